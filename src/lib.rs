@@ -1,1 +1,10 @@
 //! haldir
+pub mod call;
+pub mod crypto;
+pub mod error;
+pub mod gate;
+pub mod model;
+pub mod operations;
+pub mod store;
+pub mod vault;
+pub mod watch;
