@@ -1,6 +1,6 @@
 //! The one error type. Each variant has a stable machine code, an HTTP status, and a message that names the fix.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use serde::Serialize;
 
@@ -18,7 +18,7 @@ pub struct Error {
     /// The input field it is about.
     pub field: Option<String>,
     /// More for a machine, by name: `limit`, `required`, `max_bytes`.
-    pub extra: Vec<(&'static str, serde_json::Value)>,
+    pub extra: Vec<(Cow<'static, str>, serde_json::Value)>,
 }
 
 /// Declares the codes, once, with wire name, HTTP status and whether the same call may succeed later.
@@ -105,6 +105,11 @@ impl Error {
         Self { code, message: message.into(), field: None, extra: Vec::new() }
     }
 
+    /// What was added under this name.
+    pub fn extra(&self, name: &str) -> Option<&serde_json::Value> {
+        self.extra.iter().find(|(known, _)| known == name).map(|(_, value)| value)
+    }
+
     /// A bad input field.
     pub fn invalid(field: impl Into<String>, message: impl Into<String>) -> Self {
         Self::new(Code::InvalidArgument, message).field(field)
@@ -130,8 +135,8 @@ impl Error {
 
     /// Adds a machine-readable detail.
     #[must_use]
-    pub fn with(mut self, name: &'static str, value: impl Into<serde_json::Value>) -> Self {
-        self.extra.push((name, value.into()));
+    pub fn with(mut self, name: impl Into<Cow<'static, str>>, value: impl Into<serde_json::Value>) -> Self {
+        self.extra.push((name.into(), value.into()));
         self
     }
 
@@ -162,7 +167,7 @@ impl Error {
         };
         let mut body = serde_json::to_value(body).unwrap_or_default();
         for (name, value) in &self.extra {
-            body[*name] = value.clone();
+            body[name.as_ref()] = value.clone();
         }
         body
     }

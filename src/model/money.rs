@@ -77,13 +77,17 @@ impl FromStr for Money {
         if text.len() > MAX_NUMBER_CHARS {
             return Err(too_precise());
         }
+        // rust_decimal reads more than JSON's number grammar (RFC 8259 section 6) allows.
+        if !text.starts_with(|c: char| c == '-' || c.is_ascii_digit()) || text.ends_with('.') || text.contains('_') {
+            return Err(EXPECTED.to_owned());
+        }
         let decimal = if text.contains(['e', 'E']) {
             Decimal::from_scientific(text).map_err(|_| out_of_range())?
         } else {
             Decimal::from_str_exact(text).map_err(|error| match error {
                 rust_decimal::Error::Underflow => too_precise(),
                 rust_decimal::Error::ExceedsMaximumPossibleValue => out_of_range(),
-                _ => "expected an amount such as 29.99".to_owned(),
+                _ => EXPECTED.to_owned(),
             })?
         };
         let decimal = decimal.normalize();
@@ -94,6 +98,8 @@ impl FromStr for Money {
         nanos.and_then(|nanos| i64::try_from(nanos).ok()).map(Self).ok_or_else(out_of_range)
     }
 }
+
+const EXPECTED: &str = "expected a number, such as 29.99";
 
 fn too_precise() -> String {
     format!("an amount has at most {MAX_DECIMALS} decimals")
@@ -122,11 +128,7 @@ impl<'de> Deserialize<'de> for Money {
     /// A JSON number, read from its own text. A string, a boolean or null is no amount.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let raw = Box::<RawValue>::deserialize(deserializer)?;
-        let text = raw.get();
-        if !text.starts_with(|c: char| c == '-' || c.is_ascii_digit()) {
-            return Err(D::Error::custom("expected a JSON number, such as 29.99"));
-        }
-        text.parse().map_err(D::Error::custom)
+        raw.get().parse().map_err(D::Error::custom)
     }
 }
 

@@ -95,12 +95,22 @@ impl Hints {
 impl Operation {
     /// JSON Schema 2020-12 of the input; its description is the operation's.
     pub fn input_schema(&self) -> Schema {
-        (self.input_schema)(&mut SchemaSettings::draft2020_12().for_deserialize().into_generator())
+        alone(self.input_schema, SchemaSettings::draft2020_12().for_deserialize())
     }
 
     /// JSON Schema 2020-12 of the answer.
     pub fn output_schema(&self) -> Schema {
-        (self.output_schema)(&mut SchemaSettings::draft2020_12().for_serialize().into_generator())
+        alone(self.output_schema, SchemaSettings::draft2020_12().for_serialize())
+    }
+
+    /// The input's schema as part of a larger document, whose generator collects the definitions.
+    pub fn input_schema_in(&self, generator: &mut SchemaGenerator) -> Schema {
+        (self.input_schema)(generator)
+    }
+
+    /// The answer's schema as part of a larger document.
+    pub fn output_schema_in(&self, generator: &mut SchemaGenerator) -> Schema {
+        (self.output_schema)(generator)
     }
 
     /// What people and models read about it: the doc comment of its input type.
@@ -118,6 +128,17 @@ impl Operation {
     pub fn path_fields(&self) -> impl Iterator<Item = &'static str> {
         self.path.split('/').filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'))
     }
+}
+
+/// A schema that stands alone, with its definitions in it.
+fn alone(schema: fn(&mut SchemaGenerator) -> Schema, settings: SchemaSettings) -> Schema {
+    let mut generator = settings.into_generator();
+    let mut schema = schema(&mut generator);
+    let definitions = generator.take_definitions(true);
+    if !definitions.is_empty() {
+        schema.insert("$defs".into(), definitions.into());
+    }
+    schema
 }
 
 /// A definition on its way to an [`Operation`].
@@ -152,8 +173,8 @@ fn named<I: JsonSchema, O: JsonSchema>(name: &'static str, title: &'static str, 
             open_to_anonymous: false,
             answers_secret: false,
             run,
-            input_schema: |generator| generator.root_schema_for::<I>(),
-            output_schema: |generator| generator.root_schema_for::<O>(),
+            input_schema: I::json_schema,
+            output_schema: O::json_schema,
         },
         input: PhantomData,
     }

@@ -101,6 +101,12 @@ impl Haldir {
         }
     }
 
+    /// Whether the credential is good, without calling anything.
+    pub fn authenticate_only(&self, credential: &Credential) -> Result<()> {
+        let now = self.inner.services.clock.now();
+        self.inner.store.read(|tx| authenticate::authenticate(tx, &self.inner.services, credential, now).map(drop))
+    }
+
     fn run_read(
         &self,
         tx: &dyn ReadTx,
