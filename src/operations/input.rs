@@ -57,8 +57,12 @@ fn without_value(message: &str) -> String {
     let kind_of = |rest: &str| rest.split(['`', '"', ',']).next().unwrap_or_default().trim().to_owned();
     for prefix in ["invalid type: ", "invalid value: "] {
         if let Some((found, expected)) = message.strip_prefix(prefix).and_then(|rest| rest.rsplit_once(", expected ")) {
-            // The name of our type says nothing to a caller.
-            let expected = if expected.starts_with("struct ") { "a JSON object" } else { expected };
+            // The names of our types say nothing to a caller.
+            let expected = match expected {
+                "i64" | "u64" => "an integer",
+                expected if expected.starts_with("struct ") => "a JSON object",
+                expected => expected,
+            };
             return format!("expected {}, found {}", expected.replace('`', ""), kind_of(found));
         }
     }
