@@ -34,7 +34,8 @@ impl Serialize for Plaintext {
 
 impl<'de> Deserialize<'de> for Plaintext {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = Zeroizing::new(String::deserialize(deserializer).map_err(|_| D::Error::custom("expected a string"))?);
+        let text =
+            Zeroizing::new(String::deserialize(deserializer).map_err(|_| D::Error::custom("expected a string"))?);
         match text.len() {
             0 => Err(D::Error::custom("must not be empty")),
             1..=MAX_SECRET_BYTES => Ok(Self(text)),
@@ -69,13 +70,7 @@ pub fn seal(
 }
 
 /// Opens what [`seal`] made.
-pub fn open(
-    keys: &TenantKeys,
-    tenant: &TenantId,
-    name: &SecretName,
-    version: i64,
-    sealed: &[u8],
-) -> Result<Plaintext> {
+pub fn open(keys: &TenantKeys, tenant: &TenantId, name: &SecretName, version: i64, sealed: &[u8]) -> Result<Plaintext> {
     let bytes = keys.secrets.open(&associated(tenant, name, version), sealed).map_err(Error::internal)?;
     let text = std::str::from_utf8(&bytes).map_err(Error::internal)?;
     Ok(Plaintext(Zeroizing::new(text.to_owned())))
