@@ -13,7 +13,7 @@ use haldir::{
         mcp::{HaldirMcp, stdio},
         remote::Remote,
     },
-    model::Credential,
+    model::{Ceilings, Credential},
 };
 use tokio::runtime::Builder;
 use tokio_util::sync::CancellationToken;
@@ -93,7 +93,7 @@ fn serve_stdio(cli: &Cli) -> Result<()> {
             let server = HaldirMcp::new(Backend::Remote(Remote::new(&base_url)?), Credential::ApiKey(key));
             return stdio::serve(server, terminated()).await;
         }
-        let haldir = cli.store.open(cli.store.settings(cli.ceilings.local()?)?).await?;
+        let haldir = cli.store.open(cli.store.settings(&cli.ceilings)?).await?;
         let credential = match key {
             Some(key) => haldir.adopt_or_find_key(key).await?,
             None => Credential::LocalAgent,
@@ -122,8 +122,10 @@ fn serve_http(cli: &Cli, options: &ServeOptions) -> Result<()> {
 async fn run_http(cli: &Cli, options: &ServeOptions) -> Result<()> {
     let listener = listener::bind(&listen_address(options)?).await?;
     let address = listener::local_address(&listener)?;
-    let mut settings = cli.store.settings(cli.ceilings.local()?)?;
+    let mut settings = cli.store.settings(&cli.ceilings)?;
     settings.rate_limits = options.rate_limits.unwrap_or(Some(RateLimits::default()));
+    // Over HTTP a key is what its operator made it; only what is set here bounds it further.
+    settings.key_defaults = Ceilings::NONE;
     settings.open_bootstrap = address.ip().is_loopback();
     let has_token = settings.bootstrap_token.is_some();
     let haldir = cli.store.open(settings).await?;

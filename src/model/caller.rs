@@ -139,6 +139,17 @@ impl Ceilings {
     /// No bounds.
     pub const NONE: Self = Self { scopes: None, admin: true, spend: None, ttl: None };
 
+    /// These, and where there is no bound, the one of `defaults`.
+    #[must_use]
+    pub fn or(&self, defaults: &Self) -> Self {
+        Self {
+            scopes: self.scopes.clone().or_else(|| defaults.scopes.clone()),
+            admin: self.admin,
+            spend: self.spend.or(defaults.spend),
+            ttl: self.ttl.or(defaults.ttl),
+        }
+    }
+
     /// The tighter of two ceilings in every respect. A scope must pass both lists.
     #[must_use]
     pub fn tightened_by(&self, other: &Self) -> Self {

@@ -6,9 +6,8 @@ use serde_json::value::RawValue;
 
 use super::canonical::hex;
 use crate::{
-    call::{ReadContext, ReadOperation},
+    call::{ReadContext, ReadOperation, page_size},
     error::{Error, Result},
-    gate::list_sessions::limit,
     model::{AgentId, EntryId, EntryKind, Money, SessionId, UnixMicros, text::Text},
     store::AuditQuery,
 };
@@ -125,7 +124,7 @@ impl ReadOperation for GetAuditTrail {
     type Output = AuditTrail;
 
     fn run(self, cx: &ReadContext<'_>) -> Result<AuditTrail> {
-        let limit = limit(self.limit, MAX_LIMIT)?;
+        let limit = page_size(self.limit, MAX_LIMIT)?;
         let before_seq = self.cursor.map(|cursor| {
             let seq = cursor.as_str().parse().ok().filter(|seq| *seq > 0);
             seq.ok_or_else(|| Error::invalid("cursor", "cursor must be the next_cursor of an earlier answer"))
