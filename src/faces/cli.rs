@@ -29,9 +29,9 @@ use crate::{
 #[derive(Parser)]
 #[command(name = "haldir", version, max_term_width = 100, after_help = EXAMPLES)]
 struct Cli {
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Options of every command")]
     global: GlobalOptions,
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Server")]
     server: ServerOptions,
     #[command(subcommand)]
     command: Command,

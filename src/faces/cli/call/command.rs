@@ -11,6 +11,9 @@ pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
 pub const URL: &str = "server-url";
 pub const KEY: &str = "server-key";
 
+/// Behind every field in the help.
+const OTHERS: usize = 1_000;
+
 /// `createApiKey` is `create-api-key`.
 pub fn name(operation: &Operation) -> String {
     let mut name = String::new();
@@ -34,11 +37,11 @@ pub fn of(operation: &'static Operation) -> Command {
         .about(summary)
         .long_about(description)
         .after_help(example(operation, &fields))
-        .args(fields.iter().map(Field::argument))
+        // In the order of the list: what is required comes first.
+        .args(fields.iter().enumerate().map(|(place, field)| field.argument().display_order(place)))
         .arg(json_input());
     if is_idempotent {
-        let help = "Makes a retry with the same key and input return the first answer, for 24 hours";
-        command = command.arg(Arg::new(IDEMPOTENCY_KEY).long(IDEMPOTENCY_KEY).value_name("KEY").help(help));
+        command = command.arg(idempotency_key());
     }
     // Where a field has one of these names, the flag is the field's, and the server's stands before `call`.
     if !has_flag("url") {
@@ -56,7 +59,16 @@ fn json_input() -> Arg {
     Arg::new(JSON_INPUT)
         .long(JSON_INPUT)
         .value_name("JSON")
+        .display_order(OTHERS)
         .help("The input as a JSON object, or - for standard input; flags add to it")
+}
+
+fn idempotency_key() -> Arg {
+    Arg::new(IDEMPOTENCY_KEY)
+        .long(IDEMPOTENCY_KEY)
+        .value_name("KEY")
+        .display_order(OTHERS)
+        .help("Makes a retry with the same key and input return the first answer, for 24 hours")
 }
 
 /// The shortest call that can work: what is required, with an example of each.
