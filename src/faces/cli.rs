@@ -63,6 +63,7 @@ struct GlobalOptions {
 /// Where calls go. Not global in clap's sense: an operation may have fields of these names, so that each
 /// operation's own flags come first behind `call`.
 #[derive(Args)]
+#[allow(clippy::doc_markdown)] // Help texts: a terminal would show the backticks.
 struct ServerOptions {
     /// With call: a haldir elsewhere, instead of the local store. Default: HALDIR_BASE_URL.
     #[arg(long, value_name = "URL")]

@@ -67,7 +67,10 @@ impl FromArgMatches for CallCommand {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         let named = matches.subcommand().and_then(|(name, matches)| Some((operation_of(name)?, matches)));
         let Some((operation, matches)) = named else {
-            return Err(clap::Error::raw(ErrorKind::MissingSubcommand, "name an operation, see `haldir call --help`\n"));
+            return Err(clap::Error::raw(
+                ErrorKind::MissingSubcommand,
+                "name an operation, see `haldir call --help`\n",
+            ));
         };
         // Not every operation has each of these flags.
         let text = |id: &str| matches.try_get_one::<String>(id).ok().flatten().cloned();

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::{
     GlobalOptions, Screen, Stop,
-    output::{Level, printable},
+    output::{Level, line, printable},
 };
 use crate::model::Ceilings;
 
@@ -55,11 +55,11 @@ pub fn run(global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
                 })
             })
             .collect();
-        screen.line(&json!({"healthy": healthy, "checks": checks}).to_string())?;
+        line(&json!({"healthy": healthy, "checks": checks}).to_string())?;
     } else {
         for Check { name, level, detail, remedy } in &checks {
             let remedy = remedy.as_ref().map_or_else(String::new, |remedy| format!(" -> {remedy}"));
-            screen.line(&format!("{}  {name:<14}  {}", screen.word(*level), printable(&format!("{detail}{remedy}"))))?;
+            line(&format!("{}  {name:<14}  {}", screen.word(*level), printable(&format!("{detail}{remedy}"))))?;
         }
     }
     Ok(if healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -77,7 +77,11 @@ fn examine(global: &GlobalOptions) -> Vec<Check> {
     match path.metadata() {
         Ok(file) if file.is_file() => checks.push(Check::ok("store", path.display())),
         Ok(_) => {
-            checks.push(Check::fail("store", format!("{} is no file", path.display()), "choose another path with --db"));
+            checks.push(Check::fail(
+                "store",
+                format!("{} is no file", path.display()),
+                "choose another path with --db",
+            ));
             return checks;
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -105,6 +109,8 @@ fn config(global: &GlobalOptions) -> Check {
     match (&global.store.config, global.store.settings(Ceilings::NONE)) {
         (None, _) => Check::ok("config file", "none, everything has its default"),
         (Some(path), Ok(_)) => Check::ok("config file", path.display()),
-        (Some(_), Err(error)) => Check::fail("config file", error, "mend the file, or leave --config and HALDIR_CONFIG out"),
+        (Some(_), Err(error)) => {
+            Check::fail("config file", error, "mend the file, or leave --config and HALDIR_CONFIG out")
+        }
     }
 }

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::{
     GlobalOptions, Screen, Stop,
     local::{self, Local},
+    output::line,
 };
 use crate::{
     error::{Code, Error},
@@ -65,7 +66,8 @@ impl Standing {
         }
         let wrong = |state: &&MigrationState| matches!(state.word(self.version), "changed" | "unrecorded");
         let state = self.states.iter().find(wrong)?;
-        let what = if state.applied_at.is_some() { "is not the one this build has" } else { "is not recorded as applied" };
+        let what =
+            if state.applied_at.is_some() { "is not the one this build has" } else { "is not recorded as applied" };
         let detail = format!("migration {} ({}) {what}", state.migration.version, state.migration.name);
         Some((detail, "restore the database from a backup, or use the build that made it"))
     }
@@ -107,7 +109,7 @@ fn standing(global: &GlobalOptions) -> Result<Standing, Error> {
 fn status(global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
     let standing = standing(global)?;
     if screen.json {
-        screen.line(&standing.json().to_string())?;
+        line(&standing.json().to_string())?;
         return Ok(ExitCode::SUCCESS);
     }
     let rows: Vec<_> = standing
@@ -124,7 +126,7 @@ fn status(global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
         })
         .collect();
     screen.table(&["VERSION", "NAME", "STATE", "APPLIED", "CHECKSUM"], &rows)?;
-    screen.line(&standing.sentence())?;
+    line(&standing.sentence())?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -141,9 +143,9 @@ fn up(global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
     if screen.json {
         let mut answer = standing.json();
         answer["applied"] = applied.into();
-        screen.line(&answer.to_string())?;
+        line(&answer.to_string())?;
     } else {
-        screen.line(&format!("{applied} applied; {}", standing.sentence()))?;
+        line(&format!("{applied} applied; {}", standing.sentence()))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -152,13 +154,13 @@ fn verify(global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
     let standing = standing(global)?;
     let problem = standing.problem();
     if screen.json {
-        screen.line(&standing.json().to_string())?;
+        line(&standing.json().to_string())?;
         return Ok(if problem.is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
     }
     if let Some((detail, remedy)) = problem {
         return Err(Error::new(Code::Conflict, format!("{detail}: {remedy}")).into());
     }
     let applied = standing.states.len() - standing.pending();
-    screen.line(&format!("{applied} applied, every checksum matches; {}", standing.sentence()))?;
+    line(&format!("{applied} applied, every checksum matches; {}", standing.sentence()))?;
     Ok(ExitCode::SUCCESS)
 }

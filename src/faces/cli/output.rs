@@ -61,6 +61,13 @@ pub fn note(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");
 }
 
+/// Writes a line to standard output.
+pub fn line(text: &str) -> Result<(), Stop> {
+    let mut output = io::stdout().lock();
+    writeln!(output, "{text}")?;
+    Ok(output.flush()?)
+}
+
 fn tell(error: &Error, json: bool) {
     if json {
         // As above: the exit code still says that it failed.
@@ -124,16 +131,9 @@ impl Screen {
         Self { json, terminal, colours: terminal && !json && !unwanted }
     }
 
-    /// Writes a line.
-    pub fn line(self, text: &str) -> Result<(), Stop> {
-        let mut output = io::stdout().lock();
-        writeln!(output, "{text}")?;
-        Ok(output.flush()?)
-    }
-
     /// Writes an operation's answer: indented for people, as it came for programs.
     pub fn answer(self, json: &str) -> Result<(), Stop> {
-        if self.terminal && !self.json { self.line(&json::indented(json)) } else { self.line(json) }
+        if self.terminal && !self.json { line(&json::indented(json)) } else { line(json) }
     }
 
     /// Writes a table. Cells hold text that agents chose, so nothing in them reaches the terminal as a command.
@@ -143,8 +143,8 @@ impl Screen {
         for row in rows {
             table.add_row(row.iter().map(|cell| printable(cell)).collect::<Vec<_>>());
         }
-        for line in table.lines() {
-            self.line(line.trim())?;
+        for row in table.lines() {
+            line(row.trim())?;
         }
         Ok(())
     }

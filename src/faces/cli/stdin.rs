@@ -24,7 +24,8 @@ impl StandardInput {
     /// All of it, without the line break at its end.
     fn read(&mut self, flag: &str) -> Result<Zeroizing<String>> {
         if let Some(other) = self.reader.replace(flag.to_owned()) {
-            let message = format!("--{other} and --{flag} cannot both be read from standard input: give one of them - only");
+            let message =
+                format!("--{other} and --{flag} cannot both be read from standard input: give one of them - only");
             return Err(Error::invalid(flag, message));
         }
         // Reserved in full, since growing would leave copies of a secret behind.

@@ -99,9 +99,7 @@ impl Field {
 }
 
 fn json(kind: &Kind, text: &str) -> Result<String, &'static str> {
-    let quoted = || Value::from(text).to_string();
     match kind {
-        Kind::Text(_) => Ok(quoted()),
         Kind::Number => number(text).map(|text| text.trim().to_owned()).map_err(|_| "a number, such as 29.99"),
         Kind::Boolean if matches!(text, "true" | "false") => Ok(text.to_owned()),
         Kind::Boolean => Err("true or false"),
@@ -110,7 +108,7 @@ fn json(kind: &Kind, text: &str) -> Result<String, &'static str> {
             Ok(items.collect::<Result<Vec<_>, _>>()?.join(","))
         }
         Kind::Any if serde_json::from_str::<&serde_json::value::RawValue>(text).is_ok() => Ok(text.trim().to_owned()),
-        Kind::Any => Ok(quoted()),
+        Kind::Text(_) | Kind::Any => Ok(Value::from(text).to_string()),
     }
 }
 

@@ -42,7 +42,9 @@ pub(super) fn examine(global: &GlobalOptions, path: &Path) -> Vec<Check> {
         checks.push(Check::warn("audit log", "not checked: the schema is not this build's", "see migrations"));
         return checks;
     }
-    checks.push(inspection.read(|tx| api_keys(tx, &global.tenant)).unwrap_or_else(|error| unreadable("API keys", &error)));
+    checks.push(
+        inspection.read(|tx| api_keys(tx, &global.tenant)).unwrap_or_else(|error| unreadable("API keys", &error)),
+    );
     checks.push(match services {
         Some(services) => inspection
             .read(|tx| audit_log(tx, &global.tenant, &services))
@@ -53,7 +55,11 @@ pub(super) fn examine(global: &GlobalOptions, path: &Path) -> Vec<Check> {
 }
 
 fn unreadable(name: &'static str, error: &Error) -> Check {
-    Check::fail(name, format!("cannot be read: {error}"), format!("run with HALDIR_LOG=error for the reason; {RESTORE}"))
+    Check::fail(
+        name,
+        format!("cannot be read: {error}"),
+        format!("run with HALDIR_LOG=error for the reason; {RESTORE}"),
+    )
 }
 
 /// The check, and whether the schema is the one this build works with.
@@ -115,12 +121,14 @@ fn api_keys(tx: &dyn ReadTx, tenant: &TenantId) -> Result<Check> {
     let operators = live.iter().filter(|key| key.role == Role::Operator).count();
     Ok(match keys.len() {
         0 => Check::ok("API keys", "none: agents on this machine need none; `haldir keys create` makes the first"),
-        all => Check::ok("API keys", format!("{all}, of which {} live, {operators} of these an operator's", live.len())),
+        all => {
+            Check::ok("API keys", format!("{all}, of which {} live, {operators} of these an operator's", live.len()))
+        }
     })
 }
 
 #[derive(Deserialize)]
-struct Verified {
+struct Verification {
     verified: bool,
     entries_checked: i64,
     message: String,
@@ -132,7 +140,8 @@ fn audit_log(tx: &dyn ReadTx, tenant: &TenantId, services: &Services) -> Result<
     if tx.wrapped_data_key(tenant)?.is_none() {
         return Ok(Check::fail(NAME, format!("there is no tenant {tenant}"), "leave --tenant out for the store's own"));
     }
-    let Some(Run::Scan(verify) | Run::Read(verify)) = operations::named("verifyAuditTrail").map(|known| known.run) else {
+    let Some(Run::Scan(verify) | Run::Read(verify)) = operations::named("verifyAuditTrail").map(|known| known.run)
+    else {
         return Err(Error::internal("no operation verifyAuditTrail"));
     };
     let caller = Caller {
@@ -146,7 +155,7 @@ fn audit_log(tx: &dyn ReadTx, tenant: &TenantId, services: &Services) -> Result<
     };
     let now: UnixMicros = services.clock.now();
     let answer = verify(&ReadContext { tx, caller: &caller, now, services }, "{}")?;
-    let found: Verified = serde_json::from_str(&answer).map_err(Error::internal)?;
+    let found: Verification = serde_json::from_str(&answer).map_err(Error::internal)?;
     if found.verified {
         return Ok(Check::ok(NAME, format!("{} entries, all verified", found.entries_checked)));
     }

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use super::super::{
     GlobalOptions, Screen, Stop,
     local::Local,
-    output::{note, printable},
+    output::{line, note, printable},
 };
 use crate::{error::Error, model::Money};
 
@@ -101,7 +101,7 @@ pub fn run(options: &CreateOptions, global: &GlobalOptions, screen: Screen) -> R
     let input = serde_json::to_string(&input).map_err(Error::internal)?;
     let reply = local.call_named("createApiKey", &input)?;
     let created: Created = serde_json::from_str(&reply.body).map_err(Error::internal)?;
-    let shown = if screen.json { screen.line(&reply.body) } else { screen.line(&created.key) };
+    let shown = if screen.json { line(&reply.body) } else { line(&created.key) };
     if shown.is_err() {
         // A key that nobody has seen should not lie about as one that works.
         note(&format!("haldir: the key could not be written: run `haldir keys revoke {}`", created.prefix));

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use serde::Deserialize;
 
-use super::super::{GlobalOptions, Screen, Stop, local::Local};
+use super::super::{GlobalOptions, Screen, Stop, local::Local, output::line};
 use crate::{
     error::Error,
     model::{Clock, Money, UnixMicros, time::SystemClock},
@@ -31,17 +31,18 @@ struct Key {
     revoked: bool,
 }
 
-const HEADER: [&str; 9] = ["PREFIX", "NAME", "ROLE", "TIER", "STATE", "SCOPES", "SESSIONS UP TO", "CREATED", "LAST USED"];
+const HEADER: [&str; 9] =
+    ["PREFIX", "NAME", "ROLE", "TIER", "STATE", "SCOPES", "SESSIONS UP TO", "CREATED", "LAST USED"];
 
 pub fn run(global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
     let reply = Local::open_existing(global)?.call_named("listApiKeys", "{}")?;
     if screen.json {
-        screen.line(&reply.body)?;
+        line(&reply.body)?;
         return Ok(ExitCode::SUCCESS);
     }
     let listed: Listed = serde_json::from_str(&reply.body).map_err(Error::internal)?;
     if listed.keys.is_empty() {
-        screen.line("no API keys yet: `haldir keys create` makes the first one, an operator's")?;
+        line("no API keys yet: `haldir keys create` makes the first one, an operator's")?;
         return Ok(ExitCode::SUCCESS);
     }
     let now = SystemClock.now();

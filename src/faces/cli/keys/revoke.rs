@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::json;
 
-use super::super::{GlobalOptions, Screen, Stop, local::Local};
+use super::super::{GlobalOptions, Screen, Stop, local::Local, output::line};
 use crate::{error::Error, gate::authenticate::PUBLIC_CHARS};
 
 #[derive(Args)]
@@ -24,9 +24,9 @@ pub fn run(options: &RevokeOptions, global: &GlobalOptions, screen: Screen) -> R
     let input = json!({"prefix": options.prefix}).to_string();
     let reply = Local::open_existing(global)?.call_named("revokeApiKey", &input)?;
     if screen.json {
-        screen.line(&reply.body)?;
+        line(&reply.body)?;
     } else {
-        screen.line(&format!("revoked {}", options.prefix))?;
+        line(&format!("revoked {}", options.prefix))?;
     }
     Ok(ExitCode::SUCCESS)
 }

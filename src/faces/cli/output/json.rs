@@ -19,7 +19,7 @@ pub fn indented(json: &str) -> Zeroizing<String> {
         match c {
             '{' | '[' => {
                 out.push(c);
-                while characters.next_if(|c| c.is_ascii_whitespace()).is_some() {}
+                while characters.next_if(char::is_ascii_whitespace).is_some() {}
                 if let Some(end) = characters.next_if(|c| matches!(c, '}' | ']')) {
                     out.push(end);
                 } else {
