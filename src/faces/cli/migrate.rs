@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{
     GlobalOptions, Screen, Stop,
     local::{self, Local},
-    output::line,
+    output::{line, table},
 };
 use crate::{
     error::{Code, Error},
@@ -125,7 +125,7 @@ fn status(global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
             ]
         })
         .collect();
-    screen.table(&["VERSION", "NAME", "STATE", "APPLIED", "CHECKSUM"], &rows)?;
+    table(&["VERSION", "NAME", "STATE", "APPLIED", "CHECKSUM"], &rows)?;
     line(&standing.sentence())?;
     Ok(ExitCode::SUCCESS)
 }

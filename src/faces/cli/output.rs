@@ -68,6 +68,19 @@ pub fn line(text: &str) -> Result<(), Stop> {
     Ok(output.flush()?)
 }
 
+/// Writes a table. Cells hold text that agents chose, so nothing in them reaches the terminal as a command.
+pub fn table(header: &[&str], rows: &[Vec<String>]) -> Result<(), Stop> {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(header.to_vec());
+    for row in rows {
+        table.add_row(row.iter().map(|cell| printable(cell)).collect::<Vec<_>>());
+    }
+    for row in table.lines() {
+        line(row.trim())?;
+    }
+    Ok(())
+}
+
 fn tell(error: &Error, json: bool) {
     if json {
         // As above: the exit code still says that it failed.
@@ -134,19 +147,6 @@ impl Screen {
     /// Writes an operation's answer: indented for people, as it came for programs.
     pub fn answer(self, json: &str) -> Result<(), Stop> {
         if self.terminal && !self.json { line(&json::indented(json)) } else { line(json) }
-    }
-
-    /// Writes a table. Cells hold text that agents chose, so nothing in them reaches the terminal as a command.
-    pub fn table(self, header: &[&str], rows: &[Vec<String>]) -> Result<(), Stop> {
-        let mut table = Table::new();
-        table.load_style(presets::NOTHING).set_header(header.to_vec());
-        for row in rows {
-            table.add_row(row.iter().map(|cell| printable(cell)).collect::<Vec<_>>());
-        }
-        for row in table.lines() {
-            line(row.trim())?;
-        }
-        Ok(())
     }
 
     /// The word for a level, in its colour.

@@ -40,7 +40,7 @@ impl Inspection {
         }
     }
 
-    /// What SQLite's own check finds wrong with the file; nothing if it is sound.
+    /// What the database's own check (`PRAGMA quick_check`) finds wrong with the file; nothing if it is sound.
     pub fn problems(&self) -> Vec<String> {
         let check = || {
             let mut statement = self.connection.prepare(&format!("PRAGMA quick_check({MAX_PROBLEMS})"))?;

@@ -53,6 +53,7 @@ pub struct Migrator<'c> {
 
 impl<'c> Migrator<'c> {
     /// The schema version that this build works with.
+    #[allow(clippy::cast_possible_wrap)] // A list in this file, not 2^63 long.
     pub const LATEST: i64 = MIGRATIONS.len() as i64;
 
     /// Works on this connection.

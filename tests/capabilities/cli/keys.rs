@@ -1,10 +1,10 @@
 //! `haldir keys`.
 
-use std::fs;
+use std::{fs, process::Stdio};
 
 use serde_json::json;
 
-use super::{Terminal, outcome};
+use super::{Terminal, finished, outcome};
 
 #[test]
 fn a_key_stands_alone_on_standard_output_and_nowhere_in_the_store() {
@@ -61,4 +61,16 @@ fn a_revoked_key_is_refused() {
     terminal.refused(&["keys", "revoke", "hld_unknown1"], 1);
     let whole = terminal.refused(&["keys", "revoke", &key], 2);
     assert!(!whole.stderr.contains(&key), "the key was repeated: {whole:?}");
+}
+
+#[test]
+fn a_key_that_nobody_could_read_is_named_for_revoking() {
+    let (terminal, _) = Terminal::with_store();
+    let create = &mut terminal.command(&["keys", "create", "--name", "lost"]);
+    let mut child = create.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let lost = finished(child);
+    assert_eq!(lost.code, 1, "{lost:?}");
+    let prefix = terminal.done(&["keys", "list", "--json"]).json()["keys"][0]["prefix"].as_str().unwrap().to_owned();
+    assert!(lost.stderr.contains(&format!("haldir keys revoke {prefix}")), "{lost:?}");
 }

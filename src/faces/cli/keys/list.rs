@@ -4,7 +4,11 @@ use std::process::ExitCode;
 
 use serde::Deserialize;
 
-use super::super::{GlobalOptions, Screen, Stop, local::Local, output::line};
+use super::super::{
+    GlobalOptions, Screen, Stop,
+    local::Local,
+    output::{line, table},
+};
 use crate::{
     error::Error,
     model::{Clock, Money, UnixMicros, time::SystemClock},
@@ -47,7 +51,7 @@ pub fn run(global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
     }
     let now = SystemClock.now();
     let rows: Vec<_> = listed.keys.into_iter().map(|key| row(key, now)).collect();
-    screen.table(&HEADER, &rows)?;
+    table(&HEADER, &rows)?;
     Ok(ExitCode::SUCCESS)
 }
 
