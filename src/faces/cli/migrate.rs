@@ -72,6 +72,13 @@ impl Standing {
         Some((detail, "restore the database from a backup, or use the build that made it"))
     }
 
+    fn require_sound(&self) -> Result<(), Error> {
+        match self.problem() {
+            Some((detail, remedy)) => Err(Error::new(Code::Conflict, format!("{detail}: {remedy}"))),
+            None => Ok(()),
+        }
+    }
+
     fn json(&self) -> Value {
         let migrations: Vec<_> = self
             .states
@@ -133,6 +140,8 @@ fn status(global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
 fn up(global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
     let path = global.store.path()?;
     let applied = if path.metadata().is_ok_and(|file| file.len() > 0) {
+        // Nothing is built upon a schema that is not what it should be.
+        standing(global)?.require_sound()?;
         sqlite::migrate(&path)?
     } else {
         // A database without its key could not be opened again: a new store is made whole.
@@ -152,14 +161,11 @@ fn up(global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
 
 fn verify(global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
     let standing = standing(global)?;
-    let problem = standing.problem();
     if screen.json {
         line(&standing.json().to_string())?;
-        return Ok(if problem.is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        return Ok(if standing.problem().is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
     }
-    if let Some((detail, remedy)) = problem {
-        return Err(Error::new(Code::Conflict, format!("{detail}: {remedy}")).into());
-    }
+    standing.require_sound()?;
     let applied = standing.states.len() - standing.pending();
     line(&format!("{applied} applied, every checksum matches; {}", standing.sentence()))?;
     Ok(ExitCode::SUCCESS)

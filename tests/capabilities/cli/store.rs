@@ -105,6 +105,7 @@ fn a_migration_that_was_changed_is_noticed() {
     assert!(found.stderr.contains("migration 1 (core) is not the one"), "{found:?}");
     assert_eq!(terminal.refused(&["migrate", "verify", "--json"], 1).json()["verified"], false);
     assert!(terminal.done(&["migrate", "status"]).stdout.contains("changed"));
+    assert!(terminal.refused(&["migrate", "up"], 1).stderr.contains("restore the database"));
     assert!(terminal.refused(&["doctor"], 1).finding("migrations").starts_with("FAIL"));
 
     terminal.database().execute("DELETE FROM schema_migrations", []).unwrap();
