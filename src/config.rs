@@ -7,10 +7,12 @@ mod master_key;
 use std::{path::PathBuf, str::FromStr, sync::Arc};
 
 use clap::Args;
+pub use master_key::KeySource;
 use zeroize::Zeroizing;
 
 use crate::{
     call::{RateLimits, Settings},
+    crypto::Key,
     error::{Code, Error, Result},
     model::{Ceilings, Clock, Money, Scopes, time::SystemClock},
     operations::Haldir,
@@ -96,6 +98,16 @@ impl StoreOptions {
         let strategy = etcetera::choose_base_strategy()
             .map_err(|_| bad_setting("HALDIR_DB", "there is no home directory to put the store in: set it"))?;
         Ok(etcetera::BaseStrategy::data_dir(&strategy).join("haldir").join("haldir.db"))
+    }
+
+    /// The store's encryption key and where it comes from; `None` if there is none yet, and none is made.
+    pub fn find_key(&self) -> Result<Option<(KeySource, Key)>> {
+        master_key::find(&self.path()?)
+    }
+
+    /// Where the key file is, or would be.
+    pub fn key_file(&self) -> Result<PathBuf> {
+        Ok(master_key::file(&self.path()?))
     }
 
     /// The settings of a haldir on this store.

@@ -62,6 +62,11 @@ impl Haldir {
         self.inner.store.read(|tx| Ok(!tx.any_api_key()?))
     }
 
+    /// Whether there is such a tenant.
+    pub fn has_tenant(&self, tenant: &TenantId) -> Result<bool> {
+        self.inner.store.read(|tx| Ok(tx.wrapped_data_key(tenant)?.is_some()))
+    }
+
     /// Whether the store answers.
     pub fn check_store(&self) -> Result<()> {
         self.inner.store.read(|tx| tx.any_api_key().map(drop))

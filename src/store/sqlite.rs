@@ -8,6 +8,7 @@ mod audit;
 mod checkpoint;
 mod connection;
 mod counters;
+mod inspection;
 mod keys;
 mod migrations;
 mod payments;
@@ -21,6 +22,7 @@ mod writer;
 
 use std::{path::Path, sync::Arc};
 
+pub use inspection::Inspection;
 pub use migrations::{Migration, MigrationState, Migrator};
 use pending::Pending;
 use readers::Readers;
@@ -39,6 +41,11 @@ pub struct Sqlite {
 struct Inner {
     readers: Readers,
     writer: Writer,
+}
+
+/// Brings the schema of the database at `path` up to date; answers how many migrations that took.
+pub fn migrate(path: &Path) -> Result<usize> {
+    Migrator::new(&mut connection::open(path)?).up()
 }
 
 impl Sqlite {

@@ -1,1 +1,4 @@
+//! Black-box tests, one file per capability.
+
+mod cli;
 mod packaging;

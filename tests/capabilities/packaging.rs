@@ -8,13 +8,13 @@ use std::{
 
 use haldir::{
     call::AnomalyThresholds,
-    config::StoreOptions,
+    config::{CeilingOptions, StoreOptions},
     faces::{
         backend::Backend,
         mcp::{HaldirMcp, prompts, resources, tools},
         remote::Remote,
     },
-    model::{Ceilings, Credential},
+    model::Credential,
     operations,
 };
 use rmcp::{ServerHandler, model::ProtocolVersion};

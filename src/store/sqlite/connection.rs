@@ -7,7 +7,7 @@ use rusqlite::{Connection, OpenFlags};
 use crate::error::{Code, Error, Result};
 
 /// Marks the file as ours (`PRAGMA application_id`): "hldr".
-const APPLICATION_ID: i32 = 0x686c_6472;
+pub(super) const APPLICATION_ID: i32 = 0x686c_6472;
 
 /// How long a transaction waits for another process's.
 const BUSY_LIMIT: Duration = Duration::from_secs(30);
