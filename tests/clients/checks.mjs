@@ -13,7 +13,7 @@ export const { SERVER_BIN, SERVER_URL, SERVER_KEY, SCRATCH } = process.env;
 const TIMEOUT = 15_000;
 const shorten = text => (text.length < 400 ? text : text.slice(0, 400) + '…');
 
-/** Runs one check, prints `ok NAME` or `FAILED NAME: why`, and goes on in either case. */
+/** Runs one check, prints `ok NAME` or `FAILED NAME: why`; true if it went well. */
 export async function check(name, run) {
   let timer;
   const late = new Promise((_, reject) => {
@@ -22,9 +22,11 @@ export async function check(name, run) {
   try {
     await Promise.race([run(), late]);
     console.log(`ok ${name}`);
+    return true;
   } catch (error) {
     process.exitCode = 1;
     console.log(`FAILED ${name}: ${shorten(String(error?.message ?? error).replaceAll('\n', ' '))}`);
+    return false;
   } finally {
     clearTimeout(timer);
   }
@@ -77,7 +79,8 @@ export function refused(result, { field, says } = {}) {
   assert.equal(result.isError, true, `not refused: ${JSON.stringify(body)}`);
   if (field === undefined && 'authorized' in body) return refusedPayment(result);
   assert.ok(typeof body.error === 'string' && body.error, `no error text in ${JSON.stringify(body)}`);
-  assert.match(String(body.code), /^[a-z][a-z0-9_]*$/, `no machine code in ${JSON.stringify(body)}`);
+  assert.ok(typeof body.code === 'string', `no machine code in ${JSON.stringify(body)}`);
+  assert.match(body.code, /^[a-z][a-z0-9_]*$/);
   if (field !== undefined) fits(body, { field });
   if (says !== undefined) assert.ok(body.error.includes(says), `${says} is not named in ${body.error}`);
   return body;

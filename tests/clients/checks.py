@@ -95,7 +95,8 @@ def refused(result, field=None, says=None):
     if field is None and "authorized" in body:
         return refused_payment(result)
     expect(isinstance(body.get("error"), str) and body["error"], f"no error text in {shorten(body)}")
-    expect(re.fullmatch(r"[a-z][a-z0-9_]*", str(body.get("code"))), f"no machine code in {shorten(body)}")
+    code = body.get("code")
+    expect(isinstance(code, str) and re.fullmatch(r"[a-z][a-z0-9_]*", code), f"no machine code in {shorten(body)}")
     if field is not None:
         fits(body, field=field)
     expect(says is None or says in body["error"], f"{says!r} is not named in {body['error']!r}")

@@ -193,17 +193,24 @@ function connection({ label, client, version }) {
 
 async function drive(label, sdk, options, version, transport) {
   const client = new sdk.Client({ name: 'haldir-clients', version: '1' }, options);
-  await h.check(`${label}: connects with ${version}`, async () => {
+  const connected = await h.check(`${label}: connects with ${version}`, async () => {
     let spoken; // the first SDK tells the version to the transport only
-    transport.setProtocolVersion = (inner => v => {
-      spoken = v;
-      inner?.call(transport, v);
-    })(transport.setProtocolVersion);
+    const inner = transport.setProtocolVersion;
+    transport.setProtocolVersion = value => {
+      spoken = value;
+      inner?.call(transport, value);
+    };
     await client.connect(transport);
     assert.equal(client.getNegotiatedProtocolVersion?.() ?? spoken, version);
   });
+  if (!connected) return;
   await connection({ label, client, version }).run();
-  await h.check(`${label}: closes in peace`, () => client.close());
+  if (!transport.pid) return client.close();
+  await h.check(`${label}: the server leaves when its input ends`, async () => {
+    const begin = Date.now();
+    await client.close(); // both SDKs send SIGTERM after two seconds
+    assert.ok(Date.now() - begin < 1900, `it took ${Date.now() - begin} ms`);
+  });
 }
 
 for (const [name, sdk, options, version] of [
