@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{Client, RequestBuilder, Url};
-use serde_json::{Value, value::RawValue};
+use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
 use crate::{
@@ -57,6 +57,8 @@ impl Remote {
         input: &str,
         options: CallOptions,
     ) -> Result<Reply> {
+        // As over there, so that what a path or a query cannot tell apart, such as 7 and "7", is refused all the same.
+        operation.check(input)?;
         let request = self.request(operation, input)?;
         let request = match credential {
             Credential::ApiKey(key) => request.bearer_auth(key.as_str()),
@@ -135,23 +137,19 @@ fn plain(value: &RawValue) -> String {
     serde_json::from_str::<String>(value.get()).unwrap_or_else(|_| value.get().to_owned())
 }
 
-/// The error that the other side answered, as ours.
+/// The error that the other side answered, as ours. Everything in it stays as it was written.
 fn refusal(status: u16, text: &str) -> Error {
-    let body: Value = serde_json::from_str(text).unwrap_or_default();
-    let named = body["code"].as_str().and_then(|name| Code::ALL.iter().find(|code| code.name() == name));
+    let mut body: BTreeMap<String, Box<RawValue>> = serde_json::from_str(text).unwrap_or_default();
+    let mut take = |name: &str| body.remove(name).and_then(|value| serde_json::from_str::<String>(value.get()).ok());
+    let (said, named, field) = (take("error"), take("code"), take("field"));
+    let named = named.and_then(|name| Code::ALL.iter().find(|code| code.name() == name));
     let by_status = || Code::ALL.iter().find(|code| code.status() == status && status < 500);
     let code = named.or_else(by_status).copied().unwrap_or(Code::Unavailable);
-    let said = body["error"].as_str().or_else(|| body["reason"].as_str());
-    let message = said.map_or_else(|| format!("the remote haldir answered with status {status}"), str::to_owned);
+    let message = said.unwrap_or_else(|| format!("the remote haldir answered with status {status}"));
     let mut error = Error::new(code, message);
-    error.field = body["field"].as_str().map(str::to_owned);
-    let known = ["error", "code", "field", "request_id", "retryable"];
-    if let Value::Object(fields) = body {
-        error.extra = fields
-            .into_iter()
-            .filter(|(name, _)| !known.contains(&name.as_str()))
-            .map(|(name, value)| (name.into(), value))
-            .collect();
-    }
+    error.field = field;
+    // These two are about its answer, not about ours.
+    body.retain(|name, _| name != "request_id" && name != "retryable");
+    error.extra = body.into_iter().map(|(name, value)| (name.into(), value)).collect();
     error
 }

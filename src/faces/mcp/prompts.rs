@@ -3,7 +3,7 @@
 use askama::Template;
 use rmcp::{
     ErrorData,
-    model::{GetPromptRequestParams, GetPromptResult, Prompt, PromptArgument, PromptMessage, Role},
+    model::{ErrorCode, GetPromptRequestParams, GetPromptResult, Prompt, PromptArgument, PromptMessage, Role},
 };
 use serde_json::{Value, json};
 
@@ -46,10 +46,11 @@ pub fn all() -> Vec<Prompt> {
 
 /// An error as JSON-RPC has it; an unknown prompt or session is a bad parameter (MCP, Prompts, Error handling).
 pub fn to_rpc(error: &Error) -> ErrorData {
-    match error.code {
-        Code::NotFound => ErrorData::invalid_params(error.message.clone(), Some(error.body(None))),
-        _ => server::to_rpc(error),
+    let mut rpc = server::to_rpc(error);
+    if error.code == Code::NotFound {
+        rpc.code = ErrorCode::INVALID_PARAMS;
     }
+    rpc
 }
 
 /// A prompt with its facts.

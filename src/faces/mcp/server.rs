@@ -1,4 +1,5 @@
 //! haldir as an rmcp server.
+#![expect(deprecated, reason = "SEP-2577 deprecates logging; clients of every earlier revision have it")]
 
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
@@ -6,12 +7,13 @@ use rmcp::{
         CallToolRequestParams, CallToolResponse, CompleteRequestParams, CompleteResult, CustomRequest, CustomResult,
         ErrorCode, GetPromptRequestParams, GetPromptResponse, Implementation, ListPromptsResult,
         ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
-        ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig, Tool,
+        ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig, SetLevelRequestParams,
+        Tool,
     },
     service::RequestContext,
 };
 
-use super::{RawArguments, completion, prompts, resources, tools};
+use super::{RawArguments, completion, logging::Level, prompts, resources, tools};
 use crate::{
     error::{Code, Error},
     faces::backend::Backend,
@@ -27,17 +29,17 @@ const INSTRUCTIONS: &str = "haldir governs what you may do. Begin with createSes
     logAction, and end with revokeSession.";
 
 /// haldir, serving one connection.
-#[derive(Clone)]
 pub struct HaldirMcp {
     backend: Backend,
     /// Who calls; over HTTP every request brings its own.
     credential: Credential,
+    log_level: Level,
 }
 
 impl HaldirMcp {
     /// Serves `backend` to whoever holds `credential`.
     pub fn new(backend: Backend, credential: Credential) -> Self {
-        Self { backend, credential }
+        Self { backend, credential, log_level: Level::default() }
     }
 
     fn credential(&self, context: &RequestContext<RoleServer>) -> Credential {
@@ -64,7 +66,7 @@ pub fn to_rpc(error: &Error) -> ErrorData {
         Code::Internal | Code::Unavailable => ErrorCode::INTERNAL_ERROR,
         _ => ErrorCode::INVALID_PARAMS,
     };
-    ErrorData::new(code, error.message.clone(), Some(error.body(None)))
+    ErrorData::new(code, error.message.clone(), serde_json::from_str(&error.body(None)).ok())
 }
 
 impl ServerHandler for HaldirMcp {
@@ -74,6 +76,7 @@ impl ServerHandler for HaldirMcp {
             .enable_prompts()
             .enable_resources()
             .enable_completions()
+            .enable_logging()
             .build();
         ServerConfig::new(capabilities)
             .with_server_info(Implementation::new("haldir", env!("CARGO_PKG_VERSION")).with_title("haldir"))
@@ -101,7 +104,17 @@ impl ServerHandler for HaldirMcp {
         let credential = self.credential(&context);
         let arguments = arguments(&context, &params);
         let outcome = tools::call(&self.backend, &credential, operation, &arguments).await;
-        Ok(outcome.unwrap_or_else(|error| tools::refusal(&error)).into_result().into())
+        let outcome = outcome.unwrap_or_else(|error| tools::refusal(&error));
+        self.log_level.tell(&context, operation.name, &outcome).await;
+        Ok(outcome.into_result().into())
+    }
+
+    async fn set_level(
+        &self,
+        params: SetLevelRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        self.log_level.set(params.level, &context)
     }
 
     async fn list_prompts(
@@ -169,7 +182,7 @@ impl ServerHandler for HaldirMcp {
 }
 
 /// The methods that this server answers.
-const KNOWN_METHODS: [&str; 11] = [
+const KNOWN_METHODS: [&str; 12] = [
     "initialize",
     "ping",
     "tools/list",
@@ -180,6 +193,7 @@ const KNOWN_METHODS: [&str; 11] = [
     "resources/templates/list",
     "resources/read",
     "completion/complete",
+    "logging/setLevel",
     "server/discover",
 ];
 

@@ -20,7 +20,7 @@ use tokio::{
     sync::Mutex,
 };
 
-use super::{HaldirMcp, RawArguments};
+use super::{HaldirMcp, RawArguments, exact};
 use crate::error::{Error, Result};
 
 /// The longest line, in bytes.
@@ -143,11 +143,12 @@ pub fn raw_arguments(message: &str) -> Option<RawArguments> {
     Some(RawArguments(arguments.get().into()))
 }
 
-async fn write<W: AsyncWrite + Unpin>(output: &Mutex<W>, message: &impl serde::Serialize) -> io::Result<()> {
-    let mut line = serde_json::to_vec(message)?;
-    line.push(b'\n');
+async fn write<W: AsyncWrite + Unpin>(output: &Mutex<W>, message: &ServerJsonRpcMessage) -> io::Result<()> {
+    let line = serde_json::to_string(message)?;
+    let mut line = exact::restore(&line).unwrap_or(line);
+    line.push('\n');
     let mut output = output.lock().await;
-    output.write_all(&line).await?;
+    output.write_all(line.as_bytes()).await?;
     output.flush().await
 }
 
