@@ -7,13 +7,14 @@ import sys
 from decimal import Decimal
 from urllib.parse import urlsplit
 
-from checks import TOOLS, expect, fits, refused, refused_payment, run_check, shorten, summary
+from checks import TOOLS, UNKNOWN_SESSION, expect, fits, refused, refused_payment, run_check, shorten, summary
 
 KEY = os.environ["SERVER_KEY"]
 HOST = urlsplit(os.environ["SERVER_URL"]).netloc
 BEARER = {"Authorization": f"Bearer {KEY}"}
 HANDSHAKE = ("2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25")
 MODERN = "2026-07-28"
+READ = '["read"]'
 
 
 class Answer:
@@ -220,22 +221,83 @@ def every_version_is_served_after_its_handshake():
         expect(len(answer.result()["tools"]) == len(TOOLS), f"{version} has not all tools")
 
 
+def modern(method, params, **meta):
+    """A request of 2026-07-28, which describes itself; the names of `meta` get the protocol's prefix."""
+    meta = {"protocolVersion": MODERN, "clientCapabilities": {}} | meta
+    params = params | {"_meta": {f"io.modelcontextprotocol/{name}": value for name, value in meta.items()}}
+    headers = BEARER | {"MCP-Protocol-Version": MODERN, "Mcp-Method": method}
+    if "name" in params:
+        headers["Mcp-Name"] = params["name"]
+    return request(method, json.dumps(params), headers=headers)
+
+
 def the_modern_version_needs_no_handshake():
-    prefix = "io.modelcontextprotocol/"
-    meta = {prefix + "protocolVersion": MODERN, prefix + "clientCapabilities": {}}
-    for method, params in (
-        ("server/discover", {}),
-        ("tools/call", {"name": "createSession", "arguments": {"agent_id": "modern"}}),
-    ):
-        headers = BEARER | {"MCP-Protocol-Version": MODERN, "Mcp-Method": method}
-        if "name" in params:
-            headers["Mcp-Name"] = params["name"]
-        result = request(method, json.dumps(params | {"_meta": meta}), headers=headers).result()
-        fits(result, resultType="complete")
-        if method == "server/discover":
-            expect(MODERN in result["supportedVersions"], f"{result['supportedVersions']}")
-        else:
-            fits(result["structuredContent"], agent_id="modern")
+    result = modern("server/discover", {}).result()
+    fits(result, resultType="complete")
+    expect(MODERN in result["supportedVersions"], f"{result['supportedVersions']}")
+    result = modern("tools/call", {"name": "createSession", "arguments": {"agent_id": "modern"}}).result()
+    fits(result, resultType="complete")
+    fits(result["structuredContent"], agent_id="modern")
+
+
+# Sessions of the protocol, and event streams
+
+
+def events(answer):
+    """The messages of an event stream."""
+    expect(answer.status == 200, f"status {answer.status}: {shorten(answer.text)}")
+    expect(answer.headers.get_content_type() == "text/event-stream", f"no event stream: {answer.headers}")
+    data = [line.removeprefix("data: ") for line in answer.text.splitlines() if line.startswith("data: ")]
+    return [json.loads(item, parse_float=Decimal) for item in data if item]
+
+
+def protocol_session():
+    """The headers of an open session."""
+    headers = BEARER | {"Accept": "application/json, text/event-stream"}
+    params = {"protocolVersion": HANDSHAKE[-1], "capabilities": {}, "clientInfo": {"name": "curl", "version": "1"}}
+    answer = request("initialize", json.dumps(params), headers=headers)
+    fits(events(answer)[0]["result"], protocolVersion=HANDSHAKE[-1])
+    headers |= {"Mcp-Session-Id": answer.headers["Mcp-Session-Id"], "MCP-Protocol-Version": HANDSHAKE[-1]}
+    done = post('{"jsonrpc":"2.0","method":"notifications/initialized"}', headers=headers)
+    expect(done.status == 202, f"status {done.status}")
+    return headers
+
+
+def amounts_are_exact_in_event_streams_and_in_the_modern_version():
+    worker, cost = session(), Decimal("1234567890.123456789")  # no float holds it
+    good("logAction", f'{{"session_id":"{worker}","action":"a","tool":"t","cost_usd":{cost}}}')
+    params = {"name": "getSpend", "arguments": {"session_id": worker}}
+    streamed = events(request("tools/call", json.dumps(params), headers=protocol_session()))[-1]["result"]
+    for result in (streamed, modern("tools/call", params).result()):
+        fits(result["structuredContent"], total_usd=cost, by_tool={"t": cost})
+
+
+def a_log_level_is_accepted_in_a_session_and_without_one():
+    expect(request("logging/setLevel", '{"level":"warning"}').result() == {}, "no empty result")
+    answer = request("logging/setLevel", '{"level":"warning"}', headers=protocol_session())
+    expect(events(answer)[-1]["result"] == {}, "no empty result")
+    request("logging/setLevel", '{"level":"loud"}').rejected(-32602, 200)
+    modern("logging/setLevel", {"level": "warning"}).rejected(-32601, 404)
+
+
+def the_modern_version_asks_for_log_messages_with_each_request():
+    params = {"name": "getSecret", "arguments": {"name": "none", "session_id": UNKNOWN_SESSION}}
+    message, answer = events(modern("tools/call", params, logLevel="warning"))
+    fits(message, method="notifications/message")
+    fits(message["params"], level="warning")
+    refused(answer["result"])
+    refused(modern("tools/call", params, logLevel="error").result())
+    refused(modern("tools/call", params).result())
+
+
+def a_path_in_place_of_a_session_reaches_nothing_else():
+    good("storeSecret", '{"name":"q","value":"still here"}')
+    for path in ("..%2Fsecrets%2Fq", "%2e%2e%2Fsecrets%2Fq", "..%252Fsecrets%252Fq"):
+        for method in ("DELETE", "GET"):
+            answer = send(method, f"/v1/sessions/{path}", headers=BEARER)
+            expect(400 <= answer.status < 500, f"{method} {path}: {answer.status} {shorten(answer.text)}")
+            expect(answer.json()["request_id"] == answer.headers["X-Request-ID"], "no request_id")
+    fits(good("getSecret", f'{{"name":"q","session_id":"{session("null", READ)}"}}'), value="still here")
 
 
 # Money, in its own text
@@ -313,6 +375,10 @@ CHECKS = (
     initialize_offers_the_newest_handshake_for_other_versions,
     every_version_is_served_after_its_handshake,
     the_modern_version_needs_no_handshake,
+    amounts_are_exact_in_event_streams_and_in_the_modern_version,
+    a_log_level_is_accepted_in_a_session_and_without_one,
+    the_modern_version_asks_for_log_messages_with_each_request,
+    a_path_in_place_of_a_session_reaches_nothing_else,
     three_dimes_fit_thirty_cents_and_a_fourth_does_not,
     nine_decimals_are_kept_and_ten_refused,
     costs_are_summed_exactly,

@@ -6,9 +6,10 @@ import queue
 import subprocess
 import sys
 import threading
+from decimal import Decimal
 from pathlib import Path
 
-from checks import TOOLS, expect, fits, good, refused, run_check, shorten, summary
+from checks import TOOLS, UNKNOWN_SESSION, expect, fits, good, refused, run_check, shorten, summary
 
 STORE = Path(os.environ["SCRATCH"], "stdio", "haldir.db")
 SECONDS = 10
@@ -17,9 +18,9 @@ SECONDS = 10
 class Server:
     """One haldir-mcp on stdio. Every line of its stdout has to be one JSON-RPC message."""
 
-    def __init__(self, version="2025-11-25"):
+    def __init__(self, version="2025-11-25", **variables):
         STORE.parent.mkdir(exist_ok=True)
-        environment = os.environ | {"HALDIR_DB": str(STORE)}
+        environment = os.environ | {"HALDIR_DB": str(STORE)} | variables
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
         self.process = subprocess.Popen([os.environ["SERVER_BIN"]], env=environment, **pipes)
         self.lines = queue.Queue()
@@ -50,7 +51,7 @@ class Server:
         except queue.Empty:
             raise AssertionError(f"no answer in {SECONDS} s") from None
         expect(line is not None, "the server is gone")
-        message = json.loads(line)
+        message = json.loads(line, parse_float=Decimal)
         fits(message, jsonrpc="2.0")
         return message
 
@@ -149,6 +150,51 @@ def two_processes_share_one_store():
         fits(good(one.call("getSession", session_id=session)), is_valid=False, spent=0.3)
 
 
+def amounts_are_exact_in_text_and_in_structured_content():
+    with Server() as server:
+        arguments = '{"agent_id":"exact","scopes":["spend"],"spend_limit":99.999999999}'
+        line = '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"%s","arguments":%s}}'
+        session = server.ask(line % ("createSession", arguments))["result"]["structuredContent"]["session_id"]
+        # No float holds it: one would make 1234567890.1234567 of it.
+        cost = Decimal("1234567890.123456789")
+        arguments = f'{{"session_id":"{session}","action":"a","tool":"t","cost_usd":{cost}}}'
+        server.ask(line % ("logAction", arguments))
+        result = server.call("getSpend", session_id=session)
+        text = json.loads(result["content"][0]["text"], parse_float=Decimal)
+        fits(text, total_usd=cost, by_tool={"t": cost})
+        expect(result["structuredContent"] == text, f"text {text} differs from {result['structuredContent']}")
+
+
+def refusals_are_told_to_who_asks_for_them():
+    with Server() as server:
+        bad = {"name": "getSecret", "arguments": {"name": "none", "session_id": UNKNOWN_SESSION}}
+        refused(server.request("tools/call", bad)["result"])  # nobody asked yet: the answer comes first
+        for level, told in (("warning", True), ("error", False), ("debug", True), ("emergency", False)):
+            expect(server.request("logging/setLevel", {"level": level})["result"] == {}, "no empty result")
+            first = server.ask(json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": bad}))
+            if told:
+                fits(first, method="notifications/message")
+                fits(first["params"], level="warning", logger="haldir")
+                fits(first["params"]["data"], tool="getSecret", code="session_invalid")
+                first = server.read()
+            refused(first["result"])
+        fits(server.request("logging/setLevel", {"level": "loud"})["error"], code=-32602)
+
+
+def a_remote_server_is_asked_with_its_key():
+    url = os.environ["SERVER_URL"]
+    store = str(STORE.parent / "not-made.db")
+    with Server(HALDIR_BASE_URL=url, HALDIR_API_KEY=os.environ["SERVER_KEY"], HALDIR_DB=store) as server:
+        good(server.call("createSession", agent_id="far"))
+    with Server(HALDIR_BASE_URL=url, HALDIR_API_KEY="hld_wrong", HALDIR_DB=store) as server:
+        fits(refused(server.call("createSession", agent_id="far")), code="unauthorized")
+        server.still_serves()
+    with Server(HALDIR_BASE_URL="http://127.0.0.1:9", HALDIR_API_KEY="hld_any", HALDIR_DB=store) as server:
+        fits(refused(server.call("createSession", agent_id="far")), code="unavailable")
+        server.still_serves()
+    expect(not Path(store).exists(), "a local store was made")
+
+
 def no_session_goes_beyond_the_laptop_ceilings():
     """At most 100 USD, at most a day, neither admin nor *: whether such a wish is refused or cut down."""
     with Server() as server:
@@ -184,6 +230,9 @@ CHECKS = (
     a_notification_and_an_empty_line_get_no_answer,
     a_line_of_a_million_characters_is_refused_and_the_next_one_works,
     two_processes_share_one_store,
+    amounts_are_exact_in_text_and_in_structured_content,
+    refusals_are_told_to_who_asks_for_them,
+    a_remote_server_is_asked_with_its_key,
     no_session_goes_beyond_the_laptop_ceilings,
     a_session_without_a_limit_is_held_by_the_ceiling,
 )

@@ -96,7 +96,9 @@ async def an_idempotency_key_opens_one_session(c):
     first = good(await c.call("createSession", agent_id="bot", idempotency_key=key))
     again = good(await c.call("createSession", agent_id="bot", idempotency_key=key))
     expect(first == again, "the second answer is another one")
-    refused(await c.call("createSession", agent_id="another", idempotency_key=key))
+    other = refused(await c.call("createSession", agent_id="another", idempotency_key=key))
+    fits(other, code="idempotency_mismatch")
+    expect("request_id" not in other, "an answer over MCP has the id of its request already")
 
 
 @check
@@ -127,6 +129,19 @@ async def a_refusal_does_not_show_the_secret(c):
 
 
 @check
+async def a_path_in_place_of_a_session_reaches_nothing_else(c):
+    session = await c.session()
+    await c.call("storeSecret", name="q", value="still here")
+    for path in ("../secrets/q", "..%2Fsecrets%2Fq", "../keys", "x/../../secrets/q", "?limit=1", "#"):
+        refused(await c.call("revokeSession", session_id=path))
+        refused(await c.call("getSession", session_id=path))
+    for path in ("../secrets/q", "../sessions", "q/../q", "q?x=1", "."):
+        refused(await c.call("getSecret", name=path, session_id=session))
+    fits(good(await c.call("getSecret", name="q", session_id=session)), value="still here")
+    fits(good(await c.call("getSession", session_id=session)), is_valid=True)
+
+
+@check
 async def authorizePayment_takes_from_the_budget(c):
     session = await c.session()
     paid = good(await c.call("authorizePayment", session_id=session, amount=12.34, description="a book"))
@@ -135,6 +150,7 @@ async def authorizePayment_takes_from_the_budget(c):
     expect(paid["authorization_id"].startswith("auth_"), paid["authorization_id"])
     near(paid["timestamp"], time.time())
     no = refused_payment(await c.call("authorizePayment", session_id=session, amount=37.67))
+    fits(no, amount=37.67, currency="USD", remaining_budget=37.66, session_id=session, code="budget_exceeded")
     expect("authorization_id" not in no, "a refusal has no authorization")
     shown = good(await c.call("getSession", session_id=session))
     fits(shown, spent=12.34, remaining_budget=37.66)

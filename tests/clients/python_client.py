@@ -1,7 +1,8 @@
 """The official Python client over stdio and streamable HTTP, in both eras of the protocol.
 
-Started by server.py. Four connections: `auto` probes server/discover and speaks 2026-07-28 without a handshake,
-`legacy` shakes hands with initialize; each over stdio and over HTTP. Every check runs on each of them.
+Started by server.py. `auto` probes server/discover and speaks 2026-07-28 without a handshake, `legacy` shakes hands
+with initialize; each over stdio, over HTTP, and over stdio to a process that only passes calls on to the REST API of
+the server (remote). Every check runs on each of them.
 The client itself checks structuredContent against the outputSchema of every tool, but not when isError is true;
 `call` does it for those, since the first TypeScript SDK does too and would throw.
 """
@@ -103,6 +104,11 @@ async def over_stdio(label, era):
     await connection(label, process, era)
 
 
+async def over_remote(label, era):
+    settings = {"HALDIR_BASE_URL": os.environ["SERVER_URL"], "HALDIR_API_KEY": os.environ["SERVER_KEY"]}
+    await connection(label, StdioServerParameters(command=os.environ["SERVER_BIN"], env=settings), era)
+
+
 async def over_http(label, era):
     key, url = os.environ["SERVER_KEY"], os.environ["SERVER_URL"] + "/mcp"
     headers = {"Authorization": f"Bearer {key}"} if era == "auto" else {"X-API-Key": key}
@@ -111,7 +117,7 @@ async def over_http(label, era):
 
 
 def main():
-    for transport, run in (("stdio", over_stdio), ("HTTP", over_http)):
+    for transport, run in (("stdio", over_stdio), ("HTTP", over_http), ("remote", over_remote)):
         for era in ("auto", "legacy"):
             label = f"{transport} {era}"
             try:

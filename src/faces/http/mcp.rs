@@ -124,6 +124,10 @@ async fn answer(face: &McpFace, credential: &Credential, request: Request) -> Re
         Ok(message) => message,
         Err(error) => return Ok(rpc_error(StatusCode::BAD_REQUEST, None, &error)),
     };
+    if !message.params.is_none_or(is_object_or_null) {
+        let error = ErrorData::invalid_params("params must be a JSON object", None);
+        return Ok(rpc_error(StatusCode::BAD_REQUEST, message.id, &error));
+    }
     if let Some(call) = message.plain_tool_call(&parts.headers) {
         return call.answer(&face.backend, credential).await;
     }
@@ -269,13 +273,16 @@ impl<'a> Message<'a> {
         if !legacy || has_standard_headers {
             return None;
         }
-        let is_object = |arguments: &RawValue| arguments.get().starts_with('{') || arguments.get() == "null";
         let params = self.call_params().filter(|params| params._meta.is_none())?;
-        if !params.arguments.is_none_or(is_object) {
+        if !params.arguments.is_none_or(is_object_or_null) {
             return None; // rmcp says that arguments are an object.
         }
         Some(PlainCall { id, params })
     }
+}
+
+fn is_object_or_null(json: &RawValue) -> bool {
+    json.get().starts_with('{') || json.get() == "null"
 }
 
 struct PlainCall<'a> {
