@@ -6,6 +6,7 @@
 
 pub mod completion;
 pub mod exact;
+pub mod facts;
 pub mod logging;
 pub mod prompts;
 pub mod resources;

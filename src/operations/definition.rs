@@ -166,7 +166,11 @@ pub(super) fn write<O: WriteOperation>(name: &'static str, title: &'static str) 
     named::<O, O::Output>(name, title, Run::Write(run_write::<O>))
 }
 
-fn named<I: JsonSchema + DeserializeOwned, O: JsonSchema>(name: &'static str, title: &'static str, run: Run) -> Named<I> {
+fn named<I: JsonSchema + DeserializeOwned, O: JsonSchema>(
+    name: &'static str,
+    title: &'static str,
+    run: Run,
+) -> Named<I> {
     Named {
         operation: Operation {
             name,

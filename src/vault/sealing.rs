@@ -69,13 +69,7 @@ pub fn seal(
 }
 
 /// Opens what [`seal`] made.
-pub fn open(
-    keys: &TenantKeys,
-    tenant: &TenantId,
-    name: &SecretName,
-    version: i64,
-    sealed: &[u8],
-) -> Result<Plaintext> {
+pub fn open(keys: &TenantKeys, tenant: &TenantId, name: &SecretName, version: i64, sealed: &[u8]) -> Result<Plaintext> {
     let bytes = keys.secrets.open(&associated(tenant, name, version), sealed).map_err(Error::internal)?;
     let text = std::str::from_utf8(&bytes).map_err(Error::internal)?;
     Ok(Plaintext(Zeroizing::new(text.to_owned())))

@@ -125,6 +125,16 @@ def an_unknown_method_is_named_so_and_the_next_one_works():
         server.still_serves()
 
 
+def params_that_are_no_object_are_invalid_params_and_the_next_one_works():
+    with Server() as server:
+        for params in ([], [1], {}, {"name": 7}, {"name": "getSpend", "arguments": []}):
+            message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+            answer = server.ask(json.dumps(message))
+            fits(answer, id=1)
+            fits(answer["error"], code=-32602)
+        server.still_serves()
+
+
 def a_notification_and_an_empty_line_get_no_answer():
     with Server() as server:
         server.write('{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":99}}')
@@ -163,6 +173,10 @@ def amounts_are_exact_in_text_and_in_structured_content():
         text = json.loads(result["content"][0]["text"], parse_float=Decimal)
         fits(text, total_usd=cost, by_tool={"t": cost})
         expect(result["structuredContent"] == text, f"text {text} differs from {result['structuredContent']}")
+        params = {"name": "budget-check", "arguments": {"session_id": session}}
+        prompt = server.request("prompts/get", params)["result"]["messages"][0]["content"]["text"]
+        for amount in (cost, "99.999999999"):
+            expect(str(amount) in prompt, f"{amount} is not in {prompt}")
 
 
 def refusals_are_told_to_who_asks_for_them():
@@ -227,6 +241,7 @@ CHECKS = (
     a_request_before_the_end_of_input_is_still_answered,
     a_line_that_is_no_json_is_a_parse_error_and_the_next_one_works,
     an_unknown_method_is_named_so_and_the_next_one_works,
+    params_that_are_no_object_are_invalid_params_and_the_next_one_works,
     a_notification_and_an_empty_line_get_no_answer,
     a_line_of_a_million_characters_is_refused_and_the_next_one_works,
     two_processes_share_one_store,
