@@ -1,11 +1,6 @@
 //! The server: MCP over standard input and output by default, `serve` for HTTP.
 
-use std::{
-    io::Write,
-    net::SocketAddr,
-    process::ExitCode,
-    sync::Arc,
-};
+use std::{io::Write, net::SocketAddr, process::ExitCode, sync::Arc};
 
 use clap::{Args, Parser, Subcommand};
 use haldir::{

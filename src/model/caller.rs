@@ -114,7 +114,8 @@ pub fn key_scope_covers(granted: &str, wanted: &str) -> bool {
     if granted == "*" || granted == wanted {
         return true;
     }
-    let (Some((granted_resource, granted)), Some((resource, wanted))) = (granted.split_once(':'), wanted.split_once(':'))
+    let (Some((granted_resource, granted)), Some((resource, wanted))) =
+        (granted.split_once(':'), wanted.split_once(':'))
     else {
         return false;
     };

@@ -21,7 +21,7 @@ pub struct ListSecrets {
     #[serde(default)]
     #[schemars(range(min = 1, max = 1_000), extend("default" = 1_000))]
     limit: Option<i64>,
-    /// Where the last answer ended: its next_cursor.
+    /// Where the last answer ended: its `next_cursor`.
     #[serde(default)]
     cursor: Option<Text<1, 256>>,
 }

@@ -2,7 +2,11 @@
 
 use rusqlite::{OptionalExtension, Row, Statement, params, types::ValueRef};
 
-use super::{SqliteTx, rows::Column, statements::statements};
+use super::{
+    SqliteTx,
+    rows::{Column, rows},
+    statements::statements,
+};
 use crate::{
     error::Result,
     model::{Entry, EntryId, EntryKind, Money, TenantId, UnixMicros},
@@ -41,6 +45,10 @@ statements! {
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)";
 }
 
+fn sized<const N: usize>(name: &str, blob: Option<Vec<u8>>) -> Result<Option<[u8; N]>, String> {
+    blob.map(|blob| blob.try_into().map_err(|_| format!("{name} is not {N} bytes"))).transpose()
+}
+
 /// Reads an entry strictly: a row that no append could have written is a problem, not a value to make sense of.
 fn entry(row: &Row<'_>) -> Result<Entry, String> {
     let text = |name: &'static str| match row.get_ref(name) {
@@ -53,12 +61,7 @@ fn entry(row: &Row<'_>) -> Result<Entry, String> {
         Ok(ValueRef::Null) => Ok(None),
         _ => Err(format!("{name} is not a blob")),
     };
-    fn sized<const N: usize>(name: &str, blob: Option<Vec<u8>>) -> Result<Option<[u8; N]>, String> {
-        blob.map(|blob| blob.try_into().map_err(|_| format!("{name} is not {N} bytes"))).transpose()
-    }
-    let hash = |name: &'static str| {
-        sized(name, blob(name)?)?.ok_or_else(|| format!("{name} is missing"))
-    };
+    let hash = |name: &'static str| sized(name, blob(name)?)?.ok_or_else(|| format!("{name} is missing"));
     Ok(Entry {
         seq: integer("seq")?,
         id: EntryId::parse(text("id")?).map_err(|problem| format!("id {problem}"))?,
@@ -144,11 +147,11 @@ impl ReadAudit for SqliteTx<'_> {
             (.., Some(false)) => ENTRIES_NOT_FLAGGED,
             (None, None, None, None) => {
                 let mut statement = self.connection.prepare_cached(ENTRIES)?;
-                return collect(&mut statement, params![tenant.as_str(), first, end, query.limit as i64]);
+                return collect(&mut statement, params![tenant.as_str(), first, end, rows(query.limit)]);
             }
         };
         let mut statement = self.connection.prepare_cached(sql)?;
-        let params = params![tenant.as_str(), first, end, query.limit as i64, session_id, agent_id, tool, flagged];
+        let params = params![tenant.as_str(), first, end, rows(query.limit), session_id, agent_id, tool, flagged];
         collect(&mut statement, params)
     }
 

@@ -24,9 +24,9 @@ pub(super) fn open(path: &Path) -> Result<Connection> {
         Error::new(Code::Unavailable, format!("cannot create the store {}: {error}", path.display()))
     })?;
     let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    let id: i32 = connection.pragma_query_value(None, "application_id", |row| row.get(0)).map_err(|error| {
-        Error::new(Code::Unavailable, format!("{} is no haldir store: {error}", path.display()))
-    })?;
+    let id: i32 = connection
+        .pragma_query_value(None, "application_id", |row| row.get(0))
+        .map_err(|error| Error::new(Code::Unavailable, format!("{} is no haldir store: {error}", path.display())))?;
     if id != APPLICATION_ID {
         let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
         if tables > 0 {

@@ -4,7 +4,11 @@ use std::borrow::Cow;
 
 use rusqlite::{OptionalExtension, Row, params};
 
-use super::{SqliteTx, rows::Column, statements::statements};
+use super::{
+    SqliteTx,
+    rows::{Column, rows},
+    statements::statements,
+};
 use crate::{
     error::Result,
     model::{Money, TenantId, UnixMicros},
@@ -70,11 +74,11 @@ impl ReadCounters for SqliteTx<'_> {
 
     fn agent_costs(&self, tenant: &TenantId, limit: usize) -> Result<Vec<(String, Cost)>> {
         let mut statement = self.connection.prepare_cached(AGENT_COSTS)?;
-        statement.query_and_then(params![tenant.as_str(), limit as i64], named_cost)?.collect()
+        statement.query_and_then(params![tenant.as_str(), rows(limit)], named_cost)?.collect()
     }
 
     fn session_costs(&self, tenant: &TenantId, agent: Option<&str>, limit: usize) -> Result<Vec<(String, Cost)>> {
-        let (tenant, limit) = (tenant.as_str(), limit as i64);
+        let (tenant, limit) = (tenant.as_str(), rows(limit));
         if let Some(agent) = agent {
             let mut statement = self.connection.prepare_cached(SESSION_COSTS_OF_AGENT)?;
             statement.query_and_then(params![tenant, limit, agent], named_cost)?.collect()
@@ -87,7 +91,7 @@ impl ReadCounters for SqliteTx<'_> {
     fn tool_costs(&self, tenant: &TenantId, of: ToolTally<'_>, limit: usize) -> Result<Vec<ToolSpend>> {
         let mut statement = self.connection.prepare_cached(TOOL_COSTS)?;
         let read = |row: &Row<'_>| named_cost(row).map(|(tool, total)| ToolSpend { tool, total });
-        statement.query_and_then(params![tenant.as_str(), limit as i64, owner(of)], read)?.collect()
+        statement.query_and_then(params![tenant.as_str(), rows(limit), owner(of)], read)?.collect()
     }
 
     fn authorized_total(&self, tenant: &TenantId) -> Result<Money> {
@@ -159,7 +163,7 @@ impl WriteCounters for SqliteTx<'_> {
     fn forget_answers(&mut self, before: UnixMicros, limit: usize) -> Result<()> {
         let mut select = self.connection.prepare_cached(OLD_ANSWERS)?;
         let old: Vec<(String, String, String)> = select
-            .query_map(params![before.0, limit as i64], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+            .query_map(params![before.0, rows(limit)], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
             .collect::<Result<_, _>>()?;
         let mut delete = self.connection.prepare_cached(FORGET_ANSWER)?;
         for (tenant, caller, key) in old {

@@ -4,7 +4,7 @@ use rusqlite::{OptionalExtension, Row, params};
 
 use super::{
     SqliteTx,
-    rows::{Column, from_json, from_word, json, word},
+    rows::{Column, from_json, from_word, json, rows, word},
     statements::statements,
 };
 use crate::{
@@ -65,7 +65,7 @@ impl ReadKeys for SqliteTx<'_> {
 
     fn api_keys(&self, tenant: &TenantId, limit: usize) -> Result<Vec<ApiKey>> {
         let mut statement = self.connection.prepare_cached(KEYS_OF_TENANT)?;
-        statement.query_and_then(params![tenant.as_str(), limit as i64], api_key)?.collect()
+        statement.query_and_then(params![tenant.as_str(), rows(limit)], api_key)?.collect()
     }
 }
 

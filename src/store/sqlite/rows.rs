@@ -83,3 +83,8 @@ pub(super) fn word(value: &impl Serialize) -> Result<String> {
 pub(super) fn json(value: &impl Serialize) -> Result<String> {
     serde_json::to_string(value).map_err(Error::internal)
 }
+
+/// A bound of a query: `LIMIT` takes a signed integer.
+pub(super) fn rows(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
+}

@@ -4,7 +4,7 @@ use rusqlite::params;
 
 use super::{
     SqliteTx,
-    rows::{Column, from_word, word},
+    rows::{Column, from_word, rows, word},
     statements::statements,
 };
 use crate::{
@@ -38,7 +38,7 @@ impl ReadSecrets for SqliteTx<'_> {
 
     fn secret_names(&self, tenant: &TenantId, after: &str, limit: usize) -> Result<Vec<SecretName>> {
         let mut statement = self.connection.prepare_cached(SECRET_NAMES)?;
-        statement.query_and_then(params![tenant.as_str(), after, limit as i64], |row| row.column("name"))?.collect()
+        statement.query_and_then(params![tenant.as_str(), after, rows(limit)], |row| row.column("name"))?.collect()
     }
 }
 

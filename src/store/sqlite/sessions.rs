@@ -4,7 +4,7 @@ use rusqlite::{Row, params};
 
 use super::{
     SqliteTx,
-    rows::{Column, json},
+    rows::{Column, json, rows},
     statements::statements,
 };
 use crate::{
@@ -58,7 +58,7 @@ impl ReadSessions for SqliteTx<'_> {
 
     fn sessions(&self, tenant: &TenantId, query: &SessionQuery) -> Result<Vec<Session>> {
         let (at, id) = query.before.as_ref().map_or((i64::MAX, ""), |(at, id)| (at.0, id.as_str()));
-        let (tenant, limit) = (tenant.as_str(), query.limit as i64);
+        let (tenant, limit) = (tenant.as_str(), rows(query.limit));
         if let Some(agent) = &query.agent_id {
             let mut statement = self.connection.prepare_cached(SESSIONS_OF_AGENT)?;
             statement
@@ -72,7 +72,7 @@ impl ReadSessions for SqliteTx<'_> {
 
     fn child_sessions(&self, tenant: &TenantId, parent: &SessionId, after: &str, limit: usize) -> Result<Vec<Session>> {
         let mut statement = self.connection.prepare_cached(CHILDREN)?;
-        statement.query_and_then(params![tenant.as_str(), parent.as_str(), after, limit as i64], session)?.collect()
+        statement.query_and_then(params![tenant.as_str(), parent.as_str(), after, rows(limit)], session)?.collect()
     }
 }
 
