@@ -114,7 +114,7 @@ async def checkPermission_says_yes_or_no_and_never_fails(c):
 @check
 async def a_secret_comes_back_as_it_was_stored(c):
     session = await c.session()
-    name = f"secret-{time.time_ns()}"
+    name = f"team/api:{time.time_ns()}@work"  # what may stand in a name and means something in a path
     for value in ("first", 'second "ü" \U0001f511\n' + "x" * 10_000):
         fits(good(await c.call("storeSecret", name=name, value=value)), stored=True, name=name)
         fits(good(await c.call("getSecret", name=name, session_id=session)), name=name, value=value)

@@ -233,8 +233,8 @@ struct CallParams<'a> {
     name: Cow<'a, str>,
     #[serde(borrow)]
     arguments: Option<&'a RawValue>,
-    #[serde(borrow)]
-    _meta: Option<&'a RawValue>,
+    #[serde(borrow, rename = "_meta")]
+    meta: Option<&'a RawValue>,
 }
 
 impl<'a> Message<'a> {
@@ -276,7 +276,7 @@ impl<'a> Message<'a> {
         if !legacy || has_standard_headers {
             return None;
         }
-        let params = self.call_params().filter(|params| params._meta.is_none())?;
+        let params = self.call_params().filter(|params| params.meta.is_none())?;
         if !params.arguments.is_none_or(is_object_or_null) {
             return None; // rmcp says that arguments are an object.
         }

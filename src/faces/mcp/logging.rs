@@ -9,13 +9,13 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use rmcp::{
     ErrorData, RoleServer,
-    model::{LoggingLevel, LoggingMessageNotificationParam, ProtocolVersion, SetLevelRequestMethod},
+    model::{LoggingLevel, LoggingMessageNotificationParam, SetLevelRequestMethod},
     service::RequestContext,
 };
 use serde::Deserialize;
 use serde_json::json;
 
-use super::tools::Outcome;
+use super::{server::is_modern, tools::Outcome};
 use crate::error::Code;
 
 const LOGGER: &str = "haldir";
@@ -58,10 +58,6 @@ impl Level {
             }
         }
     }
-}
-
-fn is_modern(context: &RequestContext<RoleServer>) -> bool {
-    context.protocol_version().is_some_and(|version| version.as_str() >= ProtocolVersion::V_2026_07_28.as_str())
 }
 
 /// What is told of a tool's answer. Its own words only: arguments and answers may hold secrets.

@@ -229,17 +229,17 @@ fn project(session: &SessionFacts, now: UnixMicros) -> (String, String) {
 /// One entry in one line; what agents wrote is quoted, so that it is seen to be theirs.
 fn line(entry: &EntryFacts) -> String {
     let [agent, tool, action] = [&entry.agent_id, &entry.tool, &entry.action].map(|text| quoted(text));
-    let mut line = format!("#{} {} {agent} {tool}: {action}", entry.seq, time(entry.timestamp));
+    let mut line = vec![format!("#{} {} {agent} {tool}: {action}", entry.seq, time(entry.timestamp))];
     if entry.cost_usd > Money::ZERO {
-        line += &format!(", {} USD", entry.cost_usd);
+        line.push(format!("at {} USD", entry.cost_usd));
     }
     if entry.flagged {
-        line += &format!(" [flagged: {}]", quoted(&entry.flag_reason));
+        line.push(format!("flagged: {}", quoted(&entry.flag_reason)));
     }
     if let Some(reason) = entry.details["reason"].as_str() {
-        line += &format!(" [{}]", quoted(reason));
+        line.push(format!("reason: {}", quoted(reason)));
     }
-    line
+    line.join(", ")
 }
 
 fn by_tool(spend: &SpendFacts) -> String {

@@ -6,7 +6,7 @@ use rmcp::{
     model::{
         CallToolRequestParams, CallToolResponse, CompleteRequestParams, CompleteResult, CustomRequest, CustomResult,
         ErrorCode, GetPromptRequestParams, GetPromptResponse, Implementation, ListPromptsResult,
-        ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
+        ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams, ProtocolVersion,
         ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig, SetLevelRequestParams, Tool,
     },
     service::RequestContext,
@@ -170,15 +170,24 @@ impl ServerHandler for HaldirMcp {
     async fn on_custom_request(
         &self,
         request: CustomRequest,
-        _: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<CustomResult, ErrorData> {
-        if KNOWN_METHODS.contains(&request.method.as_str()) {
+        let ended = is_modern(&context) && ENDED_METHODS.contains(&request.method.as_str());
+        if !ended && KNOWN_METHODS.contains(&request.method.as_str()) {
             let message = format!("the parameters of {} are missing or of the wrong type", request.method);
             return Err(ErrorData::invalid_params(message, None));
         }
         Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, format!("the method {} is unknown", request.method), None))
     }
 }
+
+/// Whether the request is of the revision without handshake and sessions, or of a later one.
+pub(super) fn is_modern(context: &RequestContext<RoleServer>) -> bool {
+    context.protocol_version().is_some_and(|version| version.as_str() >= ProtocolVersion::V_2026_07_28.as_str())
+}
+
+/// The methods that 2026-07-28 no longer has, of those that this server answers before it.
+const ENDED_METHODS: [&str; 3] = ["initialize", "ping", "logging/setLevel"];
 
 /// The methods that this server answers.
 const KNOWN_METHODS: [&str; 12] = [
