@@ -13,12 +13,12 @@ const MAX_NAME_SHOWN: usize = 100;
 /// Reads an input.
 pub(super) fn parse<T: DeserializeOwned>(json: &str) -> Result<T> {
     // The path of a bad field costs a little to follow, so it is followed only when there is one.
-    serde_json::from_str(json).or_else(|first| {
+    serde_json::from_str(json).map_err(|first| {
         let mut deserializer = serde_json::Deserializer::from_str(json);
         match serde_path_to_error::deserialize::<_, T>(&mut deserializer) {
-            Err(error) => Err(explain(error.path().to_string(), error.inner())),
+            Err(error) => explain(error.path().to_string(), error.inner()),
             // The value was read, so what came behind it is at fault.
-            Ok(_) => Err(explain(String::new(), &first)),
+            Ok(_) => explain(String::new(), &first),
         }
     })
 }
