@@ -1,8 +1,9 @@
 //! The one error type. Each variant has a stable machine code, an HTTP status, and a message that names the fix.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, collections::BTreeMap, fmt};
 
-use serde::Serialize;
+use serde::{Serialize, Serializer, ser::SerializeMap};
+use serde_json::value::{RawValue, to_raw_value};
 
 /// What went wrong, in the words of whoever has to mend it.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -17,8 +18,8 @@ pub struct Error {
     pub message: String,
     /// The input field it is about.
     pub field: Option<String>,
-    /// More for a machine, by name: `limit`, `required`, `max_bytes`.
-    pub extra: Vec<(Cow<'static, str>, serde_json::Value)>,
+    /// More for a machine, by name: `limit`, `required`, `max_bytes`. JSON text, since amounts of money stand here too.
+    pub extra: Vec<(Cow<'static, str>, Box<RawValue>)>,
 }
 
 /// Declares the codes, once, with wire name, HTTP status and whether the same call may succeed later.
@@ -106,8 +107,8 @@ impl Error {
     }
 
     /// What was added under this name.
-    pub fn extra(&self, name: &str) -> Option<&serde_json::Value> {
-        self.extra.iter().find(|(known, _)| known == name).map(|(_, value)| value)
+    pub fn extra(&self, name: &str) -> Option<&RawValue> {
+        self.extra.iter().find(|(known, _)| known == name).map(|(_, value)| &**value)
     }
 
     /// A bad input field.
@@ -135,8 +136,9 @@ impl Error {
 
     /// Adds a machine-readable detail.
     #[must_use]
-    pub fn with(mut self, name: impl Into<Cow<'static, str>>, value: impl Into<serde_json::Value>) -> Self {
-        self.extra.push((name.into(), value.into()));
+    pub fn with(mut self, name: impl Into<Cow<'static, str>>, value: impl Serialize) -> Self {
+        // What has no JSON form is left out: the error itself must reach the caller all the same.
+        self.extra.extend(to_raw_value(&value).ok().map(|value| (name.into(), value)));
         self
     }
 
@@ -146,49 +148,50 @@ impl Error {
         matches!(self.code.status(), 401 | 403) && self.code != Code::Unauthorized
     }
 
-    /// The wire form: `error`, `code`, and where they apply `field`, `request_id` and more.
-    pub fn body(&self, request_id: Option<&str>) -> serde_json::Value {
-        #[derive(Serialize)]
-        struct Body<'a> {
-            error: &'a str,
-            code: &'a str,
-            retryable: bool,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            field: Option<&'a str>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            request_id: Option<&'a str>,
-        }
-        let body = Body {
-            error: &self.message,
-            code: self.code.name(),
-            retryable: self.code.may_retry(),
-            field: self.field.as_deref(),
-            request_id,
-        };
-        let mut body = serde_json::to_value(body).unwrap_or_default();
-        for (name, value) in &self.extra {
-            body[name.as_ref()] = value.clone();
-        }
-        body
-    }
-
-    /// Reads what [`Self::body`] wrote, here or in another haldir.
+    /// Reads what [`Self::body`] wrote, here or in another haldir. Everything in it stays as it was written.
     pub fn from_body(status: u16, text: &str) -> Self {
-        let body: serde_json::Value = serde_json::from_str(text).unwrap_or_default();
-        let named = body["code"].as_str().and_then(|name| Code::ALL.iter().find(|code| code.name() == name));
+        let mut body: BTreeMap<String, Box<RawValue>> = serde_json::from_str(text).unwrap_or_default();
+        let mut take =
+            |name: &str| body.remove(name).and_then(|value| serde_json::from_str::<String>(value.get()).ok());
+        let (said, named, field) = (take("error"), take("code"), take("field"));
+        let named = named.and_then(|name| Code::ALL.iter().find(|code| code.name() == name));
         let by_status = || Code::ALL.iter().find(|code| code.status() == status && status < 500);
         let code = named.or_else(by_status).copied().unwrap_or(Code::Unavailable);
-        let said = body["error"].as_str().or_else(|| body["reason"].as_str());
-        let message = said.map_or_else(|| format!("haldir answered with status {status}"), str::to_owned);
-        let mut error = Self::new(code, message);
-        error.field = body["field"].as_str().map(str::to_owned);
-        if let serde_json::Value::Object(fields) = body {
-            let extra = fields.into_iter().filter(|(name, _)| !OWN_FIELDS.contains(&name.as_str()));
-            error.extra = extra.map(|(name, value)| (name.into(), value)).collect();
-        }
-        error
+        let message = said.unwrap_or_else(|| format!("haldir answered with status {status}"));
+        // These two are about that answer, not about the next.
+        body.retain(|name, _| name != "request_id" && name != "retryable");
+        let extra = body.into_iter().map(|(name, value)| (name.into(), value)).collect();
+        Self { code, message, field, extra }
+    }
+
+    /// The wire form as JSON: `error`, `code`, and where they apply `field`, `request_id` and more.
+    pub fn body(&self, request_id: Option<&str>) -> String {
+        // Texts, booleans and raw JSON under text keys: there is nothing here that cannot be written.
+        serde_json::to_string(&Body { error: self, request_id }).unwrap_or_default()
     }
 }
 
-/// The fields of every error's wire form; others are its `extra`.
-const OWN_FIELDS: [&str; 5] = ["error", "code", "field", "request_id", "retryable"];
+struct Body<'a> {
+    error: &'a Error,
+    request_id: Option<&'a str>,
+}
+
+impl Serialize for Body<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Error { code, message, field, extra } = self.error;
+        let mut body = serializer.serialize_map(None)?;
+        body.serialize_entry("error", message)?;
+        body.serialize_entry("code", code.name())?;
+        body.serialize_entry("retryable", &code.may_retry())?;
+        if let Some(field) = field {
+            body.serialize_entry("field", field)?;
+        }
+        for (name, value) in extra {
+            body.serialize_entry(name, value)?;
+        }
+        if let Some(id) = self.request_id {
+            body.serialize_entry("request_id", id)?;
+        }
+        body.end()
+    }
+}

@@ -18,9 +18,6 @@ use haldir::{
 use tokio::runtime::Builder;
 use tokio_util::sync::CancellationToken;
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// Governance for AI agents, as an MCP server: sessions with scopes and budgets, a vault, and an audit log that
 /// nobody can rewrite unnoticed.
 ///

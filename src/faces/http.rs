@@ -54,9 +54,10 @@ impl App {
         settings: HttpSettings,
         shutdown: &CancellationToken,
     ) -> Result<Self> {
-        let public_url = settings.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
+        let guard = guard::Guard::new(address, &settings);
+        let public_url = settings.public_url.unwrap_or_else(|| format!("http://{address}"));
         let shared = Shared {
-            guard: guard::Guard::new(address, &settings),
+            guard,
             mcp: mcp::McpFace::new(haldir.clone(), shutdown),
             openapi: openapi::document(&public_url)?,
             haldir,

@@ -1,9 +1,13 @@
 //! The Model Context Protocol: tools, prompts, completion and resources, each a view of the operations.
 //!
 //! rmcp carries the protocol in all its revisions. What it cannot give us is a number's own text, without which
-//! money is not exact: both transports therefore hand over a tool's arguments as they were written.
+//! money is not exact: both transports therefore hand over a tool's arguments as they were written, and put its
+//! answer back as it was written.
 
 pub mod completion;
+pub mod exact;
+pub mod facts;
+pub mod logging;
 pub mod prompts;
 pub mod resources;
 pub mod server;

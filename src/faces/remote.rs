@@ -57,19 +57,24 @@ impl Remote {
         input: &str,
         options: CallOptions,
     ) -> Result<Reply> {
+        // As over there, so that what a path or a query cannot tell apart, such as 7 and "7", is refused all the same.
+        operation.check(input)?;
         let request = self.request(operation, input)?;
         let request = match credential {
             Credential::ApiKey(key) => request.bearer_auth(key.as_str()),
             _ => request,
         };
         let request = match options.idempotency_key {
+            Some(key) if !key.bytes().all(|byte| matches!(byte, b' '..=b'~')) => {
+                return Err(Error::invalid("idempotency_key", "idempotency_key must be plain ASCII text"));
+            }
             Some(key) => request.header("Idempotency-Key", key),
             None => request,
         };
-        let mut response = request.send().await.map_err(|error| self.unreachable(&error))?;
+        let mut response = request.send().await.map_err(|error| self.unreachable(error))?;
         let status = response.status().as_u16();
         let mut body = Zeroizing::new(Vec::new());
-        while let Some(chunk) = response.chunk().await.map_err(|error| self.unreachable(&error))? {
+        while let Some(chunk) = response.chunk().await.map_err(|error| self.unreachable(error))? {
             if body.len() + chunk.len() > MAX_ANSWER_BYTES {
                 return Err(Error::new(Code::Unavailable, "the answer of the remote haldir is too large"));
             }
@@ -123,7 +128,9 @@ impl Remote {
         })
     }
 
-    fn unreachable(&self, error: &reqwest::Error) -> Error {
+    fn unreachable(&self, error: reqwest::Error) -> Error {
+        // The address may name a session, and whoever knows that can act in it.
+        let error = error.without_url();
         tracing::warn!(%error, "the remote haldir was not reached");
         let host = self.base.host_str().unwrap_or_default();
         Error::new(Code::Unavailable, format!("the haldir at {host} (HALDIR_BASE_URL) was not reached; try again"))

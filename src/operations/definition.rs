@@ -3,6 +3,7 @@
 use std::marker::PhantomData;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings};
+use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
 use super::input;
@@ -37,6 +38,7 @@ pub struct Operation {
     pub answers_secret: bool,
     /// How it runs.
     pub run: Run,
+    check: fn(&str) -> Result<()>,
     input_schema: fn(&mut SchemaGenerator) -> Schema,
     output_schema: fn(&mut SchemaGenerator) -> Schema,
 }
@@ -113,6 +115,11 @@ impl Operation {
         (self.output_schema)(generator)
     }
 
+    /// Whether this JSON text can be its input, without running anything.
+    pub fn check(&self, json: &str) -> Result<()> {
+        (self.check)(json)
+    }
+
     /// What people and models read about it: the doc comment of its input type.
     pub fn description(&self) -> String {
         let schema = self.input_schema();
@@ -159,7 +166,11 @@ pub(super) fn write<O: WriteOperation>(name: &'static str, title: &'static str) 
     named::<O, O::Output>(name, title, Run::Write(run_write::<O>))
 }
 
-fn named<I: JsonSchema, O: JsonSchema>(name: &'static str, title: &'static str, run: Run) -> Named<I> {
+fn named<I: JsonSchema + DeserializeOwned, O: JsonSchema>(
+    name: &'static str,
+    title: &'static str,
+    run: Run,
+) -> Named<I> {
     Named {
         operation: Operation {
             name,
@@ -173,6 +184,7 @@ fn named<I: JsonSchema, O: JsonSchema>(name: &'static str, title: &'static str, 
             open_to_anonymous: false,
             answers_secret: false,
             run,
+            check: |json| input::parse::<I>(json).map(drop),
             input_schema: I::json_schema,
             output_schema: O::json_schema,
         },

@@ -7,15 +7,18 @@ use serde_json::{error::Category, value::RawValue};
 
 use crate::error::{Code, Error, Result};
 
+/// Characters of an unknown field's name that its refusal repeats.
+const MAX_NAME_SHOWN: usize = 100;
+
 /// Reads an input.
 pub(super) fn parse<T: DeserializeOwned>(json: &str) -> Result<T> {
     // The path of a bad field costs a little to follow, so it is followed only when there is one.
-    serde_json::from_str(json).or_else(|first| {
+    serde_json::from_str(json).map_err(|first| {
         let mut deserializer = serde_json::Deserializer::from_str(json);
         match serde_path_to_error::deserialize::<_, T>(&mut deserializer) {
-            Err(error) => Err(explain(error.path().to_string(), error.inner())),
+            Err(error) => explain(error.path().to_string(), error.inner()),
             // The value was read, so what came behind it is at fault.
-            Ok(_) => Err(explain(String::new(), &first)),
+            Ok(_) => explain(String::new(), &first),
         }
     })
 }
@@ -35,7 +38,9 @@ fn explain(path: String, error: &serde_json::Error) -> Error {
         let expected = rest.rsplit_once(", ").map_or("no fields are expected here", |(_, expected)| expected);
         // serde writes every expected field in backticks; what stands before them is the unknown one.
         let expected = rest.split_once("expected").map_or(expected, |(_, list)| list.trim());
-        return Error::invalid(in_backticks, format!("unknown field; expected {}", expected.replace('`', "")));
+        let shown: String = in_backticks.chars().take(MAX_NAME_SHOWN).collect();
+        let message = format!("{shown}: unknown field; expected {}", expected.replace('`', ""));
+        return Error::invalid(shown, message);
     }
     let field = if path == "." { String::new() } else { path };
     let message = without_value(message);

@@ -40,11 +40,11 @@ pub struct AuthorizePayment {
 pub struct PaymentResult {
     /// Whether the payment may be made.
     authorized: bool,
-    /// How much was authorized.
-    amount: Option<Money>,
+    /// How much was asked for, and if authorized is true, authorized.
+    amount: Money,
     /// Its currency.
-    currency: Option<String>,
-    /// What is left of the session's budget, in USD; null without one.
+    currency: String,
+    /// What is left of the session's budget, in USD; null without one. In a refusal, of the budget that refused.
     remaining_budget: Option<Money>,
     /// Why it was refused; empty if it was not.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -69,23 +69,38 @@ impl WriteOperation for AuthorizePayment {
     type Output = PaymentResult;
 
     fn run(self, cx: &mut WriteContext<'_>) -> Result<PaymentResult> {
-        let session_id = self.session_id.clone();
-        self.decide(cx).map_err(|error| {
-            if !error.is_refusal() {
-                return error;
-            }
-            let reason = error.message.clone();
-            error.with("authorized", false).with("reason", reason).with("session_id", session_id.as_str())
-        })
+        let (session_id, amount, currency) = (self.session_id.clone(), self.amount, self.currency().to_owned());
+        let error = match self.decide(cx) {
+            Err(error) if error.is_refusal() => error,
+            decided => return decided,
+        };
+        // A refusal is a `PaymentResult` as well: clients hold it against the tool's output schema.
+        let error = if error.extra("remaining_budget").is_some() {
+            error
+        } else {
+            let session = cx.tx.session(&cx.caller.tenant, &session_id)?;
+            error.with("remaining_budget", session.and_then(|session| session.remaining()))
+        };
+        let reason = error.message.clone();
+        Err(error
+            .with("authorized", false)
+            .with("reason", reason)
+            .with("amount", amount)
+            .with("currency", currency)
+            .with("session_id", session_id.as_str()))
     }
 }
 
 impl AuthorizePayment {
+    fn currency(&self) -> &str {
+        self.currency.as_deref().unwrap_or(BUDGET_CURRENCY)
+    }
+
     fn decide(self, cx: &mut WriteContext<'_>) -> Result<PaymentResult> {
         if self.amount <= Money::ZERO {
             return Err(Error::invalid("amount", "amount must be more than 0"));
         }
-        let currency = self.currency.unwrap_or_else(|| BUDGET_CURRENCY.to_owned());
+        let currency = self.currency().to_owned();
         if currency.len() != 3 || !currency.bytes().all(|byte| byte.is_ascii_uppercase()) {
             return Err(Error::invalid("currency", "currency must be an ISO 4217 code, such as USD"));
         }
@@ -113,8 +128,8 @@ impl AuthorizePayment {
         let spent = session.spent.checked_add(self.amount).unwrap_or(session.spent);
         let result = PaymentResult {
             authorized: true,
-            amount: Some(self.amount),
-            currency: Some(authorization.currency),
+            amount: self.amount,
+            currency: authorization.currency,
             remaining_budget: session.spend_limit.map(|limit| limit.minus_floor_zero(spent)),
             reason: None,
             authorization_id: Some(authorization.id),

@@ -26,9 +26,7 @@ pub fn deduct(cx: &mut WriteContext<'_>, session: &Session, amount: Money) -> Re
         if let Some(left) = level.remaining().filter(|left| amount > *left) {
             let whose = if level.id == session.id { "the session's" } else { "the parent session's" };
             let message = format!("{amount} USD is more than the {left} USD that are left of {whose} budget");
-            return Err(Error::new(Code::BudgetExceeded, message)
-                .field("amount")
-                .with("remaining_budget", serde_json::to_value(left).unwrap_or_default()));
+            return Err(Error::new(Code::BudgetExceeded, message).field("amount").with("remaining_budget", left));
         }
     }
     let out_of_range = || Error::invalid("amount", "the session's total would be out of range");

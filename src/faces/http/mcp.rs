@@ -7,7 +7,7 @@
 //! A plain `tools/call` takes the straight way: it needs nothing of what a protocol session is for, and building
 //! one for every call costs more than the call.
 
-use std::{borrow::Cow, sync::Arc};
+use std::{borrow::Cow, convert::Infallible, sync::Arc};
 
 use axum::{
     Extension,
@@ -18,7 +18,7 @@ use axum::{
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts};
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full, combinators::BoxBody};
 use rmcp::{
     model::{ErrorCode, ErrorData},
     transport::streamable_http_server::{
@@ -36,7 +36,7 @@ use crate::{
     error::{Code, Error, Result},
     faces::{
         backend::Backend,
-        mcp::{HaldirMcp, RawArguments, server, tools},
+        mcp::{HaldirMcp, RawArguments, exact, server, tools},
     },
     model::Credential,
     operations::{self, Haldir},
@@ -63,7 +63,6 @@ impl McpFace {
     /// Serves `haldir` until `shutdown`.
     pub fn new(haldir: Haldir, shutdown: &CancellationToken) -> Self {
         let backend = Backend::Local(haldir);
-        let server = HaldirMcp::new(backend.clone(), Credential::Anonymous);
         let config = StreamableHttpServerConfig::default()
             .with_max_request_body_bytes(MAX_BODY_BYTES)
             .with_cancellation_token(shutdown.clone())
@@ -71,16 +70,17 @@ impl McpFace {
             .disable_allowed_hosts()
             .disable_allowed_origins();
         let sessions = Arc::new(LocalSessionManager::default());
-        let factory = |server: HaldirMcp| move || Ok(server.clone());
+        // A server for each session, since each has a log level of its own.
+        let factory = |backend: Backend| move || Ok(HaldirMcp::new(backend.clone(), Credential::Anonymous));
         Self {
-            backend,
-            in_session: StreamableHttpService::new(factory(server.clone()), Arc::clone(&sessions), config.clone()),
+            in_session: StreamableHttpService::new(factory(backend.clone()), Arc::clone(&sessions), config.clone()),
             stateless: StreamableHttpService::new(
-                factory(server),
+                factory(backend.clone()),
                 Arc::default(),
                 config.with_legacy_session_mode(false).with_json_response(true),
             ),
             sessions,
+            backend,
         }
     }
 }
@@ -114,7 +114,8 @@ async fn answer(face: &McpFace, credential: &Credential, request: Request) -> Re
     if request.method() != Method::POST {
         let (mut parts, body) = request.into_parts();
         parts.extensions.insert(credential.clone());
-        return Ok(readable(face.in_session.handle(Request::from_parts(parts, body)).await.map(Body::new)));
+        let response = face.in_session.handle(Request::from_parts(parts, body)).await;
+        return Ok(readable(with_exact_numbers(response).await));
     }
     input::check_content_type(request.headers())?;
     let (parts, body) = request.into_parts();
@@ -123,22 +124,46 @@ async fn answer(face: &McpFace, credential: &Credential, request: Request) -> Re
         Ok(message) => message,
         Err(error) => return Ok(rpc_error(StatusCode::BAD_REQUEST, None, &error)),
     };
+    if !message.params.is_none_or(is_object_or_null) {
+        let error = ErrorData::invalid_params("params must be a JSON object", None);
+        return Ok(rpc_error(StatusCode::BAD_REQUEST, message.id, &error));
+    }
     if let Some(call) = message.plain_tool_call(&parts.headers) {
         return call.answer(&face.backend, credential).await;
     }
     let begins_session = message.method.as_deref() == Some("initialize") && accepts_events(&parts.headers);
-    let arguments = message.arguments();
+    let (is_tool_call, arguments) = (message.method.as_deref() == Some("tools/call"), message.arguments());
     let in_session = begins_session || parts.headers.contains_key(SESSION_ID);
     if begins_session && face.sessions.sessions.read().await.len() >= MAX_SESSIONS {
         return Err(Error::new(Code::Unavailable, format!("{MAX_SESSIONS} MCP sessions are open already; try again")));
     }
     let request = for_rmcp(parts, credential, arguments, body.clone());
-    let response = if in_session {
-        face.in_session.handle(request).await.map(Body::new)
-    } else {
-        face.stateless.handle(request).await.map(Body::new)
-    };
+    let response =
+        if in_session { face.in_session.handle(request).await } else { face.stateless.handle(request).await };
+    let response = if is_tool_call { with_exact_numbers(response).await } else { response.map(Body::new) };
     Ok(readable(response))
+}
+
+/// rmcp's response, with the numbers of tool results as they were written. It writes one message, or one event, a
+/// frame.
+async fn with_exact_numbers(response: http::Response<BoxBody<Bytes, Infallible>>) -> Response {
+    let (parts, body) = response.into_parts();
+    let content_type = parts.headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+    let body = match content_type {
+        Some(b"application/json") => {
+            let bytes = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+            Body::from(replaced(bytes, exact::restore))
+        }
+        Some(b"text/event-stream") => {
+            Body::new(body.map_frame(|frame| frame.map_data(|event| replaced(event, exact::restore_event))))
+        }
+        _ => Body::new(body),
+    };
+    Response::from_parts(parts, body)
+}
+
+fn replaced(bytes: Bytes, replacement: impl Fn(&str) -> Option<String>) -> Bytes {
+    std::str::from_utf8(&bytes).ok().and_then(replacement).map_or(bytes, Bytes::from)
 }
 
 fn for_rmcp(
@@ -208,8 +233,8 @@ struct CallParams<'a> {
     name: Cow<'a, str>,
     #[serde(borrow)]
     arguments: Option<&'a RawValue>,
-    #[serde(borrow)]
-    _meta: Option<&'a RawValue>,
+    #[serde(borrow, rename = "_meta")]
+    meta: Option<&'a RawValue>,
 }
 
 impl<'a> Message<'a> {
@@ -217,13 +242,14 @@ impl<'a> Message<'a> {
         match serde_json::from_slice::<Self>(body) {
             Ok(message) if message.jsonrpc.as_deref() == Some("2.0") => Ok(message),
             Ok(_) => Err(ErrorData::invalid_request("expected \"jsonrpc\": \"2.0\"", None)),
-            Err(error) if error.classify() != serde_json::error::Category::Data => {
-                Err(ErrorData::parse_error(format!("the message is no JSON that can be read: {error}"), None))
-            }
-            Err(_) if body.trim_ascii_start().starts_with(b"[") => {
-                Err(ErrorData::invalid_request("batches are not supported: send one message at a time", None))
-            }
-            Err(_) => Err(ErrorData::invalid_request("expected a JSON-RPC 2.0 message", None)),
+            // Of what is no JSON nothing else can be said, wherever in it the first error is.
+            Err(_) => Err(match serde_json::from_slice::<&RawValue>(body) {
+                Err(error) => ErrorData::parse_error(format!("the message is no JSON that can be read: {error}"), None),
+                Ok(json) if json.get().starts_with('[') => {
+                    ErrorData::invalid_request("batches are not supported: send one message at a time", None)
+                }
+                Ok(_) => ErrorData::invalid_request("expected a JSON-RPC 2.0 message", None),
+            }),
         }
     }
 
@@ -250,9 +276,16 @@ impl<'a> Message<'a> {
         if !legacy || has_standard_headers {
             return None;
         }
-        let params = self.call_params().filter(|params| params._meta.is_none())?;
+        let params = self.call_params().filter(|params| params.meta.is_none())?;
+        if !params.arguments.is_none_or(is_object_or_null) {
+            return None; // rmcp says that arguments are an object.
+        }
         Some(PlainCall { id, params })
     }
+}
+
+fn is_object_or_null(json: &RawValue) -> bool {
+    json.get().starts_with('{') || json.get() == "null"
 }
 
 struct PlainCall<'a> {

@@ -74,7 +74,7 @@ fn describe(operation: &Operation, mut input: Value, mut output: Value) -> Value
         "description": format!("{description}\n\nNeeds the key scope `{}`{}.", operation.needs, role(operation)),
         "tags": [operation.needs.resource.name()],
         "parameters": parameters(operation, &mut input),
-        "responses": responses(operation, &answer, output),
+        "responses": responses(operation, &answer, &output),
     });
     if operation.method == Method::Post {
         let required = input["required"].as_array().is_some_and(|fields| !fields.is_empty());
@@ -148,7 +148,7 @@ fn parameters(operation: &Operation, input: &mut Value) -> Vec<Value> {
     parameters
 }
 
-fn responses(operation: &Operation, answer: &str, output: Value) -> Value {
+fn responses(operation: &Operation, answer: &str, output: &Value) -> Value {
     let mut responses = Map::new();
     responses.insert(
         operation.status.to_string(),

@@ -44,7 +44,7 @@ pub fn reply(reply: Reply) -> Response {
 
 /// An error.
 pub fn error(error: &Error, id: &RequestId) -> Response {
-    let mut response = json(error.code.status(), error.body(Some(id.as_str())).to_string());
+    let mut response = json(error.code.status(), error.body(Some(id.as_str())));
     decorate(&mut response, error);
     response
 }
@@ -52,10 +52,11 @@ pub fn error(error: &Error, id: &RequestId) -> Response {
 /// The headers that an error calls for (RFC 9110 sections 10.2.3 and 11.6.1).
 pub fn decorate(response: &mut Response, error: &Error) {
     let headers = response.headers_mut();
-    if let Some(seconds) = error.extra("retry_after").and_then(serde_json::Value::as_i64) {
+    let number = |name: &str| error.extra(name)?.get().parse::<i64>().ok();
+    if let Some(seconds) = number("retry_after") {
         headers.insert(header::RETRY_AFTER, seconds.into());
         headers.insert("x-ratelimit-remaining", 0.into());
-        if let Some(limit) = error.extra("limit").and_then(serde_json::Value::as_i64) {
+        if let Some(limit) = number("limit") {
             headers.insert("x-ratelimit-limit", limit.into());
         }
     } else if error.code == Code::Unavailable {

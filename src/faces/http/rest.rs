@@ -58,10 +58,11 @@ async fn handle(
         }
         input::merge(object, &input::body(request).await?)?
     } else {
-        if fields.contains("session_id") && operation.path_fields().all(|field| field != "session_id") {
-            if let Some(session) = header_text(request.headers(), "x-session-id")? {
-                fields.write(&mut object, "session_id", &session);
-            }
+        if fields.contains("session_id")
+            && operation.path_fields().all(|field| field != "session_id")
+            && let Some(session) = header_text(request.headers(), "x-session-id")?
+        {
+            fields.write(&mut object, "session_id", &session);
         }
         for (name, value) in input::query(request.uri().query().unwrap_or_default())? {
             fields.write(&mut object, &name, &value);

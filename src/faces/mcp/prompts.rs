@@ -3,16 +3,18 @@
 use askama::Template;
 use rmcp::{
     ErrorData,
-    model::{GetPromptRequestParams, GetPromptResult, Prompt, PromptArgument, PromptMessage, Role},
+    model::{ErrorCode, GetPromptRequestParams, GetPromptResult, Prompt, PromptArgument, PromptMessage, Role},
 };
 use serde_json::{Value, json};
 
-use super::server;
+use super::{
+    facts::{EntryFacts, Facts, SessionFacts, SpendFacts, TrailFacts},
+    server,
+};
 use crate::{
     error::{Code, Error, Result},
     faces::backend::Backend,
-    model::{Clock, Credential, UnixMicros, time::SystemClock},
-    operations::{self, CallOptions},
+    model::{Clock, Credential, Money, UnixMicros, time::SystemClock},
 };
 
 const SECURITY_AUDIT: &str = "security-audit";
@@ -45,10 +47,11 @@ pub fn all() -> Vec<Prompt> {
 
 /// An error as JSON-RPC has it; an unknown prompt or session is a bad parameter (MCP, Prompts, Error handling).
 pub fn to_rpc(error: &Error) -> ErrorData {
-    match error.code {
-        Code::NotFound => ErrorData::invalid_params(error.message.clone(), Some(error.body(None))),
-        _ => server::to_rpc(error),
+    let mut rpc = server::to_rpc(error);
+    if error.code == Code::NotFound {
+        rpc.code = ErrorCode::INVALID_PARAMS;
     }
+    rpc
 }
 
 /// A prompt with its facts.
@@ -60,10 +63,10 @@ pub async fn get(
     let session_id = session_argument(params)?;
     let facts = Facts { backend, credential };
     let text = match params.name.as_str() {
-        SECURITY_AUDIT => facts.security_audit(session_id.as_deref()).await?,
+        SECURITY_AUDIT => security_audit(&facts, session_id.as_deref()).await?,
         BUDGET_CHECK => {
             let id = session_id.ok_or_else(|| Error::invalid("session_id", "session_id is required"))?;
-            facts.budget_check(&id).await?
+            budget_check(&facts, &id).await?
         }
         name => {
             let name: String = name.chars().take(100).collect();
@@ -128,122 +131,84 @@ struct Session {
 }
 
 impl Session {
-    fn new(detail: &Value) -> Self {
-        let state = match (detail["is_valid"].as_bool(), detail["revoked"].as_bool()) {
-            (Some(true), _) => "valid",
-            (_, Some(true)) => "revoked",
+    fn new(facts: &SessionFacts) -> Self {
+        let state = match facts {
+            SessionFacts { is_valid: true, .. } => "valid",
+            SessionFacts { revoked: true, .. } => "revoked",
             _ => "expired",
         };
-        let budget = if detail["spend_limit"].is_null() {
-            "none of its own".to_owned()
-        } else {
-            format!(
-                "{} USD, {} USD authorized, {} USD left",
-                detail["spend_limit"], detail["spent"], detail["remaining_budget"]
-            )
+        let budget = match (facts.spend_limit, facts.remaining_budget) {
+            (Some(limit), Some(left)) => format!("{limit} USD, {} USD authorized, {left} USD left", facts.spent),
+            _ => "none of its own".to_owned(),
         };
-        let expires = match detail["expires_at"].as_f64() {
-            Some(at) if at > 0.0 => time(at),
-            _ => "never".to_owned(),
-        };
-        let parent = text(&detail["parent_session_id"]);
+        let parent = &facts.parent_session_id;
         Self {
-            id: text(&detail["session_id"]),
-            agent: text(&detail["agent_id"]),
+            id: facts.session_id.clone(),
+            agent: facts.agent_id.clone(),
             state,
-            created: time(detail["created_at"].as_f64().unwrap_or_default()),
-            expires,
-            scopes: list(detail["scopes"].as_array().into_iter().flatten().map(text)),
+            created: time(facts.created_at),
+            expires: if facts.expires_at > 0.0 { time(facts.expires_at) } else { "never".to_owned() },
+            scopes: list(facts.scopes.iter().cloned()),
             budget,
-            parent: if parent.is_empty() { "nobody".to_owned() } else { parent },
+            parent: if parent.is_empty() { "nobody".to_owned() } else { parent.clone() },
         }
     }
 }
 
-struct Facts<'a> {
-    backend: &'a Backend,
-    credential: &'a Credential,
+async fn security_audit(facts: &Facts<'_>, session_id: Option<&str>) -> Result<String> {
+    let session = match session_id {
+        Some(id) => Some(facts.session(id).await?),
+        None => None,
+    };
+    let spend = facts.spend(session_id).await?;
+    let flagged = facts.trail(session_id, QUOTED, json!({"flagged": true})).await?;
+    let decisions = facts.trail(session_id, QUOTED, json!({"tool": "haldir"})).await?;
+    let latest = facts.trail(session_id, QUOTED, json!({})).await?;
+    let lines = |trail: &TrailFacts| trail.entries.iter().map(line).collect();
+    let prompt = SecurityAudit {
+        now: SystemClock.now().to_rfc3339(),
+        session: session.as_ref().map(Session::new),
+        actions: spend.action_count.to_string(),
+        cost: spend.total_usd.to_string(),
+        authorized: spend.authorized_usd.to_string(),
+        by_tool: by_tool(&spend),
+        integrity: facts.integrity().await?,
+        flagged: lines(&flagged),
+        more_flagged: flagged.next_cursor.is_some(),
+        decisions: lines(&decisions),
+        latest: lines(&latest),
+    };
+    prompt.render().map_err(Error::internal)
 }
 
-impl Facts<'_> {
-    async fn ask(&self, name: &str, input: Value) -> Result<Value> {
-        let operation = operations::named(name).ok_or_else(|| Error::internal(format!("{name} is not listed")))?;
-        let reply = self.backend.call(operation, self.credential, &input.to_string(), CallOptions::default()).await?;
-        serde_json::from_str(&reply.body).map_err(Error::internal)
-    }
-
-    /// Log entries, newest first, each in one line, and whether there are more.
-    async fn entries(&self, session_id: Option<&str>, filters: &Value) -> Result<(Vec<String>, bool)> {
-        let mut input = json!({"limit": QUOTED});
-        if let Some(id) = session_id {
-            input["session_id"] = id.into();
-        }
-        for (name, value) in filters.as_object().into_iter().flatten() {
-            input[name] = value.clone();
-        }
-        let trail = self.ask("getAuditTrail", input).await?;
-        let lines = trail["entries"].as_array().into_iter().flatten().map(line).collect();
-        Ok((lines, !trail["next_cursor"].is_null()))
-    }
-
-    async fn security_audit(&self, session_id: Option<&str>) -> Result<String> {
-        let session = match session_id {
-            Some(id) => Some(self.ask("getSession", json!({"session_id": id})).await?),
-            None => None,
-        };
-        let spend = self.ask("getSpend", of_session(session_id)).await?;
-        let verification = self.ask("verifyAuditTrail", json!({})).await?;
-        let (flagged, more_flagged) = self.entries(session_id, &json!({"flagged": true})).await?;
-        let (decisions, _) = self.entries(session_id, &json!({"tool": "haldir"})).await?;
-        let (latest, _) = self.entries(session_id, &json!({})).await?;
-        let prompt = SecurityAudit {
-            now: SystemClock.now().to_rfc3339(),
-            session: session.as_ref().map(Session::new),
-            actions: spend["action_count"].to_string(),
-            cost: spend["total_usd"].to_string(),
-            authorized: spend["authorized_usd"].to_string(),
-            by_tool: by_tool(&spend),
-            integrity: text(&verification["message"]),
-            flagged,
-            more_flagged,
-            decisions,
-            latest,
-        };
-        prompt.render().map_err(Error::internal)
-    }
-
-    async fn budget_check(&self, session_id: &str) -> Result<String> {
-        let detail = self.ask("getSession", json!({"session_id": session_id})).await?;
-        let spend = self.ask("getSpend", of_session(Some(session_id))).await?;
-        let now = SystemClock.now();
-        let (rate, projection) = project(&detail, now);
-        let prompt = BudgetCheck {
-            now: now.to_rfc3339(),
-            session: Session::new(&detail),
-            authorized: detail["spent"].to_string(),
-            cost: spend["total_usd"].to_string(),
-            actions: spend["action_count"].to_string(),
-            rate,
-            projection,
-            by_tool: by_tool(&spend),
-        };
-        prompt.render().map_err(Error::internal)
-    }
-}
-
-fn of_session(session_id: Option<&str>) -> Value {
-    session_id.map_or_else(|| json!({}), |id| json!({"session_id": id}))
+async fn budget_check(facts: &Facts<'_>, session_id: &str) -> Result<String> {
+    let session = facts.session(session_id).await?;
+    let spend = facts.spend(Some(session_id)).await?;
+    let now = SystemClock.now();
+    let (rate, projection) = project(&session, now);
+    let prompt = BudgetCheck {
+        now: now.to_rfc3339(),
+        session: Session::new(&session),
+        authorized: session.spent.to_string(),
+        cost: spend.total_usd.to_string(),
+        actions: spend.action_count.to_string(),
+        rate,
+        projection,
+        by_tool: by_tool(&spend),
+    };
+    prompt.render().map_err(Error::internal)
 }
 
 /// The rate of spending since the session began, and when the budget runs out at that rate. A projection for
 /// people: floats will do.
-fn project(detail: &Value, now: UnixMicros) -> (String, String) {
-    #[allow(clippy::cast_precision_loss)]
+#[allow(clippy::cast_precision_loss)]
+fn project(session: &SessionFacts, now: UnixMicros) -> (String, String) {
+    let usd = |amount: Money| amount.nanos() as f64 / 1e9;
     let now = now.0 as f64 / 1e6;
-    let hours = ((now - detail["created_at"].as_f64().unwrap_or(now)) / 3600.0).max(1.0 / 3600.0);
-    let per_hour = detail["spent"].as_f64().unwrap_or_default() / hours;
+    let hours = ((now - session.created_at) / 3600.0).max(1.0 / 3600.0);
+    let per_hour = usd(session.spent) / hours;
     let rate = format!("{per_hour:.2} USD an hour since the session began, {hours:.2} hours ago");
-    let Some(left) = detail["remaining_budget"].as_f64() else {
+    let Some(left) = session.remaining_budget.map(usd) else {
         return (rate, "no budget, so it is never exhausted".to_owned());
     };
     if left <= 0.0 {
@@ -253,43 +218,42 @@ fn project(detail: &Value, now: UnixMicros) -> (String, String) {
         return (rate, "nothing was spent yet, so no time can be projected".to_owned());
     }
     let end = now + left / per_hour * 3600.0;
-    let expires = detail["expires_at"].as_f64().filter(|at| *at > 0.0);
-    let before = match expires {
-        Some(expires) if end < expires => ", before the session expires",
-        Some(_) => ", after the session expires",
-        None => "",
+    let before = match session.expires_at {
+        expires if expires <= 0.0 => "",
+        expires if end < expires => ", before the session expires",
+        _ => ", after the session expires",
     };
     (rate, format!("exhausted in {:.2} hours, at {}{before}", left / per_hour, time(end)))
 }
 
 /// One entry in one line; what agents wrote is quoted, so that it is seen to be theirs.
-fn line(entry: &Value) -> String {
-    let at = time(entry["timestamp"].as_f64().unwrap_or_default());
-    let mut line = format!("#{} {at} {} {}: {}", entry["seq"], entry["agent_id"], entry["tool"], entry["action"]);
-    if entry["cost_usd"].as_f64().is_some_and(|cost| cost > 0.0) {
-        line += &format!(", {} USD", entry["cost_usd"]);
+fn line(entry: &EntryFacts) -> String {
+    let [agent, tool, action] = [&entry.agent_id, &entry.tool, &entry.action].map(|text| quoted(text));
+    let mut line = vec![format!("#{} {} {agent} {tool}: {action}", entry.seq, time(entry.timestamp))];
+    if entry.cost_usd > Money::ZERO {
+        line.push(format!("at {} USD", entry.cost_usd));
     }
-    if entry["flagged"] == true {
-        line += &format!(" [flagged: {}]", text(&entry["flag_reason"]));
+    if entry.flagged {
+        line.push(format!("flagged: {}", quoted(&entry.flag_reason)));
     }
-    if let Some(reason) = entry["details"]["reason"].as_str() {
-        line += &format!(" [{reason}]");
+    if let Some(reason) = entry.details["reason"].as_str() {
+        line.push(format!("reason: {}", quoted(reason)));
     }
-    line
+    line.join(", ")
 }
 
-fn by_tool(spend: &Value) -> String {
-    let tools = spend["by_tool"].as_object().into_iter().flatten();
-    list(tools.map(|(tool, cost)| format!("{tool:?} {cost} USD")))
+fn by_tool(spend: &SpendFacts) -> String {
+    list(spend.by_tool.iter().map(|(tool, cost)| format!("{} {cost} USD", quoted(tool))))
+}
+
+/// As a JSON string: whatever stands in it stays within its quotes and on its line.
+fn quoted(text: &str) -> String {
+    Value::from(text).to_string()
 }
 
 fn list(items: impl Iterator<Item = String>) -> String {
     let items: Vec<_> = items.collect();
     if items.is_empty() { "none".to_owned() } else { items.join(", ") }
-}
-
-fn text(value: &Value) -> String {
-    value.as_str().unwrap_or_default().to_owned()
 }
 
 fn time(seconds: f64) -> String {

@@ -1,17 +1,18 @@
 //! haldir as an rmcp server.
+#![expect(deprecated, reason = "SEP-2577 deprecates logging; clients of every earlier revision have it")]
 
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     model::{
         CallToolRequestParams, CallToolResponse, CompleteRequestParams, CompleteResult, CustomRequest, CustomResult,
         ErrorCode, GetPromptRequestParams, GetPromptResponse, Implementation, ListPromptsResult,
-        ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
-        ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig, Tool,
+        ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams, ProtocolVersion,
+        ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig, SetLevelRequestParams, Tool,
     },
     service::RequestContext,
 };
 
-use super::{RawArguments, completion, prompts, resources, tools};
+use super::{RawArguments, completion, logging::Level, prompts, resources, tools};
 use crate::{
     error::{Code, Error},
     faces::backend::Backend,
@@ -27,17 +28,17 @@ const INSTRUCTIONS: &str = "haldir governs what you may do. Begin with createSes
     logAction, and end with revokeSession.";
 
 /// haldir, serving one connection.
-#[derive(Clone)]
 pub struct HaldirMcp {
     backend: Backend,
     /// Who calls; over HTTP every request brings its own.
     credential: Credential,
+    log_level: Level,
 }
 
 impl HaldirMcp {
     /// Serves `backend` to whoever holds `credential`.
     pub fn new(backend: Backend, credential: Credential) -> Self {
-        Self { backend, credential }
+        Self { backend, credential, log_level: Level::default() }
     }
 
     fn credential(&self, context: &RequestContext<RoleServer>) -> Credential {
@@ -64,7 +65,7 @@ pub fn to_rpc(error: &Error) -> ErrorData {
         Code::Internal | Code::Unavailable => ErrorCode::INTERNAL_ERROR,
         _ => ErrorCode::INVALID_PARAMS,
     };
-    ErrorData::new(code, error.message.clone(), Some(error.body(None)))
+    ErrorData::new(code, error.message.clone(), serde_json::from_str(&error.body(None)).ok())
 }
 
 impl ServerHandler for HaldirMcp {
@@ -74,6 +75,7 @@ impl ServerHandler for HaldirMcp {
             .enable_prompts()
             .enable_resources()
             .enable_completions()
+            .enable_logging()
             .build();
         ServerConfig::new(capabilities)
             .with_server_info(Implementation::new("haldir", env!("CARGO_PKG_VERSION")).with_title("haldir"))
@@ -101,7 +103,17 @@ impl ServerHandler for HaldirMcp {
         let credential = self.credential(&context);
         let arguments = arguments(&context, &params);
         let outcome = tools::call(&self.backend, &credential, operation, &arguments).await;
-        Ok(outcome.unwrap_or_else(|error| tools::refusal(&error)).into_result().into())
+        let outcome = outcome.unwrap_or_else(|error| tools::refusal(&error));
+        self.log_level.tell(&context, operation.name, &outcome).await;
+        Ok(outcome.into_result().into())
+    }
+
+    async fn set_level(
+        &self,
+        params: SetLevelRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        self.log_level.set(params.level, &context)
     }
 
     async fn list_prompts(
@@ -158,9 +170,10 @@ impl ServerHandler for HaldirMcp {
     async fn on_custom_request(
         &self,
         request: CustomRequest,
-        _: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<CustomResult, ErrorData> {
-        if KNOWN_METHODS.contains(&request.method.as_str()) {
+        let ended = is_modern(&context) && ENDED_METHODS.contains(&request.method.as_str());
+        if !ended && KNOWN_METHODS.contains(&request.method.as_str()) {
             let message = format!("the parameters of {} are missing or of the wrong type", request.method);
             return Err(ErrorData::invalid_params(message, None));
         }
@@ -168,8 +181,16 @@ impl ServerHandler for HaldirMcp {
     }
 }
 
+/// Whether the request is of the revision without handshake and sessions, or of a later one.
+pub(super) fn is_modern(context: &RequestContext<RoleServer>) -> bool {
+    context.protocol_version().is_some_and(|version| version.as_str() >= ProtocolVersion::V_2026_07_28.as_str())
+}
+
+/// The methods that 2026-07-28 no longer has, of those that this server answers before it.
+const ENDED_METHODS: [&str; 3] = ["initialize", "ping", "logging/setLevel"];
+
 /// The methods that this server answers.
-const KNOWN_METHODS: [&str; 11] = [
+const KNOWN_METHODS: [&str; 12] = [
     "initialize",
     "ping",
     "tools/list",
@@ -180,6 +201,7 @@ const KNOWN_METHODS: [&str; 11] = [
     "resources/templates/list",
     "resources/read",
     "completion/complete",
+    "logging/setLevel",
     "server/discover",
 ];
 

@@ -20,7 +20,7 @@ use tokio::{
     sync::Mutex,
 };
 
-use super::{HaldirMcp, RawArguments};
+use super::{HaldirMcp, RawArguments, exact};
 use crate::error::{Error, Result};
 
 /// The longest line, in bytes.
@@ -102,21 +102,9 @@ impl<R: AsyncRead + Unpin + Send, W: AsyncWrite + Unpin + Send + 'static> Lines<
 
 /// Reads a JSON-RPC message, with the arguments of a tool call as they were written.
 pub fn read_message(line: &[u8]) -> Result<ClientJsonRpcMessage, (ErrorCode, String, Option<RequestId>)> {
-    #[derive(Deserialize)]
-    struct Id {
-        id: Option<RequestId>,
-    }
     let json: &RawValue = serde_json::from_slice(line)
         .map_err(|error| (ErrorCode::PARSE_ERROR, format!("the message is no JSON that can be read: {error}"), None))?;
-    let mut message: ClientJsonRpcMessage = serde_json::from_str(json.get()).map_err(|_| {
-        let id = serde_json::from_str::<Id>(json.get()).ok().and_then(|message| message.id);
-        let problem = if json.get().starts_with('[') {
-            "batches are not supported: send one message at a time"
-        } else {
-            "expected a JSON-RPC 2.0 message"
-        };
-        (ErrorCode::INVALID_REQUEST, problem.to_owned(), id)
-    })?;
+    let mut message: ClientJsonRpcMessage = serde_json::from_str(json.get()).map_err(|_| misread(json.get()))?;
     if let JsonRpcMessage::Request(request) = &mut message
         && let ClientRequest::CallToolRequest(call) = &mut request.request
         && let Some(arguments) = raw_arguments(json.get())
@@ -124,6 +112,25 @@ pub fn read_message(line: &[u8]) -> Result<ClientJsonRpcMessage, (ErrorCode, Str
         call.extensions_mut().insert(arguments);
     }
     Ok(message)
+}
+
+/// What is wrong with JSON that is no message, and the id that the answer needs, if it has one.
+fn misread(json: &str) -> (ErrorCode, String, Option<RequestId>) {
+    #[derive(Default, Deserialize)]
+    struct Parts<'a> {
+        id: Option<RequestId>,
+        #[serde(borrow)]
+        params: Option<&'a RawValue>,
+    }
+    if json.starts_with('[') {
+        let message = "batches are not supported: send one message at a time";
+        return (ErrorCode::INVALID_REQUEST, message.to_owned(), None);
+    }
+    let Parts { id, params } = serde_json::from_str(json).unwrap_or_default();
+    if params.is_some_and(|params| !params.get().starts_with('{')) {
+        return (ErrorCode::INVALID_PARAMS, "params must be a JSON object".to_owned(), id);
+    }
+    (ErrorCode::INVALID_REQUEST, "expected a JSON-RPC 2.0 message".to_owned(), id)
 }
 
 /// The arguments of a `tools/call` as they were written.
@@ -142,11 +149,12 @@ pub fn raw_arguments(message: &str) -> Option<RawArguments> {
     Some(RawArguments(arguments.get().into()))
 }
 
-async fn write<W: AsyncWrite + Unpin>(output: &Mutex<W>, message: &impl serde::Serialize) -> io::Result<()> {
-    let mut line = serde_json::to_vec(message)?;
-    line.push(b'\n');
+async fn write<W: AsyncWrite + Unpin>(output: &Mutex<W>, message: &ServerJsonRpcMessage) -> io::Result<()> {
+    let line = serde_json::to_string(message)?;
+    let mut line = exact::restore(&line).unwrap_or(line);
+    line.push('\n');
     let mut output = output.lock().await;
-    output.write_all(&line).await?;
+    output.write_all(line.as_bytes()).await?;
     output.flush().await
 }
 

@@ -93,7 +93,7 @@ fn options(operation: &Operation, arguments: &str) -> Result<(String, CallOption
 
 /// A refusal as a tool result: `authorizePayment` alone says no within its schema.
 pub fn refusal(error: &Error) -> Outcome {
-    let json = Zeroizing::new(error.body(None).to_string());
+    let json = Zeroizing::new(error.body(None));
     Outcome { json, structured: error.extra("authorized").is_some(), is_error: true }
 }
 
