@@ -4,7 +4,7 @@ use rusqlite::{OptionalExtension, Row, Statement, params, types::ValueRef};
 
 use super::{SqliteTx, rows::Column, statements::statements};
 use crate::{
-    error::Result,
+    error::{Error, Result},
     model::{Entry, EntryId, EntryKind, Money, TenantId, UnixMicros},
     store::{AuditQuery, Head, ReadAudit, StoredEntryProblem, WriteAudit},
 };
@@ -40,6 +40,9 @@ statements! {
         flagged, flag_reason, actor, details, details_salt, details_digest, prev_hash, entry_hash)
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)";
 }
+
+/// Stands for a hash that could not be read.
+const NO_HASH: [u8; 32] = [0xff; 32];
 
 /// Reads an entry strictly: a row that no append could have written is a problem, not a value to make sense of.
 fn entry(row: &Row<'_>) -> Result<Entry, String> {
@@ -89,7 +92,7 @@ fn entry(row: &Row<'_>) -> Result<Entry, String> {
 }
 
 fn collect(statement: &mut Statement<'_>, params: impl rusqlite::Params) -> Result<Vec<Entry>> {
-    let read = |row: &Row<'_>| entry(row).map_err(crate::error::Error::internal);
+    let read = |row: &Row<'_>| entry(row).map_err(Error::internal);
     statement.query_and_then(params, read)?.collect()
 }
 
@@ -113,12 +116,15 @@ impl ReadAudit for SqliteTx<'_> {
         let mut statement = self.connection.prepare_cached(HEAD)?;
         let mut rows = statement.query([tenant.as_str()])?;
         let Some(row) = rows.next()? else { return Ok(None) };
+        // A hash of another length is tampering, which must be found, not stumbled over: read as something that no
+        // hash is, it is never authentic.
+        let hash = |name: &'static str| Ok::<_, Error>(row.column::<Vec<u8>>(name)?.try_into().unwrap_or(NO_HASH));
         Ok(Some(Head {
             seq: row.column("seq")?,
             at: row.column("at")?,
-            entry_hash: row.column("entry_hash")?,
+            entry_hash: hash("entry_hash")?,
             tree: row.column("tree")?,
-            mac: row.column("mac")?,
+            mac: hash("mac")?,
             actions: row.column("actions")?,
             cost: row.column("cost")?,
             flagged: row.column("flagged")?,
