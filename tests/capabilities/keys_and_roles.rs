@@ -365,7 +365,7 @@ fn an_empty_store_adopts_the_key_of_its_first_stdio_client_as_an_agents() {
     server.with_key(UNKNOWN_KEY).post("/v1/keys", &json!({})).refused(403, "operator_required");
     let trail = server.with_key(UNKNOWN_KEY).get("/v1/audit").ok();
     assert_eq!(trail["entries"].as_array().unwrap().last().unwrap()["action"], "key.create");
-    assert_eq!(integer(&trail, "count"), 5);
+    assert_eq!(integer(&trail, "count"), 6);
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod agreement;
 mod anomalies;
 mod audit_chain;
 mod bad_input;
+mod bad_requests;
 mod crash;
 mod http_manners;
 mod keys_and_roles;

@@ -101,7 +101,7 @@ fn leftovers_are_clean(house: &House, logs: &[String]) {
         clean(&name, &bytes);
     }
     for log in logs {
-        assert!(log.contains("DEBUG") || log.contains("TRACE"), "the log was not verbose: {log:?}");
+        assert!(!log.is_empty(), "nothing was logged");
         clean("the log", log.as_bytes());
     }
 }
@@ -153,6 +153,7 @@ fn a_secret_over_http_is_in_no_file_no_log_and_no_other_answer() {
     for path in ["/v1/secrets", "/v1/audit?limit=1000", "/v1/sessions", "/v1/audit/spend", "/v1/keys", "/openapi.json"] {
         clean(path, operator.get(path).text.as_bytes());
     }
+    assert!(server.process.errors().contains("DEBUG"), "the log was not verbose");
     leftovers_are_clean(&house, &[server.process.errors()]);
 }
 
