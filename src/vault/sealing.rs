@@ -34,7 +34,7 @@ impl Serialize for Plaintext {
 
 impl<'de> Deserialize<'de> for Plaintext {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = Zeroizing::new(String::deserialize(deserializer).map_err(|_| D::Error::custom("expected a string"))?);
+        let text = Zeroizing::new(String::deserialize(deserializer)?);
         match text.len() {
             0 => Err(D::Error::custom("must not be empty")),
             1..=MAX_SECRET_BYTES => Ok(Self(text)),
