@@ -1,7 +1,7 @@
 //! `createApiKey`.
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use serde_json::json;
 use zeroize::Zeroizing;
 
@@ -61,9 +61,19 @@ pub struct CreateApiKey {
 }
 
 /// The token as presented; wiped from memory afterwards.
-#[derive(Default, Deserialize, JsonSchema)]
-#[serde(transparent)]
+#[derive(Default, JsonSchema)]
+#[schemars(transparent)]
 struct BootstrapToken(#[schemars(with = "String", length(max = 1024))] Zeroizing<String>);
+
+impl<'de> Deserialize<'de> for BootstrapToken {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        let token = Zeroizing::new(String::deserialize(deserializer)?);
+        if token.chars().count() > 1024 {
+            return Err(D::Error::custom("must have at most 1024 characters"));
+        }
+        Ok(Self(token))
+    }
+}
 
 impl std::fmt::Debug for BootstrapToken {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
