@@ -5,7 +5,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::support::{Client, House, Server, Stdio, at_once, integer, json, text};
+use haldir::call::AnomalyThresholds;
+
+use crate::support::{Client, House, InProcess, Server, Stdio, at_once, integer, json, text};
 
 /// How long the processes write at once.
 const SECONDS: u64 = 10;
@@ -138,4 +140,30 @@ fn pages_of_the_trail_cover_every_entry_once_and_filters_keep_only_theirs() {
     assert_eq!((count("tool=t"), count("tool=t&agent_id=beta")), (25, 5));
     assert_eq!((count("flagged=true"), count("flagged=false")), (0, 28));
     assert_eq!((count("since=4000000000"), count("until=1"), count("since=1&until=4000000000")), (0, 0, 28));
+}
+
+#[test]
+fn an_agent_cannot_write_an_entry_that_passes_for_haldirs() {
+    let house = House::new();
+    let stdio = house.stdio();
+    let session = stdio.session(json!({"agent_id": "system"}));
+    let forged = json!({"session_id": session, "tool": "haldir", "action": "payment.authorize"});
+    stdio.ok("logAction", &forged);
+    let trail = stdio.ok("getAuditTrail", &json!({}));
+    assert_eq!((&trail["entries"][0]["kind"], &trail["entries"][1]["kind"]), (&json!("action"), &json!("governance")));
+}
+
+#[test]
+fn time_in_the_log_does_not_go_back_where_clocks_differ() {
+    let house = House::new();
+    let key = haldir::crypto::Key::generate().unwrap();
+    let [ahead, behind] = [(); 2].map(|()| InProcess::open_with(&house.db(), &key, AnomalyThresholds::default()));
+    ahead.clock.advance_seconds(100);
+    let session = ahead.session(json!({"ttl": 0}));
+    let times: Vec<_> = [&ahead, &behind, &ahead, &behind]
+        .iter()
+        .map(|process| process.log(&session, "x")["timestamp"].as_f64().unwrap())
+        .collect();
+    assert!(times.is_sorted(), "{times:?}");
+    assert_eq!(behind.verify()["verified"], true);
 }

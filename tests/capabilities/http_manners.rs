@@ -1,13 +1,13 @@
 //! How the server behaves on the wire, whoever calls.
 
 use std::{
-    io::{BufReader, Write},
+    io::{BufReader, Read, Write},
     net::TcpStream,
     thread,
     time::Duration,
 };
 
-use crate::support::{Answer, House, Server, at_once, integer, json, raw_exchange, read_answer, text};
+use crate::support::{Answer, House, McpSession, Server, at_once, integer, json, raw_exchange, read_answer, text};
 
 #[test]
 fn a_request_id_is_echoed_or_made_and_stands_in_header_and_error() {
@@ -250,6 +250,27 @@ fn a_server_told_to_stop_finishes_what_it_took_and_ends_well() {
     assert!(well, "{errors}");
     let again = house.serve();
     again.with_key(operator.key()).get(&format!("/v1/audit/entries/{}", text(&logged, "entry_id"))).ok();
+}
+
+#[test]
+fn an_open_event_stream_does_not_keep_a_server_from_stopping() {
+    let house = House::new();
+    let (server, operator) = house.serve_operator();
+    let session = McpSession::begin(&operator);
+    let mut stream = TcpStream::connect(server.address).unwrap();
+    let request = format!(
+        "GET /mcp HTTP/1.1\r\nHost: localhost\r\nX-API-Key: {}\r\nAccept: text/event-stream\r\nMcp-Session-Id: {}\r\n\r\n",
+        operator.key(),
+        session.id
+    );
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut first = [0; 15];
+    stream.read_exact(&mut first).unwrap();
+    assert_eq!(&first, b"HTTP/1.1 200 OK");
+    server.process.terminate();
+    let Server { process, .. } = server;
+    let (well, errors) = process.finish();
+    assert!(well && !errors.contains("still in flight"), "{errors}");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::support::{Client, House, Server, Stdio, at_once, integer, json, refuses_to_start, text};
+use crate::support::{Client, House, McpSession, Server, Stdio, at_once, integer, json, refuses_to_start, text};
 
 /// A key that no store knows, in the form of one.
 const UNKNOWN_KEY: &str = "hld_0123456789abcdefghijklmnopqrstuvwxyzABCDEFG";
@@ -120,6 +120,37 @@ fn a_minted_key_never_exceeds_its_maker() {
     made.pay(&session, "50.01").refused(403, "budget_exceeded");
     made.pay(&session, "50").ok();
     made.get("/v1/audit").refused(403, "insufficient_scope");
+}
+
+#[test]
+fn a_minted_key_does_not_outlive_its_maker() {
+    let house = House::new();
+    let (_server, operator) = house.serve_operator();
+    let maker = operator.mint(json!({"role": "operator", "expires_in": 1000}));
+    for asked in [json!({}), json!({"expires_in": 100_000}), json!({"expires_in": 10})] {
+        maker.mint(asked);
+    }
+    let listed = operator.get("/v1/keys").ok();
+    let ends: Vec<_> = listed["keys"].as_array().unwrap().iter().map(|key| key["expires_at"].as_f64()).collect();
+    let [Some(shorter), Some(longer), Some(endless), Some(maker), None] = ends[..] else { panic!("{listed}") };
+    assert!(shorter < maker && longer <= maker && endless <= maker, "{listed}");
+}
+
+#[test]
+fn an_mcp_session_lends_its_callers_key_to_nobody() {
+    let house = House::new();
+    let (server, operator) = house.serve_operator();
+    let session = McpSession::begin(&operator);
+    assert!(session.tool("createSession", &json!({"agent_id": "a", "scopes": ["admin"]})).contains("ses_"));
+    let auditor = operator.mint(json!({"scopes": ["audit:read"]}));
+    let said = session.claimed_by(&auditor).tool("createSession", &json!({"agent_id": "a"}));
+    assert!(said.contains("insufficient_scope"), "{said}");
+    let said = session.claimed_by(&server.anonymous()).tool("createSession", &json!({"agent_id": "a"}));
+    assert!(said.contains("unauthorized"), "{said}");
+    operator.delete(&format!("/v1/keys/{}", &auditor.key()[..12])).ok();
+    let said = session.claimed_by(&auditor).tool("getSpend", &json!({}));
+    assert!(said.contains("unauthorized"), "{said}");
+    assert_eq!(operator.get("/v1/sessions").ok()["count"], 1);
 }
 
 #[test]
@@ -312,9 +343,14 @@ fn a_key_is_read_from_every_place_where_clients_put_it() {
 #[test]
 fn the_raw_key_is_stored_nowhere() {
     let house = House::new();
-    let (server, operator) = house.serve_operator();
+    let mut command = house.serving();
+    command.env("HALDIR_LOG", "trace");
+    let server = Server::start(command);
+    let operator = server.first_key();
     let agent = operator.mint(json!({}));
     agent.session(json!({}));
+    let list = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
+    assert_eq!(server.anonymous().post_text(&format!("/mcp?apiKey={}", agent.key()), list).status, 200);
     for (name, bytes) in house.stored_bytes() {
         for key in [operator.key(), agent.key()] {
             let secret = &key.as_bytes()[12..];

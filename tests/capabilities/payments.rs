@@ -276,6 +276,35 @@ fn sixteen_racing_calls_with_one_idempotency_key_are_one_payment() {
 }
 
 #[test]
+fn two_amounts_that_only_an_exact_reader_tells_apart_are_two_calls() {
+    let house = House::new();
+    let (_server, operator) = house.serve_operator();
+    let id = spender(&operator, &json!(null));
+    let pay = |amount: &str, space: &str| {
+        let body = format!(r#"{{{space}"amount":{amount},"session_id":{space}"{id}"}}"#);
+        operator.send("POST", "/v1/payments/authorize", &[("Idempotency-Key", "exact")], &body)
+    };
+    let first = pay("4000000000.000000001", "").ok();
+    assert_eq!(pay("4000000000.000000001", " ").ok(), first);
+    pay("4000000000.000000002", "").refused(422, "idempotency_mismatch");
+}
+
+#[test]
+fn an_idempotency_key_that_was_refused_can_be_used_again() {
+    let house = House::new();
+    let (_server, operator) = house.serve_operator();
+    let id = spender(&operator, &json!(1));
+    let pay = |amount: u32| {
+        let body = json!({"session_id": id, "amount": amount}).to_string();
+        operator.send("POST", "/v1/payments/authorize", &[("Idempotency-Key", "k")], &body)
+    };
+    pay(2).refused(403, "budget_exceeded");
+    pay(1).ok();
+    pay(1).ok();
+    assert_eq!(session(&operator, &id)["spent"], 1);
+}
+
+#[test]
 fn a_revoked_session_cannot_pay() {
     let house = House::new();
     let (_server, operator) = house.serve_operator();

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use haldir::{call::AnomalyThresholds, crypto::Key, model::Credential, vault};
 use serde_json::Value;
 
-use crate::support::{Answer, Client, House, Server, Stdio, json, refuses_to_start, text};
+use crate::support::{House, McpSession, Server, Stdio, json, refuses_to_start, text};
 
 /// What must not be found. It is no valid name and no valid scope, so that it cannot become one.
 const PLANTED: &str = "PLANTED+sk_live/4eC39HqLyjWDarjtT1zdp7dc=";
@@ -48,36 +48,6 @@ fn misplaced(session: &str) -> Vec<(&'static str, Value)> {
         ("getAuditTrail", json!({"flagged": PLANTED})),
         ("getAuditTrail", json!({"cursor": PLANTED.get(..30)})),
     ]
-}
-
-/// An MCP session over streamable HTTP.
-struct McpSession<'a> {
-    client: &'a Client,
-    id: String,
-}
-
-impl<'a> McpSession<'a> {
-    fn begin(client: &'a Client) -> Self {
-        let hello = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {
-            "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "tests", "version": "1"}}});
-        let accept = [("Accept", "application/json, text/event-stream")];
-        let answer = client.send("POST", "/mcp", &accept, &hello.to_string());
-        assert_eq!(answer.status, 200, "{}", answer.text);
-        let this = Self { client, id: answer.header("mcp-session-id").unwrap().to_owned() };
-        assert_eq!(this.send(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"})).status, 202);
-        this
-    }
-
-    fn send(&self, message: &Value) -> Answer {
-        let headers =
-            [("Accept", "application/json, text/event-stream"), ("Mcp-Session-Id", &self.id), ("Mcp-Protocol-Version", "2025-06-18")];
-        self.client.send("POST", "/mcp", &headers, &message.to_string())
-    }
-
-    fn tool(&self, name: &str, arguments: &Value) -> String {
-        let params = json!({"name": name, "arguments": arguments});
-        self.send(&json!({"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": params})).text
-    }
 }
 
 fn tracing(house: &House) -> Server {

@@ -2,6 +2,7 @@
 
 mod client;
 mod in_process;
+mod mcp_session;
 mod stdio;
 
 use std::{
@@ -16,6 +17,7 @@ use std::{
 pub use client::{Answer, Client, raw_exchange, read_answer};
 pub use in_process::{InProcess, start_of_time};
 use serde_json::Value;
+pub use mcp_session::McpSession;
 pub use serde_json::json;
 pub use stdio::Stdio;
 
