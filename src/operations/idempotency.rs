@@ -1,6 +1,9 @@
 //! Idempotency keys (draft-ietf-httpapi-idempotency-key-header): a retry gets the first answer again, and changes
 //! nothing. Looked up and kept in the transaction of the call itself, so that racing duplicates are one call.
 
+use std::collections::BTreeMap;
+
+use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
 use super::definition::{Answer, Operation};
@@ -11,6 +14,24 @@ use crate::{
     model::text,
     store::IdempotentAnswer,
 };
+
+/// What a call is, whatever its white space and the order of its fields. Amounts stand among the input's own
+/// fields, and count by their text: as floats, two of them could be one.
+fn digest(operation: &Operation, input: &str) -> Result<[u8; 32]> {
+    let fields: BTreeMap<String, Box<RawValue>> = super::input::parse(input)?;
+    let mut canonical = BTreeMap::new();
+    for (name, value) in &fields {
+        let is_number = value.get().starts_with(|first: char| first == '-' || first.is_ascii_digit());
+        let text = if is_number {
+            value.get().to_owned()
+        } else {
+            super::input::parse::<serde_json::Value>(value.get())?.to_string()
+        };
+        canonical.insert(name, text);
+    }
+    let canonical = serde_json::to_vec(&canonical).map_err(Error::internal)?;
+    Ok(crypto::digest(&[operation.name.as_bytes(), b"\0", &canonical]))
+}
 
 /// How long an answer is kept, in seconds.
 const KEEP_SECONDS: i64 = 86_400;
@@ -30,10 +51,7 @@ impl Repeatable {
         if let Some(problem) = text::problem(key, 1, MAX_KEY_CHARS, false) {
             return Err(Error::invalid("idempotency_key", format!("the idempotency key {problem}")));
         }
-        // Through `Value`, so that white space and the order of fields make no difference.
-        let value: serde_json::Value = super::input::parse(input)?;
-        let digest = crypto::digest(&[operation.name.as_bytes(), b"\0", value.to_string().as_bytes()]);
-        Ok(Self { key: key.to_owned(), digest })
+        Ok(Self { key: key.to_owned(), digest: digest(operation, input)? })
     }
 
     /// The answer that was given to the same call before.
