@@ -12,7 +12,7 @@ use crate::{
     error::{Code, Error, Result},
     model::{
         ApiKey, Caller, Ceilings, Money, Role, Scopes, TenantId, Tier,
-        caller::{key_scope_covers, parse_key_scope},
+        caller::{key_scope_covers, parse_key_scope, tighter},
         text::Text,
     },
     watch::{self, Draft, chain},
@@ -51,7 +51,7 @@ pub struct CreateApiKey {
     #[serde(default)]
     #[schemars(range(min = 1, max = 2_592_000))]
     max_ttl: Option<i64>,
-    /// Seconds until the key expires. Default: never.
+    /// Seconds until the key expires; no later than its maker. Default: as its maker, or never.
     #[serde(default)]
     #[schemars(range(min = 1, max = 315_360_000))]
     expires_in: Option<i64>,
@@ -187,7 +187,7 @@ impl CreateApiKey {
             scopes,
             ceilings: own.tightened_by(&maker.ceilings),
             created_at: cx.now,
-            expires_at: self.expires_in.map(|seconds| cx.now.plus_seconds(seconds)),
+            expires_at: tighter(self.expires_in.map(|seconds| cx.now.plus_seconds(seconds)), maker.expires_at),
             last_used_at: None,
             revoked_at: None,
         })
