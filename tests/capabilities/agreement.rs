@@ -77,8 +77,18 @@ fn tools_list_has_the_ten_tools_with_the_schemas_of_their_operations() {
     let names: Vec<_> = tools.iter().map(|tool| tool["name"].as_str().unwrap()).collect();
     assert_eq!(
         names,
-        ["createSession", "getSession", "revokeSession", "checkPermission", "storeSecret", "getSecret",
-            "authorizePayment", "logAction", "getAuditTrail", "getSpend"]
+        [
+            "createSession",
+            "getSession",
+            "revokeSession",
+            "checkPermission",
+            "storeSecret",
+            "getSecret",
+            "authorizePayment",
+            "logAction",
+            "getAuditTrail",
+            "getSpend"
+        ]
     );
     for tool in &tools {
         let operation = operations::tool(tool["name"].as_str().unwrap()).unwrap();
@@ -140,7 +150,8 @@ fn the_openapi_document_has_every_operation_and_no_other() {
         let body = &described["requestBody"]["content"]["application/json"]["schema"]["properties"];
         let in_body = body.as_object().into_iter().flatten().map(|(name, _)| name.clone());
         let parameters = described["parameters"].as_array().unwrap();
-        let in_head = parameters.iter().filter(|parameter| parameter["in"] != "header").map(|field| text(field, "name"));
+        let in_head =
+            parameters.iter().filter(|parameter| parameter["in"] != "header").map(|field| text(field, "name"));
         let described_fields: BTreeSet<_> = in_body.chain(in_head).collect();
         let input = operation.input_schema().to_value();
         let fields = input["properties"].as_object().into_iter().flatten().map(|(name, _)| name.clone()).collect();
@@ -154,7 +165,8 @@ pub fn over_rest(client: &Client, operation: &Operation, input: &Value) -> crate
     let mut path = operation.path.to_owned();
     let mut rest = input.as_object().unwrap().clone();
     let plain = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    let encode = |text: &str| percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string();
+    let encode =
+        |text: &str| percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string();
     for field in operation.path_fields() {
         let value = rest.remove(field).unwrap_or_default();
         path = path.replace(&format!("{{{field}}}"), &encode(&plain(&value)));
@@ -164,7 +176,7 @@ pub fn over_rest(client: &Client, operation: &Operation, input: &Value) -> crate
     }
     for (index, (name, value)) in rest.iter().enumerate() {
         path.push(if index == 0 { '?' } else { '&' });
-        path.push_str(&format!("{}={}", encode(name), encode(&plain(value))));
+        path.push_str(&[encode(name), encode(&plain(value))].join("="));
     }
     client.send(operation.method.as_str(), &path, &[], "")
 }
@@ -295,7 +307,7 @@ fn what_only_reads_appends_nothing_and_what_writes_appends_an_entry() {
 fn a_tool_that_calls_itself_idempotent_changes_nothing_the_second_time() {
     let house = House::new();
     let (_server, operator) = house.serve_operator();
-    let session = operator.session(json!({}));
+    let session = operator.session(&json!({}));
     for operation in operations::all().iter().filter(|operation| operation.tool.is_some_and(|hints| hints.idempotent)) {
         let input = match operation.name {
             "getAuditTrail" | "getSpend" => json!({}),

@@ -31,7 +31,7 @@ fn newest(haldir: &InProcess) -> String {
 #[test]
 fn a_burst_of_actions_is_flagged_beyond_its_threshold_and_within_its_window() {
     let (_house, haldir) = haldir();
-    let session = haldir.session(json!({"ttl": 0}));
+    let session = haldir.session(&json!({"ttl": 0}));
     for _ in 0..120 {
         assert_eq!(reason(&haldir, &session, "t", "0"), "");
     }
@@ -39,14 +39,14 @@ fn a_burst_of_actions_is_flagged_beyond_its_threshold_and_within_its_window() {
     haldir.clock.advance_seconds(60);
     assert_eq!(reason(&haldir, &session, "t", "0"), "");
     // Another agent is not blamed for it.
-    let other = haldir.session(json!({"agent_id": "other"}));
+    let other = haldir.session(&json!({"agent_id": "other"}));
     assert_eq!(reason(&haldir, &other, "t", "0"), "");
 }
 
 #[test]
 fn a_high_cost_is_flagged_above_its_threshold() {
     let (_house, haldir) = haldir();
-    let session = haldir.session(json!({}));
+    let session = haldir.session(&json!({}));
     assert_eq!(reason(&haldir, &session, "t", "100"), "");
     assert_eq!(
         reason(&haldir, &session, "t", "100.000000001"),
@@ -57,7 +57,7 @@ fn a_high_cost_is_flagged_above_its_threshold() {
 #[test]
 fn an_unusual_cost_is_flagged_against_the_agents_own_mean() {
     let (_house, haldir) = haldir();
-    let session = haldir.session(json!({}));
+    let session = haldir.session(&json!({}));
     for _ in 0..9 {
         assert_eq!(reason(&haldir, &session, "t", "0.2"), "");
     }
@@ -71,7 +71,7 @@ fn an_unusual_cost_is_flagged_against_the_agents_own_mean() {
 #[test]
 fn small_sums_are_never_unusual() {
     let (_house, haldir) = haldir();
-    let session = haldir.session(json!({}));
+    let session = haldir.session(&json!({}));
     for _ in 0..12 {
         assert_eq!(reason(&haldir, &session, "t", "0.001"), "");
     }
@@ -82,7 +82,7 @@ fn small_sums_are_never_unusual() {
 #[test]
 fn logging_more_cost_than_the_budget_is_flagged() {
     let (_house, haldir) = haldir();
-    let session = haldir.session(json!({"spend_limit": 3}));
+    let session = haldir.session(&json!({"spend_limit": 3}));
     assert_eq!(reason(&haldir, &session, "t", "1"), "");
     assert_eq!(reason(&haldir, &session, "t", "2"), "");
     assert_eq!(
@@ -95,7 +95,7 @@ fn logging_more_cost_than_the_budget_is_flagged() {
 #[test]
 fn a_tool_never_used_before_is_flagged_once_the_agent_is_known() {
     let (_house, haldir) = haldir();
-    let session = haldir.session(json!({}));
+    let session = haldir.session(&json!({}));
     for number in 0..49 {
         assert_eq!(reason(&haldir, &session, if number < 25 { "a" } else { "b" }, "0"), "");
     }
@@ -107,7 +107,7 @@ fn a_tool_never_used_before_is_flagged_once_the_agent_is_known() {
 #[test]
 fn repeated_refusals_are_flagged() {
     let (_house, haldir) = haldir();
-    let session = haldir.session(json!({"scopes": ["read"]}));
+    let session = haldir.session(&json!({"scopes": ["read"]}));
     let refuse = || haldir.refused("authorizePayment", &json!({"session_id": session, "amount": 1}));
     for _ in 0..4 {
         refuse();
@@ -123,7 +123,7 @@ fn repeated_refusals_are_flagged() {
 #[test]
 fn a_burst_of_secret_reads_is_flagged() {
     let (_house, haldir) = haldir();
-    let session = haldir.session(json!({}));
+    let session = haldir.session(&json!({}));
     haldir.ok("storeSecret", &json!({"name": "s", "value": "v"}));
     let read = || haldir.ok("getSecret", &json!({"session_id": session, "name": "s"}));
     for _ in 0..20 {
@@ -139,9 +139,10 @@ fn a_burst_of_secret_reads_is_flagged() {
 #[test]
 fn several_reasons_are_all_given() {
     let house = House::new();
-    let thresholds = AnomalyThresholds { burst_actions: 0, cost_usd: Money::from_units(1), ..AnomalyThresholds::default() };
+    let thresholds =
+        AnomalyThresholds { burst_actions: 0, cost_usd: Money::from_units(1), ..AnomalyThresholds::default() };
     let haldir = InProcess::open_with(&house.db(), &Key::generate().unwrap(), thresholds);
-    let session = haldir.session(json!({"spend_limit": 1}));
+    let session = haldir.session(&json!({"spend_limit": 1}));
     let why = reason(&haldir, &session, "t", "2");
     let reasons: Vec<_> = why.split("; ").filter_map(|reason| reason.split(':').next()).collect();
     assert_eq!(reasons, ["burst of actions", "high cost", "over budget"]);
@@ -160,7 +161,7 @@ fn an_operator_sets_the_thresholds_in_a_file() {
     let house = House::new();
     let server = Server::start(configured(&house, "[anomalies]\nburst_actions = 2\ncost_usd = 0.5\n"));
     let operator = server.first_key();
-    let session = operator.session(json!({}));
+    let session = operator.session(&json!({}));
     let log = |cost: &str| {
         let body = format!(r#"{{"session_id":"{session}","action":"x","cost_usd":{cost}}}"#);
         text(&operator.post_text("/v1/audit", &body).ok(), "flag_reason")
@@ -174,7 +175,7 @@ fn an_operator_sets_the_thresholds_in_a_file() {
 fn rules_are_on_by_default() {
     let house = House::new();
     let (_server, operator) = house.serve_operator();
-    let session = operator.session(json!({}));
+    let session = operator.session(&json!({}));
     let logged = operator.post("/v1/audit", &json!({"session_id": session, "action": "x", "cost_usd": 101})).ok();
     assert_eq!(logged["flagged"], true);
     assert_eq!(operator.get("/v1/audit?flagged=true").ok()["count"], 1);
@@ -183,7 +184,13 @@ fn rules_are_on_by_default() {
 #[test]
 fn a_file_that_cannot_be_meant_is_refused_by_name() {
     let house = House::new();
-    for bad in ["[anomalies]\nburst = 2\n", "[anomalies]\nburst_actions = \"many\"\n", "[anomaly]\n", "not toml", "[anomalies]\ncost_usd = nan\n"] {
+    for bad in [
+        "[anomalies]\nburst = 2\n",
+        "[anomalies]\nburst_actions = \"many\"\n",
+        "[anomaly]\n",
+        "not toml",
+        "[anomalies]\ncost_usd = nan\n",
+    ] {
         let errors = refuses_to_start(configured(&house, bad));
         assert!(errors.contains("HALDIR_CONFIG") && errors.contains("haldir.toml"), "{bad}: {errors}");
     }

@@ -40,7 +40,7 @@ fn four_processes_that_write_at_once_leave_no_gap_no_fork_and_lose_nothing() {
     let (first, operator) = house.serve_operator();
     let servers = [first, house.serve(), house.serve()];
     let stdio = house.stdio();
-    let session = operator.session(json!({}));
+    let session = operator.session(&json!({}));
     let end = Instant::now() + Duration::from_secs(SECONDS);
     let acknowledged = at_once(servers.len() * CLIENTS + 1, |index| match servers.get(index / CLIENTS) {
         Some(server) => over_http(server, &operator, &session, end),
@@ -49,24 +49,24 @@ fn four_processes_that_write_at_once_leave_no_gap_no_fork_and_lose_nothing() {
     assert!(acknowledged.iter().all(|entries| !entries.is_empty()), "a process wrote nothing");
     let acknowledged = acknowledged.concat();
 
-    let distinct: HashSet<_> = acknowledged.iter().map(|(_, seq)| seq).collect();
-    assert_eq!(distinct.len(), acknowledged.len(), "two entries were given one number");
+    let numbers: HashSet<_> = acknowledged.iter().map(|(_, seq)| seq).collect();
+    assert_eq!(numbers.len(), acknowledged.len(), "two entries were given one number");
     let total = operator.verified();
     assert_eq!(operator.log_size(), total);
     assert!(total >= i64::try_from(acknowledged.len()).unwrap());
 
-    let connection = house.sql();
-    let mut statement = connection.prepare("SELECT seq, id, prev_hash, entry_hash FROM audit_entries ORDER BY seq").unwrap();
+    let sql = house.sql();
+    let mut statement = sql.prepare("SELECT seq, id, prev_hash, entry_hash FROM audit_entries ORDER BY seq").unwrap();
     let mut rows = statement.query([]).unwrap();
-    let (mut stored, mut last) = (HashSet::new(), vec![0; 32]);
+    let (mut found, mut link) = (HashSet::new(), vec![0; 32]);
     while let Some(row) = rows.next().unwrap() {
         let seq: i64 = row.get(0).unwrap();
-        assert_eq!(seq, i64::try_from(stored.len()).unwrap() + 1, "a gap");
-        assert_eq!(row.get::<_, Vec<u8>>(2).unwrap(), last, "a fork at {seq}");
-        last = row.get(3).unwrap();
-        stored.insert((row.get::<_, String>(1).unwrap(), seq));
+        assert_eq!(seq, i64::try_from(found.len()).unwrap() + 1, "a gap");
+        assert_eq!(row.get::<_, Vec<u8>>(2).unwrap(), link, "a fork at {seq}");
+        link = row.get(3).unwrap();
+        found.insert((row.get::<_, String>(1).unwrap(), seq));
     }
-    let lost: Vec<_> = acknowledged.iter().filter(|entry| !stored.contains(*entry)).collect();
+    let lost: Vec<_> = acknowledged.iter().filter(|entry| !found.contains(*entry)).collect();
     assert!(lost.is_empty(), "acknowledged, but not in the store: {lost:?}");
 }
 
@@ -74,13 +74,13 @@ fn four_processes_that_write_at_once_leave_no_gap_no_fork_and_lose_nothing() {
 fn what_governs_is_an_entry() {
     let house = House::new();
     let (_server, operator) = house.serve_operator();
-    let id = operator.session(json!({"scopes": ["read", "spend:5"]}));
+    let id = operator.session(&json!({"scopes": ["read", "spend:5"]}));
     operator.post("/v1/secrets", &json!({"name": "s", "value": "v"})).ok();
     operator.get(&format!("/v1/secrets/s?session_id={id}")).ok();
     operator.delete("/v1/secrets/s").ok();
     let authorization = text(&operator.pay(&id, "2").ok(), "authorization_id");
     operator.post(&format!("/v1/payments/{authorization}/capture"), &json!({})).ok();
-    let agent = operator.mint(json!({"name": "agent"}));
+    let agent = operator.mint(&json!({"name": "agent"}));
     agent.get("/v1/keys").refused(403, "operator_required");
     operator.delete(&format!("/v1/keys/{}", &agent.key()[..12])).ok();
     operator.delete(&format!("/v1/sessions/{id}")).ok();
@@ -90,8 +90,20 @@ fn what_governs_is_an_entry() {
     actions.reverse();
     assert_eq!(
         actions,
-        ["key.create", "session.create", "secret.store", "secret.read", "secret.delete", "payment.authorize",
-            "payment.capture", "key.create", "listApiKeys.denied", "key.revoke", "session.revoke", "logAction.denied"]
+        [
+            "key.create",
+            "session.create",
+            "secret.store",
+            "secret.read",
+            "secret.delete",
+            "payment.authorize",
+            "payment.capture",
+            "key.create",
+            "listApiKeys.denied",
+            "key.revoke",
+            "session.revoke",
+            "logAction.denied"
+        ]
     );
     for entry in trail["entries"].as_array().unwrap() {
         assert_eq!((&entry["kind"], &entry["tool"]), (&json!("governance"), &json!("haldir")), "{entry}");
@@ -103,8 +115,10 @@ fn what_governs_is_an_entry() {
 fn an_entry_is_answered_as_it_was_logged_and_its_cost_is_exact() {
     let house = House::new();
     let (_server, operator) = house.serve_operator();
-    let id = operator.session(json!({}));
-    let body = format!(r#"{{"session_id":"{id}","action":"buy","tool":"shop","cost_usd":0.000000001,"details":{{"b":[1,"x"]}}}}"#);
+    let id = operator.session(&json!({}));
+    let body = format!(
+        r#"{{"session_id":"{id}","action":"buy","tool":"shop","cost_usd":0.000000001,"details":{{"b":[1,"x"]}}}}"#
+    );
     let logged = operator.post_text("/v1/audit", &body).ok();
     let answer = operator.get(&format!("/v1/audit/entries/{}", text(&logged, "entry_id")));
     let entry = answer.ok();
@@ -119,7 +133,7 @@ fn an_entry_is_answered_as_it_was_logged_and_its_cost_is_exact() {
 fn pages_of_the_trail_cover_every_entry_once_and_filters_keep_only_theirs() {
     let house = House::new();
     let (_server, operator) = house.serve_operator();
-    let [a, b] = ["alpha", "beta"].map(|agent| operator.session(json!({"agent_id": agent})));
+    let [a, b] = ["alpha", "beta"].map(|agent| operator.session(&json!({"agent_id": agent})));
     for number in 0..25 {
         operator.log(if number % 5 == 0 { &b } else { &a }, &number.to_string()).ok();
     }
@@ -146,7 +160,7 @@ fn pages_of_the_trail_cover_every_entry_once_and_filters_keep_only_theirs() {
 fn an_agent_cannot_write_an_entry_that_passes_for_haldirs() {
     let house = House::new();
     let stdio = house.stdio();
-    let session = stdio.session(json!({"agent_id": "system"}));
+    let session = stdio.session(&json!({"agent_id": "system"}));
     let forged = json!({"session_id": session, "tool": "haldir", "action": "payment.authorize"});
     stdio.ok("logAction", &forged);
     let trail = stdio.ok("getAuditTrail", &json!({}));
@@ -159,7 +173,7 @@ fn time_in_the_log_does_not_go_back_where_clocks_differ() {
     let key = haldir::crypto::Key::generate().unwrap();
     let [ahead, behind] = [(); 2].map(|()| InProcess::open_with(&house.db(), &key, AnomalyThresholds::default()));
     ahead.clock.advance_seconds(100);
-    let session = ahead.session(json!({"ttl": 0}));
+    let session = ahead.session(&json!({"ttl": 0}));
     let times: Vec<_> = [&ahead, &behind, &ahead, &behind]
         .iter()
         .map(|process| process.log(&session, "x")["timestamp"].as_f64().unwrap())

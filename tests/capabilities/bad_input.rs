@@ -8,11 +8,50 @@ use crate::support::{Answer, Client, House, json, raw_exchange, text};
 /// JSON text, or what claims to be, that is put into every field of every operation.
 fn garbage() -> Vec<String> {
     let fixed = [
-        "null", "true", "false", "0", "1", "-1", "-0.5", "1.5", "1e300", "-1e300", "1e-300", "1E400", "9223372036854775808",
-        "-9223372036854775809", "0.100000000000000000000000000001", "123456789012345678901234567890", "\"\"", "\" \"",
-        "\"x\"", "\"1\"", "\"\\u0000\"", "\"a\\u0000b\"", "\"\\ud800\"", "\"\\udc00x\"", "\"../secrets/q\"", "\"%00\"",
-        "\"\u{202e}\u{feff}\"", "\"'; DROP TABLE sessions; --\"", "\"{{}}\"", "[]", "{}", "[null]", "[[]]", "{\"a\":1}",
-        "[\"read\",1]", "{\"$ref\":\"#\"}", "NaN", "Infinity", "-", "'x'", "undefined", "\"", "{", "[1,",
+        "null",
+        "true",
+        "false",
+        "0",
+        "1",
+        "-1",
+        "-0.5",
+        "1.5",
+        "1e300",
+        "-1e300",
+        "1e-300",
+        "1E400",
+        "9223372036854775808",
+        "-9223372036854775809",
+        "0.100000000000000000000000000001",
+        "123456789012345678901234567890",
+        "\"\"",
+        "\" \"",
+        "\"x\"",
+        "\"1\"",
+        "\"\\u0000\"",
+        "\"a\\u0000b\"",
+        "\"\\ud800\"",
+        "\"\\udc00x\"",
+        "\"../secrets/q\"",
+        "\"%00\"",
+        "\"\u{202e}\u{feff}\"",
+        "\"'; DROP TABLE sessions; --\"",
+        "\"{{}}\"",
+        "[]",
+        "{}",
+        "[null]",
+        "[[]]",
+        "{\"a\":1}",
+        "[\"read\",1]",
+        "{\"$ref\":\"#\"}",
+        "NaN",
+        "Infinity",
+        "-",
+        "'x'",
+        "undefined",
+        "\"",
+        "{",
+        "[1,",
     ];
     let nested = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
     let deep_objects = format!("{}1{}", "{\"a\":".repeat(10_000), "}".repeat(10_000));
@@ -97,7 +136,7 @@ fn left_no_trace(answer: &Answer) -> bool {
 fn garbage_in_any_field_of_any_operation_is_refused_clearly_over_rest() {
     let house = House::new();
     let (_server, operator) = house.serve_operator();
-    let session = operator.session(json!({"scopes": ["read", "spend"], "ttl": 0}));
+    let session = operator.session(&json!({"scopes": ["read", "spend"], "ttl": 0}));
     let garbage = garbage();
     for operation in operations::all() {
         let accepts = jsonschema::draft202012::new(&operation.input_schema().to_value()).unwrap();
@@ -111,17 +150,17 @@ fn garbage_in_any_field_of_any_operation_is_refused_clearly_over_rest() {
                 let answer = over_rest(&operator, operation, input.clone());
                 is_clear(&answer, &what);
                 if left_no_trace(&answer) {
-                    assert_eq!(operator.log_size(), before, "{:.300} left a trace", what);
+                    assert_eq!(operator.log_size(), before, "{what:.300} left a trace");
                 }
                 let in_body = operation.method == Method::Post && operation.path_fields().all(|path| path != field);
                 if answer.status < 400 && in_body {
                     let sent: Value = serde_json::from_str(&object(&input)).unwrap();
-                    assert!(accepts.is_valid(&sent), "{:.300} was accepted against its schema", what);
+                    assert!(accepts.is_valid(&sent), "{what:.300} was accepted against its schema");
                 }
                 if answer.status == 400 && in_body && serde_json::from_str::<Value>(value).is_ok() {
                     let body = answer.json();
                     let named = body["field"].as_str().unwrap_or_default();
-                    assert!(named.starts_with(&field), "{:.300}: names {named:?}: {body}", what);
+                    assert!(named.starts_with(&field), "{what:.300}: names {named:?}: {body}");
                 }
             }
         }
@@ -175,19 +214,19 @@ fn garbage_calls(session: &str) -> Vec<(&'static str, String)> {
 fn garbage_in_any_argument_of_any_tool_is_refused_clearly_over_http() {
     let house = House::new();
     let (_server, operator) = house.serve_operator();
-    let session = operator.session(json!({"scopes": ["read", "spend"], "ttl": 0}));
+    let session = operator.session(&json!({"scopes": ["read", "spend"], "ttl": 0}));
     for (name, arguments) in garbage_calls(&session) {
         let before = operator.log_size();
         let answer = operator.tool_text(name, &arguments);
         let what = format!("{name} {arguments}");
-        assert!(answer.status < 500, "{:.300}: {}", what, answer.text);
+        assert!(answer.status < 500, "{what:.300}: {}", answer.text);
         if answer.status == 413 {
             continue;
         }
         is_clear_rpc(&answer.json(), &what);
         let refused = answer.text.contains("invalid_argument") || answer.text.contains("malformed_json");
         if refused || answer.status == 400 {
-            assert_eq!(operator.log_size(), before, "{:.300} left a trace", what);
+            assert_eq!(operator.log_size(), before, "{what:.300} left a trace");
         }
     }
     operator.log(&session, "goes on").ok();
@@ -198,7 +237,7 @@ fn garbage_in_any_argument_of_any_tool_is_refused_clearly_over_http() {
 fn garbage_in_any_argument_of_any_tool_is_refused_clearly_over_stdio() {
     let house = House::new();
     let stdio = house.stdio();
-    let session = stdio.session(json!({"scopes": ["read", "spend"]}));
+    let session = stdio.session(&json!({"scopes": ["read", "spend"]}));
     for (name, arguments) in garbage_calls(&session) {
         is_clear_rpc(&stdio.tool_text(name, &arguments), &format!("{name} {arguments}"));
     }
@@ -254,7 +293,7 @@ fn a_bad_message_is_answered_and_the_connection_goes_on_over_stdio() {
     }
     let too_long = stdio.exchange(&"x".repeat(5 * 1024 * 1024));
     assert_eq!(too_long["error"]["code"], -32600);
-    stdio.session(json!({}));
+    stdio.session(&json!({}));
 }
 
 #[test]
@@ -290,7 +329,7 @@ fn a_bad_message_is_answered_over_http() {
 fn bodies_that_are_no_json_object_are_refused_on_every_post() {
     let house = House::new();
     let (_server, operator) = house.serve_operator();
-    let session = operator.session(json!({}));
+    let session = operator.session(&json!({}));
     let head = operator.tree_head();
     for operation in operations::all().iter().filter(|operation| operation.method == Method::Post) {
         let path = operation.path.replace("{session_id}", &session).replace("{authorization_id}", "none");
@@ -304,7 +343,9 @@ fn bodies_that_are_no_json_object_are_refused_on_every_post() {
             let answer = operator.post_text(&path, body);
             assert_eq!(answer.status, 400, "{} {body}: {}", operation.name, answer.text);
         }
-        for kind in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "text/json", ""] {
+        for kind in
+            ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "text/json", ""]
+        {
             let answer = operator.send("POST", &path, &[("Content-Type", kind)], "{}");
             answer.refused(415, "unsupported_media_type");
         }

@@ -10,7 +10,9 @@ use crate::support::{Client, House, json, raw_exchange, read_answer};
 
 fn post_head(client: &Client, path: &str, more: &str) -> String {
     let key = client.key();
-    format!("POST {path} HTTP/1.1\r\nHost: localhost\r\nX-API-Key: {key}\r\nContent-Type: application/json\r\n{more}\r\n")
+    format!(
+        "POST {path} HTTP/1.1\r\nHost: localhost\r\nX-API-Key: {key}\r\nContent-Type: application/json\r\n{more}\r\n"
+    )
 }
 
 #[test]
@@ -64,7 +66,7 @@ fn slow_senders_do_not_hold_up_anybody_else() {
         })
         .collect();
     for _ in 0..20 {
-        operator.again().session(json!({}));
+        operator.again().session(&json!({}));
     }
     // Not one of them was answered as if it had been whole.
     for mut stream in waiting {
@@ -87,7 +89,7 @@ fn half_a_request_that_breaks_off_changes_nothing() {
         stream.write_all((head + &whole).as_bytes()).unwrap();
     }
     assert_eq!(operator.tree_head(), before);
-    operator.session(json!({}));
+    operator.session(&json!({}));
 }
 
 #[test]
@@ -97,7 +99,8 @@ fn huge_heads_are_refused() {
     let long_value = format!("X-Long: {}\r\n", "x".repeat(100_000));
     let many: String = (0..200).fold(String::new(), |all, number| all + &format!("X-{number}: v\r\n"));
     for more in [long_value, many] {
-        let request = format!("GET /v1/sessions HTTP/1.1\r\nHost: localhost\r\nX-API-Key: {}\r\n{more}\r\n", operator.key());
+        let request =
+            format!("GET /v1/sessions HTTP/1.1\r\nHost: localhost\r\nX-API-Key: {}\r\n{more}\r\n", operator.key());
         // The server may close before it has read all of it.
         if let Ok(answer) = raw_exchange(server.address, request.as_bytes()) {
             assert!((400..500).contains(&answer.status), "{}", answer.status);
@@ -105,7 +108,9 @@ fn huge_heads_are_refused() {
     }
     let path = format!("/v1/sessions/{}", "x".repeat(20_000));
     assert!((400..500).contains(&operator.get(&path).status));
-    for nonsense in ["\r\n\r\n", "GET\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", "\u{16}\u{3}\u{1}", "G\u{0}T / HTTP/1.1\r\n\r\n"] {
+    for nonsense in
+        ["\r\n\r\n", "GET\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", "\u{16}\u{3}\u{1}", "G\u{0}T / HTTP/1.1\r\n\r\n"]
+    {
         let answer = raw_exchange(server.address, format!("{nonsense}\r\n\r\n").as_bytes());
         assert!(answer.is_err() || answer.is_ok_and(|answer| (400..500).contains(&answer.status)), "{nonsense:?}");
     }

@@ -74,7 +74,8 @@ fn check(house: &House, acknowledged: &Acknowledged) {
         assert!(stored.contains(id), "{id} was lost");
     }
     let numbers = |query: &str| -> Vec<i64> {
-        sql.query_row(query, [], |row| (0..row.as_ref().column_count()).map(|column| row.get(column)).collect()).unwrap()
+        sql.query_row(query, [], |row| (0..row.as_ref().column_count()).map(|column| row.get(column)).collect())
+            .unwrap()
     };
     let entries = numbers(
         "SELECT count(*), max(seq), sum(kind = 'action'), sum(CASE kind WHEN 'action' THEN cost ELSE 0 END), sum(flagged)
@@ -99,7 +100,7 @@ fn a_process_killed_at_any_moment_loses_nothing_and_leaves_nothing_half_done() {
     let house = House::new();
     let mut random = Random::new("the moments of the kills");
     let (server, operator) = house.serve_operator();
-    let session = operator.session(json!({"scopes": ["spend"], "ttl": 0}));
+    let session = operator.session(&json!({"scopes": ["spend"], "ttl": 0}));
     drop(server);
     let mut writes = 0;
     for round in 1..=KILLS {

@@ -171,9 +171,12 @@ fn the_free_tier_is_exact_across_two_processes_and_says_so() {
     let operator = servers[0].first_key();
     // An hour may end in the midst of it: then the count begins anew, and so does the test.
     loop {
-        let agent = operator.mint(json!({"tier": "free"}));
+        let agent = operator.mint(&json!({"tier": "free"}));
         let first = agent.get("/v1/sessions");
-        assert_eq!((first.header("x-ratelimit-limit"), first.header("x-ratelimit-remaining")), (Some("20"), Some("19")));
+        assert_eq!(
+            (first.header("x-ratelimit-limit"), first.header("x-ratelimit-remaining")),
+            (Some("20"), Some("19"))
+        );
         let answers = at_once(40, |index| servers[index % 2].with_key(agent.key()).get("/v1/sessions"));
         let served: Vec<_> = answers.iter().filter(|answer| answer.status == 200).collect();
         if served.iter().any(|answer| reset(answer) != reset(&first)) {
@@ -212,7 +215,7 @@ fn the_tier_asked_for_is_the_tier_given() {
 fn rate_limits_can_be_turned_off_and_do_not_bind_stdio() {
     let house = House::new();
     let (_server, operator) = house.serve_operator();
-    let free = operator.mint(json!({"tier": "free"}));
+    let free = operator.mint(&json!({"tier": "free"}));
     let stdio = house.stdio();
     for _ in 0..110 {
         let answer = free.get("/v1/sessions");
@@ -226,7 +229,7 @@ fn rate_limits_can_be_turned_off_and_do_not_bind_stdio() {
 fn a_server_told_to_stop_finishes_what_it_took_and_ends_well() {
     let house = House::new();
     let (server, operator) = house.serve_operator();
-    let session = operator.session(json!({}));
+    let session = operator.session(&json!({}));
     let body = json!({"session_id": session, "action": "the last"}).to_string();
     let mut stream = TcpStream::connect(server.address).unwrap();
     let head = format!(
@@ -277,7 +280,7 @@ fn an_open_event_stream_does_not_keep_a_server_from_stopping() {
 fn a_stdio_server_ends_well_when_its_client_leaves_or_the_system_stops_it() {
     let house = House::new();
     let stdio = house.stdio();
-    stdio.session(json!({}));
+    stdio.session(&json!({}));
     stdio.process.terminate();
     let (well, errors) = stdio.leave();
     assert!(well, "{errors}");

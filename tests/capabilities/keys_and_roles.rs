@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::support::{Client, House, McpSession, Server, Stdio, at_once, integer, json, refuses_to_start, text};
+use crate::support::{Client, House, McpSession, Server, at_once, json, text};
 
 /// A key that no store knows, in the form of one.
 const UNKNOWN_KEY: &str = "hld_0123456789abcdefghijklmnopqrstuvwxyzABCDEFG";
@@ -31,8 +31,8 @@ fn two_tenants(house: &House) -> (Server, Client, Client) {
 fn an_agent_key_works_in_sessions_and_sets_no_bounds() {
     let house = House::new();
     let (_server, operator) = house.serve_operator();
-    let agent = operator.mint(json!({"name": "agent"}));
-    let session = agent.session(json!({"scopes": ["read", "spend:5"]}));
+    let agent = operator.mint(&json!({"name": "agent"}));
+    let session = agent.session(&json!({"scopes": ["read", "spend:5"]}));
     let authorization = text(&agent.pay(&session, "1").ok(), "authorization_id");
     let before = operator.log_size();
     for (method, path, body) in [
@@ -54,8 +54,8 @@ fn an_agent_key_works_in_sessions_and_sets_no_bounds() {
 fn a_key_scope_holds_on_every_face() {
     let house = House::new();
     let (_server, operator) = house.serve_operator();
-    let session = operator.session(json!({"scopes": ["read", "spend"], "spend_limit": 10}));
-    let auditor = operator.mint(json!({"scopes": ["audit:read"], "role": "operator"}));
+    let session = operator.session(&json!({"scopes": ["read", "spend"], "spend_limit": 10}));
+    let auditor = operator.mint(&json!({"scopes": ["audit:read"], "role": "operator"}));
     auditor.get("/v1/audit").ok();
     auditor.get("/v1/audit/verify").ok();
     let refusal = auditor.pay(&session, "1").refused(403, "insufficient_scope");
@@ -84,8 +84,8 @@ fn a_key_scope_holds_on_every_face() {
 fn write_includes_read_and_nothing_else() {
     let house = House::new();
     let (_server, operator) = house.serve_operator();
-    let writer = operator.mint(json!({"scopes": ["sessions:write", "vault:read"]}));
-    let session = writer.session(json!({}));
+    let writer = operator.mint(&json!({"scopes": ["sessions:write", "vault:read"]}));
+    let session = writer.session(&json!({}));
     writer.get(&format!("/v1/sessions/{session}")).ok();
     writer.get("/v1/secrets").ok();
     writer.post("/v1/secrets", &json!({"name": "s", "value": "v"})).refused(403, "insufficient_scope");
@@ -96,7 +96,7 @@ fn write_includes_read_and_nothing_else() {
 fn a_minted_key_never_exceeds_its_maker() {
     let house = House::new();
     let (_server, operator) = house.serve_operator();
-    let maker = operator.mint(json!({"role": "operator", "scopes": ["admin:*", "sessions:write", "payments:*"],
+    let maker = operator.mint(&json!({"role": "operator", "scopes": ["admin:*", "sessions:write", "payments:*"],
         "max_spend": 50, "max_ttl": 600, "max_scopes": ["read", "spend"]}));
     for scopes in [json!(["*"]), json!(["audit:read"]), json!(["sessions:*"]), json!(["sessions:read", "vault:read"])] {
         maker.post("/v1/keys", &json!({"scopes": scopes})).refused_field(403, "ceiling_exceeded", "scopes");
@@ -104,7 +104,7 @@ fn a_minted_key_never_exceeds_its_maker() {
     for bad in [json!(["everything"]), json!(["audit"]), json!(["audit:delete"]), json!([])] {
         maker.post("/v1/keys", &json!({"scopes": bad})).refused_field(400, "invalid_argument", "scopes");
     }
-    let made = maker.mint(json!({"max_spend": 1_000_000, "max_ttl": 2_592_000, "max_scopes": ["*", "admin", "read"]}));
+    let made = maker.mint(&json!({"max_spend": 1_000_000, "max_ttl": 2_592_000, "max_scopes": ["*", "admin", "read"]}));
     for (fields, field) in [
         (json!({"spend_limit": 50.01}), "spend_limit"),
         (json!({"ttl": 601}), "ttl"),
@@ -116,7 +116,7 @@ fn a_minted_key_never_exceeds_its_maker() {
         body["agent_id"] = json!("a");
         made.post("/v1/sessions", &body).refused_field(403, "ceiling_exceeded", field);
     }
-    let session = made.session(json!({"scopes": ["spend"]}));
+    let session = made.session(&json!({"scopes": ["spend"]}));
     made.pay(&session, "50.01").refused(403, "budget_exceeded");
     made.pay(&session, "50").ok();
     made.get("/v1/audit").refused(403, "insufficient_scope");
@@ -126,9 +126,9 @@ fn a_minted_key_never_exceeds_its_maker() {
 fn a_minted_key_does_not_outlive_its_maker() {
     let house = House::new();
     let (_server, operator) = house.serve_operator();
-    let maker = operator.mint(json!({"role": "operator", "expires_in": 1000}));
+    let maker = operator.mint(&json!({"role": "operator", "expires_in": 1000}));
     for asked in [json!({}), json!({"expires_in": 100_000}), json!({"expires_in": 10})] {
-        maker.mint(asked);
+        maker.mint(&asked);
     }
     let listed = operator.get("/v1/keys").ok();
     let ends: Vec<_> = listed["keys"].as_array().unwrap().iter().map(|key| key["expires_at"].as_f64()).collect();
@@ -142,7 +142,7 @@ fn an_mcp_session_lends_its_callers_key_to_nobody() {
     let (server, operator) = house.serve_operator();
     let session = McpSession::begin(&operator);
     assert!(session.tool("createSession", &json!({"agent_id": "a", "scopes": ["admin"]})).contains("ses_"));
-    let auditor = operator.mint(json!({"scopes": ["audit:read"]}));
+    let auditor = operator.mint(&json!({"scopes": ["audit:read"]}));
     let said = session.claimed_by(&auditor).tool("createSession", &json!({"agent_id": "a"}));
     assert!(said.contains("insufficient_scope"), "{said}");
     let said = session.claimed_by(&server.anonymous()).tool("createSession", &json!({"agent_id": "a"}));
@@ -197,7 +197,12 @@ fn the_bootstrap_token_is_needed_wherever_one_is_set() {
     let house = House::new();
     let server = with_token(&house, "127.0.0.1:0");
     let anyone = server.anonymous();
-    for wrong in [json!({}), json!({"bootstrap_token": ""}), json!({"bootstrap_token": "the wor"}), json!({"bootstrap_token": null})] {
+    for wrong in [
+        json!({}),
+        json!({"bootstrap_token": ""}),
+        json!({"bootstrap_token": "the wor"}),
+        json!({"bootstrap_token": null}),
+    ] {
         anyone.post("/v1/keys", &wrong).refused(401, "unauthorized");
     }
     let made = anyone.post("/v1/keys", &json!({"bootstrap_token": "the word"})).ok();
@@ -224,12 +229,12 @@ fn where_others_can_reach_the_server_the_first_key_needs_a_token() {
 fn tenants_share_nothing() {
     let house = House::new();
     let (_server, ours, theirs) = two_tenants(&house);
-    let session = ours.session(json!({"scopes": ["read", "spend"], "spend_limit": 10}));
+    let session = ours.session(&json!({"scopes": ["read", "spend"], "spend_limit": 10}));
     ours.post("/v1/secrets", &json!({"name": "shared-name", "value": "ours"})).ok();
     theirs.post("/v1/secrets", &json!({"name": "shared-name", "value": "theirs"})).ok();
     let entry = text(&ours.log(&session, "private").ok(), "entry_id");
     let authorization = text(&ours.pay(&session, "1").ok(), "authorization_id");
-    let mine = theirs.session(json!({}));
+    let mine = theirs.session(&json!({}));
     for (method, path) in [
         ("GET", format!("/v1/sessions/{session}")),
         ("DELETE", format!("/v1/sessions/{session}")),
@@ -268,7 +273,8 @@ fn an_idempotency_key_of_one_tenant_says_nothing_to_another() {
     let stored: i64 = house.sql_value("SELECT count(*) FROM idempotency WHERE body LIKE '%hld_%'");
     assert_eq!(stored, 0);
     let session = |client: &Client| {
-        client.send("POST", "/v1/sessions", &[("Idempotency-Key", "s")], r#"{"agent_id":"a"}"#).ok()["session_id"].clone()
+        client.send("POST", "/v1/sessions", &[("Idempotency-Key", "s")], r#"{"agent_id":"a"}"#).ok()["session_id"]
+            .clone()
     };
     assert_eq!(session(&ours), session(&ours));
     assert_ne!(session(&ours), session(&theirs));
@@ -280,9 +286,9 @@ fn a_revocation_holds_from_the_next_request_in_every_process() {
     let (_server, operator) = house.serve_operator();
     let other_server = house.serve();
     for _ in 0..10 {
-        let agent = operator.mint(json!({}));
+        let agent = operator.mint(&json!({}));
         let elsewhere = other_server.with_key(agent.key());
-        let session = elsewhere.session(json!({"scopes": ["spend"]}));
+        let session = elsewhere.session(&json!({"scopes": ["spend"]}));
         elsewhere.pay(&session, "1").ok();
         operator.delete(&format!("/v1/sessions/{session}")).ok();
         elsewhere.pay(&session, "1").refused(401, "session_invalid");
@@ -297,7 +303,7 @@ fn a_revocation_holds_from_the_next_request_in_every_process() {
 fn missing_unknown_and_revoked_keys_are_answered_alike() {
     let house = House::new();
     let (server, operator) = house.serve_operator();
-    let revoked = operator.mint(json!({}));
+    let revoked = operator.mint(&json!({}));
     operator.delete(&format!("/v1/keys/{}", &revoked.key()[..12])).ok();
     let long = format!("hld_{}", "x".repeat(5_000));
     let callers = [
@@ -313,7 +319,9 @@ fn missing_unknown_and_revoked_keys_are_answered_alike() {
     ];
     let shapes: Vec<Value> = callers
         .iter()
-        .flat_map(|caller| [caller.get("/v1/sessions"), caller.post("/v1/sessions", &json!({})), caller.tool_text("getSpend", "{}")])
+        .flat_map(|caller| {
+            [caller.get("/v1/sessions"), caller.post("/v1/sessions", &json!({})), caller.tool_text("getSpend", "{}")]
+        })
         .map(|answer| {
             assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
             let mut body = answer.refused(401, "unauthorized");
@@ -347,8 +355,8 @@ fn the_raw_key_is_stored_nowhere() {
     command.env("HALDIR_LOG", "trace");
     let server = Server::start(command);
     let operator = server.first_key();
-    let agent = operator.mint(json!({}));
-    agent.session(json!({}));
+    let agent = operator.mint(&json!({}));
+    agent.session(&json!({}));
     let list = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
     assert_eq!(server.anonymous().post_text(&format!("/mcp?apiKey={}", agent.key()), list).status, 200);
     for (name, bytes) in house.stored_bytes() {
@@ -366,54 +374,9 @@ fn the_raw_key_is_stored_nowhere() {
 fn an_expired_key_is_refused() {
     let house = House::new();
     let (_server, operator) = house.serve_operator();
-    let agent = operator.mint(json!({"expires_in": 1000}));
+    let agent = operator.mint(&json!({"expires_in": 1000}));
     agent.get("/v1/sessions").ok();
     let expire = "UPDATE api_keys SET expires_at = 1 WHERE expires_at IS NOT NULL";
     assert_eq!(house.sql().execute(expire, []), Ok(1));
     agent.get("/v1/sessions").refused(401, "unauthorized");
-}
-
-fn stdio_with_key(house: &House, key: &str) -> std::process::Command {
-    let mut command = house.program();
-    command.env("HALDIR_API_KEY", key);
-    command
-}
-
-#[test]
-fn an_empty_store_adopts_the_key_of_its_first_stdio_client_as_an_agents() {
-    let house = House::new();
-    for weak in ["hld_short", "sk_0123456789abcdefghijklmnopqrstuvwxyz0123", "hld_0123456789 abcdefghijklmnopqrstuvwxyz0123"] {
-        let errors = refuses_to_start(stdio_with_key(&house, weak));
-        assert!(errors.contains("HALDIR_API_KEY") && !errors.contains(weak), "{errors}");
-    }
-    let stdio = Stdio::start(stdio_with_key(&house, UNKNOWN_KEY));
-    stdio.session(json!({}));
-    stdio.refused("createSession", &json!({"agent_id": "a", "scopes": ["admin"]}), "ceiling_exceeded");
-    stdio.refused("createSession", &json!({"agent_id": "a", "spend_limit": 101}), "ceiling_exceeded");
-    let again = Stdio::start(stdio_with_key(&house, UNKNOWN_KEY));
-    again.session(json!({}));
-    let other = UNKNOWN_KEY.replace('0', "9");
-    let errors = refuses_to_start(stdio_with_key(&house, &other));
-    assert!(errors.contains("not a live key") && !errors.contains(&other), "{errors}");
-    // The window for the first key is closed by it, and it is an agent's.
-    let server = house.serve();
-    server.anonymous().post("/v1/keys", &json!({})).refused(401, "unauthorized");
-    server.with_key(UNKNOWN_KEY).post("/v1/keys", &json!({})).refused(403, "operator_required");
-    let trail = server.with_key(UNKNOWN_KEY).get("/v1/audit").ok();
-    assert_eq!(trail["entries"].as_array().unwrap().last().unwrap()["action"], "key.create");
-    assert_eq!(integer(&trail, "count"), 6);
-}
-
-#[test]
-fn a_store_with_keys_adopts_no_other() {
-    let house = House::new();
-    let (server, operator) = house.serve_operator();
-    let agent = operator.mint(json!({"max_spend": 5}));
-    refuses_to_start(stdio_with_key(&house, UNKNOWN_KEY));
-    let stdio = Stdio::start(stdio_with_key(&house, agent.key()));
-    stdio.refused("createSession", &json!({"agent_id": "a", "spend_limit": 6}), "ceiling_exceeded");
-    stdio.session(json!({"spend_limit": 5}));
-    server.with_key(operator.key()).delete(&format!("/v1/keys/{}", &agent.key()[..12])).ok();
-    let answer = stdio.tool_text("createSession", r#"{"agent_id":"a"}"#);
-    assert!(answer["result"]["isError"] == true || answer["error"].is_object(), "a revoked key goes on: {answer}");
 }

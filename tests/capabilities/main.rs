@@ -14,4 +14,6 @@ mod keys_and_roles;
 mod payments;
 mod secrets;
 mod sessions;
+mod stdio_keys;
 mod tamper;
+mod tamper_rebuilt;

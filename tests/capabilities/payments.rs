@@ -24,7 +24,7 @@ const NO_AMOUNTS: [(&str, &str); 13] = [
 ];
 
 fn spender(operator: &Client, limit: &Value) -> String {
-    operator.session(json!({"scopes": ["read", "spend"], "spend_limit": limit}))
+    operator.session(&json!({"scopes": ["read", "spend"], "spend_limit": limit}))
 }
 
 fn session(operator: &Client, id: &str) -> Value {
@@ -85,7 +85,7 @@ fn a_spend_limit_of_0_means_nothing() {
     let (_server, operator) = house.serve_operator();
     let id = spender(&operator, &json!(0));
     operator.pay(&id, "0.000000001").refused(403, "budget_exceeded");
-    let child = operator.session(json!({"scopes": ["spend"], "parent_session_id": id}));
+    let child = operator.session(&json!({"scopes": ["spend"], "parent_session_id": id}));
     operator.pay(&child, "0.01").refused(403, "budget_exceeded");
 }
 
@@ -163,7 +163,7 @@ fn a_refused_payment_over_mcp_is_an_error_that_says_authorized_false() {
     let house = House::new();
     let (_server, operator) = house.serve_operator();
     let poor = spender(&operator, &json!(1));
-    let reader = operator.session(json!({"scopes": ["read"]}));
+    let reader = operator.session(&json!({"scopes": ["read"]}));
     for (session, currency, code) in [
         (&poor, "USD", "budget_exceeded"),
         (&poor, "EUR", "currency_mismatch"),
@@ -184,8 +184,8 @@ fn what_a_child_spends_counts_against_every_ancestor() {
     let house = House::new();
     let (_server, operator) = house.serve_operator();
     let root = spender(&operator, &json!(10));
-    let middle = operator.session(json!({"scopes": ["spend"], "parent_session_id": root}));
-    let child = operator.session(json!({"scopes": ["spend"], "spend_limit": 8, "parent_session_id": middle}));
+    let middle = operator.session(&json!({"scopes": ["spend"], "parent_session_id": root}));
+    let child = operator.session(&json!({"scopes": ["spend"], "spend_limit": 8, "parent_session_id": middle}));
     operator.pay(&child, "6").ok();
     for (id, spent) in [(&root, 6.0), (&middle, 6.0), (&child, 6.0)] {
         assert_eq!(session(&operator, id)["spent"].as_f64(), Some(spent));
@@ -204,7 +204,7 @@ fn concurrent_siblings_cannot_overdraw_their_parent() {
     let (_server, operator) = house.serve_operator();
     let root = spender(&operator, &json!(5));
     let children: Vec<_> =
-        (0..16).map(|_| operator.session(json!({"scopes": ["spend"], "parent_session_id": root}))).collect();
+        (0..16).map(|_| operator.session(&json!({"scopes": ["spend"], "parent_session_id": root}))).collect();
     let answers = at_once(16, |index| operator.again().pay(&children[index], "1"));
     assert_eq!(answers.iter().filter(|answer| answer.status == 200).count(), 5);
 }
@@ -214,10 +214,9 @@ fn capture_and_void_return_what_was_not_paid_to_every_budget() {
     let house = House::new();
     let (_server, operator) = house.serve_operator();
     let root = spender(&operator, &json!(10));
-    let child = operator.session(json!({"scopes": ["spend"], "parent_session_id": root}));
-    let [first, second] = [4, 5].map(|amount| {
-        text(&operator.pay(&child, &amount.to_string()).ok(), "authorization_id")
-    });
+    let child = operator.session(&json!({"scopes": ["spend"], "parent_session_id": root}));
+    let [first, second] =
+        [4, 5].map(|amount| text(&operator.pay(&child, &amount.to_string()).ok(), "authorization_id"));
     let path = |id: &str, what: &str| format!("/v1/payments/{id}/{what}");
     for too_much in ["4.000000001", "0", "-1"] {
         let answer = operator.post_text(&path(&first, "capture"), &format!(r#"{{"amount":{too_much}}}"#));
@@ -240,7 +239,7 @@ fn capture_and_void_return_what_was_not_paid_to_every_budget() {
 fn an_agent_cannot_settle_payments() {
     let house = House::new();
     let (_server, operator) = house.serve_operator();
-    let agent = operator.mint(json!({"role": "agent"}));
+    let agent = operator.mint(&json!({"role": "agent"}));
     let id = spender(&agent, &json!(10));
     let authorization = text(&agent.pay(&id, "10").ok(), "authorization_id");
     for what in ["capture", "void"] {

@@ -81,15 +81,18 @@ fn a_secret_over_http_is_in_no_file_no_log_and_no_other_answer() {
     let house = House::new();
     let server = tracing(&house);
     let operator = server.first_key();
-    let session = operator.session(json!({"scopes": ["read", "spend"]}));
-    let poor = operator.session(json!({"scopes": ["browse"]}));
+    let session = operator.session(&json!({"scopes": ["read", "spend"]}));
+    let poor = operator.session(&json!({"scopes": ["browse"]}));
     let mcp = McpSession::begin(&operator);
     let store = json!({"name": "s", "value": PLANTED});
     clean("storeSecret", operator.post("/v1/secrets", &store).text.as_bytes());
     clean("storeSecret", operator.tool("storeSecret", &store).to_string().as_bytes());
     clean("storeSecret", mcp.tool("storeSecret", &store).as_bytes());
     let inject = json!({"name": "i", "value": PLANTED, "disclosure": "inject"});
-    clean("storeSecret", operator.send("POST", "/v1/secrets", &[("Idempotency-Key", "k")], &inject.to_string()).text.as_bytes());
+    clean(
+        "storeSecret",
+        operator.send("POST", "/v1/secrets", &[("Idempotency-Key", "k")], &inject.to_string()).text.as_bytes(),
+    );
 
     let read = json!({"name": "s", "session_id": session});
     assert_eq!(operator.get(&format!("/v1/secrets/s?session_id={session}")).ok()["value"], PLANTED);
@@ -120,7 +123,8 @@ fn a_secret_over_http_is_in_no_file_no_log_and_no_other_answer() {
             }
         }
     }
-    for path in ["/v1/secrets", "/v1/audit?limit=1000", "/v1/sessions", "/v1/audit/spend", "/v1/keys", "/openapi.json"] {
+    for path in ["/v1/secrets", "/v1/audit?limit=1000", "/v1/sessions", "/v1/audit/spend", "/v1/keys", "/openapi.json"]
+    {
         clean(path, operator.get(path).text.as_bytes());
     }
     assert!(server.process.errors().contains("DEBUG"), "the log was not verbose");
@@ -131,7 +135,7 @@ fn a_secret_over_http_is_in_no_file_no_log_and_no_other_answer() {
 fn a_secret_over_stdio_is_in_no_file_no_log_and_no_other_answer() {
     let house = House::new();
     let stdio = tracing_stdio(&house);
-    let session = stdio.session(json!({"scopes": ["read", "spend"]}));
+    let session = stdio.session(&json!({"scopes": ["read", "spend"]}));
     clean("storeSecret", stdio.ok("storeSecret", &json!({"name": "s", "value": PLANTED})).to_string().as_bytes());
     let read = stdio.ok("getSecret", &json!({"name": "s", "session_id": session}));
     assert_eq!(read["value"], PLANTED);
@@ -141,7 +145,9 @@ fn a_secret_over_stdio_is_in_no_file_no_log_and_no_other_answer() {
             clean(&format!("the refusal of {name} {input}"), said.to_string().as_bytes());
         }
     }
-    stdio.exchange(&format!(r#"{{"jsonrpc":"2.0","id":3,"method":"tools/call","params":{{"name":"storeSecret","arguments":"{PLANTED}"}}}}"#));
+    stdio.exchange(&format!(
+        r#"{{"jsonrpc":"2.0","id":3,"method":"tools/call","params":{{"name":"storeSecret","arguments":"{PLANTED}"}}}}"#
+    ));
     stdio.exchange(&format!(r#"{{"jsonrpc":"2.0","id":3,"method":"{PLANTED}"#));
     clean("the trail", stdio.ok("getAuditTrail", &json!({})).to_string().as_bytes());
     leftovers_are_clean(&house, &[stdio.process.errors()]);
@@ -151,7 +157,7 @@ fn a_secret_over_stdio_is_in_no_file_no_log_and_no_other_answer() {
 fn an_injected_secret_is_never_given_out() {
     let house = House::new();
     let (_server, operator) = house.serve_operator();
-    let session = operator.session(json!({"scopes": ["*"]}));
+    let session = operator.session(&json!({"scopes": ["*"]}));
     operator.post("/v1/secrets", &json!({"name": "i", "value": PLANTED, "disclosure": "inject"})).ok();
     operator.get(&format!("/v1/secrets/i?session_id={session}")).refused(403, "inject_only");
     assert_eq!(operator.tool("getSecret", &json!({"name": "i", "session_id": session}))["isError"], true);
@@ -164,7 +170,7 @@ fn an_overwritten_value_and_a_deletion_are_seen_at_once_by_another_process() {
     let (_server, operator) = house.serve_operator();
     let other_server = house.serve();
     let other = other_server.with_key(operator.key());
-    let session = operator.session(json!({}));
+    let session = operator.session(&json!({}));
     let path = format!("/v1/secrets/s?session_id={session}");
     for number in 0..20 {
         let value = format!("value {number}");
@@ -185,13 +191,16 @@ fn a_secret_needs_a_session_that_holds_its_scope() {
     let (_server, operator) = house.serve_operator();
     operator.post("/v1/secrets", &json!({"name": "s", "value": "v", "scope_required": "billing:read"})).ok();
     operator.get("/v1/secrets/s").refused_field(400, "invalid_argument", "session_id");
-    for (scopes, status) in
-        [(json!(["read"]), 403), (json!(["billing:write"]), 403), (json!(["billing"]), 200), (json!(["billing:read"]), 200)]
-    {
-        let session = operator.session(json!({"scopes": scopes}));
+    for (scopes, status) in [
+        (json!(["read"]), 403),
+        (json!(["billing:write"]), 403),
+        (json!(["billing"]), 200),
+        (json!(["billing:read"]), 200),
+    ] {
+        let session = operator.session(&json!({"scopes": scopes}));
         assert_eq!(operator.get(&format!("/v1/secrets/s?session_id={session}")).status, status, "{scopes}");
     }
-    let revoked = operator.session(json!({"scopes": ["billing"]}));
+    let revoked = operator.session(&json!({"scopes": ["billing"]}));
     operator.delete(&format!("/v1/sessions/{revoked}")).ok();
     operator.get(&format!("/v1/secrets/s?session_id={revoked}")).refused(401, "session_invalid");
 }
@@ -200,7 +209,7 @@ fn a_secret_needs_a_session_that_holds_its_scope() {
 fn a_sealed_value_that_was_moved_or_altered_does_not_open() {
     let house = House::new();
     let (_server, operator) = house.serve_operator();
-    let session = operator.session(json!({}));
+    let session = operator.session(&json!({}));
     for name in ["a", "b"] {
         operator.post("/v1/secrets", &json!({"name": name, "value": PLANTED})).ok();
     }
@@ -219,7 +228,7 @@ fn a_sealed_value_that_was_moved_or_altered_does_not_open() {
 fn the_database_and_its_key_are_their_owners_alone() {
     let house = House::new();
     let (_server, operator) = house.serve_operator();
-    operator.session(json!({}));
+    operator.session(&json!({}));
     let mut seen = 0;
     for (name, _) in house.stored_bytes() {
         let mode = std::fs::metadata(house.folder().join(&name)).unwrap().permissions().mode();
@@ -263,7 +272,8 @@ fn a_key_file_that_others_can_read_is_refused() {
 #[test]
 fn no_core_type_shows_what_it_holds() {
     let plaintext: vault::sealing::Plaintext = serde_json::from_value(json!(PLANTED)).unwrap();
-    let store: vault::store_secret::StoreSecret = serde_json::from_value(json!({"name": "s", "value": PLANTED})).unwrap();
+    let store: vault::store_secret::StoreSecret =
+        serde_json::from_value(json!({"name": "s", "value": PLANTED})).unwrap();
     let credential = Credential::ApiKey(PLANTED.to_owned().into());
     let key = Key::generate().unwrap();
     let settings = haldir::call::Settings {

@@ -39,14 +39,19 @@ fn a_session_has_the_defaults_of_the_contract() {
     let end = start_of_time().plus_seconds(3600).as_seconds();
     assert_eq!(made["expires_at"].as_f64(), Some(f64::from(u32::try_from(end).unwrap())));
     let session = haldir.ok("getSession", &json!({"session_id": made["session_id"]}));
-    assert_eq!((&session["is_valid"], &session["spent"], &session["remaining_budget"]), (&json!(true), &json!(0), &json!(null)));
+    assert_eq!(
+        (&session["is_valid"], &session["spent"], &session["remaining_budget"]),
+        (&json!(true), &json!(0), &json!(null))
+    );
 }
 
 #[test]
 fn a_narrower_scope_never_gives_a_wider_one() {
     let (_house, haldir) = haldir();
-    let session = haldir.session(json!({"scopes": ["admin:readonly", "files:read", "mail:*", "browse"]}));
-    for held in ["admin:readonly", "admin:readonly:x", "files:read", "files:read:a", "mail:send", "browse", "browse:web"] {
+    let session = haldir.session(&json!({"scopes": ["admin:readonly", "files:read", "mail:*", "browse"]}));
+    for held in
+        ["admin:readonly", "admin:readonly:x", "files:read", "files:read:a", "mail:send", "browse", "browse:web"]
+    {
         assert!(haldir.allows(&session, held), "{held} should be held");
     }
     for not_held in
@@ -66,7 +71,7 @@ fn a_narrower_scope_never_gives_a_wider_one() {
 fn admin_and_the_star_hold_every_scope() {
     let (_house, haldir) = haldir();
     for all in ["admin", "*"] {
-        let session = haldir.session(json!({"scopes": [all]}));
+        let session = haldir.session(&json!({"scopes": [all]}));
         assert!(["read", "spend", "x:y", "admin", "*"].iter().all(|scope| haldir.allows(&session, scope)));
     }
 }
@@ -113,7 +118,7 @@ fn a_session_with_ttl_0_never_expires() {
 #[test]
 fn an_expired_session_can_be_looked_at_and_do_nothing() {
     let (_house, haldir) = haldir();
-    let session = haldir.session(json!({"scopes": ["read", "spend"], "ttl": 30, "spend_limit": 5}));
+    let session = haldir.session(&json!({"scopes": ["read", "spend"], "ttl": 30, "spend_limit": 5}));
     haldir.ok("storeSecret", &json!({"name": "s", "value": "v"}));
     haldir.clock.advance_seconds(29);
     assert!(haldir.is_valid(&session) && haldir.allows(&session, "read"));
@@ -133,7 +138,7 @@ fn an_expired_session_can_be_looked_at_and_do_nothing() {
 #[test]
 fn revoking_twice_is_no_error_and_adds_no_second_entry() {
     let (_house, haldir) = haldir();
-    let session = haldir.session(json!({}));
+    let session = haldir.session(&json!({}));
     let first = haldir.ok("revokeSession", &json!({"session_id": session}));
     let size = integer(&haldir.ok("getTreeHead", &json!({})), "tree_size");
     assert_eq!(haldir.ok("revokeSession", &json!({"session_id": session})), first);
@@ -154,7 +159,7 @@ fn permission_of_an_unknown_session_is_denied_without_an_error() {
 #[test]
 fn a_child_lies_within_its_parent() {
     let (_house, haldir) = haldir();
-    let parent = haldir.session(json!({"scopes": ["read"], "spend_limit": 5, "ttl": 30}));
+    let parent = haldir.session(&json!({"scopes": ["read"], "spend_limit": 5, "ttl": 30}));
     let within = |fields: serde_json::Value| {
         let mut fields = fields;
         fields["parent_session_id"] = json!(parent);
@@ -171,7 +176,10 @@ fn a_child_lies_within_its_parent() {
     }
     refuses(&haldir, &json!({"parent_session_id": "ses_none"}), "session_invalid", "parent_session_id");
     let child = haldir.ok("createSession", &within(json!({"agent_id": "c"})));
-    assert_eq!((&child["scopes"], &child["ttl"], &child["delegation_depth"]), (&json!(["read"]), &json!(30), &json!(1)));
+    assert_eq!(
+        (&child["scopes"], &child["ttl"], &child["delegation_depth"]),
+        (&json!(["read"]), &json!(30), &json!(1))
+    );
     assert_eq!(child["parent_session_id"], json!(parent));
     haldir.clock.advance_seconds(30);
     assert!(!haldir.is_valid(&text(&child, "session_id")), "the child outlived its parent");
@@ -180,11 +188,11 @@ fn a_child_lies_within_its_parent() {
 #[test]
 fn revoking_a_parent_revokes_its_descendants() {
     let (_house, haldir) = haldir();
-    let root = haldir.session(json!({"scopes": ["read", "spend"]}));
-    let child = haldir.session(json!({"parent_session_id": root, "scopes": ["spend"]}));
+    let root = haldir.session(&json!({"scopes": ["read", "spend"]}));
+    let child = haldir.session(&json!({"parent_session_id": root, "scopes": ["spend"]}));
     let grandchildren: Vec<_> =
-        (0..3).map(|_| haldir.session(json!({"parent_session_id": child, "scopes": ["spend"]}))).collect();
-    let bystander = haldir.session(json!({}));
+        (0..3).map(|_| haldir.session(&json!({"parent_session_id": child, "scopes": ["spend"]}))).collect();
+    let bystander = haldir.session(&json!({}));
     let below = haldir.ok("listDescendants", &json!({"session_id": root}));
     assert_eq!((&below["count"], &below["truncated"]), (&json!(4), &json!(false)));
     let revoked = haldir.ok("revokeSession", &json!({"session_id": root}));
@@ -200,7 +208,7 @@ fn revoking_a_parent_revokes_its_descendants() {
 #[test]
 fn delegation_ends_somewhere() {
     let (_house, haldir) = haldir();
-    let mut session = haldir.session(json!({}));
+    let mut session = haldir.session(&json!({}));
     let mut depth = 0;
     while let Ok(child) = haldir.call("createSession", &json!({"agent_id": "a", "parent_session_id": session})) {
         session = text(&child, "session_id");
@@ -216,7 +224,7 @@ fn an_agent_list_shows_its_own_sessions_newest_first_in_pages() {
     let (_house, haldir) = haldir();
     let mut made = Vec::new();
     for number in 0..5 {
-        made.push(haldir.session(json!({"agent_id": if number == 2 { "other" } else { "one" }})));
+        made.push(haldir.session(&json!({"agent_id": if number == 2 { "other" } else { "one" }})));
         haldir.clock.advance_seconds(1);
     }
     let other = made.remove(2);
@@ -234,7 +242,7 @@ fn an_agent_list_shows_its_own_sessions_newest_first_in_pages() {
 #[test]
 fn sessions_of_a_tenant_are_unknown_to_another() {
     let (_house, haldir) = haldir();
-    let ours = haldir.session(json!({"scopes": ["spend"]}));
+    let ours = haldir.session(&json!({"scopes": ["spend"]}));
     let them = Credential::LocalOperator(haldir.another_tenant());
     for (name, input) in [
         ("getSession", json!({"session_id": ours})),
@@ -272,7 +280,7 @@ fn the_local_agent_has_ceilings_and_its_refusals_name_them_and_the_setting() {
         assert!(message.contains(figure) && message.contains(setting), "{message}");
     }
     // Without a limit of its own the ceiling still holds.
-    let session = stdio.session(json!({"scopes": ["spend"], "ttl": 86_400}));
+    let session = stdio.session(&json!({"scopes": ["spend"], "ttl": 86_400}));
     stdio.ok("authorizePayment", &json!({"session_id": session, "amount": 99.5}));
     stdio.refused("authorizePayment", &json!({"session_id": session, "amount": 0.51}), "budget_exceeded");
     stdio.ok("authorizePayment", &json!({"session_id": session, "amount": 0.5}));
@@ -282,10 +290,13 @@ fn the_local_agent_has_ceilings_and_its_refusals_name_them_and_the_setting() {
 fn an_operator_raises_the_ceilings_of_the_local_agent() {
     let house = House::new();
     let mut program = house.program();
-    program.env("HALDIR_MAX_SPEND", "250.5").env("HALDIR_MAX_TTL", "90000").env("HALDIR_MAX_SCOPES", "read,spend,admin");
+    program
+        .env("HALDIR_MAX_SPEND", "250.5")
+        .env("HALDIR_MAX_TTL", "90000")
+        .env("HALDIR_MAX_SCOPES", "read,spend,admin");
     let stdio = Stdio::start(program);
-    stdio.session(json!({"scopes": ["admin"], "spend_limit": 250.5, "ttl": 90_000}));
-    stdio.session(json!({"scopes": ["read:x", "spend"]}));
+    stdio.session(&json!({"scopes": ["admin"], "spend_limit": 250.5, "ttl": 90_000}));
+    stdio.session(&json!({"scopes": ["read:x", "spend"]}));
     stdio.refused("createSession", &json!({"agent_id": "a", "spend_limit": 250.51}), "ceiling_exceeded");
     stdio.refused("createSession", &json!({"agent_id": "a", "ttl": 90_001}), "ceiling_exceeded");
 }

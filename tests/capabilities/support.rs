@@ -16,8 +16,8 @@ use std::{
 
 pub use client::{Answer, Client, raw_exchange, read_answer};
 pub use in_process::{InProcess, start_of_time};
-use serde_json::Value;
 pub use mcp_session::McpSession;
+use serde_json::Value;
 pub use serde_json::json;
 pub use stdio::Stdio;
 
@@ -92,7 +92,9 @@ impl House {
     /// The bytes of the database and its companions.
     pub fn stored_bytes(&self) -> Vec<(String, Vec<u8>)> {
         let files = std::fs::read_dir(self.folder()).unwrap().map(|entry| entry.unwrap());
-        files.map(|file| (file.file_name().to_string_lossy().into_owned(), std::fs::read(file.path()).unwrap())).collect()
+        files
+            .map(|file| (file.file_name().to_string_lossy().into_owned(), std::fs::read(file.path()).unwrap()))
+            .collect()
     }
 }
 
@@ -212,7 +214,7 @@ pub fn refuses_to_start(command: Command) -> String {
     errors
 }
 
-/// A small generator of numbers that a seed reproduces (SplitMix64).
+/// A small generator of numbers that a seed reproduces (`SplitMix64`).
 pub struct Random(u64);
 
 impl Random {

@@ -84,7 +84,8 @@ impl Client {
 
     /// Sends a request; an error is a connection that broke.
     pub fn try_send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> io::Result<Answer> {
-        let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {}\r\nContent-Length: {}\r\n", self.address, body.len());
+        let mut head =
+            format!("{method} {path} HTTP/1.1\r\nHost: {}\r\nContent-Length: {}\r\n", self.address, body.len());
         if let Some(key) = &self.key {
             let _ = write!(head, "Authorization: Bearer {key}\r\n");
         }
@@ -150,7 +151,7 @@ impl Client {
 
     /// A session, by its id.
     #[track_caller]
-    pub fn session(&self, fields: Value) -> String {
+    pub fn session(&self, fields: &Value) -> String {
         let mut body = json!({"agent_id": "tester"});
         body.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
         text(&self.post("/v1/sessions", &body).ok(), "session_id")
@@ -158,8 +159,8 @@ impl Client {
 
     /// A further key, with these fields; somebody who holds it.
     #[track_caller]
-    pub fn mint(&self, fields: Value) -> Self {
-        let made = self.post("/v1/keys", &fields).ok();
+    pub fn mint(&self, fields: &Value) -> Self {
+        let made = self.post("/v1/keys", fields).ok();
         Self::new(self.address, Some(text(&made, "key")))
     }
 

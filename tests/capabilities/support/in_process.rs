@@ -87,7 +87,7 @@ impl InProcess {
     }
 
     #[track_caller]
-    pub fn session(&self, fields: Value) -> String {
+    pub fn session(&self, fields: &Value) -> String {
         let mut input = json!({"agent_id": "tester"});
         input.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
         text(&self.ok("createSession", &input), "session_id")

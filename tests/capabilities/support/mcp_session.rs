@@ -28,8 +28,11 @@ impl<'a> McpSession<'a> {
     }
 
     pub fn send(&self, message: &Value) -> Answer {
-        let headers =
-            [("Accept", "application/json, text/event-stream"), ("Mcp-Session-Id", &self.id), ("Mcp-Protocol-Version", "2025-06-18")];
+        let headers = [
+            ("Accept", "application/json, text/event-stream"),
+            ("Mcp-Session-Id", &self.id),
+            ("Mcp-Protocol-Version", "2025-06-18"),
+        ];
         self.client.send("POST", "/mcp", &headers, &message.to_string())
     }
 

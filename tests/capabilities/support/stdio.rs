@@ -86,7 +86,7 @@ impl Stdio {
     }
 
     #[track_caller]
-    pub fn session(&self, fields: Value) -> String {
+    pub fn session(&self, fields: &Value) -> String {
         let mut arguments = json!({"agent_id": "tester"});
         arguments.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
         text(&self.ok("createSession", &arguments), "session_id")
