@@ -71,8 +71,11 @@ fn slow_senders_do_not_hold_up_anybody_else() {
     // Not one of them was answered as if it had been whole.
     for mut stream in waiting {
         stream.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
-        let mut byte = [0];
-        assert!(!matches!(stream.read(&mut byte), Ok(1..)), "half a request was answered");
+        let mut start = [0; 12];
+        // The server may have lost patience with it, and no more than that.
+        if let Ok(1..) = stream.read(&mut start) {
+            assert_eq!(&start, b"HTTP/1.1 408", "half a request was answered");
+        }
     }
     assert_eq!(operator.verified(), 21);
 }

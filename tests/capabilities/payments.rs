@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
-use crate::support::{Client, House, at_once, json, text};
+use crate::support::{Client, House, InProcess, at_once, json, text};
 
 /// What no amount can be, with the code that says so.
 const NO_AMOUNTS: [(&str, &str); 13] = [
@@ -286,6 +286,23 @@ fn two_amounts_that_only_an_exact_reader_tells_apart_are_two_calls() {
     let first = pay("4000000000.000000001", "").ok();
     assert_eq!(pay("4000000000.000000001", " ").ok(), first);
     pay("4000000000.000000002", "").refused(422, "idempotency_mismatch");
+}
+
+#[test]
+fn an_idempotency_key_is_kept_for_a_day() {
+    let house = House::new();
+    let haldir = InProcess::open(&house.db());
+    let id = haldir.session(&json!({"scopes": ["spend"], "ttl": 0}));
+    let pay = || {
+        let answer = haldir.call_once("daily", "authorizePayment", &json!({"session_id": id, "amount": 1})).unwrap();
+        text(&answer, "authorization_id")
+    };
+    let first = pay();
+    haldir.clock.advance_seconds(86_399);
+    assert_eq!(pay(), first);
+    haldir.clock.advance_seconds(1);
+    assert_ne!(pay(), first);
+    assert_eq!(haldir.ok("getSession", &json!({"session_id": id}))["spent"], 2);
 }
 
 #[test]

@@ -53,9 +53,19 @@ impl InProcess {
 
     /// Calls an operation as somebody.
     pub fn call_as(&self, who: &Credential, name: &str, input: &Value) -> Result<Value, Error> {
+        self.call_with(who, name, input, CallOptions::default())
+    }
+
+    /// Calls an operation as the operator, once for each idempotency key.
+    pub fn call_once(&self, key: &str, name: &str, input: &Value) -> Result<Value, Error> {
+        let options = CallOptions { idempotency_key: Some(key.to_owned()) };
+        self.call_with(&self.operator, name, input, options)
+    }
+
+    fn call_with(&self, who: &Credential, name: &str, input: &Value, options: CallOptions) -> Result<Value, Error> {
         let operation = operations::named(name).unwrap();
         let input = input.to_string();
-        let call = self.haldir.call(operation, who, &input, CallOptions::default());
+        let call = self.haldir.call(operation, who, &input, options);
         self.runtime.block_on(call).map(|reply| serde_json::from_str(&reply.body).unwrap())
     }
 
