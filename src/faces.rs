@@ -1,6 +1,7 @@
 //! How the outside reaches an operation, and nothing else: faces parse, call, and render.
 
 pub mod backend;
+pub mod cli;
 pub mod http;
 pub mod mcp;
 pub mod remote;

@@ -1,1 +1,7 @@
-fn main(){}
+//! The terminal client; see [`haldir::faces::cli`].
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    haldir::faces::cli::run()
+}

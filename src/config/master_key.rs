@@ -2,6 +2,7 @@
 
 use std::{
     ffi::OsString,
+    fmt,
     fs::{self, File, OpenOptions},
     io::{self, Write},
     path::{Path, PathBuf},
@@ -17,21 +18,55 @@ use crate::{
 
 const VARIABLE: &str = "HALDIR_ENCRYPTION_KEY";
 
+/// Where a store's key comes from.
+#[derive(Clone, Debug)]
+pub enum KeySource {
+    /// `HALDIR_ENCRYPTION_KEY`.
+    Variable,
+    /// The file beside the database.
+    File(PathBuf),
+}
+
+impl fmt::Display for KeySource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Variable => f.write_str(VARIABLE),
+            Self::File(path) => write!(f, "{}", path.display()),
+        }
+    }
+}
+
+/// The file that holds the key of the store at `database`, unless the environment does.
+pub fn file(database: &Path) -> PathBuf {
+    beside(database, ".key")
+}
+
+/// The key of the store at `database`, if there is one; none is made.
+pub fn find(database: &Path) -> Result<Option<(KeySource, Key)>> {
+    if let Some(text) = secret_variable(VARIABLE) {
+        let key = Key::parse(&text).map_err(|error| bad_setting(VARIABLE, &error.to_string()))?;
+        return Ok(Some((KeySource::Variable, key)));
+    }
+    let path = file(database);
+    match read(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        outcome => {
+            let key = outcome.map_err(|error| unusable(&path, &error))??;
+            Ok(Some((KeySource::File(path), key)))
+        }
+    }
+}
+
 /// The key of the store at `database`; made on first use.
 pub fn load(database: &Path) -> Result<Key> {
-    if let Some(text) = secret_variable(VARIABLE) {
-        return Key::parse(&text).map_err(|error| bad_setting(VARIABLE, &error.to_string()));
+    if let Some((_, key)) = find(database)? {
+        return Ok(key);
     }
-    let path = beside(database, ".key");
-    match read(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            if database.exists() && fs::metadata(database).is_ok_and(|file| file.len() > 0) {
-                return Err(unusable(&path, &"is missing, and the store cannot be opened without it"));
-            }
-            create(&path).and_then(|()| read(&path)).map_err(|error| unusable(&path, &error))?
-        }
-        outcome => outcome.map_err(|error| unusable(&path, &error))?,
+    let path = file(database);
+    if fs::metadata(database).is_ok_and(|file| file.len() > 0) {
+        return Err(unusable(&path, &"is missing, and the store cannot be opened without it"));
     }
+    create(&path).and_then(|()| read(&path)).map_err(|error| unusable(&path, &error))?
 }
 
 fn beside(database: &Path, suffix: &str) -> PathBuf {
@@ -59,7 +94,12 @@ fn read(path: &Path) -> io::Result<Result<Key>> {
 /// Writes a new key. Two processes may start at once: the file appears whole, and the first one stays.
 fn create(path: &Path) -> io::Result<()> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        fs::create_dir_all(folder)?;
+        // The key comes before the database, so that the folder's mode is decided here.
+        let mut builder = fs::DirBuilder::new();
+        builder.recursive(true);
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.create(folder)?;
     }
     let key = Key::generate().map_err(io::Error::other)?;
     let name = crypto::token::<9>(".new-").map_err(io::Error::other)?;

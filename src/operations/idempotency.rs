@@ -15,24 +15,6 @@ use crate::{
     store::IdempotentAnswer,
 };
 
-/// What a call is, whatever its white space and the order of its fields. Amounts stand among the input's own
-/// fields, and count by their text: as floats, two of them could be one.
-fn digest(operation: &Operation, input: &str) -> Result<[u8; 32]> {
-    let fields: BTreeMap<String, Box<RawValue>> = super::input::parse(input)?;
-    let mut canonical = BTreeMap::new();
-    for (name, value) in &fields {
-        let is_number = value.get().starts_with(|first: char| first == '-' || first.is_ascii_digit());
-        let text = if is_number {
-            value.get().to_owned()
-        } else {
-            super::input::parse::<serde_json::Value>(value.get())?.to_string()
-        };
-        canonical.insert(name, text);
-    }
-    let canonical = serde_json::to_vec(&canonical).map_err(Error::internal)?;
-    Ok(crypto::digest(&[operation.name.as_bytes(), b"\0", &canonical]))
-}
-
 /// How long an answer is kept, in seconds.
 const KEEP_SECONDS: i64 = 86_400;
 /// The longest key.
@@ -51,11 +33,15 @@ impl Repeatable {
         if let Some(problem) = text::problem(key, 1, MAX_KEY_CHARS, false) {
             return Err(Error::invalid("idempotency_key", format!("the idempotency key {problem}")));
         }
-        Ok(Self { key: key.to_owned(), digest: digest(operation, input)? })
+        // In the order of their names, but each as written: two amounts that differ in the last digit differ.
+        let fields: BTreeMap<String, Box<RawValue>> = super::input::parse(input)?;
+        let fields = serde_json::to_string(&fields).map_err(Error::internal)?;
+        let digest = crypto::digest(&[operation.name.as_bytes(), b"\0", fields.as_bytes()]);
+        Ok(Self { key: key.to_owned(), digest })
     }
 
-    /// The answer that was given to the same call before.
-    pub(super) fn earlier(&self, cx: &WriteContext<'_>) -> Result<Option<(u16, Answer)>> {
+    /// The answer that was given to the same call before; a refusal is an answer.
+    pub(super) fn earlier(&self, cx: &WriteContext<'_>) -> Result<Option<Result<(u16, Answer)>>> {
         let found = cx.tx.idempotent_answer(&cx.caller.tenant, &cx.caller.principal, &self.key)?;
         let Some(answer) = found.filter(|answer| cx.now.seconds_since(answer.created_at) < KEEP_SECONDS) else {
             return Ok(None);
@@ -65,7 +51,8 @@ impl Repeatable {
             return Err(Error::new(Code::IdempotencyMismatch, message));
         }
         match answer.body {
-            Some(body) => Ok(Some((answer.status, Zeroizing::new(body)))),
+            Some(body) if answer.status < 400 => Ok(Some(Ok((answer.status, Zeroizing::new(body))))),
+            Some(body) => Ok(Some(Err(Error::from_body(answer.status, &body)))),
             None => Err(Error::new(
                 Code::Conflict,
                 "this call was carried out before; its answer held a secret and was not kept",
@@ -76,7 +63,7 @@ impl Repeatable {
     /// Keeps the answer for a retry.
     pub(super) fn keep(self, cx: &mut WriteContext<'_>, operation: &Operation, status: u16, body: &str) -> Result<()> {
         cx.tx.forget_answers(cx.now.plus_seconds(-KEEP_SECONDS), FORGET_AT_ONCE)?;
-        let body = (!operation.answers_secret).then(|| body.to_owned());
+        let body = (status >= 400 || !operation.answers_secret).then(|| body.to_owned());
         let answer = IdempotentAnswer { digest: self.digest, status, body, created_at: cx.now };
         cx.tx.put_idempotent_answer(&cx.caller.tenant, &cx.caller.principal, &self.key, &answer)
     }

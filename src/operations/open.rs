@@ -62,6 +62,11 @@ impl Haldir {
         self.inner.store.read(|tx| Ok(!tx.any_api_key()?))
     }
 
+    /// Whether there is such a tenant.
+    pub fn has_tenant(&self, tenant: &TenantId) -> Result<bool> {
+        self.inner.store.read(|tx| Ok(tx.wrapped_data_key(tenant)?.is_some()))
+    }
+
     /// Whether the store answers.
     pub fn check_store(&self) -> Result<()> {
         self.inner.store.read(|tx| tx.any_api_key().map(drop))
@@ -80,7 +85,7 @@ impl Haldir {
                 }
                 let caller = Caller { principal: adopted_prefix(&presented), ..Caller::anonymous() };
                 let now = services.clock.now();
-                let record = adopted(&services.settings.local_ceilings, now);
+                let record = adopted(now);
                 let mut cx = WriteContext { tx, caller: &caller, now, services: &services };
                 create_api_key::record(&mut cx, record, &presented).map(drop)
             };
@@ -122,7 +127,8 @@ fn adopted_prefix(key: &str) -> String {
     key.get(..PUBLIC_CHARS).unwrap_or_default().to_owned()
 }
 
-fn adopted(ceilings: &Ceilings, now: crate::model::UnixMicros) -> ApiKey {
+/// As bound as the keyless agent would be, and by the settings of each process that it is used in.
+fn adopted(now: crate::model::UnixMicros) -> ApiKey {
     ApiKey {
         prefix: String::new(),
         digest: [0; 32],
@@ -131,7 +137,7 @@ fn adopted(ceilings: &Ceilings, now: crate::model::UnixMicros) -> ApiKey {
         tier: Tier::Free,
         role: Role::Agent,
         scopes: vec!["*".to_owned()],
-        ceilings: ceilings.clone(),
+        ceilings: Ceilings { admin: false, ..Ceilings::NONE },
         created_at: now,
         expires_at: None,
         last_used_at: None,

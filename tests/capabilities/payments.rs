@@ -306,7 +306,7 @@ fn an_idempotency_key_is_kept_for_a_day() {
 }
 
 #[test]
-fn an_idempotency_key_that_was_refused_can_be_used_again() {
+fn a_retry_of_a_refused_payment_is_refused_again() {
     let house = House::new();
     let (_server, operator) = house.serve_operator();
     let id = spender(&operator, &json!(1));
@@ -314,10 +314,12 @@ fn an_idempotency_key_that_was_refused_can_be_used_again() {
         let body = json!({"session_id": id, "amount": amount}).to_string();
         operator.send("POST", "/v1/payments/authorize", &[("Idempotency-Key", "k")], &body)
     };
-    pay(2).refused(403, "budget_exceeded");
-    pay(1).ok();
-    pay(1).ok();
-    assert_eq!(session(&operator, &id)["spent"], 1);
+    for _ in 0..2 {
+        let body = pay(2).refused(403, "budget_exceeded");
+        assert_eq!(body["authorized"], false, "{body}");
+    }
+    pay(1).refused(422, "idempotency_mismatch");
+    assert_eq!(session(&operator, &id)["spent"], 0);
 }
 
 #[test]

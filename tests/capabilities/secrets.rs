@@ -278,6 +278,8 @@ fn no_core_type_shows_what_it_holds() {
     let key = Key::generate().unwrap();
     let settings = haldir::call::Settings {
         local_ceilings: haldir::model::Ceilings::NONE,
+        key_ceilings: haldir::model::Ceilings::NONE,
+        key_defaults: haldir::model::Ceilings::NONE,
         anomalies: AnomalyThresholds::default(),
         rate_limits: None,
         bootstrap_token: Some(PLANTED.to_owned().into()),

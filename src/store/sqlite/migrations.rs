@@ -34,12 +34,28 @@ pub struct MigrationState {
     pub checksum_matches: bool,
 }
 
+impl MigrationState {
+    /// Its state in one word, given the schema version that the database says it has.
+    pub fn word(&self, version: i64) -> &'static str {
+        match self.applied_at {
+            Some(_) if self.checksum_matches => "applied",
+            Some(_) => "changed",
+            None if self.migration.version <= version => "unrecorded",
+            None => "pending",
+        }
+    }
+}
+
 /// Applies and checks migrations on one connection.
 pub struct Migrator<'c> {
     connection: &'c mut Connection,
 }
 
 impl<'c> Migrator<'c> {
+    /// The schema version that this build works with.
+    #[allow(clippy::cast_possible_wrap)] // A list in this file, not 2^63 long.
+    pub const LATEST: i64 = MIGRATIONS.len() as i64;
+
     /// Works on this connection.
     pub fn new(connection: &'c mut Connection) -> Self {
         Self { connection }
@@ -47,7 +63,7 @@ impl<'c> Migrator<'c> {
 
     /// Applies what is pending; answers how many that were. The whole step up is one transaction.
     pub fn up(&mut self) -> Result<usize> {
-        let latest = MIGRATIONS.len() as i64;
+        let latest = Self::LATEST;
         // The common case, without a write lock.
         if self.version()? == latest {
             return Ok(0);
@@ -107,13 +123,15 @@ impl<'c> Migrator<'c> {
             .collect()
     }
 
-    fn version(&self) -> Result<i64> {
+    /// The schema version of the database; 0 is an empty one.
+    pub fn version(&self) -> Result<i64> {
         Ok(self.connection.pragma_query_value(None, "user_version", |row| row.get(0))?)
     }
 }
 
 impl Migration {
-    fn checksum(&self) -> [u8; 32] {
+    /// The BLAKE3 digest of its SQL, as it is remembered beside what was applied.
+    pub fn checksum(&self) -> [u8; 32] {
         crypto::digest(&[self.sql.as_bytes()])
     }
 }

@@ -40,6 +40,8 @@ impl InProcess {
     pub fn open_with(path: &Path, key: &Key, anomalies: AnomalyThresholds) -> Self {
         let settings = Settings {
             local_ceilings: Ceilings::NONE,
+            key_ceilings: Ceilings::NONE,
+            key_defaults: Ceilings::NONE,
             anomalies,
             rate_limits: None,
             bootstrap_token: Some(Zeroizing::new(TOKEN.to_owned())),

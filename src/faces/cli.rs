@@ -1,0 +1,125 @@
+//! The terminal client: keys, diagnosis and migrations of the local store, and calls to it or to a haldir elsewhere.
+//!
+//! Exit codes: 0 done, 1 refused or failed, 2 called in a way that cannot work. With `--json`, standard output holds
+//! one JSON document whatever happens: the answer, or the error as `{"error", "code", …}`.
+
+mod call;
+mod doctor;
+mod keys;
+mod local;
+mod migrate;
+mod output;
+mod stdin;
+
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use output::{Screen, Stop};
+
+use crate::{
+    config::{StoreOptions, logging},
+    error::Error,
+    model::TenantId,
+};
+
+/// Governance for AI agents, from a terminal: make API keys, check the installation, migrate the store, and call
+/// any operation of the local store or of a haldir elsewhere.
+///
+/// Whoever can open the store's files is its operator: without --url no server is needed.
+#[derive(Parser)]
+#[command(name = "haldir", version, max_term_width = 100, after_help = EXAMPLES)]
+struct Cli {
+    #[command(flatten, next_help_heading = "Options of every command")]
+    global: GlobalOptions,
+    #[command(flatten, next_help_heading = "Server")]
+    server: ServerOptions,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  haldir doctor
+  KEY=$(haldir keys create --name ci --role agent --max-spend 20)
+  haldir call create-session --agent-id research-bot --scopes read,spend:5
+  haldir --url https://haldir.example.com call get-audit-trail --limit 10
+
+Exit codes: 0 done, 1 refused or failed, 2 called in a way that cannot work. NO_COLOR switches colours off.
+Further environment: HALDIR_ENCRYPTION_KEY (instead of the key file), HALDIR_LOG (such as debug).";
+
+#[derive(Args)]
+struct GlobalOptions {
+    #[command(flatten)]
+    store: StoreOptions,
+    /// The tenant of the local store to work in.
+    #[arg(long, env = "HALDIR_TENANT", value_name = "ID", global = true, default_value = "local",
+        value_parser = parse_tenant)]
+    tenant: TenantId,
+    /// Write one JSON document to standard output, be it the answer or an error.
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+/// Where calls go. Not global in clap's sense: an operation may have fields of these names, so that each
+/// operation's own flags come first behind `call`.
+#[derive(Args)]
+#[allow(clippy::doc_markdown)] // Help texts: a terminal would show the backticks.
+struct ServerOptions {
+    /// With call: a haldir elsewhere, instead of the local store. Default: HALDIR_BASE_URL.
+    #[arg(long, value_name = "URL")]
+    url: Option<String>,
+    /// With call: the API key; - reads it from standard input. Default: HALDIR_API_KEY, which other users of the
+    /// machine do not see, as they do arguments.
+    #[arg(long, value_name = "KEY")]
+    key: Option<String>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Make, list and revoke the API keys of the local store.
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
+    /// Check the local installation: one line per check, and how to mend what is wrong.
+    #[command(after_help = doctor::HELP)]
+    Doctor,
+    /// Show, apply and verify the migrations of the local store.
+    #[command(subcommand)]
+    Migrate(migrate::MigrateCommand),
+    /// Call an operation: of the local store as its operator, or of a haldir elsewhere with --url and --key.
+    #[command(subcommand, after_help = call::HELP)]
+    Call(call::CallCommand),
+}
+
+fn parse_tenant(text: &str) -> Result<TenantId, String> {
+    TenantId::parse(text)
+}
+
+/// Runs the client on the arguments of the process.
+pub fn run() -> ExitCode {
+    // Before anything is parsed: a wrong argument is answered as JSON too.
+    let json = std::env::args_os().any(|argument| argument == "--json");
+    let outcome = match Cli::try_parse() {
+        Ok(cli) => execute(cli),
+        Err(error) => return output::explain_usage(&error, json),
+    };
+    outcome.unwrap_or_else(|stop| stop.report(json))
+}
+
+fn execute(cli: Cli) -> Result<ExitCode, Stop> {
+    let Cli { global, server, command } = cli;
+    // Diagnosis looks at what may be broken, and says so in its own words.
+    let log = if matches!(command, Command::Doctor | Command::Migrate(_)) { "off" } else { "error" };
+    logging::start(log)?;
+    let screen = Screen::new(global.json);
+    let is_call = matches!(command, Command::Call(_));
+    if !is_call && (server.url.is_some() || server.key.is_some()) {
+        let message = "--url and --key go with `haldir call`: the other commands work on the local store";
+        return Err(Error::invalid("url", message).into());
+    }
+    match command {
+        Command::Keys(command) => keys::run(&command, &global, screen),
+        Command::Doctor => doctor::run(&global, screen),
+        Command::Migrate(command) => migrate::run(&command, &global, screen),
+        Command::Call(command) => call::run(command, server, &global, screen),
+    }
+}

@@ -1,0 +1,154 @@
+//! `haldir call`: every operation as a command, with flags made from the schema of its input.
+
+mod command;
+mod field;
+mod input;
+
+use std::process::ExitCode;
+
+use clap::{ArgMatches, Command, FromArgMatches, Subcommand, error::ErrorKind};
+use field::Field;
+use zeroize::Zeroizing;
+
+use super::{
+    GlobalOptions, Screen, ServerOptions, Stop,
+    local::{self, Local},
+    stdin::StandardInput,
+};
+use crate::{
+    config::secret_variable,
+    error::{Code, Error, Result},
+    faces::remote::Remote,
+    model::Credential,
+    operations::{self, CallOptions, Operation, Reply, Run},
+};
+
+pub const HELP: &str = "\
+Without --url the call goes to the local store: as its operator, or, with --key or HALDIR_API_KEY, within what that
+key may do. With --url or HALDIR_BASE_URL it goes to the haldir there. A value - is read from standard input, so that
+a secret need not stand among the arguments.
+
+Examples:
+  haldir call create-session --agent-id research-bot --scopes read,spend:5 --ttl 600
+  printf %s \"$STRIPE_KEY\" | haldir call store-secret --name stripe_key --value -
+  haldir call authorize-payment --session-id ses_… --amount 29.99 --idempotency-key order-17
+  haldir call log-action --json-input '{\"session_id\": \"ses_…\", \"action\": \"read\", \"details\": {\"rows\": 3}}'
+  haldir --url https://haldir.example.com call get-spend";
+
+/// A call as it stands on the command line.
+pub struct CallCommand {
+    operation: &'static Operation,
+    /// The fields that were given, as written.
+    given: Vec<(Field, Vec<String>)>,
+    json_input: Option<String>,
+    idempotency_key: Option<String>,
+    server: ServerOptions,
+}
+
+impl Subcommand for CallCommand {
+    fn augment_subcommands(command: Command) -> Command {
+        command.subcommands(operations::all().iter().map(command::of))
+    }
+
+    fn augment_subcommands_for_update(command: Command) -> Command {
+        Self::augment_subcommands(command)
+    }
+
+    fn has_subcommand(name: &str) -> bool {
+        operation_of(name).is_some()
+    }
+}
+
+fn operation_of(command: &str) -> Option<&'static Operation> {
+    operations::all().iter().find(|operation| command::name(operation) == command)
+}
+
+impl FromArgMatches for CallCommand {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let named = matches.subcommand().and_then(|(name, matches)| Some((operation_of(name)?, matches)));
+        let Some((operation, matches)) = named else {
+            return Err(clap::Error::raw(
+                ErrorKind::MissingSubcommand,
+                "name an operation, see `haldir call --help`\n",
+            ));
+        };
+        // Not every operation has each of these flags.
+        let text = |id: &str| matches.try_get_one::<String>(id).ok().flatten().cloned();
+        let fields = Field::all(operation).into_iter().filter_map(|field| {
+            let values = matches.get_many::<String>(&field.id())?.cloned().collect();
+            Some((field, values))
+        });
+        Ok(Self {
+            operation,
+            given: fields.collect(),
+            json_input: text(command::JSON_INPUT),
+            idempotency_key: text(command::IDEMPOTENCY_KEY),
+            server: ServerOptions { url: text(command::URL), key: text(command::KEY) },
+        })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+pub fn run(
+    command: CallCommand,
+    server: ServerOptions,
+    global: &GlobalOptions,
+    screen: Screen,
+) -> Result<ExitCode, Stop> {
+    let mut stdin = StandardInput::default();
+    let input = input::build(&command.given, command.json_input.as_deref(), &mut stdin)?;
+    let key = match command.server.key.or(server.key) {
+        Some(key) => Some(stdin.value("key", &key)?),
+        None => secret_variable("HALDIR_API_KEY"),
+    };
+    let url = command.server.url.or(server.url);
+    let url = url.or_else(|| std::env::var("HALDIR_BASE_URL").ok().filter(|url| !url.is_empty()));
+    let options = CallOptions { idempotency_key: command.idempotency_key };
+    let reply = match url {
+        Some(url) => elsewhere(command.operation, &url, key, &input, options),
+        None => here(command.operation, global, key, &input, options),
+    };
+    screen.answer(&reply.map_err(explain)?.body)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn here(
+    operation: &'static Operation,
+    global: &GlobalOptions,
+    key: Option<Zeroizing<String>>,
+    input: &str,
+    options: CallOptions,
+) -> Result<Reply> {
+    let mut local =
+        if matches!(operation.run, Run::Write(_)) { Local::open(global)? } else { Local::open_existing(global)? };
+    if let Some(key) = key {
+        local.credential = Credential::ApiKey(key);
+    }
+    local.call(operation, input, options)
+}
+
+fn elsewhere(
+    operation: &'static Operation,
+    url: &str,
+    key: Option<Zeroizing<String>>,
+    input: &str,
+    options: CallOptions,
+) -> Result<Reply> {
+    let credential = key.map_or(Credential::Anonymous, Credential::ApiKey);
+    let remote = Remote::new(url)?;
+    local::runtime()?.block_on(remote.call(operation, &credential, input, options))
+}
+
+/// The same error, for someone at a terminal: they have no headers to set.
+fn explain(error: Error) -> Error {
+    if error.code != Code::Unauthorized {
+        return error;
+    }
+    let message = "the API key is missing or not valid there: give one with --key - or HALDIR_API_KEY; the local store's \
+                   operator makes one with `haldir keys create`, and needs none";
+    Error { message: message.to_owned(), ..error }
+}

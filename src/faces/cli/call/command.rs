@@ -1,0 +1,81 @@
+//! An operation as a clap command.
+
+use clap::{Arg, Command};
+
+use super::field::Field;
+use crate::operations::Operation;
+
+pub const JSON_INPUT: &str = "json-input";
+pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
+/// Ids of what [`super::ServerOptions`] has, under other names: an operation may have fields of those.
+pub const URL: &str = "server-url";
+pub const KEY: &str = "server-key";
+
+/// Behind every field in the help.
+const OTHERS: usize = 1_000;
+
+/// `createApiKey` is `create-api-key`.
+pub fn name(operation: &Operation) -> String {
+    let mut name = String::new();
+    for c in operation.name.chars() {
+        if c.is_ascii_uppercase() {
+            name.push('-');
+        }
+        name.push(c.to_ascii_lowercase());
+    }
+    name
+}
+
+/// The command of an operation.
+pub fn of(operation: &'static Operation) -> Command {
+    let fields = Field::all(operation);
+    let description = operation.description();
+    let summary = description.split_inclusive(". ").next().unwrap_or_default().trim().trim_end_matches('.').to_owned();
+    let has_flag = |flag: &str| fields.iter().any(|field| field.flag == flag);
+    let is_idempotent = operation.takes_idempotency_key();
+    let mut command = Command::new(name(operation))
+        .about(summary)
+        .long_about(description)
+        .after_help(example(operation, &fields))
+        // In the order of the list: what is required comes first.
+        .args(fields.iter().enumerate().map(|(place, field)| field.argument().display_order(place)))
+        .arg(json_input());
+    if is_idempotent {
+        command = command.arg(idempotency_key());
+    }
+    // Where a field has one of these names, the flag is the field's, and the server's stands before `call`.
+    if !has_flag("url") {
+        let help = "A haldir elsewhere, instead of the local store. Default: HALDIR_BASE_URL";
+        command = command.arg(Arg::new(URL).long("url").value_name("URL").help(help).help_heading("Server"));
+    }
+    if !has_flag("key") {
+        let help = "The API key; - reads it from standard input. Default: HALDIR_API_KEY";
+        command = command.arg(Arg::new(KEY).long("key").value_name("KEY").help(help).help_heading("Server"));
+    }
+    command
+}
+
+fn json_input() -> Arg {
+    Arg::new(JSON_INPUT)
+        .long(JSON_INPUT)
+        .value_name("JSON")
+        .display_order(OTHERS)
+        .help("The input as a JSON object, or - for standard input; flags add to it")
+}
+
+fn idempotency_key() -> Arg {
+    Arg::new(IDEMPOTENCY_KEY)
+        .long(IDEMPOTENCY_KEY)
+        .value_name("KEY")
+        .display_order(OTHERS)
+        .help("Makes a retry with the same key and input return the first answer, for 24 hours")
+}
+
+/// The shortest call that can work: what is required, with an example of each.
+fn example(operation: &Operation, fields: &[Field]) -> String {
+    let mut line = format!("Example:\n  haldir call {}", name(operation));
+    for field in fields.iter().filter(|field| field.required) {
+        line.extend([" --", &field.flag, " ", &field.example]);
+    }
+    line
+}

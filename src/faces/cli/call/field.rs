@@ -1,0 +1,228 @@
+//! A field of an operation's input, read from its JSON schema, as a flag.
+
+use std::collections::BTreeSet;
+
+use clap::{Arg, ArgAction, builder::PossibleValuesParser};
+use serde_json::{Number, Value};
+
+use super::command::{IDEMPOTENCY_KEY, JSON_INPUT};
+use crate::operations::Operation;
+
+/// Flags of every command: a field of such a name has a flag with `input-` in front.
+const TAKEN: [&str; 8] = ["help", "version", "json", "db", "config", "tenant", JSON_INPUT, IDEMPOTENCY_KEY];
+
+/// How the text of a flag becomes JSON.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Kind {
+    /// A string, of these if any are listed.
+    Text(Vec<String>),
+    /// A number, kept as it is written.
+    Number,
+    /// `true` or `false`.
+    Boolean,
+    /// An array: separated by commas, or the flag repeated.
+    List(Box<Kind>),
+    /// Whatever JSON the text is; what is none is a string.
+    Any,
+}
+
+/// A field of an operation's input.
+#[derive(Clone, Debug)]
+pub struct Field {
+    /// Its name in the input.
+    pub name: String,
+    /// Its flag, without the dashes.
+    pub flag: String,
+    /// What it holds.
+    pub kind: Kind,
+    /// Whether no call works without it.
+    pub required: bool,
+    /// A value that could stand there.
+    pub example: String,
+    help: String,
+}
+
+impl Field {
+    /// The fields of an operation, those it requires first.
+    pub fn all(operation: &Operation) -> Vec<Self> {
+        Self::from_schema(&operation.input_schema().to_value())
+    }
+
+    fn from_schema(schema: &Value) -> Vec<Self> {
+        let required: Vec<_> = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let properties = schema["properties"].as_object().into_iter().flatten();
+        let mut fields: Vec<_> = properties
+            .map(|(name, property)| {
+                let kind = kind(schema, property);
+                let flag = name.replace('_', "-");
+                Self {
+                    flag: if TAKEN.contains(&flag.as_str()) { format!("input-{flag}") } else { flag },
+                    required: required.contains(&name.as_str()),
+                    example: example(property, &kind),
+                    help: property["description"].as_str().unwrap_or_default().replace('\n', " "),
+                    name: name.clone(),
+                    kind,
+                }
+            })
+            .collect();
+        fields.sort_by_key(|field| !field.required);
+        fields
+    }
+
+    /// Its id among clap's: no other argument's has a colon.
+    pub fn id(&self) -> String {
+        format!("field:{}", self.name)
+    }
+
+    /// Its flag.
+    pub fn argument(&self) -> Arg {
+        let argument = Arg::new(self.id()).long(self.flag.clone()).help(self.help.clone()).action(ArgAction::Set);
+        let argument = match &self.kind {
+            Kind::Text(choices) if choices.is_empty() => argument.value_name("TEXT"),
+            Kind::Text(choices) => argument.value_parser(PossibleValuesParser::new(choices.clone())),
+            Kind::Number => argument.value_name("NUMBER").allow_negative_numbers(true).value_parser(number),
+            Kind::Boolean => argument
+                .value_name("true|false")
+                .num_args(0..=1)
+                .default_missing_value("true")
+                .value_parser(PossibleValuesParser::new(["true", "false"])),
+            Kind::List(_) => argument.value_name("LIST").action(ArgAction::Append),
+            Kind::Any => argument.value_name("JSON"),
+        };
+        if self.required { argument.required_unless_present(JSON_INPUT) } else { argument }
+    }
+
+    /// The JSON of a value that was given as text; the error says what was expected.
+    pub fn json(&self, text: &str) -> Result<String, String> {
+        json(&self.kind, text).map_err(|expected| format!("--{}: expected {expected}", self.flag))
+    }
+}
+
+fn json(kind: &Kind, text: &str) -> Result<String, &'static str> {
+    match kind {
+        Kind::Number => number(text).map(|text| text.trim().to_owned()).map_err(|_| "a number, such as 29.99"),
+        Kind::Boolean if matches!(text, "true" | "false") => Ok(text.to_owned()),
+        Kind::Boolean => Err("true or false"),
+        Kind::List(item) => {
+            let items = text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(|part| json(item, part));
+            Ok(items.collect::<Result<Vec<_>, _>>()?.join(","))
+        }
+        Kind::Any if serde_json::from_str::<&serde_json::value::RawValue>(text).is_ok() => Ok(text.trim().to_owned()),
+        Kind::Text(_) | Kind::Any => Ok(Value::from(text).to_string()),
+    }
+}
+
+/// Lets through what JSON takes for a number, and the sign for standard input.
+fn number(text: &str) -> Result<String, String> {
+    if text == "-" || serde_json::from_str::<Number>(text).is_ok() {
+        return Ok(text.to_owned());
+    }
+    Err("expected a number, such as 29.99".to_owned())
+}
+
+/// What a schema asks for. What allows several types takes any JSON, and the operation decides.
+fn kind(root: &Value, schema: &Value) -> Kind {
+    let (mut types, mut choices, mut item) = (BTreeSet::new(), Vec::new(), None);
+    collect(root, schema, &mut types, &mut choices, &mut item);
+    types.remove("null");
+    match types.into_iter().collect::<Vec<_>>().as_slice() {
+        [one] => match one.as_str() {
+            "string" => Kind::Text(choices),
+            "integer" | "number" => Kind::Number,
+            "boolean" => Kind::Boolean,
+            "array" => match item.map_or(Kind::Any, |item| kind(root, item)) {
+                // Commas would cut JSON to pieces.
+                Kind::Any | Kind::List(_) => Kind::Any,
+                plain => Kind::List(Box::new(plain)),
+            },
+            _ => Kind::Any,
+        },
+        _ => Kind::Any,
+    }
+}
+
+/// Follows references and alternatives to the types and the words that are allowed.
+fn collect<'a>(
+    root: &'a Value,
+    schema: &'a Value,
+    types: &mut BTreeSet<String>,
+    choices: &mut Vec<String>,
+    item: &mut Option<&'a Value>,
+) {
+    if let Some(name) = schema["$ref"].as_str().and_then(|path| path.strip_prefix("#/$defs/")) {
+        return collect(root, &root["$defs"][name], types, choices, item);
+    }
+    match &schema["type"] {
+        Value::String(one) => drop(types.insert(one.clone())),
+        Value::Array(all) => types.extend(all.iter().filter_map(Value::as_str).map(str::to_owned)),
+        _ => {}
+    }
+    let words = schema["enum"].as_array().into_iter().flatten().chain(schema.get("const"));
+    choices.extend(words.filter_map(Value::as_str).map(str::to_owned));
+    if schema["items"].is_object() {
+        *item = Some(&schema["items"]);
+    }
+    for alternatives in ["anyOf", "oneOf", "allOf"] {
+        for schema in schema[alternatives].as_array().into_iter().flatten() {
+            collect(root, schema, types, choices, item);
+        }
+    }
+}
+
+fn example(schema: &Value, kind: &Kind) -> String {
+    let given = schema["examples"].as_array().and_then(|examples| examples.first());
+    match (given, kind) {
+        (Some(Value::String(text)), _) => text.clone(),
+        (Some(number @ Value::Number(_)), _) => number.to_string(),
+        (_, Kind::Number) => "1".to_owned(),
+        (_, Kind::Boolean) => "true".to_owned(),
+        (_, Kind::Text(choices)) => choices.first().cloned().unwrap_or_else(|| "TEXT".to_owned()),
+        (_, Kind::List(_)) => "a,b".to_owned(),
+        (_, Kind::Any) => "'{}'".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn kinds_come_from_the_schema_with_its_references_and_alternatives() {
+        let root = json!({"$defs": {"Tier": {"oneOf": [
+            {"type": "string", "const": "free"}, {"type": "string", "enum": ["pro", "enterprise"]}
+        ]}}});
+        let words = |words: &[&str]| Kind::Text(words.iter().map(|word| (*word).to_owned()).collect());
+        for (schema, expected) in [
+            (json!({"type": "string"}), words(&[])),
+            (json!({"type": ["number", "null"], "minimum": 0}), Kind::Number),
+            (json!({"type": "boolean"}), Kind::Boolean),
+            (json!({"$ref": "#/$defs/Tier"}), words(&["free", "pro", "enterprise"])),
+            (json!({"anyOf": [{"$ref": "#/$defs/Tier"}, {"type": "null"}]}), words(&["free", "pro", "enterprise"])),
+            (json!({"type": ["array", "null"], "items": {"type": "string"}}), Kind::List(Box::new(words(&[])))),
+            (json!({"type": "array", "items": {"type": "object"}}), Kind::Any),
+            (json!({"type": ["string", "object"]}), Kind::Any),
+            (json!({"description": "anything"}), Kind::Any),
+        ] {
+            assert_eq!(kind(&root, &schema), expected, "{schema}");
+        }
+    }
+
+    #[test]
+    fn a_field_never_takes_a_flag_of_every_command() {
+        let schema = json!({"properties": {"json": {"type": "string"}, "url": {"type": "string"}}});
+        let flags: Vec<_> = Field::from_schema(&schema).into_iter().map(|field| field.flag).collect();
+        assert_eq!(flags, ["input-json", "url"]);
+    }
+
+    #[test]
+    fn numbers_stay_as_written_and_details_are_json_or_text() {
+        assert_eq!(json(&Kind::Number, "0.10"), Ok("0.10".to_owned()));
+        assert_eq!(json(&Kind::Number, "9223372036.854775807"), Ok("9223372036.854775807".to_owned()));
+        assert!(json(&Kind::Number, "-").is_ok() && json(&Kind::Number, "ten").is_err());
+        assert_eq!(json(&Kind::Any, r#"{"a": 1.10}"#), Ok(r#"{"a": 1.10}"#.to_owned()));
+        assert_eq!(json(&Kind::Any, "read \"x\""), Ok(r#""read \"x\"""#.to_owned()));
+        assert_eq!(json(&Kind::List(Box::new(Kind::Text(Vec::new()))), "a, b,"), Ok(r#""a","b""#.to_owned()));
+    }
+}

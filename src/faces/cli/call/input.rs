@@ -1,0 +1,75 @@
+//! From flags and JSON to an operation's input, as text: no number is read and written again.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, value::RawValue};
+use zeroize::Zeroizing;
+
+use super::{
+    super::stdin::StandardInput,
+    field::{Field, Kind},
+};
+use crate::error::{Code, Error, Result};
+
+/// The JSON object of the fields that were given, behind those of `--json-input`.
+pub fn build(
+    given: &[(Field, Vec<String>)],
+    json_input: Option<&str>,
+    stdin: &mut StandardInput,
+) -> Result<Zeroizing<String>> {
+    let base = json_input.map(|text| stdin.value("json-input", text)).transpose()?;
+    let names = base.as_ref().map(|text| names(text)).transpose()?.unwrap_or_default();
+    let mut fields = Zeroizing::new(String::new());
+    for (field, values) in given {
+        if names.contains_key(&field.name) {
+            let message = format!("{} stands both in --json-input and as --{}: give it once", field.name, field.flag);
+            return Err(Error::invalid(&field.name, message));
+        }
+        if !fields.is_empty() {
+            fields.push(',');
+        }
+        fields.push_str(&Value::from(field.name.as_str()).to_string());
+        fields.push(':');
+        fields.push_str(&value(field, values, stdin)?);
+    }
+    let mut input = Zeroizing::new(String::new());
+    match &base {
+        // The object stays as it came, with its closing brace behind the flags. `names` proved that it is one.
+        Some(text) => {
+            let open = text.trim();
+            let separator = if names.is_empty() || fields.is_empty() { "" } else { "," };
+            input.extend([open.strip_suffix('}').unwrap_or(open), separator, &fields, "}"]);
+        }
+        None => input.extend(["{", &fields, "}"]),
+    }
+    Ok(input)
+}
+
+/// The names of an object's fields.
+fn names(text: &str) -> Result<BTreeMap<String, &RawValue>> {
+    serde_json::from_str(text).map_err(|error| {
+        let reason = match error.classify() {
+            // What stands there may be a secret: its place is named, not its text.
+            serde_json::error::Category::Data => "it is another JSON value".to_owned(),
+            _ => error.to_string(),
+        };
+        Error::new(Code::MalformedJson, format!("--json-input: expected a JSON object: {reason}")).field("json-input")
+    })
+}
+
+fn value(field: &Field, values: &[String], stdin: &mut StandardInput) -> Result<Zeroizing<String>> {
+    let mut parts = Vec::new();
+    for text in values {
+        let text = stdin.value(&field.flag, text)?;
+        let json = field.json(&text).map_err(|message| Error::invalid(&field.name, message))?;
+        if !json.is_empty() {
+            parts.push(Zeroizing::new(json));
+        }
+    }
+    let mut value = Zeroizing::new(String::new());
+    for (place, part) in parts.iter().enumerate() {
+        value.push_str(if place == 0 { "" } else { "," });
+        value.push_str(part);
+    }
+    Ok(if matches!(field.kind, Kind::List(_)) { Zeroizing::new(format!("[{}]", *value)) } else { value })
+}

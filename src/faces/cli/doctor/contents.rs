@@ -1,0 +1,165 @@
+//! What is in the store: the database, its schema, its key, its API keys, and the audit log.
+
+use std::{path::Path, sync::Arc};
+
+use serde::Deserialize;
+
+use super::{
+    super::{GlobalOptions, migrate::Standing},
+    Check,
+    files::shell_word,
+};
+use crate::{
+    call::{Keyring, ReadContext, Services},
+    config::{CeilingOptions, KeySource, StoreOptions},
+    error::{Error, Result},
+    gate::authenticate::is_live,
+    model::{Caller, Ceilings, Clock, Role, TenantId, Tier, UnixMicros, time::SystemClock},
+    operations::{self, Run},
+    store::{ReadTx, sqlite::Inspection},
+};
+
+/// Keys that are counted; nobody has more.
+const MAX_KEYS: usize = 100_000;
+
+const RESTORE: &str = "restore the database from a backup";
+
+pub(super) fn examine(global: &GlobalOptions, path: &Path) -> Vec<Check> {
+    let mut inspection = match Inspection::open(path) {
+        Ok(inspection) => inspection,
+        Err(error) => return vec![Check::fail("database", error, "restore it from a backup, or choose another path")],
+    };
+    let problems = inspection.problems();
+    let mut checks = vec![match problems.first() {
+        Some(first) => Check::fail("database", format!("damaged, {} problems: {first}", problems.len()), RESTORE),
+        None => Check::ok("database", "opens, and SQLite's quick check finds no damage"),
+    }];
+    let (migrations, is_current) = migrations(&mut inspection);
+    checks.push(migrations);
+    let (key, services) = encryption_key(global, is_current.then_some(&inspection));
+    checks.push(key);
+    if !is_current {
+        checks.push(Check::warn("audit log", "not checked: the schema is not this build's", "see migrations"));
+        return checks;
+    }
+    checks.push(
+        inspection.read(|tx| api_keys(tx, &global.tenant)).unwrap_or_else(|error| unreadable("API keys", &error)),
+    );
+    checks.push(match services {
+        Some(services) => inspection
+            .read(|tx| audit_log(tx, &global.tenant, &services))
+            .unwrap_or_else(|error| unreadable("audit log", &error)),
+        None => Check::warn("audit log", "not checked: that needs the encryption key", "see encryption key"),
+    });
+    checks
+}
+
+fn unreadable(name: &'static str, error: &Error) -> Check {
+    Check::fail(
+        name,
+        format!("cannot be read: {error}"),
+        format!("run with HALDIR_LOG=error for the reason; {RESTORE}"),
+    )
+}
+
+/// The check, and whether the schema is the one this build works with.
+fn migrations(inspection: &mut Inspection) -> (Check, bool) {
+    let standing = match Standing::of(inspection) {
+        Ok(standing) => standing,
+        Err(error) => return (unreadable("migrations", &error), false),
+    };
+    match (standing.problem(), standing.pending()) {
+        (Some((detail, remedy)), _) => (Check::fail("migrations", detail, remedy), false),
+        (None, 0) => (Check::ok("migrations", "all applied, every checksum matches"), true),
+        (None, pending) => {
+            (Check::warn("migrations", format!("{pending} pending"), "apply with `haldir migrate up`"), false)
+        }
+    }
+}
+
+/// The check, and what works with the key if it is the store's own. Without a readable store the key is looked at
+/// alone.
+fn encryption_key(global: &GlobalOptions, inspection: Option<&Inspection>) -> (Check, Option<Services>) {
+    const NAME: &str = "encryption key";
+    let (source, key) = match global.store.find_key() {
+        Ok(Some(found)) => found,
+        Ok(None) => {
+            let file = global.store.key_file().map(|path| shell_word(&path)).unwrap_or_default();
+            let remedy = format!("put {file} back from a backup, or set HALDIR_ENCRYPTION_KEY to the key in it");
+            return (Check::fail(NAME, "there is none, and the store cannot be opened without it", remedy), None);
+        }
+        Err(error) => {
+            let remedy = "the key is 32 bytes as base64, in a file of mode 600 or in HALDIR_ENCRYPTION_KEY";
+            return (Check::fail(NAME, error, remedy), None);
+        }
+    };
+    let keyring = Keyring::new(&key);
+    match inspection.map(|inspection| inspection.read(|tx| keyring.check_existing(tx))) {
+        Some(Err(error)) => (Check::fail(NAME, error, "the key that fits is the one from the store's first use"), None),
+        Some(Ok(())) => {
+            let place = match &source {
+                KeySource::Variable => "",
+                KeySource::File(_) => " (mode 600)",
+            };
+            let check = Check::ok(NAME, format!("{source}{place} is this store's; keep a copy elsewhere"));
+            (check, services(keyring).ok())
+        }
+        None => (Check::ok(NAME, format!("{source} holds a key; whether it fits was not checked")), None),
+    }
+}
+
+fn services(keyring: Keyring) -> Result<Services> {
+    // Verification asks no setting, so that a config file that cannot be read does not stand in its way.
+    let settings = StoreOptions::default().settings(&CeilingOptions::default())?;
+    Ok(Services { keyring, clock: Arc::new(SystemClock), settings })
+}
+
+fn api_keys(tx: &dyn ReadTx, tenant: &TenantId) -> Result<Check> {
+    let keys = tx.api_keys(tenant, MAX_KEYS)?;
+    let now = SystemClock.now();
+    let live: Vec<_> = keys.iter().filter(|key| is_live(key, now)).collect();
+    let operators = live.iter().filter(|key| key.role == Role::Operator).count();
+    Ok(match keys.len() {
+        0 => Check::ok("API keys", "none: agents on this machine need none; `haldir keys create` makes the first"),
+        all => {
+            Check::ok("API keys", format!("{all}, of which {} live, {operators} of these an operator's", live.len()))
+        }
+    })
+}
+
+#[derive(Deserialize)]
+struct Verification {
+    verified: bool,
+    entries_checked: i64,
+    message: String,
+}
+
+/// Runs `verifyAuditTrail` on the snapshot, so that not even an opened store is needed.
+fn audit_log(tx: &dyn ReadTx, tenant: &TenantId, services: &Services) -> Result<Check> {
+    const NAME: &str = "audit log";
+    if tx.wrapped_data_key(tenant)?.is_none() {
+        return Ok(Check::fail(NAME, format!("there is no tenant {tenant}"), "leave --tenant out for the store's own"));
+    }
+    let Some(Run::Scan(verify) | Run::Read(verify)) = operations::named("verifyAuditTrail").map(|known| known.run)
+    else {
+        return Err(Error::internal("no operation verifyAuditTrail"));
+    };
+    let caller = Caller {
+        tenant: tenant.clone(),
+        principal: "operator".to_owned(),
+        role: Role::Operator,
+        permissions: vec!["*".to_owned()],
+        ceilings: Ceilings::NONE,
+        tier: Tier::Enterprise,
+        expires_at: None,
+        is_key: false,
+    };
+    let now: UnixMicros = services.clock.now();
+    let answer = verify(&ReadContext { tx, caller: &caller, now, services }, "{}")?;
+    let found: Verification = serde_json::from_str(&answer).map_err(Error::internal)?;
+    if found.verified {
+        return Ok(Check::ok(NAME, format!("{} entries, all verified", found.entries_checked)));
+    }
+    let remedy = "keep this database as evidence, find out who changed it, and restore a backup";
+    Ok(Check::fail(NAME, format!("the log was changed: {}", found.message), remedy))
+}

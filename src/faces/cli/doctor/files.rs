@@ -1,0 +1,79 @@
+//! The store's files: who can reach them, and whether there is room.
+
+use std::path::{Path, PathBuf};
+
+use super::Check;
+
+/// Less free space than this many bytes deserves a look …
+const LOW_BYTES: u64 = 512 * 1024 * 1024;
+/// … and with less than this, writes fail soon.
+const FULL_BYTES: u64 = 16 * 1024 * 1024;
+
+/// The folder that a file is in.
+fn folder(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Whether only their owner can reach the database and its folder. The key file has a check of its own.
+#[cfg(unix)]
+pub(super) fn permissions(database: &Path) -> Check {
+    use std::os::unix::fs::PermissionsExt;
+
+    let mode = |path: &Path| path.metadata().ok().map(|file| file.permissions().mode() & 0o777);
+    for path in ["", "-wal", "-shm"].map(|suffix| beside(database, suffix)) {
+        if let Some(mode) = mode(&path).filter(|mode| mode & 0o077 != 0) {
+            let detail = format!("others can reach {} (mode {mode:o})", path.display());
+            return Check::fail("permissions", detail, format!("chmod 600 {}", shell_word(&path)));
+        }
+    }
+    let folder = folder(database);
+    match mode(folder) {
+        Some(mode) if mode & 0o022 != 0 => {
+            let detail = format!("others can replace files in {} (mode {mode:o})", folder.display());
+            Check::fail("permissions", detail, format!("chmod 700 {}", shell_word(folder)))
+        }
+        Some(mode) if mode & 0o077 != 0 => {
+            let detail = format!("others can look into {} (mode {mode:o})", folder.display());
+            Check::warn("permissions", detail, format!("chmod 700 {}", shell_word(folder)))
+        }
+        _ => Check::ok("permissions", "files 600, folder 700: their owner's alone"),
+    }
+}
+
+/// Where files have no modes, nothing is promised about them.
+#[cfg(not(unix))]
+pub(super) fn permissions(_: &Path) -> Check {
+    Check::warn("permissions", "not checked on this platform", "let only haldir's user reach the store's folder")
+}
+
+/// How much room the store's disk has; nothing where that cannot be asked.
+#[cfg(unix)]
+pub(super) fn free_space(database: &Path) -> Option<Check> {
+    let disk = rustix::fs::statvfs(folder(database)).ok()?;
+    let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+    let detail = format!("{} MiB free", free / (1024 * 1024));
+    Some(match free {
+        0..FULL_BYTES => Check::fail("disk", detail, "make room: writes fail when it is full"),
+        FULL_BYTES..LOW_BYTES => Check::warn("disk", detail, "make room: writes fail when it is full"),
+        _ => Check::ok("disk", detail),
+    })
+}
+
+#[cfg(not(unix))]
+pub(super) fn free_space(_: &Path) -> Option<Check> {
+    None
+}
+
+#[cfg(unix)]
+fn beside(database: &Path, suffix: &str) -> PathBuf {
+    let mut name = database.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+/// A path as a shell reads it, so that a remedy can be copied.
+pub(super) fn shell_word(path: &Path) -> String {
+    let text = path.display().to_string();
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@:,".contains(c);
+    if text.chars().all(is_plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}

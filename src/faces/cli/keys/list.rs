@@ -1,0 +1,77 @@
+//! `haldir keys list`.
+
+use std::process::ExitCode;
+
+use serde::Deserialize;
+
+use super::super::{
+    GlobalOptions, Screen, Stop,
+    local::Local,
+    output::{line, table},
+};
+use crate::{
+    error::Error,
+    model::{Clock, Money, UnixMicros, time::SystemClock},
+};
+
+#[derive(Deserialize)]
+struct Listed {
+    keys: Vec<Key>,
+}
+
+#[derive(Deserialize)]
+struct Key {
+    prefix: String,
+    name: String,
+    tier: String,
+    role: String,
+    scopes: Vec<String>,
+    max_scopes: Option<Vec<String>>,
+    max_spend: Option<Money>,
+    max_ttl: Option<i64>,
+    created_at: UnixMicros,
+    expires_at: Option<UnixMicros>,
+    last_used: Option<UnixMicros>,
+    revoked: bool,
+}
+
+const HEADER: [&str; 9] =
+    ["PREFIX", "NAME", "ROLE", "TIER", "STATE", "SCOPES", "SESSIONS UP TO", "CREATED", "LAST USED"];
+
+pub fn run(global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
+    let reply = Local::open_existing(global)?.call_named("listApiKeys", "{}")?;
+    if screen.json {
+        line(&reply.body)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let listed: Listed = serde_json::from_str(&reply.body).map_err(Error::internal)?;
+    if listed.keys.is_empty() {
+        line("no API keys yet: `haldir keys create` makes the first one, an operator's")?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let now = SystemClock.now();
+    let rows: Vec<_> = listed.keys.into_iter().map(|key| row(key, now)).collect();
+    table(&HEADER, &rows)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn row(key: Key, now: UnixMicros) -> Vec<String> {
+    let state = match key.expires_at {
+        _ if key.revoked => "revoked".to_owned(),
+        Some(end) if end <= now => "expired".to_owned(),
+        Some(end) => format!("live until {}", end.to_rfc3339()),
+        None => "live".to_owned(),
+    };
+    let bounds: Vec<_> = [
+        key.max_spend.map(|spend| format!("{spend} USD")),
+        key.max_ttl.map(|ttl| format!("{ttl} s")),
+        key.max_scopes.map(|scopes| scopes.join(",")),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    let bounds = if bounds.is_empty() { "no bounds".to_owned() } else { bounds.join("; ") };
+    let last_used = key.last_used.map_or_else(|| "never".to_owned(), UnixMicros::to_rfc3339);
+    let created = key.created_at.to_rfc3339();
+    vec![key.prefix, key.name, key.role, key.tier, state, key.scopes.join(","), bounds, created, last_used]
+}

@@ -1,0 +1,32 @@
+//! `haldir keys revoke`.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use serde_json::json;
+
+use super::super::{GlobalOptions, Screen, Stop, local::Local, output::line};
+use crate::{error::Error, gate::authenticate::PUBLIC_CHARS};
+
+#[derive(Args)]
+pub struct RevokeOptions {
+    /// The key's first twelve characters, as `haldir keys list` shows them.
+    #[arg(value_name = "PREFIX")]
+    prefix: String,
+}
+
+pub fn run(options: &RevokeOptions, global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
+    // Checked here, so that a whole key given by mistake is not repeated in an error.
+    if options.prefix.chars().count() > PUBLIC_CHARS {
+        let message = format!("PREFIX is the first {PUBLIC_CHARS} characters of a key: see `haldir keys list`");
+        return Err(Error::invalid("prefix", message).into());
+    }
+    let input = json!({"prefix": options.prefix}).to_string();
+    let reply = Local::open_existing(global)?.call_named("revokeApiKey", &input)?;
+    if screen.json {
+        line(&reply.body)?;
+    } else {
+        line(&format!("revoked {}", options.prefix))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,75 @@
+//! The store of this machine, opened for a command.
+
+use std::path::Path;
+
+use tokio::runtime::{Builder, Runtime};
+
+use super::GlobalOptions;
+use crate::{
+    config::CeilingOptions,
+    error::{Code, Error, Result},
+    model::Credential,
+    operations::{self, CallOptions, Haldir, Operation, Reply},
+};
+
+/// The open store, and the runtime that its calls run on.
+pub struct Local {
+    pub haldir: Haldir,
+    pub credential: Credential,
+    runtime: Runtime,
+}
+
+/// One thread: a command makes one call.
+pub fn runtime() -> Result<Runtime> {
+    Builder::new_current_thread().enable_all().build().map_err(Error::internal)
+}
+
+impl Local {
+    /// Opens the store as its operator; makes it if there is none.
+    pub fn open(global: &GlobalOptions) -> Result<Self> {
+        let runtime = runtime()?;
+        let settings = global.store.settings(&CeilingOptions::default())?;
+        let haldir = runtime.block_on(global.store.open(settings))?;
+        let local = Self { haldir, credential: Credential::LocalOperator(global.tenant.clone()), runtime };
+        if !local.haldir.has_tenant(&global.tenant)? {
+            let message = format!("there is no tenant {} in this store: leave --tenant out for its own", global.tenant);
+            return Err(Error::new(Code::NotFound, message).field("tenant"));
+        }
+        Ok(local)
+    }
+
+    /// Opens the store as its operator; looking at one that does not exist makes none.
+    pub fn open_existing(global: &GlobalOptions) -> Result<Self> {
+        require(&global.store.path()?)?;
+        Self::open(global)
+    }
+
+    /// Calls an operation.
+    pub fn call(&self, operation: &'static Operation, input: &str, options: CallOptions) -> Result<Reply> {
+        self.runtime.block_on(self.haldir.call(operation, &self.credential, input, options))
+    }
+
+    /// Calls the operation of this name.
+    pub fn call_named(&self, name: &str, input: &str) -> Result<Reply> {
+        let operation = operations::named(name).ok_or_else(|| Error::internal(format!("no operation {name}")))?;
+        self.call(operation, input, CallOptions::default())
+    }
+}
+
+impl Drop for Local {
+    fn drop(&mut self) {
+        self.haldir.close();
+    }
+}
+
+/// Refuses a path without a store.
+pub fn require(path: &Path) -> Result<()> {
+    if path.exists() {
+        return Ok(());
+    }
+    let message = format!(
+        "there is no store at {}: `haldir keys create` makes it, or name another one with --db or HALDIR_DB",
+        path.display()
+    );
+    Err(Error::new(Code::NotFound, message).field("db"))
+}

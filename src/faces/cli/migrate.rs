@@ -1,0 +1,172 @@
+//! `haldir migrate`: the schema of the local store, one numbered migration after the other, each with the digest of
+//! what was applied.
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use serde_json::{Value, json};
+
+use super::{
+    GlobalOptions, Screen, Stop,
+    local::{self, Local},
+    output::{line, table},
+};
+use crate::{
+    error::{Code, Error},
+    model::UnixMicros,
+    store::sqlite::{self, Inspection, MigrationState, Migrator},
+    watch::canonical::hex,
+};
+
+#[derive(Subcommand)]
+pub enum MigrateCommand {
+    /// Show every migration and where it stands. Changes nothing.
+    #[command(after_help = "Example:\n  haldir migrate status --json | jq .pending")]
+    Status,
+    /// Apply what is pending, all of it or nothing; makes the store if there is none.
+    #[command(after_help = "Example:\n  haldir --db /srv/haldir/haldir.db migrate up")]
+    Up,
+    /// Check that what was applied is what this build has. Changes nothing; exit code 1 if it is not.
+    #[command(after_help = "Example:\n  haldir migrate verify && haldir-mcp serve")]
+    Verify,
+}
+
+pub fn run(command: &MigrateCommand, global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
+    match command {
+        MigrateCommand::Status => status(global, screen),
+        MigrateCommand::Up => up(global, screen),
+        MigrateCommand::Verify => verify(global, screen),
+    }
+}
+
+/// The migrations of a database, held against those of this build.
+pub struct Standing {
+    version: i64,
+    states: Vec<MigrationState>,
+}
+
+impl Standing {
+    /// What `inspection` finds.
+    pub fn of(inspection: &mut Inspection) -> Result<Self, Error> {
+        let (version, states) = inspection.migrations()?;
+        Ok(Self { version, states })
+    }
+
+    /// How many are still to be applied.
+    pub fn pending(&self) -> usize {
+        self.states.iter().filter(|state| state.word(self.version) == "pending").count()
+    }
+
+    /// What is not as this build would have left it, and how to mend it.
+    pub fn problem(&self) -> Option<(String, &'static str)> {
+        let latest = Migrator::LATEST;
+        if self.version > latest {
+            let detail = format!("the store has schema version {}, this haldir knows {latest}", self.version);
+            return Some((detail, "use a newer haldir"));
+        }
+        let wrong = |state: &&MigrationState| matches!(state.word(self.version), "changed" | "unrecorded");
+        let state = self.states.iter().find(wrong)?;
+        let what =
+            if state.applied_at.is_some() { "is not the one this build has" } else { "is not recorded as applied" };
+        let detail = format!("migration {} ({}) {what}", state.migration.version, state.migration.name);
+        Some((detail, "restore the database from a backup, or use the build that made it"))
+    }
+
+    fn require_sound(&self) -> Result<(), Error> {
+        match self.problem() {
+            Some((detail, remedy)) => Err(Error::new(Code::Conflict, format!("{detail}: {remedy}"))),
+            None => Ok(()),
+        }
+    }
+
+    fn json(&self) -> Value {
+        let migrations: Vec<_> = self
+            .states
+            .iter()
+            .map(|state| {
+                json!({
+                    "version": state.migration.version, "name": state.migration.name,
+                    "state": state.word(self.version), "applied_at": state.applied_at,
+                    "checksum": hex(&state.migration.checksum()),
+                })
+            })
+            .collect();
+        let problem = self.problem().map(|(detail, remedy)| format!("{detail}: {remedy}"));
+        json!({
+            "schema_version": self.version, "latest_version": Migrator::LATEST, "pending": self.pending(),
+            "verified": problem.is_none(), "problem": problem, "migrations": migrations,
+        })
+    }
+
+    fn sentence(&self) -> String {
+        match (self.problem(), self.pending()) {
+            (Some((detail, remedy)), _) => format!("{detail}: {remedy}"),
+            (None, 0) => format!("the store is up to date with schema version {}", self.version),
+            (None, pending) => format!("{pending} pending: apply with `haldir migrate up`"),
+        }
+    }
+}
+
+fn standing(global: &GlobalOptions) -> Result<Standing, Error> {
+    let path = global.store.path()?;
+    local::require(&path)?;
+    Standing::of(&mut Inspection::open(&path)?)
+}
+
+fn status(global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
+    let standing = standing(global)?;
+    if screen.json {
+        line(&standing.json().to_string())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let rows: Vec<_> = standing
+        .states
+        .iter()
+        .map(|state| {
+            vec![
+                state.migration.version.to_string(),
+                state.migration.name.to_owned(),
+                state.word(standing.version).to_owned(),
+                state.applied_at.map_or_else(String::new, UnixMicros::to_rfc3339),
+                hex(&state.migration.checksum()),
+            ]
+        })
+        .collect();
+    table(&["VERSION", "NAME", "STATE", "APPLIED", "CHECKSUM"], &rows)?;
+    line(&standing.sentence())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn up(global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
+    let path = global.store.path()?;
+    let applied = if path.metadata().is_ok_and(|file| file.len() > 0) {
+        // Nothing is built upon a schema that is not what it should be.
+        standing(global)?.require_sound()?;
+        sqlite::migrate(&path)?
+    } else {
+        // A database without its key could not be opened again: a new store is made whole.
+        drop(Local::open(global)?);
+        standing(global)?.states.len()
+    };
+    let standing = standing(global)?;
+    if screen.json {
+        let mut answer = standing.json();
+        answer["applied"] = applied.into();
+        line(&answer.to_string())?;
+    } else {
+        line(&format!("{applied} applied; {}", standing.sentence()))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn verify(global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
+    let standing = standing(global)?;
+    if screen.json {
+        line(&standing.json().to_string())?;
+        return Ok(if standing.problem().is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+    }
+    standing.require_sound()?;
+    let applied = standing.states.len() - standing.pending();
+    line(&format!("{applied} applied, every checksum matches; {}", standing.sentence()))?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,166 @@
+//! What the client writes: answers and tables to standard output, errors where their reader looks for them.
+
+mod json;
+
+use std::{
+    io::{self, IsTerminal, Write},
+    process::ExitCode,
+};
+
+use comfy_table::{Table, presets};
+
+use crate::error::{Code, Error};
+
+/// Exit code of a call that cannot work as it was written.
+const USAGE: u8 = 2;
+
+/// Why a command ends early.
+pub enum Stop {
+    /// Haldir, or the client itself, said no.
+    Error(Error),
+    /// Standard output cannot be written.
+    Output(io::Error),
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Error(error)
+    }
+}
+
+impl From<io::Error> for Stop {
+    fn from(error: io::Error) -> Self {
+        Self::Output(error)
+    }
+}
+
+impl Stop {
+    /// Tells whoever has to know, and answers the exit code.
+    pub fn report(self, json: bool) -> ExitCode {
+        match self {
+            // Whoever read our output has seen enough, as `head` does.
+            Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+            Self::Output(error) => {
+                note(&format!("haldir: standard output cannot be written: {error}"));
+                ExitCode::FAILURE
+            }
+            Self::Error(error) => {
+                tell(&error, json);
+                if matches!(error.code, Code::InvalidArgument | Code::MalformedJson) {
+                    ExitCode::from(USAGE)
+                } else {
+                    ExitCode::FAILURE
+                }
+            }
+        }
+    }
+}
+
+/// Writes a line to standard error. Where that is closed there is nobody left to tell.
+pub fn note(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
+/// Writes a line to standard output.
+pub fn line(text: &str) -> Result<(), Stop> {
+    let mut output = io::stdout().lock();
+    writeln!(output, "{text}")?;
+    Ok(output.flush()?)
+}
+
+/// Writes a table. Cells hold text that agents chose, so nothing in them reaches the terminal as a command.
+pub fn table(header: &[&str], rows: &[Vec<String>]) -> Result<(), Stop> {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(header.to_vec());
+    for row in rows {
+        table.add_row(row.iter().map(|cell| printable(cell)).collect::<Vec<_>>());
+    }
+    for row in table.lines() {
+        line(row.trim())?;
+    }
+    Ok(())
+}
+
+fn tell(error: &Error, json: bool) {
+    if json {
+        // As above: the exit code still says that it failed.
+        let _ = writeln!(io::stdout(), "{}", error.body(None));
+    } else {
+        note(&format!("haldir: {}", printable(&error.message)));
+    }
+}
+
+/// Answers arguments that clap does not accept, and requests for help and version, which clap treats as errors.
+pub fn explain_usage(error: &clap::Error, json: bool) -> ExitCode {
+    if !error.use_stderr() || !json {
+        // As above: a closed output has no reader.
+        let _ = error.print();
+        return if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS };
+    }
+    let text = error.render().to_string();
+    let said: Vec<_> = text.lines().take_while(|line| !line.starts_with("Usage:")).map(str::trim).collect();
+    let message = said.join(" ").trim().trim_start_matches("error: ").to_owned();
+    tell(&Error::new(Code::InvalidArgument, message), true);
+    ExitCode::from(USAGE)
+}
+
+/// How good or bad a finding is, by colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// As it should be.
+    Ok,
+    /// Works, but look at it.
+    Warn,
+    /// Does not work, or is not safe.
+    Fail,
+}
+
+impl Level {
+    /// As JSON has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Warn => "warn",
+            Self::Fail => "fail",
+        }
+    }
+}
+
+/// Standard output, and what suits it.
+#[derive(Clone, Copy, Debug)]
+pub struct Screen {
+    /// One JSON document is wanted.
+    pub json: bool,
+    terminal: bool,
+    colours: bool,
+}
+
+impl Screen {
+    /// Standard output as it is.
+    pub fn new(json: bool) -> Self {
+        let terminal = io::stdout().is_terminal();
+        // https://no-color.org: set, to whatever but nothing.
+        let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        Self { json, terminal, colours: terminal && !json && !unwanted }
+    }
+
+    /// Writes an operation's answer: indented for people, as it came for programs.
+    pub fn answer(self, json: &str) -> Result<(), Stop> {
+        if self.terminal && !self.json { line(&json::indented(json)) } else { line(json) }
+    }
+
+    /// The word for a level, in its colour.
+    pub fn word(self, level: Level) -> String {
+        let (word, colour) = match level {
+            Level::Ok => ("ok  ", 32),
+            Level::Warn => ("warn", 33),
+            Level::Fail => ("FAIL", 31),
+        };
+        if self.colours { format!("\x1b[{colour}m{word}\x1b[0m") } else { word.to_owned() }
+    }
+}
+
+/// Text without control characters: an escape sequence in a name could rewrite the screen.
+pub fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}

@@ -1,0 +1,45 @@
+//! Values from standard input: what must not stand among the arguments, which every user of a machine can see.
+
+use std::io::{self, Read};
+
+use zeroize::Zeroizing;
+
+use crate::error::{Code, Error, Result};
+
+/// The most that is read; the largest input of any operation is far smaller.
+const MAX_BYTES: usize = 1024 * 1024;
+
+/// Standard input, which can be read once.
+#[derive(Default)]
+pub struct StandardInput {
+    reader: Option<String>,
+}
+
+impl StandardInput {
+    /// The value of `flag`: itself, or what standard input holds if it is `-`.
+    pub fn value(&mut self, flag: &str, value: &str) -> Result<Zeroizing<String>> {
+        if value == "-" { self.read(flag) } else { Ok(Zeroizing::new(value.to_owned())) }
+    }
+
+    /// All of it, without the line break at its end.
+    fn read(&mut self, flag: &str) -> Result<Zeroizing<String>> {
+        if let Some(other) = self.reader.replace(flag.to_owned()) {
+            let message =
+                format!("--{other} and --{flag} cannot both be read from standard input: give one of them - only");
+            return Err(Error::invalid(flag, message));
+        }
+        // Reserved in full, since growing would leave copies of a secret behind.
+        let mut text = Zeroizing::new(String::with_capacity(MAX_BYTES + 1));
+        let limit = MAX_BYTES as u64 + 1;
+        io::stdin().lock().take(limit).read_to_string(&mut text).map_err(|error| {
+            Error::invalid(flag, format!("--{flag}: standard input cannot be read as text: {error}"))
+        })?;
+        if text.len() > MAX_BYTES {
+            let message = format!("--{flag}: standard input has more than {MAX_BYTES} bytes");
+            return Err(Error::new(Code::InvalidArgument, message).field(flag));
+        }
+        let line = text.strip_suffix('\n').map_or(text.len(), |rest| rest.strip_suffix('\r').unwrap_or(rest).len());
+        text.truncate(line);
+        Ok(text)
+    }
+}

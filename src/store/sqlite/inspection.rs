@@ -1,0 +1,67 @@
+//! A database looked at from outside, for diagnosis: nothing is created, and nothing is changed.
+
+use std::{fmt, path::Path, time::Duration};
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::{MigrationState, Migrator, SqliteTx, connection::APPLICATION_ID};
+use crate::{
+    error::{Code, Error, Result},
+    store::ReadTx,
+};
+
+/// How long a look waits for another process.
+const BUSY_LIMIT: Duration = Duration::from_secs(5);
+/// Problems that one check names at most.
+const MAX_PROBLEMS: usize = 10;
+
+/// An existing database, opened for looking only.
+pub struct Inspection {
+    connection: Connection,
+}
+
+impl Inspection {
+    /// Opens the database at `path`, which must exist and be haldir's.
+    pub fn open(path: &Path) -> Result<Self> {
+        let unreadable = |problem: &dyn fmt::Display| {
+            Error::new(Code::Unavailable, format!("{} cannot be read as a haldir store: {problem}", path.display()))
+        };
+        // Readers of a write-ahead log write its index of marks, so the file cannot be opened read-only.
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags).map_err(|error| unreadable(&error))?;
+        let look = || {
+            connection.busy_timeout(BUSY_LIMIT)?;
+            connection.pragma_update(None, "query_only", true)?;
+            connection.pragma_query_value(None, "application_id", |row| row.get::<_, i32>(0))
+        };
+        match look().map_err(|error| unreadable(&error))? {
+            APPLICATION_ID => Ok(Self { connection }),
+            _ => Err(unreadable(&"it is empty, or the database of another program")),
+        }
+    }
+
+    /// What the database's own check (`PRAGMA quick_check`) finds wrong with the file; nothing if it is sound.
+    pub fn problems(&self) -> Vec<String> {
+        let check = || {
+            let mut statement = self.connection.prepare(&format!("PRAGMA quick_check({MAX_PROBLEMS})"))?;
+            statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<Vec<String>>>()
+        };
+        // A file that breaks the check itself is damaged as well.
+        let found = check().unwrap_or_else(|error| vec![error.to_string()]);
+        found.into_iter().filter(|line| line != "ok").collect()
+    }
+
+    /// The schema version, and where every migration stands.
+    pub fn migrations(&mut self) -> Result<(i64, Vec<MigrationState>)> {
+        let mut migrator = Migrator::new(&mut self.connection);
+        Ok((migrator.version()?, migrator.status()?))
+    }
+
+    /// Runs `work` on a snapshot. The schema must be up to date.
+    pub fn read<T>(&self, work: impl FnOnce(&dyn ReadTx) -> Result<T>) -> Result<T> {
+        self.connection.execute_batch("BEGIN")?;
+        let outcome = work(&SqliteTx { connection: &self.connection, pending: None });
+        self.connection.execute_batch("COMMIT")?;
+        outcome
+    }
+}

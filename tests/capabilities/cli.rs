@@ -1,0 +1,121 @@
+//! The terminal client, as a person or a script runs it.
+
+mod calls;
+mod keys;
+mod store;
+
+use std::{
+    ffi::OsStr,
+    fs,
+    io::Write,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+};
+
+use rusqlite::Connection;
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A folder of one's own with a store in it, or a place for one.
+struct Terminal {
+    folder: TempDir,
+}
+
+/// What a command did.
+#[derive(Debug)]
+struct Outcome {
+    code: i32,
+    stdout: String,
+    stderr: String,
+}
+
+impl Outcome {
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error} in {self:?}"))
+    }
+
+    /// The one line of `doctor` about this.
+    #[track_caller]
+    fn finding(&self, name: &str) -> &str {
+        let about = |line: &&str| line.get(6..).is_some_and(|rest| rest.starts_with(name));
+        self.stdout.lines().find(about).unwrap_or_else(|| panic!("nothing about {name} in {}", self.stdout))
+    }
+}
+
+impl Terminal {
+    fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap() }
+    }
+
+    /// With a store that has an operator's key, which is given back.
+    fn with_store() -> (Self, String) {
+        let terminal = Self::new();
+        let created = terminal.done(&["keys", "create", "--name", "first"]);
+        let key = created.stdout.trim_end().to_owned();
+        (terminal, key)
+    }
+
+    fn store(&self) -> PathBuf {
+        self.folder.path().join("data/haldir.db")
+    }
+
+    fn key_file(&self) -> PathBuf {
+        self.folder.path().join("data/haldir.db.key")
+    }
+
+    fn database(&self) -> Connection {
+        Connection::open(self.store()).unwrap()
+    }
+
+    fn command(&self, arguments: &[impl AsRef<OsStr>]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_haldir"));
+        command.args(arguments).env_clear().env("HALDIR_DB", self.store()).stdin(Stdio::null());
+        command
+    }
+
+    fn run(&self, arguments: &[impl AsRef<OsStr>]) -> Outcome {
+        outcome(&mut self.command(arguments))
+    }
+
+    #[track_caller]
+    fn done(&self, arguments: &[&str]) -> Outcome {
+        let outcome = self.run(arguments);
+        assert_eq!(outcome.code, 0, "{arguments:?}: {outcome:?}");
+        outcome
+    }
+
+    #[track_caller]
+    fn refused(&self, arguments: &[&str], code: i32) -> Outcome {
+        let outcome = self.run(arguments);
+        assert_eq!(outcome.code, code, "{arguments:?}: {outcome:?}");
+        outcome
+    }
+
+    fn with_input(&self, arguments: &[&str], input: &str) -> Outcome {
+        let mut command = self.command(arguments);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        // A command that refuses before it reads closes its end.
+        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+        finished(child)
+    }
+
+    fn session(&self) -> String {
+        let created = self.done(&["call", "create-session", "--agent-id", "bot", "--scopes", "read,spend:5"]);
+        created.json()["session_id"].as_str().unwrap().to_owned()
+    }
+}
+
+fn outcome(command: &mut Command) -> Outcome {
+    finished(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap())
+}
+
+fn finished(child: Child) -> Outcome {
+    let output = child.wait_with_output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    Outcome { code: output.status.code().unwrap(), stdout: text(output.stdout), stderr: text(output.stderr) }
+}
+
+fn set_mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}

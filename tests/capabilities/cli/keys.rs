@@ -1,0 +1,76 @@
+//! `haldir keys`.
+
+use std::{fs, process::Stdio};
+
+use serde_json::json;
+
+use super::{Terminal, finished, outcome};
+
+#[test]
+fn a_key_stands_alone_on_standard_output_and_nowhere_in_the_store() {
+    let (terminal, key) = Terminal::with_store();
+    assert!(key.starts_with("hld_") && key.len() == 47 && !key.contains('\n'), "{key}");
+    let mut files = 0;
+    for file in fs::read_dir(terminal.folder.path().join("data")).unwrap() {
+        let bytes = fs::read(file.unwrap().path()).unwrap();
+        assert!(!bytes.windows(key.len()).any(|window| window == key.as_bytes()));
+        files += 1;
+    }
+    assert!(files >= 2);
+
+    let created = terminal.done(&["keys", "create", "--name", "ci"]);
+    assert!(created.stderr.contains("will not be shown again"), "{created:?}");
+    let quiet = terminal.done(&["keys", "create", "--quiet"]);
+    assert!(quiet.stderr.is_empty() && quiet.stdout.starts_with("hld_"), "{quiet:?}");
+}
+
+#[test]
+fn the_first_key_is_an_operators_and_later_ones_are_agents_within_bounds() {
+    let (terminal, _) = Terminal::with_store();
+    let bounds = ["--max-spend", "9223372036.854775807", "--max-ttl", "60", "--max-scopes", "read,spend"];
+    terminal
+        .done(&[&["keys", "create", "--name", "bot", "--tier", "pro", "--expires-in", "900"], &bounds[..]].concat());
+    let listed = terminal.done(&["keys", "list", "--json"]);
+    assert!(listed.stdout.contains("\"max_spend\":9223372036.854775807"), "{listed:?}");
+    let keys = listed.json()["keys"].as_array().unwrap().clone();
+    assert_eq!([&keys[0]["role"], &keys[1]["role"]], ["agent", "operator"]);
+    assert_eq!((&keys[0]["tier"], &keys[0]["max_ttl"]), (&json!("pro"), &json!(60)));
+    assert_eq!(keys[0]["max_scopes"], json!(["read", "spend"]));
+
+    let table = terminal.done(&["keys", "list"]).stdout;
+    let lines: Vec<_> = table.lines().collect();
+    assert!(
+        lines.len() == 3 && lines[0].starts_with("PREFIX") && lines[1].contains("9223372036.854775807 USD"),
+        "{table}"
+    );
+}
+
+#[test]
+fn a_revoked_key_is_refused() {
+    let (terminal, key) = Terminal::with_store();
+    let call = |key: &str| outcome(terminal.command(&["call", "list-api-keys"]).env("HALDIR_API_KEY", key));
+    assert_eq!(call(&key).code, 0);
+    let agent = terminal.done(&["keys", "create"]).stdout;
+    let refused = call(agent.trim_end());
+    assert!(refused.code == 1 && refused.stderr.contains("for operators"), "{refused:?}");
+
+    assert_eq!(terminal.done(&["keys", "revoke", &key[..12]]).stdout, format!("revoked {}\n", &key[..12]));
+    let refused = call(&key);
+    assert!(refused.code == 1 && refused.stderr.contains("haldir keys create"), "{refused:?}");
+    assert!(terminal.done(&["keys", "list"]).stdout.contains("revoked"));
+    terminal.refused(&["keys", "revoke", "hld_unknown1"], 1);
+    let whole = terminal.refused(&["keys", "revoke", &key], 2);
+    assert!(!whole.stderr.contains(&key), "the key was repeated: {whole:?}");
+}
+
+#[test]
+fn a_key_that_nobody_could_read_is_named_for_revoking() {
+    let (terminal, _) = Terminal::with_store();
+    let create = &mut terminal.command(&["keys", "create", "--name", "lost"]);
+    let mut child = create.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let lost = finished(child);
+    assert_eq!(lost.code, 1, "{lost:?}");
+    let prefix = terminal.done(&["keys", "list", "--json"]).json()["keys"][0]["prefix"].as_str().unwrap().to_owned();
+    assert!(lost.stderr.contains(&format!("haldir keys revoke {prefix}")), "{lost:?}");
+}
