@@ -48,6 +48,7 @@ impl fmt::Debug for Settings {
         f.debug_struct("Settings")
             .field("local_ceilings", &self.local_ceilings)
             .field("key_ceilings", &self.key_ceilings)
+            .field("key_defaults", &self.key_defaults)
             .field("anomalies", &self.anomalies)
             .field("rate_limits", &self.rate_limits)
             .field("bootstrap_token", &self.bootstrap_token.as_ref().map(|_| "…"))

@@ -43,6 +43,7 @@ pub fn authenticate(
             permissions: vec![permission.to_owned()],
             ceilings,
             tier: Tier::Enterprise,
+            expires_at: None,
             is_key: false,
         },
         key: None,
@@ -69,6 +70,7 @@ pub fn authenticate(
                 permissions: key.scopes.clone(),
                 ceilings,
                 tier: key.tier,
+                expires_at: key.expires_at,
                 is_key: true,
             };
             Ok(Authenticated { caller, key: Some(key) })

@@ -1,7 +1,7 @@
 //! `createApiKey`.
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use serde_json::json;
 use zeroize::Zeroizing;
 
@@ -12,7 +12,7 @@ use crate::{
     error::{Code, Error, Result},
     model::{
         ApiKey, Caller, Ceilings, Money, Role, Scopes, TenantId, Tier,
-        caller::{key_scope_covers, parse_key_scope},
+        caller::{key_scope_covers, parse_key_scope, tighter},
         text::Text,
     },
     watch::{self, Draft, chain},
@@ -51,7 +51,7 @@ pub struct CreateApiKey {
     #[serde(default)]
     #[schemars(range(min = 1, max = 2_592_000))]
     max_ttl: Option<i64>,
-    /// Seconds until the key expires. Default: never.
+    /// Seconds until the key expires; no later than its maker. Default: as its maker, or never.
     #[serde(default)]
     #[schemars(range(min = 1, max = 315_360_000))]
     expires_in: Option<i64>,
@@ -61,9 +61,19 @@ pub struct CreateApiKey {
 }
 
 /// The token as presented; wiped from memory afterwards.
-#[derive(Default, Deserialize, JsonSchema)]
-#[serde(transparent)]
+#[derive(Default, JsonSchema)]
+#[schemars(transparent)]
 struct BootstrapToken(#[schemars(with = "String", length(max = 1024))] Zeroizing<String>);
+
+impl<'de> Deserialize<'de> for BootstrapToken {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        let token = Zeroizing::new(String::deserialize(deserializer)?);
+        if token.chars().count() > 1024 {
+            return Err(D::Error::custom("must have at most 1024 characters"));
+        }
+        Ok(Self(token))
+    }
+}
 
 impl std::fmt::Debug for BootstrapToken {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -180,7 +190,7 @@ impl CreateApiKey {
             scopes,
             ceilings: own.tightened_by(&maker.ceilings),
             created_at: cx.now,
-            expires_at: self.expires_in.map(|seconds| cx.now.plus_seconds(seconds)),
+            expires_at: tighter(self.expires_in.map(|seconds| cx.now.plus_seconds(seconds)), maker.expires_at),
             last_used_at: None,
             revoked_at: None,
         })

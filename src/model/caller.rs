@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::{Money, Scopes, TenantId};
+use super::{Money, Scopes, TenantId, UnixMicros};
 
 /// The two kinds of caller, never confused: the operator sets the bounds, the agent lives within them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -218,6 +218,8 @@ pub struct Caller {
     pub ceilings: Ceilings,
     /// Their hourly limit.
     pub tier: Tier,
+    /// When their credential ends, if it does: what they make ends no later.
+    pub expires_at: Option<UnixMicros>,
     /// Whether hourly limits are counted for them at all: they are for keys.
     pub is_key: bool,
 }
@@ -232,6 +234,7 @@ impl Caller {
             permissions: Vec::new(),
             ceilings: Ceilings::NONE,
             tier: Tier::Free,
+            expires_at: None,
             is_key: false,
         }
     }

@@ -94,6 +94,20 @@ id!(
     /// One customer of this store. Nothing is shared between tenants.
     TenantId, max 64, None, "local", |_| true, "");
 
+impl SessionId {
+    /// What every id of ours starts with.
+    pub const PREFIX: &str = "ses_";
+    /// Characters behind it: 192 bits as base64url.
+    const RANDOM_CHARS: usize = 32;
+
+    /// Whether the text has the form of our ids, known or not.
+    pub fn is_well_formed(&self) -> bool {
+        let is_base64url = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+        let random = self.0.strip_prefix(Self::PREFIX).map(str::as_bytes);
+        random.is_some_and(|random| random.len() == Self::RANDOM_CHARS && random.iter().copied().all(is_base64url))
+    }
+}
+
 impl TenantId {
     /// The tenant of this machine: the keyless stdio server's and the first key's.
     pub fn local() -> Self {

@@ -20,6 +20,8 @@ struct Subject {
 /// Appends the entry that says that `operation` was refused, and why.
 pub(super) fn record(cx: &mut WriteContext<'_>, operation: &Operation, input: &str, error: &Error) -> Result<()> {
     let named = serde_json::from_str::<Subject>(input).unwrap_or_default().session_id;
+    // What has not the form of an id may be anything, be it a secret in the wrong field: it is not kept.
+    let named = named.filter(SessionId::is_well_formed);
     let session = match &named {
         Some(id) => cx.tx.session(&cx.caller.tenant, id)?,
         None => None,

@@ -217,7 +217,7 @@ fn run_write(
             cx.tx.start_over()?;
             denial::record(cx, operation, input, &error)?;
             if let Some(call) = repeatable {
-                call.keep(cx, operation, error.code.status(), &error.body(None).to_string())?;
+                call.keep(cx, operation, error.code.status(), &error.body(None))?;
             }
             Ok(Err(error))
         }

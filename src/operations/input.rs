@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::{error::Category, value::RawValue};
 
 use crate::error::{Code, Error, Result};
@@ -16,17 +16,20 @@ pub(super) fn parse<T: DeserializeOwned>(json: &str) -> Result<T> {
     serde_json::from_str(json).map_err(|first| {
         let mut deserializer = serde_json::Deserializer::from_str(json);
         match serde_path_to_error::deserialize::<_, T>(&mut deserializer) {
-            Err(error) => explain(error.path().to_string(), error.inner()),
+            Err(error) => explain(json, error.path().to_string(), error.inner()),
             // The value was read, so what came behind it is at fault.
-            Ok(_) => explain(String::new(), &first),
+            Ok(_) => explain(json, String::new(), &first),
         }
     })
 }
 
-fn explain(path: String, error: &serde_json::Error) -> Error {
+fn explain(json: &str, path: String, error: &serde_json::Error) -> Error {
     let text = error.to_string();
     let (message, position) = text.rsplit_once(" at line ").unwrap_or((&text, ""));
-    if error.classify() != Category::Data {
+    // serde_json calls some values bad syntax that are JSON all the same: a null for an enum, a number beyond f64, a
+    // lone surrogate, arrays nested too deep. They are one field's fault.
+    let is_json = || serde_json::from_str::<IgnoredAny>(json).is_ok();
+    if error.classify() != Category::Data && !is_json() {
         let place = if position.is_empty() { String::new() } else { format!(" (line {position})") };
         return Error::new(Code::MalformedJson, format!("the input is no JSON that can be read: {message}{place}"));
     }
@@ -70,6 +73,9 @@ fn without_value(message: &str) -> String {
             };
             return format!("expected {}, found {}", expected.replace('`', ""), kind_of(found));
         }
+    }
+    if message == "expected value" {
+        return "expected a value of another type".to_owned();
     }
     match message.strip_prefix("unknown variant ").and_then(|rest| rest.rsplit_once(", expected ")) {
         Some((_, expected)) => format!("expected {}", expected.replace('`', "")),

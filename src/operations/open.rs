@@ -112,9 +112,8 @@ impl Haldir {
 }
 
 fn check_adoptable(key: &str) -> Result<()> {
-    let random = key.strip_prefix(KEY_PREFIX).unwrap_or_default();
-    let is_base64url = random.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
-    if key.len() >= MIN_KEY_CHARS && is_base64url {
+    let is_base64url = |random: &str| random.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+    if key.len() >= MIN_KEY_CHARS && key.strip_prefix(KEY_PREFIX).is_some_and(is_base64url) {
         return Ok(());
     }
     Err(Error::new(

@@ -1,4 +1,21 @@
-//! Black-box tests, one file per capability.
+//! Black-box tests by capability. They speak to the real server over HTTP and standard input and output, look at
+//! the database as somebody with the file in their hands would, and move the clock only where it can be injected.
 
+mod support;
+
+mod agreement;
+mod anomalies;
+mod audit_chain;
+mod bad_input;
+mod bad_requests;
 mod cli;
+mod crash;
+mod http_manners;
+mod keys_and_roles;
 mod packaging;
+mod payments;
+mod secrets;
+mod sessions;
+mod stdio_keys;
+mod tamper;
+mod tamper_rebuilt;

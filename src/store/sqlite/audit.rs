@@ -55,6 +55,9 @@ statements! {
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)";
 }
 
+/// Stands for a hash that could not be read.
+const NO_HASH: [u8; 32] = [0xff; 32];
+
 /// Reads a row strictly, column by column: what no append could have written is a problem, not a value to make
 /// sense of.
 struct Strict<'r, 's> {
@@ -166,12 +169,15 @@ impl ReadAudit for SqliteTx<'_> {
         let mut rows = statement.query([tenant.as_str()])?;
         let Some(row) = rows.next()? else { return Ok(None) };
         let mut columns = Columns::of(row);
+        // A hash of another length is tampering, which must be found, not stumbled over: read as something that no
+        // hash is, it is never authentic.
+        let hash = |bytes: Vec<u8>| bytes.try_into().unwrap_or(NO_HASH);
         Ok(Some(Head {
             seq: columns.next()?,
             at: columns.next()?,
-            entry_hash: columns.next()?,
+            entry_hash: hash(columns.next()?),
             tree: columns.next()?,
-            mac: columns.next()?,
+            mac: hash(columns.next()?),
             actions: columns.next()?,
             cost: columns.next()?,
             flagged: columns.next()?,

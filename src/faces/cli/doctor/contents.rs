@@ -151,6 +151,7 @@ fn audit_log(tx: &dyn ReadTx, tenant: &TenantId, services: &Services) -> Result<
         permissions: vec!["*".to_owned()],
         ceilings: Ceilings::NONE,
         tier: Tier::Enterprise,
+        expires_at: None,
         is_key: false,
     };
     let now: UnixMicros = services.clock.now();

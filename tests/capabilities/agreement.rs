@@ -1,0 +1,322 @@
+//! Schemas, tools, routes and documents all come from the one list of operations, and answers are what they say.
+
+use std::{collections::BTreeSet, fs, path::Path};
+
+use haldir::operations::{self, Operation, Run};
+use serde_json::Value;
+
+use crate::support::{Client, House, json, text};
+
+fn pretty(schema: &Value) -> String {
+    let mut text = serde_json::to_string_pretty(schema).unwrap();
+    text.push('\n');
+    text
+}
+
+/// `HALDIR_UPDATE=1 cargo test` writes the files anew.
+#[test]
+fn the_committed_schemas_are_those_of_the_operations() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas");
+    let expected: Vec<(String, String)> = operations::all()
+        .iter()
+        .flat_map(|operation| {
+            [
+                (format!("{}.input.json", operation.name), pretty(&operation.input_schema().to_value())),
+                (format!("{}.output.json", operation.name), pretty(&operation.output_schema().to_value())),
+            ]
+        })
+        .collect();
+    if std::env::var_os("HALDIR_UPDATE").is_some() {
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir(&folder).unwrap();
+        for (name, text) in &expected {
+            fs::write(folder.join(name), text).unwrap();
+        }
+    }
+    let files: BTreeSet<String> = fs::read_dir(&folder)
+        .expect("schemas/ is missing: run HALDIR_UPDATE=1 cargo test")
+        .map(|file| file.unwrap().file_name().into_string().unwrap())
+        .collect();
+    assert_eq!(files, expected.iter().map(|(name, _)| name.clone()).collect());
+    for (name, text) in expected {
+        let committed = fs::read_to_string(folder.join(&name)).unwrap();
+        assert_eq!(committed, text, "schemas/{name} is stale: run HALDIR_UPDATE=1 cargo test");
+    }
+}
+
+#[test]
+fn every_schema_is_a_schema_and_says_what_each_field_is() {
+    for operation in operations::all() {
+        assert!(operation.description().len() > 20, "{} has no description", operation.name);
+        for schema in [operation.input_schema().to_value(), operation.output_schema().to_value()] {
+            jsonschema::draft202012::new(&schema).unwrap_or_else(|error| panic!("{}: {error}", operation.name));
+            assert_eq!(schema["type"], "object", "{}", operation.name);
+        }
+        let input = operation.input_schema().to_value();
+        assert_eq!(input["additionalProperties"], false, "{} takes any field", operation.name);
+        for (name, field) in input["properties"].as_object().into_iter().flatten() {
+            assert!(field["description"].is_string(), "{}.{name} has no description", operation.name);
+        }
+    }
+}
+
+/// Every tool as `tools/list` has it.
+fn listed(client: &Client) -> Vec<Value> {
+    let list = client.post_text("/mcp", r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#).ok();
+    list["result"]["tools"].as_array().unwrap().clone()
+}
+
+#[test]
+fn tools_list_has_the_ten_tools_with_the_schemas_of_their_operations() {
+    let house = House::new();
+    let (_server, operator) = house.serve_operator();
+    let stdio = house.stdio();
+    let over_stdio = stdio.exchange(r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#);
+    let tools = listed(&operator);
+    assert_eq!(over_stdio["result"]["tools"].as_array().unwrap(), &tools);
+    let names: Vec<_> = tools.iter().map(|tool| tool["name"].as_str().unwrap()).collect();
+    assert_eq!(
+        names,
+        [
+            "createSession",
+            "getSession",
+            "revokeSession",
+            "checkPermission",
+            "storeSecret",
+            "getSecret",
+            "authorizePayment",
+            "logAction",
+            "getAuditTrail",
+            "getSpend"
+        ]
+    );
+    for tool in &tools {
+        let operation = operations::tool(tool["name"].as_str().unwrap()).unwrap();
+        let mut input = tool["inputSchema"].clone();
+        if operation.takes_idempotency_key() {
+            let key = input["properties"].as_object_mut().unwrap().remove("idempotency_key");
+            assert!(key.is_some(), "{} takes no idempotency key", operation.name);
+        }
+        assert_eq!(input, operation.input_schema().to_value());
+        assert_eq!(tool["outputSchema"], operation.output_schema().to_value());
+        assert_eq!((&tool["description"], &tool["title"]), (&json!(operation.description()), &json!(operation.title)));
+        let hints = operation.tool.unwrap();
+        assert_eq!(tool["annotations"]["readOnlyHint"], hints.read_only);
+        assert_eq!(tool["annotations"]["destructiveHint"], hints.destructive);
+        assert_eq!(tool["annotations"]["idempotentHint"], hints.idempotent);
+        assert_eq!(tool["annotations"]["openWorldHint"], false);
+    }
+}
+
+#[test]
+fn every_route_answers_and_only_to_its_method() {
+    let house = House::new();
+    let (server, operator) = house.serve_operator();
+    let methods_of = |path: &str| -> Vec<&str> {
+        operations::all().iter().filter(|other| other.path == path).map(|other| other.method.as_str()).collect()
+    };
+    for operation in operations::all() {
+        let path = operation.path.replace(['{', '}'], "");
+        server.anonymous().send(operation.method.as_str(), &path, &[], "").refused(401, "unauthorized");
+        for other in ["GET", "POST", "DELETE", "PUT", "PATCH"] {
+            if !methods_of(operation.path).contains(&other) {
+                operator.send(other, &path, &[], "").refused(405, "method_not_allowed");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_openapi_document_has_every_operation_and_no_other() {
+    let house = House::new();
+    let (server, _operator) = house.serve_operator();
+    let document = server.anonymous().get("/openapi.json").ok();
+    assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
+    let mut described = BTreeSet::new();
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            if path.starts_with("/v1/") {
+                described.insert((method.to_uppercase(), path.clone(), text(operation, "operationId")));
+            }
+        }
+    }
+    let listed: BTreeSet<_> = operations::all()
+        .iter()
+        .map(|operation| (operation.method.as_str().to_owned(), operation.path.to_owned(), operation.name.to_owned()))
+        .collect();
+    assert_eq!(described, listed);
+    for operation in operations::all() {
+        let described = &document["paths"][operation.path][operation.method.as_str().to_lowercase()];
+        let body = &described["requestBody"]["content"]["application/json"]["schema"]["properties"];
+        let in_body = body.as_object().into_iter().flatten().map(|(name, _)| name.clone());
+        let parameters = described["parameters"].as_array().unwrap();
+        let in_head =
+            parameters.iter().filter(|parameter| parameter["in"] != "header").map(|field| text(field, "name"));
+        let described_fields: BTreeSet<_> = in_body.chain(in_head).collect();
+        let input = operation.input_schema().to_value();
+        let fields = input["properties"].as_object().into_iter().flatten().map(|(name, _)| name.clone()).collect();
+        assert_eq!(described_fields, fields, "{}", operation.name);
+        assert!(described["responses"][operation.status.to_string()].is_object(), "{}", operation.name);
+    }
+}
+
+/// Sends an operation's input as its route wants it.
+pub fn over_rest(client: &Client, operation: &Operation, input: &Value) -> crate::support::Answer {
+    let mut path = operation.path.to_owned();
+    let mut rest = input.as_object().unwrap().clone();
+    let plain = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let encode =
+        |text: &str| percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string();
+    for field in operation.path_fields() {
+        let value = rest.remove(field).unwrap_or_default();
+        path = path.replace(&format!("{{{field}}}"), &encode(&plain(&value)));
+    }
+    if operation.method == operations::Method::Post {
+        return client.post(&path, &Value::Object(rest));
+    }
+    for (index, (name, value)) in rest.iter().enumerate() {
+        path.push(if index == 0 { '?' } else { '&' });
+        path.push_str(&[encode(name), encode(&plain(value))].join("="));
+    }
+    client.send(operation.method.as_str(), &path, &[], "")
+}
+
+/// A good input for every operation, in an order in which each succeeds; `$` stands for something made before.
+fn good_inputs() -> Vec<(&'static str, Value)> {
+    vec![
+        ("createSession", json!({"agent_id": "a", "scopes": ["read", "spend:20"]})),
+        ("createSession", json!({"agent_id": "c", "scopes": ["read"], "parent_session_id": "$session", "ttl": 60})),
+        ("getSession", json!({"session_id": "$session"})),
+        ("checkPermission", json!({"session_id": "$session", "scope": "spend"})),
+        ("listSessions", json!({"limit": 1})),
+        ("listDescendants", json!({"session_id": "$session"})),
+        ("storeSecret", json!({"name": "a/b", "value": "v"})),
+        ("getSecret", json!({"name": "a/b", "session_id": "$session"})),
+        ("listSecrets", json!({})),
+        ("deleteSecret", json!({"name": "a/b"})),
+        ("authorizePayment", json!({"session_id": "$session", "amount": 3, "description": "x"})),
+        ("capturePayment", json!({"authorization_id": "$authorization", "amount": 1.25})),
+        ("authorizePayment", json!({"session_id": "$session", "amount": 0.5})),
+        ("voidPayment", json!({"authorization_id": "$authorization"})),
+        ("logAction", json!({"session_id": "$session", "action": "x", "cost_usd": 1, "details": ["d"]})),
+        ("logAction", json!({"session_id": "$session", "action": "x", "cost_usd": 500})),
+        ("getAuditTrail", json!({"limit": 2})),
+        ("getAuditTrail", json!({"session_id": "$session", "flagged": true})),
+        ("getSpend", json!({})),
+        ("getSpend", json!({"session_id": "$session"})),
+        ("getAuditEntry", json!({"entry_id": "$entry"})),
+        ("getTreeHead", json!({})),
+        ("verifyAuditTrail", json!({})),
+        ("createApiKey", json!({"name": "k", "max_spend": 5, "max_scopes": ["read"], "max_ttl": 60})),
+        ("listApiKeys", json!({})),
+        ("revokeApiKey", json!({"prefix": "$prefix"})),
+        ("revokeSession", json!({"session_id": "$session"})),
+        ("getSession", json!({"session_id": "$session"})),
+    ]
+}
+
+/// What was made so far, by the name that stands for it.
+#[derive(Default)]
+struct Made(Vec<(&'static str, Value)>);
+
+impl Made {
+    fn fill(&self, input: &Value) -> Value {
+        let mut input = input.clone();
+        for value in input.as_object_mut().unwrap().values_mut() {
+            if let Some((_, made)) = self.0.iter().find(|(name, _)| value == name) {
+                *value = made.clone();
+            }
+        }
+        input
+    }
+
+    fn note(&mut self, operation: &str, answer: &Value) {
+        for (by, name, field, once) in [
+            ("createSession", "$session", "session_id", true),
+            ("authorizePayment", "$authorization", "authorization_id", false),
+            ("logAction", "$entry", "entry_id", false),
+            ("createApiKey", "$prefix", "prefix", false),
+        ] {
+            if by == operation && !(once && self.0.iter().any(|(known, _)| *known == name)) {
+                self.0.retain(|(known, _)| *known != name);
+                self.0.push((name, answer[field].clone()));
+            }
+        }
+    }
+}
+
+#[test]
+fn every_answer_fits_its_schema_and_no_operation_is_left_out() {
+    let house = House::new();
+    let (_server, operator) = house.serve_operator();
+    let mut made = Made::default();
+    let mut seen = BTreeSet::new();
+    for (name, input) in good_inputs() {
+        let operation = operations::named(name).unwrap();
+        let input = made.fill(&input);
+        let accepts = jsonschema::draft202012::new(&operation.input_schema().to_value()).unwrap();
+        assert!(accepts.is_valid(&input), "{name} does not accept {input} by its schema");
+        let answered = over_rest(&operator, operation, &input);
+        assert_eq!(answered.status, operation.status, "{name}: {}", answered.text);
+        let answer = answered.json();
+        let schema = jsonschema::draft202012::new(&operation.output_schema().to_value()).unwrap();
+        let problems: Vec<_> = schema.iter_errors(&answer).map(|error| error.to_string()).collect();
+        assert!(problems.is_empty(), "{name} answered {answer}: {problems:?}");
+        made.note(name, &answer);
+        seen.insert(name);
+    }
+    assert_eq!(seen, operations::all().iter().map(|operation| operation.name).collect());
+}
+
+#[test]
+fn a_tool_answers_what_its_output_schema_says_and_the_same_as_text() {
+    let house = House::new();
+    let stdio = house.stdio();
+    let mut made = Made::default();
+    for (name, input) in good_inputs() {
+        let Some(operation) = operations::tool(name) else { continue };
+        let result = stdio.tool(name, &made.fill(&input));
+        assert_eq!(result["isError"], false, "{name}: {result}");
+        let answer = &result["structuredContent"];
+        let schema = jsonschema::draft202012::new(&operation.output_schema().to_value()).unwrap();
+        assert!(schema.is_valid(answer), "{name} answered {answer}");
+        assert_eq!(&serde_json::from_str::<Value>(result["content"][0]["text"].as_str().unwrap()).unwrap(), answer);
+        made.note(name, answer);
+    }
+}
+
+#[test]
+fn what_only_reads_appends_nothing_and_what_writes_appends_an_entry() {
+    let house = House::new();
+    let (_server, operator) = house.serve_operator();
+    let mut made = Made::default();
+    for (name, input) in good_inputs() {
+        let operation = operations::named(name).unwrap();
+        let before = operator.tree_head();
+        let answer = over_rest(&operator, operation, &made.fill(&input)).ok();
+        made.note(name, &answer);
+        let changed = operator.tree_head() != before;
+        assert_eq!(changed, matches!(operation.run, Run::Write(_)), "{name}");
+        if let Some(hints) = operation.tool {
+            assert_eq!(changed, !hints.read_only, "the annotations of {name} do not tell the truth");
+        }
+    }
+}
+
+#[test]
+fn a_tool_that_calls_itself_idempotent_changes_nothing_the_second_time() {
+    let house = House::new();
+    let (_server, operator) = house.serve_operator();
+    let session = operator.session(&json!({}));
+    for operation in operations::all().iter().filter(|operation| operation.tool.is_some_and(|hints| hints.idempotent)) {
+        let input = match operation.name {
+            "getAuditTrail" | "getSpend" => json!({}),
+            "checkPermission" => json!({"session_id": session, "scope": "read"}),
+            _ => json!({"session_id": session}),
+        };
+        let first = operator.tool(operation.name, &input);
+        let head = operator.tree_head();
+        assert_eq!(operator.tool(operation.name, &input), first, "{}", operation.name);
+        assert_eq!(operator.tree_head(), head, "{}", operation.name);
+    }
+}

@@ -1,0 +1,119 @@
+//! The process may end at any moment, as in a power cut: what was acknowledged is there, nothing is half-done, and
+//! the next start needs no repair.
+
+use std::{thread, time::Duration};
+
+use crate::support::{Client, House, Random, Server, json, lock, text};
+
+/// How often the process is killed.
+const KILLS: usize = 50;
+/// The log is verified as a whole after every so many of them.
+const VERIFY_EVERY: usize = 10;
+/// Clients that log, and clients that pay.
+const LOGGERS: usize = 3;
+const PAYERS: usize = 2;
+/// The longest time under load, in milliseconds.
+const MOST_MILLIS: u64 = 350;
+
+/// Ids that were acknowledged before the process ended.
+#[derive(Default)]
+struct Acknowledged {
+    entries: Vec<String>,
+    authorizations: Vec<String>,
+}
+
+/// Calls until the connection breaks; answers the ids that came back.
+fn until_it_breaks(client: &Client, path: &str, body: &serde_json::Value, id: &str) -> Vec<String> {
+    let mut ids = Vec::new();
+    while let Ok(answer) = client.try_send("POST", path, &[], &body.to_string()) {
+        ids.push(text(&answer.ok(), id));
+    }
+    ids
+}
+
+fn load_and_kill(server: &mut Server, key: &str, session: &str, after: Duration) -> Acknowledged {
+    let acknowledged = std::sync::Mutex::new(Acknowledged::default());
+    let clients: Vec<_> = (0..LOGGERS + PAYERS).map(|_| server.with_key(key)).collect();
+    thread::scope(|scope| {
+        for (index, client) in clients.iter().enumerate() {
+            let acknowledged = &acknowledged;
+            scope.spawn(move || {
+                if index < LOGGERS {
+                    let entry = json!({"session_id": session, "action": "work", "tool": "t", "cost_usd": 0.001,
+                        "details": {"writer": index}});
+                    let ids = until_it_breaks(client, "/v1/audit", &entry, "entry_id");
+                    lock(acknowledged).entries.extend(ids);
+                } else {
+                    let payment = json!({"session_id": session, "amount": 0.01});
+                    let ids = until_it_breaks(client, "/v1/payments/authorize", &payment, "authorization_id");
+                    lock(acknowledged).authorizations.extend(ids);
+                }
+            });
+        }
+        thread::sleep(after);
+        server.process.kill();
+    });
+    acknowledged.into_inner().unwrap()
+}
+
+/// Every acknowledged write is there, and every total is the sum of its parts.
+fn check(house: &House, acknowledged: &Acknowledged) {
+    let sql = house.sql();
+    let is_there = |query: &str, id: &String| sql.prepare_cached(query).unwrap().exists([id]).unwrap();
+    for id in &acknowledged.authorizations {
+        assert!(is_there("SELECT 1 FROM authorizations WHERE tenant = 'local' AND id = ?1", id), "{id} was lost");
+    }
+    let stored: std::collections::HashSet<String> = sql
+        .prepare("SELECT id FROM audit_entries")
+        .unwrap()
+        .query_map([], |row| row.get(0))
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
+    for id in &acknowledged.entries {
+        assert!(stored.contains(id), "{id} was lost");
+    }
+    let numbers = |query: &str| -> Vec<i64> {
+        sql.query_row(query, [], |row| (0..row.as_ref().column_count()).map(|column| row.get(column)).collect())
+            .unwrap()
+    };
+    let entries = numbers(
+        "SELECT count(*), max(seq), sum(kind = 'action'), sum(CASE kind WHEN 'action' THEN cost ELSE 0 END), sum(flagged)
+         FROM audit_entries",
+    );
+    let head = numbers("SELECT seq, seq, actions, cost, flagged FROM audit_heads");
+    assert_eq!(entries, head, "the head does not stand for the entries");
+    let paid = numbers("SELECT count(*), coalesce(sum(amount), 0) FROM authorizations");
+    let entries_of_payments = numbers("SELECT count(*) FROM audit_entries WHERE action = 'payment.authorize'");
+    assert_eq!(entries_of_payments, paid[..1], "a payment without its entry, or the reverse");
+    assert_eq!(numbers("SELECT sum(spent) FROM sessions"), paid[1..]);
+    assert_eq!(numbers("SELECT authorized FROM tenants"), paid[1..]);
+    assert_eq!(numbers("SELECT sum(authorized) FROM agents"), paid[1..]);
+    let logged = &entries[2..4];
+    assert_eq!(numbers("SELECT sum(action_count), sum(logged_cost) FROM sessions"), logged);
+    assert_eq!(numbers("SELECT sum(actions), sum(cost) FROM agents"), logged);
+    assert_eq!(numbers("SELECT sum(actions), sum(cost) FROM tool_tallies WHERE of = ''"), logged);
+}
+
+#[test]
+fn a_process_killed_at_any_moment_loses_nothing_and_leaves_nothing_half_done() {
+    let house = House::new();
+    let mut random = Random::new("the moments of the kills");
+    let (server, operator) = house.serve_operator();
+    let session = operator.session(&json!({"scopes": ["spend"], "ttl": 0}));
+    drop(server);
+    let mut writes = 0;
+    for round in 1..=KILLS {
+        let mut server = house.serve();
+        assert_eq!(server.process.errors().matches("ERROR").count(), 0, "{}", server.process.errors());
+        let after = Duration::from_millis(random.below(MOST_MILLIS));
+        let acknowledged = load_and_kill(&mut server, operator.key(), &session, after);
+        writes += acknowledged.entries.len() + acknowledged.authorizations.len();
+        check(&house, &acknowledged);
+        if round % VERIFY_EVERY == 0 {
+            house.serve().with_key(operator.key()).verified();
+        }
+    }
+    assert!(writes > KILLS, "there was hardly any load: {writes} writes");
+    assert_eq!(house.sql_value::<String>("PRAGMA integrity_check"), "ok");
+}

@@ -1,0 +1,264 @@
+//! What all capabilities share: a store in a folder of its own, servers on it, and callers.
+
+mod client;
+mod in_process;
+mod mcp_session;
+mod stdio;
+
+use std::{
+    io::{BufRead, BufReader, Read},
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio as Pipe},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread::{self, JoinHandle},
+};
+
+pub use client::{Answer, Client, raw_exchange, read_answer};
+pub use in_process::{InProcess, start_of_time};
+pub use mcp_session::McpSession;
+use serde_json::Value;
+pub use serde_json::json;
+pub use stdio::Stdio;
+
+/// Holds a lock whose holder may have failed.
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A folder with a store, removed when dropped.
+pub struct House {
+    folder: tempfile::TempDir,
+}
+
+impl House {
+    pub fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap() }
+    }
+
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub fn db(&self) -> PathBuf {
+        self.folder.path().join("h.db")
+    }
+
+    /// The server's program on this store, with nothing inherited from the environment.
+    pub fn program(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_haldir-mcp"));
+        command.env_clear().current_dir(self.folder()).arg("--db").arg(self.db());
+        command.stdin(Pipe::null()).stdout(Pipe::piped()).stderr(Pipe::piped());
+        command
+    }
+
+    /// `serve`, on a port of the machine's choice, without hourly limits.
+    pub fn serving(&self) -> Command {
+        let mut command = self.program();
+        command.args(["serve", "--listen", "127.0.0.1:0", "--rate-limits", "off"]);
+        command
+    }
+
+    /// Starts a server.
+    pub fn serve(&self) -> Server {
+        Server::start(self.serving())
+    }
+
+    /// Starts a server and makes its first key.
+    pub fn serve_operator(&self) -> (Server, Client) {
+        let server = self.serve();
+        let operator = server.first_key();
+        (server, operator)
+    }
+
+    /// Starts an MCP server over standard input and output, initialised.
+    pub fn stdio(&self) -> Stdio {
+        Stdio::start(self.program())
+    }
+
+    /// The database, as whoever has the file sees it. Their changes need not survive a power cut.
+    pub fn sql(&self) -> rusqlite::Connection {
+        let connection = rusqlite::Connection::open(self.db()).unwrap();
+        connection.busy_timeout(std::time::Duration::from_secs(30)).unwrap();
+        connection.pragma_update(None, "synchronous", "OFF").unwrap();
+        connection
+    }
+
+    /// One value from the database.
+    pub fn sql_value<T: rusqlite::types::FromSql>(&self, query: &str) -> T {
+        self.sql().query_row(query, [], |row| row.get(0)).unwrap()
+    }
+
+    /// The bytes of the database and its companions.
+    pub fn stored_bytes(&self) -> Vec<(String, Vec<u8>)> {
+        let files = std::fs::read_dir(self.folder()).unwrap().map(|entry| entry.unwrap());
+        files
+            .map(|file| (file.file_name().to_string_lossy().into_owned(), std::fs::read(file.path()).unwrap()))
+            .collect()
+    }
+}
+
+/// A child process that never outlives the test, and whose standard error is kept.
+pub struct Process {
+    child: Child,
+    errors: Arc<Mutex<Vec<u8>>>,
+    reader: Option<JoinHandle<()>>,
+}
+
+impl Process {
+    pub fn spawn(mut command: Command) -> Self {
+        let mut child = command.spawn().unwrap();
+        let mut pipe = child.stderr.take().unwrap();
+        let errors = Arc::new(Mutex::new(Vec::new()));
+        let sink = Arc::clone(&errors);
+        let reader = thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while let Ok(length @ 1..) = pipe.read(&mut buffer) {
+                lock(&sink).extend_from_slice(&buffer[..length]);
+            }
+        });
+        Self { child, errors, reader: Some(reader) }
+    }
+
+    pub fn child(&mut self) -> &mut Child {
+        &mut self.child
+    }
+
+    /// What stands on standard error so far.
+    pub fn errors(&self) -> String {
+        String::from_utf8_lossy(&lock(&self.errors)).into_owned()
+    }
+
+    /// Ends the process as a power cut would, and waits for its end.
+    pub fn kill(&mut self) {
+        // Fails only if the process has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if let Some(reader) = self.reader.take() {
+            let _ = reader.join();
+        }
+    }
+
+    /// Asks the process to stop.
+    pub fn terminate(&self) {
+        let status = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
+        assert!(status.success());
+    }
+
+    /// Waits until the process ends by itself; answers whether it said that all went well, and its standard error.
+    pub fn finish(mut self) -> (bool, String) {
+        let status = self.child.wait().unwrap();
+        if let Some(reader) = self.reader.take() {
+            let _ = reader.join();
+        }
+        (status.success(), self.errors())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+        if !thread::panicking() {
+            let errors = self.errors();
+            assert!(!errors.contains("panicked"), "the server panicked:\n{errors}");
+        }
+    }
+}
+
+/// A running HTTP server.
+pub struct Server {
+    pub process: Process,
+    pub address: SocketAddr,
+}
+
+impl Server {
+    /// Starts it and waits until it is ready.
+    pub fn start(command: Command) -> Self {
+        let mut process = Process::spawn(command);
+        let mut line = String::new();
+        let mut output = BufReader::new(process.child().stdout.take().unwrap());
+        output.read_line(&mut line).unwrap();
+        let Some(address) = line.trim().strip_prefix("haldir listening on http://") else {
+            process.kill();
+            panic!("the server did not start; it said {line:?} and\n{}", process.errors());
+        };
+        let mut address: SocketAddr = address.parse().unwrap();
+        if address.ip().is_unspecified() {
+            address.set_ip([127, 0, 0, 1].into());
+        }
+        Self { process, address }
+    }
+
+    /// Somebody without a key.
+    pub fn anonymous(&self) -> Client {
+        Client::new(self.address, None)
+    }
+
+    /// Somebody with this key.
+    pub fn with_key(&self, key: &str) -> Client {
+        Client::new(self.address, Some(key.to_owned()))
+    }
+
+    /// Makes the first key of the store, an operator's.
+    pub fn first_key(&self) -> Client {
+        let made = self.anonymous().post("/v1/keys", &json!({"name": "first", "tier": "enterprise"})).ok();
+        self.with_key(made["key"].as_str().unwrap())
+    }
+}
+
+/// The program refuses to start; answers what it says.
+pub fn refuses_to_start(command: Command) -> String {
+    let (well, errors) = Process::spawn(command).finish();
+    assert!(!well, "the program should have refused to start");
+    assert!(!errors.contains("panicked"), "{errors}");
+    errors
+}
+
+/// A small generator of numbers that a seed reproduces (`SplitMix64`).
+pub struct Random(u64);
+
+impl Random {
+    /// Seeded from the operating system; the seed is printed, so that a failure can be repeated.
+    pub fn new(what: &str) -> Self {
+        let mut bytes = [0; 8];
+        haldir::crypto::fill(&mut bytes).unwrap();
+        let seed = u64::from_le_bytes(bytes);
+        println!("seed of {what}: {seed}");
+        Self(seed)
+    }
+
+    pub fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % bound
+    }
+}
+
+/// Runs `work` on this many threads that begin together; answers in their order.
+pub fn at_once<T: Send>(threads: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
+    let barrier = std::sync::Barrier::new(threads);
+    thread::scope(|scope| {
+        let running: Vec<_> = (0..threads)
+            .map(|index| {
+                let (barrier, work) = (&barrier, &work);
+                scope.spawn(move || {
+                    barrier.wait();
+                    work(index)
+                })
+            })
+            .collect();
+        running.into_iter().map(|thread| thread.join().unwrap()).collect()
+    })
+}
+
+/// A field of an answer that must be text.
+pub fn text(value: &Value, field: &str) -> String {
+    value[field].as_str().unwrap_or_else(|| panic!("{field} is no text in {value}")).to_owned()
+}
+
+/// A field of an answer that must be an integer.
+pub fn integer(value: &Value, field: &str) -> i64 {
+    value[field].as_i64().unwrap_or_else(|| panic!("{field} is no integer in {value}"))
+}

@@ -1,0 +1,121 @@
+//! A haldir inside the test, with a clock that stands still until it is moved.
+
+use std::{path::Path, sync::Arc};
+
+use haldir::{
+    call::{AnomalyThresholds, Settings},
+    crypto::Key,
+    error::Error,
+    model::{Ceilings, Credential, TenantId, UnixMicros, time::ManualClock},
+    operations::{self, CallOptions, Haldir},
+};
+use serde_json::{Value, json};
+use tokio::runtime::Runtime;
+use zeroize::Zeroizing;
+
+use super::text;
+
+/// What the clock shows at first.
+pub fn start_of_time() -> UnixMicros {
+    UnixMicros(1_800_000_000_000_000)
+}
+
+/// The bootstrap token.
+const TOKEN: &str = "the operator's word";
+
+pub struct InProcess {
+    pub haldir: Haldir,
+    pub clock: Arc<ManualClock>,
+    pub runtime: Runtime,
+    /// Who calls unless a test says otherwise: an operator of the local tenant.
+    pub operator: Credential,
+}
+
+impl InProcess {
+    /// Opens the store at `path` with no bounds for the local agent.
+    pub fn open(path: &Path) -> Self {
+        Self::open_with(path, &Key::generate().unwrap(), AnomalyThresholds::default())
+    }
+
+    pub fn open_with(path: &Path, key: &Key, anomalies: AnomalyThresholds) -> Self {
+        let settings = Settings {
+            local_ceilings: Ceilings::NONE,
+            key_ceilings: Ceilings::NONE,
+            key_defaults: Ceilings::NONE,
+            anomalies,
+            rate_limits: None,
+            bootstrap_token: Some(Zeroizing::new(TOKEN.to_owned())),
+            open_bootstrap: true,
+        };
+        let clock = Arc::new(ManualClock::new(start_of_time()));
+        let runtime = Runtime::new().unwrap();
+        let haldir = runtime.block_on(Haldir::open(path, key, settings, clock.clone())).unwrap();
+        Self { haldir, clock, runtime, operator: Credential::LocalOperator(TenantId::local()) }
+    }
+
+    /// Calls an operation as somebody.
+    pub fn call_as(&self, who: &Credential, name: &str, input: &Value) -> Result<Value, Error> {
+        self.call_with(who, name, input, CallOptions::default())
+    }
+
+    /// Calls an operation as the operator, once for each idempotency key.
+    pub fn call_once(&self, key: &str, name: &str, input: &Value) -> Result<Value, Error> {
+        let options = CallOptions { idempotency_key: Some(key.to_owned()) };
+        self.call_with(&self.operator, name, input, options)
+    }
+
+    fn call_with(&self, who: &Credential, name: &str, input: &Value, options: CallOptions) -> Result<Value, Error> {
+        let operation = operations::named(name).unwrap();
+        let input = input.to_string();
+        let call = self.haldir.call(operation, who, &input, options);
+        self.runtime.block_on(call).map(|reply| serde_json::from_str(&reply.body).unwrap())
+    }
+
+    /// Calls an operation as the operator.
+    pub fn call(&self, name: &str, input: &Value) -> Result<Value, Error> {
+        self.call_as(&self.operator, name, input)
+    }
+
+    #[track_caller]
+    pub fn ok(&self, name: &str, input: &Value) -> Value {
+        self.call(name, input).unwrap_or_else(|error| panic!("{name}: {error}"))
+    }
+
+    /// The code of a refusal.
+    #[track_caller]
+    pub fn refused(&self, name: &str, input: &Value) -> Error {
+        match self.call(name, input) {
+            Ok(answer) => panic!("{name} should have been refused: {answer}"),
+            Err(error) => error,
+        }
+    }
+
+    /// Makes a second tenant, as the bearer of the bootstrap token can.
+    pub fn another_tenant(&self) -> TenantId {
+        let make = || self.call_as(&Credential::Anonymous, "createApiKey", &json!({"bootstrap_token": TOKEN})).unwrap();
+        // The store's first key is the local tenant's.
+        make();
+        TenantId::parse(text(&make(), "tenant_id")).unwrap()
+    }
+
+    #[track_caller]
+    pub fn session(&self, fields: &Value) -> String {
+        let mut input = json!({"agent_id": "tester"});
+        input.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        text(&self.ok("createSession", &input), "session_id")
+    }
+
+    pub fn log(&self, session: &str, action: &str) -> Value {
+        self.ok("logAction", &json!({"session_id": session, "action": action, "tool": "t"}))
+    }
+
+    pub fn verify(&self) -> Value {
+        self.ok("verifyAuditTrail", &json!({}))
+    }
+}
+
+impl Drop for InProcess {
+    fn drop(&mut self) {
+        self.haldir.close();
+    }
+}
