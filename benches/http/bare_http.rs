@@ -135,7 +135,7 @@ fn write(connection: &mut Connection, queue: &mpsc::Receiver<oneshot::Sender<()>
     let mut commit = connection.prepare("COMMIT")?;
     let mut insert =
         connection.prepare("INSERT INTO audit VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)")?;
-    // Together about 300 bytes, the size of a real entry.
+    // Together about 280 bytes, the size of a real entry.
     let id = "0123456789abcdef0123456789abcdef0123";
     let hash = "0123456789abcdef".repeat(4);
     let mut sequence = 0_i64;
@@ -152,7 +152,7 @@ fn write(connection: &mut Connection, queue: &mpsc::Receiver<oneshot::Sender<()>
                 1_700_000_000_000_000_000_i64 + sequence,
                 id,
                 "an agent of a usual name",
-                "bench",
+                "a tool of a usual name",
                 "append",
                 1_000_000_i64,
                 hash,
