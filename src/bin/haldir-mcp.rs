@@ -1,1 +1,199 @@
-fn main(){}
+//! The server: MCP over standard input and output by default, `serve` for HTTP.
+
+use std::{
+    io::Write,
+    net::SocketAddr,
+    process::ExitCode,
+    sync::Arc,
+};
+
+use clap::{Args, Parser, Subcommand};
+use haldir::{
+    call::RateLimits,
+    config::{self, CeilingOptions, StoreOptions, bad_setting, logging},
+    error::{Error, Result},
+    faces::{
+        backend::Backend,
+        http::{App, HttpSettings, listener},
+        mcp::{HaldirMcp, stdio},
+        remote::Remote,
+    },
+    model::Credential,
+};
+use tokio::runtime::Builder;
+use tokio_util::sync::CancellationToken;
+
+/// Governance for AI agents, as an MCP server: sessions with scopes and budgets, a vault, and an audit log that
+/// nobody can rewrite unnoticed.
+///
+/// Without a command it serves MCP over standard input and output, as an MCP client starts it. Further
+/// environment: HALDIR_API_KEY (a key of the store; without it the local tenant), HALDIR_ENCRYPTION_KEY (32 bytes
+/// as base64; without it a key file beside the database), HALDIR_BASE_URL (serve the tools of a remote haldir),
+/// HALDIR_LOG (such as debug).
+#[derive(Parser)]
+#[command(name = "haldir-mcp", version, max_term_width = 100)]
+struct Cli {
+    #[command(flatten)]
+    store: StoreOptions,
+    #[command(flatten)]
+    ceilings: CeilingOptions,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve MCP and the REST API over HTTP.
+    Serve(ServeOptions),
+}
+
+#[derive(Args)]
+struct ServeOptions {
+    /// Where to listen; port 0 picks one. Default: 127.0.0.1:8000, or 0.0.0.0 and the port in PORT.
+    #[arg(long, env = "HALDIR_LISTEN", value_name = "ADDRESS:PORT")]
+    listen: Option<String>,
+    /// Calls an hour by tier, such as free=100,pro=5000,enterprise=50000; or off.
+    #[arg(long, env = "HALDIR_RATE_LIMITS", value_name = "LIMITS", value_parser = config::parse_rate_limits)]
+    rate_limits: Option<std::option::Option<RateLimits>>,
+    /// Where clients reach the server, such as https://haldir.example.com.
+    #[arg(long, env = "HALDIR_PUBLIC_URL", value_name = "URL")]
+    public_url: Option<String>,
+    /// A further host name in the Host header. May be repeated.
+    #[arg(long, value_name = "HOST")]
+    allow_host: Vec<String>,
+    /// A further origin of browsers, such as https://app.example.com. May be repeated.
+    #[arg(long, value_name = "ORIGIN")]
+    allow_origin: Vec<String>,
+    /// Threads that serve connections. Default: half of the cores, at least two.
+    #[arg(long, env = "HALDIR_WORKERS", value_name = "N")]
+    workers: Option<usize>,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let outcome = match &cli.command {
+        None => serve_stdio(&cli),
+        Some(Command::Serve(options)) => serve_http(&cli, options),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("haldir-mcp: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve_stdio(cli: &Cli) -> Result<()> {
+    logging::start("warn")?;
+    // One thread: a client waits for one answer at a time, and start-up and memory count here.
+    let runtime = Builder::new_current_thread().enable_all().build().map_err(Error::internal)?;
+    let outcome = runtime.block_on(async {
+        let key = config::secret_variable("HALDIR_API_KEY");
+        if let Some(base_url) = std::env::var("HALDIR_BASE_URL").ok().filter(|url| !url.is_empty()) {
+            let key = key.ok_or_else(|| bad_setting("HALDIR_API_KEY", "is required where HALDIR_BASE_URL is set"))?;
+            let server = HaldirMcp::new(Backend::Remote(Remote::new(&base_url)?), Credential::ApiKey(key));
+            return stdio::serve(server, terminated()).await;
+        }
+        let haldir = cli.store.open(cli.store.settings(cli.ceilings.local()?)?).await?;
+        let credential = match key {
+            Some(key) => haldir.adopt_or_find_key(key).await?,
+            None => Credential::LocalAgent,
+        };
+        let outcome = stdio::serve(HaldirMcp::new(Backend::Local(haldir.clone()), credential), terminated()).await;
+        haldir.close();
+        outcome
+    });
+    // A read of standard input that is under way cannot be taken back: do not wait for it.
+    runtime.shutdown_background();
+    outcome
+}
+
+fn serve_http(cli: &Cli, options: &ServeOptions) -> Result<()> {
+    logging::start("info")?;
+    let cores = std::thread::available_parallelism().map_or(2, usize::from);
+    // The writer and the kernel want cores too: with as many workers as cores, throughput was lower.
+    let workers = options.workers.unwrap_or((cores / 2).max(2));
+    if workers == 0 {
+        return Err(bad_setting("HALDIR_WORKERS", "must be at least 1"));
+    }
+    let runtime = Builder::new_multi_thread().worker_threads(workers).enable_all().build().map_err(Error::internal)?;
+    runtime.block_on(run_http(cli, options))
+}
+
+async fn run_http(cli: &Cli, options: &ServeOptions) -> Result<()> {
+    let listener = listener::bind(&listen_address(options)?).await?;
+    let address = listener::local_address(&listener)?;
+    let mut settings = cli.store.settings(cli.ceilings.local()?)?;
+    settings.rate_limits = options.rate_limits.unwrap_or(Some(RateLimits::default()));
+    settings.open_bootstrap = address.ip().is_loopback();
+    let has_token = settings.bootstrap_token.is_some();
+    let haldir = cli.store.open(settings).await?;
+    if haldir.has_no_key()? {
+        eprintln!("{}", how_to_begin(address, has_token));
+    }
+    let shutdown = CancellationToken::new();
+    let http = HttpSettings {
+        public_url: options.public_url.clone(),
+        allowed_hosts: options.allow_host.clone(),
+        allowed_origins: options.allow_origin.clone(),
+    };
+    let router = App::new(haldir.clone(), address, http, &shutdown)?.router();
+    let mut output = std::io::stdout().lock();
+    writeln!(output, "haldir listening on http://{address}").and_then(|()| output.flush()).map_err(Error::internal)?;
+    drop(output);
+    let stop = shutdown.clone();
+    tokio::spawn(async move {
+        terminated().await;
+        stop.cancel();
+    });
+    listener::serve(listener, router, shutdown).await;
+    // On a thread of its own, since it waits for the writer.
+    let haldir = Arc::new(haldir);
+    tokio::task::spawn_blocking(move || haldir.close()).await.map_err(Error::internal)
+}
+
+fn listen_address(options: &ServeOptions) -> Result<String> {
+    if let Some(listen) = &options.listen {
+        return Ok(listen.clone());
+    }
+    match std::env::var("PORT") {
+        Ok(port) => match port.parse::<u16>() {
+            Ok(port) => Ok(format!("0.0.0.0:{port}")),
+            Err(_) => Err(bad_setting("PORT", "must be a port number from 0 to 65535")),
+        },
+        Err(_) => Ok("127.0.0.1:8000".to_owned()),
+    }
+}
+
+fn how_to_begin(address: SocketAddr, has_token: bool) -> String {
+    let body = match (has_token, address.ip().is_loopback()) {
+        (true, _) => r#"{"name":"operator","tier":"pro","bootstrap_token":"…"}"#,
+        (false, true) => r#"{"name":"operator","tier":"pro"}"#,
+        (false, false) => {
+            return "This store has no API key yet. On an address that others can reach, the first one needs a token: \
+                    restart with HALDIR_BOOTSTRAP_TOKEN set, or run `haldir keys create` beside the store."
+                .to_owned();
+        }
+    };
+    format!(
+        "This store has no API key yet. Make the first one, an operator's:\n  curl -X POST http://{address}/v1/keys -H \
+         'Content-Type: application/json' -d '{body}'"
+    )
+}
+
+/// Ends when the process is asked to stop: SIGTERM, or Ctrl-C.
+async fn terminated() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = tokio::signal::ctrl_c() => {}
+            }
+            return;
+        }
+    }
+    let _ = tokio::signal::ctrl_c().await;
+}

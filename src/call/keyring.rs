@@ -1,0 +1,104 @@
+//! Envelope encryption: the master key wraps one data key per tenant, and everything a tenant's data is sealed
+//! or authenticated with is derived from that. A new master key re-wraps the data keys and nothing else.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use crate::{
+    crypto::{self, Key},
+    error::{Code, Error, Result},
+    model::{TenantId, UnixMicros},
+    store::{ReadTx, Tx},
+};
+
+/// Unwrapped data keys that are remembered. They never change, so that remembering them cannot go stale.
+const MAX_CACHED_TENANTS: usize = 10_000;
+
+/// What a tenant's data key is for.
+pub struct TenantKeys {
+    /// Seals secrets.
+    pub secrets: Key,
+    /// Authenticates the end of the audit log.
+    pub log: Key,
+}
+
+/// The master key, and the tenants' keys unwrapped with it.
+pub struct Keyring {
+    master: Key,
+    tenants: RwLock<HashMap<TenantId, Arc<TenantKeys>>>,
+}
+
+impl Keyring {
+    /// A keyring under this master key.
+    pub fn new(master: &Key) -> Self {
+        Self { master: master.derive("haldir 2026-11-21 wrap tenant data keys"), tenants: RwLock::default() }
+    }
+
+    /// Refuses a master key that is not the store's own; the first one ever seen becomes it.
+    pub fn check(&self, tx: &mut dyn Tx) -> Result<()> {
+        if tx.master_key_check()?.is_none() {
+            tx.set_master_key_check(&self.master.seal(CHECK, CHECK).map_err(Error::internal)?)?;
+        }
+        self.check_existing(tx.as_read())
+    }
+
+    /// Refuses a master key that is not the store's own.
+    pub fn check_existing(&self, tx: &dyn ReadTx) -> Result<()> {
+        let sealed = tx.master_key_check()?.unwrap_or_default();
+        self.master.open(CHECK, &sealed).map(drop).map_err(|_| {
+            Error::new(
+                Code::Unavailable,
+                "the encryption key is not the one this store was made with: set HALDIR_ENCRYPTION_KEY to that key, or \
+                 put back the key file beside the database",
+            )
+        })
+    }
+
+    /// The tenant's keys.
+    pub fn tenant(&self, tx: &dyn ReadTx, tenant: &TenantId) -> Result<Arc<TenantKeys>> {
+        if let Some(keys) = self.tenants.read().unwrap_or_else(PoisonError::into_inner).get(tenant) {
+            return Ok(Arc::clone(keys));
+        }
+        let wrapped = tx.wrapped_data_key(tenant)?.ok_or_else(|| Error::internal(format!("no tenant {tenant}")))?;
+        let data_key = self.master.unwrap_key(tenant.as_str().as_bytes(), &wrapped).map_err(Error::internal)?;
+        let keys = Arc::new(TenantKeys::new(&data_key));
+        let mut tenants = self.tenants.write().unwrap_or_else(PoisonError::into_inner);
+        if tenants.len() >= MAX_CACHED_TENANTS {
+            tenants.clear();
+        }
+        tenants.insert(tenant.clone(), Arc::clone(&keys));
+        Ok(keys)
+    }
+
+    /// Makes a tenant with a data key of its own. The keys are not remembered here: the transaction may yet fail.
+    pub fn create_tenant(&self, tx: &mut dyn Tx, tenant: &TenantId, now: UnixMicros) -> Result<TenantKeys> {
+        let data_key = Key::generate().map_err(Error::internal)?;
+        let wrapped = self.master.wrap(tenant.as_str().as_bytes(), &data_key).map_err(Error::internal)?;
+        tx.insert_tenant(tenant, &wrapped, now)?;
+        Ok(TenantKeys::new(&data_key))
+    }
+}
+
+const CHECK: &[u8] = b"haldir master key check";
+
+impl TenantKeys {
+    fn new(data_key: &Key) -> Self {
+        Self {
+            secrets: data_key.derive("haldir 2026-11-21 seal secrets"),
+            log: data_key.derive("haldir 2026-11-21 authenticate audit log heads"),
+        }
+    }
+}
+
+impl std::fmt::Debug for Keyring {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Keyring(…)")
+    }
+}
+
+/// Whether a presented bootstrap token is the configured one.
+pub(crate) fn same_token(presented: &str, configured: &str) -> bool {
+    crypto::same(&crypto::digest(&[presented.as_bytes()]), &crypto::digest(&[configured.as_bytes()]))
+}

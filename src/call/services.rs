@@ -1,0 +1,133 @@
+//! What lives as long as the process: keys, clock, settings.
+
+use std::{fmt, sync::Arc};
+
+use serde::{Deserialize, Deserializer, de::Error};
+use zeroize::Zeroizing;
+
+use super::{Keyring, keyring};
+use crate::model::{Ceilings, Clock, Money, Tier};
+
+/// Keys, clock and settings of a running haldir.
+pub struct Services {
+    /// Keys by tenant.
+    pub keyring: Keyring,
+    /// Where the present comes from.
+    pub clock: Arc<dyn Clock>,
+    /// What the operator set.
+    pub settings: Settings,
+}
+
+/// What the operator set.
+pub struct Settings {
+    /// Bounds of the keyless local agent, and, where a key is used on stdio, of that key besides its own.
+    pub local_ceilings: Ceilings,
+    /// When an action is an anomaly.
+    pub anomalies: AnomalyThresholds,
+    /// Hourly limits of keys; `None` is off.
+    pub rate_limits: Option<RateLimits>,
+    /// Lets its bearer make the first key of a new tenant.
+    pub bootstrap_token: Option<Zeroizing<String>>,
+    /// Whether the first key of an empty store needs no proof: only where nobody else can reach it.
+    pub open_bootstrap: bool,
+}
+
+impl Settings {
+    /// Whether `presented` is the bootstrap token; never true when none is set.
+    pub fn is_bootstrap_token(&self, presented: &str) -> bool {
+        self.bootstrap_token.as_ref().is_some_and(|token| keyring::same_token(presented, token))
+    }
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("local_ceilings", &self.local_ceilings)
+            .field("anomalies", &self.anomalies)
+            .field("rate_limits", &self.rate_limits)
+            .field("bootstrap_token", &self.bootstrap_token.as_ref().map(|_| "…"))
+            .field("open_bootstrap", &self.open_bootstrap)
+            .finish()
+    }
+}
+
+/// Calls an hour, by tier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct RateLimits {
+    pub free: u32,
+    pub pro: u32,
+    pub enterprise: u32,
+}
+
+impl Default for RateLimits {
+    fn default() -> Self {
+        Self { free: 100, pro: 5_000, enterprise: 50_000 }
+    }
+}
+
+impl RateLimits {
+    /// A tier's calls an hour.
+    pub fn of(self, tier: Tier) -> i64 {
+        i64::from(match tier {
+            Tier::Free => self.free,
+            Tier::Pro => self.pro,
+            Tier::Enterprise => self.enterprise,
+        })
+    }
+}
+
+/// When an action is flagged. Counts are per agent.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(default, deny_unknown_fields)]
+pub struct AnomalyThresholds {
+    /// More actions than this within `burst_seconds` are a burst.
+    pub burst_actions: i64,
+    /// The window of `burst_actions`.
+    pub burst_seconds: i64,
+    /// One action that costs more than this many USD.
+    #[serde(deserialize_with = "usd")]
+    pub cost_usd: Money,
+    /// One action that costs more than this many times the agent's own mean …
+    pub cost_times_mean: i64,
+    /// … once it has this many actions behind it, and at least this much is at stake.
+    pub cost_min_history: i64,
+    /// See `cost_min_history`.
+    #[serde(deserialize_with = "usd")]
+    pub cost_min_usd: Money,
+    /// A tool never used before, by an agent with this many actions behind it.
+    pub new_tool_min_history: i64,
+    /// This many refusals within `refusal_seconds`.
+    pub refusals: i64,
+    /// The window of `refusals`.
+    pub refusal_seconds: i64,
+    /// More secret reads than this within `secret_read_seconds`.
+    pub secret_reads: i64,
+    /// The window of `secret_reads`.
+    pub secret_read_seconds: i64,
+}
+
+impl Default for AnomalyThresholds {
+    fn default() -> Self {
+        Self {
+            burst_actions: 120,
+            burst_seconds: 60,
+            cost_usd: Money::from_units(100),
+            cost_times_mean: 10,
+            cost_min_history: 10,
+            cost_min_usd: Money::from_units(1),
+            new_tool_min_history: 50,
+            refusals: 5,
+            refusal_seconds: 300,
+            secret_reads: 20,
+            secret_read_seconds: 60,
+        }
+    }
+}
+
+/// A threshold as the config file has it: a TOML number, which is a float. It decides what is flagged, never what
+/// is paid.
+fn usd<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Money, D::Error> {
+    let threshold = f64::deserialize(deserializer)?;
+    format!("{threshold:.9}").parse().map_err(D::Error::custom)
+}

@@ -1,0 +1,137 @@
+//! What an operator sets: by flag, by environment variable, or in a config file, in this order.
+
+mod file;
+pub mod logging;
+mod master_key;
+
+use std::{path::PathBuf, str::FromStr, sync::Arc};
+
+use clap::Args;
+use zeroize::Zeroizing;
+
+use crate::{
+    call::{RateLimits, Settings},
+    error::{Code, Error, Result},
+    model::{Ceilings, Clock, Money, Scopes, time::SystemClock},
+    operations::Haldir,
+};
+
+/// Where the store is, and how it is opened: the same for every program of ours.
+#[derive(Args, Clone, Debug, Default)]
+pub struct StoreOptions {
+    /// The database file. Default: haldir/haldir.db in the user's data directory.
+    #[arg(long, env = "HALDIR_DB", value_name = "PATH", global = true)]
+    pub db: Option<PathBuf>,
+    /// A TOML file with thresholds of the anomaly rules, see README.
+    #[arg(long, env = "HALDIR_CONFIG", value_name = "PATH", global = true)]
+    pub config: Option<PathBuf>,
+}
+
+/// The ceilings of what an agent without a key of its own may give itself.
+#[derive(Args, Clone, Debug, Default)]
+pub struct CeilingOptions {
+    /// Scopes that a session may have, separated by commas. Default for the local tenant: all but admin and *.
+    #[arg(long, env = "HALDIR_MAX_SCOPES", value_name = "LIST")]
+    pub max_scopes: Option<String>,
+    /// The most that one session may spend, in USD. Default for the local tenant: 100.
+    #[arg(long, env = "HALDIR_MAX_SPEND", value_name = "USD")]
+    pub max_spend: Option<String>,
+    /// The longest life of a session, in seconds. Default for the local tenant: 86400.
+    #[arg(long, env = "HALDIR_MAX_TTL", value_name = "SECONDS")]
+    pub max_ttl: Option<i64>,
+}
+
+/// Ceilings of the local tenant, unless the operator sets others.
+const DEFAULT_MAX_SPEND: Money = Money::from_units(100);
+const DEFAULT_MAX_TTL: i64 = 86_400;
+
+impl CeilingOptions {
+    /// The ceilings of the keyless local agent.
+    pub fn local(&self) -> Result<Ceilings> {
+        let set = self.set()?;
+        Ok(Ceilings {
+            admin: set.scopes.is_some(),
+            spend: set.spend.or(Some(DEFAULT_MAX_SPEND)),
+            ttl: set.ttl.or(Some(DEFAULT_MAX_TTL)),
+            scopes: set.scopes,
+        })
+    }
+
+    fn set(&self) -> Result<Ceilings> {
+        let scopes = self.max_scopes.as_deref().map(Scopes::parse_list).transpose();
+        let spend = self.max_spend.as_deref().map(Money::from_str).transpose();
+        let spend = spend.and_then(|spend| match spend {
+            Some(spend) if spend.is_negative() => Err("must be at least 0".to_owned()),
+            spend => Ok(spend),
+        });
+        if self.max_ttl.is_some_and(|ttl| ttl < 1) {
+            return Err(bad_setting("HALDIR_MAX_TTL", "must be at least 1 second"));
+        }
+        Ok(Ceilings {
+            scopes: scopes.map_err(|problem| bad_setting("HALDIR_MAX_SCOPES", &problem))?,
+            admin: true,
+            spend: spend.map_err(|problem| bad_setting("HALDIR_MAX_SPEND", &problem))?,
+            ttl: self.max_ttl,
+        })
+    }
+}
+
+/// A setting that cannot be used.
+pub fn bad_setting(name: &'static str, problem: &str) -> Error {
+    Error::new(Code::InvalidArgument, format!("{name}: {problem}")).field(name)
+}
+
+/// An environment variable that holds a secret; it is no flag, since flags are seen by every user of a machine.
+pub fn secret_variable(name: &str) -> Option<Zeroizing<String>> {
+    std::env::var(name).ok().filter(|value| !value.is_empty()).map(Zeroizing::new)
+}
+
+impl StoreOptions {
+    /// The database's path.
+    pub fn path(&self) -> Result<PathBuf> {
+        if let Some(path) = &self.db {
+            return Ok(path.clone());
+        }
+        let strategy = etcetera::choose_base_strategy()
+            .map_err(|_| bad_setting("HALDIR_DB", "there is no home directory to put the store in: set it"))?;
+        Ok(etcetera::BaseStrategy::data_dir(&strategy).join("haldir").join("haldir.db"))
+    }
+
+    /// The settings of a haldir on this store.
+    pub fn settings(&self, ceilings: Ceilings) -> Result<Settings> {
+        Ok(Settings {
+            local_ceilings: ceilings,
+            anomalies: file::read(self.config.as_deref())?.anomalies,
+            rate_limits: None,
+            bootstrap_token: secret_variable("HALDIR_BOOTSTRAP_TOKEN"),
+            open_bootstrap: false,
+        })
+    }
+
+    /// Opens the store.
+    pub async fn open(&self, settings: Settings) -> Result<Haldir> {
+        let path = self.path()?;
+        let key = master_key::load(&path)?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        Haldir::open(&path, &key, settings, clock).await
+    }
+}
+
+/// Reads `off`, or figures such as `free=100,pro=5000`; tiers not named keep their own.
+pub fn parse_rate_limits(text: &str) -> Result<Option<RateLimits>, String> {
+    if text == "off" {
+        return Ok(None);
+    }
+    let mut limits = RateLimits::default();
+    for part in text.split(',') {
+        let (tier, figure) = part.split_once('=').ok_or("expected off, or figures such as free=100,pro=5000")?;
+        let figure = figure.trim().parse().map_err(|_| format!("`{figure}` is no number of calls"))?;
+        match tier.trim() {
+            "free" => limits.free = figure,
+            "pro" => limits.pro = figure,
+            "enterprise" => limits.enterprise = figure,
+            other => return Err(format!("`{other}` is no tier: expected free, pro or enterprise")),
+        }
+    }
+    Ok(Some(limits))
+}

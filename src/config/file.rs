@@ -1,0 +1,31 @@
+//! The config file.
+
+use std::{fs, path::Path};
+
+use serde::Deserialize;
+
+use super::bad_setting;
+use crate::{call::AnomalyThresholds, error::Result};
+
+/// The largest config file, in bytes: more is some other file.
+const MAX_BYTES: u64 = 1024 * 1024;
+
+/// What can be set in the file.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ConfigFile {
+    /// When an action is flagged.
+    pub anomalies: AnomalyThresholds,
+}
+
+/// Reads the file; without one, everything has its default.
+pub fn read(path: Option<&Path>) -> Result<ConfigFile> {
+    let Some(path) = path else { return Ok(ConfigFile::default()) };
+    let problem = |problem: &dyn std::fmt::Display| bad_setting("HALDIR_CONFIG", &format!("{}: {problem}", path.display()));
+    let length = fs::metadata(path).map_err(|error| problem(&error))?.len();
+    if length > MAX_BYTES {
+        return Err(problem(&format!("has {length} bytes, at most {MAX_BYTES} are read")));
+    }
+    let text = fs::read_to_string(path).map_err(|error| problem(&error))?;
+    toml::from_str(&text).map_err(|error| problem(&error))
+}

@@ -1,0 +1,13 @@
+//! All cryptography, small enough to audit in one sitting: keys, sealing, hashing, the Merkle tree, random ids.
+//!
+//! Nothing here knows about tenants, sessions or the store.
+
+mod hash;
+mod key;
+mod merkle;
+mod random;
+
+pub use hash::{digest, mac, same};
+pub use key::{Key, KeyError};
+pub use merkle::{EMPTY_ROOT, Frontier, leaf_hash};
+pub use random::{fill, token};

@@ -1,0 +1,30 @@
+//! BLAKE3 (<https://github.com/BLAKE3-team/BLAKE3-specs>) and constant-time comparison.
+
+use subtle::ConstantTimeEq;
+
+use super::Key;
+
+/// The BLAKE3 digest of `parts`, one after the other. Callers see to it that the parts cannot be shifted
+/// against each other: one part, or parts of fixed length in front.
+pub fn digest(parts: &[&[u8]]) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new();
+    for part in parts {
+        hasher.update(part);
+    }
+    *hasher.finalize().as_bytes()
+}
+
+/// The BLAKE3 keyed hash of `parts`, each preceded by its length.
+pub fn mac(key: &Key, parts: &[&[u8]]) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new_keyed(key.expose());
+    for part in parts {
+        hasher.update(&(part.len() as u64).to_be_bytes());
+        hasher.update(part);
+    }
+    *hasher.finalize().as_bytes()
+}
+
+/// Whether two digests or secrets are the same, in time that does not depend on where they differ.
+pub fn same(a: &[u8], b: &[u8]) -> bool {
+    a.ct_eq(b).into()
+}

@@ -1,0 +1,174 @@
+//! The one error type. Each variant has a stable machine code, an HTTP status, and a message that names the fix.
+
+use std::{borrow::Cow, fmt};
+
+use serde::Serialize;
+
+/// What went wrong, in the words of whoever has to mend it.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Everything that a call can be answered with instead of its result.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct Error {
+    /// What kind of error this is.
+    pub code: Code,
+    /// For a person: what was wrong, and what would be right.
+    pub message: String,
+    /// The input field it is about.
+    pub field: Option<String>,
+    /// More for a machine, by name: `limit`, `required`, `max_bytes`.
+    pub extra: Vec<(Cow<'static, str>, serde_json::Value)>,
+}
+
+/// Declares the codes, once, with wire name, HTTP status and whether the same call may succeed later.
+macro_rules! codes {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal, $status:literal, retry $retry:literal;)*) => {
+        /// The kinds of error.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Code { $($(#[$doc])* $variant,)* }
+
+        impl Code {
+            /// Every code.
+            pub const ALL: &[Self] = &[$(Self::$variant,)*];
+
+            /// The stable name on the wire.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+
+            /// The HTTP status (RFC 9110).
+            pub fn status(self) -> u16 {
+                match self { $(Self::$variant => $status,)* }
+            }
+
+            /// Whether the same call may succeed later without being changed.
+            pub fn may_retry(self) -> bool {
+                match self { $(Self::$variant => $retry,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    /// The body or the arguments are no JSON.
+    MalformedJson = "malformed_json", 400, retry false;
+    /// A field is missing, unknown, of the wrong type or out of bounds.
+    InvalidArgument = "invalid_argument", 400, retry false;
+    /// Anonymous, unknown, revoked or expired key.
+    Unauthorized = "unauthorized", 401, retry false;
+    /// The session does not exist, is expired or revoked.
+    SessionInvalid = "session_invalid", 401, retry false;
+    /// The session lacks a scope.
+    ScopeDenied = "scope_denied", 403, retry false;
+    /// The key lacks a scope.
+    InsufficientScope = "insufficient_scope", 403, retry false;
+    /// Only an operator may do this.
+    OperatorRequired = "operator_required", 403, retry false;
+    /// More than a key, or the local configuration, lets a session have.
+    CeilingExceeded = "ceiling_exceeded", 403, retry false;
+    /// More than the parent session has.
+    ExceedsParent = "exceeds_parent", 403, retry false;
+    /// A budget does not allow the payment.
+    BudgetExceeded = "budget_exceeded", 403, retry false;
+    /// Another currency than the budget's.
+    CurrencyMismatch = "currency_mismatch", 403, retry false;
+    /// The secret is for injection only.
+    InjectOnly = "inject_only", 403, retry false;
+    /// Host or Origin is not allowed here.
+    ForbiddenOrigin = "forbidden_origin", 403, retry false;
+    /// No such thing.
+    NotFound = "not_found", 404, retry false;
+    /// The path exists, but not with this method.
+    MethodNotAllowed = "method_not_allowed", 405, retry false;
+    /// The client did not send the request in time.
+    RequestTimeout = "request_timeout", 408, retry true;
+    /// The thing is not in a state where that can be done.
+    Conflict = "conflict", 409, retry false;
+    /// The body is larger than allowed.
+    PayloadTooLarge = "payload_too_large", 413, retry false;
+    /// The body is not JSON by its Content-Type.
+    UnsupportedMediaType = "unsupported_media_type", 415, retry false;
+    /// The same idempotency key came with another body.
+    IdempotencyMismatch = "idempotency_mismatch", 422, retry false;
+    /// The hourly limit is reached.
+    RateLimited = "rate_limit_exceeded", 429, retry true;
+    /// The store cannot take the call now: busy beyond its limit, full, or shutting down.
+    Unavailable = "unavailable", 503, retry true;
+    /// A fault of haldir or of its store, not of the caller.
+    Internal = "internal", 500, retry true;
+}
+
+impl Error {
+    /// An error with a message.
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), field: None, extra: Vec::new() }
+    }
+
+    /// What was added under this name.
+    pub fn extra(&self, name: &str) -> Option<&serde_json::Value> {
+        self.extra.iter().find(|(known, _)| known == name).map(|(_, value)| value)
+    }
+
+    /// A bad input field.
+    pub fn invalid(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::new(Code::InvalidArgument, message).field(field)
+    }
+
+    /// No such thing.
+    pub fn not_found(what: impl fmt::Display) -> Self {
+        Self::new(Code::NotFound, format!("{what} was not found"))
+    }
+
+    /// A fault of ours. The detail goes to the log, never to the caller: it may name paths or data.
+    pub fn internal(detail: impl fmt::Display) -> Self {
+        tracing::error!(%detail, "internal error");
+        Self::new(Code::Internal, "haldir could not complete the call; its log says why")
+    }
+
+    /// Names the field that the error is about.
+    #[must_use]
+    pub fn field(mut self, field: impl Into<String>) -> Self {
+        self.field = Some(field.into());
+        self
+    }
+
+    /// Adds a machine-readable detail.
+    #[must_use]
+    pub fn with(mut self, name: impl Into<Cow<'static, str>>, value: impl Into<serde_json::Value>) -> Self {
+        self.extra.push((name.into(), value.into()));
+        self
+    }
+
+    /// Whether haldir said no to something a caller was not entitled to, as opposed to not understanding it.
+    /// Refusals are audit entries.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self.code.status(), 401 | 403) && self.code != Code::Unauthorized
+    }
+
+    /// The wire form: `error`, `code`, and where they apply `field`, `request_id` and more.
+    pub fn body(&self, request_id: Option<&str>) -> serde_json::Value {
+        #[derive(Serialize)]
+        struct Body<'a> {
+            error: &'a str,
+            code: &'a str,
+            retryable: bool,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            field: Option<&'a str>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            request_id: Option<&'a str>,
+        }
+        let body = Body {
+            error: &self.message,
+            code: self.code.name(),
+            retryable: self.code.may_retry(),
+            field: self.field.as_deref(),
+            request_id,
+        };
+        let mut body = serde_json::to_value(body).unwrap_or_default();
+        for (name, value) in &self.extra {
+            body[name.as_ref()] = value.clone();
+        }
+        body
+    }
+}

@@ -1,0 +1,6 @@
+//! How the outside reaches an operation, and nothing else: faces parse, call, and render.
+
+pub mod backend;
+pub mod http;
+pub mod mcp;
+pub mod remote;

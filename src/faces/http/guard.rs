@@ -1,0 +1,147 @@
+//! What every request passes first: a request id, and the checks of `Host` and `Origin`.
+//!
+//! A page in the operator's browser can send requests to a server on their machine: directly, with its own
+//! `Origin`, or by making its own host name resolve to 127.0.0.1 (DNS rebinding), with its own `Host`. On a
+//! loopback address both are checked; elsewhere `Host` is whatever the deployment's name is.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use axum::{extract::{Request, State}, middleware::Next, response::Response};
+use http::{HeaderMap, HeaderValue, Uri, header};
+
+use super::{App, HttpSettings, respond};
+use crate::{
+    crypto,
+    error::{Code, Error, Result},
+};
+
+/// The longest inbound `X-Request-ID` that is taken over.
+const MAX_REQUEST_ID_CHARS: usize = 64;
+const REQUEST_ID: &str = "x-request-id";
+
+/// The id of a request, in its answer and in the log.
+#[derive(Clone, Debug)]
+pub struct RequestId(Arc<str>);
+
+impl RequestId {
+    /// As text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Who may reach this server through a browser.
+pub struct Guard {
+    /// Allowed host names; `None` is any.
+    hosts: Option<Vec<String>>,
+    /// Origins allowed by name, lower-case.
+    origins: Vec<String>,
+    loopback: bool,
+    /// Random per process, so that ids of several processes differ.
+    id_prefix: String,
+    next_id: AtomicU64,
+}
+
+const LOOPBACK_NAMES: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
+
+impl Guard {
+    /// The guard of a server that listens on `address`.
+    pub fn new(address: SocketAddr, settings: &HttpSettings) -> Self {
+        let loopback = address.ip().is_loopback();
+        let public = settings.public_url.as_deref().and_then(|url| url.parse::<Uri>().ok());
+        let mut hosts: Vec<String> = settings.allowed_hosts.iter().map(|host| host.to_ascii_lowercase()).collect();
+        hosts.extend(public.as_ref().and_then(|url| url.host()).map(str::to_ascii_lowercase));
+        let restricted = loopback || !hosts.is_empty();
+        hosts.extend(LOOPBACK_NAMES.map(str::to_owned));
+        hosts.push(match address.ip() {
+            IpAddr::V4(ip) => ip.to_string(),
+            IpAddr::V6(ip) => format!("[{ip}]"),
+        });
+        let mut origins: Vec<String> = settings.allowed_origins.iter().map(|origin| normal(origin)).collect();
+        origins.extend(settings.public_url.as_deref().map(normal));
+        Self {
+            hosts: restricted.then_some(hosts),
+            origins,
+            loopback,
+            id_prefix: crypto::token::<6>("req_").unwrap_or_else(|_| "req_".to_owned()),
+            next_id: AtomicU64::new(1),
+        }
+    }
+
+    fn request_id(&self, headers: &HeaderMap) -> RequestId {
+        let inbound = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok());
+        let is_safe = |id: &&str| {
+            (1..=MAX_REQUEST_ID_CHARS).contains(&id.len())
+                && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+        };
+        match inbound.filter(is_safe) {
+            Some(id) => RequestId(id.into()),
+            None => RequestId(format!("{}{:x}", self.id_prefix, self.next_id.fetch_add(1, Ordering::Relaxed)).into()),
+        }
+    }
+
+    fn admit(&self, request: &Request) -> Result<()> {
+        let named = request.headers().get(header::HOST).map(HeaderValue::to_str);
+        let host = match (named, request.uri().host()) {
+            (Some(Ok(host)), _) | (None, Some(host)) => host_name(host).to_ascii_lowercase(),
+            _ => return Err(forbidden("the Host header is missing or no text")),
+        };
+        if self.hosts.as_ref().is_some_and(|hosts| !hosts.contains(&host)) {
+            return Err(forbidden("this host name is not served here: an operator allows it with --allow-host"));
+        }
+        match request.headers().get(header::ORIGIN).map(HeaderValue::to_str) {
+            None => Ok(()),
+            Some(Ok(origin)) if self.admits_origin(origin) => Ok(()),
+            Some(_) => Err(forbidden("this origin is not allowed: an operator allows it with --allow-origin")),
+        }
+    }
+
+    fn admits_origin(&self, origin: &str) -> bool {
+        let origin = normal(origin);
+        let local = || {
+            let host = origin.split_once("://").map(|(_, host)| host_name(host));
+            self.loopback && host.is_some_and(|host| LOOPBACK_NAMES.contains(&host))
+        };
+        self.origins.contains(&origin) || local()
+    }
+}
+
+/// `Host` without its port.
+fn host_name(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    }
+}
+
+fn normal(origin: &str) -> String {
+    origin.trim_end_matches('/').to_ascii_lowercase()
+}
+
+fn forbidden(message: &str) -> Error {
+    Error::new(Code::ForbiddenOrigin, message)
+}
+
+/// The middleware.
+pub async fn check(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    let guard = &app.shared.guard;
+    let id = guard.request_id(request.headers());
+    let mut response = match guard.admit(&request) {
+        Ok(()) => {
+            request.extensions_mut().insert(id.clone());
+            next.run(request).await
+        }
+        Err(error) => respond::error(&error, &id),
+    };
+    if let Ok(value) = HeaderValue::from_str(id.as_str()) {
+        response.headers_mut().insert(REQUEST_ID, value);
+    }
+    tracing::debug!(id = id.as_str(), status = response.status().as_u16(), "answered");
+    response
+}

@@ -1,0 +1,51 @@
+//! What needs no key: liveness, readiness, and the index of the API.
+
+use std::collections::BTreeMap;
+
+use axum::{extract::State, response::Response};
+use serde_json::{Map, Value, json};
+
+use super::{App, respond};
+use crate::{
+    model::{Clock, time::SystemClock},
+    operations,
+};
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The process runs.
+pub async fn healthz() -> Response {
+    let body = json!({"status": "ok", "service": "haldir", "version": VERSION, "alive": true});
+    respond::json(200, body.to_string())
+}
+
+/// The process can do its work: each thing it needs, by name.
+pub async fn readyz(State(app): State<App>) -> Response {
+    let haldir = app.shared.haldir.clone();
+    let database = tokio::task::spawn_blocking(move || haldir.check_store()).await;
+    let database = database.is_ok_and(|checked| checked.is_ok());
+    let check = |name: &str, ok: bool, message: &str| json!({"name": name, "ok": ok, "message": message});
+    let checks = [
+        check("database", database, if database { "ok" } else { "the store does not answer" }),
+        // Opening the store has applied the migrations and opened a value sealed under the key: both held then.
+        check("migrations", true, "ok"),
+        check("encryption_key", true, "ok"),
+    ];
+    let checked_at = SystemClock.now().as_seconds();
+    let body = json!({"ready": database, "service": "haldir", "checked_at": checked_at, "checks": checks});
+    respond::json(if database { 200 } else { 503 }, body.to_string())
+}
+
+/// What there is.
+pub async fn index(State(app): State<App>) -> Response {
+    let mut groups = BTreeMap::new();
+    for operation in operations::all() {
+        let group = operation.path.split('/').nth(2).unwrap_or_default();
+        groups.entry(group.to_owned()).or_insert_with(|| Value::from(format!("/v1/{group}")));
+    }
+    groups.insert("mcp".to_owned(), "/mcp".into());
+    let endpoints: Map<String, Value> = groups.into_iter().collect();
+    let docs = format!("{}/openapi.json", app.shared.public_url);
+    let body = json!({"service": "haldir", "version": VERSION, "docs": docs, "endpoints": endpoints});
+    respond::json(200, body.to_string())
+}

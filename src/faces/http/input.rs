@@ -1,0 +1,165 @@
+//! From an HTTP request to an operation's JSON input and its caller's credential.
+
+use axum::{body::Body, extract::Request};
+use bytes::Bytes;
+use http::{HeaderMap, header};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use percent_encoding::percent_decode_str;
+use serde_json::Value;
+use zeroize::Zeroizing;
+
+use super::{BODY_TIMEOUT, MAX_BODY_BYTES};
+use crate::{
+    error::{Code, Error, Result},
+    model::Credential,
+    operations::Operation,
+};
+
+/// Reads a body, within its size and time.
+pub async fn body(request: Request<Body>) -> Result<Bytes> {
+    let too_large = || {
+        Error::new(Code::PayloadTooLarge, format!("a request body has at most {MAX_BODY_BYTES} bytes"))
+            .with("max_bytes", MAX_BODY_BYTES)
+    };
+    let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    if announced.is_some_and(|length: u64| length > MAX_BODY_BYTES as u64) {
+        return Err(too_large());
+    }
+    let limited = Limited::new(request.into_body(), MAX_BODY_BYTES);
+    match tokio::time::timeout(BODY_TIMEOUT, limited.collect()).await {
+        Err(_) => {
+            let message = format!("the request body did not arrive within {} s", BODY_TIMEOUT.as_secs());
+            Err(Error::new(Code::RequestTimeout, message))
+        }
+        Ok(Err(error)) if error.downcast_ref::<LengthLimitError>().is_some() => Err(too_large()),
+        Ok(Err(_)) => Err(Error::new(Code::MalformedJson, "the request body broke off")),
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+    }
+}
+
+/// Who sends these headers: `Authorization: Bearer hld_…`, the same without `Bearer`, or `X-API-Key`.
+pub fn credential(headers: &HeaderMap) -> Credential {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let bearer = |value: &'_ str| match value.split_once(' ') {
+        Some((scheme, key)) if scheme.eq_ignore_ascii_case("bearer") => key.trim().to_owned(),
+        _ => value.trim().to_owned(),
+    };
+    match (text("authorization"), text("x-api-key")) {
+        (Some(value), _) => Credential::ApiKey(Zeroizing::new(bearer(value))),
+        (None, Some(key)) => Credential::ApiKey(Zeroizing::new(key.trim().to_owned())),
+        // A header that is no text is a wrong key, not none.
+        (None, None) if headers.contains_key("authorization") || headers.contains_key("x-api-key") => {
+            Credential::ApiKey(Zeroizing::default())
+        }
+        (None, None) => Credential::Anonymous,
+    }
+}
+
+/// How the text of a path or a query becomes JSON, by field, from the operation's schema.
+pub struct Fields(Vec<(String, Kind)>);
+
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    Text,
+    Number,
+    Boolean,
+    Other,
+}
+
+impl Fields {
+    /// The fields of an operation's input.
+    pub fn of(operation: &Operation) -> Self {
+        let schema = operation.input_schema().to_value();
+        let properties = schema["properties"].as_object().into_iter().flatten();
+        Self(properties.map(|(name, schema)| (name.clone(), kind(schema))).collect())
+    }
+
+    /// Whether there is a field of this name.
+    pub fn contains(&self, name: &str) -> bool {
+        self.0.iter().any(|(known, _)| known == name)
+    }
+
+    /// Appends `"name":value` to a JSON object that is being written.
+    pub fn write(&self, object: &mut String, name: &str, value: &str) {
+        let kind = self.0.iter().find(|(known, _)| known == name).map_or(Kind::Text, |(_, kind)| *kind);
+        if !object.ends_with('{') {
+            object.push(',');
+        }
+        let is_number = || serde_json::from_str::<serde_json::Number>(value).is_ok();
+        let is_literal = match kind {
+            Kind::Number => is_number(),
+            Kind::Boolean => matches!(value, "true" | "false"),
+            Kind::Text | Kind::Other => false,
+        };
+        object.push_str(&Value::from(name).to_string());
+        object.push(':');
+        // What is no number stays text, and the operation says what it expected.
+        object.push_str(&if is_literal { value.to_owned() } else { Value::from(value).to_string() });
+    }
+}
+
+fn kind(schema: &Value) -> Kind {
+    let types = match &schema["type"] {
+        Value::Array(types) => types.iter().filter_map(Value::as_str).collect(),
+        Value::String(one) => vec![one.as_str()],
+        _ => Vec::new(),
+    };
+    let any = schema["anyOf"].as_array().into_iter().flatten().map(kind).find(|kind| *kind != Kind::Other);
+    if types.iter().any(|name| matches!(*name, "integer" | "number")) {
+        Kind::Number
+    } else if types.contains(&"boolean") {
+        Kind::Boolean
+    } else if types.contains(&"string") {
+        Kind::Text
+    } else {
+        any.unwrap_or(Kind::Other)
+    }
+}
+
+/// The query's fields, decoded (`application/x-www-form-urlencoded`, as browsers and clients write it).
+pub fn query(text: &str) -> Result<Vec<(String, String)>> {
+    let decode = |part: &str| {
+        let spaced = part.replace('+', " ");
+        percent_decode_str(&spaced).decode_utf8().map(String::from)
+    };
+    text.split('&')
+        .filter(|pair| !pair.is_empty())
+        .map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            Ok((decode(name)?, decode(value)?))
+        })
+        .collect::<Result<_, std::str::Utf8Error>>()
+        .map_err(|_| Error::new(Code::InvalidArgument, "the query is not UTF-8"))
+}
+
+/// The body of a POST, with the fields of the path in front: as text, so that every number stays as written.
+pub fn merge(fields: String, body: &[u8]) -> Result<String> {
+    let text = std::str::from_utf8(body)
+        .map_err(|_| Error::new(Code::MalformedJson, "the request body is not UTF-8"))?
+        .trim();
+    if text.is_empty() {
+        return Ok(fields + "}");
+    }
+    let Some(rest) = text.strip_prefix('{') else {
+        // Read as JSON first, so that what is none is called so.
+        serde_json::from_str::<serde::de::IgnoredAny>(text)
+            .map_err(|error| Error::new(Code::MalformedJson, format!("the request body is no JSON: {error}")))?;
+        return Err(Error::new(Code::InvalidArgument, "the request body must be a JSON object"));
+    };
+    if fields == "{" {
+        return Ok(text.to_owned());
+    }
+    let separator = if rest.trim_start().starts_with('}') { "" } else { "," };
+    Ok(fields + separator + rest)
+}
+
+/// A body is JSON, whatever a client forgot to say; only one that says otherwise is refused. A form, which any
+/// page may send without being asked, says otherwise.
+pub fn check_content_type(headers: &HeaderMap) -> Result<()> {
+    let Some(value) = headers.get(header::CONTENT_TYPE) else { return Ok(()) };
+    let essence = value.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    if essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json")) {
+        return Ok(());
+    }
+    Err(Error::new(Code::UnsupportedMediaType, "send JSON, with Content-Type: application/json"))
+}

@@ -1,0 +1,94 @@
+//! The listener: accepts connections within bounds, and drains them when it is told to stop.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    server::graceful::GracefulShutdown,
+    service::TowerToHyperService,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::error::{Code, Error, Result};
+
+/// Connections at a time; one more waits to be accepted.
+const MAX_CONNECTIONS: usize = 8_192;
+/// How long a client may take to send a request's head; also how long an idle connection is kept.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+/// The largest head of a request, in bytes.
+const MAX_HEADER_BYTES: usize = 32 * 1024;
+/// Headers in a request.
+const MAX_HEADERS: usize = 64;
+/// How long calls in flight may take to finish once the server stops.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+/// Pause after an accept that failed, as it does when file handles run out.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Binds `address`.
+pub async fn bind(address: &str) -> Result<TcpListener> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|error| Error::new(Code::Unavailable, format!("cannot listen on {address}: {error}")))
+}
+
+/// The bound address.
+pub fn local_address(listener: &TcpListener) -> Result<SocketAddr> {
+    listener.local_addr().map_err(Error::internal)
+}
+
+/// Serves `router` until `shutdown`, then answers what is in flight.
+pub async fn serve(listener: TcpListener, router: Router, shutdown: CancellationToken) {
+    let graceful = GracefulShutdown::new();
+    let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let mut server = http1::Builder::new();
+    server
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIMEOUT)
+        .max_buf_size(MAX_HEADER_BYTES)
+        .max_headers(MAX_HEADERS);
+    loop {
+        let accepted = tokio::select! {
+            () = shutdown.cancelled() => break,
+            accepted = accept(&listener, &slots) => accepted,
+        };
+        let Some((stream, slot)) = accepted else { continue };
+        let service = TowerToHyperService::new(router.clone());
+        let connection = graceful.watch(server.serve_connection(TokioIo::new(stream), service));
+        tokio::spawn(async move {
+            // A connection that breaks is its client's affair.
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "a connection ended early");
+            }
+            drop(slot);
+        });
+    }
+    drop(listener);
+    if tokio::time::timeout(DRAIN_TIMEOUT, graceful.shutdown()).await.is_err() {
+        tracing::warn!("calls were still in flight after {} s", DRAIN_TIMEOUT.as_secs());
+    }
+}
+
+async fn accept(
+    listener: &TcpListener,
+    slots: &Arc<Semaphore>,
+) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+    let slot = Arc::clone(slots).acquire_owned().await.ok()?;
+    match listener.accept().await {
+        Ok((stream, _)) => {
+            // Without it, a small answer waits for the acknowledgement of the one before: up to 40 ms.
+            stream.set_nodelay(true).ok()?;
+            Some((stream, slot))
+        }
+        Err(error) => {
+            tracing::warn!(%error, "a connection was not accepted");
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+            None
+        }
+    }
+}

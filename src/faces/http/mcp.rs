@@ -1,0 +1,318 @@
+//! `/mcp`: MCP over streamable HTTP.
+//!
+//! Two rmcp services share the path. Clients that begin with `initialize` and accept event streams get a session
+//! (the revisions up to 2025-11-25); everyone else is served statelessly, with one JSON answer: clients of
+//! 2026-07-28, and plain `curl`, which neither initialises nor accepts event streams.
+//!
+//! A plain `tools/call` takes the straight way: it needs nothing of what a protocol session is for, and building
+//! one for every call costs more than the call.
+
+use std::{borrow::Cow, sync::Arc};
+
+use axum::{
+    Extension,
+    body::Body,
+    extract::{Request, State},
+    response::Response,
+    routing::MethodRouter,
+};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts};
+use http_body_util::Full;
+use rmcp::{
+    model::{ErrorCode, ErrorData},
+    transport::streamable_http_server::{
+        StreamableHttpServerConfig, StreamableHttpService, session::local::LocalSessionManager,
+        session::never::NeverSessionManager,
+    },
+};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use tokio_util::sync::CancellationToken;
+use zeroize::Zeroizing;
+
+use super::{App, MAX_BODY_BYTES, guard::RequestId, input, respond};
+use crate::{
+    error::{Code, Error, Result},
+    faces::{
+        backend::Backend,
+        mcp::{HaldirMcp, RawArguments, server, tools},
+    },
+    model::Credential,
+    operations::{self, Haldir},
+};
+
+const SESSION_ID: &str = "mcp-session-id";
+const PROTOCOL_VERSION: &str = "mcp-protocol-version";
+/// The first revision without sessions: from here on every request describes itself, which rmcp checks.
+const FIRST_STATELESS: &str = "2026-07-28";
+/// What rmcp wants of every client, and plain clients do not say.
+const ACCEPT_BOTH: HeaderValue = HeaderValue::from_static("application/json, text/event-stream");
+/// Protocol sessions at a time; an idle one ends after five minutes.
+const MAX_SESSIONS: usize = 4_096;
+
+/// The MCP side of the listener.
+pub struct McpFace {
+    backend: Backend,
+    sessions: Arc<LocalSessionManager>,
+    in_session: StreamableHttpService<HaldirMcp, LocalSessionManager>,
+    stateless: StreamableHttpService<HaldirMcp, NeverSessionManager>,
+}
+
+impl McpFace {
+    /// Serves `haldir` until `shutdown`.
+    pub fn new(haldir: Haldir, shutdown: &CancellationToken) -> Self {
+        let backend = Backend::Local(haldir);
+        let server = HaldirMcp::new(backend.clone(), Credential::Anonymous);
+        let config = StreamableHttpServerConfig::default()
+            .with_max_request_body_bytes(MAX_BODY_BYTES)
+            .with_cancellation_token(shutdown.clone())
+            // The guard has checked both, for all of HTTP.
+            .disable_allowed_hosts()
+            .disable_allowed_origins();
+        let sessions = Arc::new(LocalSessionManager::default());
+        let factory = |server: HaldirMcp| move || Ok(server.clone());
+        Self {
+            backend,
+            in_session: StreamableHttpService::new(factory(server.clone()), Arc::clone(&sessions), config.clone()),
+            stateless: StreamableHttpService::new(
+                factory(server),
+                Arc::default(),
+                config.with_legacy_session_mode(false).with_json_response(true),
+            ),
+            sessions,
+        }
+    }
+}
+
+/// The route.
+pub fn routes() -> MethodRouter<App> {
+    axum::routing::get(serve).post(serve).delete(serve)
+}
+
+async fn serve(State(app): State<App>, Extension(id): Extension<RequestId>, request: Request) -> Response {
+    let credential = credential(&request);
+    let served = match app.shared.haldir.authenticate_only(&credential) {
+        Ok(()) => answer(&app.shared.mcp, &credential, request).await,
+        Err(error) => Err(error),
+    };
+    served.unwrap_or_else(|error| respond::error(&error, &id))
+}
+
+/// As everywhere, and besides `?apiKey=`, which is how Smithery passes its configuration on.
+fn credential(request: &Request) -> Credential {
+    let from_headers = input::credential(request.headers());
+    if !matches!(from_headers, Credential::Anonymous) {
+        return from_headers;
+    }
+    let query = input::query(request.uri().query().unwrap_or_default()).unwrap_or_default();
+    let key = query.into_iter().find(|(name, value)| name == "apiKey" && !value.is_empty());
+    key.map_or(Credential::Anonymous, |(_, key)| Credential::ApiKey(Zeroizing::new(key)))
+}
+
+async fn answer(face: &McpFace, credential: &Credential, request: Request) -> Result<Response> {
+    if request.method() != Method::POST {
+        let (mut parts, body) = request.into_parts();
+        parts.extensions.insert(credential.clone());
+        return Ok(readable(face.in_session.handle(Request::from_parts(parts, body)).await.map(Body::new)));
+    }
+    input::check_content_type(request.headers())?;
+    let (parts, body) = request.into_parts();
+    let body = input::body(Request::from_parts(parts.clone(), body)).await?;
+    let message = match Message::read(&body) {
+        Ok(message) => message,
+        Err(error) => return Ok(rpc_error(StatusCode::BAD_REQUEST, None, &error)),
+    };
+    if let Some(call) = message.plain_tool_call(&parts.headers) {
+        return call.answer(&face.backend, credential).await;
+    }
+    let begins_session = message.method.as_deref() == Some("initialize") && accepts_events(&parts.headers);
+    let arguments = message.arguments();
+    let in_session = begins_session || parts.headers.contains_key(SESSION_ID);
+    if begins_session && face.sessions.sessions.read().await.len() >= MAX_SESSIONS {
+        return Err(Error::new(Code::Unavailable, format!("{MAX_SESSIONS} MCP sessions are open already; try again")));
+    }
+    let request = for_rmcp(parts, credential, arguments, body.clone());
+    let response = if in_session {
+        face.in_session.handle(request).await.map(Body::new)
+    } else {
+        face.stateless.handle(request).await.map(Body::new)
+    };
+    Ok(readable(response))
+}
+
+fn for_rmcp(
+    mut parts: Parts,
+    credential: &Credential,
+    arguments: Option<RawArguments>,
+    body: Bytes,
+) -> http::Request<Full<Bytes>> {
+    parts.headers.insert(header::ACCEPT, ACCEPT_BOTH);
+    parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    parts.extensions.insert(credential.clone());
+    if let Some(arguments) = arguments {
+        parts.extensions.insert(arguments);
+    }
+    http::Request::from_parts(parts, Full::new(body))
+}
+
+fn accepts_events(headers: &HeaderMap) -> bool {
+    let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    accepted.into_iter().any(|value| value.contains("text/event-stream") || value.contains("*/*"))
+}
+
+/// rmcp's own refusals are plain text; here they become what errors are everywhere.
+fn readable(response: Response) -> Response {
+    if response.status().as_u16() < 400 || response.headers().contains_key(header::CONTENT_TYPE) {
+        return response;
+    }
+    match response.status() {
+        // The body was JSON, so what it could not read was the message.
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => {
+            let error = ErrorData::invalid_request("expected a JSON-RPC 2.0 request, notification or response", None);
+            rpc_error(StatusCode::BAD_REQUEST, None, &error)
+        }
+        StatusCode::NOT_FOUND => {
+            let error = ErrorData::invalid_request("the MCP session is unknown or has ended: initialise again", None);
+            rpc_error(StatusCode::NOT_FOUND, None, &error)
+        }
+        status => {
+            let error = ErrorData::invalid_request(
+                format!("the request does not follow the streamable HTTP transport ({status}): see Mcp-Session-Id, \
+                         MCP-Protocol-Version and Accept"),
+                None,
+            );
+            rpc_error(status, None, &error)
+        }
+    }
+}
+
+/// A JSON-RPC message, as far as routing needs it.
+#[derive(Deserialize)]
+struct Message<'a> {
+    #[serde(borrow)]
+    jsonrpc: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    method: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    params: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct CallParams<'a> {
+    #[serde(borrow)]
+    name: Cow<'a, str>,
+    #[serde(borrow)]
+    arguments: Option<&'a RawValue>,
+    #[serde(borrow)]
+    _meta: Option<&'a RawValue>,
+}
+
+impl<'a> Message<'a> {
+    fn read(body: &'a [u8]) -> Result<Self, ErrorData> {
+        match serde_json::from_slice::<Self>(body) {
+            Ok(message) if message.jsonrpc.as_deref() == Some("2.0") => Ok(message),
+            Ok(_) => Err(ErrorData::invalid_request("expected \"jsonrpc\": \"2.0\"", None)),
+            Err(error) if error.classify() != serde_json::error::Category::Data => {
+                Err(ErrorData::parse_error(format!("the message is no JSON that can be read: {error}"), None))
+            }
+            Err(_) if body.trim_ascii_start().starts_with(b"[") => {
+                Err(ErrorData::invalid_request("batches are not supported: send one message at a time", None))
+            }
+            Err(_) => Err(ErrorData::invalid_request("expected a JSON-RPC 2.0 message", None)),
+        }
+    }
+
+    fn call_params(&self) -> Option<CallParams<'a>> {
+        let params = self.params.filter(|_| self.method.as_deref() == Some("tools/call"))?;
+        serde_json::from_str(params.get()).ok()
+    }
+
+    fn arguments(&self) -> Option<RawArguments> {
+        Some(RawArguments(self.call_params()?.arguments?.get().into()))
+    }
+
+    /// A `tools/call` outside any protocol session, by a client that says nothing rmcp would have to check.
+    fn plain_tool_call(&self, headers: &HeaderMap) -> Option<PlainCall<'a>> {
+        let id = self.id.filter(|id| id.get().starts_with('"') || id.get().parse::<i64>().is_ok())?;
+        let says_version = headers.get(PROTOCOL_VERSION);
+        let legacy = says_version.is_none_or(|version| {
+            rmcp::model::ProtocolVersion::KNOWN_VERSIONS
+                .iter()
+                .any(|known| known.as_str().as_bytes() == version.as_bytes() && known.as_str() < FIRST_STATELESS)
+        });
+        let has_standard_headers = headers.keys().any(|name| name.as_str().starts_with("mcp-") && name != PROTOCOL_VERSION);
+        if !legacy || has_standard_headers {
+            return None;
+        }
+        let params = self.call_params().filter(|params| params._meta.is_none())?;
+        Some(PlainCall { id, params })
+    }
+}
+
+struct PlainCall<'a> {
+    id: &'a RawValue,
+    params: CallParams<'a>,
+}
+
+#[derive(Serialize)]
+struct RpcResponse<'a, R> {
+    jsonrpc: &'static str,
+    id: &'a RawValue,
+    result: R,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ToolResult<'a> {
+    content: [TextBlock<'a>; 1],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    structured_content: Option<&'a RawValue>,
+    is_error: bool,
+}
+
+#[derive(Serialize)]
+struct TextBlock<'a> {
+    r#type: &'static str,
+    text: &'a str,
+}
+
+impl PlainCall<'_> {
+    async fn answer(&self, backend: &Backend, credential: &Credential) -> Result<Response> {
+        let Some(operation) = operations::tool(&self.params.name) else {
+            return Ok(rpc_error(StatusCode::OK, Some(self.id), &server::unknown_tool(&self.params.name)));
+        };
+        let arguments = self.params.arguments.map_or("{}", RawValue::get);
+        let arguments = if arguments == "null" { "{}" } else { arguments };
+        let outcome = tools::call(backend, credential, operation, arguments).await?;
+        let structured = if outcome.structured { serde_json::from_str(&outcome.json).ok() } else { None };
+        let response = RpcResponse {
+            jsonrpc: "2.0",
+            id: self.id,
+            result: ToolResult {
+                content: [TextBlock { r#type: "text", text: &outcome.json }],
+                structured_content: structured,
+                is_error: outcome.is_error,
+            },
+        };
+        Ok(respond::json(200, serde_json::to_string(&response).map_err(Error::internal)?))
+    }
+}
+
+fn rpc_error(status: StatusCode, id: Option<&RawValue>, error: &ErrorData) -> Response {
+    #[derive(Serialize)]
+    struct Body<'a> {
+        jsonrpc: &'static str,
+        id: Option<&'a RawValue>,
+        error: ErrorBody<'a>,
+    }
+    #[derive(Serialize)]
+    struct ErrorBody<'a> {
+        code: ErrorCode,
+        message: &'a str,
+    }
+    let body = Body { jsonrpc: "2.0", id, error: ErrorBody { code: error.code, message: &error.message } };
+    respond::json(status.as_u16(), serde_json::to_string(&body).unwrap_or_default())
+}

@@ -1,0 +1,17 @@
+//! The Model Context Protocol: tools, prompts, completion and resources, each a view of the operations.
+//!
+//! rmcp carries the protocol in all its revisions. What it cannot give us is a number's own text, without which
+//! money is not exact: both transports therefore hand over a tool's arguments as they were written.
+
+pub mod completion;
+pub mod prompts;
+pub mod resources;
+pub mod server;
+pub mod stdio;
+pub mod tools;
+
+pub use server::HaldirMcp;
+
+/// The arguments of a `tools/call` as they were written.
+#[derive(Clone, Debug)]
+pub struct RawArguments(pub std::sync::Arc<str>);

@@ -1,0 +1,191 @@
+//! haldir as an rmcp server.
+
+use rmcp::{
+    ErrorData, RoleServer, ServerHandler,
+    model::{
+        CallToolRequestParams, CallToolResponse, CompleteRequestParams, CompleteResult, CustomRequest, CustomResult,
+        ErrorCode, GetPromptRequestParams, GetPromptResponse, Implementation, ListPromptsResult,
+        ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
+        ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig, Tool,
+    },
+    service::RequestContext,
+};
+
+use super::{RawArguments, completion, prompts, resources, tools};
+use crate::{
+    error::{Code, Error},
+    faces::backend::Backend,
+    model::Credential,
+    operations,
+};
+
+/// What clients tell their model about haldir.
+const INSTRUCTIONS: &str = "haldir governs what you may do. Begin with createSession, asking for the fewest scopes \
+    and the smallest budget that the task needs, and give its session_id in every further call. Ask checkPermission \
+    before a sensitive action and authorizePayment before every payment; if either says no, do not go on. Read \
+    secrets with getSecret only when they are about to be used, and never repeat them. Record what you did with \
+    logAction, and end with revokeSession.";
+
+/// haldir, serving one connection.
+#[derive(Clone)]
+pub struct HaldirMcp {
+    backend: Backend,
+    /// Who calls; over HTTP every request brings its own.
+    credential: Credential,
+}
+
+impl HaldirMcp {
+    /// Serves `backend` to whoever holds `credential`.
+    pub fn new(backend: Backend, credential: Credential) -> Self {
+        Self { backend, credential }
+    }
+
+    fn credential(&self, context: &RequestContext<RoleServer>) -> Credential {
+        let parts = context.extensions.get::<http::request::Parts>();
+        parts.and_then(|parts| parts.extensions.get::<Credential>()).unwrap_or(&self.credential).clone()
+    }
+}
+
+/// The arguments as they were written; only a transport that is not ours leaves them to be written again.
+fn arguments(context: &RequestContext<RoleServer>, params: &CallToolRequestParams) -> String {
+    let parts = context.extensions.get::<http::request::Parts>();
+    let raw = context.extensions.get::<RawArguments>().or_else(|| parts?.extensions.get::<RawArguments>());
+    match (raw, &params.arguments) {
+        (Some(raw), _) => raw.0.to_string(),
+        (None, Some(arguments)) => serde_json::Value::Object(arguments.clone()).to_string(),
+        (None, None) => "{}".to_owned(),
+    }
+}
+
+/// An error as JSON-RPC has it: what the caller can mend is -32602, the rest is -32603.
+pub fn to_rpc(error: &Error) -> ErrorData {
+    let code = match error.code {
+        Code::NotFound => ErrorCode::RESOURCE_NOT_FOUND,
+        Code::Internal | Code::Unavailable => ErrorCode::INTERNAL_ERROR,
+        _ => ErrorCode::INVALID_PARAMS,
+    };
+    ErrorData::new(code, error.message.clone(), Some(error.body(None)))
+}
+
+impl ServerHandler for HaldirMcp {
+    fn get_info(&self) -> ServerConfig {
+        let capabilities = ServerCapabilities::builder()
+            .enable_tools()
+            .enable_prompts()
+            .enable_resources()
+            .enable_completions()
+            .build();
+        ServerConfig::new(capabilities)
+            .with_server_info(Implementation::new("haldir", env!("CARGO_PKG_VERSION")).with_title("haldir"))
+            .with_instructions(INSTRUCTIONS)
+    }
+
+    async fn list_tools(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListToolsResult, ErrorData> {
+        Ok(ListToolsResult::with_all_items(tools::all().to_vec()))
+    }
+
+    fn get_tool(&self, name: &str) -> Option<Tool> {
+        tools::all().iter().find(|tool| tool.name == name).cloned()
+    }
+
+    async fn call_tool(
+        &self,
+        params: CallToolRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        let operation = operations::tool(&params.name).ok_or_else(|| unknown_tool(&params.name))?;
+        let credential = self.credential(&context);
+        let arguments = arguments(&context, &params);
+        let outcome = tools::call(&self.backend, &credential, operation, &arguments).await;
+        Ok(outcome.unwrap_or_else(|error| tools::refusal(&error)).into_result().into())
+    }
+
+    async fn list_prompts(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListPromptsResult, ErrorData> {
+        Ok(ListPromptsResult::with_all_items(prompts::all()))
+    }
+
+    async fn get_prompt(
+        &self,
+        params: GetPromptRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<GetPromptResponse, ErrorData> {
+        let prompt = prompts::get(&self.backend, &self.credential(&context), &params).await;
+        prompt.map(Into::into).map_err(|error| prompts::to_rpc(&error))
+    }
+
+    async fn complete(
+        &self,
+        params: CompleteRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CompleteResult, ErrorData> {
+        completion::complete(&self.backend, &self.credential(&context), &params).await.map_err(|error| to_rpc(&error))
+    }
+
+    async fn list_resources(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListResourcesResult, ErrorData> {
+        Ok(ListResourcesResult::with_all_items(resources::all()))
+    }
+
+    async fn list_resource_templates(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListResourceTemplatesResult, ErrorData> {
+        Ok(ListResourceTemplatesResult::with_all_items(resources::templates()))
+    }
+
+    async fn read_resource(
+        &self,
+        params: ReadResourceRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ReadResourceResponse, ErrorData> {
+        let contents = resources::read(&self.backend, &self.credential(&context), &params.uri).await;
+        contents.map(Into::into).map_err(|error| to_rpc(&error))
+    }
+
+    /// rmcp hands over as custom whatever it could not read: a method that it knows then had bad parameters.
+    async fn on_custom_request(
+        &self,
+        request: CustomRequest,
+        _: RequestContext<RoleServer>,
+    ) -> Result<CustomResult, ErrorData> {
+        if KNOWN_METHODS.contains(&request.method.as_str()) {
+            let message = format!("the parameters of {} are missing or of the wrong type", request.method);
+            return Err(ErrorData::invalid_params(message, None));
+        }
+        Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, format!("the method {} is unknown", request.method), None))
+    }
+}
+
+/// The methods that this server answers.
+const KNOWN_METHODS: [&str; 11] = [
+    "initialize",
+    "ping",
+    "tools/list",
+    "tools/call",
+    "prompts/list",
+    "prompts/get",
+    "resources/list",
+    "resources/templates/list",
+    "resources/read",
+    "completion/complete",
+    "server/discover",
+];
+
+/// A tool that does not exist is a fault of the request, not of a tool (MCP, Tools, Error handling).
+pub fn unknown_tool(name: &str) -> ErrorData {
+    let names: Vec<_> = tools::all().iter().map(|tool| tool.name.as_ref()).collect();
+    let name: String = name.chars().take(100).collect();
+    ErrorData::invalid_params(format!("the tool {name} is unknown; there are: {}", names.join(", ")), None)
+}

@@ -1,0 +1,202 @@
+//! MCP over standard input and output, one JSON-RPC message a line.
+//!
+//! Bad input of any kind is answered, never fatal: a client that sends one wrong line keeps its connection.
+
+use std::{io, sync::Arc};
+
+use rmcp::{
+    RoleServer, ServiceExt,
+    model::{
+        ClientJsonRpcMessage, ClientRequest, ErrorCode, ErrorData, GetExtensions, JsonRpcMessage, RequestId,
+        ServerJsonRpcMessage,
+    },
+    service::{RxJsonRpcMessage, TxJsonRpcMessage},
+    transport::{Transport, io::stdio_pipes},
+};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use tokio::{
+    io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader},
+    sync::Mutex,
+};
+
+use super::{HaldirMcp, RawArguments};
+use crate::error::{Error, Result};
+
+/// The longest line, in bytes.
+const MAX_LINE_BYTES: usize = 4 * 1024 * 1024;
+
+/// Serves until standard input ends or `shutdown` is done.
+pub async fn serve(server: HaldirMcp, shutdown: impl Future<Output = ()>) -> Result<()> {
+    let (input, output) = stdio_pipes();
+    let transport = Lines::new(input, output);
+    let work = async {
+        // An error here is a client that left before it had initialised: nothing went wrong on this side.
+        match server.serve(transport).await {
+            Ok(running) => running.waiting().await.map(drop).map_err(Error::internal),
+            Err(error) => {
+                tracing::info!(%error, "the client left before it had initialised");
+                Ok(())
+            }
+        }
+    };
+    tokio::select! {
+        outcome = work => outcome,
+        () = shutdown => Ok(()),
+    }
+}
+
+/// A transport of lines.
+struct Lines<R, W> {
+    input: BufReader<R>,
+    line: Vec<u8>,
+    // A tokio mutex: it is held across the write, so that answers of concurrent calls do not mix.
+    output: Arc<Mutex<W>>,
+    /// Whether a request has come: what comes before it cannot be an answer or a notification to anything.
+    begun: bool,
+}
+
+enum Line {
+    Complete,
+    TooLong,
+    End,
+}
+
+impl<R: AsyncRead + Unpin + Send, W: AsyncWrite + Unpin + Send + 'static> Lines<R, W> {
+    fn new(input: R, output: W) -> Self {
+        Self { input: BufReader::new(input), line: Vec::new(), output: Arc::new(Mutex::new(output)), begun: false }
+    }
+
+    /// Reads the next line into `self.line`, and skips the rest of one that is too long.
+    async fn read_line(&mut self) -> io::Result<Line> {
+        self.line.clear();
+        let mut too_long = false;
+        loop {
+            let available = self.input.fill_buf().await?;
+            if available.is_empty() {
+                return Ok(if self.line.is_empty() || too_long { Line::End } else { Line::Complete });
+            }
+            let end = available.iter().position(|byte| *byte == b'\n');
+            let (part, used) = match end {
+                Some(end) => (&available[..end], end + 1),
+                None => (available, available.len()),
+            };
+            too_long |= self.line.len() + part.len() > MAX_LINE_BYTES;
+            if !too_long {
+                self.line.extend_from_slice(part);
+            }
+            self.input.consume(used);
+            if end.is_some() {
+                return Ok(if too_long { Line::TooLong } else { Line::Complete });
+            }
+        }
+    }
+
+    async fn refuse(&mut self, code: ErrorCode, message: String, id: Option<RequestId>) {
+        let error = ServerJsonRpcMessage::error(ErrorData::new(code, message, None), id);
+        if let Err(error) = write(&self.output, &error).await {
+            tracing::info!(%error, "the client no longer reads");
+        }
+    }
+}
+
+/// Reads a JSON-RPC message, with the arguments of a tool call as they were written.
+pub fn read_message(line: &[u8]) -> Result<ClientJsonRpcMessage, (ErrorCode, String, Option<RequestId>)> {
+    #[derive(Deserialize)]
+    struct Id {
+        id: Option<RequestId>,
+    }
+    let json: &RawValue = serde_json::from_slice(line).map_err(|error| {
+        (ErrorCode::PARSE_ERROR, format!("the message is no JSON that can be read: {error}"), None)
+    })?;
+    let mut message: ClientJsonRpcMessage = serde_json::from_str(json.get()).map_err(|_| {
+        let id = serde_json::from_str::<Id>(json.get()).ok().and_then(|message| message.id);
+        let problem = if json.get().starts_with('[') {
+            "batches are not supported: send one message at a time"
+        } else {
+            "expected a JSON-RPC 2.0 message"
+        };
+        (ErrorCode::INVALID_REQUEST, problem.to_owned(), id)
+    })?;
+    if let JsonRpcMessage::Request(request) = &mut message
+        && let ClientRequest::CallToolRequest(call) = &mut request.request
+        && let Some(arguments) = raw_arguments(json.get())
+    {
+        call.extensions_mut().insert(arguments);
+    }
+    Ok(message)
+}
+
+/// The arguments of a `tools/call` as they were written.
+pub fn raw_arguments(message: &str) -> Option<RawArguments> {
+    #[derive(Deserialize)]
+    struct Message<'a> {
+        #[serde(borrow)]
+        params: Params<'a>,
+    }
+    #[derive(Deserialize)]
+    struct Params<'a> {
+        #[serde(borrow)]
+        arguments: Option<&'a RawValue>,
+    }
+    let arguments = serde_json::from_str::<Message<'_>>(message).ok()?.params.arguments?;
+    Some(RawArguments(arguments.get().into()))
+}
+
+async fn write<W: AsyncWrite + Unpin>(output: &Mutex<W>, message: &impl serde::Serialize) -> io::Result<()> {
+    let mut line = serde_json::to_vec(message)?;
+    line.push(b'\n');
+    let mut output = output.lock().await;
+    output.write_all(&line).await?;
+    output.flush().await
+}
+
+impl<R, W> Transport<RoleServer> for Lines<R, W>
+where
+    R: AsyncRead + Unpin + Send,
+    W: AsyncWrite + Unpin + Send + 'static,
+{
+    type Error = io::Error;
+
+    fn send(
+        &mut self,
+        item: TxJsonRpcMessage<RoleServer>,
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send + 'static {
+        let output = Arc::clone(&self.output);
+        async move { write(&output, &item).await }
+    }
+
+    async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleServer>> {
+        loop {
+            match self.read_line().await {
+                Ok(Line::Complete) => {}
+                Ok(Line::TooLong) => {
+                    let message = format!("a message has at most {MAX_LINE_BYTES} bytes");
+                    self.refuse(ErrorCode::INVALID_REQUEST, message, None).await;
+                    continue;
+                }
+                Ok(Line::End) => return None,
+                Err(error) => {
+                    tracing::info!(%error, "standard input can no longer be read");
+                    return None;
+                }
+            }
+            if self.line.trim_ascii().is_empty() {
+                continue;
+            }
+            match read_message(&self.line) {
+                Ok(message) => {
+                    self.begun |= matches!(message, JsonRpcMessage::Request(_));
+                    if self.begun {
+                        return Some(message);
+                    }
+                }
+                Err((code, message, id)) => self.refuse(code, message, id).await,
+            }
+        }
+    }
+
+    async fn close(&mut self) -> Result<(), Self::Error> {
+        self.output.lock().await.flush().await
+    }
+}

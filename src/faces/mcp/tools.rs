@@ -1,0 +1,110 @@
+//! The ten tools.
+
+use std::sync::{Arc, LazyLock};
+
+use rmcp::model::{CallToolResult, ContentBlock, JsonObject, Tool, ToolAnnotations};
+use serde_json::{Value, json};
+use zeroize::Zeroizing;
+
+use crate::{
+    error::{Code, Error, Result},
+    faces::backend::Backend,
+    model::Credential,
+    operations::{self, CallOptions, Operation, take_idempotency_key},
+};
+
+static TOOLS: LazyLock<Vec<Tool>> =
+    LazyLock::new(|| operations::all().iter().filter(|operation| operation.tool.is_some()).map(tool).collect());
+
+/// The tools as MCP lists them.
+pub fn all() -> &'static [Tool] {
+    &TOOLS
+}
+
+fn tool(operation: &Operation) -> Tool {
+    let hints = operation.tool.unwrap_or(operations::Hints::ADDS);
+    let annotations = ToolAnnotations::with_title(operation.title)
+        .read_only(hints.read_only)
+        .destructive(hints.destructive)
+        .idempotent(hints.idempotent)
+        .open_world(false);
+    Tool::new(operation.name, operation.description(), input_schema(operation))
+        .with_title(operation.title)
+        .with_raw_output_schema(Arc::new(object(operation.output_schema().to_value())))
+        .with_annotations(annotations)
+}
+
+/// The input's schema, with the field that every tool that writes takes.
+pub fn input_schema(operation: &Operation) -> Arc<JsonObject> {
+    let mut schema = operation.input_schema().to_value();
+    if operation.takes_idempotency_key() {
+        schema["properties"]["idempotency_key"] = json!({
+            "type": "string", "minLength": 1, "maxLength": 255,
+            "description": "A text of your choice that makes a retry safe: the same call with the same key within 24 \
+                            hours is carried out once, and answered again.",
+        });
+    }
+    Arc::new(object(schema))
+}
+
+fn object(value: Value) -> JsonObject {
+    match value {
+        Value::Object(object) => object,
+        _ => JsonObject::new(),
+    }
+}
+
+/// What a tool call is answered with.
+pub struct Outcome {
+    /// JSON: the answer, or the refusal.
+    pub json: Zeroizing<String>,
+    /// Whether `json` fits the tool's output schema. A refusal only does where the schema has room for it, and
+    /// clients check it even then.
+    pub structured: bool,
+    /// Whether haldir said no.
+    pub is_error: bool,
+}
+
+/// Calls a tool with its arguments as they were written. An `Err` is about the caller, not about the call.
+pub async fn call(
+    backend: &Backend,
+    credential: &Credential,
+    operation: &'static Operation,
+    arguments: &str,
+) -> Result<Outcome> {
+    let answer = match options(operation, arguments) {
+        Ok((input, options)) => backend.call(operation, credential, &input, options).await,
+        Err(error) => Err(error),
+    };
+    match answer {
+        Ok(reply) => Ok(Outcome { json: reply.body, structured: true, is_error: false }),
+        Err(error) if matches!(error.code, Code::Unauthorized | Code::RateLimited) => Err(error),
+        Err(error) => Ok(refusal(&error)),
+    }
+}
+
+fn options(operation: &Operation, arguments: &str) -> Result<(String, CallOptions)> {
+    if !operation.takes_idempotency_key() {
+        return Ok((arguments.to_owned(), CallOptions::default()));
+    }
+    let (input, idempotency_key) = take_idempotency_key(arguments)?;
+    Ok((input, CallOptions { idempotency_key }))
+}
+
+/// A refusal as a tool result: `authorizePayment` alone says no within its schema.
+pub fn refusal(error: &Error) -> Outcome {
+    let json = Zeroizing::new(error.body(None).to_string());
+    Outcome { json, structured: error.extra("authorized").is_some(), is_error: true }
+}
+
+impl Outcome {
+    /// As rmcp sends it.
+    pub fn into_result(self) -> CallToolResult {
+        let content = vec![ContentBlock::text(self.json.as_str())];
+        let mut result = if self.is_error { CallToolResult::error(content) } else { CallToolResult::success(content) };
+        if self.structured {
+            result.structured_content = serde_json::from_str(&self.json).ok();
+        }
+        result
+    }
+}

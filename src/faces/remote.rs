@@ -1,0 +1,157 @@
+//! Calls to a haldir elsewhere, by its REST API: the same operations, the same JSON.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::{Client, RequestBuilder, Url};
+use serde_json::{Value, value::RawValue};
+use zeroize::Zeroizing;
+
+use crate::{
+    error::{Code, Error, Result},
+    model::Credential,
+    operations::{CallOptions, Method, Operation, Reply},
+};
+
+/// How long connecting may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a call may take in all; verifying a long log takes a while.
+const CALL_TIMEOUT: Duration = Duration::from_secs(120);
+/// The largest answer that is read.
+const MAX_ANSWER_BYTES: usize = 16 * 1024 * 1024;
+/// What stays as it is in a path segment (RFC 3986 unreserved).
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+
+/// A haldir elsewhere.
+#[derive(Clone)]
+pub struct Remote {
+    base: Url,
+    client: Client,
+}
+
+impl Remote {
+    /// The haldir at `base_url`, such as `https://haldir.example.com`.
+    pub fn new(base_url: &str) -> Result<Self> {
+        let base = base_url.trim_end_matches('/').parse::<Url>().ok();
+        let base = base.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host()).ok_or_else(|| {
+            Error::invalid("HALDIR_BASE_URL", "HALDIR_BASE_URL must be an http or https address, such as https://host")
+        })?;
+        // Fails only if another provider was installed before, which serves as well.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client = Client::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(CALL_TIMEOUT)
+            // A redirect would carry the key to wherever it points.
+            .redirect(reqwest::redirect::Policy::none())
+            .user_agent(concat!("haldir-mcp/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(Error::internal)?;
+        Ok(Self { base, client })
+    }
+
+    /// Calls an operation there.
+    pub async fn call(
+        &self,
+        operation: &Operation,
+        credential: &Credential,
+        input: &str,
+        options: CallOptions,
+    ) -> Result<Reply> {
+        let request = self.request(operation, input)?;
+        let request = match credential {
+            Credential::ApiKey(key) => request.bearer_auth(key.as_str()),
+            _ => request,
+        };
+        let request = match options.idempotency_key {
+            Some(key) => request.header("Idempotency-Key", key),
+            None => request,
+        };
+        let mut response = request.send().await.map_err(|error| self.unreachable(&error))?;
+        let status = response.status().as_u16();
+        let mut body = Zeroizing::new(Vec::new());
+        while let Some(chunk) = response.chunk().await.map_err(|error| self.unreachable(&error))? {
+            if body.len() + chunk.len() > MAX_ANSWER_BYTES {
+                return Err(Error::new(Code::Unavailable, "the answer of the remote haldir is too large"));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        let text = std::str::from_utf8(&body).unwrap_or_default();
+        if (200..300).contains(&status) && serde_json::from_str::<&RawValue>(text).is_ok() {
+            return Ok(Reply { status, body: Zeroizing::new(text.to_owned()), remaining: None });
+        }
+        Err(refusal(status, text))
+    }
+
+    /// The request: fields of the path into it, each as one encoded segment; the rest as query or body.
+    fn request(&self, operation: &Operation, input: &str) -> Result<RequestBuilder> {
+        let mut fields: BTreeMap<String, Box<RawValue>> = serde_json::from_str(input)
+            .map_err(|_| Error::new(Code::MalformedJson, "the arguments must be a JSON object"))?;
+        let mut path = String::new();
+        for segment in operation.path.split('/').skip(1) {
+            let field = segment.strip_prefix('{').and_then(|name| name.strip_suffix('}'));
+            let value = match field {
+                Some(name) => {
+                    let value = fields.remove(name).map(|value| plain(&value)).unwrap_or_default();
+                    if matches!(value.as_str(), "" | "." | "..") {
+                        return Err(Error::invalid(name, format!("{name} is required")));
+                    }
+                    value
+                }
+                None => segment.to_owned(),
+            };
+            path.push('/');
+            path.extend(utf8_percent_encode(&value, SEGMENT));
+        }
+        let mut url = self.base.clone();
+        url.set_path(&format!("{}{path}", self.base.path().trim_end_matches('/')));
+        if operation.method == Method::Post {
+            let body = serde_json::to_string(&fields).map_err(Error::internal)?;
+            return Ok(self.client.post(url).header("Content-Type", "application/json").body(body));
+        }
+        // A session id opens doors: it goes into a header, where no log of addresses keeps it.
+        let session = if operation.name == "getSecret" { fields.remove("session_id") } else { None };
+        for (name, value) in fields.iter().filter(|(_, value)| value.get() != "null") {
+            url.query_pairs_mut().append_pair(name, &plain(value));
+        }
+        let request = match operation.method {
+            Method::Delete => self.client.delete(url),
+            _ => self.client.get(url),
+        };
+        Ok(match session {
+            Some(id) => request.header("X-Session-ID", plain(&id)),
+            None => request,
+        })
+    }
+
+    fn unreachable(&self, error: &reqwest::Error) -> Error {
+        tracing::warn!(%error, "the remote haldir was not reached");
+        let host = self.base.host_str().unwrap_or_default();
+        Error::new(Code::Unavailable, format!("the haldir at {host} (HALDIR_BASE_URL) was not reached; try again"))
+    }
+}
+
+/// A JSON value as it stands in a path or a query.
+fn plain(value: &RawValue) -> String {
+    serde_json::from_str::<String>(value.get()).unwrap_or_else(|_| value.get().to_owned())
+}
+
+/// The error that the other side answered, as ours.
+fn refusal(status: u16, text: &str) -> Error {
+    let body: Value = serde_json::from_str(text).unwrap_or_default();
+    let named = body["code"].as_str().and_then(|name| Code::ALL.iter().find(|code| code.name() == name));
+    let by_status = || Code::ALL.iter().find(|code| code.status() == status && status < 500);
+    let code = named.or_else(by_status).copied().unwrap_or(Code::Unavailable);
+    let said = body["error"].as_str().or_else(|| body["reason"].as_str());
+    let message = said.map_or_else(|| format!("the remote haldir answered with status {status}"), str::to_owned);
+    let mut error = Error::new(code, message);
+    error.field = body["field"].as_str().map(str::to_owned);
+    let known = ["error", "code", "field", "request_id", "retryable"];
+    if let Value::Object(fields) = body {
+        error.extra = fields
+            .into_iter()
+            .filter(|(name, _)| !known.contains(&name.as_str()))
+            .map(|(name, value)| (name.into(), value))
+            .collect();
+    }
+    error
+}

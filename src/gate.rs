@@ -1,0 +1,15 @@
+//! Gate: who may act. API keys, sessions with scopes, budget and lifetime, delegation, hourly limits.
+
+pub mod authenticate;
+pub mod check_permission;
+pub mod create_api_key;
+pub mod create_session;
+pub mod get_session;
+pub mod last_use;
+pub mod list_api_keys;
+pub mod list_descendants;
+pub mod list_sessions;
+pub mod rate_limit;
+pub mod revoke_api_key;
+pub mod revoke_session;
+pub mod session;

@@ -1,0 +1,98 @@
+//! From what a caller shows to who they are. It reads the store on every call, so that a revocation holds from
+//! the next call on, in every process.
+
+use crate::{
+    call::Services,
+    crypto,
+    error::{Code, Error, Result},
+    model::{ApiKey, Caller, Ceilings, Credential, Role, TenantId, Tier, UnixMicros},
+    store::ReadTx,
+};
+
+/// What every API key starts with.
+pub const KEY_PREFIX: &str = "hld_";
+/// Characters of a key by which people know it; they are no secret.
+pub const PUBLIC_CHARS: usize = 12;
+/// The shortest key that is accepted: what a client brings along must be as unguessable as what we make.
+pub const MIN_KEY_CHARS: usize = 36;
+/// The longest key that is looked at.
+const MAX_KEY_CHARS: usize = 256;
+
+/// A caller, and the digest under which their calls are counted.
+#[derive(Debug)]
+pub struct Authenticated {
+    /// Who they are.
+    pub caller: Caller,
+    /// Their key, if they have one.
+    pub key: Option<ApiKey>,
+}
+
+/// Who shows this credential. A missing, unknown, revoked and expired key get one same answer.
+pub fn authenticate(
+    tx: &dyn ReadTx,
+    services: &Services,
+    credential: &Credential,
+    now: UnixMicros,
+) -> Result<Authenticated> {
+    let local = &services.settings.local_ceilings;
+    let keyless = |tenant, principal: &str, role, permission: &str, ceilings| Authenticated {
+        caller: Caller {
+            tenant,
+            principal: principal.to_owned(),
+            role,
+            permissions: vec![permission.to_owned()],
+            ceilings,
+            tier: Tier::Enterprise,
+            is_key: false,
+        },
+        key: None,
+    };
+    match credential {
+        Credential::Anonymous => Err(unauthorized()),
+        Credential::LocalAgent => Ok(keyless(TenantId::local(), "local", Role::Agent, "*", local.clone())),
+        Credential::LocalOperator(tenant) => {
+            Ok(keyless(tenant.clone(), "operator", Role::Operator, "*", Ceilings::NONE))
+        }
+        Credential::ApiKey(presented) => {
+            let key = find_key(tx, presented)?.filter(|key| is_live(key, now)).ok_or_else(unauthorized)?;
+            let caller = Caller {
+                tenant: key.tenant.clone(),
+                principal: key.prefix.clone(),
+                role: key.role,
+                permissions: key.scopes.clone(),
+                ceilings: key.ceilings.clone(),
+                tier: key.tier,
+                is_key: true,
+            };
+            Ok(Authenticated { caller, key: Some(key) })
+        }
+    }
+}
+
+/// The record of a presented key, live or not.
+pub fn find_key(tx: &dyn ReadTx, presented: &str) -> Result<Option<ApiKey>> {
+    if !presented.starts_with(KEY_PREFIX) || presented.len() > MAX_KEY_CHARS {
+        return Ok(None);
+    }
+    let Some(prefix) = presented.get(..PUBLIC_CHARS) else { return Ok(None) };
+    let digest = digest(presented);
+    let candidates = tx.api_keys_by_prefix(prefix)?;
+    Ok(candidates.into_iter().find(|key| crypto::same(&key.digest, &digest)))
+}
+
+/// What is kept of a key.
+pub fn digest(key: &str) -> [u8; 32] {
+    crypto::digest(&[key.as_bytes()])
+}
+
+/// Neither revoked nor expired.
+pub fn is_live(key: &ApiKey, now: UnixMicros) -> bool {
+    key.revoked_at.is_none() && key.expires_at.is_none_or(|end| now < end)
+}
+
+fn unauthorized() -> Error {
+    Error::new(
+        Code::Unauthorized,
+        "a valid API key is required: send it as `Authorization: Bearer hld_…` or `X-API-Key: hld_…`",
+    )
+}

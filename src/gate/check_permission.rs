@@ -1,0 +1,43 @@
+//! `checkPermission`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    call::{ReadContext, ReadOperation},
+    error::Result,
+    model::{SessionId, text::Text},
+};
+
+/// Ask whether a session may do something, before doing it. Answers allowed: true only if the session is valid
+/// and holds the scope; for an unknown, expired or revoked session it answers false. Asking changes nothing.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CheckPermission {
+    /// The session to ask about.
+    session_id: SessionId,
+    /// The scope that the action needs, such as read, files:write or spend.
+    scope: Text<1, 128>,
+}
+
+/// The answer.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct PermissionChecked {
+    /// Whether the session may.
+    allowed: bool,
+    /// The session asked about.
+    session_id: SessionId,
+    /// The scope asked about.
+    scope: String,
+}
+
+impl ReadOperation for CheckPermission {
+    type Output = PermissionChecked;
+
+    fn run(self, cx: &ReadContext<'_>) -> Result<PermissionChecked> {
+        let session = cx.tx.session(&cx.caller.tenant, &self.session_id)?;
+        let allowed = session
+            .is_some_and(|session| session.is_valid(cx.now) && session.scopes.hold_named(self.scope.as_str()));
+        Ok(PermissionChecked { allowed, session_id: self.session_id, scope: self.scope.into_string() })
+    }
+}

@@ -1,0 +1,220 @@
+//! `createApiKey`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use zeroize::Zeroizing;
+
+use super::authenticate::{self, KEY_PREFIX, PUBLIC_CHARS};
+use crate::{
+    call::{WriteContext, WriteOperation},
+    crypto,
+    error::{Code, Error, Result},
+    model::{
+        ApiKey, Caller, Ceilings, Money, Role, Scopes, TenantId, Tier,
+        caller::{key_scope_covers, parse_key_scope},
+        text::Text,
+    },
+    watch::{self, Draft, chain},
+};
+
+/// Make an API key. The first key of an empty store needs no authentication on a loopback address, and belongs to
+/// an operator. Later ones are made by an operator's key, or with the bootstrap token, which makes a new tenant.
+/// A key has a role and ceilings that no session created with it can exceed. It is shown once.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CreateApiKey {
+    /// What people call it.
+    #[serde(default)]
+    #[schemars(extend("default" = "default"))]
+    name: Option<Text<1, 128>>,
+    /// Its hourly limit: free 100 calls, pro 5,000, enterprise 50,000.
+    #[serde(default)]
+    tier: Tier,
+    /// An agent's key cannot make keys, settle payments or change rules. Default: agent; the first key of a tenant
+    /// is an operator's.
+    #[serde(default)]
+    role: Option<Role>,
+    /// What it may reach: `*`, or `<resource>:read|write|*` over sessions, vault, audit, payments, webhooks,
+    /// proxy, approvals and admin. Default: what its maker may reach.
+    #[serde(default)]
+    #[schemars(length(max = 32))]
+    scopes: Option<Vec<String>>,
+    /// The scopes that a session created with it may have. Default: every scope but admin and *, for an agent.
+    #[serde(default)]
+    max_scopes: Option<Scopes>,
+    /// The most that one session created with it may spend, in USD.
+    #[serde(default)]
+    #[schemars(range(min = 0))]
+    max_spend: Option<Money>,
+    /// The longest life of a session created with it, in seconds.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 2_592_000))]
+    max_ttl: Option<i64>,
+    /// Seconds until the key expires. Default: never.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 315_360_000))]
+    expires_in: Option<i64>,
+    /// The server's HALDIR_BOOTSTRAP_TOKEN, instead of an operator's key.
+    #[serde(default)]
+    bootstrap_token: Option<BootstrapToken>,
+}
+
+/// The token as presented; wiped from memory afterwards.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(transparent)]
+struct BootstrapToken(#[schemars(with = "String", length(max = 1024))] Zeroizing<String>);
+
+impl std::fmt::Debug for BootstrapToken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("BootstrapToken(…)")
+    }
+}
+
+/// The new key.
+#[derive(Serialize, JsonSchema)]
+pub struct ApiKeyCreated {
+    /// The key itself, shown only now: it is not stored.
+    #[schemars(with = "String")]
+    key: Zeroizing<String>,
+    /// Its first characters, by which it is listed and revoked.
+    prefix: String,
+    /// What people call it.
+    name: String,
+    /// Its hourly limit.
+    tier: Tier,
+    /// Its role.
+    role: Role,
+    /// What it may reach.
+    scopes: Vec<String>,
+    /// The tenant it belongs to.
+    tenant_id: TenantId,
+    /// What to do now.
+    message: &'static str,
+}
+
+impl WriteOperation for CreateApiKey {
+    type Output = ApiKeyCreated;
+
+    fn run(self, cx: &mut WriteContext<'_>) -> Result<ApiKeyCreated> {
+        if !cx.caller.is_anonymous() {
+            let key = self.for_maker(cx)?;
+            return issue(cx, key);
+        }
+        let first = self.may_begin(cx)?;
+        let tenant = if first { TenantId::local() } else { new_tenant(cx)? };
+        let caller = Caller { tenant, permissions: vec!["*".into()], ceilings: Ceilings::NONE, ..cx.caller.clone() };
+        let mut cx = WriteContext { tx: &mut *cx.tx, caller: &caller, now: cx.now, services: cx.services };
+        if self.role == Some(Role::Agent) {
+            return Err(Error::invalid("role", "the first key of a tenant is an operator's: leave role out"));
+        }
+        let key = Self { role: Some(Role::Operator), ..self }.for_maker(&cx)?;
+        issue(&mut cx, key)
+    }
+}
+
+impl CreateApiKey {
+    /// Whether this is the first key of the store, or of a new tenant; refused if neither may be made.
+    fn may_begin(&self, cx: &WriteContext<'_>) -> Result<bool> {
+        let first = !cx.tx.any_api_key()?;
+        let settings = &cx.services.settings;
+        let proven = self.bootstrap_token.as_ref().is_some_and(|token| settings.is_bootstrap_token(&token.0));
+        // Where a token is configured it is always needed: the window for the first key is no way around it.
+        if proven || (first && settings.bootstrap_token.is_none() && settings.open_bootstrap) {
+            return Ok(first);
+        }
+        let message = if first {
+            "the first key needs the bootstrap token here: start the server with HALDIR_BOOTSTRAP_TOKEN and send it as \
+             bootstrap_token, or run `haldir keys create` beside the store"
+        } else {
+            "making a key needs an operator's API key, or the bootstrap token as bootstrap_token"
+        };
+        Err(Error::new(Code::Unauthorized, message))
+    }
+
+    /// The key's record, within what its maker may do; its digest is still empty.
+    fn for_maker(self, cx: &WriteContext<'_>) -> Result<ApiKey> {
+        let maker = cx.caller;
+        let role = self.role.unwrap_or(Role::Agent);
+        let scopes = self.scopes.unwrap_or_else(|| maker.permissions.clone());
+        if scopes.is_empty() || scopes.len() > 32 {
+            return Err(Error::invalid("scopes", "scopes must have from 1 to 32 entries; leave it out for the default"));
+        }
+        for scope in &scopes {
+            parse_key_scope(scope).map_err(|problem| Error::invalid("scopes", problem))?;
+            if !maker.permissions.iter().any(|held| key_scope_covers(held, scope)) {
+                return Err(Error::new(
+                    Code::CeilingExceeded,
+                    format!("a key cannot be given `{scope}` by one that has only: {}", maker.permissions.join(", ")),
+                )
+                .field("scopes"));
+            }
+        }
+        if self.max_spend.is_some_and(Money::is_negative) {
+            return Err(Error::invalid("max_spend", "max_spend must be at least 0"));
+        }
+        let in_range = |value: Option<i64>, max: i64, field: &'static str| match value {
+            Some(value) if !(1..=max).contains(&value) => {
+                Err(Error::invalid(field, format!("{field} must be from 1 to {max} seconds")))
+            }
+            _ => Ok(()),
+        };
+        in_range(self.max_ttl, super::create_session::MAX_TTL, "max_ttl")?;
+        in_range(self.expires_in, 315_360_000, "expires_in")?;
+        let own = Ceilings {
+            admin: role == Role::Operator || self.max_scopes.is_some(),
+            scopes: self.max_scopes,
+            spend: self.max_spend,
+            ttl: self.max_ttl,
+        };
+        Ok(ApiKey {
+            prefix: String::new(),
+            digest: [0; 32],
+            tenant: maker.tenant.clone(),
+            name: self.name.map_or_else(|| "default".to_owned(), Text::into_string),
+            tier: self.tier,
+            role,
+            scopes,
+            ceilings: own.tightened_by(&maker.ceilings),
+            created_at: cx.now,
+            expires_at: self.expires_in.map(|seconds| cx.now.plus_seconds(seconds)),
+            last_used_at: None,
+            revoked_at: None,
+        })
+    }
+}
+
+fn new_tenant(cx: &mut WriteContext<'_>) -> Result<TenantId> {
+    let tenant = crypto::token::<12>("ten_").map_err(Error::internal)?;
+    let tenant = TenantId::parse(tenant).map_err(Error::internal)?;
+    let keys = cx.services.keyring.create_tenant(cx.tx, &tenant, cx.now)?;
+    chain::begin(cx.tx, &keys, &tenant, cx.now)?;
+    Ok(tenant)
+}
+
+fn issue(cx: &mut WriteContext<'_>, key: ApiKey) -> Result<ApiKeyCreated> {
+    let secret = Zeroizing::new(crypto::token::<32>(KEY_PREFIX).map_err(Error::internal)?);
+    let key = record(cx, key, &secret)?;
+    Ok(ApiKeyCreated {
+        key: secret,
+        prefix: key.prefix,
+        name: key.name,
+        tier: key.tier,
+        role: key.role,
+        scopes: key.scopes,
+        tenant_id: key.tenant,
+        message: "Keep this key in a safe place: it is not stored here and will not be shown again.",
+    })
+}
+
+/// Stores the digest of `secret` as `key`, and says so in the log.
+pub fn record(cx: &mut WriteContext<'_>, key: ApiKey, secret: &str) -> Result<ApiKey> {
+    let prefix = secret.get(..PUBLIC_CHARS).unwrap_or_default().to_owned();
+    let key = ApiKey { prefix, digest: authenticate::digest(secret), ..key };
+    cx.tx.insert_api_key(&key)?;
+    let details = json!({
+        "key_prefix": key.prefix, "name": key.name, "tier": key.tier, "role": key.role, "scopes": key.scopes,
+    });
+    watch::append(cx, Draft::governance("key.create", None, &details)?)?;
+    Ok(key)
+}

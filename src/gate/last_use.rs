@@ -1,0 +1,51 @@
+//! When a key was last used, kept to about a minute: a write for every read would cost more than the read.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+};
+
+use crate::{
+    model::{ApiKey, UnixMicros},
+    store::{ApiKeyUpdate, Store},
+};
+
+/// How stale `last_used` may be, in seconds.
+const PRECISION_SECONDS: i64 = 60;
+/// Keys that are remembered; forgetting one costs a write more.
+const MAX_REMEMBERED: usize = 10_000;
+
+/// What this process has noted lately.
+#[derive(Default)]
+pub struct LastUse {
+    // A std mutex: it is held for a look-up, never across a write.
+    noted: Mutex<HashMap<[u8; 32], UnixMicros>>,
+}
+
+impl LastUse {
+    /// Notes a use. The write goes its own way: nobody waits for it, and losing it loses nothing that counts.
+    pub fn note(&self, store: &Store, key: &ApiKey, now: UnixMicros) {
+        let is_fresh = |noted: UnixMicros| now.seconds_since(noted) < PRECISION_SECONDS;
+        if key.last_used_at.is_some_and(is_fresh) {
+            return;
+        }
+        let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
+        if noted.get(&key.digest).copied().is_some_and(is_fresh) {
+            return;
+        }
+        if noted.len() >= MAX_REMEMBERED {
+            noted.clear();
+        }
+        noted.insert(key.digest, now);
+        drop(noted);
+        let (store, digest) = (store.clone(), key.digest);
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move {
+                let update = move |tx: &mut dyn crate::store::Tx| tx.update_api_key(&digest, ApiKeyUpdate::Used(now));
+                if let Err(error) = store.write(update).await {
+                    tracing::warn!(%error, "the last use of a key was not noted");
+                }
+            });
+        }
+    }
+}

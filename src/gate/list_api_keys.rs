@@ -1,0 +1,80 @@
+//! `listApiKeys`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    call::{ReadContext, ReadOperation},
+    error::Result,
+    model::{ApiKey, Ceilings, Money, Role, Scopes, Tier, UnixMicros},
+};
+
+/// Keys in one answer: a tenant with more revokes some.
+const MAX_KEYS: usize = 1_000;
+
+/// List the API keys of this tenant, newest first: never the keys themselves, which are not stored.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ListApiKeys {}
+
+/// The keys.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ApiKeyList {
+    /// How many there are.
+    pub count: usize,
+    /// Newest first.
+    pub keys: Vec<ApiKeyDetail>,
+}
+
+/// A key as it is listed. Times are Unix seconds.
+#[derive(Debug, Serialize, JsonSchema)]
+#[allow(missing_docs)]
+pub struct ApiKeyDetail {
+    /// Its first characters.
+    pub prefix: String,
+    pub name: String,
+    pub tier: Tier,
+    pub role: Role,
+    pub scopes: Vec<String>,
+    /// The scopes that a session created with it may have; null is no list.
+    pub max_scopes: Option<Scopes>,
+    /// The most that one session may spend, in USD; null is no limit.
+    pub max_spend: Option<Money>,
+    /// The longest life of a session, in seconds; null is no limit.
+    pub max_ttl: Option<i64>,
+    pub created_at: UnixMicros,
+    /// Null is never.
+    pub expires_at: Option<UnixMicros>,
+    /// To about a minute; null is never.
+    pub last_used: Option<UnixMicros>,
+    pub revoked: bool,
+}
+
+impl From<ApiKey> for ApiKeyDetail {
+    fn from(key: ApiKey) -> Self {
+        let Ceilings { scopes, spend, ttl, .. } = key.ceilings;
+        Self {
+            prefix: key.prefix,
+            name: key.name,
+            tier: key.tier,
+            role: key.role,
+            scopes: key.scopes,
+            max_scopes: scopes,
+            max_spend: spend,
+            max_ttl: ttl,
+            created_at: key.created_at,
+            expires_at: key.expires_at,
+            last_used: key.last_used_at,
+            revoked: key.revoked_at.is_some(),
+        }
+    }
+}
+
+impl ReadOperation for ListApiKeys {
+    type Output = ApiKeyList;
+
+    fn run(self, cx: &ReadContext<'_>) -> Result<ApiKeyList> {
+        let keys: Vec<_> = cx.tx.api_keys(&cx.caller.tenant, MAX_KEYS)?.into_iter().map(Into::into).collect();
+        Ok(ApiKeyList { count: keys.len(), keys })
+    }
+}

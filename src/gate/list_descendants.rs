@@ -1,0 +1,59 @@
+//! `listDescendants`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::session::{self, SessionDetail};
+use crate::{
+    call::{ReadContext, ReadOperation},
+    error::Result,
+    model::SessionId,
+};
+
+/// Descendants in one answer.
+const MAX_DESCENDANTS: usize = 1_000;
+
+/// List the sessions that a session has delegated to, and those below them.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ListDescendants {
+    /// The session at the top.
+    session_id: SessionId,
+}
+
+/// The sessions below.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Descendants {
+    /// The session at the top.
+    session_id: SessionId,
+    /// How many are in this answer.
+    count: usize,
+    /// Parents before their children.
+    descendants: Vec<SessionDetail>,
+    /// Whether there are more than one answer holds.
+    truncated: bool,
+}
+
+impl ReadOperation for ListDescendants {
+    type Output = Descendants;
+
+    fn run(self, cx: &ReadContext<'_>) -> Result<Descendants> {
+        let tenant = &cx.caller.tenant;
+        session::require(cx.tx, tenant, &self.session_id)?;
+        let mut found = Vec::new();
+        let mut next = 0;
+        let mut parent = self.session_id.clone();
+        loop {
+            found.extend(cx.tx.child_sessions(tenant, &parent, "", MAX_DESCENDANTS + 1)?);
+            if found.len() > MAX_DESCENDANTS || next == found.len() {
+                break;
+            }
+            parent = found[next].id.clone();
+            next += 1;
+        }
+        let truncated = found.len() > MAX_DESCENDANTS;
+        found.truncate(MAX_DESCENDANTS);
+        let descendants: Vec<_> = found.into_iter().map(|session| SessionDetail::new(session, cx.now)).collect();
+        Ok(Descendants { session_id: self.session_id, count: descendants.len(), descendants, truncated })
+    }
+}

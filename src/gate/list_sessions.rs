@@ -1,0 +1,78 @@
+//! `listSessions`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::session::SessionDetail;
+use crate::{
+    call::{ReadContext, ReadOperation},
+    error::{Error, Result},
+    model::{AgentId, UnixMicros, text::Text},
+    store::SessionQuery,
+};
+
+/// Sessions in one answer.
+const MAX_LIMIT: i64 = 1_000;
+
+/// List sessions, newest first.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ListSessions {
+    /// Only this agent's.
+    #[serde(default)]
+    agent_id: Option<AgentId>,
+    /// Only ids that start with this.
+    #[serde(default)]
+    id_prefix: Option<Text<0, 128>>,
+    /// How many at most. Default 100.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 1_000), extend("default" = 100))]
+    limit: Option<i64>,
+    /// Where the last answer ended: its next_cursor.
+    #[serde(default)]
+    cursor: Option<Text<1, 256>>,
+}
+
+/// A page of sessions.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct SessionList {
+    /// How many are in this answer.
+    pub count: usize,
+    /// Newest first.
+    pub sessions: Vec<SessionDetail>,
+    /// Give it as cursor to go on; null at the end.
+    pub next_cursor: Option<String>,
+}
+
+impl ReadOperation for ListSessions {
+    type Output = SessionList;
+
+    fn run(self, cx: &ReadContext<'_>) -> Result<SessionList> {
+        let limit = limit(self.limit, MAX_LIMIT)?;
+        let before = self.cursor.map(|cursor| parse_cursor(cursor.as_str())).transpose()?;
+        let id_prefix = self.id_prefix.map_or_else(String::new, Text::into_string);
+        let query = SessionQuery { agent_id: self.agent_id, id_prefix, before, limit: limit + 1 };
+        let mut sessions = cx.tx.sessions(&cx.caller.tenant, &query)?;
+        let more = sessions.len() > limit;
+        sessions.truncate(limit);
+        let last = sessions.last().filter(|_| more);
+        let next_cursor = last.map(|session| format!("{}.{}", session.created_at.0, session.id));
+        let sessions: Vec<_> = sessions.into_iter().map(|session| SessionDetail::new(session, cx.now)).collect();
+        Ok(SessionList { count: sessions.len(), sessions, next_cursor })
+    }
+}
+
+/// The `limit` field of a list, within its bounds. Default 100.
+pub fn limit(asked: Option<i64>, max: i64) -> Result<usize> {
+    let asked = asked.unwrap_or(100.min(max));
+    if (1..=max).contains(&asked) {
+        usize::try_from(asked).map_err(Error::internal)
+    } else {
+        Err(Error::invalid("limit", format!("limit must be from 1 to {max}")))
+    }
+}
+
+fn parse_cursor(cursor: &str) -> Result<(UnixMicros, String)> {
+    let parts = cursor.split_once('.').and_then(|(at, id)| Some((UnixMicros(at.parse().ok()?), id.to_owned())));
+    parts.ok_or_else(|| Error::invalid("cursor", "cursor must be the next_cursor of an earlier answer"))
+}

@@ -1,0 +1,105 @@
+//! Hourly limits, counted in the store so that they hold across processes.
+//!
+//! A process takes calls from the hour's count in small leases and uses them up before it asks again: a limited
+//! key costs one write for every lease, and a key over its limit none. A lease is at most a hundredth of the
+//! limit, and lost if the process ends.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+};
+
+use crate::{
+    call::RateLimits,
+    error::{Code, Error, Result},
+    model::{ApiKey, Tier, UnixMicros},
+    store::Store,
+};
+
+const SECONDS_PER_HOUR: i64 = 3_600;
+/// A lease is this fraction of the hour's limit, and at least one call.
+const LEASES_PER_HOUR: i64 = 100;
+/// Keys that are remembered; forgetting one costs it its lease.
+const MAX_REMEMBERED: usize = 10_000;
+
+/// What a key has left of the hour, for the `X-RateLimit-*` headers.
+#[derive(Clone, Copy, Debug)]
+pub struct Remaining {
+    /// Calls an hour.
+    pub limit: i64,
+    /// Calls left.
+    pub remaining: i64,
+    /// When the hour ends, in Unix seconds.
+    pub reset: i64,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Lease {
+    hour: i64,
+    /// Calls taken from the store and not used yet.
+    left: i64,
+    /// Calls that the hour's count had left when the lease was taken.
+    beyond: i64,
+}
+
+/// The leases of this process.
+#[derive(Default)]
+pub struct RateLimiter {
+    // A std mutex: it is held for a look-up, never across a write.
+    leases: Mutex<HashMap<[u8; 32], Lease>>,
+}
+
+impl RateLimiter {
+    /// Counts one call of `key`, or refuses it.
+    pub async fn count(&self, store: &Store, limits: RateLimits, key: &ApiKey, now: UnixMicros) -> Result<Remaining> {
+        let limit = limits.of(key.tier);
+        let hour = now.as_seconds().div_euclid(SECONDS_PER_HOUR);
+        let reset = (hour + 1) * SECONDS_PER_HOUR;
+        let answer = |lease: Lease| Remaining { limit, remaining: lease.left + lease.beyond, reset };
+        match self.take_leased(key, hour) {
+            Some(lease) if lease.left >= 0 => return Ok(answer(lease)),
+            Some(_) => return Err(exceeded(limit, key.tier, reset - now.as_seconds())),
+            None => {}
+        }
+        let (digest, wanted) = (key.digest, (limit / LEASES_PER_HOUR).max(1));
+        let (taken, used) = store.write(move |tx| tx.take_calls(&digest, hour, wanted, limit)).await?;
+        let mut leases = self.leases.lock().unwrap_or_else(PoisonError::into_inner);
+        if leases.len() >= MAX_REMEMBERED {
+            leases.clear();
+        }
+        let lease = leases.entry(key.digest).or_default();
+        if lease.hour != hour {
+            *lease = Lease { hour, left: 0, beyond: 0 };
+        }
+        lease.left += taken - 1;
+        lease.beyond = limit - used;
+        if taken == 0 {
+            lease.left = lease.left.max(-1);
+            return Err(exceeded(limit, key.tier, reset - now.as_seconds()));
+        }
+        Ok(answer(*lease))
+    }
+
+    /// Uses one leased call; `None` where a new lease has to be asked for, a negative `left` where there is none
+    /// this hour.
+    fn take_leased(&self, key: &ApiKey, hour: i64) -> Option<Lease> {
+        let mut leases = self.leases.lock().unwrap_or_else(PoisonError::into_inner);
+        let lease = leases.get_mut(&key.digest).filter(|lease| lease.hour == hour)?;
+        if lease.left > 0 {
+            lease.left -= 1;
+            return Some(*lease);
+        }
+        (lease.left < 0).then_some(*lease)
+    }
+}
+
+fn exceeded(limit: i64, tier: Tier, retry_after: i64) -> Error {
+    let tier = tier.as_str();
+    let message =
+        format!("the hourly limit of {limit} calls of the {tier} tier is reached: try again in {retry_after} s");
+    Error::new(Code::RateLimited, message)
+        .with("limit", limit)
+        .with("tier", tier)
+        .with("retry_after", retry_after)
+        .with("resource", "calls")
+}

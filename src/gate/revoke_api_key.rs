@@ -1,0 +1,49 @@
+//! `revokeApiKey`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::{
+    call::{WriteContext, WriteOperation},
+    error::{Error, Result},
+    model::text::Text,
+    store::ApiKeyUpdate,
+    watch::{self, Draft},
+};
+
+/// Revoke an API key: it is refused from the next call on, in every process. Revoking twice is no error.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RevokeApiKey {
+    /// The key's first twelve characters.
+    prefix: Text<1, 64>,
+}
+
+/// What was revoked.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ApiKeyRevoked {
+    /// Always true.
+    pub revoked: bool,
+    /// The key's first characters.
+    pub prefix: String,
+}
+
+impl WriteOperation for RevokeApiKey {
+    type Output = ApiKeyRevoked;
+
+    fn run(self, cx: &mut WriteContext<'_>) -> Result<ApiKeyRevoked> {
+        let prefix = self.prefix.into_string();
+        let keys = cx.tx.api_keys_by_prefix(&prefix)?;
+        let mut ours = keys.into_iter().filter(|key| key.tenant == cx.caller.tenant).peekable();
+        if ours.peek().is_none() {
+            return Err(Error::not_found(format!("the key {prefix}")).field("prefix"));
+        }
+        for key in ours.filter(|key| key.revoked_at.is_none()) {
+            cx.tx.update_api_key(&key.digest, ApiKeyUpdate::Revoked(cx.now))?;
+            let details = json!({"key_prefix": key.prefix, "name": key.name});
+            watch::append(cx, Draft::governance("key.revoke", None, &details)?)?;
+        }
+        Ok(ApiKeyRevoked { revoked: true, prefix })
+    }
+}

@@ -1,0 +1,74 @@
+//! `revokeSession`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::session;
+use crate::{
+    call::{WriteContext, WriteOperation},
+    error::Result,
+    model::{Session, SessionId},
+    watch::{self, Draft},
+};
+
+/// Descendants that are read at a time.
+const PAGE: usize = 500;
+
+/// End a session now and for good: it can no longer act, spend or read secrets, and neither can any session that
+/// it delegated to. Call this when a task is done, or when something looks wrong. Revoking twice is no error.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RevokeSession {
+    /// The session to end.
+    session_id: SessionId,
+    /// Accepted for the sake of clients that ask for it: descendants always end with their parent.
+    #[serde(default)]
+    #[allow(dead_code)]
+    cascade: Option<bool>,
+}
+
+/// What was ended.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct SessionRevoked {
+    /// Always true.
+    revoked: bool,
+    /// The session that was ended.
+    session_id: SessionId,
+    /// How many descendants ended with it, this time.
+    cascade_revoked: usize,
+}
+
+impl WriteOperation for RevokeSession {
+    type Output = SessionRevoked;
+
+    fn run(self, cx: &mut WriteContext<'_>) -> Result<SessionRevoked> {
+        let session = session::require(cx.tx.as_read(), &cx.caller.tenant, &self.session_id)?;
+        let mut cascade_revoked = 0;
+        let mut pending = vec![session];
+        let root = self.session_id.clone();
+        while let Some(session) = pending.pop() {
+            if session.revoked_at.is_none() {
+                cx.tx.revoke_session(&cx.caller.tenant, &session.id, cx.now)?;
+                let details = json!({"session_id": session.id, "revoked_with": root});
+                watch::append(cx, Draft::governance("session.revoke", Some(&session), &details)?)?;
+                cascade_revoked += usize::from(session.id != root);
+            }
+            pending.extend(children(cx, &session)?);
+        }
+        Ok(SessionRevoked { revoked: true, session_id: self.session_id, cascade_revoked })
+    }
+}
+
+fn children(cx: &WriteContext<'_>, session: &Session) -> Result<Vec<Session>> {
+    let mut all: Vec<Session> = Vec::new();
+    loop {
+        let after = all.last().map_or("", |child| child.id.as_str());
+        let page = cx.tx.child_sessions(&cx.caller.tenant, &session.id, after, PAGE)?;
+        let is_last = page.len() < PAGE;
+        all.extend(page);
+        if is_last {
+            return Ok(all);
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! What operations within a session share: finding it, and its form on the wire.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::{
+    error::{Code, Error, Result},
+    model::{Money, Scope, Scopes, Session, SessionId, TenantId, UnixMicros},
+    store::ReadTx,
+};
+
+/// The session, if it may act now.
+pub fn require_valid(tx: &dyn ReadTx, tenant: &TenantId, id: &SessionId, now: UnixMicros) -> Result<Session> {
+    let session = tx.session(tenant, id)?.filter(|session| session.is_valid(now));
+    session.ok_or_else(|| {
+        Error::new(Code::SessionInvalid, "the session does not exist, has expired or was revoked: create a new one")
+            .field("session_id")
+    })
+}
+
+/// Refuses unless the session holds the scope.
+pub fn require_scope(session: &Session, scope: &Scope) -> Result<()> {
+    if session.scopes.hold(scope) {
+        return Ok(());
+    }
+    let message = format!("the session lacks the scope `{scope}`; it has: {}", session.scopes);
+    Err(Error::new(Code::ScopeDenied, message).with("required", scope.as_str()))
+}
+
+/// The session, valid or not; for looking at it.
+pub fn require(tx: &dyn ReadTx, tenant: &TenantId, id: &SessionId) -> Result<Session> {
+    tx.session(tenant, id)?.ok_or_else(|| Error::not_found("the session").field("session_id"))
+}
+
+/// A session as everyone sees it.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct SessionDetail {
+    /// The session's id.
+    pub session_id: SessionId,
+    /// The agent it was made for.
+    pub agent_id: String,
+    /// The scopes it holds.
+    pub scopes: Scopes,
+    /// Its budget in USD; null is no limit of its own.
+    pub spend_limit: Option<Money>,
+    /// What it and its descendants have authorized, in USD.
+    pub spent: Money,
+    /// What is left of its budget; null without one.
+    pub remaining_budget: Option<Money>,
+    /// Whether it may act now: neither revoked nor expired.
+    pub is_valid: bool,
+    /// Whether it was revoked.
+    pub revoked: bool,
+    /// When it was created, in Unix seconds.
+    pub created_at: UnixMicros,
+    /// When it expires, in Unix seconds; 0 is never.
+    pub expires_at: UnixMicros,
+    /// The session that delegated to it; empty at the root.
+    pub parent_session_id: String,
+    /// How many delegations lie above it.
+    pub delegation_depth: i64,
+    /// What it has logged as cost, in USD.
+    pub logged_cost_usd: Money,
+    /// How many actions it has logged.
+    pub action_count: i64,
+}
+
+impl SessionDetail {
+    /// How `session` looks at `now`.
+    pub fn new(session: Session, now: UnixMicros) -> Self {
+        Self {
+            is_valid: session.is_valid(now),
+            revoked: session.revoked_at.is_some(),
+            remaining_budget: session.spend_limit.map(|limit| limit.minus_floor_zero(session.spent)),
+            session_id: session.id,
+            agent_id: session.agent_id.to_string(),
+            scopes: session.scopes,
+            spend_limit: session.spend_limit,
+            spent: session.spent,
+            created_at: session.created_at,
+            expires_at: session.expires_at.unwrap_or_default(),
+            parent_session_id: session.parent.map_or_else(String::new, |parent| parent.to_string()),
+            delegation_depth: session.depth,
+            logged_cost_usd: session.logged_cost,
+            action_count: session.action_count,
+        }
+    }
+}

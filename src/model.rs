@@ -1,0 +1,16 @@
+//! The words that every room uses: ids, time, money, scopes, records. Pure: no I/O, no clock, no database.
+
+pub mod caller;
+pub mod id;
+pub mod money;
+pub mod record;
+pub mod scope;
+pub mod text;
+pub mod time;
+
+pub use caller::{Caller, Ceilings, Credential, Permission, Resource, Role, Tier};
+pub use id::{AgentId, AuthorizationId, EntryId, SecretName, SessionId, TenantId};
+pub use money::Money;
+pub use record::{ApiKey, Authorization, AuthorizationStatus, Disclosure, Entry, EntryKind, Session, StoredSecret};
+pub use scope::{Scope, Scopes};
+pub use time::{Clock, UnixMicros};

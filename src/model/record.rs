@@ -1,0 +1,156 @@
+//! What the store keeps, as plain records.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    AgentId, AuthorizationId, Ceilings, EntryId, Money, Role, Scope, Scopes, SecretName, SessionId, TenantId, Tier,
+    UnixMicros,
+};
+
+/// An API key, without the key: only its BLAKE3 digest is kept.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub struct ApiKey {
+    /// The key's first twelve characters, by which people know it.
+    pub prefix: String,
+    pub digest: [u8; 32],
+    pub tenant: TenantId,
+    pub name: String,
+    pub tier: Tier,
+    pub role: Role,
+    /// Key scopes: `*` or `<resource>:read|write|*`.
+    pub scopes: Vec<String>,
+    pub ceilings: Ceilings,
+    pub created_at: UnixMicros,
+    pub expires_at: Option<UnixMicros>,
+    pub last_used_at: Option<UnixMicros>,
+    pub revoked_at: Option<UnixMicros>,
+}
+
+/// An agent's session: what it may do, spend, and for how long.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub struct Session {
+    pub id: SessionId,
+    pub agent_id: AgentId,
+    pub scopes: Scopes,
+    /// Its own budget; `None` is no limit of its own.
+    pub spend_limit: Option<Money>,
+    /// What its key allowed a session to spend when it was created.
+    pub spend_ceiling: Option<Money>,
+    /// What it and its descendants have authorized and not given back.
+    pub spent: Money,
+    /// What it has logged as cost.
+    pub logged_cost: Money,
+    pub action_count: i64,
+    pub created_at: UnixMicros,
+    /// `None` is never.
+    pub expires_at: Option<UnixMicros>,
+    pub revoked_at: Option<UnixMicros>,
+    pub parent: Option<SessionId>,
+    pub depth: i64,
+    /// The principal that created it.
+    pub created_by: String,
+}
+
+impl Session {
+    /// Neither revoked nor expired.
+    pub fn is_valid(&self, now: UnixMicros) -> bool {
+        self.revoked_at.is_none() && self.expires_at.is_none_or(|end| now < end)
+    }
+
+    /// What its own budget and its key's ceiling leave, whichever is less; `None` is no limit.
+    pub fn remaining(&self) -> Option<Money> {
+        super::caller::tighter(self.spend_limit, self.spend_ceiling).map(|limit| limit.minus_floor_zero(self.spent))
+    }
+}
+
+/// What may be done with a secret's plaintext.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Disclosure {
+    /// getSecret returns it to a session that holds the required scope.
+    #[default]
+    Return,
+    /// It is never returned: only the proxy puts it into an upstream call.
+    Inject,
+}
+
+/// A secret as it lies in the store: sealed.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub struct StoredSecret {
+    pub name: SecretName,
+    pub version: i64,
+    /// Nonce and ciphertext, see `crypto::seal`.
+    pub sealed: Vec<u8>,
+    pub scope_required: Scope,
+    pub disclosure: Disclosure,
+    pub created_at: UnixMicros,
+}
+
+/// Where a payment authorization stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs)]
+pub enum AuthorizationStatus {
+    Authorized,
+    Captured,
+    Voided,
+}
+
+/// A payment that was authorized against a budget.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub struct Authorization {
+    pub id: AuthorizationId,
+    pub session_id: SessionId,
+    pub agent_id: AgentId,
+    pub amount: Money,
+    /// What was captured of it; zero until then.
+    pub captured: Money,
+    pub currency: String,
+    pub description: String,
+    pub status: AuthorizationStatus,
+    pub created_at: UnixMicros,
+    pub settled_at: Option<UnixMicros>,
+}
+
+/// Who an audit entry comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum EntryKind {
+    /// An agent logged what it did.
+    Action,
+    /// Haldir itself recorded what it decided. No agent can write one.
+    Governance,
+}
+
+/// An entry of the audit log, as stored. [`crate::watch::canonical`] says which bytes are hashed.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs)]
+pub struct Entry {
+    pub seq: i64,
+    pub id: EntryId,
+    pub at: UnixMicros,
+    pub kind: EntryKind,
+    /// Empty where no session was involved.
+    pub session_id: String,
+    pub agent_id: String,
+    pub tool: String,
+    pub action: String,
+    pub cost: Money,
+    pub flagged: bool,
+    /// Empty unless flagged.
+    pub flag_reason: String,
+    /// The principal that caused it.
+    pub actor: String,
+    /// JSON text; `None` where there were none.
+    pub details: Option<String>,
+    /// Keeps a guess at erased details from being confirmed by their digest.
+    pub details_salt: Option<[u8; 16]>,
+    pub details_digest: Option<[u8; 32]>,
+    pub prev_hash: [u8; 32],
+    pub entry_hash: [u8; 32],
+}

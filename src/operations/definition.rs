@@ -1,0 +1,228 @@
+//! What is known of an operation besides its own file.
+
+use std::marker::PhantomData;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings};
+use zeroize::Zeroizing;
+
+use super::input;
+use crate::{
+    call::{ReadContext, ReadOperation, WriteContext, WriteOperation},
+    error::{Error, Result},
+    model::{Permission, Resource, Role},
+};
+
+/// An operation's answer as JSON: wiped from memory when dropped, since it may hold a secret.
+pub type Answer = Zeroizing<String>;
+
+/// An operation, as faces see it.
+pub struct Operation {
+    /// Its name: the MCP tool's, and the `operationId` of the OpenAPI document.
+    pub name: &'static str,
+    /// Its name for people.
+    pub title: &'static str,
+    /// What MCP clients are told of it, if it is a tool.
+    pub tool: Option<Hints>,
+    /// REST method.
+    pub method: Method,
+    /// REST path; `{field}` stands for a field of the input.
+    pub path: &'static str,
+    /// REST status of success.
+    pub status: u16,
+    /// What the caller needs.
+    pub needs: Permission,
+    /// Whether callers without a credential may try: the operation itself decides.
+    pub open_to_anonymous: bool,
+    /// Whether its answer holds a secret: then it is never kept for replay.
+    pub answers_secret: bool,
+    /// How it runs.
+    pub run: Run,
+    input_schema: fn(&mut SchemaGenerator) -> Schema,
+    output_schema: fn(&mut SchemaGenerator) -> Schema,
+}
+
+/// HTTP methods of the REST API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Method {
+    Get,
+    Post,
+    Delete,
+}
+
+impl Method {
+    /// As on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Delete => "DELETE",
+        }
+    }
+}
+
+/// How an operation runs: from the JSON of its input to that of its answer.
+#[derive(Clone, Copy)]
+pub enum Run {
+    /// A look-up by key: takes microseconds, runs where the call arrived.
+    Read(fn(&ReadContext<'_>, &str) -> Result<Answer>),
+    /// A list or a verification: takes its time, runs on a thread for that.
+    Scan(fn(&ReadContext<'_>, &str) -> Result<Answer>),
+    /// A change: runs in the writer's transaction.
+    Write(fn(&mut WriteContext<'_>, &str) -> Result<Answer>),
+}
+
+/// MCP tool annotations. All ten tools work on haldir alone, never on an open world.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Hints {
+    pub read_only: bool,
+    pub destructive: bool,
+    pub idempotent: bool,
+}
+
+impl Hints {
+    /// Changes nothing.
+    pub const READS: Self = Self { read_only: true, destructive: false, idempotent: true };
+    /// Adds something each time, be it a log entry.
+    pub const ADDS: Self = Self { read_only: false, destructive: false, idempotent: false };
+    /// Replaces what was there.
+    pub const REPLACES: Self = Self { read_only: false, destructive: true, idempotent: false };
+    /// Ends something for good; once more changes nothing.
+    pub const ENDS: Self = Self { read_only: false, destructive: true, idempotent: true };
+}
+
+impl Operation {
+    /// JSON Schema 2020-12 of the input; its description is the operation's.
+    pub fn input_schema(&self) -> Schema {
+        alone(self.input_schema, SchemaSettings::draft2020_12().for_deserialize())
+    }
+
+    /// JSON Schema 2020-12 of the answer.
+    pub fn output_schema(&self) -> Schema {
+        alone(self.output_schema, SchemaSettings::draft2020_12().for_serialize())
+    }
+
+    /// The input's schema as part of a larger document, whose generator collects the definitions.
+    pub fn input_schema_in(&self, generator: &mut SchemaGenerator) -> Schema {
+        (self.input_schema)(generator)
+    }
+
+    /// The answer's schema as part of a larger document.
+    pub fn output_schema_in(&self, generator: &mut SchemaGenerator) -> Schema {
+        (self.output_schema)(generator)
+    }
+
+    /// What people and models read about it: the doc comment of its input type.
+    pub fn description(&self) -> String {
+        let schema = self.input_schema();
+        schema.get("description").and_then(|text| text.as_str()).unwrap_or_default().replace('\n', " ")
+    }
+
+    /// Whether a repeated call with the same idempotency key gets the first answer again.
+    pub fn takes_idempotency_key(&self) -> bool {
+        self.method == Method::Post && matches!(self.run, Run::Write(_))
+    }
+
+    /// The fields that stand in the path.
+    pub fn path_fields(&self) -> impl Iterator<Item = &'static str> {
+        self.path.split('/').filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'))
+    }
+}
+
+/// A schema that stands alone, with its definitions in it.
+fn alone(schema: fn(&mut SchemaGenerator) -> Schema, settings: SchemaSettings) -> Schema {
+    let mut generator = settings.into_generator();
+    let mut schema = schema(&mut generator);
+    let definitions = generator.take_definitions(true);
+    if !definitions.is_empty() {
+        schema.insert("$defs".into(), definitions.into());
+    }
+    schema
+}
+
+/// A definition on its way to an [`Operation`].
+pub(super) struct Named<O> {
+    operation: Operation,
+    input: PhantomData<O>,
+}
+
+pub(super) fn read<O: ReadOperation>(name: &'static str, title: &'static str) -> Named<O> {
+    named::<O, O::Output>(name, title, Run::Read(run_read::<O>))
+}
+
+pub(super) fn scan<O: ReadOperation>(name: &'static str, title: &'static str) -> Named<O> {
+    named::<O, O::Output>(name, title, Run::Scan(run_read::<O>))
+}
+
+pub(super) fn write<O: WriteOperation>(name: &'static str, title: &'static str) -> Named<O> {
+    named::<O, O::Output>(name, title, Run::Write(run_write::<O>))
+}
+
+fn named<I: JsonSchema, O: JsonSchema>(name: &'static str, title: &'static str, run: Run) -> Named<I> {
+    Named {
+        operation: Operation {
+            name,
+            title,
+            tool: None,
+            method: Method::Get,
+            path: "",
+            status: 200,
+            // Nobody may, until `needs` says who.
+            needs: Permission { resource: Resource::Admin, write: true, role: Role::Operator },
+            open_to_anonymous: false,
+            answers_secret: false,
+            run,
+            input_schema: I::json_schema,
+            output_schema: O::json_schema,
+        },
+        input: PhantomData,
+    }
+}
+
+impl<O> Named<O> {
+    pub(super) fn tool(mut self, hints: Hints) -> Self {
+        self.operation.tool = Some(hints);
+        self
+    }
+
+    pub(super) fn route(mut self, method: Method, path: &'static str, status: u16) -> Self {
+        (self.operation.method, self.operation.path, self.operation.status) = (method, path, status);
+        self
+    }
+
+    pub(super) fn answers_secret(mut self) -> Self {
+        self.operation.answers_secret = true;
+        self
+    }
+
+    pub(super) fn open_to_anonymous(mut self) -> Self {
+        self.operation.open_to_anonymous = true;
+        self
+    }
+
+    /// The key scope `resource:write` for what changes something, else `resource:read`; and at least this role.
+    pub(super) fn needs(self, resource: Resource, role: Role) -> Operation {
+        let write = matches!(self.operation.run, Run::Write(_));
+        Operation { needs: Permission { resource, write, role }, ..self.operation }
+    }
+
+    /// Like [`Self::needs`], for what only reads, but leaves an audit entry.
+    pub(super) fn needs_read(self, resource: Resource, role: Role) -> Operation {
+        Operation { needs: Permission { resource, write: false, role }, ..self.operation }
+    }
+}
+
+fn run_read<O: ReadOperation>(cx: &ReadContext<'_>, json: &str) -> Result<Answer> {
+    let operation: O = input::parse(json)?;
+    render(&operation.run(cx)?)
+}
+
+fn run_write<O: WriteOperation>(cx: &mut WriteContext<'_>, json: &str) -> Result<Answer> {
+    let operation: O = input::parse(json)?;
+    render(&operation.run(cx)?)
+}
+
+fn render(output: &impl serde::Serialize) -> Result<Answer> {
+    serde_json::to_string(output).map(Zeroizing::new).map_err(Error::internal)
+}

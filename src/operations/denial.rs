@@ -1,0 +1,35 @@
+//! The audit entry of a call that was refused.
+
+use serde::Deserialize;
+use serde_json::json;
+
+use super::definition::Operation;
+use crate::{
+    call::WriteContext,
+    error::{Error, Result},
+    model::SessionId,
+    watch::{self, Draft, Event},
+};
+
+/// The session that a call is about, whatever else is in it.
+#[derive(Default, Deserialize)]
+struct Subject {
+    session_id: Option<SessionId>,
+}
+
+/// Appends the entry that says that `operation` was refused, and why.
+pub(super) fn record(cx: &mut WriteContext<'_>, operation: &Operation, input: &str, error: &Error) -> Result<()> {
+    let named = serde_json::from_str::<Subject>(input).unwrap_or_default().session_id;
+    let session = match &named {
+        Some(id) => cx.tx.session(&cx.caller.tenant, id)?,
+        None => None,
+    };
+    let details = json!({
+        "operation": operation.name, "code": error.code.name(), "reason": error.message, "field": error.field,
+        "session_id": named,
+    });
+    let action = format!("{}.denied", operation.name);
+    let draft = Draft::governance(&action, session.as_ref(), &details)?;
+    watch::append(cx, Draft { event: Event::Refusal, ..draft })?;
+    Ok(())
+}

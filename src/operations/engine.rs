@@ -1,0 +1,242 @@
+//! The way a call travels: authenticate, permit, count, run, all on the store's word alone.
+
+use std::sync::Arc;
+
+use super::{
+    definition::{Answer, Operation, Run},
+    denial,
+    idempotency::Repeatable,
+};
+use crate::{
+    call::{ReadContext, Services, WriteContext},
+    error::{Code, Error, Result},
+    gate::{
+        authenticate::{self, Authenticated},
+        last_use::LastUse,
+        rate_limit::{RateLimiter, Remaining},
+    },
+    model::{Caller, Credential, Role, UnixMicros},
+    store::{ReadTx, Store},
+};
+
+/// A running haldir: every face calls operations through it.
+#[derive(Clone)]
+pub struct Haldir {
+    pub(super) inner: Arc<Inner>,
+}
+
+pub(super) struct Inner {
+    pub(super) store: Store,
+    pub(super) services: Arc<Services>,
+    pub(super) limiter: RateLimiter,
+    pub(super) last_use: LastUse,
+}
+
+/// What comes with a call besides its input.
+#[derive(Clone, Debug, Default)]
+pub struct CallOptions {
+    /// Makes a retry return the first answer.
+    pub idempotency_key: Option<String>,
+}
+
+/// An operation's answer.
+pub struct Reply {
+    /// REST status.
+    pub status: u16,
+    /// JSON.
+    pub body: Answer,
+    /// What the caller's key has left of the hour, where that is counted.
+    pub remaining: Option<Remaining>,
+}
+
+impl Haldir {
+    /// Calls `operation` with the JSON text of its input.
+    pub async fn call(
+        &self,
+        operation: &'static Operation,
+        credential: &Credential,
+        input: &str,
+        options: CallOptions,
+    ) -> Result<Reply> {
+        let now = self.inner.services.clock.now();
+        if let (Run::Read(run), None) = (operation.run, self.inner.services.settings.rate_limits) {
+            return self.read_at_once(operation, run, credential, input, now).await;
+        }
+        let authenticated = self.inner.store.read(|tx| self.authenticate(tx, operation, credential, now))?;
+        self.permit(operation, &authenticated.caller, input, now).await?;
+        let remaining = self.count(&authenticated, now).await?;
+        let caller = authenticated.caller;
+        let (status, body) = match operation.run {
+            Run::Read(run) => {
+                let body = self.inner.store.read(|tx| self.run_read(tx, run, &caller, input, now))?;
+                (operation.status, body)
+            }
+            Run::Scan(run) => {
+                let (this, input) = (self.clone(), input.to_owned());
+                let work = move |tx: &dyn ReadTx| this.run_read(tx, run, &caller, &input, now);
+                (operation.status, self.inner.store.scan(work).await?)
+            }
+            Run::Write(_) => self.write(operation, caller, input, options, now).await?,
+        };
+        Ok(Reply { status, body, remaining })
+    }
+
+    /// The hot path: one snapshot for who is asking and for the answer.
+    async fn read_at_once(
+        &self,
+        operation: &'static Operation,
+        run: fn(&ReadContext<'_>, &str) -> Result<Answer>,
+        credential: &Credential,
+        input: &str,
+        now: UnixMicros,
+    ) -> Result<Reply> {
+        let (caller, answer) = self.inner.store.read(|tx| {
+            let Authenticated { caller, .. } = self.authenticate(tx, operation, credential, now)?;
+            let answer = permitted(operation, &caller).and_then(|()| self.run_read(tx, run, &caller, input, now));
+            Ok((caller, answer))
+        })?;
+        match answer {
+            Ok(body) => Ok(Reply { status: operation.status, body, remaining: None }),
+            Err(error) => Err(self.refused(operation, caller, input, error, now).await?),
+        }
+    }
+
+    /// Whether the credential is good, without calling anything.
+    pub fn authenticate_only(&self, credential: &Credential) -> Result<()> {
+        let now = self.inner.services.clock.now();
+        self.inner.store.read(|tx| authenticate::authenticate(tx, &self.inner.services, credential, now).map(drop))
+    }
+
+    fn run_read(
+        &self,
+        tx: &dyn ReadTx,
+        run: fn(&ReadContext<'_>, &str) -> Result<Answer>,
+        caller: &Caller,
+        input: &str,
+        now: UnixMicros,
+    ) -> Result<Answer> {
+        run(&ReadContext { tx, caller, now, services: &self.inner.services }, input)
+    }
+
+    fn authenticate(
+        &self,
+        tx: &dyn ReadTx,
+        operation: &Operation,
+        credential: &Credential,
+        now: UnixMicros,
+    ) -> Result<Authenticated> {
+        if operation.open_to_anonymous && matches!(credential, Credential::Anonymous) {
+            return Ok(Authenticated { caller: Caller::anonymous(), key: None });
+        }
+        let authenticated = authenticate::authenticate(tx, &self.inner.services, credential, now)?;
+        if let Some(key) = &authenticated.key {
+            self.inner.last_use.note(&self.inner.store, key, now);
+        }
+        Ok(authenticated)
+    }
+
+    async fn permit(&self, operation: &'static Operation, caller: &Caller, input: &str, now: UnixMicros) -> Result<()> {
+        match permitted(operation, caller) {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.refused(operation, caller.clone(), input, error, now).await?),
+        }
+    }
+
+    /// Leaves the audit entry of a refusal that no transaction of its own has recorded.
+    async fn refused(
+        &self,
+        operation: &'static Operation,
+        caller: Caller,
+        input: &str,
+        error: Error,
+        now: UnixMicros,
+    ) -> Result<Error> {
+        if !error.is_refusal() || caller.is_anonymous() {
+            return Ok(error);
+        }
+        let (services, input) = (Arc::clone(&self.inner.services), input.to_owned());
+        self.inner
+            .store
+            .write(move |tx| {
+                let mut cx = WriteContext { tx, caller: &caller, now, services: &services };
+                denial::record(&mut cx, operation, &input, &error)?;
+                Ok(error)
+            })
+            .await
+    }
+
+    async fn count(&self, authenticated: &Authenticated, now: UnixMicros) -> Result<Option<Remaining>> {
+        let (Some(limits), Some(key)) = (self.inner.services.settings.rate_limits, &authenticated.key) else {
+            return Ok(None);
+        };
+        self.inner.limiter.count(&self.inner.store, limits, key, now).await.map(Some)
+    }
+
+    async fn write(
+        &self,
+        operation: &'static Operation,
+        caller: Caller,
+        input: &str,
+        options: CallOptions,
+        now: UnixMicros,
+    ) -> Result<(u16, Answer)> {
+        let repeatable = match options.idempotency_key {
+            Some(key) if operation.takes_idempotency_key() && !caller.is_anonymous() => {
+                Some(Repeatable::new(operation, &key, input)?)
+            }
+            _ => None,
+        };
+        let (services, input) = (Arc::clone(&self.inner.services), input.to_owned());
+        let outcome = self.inner.store.write(move |tx| {
+            let mut cx = WriteContext { tx, caller: &caller, now, services: &services };
+            run_write(&mut cx, operation, &input, repeatable)
+        });
+        outcome.await?
+    }
+}
+
+/// Runs a writing operation. The inner error is a refusal: it is an answer that was recorded and is committed.
+fn run_write(
+    cx: &mut WriteContext<'_>,
+    operation: &'static Operation,
+    input: &str,
+    repeatable: Option<Repeatable>,
+) -> Result<Result<(u16, Answer)>> {
+    let Run::Write(run) = operation.run else { return Err(Error::internal("a read was sent to the writer")) };
+    if let Some(earlier) = repeatable.as_ref().map(|call| call.earlier(cx)).transpose()?.flatten() {
+        return Ok(Ok(earlier));
+    }
+    match run(cx, input) {
+        Ok(body) => {
+            if let Some(call) = repeatable {
+                call.keep(cx, operation, operation.status, &body)?;
+            }
+            Ok(Ok((operation.status, body)))
+        }
+        Err(error) if error.is_refusal() && !cx.caller.is_anonymous() => {
+            cx.tx.start_over()?;
+            denial::record(cx, operation, input, &error)?;
+            Ok(Err(error))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// The one check of role and key scope, for all faces.
+fn permitted(operation: &Operation, caller: &Caller) -> Result<()> {
+    if caller.is_anonymous() {
+        return Ok(()); // Only operations that are open to them come this far, and those decide themselves.
+    }
+    if operation.needs.role == Role::Operator && caller.role != Role::Operator {
+        let message = format!("{} is for operators: use an operator's API key", operation.name);
+        return Err(Error::new(Code::OperatorRequired, message));
+    }
+    if !caller.may(operation.needs) {
+        let needed = operation.needs.to_string();
+        let message = format!("the API key lacks the scope {needed}; it has: {}", caller.permissions.join(", "));
+        return Err(Error::new(Code::InsufficientScope, message)
+            .with("required", needed)
+            .with("granted", caller.permissions.clone()));
+    }
+    Ok(())
+}

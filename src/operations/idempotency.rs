@@ -1,0 +1,65 @@
+//! Idempotency keys (draft-ietf-httpapi-idempotency-key-header): a retry gets the first answer again, and changes
+//! nothing. Looked up and kept in the transaction of the call itself, so that racing duplicates are one call.
+
+use zeroize::Zeroizing;
+
+use super::definition::{Answer, Operation};
+use crate::{
+    call::WriteContext,
+    crypto,
+    error::{Code, Error, Result},
+    model::text,
+    store::IdempotentAnswer,
+};
+
+/// How long an answer is kept, in seconds.
+const KEEP_SECONDS: i64 = 86_400;
+/// The longest key.
+const MAX_KEY_CHARS: usize = 255;
+/// Old answers that one call clears away: more than it adds, so that they do not pile up.
+const FORGET_AT_ONCE: usize = 4;
+
+/// A call that can be repeated.
+pub(super) struct Repeatable {
+    key: String,
+    digest: [u8; 32],
+}
+
+impl Repeatable {
+    pub(super) fn new(operation: &Operation, key: &str, input: &str) -> Result<Self> {
+        if let Some(problem) = text::problem(key, 1, MAX_KEY_CHARS, false) {
+            return Err(Error::invalid("idempotency_key", format!("the idempotency key {problem}")));
+        }
+        // Through `Value`, so that white space and the order of fields make no difference.
+        let value: serde_json::Value = super::input::parse(input)?;
+        let digest = crypto::digest(&[operation.name.as_bytes(), b"\0", value.to_string().as_bytes()]);
+        Ok(Self { key: key.to_owned(), digest })
+    }
+
+    /// The answer that was given to the same call before.
+    pub(super) fn earlier(&self, cx: &WriteContext<'_>) -> Result<Option<(u16, Answer)>> {
+        let found = cx.tx.idempotent_answer(&cx.caller.tenant, &cx.caller.principal, &self.key)?;
+        let Some(answer) = found.filter(|answer| cx.now.seconds_since(answer.created_at) < KEEP_SECONDS) else {
+            return Ok(None);
+        };
+        if !crypto::same(&answer.digest, &self.digest) {
+            let message = "this idempotency key came with another call before: use a new key for a new call";
+            return Err(Error::new(Code::IdempotencyMismatch, message));
+        }
+        match answer.body {
+            Some(body) => Ok(Some((answer.status, Zeroizing::new(body)))),
+            None => Err(Error::new(
+                Code::Conflict,
+                "this call was carried out before; its answer held a secret and was not kept",
+            )),
+        }
+    }
+
+    /// Keeps the answer for a retry.
+    pub(super) fn keep(self, cx: &mut WriteContext<'_>, operation: &Operation, status: u16, body: &str) -> Result<()> {
+        cx.tx.forget_answers(cx.now.plus_seconds(-KEEP_SECONDS), FORGET_AT_ONCE)?;
+        let body = (!operation.answers_secret).then(|| body.to_owned());
+        let answer = IdempotentAnswer { digest: self.digest, status, body, created_at: cx.now };
+        cx.tx.put_idempotent_answer(&cx.caller.tenant, &cx.caller.principal, &self.key, &answer)
+    }
+}

@@ -1,0 +1,141 @@
+//! Opening a store for work: its key, and the local tenant.
+
+use std::{path::Path, sync::Arc};
+
+use zeroize::Zeroizing;
+
+use super::engine::{Haldir, Inner};
+use crate::{
+    call::{Keyring, Services, Settings, WriteContext},
+    crypto::Key,
+    error::{Code, Error, Result},
+    gate::{
+        authenticate::{self, KEY_PREFIX, MIN_KEY_CHARS, PUBLIC_CHARS},
+        create_api_key,
+        last_use::LastUse,
+        rate_limit::RateLimiter,
+    },
+    model::{ApiKey, Caller, Ceilings, Clock, Credential, Role, TenantId, Tier},
+    store::{ReadTx, Store},
+    watch::chain,
+};
+
+impl Haldir {
+    /// Opens the store at `path`, creating what is missing.
+    pub async fn open(path: &Path, master_key: &Key, settings: Settings, clock: Arc<dyn Clock>) -> Result<Self> {
+        let store = Store::open(path)?;
+        let services = Arc::new(Services { keyring: Keyring::new(master_key), clock, settings });
+        let inner = Inner { store, services, limiter: RateLimiter::default(), last_use: LastUse::default() };
+        let haldir = Self { inner: Arc::new(inner) };
+        haldir.prepare().await?;
+        Ok(haldir)
+    }
+
+    /// Checks the master key, and makes the local tenant if it is missing, in a transaction that does nothing
+    /// else: the keyring may then remember its key.
+    async fn prepare(&self) -> Result<()> {
+        let ready = self.inner.store.read(|tx| {
+            let known = tx.master_key_check()?.is_some() && tx.wrapped_data_key(&TenantId::local())?.is_some();
+            if known {
+                self.inner.services.keyring.check_existing(tx)?;
+            }
+            Ok(known)
+        })?;
+        if ready {
+            return Ok(());
+        }
+        let services = Arc::clone(&self.inner.services);
+        let work = move |tx: &mut dyn crate::store::Tx| {
+            services.keyring.check(tx)?;
+            if tx.wrapped_data_key(&TenantId::local())?.is_none() {
+                let now = services.clock.now();
+                let keys = services.keyring.create_tenant(tx, &TenantId::local(), now)?;
+                chain::begin(tx, &keys, &TenantId::local(), now)?;
+            }
+            Ok(())
+        };
+        self.inner.store.write(work).await
+    }
+
+    /// Whether no API key was ever made.
+    pub fn has_no_key(&self) -> Result<bool> {
+        self.inner.store.read(|tx| Ok(!tx.any_api_key()?))
+    }
+
+    /// Whether the store answers.
+    pub fn check_store(&self) -> Result<()> {
+        self.inner.store.read(|tx| tx.any_api_key().map(drop))
+    }
+
+    /// The credential of a key that a stdio client was configured with. An empty store adopts the first one it is
+    /// given, as an agent's key under the local ceilings; after that a key must be known.
+    pub async fn adopt_or_find_key(&self, key: Zeroizing<String>) -> Result<Credential> {
+        let (services, presented) = (Arc::clone(&self.inner.services), key.clone());
+        let known = |tx: &dyn ReadTx, presented: &str| Ok::<_, Error>(authenticate::find_key(tx, presented)?.is_some());
+        if !self.inner.store.read(|tx| Ok(known(tx, &key)? || tx.any_api_key()?))? {
+            check_adoptable(&presented)?;
+            let work = move |tx: &mut dyn crate::store::Tx| {
+                if tx.any_api_key()? {
+                    return Ok(()); // Another process was faster.
+                }
+                let caller = Caller { principal: adopted_prefix(&presented), ..Caller::anonymous() };
+                let now = services.clock.now();
+                let record = adopted(&services.settings.local_ceilings, now);
+                let mut cx = WriteContext { tx, caller: &caller, now, services: &services };
+                create_api_key::record(&mut cx, record, &presented).map(drop)
+            };
+            self.inner.store.write(work).await?;
+        }
+        let credential = Credential::ApiKey(key);
+        let now = self.inner.services.clock.now();
+        self.inner.store.read(|tx| authenticate::authenticate(tx, &self.inner.services, &credential, now)).map_err(
+            |_| {
+                Error::new(
+                    Code::Unauthorized,
+                    "HALDIR_API_KEY is not a live key of this store: make one with `haldir keys create`, or leave it \
+                     unset to work as the local tenant",
+                )
+            },
+        )?;
+        Ok(credential)
+    }
+
+    /// Finishes what was taken, and closes the store.
+    pub fn close(&self) {
+        self.inner.store.close();
+    }
+}
+
+fn check_adoptable(key: &str) -> Result<()> {
+    let random = key.strip_prefix(KEY_PREFIX).unwrap_or_default();
+    let is_base64url = random.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+    if key.len() >= MIN_KEY_CHARS && is_base64url {
+        return Ok(());
+    }
+    Err(Error::new(
+        Code::Unauthorized,
+        "HALDIR_API_KEY is no key that this empty store could adopt: expected hld_ and at least 32 random characters of \
+         base64url; make one with `haldir keys create`, or leave it unset to work as the local tenant",
+    ))
+}
+
+fn adopted_prefix(key: &str) -> String {
+    key.get(..PUBLIC_CHARS).unwrap_or_default().to_owned()
+}
+
+fn adopted(ceilings: &Ceilings, now: crate::model::UnixMicros) -> ApiKey {
+    ApiKey {
+        prefix: String::new(),
+        digest: [0; 32],
+        tenant: TenantId::local(),
+        name: "adopted from HALDIR_API_KEY".to_owned(),
+        tier: Tier::Free,
+        role: Role::Agent,
+        scopes: vec!["*".to_owned()],
+        ceilings: ceilings.clone(),
+        created_at: now,
+        expires_at: None,
+        last_used_at: None,
+        revoked_at: None,
+    }
+}

@@ -1,0 +1,60 @@
+//! The one seam to a database. Rooms never see SQL; backends never see rules.
+//!
+//! [`Store::write`] runs a closure over a transaction and answers after its commit is durable;
+//! [`Store::read`] runs one over a snapshot. No lock, cache or static is the truth: the database is, since
+//! several processes share it.
+
+mod tx;
+
+pub mod sqlite;
+
+use std::path::Path;
+
+pub use tx::{
+    AgentStats, ApiKeyUpdate, AuditQuery, Cost, Head, IdempotentAnswer, ReadAudit, ReadCounters, ReadKeys, ReadPayments,
+    ReadSecrets, ReadSessions, ReadTx, SessionQuery, StoredEntryProblem, ToolSpend, ToolTally, Tx, WriteAudit, WriteCounters, WriteKeys,
+    WritePayments, WriteSecrets, WriteSessions,
+};
+
+use crate::error::Result;
+
+/// A handle on the database. Cloning it is cheap.
+#[derive(Clone)]
+pub struct Store {
+    sqlite: sqlite::Sqlite,
+}
+
+impl Store {
+    /// Opens or creates the database at `path` and brings its schema up to date.
+    pub fn open(path: &Path) -> Result<Self> {
+        Ok(Self { sqlite: sqlite::Sqlite::open(path)? })
+    }
+
+    /// Runs `work` in a transaction of its own. Its changes are kept only if it answers `Ok`, and then this
+    /// answers once they are durable. `work` may run on another thread, batched with others.
+    pub async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut dyn Tx) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.sqlite.write(work).await
+    }
+
+    /// Runs `work` on a snapshot, at once and on this thread: for look-ups by key, which take microseconds.
+    pub fn read<T>(&self, work: impl FnOnce(&dyn ReadTx) -> Result<T>) -> Result<T> {
+        self.sqlite.read(work)
+    }
+
+    /// Runs `work` on a snapshot, on a thread where it may take its time: for lists and verification.
+    pub async fn scan<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&dyn ReadTx) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let store = self.clone();
+        tokio::task::spawn_blocking(move || store.read(work)).await.map_err(crate::error::Error::internal)?
+    }
+
+    /// Stops taking writes, finishes those that were taken, and folds the log into the database file.
+    pub fn close(&self) {
+        self.sqlite.close();
+    }
+}

@@ -1,0 +1,99 @@
+//! The embedded database: one writer thread with group commit, readers with their own connections.
+//!
+//! WAL and `synchronous=FULL`: an acknowledged write survives power loss. Connections live long, and the
+//! database is never memory-mapped: with a connection per write and a large map, SQLite was seen to lose
+//! acknowledged writes between processes.
+
+mod audit;
+mod checkpoint;
+mod connection;
+mod counters;
+mod keys;
+mod migrations;
+mod payments;
+mod readers;
+mod rows;
+mod secrets;
+mod sessions;
+mod statements;
+mod writer;
+
+use std::{path::Path, sync::Arc};
+
+pub use migrations::{Migration, MigrationState, Migrator};
+use readers::Readers;
+use rusqlite::Connection;
+use writer::Writer;
+
+use super::{ReadTx, Tx};
+use crate::error::{Code, Error, Result};
+
+/// The embedded store.
+#[derive(Clone)]
+pub struct Sqlite {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    readers: Readers,
+    writer: Writer,
+}
+
+impl Sqlite {
+    /// Opens or creates the database and brings its schema up to date.
+    pub fn open(path: &Path) -> Result<Self> {
+        let mut connection = connection::open(path)?;
+        Migrator::new(&mut connection).up()?;
+        let writer = Writer::start(path, connection)?;
+        Ok(Self { inner: Arc::new(Inner { readers: Readers::new(path), writer }) })
+    }
+
+    pub(super) async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut dyn Tx) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.inner.writer.write(work).await
+    }
+
+    pub(super) fn read<T>(&self, work: impl FnOnce(&dyn ReadTx) -> Result<T>) -> Result<T> {
+        self.inner.readers.read(work)
+    }
+
+    pub(super) fn close(&self) {
+        self.inner.writer.close();
+    }
+}
+
+/// A transaction on one connection. Reading and writing methods stand in the files named after their rooms.
+struct SqliteTx<'c> {
+    connection: &'c Connection,
+}
+
+impl Tx for SqliteTx<'_> {
+    fn start_over(&mut self) -> Result<()> {
+        writer::rollback_job(self.connection)
+    }
+
+    fn as_read(&self) -> &dyn ReadTx {
+        self
+    }
+}
+
+/// A fault of SQLite, as callers see it: busy and full are worth a retry, the rest is ours to mend.
+impl From<rusqlite::Error> for Error {
+    fn from(error: rusqlite::Error) -> Self {
+        use rusqlite::ErrorCode::{CannotOpen, DatabaseBusy, DatabaseLocked, DiskFull, ReadOnly, SystemIoFailure};
+        let unavailable = |what: &str| {
+            tracing::error!(%error, "the store refused");
+            Self::new(Code::Unavailable, what)
+        };
+        match error.sqlite_error_code() {
+            Some(DatabaseBusy | DatabaseLocked) => unavailable("the store is busy with other processes; try again"),
+            Some(DiskFull) => unavailable("the store's disk is full; nothing was changed"),
+            Some(ReadOnly | CannotOpen | SystemIoFailure) => {
+                unavailable("the store's file cannot be used; nothing was changed")
+            }
+            _ => Self::internal(error),
+        }
+    }
+}

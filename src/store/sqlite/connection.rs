@@ -1,0 +1,82 @@
+//! How a connection is opened, and how it waits for other processes.
+
+use std::{fs, path::Path, thread, time::Duration};
+
+use rusqlite::{Connection, OpenFlags};
+
+use crate::error::{Code, Error, Result};
+
+/// Marks the file as ours (`PRAGMA application_id`): "hldr".
+const APPLICATION_ID: i32 = 0x686c_6472;
+
+/// How long a transaction waits for another process's.
+const BUSY_LIMIT: Duration = Duration::from_secs(30);
+/// The pause between two tries grows from the first to the second: short enough that several busy processes
+/// take turns, long enough not to spin.
+const BUSY_PAUSE_MIN: Duration = Duration::from_micros(100);
+const BUSY_PAUSE_MAX: Duration = Duration::from_millis(2);
+/// Prepared statements that a connection keeps: more than there are.
+const STATEMENT_CACHE: usize = 128;
+
+/// Opens the database for writing; creates it, and its folder, readable by their owner alone.
+pub(super) fn open(path: &Path) -> Result<Connection> {
+    create_private(path).map_err(|error| {
+        Error::new(Code::Unavailable, format!("cannot create the store {}: {error}", path.display()))
+    })?;
+    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    let id: i32 = connection.pragma_query_value(None, "application_id", |row| row.get(0)).map_err(|error| {
+        Error::new(Code::Unavailable, format!("{} is no haldir store: {error}", path.display()))
+    })?;
+    if id != APPLICATION_ID {
+        let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+        if tables > 0 {
+            return Err(Error::new(
+                Code::Unavailable,
+                format!("{} is a database of another program; choose another path", path.display()),
+            ));
+        }
+        connection.pragma_update(None, "application_id", APPLICATION_ID)?;
+    }
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    Ok(connection)
+}
+
+/// Opens one more connection to a database that exists.
+pub(super) fn connect(path: &Path, flags: OpenFlags) -> Result<Connection> {
+    let mut connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+        .map_err(|error| Error::new(Code::Unavailable, format!("cannot open the store {}: {error}", path.display())))?;
+    wait_when_busy(&mut connection)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENT_CACHE);
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "mmap_size", 0)?;
+    Ok(connection)
+}
+
+fn wait_when_busy(connection: &mut Connection) -> Result<()> {
+    let mut waited = Duration::ZERO;
+    connection.busy_handler(Some(move |tries: i32| {
+        if tries == 0 {
+            waited = Duration::ZERO;
+        }
+        let pause = (BUSY_PAUSE_MIN * (tries.unsigned_abs() + 1)).min(BUSY_PAUSE_MAX);
+        thread::sleep(pause);
+        waited += pause;
+        waited < BUSY_LIMIT
+    }))?;
+    Ok(())
+}
+
+fn create_private(path: &Path) -> std::io::Result<()> {
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.exists()) {
+        let mut builder = fs::DirBuilder::new();
+        builder.recursive(true);
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.create(folder)?;
+    }
+    let mut options = fs::OpenOptions::new();
+    options.read(true).append(true).create(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map(drop)
+}

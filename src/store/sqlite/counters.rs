@@ -1,0 +1,180 @@
+//! Rows that are counted in: agents, tools, idempotency keys, hourly calls.
+
+use std::borrow::Cow;
+
+use rusqlite::{OptionalExtension, Row, params};
+
+use super::{SqliteTx, rows::Column, statements::statements};
+use crate::{
+    error::Result,
+    model::{Money, TenantId, UnixMicros},
+    store::{AgentStats, Cost, IdempotentAnswer, ReadCounters, ToolSpend, ToolTally, WriteCounters},
+};
+
+statements! {
+    AGENT = "SELECT * FROM agents WHERE tenant = ?1 AND agent_id = ?2";
+    AGENT_COSTS = "SELECT agent_id AS name, actions, cost FROM agents WHERE tenant = ?1 ORDER BY agent_id LIMIT ?2";
+    PUT_AGENT = "INSERT OR REPLACE INTO agents (tenant, agent_id, actions, cost, authorized, burst_start, burst_count,
+        refusal_start, refusal_count, secret_start, secret_count) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+    SESSION_COSTS = "SELECT id AS name, action_count AS actions, logged_cost AS cost FROM sessions
+        WHERE tenant = ?1 ORDER BY created_at DESC, id DESC LIMIT ?2";
+    SESSION_COSTS_OF_AGENT = "SELECT id AS name, action_count AS actions, logged_cost AS cost FROM sessions
+        WHERE tenant = ?1 AND agent_id = ?3 ORDER BY created_at DESC, id DESC LIMIT ?2";
+    TOOL_COSTS = "SELECT tool AS name, actions, cost FROM tool_tallies WHERE tenant = ?1 AND of = ?3
+        ORDER BY tool LIMIT ?2";
+    // Totals stop at the largest integer instead of becoming a float.
+    ADD_TOOL_USE = "INSERT INTO tool_tallies (tenant, of, tool, actions, cost) VALUES (?1, ?2, ?3, 1, ?4)
+        ON CONFLICT DO UPDATE SET actions = actions + 1, 
+        cost = min(cost, 9223372036854775807 - excluded.cost) + excluded.cost RETURNING actions";
+    AUTHORIZED = "SELECT authorized FROM tenants WHERE id = ?1";
+    ADD_AUTHORIZED = "UPDATE tenants SET authorized = min(authorized, 9223372036854775807 - max(?2, 0)) + ?2
+        WHERE id = ?1";
+    ANSWER = "SELECT * FROM idempotency WHERE tenant = ?1 AND caller = ?2 AND key = ?3";
+    PUT_ANSWER = "INSERT OR REPLACE INTO idempotency (tenant, caller, key, digest, status, body, created_at)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+    OLD_ANSWERS = "SELECT tenant, caller, key FROM idempotency WHERE created_at < ?1 ORDER BY created_at LIMIT ?2";
+    FORGET_ANSWER = "DELETE FROM idempotency WHERE tenant = ?1 AND caller = ?2 AND key = ?3";
+    CALLS = "SELECT used FROM hourly_calls WHERE key_digest = ?1 AND hour = ?2";
+    PUT_CALLS = "INSERT OR REPLACE INTO hourly_calls (key_digest, hour, used) VALUES (?1, ?2, ?3)";
+}
+
+fn named_cost(row: &Row<'_>) -> Result<(String, Cost)> {
+    Ok((row.column("name")?, Cost { actions: row.column("actions")?, cost: row.column("cost")? }))
+}
+
+fn owner(of: ToolTally<'_>) -> Cow<'static, str> {
+    match of {
+        ToolTally::Tenant => "".into(),
+        ToolTally::Agent(agent) => format!("a:{agent}").into(),
+        ToolTally::Session(session) => format!("s:{session}").into(),
+    }
+}
+
+impl ReadCounters for SqliteTx<'_> {
+    fn agent(&self, tenant: &TenantId, agent: &str) -> Result<Option<AgentStats>> {
+        let mut statement = self.connection.prepare_cached(AGENT)?;
+        let mut rows = statement.query([tenant.as_str(), agent])?;
+        let Some(row) = rows.next()? else { return Ok(None) };
+        Ok(Some(AgentStats {
+            actions: row.column("actions")?,
+            cost: row.column("cost")?,
+            authorized: row.column("authorized")?,
+            burst_start: row.column("burst_start")?,
+            burst_count: row.column("burst_count")?,
+            refusal_start: row.column("refusal_start")?,
+            refusal_count: row.column("refusal_count")?,
+            secret_start: row.column("secret_start")?,
+            secret_count: row.column("secret_count")?,
+        }))
+    }
+
+    fn agent_costs(&self, tenant: &TenantId, limit: usize) -> Result<Vec<(String, Cost)>> {
+        let mut statement = self.connection.prepare_cached(AGENT_COSTS)?;
+        statement.query_and_then(params![tenant.as_str(), limit as i64], named_cost)?.collect()
+    }
+
+    fn session_costs(&self, tenant: &TenantId, agent: Option<&str>, limit: usize) -> Result<Vec<(String, Cost)>> {
+        let (tenant, limit) = (tenant.as_str(), limit as i64);
+        if let Some(agent) = agent {
+            let mut statement = self.connection.prepare_cached(SESSION_COSTS_OF_AGENT)?;
+            statement.query_and_then(params![tenant, limit, agent], named_cost)?.collect()
+        } else {
+            let mut statement = self.connection.prepare_cached(SESSION_COSTS)?;
+            statement.query_and_then(params![tenant, limit], named_cost)?.collect()
+        }
+    }
+
+    fn tool_costs(&self, tenant: &TenantId, of: ToolTally<'_>, limit: usize) -> Result<Vec<ToolSpend>> {
+        let mut statement = self.connection.prepare_cached(TOOL_COSTS)?;
+        let read = |row: &Row<'_>| named_cost(row).map(|(tool, total)| ToolSpend { tool, total });
+        statement.query_and_then(params![tenant.as_str(), limit as i64, owner(of)], read)?.collect()
+    }
+
+    fn authorized_total(&self, tenant: &TenantId) -> Result<Money> {
+        let mut statement = self.connection.prepare_cached(AUTHORIZED)?;
+        let nanos = statement.query_row([tenant.as_str()], |row| row.get(0)).optional()?;
+        Ok(Money::from_nanos(nanos.unwrap_or(0)))
+    }
+
+    fn idempotent_answer(&self, tenant: &TenantId, caller: &str, key: &str) -> Result<Option<IdempotentAnswer>> {
+        let mut statement = self.connection.prepare_cached(ANSWER)?;
+        let mut rows = statement.query([tenant.as_str(), caller, key])?;
+        let Some(row) = rows.next()? else { return Ok(None) };
+        Ok(Some(IdempotentAnswer {
+            digest: row.column("digest")?,
+            status: row.get("status")?,
+            body: row.column("body")?,
+            created_at: row.column("created_at")?,
+        }))
+    }
+}
+
+impl WriteCounters for SqliteTx<'_> {
+    fn put_agent(&mut self, tenant: &TenantId, agent: &str, stats: &AgentStats) -> Result<()> {
+        self.connection.prepare_cached(PUT_AGENT)?.execute(params![
+            tenant.as_str(),
+            agent,
+            stats.actions,
+            stats.cost.nanos(),
+            stats.authorized.nanos(),
+            stats.burst_start.0,
+            stats.burst_count,
+            stats.refusal_start.0,
+            stats.refusal_count,
+            stats.secret_start.0,
+            stats.secret_count,
+        ])?;
+        Ok(())
+    }
+
+    fn add_tool_use(&mut self, tenant: &TenantId, of: ToolTally<'_>, tool: &str, cost: Money) -> Result<i64> {
+        let mut statement = self.connection.prepare_cached(ADD_TOOL_USE)?;
+        Ok(statement.query_row(params![tenant.as_str(), owner(of), tool, cost.nanos()], |row| row.get(0))?)
+    }
+
+    fn add_authorized(&mut self, tenant: &TenantId, amount: Money) -> Result<()> {
+        self.connection.prepare_cached(ADD_AUTHORIZED)?.execute(params![tenant.as_str(), amount.nanos()])?;
+        Ok(())
+    }
+
+    fn put_idempotent_answer(
+        &mut self,
+        tenant: &TenantId,
+        caller: &str,
+        key: &str,
+        answer: &IdempotentAnswer,
+    ) -> Result<()> {
+        self.connection.prepare_cached(PUT_ANSWER)?.execute(params![
+            tenant.as_str(),
+            caller,
+            key,
+            answer.digest,
+            answer.status,
+            answer.body,
+            answer.created_at.0,
+        ])?;
+        Ok(())
+    }
+
+    fn forget_answers(&mut self, before: UnixMicros, limit: usize) -> Result<()> {
+        let mut select = self.connection.prepare_cached(OLD_ANSWERS)?;
+        let old: Vec<(String, String, String)> = select
+            .query_map(params![before.0, limit as i64], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+            .collect::<Result<_, _>>()?;
+        let mut delete = self.connection.prepare_cached(FORGET_ANSWER)?;
+        for (tenant, caller, key) in old {
+            delete.execute([tenant, caller, key])?;
+        }
+        Ok(())
+    }
+
+    fn take_calls(&mut self, key_digest: &[u8; 32], hour: i64, wanted: i64, limit: i64) -> Result<(i64, i64)> {
+        let mut select = self.connection.prepare_cached(CALLS)?;
+        let used: i64 = select.query_row(params![key_digest, hour], |row| row.get(0)).optional()?.unwrap_or(0);
+        let taken = wanted.min(limit - used).max(0);
+        if taken > 0 {
+            self.connection.prepare_cached(PUT_CALLS)?.execute(params![key_digest, hour, used + taken])?;
+        }
+        Ok((taken, used + taken))
+    }
+}

@@ -1,0 +1,119 @@
+//! Schema migrations: numbered SQL files, applied once each, in order, inside one transaction, and remembered
+//! with their digest, so that a database changed by hand or by another build is noticed.
+
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+
+use crate::{
+    crypto,
+    error::{Code, Error, Result},
+    model::{Clock, UnixMicros, time::SystemClock},
+};
+
+/// One step of the schema.
+#[derive(Clone, Copy, Debug)]
+pub struct Migration {
+    /// Its place in the order, from 1.
+    pub version: i64,
+    /// What it brings.
+    pub name: &'static str,
+    sql: &'static str,
+}
+
+/// Every migration, oldest first. One that was released is never edited.
+const MIGRATIONS: &[Migration] =
+    &[Migration { version: 1, name: "core", sql: include_str!("migrations/0001_core.sql") }];
+
+/// Where one migration stands in a database.
+#[derive(Clone, Debug)]
+pub struct MigrationState {
+    /// The migration.
+    pub migration: Migration,
+    /// When it was applied; `None` is pending.
+    pub applied_at: Option<UnixMicros>,
+    /// Whether what was applied is what this build has.
+    pub checksum_matches: bool,
+}
+
+/// Applies and checks migrations on one connection.
+pub struct Migrator<'c> {
+    connection: &'c mut Connection,
+}
+
+impl<'c> Migrator<'c> {
+    /// Works on this connection.
+    pub fn new(connection: &'c mut Connection) -> Self {
+        Self { connection }
+    }
+
+    /// Applies what is pending; answers how many that were. The whole step up is one transaction.
+    pub fn up(&mut self) -> Result<usize> {
+        let latest = MIGRATIONS.len() as i64;
+        // The common case, without a write lock.
+        if self.version()? == latest {
+            return Ok(0);
+        }
+        let transaction = Transaction::new(self.connection, TransactionBehavior::Immediate)?;
+        // Read again under the lock: another process may have just migrated.
+        let current: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        if current > latest {
+            return Err(Error::new(
+                Code::Unavailable,
+                format!("the store has schema version {current}, this haldir knows {latest}: use a newer haldir"),
+            ));
+        }
+        transaction.execute_batch(
+            "CREATE TABLE IF NOT EXISTS schema_migrations (
+                version INTEGER NOT NULL PRIMARY KEY, name TEXT NOT NULL,
+                checksum BLOB NOT NULL, applied_at INTEGER NOT NULL
+            ) STRICT",
+        )?;
+        let mut applied = 0;
+        for migration in MIGRATIONS.iter().filter(|migration| migration.version > current) {
+            transaction.execute_batch(migration.sql)?;
+            transaction.execute(
+                "INSERT INTO schema_migrations (version, name, checksum, applied_at) VALUES (?1, ?2, ?3, ?4)",
+                params![migration.version, migration.name, migration.checksum(), SystemClock.now().0],
+            )?;
+            applied += 1;
+        }
+        transaction.pragma_update(None, "user_version", latest)?;
+        transaction.commit()?;
+        Ok(applied)
+    }
+
+    /// Where every migration stands.
+    pub fn status(&mut self) -> Result<Vec<MigrationState>> {
+        let version = self.version()?;
+        MIGRATIONS
+            .iter()
+            .map(|migration| {
+                let row: Option<(Vec<u8>, i64)> = if version == 0 {
+                    None
+                } else {
+                    self.connection
+                        .query_row(
+                            "SELECT checksum, applied_at FROM schema_migrations WHERE version = ?1",
+                            [migration.version],
+                            |row| Ok((row.get(0)?, row.get(1)?)),
+                        )
+                        .optional()?
+                };
+                Ok(MigrationState {
+                    migration: *migration,
+                    applied_at: row.as_ref().map(|(_, at)| UnixMicros(*at)),
+                    checksum_matches: row.is_none_or(|(checksum, _)| checksum == migration.checksum()),
+                })
+            })
+            .collect()
+    }
+
+    fn version(&self) -> Result<i64> {
+        Ok(self.connection.pragma_query_value(None, "user_version", |row| row.get(0))?)
+    }
+}
+
+impl Migration {
+    fn checksum(&self) -> [u8; 32] {
+        crypto::digest(&[self.sql.as_bytes()])
+    }
+}

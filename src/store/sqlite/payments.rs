@@ -1,0 +1,71 @@
+//! Payment authorizations.
+
+use rusqlite::params;
+
+use super::{
+    SqliteTx,
+    rows::{Column, from_word, word},
+    statements::statements,
+};
+use crate::{
+    error::Result,
+    model::{Authorization, AuthorizationId, TenantId},
+    store::{ReadPayments, WritePayments},
+};
+
+statements! {
+    AUTHORIZATION = "SELECT * FROM authorizations WHERE tenant = ?1 AND id = ?2";
+    INSERT_AUTHORIZATION = "INSERT INTO authorizations (tenant, id, session_id, agent_id, amount, captured, currency,
+        description, status, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+    SETTLE_AUTHORIZATION = "UPDATE authorizations SET captured = ?3, status = ?4, settled_at = ?5
+        WHERE tenant = ?1 AND id = ?2";
+}
+
+impl ReadPayments for SqliteTx<'_> {
+    fn authorization(&self, tenant: &TenantId, id: &AuthorizationId) -> Result<Option<Authorization>> {
+        let mut statement = self.connection.prepare_cached(AUTHORIZATION)?;
+        let mut rows = statement.query([tenant.as_str(), id.as_str()])?;
+        let Some(row) = rows.next()? else { return Ok(None) };
+        Ok(Some(Authorization {
+            id: row.column("id")?,
+            session_id: row.column("session_id")?,
+            agent_id: row.column("agent_id")?,
+            amount: row.column("amount")?,
+            captured: row.column("captured")?,
+            currency: row.column("currency")?,
+            description: row.column("description")?,
+            status: from_word(&row.column::<String>("status")?)?,
+            created_at: row.column("created_at")?,
+            settled_at: row.column("settled_at")?,
+        }))
+    }
+}
+
+impl WritePayments for SqliteTx<'_> {
+    fn insert_authorization(&mut self, tenant: &TenantId, authorization: &Authorization) -> Result<()> {
+        self.connection.prepare_cached(INSERT_AUTHORIZATION)?.execute(params![
+            tenant.as_str(),
+            authorization.id.as_str(),
+            authorization.session_id.as_str(),
+            authorization.agent_id.as_str(),
+            authorization.amount.nanos(),
+            authorization.captured.nanos(),
+            authorization.currency,
+            authorization.description,
+            word(&authorization.status)?,
+            authorization.created_at.0,
+        ])?;
+        Ok(())
+    }
+
+    fn settle_authorization(&mut self, tenant: &TenantId, authorization: &Authorization) -> Result<()> {
+        self.connection.prepare_cached(SETTLE_AUTHORIZATION)?.execute(params![
+            tenant.as_str(),
+            authorization.id.as_str(),
+            authorization.captured.nanos(),
+            word(&authorization.status)?,
+            authorization.settled_at.map(|at| at.0),
+        ])?;
+        Ok(())
+    }
+}

@@ -1,0 +1,62 @@
+//! Sealed secrets.
+
+use rusqlite::params;
+
+use super::{
+    SqliteTx,
+    rows::{Column, from_word, word},
+    statements::statements,
+};
+use crate::{
+    error::{Error, Result},
+    model::{Scope, SecretName, StoredSecret, TenantId},
+    store::{ReadSecrets, WriteSecrets},
+};
+
+statements! {
+    SECRET = "SELECT * FROM secrets WHERE tenant = ?1 AND name = ?2";
+    SECRET_NAMES = "SELECT name FROM secrets WHERE tenant = ?1 AND name > ?2 ORDER BY name LIMIT ?3";
+    PUT_SECRET = "INSERT OR REPLACE INTO secrets (tenant, name, version, sealed, scope_required, disclosure, created_at)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+    DELETE_SECRET = "DELETE FROM secrets WHERE tenant = ?1 AND name = ?2";
+}
+
+impl ReadSecrets for SqliteTx<'_> {
+    fn secret(&self, tenant: &TenantId, name: &SecretName) -> Result<Option<StoredSecret>> {
+        let mut statement = self.connection.prepare_cached(SECRET)?;
+        let mut rows = statement.query([tenant.as_str(), name.as_str()])?;
+        let Some(row) = rows.next()? else { return Ok(None) };
+        Ok(Some(StoredSecret {
+            name: row.column("name")?,
+            version: row.column("version")?,
+            sealed: row.column("sealed")?,
+            scope_required: Scope::parse(row.column::<String>("scope_required")?).map_err(Error::internal)?,
+            disclosure: from_word(&row.column::<String>("disclosure")?)?,
+            created_at: row.column("created_at")?,
+        }))
+    }
+
+    fn secret_names(&self, tenant: &TenantId, after: &str, limit: usize) -> Result<Vec<SecretName>> {
+        let mut statement = self.connection.prepare_cached(SECRET_NAMES)?;
+        statement.query_and_then(params![tenant.as_str(), after, limit as i64], |row| row.column("name"))?.collect()
+    }
+}
+
+impl WriteSecrets for SqliteTx<'_> {
+    fn put_secret(&mut self, tenant: &TenantId, secret: &StoredSecret) -> Result<()> {
+        self.connection.prepare_cached(PUT_SECRET)?.execute(params![
+            tenant.as_str(),
+            secret.name.as_str(),
+            secret.version,
+            secret.sealed,
+            secret.scope_required.as_str(),
+            word(&secret.disclosure)?,
+            secret.created_at.0,
+        ])?;
+        Ok(())
+    }
+
+    fn delete_secret(&mut self, tenant: &TenantId, name: &SecretName) -> Result<bool> {
+        Ok(self.connection.prepare_cached(DELETE_SECRET)?.execute([tenant.as_str(), name.as_str()])? > 0)
+    }
+}

@@ -1,0 +1,114 @@
+//! Sessions.
+
+use rusqlite::{Row, params};
+
+use super::{
+    SqliteTx,
+    rows::{Column, json},
+    statements::statements,
+};
+use crate::{
+    error::Result,
+    model::{Money, Session, SessionId, TenantId, UnixMicros},
+    store::{ReadSessions, SessionQuery, WriteSessions},
+};
+
+statements! {
+    SESSION = "SELECT * FROM sessions WHERE tenant = ?1 AND id = ?2";
+    // A row value: the page after (created_at, id), newest first.
+    SESSIONS = "SELECT * FROM sessions WHERE tenant = ?1 AND (created_at, id) < (?2, ?3)
+        AND substr(id, 1, length(?4)) = ?4 ORDER BY created_at DESC, id DESC LIMIT ?5";
+    SESSIONS_OF_AGENT = "SELECT * FROM sessions WHERE tenant = ?1 AND agent_id = ?6 AND (created_at, id) < (?2, ?3)
+        AND substr(id, 1, length(?4)) = ?4 ORDER BY created_at DESC, id DESC LIMIT ?5";
+    CHILDREN = "SELECT * FROM sessions WHERE tenant = ?1 AND parent = ?2 AND id > ?3 ORDER BY id LIMIT ?4";
+    INSERT_SESSION = "INSERT INTO sessions (tenant, id, agent_id, scopes, spend_limit, spend_ceiling, created_at,
+        expires_at, parent, depth, created_by) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+    REVOKE_SESSION = "UPDATE sessions SET revoked_at = ?3 WHERE tenant = ?1 AND id = ?2 AND revoked_at IS NULL";
+    SET_SPENT = "UPDATE sessions SET spent = ?3 WHERE tenant = ?1 AND id = ?2";
+    // Totals stop at the largest integer instead of becoming a float.
+    ADD_LOGGED = "UPDATE sessions SET logged_cost = min(logged_cost, 9223372036854775807 - ?3) + ?3, action_count = action_count + 1
+        WHERE tenant = ?1 AND id = ?2";
+}
+
+fn session(row: &Row<'_>) -> Result<Session> {
+    Ok(Session {
+        id: row.column("id")?,
+        agent_id: row.column("agent_id")?,
+        scopes: row.column("scopes")?,
+        spend_limit: row.column("spend_limit")?,
+        spend_ceiling: row.column("spend_ceiling")?,
+        spent: row.column("spent")?,
+        logged_cost: row.column("logged_cost")?,
+        action_count: row.column("action_count")?,
+        created_at: row.column("created_at")?,
+        expires_at: row.column("expires_at")?,
+        revoked_at: row.column("revoked_at")?,
+        parent: row.column("parent")?,
+        depth: row.column("depth")?,
+        created_by: row.column("created_by")?,
+    })
+}
+
+impl ReadSessions for SqliteTx<'_> {
+    fn session(&self, tenant: &TenantId, id: &SessionId) -> Result<Option<Session>> {
+        let mut statement = self.connection.prepare_cached(SESSION)?;
+        let mut rows = statement.query([tenant.as_str(), id.as_str()])?;
+        rows.next()?.map(session).transpose()
+    }
+
+    fn sessions(&self, tenant: &TenantId, query: &SessionQuery) -> Result<Vec<Session>> {
+        let (at, id) = query.before.as_ref().map_or((i64::MAX, ""), |(at, id)| (at.0, id.as_str()));
+        let (tenant, limit) = (tenant.as_str(), query.limit as i64);
+        if let Some(agent) = &query.agent_id {
+            let mut statement = self.connection.prepare_cached(SESSIONS_OF_AGENT)?;
+            statement
+                .query_and_then(params![tenant, at, id, query.id_prefix, limit, agent.as_str()], session)?
+                .collect()
+        } else {
+            let mut statement = self.connection.prepare_cached(SESSIONS)?;
+            statement.query_and_then(params![tenant, at, id, query.id_prefix, limit], session)?.collect()
+        }
+    }
+
+    fn child_sessions(&self, tenant: &TenantId, parent: &SessionId, after: &str, limit: usize) -> Result<Vec<Session>> {
+        let mut statement = self.connection.prepare_cached(CHILDREN)?;
+        statement.query_and_then(params![tenant.as_str(), parent.as_str(), after, limit as i64], session)?.collect()
+    }
+}
+
+impl WriteSessions for SqliteTx<'_> {
+    fn insert_session(&mut self, tenant: &TenantId, session: &Session) -> Result<()> {
+        self.connection.prepare_cached(INSERT_SESSION)?.execute(params![
+            tenant.as_str(),
+            session.id.as_str(),
+            session.agent_id.as_str(),
+            json(&session.scopes)?,
+            session.spend_limit.map(Money::nanos),
+            session.spend_ceiling.map(Money::nanos),
+            session.created_at.0,
+            session.expires_at.map(|at| at.0),
+            session.parent.as_ref().map(SessionId::as_str),
+            session.depth,
+            session.created_by,
+        ])?;
+        Ok(())
+    }
+
+    fn revoke_session(&mut self, tenant: &TenantId, id: &SessionId, now: UnixMicros) -> Result<()> {
+        let mut statement = self.connection.prepare_cached(REVOKE_SESSION)?;
+        statement.execute(params![tenant.as_str(), id.as_str(), now.0])?;
+        Ok(())
+    }
+
+    fn set_spent(&mut self, tenant: &TenantId, id: &SessionId, spent: Money) -> Result<()> {
+        let mut statement = self.connection.prepare_cached(SET_SPENT)?;
+        statement.execute(params![tenant.as_str(), id.as_str(), spent.nanos()])?;
+        Ok(())
+    }
+
+    fn add_logged(&mut self, tenant: &TenantId, id: &SessionId, cost: Money) -> Result<()> {
+        let mut statement = self.connection.prepare_cached(ADD_LOGGED)?;
+        statement.execute(params![tenant.as_str(), id.as_str(), cost.nanos()])?;
+        Ok(())
+    }
+}

@@ -1,0 +1,58 @@
+//! Every SQL statement has a name and stands in a list, so that one test can ask SQLite for the plan of each:
+//! without an index that the planner really uses, a look-up at the end of a log sorts the whole log.
+
+/// Declares named statements, and `ALL`, the list of them.
+macro_rules! statements {
+    ($($name:ident = $sql:expr;)*) => {
+        $(const $name: &str = $sql;)*
+        #[cfg(test)]
+        pub(super) const ALL: &[(&str, &str)] = &[$((stringify!($name), $sql),)*];
+    };
+}
+
+pub(super) use statements;
+
+#[cfg(test)]
+mod tests {
+    use super::super::{audit, connection, counters, keys, migrations::Migrator, payments, secrets, sessions};
+
+    #[test]
+    fn every_statement_finds_its_rows_by_index_and_in_order() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut connection = connection::open(&folder.path().join("plans.db")).unwrap();
+        Migrator::new(&mut connection).up().unwrap();
+        let all = [audit::ALL, counters::ALL, keys::ALL, payments::ALL, secrets::ALL, sessions::ALL].concat();
+        assert!(all.len() > 30, "the lists are incomplete");
+        for (name, sql) in all {
+            let mut explain = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+            for index in 1..=explain.parameter_count() {
+                explain.raw_bind_parameter(index, 0).unwrap();
+            }
+            let mut rows = explain.raw_query();
+            while let Some(row) = rows.next().unwrap() {
+                let step: String = row.get(3).unwrap();
+                assert!(!step.contains("SCAN") || step == "SCAN CONSTANT ROW", "{name} reads a whole table: {step}");
+                assert!(!step.contains("TEMP B-TREE"), "{name} sorts: {step}");
+                assert!(!step.contains("AUTOMATIC"), "{name} builds an index: {step}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_statement_stands_outside_the_lists() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        let mut files = vec![folder];
+        while let Some(path) = files.pop() {
+            if path.is_dir() {
+                files.extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).unwrap();
+            for (number, line) in text.lines().enumerate() {
+                let prepared = line.contains("prepare_cached(\"") && !line.contains("(\"BEGIN\")") && !line.contains("(\"COMMIT\")");
+                assert!(!prepared || path.ends_with("statements.rs"), "{}:{} has a statement without a name",
+                    path.display(), number + 1);
+            }
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! What a transaction can do, by room. A backend implements these; rooms use them as `&dyn ReadTx` and
+//! `&mut dyn Tx`. Every method is scoped to a tenant, so that a forgotten filter cannot leak another's data.
+
+use crate::{
+    error::Result,
+    model::{
+        AgentId, ApiKey, Authorization, AuthorizationId, Entry, Money, SecretName, Session, SessionId, StoredSecret,
+        TenantId, UnixMicros,
+    },
+};
+
+/// What can be read.
+pub trait ReadTx: ReadKeys + ReadSessions + ReadSecrets + ReadPayments + ReadAudit + ReadCounters {}
+
+impl<T: ReadKeys + ReadSessions + ReadSecrets + ReadPayments + ReadAudit + ReadCounters> ReadTx for T {}
+
+/// What can be read and changed.
+pub trait Tx: ReadTx + WriteKeys + WriteSessions + WriteSecrets + WritePayments + WriteAudit + WriteCounters {
+    /// Takes back everything this transaction has done so far; it goes on empty. For refusals: what was refused
+    /// leaves nothing but its audit entry.
+    fn start_over(&mut self) -> Result<()>;
+
+    /// This as something that only reads.
+    fn as_read(&self) -> &dyn ReadTx;
+}
+
+/// Changes to an API key.
+#[derive(Clone, Copy, Debug)]
+pub enum ApiKeyUpdate {
+    /// It may not be used from now on.
+    Revoked(UnixMicros),
+    /// It was used.
+    Used(UnixMicros),
+}
+
+/// Tenants and API keys.
+#[allow(missing_docs)]
+pub trait ReadKeys {
+    /// The tenant's data key, wrapped under the master key; `None` if there is no such tenant.
+    fn wrapped_data_key(&self, tenant: &TenantId) -> Result<Option<Vec<u8>>>;
+    /// A value that proves whether a master key is the store's own.
+    fn master_key_check(&self) -> Result<Option<Vec<u8>>>;
+    fn any_api_key(&self) -> Result<bool>;
+    /// All keys that begin with `prefix`: nearly always one.
+    fn api_keys_by_prefix(&self, prefix: &str) -> Result<Vec<ApiKey>>;
+    /// The tenant's keys, newest first, at most `limit`.
+    fn api_keys(&self, tenant: &TenantId, limit: usize) -> Result<Vec<ApiKey>>;
+}
+
+#[allow(missing_docs)]
+pub trait WriteKeys {
+    fn insert_tenant(&mut self, tenant: &TenantId, wrapped_data_key: &[u8], now: UnixMicros) -> Result<()>;
+    fn set_master_key_check(&mut self, check: &[u8]) -> Result<()>;
+    fn insert_api_key(&mut self, key: &ApiKey) -> Result<()>;
+    fn update_api_key(&mut self, digest: &[u8; 32], update: ApiKeyUpdate) -> Result<()>;
+}
+
+/// Which sessions to list, newest first.
+#[derive(Clone, Debug, Default)]
+#[allow(missing_docs)]
+pub struct SessionQuery {
+    pub agent_id: Option<AgentId>,
+    /// Only ids that start with this.
+    pub id_prefix: String,
+    /// Older than this one: its creation time and id.
+    pub before: Option<(UnixMicros, String)>,
+    pub limit: usize,
+}
+
+#[allow(missing_docs)]
+pub trait ReadSessions {
+    fn session(&self, tenant: &TenantId, id: &SessionId) -> Result<Option<Session>>;
+    fn sessions(&self, tenant: &TenantId, query: &SessionQuery) -> Result<Vec<Session>>;
+    /// The direct children, oldest first, after `after`, at most `limit`.
+    fn child_sessions(&self, tenant: &TenantId, parent: &SessionId, after: &str, limit: usize) -> Result<Vec<Session>>;
+}
+
+#[allow(missing_docs)]
+pub trait WriteSessions {
+    fn insert_session(&mut self, tenant: &TenantId, session: &Session) -> Result<()>;
+    fn revoke_session(&mut self, tenant: &TenantId, id: &SessionId, now: UnixMicros) -> Result<()>;
+    fn set_spent(&mut self, tenant: &TenantId, id: &SessionId, spent: Money) -> Result<()>;
+    fn add_logged(&mut self, tenant: &TenantId, id: &SessionId, cost: Money) -> Result<()>;
+}
+
+#[allow(missing_docs)]
+pub trait ReadSecrets {
+    fn secret(&self, tenant: &TenantId, name: &SecretName) -> Result<Option<StoredSecret>>;
+    /// In the order of their names, after `after`, at most `limit`.
+    fn secret_names(&self, tenant: &TenantId, after: &str, limit: usize) -> Result<Vec<SecretName>>;
+}
+
+#[allow(missing_docs)]
+pub trait WriteSecrets {
+    fn put_secret(&mut self, tenant: &TenantId, secret: &StoredSecret) -> Result<()>;
+    /// Whether there was one.
+    fn delete_secret(&mut self, tenant: &TenantId, name: &SecretName) -> Result<bool>;
+}
+
+#[allow(missing_docs)]
+pub trait ReadPayments {
+    fn authorization(&self, tenant: &TenantId, id: &AuthorizationId) -> Result<Option<Authorization>>;
+}
+
+#[allow(missing_docs)]
+pub trait WritePayments {
+    fn insert_authorization(&mut self, tenant: &TenantId, authorization: &Authorization) -> Result<()>;
+    fn settle_authorization(&mut self, tenant: &TenantId, authorization: &Authorization) -> Result<()>;
+}
+
+/// The end of a tenant's log.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub struct Head {
+    /// The last entry's number; 0 is an empty log.
+    pub seq: i64,
+    pub at: UnixMicros,
+    pub entry_hash: [u8; 32],
+    /// The Merkle tree's frontier, see `crypto::Frontier`.
+    pub tree: Vec<u8>,
+    /// Keyed by the tenant's data key over all of the above: who has only the database cannot make one.
+    pub mac: [u8; 32],
+    /// What agents have logged.
+    pub actions: i64,
+    pub cost: Money,
+    pub flagged: i64,
+}
+
+/// Which entries to list, newest first.
+#[derive(Clone, Debug, Default)]
+#[allow(missing_docs)]
+pub struct AuditQuery {
+    pub session_id: Option<String>,
+    pub agent_id: Option<String>,
+    pub tool: Option<String>,
+    pub flagged: Option<bool>,
+    /// At this time or later.
+    pub since: Option<UnixMicros>,
+    /// Before this time.
+    pub until: Option<UnixMicros>,
+    /// Only entries with a smaller number.
+    pub before_seq: Option<i64>,
+    pub limit: usize,
+}
+
+#[allow(missing_docs)]
+pub trait ReadAudit {
+    fn head(&self, tenant: &TenantId) -> Result<Option<Head>>;
+    fn entry(&self, tenant: &TenantId, seq: i64) -> Result<Option<Entry>>;
+    fn entries(&self, tenant: &TenantId, query: &AuditQuery) -> Result<Vec<Entry>>;
+    /// Hands over every entry from `first` on, in order, until `each` answers `false`.
+    fn each_entry(
+        &self,
+        tenant: &TenantId,
+        first: i64,
+        each: &mut dyn FnMut(Result<Entry, StoredEntryProblem>) -> bool,
+    ) -> Result<()>;
+}
+
+/// A stored entry that cannot even be read as one: tampering that the reader reports instead of failing on.
+#[derive(Clone, Debug)]
+pub struct StoredEntryProblem {
+    /// Its number, as far as it could be read.
+    pub seq: Option<i64>,
+    /// What could not be read.
+    pub problem: String,
+}
+
+#[allow(missing_docs)]
+pub trait WriteAudit {
+    fn insert_entry(&mut self, tenant: &TenantId, entry: &Entry) -> Result<()>;
+    fn put_head(&mut self, tenant: &TenantId, head: &Head) -> Result<()>;
+}
+
+/// What is known of an agent: totals, and the windows that anomaly rules count in.
+#[derive(Clone, Debug, Default)]
+#[allow(missing_docs)]
+pub struct AgentStats {
+    pub actions: i64,
+    pub cost: Money,
+    pub authorized: Money,
+    pub burst_start: UnixMicros,
+    pub burst_count: i64,
+    pub refusal_start: UnixMicros,
+    pub refusal_count: i64,
+    pub secret_start: UnixMicros,
+    pub secret_count: i64,
+}
+
+/// How often something happened and what it cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[allow(missing_docs)]
+pub struct Cost {
+    pub actions: i64,
+    pub cost: Money,
+}
+
+/// Whose use of a tool is counted.
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs)]
+pub enum ToolTally<'a> {
+    Tenant,
+    Agent(&'a str),
+    Session(&'a str),
+}
+
+/// One tool's share.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub struct ToolSpend {
+    pub tool: String,
+    pub total: Cost,
+}
+
+/// The answer that a repeated call gets again.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub struct IdempotentAnswer {
+    /// Of the operation and its input.
+    pub digest: [u8; 32],
+    pub status: u16,
+    /// `None` where the answer holds a secret: such answers are never kept.
+    pub body: Option<String>,
+    pub created_at: UnixMicros,
+}
+
+/// Small rows that are counted in: agents, tools, hourly limits, idempotency keys.
+#[allow(missing_docs)]
+pub trait ReadCounters {
+    fn agent(&self, tenant: &TenantId, agent: &str) -> Result<Option<AgentStats>>;
+    /// What the agents have logged, in the order of their names, at most `limit`.
+    fn agent_costs(&self, tenant: &TenantId, limit: usize) -> Result<Vec<(String, Cost)>>;
+    /// What the newest sessions, of one agent or all, have logged, at most `limit`.
+    fn session_costs(&self, tenant: &TenantId, agent: Option<&str>, limit: usize) -> Result<Vec<(String, Cost)>>;
+    /// What the tools have cost, in the order of their names, at most `limit`.
+    fn tool_costs(&self, tenant: &TenantId, of: ToolTally<'_>, limit: usize) -> Result<Vec<ToolSpend>>;
+    /// What the whole tenant has authorized and not given back.
+    fn authorized_total(&self, tenant: &TenantId) -> Result<Money>;
+    fn idempotent_answer(&self, tenant: &TenantId, caller: &str, key: &str) -> Result<Option<IdempotentAnswer>>;
+}
+
+#[allow(missing_docs)]
+pub trait WriteCounters {
+    fn put_agent(&mut self, tenant: &TenantId, agent: &str, stats: &AgentStats) -> Result<()>;
+    /// Adds one use; answers how often the tool has been used so far, this time included.
+    fn add_tool_use(&mut self, tenant: &TenantId, of: ToolTally<'_>, tool: &str, cost: Money) -> Result<i64>;
+    /// Adds to what the tenant has authorized; negative to give back.
+    fn add_authorized(&mut self, tenant: &TenantId, amount: Money) -> Result<()>;
+    fn put_idempotent_answer(
+        &mut self,
+        tenant: &TenantId,
+        caller: &str,
+        key: &str,
+        answer: &IdempotentAnswer,
+    ) -> Result<()>;
+    /// Forgets at most `limit` answers from before `before`.
+    fn forget_answers(&mut self, before: UnixMicros, limit: usize) -> Result<()>;
+    /// Takes up to `wanted` calls from what `limit` leaves of an hour; answers how many, and how many were used.
+    fn take_calls(&mut self, key_digest: &[u8; 32], hour: i64, wanted: i64, limit: i64) -> Result<(i64, i64)>;
+}

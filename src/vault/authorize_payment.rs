@@ -1,0 +1,129 @@
+//! `authorizePayment`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::budget::{self, BUDGET_CURRENCY};
+use crate::{
+    call::{WriteContext, WriteOperation},
+    crypto,
+    error::{Code, Error, Result},
+    gate::session,
+    model::{
+        Authorization, AuthorizationId, AuthorizationStatus, Money, Scope, SessionId, UnixMicros, scope, text::Text,
+    },
+    watch::{self, Draft},
+};
+
+/// Ask for permission to pay, before paying. The session must hold the scope spend, and the amount must fit what
+/// is left of its budget and of every session above it; it is deducted at once. If authorized is false, do not
+/// pay: the reason says why.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AuthorizePayment {
+    /// The session that pays.
+    session_id: SessionId,
+    /// How much, more than 0, with at most nine decimals.
+    #[schemars(extend("exclusiveMinimum" = 0))]
+    amount: Money,
+    /// ISO 4217 code. Budgets are in USD, and nothing is converted. Default: USD.
+    #[serde(default)]
+    #[schemars(regex(pattern = "^[A-Z]{3}$"), extend("default" = "USD"))]
+    currency: Option<String>,
+    /// What it is for.
+    #[serde(default)]
+    description: Option<Text<0, 1024>>,
+}
+
+/// The decision.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct PaymentResult {
+    /// Whether the payment may be made.
+    authorized: bool,
+    /// How much was authorized.
+    amount: Option<Money>,
+    /// Its currency.
+    currency: Option<String>,
+    /// What is left of the session's budget, in USD; null without one.
+    remaining_budget: Option<Money>,
+    /// Why it was refused; empty if it was not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    /// Names the authorization when it is captured or voided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    authorization_id: Option<AuthorizationId>,
+    /// The session that pays.
+    session_id: SessionId,
+    /// Its agent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    agent_id: Option<String>,
+    /// What it is for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<String>,
+    /// When it was decided, in Unix seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timestamp: Option<UnixMicros>,
+}
+
+impl WriteOperation for AuthorizePayment {
+    type Output = PaymentResult;
+
+    fn run(self, cx: &mut WriteContext<'_>) -> Result<PaymentResult> {
+        let session_id = self.session_id.clone();
+        self.decide(cx).map_err(|error| {
+            if !error.is_refusal() {
+                return error;
+            }
+            let reason = error.message.clone();
+            error.with("authorized", false).with("reason", reason).with("session_id", session_id.as_str())
+        })
+    }
+}
+
+impl AuthorizePayment {
+    fn decide(self, cx: &mut WriteContext<'_>) -> Result<PaymentResult> {
+        if self.amount <= Money::ZERO {
+            return Err(Error::invalid("amount", "amount must be more than 0"));
+        }
+        let currency = self.currency.unwrap_or_else(|| BUDGET_CURRENCY.to_owned());
+        if currency.len() != 3 || !currency.bytes().all(|byte| byte.is_ascii_uppercase()) {
+            return Err(Error::invalid("currency", "currency must be an ISO 4217 code, such as USD"));
+        }
+        let session = session::require_valid(cx.tx.as_read(), &cx.caller.tenant, &self.session_id, cx.now)?;
+        session::require_scope(&session, &Scope::parse(scope::SPEND).map_err(Error::internal)?)?;
+        if currency != BUDGET_CURRENCY {
+            let message = format!("the budget is in {BUDGET_CURRENCY}, the payment in {currency}: it is not converted");
+            return Err(Error::new(Code::CurrencyMismatch, message).field("currency"));
+        }
+        budget::deduct(cx, &session, self.amount)?;
+        let id = crypto::token::<16>("auth_").map_err(Error::internal)?;
+        let authorization = Authorization {
+            id: AuthorizationId::parse(id).map_err(Error::internal)?,
+            session_id: session.id.clone(),
+            agent_id: session.agent_id.clone(),
+            amount: self.amount,
+            captured: Money::ZERO,
+            currency,
+            description: self.description.map_or_else(String::new, Text::into_string),
+            status: AuthorizationStatus::Authorized,
+            created_at: cx.now,
+            settled_at: None,
+        };
+        cx.tx.insert_authorization(&cx.caller.tenant, &authorization)?;
+        let spent = session.spent.checked_add(self.amount).unwrap_or(session.spent);
+        let result = PaymentResult {
+            authorized: true,
+            amount: Some(self.amount),
+            currency: Some(authorization.currency),
+            remaining_budget: session.spend_limit.map(|limit| limit.minus_floor_zero(spent)),
+            reason: None,
+            authorization_id: Some(authorization.id),
+            session_id: authorization.session_id,
+            agent_id: Some(authorization.agent_id.to_string()),
+            description: Some(authorization.description),
+            timestamp: Some(authorization.created_at),
+        };
+        watch::append(cx, Draft::governance("payment.authorize", Some(&session), &result)?)?;
+        Ok(result)
+    }
+}

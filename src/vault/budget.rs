@@ -1,0 +1,62 @@
+//! Budgets: what a session spends counts against it and every session above it, in one transaction.
+
+use crate::{
+    call::WriteContext,
+    error::{Code, Error, Result},
+    model::{Money, Session, SessionId},
+};
+
+/// The one currency of budgets, until a budget can name another.
+pub const BUDGET_CURRENCY: &str = "USD";
+
+/// The session and those above it, itself first.
+fn lineage(cx: &WriteContext<'_>, session: &Session) -> Result<Vec<Session>> {
+    let mut line = vec![session.clone()];
+    let mut parent = session.parent.clone();
+    while let Some(id) = parent {
+        let above = cx.tx.session(&cx.caller.tenant, &id)?;
+        let above = above.ok_or_else(|| Error::internal(format!("session {id} is gone, but not its children")))?;
+        parent = above.parent.clone();
+        line.push(above);
+    }
+    Ok(line)
+}
+
+/// Deducts `amount` from the session and every session above it, if each has it left.
+pub fn deduct(cx: &mut WriteContext<'_>, session: &Session, amount: Money) -> Result<()> {
+    let line = lineage(cx, session)?;
+    for level in &line {
+        if let Some(left) = level.remaining().filter(|left| amount > *left) {
+            let whose = if level.id == session.id { "the session's" } else { "the parent session's" };
+            let message = format!("{amount} USD is more than the {left} USD that are left of {whose} budget");
+            return Err(Error::new(Code::BudgetExceeded, message)
+                .field("amount")
+                .with("remaining_budget", serde_json::to_value(left).unwrap_or_default()));
+        }
+    }
+    let out_of_range = || Error::invalid("amount", "the session's total would be out of range");
+    for level in &line {
+        let spent = level.spent.checked_add(amount).ok_or_else(out_of_range)?;
+        cx.tx.set_spent(&cx.caller.tenant, &level.id, spent)?;
+    }
+    count(cx, session, amount)
+}
+
+/// Gives `amount` back to the session and every session above it.
+pub fn give_back(cx: &mut WriteContext<'_>, session_id: &SessionId, amount: Money) -> Result<()> {
+    let session = cx.tx.session(&cx.caller.tenant, session_id)?;
+    let session = session.ok_or_else(|| Error::internal(format!("session {session_id} is gone")))?;
+    for level in lineage(cx, &session)? {
+        cx.tx.set_spent(&cx.caller.tenant, &level.id, level.spent.minus_floor_zero(amount))?;
+    }
+    count(cx, &session, Money::from_nanos(-amount.nanos()))
+}
+
+/// Keeps the totals of the agent and the tenant.
+fn count(cx: &mut WriteContext<'_>, session: &Session, amount: Money) -> Result<()> {
+    let tenant = &cx.caller.tenant;
+    let mut stats = cx.tx.agent(tenant, session.agent_id.as_str())?.unwrap_or_default();
+    stats.authorized = stats.authorized.saturating_add(amount);
+    cx.tx.put_agent(tenant, session.agent_id.as_str(), &stats)?;
+    cx.tx.add_authorized(tenant, amount)
+}

@@ -1,0 +1,52 @@
+//! `listSecrets`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    call::{ReadContext, ReadOperation},
+    error::Result,
+    gate::list_sessions::limit,
+    model::{SecretName, text::Text},
+};
+
+/// Names in one answer.
+const MAX_LIMIT: i64 = 1_000;
+
+/// List the names of the secrets in the vault, never their values.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ListSecrets {
+    /// How many at most. Default 1000.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 1_000), extend("default" = 1_000))]
+    limit: Option<i64>,
+    /// Where the last answer ended: its next_cursor.
+    #[serde(default)]
+    cursor: Option<Text<1, 256>>,
+}
+
+/// A page of names.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct SecretList {
+    /// How many are in this answer.
+    count: usize,
+    /// In alphabetical order.
+    secrets: Vec<SecretName>,
+    /// Give it as cursor to go on; null at the end.
+    next_cursor: Option<String>,
+}
+
+impl ReadOperation for ListSecrets {
+    type Output = SecretList;
+
+    fn run(self, cx: &ReadContext<'_>) -> Result<SecretList> {
+        let limit = limit(Some(self.limit.unwrap_or(MAX_LIMIT)), MAX_LIMIT)?;
+        let after = self.cursor.map_or_else(String::new, Text::into_string);
+        let mut secrets = cx.tx.secret_names(&cx.caller.tenant, &after, limit + 1)?;
+        let more = secrets.len() > limit;
+        secrets.truncate(limit);
+        let next_cursor = secrets.last().filter(|_| more).map(ToString::to_string);
+        Ok(SecretList { count: secrets.len(), secrets, next_cursor })
+    }
+}

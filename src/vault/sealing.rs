@@ -1,0 +1,87 @@
+//! How a secret is sealed: XChaCha20-Poly1305 under the tenant's key, bound to tenant, name and version, so that
+//! a sealed value moved to another row does not open.
+
+use std::{borrow::Cow, fmt};
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use zeroize::Zeroizing;
+
+use crate::{
+    call::TenantKeys,
+    error::{Error, Result},
+    model::{SecretName, TenantId},
+};
+
+/// The largest secret, in bytes of UTF-8.
+pub const MAX_SECRET_BYTES: usize = 65_536;
+
+/// A secret's plaintext: wiped from memory when dropped, never shown by `Debug`.
+#[derive(Clone)]
+pub struct Plaintext(Zeroizing<String>);
+
+impl fmt::Debug for Plaintext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Plaintext(…)")
+    }
+}
+
+impl Serialize for Plaintext {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Plaintext {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Zeroizing::new(String::deserialize(deserializer).map_err(|_| D::Error::custom("expected a string"))?);
+        match text.len() {
+            0 => Err(D::Error::custom("must not be empty")),
+            1..=MAX_SECRET_BYTES => Ok(Self(text)),
+            length => Err(D::Error::custom(format!("must have at most {MAX_SECRET_BYTES} bytes, this has {length}"))),
+        }
+    }
+}
+
+impl JsonSchema for Plaintext {
+    fn schema_name() -> Cow<'static, str> {
+        "Plaintext".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "minLength": 1, "maxLength": MAX_SECRET_BYTES})
+    }
+}
+
+/// Seals `plaintext` as this version of the secret.
+pub fn seal(
+    keys: &TenantKeys,
+    tenant: &TenantId,
+    name: &SecretName,
+    version: i64,
+    plaintext: &Plaintext,
+) -> Result<Vec<u8>> {
+    keys.secrets.seal(&associated(tenant, name, version), plaintext.0.as_bytes()).map_err(Error::internal)
+}
+
+/// Opens what [`seal`] made.
+pub fn open(
+    keys: &TenantKeys,
+    tenant: &TenantId,
+    name: &SecretName,
+    version: i64,
+    sealed: &[u8],
+) -> Result<Plaintext> {
+    let bytes = keys.secrets.open(&associated(tenant, name, version), sealed).map_err(Error::internal)?;
+    let text = std::str::from_utf8(&bytes).map_err(Error::internal)?;
+    Ok(Plaintext(Zeroizing::new(text.to_owned())))
+}
+
+/// A JSON array: no choice of tenant and name can look like another.
+fn associated(tenant: &TenantId, name: &SecretName, version: i64) -> Vec<u8> {
+    serde_json::json!([tenant, name, version]).to_string().into_bytes()
+}

@@ -1,0 +1,72 @@
+//! `storeSecret`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::sealing::{self, Plaintext};
+use crate::{
+    call::{WriteContext, WriteOperation},
+    error::Result,
+    model::{Disclosure, Scope, SecretName, StoredSecret},
+    watch::{self, Draft},
+};
+
+/// Put a credential into the vault, sealed at rest, so that it need not stand in a prompt, a file or the
+/// environment. Storing an existing name makes a new version, and the old value is gone. With disclosure inject
+/// the value is never given out again: only the proxy puts it into calls.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StoreSecret {
+    /// Its name.
+    name: SecretName,
+    /// The value to seal.
+    value: Plaintext,
+    /// The scope that a session must hold to read it. Default: read.
+    #[serde(default)]
+    #[schemars(extend("default" = "read"))]
+    scope_required: Option<Scope>,
+    /// `return`: getSecret gives it to a session that holds the scope. `inject`: it is never given out.
+    #[serde(default)]
+    disclosure: Disclosure,
+}
+
+/// What was stored.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct SecretStored {
+    /// Always true.
+    stored: bool,
+    /// Its name.
+    name: SecretName,
+    /// 1 for a new name, one more each time.
+    version: i64,
+}
+
+impl WriteOperation for StoreSecret {
+    type Output = SecretStored;
+
+    fn run(self, cx: &mut WriteContext<'_>) -> Result<SecretStored> {
+        let tenant = &cx.caller.tenant;
+        let version = cx.tx.secret(tenant, &self.name)?.map_or(1, |secret| secret.version + 1);
+        let sealed = sealing::seal(&*cx.keys()?, tenant, &self.name, version, &self.value)?;
+        let scope_required = match self.scope_required {
+            Some(scope) => scope,
+            None => Scope::parse("read").map_err(crate::error::Error::internal)?,
+        };
+        let secret = StoredSecret {
+            name: self.name.clone(),
+            version,
+            sealed,
+            scope_required,
+            disclosure: self.disclosure,
+            created_at: cx.now,
+        };
+        cx.tx.put_secret(tenant, &secret)?;
+        let details = json!({
+            "name": secret.name, "version": version, "scope_required": secret.scope_required,
+            "disclosure": secret.disclosure,
+        });
+        watch::append(cx, Draft::governance("secret.store", None, &details)?)?;
+        Ok(SecretStored { stored: true, name: self.name, version })
+    }
+}

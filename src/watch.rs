@@ -1,0 +1,15 @@
+//! Watch: the audit log. Every action of an agent and every decision of haldir is an entry in a per-tenant chain
+//! that nobody, the operator included, can rewrite unnoticed.
+
+pub mod anomaly;
+pub mod append;
+pub mod canonical;
+pub mod chain;
+pub mod get_audit_entry;
+pub mod get_audit_trail;
+pub mod get_spend;
+pub mod get_tree_head;
+pub mod log_action;
+pub mod verify_audit_trail;
+
+pub use append::{Draft, Event, append};

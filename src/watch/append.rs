@@ -1,0 +1,135 @@
+//! Appending an entry: judged, chained, and counted, in the transaction of whatever it records.
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde::Serialize;
+
+use crate::{
+    call::WriteContext,
+    crypto,
+    error::{Error, Result},
+    model::{Entry, EntryId, EntryKind, Money, Session},
+    store::ToolTally,
+    watch::{anomaly, canonical, chain},
+};
+
+/// The tool that haldir's own entries bear.
+pub const HALDIR_TOOL: &str = "haldir";
+
+/// What an entry records, as anomaly rules see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// An agent logged what it did.
+    Action,
+    /// Haldir said no.
+    Refusal,
+    /// A secret's plaintext was given out.
+    SecretRead,
+    /// Anything else that governs.
+    Governance,
+}
+
+/// An entry before it has its place.
+#[derive(Debug)]
+pub struct Draft<'a> {
+    /// What it records.
+    pub event: Event,
+    /// The session it happened in, if any.
+    pub session: Option<&'a Session>,
+    /// Tool or service.
+    pub tool: &'a str,
+    /// What was done.
+    pub action: &'a str,
+    /// What it cost.
+    pub cost: Money,
+    /// JSON text.
+    pub details: Option<String>,
+}
+
+impl<'a> Draft<'a> {
+    /// An entry of haldir's own.
+    pub fn governance(action: &'a str, session: Option<&'a Session>, details: &impl Serialize) -> Result<Self> {
+        let details = serde_json::to_string(details).map_err(Error::internal)?;
+        let event = Event::Governance;
+        Ok(Self { event, session, tool: HALDIR_TOOL, action, cost: Money::ZERO, details: Some(details) })
+    }
+}
+
+/// Appends `draft` to the caller's tenant's log.
+pub fn append(cx: &mut WriteContext<'_>, draft: Draft<'_>) -> Result<Entry> {
+    let keys = cx.keys()?;
+    let tenant = &cx.caller.tenant;
+    let mut head = chain::authentic_head(cx.tx.as_read(), &keys, tenant)?;
+    // Clocks of several processes differ; within a log, time does not go back.
+    let at = cx.now.max(head.at);
+    let flag_reason = match draft.session {
+        Some(session) => count(cx, &draft, session)?,
+        None => String::new(),
+    };
+    let (details_salt, details_digest) = match &draft.details {
+        Some(details) => {
+            let mut salt = [0; 16];
+            crypto::fill(&mut salt).map_err(Error::internal)?;
+            (Some(salt), Some(canonical::details_digest(&salt, details)))
+        }
+        None => (None, None),
+    };
+    let seq = head.seq + 1;
+    let mut entry = Entry {
+        seq,
+        id: entry_id(seq)?,
+        at,
+        kind: if draft.event == Event::Action { EntryKind::Action } else { EntryKind::Governance },
+        session_id: draft.session.map_or_else(String::new, |session| session.id.to_string()),
+        agent_id: draft.session.map_or_else(|| "system".to_owned(), |session| session.agent_id.to_string()),
+        tool: draft.tool.to_owned(),
+        action: draft.action.to_owned(),
+        cost: draft.cost,
+        flagged: !flag_reason.is_empty(),
+        flag_reason,
+        actor: cx.caller.principal.clone(),
+        details: draft.details,
+        details_salt,
+        details_digest,
+        prev_hash: canonical::GENESIS,
+        entry_hash: canonical::GENESIS,
+    };
+    chain::extend(&keys, tenant, &mut head, &mut entry)?;
+    cx.tx.insert_entry(tenant, &entry)?;
+    cx.tx.put_head(tenant, &head)?;
+    Ok(entry)
+}
+
+/// Counts the entry for its agent, and answers why it is an anomaly, if it is.
+fn count(cx: &mut WriteContext<'_>, draft: &Draft<'_>, session: &Session) -> Result<String> {
+    let tenant = &cx.caller.tenant;
+    let agent = session.agent_id.as_str();
+    let mut stats = cx.tx.agent(tenant, agent)?.unwrap_or_default();
+    let mut tool_uses = 0;
+    if draft.event == Event::Action {
+        tool_uses = cx.tx.add_tool_use(tenant, ToolTally::Agent(agent), draft.tool, draft.cost)?;
+        cx.tx.add_tool_use(tenant, ToolTally::Session(session.id.as_str()), draft.tool, draft.cost)?;
+        cx.tx.add_tool_use(tenant, ToolTally::Tenant, draft.tool, draft.cost)?;
+        cx.tx.add_logged(tenant, &session.id, draft.cost)?;
+    }
+    let reasons = anomaly::judge(&cx.services.settings.anomalies, &mut stats, draft, session, tool_uses, cx.now);
+    cx.tx.put_agent(tenant, agent, &stats)?;
+    Ok(reasons.join("; "))
+}
+
+/// `aud_`, the sequence number, 96 random bits: see [`EntryId`].
+fn entry_id(seq: i64) -> Result<EntryId> {
+    let mut bytes = [0; EntryId::SEQ_BYTES + EntryId::RANDOM_BYTES];
+    let (number, random) = bytes.split_at_mut(EntryId::SEQ_BYTES);
+    number.copy_from_slice(&seq.to_be_bytes()[8 - EntryId::SEQ_BYTES..]);
+    crypto::fill(random).map_err(Error::internal)?;
+    EntryId::parse(format!("aud_{}", URL_SAFE_NO_PAD.encode(bytes))).map_err(Error::internal)
+}
+
+/// The sequence number that an id carries; `None` if it is no id of ours.
+pub fn seq_of(id: &EntryId) -> Option<i64> {
+    let bytes = URL_SAFE_NO_PAD.decode(id.as_str().strip_prefix("aud_")?).ok()?;
+    if bytes.len() != EntryId::SEQ_BYTES + EntryId::RANDOM_BYTES {
+        return None;
+    }
+    Some(bytes[..EntryId::SEQ_BYTES].iter().fold(0, |seq, byte| seq << 8 | i64::from(*byte)))
+}

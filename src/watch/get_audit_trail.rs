@@ -1,0 +1,150 @@
+//! `getAuditTrail`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::canonical::hex;
+use crate::{
+    call::{ReadContext, ReadOperation},
+    error::{Error, Result},
+    gate::list_sessions::limit,
+    model::{AgentId, EntryId, EntryKind, Money, SessionId, UnixMicros, text::Text},
+    store::AuditQuery,
+};
+
+/// Entries in one answer.
+const MAX_LIMIT: i64 = 1_000;
+
+/// Read the audit log, newest first: what agents did, and what haldir decided about them. Filter by session,
+/// agent, tool, time, or only what was flagged as anomalous.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GetAuditTrail {
+    /// Only this session's entries.
+    #[serde(default)]
+    session_id: Option<SessionId>,
+    /// Only this agent's entries.
+    #[serde(default)]
+    agent_id: Option<AgentId>,
+    /// Only entries of this tool; haldir's own decisions bear the tool `haldir`.
+    #[serde(default)]
+    tool: Option<Text<0, 256>>,
+    /// true: only flagged entries; false: only others.
+    #[serde(default)]
+    flagged: Option<bool>,
+    /// Only entries at this time or later, in Unix seconds.
+    #[serde(default)]
+    since: Option<UnixMicros>,
+    /// Only entries before this time, in Unix seconds.
+    #[serde(default)]
+    until: Option<UnixMicros>,
+    /// How many at most. Default 100.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 1_000), extend("default" = 100))]
+    limit: Option<i64>,
+    /// Where the last answer ended: its next_cursor.
+    #[serde(default)]
+    cursor: Option<Text<1, 32>>,
+}
+
+/// A page of the log.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct AuditTrail {
+    /// How many entries are in this answer.
+    count: usize,
+    /// Newest first.
+    entries: Vec<AuditEntry>,
+    /// Give it as cursor to go on; null at the end.
+    next_cursor: Option<String>,
+}
+
+/// An entry of the audit log.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct AuditEntry {
+    /// Names the entry.
+    entry_id: EntryId,
+    /// Its place in the log, from 1.
+    seq: i64,
+    /// `action`: an agent logged it. `governance`: haldir did.
+    kind: EntryKind,
+    /// The session it happened in; empty if in none.
+    session_id: String,
+    /// The agent; `system` if none was involved.
+    agent_id: String,
+    /// The tool or service.
+    tool: String,
+    /// What was done.
+    action: String,
+    /// What it cost, in USD.
+    cost_usd: Money,
+    /// Whether it looked anomalous.
+    flagged: bool,
+    /// Why; empty if it did not.
+    flag_reason: String,
+    /// When it was recorded, in Unix seconds.
+    timestamp: UnixMicros,
+    /// More about it; null if there is nothing, or it was erased.
+    #[schemars(with = "serde_json::Value")]
+    details: Option<Box<RawValue>>,
+    /// The key that caused it, by its first characters, or `local` or `operator`.
+    actor: String,
+    /// BLAKE3 over the salt and the details, in hexadecimal; null without details.
+    details_digest: Option<String>,
+    /// The hash of the entry before, in hexadecimal; zeros in front of the first.
+    prev_hash: String,
+    /// BLAKE3 over this entry's canonical bytes, in hexadecimal.
+    entry_hash: String,
+}
+
+impl AuditEntry {
+    /// The wire form.
+    pub fn new(entry: crate::model::Entry) -> Result<Self> {
+        Ok(Self {
+            entry_id: entry.id,
+            seq: entry.seq,
+            kind: entry.kind,
+            session_id: entry.session_id,
+            agent_id: entry.agent_id,
+            tool: entry.tool,
+            action: entry.action,
+            cost_usd: entry.cost,
+            flagged: entry.flagged,
+            flag_reason: entry.flag_reason,
+            timestamp: entry.at,
+            details: entry.details.map(RawValue::from_string).transpose().map_err(Error::internal)?,
+            actor: entry.actor,
+            details_digest: entry.details_digest.map(|digest| hex(&digest)),
+            prev_hash: hex(&entry.prev_hash),
+            entry_hash: hex(&entry.entry_hash),
+        })
+    }
+}
+
+impl ReadOperation for GetAuditTrail {
+    type Output = AuditTrail;
+
+    fn run(self, cx: &ReadContext<'_>) -> Result<AuditTrail> {
+        let limit = limit(self.limit, MAX_LIMIT)?;
+        let before_seq = self.cursor.map(|cursor| {
+            let seq = cursor.as_str().parse().ok().filter(|seq| *seq > 0);
+            seq.ok_or_else(|| Error::invalid("cursor", "cursor must be the next_cursor of an earlier answer"))
+        });
+        let query = AuditQuery {
+            session_id: self.session_id.map(|id| id.to_string()),
+            agent_id: self.agent_id.map(|id| id.to_string()),
+            tool: self.tool.map(Text::into_string),
+            flagged: self.flagged,
+            since: self.since,
+            until: self.until,
+            before_seq: before_seq.transpose()?,
+            limit: limit + 1,
+        };
+        let mut entries = cx.tx.entries(&cx.caller.tenant, &query)?;
+        let more = entries.len() > limit;
+        entries.truncate(limit);
+        let next_cursor = entries.last().filter(|_| more).map(|entry| entry.seq.to_string());
+        let entries = entries.into_iter().map(AuditEntry::new).collect::<Result<Vec<_>>>()?;
+        Ok(AuditTrail { count: entries.len(), entries, next_cursor })
+    }
+}
