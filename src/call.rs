@@ -4,9 +4,11 @@
 //! and its one function does the work. It is named once, in [`crate::operations`].
 
 mod keyring;
+mod page;
 mod services;
 
 pub use keyring::{Keyring, TenantKeys};
+pub use page::page_size;
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 pub use services::{AnomalyThresholds, RateLimits, Services, Settings};

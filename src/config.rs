@@ -27,17 +27,17 @@ pub struct StoreOptions {
     pub config: Option<PathBuf>,
 }
 
-/// The ceilings of what an agent without a key of its own may give itself.
+/// The ceilings of what agents may give themselves, whatever their key allows.
 #[derive(Args, Clone, Debug, Default)]
 pub struct CeilingOptions {
     /// Scopes that a session may have, separated by commas. Default for the local tenant: all but admin and *.
-    #[arg(long, env = "HALDIR_MAX_SCOPES", value_name = "LIST")]
+    #[arg(long, env = "HALDIR_MAX_SCOPES", value_name = "LIST", global = true)]
     pub max_scopes: Option<String>,
     /// The most that one session may spend, in USD. Default for the local tenant: 100.
-    #[arg(long, env = "HALDIR_MAX_SPEND", value_name = "USD")]
+    #[arg(long, env = "HALDIR_MAX_SPEND", value_name = "USD", global = true)]
     pub max_spend: Option<String>,
     /// The longest life of a session, in seconds. Default for the local tenant: 86400.
-    #[arg(long, env = "HALDIR_MAX_TTL", value_name = "SECONDS")]
+    #[arg(long, env = "HALDIR_MAX_TTL", value_name = "SECONDS", global = true)]
     pub max_ttl: Option<i64>,
 }
 
@@ -46,8 +46,8 @@ const DEFAULT_MAX_SPEND: Money = Money::from_units(100);
 const DEFAULT_MAX_TTL: i64 = 86_400;
 
 impl CeilingOptions {
-    /// The ceilings of the keyless local agent.
-    pub fn local(&self) -> Result<Ceilings> {
+    /// The ceilings of the keyless local agent: what is set, and careful defaults for the rest.
+    fn local(&self) -> Result<Ceilings> {
         let set = self.set()?;
         Ok(Ceilings {
             admin: set.scopes.is_some(),
@@ -57,6 +57,7 @@ impl CeilingOptions {
         })
     }
 
+    /// What is set, and nothing else.
     fn set(&self) -> Result<Ceilings> {
         let scopes = self.max_scopes.as_deref().map(Scopes::parse_list).transpose();
         let spend = self.max_spend.as_deref().map(Money::from_str).transpose();
@@ -98,9 +99,11 @@ impl StoreOptions {
     }
 
     /// The settings of a haldir on this store.
-    pub fn settings(&self, ceilings: Ceilings) -> Result<Settings> {
+    pub fn settings(&self, ceilings: &CeilingOptions) -> Result<Settings> {
         Ok(Settings {
-            local_ceilings: ceilings,
+            local_ceilings: ceilings.local()?,
+            key_ceilings: ceilings.set()?,
+            key_defaults: ceilings.local()?,
             anomalies: file::read(self.config.as_deref())?.anomalies,
             rate_limits: None,
             bootstrap_token: secret_variable("HALDIR_BOOTSTRAP_TOKEN"),

@@ -171,4 +171,24 @@ impl Error {
         }
         body
     }
+
+    /// Reads what [`Self::body`] wrote, here or in another haldir.
+    pub fn from_body(status: u16, text: &str) -> Self {
+        let body: serde_json::Value = serde_json::from_str(text).unwrap_or_default();
+        let named = body["code"].as_str().and_then(|name| Code::ALL.iter().find(|code| code.name() == name));
+        let by_status = || Code::ALL.iter().find(|code| code.status() == status && status < 500);
+        let code = named.or_else(by_status).copied().unwrap_or(Code::Unavailable);
+        let said = body["error"].as_str().or_else(|| body["reason"].as_str());
+        let message = said.map_or_else(|| format!("haldir answered with status {status}"), str::to_owned);
+        let mut error = Self::new(code, message);
+        error.field = body["field"].as_str().map(str::to_owned);
+        if let serde_json::Value::Object(fields) = body {
+            let extra = fields.into_iter().filter(|(name, _)| !OWN_FIELDS.contains(&name.as_str()));
+            error.extra = extra.map(|(name, value)| (name.into(), value)).collect();
+        }
+        error
+    }
 }
+
+/// The fields of every error's wire form; others are its `extra`.
+const OWN_FIELDS: [&str; 5] = ["error", "code", "field", "request_id", "retryable"];

@@ -33,8 +33,8 @@ use crate::{
         get_secret::GetSecret, list_secrets::ListSecrets, store_secret::StoreSecret, void_payment::VoidPayment,
     },
     watch::{
-        get_audit_entry::GetAuditEntry, get_audit_trail::GetAuditTrail, get_spend::GetSpend, get_tree_head::GetTreeHead,
-        log_action::LogAction, verify_audit_trail::VerifyAuditTrail,
+        get_audit_entry::GetAuditEntry, get_audit_trail::GetAuditTrail, get_spend::GetSpend,
+        get_tree_head::GetTreeHead, log_action::LogAction, verify_audit_trail::VerifyAuditTrail,
     },
 };
 

@@ -11,9 +11,9 @@ pub mod sqlite;
 use std::path::Path;
 
 pub use tx::{
-    AgentStats, ApiKeyUpdate, AuditQuery, Cost, Head, IdempotentAnswer, ReadAudit, ReadCounters, ReadKeys, ReadPayments,
-    ReadSecrets, ReadSessions, ReadTx, SessionQuery, StoredEntryProblem, ToolSpend, ToolTally, Tx, WriteAudit, WriteCounters, WriteKeys,
-    WritePayments, WriteSecrets, WriteSessions,
+    AgentStats, ApiKeyUpdate, AuditQuery, Cost, Head, IdempotentAnswer, ReadAudit, ReadCounters, ReadKeys,
+    ReadPayments, ReadSecrets, ReadSessions, ReadTx, SessionQuery, StoredEntryProblem, ToolSpend, ToolTally, Tx,
+    WriteAudit, WriteCounters, WriteKeys, WritePayments, WriteSecrets, WriteSessions,
 };
 
 use crate::error::Result;

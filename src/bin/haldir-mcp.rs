@@ -1,11 +1,6 @@
 //! The server: MCP over standard input and output by default, `serve` for HTTP.
 
-use std::{
-    io::Write,
-    net::SocketAddr,
-    process::ExitCode,
-    sync::Arc,
-};
+use std::{io::Write, net::SocketAddr, process::ExitCode, sync::Arc};
 
 use clap::{Args, Parser, Subcommand};
 use haldir::{
@@ -18,10 +13,13 @@ use haldir::{
         mcp::{HaldirMcp, stdio},
         remote::Remote,
     },
-    model::Credential,
+    model::{Ceilings, Credential},
 };
 use tokio::runtime::Builder;
 use tokio_util::sync::CancellationToken;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Governance for AI agents, as an MCP server: sessions with scopes and budgets, a vault, and an audit log that
 /// nobody can rewrite unnoticed.
@@ -95,7 +93,7 @@ fn serve_stdio(cli: &Cli) -> Result<()> {
             let server = HaldirMcp::new(Backend::Remote(Remote::new(&base_url)?), Credential::ApiKey(key));
             return stdio::serve(server, terminated()).await;
         }
-        let haldir = cli.store.open(cli.store.settings(cli.ceilings.local()?)?).await?;
+        let haldir = cli.store.open(cli.store.settings(&cli.ceilings)?).await?;
         let credential = match key {
             Some(key) => haldir.adopt_or_find_key(key).await?,
             None => Credential::LocalAgent,
@@ -124,8 +122,10 @@ fn serve_http(cli: &Cli, options: &ServeOptions) -> Result<()> {
 async fn run_http(cli: &Cli, options: &ServeOptions) -> Result<()> {
     let listener = listener::bind(&listen_address(options)?).await?;
     let address = listener::local_address(&listener)?;
-    let mut settings = cli.store.settings(cli.ceilings.local()?)?;
+    let mut settings = cli.store.settings(&cli.ceilings)?;
     settings.rate_limits = options.rate_limits.unwrap_or(Some(RateLimits::default()));
+    // Over HTTP a key is what its operator made it; only what is set here bounds it further.
+    settings.key_defaults = Ceilings::NONE;
     settings.open_bootstrap = address.ip().is_loopback();
     let has_token = settings.bootstrap_token.is_some();
     let haldir = cli.store.open(settings).await?;

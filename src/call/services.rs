@@ -20,8 +20,12 @@ pub struct Services {
 
 /// What the operator set.
 pub struct Settings {
-    /// Bounds of the keyless local agent, and, where a key is used on stdio, of that key besides its own.
+    /// Bounds of the keyless local agent.
     pub local_ceilings: Ceilings,
+    /// Bounds of every agent's key in this process, besides its own.
+    pub key_ceilings: Ceilings,
+    /// Bounds of an agent's key that has none of its own in that respect.
+    pub key_defaults: Ceilings,
     /// When an action is an anomaly.
     pub anomalies: AnomalyThresholds,
     /// Hourly limits of keys; `None` is off.
@@ -43,6 +47,7 @@ impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Settings")
             .field("local_ceilings", &self.local_ceilings)
+            .field("key_ceilings", &self.key_ceilings)
             .field("anomalies", &self.anomalies)
             .field("rate_limits", &self.rate_limits)
             .field("bootstrap_token", &self.bootstrap_token.as_ref().map(|_| "…"))

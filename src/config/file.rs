@@ -21,7 +21,8 @@ pub struct ConfigFile {
 /// Reads the file; without one, everything has its default.
 pub fn read(path: Option<&Path>) -> Result<ConfigFile> {
     let Some(path) = path else { return Ok(ConfigFile::default()) };
-    let problem = |problem: &dyn std::fmt::Display| bad_setting("HALDIR_CONFIG", &format!("{}: {problem}", path.display()));
+    let problem =
+        |problem: &dyn std::fmt::Display| bad_setting("HALDIR_CONFIG", &format!("{}: {problem}", path.display()));
     let length = fs::metadata(path).map_err(|error| problem(&error))?.len();
     if length > MAX_BYTES {
         return Err(problem(&format!("has {length} bytes, at most {MAX_BYTES} are read")));

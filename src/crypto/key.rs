@@ -40,11 +40,15 @@ impl Key {
     /// Reads a key from base64 or base64url text, padded or not.
     pub fn parse(text: &str) -> Result<Self, KeyError> {
         let text: Zeroizing<String> = Zeroizing::new(
-            text.trim().trim_end_matches('=').chars().map(|c| match c {
-                '+' => '-',
-                '/' => '_',
-                c => c,
-            }).collect(),
+            text.trim()
+                .trim_end_matches('=')
+                .chars()
+                .map(|c| match c {
+                    '+' => '-',
+                    '/' => '_',
+                    c => c,
+                })
+                .collect(),
         );
         let bytes = Zeroizing::new(URL_SAFE_NO_PAD.decode(text.as_bytes()).map_err(|_| KeyError::NotAKey)?);
         Self::from_bytes(&bytes)

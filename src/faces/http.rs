@@ -48,7 +48,12 @@ struct Shared {
 
 impl App {
     /// The face of `haldir`, listening on `address`.
-    pub fn new(haldir: Haldir, address: SocketAddr, settings: HttpSettings, shutdown: &CancellationToken) -> Result<Self> {
+    pub fn new(
+        haldir: Haldir,
+        address: SocketAddr,
+        settings: HttpSettings,
+        shutdown: &CancellationToken,
+    ) -> Result<Self> {
         let public_url = settings.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
         let shared = Shared {
             guard: guard::Guard::new(address, &settings),

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{Client, RequestBuilder, Url};
-use serde_json::{Value, value::RawValue};
+use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
 use crate::{
@@ -79,7 +79,7 @@ impl Remote {
         if (200..300).contains(&status) && serde_json::from_str::<&RawValue>(text).is_ok() {
             return Ok(Reply { status, body: Zeroizing::new(text.to_owned()), remaining: None });
         }
-        Err(refusal(status, text))
+        Err(Error::from_body(status, text))
     }
 
     /// The request: fields of the path into it, each as one encoded segment; the rest as query or body.
@@ -133,25 +133,4 @@ impl Remote {
 /// A JSON value as it stands in a path or a query.
 fn plain(value: &RawValue) -> String {
     serde_json::from_str::<String>(value.get()).unwrap_or_else(|_| value.get().to_owned())
-}
-
-/// The error that the other side answered, as ours.
-fn refusal(status: u16, text: &str) -> Error {
-    let body: Value = serde_json::from_str(text).unwrap_or_default();
-    let named = body["code"].as_str().and_then(|name| Code::ALL.iter().find(|code| code.name() == name));
-    let by_status = || Code::ALL.iter().find(|code| code.status() == status && status < 500);
-    let code = named.or_else(by_status).copied().unwrap_or(Code::Unavailable);
-    let said = body["error"].as_str().or_else(|| body["reason"].as_str());
-    let message = said.map_or_else(|| format!("the remote haldir answered with status {status}"), str::to_owned);
-    let mut error = Error::new(code, message);
-    error.field = body["field"].as_str().map(str::to_owned);
-    let known = ["error", "code", "field", "request_id", "retryable"];
-    if let Value::Object(fields) = body {
-        error.extra = fields
-            .into_iter()
-            .filter(|(name, _)| !known.contains(&name.as_str()))
-            .map(|(name, value)| (name.into(), value))
-            .collect();
-    }
-    error
 }

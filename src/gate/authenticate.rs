@@ -2,7 +2,7 @@
 //! the next call on, in every process.
 
 use crate::{
-    call::Services,
+    call::{Services, Settings},
     crypto,
     error::{Code, Error, Result},
     model::{ApiKey, Caller, Ceilings, Credential, Role, TenantId, Tier, UnixMicros},
@@ -55,12 +55,19 @@ pub fn authenticate(
         }
         Credential::ApiKey(presented) => {
             let key = find_key(tx, presented)?.filter(|key| is_live(key, now)).ok_or_else(unauthorized)?;
+            let ceilings = match key.role {
+                Role::Operator => key.ceilings.clone(),
+                Role::Agent => {
+                    let Settings { key_defaults, key_ceilings, .. } = &services.settings;
+                    key.ceilings.or(key_defaults).tightened_by(key_ceilings)
+                }
+            };
             let caller = Caller {
                 tenant: key.tenant.clone(),
                 principal: key.prefix.clone(),
                 role: key.role,
                 permissions: key.scopes.clone(),
-                ceilings: key.ceilings.clone(),
+                ceilings,
                 tier: key.tier,
                 is_key: true,
             };

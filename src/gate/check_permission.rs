@@ -36,8 +36,8 @@ impl ReadOperation for CheckPermission {
 
     fn run(self, cx: &ReadContext<'_>) -> Result<PermissionChecked> {
         let session = cx.tx.session(&cx.caller.tenant, &self.session_id)?;
-        let allowed = session
-            .is_some_and(|session| session.is_valid(cx.now) && session.scopes.hold_named(self.scope.as_str()));
+        let allowed =
+            session.is_some_and(|session| session.is_valid(cx.now) && session.scopes.hold_named(self.scope.as_str()));
         Ok(PermissionChecked { allowed, session_id: self.session_id, scope: self.scope.into_string() })
     }
 }

@@ -55,7 +55,7 @@ pub struct CreateApiKey {
     #[serde(default)]
     #[schemars(range(min = 1, max = 315_360_000))]
     expires_in: Option<i64>,
-    /// The server's HALDIR_BOOTSTRAP_TOKEN, instead of an operator's key.
+    /// The server's `HALDIR_BOOTSTRAP_TOKEN`, instead of an operator's key.
     #[serde(default)]
     bootstrap_token: Option<BootstrapToken>,
 }
@@ -138,7 +138,10 @@ impl CreateApiKey {
         let role = self.role.unwrap_or(Role::Agent);
         let scopes = self.scopes.unwrap_or_else(|| maker.permissions.clone());
         if scopes.is_empty() || scopes.len() > 32 {
-            return Err(Error::invalid("scopes", "scopes must have from 1 to 32 entries; leave it out for the default"));
+            return Err(Error::invalid(
+                "scopes",
+                "scopes must have from 1 to 32 entries; leave it out for the default",
+            ));
         }
         for scope in &scopes {
             parse_key_scope(scope).map_err(|problem| Error::invalid("scopes", problem))?;

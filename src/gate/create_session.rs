@@ -23,7 +23,7 @@ const MAX_DEPTH: i64 = 16;
 
 /// Start a governed session for an agent: the scopes it may use, how much it may spend, and for how long. Call
 /// this first; everything else an agent does through haldir names the session. Give the fewest scopes and the
-/// smallest budget that the task needs. With parent_session_id the new session is delegated: its scopes, budget
+/// smallest budget that the task needs. With `parent_session_id` the new session is delegated: its scopes, budget
 /// and expiry lie within the parent's, what it spends counts against the parent, and it ends with the parent.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -31,7 +31,7 @@ pub struct CreateSession {
     /// The agent's name. Everything done in the session is logged under it.
     agent_id: AgentId,
     /// What the session may do. A scope `read` includes every `read:…`; `spend:50` grants `spend` and sets a
-    /// budget of 50 USD when spend_limit is not given. Default: read and browse.
+    /// budget of 50 USD when `spend_limit` is not given. Default: read and browse.
     #[serde(default)]
     scopes: Option<Scopes>,
     /// Seconds until the session expires; 0 is never. Default 3600.
@@ -143,7 +143,8 @@ impl CreateSession {
         for wanted in asked.iter() {
             let wanted = match wanted.budget() {
                 Some(amount) => {
-                    let amount = amount.map_err(|problem| Error::invalid("scopes", format!("`{wanted}`: {problem}")))?;
+                    let amount =
+                        amount.map_err(|problem| Error::invalid("scopes", format!("`{wanted}`: {problem}")))?;
                     if amount.is_negative() {
                         return Err(Error::invalid("scopes", format!("`{wanted}`: a budget is not negative")));
                     }

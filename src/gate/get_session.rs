@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Look at a session: scopes, budget, what is spent and left, when it expires, and whether it is still valid. A
-/// revoked or expired session can still be looked at; is_valid is false then, for good.
+/// revoked or expired session can still be looked at; `is_valid` is false then, for good.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GetSession {

@@ -29,6 +29,7 @@ pub struct Descendants {
     /// How many are in this answer.
     count: usize,
     /// Parents before their children.
+    #[allow(clippy::struct_field_names)] // the wire's word
     descendants: Vec<SessionDetail>,
     /// Whether there are more than one answer holds.
     truncated: bool,

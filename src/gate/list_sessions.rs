@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::session::SessionDetail;
 use crate::{
-    call::{ReadContext, ReadOperation},
+    call::{ReadContext, ReadOperation, page_size},
     error::{Error, Result},
     model::{AgentId, UnixMicros, text::Text},
     store::SessionQuery,
@@ -28,7 +28,7 @@ pub struct ListSessions {
     #[serde(default)]
     #[schemars(range(min = 1, max = 1_000), extend("default" = 100))]
     limit: Option<i64>,
-    /// Where the last answer ended: its next_cursor.
+    /// Where the last answer ended: its `next_cursor`.
     #[serde(default)]
     cursor: Option<Text<1, 256>>,
 }
@@ -48,7 +48,7 @@ impl ReadOperation for ListSessions {
     type Output = SessionList;
 
     fn run(self, cx: &ReadContext<'_>) -> Result<SessionList> {
-        let limit = limit(self.limit, MAX_LIMIT)?;
+        let limit = page_size(self.limit, MAX_LIMIT)?;
         let before = self.cursor.map(|cursor| parse_cursor(cursor.as_str())).transpose()?;
         let id_prefix = self.id_prefix.map_or_else(String::new, Text::into_string);
         let query = SessionQuery { agent_id: self.agent_id, id_prefix, before, limit: limit + 1 };
@@ -59,16 +59,6 @@ impl ReadOperation for ListSessions {
         let next_cursor = last.map(|session| format!("{}.{}", session.created_at.0, session.id));
         let sessions: Vec<_> = sessions.into_iter().map(|session| SessionDetail::new(session, cx.now)).collect();
         Ok(SessionList { count: sessions.len(), sessions, next_cursor })
-    }
-}
-
-/// The `limit` field of a list, within its bounds. Default 100.
-pub fn limit(asked: Option<i64>, max: i64) -> Result<usize> {
-    let asked = asked.unwrap_or(100.min(max));
-    if (1..=max).contains(&asked) {
-        usize::try_from(asked).map_err(Error::internal)
-    } else {
-        Err(Error::invalid("limit", format!("limit must be from 1 to {max}")))
     }
 }
 

@@ -114,7 +114,8 @@ pub fn key_scope_covers(granted: &str, wanted: &str) -> bool {
     if granted == "*" || granted == wanted {
         return true;
     }
-    let (Some((granted_resource, granted)), Some((resource, wanted))) = (granted.split_once(':'), wanted.split_once(':'))
+    let (Some((granted_resource, granted)), Some((resource, wanted))) =
+        (granted.split_once(':'), wanted.split_once(':'))
     else {
         return false;
     };
@@ -137,6 +138,17 @@ pub struct Ceilings {
 impl Ceilings {
     /// No bounds.
     pub const NONE: Self = Self { scopes: None, admin: true, spend: None, ttl: None };
+
+    /// These, and where there is no bound, the one of `defaults`.
+    #[must_use]
+    pub fn or(&self, defaults: &Self) -> Self {
+        Self {
+            scopes: self.scopes.clone().or_else(|| defaults.scopes.clone()),
+            admin: self.admin,
+            spend: self.spend.or(defaults.spend),
+            ttl: self.ttl.or(defaults.ttl),
+        }
+    }
 
     /// The tighter of two ceilings in every respect. A scope must pass both lists.
     #[must_use]

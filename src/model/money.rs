@@ -55,11 +55,13 @@ impl Money {
     }
 
     /// The sum, held at the largest amount: for totals that are shown, never for a decision.
+    #[must_use]
     pub fn saturating_add(self, other: Self) -> Self {
         Self(self.0.saturating_add(other.0))
     }
 
     /// The difference, but not below zero.
+    #[must_use]
     pub fn minus_floor_zero(self, other: Self) -> Self {
         Self(self.0.saturating_sub(other.0).max(0))
     }
@@ -177,8 +179,21 @@ mod tests {
 
     #[test]
     fn what_is_no_exact_amount_is_refused() {
-        for bad in ["1e300", "-1e300", "0.0000000001", "1e-10", "0.100000000000000000000000000001", "9223372036.854775808",
-            "NaN", "Infinity", "", "1.", "--1", "0x10", "1_000"] {
+        for bad in [
+            "1e300",
+            "-1e300",
+            "0.0000000001",
+            "1e-10",
+            "0.100000000000000000000000000001",
+            "9223372036.854775808",
+            "NaN",
+            "Infinity",
+            "",
+            "1.",
+            "--1",
+            "0x10",
+            "1_000",
+        ] {
             assert!(bad.parse::<Money>().is_err(), "{bad} was read as an amount");
         }
         for bad in ["\"1\"", "true", "null", "[1]", "{}", "NaN"] {

@@ -34,9 +34,8 @@ impl Scope {
             return Err(problem);
         }
         let parts = text.strip_suffix(":*").unwrap_or(&text);
-        let is_name = |part: &str| {
-            !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"_./-".contains(&b))
-        };
+        let is_name =
+            |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"_./-".contains(&b));
         if text == "*" || parts.split(':').all(is_name) { Ok(Self(text)) } else { Err(EXPECTED.to_owned()) }
     }
 
@@ -199,8 +198,16 @@ mod tests {
 
     #[test]
     fn wider_holds_narrower() {
-        for (granted, wanted) in [("admin", "*"), ("*", "admin"), ("*", "x:y"), ("read", "read:a:b"), ("read", "read:*"),
-            ("files:*", "files:a"), ("files:*", "files:a:*"), ("spend", "spend:50")] {
+        for (granted, wanted) in [
+            ("admin", "*"),
+            ("*", "admin"),
+            ("*", "x:y"),
+            ("read", "read:a:b"),
+            ("read", "read:*"),
+            ("files:*", "files:a"),
+            ("files:*", "files:a:*"),
+            ("spend", "spend:50"),
+        ] {
             assert!(scope(granted).holds(&scope(wanted)), "{granted} should hold {wanted}");
         }
     }

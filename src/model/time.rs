@@ -18,6 +18,7 @@ const MICROS_PER_SECOND: i64 = 1_000_000;
 
 impl UnixMicros {
     /// This many whole seconds later; saturates at the end of time.
+    #[must_use]
     pub fn plus_seconds(self, seconds: i64) -> Self {
         Self(self.0.saturating_add(seconds.saturating_mul(MICROS_PER_SECOND)))
     }

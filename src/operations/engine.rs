@@ -204,7 +204,7 @@ fn run_write(
 ) -> Result<Result<(u16, Answer)>> {
     let Run::Write(run) = operation.run else { return Err(Error::internal("a read was sent to the writer")) };
     if let Some(earlier) = repeatable.as_ref().map(|call| call.earlier(cx)).transpose()?.flatten() {
-        return Ok(Ok(earlier));
+        return Ok(earlier);
     }
     match run(cx, input) {
         Ok(body) => {
@@ -216,6 +216,9 @@ fn run_write(
         Err(error) if error.is_refusal() && !cx.caller.is_anonymous() => {
             cx.tx.start_over()?;
             denial::record(cx, operation, input, &error)?;
+            if let Some(call) = repeatable {
+                call.keep(cx, operation, error.code.status(), &error.body(None).to_string())?;
+            }
             Ok(Err(error))
         }
         Err(error) => Err(error),

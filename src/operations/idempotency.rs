@@ -1,6 +1,9 @@
 //! Idempotency keys (draft-ietf-httpapi-idempotency-key-header): a retry gets the first answer again, and changes
 //! nothing. Looked up and kept in the transaction of the call itself, so that racing duplicates are one call.
 
+use std::collections::BTreeMap;
+
+use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
 use super::definition::{Answer, Operation};
@@ -30,14 +33,15 @@ impl Repeatable {
         if let Some(problem) = text::problem(key, 1, MAX_KEY_CHARS, false) {
             return Err(Error::invalid("idempotency_key", format!("the idempotency key {problem}")));
         }
-        // Through `Value`, so that white space and the order of fields make no difference.
-        let value: serde_json::Value = super::input::parse(input)?;
-        let digest = crypto::digest(&[operation.name.as_bytes(), b"\0", value.to_string().as_bytes()]);
+        // In the order of their names, but each as written: two amounts that differ in the last digit differ.
+        let fields: BTreeMap<String, Box<RawValue>> = super::input::parse(input)?;
+        let fields = serde_json::to_string(&fields).map_err(Error::internal)?;
+        let digest = crypto::digest(&[operation.name.as_bytes(), b"\0", fields.as_bytes()]);
         Ok(Self { key: key.to_owned(), digest })
     }
 
-    /// The answer that was given to the same call before.
-    pub(super) fn earlier(&self, cx: &WriteContext<'_>) -> Result<Option<(u16, Answer)>> {
+    /// The answer that was given to the same call before; a refusal is an answer.
+    pub(super) fn earlier(&self, cx: &WriteContext<'_>) -> Result<Option<Result<(u16, Answer)>>> {
         let found = cx.tx.idempotent_answer(&cx.caller.tenant, &cx.caller.principal, &self.key)?;
         let Some(answer) = found.filter(|answer| cx.now.seconds_since(answer.created_at) < KEEP_SECONDS) else {
             return Ok(None);
@@ -47,7 +51,8 @@ impl Repeatable {
             return Err(Error::new(Code::IdempotencyMismatch, message));
         }
         match answer.body {
-            Some(body) => Ok(Some((answer.status, Zeroizing::new(body)))),
+            Some(body) if answer.status < 400 => Ok(Some(Ok((answer.status, Zeroizing::new(body))))),
+            Some(body) => Ok(Some(Err(Error::from_body(answer.status, &body)))),
             None => Err(Error::new(
                 Code::Conflict,
                 "this call was carried out before; its answer held a secret and was not kept",
@@ -58,7 +63,7 @@ impl Repeatable {
     /// Keeps the answer for a retry.
     pub(super) fn keep(self, cx: &mut WriteContext<'_>, operation: &Operation, status: u16, body: &str) -> Result<()> {
         cx.tx.forget_answers(cx.now.plus_seconds(-KEEP_SECONDS), FORGET_AT_ONCE)?;
-        let body = (!operation.answers_secret).then(|| body.to_owned());
+        let body = (status >= 400 || !operation.answers_secret).then(|| body.to_owned());
         let answer = IdempotentAnswer { digest: self.digest, status, body, created_at: cx.now };
         cx.tx.put_idempotent_answer(&cx.caller.tenant, &cx.caller.principal, &self.key, &answer)
     }

@@ -80,7 +80,7 @@ impl Haldir {
                 }
                 let caller = Caller { principal: adopted_prefix(&presented), ..Caller::anonymous() };
                 let now = services.clock.now();
-                let record = adopted(&services.settings.local_ceilings, now);
+                let record = adopted(now);
                 let mut cx = WriteContext { tx, caller: &caller, now, services: &services };
                 create_api_key::record(&mut cx, record, &presented).map(drop)
             };
@@ -123,7 +123,8 @@ fn adopted_prefix(key: &str) -> String {
     key.get(..PUBLIC_CHARS).unwrap_or_default().to_owned()
 }
 
-fn adopted(ceilings: &Ceilings, now: crate::model::UnixMicros) -> ApiKey {
+/// As bound as the keyless agent would be, and by the settings of each process that it is used in.
+fn adopted(now: crate::model::UnixMicros) -> ApiKey {
     ApiKey {
         prefix: String::new(),
         digest: [0; 32],
@@ -132,7 +133,7 @@ fn adopted(ceilings: &Ceilings, now: crate::model::UnixMicros) -> ApiKey {
         tier: Tier::Free,
         role: Role::Agent,
         scopes: vec!["*".to_owned()],
-        ceilings: ceilings.clone(),
+        ceilings: Ceilings { admin: false, ..Ceilings::NONE },
         created_at: now,
         expires_at: None,
         last_used_at: None,

@@ -11,6 +11,7 @@ mod counters;
 mod keys;
 mod migrations;
 mod payments;
+mod pending;
 mod readers;
 mod rows;
 mod secrets;
@@ -21,6 +22,7 @@ mod writer;
 use std::{path::Path, sync::Arc};
 
 pub use migrations::{Migration, MigrationState, Migrator};
+use pending::Pending;
 use readers::Readers;
 use rusqlite::Connection;
 use writer::Writer;
@@ -67,10 +69,25 @@ impl Sqlite {
 /// A transaction on one connection. Reading and writing methods stand in the files named after their rooms.
 struct SqliteTx<'c> {
     connection: &'c Connection,
+    /// What the batch holds back; a reader has none.
+    pending: Option<&'c Pending>,
+}
+
+impl SqliteTx<'_> {
+    /// The batch's held rows. Only the writer hands out a transaction that can be written to.
+    fn pending(&self) -> Result<&Pending> {
+        self.pending.ok_or_else(|| Error::internal("a reader cannot write"))
+    }
+
+    /// Lists of counters are for readers: in the middle of a batch they would miss what is held back.
+    fn require_reader(&self) -> Result<()> {
+        if self.pending.is_none() { Ok(()) } else { Err(Error::internal("counters are listed by readers only")) }
+    }
 }
 
 impl Tx for SqliteTx<'_> {
     fn start_over(&mut self) -> Result<()> {
+        self.pending()?.take_back_job();
         writer::rollback_job(self.connection)
     }
 

@@ -12,12 +12,9 @@ pub const BUDGET_CURRENCY: &str = "USD";
 /// The session and those above it, itself first.
 fn lineage(cx: &WriteContext<'_>, session: &Session) -> Result<Vec<Session>> {
     let mut line = vec![session.clone()];
-    let mut parent = session.parent.clone();
-    while let Some(id) = parent {
+    while let Some(id) = line.last().and_then(|level| level.parent.clone()) {
         let above = cx.tx.session(&cx.caller.tenant, &id)?;
-        let above = above.ok_or_else(|| Error::internal(format!("session {id} is gone, but not its children")))?;
-        parent = above.parent.clone();
-        line.push(above);
+        line.push(above.ok_or_else(|| Error::internal(format!("session {id} is gone, but not its children")))?);
     }
     Ok(line)
 }

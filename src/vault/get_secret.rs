@@ -49,7 +49,7 @@ impl WriteOperation for GetSecret {
             let message = format!("the secret {} is for injection by the proxy and is never given out", self.name);
             return Err(Error::new(Code::InjectOnly, message).field("name"));
         }
-        let value = sealing::open(&*cx.keys()?, tenant, &self.name, secret.version, &secret.sealed)?;
+        let value = sealing::open(&*cx.keys()?, tenant, &secret)?;
         let details = json!({"name": secret.name, "version": secret.version});
         let draft = Draft::governance("secret.read", Some(&session), &details)?;
         watch::append(cx, Draft { event: Event::SecretRead, ..draft })?;

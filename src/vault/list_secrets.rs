@@ -4,9 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    call::{ReadContext, ReadOperation},
+    call::{ReadContext, ReadOperation, page_size},
     error::Result,
-    gate::list_sessions::limit,
     model::{SecretName, text::Text},
 };
 
@@ -21,7 +20,7 @@ pub struct ListSecrets {
     #[serde(default)]
     #[schemars(range(min = 1, max = 1_000), extend("default" = 1_000))]
     limit: Option<i64>,
-    /// Where the last answer ended: its next_cursor.
+    /// Where the last answer ended: its `next_cursor`.
     #[serde(default)]
     cursor: Option<Text<1, 256>>,
 }
@@ -41,7 +40,7 @@ impl ReadOperation for ListSecrets {
     type Output = SecretList;
 
     fn run(self, cx: &ReadContext<'_>) -> Result<SecretList> {
-        let limit = limit(Some(self.limit.unwrap_or(MAX_LIMIT)), MAX_LIMIT)?;
+        let limit = page_size(Some(self.limit.unwrap_or(MAX_LIMIT)), MAX_LIMIT)?;
         let after = self.cursor.map_or_else(String::new, Text::into_string);
         let mut secrets = cx.tx.secret_names(&cx.caller.tenant, &after, limit + 1)?;
         let more = secrets.len() > limit;

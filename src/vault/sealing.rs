@@ -1,5 +1,6 @@
 //! How a secret is sealed: XChaCha20-Poly1305 under the tenant's key, bound to tenant, name and version, so that
-//! a sealed value moved to another row does not open.
+//! a sealed value moved to another row does not open; and to the scope and the disclosure it was stored with, so
+//! that whoever has the database cannot loosen them.
 
 use std::{borrow::Cow, fmt};
 
@@ -10,7 +11,7 @@ use zeroize::Zeroizing;
 use crate::{
     call::TenantKeys,
     error::{Error, Result},
-    model::{SecretName, TenantId},
+    model::{StoredSecret, TenantId},
 };
 
 /// The largest secret, in bytes of UTF-8.
@@ -34,7 +35,8 @@ impl Serialize for Plaintext {
 
 impl<'de> Deserialize<'de> for Plaintext {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = Zeroizing::new(String::deserialize(deserializer).map_err(|_| D::Error::custom("expected a string"))?);
+        let text =
+            Zeroizing::new(String::deserialize(deserializer).map_err(|_| D::Error::custom("expected a string"))?);
         match text.len() {
             0 => Err(D::Error::custom("must not be empty")),
             1..=MAX_SECRET_BYTES => Ok(Self(text)),
@@ -57,31 +59,20 @@ impl JsonSchema for Plaintext {
     }
 }
 
-/// Seals `plaintext` as this version of the secret.
-pub fn seal(
-    keys: &TenantKeys,
-    tenant: &TenantId,
-    name: &SecretName,
-    version: i64,
-    plaintext: &Plaintext,
-) -> Result<Vec<u8>> {
-    keys.secrets.seal(&associated(tenant, name, version), plaintext.0.as_bytes()).map_err(Error::internal)
+/// Seals `plaintext` as the value of `secret`, whose other fields are complete.
+pub fn seal(keys: &TenantKeys, tenant: &TenantId, secret: &StoredSecret, plaintext: &Plaintext) -> Result<Vec<u8>> {
+    keys.secrets.seal(&associated(tenant, secret), plaintext.0.as_bytes()).map_err(Error::internal)
 }
 
 /// Opens what [`seal`] made.
-pub fn open(
-    keys: &TenantKeys,
-    tenant: &TenantId,
-    name: &SecretName,
-    version: i64,
-    sealed: &[u8],
-) -> Result<Plaintext> {
-    let bytes = keys.secrets.open(&associated(tenant, name, version), sealed).map_err(Error::internal)?;
+pub fn open(keys: &TenantKeys, tenant: &TenantId, secret: &StoredSecret) -> Result<Plaintext> {
+    let bytes = keys.secrets.open(&associated(tenant, secret), &secret.sealed).map_err(Error::internal)?;
     let text = std::str::from_utf8(&bytes).map_err(Error::internal)?;
     Ok(Plaintext(Zeroizing::new(text.to_owned())))
 }
 
 /// A JSON array: no choice of tenant and name can look like another.
-fn associated(tenant: &TenantId, name: &SecretName, version: i64) -> Vec<u8> {
-    serde_json::json!([tenant, name, version]).to_string().into_bytes()
+fn associated(tenant: &TenantId, secret: &StoredSecret) -> Vec<u8> {
+    let StoredSecret { name, version, scope_required, disclosure, .. } = secret;
+    serde_json::json!([tenant, name, version, scope_required, disclosure]).to_string().into_bytes()
 }

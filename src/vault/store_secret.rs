@@ -48,19 +48,19 @@ impl WriteOperation for StoreSecret {
     fn run(self, cx: &mut WriteContext<'_>) -> Result<SecretStored> {
         let tenant = &cx.caller.tenant;
         let version = cx.tx.secret(tenant, &self.name)?.map_or(1, |secret| secret.version + 1);
-        let sealed = sealing::seal(&*cx.keys()?, tenant, &self.name, version, &self.value)?;
         let scope_required = match self.scope_required {
             Some(scope) => scope,
             None => Scope::parse("read").map_err(crate::error::Error::internal)?,
         };
-        let secret = StoredSecret {
+        let mut secret = StoredSecret {
             name: self.name.clone(),
             version,
-            sealed,
+            sealed: Vec::new(),
             scope_required,
             disclosure: self.disclosure,
             created_at: cx.now,
         };
+        secret.sealed = sealing::seal(&*cx.keys()?, tenant, &secret, &self.value)?;
         cx.tx.put_secret(tenant, &secret)?;
         let details = json!({
             "name": secret.name, "version": version, "scope_required": secret.scope_required,

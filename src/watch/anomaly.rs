@@ -94,13 +94,7 @@ fn over_budget(session: &Session, cost: Money, reasons: &mut Vec<String>) {
     }
 }
 
-fn new_tool(
-    thresholds: &AnomalyThresholds,
-    stats: &AgentStats,
-    tool: &str,
-    tool_uses: i64,
-    reasons: &mut Vec<String>,
-) {
+fn new_tool(thresholds: &AnomalyThresholds, stats: &AgentStats, tool: &str, tool_uses: i64, reasons: &mut Vec<String>) {
     if tool_uses == 1 && stats.actions >= thresholds.new_tool_min_history {
         reasons.push(format!("new tool: first use of \"{tool}\" after {} actions without it", stats.actions));
     }

@@ -50,7 +50,9 @@ pub fn authentic_head(tx: &dyn ReadTx, keys: &TenantKeys, tenant: &TenantId) -> 
 }
 
 fn altered(how: &str) -> Error {
-    Error::internal(format!("the head of the audit log {how} outside haldir: no entry is appended until it is put back"))
+    Error::internal(format!(
+        "the head of the audit log {how} outside haldir: no entry is appended until it is put back"
+    ))
 }
 
 /// The tree that ends at this head.

@@ -6,9 +6,8 @@ use serde_json::value::RawValue;
 
 use super::canonical::hex;
 use crate::{
-    call::{ReadContext, ReadOperation},
+    call::{ReadContext, ReadOperation, page_size},
     error::{Error, Result},
-    gate::list_sessions::limit,
     model::{AgentId, EntryId, EntryKind, Money, SessionId, UnixMicros, text::Text},
     store::AuditQuery,
 };
@@ -43,7 +42,7 @@ pub struct GetAuditTrail {
     #[serde(default)]
     #[schemars(range(min = 1, max = 1_000), extend("default" = 100))]
     limit: Option<i64>,
-    /// Where the last answer ended: its next_cursor.
+    /// Where the last answer ended: its `next_cursor`.
     #[serde(default)]
     cursor: Option<Text<1, 32>>,
 }
@@ -125,7 +124,7 @@ impl ReadOperation for GetAuditTrail {
     type Output = AuditTrail;
 
     fn run(self, cx: &ReadContext<'_>) -> Result<AuditTrail> {
-        let limit = limit(self.limit, MAX_LIMIT)?;
+        let limit = page_size(self.limit, MAX_LIMIT)?;
         let before_seq = self.cursor.map(|cursor| {
             let seq = cursor.as_str().parse().ok().filter(|seq| *seq > 0);
             seq.ok_or_else(|| Error::invalid("cursor", "cursor must be the next_cursor of an earlier answer"))

@@ -68,8 +68,7 @@ impl ReadOperation for VerifyAuditTrail {
         let head = cx.tx.head(tenant)?;
         if check.first_bad.is_none() {
             let keys = cx.services.keyring.tenant(cx.tx, tenant)?;
-            let authentic =
-                |head: &Head| crypto::same(&head.mac, &chain::head_mac(&keys, tenant, head));
+            let authentic = |head: &Head| crypto::same(&head.mac, &chain::head_mac(&keys, tenant, head));
             check.first_bad = check.end(head.as_ref(), head.as_ref().is_some_and(authentic));
         }
         Ok(check.report(head.map_or(0, |head| head.seq)))
@@ -127,11 +126,7 @@ impl<'a> Check<'a> {
             details_problem(&entry)
         };
         if let Some(problem) = problem {
-            return Err(BadEntry {
-                seq: entry.seq,
-                entry_id: Some(entry.id.to_string()),
-                problem: problem.to_owned(),
-            });
+            return Err(BadEntry { seq: entry.seq, entry_id: Some(entry.id.to_string()), problem: problem.to_owned() });
         }
         self.seq = expected;
         self.at = entry.at;

@@ -12,7 +12,11 @@ use std::{
     },
 };
 
-use axum::{extract::{Request, State}, middleware::Next, response::Response};
+use axum::{
+    extract::{Request, State},
+    middleware::Next,
+    response::Response,
+};
 use http::{HeaderMap, HeaderValue, Uri, header};
 
 use super::{App, HttpSettings, respond};

@@ -134,9 +134,8 @@ pub fn query(text: &str) -> Result<Vec<(String, String)>> {
 
 /// The body of a POST, with the fields of the path in front: as text, so that every number stays as written.
 pub fn merge(fields: String, body: &[u8]) -> Result<String> {
-    let text = std::str::from_utf8(body)
-        .map_err(|_| Error::new(Code::MalformedJson, "the request body is not UTF-8"))?
-        .trim();
+    let text =
+        std::str::from_utf8(body).map_err(|_| Error::new(Code::MalformedJson, "the request body is not UTF-8"))?.trim();
     if text.is_empty() {
         return Ok(fields + "}");
     }

@@ -178,8 +178,10 @@ fn readable(response: Response) -> Response {
         }
         status => {
             let error = ErrorData::invalid_request(
-                format!("the request does not follow the streamable HTTP transport ({status}): see Mcp-Session-Id, \
-                         MCP-Protocol-Version and Accept"),
+                format!(
+                    "the request does not follow the streamable HTTP transport ({status}): see Mcp-Session-Id, \
+                         MCP-Protocol-Version and Accept"
+                ),
                 None,
             );
             rpc_error(status, None, &error)
@@ -243,7 +245,8 @@ impl<'a> Message<'a> {
                 .iter()
                 .any(|known| known.as_str().as_bytes() == version.as_bytes() && known.as_str() < FIRST_STATELESS)
         });
-        let has_standard_headers = headers.keys().any(|name| name.as_str().starts_with("mcp-") && name != PROTOCOL_VERSION);
+        let has_standard_headers =
+            headers.keys().any(|name| name.as_str().starts_with("mcp-") && name != PROTOCOL_VERSION);
         if !legacy || has_standard_headers {
             return None;
         }

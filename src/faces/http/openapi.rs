@@ -154,8 +154,15 @@ fn responses(operation: &Operation, answer: &str, output: Value) -> Value {
         operation.status.to_string(),
         json!({"description": answer, "content": {"application/json": {"schema": output}}}),
     );
-    let mut codes = vec![Code::InvalidArgument, Code::Unauthorized, Code::InsufficientScope, Code::NotFound,
-        Code::MethodNotAllowed, Code::RateLimited, Code::Unavailable];
+    let mut codes = vec![
+        Code::InvalidArgument,
+        Code::Unauthorized,
+        Code::InsufficientScope,
+        Code::NotFound,
+        Code::MethodNotAllowed,
+        Code::RateLimited,
+        Code::Unavailable,
+    ];
     if operation.method == Method::Post {
         codes.extend([Code::RequestTimeout, Code::PayloadTooLarge, Code::UnsupportedMediaType]);
         if matches!(operation.run, Run::Write(_)) {
@@ -197,7 +204,8 @@ fn open_path(path: &str, description: &str) -> Value {
         _ => "apiIndex",
     };
     let schema = json!({"type": "object"});
-    let mut responses = json!({"200": {"description": description, "content": {"application/json": {"schema": schema}}}});
+    let mut responses =
+        json!({"200": {"description": description, "content": {"application/json": {"schema": schema}}}});
     if path == "/readyz" {
         responses["503"] = json!({"description": "Not ready", "content": {"application/json": {"schema": schema}}});
     }

@@ -73,11 +73,7 @@ pub async fn not_found(axum::Extension(id): axum::Extension<RequestId>, uri: Uri
 }
 
 /// No such method.
-pub async fn method_not_allowed(
-    axum::Extension(id): axum::Extension<RequestId>,
-    method: Method,
-    uri: Uri,
-) -> Response {
+pub async fn method_not_allowed(axum::Extension(id): axum::Extension<RequestId>, method: Method, uri: Uri) -> Response {
     let message = format!("{} does not take {method}; GET /openapi.json says what it takes", uri.path());
     error(&Error::new(Code::MethodNotAllowed, message), &id)
 }

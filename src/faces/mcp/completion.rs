@@ -21,9 +21,7 @@ pub async fn complete(
 ) -> Result<CompleteResult> {
     let known = match &params.r#ref {
         Reference::Prompt(prompt) => prompts::all().iter().any(|known| known.name == prompt.name),
-        Reference::Resource(resource) => {
-            resources::templates().iter().any(|known| known.uri_template == resource.uri)
-        }
+        Reference::Resource(resource) => resources::templates().iter().any(|known| known.uri_template == resource.uri),
         _ => false,
     };
     if !known {

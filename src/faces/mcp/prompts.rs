@@ -22,9 +22,8 @@ const QUOTED: usize = 20;
 
 /// The prompts as MCP lists them.
 pub fn all() -> Vec<Prompt> {
-    let session = |text: &str, required| {
-        vec![PromptArgument::new("session_id").with_description(text).with_required(required)]
-    };
+    let session =
+        |text: &str, required| vec![PromptArgument::new("session_id").with_description(text).with_required(required)];
     vec![
         Prompt::new(
             SECURITY_AUDIT,

@@ -106,9 +106,8 @@ pub fn read_message(line: &[u8]) -> Result<ClientJsonRpcMessage, (ErrorCode, Str
     struct Id {
         id: Option<RequestId>,
     }
-    let json: &RawValue = serde_json::from_slice(line).map_err(|error| {
-        (ErrorCode::PARSE_ERROR, format!("the message is no JSON that can be read: {error}"), None)
-    })?;
+    let json: &RawValue = serde_json::from_slice(line)
+        .map_err(|error| (ErrorCode::PARSE_ERROR, format!("the message is no JSON that can be read: {error}"), None))?;
     let mut message: ClientJsonRpcMessage = serde_json::from_str(json.get()).map_err(|_| {
         let id = serde_json::from_str::<Id>(json.get()).ok().and_then(|message| message.id);
         let problem = if json.get().starts_with('[') {

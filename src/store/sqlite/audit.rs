@@ -1,90 +1,139 @@
 //! The audit log's rows.
 
-use rusqlite::{OptionalExtension, Row, Statement, params, types::ValueRef};
+use rusqlite::{Connection, OptionalExtension, Row, Statement, params, types::ValueRef};
 
-use super::{SqliteTx, rows::Column, statements::statements};
+use super::{
+    SqliteTx,
+    rows::{Columns, rows},
+    statements::statements,
+};
 use crate::{
     error::Result,
     model::{Entry, EntryId, EntryKind, Money, TenantId, UnixMicros},
     store::{AuditQuery, Head, ReadAudit, StoredEntryProblem, WriteAudit},
 };
 
+macro_rules! entry {
+    () => {
+        "seq, id, at, kind, session_id, agent_id, tool, action, cost, flagged, flag_reason, actor, details,
+        details_salt, details_digest, prev_hash, entry_hash"
+    };
+}
+
 statements! {
-    HEAD = "SELECT * FROM audit_heads WHERE tenant = ?1";
-    PUT_HEAD = "INSERT OR REPLACE INTO audit_heads (tenant, seq, at, entry_hash, tree, mac, actions, cost, flagged)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
-    ENTRY = "SELECT * FROM audit_entries WHERE tenant = ?1 AND seq = ?2";
-    ENTRIES_FROM = "SELECT * FROM audit_entries WHERE tenant = ?1 AND seq >= ?2 ORDER BY seq";
+    HEAD = "SELECT seq, at, entry_hash, tree, mac, actions, cost, flagged FROM audit_heads WHERE tenant = ?1";
+    PUT_HEAD = "INSERT INTO audit_heads (tenant, seq, at, entry_hash, tree, mac, actions, cost, flagged)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+        ON CONFLICT DO UPDATE SET seq = ?2, at = ?3, entry_hash = ?4, tree = ?5, mac = ?6, actions = ?7, cost = ?8,
+        flagged = ?9";
+    ENTRY = concat!("SELECT ", entry!(), " FROM audit_entries WHERE tenant = ?1 AND seq = ?2");
+    ENTRIES_FROM = concat!("SELECT ", entry!(), " FROM audit_entries WHERE tenant = ?1 AND seq >= ?2 ORDER BY seq");
     ENTRY_TIME = "SELECT at FROM audit_entries WHERE tenant = ?1 AND seq = ?2";
     // One statement for each index that can lead; the other filters are looked at row by row.
-    ENTRIES = "SELECT * FROM audit_entries WHERE tenant = ?1 AND seq >= ?2 AND seq < ?3 ORDER BY seq DESC LIMIT ?4";
-    ENTRIES_OF_SESSION = "SELECT * FROM audit_entries INDEXED BY audit_by_session
+    ENTRIES = concat!("SELECT ", entry!(), " FROM audit_entries
+        WHERE tenant = ?1 AND seq >= ?2 AND seq < ?3 ORDER BY seq DESC LIMIT ?4");
+    ENTRIES_OF_SESSION = concat!("SELECT ", entry!(), " FROM audit_entries INDEXED BY audit_by_session
         WHERE tenant = ?1 AND seq >= ?2 AND seq < ?3 AND session_id = ?5
         AND (?6 IS NULL OR agent_id = ?6) AND (?7 IS NULL OR tool = ?7) AND (?8 IS NULL OR flagged = ?8)
-        ORDER BY seq DESC LIMIT ?4";
-    ENTRIES_OF_AGENT = "SELECT * FROM audit_entries INDEXED BY audit_by_agent
+        ORDER BY seq DESC LIMIT ?4");
+    ENTRIES_OF_AGENT = concat!("SELECT ", entry!(), " FROM audit_entries INDEXED BY audit_by_agent
         WHERE tenant = ?1 AND seq >= ?2 AND seq < ?3 AND agent_id = ?6
         AND (?5 IS NULL OR session_id = ?5) AND (?7 IS NULL OR tool = ?7) AND (?8 IS NULL OR flagged = ?8)
-        ORDER BY seq DESC LIMIT ?4";
-    ENTRIES_OF_TOOL = "SELECT * FROM audit_entries INDEXED BY audit_by_tool
+        ORDER BY seq DESC LIMIT ?4");
+    ENTRIES_OF_TOOL = concat!("SELECT ", entry!(), " FROM audit_entries INDEXED BY audit_by_tool
         WHERE tenant = ?1 AND seq >= ?2 AND seq < ?3 AND tool = ?7
         AND (?5 IS NULL OR session_id = ?5) AND (?6 IS NULL OR agent_id = ?6) AND (?8 IS NULL OR flagged = ?8)
-        ORDER BY seq DESC LIMIT ?4";
-    ENTRIES_FLAGGED = "SELECT * FROM audit_entries INDEXED BY audit_flagged
+        ORDER BY seq DESC LIMIT ?4");
+    ENTRIES_FLAGGED = concat!("SELECT ", entry!(), " FROM audit_entries INDEXED BY audit_flagged
         WHERE tenant = ?1 AND seq >= ?2 AND seq < ?3 AND flagged = 1 AND ?8 = 1
         AND (?5 IS NULL OR session_id = ?5) AND (?6 IS NULL OR agent_id = ?6) AND (?7 IS NULL OR tool = ?7)
-        ORDER BY seq DESC LIMIT ?4";
-    ENTRIES_NOT_FLAGGED = "SELECT * FROM audit_entries WHERE tenant = ?1 AND seq >= ?2 AND seq < ?3 AND flagged = 0
-        AND ?8 = 0 AND ?5 IS NULL AND ?6 IS NULL AND ?7 IS NULL ORDER BY seq DESC LIMIT ?4";
+        ORDER BY seq DESC LIMIT ?4");
+    ENTRIES_NOT_FLAGGED = concat!("SELECT ", entry!(), " FROM audit_entries
+        WHERE tenant = ?1 AND seq >= ?2 AND seq < ?3 AND flagged = 0 AND ?8 = 0 AND ?5 IS NULL AND ?6 IS NULL AND ?7 IS NULL ORDER BY seq DESC LIMIT ?4");
     INSERT_ENTRY = "INSERT INTO audit_entries (tenant, seq, id, at, kind, session_id, agent_id, tool, action, cost,
         flagged, flag_reason, actor, details, details_salt, details_digest, prev_hash, entry_hash)
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)";
 }
 
-/// Reads an entry strictly: a row that no append could have written is a problem, not a value to make sense of.
-fn entry(row: &Row<'_>) -> Result<Entry, String> {
-    let text = |name: &'static str| match row.get_ref(name) {
-        Ok(ValueRef::Text(text)) => String::from_utf8(text.to_vec()).map_err(|_| format!("{name} is not UTF-8")),
-        _ => Err(format!("{name} is not text")),
-    };
-    let integer = |name: &'static str| row.get::<_, i64>(name).map_err(|_| format!("{name} is not an integer"));
-    let blob = |name: &'static str| match row.get_ref(name) {
-        Ok(ValueRef::Blob(blob)) => Ok(Some(blob.to_vec())),
-        Ok(ValueRef::Null) => Ok(None),
-        _ => Err(format!("{name} is not a blob")),
-    };
-    fn sized<const N: usize>(name: &str, blob: Option<Vec<u8>>) -> Result<Option<[u8; N]>, String> {
-        blob.map(|blob| blob.try_into().map_err(|_| format!("{name} is not {N} bytes"))).transpose()
+/// Reads a row strictly, column by column: what no append could have written is a problem, not a value to make
+/// sense of.
+struct Strict<'r, 's> {
+    row: &'r Row<'s>,
+    next: usize,
+}
+
+impl<'r> Strict<'r, '_> {
+    fn value(&mut self) -> Result<ValueRef<'r>, String> {
+        let value = self.row.get_ref(self.next).map_err(|error| error.to_string());
+        self.next += 1;
+        value
     }
-    let hash = |name: &'static str| {
-        sized(name, blob(name)?)?.ok_or_else(|| format!("{name} is missing"))
-    };
+
+    /// That the column just read is not what it should be.
+    fn not(&self, expected: &str) -> String {
+        format!("{} is not {expected}", self.row.as_ref().column_name(self.next - 1).unwrap_or("a column"))
+    }
+
+    fn optional_text(&mut self) -> Result<Option<String>, String> {
+        match self.value()? {
+            ValueRef::Null => Ok(None),
+            ValueRef::Text(text) => String::from_utf8(text.to_vec()).map(Some).map_err(|_| self.not("UTF-8")),
+            _ => Err(self.not("text")),
+        }
+    }
+
+    fn text(&mut self) -> Result<String, String> {
+        self.optional_text()?.ok_or_else(|| self.not("text"))
+    }
+
+    fn integer(&mut self) -> Result<i64, String> {
+        match self.value()? {
+            ValueRef::Integer(integer) => Ok(integer),
+            _ => Err(self.not("an integer")),
+        }
+    }
+
+    fn optional_bytes<const N: usize>(&mut self) -> Result<Option<[u8; N]>, String> {
+        match self.value()? {
+            ValueRef::Null => Ok(None),
+            ValueRef::Blob(blob) => blob.try_into().map(Some).map_err(|_| self.not(&format!("{N} bytes"))),
+            _ => Err(self.not("a blob")),
+        }
+    }
+
+    fn hash(&mut self) -> Result<[u8; 32], String> {
+        self.optional_bytes()?.ok_or_else(|| self.not("a hash"))
+    }
+}
+
+fn entry(row: &Row<'_>) -> Result<Entry, String> {
+    let mut columns = Strict { row, next: 0 };
     Ok(Entry {
-        seq: integer("seq")?,
-        id: EntryId::parse(text("id")?).map_err(|problem| format!("id {problem}"))?,
-        at: UnixMicros(integer("at")?),
-        kind: match text("kind")?.as_str() {
+        seq: columns.integer()?,
+        id: EntryId::parse(columns.text()?).map_err(|problem| format!("id {problem}"))?,
+        at: UnixMicros(columns.integer()?),
+        kind: match columns.text()?.as_str() {
             "action" => EntryKind::Action,
             "governance" => EntryKind::Governance,
-            other => return Err(format!("kind is {other:?}")),
+            _ => return Err(columns.not("action or governance")),
         },
-        session_id: text("session_id")?,
-        agent_id: text("agent_id")?,
-        tool: text("tool")?,
-        action: text("action")?,
-        cost: Money::from_nanos(integer("cost")?),
-        flagged: match integer("flagged")? {
+        session_id: columns.text()?,
+        agent_id: columns.text()?,
+        tool: columns.text()?,
+        action: columns.text()?,
+        cost: Money::from_nanos(columns.integer()?),
+        flagged: match columns.integer()? {
             0 => false,
             1 => true,
-            other => return Err(format!("flagged is {other}")),
+            _ => return Err(columns.not("0 or 1")),
         },
-        flag_reason: text("flag_reason")?,
-        actor: text("actor")?,
-        details: if matches!(row.get_ref("details"), Ok(ValueRef::Null)) { None } else { Some(text("details")?) },
-        details_salt: sized("details_salt", blob("details_salt")?)?,
-        details_digest: sized("details_digest", blob("details_digest")?)?,
-        prev_hash: hash("prev_hash")?,
-        entry_hash: hash("entry_hash")?,
+        flag_reason: columns.text()?,
+        actor: columns.text()?,
+        details: columns.optional_text()?,
+        details_salt: columns.optional_bytes()?,
+        details_digest: columns.optional_bytes()?,
+        prev_hash: columns.hash()?,
+        entry_hash: columns.hash()?,
     })
 }
 
@@ -110,18 +159,22 @@ impl SqliteTx<'_> {
 
 impl ReadAudit for SqliteTx<'_> {
     fn head(&self, tenant: &TenantId) -> Result<Option<Head>> {
+        if let Some(head) = self.pending.and_then(|pending| pending.heads.get(tenant)) {
+            return Ok(Some(head));
+        }
         let mut statement = self.connection.prepare_cached(HEAD)?;
         let mut rows = statement.query([tenant.as_str()])?;
         let Some(row) = rows.next()? else { return Ok(None) };
+        let mut columns = Columns::of(row);
         Ok(Some(Head {
-            seq: row.column("seq")?,
-            at: row.column("at")?,
-            entry_hash: row.column("entry_hash")?,
-            tree: row.column("tree")?,
-            mac: row.column("mac")?,
-            actions: row.column("actions")?,
-            cost: row.column("cost")?,
-            flagged: row.column("flagged")?,
+            seq: columns.next()?,
+            at: columns.next()?,
+            entry_hash: columns.next()?,
+            tree: columns.next()?,
+            mac: columns.next()?,
+            actions: columns.next()?,
+            cost: columns.next()?,
+            flagged: columns.next()?,
         }))
     }
 
@@ -144,11 +197,11 @@ impl ReadAudit for SqliteTx<'_> {
             (.., Some(false)) => ENTRIES_NOT_FLAGGED,
             (None, None, None, None) => {
                 let mut statement = self.connection.prepare_cached(ENTRIES)?;
-                return collect(&mut statement, params![tenant.as_str(), first, end, query.limit as i64]);
+                return collect(&mut statement, params![tenant.as_str(), first, end, rows(query.limit)]);
             }
         };
         let mut statement = self.connection.prepare_cached(sql)?;
-        let params = params![tenant.as_str(), first, end, query.limit as i64, session_id, agent_id, tool, flagged];
+        let params = params![tenant.as_str(), first, end, rows(query.limit), session_id, agent_id, tool, flagged];
         collect(&mut statement, params)
     }
 
@@ -199,17 +252,22 @@ impl WriteAudit for SqliteTx<'_> {
     }
 
     fn put_head(&mut self, tenant: &TenantId, head: &Head) -> Result<()> {
-        self.connection.prepare_cached(PUT_HEAD)?.execute(params![
-            tenant.as_str(),
-            head.seq,
-            head.at.0,
-            head.entry_hash,
-            head.tree,
-            head.mac,
-            head.actions,
-            head.cost.nanos(),
-            head.flagged,
-        ])?;
+        self.pending()?.heads.put(tenant.clone(), head.clone());
         Ok(())
     }
+}
+
+pub(super) fn write_head(connection: &Connection, tenant: &TenantId, head: &Head) -> Result<()> {
+    connection.prepare_cached(PUT_HEAD)?.execute(params![
+        tenant.as_str(),
+        head.seq,
+        head.at.0,
+        head.entry_hash,
+        head.tree,
+        head.mac,
+        head.actions,
+        head.cost.nanos(),
+        head.flagged,
+    ])?;
+    Ok(())
 }

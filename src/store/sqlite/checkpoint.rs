@@ -1,7 +1,11 @@
 //! Moves committed pages from the write-ahead log into the database file, off the commit path: doing it inside
 //! a commit, as SQLite does by itself, makes that commit's callers wait for megabytes of random writes.
 
+//!
+//! Only passive checkpoints are used: the others wait for readers, and a verification may read for minutes.
+
 use std::{
+    cell::Cell,
     path::Path,
     sync::{
         Arc,
@@ -17,13 +21,15 @@ use crate::error::{Error, Result};
 
 /// Pages in the log (4 KiB each) at which the background thread starts moving them.
 const START_PAGES: i32 = 1_000;
-/// Pages at which the writer stops to empty the log: under a load without pauses the background thread never
-/// catches up to the very end, so that the log would grow for ever.
+/// Pages at which the writer pauses to move the rest itself: under a load without pauses the background thread
+/// never catches up to the very end, where the log can begin anew, so that it would grow for ever.
 const MAX_PAGES: i32 = 16_000;
 
 pub(super) struct Checkpointer {
     pages: Arc<AtomicI32>,
     wake: SyncSender<()>,
+    /// Pages at which the writer tries next: a long reader can keep the log from beginning anew.
+    pause_at: Cell<i32>,
 }
 
 impl Checkpointer {
@@ -46,20 +52,23 @@ impl Checkpointer {
                         connection = connection::connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE).ok();
                     }
                     if let Some(connection) = &connection {
-                        checkpoint(connection, "PRAGMA wal_checkpoint(PASSIVE)");
+                        checkpoint(connection);
                     }
                 }
             })
             .map_err(Error::internal)?;
-        Ok(Self { pages, wake })
+        Ok(Self { pages, wake, pause_at: Cell::new(MAX_PAGES) })
     }
 
     /// Called by the writer when its batch is committed and answered.
     pub(super) fn after_commit(&self, writer: &Connection) {
         let pages = self.pages.load(Ordering::Relaxed);
-        if pages >= MAX_PAGES {
-            checkpoint(writer, "PRAGMA wal_checkpoint(RESTART)");
-        } else if pages >= START_PAGES {
+        if pages < START_PAGES {
+            self.pause_at.set(MAX_PAGES);
+        } else if pages >= self.pause_at.get() {
+            checkpoint(writer);
+            self.pause_at.set(pages + START_PAGES);
+        } else {
             // Full means that the thread has been woken already.
             let (Ok(()) | Err(TrySendError::Full(()) | TrySendError::Disconnected(()))) = self.wake.try_send(());
         }
@@ -68,13 +77,13 @@ impl Checkpointer {
     /// Called when the writer ends.
     #[allow(clippy::unused_self)]
     pub(super) fn finish(&self, writer: &Connection) {
-        checkpoint(writer, "PRAGMA wal_checkpoint(PASSIVE)");
+        checkpoint(writer);
     }
 }
 
-fn checkpoint(connection: &Connection, pragma: &str) {
+fn checkpoint(connection: &Connection) {
     // A log that could not be moved now stays valid and is moved later.
-    if let Err(error) = connection.query_row(pragma, [], |_| Ok(())) {
+    if let Err(error) = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())) {
         tracing::warn!(%error, "the write-ahead log was not checkpointed");
     }
 }

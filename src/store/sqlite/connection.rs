@@ -15,6 +15,8 @@ const BUSY_LIMIT: Duration = Duration::from_secs(30);
 /// take turns, long enough not to spin.
 const BUSY_PAUSE_MIN: Duration = Duration::from_micros(100);
 const BUSY_PAUSE_MAX: Duration = Duration::from_millis(2);
+/// What is kept of a write-ahead log that had grown, once it begins anew.
+const LOG_KEPT_BYTES: i64 = 64 * 1024 * 1024;
 /// Prepared statements that a connection keeps: more than there are.
 const STATEMENT_CACHE: usize = 128;
 
@@ -24,9 +26,9 @@ pub(super) fn open(path: &Path) -> Result<Connection> {
         Error::new(Code::Unavailable, format!("cannot create the store {}: {error}", path.display()))
     })?;
     let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    let id: i32 = connection.pragma_query_value(None, "application_id", |row| row.get(0)).map_err(|error| {
-        Error::new(Code::Unavailable, format!("{} is no haldir store: {error}", path.display()))
-    })?;
+    let id: i32 = connection
+        .pragma_query_value(None, "application_id", |row| row.get(0))
+        .map_err(|error| Error::new(Code::Unavailable, format!("{} is no haldir store: {error}", path.display())))?;
     if id != APPLICATION_ID {
         let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
         if tables > 0 {
@@ -49,6 +51,7 @@ pub(super) fn connect(path: &Path, flags: OpenFlags) -> Result<Connection> {
     connection.set_prepared_statement_cache_capacity(STATEMENT_CACHE);
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "mmap_size", 0)?;
+    connection.pragma_update(None, "journal_size_limit", LOG_KEPT_BYTES)?;
     Ok(connection)
 }
 

@@ -2,9 +2,14 @@
 
 use std::borrow::Cow;
 
-use rusqlite::{OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::{SqliteTx, rows::Column, statements::statements};
+use super::{
+    SqliteTx,
+    pending::ToolKey,
+    rows::{Columns, rows},
+    statements::statements,
+};
 use crate::{
     error::Result,
     model::{Money, TenantId, UnixMicros},
@@ -12,24 +17,26 @@ use crate::{
 };
 
 statements! {
-    AGENT = "SELECT * FROM agents WHERE tenant = ?1 AND agent_id = ?2";
+    AGENT = "SELECT actions, cost, authorized, burst_start, burst_count, refusal_start, refusal_count, secret_start,
+        secret_count FROM agents WHERE tenant = ?1 AND agent_id = ?2";
     AGENT_COSTS = "SELECT agent_id AS name, actions, cost FROM agents WHERE tenant = ?1 ORDER BY agent_id LIMIT ?2";
-    PUT_AGENT = "INSERT OR REPLACE INTO agents (tenant, agent_id, actions, cost, authorized, burst_start, burst_count,
-        refusal_start, refusal_count, secret_start, secret_count) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+    PUT_AGENT = "INSERT INTO agents (tenant, agent_id, actions, cost, authorized, burst_start, burst_count,
+        refusal_start, refusal_count, secret_start, secret_count) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+        ON CONFLICT DO UPDATE SET actions = ?3, cost = ?4, authorized = ?5, burst_start = ?6, burst_count = ?7,
+        refusal_start = ?8, refusal_count = ?9, secret_start = ?10, secret_count = ?11";
     SESSION_COSTS = "SELECT id AS name, action_count AS actions, logged_cost AS cost FROM sessions
         WHERE tenant = ?1 ORDER BY created_at DESC, id DESC LIMIT ?2";
     SESSION_COSTS_OF_AGENT = "SELECT id AS name, action_count AS actions, logged_cost AS cost FROM sessions
         WHERE tenant = ?1 AND agent_id = ?3 ORDER BY created_at DESC, id DESC LIMIT ?2";
     TOOL_COSTS = "SELECT tool AS name, actions, cost FROM tool_tallies WHERE tenant = ?1 AND of = ?3
         ORDER BY tool LIMIT ?2";
-    // Totals stop at the largest integer instead of becoming a float.
-    ADD_TOOL_USE = "INSERT INTO tool_tallies (tenant, of, tool, actions, cost) VALUES (?1, ?2, ?3, 1, ?4)
-        ON CONFLICT DO UPDATE SET actions = actions + 1, 
-        cost = min(cost, 9223372036854775807 - excluded.cost) + excluded.cost RETURNING actions";
+    TOOL_USE = "SELECT actions, cost FROM tool_tallies WHERE tenant = ?1 AND of = ?2 AND tool = ?3";
+    PUT_TOOL_USE = "INSERT INTO tool_tallies (tenant, of, tool, actions, cost) VALUES (?1, ?2, ?3, ?4, ?5)
+        ON CONFLICT DO UPDATE SET actions = ?4, cost = ?5";
     AUTHORIZED = "SELECT authorized FROM tenants WHERE id = ?1";
     ADD_AUTHORIZED = "UPDATE tenants SET authorized = min(authorized, 9223372036854775807 - max(?2, 0)) + ?2
         WHERE id = ?1";
-    ANSWER = "SELECT * FROM idempotency WHERE tenant = ?1 AND caller = ?2 AND key = ?3";
+    ANSWER = "SELECT digest, status, body, created_at FROM idempotency WHERE tenant = ?1 AND caller = ?2 AND key = ?3";
     PUT_ANSWER = "INSERT OR REPLACE INTO idempotency (tenant, caller, key, digest, status, body, created_at)
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
     OLD_ANSWERS = "SELECT tenant, caller, key FROM idempotency WHERE created_at < ?1 ORDER BY created_at LIMIT ?2";
@@ -39,7 +46,8 @@ statements! {
 }
 
 fn named_cost(row: &Row<'_>) -> Result<(String, Cost)> {
-    Ok((row.column("name")?, Cost { actions: row.column("actions")?, cost: row.column("cost")? }))
+    let mut columns = Columns::of(row);
+    Ok((columns.next()?, Cost { actions: columns.next()?, cost: columns.next()? }))
 }
 
 fn owner(of: ToolTally<'_>) -> Cow<'static, str> {
@@ -52,29 +60,37 @@ fn owner(of: ToolTally<'_>) -> Cow<'static, str> {
 
 impl ReadCounters for SqliteTx<'_> {
     fn agent(&self, tenant: &TenantId, agent: &str) -> Result<Option<AgentStats>> {
+        if let Some(pending) = self.pending
+            && let Some(stats) = pending.agents.get(&(tenant.clone(), agent.to_owned()))
+        {
+            return Ok(Some(stats));
+        }
         let mut statement = self.connection.prepare_cached(AGENT)?;
         let mut rows = statement.query([tenant.as_str(), agent])?;
         let Some(row) = rows.next()? else { return Ok(None) };
+        let mut columns = Columns::of(row);
         Ok(Some(AgentStats {
-            actions: row.column("actions")?,
-            cost: row.column("cost")?,
-            authorized: row.column("authorized")?,
-            burst_start: row.column("burst_start")?,
-            burst_count: row.column("burst_count")?,
-            refusal_start: row.column("refusal_start")?,
-            refusal_count: row.column("refusal_count")?,
-            secret_start: row.column("secret_start")?,
-            secret_count: row.column("secret_count")?,
+            actions: columns.next()?,
+            cost: columns.next()?,
+            authorized: columns.next()?,
+            burst_start: columns.next()?,
+            burst_count: columns.next()?,
+            refusal_start: columns.next()?,
+            refusal_count: columns.next()?,
+            secret_start: columns.next()?,
+            secret_count: columns.next()?,
         }))
     }
 
     fn agent_costs(&self, tenant: &TenantId, limit: usize) -> Result<Vec<(String, Cost)>> {
+        self.require_reader()?;
         let mut statement = self.connection.prepare_cached(AGENT_COSTS)?;
-        statement.query_and_then(params![tenant.as_str(), limit as i64], named_cost)?.collect()
+        statement.query_and_then(params![tenant.as_str(), rows(limit)], named_cost)?.collect()
     }
 
     fn session_costs(&self, tenant: &TenantId, agent: Option<&str>, limit: usize) -> Result<Vec<(String, Cost)>> {
-        let (tenant, limit) = (tenant.as_str(), limit as i64);
+        self.require_reader()?;
+        let (tenant, limit) = (tenant.as_str(), rows(limit));
         if let Some(agent) = agent {
             let mut statement = self.connection.prepare_cached(SESSION_COSTS_OF_AGENT)?;
             statement.query_and_then(params![tenant, limit, agent], named_cost)?.collect()
@@ -85,9 +101,10 @@ impl ReadCounters for SqliteTx<'_> {
     }
 
     fn tool_costs(&self, tenant: &TenantId, of: ToolTally<'_>, limit: usize) -> Result<Vec<ToolSpend>> {
+        self.require_reader()?;
         let mut statement = self.connection.prepare_cached(TOOL_COSTS)?;
         let read = |row: &Row<'_>| named_cost(row).map(|(tool, total)| ToolSpend { tool, total });
-        statement.query_and_then(params![tenant.as_str(), limit as i64, owner(of)], read)?.collect()
+        statement.query_and_then(params![tenant.as_str(), rows(limit), owner(of)], read)?.collect()
     }
 
     fn authorized_total(&self, tenant: &TenantId) -> Result<Money> {
@@ -100,36 +117,31 @@ impl ReadCounters for SqliteTx<'_> {
         let mut statement = self.connection.prepare_cached(ANSWER)?;
         let mut rows = statement.query([tenant.as_str(), caller, key])?;
         let Some(row) = rows.next()? else { return Ok(None) };
+        let mut columns = Columns::of(row);
         Ok(Some(IdempotentAnswer {
-            digest: row.column("digest")?,
-            status: row.get("status")?,
-            body: row.column("body")?,
-            created_at: row.column("created_at")?,
+            digest: columns.next()?,
+            status: columns.next()?,
+            body: columns.next()?,
+            created_at: columns.next()?,
         }))
     }
 }
 
 impl WriteCounters for SqliteTx<'_> {
     fn put_agent(&mut self, tenant: &TenantId, agent: &str, stats: &AgentStats) -> Result<()> {
-        self.connection.prepare_cached(PUT_AGENT)?.execute(params![
-            tenant.as_str(),
-            agent,
-            stats.actions,
-            stats.cost.nanos(),
-            stats.authorized.nanos(),
-            stats.burst_start.0,
-            stats.burst_count,
-            stats.refusal_start.0,
-            stats.refusal_count,
-            stats.secret_start.0,
-            stats.secret_count,
-        ])?;
+        self.pending()?.agents.put((tenant.clone(), agent.to_owned()), stats.clone());
         Ok(())
     }
 
     fn add_tool_use(&mut self, tenant: &TenantId, of: ToolTally<'_>, tool: &str, cost: Money) -> Result<i64> {
-        let mut statement = self.connection.prepare_cached(ADD_TOOL_USE)?;
-        Ok(statement.query_row(params![tenant.as_str(), owner(of), tool, cost.nanos()], |row| row.get(0))?)
+        let key: ToolKey = (tenant.clone(), owner(of).into_owned(), tool.to_owned());
+        let before = match self.pending()?.tools.get(&key) {
+            Some(total) => total,
+            None => read_tool(self.connection, &key)?,
+        };
+        let total = Cost { actions: before.actions + 1, cost: before.cost.saturating_add(cost) };
+        self.pending()?.tools.put(key, total);
+        Ok(total.actions)
     }
 
     fn add_authorized(&mut self, tenant: &TenantId, amount: Money) -> Result<()> {
@@ -159,7 +171,7 @@ impl WriteCounters for SqliteTx<'_> {
     fn forget_answers(&mut self, before: UnixMicros, limit: usize) -> Result<()> {
         let mut select = self.connection.prepare_cached(OLD_ANSWERS)?;
         let old: Vec<(String, String, String)> = select
-            .query_map(params![before.0, limit as i64], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+            .query_map(params![before.0, rows(limit)], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
             .collect::<Result<_, _>>()?;
         let mut delete = self.connection.prepare_cached(FORGET_ANSWER)?;
         for (tenant, caller, key) in old {
@@ -177,4 +189,35 @@ impl WriteCounters for SqliteTx<'_> {
         }
         Ok((taken, used + taken))
     }
+}
+
+pub(super) fn write_agent(connection: &Connection, tenant: &TenantId, agent: &str, stats: &AgentStats) -> Result<()> {
+    connection.prepare_cached(PUT_AGENT)?.execute(params![
+        tenant.as_str(),
+        agent,
+        stats.actions,
+        stats.cost.nanos(),
+        stats.authorized.nanos(),
+        stats.burst_start.0,
+        stats.burst_count,
+        stats.refusal_start.0,
+        stats.refusal_count,
+        stats.secret_start.0,
+        stats.secret_count,
+    ])?;
+    Ok(())
+}
+
+fn read_tool(connection: &Connection, (tenant, of, tool): &ToolKey) -> Result<Cost> {
+    let mut statement = connection.prepare_cached(TOOL_USE)?;
+    let mut rows = statement.query([tenant.as_str(), of, tool])?;
+    let Some(row) = rows.next()? else { return Ok(Cost::default()) };
+    let mut columns = Columns::of(row);
+    Ok(Cost { actions: columns.next()?, cost: columns.next()? })
+}
+
+pub(super) fn write_tool(connection: &Connection, (tenant, of, tool): &ToolKey, total: Cost) -> Result<()> {
+    let mut statement = connection.prepare_cached(PUT_TOOL_USE)?;
+    statement.execute(params![tenant.as_str(), of, tool, total.actions, total.cost.nanos()])?;
+    Ok(())
 }

@@ -4,14 +4,21 @@ use rusqlite::{OptionalExtension, Row, params};
 
 use super::{
     SqliteTx,
-    rows::{Column, from_json, from_word, json, word},
+    rows::{Columns, json, rows, word},
     statements::statements,
 };
 use crate::{
-    error::{Error, Result},
-    model::{ApiKey, TenantId, UnixMicros},
+    error::Result,
+    model::{ApiKey, Ceilings, Money, TenantId, UnixMicros},
     store::{ApiKeyUpdate, ReadKeys, WriteKeys},
 };
+
+macro_rules! api_key {
+    () => {
+        "digest, prefix, tenant, name, tier, role, scopes, max_scopes, allow_admin, max_spend, max_ttl, created_at,
+        expires_at, last_used_at, revoked_at"
+    };
+}
 
 statements! {
     TENANT_DATA_KEY = "SELECT data_key FROM tenants WHERE id = ?1";
@@ -19,28 +26,35 @@ statements! {
     META_VALUE = "SELECT value FROM meta WHERE key = 'master_key_check'";
     PUT_META_VALUE = "INSERT OR REPLACE INTO meta (key, value) VALUES ('master_key_check', ?1)";
     ANY_KEY = "SELECT 1 FROM api_keys WHERE digest >= x'' LIMIT 1";
-    KEYS_BY_PREFIX = "SELECT * FROM api_keys WHERE prefix = ?1";
-    KEYS_OF_TENANT = "SELECT * FROM api_keys WHERE tenant = ?1 ORDER BY created_at DESC LIMIT ?2";
-    INSERT_KEY = "INSERT INTO api_keys (digest, prefix, tenant, name, tier, role, scopes, ceilings, created_at,
-        expires_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+    KEYS_BY_PREFIX = concat!("SELECT ", api_key!(), " FROM api_keys WHERE prefix = ?1");
+    KEYS_OF_TENANT = concat!("SELECT ", api_key!(),
+        " FROM api_keys WHERE tenant = ?1 ORDER BY created_at DESC LIMIT ?2");
+    INSERT_KEY = "INSERT INTO api_keys (digest, prefix, tenant, name, tier, role, scopes, max_scopes, allow_admin,
+        max_spend, max_ttl, created_at, expires_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
     REVOKE_KEY = "UPDATE api_keys SET revoked_at = ?2 WHERE digest = ?1 AND revoked_at IS NULL";
     USE_KEY = "UPDATE api_keys SET last_used_at = ?2 WHERE digest = ?1";
 }
 
 fn api_key(row: &Row<'_>) -> Result<ApiKey> {
+    let mut columns = Columns::of(row);
     Ok(ApiKey {
-        prefix: row.column("prefix")?,
-        digest: row.column("digest")?,
-        tenant: row.column("tenant")?,
-        name: row.column("name")?,
-        tier: from_word(row.get_ref("tier")?.as_str().map_err(Error::internal)?)?,
-        role: from_word(row.get_ref("role")?.as_str().map_err(Error::internal)?)?,
-        scopes: from_json(row.get_ref("scopes")?.as_str().map_err(Error::internal)?).map_err(Error::internal)?,
-        ceilings: from_json(row.get_ref("ceilings")?.as_str().map_err(Error::internal)?).map_err(Error::internal)?,
-        created_at: row.column("created_at")?,
-        expires_at: row.column("expires_at")?,
-        last_used_at: row.column("last_used_at")?,
-        revoked_at: row.column("revoked_at")?,
+        digest: columns.next()?,
+        prefix: columns.next()?,
+        tenant: columns.next()?,
+        name: columns.next()?,
+        tier: columns.next()?,
+        role: columns.next()?,
+        scopes: columns.next()?,
+        ceilings: Ceilings {
+            scopes: columns.next()?,
+            admin: columns.next()?,
+            spend: columns.next()?,
+            ttl: columns.next()?,
+        },
+        created_at: columns.next()?,
+        expires_at: columns.next()?,
+        last_used_at: columns.next()?,
+        revoked_at: columns.next()?,
     })
 }
 
@@ -65,7 +79,7 @@ impl ReadKeys for SqliteTx<'_> {
 
     fn api_keys(&self, tenant: &TenantId, limit: usize) -> Result<Vec<ApiKey>> {
         let mut statement = self.connection.prepare_cached(KEYS_OF_TENANT)?;
-        statement.query_and_then(params![tenant.as_str(), limit as i64], api_key)?.collect()
+        statement.query_and_then(params![tenant.as_str(), rows(limit)], api_key)?.collect()
     }
 }
 
@@ -90,7 +104,10 @@ impl WriteKeys for SqliteTx<'_> {
             word(&key.tier)?,
             word(&key.role)?,
             json(&key.scopes)?,
-            json(&key.ceilings)?,
+            key.ceilings.scopes.as_ref().map(json).transpose()?,
+            key.ceilings.admin,
+            key.ceilings.spend.map(Money::nanos),
+            key.ceilings.ttl,
             key.created_at.0,
             key.expires_at.map(|at| at.0),
         ])?;

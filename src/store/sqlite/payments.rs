@@ -4,7 +4,7 @@ use rusqlite::params;
 
 use super::{
     SqliteTx,
-    rows::{Column, from_word, word},
+    rows::{Columns, word},
     statements::statements,
 };
 use crate::{
@@ -14,7 +14,8 @@ use crate::{
 };
 
 statements! {
-    AUTHORIZATION = "SELECT * FROM authorizations WHERE tenant = ?1 AND id = ?2";
+    AUTHORIZATION = "SELECT id, session_id, agent_id, amount, captured, currency, description, status, created_at,
+        settled_at FROM authorizations WHERE tenant = ?1 AND id = ?2";
     INSERT_AUTHORIZATION = "INSERT INTO authorizations (tenant, id, session_id, agent_id, amount, captured, currency,
         description, status, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
     SETTLE_AUTHORIZATION = "UPDATE authorizations SET captured = ?3, status = ?4, settled_at = ?5
@@ -26,17 +27,18 @@ impl ReadPayments for SqliteTx<'_> {
         let mut statement = self.connection.prepare_cached(AUTHORIZATION)?;
         let mut rows = statement.query([tenant.as_str(), id.as_str()])?;
         let Some(row) = rows.next()? else { return Ok(None) };
+        let mut columns = Columns::of(row);
         Ok(Some(Authorization {
-            id: row.column("id")?,
-            session_id: row.column("session_id")?,
-            agent_id: row.column("agent_id")?,
-            amount: row.column("amount")?,
-            captured: row.column("captured")?,
-            currency: row.column("currency")?,
-            description: row.column("description")?,
-            status: from_word(&row.column::<String>("status")?)?,
-            created_at: row.column("created_at")?,
-            settled_at: row.column("settled_at")?,
+            id: columns.next()?,
+            session_id: columns.next()?,
+            agent_id: columns.next()?,
+            amount: columns.next()?,
+            captured: columns.next()?,
+            currency: columns.next()?,
+            description: columns.next()?,
+            status: columns.next()?,
+            created_at: columns.next()?,
+            settled_at: columns.next()?,
         }))
     }
 }

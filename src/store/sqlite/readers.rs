@@ -27,7 +27,7 @@ impl Readers {
     pub(super) fn read<T>(&self, work: impl FnOnce(&dyn ReadTx) -> Result<T>) -> Result<T> {
         let connection = self.take()?;
         connection.prepare_cached("BEGIN")?.execute([])?;
-        let outcome = work(&SqliteTx { connection: &connection });
+        let outcome = work(&SqliteTx { connection: &connection, pending: None });
         // A connection whose transaction does not end is dropped, not kept: its lock would hold back the log.
         connection.prepare_cached("COMMIT")?.execute([])?;
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);

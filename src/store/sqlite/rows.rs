@@ -1,22 +1,41 @@
 //! Between columns and the model's types. What cannot be read back is a fault of the store, named by column.
 
 use rusqlite::{Row, types::FromSql};
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{
+    Serialize,
+    de::{DeserializeOwned, IntoDeserializer},
+};
 
 use crate::{
     error::{Error, Result},
-    model::{AgentId, AuthorizationId, EntryId, Money, Scopes, SecretName, SessionId, TenantId, UnixMicros},
+    model::{
+        AgentId, AuthorizationId, AuthorizationStatus, Disclosure, EntryId, Money, Role, Scope, Scopes, SecretName,
+        SessionId, TenantId, Tier, UnixMicros,
+    },
 };
 
-/// Reads a column as a type of the model.
-pub(super) trait Column {
-    fn column<T: FromColumn>(&self, name: &'static str) -> Result<T>;
+/// Reads the columns of a row one after the other, in the order in which the statement names them: looking each up
+/// by its name costs more than reading it.
+pub(super) struct Columns<'r, 's> {
+    row: &'r Row<'s>,
+    next: usize,
 }
 
-impl Column for Row<'_> {
-    fn column<T: FromColumn>(&self, name: &'static str) -> Result<T> {
-        let stored: T::Stored = self.get(name)?;
-        T::from_column(stored).map_err(|problem| Error::internal(format!("column {name}: {problem}")))
+impl<'r, 's> Columns<'r, 's> {
+    pub(super) fn of(row: &'r Row<'s>) -> Self {
+        Self { row, next: 0 }
+    }
+
+    /// The next column, as a type of the model.
+    pub(super) fn next<T: FromColumn>(&mut self) -> Result<T> {
+        let stored: T::Stored = self.row.get(self.next)?;
+        let read = T::from_column(stored);
+        let index = self.next;
+        self.next += 1;
+        read.map_err(|problem| {
+            let name = self.row.as_ref().column_name(index).unwrap_or("?");
+            Error::internal(format!("column {name}: {problem}"))
+        })
     }
 }
 
@@ -59,6 +78,15 @@ columns! {
     SecretName: String => SecretName::parse;
     TenantId: String => TenantId::parse;
     Scopes: String => |json| from_json(&json);
+    Option<Scopes>: Option<String> => |json| json.map(|json| from_json(&json)).transpose();
+    Vec<String>: String => |json| from_json(&json);
+    Scope: String => Scope::parse;
+    bool: bool => Ok;
+    u16: u16 => Ok;
+    Role: String => |word| from_word(&word);
+    Tier: String => |word| from_word(&word);
+    Disclosure: String => |word| from_word(&word);
+    AuthorizationStatus: String => |word| from_word(&word);
 }
 
 /// A column that holds JSON.
@@ -67,8 +95,8 @@ pub(super) fn from_json<T: DeserializeOwned>(json: &str) -> Result<T, String> {
 }
 
 /// A column that holds one word of an enum.
-pub(super) fn from_word<T: DeserializeOwned>(word: &str) -> Result<T> {
-    serde_json::from_value(word.into()).map_err(Error::internal)
+pub(super) fn from_word<T: DeserializeOwned>(word: &str) -> Result<T, String> {
+    T::deserialize(word.into_deserializer()).map_err(|error: serde::de::value::Error| error.to_string())
 }
 
 /// The word of an enum, as serde writes it.
@@ -82,4 +110,9 @@ pub(super) fn word(value: &impl Serialize) -> Result<String> {
 /// JSON for a column.
 pub(super) fn json(value: &impl Serialize) -> Result<String> {
     serde_json::to_string(value).map_err(Error::internal)
+}
+
+/// A bound of a query: `LIMIT` takes a signed integer.
+pub(super) fn rows(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
 }

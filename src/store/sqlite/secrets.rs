@@ -4,17 +4,17 @@ use rusqlite::params;
 
 use super::{
     SqliteTx,
-    rows::{Column, from_word, word},
+    rows::{Columns, rows, word},
     statements::statements,
 };
 use crate::{
-    error::{Error, Result},
-    model::{Scope, SecretName, StoredSecret, TenantId},
+    error::Result,
+    model::{SecretName, StoredSecret, TenantId},
     store::{ReadSecrets, WriteSecrets},
 };
 
 statements! {
-    SECRET = "SELECT * FROM secrets WHERE tenant = ?1 AND name = ?2";
+    SECRET = "SELECT name, version, sealed, scope_required, disclosure, created_at FROM secrets WHERE tenant = ?1 AND name = ?2";
     SECRET_NAMES = "SELECT name FROM secrets WHERE tenant = ?1 AND name > ?2 ORDER BY name LIMIT ?3";
     PUT_SECRET = "INSERT OR REPLACE INTO secrets (tenant, name, version, sealed, scope_required, disclosure, created_at)
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
@@ -26,19 +26,20 @@ impl ReadSecrets for SqliteTx<'_> {
         let mut statement = self.connection.prepare_cached(SECRET)?;
         let mut rows = statement.query([tenant.as_str(), name.as_str()])?;
         let Some(row) = rows.next()? else { return Ok(None) };
+        let mut columns = Columns::of(row);
         Ok(Some(StoredSecret {
-            name: row.column("name")?,
-            version: row.column("version")?,
-            sealed: row.column("sealed")?,
-            scope_required: Scope::parse(row.column::<String>("scope_required")?).map_err(Error::internal)?,
-            disclosure: from_word(&row.column::<String>("disclosure")?)?,
-            created_at: row.column("created_at")?,
+            name: columns.next()?,
+            version: columns.next()?,
+            sealed: columns.next()?,
+            scope_required: columns.next()?,
+            disclosure: columns.next()?,
+            created_at: columns.next()?,
         }))
     }
 
     fn secret_names(&self, tenant: &TenantId, after: &str, limit: usize) -> Result<Vec<SecretName>> {
         let mut statement = self.connection.prepare_cached(SECRET_NAMES)?;
-        statement.query_and_then(params![tenant.as_str(), after, limit as i64], |row| row.column("name"))?.collect()
+        statement.query_and_then(params![tenant.as_str(), after, rows(limit)], |row| Columns::of(row).next())?.collect()
     }
 }
 

@@ -1,51 +1,59 @@
 //! Sessions.
 
-use rusqlite::{Row, params};
+use rusqlite::{Connection, Row, params};
 
 use super::{
     SqliteTx,
-    rows::{Column, json},
+    rows::{Columns, json, rows},
     statements::statements,
 };
 use crate::{
     error::Result,
     model::{Money, Session, SessionId, TenantId, UnixMicros},
-    store::{ReadSessions, SessionQuery, WriteSessions},
+    store::{Cost, ReadSessions, SessionQuery, WriteSessions},
 };
 
+macro_rules! session {
+    () => {
+        "id, agent_id, scopes, spend_limit, spend_ceiling, spent, logged_cost, action_count, created_at, expires_at,
+        revoked_at, parent, depth, created_by"
+    };
+}
+
 statements! {
-    SESSION = "SELECT * FROM sessions WHERE tenant = ?1 AND id = ?2";
+    SESSION = concat!("SELECT ", session!(), " FROM sessions WHERE tenant = ?1 AND id = ?2");
     // A row value: the page after (created_at, id), newest first.
-    SESSIONS = "SELECT * FROM sessions WHERE tenant = ?1 AND (created_at, id) < (?2, ?3)
-        AND substr(id, 1, length(?4)) = ?4 ORDER BY created_at DESC, id DESC LIMIT ?5";
-    SESSIONS_OF_AGENT = "SELECT * FROM sessions WHERE tenant = ?1 AND agent_id = ?6 AND (created_at, id) < (?2, ?3)
-        AND substr(id, 1, length(?4)) = ?4 ORDER BY created_at DESC, id DESC LIMIT ?5";
-    CHILDREN = "SELECT * FROM sessions WHERE tenant = ?1 AND parent = ?2 AND id > ?3 ORDER BY id LIMIT ?4";
+    SESSIONS = concat!("SELECT ", session!(), " FROM sessions WHERE tenant = ?1 AND (created_at, id) < (?2, ?3)
+        AND substr(id, 1, length(?4)) = ?4 ORDER BY created_at DESC, id DESC LIMIT ?5");
+    SESSIONS_OF_AGENT = concat!("SELECT ", session!(), " FROM sessions WHERE tenant = ?1 AND agent_id = ?6 AND (created_at, id) < (?2, ?3)
+        AND substr(id, 1, length(?4)) = ?4 ORDER BY created_at DESC, id DESC LIMIT ?5");
+    CHILDREN = concat!("SELECT ", session!(), " FROM sessions WHERE tenant = ?1 AND parent = ?2 AND id > ?3 ORDER BY id LIMIT ?4");
     INSERT_SESSION = "INSERT INTO sessions (tenant, id, agent_id, scopes, spend_limit, spend_ceiling, created_at,
         expires_at, parent, depth, created_by) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
     REVOKE_SESSION = "UPDATE sessions SET revoked_at = ?3 WHERE tenant = ?1 AND id = ?2 AND revoked_at IS NULL";
     SET_SPENT = "UPDATE sessions SET spent = ?3 WHERE tenant = ?1 AND id = ?2";
     // Totals stop at the largest integer instead of becoming a float.
-    ADD_LOGGED = "UPDATE sessions SET logged_cost = min(logged_cost, 9223372036854775807 - ?3) + ?3, action_count = action_count + 1
+    ADD_LOGGED = "UPDATE sessions SET logged_cost = min(logged_cost, 9223372036854775807 - ?3) + ?3, action_count = action_count + ?4
         WHERE tenant = ?1 AND id = ?2";
 }
 
 fn session(row: &Row<'_>) -> Result<Session> {
+    let mut columns = Columns::of(row);
     Ok(Session {
-        id: row.column("id")?,
-        agent_id: row.column("agent_id")?,
-        scopes: row.column("scopes")?,
-        spend_limit: row.column("spend_limit")?,
-        spend_ceiling: row.column("spend_ceiling")?,
-        spent: row.column("spent")?,
-        logged_cost: row.column("logged_cost")?,
-        action_count: row.column("action_count")?,
-        created_at: row.column("created_at")?,
-        expires_at: row.column("expires_at")?,
-        revoked_at: row.column("revoked_at")?,
-        parent: row.column("parent")?,
-        depth: row.column("depth")?,
-        created_by: row.column("created_by")?,
+        id: columns.next()?,
+        agent_id: columns.next()?,
+        scopes: columns.next()?,
+        spend_limit: columns.next()?,
+        spend_ceiling: columns.next()?,
+        spent: columns.next()?,
+        logged_cost: columns.next()?,
+        action_count: columns.next()?,
+        created_at: columns.next()?,
+        expires_at: columns.next()?,
+        revoked_at: columns.next()?,
+        parent: columns.next()?,
+        depth: columns.next()?,
+        created_by: columns.next()?,
     })
 }
 
@@ -53,12 +61,13 @@ impl ReadSessions for SqliteTx<'_> {
     fn session(&self, tenant: &TenantId, id: &SessionId) -> Result<Option<Session>> {
         let mut statement = self.connection.prepare_cached(SESSION)?;
         let mut rows = statement.query([tenant.as_str(), id.as_str()])?;
-        rows.next()?.map(session).transpose()
+        rows.next()?.map(|row| self.current(tenant, row)).transpose()
     }
 
     fn sessions(&self, tenant: &TenantId, query: &SessionQuery) -> Result<Vec<Session>> {
         let (at, id) = query.before.as_ref().map_or((i64::MAX, ""), |(at, id)| (at.0, id.as_str()));
-        let (tenant, limit) = (tenant.as_str(), query.limit as i64);
+        self.require_reader()?;
+        let (tenant, limit) = (tenant.as_str(), rows(query.limit));
         if let Some(agent) = &query.agent_id {
             let mut statement = self.connection.prepare_cached(SESSIONS_OF_AGENT)?;
             statement
@@ -72,7 +81,11 @@ impl ReadSessions for SqliteTx<'_> {
 
     fn child_sessions(&self, tenant: &TenantId, parent: &SessionId, after: &str, limit: usize) -> Result<Vec<Session>> {
         let mut statement = self.connection.prepare_cached(CHILDREN)?;
-        statement.query_and_then(params![tenant.as_str(), parent.as_str(), after, limit as i64], session)?.collect()
+        statement
+            .query_and_then(params![tenant.as_str(), parent.as_str(), after, rows(limit)], |row| {
+                self.current(tenant, row)
+            })?
+            .collect()
     }
 }
 
@@ -107,8 +120,29 @@ impl WriteSessions for SqliteTx<'_> {
     }
 
     fn add_logged(&mut self, tenant: &TenantId, id: &SessionId, cost: Money) -> Result<()> {
-        let mut statement = self.connection.prepare_cached(ADD_LOGGED)?;
-        statement.execute(params![tenant.as_str(), id.as_str(), cost.nanos()])?;
+        let key = (tenant.clone(), id.clone());
+        let before = self.pending()?.logged.get(&key).unwrap_or_default();
+        let added = Cost { actions: before.actions + 1, cost: before.cost.saturating_add(cost) };
+        self.pending()?.logged.put(key, added);
         Ok(())
     }
+}
+
+impl SqliteTx<'_> {
+    /// The session in a row, with what the batch has added to it.
+    fn current(&self, tenant: &TenantId, row: &Row<'_>) -> Result<Session> {
+        let mut session = session(row)?;
+        let added = self.pending.and_then(|pending| pending.logged.get(&(tenant.clone(), session.id.clone())));
+        if let Some(added) = added {
+            session.logged_cost = session.logged_cost.saturating_add(added.cost);
+            session.action_count += added.actions;
+        }
+        Ok(session)
+    }
+}
+
+pub(super) fn write_logged(connection: &Connection, tenant: &TenantId, id: &SessionId, added: Cost) -> Result<()> {
+    let mut statement = connection.prepare_cached(ADD_LOGGED)?;
+    statement.execute(params![tenant.as_str(), id.as_str(), added.cost.nanos(), added.actions])?;
+    Ok(())
 }

@@ -49,9 +49,15 @@ mod tests {
             }
             let text = std::fs::read_to_string(&path).unwrap();
             for (number, line) in text.lines().enumerate() {
-                let prepared = line.contains("prepare_cached(\"") && !line.contains("(\"BEGIN\")") && !line.contains("(\"COMMIT\")");
-                assert!(!prepared || path.ends_with("statements.rs"), "{}:{} has a statement without a name",
-                    path.display(), number + 1);
+                let prepared = line.contains("prepare_cached(\"")
+                    && !line.contains("(\"BEGIN\")")
+                    && !line.contains("(\"COMMIT\")");
+                assert!(
+                    !prepared || path.ends_with("statements.rs"),
+                    "{}:{} has a statement without a name",
+                    path.display(),
+                    number + 1
+                );
             }
         }
     }

@@ -16,7 +16,7 @@ use std::{
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use super::{SqliteTx, checkpoint::Checkpointer};
+use super::{SqliteTx, checkpoint::Checkpointer, pending::Pending};
 use crate::{
     error::{Code, Error, Result},
     store::Tx,
@@ -28,7 +28,7 @@ const MAX_QUEUED: usize = 8_192;
 const MAX_BATCH: usize = 512;
 
 /// Runs on the writer's thread, and gives back what to do once the batch is committed, or is not.
-type Job = Box<dyn FnOnce(&Connection) -> Answer + Send>;
+type Job = Box<dyn FnOnce(&Connection, &Pending) -> Answer + Send>;
 type Answer = Box<dyn FnOnce(Result<()>)>;
 
 pub(super) struct Writer {
@@ -53,8 +53,8 @@ impl Writer {
         work: impl FnOnce(&mut dyn Tx) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let (sender, receiver) = oneshot::channel();
-        let job: Job = Box::new(move |connection| {
-            let outcome = in_savepoint(connection, work);
+        let job: Job = Box::new(move |connection, pending| {
+            let outcome = in_savepoint(connection, pending, work);
             // The receiver is gone when the caller hung up; the write stands all the same.
             Box::new(move |committed| drop(sender.send(committed.and(outcome))))
         });
@@ -95,8 +95,10 @@ fn closed() -> Error {
 
 fn run(connection: &Connection, queue: &Receiver<Job>, checkpointer: &Checkpointer) {
     let mut answers: Vec<Answer> = Vec::with_capacity(MAX_BATCH);
+    let pending = Pending::default();
     while let Ok(first) = queue.recv() {
-        let outcome = commit_batch(connection, first, queue, &mut answers);
+        let outcome = commit_batch(connection, &pending, first, queue, &mut answers);
+        pending.clear();
         for answer in answers.drain(..) {
             answer(outcome.clone());
         }
@@ -105,33 +107,49 @@ fn run(connection: &Connection, queue: &Receiver<Job>, checkpointer: &Checkpoint
     checkpointer.finish(connection);
 }
 
-fn commit_batch(connection: &Connection, first: Job, queue: &Receiver<Job>, answers: &mut Vec<Answer>) -> Result<()> {
+fn commit_batch(
+    connection: &Connection,
+    pending: &Pending,
+    first: Job,
+    queue: &Receiver<Job>,
+    answers: &mut Vec<Answer>,
+) -> Result<()> {
     if let Err(error) = execute(connection, "BEGIN IMMEDIATE") {
-        answers.push(first(connection));
+        answers.push(first(connection, pending));
         return Err(error);
     }
-    answers.push(first(connection));
+    answers.push(first(connection, pending));
     while answers.len() < MAX_BATCH && !connection.is_autocommit() {
         let Ok(job) = queue.try_recv() else { break };
-        answers.push(job(connection));
+        answers.push(job(connection, pending));
     }
     // SQLite ends a transaction by itself when the disk is full or fails: then nothing of the batch stands.
     if connection.is_autocommit() {
         return Err(Error::new(Code::Unavailable, "the store could not write; nothing was changed"));
     }
-    execute(connection, "COMMIT").inspect_err(|_| drop(execute(connection, "ROLLBACK")))
+    let committed = pending.write(connection).and_then(|()| execute(connection, "COMMIT"));
+    committed.inspect_err(|_| drop(execute(connection, "ROLLBACK")))
 }
 
 /// Runs one job so that neither its error nor its panic touches the rest of the batch.
-fn in_savepoint<T>(connection: &Connection, work: impl FnOnce(&mut dyn Tx) -> Result<T>) -> Result<T> {
+fn in_savepoint<T>(
+    connection: &Connection,
+    pending: &Pending,
+    work: impl FnOnce(&mut dyn Tx) -> Result<T>,
+) -> Result<T> {
     if connection.is_autocommit() {
         return Err(Error::new(Code::Unavailable, "the store could not write; nothing was changed"));
     }
     execute(connection, "SAVEPOINT job")?;
-    let outcome = catch_unwind(AssertUnwindSafe(|| work(&mut SqliteTx { connection })))
+    let outcome = catch_unwind(AssertUnwindSafe(|| work(&mut SqliteTx { connection, pending: Some(pending) })))
         .unwrap_or_else(|_| Err(Error::internal("a write panicked")));
-    if outcome.is_err() && !connection.is_autocommit() {
-        rollback_job(connection)?;
+    if outcome.is_ok() {
+        pending.keep_job();
+    } else {
+        pending.take_back_job();
+        if !connection.is_autocommit() {
+            rollback_job(connection)?;
+        }
     }
     if !connection.is_autocommit() {
         execute(connection, "RELEASE job")?;

@@ -20,7 +20,10 @@ CREATE TABLE api_keys (
     tier         TEXT NOT NULL,
     role         TEXT NOT NULL,
     scopes       TEXT NOT NULL, -- JSON
-    ceilings     TEXT NOT NULL, -- JSON
+    max_scopes   TEXT, -- JSON
+    allow_admin  INTEGER NOT NULL,
+    max_spend    INTEGER,
+    max_ttl      INTEGER,
     created_at   INTEGER NOT NULL,
     expires_at   INTEGER,
     last_used_at INTEGER,

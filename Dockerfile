@@ -1,0 +1,34 @@
+# haldir over HTTP. Build and run:
+#
+#   docker build -t haldir .
+#   docker run -p 8000:8000 -v haldir:/data -e HALDIR_BOOTSTRAP_TOKEN=… haldir
+#
+# The first API key is then made with that token, see README.md. TLS is the business of the proxy in front.
+
+FROM rust:1-slim AS build
+# SQLite and the assembly of ring are compiled from source.
+RUN apt-get update \
+    && apt-get install --no-install-recommends --yes build-essential \
+    && rm -rf /var/lib/apt/lists/*
+WORKDIR /src
+COPY . .
+RUN cargo build --release --locked --bins
+
+FROM debian:stable-slim
+# For outward HTTPS, where HALDIR_BASE_URL is set.
+RUN apt-get update \
+    && apt-get install --no-install-recommends --yes ca-certificates \
+    && rm -rf /var/lib/apt/lists/* \
+    && useradd --system --uid 10001 --home-dir /data --shell /usr/sbin/nologin haldir \
+    && install --directory --owner=haldir --group=haldir --mode=0700 /data
+COPY --from=build /src/target/release/haldir-mcp /src/target/release/haldir /usr/local/bin/
+
+USER haldir
+# The database and, unless HALDIR_ENCRYPTION_KEY is set, the key file beside it. Keep a copy of the key elsewhere:
+# without it the secrets cannot be read, nor can the store be opened.
+VOLUME /data
+ENV HALDIR_DB=/data/haldir.db
+# PORT makes `serve` listen on all addresses of the container.
+ENV PORT=8000
+EXPOSE 8000
+CMD ["haldir-mcp", "serve"]

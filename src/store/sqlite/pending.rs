@@ -1,0 +1,132 @@
+//! Rows that nearly every write touches, held back until their batch commits: the head of a log, an agent's
+//! counters, a tool's tally, a session's logged cost. Thirty appends to one log then write its head once, not
+//! thirty times.
+//!
+//! The batch holds the database's write lock from before the first read to the commit, so what is held here is
+//! what every other process will see, at the moment they can see it. Nothing outlives the batch.
+
+use std::{cell::RefCell, collections::HashMap, hash::Hash};
+
+use rusqlite::Connection;
+
+use super::{audit, counters, sessions};
+use crate::{
+    error::Result,
+    model::{SessionId, TenantId},
+    store::{AgentStats, Cost, Head},
+};
+
+/// Values that stand for their rows until they are written, and how to take back what one job has put.
+pub(super) struct Held<K, V> {
+    values: RefCell<HashMap<K, V>>,
+    undo: RefCell<Vec<(K, Option<V>)>>,
+}
+
+impl<K, V> Default for Held<K, V> {
+    fn default() -> Self {
+        Self { values: RefCell::default(), undo: RefCell::default() }
+    }
+}
+
+impl<K: Clone + Eq + Hash, V: Clone> Held<K, V> {
+    /// What stands for the row, if it was put in this batch.
+    pub(super) fn get(&self, key: &K) -> Option<V> {
+        self.values.borrow().get(key).cloned()
+    }
+
+    pub(super) fn put(&self, key: K, value: V) {
+        let old = self.values.borrow_mut().insert(key.clone(), value);
+        self.undo.borrow_mut().push((key, old));
+    }
+
+    fn keep(&self) {
+        self.undo.borrow_mut().clear();
+    }
+
+    fn take_back(&self) {
+        let mut values = self.values.borrow_mut();
+        for (key, old) in self.undo.borrow_mut().drain(..).rev() {
+            match old {
+                Some(value) => values.insert(key, value),
+                None => values.remove(&key),
+            };
+        }
+    }
+
+    fn write(&self, mut write: impl FnMut(&K, &V) -> Result<()>) -> Result<()> {
+        self.values.borrow().iter().try_for_each(|(key, value)| write(key, value))
+    }
+
+    fn clear(&self) {
+        self.values.borrow_mut().clear();
+        self.keep();
+    }
+}
+
+/// A tally's key: tenant, whose it is, tool.
+pub(super) type ToolKey = (TenantId, String, String);
+
+/// What one batch holds back.
+#[derive(Default)]
+pub(super) struct Pending {
+    pub(super) heads: Held<TenantId, Head>,
+    pub(super) agents: Held<(TenantId, String), AgentStats>,
+    pub(super) tools: Held<ToolKey, Cost>,
+    /// What sessions have logged in this batch, to be added to their rows.
+    pub(super) logged: Held<(TenantId, SessionId), Cost>,
+}
+
+impl Pending {
+    /// What the job has put stays.
+    pub(super) fn keep_job(&self) {
+        self.heads.keep();
+        self.agents.keep();
+        self.tools.keep();
+        self.logged.keep();
+    }
+
+    /// What the job has put is taken back.
+    pub(super) fn take_back_job(&self) {
+        self.heads.take_back();
+        self.agents.take_back();
+        self.tools.take_back();
+        self.logged.take_back();
+    }
+
+    /// Writes every row, before the commit.
+    pub(super) fn write(&self, connection: &Connection) -> Result<()> {
+        self.heads.write(|tenant, head| audit::write_head(connection, tenant, head))?;
+        self.agents.write(|(tenant, agent), stats| counters::write_agent(connection, tenant, agent, stats))?;
+        self.tools.write(|key, total| counters::write_tool(connection, key, *total))?;
+        self.logged.write(|(tenant, id), added| sessions::write_logged(connection, tenant, id, *added))
+    }
+
+    /// Forgets everything, after the batch.
+    pub(super) fn clear(&self) {
+        self.heads.clear();
+        self.agents.clear();
+        self.tools.clear();
+        self.logged.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_that_fails_takes_back_its_own_and_nothing_else() {
+        let held = Held::<&str, i32>::default();
+        held.put("a", 1);
+        held.keep();
+        held.put("a", 2);
+        held.put("a", 3);
+        held.put("b", 1);
+        held.take_back();
+        assert_eq!((held.get(&"a"), held.get(&"b")), (Some(1), None));
+        held.put("a", 4);
+        held.keep();
+        held.take_back();
+        assert_eq!(held.get(&"a"), Some(4));
+    }
+}
