@@ -1,0 +1,188 @@
+//! The server under test, and the requests that are measured.
+
+use std::{
+    ffi::OsStr,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use serde_json::{Value, json};
+
+use crate::{Result, bare_http, load::Exchange, process::Server, wire::Caller};
+
+/// The program under test, from the same build as this benchmark.
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_haldir-mcp");
+
+/// Only a `checkPermission` that allows says this; in the text form of the
+/// same answer the quotation marks are escaped.
+const ALLOWED: &str = r#""allowed":true"#;
+
+/// The requests that are measured.
+#[derive(Clone, Copy)]
+pub enum Ask {
+    Session,
+    Audit,
+    Permission,
+}
+
+/// What the requests name, and how large the answers are.
+pub struct Subject {
+    pub key: String,
+    pub session: String,
+    pub session_answer: usize,
+    pub audit_answer: usize,
+}
+
+impl Subject {
+    /// For a run without the real server: everything as large as there.
+    pub fn placeholder() -> Self {
+        Self {
+            key: "0123456789abcdef".repeat(4),
+            session: "0123456789abcdef".repeat(2),
+            session_answer: 330,
+            audit_answer: 400,
+        }
+    }
+
+    /// Method, path and body.
+    fn words(&self, ask: Ask) -> (&'static str, String, String) {
+        match ask {
+            Ask::Session => (
+                "GET",
+                format!("/v1/sessions/{}", self.session),
+                String::new(),
+            ),
+            Ask::Audit => {
+                let body = json!({
+                    "session_id": self.session, "tool": "bench",
+                    "action": "append", "cost_usd": 0.001,
+                });
+                ("POST", "/v1/audit".to_owned(), body.to_string())
+            }
+            Ask::Permission => {
+                let body = json!({
+                    "jsonrpc": "2.0", "id": 1, "method": "tools/call",
+                    "params": {
+                        "name": "checkPermission",
+                        "arguments": { "session_id": self.session, "scope": "read" },
+                    },
+                });
+                ("POST", "/mcp".to_owned(), body.to_string())
+            }
+        }
+    }
+
+    /// What is asked of the real server.
+    pub fn exchange(&self, address: SocketAddr, ask: Ask) -> Exchange {
+        let proof = match ask {
+            Ask::Session => self.session.as_str(),
+            Ask::Audit => r#""entry_id""#,
+            Ask::Permission => ALLOWED,
+        };
+        self.exchange_with(address, ask, proof)
+    }
+
+    /// The same bytes for a bare server, whose proof is its own.
+    pub fn bare_exchange(&self, address: SocketAddr, ask: Ask) -> Exchange {
+        let proof = match ask {
+            Ask::Session | Ask::Audit => bare_http::PROOF,
+            Ask::Permission => ALLOWED,
+        };
+        self.exchange_with(address, ask, proof)
+    }
+
+    fn exchange_with(&self, address: SocketAddr, ask: Ask, proof: &str) -> Exchange {
+        let (method, path, body) = self.words(ask);
+        let caller = Caller {
+            address,
+            key: Some(&self.key),
+        };
+        Exchange {
+            request: caller.request(method, &path, &body),
+            status: match ask {
+                Ask::Audit => 201,
+                Ask::Session | Ask::Permission => 200,
+            },
+            proof: proof.as_bytes().to_vec(),
+        }
+    }
+}
+
+/// The running server.
+pub struct Haldir {
+    pub server: Server,
+    /// Its store, which outlives it for the start measurements.
+    pub store: PathBuf,
+}
+
+impl Haldir {
+    /// Starts it on an empty store in `directory`, makes a key and a session,
+    /// and sends each measured request once, so that a server that does not
+    /// answer as it should fails here and not in the middle of a run.
+    pub fn start(directory: &Path) -> Result<(Self, Subject)> {
+        let store = directory.join("haldir.db");
+        let args: [&OsStr; 7] = [
+            "serve".as_ref(),
+            "--listen".as_ref(),
+            "127.0.0.1:0".as_ref(),
+            "--db".as_ref(),
+            store.as_ref(),
+            "--rate-limits".as_ref(),
+            "off".as_ref(),
+        ];
+        let log = directory.join("haldir.log");
+        let server = Server::kept(Path::new(PROGRAM), &args, &log)?;
+        let subject = set_up(server.address)?;
+        Ok((Self { server, store }, subject))
+    }
+}
+
+fn set_up(address: SocketAddr) -> Result<Subject> {
+    let nobody = Caller { address, key: None };
+    let key = json!({ "name": "bench", "tier": "enterprise" }).to_string();
+    let (_, key) = expect(201, &nobody, ("POST", "/v1/keys", &key))?;
+    let key = text(&key, "key")?;
+    let caller = Caller {
+        address,
+        key: Some(&key),
+    };
+    let session = json!({ "agent_id": "bench", "scopes": ["read", "spend"], "ttl": 0 });
+    let (_, session) = expect(201, &caller, ("POST", "/v1/sessions", &session.to_string()))?;
+    let mut subject = Subject {
+        session: text(&session, "session_id")?,
+        key: key.clone(),
+        session_answer: 0,
+        audit_answer: 0,
+    };
+
+    let (method, path, body) = subject.words(Ask::Session);
+    subject.session_answer = expect(200, &caller, (method, &path, &body))?.0;
+    let (method, path, body) = subject.words(Ask::Audit);
+    subject.audit_answer = expect(201, &caller, (method, &path, &body))?.0;
+    let (method, path, body) = subject.words(Ask::Permission);
+    let (_, permission) = expect(200, &caller, (method, &path, &body))?;
+    if permission.pointer("/result/structuredContent/allowed") != Some(&Value::Bool(true)) {
+        return Err(format!("{method} {path}: not allowed: {permission}").into());
+    }
+    Ok(subject)
+}
+
+/// Sends method, path and body; insists on the status and on JSON. Returns the
+/// length of the body beside it.
+fn expect(wanted: u16, caller: &Caller<'_>, words: (&str, &str, &str)) -> Result<(usize, Value)> {
+    let (method, path, body) = words;
+    let (status, answer) = caller
+        .call(method, path, body)
+        .map_err(|error| format!("{method} {path}: {error}"))?;
+    if status != wanted {
+        return Err(format!("{method} {path}: {status} instead of {wanted}: {answer}").into());
+    }
+    let value = serde_json::from_str(&answer)
+        .map_err(|error| format!("{method} {path}: {error}: {answer}"))?;
+    Ok((answer.len(), value))
+}
+
+fn text(value: &Value, name: &str) -> Result<String> {
+    let text = value.get(name).and_then(Value::as_str).map(str::to_owned);
+    text.ok_or_else(|| format!("no {name} in {value}").into())
+}

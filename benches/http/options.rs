@@ -1,0 +1,48 @@
+//! The command line: `cargo bench --bench http -- [OPTIONS]`.
+
+use std::path::PathBuf;
+
+use clap::Parser;
+
+/// Measures haldir-mcp against the bare limits of what it is made of
+#[derive(Parser)]
+#[command(name = "cargo bench --bench http --", version = None)]
+pub struct Options {
+    /// Seconds that each measurement lasts, after a warm-up
+    #[arg(long, default_value_t = 5.0, value_parser = seconds)]
+    pub seconds: f64,
+
+    /// Numbers of connections to measure with
+    #[arg(long, default_value = "32", value_delimiter = ',', value_parser = connections)]
+    pub connections: Vec<usize>,
+
+    /// Rounds, within which the bare server and ours alternate
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub rounds: u8,
+
+    /// Also write what was found to this file
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+
+    /// Measure the bare servers only
+    #[arg(long)]
+    pub bare_only: bool,
+
+    /// What cargo passes to every benchmark
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(seconds) if (0.1..=600.0).contains(&seconds) => Ok(seconds),
+        _ => Err("a number from 0.1 to 600 is wanted".to_owned()),
+    }
+}
+
+fn connections(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(connections) if (1..=10_000).contains(&connections) => Ok(connections),
+        _ => Err("a number from 1 to 10000 is wanted".to_owned()),
+    }
+}
