@@ -132,10 +132,14 @@ impl StoreOptions {
     }
 }
 
+/// Hourly limits as an operator sets them; `None` is off.
+#[derive(Clone, Copy, Debug)]
+pub struct HourlyLimits(pub Option<RateLimits>);
+
 /// Reads `off`, or figures such as `free=100,pro=5000`; tiers not named keep their own.
-pub fn parse_rate_limits(text: &str) -> Result<Option<RateLimits>, String> {
+pub fn parse_rate_limits(text: &str) -> Result<HourlyLimits, String> {
     if text == "off" {
-        return Ok(None);
+        return Ok(HourlyLimits(None));
     }
     let mut limits = RateLimits::default();
     for part in text.split(',') {
@@ -148,5 +152,5 @@ pub fn parse_rate_limits(text: &str) -> Result<Option<RateLimits>, String> {
             other => return Err(format!("`{other}` is no tier: expected free, pro or enterprise")),
         }
     }
-    Ok(Some(limits))
+    Ok(HourlyLimits(Some(limits)))
 }

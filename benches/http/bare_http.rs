@@ -32,9 +32,7 @@ where
     Answer: Future<Output = std::result::Result<Response<B>, Infallible>> + Send + 'static,
     B: Body<Data = Bytes, Error = Infallible> + Send + 'static,
 {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async move {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         println!("listening on http://{}", listener.local_addr()?);
@@ -46,9 +44,7 @@ where
             tokio::spawn(async move {
                 // A connection ends in an error when the load generator hangs
                 // up, which is how every measurement ends.
-                let _ = http1::Builder::new()
-                    .serve_connection(TokioIo::new(stream), service_fn(handler))
-                    .await;
+                let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service_fn(handler)).await;
             });
         }
     })
@@ -92,9 +88,7 @@ async fn append_one(
 fn answer(status: StatusCode, body: Bytes) -> Response<Full<Bytes>> {
     let mut answer = Response::new(Full::new(body));
     *answer.status_mut() = status;
-    answer
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     answer
 }
 
@@ -133,8 +127,7 @@ fn writer(database: &Path) -> Result<mpsc::Sender<oneshot::Sender<()>>> {
 fn write(connection: &mut Connection, queue: &mpsc::Receiver<oneshot::Sender<()>>) -> Result<()> {
     let mut begin = connection.prepare("BEGIN IMMEDIATE")?;
     let mut commit = connection.prepare("COMMIT")?;
-    let mut insert =
-        connection.prepare("INSERT INTO audit VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)")?;
+    let mut insert = connection.prepare("INSERT INTO audit VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)")?;
     // Together about 280 bytes, the size of a real entry.
     let id = "0123456789abcdef0123456789abcdef0123";
     let hash = "0123456789abcdef".repeat(4);

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use rmcp::{
     ErrorData, RoleServer, ServerHandler, ServiceExt,
     model::{
-        CallToolRequestParams, CallToolResponse, CallToolResult, ListToolsResult,
-        PaginatedRequestParams, ServerCapabilities, ServerConfig, Tool,
+        CallToolRequestParams, CallToolResponse, CallToolResult, ListToolsResult, PaginatedRequestParams,
+        ServerCapabilities, ServerConfig, Tool,
     },
     service::RequestContext,
     transport::{
@@ -30,9 +30,7 @@ struct Bare {
 impl Bare {
     fn new(session: &str) -> Self {
         let allowed = json!({ "allowed": true, "session_id": session, "scope": "read" });
-        Self {
-            allowed: CallToolResult::structured(allowed),
-        }
+        Self { allowed: CallToolResult::structured(allowed) }
     }
 }
 
@@ -72,14 +70,9 @@ impl ServerHandler for Bare {
 /// every answer one JSON document.
 pub fn http(session: &str) -> Result<()> {
     let bare = Bare::new(session);
-    let config = StreamableHttpServerConfig::default()
-        .with_legacy_session_mode(false)
-        .with_json_response(true);
-    let service = StreamableHttpService::new(
-        move || Ok(bare.clone()),
-        Arc::new(NeverSessionManager::default()),
-        config,
-    );
+    let config = StreamableHttpServerConfig::default().with_legacy_session_mode(false).with_json_response(true);
+    let service =
+        StreamableHttpService::new(move || Ok(bare.clone()), Arc::new(NeverSessionManager::default()), config);
     bare_http::serve(move |request| {
         let service = service.clone();
         async move { Ok(service.handle(request).await) }
@@ -88,9 +81,7 @@ pub fn http(session: &str) -> Result<()> {
 
 /// The hidden subcommand `bare-stdio`: until its input ends.
 pub fn stdio() -> Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let running = Bare::new("bench").serve(stdio_pipes()).await?;
         running.waiting().await?;

@@ -47,11 +47,7 @@ impl Subject {
     /// Method, path and body.
     fn words(&self, ask: Ask) -> (&'static str, String, String) {
         match ask {
-            Ask::Session => (
-                "GET",
-                format!("/v1/sessions/{}", self.session),
-                String::new(),
-            ),
+            Ask::Session => ("GET", format!("/v1/sessions/{}", self.session), String::new()),
             Ask::Audit => {
                 let body = json!({
                     "session_id": self.session, "tool": "bench",
@@ -93,10 +89,7 @@ impl Subject {
 
     fn exchange_with(&self, address: SocketAddr, ask: Ask, proof: &str) -> Exchange {
         let (method, path, body) = self.words(ask);
-        let caller = Caller {
-            address,
-            key: Some(&self.key),
-        };
+        let caller = Caller { address, key: Some(&self.key) };
         Exchange {
             request: caller.request(method, &path, &body),
             status: match ask {
@@ -142,18 +135,11 @@ fn set_up(address: SocketAddr) -> Result<Subject> {
     let key = json!({ "name": "bench", "tier": "enterprise" }).to_string();
     let (_, key) = expect(201, &nobody, ("POST", "/v1/keys", &key))?;
     let key = text(&key, "key")?;
-    let caller = Caller {
-        address,
-        key: Some(&key),
-    };
+    let caller = Caller { address, key: Some(&key) };
     let session = json!({ "agent_id": "bench", "scopes": ["read", "spend"], "ttl": 0 });
     let (_, session) = expect(201, &caller, ("POST", "/v1/sessions", &session.to_string()))?;
-    let mut subject = Subject {
-        session: text(&session, "session_id")?,
-        key: key.clone(),
-        session_answer: 0,
-        audit_answer: 0,
-    };
+    let mut subject =
+        Subject { session: text(&session, "session_id")?, key: key.clone(), session_answer: 0, audit_answer: 0 };
 
     let (method, path, body) = subject.words(Ask::Session);
     subject.session_answer = expect(200, &caller, (method, &path, &body))?.0;
@@ -171,14 +157,11 @@ fn set_up(address: SocketAddr) -> Result<Subject> {
 /// length of the body beside it.
 fn expect(wanted: u16, caller: &Caller<'_>, words: (&str, &str, &str)) -> Result<(usize, Value)> {
     let (method, path, body) = words;
-    let (status, answer) = caller
-        .call(method, path, body)
-        .map_err(|error| format!("{method} {path}: {error}"))?;
+    let (status, answer) = caller.call(method, path, body).map_err(|error| format!("{method} {path}: {error}"))?;
     if status != wanted {
         return Err(format!("{method} {path}: {status} instead of {wanted}: {answer}").into());
     }
-    let value = serde_json::from_str(&answer)
-        .map_err(|error| format!("{method} {path}: {error}: {answer}"))?;
+    let value = serde_json::from_str(&answer).map_err(|error| format!("{method} {path}: {error}: {answer}"))?;
     Ok((answer.len(), value))
 }
 

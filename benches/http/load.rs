@@ -74,19 +74,14 @@ pub fn run(address: SocketAddr, pid: u32, exchange: Exchange, load: Load) -> Res
     let threads = (cores / 2).clamp(1, load.connections);
     let warm_up = Duration::from_secs_f64((load.seconds / 5.0).min(1.0));
     let opens = Instant::now() + warm_up;
-    let window = Window {
-        opens,
-        closes: opens + Duration::from_secs_f64(load.seconds),
-    };
+    let window = Window { opens, closes: opens + Duration::from_secs_f64(load.seconds) };
     let exchange = Arc::new(exchange);
 
     let mut workers = Vec::with_capacity(threads);
     for index in 0..threads {
         let share = load.connections / threads + usize::from(index < load.connections % threads);
         let exchange = Arc::clone(&exchange);
-        workers.push(thread::spawn(move || {
-            work(address, share, &exchange, window)
-        }));
+        workers.push(thread::spawn(move || work(address, share, &exchange, window)));
     }
     sleep_until(window.opens);
     let before = Snapshot::take(pid);
@@ -101,9 +96,7 @@ pub fn run(address: SocketAddr, pid: u32, exchange: Exchange, load: Load) -> Res
     Ok(Outcome {
         seconds: load.seconds,
         threads,
-        usage: before
-            .zip(after)
-            .map(|(before, after)| after.since(&before)),
+        usage: before.zip(after).map(|(before, after)| after.since(&before)),
         latency: total.latency,
         errors: total.errors,
         first_error: total.first_error,
@@ -115,18 +108,11 @@ fn sleep_until(moment: Instant) {
 }
 
 /// One thread's share of the connections.
-fn work(
-    address: SocketAddr,
-    connections: usize,
-    exchange: &Arc<Exchange>,
-    window: Window,
-) -> Result<Tally> {
+fn work(address: SocketAddr, connections: usize, exchange: &Arc<Exchange>, window: Window) -> Result<Tally> {
     /// How long after the window an answer may still be outstanding.
     const PATIENCE: Duration = Duration::from_secs(10);
 
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let mut running = Vec::with_capacity(connections);
         for _ in 0..connections {
@@ -153,12 +139,7 @@ fn work(
 }
 
 /// Asks again and again on one connection until the window closes.
-async fn converse(
-    address: SocketAddr,
-    exchange: &Exchange,
-    window: Window,
-    tally: &mut Tally,
-) -> io::Result<()> {
+async fn converse(address: SocketAddr, exchange: &Exchange, window: Window, tally: &mut Tally) -> io::Result<()> {
     let mut stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
     let mut inbox = Inbox::default();
@@ -176,9 +157,7 @@ async fn converse(
         if exchange.is_answered_by(&answer, &mut proof_at) {
             if answered >= window.opens && answered < window.closes {
                 let elapsed = answered.duration_since(asked).as_nanos();
-                tally
-                    .latency
-                    .saturating_record(u64::try_from(elapsed).unwrap_or(u64::MAX));
+                tally.latency.saturating_record(u64::try_from(elapsed).unwrap_or(u64::MAX));
             }
         } else {
             tally.wrong(|| describe(&answer));
@@ -199,10 +178,7 @@ impl Exchange {
         if remembered.is_some_and(|body| body.starts_with(&self.proof)) {
             return true;
         }
-        let found = answer
-            .body
-            .windows(self.proof.len())
-            .position(|part| part == self.proof);
+        let found = answer.body.windows(self.proof.len()).position(|part| part == self.proof);
         *proof_at = found.unwrap_or(0);
         found.is_some()
     }
@@ -210,11 +186,7 @@ impl Exchange {
 
 fn describe(answer: &Answer<'_>) -> String {
     let shown = &answer.body[..answer.body.len().min(600)];
-    format!(
-        "status {}: {}",
-        answer.status,
-        String::from_utf8_lossy(shown)
-    )
+    format!("status {}: {}", answer.status, String::from_utf8_lossy(shown))
 }
 
 impl Tally {

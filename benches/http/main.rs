@@ -43,12 +43,7 @@ type Result<T> = std::result::Result<T, Error>;
 const PLAN: [(Ask, &str, &str, f64); 3] = [
     (Ask::Session, "GET /v1/sessions/{id}", "bare hyper", 0.60),
     (Ask::Audit, "POST /v1/audit", "bare durable append", 0.60),
-    (
-        Ask::Permission,
-        "tools/call checkPermission",
-        "bare rmcp",
-        0.75,
-    ),
+    (Ask::Permission, "tools/call checkPermission", "bare rmcp", 0.75),
 ];
 
 fn main() -> ExitCode {
@@ -89,11 +84,7 @@ fn benchmark(options: &Options) -> Result<u8> {
         let (haldir, subject) = Haldir::start(scratch.path())?;
         (Some(haldir), subject)
     };
-    let bench = Bench {
-        limits: start_limits(&subject, scratch.path())?,
-        haldir,
-        subject,
-    };
+    let bench = Bench { limits: start_limits(&subject, scratch.path())?, haldir, subject };
     let mut report = Report {
         cores: thread::available_parallelism().map_or(1, NonZero::get),
         seconds: options.seconds,
@@ -102,9 +93,7 @@ fn benchmark(options: &Options) -> Result<u8> {
         starts: Vec::new(),
     };
     for connections in &options.connections {
-        report
-            .measurements
-            .extend(bench.measure(options, *connections)?);
+        report.measurements.extend(bench.measure(options, *connections)?);
     }
     let store = bench.stop()?;
     eprintln!("{} starts over stdio", start::STARTS);
@@ -144,10 +133,7 @@ struct Bench {
 impl Bench {
     /// All rounds with one number of connections.
     fn measure(&self, options: &Options, connections: usize) -> Result<Vec<Measurement>> {
-        let load = Load {
-            connections,
-            seconds: options.seconds,
-        };
+        let load = Load { connections, seconds: options.seconds };
         let mut found = Vec::new();
         for (_, name, limit, goal) in PLAN {
             found.push(Measurement::new(limit, connections, None));
@@ -163,10 +149,7 @@ impl Bench {
                     turns.push((server, self.subject.exchange(server.address, *ask)));
                 }
                 for ((server, exchange), measurement) in turns.into_iter().zip(&mut measurements) {
-                    eprintln!(
-                        "{connections} connections, round {round} of {}: {}",
-                        options.rounds, measurement.name,
-                    );
+                    eprintln!("{connections} connections, round {round} of {}: {}", options.rounds, measurement.name);
                     let outcome = load::run(server.address, server.pid, exchange, load)?;
                     measurement.rounds.push(outcome.into());
                 }
@@ -190,9 +173,7 @@ impl Bench {
 /// children end by themselves, since their standard input does.
 fn clean_up_on_interrupt(directory: &Path) -> Result<()> {
     let directory = directory.to_owned();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     thread::spawn(move || {
         if runtime.block_on(interrupted()).is_ok() {
             // Best effort: the directory is below the build's own.

@@ -53,25 +53,16 @@ impl Guard {
     }
 
     pub fn input(&mut self) -> Result<&mut ChildStdin> {
-        self.stdin
-            .as_mut()
-            .ok_or_else(|| "the child has no input".into())
+        self.stdin.as_mut().ok_or_else(|| "the child has no input".into())
     }
 
     /// Every line the child prints, with the moment at which it was read. The
     /// reading goes on to the end, lest the child blocks on a full pipe.
     pub fn lines(&mut self) -> Result<mpsc::Receiver<(Instant, String)>> {
-        let output = self
-            .child
-            .stdout
-            .take()
-            .ok_or("the child's output is taken")?;
+        let output = self.child.stdout.take().ok_or("the child's output is taken")?;
         let (sender, lines) = mpsc::channel();
         thread::spawn(move || {
-            for line in BufReader::new(output)
-                .lines()
-                .map_while(std::result::Result::ok)
-            {
+            for line in BufReader::new(output).lines().map_while(std::result::Result::ok) {
                 // Nobody listens any more: the rest is read and forgotten.
                 let _ = sender.send((Instant::now(), line));
             }
@@ -149,11 +140,7 @@ impl Server {
                 pid = kept.parse()?;
             } else if let Some((_, address)) = line.split_once("listening on http://") {
                 let address = address.trim().parse()?;
-                return Ok(Self {
-                    guard,
-                    address,
-                    pid,
-                });
+                return Ok(Self { guard, address, pid });
             } else {
                 return Err(format!("said {line:?} where it should say where it listens").into());
             }
@@ -184,10 +171,7 @@ pub fn without_settings(command: &mut Command) -> &mut Command {
 /// standard input, then asks it to end. Returns the program's exit code.
 pub fn keep(command: &[String]) -> Result<u8> {
     let (program, args) = command.split_first().ok_or("keep: no program")?;
-    let mut child = Command::new(program)
-        .args(args)
-        .stdin(Stdio::null())
-        .spawn()?;
+    let mut child = Command::new(program).args(args).stdin(Stdio::null()).spawn()?;
     println!("keeping {}", child.id());
     let (sender, let_go) = mpsc::channel::<()>();
     thread::spawn(move || {
@@ -222,19 +206,13 @@ fn await_input_end() {
 }
 
 fn code(status: ExitStatus) -> u8 {
-    status
-        .code()
-        .and_then(|code| u8::try_from(code).ok())
-        .unwrap_or(1)
+    status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
 }
 
 #[cfg(unix)]
 fn terminate(child: &mut Child) -> Result<()> {
     let pid = rustix::process::Pid::from_child(child);
-    Ok(rustix::process::kill_process(
-        pid,
-        rustix::process::Signal::TERM,
-    )?)
+    Ok(rustix::process::kill_process(pid, rustix::process::Signal::TERM)?)
 }
 
 #[cfg(not(unix))]

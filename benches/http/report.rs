@@ -65,9 +65,7 @@ impl From<Outcome> for Round {
             requests_per_second: answers / outcome.seconds,
             p50_us: micros(0.5),
             p99_us: micros(0.99),
-            cpu_us_per_request: usage
-                .filter(|_| answers > 0.0)
-                .map(|usage| usage.server.as_secs_f64() * 1e6 / answers),
+            cpu_us_per_request: usage.filter(|_| answers > 0.0).map(|usage| usage.server.as_secs_f64() * 1e6 / answers),
             server_cores: usage.map(|usage| cores(usage.server)),
             generator_cores: usage.map(|usage| cores(usage.generator)),
             other_cores: usage.map(|usage| cores(usage.others)),
@@ -84,10 +82,7 @@ impl Round {
         let threads = float(u64::try_from(self.generator_threads).unwrap_or(u64::MAX));
         if self.other_cores.is_some_and(|cores| cores > 0.3) {
             Some("other programs used more than 0.3 cores: repeat it on an idle machine")
-        } else if self
-            .generator_cores
-            .is_some_and(|cores| cores > 0.9 * threads)
-        {
+        } else if self.generator_cores.is_some_and(|cores| cores > 0.9 * threads) {
             Some("the load generator was busy all the time: the server can do more")
         } else {
             None
@@ -97,12 +92,7 @@ impl Round {
 
 impl Measurement {
     pub fn new(name: &'static str, connections: usize, limit: Option<(&'static str, f64)>) -> Self {
-        Self {
-            name,
-            connections,
-            limit,
-            rounds: Vec::new(),
-        }
+        Self { name, connections, limit, rounds: Vec::new() }
     }
 
     fn median(&self, of: impl Fn(&Round) -> f64) -> f64 {
@@ -117,9 +107,7 @@ impl Measurement {
     fn ratio(&self, limit: &Self) -> (f64, f64, f64) {
         let rounds = self.rounds.iter().zip(&limit.rounds);
         let ratios = rounds.map(|(ours, bare)| ours.requests_per_second / bare.requests_per_second);
-        let (low, high) = ratios.fold((f64::INFINITY, 0.0_f64), |(low, high), ratio| {
-            (low.min(ratio), high.max(ratio))
-        });
+        let (low, high) = ratios.fold((f64::INFINITY, 0.0_f64), |(low, high), ratio| (low.min(ratio), high.max(ratio)));
         (self.rate() / limit.rate(), low, high)
     }
 }
@@ -165,10 +153,8 @@ impl Report {
     }
 
     pub fn table(&self) -> String {
-        let mut table = format!(
-            "{} cores, {} s a measurement, medians of {} rounds\n",
-            self.cores, self.seconds, self.rounds,
-        );
+        let mut table =
+            format!("{} cores, {} s a measurement, medians of {} rounds\n", self.cores, self.seconds, self.rounds);
         let mut connections = 0;
         for measurement in &self.measurements {
             if measurement.connections != connections {
@@ -176,20 +162,17 @@ impl Report {
                 line(&mut table, &format!("\n{connections} connections"), &HEADS);
             }
             let limit = measurement.limit.and_then(|(name, goal)| {
-                let limit = self.measurements.iter().find(|other| {
-                    other.name == name && other.connections == measurement.connections
-                })?;
+                let limit = self
+                    .measurements
+                    .iter()
+                    .find(|other| other.name == name && other.connections == measurement.connections)?;
                 Some((limit, goal))
             });
             line(&mut table, measurement.name, &cells(measurement, limit));
         }
         table.push_str(&self.doubts());
         let heads = ["median ms", "goal", "met", "VmRSS kB", "goal", "met"];
-        line(
-            &mut table,
-            "\nspawn to tools/list",
-            &heads.map(str::to_owned),
-        );
+        line(&mut table, "\nspawn to tools/list", &heads.map(str::to_owned));
         for starts in &self.starts {
             let bare = starts.name.starts_with("bare");
             let goal = |text: String| if bare { String::new() } else { text };
@@ -200,13 +183,9 @@ impl Report {
                     format!("{:.2}", starts.milliseconds),
                     goal(format!("{START_GOAL_MS:.0}")),
                     goal(met(starts.milliseconds < START_GOAL_MS)),
-                    starts
-                        .resident_kb
-                        .map_or_else(|| "?".to_owned(), |kb| format!("{kb:.0}")),
+                    starts.resident_kb.map_or_else(|| "?".to_owned(), |kb| format!("{kb:.0}")),
                     goal(format!("{RESIDENT_GOAL_KB:.0}")),
-                    goal(met(starts
-                        .resident_kb
-                        .is_some_and(|kb| kb < RESIDENT_GOAL_KB))),
+                    goal(met(starts.resident_kb.is_some_and(|kb| kb < RESIDENT_GOAL_KB))),
                 ],
             );
         }
@@ -214,21 +193,10 @@ impl Report {
     }
 }
 
-const HEADS: [&str; 7] = [
-    "requests/s",
-    "p50 ms",
-    "p99 ms",
-    "CPU µs",
-    "ratio",
-    "goal",
-    "met",
-];
+const HEADS: [&str; 7] = ["requests/s", "p50 ms", "p99 ms", "CPU µs", "ratio", "goal", "met"];
 
 fn cells(measurement: &Measurement, limit: Option<(&Measurement, f64)>) -> [String; 7] {
-    let cpu = measurement
-        .rounds
-        .iter()
-        .filter_map(|round| round.cpu_us_per_request);
+    let cpu = measurement.rounds.iter().filter_map(|round| round.cpu_us_per_request);
     let (ratio, goal, reached) = limit.map_or_else(Default::default, |(limit, goal)| {
         let (ratio, low, high) = measurement.ratio(limit);
         let ratios = format!("{ratio:.2} ({low:.2}-{high:.2})");

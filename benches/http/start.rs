@@ -66,9 +66,7 @@ pub fn measure(store: Option<&Path>) -> Result<Vec<Starts>> {
 
 fn summary(name: &'static str, found: &[(Duration, Option<u64>)]) -> Starts {
     let times = found.iter().map(|(time, _)| time.as_secs_f64() * 1e3);
-    let memory = found
-        .iter()
-        .filter_map(|(_, memory)| memory.map(report::float));
+    let memory = found.iter().filter_map(|(_, memory)| memory.map(report::float));
     Starts {
         name,
         milliseconds: report::median(times.collect()).unwrap_or_default(),
@@ -95,9 +93,8 @@ fn once(mut command: Command) -> Result<(Duration, Option<u64>)> {
 /// The moment at which the second request was answered, and answered well.
 fn tools_listed(lines: &Receiver<(Instant, String)>) -> Result<Instant> {
     loop {
-        let (moment, line) = lines
-            .recv_timeout(Duration::from_secs(10))
-            .map_err(|_| "the stdio server did not list its tools")?;
+        let (moment, line) =
+            lines.recv_timeout(Duration::from_secs(10)).map_err(|_| "the stdio server did not list its tools")?;
         let message: Value = serde_json::from_str(&line)?;
         if message.get("id") != Some(&Value::from(2)) {
             continue;

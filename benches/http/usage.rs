@@ -31,11 +31,7 @@ impl Snapshot {
         let server = self.server.saturating_sub(before.server);
         let generator = self.generator.saturating_sub(before.generator);
         let machine = self.machine.saturating_sub(before.machine);
-        Usage {
-            server,
-            generator,
-            others: machine.saturating_sub(server + generator),
-        }
+        Usage { server, generator, others: machine.saturating_sub(server + generator) }
     }
 }
 
@@ -60,9 +56,7 @@ fn ticks<'a>(fields: impl Iterator<Item = &'a str>) -> Option<Duration> {
     for field in fields {
         sum = sum.checked_add(field.parse().ok()?)?;
     }
-    Some(Duration::from_millis(
-        sum.checked_mul(1000)? / ticks_per_second()?,
-    ))
+    Some(Duration::from_millis(sum.checked_mul(1000)? / ticks_per_second()?))
 }
 
 #[cfg(unix)]
@@ -78,8 +72,6 @@ fn ticks_per_second() -> Option<u64> {
 /// The resident memory of a process in the kernel's kB of 1024 bytes.
 pub fn resident_kb(pid: u32) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     line.trim().strip_suffix(" kB")?.parse().ok()
 }

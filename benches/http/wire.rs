@@ -76,11 +76,7 @@ pub struct Inbox {
 
 impl Default for Inbox {
     fn default() -> Self {
-        Self {
-            bytes: vec![0; 16 * 1024],
-            used: 0,
-            head: None,
-        }
+        Self { bytes: vec![0; 16 * 1024], used: 0, head: None }
     }
 }
 
@@ -103,10 +99,7 @@ impl Inbox {
         if self.head.is_none() {
             self.head = Head::parse(&self.bytes[..self.used])?;
         }
-        match self
-            .head
-            .map(|head| self.used.cmp(&(head.length + head.body_length)))
-        {
+        match self.head.map(|head| self.used.cmp(&(head.length + head.body_length))) {
             Some(Ordering::Equal) => Ok(true),
             Some(Ordering::Greater) => Err(invalid("more bytes than the content-length says")),
             Some(Ordering::Less) | None => self.within_limit().map(|()| false),
@@ -157,12 +150,8 @@ impl Head {
                 }));
             }
             if status.is_none() {
-                let code = line
-                    .strip_prefix(b"HTTP/1.1 ")
-                    .and_then(|rest| rest.get(..3));
-                let code = code
-                    .and_then(number)
-                    .and_then(|code| u16::try_from(code).ok());
+                let code = line.strip_prefix(b"HTTP/1.1 ").and_then(|rest| rest.get(..3));
+                let code = code.and_then(number).and_then(|code| u16::try_from(code).ok());
                 status = Some(code.ok_or_else(|| invalid("not an HTTP/1.1 status line"))?);
             } else if let Some((name, value)) = line.split_at_checked(FIELD.len())
                 && name.eq_ignore_ascii_case(FIELD)

@@ -5,7 +5,7 @@ use std::{io::Write, net::SocketAddr, process::ExitCode, sync::Arc};
 use clap::{Args, Parser, Subcommand};
 use haldir::{
     call::RateLimits,
-    config::{self, CeilingOptions, StoreOptions, bad_setting, logging},
+    config::{self, CeilingOptions, HourlyLimits, StoreOptions, bad_setting, logging},
     error::{Error, Result},
     faces::{
         backend::Backend,
@@ -18,15 +18,21 @@ use haldir::{
 use tokio::runtime::Builder;
 use tokio_util::sync::CancellationToken;
 
+/// What is set by the environment alone, since it is a secret or concerns stdio only.
+const ENVIRONMENT: &str = "Environment:
+  HALDIR_API_KEY          A key of the store, on stdio; without it the agent works as the local tenant
+  HALDIR_BASE_URL         Serve the tools of the haldir at this address instead, on stdio
+  HALDIR_ENCRYPTION_KEY   32 bytes as base64; without it there is a key file beside the database
+  HALDIR_BOOTSTRAP_TOKEN  Lets its bearer make the first key of a tenant, over HTTP
+  HALDIR_LOG              What is logged on standard error, such as debug
+  PORT                    With serve: listen on this port of every address";
+
 /// Governance for AI agents, as an MCP server: sessions with scopes and budgets, a vault, and an audit log that
 /// nobody can rewrite unnoticed.
 ///
-/// Without a command it serves MCP over standard input and output, as an MCP client starts it. Further
-/// environment: HALDIR_API_KEY (a key of the store; without it the local tenant), HALDIR_ENCRYPTION_KEY (32 bytes
-/// as base64; without it a key file beside the database), HALDIR_BASE_URL (serve the tools of a remote haldir),
-/// HALDIR_LOG (such as debug).
+/// Without a command it serves MCP over standard input and output, as an MCP client starts it.
 #[derive(Parser)]
-#[command(name = "haldir-mcp", version, max_term_width = 100)]
+#[command(name = "haldir-mcp", version, max_term_width = 100, after_help = ENVIRONMENT)]
 struct Cli {
     #[command(flatten)]
     store: StoreOptions,
@@ -49,17 +55,17 @@ struct ServeOptions {
     listen: Option<String>,
     /// Calls an hour by tier, such as free=100,pro=5000,enterprise=50000; or off.
     #[arg(long, env = "HALDIR_RATE_LIMITS", value_name = "LIMITS", value_parser = config::parse_rate_limits)]
-    rate_limits: Option<std::option::Option<RateLimits>>,
-    /// Where clients reach the server, such as https://haldir.example.com.
+    rate_limits: Option<HourlyLimits>,
+    /// Where clients reach the server, such as `https://haldir.example.com`.
     #[arg(long, env = "HALDIR_PUBLIC_URL", value_name = "URL")]
     public_url: Option<String>,
     /// A further host name in the Host header. May be repeated.
     #[arg(long, value_name = "HOST")]
     allow_host: Vec<String>,
-    /// A further origin of browsers, such as https://app.example.com. May be repeated.
+    /// A further origin of browsers, such as `https://app.example.com`. May be repeated.
     #[arg(long, value_name = "ORIGIN")]
     allow_origin: Vec<String>,
-    /// Threads that serve connections. Default: half of the cores, at least two.
+    /// Threads that serve connections. Default: three quarters of the cores, at least two.
     #[arg(long, env = "HALDIR_WORKERS", value_name = "N")]
     workers: Option<usize>,
 }
@@ -80,7 +86,7 @@ fn main() -> ExitCode {
 }
 
 fn serve_stdio(cli: &Cli) -> Result<()> {
-    logging::start("warn")?;
+    logging::start("warn,rmcp::service=error")?;
     // One thread: a client waits for one answer at a time, and start-up and memory count here.
     let runtime = Builder::new_current_thread().enable_all().build().map_err(Error::internal)?;
     let outcome = runtime.block_on(async {
@@ -105,10 +111,10 @@ fn serve_stdio(cli: &Cli) -> Result<()> {
 }
 
 fn serve_http(cli: &Cli, options: &ServeOptions) -> Result<()> {
-    logging::start("info")?;
+    logging::start("info,rmcp::service=error")?;
     let cores = std::thread::available_parallelism().map_or(2, usize::from);
-    // The writer and the kernel want cores too: with as many workers as cores, throughput was lower.
-    let workers = options.workers.unwrap_or((cores / 2).max(2));
+    // The writer and the kernel want a core too: with as many workers as cores, throughput was lower.
+    let workers = options.workers.unwrap_or((cores * 3 / 4).max(2));
     if workers == 0 {
         return Err(bad_setting("HALDIR_WORKERS", "must be at least 1"));
     }
@@ -120,7 +126,7 @@ async fn run_http(cli: &Cli, options: &ServeOptions) -> Result<()> {
     let listener = listener::bind(&listen_address(options)?).await?;
     let address = listener::local_address(&listener)?;
     let mut settings = cli.store.settings(&cli.ceilings)?;
-    settings.rate_limits = options.rate_limits.unwrap_or(Some(RateLimits::default()));
+    settings.rate_limits = options.rate_limits.unwrap_or(HourlyLimits(Some(RateLimits::default()))).0;
     // Over HTTP a key is what its operator made it; only what is set here bounds it further.
     settings.key_defaults = Ceilings::NONE;
     settings.open_bootstrap = address.ip().is_loopback();

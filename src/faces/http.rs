@@ -71,6 +71,7 @@ impl App {
         rest::routes()
             .route("/mcp", mcp::routes())
             .route("/openapi.json", get(openapi::serve))
+            .route("/.well-known/mcp/server-card.json", get(health::server_card))
             .route("/health", get(health::healthz))
             .route("/healthz", get(health::healthz))
             .route("/readyz", get(health::readyz))
