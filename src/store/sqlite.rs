@@ -86,16 +86,32 @@ impl SqliteTx<'_> {
         self.pending.ok_or_else(|| Error::internal("a reader cannot write"))
     }
 
-    /// Lists of counters are for readers: in the middle of a batch they would miss what is held back.
+    /// The connection, to change a row at once. The job then has a savepoint to go back to; one that only puts rows
+    /// on hold needs none, and is spared the copies that SQLite makes of every page behind a savepoint.
+    fn writable(&self) -> Result<&Connection> {
+        let pending = self.pending()?;
+        if !pending.savepoint.get() {
+            writer::execute(self.connection, "SAVEPOINT job")?;
+            pending.savepoint.set(true);
+        }
+        Ok(self.connection)
+    }
+
+    /// Lists of what is held are for readers: in the middle of a batch they would miss some.
     fn require_reader(&self) -> Result<()> {
-        if self.pending.is_none() { Ok(()) } else { Err(Error::internal("counters are listed by readers only")) }
+        if self.pending.is_none() {
+            Ok(())
+        } else {
+            Err(Error::internal("what a batch holds is listed by readers only"))
+        }
     }
 }
 
 impl Tx for SqliteTx<'_> {
     fn start_over(&mut self) -> Result<()> {
-        self.pending()?.take_back_job();
-        writer::rollback_job(self.connection)
+        let pending = self.pending()?;
+        pending.take_back_job();
+        if pending.savepoint.get() { writer::execute(self.connection, "ROLLBACK TO job") } else { Ok(()) }
     }
 
     fn as_read(&self) -> &dyn ReadTx {

@@ -185,11 +185,13 @@ impl ReadAudit for SqliteTx<'_> {
     }
 
     fn entry(&self, tenant: &TenantId, seq: i64) -> Result<Option<Entry>> {
+        self.require_reader()?;
         let mut statement = self.connection.prepare_cached(ENTRY)?;
         Ok(collect(&mut statement, params![tenant.as_str(), seq])?.pop())
     }
 
     fn entries(&self, tenant: &TenantId, query: &AuditQuery) -> Result<Vec<Entry>> {
+        self.require_reader()?;
         let last = self.head(tenant)?.map_or(0, |head| head.seq);
         let first = query.since.map_or(Ok(1), |time| self.first_seq_since(tenant, time, last))?;
         let until = query.until.map_or(Ok(last + 1), |time| self.first_seq_since(tenant, time, last))?;
@@ -217,6 +219,7 @@ impl ReadAudit for SqliteTx<'_> {
         first: i64,
         each: &mut dyn FnMut(Result<Entry, StoredEntryProblem>) -> bool,
     ) -> Result<()> {
+        self.require_reader()?;
         let mut statement = self.connection.prepare_cached(ENTRIES_FROM)?;
         let mut rows = statement.query(params![tenant.as_str(), first])?;
         while let Some(row) = rows.next()? {
@@ -231,29 +234,7 @@ impl ReadAudit for SqliteTx<'_> {
 
 impl WriteAudit for SqliteTx<'_> {
     fn insert_entry(&mut self, tenant: &TenantId, entry: &Entry) -> Result<()> {
-        self.connection.prepare_cached(INSERT_ENTRY)?.execute(params![
-            tenant.as_str(),
-            entry.seq,
-            entry.id.as_str(),
-            entry.at.0,
-            match entry.kind {
-                EntryKind::Action => "action",
-                EntryKind::Governance => "governance",
-            },
-            entry.session_id,
-            entry.agent_id,
-            entry.tool,
-            entry.action,
-            entry.cost.nanos(),
-            entry.flagged,
-            entry.flag_reason,
-            entry.actor,
-            entry.details,
-            entry.details_salt,
-            entry.details_digest,
-            entry.prev_hash,
-            entry.entry_hash,
-        ])?;
+        self.pending()?.append(tenant, entry);
         Ok(())
     }
 
@@ -274,6 +255,33 @@ pub(super) fn write_head(connection: &Connection, tenant: &TenantId, head: &Head
         head.actions,
         head.cost.nanos(),
         head.flagged,
+    ])?;
+    Ok(())
+}
+
+pub(super) fn write_entry(connection: &Connection, tenant: &TenantId, entry: &Entry) -> Result<()> {
+    connection.prepare_cached(INSERT_ENTRY)?.execute(params![
+        tenant.as_str(),
+        entry.seq,
+        entry.id.as_str(),
+        entry.at.0,
+        match entry.kind {
+            EntryKind::Action => "action",
+            EntryKind::Governance => "governance",
+        },
+        entry.session_id,
+        entry.agent_id,
+        entry.tool,
+        entry.action,
+        entry.cost.nanos(),
+        entry.flagged,
+        entry.flag_reason,
+        entry.actor,
+        entry.details,
+        entry.details_salt,
+        entry.details_digest,
+        entry.prev_hash,
+        entry.entry_hash,
     ])?;
     Ok(())
 }

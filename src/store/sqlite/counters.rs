@@ -145,7 +145,7 @@ impl WriteCounters for SqliteTx<'_> {
     }
 
     fn add_authorized(&mut self, tenant: &TenantId, amount: Money) -> Result<()> {
-        self.connection.prepare_cached(ADD_AUTHORIZED)?.execute(params![tenant.as_str(), amount.nanos()])?;
+        self.writable()?.prepare_cached(ADD_AUTHORIZED)?.execute(params![tenant.as_str(), amount.nanos()])?;
         Ok(())
     }
 
@@ -156,7 +156,7 @@ impl WriteCounters for SqliteTx<'_> {
         key: &str,
         answer: &IdempotentAnswer,
     ) -> Result<()> {
-        self.connection.prepare_cached(PUT_ANSWER)?.execute(params![
+        self.writable()?.prepare_cached(PUT_ANSWER)?.execute(params![
             tenant.as_str(),
             caller,
             key,
@@ -169,11 +169,11 @@ impl WriteCounters for SqliteTx<'_> {
     }
 
     fn forget_answers(&mut self, before: UnixMicros, limit: usize) -> Result<()> {
-        let mut select = self.connection.prepare_cached(OLD_ANSWERS)?;
+        let mut select = self.writable()?.prepare_cached(OLD_ANSWERS)?;
         let old: Vec<(String, String, String)> = select
             .query_map(params![before.0, rows(limit)], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
             .collect::<Result<_, _>>()?;
-        let mut delete = self.connection.prepare_cached(FORGET_ANSWER)?;
+        let mut delete = self.writable()?.prepare_cached(FORGET_ANSWER)?;
         for (tenant, caller, key) in old {
             delete.execute([tenant, caller, key])?;
         }
@@ -181,11 +181,11 @@ impl WriteCounters for SqliteTx<'_> {
     }
 
     fn take_calls(&mut self, key_digest: &[u8; 32], hour: i64, wanted: i64, limit: i64) -> Result<(i64, i64)> {
-        let mut select = self.connection.prepare_cached(CALLS)?;
+        let mut select = self.writable()?.prepare_cached(CALLS)?;
         let used: i64 = select.query_row(params![key_digest, hour], |row| row.get(0)).optional()?.unwrap_or(0);
         let taken = wanted.min(limit - used).max(0);
         if taken > 0 {
-            self.connection.prepare_cached(PUT_CALLS)?.execute(params![key_digest, hour, used + taken])?;
+            self.writable()?.prepare_cached(PUT_CALLS)?.execute(params![key_digest, hour, used + taken])?;
         }
         Ok((taken, used + taken))
     }

@@ -85,18 +85,18 @@ impl ReadKeys for SqliteTx<'_> {
 
 impl WriteKeys for SqliteTx<'_> {
     fn insert_tenant(&mut self, tenant: &TenantId, wrapped_data_key: &[u8], now: UnixMicros) -> Result<()> {
-        let mut statement = self.connection.prepare_cached(INSERT_TENANT)?;
+        let mut statement = self.writable()?.prepare_cached(INSERT_TENANT)?;
         statement.execute(params![tenant.as_str(), wrapped_data_key, now.0])?;
         Ok(())
     }
 
     fn set_master_key_check(&mut self, check: &[u8]) -> Result<()> {
-        self.connection.prepare_cached(PUT_META_VALUE)?.execute([check])?;
+        self.writable()?.prepare_cached(PUT_META_VALUE)?.execute([check])?;
         Ok(())
     }
 
     fn insert_api_key(&mut self, key: &ApiKey) -> Result<()> {
-        self.connection.prepare_cached(INSERT_KEY)?.execute(params![
+        self.writable()?.prepare_cached(INSERT_KEY)?.execute(params![
             key.digest,
             key.prefix,
             key.tenant.as_str(),
@@ -119,7 +119,7 @@ impl WriteKeys for SqliteTx<'_> {
             ApiKeyUpdate::Revoked(at) => (REVOKE_KEY, at),
             ApiKeyUpdate::Used(at) => (USE_KEY, at),
         };
-        self.connection.prepare_cached(sql)?.execute(params![digest, at.0])?;
+        self.writable()?.prepare_cached(sql)?.execute(params![digest, at.0])?;
         Ok(())
     }
 }

@@ -45,7 +45,7 @@ impl ReadPayments for SqliteTx<'_> {
 
 impl WritePayments for SqliteTx<'_> {
     fn insert_authorization(&mut self, tenant: &TenantId, authorization: &Authorization) -> Result<()> {
-        self.connection.prepare_cached(INSERT_AUTHORIZATION)?.execute(params![
+        self.writable()?.prepare_cached(INSERT_AUTHORIZATION)?.execute(params![
             tenant.as_str(),
             authorization.id.as_str(),
             authorization.session_id.as_str(),
@@ -61,7 +61,7 @@ impl WritePayments for SqliteTx<'_> {
     }
 
     fn settle_authorization(&mut self, tenant: &TenantId, authorization: &Authorization) -> Result<()> {
-        self.connection.prepare_cached(SETTLE_AUTHORIZATION)?.execute(params![
+        self.writable()?.prepare_cached(SETTLE_AUTHORIZATION)?.execute(params![
             tenant.as_str(),
             authorization.id.as_str(),
             authorization.captured.nanos(),

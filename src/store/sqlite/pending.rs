@@ -1,18 +1,22 @@
-//! Rows that nearly every write touches, held back until their batch commits: the head of a log, an agent's
-//! counters, a tool's tally, a session's logged cost. Thirty appends to one log then write its head once, not
-//! thirty times.
+//! Rows that nearly every write touches, held back until their batch commits: audit entries, the head of a log, an
+//! agent's counters, a tool's tally, a session's logged cost. Thirty appends to one log then write its head once,
+//! not thirty times.
 //!
 //! The batch holds the database's write lock from before the first read to the commit, so what is held here is
 //! what every other process will see, at the moment they can see it. Nothing outlives the batch.
 
-use std::{cell::RefCell, collections::HashMap, hash::Hash};
+use std::{
+    cell::{Cell, RefCell},
+    collections::HashMap,
+    hash::Hash,
+};
 
 use rusqlite::Connection;
 
 use super::{audit, counters, sessions};
 use crate::{
     error::Result,
-    model::{SessionId, TenantId},
+    model::{Entry, SessionId, TenantId},
     store::{AgentStats, Cost, Head},
 };
 
@@ -74,11 +78,22 @@ pub(super) struct Pending {
     pub(super) tools: Held<ToolKey, Cost>,
     /// What sessions have logged in this batch, to be added to their rows.
     pub(super) logged: Held<(TenantId, SessionId), Cost>,
+    /// Entries in the order of their appending; those from `kept_entries` on are the running job's.
+    entries: RefCell<Vec<(TenantId, Entry)>>,
+    kept_entries: Cell<usize>,
+    /// Whether the running job has a savepoint.
+    pub(super) savepoint: Cell<bool>,
 }
 
 impl Pending {
+    /// Holds an entry that the running job appends.
+    pub(super) fn append(&self, tenant: &TenantId, entry: &Entry) {
+        self.entries.borrow_mut().push((tenant.clone(), entry.clone()));
+    }
+
     /// What the job has put stays.
     pub(super) fn keep_job(&self) {
+        self.kept_entries.set(self.entries.borrow().len());
         self.heads.keep();
         self.agents.keep();
         self.tools.keep();
@@ -87,6 +102,7 @@ impl Pending {
 
     /// What the job has put is taken back.
     pub(super) fn take_back_job(&self) {
+        self.entries.borrow_mut().truncate(self.kept_entries.get());
         self.heads.take_back();
         self.agents.take_back();
         self.tools.take_back();
@@ -95,6 +111,8 @@ impl Pending {
 
     /// Writes every row, before the commit.
     pub(super) fn write(&self, connection: &Connection) -> Result<()> {
+        let entries = self.entries.borrow();
+        entries.iter().try_for_each(|(tenant, entry)| audit::write_entry(connection, tenant, entry))?;
         self.heads.write(|tenant, head| audit::write_head(connection, tenant, head))?;
         self.agents.write(|(tenant, agent), stats| counters::write_agent(connection, tenant, agent, stats))?;
         self.tools.write(|key, total| counters::write_tool(connection, key, *total))?;
@@ -103,6 +121,9 @@ impl Pending {
 
     /// Forgets everything, after the batch.
     pub(super) fn clear(&self) {
+        self.entries.borrow_mut().clear();
+        self.kept_entries.set(0);
+        self.savepoint.set(false);
         self.heads.clear();
         self.agents.clear();
         self.tools.clear();

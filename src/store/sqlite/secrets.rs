@@ -45,7 +45,7 @@ impl ReadSecrets for SqliteTx<'_> {
 
 impl WriteSecrets for SqliteTx<'_> {
     fn put_secret(&mut self, tenant: &TenantId, secret: &StoredSecret) -> Result<()> {
-        self.connection.prepare_cached(PUT_SECRET)?.execute(params![
+        self.writable()?.prepare_cached(PUT_SECRET)?.execute(params![
             tenant.as_str(),
             secret.name.as_str(),
             secret.version,
@@ -58,6 +58,6 @@ impl WriteSecrets for SqliteTx<'_> {
     }
 
     fn delete_secret(&mut self, tenant: &TenantId, name: &SecretName) -> Result<bool> {
-        Ok(self.connection.prepare_cached(DELETE_SECRET)?.execute([tenant.as_str(), name.as_str()])? > 0)
+        Ok(self.writable()?.prepare_cached(DELETE_SECRET)?.execute([tenant.as_str(), name.as_str()])? > 0)
     }
 }

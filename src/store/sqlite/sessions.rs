@@ -91,7 +91,7 @@ impl ReadSessions for SqliteTx<'_> {
 
 impl WriteSessions for SqliteTx<'_> {
     fn insert_session(&mut self, tenant: &TenantId, session: &Session) -> Result<()> {
-        self.connection.prepare_cached(INSERT_SESSION)?.execute(params![
+        self.writable()?.prepare_cached(INSERT_SESSION)?.execute(params![
             tenant.as_str(),
             session.id.as_str(),
             session.agent_id.as_str(),
@@ -108,13 +108,13 @@ impl WriteSessions for SqliteTx<'_> {
     }
 
     fn revoke_session(&mut self, tenant: &TenantId, id: &SessionId, now: UnixMicros) -> Result<()> {
-        let mut statement = self.connection.prepare_cached(REVOKE_SESSION)?;
+        let mut statement = self.writable()?.prepare_cached(REVOKE_SESSION)?;
         statement.execute(params![tenant.as_str(), id.as_str(), now.0])?;
         Ok(())
     }
 
     fn set_spent(&mut self, tenant: &TenantId, id: &SessionId, spent: Money) -> Result<()> {
-        let mut statement = self.connection.prepare_cached(SET_SPENT)?;
+        let mut statement = self.writable()?.prepare_cached(SET_SPENT)?;
         statement.execute(params![tenant.as_str(), id.as_str(), spent.nanos()])?;
         Ok(())
     }

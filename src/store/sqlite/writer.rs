@@ -1,5 +1,5 @@
-//! The writer: one thread drains a queue, runs each job in a savepoint of one `BEGIN IMMEDIATE` transaction,
-//! commits once for the whole batch, then answers everyone.
+//! The writer: one thread drains a queue, runs each job, in a savepoint once it changes a row, in one
+//! `BEGIN IMMEDIATE` transaction, commits once for the whole batch, then answers everyone.
 //!
 //! There is no waiting window: whatever queued up while the last batch was being synced is the next batch.
 
@@ -54,7 +54,7 @@ impl Writer {
     ) -> Result<T> {
         let (sender, receiver) = oneshot::channel();
         let job: Job = Box::new(move |connection, pending| {
-            let outcome = in_savepoint(connection, pending, work);
+            let outcome = run_job(connection, pending, work);
             // The receiver is gone when the caller hung up; the write stands all the same.
             Box::new(move |committed| drop(sender.send(committed.and(outcome))))
         });
@@ -132,37 +132,27 @@ fn commit_batch(
 }
 
 /// Runs one job so that neither its error nor its panic touches the rest of the batch.
-fn in_savepoint<T>(
-    connection: &Connection,
-    pending: &Pending,
-    work: impl FnOnce(&mut dyn Tx) -> Result<T>,
-) -> Result<T> {
+fn run_job<T>(connection: &Connection, pending: &Pending, work: impl FnOnce(&mut dyn Tx) -> Result<T>) -> Result<T> {
     if connection.is_autocommit() {
         return Err(Error::new(Code::Unavailable, "the store could not write; nothing was changed"));
     }
-    execute(connection, "SAVEPOINT job")?;
     let outcome = catch_unwind(AssertUnwindSafe(|| work(&mut SqliteTx { connection, pending: Some(pending) })))
         .unwrap_or_else(|_| Err(Error::internal("a write panicked")));
     if outcome.is_ok() {
         pending.keep_job();
     } else {
         pending.take_back_job();
-        if !connection.is_autocommit() {
-            rollback_job(connection)?;
-        }
     }
-    if !connection.is_autocommit() {
+    if pending.savepoint.take() && !connection.is_autocommit() {
+        if outcome.is_err() {
+            execute(connection, "ROLLBACK TO job")?;
+        }
         execute(connection, "RELEASE job")?;
     }
     outcome
 }
 
-/// Takes back what the running job has written.
-pub(super) fn rollback_job(connection: &Connection) -> Result<()> {
-    execute(connection, "ROLLBACK TO job")
-}
-
-fn execute(connection: &Connection, sql: &str) -> Result<()> {
+pub(super) fn execute(connection: &Connection, sql: &str) -> Result<()> {
     connection.prepare_cached(sql)?.execute([])?;
     Ok(())
 }
