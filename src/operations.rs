@@ -13,7 +13,7 @@ mod open;
 use std::sync::LazyLock;
 
 use Method::{Delete, Get, Post};
-pub use definition::{Hints, Method, Operation, Run};
+pub use definition::{Hints, Method, Operation, Run, schema_settings};
 use definition::{read, scan, write};
 pub use engine::{CallOptions, Haldir, Reply};
 pub use input::take_idempotency_key;

@@ -2,8 +2,9 @@
 
 use std::marker::PhantomData;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings};
+use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings, transform::RecursiveTransform};
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use zeroize::Zeroizing;
 
 use super::input;
@@ -97,22 +98,22 @@ impl Hints {
 impl Operation {
     /// JSON Schema 2020-12 of the input; its description is the operation's.
     pub fn input_schema(&self) -> Schema {
-        alone(self.input_schema, SchemaSettings::draft2020_12().for_deserialize())
+        alone(self.input_schema, schema_settings().for_deserialize())
     }
 
     /// JSON Schema 2020-12 of the answer.
     pub fn output_schema(&self) -> Schema {
-        alone(self.output_schema, SchemaSettings::draft2020_12().for_serialize())
+        alone(self.output_schema, schema_settings().for_serialize())
     }
 
     /// The input's schema as part of a larger document, whose generator collects the definitions.
     pub fn input_schema_in(&self, generator: &mut SchemaGenerator) -> Schema {
-        (self.input_schema)(generator)
+        transformed(self.input_schema, generator)
     }
 
     /// The answer's schema as part of a larger document.
     pub fn output_schema_in(&self, generator: &mut SchemaGenerator) -> Schema {
-        (self.output_schema)(generator)
+        transformed(self.output_schema, generator)
     }
 
     /// Whether this JSON text can be its input, without running anything.
@@ -123,7 +124,7 @@ impl Operation {
     /// What people and models read about it: the doc comment of its input type.
     pub fn description(&self) -> String {
         let schema = self.input_schema();
-        schema.get("description").and_then(|text| text.as_str()).unwrap_or_default().replace('\n', " ")
+        schema.get("description").and_then(|text| text.as_str()).unwrap_or_default().to_owned()
     }
 
     /// Whether a repeated call with the same idempotency key gets the first answer again.
@@ -137,10 +138,29 @@ impl Operation {
     }
 }
 
+/// How schemas are generated: JSON Schema 2020-12, with doc comments as running text.
+pub fn schema_settings() -> SchemaSettings {
+    let join_lines = RecursiveTransform(|schema: &mut Schema| {
+        if let Some(Value::String(text)) = schema.get_mut("description") {
+            *text = text.replace('\n', " ");
+        }
+    });
+    SchemaSettings::draft2020_12().with_transform(join_lines)
+}
+
+/// The generator transforms definitions by itself, but not a schema that refers to them.
+fn transformed(schema: fn(&mut SchemaGenerator) -> Schema, generator: &mut SchemaGenerator) -> Schema {
+    let mut schema = schema(generator);
+    for transform in generator.transforms_mut() {
+        transform.transform(&mut schema);
+    }
+    schema
+}
+
 /// A schema that stands alone, with its definitions in it.
 fn alone(schema: fn(&mut SchemaGenerator) -> Schema, settings: SchemaSettings) -> Schema {
     let mut generator = settings.into_generator();
-    let mut schema = schema(&mut generator);
+    let mut schema = transformed(schema, &mut generator);
     let definitions = generator.take_definitions(true);
     if !definitions.is_empty() {
         schema.insert("$defs".into(), definitions.into());

@@ -15,14 +15,26 @@ use crate::{
     operations::Operation,
 };
 
+/// A body up to this many bytes is read before anyone asks who sends it: the call itself asks, and asking twice
+/// costs a small call more than its body does.
+const SMALL_BODY_BYTES: u64 = 16 * 1024;
+
+/// Whether the request says that its body is small.
+pub fn has_small_body(request: &Request<Body>) -> bool {
+    announced_length(request).is_some_and(|length| length <= SMALL_BODY_BYTES)
+}
+
+fn announced_length(request: &Request<Body>) -> Option<u64> {
+    request.headers().get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
 /// Reads a body, within its size and time.
 pub async fn body(request: Request<Body>) -> Result<Bytes> {
     let too_large = || {
         Error::new(Code::PayloadTooLarge, format!("a request body has at most {MAX_BODY_BYTES} bytes"))
             .with("max_bytes", MAX_BODY_BYTES)
     };
-    let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-    if announced.is_some_and(|length: u64| length > MAX_BODY_BYTES as u64) {
+    if announced_length(&request).is_some_and(|length| length > MAX_BODY_BYTES as u64) {
         return Err(too_large());
     }
     let limited = Limited::new(request.into_body(), MAX_BODY_BYTES);

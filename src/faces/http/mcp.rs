@@ -92,11 +92,7 @@ pub fn routes() -> MethodRouter<App> {
 
 async fn serve(State(app): State<App>, Extension(id): Extension<RequestId>, request: Request) -> Response {
     let credential = credential(&request);
-    let served = match app.shared.haldir.authenticate_only(&credential) {
-        Ok(()) => answer(&app.shared.mcp, &credential, request).await,
-        Err(error) => Err(error),
-    };
-    served.unwrap_or_else(|error| respond::error(&error, &id))
+    answer(&app.shared.mcp, &credential, request).await.unwrap_or_else(|error| respond::error(&error, &id))
 }
 
 /// As everywhere, and besides `?apiKey=`, which is how Smithery passes its configuration on.
@@ -111,6 +107,11 @@ fn credential(request: &Request) -> Credential {
 }
 
 async fn answer(face: &McpFace, credential: &Credential, request: Request) -> Result<Response> {
+    // A small POST may be a plain tool call, which asks by itself; everything else is asked here.
+    let is_small_post = request.method() == Method::POST && input::has_small_body(&request);
+    if !is_small_post {
+        face.backend.authenticate(credential)?;
+    }
     if request.method() != Method::POST {
         let (mut parts, body) = request.into_parts();
         parts.extensions.insert(credential.clone());
@@ -120,16 +121,20 @@ async fn answer(face: &McpFace, credential: &Credential, request: Request) -> Re
     input::check_content_type(request.headers())?;
     let (parts, body) = request.into_parts();
     let body = input::body(Request::from_parts(parts.clone(), body)).await?;
-    let message = match Message::read(&body) {
+    let message = Message::read(&body);
+    if let Some(call) = message.as_ref().ok().and_then(|message| message.plain_tool_call(&parts.headers)) {
+        return call.answer(&face.backend, credential).await;
+    }
+    if is_small_post {
+        face.backend.authenticate(credential)?;
+    }
+    let message = match message {
         Ok(message) => message,
         Err(error) => return Ok(rpc_error(StatusCode::BAD_REQUEST, None, &error)),
     };
     if !message.params.is_none_or(is_object_or_null) {
         let error = ErrorData::invalid_params("params must be a JSON object", None);
         return Ok(rpc_error(StatusCode::BAD_REQUEST, message.id, &error));
-    }
-    if let Some(call) = message.plain_tool_call(&parts.headers) {
-        return call.answer(&face.backend, credential).await;
     }
     let begins_session = message.method.as_deref() == Some("initialize") && accepts_events(&parts.headers);
     let (is_tool_call, arguments) = (message.method.as_deref() == Some("tools/call"), message.arguments());
@@ -318,6 +323,7 @@ struct TextBlock<'a> {
 impl PlainCall<'_> {
     async fn answer(&self, backend: &Backend, credential: &Credential) -> Result<Response> {
         let Some(operation) = operations::tool(&self.params.name) else {
+            backend.authenticate(credential)?;
             return Ok(rpc_error(StatusCode::OK, Some(self.id), &server::unknown_tool(&self.params.name)));
         };
         let arguments = self.params.arguments.map_or("{}", RawValue::get);

@@ -1,7 +1,6 @@
 //! The OpenAPI 3.1 document, generated from the operations.
 
 use axum::{extract::State, response::Response};
-use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
 use super::{App, respond};
@@ -20,7 +19,7 @@ pub async fn serve(State(app): State<App>) -> Response {
 
 /// Writes the document for a server at `public_url`.
 pub fn document(public_url: &str) -> Result<String> {
-    let mut settings = SchemaSettings::draft2020_12();
+    let mut settings = operations::schema_settings();
     settings.definitions_path = COMPONENTS.into();
     let mut inputs = settings.clone().for_deserialize().into_generator();
     let mut outputs = settings.for_serialize().into_generator();

@@ -52,11 +52,16 @@ async fn handle(
     }
     let input = if operation.method == Method::Post {
         input::check_content_type(request.headers())?;
-        // Who may not call at all is told so before their body is read.
-        if !operation.open_to_anonymous {
-            app.shared.haldir.authenticate_only(&credential)?;
+        let authenticate =
+            || if operation.open_to_anonymous { Ok(()) } else { app.shared.haldir.authenticate_only(&credential) };
+        // Who may not call at all is told so before a large body is read, and before what is wrong with it.
+        if !input::has_small_body(&request) {
+            authenticate()?;
         }
-        input::merge(object, &input::body(request).await?)?
+        match input::body(request).await.and_then(|body| input::merge(object, &body)) {
+            Ok(input) => input,
+            Err(error) => return Err(authenticate().err().unwrap_or(error)),
+        }
     } else {
         if fields.contains("session_id")
             && operation.path_fields().all(|field| field != "session_id")

@@ -36,7 +36,7 @@ fn tool(operation: &Operation) -> Tool {
 
 /// The input's schema, with the field that every tool that writes takes.
 pub fn input_schema(operation: &Operation) -> Arc<JsonObject> {
-    let mut schema = operation.input_schema().to_value();
+    let mut schema = object(operation.input_schema().to_value());
     if operation.takes_idempotency_key() {
         schema["properties"]["idempotency_key"] = json!({
             "type": "string", "minLength": 1, "maxLength": 255,
@@ -44,7 +44,7 @@ pub fn input_schema(operation: &Operation) -> Arc<JsonObject> {
                             hours is carried out once, and answered again.",
         });
     }
-    Arc::new(object(schema))
+    Arc::new(schema)
 }
 
 fn object(value: Value) -> JsonObject {
@@ -74,7 +74,8 @@ pub async fn call(
 ) -> Result<Outcome> {
     let answer = match options(operation, arguments) {
         Ok((input, options)) => backend.call(operation, credential, &input, options).await,
-        Err(error) => Err(error),
+        // Nobody called, so nobody has asked who is calling.
+        Err(error) => Err(backend.authenticate(credential).err().unwrap_or(error)),
     };
     match answer {
         Ok(reply) => Ok(Outcome { json: reply.body, structured: true, is_error: false }),
