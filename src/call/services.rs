@@ -87,7 +87,8 @@ impl RateLimits {
 #[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(default, deny_unknown_fields)]
 pub struct AnomalyThresholds {
-    /// More actions than this within `burst_seconds` are a burst.
+    /// More actions than this within `burst_seconds` are a burst: the one that goes beyond it is flagged, and again
+    /// each time as many more have followed.
     pub burst_actions: i64,
     /// The window of `burst_actions`.
     pub burst_seconds: i64,

@@ -64,7 +64,9 @@ fn window(start: &mut UnixMicros, count: &mut i64, seconds: i64, now: UnixMicros
 fn burst(thresholds: &AnomalyThresholds, stats: &mut AgentStats, now: UnixMicros, reasons: &mut Vec<String>) {
     let AgentStats { burst_start, burst_count, .. } = stats;
     let count = window(burst_start, burst_count, thresholds.burst_seconds, now);
-    if count > thresholds.burst_actions {
+    // The action that makes it a burst is flagged, and again each time as many more have followed: thousands of
+    // flags about one burst would hide every other.
+    if count > thresholds.burst_actions && (count - 1) % thresholds.burst_actions.max(1) == 0 {
         reasons.push(format!(
             "burst of actions: {count} within {} s (threshold {})",
             thresholds.burst_seconds, thresholds.burst_actions

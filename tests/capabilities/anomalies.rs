@@ -36,6 +36,11 @@ fn a_burst_of_actions_is_flagged_beyond_its_threshold_and_within_its_window() {
         assert_eq!(reason(&haldir, &session, "t", "0"), "");
     }
     assert_eq!(reason(&haldir, &session, "t", "0"), "burst of actions: 121 within 60 s (threshold 120)");
+    // One flag for a hundred and twenty more, not a hundred and twenty.
+    for _ in 0..119 {
+        assert_eq!(reason(&haldir, &session, "t", "0"), "");
+    }
+    assert_eq!(reason(&haldir, &session, "t", "0"), "burst of actions: 241 within 60 s (threshold 120)");
     haldir.clock.advance_seconds(60);
     assert_eq!(reason(&haldir, &session, "t", "0"), "");
     // Another agent is not blamed for it.
