@@ -61,18 +61,18 @@ impl RateLimiter {
         let hour = now.as_seconds().div_euclid(SECONDS_PER_HOUR);
         let reset = (hour + 1) * SECONDS_PER_HOUR;
         let answer = |lease: Lease| Remaining { limit, remaining: lease.left + lease.beyond, reset };
-        let leased = || match self.take_leased(key, hour) {
+        let counted = || match self.take_leased(key, hour) {
             Some(lease) if lease.left >= 0 => Some(Ok(answer(lease))),
             Some(_) => Some(Err(exceeded(limit, key.tier, reset - now.as_seconds()))),
             None => None,
         };
-        if let Some(counted) = leased() {
-            return counted;
+        if let Some(outcome) = counted() {
+            return outcome;
         }
         let _asking = self.asking[usize::from(key.digest[0]) % ASKING_PLACES].lock().await;
         // Whoever asked before may have brought enough.
-        if let Some(counted) = leased() {
-            return counted;
+        if let Some(outcome) = counted() {
+            return outcome;
         }
         let (digest, wanted) = (key.digest, (limit / LEASES_PER_HOUR).max(1));
         let (taken, used) = store.write(move |tx| tx.take_calls(&digest, hour, wanted, limit)).await?;

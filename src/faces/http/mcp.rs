@@ -72,7 +72,7 @@ impl McpFace {
             // The guard has checked both, for all of HTTP.
             .disable_allowed_hosts()
             .disable_allowed_origins();
-        let sessions = McpSessions::new();
+        let sessions = McpSessions::default();
         // A server for each session, since each has a log level of its own.
         let factory = |backend: Backend| move || Ok(HaldirMcp::new(backend.clone(), Credential::Anonymous));
         Self {
@@ -146,7 +146,7 @@ async fn answer(face: &McpFace, credential: &Credential, request: Request) -> Re
     let in_session = begins_session || parts.headers.contains_key(SESSION_ID);
     let request = for_rmcp(parts, credential, arguments, body.clone());
     let response = match (begins_session, in_session) {
-        (true, _) => face.sessions.begin(credential, face.in_session.handle(request)).await?,
+        (true, _) => face.sessions.begin(credential, Box::pin(face.in_session.handle(request))).await?,
         (false, true) => face.in_session.handle(request).await,
         (false, false) => face.stateless.handle(request).await,
     };

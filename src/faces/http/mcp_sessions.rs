@@ -25,6 +25,7 @@ const MAX_SESSIONS_OF_KEY: usize = 1_024;
 type Owner = [u8; 32];
 
 /// The sessions of the path, by the key that began them.
+#[derive(Default)]
 pub struct McpSessions {
     /// rmcp's sessions: one that is not among them has ended.
     pub live: Arc<LocalSessionManager>,
@@ -35,11 +36,6 @@ pub struct McpSessions {
 }
 
 impl McpSessions {
-    /// No session yet.
-    pub fn new() -> Self {
-        Self { live: Arc::default(), owners: Mutex::default(), beginning: tokio::sync::Mutex::default() }
-    }
-
     /// Whether the session that these headers name, if any, is this caller's.
     pub fn admit(&self, headers: &HeaderMap, credential: &Credential) -> bool {
         let Some(id) = headers.get(SESSION_ID) else { return true };
