@@ -80,8 +80,8 @@ fn one_key_cannot_take_up_all_mcp_sessions() {
     let hello = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {
         "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "tests", "version": "1"}}});
     let begin = || greedy.send("POST", "/mcp", &[("Accept", "text/event-stream")], &hello.to_string());
-    let begun = (0..4_200).map(|_| begin()).find(|answer| answer.status != 200);
-    begun.expect("no bound").refused(503, "unavailable");
+    let refused = (0..4_200).map(|_| begin()).find(|answer| answer.status != 200);
+    refused.expect("no bound").refused(503, "unavailable");
     McpSession::begin(&server.with_key(operator.key()));
 }
 
