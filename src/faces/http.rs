@@ -5,6 +5,7 @@ pub mod health;
 pub mod input;
 pub mod listener;
 pub mod mcp;
+pub mod mcp_sessions;
 pub mod openapi;
 pub mod respond;
 pub mod rest;

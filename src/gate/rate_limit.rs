@@ -2,7 +2,8 @@
 //!
 //! A process takes calls from the hour's count in small leases and uses them up before it asks again: a limited
 //! key costs one write for every lease, and a key over its limit none. A lease is at most a hundredth of the
-//! limit, and lost if the process ends.
+//! limit, and lost if the process ends. Calls of one key that find no lease wait for one of them to ask: if each
+//! asked, they would lease more than they need, and the next be refused while most of it lies unused.
 
 use std::{
     collections::HashMap,
@@ -21,6 +22,8 @@ const SECONDS_PER_HOUR: i64 = 3_600;
 const LEASES_PER_HOUR: i64 = 100;
 /// Keys that are remembered; forgetting one costs it its lease.
 const MAX_REMEMBERED: usize = 10_000;
+/// Keys that may ask at a time; those that share a place wait for each other.
+const ASKING_PLACES: usize = 32;
 
 /// What a key has left of the hour, for the `X-RateLimit-*` headers.
 #[derive(Clone, Copy, Debug)]
@@ -47,6 +50,8 @@ struct Lease {
 pub struct RateLimiter {
     // A std mutex: it is held for a look-up, never across a write.
     leases: Mutex<HashMap<[u8; 32], Lease>>,
+    // Tokio mutexes: each is held across the write that takes a lease.
+    asking: [tokio::sync::Mutex<()>; ASKING_PLACES],
 }
 
 impl RateLimiter {
@@ -56,10 +61,18 @@ impl RateLimiter {
         let hour = now.as_seconds().div_euclid(SECONDS_PER_HOUR);
         let reset = (hour + 1) * SECONDS_PER_HOUR;
         let answer = |lease: Lease| Remaining { limit, remaining: lease.left + lease.beyond, reset };
-        match self.take_leased(key, hour) {
-            Some(lease) if lease.left >= 0 => return Ok(answer(lease)),
-            Some(_) => return Err(exceeded(limit, key.tier, reset - now.as_seconds())),
-            None => {}
+        let counted = || match self.take_leased(key, hour) {
+            Some(lease) if lease.left >= 0 => Some(Ok(answer(lease))),
+            Some(_) => Some(Err(exceeded(limit, key.tier, reset - now.as_seconds()))),
+            None => None,
+        };
+        if let Some(outcome) = counted() {
+            return outcome;
+        }
+        let _asking = self.asking[usize::from(key.digest[0]) % ASKING_PLACES].lock().await;
+        // Whoever asked before may have brought enough.
+        if let Some(outcome) = counted() {
+            return outcome;
         }
         let (digest, wanted) = (key.digest, (limit / LEASES_PER_HOUR).max(1));
         let (taken, used) = store.write(move |tx| tx.take_calls(&digest, hour, wanted, limit)).await?;

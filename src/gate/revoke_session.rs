@@ -48,12 +48,14 @@ impl WriteOperation for RevokeSession {
         let mut pending = vec![session];
         let root = self.session_id.clone();
         while let Some(session) = pending.pop() {
-            if session.revoked_at.is_none() {
-                cx.tx.revoke_session(&cx.caller.tenant, &session.id, cx.now)?;
-                let details = json!({"session_id": session.id, "revoked_with": root});
-                watch::append(cx, Draft::governance("session.revoke", Some(&session), &details)?)?;
-                cascade_revoked += usize::from(session.id != root);
+            // What was revoked before ended with all below it, and nothing can have begun there since.
+            if session.revoked_at.is_some() {
+                continue;
             }
+            cx.tx.revoke_session(&cx.caller.tenant, &session.id, cx.now)?;
+            let details = json!({"session_id": session.id, "revoked_with": root});
+            watch::append(cx, Draft::governance("session.revoke", Some(&session), &details)?)?;
+            cascade_revoked += usize::from(session.id != root);
             pending.extend(children(cx, &session)?);
         }
         Ok(SessionRevoked { revoked: true, session_id: self.session_id, cascade_revoked })

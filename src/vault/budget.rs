@@ -51,7 +51,8 @@ pub fn give_back(cx: &mut WriteContext<'_>, session_id: &SessionId, amount: Mone
 fn count(cx: &mut WriteContext<'_>, session: &Session, amount: Money) -> Result<()> {
     let tenant = &cx.caller.tenant;
     let mut stats = cx.tx.agent(tenant, session.agent_id.as_str())?.unwrap_or_default();
-    stats.authorized = stats.authorized.saturating_add(amount);
+    // A total that had stopped at the largest amount has lost what it cannot give back.
+    stats.authorized = stats.authorized.saturating_add(amount).max(Money::ZERO);
     cx.tx.put_agent(tenant, session.agent_id.as_str(), &stats)?;
     cx.tx.add_authorized(tenant, amount)
 }

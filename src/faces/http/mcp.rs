@@ -31,9 +31,15 @@ use serde_json::value::RawValue;
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
-use super::{App, MAX_BODY_BYTES, guard::RequestId, input, respond};
+use super::{
+    App, MAX_BODY_BYTES,
+    guard::RequestId,
+    input,
+    mcp_sessions::{McpSessions, SESSION_ID},
+    respond,
+};
 use crate::{
-    error::{Code, Error, Result},
+    error::{Error, Result},
     faces::{
         backend::Backend,
         mcp::{HaldirMcp, RawArguments, exact, server, tools},
@@ -42,19 +48,16 @@ use crate::{
     operations::{self, Haldir},
 };
 
-const SESSION_ID: &str = "mcp-session-id";
 const PROTOCOL_VERSION: &str = "mcp-protocol-version";
 /// The first revision without sessions: from here on every request describes itself, which rmcp checks.
 const FIRST_STATELESS: &str = "2026-07-28";
 /// What rmcp wants of every client, and plain clients do not say.
 const ACCEPT_BOTH: HeaderValue = HeaderValue::from_static("application/json, text/event-stream");
-/// Protocol sessions at a time; an idle one ends after five minutes.
-const MAX_SESSIONS: usize = 4_096;
 
 /// The MCP side of the listener.
 pub struct McpFace {
     backend: Backend,
-    sessions: Arc<LocalSessionManager>,
+    sessions: McpSessions,
     in_session: StreamableHttpService<HaldirMcp, LocalSessionManager>,
     stateless: StreamableHttpService<HaldirMcp, NeverSessionManager>,
 }
@@ -69,11 +72,15 @@ impl McpFace {
             // The guard has checked both, for all of HTTP.
             .disable_allowed_hosts()
             .disable_allowed_origins();
-        let sessions = Arc::new(LocalSessionManager::default());
+        let sessions = McpSessions::default();
         // A server for each session, since each has a log level of its own.
         let factory = |backend: Backend| move || Ok(HaldirMcp::new(backend.clone(), Credential::Anonymous));
         Self {
-            in_session: StreamableHttpService::new(factory(backend.clone()), Arc::clone(&sessions), config.clone()),
+            in_session: StreamableHttpService::new(
+                factory(backend.clone()),
+                Arc::clone(&sessions.live),
+                config.clone(),
+            ),
             stateless: StreamableHttpService::new(
                 factory(backend.clone()),
                 Arc::default(),
@@ -107,10 +114,15 @@ fn credential(request: &Request) -> Credential {
 }
 
 async fn answer(face: &McpFace, credential: &Credential, request: Request) -> Result<Response> {
-    // A small POST may be a plain tool call, which asks by itself; everything else is asked here.
-    let is_small_post = request.method() == Method::POST && input::has_small_body(&request);
-    if !is_small_post {
+    // A small POST outside a session may be a plain tool call, which asks who calls; everything else is asked here.
+    let may_ask_itself = request.method() == Method::POST
+        && input::has_small_body(&request)
+        && !request.headers().contains_key(SESSION_ID);
+    if !may_ask_itself {
         face.backend.authenticate(credential)?;
+    }
+    if !face.sessions.admit(request.headers(), credential) {
+        return Ok(unknown_session());
     }
     if request.method() != Method::POST {
         let (mut parts, body) = request.into_parts();
@@ -125,7 +137,7 @@ async fn answer(face: &McpFace, credential: &Credential, request: Request) -> Re
     if let Some(call) = message.as_ref().ok().and_then(|message| message.plain_tool_call(&parts.headers)) {
         return call.answer(&face.backend, credential).await;
     }
-    if is_small_post {
+    if may_ask_itself {
         face.backend.authenticate(credential)?;
     }
     let message = match message {
@@ -139,12 +151,12 @@ async fn answer(face: &McpFace, credential: &Credential, request: Request) -> Re
     let begins_session = message.method.as_deref() == Some("initialize") && accepts_events(&parts.headers);
     let (is_tool_call, arguments) = (message.method.as_deref() == Some("tools/call"), message.arguments());
     let in_session = begins_session || parts.headers.contains_key(SESSION_ID);
-    if begins_session && face.sessions.sessions.read().await.len() >= MAX_SESSIONS {
-        return Err(Error::new(Code::Unavailable, format!("{MAX_SESSIONS} MCP sessions are open already; try again")));
-    }
     let request = for_rmcp(parts, credential, arguments, body.clone());
-    let response =
-        if in_session { face.in_session.handle(request).await } else { face.stateless.handle(request).await };
+    let response = match (begins_session, in_session) {
+        (true, _) => face.sessions.begin(credential, Box::pin(face.in_session.handle(request))).await?,
+        (false, true) => face.in_session.handle(request).await,
+        (false, false) => face.stateless.handle(request).await,
+    };
     let response = if is_tool_call { with_exact_numbers(response).await } else { response.map(Body::new) };
     Ok(readable(response))
 }
@@ -202,10 +214,7 @@ fn readable(response: Response) -> Response {
             let error = ErrorData::invalid_request("expected a JSON-RPC 2.0 request, notification or response", None);
             rpc_error(StatusCode::BAD_REQUEST, None, &error)
         }
-        StatusCode::NOT_FOUND => {
-            let error = ErrorData::invalid_request("the MCP session is unknown or has ended: initialise again", None);
-            rpc_error(StatusCode::NOT_FOUND, None, &error)
-        }
+        StatusCode::NOT_FOUND => unknown_session(),
         status => {
             let error = ErrorData::invalid_request(
                 format!(
@@ -217,6 +226,12 @@ fn readable(response: Response) -> Response {
             rpc_error(status, None, &error)
         }
     }
+}
+
+/// A session that has ended, never was, or is another key's.
+fn unknown_session() -> Response {
+    let error = ErrorData::invalid_request("the MCP session is unknown or has ended: initialise again", None);
+    rpc_error(StatusCode::NOT_FOUND, None, &error)
 }
 
 /// A JSON-RPC message, as far as routing needs it.

@@ -1,5 +1,7 @@
 //! The two prompts. Their text is in `prompts/`; this brings the facts into it.
 
+use std::fmt::Write;
+
 use askama::Template;
 use rmcp::{
     ErrorData,
@@ -144,7 +146,7 @@ impl Session {
         let parent = &facts.parent_session_id;
         Self {
             id: facts.session_id.clone(),
-            agent: facts.agent_id.clone(),
+            agent: quoted(&facts.agent_id),
             state,
             created: time(facts.created_at),
             expires: if facts.expires_at > 0.0 { time(facts.expires_at) } else { "never".to_owned() },
@@ -246,9 +248,19 @@ fn by_tool(spend: &SpendFacts) -> String {
     list(spend.by_tool.iter().map(|(tool, cost)| format!("{} {cost} USD", quoted(tool))))
 }
 
-/// As a JSON string: whatever stands in it stays within its quotes and on its line.
+/// As a JSON string: whatever stands in it stays within its quotes, on its line and in its direction.
 fn quoted(text: &str) -> String {
-    Value::from(text).to_string()
+    let mut quoted = String::with_capacity(text.len() + 2);
+    for character in Value::from(text).to_string().chars() {
+        match character {
+            '\u{85}' | '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
+                // Into a text, which takes whatever is written to it.
+                let _ = write!(quoted, "\\u{:04x}", u32::from(character));
+            }
+            _ => quoted.push(character),
+        }
+    }
+    quoted
 }
 
 fn list(items: impl Iterator<Item = String>) -> String {

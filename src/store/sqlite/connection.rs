@@ -1,8 +1,13 @@
 //! How a connection is opened, and how it waits for other processes.
 
-use std::{fs, path::Path, thread, time::Duration};
+use std::{
+    fs,
+    path::Path,
+    thread,
+    time::{Duration, Instant},
+};
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 
 use crate::error::{Code, Error, Result};
 
@@ -25,22 +30,53 @@ pub(super) fn open(path: &Path) -> Result<Connection> {
     create_private(path).map_err(|error| {
         Error::new(Code::Unavailable, format!("cannot create the store {}: {error}", path.display()))
     })?;
-    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    let id: i32 = connection
-        .pragma_query_value(None, "application_id", |row| row.get(0))
-        .map_err(|error| Error::new(Code::Unavailable, format!("{} is no haldir store: {error}", path.display())))?;
-    if id != APPLICATION_ID {
-        let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-        if tables > 0 {
-            return Err(Error::new(
-                Code::Unavailable,
-                format!("{} is a database of another program; choose another path", path.display()),
-            ));
-        }
-        connection.pragma_update(None, "application_id", APPLICATION_ID)?;
+    let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    if !mark(&mut connection)
+        .map_err(|error| Error::new(Code::Unavailable, format!("{} is no haldir store: {error}", path.display())))?
+    {
+        let message = format!("{} is a database of another program; choose another path", path.display());
+        return Err(Error::new(Code::Unavailable, message));
     }
-    connection.pragma_update(None, "journal_mode", "WAL")?;
+    use_log(&connection)?;
     Ok(connection)
+}
+
+/// Marks an empty database as ours; answers whether it is ours.
+fn mark(connection: &mut Connection) -> rusqlite::Result<bool> {
+    let is_ours = |connection: &Connection| {
+        connection.pragma_query_value(None, "application_id", |row| Ok(row.get::<_, i32>(0)? == APPLICATION_ID))
+    };
+    // The common case, without a write lock.
+    if is_ours(connection)? {
+        return Ok(true);
+    }
+    // Several processes may make one store at once: what is looked at here stays as it is until it is marked.
+    let transaction = Transaction::new(connection, TransactionBehavior::Immediate)?;
+    if !is_ours(&transaction)? {
+        let tables: i64 = transaction.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+        if tables > 0 {
+            return Ok(false);
+        }
+        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    }
+    transaction.commit()?;
+    Ok(true)
+}
+
+/// Turns the write-ahead log on. While another process does that too, SQLite says busy without asking the busy
+/// handler, so the waiting is done here.
+fn use_log(connection: &Connection) -> Result<()> {
+    let begun = Instant::now();
+    loop {
+        match connection.pragma_update(None, "journal_mode", "WAL") {
+            Err(error)
+                if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && begun.elapsed() < BUSY_LIMIT =>
+            {
+                thread::sleep(BUSY_PAUSE_MAX);
+            }
+            outcome => return Ok(outcome?),
+        }
+    }
 }
 
 /// Opens one more connection to a database that exists.

@@ -34,7 +34,7 @@ statements! {
     PUT_TOOL_USE = "INSERT INTO tool_tallies (tenant, of, tool, actions, cost) VALUES (?1, ?2, ?3, ?4, ?5)
         ON CONFLICT DO UPDATE SET actions = ?4, cost = ?5";
     AUTHORIZED = "SELECT authorized FROM tenants WHERE id = ?1";
-    ADD_AUTHORIZED = "UPDATE tenants SET authorized = min(authorized, 9223372036854775807 - max(?2, 0)) + ?2
+    ADD_AUTHORIZED = "UPDATE tenants SET authorized = max(min(authorized, 9223372036854775807 - max(?2, 0)) + ?2, 0)
         WHERE id = ?1";
     ANSWER = "SELECT digest, status, body, created_at FROM idempotency WHERE tenant = ?1 AND caller = ?2 AND key = ?3";
     PUT_ANSWER = "INSERT OR REPLACE INTO idempotency (tenant, caller, key, digest, status, body, created_at)

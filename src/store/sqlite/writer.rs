@@ -115,7 +115,10 @@ fn commit_batch(
     answers: &mut Vec<Answer>,
 ) -> Result<()> {
     if let Err(error) = execute(connection, "BEGIN IMMEDIATE") {
-        answers.push(first(connection, pending));
+        // Whatever queued up meanwhile has waited as well: it is answered now, not after another such wait each.
+        answers.extend(
+            std::iter::once(first).chain(queue.try_iter().take(MAX_QUEUED)).map(|job| job(connection, pending)),
+        );
         return Err(error);
     }
     answers.push(first(connection, pending));
