@@ -1,6 +1,8 @@
 //! From what a caller shows to who they are. It reads the store on every call, so that a revocation holds from
 //! the next call on, in every process.
 
+use std::sync::Arc;
+
 use crate::{
     call::{Services, Settings},
     crypto,
@@ -24,7 +26,7 @@ pub struct Authenticated {
     /// Who they are.
     pub caller: Caller,
     /// Their key, if they have one.
-    pub key: Option<ApiKey>,
+    pub key: Option<Arc<ApiKey>>,
 }
 
 /// Who shows this credential. A missing, unknown, revoked and expired key get one same answer.
@@ -79,14 +81,14 @@ pub fn authenticate(
 }
 
 /// The record of a presented key, live or not.
-pub fn find_key(tx: &dyn ReadTx, presented: &str) -> Result<Option<ApiKey>> {
+pub fn find_key(tx: &dyn ReadTx, presented: &str) -> Result<Option<Arc<ApiKey>>> {
     if !presented.starts_with(KEY_PREFIX) || presented.len() > MAX_KEY_CHARS {
         return Ok(None);
     }
     let Some(prefix) = presented.get(..PUBLIC_CHARS) else { return Ok(None) };
     let digest = digest(presented);
     let candidates = tx.api_keys_by_prefix(prefix)?;
-    Ok(candidates.into_iter().find(|key| crypto::same(&key.digest, &digest)))
+    Ok(candidates.iter().find(|key| crypto::same(&key.digest, &digest)).cloned())
 }
 
 /// What is kept of a key.

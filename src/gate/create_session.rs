@@ -81,7 +81,7 @@ impl WriteOperation for CreateSession {
             }
             None => None,
         };
-        let session = self.decide(&cx.caller.ceilings, &cx.caller.principal, parent.as_ref(), cx.now)?;
+        let session = self.decide(&cx.caller.ceilings, &cx.caller.principal, parent.as_deref(), cx.now)?;
         cx.tx.insert_session(&cx.caller.tenant, &session)?;
         let created = SessionCreated {
             session_id: session.id.clone(),

@@ -54,7 +54,7 @@ impl ReadOperation for ListDescendants {
         }
         let truncated = found.len() > MAX_DESCENDANTS;
         found.truncate(MAX_DESCENDANTS);
-        let descendants: Vec<_> = found.into_iter().map(|session| SessionDetail::new(session, cx.now)).collect();
+        let descendants: Vec<_> = found.iter().map(|session| SessionDetail::new(session, cx.now)).collect();
         Ok(Descendants { session_id: self.session_id, count: descendants.len(), descendants, truncated })
     }
 }

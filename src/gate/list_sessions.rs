@@ -57,7 +57,7 @@ impl ReadOperation for ListSessions {
         sessions.truncate(limit);
         let last = sessions.last().filter(|_| more);
         let next_cursor = last.map(|session| format!("{}.{}", session.created_at.0, session.id));
-        let sessions: Vec<_> = sessions.into_iter().map(|session| SessionDetail::new(session, cx.now)).collect();
+        let sessions: Vec<_> = sessions.iter().map(|session| SessionDetail::new(session, cx.now)).collect();
         Ok(SessionList { count: sessions.len(), sessions, next_cursor })
     }
 }

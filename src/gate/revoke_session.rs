@@ -1,5 +1,7 @@
 //! `revokeSession`.
 
+use std::sync::Arc;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -62,8 +64,8 @@ impl WriteOperation for RevokeSession {
     }
 }
 
-fn children(cx: &WriteContext<'_>, session: &Session) -> Result<Vec<Session>> {
-    let mut all: Vec<Session> = Vec::new();
+fn children(cx: &WriteContext<'_>, session: &Session) -> Result<Vec<Arc<Session>>> {
+    let mut all: Vec<Arc<Session>> = Vec::new();
     loop {
         let after = all.last().map_or("", |child| child.id.as_str());
         let page = cx.tx.child_sessions(&cx.caller.tenant, &session.id, after, PAGE)?;

@@ -1,5 +1,7 @@
 //! What operations within a session share: finding it, and its form on the wire.
 
+use std::sync::Arc;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -10,7 +12,7 @@ use crate::{
 };
 
 /// The session, if it may act now.
-pub fn require_valid(tx: &dyn ReadTx, tenant: &TenantId, id: &SessionId, now: UnixMicros) -> Result<Session> {
+pub fn require_valid(tx: &dyn ReadTx, tenant: &TenantId, id: &SessionId, now: UnixMicros) -> Result<Arc<Session>> {
     let session = tx.session(tenant, id)?.filter(|session| session.is_valid(now));
     session.ok_or_else(|| {
         Error::new(Code::SessionInvalid, "the session does not exist, has expired or was revoked: create a new one")
@@ -28,7 +30,7 @@ pub fn require_scope(session: &Session, scope: &Scope) -> Result<()> {
 }
 
 /// The session, valid or not; for looking at it.
-pub fn require(tx: &dyn ReadTx, tenant: &TenantId, id: &SessionId) -> Result<Session> {
+pub fn require(tx: &dyn ReadTx, tenant: &TenantId, id: &SessionId) -> Result<Arc<Session>> {
     tx.session(tenant, id)?.ok_or_else(|| Error::not_found("the session").field("session_id"))
 }
 
@@ -67,19 +69,19 @@ pub struct SessionDetail {
 
 impl SessionDetail {
     /// How `session` looks at `now`.
-    pub fn new(session: Session, now: UnixMicros) -> Self {
+    pub fn new(session: &Session, now: UnixMicros) -> Self {
         Self {
             is_valid: session.is_valid(now),
             revoked: session.revoked_at.is_some(),
             remaining_budget: session.spend_limit.map(|limit| limit.minus_floor_zero(session.spent)),
-            session_id: session.id,
+            session_id: session.id.clone(),
             agent_id: session.agent_id.to_string(),
-            scopes: session.scopes,
+            scopes: session.scopes.clone(),
             spend_limit: session.spend_limit,
             spent: session.spent,
             created_at: session.created_at,
             expires_at: session.expires_at.unwrap_or_default(),
-            parent_session_id: session.parent.map_or_else(String::new, |parent| parent.to_string()),
+            parent_session_id: session.parent.as_ref().map_or_else(String::new, ToString::to_string),
             delegation_depth: session.depth,
             logged_cost_usd: session.logged_cost,
             action_count: session.action_count,

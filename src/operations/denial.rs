@@ -31,7 +31,7 @@ pub(super) fn record(cx: &mut WriteContext<'_>, operation: &Operation, input: &s
         "session_id": named,
     });
     let action = format!("{}.denied", operation.name);
-    let draft = Draft::governance(&action, session.as_ref(), &details)?;
+    let draft = Draft::governance(&action, session.as_deref(), &details)?;
     watch::append(cx, Draft { event: Event::Refusal, ..draft })?;
     Ok(())
 }

@@ -10,6 +10,7 @@ mod connection;
 mod counters;
 mod inspection;
 mod keys;
+mod memo;
 mod migrations;
 mod payments;
 mod pending;
@@ -24,10 +25,11 @@ use std::{path::Path, sync::Arc};
 
 pub use inspection::Inspection;
 pub use migrations::{Migration, MigrationState, Migrator};
+use memo::{Memo, State};
 use pending::Pending;
-use readers::Readers;
+use readers::{Readers, Snapshot};
 use rusqlite::Connection;
-use writer::Writer;
+use writer::{Batch, Writer};
 
 use super::{ReadTx, Tx};
 use crate::error::{Code, Error, Result};
@@ -41,6 +43,7 @@ pub struct Sqlite {
 struct Inner {
     readers: Readers,
     writer: Writer,
+    memo: Arc<Memo>,
 }
 
 /// Brings the schema of the database at `path` up to date; answers how many migrations that took.
@@ -53,8 +56,9 @@ impl Sqlite {
     pub fn open(path: &Path) -> Result<Self> {
         let mut connection = connection::open(path)?;
         Migrator::new(&mut connection).up()?;
-        let writer = Writer::start(path, connection)?;
-        Ok(Self { inner: Arc::new(Inner { readers: Readers::new(path), writer }) })
+        let memo = Arc::new(Memo::new(path));
+        let writer = Writer::start(path, connection, Arc::clone(&memo))?;
+        Ok(Self { inner: Arc::new(Inner { readers: Readers::new(path), writer, memo }) })
     }
 
     pub(super) async fn write<T: Send + 'static>(
@@ -65,7 +69,7 @@ impl Sqlite {
     }
 
     pub(super) fn read<T>(&self, work: impl FnOnce(&dyn ReadTx) -> Result<T>) -> Result<T> {
-        self.inner.readers.read(work)
+        self.inner.readers.read(&self.inner.memo, work)
     }
 
     pub(super) fn close(&self) {
@@ -74,16 +78,40 @@ impl Sqlite {
 }
 
 /// A transaction on one connection. Reading and writing methods stand in the files named after their rooms.
-struct SqliteTx<'c> {
-    connection: &'c Connection,
-    /// What the batch holds back; a reader has none.
-    pending: Option<&'c Pending>,
+#[derive(Clone, Copy)]
+enum SqliteTx<'c> {
+    Reader(&'c Snapshot<'c>),
+    /// A connection that is in a transaction already, to look only.
+    Open(&'c Connection),
+    Writer(&'c Batch),
 }
 
 impl SqliteTx<'_> {
+    fn connection(&self) -> Result<&Connection> {
+        match self {
+            Self::Reader(snapshot) => snapshot.connection(),
+            Self::Open(connection) => Ok(connection),
+            Self::Writer(batch) => Ok(&batch.connection),
+        }
+    }
+
+    /// The memo, and the state that this transaction may use it for.
+    fn memo(&self) -> Option<(&Memo, State)> {
+        match self {
+            Self::Reader(snapshot) => snapshot.state.map(|state| (snapshot.memo, state)),
+            Self::Open(_) => None,
+            Self::Writer(batch) => batch.pending.state.get().map(|state| (&*batch.memo, state)),
+        }
+    }
+
+    /// The batch's held rows; a reader has none.
+    fn held(&self) -> Option<&Pending> {
+        if let Self::Writer(batch) = self { Some(&batch.pending) } else { None }
+    }
+
     /// The batch's held rows. Only the writer hands out a transaction that can be written to.
     fn pending(&self) -> Result<&Pending> {
-        self.pending.ok_or_else(|| Error::internal("a reader cannot write"))
+        self.held().ok_or_else(|| Error::internal("a reader cannot write"))
     }
 
     /// The connection, to change a row at once. The job then has a savepoint to go back to; one that only puts rows
@@ -91,15 +119,16 @@ impl SqliteTx<'_> {
     fn writable(&self) -> Result<&Connection> {
         let pending = self.pending()?;
         if !pending.savepoint.get() {
-            writer::execute(self.connection, "SAVEPOINT job")?;
+            writer::execute(self.connection()?, "SAVEPOINT job")?;
             pending.savepoint.set(true);
         }
-        Ok(self.connection)
+        pending.state.set(None);
+        self.connection()
     }
 
     /// Lists of what is held are for readers: in the middle of a batch they would miss some.
     fn require_reader(&self) -> Result<()> {
-        if self.pending.is_none() {
+        if self.held().is_none() {
             Ok(())
         } else {
             Err(Error::internal("what a batch holds is listed by readers only"))
@@ -111,7 +140,7 @@ impl Tx for SqliteTx<'_> {
     fn start_over(&mut self) -> Result<()> {
         let pending = self.pending()?;
         pending.take_back_job();
-        if pending.savepoint.get() { writer::execute(self.connection, "ROLLBACK TO job") } else { Ok(()) }
+        if pending.savepoint.get() { writer::execute(self.connection()?, "ROLLBACK TO job") } else { Ok(()) }
     }
 
     fn as_read(&self) -> &dyn ReadTx {

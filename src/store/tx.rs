@@ -1,6 +1,8 @@
 //! What a transaction can do, by room. A backend implements these; rooms use them as `&dyn ReadTx` and
 //! `&mut dyn Tx`. Every method is scoped to a tenant, so that a forgotten filter cannot leak another's data.
 
+use std::sync::Arc;
+
 use crate::{
     error::Result,
     model::{
@@ -42,7 +44,7 @@ pub trait ReadKeys {
     fn master_key_check(&self) -> Result<Option<Vec<u8>>>;
     fn any_api_key(&self) -> Result<bool>;
     /// All keys that begin with `prefix`: nearly always one.
-    fn api_keys_by_prefix(&self, prefix: &str) -> Result<Vec<ApiKey>>;
+    fn api_keys_by_prefix(&self, prefix: &str) -> Result<Arc<[Arc<ApiKey>]>>;
     /// The tenant's keys, newest first, at most `limit`.
     fn api_keys(&self, tenant: &TenantId, limit: usize) -> Result<Vec<ApiKey>>;
 }
@@ -69,10 +71,11 @@ pub struct SessionQuery {
 
 #[allow(missing_docs)]
 pub trait ReadSessions {
-    fn session(&self, tenant: &TenantId, id: &SessionId) -> Result<Option<Session>>;
+    fn session(&self, tenant: &TenantId, id: &SessionId) -> Result<Option<Arc<Session>>>;
     fn sessions(&self, tenant: &TenantId, query: &SessionQuery) -> Result<Vec<Session>>;
     /// The direct children, oldest first, after `after`, at most `limit`.
-    fn child_sessions(&self, tenant: &TenantId, parent: &SessionId, after: &str, limit: usize) -> Result<Vec<Session>>;
+    fn child_sessions(&self, tenant: &TenantId, parent: &SessionId, after: &str, limit: usize)
+    -> Result<Vec<Arc<Session>>>;
 }
 
 #[allow(missing_docs)]

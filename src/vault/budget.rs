@@ -1,5 +1,7 @@
 //! Budgets: what a session spends counts against it and every session above it, in one transaction.
 
+use std::sync::Arc;
+
 use crate::{
     call::WriteContext,
     error::{Code, Error, Result},
@@ -10,8 +12,8 @@ use crate::{
 pub const BUDGET_CURRENCY: &str = "USD";
 
 /// The session and those above it, itself first.
-fn lineage(cx: &WriteContext<'_>, session: &Session) -> Result<Vec<Session>> {
-    let mut line = vec![session.clone()];
+fn lineage(cx: &WriteContext<'_>, session: &Arc<Session>) -> Result<Vec<Arc<Session>>> {
+    let mut line = vec![Arc::clone(session)];
     while let Some(id) = line.last().and_then(|level| level.parent.clone()) {
         let above = cx.tx.session(&cx.caller.tenant, &id)?;
         line.push(above.ok_or_else(|| Error::internal(format!("session {id} is gone, but not its children")))?);
@@ -20,7 +22,7 @@ fn lineage(cx: &WriteContext<'_>, session: &Session) -> Result<Vec<Session>> {
 }
 
 /// Deducts `amount` from the session and every session above it, if each has it left.
-pub fn deduct(cx: &mut WriteContext<'_>, session: &Session, amount: Money) -> Result<()> {
+pub fn deduct(cx: &mut WriteContext<'_>, session: &Arc<Session>, amount: Money) -> Result<()> {
     let line = lineage(cx, session)?;
     for level in &line {
         if let Some(left) = level.remaining().filter(|left| amount > *left) {

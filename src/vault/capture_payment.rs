@@ -93,6 +93,6 @@ pub fn settle(
         timestamp: cx.now,
     };
     let action = if status == AuthorizationStatus::Voided { "payment.void" } else { "payment.capture" };
-    watch::append(cx, Draft::governance(action, session.as_ref(), &settled)?)?;
+    watch::append(cx, Draft::governance(action, session.as_deref(), &settled)?)?;
     Ok(settled)
 }

@@ -148,7 +148,7 @@ fn collect(statement: &mut Statement<'_>, params: impl rusqlite::Params) -> Resu
 impl SqliteTx<'_> {
     /// The first entry at `time` or later. Times never go back in a log, so this is a binary search.
     fn first_seq_since(&self, tenant: &TenantId, time: UnixMicros, last: i64) -> Result<i64> {
-        let mut statement = self.connection.prepare_cached(ENTRY_TIME)?;
+        let mut statement = self.connection()?.prepare_cached(ENTRY_TIME)?;
         let (mut low, mut high) = (1, last + 1);
         while low < high {
             let middle = low + (high - low) / 2;
@@ -162,10 +162,10 @@ impl SqliteTx<'_> {
 
 impl ReadAudit for SqliteTx<'_> {
     fn head(&self, tenant: &TenantId) -> Result<Option<Head>> {
-        if let Some(head) = self.pending.and_then(|pending| pending.heads.get(tenant)) {
+        if let Some(head) = self.held().and_then(|held| held.heads.get(tenant)) {
             return Ok(Some(head));
         }
-        let mut statement = self.connection.prepare_cached(HEAD)?;
+        let mut statement = self.connection()?.prepare_cached(HEAD)?;
         let mut rows = statement.query([tenant.as_str()])?;
         let Some(row) = rows.next()? else { return Ok(None) };
         let mut columns = Columns::of(row);
@@ -186,7 +186,7 @@ impl ReadAudit for SqliteTx<'_> {
 
     fn entry(&self, tenant: &TenantId, seq: i64) -> Result<Option<Entry>> {
         self.require_reader()?;
-        let mut statement = self.connection.prepare_cached(ENTRY)?;
+        let mut statement = self.connection()?.prepare_cached(ENTRY)?;
         Ok(collect(&mut statement, params![tenant.as_str(), seq])?.pop())
     }
 
@@ -204,11 +204,11 @@ impl ReadAudit for SqliteTx<'_> {
             (_, _, Some(_), _) => ENTRIES_OF_TOOL,
             (.., Some(false)) => ENTRIES_NOT_FLAGGED,
             (None, None, None, None) => {
-                let mut statement = self.connection.prepare_cached(ENTRIES)?;
+                let mut statement = self.connection()?.prepare_cached(ENTRIES)?;
                 return collect(&mut statement, params![tenant.as_str(), first, end, rows(query.limit)]);
             }
         };
-        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut statement = self.connection()?.prepare_cached(sql)?;
         let params = params![tenant.as_str(), first, end, rows(query.limit), session_id, agent_id, tool, flagged];
         collect(&mut statement, params)
     }
@@ -220,7 +220,7 @@ impl ReadAudit for SqliteTx<'_> {
         each: &mut dyn FnMut(Result<Entry, StoredEntryProblem>) -> bool,
     ) -> Result<()> {
         self.require_reader()?;
-        let mut statement = self.connection.prepare_cached(ENTRIES_FROM)?;
+        let mut statement = self.connection()?.prepare_cached(ENTRIES_FROM)?;
         let mut rows = statement.query(params![tenant.as_str(), first])?;
         while let Some(row) = rows.next()? {
             let read = entry(row).map_err(|problem| StoredEntryProblem { seq: row.get("seq").ok(), problem });

@@ -60,12 +60,12 @@ fn owner(of: ToolTally<'_>) -> Cow<'static, str> {
 
 impl ReadCounters for SqliteTx<'_> {
     fn agent(&self, tenant: &TenantId, agent: &str) -> Result<Option<AgentStats>> {
-        if let Some(pending) = self.pending
-            && let Some(stats) = pending.agents.get(&(tenant.clone(), agent.to_owned()))
+        if let Some(held) = self.held()
+            && let Some(stats) = held.agents.get(&(tenant.clone(), agent.to_owned()))
         {
             return Ok(Some(stats));
         }
-        let mut statement = self.connection.prepare_cached(AGENT)?;
+        let mut statement = self.connection()?.prepare_cached(AGENT)?;
         let mut rows = statement.query([tenant.as_str(), agent])?;
         let Some(row) = rows.next()? else { return Ok(None) };
         let mut columns = Columns::of(row);
@@ -84,7 +84,7 @@ impl ReadCounters for SqliteTx<'_> {
 
     fn agent_costs(&self, tenant: &TenantId, limit: usize) -> Result<Vec<(String, Cost)>> {
         self.require_reader()?;
-        let mut statement = self.connection.prepare_cached(AGENT_COSTS)?;
+        let mut statement = self.connection()?.prepare_cached(AGENT_COSTS)?;
         statement.query_and_then(params![tenant.as_str(), rows(limit)], named_cost)?.collect()
     }
 
@@ -92,29 +92,29 @@ impl ReadCounters for SqliteTx<'_> {
         self.require_reader()?;
         let (tenant, limit) = (tenant.as_str(), rows(limit));
         if let Some(agent) = agent {
-            let mut statement = self.connection.prepare_cached(SESSION_COSTS_OF_AGENT)?;
+            let mut statement = self.connection()?.prepare_cached(SESSION_COSTS_OF_AGENT)?;
             statement.query_and_then(params![tenant, limit, agent], named_cost)?.collect()
         } else {
-            let mut statement = self.connection.prepare_cached(SESSION_COSTS)?;
+            let mut statement = self.connection()?.prepare_cached(SESSION_COSTS)?;
             statement.query_and_then(params![tenant, limit], named_cost)?.collect()
         }
     }
 
     fn tool_costs(&self, tenant: &TenantId, of: ToolTally<'_>, limit: usize) -> Result<Vec<ToolSpend>> {
         self.require_reader()?;
-        let mut statement = self.connection.prepare_cached(TOOL_COSTS)?;
+        let mut statement = self.connection()?.prepare_cached(TOOL_COSTS)?;
         let read = |row: &Row<'_>| named_cost(row).map(|(tool, total)| ToolSpend { tool, total });
         statement.query_and_then(params![tenant.as_str(), rows(limit), owner(of)], read)?.collect()
     }
 
     fn authorized_total(&self, tenant: &TenantId) -> Result<Money> {
-        let mut statement = self.connection.prepare_cached(AUTHORIZED)?;
+        let mut statement = self.connection()?.prepare_cached(AUTHORIZED)?;
         let nanos = statement.query_row([tenant.as_str()], |row| row.get(0)).optional()?;
         Ok(Money::from_nanos(nanos.unwrap_or(0)))
     }
 
     fn idempotent_answer(&self, tenant: &TenantId, caller: &str, key: &str) -> Result<Option<IdempotentAnswer>> {
-        let mut statement = self.connection.prepare_cached(ANSWER)?;
+        let mut statement = self.connection()?.prepare_cached(ANSWER)?;
         let mut rows = statement.query([tenant.as_str(), caller, key])?;
         let Some(row) = rows.next()? else { return Ok(None) };
         let mut columns = Columns::of(row);
@@ -137,7 +137,7 @@ impl WriteCounters for SqliteTx<'_> {
         let key: ToolKey = (tenant.clone(), owner(of).into_owned(), tool.to_owned());
         let before = match self.pending()?.tools.get(&key) {
             Some(total) => total,
-            None => read_tool(self.connection, &key)?,
+            None => read_tool(self.connection()?, &key)?,
         };
         let total = Cost { actions: before.actions + 1, cost: before.cost.saturating_add(cost) };
         self.pending()?.tools.put(key, total);

@@ -60,7 +60,7 @@ impl Inspection {
     /// Runs `work` on a snapshot. The schema must be up to date.
     pub fn read<T>(&self, work: impl FnOnce(&dyn ReadTx) -> Result<T>) -> Result<T> {
         self.connection.execute_batch("BEGIN")?;
-        let outcome = work(&SqliteTx { connection: &self.connection, pending: None });
+        let outcome = work(&SqliteTx::Open(&self.connection));
         self.connection.execute_batch("COMMIT")?;
         outcome
     }

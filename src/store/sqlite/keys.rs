@@ -1,5 +1,7 @@
 //! Tenants and API keys.
 
+use std::sync::Arc;
+
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::{
@@ -60,25 +62,33 @@ fn api_key(row: &Row<'_>) -> Result<ApiKey> {
 
 impl ReadKeys for SqliteTx<'_> {
     fn wrapped_data_key(&self, tenant: &TenantId) -> Result<Option<Vec<u8>>> {
-        let mut statement = self.connection.prepare_cached(TENANT_DATA_KEY)?;
+        let mut statement = self.connection()?.prepare_cached(TENANT_DATA_KEY)?;
         Ok(statement.query_row([tenant.as_str()], |row| row.get(0)).optional()?)
     }
 
     fn master_key_check(&self) -> Result<Option<Vec<u8>>> {
-        Ok(self.connection.prepare_cached(META_VALUE)?.query_row([], |row| row.get(0)).optional()?)
+        Ok(self.connection()?.prepare_cached(META_VALUE)?.query_row([], |row| row.get(0)).optional()?)
     }
 
     fn any_api_key(&self) -> Result<bool> {
-        Ok(self.connection.prepare_cached(ANY_KEY)?.exists([])?)
+        Ok(self.connection()?.prepare_cached(ANY_KEY)?.exists([])?)
     }
 
-    fn api_keys_by_prefix(&self, prefix: &str) -> Result<Vec<ApiKey>> {
-        let mut statement = self.connection.prepare_cached(KEYS_BY_PREFIX)?;
-        statement.query_and_then([prefix], api_key)?.collect()
+    fn api_keys_by_prefix(&self, prefix: &str) -> Result<Arc<[Arc<ApiKey>]>> {
+        if let Some(keys) = self.memo().and_then(|(memo, state)| memo.keys(state, prefix)) {
+            return Ok(keys);
+        }
+        let mut statement = self.connection()?.prepare_cached(KEYS_BY_PREFIX)?;
+        let keys: Arc<[Arc<ApiKey>]> = statement.query_and_then([prefix], |row| api_key(row).map(Arc::new))?.collect::<Result<_>>()?;
+        // What is not there is not remembered: anybody can ask for it.
+        if let Some((memo, state)) = self.memo().filter(|_| !keys.is_empty()) {
+            memo.keep_keys(state, prefix, &keys);
+        }
+        Ok(keys)
     }
 
     fn api_keys(&self, tenant: &TenantId, limit: usize) -> Result<Vec<ApiKey>> {
-        let mut statement = self.connection.prepare_cached(KEYS_OF_TENANT)?;
+        let mut statement = self.connection()?.prepare_cached(KEYS_OF_TENANT)?;
         statement.query_and_then(params![tenant.as_str(), rows(limit)], api_key)?.collect()
     }
 }

@@ -24,7 +24,7 @@ statements! {
 
 impl ReadPayments for SqliteTx<'_> {
     fn authorization(&self, tenant: &TenantId, id: &AuthorizationId) -> Result<Option<Authorization>> {
-        let mut statement = self.connection.prepare_cached(AUTHORIZATION)?;
+        let mut statement = self.connection()?.prepare_cached(AUTHORIZATION)?;
         let mut rows = statement.query([tenant.as_str(), id.as_str()])?;
         let Some(row) = rows.next()? else { return Ok(None) };
         let mut columns = Columns::of(row);

@@ -13,7 +13,7 @@ use std::{
 
 use rusqlite::Connection;
 
-use super::{audit, counters, sessions};
+use super::{audit, counters, memo::State, sessions};
 use crate::{
     error::Result,
     model::{Entry, SessionId, TenantId},
@@ -83,6 +83,8 @@ pub(super) struct Pending {
     kept_entries: Cell<usize>,
     /// Whether the running job has a savepoint.
     pub(super) savepoint: Cell<bool>,
+    /// The state in which the batch began, until it changes a row that is not held.
+    pub(super) state: Cell<Option<State>>,
 }
 
 impl Pending {
@@ -124,6 +126,7 @@ impl Pending {
         self.entries.borrow_mut().clear();
         self.kept_entries.set(0);
         self.savepoint.set(false);
+        self.state.set(None);
         self.heads.clear();
         self.agents.clear();
         self.tools.clear();

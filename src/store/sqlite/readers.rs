@@ -1,13 +1,15 @@
-//! Connections for reading. A read is a snapshot: it sees one state of the database from its first look to its last.
+//! Connections for reading. A read is a snapshot: it sees one state of the database from its first look to its
+//! last. Its transaction begins at the first row that is not remembered ([`super::memo`]), if there is one.
 
 use std::{
+    cell::OnceCell,
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
 };
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::{SqliteTx, connection};
+use super::{SqliteTx, connection, memo::{Memo, State}, writer::execute};
 use crate::{error::Result, store::ReadTx};
 
 /// Connections kept open between reads; a burst beyond it opens more and closes them again.
@@ -24,15 +26,16 @@ impl Readers {
         Self { path: path.to_owned(), idle: Mutex::default() }
     }
 
-    pub(super) fn read<T>(&self, work: impl FnOnce(&dyn ReadTx) -> Result<T>) -> Result<T> {
-        let connection = self.take()?;
-        connection.prepare_cached("BEGIN")?.execute([])?;
-        let outcome = work(&SqliteTx { connection: &connection, pending: None });
-        // A connection whose transaction does not end is dropped, not kept: its lock would hold back the log.
-        connection.prepare_cached("COMMIT")?.execute([])?;
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        if idle.len() < MAX_IDLE {
-            idle.push(connection);
+    pub(super) fn read<T>(&self, memo: &Memo, work: impl FnOnce(&dyn ReadTx) -> Result<T>) -> Result<T> {
+        let snapshot = Snapshot { readers: self, connection: OnceCell::new(), memo, state: memo.state() };
+        let outcome = work(&SqliteTx::Reader(&snapshot));
+        if let Some(connection) = snapshot.connection.into_inner() {
+            // A connection whose transaction does not end is dropped, not kept: its lock would hold back the log.
+            execute(&connection, "COMMIT")?;
+            let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+            if idle.len() < MAX_IDLE {
+                idle.push(connection);
+            }
         }
         outcome
     }
@@ -46,5 +49,26 @@ impl Readers {
         let connection = connection::connect(&self.path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         connection.pragma_update(None, "query_only", true)?;
         Ok(connection)
+    }
+}
+
+/// A read: its connection, once it needs one.
+pub(super) struct Snapshot<'r> {
+    readers: &'r Readers,
+    connection: OnceCell<Connection>,
+    pub(super) memo: &'r Memo,
+    /// As it was before the transaction began.
+    pub(super) state: Option<State>,
+}
+
+impl Snapshot<'_> {
+    /// The connection, in its transaction.
+    pub(super) fn connection(&self) -> Result<&Connection> {
+        if let Some(connection) = self.connection.get() {
+            return Ok(connection);
+        }
+        let connection = self.readers.take()?;
+        execute(&connection, "BEGIN")?;
+        Ok(self.connection.get_or_init(|| connection))
     }
 }

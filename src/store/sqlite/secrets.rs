@@ -23,7 +23,7 @@ statements! {
 
 impl ReadSecrets for SqliteTx<'_> {
     fn secret(&self, tenant: &TenantId, name: &SecretName) -> Result<Option<StoredSecret>> {
-        let mut statement = self.connection.prepare_cached(SECRET)?;
+        let mut statement = self.connection()?.prepare_cached(SECRET)?;
         let mut rows = statement.query([tenant.as_str(), name.as_str()])?;
         let Some(row) = rows.next()? else { return Ok(None) };
         let mut columns = Columns::of(row);
@@ -38,7 +38,7 @@ impl ReadSecrets for SqliteTx<'_> {
     }
 
     fn secret_names(&self, tenant: &TenantId, after: &str, limit: usize) -> Result<Vec<SecretName>> {
-        let mut statement = self.connection.prepare_cached(SECRET_NAMES)?;
+        let mut statement = self.connection()?.prepare_cached(SECRET_NAMES)?;
         statement.query_and_then(params![tenant.as_str(), after, rows(limit)], |row| Columns::of(row).next())?.collect()
     }
 }

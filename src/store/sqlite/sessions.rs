@@ -1,5 +1,7 @@
 //! Sessions.
 
+use std::sync::Arc;
+
 use rusqlite::{Connection, Row, params};
 
 use super::{
@@ -59,10 +61,22 @@ fn session(row: &Row<'_>) -> Result<Session> {
 }
 
 impl ReadSessions for SqliteTx<'_> {
-    fn session(&self, tenant: &TenantId, id: &SessionId) -> Result<Option<Session>> {
-        let mut statement = self.connection.prepare_cached(SESSION)?;
-        let mut rows = statement.query([tenant.as_str(), id.as_str()])?;
-        rows.next()?.map(|row| self.current(tenant, row)).transpose()
+    fn session(&self, tenant: &TenantId, id: &SessionId) -> Result<Option<Arc<Session>>> {
+        let remembered = self.memo().and_then(|(memo, state)| memo.session(state, tenant, id));
+        let found = match remembered {
+            Some(session) => session,
+            None => {
+                let mut statement = self.connection()?.prepare_cached(SESSION)?;
+                let mut rows = statement.query([tenant.as_str(), id.as_str()])?;
+                let Some(row) = rows.next()? else { return Ok(None) };
+                let session = Arc::new(session(row)?);
+                if let Some((memo, state)) = self.memo() {
+                    memo.keep_session(state, tenant, &session);
+                }
+                session
+            }
+        };
+        Ok(Some(self.current(tenant, found)))
     }
 
     fn sessions(&self, tenant: &TenantId, query: &SessionQuery) -> Result<Vec<Session>> {
@@ -70,21 +84,21 @@ impl ReadSessions for SqliteTx<'_> {
         self.require_reader()?;
         let (tenant, limit) = (tenant.as_str(), rows(query.limit));
         if let Some(agent) = &query.agent_id {
-            let mut statement = self.connection.prepare_cached(SESSIONS_OF_AGENT)?;
+            let mut statement = self.connection()?.prepare_cached(SESSIONS_OF_AGENT)?;
             statement
                 .query_and_then(params![tenant, at, id, query.id_prefix, limit, agent.as_str()], session)?
                 .collect()
         } else {
-            let mut statement = self.connection.prepare_cached(SESSIONS)?;
+            let mut statement = self.connection()?.prepare_cached(SESSIONS)?;
             statement.query_and_then(params![tenant, at, id, query.id_prefix, limit], session)?.collect()
         }
     }
 
-    fn child_sessions(&self, tenant: &TenantId, parent: &SessionId, after: &str, limit: usize) -> Result<Vec<Session>> {
-        let mut statement = self.connection.prepare_cached(CHILDREN)?;
+    fn child_sessions(&self, tenant: &TenantId, parent: &SessionId, after: &str, limit: usize) -> Result<Vec<Arc<Session>>> {
+        let mut statement = self.connection()?.prepare_cached(CHILDREN)?;
         statement
             .query_and_then(params![tenant.as_str(), parent.as_str(), after, rows(limit)], |row| {
-                self.current(tenant, row)
+                Ok(self.current(tenant, Arc::new(session(row)?)))
             })?
             .collect()
     }
@@ -130,15 +144,15 @@ impl WriteSessions for SqliteTx<'_> {
 }
 
 impl SqliteTx<'_> {
-    /// The session in a row, with what the batch has added to it.
-    fn current(&self, tenant: &TenantId, row: &Row<'_>) -> Result<Session> {
-        let mut session = session(row)?;
-        let added = self.pending.and_then(|pending| pending.logged.get(&(tenant.clone(), session.id.clone())));
+    /// The session with what the batch has added to it.
+    fn current(&self, tenant: &TenantId, mut session: Arc<Session>) -> Arc<Session> {
+        let added = self.held().and_then(|held| held.logged.get(&(tenant.clone(), session.id.clone())));
         if let Some(added) = added {
+            let session = Arc::make_mut(&mut session);
             session.logged_cost = session.logged_cost.saturating_add(added.cost);
             session.action_count += added.actions;
         }
-        Ok(session)
+        session
     }
 }
 

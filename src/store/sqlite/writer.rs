@@ -7,7 +7,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
     sync::{
-        Mutex, PoisonError,
+        Arc, Mutex, PoisonError,
         mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
     },
     thread::JoinHandle,
@@ -16,7 +16,7 @@ use std::{
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use super::{SqliteTx, checkpoint::Checkpointer, pending::Pending};
+use super::{SqliteTx, checkpoint::Checkpointer, memo::Memo, pending::Pending};
 use crate::{
     error::{Code, Error, Result},
     store::Tx,
@@ -28,7 +28,7 @@ const MAX_QUEUED: usize = 8_192;
 const MAX_BATCH: usize = 512;
 
 /// Runs on the writer's thread, and gives back what to do once the batch is committed, or is not.
-type Job = Box<dyn FnOnce(&Connection, &Pending) -> Answer + Send>;
+type Job = Box<dyn FnOnce(&Batch) -> Answer + Send>;
 type Answer = Box<dyn FnOnce(Result<()>)>;
 
 pub(super) struct Writer {
@@ -38,12 +38,13 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(path: &Path, mut connection: Connection) -> Result<Self> {
+    pub(super) fn start(path: &Path, mut connection: Connection, memo: Arc<Memo>) -> Result<Self> {
         let checkpointer = Checkpointer::attach(path, &mut connection)?;
         let (sender, receiver) = sync_channel(MAX_QUEUED);
+        let batch = Batch { connection, pending: Pending::default(), memo };
         let thread = std::thread::Builder::new()
             .name("haldir-writer".into())
-            .spawn(move || run(&connection, &receiver, &checkpointer))
+            .spawn(move || run(&batch, &receiver, &checkpointer))
             .map_err(Error::internal)?;
         Ok(Self { queue: Mutex::new(Some(sender)), thread: Mutex::new(Some(thread)) })
     }
@@ -53,8 +54,8 @@ impl Writer {
         work: impl FnOnce(&mut dyn Tx) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let (sender, receiver) = oneshot::channel();
-        let job: Job = Box::new(move |connection, pending| {
-            let outcome = run_job(connection, pending, work);
+        let job: Job = Box::new(move |batch| {
+            let outcome = batch.run_job(work);
             // The receiver is gone when the caller hung up; the write stands all the same.
             Box::new(move |committed| drop(sender.send(committed.and(outcome))))
         });
@@ -93,66 +94,77 @@ fn closed() -> Error {
     Error::new(Code::Unavailable, "haldir is shutting down; try again")
 }
 
-fn run(connection: &Connection, queue: &Receiver<Job>, checkpointer: &Checkpointer) {
+fn run(batch: &Batch, queue: &Receiver<Job>, checkpointer: &Checkpointer) {
     let mut answers: Vec<Answer> = Vec::with_capacity(MAX_BATCH);
-    let pending = Pending::default();
     while let Ok(first) = queue.recv() {
-        let outcome = commit_batch(connection, &pending, first, queue, &mut answers);
-        pending.clear();
+        let outcome = batch.commit(first, queue, &mut answers);
+        batch.pending.clear();
         for answer in answers.drain(..) {
             answer(outcome.clone());
         }
-        checkpointer.after_commit(connection);
+        checkpointer.after_commit(&batch.connection);
     }
-    checkpointer.finish(connection);
+    checkpointer.finish(&batch.connection);
 }
 
-fn commit_batch(
-    connection: &Connection,
-    pending: &Pending,
-    first: Job,
-    queue: &Receiver<Job>,
-    answers: &mut Vec<Answer>,
-) -> Result<()> {
-    if let Err(error) = execute(connection, "BEGIN IMMEDIATE") {
-        // Whatever queued up meanwhile has waited as well: it is answered now, not after another such wait each.
-        answers.extend(
-            std::iter::once(first).chain(queue.try_iter().take(MAX_QUEUED)).map(|job| job(connection, pending)),
-        );
-        return Err(error);
-    }
-    answers.push(first(connection, pending));
-    while answers.len() < MAX_BATCH && !connection.is_autocommit() {
-        let Ok(job) = queue.try_recv() else { break };
-        answers.push(job(connection, pending));
-    }
-    // SQLite ends a transaction by itself when the disk is full or fails: then nothing of the batch stands.
-    if connection.is_autocommit() {
-        return Err(Error::new(Code::Unavailable, "the store could not write; nothing was changed"));
-    }
-    let committed = pending.write(connection).and_then(|()| execute(connection, "COMMIT"));
-    committed.inspect_err(|_| drop(execute(connection, "ROLLBACK")))
+/// Where jobs run.
+pub(super) struct Batch {
+    pub(super) connection: Connection,
+    pub(super) pending: Pending,
+    pub(super) memo: Arc<Memo>,
 }
 
-/// Runs one job so that neither its error nor its panic touches the rest of the batch.
-fn run_job<T>(connection: &Connection, pending: &Pending, work: impl FnOnce(&mut dyn Tx) -> Result<T>) -> Result<T> {
-    if connection.is_autocommit() {
-        return Err(Error::new(Code::Unavailable, "the store could not write; nothing was changed"));
-    }
-    let outcome = catch_unwind(AssertUnwindSafe(|| work(&mut SqliteTx { connection, pending: Some(pending) })))
-        .unwrap_or_else(|_| Err(Error::internal("a write panicked")));
-    if outcome.is_ok() {
-        pending.keep_job();
-    } else {
-        pending.take_back_job();
-    }
-    if pending.savepoint.take() && !connection.is_autocommit() {
-        if outcome.is_err() {
-            execute(connection, "ROLLBACK TO job")?;
+impl Batch {
+    /// Runs `first` and what else is waiting, and commits it.
+    fn commit(&self, first: Job, queue: &Receiver<Job>, answers: &mut Vec<Answer>) -> Result<()> {
+        if let Err(error) = execute(&self.connection, "BEGIN IMMEDIATE") {
+            // Whatever queued up meanwhile has waited as well: it is answered now, not after another such wait each.
+            answers.extend(std::iter::once(first).chain(queue.try_iter().take(MAX_QUEUED)).map(|job| job(self)));
+            return Err(error);
         }
-        execute(connection, "RELEASE job")?;
+        self.pending.state.set(self.memo.state());
+        answers.push(first(self));
+        while answers.len() < MAX_BATCH && self.is_open() {
+            let Ok(job) = queue.try_recv() else { break };
+            answers.push(job(self));
+        }
+        if !self.is_open() {
+            return Err(not_written());
+        }
+        let committed = self.pending.write(&self.connection).and_then(|()| execute(&self.connection, "COMMIT"));
+        committed.inspect_err(|_| drop(execute(&self.connection, "ROLLBACK")))
     }
-    outcome
+
+    /// SQLite ends a transaction by itself when the disk is full or fails: then nothing of the batch stands.
+    fn is_open(&self) -> bool {
+        !self.connection.is_autocommit()
+    }
+
+    /// Runs one job so that neither its error nor its panic touches the rest of the batch.
+    fn run_job<T>(&self, work: impl FnOnce(&mut dyn Tx) -> Result<T>) -> Result<T> {
+        if !self.is_open() {
+            return Err(not_written());
+        }
+        let Self { connection, pending, .. } = self;
+        let outcome = catch_unwind(AssertUnwindSafe(|| work(&mut SqliteTx::Writer(self))))
+            .unwrap_or_else(|_| Err(Error::internal("a write panicked")));
+        if outcome.is_ok() {
+            pending.keep_job();
+        } else {
+            pending.take_back_job();
+        }
+        if pending.savepoint.take() && self.is_open() {
+            if outcome.is_err() {
+                execute(connection, "ROLLBACK TO job")?;
+            }
+            execute(connection, "RELEASE job")?;
+        }
+        outcome
+    }
+}
+
+fn not_written() -> Error {
+    Error::new(Code::Unavailable, "the store could not write; nothing was changed")
 }
 
 pub(super) fn execute(connection: &Connection, sql: &str) -> Result<()> {
