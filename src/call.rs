@@ -33,7 +33,7 @@ pub trait ReadOperation: DeserializeOwned + JsonSchema + Send + 'static {
 /// An `Err` takes back whatever it did. If it is a refusal, the call leaves an audit entry that says so.
 pub trait WriteOperation: DeserializeOwned + JsonSchema + Send + 'static {
     /// What it answers.
-    type Output: Serialize + JsonSchema + 'static;
+    type Output: Serialize + JsonSchema + Send + 'static;
 
     /// Decides, changes, and appends the audit entry, all in one transaction.
     fn run(self, cx: &mut WriteContext<'_>) -> Result<Self::Output>;

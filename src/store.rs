@@ -12,7 +12,7 @@ use std::path::Path;
 
 pub use tx::{
     AgentStats, ApiKeyUpdate, AuditQuery, Cost, Head, IdempotentAnswer, ReadAudit, ReadCounters, ReadKeys,
-    ReadPayments, ReadSecrets, ReadSessions, ReadTx, SessionQuery, StoredEntryProblem, ToolSpend, ToolTally, Tx,
+    ReadPayments, ReadSecrets, ReadSessions, ReadTx, SealHead, SessionQuery, StoredEntryProblem, ToolSpend, ToolTally, Tx,
     WriteAudit, WriteCounters, WriteKeys, WritePayments, WriteSecrets, WriteSessions,
 };
 

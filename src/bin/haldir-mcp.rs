@@ -18,6 +18,9 @@ use haldir::{
 use tokio::runtime::Builder;
 use tokio_util::sync::CancellationToken;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// What is set by the environment alone, since it is a secret or concerns stdio only.
 const ENVIRONMENT: &str = "Environment:
   HALDIR_API_KEY          A key of the store, on stdio; without it the agent works as the local tenant

@@ -71,9 +71,14 @@ pub enum Run {
     Read(fn(&ReadContext<'_>, &str) -> Result<Answer>),
     /// A list or a verification: takes its time, runs on a thread for that.
     Scan(fn(&ReadContext<'_>, &str) -> Result<Answer>),
-    /// A change: runs in the writer's transaction.
-    Write(fn(&mut WriteContext<'_>, &str) -> Result<Answer>),
+    /// A change: its input is read where the call arrived, the rest runs in the writer's transaction.
+    Write(fn(&str) -> Result<Prepared>),
 }
+
+/// A change whose input is read and found good.
+pub type Prepared = Box<dyn FnOnce(&mut WriteContext<'_>) -> Result<Unrendered> + Send>;
+/// An answer that is yet to become JSON: the writer has better things to do.
+pub type Unrendered = Box<dyn FnOnce() -> Result<Answer> + Send>;
 
 /// MCP tool annotations. All ten tools work on haldir alone, never on an open world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -183,7 +188,7 @@ pub(super) fn scan<O: ReadOperation>(name: &'static str, title: &'static str) ->
 }
 
 pub(super) fn write<O: WriteOperation>(name: &'static str, title: &'static str) -> Named<O> {
-    named::<O, O::Output>(name, title, Run::Write(run_write::<O>))
+    named::<O, O::Output>(name, title, Run::Write(prepare::<O>))
 }
 
 fn named<I: JsonSchema + DeserializeOwned, O: JsonSchema>(
@@ -250,9 +255,12 @@ fn run_read<O: ReadOperation>(cx: &ReadContext<'_>, json: &str) -> Result<Answer
     render(&operation.run(cx)?)
 }
 
-fn run_write<O: WriteOperation>(cx: &mut WriteContext<'_>, json: &str) -> Result<Answer> {
+fn prepare<O: WriteOperation>(json: &str) -> Result<Prepared> {
     let operation: O = input::parse(json)?;
-    render(&operation.run(cx)?)
+    Ok(Box::new(move |cx| {
+        let output = operation.run(cx)?;
+        Ok(Box::new(move || render(&output)))
+    }))
 }
 
 fn render(output: &impl serde::Serialize) -> Result<Answer> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    definition::{Answer, Operation, Run},
+    definition::{Answer, Operation, Prepared, Run, Unrendered},
     denial,
     idempotency::Repeatable,
 };
@@ -76,7 +76,7 @@ impl Haldir {
                 let work = move |tx: &dyn ReadTx| this.run_read(tx, run, &caller, &input, now);
                 (operation.status, self.inner.store.scan(work).await?)
             }
-            Run::Write(_) => self.write(operation, caller, input, options, now).await?,
+            Run::Write(prepare) => self.write(operation, prepare(input)?, caller, input, options, now).await?,
         };
         Ok(Reply { status, body, remaining })
     }
@@ -175,6 +175,7 @@ impl Haldir {
     async fn write(
         &self,
         operation: &'static Operation,
+        prepared: Prepared,
         caller: Caller,
         input: &str,
         options: CallOptions,
@@ -189,9 +190,10 @@ impl Haldir {
         let (services, input) = (Arc::clone(&self.inner.services), input.to_owned());
         let outcome = self.inner.store.write(move |tx| {
             let mut cx = WriteContext { tx, caller: &caller, now, services: &services };
-            run_write(&mut cx, operation, &input, repeatable)
+            run_write(&mut cx, operation, prepared, &input, repeatable)
         });
-        outcome.await?
+        let (status, answer) = outcome.await??;
+        Ok((status, answer()?))
     }
 }
 
@@ -199,19 +201,20 @@ impl Haldir {
 fn run_write(
     cx: &mut WriteContext<'_>,
     operation: &'static Operation,
+    prepared: Prepared,
     input: &str,
     repeatable: Option<Repeatable>,
-) -> Result<Result<(u16, Answer)>> {
-    let Run::Write(run) = operation.run else { return Err(Error::internal("a read was sent to the writer")) };
+) -> Result<Result<(u16, Unrendered)>> {
+    let rendered = |status, body| (status, Box::new(move || Ok(body)) as Unrendered);
     if let Some(earlier) = repeatable.as_ref().map(|call| call.earlier(cx)).transpose()?.flatten() {
-        return Ok(earlier);
+        return Ok(earlier.map(|(status, body)| rendered(status, body)));
     }
-    match run(cx, input) {
-        Ok(body) => {
-            if let Some(call) = repeatable {
-                call.keep(cx, operation, operation.status, &body)?;
-            }
-            Ok(Ok((operation.status, body)))
+    match prepared(cx) {
+        Ok(answer) => {
+            let Some(call) = repeatable else { return Ok(Ok((operation.status, answer))) };
+            let body = answer()?;
+            call.keep(cx, operation, operation.status, &body)?;
+            Ok(Ok(rendered(operation.status, body)))
         }
         Err(error) if error.is_refusal() && !cx.caller.is_anonymous() => {
             cx.tx.start_over()?;

@@ -50,7 +50,7 @@ impl Haldir {
             if tx.wrapped_data_key(&TenantId::local())?.is_none() {
                 let now = services.clock.now();
                 let keys = services.keyring.create_tenant(tx, &TenantId::local(), now)?;
-                chain::begin(tx, &keys, &TenantId::local(), now)?;
+                chain::begin(tx, Arc::new(keys), &TenantId::local(), now)?;
             }
             Ok(())
         };

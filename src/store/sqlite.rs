@@ -8,6 +8,7 @@ mod audit;
 mod checkpoint;
 mod connection;
 mod counters;
+mod durability;
 mod inspection;
 mod keys;
 mod memo;

@@ -121,8 +121,9 @@ pub struct Head {
     pub entry_hash: [u8; 32],
     /// The Merkle tree's frontier, see `crypto::Frontier`.
     pub tree: Vec<u8>,
-    /// Keyed by the tenant's data key over all of the above: who has only the database cannot make one.
-    pub mac: [u8; 32],
+    /// Keyed by the tenant's data key over everything here: who has only the database cannot make one. `None` on a
+    /// head that this batch of writes has put itself, and will seal once, when it commits.
+    pub mac: Option<[u8; 32]>,
     /// What agents have logged.
     pub actions: i64,
     pub cost: Money,
@@ -169,10 +170,17 @@ pub struct StoredEntryProblem {
     pub problem: String,
 }
 
+/// Makes the `mac` of a head.
+pub trait SealHead: Send + Sync {
+    /// A keyed hash over everything else in it, and whose it is.
+    fn seal(&self, tenant: &TenantId, head: &Head) -> [u8; 32];
+}
+
 #[allow(missing_docs)]
 pub trait WriteAudit {
     fn insert_entry(&mut self, tenant: &TenantId, entry: &Entry) -> Result<()>;
-    fn put_head(&mut self, tenant: &TenantId, head: &Head) -> Result<()>;
+    /// Puts the head. Its `mac` is made when the batch goes to the database.
+    fn put_head(&mut self, tenant: &TenantId, head: Head, seal: Arc<dyn SealHead>) -> Result<()>;
 }
 
 /// What is known of an agent: totals, and the windows that anomaly rules count in.

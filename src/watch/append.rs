@@ -93,9 +93,9 @@ pub fn append(cx: &mut WriteContext<'_>, draft: Draft<'_>) -> Result<Entry> {
         prev_hash: canonical::GENESIS,
         entry_hash: canonical::GENESIS,
     };
-    chain::extend(&keys, tenant, &mut head, &mut entry)?;
+    chain::extend(tenant, &mut head, &mut entry)?;
     cx.tx.insert_entry(tenant, &entry)?;
-    cx.tx.put_head(tenant, &head)?;
+    cx.tx.put_head(tenant, head, keys)?;
     Ok(entry)
 }
 

@@ -1,52 +1,60 @@
 //! The end of a log: how it is authenticated, and how one more entry moves it.
 
+use std::sync::Arc;
+
 use crate::{
     call::TenantKeys,
     crypto::{self, Frontier},
     error::{Error, Result},
     model::{Entry, EntryKind, Money, TenantId, UnixMicros},
-    store::{Head, ReadTx, Tx},
+    store::{Head, ReadTx, SealHead, Tx},
     watch::canonical,
 };
 
 /// A key over everything in the head. Without it an insider could cut off the tail and set the head back, and the
 /// next append would make that true.
-pub fn head_mac(keys: &TenantKeys, tenant: &TenantId, head: &Head) -> [u8; 32] {
-    crypto::mac(
-        &keys.log,
-        &[
-            tenant.as_str().as_bytes(),
-            &head.seq.to_be_bytes(),
-            &head.at.0.to_be_bytes(),
-            &head.entry_hash,
-            &head.tree,
-            &head.actions.to_be_bytes(),
-            &head.cost.nanos().to_be_bytes(),
-            &head.flagged.to_be_bytes(),
-        ],
-    )
+impl SealHead for TenantKeys {
+    fn seal(&self, tenant: &TenantId, head: &Head) -> [u8; 32] {
+        crypto::mac(
+            &self.log,
+            &[
+                tenant.as_str().as_bytes(),
+                &head.seq.to_be_bytes(),
+                &head.at.0.to_be_bytes(),
+                &head.entry_hash,
+                &head.tree,
+                &head.actions.to_be_bytes(),
+                &head.cost.nanos().to_be_bytes(),
+                &head.flagged.to_be_bytes(),
+            ],
+        )
+    }
 }
 
 /// Writes the head of an empty log, when its tenant is made.
-pub fn begin(tx: &mut dyn Tx, keys: &TenantKeys, tenant: &TenantId, now: UnixMicros) -> Result<()> {
-    let mut head = Head {
+pub fn begin(tx: &mut dyn Tx, keys: Arc<TenantKeys>, tenant: &TenantId, now: UnixMicros) -> Result<()> {
+    let head = Head {
         seq: 0,
         at: now,
         entry_hash: canonical::GENESIS,
         tree: Vec::new(),
-        mac: [0; 32],
+        mac: None,
         actions: 0,
         cost: Money::ZERO,
         flagged: 0,
     };
-    head.mac = head_mac(keys, tenant, &head);
-    tx.put_head(tenant, &head)
+    tx.put_head(tenant, head, keys)
+}
+
+/// Whether haldir made this head: it is sealed by the tenant's key, or it was put in the batch that is still open.
+pub fn is_authentic(keys: &TenantKeys, tenant: &TenantId, head: &Head) -> bool {
+    head.mac.is_none_or(|mac| crypto::same(&mac, &keys.seal(tenant, head)))
 }
 
 /// The head, if it is as haldir left it. An altered head is never built upon: that would make it true.
 pub fn authentic_head(tx: &dyn ReadTx, keys: &TenantKeys, tenant: &TenantId) -> Result<Head> {
     let head = tx.head(tenant)?.ok_or_else(|| altered("is missing"))?;
-    if crypto::same(&head.mac, &head_mac(keys, tenant, &head)) { Ok(head) } else { Err(altered("was altered")) }
+    if is_authentic(keys, tenant, &head) { Ok(head) } else { Err(altered("was altered")) }
 }
 
 fn altered(how: &str) -> Error {
@@ -64,7 +72,7 @@ pub fn frontier(head: &Head) -> Result<Frontier> {
 }
 
 /// Chains `entry`, whose other fields are complete, behind `head`, which becomes the new one.
-pub fn extend(keys: &TenantKeys, tenant: &TenantId, head: &mut Head, entry: &mut Entry) -> Result<()> {
+pub fn extend(tenant: &TenantId, head: &mut Head, entry: &mut Entry) -> Result<()> {
     entry.prev_hash = head.entry_hash;
     let canonical = canonical::bytes(tenant, entry);
     entry.entry_hash = canonical::entry_hash(&canonical);
@@ -79,6 +87,6 @@ pub fn extend(keys: &TenantKeys, tenant: &TenantId, head: &mut Head, entry: &mut
         head.cost = head.cost.saturating_add(entry.cost);
     }
     head.flagged += i64::from(entry.flagged);
-    head.mac = head_mac(keys, tenant, head);
+    head.mac = None;
     Ok(())
 }

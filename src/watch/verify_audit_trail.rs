@@ -68,7 +68,7 @@ impl ReadOperation for VerifyAuditTrail {
         let head = cx.tx.head(tenant)?;
         if check.first_bad.is_none() {
             let keys = cx.services.keyring.tenant(cx.tx, tenant)?;
-            let authentic = |head: &Head| crypto::same(&head.mac, &chain::head_mac(&keys, tenant, head));
+            let authentic = |head: &Head| chain::is_authentic(&keys, tenant, head);
             check.first_bad = check.end(head.as_ref(), head.as_ref().is_some_and(authentic));
         }
         Ok(check.report(head.map_or(0, |head| head.seq)))

@@ -1,5 +1,7 @@
 //! The audit log's rows.
 
+use std::sync::Arc;
+
 use rusqlite::{Connection, OptionalExtension, Row, Statement, params, types::ValueRef};
 
 use super::{
@@ -10,7 +12,7 @@ use super::{
 use crate::{
     error::Result,
     model::{Entry, EntryId, EntryKind, Money, TenantId, UnixMicros},
-    store::{AuditQuery, Head, ReadAudit, StoredEntryProblem, WriteAudit},
+    store::{AuditQuery, Head, ReadAudit, SealHead, StoredEntryProblem, WriteAudit},
 };
 
 macro_rules! entry {
@@ -162,7 +164,7 @@ impl SqliteTx<'_> {
 
 impl ReadAudit for SqliteTx<'_> {
     fn head(&self, tenant: &TenantId) -> Result<Option<Head>> {
-        if let Some(head) = self.held().and_then(|held| held.heads.get(tenant)) {
+        if let Some(head) = self.held().and_then(|held| Some(held.heads.get(tenant)?.0)) {
             return Ok(Some(head));
         }
         let mut statement = self.connection()?.prepare_cached(HEAD)?;
@@ -177,7 +179,7 @@ impl ReadAudit for SqliteTx<'_> {
             at: columns.next()?,
             entry_hash: hash(columns.next()?),
             tree: columns.next()?,
-            mac: hash(columns.next()?),
+            mac: Some(hash(columns.next()?)),
             actions: columns.next()?,
             cost: columns.next()?,
             flagged: columns.next()?,
@@ -238,20 +240,20 @@ impl WriteAudit for SqliteTx<'_> {
         Ok(())
     }
 
-    fn put_head(&mut self, tenant: &TenantId, head: &Head) -> Result<()> {
-        self.pending()?.heads.put(tenant.clone(), head.clone());
+    fn put_head(&mut self, tenant: &TenantId, head: Head, seal: Arc<dyn SealHead>) -> Result<()> {
+        self.pending()?.heads.put(tenant.clone(), (head, seal));
         Ok(())
     }
 }
 
-pub(super) fn write_head(connection: &Connection, tenant: &TenantId, head: &Head) -> Result<()> {
+pub(super) fn write_head(connection: &Connection, tenant: &TenantId, head: &Head, mac: [u8; 32]) -> Result<()> {
     connection.prepare_cached(PUT_HEAD)?.execute(params![
         tenant.as_str(),
         head.seq,
         head.at.0,
         head.entry_hash,
         head.tree,
-        head.mac,
+        mac,
         head.actions,
         head.cost.nanos(),
         head.flagged,
@@ -259,8 +261,13 @@ pub(super) fn write_head(connection: &Connection, tenant: &TenantId, head: &Head
     Ok(())
 }
 
-pub(super) fn write_entry(connection: &Connection, tenant: &TenantId, entry: &Entry) -> Result<()> {
-    connection.prepare_cached(INSERT_ENTRY)?.execute(params![
+pub(super) fn write_entries(connection: &Connection, entries: &[(TenantId, Entry)]) -> Result<()> {
+    let mut insert = connection.prepare_cached(INSERT_ENTRY)?;
+    entries.iter().try_for_each(|(tenant, entry)| write_entry(&mut insert, tenant, entry))
+}
+
+fn write_entry(insert: &mut Statement<'_>, tenant: &TenantId, entry: &Entry) -> Result<()> {
+    insert.execute(params![
         tenant.as_str(),
         entry.seq,
         entry.id.as_str(),

@@ -19,8 +19,9 @@ use rusqlite::{Connection, OpenFlags};
 use super::connection;
 use crate::error::{Error, Result};
 
-/// Pages in the log (4 KiB each) at which the background thread starts moving them.
-const START_PAGES: i32 = 1_000;
+/// Pages (4 KiB each) that the log grows by between two moves on the background thread. A move writes every page
+/// once, however often it was changed, and syncs twice, beside the commits: so not too often.
+const STEP_PAGES: i32 = 4_000;
 /// Pages at which the writer pauses to move the rest itself: under a load without pauses the background thread
 /// never catches up to the very end, where the log can begin anew, so that it would grow for ever.
 const MAX_PAGES: i32 = 16_000;
@@ -28,6 +29,8 @@ const MAX_PAGES: i32 = 16_000;
 pub(super) struct Checkpointer {
     pages: Arc<AtomicI32>,
     wake: SyncSender<()>,
+    /// Pages at which the background thread moves next.
+    wake_at: Cell<i32>,
     /// Pages at which the writer tries next: a long reader can keep the log from beginning anew.
     pause_at: Cell<i32>,
 }
@@ -57,18 +60,20 @@ impl Checkpointer {
                 }
             })
             .map_err(Error::internal)?;
-        Ok(Self { pages, wake, pause_at: Cell::new(MAX_PAGES) })
+        Ok(Self { pages, wake, wake_at: Cell::new(STEP_PAGES), pause_at: Cell::new(MAX_PAGES) })
     }
 
     /// Called by the writer when its batch is committed and answered.
     pub(super) fn after_commit(&self, writer: &Connection) {
         let pages = self.pages.load(Ordering::Relaxed);
-        if pages < START_PAGES {
+        if pages < STEP_PAGES {
+            self.wake_at.set(STEP_PAGES);
             self.pause_at.set(MAX_PAGES);
         } else if pages >= self.pause_at.get() {
             checkpoint(writer);
-            self.pause_at.set(pages + START_PAGES);
-        } else {
+            self.pause_at.set(pages + STEP_PAGES);
+        } else if pages >= self.wake_at.get() {
+            self.wake_at.set(pages + STEP_PAGES);
             // Full means that the thread has been woken already.
             let (Ok(()) | Err(TrySendError::Full(()) | TrySendError::Disconnected(()))) = self.wake.try_send(());
         }

@@ -9,6 +9,7 @@ use std::{
     cell::{Cell, RefCell},
     collections::HashMap,
     hash::Hash,
+    sync::Arc,
 };
 
 use rusqlite::Connection;
@@ -17,7 +18,7 @@ use super::{audit, counters, memo::State, sessions};
 use crate::{
     error::Result,
     model::{Entry, SessionId, TenantId},
-    store::{AgentStats, Cost, Head},
+    store::{AgentStats, Cost, Head, SealHead},
 };
 
 /// Values that stand for their rows until they are written, and how to take back what one job has put.
@@ -73,7 +74,7 @@ pub(super) type ToolKey = (TenantId, String, String);
 /// What one batch holds back.
 #[derive(Default)]
 pub(super) struct Pending {
-    pub(super) heads: Held<TenantId, Head>,
+    pub(super) heads: Held<TenantId, (Head, Arc<dyn SealHead>)>,
     pub(super) agents: Held<(TenantId, String), AgentStats>,
     pub(super) tools: Held<ToolKey, Cost>,
     /// What sessions have logged in this batch, to be added to their rows.
@@ -113,9 +114,8 @@ impl Pending {
 
     /// Writes every row, before the commit.
     pub(super) fn write(&self, connection: &Connection) -> Result<()> {
-        let entries = self.entries.borrow();
-        entries.iter().try_for_each(|(tenant, entry)| audit::write_entry(connection, tenant, entry))?;
-        self.heads.write(|tenant, head| audit::write_head(connection, tenant, head))?;
+        audit::write_entries(connection, &self.entries.borrow())?;
+        self.heads.write(|tenant, (head, seal)| audit::write_head(connection, tenant, head, seal.seal(tenant, head)))?;
         self.agents.write(|(tenant, agent), stats| counters::write_agent(connection, tenant, agent, stats))?;
         self.tools.write(|key, total| counters::write_tool(connection, key, *total))?;
         self.logged.write(|(tenant, id), added| sessions::write_logged(connection, tenant, id, *added))

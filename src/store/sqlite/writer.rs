@@ -7,16 +7,16 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, OnceLock, PoisonError,
         mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
     },
     thread::JoinHandle,
 };
 
 use rusqlite::Connection;
-use tokio::sync::oneshot;
+use tokio::{runtime::Handle, sync::oneshot};
 
-use super::{SqliteTx, checkpoint::Checkpointer, memo::Memo, pending::Pending};
+use super::{SqliteTx, checkpoint::Checkpointer, durability::Durability, memo::Memo, pending::Pending};
 use crate::{
     error::{Code, Error, Result},
     store::Tx,
@@ -29,12 +29,14 @@ const MAX_BATCH: usize = 512;
 
 /// Runs on the writer's thread, and gives back what to do once the batch is committed, or is not.
 type Job = Box<dyn FnOnce(&Batch) -> Answer + Send>;
-type Answer = Box<dyn FnOnce(Result<()>)>;
+pub(super) type Answer = Box<dyn FnOnce(Result<()>) + Send>;
 
 pub(super) struct Writer {
     // None once closed. A std mutex: it is held to clone or drop the sender.
     queue: Mutex<Option<SyncSender<Job>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    /// Where callers wait: the runtime of the first write, which outlives the writer's use.
+    runtime: Arc<OnceLock<Handle>>,
 }
 
 impl Writer {
@@ -42,11 +44,16 @@ impl Writer {
         let checkpointer = Checkpointer::attach(path, &mut connection)?;
         let (sender, receiver) = sync_channel(MAX_QUEUED);
         let batch = Batch { connection, pending: Pending::default(), memo };
+        let mut durability = Durability::start(path)?;
+        // The sync is [`Durability`]'s.
+        batch.connection.pragma_update(None, "synchronous", "NORMAL")?;
+        let runtime = Arc::new(OnceLock::new());
+        let callers = Arc::clone(&runtime);
         let thread = std::thread::Builder::new()
             .name("haldir-writer".into())
-            .spawn(move || run(&batch, &receiver, &checkpointer))
+            .spawn(move || run(&batch, &receiver, &checkpointer, &mut durability, &callers))
             .map_err(Error::internal)?;
-        Ok(Self { queue: Mutex::new(Some(sender)), thread: Mutex::new(Some(thread)) })
+        Ok(Self { queue: Mutex::new(Some(sender)), thread: Mutex::new(Some(thread)), runtime })
     }
 
     pub(super) async fn write<T: Send + 'static>(
@@ -59,6 +66,9 @@ impl Writer {
             // The receiver is gone when the caller hung up; the write stands all the same.
             Box::new(move |committed| drop(sender.send(committed.and(outcome))))
         });
+        if self.runtime.get().is_none() && let Ok(runtime) = Handle::try_current() {
+            self.runtime.get_or_init(|| runtime);
+        }
         self.enqueue(job)?;
         receiver.await.unwrap_or_else(|_| Err(closed()))
     }
@@ -94,16 +104,28 @@ fn closed() -> Error {
     Error::new(Code::Unavailable, "haldir is shutting down; try again")
 }
 
-fn run(batch: &Batch, queue: &Receiver<Job>, checkpointer: &Checkpointer) {
-    let mut answers: Vec<Answer> = Vec::with_capacity(MAX_BATCH);
-    while let Ok(first) = queue.recv() {
-        let outcome = batch.commit(first, queue, &mut answers);
+fn run(
+    batch: &Batch,
+    queue: &Receiver<Job>,
+    checkpointer: &Checkpointer,
+    durability: &mut Durability,
+    callers: &OnceLock<Handle>,
+) {
+    let mut next = None;
+    while let Some(first) = next.take().or_else(|| queue.recv().ok()) {
+        let mut answers = Vec::new();
+        let outcome = batch.commit(durability.check(), first, queue, &mut answers);
         batch.pending.clear();
-        for answer in answers.drain(..) {
-            answer(outcome.clone());
+        match outcome {
+            Ok(()) => {
+                next = queue.try_recv().ok();
+                durability.answer(answers, callers.get(), next.is_none());
+            }
+            Err(error) => answers.into_iter().for_each(|answer| answer(Err(error.clone()))),
         }
         checkpointer.after_commit(&batch.connection);
     }
+    durability.finish();
     checkpointer.finish(&batch.connection);
 }
 
@@ -115,9 +137,9 @@ pub(super) struct Batch {
 }
 
 impl Batch {
-    /// Runs `first` and what else is waiting, and commits it.
-    fn commit(&self, first: Job, queue: &Receiver<Job>, answers: &mut Vec<Answer>) -> Result<()> {
-        if let Err(error) = execute(&self.connection, "BEGIN IMMEDIATE") {
+    /// Runs `first` and what else is waiting, and commits it, if it `may`.
+    fn commit(&self, may: Result<()>, first: Job, queue: &Receiver<Job>, answers: &mut Vec<Answer>) -> Result<()> {
+        if let Err(error) = may.and_then(|()| execute(&self.connection, "BEGIN IMMEDIATE")) {
             // Whatever queued up meanwhile has waited as well: it is answered now, not after another such wait each.
             answers.extend(std::iter::once(first).chain(queue.try_iter().take(MAX_QUEUED)).map(|job| job(self)));
             return Err(error);

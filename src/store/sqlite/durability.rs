@@ -1,0 +1,153 @@
+//! Makes commits durable before they are answered: the write-ahead log goes to the disk on a thread of its own, while
+//! the writer is at the next batch already.
+//!
+//! A commit at `synchronous=NORMAL` is whole and in its place, and safe from a crash of this process; a power failure
+//! may take it back, together with every commit after it, for the log is one file that is read to its first torn
+//! frame (<https://sqlite.org/wal.html>). Syncing that file makes everything in it durable, also what other processes
+//! wrote. So nobody gets an answer that power failure can take back, and a later answer vouches for all earlier ones.
+
+use std::{
+    fs::File,
+    io,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, OnceLock, PoisonError, RwLock,
+        mpsc::{Receiver, SyncSender, sync_channel},
+    },
+    thread::JoinHandle,
+};
+
+use tokio::runtime::Handle;
+
+use super::writer::Answer;
+use crate::error::{Code, Error, Result};
+
+/// Batches that may wait for the disk; the writer waits before it commits one more.
+const MAX_WAITING: usize = 8;
+
+/// A committed batch, waiting to be durable.
+struct Committed {
+    answers: Vec<Answer>,
+    callers: Option<Handle>,
+}
+
+/// The thread that syncs, and what it works on.
+pub(super) struct Durability {
+    log: Arc<Log>,
+    waiting: Option<SyncSender<Committed>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Durability {
+    pub(super) fn start(database: &Path) -> Result<Self> {
+        // SQLite puts its log beside the file itself, not beside a link to it.
+        let mut path = database.canonicalize().map_err(Error::internal)?.into_os_string();
+        path.push("-wal");
+        let log = Arc::new(Log { path: path.into(), file: RwLock::default(), failed: OnceLock::new() });
+        let (waiting, batches) = sync_channel(MAX_WAITING);
+        let thread = std::thread::Builder::new()
+            .name("haldir-sync".into())
+            .spawn({
+                let log = Arc::clone(&log);
+                move || run(&log, &batches)
+            })
+            .map_err(Error::internal)?;
+        Ok(Self { log, waiting: Some(waiting), thread: Some(thread) })
+    }
+
+    /// Refuses once the disk has failed: what is in the log then is anybody's guess until it is read anew.
+    pub(super) fn check(&self) -> Result<()> {
+        self.log.failed.get().map_or(Ok(()), |()| Err(failed()))
+    }
+
+    /// Answers a committed batch once it is durable; `at_once` on this thread, because nothing else waits for it.
+    pub(super) fn answer(&self, answers: Vec<Answer>, callers: Option<&Handle>, at_once: bool) {
+        let batch = Committed { answers, callers: callers.cloned() };
+        match &self.waiting {
+            Some(waiting) if !at_once => {
+                if let Err(unsent) = waiting.send(batch) {
+                    give(unsent.0, self.log.sync());
+                }
+            }
+            _ => give(batch, self.log.sync()),
+        }
+    }
+
+    /// Answers what is waiting, and ends the thread.
+    pub(super) fn finish(&mut self) {
+        drop(self.waiting.take());
+        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the sync thread had panicked");
+        }
+    }
+}
+
+fn run(log: &Log, batches: &Receiver<Committed>) {
+    while let Ok(first) = batches.recv() {
+        // All that was committed before this sync is durable after it.
+        let others: Vec<Committed> = batches.try_iter().collect();
+        let outcome = log.sync();
+        std::iter::once(first).chain(others).for_each(|batch| give(batch, outcome.clone()));
+    }
+}
+
+/// Answers everyone. Many at once are answered from where they wait: waking each from outside costs more.
+fn give(batch: Committed, outcome: Result<()>) {
+    let Committed { answers, callers } = batch;
+    let callers = callers.filter(|_| answers.len() > 1);
+    let give = move || answers.into_iter().for_each(|answer| answer(outcome.clone()));
+    match callers {
+        Some(callers) => drop(callers.spawn(async { give() })),
+        None => give(),
+    }
+}
+
+/// The write-ahead log as a file.
+struct Log {
+    path: PathBuf,
+    file: RwLock<Option<Arc<File>>>,
+    failed: OnceLock<()>,
+}
+
+impl Log {
+    fn sync(&self) -> Result<()> {
+        if self.failed.get().is_some() {
+            return Err(failed());
+        }
+        self.file().and_then(|file| file.sync_data()).map_err(|error| {
+            tracing::error!(%error, "the write-ahead log could not be synced: no more writes until a restart");
+            self.failed.get_or_init(|| ());
+            failed()
+        })
+    }
+
+    /// The file that SQLite writes to. It stays the same while a connection is open; if it was removed all the same,
+    /// syncing it would prove nothing.
+    fn file(&self) -> io::Result<Arc<File>> {
+        if let Some(file) = &*self.file.read().unwrap_or_else(PoisonError::into_inner)
+            && !is_removed(file)?
+        {
+            return Ok(Arc::clone(file));
+        }
+        let file = Arc::new(File::options().read(true).write(true).open(&self.path)?);
+        *self.file.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&file));
+        Ok(file)
+    }
+}
+
+#[cfg(unix)]
+fn is_removed(file: &File) -> io::Result<bool> {
+    Ok(std::os::unix::fs::MetadataExt::nlink(&file.metadata()?) == 0)
+}
+
+#[cfg(not(unix))]
+fn is_removed(_: &File) -> io::Result<bool> {
+    Ok(false)
+}
+
+fn failed() -> Error {
+    Error::new(
+        Code::Unavailable,
+        "the store's disk failed: whether this was written is known after a restart; nothing more is written until then",
+    )
+}
