@@ -10,4 +10,4 @@ mod random;
 pub use hash::{digest, mac, same};
 pub use key::{Key, KeyError};
 pub use merkle::{EMPTY_ROOT, Frontier, leaf_hash};
-pub use random::{fill, token};
+pub use random::{fill, nonce, token};

@@ -1,10 +1,10 @@
 //! Typed ids. A [`SessionId`] cannot be passed where a [`SecretName`] is meant, and none is ever spliced into a
 //! path: faces percent-encode them.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, sync::Arc};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer, Serialize, de::Error};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
 use super::text;
 
@@ -12,22 +12,21 @@ use super::text;
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident, max $max:literal, $pattern:expr, $example:literal, $valid:expr, $expected:literal) => {
         $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-        #[serde(transparent)]
-        pub struct $name(String);
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Arc<str>);
 
         impl $name {
             /// The longest id, in characters.
             pub const MAX_CHARS: usize = $max;
 
             /// Parses an id; the error says what was expected.
-            pub fn parse(text: impl Into<String>) -> Result<Self, String> {
-                let text = text.into();
-                if let Some(problem) = text::problem(&text, 1, $max, false) {
+            pub fn parse(text: impl AsRef<str>) -> Result<Self, String> {
+                let text = text.as_ref();
+                if let Some(problem) = text::problem(text, 1, $max, false) {
                     return Err(problem);
                 }
                 let valid: fn(&str) -> bool = $valid;
-                if valid(&text) { Ok(Self(text)) } else { Err($expected.to_owned()) }
+                if valid(text) { Ok(Self(text.into())) } else { Err($expected.to_owned()) }
             }
 
             /// The id as text.
@@ -39,6 +38,12 @@ macro_rules! id {
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str(&self.0)
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
             }
         }
 
@@ -111,7 +116,7 @@ impl SessionId {
 impl TenantId {
     /// The tenant of this machine: the keyless stdio server's and the first key's.
     pub fn local() -> Self {
-        Self("local".to_owned())
+        Self("local".into())
     }
 }
 

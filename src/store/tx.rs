@@ -178,7 +178,7 @@ pub trait SealHead: Send + Sync {
 
 #[allow(missing_docs)]
 pub trait WriteAudit {
-    fn insert_entry(&mut self, tenant: &TenantId, entry: &Entry) -> Result<()>;
+    fn insert_entry(&mut self, tenant: &TenantId, entry: Arc<Entry>) -> Result<()>;
     /// Puts the head. Its `mac` is made when the batch goes to the database.
     fn put_head(&mut self, tenant: &TenantId, head: Head, seal: Arc<dyn SealHead>) -> Result<()>;
 }

@@ -1,5 +1,7 @@
 //! Appending an entry: judged, chained, and counted, in the transaction of whatever it records.
 
+use std::sync::Arc;
+
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::Serialize;
 
@@ -55,7 +57,7 @@ impl<'a> Draft<'a> {
 }
 
 /// Appends `draft` to the caller's tenant's log.
-pub fn append(cx: &mut WriteContext<'_>, draft: Draft<'_>) -> Result<Entry> {
+pub fn append(cx: &mut WriteContext<'_>, draft: Draft<'_>) -> Result<Arc<Entry>> {
     let keys = cx.keys()?;
     let tenant = &cx.caller.tenant;
     let mut head = chain::authentic_head(cx.tx.as_read(), &keys, tenant)?;
@@ -68,7 +70,7 @@ pub fn append(cx: &mut WriteContext<'_>, draft: Draft<'_>) -> Result<Entry> {
     let (details_salt, details_digest) = match &draft.details {
         Some(details) => {
             let mut salt = [0; 16];
-            crypto::fill(&mut salt).map_err(Error::internal)?;
+            crypto::nonce(&mut salt).map_err(Error::internal)?;
             (Some(salt), Some(canonical::details_digest(&salt, details)))
         }
         None => (None, None),
@@ -94,7 +96,8 @@ pub fn append(cx: &mut WriteContext<'_>, draft: Draft<'_>) -> Result<Entry> {
         entry_hash: canonical::GENESIS,
     };
     chain::extend(tenant, &mut head, &mut entry)?;
-    cx.tx.insert_entry(tenant, &entry)?;
+    let entry = Arc::new(entry);
+    cx.tx.insert_entry(tenant, Arc::clone(&entry))?;
     cx.tx.put_head(tenant, head, keys)?;
     Ok(entry)
 }
@@ -118,10 +121,9 @@ fn count(cx: &mut WriteContext<'_>, draft: &Draft<'_>, session: &Session) -> Res
 
 /// `aud_`, the sequence number, 96 random bits: see [`EntryId`].
 fn entry_id(seq: i64) -> Result<EntryId> {
-    let mut bytes = [0; EntryId::SEQ_BYTES + EntryId::RANDOM_BYTES];
-    let (number, random) = bytes.split_at_mut(EntryId::SEQ_BYTES);
-    number.copy_from_slice(&seq.to_be_bytes()[8 - EntryId::SEQ_BYTES..]);
-    crypto::fill(random).map_err(Error::internal)?;
+    let mut random = [0; EntryId::RANDOM_BYTES];
+    crypto::nonce(&mut random).map_err(Error::internal)?;
+    let bytes = [&seq.to_be_bytes()[8 - EntryId::SEQ_BYTES..], &random].concat();
     EntryId::parse(format!("aud_{}", URL_SAFE_NO_PAD.encode(bytes))).map_err(Error::internal)
 }
 

@@ -81,9 +81,9 @@ impl WriteOperation for LogAction {
         let entry = watch::append(cx, draft)?;
         Ok(ActionLogged {
             logged: true,
-            entry_id: entry.id,
+            entry_id: entry.id.clone(),
             flagged: entry.flagged,
-            flag_reason: entry.flag_reason,
+            flag_reason: entry.flag_reason.clone(),
             seq: entry.seq,
             entry_hash: watch::canonical::hex(&entry.entry_hash),
             timestamp: entry.at,

@@ -235,7 +235,7 @@ impl ReadAudit for SqliteTx<'_> {
 }
 
 impl WriteAudit for SqliteTx<'_> {
-    fn insert_entry(&mut self, tenant: &TenantId, entry: &Entry) -> Result<()> {
+    fn insert_entry(&mut self, tenant: &TenantId, entry: Arc<Entry>) -> Result<()> {
         self.pending()?.append(tenant, entry);
         Ok(())
     }
@@ -261,7 +261,7 @@ pub(super) fn write_head(connection: &Connection, tenant: &TenantId, head: &Head
     Ok(())
 }
 
-pub(super) fn write_entries(connection: &Connection, entries: &[(TenantId, Entry)]) -> Result<()> {
+pub(super) fn write_entries(connection: &Connection, entries: &[(TenantId, Arc<Entry>)]) -> Result<()> {
     let mut insert = connection.prepare_cached(INSERT_ENTRY)?;
     entries.iter().try_for_each(|(tenant, entry)| write_entry(&mut insert, tenant, entry))
 }

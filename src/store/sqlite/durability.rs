@@ -12,6 +12,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc, OnceLock, PoisonError, RwLock,
+        atomic::{AtomicUsize, Ordering},
         mpsc::{Receiver, SyncSender, sync_channel},
     },
     thread::JoinHandle,
@@ -34,6 +35,8 @@ struct Committed {
 /// The thread that syncs, and what it works on.
 pub(super) struct Durability {
     log: Arc<Log>,
+    /// Batches handed over and not yet answered.
+    in_hand: Arc<AtomicUsize>,
     waiting: Option<SyncSender<Committed>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -44,15 +47,21 @@ impl Durability {
         let mut path = database.canonicalize().map_err(Error::internal)?.into_os_string();
         path.push("-wal");
         let log = Arc::new(Log { path: path.into(), file: RwLock::default(), failed: OnceLock::new() });
+        let in_hand = Arc::new(AtomicUsize::new(0));
         let (waiting, batches) = sync_channel(MAX_WAITING);
         let thread = std::thread::Builder::new()
             .name("haldir-sync".into())
             .spawn({
-                let log = Arc::clone(&log);
-                move || run(&log, &batches)
+                let (log, in_hand) = (Arc::clone(&log), Arc::clone(&in_hand));
+                move || run(&log, &batches, &in_hand)
             })
             .map_err(Error::internal)?;
-        Ok(Self { log, waiting: Some(waiting), thread: Some(thread) })
+        Ok(Self { log, in_hand, waiting: Some(waiting), thread: Some(thread) })
+    }
+
+    /// Whether the disk has nothing to do for us.
+    pub(super) fn is_idle(&self) -> bool {
+        self.in_hand.load(Ordering::Relaxed) == 0
     }
 
     /// Refuses once the disk has failed: what is in the log then is anybody's guess until it is read anew.
@@ -65,6 +74,7 @@ impl Durability {
         let batch = Committed { answers, callers: callers.cloned() };
         match &self.waiting {
             Some(waiting) if !at_once => {
+                self.in_hand.fetch_add(1, Ordering::Relaxed);
                 if let Err(unsent) = waiting.send(batch) {
                     give(unsent.0, self.log.sync());
                 }
@@ -82,11 +92,12 @@ impl Durability {
     }
 }
 
-fn run(log: &Log, batches: &Receiver<Committed>) {
+fn run(log: &Log, batches: &Receiver<Committed>, in_hand: &AtomicUsize) {
     while let Ok(first) = batches.recv() {
         // All that was committed before this sync is durable after it.
         let others: Vec<Committed> = batches.try_iter().collect();
         let outcome = log.sync();
+        in_hand.fetch_sub(1 + others.len(), Ordering::Relaxed);
         std::iter::once(first).chain(others).for_each(|batch| give(batch, outcome.clone()));
     }
 }

@@ -23,8 +23,8 @@ use crate::{
 
 /// Values that stand for their rows until they are written, and how to take back what one job has put.
 pub(super) struct Held<K, V> {
-    values: RefCell<HashMap<K, V>>,
-    undo: RefCell<Vec<(K, Option<V>)>>,
+    values: RefCell<HashMap<Arc<K>, V>>,
+    undo: RefCell<Vec<(Arc<K>, Option<V>)>>,
 }
 
 impl<K, V> Default for Held<K, V> {
@@ -33,14 +33,15 @@ impl<K, V> Default for Held<K, V> {
     }
 }
 
-impl<K: Clone + Eq + Hash, V: Clone> Held<K, V> {
+impl<K: Eq + Hash, V: Clone> Held<K, V> {
     /// What stands for the row, if it was put in this batch.
     pub(super) fn get(&self, key: &K) -> Option<V> {
         self.values.borrow().get(key).cloned()
     }
 
     pub(super) fn put(&self, key: K, value: V) {
-        let old = self.values.borrow_mut().insert(key.clone(), value);
+        let key = Arc::new(key);
+        let old = self.values.borrow_mut().insert(Arc::clone(&key), value);
         self.undo.borrow_mut().push((key, old));
     }
 
@@ -80,7 +81,7 @@ pub(super) struct Pending {
     /// What sessions have logged in this batch, to be added to their rows.
     pub(super) logged: Held<(TenantId, SessionId), Cost>,
     /// Entries in the order of their appending; those from `kept_entries` on are the running job's.
-    entries: RefCell<Vec<(TenantId, Entry)>>,
+    entries: RefCell<Vec<(TenantId, Arc<Entry>)>>,
     kept_entries: Cell<usize>,
     /// Whether the running job has a savepoint.
     pub(super) savepoint: Cell<bool>,
@@ -90,8 +91,8 @@ pub(super) struct Pending {
 
 impl Pending {
     /// Holds an entry that the running job appends.
-    pub(super) fn append(&self, tenant: &TenantId, entry: &Entry) {
-        self.entries.borrow_mut().push((tenant.clone(), entry.clone()));
+    pub(super) fn append(&self, tenant: &TenantId, entry: Arc<Entry>) {
+        self.entries.borrow_mut().push((tenant.clone(), entry));
     }
 
     /// What the job has put stays.

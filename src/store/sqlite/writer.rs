@@ -27,6 +27,8 @@ const MAX_QUEUED: usize = 8_192;
 /// Writes in one commit: bounds how long the first of them waits for the last.
 const MAX_BATCH: usize = 512;
 
+const MIN: usize = 8;
+
 /// Runs on the writer's thread, and gives back what to do once the batch is committed, or is not.
 type Job = Box<dyn FnOnce(&Batch) -> Answer + Send>;
 pub(super) type Answer = Box<dyn FnOnce(Result<()>) + Send>;
@@ -114,7 +116,7 @@ fn run(
     let mut next = None;
     while let Some(first) = next.take().or_else(|| queue.recv().ok()) {
         let mut answers = Vec::new();
-        let outcome = batch.commit(durability.check(), first, queue, &mut answers);
+        let outcome = batch.commit(durability, first, queue, &mut answers);
         batch.pending.clear();
         match outcome {
             Ok(()) => {
@@ -138,15 +140,21 @@ pub(super) struct Batch {
 
 impl Batch {
     /// Runs `first` and what else is waiting, and commits it, if it `may`.
-    fn commit(&self, may: Result<()>, first: Job, queue: &Receiver<Job>, answers: &mut Vec<Answer>) -> Result<()> {
-        if let Err(error) = may.and_then(|()| execute(&self.connection, "BEGIN IMMEDIATE")) {
+    fn commit(
+        &self,
+        durability: &Durability,
+        first: Job,
+        queue: &Receiver<Job>,
+        answers: &mut Vec<Answer>,
+    ) -> Result<()> {
+        if let Err(error) = durability.check().and_then(|()| execute(&self.connection, "BEGIN IMMEDIATE")) {
             // Whatever queued up meanwhile has waited as well: it is answered now, not after another such wait each.
             answers.extend(std::iter::once(first).chain(queue.try_iter().take(MAX_QUEUED)).map(|job| job(self)));
             return Err(error);
         }
         self.pending.state.set(self.memo.state());
         answers.push(first(self));
-        while answers.len() < MAX_BATCH && self.is_open() {
+        while answers.len() < MAX_BATCH && self.is_open() && !(answers.len() >= MIN && durability.is_idle()) {
             let Ok(job) = queue.try_recv() else { break };
             answers.push(job(self));
         }
