@@ -27,7 +27,7 @@ const MAX_QUEUED: usize = 8_192;
 /// Writes in one commit: bounds how long the first of them waits for the last.
 const MAX_BATCH: usize = 512;
 
-const MIN: usize = 8;
+const MIN: usize = 12;
 
 /// Runs on the writer's thread, and gives back what to do once the batch is committed, or is not.
 type Job = Box<dyn FnOnce(&Batch) -> Answer + Send>;
