@@ -69,11 +69,12 @@ impl Durability {
         self.log.failed.get().map_or(Ok(()), |()| Err(failed()))
     }
 
-    /// Answers a committed batch once it is durable; `at_once` on this thread, because nothing else waits for it.
-    pub(super) fn answer(&self, answers: Vec<Answer>, callers: Option<&Handle>, at_once: bool) {
+    /// Answers a committed batch once it is durable. A write that came alone is synced on this thread: it is spared
+    /// the way to another one, and most probably nobody waits behind it.
+    pub(super) fn answer(&self, answers: Vec<Answer>, callers: Option<&Handle>) {
         let batch = Committed { answers, callers: callers.cloned() };
         match &self.waiting {
-            Some(waiting) if !at_once => {
+            Some(waiting) if batch.answers.len() > 1 => {
                 self.in_hand.fetch_add(1, Ordering::Relaxed);
                 if let Err(unsent) = waiting.send(batch) {
                     give(unsent.0, self.log.sync());
