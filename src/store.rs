@@ -12,8 +12,8 @@ use std::path::Path;
 
 pub use tx::{
     AgentStats, ApiKeyUpdate, AuditQuery, Cost, Head, IdempotentAnswer, ReadAudit, ReadCounters, ReadKeys,
-    ReadPayments, ReadSecrets, ReadSessions, ReadTx, SealHead, SessionQuery, StoredEntryProblem, ToolSpend, ToolTally, Tx,
-    WriteAudit, WriteCounters, WriteKeys, WritePayments, WriteSecrets, WriteSessions,
+    ReadPayments, ReadSecrets, ReadSessions, ReadTx, SealHead, SessionQuery, StoredEntryProblem, ToolSpend, ToolTally,
+    Tx, WriteAudit, WriteCounters, WriteKeys, WritePayments, WriteSecrets, WriteSessions,
 };
 
 use crate::error::Result;

@@ -25,8 +25,8 @@ mod writer;
 use std::{path::Path, sync::Arc};
 
 pub use inspection::Inspection;
-pub use migrations::{Migration, MigrationState, Migrator};
 use memo::{Memo, State};
+pub use migrations::{Migration, MigrationState, Migrator};
 use pending::Pending;
 use readers::{Readers, Snapshot};
 use rusqlite::Connection;

@@ -74,8 +74,13 @@ pub trait ReadSessions {
     fn session(&self, tenant: &TenantId, id: &SessionId) -> Result<Option<Arc<Session>>>;
     fn sessions(&self, tenant: &TenantId, query: &SessionQuery) -> Result<Vec<Session>>;
     /// The direct children, oldest first, after `after`, at most `limit`.
-    fn child_sessions(&self, tenant: &TenantId, parent: &SessionId, after: &str, limit: usize)
-    -> Result<Vec<Arc<Session>>>;
+    fn child_sessions(
+        &self,
+        tenant: &TenantId,
+        parent: &SessionId,
+        after: &str,
+        limit: usize,
+    ) -> Result<Vec<Arc<Session>>>;
 }
 
 #[allow(missing_docs)]

@@ -79,7 +79,8 @@ impl ReadKeys for SqliteTx<'_> {
             return Ok(keys);
         }
         let mut statement = self.connection()?.prepare_cached(KEYS_BY_PREFIX)?;
-        let keys: Arc<[Arc<ApiKey>]> = statement.query_and_then([prefix], |row| api_key(row).map(Arc::new))?.collect::<Result<_>>()?;
+        let keys: Arc<[Arc<ApiKey>]> =
+            statement.query_and_then([prefix], |row| api_key(row).map(Arc::new))?.collect::<Result<_>>()?;
         // What is not there is not remembered: anybody can ask for it.
         if let Some((memo, state)) = self.memo().filter(|_| !keys.is_empty()) {
             memo.keep_keys(state, prefix, &keys);

@@ -70,9 +70,7 @@ impl Memo {
 
     /// Remembers a session that was read in `state` or later.
     pub(super) fn keep_session(&self, state: State, tenant: &TenantId, session: &Arc<Session>) {
-        self.keep(state, |rows| {
-            rows.sessions.insert(session.id.clone(), (tenant.clone(), Arc::clone(session)))
-        });
+        self.keep(state, |rows| rows.sessions.insert(session.id.clone(), (tenant.clone(), Arc::clone(session))));
     }
 
     fn look_up<T>(&self, state: State, find: impl FnOnce(&Rows) -> Option<T>) -> Option<T> {

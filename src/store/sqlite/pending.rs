@@ -116,7 +116,8 @@ impl Pending {
     /// Writes every row, before the commit.
     pub(super) fn write(&self, connection: &Connection) -> Result<()> {
         audit::write_entries(connection, &self.entries.borrow())?;
-        self.heads.write(|tenant, (head, seal)| audit::write_head(connection, tenant, head, seal.seal(tenant, head)))?;
+        self.heads
+            .write(|tenant, (head, seal)| audit::write_head(connection, tenant, head, seal.seal(tenant, head)))?;
         self.agents.write(|(tenant, agent), stats| counters::write_agent(connection, tenant, agent, stats))?;
         self.tools.write(|key, total| counters::write_tool(connection, key, *total))?;
         self.logged.write(|(tenant, id), added| sessions::write_logged(connection, tenant, id, *added))

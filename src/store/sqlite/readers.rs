@@ -9,7 +9,11 @@ use std::{
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::{SqliteTx, connection, memo::{Memo, State}, writer::execute};
+use super::{
+    SqliteTx, connection,
+    memo::{Memo, State},
+    writer::execute,
+};
 use crate::{error::Result, store::ReadTx};
 
 /// Connections kept open between reads; a burst beyond it opens more and closes them again.

@@ -94,7 +94,13 @@ impl ReadSessions for SqliteTx<'_> {
         }
     }
 
-    fn child_sessions(&self, tenant: &TenantId, parent: &SessionId, after: &str, limit: usize) -> Result<Vec<Arc<Session>>> {
+    fn child_sessions(
+        &self,
+        tenant: &TenantId,
+        parent: &SessionId,
+        after: &str,
+        limit: usize,
+    ) -> Result<Vec<Arc<Session>>> {
         let mut statement = self.connection()?.prepare_cached(CHILDREN)?;
         statement
             .query_and_then(params![tenant.as_str(), parent.as_str(), after, rows(limit)], |row| {
