@@ -163,3 +163,31 @@ fn failed() -> Error {
         "the store's disk failed: whether this was written is known after a restart; nothing more is written until then",
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_that_cannot_be_synced_is_never_taken_for_durable_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("h.db-wal");
+        let log = Log { path: path.clone(), file: RwLock::default(), failed: OnceLock::new() };
+        assert!(log.sync().is_err(), "there is no log");
+        std::fs::write(&path, b"").unwrap();
+        assert!(log.sync().is_err(), "what was written before the failure may be lost");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_log_that_was_replaced_is_opened_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("h.db-wal");
+        let log = Log { path: path.clone(), file: RwLock::default(), failed: OnceLock::new() };
+        std::fs::write(&path, b"old").unwrap();
+        log.sync().unwrap();
+        std::fs::remove_file(&path).unwrap();
+        std::fs::write(&path, b"newer").unwrap();
+        assert_eq!(log.file().unwrap().metadata().unwrap().len(), 5);
+    }
+}

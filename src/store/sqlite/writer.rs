@@ -175,7 +175,12 @@ impl Batch {
             return Err(not_written());
         }
         let committed = self.pending.write(&self.connection).and_then(|()| execute(&self.connection, "COMMIT"));
-        committed.inspect_err(|_| drop(execute(&self.connection, "ROLLBACK")))
+        committed.inspect_err(|_| drop(execute(&self.connection, "ROLLBACK")))?;
+        if let Some(before) = self.pending.state.get() {
+            let logged = self.pending.logged.values();
+            self.memo.carry(before, logged.iter().map(|(key, added)| (&key.1, *added)));
+        }
+        Ok(())
     }
 
     /// SQLite ends a transaction by itself when the disk is full or fails: then nothing of the batch stands.
