@@ -1,7 +1,7 @@
 //! The writer: one thread drains a queue, runs each job, in a savepoint once it changes a row, in one
-//! `BEGIN IMMEDIATE` transaction, commits once for the whole batch, then answers everyone.
+//! `BEGIN IMMEDIATE` transaction, and commits once for the whole batch. Everyone is answered once that is durable.
 //!
-//! There is no waiting window: whatever queued up while the last batch was being synced is the next batch.
+//! There is no waiting window: a batch is committed when the disk is idle, and grows while it is busy with the last.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
