@@ -31,7 +31,8 @@ const MAX_BATCH: usize = 512;
 /// Writes that are worth a commit of their own as soon as the disk is idle: with 32 waiting clients, so many that the
 /// writer and the disk take turns with two or three batches on their way (measured: 8 and 16 are 5 % slower).
 const FULL_BATCH: usize = 12;
-/// How long the writer waits for one more before it looks at the disk again.
+/// How long the writer waits for more, unless the disk becomes idle. New writes do not wake it: that would cost each
+/// of them a system call.
 const LOOK_AGAIN: Duration = Duration::from_micros(20);
 
 /// Runs on the writer's thread, and gives back what to do once the batch is committed, or is not.
@@ -120,6 +121,7 @@ fn run(
     durability: &mut Durability,
     callers: &OnceLock<Handle>,
 ) {
+    durability.wake_when_idle(thread::current());
     while let Ok(first) = queue.recv() {
         let mut answers = Vec::new();
         let outcome = batch.commit(durability, first, queue, &mut answers);
@@ -168,7 +170,7 @@ impl Batch {
                 Ok(job) => answers.push(job(self)),
                 Err(_) if is_full || durability.is_idle() => break,
                 // The disk is busy with the batch before: until it is done, this one loses nothing by growing.
-                Err(_) => thread::sleep(LOOK_AGAIN),
+                Err(_) => thread::park_timeout(LOOK_AGAIN),
             }
         }
         if !self.is_open() {
