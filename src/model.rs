@@ -7,6 +7,7 @@ pub mod record;
 pub mod scope;
 pub mod text;
 pub mod time;
+mod time_point;
 
 pub use caller::{Caller, Ceilings, Credential, Permission, Resource, Role, Tier};
 pub use id::{AgentId, AuthorizationId, EntryId, SecretName, SessionId, TenantId};
@@ -14,3 +15,4 @@ pub use money::Money;
 pub use record::{ApiKey, Authorization, AuthorizationStatus, Disclosure, Entry, EntryKind, Session, StoredSecret};
 pub use scope::{Scope, Scopes};
 pub use time::{Clock, UnixMicros};
+pub use time_point::TimePoint;

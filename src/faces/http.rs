@@ -80,6 +80,7 @@ impl App {
             .route("/.well-known/mcp/server-card.json", get(health::server_card))
             .route("/health", get(health::healthz))
             .route("/healthz", get(health::healthz))
+            .route("/livez", get(health::livez))
             .route("/readyz", get(health::readyz))
             .route("/v1", get(health::index))
             .fallback(respond::not_found)

@@ -16,6 +16,8 @@ use crate::{
 
 /// Descendants that are read at a time.
 const PAGE: usize = 500;
+/// Descendants that an answer names.
+const MAX_NAMED: usize = 1_000;
 
 /// End a session now and for good: it can no longer act, spend or read secrets, and neither can any session that
 /// it delegated to. Call this when a task is done, or when something looks wrong. Revoking twice is no error.
@@ -37,8 +39,10 @@ pub struct SessionRevoked {
     revoked: bool,
     /// The session that was ended.
     session_id: SessionId,
+    /// The descendants that ended with it, this time; the first 1,000 of them.
+    cascade_revoked: Vec<SessionId>,
     /// How many descendants ended with it, this time.
-    cascade_revoked: usize,
+    cascade_revoked_count: usize,
 }
 
 impl WriteOperation for RevokeSession {
@@ -46,7 +50,7 @@ impl WriteOperation for RevokeSession {
 
     fn run(self, cx: &mut WriteContext<'_>) -> Result<SessionRevoked> {
         let session = session::require(cx.tx.as_read(), &cx.caller.tenant, &self.session_id)?;
-        let mut cascade_revoked = 0;
+        let (mut cascade_revoked, mut cascade_revoked_count) = (Vec::new(), 0);
         let mut pending = vec![session];
         let root = self.session_id.clone();
         while let Some(session) = pending.pop() {
@@ -57,10 +61,15 @@ impl WriteOperation for RevokeSession {
             cx.tx.revoke_session(&cx.caller.tenant, &session.id, cx.now)?;
             let details = json!({"session_id": session.id, "revoked_with": root});
             watch::append(cx, Draft::governance("session.revoke", Some(&session), &details)?)?;
-            cascade_revoked += usize::from(session.id != root);
+            if session.id != root {
+                cascade_revoked_count += 1;
+                if cascade_revoked.len() < MAX_NAMED {
+                    cascade_revoked.push(session.id.clone());
+                }
+            }
             pending.extend(children(cx, &session)?);
         }
-        Ok(SessionRevoked { revoked: true, session_id: self.session_id, cascade_revoked })
+        Ok(SessionRevoked { revoked: true, session_id: self.session_id, cascade_revoked, cascade_revoked_count })
     }
 }
 

@@ -99,6 +99,17 @@ impl Haldir {
         Ok(Entered { caller: authenticated.caller, now, remaining })
     }
 
+    /// Counts a call that names no operation; answers what a known key has left, where that is counted.
+    pub async fn count_call(&self, credential: &Credential) -> Option<Remaining> {
+        if !self.counts_calls() {
+            return None;
+        }
+        let now = self.inner.services.clock.now();
+        let authenticate = |tx: &dyn ReadTx| authenticate::authenticate(tx, &self.inner.services, credential, now);
+        let authenticated = self.inner.store.read(authenticate).ok()?;
+        self.count(&authenticated, now).await.ok().flatten()
+    }
+
     /// The second half: whether they may, and the work itself.
     pub async fn carry_out(
         &self,

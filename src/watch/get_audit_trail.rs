@@ -8,7 +8,7 @@ use super::canonical::hex;
 use crate::{
     call::{ReadContext, ReadOperation, page_size},
     error::{Error, Result},
-    model::{AgentId, EntryId, EntryKind, Money, SessionId, UnixMicros, text::Text},
+    model::{AgentId, EntryId, EntryKind, Money, SessionId, TimePoint, UnixMicros, text::Text},
     store::AuditQuery,
 };
 
@@ -32,12 +32,12 @@ pub struct GetAuditTrail {
     /// true: only flagged entries; false: only others.
     #[serde(default)]
     flagged: Option<bool>,
-    /// Only entries at this time or later, in Unix seconds.
+    /// Only entries at this time or later: Unix seconds, a date-time with its offset (RFC 3339), or a date.
     #[serde(default)]
-    since: Option<UnixMicros>,
-    /// Only entries before this time, in Unix seconds.
+    since: Option<TimePoint>,
+    /// Only entries before this time, in the same forms.
     #[serde(default)]
-    until: Option<UnixMicros>,
+    until: Option<TimePoint>,
     /// How many at most. Default 100.
     #[serde(default)]
     #[schemars(range(min = 1, max = 1_000), extend("default" = 100))]
@@ -134,8 +134,8 @@ impl ReadOperation for GetAuditTrail {
             agent_id: self.agent_id.map(|id| id.to_string()),
             tool: self.tool.map(Text::into_string),
             flagged: self.flagged,
-            since: self.since,
-            until: self.until,
+            since: self.since.map(TimePoint::micros),
+            until: self.until.map(TimePoint::micros),
             before_seq: before_seq.transpose()?,
             limit: limit + 1,
         };

@@ -34,6 +34,8 @@ pub struct Verification {
     message: String,
     /// The first place that is not as haldir left it; null if there is none.
     first_bad: Option<BadEntry>,
+    /// The same, under the name that clients of the existing product read.
+    first_break: Option<BadEntry>,
     /// The Merkle root over the entries that were checked, in hexadecimal.
     root_hash: String,
     /// The hash of the last entry that was checked, in hexadecimal.
@@ -41,7 +43,7 @@ pub struct Verification {
 }
 
 /// A place that is not as haldir left it.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct BadEntry {
     /// Its number in the log.
     seq: i64,
@@ -169,6 +171,7 @@ impl<'a> Check<'a> {
             entries_checked: self.seq,
             entries_total,
             message,
+            first_break: self.first_bad.clone(),
             first_bad: self.first_bad,
             root_hash: hex(&self.tree.root()),
             chain_head: hex(&self.entry_hash),

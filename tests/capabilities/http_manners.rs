@@ -157,6 +157,8 @@ fn a_bad_query_is_a_400_that_names_the_field() {
         ("/v1/audit?flagged=maybe", "flagged"),
         ("/v1/audit?since=yesterday", "since"),
         ("/v1/audit?since=-5", "since"),
+        ("/v1/audit?since=2026-11-21T09:30:00", "since"),
+        ("/v1/audit?until=2026-13-01", "until"),
         ("/v1/audit?until=1e300", "until"),
         ("/v1/audit?cursor=x", "cursor"),
         ("/v1/audit?colour=red", "colour"),
@@ -215,6 +217,7 @@ fn the_free_tier_is_exact_across_two_processes_and_says_so() {
             assert_eq!(refused.header("retry-after"), Some(integer(&body, "retry_after").to_string().as_str()));
             assert!((1..=3600).contains(&integer(&body, "retry_after")));
             assert_eq!(refused.header("x-ratelimit-remaining"), Some("0"));
+            assert_eq!(reset(refused), reset(&first));
         }
         let over_mcp = agent.tool_text("getSpend", "{}");
         assert_eq!(over_mcp.status, 429, "another face has another count: {}", over_mcp.text);
@@ -326,4 +329,77 @@ fn a_database_of_another_program_is_left_alone() {
     });
     assert!(errors.contains("another program"), "{errors}");
     assert_eq!(house.sql_value::<i64>("SELECT count(*) FROM sqlite_schema"), 1);
+}
+
+#[test]
+fn a_known_key_is_told_what_is_left_of_its_hour_by_every_answer() {
+    let house = House::new();
+    let server = limited(&house);
+    let operator = server.first_key();
+    let session = operator.session(&json!({}));
+    let bad_body = operator.post_text("/v1/audit", "{");
+    let answers = [
+        operator.get("/v1/sessions/ses_unknown"),
+        operator.get("/v1/audit?limit=abc"),
+        operator.get("/v1/nothing"),
+        operator.send("PATCH", "/v1/audit", &[], ""),
+        operator.pay(&session, "1"),
+        bad_body,
+    ];
+    let statuses: Vec<_> = answers.iter().map(|answer| answer.status).collect();
+    assert_eq!(statuses, [404, 400, 404, 405, 403, 400]);
+    for answer in &answers {
+        assert_eq!(answer.header("x-ratelimit-limit"), Some("200"), "{}", answer.text);
+        assert!(answer.header("x-ratelimit-remaining").is_some(), "{}", answer.text);
+        assert!(reset(answer) > 0);
+    }
+    assert_eq!(server.anonymous().get("/v1/sessions").header("x-ratelimit-limit"), None);
+}
+
+#[test]
+fn fields_may_stand_in_the_query_of_a_post_but_not_say_two_things() {
+    let house = House::new();
+    let (_server, operator) = house.serve_operator();
+    let session = operator.session(&json!({}));
+    let check = |query: &str, body: &str| operator.post_text(&format!("/v1/sessions/{session}/check{query}"), body);
+    assert_eq!(check("?scope=read", "").ok()["allowed"], true);
+    assert_eq!(check("?scope=read", r#"{"scope":"read"}"#).ok()["allowed"], true);
+    assert_eq!(check("", &json!({"scope": "read", "session_id": session}).to_string()).ok()["allowed"], true);
+    check("?scope=read", r#"{"scope":"admin"}"#).refused_field(400, "invalid_argument", "scope");
+    check("?scope=read&scope=admin", "").refused_field(400, "invalid_argument", "scope");
+    check("?session_id=ses_other", r#"{"scope":"read"}"#).refused_field(400, "invalid_argument", "session_id");
+    check("?colour=red", r#"{"scope":"read"}"#).refused_field(400, "invalid_argument", "colour");
+    operator.get("/v1/audit?limit=5&limit=5").ok();
+    operator.get("/v1/audit?limit=5&limit=6").refused_field(400, "invalid_argument", "limit");
+}
+
+#[test]
+fn times_are_taken_as_seconds_date_times_and_dates() {
+    let house = House::new();
+    let (_server, operator) = house.serve_operator();
+    let session = operator.session(&json!({}));
+    operator.log(&session, "x").ok();
+    let count = |query: &str| integer(&operator.get(&format!("/v1/audit?{query}")).ok(), "count");
+    let all = count("limit=100");
+    for past in
+        ["0", "1.5", "2020-01-01", "2020-01-01T00:00:00Z", "2020-01-01T00:00:00%2B02:00", "2020-01-01T00:00:00+02:00"]
+    {
+        assert_eq!((count(&format!("since={past}")), count(&format!("until={past}"))), (all, 0), "{past}");
+    }
+    let refused = operator.get("/v1/audit?since=yesterday").refused(400, "invalid_argument");
+    assert!(text(&refused, "error").contains("2026-11-21T09:30:00Z"), "{refused}");
+}
+
+#[test]
+fn readiness_says_how_long_each_check_took_and_liveness_when_it_looked() {
+    let house = House::new();
+    let server = house.serve();
+    let ready = server.anonymous().get("/readyz").ok();
+    for check in ready["checks"].as_array().unwrap() {
+        assert!(check["duration_ms"].as_f64().unwrap() >= 0.0, "{ready}");
+    }
+    let live = server.anonymous().get("/livez").ok();
+    assert_eq!(live["alive"], true);
+    assert!(live["checked_at"].as_f64().unwrap() > 1e9);
+    assert!(server.anonymous().get("/healthz").ok()["checked_at"].as_f64().unwrap() > 1e9);
 }

@@ -196,7 +196,10 @@ fn revoking_a_parent_revokes_its_descendants() {
     let below = haldir.ok("listDescendants", &json!({"session_id": root}));
     assert_eq!((&below["count"], &below["truncated"]), (&json!(4), &json!(false)));
     let revoked = haldir.ok("revokeSession", &json!({"session_id": root}));
-    assert_eq!(revoked["cascade_revoked"], 4);
+    assert_eq!(revoked["cascade_revoked_count"], 4);
+    let ended: std::collections::BTreeSet<_> =
+        revoked["cascade_revoked"].as_array().unwrap().iter().map(|id| id.as_str().unwrap()).collect();
+    assert_eq!(ended, grandchildren.iter().chain([&child]).map(String::as_str).collect());
     for session in grandchildren.iter().chain([&child, &root]) {
         assert!(!haldir.is_valid(session));
         haldir.refused("authorizePayment", &json!({"session_id": session, "amount": 1}));

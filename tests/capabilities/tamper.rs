@@ -74,6 +74,7 @@ fn alterations(value: &Sql) -> Vec<Sql> {
 fn found(report: &Value, seq: i64, what: &str) {
     assert_eq!(report["verified"], false, "{what} goes unnoticed: {report}");
     assert_eq!(report["first_bad"]["seq"], seq, "{what}: {report}");
+    assert_eq!(report["first_bad"], report["first_break"], "{what}");
     assert_eq!(integer(report, "entries_checked"), seq - 1, "{what}: {report}");
     assert!(!report["first_bad"]["problem"].as_str().unwrap().is_empty());
 }

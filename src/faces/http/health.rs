@@ -1,6 +1,6 @@
 //! What needs no key: liveness, readiness, and the index of the API.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Instant};
 
 use axum::{extract::State, response::Response};
 use serde_json::{Map, Value, json};
@@ -15,23 +15,34 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// The process runs.
 pub async fn healthz() -> Response {
-    let body = json!({"status": "ok", "service": "haldir", "version": VERSION, "alive": true});
+    let checked_at = SystemClock.now();
+    let body = json!({
+        "status": "ok", "service": "haldir", "version": VERSION, "alive": true, "checked_at": checked_at,
+    });
+    respond::json(200, body.to_string())
+}
+
+/// The process runs: for orchestrators that ask for that alone.
+pub async fn livez() -> Response {
+    let body = json!({"alive": true, "service": "haldir", "checked_at": SystemClock.now()});
     respond::json(200, body.to_string())
 }
 
 /// The process can do its work: each thing it needs, by name.
 pub async fn readyz(State(app): State<App>) -> Response {
     let haldir = app.shared.haldir.clone();
+    let began = Instant::now();
     let database = tokio::task::spawn_blocking(move || haldir.check_store()).await;
     let database = database.is_ok_and(|checked| checked.is_ok());
-    let check = |name: &str, ok: bool, message: &str| json!({"name": name, "ok": ok, "message": message});
+    let took = (began.elapsed().as_secs_f64() * 1e6).round() / 1e3;
+    let check = |name: &str, ok: bool, message: &str, took: f64| json!({"name": name, "ok": ok, "message": message, "duration_ms": took});
     let checks = [
-        check("database", database, if database { "ok" } else { "the store does not answer" }),
+        check("database", database, if database { "ok" } else { "the store does not answer" }, took),
         // Opening the store has applied the migrations and opened a value sealed under the key: both held then.
-        check("migrations", true, "ok"),
-        check("encryption_key", true, "ok"),
+        check("migrations", true, "ok", 0.0),
+        check("encryption_key", true, "ok", 0.0),
     ];
-    let checked_at = SystemClock.now().as_seconds();
+    let checked_at = SystemClock.now();
     let body = json!({"ready": database, "service": "haldir", "checked_at": checked_at, "checks": checks});
     respond::json(if database { 200 } else { 503 }, body.to_string())
 }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::{App, respond};
 use crate::{
     error::{Code, Error, Result},
-    operations::{self, Method, Operation, Run},
+    operations::{self, Operation, Run},
 };
 
 /// Where definitions of the document lie.

@@ -1,11 +1,11 @@
 //! Answers: JSON, with an error shape that is the same everywhere.
 
-use axum::{body::Body, response::Response};
+use axum::{body::Body, extract::State, response::Response};
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use zeroize::Zeroizing;
 
-use super::guard::RequestId;
+use super::{App, guard::RequestId, input};
 use crate::{
     error::{Code, Error, Result},
     operations::{Remaining, Reply, Streamed},
@@ -93,13 +93,30 @@ pub fn decorate(response: &mut Response, error: &Error) {
 }
 
 /// No such route.
-pub async fn not_found(axum::Extension(id): axum::Extension<RequestId>, uri: Uri) -> Response {
+pub async fn not_found(
+    State(app): State<App>,
+    axum::Extension(id): axum::Extension<RequestId>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Response {
     let message = format!("there is no {}; GET /v1 lists what there is", uri.path());
-    error(&Error::new(Code::NotFound, message), &id)
+    counted(&app, &headers, error(&Error::new(Code::NotFound, message), &id)).await
 }
 
 /// No such method.
-pub async fn method_not_allowed(axum::Extension(id): axum::Extension<RequestId>, method: Method, uri: Uri) -> Response {
+pub async fn method_not_allowed(
+    State(app): State<App>,
+    axum::Extension(id): axum::Extension<RequestId>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Response {
     let message = format!("{} does not take {method}; GET /openapi.json says what it takes", uri.path());
-    error(&Error::new(Code::MethodNotAllowed, message), &id)
+    counted(&app, &headers, error(&Error::new(Code::MethodNotAllowed, message), &id)).await
+}
+
+/// A known key is told what is left of its hour also where it calls what is not there; that counts like any call.
+async fn counted(app: &App, headers: &HeaderMap, mut response: Response) -> Response {
+    limits(&mut response, app.shared.haldir.count_call(&input::credential(headers)).await);
+    response
 }

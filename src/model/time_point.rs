@@ -1,0 +1,97 @@
+//! A time as callers write it: as a number of seconds, a date with a time, or a date.
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, de::Error};
+use serde_json::value::RawValue;
+
+use super::UnixMicros;
+
+/// A bound in time. On the wire: Unix seconds as a number, be it with decimals; an RFC 3339 date-time with its
+/// offset; or a date, which is its midnight in UTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimePoint(UnixMicros);
+
+const EXPECTED: &str = "expected Unix seconds such as 1795246557.25, a date-time with its offset such as \
+                        2026-11-21T09:30:00Z, or a date such as 2026-11-21 (midnight UTC)";
+/// The latest time that the store compares with, in microseconds: in the year 2255.
+const LATEST: i64 = 9_000_000_000_000_000;
+
+impl TimePoint {
+    /// As the store has it.
+    pub fn micros(self) -> UnixMicros {
+        self.0
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        if let Ok(seconds) = serde_json::from_str::<UnixMicros>(text) {
+            return Some(Self(seconds));
+        }
+        // A plus sign that nobody escaped is a space by the time a query has been read.
+        let text = if text.contains(['T', 't']) { text.replace(' ', "+") } else { text.to_owned() };
+        let at_midnight =
+            |date: jiff::civil::Date| date.to_zoned(jiff::tz::TimeZone::UTC).map(|zoned| zoned.timestamp());
+        let timestamp = match text.len() {
+            // jiff reads a date-time as a date too, and would forget its time.
+            10 => text.parse().and_then(at_midnight).ok()?,
+            _ => text.parse::<jiff::Timestamp>().ok()?,
+        };
+        // Nothing happened before 1970 or after the year 2255: such a bound is as good as the end of time.
+        Some(Self(UnixMicros(timestamp.as_microsecond().clamp(0, LATEST))))
+    }
+}
+
+impl<'de> Deserialize<'de> for TimePoint {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = Box::<RawValue>::deserialize(deserializer)?;
+        let text = serde_json::from_str::<String>(raw.get()).unwrap_or_else(|_| raw.get().to_owned());
+        Self::parse(text.trim()).ok_or_else(|| D::Error::custom(EXPECTED))
+    }
+}
+
+impl JsonSchema for TimePoint {
+    fn schema_name() -> Cow<'static, str> {
+        "TimePoint".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "anyOf": [
+                {"type": "number", "minimum": 0, "maximum": 9_000_000_000_i64},
+                {"type": "string", "format": "date-time"},
+                {"type": "string", "format": "date"},
+            ],
+            "examples": [1_795_246_557.25, "2026-11-21T09:30:00Z", "2026-11-21"],
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn micros(text: &str) -> Option<i64> {
+        TimePoint::parse(text).map(|point| point.micros().0)
+    }
+
+    #[test]
+    fn one_time_is_the_same_in_every_form() {
+        for text in ["1795219200", "1795219200.0", "2026-11-21", "2026-11-21T00:00:00Z", "2026-11-21T02:00:00+02:00"] {
+            assert_eq!(micros(text), Some(1_795_219_200_000_000), "{text}");
+        }
+        assert_eq!(micros("2026-11-21T02:00:00.25 02:00"), Some(1_795_219_200_250_000));
+        assert_eq!((micros("0001-01-01"), micros("9000-01-01")), (Some(0), Some(LATEST)));
+    }
+
+    #[test]
+    fn what_is_no_time_or_has_no_offset_is_refused() {
+        for text in ["", "yesterday", "-5", "NaN", "2026-13-01", "2026-11-21T00:00:00", "2026-11", "2026-11-21T"] {
+            assert_eq!(micros(text), None, "{text}");
+        }
+    }
+}
