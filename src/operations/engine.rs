@@ -6,6 +6,7 @@ use super::{
     definition::{Answer, Operation, Prepared, Run, Unrendered},
     denial,
     idempotency::Repeatable,
+    waiting::Waiting,
 };
 use crate::{
     call::{ReadContext, Services, WriteContext},
@@ -30,6 +31,7 @@ pub(super) struct Inner {
     pub(super) services: Arc<Services>,
     pub(super) limiter: RateLimiter,
     pub(super) last_use: LastUse,
+    pub(super) waiting: Waiting,
 }
 
 /// What comes with a call besides its input.
@@ -76,6 +78,7 @@ impl Haldir {
                 let work = move |tx: &dyn ReadTx| this.run_read(tx, run, &caller, &input, now);
                 (operation.status, self.inner.store.scan(work).await?)
             }
+            Run::Wait(look) => (operation.status, self.wait(operation, look, credential, input).await?),
             Run::Write(prepare) => self.write(operation, prepare(input)?, caller, input, options, now).await?,
         };
         Ok(Reply { status, body, remaining })
@@ -216,6 +219,13 @@ fn run_write(
             call.keep(cx, operation, operation.status, &body)?;
             Ok(Ok(rendered(operation.status, body)))
         }
+        Err(error) if error.keeps_changes() => {
+            if error.is_refusal() {
+                denial::record(cx, operation, input, &error)?;
+            }
+            // Not kept as the answer to a retry: the same call is to succeed once it is approved.
+            Ok(Err(error))
+        }
         Err(error) if error.is_refusal() && !cx.caller.is_anonymous() => {
             cx.tx.start_over()?;
             denial::record(cx, operation, input, &error)?;
@@ -229,7 +239,7 @@ fn run_write(
 }
 
 /// The one check of role and key scope, for all faces.
-fn permitted(operation: &Operation, caller: &Caller) -> Result<()> {
+pub(super) fn permitted(operation: &Operation, caller: &Caller) -> Result<()> {
     if caller.is_anonymous() {
         return Ok(()); // Only operations that are open to them come this far, and those decide themselves.
     }

@@ -4,7 +4,10 @@ use std::{path::Path, sync::Arc};
 
 use zeroize::Zeroizing;
 
-use super::engine::{Haldir, Inner};
+use super::{
+    engine::{Haldir, Inner},
+    waiting::Waiting,
+};
 use crate::{
     call::{Keyring, Services, Settings, WriteContext},
     crypto::Key,
@@ -25,7 +28,13 @@ impl Haldir {
     pub async fn open(path: &Path, master_key: &Key, settings: Settings, clock: Arc<dyn Clock>) -> Result<Self> {
         let store = Store::open(path)?;
         let services = Arc::new(Services { keyring: Keyring::new(master_key), clock, settings });
-        let inner = Inner { store, services, limiter: RateLimiter::default(), last_use: LastUse::default() };
+        let inner = Inner {
+            store,
+            services,
+            limiter: RateLimiter::default(),
+            last_use: LastUse::default(),
+            waiting: Waiting::default(),
+        };
         let haldir = Self { inner: Arc::new(inner) };
         haldir.prepare().await?;
         Ok(haldir)

@@ -25,14 +25,7 @@ impl<T> ReadTx for T where
 
 /// What can be read and changed.
 pub trait Tx:
-    ReadTx
-    + WriteKeys
-    + WriteSessions
-    + WriteSecrets
-    + WritePayments
-    + WriteAudit
-    + WriteCounters
-    + WriteApprovals
+    ReadTx + WriteKeys + WriteSessions + WriteSecrets + WritePayments + WriteAudit + WriteCounters + WriteApprovals
 {
     /// Takes back everything this transaction has done so far; it goes on empty. For refusals: what was refused
     /// leaves nothing but its audit entry.

@@ -9,8 +9,8 @@ use serde::{
 use crate::{
     error::{Error, Result},
     model::{
-        AgentId, ApprovalId, ApprovalStatus, AuthorizationId, AuthorizationStatus, Disclosure, EntryId, Money, Role, RuleId, RuleType, Scope, Scopes, SecretName,
-        SessionId, TenantId, Tier, UnixMicros,
+        AgentId, ApprovalId, ApprovalStatus, AuthorizationId, AuthorizationStatus, Disclosure, EntryId, Money, Role,
+        RuleId, RuleType, Scope, Scopes, SecretName, SessionId, TenantId, Tier, UnixMicros,
     },
 };
 
