@@ -22,7 +22,7 @@ const TOOL: &str = "authorizePayment";
 
 /// Ask for permission to pay, before paying. The session must hold the scope spend, and the amount must fit what
 /// is left of its budget and of every session above it; it is deducted at once. If authorized is false, do not
-/// pay: the reason says why. If status is approval_required, a person has to approve it first: repeat the same call
+/// pay: the reason says why. If status is `approval_required`, a person has to approve it first: repeat the same call
 /// later.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -8,7 +8,7 @@ use super::{
     statements::statements,
 };
 use crate::{
-    error::{Error, Result},
+    error::Result,
     model::{Approval, ApprovalId, ApprovalRule, ApprovalStatus, RuleId, SessionId, TenantId, UnixMicros},
     store::{ApprovalQuery, ReadApprovals, WriteApprovals},
 };
@@ -32,8 +32,8 @@ statements! {
     PENDING_OF_AGENT = concat!("SELECT ", approval!(), " FROM approvals INDEXED BY approvals_pending_of_agent WHERE tenant = ?1
         AND status = 'pending' AND agent_id = ?6 AND (created_at, id) < (?2, ?3) AND expires_at > ?4
         ORDER BY created_at DESC, id DESC LIMIT ?5");
-    COUNT_PENDING = "SELECT count(*) FROM (SELECT 1 FROM approvals INDEXED BY approvals_pending_of_session WHERE tenant = ?1
-        AND status = 'pending' AND session_id = ?2 AND expires_at > ?3 LIMIT ?4)";
+    PENDING_OF_SESSION = "SELECT 1 FROM approvals INDEXED BY approvals_pending_of_session WHERE tenant = ?1
+        AND status = 'pending' AND session_id = ?2 AND expires_at > ?3 LIMIT ?4";
     OVERDUE = concat!("SELECT ", approval!(), " FROM approvals WHERE tenant = ?1 AND settled_at IS NULL
         AND expires_at <= ?2 ORDER BY expires_at LIMIT ?3");
     APPROVAL_RULES = "SELECT id, rule_type, threshold, tools, created_at, created_by FROM approval_rules
@@ -114,10 +114,13 @@ impl ReadApprovals for SqliteTx<'_> {
         now: UnixMicros,
         most: usize,
     ) -> Result<usize> {
-        let mut statement = self.connection()?.prepare_cached(COUNT_PENDING)?;
-        let bound = params![tenant.as_str(), session.as_str(), now.0, rows(most)];
-        let count: i64 = statement.query_row(bound, |row| row.get(0))?;
-        usize::try_from(count).map_err(Error::internal)
+        let mut statement = self.connection()?.prepare_cached(PENDING_OF_SESSION)?;
+        let mut found = statement.query(params![tenant.as_str(), session.as_str(), now.0, rows(most)])?;
+        let mut count = 0;
+        while found.next()?.is_some() {
+            count += 1;
+        }
+        Ok(count)
     }
 
     fn overdue_approvals(&self, tenant: &TenantId, now: UnixMicros, limit: usize) -> Result<Vec<Approval>> {

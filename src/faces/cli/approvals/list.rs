@@ -31,12 +31,12 @@ pub struct ListOptions {
 
 #[derive(Deserialize)]
 struct Listed {
-    requests: Vec<Request>,
+    requests: Vec<Listing>,
     next_cursor: Option<String>,
 }
 
 #[derive(Deserialize)]
-struct Request {
+struct Listing {
     request_id: String,
     agent_id: String,
     tool: String,
@@ -69,7 +69,7 @@ pub fn run(options: &ListOptions, global: &GlobalOptions, screen: Screen) -> Res
     Ok(ExitCode::SUCCESS)
 }
 
-fn row(request: Request) -> Vec<String> {
+fn row(request: Listing) -> Vec<String> {
     let ends = match request.expires_at {
         UnixMicros(0) => "never".to_owned(),
         end => end.to_rfc3339(),

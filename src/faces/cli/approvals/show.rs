@@ -27,7 +27,7 @@ pub struct ShowOptions {
 }
 
 #[derive(Deserialize)]
-struct Request {
+struct Detail {
     request_id: String,
     status: String,
     session_id: String,
@@ -52,7 +52,7 @@ pub fn run(options: &ShowOptions, global: &GlobalOptions, screen: Screen) -> Res
         line(&reply.body)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let request: Request = serde_json::from_str(&reply.body).map_err(Error::internal)?;
+    let request: Detail = serde_json::from_str(&reply.body).map_err(Error::internal)?;
     let time = |at: Option<UnixMicros>, none: &str| at.map_or_else(|| none.to_owned(), UnixMicros::to_rfc3339);
     let rows = [
         ("status", request.status),
