@@ -60,7 +60,11 @@ pub fn canonical(json: &str) -> Result<String> {
 }
 
 fn write(json: &str, text: &mut String, depth: usize) -> Result<()> {
-    let unreadable = |error: serde_json::Error| Error::invalid("details", format!("details: {error}"));
+    let unreadable = |error: serde_json::Error| {
+        let said = error.to_string();
+        let (message, _) = said.rsplit_once(" at line ").unwrap_or((&said, ""));
+        Error::invalid("details", format!("details: {message}"))
+    };
     if depth > MAX_DEPTH {
         return Err(Error::invalid("details", format!("details must not be nested deeper than {MAX_DEPTH} levels")));
     }
@@ -92,6 +96,11 @@ fn write(json: &str, text: &mut String, depth: usize) -> Result<()> {
         Some(b'"') => {
             let string: String = serde_json::from_str(json).map_err(unreadable)?;
             text.push_str(&serde_json::to_string(&string).map_err(Error::internal)?);
+        }
+        Some(b'-' | b'0'..=b'9') => {
+            // One that no parser can hold would reach nobody as it was asked.
+            serde_json::from_str::<serde_json::Number>(json).map_err(unreadable)?;
+            text.push_str(json);
         }
         _ => text.push_str(json),
     }
@@ -146,6 +155,7 @@ mod tests {
         assert!(canonical(r#"{"to":"a","to":"b"}"#).unwrap_err().message.contains("twice"));
         assert!(canonical(r#"[{"x":1,"\u0078":2}]"#).is_err());
         let deep = format!("{}{}", "[".repeat(MAX_DEPTH + 2), "]".repeat(MAX_DEPTH + 2));
+        assert!(canonical("[1e400]").is_err() && canonical("[1e300]").is_ok());
         assert!(canonical(&deep).unwrap_err().message.contains("deeper"));
     }
 
