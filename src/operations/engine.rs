@@ -78,7 +78,7 @@ impl Haldir {
                 let work = move |tx: &dyn ReadTx| this.run_read(tx, run, &caller, &input, now);
                 (operation.status, self.inner.store.scan(work).await?)
             }
-            Run::Wait(look) => (operation.status, self.wait(operation, look, credential, input).await?),
+            Run::Wait(look) => (operation.status, self.wait(operation, look, &caller, credential, input).await?),
             Run::Write(prepare) => self.write(operation, prepare(input)?, caller, input, options, now).await?,
         };
         Ok(Reply { status, body, remaining })

@@ -1,9 +1,13 @@
 //! Answers that are waited for: while there is only a "not yet", the engine looks again, and holds neither a thread
 //! nor a transaction meanwhile.
 
-use std::time::Duration;
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
-use tokio::{sync::Semaphore, time::Instant};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -14,23 +18,62 @@ use crate::{
     call::ReadContext,
     error::Result,
     gate::authenticate::{self, Authenticated},
-    model::Credential,
+    model::{Caller, Credential, TenantId},
 };
 
-/// Callers that may wait at a time; one more is answered at once.
+/// Calls that may wait at a time; one more is answered at once.
 const MAX_WAITING: usize = 1_024;
+/// Of these, calls of one caller: nobody takes the place of all others.
+const MAX_WAITING_OF_CALLER: usize = 128;
 /// How long until the next look. A look is one short read; another process may have made the change.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
 /// Who waits.
+#[derive(Default)]
 pub(super) struct Waiting {
-    slots: Semaphore,
+    // A std mutex: it is held to count, never across a wait.
+    taken: Mutex<Taken>,
     stopped: CancellationToken,
 }
 
-impl Default for Waiting {
-    fn default() -> Self {
-        Self { slots: Semaphore::new(MAX_WAITING), stopped: CancellationToken::new() }
+#[derive(Default)]
+struct Taken {
+    all: usize,
+    by_caller: HashMap<Who, usize>,
+}
+
+/// A caller, by tenant and principal.
+type Who = (TenantId, String);
+
+/// A place among those who wait; dropping it gives it back.
+struct Place<'w> {
+    waiting: &'w Waiting,
+    who: Who,
+}
+
+impl Waiting {
+    /// A place for this caller, if there is one.
+    fn place(&self, caller: &Caller) -> Option<Place<'_>> {
+        let who = (caller.tenant.clone(), caller.principal.clone());
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = taken.by_caller.get(&who).copied().unwrap_or(0);
+        if taken.all >= MAX_WAITING || own >= MAX_WAITING_OF_CALLER {
+            return None;
+        }
+        taken.all += 1;
+        taken.by_caller.insert(who.clone(), own + 1);
+        Some(Place { waiting: self, who })
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let mut taken = self.waiting.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        taken.all -= 1;
+        let own = taken.by_caller.remove(&self.who).unwrap_or(1);
+        if own > 1 {
+            taken.by_caller.insert(self.who.clone(), own - 1);
+        }
     }
 }
 
@@ -46,6 +89,7 @@ impl Haldir {
         &self,
         operation: &'static Operation,
         look: Look,
+        caller: &Caller,
         credential: &Credential,
         input: &str,
     ) -> Result<Answer> {
@@ -53,7 +97,7 @@ impl Haldir {
         if wait_seconds == 0 {
             return Ok(answer);
         }
-        let Ok(_slot) = self.inner.waiting.slots.try_acquire() else { return Ok(answer) };
+        let Some(_place) = self.inner.waiting.place(caller) else { return Ok(answer) };
         let end = Instant::now() + Duration::from_secs(wait_seconds);
         while Instant::now() < end {
             tokio::select! {

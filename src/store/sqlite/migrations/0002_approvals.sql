@@ -33,8 +33,9 @@ CREATE TABLE approvals (
     PRIMARY KEY (tenant, id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX approvals_of_what_was_asked ON approvals (tenant, digest, status, expires_at) WHERE used_at IS NULL;
-CREATE INDEX approvals_pending ON approvals (tenant, created_at, id) WHERE status = 'pending';
-CREATE INDEX approvals_pending_of_agent ON approvals (tenant, agent_id, created_at, id) WHERE status = 'pending';
+CREATE INDEX approvals_pending ON approvals (tenant, created_at, id, expires_at) WHERE status = 'pending';
+CREATE INDEX approvals_pending_of_agent ON approvals (tenant, agent_id, created_at, id, expires_at)
+    WHERE status = 'pending';
 CREATE INDEX approvals_pending_of_session ON approvals (tenant, session_id, expires_at) WHERE status = 'pending';
 CREATE INDEX approvals_unsettled ON approvals (tenant, expires_at) WHERE settled_at IS NULL;
 CREATE INDEX approvals_settled ON approvals (tenant, settled_at) WHERE settled_at IS NOT NULL;
