@@ -37,6 +37,7 @@ pub struct AddApprovalRule {
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct ApprovalRuleAdded {
     /// Always true.
+    #[schemars(extend("const" = true))]
     added: bool,
     /// The kind of rule.
     #[serde(rename = "type")]

@@ -30,6 +30,7 @@ pub struct ApproveRequest {
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct RequestApproved {
     /// Always true.
+    #[schemars(extend("const" = true))]
     approved: bool,
     /// The request.
     request_id: ApprovalId,

@@ -30,6 +30,7 @@ pub struct DenyRequest {
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct RequestDenied {
     /// Always true.
+    #[schemars(extend("const" = true))]
     denied: bool,
     /// The request.
     request_id: ApprovalId,

@@ -378,6 +378,30 @@ fn who_waits_is_answered_when_the_server_stops_and_gone_when_they_hang_up() {
 }
 
 #[test]
+fn one_caller_does_not_take_every_place_to_wait() {
+    let house = House::new();
+    let (server, operator) = house.serve_operator();
+    let agent = operator.mint(&json!({"role": "agent"}));
+    let id = request(&agent, &json!({"session_id": spender(&agent)}));
+    let wait = |key: &str| {
+        let mut stream = TcpStream::connect(server.address).unwrap();
+        let head = format!("GET /v1/approvals/{id}?wait=30 HTTP/1.1\r\nHost: {}\r\n", server.address);
+        stream.write_all(format!("{head}Authorization: Bearer {key}\r\n\r\n").as_bytes()).unwrap();
+        stream.set_read_timeout(Some(Duration::from_millis(1_500))).unwrap();
+        stream
+    };
+    let waiting: Vec<_> = (0..128).map(|_| wait(agent.key())).collect();
+    thread::sleep(Duration::from_secs(1));
+    assert!(wait(agent.key()).peek(&mut [0]).is_ok(), "the 129th of one caller waits");
+    assert!(wait(operator.key()).peek(&mut [0]).is_err(), "nobody else can wait");
+    decide(&operator, &id, "deny").ok();
+    for stream in waiting {
+        let answer = read_answer(&mut std::io::BufReader::new(stream)).unwrap();
+        assert_eq!((answer.status, &answer.json()["status"]), (200, &json!("denied")));
+    }
+}
+
+#[test]
 fn a_key_revoked_while_it_waits_sees_nothing_more() {
     let house = House::new();
     let (server, operator) = house.serve_operator();
