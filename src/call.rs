@@ -30,6 +30,32 @@ pub trait ReadOperation: DeserializeOwned + JsonSchema + Send + 'static {
     fn run(self, cx: &ReadContext<'_>) -> Result<Self::Output>;
 }
 
+/// The longest that a caller may wait for a final answer, in seconds.
+pub const MAX_WAIT_SECONDS: i64 = 30;
+
+/// An operation that changes nothing, and whose answer may be waited for.
+///
+/// The engine looks again and again, each time on a snapshot of its own, until the answer is final or the time has
+/// run out.
+pub trait WaitOperation: DeserializeOwned + JsonSchema + Send + 'static {
+    /// What it answers.
+    type Output: Serialize + JsonSchema + 'static;
+
+    /// How long the caller would wait, in whole seconds; at most [`MAX_WAIT_SECONDS`].
+    fn wait_seconds(&self) -> Result<i64>;
+
+    /// Answers from one snapshot.
+    fn look(&self, cx: &ReadContext<'_>) -> Result<Waited<Self::Output>>;
+}
+
+/// An answer that may be waited for.
+pub enum Waited<T> {
+    /// Waiting longer would change nothing.
+    Final(T),
+    /// What there is so far.
+    NotYet(T),
+}
+
 /// An operation that changes something, be it by an audit entry alone.
 ///
 /// An `Err` takes back whatever it did. If it is a refusal, the call leaves an audit entry that says so.

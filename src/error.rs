@@ -76,6 +76,14 @@ codes! {
     CurrencyMismatch = "currency_mismatch", 403, retry false;
     /// The secret is for injection only.
     InjectOnly = "inject_only", 403, retry false;
+    /// An operator has to approve it first; the request for that was raised.
+    ApprovalRequired = "approval_required", 403, retry true;
+    /// The approval is unknown, denied, expired, used already, or for something else.
+    ApprovalInvalid = "approval_invalid", 403, retry false;
+    /// The request was decided before, and a decision stands.
+    AlreadyDecided = "already_decided", 400, retry false;
+    /// The request expired before it was decided.
+    ApprovalExpired = "approval_expired", 400, retry false;
     /// Host or Origin is not allowed here.
     ForbiddenOrigin = "forbidden_origin", 403, retry false;
     /// No such thing.
@@ -146,6 +154,11 @@ impl Error {
     /// Refusals are audit entries.
     pub fn is_refusal(&self) -> bool {
         matches!(self.code.status(), 401 | 403) && self.code != Code::Unauthorized
+    }
+
+    /// Whether what the call did before it failed is kept: the request that was raised, or the expiry that was found.
+    pub fn keeps_changes(&self) -> bool {
+        matches!(self.code, Code::ApprovalRequired | Code::ApprovalExpired)
     }
 
     /// Reads what [`Self::body`] wrote, here or in another haldir. Everything in it stays as it was written.

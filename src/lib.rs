@@ -18,6 +18,7 @@
 //! | [`call`] | what an operation is, and what it is given: caller, time, keys, a transaction |
 //! | [`watch`] | the audit log: canonical bytes, chain, head, anomaly rules, verification |
 //! | [`gate`] | who may act: API keys, sessions, scopes, delegation, hourly limits |
+//! | [`approvals`] | what a person decides first: rules, requests, decisions that serve once |
 //! | [`vault`] | secrets sealed at rest; budgets and payments |
 //! | [`operations`] | the one list of everything haldir can do, and the engine that runs it |
 //! | [`config`] | flags, environment, config file, the master key |
@@ -47,6 +48,7 @@
 //! its fields are the input, its doc comment is what people and models read about it, and its one function does the
 //! work. The MCP tools, the REST routes and the OpenAPI document are derived from it.
 
+pub mod approvals;
 pub mod call;
 pub mod config;
 pub mod crypto;

@@ -1,5 +1,6 @@
 //! The words that every room uses: ids, time, money, scopes, records. Pure: no I/O, no clock, no database.
 
+pub mod approval;
 pub mod caller;
 pub mod id;
 pub mod money;
@@ -9,8 +10,9 @@ pub mod text;
 pub mod time;
 mod time_point;
 
+pub use approval::{Approval, ApprovalRule, ApprovalStatus, RuleType};
 pub use caller::{Caller, Ceilings, Credential, Permission, Resource, Role, Tier};
-pub use id::{AgentId, AuthorizationId, EntryId, SecretName, SessionId, TenantId};
+pub use id::{AgentId, ApprovalId, AuthorizationId, EntryId, RuleId, SecretName, SessionId, TenantId};
 pub use money::Money;
 pub use record::{ApiKey, Authorization, AuthorizationStatus, Disclosure, Entry, EntryKind, Session, StoredSecret};
 pub use scope::{Scope, Scopes};

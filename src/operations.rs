@@ -9,25 +9,31 @@ mod engine;
 mod idempotency;
 mod input;
 mod open;
+mod waiting;
 
 use std::sync::LazyLock;
 
 use Method::{Delete, Get, Post};
 pub use definition::{Hints, Method, Operation, Run, schema_settings};
-use definition::{read, scan, write};
+use definition::{read, scan, wait, write};
 pub use engine::{CallOptions, Entered, Haldir, Reply, Streamed};
 pub use input::take_idempotency_key;
 
 pub use crate::gate::rate_limit::Remaining;
 
 use crate::{
+    approvals::{
+        add_approval_rule::AddApprovalRule, approve_request::ApproveRequest, delete_approval_rule::DeleteApprovalRule,
+        deny_request::DenyRequest, get_approval::GetApproval, list_approval_rules::ListApprovalRules,
+        list_pending_approvals::ListPendingApprovals, request_approval::RequestApproval,
+    },
     gate::{
         check_permission::CheckPermission, create_api_key::CreateApiKey, create_session::CreateSession,
         get_session::GetSession, list_api_keys::ListApiKeys, list_descendants::ListDescendants,
         list_sessions::ListSessions, revoke_api_key::RevokeApiKey, revoke_session::RevokeSession,
     },
     model::{
-        Resource::{Admin, Audit, Payments, Sessions, Vault},
+        Resource::{Admin, Approvals, Audit, Payments, Sessions, Vault},
         Role::{Agent, Operator},
     },
     vault::{
@@ -82,6 +88,22 @@ static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| vec![
         .route(Get, "/v1/audit/tree-head", 200).needs(Audit, Agent),
     scan::<VerifyAuditTrail>("verifyAuditTrail", "Verify audit trail")
         .route(Get, "/v1/audit/verify", 200).needs(Audit, Agent),
+    write::<AddApprovalRule>("addApprovalRule", "Add approval rule")
+        .route(Post, "/v1/approvals/rules", 201).needs(Approvals, Operator),
+    scan::<ListApprovalRules>("listApprovalRules", "List approval rules")
+        .route(Get, "/v1/approvals/rules", 200).needs(Approvals, Operator),
+    write::<DeleteApprovalRule>("deleteApprovalRule", "Delete approval rule")
+        .route(Delete, "/v1/approvals/rules/{rule_id}", 200).needs(Approvals, Operator),
+    write::<RequestApproval>("requestApproval", "Request approval")
+        .route(Post, "/v1/approvals/request", 201).needs(Approvals, Agent),
+    scan::<ListPendingApprovals>("listPendingApprovals", "List pending approvals")
+        .route(Get, "/v1/approvals/pending", 200).needs(Approvals, Agent),
+    wait::<GetApproval>("getApproval", "Get approval")
+        .route(Get, "/v1/approvals/{request_id}", 200).needs(Approvals, Agent),
+    write::<ApproveRequest>("approveRequest", "Approve request")
+        .route(Post, "/v1/approvals/{request_id}/approve", 200).needs(Approvals, Operator),
+    write::<DenyRequest>("denyRequest", "Deny request")
+        .route(Post, "/v1/approvals/{request_id}/deny", 200).needs(Approvals, Operator),
     write::<CreateApiKey>("createApiKey", "Create API key").answers_secret().open_to_anonymous()
         .route(Post, "/v1/keys", 201).needs(Admin, Operator),
     scan::<ListApiKeys>("listApiKeys", "List API keys")

@@ -4,12 +4,14 @@
 //! [`Store::read`] runs one over a snapshot. No lock, cache or static is the truth: the database is, since
 //! several processes share it.
 
+mod approvals;
 mod tx;
 
 pub mod sqlite;
 
 use std::path::Path;
 
+pub use approvals::{ApprovalQuery, ReadApprovals, WriteApprovals};
 pub use tx::{
     AgentStats, ApiKeyUpdate, AuditQuery, Cost, Head, IdempotentAnswer, ReadAudit, ReadCounters, ReadKeys,
     ReadPayments, ReadSecrets, ReadSessions, ReadTx, SealHead, SessionQuery, StoredEntryProblem, ToolSpend, ToolTally,

@@ -156,9 +156,10 @@ async fn run_http(cli: &Cli, options: &ServeOptions) -> Result<()> {
     let mut output = std::io::stdout().lock();
     writeln!(output, "haldir listening on http://{address}").and_then(|()| output.flush()).map_err(Error::internal)?;
     drop(output);
-    let stop = shutdown.clone();
+    let (stop, waiting) = (shutdown.clone(), haldir.clone());
     tokio::spawn(async move {
         terminated().await;
+        waiting.stop_waiting();
         stop.cancel();
     });
     listener::serve(listener, router, shutdown).await;

@@ -3,6 +3,7 @@
 //! Exit codes: 0 done, 1 refused or failed, 2 called in a way that cannot work. With `--json`, standard output holds
 //! one JSON document whatever happens: the answer, or the error as `{"error", "code", …}`.
 
+mod approvals;
 mod call;
 mod doctor;
 mod keys;
@@ -79,6 +80,9 @@ enum Command {
     /// Make, list and revoke the API keys of the local store.
     #[command(subcommand)]
     Keys(keys::KeysCommand),
+    /// Decide what agents ask approval for: list, show, approve, deny. On the local store.
+    #[command(subcommand)]
+    Approvals(approvals::ApprovalsCommand),
     /// Check the local installation: one line per check, and how to mend what is wrong.
     #[command(after_help = doctor::HELP)]
     Doctor,
@@ -118,6 +122,7 @@ fn execute(cli: Cli) -> Result<ExitCode, Stop> {
     }
     match command {
         Command::Keys(command) => keys::run(&command, &global, screen),
+        Command::Approvals(command) => approvals::run(&command, &global, screen),
         Command::Doctor => doctor::run(&global, screen),
         Command::Migrate(command) => migrate::run(&command, &global, screen),
         Command::Call(command) => call::run(command, server, &global, screen),

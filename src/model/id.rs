@@ -88,6 +88,12 @@ id!(
     /// A payment authorization: `auth_` and 128 random bits, base64url.
     AuthorizationId, max 64, None, "auth_ubboQEgLF2N9Bt9NF0UBGw", |_| true, "");
 id!(
+    /// An approval request: `apr_` and 128 random bits, base64url.
+    ApprovalId, max 64, None, "apr_3kHhR1oEwJrN8qT0vYb6Zg", |_| true, "");
+id!(
+    /// An approval rule: `rule_` and 128 random bits, base64url.
+    RuleId, max 64, None, "rule_Yw9sQ2mJx4uP7cLr1tAeVg", |_| true, "");
+id!(
     /// The agent's own name for itself, chosen by whoever creates the session.
     AgentId, max 128, None, "research-bot", |_| true, "");
 id!(

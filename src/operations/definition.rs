@@ -9,7 +9,10 @@ use zeroize::Zeroizing;
 
 use super::input;
 use crate::{
-    call::{Finished, ReadContext, ReadOperation, Start, StreamOperation, WriteContext, WriteOperation},
+    call::{
+        Finished, MAX_WAIT_SECONDS, ReadContext, ReadOperation, Start, StreamOperation, WaitOperation, Waited,
+        WriteContext, WriteOperation,
+    },
     error::{Error, Result},
     model::{Permission, Resource, Role},
 };
@@ -82,8 +85,21 @@ pub enum Run {
     Scan(fn(&ReadContext<'_>, &str) -> Result<Answer>),
     /// A list too large to hold: runs like a scan, while the client reads what it writes.
     Stream(fn(&ReadContext<'_>, &str, Start) -> Result<Finished>),
+    /// A look-up whose answer may be waited for.
+    Wait(Look),
     /// A change: its input is read where the call arrived, the rest runs in the writer's transaction.
     Write(fn(&str) -> Result<Prepared>),
+}
+
+/// One look at what may be waited for.
+pub type Look = fn(&ReadContext<'_>, &str) -> Result<Looked>;
+
+/// What one look found.
+pub struct Looked {
+    /// The answer as it is now.
+    pub answer: Answer,
+    /// How long the caller would wait for another one; 0 where this one is final.
+    pub wait_seconds: u64,
 }
 
 /// A change whose input is read and found good.
@@ -206,6 +222,10 @@ pub(super) fn stream<O: StreamOperation>(name: &'static str, title: &'static str
     named
 }
 
+pub(super) fn wait<O: WaitOperation>(name: &'static str, title: &'static str) -> Named<O> {
+    named::<O, O::Output>(name, title, Run::Wait(look::<O>))
+}
+
 pub(super) fn write<O: WriteOperation>(name: &'static str, title: &'static str) -> Named<O> {
     named::<O, O::Output>(name, title, Run::Write(prepare::<O>))
 }
@@ -278,6 +298,15 @@ fn run_read<O: ReadOperation>(cx: &ReadContext<'_>, json: &str) -> Result<Answer
 fn run_stream<O: StreamOperation>(cx: &ReadContext<'_>, json: &str, start: Start) -> Result<Finished> {
     let operation: O = input::parse(json)?;
     operation.run(cx, start)
+}
+
+fn look<O: WaitOperation>(cx: &ReadContext<'_>, json: &str) -> Result<Looked> {
+    let operation: O = input::parse(json)?;
+    let wait_seconds = u64::try_from(operation.wait_seconds()?.min(MAX_WAIT_SECONDS)).unwrap_or(0);
+    match operation.look(cx)? {
+        Waited::Final(output) => Ok(Looked { answer: render(&output)?, wait_seconds: 0 }),
+        Waited::NotYet(output) => Ok(Looked { answer: render(&output)?, wait_seconds }),
+    }
 }
 
 fn prepare<O: WriteOperation>(json: &str) -> Result<Prepared> {

@@ -8,6 +8,7 @@ use super::{
     definition::{Answer, Operation, Prepared, Run, Unrendered},
     denial,
     idempotency::Repeatable,
+    waiting::Waiting,
 };
 use crate::{
     call::{self, Head, Pieces, ReadContext, Services, WriteContext},
@@ -36,6 +37,7 @@ pub(super) struct Inner {
     pub(super) limiter: RateLimiter,
     pub(super) last_use: LastUse,
     pub(super) streams: Arc<Semaphore>,
+    pub(super) waiting: Waiting,
 }
 
 /// What comes with a call besides its input.
@@ -83,7 +85,7 @@ impl Haldir {
             return self.read_at_once(operation, run, credential, input, now).await;
         }
         let entered = self.enter(operation, credential).await?;
-        self.carry_out(operation, entered, input, options).await
+        self.carry_out(operation, credential, entered, input, options).await
     }
 
     /// Whether calls are counted against hourly limits.
@@ -114,6 +116,7 @@ impl Haldir {
     pub async fn carry_out(
         &self,
         operation: &'static Operation,
+        credential: &Credential,
         entered: Entered,
         input: &str,
         options: CallOptions,
@@ -134,6 +137,7 @@ impl Haldir {
                 }
             }
             Run::Stream(_) => return Err(Error::internal(format!("{} answers with a stream", operation.name))),
+            Run::Wait(look) => (operation.status, self.wait(operation, look, &caller, credential, input).await?),
             Run::Write(prepare) => self.write(operation, prepare(input)?, caller, input, options, now).await?,
         };
         Ok(Reply { status, body })
@@ -308,6 +312,13 @@ fn run_write(
             call.keep(cx, operation, operation.status, &body)?;
             Ok(Ok(rendered(operation.status, body)))
         }
+        Err(error) if error.keeps_changes() => {
+            if error.is_refusal() {
+                denial::record(cx, operation, input, &error)?;
+            }
+            // Not kept as the answer to a retry: the same call is to succeed once it is approved.
+            Ok(Err(error))
+        }
         Err(error) if error.is_refusal() && !cx.caller.is_anonymous() => {
             cx.tx.start_over()?;
             denial::record(cx, operation, input, &error)?;
@@ -321,7 +332,7 @@ fn run_write(
 }
 
 /// The one check of role and key scope, for all faces.
-fn permitted(operation: &Operation, caller: &Caller) -> Result<()> {
+pub(super) fn permitted(operation: &Operation, caller: &Caller) -> Result<()> {
     if caller.is_anonymous() {
         return Ok(()); // Only operations that are open to them come this far, and those decide themselves.
     }

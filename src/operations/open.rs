@@ -5,7 +5,10 @@ use std::{path::Path, sync::Arc};
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
-use super::engine::{Haldir, Inner, MAX_STREAMS};
+use super::{
+    engine::{Haldir, Inner, MAX_STREAMS},
+    waiting::Waiting,
+};
 use crate::{
     call::{Keyring, Services, Settings, WriteContext},
     crypto::Key,
@@ -32,6 +35,7 @@ impl Haldir {
             limiter: RateLimiter::default(),
             last_use: LastUse::default(),
             streams: Arc::new(Semaphore::new(MAX_STREAMS)),
+            waiting: Waiting::default(),
         };
         let haldir = Self { inner: Arc::new(inner) };
         haldir.prepare().await?;

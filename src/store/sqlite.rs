@@ -4,6 +4,7 @@
 //! database is never memory-mapped: with a connection per write and a large map, SQLite was seen to lose
 //! acknowledged writes between processes.
 
+mod approvals;
 mod audit;
 mod checkpoint;
 mod connection;

@@ -5,19 +5,25 @@ use serde::{Deserialize, Serialize};
 
 use super::budget::{self, BUDGET_CURRENCY};
 use crate::{
+    approvals::{self, Asked},
     call::{WriteContext, WriteOperation},
     crypto,
     error::{Code, Error, Result},
     gate::session,
     model::{
-        Authorization, AuthorizationId, AuthorizationStatus, Money, Scope, SessionId, UnixMicros, scope, text::Text,
+        ApprovalId, Authorization, AuthorizationId, AuthorizationStatus, Money, Scope, SessionId, UnixMicros, scope,
+        text::Text,
     },
     watch::{self, Draft},
 };
 
+/// The tool that approvals of payments are asked for.
+const TOOL: &str = "authorizePayment";
+
 /// Ask for permission to pay, before paying. The session must hold the scope spend, and the amount must fit what
 /// is left of its budget and of every session above it; it is deducted at once. If authorized is false, do not
-/// pay: the reason says why.
+/// pay: the reason says why. If status is `approval_required`, a person has to approve it first: repeat the same call
+/// later.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AuthorizePayment {
@@ -33,6 +39,9 @@ pub struct AuthorizePayment {
     /// What it is for.
     #[serde(default)]
     description: Option<Text<0, 1024>>,
+    /// The approval to use, where one is needed. Default: one of exactly this payment, if there is one.
+    #[serde(default)]
+    approval_id: Option<ApprovalId>,
 }
 
 /// The decision.
@@ -49,6 +58,12 @@ pub struct PaymentResult {
     /// Why it was refused; empty if it was not.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
+    /// `approval_required`, where the payment waits for a person's decision.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<PaymentStatus>,
+    /// The approval request that the decision is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    approval_request_id: Option<ApprovalId>,
     /// Names the authorization when it is captured or voided.
     #[serde(skip_serializing_if = "Option::is_none")]
     authorization_id: Option<AuthorizationId>,
@@ -63,6 +78,14 @@ pub struct PaymentResult {
     /// When it was decided, in Unix seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     timestamp: Option<UnixMicros>,
+}
+
+/// What a payment waits for.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PaymentStatus {
+    /// An operator has to approve it first.
+    ApprovalRequired,
 }
 
 impl WriteOperation for AuthorizePayment {
@@ -110,6 +133,16 @@ impl AuthorizePayment {
             let message = format!("the budget is in {BUDGET_CURRENCY}, the payment in {currency}: it is not converted");
             return Err(Error::new(Code::CurrencyMismatch, message).field("currency"));
         }
+        budget::require_left(cx, &session, self.amount)?;
+        let asked = Asked {
+            session: &session,
+            tool: TOOL,
+            action: self.description.as_ref().map_or("", Text::as_str),
+            amount: self.amount,
+            details: None,
+            destructive: false,
+        };
+        approvals::enforce(cx, &asked, self.approval_id.as_ref())?;
         budget::deduct(cx, &session, self.amount)?;
         let id = crypto::token::<16>("auth_").map_err(Error::internal)?;
         let authorization = Authorization {
@@ -132,6 +165,8 @@ impl AuthorizePayment {
             currency: authorization.currency,
             remaining_budget: session.spend_limit.map(|limit| limit.minus_floor_zero(spent)),
             reason: None,
+            status: None,
+            approval_request_id: None,
             authorization_id: Some(authorization.id),
             session_id: authorization.session_id,
             agent_id: Some(authorization.agent_id.to_string()),

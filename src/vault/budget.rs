@@ -21,16 +21,26 @@ fn lineage(cx: &WriteContext<'_>, session: &Arc<Session>) -> Result<Vec<Arc<Sess
     Ok(line)
 }
 
-/// Deducts `amount` from the session and every session above it, if each has it left.
-pub fn deduct(cx: &mut WriteContext<'_>, session: &Arc<Session>, amount: Money) -> Result<()> {
-    let line = lineage(cx, session)?;
-    for level in &line {
+/// Refuses unless the session and every session above it have `amount` left.
+pub fn require_left(cx: &WriteContext<'_>, session: &Arc<Session>, amount: Money) -> Result<()> {
+    check(&lineage(cx, session)?, amount)
+}
+
+fn check(line: &[Arc<Session>], amount: Money) -> Result<()> {
+    for (index, level) in line.iter().enumerate() {
         if let Some(left) = level.remaining().filter(|left| amount > *left) {
-            let whose = if level.id == session.id { "the session's" } else { "the parent session's" };
+            let whose = if index == 0 { "the session's" } else { "the parent session's" };
             let message = format!("{amount} USD is more than the {left} USD that are left of {whose} budget");
             return Err(Error::new(Code::BudgetExceeded, message).field("amount").with("remaining_budget", left));
         }
     }
+    Ok(())
+}
+
+/// Deducts `amount` from the session and every session above it, if each has it left.
+pub fn deduct(cx: &mut WriteContext<'_>, session: &Arc<Session>, amount: Money) -> Result<()> {
+    let line = lineage(cx, session)?;
+    check(&line, amount)?;
     let out_of_range = || Error::invalid("amount", "the session's total would be out of range");
     for level in &line {
         let spent = level.spent.checked_add(amount).ok_or_else(out_of_range)?;

@@ -72,7 +72,8 @@ fn base(operation: &Operation, session: &str) -> Vec<(String, String)> {
                 "session_id" => json!(session),
                 "amount" => json!(1),
                 "name" | "value" | "action" | "agent_id" | "scope" => json!("x"),
-                "entry_id" | "authorization_id" | "prefix" => json!("none"),
+                "entry_id" | "authorization_id" | "prefix" | "request_id" | "rule_id" => json!("none"),
+                "type" => json!("destructive"),
                 other => panic!("{}.{other} has no example here", operation.name),
             };
             (field.to_owned(), value.to_string())

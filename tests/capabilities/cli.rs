@@ -1,5 +1,6 @@
 //! The terminal client, as a person or a script runs it.
 
+mod approvals;
 mod calls;
 mod keys;
 mod store;

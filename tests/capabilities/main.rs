@@ -5,6 +5,7 @@ mod support;
 
 mod agreement;
 mod anomalies;
+mod approvals;
 mod audit_chain;
 mod bad_input;
 mod bad_requests;

@@ -109,7 +109,7 @@ async fn carry_out(
     }
     let options = CallOptions { idempotency_key };
     let reply = match entered {
-        Some(entered) => haldir.carry_out(operation, entered, &input, options).await?,
+        Some(entered) => haldir.carry_out(operation, credential, entered, &input, options).await?,
         None => haldir.call(operation, credential, &input, options).await?,
     };
     Ok(respond::reply(reply))

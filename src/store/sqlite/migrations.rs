@@ -20,8 +20,10 @@ pub struct Migration {
 }
 
 /// Every migration, oldest first. One that was released is never edited.
-const MIGRATIONS: &[Migration] =
-    &[Migration { version: 1, name: "core", sql: include_str!("migrations/0001_core.sql") }];
+const MIGRATIONS: &[Migration] = &[
+    Migration { version: 1, name: "core", sql: include_str!("migrations/0001_core.sql") },
+    Migration { version: 2, name: "approvals", sql: include_str!("migrations/0002_approvals.sql") },
+];
 
 /// Where one migration stands in a database.
 #[derive(Clone, Debug)]

@@ -9,8 +9,8 @@ use serde::{
 use crate::{
     error::{Error, Result},
     model::{
-        AgentId, AuthorizationId, AuthorizationStatus, Disclosure, EntryId, Money, Role, Scope, Scopes, SecretName,
-        SessionId, TenantId, Tier, UnixMicros,
+        AgentId, ApprovalId, ApprovalStatus, AuthorizationId, AuthorizationStatus, Disclosure, EntryId, Money, Role,
+        RuleId, RuleType, Scope, Scopes, SecretName, SessionId, TenantId, Tier, UnixMicros,
     },
 };
 
@@ -73,6 +73,8 @@ columns! {
     SessionId: String => SessionId::parse;
     Option<SessionId>: Option<String> => |id| id.map(SessionId::parse).transpose();
     AgentId: String => AgentId::parse;
+    ApprovalId: String => ApprovalId::parse;
+    RuleId: String => RuleId::parse;
     AuthorizationId: String => AuthorizationId::parse;
     EntryId: String => EntryId::parse;
     SecretName: String => SecretName::parse;
@@ -87,6 +89,8 @@ columns! {
     Tier: String => |word| from_word(&word);
     Disclosure: String => |word| from_word(&word);
     AuthorizationStatus: String => |word| from_word(&word);
+    ApprovalStatus: String => |word| from_word(&word);
+    RuleType: String => |word| from_word(&word);
 }
 
 /// A column that holds JSON.

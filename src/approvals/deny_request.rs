@@ -1,0 +1,46 @@
+//! `denyRequest`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::decide::{DecidedBy, Note, decide};
+use crate::{
+    call::{WriteContext, WriteOperation},
+    error::Result,
+    model::{ApprovalId, ApprovalStatus},
+};
+
+/// Deny a request of an agent. A decision stands: the second one is refused, whichever it is. The same call stays refused until the request would have ended.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DenyRequest {
+    /// The request.
+    request_id: ApprovalId,
+    /// Who decides, as the agent sees it. Default: the key's first characters.
+    #[serde(default)]
+    #[schemars(extend("default" = ""))]
+    decided_by: Option<DecidedBy>,
+    /// What there is to say about it; the agent sees it.
+    #[serde(default)]
+    #[schemars(extend("default" = ""))]
+    note: Option<Note>,
+}
+
+/// The decision.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct RequestDenied {
+    /// Always true.
+    #[schemars(extend("const" = true))]
+    denied: bool,
+    /// The request.
+    request_id: ApprovalId,
+}
+
+impl WriteOperation for DenyRequest {
+    type Output = RequestDenied;
+
+    fn run(self, cx: &mut WriteContext<'_>) -> Result<RequestDenied> {
+        decide(cx, &self.request_id, ApprovalStatus::Denied, self.decided_by, self.note)?;
+        Ok(RequestDenied { denied: true, request_id: self.request_id })
+    }
+}

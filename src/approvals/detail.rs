@@ -1,0 +1,76 @@
+//! A request as everyone sees it.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use crate::{
+    error::{Error, Result},
+    model::{Approval, ApprovalId, ApprovalStatus, Money, SessionId, UnixMicros},
+    watch::canonical::hex,
+};
+
+/// A request, and what became of it.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ApprovalDetail {
+    /// Names the request.
+    request_id: ApprovalId,
+    /// Where it stands.
+    status: ApprovalStatus,
+    /// Whether what was asked may be done now: approved, in time, and not done yet.
+    usable: bool,
+    /// The session that it would be done in.
+    session_id: SessionId,
+    /// Its agent.
+    agent_id: String,
+    /// The tool that would be called.
+    tool: String,
+    /// What would be done.
+    action: String,
+    /// What it would cost, in USD.
+    amount: Money,
+    /// Why it is asked.
+    reason: String,
+    /// More about it; null if there is nothing.
+    #[schemars(with = "serde_json::Value")]
+    details: Option<Box<RawValue>>,
+    /// BLAKE3 over exactly what was asked, in hexadecimal: an approval serves for nothing else.
+    digest: String,
+    /// When it was asked, in Unix seconds.
+    created_at: UnixMicros,
+    /// When it ends, decided or not, in Unix seconds; 0 is never.
+    expires_at: UnixMicros,
+    /// Who decided; empty while it is open.
+    decided_by: String,
+    /// What they had to say; empty while it is open.
+    decision_note: String,
+    /// When it was decided, in Unix seconds; null while it is open.
+    decided_at: Option<UnixMicros>,
+    /// When what was approved was done, in Unix seconds; null until then.
+    used_at: Option<UnixMicros>,
+}
+
+impl ApprovalDetail {
+    /// How `approval` looks at `now`.
+    pub fn new(approval: Approval, now: UnixMicros) -> Result<Self> {
+        Ok(Self {
+            status: approval.status_at(now),
+            usable: approval.is_usable(now),
+            request_id: approval.id,
+            session_id: approval.session_id,
+            agent_id: approval.agent_id.to_string(),
+            tool: approval.tool,
+            action: approval.action,
+            amount: approval.amount,
+            reason: approval.reason,
+            details: approval.details.map(RawValue::from_string).transpose().map_err(Error::internal)?,
+            digest: hex(&approval.digest),
+            created_at: approval.created_at,
+            expires_at: approval.expires_at.unwrap_or_default(),
+            decided_by: approval.decided_by,
+            decision_note: approval.decision_note,
+            decided_at: approval.decided_at,
+            used_at: approval.used_at,
+        })
+    }
+}

@@ -1,0 +1,65 @@
+//! `listPendingApprovals`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::detail::ApprovalDetail;
+use crate::{
+    call::{ReadContext, ReadOperation, page_size},
+    error::{Error, Result},
+    model::{AgentId, UnixMicros, text::Text},
+    store::ApprovalQuery,
+};
+
+/// Requests in one answer.
+const MAX_LIMIT: i64 = 1_000;
+
+/// List the approval requests that wait for a decision, newest first. Expired ones are left out.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ListPendingApprovals {
+    /// Only this agent's.
+    #[serde(default)]
+    agent_id: Option<AgentId>,
+    /// How many at most. Default 100.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 1_000), extend("default" = 100))]
+    limit: Option<i64>,
+    /// Where the last answer ended: its `next_cursor`.
+    #[serde(default)]
+    cursor: Option<Text<1, 256>>,
+}
+
+/// A page of requests.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct PendingApprovals {
+    /// How many are in this answer.
+    count: usize,
+    /// Newest first.
+    requests: Vec<ApprovalDetail>,
+    /// Give it as cursor to go on; null at the end.
+    next_cursor: Option<String>,
+}
+
+impl ReadOperation for ListPendingApprovals {
+    type Output = PendingApprovals;
+
+    fn run(self, cx: &ReadContext<'_>) -> Result<PendingApprovals> {
+        let limit = page_size(self.limit, MAX_LIMIT)?;
+        let before = self.cursor.map(|cursor| parse_cursor(cursor.as_str())).transpose()?;
+        let query = ApprovalQuery { agent_id: self.agent_id, before, now: cx.now, limit: limit + 1 };
+        let mut approvals = cx.tx.pending_approvals(&cx.caller.tenant, &query)?;
+        let more = approvals.len() > limit;
+        approvals.truncate(limit);
+        let last = approvals.last().filter(|_| more);
+        let next_cursor = last.map(|approval| format!("{}.{}", approval.created_at.0, approval.id));
+        let requests: Vec<_> =
+            approvals.into_iter().map(|approval| ApprovalDetail::new(approval, cx.now)).collect::<Result<_>>()?;
+        Ok(PendingApprovals { count: requests.len(), requests, next_cursor })
+    }
+}
+
+fn parse_cursor(cursor: &str) -> Result<(UnixMicros, String)> {
+    let parts = cursor.split_once('.').and_then(|(at, id)| Some((UnixMicros(at.parse().ok()?), id.to_owned())));
+    parts.ok_or_else(|| Error::invalid("cursor", "cursor must be the next_cursor of an earlier answer"))
+}

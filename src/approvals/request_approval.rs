@@ -1,0 +1,93 @@
+//! `requestApproval`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::{
+    asked::{Asked, canonical},
+    raise::{DEFAULT_TTL_SECONDS, MAX_TTL_SECONDS, raise},
+};
+use crate::{
+    call::{WriteContext, WriteOperation},
+    error::{Error, Result},
+    gate::session,
+    model::{ApprovalId, ApprovalStatus, Money, SessionId, UnixMicros, text::Text},
+};
+
+/// Ask an operator for approval. The decision is read with getApproval; it is bound to exactly what is asked here, and
+/// serves once. To ask for a payment ahead of authorizePayment, name the tool `authorizePayment`, the payment's
+/// description as action, and its amount.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RequestApproval {
+    /// The session that it would be done in.
+    session_id: SessionId,
+    /// The tool that would be called.
+    #[serde(default)]
+    #[schemars(extend("default" = ""))]
+    tool: Option<Text<0, 256>>,
+    /// What would be done.
+    #[serde(default)]
+    #[schemars(extend("default" = ""))]
+    action: Option<Text<0, 1024>>,
+    /// What it would cost, in USD, with at most nine decimals.
+    #[serde(default)]
+    #[schemars(range(min = 0), extend("default" = 0))]
+    amount: Option<Money>,
+    /// Why, for whoever decides.
+    #[serde(default)]
+    #[schemars(extend("default" = ""))]
+    reason: Option<Text<0, 1024>>,
+    /// More about it, such as the arguments of the call: text or any JSON, at most 64 KiB.
+    #[serde(default)]
+    #[schemars(with = "Option<serde_json::Value>")]
+    details: Option<Box<RawValue>>,
+    /// Seconds until the request ends without a decision; 0 is never. Default: 3600.
+    #[serde(default)]
+    #[schemars(range(min = 0, max = MAX_TTL_SECONDS), extend("default" = DEFAULT_TTL_SECONDS))]
+    ttl: Option<i64>,
+}
+
+/// The request that was raised.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ApprovalRequested {
+    /// Names the request.
+    request_id: ApprovalId,
+    /// Where it stands: pending.
+    status: ApprovalStatus,
+    /// When it ends, in Unix seconds; 0 is never.
+    expires_at: UnixMicros,
+}
+
+impl WriteOperation for RequestApproval {
+    type Output = ApprovalRequested;
+
+    fn run(self, cx: &mut WriteContext<'_>) -> Result<ApprovalRequested> {
+        let amount = self.amount.unwrap_or_default();
+        if amount.is_negative() {
+            return Err(Error::invalid("amount", "amount must be at least 0"));
+        }
+        let ttl = self.ttl.unwrap_or(DEFAULT_TTL_SECONDS);
+        if !(0..=MAX_TTL_SECONDS).contains(&ttl) {
+            let message = format!("ttl must be from 0, for no end, to {MAX_TTL_SECONDS} seconds");
+            return Err(Error::invalid("ttl", message));
+        }
+        let details = self.details.map(|details| canonical(details.get())).transpose()?;
+        let session = session::require_valid(cx.tx.as_read(), &cx.caller.tenant, &self.session_id, cx.now)?;
+        let asked = Asked {
+            session: &session,
+            tool: self.tool.as_ref().map_or("", Text::as_str),
+            action: self.action.as_ref().map_or("", Text::as_str),
+            amount,
+            details: details.as_deref().filter(|details| *details != "null"),
+            destructive: false,
+        };
+        let approval = raise(cx, &asked, self.reason.as_ref().map_or("", Text::as_str), ttl)?;
+        Ok(ApprovalRequested {
+            request_id: approval.id,
+            status: approval.status,
+            expires_at: approval.expires_at.unwrap_or_default(),
+        })
+    }
+}

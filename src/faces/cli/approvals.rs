@@ -1,0 +1,41 @@
+//! `haldir approvals`: deciding, by whoever holds the store's files, through the same operations as everyone.
+
+mod decide;
+mod list;
+mod show;
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+
+use super::{GlobalOptions, Screen, Stop};
+
+#[derive(Subcommand)]
+pub enum ApprovalsCommand {
+    /// List the requests that wait for a decision, newest first.
+    #[command(after_help = "Examples:\n  haldir approvals list\n  haldir approvals list --json | jq -r \
+                            '.requests[].request_id'")]
+    List(list::ListOptions),
+    /// Show a request: exactly what an approval would be for.
+    #[command(after_help = "Examples:\n  haldir approvals show apr_3kHhR1oEwJrN8qT0vYb6Zg\n  haldir approvals show \
+                            apr_3kHhR1oEwJrN8qT0vYb6Zg --wait 30 --json | jq -r .status")]
+    Show(show::ShowOptions),
+    /// Approve a request: it may be done once, exactly as it was asked. A decision stands.
+    #[command(after_help = "Example:\n  haldir approvals approve apr_3kHhR1oEwJrN8qT0vYb6Zg --note 'within the \
+                            quarter budget'")]
+    Approve(decide::DecisionOptions),
+    /// Deny a request. A decision stands.
+    #[command(
+        after_help = "Example:\n  haldir approvals deny apr_3kHhR1oEwJrN8qT0vYb6Zg --note 'use the cheaper plan'"
+    )]
+    Deny(decide::DecisionOptions),
+}
+
+pub fn run(command: &ApprovalsCommand, global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
+    match command {
+        ApprovalsCommand::List(options) => list::run(options, global, screen),
+        ApprovalsCommand::Show(options) => show::run(options, global, screen),
+        ApprovalsCommand::Approve(options) => decide::run("approveRequest", "approved", options, global, screen),
+        ApprovalsCommand::Deny(options) => decide::run("denyRequest", "denied", options, global, screen),
+    }
+}

@@ -1,0 +1,76 @@
+//! `haldir approvals show`.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use serde::Deserialize;
+use serde_json::{json, value::RawValue};
+
+use super::super::{
+    GlobalOptions, Screen, Stop,
+    local::Local,
+    output::{line, table},
+};
+use crate::{
+    error::Error,
+    model::{Money, UnixMicros},
+};
+
+#[derive(Args)]
+pub struct ShowOptions {
+    /// The request, as `haldir approvals list` names it.
+    #[arg(value_name = "REQUEST")]
+    request_id: String,
+    /// Seconds to wait for a decision, from 0 to 30. Default: 0.
+    #[arg(long, value_name = "SECONDS")]
+    wait: Option<i64>,
+}
+
+#[derive(Deserialize)]
+struct Detail {
+    request_id: String,
+    status: String,
+    session_id: String,
+    agent_id: String,
+    tool: String,
+    action: String,
+    amount: Money,
+    reason: String,
+    details: Option<Box<RawValue>>,
+    created_at: UnixMicros,
+    expires_at: UnixMicros,
+    decided_by: String,
+    decision_note: String,
+    decided_at: Option<UnixMicros>,
+    used_at: Option<UnixMicros>,
+}
+
+pub fn run(options: &ShowOptions, global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
+    let input = json!({"request_id": options.request_id, "wait": options.wait}).to_string();
+    let reply = Local::open_existing(global)?.call_named("getApproval", &input)?;
+    if screen.json {
+        line(&reply.body)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let request: Detail = serde_json::from_str(&reply.body).map_err(Error::internal)?;
+    let time = |at: Option<UnixMicros>, none: &str| at.map_or_else(|| none.to_owned(), UnixMicros::to_rfc3339);
+    let rows = [
+        ("status", request.status),
+        ("agent", request.agent_id),
+        ("session", request.session_id),
+        ("tool", request.tool),
+        ("action", request.action),
+        ("amount", format!("{} USD", request.amount)),
+        ("reason", request.reason),
+        ("details", request.details.map_or_else(String::new, |details| details.get().to_owned())),
+        ("asked", request.created_at.to_rfc3339()),
+        ("ends", time(Some(request.expires_at).filter(|end| end.0 != 0), "never")),
+        ("decided", time(request.decided_at, "not yet")),
+        ("decided by", request.decided_by),
+        ("note", request.decision_note),
+        ("used", time(request.used_at, "not yet")),
+    ];
+    let rows: Vec<_> = rows.into_iter().map(|(name, value)| vec![name.to_owned(), value]).collect();
+    table(&["request", &request.request_id], &rows)?;
+    Ok(ExitCode::SUCCESS)
+}

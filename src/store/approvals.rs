@@ -1,0 +1,55 @@
+//! What a transaction can do with approvals: rules, requests, decisions.
+
+use crate::{
+    error::Result,
+    model::{AgentId, Approval, ApprovalId, ApprovalRule, ApprovalStatus, RuleId, SessionId, TenantId, UnixMicros},
+};
+
+/// Which requests to list of those that wait for a decision, newest first.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub struct ApprovalQuery {
+    pub agent_id: Option<AgentId>,
+    /// Older than this one: its creation time and id.
+    pub before: Option<(UnixMicros, String)>,
+    /// Only what has not expired by then.
+    pub now: UnixMicros,
+    pub limit: usize,
+}
+
+#[allow(missing_docs)]
+pub trait ReadApprovals {
+    fn approval(&self, tenant: &TenantId, id: &ApprovalId) -> Result<Option<Approval>>;
+    /// Of those that ask for exactly this, have this status, are not used and not expired, the one that lasts longest.
+    fn approval_of(
+        &self,
+        tenant: &TenantId,
+        digest: &[u8; 32],
+        status: ApprovalStatus,
+        now: UnixMicros,
+    ) -> Result<Option<Approval>>;
+    fn pending_approvals(&self, tenant: &TenantId, query: &ApprovalQuery) -> Result<Vec<Approval>>;
+    /// How many of a session's requests wait for a decision, counted up to `most`.
+    fn count_pending_approvals(
+        &self,
+        tenant: &TenantId,
+        session: &SessionId,
+        now: UnixMicros,
+        most: usize,
+    ) -> Result<usize>;
+    /// Those whose time has run out, but that are not settled yet, oldest first, at most `limit`.
+    fn overdue_approvals(&self, tenant: &TenantId, now: UnixMicros, limit: usize) -> Result<Vec<Approval>>;
+    /// The tenant's rules, at most `limit`.
+    fn approval_rules(&self, tenant: &TenantId, limit: usize) -> Result<Vec<ApprovalRule>>;
+}
+
+#[allow(missing_docs)]
+pub trait WriteApprovals {
+    fn insert_approval(&mut self, tenant: &TenantId, approval: &Approval) -> Result<()>;
+    /// Puts what can change of a request: status, end, decision and use.
+    fn update_approval(&mut self, tenant: &TenantId, approval: &Approval) -> Result<()>;
+    /// Forgets at most `limit` requests that were settled before `before`.
+    fn forget_approvals(&mut self, tenant: &TenantId, before: UnixMicros, limit: usize) -> Result<()>;
+    fn insert_approval_rule(&mut self, tenant: &TenantId, rule: &ApprovalRule) -> Result<()>;
+    fn delete_approval_rule(&mut self, tenant: &TenantId, id: &RuleId) -> Result<()>;
+}
