@@ -4,6 +4,7 @@
 //! [`Store::read`] runs one over a snapshot. No lock, cache or static is the truth: the database is, since
 //! several processes share it.
 
+pub mod stats;
 mod tx;
 
 pub mod sqlite;
@@ -11,7 +12,7 @@ pub mod sqlite;
 use std::path::Path;
 
 pub use tx::{
-    AgentStats, ApiKeyUpdate, AuditQuery, Cost, Head, IdempotentAnswer, ReadAudit, ReadCounters, ReadKeys,
+    AgentStats, ApiKeyUpdate, AuditPage, AuditQuery, Cost, Head, IdempotentAnswer, ReadAudit, ReadCounters, ReadKeys,
     ReadPayments, ReadSecrets, ReadSessions, ReadTx, SealHead, SessionQuery, StoredEntryProblem, ToolSpend, ToolTally,
     Tx, WriteAudit, WriteCounters, WriteKeys, WritePayments, WriteSecrets, WriteSessions,
 };

@@ -19,6 +19,7 @@ mod readers;
 mod rows;
 mod secrets;
 mod sessions;
+mod stats;
 mod statements;
 mod writer;
 

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::stats::ReadStats;
 use crate::{
     error::Result,
     model::{
@@ -12,9 +13,12 @@ use crate::{
 };
 
 /// What can be read.
-pub trait ReadTx: ReadKeys + ReadSessions + ReadSecrets + ReadPayments + ReadAudit + ReadCounters {}
+pub trait ReadTx:
+    ReadKeys + ReadSessions + ReadSecrets + ReadPayments + ReadAudit + ReadCounters + ReadStats
+{
+}
 
-impl<T: ReadKeys + ReadSessions + ReadSecrets + ReadPayments + ReadAudit + ReadCounters> ReadTx for T {}
+impl<T: ReadKeys + ReadSessions + ReadSecrets + ReadPayments + ReadAudit + ReadCounters + ReadStats> ReadTx for T {}
 
 /// What can be read and changed.
 pub trait Tx: ReadTx + WriteKeys + WriteSessions + WriteSecrets + WritePayments + WriteAudit + WriteCounters {
@@ -149,14 +153,25 @@ pub struct AuditQuery {
     pub until: Option<UnixMicros>,
     /// Only entries with a smaller number.
     pub before_seq: Option<i64>,
+    /// Only entries with this number or a greater one.
+    pub first_seq: Option<i64>,
     pub limit: usize,
+}
+
+/// Entries, as far as one query looks.
+#[derive(Debug, Default)]
+pub struct AuditPage {
+    /// Newest first. What cannot be read as an entry is tampering: it stands in its place and says so.
+    pub entries: Vec<Result<Entry, StoredEntryProblem>>,
+    /// Whether there may be more in front of this number; `None` is the end.
+    pub older_than: Option<i64>,
 }
 
 #[allow(missing_docs)]
 pub trait ReadAudit {
     fn head(&self, tenant: &TenantId) -> Result<Option<Head>>;
-    fn entry(&self, tenant: &TenantId, seq: i64) -> Result<Option<Entry>>;
-    fn entries(&self, tenant: &TenantId, query: &AuditQuery) -> Result<Vec<Entry>>;
+    fn entry(&self, tenant: &TenantId, seq: i64) -> Result<Option<Result<Entry, StoredEntryProblem>>>;
+    fn entries(&self, tenant: &TenantId, query: &AuditQuery) -> Result<AuditPage>;
     /// Hands over every entry from `first` on, in order, until `each` answers `false`.
     fn each_entry(
         &self,
