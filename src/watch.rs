@@ -6,6 +6,7 @@ pub mod append;
 pub mod canonical;
 pub mod chain;
 pub mod get_audit_entry;
+pub mod get_audit_stats;
 pub mod get_audit_trail;
 pub mod get_spend;
 pub mod get_tree_head;
