@@ -6,12 +6,14 @@
 mod keyring;
 mod page;
 mod services;
+mod stream;
 
 pub use keyring::{Keyring, TenantKeys};
 pub use page::page_size;
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 pub use services::{AnomalyThresholds, RateLimits, Services, Settings};
+pub use stream::{Finished, Head, Pieces, Sink, Start, StreamOperation, channel};
 
 use crate::{
     error::Result,

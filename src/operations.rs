@@ -15,8 +15,10 @@ use std::sync::LazyLock;
 use Method::{Delete, Get, Post};
 pub use definition::{Hints, Method, Operation, Run, schema_settings};
 use definition::{read, scan, write};
-pub use engine::{CallOptions, Haldir, Reply};
+pub use engine::{CallOptions, Entered, Haldir, Reply, Streamed};
 pub use input::take_idempotency_key;
+
+pub use crate::gate::rate_limit::Remaining;
 
 use crate::{
     gate::{

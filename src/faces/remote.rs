@@ -3,20 +3,22 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use reqwest::{Client, RequestBuilder, Url};
+use reqwest::{Client, RequestBuilder, Response, Url};
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
 use crate::{
     error::{Code, Error, Result},
     model::Credential,
-    operations::{CallOptions, Method, Operation, Reply},
+    operations::{CallOptions, Method, Operation, Reply, Run},
 };
 
 /// How long connecting may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a call may take in all; verifying a long log takes a while.
 const CALL_TIMEOUT: Duration = Duration::from_secs(120);
+/// How long reading a stream may take in all.
+const STREAM_TIMEOUT: Duration = Duration::from_secs(24 * 3_600);
 /// The largest answer that is read.
 const MAX_ANSWER_BYTES: usize = 16 * 1024 * 1024;
 /// What stays as it is in a path segment (RFC 3986 unreserved).
@@ -57,9 +59,42 @@ impl Remote {
         input: &str,
         options: CallOptions,
     ) -> Result<Reply> {
+        self.read(self.send(operation, credential, input, options).await?).await
+    }
+
+    /// Calls an operation whose answer is a stream, and hands over each piece as it arrives.
+    pub async fn stream(
+        &self,
+        operation: &Operation,
+        credential: &Credential,
+        input: &str,
+        each: &mut dyn FnMut(&[u8]) -> Result<()>,
+    ) -> Result<()> {
+        let mut response = self.send(operation, credential, input, CallOptions::default()).await?;
+        if !response.status().is_success() {
+            return match self.read(response).await {
+                Ok(reply) => Err(Error::from_body(reply.status, &reply.body)),
+                Err(error) => Err(error),
+            };
+        }
+        while let Some(piece) = response.chunk().await.map_err(|error| self.unreachable(error))? {
+            each(&piece)?;
+        }
+        Ok(())
+    }
+
+    async fn send(
+        &self,
+        operation: &Operation,
+        credential: &Credential,
+        input: &str,
+        options: CallOptions,
+    ) -> Result<Response> {
         // As over there, so that what a path or a query cannot tell apart, such as 7 and "7", is refused all the same.
         operation.check(input)?;
         let request = self.request(operation, input)?;
+        let is_stream = matches!(operation.run, Run::Stream(_));
+        let request = if is_stream { request.timeout(STREAM_TIMEOUT) } else { request };
         let request = match credential {
             Credential::ApiKey(key) => request.bearer_auth(key.as_str()),
             _ => request,
@@ -71,7 +106,10 @@ impl Remote {
             Some(key) => request.header("Idempotency-Key", key),
             None => request,
         };
-        let mut response = request.send().await.map_err(|error| self.unreachable(error))?;
+        request.send().await.map_err(|error| self.unreachable(error))
+    }
+
+    async fn read(&self, mut response: Response) -> Result<Reply> {
         let status = response.status().as_u16();
         let mut body = Zeroizing::new(Vec::new());
         while let Some(chunk) = response.chunk().await.map_err(|error| self.unreachable(error))? {
@@ -81,8 +119,11 @@ impl Remote {
             body.extend_from_slice(&chunk);
         }
         let text = std::str::from_utf8(&body).unwrap_or_default();
+        if status == 204 {
+            return Ok(Reply { status, body: Zeroizing::new("{}".to_owned()) });
+        }
         if (200..300).contains(&status) && serde_json::from_str::<&RawValue>(text).is_ok() {
-            return Ok(Reply { status, body: Zeroizing::new(text.to_owned()), remaining: None });
+            return Ok(Reply { status, body: Zeroizing::new(text.to_owned()) });
         }
         Err(Error::from_body(status, text))
     }
@@ -109,9 +150,10 @@ impl Remote {
         }
         let mut url = self.base.clone();
         url.set_path(&format!("{}{path}", self.base.path().trim_end_matches('/')));
-        if operation.method == Method::Post {
+        if operation.method.has_body() {
             let body = serde_json::to_string(&fields).map_err(Error::internal)?;
-            return Ok(self.client.post(url).header("Content-Type", "application/json").body(body));
+            let request = if operation.method == Method::Put { self.client.put(url) } else { self.client.post(url) };
+            return Ok(request.header("Content-Type", "application/json").body(body));
         }
         // A session id opens doors: it goes into a header, where no log of addresses keeps it.
         let session = if operation.name == "getSecret" { fields.remove("session_id") } else { None };

@@ -63,7 +63,7 @@ impl RateLimiter {
         let answer = |lease: Lease| Remaining { limit, remaining: lease.left + lease.beyond, reset };
         let counted = || match self.take_leased(key, hour) {
             Some(lease) if lease.left >= 0 => Some(Ok(answer(lease))),
-            Some(_) => Some(Err(exceeded(limit, key.tier, reset - now.as_seconds()))),
+            Some(_) => Some(Err(exceeded(limit, key.tier, reset, now))),
             None => None,
         };
         if let Some(outcome) = counted() {
@@ -88,7 +88,7 @@ impl RateLimiter {
         lease.beyond = limit - used;
         if taken == 0 {
             lease.left = lease.left.max(-1);
-            return Err(exceeded(limit, key.tier, reset - now.as_seconds()));
+            return Err(exceeded(limit, key.tier, reset, now));
         }
         Ok(answer(*lease))
     }
@@ -106,7 +106,8 @@ impl RateLimiter {
     }
 }
 
-fn exceeded(limit: i64, tier: Tier, retry_after: i64) -> Error {
+fn exceeded(limit: i64, tier: Tier, reset: i64, now: UnixMicros) -> Error {
+    let retry_after = reset - now.as_seconds();
     let tier = tier.as_str();
     let message =
         format!("the hourly limit of {limit} calls of the {tier} tier is reached: try again in {retry_after} s");
@@ -114,5 +115,6 @@ fn exceeded(limit: i64, tier: Tier, retry_after: i64) -> Error {
         .with("limit", limit)
         .with("tier", tier)
         .with("retry_after", retry_after)
+        .with("reset", reset)
         .with("resource", "calls")
 }

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use super::input;
 use crate::{
-    call::{ReadContext, ReadOperation, WriteContext, WriteOperation},
+    call::{Finished, ReadContext, ReadOperation, Start, StreamOperation, WriteContext, WriteOperation},
     error::{Error, Result},
     model::{Permission, Resource, Role},
 };
@@ -37,6 +37,8 @@ pub struct Operation {
     pub open_to_anonymous: bool,
     /// Whether its answer holds a secret: then it is never kept for replay.
     pub answers_secret: bool,
+    /// What REST answers with: JSON, but for streams.
+    pub media_types: &'static [&'static str],
     /// How it runs.
     pub run: Run,
     check: fn(&str) -> Result<()>,
@@ -50,6 +52,7 @@ pub struct Operation {
 pub enum Method {
     Get,
     Post,
+    Put,
     Delete,
 }
 
@@ -59,8 +62,14 @@ impl Method {
         match self {
             Self::Get => "GET",
             Self::Post => "POST",
+            Self::Put => "PUT",
             Self::Delete => "DELETE",
         }
+    }
+
+    /// Whether its input stands in a body.
+    pub fn has_body(self) -> bool {
+        matches!(self, Self::Post | Self::Put)
     }
 }
 
@@ -71,6 +80,8 @@ pub enum Run {
     Read(fn(&ReadContext<'_>, &str) -> Result<Answer>),
     /// A list or a verification: takes its time, runs on a thread for that.
     Scan(fn(&ReadContext<'_>, &str) -> Result<Answer>),
+    /// A list too large to hold: runs like a scan, while the client reads what it writes.
+    Stream(fn(&ReadContext<'_>, &str, Start) -> Result<Finished>),
     /// A change: its input is read where the call arrived, the rest runs in the writer's transaction.
     Write(fn(&str) -> Result<Prepared>),
 }
@@ -187,6 +198,14 @@ pub(super) fn scan<O: ReadOperation>(name: &'static str, title: &'static str) ->
     named::<O, O::Output>(name, title, Run::Scan(run_read::<O>))
 }
 
+/// For what answers with a stream of text, such as an export. REST and the terminal client have it, MCP has not.
+#[allow(dead_code)]
+pub(super) fn stream<O: StreamOperation>(name: &'static str, title: &'static str) -> Named<O> {
+    let mut named = named::<O, String>(name, title, Run::Stream(run_stream::<O>));
+    named.operation.media_types = O::MEDIA_TYPES;
+    named
+}
+
 pub(super) fn write<O: WriteOperation>(name: &'static str, title: &'static str) -> Named<O> {
     named::<O, O::Output>(name, title, Run::Write(prepare::<O>))
 }
@@ -208,6 +227,7 @@ fn named<I: JsonSchema + DeserializeOwned, O: JsonSchema>(
             needs: Permission { resource: Resource::Admin, write: true, role: Role::Operator },
             open_to_anonymous: false,
             answers_secret: false,
+            media_types: &["application/json"],
             run,
             check: |json| input::parse::<I>(json).map(drop),
             input_schema: I::json_schema,
@@ -253,6 +273,11 @@ impl<O> Named<O> {
 fn run_read<O: ReadOperation>(cx: &ReadContext<'_>, json: &str) -> Result<Answer> {
     let operation: O = input::parse(json)?;
     render(&operation.run(cx)?)
+}
+
+fn run_stream<O: StreamOperation>(cx: &ReadContext<'_>, json: &str, start: Start) -> Result<Finished> {
+    let operation: O = input::parse(json)?;
+    operation.run(cx, start)
 }
 
 fn prepare<O: WriteOperation>(json: &str) -> Result<Prepared> {

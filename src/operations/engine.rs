@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
 use super::{
     definition::{Answer, Operation, Prepared, Run, Unrendered},
     denial,
     idempotency::Repeatable,
 };
 use crate::{
-    call::{ReadContext, Services, WriteContext},
+    call::{self, Head, Pieces, ReadContext, Services, WriteContext},
     error::{Code, Error, Result},
     gate::{
         authenticate::{self, Authenticated},
@@ -18,6 +20,9 @@ use crate::{
     model::{Caller, Credential, Role, UnixMicros},
     store::{ReadTx, Store},
 };
+
+/// Streams at a time: each holds a thread and a snapshot for as long as its client reads.
+pub(super) const MAX_STREAMS: usize = 16;
 
 /// A running haldir: every face calls operations through it.
 #[derive(Clone)]
@@ -30,6 +35,7 @@ pub(super) struct Inner {
     pub(super) services: Arc<Services>,
     pub(super) limiter: RateLimiter,
     pub(super) last_use: LastUse,
+    pub(super) streams: Arc<Semaphore>,
 }
 
 /// What comes with a call besides its input.
@@ -45,6 +51,20 @@ pub struct Reply {
     pub status: u16,
     /// JSON.
     pub body: Answer,
+}
+
+/// An answer that is written while it is read.
+pub struct Streamed {
+    /// What stands before it.
+    pub head: Head,
+    /// The answer itself.
+    pub pieces: Pieces,
+}
+
+/// A caller who was let in, and whose call was counted.
+pub struct Entered {
+    caller: Caller,
+    now: UnixMicros,
     /// What the caller's key has left of the hour, where that is counted.
     pub remaining: Option<Remaining>,
 }
@@ -58,27 +78,88 @@ impl Haldir {
         input: &str,
         options: CallOptions,
     ) -> Result<Reply> {
-        let now = self.inner.services.clock.now();
-        if let (Run::Read(run), None) = (operation.run, self.inner.services.settings.rate_limits) {
+        if let (Run::Read(run), false) = (operation.run, self.counts_calls()) {
+            let now = self.inner.services.clock.now();
             return self.read_at_once(operation, run, credential, input, now).await;
         }
+        let entered = self.enter(operation, credential).await?;
+        self.carry_out(operation, entered, input, options).await
+    }
+
+    /// Whether calls are counted against hourly limits.
+    pub fn counts_calls(&self) -> bool {
+        self.inner.services.settings.rate_limits.is_some()
+    }
+
+    /// The first half of a call: who asks, and whether the hour has room for it.
+    pub async fn enter(&self, operation: &'static Operation, credential: &Credential) -> Result<Entered> {
+        let now = self.inner.services.clock.now();
         let authenticated = self.inner.store.read(|tx| self.authenticate(tx, operation, credential, now))?;
-        self.permit(operation, &authenticated.caller, input, now).await?;
         let remaining = self.count(&authenticated, now).await?;
-        let caller = authenticated.caller;
+        Ok(Entered { caller: authenticated.caller, now, remaining })
+    }
+
+    /// The second half: whether they may, and the work itself.
+    pub async fn carry_out(
+        &self,
+        operation: &'static Operation,
+        entered: Entered,
+        input: &str,
+        options: CallOptions,
+    ) -> Result<Reply> {
+        let Entered { caller, now, .. } = entered;
+        self.permit(operation, &caller, input, now).await?;
         let (status, body) = match operation.run {
-            Run::Read(run) => {
-                let body = self.inner.store.read(|tx| self.run_read(tx, run, &caller, input, now))?;
-                (operation.status, body)
-            }
+            Run::Read(run) => match self.inner.store.read(|tx| self.run_read(tx, run, &caller, input, now)) {
+                Ok(body) => (operation.status, body),
+                Err(error) => return Err(self.refused(operation, caller, input, error, now).await?),
+            },
             Run::Scan(run) => {
-                let (this, input) = (self.clone(), input.to_owned());
-                let work = move |tx: &dyn ReadTx| this.run_read(tx, run, &caller, &input, now);
-                (operation.status, self.inner.store.scan(work).await?)
+                let (this, owned_input, asking) = (self.clone(), input.to_owned(), caller.clone());
+                let work = move |tx: &dyn ReadTx| this.run_read(tx, run, &asking, &owned_input, now);
+                match self.inner.store.scan(work).await {
+                    Ok(body) => (operation.status, body),
+                    Err(error) => return Err(self.refused(operation, caller, input, error, now).await?),
+                }
             }
+            Run::Stream(_) => return Err(Error::internal(format!("{} answers with a stream", operation.name))),
             Run::Write(prepare) => self.write(operation, prepare(input)?, caller, input, options, now).await?,
         };
-        Ok(Reply { status, body, remaining })
+        Ok(Reply { status, body })
+    }
+
+    /// The second half of a call whose answer is a stream.
+    pub async fn stream(&self, operation: &'static Operation, entered: Entered, input: &str) -> Result<Streamed> {
+        let Entered { caller, now, .. } = entered;
+        self.permit(operation, &caller, input, now).await?;
+        let Run::Stream(run) = operation.run else {
+            return Err(Error::internal(format!("{} does not answer with a stream", operation.name)));
+        };
+        let permit = self.stream_permit()?;
+        let (start, begun, pieces) = call::channel();
+        let (this, owned_input) = (self.clone(), input.to_owned());
+        let worker_caller = caller.clone();
+        let work = tokio::task::spawn_blocking(move || {
+            let _held = permit;
+            this.inner.store.read(|tx| {
+                let cx = ReadContext { tx, caller: &worker_caller, now, services: &this.inner.services };
+                run(&cx, &owned_input, start).map(drop)
+            })
+        });
+        match begun.await {
+            // Whatever happens to the work from here on, the pieces tell.
+            Ok(head) => Ok(Streamed { head, pieces }),
+            Err(_) => match work.await.map_err(Error::internal)? {
+                Ok(()) => Err(Error::internal(format!("{} ended before it began", operation.name))),
+                Err(error) => Err(self.refused(operation, caller, input, error, now).await?),
+            },
+        }
+    }
+
+    fn stream_permit(&self) -> Result<OwnedSemaphorePermit> {
+        Arc::clone(&self.inner.streams).try_acquire_owned().map_err(|_| {
+            Error::new(Code::Unavailable, format!("{MAX_STREAMS} streams are being read already; try again"))
+        })
     }
 
     /// The hot path: one snapshot for who is asking and for the answer.
@@ -96,7 +177,7 @@ impl Haldir {
             Ok((caller, answer))
         })?;
         match answer {
-            Ok(body) => Ok(Reply { status: operation.status, body, remaining: None }),
+            Ok(body) => Ok(Reply { status: operation.status, body }),
             Err(error) => Err(self.refused(operation, caller, input, error, now).await?),
         }
     }

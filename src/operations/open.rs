@@ -2,9 +2,10 @@
 
 use std::{path::Path, sync::Arc};
 
+use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
-use super::engine::{Haldir, Inner};
+use super::engine::{Haldir, Inner, MAX_STREAMS};
 use crate::{
     call::{Keyring, Services, Settings, WriteContext},
     crypto::Key,
@@ -25,7 +26,13 @@ impl Haldir {
     pub async fn open(path: &Path, master_key: &Key, settings: Settings, clock: Arc<dyn Clock>) -> Result<Self> {
         let store = Store::open(path)?;
         let services = Arc::new(Services { keyring: Keyring::new(master_key), clock, settings });
-        let inner = Inner { store, services, limiter: RateLimiter::default(), last_use: LastUse::default() };
+        let inner = Inner {
+            store,
+            services,
+            limiter: RateLimiter::default(),
+            last_use: LastUse::default(),
+            streams: Arc::new(Semaphore::new(MAX_STREAMS)),
+        };
         let haldir = Self { inner: Arc::new(inner) };
         haldir.prepare().await?;
         Ok(haldir)

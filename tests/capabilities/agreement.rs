@@ -50,7 +50,8 @@ fn every_schema_is_a_schema_and_says_what_each_field_is() {
         assert!(operation.description().len() > 20, "{} has no description", operation.name);
         for schema in [operation.input_schema().to_value(), operation.output_schema().to_value()] {
             jsonschema::draft202012::new(&schema).unwrap_or_else(|error| panic!("{}: {error}", operation.name));
-            assert_eq!(schema["type"], "object", "{}", operation.name);
+            let is_text = matches!(operation.run, Run::Stream(_)) && schema == operation.output_schema().to_value();
+            assert_eq!(schema["type"], if is_text { "string" } else { "object" }, "{}", operation.name);
         }
         let input = operation.input_schema().to_value();
         assert_eq!(input["additionalProperties"], false, "{} takes any field", operation.name);
@@ -171,8 +172,8 @@ pub fn over_rest(client: &Client, operation: &Operation, input: &Value) -> crate
         let value = rest.remove(field).unwrap_or_default();
         path = path.replace(&format!("{{{field}}}"), &encode(&plain(&value)));
     }
-    if operation.method == operations::Method::Post {
-        return client.post(&path, &Value::Object(rest));
+    if operation.method.has_body() {
+        return client.send(operation.method.as_str(), &path, &[], &Value::Object(rest).to_string());
     }
     for (index, (name, value)) in rest.iter().enumerate() {
         path.push(if index == 0 { '?' } else { '&' });
@@ -258,12 +259,15 @@ fn every_answer_fits_its_schema_and_no_operation_is_left_out() {
         assert!(accepts.is_valid(&input), "{name} does not accept {input} by its schema");
         let answered = over_rest(&operator, operation, &input);
         assert_eq!(answered.status, operation.status, "{name}: {}", answered.text);
+        seen.insert(name);
+        if matches!(operation.run, Run::Stream(_)) {
+            continue; // Its own tests look at what it writes.
+        }
         let answer = answered.json();
         let schema = jsonschema::draft202012::new(&operation.output_schema().to_value()).unwrap();
         let problems: Vec<_> = schema.iter_errors(&answer).map(|error| error.to_string()).collect();
         assert!(problems.is_empty(), "{name} answered {answer}: {problems:?}");
         made.note(name, &answer);
-        seen.insert(name);
     }
     assert_eq!(seen, operations::all().iter().map(|operation| operation.name).collect());
 }
@@ -293,8 +297,10 @@ fn what_only_reads_appends_nothing_and_what_writes_appends_an_entry() {
     for (name, input) in good_inputs() {
         let operation = operations::named(name).unwrap();
         let before = operator.tree_head();
-        let answer = over_rest(&operator, operation, &made.fill(&input)).ok();
-        made.note(name, &answer);
+        let answered = over_rest(&operator, operation, &made.fill(&input));
+        if !matches!(operation.run, Run::Stream(_)) {
+            made.note(name, &answered.ok());
+        }
         let changed = operator.tree_head() != before;
         assert_eq!(changed, matches!(operation.run, Run::Write(_)), "{name}");
         if let Some(hints) = operation.tool {

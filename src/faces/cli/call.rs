@@ -4,7 +4,7 @@ mod command;
 mod field;
 mod input;
 
-use std::process::ExitCode;
+use std::{io::Write, process::ExitCode};
 
 use clap::{ArgMatches, Command, FromArgMatches, Subcommand, error::ErrorKind};
 use field::Field;
@@ -107,6 +107,10 @@ pub fn run(
     };
     let url = command.server.url.or(server.url);
     let url = url.or_else(|| std::env::var("HALDIR_BASE_URL").ok().filter(|url| !url.is_empty()));
+    if matches!(command.operation.run, Run::Stream(_)) {
+        stream(command.operation, url.as_deref(), global, key, &input)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let options = CallOptions { idempotency_key: command.idempotency_key };
     let reply = match url {
         Some(url) => elsewhere(command.operation, &url, key, &input, options),
@@ -141,6 +145,36 @@ fn elsewhere(
     let credential = key.map_or(Credential::Anonymous, Credential::ApiKey);
     let remote = Remote::new(url)?;
     local::runtime()?.block_on(remote.call(operation, &credential, input, options))
+}
+
+/// Writes an answer to standard output as it arrives.
+fn stream(
+    operation: &'static Operation,
+    url: Option<&str>,
+    global: &GlobalOptions,
+    key: Option<Zeroizing<String>>,
+    input: &str,
+) -> Result<(), Stop> {
+    let mut out = std::io::stdout().lock();
+    // Whoever reads may have seen enough, such as `head`.
+    let mut each = |piece: &[u8]| {
+        out.write_all(piece).and_then(|()| out.flush()).map_err(|_| Error::internal("standard output is closed"))
+    };
+    let outcome = match url {
+        Some(url) => {
+            let credential = key.map_or(Credential::Anonymous, Credential::ApiKey);
+            let remote = Remote::new(url)?;
+            local::runtime()?.block_on(remote.stream(operation, &credential, input, &mut each))
+        }
+        None => {
+            let mut local = Local::open_existing(global)?;
+            if let Some(key) = key {
+                local.credential = Credential::ApiKey(key);
+            }
+            local.stream(operation, input, &mut each)
+        }
+    };
+    Ok(outcome.map_err(explain)?)
 }
 
 /// The same error, for someone at a terminal: they have no headers to set.

@@ -49,6 +49,23 @@ impl Local {
         self.runtime.block_on(self.haldir.call(operation, &self.credential, input, options))
     }
 
+    /// Calls an operation whose answer is a stream, and hands over each piece as it is written.
+    pub fn stream(
+        &self,
+        operation: &'static Operation,
+        input: &str,
+        each: &mut dyn FnMut(&[u8]) -> Result<()>,
+    ) -> Result<()> {
+        self.runtime.block_on(async {
+            let entered = self.haldir.enter(operation, &self.credential).await?;
+            let mut streamed = self.haldir.stream(operation, entered, input).await?;
+            while let Some(piece) = streamed.pieces.next().await {
+                each(&piece?)?;
+            }
+            Ok(())
+        })
+    }
+
     /// Calls the operation of this name.
     pub fn call_named(&self, name: &str, input: &str) -> Result<Reply> {
         let operation = operations::named(name).ok_or_else(|| Error::internal(format!("no operation {name}")))?;

@@ -1,11 +1,13 @@
 //! From an HTTP request to an operation's JSON input and its caller's credential.
 
+use std::collections::BTreeMap;
+
 use axum::{body::Body, extract::Request};
 use bytes::Bytes;
 use http::{HeaderMap, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use percent_encoding::percent_decode_str;
-use serde_json::Value;
+use serde_json::{Value, value::RawValue};
 use zeroize::Zeroizing;
 
 use super::{BODY_TIMEOUT, MAX_BODY_BYTES};
@@ -18,6 +20,8 @@ use crate::{
 /// A body up to this many bytes is read before anyone asks who sends it: the call itself asks, and asking twice
 /// costs a small call more than its body does.
 const SMALL_BODY_BYTES: u64 = 16 * 1024;
+/// Characters of a field's name that a refusal repeats.
+const MAX_NAME_SHOWN: usize = 100;
 
 /// Whether the request says that its body is small.
 pub fn has_small_body(request: &Request<Body>) -> bool {
@@ -91,23 +95,83 @@ impl Fields {
         self.0.iter().any(|(known, _)| known == name)
     }
 
-    /// Appends `"name":value` to a JSON object that is being written.
-    pub fn write(&self, object: &mut String, name: &str, value: &str) {
-        let kind = self.0.iter().find(|(known, _)| known == name).map_or(Kind::Text, |(_, kind)| *kind);
-        if !object.ends_with('{') {
-            object.push(',');
+    /// The fields of path, header and query as a JSON object. One given twice must be the same both times.
+    pub fn object(&self, given: Vec<(String, String)>) -> Result<Given> {
+        let mut fields: Vec<(String, String)> = Vec::with_capacity(given.len());
+        for (name, value) in given {
+            let value = self.literal(&name, &value);
+            match fields.iter().find(|(known, _)| *known == name) {
+                None => fields.push((name, value)),
+                Some((_, other)) if *other == value => {}
+                Some(_) => return Err(given_twice(&name)),
+            }
         }
+        Ok(Given(fields))
+    }
+
+    fn literal(&self, name: &str, value: &str) -> String {
+        let kind = self.0.iter().find(|(known, _)| known == name).map_or(Kind::Text, |(_, kind)| *kind);
         let is_number = || serde_json::from_str::<serde_json::Number>(value).is_ok();
         let is_literal = match kind {
             Kind::Number => is_number(),
             Kind::Boolean => matches!(value, "true" | "false"),
             Kind::Text | Kind::Other => false,
         };
-        object.push_str(&Value::from(name).to_string());
-        object.push(':');
         // What is no number stays text, and the operation says what it expected.
-        object.push_str(&if is_literal { value.to_owned() } else { Value::from(value).to_string() });
+        if is_literal { value.to_owned() } else { Value::from(value).to_string() }
     }
+}
+
+/// Fields that did not stand in a body: their names, and their values as JSON text.
+pub struct Given(Vec<(String, String)>);
+
+impl Given {
+    /// As a JSON object.
+    pub fn into_text(self) -> String {
+        self.open() + "}"
+    }
+
+    /// As a JSON object without its closing brace.
+    fn open(&self) -> String {
+        let mut object = String::from("{");
+        for (name, value) in &self.0 {
+            if !object.ends_with('{') {
+                object.push(',');
+            }
+            object.push_str(&Value::from(name.as_str()).to_string());
+            object.push(':');
+            object.push_str(value);
+        }
+        object
+    }
+
+    /// Without what the body says as well; what it says differently is an error.
+    fn without(mut self, body: &str) -> Result<Self> {
+        // Nearly no body repeats a field of the path: look for its name before the body is taken apart.
+        let may_repeat = self.0.iter().any(|(name, _)| body.contains(&Value::from(name.as_str()).to_string()));
+        let Some(said) = may_repeat.then(|| serde_json::from_str::<BTreeMap<String, &RawValue>>(body).ok()).flatten()
+        else {
+            return Ok(self);
+        };
+        let same = |one: &str, other: &str| {
+            let [one, other] = [one, other].map(|text| serde_json::from_str::<Value>(text).ok());
+            one.is_some() && one == other
+        };
+        for (name, value) in &self.0 {
+            if said.get(name).is_some_and(|other| !same(value, other.get())) {
+                return Err(given_twice(name));
+            }
+        }
+        self.0.retain(|(name, _)| !said.contains_key(name));
+        Ok(self)
+    }
+}
+
+fn given_twice(name: &str) -> Error {
+    let shown: String = name.chars().take(MAX_NAME_SHOWN).collect();
+    let message =
+        format!("{shown} was given twice with different values, in the path, the query, a header or the body");
+    Error::invalid(shown, message)
 }
 
 fn kind(schema: &Value) -> Kind {
@@ -144,12 +208,12 @@ pub fn query(text: &str) -> Result<Vec<(String, String)>> {
         .map_err(|_| Error::new(Code::InvalidArgument, "the query is not UTF-8"))
 }
 
-/// The body of a POST, with the fields of the path in front: as text, so that every number stays as written.
-pub fn merge(fields: String, body: &[u8]) -> Result<String> {
+/// The body of a request, with the fields of path and query in front: as text, so that every number stays as written.
+pub fn merge(given: Given, body: &[u8]) -> Result<String> {
     let text =
         std::str::from_utf8(body).map_err(|_| Error::new(Code::MalformedJson, "the request body is not UTF-8"))?.trim();
     if text.is_empty() {
-        return Ok(fields + "}");
+        return Ok(given.into_text());
     }
     let Some(rest) = text.strip_prefix('{') else {
         // Read as JSON first, so that what is none is called so.
@@ -157,11 +221,12 @@ pub fn merge(fields: String, body: &[u8]) -> Result<String> {
             .map_err(|error| Error::new(Code::MalformedJson, format!("the request body is no JSON: {error}")))?;
         return Err(Error::new(Code::InvalidArgument, "the request body must be a JSON object"));
     };
-    if fields == "{" {
+    let given = given.without(text)?;
+    if given.0.is_empty() {
         return Ok(text.to_owned());
     }
     let separator = if rest.trim_start().starts_with('}') { "" } else { "," };
-    Ok(fields + separator + rest)
+    Ok(given.open() + separator + rest)
 }
 
 /// A body is JSON, whatever a client forgot to say; only one that says otherwise is refused. A form, which any

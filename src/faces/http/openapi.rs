@@ -75,7 +75,7 @@ fn describe(operation: &Operation, mut input: Value, mut output: Value) -> Value
         "parameters": parameters(operation, &mut input),
         "responses": responses(operation, &answer, &output),
     });
-    if operation.method == Method::Post {
+    if operation.method.has_body() {
         let required = input["required"].as_array().is_some_and(|fields| !fields.is_empty());
         described["requestBody"] = json!({"required": required, "content": {"application/json": {"schema": input}}});
     }
@@ -106,7 +106,7 @@ fn parameters(operation: &Operation, input: &mut Value) -> Vec<Value> {
         .flatten()
         .filter_map(|name| name.as_str().map(str::to_owned))
         .collect();
-    let all_in_query = operation.method != Method::Post;
+    let all_in_query = !operation.method.has_body();
     let fields = match input["properties"].take() {
         Value::Object(fields) => fields,
         _ => Map::new(),
@@ -149,10 +149,13 @@ fn parameters(operation: &Operation, input: &mut Value) -> Vec<Value> {
 
 fn responses(operation: &Operation, answer: &str, output: &Value) -> Value {
     let mut responses = Map::new();
-    responses.insert(
-        operation.status.to_string(),
-        json!({"description": answer, "content": {"application/json": {"schema": output}}}),
-    );
+    let description = if answer.is_empty() { operation.title } else { answer };
+    let mut success = json!({"description": description});
+    if operation.status != 204 {
+        let content = operation.media_types.iter().map(|name| ((*name).to_owned(), json!({"schema": output})));
+        success["content"] = Value::Object(content.collect());
+    }
+    responses.insert(operation.status.to_string(), success);
     let mut codes = vec![
         Code::InvalidArgument,
         Code::Unauthorized,
@@ -162,7 +165,7 @@ fn responses(operation: &Operation, answer: &str, output: &Value) -> Value {
         Code::RateLimited,
         Code::Unavailable,
     ];
-    if operation.method == Method::Post {
+    if operation.method.has_body() {
         codes.extend([Code::RequestTimeout, Code::PayloadTooLarge, Code::UnsupportedMediaType]);
         if matches!(operation.run, Run::Write(_)) {
             codes.extend([Code::Conflict, Code::IdempotencyMismatch]);

@@ -2,13 +2,13 @@
 
 use axum::{body::Body, response::Response};
 use bytes::Bytes;
-use http::{HeaderValue, Method, StatusCode, Uri, header};
+use http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use zeroize::Zeroizing;
 
 use super::guard::RequestId;
 use crate::{
-    error::{Code, Error},
-    operations::Reply,
+    error::{Code, Error, Result},
+    operations::{Remaining, Reply, Streamed},
 };
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -32,14 +32,36 @@ pub fn json(status: u16, body: impl Into<Zeroizing<String>>) -> Response {
 
 /// The answer of an operation.
 pub fn reply(reply: Reply) -> Response {
-    let mut response = json(reply.status, reply.body);
-    if let Some(remaining) = reply.remaining {
-        let headers = response.headers_mut();
-        headers.insert("x-ratelimit-limit", remaining.limit.into());
-        headers.insert("x-ratelimit-remaining", remaining.remaining.into());
-        headers.insert("x-ratelimit-reset", remaining.reset.into());
+    if reply.status == StatusCode::NO_CONTENT.as_u16() {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = StatusCode::NO_CONTENT;
+        return response;
     }
-    response
+    json(reply.status, reply.body)
+}
+
+/// The answer of an operation that is written while it is read.
+pub fn streamed(status: u16, streamed: Streamed) -> Result<Response> {
+    let Streamed { head, pieces } = streamed;
+    let pieces = futures::stream::unfold(pieces, |mut pieces| async { Some((pieces.next().await?, pieces)) });
+    let mut response = Response::new(Body::from_stream(pieces));
+    *response.status_mut() = StatusCode::from_u16(status).map_err(Error::internal)?;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(head.content_type));
+    for (name, value) in head.headers {
+        let value = HeaderValue::from_str(&value).map_err(Error::internal)?;
+        headers.insert(HeaderName::from_static(name), value);
+    }
+    Ok(response)
+}
+
+/// What the caller's key has left of the hour.
+pub fn limits(response: &mut Response, remaining: Option<Remaining>) {
+    let Some(remaining) = remaining else { return };
+    let headers = response.headers_mut();
+    headers.insert("x-ratelimit-limit", remaining.limit.into());
+    headers.insert("x-ratelimit-remaining", remaining.remaining.into());
+    headers.insert("x-ratelimit-reset", remaining.reset.into());
 }
 
 /// An error.
@@ -58,6 +80,9 @@ pub fn decorate(response: &mut Response, error: &Error) {
         headers.insert("x-ratelimit-remaining", 0.into());
         if let Some(limit) = number("limit") {
             headers.insert("x-ratelimit-limit", limit.into());
+        }
+        if let Some(reset) = number("reset") {
+            headers.insert("x-ratelimit-reset", reset.into());
         }
     } else if error.code == Code::Unavailable {
         headers.insert(header::RETRY_AFTER, 1.into());

@@ -13,7 +13,8 @@ use http::HeaderMap;
 use super::{App, guard::RequestId, input, respond};
 use crate::{
     error::{Error, Result},
-    operations::{self, CallOptions, Method, Operation},
+    model::Credential,
+    operations::{self, CallOptions, Entered, Method, Operation, Run},
 };
 
 /// Every operation at its path.
@@ -25,56 +26,92 @@ fn route(operation: &'static Operation) -> MethodRouter<App> {
     let filter = match operation.method {
         Method::Get => axum::routing::MethodFilter::GET,
         Method::Post => axum::routing::MethodFilter::POST,
+        Method::Put => axum::routing::MethodFilter::PUT,
         Method::Delete => axum::routing::MethodFilter::DELETE,
     };
     let fields = Arc::new(input::Fields::of(operation));
     let handler = move |State(app): State<App>, Extension(id): Extension<RequestId>, path, request| async move {
-        match handle(&app, operation, &fields, path, request).await {
-            Ok(response) => response,
-            Err(error) => respond::error(&error, &id),
-        }
+        answer(&app, operation, &fields, path, request, &id).await
     };
     on(filter, handler)
 }
 
-async fn handle(
+async fn answer(
     app: &App,
     operation: &'static Operation,
     fields: &input::Fields,
     path: RawPathParams,
     request: Request,
-) -> Result<Response> {
+    id: &RequestId,
+) -> Response {
+    let haldir = &app.shared.haldir;
     let credential = input::credential(request.headers());
+    // Where calls are counted, every request of a known key is, and told what is left: also one that makes no sense.
+    let entered = if haldir.counts_calls() {
+        match haldir.enter(operation, &credential).await {
+            Ok(entered) => Some(entered),
+            Err(error) => return respond::error(&error, id),
+        }
+    } else {
+        None
+    };
+    let remaining = entered.as_ref().and_then(|entered| entered.remaining);
+    let outcome = carry_out(app, operation, fields, path, request, (&credential, entered)).await;
+    let mut response = outcome.unwrap_or_else(|error| respond::error(&error, id));
+    respond::limits(&mut response, remaining);
+    response
+}
+
+async fn carry_out(
+    app: &App,
+    operation: &'static Operation,
+    fields: &input::Fields,
+    path: RawPathParams,
+    request: Request,
+    (credential, entered): (&Credential, Option<Entered>),
+) -> Result<Response> {
+    let haldir = &app.shared.haldir;
     let idempotency_key = header_text(request.headers(), "idempotency-key")?;
-    let mut object = String::from("{");
-    for (name, value) in &path {
-        fields.write(&mut object, name, value);
+    let mut given: Vec<(String, String)> =
+        path.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    if !operation.method.has_body()
+        && fields.contains("session_id")
+        && operation.path_fields().all(|field| field != "session_id")
+        && let Some(session) = header_text(request.headers(), "x-session-id")?
+    {
+        given.push(("session_id".to_owned(), session));
     }
-    let input = if operation.method == Method::Post {
+    given.extend(input::query(request.uri().query().unwrap_or_default())?);
+    let given = fields.object(given)?;
+    let input = if operation.method.has_body() {
         input::check_content_type(request.headers())?;
-        let authenticate =
-            || if operation.open_to_anonymous { Ok(()) } else { app.shared.haldir.authenticate_only(&credential) };
+        let authenticate = || {
+            let is_known = operation.open_to_anonymous || entered.is_some();
+            if is_known { Ok(()) } else { haldir.authenticate_only(credential) }
+        };
         // Who may not call at all is told so before a large body is read, and before what is wrong with it.
         if !input::has_small_body(&request) {
             authenticate()?;
         }
-        match input::body(request).await.and_then(|body| input::merge(object, &body)) {
+        match input::body(request).await.and_then(|body| input::merge(given, &body)) {
             Ok(input) => input,
             Err(error) => return Err(authenticate().err().unwrap_or(error)),
         }
     } else {
-        if fields.contains("session_id")
-            && operation.path_fields().all(|field| field != "session_id")
-            && let Some(session) = header_text(request.headers(), "x-session-id")?
-        {
-            fields.write(&mut object, "session_id", &session);
-        }
-        for (name, value) in input::query(request.uri().query().unwrap_or_default())? {
-            fields.write(&mut object, &name, &value);
-        }
-        object + "}"
+        given.into_text()
     };
-    let reply = app.shared.haldir.call(operation, &credential, &input, CallOptions { idempotency_key }).await?;
+    if matches!(operation.run, Run::Stream(_)) {
+        let entered = match entered {
+            Some(entered) => entered,
+            None => haldir.enter(operation, credential).await?,
+        };
+        return respond::streamed(operation.status, haldir.stream(operation, entered, &input).await?);
+    }
+    let options = CallOptions { idempotency_key };
+    let reply = match entered {
+        Some(entered) => haldir.carry_out(operation, entered, &input, options).await?,
+        None => haldir.call(operation, credential, &input, options).await?,
+    };
     Ok(respond::reply(reply))
 }
 
