@@ -4,6 +4,7 @@
 //! [`Store::read`] runs one over a snapshot. No lock, cache or static is the truth: the database is, since
 //! several processes share it.
 
+pub mod retention;
 pub mod stats;
 mod tx;
 

@@ -6,11 +6,16 @@ pub mod append;
 pub mod canonical;
 pub mod chain;
 pub mod get_audit_entry;
+pub mod get_audit_retention;
 pub mod get_audit_stats;
 pub mod get_audit_trail;
 pub mod get_spend;
 pub mod get_tree_head;
+pub mod list_retention_checkpoints;
 pub mod log_action;
+pub mod prune_audit_details;
+pub mod retention;
+pub mod set_audit_retention;
 pub mod verify_audit_trail;
 
 pub use append::{Draft, Event, append};

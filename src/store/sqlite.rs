@@ -16,6 +16,7 @@ mod migrations;
 mod payments;
 mod pending;
 mod readers;
+mod retention;
 mod rows;
 mod secrets;
 mod sessions;

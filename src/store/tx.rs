@@ -3,7 +3,10 @@
 
 use std::sync::Arc;
 
-use super::stats::ReadStats;
+use super::{
+    retention::{ReadRetention, WriteRetention},
+    stats::ReadStats,
+};
 use crate::{
     error::Result,
     model::{
@@ -14,14 +17,15 @@ use crate::{
 
 /// What can be read.
 pub trait ReadTx:
-    ReadKeys + ReadSessions + ReadSecrets + ReadPayments + ReadAudit + ReadCounters + ReadStats
+    ReadKeys + ReadSessions + ReadSecrets + ReadPayments + ReadAudit + ReadCounters + ReadStats + ReadRetention
 {
 }
 
-impl<T: ReadKeys + ReadSessions + ReadSecrets + ReadPayments + ReadAudit + ReadCounters + ReadStats> ReadTx for T {}
+impl<T: ReadKeys + ReadSessions + ReadSecrets + ReadPayments + ReadAudit + ReadCounters + ReadStats + ReadRetention> ReadTx for T {}
 
 /// What can be read and changed.
-pub trait Tx: ReadTx + WriteKeys + WriteSessions + WriteSecrets + WritePayments + WriteAudit + WriteCounters {
+pub trait Tx: ReadTx + WriteKeys + WriteSessions + WriteSecrets + WritePayments + WriteAudit + WriteCounters + WriteRetention
+{
     /// Takes back everything this transaction has done so far; it goes on empty. For refusals: what was refused
     /// leaves nothing but its audit entry.
     fn start_over(&mut self) -> Result<()>;

@@ -105,12 +105,12 @@ impl ReadOperation for GetAuditStats {
         let (month, week) = (first_of_month(cx.now)?, tomorrow - RECENT_DAYS);
         let end = tx.seq_at(tenant, UnixMicros(i64::MAX))?;
         let (this_month, this_week) = if let Some(session) = &self.session_id {
-            self.of_session(cx, session, &mut stats)?;
+            let known = self.of_session(cx, session, &mut stats)?;
             let since = |day: i64| {
                 let first = tx.seq_at(tenant, start_of(day))?;
                 Ok::<_, Error>(tx.look_at_entries(tenant, Counted::Session(session.as_str()), first, end, MAX_LOOKED_AT)?.tally)
             };
-            if stats.session_count == 0 { Default::default() } else { (since(month)?, since(week)?) }
+            if known { (since(month)?, since(week)?) } else { Default::default() }
         } else {
             self.of_days(cx, end, &mut stats)?;
             let of = self.owner();
@@ -135,13 +135,13 @@ impl GetAuditStats {
         Ok((at(self.since, 1)?, at(self.until, end)?))
     }
 
-    fn of_session(&self, cx: &ReadContext<'_>, id: &SessionId, stats: &mut AuditStats) -> Result<()> {
+    fn of_session(&self, cx: &ReadContext<'_>, id: &SessionId, stats: &mut AuditStats) -> Result<bool> {
         let tenant = &cx.caller.tenant;
         let session = cx.tx.session(tenant, id)?;
         // Another agent's session has no entries of this one's.
         let Some(session) = session.filter(|session| self.agent_id.as_ref().is_none_or(|id| *id == session.agent_id))
         else {
-            return Ok(());
+            return Ok(false);
         };
         let (first, end) = self.bounds(cx, i64::MAX)?;
         let of = Counted::Session(session.id.as_str());
@@ -150,7 +150,7 @@ impl GetAuditStats {
         stats.agent_count = stats.session_count;
         stats.truncated = looked.truncated;
         stats.take(looked.tally);
-        Ok(())
+        Ok(true)
     }
 
     /// Whole days from their counters, and what is left at either end entry by entry.

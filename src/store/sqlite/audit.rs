@@ -148,6 +148,12 @@ fn entry(row: &Row<'_>) -> Result<Entry, String> {
     })
 }
 
+/// A hash of another length is tampering, which must be found, not stumbled over: read as something that no hash is,
+/// it is never authentic.
+pub(super) fn hash(bytes: Vec<u8>) -> [u8; 32] {
+    bytes.try_into().unwrap_or(NO_HASH)
+}
+
 /// An entry, or what keeps it from being read as one.
 fn read(row: &Row<'_>) -> Result<Entry, StoredEntryProblem> {
     entry(row).map_err(|problem| StoredEntryProblem { seq: row.get("seq").ok(), problem })
@@ -184,9 +190,6 @@ impl ReadAudit for SqliteTx<'_> {
         let mut rows = statement.query([tenant.as_str()])?;
         let Some(row) = rows.next()? else { return Ok(None) };
         let mut columns = Columns::of(row);
-        // A hash of another length is tampering, which must be found, not stumbled over: read as something that no
-        // hash is, it is never authentic.
-        let hash = |bytes: Vec<u8>| bytes.try_into().unwrap_or(NO_HASH);
         Ok(Some(Head {
             seq: columns.next()?,
             at: columns.next()?,

@@ -14,7 +14,7 @@ pub(super) use statements;
 
 #[cfg(test)]
 mod tests {
-    use super::super::{audit, connection, counters, keys, migrations::Migrator, payments, secrets, sessions, stats};
+    use super::super::{audit, connection, counters, keys, migrations::Migrator, payments, retention, secrets, sessions, stats};
 
     #[test]
     fn every_statement_finds_its_rows_by_index_and_in_order() {
@@ -22,7 +22,7 @@ mod tests {
         let mut connection = connection::open(&folder.path().join("plans.db")).unwrap();
         Migrator::new(&mut connection).up().unwrap();
         let all =
-            [audit::ALL, counters::ALL, keys::ALL, payments::ALL, secrets::ALL, sessions::ALL, stats::ALL].concat();
+            [audit::ALL, counters::ALL, keys::ALL, payments::ALL, retention::ALL, secrets::ALL, sessions::ALL, stats::ALL].concat();
         assert!(all.len() > 30, "the lists are incomplete");
         for (name, sql) in all {
             let mut explain = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();

@@ -16,7 +16,9 @@ CREATE TABLE audit_days (
     PRIMARY KEY (tenant, day, of)
 ) STRICT, WITHOUT ROWID;
 
-CREATE INDEX sessions_live ON sessions (tenant, expires_at) WHERE revoked_at IS NULL;
+-- The same as in the migration of usage, where it may stand already.
+CREATE INDEX IF NOT EXISTS sessions_by_end
+    ON sessions (tenant, ifnull(expires_at, 9223372036854775807), agent_id) WHERE revoked_at IS NULL;
 
 CREATE TABLE audit_retention (
     tenant      TEXT NOT NULL PRIMARY KEY,
