@@ -15,7 +15,7 @@ use std::sync::LazyLock;
 
 use Method::{Delete, Get, Post, Put};
 pub use definition::{Hints, Method, Operation, Run, schema_settings};
-use definition::{read, scan, write};
+use definition::{read, scan, stream, write};
 pub use engine::{CallOptions, Entered, Haldir, Reply, Streamed};
 pub use input::take_idempotency_key;
 
@@ -36,10 +36,10 @@ use crate::{
         get_secret::GetSecret, list_secrets::ListSecrets, store_secret::StoreSecret, void_payment::VoidPayment,
     },
     watch::{
-        get_audit_entry::GetAuditEntry, get_audit_retention::GetAuditRetention, get_audit_stats::GetAuditStats,
-        get_audit_trail::GetAuditTrail, get_spend::GetSpend, get_tree_head::GetTreeHead,
-        list_retention_checkpoints::ListRetentionCheckpoints, log_action::LogAction,
-        prune_audit_details::PruneAuditDetails, set_audit_retention::SetAuditRetention,
+        export_audit::ExportAudit, get_audit_entry::GetAuditEntry, get_audit_retention::GetAuditRetention,
+        get_audit_stats::GetAuditStats, get_audit_trail::GetAuditTrail, get_export_manifest::GetExportManifest,
+        get_spend::GetSpend, get_tree_head::GetTreeHead, list_retention_checkpoints::ListRetentionCheckpoints,
+        log_action::LogAction, prune_audit_details::PruneAuditDetails, set_audit_retention::SetAuditRetention,
         verify_audit_trail::VerifyAuditTrail,
     },
 };
@@ -88,6 +88,10 @@ static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| vec![
         .route(Get, "/v1/audit/verify", 200).needs(Audit, Agent),
     scan::<GetAuditStats>("getAuditStats", "Get audit stats")
         .route(Get, "/v1/audit/stats", 200).needs(Audit, Agent),
+    stream::<ExportAudit>("exportAudit", "Export audit log")
+        .route(Get, "/v1/audit/export", 200).needs(Audit, Agent),
+    stream::<GetExportManifest>("getExportManifest", "Get export manifest")
+        .route(Get, "/v1/audit/export/manifest", 200).needs(Audit, Agent),
     scan::<GetAuditRetention>("getAuditRetention", "Get retention of details")
         .route(Get, "/v1/audit/retention", 200).needs(Audit, Agent),
     write::<SetAuditRetention>("setAuditRetention", "Set retention of details")

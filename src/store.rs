@@ -13,9 +13,9 @@ pub mod sqlite;
 use std::path::Path;
 
 pub use tx::{
-    AgentStats, ApiKeyUpdate, AuditPage, AuditQuery, Cost, Head, IdempotentAnswer, ReadAudit, ReadCounters, ReadKeys,
-    ReadPayments, ReadSecrets, ReadSessions, ReadTx, SealHead, SessionQuery, StoredEntryProblem, ToolSpend, ToolTally,
-    Tx, WriteAudit, WriteCounters, WriteKeys, WritePayments, WriteSecrets, WriteSessions,
+    AgentStats, ApiKeyUpdate, AuditPage, AuditPart, AuditQuery, Cost, Head, IdempotentAnswer, ReadAudit, ReadCounters,
+    ReadKeys, ReadPayments, ReadSecrets, ReadSessions, ReadTx, SealHead, SessionQuery, StoredEntryProblem, ToolSpend,
+    ToolTally, Tx, WriteAudit, WriteCounters, WriteKeys, WritePayments, WriteSecrets, WriteSessions,
 };
 
 use crate::error::Result;

@@ -20,8 +20,8 @@ mod retention;
 mod rows;
 mod secrets;
 mod sessions;
-mod stats;
 mod statements;
+mod stats;
 mod writer;
 
 use std::{path::Path, sync::Arc};

@@ -122,14 +122,8 @@ pub trait ReadStats {
     /// The agents that have entries on these days, at most `limit` rows.
     fn agents_of_days(&self, tenant: &TenantId, first: i64, end: i64, limit: usize) -> Result<BTreeSet<String>>;
     /// Looks at entries one by one, from `first` to before `end`: the newest `limit` of them.
-    fn look_at_entries(
-        &self,
-        tenant: &TenantId,
-        of: Counted<'_>,
-        first: i64,
-        end: i64,
-        limit: usize,
-    ) -> Result<Looked>;
+    fn look_at_entries(&self, tenant: &TenantId, of: Counted<'_>, first: i64, end: i64, limit: usize)
+    -> Result<Looked>;
     /// Sessions that are neither revoked nor expired.
     fn live_session_count(&self, tenant: &TenantId, now: UnixMicros) -> Result<i64>;
     fn secret_count(&self, tenant: &TenantId) -> Result<i64>;

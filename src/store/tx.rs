@@ -21,10 +21,14 @@ pub trait ReadTx:
 {
 }
 
-impl<T: ReadKeys + ReadSessions + ReadSecrets + ReadPayments + ReadAudit + ReadCounters + ReadStats + ReadRetention> ReadTx for T {}
+impl<T: ReadKeys + ReadSessions + ReadSecrets + ReadPayments + ReadAudit + ReadCounters + ReadStats + ReadRetention>
+    ReadTx for T
+{
+}
 
 /// What can be read and changed.
-pub trait Tx: ReadTx + WriteKeys + WriteSessions + WriteSecrets + WritePayments + WriteAudit + WriteCounters + WriteRetention
+pub trait Tx:
+    ReadTx + WriteKeys + WriteSessions + WriteSecrets + WritePayments + WriteAudit + WriteCounters + WriteRetention
 {
     /// Takes back everything this transaction has done so far; it goes on empty. For refusals: what was refused
     /// leaves nothing but its audit entry.
@@ -171,11 +175,22 @@ pub struct AuditPage {
     pub older_than: Option<i64>,
 }
 
+/// Entries in the order of the log, as far as one query looks.
+#[derive(Debug, Default)]
+pub struct AuditPart {
+    /// Oldest first.
+    pub entries: Vec<Result<Entry, StoredEntryProblem>>,
+    /// The number to go on with; `None` is the end.
+    pub next: Option<i64>,
+}
+
 #[allow(missing_docs)]
 pub trait ReadAudit {
     fn head(&self, tenant: &TenantId) -> Result<Option<Head>>;
     fn entry(&self, tenant: &TenantId, seq: i64) -> Result<Option<Result<Entry, StoredEntryProblem>>>;
     fn entries(&self, tenant: &TenantId, query: &AuditQuery) -> Result<AuditPage>;
+    /// The next entries in the order of the log, by `first_seq` and `before_seq` and the filters, but not by time.
+    fn entries_forward(&self, tenant: &TenantId, query: &AuditQuery) -> Result<AuditPart>;
     /// Hands over every entry from `first` on, in order, until `each` answers `false`.
     fn each_entry(
         &self,

@@ -4,13 +4,13 @@ use std::fmt::Write as _;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use super::canonical::hex;
 use crate::{
-    call::StreamContext,
-    error::{Error, Result},
-    model::{AgentId, Entry, SessionId, TenantId, UnixMicros, text::Text},
+    call::{Sink, StreamContext},
+    crypto::Sha256,
+    error::{Code, Error, Result},
+    model::{AgentId, Entry, EntryKind, Money, SessionId, TenantId, UnixMicros, text::Text},
     store::{AuditQuery, StoredEntryProblem},
 };
 
@@ -18,10 +18,11 @@ use crate::{
 pub const FORMAT_VERSION: u8 = 1;
 /// Entries that are read at a time, each time on a snapshot of its own: one that lasts as long as the client reads
 /// would keep the write-ahead log from being folded into the database.
-const PAGE: usize = 1_000;
+const PAGE: usize = 256;
 
 /// Which entries are exported.
 #[derive(Debug, Default)]
+#[allow(missing_docs)]
 pub struct Filters {
     pub session_id: Option<SessionId>,
     pub agent_id: Option<AgentId>,
@@ -91,11 +92,12 @@ struct Running {
     ids: Sha256,
 }
 
-/// Hands over every entry that passes `filters`, oldest first, up to where the log ends now; then answers the manifest.
+/// Hands over every entry that passes `filters`, oldest first, up to where the log ends now, and nothing now and then;
+/// then answers the manifest.
 pub fn walk(
     cx: &StreamContext<'_>,
     filters: Filters,
-    mut each: impl FnMut(&Entry) -> Result<()>,
+    mut each: impl FnMut(Option<&Entry>) -> Result<()>,
 ) -> Result<Manifest> {
     let tenant = &cx.caller.tenant;
     let mut query = AuditQuery {
@@ -113,7 +115,7 @@ pub fn walk(
     let end = cx.store.read(|tx| tx.seq_at(tenant, UnixMicros(i64::MAX)))?;
     let mut next = bounds(filters.since, 1)?;
     query.before_seq = Some(bounds(filters.until, end)?.min(end));
-    let mut running = Running { count: 0, first: None, last: None, ids: Sha256::new() };
+    let mut running = Running { count: 0, first: None, last: None, ids: Sha256::default() };
     loop {
         query.first_seq = Some(next);
         let page = cx.store.read(|tx| tx.entries_forward(tenant, &query))?;
@@ -127,8 +129,9 @@ pub fn walk(
             running.last = Some((entry.at, entry.entry_hash));
             running.ids.update(entry.id.as_str().as_bytes());
             running.ids.update(b"\n");
-            each(&entry)?;
+            each(Some(&entry))?;
         }
+        each(None)?;
         match page.next {
             Some(seq) => next = seq,
             None => break,
@@ -153,13 +156,19 @@ pub fn walk(
         first_timestamp: first,
         last_timestamp: last.map(|(at, _)| at),
         last_chain_hash: last.map_or_else(String::new, |(_, hash)| hex(&hash)),
-        sha256: hex(&ids.finalize()),
+        sha256: hex(&ids.finish()),
     })
+}
+
+/// Stops the walk through a long stretch of entries that do not pass the filters, once nobody waits for it.
+pub fn still_read(out: &Sink) -> Result<()> {
+    if out.is_read() { Ok(()) } else { Err(Error::new(Code::RequestTimeout, "the client left")) }
 }
 
 /// The export's file name: `haldir-audit-<tenant>-<time>.<extension>`, with what a header cannot hold left out.
 pub fn file_name(cx: &StreamContext<'_>, extension: &str) -> String {
-    let tenant: String = cx.caller.tenant.as_str().chars().filter(|c| c.is_ascii_alphanumeric() || "-_".contains(*c)).collect();
+    let tenant: String =
+        cx.caller.tenant.as_str().chars().filter(|c| c.is_ascii_alphanumeric() || "-_".contains(*c)).collect();
     let time: String = cx.now.to_rfc3339().chars().filter(|c| !"-:".contains(*c)).collect();
     let mut name = String::new();
     // Writing to a String cannot fail.
@@ -177,14 +186,14 @@ pub struct Line<'a> {
     agent_id: &'a str,
     tool: &'a str,
     action: &'a str,
-    cost_usd: crate::model::Money,
+    cost_usd: Money,
     flagged: bool,
     flag_reason: &'a str,
     details: Option<&'a serde_json::value::RawValue>,
     prev_hash: String,
     entry_hash: String,
     seq: i64,
-    kind: crate::model::EntryKind,
+    kind: EntryKind,
     actor: &'a str,
     details_digest: Option<String>,
 }

@@ -108,7 +108,9 @@ impl ReadOperation for GetAuditStats {
             let known = self.of_session(cx, session, &mut stats)?;
             let since = |day: i64| {
                 let first = tx.seq_at(tenant, start_of(day))?;
-                Ok::<_, Error>(tx.look_at_entries(tenant, Counted::Session(session.as_str()), first, end, MAX_LOOKED_AT)?.tally)
+                Ok::<_, Error>(
+                    tx.look_at_entries(tenant, Counted::Session(session.as_str()), first, end, MAX_LOOKED_AT)?.tally,
+                )
             };
             if known { (since(month)?, since(week)?) } else { Default::default() }
         } else {
@@ -129,9 +131,8 @@ impl GetAuditStats {
     }
 
     fn bounds(&self, cx: &ReadContext<'_>, end: i64) -> Result<(i64, i64)> {
-        let at = |time: Option<UnixMicros>, none: i64| {
-            time.map_or(Ok(none), |time| cx.tx.seq_at(&cx.caller.tenant, time))
-        };
+        let at =
+            |time: Option<UnixMicros>, none: i64| time.map_or(Ok(none), |time| cx.tx.seq_at(&cx.caller.tenant, time));
         Ok((at(self.since, 1)?, at(self.until, end)?))
     }
 

@@ -80,7 +80,10 @@ pub fn records_are_authentic(tx: &dyn ReadTx, keys: &TenantKeys, tenant: &Tenant
     let records = tx.erasures(tenant, usize::MAX)?;
     let count = i64::try_from(records.len()).unwrap_or(i64::MAX);
     let numbers = (1..=count).rev();
-    Ok(records.iter().zip(numbers).all(|(record, number)| record.number == number && is_authentic(keys, tenant, record)))
+    Ok(records
+        .iter()
+        .zip(numbers)
+        .all(|(record, number)| record.number == number && is_authentic(keys, tenant, record)))
 }
 
 fn is_authentic(keys: &TenantKeys, tenant: &TenantId, record: &Erasure) -> bool {

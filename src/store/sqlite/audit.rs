@@ -12,7 +12,7 @@ use super::{
 use crate::{
     error::Result,
     model::{Entry, EntryId, EntryKind, Money, TenantId, UnixMicros},
-    store::{AuditPage, AuditQuery, Head, ReadAudit, SealHead, StoredEntryProblem, WriteAudit},
+    store::{AuditPage, AuditPart, AuditQuery, Head, ReadAudit, SealHead, StoredEntryProblem, WriteAudit},
 };
 
 macro_rules! entry {
@@ -22,7 +22,28 @@ macro_rules! entry {
     };
 }
 
+/// Entries that pass the filters, in the order of the log.
+macro_rules! forward {
+    ($index:literal, $lead:literal) => {
+        concat!(
+            "SELECT ",
+            entry!(),
+            " FROM audit_entries ",
+            $index,
+            " WHERE tenant = ?1 AND seq >= ?2 AND seq < ?3",
+            $lead,
+            " AND (?5 IS NULL OR session_id = ?5) AND (?6 IS NULL OR agent_id = ?6) AND (?7 IS NULL OR tool = ?7)
+            AND (?8 IS NULL OR flagged = ?8) ORDER BY seq LIMIT ?4"
+        )
+    };
+}
+
 statements! {
+    FORWARD = forward!("", "");
+    FORWARD_OF_SESSION = forward!("INDEXED BY audit_by_session", " AND session_id = ?5");
+    FORWARD_OF_AGENT = forward!("INDEXED BY audit_by_agent", " AND agent_id = ?6");
+    FORWARD_OF_TOOL = forward!("INDEXED BY audit_by_tool", " AND tool = ?7");
+    FORWARD_FLAGGED = forward!("INDEXED BY audit_flagged", " AND flagged = 1");
     HEAD = "SELECT seq, at, entry_hash, tree, mac, actions, cost, flagged FROM audit_heads WHERE tenant = ?1";
     PUT_HEAD = "INSERT INTO audit_heads (tenant, seq, at, entry_hash, tree, mac, actions, cost, flagged)
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
@@ -59,8 +80,8 @@ statements! {
 
 /// The agent of entries that none had a part in.
 pub(super) const NO_AGENT: &str = "system";
-/// Entries that a query may look at for those that were not flagged: no index leads to them, and a long run of
-/// flagged ones must not make one page read the whole log.
+/// Entries that a query may look at where no index leads to those that pass the filters: a long run of others must not
+/// make one page read the whole log.
 const MAX_LOOKED_AT: i64 = 10_000;
 
 /// Stands for a hash that could not be read.
@@ -247,6 +268,29 @@ impl ReadAudit for SqliteTx<'_> {
             Some(first_looked_at).filter(|looked| *looked > first)
         };
         Ok(AuditPage { entries, older_than })
+    }
+
+    fn entries_forward(&self, tenant: &TenantId, query: &AuditQuery) -> Result<AuditPart> {
+        self.require_reader()?;
+        let AuditQuery { session_id, agent_id, tool, flagged, limit, .. } = query;
+        let (first, end) = (query.first_seq.unwrap_or(1), query.before_seq.unwrap_or(i64::MAX));
+        let looked_at = end.min(first.saturating_add(MAX_LOOKED_AT));
+        let sql = match (session_id, agent_id, tool, flagged) {
+            (Some(_), ..) => FORWARD_OF_SESSION,
+            (_, _, _, Some(true)) => FORWARD_FLAGGED,
+            (_, Some(_), ..) => FORWARD_OF_AGENT,
+            (_, _, Some(_), _) => FORWARD_OF_TOOL,
+            _ => FORWARD,
+        };
+        let mut statement = self.connection()?.prepare_cached(sql)?;
+        let params = params![tenant.as_str(), first, looked_at, rows(*limit), session_id, agent_id, tool, flagged];
+        let entries = collect(&mut statement, params)?;
+        let last = entries.last().filter(|_| entries.len() == *limit).and_then(|entry| match entry {
+            Ok(entry) => Some(entry.seq),
+            Err(problem) => problem.seq,
+        });
+        let next = last.map_or(looked_at, |last| last + 1);
+        Ok(AuditPart { entries, next: Some(next).filter(|next| *next < end) })
     }
 
     fn each_entry(

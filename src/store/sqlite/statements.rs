@@ -14,15 +14,26 @@ pub(super) use statements;
 
 #[cfg(test)]
 mod tests {
-    use super::super::{audit, connection, counters, keys, migrations::Migrator, payments, retention, secrets, sessions, stats};
+    use super::super::{
+        audit, connection, counters, keys, migrations::Migrator, payments, retention, secrets, sessions, stats,
+    };
 
     #[test]
     fn every_statement_finds_its_rows_by_index_and_in_order() {
         let folder = tempfile::tempdir().unwrap();
         let mut connection = connection::open(&folder.path().join("plans.db")).unwrap();
         Migrator::new(&mut connection).up().unwrap();
-        let all =
-            [audit::ALL, counters::ALL, keys::ALL, payments::ALL, retention::ALL, secrets::ALL, sessions::ALL, stats::ALL].concat();
+        let all = [
+            audit::ALL,
+            counters::ALL,
+            keys::ALL,
+            payments::ALL,
+            retention::ALL,
+            secrets::ALL,
+            sessions::ALL,
+            stats::ALL,
+        ]
+        .concat();
         assert!(all.len() > 30, "the lists are incomplete");
         for (name, sql) in all {
             let mut explain = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
