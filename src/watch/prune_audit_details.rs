@@ -8,6 +8,7 @@ use crate::{
     call::{WriteContext, WriteOperation},
     error::{Code, Error, Result},
     model::UnixMicros,
+    watch::{self, Draft},
 };
 
 /// Erase the details that are due now, instead of waiting for the daily run. One call goes through 1,000 entries; what
@@ -62,6 +63,8 @@ impl WriteOperation for PruneAuditDetails {
             } else {
                 "no entry is old enough"
             };
+            let details = serde_json::json!({"pruned": false, "reason": reason});
+            watch::append(cx, Draft::governance("audit.erase_details", None, &details)?)?;
             return Ok(Pruned { reason: reason.to_owned(), retain_days, ..Pruned::default() });
         };
         Ok(Pruned {
