@@ -48,6 +48,8 @@ pub trait ReadRetention {
     fn tenants_with_retention(&self, after: &str, limit: usize) -> Result<Vec<TenantId>>;
     /// Newest first, at most `limit`.
     fn erasures(&self, tenant: &TenantId, limit: usize) -> Result<Vec<Erasure>>;
+    /// When an entry that is in the database already was made.
+    fn entry_time(&self, tenant: &TenantId, seq: i64) -> Result<Option<UnixMicros>>;
     /// Entries with details among those from `first` to before `end`.
     fn details_between(&self, tenant: &TenantId, first: i64, end: i64) -> Result<i64>;
 }

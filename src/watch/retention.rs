@@ -130,7 +130,7 @@ pub fn preview(cx: &ReadContext<'_>, days: i64) -> Result<(Due, i64, Option<Unix
     let due = due(cx.tx, &keys, tenant, days, cx.now)?;
     let counted = due.last.min(due.first + MAX_PREVIEWED - 1);
     let with_details = cx.tx.details_between(tenant, due.first, counted + 1)?;
-    let oldest = cx.tx.entry(tenant, due.first)?.and_then(Result::ok).map(|entry| entry.at);
+    let oldest = cx.tx.entry_time(tenant, due.first)?;
     Ok((due, with_details, oldest))
 }
 

@@ -26,7 +26,7 @@ fn log() -> (House, InProcess, Connection) {
 }
 
 fn with_details(connection: &Connection) -> Vec<i64> {
-    let select = "SELECT seq FROM audit_entries WHERE details IS NOT NULL OR details_salt IS NOT NULL ORDER BY seq";
+    let select = "SELECT seq FROM audit_entries WHERE tenant = 'local' AND details_salt IS NOT NULL ORDER BY seq";
     connection.prepare(select).unwrap().query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
 }
 

@@ -1,6 +1,6 @@
 //! Erasing details: the setting, the record, and the erasing itself.
 
-use rusqlite::{Row, params};
+use rusqlite::{OptionalExtension, Row, params};
 
 use super::{
     SqliteTx,
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     error::Result,
-    model::TenantId,
+    model::{TenantId, UnixMicros},
     store::retention::{Erasure, ReadRetention, Retention, WriteRetention},
 };
 
@@ -25,6 +25,7 @@ statements! {
     PUT_ERASURE = "INSERT INTO audit_erasures (tenant, number, created_at, actor, retain_days, before, up_to_seq,
         done_seq, erased, tree_size, root_hash, mac) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
         ON CONFLICT DO UPDATE SET up_to_seq = ?7, done_seq = ?8, erased = ?9, mac = ?12";
+    ENTRY_TIME = "SELECT at FROM audit_entries WHERE tenant = ?1 AND seq = ?2";
     DETAILS_BETWEEN = "SELECT count(*) FROM audit_entries
         WHERE tenant = ?1 AND seq >= ?2 AND seq < ?3 AND details IS NOT NULL";
     ERASE = "UPDATE audit_entries SET details = NULL, details_salt = NULL
@@ -70,6 +71,11 @@ impl ReadRetention for SqliteTx<'_> {
     fn erasures(&self, tenant: &TenantId, limit: usize) -> Result<Vec<Erasure>> {
         let mut statement = self.connection()?.prepare_cached(ERASURES)?;
         statement.query_and_then(params![tenant.as_str(), rows(limit)], erasure)?.collect()
+    }
+
+    fn entry_time(&self, tenant: &TenantId, seq: i64) -> Result<Option<UnixMicros>> {
+        let mut statement = self.connection()?.prepare_cached(ENTRY_TIME)?;
+        Ok(statement.query_row(params![tenant.as_str(), seq], |row| row.get(0)).optional()?.map(UnixMicros))
     }
 
     fn details_between(&self, tenant: &TenantId, first: i64, end: i64) -> Result<i64> {
