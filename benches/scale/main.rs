@@ -35,8 +35,8 @@ const GOAL: f64 = 1.5;
 /// Agents, and sessions of each. What only a few entries have must be found as fast as what all have.
 const AGENTS: i64 = 20;
 const SESSIONS: i64 = 5;
-/// Seconds from one entry to the next, so that a long log covers many days.
-const MICROS_APART: i64 = 2_000_000;
+/// The time that every log covers.
+const SPAN_MICROS: i64 = 60 * 86_400_000_000;
 /// When the log begins.
 const BEGIN: UnixMicros = UnixMicros(1_750_000_000_000_000);
 
@@ -108,14 +108,14 @@ impl Log {
         let key = Key::parse("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8").map_err(Error::internal)?;
         let is_new = !path.exists();
         // The present is a second after the last entry.
-        let clock = Arc::new(ManualClock::new(UnixMicros(BEGIN.0 + entries * MICROS_APART + 1_000_000)));
+        let clock = Arc::new(ManualClock::new(UnixMicros(BEGIN.0 + SPAN_MICROS)));
         let haldir = runtime.block_on(Haldir::open(&path, &key, settings(), clock))?;
         if is_new {
             haldir.close();
             let began = Instant::now();
             fill(runtime, &path, &key, entries)?;
             println!("{entries} entries appended in {:.1?}", began.elapsed());
-            let clock = Arc::new(ManualClock::new(UnixMicros(BEGIN.0 + entries * MICROS_APART + 1_000_000)));
+            let clock = Arc::new(ManualClock::new(UnixMicros(BEGIN.0 + SPAN_MICROS)));
             let haldir = runtime.block_on(Haldir::open(&path, &key, settings(), clock))?;
             return Ok(Self { haldir, entries });
         }
@@ -124,7 +124,7 @@ impl Log {
 
     #[allow(clippy::cast_precision_loss)]
     fn questions(&self) -> Vec<Question> {
-        let at = |seq: i64| (BEGIN.0 + seq * MICROS_APART) as f64 / 1e6;
+        let at = |seq: i64| moment(seq, self.entries).0 as f64 / 1e6;
         let middle = at(self.entries / 2);
         let trail = [
             json!({}),
@@ -178,6 +178,11 @@ impl Log {
     }
 }
 
+/// When this one of so many entries was made.
+fn moment(seq: i64, entries: i64) -> UnixMicros {
+    UnixMicros(BEGIN.0 + seq * (SPAN_MICROS / entries))
+}
+
 fn session_id(agent: i64, session: i64) -> String {
     format!("ses_{agent:016}{session:016}")
 }
@@ -211,7 +216,7 @@ fn fill(runtime: &Runtime, path: &Path, key: &Key, entries: i64) -> Result<()> {
         runtime.block_on(store.write(move |tx: &mut dyn Tx| {
             let caller = caller();
             for number in first..end {
-                let now = UnixMicros(BEGIN.0 + number * MICROS_APART);
+                let now = moment(number, entries);
                 let mut cx = WriteContext { tx: &mut *tx, caller: &caller, now, services: &services };
                 append(&mut cx, &sessions, number)?;
             }

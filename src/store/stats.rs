@@ -14,6 +14,9 @@ pub const SESSION_BEGINS: &str = "session.create";
 /// Microseconds of a UTC day, which has no leap seconds.
 pub const DAY_MICROS: i64 = 86_400_000_000;
 
+/// Stands for all days together, in the place of a day.
+pub const EVER: i64 = -1;
+
 /// The UTC day that `time` lies in, from 1970-01-01.
 pub fn day_of(time: UnixMicros) -> i64 {
     time.0.div_euclid(DAY_MICROS)
@@ -115,7 +118,7 @@ pub struct Looked {
 pub trait ReadStats {
     /// The number of the first entry at `time` or later; one behind the last if there is none.
     fn seq_at(&self, tenant: &TenantId, time: UnixMicros) -> Result<i64>;
-    /// The sum of these whole days, the last not included, for the tenant or an agent.
+    /// The sum of these whole days, the last not included, for the tenant or an agent. [`EVER`] is one of them.
     fn day_tally(&self, tenant: &TenantId, of: Counted<'_>, first: i64, end: i64) -> Result<Tally>;
     /// The first day that has entries.
     fn first_day(&self, tenant: &TenantId) -> Result<Option<i64>>;

@@ -11,7 +11,7 @@ use crate::{
     call::{ReadContext, ReadOperation},
     error::{Error, Result},
     model::{AgentId, Money, SessionId, UnixMicros},
-    store::stats::{Counted, DAY_MICROS, NameBound, Tally, day_of},
+    store::stats::{Counted, DAY_MICROS, EVER, NameBound, Tally, day_of},
 };
 
 /// Entries that are looked at one by one in each of at most two places; the rest comes from the day counters.
@@ -176,7 +176,9 @@ impl GetAuditStats {
         let mut from = self.since.map_or(first_day, |time| first_whole_day(time).max(first_day));
         let mut to = self.until.map_or(last_day + 1, |time| day_of(time).min(last_day + 1));
         let all_time = self.since.is_none() && self.until.is_none();
-        if from >= to && !all_time && look(first, end, &mut tally)? {
+        if all_time {
+            (from, to) = (EVER, EVER + 1);
+        } else if from >= to && look(first, end, &mut tally)? {
             to = from; // No whole day lies within.
         } else {
             if let Some(since) = self.since.filter(|since| start_of(from) > *since) {

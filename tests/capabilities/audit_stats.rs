@@ -161,3 +161,39 @@ fn a_store_from_before_days_were_counted_is_counted_when_it_is_opened() {
     assert_eq!(rows(&sql), live);
     assert_eq!(integer(&before, "total_entries"), 3);
 }
+
+#[test]
+fn a_busy_day_that_is_asked_for_in_part_is_counted_as_a_whole_and_the_answer_says_so() {
+    const LENGTH: i64 = 10_100;
+    const WRITERS: usize = 50;
+    let (_house, haldir) = haldir();
+    let session = haldir.session(&json!({"agent_id": "one", "ttl": 30 * DAY}));
+    at_once(WRITERS, |writer| {
+        for _ in (0..LENGTH).skip(writer).step_by(WRITERS) {
+            haldir.log(&session, "much");
+        }
+    });
+    haldir.clock.advance_seconds(100);
+    haldir.log(&session, "last");
+    let start = start_of_time().as_seconds();
+    let midnight = start - start % DAY;
+    for who in [json!({}), json!({"agent_id": "one"})] {
+        let stats = |field: &str, time: i64| {
+            let mut input = who.clone();
+            input[field] = time.into();
+            haldir.ok("getAuditStats", &input)
+        };
+        let exact = stats("since", start + 50);
+        assert_eq!((integer(&exact, "total_entries"), &exact["by_action"]), (1, &json!({"last": 1})), "{exact}");
+        assert_eq!(exact["counted_from"].as_f64(), Some(f64::from(i32::try_from(start + 50).unwrap())));
+        let whole = stats("since", start - 5);
+        assert_eq!(integer(&whole, "total_entries"), LENGTH + 2, "{whole}");
+        assert_eq!(whole["counted_from"].as_f64(), Some(f64::from(i32::try_from(midnight).unwrap())));
+        let whole = stats("until", start + 50);
+        assert_eq!(integer(&whole, "total_entries"), LENGTH + 2, "{whole}");
+        assert_eq!(whole["counted_until"].as_f64(), Some(f64::from(i32::try_from(midnight + DAY).unwrap())));
+        assert_eq!(whole["truncated"], false);
+    }
+    let of_session = haldir.ok("getAuditStats", &json!({"session_id": session}));
+    assert_eq!((integer(&of_session, "total_entries"), &of_session["truncated"]), (10_000, &json!(true)));
+}

@@ -19,7 +19,7 @@ use crate::{
     model::{AgentId, Entry, SessionId, TenantId, UnixMicros},
     store::{
         AuditQuery, ReadAudit,
-        stats::{Counted, Looked, NameBound, ReadStats, Tally, day_of},
+        stats::{Counted, EVER, Looked, NameBound, ReadStats, Tally, day_of},
     },
 };
 
@@ -30,7 +30,7 @@ statements! {
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
         ON CONFLICT DO UPDATE SET entries = ?4, actions = ?5, cost = ?6, flagged = ?7, sessions = ?8, by_tool = ?9,
         by_action = ?10";
-    FIRST_DAY = "SELECT day FROM audit_days WHERE tenant = ?1 ORDER BY day LIMIT 1";
+    FIRST_DAY = "SELECT day FROM audit_days WHERE tenant = ?1 AND day >= 0 ORDER BY day LIMIT 1";
     AGENTS_OF_DAYS = "SELECT of FROM audit_days WHERE tenant = ?1 AND day >= ?2 AND day < ?3 AND of <> ''
         ORDER BY day, of LIMIT ?4";
     LIVE_SESSIONS = "SELECT count(*) FROM sessions INDEXED BY sessions_by_end
@@ -66,14 +66,16 @@ fn read_day(connection: &Connection, tenant: &TenantId, day: i64, of: &str) -> R
     rows.next()?.map(tally).transpose()
 }
 
-/// Counts the entries of a batch, before its commit: one row of the tenant and one of each agent, however many
-/// entries there are.
+/// Counts the entries of a batch, before its commit: two rows of the tenant and of each agent, of the day and of all
+/// days, however many entries there are.
 pub(super) fn write_days(connection: &Connection, entries: &[(TenantId, Arc<Entry>)]) -> Result<()> {
     let mut days: BTreeMap<(&TenantId, i64, Option<&str>), Vec<&Entry>> = BTreeMap::new();
     for (tenant, entry) in entries {
         let day = day_of(entry.at);
-        days.entry((tenant, day, None)).or_default().push(entry);
-        days.entry((tenant, day, Some(&entry.agent_id))).or_default().push(entry);
+        for day in [day, EVER] {
+            days.entry((tenant, day, None)).or_default().push(entry);
+            days.entry((tenant, day, Some(&entry.agent_id))).or_default().push(entry);
+        }
     }
     for ((tenant, day, agent), entries) in days {
         let of = agent.map_or(Ok("".into()), |agent| owner(Counted::Agent(agent)))?;

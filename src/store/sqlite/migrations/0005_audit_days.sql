@@ -1,7 +1,7 @@
 -- What the log holds, by day; and how long `details` are kept.
 
--- `of` is empty for the whole tenant, or `a:` and an agent. `day` is a UTC day since 1970-01-01.
--- A day's rows lie side by side, so that an append touches one page more, whoever's it is.
+-- `of` is empty for the whole tenant, or `a:` and an agent. `day` is a UTC day since 1970-01-01, or -1 for all days.
+-- A day's rows lie side by side, so that an append touches two pages more, whoever's it is.
 CREATE TABLE audit_days (
     tenant     TEXT NOT NULL,
     day        INTEGER NOT NULL,
@@ -47,9 +47,9 @@ CREATE TABLE audit_erasures (
 
 -- The days of a log that was begun before they were counted.
 WITH counted AS MATERIALIZED (
-    SELECT tenant, '' AS of, at / 86400000000 AS day, kind, cost, flagged, tool, action FROM audit_entries
-    UNION ALL
-    SELECT tenant, 'a:' || agent_id, at / 86400000000, kind, cost, flagged, tool, action FROM audit_entries
+    SELECT tenant, CASE WHEN owners.column1 = 0 THEN '' ELSE 'a:' || agent_id END AS of,
+        CASE WHEN spans.column1 = 0 THEN at / 86400000000 ELSE -1 END AS day, kind, cost, flagged, tool, action
+    FROM audit_entries, (VALUES (0), (1)) AS owners, (VALUES (0), (1)) AS spans
 ),
 names AS (
     SELECT tenant, of, day, 'tool' AS what, tool AS name, count(*) AS times FROM counted GROUP BY tenant, of, day, tool
