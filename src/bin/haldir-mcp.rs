@@ -68,6 +68,10 @@ struct ServeOptions {
     /// A further origin of browsers, such as `https://app.example.com`. May be repeated.
     #[arg(long, value_name = "ORIGIN")]
     allow_origin: Vec<String>,
+    /// Let callers of /mcp without a key act as the local agent, as on standard input, within the same ceilings. On a
+    /// loopback address only, for a client on this machine that cannot send a key.
+    #[arg(long)]
+    local_agent: bool,
     /// Threads that serve connections. Default: three quarters of the cores, at least two.
     #[arg(long, env = "HALDIR_WORKERS", value_name = "N")]
     workers: Option<usize>,
@@ -128,6 +132,9 @@ fn serve_http(cli: &Cli, options: &ServeOptions) -> Result<()> {
 async fn run_http(cli: &Cli, options: &ServeOptions) -> Result<()> {
     let listener = listener::bind(&listen_address(options)?).await?;
     let address = listener::local_address(&listener)?;
+    if options.local_agent && !address.ip().is_loopback() {
+        return Err(bad_setting("--local-agent", "needs a loopback address: others can reach this one"));
+    }
     let mut settings = cli.store.settings(&cli.ceilings)?;
     settings.rate_limits = options.rate_limits.unwrap_or(HourlyLimits(Some(RateLimits::default()))).0;
     // Over HTTP a key is what its operator made it; only what is set here bounds it further.
@@ -143,6 +150,7 @@ async fn run_http(cli: &Cli, options: &ServeOptions) -> Result<()> {
         public_url: options.public_url.clone(),
         allowed_hosts: options.allow_host.clone(),
         allowed_origins: options.allow_origin.clone(),
+        local_agent: options.local_agent,
     };
     let router = App::new(haldir.clone(), address, http, &shutdown)?.router();
     let mut output = std::io::stdout().lock();

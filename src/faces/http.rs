@@ -15,7 +15,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use axum::{Router, middleware, routing::get};
 use tokio_util::sync::CancellationToken;
 
-use crate::{error::Result, operations::Haldir};
+use crate::{error::Result, model::Credential, operations::Haldir};
 
 /// The largest request body, in bytes.
 pub const MAX_BODY_BYTES: usize = 1024 * 1024;
@@ -31,6 +31,8 @@ pub struct HttpSettings {
     pub allowed_hosts: Vec<String>,
     /// Further origins of browsers.
     pub allowed_origins: Vec<String>,
+    /// Whether a caller of `/mcp` without a key is the local agent, as on stdio. On a loopback address only.
+    pub local_agent: bool,
 }
 
 /// What every handler shares.
@@ -45,6 +47,8 @@ struct Shared {
     mcp: mcp::McpFace,
     openapi: String,
     public_url: String,
+    /// Who calls `/mcp` without a key.
+    keyless: Credential,
 }
 
 impl App {
@@ -63,6 +67,7 @@ impl App {
             openapi: openapi::document(&public_url)?,
             haldir,
             public_url,
+            keyless: if settings.local_agent { Credential::LocalAgent } else { Credential::Anonymous },
         };
         Ok(Self { shared: Arc::new(shared) })
     }

@@ -7,7 +7,9 @@ use std::{
     time::Duration,
 };
 
-use crate::support::{Answer, House, McpSession, Server, at_once, integer, json, raw_exchange, read_answer, text};
+use crate::support::{
+    Answer, House, McpSession, Server, at_once, integer, json, raw_exchange, read_answer, refuses_to_start, text,
+};
 
 #[test]
 fn a_request_id_is_echoed_or_made_and_stands_in_header_and_error() {
@@ -34,6 +36,30 @@ fn a_request_id_is_echoed_or_made_and_stands_in_header_and_error() {
     ids.sort();
     ids.dedup();
     assert_eq!(ids.len(), count, "an id was used twice");
+}
+
+#[test]
+fn a_caller_of_mcp_without_a_key_is_the_local_agent_only_where_the_operator_says_so() {
+    let house = House::new();
+    let mut command = house.serving();
+    command.arg("--local-agent");
+    let server = Server::start(command);
+    let keyless = server.anonymous();
+    let made = keyless.tool("createSession", &json!({"agent_id": "a", "scopes": ["read"]}));
+    assert!(made["isError"] != json!(true), "{made}");
+    // Within the local ceilings, as on stdio, and with no other way in.
+    assert_eq!(keyless.tool("createSession", &json!({"agent_id": "a", "scopes": ["admin"]}))["isError"], json!(true));
+    keyless.get("/v1/sessions").refused(401, "unauthorized");
+    server
+        .with_key("hld_0123456789012345678901234567890123456789")
+        .tool_text("getSpend", "{}")
+        .refused(401, "unauthorized");
+    drop(server);
+    let strict = house.serve();
+    strict.anonymous().tool_text("getSpend", "{}").refused(401, "unauthorized");
+    let mut open = house.program();
+    open.args(["serve", "--local-agent", "--listen", "0.0.0.0:0"]);
+    assert!(refuses_to_start(open).contains("loopback"));
 }
 
 #[test]

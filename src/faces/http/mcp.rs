@@ -98,19 +98,19 @@ pub fn routes() -> MethodRouter<App> {
 }
 
 async fn serve(State(app): State<App>, Extension(id): Extension<RequestId>, request: Request) -> Response {
-    let credential = credential(&request);
+    let credential = credential(&request).unwrap_or_else(|| app.shared.keyless.clone());
     answer(&app.shared.mcp, &credential, request).await.unwrap_or_else(|error| respond::error(&error, &id))
 }
 
 /// As everywhere, and besides `?apiKey=`, which is how Smithery passes its configuration on.
-fn credential(request: &Request) -> Credential {
+fn credential(request: &Request) -> Option<Credential> {
     let from_headers = input::credential(request.headers());
     if !matches!(from_headers, Credential::Anonymous) {
-        return from_headers;
+        return Some(from_headers);
     }
     let query = input::query(request.uri().query().unwrap_or_default()).unwrap_or_default();
     let key = query.into_iter().find(|(name, value)| name == "apiKey" && !value.is_empty());
-    key.map_or(Credential::Anonymous, |(_, key)| Credential::ApiKey(Zeroizing::new(key)))
+    key.map(|(_, key)| Credential::ApiKey(Zeroizing::new(key)))
 }
 
 async fn answer(face: &McpFace, credential: &Credential, request: Request) -> Result<Response> {

@@ -15,7 +15,7 @@ use std::{
         atomic::{AtomicUsize, Ordering},
         mpsc::{Receiver, SyncSender, sync_channel},
     },
-    thread::JoinHandle,
+    thread::{JoinHandle, Thread},
 };
 
 use tokio::runtime::Handle;
@@ -25,6 +25,13 @@ use crate::error::{Code, Error, Result};
 
 /// Batches that may wait for the disk; the writer waits before it commits one more.
 const MAX_WAITING: usize = 8;
+
+/// What the disk has to do for us.
+#[derive(Default)]
+struct InHand {
+    batches: AtomicUsize,
+    writer: OnceLock<Thread>,
+}
 
 /// A committed batch, waiting to be durable.
 struct Committed {
@@ -36,7 +43,7 @@ struct Committed {
 pub(super) struct Durability {
     log: Arc<Log>,
     /// Batches handed over and not yet answered.
-    in_hand: Arc<AtomicUsize>,
+    in_hand: Arc<InHand>,
     waiting: Option<SyncSender<Committed>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -47,7 +54,7 @@ impl Durability {
         let mut path = database.canonicalize().map_err(Error::internal)?.into_os_string();
         path.push("-wal");
         let log = Arc::new(Log { path: path.into(), file: RwLock::default(), failed: OnceLock::new() });
-        let in_hand = Arc::new(AtomicUsize::new(0));
+        let in_hand = Arc::<InHand>::default();
         let (waiting, batches) = sync_channel(MAX_WAITING);
         let thread = std::thread::Builder::new()
             .name("haldir-sync".into())
@@ -61,7 +68,12 @@ impl Durability {
 
     /// Whether the disk has nothing to do for us.
     pub(super) fn is_idle(&self) -> bool {
-        self.in_hand.load(Ordering::Relaxed) == 0
+        self.in_hand.batches.load(Ordering::Relaxed) == 0
+    }
+
+    /// Whom to wake when the disk has nothing more to do.
+    pub(super) fn wake_when_idle(&self, writer: Thread) {
+        self.in_hand.writer.get_or_init(|| writer);
     }
 
     /// Refuses once the disk has failed: what is in the log then is anybody's guess until it is read anew.
@@ -75,7 +87,7 @@ impl Durability {
         let batch = Committed { answers, callers: callers.cloned() };
         match &self.waiting {
             Some(waiting) if batch.answers.len() > 1 => {
-                self.in_hand.fetch_add(1, Ordering::Relaxed);
+                self.in_hand.batches.fetch_add(1, Ordering::Relaxed);
                 if let Err(unsent) = waiting.send(batch) {
                     give(unsent.0, self.log.sync());
                 }
@@ -93,12 +105,17 @@ impl Durability {
     }
 }
 
-fn run(log: &Log, batches: &Receiver<Committed>, in_hand: &AtomicUsize) {
+fn run(log: &Log, batches: &Receiver<Committed>, in_hand: &InHand) {
     while let Ok(first) = batches.recv() {
         // All that was committed before this sync is durable after it.
         let others: Vec<Committed> = batches.try_iter().collect();
         let outcome = log.sync();
-        in_hand.fetch_sub(1 + others.len(), Ordering::Relaxed);
+        let done = 1 + others.len();
+        if in_hand.batches.fetch_sub(done, Ordering::Relaxed) == done
+            && let Some(writer) = in_hand.writer.get()
+        {
+            writer.unpark();
+        }
         std::iter::once(first).chain(others).for_each(|batch| give(batch, outcome.clone()));
     }
 }
@@ -162,4 +179,32 @@ fn failed() -> Error {
         Code::Unavailable,
         "the store's disk failed: whether this was written is known after a restart; nothing more is written until then",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_that_cannot_be_synced_is_never_taken_for_durable_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("h.db-wal");
+        let log = Log { path: path.clone(), file: RwLock::default(), failed: OnceLock::new() };
+        assert!(log.sync().is_err(), "there is no log");
+        std::fs::write(&path, b"").unwrap();
+        assert!(log.sync().is_err(), "what was written before the failure may be lost");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_log_that_was_replaced_is_opened_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("h.db-wal");
+        let log = Log { path: path.clone(), file: RwLock::default(), failed: OnceLock::new() };
+        std::fs::write(&path, b"old").unwrap();
+        log.sync().unwrap();
+        std::fs::remove_file(&path).unwrap();
+        std::fs::write(&path, b"newer").unwrap();
+        assert_eq!(log.file().unwrap().metadata().unwrap().len(), 5);
+    }
 }

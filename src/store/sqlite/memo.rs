@@ -13,16 +13,28 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-use crate::model::{ApiKey, Session, SessionId, TenantId};
+use crate::{
+    model::{ApiKey, Session, SessionId, TenantId},
+    store::Cost,
+};
 
 /// Rows of each kind that are remembered; one more, and all are forgotten.
 const MAX_ROWS: usize = 4_096;
+/// Commits by which a read can lie behind what is remembered; what seems further behind is another log.
+const MAX_BEHIND: u32 = 100_000;
 /// Bytes of the header. Two copies stand in front of the index, written one after the other.
 const HEADER_BYTES: usize = 48;
 
 /// A state of the database: equal headers, equal content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct State([u8; HEADER_BYTES]);
+
+impl State {
+    /// The commits of all processes so far, modulo 2^32: `iChange` of the header, in the machine's byte order.
+    fn commits(&self) -> u32 {
+        self.0[8..].first_chunk().map_or(0, |counter| u32::from_ne_bytes(*counter))
+    }
+}
 
 pub(super) struct Memo {
     /// Never closed: closing any handle of a file gives up all of the process's locks on it, SQLite's included
@@ -73,6 +85,24 @@ impl Memo {
         self.keep(state, |rows| rows.sessions.insert(session.id.clone(), (tenant.clone(), Arc::clone(session))));
     }
 
+    /// After the writer's commit, which changed the state from `before` and of these rows nothing but what the
+    /// sessions in `logged` have logged: they stay good. If another process committed as well, nothing does.
+    pub(super) fn carry<'s>(&self, before: State, logged: impl Iterator<Item = (&'s SessionId, Cost)>) {
+        let Some(after) = self.state().filter(|after| after.commits() == before.commits().wrapping_add(1)) else {
+            return;
+        };
+        let mut rows = self.rows.write().unwrap_or_else(PoisonError::into_inner);
+        if rows.state != Some(before) {
+            return;
+        }
+        rows.state = Some(after);
+        for (id, added) in logged {
+            if let Some((_, session)) = rows.sessions.get_mut(id) {
+                Arc::make_mut(session).add_logged(added);
+            }
+        }
+    }
+
     fn look_up<T>(&self, state: State, find: impl FnOnce(&Rows) -> Option<T>) -> Option<T> {
         let rows = self.rows.read().unwrap_or_else(PoisonError::into_inner);
         if rows.state == Some(state) { find(&rows) } else { None }
@@ -80,6 +110,10 @@ impl Memo {
 
     fn keep<T>(&self, state: State, insert: impl FnOnce(&mut Rows) -> T) {
         let mut rows = self.rows.write().unwrap_or_else(PoisonError::into_inner);
+        let behind = rows.state.map_or(0, |known| known.commits().wrapping_sub(state.commits()));
+        if (1..=MAX_BEHIND).contains(&behind) {
+            return; // A read that began before the last commits: what is remembered is newer.
+        }
         if rows.state != Some(state) || rows.keys.len() >= MAX_ROWS || rows.sessions.len() >= MAX_ROWS {
             rows.keys.clear();
             rows.sessions.clear();
@@ -111,4 +145,103 @@ fn open_index(_: &Path) -> Option<&'static File> {
 #[cfg(not(unix))]
 fn read_at_start(_: &File, _: &mut [u8]) -> Option<()> {
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use crate::{
+        model::{Money, Scopes, Session, SessionId, TenantId, UnixMicros},
+        store::{Store, sqlite::Inspection},
+    };
+
+    fn session(id: &str) -> Session {
+        Session {
+            id: SessionId::parse(id).unwrap(),
+            agent_id: crate::model::AgentId::parse("agent").unwrap(),
+            scopes: Scopes::new([]),
+            spend_limit: None,
+            spend_ceiling: None,
+            spent: Money::ZERO,
+            logged_cost: Money::ZERO,
+            action_count: 0,
+            created_at: UnixMicros(1),
+            expires_at: None,
+            revoked_at: None,
+            parent: None,
+            depth: 0,
+            created_by: "test".to_owned(),
+        }
+    }
+
+    /// What one of two stores does with one of two sessions.
+    #[derive(Clone, Copy, Debug)]
+    enum Step {
+        Look,
+        Log(i64),
+        Spend(i64),
+        Revoke,
+        LogAndFail,
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<(usize, usize, Step)>> {
+        let step = prop_oneof![
+            4 => Just(Step::Look),
+            4 => (0..9i64).prop_map(Step::Log),
+            1 => (0..9i64).prop_map(Step::Spend),
+            1 => Just(Step::Revoke),
+            1 => Just(Step::LogAndFail),
+        ];
+        proptest::collection::vec((0..2usize, 0..2usize, step), 1..40)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+
+        /// Two stores on one file, each with a memo of its own: whatever either does, both see what the file says.
+        #[test]
+        fn what_is_remembered_is_what_the_database_says(steps in steps()) {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("h.db");
+            let stores = [Store::open(&path).unwrap(), Store::open(&path).unwrap()];
+            let tenant = TenantId::local();
+            let ids = ["ses_a", "ses_b"].map(|id| SessionId::parse(id).unwrap());
+            runtime.block_on(async {
+                for id in &ids {
+                    let (tenant, session) = (tenant.clone(), session(id.as_str()));
+                    stores[0].write(move |tx| tx.insert_session(&tenant, &session)).await.unwrap();
+                }
+                for (store, which, step) in steps {
+                    let (owner, id) = (tenant.clone(), ids[which].clone());
+                    let written = stores[store].write(move |tx| match step {
+                        Step::Look => Ok(()),
+                        Step::Log(cost) => tx.add_logged(&owner, &id, Money::from_nanos(cost)),
+                        Step::Spend(amount) => tx.set_spent(&owner, &id, Money::from_nanos(amount)),
+                        Step::Revoke => tx.revoke_session(&owner, &id, UnixMicros(2)),
+                        Step::LogAndFail => {
+                            tx.add_logged(&owner, &id, Money::from_nanos(1))?;
+                            Err(crate::error::Error::internal("on purpose"))
+                        }
+                    });
+                    assert_eq!(written.await.is_err(), matches!(step, Step::LogAndFail));
+                    let inspection = Inspection::open(&path).unwrap();
+                    for id in &ids {
+                        let seen = |session: Option<std::sync::Arc<Session>>| {
+                            let session = session.unwrap();
+                            (session.logged_cost, session.action_count, session.spent, session.revoked_at)
+                        };
+                        let stored = inspection.read(|tx| tx.session(&tenant, id)).map(seen).unwrap();
+                        for store in &stores {
+                            // Twice: the second look may be answered from memory.
+                            for _ in 0..2 {
+                                assert_eq!(store.read(|tx| tx.session(&tenant, id)).map(seen).unwrap(), stored);
+                            }
+                        }
+                    }
+                }
+            });
+        }
+    }
 }

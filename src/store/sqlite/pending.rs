@@ -6,7 +6,7 @@
 //! what every other process will see, at the moment they can see it. Nothing outlives the batch.
 
 use std::{
-    cell::{Cell, RefCell},
+    cell::{Cell, Ref, RefCell},
     collections::HashMap,
     hash::Hash,
     sync::Arc,
@@ -57,6 +57,11 @@ impl<K: Eq + Hash, V: Clone> Held<K, V> {
                 None => values.remove(&key),
             };
         }
+    }
+
+    /// Everything that is held.
+    pub(super) fn values(&self) -> Ref<'_, HashMap<Arc<K>, V>> {
+        self.values.borrow()
     }
 
     fn write(&self, mut write: impl FnMut(&K, &V) -> Result<()>) -> Result<()> {

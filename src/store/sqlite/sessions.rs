@@ -154,11 +154,17 @@ impl SqliteTx<'_> {
     fn current(&self, tenant: &TenantId, mut session: Arc<Session>) -> Arc<Session> {
         let added = self.held().and_then(|held| held.logged.get(&(tenant.clone(), session.id.clone())));
         if let Some(added) = added {
-            let session = Arc::make_mut(&mut session);
-            session.logged_cost = session.logged_cost.saturating_add(added.cost);
-            session.action_count += added.actions;
+            Arc::make_mut(&mut session).add_logged(added);
         }
         session
+    }
+}
+
+impl Session {
+    /// Adds what it logged, as [`ADD_LOGGED`] does in the database.
+    pub(super) fn add_logged(&mut self, added: Cost) {
+        self.logged_cost = self.logged_cost.saturating_add(added.cost);
+        self.action_count += added.actions;
     }
 }
 

@@ -1,7 +1,7 @@
 //! The writer: one thread drains a queue, runs each job, in a savepoint once it changes a row, in one
-//! `BEGIN IMMEDIATE` transaction, commits once for the whole batch, then answers everyone.
+//! `BEGIN IMMEDIATE` transaction, and commits once for the whole batch. Everyone is answered once that is durable.
 //!
-//! There is no waiting window: whatever queued up while the last batch was being synced is the next batch.
+//! There is no waiting window: a batch is committed when the disk is idle, and grows while it is busy with the last.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -31,7 +31,8 @@ const MAX_BATCH: usize = 512;
 /// Writes that are worth a commit of their own as soon as the disk is idle: with 32 waiting clients, so many that the
 /// writer and the disk take turns with two or three batches on their way (measured: 8 and 16 are 5 % slower).
 const FULL_BATCH: usize = 12;
-/// How long the writer waits for one more before it looks at the disk again.
+/// How long the writer waits for more, unless the disk becomes idle. New writes do not wake it: that would cost each
+/// of them a system call.
 const LOOK_AGAIN: Duration = Duration::from_micros(20);
 
 /// Runs on the writer's thread, and gives back what to do once the batch is committed, or is not.
@@ -120,6 +121,7 @@ fn run(
     durability: &mut Durability,
     callers: &OnceLock<Handle>,
 ) {
+    durability.wake_when_idle(thread::current());
     while let Ok(first) = queue.recv() {
         let mut answers = Vec::new();
         let outcome = batch.commit(durability, first, queue, &mut answers);
@@ -168,14 +170,19 @@ impl Batch {
                 Ok(job) => answers.push(job(self)),
                 Err(_) if is_full || durability.is_idle() => break,
                 // The disk is busy with the batch before: until it is done, this one loses nothing by growing.
-                Err(_) => thread::sleep(LOOK_AGAIN),
+                Err(_) => thread::park_timeout(LOOK_AGAIN),
             }
         }
         if !self.is_open() {
             return Err(not_written());
         }
         let committed = self.pending.write(&self.connection).and_then(|()| execute(&self.connection, "COMMIT"));
-        committed.inspect_err(|_| drop(execute(&self.connection, "ROLLBACK")))
+        committed.inspect_err(|_| drop(execute(&self.connection, "ROLLBACK")))?;
+        if let Some(before) = self.pending.state.get() {
+            let logged = self.pending.logged.values();
+            self.memo.carry(before, logged.iter().map(|(key, added)| (&key.1, *added)));
+        }
+        Ok(())
     }
 
     /// SQLite ends a transaction by itself when the disk is full or fails: then nothing of the batch stands.
