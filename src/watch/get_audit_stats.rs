@@ -49,7 +49,7 @@ pub struct AuditStats {
     total_entries: i64,
     /// Of these, the flagged ones.
     flagged_count: i64,
-    /// Sessions that began in it; with session_id, that one.
+    /// Sessions that began in it; with `session_id`, that one.
     session_count: i64,
     /// Agents that have entries in it.
     agent_count: i64,

@@ -105,11 +105,10 @@ impl AuditEntry {
     pub fn new(read: Result<Entry, StoredEntryProblem>) -> Self {
         let entry = match read {
             Ok(entry) => entry,
-            Err(StoredEntryProblem { seq, problem }) => return Self::unreadable(seq.unwrap_or_default(), problem),
+            Err(StoredEntryProblem { seq, problem }) => return Self::unreadable(seq.unwrap_or_default(), &problem),
         };
-        let details = match entry.details.map(RawValue::from_string).transpose() {
-            Ok(details) => details,
-            Err(_) => return Self::unreadable(entry.seq, "details is not JSON".to_owned()),
+        let Ok(details) = entry.details.map(RawValue::from_string).transpose() else {
+            return Self::unreadable(entry.seq, "details is not JSON");
         };
         Self {
             entry_id: entry.id.to_string(),
@@ -133,7 +132,7 @@ impl AuditEntry {
     }
 
     /// Stands in the place of a row that is no entry any more: the page around it can still be read.
-    fn unreadable(seq: i64, problem: String) -> Self {
+    fn unreadable(seq: i64, problem: &str) -> Self {
         Self {
             entry_id: String::new(),
             seq,

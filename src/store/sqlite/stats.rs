@@ -80,7 +80,9 @@ pub(super) fn write_days(connection: &Connection, entries: &[(TenantId, Arc<Entr
     for ((tenant, day, agent), entries) in days {
         let of = agent.map_or(Ok("".into()), |agent| owner(Counted::Agent(agent)))?;
         let mut tally = read_day(connection, tenant, day, &of)?.unwrap_or_default();
-        entries.iter().for_each(|entry| tally.count(entry, NameBound::STORED));
+        for entry in entries {
+            tally.count(entry, NameBound::STORED);
+        }
         connection.prepare_cached(PUT_DAY)?.execute(params![
             tenant.as_str(),
             day,
