@@ -23,7 +23,7 @@ pub struct PruneAuditDetails {
 
 /// What was erased. No entry is ever deleted: only details are.
 #[derive(Debug, Default, Serialize, JsonSchema)]
-pub struct Pruned {
+pub struct ErasedDetails {
     /// Whether anything was due.
     pruned: bool,
     /// Why nothing was; empty if something was.
@@ -47,9 +47,9 @@ pub struct Pruned {
 }
 
 impl WriteOperation for PruneAuditDetails {
-    type Output = Pruned;
+    type Output = ErasedDetails;
 
-    fn run(self, cx: &mut WriteContext<'_>) -> Result<Pruned> {
+    fn run(self, cx: &mut WriteContext<'_>) -> Result<ErasedDetails> {
         if !self.confirm {
             let message = "confirm must be true: details that are erased cannot be brought back";
             return Err(Error::new(Code::ConfirmationRequired, message).field("confirm"));
@@ -65,9 +65,9 @@ impl WriteOperation for PruneAuditDetails {
             };
             let details = serde_json::json!({"pruned": false, "reason": reason});
             watch::append(cx, Draft::governance("audit.erase_details", None, &details)?)?;
-            return Ok(Pruned { reason: reason.to_owned(), retain_days, ..Pruned::default() });
+            return Ok(ErasedDetails { reason: reason.to_owned(), retain_days, ..ErasedDetails::default() });
         };
-        Ok(Pruned {
+        Ok(ErasedDetails {
             pruned: true,
             reason: String::new(),
             checkpoint_id: Some(retention::checkpoint_id(run.number)),
