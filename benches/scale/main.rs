@@ -20,7 +20,7 @@ use haldir::{
         time::ManualClock,
     },
     operations::{self, CallOptions, Haldir},
-    store::{Store, Tx},
+    store::{Store, Tx, stats::DAY_MICROS},
     watch::{self, Draft, Event},
 };
 use serde_json::json;
@@ -36,7 +36,7 @@ const GOAL: f64 = 1.5;
 const AGENTS: i64 = 20;
 const SESSIONS: i64 = 5;
 /// The time that every log covers.
-const SPAN_MICROS: i64 = 60 * 86_400_000_000;
+const SPAN_MICROS: i64 = 60 * DAY_MICROS;
 /// When the log begins.
 const BEGIN: UnixMicros = UnixMicros(1_750_000_000_000_000);
 
@@ -106,19 +106,18 @@ impl Log {
     fn of(runtime: &Runtime, folder: &Path, entries: i64) -> Result<Self> {
         let path = folder.join(format!("scale-{entries}.db"));
         let key = Key::parse("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8").map_err(Error::internal)?;
-        let is_new = !path.exists();
-        // The present is a second after the last entry.
-        let clock = Arc::new(ManualClock::new(UnixMicros(BEGIN.0 + SPAN_MICROS)));
-        let haldir = runtime.block_on(Haldir::open(&path, &key, settings(), clock))?;
-        if is_new {
-            haldir.close();
+        let open = |now: i64| {
+            let clock = Arc::new(ManualClock::new(UnixMicros(now)));
+            runtime.block_on(Haldir::open(&path, &key, settings(), clock))
+        };
+        if !path.exists() {
+            // The log begins when its tenant does.
+            open(BEGIN.0)?.close();
             let began = Instant::now();
             fill(runtime, &path, &key, entries)?;
             println!("{entries} entries appended in {:.1?}", began.elapsed());
-            let clock = Arc::new(ManualClock::new(UnixMicros(BEGIN.0 + SPAN_MICROS)));
-            let haldir = runtime.block_on(Haldir::open(&path, &key, settings(), clock))?;
-            return Ok(Self { haldir, entries });
         }
+        let haldir = open(BEGIN.0 + SPAN_MICROS)?;
         Ok(Self { haldir, entries })
     }
 
@@ -152,7 +151,7 @@ impl Log {
             ("getSpend", json!({"agent_id": "agent-7"})),
             ("getAuditStats", json!({})),
             ("getAuditStats", json!({"agent_id": "agent-7"})),
-            ("getAuditStats", json!({"since": at(self.entries - 5_000)})),
+            ("getAuditStats", json!({"since": (BEGIN.0 + SPAN_MICROS / 2) / DAY_MICROS * 86_400})),
             ("getTreeHead", json!({})),
             ("getMetrics", json!({})),
             ("getAdminOverview", json!({})),
@@ -230,10 +229,10 @@ fn fill(runtime: &Runtime, path: &Path, key: &Key, entries: i64) -> Result<()> {
 
 fn append(cx: &mut WriteContext<'_>, sessions: &[Session], number: i64) -> Result<()> {
     let place = usize::try_from(number).map_err(Error::internal)? % sessions.len();
-    // One in a thousand is dear, and so flagged; a rare tool has as many entries in any log.
+    // One in fifty is dear, and so flagged; a rare tool has as many entries in any log.
     let tool =
         if number % (SMALL / 20) == 0 && number <= SMALL { "rare".to_owned() } else { format!("tool-{}", number % 8) };
-    let cost = Money::from_nanos(if number % 1_000 == 0 { 200_000_000_000 } else { 1_000_000 });
+    let cost = Money::from_nanos(if number % 50 == 0 { 200_000_000_000 } else { 1_000_000 });
     let details = Some(json!({"n": number, "about": "a page of the catalogue"}).to_string());
     let action = format!("act-{}", number % 12);
     let draft =

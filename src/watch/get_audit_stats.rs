@@ -14,8 +14,10 @@ use crate::{
     store::stats::{Counted, DAY_MICROS, EVER, NameBound, Tally, day_of},
 };
 
-/// Entries that are looked at one by one in each of at most two places; the rest comes from the day counters.
-const MAX_LOOKED_AT: usize = 10_000;
+/// Entries that are looked at one by one at either end of a span; the rest comes from the day counters.
+const MAX_AT_AN_END: usize = 1_000;
+/// Entries of a session that are looked at: sessions are not counted by day.
+const MAX_OF_SESSION: usize = 10_000;
 /// Agents that are counted one by one.
 const MAX_AGENTS: usize = 10_000;
 /// The days of `flagged_7d`, today included.
@@ -32,11 +34,11 @@ pub struct GetAuditStats {
     /// Only this agent's entries.
     #[serde(default)]
     agent_id: Option<AgentId>,
-    /// Only entries at this time or later, in Unix seconds. Exact where at most 10,000 entries lie between it and
+    /// Only entries at this time or later, in Unix seconds. Exact where at most 1,000 entries lie between it and
     /// the end of its UTC day, else from the beginning of that day: `counted_from` says.
     #[serde(default)]
     since: Option<UnixMicros>,
-    /// Only entries before this time, in Unix seconds. Exact where at most 10,000 entries lie between the beginning
+    /// Only entries before this time, in Unix seconds. Exact where at most 1,000 entries lie between the beginning
     /// of its UTC day and it, else to the end of that day: `counted_until` says.
     #[serde(default)]
     until: Option<UnixMicros>,
@@ -109,7 +111,7 @@ impl ReadOperation for GetAuditStats {
             let since = |day: i64| {
                 let first = tx.seq_at(tenant, start_of(day))?;
                 Ok::<_, Error>(
-                    tx.look_at_entries(tenant, Counted::Session(session.as_str()), first, end, MAX_LOOKED_AT)?.tally,
+                    tx.look_at_entries(tenant, Counted::Session(session.as_str()), first, end, MAX_OF_SESSION)?.tally,
                 )
             };
             if known { (since(month)?, since(week)?) } else { Default::default() }
@@ -146,7 +148,7 @@ impl GetAuditStats {
         };
         let (first, end) = self.bounds(cx, i64::MAX)?;
         let of = Counted::Session(session.id.as_str());
-        let looked = cx.tx.look_at_entries(tenant, of, first, end, MAX_LOOKED_AT)?;
+        let looked = cx.tx.look_at_entries(tenant, of, first, end, MAX_OF_SESSION)?;
         stats.session_count = i64::from(looked.tally.entries > 0);
         stats.agent_count = stats.session_count;
         stats.truncated = looked.truncated;
@@ -165,7 +167,7 @@ impl GetAuditStats {
             if first >= end {
                 return Ok(true);
             }
-            let looked = tx.look_at_entries(tenant, of, first, end, MAX_LOOKED_AT)?;
+            let looked = tx.look_at_entries(tenant, of, first, end, MAX_AT_AN_END)?;
             if !looked.truncated {
                 tally.add(&looked.tally, NameBound::ANSWERED);
                 agents.extend(looked.agents);
