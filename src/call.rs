@@ -18,7 +18,7 @@ pub use stream::{Finished, Head, Pieces, Sink, Start, StreamOperation, channel};
 use crate::{
     error::Result,
     model::{Caller, UnixMicros},
-    store::{ReadTx, Tx},
+    store::{ReadTx, Store, Tx},
 };
 
 /// An operation that changes nothing.
@@ -71,6 +71,18 @@ pub trait WriteOperation: DeserializeOwned + JsonSchema + Send + 'static {
 pub struct ReadContext<'a> {
     /// The snapshot.
     pub tx: &'a dyn ReadTx,
+    /// Who asks.
+    pub caller: &'a Caller,
+    /// The time of the call.
+    pub now: UnixMicros,
+    /// Keys and settings.
+    pub services: &'a Services,
+}
+
+/// What an operation works with whose answer is a stream. It reads a part at a time, each on a snapshot of its own.
+pub struct StreamContext<'a> {
+    /// The store.
+    pub store: &'a Store,
     /// Who asks.
     pub caller: &'a Caller,
     /// The time of the call.

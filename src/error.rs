@@ -56,6 +56,10 @@ codes! {
     MalformedJson = "malformed_json", 400, retry false;
     /// A field is missing, unknown, of the wrong type or out of bounds.
     InvalidArgument = "invalid_argument", 400, retry false;
+    /// An export in a format that there is not.
+    InvalidFormat = "invalid_format", 400, retry false;
+    /// What cannot be undone was asked for without `confirm`.
+    ConfirmationRequired = "confirmation_required", 400, retry false;
     /// Anonymous, unknown, revoked or expired key.
     Unauthorized = "unauthorized", 401, retry false;
     /// The session does not exist, is expired or revoked.

@@ -9,13 +9,14 @@ mod engine;
 mod idempotency;
 mod input;
 mod open;
+mod upkeep;
 mod waiting;
 
 use std::sync::LazyLock;
 
-use Method::{Delete, Get, Post};
+use Method::{Delete, Get, Post, Put};
 pub use definition::{Hints, Method, Operation, Run, schema_settings};
-use definition::{read, scan, wait, write};
+use definition::{read, scan, stream, wait, write};
 pub use engine::{CallOptions, Entered, Haldir, Reply, Streamed};
 pub use input::take_idempotency_key;
 
@@ -41,8 +42,11 @@ use crate::{
         get_secret::GetSecret, list_secrets::ListSecrets, store_secret::StoreSecret, void_payment::VoidPayment,
     },
     watch::{
-        get_audit_entry::GetAuditEntry, get_audit_trail::GetAuditTrail, get_spend::GetSpend,
-        get_tree_head::GetTreeHead, log_action::LogAction, verify_audit_trail::VerifyAuditTrail,
+        export_audit::ExportAudit, get_audit_entry::GetAuditEntry, get_audit_retention::GetAuditRetention,
+        get_audit_stats::GetAuditStats, get_audit_trail::GetAuditTrail, get_export_manifest::GetExportManifest,
+        get_spend::GetSpend, get_tree_head::GetTreeHead, list_retention_checkpoints::ListRetentionCheckpoints,
+        log_action::LogAction, prune_audit_details::PruneAuditDetails, set_audit_retention::SetAuditRetention,
+        verify_audit_trail::VerifyAuditTrail,
     },
 };
 
@@ -104,6 +108,20 @@ static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| vec![
         .route(Post, "/v1/approvals/{request_id}/approve", 200).needs(Approvals, Operator),
     write::<DenyRequest>("denyRequest", "Deny request")
         .route(Post, "/v1/approvals/{request_id}/deny", 200).needs(Approvals, Operator),
+    scan::<GetAuditStats>("getAuditStats", "Get audit stats")
+        .route(Get, "/v1/audit/stats", 200).needs(Audit, Agent),
+    stream::<ExportAudit>("exportAudit", "Export audit log")
+        .route(Get, "/v1/audit/export", 200).needs(Audit, Agent),
+    stream::<GetExportManifest>("getExportManifest", "Get export manifest")
+        .route(Get, "/v1/audit/export/manifest", 200).needs(Audit, Agent),
+    scan::<GetAuditRetention>("getAuditRetention", "Get retention of details")
+        .route(Get, "/v1/audit/retention", 200).needs(Audit, Agent),
+    write::<SetAuditRetention>("setAuditRetention", "Set retention of details")
+        .route(Put, "/v1/audit/retention", 200).needs(Audit, Operator),
+    write::<PruneAuditDetails>("pruneAuditDetails", "Erase details that are due")
+        .route(Post, "/v1/audit/retention/prune", 200).needs(Audit, Operator),
+    scan::<ListRetentionCheckpoints>("listRetentionCheckpoints", "List runs that erased details")
+        .route(Get, "/v1/audit/retention/checkpoints", 200).needs(Audit, Agent),
     write::<CreateApiKey>("createApiKey", "Create API key").answers_secret().open_to_anonymous()
         .route(Post, "/v1/keys", 201).needs(Admin, Operator),
     scan::<ListApiKeys>("listApiKeys", "List API keys")

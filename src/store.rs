@@ -5,6 +5,8 @@
 //! several processes share it.
 
 mod approvals;
+pub mod retention;
+pub mod stats;
 mod tx;
 
 pub mod sqlite;
@@ -13,9 +15,9 @@ use std::path::Path;
 
 pub use approvals::{ApprovalQuery, ReadApprovals, WriteApprovals};
 pub use tx::{
-    AgentStats, ApiKeyUpdate, AuditQuery, Cost, Head, IdempotentAnswer, ReadAudit, ReadCounters, ReadKeys,
-    ReadPayments, ReadSecrets, ReadSessions, ReadTx, SealHead, SessionQuery, StoredEntryProblem, ToolSpend, ToolTally,
-    Tx, WriteAudit, WriteCounters, WriteKeys, WritePayments, WriteSecrets, WriteSessions,
+    AgentStats, ApiKeyUpdate, AuditPage, AuditPart, AuditQuery, Cost, Head, IdempotentAnswer, ReadAudit, ReadCounters,
+    ReadKeys, ReadPayments, ReadSecrets, ReadSessions, ReadTx, SealHead, SessionQuery, StoredEntryProblem, ToolSpend,
+    ToolTally, Tx, WriteAudit, WriteCounters, WriteKeys, WritePayments, WriteSecrets, WriteSessions,
 };
 
 use crate::error::Result;

@@ -156,6 +156,8 @@ async fn run_http(cli: &Cli, options: &ServeOptions) -> Result<()> {
     let mut output = std::io::stdout().lock();
     writeln!(output, "haldir listening on http://{address}").and_then(|()| output.flush()).map_err(Error::internal)?;
     drop(output);
+    let (keeper, stop) = (haldir.clone(), shutdown.clone());
+    let upkeep = tokio::spawn(async move { keeper.keep_retention(stop).await });
     let (stop, waiting) = (shutdown.clone(), haldir.clone());
     tokio::spawn(async move {
         terminated().await;
@@ -163,6 +165,7 @@ async fn run_http(cli: &Cli, options: &ServeOptions) -> Result<()> {
         stop.cancel();
     });
     listener::serve(listener, router, shutdown).await;
+    upkeep.await.map_err(Error::internal)?;
     // On a thread of its own, since it waits for the writer.
     let haldir = Arc::new(haldir);
     tokio::task::spawn_blocking(move || haldir.close()).await.map_err(Error::internal)

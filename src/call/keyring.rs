@@ -22,6 +22,8 @@ pub struct TenantKeys {
     pub secrets: Key,
     /// Authenticates the end of the audit log.
     pub log: Key,
+    /// Authenticates how long details are kept, and which were erased.
+    pub erasures: Key,
 }
 
 /// The master key, and the tenants' keys unwrapped with it.
@@ -88,6 +90,7 @@ impl TenantKeys {
         Self {
             secrets: data_key.derive("haldir 2026-11-21 seal secrets"),
             log: data_key.derive("haldir 2026-11-21 authenticate audit log heads"),
+            erasures: data_key.derive("haldir 2026-11-21 authenticate erasures of details"),
         }
     }
 }

@@ -16,14 +16,14 @@ use tokio::sync::{
     oneshot,
 };
 
-use super::ReadContext;
+use super::StreamContext;
 use crate::error::{Code, Error, Result};
 
 /// Bytes that are gathered before they are sent.
 const PIECE_BYTES: usize = 64 * 1024;
 /// Pieces that wait for the client.
 const PIECES_WAITING: usize = 4;
-/// How long a client may leave them waiting. The work holds a snapshot of the store meanwhile.
+/// How long a client may leave them waiting.
 const STALL_TIMEOUT: Duration = Duration::from_secs(30);
 /// First and longest pause between two looks at whether the client has read on.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(20));
@@ -33,9 +33,9 @@ pub trait StreamOperation: DeserializeOwned + JsonSchema + Send + 'static {
     /// The media types that it may answer with, for the OpenAPI document.
     const MEDIA_TYPES: &'static [&'static str];
 
-    /// Writes the answer, from one snapshot. An `Err` before [`Start::begin`] is answered like any other error; after
+    /// Writes the answer, reading a part at a time. An `Err` before [`Start::begin`] is answered like any other error; after
     /// it, the connection is broken off, so that nobody takes a part for the whole.
-    fn run(self, cx: &ReadContext<'_>, start: Start) -> Result<Finished>;
+    fn run(self, cx: &StreamContext<'_>, start: Start) -> Result<Finished>;
 }
 
 /// What stands before the first byte.

@@ -28,3 +28,19 @@ pub fn mac(key: &Key, parts: &[&[u8]]) -> [u8; 32] {
 pub fn same(a: &[u8], b: &[u8]) -> bool {
     a.ct_eq(b).into()
 }
+
+/// SHA-256 (FIPS 180-4) of bytes as they come.
+#[derive(Default)]
+pub struct Sha256(sha2::Sha256);
+
+impl Sha256 {
+    /// Goes on with these bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        sha2::Digest::update(&mut self.0, bytes);
+    }
+
+    /// The digest of all of them.
+    pub fn finish(self) -> [u8; 32] {
+        sha2::Digest::finalize(self.0).into()
+    }
+}

@@ -39,6 +39,13 @@ impl UnixMicros {
     }
 }
 
+impl UnixMicros {
+    /// `2026-11-21T09:30:00.250000Z` (RFC 3339).
+    pub fn to_rfc3339_micros(self) -> String {
+        jiff::Timestamp::from_microsecond(self.0).map_or_else(|_| self.0.to_string(), |t| format!("{t:.6}"))
+    }
+}
+
 impl Serialize for UnixMicros {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         // Exact: 2^53 microseconds last until the year 2255.

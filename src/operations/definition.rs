@@ -10,8 +10,8 @@ use zeroize::Zeroizing;
 use super::input;
 use crate::{
     call::{
-        Finished, MAX_WAIT_SECONDS, ReadContext, ReadOperation, Start, StreamOperation, WaitOperation, Waited,
-        WriteContext, WriteOperation,
+        Finished, MAX_WAIT_SECONDS, ReadContext, ReadOperation, Start, StreamContext, StreamOperation, WaitOperation,
+        Waited, WriteContext, WriteOperation,
     },
     error::{Error, Result},
     model::{Permission, Resource, Role},
@@ -83,10 +83,10 @@ pub enum Run {
     Read(fn(&ReadContext<'_>, &str) -> Result<Answer>),
     /// A list or a verification: takes its time, runs on a thread for that.
     Scan(fn(&ReadContext<'_>, &str) -> Result<Answer>),
-    /// A list too large to hold: runs like a scan, while the client reads what it writes.
-    Stream(fn(&ReadContext<'_>, &str, Start) -> Result<Finished>),
     /// A look-up whose answer may be waited for.
     Wait(Look),
+    /// A list too large to hold: runs like a scan, while the client reads what it writes.
+    Stream(fn(&StreamContext<'_>, &str, Start) -> Result<Finished>),
     /// A change: its input is read where the call arrived, the rest runs in the writer's transaction.
     Write(fn(&str) -> Result<Prepared>),
 }
@@ -215,7 +215,6 @@ pub(super) fn scan<O: ReadOperation>(name: &'static str, title: &'static str) ->
 }
 
 /// For what answers with a stream of text, such as an export. REST and the terminal client have it, MCP has not.
-#[allow(dead_code)]
 pub(super) fn stream<O: StreamOperation>(name: &'static str, title: &'static str) -> Named<O> {
     let mut named = named::<O, String>(name, title, Run::Stream(run_stream::<O>));
     named.operation.media_types = O::MEDIA_TYPES;
@@ -295,7 +294,7 @@ fn run_read<O: ReadOperation>(cx: &ReadContext<'_>, json: &str) -> Result<Answer
     render(&operation.run(cx)?)
 }
 
-fn run_stream<O: StreamOperation>(cx: &ReadContext<'_>, json: &str, start: Start) -> Result<Finished> {
+fn run_stream<O: StreamOperation>(cx: &StreamContext<'_>, json: &str, start: Start) -> Result<Finished> {
     let operation: O = input::parse(json)?;
     operation.run(cx, start)
 }

@@ -11,7 +11,7 @@ use super::{
     waiting::Waiting,
 };
 use crate::{
-    call::{self, Head, Pieces, ReadContext, Services, WriteContext},
+    call::{self, Head, Pieces, ReadContext, Services, StreamContext, WriteContext},
     error::{Code, Error, Result},
     gate::{
         authenticate::{self, Authenticated},
@@ -156,10 +156,8 @@ impl Haldir {
         let worker_caller = caller.clone();
         let work = tokio::task::spawn_blocking(move || {
             let _held = permit;
-            this.inner.store.read(|tx| {
-                let cx = ReadContext { tx, caller: &worker_caller, now, services: &this.inner.services };
-                run(&cx, &owned_input, start).map(drop)
-            })
+            let (store, services) = (&this.inner.store, &this.inner.services);
+            run(&StreamContext { store, caller: &worker_caller, now, services }, &owned_input, start).map(drop)
         });
         match begun.await {
             // Whatever happens to the work from here on, the pieces tell.

@@ -17,10 +17,12 @@ mod migrations;
 mod payments;
 mod pending;
 mod readers;
+mod retention;
 mod rows;
 mod secrets;
 mod sessions;
 mod statements;
+mod stats;
 mod writer;
 
 use std::{path::Path, sync::Arc};

@@ -3,7 +3,11 @@
 
 use std::sync::Arc;
 
-use super::{ReadApprovals, WriteApprovals};
+use super::{
+    ReadApprovals, WriteApprovals,
+    retention::{ReadRetention, WriteRetention},
+    stats::ReadStats,
+};
 use crate::{
     error::Result,
     model::{
@@ -14,18 +18,18 @@ use crate::{
 
 /// What can be read.
 pub trait ReadTx:
-    ReadKeys + ReadSessions + ReadSecrets + ReadPayments + ReadAudit + ReadCounters + ReadApprovals
+    ReadKeys + ReadSessions + ReadSecrets + ReadPayments + ReadAudit + ReadCounters + ReadApprovals + ReadStats + ReadRetention
 {
 }
 
 impl<T> ReadTx for T where
-    T: ReadKeys + ReadSessions + ReadSecrets + ReadPayments + ReadAudit + ReadCounters + ReadApprovals
+    T: ReadKeys + ReadSessions + ReadSecrets + ReadPayments + ReadAudit + ReadCounters + ReadApprovals + ReadStats + ReadRetention
 {
 }
 
 /// What can be read and changed.
 pub trait Tx:
-    ReadTx + WriteKeys + WriteSessions + WriteSecrets + WritePayments + WriteAudit + WriteCounters + WriteApprovals
+    ReadTx + WriteKeys + WriteSessions + WriteSecrets + WritePayments + WriteAudit + WriteCounters + WriteApprovals + WriteRetention
 {
     /// Takes back everything this transaction has done so far; it goes on empty. For refusals: what was refused
     /// leaves nothing but its audit entry.
@@ -158,14 +162,36 @@ pub struct AuditQuery {
     pub until: Option<UnixMicros>,
     /// Only entries with a smaller number.
     pub before_seq: Option<i64>,
+    /// Only entries with this number or a greater one.
+    pub first_seq: Option<i64>,
     pub limit: usize,
+}
+
+/// Entries, as far as one query looks.
+#[derive(Debug, Default)]
+pub struct AuditPage {
+    /// Newest first. What cannot be read as an entry is tampering: it stands in its place and says so.
+    pub entries: Vec<Result<Entry, StoredEntryProblem>>,
+    /// Whether there may be more in front of this number; `None` is the end.
+    pub older_than: Option<i64>,
+}
+
+/// Entries in the order of the log, as far as one query looks.
+#[derive(Debug, Default)]
+pub struct AuditPart {
+    /// Oldest first.
+    pub entries: Vec<Result<Entry, StoredEntryProblem>>,
+    /// The number to go on with; `None` is the end.
+    pub next: Option<i64>,
 }
 
 #[allow(missing_docs)]
 pub trait ReadAudit {
     fn head(&self, tenant: &TenantId) -> Result<Option<Head>>;
-    fn entry(&self, tenant: &TenantId, seq: i64) -> Result<Option<Entry>>;
-    fn entries(&self, tenant: &TenantId, query: &AuditQuery) -> Result<Vec<Entry>>;
+    fn entry(&self, tenant: &TenantId, seq: i64) -> Result<Option<Result<Entry, StoredEntryProblem>>>;
+    fn entries(&self, tenant: &TenantId, query: &AuditQuery) -> Result<AuditPage>;
+    /// The next entries in the order of the log, by `first_seq` and `before_seq` and the filters, but not by time.
+    fn entries_forward(&self, tenant: &TenantId, query: &AuditQuery) -> Result<AuditPart>;
     /// Hands over every entry from `first` on, in order, until `each` answers `false`.
     fn each_entry(
         &self,

@@ -8,8 +8,8 @@ use super::canonical::hex;
 use crate::{
     call::{ReadContext, ReadOperation, page_size},
     error::{Error, Result},
-    model::{AgentId, EntryId, EntryKind, Money, SessionId, TimePoint, UnixMicros, text::Text},
-    store::AuditQuery,
+    model::{AgentId, Entry, EntryKind, Money, SessionId, TimePoint, UnixMicros, text::Text},
+    store::{AuditQuery, StoredEntryProblem},
 };
 
 /// Entries in one answer.
@@ -54,15 +54,15 @@ pub struct AuditTrail {
     count: usize,
     /// Newest first.
     entries: Vec<AuditEntry>,
-    /// Give it as cursor to go on; null at the end.
+    /// Give it as cursor to go on; null at the end. A page that is not the last may have fewer entries than limit.
     next_cursor: Option<String>,
 }
 
 /// An entry of the audit log.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct AuditEntry {
-    /// Names the entry.
-    entry_id: EntryId,
+    /// Names the entry; empty where it cannot be read.
+    entry_id: String,
     /// Its place in the log, from 1.
     seq: i64,
     /// `action`: an agent logged it. `governance`: haldir did.
@@ -94,13 +94,24 @@ pub struct AuditEntry {
     prev_hash: String,
     /// BLAKE3 over this entry's canonical bytes, in hexadecimal.
     entry_hash: String,
+    /// What keeps the entry from being read: it was altered outside haldir, and its other fields say nothing. Absent
+    /// otherwise; whether an entry that can be read is unaltered, verifyAuditTrail says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unreadable: Option<String>,
 }
 
 impl AuditEntry {
     /// The wire form.
-    pub fn new(entry: crate::model::Entry) -> Result<Self> {
-        Ok(Self {
-            entry_id: entry.id,
+    pub fn new(read: Result<Entry, StoredEntryProblem>) -> Self {
+        let entry = match read {
+            Ok(entry) => entry,
+            Err(StoredEntryProblem { seq, problem }) => return Self::unreadable(seq.unwrap_or_default(), &problem),
+        };
+        let Ok(details) = entry.details.map(RawValue::from_string).transpose() else {
+            return Self::unreadable(entry.seq, "details is not JSON");
+        };
+        Self {
+            entry_id: entry.id.to_string(),
             seq: entry.seq,
             kind: entry.kind,
             session_id: entry.session_id,
@@ -111,12 +122,36 @@ impl AuditEntry {
             flagged: entry.flagged,
             flag_reason: entry.flag_reason,
             timestamp: entry.at,
-            details: entry.details.map(RawValue::from_string).transpose().map_err(Error::internal)?,
+            details,
             actor: entry.actor,
             details_digest: entry.details_digest.map(|digest| hex(&digest)),
             prev_hash: hex(&entry.prev_hash),
             entry_hash: hex(&entry.entry_hash),
-        })
+            unreadable: None,
+        }
+    }
+
+    /// Stands in the place of a row that is no entry any more: the page around it can still be read.
+    fn unreadable(seq: i64, problem: &str) -> Self {
+        Self {
+            entry_id: String::new(),
+            seq,
+            kind: EntryKind::Governance,
+            session_id: String::new(),
+            agent_id: String::new(),
+            tool: String::new(),
+            action: String::new(),
+            cost_usd: Money::ZERO,
+            flagged: false,
+            flag_reason: String::new(),
+            timestamp: UnixMicros(0),
+            details: None,
+            actor: String::new(),
+            details_digest: None,
+            prev_hash: String::new(),
+            entry_hash: String::new(),
+            unreadable: Some(format!("the entry was altered: {problem}")),
+        }
     }
 }
 
@@ -137,13 +172,12 @@ impl ReadOperation for GetAuditTrail {
             since: self.since.map(TimePoint::micros),
             until: self.until.map(TimePoint::micros),
             before_seq: before_seq.transpose()?,
-            limit: limit + 1,
+            first_seq: None,
+            limit,
         };
-        let mut entries = cx.tx.entries(&cx.caller.tenant, &query)?;
-        let more = entries.len() > limit;
-        entries.truncate(limit);
-        let next_cursor = entries.last().filter(|_| more).map(|entry| entry.seq.to_string());
-        let entries = entries.into_iter().map(AuditEntry::new).collect::<Result<Vec<_>>>()?;
+        let page = cx.tx.entries(&cx.caller.tenant, &query)?;
+        let next_cursor = page.older_than.map(|seq| seq.to_string());
+        let entries: Vec<_> = page.entries.into_iter().map(AuditEntry::new).collect();
         Ok(AuditTrail { count: entries.len(), entries, next_cursor })
     }
 }

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// The hash algorithm and tree shape of RFC 6962 section 2.1.
-const ALGORITHM: &str = "RFC6962-SHA256";
+pub const ALGORITHM: &str = "RFC6962-SHA256";
 
 /// Read the head of the audit log: how many entries it has, and the Merkle root over all of them. Whoever keeps
 /// it can tell later whether anything before it was changed.

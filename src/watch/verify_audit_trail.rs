@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     canonical::{self, hex},
-    chain,
+    chain, retention,
 };
 use crate::{
     call::{ReadContext, ReadOperation},
@@ -58,7 +58,8 @@ impl ReadOperation for VerifyAuditTrail {
 
     fn run(self, cx: &ReadContext<'_>) -> Result<Verification> {
         let tenant = &cx.caller.tenant;
-        let mut check = Check::new(tenant);
+        let keys = cx.services.keyring.tenant(cx.tx, tenant)?;
+        let mut check = Check::new(tenant, retention::erased_up_to(cx.tx, &keys, tenant)?);
         // From the smallest number there is: an entry in front of the first would be one too many.
         cx.tx.each_entry(tenant, i64::MIN, &mut |read| match check.next(read) {
             Ok(()) => true,
@@ -69,9 +70,12 @@ impl ReadOperation for VerifyAuditTrail {
         })?;
         let head = cx.tx.head(tenant)?;
         if check.first_bad.is_none() {
-            let keys = cx.services.keyring.tenant(cx.tx, tenant)?;
             let authentic = |head: &Head| chain::is_authentic(&keys, tenant, head);
             check.first_bad = check.end(head.as_ref(), head.as_ref().is_some_and(authentic));
+        }
+        if check.first_bad.is_none() && !retention::records_are_authentic(cx.tx, &keys, tenant)? {
+            let problem = "the record of what was erased by retention was altered".to_owned();
+            check.first_bad = Some(BadEntry { seq: check.seq, entry_id: None, problem });
         }
         Ok(check.report(head.map_or(0, |head| head.seq)))
     }
@@ -80,6 +84,8 @@ impl ReadOperation for VerifyAuditTrail {
 /// The log as far as it has been followed.
 struct Check<'a> {
     tenant: &'a TenantId,
+    /// Up to here, retention has erased the details of every entry.
+    erased_up_to: i64,
     seq: i64,
     at: UnixMicros,
     entry_hash: [u8; 32],
@@ -91,9 +97,10 @@ struct Check<'a> {
 }
 
 impl<'a> Check<'a> {
-    fn new(tenant: &'a TenantId) -> Self {
+    fn new(tenant: &'a TenantId, erased_up_to: i64) -> Self {
         Self {
             tenant,
+            erased_up_to,
             seq: 0,
             at: UnixMicros(i64::MIN),
             entry_hash: canonical::GENESIS,
@@ -125,7 +132,7 @@ impl<'a> Check<'a> {
         } else if entry.at < self.at {
             Some("the entry is older than the one before it")
         } else {
-            details_problem(&entry)
+            details_problem(&entry, entry.seq <= self.erased_up_to)
         };
         if let Some(problem) = problem {
             return Err(BadEntry { seq: entry.seq, entry_id: Some(entry.id.to_string()), problem: problem.to_owned() });
@@ -179,8 +186,10 @@ impl<'a> Check<'a> {
     }
 }
 
-fn details_problem(entry: &Entry) -> Option<&'static str> {
+fn details_problem(entry: &Entry, erased: bool) -> Option<&'static str> {
     match (&entry.details, &entry.details_salt, &entry.details_digest) {
+        (None, None, _) if erased => None,
+        _ if erased => Some("the details were erased by retention, and somebody put some in their place"),
         (None, None, None) => None,
         (Some(details), Some(salt), Some(digest)) => (canonical::details_digest(salt, details) != *digest)
             .then_some("the details were altered: they do not match their digest"),

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     error::Result,
     model::{Entry, EntryId, EntryKind, Money, TenantId, UnixMicros},
-    store::{AuditQuery, Head, ReadAudit, SealHead, StoredEntryProblem, WriteAudit},
+    store::{AuditPage, AuditPart, AuditQuery, Head, ReadAudit, SealHead, StoredEntryProblem, WriteAudit},
 };
 
 macro_rules! entry {
@@ -22,7 +22,28 @@ macro_rules! entry {
     };
 }
 
+/// Entries that pass the filters, in the order of the log.
+macro_rules! forward {
+    ($index:literal, $lead:literal) => {
+        concat!(
+            "SELECT ",
+            entry!(),
+            " FROM audit_entries ",
+            $index,
+            " WHERE tenant = ?1 AND seq >= ?2 AND seq < ?3",
+            $lead,
+            " AND (?5 IS NULL OR session_id = ?5) AND (?6 IS NULL OR agent_id = ?6) AND (?7 IS NULL OR tool = ?7)
+            AND (?8 IS NULL OR flagged = ?8) ORDER BY seq LIMIT ?4"
+        )
+    };
+}
+
 statements! {
+    FORWARD = forward!("", "");
+    FORWARD_OF_SESSION = forward!("INDEXED BY audit_by_session", " AND session_id = ?5");
+    FORWARD_OF_AGENT = forward!("INDEXED BY audit_by_agent", " AND agent_id = ?6");
+    FORWARD_OF_TOOL = forward!("INDEXED BY audit_by_tool", " AND tool = ?7");
+    FORWARD_FLAGGED = forward!("INDEXED BY audit_flagged", " AND flagged = 1");
     HEAD = "SELECT seq, at, entry_hash, tree, mac, actions, cost, flagged FROM audit_heads WHERE tenant = ?1";
     PUT_HEAD = "INSERT INTO audit_heads (tenant, seq, at, entry_hash, tree, mac, actions, cost, flagged)
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
@@ -56,6 +77,12 @@ statements! {
         flagged, flag_reason, actor, details, details_salt, details_digest, prev_hash, entry_hash)
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)";
 }
+
+/// The agent of entries that none had a part in.
+pub(super) const NO_AGENT: &str = "system";
+/// Entries that a query may look at where no index leads to those that pass the filters: a long run of others must not
+/// make one page read the whole log.
+const MAX_LOOKED_AT: i64 = 10_000;
 
 /// Stands for a hash that could not be read.
 const NO_HASH: [u8; 32] = [0xff; 32];
@@ -142,14 +169,27 @@ fn entry(row: &Row<'_>) -> Result<Entry, String> {
     })
 }
 
-fn collect(statement: &mut Statement<'_>, params: impl rusqlite::Params) -> Result<Vec<Entry>> {
-    let read = |row: &Row<'_>| entry(row).map_err(crate::error::Error::internal);
-    statement.query_and_then(params, read)?.collect()
+/// A hash of another length is tampering, which must be found, not stumbled over: read as something that no hash is,
+/// it is never authentic.
+pub(super) fn hash(bytes: Vec<u8>) -> [u8; 32] {
+    bytes.try_into().unwrap_or(NO_HASH)
+}
+
+/// An entry, or what keeps it from being read as one.
+fn read(row: &Row<'_>) -> Result<Entry, StoredEntryProblem> {
+    entry(row).map_err(|problem| StoredEntryProblem { seq: row.get("seq").ok(), problem })
+}
+
+fn collect(
+    statement: &mut Statement<'_>,
+    params: impl rusqlite::Params,
+) -> Result<Vec<Result<Entry, StoredEntryProblem>>> {
+    Ok(statement.query_map(params, |row| Ok(read(row)))?.collect::<Result<_, _>>()?)
 }
 
 impl SqliteTx<'_> {
     /// The first entry at `time` or later. Times never go back in a log, so this is a binary search.
-    fn first_seq_since(&self, tenant: &TenantId, time: UnixMicros, last: i64) -> Result<i64> {
+    pub(super) fn first_seq_since(&self, tenant: &TenantId, time: UnixMicros, last: i64) -> Result<i64> {
         let mut statement = self.connection()?.prepare_cached(ENTRY_TIME)?;
         let (mut low, mut high) = (1, last + 1);
         while low < high {
@@ -171,9 +211,6 @@ impl ReadAudit for SqliteTx<'_> {
         let mut rows = statement.query([tenant.as_str()])?;
         let Some(row) = rows.next()? else { return Ok(None) };
         let mut columns = Columns::of(row);
-        // A hash of another length is tampering, which must be found, not stumbled over: read as something that no
-        // hash is, it is never authentic.
-        let hash = |bytes: Vec<u8>| bytes.try_into().unwrap_or(NO_HASH);
         Ok(Some(Head {
             seq: columns.next()?,
             at: columns.next()?,
@@ -186,33 +223,74 @@ impl ReadAudit for SqliteTx<'_> {
         }))
     }
 
-    fn entry(&self, tenant: &TenantId, seq: i64) -> Result<Option<Entry>> {
+    fn entry(&self, tenant: &TenantId, seq: i64) -> Result<Option<Result<Entry, StoredEntryProblem>>> {
         self.require_reader()?;
         let mut statement = self.connection()?.prepare_cached(ENTRY)?;
         Ok(collect(&mut statement, params![tenant.as_str(), seq])?.pop())
     }
 
-    fn entries(&self, tenant: &TenantId, query: &AuditQuery) -> Result<Vec<Entry>> {
+    fn entries(&self, tenant: &TenantId, query: &AuditQuery) -> Result<AuditPage> {
         self.require_reader()?;
         let last = self.head(tenant)?.map_or(0, |head| head.seq);
         let first = query.since.map_or(Ok(1), |time| self.first_seq_since(tenant, time, last))?;
+        let first = first.max(query.first_seq.unwrap_or(1));
         let until = query.until.map_or(Ok(last + 1), |time| self.first_seq_since(tenant, time, last))?;
         let end = until.min(query.before_seq.unwrap_or(i64::MAX));
+        let mut first_looked_at = first;
         let AuditQuery { session_id, agent_id, tool, flagged, .. } = query;
         let sql = match (session_id, agent_id, tool, flagged) {
             (Some(_), ..) => ENTRIES_OF_SESSION,
             (_, _, _, Some(true)) => ENTRIES_FLAGGED,
             (_, Some(_), ..) => ENTRIES_OF_AGENT,
             (_, _, Some(_), _) => ENTRIES_OF_TOOL,
-            (.., Some(false)) => ENTRIES_NOT_FLAGGED,
-            (None, None, None, None) => {
-                let mut statement = self.connection()?.prepare_cached(ENTRIES)?;
-                return collect(&mut statement, params![tenant.as_str(), first, end, rows(query.limit)]);
+            (.., Some(false)) => {
+                first_looked_at = first.max(end.saturating_sub(MAX_LOOKED_AT));
+                ENTRIES_NOT_FLAGGED
             }
+            (None, None, None, None) => ENTRIES,
         };
         let mut statement = self.connection()?.prepare_cached(sql)?;
-        let params = params![tenant.as_str(), first, end, rows(query.limit), session_id, agent_id, tool, flagged];
-        collect(&mut statement, params)
+        let (tenant, limit) = (tenant.as_str(), rows(query.limit.saturating_add(1)));
+        let mut entries = if sql == ENTRIES {
+            collect(&mut statement, params![tenant, first, end, limit])?
+        } else {
+            let params = params![tenant, first_looked_at, end, limit, session_id, agent_id, tool, flagged];
+            collect(&mut statement, params)?
+        };
+        let older_than = if entries.len() > query.limit {
+            entries.truncate(query.limit);
+            let seq = |entry: &Result<Entry, StoredEntryProblem>| match entry {
+                Ok(entry) => Some(entry.seq),
+                Err(problem) => problem.seq,
+            };
+            entries.last().and_then(seq)
+        } else {
+            Some(first_looked_at).filter(|looked| *looked > first)
+        };
+        Ok(AuditPage { entries, older_than })
+    }
+
+    fn entries_forward(&self, tenant: &TenantId, query: &AuditQuery) -> Result<AuditPart> {
+        self.require_reader()?;
+        let AuditQuery { session_id, agent_id, tool, flagged, limit, .. } = query;
+        let (first, end) = (query.first_seq.unwrap_or(1), query.before_seq.unwrap_or(i64::MAX));
+        let looked_at = end.min(first.saturating_add(MAX_LOOKED_AT));
+        let sql = match (session_id, agent_id, tool, flagged) {
+            (Some(_), ..) => FORWARD_OF_SESSION,
+            (_, _, _, Some(true)) => FORWARD_FLAGGED,
+            (_, Some(_), ..) => FORWARD_OF_AGENT,
+            (_, _, Some(_), _) => FORWARD_OF_TOOL,
+            _ => FORWARD,
+        };
+        let mut statement = self.connection()?.prepare_cached(sql)?;
+        let params = params![tenant.as_str(), first, looked_at, rows(*limit), session_id, agent_id, tool, flagged];
+        let entries = collect(&mut statement, params)?;
+        let last = entries.last().filter(|_| entries.len() == *limit).and_then(|entry| match entry {
+            Ok(entry) => Some(entry.seq),
+            Err(problem) => problem.seq,
+        });
+        let next = last.map_or(looked_at, |last| last + 1);
+        Ok(AuditPart { entries, next: Some(next).filter(|next| *next < end) })
     }
 
     fn each_entry(
@@ -225,8 +303,7 @@ impl ReadAudit for SqliteTx<'_> {
         let mut statement = self.connection()?.prepare_cached(ENTRIES_FROM)?;
         let mut rows = statement.query(params![tenant.as_str(), first])?;
         while let Some(row) = rows.next()? {
-            let read = entry(row).map_err(|problem| StoredEntryProblem { seq: row.get("seq").ok(), problem });
-            if !each(read) {
+            if !each(read(row)) {
                 break;
             }
         }

@@ -14,7 +14,7 @@ use std::{
 
 use rusqlite::Connection;
 
-use super::{audit, counters, memo::State, sessions};
+use super::{audit, counters, memo::State, sessions, stats};
 use crate::{
     error::Result,
     model::{Entry, SessionId, TenantId},
@@ -121,6 +121,7 @@ impl Pending {
     /// Writes every row, before the commit.
     pub(super) fn write(&self, connection: &Connection) -> Result<()> {
         audit::write_entries(connection, &self.entries.borrow())?;
+        stats::write_days(connection, &self.entries.borrow())?;
         self.heads
             .write(|tenant, (head, seal)| audit::write_head(connection, tenant, head, seal.seal(tenant, head)))?;
         self.agents.write(|(tenant, agent), stats| counters::write_agent(connection, tenant, agent, stats))?;

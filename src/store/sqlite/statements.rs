@@ -15,7 +15,7 @@ pub(super) use statements;
 #[cfg(test)]
 mod tests {
     use super::super::{
-        approvals, audit, connection, counters, keys, migrations::Migrator, payments, secrets, sessions,
+        approvals, audit, connection, counters, keys, migrations::Migrator, payments, retention, secrets, sessions, stats,
     };
 
     #[test]
@@ -23,8 +23,18 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut connection = connection::open(&folder.path().join("plans.db")).unwrap();
         Migrator::new(&mut connection).up().unwrap();
-        let all =
-            [approvals::ALL, audit::ALL, counters::ALL, keys::ALL, payments::ALL, secrets::ALL, sessions::ALL].concat();
+        let all = [
+            approvals::ALL,
+            audit::ALL,
+            counters::ALL,
+            keys::ALL,
+            payments::ALL,
+            retention::ALL,
+            secrets::ALL,
+            sessions::ALL,
+            stats::ALL,
+        ]
+        .concat();
         assert!(all.len() > 30, "the lists are incomplete");
         for (name, sql) in all {
             let mut explain = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();

@@ -1,0 +1,274 @@
+//! Whether answers about the log cost the same however long the log is:
+//! `cargo bench --bench scale -- --entries 10000000`.
+//!
+//! Fills a store through haldir's own append path, once with 10,000 entries and once with `--entries`, calls every
+//! question about the log that is to be answered in constant time, and prints the medians and their ratio.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use clap::Parser;
+use haldir::{
+    call::{AnomalyThresholds, Keyring, Services, Settings, WriteContext},
+    crypto::Key,
+    error::{Code, Error, Result},
+    model::{
+        AgentId, Caller, Ceilings, Credential, Money, Role, Scopes, Session, SessionId, TenantId, Tier, UnixMicros,
+        time::ManualClock,
+    },
+    operations::{self, CallOptions, Haldir},
+    store::{Store, Tx, stats::DAY_MICROS},
+    watch::{self, Draft, Event},
+};
+use serde_json::json;
+use tokio::runtime::Runtime;
+
+/// The log that others are held against.
+const SMALL: i64 = 10_000;
+/// Entries that are appended in one transaction.
+const AT_A_TIME: i64 = 2_000;
+/// The ratio that must not be reached.
+const GOAL: f64 = 1.5;
+/// Agents, and sessions of each. What only a few entries have must be found as fast as what all have.
+const AGENTS: i64 = 20;
+const SESSIONS: i64 = 5;
+/// The time that every log covers.
+const SPAN_MICROS: i64 = 60 * DAY_MICROS;
+/// When the log begins.
+const BEGIN: UnixMicros = UnixMicros(1_750_000_000_000_000);
+
+#[derive(Parser)]
+struct Options {
+    /// Entries of the long log.
+    #[arg(long, default_value_t = 1_000_000)]
+    entries: i64,
+    /// Calls of each question.
+    #[arg(long, default_value_t = 200)]
+    calls: usize,
+    /// Where the stores are made; they are kept, and used again if they are there.
+    #[arg(long)]
+    folder: Option<PathBuf>,
+    /// What `cargo bench` passes on.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+fn main() -> Result<()> {
+    let options = Options::parse();
+    let own = tempfile::tempdir().map_err(Error::internal)?;
+    let folder = options.folder.as_deref().unwrap_or(own.path());
+    let runtime = Runtime::new().map_err(Error::internal)?;
+    let small = Log::of(&runtime, folder, SMALL)?;
+    let large = Log::of(&runtime, folder, options.entries)?;
+    println!("\n| question | {SMALL} entries | {} entries | ratio |\n|---|---|---|---|", options.entries);
+    let mut worst = (0.0, String::new());
+    for (small_question, large_question) in small.questions().into_iter().zip(large.questions()) {
+        // By turns, so that what else the machine does falls on both.
+        let (mut fast, mut slow) = (Vec::new(), Vec::new());
+        for _ in 0..options.calls {
+            fast.push(small.ask(&runtime, &small_question)?);
+            slow.push(large.ask(&runtime, &large_question)?);
+        }
+        let (fast, slow) = (median(&mut fast), median(&mut slow));
+        let ratio = slow.as_secs_f64() / fast.as_secs_f64();
+        println!("| {} | {fast:.1?} | {slow:.1?} | {ratio:.2} |", small_question.title);
+        if ratio > worst.0 {
+            worst = (ratio, small_question.title);
+        }
+    }
+    println!("\nworst: {:.2} ({}); the goal is below {GOAL}", worst.0, worst.1);
+    small.haldir.close();
+    large.haldir.close();
+    if worst.0 < GOAL { Ok(()) } else { Err(Error::new(Code::Unavailable, "the cost grows with the log")) }
+}
+
+fn median(times: &mut [Duration]) -> Duration {
+    times.sort_unstable();
+    times[times.len() / 2]
+}
+
+struct Question {
+    title: String,
+    operation: &'static str,
+    input: String,
+}
+
+/// A log of this many entries, and a haldir on it.
+struct Log {
+    haldir: Haldir,
+    entries: i64,
+}
+
+impl Log {
+    fn of(runtime: &Runtime, folder: &Path, entries: i64) -> Result<Self> {
+        let path = folder.join(format!("scale-{entries}.db"));
+        let key = Key::parse("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8").map_err(Error::internal)?;
+        let open = |now: i64| {
+            let clock = Arc::new(ManualClock::new(UnixMicros(now)));
+            runtime.block_on(Haldir::open(&path, &key, settings(), clock))
+        };
+        if !path.exists() {
+            // The log begins when its tenant does.
+            open(BEGIN.0)?.close();
+            let began = Instant::now();
+            fill(runtime, &path, &key, entries)?;
+            println!("{entries} entries appended in {:.1?}", began.elapsed());
+        }
+        let haldir = open(BEGIN.0 + SPAN_MICROS)?;
+        Ok(Self { haldir, entries })
+    }
+
+    #[allow(clippy::cast_precision_loss)]
+    fn questions(&self) -> Vec<Question> {
+        let at = |seq: i64| moment(seq, self.entries).0 as f64 / 1e6;
+        let middle = at(self.entries / 2);
+        let trail = [
+            json!({}),
+            json!({"session_id": session_id(3, 1)}),
+            json!({"agent_id": "agent-7"}),
+            json!({"tool": "tool-3"}),
+            json!({"tool": "rare"}),
+            json!({"flagged": true}),
+            json!({"flagged": false}),
+            json!({"since": middle}),
+            json!({"until": middle}),
+        ];
+        let mut questions = Vec::new();
+        for filter in trail {
+            let mut input = filter.clone();
+            input["limit"] = 100.into();
+            let title = format!(
+                "getAuditTrail {}",
+                filter.as_object().into_iter().flat_map(|map| map.keys()).cloned().collect::<String>()
+            );
+            questions.push(Question { title, operation: "getAuditTrail", input: input.to_string() });
+        }
+        for (operation, filter) in [
+            ("getSpend", json!({})),
+            ("getSpend", json!({"agent_id": "agent-7"})),
+            ("getAuditStats", json!({})),
+            ("getAuditStats", json!({"agent_id": "agent-7"})),
+            ("getAuditStats", json!({"since": (BEGIN.0 + SPAN_MICROS / 2) / DAY_MICROS * 86_400})),
+            ("getTreeHead", json!({})),
+            ("getMetrics", json!({})),
+            ("getAdminOverview", json!({})),
+        ] {
+            if operations::named(operation).is_some() {
+                let names: String = filter.as_object().into_iter().flat_map(|map| map.keys()).cloned().collect();
+                questions.push(Question {
+                    title: format!("{operation} {names}"),
+                    operation,
+                    input: filter.to_string(),
+                });
+            }
+        }
+        questions
+    }
+
+    fn ask(&self, runtime: &Runtime, question: &Question) -> Result<Duration> {
+        let Some(operation) = operations::named(question.operation) else { return Ok(Duration::ZERO) };
+        let who = Credential::LocalOperator(TenantId::local());
+        let began = Instant::now();
+        runtime.block_on(self.haldir.call(operation, &who, &question.input, CallOptions::default()))?;
+        Ok(began.elapsed())
+    }
+}
+
+/// When this one of so many entries was made.
+fn moment(seq: i64, entries: i64) -> UnixMicros {
+    UnixMicros(BEGIN.0 + seq * (SPAN_MICROS / entries))
+}
+
+fn session_id(agent: i64, session: i64) -> String {
+    format!("ses_{agent:016}{session:016}")
+}
+
+fn settings() -> Settings {
+    Settings {
+        local_ceilings: Ceilings::NONE,
+        key_ceilings: Ceilings::NONE,
+        key_defaults: Ceilings::NONE,
+        anomalies: AnomalyThresholds::default(),
+        rate_limits: None,
+        bootstrap_token: None,
+        open_bootstrap: true,
+    }
+}
+
+/// Sessions first, then entries: what `createSession` and `logAction` do, without parsing and without a sync for each.
+fn fill(runtime: &Runtime, path: &Path, key: &Key, entries: i64) -> Result<()> {
+    let store = Store::open(path)?;
+    let clock = Arc::new(ManualClock::new(BEGIN));
+    let services = Arc::new(Services { keyring: Keyring::new(key), clock, settings: settings() });
+    let sessions: Arc<Vec<Session>> = Arc::new((0..AGENTS * SESSIONS).map(session).collect::<Result<_>>()?);
+    let made = Arc::clone(&sessions);
+    runtime.block_on(store.write(move |tx: &mut dyn Tx| {
+        made.iter().try_for_each(|session| tx.insert_session(&TenantId::local(), session))
+    }))?;
+    let mut next = 1;
+    while next <= entries {
+        let (first, end) = (next, (next + AT_A_TIME).min(entries + 1));
+        let (services, sessions) = (Arc::clone(&services), Arc::clone(&sessions));
+        runtime.block_on(store.write(move |tx: &mut dyn Tx| {
+            let caller = caller();
+            for number in first..end {
+                let now = moment(number, entries);
+                let mut cx = WriteContext { tx: &mut *tx, caller: &caller, now, services: &services };
+                append(&mut cx, &sessions, number)?;
+            }
+            Ok(())
+        }))?;
+        next = end;
+    }
+    store.close();
+    Ok(())
+}
+
+fn append(cx: &mut WriteContext<'_>, sessions: &[Session], number: i64) -> Result<()> {
+    let place = usize::try_from(number).map_err(Error::internal)? % sessions.len();
+    // One in fifty is dear, and so flagged; a rare tool has as many entries in any log.
+    let tool =
+        if number % (SMALL / 20) == 0 && number <= SMALL { "rare".to_owned() } else { format!("tool-{}", number % 8) };
+    let cost = Money::from_nanos(if number % 50 == 0 { 200_000_000_000 } else { 1_000_000 });
+    let details = Some(json!({"n": number, "about": "a page of the catalogue"}).to_string());
+    let action = format!("act-{}", number % 12);
+    let draft =
+        Draft { event: Event::Action, session: Some(&sessions[place]), tool: &tool, action: &action, cost, details };
+    watch::append(cx, draft).map(drop)
+}
+
+fn session(number: i64) -> Result<Session> {
+    let (agent, session) = (number / SESSIONS, number % SESSIONS);
+    Ok(Session {
+        id: SessionId::parse(session_id(agent, session)).map_err(Error::internal)?,
+        agent_id: AgentId::parse(format!("agent-{agent}")).map_err(Error::internal)?,
+        scopes: Scopes::new([]),
+        spend_limit: None,
+        spend_ceiling: None,
+        spent: Money::ZERO,
+        logged_cost: Money::ZERO,
+        action_count: 0,
+        created_at: BEGIN,
+        expires_at: None,
+        revoked_at: None,
+        parent: None,
+        depth: 0,
+        created_by: "operator".to_owned(),
+    })
+}
+
+fn caller() -> Caller {
+    Caller {
+        tenant: TenantId::local(),
+        principal: "operator".to_owned(),
+        role: Role::Operator,
+        permissions: vec!["*".to_owned()],
+        ceilings: Ceilings::NONE,
+        tier: Tier::Enterprise,
+        expires_at: None,
+        is_key: false,
+    }
+}

@@ -1,0 +1,181 @@
+//! The log's day counters. They are made from the entries of a batch as it is written, so nothing can be appended
+//! that is not counted, and a refused job leaves none behind.
+
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use rusqlite::{Connection, Row, params};
+
+use super::{
+    SqliteTx, audit,
+    rows::{Columns, from_json, json, rows},
+    statements::statements,
+};
+use crate::{
+    error::{Error, Result},
+    model::{AgentId, Entry, SessionId, TenantId, UnixMicros},
+    store::{
+        AuditQuery, ReadAudit,
+        stats::{Counted, EVER, Looked, NameBound, ReadStats, Tally, day_of},
+    },
+};
+
+statements! {
+    DAY = "SELECT entries, actions, cost, flagged, sessions, by_tool, by_action FROM audit_days
+        WHERE tenant = ?1 AND day = ?2 AND of = ?3";
+    PUT_DAY = "INSERT INTO audit_days (tenant, day, of, entries, actions, cost, flagged, sessions, by_tool, by_action)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+        ON CONFLICT DO UPDATE SET entries = ?4, actions = ?5, cost = ?6, flagged = ?7, sessions = ?8, by_tool = ?9,
+        by_action = ?10";
+    FIRST_DAY = "SELECT day FROM audit_days WHERE tenant = ?1 AND day >= 0 ORDER BY day LIMIT 1";
+    AGENTS_OF_DAYS = "SELECT of FROM audit_days WHERE tenant = ?1 AND day >= ?2 AND day < ?3 AND of <> ''
+        ORDER BY day, of LIMIT ?4";
+    LIVE_SESSIONS = "SELECT count(*) FROM sessions INDEXED BY sessions_by_end
+        WHERE tenant = ?1 AND revoked_at IS NULL AND ifnull(expires_at, 9223372036854775807) > ?2";
+    SECRETS = "SELECT count(*) FROM secrets WHERE tenant = ?1";
+}
+
+fn owner(of: Counted<'_>) -> Result<Cow<'static, str>> {
+    match of {
+        Counted::Tenant => Ok("".into()),
+        Counted::Agent(agent) => Ok(format!("a:{agent}").into()),
+        Counted::Session(_) => Err(Error::internal("sessions are not counted by day")),
+    }
+}
+
+fn tally(row: &Row<'_>) -> Result<Tally> {
+    let mut columns = Columns::of(row);
+    let names = |text: String| from_json(&text).map_err(Error::internal);
+    Ok(Tally {
+        entries: columns.next()?,
+        actions: columns.next()?,
+        cost: columns.next()?,
+        flagged: columns.next()?,
+        sessions: columns.next()?,
+        by_tool: names(columns.next()?)?,
+        by_action: names(columns.next()?)?,
+    })
+}
+
+fn read_day(connection: &Connection, tenant: &TenantId, day: i64, of: &str) -> Result<Option<Tally>> {
+    let mut statement = connection.prepare_cached(DAY)?;
+    let mut rows = statement.query(params![tenant.as_str(), day, of])?;
+    rows.next()?.map(tally).transpose()
+}
+
+/// Counts the entries of a batch, before its commit: two rows of the tenant and of each agent, of the day and of all
+/// days, however many entries there are.
+pub(super) fn write_days(connection: &Connection, entries: &[(TenantId, Arc<Entry>)]) -> Result<()> {
+    let mut days: BTreeMap<(&TenantId, i64, Option<&str>), Vec<&Entry>> = BTreeMap::new();
+    for (tenant, entry) in entries {
+        let day = day_of(entry.at);
+        for day in [day, EVER] {
+            days.entry((tenant, day, None)).or_default().push(entry);
+            days.entry((tenant, day, Some(&entry.agent_id))).or_default().push(entry);
+        }
+    }
+    for ((tenant, day, agent), entries) in days {
+        let of = agent.map_or(Ok("".into()), |agent| owner(Counted::Agent(agent)))?;
+        let mut tally = read_day(connection, tenant, day, &of)?.unwrap_or_default();
+        for entry in entries {
+            tally.count(entry, NameBound::STORED);
+        }
+        connection.prepare_cached(PUT_DAY)?.execute(params![
+            tenant.as_str(),
+            day,
+            of,
+            tally.entries,
+            tally.actions,
+            tally.cost.nanos(),
+            tally.flagged,
+            tally.sessions,
+            json(&tally.by_tool)?,
+            json(&tally.by_action)?,
+        ])?;
+    }
+    Ok(())
+}
+
+impl ReadStats for SqliteTx<'_> {
+    fn seq_at(&self, tenant: &TenantId, time: UnixMicros) -> Result<i64> {
+        let last = self.head(tenant)?.map_or(0, |head| head.seq);
+        self.first_seq_since(tenant, time, last)
+    }
+
+    fn day_tally(&self, tenant: &TenantId, of: Counted<'_>, first: i64, end: i64) -> Result<Tally> {
+        self.require_reader()?;
+        let (connection, of) = (self.connection()?, owner(of)?);
+        let mut sum = Tally::default();
+        // A day at a time: the rows of one day lie together, not those of one agent.
+        for day in first..end {
+            if let Some(tally) = read_day(connection, tenant, day, &of)? {
+                sum.add(&tally, NameBound::ANSWERED);
+            }
+        }
+        Ok(sum)
+    }
+
+    fn first_day(&self, tenant: &TenantId) -> Result<Option<i64>> {
+        self.require_reader()?;
+        let mut statement = self.connection()?.prepare_cached(FIRST_DAY)?;
+        let mut rows = statement.query([tenant.as_str()])?;
+        Ok(rows.next()?.map(|row| row.get(0)).transpose()?)
+    }
+
+    fn agents_of_days(&self, tenant: &TenantId, first: i64, end: i64, limit: usize) -> Result<BTreeSet<String>> {
+        self.require_reader()?;
+        let mut statement = self.connection()?.prepare_cached(AGENTS_OF_DAYS)?;
+        let mut agents = BTreeSet::new();
+        let mut found = statement.query(params![tenant.as_str(), first, end, rows(limit)])?;
+        while let Some(row) = found.next()? {
+            let of: String = row.get(0)?;
+            agents.extend(of.strip_prefix("a:").filter(|agent| *agent != audit::NO_AGENT).map(str::to_owned));
+        }
+        Ok(agents)
+    }
+
+    fn look_at_entries(
+        &self,
+        tenant: &TenantId,
+        of: Counted<'_>,
+        first: i64,
+        end: i64,
+        limit: usize,
+    ) -> Result<Looked> {
+        let mut query = AuditQuery { before_seq: Some(end), first_seq: Some(first), ..AuditQuery::default() };
+        match of {
+            Counted::Tenant => {}
+            Counted::Agent(agent) => query.agent_id = Some(AgentId::parse(agent).map_err(Error::internal)?.to_string()),
+            Counted::Session(session) => {
+                query.session_id = Some(SessionId::parse(session).map_err(Error::internal)?.to_string());
+            }
+        }
+        query.limit = limit + 1;
+        let mut looked = Looked::default();
+        let found = self.entries(tenant, &query)?.entries;
+        looked.truncated = found.len() > limit;
+        // One that cannot be read is tampering, which `verify` reports; it is left out here.
+        for entry in found.into_iter().take(limit).flatten() {
+            looked.tally.count(&entry, NameBound::ANSWERED);
+            if !entry.session_id.is_empty() {
+                looked.agents.insert(entry.agent_id);
+            }
+        }
+        Ok(looked)
+    }
+
+    fn live_session_count(&self, tenant: &TenantId, now: UnixMicros) -> Result<i64> {
+        self.require_reader()?;
+        let mut statement = self.connection()?.prepare_cached(LIVE_SESSIONS)?;
+        Ok(statement.query_row(params![tenant.as_str(), now.0], |row| row.get(0))?)
+    }
+
+    fn secret_count(&self, tenant: &TenantId) -> Result<i64> {
+        self.require_reader()?;
+        let mut statement = self.connection()?.prepare_cached(SECRETS)?;
+        Ok(statement.query_row([tenant.as_str()], |row| row.get(0))?)
+    }
+}

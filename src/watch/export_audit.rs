@@ -1,0 +1,150 @@
+//! `exportAudit`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    canonical::hex,
+    export::{self, FORMAT_VERSION, Filters, Line},
+};
+use crate::{
+    call::{Finished, Head, Sink, Start, StreamContext, StreamOperation},
+    error::{Code, Error, Result},
+    model::{AgentId, Entry, SessionId, TenantId, UnixMicros, text::Text},
+};
+
+/// The columns of the CSV form.
+const COLUMNS: [&str; 14] = [
+    "entry_id",
+    "timestamp",
+    "timestamp_iso",
+    "tenant_id",
+    "session_id",
+    "agent_id",
+    "tool",
+    "action",
+    "cost_usd",
+    "flagged",
+    "flag_reason",
+    "details_json",
+    "prev_hash",
+    "entry_hash",
+];
+
+/// Export the audit log, oldest entry first, as JSONL or CSV. JSONL ends with a manifest line; that of a CSV export
+/// comes from /v1/audit/export/manifest. In CSV, text that a spreadsheet would take for a formula is preceded by an
+/// apostrophe; JSONL has it as it was logged.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ExportAudit {
+    /// `jsonl` or `csv`. Default `jsonl`.
+    #[serde(default)]
+    #[schemars(with = "export::Format", extend("default" = "jsonl"))]
+    format: Option<String>,
+    /// Only this session's entries.
+    #[serde(default)]
+    session_id: Option<SessionId>,
+    /// Only this agent's entries.
+    #[serde(default)]
+    agent_id: Option<AgentId>,
+    /// Only entries of this tool.
+    #[serde(default)]
+    tool: Option<Text<0, 256>>,
+    /// Only entries at this time or later, in Unix seconds.
+    #[serde(default)]
+    since: Option<UnixMicros>,
+    /// Only entries before this time, in Unix seconds.
+    #[serde(default)]
+    until: Option<UnixMicros>,
+    /// true: only flagged entries; false: only others.
+    #[serde(default)]
+    flagged: Option<bool>,
+}
+
+impl StreamOperation for ExportAudit {
+    const MEDIA_TYPES: &'static [&'static str] = &["application/x-ndjson", "text/csv"];
+
+    fn run(self, cx: &StreamContext<'_>, start: Start) -> Result<Finished> {
+        let Self { format, session_id, agent_id, tool, since, until, flagged } = self;
+        let filters = Filters { session_id, agent_id, tool, since, until, flagged };
+        match format.as_deref() {
+            None | Some("jsonl") => jsonl(cx, filters, start),
+            Some("csv") => csv(cx, filters, start),
+            Some(other) => {
+                let got: String = other.chars().take(100).collect();
+                let error = Error::new(Code::InvalidFormat, "format must be jsonl or csv");
+                Err(error.field("format").with("got", got))
+            }
+        }
+    }
+}
+
+fn head(cx: &StreamContext<'_>, content_type: &'static str, extension: &str, manifest: &str) -> Head {
+    Head::new(content_type)
+        .attachment(&export::file_name(cx, extension))
+        .header("x-haldir-export-manifest", manifest)
+        .header("x-haldir-export-format-version", FORMAT_VERSION.to_string())
+        // Proxies that gather an answer before they pass it on would hold all of it.
+        .header("x-accel-buffering", "no")
+}
+
+fn jsonl(cx: &StreamContext<'_>, filters: Filters, start: Start) -> Result<Finished> {
+    let head = head(cx, "application/x-ndjson; charset=utf-8", "jsonl", "embedded-final-line");
+    let mut out = start.begin(head)?;
+    let tenant = &cx.caller.tenant;
+    let manifest = export::walk(cx, filters, |progress| match progress {
+        Some(entry) => write_line(&mut out, &Line::new(tenant, entry)?),
+        None => export::still_read(&out),
+    })?;
+    write_line(&mut out, &manifest)?;
+    out.finish()
+}
+
+fn write_line(out: &mut Sink, value: &impl Serialize) -> Result<()> {
+    out.write(&serde_json::to_vec(value).map_err(Error::internal)?)?;
+    out.write(b"\n")
+}
+
+fn csv(cx: &StreamContext<'_>, filters: Filters, start: Start) -> Result<Finished> {
+    let mut out = start.begin(head(cx, "text/csv; charset=utf-8", "csv", "out-of-band"))?;
+    let tenant = &cx.caller.tenant;
+    out.write(&record(COLUMNS)?)?;
+    export::walk(cx, filters, |progress| match progress {
+        Some(entry) => out.write(&row(tenant, entry)?),
+        None => export::still_read(&out),
+    })?;
+    out.finish()
+}
+
+fn row(tenant: &TenantId, entry: &Entry) -> Result<Vec<u8>> {
+    let (seconds, micros) = (entry.at.0.div_euclid(1_000_000), entry.at.0.rem_euclid(1_000_000));
+    record([
+        entry.id.as_str(),
+        &format!("{seconds}.{micros:06}"),
+        &entry.at.to_rfc3339_micros(),
+        tenant.as_str(),
+        &no_formula(&entry.session_id),
+        &no_formula(&entry.agent_id),
+        &no_formula(&entry.tool),
+        &no_formula(&entry.action),
+        &entry.cost.to_string(),
+        if entry.flagged { "true" } else { "false" },
+        &no_formula(&entry.flag_reason),
+        // JSON never begins with what a formula begins with, but for a negative number, which is one in CSV too.
+        entry.details.as_deref().unwrap_or_default(),
+        &hex(&entry.prev_hash),
+        &hex(&entry.entry_hash),
+    ])
+}
+
+/// A record of RFC 4180, with line feeds alone at the ends of lines.
+fn record(cells: [&str; COLUMNS.len()]) -> Result<Vec<u8>> {
+    let mut writer = ::csv::WriterBuilder::new().terminator(::csv::Terminator::Any(b'\n')).from_writer(Vec::new());
+    writer.write_record(cells).map_err(Error::internal)?;
+    writer.into_inner().map_err(|error| Error::internal(error.error()))
+}
+
+/// Agents write these texts, and auditors open them in spreadsheets: a cell that begins like a formula would be run.
+fn no_formula(text: &str) -> std::borrow::Cow<'_, str> {
+    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}").into() } else { text.into() }
+}

@@ -1,0 +1,50 @@
+//! `getExportManifest`.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::export::{self, Filters};
+use crate::{
+    call::{Finished, Head, Start, StreamContext, StreamOperation},
+    error::{Error, Result},
+    model::{AgentId, SessionId, UnixMicros, text::Text},
+};
+
+/// Read the manifest of an export with the same filters: how many entries, from when to when, and a digest of their
+/// ids. It reads all of them, as the export does.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GetExportManifest {
+    /// Only this session's entries.
+    #[serde(default)]
+    session_id: Option<SessionId>,
+    /// Only this agent's entries.
+    #[serde(default)]
+    agent_id: Option<AgentId>,
+    /// Only entries of this tool.
+    #[serde(default)]
+    tool: Option<Text<0, 256>>,
+    /// Only entries at this time or later, in Unix seconds.
+    #[serde(default)]
+    since: Option<UnixMicros>,
+    /// Only entries before this time, in Unix seconds.
+    #[serde(default)]
+    until: Option<UnixMicros>,
+    /// true: only flagged entries; false: only others.
+    #[serde(default)]
+    flagged: Option<bool>,
+}
+
+impl StreamOperation for GetExportManifest {
+    const MEDIA_TYPES: &'static [&'static str] = &["application/json"];
+
+    fn run(self, cx: &StreamContext<'_>, start: Start) -> Result<Finished> {
+        let Self { session_id, agent_id, tool, since, until, flagged } = self;
+        let mut out = start.begin(Head::new("application/json"))?;
+        let manifest = export::walk(cx, Filters { session_id, agent_id, tool, since, until, flagged }, |_| {
+            export::still_read(&out)
+        })?;
+        out.write(&serde_json::to_vec(&manifest).map_err(Error::internal)?)?;
+        out.finish()
+    }
+}

@@ -1,0 +1,185 @@
+//! The log as a file: JSONL and CSV, whole or by filters, with a manifest.
+
+use haldir::crypto::Sha256;
+use serde_json::Value;
+
+use crate::support::{Client, House, Server, integer, json, text};
+
+fn log() -> (House, Server, Client, String) {
+    let house = House::new();
+    let (server, operator) = house.serve_operator();
+    let session = operator.session(&json!({"agent_id": "=cmd|' /C calc'!A0"}));
+    for (tool, details) in [("shop", json!({"a": [1, "x,\"y\"\nz"]})), ("search", json!("text")), ("+1", Value::Null)] {
+        let body = json!({"session_id": session, "action": "do, \"it\"\nnow", "tool": tool, "details": details});
+        operator.post("/v1/audit", &body).ok();
+    }
+    operator
+        .post_text("/v1/audit", &format!(r#"{{"session_id":"{session}","action":"dear","cost_usd":100.000000001}}"#))
+        .ok();
+    (house, server, operator, session)
+}
+
+fn lines(text: &str) -> Vec<Value> {
+    assert!(text.ends_with('\n'));
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn digest<'a>(ids: impl Iterator<Item = &'a str>) -> String {
+    let mut digest = Sha256::default();
+    ids.for_each(|id| digest.update(format!("{id}\n").as_bytes()));
+    haldir::watch::canonical::hex(&digest.finish())
+}
+
+#[test]
+fn jsonl_has_every_entry_oldest_first_and_then_the_manifest() {
+    let (_house, _server, operator, _session) = log();
+    let answer = operator.get("/v1/audit/export");
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.header("content-type"), Some("application/x-ndjson; charset=utf-8"));
+    assert_eq!(answer.header("transfer-encoding"), Some("chunked"));
+    assert_eq!(answer.header("x-haldir-export-manifest"), Some("embedded-final-line"));
+    assert_eq!(answer.header("x-haldir-export-format-version"), Some("1"));
+    assert_eq!(answer.header("x-accel-buffering"), Some("no"));
+    let name = answer.header("content-disposition").unwrap();
+    assert!(name.starts_with("attachment; filename=\"haldir-audit-local-20") && name.ends_with("Z.jsonl\""), "{name}");
+    let mut lines = lines(&answer.text);
+    let manifest = lines.pop().unwrap();
+    let mut trail = operator.get("/v1/audit").ok()["entries"].as_array().unwrap().clone();
+    trail.reverse();
+    assert_eq!(lines.len(), trail.len());
+    for (line, entry) in lines.iter().zip(&trail) {
+        assert_eq!(line["tenant_id"], "local");
+        for (field, value) in line.as_object().unwrap().iter().filter(|(field, _)| *field != "tenant_id") {
+            assert_eq!(value, &entry[field], "{field}");
+        }
+    }
+    assert!(answer.text.contains(r#""cost_usd":100.000000001,"#));
+    assert_eq!((&manifest["type"], integer(&manifest, "format_version")), (&json!("manifest"), 1));
+    assert_eq!(manifest["count"], lines.len());
+    assert_eq!(manifest["sha256"], digest(lines.iter().map(|line| line["entry_id"].as_str().unwrap())));
+    assert_eq!(manifest["last_chain_hash"], lines.last().unwrap()["entry_hash"]);
+    assert_eq!(manifest["first_timestamp"], lines[0]["timestamp"]);
+    assert_eq!((&manifest["filters"], &manifest["tenant_id"]), (&json!({}), &json!("local")));
+    let mut alone = operator.get("/v1/audit/export/manifest").ok();
+    assert!(text(&alone, "generated_at").ends_with('Z'));
+    alone["generated_at"] = manifest["generated_at"].clone();
+    assert_eq!(alone, manifest);
+}
+
+#[test]
+fn filters_hold_for_the_export_and_stand_in_its_manifest() {
+    let (_house, _server, operator, session) = log();
+    let all = integer(&operator.get("/v1/audit").ok(), "count");
+    let count = |query: &str| {
+        let lines = lines(&operator.get(&format!("/v1/audit/export?{query}")).text);
+        let manifest = lines.last().unwrap().clone();
+        assert_eq!(integer(&manifest, "count") + 1, i64::try_from(lines.len()).unwrap());
+        (integer(&manifest, "count"), manifest["filters"].clone())
+    };
+    assert_eq!(count("tool=shop"), (1, json!({"tool": "shop"})));
+    assert_eq!(count("flagged=true"), (1, json!({"flagged_only": true})));
+    assert_eq!(count("flagged=false").0, all - 1);
+    assert_eq!(count("flagged=false&tool=shop").0, 1);
+    assert_eq!(count(&format!("session_id={session}")).0, 5);
+    assert_eq!(count("agent_id=nobody").0, 0);
+    assert_eq!(count("since=4000000000").0, 0);
+    assert_eq!(count("until=1").0, 0);
+    let none = operator.get("/v1/audit/export/manifest?agent_id=nobody").ok();
+    assert_eq!((&none["first_timestamp"], &none["last_chain_hash"]), (&json!(null), &json!("")));
+    assert_eq!(none["sha256"], digest(std::iter::empty()));
+    let body = operator.get("/v1/audit/export?format=xml").refused(400, "invalid_format");
+    assert_eq!(body["got"], "xml");
+}
+
+#[test]
+fn csv_reads_back_as_it_was_and_runs_nothing_in_a_spreadsheet() {
+    let (_house, _server, operator, _session) = log();
+    let answer = operator.get("/v1/audit/export?format=csv");
+    assert_eq!(answer.header("content-type"), Some("text/csv; charset=utf-8"));
+    assert_eq!(answer.header("x-haldir-export-manifest"), Some("out-of-band"));
+    assert!(!answer.text.contains('\r'));
+    let mut reader = csv::Reader::from_reader(answer.text.as_bytes());
+    let header = reader.headers().unwrap().iter().collect::<Vec<_>>().join(",");
+    assert_eq!(
+        header,
+        "entry_id,timestamp,timestamp_iso,tenant_id,session_id,agent_id,tool,action,cost_usd,flagged,flag_reason,\
+         details_json,prev_hash,entry_hash"
+    );
+    let rows: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
+    let exported = lines(&operator.get("/v1/audit/export").text);
+    assert_eq!(rows.len() + 1, exported.len());
+    for (row, line) in rows.iter().zip(&exported) {
+        for (place, field) in
+            [(0, "entry_id"), (4, "session_id"), (7, "action"), (10, "flag_reason"), (13, "entry_hash")]
+        {
+            assert_eq!(row[place], text(line, field));
+        }
+        assert_eq!(row[1].split_once('.').unwrap().1.len(), 6);
+        assert!(row[2].ends_with('Z'));
+        assert_eq!(row[9], line["flagged"].to_string());
+        let details: Value = if row[11].is_empty() { Value::Null } else { serde_json::from_str(&row[11]).unwrap() };
+        assert_eq!(details, line["details"]);
+        assert!(!row.iter().any(|cell| cell.starts_with(['=', '+', '@'])), "{row:?}");
+        if text(line, "agent_id") != "system" {
+            assert_eq!(&row[5], "'=cmd|' /C calc'!A0");
+        }
+    }
+    assert_eq!(&rows[rows.len() - 2][6], "'+1");
+    assert_eq!(&rows[rows.len() - 1][8], "100.000000001");
+}
+
+#[test]
+fn an_export_of_many_pages_is_whole_while_others_write() {
+    let house = House::new();
+    let (server, operator) = house.serve_operator();
+    let session = operator.session(&json!({}));
+    for _ in 0..700 {
+        operator.log(&session, "x").ok();
+    }
+    std::thread::scope(|scope| {
+        let other = server.with_key(operator.key());
+        let session = &session;
+        scope.spawn(move || (0..200).for_each(|_| drop(other.log(session, "y").ok())));
+        for _ in 0..5 {
+            let lines = lines(&operator.get("/v1/audit/export").text);
+            let (manifest, entries) = lines.split_last().unwrap();
+            assert_eq!(manifest["count"], entries.len());
+            let mut last = None::<&Value>;
+            for entry in entries {
+                assert!(last.is_none_or(|last| last["entry_hash"] == entry["prev_hash"]), "a gap before {entry}");
+                last = Some(entry);
+            }
+            assert!(entries.len() > 700);
+        }
+    });
+}
+
+#[test]
+fn a_page_shows_an_entry_that_cannot_be_read_as_one_and_an_export_breaks_off() {
+    let (house, _server, operator, _session) = log();
+    let entries = operator.get("/v1/audit").ok()["entries"].as_array().unwrap().clone();
+    let sql = house.sql();
+    for change in ["kind = 'x'", "entry_hash = x'00'", "flagged = 7", "details = '{'", "id = ''"] {
+        sql.execute_batch("DROP TABLE IF EXISTS temp.kept; CREATE TEMP TABLE kept AS SELECT * FROM audit_entries")
+            .unwrap();
+        sql.execute(&format!("UPDATE audit_entries SET {change} WHERE seq = 3"), []).unwrap();
+        let page = operator.get("/v1/audit").ok();
+        let shown = page["entries"].as_array().unwrap();
+        assert_eq!(shown.len(), entries.len(), "{change}");
+        for (now, before) in shown.iter().zip(&entries) {
+            if before["seq"] == 3 {
+                assert!(text(now, "unreadable").starts_with("the entry was altered"), "{now}");
+                assert_eq!(now["seq"], 3);
+            } else {
+                assert_eq!(now, before);
+            }
+        }
+        let id = entries.iter().find(|entry| entry["seq"] == 3).unwrap()["entry_id"].as_str().unwrap();
+        let one = operator.get(&format!("/v1/audit/entries/{id}")).ok();
+        assert!(one["unreadable"].is_string(), "{one}");
+        let export = operator.try_send("GET", "/v1/audit/export", &[], "");
+        assert!(export.is_err(), "{change}: a part was taken for the whole");
+        sql.execute_batch("DELETE FROM audit_entries; INSERT INTO audit_entries SELECT * FROM temp.kept").unwrap();
+    }
+    operator.verified();
+}
