@@ -56,6 +56,8 @@ codes! {
     MalformedJson = "malformed_json", 400, retry false;
     /// A field is missing, unknown, of the wrong type or out of bounds.
     InvalidArgument = "invalid_argument", 400, retry false;
+    /// An address that haldir does not call.
+    UnsafeUrl = "unsafe_url", 400, retry false;
     /// Anonymous, unknown, revoked or expired key.
     Unauthorized = "unauthorized", 401, retry false;
     /// The session does not exist, is expired or revoked.

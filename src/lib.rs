@@ -55,6 +55,8 @@ pub mod faces;
 pub mod gate;
 pub mod model;
 pub mod operations;
+pub mod outbound;
 pub mod store;
 pub mod vault;
 pub mod watch;
+pub mod webhooks;

@@ -5,6 +5,7 @@
 //! several processes share it.
 
 mod tx;
+mod webhooks;
 
 pub mod sqlite;
 
@@ -14,6 +15,10 @@ pub use tx::{
     AgentStats, ApiKeyUpdate, AuditQuery, Cost, Head, IdempotentAnswer, ReadAudit, ReadCounters, ReadKeys,
     ReadPayments, ReadSecrets, ReadSessions, ReadTx, SealHead, SessionQuery, StoredEntryProblem, ToolSpend, ToolTally,
     Tx, WriteAudit, WriteCounters, WriteKeys, WritePayments, WriteSecrets, WriteSessions,
+};
+
+pub use webhooks::{
+    Attempt, DeadLetter, PreviousSecret, QueuedEvent, ReadWebhooks, Webhook, WebhookState, WriteWebhooks,
 };
 
 use crate::error::Result;

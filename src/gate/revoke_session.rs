@@ -12,6 +12,7 @@ use crate::{
     error::Result,
     model::{Session, SessionId},
     watch::{self, Draft},
+    webhooks::{self, Happening},
 };
 
 /// Descendants that are read at a time.
@@ -47,6 +48,7 @@ impl WriteOperation for RevokeSession {
     fn run(self, cx: &mut WriteContext<'_>) -> Result<SessionRevoked> {
         let session = session::require(cx.tx.as_read(), &cx.caller.tenant, &self.session_id)?;
         let mut cascade_revoked = 0;
+        let revoked = session.clone();
         let mut pending = vec![session];
         let root = self.session_id.clone();
         while let Some(session) = pending.pop() {
@@ -59,6 +61,9 @@ impl WriteOperation for RevokeSession {
             watch::append(cx, Draft::governance("session.revoke", Some(&session), &details)?)?;
             cascade_revoked += usize::from(session.id != root);
             pending.extend(children(cx, &session)?);
+        }
+        if revoked.revoked_at.is_none() {
+            webhooks::emit(cx, &Happening::SessionRevoked { session: &revoked, cascade_revoked })?;
         }
         Ok(SessionRevoked { revoked: true, session_id: self.session_id, cascade_revoked })
     }

@@ -37,6 +37,8 @@ pub struct Operation {
     pub open_to_anonymous: bool,
     /// Whether its answer holds a secret: then it is never kept for replay.
     pub answers_secret: bool,
+    /// The field, if any, with an address that haldir will call: it is looked up and checked before the operation runs.
+    pub address_field: Option<&'static str>,
     /// How it runs.
     pub run: Run,
     check: fn(&str) -> Result<()>,
@@ -208,6 +210,7 @@ fn named<I: JsonSchema + DeserializeOwned, O: JsonSchema>(
             needs: Permission { resource: Resource::Admin, write: true, role: Role::Operator },
             open_to_anonymous: false,
             answers_secret: false,
+            address_field: None,
             run,
             check: |json| input::parse::<I>(json).map(drop),
             input_schema: I::json_schema,
@@ -230,6 +233,11 @@ impl<O> Named<O> {
 
     pub(super) fn answers_secret(mut self) -> Self {
         self.operation.answers_secret = true;
+        self
+    }
+
+    pub(super) fn calls_out_to(mut self, field: &'static str) -> Self {
+        self.operation.address_field = Some(field);
         self
     }
 

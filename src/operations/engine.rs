@@ -76,9 +76,22 @@ impl Haldir {
                 let work = move |tx: &dyn ReadTx| this.run_read(tx, run, &caller, &input, now);
                 (operation.status, self.inner.store.scan(work).await?)
             }
-            Run::Write(prepare) => self.write(operation, prepare(input)?, caller, input, options, now).await?,
+            Run::Write(prepare) => {
+                let prepared = prepare(input)?;
+                self.check_address(operation, input).await?;
+                self.write(operation, prepared, caller, input, options, now).await?
+            }
         };
         Ok(Reply { status, body, remaining })
+    }
+
+    /// Looks up where an address in the input leads, which the writer's transaction has no time for.
+    async fn check_address(&self, operation: &Operation, input: &str) -> Result<()> {
+        let Some(field) = operation.address_field else { return Ok(()) };
+        let fields: serde_json::Value = serde_json::from_str(input).map_err(Error::internal)?;
+        let Some(address) = fields[field].as_str() else { return Ok(()) };
+        let outbound = &self.inner.services.settings.outbound;
+        outbound.check(&outbound.parse(address)?).await
     }
 
     /// The hot path: one snapshot for who is asking and for the answer.

@@ -2,6 +2,8 @@
 
 use std::{path::Path, sync::Arc};
 
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
 use super::engine::{Haldir, Inner};
@@ -18,13 +20,15 @@ use crate::{
     model::{ApiKey, Caller, Ceilings, Clock, Credential, Role, TenantId, Tier},
     store::{ReadTx, Store},
     watch::chain,
+    webhooks::delivery,
 };
 
 impl Haldir {
     /// Opens the store at `path`, creating what is missing.
     pub async fn open(path: &Path, master_key: &Key, settings: Settings, clock: Arc<dyn Clock>) -> Result<Self> {
         let store = Store::open(path)?;
-        let services = Arc::new(Services { keyring: Keyring::new(master_key), clock, settings });
+        let services =
+            Arc::new(Services { keyring: Keyring::new(master_key), clock, settings, webhook_bell: Notify::default() });
         let inner = Inner { store, services, limiter: RateLimiter::default(), last_use: LastUse::default() };
         let haldir = Self { inner: Arc::new(inner) };
         haldir.prepare().await?;
@@ -103,6 +107,11 @@ impl Haldir {
             },
         )?;
         Ok(credential)
+    }
+
+    /// Sends what waits for webhooks, until told to stop.
+    pub fn deliver_webhooks(&self, stop: CancellationToken) -> impl Future<Output = ()> + Send + use<> {
+        delivery::run(self.inner.store.clone(), Arc::clone(&self.inner.services), stop)
     }
 
     /// Finishes what was taken, and closes the store.

@@ -21,15 +21,25 @@ fn lineage(cx: &WriteContext<'_>, session: &Arc<Session>) -> Result<Vec<Arc<Sess
     Ok(line)
 }
 
+/// The first that does not have `amount` left, and what it has.
+fn first_without(line: &[Arc<Session>], amount: Money) -> Option<(&Arc<Session>, Money)> {
+    let short = |level: &Arc<Session>| level.remaining().filter(|left| amount > *left);
+    line.iter().find_map(|level| short(level).map(|left| (level, left)))
+}
+
+/// The session whose budget does not allow `amount`: this one or one above it.
+pub fn refusing(cx: &WriteContext<'_>, session: &Arc<Session>, amount: Money) -> Result<Option<Arc<Session>>> {
+    let line = lineage(cx, session)?;
+    Ok(first_without(&line, amount).map(|(level, _)| Arc::clone(level)))
+}
+
 /// Deducts `amount` from the session and every session above it, if each has it left.
 pub fn deduct(cx: &mut WriteContext<'_>, session: &Arc<Session>, amount: Money) -> Result<()> {
     let line = lineage(cx, session)?;
-    for level in &line {
-        if let Some(left) = level.remaining().filter(|left| amount > *left) {
-            let whose = if level.id == session.id { "the session's" } else { "the parent session's" };
-            let message = format!("{amount} USD is more than the {left} USD that are left of {whose} budget");
-            return Err(Error::new(Code::BudgetExceeded, message).field("amount").with("remaining_budget", left));
-        }
+    if let Some((level, left)) = first_without(&line, amount) {
+        let whose = if level.id == session.id { "the session's" } else { "the parent session's" };
+        let message = format!("{amount} USD is more than the {left} USD that are left of {whose} budget");
+        return Err(Error::new(Code::BudgetExceeded, message).field("amount").with("remaining_budget", left));
     }
     let out_of_range = || Error::invalid("amount", "the session's total would be out of range");
     for level in &line {

@@ -58,6 +58,13 @@ async fn handle(
         if !input::has_small_body(&request) {
             authenticate()?;
         }
+        // Clients put some fields of a POST into the query; names that are no fields are left alone.
+        let mut object = object;
+        for (name, value) in input::query(request.uri().query().unwrap_or_default())? {
+            if fields.contains(&name) && operation.path_fields().all(|field| field != name) {
+                fields.write(&mut object, &name, &value);
+            }
+        }
         match input::body(request).await.and_then(|body| input::merge(object, &body)) {
             Ok(input) => input,
             Err(error) => return Err(authenticate().err().unwrap_or(error)),
