@@ -152,7 +152,7 @@ pub fn is_public(ip: IpAddr) -> bool {
 
 /// Networks that are not, as first address and prefix length.
 const NOT_PUBLIC_V4: &[(Ipv4Addr, u32)] = &[
-    (Ipv4Addr::new(0, 0, 0, 0), 8),        // this network
+    (Ipv4Addr::UNSPECIFIED, 8),            // this network
     (Ipv4Addr::new(10, 0, 0, 0), 8),       // private
     (Ipv4Addr::new(100, 64, 0, 0), 10),    // carrier-grade NAT; metadata of one cloud
     (Ipv4Addr::new(127, 0, 0, 0), 8),      // loopback
@@ -174,7 +174,7 @@ fn is_public_v4(ip: Ipv4Addr) -> bool {
     !NOT_PUBLIC_V4.iter().any(within)
 }
 
-/// Networks inside of 2000::/3, the only part of IPv6 that is public, that are not.
+/// Networks inside of `2000::/3`, the only part of IPv6 that is public, that are not.
 const NOT_PUBLIC_V6: &[(Ipv6Addr, u32)] = &[
     (Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 23), // protocol assignments, Teredo
     (Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0), 32), // documentation
@@ -182,7 +182,7 @@ const NOT_PUBLIC_V6: &[(Ipv6Addr, u32)] = &[
     (Ipv6Addr::new(0x3fff, 0, 0, 0, 0, 0, 0, 0), 20), // documentation
 ];
 
-/// IPv4 addresses written as IPv6 ones (mapped, translated) are outside of 2000::/3.
+/// IPv4 addresses written as IPv6 ones (mapped, translated) are outside of `2000::/3`.
 fn is_public_v6(ip: Ipv6Addr) -> bool {
     let within = |(network, length): &(Ipv6Addr, u32)| (ip.to_bits() ^ network.to_bits()) >> (128 - length) == 0;
     ip.segments()[0] & 0xe000 == 0x2000 && !NOT_PUBLIC_V6.iter().any(within)

@@ -22,7 +22,7 @@ use crate::{
 /// Webhooks of this process that may be sent to at the same time. One takes one place, however many events wait.
 const MAX_AT_ONCE: usize = 128;
 /// How often the outbox is looked at when nothing rings: other processes put events there too.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long to wait at least between two looks; also what a change that has rung needs to be committed.
 const LOOK_AT_MOST_EVERY: Duration = Duration::from_millis(20);
 /// How long a webhook rests after the store could not be written.

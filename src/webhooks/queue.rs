@@ -53,8 +53,9 @@ pub(super) fn put(
     cx.tx.put_webhook(tenant, webhook)
 }
 
-/// Has the first waiting event tried now, unless somebody is at it.
+/// Somebody says that the receiver is well again: the first waiting event is tried now, unless somebody is at it.
 pub(super) fn hurry(webhook: &mut Webhook, now: UnixMicros) {
+    webhook.failures = 0;
     if webhook.lease.is_none() && webhook.waiting > 0 {
         webhook.due_at = Some(now);
     }

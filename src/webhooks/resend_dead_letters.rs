@@ -8,8 +8,8 @@ use super::queue;
 use crate::{
     call::{WriteContext, WriteOperation},
     error::{Error, Result},
-    model::text::Text,
-    store::WebhookState,
+    model::{TenantId, text::Text},
+    store::{DeadLetter, ReadTx, WebhookState},
     watch::{self, Draft},
 };
 
@@ -47,28 +47,12 @@ impl WriteOperation for ResendDeadLetters {
     fn run(self, cx: &mut WriteContext<'_>) -> Result<DeadLettersResent> {
         let tenant = &cx.caller.tenant;
         let mut webhook = super::require(cx.tx.as_read(), tenant, self.webhook_id)?;
-        let (letters, more) = match &self.event_id {
-            Some(event) => {
-                let mut after = 0;
-                let found = loop {
-                    let page = cx.tx.dead_letters(tenant, webhook.id, after, PAGE)?;
-                    let is_last = page.len() < PAGE;
-                    after = page.last().map_or(after, |letter| letter.event.seq);
-                    let found = page.into_iter().find(|letter| letter.event.event_id == event.as_str());
-                    if found.is_some() || is_last {
-                        break found;
-                    }
-                };
-                let missing = || Error::not_found("a dead letter of this event").field("event_id");
-                (vec![found.ok_or_else(missing)?], false)
-            }
-            None => {
-                let mut letters = cx.tx.dead_letters(tenant, webhook.id, 0, MAX_RESENT + 1)?;
-                let more = letters.len() > MAX_RESENT;
-                letters.truncate(MAX_RESENT);
-                (letters, more)
-            }
+        let mut letters = match &self.event_id {
+            Some(event) => vec![find(cx.tx.as_read(), tenant, webhook.id, event.as_str())?],
+            None => cx.tx.dead_letters(tenant, webhook.id, 0, MAX_RESENT + 1)?,
         };
+        let more = letters.len() > MAX_RESENT;
+        letters.truncate(MAX_RESENT);
         if webhook.state == WebhookState::Disabled {
             webhook.state = WebhookState::Active;
         }
@@ -82,5 +66,19 @@ impl WriteOperation for ResendDeadLetters {
         let details = json!({"webhook_id": webhook.id, "resent": letters.len(), "event_id": self.event_id});
         watch::append(cx, Draft::governance("webhook.resend", None, &details)?)?;
         Ok(DeadLettersResent { webhook_id: webhook.id, resent: letters.len(), more })
+    }
+}
+
+fn find(tx: &dyn ReadTx, tenant: &TenantId, webhook: i64, event_id: &str) -> Result<DeadLetter> {
+    let mut after = 0;
+    loop {
+        let page = tx.dead_letters(tenant, webhook, after, PAGE)?;
+        let is_last = page.len() < PAGE;
+        after = page.last().map_or(after, |letter| letter.event.seq);
+        match page.into_iter().find(|letter| letter.event.event_id == event_id) {
+            Some(letter) => return Ok(letter),
+            None if is_last => return Err(Error::not_found("a dead letter of this event").field("event_id")),
+            None => {}
+        }
     }
 }

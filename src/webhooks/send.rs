@@ -33,7 +33,7 @@ pub(super) async fn send(client: &Client, services: &Services, job: &Job) -> Out
             let asked = response.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
             outcome.retry_after = asked.and_then(|text| retry::retry_after(text, started));
             if response.status().is_redirection() {
-                outcome.error = "the redirect was not followed: only 307 and 308 to allowed addresses are".to_owned();
+                outcome.error.push_str("the redirect was not followed: only 307 and 308 to allowed addresses are");
             }
             let left = limit.saturating_sub(clock.elapsed());
             outcome.excerpt = tokio::time::timeout(left, excerpt(response)).await.unwrap_or_default();
@@ -52,7 +52,7 @@ async fn post(client: &Client, services: &Services, job: &Job, now: UnixMicros) 
         // Names are checked as the client resolves them; an address in the URL itself here.
         outbound.check_form(&url).map_err(|error| error.message)?;
         let request = request(client, &url, job, now).map_err(|error| error.message)?;
-        let response = request.send().await.map_err(|error| explain(error))?;
+        let response = request.send().await.map_err(explain)?;
         let is_kept = matches!(response.status(), StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT);
         if !is_kept || hop == MAX_REDIRECTS {
             return Ok(response);

@@ -60,7 +60,7 @@ fn hmac(key: &[u8], text: &str) -> [u8; 32] {
 /// Whether `X-Haldir-Signature` was made with this secret.
 fn signed(delivery: &Delivery, secret: &str) -> bool {
     let text = format!("{}.{}", delivery.header("x-haldir-timestamp"), delivery.body);
-    let hex: String = hmac(secret.as_bytes(), &text).iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = hmac(secret.as_bytes(), &text).iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
     delivery.header("x-haldir-signature") == format!("sha256={hex}")
 }
 
@@ -234,7 +234,9 @@ fn what_fails_is_tried_again_in_order_and_every_attempt_is_listed() {
     register(&operator, &receiver, &json!(["anomaly"]));
     let session = operator.session(&json!({}));
     let names: Vec<_> = (0..5).map(|index| format!("act {index}")).collect();
-    names.iter().for_each(|name| anomaly(&operator, &session, name));
+    for name in &names {
+        anomaly(&operator, &session, name);
+    }
     // Four failures of the first event, then five successes.
     let got = receiver.wait_for(9);
     assert_eq!(actions(&got), names);
@@ -367,9 +369,9 @@ fn events_survive_the_death_of_the_server_and_of_the_receiver_in_order_and_none_
     }
     // The receiver comes back, slow and unreliable, while the server goes on being killed.
     let receiver = Receiver::at(address);
-    receiver.always(Reply(200, String::new(), Duration::from_millis(5)));
     for (index, name) in names[20..].iter().enumerate() {
-        receiver.then([Reply(503, "Retry-After: 2\r\n".into(), Duration::ZERO)]);
+        let slow = Reply(200, String::new(), Duration::from_millis(5));
+        receiver.then([Reply(503, "Retry-After: 2\r\n".into(), Duration::ZERO), slow, Reply::status(200)]);
         anomaly(&server.with_key(&key), &session, name);
         if index % 10 == 9 {
             server.process.kill();

@@ -135,7 +135,7 @@ impl Receiver {
         let mut state = lock(&self.shared.0);
         while !holds(&state.got) {
             let left = end.saturating_duration_since(Instant::now());
-            assert!(!left.is_zero(), "{what} did not come; there are {:?}", state.got);
+            assert!(!left.is_zero(), "{what} did not come; {} came, the last: {:?}", state.got.len(), state.got.last());
             state = self.shared.1.wait_timeout(state, left).unwrap().0;
         }
         state.got.clone()
