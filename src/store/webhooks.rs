@@ -116,6 +116,8 @@ pub trait ReadWebhooks {
     fn dead_letters(&self, tenant: &TenantId, webhook: i64, after_seq: i64, limit: usize) -> Result<Vec<DeadLetter>>;
     /// Attempts, newest first, of one event or all, before `before_seq`, at most `limit`.
     fn attempts(&self, tenant: &TenantId, event: Option<&str>, before_seq: i64, limit: usize) -> Result<Vec<Attempt>>;
+    /// How many attempts were made since the hour of `since`, at most two days ago, and how many succeeded.
+    fn attempt_counts(&self, tenant: &TenantId, since: UnixMicros) -> Result<(i64, i64)>;
     /// What a session had spent when the exhaustion of its budget was last told.
     fn exhaustion_told(&self, tenant: &TenantId, session: &SessionId) -> Result<Option<Money>>;
 }

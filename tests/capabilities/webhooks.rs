@@ -423,3 +423,37 @@ fn a_dead_receiver_delays_no_other() {
     }
     assert!(begun.elapsed() < Duration::from_secs(2), "it waited for the dead ones: {:?}", begun.elapsed());
 }
+
+#[test]
+fn a_server_on_stdio_delivers_what_happens_there() {
+    let (house, receiver) = (House::new(), Receiver::new());
+    let (server, operator) = start(&house);
+    register(&operator, &receiver, &json!(["anomaly"]));
+    drop(server);
+    let mut command = house.program();
+    command.env("HALDIR_ALLOW_PRIVATE", "localhost,127.0.0.1");
+    let stdio = crate::support::Stdio::start(command);
+    let made = stdio.tool("createSession", &json!({"agent_id": "a"}));
+    let session = text(&made["structuredContent"], "session_id");
+    stdio.tool("logAction", &json!({"session_id": session, "action": "yacht", "cost_usd": 500}));
+    assert_eq!(actions(&receiver.wait_for(1)), ["yacht"]);
+}
+
+#[test]
+fn an_address_that_is_no_longer_allowed_is_not_called() {
+    let (house, receiver) = (House::new(), Receiver::new());
+    let (server, operator) = start(&house);
+    register(&operator, &receiver, &Value::Null);
+    let key = operator.key().to_owned();
+    drop(server);
+    let mut command = house.program();
+    command.args(["serve", "--listen", "127.0.0.1:0", "--rate-limits", "off"]);
+    let server = Server::start(command);
+    let operator = server.with_key(&key);
+    operator.post("/v1/webhooks/1/ping", &json!({})).ok();
+    until("the attempt failed", || only(&operator)["fail_count"] == 1);
+    let row = operator.get("/v1/webhooks/deliveries").ok()["deliveries"][0].clone();
+    assert_eq!(row["status_code"], 0);
+    assert!(text(&row, "error").contains("--allow-private"), "{row}");
+    assert!(receiver.got().is_empty());
+}

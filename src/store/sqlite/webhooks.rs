@@ -44,6 +44,11 @@ statements! {
         ON CONFLICT DO UPDATE SET webhook = webhook + 1 RETURNING webhook";
     ATTEMPT_NUMBER = "INSERT INTO webhook_numbers (tenant, webhook, attempt) VALUES (?1, 0, 1)
         ON CONFLICT DO UPDATE SET attempt = attempt + 1 RETURNING attempt";
+    COUNT_ATTEMPT = "INSERT INTO webhook_hours (tenant, hour, attempts, delivered) VALUES (?1, ?2, 1, ?3)
+        ON CONFLICT DO UPDATE SET attempts = attempts + 1, delivered = delivered + ?3";
+    FORGET_HOURS = "DELETE FROM webhook_hours WHERE tenant = ?1 AND hour < ?2";
+    ATTEMPT_COUNTS = "SELECT coalesce(sum(attempts), 0), coalesce(sum(delivered), 0) FROM webhook_hours
+        WHERE tenant = ?1 AND hour >= ?2";
     EXHAUSTED = "SELECT spent FROM webhook_exhausted WHERE tenant = ?1 AND session_id = ?2";
     PUT_EXHAUSTED = "INSERT OR REPLACE INTO webhook_exhausted (tenant, session_id, spent, at) VALUES (?1, ?2, ?3, ?4)";
     OLD_ATTEMPTS = "SELECT tenant, seq FROM webhook_attempts WHERE at < ?1 ORDER BY at LIMIT ?2";
@@ -51,6 +56,13 @@ statements! {
     OLD_DEAD = "SELECT tenant, webhook_id, seq FROM webhook_dead WHERE died_at < ?1 ORDER BY died_at LIMIT ?2";
     OLD_EXHAUSTED = "SELECT tenant, session_id FROM webhook_exhausted WHERE at < ?1 ORDER BY at LIMIT ?2";
     FORGET_EXHAUSTED = "DELETE FROM webhook_exhausted WHERE tenant = ?1 AND session_id = ?2";
+}
+
+/// Hours whose attempts stay counted.
+const KEEP_HOURS: i64 = 48;
+
+fn hour(at: UnixMicros) -> i64 {
+    at.as_seconds().div_euclid(3_600)
 }
 
 fn webhook(row: &Row<'_>) -> Result<Webhook> {
@@ -161,6 +173,11 @@ impl ReadWebhooks for SqliteTx<'_> {
         }
     }
 
+    fn attempt_counts(&self, tenant: &TenantId, since: UnixMicros) -> Result<(i64, i64)> {
+        let mut statement = self.connection()?.prepare_cached(ATTEMPT_COUNTS)?;
+        Ok(statement.query_row(params![tenant.as_str(), hour(since)], |row| Ok((row.get(0)?, row.get(1)?)))?)
+    }
+
     fn exhaustion_told(&self, tenant: &TenantId, session: &SessionId) -> Result<Option<Money>> {
         let mut statement = self.connection()?.prepare_cached(EXHAUSTED)?;
         let nanos = statement.query_row([tenant.as_str(), session.as_str()], |row| row.get(0)).optional()?;
@@ -263,6 +280,10 @@ impl WriteWebhooks for SqliteTx<'_> {
             attempt.at.0,
             attempt.retry_at.map(|at| at.0),
         ])?;
+        let is_delivered = (200..300).contains(&attempt.status);
+        let hour = hour(attempt.at);
+        connection.prepare_cached(COUNT_ATTEMPT)?.execute(params![tenant.as_str(), hour, is_delivered])?;
+        connection.prepare_cached(FORGET_HOURS)?.execute(params![tenant.as_str(), hour - KEEP_HOURS])?;
         Ok(())
     }
 

@@ -70,6 +70,15 @@ CREATE TABLE webhook_attempts (
 CREATE INDEX webhook_attempts_by_event ON webhook_attempts (tenant, event_id, seq);
 CREATE INDEX webhook_attempts_by_time ON webhook_attempts (at);
 
+-- Attempts by hour, so that nobody counts rows to say how the last day went.
+CREATE TABLE webhook_hours (
+    tenant    TEXT NOT NULL,
+    hour      INTEGER NOT NULL, -- since 1970
+    attempts  INTEGER NOT NULL,
+    delivered INTEGER NOT NULL,
+    PRIMARY KEY (tenant, hour)
+) STRICT, WITHOUT ROWID;
+
 -- The last numbers given out: no number is given twice, also after a deletion.
 CREATE TABLE webhook_numbers (
     tenant  TEXT NOT NULL PRIMARY KEY,
