@@ -19,6 +19,8 @@
 //! | [`watch`] | the audit log: canonical bytes, chain, head, anomaly rules, verification |
 //! | [`gate`] | who may act: API keys, sessions, scopes, delegation, hourly limits |
 //! | [`vault`] | secrets sealed at rest; budgets and payments |
+//! | [`webhooks`] | who is told when something happens: subscriptions, outbox, signed delivery |
+//! | [`outbound`] | which addresses haldir may call |
 //! | [`operations`] | the one list of everything haldir can do, and the engine that runs it |
 //! | [`config`] | flags, environment, config file, the master key |
 //! | [`faces`] | how the outside reaches an operation: MCP over stdio and HTTP, REST, a remote haldir |
