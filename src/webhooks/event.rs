@@ -167,3 +167,43 @@ pub fn budget_refused(cx: &mut WriteContext<'_>, session: &std::sync::Arc<Sessio
         None => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_says_what_happened_with_amounts_as_they_are() {
+        let what = Happening::ApprovalRequested {
+            request_id: "apr_1",
+            session_id: "ses_1",
+            agent_id: "a",
+            tool: "bank",
+            action: "transfer",
+            amount: "7.100000001".parse().unwrap(),
+            reason: "rent \"now\"",
+        };
+        let body =
+            Body { event: what.kind().as_str(), event_id: "evt_1", at: UnixMicros(1_500_000), what: Some(&what) };
+        assert_eq!(
+            serde_json::to_string(&body).unwrap(),
+            r#"{"event":"approval_requested","event_id":"evt_1","timestamp":1.5,"source":"haldir","request_id":"apr_1","#
+                .to_owned()
+                + r#""session_id":"ses_1","agent_id":"a","tool":"bank","action":"transfer","amount":7.100000001,"#
+                + r#""reason":"rent \"now\""}"#
+        );
+    }
+
+    #[test]
+    fn every_kind_is_written_as_it_is_read() {
+        for kind in [
+            EventKind::All,
+            EventKind::Anomaly,
+            EventKind::ApprovalRequested,
+            EventKind::BudgetExhausted,
+            EventKind::SessionRevoked,
+        ] {
+            assert_eq!(serde_json::to_value(kind).unwrap(), kind.as_str());
+        }
+    }
+}

@@ -312,3 +312,61 @@ impl WriteWebhooks for SqliteTx<'_> {
         Ok(forgotten)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Store;
+
+    #[tokio::test]
+    async fn what_is_old_is_forgotten_in_steps_and_the_rest_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("w.db")).unwrap();
+        let tenant = TenantId::local();
+        let attempt = |at| Attempt {
+            seq: 0,
+            webhook_id: 1,
+            url: "http://r/".into(),
+            event_id: "evt".into(),
+            event_type: "ping".into(),
+            attempt: 1,
+            status: 200,
+            excerpt: String::new(),
+            error: String::new(),
+            duration_ms: 1,
+            at: UnixMicros(at),
+            retry_at: None,
+        };
+        let event = |seq| QueuedEvent {
+            seq,
+            event_id: "evt".into(),
+            event_type: "ping".into(),
+            body: "{}".into(),
+            queued_at: UnixMicros(0),
+            attempts: 1,
+        };
+        let write = store.write(move |tx| {
+            let tenant = TenantId::local();
+            for at in [10, 20, 30, 90] {
+                tx.insert_attempt(&tenant, &attempt(at))?;
+                let letter =
+                    DeadLetter { webhook_id: 1, event: event(at), died_at: UnixMicros(at), reason: String::new() };
+                tx.put_dead_letter(&tenant, &letter)?;
+            }
+            let before = UnixMicros(50);
+            Ok([2; 3].map(|limit| tx.forget_deliveries(before, limit).unwrap()))
+        });
+        assert_eq!(write.await.unwrap(), [4, 2, 0]);
+        let left = store.read(|tx| {
+            let (attempts, letters) = (tx.attempts(&tenant, None, i64::MAX, 10)?, tx.dead_letters(&tenant, 1, 0, 10)?);
+            Ok((
+                attempts[0].at,
+                attempts.len(),
+                letters[0].died_at,
+                letters.len(),
+                tx.attempt_counts(&tenant, UnixMicros(0))?,
+            ))
+        });
+        assert_eq!(left.unwrap(), (UnixMicros(90), 1, UnixMicros(90), 1, (4, 4)));
+    }
+}
