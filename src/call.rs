@@ -12,7 +12,7 @@ pub use keyring::{Keyring, TenantKeys};
 pub use page::page_size;
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
-pub use services::{AnomalyThresholds, RateLimits, Services, Settings};
+pub use services::{AnomalyThresholds, RateLimits, Services, Settings, WebhookPace};
 pub use stream::{Finished, Head, Pieces, Sink, Start, StreamOperation, channel};
 
 use crate::{

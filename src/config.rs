@@ -4,18 +4,19 @@ mod file;
 pub mod logging;
 mod master_key;
 
-use std::{path::PathBuf, str::FromStr, sync::Arc};
+use std::{path::PathBuf, str::FromStr, sync::Arc, time::Duration};
 
 use clap::Args;
 pub use master_key::KeySource;
 use zeroize::Zeroizing;
 
 use crate::{
-    call::{RateLimits, Settings},
+    call::{RateLimits, Settings, WebhookPace},
     crypto::Key,
     error::{Code, Error, Result},
     model::{Ceilings, Clock, Money, Scopes, time::SystemClock},
     operations::Haldir,
+    outbound::Outbound,
 };
 
 /// Where the store is, and how it is opened: the same for every program of ours.
@@ -27,6 +28,13 @@ pub struct StoreOptions {
     /// A TOML file with thresholds of the anomaly rules, see README.
     #[arg(long, env = "HALDIR_CONFIG", value_name = "PATH", global = true)]
     pub config: Option<PathBuf>,
+    /// A host that webhooks may reach although it is not public, such as 127.0.0.1. May be repeated.
+    #[arg(long, env = "HALDIR_ALLOW_PRIVATE", value_name = "HOST", value_delimiter = ',', global = true)]
+    pub allow_private: Vec<String>,
+    /// For tests: what a second of retries takes, in microseconds, and how long an attempt may, in milliseconds.
+    #[arg(long, env = "HALDIR_TEST_WEBHOOK_PACE", value_name = "MICROS,MILLIS", value_parser = parse_pace, hide = true,
+        global = true)]
+    pub webhook_pace: Option<WebhookPace>,
 }
 
 /// The ceilings of what agents may give themselves, whatever their key allows.
@@ -120,6 +128,8 @@ impl StoreOptions {
             rate_limits: None,
             bootstrap_token: secret_variable("HALDIR_BOOTSTRAP_TOKEN"),
             open_bootstrap: false,
+            outbound: Outbound::new(&self.allow_private),
+            webhooks: self.webhook_pace.unwrap_or_default(),
         })
     }
 
@@ -130,6 +140,16 @@ impl StoreOptions {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         Haldir::open(&path, &key, settings, clock).await
     }
+}
+
+fn parse_pace(text: &str) -> Result<WebhookPace, String> {
+    let read = || {
+        let (micros, millis) = text.split_once(',')?;
+        let (second_micros, millis) = (micros.parse().ok()?, millis.parse().ok()?);
+        let is_sound = (1..=1_000_000).contains(&second_micros) && millis > 0;
+        is_sound.then_some(WebhookPace { second_micros, attempt_timeout: Duration::from_millis(millis) })
+    };
+    read().ok_or_else(|| "expected microseconds and milliseconds, such as 1000,500".to_owned())
 }
 
 /// Hourly limits as an operator sets them; `None` is off.

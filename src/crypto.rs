@@ -7,7 +7,7 @@ mod key;
 mod merkle;
 mod random;
 
-pub use hash::{Sha256, digest, mac, same};
+pub use hash::{Sha256, digest, hmac_sha256, mac, same};
 pub use key::{Key, KeyError};
 pub use merkle::{EMPTY_ROOT, Frontier, leaf_hash};
 pub use random::{fill, nonce, token};

@@ -60,6 +60,8 @@ codes! {
     InvalidFormat = "invalid_format", 400, retry false;
     /// What cannot be undone was asked for without `confirm`.
     ConfirmationRequired = "confirmation_required", 400, retry false;
+    /// An address that haldir does not call.
+    UnsafeUrl = "unsafe_url", 400, retry false;
     /// Anonymous, unknown, revoked or expired key.
     Unauthorized = "unauthorized", 401, retry false;
     /// The session does not exist, is expired or revoked.

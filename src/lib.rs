@@ -20,6 +20,8 @@
 //! | [`gate`] | who may act: API keys, sessions, scopes, delegation, hourly limits |
 //! | [`approvals`] | what a person decides first: rules, requests, decisions that serve once |
 //! | [`vault`] | secrets sealed at rest; budgets and payments |
+//! | [`webhooks`] | who is told when something happens: subscriptions, outbox, signed delivery |
+//! | [`outbound`] | which addresses haldir may call |
 //! | [`operations`] | the one list of everything haldir can do, and the engine that runs it |
 //! | [`config`] | flags, environment, config file, the master key |
 //! | [`faces`] | how the outside reaches an operation: MCP over stdio and HTTP, REST, a remote haldir |
@@ -57,6 +59,8 @@ pub mod faces;
 pub mod gate;
 pub mod model;
 pub mod operations;
+pub mod outbound;
 pub mod store;
 pub mod vault;
 pub mod watch;
+pub mod webhooks;

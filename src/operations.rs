@@ -34,7 +34,7 @@ use crate::{
         list_sessions::ListSessions, revoke_api_key::RevokeApiKey, revoke_session::RevokeSession,
     },
     model::{
-        Resource::{Admin, Approvals, Audit, Payments, Sessions, Vault},
+        Resource::{Admin, Approvals, Audit, Payments, Sessions, Vault, Webhooks},
         Role::{Agent, Operator},
     },
     vault::{
@@ -47,6 +47,11 @@ use crate::{
         get_spend::GetSpend, get_tree_head::GetTreeHead, list_retention_checkpoints::ListRetentionCheckpoints,
         log_action::LogAction, prune_audit_details::PruneAuditDetails, set_audit_retention::SetAuditRetention,
         verify_audit_trail::VerifyAuditTrail,
+    },
+    webhooks::{
+        delete_webhook::DeleteWebhook, list_dead_letters::ListDeadLetters, list_deliveries::ListDeliveries,
+        list_webhooks::ListWebhooks, ping_webhook::PingWebhook, register_webhook::RegisterWebhook,
+        resend_dead_letters::ResendDeadLetters, rotate_webhook_secret::RotateWebhookSecret,
     },
 };
 
@@ -128,6 +133,22 @@ static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| vec![
         .route(Get, "/v1/keys", 200).needs(Admin, Operator),
     write::<RevokeApiKey>("revokeApiKey", "Revoke API key")
         .route(Delete, "/v1/keys/{prefix}", 200).needs(Admin, Operator),
+    write::<RegisterWebhook>("registerWebhook", "Register webhook").answers_secret().calls_out_to("url")
+        .route(Post, "/v1/webhooks", 201).needs(Webhooks, Operator),
+    scan::<ListWebhooks>("listWebhooks", "List webhooks")
+        .route(Get, "/v1/webhooks", 200).needs(Webhooks, Operator),
+    scan::<ListDeliveries>("listDeliveries", "List deliveries")
+        .route(Get, "/v1/webhooks/deliveries", 200).needs(Webhooks, Operator),
+    scan::<ListDeadLetters>("listDeadLetters", "List dead letters")
+        .route(Get, "/v1/webhooks/dead-letters", 200).needs(Webhooks, Operator),
+    write::<DeleteWebhook>("deleteWebhook", "Delete webhook")
+        .route(Delete, "/v1/webhooks/{webhook_id}", 200).needs(Webhooks, Operator),
+    write::<RotateWebhookSecret>("rotateWebhookSecret", "Rotate webhook secret").answers_secret()
+        .route(Post, "/v1/webhooks/{webhook_id}/rotate-secret", 200).needs(Webhooks, Operator),
+    write::<PingWebhook>("pingWebhook", "Ping webhook")
+        .route(Post, "/v1/webhooks/{webhook_id}/ping", 202).needs(Webhooks, Operator),
+    write::<ResendDeadLetters>("resendDeadLetters", "Resend dead letters")
+        .route(Post, "/v1/webhooks/{webhook_id}/resend", 202).needs(Webhooks, Operator),
 ]);
 
 /// Every operation.

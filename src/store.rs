@@ -8,6 +8,7 @@ mod approvals;
 pub mod retention;
 pub mod stats;
 mod tx;
+mod webhooks;
 
 pub mod sqlite;
 
@@ -18,6 +19,10 @@ pub use tx::{
     AgentStats, ApiKeyUpdate, AuditPage, AuditPart, AuditQuery, Cost, Head, IdempotentAnswer, ReadAudit, ReadCounters,
     ReadKeys, ReadPayments, ReadSecrets, ReadSessions, ReadTx, SealHead, SessionQuery, StoredEntryProblem, ToolSpend,
     ToolTally, Tx, WriteAudit, WriteCounters, WriteKeys, WritePayments, WriteSecrets, WriteSessions,
+};
+
+pub use webhooks::{
+    Attempt, DeadLetter, PreviousSecret, QueuedEvent, ReadWebhooks, Webhook, WebhookState, WriteWebhooks,
 };
 
 use crate::error::Result;

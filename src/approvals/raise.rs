@@ -9,6 +9,7 @@ use crate::{
     error::{Code, Error, Result},
     model::{Approval, ApprovalId, ApprovalStatus, UnixMicros},
     watch::{self, Draft},
+    webhooks::{self, Happening},
 };
 
 /// How long a request waits for its decision unless it says otherwise, in seconds.
@@ -58,7 +59,17 @@ pub fn raise(cx: &mut WriteContext<'_>, asked: &Asked<'_>, reason: &str, ttl: i6
 
 /// Makes a new request known, in the transaction that raises it.
 pub fn announce(cx: &mut WriteContext<'_>, approval: &Approval) -> Result<()> {
-    record(cx, "approval.request", approval)
+    record(cx, "approval.request", approval)?;
+    let happening = Happening::ApprovalRequested {
+        request_id: approval.id.as_str(),
+        session_id: approval.session_id.as_str(),
+        agent_id: approval.agent_id.as_str(),
+        tool: &approval.tool,
+        action: &approval.action,
+        amount: approval.amount,
+        reason: &approval.reason,
+    };
+    webhooks::emit(cx, &happening)
 }
 
 /// Appends the entry of what happened to a request.

@@ -108,7 +108,11 @@ fn serve_stdio(cli: &Cli) -> Result<()> {
             Some(key) => haldir.adopt_or_find_key(key).await?,
             None => Credential::LocalAgent,
         };
+        let stop = CancellationToken::new();
+        let courier = tokio::spawn(haldir.deliver_webhooks(stop.clone()));
         let outcome = stdio::serve(HaldirMcp::new(Backend::Local(haldir.clone()), credential), terminated()).await;
+        stop.cancel();
+        let _ = courier.await;
         haldir.close();
         outcome
     });
@@ -164,7 +168,9 @@ async fn run_http(cli: &Cli, options: &ServeOptions) -> Result<()> {
         waiting.stop_waiting();
         stop.cancel();
     });
+    let courier = tokio::spawn(haldir.deliver_webhooks(shutdown.clone()));
     listener::serve(listener, router, shutdown).await;
+    let _ = courier.await;
     upkeep.await.map_err(Error::internal)?;
     // On a thread of its own, since it waits for the writer.
     let haldir = Arc::new(haldir);

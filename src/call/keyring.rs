@@ -20,6 +20,8 @@ const MAX_CACHED_TENANTS: usize = 10_000;
 pub struct TenantKeys {
     /// Seals secrets.
     pub secrets: Key,
+    /// Seals the secrets of webhooks.
+    pub webhooks: Key,
     /// Authenticates the end of the audit log.
     pub log: Key,
     /// Authenticates how long details are kept, and which were erased.
@@ -89,6 +91,7 @@ impl TenantKeys {
     fn new(data_key: &Key) -> Self {
         Self {
             secrets: data_key.derive("haldir 2026-11-21 seal secrets"),
+            webhooks: data_key.derive("haldir 2026-11-21 seal webhook secrets"),
             log: data_key.derive("haldir 2026-11-21 authenticate audit log heads"),
             erasures: data_key.derive("haldir 2026-11-21 authenticate erasures of details"),
         }

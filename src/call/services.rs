@@ -1,12 +1,16 @@
 //! What lives as long as the process: keys, clock, settings.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Deserializer, de::Error};
+use tokio::sync::Notify;
 use zeroize::Zeroizing;
 
 use super::{Keyring, keyring};
-use crate::model::{Ceilings, Clock, Money, Tier};
+use crate::{
+    model::{Ceilings, Clock, Money, Tier},
+    outbound::Outbound,
+};
 
 /// Keys, clock and settings of a running haldir.
 pub struct Services {
@@ -16,6 +20,8 @@ pub struct Services {
     pub clock: Arc<dyn Clock>,
     /// What the operator set.
     pub settings: Settings,
+    /// Rings when an event enters the outbox, so that it leaves soon.
+    pub webhook_bell: Notify,
 }
 
 /// What the operator set.
@@ -34,6 +40,32 @@ pub struct Settings {
     pub bootstrap_token: Option<Zeroizing<String>>,
     /// Whether the first key of an empty store needs no proof: only where nobody else can reach it.
     pub open_bootstrap: bool,
+    /// Which addresses haldir may call.
+    pub outbound: Outbound,
+    /// The pace of webhooks.
+    pub webhooks: WebhookPace,
+}
+
+/// How fast webhooks are sent and tried again. Only tests set another pace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WebhookPace {
+    /// What retries take for a second, in microseconds.
+    pub second_micros: i64,
+    /// How long one attempt may take.
+    pub attempt_timeout: Duration,
+}
+
+impl Default for WebhookPace {
+    fn default() -> Self {
+        Self { second_micros: 1_000_000, attempt_timeout: Duration::from_secs(15) }
+    }
+}
+
+impl WebhookPace {
+    /// How long a process may be at work on one event before another takes over: an attempt, and as much again.
+    pub fn lease_micros(&self) -> i64 {
+        i64::try_from(self.attempt_timeout.as_micros() * 2).unwrap_or(i64::MAX)
+    }
 }
 
 impl Settings {
@@ -53,6 +85,8 @@ impl fmt::Debug for Settings {
             .field("rate_limits", &self.rate_limits)
             .field("bootstrap_token", &self.bootstrap_token.as_ref().map(|_| "…"))
             .field("open_bootstrap", &self.open_bootstrap)
+            .field("outbound", &self.outbound)
+            .field("webhooks", &self.webhooks)
             .finish()
     }
 }

@@ -1,5 +1,6 @@
-//! BLAKE3 (<https://github.com/BLAKE3-team/BLAKE3-specs>) and constant-time comparison.
+//! BLAKE3 (<https://github.com/BLAKE3-team/BLAKE3-specs>), HMAC-SHA256 for signatures that others verify, and constant-time comparison.
 
+use hmac::{Hmac, KeyInit, Mac};
 use subtle::ConstantTimeEq;
 
 use super::Key;
@@ -22,6 +23,16 @@ pub fn mac(key: &Key, parts: &[&[u8]]) -> [u8; 32] {
         hasher.update(part);
     }
     *hasher.finalize().as_bytes()
+}
+
+/// HMAC-SHA256 (RFC 2104, FIPS 180-4) of `parts`, one after the other: what others can verify.
+pub fn hmac_sha256(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
+    // A key may have any length, so this cannot fail.
+    let Ok(mut hmac) = Hmac::<sha2::Sha256>::new_from_slice(key) else { unreachable!("HMAC takes keys of any length") };
+    for part in parts {
+        hmac.update(part);
+    }
+    hmac.finalize().into_bytes().into()
 }
 
 /// Whether two digests or secrets are the same, in time that does not depend on where they differ.

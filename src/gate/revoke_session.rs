@@ -12,6 +12,7 @@ use crate::{
     error::Result,
     model::{Session, SessionId},
     watch::{self, Draft},
+    webhooks::{self, Happening},
 };
 
 /// Descendants that are read at a time.
@@ -51,6 +52,7 @@ impl WriteOperation for RevokeSession {
     fn run(self, cx: &mut WriteContext<'_>) -> Result<SessionRevoked> {
         let session = session::require(cx.tx.as_read(), &cx.caller.tenant, &self.session_id)?;
         let (mut cascade_revoked, mut cascade_revoked_count) = (Vec::new(), 0);
+        let revoked = session.clone();
         let mut pending = vec![session];
         let root = self.session_id.clone();
         while let Some(session) = pending.pop() {
@@ -68,6 +70,10 @@ impl WriteOperation for RevokeSession {
                 }
             }
             pending.extend(children(cx, &session)?);
+        }
+        if revoked.revoked_at.is_none() {
+            let happening = Happening::SessionRevoked { session: &revoked, cascade_revoked: cascade_revoked_count };
+            webhooks::emit(cx, &happening)?;
         }
         Ok(SessionRevoked { revoked: true, session_id: self.session_id, cascade_revoked, cascade_revoked_count })
     }

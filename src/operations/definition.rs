@@ -42,6 +42,8 @@ pub struct Operation {
     pub answers_secret: bool,
     /// What REST answers with: JSON, but for streams.
     pub media_types: &'static [&'static str],
+    /// The field, if any, with an address that haldir will call: it is looked up and checked before the operation runs.
+    pub address_field: Option<&'static str>,
     /// How it runs.
     pub run: Run,
     check: fn(&str) -> Result<()>,
@@ -247,6 +249,7 @@ fn named<I: JsonSchema + DeserializeOwned, O: JsonSchema>(
             open_to_anonymous: false,
             answers_secret: false,
             media_types: &["application/json"],
+            address_field: None,
             run,
             check: |json| input::parse::<I>(json).map(drop),
             input_schema: I::json_schema,
@@ -269,6 +272,11 @@ impl<O> Named<O> {
 
     pub(super) fn answers_secret(mut self) -> Self {
         self.operation.answers_secret = true;
+        self
+    }
+
+    pub(super) fn calls_out_to(mut self, field: &'static str) -> Self {
+        self.operation.address_field = Some(field);
         self
     }
 

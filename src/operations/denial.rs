@@ -6,15 +6,22 @@ use serde_json::json;
 use super::definition::Operation;
 use crate::{
     call::WriteContext,
-    error::{Error, Result},
-    model::SessionId,
+    error::{Code, Error, Result},
+    model::{Money, SessionId},
     watch::{self, Draft, Event},
+    webhooks,
 };
 
 /// The session that a call is about, whatever else is in it.
 #[derive(Default, Deserialize)]
 struct Subject {
     session_id: Option<SessionId>,
+}
+
+/// What a payment that was refused asked for.
+#[derive(Deserialize)]
+struct Payment {
+    amount: Money,
 }
 
 /// Appends the entry that says that `operation` was refused, and why.
@@ -33,5 +40,10 @@ pub(super) fn record(cx: &mut WriteContext<'_>, operation: &Operation, input: &s
     let action = format!("{}.denied", operation.name);
     let draft = Draft::governance(&action, session.as_deref(), &details)?;
     watch::append(cx, Draft { event: Event::Refusal, ..draft })?;
+    if let (Code::BudgetExceeded, Some(session)) = (error.code, &session)
+        && let Ok(Payment { amount }) = serde_json::from_str(input)
+    {
+        webhooks::budget_refused(cx, session, amount)?;
+    }
     Ok(())
 }

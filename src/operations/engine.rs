@@ -138,7 +138,11 @@ impl Haldir {
             }
             Run::Stream(_) => return Err(Error::internal(format!("{} answers with a stream", operation.name))),
             Run::Wait(look) => (operation.status, self.wait(operation, look, &caller, credential, input).await?),
-            Run::Write(prepare) => self.write(operation, prepare(input)?, caller, input, options, now).await?,
+            Run::Write(prepare) => {
+                let prepared = prepare(input)?;
+                self.check_address(operation, input).await?;
+                self.write(operation, prepared, caller, input, options, now).await?
+            }
         };
         Ok(Reply { status, body })
     }
@@ -173,6 +177,15 @@ impl Haldir {
         Arc::clone(&self.inner.streams).try_acquire_owned().map_err(|_| {
             Error::new(Code::Unavailable, format!("{MAX_STREAMS} streams are being read already; try again"))
         })
+    }
+
+    /// Looks up where an address in the input leads, which the writer's transaction has no time for.
+    async fn check_address(&self, operation: &Operation, input: &str) -> Result<()> {
+        let Some(field) = operation.address_field else { return Ok(()) };
+        let fields: serde_json::Value = serde_json::from_str(input).map_err(Error::internal)?;
+        let Some(address) = fields[field].as_str() else { return Ok(()) };
+        let outbound = &self.inner.services.settings.outbound;
+        outbound.check(&outbound.parse(address)?).await
     }
 
     /// The hot path: one snapshot for who is asking and for the answer.

@@ -2,7 +2,8 @@
 
 use std::{path::Path, sync::Arc};
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
+use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
 use super::{
@@ -22,13 +23,15 @@ use crate::{
     model::{ApiKey, Caller, Ceilings, Clock, Credential, Role, TenantId, Tier},
     store::{ReadTx, Store},
     watch::chain,
+    webhooks::delivery,
 };
 
 impl Haldir {
     /// Opens the store at `path`, creating what is missing.
     pub async fn open(path: &Path, master_key: &Key, settings: Settings, clock: Arc<dyn Clock>) -> Result<Self> {
         let store = Store::open(path)?;
-        let services = Arc::new(Services { keyring: Keyring::new(master_key), clock, settings });
+        let services =
+            Arc::new(Services { keyring: Keyring::new(master_key), clock, settings, webhook_bell: Notify::default() });
         let inner = Inner {
             store,
             services,
@@ -114,6 +117,11 @@ impl Haldir {
             },
         )?;
         Ok(credential)
+    }
+
+    /// Sends what waits for webhooks, until told to stop.
+    pub fn deliver_webhooks(&self, stop: CancellationToken) -> impl Future<Output = ()> + Send + use<> {
+        delivery::run(self.inner.store.clone(), Arc::clone(&self.inner.services), stop)
     }
 
     /// Finishes what was taken, and closes the store.

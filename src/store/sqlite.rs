@@ -23,6 +23,7 @@ mod secrets;
 mod sessions;
 mod statements;
 mod stats;
+mod webhooks;
 mod writer;
 
 use std::{path::Path, sync::Arc};

@@ -26,15 +26,23 @@ pub fn require_left(cx: &WriteContext<'_>, session: &Arc<Session>, amount: Money
     check(&lineage(cx, session)?, amount)
 }
 
+/// The first that does not have `amount` left, and what it has.
+fn first_without(line: &[Arc<Session>], amount: Money) -> Option<(&Arc<Session>, Money)> {
+    let short = |level: &Arc<Session>| level.remaining().filter(|left| amount > *left);
+    line.iter().find_map(|level| short(level).map(|left| (level, left)))
+}
+
 fn check(line: &[Arc<Session>], amount: Money) -> Result<()> {
-    for (index, level) in line.iter().enumerate() {
-        if let Some(left) = level.remaining().filter(|left| amount > *left) {
-            let whose = if index == 0 { "the session's" } else { "the parent session's" };
-            let message = format!("{amount} USD is more than the {left} USD that are left of {whose} budget");
-            return Err(Error::new(Code::BudgetExceeded, message).field("amount").with("remaining_budget", left));
-        }
-    }
-    Ok(())
+    let Some((level, left)) = first_without(line, amount) else { return Ok(()) };
+    let whose = if line.first().is_some_and(|first| first.id == level.id) { "the session's" } else { "the parent session's" };
+    let message = format!("{amount} USD is more than the {left} USD that are left of {whose} budget");
+    Err(Error::new(Code::BudgetExceeded, message).field("amount").with("remaining_budget", left))
+}
+
+/// The session whose budget does not allow `amount`: this one or one above it.
+pub fn refusing(cx: &WriteContext<'_>, session: &Arc<Session>, amount: Money) -> Result<Option<Arc<Session>>> {
+    let line = lineage(cx, session)?;
+    Ok(first_without(&line, amount).map(|(level, _)| Arc::clone(level)))
 }
 
 /// Deducts `amount` from the session and every session above it, if each has it left.

@@ -12,6 +12,7 @@ use crate::{
     model::{Entry, EntryId, EntryKind, Money, Session},
     store::ToolTally,
     watch::{anomaly, canonical, chain},
+    webhooks::{self, Happening},
 };
 
 /// The tool that haldir's own entries bear.
@@ -99,6 +100,9 @@ pub fn append(cx: &mut WriteContext<'_>, draft: Draft<'_>) -> Result<Arc<Entry>>
     let entry = Arc::new(entry);
     cx.tx.insert_entry(tenant, Arc::clone(&entry))?;
     cx.tx.put_head(tenant, head, keys)?;
+    if entry.flagged {
+        webhooks::emit(cx, &Happening::Anomaly(&entry))?;
+    }
     Ok(entry)
 }
 

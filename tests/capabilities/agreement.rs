@@ -228,6 +228,14 @@ fn good_inputs() -> Vec<(&'static str, Value)> {
         ("createApiKey", json!({"name": "k", "max_spend": 5, "max_scopes": ["read"], "max_ttl": 60})),
         ("listApiKeys", json!({})),
         ("revokeApiKey", json!({"prefix": "$prefix"})),
+        ("registerWebhook", json!({"url": "https://receiver.invalid/hook", "name": "w", "events": ["anomaly"]})),
+        ("rotateWebhookSecret", json!({"webhook_id": "$webhook", "grace_seconds": 60})),
+        ("pingWebhook", json!({"webhook_id": "$webhook"})),
+        ("resendDeadLetters", json!({"webhook_id": "$webhook"})),
+        ("listWebhooks", json!({})),
+        ("listDeliveries", json!({"limit": 5})),
+        ("listDeadLetters", json!({"webhook_id": "$webhook"})),
+        ("deleteWebhook", json!({"webhook_id": "$webhook"})),
         ("revokeSession", json!({"session_id": "$session"})),
         ("getSession", json!({"session_id": "$session"})),
     ]
@@ -256,6 +264,7 @@ impl Made {
             ("addApprovalRule", "$rule", "rule_id", false),
             ("requestApproval", "$request", "request_id", false),
             ("createApiKey", "$prefix", "prefix", false),
+            ("registerWebhook", "$webhook", "webhook_id", false),
         ] {
             if by == operation && !(once && self.0.iter().any(|(known, _)| *known == name)) {
                 self.0.retain(|(known, _)| *known != name);

@@ -70,7 +70,8 @@ fn base(operation: &Operation, session: &str) -> Vec<(String, String)> {
                 // The session is still needed.
                 "session_id" if operation.name == "revokeSession" => json!("none"),
                 "session_id" => json!(session),
-                "amount" => json!(1),
+                "amount" | "webhook_id" => json!(1),
+                "url" => json!("https://receiver.invalid/x"),
                 "name" | "value" | "action" | "agent_id" | "scope" => json!("x"),
                 "entry_id" | "authorization_id" | "prefix" | "request_id" | "rule_id" => json!("none"),
                 "type" => json!("destructive"),

@@ -24,3 +24,4 @@ mod sessions;
 mod stdio_keys;
 mod tamper;
 mod tamper_rebuilt;
+mod webhooks;

@@ -152,7 +152,7 @@ fn every_client_config_starts_the_program() {
 
 #[test]
 fn the_config_file_example_has_every_threshold_at_its_default() {
-    let options = StoreOptions { db: None, config: Some(path("examples/haldir.toml")) };
+    let options = StoreOptions { db: None, config: Some(path("examples/haldir.toml")), ..StoreOptions::default() };
     assert_eq!(options.settings(&CeilingOptions::default()).unwrap().anomalies, AnomalyThresholds::default());
     let file: toml::Table = text("examples/haldir.toml").parse().unwrap();
     let named: BTreeSet<_> = file["anomalies"].as_table().unwrap().keys().cloned().collect();

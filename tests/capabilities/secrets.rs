@@ -287,6 +287,8 @@ fn no_core_type_shows_what_it_holds() {
         rate_limits: None,
         bootstrap_token: Some(PLANTED.to_owned().into()),
         open_bootstrap: false,
+        outbound: haldir::outbound::Outbound::default(),
+        webhooks: haldir::call::WebhookPace::default(),
     };
     let minting: haldir::gate::create_api_key::CreateApiKey =
         serde_json::from_value(json!({"bootstrap_token": PLANTED})).unwrap();

@@ -3,6 +3,7 @@
 mod client;
 mod in_process;
 mod mcp_session;
+mod receiver;
 mod stdio;
 
 use std::{
@@ -17,6 +18,7 @@ use std::{
 pub use client::{Answer, Client, raw_exchange, read_answer};
 pub use in_process::{InProcess, start_of_time};
 pub use mcp_session::McpSession;
+pub use receiver::{Delivery, Receiver, Reply};
 use serde_json::Value;
 pub use serde_json::json;
 pub use stdio::Stdio;
@@ -56,6 +58,8 @@ impl House {
     pub fn serving(&self) -> Command {
         let mut command = self.program();
         command.args(["serve", "--listen", "127.0.0.1:0", "--rate-limits", "off"]);
+        // Where receivers of tests are; the name leads nowhere (RFC 6761).
+        command.args(["--allow-private", "127.0.0.1", "--allow-private", "receiver.invalid"]);
         command
     }
 

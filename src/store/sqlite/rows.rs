@@ -12,6 +12,7 @@ use crate::{
         AgentId, ApprovalId, ApprovalStatus, AuthorizationId, AuthorizationStatus, Disclosure, EntryId, Money, Role,
         RuleId, RuleType, Scope, Scopes, SecretName, SessionId, TenantId, Tier, UnixMicros,
     },
+    store::WebhookState,
 };
 
 /// Reads the columns of a row one after the other, in the order in which the statement names them: looking each up
@@ -65,6 +66,7 @@ columns! {
     String: String => Ok;
     Option<String>: Option<String> => Ok;
     Vec<u8>: Vec<u8> => Ok;
+    Option<Vec<u8>>: Option<Vec<u8>> => Ok;
     [u8; 32]: Vec<u8> => |bytes| bytes.try_into().map_err(|_| "is not 32 bytes".into());
     UnixMicros: i64 => |micros| Ok(UnixMicros(micros));
     Option<UnixMicros>: Option<i64> => |micros| Ok(micros.map(UnixMicros));
@@ -85,6 +87,7 @@ columns! {
     Scope: String => Scope::parse;
     bool: bool => Ok;
     u16: u16 => Ok;
+    WebhookState: String => |word| from_word(&word);
     Role: String => |word| from_word(&word);
     Tier: String => |word| from_word(&word);
     Disclosure: String => |word| from_word(&word);

@@ -16,6 +16,7 @@ pub(super) use statements;
 mod tests {
     use super::super::{
         approvals, audit, connection, counters, keys, migrations::Migrator, payments, retention, secrets, sessions, stats,
+        webhooks,
     };
 
     #[test]
@@ -33,6 +34,7 @@ mod tests {
             secrets::ALL,
             sessions::ALL,
             stats::ALL,
+            webhooks::ALL,
         ]
         .concat();
         assert!(all.len() > 30, "the lists are incomplete");

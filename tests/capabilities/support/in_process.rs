@@ -46,6 +46,8 @@ impl InProcess {
             rate_limits: None,
             bootstrap_token: Some(Zeroizing::new(TOKEN.to_owned())),
             open_bootstrap: true,
+            outbound: haldir::outbound::Outbound::default(),
+            webhooks: haldir::call::WebhookPace::default(),
         };
         let clock = Arc::new(ManualClock::new(start_of_time()));
         let runtime = Runtime::new().unwrap();

@@ -1,0 +1,168 @@
+//! The task that empties the outbox. Every serving process runs one; a lease in the store sees to it that one of them
+//! at a time sends a webhook's events, and that another goes on if that one dies.
+
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use reqwest::Client;
+use tokio::{sync::Semaphore, task::JoinSet, time::Instant};
+use tokio_util::sync::CancellationToken;
+
+use super::{queue, send};
+use crate::{
+    call::{Services, WriteContext},
+    error::Result,
+    model::{Caller, TenantId},
+    store::{Store, Tx},
+};
+
+/// Webhooks of this process that may be sent to at the same time. One takes one place, however many events wait.
+const MAX_AT_ONCE: usize = 128;
+/// How often the outbox is looked at when nothing rings: other processes put events there too.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How long to wait at least between two looks; also what a change that has rung needs to be committed.
+const LOOK_AT_MOST_EVERY: Duration = Duration::from_millis(20);
+/// How long a webhook rests after the store could not be written.
+const AFTER_ERROR: Duration = Duration::from_secs(1);
+/// How often old attempts and dead letters are forgotten, how many at a time, and how old they are.
+const CLEAN_EVERY: Duration = Duration::from_secs(600);
+const FIRST_CLEAN_AFTER: Duration = Duration::from_secs(60);
+const CLEAN_STEP: usize = 200;
+const KEEP_SECONDS: i64 = 30 * 86_400;
+/// Steps of one cleaning; what is left then waits for the next.
+const MAX_CLEAN_STEPS: usize = 50;
+
+/// Who the audit log says disabled a webhook.
+const PRINCIPAL: &str = "haldir";
+
+/// Delivers until told to stop; attempts that are under way then are taken back, to be made again.
+pub async fn run(store: Store, services: Arc<Services>, stop: CancellationToken) {
+    let courier = Arc::new(Courier { store, services, stop, busy: Mutex::default(), client: Mutex::default() });
+    let places = Arc::new(Semaphore::new(MAX_AT_ONCE));
+    let mut rounds = JoinSet::new();
+    let mut clean_at = Instant::now() + FIRST_CLEAN_AFTER;
+    while !courier.stop.is_cancelled() {
+        let now = courier.services.clock.now();
+        let due = courier.store.read(|tx| tx.due_webhooks(now, MAX_AT_ONCE)).unwrap_or_default();
+        for (tenant, id) in due {
+            let Some(busy) = Busy::begin(&courier, &tenant, id) else { continue };
+            let Ok(place) = Arc::clone(&places).try_acquire_owned() else { break };
+            rounds.spawn(async move {
+                if let Err(error) = busy.courier.round(&tenant, id).await {
+                    tracing::warn!(%error, webhook = id, "a webhook's events wait");
+                    tokio::time::sleep(AFTER_ERROR).await;
+                }
+                drop((busy, place));
+            });
+        }
+        while rounds.try_join_next().is_some() {}
+        if Instant::now() >= clean_at {
+            clean_at = Instant::now() + CLEAN_EVERY;
+            if let Err(error) = courier.clean().await {
+                tracing::warn!(%error, "old deliveries were not forgotten");
+            }
+        }
+        tokio::time::sleep(LOOK_AT_MOST_EVERY).await;
+        tokio::select! {
+            () = courier.services.webhook_bell.notified() => {}
+            () = tokio::time::sleep(courier.pause()) => {}
+            () = courier.stop.cancelled() => {}
+        }
+    }
+    while rounds.join_next().await.is_some() {}
+}
+
+struct Courier {
+    store: Store,
+    services: Arc<Services>,
+    stop: CancellationToken,
+    /// What rounds of this process are at work on.
+    busy: Mutex<HashSet<(TenantId, i64)>>,
+    /// Made when the first event is due: many processes never have one.
+    client: Mutex<Option<Client>>,
+}
+
+/// A webhook that a round of this process is at work on.
+struct Busy {
+    courier: Arc<Courier>,
+    key: (TenantId, i64),
+}
+
+impl Busy {
+    fn begin(courier: &Arc<Courier>, tenant: &TenantId, id: i64) -> Option<Self> {
+        let key = (tenant.clone(), id);
+        let mut busy = courier.busy.lock().unwrap_or_else(PoisonError::into_inner);
+        busy.insert(key.clone()).then(|| Self { courier: Arc::clone(courier), key })
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.courier.busy.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
+        // It may be due again already.
+        self.courier.services.webhook_bell.notify_one();
+    }
+}
+
+impl Courier {
+    /// Sends one webhook's events, one after the other, until none waits or one fails.
+    async fn round(&self, tenant: &TenantId, id: i64) -> Result<()> {
+        let mut next = self.write(tenant, move |cx| queue::claim(cx, id)).await?;
+        while let Some(job) = next {
+            let client = self.client()?;
+            let outcome = tokio::select! {
+                outcome = send::send(&client, &self.services, &job) => outcome,
+                () = self.stop.cancelled() => return self.write(tenant, move |cx| queue::release(cx, &job)).await,
+            };
+            if !(200..300).contains(&outcome.status) {
+                tracing::info!(webhook = id, status = outcome.status, error = outcome.error, "a webhook failed");
+            }
+            next = self.write(tenant, move |cx| queue::settle(cx, &job, &outcome)).await?;
+        }
+        Ok(())
+    }
+
+    fn client(&self) -> Result<Client> {
+        let mut client = self.client.lock().unwrap_or_else(PoisonError::into_inner);
+        if client.is_none() {
+            let settings = &self.services.settings;
+            *client = Some(settings.outbound.client(settings.webhooks.attempt_timeout)?);
+        }
+        client.clone().ok_or_else(|| crate::error::Error::internal("no client"))
+    }
+
+    async fn write<T: Send + 'static>(
+        &self,
+        tenant: &TenantId,
+        work: impl FnOnce(&mut WriteContext<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let caller = Caller { tenant: tenant.clone(), principal: PRINCIPAL.to_owned(), ..Caller::anonymous() };
+        let services = Arc::clone(&self.services);
+        let run = move |tx: &mut dyn Tx| {
+            work(&mut WriteContext { tx, caller: &caller, now: services.clock.now(), services: &services })
+        };
+        self.store.write(run).await
+    }
+
+    /// How long to wait for the bell: until the next webhook is due, within bounds.
+    fn pause(&self) -> Duration {
+        let due = self.store.read(|tx| tx.next_due()).ok().flatten();
+        let wait = due.map_or(LOOK_EVERY, |due| {
+            Duration::from_micros(u64::try_from(due.0 - self.services.clock.now().0).unwrap_or(0))
+        });
+        wait.min(LOOK_EVERY)
+    }
+
+    async fn clean(&self) -> Result<()> {
+        let before = self.services.clock.now().plus_seconds(-KEEP_SECONDS);
+        for _ in 0..MAX_CLEAN_STEPS {
+            if self.store.write(move |tx| tx.forget_deliveries(before, CLEAN_STEP)).await? == 0 {
+                break;
+            }
+        }
+        Ok(())
+    }
+}

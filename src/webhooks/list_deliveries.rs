@@ -1,0 +1,107 @@
+//! `listDeliveries`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    call::{ReadContext, ReadOperation, page_size},
+    error::{Error, Result},
+    model::{UnixMicros, text::Text},
+    store::Attempt,
+};
+
+const MAX_PAGE: i64 = 1_000;
+const ID_PREFIX: &str = "dlv_";
+
+/// List attempts to deliver events, newest first: what was sent when, how the receiver answered, and when it is tried
+/// again. They are kept for 30 days.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ListDeliveries {
+    /// Only attempts of this event.
+    #[serde(default)]
+    event_id: Option<Text<1, 64>>,
+    /// Only attempts before this one, by its `delivery_id`.
+    #[serde(default)]
+    before: Option<Text<1, 64>>,
+    /// How many, at most 1000. Default: 100.
+    #[serde(default)]
+    #[schemars(extend("minimum" = 1, "maximum" = 1000, "default" = 100))]
+    limit: Option<i64>,
+}
+
+/// The attempts.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct DeliveryList {
+    /// How many these are.
+    count: usize,
+    /// Newest first.
+    deliveries: Vec<DeliveryDetail>,
+}
+
+/// An attempt. Times are Unix seconds.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct DeliveryDetail {
+    /// Its name.
+    delivery_id: String,
+    /// The event.
+    event_id: String,
+    /// Its kind.
+    event_type: String,
+    /// The webhook's number.
+    webhook_id: i64,
+    /// Where it was sent.
+    webhook_url: String,
+    /// 1 for the first of an event, one more each time.
+    attempt: i64,
+    /// The receiver's HTTP status; 0 if there was none.
+    status_code: u16,
+    /// The beginning of its answer.
+    response_excerpt: String,
+    /// What went wrong; empty if the receiver answered.
+    error: String,
+    /// How long it took, in milliseconds.
+    duration_ms: i64,
+    /// When it was made.
+    created_at: UnixMicros,
+    /// When the event is tried again; null if it is not.
+    next_retry_at: Option<UnixMicros>,
+}
+
+impl From<Attempt> for DeliveryDetail {
+    fn from(attempt: Attempt) -> Self {
+        Self {
+            delivery_id: format!("{ID_PREFIX}{}", attempt.seq),
+            event_id: attempt.event_id,
+            event_type: attempt.event_type,
+            webhook_id: attempt.webhook_id,
+            webhook_url: attempt.url,
+            attempt: attempt.attempt,
+            status_code: attempt.status,
+            response_excerpt: attempt.excerpt,
+            error: attempt.error,
+            duration_ms: attempt.duration_ms,
+            created_at: attempt.at,
+            next_retry_at: attempt.retry_at,
+        }
+    }
+}
+
+impl ReadOperation for ListDeliveries {
+    type Output = DeliveryList;
+
+    fn run(self, cx: &ReadContext<'_>) -> Result<DeliveryList> {
+        let limit = page_size(self.limit, MAX_PAGE)?;
+        let before = match &self.before {
+            None => i64::MAX,
+            Some(id) => {
+                let number = id.as_str().strip_prefix(ID_PREFIX).and_then(|number| number.parse().ok());
+                number.ok_or_else(|| Error::invalid("before", "before must be a delivery_id of an earlier answer"))?
+            }
+        };
+        let event = self.event_id.as_ref().map(Text::as_str);
+        let attempts = cx.tx.attempts(&cx.caller.tenant, event, before, limit)?;
+        let deliveries: Vec<_> = attempts.into_iter().map(DeliveryDetail::from).collect();
+        Ok(DeliveryList { count: deliveries.len(), deliveries })
+    }
+}

@@ -1,0 +1,245 @@
+//! The outbox: what is put in, who may send it, and what becomes of it. Everything here is one transaction's part.
+
+use serde_json::json;
+
+use super::{
+    retry,
+    secret::{self, Secret},
+};
+use crate::{
+    call::WriteContext,
+    crypto,
+    error::{Error, Result},
+    model::{TenantId, UnixMicros},
+    store::{Attempt, DeadLetter, QueuedEvent, Webhook, WebhookState},
+    watch::{self, Draft},
+};
+
+/// Events that may wait for one webhook; one more is a dead letter at once.
+const MAX_WAITING: i64 = 100_000;
+/// Events of a webhook that ended that are put away in one transaction.
+const STEP: usize = 200;
+/// The status by which a receiver says that it is gone for good.
+const GONE: u16 = 410;
+
+/// Puts an event into a webhook's outbox, and stores the webhook.
+pub(super) fn put(
+    cx: &mut WriteContext<'_>,
+    webhook: &mut Webhook,
+    event_id: &str,
+    event_type: &str,
+    body: &str,
+) -> Result<()> {
+    let tenant = &cx.caller.tenant;
+    webhook.last_seq += 1;
+    let event = QueuedEvent {
+        seq: webhook.last_seq,
+        event_id: event_id.to_owned(),
+        event_type: event_type.to_owned(),
+        body: body.to_owned(),
+        queued_at: cx.now,
+        attempts: 0,
+    };
+    if webhook.waiting >= MAX_WAITING {
+        let reason = format!("{MAX_WAITING} events were waiting already");
+        cx.tx.put_dead_letter(tenant, &DeadLetter { webhook_id: webhook.id, event, died_at: cx.now, reason })?;
+    } else {
+        webhook.waiting += 1;
+        // If others wait already, it is not its turn, and the time of the next attempt stands.
+        webhook.due_at = webhook.due_at.or(Some(cx.now));
+        cx.tx.put_event(tenant, webhook.id, &event)?;
+        cx.services.webhook_bell.notify_one();
+    }
+    cx.tx.put_webhook(tenant, webhook)
+}
+
+/// Somebody says that the receiver is well again: the first waiting event is tried now, unless somebody is at it.
+pub(super) fn hurry(webhook: &mut Webhook, now: UnixMicros) {
+    webhook.failures = 0;
+    if webhook.lease.is_none() && webhook.waiting > 0 {
+        webhook.due_at = Some(now);
+    }
+}
+
+/// An attempt to be made, by whoever holds the lease.
+pub(super) struct Job {
+    pub(super) tenant: TenantId,
+    pub(super) webhook: Webhook,
+    pub(super) event: QueuedEvent,
+    pub(super) secrets: Vec<Secret>,
+    lease: i64,
+}
+
+/// How an attempt went.
+#[derive(Debug)]
+pub(super) struct Outcome {
+    pub(super) started: UnixMicros,
+    pub(super) duration_ms: i64,
+    /// 0 is no answer.
+    pub(super) status: u16,
+    pub(super) excerpt: String,
+    pub(super) error: String,
+    /// Seconds.
+    pub(super) retry_after: Option<i64>,
+}
+
+/// Takes the lease of a webhook that is due; answers its next attempt, if there is one.
+pub(super) fn claim(cx: &mut WriteContext<'_>, id: i64) -> Result<Option<Job>> {
+    let tenant = &cx.caller.tenant;
+    let Some(mut webhook) = cx.tx.webhook(tenant, id)? else { return Ok(None) };
+    if webhook.due_at.is_none_or(|due| due > cx.now) {
+        return Ok(None);
+    }
+    match webhook.state {
+        WebhookState::Active => lease(cx, webhook),
+        WebhookState::Disabled => {
+            for event in cx.tx.queued_events(tenant, id, STEP)? {
+                bury(cx, &mut webhook, event, "the receiver answered 410: gone")?;
+            }
+            webhook.due_at = (webhook.waiting > 0).then_some(cx.now);
+            webhook.lease = None;
+            cx.tx.put_webhook(tenant, &webhook)?;
+            Ok(None)
+        }
+        WebhookState::Deleted => remove_step(cx, webhook).map(|()| None),
+    }
+}
+
+/// Gives its first event and a lease to the caller.
+fn lease(cx: &mut WriteContext<'_>, mut webhook: Webhook) -> Result<Option<Job>> {
+    let tenant = &cx.caller.tenant;
+    let Some(event) = cx.tx.queued_events(tenant, webhook.id, 1)?.pop() else {
+        (webhook.due_at, webhook.lease, webhook.waiting) = (None, None, 0);
+        cx.tx.put_webhook(tenant, &webhook)?;
+        return Ok(None);
+    };
+    let mut token = [0; 8];
+    crypto::nonce(&mut token).map_err(Error::internal)?;
+    let lease = i64::from_be_bytes(token);
+    webhook.lease = Some(lease);
+    webhook.due_at = Some(UnixMicros(cx.now.0.saturating_add(cx.services.settings.webhooks.lease_micros())));
+    cx.tx.put_webhook(tenant, &webhook)?;
+    let secrets = secret::valid(&*cx.keys()?, tenant, &webhook, cx.now)?;
+    Ok(Some(Job { tenant: tenant.clone(), webhook, event, secrets, lease }))
+}
+
+/// Removes a part of what a deleted webhook leaves, and at last the webhook.
+fn remove_step(cx: &mut WriteContext<'_>, mut webhook: Webhook) -> Result<()> {
+    let tenant = &cx.caller.tenant;
+    let events = cx.tx.queued_events(tenant, webhook.id, STEP)?;
+    for event in &events {
+        cx.tx.delete_event(tenant, webhook.id, event.seq)?;
+    }
+    let letters = cx.tx.dead_letters(tenant, webhook.id, 0, STEP)?;
+    for letter in &letters {
+        cx.tx.delete_dead_letter(tenant, webhook.id, letter.event.seq)?;
+    }
+    if events.len() < STEP && letters.len() < STEP {
+        return cx.tx.delete_webhook(tenant, webhook.id);
+    }
+    webhook.due_at = Some(cx.now);
+    cx.tx.put_webhook(tenant, &webhook)
+}
+
+/// Makes a waiting event a dead letter.
+fn bury(cx: &mut WriteContext<'_>, webhook: &mut Webhook, event: QueuedEvent, reason: &str) -> Result<()> {
+    let tenant = &cx.caller.tenant;
+    cx.tx.delete_event(tenant, webhook.id, event.seq)?;
+    webhook.waiting -= 1;
+    let letter = DeadLetter { webhook_id: webhook.id, event, died_at: cx.now, reason: reason.to_owned() };
+    cx.tx.put_dead_letter(tenant, &letter)
+}
+
+/// Gives a lease back without an attempt.
+pub(super) fn release(cx: &mut WriteContext<'_>, job: &Job) -> Result<()> {
+    let Some(mut webhook) = cx.tx.webhook(&job.tenant, job.webhook.id)? else { return Ok(()) };
+    if webhook.lease == Some(job.lease) {
+        (webhook.lease, webhook.due_at) = (None, Some(cx.now));
+        cx.tx.put_webhook(&job.tenant, &webhook)?;
+    }
+    Ok(())
+}
+
+/// Records an attempt, decides what becomes of its event, and answers the next one if the webhook has more and the
+/// lease was not lost.
+pub(super) fn settle(cx: &mut WriteContext<'_>, job: &Job, outcome: &Outcome) -> Result<Option<Job>> {
+    let mut attempt = Attempt {
+        seq: 0,
+        webhook_id: job.webhook.id,
+        url: job.webhook.url.clone(),
+        event_id: job.event.event_id.clone(),
+        event_type: job.event.event_type.clone(),
+        attempt: job.event.attempts + 1,
+        status: outcome.status,
+        excerpt: outcome.excerpt.clone(),
+        error: outcome.error.clone(),
+        duration_ms: outcome.duration_ms,
+        at: outcome.started,
+        retry_at: None,
+    };
+    let is_delivered = (200..300).contains(&outcome.status);
+    let mut next = None;
+    if let Some(mut webhook) = cx.tx.webhook(&job.tenant, job.webhook.id)? {
+        let is_ours = webhook.lease == Some(job.lease);
+        if is_delivered {
+            webhook.delivered += 1;
+            webhook.failures = 0;
+            let was_there = cx.tx.delete_event(&job.tenant, webhook.id, job.event.seq)?;
+            webhook.waiting -= i64::from(was_there);
+            if is_ours {
+                webhook.lease = None;
+                webhook.due_at = (webhook.waiting > 0).then_some(cx.now);
+            }
+        } else {
+            webhook.failed += 1;
+            webhook.failures += 1;
+            if is_ours {
+                webhook.lease = None;
+                attempt.retry_at = failed(cx, job, &mut webhook, outcome)?;
+            }
+        }
+        if webhook.state == WebhookState::Deleted {
+            webhook.due_at = Some(cx.now);
+        }
+        cx.tx.put_webhook(&job.tenant, &webhook)?;
+        if is_ours && is_delivered && webhook.state == WebhookState::Active && webhook.waiting > 0 {
+            next = lease(cx, webhook)?;
+        }
+    }
+    cx.tx.insert_attempt(&job.tenant, &attempt)?;
+    Ok(next)
+}
+
+/// After an attempt that failed: the event is tried again later, or given up. Answers when it is tried again.
+fn failed(
+    cx: &mut WriteContext<'_>,
+    job: &Job,
+    webhook: &mut Webhook,
+    outcome: &Outcome,
+) -> Result<Option<UnixMicros>> {
+    let second = cx.services.settings.webhooks.second_micros;
+    let mut event = QueuedEvent { attempts: job.event.attempts + 1, ..job.event.clone() };
+    if outcome.status == GONE {
+        bury(cx, webhook, event, "the receiver answered 410: gone")?;
+        if webhook.state == WebhookState::Active {
+            webhook.state = WebhookState::Disabled;
+            let details = json!({"webhook_id": webhook.id, "reason": "the receiver answered 410: gone"});
+            watch::append(cx, Draft::governance("webhook.disable", None, &details)?)?;
+        }
+        webhook.due_at = (webhook.waiting > 0).then_some(cx.now);
+        return Ok(None);
+    }
+    let deadline = UnixMicros(event.queued_at.0.saturating_add(retry::GIVE_UP_AFTER * second));
+    let retry_at = retry::next_at(cx.now, webhook.failures, outcome.retry_after, deadline, second)?;
+    if cx.now >= deadline {
+        let last = if outcome.status == 0 { outcome.error.clone() } else { format!("answered {}", outcome.status) };
+        bury(cx, webhook, event, &format!("given up after a day of attempts; the last: {last}"))?;
+        // What waits behind it is tried at the pace that the failures so far have earned.
+        webhook.due_at = (webhook.waiting > 0).then_some(retry_at);
+        return Ok(None);
+    }
+    event.attempts = job.event.attempts + 1;
+    cx.tx.put_event(&job.tenant, webhook.id, &event)?;
+    webhook.due_at = Some(retry_at);
+    Ok(Some(retry_at))
+}

@@ -1,0 +1,461 @@
+//! Webhooks: signed, at least once, in order, to allowed addresses only, whatever receivers and processes do.
+
+use std::{
+    collections::BTreeSet,
+    net::TcpListener,
+    process::Command,
+    thread,
+    time::{Duration, Instant},
+};
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use serde_json::Value;
+
+use crate::support::{Client, Delivery, House, Receiver, Reply, Server, integer, json, text};
+
+/// A server on which a second of retries takes five milliseconds, and an attempt at most two seconds.
+fn hasty(house: &House) -> Command {
+    let mut command = house.serving();
+    command.env("HALDIR_TEST_WEBHOOK_PACE", "5000,2000");
+    command
+}
+
+fn start(house: &House) -> (Server, Client) {
+    let server = Server::start(hasty(house));
+    let operator = server.first_key();
+    (server, operator)
+}
+
+fn register(operator: &Client, receiver: &Receiver, events: &Value) -> Value {
+    operator.post("/v1/webhooks", &json!({"url": receiver.url(), "name": "test", "events": events})).ok()
+}
+
+/// An agent does something that is flagged, by this name.
+fn anomaly(client: &Client, session: &str, action: &str) {
+    let logged =
+        client.post("/v1/audit", &json!({"session_id": session, "action": action, "tool": "t", "cost_usd": 500}));
+    assert_eq!(logged.ok()["flagged"], true);
+}
+
+fn only(operator: &Client) -> Value {
+    operator.get("/v1/webhooks").ok()["webhooks"][0].clone()
+}
+
+#[track_caller]
+fn until(what: &str, holds: impl Fn() -> bool) {
+    let end = Instant::now() + Duration::from_secs(60);
+    while !holds() {
+        assert!(Instant::now() < end, "not within a minute: {what}");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn hmac(key: &[u8], text: &str) -> [u8; 32] {
+    use hmac::{Hmac, KeyInit, Mac};
+    let mut hmac = Hmac::<sha2::Sha256>::new_from_slice(key).unwrap();
+    hmac.update(text.as_bytes());
+    hmac.finalize().into_bytes().into()
+}
+
+/// Whether `X-Haldir-Signature` was made with this secret.
+fn signed(delivery: &Delivery, secret: &str) -> bool {
+    let text = format!("{}.{}", delivery.header("x-haldir-timestamp"), delivery.body);
+    let hex = hmac(secret.as_bytes(), &text).iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
+    delivery.header("x-haldir-signature") == format!("sha256={hex}")
+}
+
+/// Whether one of the signatures of Standard Webhooks was made with this secret.
+fn signed_by_the_standard(delivery: &Delivery, secret: &str) -> bool {
+    let key = STANDARD.decode(secret.strip_prefix("whsec_").unwrap()).unwrap();
+    let (id, time) = (delivery.header("webhook-id"), delivery.header("webhook-timestamp"));
+    let expected = format!("v1,{}", STANDARD.encode(hmac(&key, &format!("{id}.{time}.{}", delivery.body))));
+    delivery.header("webhook-signature").split(' ').any(|signature| signature == expected)
+}
+
+/// The actions of anomalies, in the order of their first arrival.
+fn actions(got: &[Delivery]) -> Vec<String> {
+    let mut seen = BTreeSet::new();
+    let fresh = |delivery: &&Delivery| seen.insert(delivery.header("webhook-id").to_owned());
+    got.iter().filter(fresh).map(|delivery| text(&delivery.json(), "action")).collect()
+}
+
+#[test]
+fn every_kind_of_event_arrives_signed_in_both_schemes() {
+    let (house, receiver) = (House::new(), Receiver::new());
+    let (_server, operator) = start(&house);
+    let made = register(&operator, &receiver, &Value::Null);
+    let secret = text(&made, "secret");
+    assert_eq!((&made["registered"], &made["webhook_id"], &made["events"]), (&json!(true), &json!(1), &json!(["all"])));
+    let session = operator.session(&json!({"agent_id": "a", "scopes": ["spend"], "spend_limit": 2}));
+    anomaly(&operator, &session, "yacht");
+    operator.pay(&session, "2").ok();
+    for _ in 0..3 {
+        operator.pay(&session, "1").refused(403, "budget_exceeded");
+    }
+    operator.delete(&format!("/v1/sessions/{session}")).ok();
+    operator.delete(&format!("/v1/sessions/{session}")).ok();
+    let ping = operator.post("/v1/webhooks/1/ping", &json!({})).ok();
+    let got = receiver.wait_for(4);
+    let kinds: Vec<_> = got.iter().map(|delivery| delivery.header("x-haldir-event").to_owned()).collect();
+    assert_eq!(kinds, ["anomaly", "budget_exhausted", "session_revoked", "ping"], "each once, in order");
+    for delivery in &got {
+        let body = delivery.json();
+        assert!(signed(delivery, &secret) && signed_by_the_standard(delivery, &secret), "{delivery:?}");
+        assert_eq!(delivery.header("content-type"), "application/json");
+        assert!(delivery.header("user-agent").starts_with("Haldir/"));
+        assert_eq!(delivery.header("x-haldir-webhook-id"), text(&body, "event_id"));
+        assert_eq!(delivery.header("webhook-id"), text(&body, "event_id"));
+        assert_eq!(delivery.header("x-haldir-delivery-attempt"), "1");
+        assert_eq!((&body["source"], body["timestamp"].is_number()), (&json!("haldir"), true));
+        assert_eq!(body["event"], delivery.header("x-haldir-event"));
+    }
+    let body = got[0].json();
+    assert_eq!((&body["agent_id"], &body["tool"], &body["action"]), (&json!("a"), &json!("t"), &json!("yacht")));
+    assert!(body["cost_usd"] == 500 && !text(&body, "reason").is_empty());
+    let body = got[1].json();
+    assert_eq!((&body["session_id"], &body["spent"], &body["limit"]), (&json!(session), &json!(2), &json!(2)));
+    assert_eq!(got[2].json()["session_id"], json!(session));
+    assert_eq!(got[3].json()["event_id"], ping["event_id"]);
+    until("the counts", || only(&operator)["fire_count"] == 4);
+    assert_eq!((&only(&operator)["fail_count"], &only(&operator)["waiting"]), (&json!(0), &json!(0)));
+    operator.verified();
+}
+
+#[test]
+fn a_webhook_gets_the_events_it_is_for_and_those_of_its_tenant_alone() {
+    let (house, receiver) = (House::new(), Receiver::new());
+    let mut command = hasty(&house);
+    command.env("HALDIR_BOOTSTRAP_TOKEN", "the operator's word");
+    let server = Server::start(command);
+    let tenant = |name: &str| {
+        let body = json!({"name": name, "bootstrap_token": "the operator's word"});
+        server.with_key(&text(&server.anonymous().post("/v1/keys", &body).ok(), "key"))
+    };
+    let (one, other) = (tenant("one"), tenant("other"));
+    register(&one, &receiver, &json!(["session_revoked"]));
+    for client in [&other, &one] {
+        let session = client.session(&json!({}));
+        anomaly(client, &session, "yacht");
+        client.delete(&format!("/v1/sessions/{session}")).ok();
+    }
+    one.post("/v1/webhooks/1/ping", &json!({})).ok();
+    let got = receiver.wait_until("the ping", |got| got.iter().any(|one| one.header("x-haldir-event") == "ping"));
+    assert_eq!(got.len(), 2, "{got:?}");
+    assert_eq!(got[0].header("x-haldir-event"), "session_revoked");
+    assert_eq!(other.get("/v1/webhooks").ok()["count"], 0);
+    assert_eq!(other.get("/v1/webhooks/deliveries").ok()["count"], 0);
+    for path in ["/v1/webhooks/1/ping", "/v1/webhooks/1/rotate-secret", "/v1/webhooks/1/resend"] {
+        other.post(path, &json!({})).refused(404, "not_found");
+    }
+    other.delete("/v1/webhooks/1").refused(404, "not_found");
+}
+
+#[test]
+fn both_secrets_are_valid_for_the_overlap_and_neither_lies_in_the_store() {
+    let (house, receiver) = (House::new(), Receiver::new());
+    let (_server, operator) = start(&house);
+    let old = text(&register(&operator, &receiver, &Value::Null), "secret");
+    operator.send("POST", "/v1/webhooks/1/rotate-secret?grace_seconds=59", &[], "").refused_field(
+        400,
+        "invalid_argument",
+        "grace_seconds",
+    );
+    let headers = [("Content-Type", "application/json")];
+    let rotated = operator.send("POST", "/v1/webhooks/1/rotate-secret?grace_seconds=120", &headers, "").ok();
+    let new = text(&rotated, "secret");
+    assert!(new != old && rotated["secret_prev"].is_string() && rotated["secret_prev_expires_at"].is_number());
+    assert_eq!(rotated["grace_seconds"], 120);
+    operator.post("/v1/webhooks/1/ping", &json!({})).ok();
+    let got = receiver.wait_for(1);
+    assert!(signed(&got[0], &new) && !signed(&got[0], &old));
+    assert!(signed_by_the_standard(&got[0], &new) && signed_by_the_standard(&got[0], &old));
+    // As if the overlap had passed.
+    house.sql().execute("UPDATE webhooks SET previous_until = 1", []).unwrap();
+    operator.post("/v1/webhooks/1/ping", &json!({})).ok();
+    let got = receiver.wait_for(2);
+    assert!(signed(&got[1], &new) && signed_by_the_standard(&got[1], &new) && !signed_by_the_standard(&got[1], &old));
+    for (name, bytes) in house.stored_bytes() {
+        for secret in [&old, &new] {
+            let secret = secret.as_bytes();
+            assert!(!bytes.windows(secret.len()).any(|window| window == secret), "{name} has a secret");
+        }
+    }
+    assert!(
+        !operator.get("/v1/webhooks").text.contains("whsec_") && !operator.get("/v1/audit").text.contains("whsec_")
+    );
+}
+
+#[test]
+fn only_operators_have_webhooks_and_bad_ones_are_refused() {
+    let house = House::new();
+    let (_server, operator) = start(&house);
+    let agent = operator.mint(&json!({"name": "agent", "role": "agent"}));
+    let url = "http://127.0.0.1:9/";
+    agent.post("/v1/webhooks", &json!({"url": url})).refused(403, "operator_required");
+    agent.get("/v1/webhooks").refused(403, "operator_required");
+    for url in [
+        "http://169.254.169.254/latest",
+        "http://10.0.0.1/",
+        "http://[::1]:1/",
+        "file:///etc/passwd",
+        "http://localhost/",
+        "http://2130706434/",
+        "http://u:p@127.0.0.1/",
+        "nothing",
+        "http://does-not-exist.invalid/",
+    ] {
+        operator.post("/v1/webhooks", &json!({"url": url})).refused_field(400, "unsafe_url", "url");
+    }
+    for events in [json!(["nothing"]), json!([]), json!("all"), json!(["policy_denied"])] {
+        operator.post("/v1/webhooks", &json!({"url": url, "events": events})).refused(400, "invalid_argument");
+    }
+    operator.post("/v1/webhooks", &json!({})).refused_field(400, "invalid_argument", "url");
+    for _ in 0..32 {
+        operator.post("/v1/webhooks", &json!({"url": url})).ok();
+    }
+    operator.post("/v1/webhooks", &json!({"url": url})).refused(409, "conflict");
+    assert_eq!(operator.delete("/v1/webhooks/7").ok()["deleted"], true);
+    operator.delete("/v1/webhooks/7").refused(404, "not_found");
+    until("the webhook is gone", || house.sql_value::<i64>("SELECT count(*) FROM webhooks") == 31);
+    assert_eq!(operator.post("/v1/webhooks", &json!({"url": url})).ok()["webhook_id"], 33, "no number twice");
+}
+
+#[test]
+fn what_fails_is_tried_again_in_order_and_every_attempt_is_listed() {
+    let (house, receiver) = (House::new(), Receiver::new());
+    let (_server, operator) = start(&house);
+    let slow = Reply(200, String::new(), Duration::from_secs(3));
+    receiver.then([
+        Reply::status(500),
+        Reply::status(302),
+        Reply(429, "Retry-After: 100\r\n".into(), Duration::ZERO),
+        slow,
+    ]);
+    register(&operator, &receiver, &json!(["anomaly"]));
+    let session = operator.session(&json!({}));
+    let names: Vec<_> = (0..5).map(|index| format!("act {index}")).collect();
+    for name in &names {
+        anomaly(&operator, &session, name);
+    }
+    // Four failures of the first event, then five successes.
+    let got = receiver.wait_for(9);
+    assert_eq!(actions(&got), names);
+    let first = got[0].header("webhook-id").to_owned();
+    assert!(got[..5].iter().all(|delivery| delivery.header("webhook-id") == first && delivery.body == got[0].body));
+    let numbers: Vec<_> = got.iter().map(|delivery| delivery.header("x-haldir-delivery-attempt").to_owned()).collect();
+    assert_eq!(numbers, ["1", "2", "3", "4", "5", "1", "1", "1", "1"]);
+    until("the last is recorded", || only(&operator)["fire_count"] == 5);
+    assert_eq!(only(&operator)["fail_count"], 4);
+    let listed = operator.get(&format!("/v1/webhooks/deliveries?event_id={first}")).ok();
+    let rows = listed["deliveries"].as_array().unwrap();
+    let statuses: Vec<_> = rows.iter().map(|row| integer(row, "status_code")).collect();
+    assert_eq!(statuses, [200, 0, 429, 302, 500], "newest first");
+    assert_eq!(rows.iter().map(|row| integer(row, "attempt")).collect::<Vec<_>>(), [5, 4, 3, 2, 1]);
+    for row in rows {
+        let is_last = row["attempt"] == 5;
+        assert_eq!((row["next_retry_at"].is_null(), row["webhook_url"] == receiver.url()), (is_last, true), "{row}");
+        assert!(
+            row["created_at"].is_number() && row["duration_ms"].is_i64() && row["event_type"] == "anomaly",
+            "{row}"
+        );
+    }
+    let asked = rows[2]["next_retry_at"].as_f64().unwrap() - rows[2]["created_at"].as_f64().unwrap();
+    assert!(asked >= 0.5, "100 seconds of 5 ms were asked for, it waited {asked}");
+    assert_eq!(rows[0]["response_excerpt"], "well");
+    assert!(text(&rows[1], "error").contains("in time") || text(&rows[1], "error").contains("within"));
+    let page = operator.get("/v1/webhooks/deliveries?limit=2").ok();
+    let older =
+        operator.get(&format!("/v1/webhooks/deliveries?before={}", text(&page["deliveries"][1], "delivery_id")));
+    assert_eq!((&page["count"], &older.ok()["count"]), (&json!(2), &json!(7)));
+}
+
+#[test]
+fn a_redirect_is_followed_to_allowed_addresses_only() {
+    let (house, receiver) = (House::new(), Receiver::new());
+    let (_server, operator) = start(&house);
+    let trap = Receiver::at("127.0.0.2:0".parse().unwrap());
+    let to = |url: String| Reply(307, format!("Location: {url}\r\n"), Duration::ZERO);
+    receiver.then([
+        to(trap.url()),
+        to(format!("http://localhost:{}/", trap.address.port())),
+        to("http://169.254.169.254/latest".into()),
+        to("ftp://127.0.0.1/".into()),
+        to("/hook".into()),
+        to("/hook".into()),
+        to("/hook".into()),
+        to("/hook".into()),
+        to("/moved".into()),
+    ]);
+    register(&operator, &receiver, &Value::Null);
+    operator.post("/v1/webhooks/1/ping", &json!({})).ok();
+    let got = receiver.wait_until("the ping at its new place", |got| got.iter().any(|one| one.path == "/moved"));
+    assert_eq!(got.len(), 10, "{got:?}");
+    assert!(trap.got().is_empty(), "a redirect to an address that nobody allowed was followed");
+    until("the delivery", || only(&operator)["fire_count"] == 1);
+    assert_eq!(only(&operator)["fail_count"], 5);
+}
+
+#[test]
+fn a_receiver_that_is_gone_is_sent_nothing_more_until_somebody_says_so() {
+    let (house, receiver) = (House::new(), Receiver::new());
+    let (_server, operator) = start(&house);
+    receiver.then([Reply::status(500), Reply::status(410)]);
+    register(&operator, &receiver, &json!(["anomaly"]));
+    let session = operator.session(&json!({}));
+    for name in ["one", "two", "three"] {
+        anomaly(&operator, &session, name);
+    }
+    until("what waited is dead", || operator.get("/v1/webhooks/dead-letters").ok()["count"] == 3);
+    let hook = only(&operator);
+    assert_eq!((&hook["active"], &hook["waiting"]), (&json!(false), &json!(0)));
+    assert!(operator.get("/v1/audit?limit=10").text.contains("webhook.disable"));
+    anomaly(&operator, &session, "while it was disabled");
+    assert_eq!(receiver.got().len(), 2);
+    let letters = operator.get("/v1/webhooks/dead-letters?webhook_id=1").ok();
+    let last = text(&letters["dead_letters"][2], "event_id");
+    assert!(text(&letters["dead_letters"][0], "reason").contains("410"));
+    operator.post("/v1/webhooks/1/resend", &json!({"event_id": "evt_none"})).refused(404, "not_found");
+    assert_eq!(operator.post("/v1/webhooks/1/resend", &json!({"event_id": last})).ok()["resent"], 1);
+    let again = operator.post("/v1/webhooks/1/resend", &json!({})).ok();
+    assert_eq!((&again["resent"], &again["more"]), (&json!(2), &json!(false)));
+    let got = receiver.wait_for(5);
+    let resent: Vec<_> = got[2..].iter().map(|delivery| text(&delivery.json(), "action")).collect();
+    assert_eq!(resent, ["three", "one", "two"]);
+    assert_eq!((&only(&operator)["active"], got[2].header("webhook-id")), (&json!(true), last.as_str()));
+    assert_eq!(operator.get("/v1/webhooks/dead-letters").ok()["count"], 0);
+    operator.verified();
+}
+
+#[test]
+fn after_a_day_of_failures_an_event_is_a_dead_letter_and_the_next_one_has_its_turn() {
+    let (house, receiver) = (House::new(), Receiver::new());
+    let mut command = house.serving();
+    // A day passes in about nine tenths of a second.
+    command.env("HALDIR_TEST_WEBHOOK_PACE", "10,2000");
+    let server = Server::start(command);
+    let operator = server.first_key();
+    receiver.always(Reply::status(500));
+    register(&operator, &receiver, &json!(["anomaly"]));
+    let session = operator.session(&json!({}));
+    anomaly(&operator, &session, "one");
+    anomaly(&operator, &session, "two");
+    until("both are dead", || operator.get("/v1/webhooks/dead-letters").ok()["count"] == 2);
+    let letters = operator.get("/v1/webhooks/dead-letters").ok();
+    assert!(integer(&letters["dead_letters"][0], "attempts") > 3, "{letters}");
+    assert!(text(&letters["dead_letters"][0], "reason").contains("answered 500"), "{letters}");
+    assert_eq!((&only(&operator)["active"], &only(&operator)["waiting"]), (&json!(true), &json!(0)));
+    receiver.always(Reply::status(204));
+    let before = receiver.got().len();
+    operator.post("/v1/webhooks/1/resend", &json!({})).ok();
+    let got = receiver.wait_for(before + 2);
+    let resent: Vec<_> = got[before..].iter().map(|delivery| text(&delivery.json(), "action")).collect();
+    assert_eq!(resent, ["one", "two"]);
+}
+
+#[test]
+fn events_survive_the_death_of_the_server_and_of_the_receiver_in_order_and_none_is_lost() {
+    let house = House::new();
+    // A port where nobody listens yet.
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (mut server, operator) = start(&house);
+    let key = operator.key().to_owned();
+    operator.post("/v1/webhooks", &json!({"url": format!("http://{address}/hook"), "events": ["anomaly"]})).ok();
+    let session = operator.session(&json!({"ttl": 0}));
+    let names: Vec<_> = (0..60).map(|index| format!("act {index}")).collect();
+    for (index, name) in names[..20].iter().enumerate() {
+        anomaly(&server.with_key(&key), &session, name);
+        if index % 5 == 4 {
+            server.process.kill();
+            server = Server::start(hasty(&house));
+        }
+    }
+    // The receiver comes back, slow and unreliable, while the server goes on being killed.
+    let receiver = Receiver::at(address);
+    for (index, name) in names[20..].iter().enumerate() {
+        let slow = Reply(200, String::new(), Duration::from_millis(5));
+        receiver.then([Reply(503, "Retry-After: 2\r\n".into(), Duration::ZERO), slow, Reply::status(200)]);
+        anomaly(&server.with_key(&key), &session, name);
+        if index % 10 == 9 {
+            server.process.kill();
+            server = Server::start(hasty(&house));
+        }
+    }
+    let got = receiver.wait_until("the last event", |got| actions(got).iter().collect::<BTreeSet<_>>().len() == 60);
+    assert_eq!(actions(&got), names, "not in order");
+    let operator = server.with_key(&key);
+    until("nothing waits", || only(&operator)["waiting"] == 0);
+    assert_eq!(operator.get("/v1/webhooks/dead-letters").ok()["count"], 0);
+    operator.verified();
+}
+
+#[test]
+fn several_processes_on_one_store_send_every_event_once_and_in_order() {
+    let (house, receiver) = (House::new(), Receiver::new());
+    let (server, operator) = start(&house);
+    let others: Vec<_> = (0..3).map(|_| Server::start(hasty(&house))).collect();
+    register(&operator, &receiver, &json!(["anomaly"]));
+    let session = operator.session(&json!({}));
+    let names: Vec<_> = (0..40).map(|index| format!("act {index}")).collect();
+    for (index, name) in names.iter().enumerate() {
+        let through = if index % 4 == 0 { &server } else { &others[index % 4 - 1] };
+        anomaly(&through.with_key(operator.key()), &session, name);
+    }
+    let got = receiver.wait_for(40);
+    until("nothing waits", || only(&operator)["waiting"] == 0);
+    assert_eq!(actions(&got), names);
+    assert_eq!(receiver.got().len(), 40, "sent more than once although nothing failed");
+}
+
+#[test]
+fn a_dead_receiver_delays_no_other() {
+    let (house, receiver) = (House::new(), Receiver::new());
+    let (_server, operator) = start(&house);
+    // It takes connections and never answers.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    for _ in 0..20 {
+        let url = format!("http://{}/", silent.local_addr().unwrap());
+        operator.post("/v1/webhooks", &json!({"url": url})).ok();
+    }
+    register(&operator, &receiver, &Value::Null);
+    let session = operator.session(&json!({}));
+    let begun = Instant::now();
+    for index in 0..5 {
+        anomaly(&operator, &session, &format!("act {index}"));
+        receiver.wait_for(index + 1);
+    }
+    assert!(begun.elapsed() < Duration::from_secs(6), "it waited for the dead ones: {:?}", begun.elapsed());
+}
+
+#[test]
+fn a_server_on_stdio_delivers_what_happens_there() {
+    let (house, receiver) = (House::new(), Receiver::new());
+    let (server, operator) = start(&house);
+    register(&operator, &receiver, &json!(["anomaly"]));
+    drop(server);
+    let mut command = house.program();
+    command.env("HALDIR_ALLOW_PRIVATE", "localhost,127.0.0.1");
+    let stdio = crate::support::Stdio::start(command);
+    let made = stdio.tool("createSession", &json!({"agent_id": "a"}));
+    let session = text(&made["structuredContent"], "session_id");
+    stdio.tool("logAction", &json!({"session_id": session, "action": "yacht", "cost_usd": 500}));
+    assert_eq!(actions(&receiver.wait_for(1)), ["yacht"]);
+}
+
+#[test]
+fn an_address_that_is_no_longer_allowed_is_not_called() {
+    let (house, receiver) = (House::new(), Receiver::new());
+    let (server, operator) = start(&house);
+    register(&operator, &receiver, &Value::Null);
+    let key = operator.key().to_owned();
+    drop(server);
+    let mut command = house.program();
+    command.args(["serve", "--listen", "127.0.0.1:0", "--rate-limits", "off"]);
+    let server = Server::start(command);
+    let operator = server.with_key(&key);
+    operator.post("/v1/webhooks/1/ping", &json!({})).ok();
+    until("the attempt failed", || only(&operator)["fail_count"] == 1);
+    let row = operator.get("/v1/webhooks/deliveries").ok()["deliveries"][0].clone();
+    assert_eq!(row["status_code"], 0);
+    assert!(text(&row, "error").contains("--allow-private"), "{row}");
+    assert!(receiver.got().is_empty());
+}
