@@ -32,6 +32,7 @@ pub struct AuthorizePayment {
     currency: Option<String>,
     /// What it is for.
     #[serde(default)]
+    #[schemars(extend("default" = ""))]
     description: Option<Text<0, 1024>>,
 }
 
@@ -47,8 +48,8 @@ pub struct PaymentResult {
     /// What is left of the session's budget, in USD; null without one. In a refusal, of the budget that refused.
     remaining_budget: Option<Money>,
     /// Why it was refused; empty if it was not.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<String>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    reason: String,
     /// Names the authorization when it is captured or voided.
     #[serde(skip_serializing_if = "Option::is_none")]
     authorization_id: Option<AuthorizationId>,
@@ -131,7 +132,7 @@ impl AuthorizePayment {
             amount: self.amount,
             currency: authorization.currency,
             remaining_budget: session.spend_limit.map(|limit| limit.minus_floor_zero(spent)),
-            reason: None,
+            reason: String::new(),
             authorization_id: Some(authorization.id),
             session_id: authorization.session_id,
             agent_id: Some(authorization.agent_id.to_string()),

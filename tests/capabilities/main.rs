@@ -15,6 +15,7 @@ mod http_manners;
 mod keys_and_roles;
 mod packaging;
 mod payments;
+mod reference;
 mod secrets;
 mod sessions;
 mod stdio_keys;
