@@ -68,6 +68,9 @@ struct ServeOptions {
     /// A further origin of browsers, such as `https://app.example.com`. May be repeated.
     #[arg(long, value_name = "ORIGIN")]
     allow_origin: Vec<String>,
+    /// Where to report a vulnerability, for /.well-known/security.txt: such as `mailto:security@example.com`.
+    #[arg(long, env = "HALDIR_SECURITY_CONTACT", value_name = "URI")]
+    security_contact: Option<String>,
     /// Threads that serve connections. Default: three quarters of the cores, at least two.
     #[arg(long, env = "HALDIR_WORKERS", value_name = "N")]
     workers: Option<usize>,
@@ -143,6 +146,7 @@ async fn run_http(cli: &Cli, options: &ServeOptions) -> Result<()> {
         public_url: options.public_url.clone(),
         allowed_hosts: options.allow_host.clone(),
         allowed_origins: options.allow_origin.clone(),
+        security_contact: options.security_contact.clone(),
     };
     let router = App::new(haldir.clone(), address, http, &shutdown)?.router();
     let mut output = std::io::stdout().lock();

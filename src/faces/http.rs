@@ -1,5 +1,6 @@
 //! HTTP: the listener, and what it serves: `/mcp`, `/v1`, the OpenAPI document, health.
 
+pub mod discovery;
 pub mod guard;
 pub mod health;
 pub mod input;
@@ -31,6 +32,8 @@ pub struct HttpSettings {
     pub allowed_hosts: Vec<String>,
     /// Further origins of browsers.
     pub allowed_origins: Vec<String>,
+    /// Where to report a vulnerability: a URI, for `security.txt`.
+    pub security_contact: Option<String>,
 }
 
 /// What every handler shares.
@@ -44,6 +47,7 @@ struct Shared {
     guard: guard::Guard,
     mcp: mcp::McpFace,
     openapi: String,
+    discovery: discovery::Discovery,
     public_url: String,
 }
 
@@ -56,11 +60,12 @@ impl App {
         shutdown: &CancellationToken,
     ) -> Result<Self> {
         let guard = guard::Guard::new(address, &settings);
-        let public_url = settings.public_url.unwrap_or_else(|| format!("http://{address}"));
+        let public_url = settings.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
         let shared = Shared {
             guard,
             mcp: mcp::McpFace::new(haldir.clone(), shutdown),
             openapi: openapi::document(&public_url)?,
+            discovery: discovery::Discovery::new(&public_url, &settings)?,
             haldir,
             public_url,
         };
@@ -72,7 +77,11 @@ impl App {
         rest::routes()
             .route("/mcp", mcp::routes())
             .route("/openapi.json", get(openapi::serve))
-            .route("/.well-known/mcp/server-card.json", get(health::server_card))
+            .route("/llms.txt", get(discovery::llms_txt))
+            .route("/.well-known/ai-plugin.json", get(discovery::ai_plugin))
+            .route("/.well-known/mcp/mcp.json", get(discovery::mcp_json))
+            .route("/.well-known/mcp/server-card.json", get(discovery::server_card))
+            .route("/.well-known/security.txt", get(discovery::security_txt))
             .route("/health", get(health::healthz))
             .route("/healthz", get(health::healthz))
             .route("/livez", get(health::livez))

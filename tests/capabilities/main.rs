@@ -10,6 +10,7 @@ mod bad_input;
 mod bad_requests;
 mod cli;
 mod crash;
+mod discovery;
 mod faults;
 mod http_manners;
 mod keys_and_roles;
