@@ -101,7 +101,8 @@ fn fields(document: &Value, schema: &Value, prefix: &str, found: &mut BTreeMap<S
         let field = Field {
             types: types(document, property),
             required,
-            default: resolved.get("default").filter(|value| !value.is_null()).cloned(),
+            // Beside a reference stands what is said of this use of it.
+            default: property.get("default").or(resolved.get("default")).filter(|value| !value.is_null()).cloned(),
             words: words(document, property),
         };
         fields(document, property, &format!("{path}."), found);
