@@ -208,13 +208,40 @@ fn responses(operation: &Operation, answer: &str, output: &Value) -> Value {
             Code::InsufficientScope if operation.name == "authorizePayment" => payment_refusal(output),
             _ => json!({"$ref": format!("#{COMPONENTS}/Error")}),
         };
-        let mut response = json!({"description": description, "content": {"application/json": {"schema": schema}}});
+        let content = json!({"application/json": {"schema": schema, "example": error_example(operation, code)}});
+        let mut response = json!({"description": description, "content": content});
         if code == Code::RateLimited {
             response["headers"] = limit_headers();
         }
         responses.insert(status.to_string(), response);
     }
     Value::Object(responses)
+}
+
+/// An error as it looks.
+fn error_example(operation: &Operation, code: Code) -> Value {
+    let message = match code {
+        Code::InvalidArgument => "limit must be from 1 to 1000",
+        Code::Unauthorized => "the API key is missing or not valid: send Authorization: Bearer hld_…, or X-API-Key",
+        Code::InsufficientScope => "the API key lacks the scope audit:read; it has: sessions:read",
+        Code::NotFound => "session ses_… was not found",
+        Code::MethodNotAllowed => "/v1/audit does not take PATCH; GET /openapi.json says what it takes",
+        Code::RequestTimeout => "the request body did not arrive within 30 s",
+        Code::Conflict => "this call was carried out before; its answer held a secret and was not kept",
+        Code::PayloadTooLarge => "a request body has at most 1048576 bytes",
+        Code::UnsupportedMediaType => "send JSON, with Content-Type: application/json",
+        Code::IdempotencyMismatch => "this idempotency key came with another call before: use a new key for a new call",
+        Code::RateLimited => "the hourly limit of 100 calls of the free tier is reached: try again in 1742 s",
+        _ => "the store is busy with other processes; try again",
+    };
+    let mut error = Error::new(code, message);
+    if code == Code::RateLimited {
+        error = error.with("limit", 100).with("tier", "free").with("retry_after", 1742);
+    }
+    if code == Code::InsufficientScope && operation.name == "authorizePayment" {
+        error = error.with("authorized", false);
+    }
+    serde_json::from_str(&error.body(Some("req_ZjX6wXKop-1a"))).unwrap_or_default()
 }
 
 /// The limit headers, which stand in every answer to a known key while limits are on.
