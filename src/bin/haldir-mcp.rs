@@ -148,7 +148,7 @@ async fn run_http(cli: &Cli, options: &ServeOptions) -> Result<()> {
         allowed_origins: options.allow_origin.clone(),
         security_contact: options.security_contact.clone(),
     };
-    let router = App::new(haldir.clone(), address, http, &shutdown)?.router();
+    let router = App::new(haldir.clone(), address, &http, &shutdown)?.router();
     let mut output = std::io::stdout().lock();
     writeln!(output, "haldir listening on http://{address}").and_then(|()| output.flush()).map_err(Error::internal)?;
     drop(output);

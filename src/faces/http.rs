@@ -56,16 +56,16 @@ impl App {
     pub fn new(
         haldir: Haldir,
         address: SocketAddr,
-        settings: HttpSettings,
+        settings: &HttpSettings,
         shutdown: &CancellationToken,
     ) -> Result<Self> {
-        let guard = guard::Guard::new(address, &settings);
+        let guard = guard::Guard::new(address, settings);
         let public_url = settings.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
         let shared = Shared {
             guard,
             mcp: mcp::McpFace::new(haldir.clone(), shutdown),
             openapi: openapi::document(&public_url)?,
-            discovery: discovery::Discovery::new(&public_url, &settings)?,
+            discovery: discovery::Discovery::new(&public_url, settings)?,
             haldir,
             public_url,
         };
