@@ -72,6 +72,9 @@ struct ServeOptions {
     /// loopback address only, for a client on this machine that cannot send a key.
     #[arg(long)]
     local_agent: bool,
+    /// Where to report a vulnerability, for /.well-known/security.txt: such as `mailto:security@example.com`.
+    #[arg(long, env = "HALDIR_SECURITY_CONTACT", value_name = "URI")]
+    security_contact: Option<String>,
     /// Threads that serve connections. Default: three quarters of the cores, at least two.
     #[arg(long, env = "HALDIR_WORKERS", value_name = "N")]
     workers: Option<usize>,
@@ -155,8 +158,9 @@ async fn run_http(cli: &Cli, options: &ServeOptions) -> Result<()> {
         allowed_hosts: options.allow_host.clone(),
         allowed_origins: options.allow_origin.clone(),
         local_agent: options.local_agent,
+        security_contact: options.security_contact.clone(),
     };
-    let router = App::new(haldir.clone(), address, http, &shutdown)?.router();
+    let router = App::new(haldir.clone(), address, &http, &shutdown)?.router();
     let mut output = std::io::stdout().lock();
     writeln!(output, "haldir listening on http://{address}").and_then(|()| output.flush()).map_err(Error::internal)?;
     drop(output);

@@ -216,7 +216,7 @@ mod tests {
     async fn an_answer_that_was_not_finished_is_no_answer() {
         let (start, _begun, pieces) = channel();
         let mut sink = start.begin(Head::new("text/plain")).unwrap();
-        sink.write(&[b'x'; PIECE_BYTES + 1]).unwrap();
+        sink.write(&vec![b'x'; PIECE_BYTES + 1]).unwrap();
         drop(sink);
         assert_eq!(read(pieces).await, (PIECE_BYTES, false));
     }
@@ -228,6 +228,6 @@ mod tests {
         assert!(sink.is_read());
         drop(pieces);
         assert!(!sink.is_read());
-        assert!(sink.write(&[b'x'; PIECE_BYTES + 1]).is_err());
+        assert!(sink.write(&vec![b'x'; PIECE_BYTES + 1]).is_err());
     }
 }

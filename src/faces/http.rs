@@ -1,5 +1,6 @@
 //! HTTP: the listener, and what it serves: `/mcp`, `/v1`, the OpenAPI document, health.
 
+pub mod discovery;
 pub mod guard;
 pub mod health;
 pub mod input;
@@ -33,6 +34,8 @@ pub struct HttpSettings {
     pub allowed_origins: Vec<String>,
     /// Whether a caller of `/mcp` without a key is the local agent, as on stdio. On a loopback address only.
     pub local_agent: bool,
+    /// Where to report a vulnerability: a URI, for `security.txt`.
+    pub security_contact: Option<String>,
 }
 
 /// What every handler shares.
@@ -46,6 +49,7 @@ struct Shared {
     guard: guard::Guard,
     mcp: mcp::McpFace,
     openapi: String,
+    discovery: discovery::Discovery,
     public_url: String,
     /// Who calls `/mcp` without a key.
     keyless: Credential,
@@ -56,15 +60,16 @@ impl App {
     pub fn new(
         haldir: Haldir,
         address: SocketAddr,
-        settings: HttpSettings,
+        settings: &HttpSettings,
         shutdown: &CancellationToken,
     ) -> Result<Self> {
-        let guard = guard::Guard::new(address, &settings);
-        let public_url = settings.public_url.unwrap_or_else(|| format!("http://{address}"));
+        let guard = guard::Guard::new(address, settings);
+        let public_url = settings.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
         let shared = Shared {
             guard,
             mcp: mcp::McpFace::new(haldir.clone(), shutdown),
             openapi: openapi::document(&public_url)?,
+            discovery: discovery::Discovery::new(&public_url, settings)?,
             haldir,
             public_url,
             keyless: if settings.local_agent { Credential::LocalAgent } else { Credential::Anonymous },
@@ -77,7 +82,11 @@ impl App {
         rest::routes()
             .route("/mcp", mcp::routes())
             .route("/openapi.json", get(openapi::serve))
-            .route("/.well-known/mcp/server-card.json", get(health::server_card))
+            .route("/llms.txt", get(discovery::llms_txt))
+            .route("/.well-known/ai-plugin.json", get(discovery::ai_plugin))
+            .route("/.well-known/mcp/mcp.json", get(discovery::mcp_json))
+            .route("/.well-known/mcp/server-card.json", get(discovery::server_card))
+            .route("/.well-known/security.txt", get(discovery::security_txt))
             .route("/health", get(health::healthz))
             .route("/healthz", get(health::healthz))
             .route("/livez", get(health::livez))

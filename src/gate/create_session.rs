@@ -33,6 +33,7 @@ pub struct CreateSession {
     /// What the session may do. A scope `read` includes every `read:…`; `spend:50` grants `spend` and sets a
     /// budget of 50 USD when `spend_limit` is not given. Default: read and browse.
     #[serde(default)]
+    #[schemars(extend("default" = ["read", "browse"]))]
     scopes: Option<Scopes>,
     /// Seconds until the session expires; 0 is never. Default 3600.
     #[serde(default)]

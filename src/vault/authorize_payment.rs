@@ -38,6 +38,7 @@ pub struct AuthorizePayment {
     currency: Option<String>,
     /// What it is for.
     #[serde(default)]
+    #[schemars(extend("default" = ""))]
     description: Option<Text<0, 1024>>,
     /// The approval to use, where one is needed. Default: one of exactly this payment, if there is one.
     #[serde(default)]
@@ -56,8 +57,8 @@ pub struct PaymentResult {
     /// What is left of the session's budget, in USD; null without one. In a refusal, of the budget that refused.
     remaining_budget: Option<Money>,
     /// Why it was refused; empty if it was not.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<String>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    reason: String,
     /// `approval_required`, where the payment waits for a person's decision.
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<PaymentStatus>,
@@ -164,9 +165,9 @@ impl AuthorizePayment {
             amount: self.amount,
             currency: authorization.currency,
             remaining_budget: session.spend_limit.map(|limit| limit.minus_floor_zero(spent)),
-            reason: None,
             status: None,
             approval_request_id: None,
+            reason: String::new(),
             authorization_id: Some(authorization.id),
             session_id: authorization.session_id,
             agent_id: Some(authorization.agent_id.to_string()),

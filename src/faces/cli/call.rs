@@ -160,19 +160,16 @@ fn stream(
     let mut each = |piece: &[u8]| {
         out.write_all(piece).and_then(|()| out.flush()).map_err(|_| Error::internal("standard output is closed"))
     };
-    let outcome = match url {
-        Some(url) => {
-            let credential = key.map_or(Credential::Anonymous, Credential::ApiKey);
-            let remote = Remote::new(url)?;
-            local::runtime()?.block_on(remote.stream(operation, &credential, input, &mut each))
+    let outcome = if let Some(url) = url {
+        let credential = key.map_or(Credential::Anonymous, Credential::ApiKey);
+        let remote = Remote::new(url)?;
+        local::runtime()?.block_on(remote.stream(operation, &credential, input, &mut each))
+    } else {
+        let mut local = Local::open_existing(global)?;
+        if let Some(key) = key {
+            local.credential = Credential::ApiKey(key);
         }
-        None => {
-            let mut local = Local::open_existing(global)?;
-            if let Some(key) = key {
-                local.credential = Credential::ApiKey(key);
-            }
-            local.stream(operation, input, &mut each)
-        }
+        local.stream(operation, input, &mut each)
     };
     Ok(outcome.map_err(explain)?)
 }

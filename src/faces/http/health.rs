@@ -47,11 +47,6 @@ pub async fn readyz(State(app): State<App>) -> Response {
     respond::json(if database { 200 } else { 503 }, body.to_string())
 }
 
-/// What this server is, for clients that look for MCP servers; a test holds the file against the operations.
-pub async fn server_card() -> Response {
-    respond::json(200, include_str!("../../../server-card.json").to_owned())
-}
-
 /// What there is.
 pub async fn index(State(app): State<App>) -> Response {
     let mut groups = BTreeMap::new();

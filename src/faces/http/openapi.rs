@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use super::{App, respond};
 use crate::{
     error::{Code, Error, Result},
+    model::Resource,
     operations::{self, Operation, Run},
 };
 
@@ -32,6 +33,7 @@ pub fn document(public_url: &str) -> Result<String> {
     }
     for (path, description) in [
         ("/healthz", "Whether the process runs"),
+        ("/livez", "Whether the process runs, and nothing else"),
         ("/readyz", "Whether the store answers, and each thing that haldir needs"),
         ("/v1", "What there is"),
     ] {
@@ -41,6 +43,7 @@ pub fn document(public_url: &str) -> Result<String> {
     schemas.extend(inputs.take_definitions(true));
     schemas.extend(outputs.take_definitions(true));
     schemas.insert("Error".to_owned(), error_schema());
+    schemas.insert("RateLimitError".to_owned(), rate_limit_schema());
     let document = json!({
         "openapi": "3.1.0",
         "info": {
@@ -52,6 +55,7 @@ pub fn document(public_url: &str) -> Result<String> {
         },
         "servers": [{"url": public_url}],
         "security": [{"BearerAuth": []}, {"ApiKeyAuth": []}],
+        "tags": tags(),
         "paths": paths,
         "components": {
             "schemas": schemas,
@@ -128,6 +132,7 @@ fn parameters(operation: &Operation, input: &mut Value) -> Vec<Value> {
             // getSecret takes its session from the header as well, so that neither is required by itself.
             let is_required = is_path || (required.contains(&name) && name != "session_id");
             let place = if is_path { "path" } else { "query" };
+            let schema = as_text(schema);
             json!({"name": name, "in": place, "required": is_required, "description": description, "schema": schema})
         })
         .collect();
@@ -145,6 +150,29 @@ fn parameters(operation: &Operation, input: &mut Value) -> Vec<Value> {
         }));
     }
     parameters
+}
+
+/// A field's schema where it is written as text: nothing is left out instead of null, and true is a word.
+fn as_text(mut schema: Value) -> Value {
+    let nullable = |one: &Value| one == "null" || one["type"] == "null";
+    for alternatives in ["type", "anyOf"] {
+        let Some(Value::Array(all)) = schema.get_mut(alternatives) else { continue };
+        all.retain(|one| !nullable(one));
+        if let ([only], "type") = (all.as_slice(), alternatives) {
+            schema["type"] = only.clone();
+        }
+    }
+    if schema["default"].is_null() {
+        schema.as_object_mut().map(|schema| schema.remove("default"));
+    }
+    if schema["type"] == "boolean" {
+        schema["type"] = "string".into();
+        schema["enum"] = json!(["true", "false"]);
+        if let Some(Value::Bool(default)) = schema.get("default").cloned() {
+            schema["default"] = default.to_string().into();
+        }
+    }
+    schema
 }
 
 fn responses(operation: &Operation, answer: &str, output: &Value) -> Value {
@@ -175,13 +203,77 @@ fn responses(operation: &Operation, answer: &str, output: &Value) -> Value {
         let status = code.status();
         let names: Vec<_> = Code::ALL.iter().filter(|code| code.status() == status).map(|code| code.name()).collect();
         let description = format!("With one of the codes: {}", names.join(", "));
-        let schema = json!({"$ref": format!("#{COMPONENTS}/Error")});
-        responses.insert(
-            status.to_string(),
-            json!({"description": description, "content": {"application/json": {"schema": schema}}}),
-        );
+        let schema = match code {
+            Code::RateLimited => json!({"$ref": format!("#{COMPONENTS}/RateLimitError")}),
+            Code::InsufficientScope if operation.name == "authorizePayment" => payment_refusal(output),
+            _ => json!({"$ref": format!("#{COMPONENTS}/Error")}),
+        };
+        let content = json!({"application/json": {"schema": schema, "example": error_example(operation, code)}});
+        let mut response = json!({"description": description, "content": content});
+        if code == Code::RateLimited {
+            response["headers"] = limit_headers();
+        }
+        responses.insert(status.to_string(), response);
     }
     Value::Object(responses)
+}
+
+/// An error as it looks.
+fn error_example(operation: &Operation, code: Code) -> Value {
+    let message = match code {
+        Code::InvalidArgument => "limit must be from 1 to 1000",
+        Code::Unauthorized => "the API key is missing or not valid: send Authorization: Bearer hld_…, or X-API-Key",
+        Code::InsufficientScope => "the API key lacks the scope audit:read; it has: sessions:read",
+        Code::NotFound => "session ses_… was not found",
+        Code::MethodNotAllowed => "/v1/audit does not take PATCH; GET /openapi.json says what it takes",
+        Code::RequestTimeout => "the request body did not arrive within 30 s",
+        Code::Conflict => "this call was carried out before; its answer held a secret and was not kept",
+        Code::PayloadTooLarge => "a request body has at most 1048576 bytes",
+        Code::UnsupportedMediaType => "send JSON, with Content-Type: application/json",
+        Code::IdempotencyMismatch => "this idempotency key came with another call before: use a new key for a new call",
+        Code::RateLimited => "the hourly limit of 100 calls of the free tier is reached: try again in 1742 s",
+        _ => "the store is busy with other processes; try again",
+    };
+    let mut error = Error::new(code, message);
+    if code == Code::RateLimited {
+        error = error.with("limit", 100).with("tier", "free").with("retry_after", 1742);
+    }
+    if code == Code::InsufficientScope && operation.name == "authorizePayment" {
+        error = error.with("authorized", false);
+    }
+    serde_json::from_str(&error.body(Some("req_ZjX6wXKop-1a"))).unwrap_or_default()
+}
+
+/// The limit headers, which stand in every answer to a known key while limits are on.
+fn limit_headers() -> Value {
+    let header = |description: &str| json!({"description": description, "schema": {"type": "integer"}});
+    json!({
+        "Retry-After": header("Seconds until the hour ends"),
+        "X-RateLimit-Limit": header("Calls an hour"),
+        "X-RateLimit-Remaining": header("Calls left"),
+        "X-RateLimit-Reset": header("When the hour ends, in Unix seconds"),
+    })
+}
+
+fn rate_limit_schema() -> Value {
+    let mut schema = error_schema();
+    schema["required"] = json!(["error", "code", "limit", "tier", "retry_after"]);
+    schema["properties"]["limit"] = json!({"type": "integer", "description": "Calls an hour"});
+    schema["properties"]["tier"] = json!({"type": "string", "description": "The key's tier"});
+    schema["properties"]["retry_after"] = json!({"type": "integer", "description": "Seconds until the hour ends"});
+    schema["properties"]["reset"] = json!({"type": "integer", "description": "When the hour ends, in Unix seconds"});
+    schema["properties"]["resource"] = json!({"type": "string", "description": "What was counted: calls"});
+    schema
+}
+
+/// A refused payment is an error and a `PaymentResult` in one.
+fn payment_refusal(output: &Value) -> Value {
+    let mut schema = error_schema();
+    for (name, property) in output["properties"].as_object().into_iter().flatten() {
+        schema["properties"][name] = property.clone();
+    }
+    schema["required"] = json!(["error", "code", "authorized"]);
+    schema
 }
 
 fn error_schema() -> Value {
@@ -199,13 +291,63 @@ fn error_schema() -> Value {
     })
 }
 
+/// What the tags are about, for those that an operation bears.
+fn tags() -> Vec<Value> {
+    let about = |resource: Resource| match resource {
+        Resource::Sessions => "Sessions: scopes, budgets, lifetimes, delegation, permission checks",
+        Resource::Vault => "Secrets, sealed at rest and read within a session",
+        Resource::Audit => "The tamper-evident log, and what it adds up to",
+        Resource::Payments => "Payments within a session's budget",
+        Resource::Webhooks => "Events, delivered to addresses of the operator's choice",
+        Resource::Proxy => "Upstream MCP servers, called under policy",
+        Resource::Approvals => "Requests that a person decides",
+        Resource::Admin => "API keys, and the tenant as a whole",
+    };
+    let used = |resource: &Resource| operations::all().iter().any(|operation| operation.needs.resource == *resource);
+    let mut tags: Vec<_> = Resource::ALL
+        .iter()
+        .filter(|(_, resource)| used(resource))
+        .map(|(name, resource)| json!({"name": name, "description": about(*resource)}))
+        .collect();
+    tags.push(json!({"name": "health", "description": "What needs no key: liveness, readiness, the index"}));
+    tags
+}
+
+fn open_schema(path: &str) -> Value {
+    let (text, number) = (json!({"type": "string"}), json!({"type": "number", "description": "Unix seconds"}));
+    let service = json!({"type": "string", "const": "haldir"});
+    let truth = json!({"type": "boolean"});
+    let properties = match path {
+        "/healthz" => json!({
+            "status": {"type": "string", "const": "ok"}, "service": service, "version": text, "alive": truth,
+            "checked_at": number,
+        }),
+        "/livez" => json!({"alive": truth, "service": service, "checked_at": number}),
+        "/readyz" => json!({
+            "ready": truth, "service": service, "checked_at": number,
+            "checks": {"type": "array", "items": {
+                "type": "object",
+                "required": ["name", "ok", "message", "duration_ms"],
+                "properties": {"name": text, "ok": truth, "message": text, "duration_ms": {"type": "number"}},
+            }},
+        }),
+        _ => json!({
+            "service": service, "version": text, "docs": {"type": "string", "format": "uri"},
+            "endpoints": {"type": "object", "additionalProperties": {"type": "string"}},
+        }),
+    };
+    let required: Vec<_> = properties.as_object().into_iter().flatten().map(|(name, _)| name.clone()).collect();
+    json!({"type": "object", "required": required, "properties": properties})
+}
+
 fn open_path(path: &str, description: &str) -> Value {
     let id = match path {
         "/healthz" => "healthCheck",
+        "/livez" => "livenessCheck",
         "/readyz" => "readinessCheck",
         _ => "apiIndex",
     };
-    let schema = json!({"type": "object"});
+    let schema = open_schema(path);
     let mut responses =
         json!({"200": {"description": description, "content": {"application/json": {"schema": schema}}}});
     if path == "/readyz" {

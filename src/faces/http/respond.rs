@@ -30,6 +30,14 @@ pub fn json(status: u16, body: impl Into<Zeroizing<String>>) -> Response {
     response
 }
 
+/// Plain text.
+pub fn text(body: String) -> Response {
+    let mut response = Response::new(Body::from(body));
+    let kind = HeaderValue::from_static("text/plain; charset=utf-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response
+}
+
 /// The answer of an operation.
 pub fn reply(reply: Reply) -> Response {
     if reply.status == StatusCode::NO_CONTENT.as_u16() {

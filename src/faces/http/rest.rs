@@ -57,9 +57,16 @@ async fn answer(
     };
     let remaining = entered.as_ref().and_then(|entered| entered.remaining);
     let outcome = carry_out(app, operation, fields, path, request, (&credential, entered)).await;
-    let mut response = outcome.unwrap_or_else(|error| respond::error(&error, id));
+    let mut response = outcome.unwrap_or_else(|error| respond::error(&as_answered(operation, error), id));
     respond::limits(&mut response, remaining);
     response
+}
+
+/// Whoever asks for a payment reads `authorized`, whatever it was that said no.
+fn as_answered(operation: &Operation, error: Error) -> Error {
+    let lacks_decision =
+        operation.name == "authorizePayment" && error.code.status() == 403 && error.extra("authorized").is_none();
+    if lacks_decision { error.with("authorized", false) } else { error }
 }
 
 async fn carry_out(
