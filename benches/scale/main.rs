@@ -204,7 +204,12 @@ fn settings() -> Settings {
 fn fill(runtime: &Runtime, path: &Path, key: &Key, entries: i64) -> Result<()> {
     let store = Store::open(path)?;
     let clock = Arc::new(ManualClock::new(BEGIN));
-    let services = Arc::new(Services { keyring: Keyring::new(key), clock, settings: settings(), webhook_bell: tokio::sync::Notify::default() });
+    let services = Arc::new(Services {
+        keyring: Keyring::new(key),
+        clock,
+        settings: settings(),
+        webhook_bell: tokio::sync::Notify::default(),
+    });
     let sessions: Arc<Vec<Session>> = Arc::new((0..AGENTS * SESSIONS).map(session).collect::<Result<_>>()?);
     let made = Arc::clone(&sessions);
     runtime.block_on(store.write(move |tx: &mut dyn Tx| {

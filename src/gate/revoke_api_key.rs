@@ -35,7 +35,7 @@ impl WriteOperation for RevokeApiKey {
     fn run(self, cx: &mut WriteContext<'_>) -> Result<ApiKeyRevoked> {
         let prefix = self.prefix.into_string();
         let keys = cx.tx.api_keys_by_prefix(&prefix)?;
-        let mut ours = keys.into_iter().filter(|key| key.tenant == cx.caller.tenant).peekable();
+        let mut ours = keys.iter().filter(|key| key.tenant == cx.caller.tenant).peekable();
         if ours.peek().is_none() {
             return Err(Error::not_found(format!("the key {prefix}")).field("prefix"));
         }

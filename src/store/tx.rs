@@ -19,18 +19,45 @@ use crate::{
 
 /// What can be read.
 pub trait ReadTx:
-    ReadKeys + ReadSessions + ReadSecrets + ReadPayments + ReadAudit + ReadCounters + ReadApprovals + ReadStats + ReadRetention + ReadWebhooks
+    ReadKeys
+    + ReadSessions
+    + ReadSecrets
+    + ReadPayments
+    + ReadAudit
+    + ReadCounters
+    + ReadApprovals
+    + ReadStats
+    + ReadRetention
+    + ReadWebhooks
 {
 }
 
 impl<T> ReadTx for T where
-    T: ReadKeys + ReadSessions + ReadSecrets + ReadPayments + ReadAudit + ReadCounters + ReadApprovals + ReadStats + ReadRetention + ReadWebhooks
+    T: ReadKeys
+        + ReadSessions
+        + ReadSecrets
+        + ReadPayments
+        + ReadAudit
+        + ReadCounters
+        + ReadApprovals
+        + ReadStats
+        + ReadRetention
+        + ReadWebhooks
 {
 }
 
 /// What can be read and changed.
 pub trait Tx:
-    ReadTx + WriteKeys + WriteSessions + WriteSecrets + WritePayments + WriteAudit + WriteCounters + WriteApprovals + WriteRetention + WriteWebhooks
+    ReadTx
+    + WriteKeys
+    + WriteSessions
+    + WriteSecrets
+    + WritePayments
+    + WriteAudit
+    + WriteCounters
+    + WriteApprovals
+    + WriteRetention
+    + WriteWebhooks
 {
     /// Takes back everything this transaction has done so far; it goes on empty. For refusals: what was refused
     /// leaves nothing but its audit entry.

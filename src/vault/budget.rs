@@ -34,7 +34,8 @@ fn first_without(line: &[Arc<Session>], amount: Money) -> Option<(&Arc<Session>,
 
 fn check(line: &[Arc<Session>], amount: Money) -> Result<()> {
     let Some((level, left)) = first_without(line, amount) else { return Ok(()) };
-    let whose = if line.first().is_some_and(|first| first.id == level.id) { "the session's" } else { "the parent session's" };
+    let whose =
+        if line.first().is_some_and(|first| first.id == level.id) { "the session's" } else { "the parent session's" };
     let message = format!("{amount} USD is more than the {left} USD that are left of {whose} budget");
     Err(Error::new(Code::BudgetExceeded, message).field("amount").with("remaining_budget", left))
 }

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     call::{Finished, Head, Sink, Start, StreamContext, StreamOperation},
     error::{Code, Error, Result},
-    model::{AgentId, Entry, SessionId, TenantId, UnixMicros, text::Text},
+    model::{AgentId, Entry, SessionId, TenantId, TimePoint, text::Text},
 };
 
 /// The columns of the CSV form.
@@ -52,10 +52,10 @@ pub struct ExportAudit {
     tool: Option<Text<0, 256>>,
     /// Only entries at this time or later, in Unix seconds.
     #[serde(default)]
-    since: Option<UnixMicros>,
+    since: Option<TimePoint>,
     /// Only entries before this time, in Unix seconds.
     #[serde(default)]
-    until: Option<UnixMicros>,
+    until: Option<TimePoint>,
     /// true: only flagged entries; false: only others.
     #[serde(default)]
     flagged: Option<bool>,
@@ -66,7 +66,14 @@ impl StreamOperation for ExportAudit {
 
     fn run(self, cx: &StreamContext<'_>, start: Start) -> Result<Finished> {
         let Self { format, session_id, agent_id, tool, since, until, flagged } = self;
-        let filters = Filters { session_id, agent_id, tool, since, until, flagged };
+        let filters = Filters {
+            session_id,
+            agent_id,
+            tool,
+            since: since.map(TimePoint::micros),
+            until: until.map(TimePoint::micros),
+            flagged,
+        };
         match format.as_deref() {
             None | Some("jsonl") => jsonl(cx, filters, start),
             Some("csv") => csv(cx, filters, start),

@@ -10,7 +10,7 @@ use super::chain;
 use crate::{
     call::{ReadContext, ReadOperation},
     error::{Error, Result},
-    model::{AgentId, Money, SessionId, UnixMicros},
+    model::{AgentId, Money, SessionId, TimePoint, UnixMicros},
     store::stats::{Counted, DAY_MICROS, EVER, NameBound, Tally, day_of},
 };
 
@@ -37,11 +37,11 @@ pub struct GetAuditStats {
     /// Only entries at this time or later, in Unix seconds. Exact where at most 1,000 entries lie between it and
     /// the end of its UTC day, else from the beginning of that day: `counted_from` says.
     #[serde(default)]
-    since: Option<UnixMicros>,
+    since: Option<TimePoint>,
     /// Only entries before this time, in Unix seconds. Exact where at most 1,000 entries lie between the beginning
     /// of its UTC day and it, else to the end of that day: `counted_until` says.
     #[serde(default)]
-    until: Option<UnixMicros>,
+    until: Option<TimePoint>,
 }
 
 /// What was counted. The counters are not authenticated as the log is: verifyAuditTrail checks the log itself.
@@ -99,8 +99,8 @@ impl ReadOperation for GetAuditStats {
             chain_verified: head.is_some_and(|head| chain::is_authentic(&keys, tenant, &head)),
             active_sessions: tx.live_session_count(tenant, cx.now)?,
             vault_secrets: tx.secret_count(tenant)?,
-            counted_from: self.since,
-            counted_until: self.until,
+            counted_from: self.since.map(TimePoint::micros),
+            counted_until: self.until.map(TimePoint::micros),
             ..AuditStats::default()
         };
         let tomorrow = day_of(cx.now) + 1;
@@ -135,7 +135,7 @@ impl GetAuditStats {
     fn bounds(&self, cx: &ReadContext<'_>, end: i64) -> Result<(i64, i64)> {
         let at =
             |time: Option<UnixMicros>, none: i64| time.map_or(Ok(none), |time| cx.tx.seq_at(&cx.caller.tenant, time));
-        Ok((at(self.since, 1)?, at(self.until, end)?))
+        Ok((at(self.since.map(TimePoint::micros), 1)?, at(self.until.map(TimePoint::micros), end)?))
     }
 
     fn of_session(&self, cx: &ReadContext<'_>, id: &SessionId, stats: &mut AuditStats) -> Result<bool> {
@@ -175,22 +175,22 @@ impl GetAuditStats {
             Ok(!looked.truncated)
         };
         let last_day = tx.head(tenant)?.map_or(first_day, |head| day_of(head.at));
-        let mut from = self.since.map_or(first_day, |time| first_whole_day(time).max(first_day));
-        let mut to = self.until.map_or(last_day + 1, |time| day_of(time).min(last_day + 1));
+        let mut from = self.since.map(TimePoint::micros).map_or(first_day, |time| first_whole_day(time).max(first_day));
+        let mut to = self.until.map(TimePoint::micros).map_or(last_day + 1, |time| day_of(time).min(last_day + 1));
         let all_time = self.since.is_none() && self.until.is_none();
         if all_time {
             (from, to) = (EVER, EVER + 1);
         } else if from >= to && look(first, end, &mut tally)? {
             to = from; // No whole day lies within.
         } else {
-            if let Some(since) = self.since.filter(|since| start_of(from) > *since) {
+            if let Some(since) = self.since.map(TimePoint::micros).filter(|since| start_of(from) > *since) {
                 let day_end = tx.seq_at(tenant, start_of(from))?.min(end);
                 if from > to || !look(first, day_end, &mut tally)? {
                     from = day_of(since).max(first_day);
                     stats.counted_from = Some(start_of(from));
                 }
             }
-            if let Some(until) = self.until.filter(|until| start_of(to) < *until) {
+            if let Some(until) = self.until.map(TimePoint::micros).filter(|until| start_of(to) < *until) {
                 let day_begin = tx.seq_at(tenant, start_of(to))?.max(first);
                 if from > to || !look(day_begin, end, &mut tally)? {
                     to = (day_of(until) + 1).min(last_day + 1);

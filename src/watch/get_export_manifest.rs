@@ -7,7 +7,7 @@ use super::export::{self, Filters};
 use crate::{
     call::{Finished, Head, Start, StreamContext, StreamOperation},
     error::{Error, Result},
-    model::{AgentId, SessionId, UnixMicros, text::Text},
+    model::{AgentId, SessionId, TimePoint, text::Text},
 };
 
 /// Read the manifest of an export with the same filters: how many entries, from when to when, and a digest of their
@@ -26,10 +26,10 @@ pub struct GetExportManifest {
     tool: Option<Text<0, 256>>,
     /// Only entries at this time or later, in Unix seconds.
     #[serde(default)]
-    since: Option<UnixMicros>,
+    since: Option<TimePoint>,
     /// Only entries before this time, in Unix seconds.
     #[serde(default)]
-    until: Option<UnixMicros>,
+    until: Option<TimePoint>,
     /// true: only flagged entries; false: only others.
     #[serde(default)]
     flagged: Option<bool>,
@@ -41,9 +41,18 @@ impl StreamOperation for GetExportManifest {
     fn run(self, cx: &StreamContext<'_>, start: Start) -> Result<Finished> {
         let Self { session_id, agent_id, tool, since, until, flagged } = self;
         let mut out = start.begin(Head::new("application/json"))?;
-        let manifest = export::walk(cx, Filters { session_id, agent_id, tool, since, until, flagged }, |_| {
-            export::still_read(&out)
-        })?;
+        let manifest = export::walk(
+            cx,
+            Filters {
+                session_id,
+                agent_id,
+                tool,
+                since: since.map(TimePoint::micros),
+                until: until.map(TimePoint::micros),
+                flagged,
+            },
+            |_| export::still_read(&out),
+        )?;
         out.write(&serde_json::to_vec(&manifest).map_err(Error::internal)?)?;
         out.finish()
     }

@@ -63,20 +63,17 @@ fn session(row: &Row<'_>) -> Result<Session> {
 impl ReadSessions for SqliteTx<'_> {
     fn session(&self, tenant: &TenantId, id: &SessionId) -> Result<Option<Arc<Session>>> {
         let remembered = self.memo().and_then(|(memo, state)| memo.session(state, tenant, id));
-        let found = match remembered {
-            Some(session) => session,
-            None => {
-                let mut statement = self.connection()?.prepare_cached(SESSION)?;
-                let mut rows = statement.query([tenant.as_str(), id.as_str()])?;
-                let Some(row) = rows.next()? else { return Ok(None) };
-                let session = Arc::new(session(row)?);
-                if let Some((memo, state)) = self.memo() {
-                    memo.keep_session(state, tenant, &session);
-                }
-                session
-            }
-        };
-        Ok(Some(self.current(tenant, found)))
+        if let Some(session) = remembered {
+            return Ok(Some(self.current(tenant, session)));
+        }
+        let mut statement = self.connection()?.prepare_cached(SESSION)?;
+        let mut rows = statement.query([tenant.as_str(), id.as_str()])?;
+        let Some(row) = rows.next()? else { return Ok(None) };
+        let session = Arc::new(session(row)?);
+        if let Some((memo, state)) = self.memo() {
+            memo.keep_session(state, tenant, &session);
+        }
+        Ok(Some(self.current(tenant, session)))
     }
 
     fn sessions(&self, tenant: &TenantId, query: &SessionQuery) -> Result<Vec<Session>> {

@@ -15,8 +15,8 @@ pub(super) use statements;
 #[cfg(test)]
 mod tests {
     use super::super::{
-        approvals, audit, connection, counters, keys, migrations::Migrator, payments, retention, secrets, sessions, stats,
-        webhooks,
+        approvals, audit, connection, counters, keys, migrations::Migrator, payments, retention, secrets, sessions,
+        stats, webhooks,
     };
 
     #[test]
