@@ -27,6 +27,7 @@ pub struct RegisterWebhook {
     url: Text<1, MAX_URL_CHARS>,
     /// A name for people.
     #[serde(default)]
+    #[schemars(extend("default" = ""))]
     name: Option<Text<0, 128>>,
     /// Which events. Default: all.
     #[serde(default)]
