@@ -33,6 +33,9 @@ pub trait StreamOperation: DeserializeOwned + JsonSchema + Send + 'static {
     /// The media types that it may answer with, for the OpenAPI document.
     const MEDIA_TYPES: &'static [&'static str];
 
+    /// What the whole answer is, for the OpenAPI document; `String` where it is text.
+    type Body: JsonSchema;
+
     /// Writes the answer, reading a part at a time. An `Err` before [`Start::begin`] is answered like any other error; after
     /// it, the connection is broken off, so that nobody takes a part for the whole.
     fn run(self, cx: &StreamContext<'_>, start: Start) -> Result<Finished>;

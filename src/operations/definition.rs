@@ -218,7 +218,7 @@ pub(super) fn scan<O: ReadOperation>(name: &'static str, title: &'static str) ->
 
 /// For what answers with a stream of text, such as an export. REST and the terminal client have it, MCP has not.
 pub(super) fn stream<O: StreamOperation>(name: &'static str, title: &'static str) -> Named<O> {
-    let mut named = named::<O, String>(name, title, Run::Stream(run_stream::<O>));
+    let mut named = named::<O, O::Body>(name, title, Run::Stream(run_stream::<O>));
     named.operation.media_types = O::MEDIA_TYPES;
     named
 }

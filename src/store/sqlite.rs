@@ -1,8 +1,8 @@
 //! The embedded database: one writer thread with group commit, readers with their own connections.
 //!
-//! WAL, synced before a write is answered (see `durability`): what is acknowledged survives power loss. Connections live long, and the
-//! database is never memory-mapped: with a connection per write and a large map, SQLite was seen to lose
-//! acknowledged writes between processes.
+//! WAL, synced before a write is answered (see `durability`): what is acknowledged survives power loss. Connections
+//! live long, and the database is never memory-mapped: with a connection per write and a large map, SQLite was seen to
+//! lose acknowledged writes between processes.
 
 mod approvals;
 mod audit;

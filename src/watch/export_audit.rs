@@ -64,6 +64,8 @@ pub struct ExportAudit {
 impl StreamOperation for ExportAudit {
     const MEDIA_TYPES: &'static [&'static str] = &["application/x-ndjson", "text/csv"];
 
+    type Body = String;
+
     fn run(self, cx: &StreamContext<'_>, start: Start) -> Result<Finished> {
         let Self { format, session_id, agent_id, tool, since, until, flagged } = self;
         let filters = Filters {

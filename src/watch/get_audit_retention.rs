@@ -80,7 +80,7 @@ impl ReadOperation for GetAuditRetention {
                 would_delete: if enabled { with_details } else { 0 },
                 enabled,
                 note: note.to_owned(),
-                cutoff: enabled.then_some(before),
+                cutoff: enabled.then_some(before.max(UnixMicros(0))),
                 oldest_entry_at,
             },
         })

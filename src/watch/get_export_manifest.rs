@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::export::{self, Filters};
+use super::export::{self, Filters, Manifest};
 use crate::{
     call::{Finished, Head, Start, StreamContext, StreamOperation},
     error::{Error, Result},
@@ -37,6 +37,8 @@ pub struct GetExportManifest {
 
 impl StreamOperation for GetExportManifest {
     const MEDIA_TYPES: &'static [&'static str] = &["application/json"];
+
+    type Body = Manifest;
 
     fn run(self, cx: &StreamContext<'_>, start: Start) -> Result<Finished> {
         let Self { session_id, agent_id, tool, since, until, flagged } = self;
