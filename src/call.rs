@@ -4,10 +4,12 @@
 //! and its one function does the work. It is named once, in [`crate::operations`].
 
 mod keyring;
+mod meter;
 mod page;
 mod services;
 
 pub use keyring::{Keyring, TenantKeys};
+pub use meter::Meter;
 pub use page::page_size;
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};

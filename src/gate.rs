@@ -5,6 +5,7 @@ pub mod check_permission;
 pub mod create_api_key;
 pub mod create_session;
 pub mod get_session;
+pub mod get_usage;
 pub mod last_use;
 pub mod list_api_keys;
 pub mod list_descendants;

@@ -3,6 +3,7 @@
 pub mod caller;
 pub mod id;
 pub mod money;
+pub mod month;
 pub mod record;
 pub mod scope;
 pub mod text;
@@ -11,6 +12,7 @@ pub mod time;
 pub use caller::{Caller, Ceilings, Credential, Permission, Resource, Role, Tier};
 pub use id::{AgentId, AuthorizationId, EntryId, SecretName, SessionId, TenantId};
 pub use money::Money;
+pub use month::{Day, Month};
 pub use record::{ApiKey, Authorization, AuthorizationStatus, Disclosure, Entry, EntryKind, Session, StoredSecret};
 pub use scope::{Scope, Scopes};
 pub use time::{Clock, UnixMicros};

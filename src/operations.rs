@@ -21,7 +21,7 @@ pub use input::take_idempotency_key;
 use crate::{
     gate::{
         check_permission::CheckPermission, create_api_key::CreateApiKey, create_session::CreateSession,
-        get_session::GetSession, list_api_keys::ListApiKeys, list_descendants::ListDescendants,
+        get_session::GetSession, get_usage::GetUsage, list_api_keys::ListApiKeys, list_descendants::ListDescendants,
         list_sessions::ListSessions, revoke_api_key::RevokeApiKey, revoke_session::RevokeSession,
     },
     model::{
@@ -80,6 +80,8 @@ static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| vec![
         .route(Get, "/v1/audit/tree-head", 200).needs(Audit, Agent),
     scan::<VerifyAuditTrail>("verifyAuditTrail", "Verify audit trail")
         .route(Get, "/v1/audit/verify", 200).needs(Audit, Agent),
+    read::<GetUsage>("getUsage", "Get usage")
+        .route(Get, "/v1/usage", 200).needs(Admin, Agent),
     write::<CreateApiKey>("createApiKey", "Create API key").answers_secret().open_to_anonymous()
         .route(Post, "/v1/keys", 201).needs(Admin, Operator),
     scan::<ListApiKeys>("listApiKeys", "List API keys")

@@ -5,6 +5,7 @@
 //! several processes share it.
 
 mod tx;
+pub(crate) mod usage;
 
 pub mod sqlite;
 
@@ -15,6 +16,7 @@ pub use tx::{
     ReadPayments, ReadSecrets, ReadSessions, ReadTx, SealHead, SessionQuery, StoredEntryProblem, ToolSpend, ToolTally,
     Tx, WriteAudit, WriteCounters, WriteKeys, WritePayments, WriteSecrets, WriteSessions,
 };
+pub use usage::{LogTotals, OpenSessions, ReadUsage, Totals, Usage, WriteUsage};
 
 use crate::error::Result;
 

@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use serde::{Deserialize, Deserializer, de::Error};
 use zeroize::Zeroizing;
 
-use super::{Keyring, keyring};
+use super::{Keyring, Meter, keyring};
 use crate::model::{Ceilings, Clock, Money, Tier};
 
 /// Keys, clock and settings of a running haldir.
@@ -16,6 +16,8 @@ pub struct Services {
     pub clock: Arc<dyn Clock>,
     /// What the operator set.
     pub settings: Settings,
+    /// Calls that are counted and not yet stored.
+    pub meter: Arc<Meter>,
 }
 
 /// What the operator set.

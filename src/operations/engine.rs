@@ -107,6 +107,17 @@ impl Haldir {
         self.inner.store.read(|tx| authenticate::authenticate(tx, &self.inner.services, credential, now).map(drop))
     }
 
+    /// Whether the credential is good, of a call whose input could not even be read: it counts as a call.
+    pub fn authenticate_unread(&self, credential: &Credential) -> Result<()> {
+        let now = self.inner.services.clock.now();
+        let services = &self.inner.services;
+        let authenticated = self.inner.store.read(|tx| authenticate::authenticate(tx, services, credential, now))?;
+        if let Some(key) = &authenticated.key {
+            services.meter.count(&self.inner.store, &key.tenant, now);
+        }
+        Ok(())
+    }
+
     fn run_read(
         &self,
         tx: &dyn ReadTx,
@@ -131,6 +142,7 @@ impl Haldir {
         let authenticated = authenticate::authenticate(tx, &self.inner.services, credential, now)?;
         if let Some(key) = &authenticated.key {
             self.inner.last_use.note(&self.inner.store, key, now);
+            self.inner.services.meter.count(&self.inner.store, &key.tenant, now);
         }
         Ok(authenticated)
     }

@@ -24,7 +24,7 @@ impl Haldir {
     /// Opens the store at `path`, creating what is missing.
     pub async fn open(path: &Path, master_key: &Key, settings: Settings, clock: Arc<dyn Clock>) -> Result<Self> {
         let store = Store::open(path)?;
-        let services = Arc::new(Services { keyring: Keyring::new(master_key), clock, settings });
+        let services = Arc::new(Services { keyring: Keyring::new(master_key), clock, settings, meter: Arc::default() });
         let inner = Inner { store, services, limiter: RateLimiter::default(), last_use: LastUse::default() };
         let haldir = Self { inner: Arc::new(inner) };
         haldir.prepare().await?;
@@ -107,6 +107,7 @@ impl Haldir {
 
     /// Finishes what was taken, and closes the store.
     pub fn close(&self) {
+        self.inner.services.meter.close(&self.inner.store);
         self.inner.store.close();
     }
 }

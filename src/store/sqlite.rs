@@ -20,6 +20,7 @@ mod rows;
 mod secrets;
 mod sessions;
 mod statements;
+mod usage;
 mod writer;
 
 use std::{path::Path, sync::Arc};

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::usage::{ReadUsage, WriteUsage};
 use crate::{
     error::Result,
     model::{
@@ -12,12 +13,14 @@ use crate::{
 };
 
 /// What can be read.
-pub trait ReadTx: ReadKeys + ReadSessions + ReadSecrets + ReadPayments + ReadAudit + ReadCounters {}
+pub trait ReadTx: ReadKeys + ReadSessions + ReadSecrets + ReadPayments + ReadAudit + ReadCounters + ReadUsage {}
 
-impl<T: ReadKeys + ReadSessions + ReadSecrets + ReadPayments + ReadAudit + ReadCounters> ReadTx for T {}
+impl<T: ReadKeys + ReadSessions + ReadSecrets + ReadPayments + ReadAudit + ReadCounters + ReadUsage> ReadTx for T {}
 
 /// What can be read and changed.
-pub trait Tx: ReadTx + WriteKeys + WriteSessions + WriteSecrets + WritePayments + WriteAudit + WriteCounters {
+pub trait Tx:
+    ReadTx + WriteKeys + WriteSessions + WriteSecrets + WritePayments + WriteAudit + WriteCounters + WriteUsage
+{
     /// Takes back everything this transaction has done so far; it goes on empty. For refusals: what was refused
     /// leaves nothing but its audit entry.
     fn start_over(&mut self) -> Result<()>;

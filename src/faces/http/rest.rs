@@ -60,7 +60,8 @@ async fn handle(
         }
         match input::body(request).await.and_then(|body| input::merge(object, &body)) {
             Ok(input) => input,
-            Err(error) => return Err(authenticate().err().unwrap_or(error)),
+            Err(error) if operation.open_to_anonymous => return Err(error),
+            Err(error) => return Err(app.shared.haldir.authenticate_unread(&credential).err().unwrap_or(error)),
         }
     } else {
         if fields.contains("session_id")

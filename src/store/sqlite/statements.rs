@@ -14,14 +14,15 @@ pub(super) use statements;
 
 #[cfg(test)]
 mod tests {
-    use super::super::{audit, connection, counters, keys, migrations::Migrator, payments, secrets, sessions};
+    use super::super::{audit, connection, counters, keys, migrations::Migrator, payments, secrets, sessions, usage};
 
     #[test]
     fn every_statement_finds_its_rows_by_index_and_in_order() {
         let folder = tempfile::tempdir().unwrap();
         let mut connection = connection::open(&folder.path().join("plans.db")).unwrap();
         Migrator::new(&mut connection).up().unwrap();
-        let all = [audit::ALL, counters::ALL, keys::ALL, payments::ALL, secrets::ALL, sessions::ALL].concat();
+        let all =
+            [audit::ALL, counters::ALL, keys::ALL, payments::ALL, secrets::ALL, sessions::ALL, usage::ALL].concat();
         assert!(all.len() > 30, "the lists are incomplete");
         for (name, sql) in all {
             let mut explain = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();

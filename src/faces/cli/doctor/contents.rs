@@ -111,7 +111,7 @@ fn encryption_key(global: &GlobalOptions, inspection: Option<&Inspection>) -> (C
 fn services(keyring: Keyring) -> Result<Services> {
     // Verification asks no setting, so that a config file that cannot be read does not stand in its way.
     let settings = StoreOptions::default().settings(&CeilingOptions::default())?;
-    Ok(Services { keyring, clock: Arc::new(SystemClock), settings })
+    Ok(Services { keyring, clock: Arc::new(SystemClock), settings, meter: Arc::default() })
 }
 
 fn api_keys(tx: &dyn ReadTx, tenant: &TenantId) -> Result<Check> {
