@@ -13,4 +13,5 @@ pub mod list_sessions;
 pub mod rate_limit;
 pub mod revoke_api_key;
 pub mod revoke_session;
+pub mod rotate_api_key;
 pub mod session;

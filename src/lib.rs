@@ -53,6 +53,7 @@ pub mod crypto;
 pub mod error;
 pub mod faces;
 pub mod gate;
+pub mod measure;
 pub mod model;
 pub mod operations;
 pub mod store;

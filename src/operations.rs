@@ -23,6 +23,7 @@ use crate::{
         check_permission::CheckPermission, create_api_key::CreateApiKey, create_session::CreateSession,
         get_session::GetSession, get_usage::GetUsage, list_api_keys::ListApiKeys, list_descendants::ListDescendants,
         list_sessions::ListSessions, revoke_api_key::RevokeApiKey, revoke_session::RevokeSession,
+        rotate_api_key::RotateApiKey,
     },
     model::{
         Resource::{Admin, Audit, Payments, Sessions, Vault},
@@ -33,8 +34,9 @@ use crate::{
         get_secret::GetSecret, list_secrets::ListSecrets, store_secret::StoreSecret, void_payment::VoidPayment,
     },
     watch::{
-        get_audit_entry::GetAuditEntry, get_audit_trail::GetAuditTrail, get_spend::GetSpend,
-        get_tree_head::GetTreeHead, log_action::LogAction, verify_audit_trail::VerifyAuditTrail,
+        get_audit_entry::GetAuditEntry, get_audit_trail::GetAuditTrail, get_metrics::GetMetrics,
+        get_overview::GetOverview, get_spend::GetSpend, get_tree_head::GetTreeHead, log_action::LogAction,
+        verify_audit_trail::VerifyAuditTrail,
     },
 };
 
@@ -82,10 +84,16 @@ static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| vec![
         .route(Get, "/v1/audit/verify", 200).needs(Audit, Agent),
     read::<GetUsage>("getUsage", "Get usage")
         .route(Get, "/v1/usage", 200).needs(Admin, Agent),
+    scan::<GetMetrics>("getMetrics", "Get metrics")
+        .route(Get, "/v1/metrics", 200).needs(Admin, Agent),
+    scan::<GetOverview>("getOverview", "Get overview")
+        .route(Get, "/v1/admin/overview", 200).needs(Admin, Operator),
     write::<CreateApiKey>("createApiKey", "Create API key").answers_secret().open_to_anonymous()
         .route(Post, "/v1/keys", 201).needs(Admin, Operator),
     scan::<ListApiKeys>("listApiKeys", "List API keys")
         .route(Get, "/v1/keys", 200).needs(Admin, Operator),
+    write::<RotateApiKey>("rotateApiKey", "Rotate API key").answers_secret()
+        .route(Post, "/v1/keys/{prefix}/rotate", 201).needs(Admin, Operator),
     write::<RevokeApiKey>("revokeApiKey", "Revoke API key")
         .route(Delete, "/v1/keys/{prefix}", 200).needs(Admin, Operator),
 ]);

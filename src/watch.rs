@@ -7,9 +7,12 @@ pub mod canonical;
 pub mod chain;
 pub mod get_audit_entry;
 pub mod get_audit_trail;
+pub mod get_metrics;
+pub mod get_overview;
 pub mod get_spend;
 pub mod get_tree_head;
 pub mod log_action;
+mod period;
 pub mod verify_audit_trail;
 
 pub use append::{Draft, Event, append};

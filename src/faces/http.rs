@@ -9,11 +9,13 @@ pub mod mcp_sessions;
 pub mod openapi;
 pub mod respond;
 pub mod rest;
+pub mod telemetry;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{Router, middleware, routing::get};
 use tokio_util::sync::CancellationToken;
+use zeroize::Zeroizing;
 
 use crate::{error::Result, operations::Haldir};
 
@@ -23,7 +25,7 @@ pub const MAX_BODY_BYTES: usize = 1024 * 1024;
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What the HTTP face is told.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct HttpSettings {
     /// Where clients reach it, such as `https://haldir.example.com`; else where it listens.
     pub public_url: Option<String>,
@@ -31,6 +33,8 @@ pub struct HttpSettings {
     pub allowed_hosts: Vec<String>,
     /// Further origins of browsers.
     pub allowed_origins: Vec<String>,
+    /// Opens `/metrics` to its bearer.
+    pub metrics_token: Option<Zeroizing<String>>,
 }
 
 /// What every handler shares.
@@ -45,6 +49,7 @@ struct Shared {
     mcp: mcp::McpFace,
     openapi: String,
     public_url: String,
+    metrics_token: telemetry::MetricsToken,
 }
 
 impl App {
@@ -56,6 +61,7 @@ impl App {
         shutdown: &CancellationToken,
     ) -> Result<Self> {
         let guard = guard::Guard::new(address, &settings);
+        let metrics_token = telemetry::MetricsToken::new(settings.metrics_token.as_ref());
         let public_url = settings.public_url.unwrap_or_else(|| format!("http://{address}"));
         let shared = Shared {
             guard,
@@ -63,6 +69,7 @@ impl App {
             openapi: openapi::document(&public_url)?,
             haldir,
             public_url,
+            metrics_token,
         };
         Ok(Self { shared: Arc::new(shared) })
     }
@@ -76,7 +83,9 @@ impl App {
             .route("/health", get(health::healthz))
             .route("/healthz", get(health::healthz))
             .route("/readyz", get(health::readyz))
+            .route("/metrics", get(telemetry::metrics))
             .route("/v1", get(health::index))
+            .route("/v1/status", get(telemetry::status))
             .fallback(respond::not_found)
             .method_not_allowed_fallback(respond::method_not_allowed)
             .layer(middleware::from_fn_with_state(self.clone(), guard::check))

@@ -11,6 +11,7 @@ use super::input;
 use crate::{
     call::{ReadContext, ReadOperation, WriteContext, WriteOperation},
     error::{Error, Result},
+    measure::OfOperation,
     model::{Permission, Resource, Role},
 };
 
@@ -37,6 +38,8 @@ pub struct Operation {
     pub open_to_anonymous: bool,
     /// Whether its answer holds a secret: then it is never kept for replay.
     pub answers_secret: bool,
+    /// What this process has measured of it.
+    pub measured: OfOperation,
     /// How it runs.
     pub run: Run,
     check: fn(&str) -> Result<()>,
@@ -208,6 +211,7 @@ fn named<I: JsonSchema + DeserializeOwned, O: JsonSchema>(
             needs: Permission { resource: Resource::Admin, write: true, role: Role::Operator },
             open_to_anonymous: false,
             answers_secret: false,
+            measured: OfOperation::default(),
             run,
             check: |json| input::parse::<I>(json).map(drop),
             input_schema: I::json_schema,

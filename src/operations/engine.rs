@@ -1,6 +1,6 @@
 //! The way a call travels: authenticate, permit, count, run, all on the store's word alone.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use super::{
     definition::{Answer, Operation, Prepared, Run, Unrendered},
@@ -15,7 +15,8 @@ use crate::{
         last_use::LastUse,
         rate_limit::{RateLimiter, Remaining},
     },
-    model::{Caller, Credential, Role, UnixMicros},
+    measure::MEASURES,
+    model::{Caller, Credential, Permission, Resource, Role, UnixMicros},
     store::{ReadTx, Store},
 };
 
@@ -52,6 +53,20 @@ pub struct Reply {
 impl Haldir {
     /// Calls `operation` with the JSON text of its input.
     pub async fn call(
+        &self,
+        operation: &'static Operation,
+        credential: &Credential,
+        input: &str,
+        options: CallOptions,
+    ) -> Result<Reply> {
+        let begun = Instant::now();
+        let outcome = self.carry_out(operation, credential, input, options).await;
+        let status = outcome.as_ref().map_or_else(|error| error.code.status(), |reply| reply.status);
+        operation.measured.answered(status, begun.elapsed());
+        outcome
+    }
+
+    async fn carry_out(
         &self,
         operation: &'static Operation,
         credential: &Credential,
@@ -105,6 +120,19 @@ impl Haldir {
     pub fn authenticate_only(&self, credential: &Credential) -> Result<()> {
         let now = self.inner.services.clock.now();
         self.inner.store.read(|tx| authenticate::authenticate(tx, &self.inner.services, credential, now).map(drop))
+    }
+
+    /// Whether an operator shows this credential, who may read what concerns the whole server.
+    pub fn authenticate_operator(&self, credential: &Credential) -> Result<()> {
+        let now = self.inner.services.clock.now();
+        let services = &self.inner.services;
+        let caller = self.inner.store.read(|tx| authenticate::authenticate(tx, services, credential, now))?.caller;
+        let needed = Permission { resource: Resource::Admin, write: false, role: Role::Operator };
+        if caller.role == Role::Operator && caller.may(needed) {
+            Ok(())
+        } else {
+            Err(Error::new(Code::Unauthorized, "an operator's API key with the scope admin:read is required"))
+        }
     }
 
     /// Whether the credential is good, of a call whose input could not even be read: it counts as a call.
@@ -181,7 +209,12 @@ impl Haldir {
         let (Some(limits), Some(key)) = (self.inner.services.settings.rate_limits, &authenticated.key) else {
             return Ok(None);
         };
-        self.inner.limiter.count(&self.inner.store, limits, key, now).await.map(Some)
+        let counted = self.inner.limiter.count(&self.inner.store, limits, key, now).await;
+        counted.map(Some).inspect_err(|error| {
+            if error.code == Code::RateLimited {
+                MEASURES.rate_limited[key.tier as usize].add_one();
+            }
+        })
     }
 
     async fn write(

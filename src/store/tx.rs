@@ -34,6 +34,8 @@ pub trait Tx:
 pub enum ApiKeyUpdate {
     /// It may not be used from now on.
     Revoked(UnixMicros),
+    /// It ends at this time.
+    Expires(UnixMicros),
     /// It was used.
     Used(UnixMicros),
 }
@@ -48,8 +50,8 @@ pub trait ReadKeys {
     fn any_api_key(&self) -> Result<bool>;
     /// All keys that begin with `prefix`: nearly always one.
     fn api_keys_by_prefix(&self, prefix: &str) -> Result<Arc<[Arc<ApiKey>]>>;
-    /// The tenant's keys, newest first, at most `limit`.
-    fn api_keys(&self, tenant: &TenantId, limit: usize) -> Result<Vec<ApiKey>>;
+    /// The tenant's keys, newest first, after the one with this time and prefix, at most `limit`.
+    fn api_keys(&self, tenant: &TenantId, before: Option<&(UnixMicros, String)>, limit: usize) -> Result<Vec<ApiKey>>;
 }
 
 #[allow(missing_docs)]

@@ -34,6 +34,7 @@ pub fn document(public_url: &str) -> Result<String> {
         ("/healthz", "Whether the process runs"),
         ("/readyz", "Whether the store answers, and each thing that haldir needs"),
         ("/v1", "What there is"),
+        ("/v1/status", "How this process is doing, without a figure of any tenant"),
     ] {
         paths.insert(path.to_owned(), open_path(path, description));
     }
@@ -200,6 +201,7 @@ fn open_path(path: &str, description: &str) -> Value {
     let id = match path {
         "/healthz" => "healthCheck",
         "/readyz" => "readinessCheck",
+        "/v1/status" => "getStatus",
         _ => "apiIndex",
     };
     let schema = json!({"type": "object"});

@@ -115,7 +115,7 @@ fn services(keyring: Keyring) -> Result<Services> {
 }
 
 fn api_keys(tx: &dyn ReadTx, tenant: &TenantId) -> Result<Check> {
-    let keys = tx.api_keys(tenant, MAX_KEYS)?;
+    let keys = tx.api_keys(tenant, None, MAX_KEYS)?;
     let now = SystemClock.now();
     let live: Vec<_> = keys.iter().filter(|key| is_live(key, now)).collect();
     let operators = live.iter().filter(|key| key.role == Role::Operator).count();
