@@ -135,7 +135,8 @@ fn the_openapi_document_has_every_operation_and_no_other() {
     let mut described = BTreeSet::new();
     for (path, methods) in document["paths"].as_object().unwrap() {
         for (method, operation) in methods.as_object().unwrap() {
-            if path.starts_with("/v1/") {
+            // The status needs no key and tells of no tenant: it is no operation, like health.
+            if path.starts_with("/v1/") && path != "/v1/status" {
                 described.insert((method.to_uppercase(), path.clone(), text(operation, "operationId")));
             }
         }
@@ -209,6 +210,10 @@ fn good_inputs() -> Vec<(&'static str, Value)> {
         ("verifyAuditTrail", json!({})),
         ("createApiKey", json!({"name": "k", "max_spend": 5, "max_scopes": ["read"], "max_ttl": 60})),
         ("listApiKeys", json!({})),
+        ("rotateApiKey", json!({"prefix": "$prefix", "grace_seconds": 60})),
+        ("getUsage", json!({})),
+        ("getMetrics", json!({})),
+        ("getOverview", json!({})),
         ("revokeApiKey", json!({"prefix": "$prefix"})),
         ("revokeSession", json!({"session_id": "$session"})),
         ("getSession", json!({"session_id": "$session"})),

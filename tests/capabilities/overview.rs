@@ -21,7 +21,7 @@ fn the_overview_has_every_field_that_the_product_s_console_reads() {
     for name in ["actions_limit", "actions_pct_used", "overage_actions", "overage_usd"] {
         assert_eq!(usage[name].as_f64(), Some(0.0), "{name} in {usage}");
     }
-    assert_eq!((integer(usage, "actions_this_month"), usage["spend_usd_this_month"].as_f64()), (9, Some(200.0)));
+    assert_eq!((integer(usage, "actions_this_month"), usage["spend_usd_this_month"].as_f64()), (8, Some(200.0)));
     assert_eq!(usage["metered"], false);
     let sessions = &seen["sessions"];
     assert_eq!((integer(sessions, "active_count"), integer(sessions, "agents_active")), (1, 1));
