@@ -4,11 +4,13 @@
 //! and its one function does the work. It is named once, in [`crate::operations`].
 
 mod keyring;
+mod meter;
 mod page;
 mod services;
 mod stream;
 
 pub use keyring::{Keyring, TenantKeys};
+pub use meter::Meter;
 pub use page::page_size;
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};

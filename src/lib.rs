@@ -57,6 +57,7 @@ pub mod crypto;
 pub mod error;
 pub mod faces;
 pub mod gate;
+pub mod measure;
 pub mod model;
 pub mod operations;
 pub mod outbound;

@@ -30,8 +30,9 @@ use crate::{
     },
     gate::{
         check_permission::CheckPermission, create_api_key::CreateApiKey, create_session::CreateSession,
-        get_session::GetSession, list_api_keys::ListApiKeys, list_descendants::ListDescendants,
+        get_session::GetSession, get_usage::GetUsage, list_api_keys::ListApiKeys, list_descendants::ListDescendants,
         list_sessions::ListSessions, revoke_api_key::RevokeApiKey, revoke_session::RevokeSession,
+        rotate_api_key::RotateApiKey,
     },
     model::{
         Resource::{Admin, Approvals, Audit, Payments, Sessions, Vault, Webhooks},
@@ -44,6 +45,7 @@ use crate::{
     watch::{
         export_audit::ExportAudit, get_audit_entry::GetAuditEntry, get_audit_retention::GetAuditRetention,
         get_audit_stats::GetAuditStats, get_audit_trail::GetAuditTrail, get_export_manifest::GetExportManifest,
+        get_metrics::GetMetrics, get_overview::GetOverview,
         get_spend::GetSpend, get_tree_head::GetTreeHead, list_retention_checkpoints::ListRetentionCheckpoints,
         log_action::LogAction, prune_audit_details::PruneAuditDetails, set_audit_retention::SetAuditRetention,
         verify_audit_trail::VerifyAuditTrail,
@@ -127,10 +129,18 @@ static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| vec![
         .route(Post, "/v1/audit/retention/prune", 200).needs(Audit, Operator),
     scan::<ListRetentionCheckpoints>("listRetentionCheckpoints", "List runs that erased details")
         .route(Get, "/v1/audit/retention/checkpoints", 200).needs(Audit, Agent),
+    read::<GetUsage>("getUsage", "Get usage")
+        .route(Get, "/v1/usage", 200).needs(Admin, Agent),
+    scan::<GetMetrics>("getMetrics", "Get metrics")
+        .route(Get, "/v1/metrics", 200).needs(Admin, Agent),
+    scan::<GetOverview>("getOverview", "Get overview")
+        .route(Get, "/v1/admin/overview", 200).needs(Admin, Operator),
     write::<CreateApiKey>("createApiKey", "Create API key").answers_secret().open_to_anonymous()
         .route(Post, "/v1/keys", 201).needs(Admin, Operator),
     scan::<ListApiKeys>("listApiKeys", "List API keys")
         .route(Get, "/v1/keys", 200).needs(Admin, Operator),
+    write::<RotateApiKey>("rotateApiKey", "Rotate API key").answers_secret()
+        .route(Post, "/v1/keys/{prefix}/rotate", 201).needs(Admin, Operator),
     write::<RevokeApiKey>("revokeApiKey", "Revoke API key")
         .route(Delete, "/v1/keys/{prefix}", 200).needs(Admin, Operator),
     write::<RegisterWebhook>("registerWebhook", "Register webhook").answers_secret().calls_out_to("url")

@@ -9,6 +9,7 @@ pub mod retention;
 pub mod stats;
 mod tx;
 mod webhooks;
+pub(crate) mod usage;
 
 pub mod sqlite;
 
@@ -24,6 +25,7 @@ pub use tx::{
 pub use webhooks::{
     Attempt, DeadLetter, PreviousSecret, QueuedEvent, ReadWebhooks, Webhook, WebhookState, WriteWebhooks,
 };
+pub use usage::{LogTotals, OpenSessions, ReadUsage, Totals, Usage, WriteUsage};
 
 use crate::error::Result;
 

@@ -12,6 +12,8 @@ pub mod get_audit_retention;
 pub mod get_audit_stats;
 pub mod get_audit_trail;
 pub mod get_export_manifest;
+pub mod get_metrics;
+pub mod get_overview;
 pub mod get_spend;
 pub mod get_tree_head;
 pub mod list_retention_checkpoints;
@@ -19,6 +21,7 @@ pub mod log_action;
 pub mod prune_audit_details;
 pub mod retention;
 pub mod set_audit_retention;
+mod period;
 pub mod verify_audit_trail;
 
 pub use append::{Draft, Event, append};

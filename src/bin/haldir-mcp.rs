@@ -27,6 +27,7 @@ const ENVIRONMENT: &str = "Environment:
   HALDIR_BASE_URL         Serve the tools of the haldir at this address instead, on stdio
   HALDIR_ENCRYPTION_KEY   32 bytes as base64; without it there is a key file beside the database
   HALDIR_BOOTSTRAP_TOKEN  Lets its bearer make the first key of a tenant, over HTTP
+  HALDIR_METRICS_TOKEN    Lets its bearer read /metrics, besides operators, over HTTP
   HALDIR_LOG              What is logged on standard error, such as debug
   PORT                    With serve: listen on this port of every address";
 
@@ -159,6 +160,7 @@ async fn run_http(cli: &Cli, options: &ServeOptions) -> Result<()> {
         allowed_origins: options.allow_origin.clone(),
         local_agent: options.local_agent,
         security_contact: options.security_contact.clone(),
+        metrics_token: config::secret_variable("HALDIR_METRICS_TOKEN"),
     };
     let router = App::new(haldir.clone(), address, &http, &shutdown)?.router();
     let mut output = std::io::stdout().lock();

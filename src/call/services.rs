@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, de::Error};
 use tokio::sync::Notify;
 use zeroize::Zeroizing;
 
-use super::{Keyring, keyring};
+use super::{Keyring, Meter, keyring};
 use crate::{
     model::{Ceilings, Clock, Money, Tier},
     outbound::Outbound,
@@ -22,6 +22,8 @@ pub struct Services {
     pub settings: Settings,
     /// Rings when an event enters the outbox, so that it leaves soon.
     pub webhook_bell: Notify,
+    /// Calls that are counted and not yet stored.
+    pub meter: Arc<Meter>,
 }
 
 /// What the operator set.

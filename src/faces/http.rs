@@ -10,11 +10,13 @@ pub mod mcp_sessions;
 pub mod openapi;
 pub mod respond;
 pub mod rest;
+pub mod telemetry;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{Router, middleware, routing::get};
 use tokio_util::sync::CancellationToken;
+use zeroize::Zeroizing;
 
 use crate::{error::Result, model::Credential, operations::Haldir};
 
@@ -24,7 +26,7 @@ pub const MAX_BODY_BYTES: usize = 1024 * 1024;
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What the HTTP face is told.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct HttpSettings {
     /// Where clients reach it, such as `https://haldir.example.com`; else where it listens.
     pub public_url: Option<String>,
@@ -36,6 +38,8 @@ pub struct HttpSettings {
     pub local_agent: bool,
     /// Where to report a vulnerability: a URI, for `security.txt`.
     pub security_contact: Option<String>,
+    /// Opens `/metrics` to its bearer.
+    pub metrics_token: Option<Zeroizing<String>>,
 }
 
 /// What every handler shares.
@@ -53,6 +57,7 @@ struct Shared {
     public_url: String,
     /// Who calls `/mcp` without a key.
     keyless: Credential,
+    metrics_token: telemetry::MetricsToken,
 }
 
 impl App {
@@ -64,6 +69,7 @@ impl App {
         shutdown: &CancellationToken,
     ) -> Result<Self> {
         let guard = guard::Guard::new(address, settings);
+        let metrics_token = telemetry::MetricsToken::new(settings.metrics_token.as_ref());
         let public_url = settings.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
         let shared = Shared {
             guard,
@@ -73,6 +79,7 @@ impl App {
             haldir,
             public_url,
             keyless: if settings.local_agent { Credential::LocalAgent } else { Credential::Anonymous },
+            metrics_token,
         };
         Ok(Self { shared: Arc::new(shared) })
     }
@@ -91,7 +98,9 @@ impl App {
             .route("/healthz", get(health::healthz))
             .route("/livez", get(health::livez))
             .route("/readyz", get(health::readyz))
+            .route("/metrics", get(telemetry::metrics))
             .route("/v1", get(health::index))
+            .route("/v1/status", get(telemetry::status))
             .fallback(respond::not_found)
             .method_not_allowed_fallback(respond::method_not_allowed)
             .layer(middleware::from_fn_with_state(self.clone(), guard::check))

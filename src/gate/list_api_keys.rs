@@ -4,26 +4,36 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    call::{ReadContext, ReadOperation},
-    error::Result,
-    model::{ApiKey, Ceilings, Money, Role, Scopes, Tier, UnixMicros},
+    call::{ReadContext, ReadOperation, page_size},
+    error::{Error, Result},
+    model::{ApiKey, Ceilings, Money, Role, Scopes, Tier, UnixMicros, text::Text},
 };
 
-/// Keys in one answer: a tenant with more revokes some.
-const MAX_KEYS: usize = 1_000;
+/// Keys in one answer.
+const MAX_LIMIT: i64 = 1_000;
 
 /// List the API keys of this tenant, newest first: never the keys themselves, which are not stored.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct ListApiKeys {}
+pub struct ListApiKeys {
+    /// How many at most. Default 1000.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 1_000), extend("default" = 1_000))]
+    limit: Option<i64>,
+    /// Where the last answer ended: its `next_cursor`.
+    #[serde(default)]
+    cursor: Option<Text<1, 256>>,
+}
 
 /// The keys.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct ApiKeyList {
-    /// How many there are.
+    /// How many are in this answer.
     pub count: usize,
     /// Newest first.
     pub keys: Vec<ApiKeyDetail>,
+    /// Give it as cursor to go on; null at the end.
+    pub next_cursor: Option<String>,
 }
 
 /// A key as it is listed. Times are Unix seconds.
@@ -74,7 +84,18 @@ impl ReadOperation for ListApiKeys {
     type Output = ApiKeyList;
 
     fn run(self, cx: &ReadContext<'_>) -> Result<ApiKeyList> {
-        let keys: Vec<_> = cx.tx.api_keys(&cx.caller.tenant, MAX_KEYS)?.into_iter().map(Into::into).collect();
-        Ok(ApiKeyList { count: keys.len(), keys })
+        let limit = page_size(self.limit.or(Some(MAX_LIMIT)), MAX_LIMIT)?;
+        let before = self.cursor.map(|cursor| parse_cursor(cursor.as_str())).transpose()?;
+        let mut keys = cx.tx.api_keys(&cx.caller.tenant, before.as_ref(), limit + 1)?;
+        let more = keys.len() > limit;
+        keys.truncate(limit);
+        let last = keys.last().filter(|_| more);
+        let next_cursor = last.map(|key| format!("{}.{}", key.created_at.0, key.prefix));
+        Ok(ApiKeyList { count: keys.len(), keys: keys.into_iter().map(Into::into).collect(), next_cursor })
     }
+}
+
+fn parse_cursor(cursor: &str) -> Result<(UnixMicros, String)> {
+    let parts = cursor.split_once('.').and_then(|(at, prefix)| Some((UnixMicros(at.parse().ok()?), prefix.to_owned())));
+    parts.ok_or_else(|| Error::invalid("cursor", "cursor must be the next_cursor of an earlier answer"))
 }

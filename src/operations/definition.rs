@@ -14,6 +14,7 @@ use crate::{
         Waited, WriteContext, WriteOperation,
     },
     error::{Error, Result},
+    measure::OfOperation,
     model::{Permission, Resource, Role},
 };
 
@@ -44,6 +45,8 @@ pub struct Operation {
     pub media_types: &'static [&'static str],
     /// The field, if any, with an address that haldir will call: it is looked up and checked before the operation runs.
     pub address_field: Option<&'static str>,
+    /// What this process has measured of it.
+    pub measured: OfOperation,
     /// How it runs.
     pub run: Run,
     check: fn(&str) -> Result<()>,
@@ -250,6 +253,7 @@ fn named<I: JsonSchema + DeserializeOwned, O: JsonSchema>(
             answers_secret: false,
             media_types: &["application/json"],
             address_field: None,
+            measured: OfOperation::default(),
             run,
             check: |json| input::parse::<I>(json).map(drop),
             input_schema: I::json_schema,

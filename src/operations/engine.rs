@@ -1,6 +1,6 @@
 //! The way a call travels: authenticate, permit, count, run, all on the store's word alone.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -18,7 +18,8 @@ use crate::{
         last_use::LastUse,
         rate_limit::{RateLimiter, Remaining},
     },
-    model::{Caller, Credential, Role, UnixMicros},
+    measure::MEASURES,
+    model::{Caller, Credential, Permission, Resource, Role, UnixMicros},
     store::{ReadTx, Store},
 };
 
@@ -81,8 +82,9 @@ impl Haldir {
         options: CallOptions,
     ) -> Result<Reply> {
         if let (Run::Read(run), false) = (operation.run, self.counts_calls()) {
-            let now = self.inner.services.clock.now();
-            return self.read_at_once(operation, run, credential, input, now).await;
+            let (now, begun) = (self.inner.services.clock.now(), Instant::now());
+            let outcome = self.read_at_once(operation, run, credential, input, now).await;
+            return measured(operation, begun, outcome);
         }
         let entered = self.enter(operation, credential).await?;
         self.carry_out(operation, credential, entered, input, options).await
@@ -114,6 +116,18 @@ impl Haldir {
 
     /// The second half: whether they may, and the work itself.
     pub async fn carry_out(
+        &self,
+        operation: &'static Operation,
+        credential: &Credential,
+        entered: Entered,
+        input: &str,
+        options: CallOptions,
+    ) -> Result<Reply> {
+        let begun = Instant::now();
+        measured(operation, begun, self.work(operation, credential, entered, input, options).await)
+    }
+
+    async fn work(
         &self,
         operation: &'static Operation,
         credential: &Credential,
@@ -214,6 +228,30 @@ impl Haldir {
         self.inner.store.read(|tx| authenticate::authenticate(tx, &self.inner.services, credential, now).map(drop))
     }
 
+    /// Whether an operator shows this credential, who may read what concerns the whole server.
+    pub fn authenticate_operator(&self, credential: &Credential) -> Result<()> {
+        let now = self.inner.services.clock.now();
+        let services = &self.inner.services;
+        let caller = self.inner.store.read(|tx| authenticate::authenticate(tx, services, credential, now))?.caller;
+        let needed = Permission { resource: Resource::Admin, write: false, role: Role::Operator };
+        if caller.role == Role::Operator && caller.may(needed) {
+            Ok(())
+        } else {
+            Err(Error::new(Code::Unauthorized, "an operator's API key with the scope admin:read is required"))
+        }
+    }
+
+    /// Whether the credential is good, of a call whose input could not even be read: it counts as a call.
+    pub fn authenticate_unread(&self, credential: &Credential) -> Result<()> {
+        let now = self.inner.services.clock.now();
+        let services = &self.inner.services;
+        let authenticated = self.inner.store.read(|tx| authenticate::authenticate(tx, services, credential, now))?;
+        if let Some(key) = &authenticated.key {
+            services.meter.count(&self.inner.store, &key.tenant, now);
+        }
+        Ok(())
+    }
+
     fn run_read(
         &self,
         tx: &dyn ReadTx,
@@ -238,6 +276,7 @@ impl Haldir {
         let authenticated = authenticate::authenticate(tx, &self.inner.services, credential, now)?;
         if let Some(key) = &authenticated.key {
             self.inner.last_use.note(&self.inner.store, key, now);
+            self.inner.services.meter.count(&self.inner.store, &key.tenant, now);
         }
         Ok(authenticated)
     }
@@ -276,7 +315,12 @@ impl Haldir {
         let (Some(limits), Some(key)) = (self.inner.services.settings.rate_limits, &authenticated.key) else {
             return Ok(None);
         };
-        self.inner.limiter.count(&self.inner.store, limits, key, now).await.map(Some)
+        let counted = self.inner.limiter.count(&self.inner.store, limits, key, now).await;
+        counted.map(Some).inspect_err(|error| {
+            if error.code == Code::RateLimited {
+                MEASURES.rate_limited[key.tier as usize].add_one();
+            }
+        })
     }
 
     async fn write(
@@ -340,6 +384,12 @@ fn run_write(
         }
         Err(error) => Err(error),
     }
+}
+
+fn measured(operation: &Operation, begun: Instant, outcome: Result<Reply>) -> Result<Reply> {
+    let status = outcome.as_ref().map_or_else(|error| error.code.status(), |reply| reply.status);
+    operation.measured.answered(status, begun.elapsed());
+    outcome
 }
 
 /// The one check of role and key scope, for all faces.

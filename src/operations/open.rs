@@ -31,7 +31,7 @@ impl Haldir {
     pub async fn open(path: &Path, master_key: &Key, settings: Settings, clock: Arc<dyn Clock>) -> Result<Self> {
         let store = Store::open(path)?;
         let services =
-            Arc::new(Services { keyring: Keyring::new(master_key), clock, settings, webhook_bell: Notify::default() });
+            Arc::new(Services { keyring: Keyring::new(master_key), clock, settings, webhook_bell: Notify::default(), meter: Arc::default() });
         let inner = Inner {
             store,
             services,
@@ -126,6 +126,7 @@ impl Haldir {
 
     /// Finishes what was taken, and closes the store.
     pub fn close(&self) {
+        self.inner.services.meter.close(&self.inner.store);
         self.inner.store.close();
     }
 }

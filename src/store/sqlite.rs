@@ -24,6 +24,7 @@ mod sessions;
 mod statements;
 mod stats;
 mod webhooks;
+mod usage;
 mod writer;
 
 use std::{path::Path, sync::Arc};

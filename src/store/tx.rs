@@ -7,6 +7,7 @@ use super::{
     ReadApprovals, WriteApprovals,
     retention::{ReadRetention, WriteRetention},
     stats::ReadStats,
+    usage::{ReadUsage, WriteUsage},
     webhooks::{ReadWebhooks, WriteWebhooks},
 };
 use crate::{
@@ -29,6 +30,7 @@ pub trait ReadTx:
     + ReadStats
     + ReadRetention
     + ReadWebhooks
+    + ReadUsage
 {
 }
 
@@ -43,6 +45,7 @@ impl<T> ReadTx for T where
         + ReadStats
         + ReadRetention
         + ReadWebhooks
+        + ReadUsage
 {
 }
 
@@ -58,6 +61,7 @@ pub trait Tx:
     + WriteApprovals
     + WriteRetention
     + WriteWebhooks
+    + WriteUsage
 {
     /// Takes back everything this transaction has done so far; it goes on empty. For refusals: what was refused
     /// leaves nothing but its audit entry.
@@ -72,6 +76,8 @@ pub trait Tx:
 pub enum ApiKeyUpdate {
     /// It may not be used from now on.
     Revoked(UnixMicros),
+    /// It ends at this time.
+    Expires(UnixMicros),
     /// It was used.
     Used(UnixMicros),
 }
@@ -86,8 +92,8 @@ pub trait ReadKeys {
     fn any_api_key(&self) -> Result<bool>;
     /// All keys that begin with `prefix`: nearly always one.
     fn api_keys_by_prefix(&self, prefix: &str) -> Result<Arc<[Arc<ApiKey>]>>;
-    /// The tenant's keys, newest first, at most `limit`.
-    fn api_keys(&self, tenant: &TenantId, limit: usize) -> Result<Vec<ApiKey>>;
+    /// The tenant's keys, newest first, after the one with this time and prefix, at most `limit`.
+    fn api_keys(&self, tenant: &TenantId, before: Option<&(UnixMicros, String)>, limit: usize) -> Result<Vec<ApiKey>>;
 }
 
 #[allow(missing_docs)]

@@ -9,8 +9,8 @@ use crate::{
     call::WriteContext,
     crypto,
     error::{Error, Result},
-    model::{Entry, EntryId, EntryKind, Money, Session},
-    store::ToolTally,
+    model::{Day, Entry, EntryId, EntryKind, Money, Month, Session},
+    store::{LogTotals, ToolTally, Usage},
     watch::{anomaly, canonical, chain},
     webhooks::{self, Happening},
 };
@@ -76,6 +76,12 @@ pub fn append(cx: &mut WriteContext<'_>, draft: Draft<'_>) -> Result<Arc<Entry>>
         }
         None => (None, None),
     };
+    if head.seq == 0 || Day::of(head.at) != Day::of(at) {
+        cx.tx.begin_day(tenant, Day::of(at), LogTotals::from(&head))?;
+    }
+    if draft.event == Event::SecretRead {
+        cx.tx.add_usage(tenant, Month::of(Day::of(at)), Usage { calls: 0, secret_reads: 1 })?;
+    }
     let seq = head.seq + 1;
     let mut entry = Entry {
         seq,

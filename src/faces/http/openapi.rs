@@ -36,6 +36,7 @@ pub fn document(public_url: &str) -> Result<String> {
         ("/livez", "Whether the process runs, and nothing else"),
         ("/readyz", "Whether the store answers, and each thing that haldir needs"),
         ("/v1", "What there is"),
+        ("/v1/status", "How this process is doing, without a figure of any tenant"),
     ] {
         paths.insert(path.to_owned(), open_path(path, description));
     }
@@ -345,6 +346,7 @@ fn open_path(path: &str, description: &str) -> Value {
         "/healthz" => "healthCheck",
         "/livez" => "livenessCheck",
         "/readyz" => "readinessCheck",
+        "/v1/status" => "getStatus",
         _ => "apiIndex",
     };
     let schema = open_schema(path);

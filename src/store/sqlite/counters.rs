@@ -6,14 +6,14 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{
     SqliteTx,
-    pending::ToolKey,
+    pending::{Ranked, ToolKey},
     rows::{Columns, rows},
     statements::statements,
 };
 use crate::{
     error::Result,
     model::{Money, TenantId, UnixMicros},
-    store::{AgentStats, Cost, IdempotentAnswer, ReadCounters, ToolSpend, ToolTally, WriteCounters},
+    store::{AgentStats, Cost, IdempotentAnswer, ReadCounters, ToolSpend, ToolTally, WriteCounters, usage::rank},
 };
 
 statements! {
@@ -21,9 +21,11 @@ statements! {
         secret_count FROM agents WHERE tenant = ?1 AND agent_id = ?2";
     AGENT_COSTS = "SELECT agent_id AS name, actions, cost FROM agents WHERE tenant = ?1 ORDER BY agent_id LIMIT ?2";
     PUT_AGENT = "INSERT INTO agents (tenant, agent_id, actions, cost, authorized, burst_start, burst_count,
-        refusal_start, refusal_count, secret_start, secret_count) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+        refusal_start, refusal_count, secret_start, secret_count, rank)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
         ON CONFLICT DO UPDATE SET actions = ?3, cost = ?4, authorized = ?5, burst_start = ?6, burst_count = ?7,
         refusal_start = ?8, refusal_count = ?9, secret_start = ?10, secret_count = ?11";
+    RANK_AGENT = "UPDATE agents SET rank = ?3 WHERE tenant = ?1 AND agent_id = ?2";
     SESSION_COSTS = "SELECT id AS name, action_count AS actions, logged_cost AS cost FROM sessions
         WHERE tenant = ?1 ORDER BY created_at DESC, id DESC LIMIT ?2";
     SESSION_COSTS_OF_AGENT = "SELECT id AS name, action_count AS actions, logged_cost AS cost FROM sessions
@@ -31,8 +33,9 @@ statements! {
     TOOL_COSTS = "SELECT tool AS name, actions, cost FROM tool_tallies WHERE tenant = ?1 AND of = ?3
         ORDER BY tool LIMIT ?2";
     TOOL_USE = "SELECT actions, cost FROM tool_tallies WHERE tenant = ?1 AND of = ?2 AND tool = ?3";
-    PUT_TOOL_USE = "INSERT INTO tool_tallies (tenant, of, tool, actions, cost) VALUES (?1, ?2, ?3, ?4, ?5)
+    PUT_TOOL_USE = "INSERT INTO tool_tallies (tenant, of, tool, actions, cost, rank) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
         ON CONFLICT DO UPDATE SET actions = ?4, cost = ?5";
+    RANK_TOOL = "UPDATE tool_tallies SET rank = ?4 WHERE tenant = ?1 AND of = ?2 AND tool = ?3";
     AUTHORIZED = "SELECT authorized FROM tenants WHERE id = ?1";
     ADD_AUTHORIZED = "UPDATE tenants SET authorized = max(min(authorized, 9223372036854775807 - max(?2, 0)) + ?2, 0)
         WHERE id = ?1";
@@ -63,7 +66,7 @@ impl ReadCounters for SqliteTx<'_> {
         if let Some(held) = self.held()
             && let Some(stats) = held.agents.get(&(tenant.clone(), agent.to_owned()))
         {
-            return Ok(Some(stats));
+            return Ok(Some(stats.value));
         }
         let mut statement = self.connection()?.prepare_cached(AGENT)?;
         let mut rows = statement.query([tenant.as_str(), agent])?;
@@ -129,18 +132,25 @@ impl ReadCounters for SqliteTx<'_> {
 
 impl WriteCounters for SqliteTx<'_> {
     fn put_agent(&mut self, tenant: &TenantId, agent: &str, stats: &AgentStats) -> Result<()> {
-        self.pending()?.agents.put((tenant.clone(), agent.to_owned()), stats.clone());
+        let key = (tenant.clone(), agent.to_owned());
+        let pending = self.pending()?;
+        // An entry counts at most one action.
+        let moved =
+            rank(stats.actions) != rank(stats.actions - 1) || pending.agents.get(&key).is_some_and(|held| held.moved);
+        pending.agents.put(key, Ranked { value: stats.clone(), moved });
         Ok(())
     }
 
     fn add_tool_use(&mut self, tenant: &TenantId, of: ToolTally<'_>, tool: &str, cost: Money) -> Result<i64> {
         let key: ToolKey = (tenant.clone(), owner(of).into_owned(), tool.to_owned());
-        let before = match self.pending()?.tools.get(&key) {
-            Some(total) => total,
-            None => read_tool(self.connection()?, &key)?,
+        let Ranked { value: before, moved } = match self.pending()?.tools.get(&key) {
+            Some(held) => held,
+            None => Ranked { value: read_tool(self.connection()?, &key)?, moved: false },
         };
         let total = Cost { actions: before.actions + 1, cost: before.cost.saturating_add(cost) };
-        self.pending()?.tools.put(key, total);
+        // Only the whole tenant's tools have ranks.
+        let moved = moved || (key.1.is_empty() && rank(total.actions) != rank(before.actions));
+        self.pending()?.tools.put(key, Ranked { value: total, moved });
         Ok(total.actions)
     }
 
@@ -191,7 +201,13 @@ impl WriteCounters for SqliteTx<'_> {
     }
 }
 
-pub(super) fn write_agent(connection: &Connection, tenant: &TenantId, agent: &str, stats: &AgentStats) -> Result<()> {
+pub(super) fn write_agent(
+    connection: &Connection,
+    tenant: &TenantId,
+    agent: &str,
+    Ranked { value: stats, moved }: &Ranked<AgentStats>,
+) -> Result<()> {
+    let rank = rank(stats.actions);
     connection.prepare_cached(PUT_AGENT)?.execute(params![
         tenant.as_str(),
         agent,
@@ -204,7 +220,11 @@ pub(super) fn write_agent(connection: &Connection, tenant: &TenantId, agent: &st
         stats.refusal_count,
         stats.secret_start.0,
         stats.secret_count,
+        rank,
     ])?;
+    if *moved {
+        connection.prepare_cached(RANK_AGENT)?.execute(params![tenant.as_str(), agent, rank])?;
+    }
     Ok(())
 }
 
@@ -216,8 +236,16 @@ fn read_tool(connection: &Connection, (tenant, of, tool): &ToolKey) -> Result<Co
     Ok(Cost { actions: columns.next()?, cost: columns.next()? })
 }
 
-pub(super) fn write_tool(connection: &Connection, (tenant, of, tool): &ToolKey, total: Cost) -> Result<()> {
+pub(super) fn write_tool(
+    connection: &Connection,
+    (tenant, of, tool): &ToolKey,
+    Ranked { value: total, moved }: &Ranked<Cost>,
+) -> Result<()> {
+    let rank = if of.is_empty() { rank(total.actions) } else { 0 };
     let mut statement = connection.prepare_cached(PUT_TOOL_USE)?;
-    statement.execute(params![tenant.as_str(), of, tool, total.actions, total.cost.nanos()])?;
+    statement.execute(params![tenant.as_str(), of, tool, total.actions, total.cost.nanos(), rank])?;
+    if *moved {
+        connection.prepare_cached(RANK_TOOL)?.execute(params![tenant.as_str(), of, tool, rank])?;
+    }
     Ok(())
 }

@@ -16,12 +16,16 @@ use std::{
         mpsc::{Receiver, SyncSender, sync_channel},
     },
     thread::{JoinHandle, Thread},
+    time::Instant,
 };
 
 use tokio::runtime::Handle;
 
 use super::writer::Answer;
-use crate::error::{Code, Error, Result};
+use crate::{
+    error::{Code, Error, Result},
+    measure::MEASURES,
+};
 
 /// Batches that may wait for the disk; the writer waits before it commits one more.
 const MAX_WAITING: usize = 8;
@@ -143,7 +147,10 @@ impl Log {
         if self.failed.get().is_some() {
             return Err(failed());
         }
-        self.file().and_then(|file| file.sync_data()).map_err(|error| {
+        let begun = Instant::now();
+        let synced = self.file().and_then(|file| file.sync_data());
+        MEASURES.sync_time.observe_time(begun.elapsed());
+        synced.map_err(|error| {
             tracing::error!(%error, "the write-ahead log could not be synced: no more writes until a restart");
             self.failed.get_or_init(|| ());
             failed()

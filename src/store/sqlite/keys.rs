@@ -30,10 +30,12 @@ statements! {
     ANY_KEY = "SELECT 1 FROM api_keys WHERE digest >= x'' LIMIT 1";
     KEYS_BY_PREFIX = concat!("SELECT ", api_key!(), " FROM api_keys WHERE prefix = ?1");
     KEYS_OF_TENANT = concat!("SELECT ", api_key!(),
-        " FROM api_keys WHERE tenant = ?1 ORDER BY created_at DESC LIMIT ?2");
+        " FROM api_keys WHERE tenant = ?1 AND (created_at, prefix) < (?2, ?3)
+        ORDER BY created_at DESC, prefix DESC LIMIT ?4");
     INSERT_KEY = "INSERT INTO api_keys (digest, prefix, tenant, name, tier, role, scopes, max_scopes, allow_admin,
         max_spend, max_ttl, created_at, expires_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
     REVOKE_KEY = "UPDATE api_keys SET revoked_at = ?2 WHERE digest = ?1 AND revoked_at IS NULL";
+    END_KEY = "UPDATE api_keys SET expires_at = ?2 WHERE digest = ?1";
     USE_KEY = "UPDATE api_keys SET last_used_at = ?2 WHERE digest = ?1";
 }
 
@@ -88,9 +90,10 @@ impl ReadKeys for SqliteTx<'_> {
         Ok(keys)
     }
 
-    fn api_keys(&self, tenant: &TenantId, limit: usize) -> Result<Vec<ApiKey>> {
+    fn api_keys(&self, tenant: &TenantId, before: Option<&(UnixMicros, String)>, limit: usize) -> Result<Vec<ApiKey>> {
+        let (at, prefix) = before.map_or((i64::MAX, ""), |(at, prefix)| (at.0, prefix.as_str()));
         let mut statement = self.connection()?.prepare_cached(KEYS_OF_TENANT)?;
-        statement.query_and_then(params![tenant.as_str(), rows(limit)], api_key)?.collect()
+        statement.query_and_then(params![tenant.as_str(), at, prefix, rows(limit)], api_key)?.collect()
     }
 }
 
@@ -128,6 +131,7 @@ impl WriteKeys for SqliteTx<'_> {
     fn update_api_key(&mut self, digest: &[u8; 32], update: ApiKeyUpdate) -> Result<()> {
         let (sql, at) = match update {
             ApiKeyUpdate::Revoked(at) => (REVOKE_KEY, at),
+            ApiKeyUpdate::Expires(at) => (END_KEY, at),
             ApiKeyUpdate::Used(at) => (USE_KEY, at),
         };
         self.writable()?.prepare_cached(sql)?.execute(params![digest, at.0])?;

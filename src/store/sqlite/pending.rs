@@ -14,11 +14,11 @@ use std::{
 
 use rusqlite::Connection;
 
-use super::{audit, counters, memo::State, sessions, stats};
+use super::{audit, counters, memo::State, sessions, stats, usage};
 use crate::{
     error::Result,
-    model::{Entry, SessionId, TenantId},
-    store::{AgentStats, Cost, Head, SealHead},
+    model::{Entry, Month, SessionId, TenantId},
+    store::{AgentStats, Cost, Head, SealHead, Usage},
 };
 
 /// Values that stand for their rows until they are written, and how to take back what one job has put.
@@ -77,12 +77,22 @@ impl<K: Eq + Hash, V: Clone> Held<K, V> {
 /// A tally's key: tenant, whose it is, tool.
 pub(super) type ToolKey = (TenantId, String, String);
 
+/// A value with a count in it, and whether the count has changed its rank in this batch: only then is the index over
+/// ranks written.
+#[derive(Clone)]
+pub(super) struct Ranked<T> {
+    pub(super) value: T,
+    pub(super) moved: bool,
+}
+
 /// What one batch holds back.
 #[derive(Default)]
 pub(super) struct Pending {
     pub(super) heads: Held<TenantId, (Head, Arc<dyn SealHead>)>,
-    pub(super) agents: Held<(TenantId, String), AgentStats>,
-    pub(super) tools: Held<ToolKey, Cost>,
+    pub(super) agents: Held<(TenantId, String), Ranked<AgentStats>>,
+    pub(super) tools: Held<ToolKey, Ranked<Cost>>,
+    /// What tenants have used in this batch, to be added to their rows.
+    pub(super) usage: Held<(TenantId, Month), Usage>,
     /// What sessions have logged in this batch, to be added to their rows.
     pub(super) logged: Held<(TenantId, SessionId), Cost>,
     /// Entries in the order of their appending; those from `kept_entries` on are the running job's.
@@ -106,6 +116,7 @@ impl Pending {
         self.heads.keep();
         self.agents.keep();
         self.tools.keep();
+        self.usage.keep();
         self.logged.keep();
     }
 
@@ -115,6 +126,7 @@ impl Pending {
         self.heads.take_back();
         self.agents.take_back();
         self.tools.take_back();
+        self.usage.take_back();
         self.logged.take_back();
     }
 
@@ -125,7 +137,8 @@ impl Pending {
         self.heads
             .write(|tenant, (head, seal)| audit::write_head(connection, tenant, head, seal.seal(tenant, head)))?;
         self.agents.write(|(tenant, agent), stats| counters::write_agent(connection, tenant, agent, stats))?;
-        self.tools.write(|key, total| counters::write_tool(connection, key, *total))?;
+        self.tools.write(|key, total| counters::write_tool(connection, key, total))?;
+        self.usage.write(|(tenant, month), added| usage::write_usage(connection, tenant, *month, *added))?;
         self.logged.write(|(tenant, id), added| sessions::write_logged(connection, tenant, id, *added))
     }
 
@@ -138,6 +151,7 @@ impl Pending {
         self.heads.clear();
         self.agents.clear();
         self.tools.clear();
+        self.usage.clear();
         self.logged.clear();
     }
 }

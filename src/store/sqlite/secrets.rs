@@ -16,8 +16,10 @@ use crate::{
 statements! {
     SECRET = "SELECT name, version, sealed, scope_required, disclosure, created_at FROM secrets WHERE tenant = ?1 AND name = ?2";
     SECRET_NAMES = "SELECT name FROM secrets WHERE tenant = ?1 AND name > ?2 ORDER BY name LIMIT ?3";
-    PUT_SECRET = "INSERT OR REPLACE INTO secrets (tenant, name, version, sealed, scope_required, disclosure, created_at)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+    // Not INSERT OR REPLACE, which would count a new version as one more secret.
+    PUT_SECRET = "INSERT INTO secrets (tenant, name, version, sealed, scope_required, disclosure, created_at)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+        ON CONFLICT DO UPDATE SET version = ?3, sealed = ?4, scope_required = ?5, disclosure = ?6, created_at = ?7";
     DELETE_SECRET = "DELETE FROM secrets WHERE tenant = ?1 AND name = ?2";
 }
 

@@ -16,7 +16,7 @@ pub(super) use statements;
 mod tests {
     use super::super::{
         approvals, audit, connection, counters, keys, migrations::Migrator, payments, retention, secrets, sessions,
-        stats, webhooks,
+        stats, usage, webhooks,
     };
 
     #[test]
@@ -34,6 +34,7 @@ mod tests {
             secrets::ALL,
             sessions::ALL,
             stats::ALL,
+            usage::ALL,
             webhooks::ALL,
         ]
         .concat();

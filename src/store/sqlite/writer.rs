@@ -20,6 +20,7 @@ use tokio::{runtime::Handle, sync::oneshot};
 use super::{SqliteTx, checkpoint::Checkpointer, durability::Durability, memo::Memo, pending::Pending};
 use crate::{
     error::{Code, Error, Result},
+    measure::MEASURES,
     store::Tx,
 };
 
@@ -86,7 +87,10 @@ impl Writer {
     fn enqueue(&self, job: Job) -> Result<()> {
         let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         match queue.as_ref().ok_or_else(closed)?.try_send(job) {
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                MEASURES.queued_writes.add(1);
+                Ok(())
+            }
             Err(TrySendError::Full(_)) => {
                 Err(Error::new(Code::Unavailable, format!("{MAX_QUEUED} writes are waiting already; try again")))
             }
@@ -125,6 +129,8 @@ fn run(
     while let Ok(first) = queue.recv() {
         let mut answers = Vec::new();
         let outcome = batch.commit(durability, first, queue, &mut answers);
+        MEASURES.queued_writes.add(-i64::try_from(answers.len()).unwrap_or(0));
+        MEASURES.batch_size.observe(answers.len() as u64);
         batch.pending.clear();
         match outcome {
             Ok(()) => {

@@ -111,11 +111,12 @@ fn encryption_key(global: &GlobalOptions, inspection: Option<&Inspection>) -> (C
 fn services(keyring: Keyring) -> Result<Services> {
     // Verification asks no setting, so that a config file that cannot be read does not stand in its way.
     let settings = StoreOptions::default().settings(&CeilingOptions::default())?;
-    Ok(Services { keyring, clock: Arc::new(SystemClock), settings, webhook_bell: tokio::sync::Notify::default() })
+    Ok(Services { keyring, clock: Arc::new(SystemClock), settings, webhook_bell: tokio::sync::Notify::default(),
+        meter: Arc::default() })
 }
 
 fn api_keys(tx: &dyn ReadTx, tenant: &TenantId) -> Result<Check> {
-    let keys = tx.api_keys(tenant, MAX_KEYS)?;
+    let keys = tx.api_keys(tenant, None, MAX_KEYS)?;
     let now = SystemClock.now();
     let live: Vec<_> = keys.iter().filter(|key| is_live(key, now)).collect();
     let operators = live.iter().filter(|key| key.role == Role::Operator).count();

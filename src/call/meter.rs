@@ -1,0 +1,101 @@
+//! Calls of tenants, counted without a write for each: they gather here and go to the store together, at most
+//! [`FLUSH_AFTER`] later and when haldir closes. What a process had counted since is lost if it is killed.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use futures::FutureExt;
+
+use crate::{
+    model::{Day, Month, TenantId, UnixMicros},
+    store::{Store, Tx, Usage},
+};
+
+/// How long a call may be counted in memory alone.
+pub const FLUSH_AFTER: Duration = Duration::from_secs(2);
+
+/// What this process has counted and not yet stored.
+#[derive(Default)]
+pub struct Meter {
+    // A std mutex: it is held for a look-up, never across a write. Only tenants with a live key are in it.
+    calls: Mutex<HashMap<TenantId, Vec<(Day, i64)>>>,
+    scheduled: AtomicBool,
+}
+
+impl Meter {
+    /// Counts one call.
+    pub fn count(self: &Arc<Self>, store: &Store, tenant: &TenantId, now: UnixMicros) {
+        self.add(tenant, Day::of(now), 1);
+        if !self.scheduled.load(Ordering::Relaxed)
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+            && !self.scheduled.swap(true, Ordering::Relaxed)
+        {
+            let (meter, store) = (Arc::clone(self), store.clone());
+            runtime.spawn(async move {
+                tokio::time::sleep(FLUSH_AFTER).await;
+                meter.scheduled.store(false, Ordering::Relaxed);
+                meter.flush(&store).await;
+            });
+        }
+    }
+
+    /// What is not stored yet of a tenant's month.
+    pub fn unstored(&self, tenant: &TenantId, month: Month) -> i64 {
+        let calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        let days = calls.get(tenant).map_or(&[][..], Vec::as_slice);
+        days.iter().filter(|(day, _)| Month::of(*day) == month).map(|(_, count)| count).sum()
+    }
+
+    /// Stores what was counted before the writer is told to finish: whatever it was given by then, it does.
+    pub fn close(&self, store: &Store) {
+        let flushed = self.flush(store).now_or_never();
+        tracing::debug!(at_once = flushed.is_some(), "calls that were counted go to the store");
+    }
+
+    /// Stores what was counted. It stays here until it is durable, so that it is answered all the time; a write that
+    /// fails leaves it for the next one.
+    async fn flush(&self, store: &Store) {
+        let counted: Vec<(TenantId, Day, i64)> = {
+            let calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+            let flat = calls.iter().flat_map(|(tenant, days)| days.iter().map(|(day, n)| (tenant.clone(), *day, *n)));
+            flat.collect()
+        };
+        if counted.is_empty() {
+            return;
+        }
+        let stored = Arc::new(counted);
+        let counted = Arc::clone(&stored);
+        let work = move |tx: &mut dyn Tx| {
+            let usage = |calls| Usage { calls, secret_reads: 0 };
+            counted.iter().try_for_each(|(tenant, day, n)| tx.add_usage(tenant, Month::of(*day), usage(*n)))
+        };
+        match store.write(work).await {
+            Ok(()) => stored.iter().for_each(|(tenant, day, n)| self.add(tenant, *day, -n)),
+            Err(error) => tracing::warn!(%error, "calls that were counted are not stored yet"),
+        }
+    }
+
+    fn add(&self, tenant: &TenantId, day: Day, added: i64) {
+        let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(days) = calls.get_mut(tenant) {
+            match days.iter_mut().find(|(known, _)| *known == day) {
+                Some((_, count)) => *count += added,
+                None => days.push((day, added)),
+            }
+            if added < 0 {
+                days.retain(|(_, count)| *count > 0);
+                if days.is_empty() {
+                    calls.remove(tenant);
+                }
+            }
+        } else if added > 0 {
+            calls.insert(tenant.clone(), vec![(day, added)]);
+        }
+    }
+}

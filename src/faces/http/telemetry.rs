@@ -1,0 +1,203 @@
+//! What this process tells of itself: `/metrics` for Prometheus, for operators, and `/v1/status`, for everybody.
+
+use std::fmt::{self, Write};
+
+use axum::{body::Body, extract::State, response::Response};
+use http::{HeaderMap, HeaderValue, header};
+use serde_json::{Value, json};
+use zeroize::Zeroizing;
+
+use super::{App, guard::RequestId, input, respond};
+use crate::{
+    crypto,
+    error::{Code, Error, Result},
+    measure::{Distribution, Histogram, MEASURES},
+    model::{Clock, Credential, Tier, time::SystemClock},
+    operations,
+};
+
+/// The text format (<https://prometheus.io/docs/instrumenting/exposition_formats>).
+const TEXT_FORMAT: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+const MICROS_PER_SECOND: u64 = 1_000_000;
+
+/// The token that opens `/metrics`: only its digest is kept.
+pub struct MetricsToken(Option<[u8; 32]>);
+
+impl MetricsToken {
+    /// Keeps the digest of `token`, if there is one.
+    pub fn new(token: Option<&Zeroizing<String>>) -> Self {
+        Self(token.map(|token| crypto::digest(&[token.as_bytes()])))
+    }
+
+    fn is(&self, presented: &str) -> bool {
+        self.0.is_some_and(|digest| crypto::same(&digest, &crypto::digest(&[presented.as_bytes()])))
+    }
+}
+
+/// `/metrics`: for whoever shows the metrics token as a bearer token, or an operator's key.
+pub async fn metrics(
+    State(app): State<App>,
+    axum::Extension(id): axum::Extension<RequestId>,
+    headers: HeaderMap,
+) -> Response {
+    match admitted(&app, &headers) {
+        Ok(()) => {
+            let mut response = Response::new(Body::from(exposition()));
+            response.headers_mut().insert(header::CONTENT_TYPE, TEXT_FORMAT);
+            response
+        }
+        Err(error) => respond::error(&error, &id),
+    }
+}
+
+fn admitted(app: &App, headers: &HeaderMap) -> Result<()> {
+    let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()?.split_once(' '));
+    if bearer.is_some_and(|(scheme, token)| {
+        scheme.eq_ignore_ascii_case("bearer") && app.shared.metrics_token.is(token.trim())
+    }) {
+        return Ok(());
+    }
+    let credential = input::credential(headers);
+    if matches!(credential, Credential::Anonymous) {
+        return Err(unauthorized());
+    }
+    app.shared.haldir.authenticate_operator(&credential).map_err(|error| match error.code {
+        Code::Unauthorized => unauthorized(),
+        _ => error,
+    })
+}
+
+fn unauthorized() -> Error {
+    let message = "send HALDIR_METRICS_TOKEN, or an operator's API key with admin:read, as `Authorization: Bearer …`";
+    Error::new(Code::Unauthorized, message)
+}
+
+/// Every measure in the text format.
+fn exposition() -> String {
+    let mut text = Exposition(String::with_capacity(64 * 1024));
+    // Writing to a String does not fail.
+    let _ = text.write_all();
+    text.0
+}
+
+struct Exposition(String);
+
+impl Exposition {
+    fn write_all(&mut self) -> fmt::Result {
+        self.head("haldir_requests_total", "counter", "Answers by operation and status.")?;
+        for operation in operations::all() {
+            for (status, count) in operation.measured.answers() {
+                let name = operation.name;
+                writeln!(self.0, "haldir_requests_total{{operation=\"{name}\",status=\"{status}\"}} {count}")?;
+            }
+        }
+        let name = "haldir_request_duration_seconds";
+        self.head(name, "histogram", "From a call to its answer, by operation.")?;
+        for operation in operations::all() {
+            let label = format!("operation=\"{}\"", operation.name);
+            self.histogram(name, &label, &operation.measured.latency, MICROS_PER_SECOND)?;
+        }
+        self.head("haldir_rate_limited_total", "counter", "Calls refused by the hourly limit, by tier.")?;
+        for (tier, count) in [Tier::Free, Tier::Pro, Tier::Enterprise].iter().zip(&MEASURES.rate_limited) {
+            writeln!(self.0, "haldir_rate_limited_total{{tier=\"{}\"}} {}", tier.as_str(), count.get())?;
+        }
+        self.head("haldir_writer_queue_depth", "gauge", "Writes that wait or are in the running batch.")?;
+        writeln!(self.0, "haldir_writer_queue_depth {}", MEASURES.queued_writes.get().max(0))?;
+        self.head("haldir_commit_batch_size", "histogram", "Writes in a commit.")?;
+        self.histogram("haldir_commit_batch_size", "", &MEASURES.batch_size, 1)?;
+        self.head("haldir_sync_duration_seconds", "histogram", "Time for the log to reach the disk.")?;
+        self.histogram("haldir_sync_duration_seconds", "", &MEASURES.sync_time, MICROS_PER_SECOND)?;
+        self.head("haldir_webhook_lag_seconds", "histogram", "From an event to its delivery.")?;
+        self.histogram("haldir_webhook_lag_seconds", "", &MEASURES.webhook_lag, MICROS_PER_SECOND)?;
+        if let Some(bytes) = resident_bytes() {
+            self.head("process_resident_memory_bytes", "gauge", "Memory in use.")?;
+            writeln!(self.0, "process_resident_memory_bytes {bytes}")?;
+        }
+        Ok(())
+    }
+
+    fn head(&mut self, name: &str, kind: &str, help: &str) -> fmt::Result {
+        writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}")
+    }
+
+    /// Buckets are cumulative here; `unit` parts make one of the series' unit.
+    fn histogram(&mut self, name: &str, label: &str, histogram: &Histogram, unit: u64) -> fmt::Result {
+        let read = histogram.read();
+        let comma = if label.is_empty() { "" } else { "," };
+        let mut cumulative = 0;
+        for (bucket, count) in read.counts.iter().enumerate() {
+            cumulative += count;
+            write!(self.0, "{name}_bucket{{{label}{comma}le=\"")?;
+            match Distribution::bound(bucket) {
+                Some(bound) => self.number(bound, unit)?,
+                None => self.0.push_str("+Inf"),
+            }
+            writeln!(self.0, "\"}} {cumulative}")?;
+        }
+        let labels = if label.is_empty() { String::new() } else { format!("{{{label}}}") };
+        write!(self.0, "{name}_sum{labels} ")?;
+        self.number(read.sum, unit)?;
+        writeln!(self.0, "\n{name}_count{labels} {cumulative}")
+    }
+
+    fn number(&mut self, value: u64, unit: u64) -> fmt::Result {
+        if unit == 1 {
+            write!(self.0, "{value}")
+        } else {
+            write!(self.0, "{}.{:06}", value / MICROS_PER_SECOND, value % MICROS_PER_SECOND)
+        }
+    }
+}
+
+/// Memory in use, where the system tells it.
+fn resident_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
+}
+
+/// `/v1/status`: how this process is doing since it started.
+pub async fn status(State(app): State<App>) -> Response {
+    let haldir = app.shared.haldir.clone();
+    let checked = tokio::task::spawn_blocking(move || haldir.check_store()).await;
+    let database = checked.is_ok_and(|checked| checked.is_ok());
+    let now = SystemClock.now();
+    let component = |name: &str, state: &str, message: &str| json!({"name": name, "state": state, "message": message, "checked_at": now});
+    let components = [
+        component("api", "ok", "ok"),
+        if database {
+            component("database", "ok", "ok")
+        } else {
+            component("database", "down", "the store does not answer")
+        },
+        component("billing", "off", "there is none"),
+        component("proxy", "off", "not configured"),
+    ];
+    let body = json!({
+        "status": if database { "ok" } else { "down" },
+        "checked_at": now,
+        "components": components,
+        "metrics": figures(),
+    });
+    respond::json(200, body.to_string())
+}
+
+fn figures() -> Value {
+    let (mut total, mut errors) = (0_u64, 0_u64);
+    let mut latency = Distribution::default();
+    for operation in operations::all() {
+        latency.merge(&operation.measured.latency.read());
+        for (status, count) in operation.measured.answers() {
+            total += count;
+            errors += if status >= 500 { count } else { 0 };
+        }
+    }
+    #[allow(clippy::cast_precision_loss)] // A share for people.
+    let ratio = if total == 0 { 1.0 } else { (total - errors) as f64 / total as f64 };
+    #[allow(clippy::cast_precision_loss)] // Far below 2^53 microseconds.
+    let seconds = |percent| latency.percentile(percent).map(|micros| micros as f64 / 1e6);
+    json!({
+        "success_rate": {"total": total, "errors": errors, "ratio": ratio},
+        "latency_seconds": {"p50": seconds(50), "p95": seconds(95), "p99": seconds(99)},
+    })
+}

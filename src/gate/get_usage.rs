@@ -1,0 +1,82 @@
+//! `getUsage`.
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
+
+use crate::{
+    call::{ReadContext, ReadOperation},
+    error::Result,
+    model::{Day, Month, TenantId, Tier},
+    store::Usage,
+};
+
+/// Count the calls that this tenant made with its API keys in a month: every authenticated call of an operation, over
+/// REST or as an MCP tool over HTTP or stdio, whatever came of it, this one included.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GetUsage {
+    /// The month in UTC, as YYYY-MM. Default: this one.
+    #[serde(default)]
+    month: Option<MonthText>,
+}
+
+/// A month as it is written.
+#[derive(Clone, Copy, Debug)]
+struct MonthText(Month);
+
+impl<'de> Deserialize<'de> for MonthText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Cow::<str>::deserialize(deserializer)?;
+        Month::parse(&text).map(Self).ok_or_else(|| D::Error::custom("expected a month, such as 2026-11"))
+    }
+}
+
+impl JsonSchema for MonthText {
+    fn schema_name() -> Cow<'static, str> {
+        "Month".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "pattern": r"^\d{4}-(0[1-9]|1[0-2])$", "examples": ["2026-11"]})
+    }
+}
+
+/// What was used.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct MonthlyUsage {
+    /// Whose calls.
+    tenant_id: TenantId,
+    /// The month, as YYYY-MM.
+    month: String,
+    /// Calls in it.
+    action_count: i64,
+    /// The tier of the key that asks.
+    tier: Tier,
+}
+
+impl ReadOperation for GetUsage {
+    type Output = MonthlyUsage;
+
+    fn run(self, cx: &ReadContext<'_>) -> Result<MonthlyUsage> {
+        let month = self.month.map_or_else(|| Month::of(Day::of(cx.now)), |month| month.0);
+        Ok(MonthlyUsage {
+            tenant_id: cx.caller.tenant.clone(),
+            month: month.to_string(),
+            action_count: usage(cx, month)?.calls,
+            tier: cx.caller.tier,
+        })
+    }
+}
+
+/// What is stored of a month, and what this process has counted since.
+pub fn usage(cx: &ReadContext<'_>, month: Month) -> Result<Usage> {
+    let tenant = &cx.caller.tenant;
+    let unstored = Usage { calls: cx.services.meter.unstored(tenant, month), secret_reads: 0 };
+    Ok(cx.tx.usage(tenant, month)?.plus(unstored))
+}

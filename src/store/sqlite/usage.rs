@@ -1,0 +1,153 @@
+//! What tenants have used, and what is counted of them.
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::{
+    SqliteTx,
+    rows::{Columns, rows},
+    statements::statements,
+};
+use crate::{
+    error::Result,
+    model::{Day, Month, TenantId, UnixMicros},
+    store::{Cost, LogTotals, OpenSessions, ReadUsage, Totals, Usage, WriteUsage},
+};
+
+statements! {
+    USAGE = "SELECT calls, secret_reads FROM usage WHERE tenant = ?1 AND month = ?2";
+    // Totals stop at the largest integer instead of becoming a float.
+    ADD_USAGE = "INSERT INTO usage (tenant, month, calls, secret_reads) VALUES (?1, ?2, ?3, ?4)
+        ON CONFLICT DO UPDATE SET calls = min(calls, 9223372036854775807 - ?3) + ?3,
+        secret_reads = min(secret_reads, 9223372036854775807 - ?4) + ?4";
+    TOTALS = "SELECT keys, sessions, agents, secrets, payments FROM tenant_totals WHERE tenant = ?1";
+    LOG_BEFORE = "SELECT entries, actions, cost, flagged FROM log_days WHERE tenant = ?1 AND day >= ?2 ORDER BY day LIMIT 1";
+    BEGIN_DAY = "INSERT INTO log_days (tenant, day, entries, actions, cost, flagged) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+        ON CONFLICT DO NOTHING";
+    OPEN_SESSIONS = "SELECT count(*) FROM sessions INDEXED BY sessions_by_end
+        WHERE tenant = ?1 AND ifnull(expires_at, 9223372036854775807) > ?2 AND revoked_at IS NULL";
+    OPEN_AGENTS = "SELECT agent_id FROM sessions INDEXED BY sessions_by_end
+        WHERE tenant = ?1 AND ifnull(expires_at, 9223372036854775807) > ?2 AND revoked_at IS NULL
+        ORDER BY ifnull(expires_at, 9223372036854775807) DESC LIMIT ?3";
+    TOP_TOOLS = "SELECT tool, actions, cost FROM tool_tallies INDEXED BY tools_by_rank
+        WHERE tenant = ?1 AND of = '' AND rank > 0 ORDER BY rank DESC LIMIT ?2";
+    TOP_AGENTS = "SELECT agent_id, actions, cost FROM agents INDEXED BY agents_by_rank
+        WHERE tenant = ?1 AND rank > 0 ORDER BY rank DESC LIMIT ?2";
+    LAST_ENTRY_OF = "SELECT at FROM audit_entries INDEXED BY audit_by_session
+        WHERE tenant = ?1 AND session_id = ?2 ORDER BY seq DESC LIMIT 1";
+}
+
+/// Candidates that are read for a list of those with most actions: all of the highest ranks, unless more than these
+/// share them.
+const TOP_CANDIDATES: i64 = 500;
+
+impl SqliteTx<'_> {
+    fn top(&self, sql: &str, tenant: &TenantId, limit: usize) -> Result<Vec<(String, Cost)>> {
+        self.require_reader()?;
+        let mut statement = self.connection()?.prepare_cached(sql)?;
+        let read = |row: &Row<'_>| {
+            let mut columns = Columns::of(row);
+            Ok((columns.next()?, Cost { actions: columns.next()?, cost: columns.next()? }))
+        };
+        let mut all: Vec<(String, Cost)> =
+            statement.query_and_then(params![tenant.as_str(), TOP_CANDIDATES], read)?.collect::<Result<_>>()?;
+        all.sort_by(|(a, left), (b, right)| right.actions.cmp(&left.actions).then_with(|| a.cmp(b)));
+        all.truncate(limit);
+        Ok(all)
+    }
+}
+
+impl ReadUsage for SqliteTx<'_> {
+    fn usage(&self, tenant: &TenantId, month: Month) -> Result<Usage> {
+        self.require_reader()?;
+        let mut statement = self.connection()?.prepare_cached(USAGE)?;
+        let mut rows = statement.query(params![tenant.as_str(), month.0])?;
+        let Some(row) = rows.next()? else { return Ok(Usage::default()) };
+        let mut columns = Columns::of(row);
+        Ok(Usage { calls: columns.next()?, secret_reads: columns.next()? })
+    }
+
+    fn totals(&self, tenant: &TenantId) -> Result<Totals> {
+        self.require_reader()?;
+        let mut statement = self.connection()?.prepare_cached(TOTALS)?;
+        let mut rows = statement.query([tenant.as_str()])?;
+        let Some(row) = rows.next()? else { return Ok(Totals::default()) };
+        let mut columns = Columns::of(row);
+        Ok(Totals {
+            keys: columns.next()?,
+            sessions: columns.next()?,
+            agents: columns.next()?,
+            secrets: columns.next()?,
+            payments: columns.next()?,
+        })
+    }
+
+    fn log_before(&self, tenant: &TenantId, day: Day) -> Result<Option<LogTotals>> {
+        let mut statement = self.connection()?.prepare_cached(LOG_BEFORE)?;
+        let mut rows = statement.query(params![tenant.as_str(), day.0])?;
+        let Some(row) = rows.next()? else { return Ok(None) };
+        let mut columns = Columns::of(row);
+        Ok(Some(LogTotals {
+            entries: columns.next()?,
+            actions: columns.next()?,
+            cost: columns.next()?,
+            flagged: columns.next()?,
+        }))
+    }
+
+    fn open_sessions(&self, tenant: &TenantId, now: UnixMicros, limit: usize) -> Result<OpenSessions> {
+        let mut count = self.connection()?.prepare_cached(OPEN_SESSIONS)?;
+        let sessions = count.query_row(params![tenant.as_str(), now.0], |row| row.get(0))?;
+        let mut names = self.connection()?.prepare_cached(OPEN_AGENTS)?;
+        let mut rows = names.query(params![tenant.as_str(), now.0, rows(limit)])?;
+        let mut agents = std::collections::HashSet::new();
+        while let Some(row) = rows.next()? {
+            let name = row.get_ref(0)?.as_bytes().map_err(crate::error::Error::internal)?;
+            if !agents.contains(name) {
+                agents.insert(name.to_vec());
+            }
+        }
+        Ok(OpenSessions { sessions, agents: self::rows(agents.len()) })
+    }
+
+    fn top_tools(&self, tenant: &TenantId, limit: usize) -> Result<Vec<(String, Cost)>> {
+        self.top(TOP_TOOLS, tenant, limit)
+    }
+
+    fn top_agents(&self, tenant: &TenantId, limit: usize) -> Result<Vec<(String, Cost)>> {
+        self.top(TOP_AGENTS, tenant, limit)
+    }
+
+    fn last_entry_of(&self, tenant: &TenantId, session: &str) -> Result<Option<UnixMicros>> {
+        self.require_reader()?;
+        let mut statement = self.connection()?.prepare_cached(LAST_ENTRY_OF)?;
+        let at: Option<i64> = statement.query_row([tenant.as_str(), session], |row| row.get(0)).optional()?;
+        Ok(at.map(UnixMicros))
+    }
+}
+
+impl WriteUsage for SqliteTx<'_> {
+    fn add_usage(&mut self, tenant: &TenantId, month: Month, added: Usage) -> Result<()> {
+        let key = (tenant.clone(), month);
+        let before = self.pending()?.usage.get(&key).unwrap_or_default();
+        self.pending()?.usage.put(key, before.plus(added));
+        Ok(())
+    }
+
+    fn begin_day(&mut self, tenant: &TenantId, day: Day, totals: LogTotals) -> Result<()> {
+        self.writable()?.prepare_cached(BEGIN_DAY)?.execute(params![
+            tenant.as_str(),
+            day.0,
+            totals.entries,
+            totals.actions,
+            totals.cost.nanos(),
+            totals.flagged,
+        ])?;
+        Ok(())
+    }
+}
+
+pub(super) fn write_usage(connection: &Connection, tenant: &TenantId, month: Month, added: Usage) -> Result<()> {
+    let mut statement = connection.prepare_cached(ADD_USAGE)?;
+    statement.execute(params![tenant.as_str(), month.0, added.calls, added.secret_reads])?;
+    Ok(())
+}

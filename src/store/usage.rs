@@ -1,0 +1,130 @@
+//! What tenants have used, and the counters that answer for them without counting anew.
+
+use crate::{
+    error::Result,
+    model::{Day, Money, Month, TenantId, UnixMicros},
+    store::{Cost, Head},
+};
+
+/// What a tenant has used in a month.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Usage {
+    /// Calls with one of its API keys.
+    pub calls: i64,
+    /// Plaintexts that were given out.
+    pub secret_reads: i64,
+}
+
+impl Usage {
+    /// Both together.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            calls: self.calls.saturating_add(other.calls),
+            secret_reads: self.secret_reads.saturating_add(other.secret_reads),
+        }
+    }
+}
+
+/// How many of each a tenant has. They move in the transaction of whatever they count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Totals {
+    /// Keys that are not revoked.
+    pub keys: i64,
+    /// Sessions ever created.
+    pub sessions: i64,
+    /// Agents that ever had one.
+    pub agents: i64,
+    pub secrets: i64,
+    /// Payments ever authorized.
+    pub payments: i64,
+}
+
+/// The log's totals as they were at the end of a day's predecessor.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct LogTotals {
+    pub entries: i64,
+    pub actions: i64,
+    pub cost: Money,
+    pub flagged: i64,
+}
+
+impl From<&Head> for LogTotals {
+    fn from(head: &Head) -> Self {
+        Self { entries: head.seq, actions: head.actions, cost: head.cost, flagged: head.flagged }
+    }
+}
+
+impl LogTotals {
+    /// What has come since `earlier`.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Self {
+        Self {
+            entries: self.entries.saturating_sub(earlier.entries).max(0),
+            actions: self.actions.saturating_sub(earlier.actions).max(0),
+            cost: self.cost.minus_floor_zero(earlier.cost),
+            flagged: self.flagged.saturating_sub(earlier.flagged).max(0),
+        }
+    }
+}
+
+/// Sessions that are open now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct OpenSessions {
+    pub sessions: i64,
+    /// Agents that have one.
+    pub agents: i64,
+}
+
+#[allow(missing_docs)]
+pub trait ReadUsage {
+    fn usage(&self, tenant: &TenantId, month: Month) -> Result<Usage>;
+    fn totals(&self, tenant: &TenantId) -> Result<Totals>;
+    /// The log's totals before the first entry of `day` or of the first later day that has one; `None` if there is no
+    /// entry since.
+    fn log_before(&self, tenant: &TenantId, day: Day) -> Result<Option<LogTotals>>;
+    /// Neither revoked nor expired. Agents are told apart among the `limit` sessions that last longest.
+    fn open_sessions(&self, tenant: &TenantId, now: UnixMicros, limit: usize) -> Result<OpenSessions>;
+    /// The tools with most actions, at most `limit`. Ranks are kept to an eighth of a doubling: see `rank`.
+    fn top_tools(&self, tenant: &TenantId, limit: usize) -> Result<Vec<(String, Cost)>>;
+    /// The agents with most actions, likewise.
+    fn top_agents(&self, tenant: &TenantId, limit: usize) -> Result<Vec<(String, Cost)>>;
+    /// When a session's newest entry was made.
+    fn last_entry_of(&self, tenant: &TenantId, session: &str) -> Result<Option<UnixMicros>>;
+}
+
+#[allow(missing_docs)]
+pub trait WriteUsage {
+    /// Adds to a month. It is written once a batch.
+    fn add_usage(&mut self, tenant: &TenantId, month: Month, added: Usage) -> Result<()>;
+    /// Keeps the log's totals as they are before the first entry of `day`.
+    fn begin_day(&mut self, tenant: &TenantId, day: Day, totals: LogTotals) -> Result<()>;
+}
+
+/// Where a count stands among others, in eighths of a doubling: it moves about 190 times on the way to ten million, so
+/// that the index over it is written that often, and not once a batch.
+pub(super) fn rank(count: i64) -> i64 {
+    let Some(doublings) = count.checked_ilog2() else { return 0 };
+    let eighth = if doublings >= 3 { (count >> (doublings - 3)) & 7 } else { (count << (3 - doublings)) & 7 };
+    i64::from(doublings) * 8 + eighth + 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_larger_count_never_ranks_lower() {
+        let mut moved = 0;
+        for count in 1..100_000 {
+            assert!(rank(count) >= rank(count - 1), "{count}");
+            moved += i32::from(rank(count) != rank(count - 1));
+        }
+        assert!((90..140).contains(&moved), "{moved}");
+        assert!(rank(i64::MAX) > rank(i64::MAX / 2));
+    }
+}

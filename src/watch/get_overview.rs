@@ -1,0 +1,307 @@
+//! `getOverview`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{chain, period};
+use crate::{
+    call::{ReadContext, ReadOperation},
+    error::Result,
+    gate::get_usage,
+    model::{AgentId, Day, Entry, EntryId, Money, Month, Scopes, Session, SessionId, TenantId, Tier, UnixMicros},
+    store::{AuditQuery, LogTotals, SessionQuery},
+};
+
+/// Sessions that are shown.
+const MAX_SESSIONS: usize = 100;
+/// Sessions that are looked at for them, the newest: most of those that are over lie behind.
+const NEWEST_SESSIONS: usize = 1_000;
+/// Open sessions whose agents are told apart.
+const MAX_TOLD_APART: usize = 10_000;
+/// Entries that are shown.
+const MAX_ENTRIES: usize = 20;
+/// Days of `flagged_7d` before today.
+const DAYS_BEFORE: i64 = 6;
+
+/// What stands in this tenant at a glance: usage, open sessions, vault, log, webhooks, approvals, and whether haldir is
+/// well. For dashboards.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GetOverview {}
+
+/// The overview. Amounts are in USD; times named `_at` are ISO 8601 here, others Unix seconds.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Overview {
+    /// Whose it is.
+    tenant_id: TenantId,
+    /// The tier of the key that asks.
+    tier: Tier,
+    /// When this was read.
+    generated_at: String,
+    /// Calls and spending of this month.
+    usage: UsageOverview,
+    /// Sessions that can act now.
+    sessions: SessionsOverview,
+    /// Secrets.
+    vault: VaultOverview,
+    /// The log.
+    audit: AuditOverview,
+    /// Subscriptions and their deliveries.
+    webhooks: WebhooksOverview,
+    /// What waits for a decision.
+    approvals: ApprovalsOverview,
+    /// Evidence that is made on a schedule.
+    compliance: ComplianceOverview,
+    /// Whether haldir is well.
+    health: HealthOverview,
+}
+
+/// Calls and spending of this month, UTC.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct UsageOverview {
+    /// Calls with an API key.
+    actions_this_month: i64,
+    /// Calls that a month may have; 0, since limits are by the hour here.
+    actions_limit: i64,
+    /// Share of the limit that is used, from 0 to 1.
+    actions_pct_used: f64,
+    /// What agents have logged as cost.
+    spend_usd_this_month: Money,
+    /// Calls beyond the limit; always 0.
+    overage_actions: i64,
+    /// What they cost; always 0.
+    overage_usd: Money,
+    /// Whether calls are billed; always false.
+    metered: bool,
+}
+
+/// Sessions that can act now.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct SessionsOverview {
+    /// How many there are.
+    active_count: i64,
+    /// Agents that have one; told apart among the 10,000 sessions that last longest.
+    agents_active: i64,
+    /// Agents that may have one; 0 is no limit.
+    agents_limit: i64,
+    /// The newest, at most 100, of the 1,000 sessions created last.
+    sessions: Vec<SessionLine>,
+}
+
+/// A session that can act now.
+#[derive(Debug, Serialize, JsonSchema)]
+#[allow(missing_docs)]
+pub struct SessionLine {
+    session_id: SessionId,
+    agent_id: AgentId,
+    scopes: Scopes,
+    spent: Money,
+    /// Null is no limit of its own.
+    spend_limit: Option<Money>,
+    created_at: UnixMicros,
+    /// 0 is never.
+    expires_at: UnixMicros,
+    /// When its newest entry was made.
+    last_active: UnixMicros,
+}
+
+/// Secrets.
+#[derive(Debug, Serialize, JsonSchema)]
+#[allow(missing_docs)]
+pub struct VaultOverview {
+    secrets_count: i64,
+    /// Plaintexts given out this month.
+    secret_access_count: i64,
+}
+
+/// The log.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct AuditOverview {
+    /// Entries, haldir's own included.
+    total_entries: i64,
+    /// Entries flagged today and in the six days before, UTC.
+    flagged_7d: i64,
+    /// When the last entry was made; null for an empty log.
+    last_entry_at: Option<String>,
+    /// Whether the head of the log, which names the last entry, the Merkle tree and the totals, bears haldir's keyed
+    /// hash. The entries themselves are verified by /v1/audit/verify.
+    chain_verified: bool,
+    /// The newest, at most 20.
+    recent: Vec<EntryLine>,
+}
+
+/// An entry.
+#[derive(Debug, Serialize, JsonSchema)]
+#[allow(missing_docs)]
+pub struct EntryLine {
+    entry_id: EntryId,
+    session_id: String,
+    agent_id: String,
+    action: String,
+    tool: String,
+    cost_usd: Money,
+    timestamp: UnixMicros,
+    flagged: bool,
+    flag_reason: Option<String>,
+}
+
+/// Subscriptions and their deliveries.
+#[derive(Debug, Serialize, JsonSchema)]
+#[allow(missing_docs)]
+pub struct WebhooksOverview {
+    registered_count: i64,
+    deliveries_24h: i64,
+    /// From 0 to 1; 1 without deliveries.
+    delivery_success_rate_24h: f64,
+    failed_24h: i64,
+}
+
+/// What waits for a decision.
+#[derive(Debug, Serialize, JsonSchema)]
+#[allow(missing_docs)]
+pub struct ApprovalsOverview {
+    pending_count: i64,
+}
+
+/// Evidence that is made on a schedule.
+#[derive(Debug, Serialize, JsonSchema)]
+#[allow(missing_docs)]
+pub struct ComplianceOverview {
+    schedules_count: i64,
+    active_count: i64,
+    next_due_at: Option<String>,
+    last_run_status: String,
+}
+
+/// Whether haldir is well.
+#[derive(Debug, Serialize, JsonSchema)]
+#[allow(missing_docs)]
+pub struct HealthOverview {
+    status: &'static str,
+    components: Vec<ComponentLine>,
+}
+
+/// A part of haldir.
+#[derive(Debug, Serialize, JsonSchema)]
+#[allow(missing_docs)]
+pub struct ComponentLine {
+    name: &'static str,
+    state: &'static str,
+    message: &'static str,
+}
+
+impl ReadOperation for GetOverview {
+    type Output = Overview;
+
+    fn run(self, cx: &ReadContext<'_>) -> Result<Overview> {
+        let tenant = &cx.caller.tenant;
+        let today = Day::of(cx.now);
+        let month = Month::of(today);
+        let used = get_usage::usage(cx, month)?;
+        let head = cx.tx.head(tenant)?;
+        let log = head.as_ref().map(LogTotals::from).unwrap_or_default();
+        let keys = cx.services.keyring.tenant(cx.tx, tenant)?;
+        let chain_verified =
+            head.as_ref().is_some_and(|head| chain::is_authentic(&keys, tenant, head) && chain::frontier(head).is_ok());
+        Ok(Overview {
+            tenant_id: tenant.clone(),
+            tier: cx.caller.tier,
+            generated_at: cx.now.to_rfc3339(),
+            usage: UsageOverview {
+                actions_this_month: used.calls,
+                actions_limit: 0,
+                actions_pct_used: 0.0,
+                spend_usd_this_month: period::since(cx, log, month.first_day())?.cost,
+                overage_actions: 0,
+                overage_usd: Money::ZERO,
+                metered: false,
+            },
+            sessions: sessions(cx)?,
+            vault: VaultOverview {
+                secrets_count: cx.tx.totals(tenant)?.secrets,
+                secret_access_count: used.secret_reads,
+            },
+            audit: AuditOverview {
+                total_entries: log.entries,
+                flagged_7d: period::since(cx, log, Day(today.0 - DAYS_BEFORE))?.flagged,
+                last_entry_at: head.filter(|head| head.seq > 0).map(|head| head.at.to_rfc3339()),
+                chain_verified,
+                recent: recent(cx)?,
+            },
+            webhooks: WebhooksOverview {
+                registered_count: 0,
+                deliveries_24h: 0,
+                delivery_success_rate_24h: 1.0,
+                failed_24h: 0,
+            },
+            approvals: ApprovalsOverview { pending_count: 0 },
+            compliance: ComplianceOverview {
+                schedules_count: 0,
+                active_count: 0,
+                next_due_at: None,
+                last_run_status: String::new(),
+            },
+            health: health(chain_verified),
+        })
+    }
+}
+
+fn sessions(cx: &ReadContext<'_>) -> Result<SessionsOverview> {
+    let tenant = &cx.caller.tenant;
+    let open = cx.tx.open_sessions(tenant, cx.now, MAX_TOLD_APART)?;
+    let newest = cx.tx.sessions(tenant, &SessionQuery { limit: NEWEST_SESSIONS, ..SessionQuery::default() })?;
+    let shown = newest.into_iter().filter(|session| session.is_valid(cx.now)).take(MAX_SESSIONS);
+    let line = |session: Session| -> Result<SessionLine> {
+        Ok(SessionLine {
+            last_active: cx.tx.last_entry_of(tenant, session.id.as_str())?.unwrap_or(session.created_at),
+            session_id: session.id,
+            agent_id: session.agent_id,
+            scopes: session.scopes,
+            spent: session.spent,
+            spend_limit: session.spend_limit,
+            created_at: session.created_at,
+            expires_at: session.expires_at.unwrap_or_default(),
+        })
+    };
+    Ok(SessionsOverview {
+        active_count: open.sessions,
+        agents_active: open.agents,
+        agents_limit: 0,
+        sessions: shown.map(line).collect::<Result<_>>()?,
+    })
+}
+
+fn recent(cx: &ReadContext<'_>) -> Result<Vec<EntryLine>> {
+    let query = AuditQuery { limit: MAX_ENTRIES, ..AuditQuery::default() };
+    let line = |entry: Entry| EntryLine {
+        entry_id: entry.id,
+        session_id: entry.session_id,
+        agent_id: entry.agent_id,
+        action: entry.action,
+        tool: entry.tool,
+        cost_usd: entry.cost,
+        timestamp: entry.at,
+        flagged: entry.flagged,
+        flag_reason: Some(entry.flag_reason).filter(|reason| !reason.is_empty()),
+    };
+    Ok(cx.tx.entries(&cx.caller.tenant, &query)?.into_iter().map(line).collect())
+}
+
+/// The store has just answered, so it is well; an altered log is not.
+fn health(chain_verified: bool) -> HealthOverview {
+    let log = if chain_verified {
+        ComponentLine { name: "audit", state: "ok", message: "the head of the log is authentic" }
+    } else {
+        ComponentLine { name: "audit", state: "degraded", message: "the head of the log was altered outside haldir" }
+    };
+    HealthOverview {
+        status: log.state,
+        components: vec![
+            ComponentLine { name: "api", state: "ok", message: "ok" },
+            ComponentLine { name: "database", state: "ok", message: "ok" },
+            log,
+            ComponentLine { name: "billing", state: "off", message: "there is none" },
+            ComponentLine { name: "proxy", state: "off", message: "not configured" },
+        ],
+    }
+}
