@@ -11,7 +11,7 @@ use std::{
     io,
     path::{Path, PathBuf},
     sync::{
-        Arc, OnceLock, PoisonError, RwLock,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicUsize, Ordering},
         mpsc::{Receiver, SyncSender, sync_channel},
     },
@@ -57,7 +57,7 @@ impl Durability {
         // SQLite puts its log beside the file itself, not beside a link to it.
         let mut path = database.canonicalize().map_err(Error::internal)?.into_os_string();
         path.push("-wal");
-        let log = Arc::new(Log { path: path.into(), file: RwLock::default(), failed: OnceLock::new() });
+        let log = Arc::new(Log { path: path.into(), file: Mutex::default(), failed: OnceLock::new() });
         let in_hand = Arc::<InHand>::default();
         let (waiting, batches) = sync_channel(MAX_WAITING);
         let thread = std::thread::Builder::new()
@@ -72,7 +72,8 @@ impl Durability {
 
     /// Whether the disk has nothing to do for us.
     pub(super) fn is_idle(&self) -> bool {
-        self.in_hand.batches.load(Ordering::Relaxed) == 0
+        // A thread that is gone takes nothing off: waiting for it would hold the write lock for ever.
+        self.in_hand.batches.load(Ordering::Relaxed) == 0 || self.thread.as_ref().is_none_or(JoinHandle::is_finished)
     }
 
     /// Whom to wake when the disk has nothing more to do.
@@ -138,17 +139,20 @@ fn give(batch: Committed, outcome: Result<()>) {
 /// The write-ahead log as a file.
 struct Log {
     path: PathBuf,
-    file: RwLock<Option<Arc<File>>>,
+    /// Locked while it is synced: the system reports a failed write to one of two who sync at once, and the other one
+    /// would take what is lost for durable.
+    file: Mutex<Option<File>>,
     failed: OnceLock<()>,
 }
 
 impl Log {
     fn sync(&self) -> Result<()> {
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         if self.failed.get().is_some() {
             return Err(failed());
         }
         let begun = Instant::now();
-        let synced = self.file().and_then(|file| file.sync_data());
+        let synced = self.current(&mut file).and_then(File::sync_data);
         MEASURES.sync_time.observe_time(begun.elapsed());
         synced.map_err(|error| {
             tracing::error!(%error, "the write-ahead log could not be synced: no more writes until a restart");
@@ -159,15 +163,16 @@ impl Log {
 
     /// The file that SQLite writes to. It stays the same while a connection is open; if it was removed all the same,
     /// syncing it would prove nothing.
-    fn file(&self) -> io::Result<Arc<File>> {
-        if let Some(file) = &*self.file.read().unwrap_or_else(PoisonError::into_inner)
-            && !is_removed(file)?
+    fn current<'f>(&self, file: &'f mut Option<File>) -> io::Result<&'f File> {
+        if let Some(open) = file
+            && is_removed(open)?
         {
-            return Ok(Arc::clone(file));
+            *file = None;
         }
-        let file = Arc::new(File::options().read(true).write(true).open(&self.path)?);
-        *self.file.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&file));
-        Ok(file)
+        match file {
+            Some(open) => Ok(open),
+            None => Ok(file.insert(File::options().read(true).write(true).open(&self.path)?)),
+        }
     }
 }
 
@@ -196,7 +201,7 @@ mod tests {
     fn a_log_that_cannot_be_synced_is_never_taken_for_durable_again() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("h.db-wal");
-        let log = Log { path: path.clone(), file: RwLock::default(), failed: OnceLock::new() };
+        let log = Log { path: path.clone(), file: Mutex::default(), failed: OnceLock::new() };
         assert!(log.sync().is_err(), "there is no log");
         std::fs::write(&path, b"").unwrap();
         assert!(log.sync().is_err(), "what was written before the failure may be lost");
@@ -207,11 +212,13 @@ mod tests {
     fn a_log_that_was_replaced_is_opened_anew() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("h.db-wal");
-        let log = Log { path: path.clone(), file: RwLock::default(), failed: OnceLock::new() };
+        let log = Log { path: path.clone(), file: Mutex::default(), failed: OnceLock::new() };
         std::fs::write(&path, b"old").unwrap();
         log.sync().unwrap();
         std::fs::remove_file(&path).unwrap();
         std::fs::write(&path, b"newer").unwrap();
-        assert_eq!(log.file().unwrap().metadata().unwrap().len(), 5);
+        log.sync().unwrap();
+        let file = log.file.lock().unwrap();
+        assert_eq!(file.as_ref().unwrap().metadata().unwrap().len(), 5);
     }
 }
