@@ -42,7 +42,7 @@ pub struct Totals {
     pub payments: i64,
 }
 
-/// The log's totals as they were at the end of a day's predecessor.
+/// The log's totals at one of its entries.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub struct LogTotals {
