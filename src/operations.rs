@@ -45,9 +45,9 @@ use crate::{
     watch::{
         export_audit::ExportAudit, get_audit_entry::GetAuditEntry, get_audit_retention::GetAuditRetention,
         get_audit_stats::GetAuditStats, get_audit_trail::GetAuditTrail, get_export_manifest::GetExportManifest,
-        get_metrics::GetMetrics, get_overview::GetOverview,
-        get_spend::GetSpend, get_tree_head::GetTreeHead, list_retention_checkpoints::ListRetentionCheckpoints,
-        log_action::LogAction, prune_audit_details::PruneAuditDetails, set_audit_retention::SetAuditRetention,
+        get_metrics::GetMetrics, get_overview::GetOverview, get_spend::GetSpend, get_tree_head::GetTreeHead,
+        list_retention_checkpoints::ListRetentionCheckpoints, log_action::LogAction,
+        prune_audit_details::PruneAuditDetails, set_audit_retention::SetAuditRetention,
         verify_audit_trail::VerifyAuditTrail,
     },
     webhooks::{

@@ -8,8 +8,8 @@ mod approvals;
 pub mod retention;
 pub mod stats;
 mod tx;
-mod webhooks;
 pub(crate) mod usage;
+mod webhooks;
 
 pub mod sqlite;
 
@@ -22,10 +22,10 @@ pub use tx::{
     ToolTally, Tx, WriteAudit, WriteCounters, WriteKeys, WritePayments, WriteSecrets, WriteSessions,
 };
 
+pub use usage::{LogTotals, OpenSessions, ReadUsage, Totals, Usage, WriteUsage};
 pub use webhooks::{
     Attempt, DeadLetter, PreviousSecret, QueuedEvent, ReadWebhooks, Webhook, WebhookState, WriteWebhooks,
 };
-pub use usage::{LogTotals, OpenSessions, ReadUsage, Totals, Usage, WriteUsage};
 
 use crate::error::Result;
 

@@ -18,10 +18,10 @@ pub mod get_spend;
 pub mod get_tree_head;
 pub mod list_retention_checkpoints;
 pub mod log_action;
+mod period;
 pub mod prune_audit_details;
 pub mod retention;
 pub mod set_audit_retention;
-mod period;
 pub mod verify_audit_trail;
 
 pub use append::{Draft, Event, append};

@@ -209,6 +209,7 @@ fn fill(runtime: &Runtime, path: &Path, key: &Key, entries: i64) -> Result<()> {
         clock,
         settings: settings(),
         webhook_bell: tokio::sync::Notify::default(),
+        meter: Arc::default(),
     });
     let sessions: Arc<Vec<Session>> = Arc::new((0..AGENTS * SESSIONS).map(session).collect::<Result<_>>()?);
     let made = Arc::clone(&sessions);

@@ -30,8 +30,13 @@ impl Haldir {
     /// Opens the store at `path`, creating what is missing.
     pub async fn open(path: &Path, master_key: &Key, settings: Settings, clock: Arc<dyn Clock>) -> Result<Self> {
         let store = Store::open(path)?;
-        let services =
-            Arc::new(Services { keyring: Keyring::new(master_key), clock, settings, webhook_bell: Notify::default(), meter: Arc::default() });
+        let services = Arc::new(Services {
+            keyring: Keyring::new(master_key),
+            clock,
+            settings,
+            webhook_bell: Notify::default(),
+            meter: Arc::default(),
+        });
         let inner = Inner {
             store,
             services,

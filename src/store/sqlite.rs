@@ -23,8 +23,8 @@ mod secrets;
 mod sessions;
 mod statements;
 mod stats;
-mod webhooks;
 mod usage;
+mod webhooks;
 mod writer;
 
 use std::{path::Path, sync::Arc};

@@ -28,5 +28,5 @@ mod sessions;
 mod stdio_keys;
 mod tamper;
 mod tamper_rebuilt;
-mod webhooks;
 mod usage;
+mod webhooks;

@@ -111,8 +111,13 @@ fn encryption_key(global: &GlobalOptions, inspection: Option<&Inspection>) -> (C
 fn services(keyring: Keyring) -> Result<Services> {
     // Verification asks no setting, so that a config file that cannot be read does not stand in its way.
     let settings = StoreOptions::default().settings(&CeilingOptions::default())?;
-    Ok(Services { keyring, clock: Arc::new(SystemClock), settings, webhook_bell: tokio::sync::Notify::default(),
-        meter: Arc::default() })
+    Ok(Services {
+        keyring,
+        clock: Arc::new(SystemClock),
+        settings,
+        webhook_bell: tokio::sync::Notify::default(),
+        meter: Arc::default(),
+    })
 }
 
 fn api_keys(tx: &dyn ReadTx, tenant: &TenantId) -> Result<Check> {
