@@ -7,6 +7,7 @@ mod keyring;
 mod meter;
 mod page;
 mod services;
+mod signing;
 mod stream;
 
 pub use keyring::{Keyring, TenantKeys};
@@ -15,6 +16,7 @@ pub use page::page_size;
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 pub use services::{AnomalyThresholds, RateLimits, Services, Settings, WebhookPace};
+pub use signing::{MAX_PUBLISHED, PublishedKey, SigningKeys};
 pub use stream::{Finished, Head, Pieces, Sink, Start, StreamOperation, channel};
 
 use crate::{

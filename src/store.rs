@@ -6,6 +6,7 @@
 
 mod approvals;
 pub mod retention;
+pub mod signing;
 pub mod stats;
 mod tx;
 pub(crate) mod usage;

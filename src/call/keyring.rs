@@ -6,8 +6,9 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
+use super::signing::{Signers, SigningKeys};
 use crate::{
-    crypto::{self, Key},
+    crypto::{self, Key, PublicKey},
     error::{Code, Error, Result},
     model::{TenantId, UnixMicros},
     store::{ReadTx, Tx},
@@ -31,13 +32,18 @@ pub struct TenantKeys {
 /// The master key, and the tenants' keys unwrapped with it.
 pub struct Keyring {
     master: Key,
+    signers: Signers,
     tenants: RwLock<HashMap<TenantId, Arc<TenantKeys>>>,
 }
 
 impl Keyring {
     /// A keyring under this master key.
     pub fn new(master: &Key) -> Self {
-        Self { master: master.derive("haldir 2026-11-21 wrap tenant data keys"), tenants: RwLock::default() }
+        Self {
+            master: master.derive("haldir 2026-11-21 wrap tenant data keys"),
+            signers: Signers::new(master),
+            tenants: RwLock::default(),
+        }
     }
 
     /// Refuses a master key that is not the store's own; the first one ever seen becomes it.
@@ -82,6 +88,21 @@ impl Keyring {
         let wrapped = self.master.wrap(tenant.as_str().as_bytes(), &data_key).map_err(Error::internal)?;
         tx.insert_tenant(tenant, &wrapped, now)?;
         Ok(TenantKeys::new(&data_key))
+    }
+
+    /// The store's signing keys, as they are in this transaction.
+    pub fn signing_keys(&self, tx: &dyn ReadTx) -> Result<Arc<SigningKeys>> {
+        self.signers.keys(tx)
+    }
+
+    /// Makes the store's first signing key, unless there is one.
+    pub fn create_signing_key(&self, tx: &mut dyn Tx, now: UnixMicros) -> Result<()> {
+        if tx.signing_keys(1)?.is_empty() { self.signers.create(tx, 1, now).map(drop) } else { Ok(()) }
+    }
+
+    /// Puts a new signing key into use. The one before signs checkpoints until `retires_at`.
+    pub fn rotate_signing_key(&self, tx: &mut dyn Tx, now: UnixMicros, retires_at: UnixMicros) -> Result<PublicKey> {
+        self.signers.rotate(tx, now, retires_at)
     }
 }
 

@@ -50,11 +50,13 @@ impl Haldir {
         Ok(haldir)
     }
 
-    /// Checks the master key, and makes the local tenant if it is missing, in a transaction that does nothing
+    /// Checks the master key, and makes the signing key and the local tenant if they are missing, in a transaction that does nothing
     /// else: the keyring may then remember its key.
     async fn prepare(&self) -> Result<()> {
         let ready = self.inner.store.read(|tx| {
-            let known = tx.master_key_check()?.is_some() && tx.wrapped_data_key(&TenantId::local())?.is_some();
+            let known = tx.master_key_check()?.is_some()
+                && tx.wrapped_data_key(&TenantId::local())?.is_some()
+                && !tx.signing_keys(1)?.is_empty();
             if known {
                 self.inner.services.keyring.check_existing(tx)?;
             }
@@ -66,6 +68,7 @@ impl Haldir {
         let services = Arc::clone(&self.inner.services);
         let work = move |tx: &mut dyn crate::store::Tx| {
             services.keyring.check(tx)?;
+            services.keyring.create_signing_key(tx, services.clock.now())?;
             if tx.wrapped_data_key(&TenantId::local())?.is_none() {
                 let now = services.clock.now();
                 let keys = services.keyring.create_tenant(tx, &TenantId::local(), now)?;

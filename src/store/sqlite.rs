@@ -21,6 +21,7 @@ mod retention;
 mod rows;
 mod secrets;
 mod sessions;
+mod signing;
 mod statements;
 mod stats;
 mod usage;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::{
     ReadApprovals, WriteApprovals,
     retention::{ReadRetention, WriteRetention},
+    signing::{ReadSigningKeys, WriteSigningKeys},
     stats::ReadStats,
     usage::{ReadUsage, WriteUsage},
     webhooks::{ReadWebhooks, WriteWebhooks},
@@ -31,6 +32,7 @@ pub trait ReadTx:
     + ReadRetention
     + ReadWebhooks
     + ReadUsage
+    + ReadSigningKeys
 {
 }
 
@@ -46,6 +48,7 @@ impl<T> ReadTx for T where
         + ReadRetention
         + ReadWebhooks
         + ReadUsage
+        + ReadSigningKeys
 {
 }
 
@@ -62,6 +65,7 @@ pub trait Tx:
     + WriteRetention
     + WriteWebhooks
     + WriteUsage
+    + WriteSigningKeys
 {
     /// Takes back everything this transaction has done so far; it goes on empty. For refusals: what was refused
     /// leaves nothing but its audit entry.

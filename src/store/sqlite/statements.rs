@@ -16,7 +16,7 @@ pub(super) use statements;
 mod tests {
     use super::super::{
         approvals, audit, connection, counters, keys, migrations::Migrator, payments, retention, secrets, sessions,
-        stats, usage, webhooks,
+        signing, stats, usage, webhooks,
     };
 
     #[test]
@@ -33,6 +33,7 @@ mod tests {
             retention::ALL,
             secrets::ALL,
             sessions::ALL,
+            signing::ALL,
             stats::ALL,
             usage::ALL,
             webhooks::ALL,
