@@ -56,6 +56,8 @@ codes! {
     MalformedJson = "malformed_json", 400, retry false;
     /// A field is missing, unknown, of the wrong type or out of bounds.
     InvalidArgument = "invalid_argument", 400, retry false;
+    /// Sizes of a tree that it never had.
+    InvalidRange = "invalid_range", 400, retry false;
     /// An export in a format that there is not.
     InvalidFormat = "invalid_format", 400, retry false;
     /// What cannot be undone was asked for without `confirm`.

@@ -9,6 +9,7 @@ mod engine;
 mod idempotency;
 mod input;
 mod open;
+mod tree_heads;
 mod upkeep;
 mod waiting;
 
@@ -44,11 +45,13 @@ use crate::{
     },
     watch::{
         export_audit::ExportAudit, get_audit_entry::GetAuditEntry, get_audit_retention::GetAuditRetention,
-        get_audit_stats::GetAuditStats, get_audit_trail::GetAuditTrail, get_export_manifest::GetExportManifest,
-        get_metrics::GetMetrics, get_overview::GetOverview, get_spend::GetSpend, get_tree_head::GetTreeHead,
-        list_retention_checkpoints::ListRetentionCheckpoints, log_action::LogAction,
+        get_audit_stats::GetAuditStats, get_audit_trail::GetAuditTrail, get_checkpoint::GetCheckpoint,
+        get_consistency_proof::GetConsistencyProof, get_export_manifest::GetExportManifest,
+        get_inclusion_proof::GetInclusionProof, get_metrics::GetMetrics, get_overview::GetOverview,
+        get_spend::GetSpend, get_tile::GetTile, get_tree_head::GetTreeHead, list_log_keys::ListLogKeys,
+        list_retention_checkpoints::ListRetentionCheckpoints, list_tree_heads::ListTreeHeads, log_action::LogAction,
         prune_audit_details::PruneAuditDetails, set_audit_retention::SetAuditRetention,
-        verify_audit_trail::VerifyAuditTrail,
+        verify_audit_trail::VerifyAuditTrail, verify_tree_heads::VerifyTreeHeads,
     },
     webhooks::{
         delete_webhook::DeleteWebhook, list_dead_letters::ListDeadLetters, list_deliveries::ListDeliveries,
@@ -97,6 +100,20 @@ static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| vec![
         .route(Get, "/v1/audit/entries/{entry_id}", 200).needs(Audit, Agent),
     read::<GetTreeHead>("getTreeHead", "Get tree head")
         .route(Get, "/v1/audit/tree-head", 200).needs(Audit, Agent),
+    read::<GetInclusionProof>("getInclusionProof", "Get inclusion proof")
+        .route(Get, "/v1/audit/inclusion-proof/{entry_id}", 200).needs(Audit, Agent),
+    read::<GetConsistencyProof>("getConsistencyProof", "Get consistency proof")
+        .route(Get, "/v1/audit/consistency-proof", 200).needs(Audit, Agent),
+    scan::<ListTreeHeads>("listTreeHeads", "List recorded tree heads")
+        .route(Get, "/v1/audit/sth-log", 200).needs(Audit, Agent),
+    scan::<VerifyTreeHeads>("verifyTreeHeads", "Verify recorded tree heads")
+        .route(Get, "/v1/audit/sth-log/verify", 200).needs(Audit, Agent),
+    read::<ListLogKeys>("listLogKeys", "List keys that sign tree heads")
+        .route(Get, "/v1/audit/keys", 200).needs(Audit, Agent),
+    stream::<GetCheckpoint>("getCheckpoint", "Get checkpoint")
+        .route(Get, "/v1/audit/checkpoint", 200).needs(Audit, Agent),
+    stream::<GetTile>("getTile", "Get tile")
+        .route(Get, "/v1/audit/tile/{*tile}", 200).needs(Audit, Agent),
     scan::<VerifyAuditTrail>("verifyAuditTrail", "Verify audit trail")
         .route(Get, "/v1/audit/verify", 200).needs(Audit, Agent),
     write::<AddApprovalRule>("addApprovalRule", "Add approval rule")

@@ -8,6 +8,7 @@ mod approvals;
 pub mod retention;
 pub mod signing;
 pub mod stats;
+pub mod tree;
 mod tx;
 pub(crate) mod usage;
 mod webhooks;

@@ -27,6 +27,8 @@ pub struct TenantKeys {
     pub log: Key,
     /// Authenticates how long details are kept, and which were erased.
     pub erasures: Key,
+    /// Names the log in checkpoints, the same for as long as there is a log, and no other's.
+    pub log_name: [u8; 8],
 }
 
 /// The master key, and the tenants' keys unwrapped with it.
@@ -110,7 +112,11 @@ const CHECK: &[u8] = b"haldir master key check";
 
 impl TenantKeys {
     fn new(data_key: &Key) -> Self {
+        let name = crypto::mac(&data_key.derive("haldir 2026-11-21 name the audit log"), &[]);
+        let mut log_name = [0; 8];
+        log_name.copy_from_slice(&name[..8]);
         Self {
+            log_name,
             secrets: data_key.derive("haldir 2026-11-21 seal secrets"),
             webhooks: data_key.derive("haldir 2026-11-21 seal webhook secrets"),
             log: data_key.derive("haldir 2026-11-21 authenticate audit log heads"),

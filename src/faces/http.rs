@@ -93,6 +93,7 @@ impl App {
             .route("/.well-known/ai-plugin.json", get(discovery::ai_plugin))
             .route("/.well-known/mcp/mcp.json", get(discovery::mcp_json))
             .route("/.well-known/mcp/server-card.json", get(discovery::server_card))
+            .route("/.well-known/jwks.json", get(discovery::jwks))
             .route("/.well-known/security.txt", get(discovery::security_txt))
             .route("/health", get(health::healthz))
             .route("/healthz", get(health::healthz))

@@ -135,10 +135,13 @@ impl Remote {
         let mut path = String::new();
         for segment in operation.path.split('/').skip(1) {
             let field = segment.strip_prefix('{').and_then(|name| name.strip_suffix('}'));
+            let takes_rest = field.is_some_and(|name| name.starts_with('*'));
+            let field = field.map(|name| name.trim_start_matches('*'));
             let value = match field {
                 Some(name) => {
                     let value = fields.remove(name).map(|value| plain(&value)).unwrap_or_default();
-                    if matches!(value.as_str(), "" | "." | "..") {
+                    let is_step = |part: &str| matches!(part, "" | "." | "..");
+                    if if takes_rest { value.split('/').any(is_step) } else { is_step(&value) } {
                         return Err(Error::invalid(name, format!("{name} is required")));
                     }
                     value
@@ -146,7 +149,8 @@ impl Remote {
                 None => segment.to_owned(),
             };
             path.push('/');
-            path.extend(utf8_percent_encode(&value, SEGMENT));
+            let encoded = utf8_percent_encode(&value, SEGMENT).to_string();
+            path.push_str(&if takes_rest { encoded.replace("%2F", "/") } else { encoded });
         }
         let mut url = self.base.clone();
         url.set_path(&format!("{}{path}", self.base.path().trim_end_matches('/')));

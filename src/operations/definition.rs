@@ -171,7 +171,12 @@ impl Operation {
 
     /// The fields that stand in the path.
     pub fn path_fields(&self) -> impl Iterator<Item = &'static str> {
-        self.path.split('/').filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'))
+        let field = |segment: &'static str| {
+            let name = segment.strip_prefix('{')?.strip_suffix('}')?;
+            // The last field of a path may take all that is left of it.
+            Some(name.strip_prefix('*').unwrap_or(name))
+        };
+        self.path.split('/').filter_map(field)
     }
 }
 

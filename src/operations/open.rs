@@ -22,7 +22,7 @@ use crate::{
     },
     model::{ApiKey, Caller, Ceilings, Clock, Credential, Role, TenantId, Tier},
     store::{ReadTx, Store},
-    watch::chain,
+    watch::{chain, tree},
     webhooks::delivery,
 };
 
@@ -62,9 +62,13 @@ impl Haldir {
             }
             Ok(known)
         })?;
-        if ready {
-            return Ok(());
+        if !ready {
+            self.make().await?;
         }
+        tree::build(&self.inner.store).await
+    }
+
+    async fn make(&self) -> Result<()> {
         let services = Arc::clone(&self.inner.services);
         let work = move |tx: &mut dyn crate::store::Tx| {
             services.keyring.check(tx)?;

@@ -24,6 +24,7 @@ mod sessions;
 mod signing;
 mod statements;
 mod stats;
+mod tree;
 mod usage;
 mod webhooks;
 mod writer;

@@ -8,6 +8,7 @@ use super::{
     retention::{ReadRetention, WriteRetention},
     signing::{ReadSigningKeys, WriteSigningKeys},
     stats::ReadStats,
+    tree::{ReadTree, WriteTree},
     usage::{ReadUsage, WriteUsage},
     webhooks::{ReadWebhooks, WriteWebhooks},
 };
@@ -33,6 +34,7 @@ pub trait ReadTx:
     + ReadWebhooks
     + ReadUsage
     + ReadSigningKeys
+    + ReadTree
 {
 }
 
@@ -49,6 +51,7 @@ impl<T> ReadTx for T where
         + ReadWebhooks
         + ReadUsage
         + ReadSigningKeys
+        + ReadTree
 {
 }
 
@@ -66,6 +69,7 @@ pub trait Tx:
     + WriteWebhooks
     + WriteUsage
     + WriteSigningKeys
+    + WriteTree
 {
     /// Takes back everything this transaction has done so far; it goes on empty. For refusals: what was refused
     /// leaves nothing but its audit entry.

@@ -102,7 +102,9 @@ pub fn append(cx: &mut WriteContext<'_>, draft: Draft<'_>) -> Result<Arc<Entry>>
         prev_hash: canonical::GENESIS,
         entry_hash: canonical::GENESIS,
     };
-    chain::extend(tenant, &mut head, &mut entry)?;
+    for hash in chain::extend(tenant, &mut head, &mut entry)? {
+        cx.tx.append_tile_hash(tenant, hash)?;
+    }
     let entry = Arc::new(entry);
     cx.tx.insert_entry(tenant, Arc::clone(&entry))?;
     cx.tx.put_head(tenant, head, keys)?;

@@ -7,7 +7,10 @@ use crate::{
     crypto::{self, Frontier},
     error::{Error, Result},
     model::{Entry, EntryKind, Money, TenantId, UnixMicros},
-    store::{Head, ReadTx, SealHead, Tx},
+    store::{
+        Head, ReadTx, SealHead, Tx,
+        tree::{TILE_HEIGHT, TileHash},
+    },
     watch::canonical,
 };
 
@@ -71,13 +74,15 @@ pub fn frontier(head: &Head) -> Result<Frontier> {
         .ok_or_else(|| altered("was altered"))
 }
 
-/// Chains `entry`, whose other fields are complete, behind `head`, which becomes the new one.
-pub fn extend(tenant: &TenantId, head: &mut Head, entry: &mut Entry) -> Result<()> {
+/// Chains `entry`, whose other fields are complete, behind `head`, which becomes the new one. Answers the hashes that
+/// the tree's tiles gain: one, and another for every 256th entry.
+pub fn extend(tenant: &TenantId, head: &mut Head, entry: &mut Entry) -> Result<Vec<TileHash>> {
     entry.prev_hash = head.entry_hash;
     let canonical = canonical::bytes(tenant, entry);
     entry.entry_hash = canonical::entry_hash(&canonical);
     let mut tree = frontier(head)?;
-    tree.push(crypto::leaf_hash(&canonical));
+    let mut hashes = Vec::with_capacity(1);
+    push(&mut tree, crypto::leaf_hash(&canonical), &mut hashes);
     head.seq = entry.seq;
     head.at = entry.at;
     head.entry_hash = entry.entry_hash;
@@ -88,5 +93,15 @@ pub fn extend(tenant: &TenantId, head: &mut Head, entry: &mut Entry) -> Result<(
     }
     head.flagged += i64::from(entry.flagged);
     head.mac = None;
-    Ok(())
+    Ok(hashes)
+}
+
+/// Appends a leaf to the tree, and to `hashes` what the tiles gain by it.
+pub fn push(tree: &mut Frontier, leaf: crypto::Hash, hashes: &mut Vec<TileHash>) {
+    let leaf_index = tree.size().cast_signed();
+    tree.push_with(leaf, |height, root| {
+        if height % TILE_HEIGHT == 0 {
+            hashes.push(TileHash { level: height / TILE_HEIGHT, index: leaf_index >> height, hash: *root });
+        }
+    });
 }

@@ -76,7 +76,7 @@ impl ReadOperation for ListRetentionCheckpoints {
                 retain_days: run.retain_days,
                 tree_size: run.tree_size,
                 root_hash: retention::root_text(&run),
-                algorithm: super::get_tree_head::ALGORITHM,
+                algorithm: super::tree::ALGORITHM,
                 actor: run.actor,
             })
             .collect();

@@ -77,7 +77,7 @@ impl WriteOperation for PruneAuditDetails {
             retain_days: run.retain_days,
             tree_size: Some(run.tree_size),
             root_hash: Some(retention::root_text(&run)),
-            algorithm: Some(super::get_tree_head::ALGORITHM),
+            algorithm: Some(super::tree::ALGORITHM),
         })
     }
 }

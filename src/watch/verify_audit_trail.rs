@@ -12,11 +12,19 @@ use crate::{
     crypto::{self, Frontier},
     error::Result,
     model::{Entry, EntryKind, Money, TenantId, UnixMicros},
-    store::{Head, StoredEntryProblem},
+    store::{
+        Head, ReadTx, StoredEntryProblem,
+        tree::{TILE_HEIGHT, TileHash},
+    },
 };
 
+/// Levels of tiles that a log can have: its numbers have 63 bits.
+const LEVELS: usize = 7;
+/// Hashes of tiles that are compared at a time.
+const COMPARED_AT_A_TIME: usize = 4_096;
+
 /// Check the whole audit log: every field of every entry against its hash, every link to the entry before, the
-/// Merkle root, and the authenticated head. Says what it covered, and at a break names the first bad entry.
+/// Merkle tree, and the authenticated head. Says what it covered, and at a break names the first bad entry.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct VerifyAuditTrail {}
@@ -60,18 +68,32 @@ impl ReadOperation for VerifyAuditTrail {
         let tenant = &cx.caller.tenant;
         let keys = cx.services.keyring.tenant(cx.tx, tenant)?;
         let mut check = Check::new(tenant, retention::erased_up_to(cx.tx, &keys, tenant)?);
+        let built = cx.tx.tree_build(tenant)?.is_none();
+        let (mut tiles, mut failed) = (Tiles::default(), None);
         // From the smallest number there is: an entry in front of the first would be one too many.
-        cx.tx.each_entry(tenant, i64::MIN, &mut |read| match check.next(read) {
-            Ok(()) => true,
+        cx.tx.each_entry(tenant, i64::MIN, &mut |read| match check.next(read, &mut tiles.hashes) {
+            Ok(()) => {
+                if tiles.is_due() {
+                    failed = failed.take().or(tiles.compare(cx.tx, tenant, false).err());
+                }
+                failed.is_none()
+            }
             Err(bad) => {
                 check.first_bad = Some(bad);
                 false
             }
         })?;
+        if let Some(error) = failed {
+            return Err(error);
+        }
         let head = cx.tx.head(tenant)?;
         if check.first_bad.is_none() {
             let authentic = |head: &Head| chain::is_authentic(&keys, tenant, head);
             check.first_bad = check.end(head.as_ref(), head.as_ref().is_some_and(authentic));
+        }
+        if check.first_bad.is_none() && built {
+            tiles.compare(cx.tx, tenant, true)?;
+            check.first_bad = tiles.first_bad.take();
         }
         if check.first_bad.is_none() && !retention::records_are_authentic(cx.tx, &keys, tenant)? {
             let problem = "the record of what was erased by retention was altered".to_owned();
@@ -79,6 +101,50 @@ impl ReadOperation for VerifyAuditTrail {
         }
         Ok(check.report(head.map_or(0, |head| head.seq)))
     }
+}
+
+/// What the tree's tiles should hold, and are yet to be compared with.
+#[derive(Default)]
+struct Tiles {
+    hashes: Vec<TileHash>,
+    /// How many of each level have been compared.
+    compared: [i64; LEVELS],
+    first_bad: Option<BadEntry>,
+}
+
+impl Tiles {
+    fn is_due(&self) -> bool {
+        self.hashes.len() >= COMPARED_AT_A_TIME
+    }
+
+    /// Compares what has gathered; at the end also that there is nothing more.
+    fn compare(&mut self, tx: &dyn ReadTx, tenant: &TenantId, at_end: bool) -> Result<()> {
+        self.hashes.sort_by_key(|hash| (hash.level, hash.index));
+        for run in self.hashes.chunk_by(|one, other| one.level == other.level) {
+            let first = &run[0];
+            let stored = tx.tile_hashes(tenant, first.level, first.index, run.len())?;
+            let differs = (0..run.len()).find(|place| stored.get(*place) != Some(&run[*place].hash));
+            if let (Some(place), None) = (differs, &self.first_bad) {
+                let seq = (run[place].index + 1) << (first.level * TILE_HEIGHT);
+                self.first_bad = Some(tile_problem(seq));
+            }
+            if let Some(compared) = self.compared.get_mut(first.level as usize) {
+                *compared = run[run.len() - 1].index + 1;
+            }
+        }
+        self.hashes.clear();
+        for (level, compared) in (0..).zip(self.compared) {
+            if at_end && self.first_bad.is_none() && !tx.tile_hashes(tenant, level, compared, 1)?.is_empty() {
+                self.first_bad = Some(tile_problem((compared + 1) << (level * TILE_HEIGHT)));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn tile_problem(seq: i64) -> BadEntry {
+    let problem = "the tree's hash of this entry was altered in the store; the entry itself is good".to_owned();
+    BadEntry { seq, entry_id: None, problem }
 }
 
 /// The log as far as it has been followed.
@@ -112,7 +178,7 @@ impl<'a> Check<'a> {
         }
     }
 
-    fn next(&mut self, read: Result<Entry, StoredEntryProblem>) -> Result<(), BadEntry> {
+    fn next(&mut self, read: Result<Entry, StoredEntryProblem>, tiles: &mut Vec<TileHash>) -> Result<(), BadEntry> {
         let expected = self.seq + 1;
         let entry = read.map_err(|StoredEntryProblem { seq, problem }| BadEntry {
             seq: seq.unwrap_or(expected),
@@ -140,7 +206,7 @@ impl<'a> Check<'a> {
         self.seq = expected;
         self.at = entry.at;
         self.entry_hash = entry.entry_hash;
-        self.tree.push(crypto::leaf_hash(&bytes));
+        chain::push(&mut self.tree, crypto::leaf_hash(&bytes), tiles);
         self.flagged += i64::from(entry.flagged);
         if entry.kind == EntryKind::Action {
             self.actions += 1;

@@ -101,7 +101,7 @@ fn in_url(value: &str) -> String {
 }
 
 fn over_rest(client: &Client, operation: &Operation, mut input: Vec<(String, String)>) -> Answer {
-    let mut path = operation.path.to_owned();
+    let mut path = operation.path.replace("{*", "{");
     for field in operation.path_fields() {
         let value = input.iter().position(|(name, _)| name == field).map(|at| input.remove(at).1);
         path = path.replace(&format!("{{{field}}}"), &in_url(&value.unwrap_or_default()));

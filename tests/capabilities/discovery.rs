@@ -20,7 +20,7 @@ fn llms_txt_names_every_operation_and_where_to_call_it() {
     assert!(answer.text.starts_with("# haldir\n\n> "), "{}", answer.text);
     assert!(answer.text.contains(&format!("({URL}/openapi.json)")) && answer.text.contains(&format!("{URL}/mcp")));
     for operation in operations::all() {
-        let route = format!("- `{} {}`: ", operation.method.as_str(), operation.path);
+        let route = format!("- `{} {}`: ", operation.method.as_str(), operation.path.replace("{*", "{"));
         assert!(answer.text.contains(&route), "{route}");
         assert_eq!(operation.tool.is_some(), answer.text.contains(&format!("- `{}`: ", operation.name)));
     }

@@ -2,12 +2,14 @@
 
 use std::fmt::Write as _;
 
-use axum::{extract::State, response::Response};
+use axum::{Extension, extract::State, response::Response};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::HeaderValue;
 use serde_json::{Value, json};
 
-use super::{App, HttpSettings, respond};
+use super::{App, HttpSettings, guard::RequestId, respond};
 use crate::{
+    call::PublishedKey,
     error::{Code, Error, Result},
     faces::mcp::{prompts, tools},
     model::{Clock, UnixMicros, time::SystemClock},
@@ -74,6 +76,7 @@ fn llms(public_url: &str) -> String {
     for (name, path, about) in [
         ("OpenAPI", "/openapi.json", "every operation of the REST API, with schemas"),
         ("MCP server card", "/.well-known/mcp/server-card.json", "tools, prompts and resources"),
+        ("Signing keys", "/.well-known/jwks.json", "the keys that tree heads are signed with"),
         ("Index", "/v1", "the groups of the REST API"),
     ] {
         let _ = writeln!(text, "- [{name}]({public_url}{path}): {about}");
@@ -84,7 +87,7 @@ fn llms(public_url: &str) -> String {
     }
     text.push_str("\n## REST operations\n\n");
     for operation in operations::all() {
-        let (method, path) = (operation.method.as_str(), operation.path);
+        let (method, path) = (operation.method.as_str(), operation.path.replace("{*", "{"));
         let _ = writeln!(text, "- `{method} {path}`: {}", first_sentence(&operation.description()));
     }
     text
@@ -178,6 +181,23 @@ pub async fn mcp_json(State(app): State<App>) -> Response {
 /// `/.well-known/mcp/server-card.json`.
 pub async fn server_card(State(app): State<App>) -> Response {
     respond::json(200, app.shared.discovery.card.clone())
+}
+
+/// `/.well-known/jwks.json` (RFC 7517, RFC 8037): the keys that tree heads are signed with, the newest first.
+pub async fn jwks(State(app): State<App>, Extension(id): Extension<RequestId>) -> Response {
+    match app.shared.haldir.published_keys() {
+        Ok(keys) => {
+            let key = |published: &PublishedKey| {
+                json!({
+                    "kty": "OKP", "crv": "Ed25519", "use": "sig", "alg": "EdDSA", "kid": published.key.id(),
+                    "x": URL_SAFE_NO_PAD.encode(published.key.as_bytes()),
+                })
+            };
+            let keys: Vec<Value> = keys.iter().map(key).collect();
+            respond::json(200, json!({"keys": keys}).to_string())
+        }
+        Err(error) => respond::error(&error, &id),
+    }
 }
 
 /// `/.well-known/security.txt` (RFC 9116), where the operator set a contact: without one there is nothing true to say.

@@ -28,7 +28,7 @@ pub fn document(public_url: &str) -> Result<String> {
     for operation in operations::all() {
         let input = operation.input_schema_in(&mut inputs).to_value();
         let output = operation.output_schema_in(&mut outputs).to_value();
-        let path = paths.entry(operation.path).or_insert_with(|| json!({}));
+        let path = paths.entry(operation.path.replace("{*", "{")).or_insert_with(|| json!({}));
         path[operation.method.as_str().to_ascii_lowercase()] = describe(operation, input, output);
     }
     for (path, description) in [

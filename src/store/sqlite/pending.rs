@@ -14,11 +14,11 @@ use std::{
 
 use rusqlite::Connection;
 
-use super::{audit, counters, memo::State, sessions, stats, usage};
+use super::{audit, counters, memo::State, sessions, stats, tree, usage};
 use crate::{
     error::Result,
     model::{Entry, Month, SessionId, TenantId},
-    store::{AgentStats, Cost, Head, SealHead, Usage},
+    store::{AgentStats, Cost, Head, SealHead, Usage, tree::TileHash},
 };
 
 /// Values that stand for their rows until they are written, and how to take back what one job has put.
@@ -98,6 +98,9 @@ pub(super) struct Pending {
     /// Entries in the order of their appending; those from `kept_entries` on are the running job's.
     entries: RefCell<Vec<(TenantId, Arc<Entry>)>>,
     kept_entries: Cell<usize>,
+    /// Hashes of the tree, kept like entries.
+    tile_hashes: RefCell<Vec<(TenantId, TileHash)>>,
+    kept_tile_hashes: Cell<usize>,
     /// Whether the running job has a savepoint.
     pub(super) savepoint: Cell<bool>,
     /// The state in which the batch began, until it changes a row that is not held.
@@ -110,9 +113,15 @@ impl Pending {
         self.entries.borrow_mut().push((tenant.clone(), entry));
     }
 
+    /// Holds a hash of the tree that the running job adds.
+    pub(super) fn append_tile_hash(&self, tenant: &TenantId, hash: TileHash) {
+        self.tile_hashes.borrow_mut().push((tenant.clone(), hash));
+    }
+
     /// What the job has put stays.
     pub(super) fn keep_job(&self) {
         self.kept_entries.set(self.entries.borrow().len());
+        self.kept_tile_hashes.set(self.tile_hashes.borrow().len());
         self.heads.keep();
         self.agents.keep();
         self.tools.keep();
@@ -123,6 +132,7 @@ impl Pending {
     /// What the job has put is taken back.
     pub(super) fn take_back_job(&self) {
         self.entries.borrow_mut().truncate(self.kept_entries.get());
+        self.tile_hashes.borrow_mut().truncate(self.kept_tile_hashes.get());
         self.heads.take_back();
         self.agents.take_back();
         self.tools.take_back();
@@ -133,6 +143,7 @@ impl Pending {
     /// Writes every row, before the commit.
     pub(super) fn write(&self, connection: &Connection) -> Result<()> {
         audit::write_entries(connection, &self.entries.borrow())?;
+        tree::write_hashes(connection, &mut self.tile_hashes.borrow_mut())?;
         stats::write_days(connection, &self.entries.borrow())?;
         self.heads
             .write(|tenant, (head, seal)| audit::write_head(connection, tenant, head, seal.seal(tenant, head)))?;
@@ -146,6 +157,8 @@ impl Pending {
     pub(super) fn clear(&self) {
         self.entries.borrow_mut().clear();
         self.kept_entries.set(0);
+        self.tile_hashes.borrow_mut().clear();
+        self.kept_tile_hashes.set(0);
         self.savepoint.set(false);
         self.state.set(None);
         self.heads.clear();

@@ -16,7 +16,7 @@ pub(super) use statements;
 mod tests {
     use super::super::{
         approvals, audit, connection, counters, keys, migrations::Migrator, payments, retention, secrets, sessions,
-        signing, stats, usage, webhooks,
+        signing, stats, tree, usage, webhooks,
     };
 
     #[test]
@@ -35,6 +35,7 @@ mod tests {
             sessions::ALL,
             signing::ALL,
             stats::ALL,
+            tree::ALL,
             usage::ALL,
             webhooks::ALL,
         ]

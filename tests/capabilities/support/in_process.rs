@@ -100,6 +100,20 @@ impl InProcess {
         TenantId::parse(text(&make(), "tenant_id")).unwrap()
     }
 
+    /// The whole answer of an operation that streams it.
+    pub fn stream_text(&self, name: &str, input: &Value) -> String {
+        self.runtime.block_on(async {
+            let operation = operations::named(name).unwrap();
+            let entered = self.haldir.enter(operation, &self.operator).await.unwrap();
+            let mut streamed = self.haldir.stream(operation, entered, &input.to_string()).await.unwrap();
+            let mut text = Vec::new();
+            while let Some(piece) = streamed.pieces.next().await {
+                text.extend_from_slice(&piece.unwrap());
+            }
+            String::from_utf8(text).unwrap()
+        })
+    }
+
     #[track_caller]
     pub fn session(&self, fields: &Value) -> String {
         let mut input = json!({"agent_id": "tester"});

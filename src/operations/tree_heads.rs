@@ -1,0 +1,128 @@
+//! What a server does about tree heads by itself: it signs and records one of each log that has grown.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio_util::sync::CancellationToken;
+
+use super::engine::Haldir;
+use crate::{
+    call::{PublishedKey, WriteContext},
+    crypto::PublicKey,
+    error::{Error, Result},
+    model::{Caller, Ceilings, Role, TenantId, Tier},
+    store::{Tx, tree::RecordedHead},
+    watch::{
+        self, Draft,
+        tree::{self, Tree},
+    },
+};
+
+/// Between two looks for logs that have grown.
+const RECORD_EVERY: Duration = Duration::from_secs(300);
+/// Logs that are looked at in one snapshot.
+const LOGS_AT_A_TIME: usize = 100;
+/// The longest overlap of two signing keys, in days.
+const MAX_OVERLAP_DAYS: i64 = 365;
+
+impl Haldir {
+    /// Records the heads of logs that have grown, now and then, until `stop`.
+    pub async fn keep_tree_heads(&self, stop: CancellationToken) {
+        loop {
+            if let Err(error) = self.record_tree_heads().await {
+                tracing::error!(%error, "tree heads could not be recorded");
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(RECORD_EVERY) => {}
+            }
+        }
+    }
+
+    /// Signs and records the head of every log that is larger than when it was last recorded. A log that does not begin
+    /// with what was recorded is not signed: that would bear witness to a forgery.
+    pub async fn record_tree_heads(&self) -> Result<()> {
+        let mut after = String::new();
+        loop {
+            let logs = self.inner.store.read(|tx| tx.log_sizes(&after, LOGS_AT_A_TIME))?;
+            let Some((last, _)) = logs.last() else { return Ok(()) };
+            after = last.to_string();
+            for (tenant, _) in logs {
+                if let Err(error) = self.record_tree_head(&tenant).await {
+                    tracing::error!(%error, %tenant, "the head of the log could not be recorded");
+                }
+            }
+        }
+    }
+
+    async fn record_tree_head(&self, tenant: &TenantId) -> Result<()> {
+        let services = &self.inner.services;
+        let next = self.inner.store.read(|tx| {
+            let recorded = tx.recorded_heads(tenant, i64::MAX, 1)?.pop();
+            let mut log = Tree::open(tx, &services.keyring, tenant)?;
+            if let Some(recorded) = recorded {
+                let size = recorded.tree_size.cast_unsigned();
+                if size == log.size() {
+                    return Ok(None);
+                }
+                if size > log.size() || log.root_at(size)? != recorded.root_hash {
+                    return Err(Error::internal(
+                        "the log does not begin with what was recorded of it: it was rewritten",
+                    ));
+                }
+            }
+            if log.size() == 0 {
+                return Ok(None);
+            }
+            let (keys, now) = (services.keyring.signing_keys(tx)?, services.clock.now());
+            let (root, signed_at) = (log.root(), now.as_seconds());
+            let signature = keys.current().sign(&tree::signed_bytes(log.size(), &root, signed_at));
+            Ok(Some(RecordedHead {
+                tree_size: log.size().cast_signed(),
+                root_hash: root,
+                signed_at,
+                public_key: *keys.current().public().as_bytes(),
+                signature: signature.to_vec(),
+            }))
+        })?;
+        let Some(head) = next else { return Ok(()) };
+        let tenant = tenant.clone();
+        self.inner.store.write(move |tx: &mut dyn Tx| tx.record_head(&tenant, &head)).await
+    }
+
+    /// Every key that tree heads were signed with, the newest first: for who has no key of the API.
+    pub fn published_keys(&self) -> Result<Vec<PublishedKey>> {
+        self.inner.store.read(|tx| Ok(self.inner.services.keyring.signing_keys(tx)?.published().to_vec()))
+    }
+
+    /// Puts a new signing key into use. The one before signs checkpoints beside it for `overlap_days`.
+    pub async fn rotate_signing_key(&self, overlap_days: i64) -> Result<PublicKey> {
+        if !(0..=MAX_OVERLAP_DAYS).contains(&overlap_days) {
+            let message = format!("overlap_days must be between 0 and {MAX_OVERLAP_DAYS}");
+            return Err(Error::invalid("overlap_days", message));
+        }
+        let services = Arc::clone(&self.inner.services);
+        let work = move |tx: &mut dyn Tx| {
+            let now = services.clock.now();
+            let retires_at = now.plus_seconds(overlap_days * 86_400);
+            let old = services.keyring.signing_keys(tx.as_read())?.current().public();
+            let new = services.keyring.rotate_signing_key(tx, now, retires_at)?;
+            let caller = Caller {
+                tenant: TenantId::local(),
+                principal: "operator".to_owned(),
+                role: Role::Operator,
+                permissions: Vec::new(),
+                ceilings: Ceilings::NONE,
+                tier: Tier::Free,
+                expires_at: None,
+                is_key: false,
+            };
+            let details = serde_json::json!({
+                "old_key_id": old.id(), "new_key_id": new.id(), "retires_at": retires_at.as_seconds(),
+            });
+            let mut cx = WriteContext { tx, caller: &caller, now, services: &services };
+            watch::append(&mut cx, Draft::governance("signing_key.rotate", None, &details)?)?;
+            Ok(new)
+        };
+        self.inner.store.write(work).await
+    }
+}

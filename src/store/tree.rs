@@ -1,0 +1,74 @@
+//! What a transaction can do with the Merkle tree of a log: the hashes of its tiles (C2SP tlog-tiles).
+//!
+//! Level 0 has the hash of every leaf; level L has the root of every complete subtree of 256^L leaves. Whatever else
+//! a proof needs is computed from these.
+
+use crate::{
+    crypto::Hash,
+    error::Result,
+    model::{EntryId, TenantId},
+};
+
+/// Hashes in a full tile.
+pub const TILE_HASHES: i64 = 256;
+/// Leaves under a tile's hash, one level up: 2^8.
+pub const TILE_HEIGHT: u32 = 8;
+
+/// One hash of a tile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct TileHash {
+    pub level: u32,
+    /// From 0, over all tiles of the level.
+    pub index: i64,
+    pub hash: Hash,
+}
+
+/// The hashes that an older version of haldir did not keep, and how far they have been made up for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct TreeBuild {
+    pub tenant: TenantId,
+    /// Leaves whose hashes are there.
+    pub done: i64,
+    /// Leaves whose hashes were missing.
+    pub total: i64,
+    /// The frontier over those that are done, see `crypto::Frontier`.
+    pub frontier: Vec<u8>,
+}
+
+/// A signed tree head that was recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct RecordedHead {
+    pub tree_size: i64,
+    pub root_hash: Hash,
+    /// Unix seconds.
+    pub signed_at: i64,
+    pub public_key: [u8; 32],
+    pub signature: Vec<u8>,
+}
+
+#[allow(missing_docs)]
+pub trait ReadTree {
+    /// The hashes of `level` from `first` on, at most `count`: fewer where there are no more.
+    fn tile_hashes(&self, tenant: &TenantId, level: u32, first: i64, count: usize) -> Result<Vec<Hash>>;
+    /// What is still to be made up for, at most `limit`.
+    fn tree_builds(&self, limit: usize) -> Result<Vec<TreeBuild>>;
+    fn tree_build(&self, tenant: &TenantId) -> Result<Option<TreeBuild>>;
+    /// The id that the entry with this number bears: the leaf is looked up by number.
+    fn entry_id(&self, tenant: &TenantId, seq: i64) -> Result<Option<EntryId>>;
+    /// Recorded heads, the largest first, smaller than `before`, at most `limit`.
+    fn recorded_heads(&self, tenant: &TenantId, before: i64, limit: usize) -> Result<Vec<RecordedHead>>;
+    /// Logs in the order of their tenants, after `after`, at most `limit`.
+    fn log_sizes(&self, after: &str, limit: usize) -> Result<Vec<(TenantId, i64)>>;
+}
+
+#[allow(missing_docs)]
+pub trait WriteTree {
+    /// Adds a hash behind those of its level. It is written when the batch commits.
+    fn append_tile_hash(&mut self, tenant: &TenantId, hash: TileHash) -> Result<()>;
+    /// Puts hashes in their places, at once, and how far this has come; a finished build is forgotten.
+    fn build_tree(&mut self, build: &TreeBuild, hashes: &[TileHash]) -> Result<()>;
+    fn record_head(&mut self, tenant: &TenantId, head: &RecordedHead) -> Result<()>;
+}

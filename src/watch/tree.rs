@@ -1,0 +1,272 @@
+//! The Merkle tree of a log, read from its tiles. Nothing in the tiles is believed: every proof is checked against the
+//! root in the log's authenticated head before it is given out.
+
+use std::collections::HashMap;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::{
+    canonical::{self, hex},
+    chain,
+};
+use crate::{
+    call::{Keyring, PublishedKey, SigningKeys},
+    crypto::{self, Checkpoint, Frontier, Hash, Nodes, Note, Verifier},
+    error::{Code, Error, Result},
+    model::{TenantId, UnixMicros},
+    store::{
+        Head, ReadTx, Store,
+        tree::{TILE_HASHES, TILE_HEIGHT, TileHash, TreeBuild},
+    },
+};
+
+/// The hash algorithm and tree shape of RFC 6962 section 2.1.
+pub const ALGORITHM: &str = "RFC6962-SHA256";
+/// How tree heads are signed: Ed25519 over `sth:<tree_size>:<root_hash>:<signed_at>`.
+pub const SIGNED: &str = "Ed25519-over-canonical-sth";
+/// Entries that one step of a build goes through.
+const BUILD_AT_A_TIME: i64 = 4_096;
+
+/// A log's tree as one snapshot has it.
+pub struct Tree<'a> {
+    tx: &'a dyn ReadTx,
+    tenant: &'a TenantId,
+    size: u64,
+    root: Hash,
+    tiles: HashMap<(u32, i64), Vec<Hash>>,
+}
+
+impl<'a> Tree<'a> {
+    /// The tree that ends at the log's authenticated head.
+    pub fn open(tx: &'a dyn ReadTx, keyring: &Keyring, tenant: &'a TenantId) -> Result<Self> {
+        let keys = keyring.tenant(tx, tenant)?;
+        Self::at(tx, tenant, &chain::authentic_head(tx, &keys, tenant)?)
+    }
+
+    /// The tree that ends at `head`, which is authentic.
+    pub fn at(tx: &'a dyn ReadTx, tenant: &'a TenantId, head: &Head) -> Result<Self> {
+        if let Some(build) = tx.tree_build(tenant)? {
+            return Err(Error::new(
+                Code::Unavailable,
+                format!(
+                    "the tree of this log is being built, {} of {} entries so far; try again",
+                    build.done, build.total
+                ),
+            ));
+        }
+        let frontier = chain::frontier(head)?;
+        Ok(Self { tx, tenant, size: frontier.size(), root: frontier.root(), tiles: HashMap::new() })
+    }
+
+    /// Number of leaves.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Root over all leaves.
+    pub fn root(&self) -> Hash {
+        self.root
+    }
+
+    /// The hash of leaf `index`, and the proof that it is in the tree of `size` leaves with the root that is answered
+    /// as well.
+    pub fn inclusion(&mut self, index: u64, size: u64) -> Result<Inclusion> {
+        let root = self.root_at(size)?;
+        let leaf = self.node(0, index)?;
+        let path = crypto::inclusion(self, index, size)?;
+        if crypto::verify_inclusion(&leaf, index, size, &path, &root) {
+            Ok(Inclusion { leaf, root, path })
+        } else {
+            Err(altered())
+        }
+    }
+
+    /// The roots of the trees of `first` and `second` leaves, and the proof that the larger begins with the smaller.
+    pub fn consistency(&mut self, first: u64, second: u64) -> Result<Consistency> {
+        let second_root = self.root_at(second)?;
+        let first_root = crypto::root(self, first)?;
+        let path = crypto::consistency(self, first, second)?;
+        if crypto::verify_consistency(first, &first_root, second, &second_root, &path) {
+            Ok(Consistency { first_root, second_root, path })
+        } else {
+            Err(altered())
+        }
+    }
+
+    /// The root when the log had `size` leaves, at most as many as it has.
+    pub fn root_at(&mut self, size: u64) -> Result<Hash> {
+        if size == self.size {
+            return Ok(self.root);
+        }
+        let root = crypto::root(self, size)?;
+        let path = crypto::consistency(self, size, self.size)?;
+        if size < self.size && crypto::verify_consistency(size, &root, self.size, &self.root, &path) {
+            Ok(root)
+        } else {
+            Err(altered())
+        }
+    }
+}
+
+/// A proof that a leaf is in a tree.
+pub struct Inclusion {
+    /// The leaf's hash.
+    pub leaf: Hash,
+    /// The tree's root.
+    pub root: Hash,
+    /// From the leaf up.
+    pub path: Vec<Hash>,
+}
+
+/// A proof that a tree begins with another.
+pub struct Consistency {
+    /// Root of the smaller tree.
+    pub first_root: Hash,
+    /// Root of the larger tree.
+    pub second_root: Hash,
+    /// In the order of RFC 6962.
+    pub path: Vec<Hash>,
+}
+
+impl Nodes for Tree<'_> {
+    type Error = Error;
+
+    fn node(&mut self, height: u32, index: u64) -> Result<Hash> {
+        let (level, inner) = (height / TILE_HEIGHT, height % TILE_HEIGHT);
+        let first = (index << inner).cast_signed();
+        let tile = first / TILE_HASHES;
+        let hashes = match self.tiles.entry((level, tile)) {
+            std::collections::hash_map::Entry::Occupied(known) => known.into_mut(),
+            std::collections::hash_map::Entry::Vacant(place) => {
+                place.insert(self.tx.tile_hashes(self.tenant, level, tile * TILE_HASHES, 256)?)
+            }
+        };
+        let from = usize::try_from(first % TILE_HASHES).map_err(Error::internal)?;
+        let mut nodes = hashes.get(from..from + (1 << inner)).ok_or_else(altered)?.to_vec();
+        while nodes.len() > 1 {
+            nodes = nodes.as_chunks().0.iter().map(|[left, right]| crypto::node_hash(left, right)).collect();
+        }
+        nodes.first().copied().ok_or_else(altered)
+    }
+}
+
+fn altered() -> Error {
+    Error::internal("the tree in the store is not that of the log's head: it was altered outside haldir")
+}
+
+/// A signed tree head.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct SignedHead {
+    /// Number of entries.
+    pub tree_size: u64,
+    /// Root of the RFC 6962 tree over the entries' canonical bytes, in hexadecimal.
+    pub root_hash: String,
+    /// When it was signed, in whole Unix seconds.
+    pub signed_at: i64,
+    /// What is signed and how: Ed25519 over the text `sth:<tree_size>:<root_hash>:<signed_at>`.
+    pub algorithm: &'static str,
+    /// The signature, in hexadecimal.
+    pub signature: String,
+    /// The key that made it, 32 bytes in hexadecimal; published at /.well-known/jwks.json.
+    pub public_key: String,
+    /// The key's name there.
+    pub key_id: String,
+}
+
+/// The bytes of a tree head that are signed.
+pub fn signed_bytes(size: u64, root: &Hash, signed_at: i64) -> Vec<u8> {
+    format!("sth:{size}:{}:{signed_at}", hex(root)).into_bytes()
+}
+
+/// Signs a tree head at `now`.
+pub fn sign(keys: &SigningKeys, size: u64, root: &Hash, now: UnixMicros) -> SignedHead {
+    let signed_at = now.as_seconds();
+    let signature = keys.current().sign(&signed_bytes(size, root, signed_at));
+    SignedHead::new(size, root, signed_at, &signature, keys.current().public())
+}
+
+impl SignedHead {
+    /// A head with its signature.
+    pub fn new(size: u64, root: &Hash, signed_at: i64, signature: &[u8], key: crypto::PublicKey) -> Self {
+        Self {
+            tree_size: size,
+            root_hash: hex(root),
+            signed_at,
+            algorithm: SIGNED,
+            signature: canonical::hex(signature),
+            public_key: hex(key.as_bytes()),
+            key_id: key.id(),
+        }
+    }
+}
+
+/// The name of the tenant's log in checkpoints. It never changes.
+pub fn origin(tenant: &TenantId, log_name: [u8; 8]) -> String {
+    format!("haldir/{tenant}/{}", hex(&log_name))
+}
+
+/// The checkpoint of a tree, signed by every key that signs at `now`.
+pub fn checkpoint(keys: &SigningKeys, origin: &str, size: u64, root: Hash, now: UnixMicros) -> Note {
+    let mut note = Checkpoint { origin: origin.to_owned(), size, root }.to_note();
+    for key in keys.signing_at(now) {
+        note.sign(origin, key);
+    }
+    note
+}
+
+/// A published key as a verifier of this log's checkpoints.
+pub fn verifier(origin: &str, published: &PublishedKey) -> Verifier {
+    Verifier::of_log(origin, published.key)
+}
+
+/// Makes up for the hashes that an older version did not keep. Each step is a transaction; several processes may be at
+/// it at once, and one that stops is continued by the next that opens the store.
+pub async fn build(store: &Store) -> Result<()> {
+    while let Some(build) = store.read(|tx| tx.tree_builds(1))?.into_iter().next() {
+        if build.done % (BUILD_AT_A_TIME * 50) == 0 {
+            tracing::info!(tenant = %build.tenant, done = build.done, total = build.total, "building the tree of the log");
+        }
+        let from = build.clone();
+        let (step, hashes) = store.scan(move |tx| next_step(tx, &from)).await?;
+        let work = move |tx: &mut dyn crate::store::Tx| {
+            // Another process may have been faster with this step.
+            if tx.tree_build(&build.tenant)?.as_ref() == Some(&build) { tx.build_tree(&step, &hashes) } else { Ok(()) }
+        };
+        store.write(work).await?;
+    }
+    Ok(())
+}
+
+fn next_step(tx: &dyn ReadTx, build: &TreeBuild) -> Result<(TreeBuild, Vec<TileHash>)> {
+    let begun = u64::try_from(build.done).ok().and_then(|done| Frontier::from_bytes(done, &build.frontier));
+    let mut tree = begun.ok_or_else(altered)?;
+    let end = build.total.min(build.done + BUILD_AT_A_TIME);
+    let mut hashes = Vec::new();
+    let mut expected = build.done + 1;
+    tx.each_entry(&build.tenant, expected, &mut |read| {
+        // What is no entry, or stands in the wrong place, has no leaf: `verify` names it, and no proof over it holds.
+        let found = match &read {
+            Ok(entry) if entry.seq > end => return false,
+            Ok(entry) if entry.seq >= expected => {
+                while expected < entry.seq {
+                    chain::push(&mut tree, [0; 32], &mut hashes);
+                    expected += 1;
+                }
+                crypto::leaf_hash(&canonical::bytes(&build.tenant, entry))
+            }
+            Ok(_) => return true,
+            Err(_) if expected > end => return false,
+            Err(_) => [0; 32],
+        };
+        chain::push(&mut tree, found, &mut hashes);
+        expected += 1;
+        expected <= end
+    })?;
+    while expected <= end {
+        chain::push(&mut tree, [0; 32], &mut hashes);
+        expected += 1;
+    }
+    let step = TreeBuild { tenant: build.tenant.clone(), done: end, total: build.total, frontier: tree.to_bytes() };
+    Ok((step, hashes))
+}
