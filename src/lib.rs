@@ -65,3 +65,4 @@ pub mod store;
 pub mod vault;
 pub mod watch;
 pub mod webhooks;
+pub mod witness;

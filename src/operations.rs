@@ -4,6 +4,7 @@
 //! calls. Adding an operation is one new file in its room, and one line here.
 
 mod definition;
+pub mod demo;
 mod denial;
 mod engine;
 mod idempotency;
@@ -21,7 +22,7 @@ use definition::{read, scan, stream, wait, write};
 pub use engine::{CallOptions, Entered, Haldir, Reply, Streamed};
 pub use input::take_idempotency_key;
 
-pub use crate::gate::rate_limit::Remaining;
+pub use crate::{gate::rate_limit::Remaining, watch::bundle};
 
 use crate::{
     approvals::{
@@ -44,14 +45,15 @@ use crate::{
         get_secret::GetSecret, list_secrets::ListSecrets, store_secret::StoreSecret, void_payment::VoidPayment,
     },
     watch::{
-        export_audit::ExportAudit, get_audit_entry::GetAuditEntry, get_audit_retention::GetAuditRetention,
-        get_audit_stats::GetAuditStats, get_audit_trail::GetAuditTrail, get_checkpoint::GetCheckpoint,
-        get_consistency_proof::GetConsistencyProof, get_export_manifest::GetExportManifest,
-        get_inclusion_proof::GetInclusionProof, get_metrics::GetMetrics, get_overview::GetOverview,
-        get_spend::GetSpend, get_tile::GetTile, get_tree_head::GetTreeHead, list_log_keys::ListLogKeys,
-        list_retention_checkpoints::ListRetentionCheckpoints, list_tree_heads::ListTreeHeads, log_action::LogAction,
-        prune_audit_details::PruneAuditDetails, set_audit_retention::SetAuditRetention,
-        verify_audit_trail::VerifyAuditTrail, verify_tree_heads::VerifyTreeHeads,
+        export_audit::ExportAudit, export_bundle::ExportBundle, get_audit_entry::GetAuditEntry,
+        get_audit_retention::GetAuditRetention, get_audit_stats::GetAuditStats, get_audit_trail::GetAuditTrail,
+        get_checkpoint::GetCheckpoint, get_consistency_proof::GetConsistencyProof,
+        get_export_manifest::GetExportManifest, get_inclusion_proof::GetInclusionProof, get_metrics::GetMetrics,
+        get_overview::GetOverview, get_spend::GetSpend, get_tile::GetTile, get_tree_head::GetTreeHead,
+        list_log_keys::ListLogKeys, list_retention_checkpoints::ListRetentionCheckpoints,
+        list_tree_heads::ListTreeHeads, log_action::LogAction, prune_audit_details::PruneAuditDetails,
+        set_audit_retention::SetAuditRetention, verify_audit_trail::VerifyAuditTrail,
+        verify_tree_heads::VerifyTreeHeads,
     },
     webhooks::{
         delete_webhook::DeleteWebhook, list_dead_letters::ListDeadLetters, list_deliveries::ListDeliveries,
@@ -110,6 +112,8 @@ static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| vec![
         .route(Get, "/v1/audit/sth-log/verify", 200).needs(Audit, Agent),
     read::<ListLogKeys>("listLogKeys", "List keys that sign tree heads")
         .route(Get, "/v1/audit/keys", 200).needs(Audit, Agent),
+    stream::<ExportBundle>("exportBundle", "Export audit log with proofs")
+        .route(Get, "/v1/audit/bundle", 200).needs(Audit, Agent),
     stream::<GetCheckpoint>("getCheckpoint", "Get checkpoint")
         .route(Get, "/v1/audit/checkpoint", 200).needs(Audit, Agent),
     stream::<GetTile>("getTile", "Get tile")

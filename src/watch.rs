@@ -3,10 +3,13 @@
 
 pub mod anomaly;
 pub mod append;
+pub mod bundle;
 pub mod canonical;
 pub mod chain;
+mod check;
 pub mod export;
 pub mod export_audit;
+pub mod export_bundle;
 pub mod get_audit_entry;
 pub mod get_audit_retention;
 pub mod get_audit_stats;
@@ -20,6 +23,7 @@ pub mod get_overview;
 pub mod get_spend;
 pub mod get_tile;
 pub mod get_tree_head;
+mod in_order;
 pub mod list_log_keys;
 pub mod list_retention_checkpoints;
 pub mod list_tree_heads;
@@ -30,6 +34,7 @@ pub mod retention;
 pub mod set_audit_retention;
 pub mod tree;
 pub mod verify_audit_trail;
+pub mod verify_log;
 pub mod verify_tree_heads;
 
 pub use append::{Draft, Event, append};

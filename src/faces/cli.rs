@@ -4,6 +4,7 @@
 //! one JSON document whatever happens: the answer, or the error as `{"error", "code", …}`.
 
 mod approvals;
+mod audit;
 mod call;
 mod doctor;
 mod keys;
@@ -66,10 +67,10 @@ struct GlobalOptions {
 #[derive(Args)]
 #[allow(clippy::doc_markdown)] // Help texts: a terminal would show the backticks.
 struct ServerOptions {
-    /// With call: a haldir elsewhere, instead of the local store. Default: HALDIR_BASE_URL.
+    /// With call and audit: a haldir elsewhere, instead of the local store. Default: HALDIR_BASE_URL.
     #[arg(long, value_name = "URL")]
     url: Option<String>,
-    /// With call: the API key; - reads it from standard input. Default: HALDIR_API_KEY, which other users of the
+    /// With call and audit: the API key; - reads it from standard input. Default: HALDIR_API_KEY, which other users of the
     /// machine do not see, as they do arguments.
     #[arg(long, value_name = "KEY")]
     key: Option<String>,
@@ -83,6 +84,12 @@ enum Command {
     /// Decide what agents ask approval for: list, show, approve, deny. On the local store.
     #[command(subcommand)]
     Approvals(approvals::ApprovalsCommand),
+    /// Check the log, alone or from outside: verify, export, pin, mirror, witness.
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
+    /// Show what haldir does, on a store that is thrown away.
+    #[command(subcommand)]
+    Demo(audit::DemoCommand),
     /// Check the local installation: one line per check, and how to mend what is wrong.
     #[command(after_help = doctor::HELP)]
     Doctor,
@@ -115,12 +122,15 @@ fn execute(cli: Cli) -> Result<ExitCode, Stop> {
     let log = if matches!(command, Command::Doctor | Command::Migrate(_)) { "off" } else { "error" };
     logging::start(log)?;
     let screen = Screen::new(global.json);
-    let is_call = matches!(command, Command::Call(_));
-    if !is_call && (server.url.is_some() || server.key.is_some()) {
-        let message = "--url and --key go with `haldir call`: the other commands work on the local store";
+    let may_call = matches!(command, Command::Call(_) | Command::Audit(_));
+    if !may_call && (server.url.is_some() || server.key.is_some()) {
+        let message =
+            "--url and --key go with `haldir call` and `haldir audit`: the other commands work on the local store";
         return Err(Error::invalid("url", message).into());
     }
     match command {
+        Command::Audit(command) => audit::run(command, server, &global, screen),
+        Command::Demo(command) => audit::run_demo(&command, &global, screen),
         Command::Keys(command) => keys::run(&command, &global, screen),
         Command::Approvals(command) => approvals::run(&command, &global, screen),
         Command::Doctor => doctor::run(&global, screen),

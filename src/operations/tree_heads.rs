@@ -7,13 +7,15 @@ use tokio_util::sync::CancellationToken;
 use super::engine::Haldir;
 use crate::{
     call::{PublishedKey, WriteContext},
-    crypto::PublicKey,
+    crypto::{Hash, PublicKey, Verifier},
     error::{Error, Result},
     model::{Caller, Ceilings, Role, TenantId, Tier},
     store::{Tx, tree::RecordedHead},
     watch::{
         self, Draft,
         tree::{self, Tree},
+        verify_audit_trail::Verification,
+        verify_log,
     },
 };
 
@@ -92,6 +94,47 @@ impl Haldir {
     /// Every key that tree heads were signed with, the newest first: for who has no key of the API.
     pub fn published_keys(&self) -> Result<Vec<PublishedKey>> {
         self.inner.store.read(|tx| Ok(self.inner.services.keyring.signing_keys(tx)?.published().to_vec()))
+    }
+
+    /// Checks the whole log of a tenant, on as many threads; `progress` is told how many entries are done, of how many.
+    pub fn verify_log(
+        &self,
+        tenant: &TenantId,
+        threads: usize,
+        progress: &mut dyn FnMut(i64, i64),
+    ) -> Result<Verification> {
+        verify_log::verify(&self.inner.store, &self.inner.services.keyring, tenant, threads, progress)
+    }
+
+    /// The local log's checkpoint.
+    pub(super) fn own_checkpoint(&self) -> Result<String> {
+        let (services, tenant) = (&self.inner.services, TenantId::local());
+        self.inner.store.read(|tx| {
+            let log = Tree::open(tx, &services.keyring, &tenant)?;
+            let origin = tree::origin(&tenant, services.keyring.tenant(tx, &tenant)?.log_name);
+            let keys = services.keyring.signing_keys(tx)?;
+            Ok(tree::checkpoint(&keys, &origin, log.size(), log.root(), services.clock.now()).to_string())
+        })
+    }
+
+    /// The verifier of the local log's checkpoints.
+    pub(super) fn own_verifier(&self) -> Result<Verifier> {
+        let (services, tenant) = (&self.inner.services, TenantId::local());
+        self.inner.store.read(|tx| {
+            let origin = tree::origin(&tenant, services.keyring.tenant(tx, &tenant)?.log_name);
+            let keys = services.keyring.signing_keys(tx)?;
+            Ok(Verifier::of_log(&origin, keys.current().public()))
+        })
+    }
+
+    /// The proof that the local log begins with its first `size` entries.
+    pub(super) fn own_proof(&self, size: u64) -> Result<Vec<Hash>> {
+        let (services, tenant) = (&self.inner.services, TenantId::local());
+        self.inner.store.read(|tx| {
+            let mut log = Tree::open(tx, &services.keyring, &tenant)?;
+            let second = log.size();
+            Ok(log.consistency(size.min(second), second)?.path)
+        })
     }
 
     /// Puts a new signing key into use. The one before signs checkpoints beside it for `overlap_days`.

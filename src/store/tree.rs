@@ -60,6 +60,8 @@ pub trait ReadTree {
     fn entry_id(&self, tenant: &TenantId, seq: i64) -> Result<Option<EntryId>>;
     /// Recorded heads, the largest first, smaller than `before`, at most `limit`.
     fn recorded_heads(&self, tenant: &TenantId, before: i64, limit: usize) -> Result<Vec<RecordedHead>>;
+    /// Recorded heads, the smallest first, larger than `after`, at most `limit`.
+    fn recorded_heads_after(&self, tenant: &TenantId, after: i64, limit: usize) -> Result<Vec<RecordedHead>>;
     /// Logs in the order of their tenants, after `after`, at most `limit`.
     fn log_sizes(&self, after: &str, limit: usize) -> Result<Vec<(TenantId, i64)>>;
 }

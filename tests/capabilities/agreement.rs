@@ -216,6 +216,7 @@ fn good_inputs() -> Vec<(&'static str, Value)> {
         ("listTreeHeads", json!({"limit": 5})),
         ("verifyTreeHeads", json!({})),
         ("listLogKeys", json!({})),
+        ("exportBundle", json!({})),
         ("getCheckpoint", json!({})),
         ("getTile", json!({"tile": "0/000.p/1"})),
         ("verifyAuditTrail", json!({})),

@@ -70,7 +70,8 @@ fn base(operation: &Operation, session: &str) -> Vec<(String, String)> {
                 // The session is still needed.
                 "session_id" if operation.name == "revokeSession" => json!("none"),
                 "session_id" => json!(session),
-                "amount" | "webhook_id" => json!(1),
+                "amount" | "webhook_id" | "first" => json!(1),
+                "tile" => json!("0/000.p/1"),
                 "url" => json!("https://receiver.invalid/x"),
                 "retain_days" => json!(36_500),
                 "name" | "value" | "action" | "agent_id" | "scope" => json!("x"),

@@ -1,6 +1,7 @@
 //! The terminal client, as a person or a script runs it.
 
 mod approvals;
+mod audit;
 mod calls;
 mod keys;
 mod store;

@@ -7,6 +7,7 @@ use tokio::runtime::{Builder, Runtime};
 use super::GlobalOptions;
 use crate::{
     config::CeilingOptions,
+    crypto::PublicKey,
     error::{Code, Error, Result},
     model::Credential,
     operations::{self, CallOptions, Haldir, Operation, Reply},
@@ -64,6 +65,11 @@ impl Local {
             }
             Ok(())
         })
+    }
+
+    /// Puts a new signing key into use.
+    pub fn rotate_signing_key(&self, overlap_days: i64) -> Result<PublicKey> {
+        self.runtime.block_on(self.haldir.rotate_signing_key(overlap_days))
     }
 
     /// Calls the operation of this name.

@@ -32,6 +32,8 @@ statements! {
     ENTRY_ID = "SELECT id FROM audit_entries WHERE tenant = ?1 AND seq = ?2";
     RECORDED = "SELECT tree_size, root_hash, signed_at, public_key, signature FROM audit_tree_heads
         WHERE tenant = ?1 AND tree_size < ?2 ORDER BY tree_size DESC LIMIT ?3";
+    RECORDED_AFTER = "SELECT tree_size, root_hash, signed_at, public_key, signature FROM audit_tree_heads
+        WHERE tenant = ?1 AND tree_size > ?2 ORDER BY tree_size LIMIT ?3";
     RECORD = "INSERT INTO audit_tree_heads (tenant, tree_size, root_hash, signed_at, public_key, signature)
         VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING";
     LOG_SIZES = "SELECT tenant, seq FROM audit_heads WHERE tenant > ?1 ORDER BY tenant LIMIT ?2";
@@ -98,6 +100,11 @@ impl ReadTree for SqliteTx<'_> {
     fn recorded_heads(&self, tenant: &TenantId, before: i64, limit: usize) -> Result<Vec<RecordedHead>> {
         let mut statement = self.connection()?.prepare_cached(RECORDED)?;
         statement.query_and_then(params![tenant.as_str(), before, rows(limit)], recorded)?.collect()
+    }
+
+    fn recorded_heads_after(&self, tenant: &TenantId, after: i64, limit: usize) -> Result<Vec<RecordedHead>> {
+        let mut statement = self.connection()?.prepare_cached(RECORDED_AFTER)?;
+        statement.query_and_then(params![tenant.as_str(), after, rows(limit)], recorded)?.collect()
     }
 
     fn log_sizes(&self, after: &str, limit: usize) -> Result<Vec<(TenantId, i64)>> {

@@ -1,0 +1,62 @@
+//! `haldir audit`: checking the log, and keeping others able to check it.
+
+mod bundle;
+mod demo;
+mod keys;
+mod pin;
+mod source;
+mod verify;
+mod witness;
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+pub use demo::{DemoCommand, run as run_demo};
+
+use super::{GlobalOptions, Screen, ServerOptions, Stop};
+
+#[derive(Subcommand)]
+pub enum AuditCommand {
+    /// Check the whole log of the local store, on all cores; or a bundle, without a store and without a server.
+    #[command(after_help = "Exit code 1 if anything was changed.\n\nExamples:\n  haldir audit verify\n  haldir audit \
+                            verify log.bundle --key 'haldir/local/5f1c…+b3a1c2d4+AY8…'")]
+    Verify(verify::VerifyOptions),
+    /// Write the log with its proofs, a checkpoint and the public keys into a file that `verify` checks anywhere.
+    #[command(after_help = "Example:\n  haldir audit export --bundle log.bundle")]
+    Export(bundle::ExportOptions),
+    /// Keep a checkpoint in a file, and say whether the log still begins with the one that was kept there.
+    #[command(after_help = "Run it often, from a machine that the log's operator cannot write to. Exit code 1 if the \
+                            log was rewritten; the file then stays as it was.\n\nExamples:\n  haldir audit pin --file \
+                            haldir.pin\n  haldir --url https://haldir.example.com audit pin --file haldir.pin")]
+    Pin(pin::PinOptions),
+    /// Append each new checkpoint to a file, on a schedule, cosigned by witnesses; stop where the log was rewritten.
+    #[command(
+        after_help = "Example:\n  haldir audit mirror --to /mnt/archive/checkpoints.jsonl --every 300 --witness \
+                            https://witness.example.org --witness-key 'witness.example.org+1a2b3c4d+BJx…'"
+    )]
+    Mirror(pin::MirrorOptions),
+    /// Run a witness for another haldir: it signs what it sees of a log, and never two histories of one.
+    #[command(
+        after_help = "Example:\n  haldir audit witness --listen 127.0.0.1:8765 --name witness.example.org --folder \
+                            ./witness --log 'haldir/local/5f1c…+b3a1c2d4+AY8…'"
+    )]
+    Witness(witness::WitnessOptions),
+    /// Put a new signing key into use. The one before signs checkpoints as well for a while.
+    RotateKey(keys::RotateOptions),
+}
+
+pub fn run(
+    command: AuditCommand,
+    server: ServerOptions,
+    global: &GlobalOptions,
+    screen: Screen,
+) -> Result<ExitCode, Stop> {
+    match command {
+        AuditCommand::Verify(options) => verify::run(&options, global, screen),
+        AuditCommand::Export(options) => bundle::run(&options, server, global, screen),
+        AuditCommand::Pin(options) => pin::run(&options, server, global, screen),
+        AuditCommand::Mirror(options) => pin::mirror(&options, server, global, screen),
+        AuditCommand::Witness(options) => witness::run(&options, screen),
+        AuditCommand::RotateKey(options) => keys::run(&options, global, screen),
+    }
+}

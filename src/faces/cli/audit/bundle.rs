@@ -1,0 +1,65 @@
+//! `haldir audit export`.
+
+use std::{
+    fs::{self, OpenOptions},
+    io::{BufWriter, Write},
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use clap::Args;
+use serde_json::json;
+
+use super::source::Source;
+use crate::{
+    error::{Code, Error, Result},
+    faces::cli::{GlobalOptions, Screen, ServerOptions, Stop, output::line},
+};
+
+#[derive(Args)]
+pub struct ExportOptions {
+    /// The file to write. It holds the details of every entry: keep it as you keep the store.
+    #[arg(long, value_name = "FILE")]
+    bundle: PathBuf,
+}
+
+pub fn run(
+    options: &ExportOptions,
+    server: ServerOptions,
+    global: &GlobalOptions,
+    screen: Screen,
+) -> Result<ExitCode, Stop> {
+    let source = Source::open(server, global)?;
+    // Under another name until it is whole, so that nobody takes a part for the whole.
+    let part = options.bundle.with_added_extension("part");
+    let bytes = write(&source, &part)
+        .and_then(|bytes| fs::rename(&part, &options.bundle).map(|()| bytes).map_err(|error| unusable(&part, &error)))
+        .inspect_err(|_| drop(fs::remove_file(&part)))?;
+    let path = options.bundle.display().to_string();
+    if screen.json {
+        line(&json!({"bundle": path, "bytes": bytes}).to_string())?;
+    } else {
+        line(&format!("{path}: {bytes} bytes; check it with: haldir audit verify {path}"))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn unusable(path: &Path, error: &std::io::Error) -> Error {
+    Error::new(Code::InvalidArgument, format!("{} cannot be written: {error}", path.display())).field("bundle")
+}
+
+fn write(source: &Source, path: &Path) -> Result<u64> {
+    let mut open = OpenOptions::new();
+    open.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut open, 0o600);
+    let mut out = BufWriter::new(open.open(path).map_err(|error| unusable(path, &error))?);
+    let mut bytes = 0;
+    source.stream("exportBundle", &mut |piece| {
+        bytes += piece.len() as u64;
+        out.write_all(piece).map_err(|error| unusable(path, &error))
+    })?;
+    let file = out.into_inner().map_err(|error| unusable(path, error.error()))?;
+    file.sync_all().map_err(|error| unusable(path, &error))?;
+    Ok(bytes)
+}

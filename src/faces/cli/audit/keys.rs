@@ -1,0 +1,30 @@
+//! `haldir audit rotate-key`.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use serde_json::json;
+
+use crate::{
+    error::Result,
+    faces::cli::{GlobalOptions, Screen, Stop, local::Local, output::line},
+};
+
+#[derive(Args)]
+pub struct RotateOptions {
+    /// For how many days the key before signs checkpoints as well.
+    #[arg(long, value_name = "DAYS", default_value_t = 30)]
+    overlap_days: u16,
+}
+
+pub fn run(options: &RotateOptions, global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
+    let local = Local::open_existing(global)?;
+    let key = local.rotate_signing_key(i64::from(options.overlap_days))?;
+    if screen.json {
+        line(&json!({"key_id": key.id(), "overlap_days": options.overlap_days}).to_string())?;
+    } else {
+        let days = options.overlap_days;
+        line(&format!("key {} signs now; the one before signs checkpoints as well for {days} days", key.id()))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,162 @@
+//! A small log, altered as somebody would who can write to the database, and what each check says of it.
+//!
+//! The only SQL outside the store: what an attacker types is no statement of ours.
+
+use std::{fs, path::Path, sync::Arc};
+
+use rusqlite::Connection;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::engine::{CallOptions, Haldir};
+use crate::{
+    call::{Keyring, Settings},
+    crypto::Key,
+    error::{Error, Result},
+    model::{Credential, TenantId, time::SystemClock},
+    store::Store,
+    watch::chain,
+    witness::{Pin, Witness, request},
+};
+
+/// What was done to the log, and who noticed.
+#[derive(Debug, Serialize)]
+pub struct Tampering {
+    /// What the insider did.
+    pub what: &'static str,
+    /// What verification of the store says: `None` if it notices nothing.
+    pub verification: Option<String>,
+    /// What the holder of a pinned checkpoint finds.
+    pub pin: Option<String>,
+    /// What a witness answers to the next checkpoint.
+    pub witness: Option<String>,
+}
+
+impl Tampering {
+    /// Whether anything caught it.
+    pub fn is_caught(&self) -> bool {
+        self.verification.is_some() || self.pin.is_some() || self.witness.is_some()
+    }
+}
+
+const UNTOUCHED: &str = "nothing";
+const STOLEN_KEY: &str =
+    "steal the master key too, and write a whole new log: every hash, the tree, the head and its signatures right";
+
+/// What an insider types who has the database but not the key.
+const BY_HAND: [(&str, &str); 4] = [
+    ("lower what an agent spent, in place", "UPDATE audit_entries SET cost = 1000000000 WHERE seq = 5"),
+    (
+        "delete an entry and move the later ones up",
+        "DELETE FROM audit_entries WHERE seq = 6;
+        UPDATE audit_entries SET seq = -seq WHERE seq > 6; UPDATE audit_entries SET seq = -seq - 1 WHERE seq < 0",
+    ),
+    (
+        "cut off the end, and set the head back to the entry that is now the last",
+        "DELETE FROM audit_entries WHERE seq > 8;
+        UPDATE audit_heads SET seq = 8, entry_hash = (SELECT entry_hash FROM audit_entries WHERE seq = 8)",
+    ),
+    (
+        "replace what an entry says in its details",
+        "UPDATE audit_entries SET details = '{\"paid\":\"nobody\"}' WHERE seq = 7",
+    ),
+];
+
+/// Plays it all through in `folder`, which is empty, and answers what was found: first of the log as it is, then of
+/// each tampering.
+pub async fn tamper(folder: &Path, settings: impl Fn() -> Result<Settings>) -> Result<Vec<Tampering>> {
+    let key = Key::generate().map_err(Error::internal)?;
+    let original = folder.join("log.db");
+    let haldir = open(&original, &key, settings()?).await?;
+    fill(&haldir, "invoice", 12).await?;
+    let kept = haldir.own_checkpoint()?;
+    let verifier = haldir.own_verifier()?;
+    let pin = Pin::new(&kept, vec![verifier.to_string()]).map_err(Error::internal)?;
+    let witness = Witness::open(&folder.join("witness"), "witness.example", vec![verifier])?;
+    witness.add_checkpoint(&request(0, &[], &kept), 0)?;
+    haldir.close();
+    drop(haldir);
+    let mut found = Vec::new();
+    for (number, (what, sql)) in [(UNTOUCHED, "")].into_iter().chain(BY_HAND).enumerate() {
+        let altered = folder.join(format!("altered-{number}.db"));
+        fs::copy(&original, &altered).map_err(Error::internal)?;
+        Connection::open(&altered)?.execute_batch(sql)?;
+        found.push(examine(what, &altered, &key, settings()?, &pin, &witness).await?);
+    }
+    let rewritten = folder.join("rewritten.db");
+    fs::copy(&original, &rewritten).map_err(Error::internal)?;
+    rewrite(&rewritten, &key, settings()?).await?;
+    found.push(examine(STOLEN_KEY, &rewritten, &key, settings()?, &pin, &witness).await?);
+    Ok(found)
+}
+
+async fn open(path: &Path, key: &Key, settings: Settings) -> Result<Haldir> {
+    Haldir::open(path, key, settings, Arc::new(SystemClock)).await
+}
+
+async fn fill(haldir: &Haldir, word: &str, entries: usize) -> Result<()> {
+    let session = call(haldir, "createSession", &json!({"agent_id": "buyer", "scopes": ["read"]})).await?;
+    for number in 2..=entries {
+        let details = json!({"paid": format!("{word} {number}")});
+        let input = json!({
+            "session_id": session["session_id"], "tool": "shop", "action": "buy", "cost_usd": number, "details": details,
+        });
+        call(haldir, "logAction", &input).await?;
+    }
+    Ok(())
+}
+
+async fn call(haldir: &Haldir, name: &str, input: &Value) -> Result<Value> {
+    let operation = super::named(name).ok_or_else(|| Error::internal(format!("no operation {name}")))?;
+    let operator = Credential::LocalOperator(TenantId::local());
+    let reply = haldir.call(operation, &operator, &input.to_string(), CallOptions::default()).await?;
+    serde_json::from_str(&reply.body).map_err(Error::internal)
+}
+
+/// The insider has the master key: what they write is as genuine as what haldir wrote.
+async fn rewrite(path: &Path, key: &Key, settings: Settings) -> Result<()> {
+    Connection::open(path)?
+        .execute_batch("DELETE FROM audit_entries; DELETE FROM audit_tiles; DELETE FROM audit_tree_heads")?;
+    let store = Store::open(path)?;
+    let keyring = Keyring::new(key);
+    store
+        .write(move |tx| {
+            let keys = keyring.tenant(tx.as_read(), &TenantId::local())?;
+            chain::begin(tx, keys, &TenantId::local(), crate::model::UnixMicros(0))
+        })
+        .await?;
+    store.close();
+    drop(store);
+    let haldir = open(path, key, settings).await?;
+    fill(&haldir, "nothing worth mentioning", 15).await?;
+    haldir.close();
+    Ok(())
+}
+
+async fn examine(
+    what: &'static str,
+    path: &Path,
+    key: &Key,
+    settings: Settings,
+    pin: &Pin,
+    witness: &Witness,
+) -> Result<Tampering> {
+    let haldir = open(path, key, settings).await?;
+    let report = haldir.verify_log(&TenantId::local(), 1, &mut |_, _| {})?;
+    let verification = (!report.is_verified()).then(|| report.message().to_owned());
+    let (pin, witness) = outside(&haldir, pin, witness)?;
+    haldir.close();
+    Ok(Tampering { what, verification, pin, witness })
+}
+
+/// What those outside find, who see nothing of the store but checkpoints and proofs.
+fn outside(haldir: &Haldir, pin: &Pin, witness: &Witness) -> Result<(Option<String>, Option<String>)> {
+    let none = || Some("haldir itself gives no checkpoint of an altered head".to_owned());
+    let Ok(checkpoint) = haldir.own_checkpoint() else { return Ok((none(), none())) };
+    let pinned = pin.open().map_err(Error::internal)?;
+    let proof = haldir.own_proof(pinned.checkpoint.size).unwrap_or_default();
+    let checked = pinned.read(&checkpoint).and_then(|next| pinned.check(&next, &proof));
+    let answer = witness.add_checkpoint(&request(pinned.checkpoint.size, &proof, &checkpoint), 0)?;
+    let refused = (answer.status != 200).then(|| format!("refuses to sign: {} {}", answer.status, answer.body.trim()));
+    Ok((checked.err(), refused))
+}
