@@ -56,6 +56,7 @@ struct Options {
     bench: bool,
 }
 
+#[allow(clippy::cast_precision_loss)]
 fn main() -> Result<()> {
     let options = Options::parse();
     let own = tempfile::tempdir().map_err(Error::internal)?;
@@ -65,7 +66,7 @@ fn main() -> Result<()> {
     let large = Log::of(&runtime, folder, options.entries)?;
     println!("\n| question | {SMALL} entries | {} entries | ratio |\n|---|---|---|---|", options.entries);
     let mut worst = (0.0, String::new());
-    for (small_question, large_question) in small.questions().into_iter().zip(large.questions()) {
+    for (small_question, large_question) in small.questions(&runtime).into_iter().zip(large.questions(&runtime)) {
         // By turns, so that what else the machine does falls on both.
         let (mut fast, mut slow) = (Vec::new(), Vec::new());
         for _ in 0..options.calls {
@@ -80,6 +81,12 @@ fn main() -> Result<()> {
         }
     }
     println!("\nworst: {:.2} ({}); the goal is below {GOAL}", worst.0, worst.1);
+    for threads in [1, std::thread::available_parallelism().map_or(2, usize::from)] {
+        let began = Instant::now();
+        let report = large.haldir.verify_log(&TenantId::local(), threads, &mut |_, _| {})?;
+        let each_second = options.entries.unsigned_abs() as f64 / began.elapsed().as_secs_f64();
+        println!("verification on {threads} threads: {each_second:.0} entries a second; {}", report.message());
+    }
     small.haldir.close();
     large.haldir.close();
     if worst.0 < GOAL { Ok(()) } else { Err(Error::new(Code::Unavailable, "the cost grows with the log")) }
@@ -122,7 +129,7 @@ impl Log {
     }
 
     #[allow(clippy::cast_precision_loss)]
-    fn questions(&self) -> Vec<Question> {
+    fn questions(&self, runtime: &Runtime) -> Vec<Question> {
         let at = |seq: i64| moment(seq, self.entries).0 as f64 / 1e6;
         let middle = at(self.entries / 2);
         let trail = [
@@ -146,7 +153,17 @@ impl Log {
             );
             questions.push(Question { title, operation: "getAuditTrail", input: input.to_string() });
         }
+        let newest_of = |until: f64| -> Option<serde_json::Value> {
+            let operation = operations::named("getAuditTrail")?;
+            let who = Credential::LocalOperator(TenantId::local());
+            let input = json!({"until": until, "limit": 1}).to_string();
+            let reply = runtime.block_on(self.haldir.call(operation, &who, &input, CallOptions::default())).ok()?;
+            let page: serde_json::Value = serde_json::from_str(&reply.body).ok()?;
+            Some(page["entries"][0]["entry_id"].clone())
+        };
         for (operation, filter) in [
+            ("getInclusionProof", json!({"entry_id": newest_of(middle)})),
+            ("getConsistencyProof", json!({"first": self.entries / 3, "second": self.entries - 1})),
             ("getSpend", json!({})),
             ("getSpend", json!({"agent_id": "agent-7"})),
             ("getAuditStats", json!({})),

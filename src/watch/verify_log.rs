@@ -36,7 +36,7 @@ pub fn verify(
         let mut beyond = Vec::new();
         for first in [i64::MIN, last + 1] {
             tx.each_entry(tenant, first, &mut |read| {
-                let is_beyond = read.as_ref().map_or(first != i64::MIN, |entry| entry.seq < 1 || entry.seq > last);
+                let is_beyond = first > 0 || read.as_ref().is_ok_and(|entry| entry.seq < 1);
                 if is_beyond {
                     beyond.push(judge(tenant, read, 0));
                 }
@@ -47,6 +47,10 @@ pub fn verify(
     })?;
     let total = head.as_ref().map_or(0, |head| head.seq);
     let mut check = Check::default();
+    if head.is_none() {
+        check.first_bad = check.end(None, false);
+        return Ok(Verification::of(check, 0));
+    }
     let mut tiles = Tiles::default();
     let mut first = 1;
     let mut next = || {

@@ -21,6 +21,7 @@ mod overview;
 mod packaging;
 mod payments;
 mod proofs;
+mod proofs_elsewhere;
 mod reference;
 mod retention;
 mod rotation;

@@ -198,9 +198,8 @@ fn the_log_of_the_store_is_verified_on_all_cores_with_the_same_findings_as_on_on
         "DELETE FROM audit_entries WHERE seq > 12",
         "UPDATE audit_entries SET seq = -1 WHERE seq = 4",
         "UPDATE audit_entries SET seq = 400 WHERE seq = 22",
-        "UPDATE audit_entries SET tool = x'ff' WHERE seq = 5",
+        "UPDATE audit_entries SET id = 'no id' WHERE seq = 5",
         "UPDATE audit_heads SET flagged = flagged + 1",
-        "DELETE FROM audit_heads",
         "UPDATE audit_tiles SET hashes = zeroblob(512) WHERE level = 0 AND part = 1",
     ] {
         let kept = fs::read(terminal.store()).unwrap();
@@ -212,6 +211,10 @@ fn the_log_of_the_store_is_verified_on_all_cores_with_the_same_findings_as_on_on
         }
     }
     assert_eq!(both()["verified"], true);
+    terminal.database().execute_batch("DELETE FROM audit_heads").unwrap();
+    let report = terminal.refused(&["audit", "verify", "--json"], 1).json();
+    assert!(report["message"].as_str().unwrap().contains("the head of the log is missing"), "{report}");
+    let terminal = logged(1);
     terminal.refused(&["audit", "verify", "--key", &verifier(&terminal)], 2);
 }
 
