@@ -55,11 +55,11 @@ fn another_implementation_reads_our_checkpoint_and_tiles_and_makes_the_same_proo
     let session = operator.session(&json!({}));
     let ids: Vec<_> = (0..700).map(|n| text(&operator.log(&session, &n.to_string()).ok(), "entry_id")).collect();
     let keys = operator.get("/v1/audit/keys").ok();
-    let verifier = StandardVerifier::new(&text(&keys["keys"][0], "verifier_key")).unwrap();
+    let key = StandardVerifier::new(&text(&keys["keys"][0], "verifier_key")).unwrap();
     let text_of_note = operator.get("/v1/audit/checkpoint").text;
     let note = Note::from_bytes(text_of_note.as_bytes()).unwrap();
-    let (verified, unverified) = note.verify(&VerifierList::new(vec![Box::new(verifier)])).unwrap();
-    assert_eq!((verified.len(), unverified.len()), (1, 0));
+    let (good, unknown) = note.verify(&VerifierList::new(vec![Box::new(key)])).unwrap();
+    assert_eq!((good.len(), unknown.len()), (1, 0));
     let checkpoint = Checkpoint::from_bytes(note.text()).unwrap();
     assert_eq!((checkpoint.origin(), checkpoint.size()), (text(&keys, "origin").as_str(), 702));
     let (size, root) = (checkpoint.size(), *checkpoint.hash());

@@ -18,6 +18,9 @@ use serde_json::{Value, json};
 
 use super::{Outcome, Terminal};
 
+/// What somebody does to the lines of a bundle.
+type Change = Box<dyn Fn(&mut Vec<String>)>;
+
 /// A store whose log has this many entries and a few more.
 fn logged(entries: usize) -> Terminal {
     let (terminal, _) = Terminal::with_store();
@@ -95,7 +98,7 @@ fn a_bundle_is_verified_without_a_store_and_names_the_entry_that_was_altered() {
             lines[5] = lines[5].replacen(&from, &to, 1);
         }
     };
-    let tampering: Vec<(&str, u64, Box<dyn Fn(&mut Vec<String>)>)> = vec![
+    let tampering: Vec<(&str, u64, Change)> = vec![
         ("an action", 5, Box::new(replaced("\"action\":\"a2\"", "\"action\":\"b2\""))),
         ("a time below a second", 5, Box::new(replaced("\"at\":1", "\"at\":2"))),
         (

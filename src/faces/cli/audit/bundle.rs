@@ -31,7 +31,7 @@ pub fn run(
 ) -> Result<ExitCode, Stop> {
     let source = Source::open(server, global)?;
     // Under another name until it is whole, so that nobody takes a part for the whole.
-    let part = options.bundle.with_added_extension("part");
+    let part = beside(&options.bundle, ".part");
     let bytes = write(&source, &part)
         .and_then(|bytes| fs::rename(&part, &options.bundle).map(|()| bytes).map_err(|error| unusable(&part, &error)))
         .inspect_err(|_| drop(fs::remove_file(&part)))?;
@@ -42,6 +42,13 @@ pub fn run(
         line(&format!("{path}: {bytes} bytes; check it with: haldir audit verify {path}"))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The path with something behind it.
+pub fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
 }
 
 fn unusable(path: &Path, error: &std::io::Error) -> Error {

@@ -12,7 +12,7 @@ use std::{
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{source::Source, verify::parse_verifier, witness};
+use super::{bundle::beside, source::Source, verify::parse_verifier, witness};
 use crate::{
     crypto::{Checkpoint, Hash, Note, Verifier},
     error::{Code, Error, Result},
@@ -137,7 +137,7 @@ fn unusable(path: &Path, error: &io::Error) -> Error {
 }
 
 fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let temporary = path.with_added_extension("new");
+    let temporary = beside(path, ".new");
     let mut file = File::create(&temporary)?;
     file.write_all(bytes)?;
     file.sync_all()?;
