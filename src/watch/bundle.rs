@@ -5,18 +5,17 @@
 //! canonical bytes as they are hashed, and a recorded head behind the entry that it ends with; then the number of
 //! entries. Reading and checking take constant memory; parsing and hashing are spread over threads.
 
+mod check;
+
 use std::io::BufRead;
 
+use check::{Check, Judged, judge};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{
-    canonical::{self, hex},
-    in_order::in_order,
-    tree,
-};
+use super::{canonical::hex, in_order::in_order};
 use crate::{
-    crypto::{self, Checkpoint, Frontier, Hash, Note, PublicKey, Verifier},
+    crypto::{Checkpoint, Note, PublicKey, Verifier},
     error::{Code, Error, Result},
 };
 
@@ -66,34 +65,6 @@ pub struct HeadLine {
     pub signature: String,
 }
 
-/// Any line behind the first.
-#[derive(Deserialize)]
-struct Line<'a> {
-    #[serde(borrow)]
-    entry: Option<&'a RawValue>,
-    #[serde(borrow)]
-    hash: Option<std::borrow::Cow<'a, str>>,
-    #[serde(borrow)]
-    details: Option<std::borrow::Cow<'a, str>>,
-    #[serde(borrow)]
-    salt: Option<std::borrow::Cow<'a, str>>,
-    head: Option<HeadLine>,
-    end: Option<u64>,
-}
-
-/// What is read of an entry's canonical bytes.
-#[derive(Deserialize)]
-struct Claims<'a> {
-    at: i64,
-    details: Option<String>,
-    #[serde(borrow)]
-    entry_id: std::borrow::Cow<'a, str>,
-    prev_hash: String,
-    seq: u64,
-    #[serde(borrow)]
-    tenant: std::borrow::Cow<'a, str>,
-}
-
 /// What the check of a bundle found.
 #[derive(Debug, Serialize)]
 pub struct BundleReport {
@@ -137,22 +108,6 @@ pub struct BadLine {
     pub problem: String,
 }
 
-/// A line, judged by itself.
-enum Judged {
-    Entry { seq: u64, id: String, at: i64, prev: Option<Hash>, hash: Hash, is_hash: bool, leaf: Hash, details: Details },
-    Head { size: u64, root: Option<Hash>, is_good: bool },
-    End(u64),
-    Unreadable(String),
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Details {
-    None,
-    Good,
-    Erased,
-    Altered,
-}
-
 /// Checks a bundle. `trusted` are keys that the reader knows from elsewhere; `progress` is told how many entries were
 /// checked, of how many.
 pub fn verify(
@@ -165,17 +120,7 @@ pub fn verify(
     read_line(&mut input, &mut first)?;
     let (opening, checkpoint, verifier, key_is_trusted) = open(&first, trusted)?;
     let keys: Vec<PublicKey> = opening.keys.iter().flat_map(|key| Verifier::parse(key)).map(|key| key.key()).collect();
-    let mut check = Check {
-        size: checkpoint.size,
-        tree: Frontier::default(),
-        last: canonical::GENESIS,
-        at: i64::MIN,
-        details: (0, 0),
-        heads: 0,
-        ended: false,
-        line: 1,
-        bad: None,
-    };
+    let mut check = Check::new(checkpoint.size);
     let mut next = || {
         let mut lines = Vec::with_capacity(LINES_AT_A_TIME);
         while lines.len() < LINES_AT_A_TIME {
@@ -268,162 +213,4 @@ fn read_line(input: &mut impl BufRead, line: &mut String) -> Result<bool> {
     }
     *line = String::from_utf8(bytes).map_err(|_| no_bundle("it is not UTF-8"))?;
     Ok(is_there)
-}
-
-fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
-    let mut bytes = [0; N];
-    if text.len() != N * 2 || !text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte)) {
-        return None;
-    }
-    for (index, byte) in bytes.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(&text[index * 2..index * 2 + 2], 16).ok()?;
-    }
-    Some(bytes)
-}
-
-/// Judges a line by itself: all that needs no other line, which is nearly all of the work.
-fn judge(line: &str, tenant: &str, keys: &[PublicKey]) -> Judged {
-    let line: Line<'_> = match serde_json::from_str(line) {
-        Ok(line) => line,
-        Err(error) => return Judged::Unreadable(error.to_string()),
-    };
-    if let Some(count) = line.end {
-        return Judged::End(count);
-    }
-    if let Some(head) = line.head {
-        let root = unhex::<32>(&head.root_hash);
-        let key = keys.iter().find(|key| hex(key.as_bytes()) == head.public_key);
-        let is_good = match (&root, unhex::<64>(&head.signature), key) {
-            (Some(root), Some(signature), Some(key)) => {
-                key.verifies(&tree::signed_bytes(head.tree_size, root, head.signed_at), &signature)
-            }
-            _ => false,
-        };
-        return Judged::Head { size: head.tree_size, root, is_good };
-    }
-    let Some(entry) = line.entry else { return Judged::Unreadable("a line is none of the form".to_owned()) };
-    let claims: Claims<'_> = match serde_json::from_str(entry.get()) {
-        Ok(claims) => claims,
-        Err(error) => return Judged::Unreadable(error.to_string()),
-    };
-    if claims.tenant != tenant {
-        return Judged::Unreadable(format!("entry {} is not of this log", claims.seq));
-    }
-    let bytes = entry.get().as_bytes();
-    let details = match (claims.details, line.details, line.salt) {
-        (None, None, None) => Details::None,
-        (Some(_), None, None) => Details::Erased,
-        (Some(digest), Some(details), Some(salt)) => {
-            let is_same =
-                unhex::<16>(&salt).is_some_and(|salt| hex(&canonical::details_digest(&salt, &details)) == digest);
-            if is_same { Details::Good } else { Details::Altered }
-        }
-        _ => Details::Altered,
-    };
-    let hash = canonical::entry_hash(bytes);
-    Judged::Entry {
-        is_hash: line.hash.is_some_and(|given| given == hex(&hash)),
-        seq: claims.seq,
-        id: claims.entry_id.into_owned(),
-        at: claims.at,
-        prev: unhex(&claims.prev_hash),
-        hash,
-        leaf: crypto::leaf_hash(bytes),
-        details,
-    }
-}
-
-/// The log as far as it has been followed.
-struct Check {
-    size: u64,
-    tree: Frontier,
-    last: Hash,
-    at: i64,
-    details: (u64, u64),
-    heads: u64,
-    ended: bool,
-    line: u64,
-    bad: Option<BadLine>,
-}
-
-impl Check {
-    fn fail(&mut self, seq: Option<u64>, entry_id: Option<String>, problem: impl Into<String>) -> bool {
-        self.bad = Some(BadLine { line: self.line, seq, entry_id, problem: problem.into() });
-        false
-    }
-
-    /// Goes on by a line; `false` at the first that is wrong.
-    fn follow(&mut self, judged: Judged) -> bool {
-        self.line += 1;
-        let expected = self.tree.size() + 1;
-        if self.ended {
-            return self.fail(None, None, "something stands behind the end");
-        }
-        match judged {
-            Judged::Unreadable(problem) => self.fail(Some(expected), None, format!("cannot be read: {problem}")),
-            Judged::End(count) => {
-                self.ended = true;
-                count == self.tree.size()
-                    || self.fail(None, None, format!("{count} entries were written, {} are there", self.tree.size()))
-            }
-            Judged::Head { size, root, is_good } => {
-                if !is_good {
-                    return self.fail(None, None, "the head's signature does not verify under the bundle's keys");
-                }
-                if size != self.tree.size() || root != Some(self.tree.root()) {
-                    let problem = format!("the entries are not those that were signed at {size} entries");
-                    return self.fail(Some(size), None, problem);
-                }
-                self.heads += 1;
-                true
-            }
-            Judged::Entry { seq, id, at, prev, hash, is_hash, leaf, details } => {
-                let problem = if expected > self.size {
-                    Some("the entry stands behind what the checkpoint stands for")
-                } else if seq != expected {
-                    return self.fail(
-                        Some(expected),
-                        None,
-                        format!("the entry is missing: number {seq} is in its place"),
-                    );
-                } else if !is_hash {
-                    Some("the entry was altered: it does not match its hash")
-                } else if prev != Some(self.last) {
-                    Some("the entry does not follow the one before it: one of the two was altered")
-                } else if at < self.at {
-                    Some("the entry is older than the one before it")
-                } else if details == Details::Altered {
-                    Some("the details were altered: they do not match their digest")
-                } else {
-                    None
-                };
-                if let Some(problem) = problem {
-                    return self.fail(Some(seq), Some(id), problem);
-                }
-                match details {
-                    Details::Good => self.details.0 += 1,
-                    Details::Erased => self.details.1 += 1,
-                    _ => {}
-                }
-                (self.last, self.at) = (hash, at);
-                self.tree.push(leaf);
-                true
-            }
-        }
-    }
-
-    /// Holds the end against the checkpoint.
-    fn end(&mut self, checkpoint: &Checkpoint) {
-        let checked = self.tree.size();
-        if self.bad.is_some() {
-        } else if checked < checkpoint.size {
-            self.fail(Some(checked + 1), None, "the end was cut off: this entry and those behind it are missing");
-        } else if self.tree.root() != checkpoint.root {
-            let problem = "the entries are not those that the checkpoint stands for: the last one was altered, or the \
-                           checkpoint is of another history";
-            self.fail(Some(checked), None, problem);
-        } else if !self.ended {
-            self.fail(None, None, "the end of the bundle is missing");
-        }
-    }
 }

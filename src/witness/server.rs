@@ -218,3 +218,120 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     fs::rename(&temporary, path)?;
     File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::{Nodes, consistency, leaf_hash, root};
+
+    const LOG: &str = "haldir/local/0123456789abcdef";
+
+    /// A log of numbered leaves; `fork` makes another history from that leaf on.
+    struct Leaves {
+        fork: u64,
+    }
+
+    impl Nodes for Leaves {
+        type Error = std::convert::Infallible;
+
+        fn node(&mut self, height: u32, index: u64) -> std::result::Result<Hash, Self::Error> {
+            if height == 0 {
+                return Ok(leaf_hash(format!("{index}{}", if index < self.fork { "" } else { "'" }).as_bytes()));
+            }
+            let [left, right] = [2 * index, 2 * index + 1].map(|child| self.node(height - 1, child));
+            Ok(crypto::node_hash(&left?, &right?))
+        }
+    }
+
+    struct Setting {
+        folder: tempfile::TempDir,
+        log: SigningKey,
+    }
+
+    impl Setting {
+        fn new() -> Self {
+            Self { folder: tempfile::tempdir().unwrap(), log: SigningKey::generate().unwrap() }
+        }
+
+        fn witness(&self) -> Witness {
+            let log = Verifier::of_log(LOG, self.log.public());
+            Witness::open(self.folder.path(), "w.example", vec![log]).unwrap()
+        }
+
+        /// A request that takes the log from `old` to `new` entries, with a proof of the history that forks at `fork`.
+        fn request(&self, old: u64, new: u64, fork: u64) -> String {
+            let mut leaves = Leaves { fork };
+            let Ok(root) = root(&mut leaves, new);
+            let Ok(proof) = consistency(&mut leaves, old, new);
+            let mut note = Checkpoint { origin: LOG.to_owned(), size: new, root }.to_note();
+            note.sign(LOG, &self.log);
+            request(old, &proof, &note.to_string())
+        }
+    }
+
+    #[test]
+    fn a_log_that_grows_is_cosigned_and_one_that_forks_is_not() {
+        let setting = Setting::new();
+        let witness = setting.witness();
+        let ask = |body: &str| witness.add_checkpoint(body, 1_800_000_000).unwrap();
+        let answer = ask(&setting.request(0, 5, 99));
+        assert_eq!(answer.status, 200);
+        let mut note = Note::parse(setting.request(0, 5, 99).split_once("\n\n").unwrap().1).unwrap();
+        note.add_lines(&answer.body).unwrap();
+        assert_eq!(witness.verifier().verify(&note), Some(1_800_000_000));
+        assert_eq!(ask(&setting.request(5, 9, 99)).status, 200);
+        assert_eq!(ask(&setting.request(9, 9, 99)).status, 200, "the same again is nothing new");
+        assert_eq!(ask(&setting.request(5, 12, 99)), Answer::conflict(9), "it has seen more");
+        assert_eq!(ask(&setting.request(9, 12, 3)).status, 422, "a history that forks");
+        assert_eq!(ask(&setting.request(9, 9, 3)), Answer::conflict(9), "another root for the same size");
+        assert_eq!(ask(&setting.request(0, 12, 3)), Answer::conflict(9), "a fresh start");
+        assert_eq!(ask(&setting.request(9, 12, 99)).status, 200, "a refusal changes nothing");
+        drop(witness);
+        assert_eq!(setting.witness().add_checkpoint(&setting.request(9, 13, 99), 0).unwrap(), Answer::conflict(12));
+    }
+
+    #[test]
+    fn what_is_no_request_or_not_the_logs_is_refused() {
+        let setting = Setting::new();
+        let witness = setting.witness();
+        let status = |body: &str| witness.add_checkpoint(body, 0).unwrap().status;
+        let good = setting.request(0, 5, 99);
+        for malformed in
+            ["", "old 0\n", "old -1\n\nx\n1\n", &good.replace("old 0", "old 00"), &good.replace("old", "new")]
+        {
+            assert_eq!(status(malformed), 400, "{malformed:?}");
+        }
+        assert_eq!(status(&setting.request(0, 5, 99).replace("old 0", "old 6")), 400, "an old size beyond the new one");
+        assert_eq!(status(&good.replace("\n5\n", "\n6\n")), 403, "not what was signed");
+        assert_eq!(status(&good.replace(LOG, "haldir/other/0123456789abcdef")), 404);
+        let other = Setting { folder: tempfile::tempdir().unwrap(), log: SigningKey::generate().unwrap() };
+        assert_eq!(status(&other.request(0, 5, 99)), 403, "signed with another key");
+        let proof = format!("{}\n", STANDARD.encode([0; 32]));
+        assert_eq!(status(&good.replacen("old 0\n", &format!("old 0\n{proof}"), 1)), 422, "a proof where none is due");
+        assert_eq!(
+            status(&good.replacen("old 0\n", &format!("old 0\n{}", proof.repeat(64)), 1)),
+            400,
+            "too long a proof"
+        );
+        assert_eq!(status(&good), 200);
+    }
+
+    #[test]
+    fn what_was_seen_and_the_key_are_for_the_owner_alone_and_nobody_else_alters_them_unnoticed() {
+        let setting = Setting::new();
+        let witness = setting.witness();
+        assert!(
+            Witness::open(setting.folder.path(), "w.example", Vec::new()).is_err(),
+            "two at once could sign a fork"
+        );
+        assert_eq!(witness.add_checkpoint(&setting.request(0, 5, 99), 0).unwrap().status, 200);
+        #[cfg(unix)]
+        for file in [setting.folder.path().join("key"), witness.path(LOG)] {
+            let mode = std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&file).unwrap().permissions());
+            assert_eq!(mode & 0o777, 0o600, "{}", file.display());
+        }
+        let seen = fs::read_to_string(witness.path(LOG)).unwrap();
+        fs::write(witness.path(LOG), seen.replace("\n5\n", "\n4\n")).unwrap();
+        assert!(witness.add_checkpoint(&setting.request(5, 9, 99), 0).is_err());
+    }
+}
