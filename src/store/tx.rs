@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::{
     ReadApprovals, WriteApprovals,
+    compliance::{ReadCompliance, WriteCompliance},
     retention::{ReadRetention, WriteRetention},
     signing::{ReadSigningKeys, WriteSigningKeys},
     stats::ReadStats,
@@ -33,6 +34,7 @@ pub trait ReadTx:
     + ReadWebhooks
     + ReadUsage
     + ReadSigningKeys
+    + ReadCompliance
 {
 }
 
@@ -49,6 +51,7 @@ impl<T> ReadTx for T where
         + ReadWebhooks
         + ReadUsage
         + ReadSigningKeys
+        + ReadCompliance
 {
 }
 
@@ -66,6 +69,7 @@ pub trait Tx:
     + WriteWebhooks
     + WriteUsage
     + WriteSigningKeys
+    + WriteCompliance
 {
     /// Takes back everything this transaction has done so far; it goes on empty. For refusals: what was refused
     /// leaves nothing but its audit entry.

@@ -10,7 +10,7 @@ use crate::{
     crypto,
     error::{Error, Result},
     model::{Day, Entry, EntryId, EntryKind, Money, Month, Session},
-    store::{LogTotals, ToolTally, Usage},
+    store::{LogTotals, ToolTally, Usage, compliance::MARK_EVERY},
     watch::{anomaly, canonical, chain},
     webhooks::{self, Happening},
 };
@@ -103,6 +103,9 @@ pub fn append(cx: &mut WriteContext<'_>, draft: Draft<'_>) -> Result<Arc<Entry>>
         entry_hash: canonical::GENESIS,
     };
     chain::extend(tenant, &mut head, &mut entry)?;
+    if head.seq % MARK_EVERY == 0 {
+        cx.tx.put_log_mark(tenant, LogTotals::from(&head))?;
+    }
     let entry = Arc::new(entry);
     cx.tx.insert_entry(tenant, Arc::clone(&entry))?;
     cx.tx.put_head(tenant, head, keys)?;

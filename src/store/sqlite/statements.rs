@@ -15,7 +15,7 @@ pub(super) use statements;
 #[cfg(test)]
 mod tests {
     use super::super::{
-        approvals, audit, connection, counters, keys, migrations::Migrator, payments, retention, secrets, sessions,
+        approvals, audit, compliance, connection, counters, keys, migrations::Migrator, payments, retention, secrets, sessions,
         signing, stats, usage, webhooks,
     };
 
@@ -27,6 +27,7 @@ mod tests {
         let all = [
             approvals::ALL,
             audit::ALL,
+            compliance::ALL,
             counters::ALL,
             keys::ALL,
             payments::ALL,
