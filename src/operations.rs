@@ -28,6 +28,11 @@ use crate::{
         deny_request::DenyRequest, get_approval::GetApproval, list_approval_rules::ListApprovalRules,
         list_pending_approvals::ListPendingApprovals, request_approval::RequestApproval,
     },
+    compliance::{
+        create_schedule::CreateComplianceSchedule, delete_schedule::DeleteComplianceSchedule,
+        get_evidence::GetEvidence, get_evidence_manifest::GetEvidenceManifest, get_score::GetComplianceScore,
+        list_schedules::ListComplianceSchedules,
+    },
     gate::{
         check_permission::CheckPermission, create_api_key::CreateApiKey, create_session::CreateSession,
         get_session::GetSession, get_usage::GetUsage, list_api_keys::ListApiKeys, list_descendants::ListDescendants,
@@ -159,6 +164,18 @@ static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| vec![
         .route(Post, "/v1/webhooks/{webhook_id}/ping", 202).needs(Webhooks, Operator),
     write::<ResendDeadLetters>("resendDeadLetters", "Resend dead letters")
         .route(Post, "/v1/webhooks/{webhook_id}/resend", 202).needs(Webhooks, Operator),
+    stream::<GetEvidence>("getEvidence", "Get evidence pack")
+        .route(Get, "/v1/compliance/evidence", 200).needs(Audit, Operator),
+    scan::<GetEvidenceManifest>("getEvidenceManifest", "Get evidence manifest")
+        .route(Get, "/v1/compliance/evidence/manifest", 200).needs(Audit, Operator),
+    scan::<GetComplianceScore>("getComplianceScore", "Get compliance score")
+        .route(Get, "/v1/compliance/score", 200).needs(Audit, Operator),
+    write::<CreateComplianceSchedule>("createComplianceSchedule", "Create evidence schedule")
+        .route(Post, "/v1/compliance/schedules", 201).needs(Admin, Operator),
+    scan::<ListComplianceSchedules>("listComplianceSchedules", "List evidence schedules")
+        .route(Get, "/v1/compliance/schedules", 200).needs(Admin, Operator),
+    write::<DeleteComplianceSchedule>("deleteComplianceSchedule", "Delete evidence schedule")
+        .route(Delete, "/v1/compliance/schedules/{schedule_id}", 204).needs(Admin, Operator),
 ]);
 
 /// Every operation.

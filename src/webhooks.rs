@@ -18,7 +18,7 @@ pub mod rotate_webhook_secret;
 mod secret;
 mod send;
 
-pub use event::{EventKind, Happening, budget_refused, emit};
+pub use event::{EventKind, Happening, budget_refused, emit, send_to};
 
 use crate::{
     error::{Error, Result},

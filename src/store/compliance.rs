@@ -65,6 +65,17 @@ pub struct Schedule {
     pub fail_count: i64,
 }
 
+impl Schedule {
+    /// How the last run went: `ok`, `failed`, or empty if there was none.
+    pub fn last_status(&self) -> &'static str {
+        match self.last_run_at {
+            None => "",
+            Some(_) if self.last_error.is_empty() => "ok",
+            Some(_) => "failed",
+        }
+    }
+}
+
 #[allow(missing_docs)]
 pub trait ReadCompliance {
     /// What happened from one whole second to before another, by name, in the order of names. It never changes once
