@@ -6,6 +6,7 @@
 mod definition;
 mod denial;
 mod engine;
+pub mod evidence;
 mod idempotency;
 mod input;
 mod open;

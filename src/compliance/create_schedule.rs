@@ -40,7 +40,8 @@ impl WriteOperation for CreateComplianceSchedule {
         let webhook_id = webhook_of(self.delivery.as_str())?;
         let webhook = cx.tx.webhook(tenant, webhook_id)?;
         if webhook.is_none_or(|webhook| webhook.state == WebhookState::Deleted) {
-            let message = format!("delivery: there is no webhook {webhook_id}: register it with POST /v1/webhooks first");
+            let message =
+                format!("delivery: there is no webhook {webhook_id}: register it with POST /v1/webhooks first");
             return Err(Error::invalid("delivery", message));
         }
         if cx.tx.schedules(tenant, MAX_SCHEDULES)?.len() >= MAX_SCHEDULES {

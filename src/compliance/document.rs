@@ -103,13 +103,7 @@ fn access_control(pack: &Pack) -> Content {
     if !access.keys.is_empty() {
         let row = |key: &super::pack::KeyLine| {
             let role = if key.role == crate::model::Role::Operator { "operator" } else { "agent" };
-            vec![
-                key.prefix.clone(),
-                key.name.clone(),
-                role.to_owned(),
-                key.scopes.join(", "),
-                key.created_at.clone(),
-            ]
+            vec![key.prefix.clone(), key.name.clone(), role.to_owned(), key.scopes.join(", "), key.created_at.clone()]
         };
         let header = vec!["Prefix", "Name", "Role", "Scopes", "Created"];
         tables.push(Table { title: "Keys in force", header, rows: access.keys.iter().map(row).collect() });

@@ -90,7 +90,8 @@ impl StreamOperation for GetEvidence {
 }
 
 fn head(content_type: &'static str, extension: &str, pack: &Pack, signatures: Option<&Signatures>) -> Head {
-    let plain = |text: &str| text.chars().filter(|c| c.is_ascii_alphanumeric() || "-_".contains(*c)).collect::<String>();
+    let plain =
+        |text: &str| text.chars().filter(|c| c.is_ascii_alphanumeric() || "-_".contains(*c)).collect::<String>();
     let (tenant, start, end) = (plain(pack.tenant_id.as_str()), plain(&pack.period_start), plain(&pack.period_end));
     let digest = signatures.map_or("", |signatures| &signatures.digest);
     let head = Head::new(content_type)

@@ -88,10 +88,20 @@ impl ReadOperation for GetComplianceScore {
 
     fn run(self, cx: &ReadContext<'_>) -> Result<ComplianceScore> {
         let criteria = vec![
-            criterion("access_control", "CC6.1", "Agents use keys of their own that reach only what they need", keys(cx)?),
+            criterion(
+                "access_control",
+                "CC6.1",
+                "Agents use keys of their own that reach only what they need",
+                keys(cx)?,
+            ),
             criterion("encryption", "CC6.7", "Secrets are sealed at rest and open with this store's key", secrets(cx)?),
             criterion("audit_trail", "CC7.2", "The log is in use, and its newest part is unaltered", log(cx)?),
-            criterion("tamper_evidence", "CC7.2", "The log's end is authentic, and evidence can be signed", signing(cx)?),
+            criterion(
+                "tamper_evidence",
+                "CC7.2",
+                "The log's end is authentic, and evidence can be signed",
+                signing(cx)?,
+            ),
             criterion("alerting", "CC7.3", "Alerts reach a receiver", alerts(cx)?),
             criterion("spend_governance", "CC5.2", "Every session that may spend has a limit", spending(cx)?),
             criterion("approvals", "CC8.1", "A person decides on what matters", approvals(cx)?),
@@ -181,7 +191,9 @@ fn log(cx: &ReadContext<'_>) -> Result<Judged> {
     }
     let checked = entries.len();
     Ok(match newest {
-        None if head.seq == 0 => (Warn, "the log is empty".into(), "Let agents work through haldir: it logs what it decides."),
+        None if head.seq == 0 => {
+            (Warn, "the log is empty".into(), "Let agents work through haldir: it logs what it decides.")
+        }
         None => return altered("its entries are missing"),
         Some(at) if cx.now.seconds_since(at) > DAY_SECONDS => (
             Warn,
@@ -201,9 +213,11 @@ fn signing(cx: &ReadContext<'_>) -> Result<Judged> {
         return Ok((Fail, reason, "Put the database back from a backup, and find out who writes to it."));
     }
     Ok(match cx.services.keyring.signing_keys(cx.tx) {
-        Ok(keys) if keys.current().public().verifies(PROBE, &keys.current().sign(PROBE)) => {
-            (Pass, format!("the end of the log is authentic; the Ed25519 key {} signs", keys.current().public().id()), "")
-        }
+        Ok(keys) if keys.current().public().verifies(PROBE, &keys.current().sign(PROBE)) => (
+            Pass,
+            format!("the end of the log is authentic; the Ed25519 key {} signs", keys.current().public().id()),
+            "",
+        ),
         _ => (
             Fail,
             "the signing key was altered outside haldir: nothing can be signed".to_owned(),
@@ -238,11 +252,14 @@ fn spending(cx: &ReadContext<'_>) -> Result<Judged> {
     sessions.retain(|session| session.is_valid(cx.now) && session.scopes.hold(&spend));
     let spenders = sessions.len();
     let unbounded = sessions.iter().filter(|session| session.remaining().is_none()).count();
-    let remedy = "Create sessions with a spend_limit, and keys with --max-spend, which bounds every session made with them.";
+    let remedy =
+        "Create sessions with a spend_limit, and keys with --max-spend, which bounds every session made with them.";
     Ok(match unbounded {
         0 if spenders == 0 => (Pass, "no open session may spend".into(), ""),
         0 => (Pass, format!("all {spenders} open sessions that may spend have a limit"), ""),
-        all if all == spenders => (Fail, format!("none of the {spenders} open sessions that may spend has a limit"), remedy),
+        all if all == spenders => {
+            (Fail, format!("none of the {spenders} open sessions that may spend has a limit"), remedy)
+        }
         some => (Warn, format!("{some} of {spenders} open sessions that may spend have no limit"), remedy),
     })
 }

@@ -19,7 +19,7 @@ use crate::{
     error::{Error, Result},
     model::{Caller, Role, TenantId, UnixMicros},
     store::{ReadTx, Store, Tx, compliance::Schedule},
-    watch::{self, Draft},
+    watch::{self, Draft, chain},
     webhooks,
 };
 
@@ -71,8 +71,13 @@ impl Runner {
             if due.is_empty() {
                 return Ok(());
             }
+            let mut failed = None;
             for (tenant, id) in due {
-                self.run_one(tenant, id, now).await?;
+                // One that the store did not take keeps nobody else's.
+                failed = self.run_one(tenant, id, now).await.err().or(failed);
+            }
+            if let Some(error) = failed {
+                return Err(error);
             }
         }
     }
@@ -84,8 +89,7 @@ impl Runner {
             let Some(schedule) = tx.schedule(&asking.tenant, &wanted)?.filter(|schedule| schedule.due_at <= now) else {
                 return Ok(None);
             };
-            let period =
-                Period { start: schedule.period_start, end: schedule.cadence.end_of(schedule.period_start) };
+            let period = Period { start: schedule.period_start, end: schedule.cadence.end_of(schedule.period_start) };
             let cx = ReadContext { tx, caller: &asking, now, services: &services };
             // What cannot be made, such as of a log whose end was altered, is a run that failed.
             Ok(Some((schedule, sections::make(&cx, period))))
@@ -107,10 +111,16 @@ fn finish(cx: &mut WriteContext<'_>, made_for: &Schedule, pack: Result<Pack>) ->
     if schedule.period_start != made_for.period_start || schedule.due_at != made_for.due_at {
         return Ok(());
     }
-    let delivered = pack.and_then(|pack| deliver(cx, &schedule, &pack));
+    let ready = pack.and_then(|pack| {
+        webhooks::require_active(cx.tx.as_read(), &tenant, schedule.webhook_id)?;
+        let keys = cx.keys()?;
+        chain::authentic_head(cx.tx.as_read(), &keys, &tenant).map(|_| pack)
+    });
     schedule.last_run_at = Some(cx.now);
-    match delivered {
-        Ok(()) => {
+    match ready {
+        Ok(pack) => {
+            // Whatever fails from here on takes the whole run back.
+            deliver(cx, &schedule, &pack)?;
             schedule.run_count += 1;
             schedule.last_error = String::new();
             schedule.period_start = schedule.cadence.end_of(schedule.period_start);

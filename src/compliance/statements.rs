@@ -8,8 +8,7 @@ use serde::Serialize;
 pub const FORMAT_VERSION: i64 = 1;
 
 /// What a pack is, for whoever reads it first.
-pub const DISCLAIMER: &str =
-    "This pack states what haldir recorded of AI agents in one period. It is one input to an audit, and no attestation: \
+pub const DISCLAIMER: &str = "This pack states what haldir recorded of AI agents in one period. It is one input to an audit, and no attestation: \
      it says nothing about people, policies, or systems that do not go through haldir.";
 
 /// A section and its criterion.

@@ -5,6 +5,7 @@
 
 mod approvals;
 mod call;
+mod compliance;
 mod doctor;
 mod keys;
 mod local;
@@ -83,6 +84,9 @@ enum Command {
     /// Decide what agents ask approval for: list, show, approve, deny. On the local store.
     #[command(subcommand)]
     Approvals(approvals::ApprovalsCommand),
+    /// Make evidence packs for auditors, check them offline, see the score, keep schedules. On the local store.
+    #[command(subcommand)]
+    Compliance(compliance::ComplianceCommand),
     /// Check the local installation: one line per check, and how to mend what is wrong.
     #[command(after_help = doctor::HELP)]
     Doctor,
@@ -123,6 +127,7 @@ fn execute(cli: Cli) -> Result<ExitCode, Stop> {
     match command {
         Command::Keys(command) => keys::run(&command, &global, screen),
         Command::Approvals(command) => approvals::run(&command, &global, screen),
+        Command::Compliance(command) => compliance::run(&command, &global, screen),
         Command::Doctor => doctor::run(&global, screen),
         Command::Migrate(command) => migrate::run(&command, &global, screen),
         Command::Call(command) => call::run(command, server, &global, screen),

@@ -167,11 +167,7 @@ pub fn send_to(
     event: &str,
     mut fields: serde_json::Map<String, serde_json::Value>,
 ) -> Result<String> {
-    let mut webhook = super::require(cx.tx.as_read(), &cx.caller.tenant, webhook_id)?;
-    if webhook.state != WebhookState::Active {
-        let message = format!("webhook {webhook_id} is disabled, since its receiver said that it is gone: ping it");
-        return Err(Error::new(crate::error::Code::Conflict, message));
-    }
+    let mut webhook = super::require_active(cx.tx.as_read(), &cx.caller.tenant, webhook_id)?;
     let event_id = new_event_id()?;
     fields.insert("event".to_owned(), event.into());
     fields.insert("event_id".to_owned(), event_id.as_str().into());

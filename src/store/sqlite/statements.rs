@@ -15,8 +15,8 @@ pub(super) use statements;
 #[cfg(test)]
 mod tests {
     use super::super::{
-        approvals, audit, compliance, connection, counters, keys, migrations::Migrator, payments, retention, secrets, sessions,
-        signing, stats, usage, webhooks,
+        approvals, audit, compliance, connection, counters, keys, migrations::Migrator, payments, retention, secrets,
+        sessions, signing, stats, usage, webhooks,
     };
 
     #[test]
