@@ -2,6 +2,7 @@
 
 mod approvals;
 mod calls;
+mod compliance;
 mod keys;
 mod store;
 
