@@ -10,7 +10,6 @@ use crate::{
     store::{
         LogTotals, ReadTx,
         compliance::{Governed, Group, MARK_EVERY},
-        stats::Counted,
     },
     watch::{canonical, chain},
 };
@@ -92,15 +91,16 @@ fn totals_at(tx: &dyn ReadTx, tenant: &TenantId, seq: i64) -> Result<(LogTotals,
         return Ok((LogTotals::default(), true));
     }
     let mark = tx.log_mark(tenant, seq)?.unwrap_or_default();
-    let bound = usize::try_from(MARK_EVERY).map_err(Error::internal)?;
-    let looked = tx.look_at_entries(tenant, Counted::Tenant, mark.entries + 1, seq + 1, bound)?;
+    // Without its marks a log is not counted: it may be of any length.
+    let first = (mark.entries + 1).max(seq - MARK_EVERY);
+    let looked = tx.totals_between(tenant, first, seq + 1)?;
     let totals = LogTotals {
         entries: seq,
-        actions: mark.actions + looked.tally.actions,
-        cost: mark.cost.saturating_add(looked.tally.cost),
-        flagged: mark.flagged + looked.tally.flagged,
+        actions: mark.actions + looked.actions,
+        cost: mark.cost.saturating_add(looked.cost),
+        flagged: mark.flagged + looked.flagged,
     };
-    Ok((totals, !looked.truncated && looked.tally.entries == seq - mark.entries))
+    Ok((totals, looked.entries == seq - mark.entries))
 }
 
 /// One that cannot be read is tampering: it is missing here, and the figures do not add up.

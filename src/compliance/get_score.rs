@@ -17,7 +17,7 @@ use crate::{
 /// What is looked at: keys, the newest sessions, the newest entries.
 const MAX_KEYS: usize = 10_000;
 const MAX_SESSIONS: usize = 1_000;
-const MAX_ENTRIES: usize = 1_000;
+const MAX_ENTRIES: usize = 200;
 const DAY_SECONDS: i64 = 86_400;
 /// The share of deliveries, in percent, that must have succeeded.
 const DELIVERED_PERCENT: i64 = 95;

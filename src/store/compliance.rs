@@ -83,6 +83,8 @@ pub trait ReadCompliance {
     fn governed(&self, tenant: &TenantId, group: Group, since: i64, until: i64) -> Result<Vec<(String, Governed)>>;
     /// The log's totals at the last mark up to `seq`, if there is one; `entries` is where it stands.
     fn log_mark(&self, tenant: &TenantId, seq: i64) -> Result<Option<LogTotals>>;
+    /// What the entries from `first` to before `end` come to, counted one by one without their details.
+    fn totals_between(&self, tenant: &TenantId, first: i64, end: i64) -> Result<LogTotals>;
     /// A tenant's schedules, at most `limit`.
     fn schedules(&self, tenant: &TenantId, limit: usize) -> Result<Vec<Schedule>>;
     fn schedule(&self, tenant: &TenantId, id: &str) -> Result<Option<Schedule>>;

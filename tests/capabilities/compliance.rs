@@ -314,8 +314,18 @@ fn nothing_in_a_name_becomes_markup() {
     }
     let markdown = operator.get("/v1/compliance/evidence?format=md").text;
     assert!(markdown.starts_with("# ") && markdown.contains("alert(1)"), "{markdown}");
-    for never in ["<script", "<img", "](http", "https://e", "| `["] {
-        assert!(!markdown.contains(never), "{never} stands in the document");
+    // What a backslash stands before is text.
+    let mut live = String::new();
+    let mut characters = markdown.chars();
+    while let Some(c) = characters.next() {
+        if c == '\\' {
+            characters.next();
+        } else {
+            live.push(c);
+        }
+    }
+    for never in ["<script", "<img", "](", "://", "`", "[x"] {
+        assert!(!live.contains(never), "{never} stands in the document");
     }
     // No name adds a cell to a row.
     let row = markdown.lines().find(|line| line.contains("alert(1)")).unwrap();

@@ -30,6 +30,8 @@ statements! {
         ORDER BY seq DESC LIMIT 1";
     PUT_LOG_MARK = "INSERT INTO log_marks (tenant, seq, actions, cost, flagged) VALUES (?1, ?2, ?3, ?4, ?5)
         ON CONFLICT DO NOTHING";
+    ENTRIES_BETWEEN = "SELECT kind = 'action', cost, flagged FROM audit_entries
+        WHERE tenant = ?1 AND seq >= ?2 AND seq < ?3";
     SCHEDULES = concat!("SELECT ", schedule!(), " FROM compliance_schedules WHERE tenant = ?1 ORDER BY id LIMIT ?2");
     SCHEDULE = concat!("SELECT ", schedule!(), " FROM compliance_schedules WHERE tenant = ?1 AND id = ?2");
     DUE_SCHEDULES = "SELECT tenant, id FROM compliance_schedules WHERE due_at <= ?1 ORDER BY due_at LIMIT ?2";
@@ -110,6 +112,24 @@ impl ReadCompliance for SqliteTx<'_> {
             cost: columns.next()?,
             flagged: columns.next()?,
         }))
+    }
+
+    fn totals_between(&self, tenant: &TenantId, first: i64, end: i64) -> Result<LogTotals> {
+        self.require_reader()?;
+        let mut statement = self.connection()?.prepare_cached(ENTRIES_BETWEEN)?;
+        let mut rows = statement.query(params![tenant.as_str(), first, end])?;
+        let mut totals = LogTotals::default();
+        while let Some(row) = rows.next()? {
+            let mut columns = Columns::of(row);
+            let (is_action, cost, flagged): (bool, Money, bool) = (columns.next()?, columns.next()?, columns.next()?);
+            totals.entries += 1;
+            totals.flagged += i64::from(flagged);
+            if is_action {
+                totals.actions += 1;
+                totals.cost = totals.cost.saturating_add(cost);
+            }
+        }
+        Ok(totals)
     }
 
     fn schedules(&self, tenant: &TenantId, limit: usize) -> Result<Vec<Schedule>> {
