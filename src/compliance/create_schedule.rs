@@ -42,7 +42,7 @@ impl WriteOperation for CreateComplianceSchedule {
         if webhook.is_none_or(|webhook| webhook.state == WebhookState::Deleted) {
             let message =
                 format!("delivery: there is no webhook {webhook_id}: register it with POST /v1/webhooks first");
-            return Err(Error::invalid("delivery", message));
+            return Err(Error::new(Code::NotFound, message).field("delivery"));
         }
         if cx.tx.schedules(tenant, MAX_SCHEDULES)?.len() >= MAX_SCHEDULES {
             let message = format!("there are {MAX_SCHEDULES} schedules already: delete one first");

@@ -91,9 +91,11 @@ fn what_cannot_be_delivered_is_refused_at_creation() {
         operator.post("/v1/compliance/schedules", &body).refused_field(400, "invalid_argument", field);
     };
     refused("yearly", "webhook:1", "cadence");
-    for delivery in ["email:a@example.com", "ftp:1", "webhook:", "webhook:2", "webhook:-1", "webhook:1x", "1"] {
+    for delivery in ["email:a@example.com", "ftp:1", "webhook:", "webhook:-1", "webhook:1x", "1"] {
         refused("daily", delivery, "delivery");
     }
+    let unknown = json!({"name": "x", "cadence": "daily", "delivery": "webhook:2"});
+    operator.post("/v1/compliance/schedules", &unknown).refused_field(404, "not_found", "delivery");
     let full = |_| {
         operator.post("/v1/compliance/schedules", &json!({"name": "x", "cadence": "daily", "delivery": "webhook:1"}))
     };

@@ -85,6 +85,6 @@ fn the_score_and_schedules_are_shown() {
     let create = ["create", "--name", "board", "--cadence", "monthly", "--delivery"];
     let email = terminal.refused(&[&schedules[..], &create[..], &["email:a@example.com"]].concat(), 2);
     assert!(email.stderr.contains("sends no e-mail"), "{email:?}");
-    terminal.refused(&[&schedules[..], &create[..], &["webhook:1"]].concat(), 2);
+    terminal.refused(&[&schedules[..], &create[..], &["webhook:1"]].concat(), 1);
     terminal.refused(&[&schedules[..], &["delete", "sched_x"]].concat(), 1);
 }
