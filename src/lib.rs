@@ -21,6 +21,7 @@
 //! | [`approvals`] | what a person decides first: rules, requests, decisions that serve once |
 //! | [`vault`] | secrets sealed at rest; budgets and payments |
 //! | [`webhooks`] | who is told when something happens: subscriptions, outbox, signed delivery |
+//! | [`compliance`] | evidence packs, the score, schedules |
 //! | [`outbound`] | which addresses haldir may call |
 //! | [`operations`] | the one list of everything haldir can do, and the engine that runs it |
 //! | [`config`] | flags, environment, config file, the master key |
@@ -52,6 +53,7 @@
 
 pub mod approvals;
 pub mod call;
+pub mod compliance;
 pub mod config;
 pub mod crypto;
 pub mod error;

@@ -7,6 +7,7 @@ mod definition;
 pub mod demo;
 mod denial;
 mod engine;
+pub mod evidence;
 mod idempotency;
 mod input;
 mod open;
@@ -31,6 +32,11 @@ use crate::{
         add_approval_rule::AddApprovalRule, approve_request::ApproveRequest, delete_approval_rule::DeleteApprovalRule,
         deny_request::DenyRequest, get_approval::GetApproval, list_approval_rules::ListApprovalRules,
         list_pending_approvals::ListPendingApprovals, request_approval::RequestApproval,
+    },
+    compliance::{
+        create_schedule::CreateComplianceSchedule, delete_schedule::DeleteComplianceSchedule,
+        get_evidence::GetEvidence, get_evidence_manifest::GetEvidenceManifest, get_score::GetComplianceScore,
+        list_schedules::ListComplianceSchedules,
     },
     gate::{
         check_permission::CheckPermission, create_api_key::CreateApiKey, create_session::CreateSession,
@@ -182,6 +188,18 @@ static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| vec![
         .route(Post, "/v1/webhooks/{webhook_id}/ping", 202).needs(Webhooks, Operator),
     write::<ResendDeadLetters>("resendDeadLetters", "Resend dead letters")
         .route(Post, "/v1/webhooks/{webhook_id}/resend", 202).needs(Webhooks, Operator),
+    stream::<GetEvidence>("getEvidence", "Get evidence pack")
+        .route(Get, "/v1/compliance/evidence", 200).needs(Audit, Operator),
+    scan::<GetEvidenceManifest>("getEvidenceManifest", "Get evidence manifest")
+        .route(Get, "/v1/compliance/evidence/manifest", 200).needs(Audit, Operator),
+    scan::<GetComplianceScore>("getComplianceScore", "Get compliance score")
+        .route(Get, "/v1/compliance/score", 200).needs(Audit, Operator),
+    write::<CreateComplianceSchedule>("createComplianceSchedule", "Create evidence schedule")
+        .route(Post, "/v1/compliance/schedules", 201).needs(Admin, Operator),
+    scan::<ListComplianceSchedules>("listComplianceSchedules", "List evidence schedules")
+        .route(Get, "/v1/compliance/schedules", 200).needs(Admin, Operator),
+    write::<DeleteComplianceSchedule>("deleteComplianceSchedule", "Delete evidence schedule")
+        .route(Delete, "/v1/compliance/schedules/{schedule_id}", 204).needs(Admin, Operator),
 ]);
 
 /// Every operation.

@@ -5,6 +5,7 @@
 //! several processes share it.
 
 mod approvals;
+pub mod compliance;
 pub mod retention;
 pub mod signing;
 pub mod stats;

@@ -18,10 +18,10 @@ pub mod rotate_webhook_secret;
 mod secret;
 mod send;
 
-pub use event::{EventKind, Happening, budget_refused, emit};
+pub use event::{EventKind, Happening, budget_refused, emit, send_to};
 
 use crate::{
-    error::{Error, Result},
+    error::{Code, Error, Result},
     model::TenantId,
     store::{ReadTx, Webhook, WebhookState},
 };
@@ -30,4 +30,14 @@ use crate::{
 fn require(tx: &dyn ReadTx, tenant: &TenantId, id: i64) -> Result<Webhook> {
     let found = tx.webhook(tenant, id)?.filter(|webhook| webhook.state != WebhookState::Deleted);
     found.ok_or_else(|| Error::not_found(format!("webhook {id}")).field("webhook_id"))
+}
+
+/// The webhook of this number, if it gets events.
+pub fn require_active(tx: &dyn ReadTx, tenant: &TenantId, id: i64) -> Result<Webhook> {
+    let webhook = require(tx, tenant, id)?;
+    if webhook.state == WebhookState::Active {
+        return Ok(webhook);
+    }
+    let message = format!("webhook {id} is disabled, since its receiver said that it is gone: ping it");
+    Err(Error::new(Code::Conflict, message))
 }

@@ -177,8 +177,10 @@ async fn run_http(cli: &Cli, options: &ServeOptions) -> Result<()> {
         stop.cancel();
     });
     let courier = tokio::spawn(haldir.deliver_webhooks(shutdown.clone()));
+    let schedules = tokio::spawn(haldir.run_schedules(shutdown.clone()));
     listener::serve(listener, router, shutdown).await;
     let _ = courier.await;
+    let _ = schedules.await;
     upkeep.await.map_err(Error::internal)?;
     heads.await.map_err(Error::internal)?;
     // On a thread of its own, since it waits for the writer.

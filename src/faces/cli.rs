@@ -6,6 +6,7 @@
 mod approvals;
 mod audit;
 mod call;
+mod compliance;
 mod doctor;
 mod keys;
 mod local;
@@ -90,6 +91,9 @@ enum Command {
     /// Show what haldir does, on a store that is thrown away.
     #[command(subcommand)]
     Demo(audit::DemoCommand),
+    /// Make evidence packs for auditors, check them offline, see the score, keep schedules. On the local store.
+    #[command(subcommand)]
+    Compliance(compliance::ComplianceCommand),
     /// Check the local installation: one line per check, and how to mend what is wrong.
     #[command(after_help = doctor::HELP)]
     Doctor,
@@ -133,6 +137,7 @@ fn execute(cli: Cli) -> Result<ExitCode, Stop> {
         Command::Demo(command) => audit::run_demo(&command, &global, screen),
         Command::Keys(command) => keys::run(&command, &global, screen),
         Command::Approvals(command) => approvals::run(&command, &global, screen),
+        Command::Compliance(command) => compliance::run(&command, &global, screen),
         Command::Doctor => doctor::run(&global, screen),
         Command::Migrate(command) => migrate::run(&command, &global, screen),
         Command::Call(command) => call::run(command, server, &global, screen),

@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     call::{Keyring, Services, Settings, WriteContext},
+    compliance::runs,
     crypto::Key,
     error::{Code, Error, Result},
     gate::{
@@ -135,6 +136,16 @@ impl Haldir {
     /// Sends what waits for webhooks, until told to stop.
     pub fn deliver_webhooks(&self, stop: CancellationToken) -> impl Future<Output = ()> + Send + use<> {
         delivery::run(self.inner.store.clone(), Arc::clone(&self.inner.services), stop)
+    }
+
+    /// Makes the packs of schedules that are due, until told to stop.
+    pub fn run_schedules(&self, stop: CancellationToken) -> impl Future<Output = ()> + Send + use<> {
+        runs::run(self.inner.store.clone(), Arc::clone(&self.inner.services), stop)
+    }
+
+    /// Makes the packs of all schedules that are due now.
+    pub async fn run_due_schedules(&self) -> Result<()> {
+        runs::Runner { store: self.inner.store.clone(), services: Arc::clone(&self.inner.services) }.run_due().await
     }
 
     /// Finishes what was taken, and closes the store.

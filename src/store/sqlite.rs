@@ -7,6 +7,7 @@
 mod approvals;
 mod audit;
 mod checkpoint;
+mod compliance;
 mod connection;
 mod counters;
 mod durability;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::{
     ReadApprovals, WriteApprovals,
+    compliance::{ReadCompliance, WriteCompliance},
     retention::{ReadRetention, WriteRetention},
     signing::{ReadSigningKeys, WriteSigningKeys},
     stats::ReadStats,
@@ -35,6 +36,7 @@ pub trait ReadTx:
     + ReadUsage
     + ReadSigningKeys
     + ReadTree
+    + ReadCompliance
 {
 }
 
@@ -52,6 +54,7 @@ impl<T> ReadTx for T where
         + ReadUsage
         + ReadSigningKeys
         + ReadTree
+        + ReadCompliance
 {
 }
 
@@ -70,6 +73,7 @@ pub trait Tx:
     + WriteUsage
     + WriteSigningKeys
     + WriteTree
+    + WriteCompliance
 {
     /// Takes back everything this transaction has done so far; it goes on empty. For refusals: what was refused
     /// leaves nothing but its audit entry.

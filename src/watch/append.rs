@@ -10,7 +10,10 @@ use crate::{
     crypto,
     error::{Error, Result},
     model::{Day, Entry, EntryId, EntryKind, Money, Month, Session},
-    store::{ToolTally, Usage},
+    store::{
+        ToolTally, Usage,
+        compliance::{LogTotals, MARK_EVERY},
+    },
     watch::{anomaly, canonical, chain},
     webhooks::{self, Happening},
 };
@@ -101,6 +104,9 @@ pub fn append(cx: &mut WriteContext<'_>, draft: Draft<'_>) -> Result<Arc<Entry>>
     };
     for hash in chain::extend(tenant, &mut head, &mut entry)? {
         cx.tx.append_tile_hash(tenant, hash)?;
+    }
+    if head.seq % MARK_EVERY == 0 {
+        cx.tx.put_log_mark(tenant, LogTotals::from(&head))?;
     }
     let entry = Arc::new(entry);
     cx.tx.insert_entry(tenant, Arc::clone(&entry))?;

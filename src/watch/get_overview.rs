@@ -6,13 +6,14 @@ use serde::{Deserialize, Serialize};
 use super::{chain, period};
 use crate::{
     call::{ReadContext, ReadOperation},
+    compliance::MAX_SCHEDULES,
     error::Result,
     gate::get_usage,
     model::{
         AgentId, Day, Entry, EntryId, Money, Month, Scopes, Session, SessionId, TenantId, Tier, UnixMicros,
         month::MICROS_PER_DAY,
     },
-    store::{AuditQuery, SessionQuery},
+    store::{AuditQuery, SessionQuery, compliance::Schedule},
 };
 
 /// Sessions that are shown.
@@ -170,10 +171,12 @@ pub struct ApprovalsOverview {
 #[derive(Debug, Serialize, JsonSchema)]
 #[allow(missing_docs)]
 pub struct ComplianceOverview {
-    schedules_count: i64,
-    active_count: i64,
+    schedules_count: usize,
+    active_count: usize,
+    /// When the next pack is made; null without schedules.
     next_due_at: Option<String>,
-    last_run_status: String,
+    /// `ok` or `failed`, of the newest run; empty if there was none.
+    last_run_status: &'static str,
 }
 
 /// Whether haldir is well.
@@ -232,12 +235,7 @@ impl ReadOperation for GetOverview {
             },
             webhooks: webhooks(cx)?,
             approvals: ApprovalsOverview { pending_count: cx.tx.pending_approval_count(tenant, cx.now)? },
-            compliance: ComplianceOverview {
-                schedules_count: 0,
-                active_count: 0,
-                next_due_at: None,
-                last_run_status: String::new(),
-            },
+            compliance: compliance(cx)?,
             health: health(chain_verified),
         })
     }
@@ -277,6 +275,17 @@ fn webhooks(cx: &ReadContext<'_>) -> Result<WebhooksOverview> {
         deliveries_24h: attempts,
         delivery_success_rate_24h: if attempts == 0 { 1.0 } else { succeeded as f64 / attempts as f64 },
         failed_24h: attempts - succeeded,
+    })
+}
+
+fn compliance(cx: &ReadContext<'_>) -> Result<ComplianceOverview> {
+    let schedules = cx.tx.schedules(&cx.caller.tenant, MAX_SCHEDULES)?;
+    let newest = schedules.iter().max_by_key(|schedule| schedule.last_run_at);
+    Ok(ComplianceOverview {
+        schedules_count: schedules.len(),
+        active_count: schedules.len(),
+        next_due_at: schedules.iter().map(|schedule| schedule.due_at).min().map(UnixMicros::to_rfc3339),
+        last_run_status: newest.map_or("", Schedule::last_status),
     })
 }
 

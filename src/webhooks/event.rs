@@ -160,6 +160,24 @@ pub fn emit(cx: &mut WriteContext<'_>, what: &Happening<'_>) -> Result<()> {
     Ok(())
 }
 
+/// Puts an event into the outbox of one webhook, whatever events it wants otherwise; answers the event's id.
+pub fn send_to(
+    cx: &mut WriteContext<'_>,
+    webhook_id: i64,
+    event: &str,
+    mut fields: serde_json::Map<String, serde_json::Value>,
+) -> Result<String> {
+    let mut webhook = super::require_active(cx.tx.as_read(), &cx.caller.tenant, webhook_id)?;
+    let event_id = new_event_id()?;
+    fields.insert("event".to_owned(), event.into());
+    fields.insert("event_id".to_owned(), event_id.as_str().into());
+    fields.insert("timestamp".to_owned(), serde_json::to_value(cx.now).map_err(Error::internal)?);
+    fields.insert("source".to_owned(), "haldir".into());
+    let body = serde_json::to_string(&fields).map_err(Error::internal)?;
+    queue::put(cx, &mut webhook, &event_id, event, &body)?;
+    Ok(event_id)
+}
+
 /// Tells of a payment of `session` that was refused for want of budget, its own or that of a session above it.
 pub fn budget_refused(cx: &mut WriteContext<'_>, session: &std::sync::Arc<Session>, amount: Money) -> Result<()> {
     match budget::refusing(cx, session, amount)? {

@@ -51,7 +51,7 @@ fn every_schema_is_a_schema_and_says_what_each_field_is() {
         for schema in [operation.input_schema().to_value(), operation.output_schema().to_value()] {
             jsonschema::draft202012::new(&schema).unwrap_or_else(|error| panic!("{}: {error}", operation.name));
             let is_text =
-                operation.media_types != ["application/json"] && schema == operation.output_schema().to_value();
+                !operation.media_types.contains(&"application/json") && schema == operation.output_schema().to_value();
             assert_eq!(schema["type"], if is_text { "string" } else { "object" }, "{}", operation.name);
         }
         let input = operation.input_schema().to_value();
@@ -251,6 +251,12 @@ fn good_inputs() -> Vec<(&'static str, Value)> {
         ("listWebhooks", json!({})),
         ("listDeliveries", json!({"limit": 5})),
         ("listDeadLetters", json!({"webhook_id": "$webhook"})),
+        ("createComplianceSchedule", json!({"name": "board", "cadence": "weekly", "delivery": "webhook:1"})),
+        ("listComplianceSchedules", json!({})),
+        ("deleteComplianceSchedule", json!({"schedule_id": "$schedule"})),
+        ("getComplianceScore", json!({})),
+        ("getEvidence", json!({"since": "2026-01-01", "format": "html"})),
+        ("getEvidenceManifest", json!({"until": 1_800_000_000})),
         ("deleteWebhook", json!({"webhook_id": "$webhook"})),
         ("revokeSession", json!({"session_id": "$session"})),
         ("getSession", json!({"session_id": "$session"})),
@@ -281,6 +287,7 @@ impl Made {
             ("requestApproval", "$request", "request_id", false),
             ("createApiKey", "$prefix", "prefix", false),
             ("registerWebhook", "$webhook", "webhook_id", false),
+            ("createComplianceSchedule", "$schedule", "schedule_id", false),
         ] {
             if by == operation && !(once && self.0.iter().any(|(known, _)| *known == name)) {
                 self.0.retain(|(known, _)| *known != name);
@@ -306,6 +313,10 @@ fn every_answer_fits_its_schema_and_no_operation_is_left_out() {
         seen.insert(name);
         if matches!(operation.run, Run::Stream(_)) {
             continue; // Its own tests look at what it writes.
+        }
+        if operation.status == 204 {
+            assert_eq!(answered.text, "", "{name}");
+            continue;
         }
         let answer = answered.json();
         let schema = jsonschema::draft202012::new(&operation.output_schema().to_value()).unwrap();
@@ -342,7 +353,7 @@ fn what_only_reads_appends_nothing_and_what_writes_appends_an_entry() {
         let operation = operations::named(name).unwrap();
         let before = operator.tree_head();
         let answered = over_rest(&operator, operation, &made.fill(&input));
-        if !matches!(operation.run, Run::Stream(_)) {
+        if !matches!(operation.run, Run::Stream(_)) && operation.status != 204 {
             made.note(name, &answered.ok());
         }
         let changed = operator.tree_head() != before;

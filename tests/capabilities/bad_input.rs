@@ -75,7 +75,9 @@ fn base(operation: &Operation, session: &str) -> Vec<(String, String)> {
                 "url" => json!("https://receiver.invalid/x"),
                 "retain_days" => json!(36_500),
                 "name" | "value" | "action" | "agent_id" | "scope" => json!("x"),
-                "entry_id" | "authorization_id" | "prefix" | "request_id" | "rule_id" => json!("none"),
+                "entry_id" | "authorization_id" | "prefix" | "request_id" | "rule_id" | "schedule_id" => json!("none"),
+                "cadence" => json!("daily"),
+                "delivery" => json!("webhook:1"),
                 "type" => json!("destructive"),
                 other => panic!("{}.{other} has no example here", operation.name),
             };

@@ -3,6 +3,7 @@
 mod approvals;
 mod audit;
 mod calls;
+mod compliance;
 mod keys;
 mod store;
 

@@ -12,6 +12,8 @@ mod audit_stats;
 mod bad_input;
 mod bad_requests;
 mod cli;
+mod compliance;
+mod compliance_schedules;
 mod crash;
 mod discovery;
 mod faults;

@@ -181,7 +181,9 @@ fn responses(operation: &Operation, answer: &str, output: &Value) -> Value {
     let description = if answer.is_empty() { operation.title } else { answer };
     let mut success = json!({"description": description});
     if operation.status != 204 {
-        let content = operation.media_types.iter().map(|name| ((*name).to_owned(), json!({"schema": output})));
+        let text = json!({"type": "string"});
+        let schema = |name: &str| if name == "application/json" { output } else { &text };
+        let content = operation.media_types.iter().map(|name| ((*name).to_owned(), json!({"schema": schema(name)})));
         success["content"] = Value::Object(content.collect());
     }
     responses.insert(operation.status.to_string(), success);

@@ -27,6 +27,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 5, name: "audit days and retention", sql: include_str!("migrations/0005_audit_days.sql") },
     Migration { version: 6, name: "usage", sql: include_str!("migrations/0006_usage.sql") },
     Migration { version: 7, name: "proofs", sql: include_str!("migrations/0007_proofs.sql") },
+    Migration { version: 8, name: "compliance", sql: include_str!("migrations/0008_compliance.sql") },
 ];
 
 /// Where one migration stands in a database.

@@ -12,7 +12,7 @@ use crate::{
         AgentId, ApprovalId, ApprovalStatus, AuthorizationId, AuthorizationStatus, Disclosure, EntryId, Money, Role,
         RuleId, RuleType, Scope, Scopes, SecretName, SessionId, TenantId, Tier, UnixMicros,
     },
-    store::WebhookState,
+    store::{WebhookState, compliance::Cadence},
 };
 
 /// Reads the columns of a row one after the other, in the order in which the statement names them: looking each up
@@ -88,6 +88,7 @@ columns! {
     bool: bool => Ok;
     u16: u16 => Ok;
     WebhookState: String => |word| from_word(&word);
+    Cadence: String => |word| from_word(&word);
     Role: String => |word| from_word(&word);
     Tier: String => |word| from_word(&word);
     Disclosure: String => |word| from_word(&word);

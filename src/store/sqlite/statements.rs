@@ -15,8 +15,8 @@ pub(super) use statements;
 #[cfg(test)]
 mod tests {
     use super::super::{
-        approvals, audit, connection, counters, keys, migrations::Migrator, payments, retention, secrets, sessions,
-        signing, stats, tree, usage, webhooks,
+        approvals, audit, compliance, connection, counters, keys, migrations::Migrator, payments, retention, secrets,
+        sessions, signing, stats, tree, usage, webhooks,
     };
 
     #[test]
@@ -27,6 +27,7 @@ mod tests {
         let all = [
             approvals::ALL,
             audit::ALL,
+            compliance::ALL,
             counters::ALL,
             keys::ALL,
             payments::ALL,

@@ -73,6 +73,20 @@ impl InProcess {
         self.runtime.block_on(call).map(|reply| serde_json::from_str(&reply.body).unwrap())
     }
 
+    /// The whole answer of an operation that answers with a stream.
+    pub fn streamed(&self, name: &str, input: &Value) -> Result<String, Error> {
+        let operation = operations::named(name).unwrap();
+        self.runtime.block_on(async {
+            let entered = self.haldir.enter(operation, &self.operator).await?;
+            let mut streamed = self.haldir.stream(operation, entered, &input.to_string()).await?;
+            let mut whole = Vec::new();
+            while let Some(piece) = streamed.pieces.next().await {
+                whole.extend_from_slice(&piece?);
+            }
+            Ok(String::from_utf8(whole).unwrap())
+        })
+    }
+
     /// Calls an operation as the operator.
     pub fn call(&self, name: &str, input: &Value) -> Result<Value, Error> {
         self.call_as(&self.operator, name, input)

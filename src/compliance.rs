@@ -1,0 +1,25 @@
+//! Compliance: the evidence pack, the score, and schedules.
+//!
+//! A pack tells of one period. Its figures come from the log's own counters and from records that do not change once the
+//! period is over, so that the pack of a closed period is the same whenever it is made, but for the date of making.
+
+pub mod create_schedule;
+pub mod delete_schedule;
+mod document;
+mod figures;
+pub mod get_evidence;
+pub mod get_evidence_manifest;
+pub mod get_score;
+pub mod list_schedules;
+mod pack;
+mod period;
+mod render;
+pub mod runs;
+mod sections;
+pub mod sign;
+mod statements;
+
+pub(crate) use render::MarkdownEscaper;
+
+/// Schedules of a tenant.
+pub const MAX_SCHEDULES: usize = 32;

@@ -1,0 +1,114 @@
+//! What the log holds of a period: two binary searches, two marks, and at most 4,095 entries behind each.
+
+use std::collections::BTreeMap;
+
+use super::period::Period;
+use crate::{
+    call::ReadContext,
+    error::{Error, Result},
+    model::{Entry, TenantId, UnixMicros},
+    store::{
+        ReadTx,
+        compliance::{Governed, Group, LogTotals, MARK_EVERY},
+    },
+    watch::{canonical, chain},
+};
+
+const MICROS: i64 = 1_000_000;
+
+/// A period in figures.
+pub struct Figures {
+    /// The number of its first entry; one behind `last_seq` if it has none.
+    pub first_seq: i64,
+    /// The number of the last entry up to its end; 0 if there is none.
+    pub last_seq: i64,
+    /// What came in it.
+    pub totals: LogTotals,
+    /// Its first and last entry.
+    pub first: Option<Entry>,
+    pub last: Option<Entry>,
+    /// The last entry up to its end, be it from before it.
+    pub end: Option<Entry>,
+    /// Haldir's own entries, by action.
+    pub governed: BTreeMap<String, i64>,
+    pub payments: BTreeMap<String, Governed>,
+    pub deliveries: BTreeMap<String, Governed>,
+    /// Whether what was counted as it happened is as much as the log has entries.
+    pub adds_up: bool,
+}
+
+impl Figures {
+    /// Reads them. The log's head must be as haldir left it: nothing is signed of a log that was cut.
+    pub fn read(cx: &ReadContext<'_>, period: Period) -> Result<Self> {
+        let (tx, tenant) = (cx.tx, &cx.caller.tenant);
+        let keys = cx.services.keyring.tenant(tx, tenant)?;
+        chain::authentic_head(tx, &keys, tenant)?;
+        let (first_seq, end_seq) = (tx.seq_at(tenant, period.start)?, tx.seq_at(tenant, period.end)?);
+        let last_seq = end_seq - 1;
+        let (before, whole_before) = totals_at(tx, tenant, first_seq - 1)?;
+        let (upto, whole_upto) = totals_at(tx, tenant, last_seq)?;
+        let totals = upto.since(before);
+        let (since, until) = (period.start.0 / MICROS, period.end.0 / MICROS);
+        let read = |group| Ok::<_, Error>(tx.governed(tenant, group, since, until)?.into_iter().collect());
+        let governed: BTreeMap<String, Governed> = read(Group::Entries)?;
+        let counted: i64 = governed.values().map(|governed| governed.count).sum();
+        let end = entry(tx, tenant, last_seq)?;
+        let is_whole = |entry: &Entry| canonical::entry_hash(&canonical::bytes(tenant, entry)) == entry.entry_hash;
+        let adds_up = whole_before
+            && whole_upto
+            && counted + totals.actions == totals.entries
+            && end.as_ref().is_none_or(is_whole)
+            && end.is_some() == (last_seq > 0);
+        Ok(Self {
+            first_seq,
+            last_seq,
+            first: if totals.entries > 0 { entry(tx, tenant, first_seq)? } else { None },
+            last: end.clone().filter(|_| totals.entries > 0),
+            end,
+            totals,
+            governed: governed.into_iter().map(|(action, governed)| (action, governed.count)).collect(),
+            payments: read(Group::Payments)?,
+            deliveries: read(Group::Deliveries)?,
+            adds_up,
+        })
+    }
+
+    /// How often haldir recorded this.
+    pub fn count(&self, action: &str) -> i64 {
+        self.governed.get(action).copied().unwrap_or_default()
+    }
+
+    /// What was refused, by operation.
+    pub fn refused(&self) -> BTreeMap<String, i64> {
+        let of = |(action, count): (&String, &i64)| Some((action.strip_suffix(".denied")?.to_owned(), *count));
+        self.governed.iter().filter_map(of).collect()
+    }
+}
+
+/// The log's totals at an entry, and whether every entry behind the mark was there to be counted.
+fn totals_at(tx: &dyn ReadTx, tenant: &TenantId, seq: i64) -> Result<(LogTotals, bool)> {
+    if seq <= 0 {
+        return Ok((LogTotals::default(), true));
+    }
+    let mark = tx.log_mark(tenant, seq)?.unwrap_or_default();
+    // Without its marks a log is not counted: it may be of any length.
+    let first = (mark.entries + 1).max(seq - MARK_EVERY);
+    let looked = tx.totals_between(tenant, first, seq + 1)?;
+    let totals = LogTotals {
+        entries: seq,
+        actions: mark.actions + looked.actions,
+        cost: mark.cost.saturating_add(looked.cost),
+        flagged: mark.flagged + looked.flagged,
+    };
+    Ok((totals, looked.entries == seq - mark.entries))
+}
+
+/// One that cannot be read is tampering: it is missing here, and the figures do not add up.
+fn entry(tx: &dyn ReadTx, tenant: &TenantId, seq: i64) -> Result<Option<Entry>> {
+    if seq <= 0 { Ok(None) } else { Ok(tx.entry(tenant, seq)?.and_then(Result::ok)) }
+}
+
+/// A time for people, as packs have it.
+pub fn time(at: UnixMicros) -> String {
+    at.to_rfc3339()
+}

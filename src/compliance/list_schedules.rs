@@ -1,0 +1,92 @@
+//! `listComplianceSchedules`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::MAX_SCHEDULES;
+use crate::{
+    call::{ReadContext, ReadOperation},
+    error::Result,
+    model::{TenantId, UnixMicros},
+    store::compliance::{Cadence, Schedule},
+};
+
+/// List the schedules of evidence packs, and how their last runs went.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ListComplianceSchedules {}
+
+/// The schedules.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ScheduleList {
+    /// How many there are; a tenant has at most 32.
+    count: usize,
+    /// In the order of their ids.
+    schedules: Vec<ScheduleDetail>,
+}
+
+/// A schedule. Times are Unix seconds.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ScheduleDetail {
+    /// Its id.
+    schedule_id: String,
+    /// What people call it.
+    name: String,
+    /// How often it makes a pack.
+    cadence: Cadence,
+    /// Where packs go.
+    delivery: String,
+    /// Whether it runs; always true.
+    active: bool,
+    /// When it was created.
+    created_at: UnixMicros,
+    /// When it last ran, well or not; 0 is never.
+    last_run_at: UnixMicros,
+    /// When the next pack is made, or tried again.
+    next_due: UnixMicros,
+    /// Where the period of the next pack begins.
+    next_period_start: UnixMicros,
+    /// Whose it is.
+    tenant_id: TenantId,
+    /// `ok`, `failed`, or empty before the first run.
+    last_status: &'static str,
+    /// Why the last run failed; empty otherwise.
+    last_error: String,
+    /// Packs that were put into the webhook's outbox.
+    run_count: i64,
+    /// Runs that failed; each is tried again after an hour.
+    fail_count: i64,
+}
+
+impl ScheduleDetail {
+    pub(super) fn of(schedule: Schedule, tenant_id: TenantId) -> Self {
+        Self {
+            last_status: schedule.last_status(),
+            schedule_id: schedule.id,
+            name: schedule.name,
+            cadence: schedule.cadence,
+            delivery: format!("webhook:{}", schedule.webhook_id),
+            active: true,
+            created_at: schedule.created_at,
+            last_run_at: schedule.last_run_at.unwrap_or_default(),
+            next_due: schedule.due_at,
+            next_period_start: schedule.period_start,
+            tenant_id,
+            last_error: schedule.last_error,
+            run_count: schedule.run_count,
+            fail_count: schedule.fail_count,
+        }
+    }
+}
+
+impl ReadOperation for ListComplianceSchedules {
+    type Output = ScheduleList;
+
+    fn run(self, cx: &ReadContext<'_>) -> Result<ScheduleList> {
+        let tenant = &cx.caller.tenant;
+        let schedules = cx.tx.schedules(tenant, MAX_SCHEDULES)?;
+        let schedules: Vec<_> =
+            schedules.into_iter().map(|schedule| ScheduleDetail::of(schedule, tenant.clone())).collect();
+        Ok(ScheduleList { count: schedules.len(), schedules })
+    }
+}

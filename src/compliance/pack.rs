@@ -1,0 +1,220 @@
+//! The evidence pack: what its sections are.
+//!
+//! Amounts are decimal text and numbers are integers, so that its RFC 8785 form is the same everywhere.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::statements::Control;
+use crate::model::{Role, TenantId, Tier};
+
+/// Evidence about one period. Times are ISO 8601 in UTC; amounts are decimal text, in USD.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Pack {
+    /// The version of its members and texts.
+    pub format_version: i64,
+    /// What it is not.
+    pub disclaimer: &'static str,
+    /// When it was made: the only thing that differs between two packs of the same closed period.
+    pub generated_at: String,
+    /// Where the period begins.
+    pub period_start: String,
+    /// Where it ends; this second is not included.
+    pub period_end: String,
+    /// Whose it is.
+    pub tenant_id: TenantId,
+    /// What each section speaks to and does not show, by its name.
+    pub controls: BTreeMap<&'static str, Control>,
+    /// Section 1.
+    pub identity: Identity,
+    /// Section 2.
+    pub access_control: AccessControl,
+    /// Section 3.
+    pub encryption: Encryption,
+    /// Section 4: figures.
+    pub audit_trail: AuditTrail,
+    /// Section 4: what the period is bound to.
+    pub tamper_evidence: TamperEvidence,
+    /// Section 5.
+    pub spend_governance: SpendGovernance,
+    /// Section 6.
+    pub approvals: Approvals,
+    /// Section 7.
+    pub webhooks: Alerting,
+    /// Section 8.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signatures: Option<Signatures>,
+}
+
+/// Whose log, and which part of it.
+#[derive(Debug, Serialize, JsonSchema)]
+#[allow(missing_docs)]
+pub struct Identity {
+    pub tenant_id: TenantId,
+    pub period_seconds: i64,
+    /// The number of the period's first entry; null if it has none.
+    pub first_seq: Option<i64>,
+    /// The number of its last entry.
+    pub last_seq: Option<i64>,
+}
+
+/// Keys, sessions, refusals.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct AccessControl {
+    /// Keys in force at the end of the period.
+    pub key_count: usize,
+    /// The newest of them, at most 500.
+    pub keys: Vec<KeyLine>,
+    /// Whether some key reaches less than everything.
+    pub has_scoped_keys: bool,
+    /// Whether every agent's key reaches less than everything; false if there is none.
+    pub least_privilege_used: bool,
+    /// Keys made in the period.
+    pub keys_created: i64,
+    /// Keys replaced in it.
+    pub keys_rotated: i64,
+    /// Keys revoked in it.
+    pub keys_revoked: i64,
+    /// Sessions begun in it.
+    pub sessions_created: i64,
+    /// Sessions revoked in it.
+    pub sessions_revoked: i64,
+    /// Calls refused in it.
+    pub refusals: i64,
+    /// The same, by operation.
+    pub refusals_by_operation: BTreeMap<String, i64>,
+}
+
+/// A key in force.
+#[derive(Debug, Serialize, JsonSchema)]
+#[allow(missing_docs)]
+pub struct KeyLine {
+    /// Its first characters.
+    pub prefix: String,
+    pub name: String,
+    pub role: Role,
+    pub tier: Tier,
+    pub scopes: Vec<String>,
+    pub created_at: String,
+}
+
+/// Secrets.
+#[derive(Debug, Serialize, JsonSchema)]
+#[allow(missing_docs)]
+pub struct Encryption {
+    pub cipher: &'static str,
+    pub key_bits: i64,
+    pub nonce_bits: i64,
+    /// What a sealed secret cannot be moved away from.
+    pub bound_to: &'static str,
+    pub secrets_stored: i64,
+    pub secrets_read: i64,
+    pub secrets_deleted: i64,
+    /// Reads that were refused.
+    pub reads_refused: i64,
+}
+
+/// The log of the period.
+#[derive(Debug, Serialize, JsonSchema)]
+#[allow(missing_docs)]
+pub struct AuditTrail {
+    pub total_entries_in_period: i64,
+    /// What agents logged.
+    pub actions_in_period: i64,
+    /// What haldir recorded itself.
+    pub governance_in_period: i64,
+    pub flagged_in_period: i64,
+    pub first_recorded: Option<String>,
+    pub last_recorded: Option<String>,
+    /// Haldir's own entries, by action.
+    pub by_action: BTreeMap<String, i64>,
+    /// Times that details were erased by retention.
+    pub erasures_of_details: i64,
+    /// Whether what was counted as it happened agrees with the log's numbers.
+    pub figures_add_up: bool,
+}
+
+/// What the period is bound to.
+#[derive(Debug, Serialize, JsonSchema)]
+#[allow(missing_docs)]
+pub struct TamperEvidence {
+    pub chain_algorithm: &'static str,
+    pub tree_algorithm: &'static str,
+    /// Entries of the log up to the end of the period: the size of its Merkle tree there.
+    pub tree_size: i64,
+    /// The hash of the last entry up to the end, which stands for every entry before it; null for an empty log.
+    pub chain_hash: Option<String>,
+    /// The hash that the period's first entry names as the one before it.
+    pub preceding_hash: Option<String>,
+    /// How to check it.
+    pub how_to_check: &'static str,
+}
+
+/// Payments and cost.
+#[derive(Debug, Serialize, JsonSchema)]
+#[allow(missing_docs)]
+pub struct SpendGovernance {
+    pub payments_authorized: i64,
+    pub authorized_usd: String,
+    pub payments_captured: i64,
+    pub captured_usd: String,
+    pub payments_voided: i64,
+    pub voided_usd: String,
+    pub payments_refused: i64,
+    /// What agents reported as cost.
+    pub logged_cost_usd: String,
+}
+
+/// Decisions.
+#[derive(Debug, Serialize, JsonSchema)]
+#[allow(missing_docs)]
+pub struct Approvals {
+    pub requests_in_period: i64,
+    pub decisions_recorded: i64,
+    /// Requests by what became of them in the period; `used` are approvals that were redeemed.
+    pub by_status: BTreeMap<&'static str, i64>,
+    pub rules_added: i64,
+    pub rules_deleted: i64,
+}
+
+/// Alerts.
+#[derive(Debug, Serialize, JsonSchema)]
+#[allow(missing_docs)]
+pub struct Alerting {
+    pub delivery_attempts: i64,
+    pub deliveries_succeeded: i64,
+    pub deliveries_failed: i64,
+    pub webhooks_registered: i64,
+    pub webhooks_deleted: i64,
+    /// Webhooks whose receiver said that it is gone.
+    pub webhooks_disabled: i64,
+    pub secrets_rotated: i64,
+}
+
+/// The digest and the signature.
+#[derive(Clone, Debug, Serialize, serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Signatures {
+    /// `SHA-256`.
+    pub algorithm: String,
+    /// What the digest is of.
+    pub input: String,
+    /// In hexadecimal. Of a closed period it is the same whenever the pack is made.
+    pub digest: String,
+    /// When the pack was made.
+    pub signed_at: String,
+    /// Whether the period was over, so that nothing can be added to it.
+    pub period_closed: bool,
+    /// `Ed25519`.
+    pub signature_algorithm: String,
+    /// The text that is signed, with its fields in braces.
+    pub signed_text: String,
+    /// In hexadecimal.
+    pub signature: String,
+    /// The key that it is checked with, in hexadecimal. Believe it only if you know it from elsewhere.
+    pub public_key: String,
+    /// The key's name, as /.well-known/jwks.json has it.
+    pub key_id: String,
+}

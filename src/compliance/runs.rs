@@ -1,0 +1,150 @@
+//! The task that makes the packs of schedules. Every serving process runs one.
+//!
+//! A pack of a closed period is the same whoever makes it, so it is made on a snapshot. One transaction then puts it into
+//! the webhook's outbox and moves the schedule on to its next period, if nobody has done so before: with several
+//! processes, and after a kill at any moment, each period is delivered once.
+
+use std::{sync::Arc, time::Duration};
+
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    pack::Pack,
+    period::{Period, SETTLING_SECONDS},
+    sections,
+};
+use crate::{
+    call::{ReadContext, Services, WriteContext},
+    error::{Error, Result},
+    model::{Caller, Role, TenantId, UnixMicros},
+    store::{ReadTx, Store, Tx, compliance::Schedule},
+    watch::{self, Draft, chain},
+    webhooks,
+};
+
+/// Between two looks for what is due.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// Schedules that one look takes on.
+const AT_A_TIME: usize = 16;
+/// When a run that failed is tried again.
+const RETRY_SECONDS: i64 = 3_600;
+/// The event that a pack travels in.
+pub const EVENT: &str = "compliance.evidence_pack";
+/// Who is in the log as the one that delivered.
+const PRINCIPAL: &str = "schedule";
+
+/// Runs what is due, until told to stop.
+pub async fn run(store: Store, services: Arc<Services>, stop: CancellationToken) {
+    let runner = Runner { store, services };
+    loop {
+        let pass = async {
+            if let Err(error) = runner.run_due().await {
+                tracing::warn!(%error, "schedules of evidence wait");
+            }
+        };
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = pass => {}
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+        }
+    }
+}
+
+/// What the task works with.
+pub struct Runner {
+    /// The store.
+    pub store: Store,
+    /// Keys, clock and settings.
+    pub services: Arc<Services>,
+}
+
+impl Runner {
+    /// Makes up for everything that is due now; a schedule that was behind has one run for each period.
+    pub async fn run_due(&self) -> Result<()> {
+        loop {
+            let now = self.services.clock.now();
+            let due = self.store.read(|tx| tx.due_schedules(now, AT_A_TIME))?;
+            if due.is_empty() {
+                return Ok(());
+            }
+            let mut failed = None;
+            for (tenant, id) in due {
+                // One that the store did not take keeps nobody else's.
+                failed = self.run_one(tenant, id, now).await.err().or(failed);
+            }
+            if let Some(error) = failed {
+                return Err(error);
+            }
+        }
+    }
+
+    async fn run_one(&self, tenant: TenantId, id: String, now: UnixMicros) -> Result<()> {
+        let caller = Caller { tenant, principal: PRINCIPAL.to_owned(), role: Role::Operator, ..Caller::anonymous() };
+        let (services, asking, wanted) = (Arc::clone(&self.services), caller.clone(), id);
+        let made = self.store.scan(move |tx: &dyn ReadTx| {
+            let Some(schedule) = tx.schedule(&asking.tenant, &wanted)?.filter(|schedule| schedule.due_at <= now) else {
+                return Ok(None);
+            };
+            let period = Period { start: schedule.period_start, end: schedule.cadence.end_of(schedule.period_start) };
+            let cx = ReadContext { tx, caller: &asking, now, services: &services };
+            // What cannot be made, such as of a log whose end was altered, is a run that failed.
+            Ok(Some((schedule, sections::make(&cx, period))))
+        });
+        let Some((schedule, pack)) = made.await? else { return Ok(()) };
+        let services = Arc::clone(&self.services);
+        let work = move |tx: &mut dyn Tx| {
+            let mut cx = WriteContext { tx, caller: &caller, now, services: &services };
+            finish(&mut cx, &schedule, pack)
+        };
+        self.store.write(work).await
+    }
+}
+
+/// Delivers, and moves on, unless another process has.
+fn finish(cx: &mut WriteContext<'_>, made_for: &Schedule, pack: Result<Pack>) -> Result<()> {
+    let tenant = cx.caller.tenant.clone();
+    let Some(mut schedule) = cx.tx.schedule(&tenant, &made_for.id)? else { return Ok(()) };
+    if schedule.period_start != made_for.period_start || schedule.due_at != made_for.due_at {
+        return Ok(());
+    }
+    let ready = pack.and_then(|pack| {
+        webhooks::require_active(cx.tx.as_read(), &tenant, schedule.webhook_id)?;
+        let keys = cx.keys()?;
+        chain::authentic_head(cx.tx.as_read(), &keys, &tenant).map(|_| pack)
+    });
+    schedule.last_run_at = Some(cx.now);
+    match ready {
+        Ok(pack) => {
+            // Whatever fails from here on takes the whole run back.
+            deliver(cx, &schedule, &pack)?;
+            schedule.run_count += 1;
+            schedule.last_error = String::new();
+            schedule.period_start = schedule.cadence.end_of(schedule.period_start);
+            schedule.due_at = schedule.cadence.end_of(schedule.period_start).plus_seconds(SETTLING_SECONDS);
+        }
+        Err(error) => {
+            schedule.fail_count += 1;
+            schedule.last_error = error.message;
+            schedule.due_at = cx.now.plus_seconds(RETRY_SECONDS);
+        }
+    }
+    cx.tx.put_schedule(&tenant, &schedule)
+}
+
+fn deliver(cx: &mut WriteContext<'_>, schedule: &Schedule, pack: &Pack) -> Result<()> {
+    let digest = pack.signatures.as_ref().map(|signatures| signatures.digest.clone());
+    let Value::Object(fields) = json!({
+        "schedule_id": schedule.id, "name": schedule.name, "cadence": schedule.cadence,
+        "period_start": pack.period_start, "period_end": pack.period_end, "digest": digest, "pack": pack,
+    }) else {
+        return Err(Error::internal("an object is one"));
+    };
+    let event_id = webhooks::send_to(cx, schedule.webhook_id, EVENT, fields)?;
+    let details = json!({"schedule_id": schedule.id, "webhook_id": schedule.webhook_id, "event_id": event_id,
+        "period_start": pack.period_start, "period_end": pack.period_end, "digest": digest});
+    watch::append(cx, Draft::governance("evidence.deliver", None, &details)?).map(drop)
+}

@@ -1,0 +1,77 @@
+//! `haldir compliance evidence`.
+
+use std::{
+    fs,
+    io::{self, Write},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use clap::Args;
+use serde_json::json;
+
+use super::super::{
+    GlobalOptions, Screen, Stop,
+    local::Local,
+    output::{line, note},
+};
+use crate::{
+    error::{Code, Error},
+    operations,
+};
+
+#[derive(Args)]
+pub struct EvidenceOptions {
+    /// Where the period begins: a date, a date-time or Unix seconds. Default: 90 days before its end.
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
+    /// Where it ends; not included. Default: now.
+    #[arg(long, value_name = "TIME")]
+    until: Option<String>,
+    /// The form: json can be verified, markdown and html are for people. Default: by the name of the file, else json.
+    #[arg(long, value_name = "FORMAT", value_parser = ["json", "markdown", "md", "html"])]
+    format: Option<String>,
+    /// The file to write. Default: standard output.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+impl EvidenceOptions {
+    fn format(&self) -> &str {
+        let by_name = || match self.out.as_ref()?.extension()?.to_str()? {
+            "md" | "markdown" => Some("markdown"),
+            "html" | "htm" => Some("html"),
+            _ => None,
+        };
+        self.format.as_deref().or_else(by_name).unwrap_or("json")
+    }
+}
+
+pub fn run(options: &EvidenceOptions, global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
+    let format = options.format();
+    if screen.json && format != "json" && options.out.is_none() {
+        return Err(Error::invalid("format", "--json writes JSON: name a file with --out for another format").into());
+    }
+    let input = json!({"since": options.since, "until": options.until, "format": format}).to_string();
+    let operation = operations::named("getEvidence").ok_or_else(|| Error::internal("no operation getEvidence"))?;
+    let mut pack = Vec::new();
+    Local::open_existing(global)?.stream(operation, &input, &mut |piece| {
+        pack.extend_from_slice(piece);
+        Ok(())
+    })?;
+    let Some(path) = &options.out else {
+        let mut output = io::stdout().lock();
+        output.write_all(&pack)?;
+        output.flush()?;
+        return Ok(ExitCode::SUCCESS);
+    };
+    fs::write(path, &pack).map_err(|error| {
+        Error::new(Code::InvalidArgument, format!("{} cannot be written: {error}", path.display())).field("out")
+    })?;
+    if screen.json {
+        line(&json!({"written": path.display().to_string(), "format": format, "bytes": pack.len()}).to_string())?;
+    } else {
+        note(&format!("wrote {} bytes to {}", pack.len(), path.display()));
+    }
+    Ok(ExitCode::SUCCESS)
+}

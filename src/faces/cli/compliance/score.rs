@@ -1,0 +1,52 @@
+//! `haldir compliance score`.
+
+use std::process::ExitCode;
+
+use serde::Deserialize;
+
+use super::super::{
+    GlobalOptions, Screen, Stop,
+    local::Local,
+    output::{Level, line, printable},
+};
+use crate::error::Error;
+
+#[derive(Deserialize)]
+struct Score {
+    score: i64,
+    passing: i64,
+    total: i64,
+    criteria: Vec<Criterion>,
+}
+
+#[derive(Deserialize)]
+struct Criterion {
+    key: String,
+    control: String,
+    state: String,
+    reason: String,
+    remediation: String,
+}
+
+pub fn run(global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
+    let reply = Local::open_existing(global)?.call_named("getComplianceScore", "{}")?;
+    if screen.json {
+        line(&reply.body)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let score: Score = serde_json::from_str(&reply.body).map_err(Error::internal)?;
+    line(&format!("score {} of 100: {} of {} criteria pass", score.score, score.passing, score.total))?;
+    for criterion in score.criteria {
+        let level = match criterion.state.as_str() {
+            "pass" => Level::Ok,
+            "warn" => Level::Warn,
+            _ => Level::Fail,
+        };
+        let (control, key, reason) = (criterion.control, criterion.key, printable(&criterion.reason));
+        line(&format!("{} {control} {key}: {reason}", screen.word(level)))?;
+        if !criterion.remediation.is_empty() {
+            line(&format!("     {}", printable(&criterion.remediation)))?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}

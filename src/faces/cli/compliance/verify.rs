@@ -1,0 +1,123 @@
+//! `haldir compliance verify`.
+
+use std::{
+    fs::File,
+    io::Read,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use clap::Args;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::super::{
+    GlobalOptions, Screen, Stop,
+    local::Local,
+    output::{line, printable},
+};
+use crate::{
+    crypto::PublicKey,
+    error::{Code, Error, Result},
+    operations::evidence::{self, MAX_PACK_BYTES},
+};
+
+#[derive(Args)]
+pub struct VerifyOptions {
+    /// The pack, in JSON.
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// The public key to trust, in hexadecimal; may be given several times. Default: the keys of the local store.
+    #[arg(long, value_name = "HEX")]
+    public_key: Vec<String>,
+    /// A file with the keys to trust, as /.well-known/jwks.json serves them.
+    #[arg(long, value_name = "FILE")]
+    jwks: Option<PathBuf>,
+}
+
+#[derive(Deserialize)]
+struct Jwks {
+    keys: Vec<Jwk>,
+}
+
+/// RFC 8037.
+#[derive(Deserialize)]
+struct Jwk {
+    kty: String,
+    #[serde(default)]
+    crv: String,
+    #[serde(default)]
+    x: String,
+}
+
+pub fn run(options: &VerifyOptions, global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
+    let pack = read(&options.file)?;
+    let mut trusted = Vec::new();
+    for text in &options.public_key {
+        let bytes = evidence::from_hex(text).ok_or_else(|| {
+            Error::invalid("public-key", "--public-key must be 64 lower-case hexadecimal digits, an Ed25519 key")
+        })?;
+        trusted.push(PublicKey::from_bytes(bytes));
+    }
+    if let Some(path) = &options.jwks {
+        trusted.extend(keys_of(path)?);
+    }
+    if options.public_key.is_empty() && options.jwks.is_none() {
+        let store = Local::open_existing(global).map_err(|error| {
+            let message = format!("name the key to trust with --public-key or --jwks ({})", error.message);
+            Error::new(Code::InvalidArgument, message).field("public-key")
+        })?;
+        trusted = store.haldir.public_keys()?;
+    }
+    let outcome = evidence::verify(&pack, &trusted);
+    let file = printable(&options.file.display().to_string());
+    match (&outcome, screen.json) {
+        (Ok(pack), true) => line(
+            &json!({"verified": true, "tenant_id": pack.tenant_id, "period_start": pack.period_start,
+                "period_end": pack.period_end, "digest": pack.signatures.digest, "signed_at": pack.signatures.signed_at,
+                "period_closed": pack.signatures.period_closed, "key_id": pack.signatures.key_id})
+            .to_string(),
+        )?,
+        (Err(problem), true) => line(&json!({"verified": false, "problem": problem}).to_string())?,
+        (Ok(pack), false) => {
+            let open = if pack.signatures.period_closed { "" } else { "; the period was not over yet" };
+            line(&format!(
+                "{file} holds: {} from {} to {}, made {}, signed with {}{open}",
+                printable(&pack.tenant_id),
+                printable(&pack.period_start),
+                printable(&pack.period_end),
+                printable(&pack.signatures.signed_at),
+                pack.signatures.key_id
+            ))?;
+        }
+        (Err(problem), false) => line(&format!("{file} does not hold: {}", printable(problem)))?,
+    }
+    Ok(if outcome.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn read(path: &Path) -> Result<String> {
+    let unreadable = |error: &dyn std::fmt::Display| {
+        Error::new(Code::InvalidArgument, format!("{} cannot be read: {error}", path.display())).field("file")
+    };
+    let mut text = String::new();
+    let file = File::open(path).map_err(|error| unreadable(&error))?;
+    let length = file.take(MAX_PACK_BYTES + 1).read_to_string(&mut text).map_err(|error| unreadable(&error))?;
+    if length as u64 > MAX_PACK_BYTES {
+        return Err(unreadable(&format!("it has more than {MAX_PACK_BYTES} bytes")));
+    }
+    Ok(text)
+}
+
+fn keys_of(path: &Path) -> Result<Vec<PublicKey>> {
+    let bad = || Error::invalid("jwks", format!("{} holds no JSON Web Key Set with Ed25519 keys", path.display()));
+    let jwks: Jwks = serde_json::from_str(&read(path)?).map_err(|_| bad())?;
+    let keys: Vec<_> = jwks
+        .keys
+        .iter()
+        .filter(|key| key.kty == "OKP" && key.crv == "Ed25519")
+        .filter_map(|key| URL_SAFE_NO_PAD.decode(&key.x).ok()?.try_into().ok())
+        .map(PublicKey::from_bytes)
+        .collect();
+    if keys.is_empty() { Err(bad()) } else { Ok(keys) }
+}

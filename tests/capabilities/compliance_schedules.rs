@@ -1,0 +1,174 @@
+//! Schedules of evidence: each period once, whatever processes do, and nothing is missed while none runs.
+
+use std::{
+    collections::BTreeMap,
+    thread,
+    time::{Duration, Instant},
+};
+
+use haldir::operations::evidence;
+use serde_json::Value;
+
+use crate::support::{Client, Delivery, House, Receiver, integer, json, text};
+
+const EVENT: &str = "compliance.evidence_pack";
+
+fn create(operator: &Client, receiver: &Receiver, cadence: &str) -> Value {
+    let webhook = operator.post("/v1/webhooks", &json!({"url": receiver.url(), "events": ["anomaly"]})).ok();
+    let delivery = format!("webhook:{}", webhook["webhook_id"]);
+    operator.post("/v1/compliance/schedules", &json!({"name": "board", "cadence": cadence, "delivery": delivery})).ok()
+}
+
+/// Sets the schedules this many days back, as if no server had run since.
+fn back(house: &House, days: i64) {
+    let update = "UPDATE compliance_schedules SET period_start = period_start - ?1 * 86400000000, due_at = 0";
+    assert_eq!(house.sql().execute(update, [days]).unwrap(), 1);
+}
+
+/// The packs that arrived, by the period that they are of, with the ids of their events.
+fn arrived(deliveries: &[Delivery]) -> BTreeMap<String, Vec<String>> {
+    let mut periods: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for body in deliveries.iter().map(Delivery::json).filter(|body| body["event"] == EVENT) {
+        let ids = periods.entry(text(&body, "period_start")).or_default();
+        let id = text(&body, "event_id");
+        if !ids.contains(&id) {
+            ids.push(id);
+        }
+    }
+    periods
+}
+
+fn only(operator: &Client) -> Value {
+    operator.get("/v1/compliance/schedules").ok()["schedules"][0].clone()
+}
+
+#[track_caller]
+fn until(what: &str, holds: impl Fn() -> bool) {
+    let end = Instant::now() + Duration::from_secs(60);
+    while !holds() {
+        assert!(Instant::now() < end, "not within a minute: {what}");
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn a_schedule_is_created_listed_shown_in_the_overview_and_deleted() {
+    let (house, receiver) = (House::new(), Receiver::new());
+    let (_server, operator) = house.serve_operator();
+    let made = create(&operator, &receiver, "monthly");
+    assert_eq!(
+        (&made["cadence"], &made["active"], &made["last_run_at"]),
+        (&json!("monthly"), &json!(true), &json!(0.0))
+    );
+    let listed = only(&operator);
+    assert_eq!(
+        (&listed["last_status"], &listed["run_count"], &listed["fail_count"]),
+        (&json!(""), &json!(0), &json!(0))
+    );
+    assert_eq!(listed["schedule_id"], made["schedule_id"]);
+    let overview = operator.get("/v1/admin/overview").ok()["compliance"].clone();
+    assert_eq!((&overview["schedules_count"], &overview["active_count"]), (&json!(1), &json!(1)));
+    assert!(overview["next_due_at"].as_str().unwrap().ends_with("-01T00:01:00Z"), "{overview}");
+    let path = format!("/v1/compliance/schedules/{}", text(&made, "schedule_id"));
+    let deleted = operator.delete(&path);
+    assert_eq!((deleted.status, deleted.text.as_str()), (204, ""));
+    operator.delete(&path).refused(404, "not_found");
+    assert_eq!(operator.get("/v1/compliance/schedules").ok(), json!({"count": 0, "schedules": []}));
+    let trail = operator.get("/v1/audit?limit=2").ok();
+    assert_eq!(
+        (&trail["entries"][0]["action"], &trail["entries"][1]["action"]),
+        (&json!("schedule.delete"), &json!("schedule.create"))
+    );
+}
+
+#[test]
+fn what_cannot_be_delivered_is_refused_at_creation() {
+    let (house, receiver) = (House::new(), Receiver::new());
+    let (_server, operator) = house.serve_operator();
+    create(&operator, &receiver, "daily");
+    let refused = |cadence: &str, delivery: &str, field: &str| {
+        let body = json!({"name": "x", "cadence": cadence, "delivery": delivery});
+        operator.post("/v1/compliance/schedules", &body).refused_field(400, "invalid_argument", field);
+    };
+    refused("yearly", "webhook:1", "cadence");
+    for delivery in ["email:a@example.com", "ftp:1", "webhook:", "webhook:-1", "webhook:1x", "1"] {
+        refused("daily", delivery, "delivery");
+    }
+    let unknown = json!({"name": "x", "cadence": "daily", "delivery": "webhook:2"});
+    operator.post("/v1/compliance/schedules", &unknown).refused_field(404, "not_found", "delivery");
+    let full = |_| {
+        operator.post("/v1/compliance/schedules", &json!({"name": "x", "cadence": "daily", "delivery": "webhook:1"}))
+    };
+    assert!((1..32).map(full).all(|answer| answer.status == 201));
+    full(32).refused(409, "conflict");
+}
+
+#[test]
+fn every_missed_period_is_made_up_for_once_with_several_processes() {
+    let (house, receiver) = (House::new(), Receiver::new());
+    let (first, operator) = house.serve_operator();
+    let second = house.serve();
+    create(&operator, &receiver, "daily");
+    back(&house, 3);
+    let got = receiver.wait_until("three packs", |got| arrived(got).len() >= 3);
+    until("three runs", || integer(&only(&operator), "run_count") == 3);
+    let schedule = second.with_key(operator.key()).get("/v1/compliance/schedules").ok()["schedules"][0].clone();
+    assert_eq!(
+        (&schedule["last_status"], &schedule["last_error"], &schedule["fail_count"]),
+        (&json!("ok"), &json!(""), &json!(0))
+    );
+    assert_eq!(operator.get("/v1/admin/overview").ok()["compliance"]["last_run_status"], "ok");
+    let body = got.iter().map(Delivery::json).find(|body| body["event"] == EVENT).unwrap();
+    assert_eq!((&body["source"], &body["schedule_id"]), (&json!("haldir"), &schedule["schedule_id"]));
+    // The pack within it holds by itself.
+    let key = evidence::from_hex(body["pack"]["signatures"]["public_key"].as_str().unwrap()).unwrap();
+    let pack = evidence::verify(&body["pack"].to_string(), &[haldir::crypto::PublicKey::from_bytes(key)]).unwrap();
+    assert!(pack.signatures.period_closed);
+    // Time for whatever would come twice.
+    thread::sleep(Duration::from_secs(3));
+    let periods = arrived(&receiver.got());
+    assert!(periods.len() == 3 && periods.values().all(|ids| ids.len() == 1), "{periods:?}");
+    drop((first, second));
+}
+
+#[test]
+fn a_kill_loses_no_period_and_makes_none_twice() {
+    let (house, receiver) = (House::new(), Receiver::new());
+    let (mut first, operator) = house.serve_operator();
+    let key = operator.key().to_owned();
+    let mut second = house.serve();
+    create(&operator, &receiver, "daily");
+    back(&house, 40);
+    // In the middle of it.
+    receiver.wait_until("the first pack", |got| !arrived(got).is_empty());
+    first.process.kill();
+    second.process.kill();
+    let server = house.serve();
+    let operator = server.with_key(&key);
+    until("all runs", || integer(&only(&operator), "run_count") == 40);
+    let got = receiver.wait_until("forty packs", |got| arrived(got).len() >= 40);
+    let periods = arrived(&got);
+    assert!(periods.len() == 40 && periods.values().all(|ids| ids.len() == 1), "{periods:?}");
+    let delivered: i64 = house.sql_value("SELECT count(*) FROM audit_entries WHERE action = 'evidence.deliver'");
+    assert_eq!(delivered, 40);
+    operator.verified();
+}
+
+#[test]
+fn a_run_that_fails_says_why_and_keeps_its_period() {
+    let (house, receiver) = (House::new(), Receiver::new());
+    let (_server, operator) = house.serve_operator();
+    let made = create(&operator, &receiver, "weekly");
+    let webhook = text(&made, "delivery").replace("webhook:", "");
+    operator.delete(&format!("/v1/webhooks/{webhook}")).ok();
+    back(&house, 7);
+    until("a failed run", || integer(&only(&operator), "fail_count") == 1);
+    let failed = only(&operator);
+    assert_eq!((&failed["last_status"], &failed["run_count"]), (&json!("failed"), &json!(0)), "{failed}");
+    assert!(text(&failed, "last_error").contains("webhook"), "{failed}");
+    let wait = failed["next_due"].as_f64().unwrap() - failed["last_run_at"].as_f64().unwrap();
+    assert!((wait - 3_600.0).abs() < 1.0, "{failed}");
+    let begin = made["next_period_start"].as_f64().unwrap() - 7.0 * 86_400.0;
+    assert!((failed["next_period_start"].as_f64().unwrap() - begin).abs() < 1.0, "{failed}");
+    assert_eq!(operator.get("/v1/admin/overview").ok()["compliance"]["last_run_status"], "failed");
+}
