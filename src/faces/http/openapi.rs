@@ -6,12 +6,15 @@ use serde_json::{Map, Value, json};
 use super::{App, respond};
 use crate::{
     error::{Code, Error, Result},
-    model::Resource,
+    model::{Resource, SessionId},
     operations::{self, Operation, Run},
 };
 
 /// Where definitions of the document lie.
 const COMPONENTS: &str = "/components/schemas";
+
+/// Text of a header: ASCII, without white space at either end, which is no part of it (RFC 9110 section 5.5).
+const HEADER_PATTERN: &str = "^[!-~]([ -~]*[!-~])?$";
 
 /// The document.
 pub async fn serve(State(app): State<App>) -> Response {
@@ -139,14 +142,15 @@ fn parameters(operation: &Operation, input: &mut Value) -> Vec<Value> {
         .collect();
     if operation.name == "getSecret" {
         parameters.push(json!({
-            "name": "X-Session-ID", "in": "header", "required": false, "schema": {"type": "string"},
+            "name": "X-Session-ID", "in": "header", "required": false,
+            "schema": {"type": "string", "minLength": 1, "maxLength": SessionId::MAX_CHARS, "pattern": HEADER_PATTERN},
             "description": "The session that asks, instead of session_id: a header is kept in no log of addresses.",
         }));
     }
     if operation.takes_idempotency_key() {
         parameters.push(json!({
             "name": "Idempotency-Key", "in": "header", "required": false,
-            "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+            "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": HEADER_PATTERN},
             "description": "The same call with the same key within 24 hours is carried out once, and answered again.",
         }));
     }
@@ -181,7 +185,11 @@ fn responses(operation: &Operation, answer: &str, output: &Value) -> Value {
     let description = if answer.is_empty() { operation.title } else { answer };
     let mut success = json!({"description": description});
     if operation.status != 204 {
-        let content = operation.media_types.iter().map(|name| ((*name).to_owned(), json!({"schema": output})));
+        let content = operation.media_types.iter().map(|name| {
+            // Many JSON values, or one, with a line each: OpenAPI 3.1 has no schema for such a body.
+            let is_lines = *name == "application/x-ndjson";
+            ((*name).to_owned(), if is_lines { json!({}) } else { json!({"schema": output}) })
+        });
         success["content"] = Value::Object(content.collect());
     }
     responses.insert(operation.status.to_string(), success);
@@ -314,6 +322,22 @@ fn tags() -> Vec<Value> {
     tags
 }
 
+fn success_rate_schema() -> Value {
+    let count = json!({"type": "integer", "minimum": 0});
+    json!({
+        "type": "object",
+        "required": ["total", "errors", "ratio"],
+        "properties": {"total": count, "errors": count, "ratio": {"type": "number", "minimum": 0, "maximum": 1}},
+    })
+}
+
+fn latency_schema() -> Value {
+    let seconds = json!({"type": ["number", "null"], "description": "Null before the first call"});
+    let shares = ["p50", "p95", "p99"];
+    let properties: Map<_, _> = shares.iter().map(|share| ((*share).to_owned(), seconds.clone())).collect();
+    json!({"type": "object", "required": shares, "properties": properties})
+}
+
 fn open_schema(path: &str) -> Value {
     let (text, number) = (json!({"type": "string"}), json!({"type": "number", "description": "Unix seconds"}));
     let service = json!({"type": "string", "const": "haldir"});
@@ -331,6 +355,22 @@ fn open_schema(path: &str) -> Value {
                 "required": ["name", "ok", "message", "duration_ms"],
                 "properties": {"name": text, "ok": truth, "message": text, "duration_ms": {"type": "number"}},
             }},
+        }),
+        "/v1/status" => json!({
+            "status": {"type": "string", "enum": ["ok", "down"]}, "checked_at": number,
+            "components": {"type": "array", "items": {
+                "type": "object",
+                "required": ["name", "state", "message", "checked_at"],
+                "properties": {
+                    "name": text, "state": {"type": "string", "enum": ["ok", "down", "off"]}, "message": text,
+                    "checked_at": number,
+                },
+            }},
+            "metrics": {
+                "type": "object",
+                "required": ["success_rate", "latency_seconds"],
+                "properties": {"success_rate": success_rate_schema(), "latency_seconds": latency_schema()},
+            },
         }),
         _ => json!({
             "service": service, "version": text, "docs": {"type": "string", "format": "uri"},
