@@ -138,7 +138,7 @@ pub fn take_idempotency_key(json: &str) -> Result<(String, Option<String>)> {
 mod tests {
     use super::*;
 
-    #[derive(Debug, PartialEq, serde::Deserialize)]
+    #[derive(Debug, serde::Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Input {
         limit: i64,
