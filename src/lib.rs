@@ -22,6 +22,7 @@
 //! | [`vault`] | secrets sealed at rest; budgets and payments |
 //! | [`webhooks`] | who is told when something happens: subscriptions, outbox, signed delivery |
 //! | [`outbound`] | which addresses haldir may call |
+//! | [`measure`], [`spans`] | what this process measures of itself, and calls on their way to OpenTelemetry |
 //! | [`operations`] | the one list of everything haldir can do, and the engine that runs it |
 //! | [`config`] | flags, environment, config file, the master key |
 //! | [`faces`] | how the outside reaches an operation: MCP over stdio and HTTP, REST, a remote haldir |
@@ -61,6 +62,7 @@ pub mod measure;
 pub mod model;
 pub mod operations;
 pub mod outbound;
+pub mod spans;
 pub mod store;
 pub mod vault;
 pub mod watch;

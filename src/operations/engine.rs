@@ -20,6 +20,7 @@ use crate::{
     },
     measure::MEASURES,
     model::{Caller, Credential, Permission, Resource, Role, UnixMicros},
+    spans,
     store::{ReadTx, Store},
 };
 
@@ -161,8 +162,13 @@ impl Haldir {
         Ok(Reply { status, body })
     }
 
-    /// The second half of a call whose answer is a stream.
+    /// The second half of a call whose answer is a stream. What is measured of it is the time until it begins.
     pub async fn stream(&self, operation: &'static Operation, entered: Entered, input: &str) -> Result<Streamed> {
+        let begun = Instant::now();
+        measured(operation, begun, self.begin_stream(operation, entered, input).await)
+    }
+
+    async fn begin_stream(&self, operation: &'static Operation, entered: Entered, input: &str) -> Result<Streamed> {
         let Entered { caller, now, .. } = entered;
         self.permit(operation, &caller, input, now).await?;
         let Run::Stream(run) = operation.run else {
@@ -386,9 +392,10 @@ fn run_write(
     }
 }
 
-fn measured(operation: &Operation, begun: Instant, outcome: Result<Reply>) -> Result<Reply> {
-    let status = outcome.as_ref().map_or_else(|error| error.code.status(), |reply| reply.status);
+fn measured<T>(operation: &Operation, begun: Instant, outcome: Result<T>) -> Result<T> {
+    let status = outcome.as_ref().map_or_else(|error| error.code.status(), |_| operation.status);
     operation.measured.answered(status, begun.elapsed());
+    spans::record(operation.name, begun, status, outcome.as_ref().err().map(|error| error.code.name()));
     outcome
 }
 

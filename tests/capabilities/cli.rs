@@ -4,6 +4,7 @@ mod approvals;
 mod calls;
 mod keys;
 mod store;
+mod webhooks;
 
 use std::{
     ffi::OsStr,

@@ -18,6 +18,7 @@ mod faults;
 mod full_disk;
 mod http_manners;
 mod keys_and_roles;
+mod otlp;
 mod overview;
 mod packaging;
 mod payments;
