@@ -167,8 +167,8 @@ async fn run_http(cli: &Cli, options: &ServeOptions) -> Result<()> {
         metrics_token: config::secret_variable("HALDIR_METRICS_TOKEN"),
     };
     // Stopped when everything else has: the last calls are in it.
-    let exported = CancellationToken::new();
-    let exporter = Exporter::start(OtlpSettings::from_environment()?, &exported)?;
+    let all_done = CancellationToken::new();
+    let exporter = Exporter::start(OtlpSettings::from_environment()?, &all_done)?;
     let router = App::new(haldir.clone(), address, &http, &shutdown)?.router();
     let mut output = std::io::stdout().lock();
     writeln!(output, "haldir listening on http://{address}").and_then(|()| output.flush()).map_err(Error::internal)?;
@@ -185,7 +185,7 @@ async fn run_http(cli: &Cli, options: &ServeOptions) -> Result<()> {
     listener::serve(listener, router, shutdown).await;
     let _ = courier.await;
     upkeep.await.map_err(Error::internal)?;
-    exported.cancel();
+    all_done.cancel();
     exporter.finish().await;
     // On a thread of its own, since it waits for the writer.
     let haldir = Arc::new(haldir);

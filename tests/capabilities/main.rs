@@ -16,6 +16,7 @@ mod crash;
 mod discovery;
 mod faults;
 mod full_disk;
+mod hourly_limits;
 mod http_manners;
 mod keys_and_roles;
 mod otlp;

@@ -77,14 +77,14 @@ pub fn metrics(resource: &Value, began: SystemTime) -> Value {
     let depth = json!({"timeUnixNano": times.now, "asInt": MEASURES.queued_writes.get().max(0).to_string()});
     let one = |histogram: &crate::measure::Histogram, unit| vec![times.histogram(&[], &histogram.read(), unit)];
     let metrics = json!([
-        sum("haldir.requests", "{request}", answers),
-        histograms("haldir.request.duration", "s", latencies),
-        sum("haldir.rate_limited", "{request}", limited),
+        sum("haldir.requests", "{request}", &answers),
+        histograms("haldir.request.duration", "s", &latencies),
+        sum("haldir.rate_limited", "{request}", &limited),
         {"name": "haldir.writer.queue_depth", "unit": "{write}", "gauge": {"dataPoints": [depth]}},
-        histograms("haldir.commit.batch_size", "{write}", one(&MEASURES.batch_size, 1.0)),
-        histograms("haldir.sync.duration", "s", one(&MEASURES.sync_time, MICROS_PER_SECOND)),
-        histograms("haldir.webhook.lag", "s", one(&MEASURES.webhook_lag, MICROS_PER_SECOND)),
-        sum("haldir.spans.dropped", "{span}", vec![times.count(&[], spans::DROPPED.get())]),
+        histograms("haldir.commit.batch_size", "{write}", &one(&MEASURES.batch_size, 1.0)),
+        histograms("haldir.sync.duration", "s", &one(&MEASURES.sync_time, MICROS_PER_SECOND)),
+        histograms("haldir.webhook.lag", "s", &one(&MEASURES.webhook_lag, MICROS_PER_SECOND)),
+        sum("haldir.spans.dropped", "{span}", &[times.count(&[], spans::DROPPED.get())]),
     ]);
     json!({"resourceMetrics": [{"resource": resource, "scopeMetrics": [{"scope": scope(), "metrics": metrics}]}]})
 }
@@ -116,12 +116,12 @@ impl Times {
     }
 }
 
-fn sum(name: &str, unit: &str, points: Vec<Value>) -> Value {
+fn sum(name: &str, unit: &str, points: &[Value]) -> Value {
     let sum = json!({"dataPoints": points, "aggregationTemporality": CUMULATIVE, "isMonotonic": true});
     json!({"name": name, "unit": unit, "sum": sum})
 }
 
-fn histograms(name: &str, unit: &str, points: Vec<Value>) -> Value {
+fn histograms(name: &str, unit: &str, points: &[Value]) -> Value {
     json!({"name": name, "unit": unit, "histogram": {"dataPoints": points, "aggregationTemporality": CUMULATIVE}})
 }
 

@@ -162,10 +162,12 @@ mod tests {
         assert_eq!(settings.metrics.as_ref().unwrap().as_str(), "https://figures/here");
         assert_eq!(settings.headers[0].1, "Bearer s3cret");
         assert_eq!(settings.headers[1].1, "a=b");
-        let said =
-            |name: &str| settings.resource.iter().filter(|(known, _)| known == name).map(|(_, value)| value.as_str());
-        assert_eq!(said("service.name").collect::<Vec<_>>(), ["guard"]);
-        assert_eq!(said("deployment.environment").collect::<Vec<_>>(), ["test"]);
+        let said = |name: &str| {
+            let named = settings.resource.iter().filter(|(known, _)| known == name);
+            named.map(|(_, value)| value.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(said("service.name"), ["guard"]);
+        assert_eq!(said("deployment.environment"), ["test"]);
         assert_eq!((settings.span_delay.as_millis(), settings.timeout.as_secs()), (50, 10));
         assert!(!format!("{settings:?}").contains("s3cret"));
     }

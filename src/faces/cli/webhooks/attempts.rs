@@ -45,7 +45,8 @@ struct Attempt {
     event_id: String,
     event_type: String,
     webhook_id: i64,
-    attempt: i64,
+    #[serde(rename = "attempt")]
+    number: i64,
     status_code: u16,
     error: String,
     duration_ms: i64,
@@ -76,7 +77,7 @@ pub fn deliveries(options: &DeliveriesOptions, global: &GlobalOptions, screen: S
 
 fn attempt_row(attempt: Attempt) -> Vec<String> {
     let answer = if attempt.status_code == 0 { attempt.error } else { attempt.status_code.to_string() };
-    let (number, count) = (attempt.webhook_id.to_string(), attempt.attempt.to_string());
+    let (number, count) = (attempt.webhook_id.to_string(), attempt.number.to_string());
     let again = attempt.next_retry_at.map_or_else(String::new, UnixMicros::to_rfc3339);
     let (took, at) = (attempt.duration_ms.to_string(), attempt.created_at.to_rfc3339());
     vec![attempt.delivery_id, number, attempt.event_id, attempt.event_type, count, answer, took, at, again]
