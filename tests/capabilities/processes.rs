@@ -49,7 +49,9 @@ fn racing_duplicates_of_any_post_are_one_call() {
         let answers = race(&operators, path, &body);
         let (made, others): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 201);
         assert_eq!(made.len(), 1, "{path}");
-        others.iter().for_each(|answer| drop(answer.refused(409, "conflict")));
+        for answer in others {
+            answer.refused(409, "conflict");
+        }
     }
     assert_eq!(one.get(&format!("/v1/sessions/{session}")).ok()["spent"], 7);
     assert_eq!(integer(&one.get("/v1/sessions?agent_id=racer").ok(), "count"), 1);
