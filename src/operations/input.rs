@@ -72,10 +72,14 @@ fn explain(json: &str, path: String, error: &serde_json::Error) -> Error {
     if message.starts_with("missing field") {
         return Error::invalid(join(&path, in_backticks), format!("{in_backticks} is required"));
     }
+    if message.starts_with("duplicate field") {
+        return Error::invalid(join(&path, in_backticks), format!("{in_backticks} is given twice"));
+    }
     if let Some(rest) = message.strip_prefix("unknown field") {
         let expected = rest.rsplit_once(", ").map_or("no fields are expected here", |(_, expected)| expected);
         // serde writes every expected field in backticks; what stands before them is the unknown one.
         let expected = rest.split_once("expected").map_or(expected, |(_, list)| list.trim());
+        let expected = if rest.contains("there are no fields") { "no fields" } else { expected };
         let shown: String = in_backticks.chars().take(MAX_NAME_SHOWN).collect();
         let message = format!("{shown}: unknown field; expected {}", expected.replace('`', ""));
         return Error::invalid(shown, message);
@@ -100,6 +104,9 @@ fn without_value(message: &str) -> String {
     let kind_of = |rest: &str| rest.split(['`', '"', ',']).next().unwrap_or_default().trim().to_owned();
     for prefix in ["invalid type: ", "invalid value: "] {
         if let Some((found, expected)) = message.strip_prefix(prefix).and_then(|rest| rest.rsplit_once(", expected ")) {
+            if prefix == "invalid value: " && found.starts_with("integer") && matches!(expected, "i64" | "u64") {
+                return format!("expected an integer of at most {} bits", &expected[1..]);
+            }
             // The names of our types say nothing to a caller.
             let expected = match expected {
                 "i64" | "u64" => "an integer",

@@ -304,3 +304,17 @@ fn readiness_says_how_long_each_check_took_and_liveness_when_it_looked() {
     assert!(live["checked_at"].as_f64().unwrap() > 1e9);
     assert!(server.anonymous().get("/healthz").ok()["checked_at"].as_f64().unwrap() > 1e9);
 }
+
+#[test]
+fn what_is_wrong_with_a_field_is_said_in_the_callers_words() {
+    let house = House::new();
+    let (_server, operator) = house.serve_operator();
+    let twice = operator.post_text("/v1/sessions", r#"{"agent_id":"a","ttl":1,"ttl":2}"#);
+    assert_eq!(twice.refused(400, "invalid_argument")["field"], "ttl");
+    let body = operator.get("/v1/audit?limit=9223372036854775808").refused(400, "invalid_argument");
+    assert_eq!(body["error"], "limit: expected an integer of at most 64 bits");
+    let body = operator.get("/v1/usage?year=2026").refused(400, "invalid_argument");
+    assert_eq!(body["error"], "year: unknown field; expected month");
+    let body = operator.get("/v1/metrics?x=1").refused(400, "invalid_argument");
+    assert_eq!(body["error"], "x: unknown field; expected no fields");
+}
