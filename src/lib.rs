@@ -23,6 +23,7 @@
 //! | [`webhooks`] | who is told when something happens: subscriptions, outbox, signed delivery |
 //! | [`compliance`] | evidence packs, the score, schedules |
 //! | [`outbound`] | which addresses haldir may call |
+//! | [`measure`], [`spans`] | what this process measures of itself, and calls on their way to OpenTelemetry |
 //! | [`operations`] | the one list of everything haldir can do, and the engine that runs it |
 //! | [`config`] | flags, environment, config file, the master key |
 //! | [`faces`] | how the outside reaches an operation: MCP over stdio and HTTP, REST, a remote haldir |
@@ -63,6 +64,7 @@ pub mod measure;
 pub mod model;
 pub mod operations;
 pub mod outbound;
+pub mod spans;
 pub mod store;
 pub mod vault;
 pub mod watch;

@@ -2,6 +2,7 @@
 
 pub mod approval;
 pub mod caller;
+mod cursor;
 pub mod id;
 pub mod money;
 pub mod month;
@@ -13,6 +14,7 @@ mod time_point;
 
 pub use approval::{Approval, ApprovalRule, ApprovalStatus, RuleType};
 pub use caller::{Caller, Ceilings, Credential, Permission, Resource, Role, Tier};
+pub use cursor::{DeliveryCursor, SeqCursor, TimeCursor};
 pub use id::{AgentId, ApprovalId, AuthorizationId, EntryId, RuleId, SecretName, SessionId, TenantId};
 pub use money::Money;
 pub use month::{Day, Month};

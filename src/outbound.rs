@@ -41,6 +41,15 @@ impl Outbound {
         if text.chars().count() > MAX_URL_CHARS {
             return Err(unsafe_url(format!("the address has more than {MAX_URL_CHARS} characters")));
         }
+        // The URL standard leaves line breaks out and takes `http:host` for `http://host`: then what is listed would not
+        // be what is called.
+        let scheme = text.split_once("://").map_or("", |(scheme, _)| scheme);
+        if !["http", "https"].iter().any(|known| scheme.eq_ignore_ascii_case(known)) {
+            return Err(unsafe_url("the address must begin with http:// or https://"));
+        }
+        if text.chars().any(|c| c.is_whitespace() || c.is_control() || c == '\\') {
+            return Err(unsafe_url("the address must not contain white space, control characters or backslashes"));
+        }
         let url = Url::parse(text).map_err(|_| unsafe_url("expected an address such as https://example.com/hook"))?;
         self.check_form(&url)?;
         Ok(url)
@@ -54,6 +63,9 @@ impl Outbound {
         }
         if !url.username().is_empty() || url.password().is_some() {
             return Err(unsafe_url("the address must not contain a user name or a password"));
+        }
+        if url.port() == Some(0) {
+            return Err(unsafe_url("the address has port 0, where nobody listens"));
         }
         let host = url.host_str().unwrap_or_default();
         if host.is_empty() {
@@ -277,6 +289,12 @@ mod tests {
             "ftp://example.com/",
             "file:///etc/passwd",
             "javascript:alert(1)",
+            "http:127.0.0.1",
+            "http:1.1.1.1",
+            "http://1.1.1.1/a\r\nb",
+            "http://1.1.1.1/a b",
+            "http://1.1.1.1\\@example.com/",
+            "http://1.1.1.1:0/",
             "http://u@example.com/",
             "http://u:p@example.com/",
             "http://",

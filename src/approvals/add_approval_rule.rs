@@ -1,7 +1,8 @@
 //! `addApprovalRule`.
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::{enforce::MAX_RULES, list_approval_rules::RuleDetail};
 use crate::{
@@ -19,6 +20,7 @@ const MAX_TOOLS: usize = 100;
 /// destroy something, or everything. authorizePayment is held to it at once.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(transform = say_what_goes_with_what)]
 pub struct AddApprovalRule {
     /// The kind of rule.
     #[serde(rename = "type")]
@@ -31,6 +33,17 @@ pub struct AddApprovalRule {
     #[serde(default)]
     #[schemars(length(max = MAX_TOOLS))]
     tools: Option<Vec<Text<1, 256>>>,
+}
+
+/// What [`check`] wants, as JSON Schema says it.
+fn say_what_goes_with_what(schema: &mut Schema) {
+    let is = |name: &str| json!({"properties": {"type": {"const": name}}});
+    let wants_tools = json!({"required": ["tools"], "properties": {"tools": {"type": "array", "minItems": 1}}});
+    let rules = json!([
+        {"if": is("tool_blocked"), "then": wants_tools, "else": {"properties": {"tools": {"maxItems": 0}}}},
+        {"if": is("spend_over"), "else": {"properties": {"threshold": {"maximum": 0}}}},
+    ]);
+    schema.insert("allOf".to_owned(), rules);
 }
 
 /// The rule that was added.

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use super::detail::ApprovalDetail;
 use crate::{
     call::{ReadContext, ReadOperation, page_size},
-    error::{Error, Result},
-    model::{AgentId, UnixMicros, text::Text},
+    error::Result,
+    model::{AgentId, TimeCursor},
     store::ApprovalQuery,
 };
 
@@ -27,7 +27,7 @@ pub struct ListPendingApprovals {
     limit: Option<i64>,
     /// Where the last answer ended: its `next_cursor`.
     #[serde(default)]
-    cursor: Option<Text<1, 256>>,
+    cursor: Option<TimeCursor>,
 }
 
 /// A page of requests.
@@ -46,7 +46,7 @@ impl ReadOperation for ListPendingApprovals {
 
     fn run(self, cx: &ReadContext<'_>) -> Result<PendingApprovals> {
         let limit = page_size(self.limit, MAX_LIMIT)?;
-        let before = self.cursor.map(|cursor| parse_cursor(cursor.as_str())).transpose()?;
+        let before = self.cursor.map(|TimeCursor(at, id)| (at, id));
         let query = ApprovalQuery { agent_id: self.agent_id, before, now: cx.now, limit: limit + 1 };
         let mut approvals = cx.tx.pending_approvals(&cx.caller.tenant, &query)?;
         let more = approvals.len() > limit;
@@ -57,9 +57,4 @@ impl ReadOperation for ListPendingApprovals {
             approvals.into_iter().map(|approval| ApprovalDetail::new(approval, cx.now)).collect::<Result<_>>()?;
         Ok(PendingApprovals { count: requests.len(), requests, next_cursor })
     }
-}
-
-fn parse_cursor(cursor: &str) -> Result<(UnixMicros, String)> {
-    let parts = cursor.split_once('.').and_then(|(at, id)| Some((UnixMicros(at.parse().ok()?), id.to_owned())));
-    parts.ok_or_else(|| Error::invalid("cursor", "cursor must be the next_cursor of an earlier answer"))
 }

@@ -11,6 +11,7 @@ use haldir::{
         backend::Backend,
         http::{App, HttpSettings, listener},
         mcp::{HaldirMcp, stdio},
+        otlp::{Exporter, OtlpSettings},
         remote::Remote,
     },
     model::{Ceilings, Credential},
@@ -28,6 +29,7 @@ const ENVIRONMENT: &str = "Environment:
   HALDIR_ENCRYPTION_KEY   32 bytes as base64; without it there is a key file beside the database
   HALDIR_BOOTSTRAP_TOKEN  Lets its bearer make the first key of a tenant, over HTTP
   HALDIR_METRICS_TOKEN    Lets its bearer read /metrics, besides operators, over HTTP
+  OTEL_EXPORTER_OTLP_ENDPOINT and other standard variables of OpenTelemetry: where spans and figures go
   HALDIR_LOG              What is logged on standard error, such as debug
   PORT                    With serve: listen on this port of every address";
 
@@ -113,10 +115,12 @@ fn serve_stdio(cli: &Cli) -> Result<()> {
             None => Credential::LocalAgent,
         };
         let stop = CancellationToken::new();
+        let exporter = Exporter::start(OtlpSettings::from_environment()?, &stop)?;
         let courier = tokio::spawn(haldir.deliver_webhooks(stop.clone()));
         let outcome = stdio::serve(HaldirMcp::new(Backend::Local(haldir.clone()), credential), terminated()).await;
         stop.cancel();
         let _ = courier.await;
+        exporter.finish().await;
         haldir.close();
         outcome
     });
@@ -162,6 +166,9 @@ async fn run_http(cli: &Cli, options: &ServeOptions) -> Result<()> {
         security_contact: options.security_contact.clone(),
         metrics_token: config::secret_variable("HALDIR_METRICS_TOKEN"),
     };
+    // Stopped when everything else has: the last calls are in it.
+    let all_done = CancellationToken::new();
+    let exporter = Exporter::start(OtlpSettings::from_environment()?, &all_done)?;
     let router = App::new(haldir.clone(), address, &http, &shutdown)?.router();
     let mut output = std::io::stdout().lock();
     writeln!(output, "haldir listening on http://{address}").and_then(|()| output.flush()).map_err(Error::internal)?;
@@ -183,6 +190,8 @@ async fn run_http(cli: &Cli, options: &ServeOptions) -> Result<()> {
     let _ = schedules.await;
     upkeep.await.map_err(Error::internal)?;
     heads.await.map_err(Error::internal)?;
+    all_done.cancel();
+    exporter.finish().await;
     // On a thread of its own, since it waits for the writer.
     let haldir = Arc::new(haldir);
     tokio::task::spawn_blocking(move || haldir.close()).await.map_err(Error::internal)

@@ -26,8 +26,8 @@ impl Period {
     pub fn asked(since: Option<TimePoint>, until: Option<TimePoint>, now: UnixMicros) -> Result<Self> {
         let floor = |time: UnixMicros| UnixMicros(time.0.div_euclid(MICROS) * MICROS);
         let end = until.map_or_else(|| floor(UnixMicros(now.0 + MICROS - 1)), |until| floor(until.micros()));
-        let start =
-            since.map_or_else(|| UnixMicros((end.0 - DEFAULT_DAYS * MICROS_PER_DAY).max(0)), |since| floor(since.micros()));
+        let start = since
+            .map_or_else(|| UnixMicros((end.0 - DEFAULT_DAYS * MICROS_PER_DAY).max(0)), |since| floor(since.micros()));
         if start >= end {
             let message = "since must be at least a second before until, which is now if it is not given";
             return Err(Error::invalid("since", message));

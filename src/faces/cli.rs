@@ -8,11 +8,13 @@ mod audit;
 mod call;
 mod compliance;
 mod doctor;
+mod figures;
 mod keys;
 mod local;
 mod migrate;
 mod output;
 mod stdin;
+mod webhooks;
 
 use std::process::ExitCode;
 
@@ -94,6 +96,15 @@ enum Command {
     /// Make evidence packs for auditors, check them offline, see the score, keep schedules. On the local store.
     #[command(subcommand)]
     Compliance(compliance::ComplianceCommand),
+    /// Have events sent to an address: list, add, delete, rotate, ping, deliveries, dead-letters, resend.
+    #[command(subcommand)]
+    Webhooks(webhooks::WebhooksCommand),
+    /// Count the calls of a month.
+    #[command(after_help = "Example:\n  haldir usage --month 2026-11")]
+    Usage(figures::UsageOptions),
+    /// Show what stands at a glance: usage, sessions, secrets, log, webhooks, approvals.
+    #[command(after_help = "Example:\n  haldir overview --json | jq .audit")]
+    Overview,
     /// Check the local installation: one line per check, and how to mend what is wrong.
     #[command(after_help = doctor::HELP)]
     Doctor,
@@ -138,6 +149,9 @@ fn execute(cli: Cli) -> Result<ExitCode, Stop> {
         Command::Keys(command) => keys::run(&command, &global, screen),
         Command::Approvals(command) => approvals::run(&command, &global, screen),
         Command::Compliance(command) => compliance::run(&command, &global, screen),
+        Command::Webhooks(command) => webhooks::run(&command, &global, screen),
+        Command::Usage(options) => figures::usage(&options, &global, screen),
+        Command::Overview => figures::overview(&global, screen),
         Command::Doctor => doctor::run(&global, screen),
         Command::Migrate(command) => migrate::run(&command, &global, screen),
         Command::Call(command) => call::run(command, server, &global, screen),

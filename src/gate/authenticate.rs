@@ -15,6 +15,12 @@ use crate::{
 pub const KEY_PREFIX: &str = "hld_";
 /// Characters of a key by which people know it; they are no secret.
 pub const PUBLIC_CHARS: usize = 12;
+
+/// No key begins like this. Whoever gives a whole key by mistake does not find it repeated.
+pub fn unknown_key(prefix: &str) -> Error {
+    let shown: String = prefix.chars().take(PUBLIC_CHARS).collect();
+    Error::not_found(format!("the key {shown}")).field("prefix")
+}
 /// The shortest key that is accepted: what a client brings along must be as unguessable as what we make.
 pub const MIN_KEY_CHARS: usize = 36;
 /// The longest key that is looked at.

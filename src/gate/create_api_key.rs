@@ -12,7 +12,7 @@ use crate::{
     error::{Code, Error, Result},
     model::{
         ApiKey, Caller, Ceilings, Money, Role, Scopes, TenantId, Tier,
-        caller::{key_scope_covers, parse_key_scope, tighter},
+        caller::{key_scope_covers, key_scope_pattern, parse_key_scope, tighter},
         text::Text,
     },
     watch::{self, Draft, chain},
@@ -38,7 +38,7 @@ pub struct CreateApiKey {
     /// What it may reach: `*`, or `<resource>:read|write|*` over sessions, vault, audit, payments, webhooks,
     /// proxy, approvals and admin. Default: what its maker may reach.
     #[serde(default)]
-    #[schemars(length(max = 32))]
+    #[schemars(length(min = 1, max = 32), inner(regex(pattern = key_scope_pattern())))]
     scopes: Option<Vec<String>>,
     /// The scopes that a session created with it may have. Default: every scope but admin and *, for an agent.
     #[serde(default)]

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     call::{ReadContext, ReadOperation, page_size},
-    error::{Error, Result},
-    model::{ApiKey, Ceilings, Money, Role, Scopes, Tier, UnixMicros, text::Text},
+    error::Result,
+    model::{ApiKey, Ceilings, Money, Role, Scopes, Tier, TimeCursor, UnixMicros},
 };
 
 /// Keys in one answer.
@@ -22,7 +22,7 @@ pub struct ListApiKeys {
     limit: Option<i64>,
     /// Where the last answer ended: its `next_cursor`.
     #[serde(default)]
-    cursor: Option<Text<1, 256>>,
+    cursor: Option<TimeCursor>,
 }
 
 /// The keys.
@@ -85,7 +85,7 @@ impl ReadOperation for ListApiKeys {
 
     fn run(self, cx: &ReadContext<'_>) -> Result<ApiKeyList> {
         let limit = page_size(self.limit.or(Some(MAX_LIMIT)), MAX_LIMIT)?;
-        let before = self.cursor.map(|cursor| parse_cursor(cursor.as_str())).transpose()?;
+        let before = self.cursor.map(|TimeCursor(at, id)| (at, id));
         let mut keys = cx.tx.api_keys(&cx.caller.tenant, before.as_ref(), limit + 1)?;
         let more = keys.len() > limit;
         keys.truncate(limit);
@@ -93,9 +93,4 @@ impl ReadOperation for ListApiKeys {
         let next_cursor = last.map(|key| format!("{}.{}", key.created_at.0, key.prefix));
         Ok(ApiKeyList { count: keys.len(), keys: keys.into_iter().map(Into::into).collect(), next_cursor })
     }
-}
-
-fn parse_cursor(cursor: &str) -> Result<(UnixMicros, String)> {
-    let parts = cursor.split_once('.').and_then(|(at, prefix)| Some((UnixMicros(at.parse().ok()?), prefix.to_owned())));
-    parts.ok_or_else(|| Error::invalid("cursor", "cursor must be the next_cursor of an earlier answer"))
 }

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use super::session::SessionDetail;
 use crate::{
     call::{ReadContext, ReadOperation, page_size},
-    error::{Error, Result},
-    model::{AgentId, UnixMicros, text::Text},
+    error::Result,
+    model::{AgentId, TimeCursor, text::Text},
     store::SessionQuery,
 };
 
@@ -30,7 +30,7 @@ pub struct ListSessions {
     limit: Option<i64>,
     /// Where the last answer ended: its `next_cursor`.
     #[serde(default)]
-    cursor: Option<Text<1, 256>>,
+    cursor: Option<TimeCursor>,
 }
 
 /// A page of sessions.
@@ -49,7 +49,7 @@ impl ReadOperation for ListSessions {
 
     fn run(self, cx: &ReadContext<'_>) -> Result<SessionList> {
         let limit = page_size(self.limit, MAX_LIMIT)?;
-        let before = self.cursor.map(|cursor| parse_cursor(cursor.as_str())).transpose()?;
+        let before = self.cursor.map(|TimeCursor(at, id)| (at, id));
         let id_prefix = self.id_prefix.map_or_else(String::new, Text::into_string);
         let query = SessionQuery { agent_id: self.agent_id, id_prefix, before, limit: limit + 1 };
         let mut sessions = cx.tx.sessions(&cx.caller.tenant, &query)?;
@@ -60,9 +60,4 @@ impl ReadOperation for ListSessions {
         let sessions: Vec<_> = sessions.iter().map(|session| SessionDetail::new(session, cx.now)).collect();
         Ok(SessionList { count: sessions.len(), sessions, next_cursor })
     }
-}
-
-fn parse_cursor(cursor: &str) -> Result<(UnixMicros, String)> {
-    let parts = cursor.split_once('.').and_then(|(at, id)| Some((UnixMicros(at.parse().ok()?), id.to_owned())));
-    parts.ok_or_else(|| Error::invalid("cursor", "cursor must be the next_cursor of an earlier answer"))
 }

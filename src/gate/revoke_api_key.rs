@@ -4,9 +4,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::authenticate;
 use crate::{
     call::{WriteContext, WriteOperation},
-    error::{Error, Result},
+    error::Result,
     model::text::Text,
     store::ApiKeyUpdate,
     watch::{self, Draft},
@@ -37,7 +38,7 @@ impl WriteOperation for RevokeApiKey {
         let keys = cx.tx.api_keys_by_prefix(&prefix)?;
         let mut ours = keys.iter().filter(|key| key.tenant == cx.caller.tenant).peekable();
         if ours.peek().is_none() {
-            return Err(Error::not_found(format!("the key {prefix}")).field("prefix"));
+            return Err(authenticate::unknown_key(&prefix));
         }
         for key in ours.filter(|key| key.revoked_at.is_none()) {
             cx.tx.update_api_key(&key.digest, ApiKeyUpdate::Revoked(cx.now))?;

@@ -82,7 +82,7 @@ impl WriteOperation for RotateApiKey {
         let keys = cx.tx.api_keys_by_prefix(&prefix)?;
         let mut ours = keys.iter().filter(|key| key.tenant == cx.caller.tenant).peekable();
         if ours.peek().is_none() {
-            return Err(Error::not_found(format!("the key {prefix}")).field("prefix"));
+            return Err(authenticate::unknown_key(&prefix));
         }
         let old = ours.find(|key| authenticate::is_live(key, cx.now)).ok_or_else(|| {
             Error::new(Code::Conflict, format!("the key {prefix} is revoked or has expired: make a new one"))

@@ -109,6 +109,12 @@ pub fn parse_key_scope(text: &str) -> Result<(), String> {
     }
 }
 
+/// What [`parse_key_scope`] takes, as JSON Schema says it.
+pub fn key_scope_pattern() -> String {
+    let names: Vec<_> = Resource::ALL.iter().map(|(name, _)| *name).collect();
+    format!(r"^(\*|({}):(read|write|\*))$", names.join("|"))
+}
+
 /// Whether a key scope, once granted, covers another.
 pub fn key_scope_covers(granted: &str, wanted: &str) -> bool {
     if granted == "*" || granted == wanted {

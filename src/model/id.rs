@@ -63,14 +63,11 @@ macro_rules! id {
             }
 
             fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                let mut schema = json_schema!({
-                    "type": "string", "minLength": 1, "maxLength": $max, "examples": [$example]
-                });
                 let pattern: Option<&str> = $pattern;
-                if let Some(pattern) = pattern {
-                    schema.insert("pattern".into(), pattern.into());
-                }
-                schema
+                json_schema!({
+                    "type": "string", "minLength": 1, "maxLength": $max, "examples": [$example],
+                    "pattern": pattern.unwrap_or(text::LINE_PATTERN)
+                })
             }
         }
     };

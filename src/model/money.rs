@@ -84,7 +84,9 @@ impl FromStr for Money {
             return Err(EXPECTED.to_owned());
         }
         let decimal = if text.contains(['e', 'E']) {
-            Decimal::from_scientific(text).map_err(|_| out_of_range())?
+            // Its error does not tell which end it fell off: a small exponent means too many decimals.
+            let is_small = text.contains("e-") || text.contains("E-");
+            Decimal::from_scientific(text).map_err(|_| if is_small { too_precise() } else { out_of_range() })?
         } else {
             Decimal::from_str_exact(text).map_err(|error| match error {
                 rust_decimal::Error::Underflow => too_precise(),
@@ -143,8 +145,14 @@ impl JsonSchema for Money {
         true
     }
 
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"type": "number", "maximum": 9_223_372_036_i64, "examples": [29.99]})
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let mut schema = json_schema!({"type": "number", "examples": [29.99]});
+        // In whole units, which is less than what is taken: readers of schemas have floats, and the largest amount lies
+        // between two. An answer may have that amount.
+        if generator.contract().is_deserialize() {
+            schema.insert("maximum".into(), 9_223_372_036_i64.into());
+        }
+        schema
     }
 }
 

@@ -22,6 +22,11 @@ pub fn problem(text: &str, min: usize, max: usize, multiline: bool) -> Option<St
         .map(|c| format!("must not contain the control character U+{:04X}", u32::from(c)))
 }
 
+/// What [`problem`] lets through, as JSON Schema says it. Spelled out: not every reader of schemas knows `\p{Cc}`.
+pub const LINE_PATTERN: &str = r"^[^\x00-\x1f\x7f-\x9f]*$";
+/// The same with line breaks and tabs.
+pub const MULTILINE_PATTERN: &str = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*$";
+
 /// Text of `MIN` to `MAX` characters without control characters other than line breaks and tabs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
@@ -59,7 +64,7 @@ impl<const MIN: usize, const MAX: usize> JsonSchema for Text<MIN, MAX> {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        let mut schema = json_schema!({"type": "string", "maxLength": MAX});
+        let mut schema = json_schema!({"type": "string", "maxLength": MAX, "pattern": MULTILINE_PATTERN});
         if MIN > 0 {
             schema.insert("minLength".into(), MIN.into());
         }

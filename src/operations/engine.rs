@@ -20,6 +20,7 @@ use crate::{
     },
     measure::MEASURES,
     model::{Caller, Credential, Permission, Resource, Role, UnixMicros},
+    spans,
     store::{ReadTx, Store},
 };
 
@@ -359,6 +360,7 @@ pub(super) fn measured<T>(
 ) -> Result<T> {
     let status = outcome.as_ref().map_or_else(|error| error.code.status(), status);
     operation.measured.answered(status, begun.elapsed());
+    spans::record(operation.name, begun, status, outcome.as_ref().err().map(|error| error.code.name()));
     outcome
 }
 

@@ -5,13 +5,48 @@ use std::collections::BTreeMap;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::{error::Category, value::RawValue};
 
+use zeroize::Zeroizing;
+
 use crate::error::{Code, Error, Result};
 
 /// Characters of an unknown field's name that its refusal repeats.
 const MAX_NAME_SHOWN: usize = 100;
+/// How [`without_value`] words a float where an integer belongs.
+const FOUND_FLOAT: &str = "expected an integer, found floating point";
 
-/// Reads an input.
+/// Fields of one input that are mended by [`with_integer`]: no operation has as many.
+const MAX_MENDED: usize = 8;
+
+/// Reads an input. A whole number is an integer however it is written, as in JSON Schema: 60, 60.0 or 6e1.
 pub(super) fn parse<T: DeserializeOwned>(json: &str) -> Result<T> {
+    let mut outcome = parse_as_written(json);
+    // serde takes a number with a decimal point for a float. Nearly nobody writes one, so nobody else pays for it.
+    let mut mended: Option<Zeroizing<String>> = None;
+    for _ in 0..MAX_MENDED {
+        let Err(error) = &outcome else { break };
+        let text = mended.as_ref().map_or(json, |text| text.as_str());
+        let Some(better) = with_integer(text, error) else { break };
+        outcome = parse_as_written(&better);
+        mended = Some(better);
+    }
+    outcome
+}
+
+/// The input with the whole number that `error` is about written as an integer.
+fn with_integer(json: &str, error: &Error) -> Option<Zeroizing<String>> {
+    let field = error.field.as_ref().filter(|_| error.message.ends_with(FOUND_FLOAT))?;
+    let fields: BTreeMap<String, &RawValue> = serde_json::from_str(json).ok()?;
+    let number = fields.get(field)?.get();
+    // Up to 2^53 a float is exact, and so is its text.
+    let value =
+        number.parse::<f64>().ok().filter(|value| value.fract() == 0.0 && value.abs() < 9_007_199_254_740_992.0)?;
+    let integer = format!("{:.0}", value + 0.0); // Never -0.
+    let start = (number.as_ptr() as usize).checked_sub(json.as_ptr() as usize)?;
+    let (before, after) = (json.get(..start)?, json.get(start + number.len()..)?);
+    (integer != number).then(|| Zeroizing::new([before, &integer, after].concat()))
+}
+
+fn parse_as_written<T: DeserializeOwned>(json: &str) -> Result<T> {
     // The path of a bad field costs a little to follow, so it is followed only when there is one.
     serde_json::from_str(json).map_err(|first| {
         let mut deserializer = serde_json::Deserializer::from_str(json);
@@ -37,10 +72,14 @@ fn explain(json: &str, path: String, error: &serde_json::Error) -> Error {
     if message.starts_with("missing field") {
         return Error::invalid(join(&path, in_backticks), format!("{in_backticks} is required"));
     }
+    if message.starts_with("duplicate field") {
+        return Error::invalid(join(&path, in_backticks), format!("{in_backticks} is given twice"));
+    }
     if let Some(rest) = message.strip_prefix("unknown field") {
         let expected = rest.rsplit_once(", ").map_or("no fields are expected here", |(_, expected)| expected);
         // serde writes every expected field in backticks; what stands before them is the unknown one.
         let expected = rest.split_once("expected").map_or(expected, |(_, list)| list.trim());
+        let expected = if rest.contains("there are no fields") { "no fields" } else { expected };
         let shown: String = in_backticks.chars().take(MAX_NAME_SHOWN).collect();
         let message = format!("{shown}: unknown field; expected {}", expected.replace('`', ""));
         return Error::invalid(shown, message);
@@ -65,6 +104,9 @@ fn without_value(message: &str) -> String {
     let kind_of = |rest: &str| rest.split(['`', '"', ',']).next().unwrap_or_default().trim().to_owned();
     for prefix in ["invalid type: ", "invalid value: "] {
         if let Some((found, expected)) = message.strip_prefix(prefix).and_then(|rest| rest.rsplit_once(", expected ")) {
+            if prefix == "invalid value: " && found.starts_with("integer") && matches!(expected, "i64" | "u64") {
+                return format!("expected an integer of at most {} bits", &expected[1..]);
+            }
             // The names of our types say nothing to a caller.
             let expected = match expected {
                 "i64" | "u64" => "an integer",
@@ -97,4 +139,44 @@ pub fn take_idempotency_key(json: &str) -> Result<(String, Option<String>)> {
         .transpose()
         .map_err(|_| Error::invalid(FIELD, "idempotency_key: expected a string"))?;
     Ok((serde_json::to_string(&fields).map_err(Error::internal)?, key))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Input {
+        limit: i64,
+        #[serde(default)]
+        wait: Option<u64>,
+        #[serde(default)]
+        details: Option<Box<RawValue>>,
+    }
+
+    fn read(json: &str) -> Result<(i64, Option<u64>, String)> {
+        let Input { limit, wait, details } = parse(json)?;
+        Ok((limit, wait, details.map_or_else(String::new, |details| details.get().to_owned())))
+    }
+
+    #[test]
+    fn a_whole_number_is_an_integer_however_it_is_written() {
+        for json in ["60", "60.0", "6e1", "0.6E2", "60.000"] {
+            let input = format!(r#"{{"wait":{json} ,"limit":{json},"details":[1.0,"60.0"]}}"#);
+            assert_eq!(read(&input).unwrap(), (60, Some(60), r#"[1.0,"60.0"]"#.to_owned()), "{json}");
+        }
+        assert_eq!(read(r#"{"limit":-0.0}"#).unwrap().0, 0);
+        assert_eq!(read(r#"{"limit":-7.0}"#).unwrap().0, -7);
+    }
+
+    #[test]
+    fn what_is_no_whole_number_is_refused_by_name() {
+        for json in ["60.5", "1e-1", "1e300", "9007199254740993.0", "\"60\"", "null", "true", "[60.0]"] {
+            let error = read(&format!(r#"{{"limit":{json}}}"#)).unwrap_err();
+            assert_eq!((error.code, error.field.as_deref()), (Code::InvalidArgument, Some("limit")), "{json}");
+        }
+        assert_eq!(read(r#"{"limit":1,"wait":-1.0}"#).unwrap_err().field.as_deref(), Some("wait"));
+        assert!(read(r#"{"limit":1.0,"limit":2}"#).is_err() && read(r#"{"limit":1.0,"limit":2.0}"#).is_err());
+    }
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     call::{ReadContext, ReadOperation, page_size},
     error::Result,
-    model::{SecretName, text::Text},
+    model::SecretName,
 };
 
 /// Names in one answer.
@@ -22,7 +22,7 @@ pub struct ListSecrets {
     limit: Option<i64>,
     /// Where the last answer ended: its `next_cursor`.
     #[serde(default)]
-    cursor: Option<Text<1, 256>>,
+    cursor: Option<SecretName>,
 }
 
 /// A page of names.
@@ -41,7 +41,7 @@ impl ReadOperation for ListSecrets {
 
     fn run(self, cx: &ReadContext<'_>) -> Result<SecretList> {
         let limit = page_size(Some(self.limit.unwrap_or(MAX_LIMIT)), MAX_LIMIT)?;
-        let after = self.cursor.map_or_else(String::new, Text::into_string);
+        let after = self.cursor.map_or_else(String::new, |name| name.to_string());
         let mut secrets = cx.tx.secret_names(&cx.caller.tenant, &after, limit + 1)?;
         let more = secrets.len() > limit;
         secrets.truncate(limit);

@@ -7,8 +7,8 @@ use serde_json::value::RawValue;
 use super::canonical::hex;
 use crate::{
     call::{ReadContext, ReadOperation, page_size},
-    error::{Error, Result},
-    model::{AgentId, Entry, EntryKind, Money, SessionId, TimePoint, UnixMicros, text::Text},
+    error::Result,
+    model::{AgentId, Entry, EntryKind, Money, SeqCursor, SessionId, TimePoint, UnixMicros, text::Text},
     store::{AuditQuery, StoredEntryProblem},
 };
 
@@ -44,7 +44,7 @@ pub struct GetAuditTrail {
     limit: Option<i64>,
     /// Where the last answer ended: its `next_cursor`.
     #[serde(default)]
-    cursor: Option<Text<1, 32>>,
+    cursor: Option<SeqCursor>,
 }
 
 /// A page of the log.
@@ -160,10 +160,6 @@ impl ReadOperation for GetAuditTrail {
 
     fn run(self, cx: &ReadContext<'_>) -> Result<AuditTrail> {
         let limit = page_size(self.limit, MAX_LIMIT)?;
-        let before_seq = self.cursor.map(|cursor| {
-            let seq = cursor.as_str().parse().ok().filter(|seq| *seq > 0);
-            seq.ok_or_else(|| Error::invalid("cursor", "cursor must be the next_cursor of an earlier answer"))
-        });
         let query = AuditQuery {
             session_id: self.session_id.map(|id| id.to_string()),
             agent_id: self.agent_id.map(|id| id.to_string()),
@@ -171,7 +167,7 @@ impl ReadOperation for GetAuditTrail {
             flagged: self.flagged,
             since: self.since.map(TimePoint::micros),
             until: self.until.map(TimePoint::micros),
-            before_seq: before_seq.transpose()?,
+            before_seq: self.cursor.map(|SeqCursor(seq)| seq),
             first_seq: None,
             limit,
         };

@@ -17,8 +17,8 @@ use crate::{
 #[serde(deny_unknown_fields)]
 pub struct PruneAuditDetails {
     /// Must be true: what is erased cannot be brought back.
-    #[serde(default)]
-    confirm: bool,
+    #[schemars(required, extend("const" = true))]
+    confirm: Option<bool>,
 }
 
 /// What was erased. No entry is ever deleted: only details are.
@@ -50,7 +50,7 @@ impl WriteOperation for PruneAuditDetails {
     type Output = ErasedDetails;
 
     fn run(self, cx: &mut WriteContext<'_>) -> Result<ErasedDetails> {
-        if !self.confirm {
+        if self.confirm != Some(true) {
             let message = "confirm must be true: details that are erased cannot be brought back";
             return Err(Error::new(Code::ConfirmationRequired, message).field("confirm"));
         }

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     call::{ReadContext, ReadOperation, page_size},
-    error::{Error, Result},
-    model::{UnixMicros, text::Text},
+    error::Result,
+    model::{DeliveryCursor, UnixMicros, text::Text},
     store::Attempt,
 };
 
@@ -23,7 +23,7 @@ pub struct ListDeliveries {
     event_id: Option<Text<1, 64>>,
     /// Only attempts before this one, by its `delivery_id`.
     #[serde(default)]
-    before: Option<Text<1, 64>>,
+    before: Option<DeliveryCursor>,
     /// How many, at most 1000. Default: 100.
     #[serde(default)]
     #[schemars(extend("minimum" = 1, "maximum" = 1000, "default" = 100))]
@@ -92,13 +92,7 @@ impl ReadOperation for ListDeliveries {
 
     fn run(self, cx: &ReadContext<'_>) -> Result<DeliveryList> {
         let limit = page_size(self.limit, MAX_PAGE)?;
-        let before = match &self.before {
-            None => i64::MAX,
-            Some(id) => {
-                let number = id.as_str().strip_prefix(ID_PREFIX).and_then(|number| number.parse().ok());
-                number.ok_or_else(|| Error::invalid("before", "before must be a delivery_id of an earlier answer"))?
-            }
-        };
+        let before = self.before.map_or(i64::MAX, |DeliveryCursor(number)| number);
         let event = self.event_id.as_ref().map(Text::as_str);
         let attempts = cx.tx.attempts(&cx.caller.tenant, event, before, limit)?;
         let deliveries: Vec<_> = attempts.into_iter().map(DeliveryDetail::from).collect();

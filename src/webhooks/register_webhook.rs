@@ -23,7 +23,7 @@ const MAX_WEBHOOKS: usize = 32;
 #[serde(deny_unknown_fields)]
 pub struct RegisterWebhook {
     /// Where to: http or https, without user name or password.
-    #[schemars(extend("format" = "uri"))]
+    #[schemars(extend("format" = "uri", "pattern" = "^[Hh][Tt][Tt][Pp][Ss]?://"))]
     url: Text<1, MAX_URL_CHARS>,
     /// A name for people.
     #[serde(default)]
@@ -31,6 +31,7 @@ pub struct RegisterWebhook {
     name: Option<Text<0, 128>>,
     /// Which events. Default: all.
     #[serde(default)]
+    #[schemars(length(min = 1))]
     events: Option<Vec<EventKind>>,
 }
 

@@ -1,15 +1,11 @@
 //! What needs a person's decision waits for it, is decided once, and is done once, exactly as it was asked.
 
-use std::{
-    io::Write as _,
-    net::TcpStream,
-    thread,
-    time::{Duration, Instant},
-};
+mod payments;
+mod waiting;
 
 use serde_json::Value;
 
-use crate::support::{Answer, Client, House, InProcess, at_once, json, raw_exchange, read_answer, text};
+use crate::support::{Answer, Client, House, InProcess, at_once, json, text};
 
 fn spender(operator: &Client) -> String {
     operator.session(&json!({"scopes": ["read", "spend"], "spend_limit": 10_000}))
@@ -163,126 +159,6 @@ fn what_makes_no_sense_is_refused_and_says_what_would() {
 }
 
 #[test]
-fn a_payment_over_the_threshold_waits_for_approval_and_is_made_once() {
-    let house = House::new();
-    let (_server, operator) = house.serve_operator();
-    let agent = operator.mint(&json!({"role": "agent"}));
-    let session = spender(&agent);
-    let rule = add_rule(&operator, &json!({"type": "spend_over", "threshold": 100}));
-    agent.pay(&session, "100").ok();
-    let id = needs_approval(&agent.pay(&session, "100.000000001"));
-    assert_eq!(needs_approval(&agent.pay(&session, "100.0000000010")), id, "the same question was asked twice");
-    assert_eq!(agent.get(&format!("/v1/sessions/{session}")).ok()["spent"], 100);
-    assert_ne!(needs_approval(&agent.pay(&session, "101")), id, "another amount needs another approval");
-    decide(&operator, &id, "approve").ok();
-    // Neither another amount, nor another description, nor another session.
-    needs_approval(&agent.pay(&session, "100.000000002"));
-    let described = json!({"session_id": session, "amount": 100.000_000_001, "description": "x"});
-    needs_approval(&agent.post("/v1/payments/authorize", &described));
-    needs_approval(&agent.pay(&spender(&agent), "100.000000001"));
-    agent.pay(&session, "100.000000001").ok();
-    let used = approval(&agent, &id);
-    assert!(used["used_at"].is_number() && used["usable"] == false, "{used}");
-    assert_ne!(needs_approval(&agent.pay(&session, "100.000000001")), id, "an approval served twice");
-
-    operator.delete(&format!("/v1/approvals/rules/{rule}")).ok();
-    agent.pay(&session, "100.000000001").ok();
-    operator.delete(&format!("/v1/approvals/rules/{rule}")).refused(404, "not_found");
-    let log = actions(&operator);
-    for action in ["approval_rule.add", "approval_rule.delete", "approval.approve", "approval.use"] {
-        assert_eq!(log.iter().filter(|known| *known == action).count(), 1, "{action}: {log:?}");
-    }
-    assert!(log.contains(&"authorizePayment.denied".to_owned()));
-    operator.verified();
-}
-
-#[test]
-fn an_approval_that_is_named_serves_for_nothing_else() {
-    let house = House::new();
-    let (_server, operator) = house.serve_operator();
-    let session = spender(&operator);
-    add_rule(&operator, &json!({"type": "all"}));
-    let pay = |amount: i64, approval: &str| {
-        let body = json!({"session_id": session, "amount": amount, "approval_id": approval});
-        operator.post("/v1/payments/authorize", &body)
-    };
-    let id = needs_approval(&operator.pay(&session, "5"));
-    assert_eq!(needs_approval(&pay(5, &id)), id);
-    let ahead = json!({"session_id": session, "tool": "authorizePayment", "action": "rent", "amount": 7});
-    let ahead = request(&operator, &ahead);
-    for id in [&id, &ahead] {
-        decide(&operator, id, "approve").ok();
-    }
-    for (amount, id) in [(6, id.as_str()), (5, "apr_unknown"), (5, &ahead)] {
-        let refused = pay(amount, id).refused(403, "approval_invalid");
-        assert_eq!((&refused["authorized"], &refused["field"]), (&json!(false), &json!("approval_id")), "{refused}");
-    }
-    pay(5, &id).ok();
-    pay(5, &id).refused(403, "approval_invalid");
-    // Asked for ahead of the payment.
-    let rent = json!({"session_id": session, "amount": 7, "description": "rent"});
-    operator.post("/v1/payments/authorize", &rent).ok();
-    needs_approval(&operator.post("/v1/payments/authorize", &rent));
-}
-
-#[test]
-fn what_was_denied_stays_denied_and_what_fails_uses_no_approval() {
-    let house = House::new();
-    let (_server, operator) = house.serve_operator();
-    let session = operator.session(&json!({"scopes": ["spend"], "spend_limit": 10}));
-    add_rule(&operator, &json!({"type": "spend_over"}));
-    let size = operator.log_size();
-    operator.pay(&session, "11").refused(403, "budget_exceeded");
-    assert_eq!(operator.log_size(), size + 1);
-    assert_eq!(operator.get("/v1/approvals/pending").ok()["count"], 0, "nobody is asked for what cannot be");
-
-    let no = needs_approval(&operator.pay(&session, "3"));
-    operator.post(&format!("/v1/approvals/{no}/deny"), &json!({"note": "too dear"})).ok();
-    let refused = operator.pay(&session, "3").refused(403, "approval_invalid");
-    assert_eq!((&refused["approval_request_id"], &refused["decision_note"]), (&json!(no), &json!("too dear")));
-
-    let yes = needs_approval(&operator.pay(&session, "8"));
-    let small = needs_approval(&operator.pay(&session, "4"));
-    for id in [&yes, &small] {
-        decide(&operator, id, "approve").ok();
-    }
-    operator.pay(&session, "4").ok();
-    operator.pay(&session, "8").refused(403, "budget_exceeded");
-    assert_eq!(approval(&operator, &yes)["usable"], true, "a payment that failed used its approval");
-}
-
-#[test]
-fn an_idempotency_key_does_not_keep_the_question() {
-    let house = House::new();
-    let (_server, operator) = house.serve_operator();
-    let session = spender(&operator);
-    add_rule(&operator, &json!({"type": "all"}));
-    let body = json!({"session_id": session, "amount": 2}).to_string();
-    let pay = || operator.send("POST", "/v1/payments/authorize", &[("Idempotency-Key", "k")], &body);
-    let id = needs_approval(&pay());
-    decide(&operator, &id, "approve").ok();
-    let paid = pay().ok();
-    assert_eq!(pay().ok(), paid, "a retry is not paid twice, nor asked again");
-    assert_eq!(operator.get(&format!("/v1/sessions/{session}")).ok()["spent"], 2);
-}
-
-#[test]
-fn over_mcp_the_answer_is_an_error_within_the_schema() {
-    let house = House::new();
-    let (_server, operator) = house.serve_operator();
-    let session = spender(&operator);
-    add_rule(&operator, &json!({"type": "tool_blocked", "tools": ["authorizePayment"]}));
-    let arguments = json!({"session_id": session, "amount": 2});
-    let asked = operator.tool("authorizePayment", &arguments);
-    let said = &asked["structuredContent"];
-    assert_eq!((&asked["isError"], &said["authorized"]), (&json!(true), &json!(false)), "{asked}");
-    let schema = haldir::operations::tool("authorizePayment").unwrap().output_schema().to_value();
-    assert!(jsonschema::draft202012::new(&schema).unwrap().is_valid(said), "{said}");
-    decide(&operator, &text(said, "approval_request_id"), "approve").ok();
-    assert_eq!(operator.tool("authorizePayment", &arguments)["structuredContent"]["authorized"], true);
-}
-
-#[test]
 fn the_same_request_in_every_process_is_decided_once_and_used_once() {
     let house = House::new();
     let (_first, operator) = house.serve_operator();
@@ -317,103 +193,6 @@ fn the_same_request_in_every_process_is_decided_once_and_used_once() {
     at(2).pay(&session, "99").ok();
     needs_approval(&at(3).pay(&session, "99"));
     operator.verified();
-}
-
-#[test]
-fn who_waits_is_answered_when_another_process_decides() {
-    let house = House::new();
-    let (_server, operator) = house.serve_operator();
-    let other = house.serve();
-    let id = request(&operator, &json!({"session_id": spender(&operator)}));
-    let start = Instant::now();
-    let soon = operator.get(&format!("/v1/approvals/{id}?wait=1")).ok();
-    assert!(soon["status"] == "pending" && start.elapsed() >= Duration::from_secs(1), "{:?}", start.elapsed());
-    thread::scope(|scope| {
-        let waiting: Vec<_> = (0..20)
-            .map(|_| scope.spawn(|| operator.again().get(&format!("/v1/approvals/{id}?wait=30")).ok()))
-            .collect();
-        thread::sleep(Duration::from_millis(300));
-        // Meanwhile everything else goes on.
-        spender(&operator);
-        decide(&other.with_key(operator.key()), &id, "approve").ok();
-        for one in waiting {
-            assert_eq!(one.join().unwrap()["status"], "approved");
-        }
-    });
-    assert!(start.elapsed() < Duration::from_secs(15), "{:?}", start.elapsed());
-}
-
-#[test]
-fn who_waits_is_answered_when_the_server_stops_and_gone_when_they_hang_up() {
-    let house = House::new();
-    let (server, operator) = house.serve_operator();
-    let id = request(&operator, &json!({"session_id": spender(&operator)}));
-    let key = operator.key();
-    let wait =
-        format!("GET /v1/approvals/{id}?wait=30 HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {key}\r\n\r\n");
-    // More than may wait at a time, one after the other: those who hung up are no longer counted.
-    for _ in 0..12 {
-        let gone: Vec<_> = (0..100)
-            .map(|_| {
-                let mut stream = TcpStream::connect(server.address).unwrap();
-                stream.write_all(wait.as_bytes()).unwrap();
-                stream
-            })
-            .collect();
-        thread::sleep(Duration::from_millis(300));
-        drop(gone);
-    }
-    thread::sleep(Duration::from_millis(500));
-    let start = Instant::now();
-    let mut stream = TcpStream::connect(server.address).unwrap();
-    stream.write_all(wait.as_bytes()).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
-    assert!(stream.peek(&mut [0]).is_err(), "there was no place left to wait");
-    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-    server.process.terminate();
-    let answer = read_answer(&mut std::io::BufReader::new(stream)).unwrap();
-    assert_eq!((answer.status, &answer.json()["status"]), (200, &json!("pending")));
-    let took = start.elapsed();
-    assert!(took < Duration::from_secs(8), "the end of the server did not end the wait: {took:?}");
-}
-
-#[test]
-fn one_caller_does_not_take_every_place_to_wait() {
-    let house = House::new();
-    let (server, operator) = house.serve_operator();
-    let agent = operator.mint(&json!({"role": "agent"}));
-    let id = request(&agent, &json!({"session_id": spender(&agent)}));
-    let wait = |key: &str| {
-        let mut stream = TcpStream::connect(server.address).unwrap();
-        let head = format!("GET /v1/approvals/{id}?wait=30 HTTP/1.1\r\nHost: {}\r\n", server.address);
-        stream.write_all(format!("{head}Authorization: Bearer {key}\r\n\r\n").as_bytes()).unwrap();
-        stream.set_read_timeout(Some(Duration::from_millis(1_500))).unwrap();
-        stream
-    };
-    let waiting: Vec<_> = (0..128).map(|_| wait(agent.key())).collect();
-    thread::sleep(Duration::from_secs(1));
-    assert!(wait(agent.key()).peek(&mut [0]).is_ok(), "the 129th of one caller waits");
-    assert!(wait(operator.key()).peek(&mut [0]).is_err(), "nobody else can wait");
-    decide(&operator, &id, "deny").ok();
-    for stream in waiting {
-        let answer = read_answer(&mut std::io::BufReader::new(stream)).unwrap();
-        assert_eq!((answer.status, &answer.json()["status"]), (200, &json!("denied")));
-    }
-}
-
-#[test]
-fn a_key_revoked_while_it_waits_sees_nothing_more() {
-    let house = House::new();
-    let (server, operator) = house.serve_operator();
-    let agent = operator.mint(&json!({"role": "agent"}));
-    let id = request(&agent, &json!({"session_id": spender(&agent)}));
-    thread::scope(|scope| {
-        let waiting = scope.spawn(|| agent.get(&format!("/v1/approvals/{id}?wait=30")));
-        thread::sleep(Duration::from_millis(300));
-        operator.delete(&format!("/v1/keys/{}", &agent.key()[..12])).ok();
-        waiting.join().unwrap().refused(401, "unauthorized");
-    });
-    drop(server);
 }
 
 #[test]
@@ -525,28 +304,4 @@ fn old_requests_are_cleared_away_and_their_entries_stay() {
     }
     assert_eq!(kept(), 15, "what ended a month ago is still there");
     assert_eq!(here.verify()["verified"], true);
-}
-
-#[test]
-fn a_wait_takes_no_more_than_its_own_connection() {
-    let house = House::new();
-    let (server, operator) = house.serve_operator();
-    let id = request(&operator, &json!({"session_id": spender(&operator)}));
-    let key = operator.key();
-    let wait =
-        format!("GET /v1/approvals/{id}?wait=5 HTTP/1.1\r\nHost: x.localhost\r\nAuthorization: Bearer {key}\r\n\r\n");
-    let wait = wait.replace("x.localhost", &server.address.to_string());
-    thread::scope(|scope| {
-        let waiting: Vec<_> =
-            (0..64).map(|_| scope.spawn(|| raw_exchange(server.address, wait.as_bytes()).unwrap().status)).collect();
-        thread::sleep(Duration::from_millis(500));
-        let start = Instant::now();
-        for _ in 0..20 {
-            operator.get("/v1/sessions").ok();
-        }
-        assert!(start.elapsed() < Duration::from_secs(3), "waiting held up others: {:?}", start.elapsed());
-        for one in waiting {
-            assert_eq!(one.join().unwrap(), 200);
-        }
-    });
 }

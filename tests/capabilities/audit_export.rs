@@ -154,6 +154,59 @@ fn an_export_of_many_pages_is_whole_while_others_write() {
     });
 }
 
+/// Memory of a process, from /proc: `VmRSS` now, `VmHWM` at most, in kilobytes.
+#[cfg(target_os = "linux")]
+fn memory(process: u32, name: &str) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+    line.trim_start_matches(':').trim().strip_suffix(" kB").unwrap().parse().unwrap()
+}
+
+/// Reads an answer to its end without keeping it; answers its length and its last bytes.
+#[cfg(target_os = "linux")]
+fn read_away(server: &Server, key: &str, path: &str) -> (usize, Vec<u8>) {
+    use std::io::{Read, Write};
+    let mut stream = std::net::TcpStream::connect(server.address).unwrap();
+    let head =
+        format!("GET {path} HTTP/1.1\r\nHost: {}\r\nX-API-Key: {key}\r\nConnection: close\r\n\r\n", server.address);
+    stream.write_all(head.as_bytes()).unwrap();
+    let (mut length, mut end, mut buffer) = (0, Vec::new(), vec![0; 65_536]);
+    while let Ok(read @ 1..) = stream.read(&mut buffer) {
+        length += read;
+        end.extend_from_slice(&buffer[..read]);
+        end.drain(..end.len().saturating_sub(1_000));
+    }
+    (length, end)
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn an_export_of_a_hundred_megabytes_takes_no_more_memory_than_its_pages() {
+    const ENTRIES: usize = 2_000;
+    const DETAILS: usize = 60_000;
+    /// Pages of 256 entries with the largest details are 16 MB: one as rows, one as text, and what SQLite caches.
+    const MOST_KILOBYTES: u64 = 60_000;
+    let house = House::new();
+    let (mut server, operator) = house.serve_operator();
+    let session = operator.session(&json!({}));
+    let entry = json!({"session_id": session, "action": "x", "details": "y".repeat(DETAILS)});
+    crate::support::at_once(4, |_| {
+        let client = server.with_key(operator.key());
+        (0..ENTRIES / 4).for_each(|_| drop(client.post("/v1/audit", &entry).ok()));
+    });
+    let process = server.process.child().id();
+    for format in ["jsonl", "csv"] {
+        // From here on the highest mark counts anew (proc(5), clear_refs).
+        std::fs::write(format!("/proc/{process}/clear_refs"), "5").unwrap();
+        let before = memory(process, "VmRSS");
+        let (length, end) = read_away(&server, operator.key(), &format!("/v1/audit/export?format={format}"));
+        let most = memory(process, "VmHWM");
+        assert!(length > ENTRIES * DETAILS, "{format}: {length} bytes");
+        assert!(end.ends_with(b"0\r\n\r\n"), "{format} broke off");
+        assert!(most < before + MOST_KILOBYTES, "{format}: {before} kB before, {most} kB at most, {length} bytes sent");
+    }
+}
+
 #[test]
 fn a_page_shows_an_entry_that_cannot_be_read_as_one_and_an_export_breaks_off() {
     let (house, _server, operator, _session) = log();

@@ -79,6 +79,7 @@ fn base(operation: &Operation, session: &str) -> Vec<(String, String)> {
                 "cadence" => json!("daily"),
                 "delivery" => json!("webhook:1"),
                 "type" => json!("destructive"),
+                "confirm" => json!(true),
                 other => panic!("{}.{other} has no example here", operation.name),
             };
             (field.to_owned(), value.to_string())
@@ -176,7 +177,8 @@ fn garbage_in_any_field_of_any_operation_is_refused_clearly_over_rest() {
             }
             let mut input = base(operation, &session);
             input.retain(|(name, _)| *name != missing.0);
-            over_rest(&operator, operation, input).refused_field(400, "invalid_argument", &missing.0);
+            let code = if missing.0 == "confirm" { "confirmation_required" } else { "invalid_argument" };
+            over_rest(&operator, operation, input).refused_field(400, code, &missing.0);
         }
     }
     operator.log(&session, "goes on").ok();

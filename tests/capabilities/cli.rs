@@ -6,6 +6,7 @@ mod calls;
 mod compliance;
 mod keys;
 mod store;
+mod webhooks;
 
 use std::{
     ffi::OsStr,

@@ -380,3 +380,16 @@ fn an_expired_key_is_refused() {
     assert_eq!(house.sql().execute(expire, []), Ok(1));
     agent.get("/v1/sessions").refused(401, "unauthorized");
 }
+
+#[test]
+fn a_whole_key_given_for_its_prefix_is_not_repeated() {
+    let house = House::new();
+    let (_server, operator) = house.serve_operator();
+    let whole = operator.mint(&json!({"name": "agent"})).key().to_owned();
+    for answer in
+        [operator.delete(&format!("/v1/keys/{whole}")), operator.post(&format!("/v1/keys/{whole}/rotate"), &json!({}))]
+    {
+        answer.refused(404, "not_found");
+        assert!(!answer.text.contains(&whole[..13]), "{}", answer.text);
+    }
+}

@@ -51,3 +51,26 @@ fn a_store_with_keys_adopts_no_other() {
     let answer = stdio.tool_text("createSession", r#"{"agent_id":"a"}"#);
     assert!(answer["result"]["isError"] == true || answer["error"].is_object(), "a revoked key goes on: {answer}");
 }
+
+#[test]
+fn identifiers_are_never_paths_for_a_stdio_client_of_a_server_elsewhere() {
+    let house = House::new();
+    let (server, operator) = house.serve_operator();
+    operator.post("/v1/secrets", &json!({"name": "q", "value": "v"})).ok();
+    let session = operator.session(&json!({}));
+    let here = House::new();
+    let mut program = here.program();
+    program.env("HALDIR_BASE_URL", format!("http://{}", server.address)).env("HALDIR_API_KEY", operator.key());
+    let stdio = Stdio::start(program);
+    for name in ["revokeSession", "getSession"] {
+        for id in ["../secrets/q", "..%2Fsecrets%2Fq", "../keys", "..", ".", "?limit=1", "#", "/", "x/../../secrets/q"]
+        {
+            let result = stdio.tool(name, &json!({"session_id": id}));
+            assert_eq!(result["isError"], true, "{name} {id}: {result}");
+        }
+    }
+    assert_eq!(
+        stdio.tool("getSecret", &json!({"name": "q", "session_id": session}))["structuredContent"]["value"],
+        "v"
+    );
+}

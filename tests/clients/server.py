@@ -79,7 +79,8 @@ def main(binary, command):
         store = str(Path(scratch, "served.db"))
         with log.open("wb") as stderr:
             server = subprocess.Popen(
-                [binary, "serve", "--listen", "127.0.0.1:0", "--db", store, "--rate-limits", "off"],
+                [binary, "serve", "--listen", "127.0.0.1:0", "--db", store, "--rate-limits", "off"]
+                + ["--allow-private", "receiver.invalid"],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=stderr,

@@ -23,6 +23,7 @@ use super::{App, HttpSettings, respond};
 use crate::{
     crypto,
     error::{Code, Error, Result},
+    spans::{self, Parent},
 };
 
 /// The longest inbound `X-Request-ID` that is taken over.
@@ -132,6 +133,14 @@ fn forbidden(message: &str) -> Error {
     Error::new(Code::ForbiddenOrigin, message)
 }
 
+/// The trace that the caller says this request belongs to.
+fn parent(headers: &HeaderMap) -> Option<Parent> {
+    if !spans::are_exported() {
+        return None;
+    }
+    Parent::parse(headers.get("traceparent")?.to_str().ok()?)
+}
+
 /// The middleware.
 pub async fn check(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let guard = &app.shared.guard;
@@ -139,7 +148,8 @@ pub async fn check(State(app): State<App>, mut request: Request, next: Next) -> 
     let mut response = match guard.admit(&request) {
         Ok(()) => {
             request.extensions_mut().insert(id.clone());
-            next.run(request).await
+            let parent = parent(request.headers());
+            spans::within(parent, next.run(request)).await
         }
         Err(error) => respond::error(&error, &id),
     };

@@ -6,12 +6,15 @@ use serde_json::{Map, Value, json};
 use super::{App, respond};
 use crate::{
     error::{Code, Error, Result},
-    model::Resource,
+    model::{Resource, SessionId},
     operations::{self, Operation, Run},
 };
 
 /// Where definitions of the document lie.
 const COMPONENTS: &str = "/components/schemas";
+
+/// Text of a header: ASCII, without white space at either end, which is no part of it (RFC 9110 section 5.5).
+const HEADER_PATTERN: &str = "^[!-~]([ -~]*[!-~])?$";
 
 /// The document.
 pub async fn serve(State(app): State<App>) -> Response {
@@ -139,14 +142,15 @@ fn parameters(operation: &Operation, input: &mut Value) -> Vec<Value> {
         .collect();
     if operation.name == "getSecret" {
         parameters.push(json!({
-            "name": "X-Session-ID", "in": "header", "required": false, "schema": {"type": "string"},
+            "name": "X-Session-ID", "in": "header", "required": false,
+            "schema": {"type": "string", "minLength": 1, "maxLength": SessionId::MAX_CHARS, "pattern": HEADER_PATTERN},
             "description": "The session that asks, instead of session_id: a header is kept in no log of addresses.",
         }));
     }
     if operation.takes_idempotency_key() {
         parameters.push(json!({
             "name": "Idempotency-Key", "in": "header", "required": false,
-            "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+            "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": HEADER_PATTERN},
             "description": "The same call with the same key within 24 hours is carried out once, and answered again.",
         }));
     }
@@ -181,9 +185,13 @@ fn responses(operation: &Operation, answer: &str, output: &Value) -> Value {
     let description = if answer.is_empty() { operation.title } else { answer };
     let mut success = json!({"description": description});
     if operation.status != 204 {
-        let text = json!({"type": "string"});
-        let schema = |name: &str| if name == "application/json" { output } else { &text };
-        let content = operation.media_types.iter().map(|name| ((*name).to_owned(), json!({"schema": schema(name)})));
+        // OpenAPI 3.1 has no schema for lines of JSON.
+        let schema = |name: &str| match name {
+            "application/json" => json!({"schema": output}),
+            "application/x-ndjson" => json!({}),
+            _ => json!({"schema": {"type": "string"}}),
+        };
+        let content = operation.media_types.iter().map(|name| ((*name).to_owned(), schema(name)));
         success["content"] = Value::Object(content.collect());
     }
     responses.insert(operation.status.to_string(), success);
