@@ -10,6 +10,7 @@ pub mod evidence;
 mod idempotency;
 mod input;
 mod open;
+mod streaming;
 mod upkeep;
 mod waiting;
 
@@ -18,8 +19,9 @@ use std::sync::LazyLock;
 use Method::{Delete, Get, Post, Put};
 pub use definition::{Hints, Method, Operation, Run, schema_settings};
 use definition::{read, scan, stream, wait, write};
-pub use engine::{CallOptions, Entered, Haldir, Reply, Streamed};
+pub use engine::{CallOptions, Entered, Haldir, Reply};
 pub use input::take_idempotency_key;
+pub use streaming::Streamed;
 
 pub use crate::gate::rate_limit::Remaining;
 

@@ -24,7 +24,7 @@ pub use tx::{
     ToolTally, Tx, WriteAudit, WriteCounters, WriteKeys, WritePayments, WriteSecrets, WriteSessions,
 };
 
-pub use usage::{LogTotals, OpenSessions, ReadUsage, Totals, Usage, WriteUsage};
+pub use usage::{OpenSessions, ReadUsage, Totals, Usage, WriteUsage};
 pub use webhooks::{
     Attempt, DeadLetter, PreviousSecret, QueuedEvent, ReadWebhooks, Webhook, WebhookState, WriteWebhooks,
 };

@@ -17,10 +17,10 @@ use haldir::{
     error::{Code, Error, Result},
     model::{
         AgentId, Caller, Ceilings, Credential, Money, Role, Scopes, Session, SessionId, TenantId, Tier, UnixMicros,
-        time::ManualClock,
+        month::MICROS_PER_DAY, time::ManualClock,
     },
     operations::{self, CallOptions, Haldir},
-    store::{Store, Tx, stats::DAY_MICROS},
+    store::{Store, Tx},
     watch::{self, Draft, Event},
 };
 use serde_json::json;
@@ -36,7 +36,7 @@ const GOAL: f64 = 1.5;
 const AGENTS: i64 = 20;
 const SESSIONS: i64 = 5;
 /// The time that every log covers.
-const SPAN_MICROS: i64 = 60 * DAY_MICROS;
+const SPAN_MICROS: i64 = 60 * MICROS_PER_DAY;
 /// When the log begins.
 const BEGIN: UnixMicros = UnixMicros(1_750_000_000_000_000);
 
@@ -151,10 +151,11 @@ impl Log {
             ("getSpend", json!({"agent_id": "agent-7"})),
             ("getAuditStats", json!({})),
             ("getAuditStats", json!({"agent_id": "agent-7"})),
-            ("getAuditStats", json!({"since": (BEGIN.0 + SPAN_MICROS / 2) / DAY_MICROS * 86_400})),
+            ("getAuditStats", json!({"since": (BEGIN.0 + SPAN_MICROS / 2) / MICROS_PER_DAY * 86_400})),
             ("getTreeHead", json!({})),
             ("getMetrics", json!({})),
-            ("getAdminOverview", json!({})),
+            ("getOverview", json!({})),
+            ("getUsage", json!({})),
         ] {
             if operations::named(operation).is_some() {
                 let names: String = filter.as_object().into_iter().flat_map(|map| map.keys()).cloned().collect();

@@ -8,8 +8,8 @@ use crate::{
     error::{Error, Result},
     model::{Entry, TenantId, UnixMicros},
     store::{
-        LogTotals, ReadTx,
-        compliance::{Governed, Group, MARK_EVERY},
+        ReadTx,
+        compliance::{Governed, Group, LogTotals, MARK_EVERY},
     },
     watch::{canonical, chain},
 };

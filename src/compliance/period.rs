@@ -2,8 +2,8 @@
 
 use crate::{
     error::{Error, Result},
-    model::{Day, Month, TimePoint, UnixMicros},
-    store::{compliance::Cadence, stats::DAY_MICROS},
+    model::{Day, Month, TimePoint, UnixMicros, month::MICROS_PER_DAY},
+    store::compliance::Cadence,
 };
 
 /// How long a pack looks back unless it is asked otherwise.
@@ -26,8 +26,8 @@ impl Period {
     pub fn asked(since: Option<TimePoint>, until: Option<TimePoint>, now: UnixMicros) -> Result<Self> {
         let floor = |time: UnixMicros| UnixMicros(time.0.div_euclid(MICROS) * MICROS);
         let end = until.map_or_else(|| floor(UnixMicros(now.0 + MICROS - 1)), |until| floor(until.micros()));
-        let start =
-            since.map_or_else(|| UnixMicros((end.0 - DEFAULT_DAYS * DAY_MICROS).max(0)), |since| floor(since.micros()));
+        let start = since
+            .map_or_else(|| UnixMicros((end.0 - DEFAULT_DAYS * MICROS_PER_DAY).max(0)), |since| floor(since.micros()));
         if start >= end {
             let message = "since must be at least a second before until, which is now if it is not given";
             return Err(Error::invalid("since", message));
@@ -52,7 +52,7 @@ impl Cadence {
             Self::Monthly => Month::of(day).first_day(),
             Self::Quarterly => quarter(day).first_day(),
         };
-        UnixMicros(first.0.saturating_mul(DAY_MICROS))
+        UnixMicros(first.0.saturating_mul(MICROS_PER_DAY))
     }
 
     /// Where the period that begins here ends.
@@ -64,7 +64,7 @@ impl Cadence {
             Self::Monthly => Month(Month::of(day).0 + 1).first_day(),
             Self::Quarterly => Month(quarter(day).0 + 3).first_day(),
         };
-        UnixMicros(next.0.saturating_mul(DAY_MICROS))
+        UnixMicros(next.0.saturating_mul(MICROS_PER_DAY))
     }
 
     /// As on the wire.

@@ -4,7 +4,8 @@ use std::fmt;
 
 use super::UnixMicros;
 
-const MICROS_PER_DAY: i64 = 86_400_000_000;
+/// Microseconds of a UTC day, which has no leap seconds.
+pub const MICROS_PER_DAY: i64 = 86_400_000_000;
 
 /// A calendar month in UTC: months since the year 0. On the wire: `2026-11`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

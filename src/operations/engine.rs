@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Instant};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 
 use super::{
     definition::{Answer, Operation, Prepared, Run, Unrendered},
@@ -11,7 +11,7 @@ use super::{
     waiting::Waiting,
 };
 use crate::{
-    call::{self, Head, Pieces, ReadContext, Services, StreamContext, WriteContext},
+    call::{ReadContext, Services, WriteContext},
     error::{Code, Error, Result},
     gate::{
         authenticate::{self, Authenticated},
@@ -22,9 +22,6 @@ use crate::{
     model::{Caller, Credential, Permission, Resource, Role, UnixMicros},
     store::{ReadTx, Store},
 };
-
-/// Streams at a time: each holds a thread and a snapshot for as long as its client reads.
-pub(super) const MAX_STREAMS: usize = 16;
 
 /// A running haldir: every face calls operations through it.
 #[derive(Clone)]
@@ -56,18 +53,10 @@ pub struct Reply {
     pub body: Answer,
 }
 
-/// An answer that is written while it is read.
-pub struct Streamed {
-    /// What stands before it.
-    pub head: Head,
-    /// The answer itself.
-    pub pieces: Pieces,
-}
-
 /// A caller who was let in, and whose call was counted.
 pub struct Entered {
-    caller: Caller,
-    now: UnixMicros,
+    pub(super) caller: Caller,
+    pub(super) now: UnixMicros,
     /// What the caller's key has left of the hour, where that is counted.
     pub remaining: Option<Remaining>,
 }
@@ -84,7 +73,7 @@ impl Haldir {
         if let (Run::Read(run), false) = (operation.run, self.counts_calls()) {
             let (now, begun) = (self.inner.services.clock.now(), Instant::now());
             let outcome = self.read_at_once(operation, run, credential, input, now).await;
-            return measured(operation, begun, outcome);
+            return measured(operation, begun, outcome, |reply| reply.status);
         }
         let entered = self.enter(operation, credential).await?;
         self.carry_out(operation, credential, entered, input, options).await
@@ -124,7 +113,8 @@ impl Haldir {
         options: CallOptions,
     ) -> Result<Reply> {
         let begun = Instant::now();
-        measured(operation, begun, self.work(operation, credential, entered, input, options).await)
+        let outcome = self.work(operation, credential, entered, input, options).await;
+        measured(operation, begun, outcome, |reply| reply.status)
     }
 
     async fn work(
@@ -159,38 +149,6 @@ impl Haldir {
             }
         };
         Ok(Reply { status, body })
-    }
-
-    /// The second half of a call whose answer is a stream.
-    pub async fn stream(&self, operation: &'static Operation, entered: Entered, input: &str) -> Result<Streamed> {
-        let Entered { caller, now, .. } = entered;
-        self.permit(operation, &caller, input, now).await?;
-        let Run::Stream(run) = operation.run else {
-            return Err(Error::internal(format!("{} does not answer with a stream", operation.name)));
-        };
-        let permit = self.stream_permit()?;
-        let (start, begun, pieces) = call::channel();
-        let (this, owned_input) = (self.clone(), input.to_owned());
-        let worker_caller = caller.clone();
-        let work = tokio::task::spawn_blocking(move || {
-            let _held = permit;
-            let (store, services) = (&this.inner.store, &this.inner.services);
-            run(&StreamContext { store, caller: &worker_caller, now, services }, &owned_input, start).map(drop)
-        });
-        match begun.await {
-            // Whatever happens to the work from here on, the pieces tell.
-            Ok(head) => Ok(Streamed { head, pieces }),
-            Err(_) => match work.await.map_err(Error::internal)? {
-                Ok(()) => Err(Error::internal(format!("{} ended before it began", operation.name))),
-                Err(error) => Err(self.refused(operation, caller, input, error, now).await?),
-            },
-        }
-    }
-
-    fn stream_permit(&self) -> Result<OwnedSemaphorePermit> {
-        Arc::clone(&self.inner.streams).try_acquire_owned().map_err(|_| {
-            Error::new(Code::Unavailable, format!("{MAX_STREAMS} streams are being read already; try again"))
-        })
     }
 
     /// Looks up where an address in the input leads, which the writer's transaction has no time for.
@@ -281,7 +239,13 @@ impl Haldir {
         Ok(authenticated)
     }
 
-    async fn permit(&self, operation: &'static Operation, caller: &Caller, input: &str, now: UnixMicros) -> Result<()> {
+    pub(super) async fn permit(
+        &self,
+        operation: &'static Operation,
+        caller: &Caller,
+        input: &str,
+        now: UnixMicros,
+    ) -> Result<()> {
         match permitted(operation, caller) {
             Ok(()) => Ok(()),
             Err(error) => Err(self.refused(operation, caller.clone(), input, error, now).await?),
@@ -289,7 +253,7 @@ impl Haldir {
     }
 
     /// Leaves the audit entry of a refusal that no transaction of its own has recorded.
-    async fn refused(
+    pub(super) async fn refused(
         &self,
         operation: &'static Operation,
         caller: Caller,
@@ -386,8 +350,14 @@ fn run_write(
     }
 }
 
-fn measured(operation: &Operation, begun: Instant, outcome: Result<Reply>) -> Result<Reply> {
-    let status = outcome.as_ref().map_or_else(|error| error.code.status(), |reply| reply.status);
+/// Counts an answer, and how long it took: of one that is streamed, until it began.
+pub(super) fn measured<T>(
+    operation: &Operation,
+    begun: Instant,
+    outcome: Result<T>,
+    status: impl FnOnce(&T) -> u16,
+) -> Result<T> {
+    let status = outcome.as_ref().map_or_else(|error| error.code.status(), status);
     operation.measured.answered(status, begun.elapsed());
     outcome
 }

@@ -7,7 +7,8 @@ use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
 use super::{
-    engine::{Haldir, Inner, MAX_STREAMS},
+    engine::{Haldir, Inner},
+    streaming::MAX_STREAMS,
     waiting::Waiting,
 };
 use crate::{

@@ -37,6 +37,8 @@ pub trait ReadApprovals {
         now: UnixMicros,
         most: usize,
     ) -> Result<usize>;
+    /// How many of the tenant's requests wait for a decision.
+    fn pending_approval_count(&self, tenant: &TenantId, now: UnixMicros) -> Result<i64>;
     /// Those whose time has run out, but that are not settled yet, oldest first, at most `limit`.
     fn overdue_approvals(&self, tenant: &TenantId, now: UnixMicros, limit: usize) -> Result<Vec<Approval>>;
     /// The tenant's rules, at most `limit`.

@@ -5,11 +5,42 @@ use serde::{Deserialize, Serialize};
 use crate::{
     error::Result,
     model::{Money, TenantId, UnixMicros},
-    store::LogTotals,
+    store::Head,
 };
 
 /// How many entries of a log lie between two marks.
 pub const MARK_EVERY: i64 = 4_096;
+
+/// The log's totals at one of its entries.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct LogTotals {
+    /// The number of that entry.
+    pub entries: i64,
+    /// What agents have logged.
+    pub actions: i64,
+    pub cost: Money,
+    pub flagged: i64,
+}
+
+impl From<&Head> for LogTotals {
+    fn from(head: &Head) -> Self {
+        Self { entries: head.seq, actions: head.actions, cost: head.cost, flagged: head.flagged }
+    }
+}
+
+impl LogTotals {
+    /// What has come since `earlier`.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Self {
+        Self {
+            entries: self.entries.saturating_sub(earlier.entries).max(0),
+            actions: self.actions.saturating_sub(earlier.actions).max(0),
+            cost: self.cost.minus_floor_zero(earlier.cost),
+            flagged: self.flagged.saturating_sub(earlier.flagged).max(0),
+        }
+    }
+}
 
 /// What [`ReadCompliance::governed`] counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

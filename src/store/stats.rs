@@ -4,22 +4,20 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     error::Result,
-    model::{Entry, EntryKind, Money, TenantId, UnixMicros},
+    model::{Day, Entry, EntryKind, Money, TenantId, UnixMicros},
 };
 
 /// What stands for the names beyond a bound.
 pub const OTHER: &str = "(other)";
 /// The governance entry that a session begins with.
 pub const SESSION_BEGINS: &str = "session.create";
-/// Microseconds of a UTC day, which has no leap seconds.
-pub const DAY_MICROS: i64 = 86_400_000_000;
 
 /// Stands for all days together, in the place of a day.
 pub const EVER: i64 = -1;
 
 /// The UTC day that `time` lies in, from 1970-01-01.
 pub fn day_of(time: UnixMicros) -> i64 {
-    time.0.div_euclid(DAY_MICROS)
+    Day::of(time).0
 }
 
 /// What was counted. Its names are bounded: those beyond it stand under [`OTHER`].
@@ -127,7 +125,4 @@ pub trait ReadStats {
     /// Looks at entries one by one, from `first` to before `end`: the newest `limit` of them.
     fn look_at_entries(&self, tenant: &TenantId, of: Counted<'_>, first: i64, end: i64, limit: usize)
     -> Result<Looked>;
-    /// Sessions that are neither revoked nor expired.
-    fn live_session_count(&self, tenant: &TenantId, now: UnixMicros) -> Result<i64>;
-    fn secret_count(&self, tenant: &TenantId) -> Result<i64>;
 }

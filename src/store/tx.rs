@@ -172,7 +172,7 @@ pub trait WritePayments {
 }
 
 /// The end of a tenant's log.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 #[allow(missing_docs)]
 pub struct Head {
     /// The last entry's number; 0 is an empty log.

@@ -2,8 +2,8 @@
 
 use crate::{
     error::Result,
-    model::{Day, Money, Month, TenantId, UnixMicros},
-    store::{Cost, Head},
+    model::{Month, TenantId, UnixMicros},
+    store::Cost,
 };
 
 /// What a tenant has used in a month.
@@ -40,35 +40,8 @@ pub struct Totals {
     pub secrets: i64,
     /// Payments ever authorized.
     pub payments: i64,
-}
-
-/// The log's totals at one of its entries.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub struct LogTotals {
-    pub entries: i64,
-    pub actions: i64,
-    pub cost: Money,
-    pub flagged: i64,
-}
-
-impl From<&Head> for LogTotals {
-    fn from(head: &Head) -> Self {
-        Self { entries: head.seq, actions: head.actions, cost: head.cost, flagged: head.flagged }
-    }
-}
-
-impl LogTotals {
-    /// What has come since `earlier`.
-    #[must_use]
-    pub fn since(self, earlier: Self) -> Self {
-        Self {
-            entries: self.entries.saturating_sub(earlier.entries).max(0),
-            actions: self.actions.saturating_sub(earlier.actions).max(0),
-            cost: self.cost.minus_floor_zero(earlier.cost),
-            flagged: self.flagged.saturating_sub(earlier.flagged).max(0),
-        }
-    }
+    /// Approvals ever asked for.
+    pub approvals: i64,
 }
 
 /// Sessions that are open now.
@@ -84,9 +57,6 @@ pub struct OpenSessions {
 pub trait ReadUsage {
     fn usage(&self, tenant: &TenantId, month: Month) -> Result<Usage>;
     fn totals(&self, tenant: &TenantId) -> Result<Totals>;
-    /// The log's totals before the first entry of `day` or of the first later day that has one; `None` if there is no
-    /// entry since.
-    fn log_before(&self, tenant: &TenantId, day: Day) -> Result<Option<LogTotals>>;
     /// Neither revoked nor expired. Agents are told apart among the `limit` sessions that last longest.
     fn open_sessions(&self, tenant: &TenantId, now: UnixMicros, limit: usize) -> Result<OpenSessions>;
     /// The tools with most actions, at most `limit`. Ranks are kept to an eighth of a doubling: see `rank`.
@@ -101,8 +71,6 @@ pub trait ReadUsage {
 pub trait WriteUsage {
     /// Adds to a month. It is written once a batch.
     fn add_usage(&mut self, tenant: &TenantId, month: Month, added: Usage) -> Result<()>;
-    /// Keeps the log's totals as they are before the first entry of `day`.
-    fn begin_day(&mut self, tenant: &TenantId, day: Day, totals: LogTotals) -> Result<()>;
 }
 
 /// Where a count stands among others, in eighths of a doubling: it moves about 190 times on the way to ten million, so

@@ -10,7 +10,10 @@ use crate::{
     crypto,
     error::{Error, Result},
     model::{Day, Entry, EntryId, EntryKind, Money, Month, Session},
-    store::{LogTotals, ToolTally, Usage, compliance::MARK_EVERY},
+    store::{
+        ToolTally, Usage,
+        compliance::{LogTotals, MARK_EVERY},
+    },
     watch::{anomaly, canonical, chain},
     webhooks::{self, Happening},
 };
@@ -76,9 +79,6 @@ pub fn append(cx: &mut WriteContext<'_>, draft: Draft<'_>) -> Result<Arc<Entry>>
         }
         None => (None, None),
     };
-    if head.seq == 0 || Day::of(head.at) != Day::of(at) {
-        cx.tx.begin_day(tenant, Day::of(at), LogTotals::from(&head))?;
-    }
     if draft.event == Event::SecretRead {
         cx.tx.add_usage(tenant, Month::of(Day::of(at)), Usage { calls: 0, secret_reads: 1 })?;
     }

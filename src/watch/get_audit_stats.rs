@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::{Timestamp, tz::TimeZone};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -10,8 +9,8 @@ use super::chain;
 use crate::{
     call::{ReadContext, ReadOperation},
     error::{Error, Result},
-    model::{AgentId, Money, SessionId, TimePoint, UnixMicros},
-    store::stats::{Counted, DAY_MICROS, EVER, NameBound, Tally, day_of},
+    model::{AgentId, Day, Money, Month, SessionId, TimePoint, UnixMicros, month::MICROS_PER_DAY},
+    store::stats::{Counted, EVER, NameBound, Tally, day_of},
 };
 
 /// Entries that are looked at one by one at either end of a span; the rest comes from the day counters.
@@ -97,14 +96,14 @@ impl ReadOperation for GetAuditStats {
         let head = tx.head(tenant)?;
         let mut stats = AuditStats {
             chain_verified: head.is_some_and(|head| chain::is_authentic(&keys, tenant, &head)),
-            active_sessions: tx.live_session_count(tenant, cx.now)?,
-            vault_secrets: tx.secret_count(tenant)?,
+            active_sessions: tx.open_sessions(tenant, cx.now, 0)?.sessions,
+            vault_secrets: tx.totals(tenant)?.secrets,
             counted_from: self.since.map(TimePoint::micros),
             counted_until: self.until.map(TimePoint::micros),
             ..AuditStats::default()
         };
         let tomorrow = day_of(cx.now) + 1;
-        let (month, week) = (first_of_month(cx.now)?, tomorrow - RECENT_DAYS);
+        let (month, week) = (Month::of(Day::of(cx.now)).first_day().0, tomorrow - RECENT_DAYS);
         let end = tx.seq_at(tenant, UnixMicros(i64::MAX))?;
         let (this_month, this_week) = if let Some(session) = &self.session_id {
             let known = self.of_session(cx, session, &mut stats)?;
@@ -229,16 +228,10 @@ impl AuditStats {
 }
 
 fn start_of(day: i64) -> UnixMicros {
-    UnixMicros(day.saturating_mul(DAY_MICROS))
+    UnixMicros(day.saturating_mul(MICROS_PER_DAY))
 }
 
 /// The first day that begins at `time` or later.
 fn first_whole_day(time: UnixMicros) -> i64 {
-    day_of(time) + i64::from(time.0.rem_euclid(DAY_MICROS) > 0)
-}
-
-/// The day on which the month of `now` began, in UTC.
-fn first_of_month(now: UnixMicros) -> Result<i64> {
-    let now = Timestamp::from_microsecond(now.0).map_err(Error::internal)?.to_zoned(TimeZone::UTC);
-    Ok(day_of(UnixMicros(now.timestamp().as_microsecond())) - i64::from(now.day()) + 1)
+    day_of(time) + i64::from(time.0.rem_euclid(MICROS_PER_DAY) > 0)
 }

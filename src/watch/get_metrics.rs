@@ -11,7 +11,7 @@ use crate::{
     error::Result,
     gate::get_usage,
     model::{Day, Money, Month},
-    store::{Cost, LogTotals},
+    store::Cost,
 };
 
 /// Lines in each list of those with most actions.
@@ -66,7 +66,7 @@ impl ReadOperation for GetMetrics {
     fn run(self, cx: &ReadContext<'_>) -> Result<Metrics> {
         let tenant = &cx.caller.tenant;
         let totals = cx.tx.totals(tenant)?;
-        let log = cx.tx.head(tenant)?.as_ref().map(LogTotals::from).unwrap_or_default();
+        let log = cx.tx.head(tenant)?.unwrap_or_default();
         let today = Day::of(cx.now);
         let calls = get_usage::usage(cx, Month::of(today))?.calls;
         let counts =
@@ -78,13 +78,13 @@ impl ReadOperation for GetMetrics {
             unique_agents: totals.agents,
             total_actions: log.actions,
             flagged_actions: log.flagged,
-            actions_today: period::since(cx, log, today)?.actions,
+            actions_today: period::since(cx, today)?.actions,
             total_spend_usd: log.cost,
             total_secrets: totals.secrets,
             total_payments: totals.payments,
             total_payment_volume_usd: cx.tx.authorized_total(tenant)?,
-            pending_approvals: 0,
-            total_approvals: 0,
+            pending_approvals: cx.tx.pending_approval_count(tenant, cx.now)?,
+            total_approvals: totals.approvals,
             top_tools: counts(cx.tx.top_tools(tenant, TOP)?),
             top_agents: counts(cx.tx.top_agents(tenant, TOP)?),
             usage_this_month: BTreeMap::from([(tenant.to_string(), calls)]),

@@ -9,8 +9,11 @@ use crate::{
     compliance::MAX_SCHEDULES,
     error::Result,
     gate::get_usage,
-    model::{AgentId, Day, Entry, EntryId, Money, Month, Scopes, Session, SessionId, TenantId, Tier, UnixMicros},
-    store::{AuditQuery, LogTotals, SessionQuery, compliance::Schedule},
+    model::{
+        AgentId, Day, Entry, EntryId, Money, Month, Scopes, Session, SessionId, TenantId, Tier, UnixMicros,
+        month::MICROS_PER_DAY,
+    },
+    store::{AuditQuery, SessionQuery, compliance::Schedule},
 };
 
 /// Sessions that are shown.
@@ -202,7 +205,6 @@ impl ReadOperation for GetOverview {
         let month = Month::of(today);
         let used = get_usage::usage(cx, month)?;
         let head = cx.tx.head(tenant)?;
-        let log = head.as_ref().map(LogTotals::from).unwrap_or_default();
         let keys = cx.services.keyring.tenant(cx.tx, tenant)?;
         let chain_verified =
             head.as_ref().is_some_and(|head| chain::is_authentic(&keys, tenant, head) && chain::frontier(head).is_ok());
@@ -214,7 +216,7 @@ impl ReadOperation for GetOverview {
                 actions_this_month: used.calls,
                 actions_limit: 0,
                 actions_pct_used: 0.0,
-                spend_usd_this_month: period::since(cx, log, month.first_day())?.cost,
+                spend_usd_this_month: period::since(cx, month.first_day())?.cost,
                 overage_actions: 0,
                 overage_usd: Money::ZERO,
                 metered: false,
@@ -225,19 +227,14 @@ impl ReadOperation for GetOverview {
                 secret_access_count: used.secret_reads,
             },
             audit: AuditOverview {
-                total_entries: log.entries,
-                flagged_7d: period::since(cx, log, Day(today.0 - DAYS_BEFORE))?.flagged,
+                total_entries: head.as_ref().map_or(0, |head| head.seq),
+                flagged_7d: period::since(cx, Day(today.0 - DAYS_BEFORE))?.flagged,
                 last_entry_at: head.filter(|head| head.seq > 0).map(|head| head.at.to_rfc3339()),
                 chain_verified,
                 recent: recent(cx)?,
             },
-            webhooks: WebhooksOverview {
-                registered_count: 0,
-                deliveries_24h: 0,
-                delivery_success_rate_24h: 1.0,
-                failed_24h: 0,
-            },
-            approvals: ApprovalsOverview { pending_count: 0 },
+            webhooks: webhooks(cx)?,
+            approvals: ApprovalsOverview { pending_count: cx.tx.pending_approval_count(tenant, cx.now)? },
             compliance: compliance(cx)?,
             health: health(chain_verified),
         })
@@ -277,6 +274,18 @@ fn compliance(cx: &ReadContext<'_>) -> Result<ComplianceOverview> {
         active_count: schedules.len(),
         next_due_at: schedules.iter().map(|schedule| schedule.due_at).min().map(UnixMicros::to_rfc3339),
         last_run_status: newest.map_or("", Schedule::last_status),
+    })
+}
+
+#[allow(clippy::cast_precision_loss)] // Attempts of a day are fewer than a double can count.
+fn webhooks(cx: &ReadContext<'_>) -> Result<WebhooksOverview> {
+    let tenant = &cx.caller.tenant;
+    let (attempts, succeeded) = cx.tx.attempt_counts(tenant, UnixMicros(cx.now.0 - MICROS_PER_DAY))?;
+    Ok(WebhooksOverview {
+        registered_count: i64::try_from(cx.tx.webhooks(tenant)?.len()).unwrap_or(i64::MAX),
+        deliveries_24h: attempts,
+        delivery_success_rate_24h: if attempts == 0 { 1.0 } else { succeeded as f64 / attempts as f64 },
+        failed_24h: attempts - succeeded,
     })
 }
 

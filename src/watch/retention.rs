@@ -15,11 +15,10 @@ use crate::{
     call::{ReadContext, TenantKeys, WriteContext},
     crypto,
     error::{Error, Result},
-    model::{TenantId, UnixMicros},
+    model::{TenantId, UnixMicros, month::MICROS_PER_DAY},
     store::{
         ReadTx,
         retention::{Erasure, Retention},
-        stats::DAY_MICROS,
     },
 };
 
@@ -118,7 +117,7 @@ pub struct Due {
 }
 
 fn due(tx: &dyn ReadTx, keys: &TenantKeys, tenant: &TenantId, days: i64, now: UnixMicros) -> Result<Due> {
-    let before = UnixMicros(now.0.saturating_sub(days.saturating_mul(DAY_MICROS)));
+    let before = UnixMicros(now.0.saturating_sub(days.saturating_mul(MICROS_PER_DAY)));
     let first = newest(tx, keys, tenant)?.map_or(0, |run| run.done_seq) + 1;
     Ok(Due { before, first, last: tx.seq_at(tenant, before)? - 1 })
 }

@@ -15,6 +15,7 @@ use super::{queue, send};
 use crate::{
     call::{Services, WriteContext},
     error::Result,
+    measure::MEASURES,
     model::{Caller, TenantId},
     store::{Store, Tx},
 };
@@ -117,7 +118,10 @@ impl Courier {
                 outcome = send::send(&client, &self.services, &job) => outcome,
                 () = self.stop.cancelled() => return self.write(tenant, move |cx| queue::release(cx, &job)).await,
             };
-            if !(200..300).contains(&outcome.status) {
+            if (200..300).contains(&outcome.status) {
+                let lag = self.services.clock.now().0 - job.event.queued_at.0;
+                MEASURES.webhook_lag.observe_time(Duration::from_micros(u64::try_from(lag).unwrap_or(0)));
+            } else {
                 tracing::info!(webhook = id, status = outcome.status, error = outcome.error, "a webhook failed");
             }
             next = self.write(tenant, move |cx| queue::settle(cx, &job, &outcome)).await?;

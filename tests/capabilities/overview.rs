@@ -13,6 +13,7 @@ fn the_overview_has_every_field_that_the_product_s_console_reads() {
     operator.pay(&session, "1.5").ok();
     operator.post("/v1/audit", &json!({"session_id": session, "action": "x", "tool": "t", "cost_usd": 200})).ok();
     operator.delete(&format!("/v1/sessions/{over}")).ok();
+    operator.post("/v1/approvals/request", &json!({"session_id": session, "tool": "t", "action": "x"})).ok();
     let seen = operator.get("/v1/admin/overview").ok();
     assert_eq!((&seen["tenant_id"], &seen["tier"]), (&json!("local"), &json!("enterprise")));
     assert!(text(&seen, "generated_at").ends_with('Z'));
@@ -21,7 +22,7 @@ fn the_overview_has_every_field_that_the_product_s_console_reads() {
     for name in ["actions_limit", "actions_pct_used", "overage_actions", "overage_usd"] {
         assert_eq!(usage[name].as_f64(), Some(0.0), "{name} in {usage}");
     }
-    assert_eq!((integer(usage, "actions_this_month"), usage["spend_usd_this_month"].as_f64()), (8, Some(200.0)));
+    assert_eq!((integer(usage, "actions_this_month"), usage["spend_usd_this_month"].as_f64()), (9, Some(200.0)));
     assert_eq!(usage["metered"], false);
     let sessions = &seen["sessions"];
     assert_eq!((integer(sessions, "active_count"), integer(sessions, "agents_active")), (1, 1));
@@ -37,10 +38,10 @@ fn the_overview_has_every_field_that_the_product_s_console_reads() {
     assert_eq!(integer(audit, "total_entries"), operator.log_size());
     assert!(text(audit, "last_entry_at").ends_with('Z'));
     let recent = audit["recent"].as_array().unwrap();
-    assert_eq!(recent[0]["action"], "session.revoke");
+    assert_eq!(recent[0]["action"], "approval.request");
     assert!(recent.iter().any(|entry| entry["flagged"] == true && entry["cost_usd"] == 200));
     assert_eq!(seen["webhooks"]["delivery_success_rate_24h"], 1.0);
-    assert_eq!((&seen["approvals"]["pending_count"], &seen["compliance"]["schedules_count"]), (&json!(0), &json!(0)));
+    assert_eq!((&seen["approvals"]["pending_count"], &seen["compliance"]["schedules_count"]), (&json!(1), &json!(0)));
     assert_eq!(seen["health"]["status"], "ok");
     let agent = operator.mint(&json!({"name": "agent"}));
     agent.get("/v1/admin/overview").refused(403, "operator_required");

@@ -9,8 +9,6 @@ use crate::support::House;
 
 /// Operations of the reference that are not built yet. One that exists must leave this list.
 const NOT_YET: &[&str] = &[
-    "get /v1/usage",
-    "get /v1/metrics",
     "post /v1/proxy/upstreams",
     "get /v1/proxy/upstreams",
     "get /v1/proxy/tools",

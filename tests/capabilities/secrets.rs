@@ -79,7 +79,7 @@ fn leftovers_are_clean(house: &House, logs: &[String]) {
 #[test]
 fn a_secret_over_http_is_in_no_file_no_log_and_no_other_answer() {
     let house = House::new();
-    let server = tracing(&house);
+    let mut server = tracing(&house);
     let operator = server.first_key();
     let session = operator.session(&json!({"scopes": ["read", "spend"]}));
     let poor = operator.session(&json!({"scopes": ["browse"]}));
@@ -130,6 +130,7 @@ fn a_secret_over_http_is_in_no_file_no_log_and_no_other_answer() {
     {
         clean(path, operator.get(path).text.as_bytes());
     }
+    server.process.kill(); // What it has logged is complete then.
     assert!(server.process.errors().contains("DEBUG"), "the log was not verbose");
     leftovers_are_clean(&house, &[server.process.errors()]);
 }
@@ -137,7 +138,7 @@ fn a_secret_over_http_is_in_no_file_no_log_and_no_other_answer() {
 #[test]
 fn a_secret_over_stdio_is_in_no_file_no_log_and_no_other_answer() {
     let house = House::new();
-    let stdio = tracing_stdio(&house);
+    let mut stdio = tracing_stdio(&house);
     let session = stdio.session(&json!({"scopes": ["read", "spend"]}));
     clean("storeSecret", stdio.ok("storeSecret", &json!({"name": "s", "value": PLANTED})).to_string().as_bytes());
     let read = stdio.ok("getSecret", &json!({"name": "s", "session_id": session}));
@@ -153,6 +154,7 @@ fn a_secret_over_stdio_is_in_no_file_no_log_and_no_other_answer() {
     ));
     stdio.exchange(&format!(r#"{{"jsonrpc":"2.0","id":3,"method":"{PLANTED}"#));
     clean("the trail", stdio.ok("getAuditTrail", &json!({})).to_string().as_bytes());
+    stdio.process.kill();
     leftovers_are_clean(&house, &[stdio.process.errors()]);
 }
 

@@ -118,6 +118,11 @@ fn every_kind_of_event_arrives_signed_in_both_schemes() {
     assert_eq!(got[3].json()["event_id"], ping["event_id"]);
     until("the counts", || only(&operator)["fire_count"] == 4);
     assert_eq!((&only(&operator)["fail_count"], &only(&operator)["waiting"]), (&json!(0), &json!(0)));
+    let overview = operator.get("/v1/admin/overview").ok();
+    assert_eq!(
+        overview["webhooks"],
+        json!({"registered_count": 1, "deliveries_24h": 4, "delivery_success_rate_24h": 1.0, "failed_24h": 0}),
+    );
     operator.verified();
 }
 

@@ -3,7 +3,6 @@ it must leave this list."""
 
 PROOFS = "signed tree heads and proofs"
 PROXY = "the proxy"
-FIGURES = "usage, metrics, status and overview"
 
 LATER = {
     "sync: the tree head is signed": PROOFS,
@@ -16,10 +15,6 @@ LATER = {
     "commands: the tools of an upstream are listed and called": PROXY,
     "commands: policies of every type are taken and no other": PROXY,
     "commands: register reaches the server that it names": PROXY,
-    "commands: login keeps the key and the address": FIGURES,
-    "commands: status shows components and latency": FIGURES,
-    "commands: the overview agrees with what was done": FIGURES,
-    "commands: metrics are a table": FIGURES,
     "commands: every command was called": "all of these",
     "mcp serve: it logs finds and proves": PROOFS,
     "mcp serve: every tool was called": "all of these",

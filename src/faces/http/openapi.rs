@@ -320,10 +320,38 @@ fn open_schema(path: &str) -> Value {
     let (text, number) = (json!({"type": "string"}), json!({"type": "number", "description": "Unix seconds"}));
     let service = json!({"type": "string", "const": "haldir"});
     let truth = json!({"type": "boolean"});
+    let seconds = json!({"type": ["number", "null"], "minimum": 0});
     let properties = match path {
         "/healthz" => json!({
             "status": {"type": "string", "const": "ok"}, "service": service, "version": text, "alive": truth,
             "checked_at": number,
+        }),
+        "/v1/status" => json!({
+            "status": {"type": "string", "enum": ["ok", "down"]}, "checked_at": number,
+            "components": {"type": "array", "items": {
+                "type": "object",
+                "required": ["name", "state", "message", "checked_at"],
+                "properties": {"name": text, "state": text, "message": text, "checked_at": number},
+            }},
+            "metrics": {
+                "type": "object",
+                "required": ["success_rate", "latency_seconds"],
+                "properties": {
+                    "success_rate": {
+                        "type": "object",
+                        "required": ["total", "errors", "ratio"],
+                        "properties": {
+                            "total": {"type": "integer", "minimum": 0}, "errors": {"type": "integer", "minimum": 0},
+                            "ratio": {"type": "number", "minimum": 0, "maximum": 1},
+                        },
+                    },
+                    "latency_seconds": {
+                        "type": "object",
+                        "required": ["p50", "p95", "p99"],
+                        "properties": {"p50": seconds, "p95": seconds, "p99": seconds},
+                    },
+                },
+            },
         }),
         "/livez" => json!({"alive": truth, "service": service, "checked_at": number}),
         "/readyz" => json!({

@@ -34,6 +34,8 @@ statements! {
         ORDER BY created_at DESC, id DESC LIMIT ?5");
     PENDING_OF_SESSION = "SELECT 1 FROM approvals INDEXED BY approvals_pending_of_session WHERE tenant = ?1
         AND status = 'pending' AND session_id = ?2 AND expires_at > ?3 LIMIT ?4";
+    PENDING_COUNT = "SELECT count(*) FROM approvals INDEXED BY approvals_pending_by_end WHERE tenant = ?1
+        AND status = 'pending' AND expires_at > ?2";
     OVERDUE = concat!("SELECT ", approval!(), " FROM approvals WHERE tenant = ?1 AND settled_at IS NULL
         AND expires_at <= ?2 ORDER BY expires_at LIMIT ?3");
     APPROVAL_RULES = "SELECT id, rule_type, threshold, tools, created_at, created_by FROM approval_rules
@@ -121,6 +123,12 @@ impl ReadApprovals for SqliteTx<'_> {
             count += 1;
         }
         Ok(count)
+    }
+
+    fn pending_approval_count(&self, tenant: &TenantId, now: UnixMicros) -> Result<i64> {
+        self.require_reader()?;
+        let mut statement = self.connection()?.prepare_cached(PENDING_COUNT)?;
+        Ok(statement.query_row(params![tenant.as_str(), now.0], |row| row.get(0))?)
     }
 
     fn overdue_approvals(&self, tenant: &TenantId, now: UnixMicros, limit: usize) -> Result<Vec<Approval>> {

@@ -10,10 +10,7 @@ use super::{
 use crate::{
     error::Result,
     model::{Money, TenantId, UnixMicros},
-    store::{
-        LogTotals,
-        compliance::{Governed, Group, ReadCompliance, Schedule, WriteCompliance},
-    },
+    store::compliance::{Governed, Group, LogTotals, ReadCompliance, Schedule, WriteCompliance},
 };
 
 macro_rules! schedule {

@@ -24,8 +24,8 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 1, name: "core", sql: include_str!("migrations/0001_core.sql") },
     Migration { version: 2, name: "approvals", sql: include_str!("migrations/0002_approvals.sql") },
     Migration { version: 3, name: "webhooks", sql: include_str!("migrations/0003_webhooks.sql") },
-    Migration { version: 4, name: "usage", sql: include_str!("migrations/0004_usage.sql") },
     Migration { version: 5, name: "audit days and retention", sql: include_str!("migrations/0005_audit_days.sql") },
+    Migration { version: 6, name: "usage", sql: include_str!("migrations/0006_usage.sql") },
     Migration { version: 7, name: "proofs", sql: include_str!("migrations/0007_proofs.sql") },
     Migration { version: 8, name: "compliance", sql: include_str!("migrations/0008_compliance.sql") },
 ];

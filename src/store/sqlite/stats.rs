@@ -33,9 +33,6 @@ statements! {
     FIRST_DAY = "SELECT day FROM audit_days WHERE tenant = ?1 AND day >= 0 ORDER BY day LIMIT 1";
     AGENTS_OF_DAYS = "SELECT of FROM audit_days WHERE tenant = ?1 AND day >= ?2 AND day < ?3 AND of <> ''
         ORDER BY day, of LIMIT ?4";
-    LIVE_SESSIONS = "SELECT count(*) FROM sessions INDEXED BY sessions_by_end
-        WHERE tenant = ?1 AND revoked_at IS NULL AND ifnull(expires_at, 9223372036854775807) > ?2";
-    SECRETS = "SELECT count(*) FROM secrets WHERE tenant = ?1";
 }
 
 fn owner(of: Counted<'_>) -> Result<Cow<'static, str>> {
@@ -165,17 +162,5 @@ impl ReadStats for SqliteTx<'_> {
             }
         }
         Ok(looked)
-    }
-
-    fn live_session_count(&self, tenant: &TenantId, now: UnixMicros) -> Result<i64> {
-        self.require_reader()?;
-        let mut statement = self.connection()?.prepare_cached(LIVE_SESSIONS)?;
-        Ok(statement.query_row(params![tenant.as_str(), now.0], |row| row.get(0))?)
-    }
-
-    fn secret_count(&self, tenant: &TenantId) -> Result<i64> {
-        self.require_reader()?;
-        let mut statement = self.connection()?.prepare_cached(SECRETS)?;
-        Ok(statement.query_row([tenant.as_str()], |row| row.get(0))?)
     }
 }

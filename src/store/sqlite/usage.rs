@@ -9,8 +9,8 @@ use super::{
 };
 use crate::{
     error::Result,
-    model::{Day, Month, TenantId, UnixMicros},
-    store::{Cost, LogTotals, OpenSessions, ReadUsage, Totals, Usage, WriteUsage},
+    model::{Month, TenantId, UnixMicros},
+    store::{Cost, OpenSessions, ReadUsage, Totals, Usage, WriteUsage},
 };
 
 statements! {
@@ -19,10 +19,7 @@ statements! {
     ADD_USAGE = "INSERT INTO usage (tenant, month, calls, secret_reads) VALUES (?1, ?2, ?3, ?4)
         ON CONFLICT DO UPDATE SET calls = min(calls, 9223372036854775807 - ?3) + ?3,
         secret_reads = min(secret_reads, 9223372036854775807 - ?4) + ?4";
-    TOTALS = "SELECT keys, sessions, agents, secrets, payments FROM tenant_totals WHERE tenant = ?1";
-    LOG_BEFORE = "SELECT entries, actions, cost, flagged FROM log_days WHERE tenant = ?1 AND day >= ?2 ORDER BY day LIMIT 1";
-    BEGIN_DAY = "INSERT INTO log_days (tenant, day, entries, actions, cost, flagged) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-        ON CONFLICT DO NOTHING";
+    TOTALS = "SELECT keys, sessions, agents, secrets, payments, approvals FROM tenant_totals WHERE tenant = ?1";
     OPEN_SESSIONS = "SELECT count(*) FROM sessions INDEXED BY sessions_by_end
         WHERE tenant = ?1 AND ifnull(expires_at, 9223372036854775807) > ?2 AND revoked_at IS NULL";
     OPEN_AGENTS = "SELECT agent_id FROM sessions INDEXED BY sessions_by_end
@@ -78,20 +75,8 @@ impl ReadUsage for SqliteTx<'_> {
             agents: columns.next()?,
             secrets: columns.next()?,
             payments: columns.next()?,
+            approvals: columns.next()?,
         })
-    }
-
-    fn log_before(&self, tenant: &TenantId, day: Day) -> Result<Option<LogTotals>> {
-        let mut statement = self.connection()?.prepare_cached(LOG_BEFORE)?;
-        let mut rows = statement.query(params![tenant.as_str(), day.0])?;
-        let Some(row) = rows.next()? else { return Ok(None) };
-        let mut columns = Columns::of(row);
-        Ok(Some(LogTotals {
-            entries: columns.next()?,
-            actions: columns.next()?,
-            cost: columns.next()?,
-            flagged: columns.next()?,
-        }))
     }
 
     fn open_sessions(&self, tenant: &TenantId, now: UnixMicros, limit: usize) -> Result<OpenSessions> {
@@ -130,18 +115,6 @@ impl WriteUsage for SqliteTx<'_> {
         let key = (tenant.clone(), month);
         let before = self.pending()?.usage.get(&key).unwrap_or_default();
         self.pending()?.usage.put(key, before.plus(added));
-        Ok(())
-    }
-
-    fn begin_day(&mut self, tenant: &TenantId, day: Day, totals: LogTotals) -> Result<()> {
-        self.writable()?.prepare_cached(BEGIN_DAY)?.execute(params![
-            tenant.as_str(),
-            day.0,
-            totals.entries,
-            totals.actions,
-            totals.cost.nanos(),
-            totals.flagged,
-        ])?;
         Ok(())
     }
 }

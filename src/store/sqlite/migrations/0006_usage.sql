@@ -1,4 +1,4 @@
--- Usage by month, counters by tenant, the log's totals by day, ranks of tools and agents, open sessions by their end.
+-- Usage by month, counters by tenant, ranks of tools and agents.
 
 CREATE TABLE usage (
     tenant       TEXT NOT NULL,
@@ -14,20 +14,22 @@ INSERT INTO usage (tenant, month, calls, secret_reads)
 
 -- Kept by the triggers below, in the transaction of whatever is counted.
 CREATE TABLE tenant_totals (
-    tenant   TEXT NOT NULL PRIMARY KEY,
-    keys     INTEGER NOT NULL DEFAULT 0, -- not revoked
-    sessions INTEGER NOT NULL DEFAULT 0,
-    agents   INTEGER NOT NULL DEFAULT 0,
-    secrets  INTEGER NOT NULL DEFAULT 0,
-    payments INTEGER NOT NULL DEFAULT 0
+    tenant    TEXT NOT NULL PRIMARY KEY,
+    keys      INTEGER NOT NULL DEFAULT 0, -- not revoked
+    sessions  INTEGER NOT NULL DEFAULT 0,
+    agents    INTEGER NOT NULL DEFAULT 0,
+    secrets   INTEGER NOT NULL DEFAULT 0,
+    payments  INTEGER NOT NULL DEFAULT 0,
+    approvals INTEGER NOT NULL DEFAULT 0 -- ever asked for; those that are forgotten before this migration are not in it
 ) STRICT, WITHOUT ROWID;
-INSERT INTO tenant_totals (tenant, keys, sessions, agents, secrets, payments)
+INSERT INTO tenant_totals (tenant, keys, sessions, agents, secrets, payments, approvals)
     SELECT id,
         (SELECT count(*) FROM api_keys WHERE tenant = tenants.id AND revoked_at IS NULL),
         (SELECT count(*) FROM sessions WHERE tenant = tenants.id),
         (SELECT count(*) FROM agents WHERE tenant = tenants.id),
         (SELECT count(*) FROM secrets WHERE tenant = tenants.id),
-        (SELECT count(*) FROM authorizations WHERE tenant = tenants.id)
+        (SELECT count(*) FROM authorizations WHERE tenant = tenants.id),
+        (SELECT count(*) FROM approvals WHERE tenant = tenants.id)
     FROM tenants;
 CREATE TRIGGER count_tenant AFTER INSERT ON tenants BEGIN
     INSERT INTO tenant_totals (tenant) VALUES (NEW.id) ON CONFLICT DO NOTHING;
@@ -54,30 +56,9 @@ END;
 CREATE TRIGGER count_payment AFTER INSERT ON authorizations BEGIN
     UPDATE tenant_totals SET payments = payments + 1 WHERE tenant = NEW.tenant;
 END;
-
--- The totals of a log before the first entry of a day: one row a day, and what came since is a difference.
-CREATE TABLE log_days (
-    tenant  TEXT NOT NULL,
-    day     INTEGER NOT NULL, -- since 1970-01-01
-    entries INTEGER NOT NULL,
-    actions INTEGER NOT NULL,
-    cost    INTEGER NOT NULL,
-    flagged INTEGER NOT NULL,
-    PRIMARY KEY (tenant, day)
-) STRICT, WITHOUT ROWID;
--- Costs are summed by whole dollars and the rest apart: a total stops at the largest integer instead of failing.
-INSERT INTO log_days (tenant, day, entries, actions, cost, flagged)
-    SELECT tenant, day, entries, coalesce(actions, 0),
-        CASE WHEN coalesce(dollars, 0) + coalesce(rest, 0) / 1000000000 >= 9223372036 THEN 9223372036854775807
-             ELSE coalesce(dollars, 0) * 1000000000 + coalesce(rest, 0) END,
-        coalesce(flagged, 0)
-    FROM (SELECT tenant, day, entries, sum(actions) OVER earlier AS actions, sum(dollars) OVER earlier AS dollars,
-              sum(rest) OVER earlier AS rest, sum(flagged) OVER earlier AS flagged
-          FROM (SELECT tenant, at / 86400000000 AS day, min(seq) - 1 AS entries, sum(kind = 'action') AS actions,
-                    sum(CASE kind WHEN 'action' THEN cost / 1000000000 ELSE 0 END) AS dollars,
-                    sum(CASE kind WHEN 'action' THEN cost % 1000000000 ELSE 0 END) AS rest, sum(flagged) AS flagged
-                FROM audit_entries GROUP BY tenant, at / 86400000000)
-          WINDOW earlier AS (PARTITION BY tenant ORDER BY day ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING));
+CREATE TRIGGER count_approval AFTER INSERT ON approvals BEGIN
+    UPDATE tenant_totals SET approvals = approvals + 1 WHERE tenant = NEW.tenant;
+END;
 
 -- Ranks, in eighths of a doubling, move seldom, counts all the time: only ranks are indexed.
 ALTER TABLE tool_tallies ADD COLUMN rank INTEGER NOT NULL DEFAULT 0;
@@ -94,7 +75,7 @@ DROP TABLE temp.doublings;
 CREATE INDEX tools_by_rank ON tool_tallies (tenant, rank) WHERE of = '';
 CREATE INDEX agents_by_rank ON agents (tenant, rank);
 
-CREATE INDEX sessions_by_end ON sessions (tenant, ifnull(expires_at, 9223372036854775807), agent_id) WHERE revoked_at IS NULL;
+CREATE INDEX approvals_pending_by_end ON approvals (tenant, expires_at) WHERE status = 'pending';
 
 -- With the prefix, so that a page of keys can begin after any of them.
 DROP INDEX api_keys_by_tenant;
