@@ -15,7 +15,9 @@ pub const MARK_EVERY: i64 = 4_096;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub struct LogTotals {
+    /// The number of that entry.
     pub entries: i64,
+    /// What agents have logged.
     pub actions: i64,
     pub cost: Money,
     pub flagged: i64,

@@ -266,6 +266,17 @@ fn sessions(cx: &ReadContext<'_>) -> Result<SessionsOverview> {
     })
 }
 
+fn compliance(cx: &ReadContext<'_>) -> Result<ComplianceOverview> {
+    let schedules = cx.tx.schedules(&cx.caller.tenant, MAX_SCHEDULES)?;
+    let newest = schedules.iter().max_by_key(|schedule| schedule.last_run_at);
+    Ok(ComplianceOverview {
+        schedules_count: schedules.len(),
+        active_count: schedules.len(),
+        next_due_at: schedules.iter().map(|schedule| schedule.due_at).min().map(UnixMicros::to_rfc3339),
+        last_run_status: newest.map_or("", Schedule::last_status),
+    })
+}
+
 #[allow(clippy::cast_precision_loss)] // Attempts of a day are fewer than a double can count.
 fn webhooks(cx: &ReadContext<'_>) -> Result<WebhooksOverview> {
     let tenant = &cx.caller.tenant;
@@ -275,17 +286,6 @@ fn webhooks(cx: &ReadContext<'_>) -> Result<WebhooksOverview> {
         deliveries_24h: attempts,
         delivery_success_rate_24h: if attempts == 0 { 1.0 } else { succeeded as f64 / attempts as f64 },
         failed_24h: attempts - succeeded,
-    })
-}
-
-fn compliance(cx: &ReadContext<'_>) -> Result<ComplianceOverview> {
-    let schedules = cx.tx.schedules(&cx.caller.tenant, MAX_SCHEDULES)?;
-    let newest = schedules.iter().max_by_key(|schedule| schedule.last_run_at);
-    Ok(ComplianceOverview {
-        schedules_count: schedules.len(),
-        active_count: schedules.len(),
-        next_due_at: schedules.iter().map(|schedule| schedule.due_at).min().map(UnixMicros::to_rfc3339),
-        last_run_status: newest.map_or("", Schedule::last_status),
     })
 }
 

@@ -56,7 +56,8 @@ struct Listed {
 
 #[derive(Deserialize)]
 struct Schedule {
-    schedule_id: String,
+    #[serde(rename = "schedule_id")]
+    id: String,
     name: String,
     cadence: String,
     delivery: String,
@@ -79,7 +80,7 @@ pub fn run(command: &SchedulesCommand, global: &GlobalOptions, screen: Screen) -
                 line(&reply.body)?;
             } else {
                 let made: Schedule = serde_json::from_str(&reply.body).map_err(Error::internal)?;
-                line(&format!("created {}, next due {}", made.schedule_id, made.next_due.to_rfc3339()))?;
+                line(&format!("created {}, next due {}", made.id, made.next_due.to_rfc3339()))?;
             }
         }
         SchedulesCommand::Delete(options) => {
@@ -109,7 +110,7 @@ fn list(store: &Local, screen: Screen) -> Result<(), Stop> {
         let last = if schedule.last_error.is_empty() { schedule.last_status } else { schedule.last_error };
         let runs = format!("{} ({} failed)", schedule.run_count, schedule.fail_count);
         let due = schedule.next_due.to_rfc3339();
-        vec![schedule.schedule_id, schedule.name, schedule.cadence, schedule.delivery, due, runs, last]
+        vec![schedule.id, schedule.name, schedule.cadence, schedule.delivery, due, runs, last]
     };
     let rows: Vec<_> = listed.schedules.into_iter().map(row).collect();
     table(&["SCHEDULE", "NAME", "CADENCE", "DELIVERY", "NEXT DUE", "RUNS", "LAST"], &rows)

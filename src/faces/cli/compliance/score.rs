@@ -13,7 +13,8 @@ use crate::error::Error;
 
 #[derive(Deserialize)]
 struct Score {
-    score: i64,
+    #[serde(rename = "score")]
+    of_100: i64,
     passing: i64,
     total: i64,
     criteria: Vec<Criterion>,
@@ -35,7 +36,7 @@ pub fn run(global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
         return Ok(ExitCode::SUCCESS);
     }
     let score: Score = serde_json::from_str(&reply.body).map_err(Error::internal)?;
-    line(&format!("score {} of 100: {} of {} criteria pass", score.score, score.passing, score.total))?;
+    line(&format!("score {} of 100: {} of {} criteria pass", score.of_100, score.passing, score.total))?;
     for criterion in score.criteria {
         let level = match criterion.state.as_str() {
             "pass" => Level::Ok,
