@@ -76,15 +76,17 @@ impl Pinned {
         ))
     }
 
-    /// Of `listed` keys, those that signed `note` as well: they are trusted from now on, since a trusted key signed the
-    /// same checkpoint.
+    /// The keys that are trusted from now on: those, kept or listed, that signed `note`, which a trusted key has signed.
+    /// So a new key is taken up while it overlaps with the one before, and a retired one is let go.
     pub fn trusted(&self, note: &str, listed: &[String]) -> Vec<String> {
         let Ok(note) = Note::parse(note) else { return Vec::new() };
-        let co_signs = |text: &&String| {
-            Verifier::parse(text).is_ok_and(|key| {
-                self.keys.contains(&key) || (key.name() == self.checkpoint.origin && key.verify(&note) == Some(0))
-            })
-        };
-        listed.iter().filter(co_signs).cloned().collect()
+        let listed = listed.iter().flat_map(|text| Verifier::parse(text));
+        let mut trusted: Vec<Verifier> = Vec::new();
+        for key in listed.chain(self.keys.iter().cloned()) {
+            if key.name() == self.checkpoint.origin && key.verify(&note) == Some(0) && !trusted.contains(&key) {
+                trusted.push(key);
+            }
+        }
+        trusted.iter().map(Verifier::to_string).collect()
     }
 }

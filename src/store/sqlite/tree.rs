@@ -154,10 +154,12 @@ pub(super) fn write_hashes(connection: &Connection, hashes: &mut [(TenantId, Til
     hashes.sort_by(|(one_tenant, one), (other_tenant, other)| {
         (one_tenant.as_str(), one.level, one.index).cmp(&(other_tenant.as_str(), other.level, other.index))
     });
-    let part = |(tenant, hash): &(TenantId, TileHash)| (tenant.clone(), hash.level, hash.index / ROW_HASHES);
+    let is_same_part = |(one_tenant, one): &(TenantId, TileHash), (other_tenant, other): &(TenantId, TileHash)| {
+        (one.level, one.index / ROW_HASHES) == (other.level, other.index / ROW_HASHES) && one_tenant == other_tenant
+    };
     let mut select = connection.prepare_cached(PART)?;
     let mut put = connection.prepare_cached(PUT_PART)?;
-    for run in hashes.chunk_by(|one, other| part(one) == part(other)) {
+    for run in hashes.chunk_by(is_same_part) {
         let Some((tenant, first)) = run.first() else { continue };
         let (level, number) = (first.level, first.index / ROW_HASHES);
         let offset = |hash: &TileHash| usize::try_from(hash.index % ROW_HASHES).unwrap_or(0) * HASH_BYTES;
