@@ -10,7 +10,7 @@ use rmcp::{
 };
 use serde_json::{Value, json};
 
-use crate::server::typed;
+use crate::server::{complete, typed};
 
 /// What stands behind a state, so that nobody makes one up. A real server would use a MAC with a random key.
 const SEAL: &str = "sealed-by-the-test-upstream";
@@ -134,7 +134,7 @@ fn ask(requests: Value, state: Option<&str>) -> Result<CallToolResponse, ErrorDa
 }
 
 fn said(text: &str) -> Result<CallToolResponse, ErrorData> {
-    typed::<CallToolResult>(json!({"content": [{"type": "text", "text": text}]})).map(Into::into)
+    complete::<CallToolResult>(json!({"content": [{"type": "text", "text": text}]})).map(Into::into)
 }
 
 fn bad_state() -> ErrorData {

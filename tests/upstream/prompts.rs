@@ -6,7 +6,7 @@ use rmcp::{
 };
 use serde_json::{Value, json};
 
-use crate::{content, input_required, server::typed};
+use crate::{content, input_required, server::complete};
 
 pub fn list() -> Value {
     let argument = |name| json!({"name": name, "description": "What the prompt is about", "required": true});
@@ -53,6 +53,6 @@ pub fn get(params: &GetPromptRequestParams) -> Result<GetPromptResponse, ErrorDa
         }
         name => return Err(ErrorData::invalid_params(format!("there is no prompt {name}"), None)),
     };
-    let result: GetPromptResult = typed(json!({"messages": messages}))?;
+    let result: GetPromptResult = complete(json!({"messages": messages}))?;
     Ok(result.into())
 }

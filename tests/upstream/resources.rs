@@ -6,7 +6,7 @@ use rmcp::{
 };
 use serde_json::{Value, json};
 
-use crate::{content, server::typed};
+use crate::{content, server::complete};
 
 pub fn list() -> Value {
     json!([
@@ -37,6 +37,6 @@ pub fn read(uri: &str) -> Result<ReadResourceResponse, ErrorData> {
         _ => return Err(ErrorData::resource_not_found("Resource not found", Some(json!({"uri": uri})))),
     };
     contents["uri"] = uri.into();
-    let result: ReadResourceResult = typed(json!({"contents": [contents]}))?;
+    let result: ReadResourceResult = complete(json!({"contents": [contents]}))?;
     Ok(result.into())
 }

@@ -47,6 +47,12 @@ pub fn typed<T: DeserializeOwned>(json: Value) -> Result<T, ErrorData> {
     serde_json::from_value(json).map_err(|error| ErrorData::internal_error(error.to_string(), None))
 }
 
+/// A complete result; rmcp takes the `resultType` away again for clients that do not know it.
+pub fn complete<T: DeserializeOwned>(mut json: Value) -> Result<T, ErrorData> {
+    json["resultType"] = "complete".into();
+    typed(json)
+}
+
 /// Whether the request is of the revision without sessions.
 pub fn is_modern(context: &RequestContext<RoleServer>) -> bool {
     context.protocol_version().is_some_and(|version| version.as_str() >= ProtocolVersion::V_2026_07_28.as_str())
@@ -82,7 +88,7 @@ impl ServerHandler for Upstream {
         _: Option<PaginatedRequestParams>,
         _: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        typed(json!({"tools": tools::list()}))
+        complete(json!({"tools": tools::list()}))
     }
 
     fn get_tool(&self, name: &str) -> Option<Tool> {
@@ -110,7 +116,7 @@ impl ServerHandler for Upstream {
         _: Option<PaginatedRequestParams>,
         _: RequestContext<RoleServer>,
     ) -> Result<ListPromptsResult, ErrorData> {
-        typed(json!({"prompts": prompts::list()}))
+        complete(json!({"prompts": prompts::list()}))
     }
 
     async fn get_prompt(
@@ -128,7 +134,7 @@ impl ServerHandler for Upstream {
     ) -> Result<CompleteResult, ErrorData> {
         let known = ["paris", "park", "party", "testing"];
         let values: Vec<_> = known.iter().filter(|value| value.starts_with(&params.argument.value)).collect();
-        typed(json!({"completion": {"values": values, "total": values.len(), "hasMore": false}}))
+        complete(json!({"completion": {"values": values, "total": values.len(), "hasMore": false}}))
     }
 
     async fn list_resources(
@@ -136,7 +142,7 @@ impl ServerHandler for Upstream {
         _: Option<PaginatedRequestParams>,
         _: RequestContext<RoleServer>,
     ) -> Result<ListResourcesResult, ErrorData> {
-        typed(json!({"resources": resources::list()}))
+        complete(json!({"resources": resources::list()}))
     }
 
     async fn list_resource_templates(
@@ -144,7 +150,7 @@ impl ServerHandler for Upstream {
         _: Option<PaginatedRequestParams>,
         _: RequestContext<RoleServer>,
     ) -> Result<ListResourceTemplatesResult, ErrorData> {
-        typed(json!({"resourceTemplates": resources::templates()}))
+        complete(json!({"resourceTemplates": resources::templates()}))
     }
 
     async fn read_resource(

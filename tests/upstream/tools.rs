@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::{
     content, input_required,
-    server::{Change, changed, is_modern, typed},
+    server::{Change, changed, complete, is_modern, typed},
 };
 
 const STEP: Duration = Duration::from_millis(50);
@@ -137,7 +137,7 @@ pub async fn call(
             let asked = CallToolRequestParams::new("test_input_required_result_elicitation");
             return match input_required::call("elicitation", &asked, &context) {
                 Some(answer) => answer,
-                None => Ok(typed::<CallToolResult>(text("Nothing to ask."))?.into()),
+                None => Ok(complete::<CallToolResult>(text("Nothing to ask."))?.into()),
             };
         }
         "test_trigger_tool_change" => {
@@ -167,7 +167,7 @@ pub async fn call(
         "die" => std::process::exit(3),
         name => answer(name, &arguments)?,
     };
-    typed::<CallToolResult>(result).map(Into::into)
+    complete::<CallToolResult>(result).map(Into::into)
 }
 
 /// The tools that do nothing but answer.
