@@ -4,4 +4,5 @@ pub mod backend;
 pub mod cli;
 pub mod http;
 pub mod mcp;
+pub mod relay;
 pub mod remote;

@@ -1,0 +1,91 @@
+//! What the relay asks of the part of haldir that decides.
+
+use futures::future::BoxFuture;
+use serde_json::value::RawValue;
+
+use crate::error::{Code, Error, Result};
+
+/// A `tools/call`, as a client asked for it.
+pub struct Asked {
+    /// The tool, by the upstream's own name.
+    pub tool: String,
+    /// JSON text of its arguments: an object in which no name stands twice.
+    pub arguments: String,
+    /// The session that the call or its request names.
+    pub session: Option<String>,
+}
+
+/// A call that may go on. The entry that says so is durable.
+pub struct Admitted {
+    /// JSON text of the arguments to send: secrets stand in it.
+    pub arguments: zeroize::Zeroizing<String>,
+    /// Takes secrets out of what comes back; `None` if there are none in the call.
+    pub redact: Option<Redact>,
+    /// What the call's outcome is reported under.
+    pub call: String,
+}
+
+/// The secrets of a call.
+#[derive(Clone)]
+pub struct Redact(std::sync::Arc<dyn Fn(&str) -> Option<String> + Send + Sync>);
+
+impl Redact {
+    /// Takes secrets out with this function, which answers `None` for a text without any.
+    pub fn new(redact: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Self {
+        Self(std::sync::Arc::new(redact))
+    }
+
+    /// A text without secrets; `None` if there are none in it.
+    pub fn apply(&self, text: &str) -> Option<String> {
+        (self.0)(text)
+    }
+}
+
+/// What came of a call.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// The upstream's result: JSON text, without secrets.
+    Result(String),
+    /// The upstream's JSON-RPC error: JSON text, without secrets.
+    Error(String),
+    /// Nobody knows whether it was carried out, and why not.
+    Unknown(&'static str),
+    /// It never left, and why not.
+    Unsent(&'static str),
+}
+
+/// Decides on the calls of one upstream for one client.
+pub trait Govern: Send + Sync + 'static {
+    /// Compares tools with their pins, and remembers those that are new; `whole` if these are all that there are.
+    /// Answers for each whether the client may see it.
+    fn observe(&self, tools: Vec<Box<RawValue>>, whole: bool) -> BoxFuture<'_, Result<Vec<bool>>>;
+
+    /// Decides on a call. An `Err` is a refusal, or why haldir could not decide: in both cases there is no call.
+    fn admit(&self, asked: Asked) -> BoxFuture<'_, Result<Admitted>>;
+
+    /// Records what came of a call.
+    fn settle(&self, call: String, outcome: Outcome) -> BoxFuture<'_, Result<()>>;
+}
+
+/// A refusal as the result of the call, which is where a model reads it; `modern` from 2026-07-28 on.
+pub fn refusal(error: &Error, modern: bool) -> String {
+    if error.code == Code::ApprovalRequired {
+        let extra = |name: &str| error.extra(name).map_or("\"\"", RawValue::get);
+        let text = format!(
+            r#"{{"status":"approval_required","request_id":{},"reason":{},"message":{}}}"#,
+            extra("approval_id"),
+            super::message::quoted(&error.message),
+            super::message::quoted("A person has to approve this call. Repeat the same call once it is approved."),
+        );
+        return result(&text, false, modern);
+    }
+    let mut body: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_str(&error.body(None)).unwrap_or_default();
+    body.insert("blocked_by".to_owned(), "haldir".into());
+    result(&serde_json::Value::Object(body).to_string(), true, modern)
+}
+
+fn result(text: &str, is_error: bool, modern: bool) -> String {
+    let kind = if modern { r#""resultType":"complete","# } else { "" };
+    format!(r#"{{{kind}"content":[{{"type":"text","text":{}}}],"isError":{is_error}}}"#, super::message::quoted(text))
+}
