@@ -11,6 +11,7 @@ pub mod openapi;
 pub mod respond;
 pub mod rest;
 pub mod telemetry;
+pub mod upstream;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -52,6 +53,8 @@ struct Shared {
     haldir: Haldir,
     guard: guard::Guard,
     mcp: mcp::McpFace,
+    upstreams: upstream::Upstreams,
+    upstream_sessions: upstream::UpstreamSessions,
     openapi: String,
     discovery: discovery::Discovery,
     public_url: String,
@@ -74,6 +77,8 @@ impl App {
         let shared = Shared {
             guard,
             mcp: mcp::McpFace::new(haldir.clone(), shutdown),
+            upstreams: upstream::Upstreams::new(haldir.outbound().clone()),
+            upstream_sessions: upstream::UpstreamSessions::default(),
             openapi: openapi::document(&public_url)?,
             discovery: discovery::Discovery::new(&public_url, settings)?,
             haldir,
@@ -88,6 +93,7 @@ impl App {
     pub fn router(&self) -> Router {
         rest::routes()
             .route("/mcp", mcp::routes())
+            .route("/mcp/{upstream}", upstream::routes())
             .route("/openapi.json", get(openapi::serve))
             .route("/llms.txt", get(discovery::llms_txt))
             .route("/.well-known/ai-plugin.json", get(discovery::ai_plugin))

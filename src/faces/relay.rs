@@ -6,10 +6,12 @@
 //! without haldir between them.
 
 pub mod child;
+pub mod events;
 pub mod exchange;
 pub mod govern;
 pub mod json;
 pub mod lines;
 pub mod message;
+pub mod passing;
 pub mod stderr_log;
 pub mod wrap;

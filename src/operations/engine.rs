@@ -222,6 +222,11 @@ impl Haldir {
         }
     }
 
+    /// Which addresses haldir may call.
+    pub fn outbound(&self) -> &crate::outbound::Outbound {
+        &self.inner.services.settings.outbound
+    }
+
     /// Whether the credential is good, without calling anything.
     pub fn authenticate_only(&self, credential: &Credential) -> Result<()> {
         let now = self.inner.services.clock.now();

@@ -103,7 +103,7 @@ async fn serve(State(app): State<App>, Extension(id): Extension<RequestId>, requ
 }
 
 /// As everywhere, and besides `?apiKey=`, which is how Smithery passes its configuration on.
-fn credential(request: &Request) -> Option<Credential> {
+pub fn credential(request: &Request) -> Option<Credential> {
     let from_headers = input::credential(request.headers());
     if !matches!(from_headers, Credential::Anonymous) {
         return Some(from_headers);

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use tokio::{sync::mpsc, task::JoinSet, time::Instant};
 
 use super::{
-    govern::{self, Admitted, Asked, Govern, Outcome, Redact},
+    govern::{self, Admitted, Asked, Govern, Outcome, Redact, ToolPage},
     message::{self, Call, INTERNAL_ERROR, INVALID_REQUEST, Message},
 };
 use crate::error::{Code, Error, Result};
@@ -74,15 +74,6 @@ enum Pins {
     Unknown,
     Asking { id: String, tools: Vec<Box<RawValue>>, pages: usize, until: Instant, context: Option<String> },
     Known,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct ToolPage<'a> {
-    #[serde(borrow, default)]
-    tools: Vec<&'a RawValue>,
-    #[serde(borrow, default)]
-    next_cursor: Option<&'a RawValue>,
 }
 
 impl Exchange {
@@ -165,8 +156,11 @@ impl Exchange {
                 return self.called(&id, text).await;
             }
             return match self.requests.remove(id) {
-                Some(Asking::ToolList) if message.result.is_some() => self.show_tools(&text).await,
-                Some(_) => {
+                Some(asking) => {
+                    let text = match asking {
+                        Asking::ToolList => govern::shown_tools(&*self.governor, &text).await.unwrap_or(text),
+                        Asking::Other => text,
+                    };
                     let text = self.redacted(text);
                     self.answer(text).await;
                 }
@@ -448,42 +442,6 @@ impl Exchange {
                 tracing::error!(%error, "the outcome of a call could not be recorded");
             }
         });
-    }
-
-    /// The client's list, without the tools in quarantine.
-    async fn show_tools(&mut self, text: &str) {
-        let shown = match Message::read(text) {
-            Ok(Message { id: Some(id), result: Some(result), .. }) => self.shown_tools(text, id, result).await,
-            _ => return,
-        };
-        let shown = self.redacted(shown);
-        self.answer(shown).await;
-    }
-
-    async fn shown_tools(&mut self, text: &str, id: &RawValue, result: &RawValue) -> String {
-        let failed = |why: &str| message::error(Some(id.get()), INTERNAL_ERROR, why);
-        let Ok(page) = serde_json::from_str::<ToolPage<'_>>(result.get()) else {
-            return failed("the upstream's list of tools could not be read");
-        };
-        let tools: Vec<Box<RawValue>> = page.tools.iter().map(|tool| (*tool).to_owned()).collect();
-        let visible = match self.governor.observe(tools, false).await {
-            Ok(visible) => visible,
-            Err(error) => {
-                tracing::error!(%error, "the upstream's tools could not be compared with their pins");
-                return failed("haldir could not look at the upstream's tools");
-            }
-        };
-        if visible.len() == page.tools.len() && visible.iter().all(|visible| *visible) {
-            return text.to_owned();
-        }
-        let kept = page.tools.iter().zip(visible).filter(|(_, visible)| *visible);
-        let kept: Vec<_> = kept.map(|(tool, _)| tool.get()).collect();
-        let members: super::json::Object<'_> = serde_json::from_str(result.get()).unwrap_or_default();
-        let members = members.0.iter().map(|(name, value)| match name.as_ref() {
-            "tools" => format!("\"tools\":[{}]", kept.join(",")),
-            _ => format!("{}:{}", message::quoted(name), value.get()),
-        });
-        message::response(id.get(), &format!("{{{}}}", members.collect::<Vec<_>>().join(",")))
     }
 
     fn redacted(&self, text: String) -> String {

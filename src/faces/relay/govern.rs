@@ -1,8 +1,13 @@
 //! What the relay asks of the part of haldir that decides.
 
 use futures::future::BoxFuture;
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::{
+    json,
+    message::{self, Message},
+};
 use crate::error::{Code, Error, Result};
 
 /// A `tools/call`, as a client asked for it.
@@ -67,6 +72,46 @@ pub trait Govern: Send + Sync + 'static {
     fn settle(&self, call: String, outcome: Outcome) -> BoxFuture<'_, Result<()>>;
 }
 
+/// A page of a list of tools.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ToolPage<'a> {
+    /// The tools, as they were written.
+    #[serde(borrow, default)]
+    pub tools: Vec<&'a RawValue>,
+    /// What the next page is asked for with.
+    #[serde(borrow, default)]
+    pub next_cursor: Option<&'a RawValue>,
+}
+
+/// The answer to a client's `tools/list` without the tools that it may not see; `None` if it may see all.
+pub async fn shown_tools(governor: &dyn Govern, text: &str) -> Option<String> {
+    let Ok(Message { id: Some(id), result: Some(result), .. }) = Message::read(text) else { return None };
+    let failed = |why: &str| Some(message::error(Some(id.get()), message::INTERNAL_ERROR, why));
+    let Ok(page) = serde_json::from_str::<ToolPage<'_>>(result.get()) else {
+        return failed("the upstream's list of tools could not be read");
+    };
+    let tools: Vec<Box<RawValue>> = page.tools.iter().map(|tool| (*tool).to_owned()).collect();
+    let visible = match governor.observe(tools, false).await {
+        Ok(visible) => visible,
+        Err(error) => {
+            tracing::error!(%error, "the upstream's tools could not be compared with their pins");
+            return failed("haldir could not look at the upstream's tools");
+        }
+    };
+    if visible.len() == page.tools.len() && visible.iter().all(|visible| *visible) {
+        return None;
+    }
+    let kept = page.tools.iter().zip(visible).filter(|(_, visible)| *visible);
+    let kept: Vec<_> = kept.map(|(tool, _)| tool.get()).collect();
+    let members: json::Object<'_> = serde_json::from_str(result.get()).unwrap_or_default();
+    let members = members.0.iter().map(|(name, value)| match name.as_ref() {
+        "tools" => format!("\"tools\":[{}]", kept.join(",")),
+        _ => format!("{}:{}", message::quoted(name), value.get()),
+    });
+    Some(message::response(id.get(), &format!("{{{}}}", members.collect::<Vec<_>>().join(","))))
+}
+
 /// A refusal as the result of the call, which is where a model reads it; `modern` from 2026-07-28 on.
 pub fn refusal(error: &Error, modern: bool) -> String {
     if error.code == Code::ApprovalRequired {
@@ -74,8 +119,8 @@ pub fn refusal(error: &Error, modern: bool) -> String {
         let text = format!(
             r#"{{"status":"approval_required","request_id":{},"reason":{},"message":{}}}"#,
             extra("approval_id"),
-            super::message::quoted(&error.message),
-            super::message::quoted("A person has to approve this call. Repeat the same call once it is approved."),
+            message::quoted(&error.message),
+            message::quoted("A person has to approve this call. Repeat the same call once it is approved."),
         );
         return result(&text, false, modern);
     }
@@ -87,5 +132,5 @@ pub fn refusal(error: &Error, modern: bool) -> String {
 
 fn result(text: &str, is_error: bool, modern: bool) -> String {
     let kind = if modern { r#""resultType":"complete","# } else { "" };
-    format!(r#"{{{kind}"content":[{{"type":"text","text":{}}}],"isError":{is_error}}}"#, super::message::quoted(text))
+    format!(r#"{{{kind}"content":[{{"type":"text","text":{}}}],"isError":{is_error}}}"#, message::quoted(text))
 }
