@@ -11,6 +11,7 @@ mod local;
 mod migrate;
 mod output;
 mod stdin;
+mod wrap_config;
 
 use std::process::ExitCode;
 
@@ -89,6 +90,8 @@ enum Command {
     /// Show, apply and verify the migrations of the local store.
     #[command(subcommand)]
     Migrate(migrate::MigrateCommand),
+    /// Put haldir in front of every server that an MCP client starts, and take it away again.
+    WrapConfig(wrap_config::WrapConfigOptions),
     /// Call an operation: of the local store as its operator, or of a haldir elsewhere with --url and --key.
     #[command(subcommand, after_help = call::HELP)]
     Call(call::CallCommand),
@@ -125,6 +128,7 @@ fn execute(cli: Cli) -> Result<ExitCode, Stop> {
         Command::Approvals(command) => approvals::run(&command, &global, screen),
         Command::Doctor => doctor::run(&global, screen),
         Command::Migrate(command) => migrate::run(&command, &global, screen),
+        Command::WrapConfig(options) => wrap_config::run(&options, screen),
         Command::Call(command) => call::run(command, server, &global, screen),
     }
 }

@@ -50,8 +50,7 @@ const METHOD: &str = "mcp-method";
 const NAME: &str = "mcp-name";
 const PARAMETERS: &str = "mcp-param-";
 /// Protocol headers that go on to the upstream; [`PARAMETERS`] besides. No other header of a client does.
-const TO_UPSTREAM: [&str; 7] =
-    ["accept", "content-type", "last-event-id", SESSION_ID, PROTOCOL_VERSION, METHOD, NAME];
+const TO_UPSTREAM: [&str; 7] = ["accept", "content-type", "last-event-id", SESSION_ID, PROTOCOL_VERSION, METHOD, NAME];
 /// Headers of the upstream that reach the client.
 const TO_CLIENT: [&str; 5] = ["content-type", "retry-after", "allow", SESSION_ID, PROTOCOL_VERSION];
 /// Where a request names the session that its call belongs to.

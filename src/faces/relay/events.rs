@@ -90,7 +90,8 @@ mod tests {
 
     #[test]
     fn a_stream_is_cut_where_its_events_end_however_it_arrives() {
-        let stream = "id: 0\nretry: 3\ndata:\n\nevent: message\r\ndata: {\"a\":1}\r\n\r\n: still there\n\ndata: a\rdata:b\r\r";
+        let stream =
+            "id: 0\nretry: 3\ndata:\n\nevent: message\r\ndata: {\"a\":1}\r\n\r\n: still there\n\ndata: a\rdata:b\r\r";
         let expected = [
             "id: 0\nretry: 3\ndata:\n\n",
             "event: message\r\ndata: {\"a\":1}\r\n\r\n",

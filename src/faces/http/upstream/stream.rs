@@ -35,11 +35,7 @@ pub fn is_event_stream(response: &reqwest::Response) -> bool {
 }
 
 /// An answer that is one message, or nothing.
-pub async fn whole(
-    mut response: reqwest::Response,
-    passing: &mut Passing,
-    most: usize,
-) -> Result<Bytes, &'static str> {
+pub async fn whole(mut response: reqwest::Response, passing: &mut Passing, most: usize) -> Result<Bytes, &'static str> {
     let mut body = BytesMut::new();
     while let Some(chunk) = response.chunk().await.map_err(|_| "the upstream's answer broke off")? {
         if body.len() + chunk.len() > most {
