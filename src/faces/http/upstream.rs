@@ -31,7 +31,7 @@ use crate::{
     faces::relay::{
         govern::{self, Asked, Govern, Outcome},
         message::{self, Call, FIRST_MODERN, INTERNAL_ERROR, INVALID_REQUEST, Message},
-        passing::{Open, Passing, Pending},
+        passing::{Open, Passing},
     },
     model::Credential,
     operations::Haldir,
@@ -182,7 +182,7 @@ impl Exchange<'_> {
             self.open.redact(redact);
         }
         let text = call.forwarded(&id, &admitted.arguments);
-        passing.call = Some((id, Pending::new(Arc::clone(&self.route.governor), admitted.call)));
+        passing.call = Some((id, admitted.report));
         self.send(Method::POST, headers, Some(text), passing, modern).await
     }
 
@@ -215,8 +215,9 @@ impl Exchange<'_> {
         let response = match self.request(&method, headers, body, passing.until.is_none()).await {
             Ok(response) => response,
             Err(failed) => {
-                let id = passing.call.take().map(|(id, pending)| {
-                    pending.settle(failed.outcome());
+                let id = passing.call.take().map(|(id, report)| {
+                    // Fails only if the process is about to end.
+                    let _ = report.send(failed.outcome());
                     id
                 });
                 return Ok(rpc_error(StatusCode::BAD_GATEWAY, id.as_deref(), INTERNAL_ERROR, failed.message()));

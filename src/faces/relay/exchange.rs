@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use tokio::{sync::mpsc, task::JoinSet, time::Instant};
 
 use super::{
-    govern::{self, Admitted, Asked, Govern, Outcome, Redact, ToolPage},
+    govern::{self, Admitted, Asked, Govern, Outcome, Redact, Report, ToolPage},
     message::{self, Call, INTERNAL_ERROR, INVALID_REQUEST, Message},
 };
 use crate::error::{Code, Error, Result};
@@ -36,7 +36,6 @@ pub struct Exchange {
     requests: HashMap<String, Asking>,
     pins: Pins,
     decisions: JoinSet<(String, Result<Admitted>)>,
-    settling: JoinSet<()>,
     /// Secrets that the upstream was given: whatever it sends from then on is without them.
     redactions: Vec<Redact>,
     own_ids: u64,
@@ -65,8 +64,8 @@ enum Stage {
     Listing,
     /// Until haldir has decided.
     Deciding,
-    /// The upstream has it; its outcome is reported under this name.
-    Sent(String),
+    /// The upstream has it; its outcome is reported here.
+    Sent(Report),
 }
 
 /// Whether the upstream's tools were compared with their pins.
@@ -93,7 +92,6 @@ impl Exchange {
             requests: HashMap::new(),
             pins: Pins::Unknown,
             decisions: JoinSet::new(),
-            settling: JoinSet::new(),
             redactions: Vec::new(),
             own_ids: 0,
             initialize: None,
@@ -158,7 +156,7 @@ impl Exchange {
             return match self.requests.remove(id) {
                 Some(asking) => {
                     let text = match asking {
-                        Asking::ToolList => govern::shown_tools(&*self.governor, &text).await.unwrap_or(text),
+                        Asking::ToolList => self.shown(text),
                         Asking::Other => text,
                     };
                     let text = self.redacted(text);
@@ -183,7 +181,6 @@ impl Exchange {
                 Ok((id, decision)) => self.decided(&id, decision).await,
                 Err(error) => tracing::error!(%error, "a decision was lost"),
             },
-            Some(_) = self.settling.join_next() => {}
             () = tick => self.look_at_the_clock().await,
         }
     }
@@ -219,15 +216,15 @@ impl Exchange {
         let sent: Vec<_> = self.calls.keys().cloned().collect();
         for id in sent {
             if let Some(ToolCall { stage: Stage::Sent(call), .. }) = self.calls.remove(&id) {
-                self.settle(call, Outcome::Unknown("the client left before the answer came"));
+                tell(call, Outcome::Unknown("the client left before the answer came"));
             }
         }
         while let Some(decided) = self.decisions.join_next().await {
             if let Ok((_, Ok(admitted))) = decided {
-                self.settle(admitted.call, Outcome::Unsent("the client left before the call did"));
+                tell(admitted.report, Outcome::Unsent("the client left before the call did"));
             }
         }
-        while self.settling.join_next().await.is_some() {}
+        self.governor.recorded().await;
     }
 
     async fn call(&mut self, id: &str, message: &Message<'_>, text: &str, session: Option<&str>) {
@@ -279,8 +276,8 @@ impl Exchange {
             return self.pass_on(request).await;
         }
         let tools = std::mem::take(tools);
-        match self.governor.observe(tools, true).await {
-            Ok(_) => {
+        match self.governor.observe(tools).await {
+            Ok(()) => {
                 self.pins = Pins::Known;
                 let waiting = |call: &ToolCall| matches!(call.stage, Stage::Listing);
                 let waiting: Vec<_> =
@@ -342,32 +339,31 @@ impl Exchange {
         };
         let Some(entry) = self.calls.get_mut(id).filter(|call| !call.cancelled) else {
             self.calls.remove(id);
-            return self.settle(admitted.call, Outcome::Unsent("the client took the call back before it left"));
+            return tell(admitted.report, Outcome::Unsent("the client took the call back before it left"));
         };
         if !matches!(self.pins, Pins::Known) {
             // The tools have changed since: what was decided on may not be what would be called.
             entry.stage = Stage::Listing;
             let context = Message::read(&entry.text).ok().and_then(|message| context_of(&message));
-            self.settle(admitted.call, Outcome::Unsent("the tools changed before the call left"));
+            tell(admitted.report, Outcome::Unsent("the tools changed before the call left"));
             if matches!(self.pins, Pins::Unknown) {
                 self.ask_for_tools(context).await;
             }
             return;
         }
         let Some(text) = read_again(&entry.text, |call| call.forwarded(id, &admitted.arguments)) else { return };
-        entry.stage = Stage::Sent(admitted.call);
+        entry.stage = Stage::Sent(admitted.report);
         self.redactions.extend(admitted.redact);
         self.pass_on(text).await;
     }
 
     /// The answer to a call of a tool.
     async fn called(&mut self, id: &str, text: String) {
-        let Some(Stage::Sent(call)) = self.calls.get(id).map(|call| &call.stage) else {
+        if !self.calls.get(id).is_some_and(|call| matches!(call.stage, Stage::Sent(_))) {
             // An answer to what was not yet asked is no answer.
             return tracing::warn!("the upstream answered a call that it did not have yet; the answer was dropped");
-        };
-        let call = call.clone();
-        let cancelled = self.calls.remove(id).is_some_and(|call| call.cancelled);
+        }
+        let Some(ToolCall { stage: Stage::Sent(report), cancelled, .. }) = self.calls.remove(id) else { return };
         let text = self.redacted(text);
         let outcome = match Message::read(&text) {
             Ok(Message { result: Some(result), .. }) => Outcome::Result(result.get().to_owned()),
@@ -377,7 +373,7 @@ impl Exchange {
         if !cancelled {
             self.answer(text).await;
         }
-        self.settle(call, outcome);
+        tell(report, outcome);
     }
 
     async fn cancel(&mut self, message: &Message<'_>) {
@@ -431,21 +427,25 @@ impl Exchange {
             self.answer(message::error(Some(id), INTERNAL_ERROR, why)).await;
         }
         if let Stage::Sent(call) = call.stage {
-            self.settle(call, Outcome::Unknown(why));
+            tell(call, Outcome::Unknown(why));
         }
     }
 
-    fn settle(&mut self, call: String, outcome: Outcome) {
-        let governor = Arc::clone(&self.governor);
-        self.settling.spawn(async move {
-            if let Err(error) = governor.settle(call, outcome).await {
-                tracing::error!(%error, "the outcome of a call could not be recorded");
+    /// The client's list. What is not as it was accepted is looked at before the next call.
+    fn shown(&mut self, text: String) -> String {
+        match govern::shown_tools(&*self.governor, &text) {
+            Some(shown) => {
+                if matches!(self.pins, Pins::Known) {
+                    self.pins = Pins::Unknown;
+                }
+                shown
             }
-        });
+            None => text,
+        }
     }
 
     fn redacted(&self, text: String) -> String {
-        self.redactions.iter().fold(text, |text, redact| redact.apply(&text).unwrap_or(text))
+        self.redactions.iter().fold(text, |text, redact| redact.message(&text).unwrap_or(text))
     }
 
     async fn answer(&self, text: String) {
@@ -462,6 +462,11 @@ impl Exchange {
 fn read_again<T>(text: &str, with: impl FnOnce(&Call<'_>) -> T) -> Option<T> {
     let message = Message::read(text).ok()?;
     Call::read(message.params).ok().map(|call| with(&call))
+}
+
+fn tell(report: Report, outcome: Outcome) {
+    // Fails only if the process is about to end; then the call is found open, and closed as unknown.
+    let _ = report.send(outcome);
 }
 
 fn is_modern(text: &str) -> bool {

@@ -1,8 +1,11 @@
 //! What the relay asks of the part of haldir that decides.
 
+use std::sync::Arc;
+
 use futures::future::BoxFuture;
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use tokio::sync::oneshot;
 
 use super::{
     json,
@@ -26,23 +29,36 @@ pub struct Admitted {
     pub arguments: zeroize::Zeroizing<String>,
     /// Takes secrets out of what comes back; `None` if there are none in the call.
     pub redact: Option<Redact>,
-    /// What the call's outcome is reported under.
-    pub call: String,
+    /// Where its outcome is reported. If it never is, the outcome is recorded as unknown.
+    pub report: Report,
 }
+
+/// Where the outcome of a call is reported.
+pub type Report = oneshot::Sender<Outcome>;
 
 /// The secrets of a call.
 #[derive(Clone)]
-pub struct Redact(std::sync::Arc<dyn Fn(&str) -> Option<String> + Send + Sync>);
+pub struct Redact(Arc<dyn Fn(Box<RawValue>) -> Box<RawValue> + Send + Sync>);
 
 impl Redact {
-    /// Takes secrets out with this function, which answers `None` for a text without any.
-    pub fn new(redact: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Self {
-        Self(std::sync::Arc::new(redact))
+    /// Takes secrets out with this function, which gives back as it was what holds none.
+    pub fn new(redact: impl Fn(Box<RawValue>) -> Box<RawValue> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(redact))
     }
 
-    /// A text without secrets; `None` if there are none in it.
-    pub fn apply(&self, text: &str) -> Option<String> {
-        (self.0)(text)
+    /// A message without the secrets; `None` if there are none in it.
+    pub fn message(&self, text: &str) -> Option<String> {
+        let message = Message::read(text).ok()?;
+        let clean = |part: Option<&RawValue>| part.map(|part| (self.0)(part.to_owned()));
+        let (params, result, error) = (clean(message.params), clean(message.result), clean(message.error));
+        let same = |new: &Option<Box<RawValue>>, old: Option<&RawValue>| {
+            new.as_deref().map(RawValue::get) == old.map(RawValue::get)
+        };
+        if same(&params, message.params) && same(&result, message.result) && same(&error, message.error) {
+            return None;
+        }
+        let (params, result, error) = (params.as_deref(), result.as_deref(), error.as_deref());
+        Some(Message { params, result, error, ..message }.text())
     }
 }
 
@@ -61,15 +77,17 @@ pub enum Outcome {
 
 /// Decides on the calls of one upstream for one client.
 pub trait Govern: Send + Sync + 'static {
-    /// Compares tools with their pins, and remembers those that are new; `whole` if these are all that there are.
-    /// Answers for each whether the client may see it.
-    fn observe(&self, tools: Vec<Box<RawValue>>, whole: bool) -> BoxFuture<'_, Result<Vec<bool>>>;
+    /// Holds all tools of the upstream against their pins, and remembers those that are new.
+    fn observe(&self, tools: Vec<Box<RawValue>>) -> BoxFuture<'_, Result<()>>;
+
+    /// Whether the client may see each of these tools: not those that are not as they were accepted.
+    fn visible(&self, tools: &[&RawValue]) -> Result<Vec<bool>>;
 
     /// Decides on a call. An `Err` is a refusal, or why haldir could not decide: in both cases there is no call.
     fn admit(&self, asked: Asked) -> BoxFuture<'_, Result<Admitted>>;
 
-    /// Records what came of a call.
-    fn settle(&self, call: String, outcome: Outcome) -> BoxFuture<'_, Result<()>>;
+    /// Waits until all outcomes that were reported are recorded.
+    fn recorded(&self) -> BoxFuture<'_, ()>;
 }
 
 /// A page of a list of tools.
@@ -85,14 +103,13 @@ pub struct ToolPage<'a> {
 }
 
 /// The answer to a client's `tools/list` without the tools that it may not see; `None` if it may see all.
-pub async fn shown_tools(governor: &dyn Govern, text: &str) -> Option<String> {
+pub fn shown_tools(governor: &dyn Govern, text: &str) -> Option<String> {
     let Ok(Message { id: Some(id), result: Some(result), .. }) = Message::read(text) else { return None };
     let failed = |why: &str| Some(message::error(Some(id.get()), message::INTERNAL_ERROR, why));
     let Ok(page) = serde_json::from_str::<ToolPage<'_>>(result.get()) else {
         return failed("the upstream's list of tools could not be read");
     };
-    let tools: Vec<Box<RawValue>> = page.tools.iter().map(|tool| (*tool).to_owned()).collect();
-    let visible = match governor.observe(tools, false).await {
+    let visible = match governor.visible(&page.tools) {
         Ok(visible) => visible,
         Err(error) => {
             tracing::error!(%error, "the upstream's tools could not be compared with their pins");

@@ -19,7 +19,7 @@ pub const FIRST_MODERN: &str = "2026-07-28";
 #[derive(Deserialize, Serialize)]
 pub struct Message<'a> {
     #[serde(borrow)]
-    jsonrpc: Cow<'a, str>,
+    pub(super) jsonrpc: Cow<'a, str>,
     /// Of requests and responses, as it was written.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     pub id: Option<&'a RawValue>,

@@ -7,45 +7,9 @@ use std::{
 };
 
 use super::{
-    govern::{self, Govern, Outcome, Redact},
+    govern::{self, Govern, Outcome, Redact, Report},
     message::Message,
 };
-
-/// A call that the upstream has. If nobody says what came of it, its outcome is recorded as unknown.
-pub struct Pending {
-    governor: Arc<dyn Govern>,
-    call: Option<String>,
-}
-
-impl Pending {
-    /// A call that leaves now.
-    pub fn new(governor: Arc<dyn Govern>, call: String) -> Self {
-        Self { governor, call: Some(call) }
-    }
-
-    /// Records what came of it.
-    pub fn settle(mut self, outcome: Outcome) {
-        self.record(outcome);
-    }
-
-    fn record(&mut self, outcome: Outcome) {
-        let Some(call) = self.call.take() else { return };
-        let governor = Arc::clone(&self.governor);
-        tokio::spawn(async move {
-            if let Err(error) = governor.settle(call, outcome).await {
-                tracing::error!(%error, "the outcome of a call could not be recorded");
-            }
-        });
-    }
-}
-
-impl Drop for Pending {
-    fn drop(&mut self) {
-        if tokio::runtime::Handle::try_current().is_ok() {
-            self.record(Outcome::Unknown("the connection ended before the answer came"));
-        }
-    }
-}
 
 /// What a protocol session of an upstream has open.
 #[derive(Clone, Default)]
@@ -55,7 +19,7 @@ pub struct Open(Arc<Mutex<State>>);
 struct State {
     redactions: Vec<Redact>,
     /// Calls whose stream has ended before their answer came: it may come on another stream.
-    parked: HashMap<String, Pending>,
+    parked: HashMap<String, Report>,
 }
 
 impl Open {
@@ -71,14 +35,14 @@ impl Open {
     fn redacted(&self, text: &str) -> Option<String> {
         let redactions = self.state().redactions.clone();
         redactions.iter().fold(None, |text_so_far: Option<String>, redact| {
-            let now = redact.apply(text_so_far.as_deref().unwrap_or(text));
+            let now = redact.message(text_so_far.as_deref().unwrap_or(text));
             now.or(text_so_far)
         })
     }
 
     /// Keeps a call open for so long.
-    pub fn park(&self, id: String, pending: Pending, time: Duration) {
-        self.state().parked.insert(id.clone(), pending);
+    pub fn park(&self, id: String, report: Report, time: Duration) {
+        self.state().parked.insert(id.clone(), report);
         let open = self.clone();
         tokio::spawn(async move {
             tokio::time::sleep(time).await;
@@ -88,18 +52,20 @@ impl Open {
         });
     }
 
-    fn parked(&self, id: &str) -> Option<Pending> {
+    fn parked(&self, id: &str) -> Option<Report> {
         self.state().parked.remove(id)
     }
 }
 
 /// One answer: a JSON body or an event stream, message by message.
 pub struct Passing {
+    /// Decides which tools are shown.
     pub governor: Arc<dyn Govern>,
     /// The call that is to be answered, by its id.
-    pub call: Option<(String, Pending)>,
+    pub call: Option<(String, Report)>,
     /// The id of a `tools/list` that is to be answered.
     pub list: Option<String>,
+    /// What the protocol session has open.
     pub open: Open,
     /// When the answer must have come.
     pub until: Option<Instant>,
@@ -107,24 +73,25 @@ pub struct Passing {
 
 impl Passing {
     /// A message as the client may see it; `None` if just as it is.
-    pub async fn pass(&mut self, text: &str) -> Option<String> {
+    pub fn pass(&mut self, text: &str) -> Option<String> {
         let answered = Message::read(text).ok().and_then(|message| message.answers().map(str::to_owned));
         let Some(id) = answered else { return self.open.redacted(text) };
         if self.list.as_ref() == Some(&id) {
-            let shown = govern::shown_tools(&*self.governor, text).await;
+            let shown = govern::shown_tools(&*self.governor, text);
             let redacted = self.open.redacted(shown.as_deref().unwrap_or(text));
             return redacted.or(shown);
         }
         let redacted = self.open.redacted(text);
-        let pending = match self.call.take() {
-            Some((of, pending)) if of == id => Some(pending),
+        let report = match self.call.take() {
+            Some((of, report)) if of == id => Some(report),
             other => {
                 self.call = other;
                 self.open.parked(&id)
             }
         };
-        if let Some(pending) = pending {
-            pending.settle(outcome(redacted.as_deref().unwrap_or(text)));
+        if let Some(report) = report {
+            // Fails only if the process is about to end.
+            let _ = report.send(outcome(redacted.as_deref().unwrap_or(text)));
         }
         redacted
     }

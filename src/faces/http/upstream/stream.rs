@@ -45,7 +45,7 @@ pub async fn whole(mut response: reqwest::Response, passing: &mut Passing, most:
     }
     let body = body.freeze();
     let Ok(text) = std::str::from_utf8(&body) else { return Err("the upstream's answer is no UTF-8") };
-    Ok(passing.pass(text).await.map_or_else(|| body.clone(), Bytes::from))
+    Ok(passing.pass(text).map_or_else(|| body.clone(), Bytes::from))
 }
 
 /// An event stream, event by event.
@@ -83,7 +83,7 @@ async fn pump(
         let Ok(Some(chunk)) = chunk else { break };
         reader.push(&chunk);
         while let Some(event) = reader.next() {
-            let event = passed(&mut passing, event).await;
+            let event = passed(&mut passing, event);
             // Fails if the client has left, see above.
             let _ = sender.send(event).await;
         }
@@ -97,10 +97,10 @@ async fn pump(
     }
 }
 
-async fn passed(passing: &mut Passing, event: Bytes) -> Bytes {
+fn passed(passing: &mut Passing, event: Bytes) -> Bytes {
     let Ok(text) = std::str::from_utf8(&event) else { return Bytes::from_static(b": dropped, it was no UTF-8\n\n") };
     let Some(data) = events::data(text).filter(|data| !data.is_empty()) else { return event };
-    match passing.pass(&data).await {
+    match passing.pass(&data) {
         Some(changed) => Bytes::from(events::with_data(text, &changed)),
         None => event,
     }
