@@ -17,6 +17,7 @@ use crate::{
     model::{Ceilings, Clock, Money, Scopes, time::SystemClock},
     operations::Haldir,
     outbound::Outbound,
+    upstream::UpstreamLimits,
 };
 
 /// Where the store is, and how it is opened: the same for every program of ours.
@@ -130,6 +131,7 @@ impl StoreOptions {
             open_bootstrap: false,
             outbound: Outbound::new(&self.allow_private),
             webhooks: self.webhook_pace.unwrap_or_default(),
+            upstreams: UpstreamLimits::default(),
         })
     }
 

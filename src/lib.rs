@@ -21,7 +21,9 @@
 //! | [`approvals`] | what a person decides first: rules, requests, decisions that serve once |
 //! | [`vault`] | secrets sealed at rest; budgets and payments |
 //! | [`webhooks`] | who is told when something happens: subscriptions, outbox, signed delivery |
+//! | [`proxy`] | upstream MCP servers: tools and their pins, policies, the governed call |
 //! | [`outbound`] | which addresses haldir may call |
+//! | [`upstream`] | connections to MCP servers elsewhere, within bounds |
 //! | [`operations`] | the one list of everything haldir can do, and the engine that runs it |
 //! | [`config`] | flags, environment, config file, the master key |
 //! | [`faces`] | how the outside reaches an operation: MCP over stdio and HTTP, REST, a remote haldir |
@@ -61,7 +63,9 @@ pub mod measure;
 pub mod model;
 pub mod operations;
 pub mod outbound;
+pub mod proxy;
 pub mod store;
+pub mod upstream;
 pub mod vault;
 pub mod watch;
 pub mod webhooks;

@@ -5,6 +5,7 @@
 //! several processes share it.
 
 mod approvals;
+mod proxy;
 pub mod retention;
 pub mod stats;
 mod tx;
@@ -16,6 +17,7 @@ pub mod sqlite;
 use std::path::Path;
 
 pub use approvals::{ApprovalQuery, ReadApprovals, WriteApprovals};
+pub use proxy::{ReadProxy, WriteProxy};
 pub use tx::{
     AgentStats, ApiKeyUpdate, AuditPage, AuditPart, AuditQuery, Cost, Head, IdempotentAnswer, ReadAudit, ReadCounters,
     ReadKeys, ReadPayments, ReadSecrets, ReadSessions, ReadTx, SealHead, SessionQuery, StoredEntryProblem, ToolSpend,

@@ -168,6 +168,8 @@ async fn run_http(cli: &Cli, options: &ServeOptions) -> Result<()> {
     drop(output);
     let (keeper, stop) = (haldir.clone(), shutdown.clone());
     let upkeep = tokio::spawn(async move { keeper.keep_retention(stop).await });
+    let (keeper, stop) = (haldir.clone(), shutdown.clone());
+    let closing = tokio::spawn(async move { keeper.keep_proxy(stop).await });
     let (stop, waiting) = (shutdown.clone(), haldir.clone());
     tokio::spawn(async move {
         terminated().await;
@@ -178,6 +180,7 @@ async fn run_http(cli: &Cli, options: &ServeOptions) -> Result<()> {
     listener::serve(listener, router, shutdown).await;
     let _ = courier.await;
     upkeep.await.map_err(Error::internal)?;
+    closing.await.map_err(Error::internal)?;
     // On a thread of its own, since it waits for the writer.
     let haldir = Arc::new(haldir);
     tokio::task::spawn_blocking(move || haldir.close()).await.map_err(Error::internal)

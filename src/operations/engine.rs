@@ -72,6 +72,12 @@ pub struct Entered {
     pub remaining: Option<Remaining>,
 }
 
+impl Entered {
+    pub(super) fn into_parts(self) -> (Caller, UnixMicros) {
+        (self.caller, self.now)
+    }
+}
+
 impl Haldir {
     /// Calls `operation` with the JSON text of its input.
     pub async fn call(
@@ -152,6 +158,10 @@ impl Haldir {
             }
             Run::Stream(_) => return Err(Error::internal(format!("{} answers with a stream", operation.name))),
             Run::Wait(look) => (operation.status, self.wait(operation, look, &caller, credential, input).await?),
+            Run::Outward(set_out) => {
+                self.check_address(operation, input).await?;
+                self.call_out(operation, set_out, caller, input, options, now).await?
+            }
             Run::Write(prepare) => {
                 let prepared = prepare(input)?;
                 self.check_address(operation, input).await?;

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::{
-    ReadApprovals, WriteApprovals,
+    ReadApprovals, ReadProxy, WriteApprovals, WriteProxy,
     retention::{ReadRetention, WriteRetention},
     stats::ReadStats,
     usage::{ReadUsage, WriteUsage},
@@ -31,6 +31,7 @@ pub trait ReadTx:
     + ReadRetention
     + ReadWebhooks
     + ReadUsage
+    + ReadProxy
 {
 }
 
@@ -46,6 +47,7 @@ impl<T> ReadTx for T where
         + ReadRetention
         + ReadWebhooks
         + ReadUsage
+        + ReadProxy
 {
 }
 
@@ -62,6 +64,7 @@ pub trait Tx:
     + WriteRetention
     + WriteWebhooks
     + WriteUsage
+    + WriteProxy
 {
     /// Takes back everything this transaction has done so far; it goes on empty. For refusals: what was refused
     /// leaves nothing but its audit entry.

@@ -128,7 +128,7 @@ fn here(
     options: CallOptions,
 ) -> Result<Reply> {
     let mut local =
-        if matches!(operation.run, Run::Write(_)) { Local::open(global)? } else { Local::open_existing(global)? };
+        if operation.run.changes() { Local::open(global)? } else { Local::open_existing(global)? };
     if let Some(key) = key {
         local.credential = Credential::ApiKey(key);
     }

@@ -7,7 +7,7 @@ use super::{App, respond};
 use crate::{
     error::{Code, Error, Result},
     model::Resource,
-    operations::{self, Operation, Run},
+    operations::{self, Operation},
 };
 
 /// Where definitions of the document lie.
@@ -196,7 +196,7 @@ fn responses(operation: &Operation, answer: &str, output: &Value) -> Value {
     ];
     if operation.method.has_body() {
         codes.extend([Code::RequestTimeout, Code::PayloadTooLarge, Code::UnsupportedMediaType]);
-        if matches!(operation.run, Run::Write(_)) {
+        if operation.run.changes() {
             codes.extend([Code::Conflict, Code::IdempotencyMismatch]);
         }
     }

@@ -26,6 +26,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 3, name: "webhooks", sql: include_str!("migrations/0003_webhooks.sql") },
     Migration { version: 4, name: "usage", sql: include_str!("migrations/0004_usage.sql") },
     Migration { version: 5, name: "audit days and retention", sql: include_str!("migrations/0005_audit_days.sql") },
+    Migration { version: 9, name: "proxy", sql: include_str!("migrations/0009_proxy.sql") },
 ];
 
 /// Where one migration stands in a database.

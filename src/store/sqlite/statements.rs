@@ -15,7 +15,7 @@ pub(super) use statements;
 #[cfg(test)]
 mod tests {
     use super::super::{
-        approvals, audit, connection, counters, keys, migrations::Migrator, payments, retention, secrets, sessions,
+        approvals, audit, connection, counters, keys, migrations::Migrator, payments, proxy, retention, secrets, sessions,
         stats, usage, webhooks,
     };
 
@@ -30,6 +30,7 @@ mod tests {
             counters::ALL,
             keys::ALL,
             payments::ALL,
+            proxy::ALL,
             retention::ALL,
             secrets::ALL,
             sessions::ALL,
