@@ -11,6 +11,12 @@ use haldir::{
         backend::Backend,
         http::{App, HttpSettings, listener},
         mcp::{HaldirMcp, stdio},
+        relay::{
+            bound_session::BoundSession,
+            governor::{Governor, Tools},
+            options::WrapOptions,
+            wrap,
+        },
         remote::Remote,
     },
     model::{Ceilings, Credential},
@@ -50,6 +56,9 @@ struct Cli {
 enum Command {
     /// Serve MCP and the REST API over HTTP.
     Serve(ServeOptions),
+    /// Stand in front of an MCP server that speaks on standard input and output: its own tools, prompts and resources,
+    /// every call governed. Such as: haldir-mcp wrap --name github -- npx -y some-mcp-server
+    Wrap(WrapOptions),
 }
 
 #[derive(Args)]
@@ -86,6 +95,7 @@ fn main() -> ExitCode {
     let outcome = match &cli.command {
         None => serve_stdio(&cli),
         Some(Command::Serve(options)) => serve_http(&cli, options),
+        Some(Command::Wrap(options)) => wrap(&cli, options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -117,6 +127,46 @@ fn serve_stdio(cli: &Cli) -> Result<()> {
         let outcome = stdio::serve(HaldirMcp::new(Backend::Local(haldir.clone()), credential), terminated()).await;
         stop.cancel();
         let _ = courier.await;
+        haldir.close();
+        outcome
+    });
+    // A read of standard input that is under way cannot be taken back: do not wait for it.
+    runtime.shutdown_background();
+    outcome
+}
+
+fn wrap(cli: &Cli, options: &WrapOptions) -> Result<()> {
+    logging::start("warn,rmcp::service=error")?;
+    if std::env::var("HALDIR_BASE_URL").is_ok_and(|url| !url.is_empty()) {
+        let problem =
+            "a wrapped server is governed by the store of this machine: unset it, or register the server there";
+        return Err(bad_setting("HALDIR_BASE_URL", problem));
+    }
+    let runtime = Builder::new_current_thread().enable_all().build().map_err(Error::internal)?;
+    let outcome = runtime.block_on(async {
+        let haldir = cli.store.open(cli.store.settings(&cli.ceilings)?).await?;
+        let credential = match config::secret_variable("HALDIR_API_KEY") {
+            Some(key) => haldir.adopt_or_find_key(key).await?,
+            None => Credential::LocalAgent,
+        };
+        let name = options.name()?;
+        let cx = haldir.watch_proxy(&credential)?;
+        haldir.declare_upstream(&cx, &name).await?;
+        let command = options.command(&cli.store.path()?, &name)?;
+        let session = Arc::new(BoundSession::new(haldir.clone(), credential.clone(), options.terms()?));
+        let governor = Governor::new(haldir.clone(), credential, name, Some(session), Tools::Observed);
+        let stop = CancellationToken::new();
+        let courier = tokio::spawn(haldir.deliver_webhooks(stop.clone()));
+        let keeper = tokio::spawn({
+            let (haldir, stop) = (haldir.clone(), stop.clone());
+            async move { haldir.keep_proxy(stop).await }
+        });
+        let timeout = options.call_timeout();
+        let pipes = rmcp::transport::io::stdio_pipes();
+        let outcome = wrap::serve(Arc::new(governor), &command, timeout, pipes, terminated()).await;
+        stop.cancel();
+        let _ = courier.await;
+        let _ = keeper.await;
         haldir.close();
         outcome
     });

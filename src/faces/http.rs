@@ -19,7 +19,12 @@ use axum::{Router, middleware, routing::get};
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
-use crate::{error::Result, model::Credential, operations::Haldir};
+use crate::{
+    error::Result,
+    faces::relay::bound_session::{BoundSession, SessionTerms},
+    model::Credential,
+    operations::Haldir,
+};
 
 /// The largest request body, in bytes.
 pub const MAX_BODY_BYTES: usize = 1024 * 1024;
@@ -53,7 +58,10 @@ struct Shared {
     haldir: Haldir,
     guard: guard::Guard,
     mcp: mcp::McpFace,
-    upstreams: upstream::Upstreams,
+    /// Asks upstreams, at allowed addresses only.
+    upstream_client: reqwest::Client,
+    /// The session of local callers who name none.
+    local_session: Arc<BoundSession>,
     upstream_sessions: upstream::UpstreamSessions,
     openapi: String,
     discovery: discovery::Discovery,
@@ -77,7 +85,8 @@ impl App {
         let shared = Shared {
             guard,
             mcp: mcp::McpFace::new(haldir.clone(), shutdown),
-            upstreams: upstream::Upstreams::new(haldir.outbound().clone()),
+            upstream_client: haldir.outbound().client(upstream::LISTEN)?,
+            local_session: Arc::new(BoundSession::new(haldir.clone(), Credential::LocalAgent, SessionTerms::default())),
             upstream_sessions: upstream::UpstreamSessions::default(),
             openapi: openapi::document(&public_url)?,
             discovery: discovery::Discovery::new(&public_url, settings)?,

@@ -5,13 +5,16 @@
 //! quarantine are taken. Client and upstream agree on revision and capabilities with each other, as they would
 //! without haldir between them.
 
+pub mod bound_session;
 pub mod child;
 pub mod events;
 pub mod exchange;
 pub mod govern;
+pub mod governor;
 pub mod json;
 pub mod lines;
 pub mod message;
+pub mod options;
 pub mod passing;
 pub mod stderr_log;
 pub mod wrap;

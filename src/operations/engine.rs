@@ -232,6 +232,11 @@ impl Haldir {
         }
     }
 
+    /// The time, as haldir has it.
+    pub fn now(&self) -> UnixMicros {
+        self.inner.services.clock.now()
+    }
+
     /// Which addresses haldir may call.
     pub fn outbound(&self) -> &crate::outbound::Outbound {
         &self.inner.services.settings.outbound

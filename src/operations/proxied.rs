@@ -11,7 +11,9 @@ pub use crate::{
     proxy::{
         catalogue::Observed,
         governed::{Attempt, Going, Held, Outcome, Verdict, begin, refusal_text},
-        target::{Listing, Reach, reach, refresh},
+        redact::redact,
+        secret::Sent,
+        target::{Listing, Reach, reach, refresh, target},
     },
 };
 use crate::{
@@ -39,6 +41,28 @@ impl Haldir {
         let (caller, now) = entered.into_parts();
         permitted(operation, &caller)?;
         Ok(self.outward(caller, now))
+    }
+
+    /// As [`Self::enter_proxy`], for what is no call and does not count as one.
+    pub fn watch_proxy(&self, credential: &Credential) -> Result<OutwardContext> {
+        let now = self.inner.services.clock.now();
+        let services = &self.inner.services;
+        let caller = self.inner.store.read(|tx| authenticate::authenticate(tx, services, credential, now))?.caller;
+        permitted(call_operation()?, &caller)?;
+        Ok(self.outward(caller, now))
+    }
+
+    /// Which of these tools are as they were accepted, or not known yet: a client may see those.
+    pub fn visible_tools(
+        &self,
+        cx: &OutwardContext,
+        upstream: &UpstreamName,
+        tools: &[&RawValue],
+    ) -> Result<Vec<bool>> {
+        cx.read(|cx| {
+            let as_accepted = |tool: &&RawValue| catalogue::is_as_accepted(cx.tx, &cx.caller.tenant, upstream, tool);
+            tools.iter().map(as_accepted).collect()
+        })
     }
 
     /// Takes in a list of tools of an upstream that a face is connected to, each as it was written. Only those that

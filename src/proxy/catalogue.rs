@@ -12,7 +12,8 @@ use crate::{
     call::WriteContext,
     crypto,
     error::{Error, Result},
-    model::{PinnedTool, ToolMarks, UpstreamName, text},
+    model::{PinnedTool, TenantId, ToolMarks, UpstreamName, text},
+    store::ReadTx,
     watch::{self, Draft},
 };
 
@@ -80,6 +81,13 @@ impl Observed {
     }
 }
 
+/// Whether a tool is as it was accepted, or not known yet; not if it cannot be read as one.
+pub fn is_as_accepted(tx: &dyn ReadTx, tenant: &TenantId, upstream: &UpstreamName, tool: &RawValue) -> Result<bool> {
+    let Some((name, offer)) = read(tool) else { return Ok(false) };
+    let known = tx.pinned_tool(tenant, upstream, &name)?;
+    Ok(known.is_none_or(|known| known.offered.is_none() && known.digest == offer.digest))
+}
+
 fn read(tool: &RawValue) -> Option<(String, Offer)> {
     let definition = tool.get();
     let Named { name } = serde_json::from_str(definition).ok()?;
@@ -124,7 +132,12 @@ fn compared(cx: &mut WriteContext<'_>, tool: PinnedTool, offered: Option<Vec<Off
     Ok(now)
 }
 
-fn first_seen(cx: &mut WriteContext<'_>, upstream: &UpstreamName, name: String, offered: Vec<Offer>) -> Result<PinnedTool> {
+fn first_seen(
+    cx: &mut WriteContext<'_>,
+    upstream: &UpstreamName,
+    name: String,
+    offered: Vec<Offer>,
+) -> Result<PinnedTool> {
     let mut offered = offered.into_iter();
     let Some(Offer { definition, digest }) = offered.next() else { return Err(Error::internal("nothing is offered")) };
     let tool = PinnedTool {
@@ -143,7 +156,8 @@ fn first_seen(cx: &mut WriteContext<'_>, upstream: &UpstreamName, name: String, 
     };
     cx.tx.put_tool(&cx.caller.tenant, &tool)?;
     if !tool.warnings.is_empty() {
-        let alert = format!("the description of {} addresses the model: {}", tool.qualified(), tool.warnings.join("; "));
+        let alert =
+            format!("the description of {} addresses the model: {}", tool.qualified(), tool.warnings.join("; "));
         alert_entry(cx, "upstream.tool_suspicious", &tool.qualified(), alert, &json!({"warnings": tool.warnings}))?;
     }
     Ok(tool)

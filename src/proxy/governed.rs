@@ -138,11 +138,10 @@ fn decide(cx: &mut WriteContext<'_>, attempt: &Attempt, arguments: &Arguments) -
         Ok(leaving) => Ok(Decided::Go(Box::new(leaving))),
         Err(error) if error.code == Code::ApprovalRequired => {
             // What raised the request stays; nothing else was changed before that.
-            let text = |name: &str| error.extra(name).and_then(|value| serde_json::from_str::<String>(value.get()).ok());
-            let held = Held {
-                request_id: text("approval_request_id").unwrap_or_default(),
-                reason: error.message.clone(),
-            };
+            let text =
+                |name: &str| error.extra(name).and_then(|value| serde_json::from_str::<String>(value.get()).ok());
+            let held =
+                Held { request_id: text("approval_request_id").unwrap_or_default(), reason: error.message.clone() };
             record(cx, attempt, arguments, "proxyCall.held", &error, &trace)?;
             Ok(Decided::Held(held))
         }
@@ -156,12 +155,7 @@ fn decide(cx: &mut WriteContext<'_>, attempt: &Attempt, arguments: &Arguments) -
 }
 
 /// Every step in turn. Nothing is changed before all that can refuse has been asked, but by approvals and secrets.
-fn permit(
-    cx: &mut WriteContext<'_>,
-    attempt: &Attempt,
-    arguments: &Arguments,
-    trace: &mut Trace,
-) -> Result<Leaving> {
+fn permit(cx: &mut WriteContext<'_>, attempt: &Attempt, arguments: &Arguments, trace: &mut Trace) -> Result<Leaving> {
     let session = session::require_valid(cx.tx.as_read(), &cx.caller.tenant, &attempt.session_id, cx.now)
         .inspect_err(|_| trace.stop("session", "valid", Value::Null))?;
     trace.pass("session", json!({"agent_id": session.agent_id, "scopes": session.scopes}));
@@ -296,6 +290,11 @@ impl Going {
     /// Secrets that must not come back besides those in the arguments, such as those in headers.
     pub fn guard(&mut self, sent: &[Sent]) {
         self.sent.extend_from_slice(sent);
+    }
+
+    /// The secrets that must not come back.
+    pub fn secrets(&self) -> &[Sent] {
+        &self.sent
     }
 
     /// What came back, such as progress or a log message, without the secrets that left.

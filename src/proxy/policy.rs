@@ -81,7 +81,10 @@ fn ask(cx: &WriteContext<'_>, policy: &Policy, question: &Question<'_>) -> Resul
             if tools().any(|rule| tool_name::allows(rule, upstream, name, is_clear)) {
                 Said::Pass(json!({"tool": shown}), None)
             } else {
-                Said::Forbidden(format!("the tool {shown} is not on the list of tools that are allowed"), json!({"tool": shown}))
+                Said::Forbidden(
+                    format!("the tool {shown} is not on the list of tools that are allowed"),
+                    json!({"tool": shown}),
+                )
             }
         }
         _ if !is_about => Said::Nothing,

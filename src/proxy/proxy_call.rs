@@ -121,7 +121,8 @@ async fn fresh(cx: &OutwardContext, name: &str) -> Result<Option<(UpstreamName, 
 async fn carried_out(mut going: Going, reach: Option<(UpstreamName, Reach)>) -> ToolResult {
     let reached = reach.filter(|(upstream, _)| upstream == going.tool().0);
     let Some((_, Reach { link, sent })) = reached else {
-        let message = "the upstream cannot be reached from here, or a secret in its headers may not go there".to_owned();
+        let message =
+            "the upstream cannot be reached from here, or a secret in its headers may not go there".to_owned();
         let failure = Failure { kind: FailureKind::Unavailable, message, unsent: true };
         return answer(going.settle(Outcome::Failed(failure)).await);
     };

@@ -55,7 +55,10 @@ pub fn redact_text(text: &str, sent: &[Sent]) -> String {
 }
 
 fn place(index: usize) -> char {
-    u32::try_from(index).ok().and_then(|index| char::from_u32(FIRST_PLACE + index)).unwrap_or(char::REPLACEMENT_CHARACTER)
+    u32::try_from(index)
+        .ok()
+        .and_then(|index| char::from_u32(FIRST_PLACE + index))
+        .unwrap_or(char::REPLACEMENT_CHARACTER)
 }
 
 /// The text with a mark for people in every place.

@@ -20,7 +20,13 @@ pub struct Reach {
 
 /// The upstream's connection, as it is registered now.
 pub fn reach(cx: &OutwardContext, name: &UpstreamName) -> Result<Reach> {
-    let (target, sent) = cx.read(|cx| {
+    let (target, sent) = target(cx, name)?;
+    Ok(Reach { link: cx.services.upstreams.link(target), sent })
+}
+
+/// Where the upstream is, as it is registered now, and the secrets in its headers.
+pub fn target(cx: &OutwardContext, name: &UpstreamName) -> Result<(Target, Vec<Sent>)> {
+    cx.read(|cx| {
         let upstream = cx.tx.upstream(&cx.caller.tenant, name)?;
         let upstream = upstream.ok_or_else(|| Error::not_found(format!("the upstream {name}")).field("name"))?;
         if upstream.url.is_empty() {
@@ -36,8 +42,7 @@ pub fn reach(cx: &OutwardContext, name: &UpstreamName) -> Result<Reach> {
         }
         let Upstream { name, url, generation, .. } = upstream;
         Ok((Target { tenant: cx.caller.tenant.clone(), name, generation, url, headers }, all))
-    })?;
-    Ok(Reach { link: cx.services.upstreams.link(target), sent })
+    })
 }
 
 /// Lists the upstream's tools anew, and holds them against their pins.

@@ -29,17 +29,18 @@ use super::{App, guard::RequestId, input, mcp, mcp_sessions::SESSION_ID, respond
 use crate::{
     error::{Code, Error, Result},
     faces::relay::{
-        govern::{self, Asked, Govern, Outcome},
+        govern::{Asked, Decision, Govern, Outcome, Redact},
+        governor::{self, Governor, Tools},
         message::{self, Call, FIRST_MODERN, INTERNAL_ERROR, INVALID_REQUEST, Message},
         passing::{Open, Passing},
     },
-    model::Credential,
-    operations::Haldir,
-    outbound::Outbound,
+    model::{Credential, UpstreamName},
+    operations::proxied,
+    upstream::UpstreamLimits,
 };
 
 /// How long a stream may stay open that is no answer to a call.
-const LISTEN: Duration = Duration::from_secs(24 * 3_600);
+pub const LISTEN: Duration = Duration::from_secs(24 * 3_600);
 /// Redirects that are followed, within one origin.
 const MAX_REDIRECTS: usize = 3;
 /// JSON-RPC: a header does not say what the body says (SEP-2243).
@@ -56,43 +57,40 @@ const TO_CLIENT: [&str; 5] = ["content-type", "retry-after", "allow", SESSION_ID
 /// Where a request names the session that its call belongs to.
 const HALDIR_SESSION: &str = "x-session-id";
 
-/// Upstreams as this process reaches them.
-pub struct Upstreams {
-    outbound: Outbound,
-}
-
-impl Upstreams {
-    /// Reaches allowed addresses only.
-    pub fn new(outbound: Outbound) -> Self {
-        Self { outbound }
-    }
-
-    async fn route(&self, haldir: &Haldir, credential: &Credential, name: &str) -> Result<Route> {
-        let _ = (haldir, credential);
-        Err(Error::not_found(format!("the upstream {name}")))
-    }
-
-    fn check_form(&self, url: &Url) -> Result<()> {
-        self.outbound.check_form(url)
-    }
-}
-
 /// Where an upstream is, and who decides on its calls.
-pub struct Route {
-    /// The upstream's name.
-    pub name: String,
-    /// Its address.
-    pub url: Url,
-    /// Headers of every request, secrets included.
-    pub headers: HeaderMap,
-    /// Decides for this caller.
-    pub governor: Arc<dyn Govern>,
-    /// How long a call may take.
-    pub call_timeout: Duration,
-    /// The largest message that the upstream may send, in bytes.
-    pub answer_bytes: usize,
-    /// Makes requests, to allowed addresses only.
-    pub client: reqwest::Client,
+struct Route {
+    name: UpstreamName,
+    url: Url,
+    /// Of every request, secrets included.
+    headers: HeaderMap,
+    /// Takes the secrets in the headers out of what comes back.
+    redact: Option<Redact>,
+    governor: Arc<dyn Govern>,
+    limits: UpstreamLimits,
+}
+
+impl Route {
+    fn find(app: &App, credential: &Credential, name: &str) -> Result<Self> {
+        let haldir = &app.shared.haldir;
+        let name = UpstreamName::parse(name).map_err(|_| Error::not_found("the upstream"))?;
+        let cx = haldir.watch_proxy(credential)?;
+        let (target, sent) = proxied::target(&cx, &name)?;
+        let url = haldir.outbound().parse(&target.url)?;
+        let mut headers = HeaderMap::new();
+        for (header, value) in &target.headers {
+            let header: HeaderName = header.parse().map_err(Error::internal)?;
+            let mut value: HeaderValue = value.parse().map_err(Error::internal)?;
+            value.set_sensitive(true);
+            headers.insert(header, value);
+        }
+        let session = match credential {
+            Credential::LocalAgent => Some(Arc::clone(&app.shared.local_session)),
+            _ => None,
+        };
+        let governor = Governor::new(haldir.clone(), credential.clone(), name.clone(), session, Tools::Asked);
+        let limits = *cx.services.upstreams.limits();
+        Ok(Self { name, url, headers, redact: governor::redaction(sent), governor: Arc::new(governor), limits })
+    }
 }
 
 /// The route.
@@ -111,10 +109,10 @@ async fn serve(
 }
 
 async fn answer(app: &App, credential: &Credential, name: &str, request: Request) -> Result<Response> {
-    app.shared.haldir.authenticate_only(credential)?;
     let session = request.headers().get(HALDIR_SESSION).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let route = app.shared.upstreams.route(&app.shared.haldir, credential, name).await?;
-    let Some(open) = app.shared.upstream_sessions.admit(&route.name, request.headers(), credential) else {
+    let route = Route::find(app, credential, name)?;
+    let sessions = &app.shared.upstream_sessions;
+    let Some(open) = sessions.admit(route.name.as_str(), request.headers(), credential) else {
         let problem = "the MCP session is unknown or has ended: initialise again";
         return Ok(rpc_error(StatusCode::NOT_FOUND, None, INVALID_REQUEST, problem));
     };
@@ -150,7 +148,7 @@ impl Exchange<'_> {
             call: None,
             list: id.clone().filter(|_| message.is("tools/list")),
             open: self.open.clone(),
-            until: Some(Instant::now() + self.route.call_timeout),
+            until: Some(Instant::now() + self.route.limits.call_timeout),
         };
         if message.is("subscriptions/listen") {
             passing.until = None;
@@ -170,13 +168,14 @@ impl Exchange<'_> {
         }
         let arguments = call.arguments.map_or("{}", |arguments| arguments.get()).to_owned();
         let asked = Asked { tool: call.name.clone(), arguments, session: call.session.clone().or(session) };
-        let admitted = match self.route.governor.admit(asked).await {
-            Ok(admitted) => admitted,
+        let decision = match self.route.governor.admit(asked).await {
             Err(error) if matches!(error.code, Code::Unauthorized | Code::RateLimited) => return Err(error),
-            Err(error) => {
-                let refusal = govern::refusal(&error, modern);
-                return Ok(respond::json(200, message::response(&id, &refusal)));
-            }
+            Err(error) => Decision::of(&error),
+            Ok(decision) => decision,
+        };
+        let admitted = match decision.admitted(&id, modern) {
+            Ok(admitted) => admitted,
+            Err(response) => return Ok(respond::json(200, response)),
         };
         if let Some(redact) = admitted.redact {
             self.open.redact(redact);
@@ -198,7 +197,7 @@ impl Exchange<'_> {
         let (app, name) = (self.app.clone(), self.route.name.clone());
         let response = self.send(method.clone(), headers, None, passing, false).await?;
         if let (Some(id), true) = (ends, response.status() != StatusCode::METHOD_NOT_ALLOWED) {
-            app.shared.upstream_sessions.end(&name, &id);
+            app.shared.upstream_sessions.end(name.as_str(), &id);
         }
         Ok(response)
     }
@@ -229,8 +228,11 @@ impl Exchange<'_> {
             return Ok(rpc_error(StatusCode::BAD_GATEWAY, None, INTERNAL_ERROR, problem));
         }
         if begins && let Some(id) = response.headers().get(SESSION_ID) {
-            let begun = self.app.shared.upstream_sessions.begin(&self.route.name, id, self.credential);
+            let begun = self.app.shared.upstream_sessions.begin(self.route.name.as_str(), id, self.credential);
             passing.open = begun?;
+        }
+        if let Some(redact) = &self.route.redact {
+            passing.open.redact_once(redact);
         }
         let mut built = Response::builder().status(response.status());
         for name in TO_CLIENT {
@@ -239,12 +241,12 @@ impl Exchange<'_> {
             }
         }
         let session = headers.contains_key(SESSION_ID);
-        let park = session.then_some(self.route.call_timeout);
+        let park = session.then_some(self.route.limits.call_timeout);
         let body = if stream::is_event_stream(&response) {
             built = built.header(header::CACHE_CONTROL, "no-cache");
-            stream::events(response, passing, self.route.answer_bytes, stream::Manners { modern, park })
+            stream::events(response, passing, self.route.limits.answer_bytes, stream::Manners { modern, park })
         } else {
-            match stream::whole(response, &mut passing, self.route.answer_bytes).await {
+            match stream::whole(response, &mut passing, self.route.limits.answer_bytes).await {
                 Ok(body) => Body::from(body),
                 Err(problem) => {
                     let id = passing.call.take().map(|(id, _)| id);
@@ -266,10 +268,11 @@ impl Exchange<'_> {
         let mut url = self.route.url.clone();
         let body = body.map(Bytes::from);
         for _ in 0..=MAX_REDIRECTS {
-            self.app.shared.upstreams.check_form(&url).map_err(|_| Failed::Unsent)?;
-            let mut request = self.route.client.request(method.clone(), url.clone()).headers(for_upstream(headers));
+            self.app.shared.haldir.outbound().check_form(&url).map_err(|_| Failed::Unsent)?;
+            let mut request =
+                self.app.shared.upstream_client.request(method.clone(), url.clone()).headers(for_upstream(headers));
             request = request.headers(self.route.headers.clone());
-            request = request.timeout(if listens { LISTEN } else { self.route.call_timeout });
+            request = request.timeout(if listens { LISTEN } else { self.route.limits.call_timeout });
             if let Some(body) = &body {
                 request = request.body(body.clone());
             }

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use tokio::{sync::mpsc, task::JoinSet, time::Instant};
 
 use super::{
-    govern::{self, Admitted, Asked, Govern, Outcome, Redact, Report, ToolPage},
+    govern::{self, Asked, Decision, Govern, Outcome, Redact, Report, ToolPage},
     message::{self, Call, INTERNAL_ERROR, INVALID_REQUEST, Message},
 };
 use crate::error::{Code, Error, Result};
@@ -35,7 +35,7 @@ pub struct Exchange {
     /// Other requests of the client that the upstream has.
     requests: HashMap<String, Asking>,
     pins: Pins,
-    decisions: JoinSet<(String, Result<Admitted>)>,
+    decisions: JoinSet<(String, Result<Decision>)>,
     /// Secrets that the upstream was given: whatever it sends from then on is without them.
     redactions: Vec<Redact>,
     own_ids: u64,
@@ -220,7 +220,7 @@ impl Exchange {
             }
         }
         while let Some(decided) = self.decisions.join_next().await {
-            if let Ok((_, Ok(admitted))) = decided {
+            if let Ok((_, Ok(Decision::Go(admitted)))) = decided {
                 tell(admitted.report, Outcome::Unsent("the client left before the call did"));
             }
         }
@@ -304,8 +304,10 @@ impl Exchange {
             .collect();
         for id in waiting {
             let Some(call) = self.calls.remove(&id) else { continue };
-            let refusal = govern::refusal(&Error::new(Code::Unavailable, why), is_modern(&call.text));
-            self.answer(message::response(&id, &refusal)).await;
+            let told = Decision::of(&Error::new(Code::Unavailable, why));
+            if let Err(response) = told.admitted(&id, is_modern(&call.text)) {
+                self.answer(response).await;
+            }
         }
     }
 
@@ -325,14 +327,16 @@ impl Exchange {
         });
     }
 
-    async fn decided(&mut self, id: &str, decision: Result<Admitted>) {
-        let admitted = match decision {
+    async fn decided(&mut self, id: &str, decision: Result<Decision>) {
+        let Some(call) = self.calls.get(id) else { return };
+        let (modern, cancelled) = (is_modern(&call.text), call.cancelled);
+        let decision = decision.unwrap_or_else(|error| Decision::of(&error));
+        let admitted = match decision.admitted(id, modern) {
             Ok(admitted) => admitted,
-            Err(error) => {
-                let call = self.calls.remove(id).filter(|call| !call.cancelled);
-                if let Some(call) = call {
-                    let refusal = govern::refusal(&error, is_modern(&call.text));
-                    self.answer(message::response(id, &refusal)).await;
+            Err(response) => {
+                self.calls.remove(id);
+                if !cancelled {
+                    self.answer(response).await;
                 }
                 return;
             }

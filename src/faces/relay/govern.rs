@@ -11,7 +11,10 @@ use super::{
     json,
     message::{self, Message},
 };
-use crate::error::{Code, Error, Result};
+use crate::{
+    error::{Error, Result},
+    operations::proxied::refusal_text,
+};
 
 /// A `tools/call`, as a client asked for it.
 pub struct Asked {
@@ -31,6 +34,42 @@ pub struct Admitted {
     pub redact: Option<Redact>,
     /// Where its outcome is reported. If it never is, the outcome is recorded as unknown.
     pub report: Report,
+}
+
+/// What becomes of a call that a client asked for.
+pub enum Decision {
+    /// It may go on.
+    Go(Admitted),
+    /// It may not; this is what the client is told instead.
+    Told {
+        /// For the model.
+        text: String,
+        /// Whether it is an error, rather than a "not yet".
+        is_error: bool,
+    },
+    /// The upstream has no such tool.
+    Unknown(String),
+}
+
+impl Decision {
+    /// What a client is told of an error.
+    pub fn of(error: &Error) -> Self {
+        Self::Told { text: refusal_text(error), is_error: true }
+    }
+
+    /// The call, or the response to it that says why there is none; `modern` from 2026-07-28 on.
+    pub fn admitted(self, id: &str, modern: bool) -> Result<Admitted, String> {
+        match self {
+            Self::Go(admitted) => Ok(admitted),
+            Self::Told { text, is_error } => {
+                let kind = if modern { r#""resultType":"complete","# } else { "" };
+                let part = format!(r#"{{"type":"text","text":{}}}"#, message::quoted(&text));
+                let result = format!(r#"{{{kind}"content":[{part}],"isError":{is_error}}}"#);
+                Err(message::response(id, &result))
+            }
+            Self::Unknown(problem) => Err(message::error(Some(id), message::INVALID_PARAMS, &problem)),
+        }
+    }
 }
 
 /// Where the outcome of a call is reported.
@@ -83,8 +122,8 @@ pub trait Govern: Send + Sync + 'static {
     /// Whether the client may see each of these tools: not those that are not as they were accepted.
     fn visible(&self, tools: &[&RawValue]) -> Result<Vec<bool>>;
 
-    /// Decides on a call. An `Err` is a refusal, or why haldir could not decide: in both cases there is no call.
-    fn admit(&self, asked: Asked) -> BoxFuture<'_, Result<Admitted>>;
+    /// Decides on a call. An `Err` is why haldir could not decide; then there is no call either.
+    fn admit(&self, asked: Asked) -> BoxFuture<'_, Result<Decision>>;
 
     /// Waits until all outcomes that were reported are recorded.
     fn recorded(&self) -> BoxFuture<'_, ()>;
@@ -127,27 +166,4 @@ pub fn shown_tools(governor: &dyn Govern, text: &str) -> Option<String> {
         _ => format!("{}:{}", message::quoted(name), value.get()),
     });
     Some(message::response(id.get(), &format!("{{{}}}", members.collect::<Vec<_>>().join(","))))
-}
-
-/// A refusal as the result of the call, which is where a model reads it; `modern` from 2026-07-28 on.
-pub fn refusal(error: &Error, modern: bool) -> String {
-    if error.code == Code::ApprovalRequired {
-        let extra = |name: &str| error.extra(name).map_or("\"\"", RawValue::get);
-        let text = format!(
-            r#"{{"status":"approval_required","request_id":{},"reason":{},"message":{}}}"#,
-            extra("approval_id"),
-            message::quoted(&error.message),
-            message::quoted("A person has to approve this call. Repeat the same call once it is approved."),
-        );
-        return result(&text, false, modern);
-    }
-    let mut body: serde_json::Map<String, serde_json::Value> =
-        serde_json::from_str(&error.body(None)).unwrap_or_default();
-    body.insert("blocked_by".to_owned(), "haldir".into());
-    result(&serde_json::Value::Object(body).to_string(), true, modern)
-}
-
-fn result(text: &str, is_error: bool, modern: bool) -> String {
-    let kind = if modern { r#""resultType":"complete","# } else { "" };
-    format!(r#"{{{kind}"content":[{{"type":"text","text":{}}}],"isError":{is_error}}}"#, message::quoted(text))
 }

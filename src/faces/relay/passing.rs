@@ -32,6 +32,14 @@ impl Open {
         self.state().redactions.push(redact);
     }
 
+    /// As [`Self::redact`], if nothing is taken out yet: what every answer of the session is without.
+    pub fn redact_once(&self, redact: &Redact) {
+        let mut state = self.state();
+        if state.redactions.is_empty() {
+            state.redactions.push(redact.clone());
+        }
+    }
+
     fn redacted(&self, text: &str) -> Option<String> {
         let redactions = self.state().redactions.clone();
         redactions.iter().fold(None, |text_so_far: Option<String>, redact| {

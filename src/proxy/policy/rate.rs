@@ -31,6 +31,10 @@ pub(super) fn within(cx: &WriteContext<'_>, policy: &Policy, question: &Question
         let why = format!("the agent has made {used} calls within a minute, and may make {most}: try again later");
         return Ok(Said::Forbidden(why, saw));
     }
-    let counted = PolicyUse { policy: policy.id.to_string(), subject: subject.to_owned(), at: cx.now.0 - cx.now.0.rem_euclid(GRAIN) };
+    let counted = PolicyUse {
+        policy: policy.id.to_string(),
+        subject: subject.to_owned(),
+        at: cx.now.0 - cx.now.0.rem_euclid(GRAIN),
+    };
     Ok(Said::Pass(saw, Some(counted)))
 }
