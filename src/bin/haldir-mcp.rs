@@ -12,7 +12,7 @@ use haldir::{
         http::{App, HttpSettings, listener},
         mcp::{HaldirMcp, stdio},
         relay::{
-            bound_session::BoundSession,
+            bound_session::{BoundSession, SessionTerms},
             governor::{Governor, Tools},
             options::WrapOptions,
             wrap,
@@ -124,7 +124,9 @@ fn serve_stdio(cli: &Cli) -> Result<()> {
         };
         let stop = CancellationToken::new();
         let courier = tokio::spawn(haldir.deliver_webhooks(stop.clone()));
-        let outcome = stdio::serve(HaldirMcp::new(Backend::Local(haldir.clone()), credential), terminated()).await;
+        let session = Arc::new(BoundSession::new(haldir.clone(), credential.clone(), SessionTerms::default()));
+        let server = HaldirMcp::new(Backend::Local(haldir.clone()), credential).bound_to(session);
+        let outcome = stdio::serve(server, terminated()).await;
         stop.cancel();
         let _ = courier.await;
         haldir.close();

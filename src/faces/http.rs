@@ -82,11 +82,13 @@ impl App {
         let guard = guard::Guard::new(address, settings);
         let metrics_token = telemetry::MetricsToken::new(settings.metrics_token.as_ref());
         let public_url = settings.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
+        let terms = SessionTerms::default();
+        let local_session = Arc::new(BoundSession::new(haldir.clone(), Credential::LocalAgent, terms));
         let shared = Shared {
             guard,
-            mcp: mcp::McpFace::new(haldir.clone(), shutdown),
+            mcp: mcp::McpFace::new(haldir.clone(), &local_session, shutdown),
             upstream_client: haldir.outbound().client(upstream::LISTEN)?,
-            local_session: Arc::new(BoundSession::new(haldir.clone(), Credential::LocalAgent, SessionTerms::default())),
+            local_session,
             upstream_sessions: upstream::UpstreamSessions::default(),
             openapi: openapi::document(&public_url)?,
             discovery: discovery::Discovery::new(&public_url, settings)?,
