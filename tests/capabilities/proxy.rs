@@ -408,6 +408,8 @@ fn only_addresses_that_are_allowed_are_called() {
         let told = call(&operator, &session, "echo", &json!({})).ok();
         assert_eq!(told["isError"], true, "{told}");
         assert!(told.to_string().contains("redirects to another address"), "{told}");
+        upstream.behave(Behaviour::Echo);
+        carried_out(&call(&operator, &session, "echo", &json!({})));
     }
     assert_eq!(elsewhere.asked().len(), 0);
 }

@@ -22,7 +22,7 @@ const OTHER: &[&str] = &[
     "seconds", "ms", "time", "timestamp", "date", "since", "until", "timeout", "ttl", "index", "line", "lines",
     "column", "row", "rows", "version", "latitude", "longitude", "lat", "lon", "lng", "zoom", "seed", "temperature",
     "tokens", "top", "retries", "attempts", "number", "issue", "zip", "phone", "start", "end", "from", "position",
-    "bytes", "level", "quality", "radius", "angle", "x", "y", "z", "per",
+    "bytes", "level", "quality", "radius", "angle", "per",
 ];
 
 /// A number or a text in the arguments, and where.
