@@ -98,8 +98,8 @@ pub enum FailureKind {
     TooLarge,
     /// Too many calls are under way, or it has failed too often of late.
     Busy,
-    /// It answered with an HTTP status other than success.
-    Status(u16),
+    /// It answered with an HTTP status other than success, and this text, cut short.
+    Status(u16, String),
     /// It answered with a JSON-RPC error: `code`, `message`, `data`, as it was written.
     Rpc(Box<RawValue>),
 }
@@ -112,7 +112,7 @@ impl FailureKind {
             Self::TimedOut => "upstream_timeout",
             Self::TooLarge => "upstream_answer_too_large",
             Self::Busy => "upstream_busy",
-            Self::Status(_) => "upstream_status",
+            Self::Status(..) => "upstream_status",
             Self::Rpc(_) => "upstream_error",
         }
     }

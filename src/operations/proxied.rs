@@ -11,6 +11,7 @@ pub use crate::{
     proxy::{
         catalogue::Observed,
         governed::{Attempt, Going, Held, Outcome, Verdict, begin, refusal_text},
+        proxy_call::as_tool_result,
         redact::redact,
         secret::Sent,
         target::{Listing, Reach, reach, refresh, target},

@@ -52,6 +52,8 @@ impl WriteOperation for AcceptTools {
         for tool in tools.into_iter().filter(|tool| tool.offered.is_some()) {
             accepted.push(accept(cx, tool)?);
         }
+        let details = json!({"name": self.name, "accepted": accepted});
+        watch::append(cx, Draft::governance("upstream.accept", None, &details)?)?;
         Ok(ToolsAccepted { count: accepted.len(), accepted })
     }
 }

@@ -87,7 +87,7 @@ impl OutwardOperation for ProxyCall {
         let arguments = if arguments == "null" { "{}".to_owned() } else { arguments };
         let attempt = Attempt { session_id: self.session_id, tool: name, upstream: None, arguments };
         match governed::begin(&cx, attempt).await? {
-            Verdict::Refused(error) => Err(refused(error)),
+            Verdict::Refused(error) => Err(as_tool_result(error)),
             Verdict::Held(held) => Ok(on_hold(&held)),
             Verdict::Go(going) => Ok(carried_out(going, reach).await),
         }
@@ -176,7 +176,7 @@ fn on_hold(held: &Held) -> ToolResult {
 }
 
 /// A refusal that is a tool's result as well.
-fn refused(error: Error) -> Error {
+pub fn as_tool_result(error: Error) -> Error {
     if error.code.status() != 403 {
         return error;
     }

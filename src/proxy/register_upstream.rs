@@ -83,9 +83,11 @@ pub struct UpstreamRegistered {
     error: String,
     /// The HTTP status that it answered with instead.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "i64")]
     upstream_status: Option<i64>,
     /// What it said with that status.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
     upstream_body: Option<String>,
 }
 
@@ -132,8 +134,9 @@ impl OutwardOperation for RegisterUpstream {
                 answer.quarantined = observed.quarantined;
             }
             Err(failure) => {
-                if let FailureKind::Status(status) = failure.kind {
-                    answer.upstream_status = Some(i64::from(status));
+                if let FailureKind::Status(status, said) = &failure.kind {
+                    answer.upstream_status = Some(i64::from(*status));
+                    answer.upstream_body = Some(super::redact::redact_text(said, &reach.sent));
                 }
                 answer.error = super::redact::redact_text(&failure.message, &reach.sent);
             }

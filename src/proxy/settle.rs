@@ -28,7 +28,7 @@ impl Ending {
     pub(super) fn of(failure: &Failure) -> Self {
         let why = failure.message.clone();
         let not_carried_out =
-            failure.unsent || matches!(failure.kind, FailureKind::Rpc(_) | FailureKind::Status(_) | FailureKind::Busy);
+            failure.unsent || matches!(failure.kind, FailureKind::Rpc(_) | FailureKind::Status(..) | FailureKind::Busy);
         if not_carried_out { Self::Failed { kind: failure.kind.name(), why } } else { Self::Unknown { why } }
     }
 

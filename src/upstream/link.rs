@@ -288,9 +288,6 @@ fn explain(failed: &StreamableHttpError<WireError>) -> Failure {
     let unavailable = |message: String| Failure::new(FailureKind::Unavailable, message);
     match failed {
         StreamableHttpError::Client(wire) => from_wire(wire),
-        StreamableHttpError::HttpStatus(status) => {
-            Failure::new(FailureKind::Status(status.status), format!("it answered with status {}", status.status))
-        }
         StreamableHttpError::UnexpectedContentType(_) => {
             unavailable("it answers with something that is neither JSON nor an event stream".to_owned())
         }
@@ -309,6 +306,7 @@ fn from_wire(wire: &WireError) -> Failure {
         WireError::Connect(_) | WireError::Unsafe(_) => Failure::unsent(FailureKind::Unavailable, message),
         WireError::TimedOut => Failure::new(FailureKind::TimedOut, message),
         WireError::TooLarge(_) => Failure::new(FailureKind::TooLarge, message),
+        WireError::Status(status, said) => Failure::new(FailureKind::Status(*status, said.clone()), message),
         WireError::Http(_) => Failure::new(FailureKind::Unavailable, message),
     }
 }

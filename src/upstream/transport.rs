@@ -13,7 +13,7 @@ use reqwest::{Client, Method, RequestBuilder, Response, Url};
 use rmcp::{
     model::{ClientJsonRpcMessage, ClientRequest, ErrorData, RequestId, ServerJsonRpcMessage},
     transport::streamable_http_client::{
-        HttpStatusError, SseError, StreamableHttpClient, StreamableHttpError, StreamableHttpPostResponse,
+        SseError, StreamableHttpClient, StreamableHttpError, StreamableHttpPostResponse,
     },
 };
 use sse_stream::{Sse, SseStream};
@@ -29,6 +29,8 @@ const MAX_REDIRECTS: usize = 3;
 const LISTEN: Duration = Duration::from_secs(3_600);
 /// Bytes of an answer that reports a failure.
 const MAX_ERROR_BYTES: usize = 65_536;
+/// Characters of it that are kept.
+const EXCERPT_CHARS: usize = 500;
 
 const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 const LAST_EVENT: HeaderName = HeaderName::from_static("last-event-id");
@@ -47,6 +49,8 @@ pub(super) enum WireError {
     TooLarge(usize),
     #[error("{0}")]
     Unsafe(String),
+    #[error("it answered with status {0}")]
+    Status(u16, String),
 }
 
 type Failed = StreamableHttpError<WireError>;
@@ -185,16 +189,17 @@ async fn not_well(
     in_session: bool,
 ) -> Result<StreamableHttpPostResponse, Failed> {
     let status = response.status();
-    let retry_after = response.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
-    let failed = HttpStatusError::new(status.as_u16(), retry_after.map(str::to_owned));
-    if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS) {
-        return Err(failed.into());
-    }
     if status == StatusCode::NOT_FOUND && in_session {
         return Err(StreamableHttpError::SessionExpired);
     }
     let is_json = is_kind(&response, "application/json");
     let text = body(response, MAX_ERROR_BYTES).await.unwrap_or_default();
+    let excerpt: String = String::from_utf8_lossy(&text).chars().take(EXCERPT_CHARS).collect();
+    let excerpt = excerpt.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let failed = || Failed::from(WireError::Status(status.as_u16(), excerpt));
+    if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS) {
+        return Err(failed());
+    }
     let told = match serde_json::from_slice::<ServerJsonRpcMessage>(&text) {
         Ok(ServerJsonRpcMessage::Error(error)) if is_json => Some(error),
         _ => None,
@@ -209,7 +214,7 @@ async fn not_well(
     }
     match told {
         Some(error) => Ok(StreamableHttpPostResponse::Json(ServerJsonRpcMessage::Error(error), None)),
-        None => Err(failed.into()),
+        None => Err(failed()),
     }
 }
 

@@ -5,7 +5,10 @@ use std::{collections::BTreeSet, fs, path::Path};
 use haldir::operations::{self, Operation, Run};
 use serde_json::Value;
 
-use crate::support::{Client, House, json, text};
+use crate::support::{
+    Client, House, json, text,
+    upstream::{self, Upstream},
+};
 
 fn pretty(schema: &Value) -> String {
     let mut text = serde_json::to_string_pretty(schema).unwrap();
@@ -186,8 +189,10 @@ pub fn over_rest(client: &Client, operation: &Operation, input: &Value) -> crate
 
 /// A good input for every operation, in an order in which each succeeds; `$` stands for something made before.
 fn good_inputs() -> Vec<(&'static str, Value)> {
+    // It listens until the tests end.
+    let url = Upstream::new([upstream::tool("echo")]).url();
     vec![
-        ("createSession", json!({"agent_id": "a", "scopes": ["read", "spend:20"]})),
+        ("createSession", json!({"agent_id": "a", "scopes": ["read", "execute", "spend:20"]})),
         ("createSession", json!({"agent_id": "c", "scopes": ["read"], "parent_session_id": "$session", "ttl": 60})),
         ("getSession", json!({"session_id": "$session"})),
         ("checkPermission", json!({"session_id": "$session", "scope": "spend"})),
@@ -242,6 +247,15 @@ fn good_inputs() -> Vec<(&'static str, Value)> {
         ("listDeliveries", json!({"limit": 5})),
         ("listDeadLetters", json!({"webhook_id": "$webhook"})),
         ("deleteWebhook", json!({"webhook_id": "$webhook"})),
+        ("registerUpstream", json!({"name": "up", "url": url})),
+        ("listUpstreams", json!({})),
+        ("listProxyTools", json!({"upstream": "up", "state": "pinned"})),
+        ("addProxyPolicy", json!({"type": "rate_limit", "max_per_minute": 5, "tool": "up.echo"})),
+        ("listProxyPolicies", json!({})),
+        ("proxyCall", json!({"session_id": "$session", "tool": "up.echo", "arguments": {"a": 1.5}})),
+        ("deleteProxyPolicy", json!({"policy_id": "$policy"})),
+        ("acceptTools", json!({"name": "up"})),
+        ("deleteUpstream", json!({"name": "up"})),
         ("revokeSession", json!({"session_id": "$session"})),
         ("getSession", json!({"session_id": "$session"})),
     ]
@@ -270,6 +284,7 @@ impl Made {
             ("addApprovalRule", "$rule", "rule_id", false),
             ("requestApproval", "$request", "request_id", false),
             ("createApiKey", "$prefix", "prefix", false),
+            ("addProxyPolicy", "$policy", "policy_id", false),
             ("registerWebhook", "$webhook", "webhook_id", false),
         ] {
             if by == operation && !(once && self.0.iter().any(|(known, _)| *known == name)) {
@@ -336,7 +351,7 @@ fn what_only_reads_appends_nothing_and_what_writes_appends_an_entry() {
             made.note(name, &answered.ok());
         }
         let changed = operator.tree_head() != before;
-        assert_eq!(changed, matches!(operation.run, Run::Write(_)), "{name}");
+        assert_eq!(changed, operation.run.changes(), "{name}");
         if let Some(hints) = operation.tool {
             assert_eq!(changed, !hints.read_only, "the annotations of {name} do not tell the truth");
         }

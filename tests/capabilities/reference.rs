@@ -9,14 +9,6 @@ use crate::support::House;
 
 /// Operations of the reference that are not built yet. One that exists must leave this list.
 const NOT_YET: &[&str] = &[
-    "get /v1/usage",
-    "get /v1/metrics",
-    "post /v1/proxy/upstreams",
-    "get /v1/proxy/upstreams",
-    "get /v1/proxy/tools",
-    "post /v1/proxy/call",
-    "post /v1/proxy/policies",
-    "get /v1/proxy/policies",
 ];
 
 /// Where ours says more than the reference: `details` is logged as any JSON, and comes back as it was logged.

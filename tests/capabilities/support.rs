@@ -5,6 +5,7 @@ mod in_process;
 mod mcp_session;
 mod receiver;
 mod stdio;
+pub mod upstream;
 
 use std::{
     io::{BufRead, BufReader, Read},

@@ -2,7 +2,6 @@
 it must leave this list."""
 
 PROOFS = "signed tree heads and proofs"
-PROXY = "the proxy"
 COMPLIANCE = "evidence and schedules"
 FIGURES = "usage, metrics, status and overview"
 
@@ -16,9 +15,6 @@ LATER = {
     "commands: proofs are fetched and verified offline": PROOFS,
     "commands: evidence is a document with a digest": COMPLIANCE,
     "commands: schedules are made listed and deleted": COMPLIANCE,
-    "commands: the tools of an upstream are listed and called": PROXY,
-    "commands: policies of every type are taken and no other": PROXY,
-    "commands: register reaches the server that it names": PROXY,
     "commands: login keeps the key and the address": FIGURES,
     "commands: status shows components and latency": FIGURES,
     "commands: the overview agrees with what was done": FIGURES,
