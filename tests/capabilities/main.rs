@@ -29,5 +29,8 @@ mod sessions;
 mod stdio_keys;
 mod tamper;
 mod tamper_rebuilt;
+mod transparent;
 mod usage;
 mod webhooks;
+mod wrap_config;
+mod wrapped;

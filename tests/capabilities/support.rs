@@ -3,6 +3,7 @@
 mod client;
 mod in_process;
 mod mcp_session;
+pub mod program;
 mod receiver;
 mod stdio;
 pub mod upstream;

@@ -131,8 +131,8 @@ fn prefix(path: &Path) -> String {
 /// Where the file is kept that `written` replaces.
 fn backup_of(path: &Path, written: &str) -> PathBuf {
     let digest = crypto::digest(&[written.as_bytes()]);
-    let digest: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-    path.with_file_name(format!("{}{digest}", prefix(path)))
+    let digest = u64::from_be_bytes(std::array::from_fn(|index| digest[index]));
+    path.with_file_name(format!("{}{digest:016x}", prefix(path)))
 }
 
 /// Writes a file at once or not at all, with the permissions of `like`.

@@ -116,10 +116,10 @@ impl Call<'_> {
         let outcome = match session.of(credential, context).await {
             Ok(session) => self.make(backend, credential, &session).await,
             // Who may not even ask which tools there are is told that there is none.
-            Err(error) => match tools(backend, credential).await.iter().any(|tool| tool.name == self.tool) {
-                true => Err(error),
-                false => return Err(server::unknown_tool(self.tool)),
-            },
+            Err(error) => {
+                let is_known = tools(backend, credential).await.iter().any(|tool| tool.name == self.tool);
+                if is_known { Err(error) } else { return Err(server::unknown_tool(self.tool)) }
+            }
         };
         match outcome {
             Ok(result) => Ok(exact::carried(&result).into()),

@@ -89,7 +89,7 @@ impl BoundSession {
             // As text, so that the amount stays exact.
             let amount = serde_json::to_string(budget).map_err(Error::internal)?;
             input.truncate(input.len() - 1);
-            input.push_str(&format!(",\"spend_limit\":{amount}}}"));
+            input = format!("{input},\"spend_limit\":{amount}}}");
         }
         let operation =
             operations::named("createSession").ok_or_else(|| Error::internal("there is no createSession"))?;

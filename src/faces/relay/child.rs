@@ -70,12 +70,12 @@ impl ChildProcess {
         let group = self.group;
         let ended = timeout(GRACE, self.child.wait()).await.is_ok();
         if !ended {
-            signal(group, Ask::ToEnd);
+            signal(group, &Ask::ToEnd);
             // Whether it has ended is seen by the wait below.
             let _ = timeout(GRACE, self.child.wait()).await;
         }
         // Also if the child itself has ended: what it left running is in its group.
-        signal(group, Ask::Kill);
+        signal(group, &Ask::Kill);
         let _ = self.child.wait().await;
     }
 }
@@ -86,7 +86,7 @@ enum Ask {
 }
 
 #[cfg(unix)]
-fn signal(group: Option<u32>, ask: Ask) {
+fn signal(group: Option<u32>, ask: &Ask) {
     use rustix::process::{Pid, Signal, kill_process_group};
     let signal = match ask {
         Ask::ToEnd => Signal::TERM,
@@ -98,4 +98,4 @@ fn signal(group: Option<u32>, ask: Ask) {
 }
 
 #[cfg(not(unix))]
-fn signal(_: Option<u32>, _: Ask) {}
+fn signal(_: Option<u32>, _: &Ask) {}

@@ -24,7 +24,7 @@ impl EventReader {
     }
 
     /// The next event, with the empty line that ends it.
-    pub fn next(&mut self) -> Option<Bytes> {
+    pub fn next_event(&mut self) -> Option<Bytes> {
         loop {
             let rest = &self.buffer[self.seen..];
             let Some(found) = rest.iter().position(|byte| matches!(byte, b'\n' | b'\r')) else {
@@ -103,11 +103,11 @@ mod tests {
             let mut events = Vec::new();
             for chunk in stream.as_bytes().chunks(size) {
                 reader.push(chunk);
-                events.extend(std::iter::from_fn(|| reader.next()));
+                events.extend(std::iter::from_fn(|| reader.next_event()));
             }
             // The last line's end could have another half, so it is there once the stream goes on.
             reader.push(b"x");
-            events.extend(std::iter::from_fn(|| reader.next()));
+            events.extend(std::iter::from_fn(|| reader.next_event()));
             assert_eq!(events, expected, "in pieces of {size}");
         }
         assert_eq!(data(expected[1]).unwrap(), "{\"a\":1}");

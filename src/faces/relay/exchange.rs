@@ -153,17 +153,15 @@ impl Exchange {
                 let id = id.to_owned();
                 return self.called(&id, text).await;
             }
-            return match self.requests.remove(id) {
-                Some(asking) => {
-                    let text = match asking {
-                        Asking::ToolList => self.shown(text),
-                        Asking::Other => text,
-                    };
-                    let text = self.redacted(text);
-                    self.answer(text).await;
-                }
-                None => tracing::debug!("the upstream answered what nobody asked"),
+            let Some(asking) = self.requests.remove(id) else {
+                return tracing::debug!("the upstream answered what nobody asked");
             };
+            let text = match asking {
+                Asking::ToolList => self.shown(text),
+                Asking::Other => text,
+            };
+            let text = self.redacted(text);
+            return self.answer(text).await;
         }
         if message.is("notifications/tools/list_changed") {
             self.pins = Pins::Unknown;

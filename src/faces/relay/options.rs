@@ -49,7 +49,7 @@ impl WrapOptions {
             program.to_string_lossy().replace(|c: char| !c.is_ascii_alphanumeric(), "-")
         };
         let name = self.name.clone().unwrap_or_else(of_program);
-        UpstreamName::parse(name).map_err(|problem| bad_setting("--name", &problem.to_string()))
+        UpstreamName::parse(name).map_err(|problem| bad_setting("--name", &problem))
     }
 
     /// What the agent is granted.
@@ -65,7 +65,7 @@ impl WrapOptions {
             scopes: scopes.map_err(|problem| bad_setting("HALDIR_SCOPES", &problem))?,
             budget: budget.map_err(|problem| bad_setting("HALDIR_BUDGET", &problem))?,
             ttl: self.ttl,
-            session: session.map_err(|problem| bad_setting("HALDIR_SESSION_ID", &problem.to_string()))?,
+            session: session.map_err(|problem| bad_setting("HALDIR_SESSION_ID", &problem))?,
         })
     }
 

@@ -67,7 +67,7 @@ impl Reader<'_> {
 
     fn unexpected(&self, expected: &str) -> String {
         let line =
-            self.text.as_bytes()[..self.at.min(self.text.len())].iter().filter(|byte| **byte == b'\n').count() + 1;
+            self.text.get(..self.at).unwrap_or(self.text).matches('\n').count() + 1;
         format!("line {line} is not what JSON has there: expected {expected}")
     }
 

@@ -82,7 +82,7 @@ async fn pump(
         // Whoever waits for the answer sees the stream end: what to do then is the protocol's affair.
         let Ok(Some(chunk)) = chunk else { break };
         reader.push(&chunk);
-        while let Some(event) = reader.next() {
+        while let Some(event) = reader.next_event() {
             let event = passed(&mut passing, event);
             // Fails if the client has left, see above.
             let _ = sender.send(event).await;
