@@ -11,6 +11,7 @@ mod local;
 mod migrate;
 mod output;
 mod stdin;
+mod upstreams;
 mod wrap_config;
 
 use std::process::ExitCode;
@@ -90,6 +91,9 @@ enum Command {
     /// Show, apply and verify the migrations of the local store.
     #[command(subcommand)]
     Migrate(migrate::MigrateCommand),
+    /// What wrapped servers wrote to standard error.
+    #[command(subcommand)]
+    Upstreams(upstreams::UpstreamsCommand),
     /// Put haldir in front of every server that an MCP client starts, and take it away again.
     WrapConfig(wrap_config::WrapConfigOptions),
     /// Call an operation: of the local store as its operator, or of a haldir elsewhere with --url and --key.
@@ -128,6 +132,7 @@ fn execute(cli: Cli) -> Result<ExitCode, Stop> {
         Command::Approvals(command) => approvals::run(&command, &global, screen),
         Command::Doctor => doctor::run(&global, screen),
         Command::Migrate(command) => migrate::run(&command, &global, screen),
+        Command::Upstreams(command) => upstreams::run(&command, &global, screen),
         Command::WrapConfig(options) => wrap_config::run(&options, screen),
         Command::Call(command) => call::run(command, server, &global, screen),
     }

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::{
     proxy::register,
     support::{
-        Answer, Client, House, McpSession, Process, json,
+        Answer, Client, House, McpSession, Process, Stdio, json,
         program::upstream_program,
         text,
         upstream::{Behaviour, Upstream, tool},
@@ -67,9 +67,7 @@ fn a_session_of_an_upstream_is_the_keys_that_began_it() {
     let session = agent.session(&json!({"scopes": ["execute"]}));
     let ours = [("Mcp-Session-Id", id), ("X-Session-ID", session.as_str())];
     let answer = call(&agent, &ours, "test_tool_with_logging", &json!({}));
-    let said = messages(&answer);
-    assert_eq!(said.len(), 4, "three log messages and the answer: {}", answer.text);
-    assert_eq!(said[3]["result"]["content"][0]["text"], "Logged three times.");
+    assert_eq!(messages(&answer).last().unwrap()["result"]["content"][0]["text"], "Logged three times.");
     let other = operator.mint(&json!({"role": "agent"}));
     for headers in [&ours[..], &ours[..1]] {
         assert_eq!(call(&other, headers, "echo", &json!({})).status, 404);
@@ -167,7 +165,9 @@ fn tools_of_upstreams_stand_beside_haldirs_own() {
     assert!(called.contains(&result.to_string()), "{called}");
     assert!(over_http.tool("up.none", &json!({})).contains("-32602"));
     // On standard input the operator of the machine has bound one.
-    let stdio = house.stdio();
+    let mut program = house.program();
+    program.args(["--allow-private", "127.0.0.1"]);
+    let stdio = Stdio::start(program);
     assert_eq!(stdio.tool("up.echo", &json!({"a": 2})), result);
     assert_eq!(upstream.calls().len(), 2);
 }

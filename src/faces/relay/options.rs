@@ -4,7 +4,7 @@ use std::{ffi::OsString, path::Path, str::FromStr, time::Duration};
 
 use clap::Args;
 
-use super::{bound_session::SessionTerms, child::ChildCommand};
+use super::{bound_session::SessionTerms, child::ChildCommand, stderr_log};
 use crate::{
     config::bad_setting,
     error::{Error, Result},
@@ -74,11 +74,7 @@ impl WrapOptions {
         let Some((program, arguments)) = self.command.split_first() else {
             return Err(Error::invalid("command", "the server's program is missing"));
         };
-        Ok(ChildCommand {
-            program: program.clone(),
-            arguments: arguments.to_vec(),
-            log: store.with_file_name("logs").join(format!("{name}.log")),
-        })
+        Ok(ChildCommand { program: program.clone(), arguments: arguments.to_vec(), log: stderr_log::path(store, name) })
     }
 
     /// How long one call may take.

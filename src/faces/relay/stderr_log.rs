@@ -8,6 +8,8 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 
+use crate::model::UpstreamName;
+
 /// The file's size at which it makes way for a new one, in bytes; one older file is kept.
 const MAX_BYTES: u64 = 1024 * 1024;
 
@@ -51,6 +53,11 @@ impl StderrLog {
             }
         }
     }
+}
+
+/// Where the log of an upstream is, beside this store.
+pub fn path(store: &Path, upstream: &UpstreamName) -> PathBuf {
+    store.with_file_name("logs").join(format!("{upstream}.log"))
 }
 
 /// Where the log before the current one is.

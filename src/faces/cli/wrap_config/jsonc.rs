@@ -66,8 +66,7 @@ impl Reader<'_> {
     }
 
     fn unexpected(&self, expected: &str) -> String {
-        let line =
-            self.text.get(..self.at).unwrap_or(self.text).matches('\n').count() + 1;
+        let line = self.text.get(..self.at).unwrap_or(self.text).matches('\n').count() + 1;
         format!("line {line} is not what JSON has there: expected {expected}")
     }
 
