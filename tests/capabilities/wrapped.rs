@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    path::Path,
     process::Command,
     thread,
     time::{Duration, Instant},
@@ -248,4 +249,43 @@ fn a_program_that_is_not_there_is_said_to_be_so() {
     command.args(["wrap", "--", "/no/such/program"]);
     let errors = crate::support::refuses_to_start(command);
     assert!(errors.contains("/no/such/program cannot be started"), "{errors}");
+}
+
+/// The examples with our server in place of the one that they name.
+#[test]
+fn the_examples_wrap_a_server() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/wrapped");
+    let mut tried = 0;
+    for file in fs::read_dir(folder).unwrap() {
+        let file = file.unwrap().path();
+        let config: Value = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
+        let servers = config.as_object().unwrap().values().next().unwrap();
+        let server = &servers["filesystem"];
+        assert_eq!(server["command"], "haldir-mcp", "{}", file.display());
+        let arguments = server["args"].as_array().unwrap().iter().map(|argument| argument.as_str().unwrap());
+        let house = House::new();
+        let mut command = house.program();
+        command.args(arguments.take_while(|argument| *argument != "--"));
+        command.arg("--").arg(upstream_program()).arg("--stdio");
+        let mut wrapped = Lines::begun(command);
+        assert_eq!(wrapped.call("echo", &json!({}))["result"]["structuredContent"], json!({}), "{}", file.display());
+        tried += 1;
+    }
+    assert_eq!(tried, 5);
+}
+
+#[test]
+fn what_a_wrapped_server_writes_to_standard_error_is_shown() {
+    let house = House::new();
+    Lines::begun(wrap(&house, &[])).leave();
+    let shown = |name: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_haldir"));
+        command.env_clear().arg("--db").arg(house.db()).args(["upstreams", "logs", name]);
+        let output = command.output().unwrap();
+        (output.status.success(), String::from_utf8(output.stdout).unwrap())
+    };
+    assert_eq!(shown("test"), (true, "upstream on standard input and output\n".to_owned()));
+    for name in ["none", "../h", "a/b"] {
+        assert_eq!(shown(name), (false, String::new()), "{name}");
+    }
 }
