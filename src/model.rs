@@ -10,17 +10,17 @@ pub mod record;
 pub mod scope;
 pub mod text;
 pub mod time;
-pub mod tool_name;
 mod time_point;
+pub mod tool_name;
 
 pub use approval::{Approval, ApprovalRule, ApprovalStatus, RuleType};
 pub use caller::{Caller, Ceilings, Credential, Permission, Resource, Role, Tier};
-pub use id::{AgentId, ApprovalId, AuthorizationId, EntryId, PolicyId, RuleId, SecretName, SessionId, TenantId, UpstreamName};
+pub use id::{
+    AgentId, ApprovalId, AuthorizationId, EntryId, PolicyId, RuleId, SecretName, SessionId, TenantId, UpstreamName,
+};
 pub use money::Money;
 pub use month::{Day, Month};
-pub use proxy::{
-    OpenCall, PinnedTool, Policy, PolicyDefinition, PolicyType, PolicyUse, ToolMarks, Upstream,
-};
+pub use proxy::{OpenCall, PinnedTool, Policy, PolicyDefinition, PolicyType, PolicyUse, ToolMarks, Upstream};
 pub use record::{ApiKey, Authorization, AuthorizationStatus, Disclosure, Entry, EntryKind, Session, StoredSecret};
 pub use scope::{Scope, Scopes};
 pub use time::{Clock, UnixMicros};

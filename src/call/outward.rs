@@ -48,9 +48,8 @@ impl OutwardContext {
     /// Looks something up on one snapshot.
     pub fn read<T>(&self, work: impl FnOnce(&ReadContext<'_>) -> Result<T>) -> Result<T> {
         let now = self.services.clock.now();
-        self.store.read(|tx: &dyn ReadTx| {
-            work(&ReadContext { tx, caller: &self.caller, now, services: &self.services })
-        })
+        self.store
+            .read(|tx: &dyn ReadTx| work(&ReadContext { tx, caller: &self.caller, now, services: &self.services }))
     }
 
     /// Runs `work` in a transaction of its own, and answers once that is durable.
@@ -60,16 +59,11 @@ impl OutwardContext {
     ) -> Result<T> {
         let (caller, services) = (self.caller.clone(), Arc::clone(&self.services));
         let now = services.clock.now();
-        self.store
-            .write(move |tx| work(&mut WriteContext { tx, caller: &caller, now, services: &services }))
-            .await
+        self.store.write(move |tx| work(&mut WriteContext { tx, caller: &caller, now, services: &services })).await
     }
 
     /// Hands `work` to the writer, and does not wait for it. What is written later finds it written.
-    pub async fn write_behind(
-        &self,
-        work: impl FnOnce(&mut WriteContext<'_>) -> Result<()> + Send + 'static,
-    ) {
+    pub async fn write_behind(&self, work: impl FnOnce(&mut WriteContext<'_>) -> Result<()> + Send + 'static) {
         let this = self.clone();
         let mut writing = Box::pin(async move {
             if let Err(error) = this.write(work).await {

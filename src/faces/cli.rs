@@ -10,7 +10,9 @@ mod keys;
 mod local;
 mod migrate;
 mod output;
+mod policy;
 mod stdin;
+mod upstreams;
 
 use std::process::ExitCode;
 
@@ -83,6 +85,12 @@ enum Command {
     /// Decide what agents ask approval for: list, show, approve, deny. On the local store.
     #[command(subcommand)]
     Approvals(approvals::ApprovalsCommand),
+    /// Register, list, accept and remove upstream MCP servers. On the local store.
+    #[command(subcommand)]
+    Upstreams(upstreams::UpstreamsCommand),
+    /// Say what may be called of upstream servers: add, list, test, remove. On the local store.
+    #[command(subcommand)]
+    Policy(policy::PolicyCommand),
     /// Check the local installation: one line per check, and how to mend what is wrong.
     #[command(after_help = doctor::HELP)]
     Doctor,
@@ -123,6 +131,8 @@ fn execute(cli: Cli) -> Result<ExitCode, Stop> {
     match command {
         Command::Keys(command) => keys::run(&command, &global, screen),
         Command::Approvals(command) => approvals::run(&command, &global, screen),
+        Command::Upstreams(command) => upstreams::run(&command, &global, screen),
+        Command::Policy(command) => policy::run(&command, &global, screen),
         Command::Doctor => doctor::run(&global, screen),
         Command::Migrate(command) => migrate::run(&command, &global, screen),
         Command::Call(command) => call::run(command, server, &global, screen),

@@ -45,8 +45,18 @@ mod tests {
     #[test]
     fn names_that_look_alike_are_forbidden_together() {
         for other in [
-            "delete", "Delete", "DELETE", "d\u{435}lete", "\u{ff44}elete", "dele\u{200b}te", "de1ete", "deIete", "de-lete", "de_lete",
-            "delet\u{435}", "\u{1d41d}elete",
+            "delete",
+            "Delete",
+            "DELETE",
+            "d\u{435}lete",
+            "\u{ff44}elete",
+            "dele\u{200b}te",
+            "de1ete",
+            "deIete",
+            "de-lete",
+            "de_lete",
+            "delet\u{435}",
+            "\u{1d41d}elete",
         ] {
             assert!(forbids("up.delete", "up", other) && forbids("delete", "up", other), "{other:?}");
         }
@@ -59,7 +69,9 @@ mod tests {
 
     #[test]
     fn what_is_allowed_is_exactly_that() {
-        assert!(allows("up.read", "up", "read", false) && allows("up.*", "up", "x", false) && allows("*", "u", "x", false));
+        assert!(
+            allows("up.read", "up", "read", false) && allows("up.*", "up", "x", false) && allows("*", "u", "x", false)
+        );
         assert!(allows("read", "up", "read", true) && !allows("read", "up", "read", false));
         for other in ["Read", "r\u{435}ad", "re_ad"] {
             assert!(!allows("up.read", "up", other, true) && !allows("read", "up", other, true), "{other:?}");

@@ -10,8 +10,8 @@ use zeroize::Zeroizing;
 use super::input;
 use crate::{
     call::{
-        Finished, MAX_WAIT_SECONDS, OutwardContext, OutwardOperation, ReadContext, ReadOperation, Start, StreamContext, StreamOperation, WaitOperation,
-        Waited, WriteContext, WriteOperation,
+        Finished, MAX_WAIT_SECONDS, OutwardContext, OutwardOperation, ReadContext, ReadOperation, Start, StreamContext,
+        StreamOperation, WaitOperation, Waited, WriteContext, WriteOperation,
     },
     error::{Error, Result},
     measure::OfOperation,

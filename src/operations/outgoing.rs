@@ -41,12 +41,7 @@ impl Haldir {
 
     /// What an operation of this caller works with, outside of any transaction.
     pub(super) fn outward(&self, caller: Caller, now: UnixMicros) -> OutwardContext {
-        OutwardContext {
-            store: self.inner.store.clone(),
-            caller,
-            now,
-            services: Arc::clone(&self.inner.services),
-        }
+        OutwardContext { store: self.inner.store.clone(), caller, now, services: Arc::clone(&self.inner.services) }
     }
 }
 

@@ -44,7 +44,8 @@ pub(super) fn given(
             Ok(())
         }
         Err(error) if matches!(error.code, Code::ApprovalRequired | Code::ApprovalInvalid) => {
-            let request = error.extra("approval_request_id").and_then(|id| serde_json::from_str::<Value>(id.get()).ok());
+            let request =
+                error.extra("approval_request_id").and_then(|id| serde_json::from_str::<Value>(id.get()).ok());
             trace.stop(STEP, error.code.name(), json!({"request_id": request, "reason": error.message}));
             Err(error)
         }
@@ -54,7 +55,11 @@ pub(super) fn given(
 
 /// Arguments that no request can hold are refused as what they are.
 fn too_large(error: Error) -> Error {
-    if error.field.as_deref() == Some("details") { Error { field: Some("arguments".to_owned()), ..error } } else { error }
+    if error.field.as_deref() == Some("details") {
+        Error { field: Some("arguments".to_owned()), ..error }
+    } else {
+        error
+    }
 }
 
 /// Whether a tool destroys something, as its annotations say. One that says nothing does, as MCP has it.

@@ -25,9 +25,8 @@ impl Arguments {
         if !written.starts_with('{') {
             return Err(Error::invalid("arguments", "arguments must be a JSON object"));
         }
-        let canonical = canonical_of_any_size(written).map_err(|error| {
-            Error::invalid("arguments", error.message.replacen("details", "arguments", 1))
-        })?;
+        let canonical = canonical_of_any_size(written)
+            .map_err(|error| Error::invalid("arguments", error.message.replacen("details", "arguments", 1)))?;
         Ok(Self { written: written.to_owned(), canonical })
     }
 

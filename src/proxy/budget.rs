@@ -41,7 +41,10 @@ fn cost(tool: &PinnedTool, arguments: &str) -> Result<Money> {
     let fixed = tool.marks.cost.unwrap_or_default();
     let Some(pointer) = &tool.marks.cost_argument else { return Ok(fixed) };
     let stated = amount::amount_at(arguments, pointer)?.ok_or_else(|| {
-        Error::new(Code::BudgetExceeded, format!("the cost of {} is at {pointer}, where no amount stands", tool.qualified()))
+        Error::new(
+            Code::BudgetExceeded,
+            format!("the cost of {} is at {pointer}, where no amount stands", tool.qualified()),
+        )
     })?;
     fixed.checked_add(stated).ok_or_else(|| Error::new(Code::BudgetExceeded, "the cost is out of range"))
 }

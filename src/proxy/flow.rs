@@ -26,7 +26,10 @@ pub(super) fn needs_approval(
         return Ok(None);
     };
     trace.pass_by(STEP, "approval", json!({"sink": true, "source": source}));
-    Ok(Some(format!("the session has read from {source}, which nobody vouches for, and {} is a sink", tool.qualified())))
+    Ok(Some(format!(
+        "the session has read from {source}, which nobody vouches for, and {} is a sink",
+        tool.qualified()
+    )))
 }
 
 /// Remembers that the session reads from a source, before it does.

@@ -138,11 +138,10 @@ fn decide(cx: &mut WriteContext<'_>, attempt: &Attempt, arguments: &Arguments) -
         Ok(leaving) => Ok(Decided::Go(Box::new(leaving))),
         Err(error) if error.code == Code::ApprovalRequired => {
             // What raised the request stays; nothing else was changed before that.
-            let text = |name: &str| error.extra(name).and_then(|value| serde_json::from_str::<String>(value.get()).ok());
-            let held = Held {
-                request_id: text("approval_request_id").unwrap_or_default(),
-                reason: error.message.clone(),
-            };
+            let text =
+                |name: &str| error.extra(name).and_then(|value| serde_json::from_str::<String>(value.get()).ok());
+            let held =
+                Held { request_id: text("approval_request_id").unwrap_or_default(), reason: error.message.clone() };
             record(cx, attempt, arguments, "proxyCall.held", &error, &trace)?;
             Ok(Decided::Held(held))
         }
@@ -156,18 +155,19 @@ fn decide(cx: &mut WriteContext<'_>, attempt: &Attempt, arguments: &Arguments) -
 }
 
 /// Every step in turn. Nothing is changed before all that can refuse has been asked, but by approvals and secrets.
-fn permit(
-    cx: &mut WriteContext<'_>,
-    attempt: &Attempt,
-    arguments: &Arguments,
-    trace: &mut Trace,
-) -> Result<Leaving> {
+fn permit(cx: &mut WriteContext<'_>, attempt: &Attempt, arguments: &Arguments, trace: &mut Trace) -> Result<Leaving> {
     let session = session::require_valid(cx.tx.as_read(), &cx.caller.tenant, &attempt.session_id, cx.now)
         .inspect_err(|_| trace.stop("session", "valid", Value::Null))?;
     trace.pass("session", json!({"agent_id": session.agent_id, "scopes": session.scopes}));
     let tool = tool::known(cx, Called { name: &attempt.tool, upstream: attempt.upstream.as_ref() }, trace)?;
     scope::held(&session, &tool, trace)?;
-    let question = Question { session: &session, tool: &tool, arguments: arguments.canonical() };
+    let question = Question {
+        agent: session.agent_id.as_str(),
+        upstream: tool.upstream.as_str(),
+        tool: &tool.name,
+        arguments: arguments.canonical(),
+        at: cx.now,
+    };
     let uses = policy::all_pass(cx, &question, trace)?;
     let cost = budget::affordable(cx, &session, &tool, arguments.canonical(), trace)?;
     let because = flow::needs_approval(cx, &session, &tool, trace)?;
@@ -252,10 +252,8 @@ fn record(
         None => attempt.tool.clone(),
     };
     let name: String = name.chars().filter(|c| !c.is_control()).take(256).collect();
-    let session = match attempt.session_id.is_well_formed() {
-        true => cx.tx.session(&cx.caller.tenant, &attempt.session_id)?,
-        false => None,
-    };
+    let session =
+        if attempt.session_id.is_well_formed() { cx.tx.session(&cx.caller.tenant, &attempt.session_id)? } else { None };
     let details = Details {
         call_id: None,
         tool: &name,

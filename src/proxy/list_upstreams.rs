@@ -9,7 +9,7 @@ use super::{catalogue::MAX_TOOLS, policy::MAX_POLICIES, register_upstream::MAX_U
 use crate::{
     call::{ReadContext, ReadOperation},
     error::Result,
-    model::{Upstream, UpstreamName, UnixMicros},
+    model::{UnixMicros, Upstream, UpstreamName},
 };
 
 /// List the upstream servers, whether they are well, and what was called of them.

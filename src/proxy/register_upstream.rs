@@ -25,11 +25,23 @@ const MAX_HEADERS: usize = 16;
 const MAX_HEADER_CHARS: usize = 1_024;
 /// Headers that the connection itself sets.
 const RESERVED: &[&str] = &[
-    "accept", "connection", "content-length", "content-type", "expect", "host", "keep-alive", "last-event-id",
-    "te", "trailer", "transfer-encoding", "upgrade", "user-agent",
+    "accept",
+    "connection",
+    "content-length",
+    "content-type",
+    "expect",
+    "host",
+    "keep-alive",
+    "last-event-id",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "user-agent",
 ];
 /// Headers that hold a credential: theirs stands in the vault.
-const CREDENTIALS: &[&str] = &["authorization", "cookie", "proxy-authorization", "x-api-key", "api-key", "x-auth-token"];
+const CREDENTIALS: &[&str] =
+    &["authorization", "cookie", "proxy-authorization", "x-api-key", "api-key", "x-auth-token"];
 
 /// Register an MCP server behind haldir, over streamable HTTP. Its tools are listed at once, and pinned as they are then:
 /// one that changes later is not called until an operator accepts the change. Registering a name again replaces the

@@ -3,8 +3,7 @@
 use crate::{
     error::Result,
     model::{
-        OpenCall, PinnedTool, Policy, PolicyId, PolicyUse, SessionId, TenantId, UnixMicros, Upstream,
-        UpstreamName,
+        OpenCall, PinnedTool, Policy, PolicyId, PolicyUse, SessionId, TenantId, UnixMicros, Upstream, UpstreamName,
     },
 };
 
@@ -64,4 +63,3 @@ pub trait WriteProxy {
     fn delete_open_call(&mut self, tenant: &TenantId, id: &str) -> Result<bool>;
     fn put_taint(&mut self, tenant: &TenantId, session: &SessionId, source: &str, at: UnixMicros) -> Result<()>;
 }
-

@@ -55,7 +55,15 @@ impl<'a> Draft<'a> {
     pub fn governance(action: &'a str, session: Option<&'a Session>, details: &impl Serialize) -> Result<Self> {
         let details = serde_json::to_string(details).map_err(Error::internal)?;
         let event = Event::Governance;
-        Ok(Self { event, session, tool: HALDIR_TOOL, action, cost: Money::ZERO, details: Some(details), alert: String::new() })
+        Ok(Self {
+            event,
+            session,
+            tool: HALDIR_TOOL,
+            action,
+            cost: Money::ZERO,
+            details: Some(details),
+            alert: String::new(),
+        })
     }
 }
 

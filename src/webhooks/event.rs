@@ -69,7 +69,14 @@ pub enum Happening<'a> {
     /// A session was ended, and with it so many below it.
     SessionRevoked { session: &'a Session, cascade_revoked: usize },
     /// A call of an upstream's tool was refused.
-    PolicyDenied { session: Option<&'a Session>, tool: &'a str, code: &'a str, step: &'a str, rule: &'a str, reason: &'a str },
+    PolicyDenied {
+        session: Option<&'a Session>,
+        tool: &'a str,
+        code: &'a str,
+        step: &'a str,
+        rule: &'a str,
+        reason: &'a str,
+    },
 }
 
 impl Happening<'_> {

@@ -48,9 +48,13 @@ mod tests {
         for (second, open) in [(9 * hour - 1, false), (9 * hour, true), (17 * hour - 1, true), (17 * hour, false)] {
             assert_eq!(is_open(9, 17, second), open, "{second}");
         }
-        for (second, open) in [(22 * hour - 1, false), (22 * hour, true), (0, true), (6 * hour - 1, true), (6 * hour, false)] {
+        for (second, open) in
+            [(22 * hour - 1, false), (22 * hour, true), (0, true), (6 * hour - 1, true), (6 * hour, false)]
+        {
             assert_eq!(is_open(22, 6, second), open, "{second}");
         }
-        assert!(is_open(0, 24, 0) && is_open(0, 24, SECONDS_OF_DAY - 1) && is_open(22, 0, 23 * hour) && !is_open(22, 0, 0));
+        assert!(
+            is_open(0, 24, 0) && is_open(0, 24, SECONDS_OF_DAY - 1) && is_open(22, 0, 23 * hour) && !is_open(22, 0, 0)
+        );
     }
 }

@@ -10,7 +10,8 @@ use crate::{
     error::{Error, Result},
     model::{
         AgentId, ApprovalId, ApprovalStatus, AuthorizationId, AuthorizationStatus, Disclosure, EntryId, Money,
-        PolicyId, Role, RuleId, RuleType, Scope, Scopes, SecretName, SessionId, TenantId, Tier, UnixMicros, UpstreamName,
+        PolicyId, Role, RuleId, RuleType, Scope, Scopes, SecretName, SessionId, TenantId, Tier, UnixMicros,
+        UpstreamName,
     },
     store::WebhookState,
 };

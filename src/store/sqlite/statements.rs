@@ -15,8 +15,8 @@ pub(super) use statements;
 #[cfg(test)]
 mod tests {
     use super::super::{
-        approvals, audit, connection, counters, keys, migrations::Migrator, payments, proxy, retention, secrets, sessions,
-        stats, usage, webhooks,
+        approvals, audit, connection, counters, keys, migrations::Migrator, payments, proxy, retention, secrets,
+        sessions, stats, usage, webhooks,
     };
 
     #[test]

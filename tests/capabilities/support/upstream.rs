@@ -93,12 +93,8 @@ impl Upstream {
 
     pub fn at(address: SocketAddr, tools: impl IntoIterator<Item = Value>) -> Self {
         let listener = TcpListener::bind(address).unwrap();
-        let state = State {
-            tools: tools.into_iter().collect(),
-            behaviour: Behaviour::Echo,
-            down: None,
-            asked: Vec::new(),
-        };
+        let state =
+            State { tools: tools.into_iter().collect(), behaviour: Behaviour::Echo, down: None, asked: Vec::new() };
         let this = Self { address: listener.local_addr().unwrap(), state: Arc::new(Mutex::new(state)) };
         let server = this.clone();
         thread::spawn(move || {
@@ -212,7 +208,10 @@ impl Upstream {
             }
             Behaviour::Endless => {
                 begin(stream, "text/event-stream", "Transfer-Encoding: chunked")?;
-                let event = format!("data: {}\n\n", json!({"jsonrpc": "2.0", "method": "notifications/message", "params": {"level": "info", "data": "x".repeat(1_000)}}));
+                let event = format!(
+                    "data: {}\n\n",
+                    json!({"jsonrpc": "2.0", "method": "notifications/message", "params": {"level": "info", "data": "x".repeat(1_000)}})
+                );
                 loop {
                     write!(stream, "{:x}\r\n{event}\r\n", event.len()).ok()?;
                     thread::sleep(Duration::from_millis(1));

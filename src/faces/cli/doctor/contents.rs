@@ -16,8 +16,8 @@ use crate::{
     gate::authenticate::is_live,
     model::{Caller, Ceilings, Clock, Role, TenantId, Tier, UnixMicros, time::SystemClock},
     operations::{self, Run},
-    upstream::Connections,
     store::{ReadTx, sqlite::Inspection},
+    upstream::Connections,
 };
 
 /// Keys that are counted; nobody has more.
