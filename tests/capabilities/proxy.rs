@@ -384,11 +384,11 @@ fn nobody_sees_or_calls_what_another_tenant_has() {
     let mut command = house.serving();
     command.env("HALDIR_BOOTSTRAP_TOKEN", "the operator's word");
     let server = crate::support::Server::start(command);
-    let key = |_: ()| {
+    let key = || {
         let body = json!({"name": "k", "tier": "enterprise", "bootstrap_token": "the operator's word"});
         server.with_key(&text(&server.anonymous().post("/v1/keys", &body).ok(), "key"))
     };
-    let (ours, theirs) = (key(()), key(()));
+    let (ours, theirs) = (key(), key());
     register(&ours, "up", &upstream);
     add_policy(&ours, &json!({"type": "block_tool", "tool": "echo"}));
     assert_eq!(theirs.get("/v1/proxy/upstreams").ok()["upstreams"], json!({}));

@@ -179,12 +179,12 @@ impl Upstream {
             }
             "ping" => result_of(stream, id, &json!({})),
             "tools/list" => result_of(stream, id, &json!({"tools": tools})),
-            "tools/call" => self.carry_out(stream, id, params, &behaviour),
+            "tools/call" => Self::carry_out(stream, id, params, &behaviour),
             _ => json_of(stream, &json!({"jsonrpc": "2.0", "id": id, "error": {"code": -32601, "message": "unknown"}})),
         }
     }
 
-    fn carry_out(&self, mut stream: &TcpStream, id: &Value, params: &Value, behaviour: &Behaviour) -> Option<()> {
+    fn carry_out(mut stream: &TcpStream, id: &Value, params: &Value, behaviour: &Behaviour) -> Option<()> {
         let text = |text: String| json!({"content": [{"type": "text", "text": text}]});
         match behaviour {
             Behaviour::Result(result) => result_of(stream, id, result),
