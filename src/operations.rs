@@ -43,7 +43,8 @@ use crate::{
     proxy::{
         accept_tool::AcceptTools, add_policy::AddProxyPolicy, delete_policy::DeleteProxyPolicy,
         delete_upstream::DeleteUpstream, list_policies::ListProxyPolicies, list_tools::ListProxyTools,
-        list_upstreams::ListUpstreams, proxy_call::ProxyCall, register_upstream::RegisterUpstream,
+        list_upstreams::ListUpstreams, mark_tool::MarkTool, proxy_call::ProxyCall, register_upstream::RegisterUpstream,
+        test_policy::TestProxyPolicy,
     },
     vault::{
         authorize_payment::AuthorizePayment, capture_payment::CapturePayment, delete_secret::DeleteSecret,
@@ -144,6 +145,8 @@ static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| vec![
         .route(Delete, "/v1/proxy/upstreams/{name}", 200).needs(Proxy, Operator),
     write::<AcceptTools>("acceptTools", "Accept changed tools")
         .route(Post, "/v1/proxy/upstreams/{name}/accept", 200).needs(Proxy, Operator),
+    write::<MarkTool>("markTool", "Mark a tool")
+        .route(Put, "/v1/proxy/upstreams/{name}/marks", 200).needs(Proxy, Operator),
     scan::<ListProxyTools>("listProxyTools", "List proxied tools")
         .route(Get, "/v1/proxy/tools", 200).needs(Proxy, Agent),
     outward::<ProxyCall>("proxyCall", "Call a tool")
@@ -152,6 +155,8 @@ static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| vec![
         .route(Post, "/v1/proxy/policies", 201).needs(Proxy, Operator),
     scan::<ListProxyPolicies>("listProxyPolicies", "List policies")
         .route(Get, "/v1/proxy/policies", 200).needs(Proxy, Agent),
+    scan::<TestProxyPolicy>("testProxyPolicy", "Test a policy")
+        .route(Post, "/v1/proxy/policies/test", 200).needs(Proxy, Operator),
     write::<DeleteProxyPolicy>("deleteProxyPolicy", "Delete policy")
         .route(Delete, "/v1/proxy/policies/{policy_id}", 200).needs(Proxy, Operator),
     read::<GetUsage>("getUsage", "Get usage")

@@ -167,6 +167,12 @@ impl Connections {
         links.get(&(tenant.clone(), name.clone())).cloned()
     }
 
+    /// How many there are, and how many of them are left alone for having failed.
+    pub fn count(&self) -> (usize, usize) {
+        let links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
+        (links.len(), links.values().filter(|link| link.is_resting()).count())
+    }
+
     /// Drops the connection, if there is one.
     pub fn forget(&self, tenant: &TenantId, name: &UpstreamName) {
         let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);

@@ -10,6 +10,7 @@ mod keys;
 mod local;
 mod migrate;
 mod output;
+mod policy;
 mod stdin;
 mod upstreams;
 mod wrap_config;
@@ -85,15 +86,18 @@ enum Command {
     /// Decide what agents ask approval for: list, show, approve, deny. On the local store.
     #[command(subcommand)]
     Approvals(approvals::ApprovalsCommand),
+    /// Register, list, accept and remove upstream MCP servers. On the local store.
+    #[command(subcommand)]
+    Upstreams(upstreams::UpstreamsCommand),
+    /// Say what may be called of upstream servers: add, list, test, remove. On the local store.
+    #[command(subcommand)]
+    Policy(policy::PolicyCommand),
     /// Check the local installation: one line per check, and how to mend what is wrong.
     #[command(after_help = doctor::HELP)]
     Doctor,
     /// Show, apply and verify the migrations of the local store.
     #[command(subcommand)]
     Migrate(migrate::MigrateCommand),
-    /// What wrapped servers wrote to standard error.
-    #[command(subcommand)]
-    Upstreams(upstreams::UpstreamsCommand),
     /// Put haldir in front of every server that an MCP client starts, and take it away again.
     WrapConfig(wrap_config::WrapConfigOptions),
     /// Call an operation: of the local store as its operator, or of a haldir elsewhere with --url and --key.
@@ -130,9 +134,10 @@ fn execute(cli: Cli) -> Result<ExitCode, Stop> {
     match command {
         Command::Keys(command) => keys::run(&command, &global, screen),
         Command::Approvals(command) => approvals::run(&command, &global, screen),
+        Command::Upstreams(command) => upstreams::run(&command, &global, screen),
+        Command::Policy(command) => policy::run(&command, &global, screen),
         Command::Doctor => doctor::run(&global, screen),
         Command::Migrate(command) => migrate::run(&command, &global, screen),
-        Command::Upstreams(command) => upstreams::run(&command, &global, screen),
         Command::WrapConfig(options) => wrap_config::run(&options, screen),
         Command::Call(command) => call::run(command, server, &global, screen),
     }

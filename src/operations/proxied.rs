@@ -131,6 +131,11 @@ impl Haldir {
         self.inner.store.write(work).await
     }
 
+    /// How many upstreams this process has called, and how many of them it leaves alone since they failed.
+    pub fn upstream_connections(&self) -> (usize, usize) {
+        self.inner.services.upstreams.count()
+    }
+
     /// Whether this credential may see and call tools.
     pub fn may_use_proxy(&self, credential: &Credential) -> Result<()> {
         let now = self.inner.services.clock.now();

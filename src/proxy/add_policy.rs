@@ -57,6 +57,7 @@ pub struct AddProxyPolicy {
     end_hour: Option<i64>,
     /// Whether it only logs what it would refuse.
     #[serde(default)]
+    #[schemars(extend("default" = false))]
     dry_run: Option<bool>,
 }
 

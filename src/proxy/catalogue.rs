@@ -24,6 +24,9 @@ const MAX_DEFINITION_BYTES: usize = 65_536;
 /// The longest name of a tool.
 const MAX_NAME_CHARS: usize = 128;
 
+/// What models and people are told of a tool.
+const TOLD: &[&str] = &["name", "title", "description", "inputSchema", "outputSchema", "annotations"];
+
 /// A tool as it is offered, as far as it is looked at here.
 #[derive(Deserialize)]
 struct Named {
@@ -59,7 +62,7 @@ pub fn observe(cx: &mut WriteContext<'_>, upstream: &UpstreamName, listing: &[Bo
     let mut observed = Observed::default();
     for tool in known {
         let offered = offers.remove(&tool.name);
-        let now = compared(cx, tool, offered)?;
+        let now = compared(cx, &tool, offered)?;
         observed.take(&now);
     }
     let news: Vec<_> = offers.into_iter().collect();
@@ -98,17 +101,16 @@ fn read(tool: &RawValue) -> Option<(String, Offer)> {
     Some((name, Offer { definition: definition.to_owned(), digest }))
 }
 
-/// BLAKE3 of what models and people are told of a tool, in a form that white space and order do not change.
+/// BLAKE3 of what is told of a tool, in a form that white space and order do not change.
 fn digest(definition: &str) -> Result<[u8; 32]> {
     let canonical = canonical_of_any_size(definition)?;
     let members: BTreeMap<String, &RawValue> = serde_json::from_str(&canonical).map_err(Error::internal)?;
-    const TOLD: &[&str] = &["name", "title", "description", "inputSchema", "outputSchema", "annotations"];
     let told: BTreeMap<_, _> = members.iter().filter(|(name, _)| TOLD.contains(&name.as_str())).collect();
     Ok(crypto::digest(&[&serde_json::to_vec(&told).map_err(Error::internal)?]))
 }
 
 /// A known tool, held against what is offered now.
-fn compared(cx: &mut WriteContext<'_>, tool: PinnedTool, offered: Option<Vec<Offer>>) -> Result<PinnedTool> {
+fn compared(cx: &mut WriteContext<'_>, tool: &PinnedTool, offered: Option<Vec<Offer>>) -> Result<PinnedTool> {
     let mut now = PinnedTool { listed: offered.is_some(), ..tool.clone() };
     // Offered twice under one name: one that differs is enough.
     let other = offered.into_iter().flatten().find(|offer| offer.digest != tool.digest);

@@ -161,7 +161,13 @@ fn permit(cx: &mut WriteContext<'_>, attempt: &Attempt, arguments: &Arguments, t
     trace.pass("session", json!({"agent_id": session.agent_id, "scopes": session.scopes}));
     let tool = tool::known(cx, Called { name: &attempt.tool, upstream: attempt.upstream.as_ref() }, trace)?;
     scope::held(&session, &tool, trace)?;
-    let question = Question { session: &session, tool: &tool, arguments: arguments.canonical() };
+    let question = Question {
+        agent: session.agent_id.as_str(),
+        upstream: tool.upstream.as_str(),
+        tool: &tool.name,
+        arguments: arguments.canonical(),
+        at: cx.now,
+    };
     let uses = policy::all_pass(cx, &question, trace)?;
     let cost = budget::affordable(cx, &session, &tool, arguments.canonical(), trace)?;
     let because = flow::needs_approval(cx, &session, &tool, trace)?;
@@ -246,10 +252,8 @@ fn record(
         None => attempt.tool.clone(),
     };
     let name: String = name.chars().filter(|c| !c.is_control()).take(256).collect();
-    let session = match attempt.session_id.is_well_formed() {
-        true => cx.tx.session(&cx.caller.tenant, &attempt.session_id)?,
-        false => None,
-    };
+    let session =
+        if attempt.session_id.is_well_formed() { cx.tx.session(&cx.caller.tenant, &attempt.session_id)? } else { None };
     let details = Details {
         call_id: None,
         tool: &name,

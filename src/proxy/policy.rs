@@ -4,28 +4,33 @@ pub mod amount;
 mod rate;
 mod window;
 
-pub(super) use rate::{CLEAR_AT_ONCE, over};
+pub(super) use rate::{CLEAR_AT_ONCE, over, window_start};
 use serde_json::{Value, json};
 
 use super::{tool, trace::Trace};
 use crate::{
     call::WriteContext,
     error::{Code, Error, Result},
-    model::{PinnedTool, Policy, PolicyType, PolicyUse, Session, tool_name},
+    model::{Policy, PolicyType, PolicyUse, UnixMicros, tool_name},
 };
 
 const STEP: &str = "policy";
 /// Policies of a tenant.
 pub const MAX_POLICIES: usize = 200;
 
-/// What policies look at.
+/// What policies look at: a call that is about to be made, or one that the log tells of.
+#[derive(Clone, Copy)]
 pub struct Question<'a> {
     /// Whose call it is.
-    pub session: &'a Session,
-    /// The tool.
-    pub tool: &'a PinnedTool,
+    pub agent: &'a str,
+    /// Whose tool it is.
+    pub upstream: &'a str,
+    /// The tool's own name.
+    pub tool: &'a str,
     /// Canonical JSON of its arguments.
     pub arguments: &'a str,
+    /// When it is made.
+    pub at: UnixMicros,
 }
 
 /// What one policy says.
@@ -41,9 +46,12 @@ pub(super) enum Said {
 /// Asks all of them. Answers where the call counts, once it is known to be made.
 pub(super) fn all_pass(cx: &WriteContext<'_>, question: &Question<'_>, trace: &mut Trace) -> Result<Vec<PolicyUse>> {
     let mut uses = Vec::new();
-    for policy in cx.tx.policies(&cx.caller.tenant, MAX_POLICIES)? {
+    let tenant = &cx.caller.tenant;
+    let clear = || tool::bare_is_clear(cx.tx.as_read(), tenant, question.tool);
+    for policy in cx.tx.policies(tenant, MAX_POLICIES)? {
         let rule = format!("{} {}", word(policy.definition.policy_type), policy.id);
-        match ask(cx, &policy, question)? {
+        let of_late = || cx.tx.policy_uses(tenant, &policy.id, question.agent, rate::window_start(question.at));
+        match ask(&policy, question, clear, of_late)? {
             Said::Nothing => {}
             Said::Pass(saw, counted) => {
                 uses.extend(counted);
@@ -61,12 +69,19 @@ pub(super) fn all_pass(cx: &WriteContext<'_>, question: &Question<'_>, trace: &m
     Ok(uses)
 }
 
-fn ask(cx: &WriteContext<'_>, policy: &Policy, question: &Question<'_>) -> Result<Said> {
+/// Asks one policy. `clear` says whether the tool's own name means it alone, `used` how often the agent was let through
+/// of late.
+pub(super) fn ask(
+    policy: &Policy,
+    question: &Question<'_>,
+    clear: impl FnOnce() -> Result<bool>,
+    used: impl FnOnce() -> Result<i64>,
+) -> Result<Said> {
     let definition = &policy.definition;
-    let (upstream, name) = (question.tool.upstream.as_str(), question.tool.name.as_str());
+    let (upstream, name) = (question.upstream, question.tool);
     let named = |rule: &String| tool_name::forbids(rule, upstream, name);
     let tools = || definition.tool.iter().chain(definition.tools.iter().flatten());
-    let shown = question.tool.qualified();
+    let shown = format!("{upstream}.{name}");
     // The other types are about all tools unless they name some.
     let is_about = tools().next().is_none() || tools().any(named);
     Ok(match definition.policy_type {
@@ -77,7 +92,7 @@ fn ask(cx: &WriteContext<'_>, policy: &Policy, question: &Question<'_>) -> Resul
             None => Said::Nothing,
         },
         PolicyType::AllowList => {
-            let is_clear = tool::bare_is_clear(cx.tx.as_read(), &cx.caller.tenant, name)?;
+            let is_clear = clear()?;
             if tools().any(|rule| tool_name::allows(rule, upstream, name, is_clear)) {
                 Said::Pass(json!({"tool": shown}), None)
             } else {
@@ -89,8 +104,8 @@ fn ask(cx: &WriteContext<'_>, policy: &Policy, question: &Question<'_>) -> Resul
         }
         _ if !is_about => Said::Nothing,
         PolicyType::SpendLimit => amount::within(definition, question.arguments)?,
-        PolicyType::RateLimit => rate::within(cx, policy, question)?,
-        PolicyType::TimeWindow => window::open(definition, cx.now),
+        PolicyType::RateLimit => rate::within(policy, question, used()?),
+        PolicyType::TimeWindow => window::open(definition, question.at),
     })
 }
 

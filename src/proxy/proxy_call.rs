@@ -1,6 +1,6 @@
 //! `proxyCall`.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize, Serializer};
@@ -28,7 +28,7 @@ pub struct ProxyCall {
     tool: Text<1, 256>,
     /// What to call it with: an object, as the tool's schema says.
     #[serde(default)]
-    #[schemars(with = "Option<std::collections::BTreeMap<String, serde_json::Value>>")]
+    #[schemars(with = "Option<BTreeMap<String, serde_json::Value>>")]
     arguments: Option<Box<RawValue>>,
     /// The session that calls.
     session_id: SessionId,
@@ -146,12 +146,9 @@ fn answer(outcome: Result<Box<RawValue>, Failure>) -> ToolResult {
 }
 
 fn complete(result: Box<RawValue>) -> Box<RawValue> {
-    let mut members: std::collections::BTreeMap<String, Box<RawValue>> = match serde_json::from_str(result.get()) {
-        Ok(members) => members,
-        Err(_) => {
-            let message = "the upstream's answer is no tool result".to_owned();
-            return failed(&Failure { kind: FailureKind::Unavailable, message, unsent: false });
-        }
+    let Ok(mut members) = serde_json::from_str::<BTreeMap<String, Box<RawValue>>>(result.get()) else {
+        let message = "the upstream's answer is no tool result".to_owned();
+        return failed(&Failure { kind: FailureKind::Unavailable, message, unsent: false });
     };
     let is_whole = members.contains_key("content") && members.contains_key("isError");
     if is_whole {

@@ -9,6 +9,7 @@ use serde_json::{Value, value::RawValue};
 use zeroize::Zeroizing;
 
 use super::secret::Sent;
+use crate::watch::canonical::hex;
 
 /// What RFC 3986 leaves as it is.
 const UNRESERVED_STAYS: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
@@ -99,7 +100,7 @@ fn forms(sent: &Sent, place: char) -> Vec<Form> {
     let component = utf8_percent_encode(value, UNRESERVED_STAYS).to_string();
     add(component.replace("%20", "+"), true, 1);
     add(component, true, 1);
-    add(value.bytes().map(|byte| format!("{byte:02x}")).collect(), true, MIN_ENCODED_CHARS);
+    add(hex(value.as_bytes()), true, MIN_ENCODED_CHARS);
     add(value.chars().rev().collect(), false, MIN_ENCODED_CHARS);
     for shift in 0..3 {
         // What base64 makes of it at any place in a longer text: the letters that depend on nothing around it.
@@ -222,7 +223,7 @@ mod tests {
             URL_SAFE_NO_PAD.encode(VALUE),
             format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(&padded)),
             STANDARD_NO_PAD.encode(format!("ab{VALUE}z")),
-            VALUE.bytes().map(|byte| format!("{byte:02X}")).collect(),
+            hex(VALUE.as_bytes()).to_uppercase(),
         ] {
             let found = redacted(&serde_json::json!({"content": [{"type": "text", "text": text}]}), VALUE);
             assert!(found.contains("[redacted: key]"), "{text} became {found}");

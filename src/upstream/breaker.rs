@@ -41,6 +41,11 @@ impl Breaker {
         }
     }
 
+    /// Whether it has not succeeded since it failed too often.
+    pub(super) fn is_open(&self) -> bool {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).closed_until.is_some()
+    }
+
     pub(super) fn succeeded(&self) {
         *self.state.lock().unwrap_or_else(PoisonError::into_inner) = State::default();
     }

@@ -110,6 +110,11 @@ impl Link {
             == (target.generation, &target.url, &target.headers)
     }
 
+    /// Whether it failed so often that it is left alone.
+    pub(super) fn is_resting(&self) -> bool {
+        self.breaker.is_open()
+    }
+
     /// Whether its tools must be listed before the next call: it is not connected, the list is old, or it said that it
     /// changed.
     pub async fn must_list(&self) -> bool {
@@ -202,13 +207,11 @@ impl Link {
             let message = format!("it failed repeatedly and is left alone for {} ms", wait.as_millis());
             return Err(Failure::unsent(FailureKind::Busy, message));
         }
-        match tokio::time::timeout(self.limits.queue_timeout, self.turns.acquire()).await {
-            Ok(Ok(permit)) => Ok(permit),
-            _ => {
-                let message = format!("{} calls of it are under way already", self.limits.concurrency);
-                Err(Failure::unsent(FailureKind::Busy, message))
-            }
-        }
+        let turn = tokio::time::timeout(self.limits.queue_timeout, self.turns.acquire()).await;
+        turn.ok().and_then(Result::ok).ok_or_else(|| {
+            let message = format!("{} calls of it are under way already", self.limits.concurrency);
+            Failure::unsent(FailureKind::Busy, message)
+        })
     }
 
     /// Lets the breaker know. An error that the server itself wrote is an answer like any other.

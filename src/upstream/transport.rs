@@ -84,13 +84,11 @@ impl Transport {
             }
             let location = response.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
             let target = location.and_then(|location| url.join(location).ok());
-            match target.filter(|target| target.origin() == url.origin()) {
-                Some(target) => url = target,
-                None => {
-                    let message = "it redirects to another address: register that one, if it is meant";
-                    return Err(WireError::Unsafe(message.to_owned()).into());
-                }
-            }
+            let Some(target) = target.filter(|target| target.origin() == url.origin()) else {
+                let message = "it redirects to another address: register that one, if it is meant";
+                return Err(WireError::Unsafe(message.to_owned()).into());
+            };
+            url = target;
         }
         Err(WireError::Http("too many redirects".to_owned()).into())
     }

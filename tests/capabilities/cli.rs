@@ -4,6 +4,7 @@ mod approvals;
 mod calls;
 mod keys;
 mod store;
+mod upstreams;
 
 use std::{
     ffi::OsStr,

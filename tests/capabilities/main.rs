@@ -20,6 +20,7 @@ mod keys_and_roles;
 mod overview;
 mod packaging;
 mod payments;
+mod policy_edges;
 mod proxy;
 mod reference;
 mod retention;

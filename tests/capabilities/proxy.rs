@@ -92,12 +92,15 @@ fn a_tool_is_found_listed_and_called_by_both_its_names() {
     }
     wait_for(&operator, "proxyCall.ok", 2);
     let stats = &operator.get("/v1/proxy/upstreams").ok()["upstreams"]["up"];
-    assert_eq!((&stats["healthy"], &stats["tools"], &stats["total_calls"]), (&json!(true), &json!(2), &json!(2)), "{stats}");
+    assert_eq!(
+        (&stats["healthy"], &stats["tools"], &stats["total_calls"]),
+        (&json!(true), &json!(2), &json!(2)),
+        "{stats}"
+    );
     assert_eq!((&stats["total_errors"], &stats["url"]), (&json!(0), &json!(upstream.url())), "{stats}");
     let begun = &entries(&operator, "proxyCall.begin")[0];
     assert_eq!((&begun["tool"], &begun["agent_id"]), (&json!("up.echo"), &json!("tester")), "{begun}");
-    let steps: Vec<_> =
-        begun["details"]["trace"].as_array().unwrap().iter().map(|step| text(step, "step")).collect();
+    let steps: Vec<_> = begun["details"]["trace"].as_array().unwrap().iter().map(|step| text(step, "step")).collect();
     assert_eq!(steps, ["session", "tool", "scope", "approval"], "{begun}");
     operator.verified();
 }
@@ -140,7 +143,8 @@ fn who_may_not_call_does_not_call_and_the_log_says_so() {
     operator.delete(&format!("/v1/sessions/{revoked}")).ok();
     call(&operator, &revoked, "up.echo", &json!({})).refused(401, "session_invalid");
     let session = caller(&operator);
-    for name in ["up.unknown", "unknown", "UP.echo", "up.ECHO", "Echo", "up", "up.", ".echo", "e\u{441}ho", "down.echo"] {
+    for name in ["up.unknown", "unknown", "UP.echo", "up.ECHO", "Echo", "up", "up.", ".echo", "e\u{441}ho", "down.echo"]
+    {
         let told = blocked(&call(&operator, &session, name, &json!({})), "unknown_tool");
         assert!(text(&told, "error").contains("Unknown tool"), "{told}");
     }
@@ -268,8 +272,7 @@ fn four_processes_on_one_store_agree_at_once() {
     register(&operator, "up", &upstream);
     let session = caller(&operator);
     let servers: Vec<_> = (0..3).map(|_| house.serve()).collect();
-    let clients: Vec<_> =
-        servers.iter().chain([&first]).map(|server| server.with_key(operator.key())).collect();
+    let clients: Vec<_> = servers.iter().chain([&first]).map(|server| server.with_key(operator.key())).collect();
     for client in &clients {
         carried_out(&call(client, &session, "up.erase", &json!({})));
     }
@@ -309,7 +312,9 @@ fn what_failed_or_was_refused_burns_neither_rate_nor_budget() {
     for _ in 0..4 {
         blocked(&call(&operator, &session, "echo", &json!({"amount": 11})), "policy_denied");
     }
-    for behaviour in [Behaviour::Error(-32000), Behaviour::Status(500), Behaviour::Result(json!({"content": [], "isError": true}))] {
+    for behaviour in
+        [Behaviour::Error(-32000), Behaviour::Status(500), Behaviour::Result(json!({"content": [], "isError": true}))]
+    {
         upstream.behave(behaviour);
         assert_eq!(call(&operator, &session, "echo", &json!({})).ok()["isError"], true);
     }
@@ -329,8 +334,15 @@ fn an_amount_passes_no_limit_under_another_name_or_form() {
     let session = caller(&operator);
     add_policy(&operator, &json!({"type": "spend_limit", "max": 100}));
     for arguments in [
-        r#"{"amount":100.000000001}"#, r#"{"amount":"nan"}"#, r#"{"amount":"inf"}"#, r#"{"amount":-500}"#,
-        r#"{"Amount":"500"}"#, r#"{"total_price":500}"#, r#"{"x":500}"#, r#"{"amount":1e3}"#, r#"{"a":{"b":[500]}}"#,
+        r#"{"amount":100.000000001}"#,
+        r#"{"amount":"nan"}"#,
+        r#"{"amount":"inf"}"#,
+        r#"{"amount":-500}"#,
+        r#"{"Amount":"500"}"#,
+        r#"{"total_price":500}"#,
+        r#"{"x":500}"#,
+        r#"{"amount":1e3}"#,
+        r#"{"a":{"b":[500]}}"#,
     ] {
         let body = format!(r#"{{"session_id":"{session}","tool":"pay","arguments":{arguments}}}"#);
         blocked(&operator.post_text("/v1/proxy/call", &body), "policy_denied");
@@ -372,11 +384,11 @@ fn nobody_sees_or_calls_what_another_tenant_has() {
     let mut command = house.serving();
     command.env("HALDIR_BOOTSTRAP_TOKEN", "the operator's word");
     let server = crate::support::Server::start(command);
-    let key = |_: ()| {
+    let key = || {
         let body = json!({"name": "k", "tier": "enterprise", "bootstrap_token": "the operator's word"});
         server.with_key(&text(&server.anonymous().post("/v1/keys", &body).ok(), "key"))
     };
-    let (ours, theirs) = (key(()), key(()));
+    let (ours, theirs) = (key(), key());
     register(&ours, "up", &upstream);
     add_policy(&ours, &json!({"type": "block_tool", "tool": "echo"}));
     assert_eq!(theirs.get("/v1/proxy/upstreams").ok()["upstreams"], json!({}));
@@ -396,7 +408,14 @@ fn nobody_sees_or_calls_what_another_tenant_has() {
 fn only_addresses_that_are_allowed_are_called() {
     let (house, upstream) = (House::new(), Upstream::new([tool("echo")]));
     let (_server, operator) = house.serve_operator();
-    for url in ["http://10.0.0.1/mcp", "http://169.254.169.254/", "http://[::1]:1/", "http://127.0.0.2:1/", "ftp://x/", "nonsense"] {
+    for url in [
+        "http://10.0.0.1/mcp",
+        "http://169.254.169.254/",
+        "http://[::1]:1/",
+        "http://127.0.0.2:1/",
+        "ftp://x/",
+        "nonsense",
+    ] {
         operator.post("/v1/proxy/upstreams", &json!({"name": "x", "url": url})).refused(400, "unsafe_url");
     }
     assert_eq!(operator.get("/v1/proxy/upstreams").ok()["upstreams"], json!({}));
@@ -481,7 +500,8 @@ fn an_upstream_that_misbehaves_costs_its_own_call_and_no_other() {
 
 #[test]
 fn a_call_that_needs_approval_waits_for_it_and_is_made_once() {
-    let (house, upstream) = (House::new(), Upstream::new([tool("wipe"), json!({"name": "drop", "inputSchema": {"type": "object"}})]));
+    let (house, upstream) =
+        (House::new(), Upstream::new([tool("wipe"), json!({"name": "drop", "inputSchema": {"type": "object"}})]));
     let (server, operator) = house.serve_operator();
     register(&operator, "up", &upstream);
     let agent = operator.mint(&json!({"role": "agent"}));
@@ -585,7 +605,9 @@ fn a_credential_in_a_header_comes_from_the_vault_and_does_not_come_back() {
     let add = |name: &str, headers: Value| {
         operator.post("/v1/proxy/upstreams", &json!({"name": name, "url": upstream.url(), "headers": headers}))
     };
-    for headers in [json!({"Authorization": "Bearer plain"}), json!({"Host": "x"}), json!({"a b": "x"}), json!({"x": "a\nb"})] {
+    for headers in
+        [json!({"Authorization": "Bearer plain"}), json!({"Host": "x"}), json!({"a b": "x"}), json!({"x": "a\nb"})]
+    {
         add("up", headers).refused_field(400, "invalid_argument", "headers");
     }
     let made = add("other", json!({"Authorization": "Bearer {{secret:token}}"})).ok();
@@ -648,7 +670,141 @@ fn a_repetition_with_the_same_key_is_answered_and_not_carried_out() {
     send(&operator, 2).refused(422, "idempotency_mismatch");
     assert_eq!(upstream.calls().len(), 1);
     let body = json!({"session_id": session, "tool": "up.echo", "arguments": {"n": 3}}).to_string();
-    let answers = at_once(8, |_| operator.again().send("POST", "/v1/proxy/call", &[("Idempotency-Key", "race")], &body).status);
+    let answers =
+        at_once(8, |_| operator.again().send("POST", "/v1/proxy/call", &[("Idempotency-Key", "race")], &body).status);
     assert!(answers.contains(&200) && answers.iter().all(|status| matches!(status, 200 | 409)), "{answers:?}");
     assert_eq!(upstream.calls().len(), 2);
+}
+
+fn mark(operator: &Client, tool: &str, marks: &Value) -> Answer {
+    let mut body = json!({"tool": tool});
+    body.as_object_mut().unwrap().extend(marks.as_object().unwrap().clone());
+    operator.send("PUT", "/v1/proxy/upstreams/up/marks", &[], &body.to_string())
+}
+
+#[test]
+fn who_has_read_from_a_source_calls_no_sink_without_approval() {
+    let (house, upstream) = (House::new(), Upstream::new([tool("fetch"), tool("send"), tool("add")]));
+    let (server, operator) = house.serve_operator();
+    register(&operator, "up", &upstream);
+    mark(&operator, "fetch", &json!({"source": true})).ok();
+    mark(&operator, "send", &json!({"sink": true})).ok();
+    let (session, other) = (caller(&operator), caller(&operator));
+    carried_out(&call(&operator, &session, "up.send", &json!({})));
+    upstream.behave(Behaviour::Error(-1));
+    call(&operator, &session, "up.fetch", &json!({})).ok();
+    upstream.behave(Behaviour::Echo);
+    drop(server);
+    let server = house.serve();
+    let operator = server.with_key(operator.key());
+    let told = carried_out(&call(&operator, &session, "up.send", &json!({"to": "x"})));
+    let told: Value = serde_json::from_str(&told).unwrap();
+    assert_eq!(told["status"], "approval_required", "{told}");
+    assert!(text(&told, "reason").contains("up.fetch"), "{told}");
+    carried_out(&call(&operator, &session, "up.add", &json!({})));
+    assert_eq!(carried_out(&call(&operator, &other, "up.send", &json!({}))), "{}");
+    operator.post(&format!("/v1/approvals/{}/approve", text(&told, "request_id")), &json!({})).ok();
+    assert_eq!(carried_out(&call(&operator, &session, "up.send", &json!({"to": "x"}))), r#"{"to":"x"}"#);
+}
+
+#[test]
+fn what_a_call_costs_is_taken_out_of_the_budget_before_it_leaves() {
+    let (house, upstream) = (House::new(), Upstream::new([tool("buy")]));
+    let (_server, operator) = house.serve_operator();
+    register(&operator, "up", &upstream);
+    for (marks, field) in [(json!({"cost": -1}), "cost"), (json!({"cost_argument": "x"}), "cost_argument")] {
+        mark(&operator, "buy", &marks).refused_field(400, "invalid_argument", field);
+    }
+    mark(&operator, "buy", &json!({"cost": 0.1, "cost_argument": "/price"})).ok();
+    let parent = operator.session(&json!({"scopes": ["execute", "spend"], "spend_limit": 1}));
+    let session = operator.session(&json!({"scopes": ["execute", "spend"], "parent_session_id": parent}));
+    let spent = |id: &str| operator.get(&format!("/v1/sessions/{id}")).ok()["spent"].clone();
+    carried_out(&call(&operator, &session, "buy", &json!({"price": 0.2})));
+    assert_eq!((spent(&session), spent(&parent)), (json!(0.3), json!(0.3)));
+    let told = blocked(&call(&operator, &session, "buy", &json!({"price": 0.7})), "budget_exceeded");
+    assert_eq!(told["remaining_budget"], 0.7, "{told}");
+    for arguments in [json!({}), json!({"price": "nan"}), json!({"price": true})] {
+        blocked(&call(&operator, &session, "buy", &arguments), "budget_exceeded");
+    }
+    let without_spend = operator.session(&json!({"scopes": ["execute"]}));
+    blocked(&call(&operator, &without_spend, "buy", &json!({"price": 0})), "scope_denied");
+    upstream.behave(Behaviour::Status(500));
+    assert_eq!(call(&operator, &session, "buy", &json!({"price": 0.2})).ok()["isError"], true);
+    wait_for(&operator, "proxyCall.failed", 1);
+    assert_eq!(spent(&session), json!(0.3), "a failed call burned budget");
+    upstream.behave(Behaviour::Echo);
+    let carried = at_once(6, |_| call(&operator.again(), &session, "buy", &json!({"price": 0.1})).status == 200);
+    assert_eq!(carried.iter().filter(|done| **done).count(), 3, "{carried:?}");
+    assert_eq!(spent(&parent), json!(0.9));
+    operator.verified();
+}
+
+#[test]
+fn a_refused_call_is_told_to_webhooks() {
+    let (house, upstream) = (House::new(), Upstream::new([tool("echo")]));
+    let (_server, operator) = house.serve_operator();
+    register(&operator, "up", &upstream);
+    let receiver = crate::support::Receiver::new();
+    operator.post("/v1/webhooks", &json!({"url": receiver.url(), "events": ["policy_denied", "anomaly"]})).ok();
+    add_policy(&operator, &json!({"type": "block_tool", "tool": "echo"}));
+    let session = caller(&operator);
+    blocked(&call(&operator, &session, "up.echo", &json!({})), "policy_denied");
+    let told = receiver.wait_for(1)[0].json();
+    assert_eq!((&told["event"], &told["tool"]), (&json!("policy_denied"), &json!("up.echo")), "{told}");
+    assert_eq!((&told["step"], &told["session_id"]), (&json!("policy"), &json!(session)), "{told}");
+    assert!(text(&told, "rule").starts_with("block_tool pol_"), "{told}");
+    upstream.offer([described("echo", "something else")]);
+    register(&operator, "up", &upstream);
+    let told = receiver.wait_for(2)[1].json();
+    assert_eq!((&told["event"], &told["tool"]), (&json!("anomaly"), &json!("up.echo")), "{told}");
+}
+
+#[test]
+fn a_policy_is_tried_on_the_calls_in_the_log_before_it_holds() {
+    let (house, upstream) = (House::new(), Upstream::new([tool("pay"), tool("read")]));
+    let (_server, operator) = house.serve_operator();
+    register(&operator, "up", &upstream);
+    let session = caller(&operator);
+    for amount in [1, 20, 30] {
+        carried_out(&call(&operator, &session, "pay", &json!({"amount": amount})));
+    }
+    carried_out(&call(&operator, &session, "read", &json!({})));
+    let tested = |policy: Value| operator.post("/v1/proxy/policies/test", &policy).ok();
+    let spend = tested(json!({"type": "spend_limit", "max": 10}));
+    assert_eq!(
+        (&spend["calls"], &spend["would_refuse"], &spend["were_made"]),
+        (&json!(4), &json!(2), &json!(2)),
+        "{spend}"
+    );
+    assert_eq!((&spend["refusals"][0]["tool"], &spend["refusals"][0]["was"]), (&json!("up.pay"), &json!("made")));
+    assert_eq!(tested(json!({"type": "block_tool", "tool": "up.READ"}))["would_refuse"], 1);
+    assert_eq!(tested(json!({"type": "rate_limit", "max_per_minute": 3}))["would_refuse"], 1);
+    assert_eq!(tested(json!({"type": "time_window", "start_hour": 0, "end_hour": 24}))["would_refuse"], 0);
+    operator.post("/v1/proxy/policies/test", &json!({"type": "spend_limit"})).refused_field(
+        400,
+        "invalid_argument",
+        "max",
+    );
+    assert_eq!(operator.get("/v1/proxy/policies").ok()["count"], 0);
+    // A policy on trial logs what it would refuse, and refuses nothing.
+    add_policy(&operator, &json!({"type": "spend_limit", "max": 10, "dry_run": true}));
+    carried_out(&call(&operator, &session, "pay", &json!({"amount": 50})));
+    let trace = entries(&operator, "proxyCall.begin")[0]["details"]["trace"].clone();
+    assert!(trace.to_string().contains("would_refuse"), "{trace}");
+}
+
+#[test]
+fn the_overview_says_how_the_upstreams_are() {
+    let (house, upstream) = (House::new(), Upstream::new([tool("echo")]));
+    let (_server, operator) = house.serve_operator();
+    let proxy = || {
+        let health = operator.get("/v1/admin/overview").ok()["health"].clone();
+        health["components"].as_array().unwrap().iter().find(|line| line["name"] == "proxy").unwrap()["state"].clone()
+    };
+    assert_eq!(proxy(), "off");
+    register(&operator, "up", &upstream);
+    assert_eq!(proxy(), "ok");
+    upstream.fail(Some(500));
+    register(&operator, "up", &upstream);
+    assert_eq!(proxy(), "degraded");
 }

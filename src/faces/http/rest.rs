@@ -107,7 +107,7 @@ async fn carry_out(
         match input::body(request).await.and_then(|body| input::merge(given, &body)) {
             Ok(input) => input,
             Err(error) if operation.open_to_anonymous => return Err(error),
-            Err(error) => return Err(app.shared.haldir.authenticate_unread(&credential).err().unwrap_or(error)),
+            Err(error) => return Err(app.shared.haldir.authenticate_unread(credential).err().unwrap_or(error)),
         }
     } else {
         given.into_text()

@@ -11,18 +11,111 @@ use crate::{
 
 /// Words in the name of an amount.
 const AMOUNT: &[&str] = &[
-    "amount", "amounts", "price", "prices", "cost", "costs", "total", "sum", "usd", "eur", "gbp", "dollars", "dollar",
-    "cents", "euros", "payment", "pay", "spend", "budget", "fee", "fees", "charge", "money", "deposit", "withdrawal",
-    "transfer", "bid", "tip", "value", "subtotal", "balance", "salary", "invoice", "refund", "max_price",
+    "amount",
+    "amounts",
+    "price",
+    "prices",
+    "cost",
+    "costs",
+    "total",
+    "sum",
+    "usd",
+    "eur",
+    "gbp",
+    "dollars",
+    "dollar",
+    "cents",
+    "euros",
+    "payment",
+    "pay",
+    "spend",
+    "budget",
+    "fee",
+    "fees",
+    "charge",
+    "money",
+    "deposit",
+    "withdrawal",
+    "transfer",
+    "bid",
+    "tip",
+    "value",
+    "subtotal",
+    "balance",
+    "salary",
+    "invoice",
+    "refund",
+    "max_price",
 ];
 /// Words in the name of a number that is no amount.
 const OTHER: &[&str] = &[
-    "id", "ids", "uid", "uuid", "limit", "count", "page", "pages", "offset", "cursor", "size", "width", "height",
-    "depth", "length", "port", "year", "month", "day", "days", "hour", "hours", "minute", "minutes", "second",
-    "seconds", "ms", "time", "timestamp", "date", "since", "until", "timeout", "ttl", "index", "line", "lines",
-    "column", "row", "rows", "version", "latitude", "longitude", "lat", "lon", "lng", "zoom", "seed", "temperature",
-    "tokens", "top", "retries", "attempts", "number", "issue", "zip", "phone", "start", "end", "from", "position",
-    "bytes", "level", "quality", "radius", "angle", "per",
+    "id",
+    "ids",
+    "uid",
+    "uuid",
+    "limit",
+    "count",
+    "page",
+    "pages",
+    "offset",
+    "cursor",
+    "size",
+    "width",
+    "height",
+    "depth",
+    "length",
+    "port",
+    "year",
+    "month",
+    "day",
+    "days",
+    "hour",
+    "hours",
+    "minute",
+    "minutes",
+    "second",
+    "seconds",
+    "ms",
+    "time",
+    "timestamp",
+    "date",
+    "since",
+    "until",
+    "timeout",
+    "ttl",
+    "index",
+    "line",
+    "lines",
+    "column",
+    "row",
+    "rows",
+    "version",
+    "latitude",
+    "longitude",
+    "lat",
+    "lon",
+    "lng",
+    "zoom",
+    "seed",
+    "temperature",
+    "tokens",
+    "top",
+    "retries",
+    "attempts",
+    "number",
+    "issue",
+    "zip",
+    "phone",
+    "start",
+    "end",
+    "from",
+    "position",
+    "bytes",
+    "level",
+    "quality",
+    "radius",
+    "angle",
+    "per",
 ];
 
 /// A number or a text in the arguments, and where.
@@ -50,7 +143,10 @@ pub(super) fn within(definition: &PolicyDefinition, arguments: &str) -> Result<S
         }
         match read(value) {
             Some(amount) if amount > max => {
-                return Ok(forbidden(format!("{amount} USD is more than the {max} USD that one call may be about"), &value.path));
+                return Ok(forbidden(
+                    format!("{amount} USD is more than the {max} USD that one call may be about"),
+                    &value.path,
+                ));
             }
             Some(amount) => largest = largest.max(amount),
             // A text under a name that says nothing is just a text.
@@ -197,16 +293,32 @@ mod tests {
     #[test]
     fn an_amount_is_found_under_any_name_and_in_any_form() {
         for arguments in [
-            json!({"amount": 100.01}), json!({"Amount": 500}), json!({"totalPrice": 101}), json!({"x_amount": "101"}),
-            json!({"sum": "$101"}), json!({"value": "1,000"}), json!({"qty_in_gold": 101}), json!({"args": {"pay": [1, 200]}}),
-            json!({"amount": "nan"}), json!({"amount": "inf"}), json!({"amount": "1e9"}), json!({"amount": -500}),
-            json!({"amount": "a lot"}), json!({"amount": "1.000,50"}), json!({"lump": 1e300}), json!({"price_limit": 5000}), json!({"gift": "500"}),
+            json!({"amount": 100.01}),
+            json!({"Amount": 500}),
+            json!({"totalPrice": 101}),
+            json!({"x_amount": "101"}),
+            json!({"sum": "$101"}),
+            json!({"value": "1,000"}),
+            json!({"qty_in_gold": 101}),
+            json!({"args": {"pay": [1, 200]}}),
+            json!({"amount": "nan"}),
+            json!({"amount": "inf"}),
+            json!({"amount": "1e9"}),
+            json!({"amount": -500}),
+            json!({"amount": "a lot"}),
+            json!({"amount": "1.000,50"}),
+            json!({"lump": 1e300}),
+            json!({"price_limit": 5000}),
+            json!({"gift": "500"}),
         ] {
             assert!(!passes(&arguments), "{arguments}");
         }
         for arguments in [
-            json!({"amount": 100}), json!({"amount": "99.5", "id": 123_456}), json!({"query": "buy 500 things"}),
-            json!({"limit": 1000, "page": 200, "issueNumber": 4711, "timeout_ms": 60_000}), json!({}),
+            json!({"amount": 100}),
+            json!({"amount": "99.5", "id": 123_456}),
+            json!({"query": "buy 500 things"}),
+            json!({"limit": 1000, "page": 200, "issueNumber": 4711, "timeout_ms": 60_000}),
+            json!({}),
         ] {
             assert!(passes(&arguments), "{arguments}");
         }
@@ -215,7 +327,8 @@ mod tests {
 
     #[test]
     fn a_named_argument_is_the_amount_and_must_be_there() {
-        let asks = |arguments: Value| matches!(within(&limit(Some("/a/b")), &arguments.to_string()).unwrap(), Said::Pass(..));
+        let asks =
+            |arguments: Value| matches!(within(&limit(Some("/a/b")), &arguments.to_string()).unwrap(), Said::Pass(..));
         assert!(asks(json!({"a": {"b": 100}, "amount": 5000})));
         assert!(!asks(json!({"a": {"b": 101}})) && !asks(json!({"a": {}})) && !asks(json!({"a": {"b": "x"}})));
     }

@@ -3,11 +3,7 @@
 use serde_json::json;
 
 use super::{Question, Said};
-use crate::{
-    call::WriteContext,
-    error::Result,
-    model::{Policy, PolicyUse},
-};
+use crate::model::{Policy, PolicyUse, UnixMicros};
 
 /// The window, in microseconds.
 const MINUTE: i64 = 60_000_000;
@@ -21,20 +17,20 @@ pub(in crate::proxy) fn over(now: i64) -> i64 {
     now - 2 * MINUTE
 }
 
-pub(super) fn within(cx: &WriteContext<'_>, policy: &Policy, question: &Question<'_>) -> Result<Said> {
+/// Where the minute before `now` begins. A grain that lies partly in it counts in full.
+pub(in crate::proxy) fn window_start(now: UnixMicros) -> i64 {
+    now.0 - MINUTE - GRAIN
+}
+
+pub(super) fn within(policy: &Policy, question: &Question<'_>, used: i64) -> Said {
     let most = policy.definition.max_per_minute.unwrap_or(0);
-    let subject = question.session.agent_id.as_str();
-    // A grain that lies partly in the window counts in full.
-    let used = cx.tx.policy_uses(&cx.caller.tenant, &policy.id, subject, cx.now.0 - MINUTE - GRAIN)?;
+    let subject = question.agent;
     let saw = json!({"agent_id": subject, "calls": used, "max_per_minute": most});
     if used >= most {
         let why = format!("the agent has made {used} calls within a minute, and may make {most}: try again later");
-        return Ok(Said::Forbidden(why, saw));
+        return Said::Forbidden(why, saw);
     }
-    let counted = PolicyUse {
-        policy: policy.id.to_string(),
-        subject: subject.to_owned(),
-        at: cx.now.0 - cx.now.0.rem_euclid(GRAIN),
-    };
-    Ok(Said::Pass(saw, Some(counted)))
+    let at = question.at.0 - question.at.0.rem_euclid(GRAIN);
+    let counted = PolicyUse { policy: policy.id.to_string(), subject: subject.to_owned(), at };
+    Said::Pass(saw, Some(counted))
 }

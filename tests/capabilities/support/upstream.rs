@@ -93,12 +93,8 @@ impl Upstream {
 
     pub fn at(address: SocketAddr, tools: impl IntoIterator<Item = Value>) -> Self {
         let listener = TcpListener::bind(address).unwrap();
-        let state = State {
-            tools: tools.into_iter().collect(),
-            behaviour: Behaviour::Echo,
-            down: None,
-            asked: Vec::new(),
-        };
+        let state =
+            State { tools: tools.into_iter().collect(), behaviour: Behaviour::Echo, down: None, asked: Vec::new() };
         let this = Self { address: listener.local_addr().unwrap(), state: Arc::new(Mutex::new(state)) };
         let server = this.clone();
         thread::spawn(move || {
@@ -183,12 +179,12 @@ impl Upstream {
             }
             "ping" => result_of(stream, id, &json!({})),
             "tools/list" => result_of(stream, id, &json!({"tools": tools})),
-            "tools/call" => self.carry_out(stream, id, params, &behaviour),
+            "tools/call" => Self::carry_out(stream, id, params, &behaviour),
             _ => json_of(stream, &json!({"jsonrpc": "2.0", "id": id, "error": {"code": -32601, "message": "unknown"}})),
         }
     }
 
-    fn carry_out(&self, mut stream: &TcpStream, id: &Value, params: &Value, behaviour: &Behaviour) -> Option<()> {
+    fn carry_out(mut stream: &TcpStream, id: &Value, params: &Value, behaviour: &Behaviour) -> Option<()> {
         let text = |text: String| json!({"content": [{"type": "text", "text": text}]});
         match behaviour {
             Behaviour::Result(result) => result_of(stream, id, result),
@@ -212,7 +208,10 @@ impl Upstream {
             }
             Behaviour::Endless => {
                 begin(stream, "text/event-stream", "Transfer-Encoding: chunked")?;
-                let event = format!("data: {}\n\n", json!({"jsonrpc": "2.0", "method": "notifications/message", "params": {"level": "info", "data": "x".repeat(1_000)}}));
+                let event = format!(
+                    "data: {}\n\n",
+                    json!({"jsonrpc": "2.0", "method": "notifications/message", "params": {"level": "info", "data": "x".repeat(1_000)}})
+                );
                 loop {
                     write!(stream, "{:x}\r\n{event}\r\n", event.len()).ok()?;
                     thread::sleep(Duration::from_millis(1));
