@@ -13,13 +13,14 @@ use haldir::{
         mcp::{HaldirMcp, stdio},
         relay::{
             bound_session::{BoundSession, SessionTerms},
-            governor::{Governor, Tools},
+            governor::{self, Governor, Tools},
             options::WrapOptions,
-            wrap,
+            policy_file, wrap,
         },
         remote::Remote,
     },
     model::{Ceilings, Credential},
+    operations::proxied::has_secret,
 };
 use tokio::runtime::Builder;
 use tokio_util::sync::CancellationToken;
@@ -153,8 +154,14 @@ fn wrap(cli: &Cli, options: &WrapOptions) -> Result<()> {
         };
         let name = options.name()?;
         let cx = haldir.watch_proxy(&credential)?;
+        if let Some(file) = options.policy() {
+            policy_file::add(&haldir, &cx.caller.tenant, file).await?;
+        }
         haldir.declare_upstream(&cx, &name).await?;
-        let command = options.command(&cli.store.path()?, &name)?;
+        let mut command = options.command(&cli.store.path()?, &name)?;
+        let (variables, texts): (Vec<_>, Vec<_>) = std::env::vars().filter(|(_, text)| has_secret(text)).unzip();
+        let (texts, sent) = haldir.fill_secrets(&cx, &name, &texts)?;
+        command.environment = variables.into_iter().map(Into::into).zip(texts).collect();
         let session = Arc::new(BoundSession::new(haldir.clone(), credential.clone(), options.terms()?));
         let governor = Governor::new(haldir.clone(), credential, name, Some(session), Tools::Observed);
         let stop = CancellationToken::new();
@@ -165,7 +172,8 @@ fn wrap(cli: &Cli, options: &WrapOptions) -> Result<()> {
         });
         let timeout = options.call_timeout();
         let pipes = rmcp::transport::io::stdio_pipes();
-        let outcome = wrap::serve(Arc::new(governor), &command, timeout, pipes, terminated()).await;
+        let outcome =
+            wrap::serve(Arc::new(governor), &command, governor::redaction(sent), timeout, pipes, terminated()).await;
         stop.cancel();
         let _ = courier.await;
         let _ = keeper.await;

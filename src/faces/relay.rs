@@ -16,5 +16,6 @@ pub mod lines;
 pub mod message;
 pub mod options;
 pub mod passing;
+pub mod policy_file;
 pub mod stderr_log;
 pub mod wrap;

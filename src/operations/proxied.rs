@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use serde_json::value::RawValue;
 use tokio_util::sync::CancellationToken;
+use zeroize::Zeroizing;
 
 pub use crate::{
     call::OutwardContext,
@@ -13,7 +14,7 @@ pub use crate::{
         governed::{Attempt, Going, Held, Outcome, Verdict, begin, refusal_text},
         proxy_call::as_tool_result,
         redact::redact,
-        secret::Sent,
+        secret::{Sent, has_any as has_secret},
         target::{Listing, Reach, reach, refresh, target},
     },
 };
@@ -23,7 +24,7 @@ use crate::{
     gate::authenticate,
     model::{Credential, Permission, Resource, Role, TenantId, Upstream, UpstreamName},
     operations::{definition::Operation, engine::Haldir, engine::permitted, upkeep},
-    proxy::{abandoned, catalogue},
+    proxy::{abandoned, catalogue, secret},
     store::Tx,
     watch::{self, Draft},
 };
@@ -63,6 +64,26 @@ impl Haldir {
         cx.read(|cx| {
             let as_accepted = |tool: &&RawValue| catalogue::is_as_accepted(cx.tx, &cx.caller.tenant, upstream, tool);
             tools.iter().map(as_accepted).collect()
+        })
+    }
+
+    /// Texts for an upstream that is a child of this process, such as its environment, with the secrets that stand in
+    /// them and may go there; and which those are.
+    pub fn fill_secrets(
+        &self,
+        cx: &OutwardContext,
+        upstream: &UpstreamName,
+        texts: &[String],
+    ) -> Result<(Vec<Zeroizing<String>>, Vec<Sent>)> {
+        cx.read(|cx| {
+            let keys = cx.services.keyring.tenant(cx.tx, &cx.caller.tenant)?;
+            let (mut filled, mut all) = (Vec::new(), Vec::new());
+            for text in texts {
+                let (text, sent) = secret::fill_header(cx, &keys, upstream, text)?;
+                filled.push(text);
+                all.extend(sent);
+            }
+            Ok((filled, all))
         })
     }
 

@@ -110,7 +110,7 @@ fn opened(cx: &WriteContext<'_>, session: &Session, upstream: &UpstreamName, tex
 }
 
 /// A header's value with its secrets, and which those are.
-pub(super) fn fill_header(
+pub(crate) fn fill_header(
     cx: &ReadContext<'_>,
     keys: &TenantKeys,
     upstream: &UpstreamName,
@@ -126,6 +126,6 @@ pub(super) fn fill_header(
 }
 
 /// Whether a secret stands in the text.
-pub(super) fn has_any(text: &str) -> bool {
+pub fn has_any(text: &str) -> bool {
     text.contains(OPEN)
 }

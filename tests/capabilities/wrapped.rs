@@ -289,3 +289,46 @@ fn what_a_wrapped_server_writes_to_standard_error_is_shown() {
         assert_eq!(shown(name), (false, String::new()), "{name}");
     }
 }
+
+#[test]
+fn a_secret_in_the_servers_environment_reaches_the_server_and_nobody_else() {
+    let house = House::new();
+    let (_server, operator) = house.serve_operator();
+    let begin = |name: &str| {
+        let mut command = wrap(&house, &[]);
+        command.env("SERVICE_TOKEN", format!("Bearer {{{{secret:{name}}}}}")).env("HALDIR_BOOTSTRAP_TOKEN", "own");
+        command
+    };
+    let errors = crate::support::refuses_to_start(begin("token"));
+    assert!(errors.contains("no secret token"), "{errors}");
+    let secret = json!({"name": "token", "value": "tok-12345678", "upstreams": ["test"], "disclosure": "inject"});
+    assert_eq!(operator.post("/v1/secrets", &secret).status, 201);
+    let mut wrapped = Lines::begun(begin("token"));
+    let said = wrapped.call("variable", &json!({"name": "SERVICE_TOKEN"}));
+    assert_eq!(said["result"]["content"][0]["text"], "Bearer [redacted: token]", "{said}");
+    let said = wrapped.call("variable", &json!({"name": "HALDIR_BOOTSTRAP_TOKEN"}));
+    assert_eq!(said["result"]["content"][0]["text"], "", "{said}");
+}
+
+#[test]
+fn policies_of_a_file_hold_from_the_first_call_on_and_are_added_once() {
+    let house = House::new();
+    let (_server, operator) = house.serve_operator();
+    let file = house.folder().join("policies.json");
+    let write = |policies: Value| fs::write(&file, policies.to_string()).unwrap();
+    let options = ["--policy", file.to_str().unwrap()];
+    write(
+        json!({"policies": [{"type": "block_tool", "tool": "test.delete"}, {"type": "block_tool", "tool": "test.die"}]}),
+    );
+    for _ in 0..2 {
+        let mut wrapped = Lines::begun(wrap(&house, &options));
+        wrapped.refused("delete", &json!({"path": "a"}), "policy_denied");
+        assert_eq!(wrapped.call("echo", &json!({}))["result"]["isError"], Value::Null);
+    }
+    assert_eq!(operator.get("/v1/proxy/policies").ok()["count"], 2);
+    for bad in [json!({"policies": [{"type": "no_such_type"}]}), json!("x"), json!({"policy": []})] {
+        write(bad.clone());
+        let errors = crate::support::refuses_to_start(wrap(&house, &options));
+        assert!(errors.contains("polic"), "{bad}: {errors}");
+    }
+}

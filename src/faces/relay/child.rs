@@ -13,18 +13,22 @@ use tokio::{
     time::timeout,
 };
 
+use zeroize::Zeroizing;
+
 use super::stderr_log::StderrLog;
 
 /// How long a child has to end after its input has ended, and again after it was asked to.
 const GRACE: Duration = Duration::from_secs(2);
 
 /// How a child is started.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ChildCommand {
     /// The program, as a shell would find it.
     pub program: OsString,
     /// Its arguments.
     pub arguments: Vec<OsString>,
+    /// Variables of its environment that are not haldir's own: those with secrets.
+    pub environment: Vec<(OsString, Zeroizing<String>)>,
     /// Where its standard error goes.
     pub log: PathBuf,
 }
@@ -43,6 +47,7 @@ impl ChildCommand {
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("HALDIR_")) {
             command.env_remove(name);
         }
+        command.envs(self.environment.iter().map(|(name, value)| (name, value.as_str())));
         // A group of its own: whatever the child starts ends with it.
         #[cfg(unix)]
         command.process_group(0);

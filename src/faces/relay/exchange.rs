@@ -76,12 +76,13 @@ enum Pins {
 }
 
 impl Exchange {
-    /// Nothing has been said yet.
+    /// Nothing has been said yet; `secrets` are what the upstream was given at its start.
     pub fn new(
         governor: Arc<dyn Govern>,
         to_client: mpsc::Sender<String>,
         to_upstream: mpsc::Sender<String>,
         call_timeout: Duration,
+        secrets: Option<Redact>,
     ) -> Self {
         Self {
             governor,
@@ -92,7 +93,7 @@ impl Exchange {
             requests: HashMap::new(),
             pins: Pins::Unknown,
             decisions: JoinSet::new(),
-            redactions: Vec::new(),
+            redactions: secrets.into_iter().collect(),
             own_ids: 0,
             initialize: None,
         }

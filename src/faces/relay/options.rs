@@ -1,6 +1,11 @@
 //! How an operator wraps a server: what the agent behind it may do, which the agent cannot change.
 
-use std::{ffi::OsString, path::Path, str::FromStr, time::Duration};
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    str::FromStr,
+    time::Duration,
+};
 
 use clap::Args;
 
@@ -33,6 +38,9 @@ pub struct WrapOptions {
     #[arg(long, env = "HALDIR_SESSION_ID", value_name = "ID", hide_env_values = true,
         conflicts_with_all = ["agent", "scopes", "budget", "ttl"])]
     session: Option<String>,
+    /// A file with policies that are added to the store, once each: {"policies": [{"type": "block_tool", …}]}.
+    #[arg(long, env = "HALDIR_POLICY", value_name = "FILE")]
+    policy: Option<PathBuf>,
     /// Seconds that one call may take.
     #[arg(long, env = "HALDIR_CALL_TIMEOUT", value_name = "SECONDS", default_value_t = 600)]
     call_timeout: u64,
@@ -74,7 +82,17 @@ impl WrapOptions {
         let Some((program, arguments)) = self.command.split_first() else {
             return Err(Error::invalid("command", "the server's program is missing"));
         };
-        Ok(ChildCommand { program: program.clone(), arguments: arguments.to_vec(), log: stderr_log::path(store, name) })
+        Ok(ChildCommand {
+            program: program.clone(),
+            arguments: arguments.to_vec(),
+            environment: Vec::new(),
+            log: stderr_log::path(store, name),
+        })
+    }
+
+    /// The file with policies.
+    pub fn policy(&self) -> Option<&Path> {
+        self.policy.as_deref()
     }
 
     /// How long one call may take.

@@ -12,7 +12,7 @@ use tokio::{
 use super::{
     child::{ChildCommand, ChildProcess},
     exchange::Exchange,
-    govern::Govern,
+    govern::{Govern, Redact},
     lines::{Line, LineReader},
 };
 use crate::error::{Code, Error, Result};
@@ -72,6 +72,7 @@ impl Running {
 pub async fn serve(
     governor: Arc<dyn Govern>,
     command: &ChildCommand,
+    secrets: Option<Redact>,
     call_timeout: Duration,
     (input, output): (impl AsyncRead + Unpin + Send + 'static, impl AsyncWrite + Unpin + Send + 'static),
     shutdown: impl Future<Output = ()>,
@@ -81,7 +82,7 @@ pub async fn serve(
     let (said, mut client) = mpsc::channel(MAX_WAITING);
     tokio::spawn(read_lines(input, said, MAX_CLIENT_BYTES));
     let writer = tokio::spawn(write_lines(outgoing, output));
-    let mut exchange = Exchange::new(governor, to_client.clone(), child.input.clone(), call_timeout);
+    let mut exchange = Exchange::new(governor, to_client.clone(), child.input.clone(), call_timeout, secrets);
     drop(to_client);
     let mut shutdown = std::pin::pin!(shutdown);
     let mut starts = 0;
