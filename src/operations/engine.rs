@@ -158,10 +158,7 @@ impl Haldir {
             }
             Run::Stream(_) => return Err(Error::internal(format!("{} answers with a stream", operation.name))),
             Run::Wait(look) => (operation.status, self.wait(operation, look, &caller, credential, input).await?),
-            Run::Outward(set_out) => {
-                self.check_address(operation, input).await?;
-                self.call_out(operation, set_out, caller, input, options, now).await?
-            }
+            Run::Outward(set_out) => self.call_out(operation, set_out, caller, input, options, now).await?,
             Run::Write(prepare) => {
                 let prepared = prepare(input)?;
                 self.check_address(operation, input).await?;
@@ -204,7 +201,7 @@ impl Haldir {
     }
 
     /// Looks up where an address in the input leads, which the writer's transaction has no time for.
-    async fn check_address(&self, operation: &Operation, input: &str) -> Result<()> {
+    pub(super) async fn check_address(&self, operation: &Operation, input: &str) -> Result<()> {
         let Some(field) = operation.address_field else { return Ok(()) };
         let fields: serde_json::Value = serde_json::from_str(input).map_err(Error::internal)?;
         let Some(address) = fields[field].as_str() else { return Ok(()) };

@@ -25,6 +25,7 @@ impl Haldir {
     ) -> Result<(u16, Answer)> {
         let cx = self.outward(caller, now);
         let work = set_out(input, cx.clone())?;
+        self.check_address(operation, input).await?;
         let repeatable = match options.idempotency_key {
             Some(key) if operation.takes_idempotency_key() => Some(Arc::new(Repeatable::new(operation, &key, input)?)),
             _ => None,

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::catalogue::{self, MAX_TOOLS, raw};
+use super::catalogue::{self, MAX_PINS, raw};
 use crate::{
     call::{WriteContext, WriteOperation},
     error::{Error, Result},
@@ -46,7 +46,7 @@ impl WriteOperation for AcceptTools {
                 let found = cx.tx.pinned_tool(&tenant, &self.name, name.as_str())?;
                 vec![found.ok_or_else(|| Error::not_found(format!("the tool {}", name.as_str())).field("tool"))?]
             }
-            None => cx.tx.tools_of(&tenant, &self.name, "", MAX_TOOLS * 2)?,
+            None => cx.tx.tools_of(&tenant, &self.name, "", MAX_PINS)?,
         };
         let mut accepted = Vec::new();
         for tool in tools.into_iter().filter(|tool| tool.offered.is_some()) {

@@ -19,6 +19,8 @@ use crate::{
 
 /// Tools of an upstream.
 pub const MAX_TOOLS: usize = 1_000;
+/// Pins of an upstream, those of tools that it offers no more included.
+pub const MAX_PINS: usize = 2 * MAX_TOOLS;
 /// The largest definition of a tool, in bytes.
 const MAX_DEFINITION_BYTES: usize = 65_536;
 /// The longest name of a tool.
@@ -58,15 +60,17 @@ pub fn observe(cx: &mut WriteContext<'_>, upstream: &UpstreamName, listing: &[Bo
             offers.entry(name).or_default().push(offer);
         }
     }
-    let known = cx.tx.tools_of(&tenant, upstream, "", MAX_TOOLS * 2)?;
+    let known = cx.tx.tools_of(&tenant, upstream, "", MAX_PINS)?;
+    let pins = known.len();
     let mut observed = Observed::default();
     for tool in known {
         let offered = offers.remove(&tool.name);
         let now = compared(cx, &tool, offered)?;
         observed.take(&now);
     }
-    let news: Vec<_> = offers.into_iter().collect();
-    for (name, offered) in news {
+    // Pins are never forgotten to make room: a server that renames its tools for ever would get rid of them.
+    let room = MAX_PINS.saturating_sub(pins);
+    for (name, offered) in offers.into_iter().take(room) {
         let tool = first_seen(cx, upstream, name, offered)?;
         observed.take(&tool);
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{catalogue::MAX_TOOLS, policy::MAX_POLICIES, register_upstream::MAX_UPSTREAMS};
+use super::{catalogue::MAX_PINS, policy::MAX_POLICIES, register_upstream::MAX_UPSTREAMS};
 use crate::{
     call::{ReadContext, ReadOperation},
     error::Result,
@@ -96,7 +96,7 @@ fn detail(cx: &ReadContext<'_>, upstream: Upstream) -> Result<UpstreamDetail> {
 }
 
 fn count(cx: &ReadContext<'_>, name: &UpstreamName) -> Result<(usize, usize)> {
-    let tools = cx.tx.tools_of(&cx.caller.tenant, name, "", MAX_TOOLS * 2)?;
+    let tools = cx.tx.tools_of(&cx.caller.tenant, name, "", MAX_PINS)?;
     let listed = tools.iter().filter(|tool| tool.listed).count();
     let callable = tools.iter().filter(|tool| tool.is_callable()).count();
     Ok((callable, listed - callable))

@@ -82,14 +82,14 @@ impl OutwardOperation for ProxyCall {
 
     async fn run(self, cx: OutwardContext) -> Result<ToolResult> {
         let name = self.tool.into_string();
-        let reach = fresh(&cx, &name).await?;
+        let fresh = fresh(&cx, &name).await?;
         let arguments = self.arguments.map_or_else(|| "{}".to_owned(), |json| json.get().to_owned());
         let arguments = if arguments == "null" { "{}".to_owned() } else { arguments };
         let attempt = Attempt { session_id: self.session_id, tool: name, upstream: None, arguments };
         match governed::begin(&cx, attempt).await? {
             Verdict::Refused(error) => Err(as_tool_result(error)),
             Verdict::Held(held) => Ok(on_hold(&held)),
-            Verdict::Go(going) => Ok(carried_out(going, reach).await),
+            Verdict::Go(going) => Ok(carried_out(going, fresh).await),
         }
     }
 
@@ -100,7 +100,7 @@ impl OutwardOperation for ProxyCall {
 
 /// The upstream that a name may mean, with a list of tools that is recent: a tool that has changed since is found out
 /// before it is called. Whether it may be called at all is decided later, and again by the store alone.
-async fn fresh(cx: &OutwardContext, name: &str) -> Result<Option<(UpstreamName, Reach)>> {
+async fn fresh(cx: &OutwardContext, name: &str) -> Result<Option<Fresh>> {
     let upstream = cx.read(|cx| {
         let meanings = tool::meanings(cx.tx, &cx.caller.tenant, Called { name, upstream: None })?;
         let listed = meanings.into_iter().map(|tool| tool.upstream).next();
@@ -111,22 +111,35 @@ async fn fresh(cx: &OutwardContext, name: &str) -> Result<Option<(UpstreamName, 
     })?;
     let Some(upstream) = upstream else { return Ok(None) };
     let Ok(reach) = target::reach(cx, &upstream) else { return Ok(None) };
+    let mut not_listed = None;
     if reach.link.must_list().await {
-        // Where it cannot be listed it cannot be called either: that failure is found, and recorded, then.
-        let _ = target::refresh(cx, &upstream, &reach).await?;
+        not_listed = target::refresh(cx, &upstream, &reach).await?.err();
     }
-    Ok(Some((upstream, reach)))
+    Ok(Some(Fresh { upstream, reach, not_listed }))
 }
 
-async fn carried_out(mut going: Going, reach: Option<(UpstreamName, Reach)>) -> ToolResult {
-    let reached = reach.filter(|(upstream, _)| upstream == going.tool().0);
-    let Some((_, Reach { link, sent })) = reached else {
+/// An upstream that is about to be called.
+struct Fresh {
+    upstream: UpstreamName,
+    reach: Reach,
+    /// Why its tools could not be listed: then none is called, since nobody knows whether it is as it was accepted.
+    not_listed: Option<Failure>,
+}
+
+async fn carried_out(mut going: Going, fresh: Option<Fresh>) -> ToolResult {
+    let reached = fresh.filter(|fresh| fresh.upstream == *going.tool().0);
+    let Some(Fresh { reach: Reach { link, sent }, not_listed, .. }) = reached else {
         let message =
             "the upstream cannot be reached from here, or a secret in its headers may not go there".to_owned();
         let failure = Failure { kind: FailureKind::Unavailable, message, unsent: true };
         return answer(going.settle(Outcome::Failed(failure)).await);
     };
     going.guard(&sent);
+    if let Some(failure) = not_listed {
+        let message =
+            format!("its tools could not be listed, and so not be held against their pins: {}", failure.message);
+        return answer(going.settle(Outcome::Failed(Failure { message, unsent: true, ..failure })).await);
+    }
     let call = ToolCall { name: going.tool().1, arguments: going.arguments().clone(), meta: None };
     let outcome = tokio::select! {
         outcome = link.call_tool(call) => outcome,

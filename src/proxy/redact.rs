@@ -9,16 +9,17 @@ use serde_json::{Value, value::RawValue};
 use zeroize::Zeroizing;
 
 use super::secret::Sent;
-use crate::watch::canonical::hex;
+use crate::{approvals::asked::canonical_of_any_size, watch::canonical::hex};
 
 /// What RFC 3986 leaves as it is.
 const UNRESERVED_STAYS: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 /// Letters that a form of a value must have at least: what base64 makes of a part of a very short value is anywhere.
 const MIN_ENCODED_CHARS: usize = 6;
 
-/// What stands for the first value until all are found; the next ones follow. It is a letter that means nothing, so
-/// that no form is found in what stands for another.
+/// What stands for values until all are found: letters that mean nothing (private use).
 const FIRST_PLACE: u32 = 0xF_0000;
+/// There are more of these than a few values can hold.
+const LAST_PLACE: u32 = 0x10_FFFD;
 
 /// One form of one value.
 struct Form {
@@ -34,14 +35,15 @@ pub fn redact(answer: Box<RawValue>, sent: &[Sent]) -> Box<RawValue> {
     if sent.is_empty() {
         return answer;
     }
-    let forms = all_forms(sent);
-    let Ok(mut value) = serde_json::from_str::<Value>(answer.get()) else { return answer };
+    let Some(forms) = all_forms(sent) else { return nothing() };
+    let Ok(mut value) = serde_json::from_str::<Value>(answer.get()) else { return nothing() };
     let mut changed = false;
     clean(&mut value, &forms, &mut changed);
     if let Some(parts) = value.get_mut("content").and_then(Value::as_array_mut) {
         across(parts, &forms, &mut changed);
     }
-    if !changed {
+    // A member that stands there twice was read once only: what was not looked at is not given back.
+    if !changed && canonical_of_any_size(answer.get()).is_ok() {
         return answer;
     }
     let text = Zeroizing::new(value.to_string());
@@ -52,30 +54,41 @@ pub fn redact(answer: Box<RawValue>, sent: &[Sent]) -> Box<RawValue> {
 /// The text without the values.
 pub fn redact_text(text: &str, sent: &[Sent]) -> String {
     let mut changed = false;
-    marked(&replaced(text, &all_forms(sent), &mut changed), sent)
+    let Some(forms) = all_forms(sent) else { return "[redacted]".to_owned() };
+    marked(&replaced(text, &forms, &mut changed), sent)
 }
 
-fn place(index: usize) -> char {
-    u32::try_from(index)
-        .ok()
-        .and_then(|index| char::from_u32(FIRST_PLACE + index))
-        .unwrap_or(char::REPLACEMENT_CHARACTER)
+/// What stands for each value: letters that occur in none of them.
+fn places(sent: &[Sent]) -> Vec<char> {
+    let is_free = |place: &char| sent.iter().all(|sent| !sent.value.expose().contains(*place));
+    (FIRST_PLACE..=LAST_PLACE).filter_map(char::from_u32).filter(is_free).take(sent.len()).collect()
 }
 
 /// The text with a mark for people in every place.
 fn marked(text: &str, sent: &[Sent]) -> String {
     let mut text = text.to_owned();
-    for (index, sent) in sent.iter().enumerate() {
-        text = text.replace(place(index), &format!("[redacted: {}]", sent.name));
+    for (place, sent) in places(sent).into_iter().zip(sent) {
+        text = text.replace(place, &format!("[redacted: {}]", sent.name));
     }
     text
 }
 
-fn all_forms(sent: &[Sent]) -> Vec<Form> {
-    let mut all: Vec<Form> = sent.iter().enumerate().flat_map(|(index, sent)| forms(sent, place(index))).collect();
+/// What is answered where values cannot be told apart.
+fn nothing() -> Box<RawValue> {
+    let text = serde_json::json!({"content": [{"type": "text", "text": "[redacted]"}], "isError": true});
+    serde_json::value::to_raw_value(&text).unwrap_or_default()
+}
+
+/// Every form of every value; `None` if there are not places enough.
+fn all_forms(sent: &[Sent]) -> Option<Vec<Form>> {
+    let places = places(sent);
+    if places.len() < sent.len() {
+        return None;
+    }
+    let mut all: Vec<Form> = places.into_iter().zip(sent).flat_map(|(place, sent)| forms(sent, place)).collect();
     // The longest first, so that no part of a longer form is left behind.
     all.sort_by_key(|form| std::cmp::Reverse(form.text.len()));
-    all
+    Some(all)
 }
 
 fn forms(sent: &Sent, place: char) -> Vec<Form> {
@@ -251,6 +264,12 @@ mod tests {
             let found = redacted(&serde_json::json!({"content": [{"type": "text", "text": value}]}), value);
             assert!(found.contains("[redacted: key]"), "{found}");
         }
+    }
+
+    #[test]
+    fn a_member_that_hides_another_hides_no_value() {
+        let raw = RawValue::from_string(r#"{"a":"topsecret","a":"x"}"#.to_owned()).unwrap();
+        assert!(!redact(raw, &sent("topsecret")).get().contains("topsecret"));
     }
 
     #[test]

@@ -253,8 +253,9 @@ fn good_inputs() -> Vec<(&'static str, Value)> {
         ("addProxyPolicy", json!({"type": "rate_limit", "max_per_minute": 5, "tool": "up.echo"})),
         ("listProxyPolicies", json!({})),
         ("proxyCall", json!({"session_id": "$session", "tool": "up.echo", "arguments": {"a": 1.5}})),
-        ("testProxyPolicy", json!({"type": "rate_limit", "max_per_minute": 1})),
+        // What becomes of a call is written behind its answer, and before the next write.
         ("deleteProxyPolicy", json!({"policy_id": "$policy"})),
+        ("testProxyPolicy", json!({"type": "rate_limit", "max_per_minute": 1})),
         ("markTool", json!({"name": "up", "tool": "echo", "source": true, "cost": 0.5})),
         ("acceptTools", json!({"name": "up"})),
         ("deleteUpstream", json!({"name": "up"})),

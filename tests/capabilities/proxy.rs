@@ -208,6 +208,8 @@ fn an_allow_list_allows_exactly_what_it_names() {
     for name in ["evil.read", "up.read"] {
         blocked(&call(&operator, &session, name, &json!({})), "policy_denied");
     }
+    // A name in full means that upstream's tool, never another's of that name.
+    blocked(&call(&operator, &session, "evil.write", &json!({})), "unknown_tool");
     add_policy(&operator, &json!({"type": "deny_list", "tools": ["evil.*"]}));
     blocked(&call(&operator, &session, "evil.read", &json!({})), "policy_denied");
     assert_eq!((good.calls().len(), bad.calls().len()), (1, 0));
@@ -592,6 +594,12 @@ fn the_model_never_sees_a_secret_that_is_put_into_its_call() {
         let found = bytes.windows(6).any(|window| window == b"s3cret");
         assert!(!found, "the value lies in {file}");
     }
+    // Another process, a new version: from the next call on.
+    let other = house.serve();
+    let body = json!({"name": "key", "value": "another", "upstreams": ["up"], "scope_required": "execute"});
+    other.with_key(operator.key()).post("/v1/secrets", &body).ok();
+    call(&operator, &session, "up.echo", &arguments).ok();
+    assert!(upstream.calls()[2].body.contains("Bearer another"), "{:?}", upstream.calls()[2]);
     let trail = operator.get("/v1/audit?limit=100").text;
     assert!(!trail.contains("s3cret") && trail.contains("{{secret:key}}"), "{trail}");
 }
@@ -807,4 +815,34 @@ fn the_overview_says_how_the_upstreams_are() {
     upstream.fail(Some(500));
     register(&operator, "up", &upstream);
     assert_eq!(proxy(), "degraded");
+}
+
+#[test]
+fn a_server_that_shows_its_tools_no_more_is_not_called() {
+    let (house, upstream) = (House::new(), Upstream::new([tool("echo")]));
+    let (server, operator) = house.serve_operator();
+    register(&operator, "up", &upstream);
+    let session = caller(&operator);
+    carried_out(&call(&operator, &session, "echo", &json!({})));
+    drop(server);
+    upstream.hide();
+    let server = house.serve();
+    let operator = server.with_key(operator.key());
+    let told = call(&operator, &session, "echo", &json!({})).ok();
+    assert!(told["isError"] == true && told.to_string().contains("could not be listed"), "{told}");
+    assert_eq!(upstream.calls().len(), 1, "it was called without a look at its tools");
+}
+
+#[test]
+fn a_server_that_renames_its_tools_for_ever_gets_rid_of_no_pin() {
+    let (house, upstream) = (House::new(), Upstream::new([]));
+    let (_server, operator) = house.serve_operator();
+    for round in 0..3 {
+        upstream.offer((0..900).map(|n| tool(&format!("t{round}-{n}"))));
+        register(&operator, "up", &upstream);
+    }
+    assert_eq!(house.sql_value::<i64>("SELECT count(*) FROM upstream_tools"), 2_000);
+    upstream.offer([described("t0-1", "something else"), tool("zzz")]);
+    let made = register(&operator, "up", &upstream);
+    assert_eq!((&made["quarantined"], &made["tools_discovered"]), (&json!(1), &json!(0)), "{made}");
 }

@@ -61,6 +61,8 @@ impl Asked {
 struct State {
     tools: Vec<Value>,
     behaviour: Behaviour,
+    /// Whether lists of tools are refused.
+    hides: bool,
     /// Whether nothing but this status is answered, to whatever comes.
     down: Option<u16>,
     asked: Vec<Asked>,
@@ -93,8 +95,13 @@ impl Upstream {
 
     pub fn at(address: SocketAddr, tools: impl IntoIterator<Item = Value>) -> Self {
         let listener = TcpListener::bind(address).unwrap();
-        let state =
-            State { tools: tools.into_iter().collect(), behaviour: Behaviour::Echo, down: None, asked: Vec::new() };
+        let state = State {
+            tools: tools.into_iter().collect(),
+            behaviour: Behaviour::Echo,
+            hides: false,
+            down: None,
+            asked: Vec::new(),
+        };
         let this = Self { address: listener.local_addr().unwrap(), state: Arc::new(Mutex::new(state)) };
         let server = this.clone();
         thread::spawn(move || {
@@ -113,6 +120,11 @@ impl Upstream {
     /// From now on it offers these.
     pub fn offer(&self, tools: impl IntoIterator<Item = Value>) {
         lock(&self.state).tools = tools.into_iter().collect();
+    }
+
+    /// From now on it lists no tools, and carries them out all the same.
+    pub fn hide(&self) {
+        lock(&self.state).hides = true;
     }
 
     /// From now on calls are answered so.
@@ -153,10 +165,10 @@ impl Upstream {
         let body = String::from_utf8(body).ok()?;
         let message: Value = serde_json::from_str(&body).unwrap_or_default();
         let method = message["method"].as_str().unwrap_or_default().to_owned();
-        let (tools, behaviour, down) = {
+        let (tools, behaviour, down, hides) = {
             let mut state = lock(&self.state);
             state.asked.push(Asked { method: method.clone(), headers, body });
-            (state.tools.clone(), state.behaviour.clone(), state.down)
+            (state.tools.clone(), state.behaviour.clone(), state.down, state.hides)
         };
         let id = &message["id"];
         if let Some(status) = down {
@@ -178,7 +190,7 @@ impl Upstream {
                 result_of(stream, id, &result)
             }
             "ping" => result_of(stream, id, &json!({})),
-            "tools/list" => result_of(stream, id, &json!({"tools": tools})),
+            "tools/list" if !hides => result_of(stream, id, &json!({"tools": tools})),
             "tools/call" => Self::carry_out(stream, id, params, &behaviour),
             _ => json_of(stream, &json!({"jsonrpc": "2.0", "id": id, "error": {"code": -32601, "message": "unknown"}})),
         }
