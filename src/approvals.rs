@@ -18,5 +18,5 @@ pub mod request_approval;
 
 pub use asked::Asked;
 pub use consume::consume;
-pub use enforce::enforce;
+pub use enforce::{enforce, enforce_because};
 pub use raise::{announce, raise};

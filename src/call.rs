@@ -5,6 +5,7 @@
 
 mod keyring;
 mod meter;
+mod outward;
 mod page;
 mod services;
 mod signing;
@@ -12,6 +13,7 @@ mod stream;
 
 pub use keyring::{Keyring, TenantKeys};
 pub use meter::Meter;
+pub use outward::{OutwardContext, OutwardOperation};
 pub use page::page_size;
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};

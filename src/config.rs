@@ -17,6 +17,7 @@ use crate::{
     model::{Ceilings, Clock, Money, Scopes, time::SystemClock},
     operations::Haldir,
     outbound::Outbound,
+    upstream::UpstreamLimits,
 };
 
 /// Where the store is, and how it is opened: the same for every program of ours.
@@ -28,13 +29,17 @@ pub struct StoreOptions {
     /// A TOML file with thresholds of the anomaly rules, see README.
     #[arg(long, env = "HALDIR_CONFIG", value_name = "PATH", global = true)]
     pub config: Option<PathBuf>,
-    /// A host that webhooks may reach although it is not public, such as 127.0.0.1. May be repeated.
+    /// A host that webhooks and upstreams may reach although it is not public, such as 127.0.0.1. May be repeated.
     #[arg(long, env = "HALDIR_ALLOW_PRIVATE", value_name = "HOST", value_delimiter = ',', global = true)]
     pub allow_private: Vec<String>,
     /// For tests: what a second of retries takes, in microseconds, and how long an attempt may, in milliseconds.
     #[arg(long, env = "HALDIR_TEST_WEBHOOK_PACE", value_name = "MICROS,MILLIS", value_parser = parse_pace, hide = true,
         global = true)]
     pub webhook_pace: Option<WebhookPace>,
+    /// For tests: how long a call of an upstream may take, in milliseconds, and how many bytes its answer may have.
+    #[arg(long, env = "HALDIR_TEST_UPSTREAM_LIMITS", value_name = "MILLIS,BYTES", value_parser = parse_upstream_limits,
+        hide = true, global = true)]
+    pub upstream_limits: Option<UpstreamLimits>,
 }
 
 /// The ceilings of what agents may give themselves, whatever their key allows.
@@ -130,6 +135,7 @@ impl StoreOptions {
             open_bootstrap: false,
             outbound: Outbound::new(&self.allow_private),
             webhooks: self.webhook_pace.unwrap_or_default(),
+            upstreams: self.upstream_limits.unwrap_or_default(),
         })
     }
 
@@ -150,6 +156,15 @@ fn parse_pace(text: &str) -> Result<WebhookPace, String> {
         is_sound.then_some(WebhookPace { second_micros, attempt_timeout: Duration::from_millis(millis) })
     };
     read().ok_or_else(|| "expected microseconds and milliseconds, such as 1000,500".to_owned())
+}
+
+fn parse_upstream_limits(text: &str) -> Result<UpstreamLimits, String> {
+    let read = || {
+        let (millis, bytes) = text.split_once(',')?;
+        let call_timeout = Duration::from_millis(millis.parse().ok()?);
+        Some(UpstreamLimits { call_timeout, answer_bytes: bytes.parse().ok()?, ..UpstreamLimits::default() })
+    };
+    read().ok_or_else(|| "expected milliseconds and bytes, such as 1000,65536".to_owned())
 }
 
 /// Hourly limits as an operator sets them; `None` is off.

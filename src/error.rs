@@ -92,6 +92,14 @@ codes! {
     AlreadyDecided = "already_decided", 400, retry false;
     /// The request expired before it was decided.
     ApprovalExpired = "approval_expired", 400, retry false;
+    /// No upstream offers a tool of this name, or more than one does.
+    UnknownTool = "unknown_tool", 403, retry false;
+    /// The tool is not as it was accepted.
+    ToolQuarantined = "tool_quarantined", 403, retry false;
+    /// A policy of the proxy forbids the call.
+    PolicyDenied = "policy_denied", 403, retry true;
+    /// A secret in a call may not go to that upstream, or there is none of that name.
+    SecretDenied = "secret_denied", 403, retry false;
     /// Host or Origin is not allowed here.
     ForbiddenOrigin = "forbidden_origin", 403, retry false;
     /// No such thing.

@@ -5,4 +5,5 @@ pub mod cli;
 pub mod http;
 pub mod mcp;
 pub mod otlp;
+pub mod relay;
 pub mod remote;

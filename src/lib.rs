@@ -24,6 +24,9 @@
 //! | [`compliance`] | evidence packs, the score, schedules |
 //! | [`outbound`] | which addresses haldir may call |
 //! | [`measure`], [`spans`] | what this process measures of itself, and calls on their way to OpenTelemetry |
+//! | [`proxy`] | upstream MCP servers: tools and their pins, policies, the governed call |
+//! | [`outbound`] | which addresses haldir may call |
+//! | [`upstream`] | connections to MCP servers elsewhere, within bounds |
 //! | [`operations`] | the one list of everything haldir can do, and the engine that runs it |
 //! | [`config`] | flags, environment, config file, the master key |
 //! | [`faces`] | how the outside reaches an operation: MCP over stdio and HTTP, REST, a remote haldir |
@@ -64,8 +67,10 @@ pub mod measure;
 pub mod model;
 pub mod operations;
 pub mod outbound;
+pub mod proxy;
 pub mod spans;
 pub mod store;
+pub mod upstream;
 pub mod vault;
 pub mod watch;
 pub mod webhooks;

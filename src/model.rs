@@ -6,18 +6,23 @@ mod cursor;
 pub mod id;
 pub mod money;
 pub mod month;
+pub mod proxy;
 pub mod record;
 pub mod scope;
 pub mod text;
 pub mod time;
 mod time_point;
+pub mod tool_name;
 
 pub use approval::{Approval, ApprovalRule, ApprovalStatus, RuleType};
 pub use caller::{Caller, Ceilings, Credential, Permission, Resource, Role, Tier};
 pub use cursor::{DeliveryCursor, SeqCursor, TimeCursor};
-pub use id::{AgentId, ApprovalId, AuthorizationId, EntryId, RuleId, SecretName, SessionId, TenantId};
+pub use id::{
+    AgentId, ApprovalId, AuthorizationId, EntryId, PolicyId, RuleId, SecretName, SessionId, TenantId, UpstreamName,
+};
 pub use money::Money;
 pub use month::{Day, Month};
+pub use proxy::{OpenCall, PinnedTool, Policy, PolicyDefinition, PolicyType, PolicyUse, ToolMarks, Upstream};
 pub use record::{ApiKey, Authorization, AuthorizationStatus, Disclosure, Entry, EntryKind, Session, StoredSecret};
 pub use scope::{Scope, Scopes};
 pub use time::{Clock, UnixMicros};

@@ -11,6 +11,8 @@ pub mod evidence;
 mod idempotency;
 mod input;
 mod open;
+mod outgoing;
+pub mod proxied;
 mod streaming;
 mod tree_heads;
 mod upkeep;
@@ -20,7 +22,7 @@ use std::sync::LazyLock;
 
 use Method::{Delete, Get, Post, Put};
 pub use definition::{Hints, Method, Operation, Run, schema_settings};
-use definition::{read, scan, stream, wait, write};
+use definition::{outward, read, scan, stream, wait, write};
 pub use engine::{CallOptions, Entered, Haldir, Reply};
 pub use input::take_idempotency_key;
 pub use streaming::Streamed;
@@ -45,8 +47,14 @@ use crate::{
         rotate_api_key::RotateApiKey,
     },
     model::{
-        Resource::{Admin, Approvals, Audit, Payments, Sessions, Vault, Webhooks},
+        Resource::{Admin, Approvals, Audit, Payments, Proxy, Sessions, Vault, Webhooks},
         Role::{Agent, Operator},
+    },
+    proxy::{
+        accept_tool::AcceptTools, add_policy::AddProxyPolicy, delete_policy::DeleteProxyPolicy,
+        delete_upstream::DeleteUpstream, list_policies::ListProxyPolicies, list_tools::ListProxyTools,
+        list_upstreams::ListUpstreams, mark_tool::MarkTool, proxy_call::ProxyCall, register_upstream::RegisterUpstream,
+        test_policy::TestProxyPolicy,
     },
     vault::{
         authorize_payment::AuthorizePayment, capture_payment::CapturePayment, delete_secret::DeleteSecret,
@@ -158,6 +166,28 @@ static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| vec![
         .route(Post, "/v1/audit/retention/prune", 200).needs(Audit, Operator),
     scan::<ListRetentionCheckpoints>("listRetentionCheckpoints", "List runs that erased details")
         .route(Get, "/v1/audit/retention/checkpoints", 200).needs(Audit, Agent),
+    outward::<RegisterUpstream>("registerUpstream", "Register upstream").calls_out_to("url")
+        .route(Post, "/v1/proxy/upstreams", 201).needs(Proxy, Operator),
+    scan::<ListUpstreams>("listUpstreams", "List upstreams")
+        .route(Get, "/v1/proxy/upstreams", 200).needs(Proxy, Agent),
+    write::<DeleteUpstream>("deleteUpstream", "Delete upstream")
+        .route(Delete, "/v1/proxy/upstreams/{name}", 200).needs(Proxy, Operator),
+    write::<AcceptTools>("acceptTools", "Accept changed tools")
+        .route(Post, "/v1/proxy/upstreams/{name}/accept", 200).needs(Proxy, Operator),
+    write::<MarkTool>("markTool", "Mark a tool")
+        .route(Put, "/v1/proxy/upstreams/{name}/marks", 200).needs(Proxy, Operator),
+    scan::<ListProxyTools>("listProxyTools", "List proxied tools")
+        .route(Get, "/v1/proxy/tools", 200).needs(Proxy, Agent),
+    outward::<ProxyCall>("proxyCall", "Call a tool")
+        .route(Post, "/v1/proxy/call", 200).needs(Proxy, Agent),
+    write::<AddProxyPolicy>("addProxyPolicy", "Add policy")
+        .route(Post, "/v1/proxy/policies", 201).needs(Proxy, Operator),
+    scan::<ListProxyPolicies>("listProxyPolicies", "List policies")
+        .route(Get, "/v1/proxy/policies", 200).needs(Proxy, Agent),
+    scan::<TestProxyPolicy>("testProxyPolicy", "Test a policy")
+        .route(Post, "/v1/proxy/policies/test", 200).needs(Proxy, Operator),
+    write::<DeleteProxyPolicy>("deleteProxyPolicy", "Delete policy")
+        .route(Delete, "/v1/proxy/policies/{policy_id}", 200).needs(Proxy, Operator),
     read::<GetUsage>("getUsage", "Get usage")
         .route(Get, "/v1/usage", 200).needs(Admin, Agent),
     scan::<GetMetrics>("getMetrics", "Get metrics")

@@ -6,6 +6,7 @@
 
 mod approvals;
 pub mod compliance;
+mod proxy;
 pub mod retention;
 pub mod signing;
 pub mod stats;
@@ -19,6 +20,7 @@ pub mod sqlite;
 use std::path::Path;
 
 pub use approvals::{ApprovalQuery, ReadApprovals, WriteApprovals};
+pub use proxy::{ReadProxy, WriteProxy};
 pub use tx::{
     AgentStats, ApiKeyUpdate, AuditPage, AuditPart, AuditQuery, Cost, Head, IdempotentAnswer, ReadAudit, ReadCounters,
     ReadKeys, ReadPayments, ReadSecrets, ReadSessions, ReadTx, SealHead, SessionQuery, StoredEntryProblem, ToolSpend,

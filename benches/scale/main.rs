@@ -215,6 +215,7 @@ fn settings() -> Settings {
         open_bootstrap: true,
         outbound: haldir::outbound::Outbound::default(),
         webhooks: haldir::call::WebhookPace::default(),
+        upstreams: haldir::upstream::UpstreamLimits::default(),
     }
 }
 
@@ -228,6 +229,10 @@ fn fill(runtime: &Runtime, path: &Path, key: &Key, entries: i64) -> Result<()> {
         settings: settings(),
         webhook_bell: tokio::sync::Notify::default(),
         meter: Arc::default(),
+        upstreams: haldir::upstream::Connections::new(
+            haldir::outbound::Outbound::default(),
+            haldir::upstream::UpstreamLimits::default(),
+        ),
     });
     let sessions: Arc<Vec<Session>> = Arc::new((0..AGENTS * SESSIONS).map(session).collect::<Result<_>>()?);
     let made = Arc::clone(&sessions);
@@ -261,8 +266,8 @@ fn append(cx: &mut WriteContext<'_>, sessions: &[Session], number: i64) -> Resul
     let cost = Money::from_nanos(if number % 50 == 0 { 200_000_000_000 } else { 1_000_000 });
     let details = Some(json!({"n": number, "about": "a page of the catalogue"}).to_string());
     let action = format!("act-{}", number % 12);
-    let draft =
-        Draft { event: Event::Action, session: Some(&sessions[place]), tool: &tool, action: &action, cost, details };
+    let (session, alert) = (Some(&sessions[place]), String::new());
+    let draft = Draft { event: Event::Action, session, tool: &tool, action: &action, cost, details, alert };
     watch::append(cx, draft).map(drop)
 }
 

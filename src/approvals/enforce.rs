@@ -8,7 +8,7 @@ use super::{
 use crate::{
     call::WriteContext,
     error::Result,
-    model::{ApprovalId, ApprovalRule, ApprovalStatus, RuleType},
+    model::{ApprovalId, ApprovalRule, ApprovalStatus, RuleType, tool_name},
 };
 
 /// Rules of a tenant.
@@ -25,20 +25,36 @@ pub fn enforce(cx: &mut WriteContext<'_>, asked: &Asked<'_>, named: Option<&Appr
         return consume(cx, named, &asked.digest()?);
     }
     let rules = cx.tx.approval_rules(tenant, MAX_RULES)?;
-    let Some(why) = rules.iter().find_map(|rule| reason(rule, asked)) else { return Ok(()) };
+    match rules.iter().find_map(|rule| reason(rule, asked)) {
+        Some(why) => enforce_because(cx, asked, &why),
+        None => Ok(()),
+    }
+}
+
+/// The same for a call that needs an approval for this reason, whatever the rules say.
+pub fn enforce_because(cx: &mut WriteContext<'_>, asked: &Asked<'_>, why: &str) -> Result<()> {
+    let tenant = &cx.caller.tenant;
     let digest = asked.digest()?;
     if let Some(approval) = cx.tx.approval_of(tenant, &digest, ApprovalStatus::Approved, cx.now)? {
         return consume(cx, &approval.id, &digest);
     }
     if let Some(approval) = cx.tx.approval_of(tenant, &digest, ApprovalStatus::Pending, cx.now)? {
-        return Err(required(&approval, &why));
+        return Err(required(&approval, why));
     }
     // A no stands as long as the question would have: an agent that repeats the call does not ask again.
     if let Some(approval) = cx.tx.approval_of(tenant, &digest, ApprovalStatus::Denied, cx.now)? {
         return Err(denied(&approval));
     }
-    let approval = raise(cx, asked, &why, DEFAULT_TTL_SECONDS)?;
-    Err(required(&approval, &why))
+    let approval = raise(cx, asked, why, DEFAULT_TTL_SECONDS)?;
+    Err(required(&approval, why))
+}
+
+/// Whether a rule names the tool: in another case, with look-alike letters, or without its upstream all the same.
+fn is_named(rule: &str, tool: &str) -> bool {
+    match tool.split_once('.') {
+        Some((upstream, name)) => tool_name::forbids(rule, upstream, name),
+        None => tool_name::alike(rule, tool),
+    }
 }
 
 /// Why the rule wants an approval for this; `None` if it does not.
@@ -49,7 +65,7 @@ fn reason(rule: &ApprovalRule, asked: &Asked<'_>) -> Option<String> {
         RuleType::ToolBlocked => rule
             .tools
             .iter()
-            .any(|tool| tool == asked.tool)
+            .any(|tool| is_named(tool, asked.tool))
             .then(|| format!("every call of the tool {} needs an approval", asked.tool)),
         RuleType::Destructive => asked.destructive.then(|| "what destroys something needs an approval".to_owned()),
         RuleType::All => Some("everything needs an approval".to_owned()),

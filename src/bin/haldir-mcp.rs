@@ -12,9 +12,16 @@ use haldir::{
         http::{App, HttpSettings, listener},
         mcp::{HaldirMcp, stdio},
         otlp::{Exporter, OtlpSettings},
+        relay::{
+            bound_session::{BoundSession, SessionTerms},
+            governor::{self, Governor, Tools},
+            options::WrapOptions,
+            policy_file, wrap,
+        },
         remote::Remote,
     },
     model::{Ceilings, Credential},
+    operations::proxied::has_secret,
 };
 use tokio::runtime::Builder;
 use tokio_util::sync::CancellationToken;
@@ -52,6 +59,9 @@ struct Cli {
 enum Command {
     /// Serve MCP and the REST API over HTTP.
     Serve(ServeOptions),
+    /// Stand in front of an MCP server that speaks on standard input and output: its own tools, prompts and resources,
+    /// every call governed. Such as: haldir-mcp wrap --name github -- npx -y some-mcp-server
+    Wrap(WrapOptions),
 }
 
 #[derive(Args)]
@@ -88,6 +98,7 @@ fn main() -> ExitCode {
     let outcome = match &cli.command {
         None => serve_stdio(&cli),
         Some(Command::Serve(options)) => serve_http(&cli, options),
+        Some(Command::Wrap(options)) => wrap(&cli, options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -117,10 +128,59 @@ fn serve_stdio(cli: &Cli) -> Result<()> {
         let stop = CancellationToken::new();
         let exporter = Exporter::start(OtlpSettings::from_environment()?, &stop)?;
         let courier = tokio::spawn(haldir.deliver_webhooks(stop.clone()));
-        let outcome = stdio::serve(HaldirMcp::new(Backend::Local(haldir.clone()), credential), terminated()).await;
+        let session = Arc::new(BoundSession::new(haldir.clone(), credential.clone(), SessionTerms::default()));
+        let server = HaldirMcp::new(Backend::Local(haldir.clone()), credential).bound_to(session);
+        let outcome = stdio::serve(server, terminated()).await;
         stop.cancel();
         let _ = courier.await;
         exporter.finish().await;
+        haldir.close();
+        outcome
+    });
+    // A read of standard input that is under way cannot be taken back: do not wait for it.
+    runtime.shutdown_background();
+    outcome
+}
+
+fn wrap(cli: &Cli, options: &WrapOptions) -> Result<()> {
+    logging::start("warn,rmcp::service=error")?;
+    if std::env::var("HALDIR_BASE_URL").is_ok_and(|url| !url.is_empty()) {
+        let problem =
+            "a wrapped server is governed by the store of this machine: unset it, or register the server there";
+        return Err(bad_setting("HALDIR_BASE_URL", problem));
+    }
+    let runtime = Builder::new_current_thread().enable_all().build().map_err(Error::internal)?;
+    let outcome = runtime.block_on(async {
+        let haldir = cli.store.open(cli.store.settings(&cli.ceilings)?).await?;
+        let credential = match config::secret_variable("HALDIR_API_KEY") {
+            Some(key) => haldir.adopt_or_find_key(key).await?,
+            None => Credential::LocalAgent,
+        };
+        let name = options.name()?;
+        let cx = haldir.watch_proxy(&credential)?;
+        if let Some(file) = options.policy() {
+            policy_file::add(&haldir, &cx.caller.tenant, file).await?;
+        }
+        haldir.declare_upstream(&cx, &name).await?;
+        let mut command = options.command(&cli.store.path()?, &name)?;
+        let (variables, texts): (Vec<_>, Vec<_>) = std::env::vars().filter(|(_, text)| has_secret(text)).unzip();
+        let (texts, sent) = haldir.fill_secrets(&cx, &name, &texts)?;
+        command.environment = variables.into_iter().map(Into::into).zip(texts).collect();
+        let session = Arc::new(BoundSession::new(haldir.clone(), credential.clone(), options.terms()?));
+        let governor = Governor::new(haldir.clone(), credential, name, Some(session), Tools::Observed);
+        let stop = CancellationToken::new();
+        let courier = tokio::spawn(haldir.deliver_webhooks(stop.clone()));
+        let keeper = tokio::spawn({
+            let (haldir, stop) = (haldir.clone(), stop.clone());
+            async move { haldir.keep_proxy(stop).await }
+        });
+        let timeout = options.call_timeout();
+        let pipes = rmcp::transport::io::stdio_pipes();
+        let outcome =
+            wrap::serve(Arc::new(governor), &command, governor::redaction(sent), timeout, pipes, terminated()).await;
+        stop.cancel();
+        let _ = courier.await;
+        let _ = keeper.await;
         haldir.close();
         outcome
     });
@@ -177,6 +237,8 @@ async fn run_http(cli: &Cli, options: &ServeOptions) -> Result<()> {
     let upkeep = tokio::spawn(async move { keeper.keep_retention(stop).await });
     let (signer, stop) = (haldir.clone(), shutdown.clone());
     let heads = tokio::spawn(async move { signer.keep_tree_heads(stop).await });
+    let (keeper, stop) = (haldir.clone(), shutdown.clone());
+    let closing = tokio::spawn(async move { keeper.keep_proxy(stop).await });
     let (stop, waiting) = (shutdown.clone(), haldir.clone());
     tokio::spawn(async move {
         terminated().await;
@@ -190,6 +252,7 @@ async fn run_http(cli: &Cli, options: &ServeOptions) -> Result<()> {
     let _ = schedules.await;
     upkeep.await.map_err(Error::internal)?;
     heads.await.map_err(Error::internal)?;
+    closing.await.map_err(Error::internal)?;
     all_done.cancel();
     exporter.finish().await;
     // On a thread of its own, since it waits for the writer.

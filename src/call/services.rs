@@ -10,6 +10,7 @@ use super::{Keyring, Meter, keyring};
 use crate::{
     model::{Ceilings, Clock, Money, Tier},
     outbound::Outbound,
+    upstream::{Connections, UpstreamLimits},
 };
 
 /// Keys, clock and settings of a running haldir.
@@ -24,6 +25,8 @@ pub struct Services {
     pub webhook_bell: Notify,
     /// Calls that are counted and not yet stored.
     pub meter: Arc<Meter>,
+    /// Connections to upstream servers.
+    pub upstreams: Connections,
 }
 
 /// What the operator set.
@@ -46,6 +49,8 @@ pub struct Settings {
     pub outbound: Outbound,
     /// The pace of webhooks.
     pub webhooks: WebhookPace,
+    /// What upstream servers may take and give.
+    pub upstreams: UpstreamLimits,
 }
 
 /// How fast webhooks are sent and tried again. Only tests set another pace.
@@ -89,6 +94,7 @@ impl fmt::Debug for Settings {
             .field("open_bootstrap", &self.open_bootstrap)
             .field("outbound", &self.outbound)
             .field("webhooks", &self.webhooks)
+            .field("upstreams", &self.upstreams)
             .finish()
     }
 }

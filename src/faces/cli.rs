@@ -13,8 +13,11 @@ mod keys;
 mod local;
 mod migrate;
 mod output;
+mod policy;
 mod stdin;
+mod upstreams;
 mod webhooks;
+mod wrap_config;
 
 use std::process::ExitCode;
 
@@ -105,12 +108,20 @@ enum Command {
     /// Show what stands at a glance: usage, sessions, secrets, log, webhooks, approvals.
     #[command(after_help = "Example:\n  haldir overview --json | jq .audit")]
     Overview,
+    /// Register, list, accept and remove upstream MCP servers. On the local store.
+    #[command(subcommand)]
+    Upstreams(upstreams::UpstreamsCommand),
+    /// Say what may be called of upstream servers: add, list, test, remove. On the local store.
+    #[command(subcommand)]
+    Policy(policy::PolicyCommand),
     /// Check the local installation: one line per check, and how to mend what is wrong.
     #[command(after_help = doctor::HELP)]
     Doctor,
     /// Show, apply and verify the migrations of the local store.
     #[command(subcommand)]
     Migrate(migrate::MigrateCommand),
+    /// Put haldir in front of every server that an MCP client starts, and take it away again.
+    WrapConfig(wrap_config::WrapConfigOptions),
     /// Call an operation: of the local store as its operator, or of a haldir elsewhere with --url and --key.
     #[command(subcommand, after_help = call::HELP)]
     Call(call::CallCommand),
@@ -152,8 +163,11 @@ fn execute(cli: Cli) -> Result<ExitCode, Stop> {
         Command::Webhooks(command) => webhooks::run(&command, &global, screen),
         Command::Usage(options) => figures::usage(&options, &global, screen),
         Command::Overview => figures::overview(&global, screen),
+        Command::Upstreams(command) => upstreams::run(&command, &global, screen),
+        Command::Policy(command) => policy::run(&command, &global, screen),
         Command::Doctor => doctor::run(&global, screen),
         Command::Migrate(command) => migrate::run(&command, &global, screen),
+        Command::WrapConfig(options) => wrap_config::run(&options, screen),
         Command::Call(command) => call::run(command, server, &global, screen),
     }
 }

@@ -11,6 +11,7 @@ pub mod openapi;
 pub mod respond;
 pub mod rest;
 pub mod telemetry;
+pub mod upstream;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -18,7 +19,12 @@ use axum::{Router, middleware, routing::get};
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
-use crate::{error::Result, model::Credential, operations::Haldir};
+use crate::{
+    error::Result,
+    faces::relay::bound_session::{BoundSession, SessionTerms},
+    model::Credential,
+    operations::Haldir,
+};
 
 /// The largest request body, in bytes.
 pub const MAX_BODY_BYTES: usize = 1024 * 1024;
@@ -52,6 +58,11 @@ struct Shared {
     haldir: Haldir,
     guard: guard::Guard,
     mcp: mcp::McpFace,
+    /// Asks upstreams, at allowed addresses only.
+    upstream_client: reqwest::Client,
+    /// The session of local callers who name none.
+    local_session: Arc<BoundSession>,
+    upstream_sessions: upstream::UpstreamSessions,
     openapi: String,
     discovery: discovery::Discovery,
     public_url: String,
@@ -71,9 +82,14 @@ impl App {
         let guard = guard::Guard::new(address, settings);
         let metrics_token = telemetry::MetricsToken::new(settings.metrics_token.as_ref());
         let public_url = settings.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
+        let terms = SessionTerms::default();
+        let local_session = Arc::new(BoundSession::new(haldir.clone(), Credential::LocalAgent, terms));
         let shared = Shared {
             guard,
-            mcp: mcp::McpFace::new(haldir.clone(), shutdown),
+            mcp: mcp::McpFace::new(haldir.clone(), &local_session, shutdown),
+            upstream_client: haldir.outbound().client(upstream::LISTEN)?,
+            local_session,
+            upstream_sessions: upstream::UpstreamSessions::default(),
             openapi: openapi::document(&public_url)?,
             discovery: discovery::Discovery::new(&public_url, settings)?,
             haldir,
@@ -88,6 +104,7 @@ impl App {
     pub fn router(&self) -> Router {
         rest::routes()
             .route("/mcp", mcp::routes())
+            .route("/mcp/{upstream}", upstream::routes())
             .route("/openapi.json", get(openapi::serve))
             .route("/llms.txt", get(discovery::llms_txt))
             .route("/.well-known/ai-plugin.json", get(discovery::ai_plugin))

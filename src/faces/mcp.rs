@@ -13,6 +13,7 @@ pub mod resources;
 pub mod server;
 pub mod stdio;
 pub mod tools;
+pub mod upstreams;
 
 pub use server::HaldirMcp;
 

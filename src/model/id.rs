@@ -91,6 +91,14 @@ id!(
     /// An approval rule: `rule_` and 128 random bits, base64url.
     RuleId, max 64, None, "rule_Yw9sQ2mJx4uP7cLr1tAeVg", |_| true, "");
 id!(
+    /// A policy of the proxy: `pol_` and 128 random bits, base64url.
+    PolicyId, max 64, None, "pol_Q7hYc0mXw2uT9kLr5tBfZg", |_| true, "");
+id!(
+    /// The name of an upstream server, as it stands in front of its tools' names: letters, digits, `_` and `-`.
+    UpstreamName, max 64, Some("^[A-Za-z0-9][A-Za-z0-9_-]*$"), "github",
+    |text| text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b)) && text.as_bytes()[0].is_ascii_alphanumeric(),
+    "must consist of letters, digits, _ and -, and begin with a letter or a digit");
+id!(
     /// The agent's own name for itself, chosen by whoever creates the session.
     AgentId, max 128, None, "research-bot", |_| true, "");
 id!(

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     AgentId, AuthorizationId, Ceilings, EntryId, Money, Role, Scope, Scopes, SecretName, SessionId, TenantId, Tier,
-    UnixMicros,
+    UnixMicros, UpstreamName,
 };
 
 /// An API key, without the key: only its BLAKE3 digest is kept.
@@ -87,6 +87,8 @@ pub struct StoredSecret {
     pub sealed: Vec<u8>,
     pub scope_required: Scope,
     pub disclosure: Disclosure,
+    /// The upstreams that it may be sent to; no other gets it.
+    pub upstreams: Vec<UpstreamName>,
     pub created_at: UnixMicros,
 }
 

@@ -1,6 +1,6 @@
 //! What is known of an operation besides its own file.
 
-use std::marker::PhantomData;
+use std::{marker::PhantomData, pin::Pin};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings, transform::RecursiveTransform};
 use serde::de::DeserializeOwned;
@@ -10,8 +10,8 @@ use zeroize::Zeroizing;
 use super::input;
 use crate::{
     call::{
-        Finished, MAX_WAIT_SECONDS, ReadContext, ReadOperation, Start, StreamContext, StreamOperation, WaitOperation,
-        Waited, WriteContext, WriteOperation,
+        Finished, MAX_WAIT_SECONDS, OutwardContext, OutwardOperation, ReadContext, ReadOperation, Start, StreamContext,
+        StreamOperation, WaitOperation, Waited, WriteContext, WriteOperation,
     },
     error::{Error, Result},
     measure::OfOperation,
@@ -92,8 +92,17 @@ pub enum Run {
     Wait(Look),
     /// A list too large to hold: runs like a scan, while the client reads what it writes.
     Stream(fn(&StreamContext<'_>, &str, Start) -> Result<Finished>),
+    /// A change that calls out between two transactions.
+    Outward(fn(&str, OutwardContext) -> Result<Outgoing>),
     /// A change: its input is read where the call arrived, the rest runs in the writer's transaction.
     Write(fn(&str) -> Result<Prepared>),
+}
+
+impl Run {
+    /// Whether it changes something.
+    pub fn changes(&self) -> bool {
+        matches!(self, Self::Write(_) | Self::Outward(_))
+    }
 }
 
 /// One look at what may be waited for.
@@ -109,6 +118,8 @@ pub struct Looked {
 
 /// A change whose input is read and found good.
 pub type Prepared = Box<dyn FnOnce(&mut WriteContext<'_>) -> Result<Unrendered> + Send>;
+/// Work that calls out, on its way: its answer, and whether a repetition gets the same.
+pub type Outgoing = Pin<Box<dyn Future<Output = Result<(Answer, bool)>> + Send>>;
 /// An answer that is yet to become JSON: the writer has better things to do.
 pub type Unrendered = Box<dyn FnOnce() -> Result<Answer> + Send>;
 
@@ -166,7 +177,7 @@ impl Operation {
 
     /// Whether a repeated call with the same idempotency key gets the first answer again.
     pub fn takes_idempotency_key(&self) -> bool {
-        self.method == Method::Post && matches!(self.run, Run::Write(_))
+        self.method == Method::Post && self.run.changes()
     }
 
     /// The fields that stand in the path.
@@ -235,6 +246,11 @@ pub(super) fn wait<O: WaitOperation>(name: &'static str, title: &'static str) ->
     named::<O, O::Output>(name, title, Run::Wait(look::<O>))
 }
 
+/// For what calls out between two transactions.
+pub(super) fn outward<O: OutwardOperation>(name: &'static str, title: &'static str) -> Named<O> {
+    named::<O, O::Output>(name, title, Run::Outward(set_out::<O>))
+}
+
 pub(super) fn write<O: WriteOperation>(name: &'static str, title: &'static str) -> Named<O> {
     named::<O, O::Output>(name, title, Run::Write(prepare::<O>))
 }
@@ -296,7 +312,7 @@ impl<O> Named<O> {
 
     /// The key scope `resource:write` for what changes something, else `resource:read`; and at least this role.
     pub(super) fn needs(self, resource: Resource, role: Role) -> Operation {
-        let write = matches!(self.operation.run, Run::Write(_));
+        let write = self.operation.run.changes();
         Operation { needs: Permission { resource, write, role }, ..self.operation }
     }
 
@@ -323,6 +339,14 @@ fn look<O: WaitOperation>(cx: &ReadContext<'_>, json: &str) -> Result<Looked> {
         Waited::Final(output) => Ok(Looked { answer: render(&output)?, wait_seconds: 0 }),
         Waited::NotYet(output) => Ok(Looked { answer: render(&output)?, wait_seconds }),
     }
+}
+
+fn set_out<O: OutwardOperation>(json: &str, cx: OutwardContext) -> Result<Outgoing> {
+    let operation: O = input::parse(json)?;
+    Ok(Box::pin(async move {
+        let output = operation.run(cx).await?;
+        Ok((render(&output)?, O::is_kept(&output)))
+    }))
 }
 
 fn prepare<O: WriteOperation>(json: &str) -> Result<Prepared> {

@@ -62,6 +62,12 @@ pub struct Entered {
     pub remaining: Option<Remaining>,
 }
 
+impl Entered {
+    pub(super) fn into_parts(self) -> (Caller, UnixMicros) {
+        (self.caller, self.now)
+    }
+}
+
 impl Haldir {
     /// Calls `operation` with the JSON text of its input.
     pub async fn call(
@@ -143,6 +149,7 @@ impl Haldir {
             }
             Run::Stream(_) => return Err(Error::internal(format!("{} answers with a stream", operation.name))),
             Run::Wait(look) => (operation.status, self.wait(operation, look, &caller, credential, input).await?),
+            Run::Outward(set_out) => self.call_out(operation, set_out, caller, input, options, now).await?,
             Run::Write(prepare) => {
                 let prepared = prepare(input)?;
                 self.check_address(operation, input).await?;
@@ -153,7 +160,7 @@ impl Haldir {
     }
 
     /// Looks up where an address in the input leads, which the writer's transaction has no time for.
-    async fn check_address(&self, operation: &Operation, input: &str) -> Result<()> {
+    pub(super) async fn check_address(&self, operation: &Operation, input: &str) -> Result<()> {
         let Some(field) = operation.address_field else { return Ok(()) };
         let fields: serde_json::Value = serde_json::from_str(input).map_err(Error::internal)?;
         let Some(address) = fields[field].as_str() else { return Ok(()) };
@@ -179,6 +186,16 @@ impl Haldir {
             Ok(body) => Ok(Reply { status: operation.status, body }),
             Err(error) => Err(self.refused(operation, caller, input, error, now).await?),
         }
+    }
+
+    /// The time, as haldir has it.
+    pub fn now(&self) -> UnixMicros {
+        self.inner.services.clock.now()
+    }
+
+    /// Which addresses haldir may call.
+    pub fn outbound(&self) -> &crate::outbound::Outbound {
+        &self.inner.services.settings.outbound
     }
 
     /// Whether the credential is good, without calling anything.

@@ -11,7 +11,7 @@ use crate::{
     call::WriteContext,
     crypto,
     error::{Code, Error, Result},
-    model::text,
+    model::{UnixMicros, text},
     store::IdempotentAnswer,
 };
 
@@ -21,6 +21,9 @@ const KEEP_SECONDS: i64 = 86_400;
 const MAX_KEY_CHARS: usize = 255;
 /// Old answers that one call clears away: more than it adds, so that they do not pile up.
 const FORGET_AT_ONCE: usize = 4;
+
+/// The longest answer that is kept, in bytes.
+const MAX_KEPT_BYTES: usize = 1024 * 1024;
 
 /// A call that can be repeated.
 pub(super) struct Repeatable {
@@ -55,16 +58,34 @@ impl Repeatable {
             Some(body) => Ok(Some(Err(Error::from_body(answer.status, &body)))),
             None => Err(Error::new(
                 Code::Conflict,
-                "this call was carried out before; its answer held a secret and was not kept",
+                "this call was carried out before; its answer held a secret, or was too long, and was not kept",
             )),
         }
     }
 
-    /// Keeps the answer for a retry.
-    pub(super) fn keep(self, cx: &mut WriteContext<'_>, operation: &Operation, status: u16, body: &str) -> Result<()> {
-        cx.tx.forget_answers(cx.now.plus_seconds(-KEEP_SECONDS), FORGET_AT_ONCE)?;
-        let body = (status >= 400 || !operation.answers_secret).then(|| body.to_owned());
-        let answer = IdempotentAnswer { digest: self.digest, status, body, created_at: cx.now };
+    /// Takes the key for a call that is about to leave: until it is known how that ends, its repetition is a conflict.
+    /// If that is never known, it stays one.
+    pub(super) fn reserve(&self, cx: &mut WriteContext<'_>) -> Result<()> {
+        let message = "this call was begun before, and its outcome is not known: look at the log before you repeat it \
+                       with a new key";
+        self.put(cx, Code::Conflict.status(), Some(Error::new(Code::Conflict, message).body(None)), cx.now)
+    }
+
+    /// Gives the key back.
+    pub(super) fn release(&self, cx: &mut WriteContext<'_>) -> Result<()> {
+        self.put(cx, Code::Conflict.status(), None, UnixMicros::default())
+    }
+
+    fn put(&self, cx: &mut WriteContext<'_>, status: u16, body: Option<String>, created_at: UnixMicros) -> Result<()> {
+        let answer = IdempotentAnswer { digest: self.digest, status, body, created_at };
         cx.tx.put_idempotent_answer(&cx.caller.tenant, &cx.caller.principal, &self.key, &answer)
+    }
+
+    /// Keeps the answer for a retry.
+    pub(super) fn keep(&self, cx: &mut WriteContext<'_>, operation: &Operation, status: u16, body: &str) -> Result<()> {
+        cx.tx.forget_answers(cx.now.plus_seconds(-KEEP_SECONDS), FORGET_AT_ONCE)?;
+        let is_short = body.len() <= MAX_KEPT_BYTES;
+        let body = (is_short && (status >= 400 || !operation.answers_secret)).then(|| body.to_owned());
+        self.put(cx, status, body, cx.now)
     }
 }

@@ -24,6 +24,7 @@ use crate::{
     },
     model::{ApiKey, Caller, Ceilings, Clock, Credential, Role, TenantId, Tier},
     store::{ReadTx, Store},
+    upstream::Connections,
     watch::{chain, tree},
     webhooks::delivery,
 };
@@ -32,12 +33,14 @@ impl Haldir {
     /// Opens the store at `path`, creating what is missing.
     pub async fn open(path: &Path, master_key: &Key, settings: Settings, clock: Arc<dyn Clock>) -> Result<Self> {
         let store = Store::open(path)?;
+        let upstreams = Connections::new(settings.outbound.clone(), settings.upstreams);
         let services = Arc::new(Services {
             keyring: Keyring::new(master_key),
             clock,
             settings,
             webhook_bell: Notify::default(),
             meter: Arc::default(),
+            upstreams,
         });
         let inner = Inner {
             store,

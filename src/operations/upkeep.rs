@@ -60,7 +60,7 @@ impl Haldir {
 
     async fn erase_due(&self, tenant: &TenantId) -> Result<()> {
         loop {
-            let (services, caller) = (Arc::clone(&self.inner.services), upkeep(tenant.clone()));
+            let (services, caller) = (Arc::clone(&self.inner.services), caller(tenant.clone(), PRINCIPAL));
             let work = move |tx: &mut dyn Tx| {
                 let now = services.clock.now();
                 retention::step(&mut WriteContext { tx, caller: &caller, now, services: &services }, Begin::Daily)
@@ -73,10 +73,11 @@ impl Haldir {
     }
 }
 
-fn upkeep(tenant: TenantId) -> Caller {
+/// Who does what nobody asked for.
+pub(super) fn caller(tenant: TenantId, principal: &str) -> Caller {
     Caller {
         tenant,
-        principal: PRINCIPAL.to_owned(),
+        principal: principal.to_owned(),
         role: Role::Operator,
         permissions: Vec::new(),
         ceilings: Ceilings::NONE,

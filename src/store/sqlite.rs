@@ -17,6 +17,7 @@ mod memo;
 mod migrations;
 mod payments;
 mod pending;
+mod proxy;
 mod readers;
 mod retention;
 mod rows;

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::{
-    ReadApprovals, WriteApprovals,
+    ReadApprovals, ReadProxy, WriteApprovals, WriteProxy,
     compliance::{ReadCompliance, WriteCompliance},
     retention::{ReadRetention, WriteRetention},
     signing::{ReadSigningKeys, WriteSigningKeys},
@@ -37,6 +37,7 @@ pub trait ReadTx:
     + ReadSigningKeys
     + ReadTree
     + ReadCompliance
+    + ReadProxy
 {
 }
 
@@ -55,6 +56,7 @@ impl<T> ReadTx for T where
         + ReadSigningKeys
         + ReadTree
         + ReadCompliance
+        + ReadProxy
 {
 }
 
@@ -74,6 +76,7 @@ pub trait Tx:
     + WriteSigningKeys
     + WriteTree
     + WriteCompliance
+    + WriteProxy
 {
     /// Takes back everything this transaction has done so far; it goes on empty. For refusals: what was refused
     /// leaves nothing but its audit entry.

@@ -21,6 +21,13 @@ pub const MAX_SECRET_BYTES: usize = 65_536;
 #[derive(Clone)]
 pub struct Plaintext(Zeroizing<String>);
 
+impl Plaintext {
+    /// The value itself, for whoever puts it where it belongs.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
 impl fmt::Debug for Plaintext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Plaintext(…)")
@@ -72,6 +79,11 @@ pub fn open(keys: &TenantKeys, tenant: &TenantId, secret: &StoredSecret) -> Resu
 
 /// A JSON array: no choice of tenant and name can look like another.
 fn associated(tenant: &TenantId, secret: &StoredSecret) -> Vec<u8> {
-    let StoredSecret { name, version, scope_required, disclosure, .. } = secret;
-    serde_json::json!([tenant, name, version, scope_required, disclosure]).to_string().into_bytes()
+    let StoredSecret { name, version, scope_required, disclosure, upstreams, .. } = secret;
+    let mut bound = serde_json::json!([tenant, name, version, scope_required, disclosure]);
+    // Secrets that go to no upstream are sealed as they were before there were any.
+    if let (Some(bound), false) = (bound.as_array_mut(), upstreams.is_empty()) {
+        bound.push(serde_json::json!(upstreams));
+    }
+    bound.to_string().into_bytes()
 }

@@ -7,10 +7,13 @@ use serde_json::json;
 use super::sealing::{self, Plaintext};
 use crate::{
     call::{WriteContext, WriteOperation},
-    error::Result,
-    model::{Disclosure, Scope, SecretName, StoredSecret},
+    error::{Error, Result},
+    model::{Disclosure, Scope, SecretName, StoredSecret, UpstreamName},
     watch::{self, Draft},
 };
+
+/// Upstreams that one secret may be sent to.
+const MAX_UPSTREAMS: usize = 64;
 
 /// Put a credential into the vault, sealed at rest, so that it need not stand in a prompt, a file or the
 /// environment. Storing an existing name makes a new version, and the old value is gone. With disclosure inject
@@ -29,6 +32,11 @@ pub struct StoreSecret {
     /// `return`: getSecret gives it to a session that holds the scope. `inject`: it is never given out.
     #[serde(default)]
     disclosure: Disclosure,
+    /// The upstream servers that the proxy may send it to, where `{{secret:NAME}}` stands in a call or a header. Default:
+    /// none.
+    #[serde(default)]
+    #[schemars(length(max = 64))]
+    upstreams: Option<Vec<UpstreamName>>,
 }
 
 /// What was stored.
@@ -50,21 +58,29 @@ impl WriteOperation for StoreSecret {
         let version = cx.tx.secret(tenant, &self.name)?.map_or(1, |secret| secret.version + 1);
         let scope_required = match self.scope_required {
             Some(scope) => scope,
-            None => Scope::parse("read").map_err(crate::error::Error::internal)?,
+            None => Scope::parse("read").map_err(Error::internal)?,
         };
+        let mut upstreams = self.upstreams.unwrap_or_default();
+        if upstreams.len() > MAX_UPSTREAMS {
+            let message = format!("upstreams must have at most {MAX_UPSTREAMS} names, this has {}", upstreams.len());
+            return Err(Error::invalid("upstreams", message));
+        }
+        upstreams.sort();
+        upstreams.dedup();
         let mut secret = StoredSecret {
             name: self.name.clone(),
             version,
             sealed: Vec::new(),
             scope_required,
             disclosure: self.disclosure,
+            upstreams,
             created_at: cx.now,
         };
         secret.sealed = sealing::seal(&*cx.keys()?, tenant, &secret, &self.value)?;
         cx.tx.put_secret(tenant, &secret)?;
         let details = json!({
             "name": secret.name, "version": version, "scope_required": secret.scope_required,
-            "disclosure": secret.disclosure,
+            "disclosure": secret.disclosure, "upstreams": secret.upstreams,
         });
         watch::append(cx, Draft::governance("secret.store", None, &details)?)?;
         Ok(SecretStored { stored: true, name: self.name, version })

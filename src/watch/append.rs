@@ -49,6 +49,8 @@ pub struct Draft<'a> {
     pub cost: Money,
     /// JSON text.
     pub details: Option<String>,
+    /// Why it is flagged whatever the anomaly rules say; empty if it is not.
+    pub alert: String,
 }
 
 impl<'a> Draft<'a> {
@@ -56,7 +58,15 @@ impl<'a> Draft<'a> {
     pub fn governance(action: &'a str, session: Option<&'a Session>, details: &impl Serialize) -> Result<Self> {
         let details = serde_json::to_string(details).map_err(Error::internal)?;
         let event = Event::Governance;
-        Ok(Self { event, session, tool: HALDIR_TOOL, action, cost: Money::ZERO, details: Some(details) })
+        Ok(Self {
+            event,
+            session,
+            tool: HALDIR_TOOL,
+            action,
+            cost: Money::ZERO,
+            details: Some(details),
+            alert: String::new(),
+        })
     }
 }
 
@@ -67,10 +77,12 @@ pub fn append(cx: &mut WriteContext<'_>, draft: Draft<'_>) -> Result<Arc<Entry>>
     let mut head = chain::authentic_head(cx.tx.as_read(), &keys, tenant)?;
     // Clocks of several processes differ; within a log, time does not go back.
     let at = cx.now.max(head.at);
-    let flag_reason = match draft.session {
+    let judged = match draft.session {
         Some(session) => count(cx, &draft, session)?,
         None => String::new(),
     };
+    let flag_reason = [draft.alert.as_str(), &judged].into_iter().filter(|why| !why.is_empty()).collect::<Vec<_>>();
+    let flag_reason = flag_reason.join("; ");
     let (details_salt, details_digest) = match &draft.details {
         Some(details) => {
             let mut salt = [0; 16];

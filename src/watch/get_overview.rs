@@ -13,6 +13,7 @@ use crate::{
         AgentId, Day, Entry, EntryId, Money, Month, Scopes, Session, SessionId, TenantId, Tier, UnixMicros,
         month::MICROS_PER_DAY,
     },
+    proxy::register_upstream::MAX_UPSTREAMS,
     store::{AuditQuery, SessionQuery, compliance::Schedule},
 };
 
@@ -236,7 +237,7 @@ impl ReadOperation for GetOverview {
             webhooks: webhooks(cx)?,
             approvals: ApprovalsOverview { pending_count: cx.tx.pending_approval_count(tenant, cx.now)? },
             compliance: compliance(cx)?,
-            health: health(chain_verified),
+            health: health(chain_verified, proxy_health(cx)?),
         })
     }
 }
@@ -306,21 +307,32 @@ fn recent(cx: &ReadContext<'_>) -> Result<Vec<EntryLine>> {
     Ok(cx.tx.entries(&cx.caller.tenant, &query)?.entries.into_iter().flatten().map(line).collect())
 }
 
+/// Whether the upstream servers answered when they were last asked.
+fn proxy_health(cx: &ReadContext<'_>) -> Result<ComponentLine> {
+    let upstreams = cx.tx.upstreams(&cx.caller.tenant, MAX_UPSTREAMS)?;
+    let (state, message) = match upstreams.iter().filter(|upstream| !upstream.healthy).count() {
+        _ if upstreams.is_empty() => ("off", "no upstream server is registered"),
+        0 => ("ok", "every upstream server answers"),
+        _ => ("degraded", "not every upstream server answers: see GET /v1/proxy/upstreams"),
+    };
+    Ok(ComponentLine { name: "proxy", state, message })
+}
+
 /// The store has just answered, so it is well; an altered log is not.
-fn health(chain_verified: bool) -> HealthOverview {
+fn health(chain_verified: bool, proxy: ComponentLine) -> HealthOverview {
     let log = if chain_verified {
         ComponentLine { name: "audit", state: "ok", message: "the head of the log is authentic" }
     } else {
         ComponentLine { name: "audit", state: "degraded", message: "the head of the log was altered outside haldir" }
     };
     HealthOverview {
-        status: log.state,
+        status: if log.state == "ok" && proxy.state != "off" { proxy.state } else { log.state },
         components: vec![
             ComponentLine { name: "api", state: "ok", message: "ok" },
             ComponentLine { name: "database", state: "ok", message: "ok" },
             log,
             ComponentLine { name: "billing", state: "off", message: "there is none" },
-            ComponentLine { name: "proxy", state: "off", message: "not configured" },
+            proxy,
         ],
     }
 }

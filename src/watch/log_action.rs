@@ -78,6 +78,7 @@ impl WriteOperation for LogAction {
             action: self.action.as_str(),
             cost,
             details,
+            alert: String::new(),
         };
         let entry = watch::append(cx, draft)?;
         Ok(ActionLogged {

@@ -27,6 +27,8 @@ pub enum EventKind {
     BudgetExhausted,
     /// A session was ended.
     SessionRevoked,
+    /// A call of an upstream's tool was refused.
+    PolicyDenied,
 }
 
 impl EventKind {
@@ -38,6 +40,7 @@ impl EventKind {
             Self::ApprovalRequested => "approval_requested",
             Self::BudgetExhausted => "budget_exhausted",
             Self::SessionRevoked => "session_revoked",
+            Self::PolicyDenied => "policy_denied",
         }
     }
 }
@@ -65,6 +68,15 @@ pub enum Happening<'a> {
     BudgetExhausted(&'a Session),
     /// A session was ended, and with it so many below it.
     SessionRevoked { session: &'a Session, cascade_revoked: usize },
+    /// A call of an upstream's tool was refused.
+    PolicyDenied {
+        session: Option<&'a Session>,
+        tool: &'a str,
+        code: &'a str,
+        step: &'a str,
+        rule: &'a str,
+        reason: &'a str,
+    },
 }
 
 impl Happening<'_> {
@@ -74,6 +86,7 @@ impl Happening<'_> {
             Self::ApprovalRequested { .. } => EventKind::ApprovalRequested,
             Self::BudgetExhausted(_) => EventKind::BudgetExhausted,
             Self::SessionRevoked { .. } => EventKind::SessionRevoked,
+            Self::PolicyDenied { .. } => EventKind::PolicyDenied,
         }
     }
 }
@@ -123,6 +136,15 @@ impl Serialize for Body<'_> {
                 body.serialize_entry("session_id", &session.id)?;
                 body.serialize_entry("agent_id", &session.agent_id)?;
                 body.serialize_entry("cascade_revoked", cascade_revoked)?;
+            }
+            Some(Happening::PolicyDenied { session, tool, code, step, rule, reason }) => {
+                body.serialize_entry("session_id", &session.map_or("", |session| session.id.as_str()))?;
+                body.serialize_entry("agent_id", &session.map_or("", |session| session.agent_id.as_str()))?;
+                body.serialize_entry("tool", tool)?;
+                body.serialize_entry("code", code)?;
+                body.serialize_entry("step", step)?;
+                body.serialize_entry("rule", rule)?;
+                body.serialize_entry("reason", reason)?;
             }
         }
         body.end()
@@ -220,6 +242,7 @@ mod tests {
             EventKind::ApprovalRequested,
             EventKind::BudgetExhausted,
             EventKind::SessionRevoked,
+            EventKind::PolicyDenied,
         ] {
             assert_eq!(serde_json::to_value(kind).unwrap(), kind.as_str());
         }

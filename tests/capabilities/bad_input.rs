@@ -64,6 +64,9 @@ fn garbage() -> Vec<String> {
 fn base(operation: &Operation, session: &str) -> Vec<(String, String)> {
     let schema = operation.input_schema().to_value();
     let required = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    // Which fields a policy needs depends on its type.
+    let is_policy = matches!(operation.name, "addProxyPolicy" | "testProxyPolicy");
+    let further = is_policy.then(|| ("max_per_minute".to_owned(), "5".to_owned()));
     required
         .map(|field| {
             let value = match field {
@@ -78,12 +81,15 @@ fn base(operation: &Operation, session: &str) -> Vec<(String, String)> {
                 "entry_id" | "authorization_id" | "prefix" | "request_id" | "rule_id" | "schedule_id" => json!("none"),
                 "cadence" => json!("daily"),
                 "delivery" => json!("webhook:1"),
-                "type" => json!("destructive"),
                 "confirm" => json!(true),
+                "type" if is_policy => json!("rate_limit"),
+                "type" => json!("destructive"),
+                "tool" | "policy_id" => json!("none"),
                 other => panic!("{}.{other} has no example here", operation.name),
             };
             (field.to_owned(), value.to_string())
         })
+        .chain(further)
         .collect()
 }
 

@@ -6,6 +6,7 @@ mod calls;
 mod compliance;
 mod keys;
 mod store;
+mod upstreams;
 mod webhooks;
 
 use std::{

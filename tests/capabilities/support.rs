@@ -3,8 +3,10 @@
 mod client;
 mod in_process;
 mod mcp_session;
+pub mod program;
 mod receiver;
 mod stdio;
+pub mod upstream;
 
 use std::{
     io::{BufRead, BufReader, Read},

@@ -213,7 +213,7 @@ fn only_operators_have_webhooks_and_bad_ones_are_refused() {
     ] {
         operator.post("/v1/webhooks", &json!({"url": url})).refused_field(400, "unsafe_url", "url");
     }
-    for events in [json!(["nothing"]), json!([]), json!("all"), json!(["policy_denied"])] {
+    for events in [json!(["nothing"]), json!([]), json!("all"), json!(["policy_refused"])] {
         operator.post("/v1/webhooks", &json!({"url": url, "events": events})).refused(400, "invalid_argument");
     }
     operator.post("/v1/webhooks", &json!({})).refused_field(400, "invalid_argument", "url");

@@ -14,7 +14,6 @@ TOOLS = set(REFUSALS)
 UNKNOWN_SESSION = "ses_" + "A" * 32
 
 failures = []
-postponed = []
 
 
 def expect(condition, problem):
@@ -47,17 +46,6 @@ def run_check(name, check):
         report(name, error)
     else:
         report(name)
-
-
-def run_later(name, reason, check):
-    """A check that must still fail: once it passes, nobody may forget to ask for it."""
-    try:
-        check()
-    except Exception as error:
-        postponed.append(name)
-        print(f"later {name}: waits for {reason}; {type(error).__name__} {shorten(str(error))}")
-    else:
-        report(name, AssertionError("it passes: take it out of product_later.LATER"))
 
 
 def report(name, error=None):

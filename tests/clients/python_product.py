@@ -13,7 +13,6 @@ README
                   every tool of its `mcp serve`.
                   What the package has is read from it, so that nothing is left out unnoticed.
   What it leaves  verify_rekor_receipt, which asks Sigstore's log, and product_commands.LOCAL, which asks no server.
-  What it cannot  product_later.py names the checks that wait for something; one that passes is a failure.
   What it prints  `ok NAME` or `FAILED NAME: what was wrong` for each check, and the sum. Exit code 1 if any failed.
 
 The server gets an empty store, a limit of FREE_CALLS an hour for free keys, and leave to call 127.0.0.1, where the
@@ -34,8 +33,7 @@ import haldir
 import httpx
 import product_commands
 import product_webhooks
-from checks import UNKNOWN_SESSION, expect, fits, near, run_check, run_later, shorten
-from product_later import LATER
+from checks import UNKNOWN_SESSION, expect, fits, near, run_check, shorten
 from server import LISTENING, check_first_key, first_line, post_key, stop
 
 FREE_CALLS = 5
@@ -45,17 +43,13 @@ class Lab:
     """What all checks share: the server's address, keys, plain REST, a folder, and the count of checks."""
 
     def __init__(self, scratch):
-        self.scratch, self.checked, self.seen = Path(scratch), 0, set()
+        self.scratch, self.checked = Path(scratch), 0
         self.url = self.operator = self.agent = None
 
     def check(self, name, function, *arguments):
         self.checked += 1
         name = name.replace("_", " ")
-        self.seen.add(name)
-        if name in LATER:
-            run_later(name, LATER[name], lambda: function(*arguments))
-        else:
-            run_check(name, lambda: function(*arguments))
+        run_check(name, lambda: function(*arguments))
 
     def rest(self, method, path, status=200, key=None, **more):
         headers = {"Authorization": f"Bearer {key or self.operator}"}
@@ -385,10 +379,8 @@ def main(binary):
             server.wait()
         log = (lab.scratch / "server.log").read_text(errors="replace")
         lab.check("the server does not panic", expect, "panicked" not in log, "it did")
-        gone = sorted(set(LATER) - lab.seen)
-        lab.check("what is left for later was tried", expect, not gone, f"no such checks: {gone}")
-    passed = lab.checked - len(checks.failures) - len(checks.postponed)
-    print(f"{passed} passed, {len(checks.failures)} failed, {len(checks.postponed)} left for later")
+    passed = lab.checked - len(checks.failures)
+    print(f"{passed} passed, {len(checks.failures)} failed")
     return checks.summary()
 
 

@@ -127,8 +127,7 @@ fn here(
     input: &str,
     options: CallOptions,
 ) -> Result<Reply> {
-    let mut local =
-        if matches!(operation.run, Run::Write(_)) { Local::open(global)? } else { Local::open_existing(global)? };
+    let mut local = if operation.run.changes() { Local::open(global)? } else { Local::open_existing(global)? };
     if let Some(key) = key {
         local.credential = Credential::ApiKey(key);
     }

@@ -43,6 +43,7 @@ use crate::{
     faces::{
         backend::Backend,
         mcp::{HaldirMcp, RawArguments, exact, server, tools},
+        relay::bound_session::BoundSession,
     },
     model::Credential,
     operations::{self, Haldir},
@@ -64,7 +65,7 @@ pub struct McpFace {
 
 impl McpFace {
     /// Serves `haldir` until `shutdown`.
-    pub fn new(haldir: Haldir, shutdown: &CancellationToken) -> Self {
+    pub fn new(haldir: Haldir, local_session: &Arc<BoundSession>, shutdown: &CancellationToken) -> Self {
         let backend = Backend::Local(haldir);
         let config = StreamableHttpServerConfig::default()
             .with_max_request_body_bytes(MAX_BODY_BYTES)
@@ -74,7 +75,10 @@ impl McpFace {
             .disable_allowed_origins();
         let sessions = McpSessions::default();
         // A server for each session, since each has a log level of its own.
-        let factory = |backend: Backend| move || Ok(HaldirMcp::new(backend.clone(), Credential::Anonymous));
+        let factory = |backend: Backend| {
+            let session = Arc::clone(local_session);
+            move || Ok(HaldirMcp::new(backend.clone(), Credential::Anonymous).bound_to(Arc::clone(&session)))
+        };
         Self {
             in_session: StreamableHttpService::new(
                 factory(backend.clone()),
@@ -103,7 +107,7 @@ async fn serve(State(app): State<App>, Extension(id): Extension<RequestId>, requ
 }
 
 /// As everywhere, and besides `?apiKey=`, which is how Smithery passes its configuration on.
-fn credential(request: &Request) -> Option<Credential> {
+pub fn credential(request: &Request) -> Option<Credential> {
     let from_headers = input::credential(request.headers());
     if !matches!(from_headers, Credential::Anonymous) {
         return Some(from_headers);
@@ -299,6 +303,9 @@ impl<'a> Message<'a> {
         let params = self.call_params().filter(|params| params.meta.is_none())?;
         if !params.arguments.is_none_or(is_object_or_null) {
             return None; // rmcp says that arguments are an object.
+        }
+        if params.name.contains('.') {
+            return None; // A tool of an upstream, which takes the long way.
         }
         Some(PlainCall { id, params })
     }

@@ -22,7 +22,8 @@ const MAX_SESSIONS: usize = 4_096;
 /// Sessions of one key at a time.
 const MAX_SESSIONS_OF_KEY: usize = 1_024;
 
-type Owner = [u8; 32];
+/// What is kept of a caller.
+pub type Owner = [u8; 32];
 
 /// The sessions of the path, by the key that began them.
 #[derive(Default)]
@@ -75,7 +76,7 @@ impl McpSessions {
 }
 
 /// What is kept of a caller: enough to know them again.
-fn owner(credential: &Credential) -> Owner {
+pub fn owner(credential: &Credential) -> Owner {
     match credential {
         Credential::ApiKey(key) => crypto::digest(&[key.as_bytes()]),
         Credential::Anonymous | Credential::LocalAgent | Credential::LocalOperator(_) => Owner::default(),

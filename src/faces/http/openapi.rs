@@ -7,7 +7,7 @@ use super::{App, respond};
 use crate::{
     error::{Code, Error, Result},
     model::{Resource, SessionId},
-    operations::{self, Operation, Run},
+    operations::{self, Operation},
 };
 
 /// Where definitions of the document lie.
@@ -206,7 +206,7 @@ fn responses(operation: &Operation, answer: &str, output: &Value) -> Value {
     ];
     if operation.method.has_body() {
         codes.extend([Code::RequestTimeout, Code::PayloadTooLarge, Code::UnsupportedMediaType]);
-        if matches!(operation.run, Run::Write(_)) {
+        if operation.run.changes() {
             codes.extend([Code::Conflict, Code::IdempotencyMismatch]);
         }
     }
@@ -217,6 +217,7 @@ fn responses(operation: &Operation, answer: &str, output: &Value) -> Value {
         let schema = match code {
             Code::RateLimited => json!({"$ref": format!("#{COMPONENTS}/RateLimitError")}),
             Code::InsufficientScope if operation.name == "authorizePayment" => payment_refusal(output),
+            Code::InsufficientScope if operation.name == "proxyCall" => call_refusal(output),
             _ => json!({"$ref": format!("#{COMPONENTS}/Error")}),
         };
         let content = json!({"application/json": {"schema": schema, "example": error_example(operation, code)}});
@@ -252,6 +253,10 @@ fn error_example(operation: &Operation, code: Code) -> Value {
     if code == Code::InsufficientScope && operation.name == "authorizePayment" {
         error = error.with("authorized", false);
     }
+    if code == Code::InsufficientScope && operation.name == "proxyCall" {
+        let told = json!({"error": message, "code": code.name(), "blocked_by": "haldir"}).to_string();
+        error = error.with("isError", true).with("content", json!([{"type": "text", "text": told}]));
+    }
     serde_json::from_str(&error.body(Some("req_ZjX6wXKop-1a"))).unwrap_or_default()
 }
 
@@ -284,6 +289,16 @@ fn payment_refusal(output: &Value) -> Value {
         schema["properties"][name] = property.clone();
     }
     schema["required"] = json!(["error", "code", "authorized"]);
+    schema
+}
+
+/// A refused call is an error and a tool's result in one.
+fn call_refusal(output: &Value) -> Value {
+    let mut schema = error_schema();
+    schema["properties"]["content"] = output["properties"]["content"].clone();
+    schema["properties"]["isError"] =
+        json!({"type": "boolean", "const": true, "description": "Always true: the call was not made"});
+    schema["required"] = json!(["error", "code", "isError", "content"]);
     schema
 }
 

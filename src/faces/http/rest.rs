@@ -14,7 +14,7 @@ use super::{App, guard::RequestId, input, respond};
 use crate::{
     error::{Error, Result},
     model::Credential,
-    operations::{self, CallOptions, Entered, Method, Operation, Run},
+    operations::{self, CallOptions, Entered, Method, Operation, Run, proxied::as_tool_result},
 };
 
 /// Every operation at its path.
@@ -64,6 +64,10 @@ async fn answer(
 
 /// Whoever asks for a payment reads `authorized`, whatever it was that said no.
 fn as_answered(operation: &Operation, error: Error) -> Error {
+    let is_bare_refusal = error.code.status() == 403 && error.extra("isError").is_none();
+    if operation.name == "proxyCall" && is_bare_refusal {
+        return as_tool_result(error);
+    }
     let lacks_decision =
         operation.name == "authorizePayment" && error.code.status() == 403 && error.extra("authorized").is_none();
     if lacks_decision { error.with("authorized", false) } else { error }

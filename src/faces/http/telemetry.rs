@@ -163,6 +163,11 @@ pub async fn status(State(app): State<App>) -> Response {
     let database = checked.is_ok_and(|checked| checked.is_ok());
     let now = SystemClock.now();
     let component = |name: &str, state: &str, message: &str| json!({"name": name, "state": state, "message": message, "checked_at": now});
+    let proxy = match app.shared.haldir.upstream_connections() {
+        (0, _) => ("off", "no upstream server was called yet"),
+        (_, 0) => ("ok", "every upstream server that was called answers"),
+        _ => ("degraded", "an upstream server fails, and is left alone for a while"),
+    };
     let components = [
         component("api", "ok", "ok"),
         if database {
@@ -171,7 +176,7 @@ pub async fn status(State(app): State<App>) -> Response {
             component("database", "down", "the store does not answer")
         },
         component("billing", "off", "there is none"),
-        component("proxy", "off", "not configured"),
+        component("proxy", proxy.0, proxy.1),
     ];
     let body = json!({
         "status": if database { "ok" } else { "down" },

@@ -1,6 +1,8 @@
 //! haldir as an rmcp server.
 #![expect(deprecated, reason = "SEP-2577 deprecates logging; clients of every earlier revision have it")]
 
+use std::sync::Arc;
+
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     model::{
@@ -12,10 +14,10 @@ use rmcp::{
     service::RequestContext,
 };
 
-use super::{RawArguments, completion, logging::Level, prompts, resources, tools};
+use super::{RawArguments, completion, logging::Level, prompts, resources, tools, upstreams};
 use crate::{
     error::{Code, Error},
-    faces::backend::Backend,
+    faces::{backend::Backend, relay::bound_session::BoundSession},
     model::Credential,
     operations,
 };
@@ -33,12 +35,20 @@ pub struct HaldirMcp {
     /// Who calls; over HTTP every request brings its own.
     credential: Credential,
     log_level: Level,
+    session: upstreams::Session,
 }
 
 impl HaldirMcp {
     /// Serves `backend` to whoever holds `credential`.
     pub fn new(backend: Backend, credential: Credential) -> Self {
-        Self { backend, credential, log_level: Level::default() }
+        Self { backend, credential, log_level: Level::default(), session: upstreams::Session::default() }
+    }
+
+    /// Calls the tools of upstreams in this session, where a local agent names none.
+    #[must_use]
+    pub fn bound_to(mut self, session: Arc<BoundSession>) -> Self {
+        self.session.bind(session);
+        self
     }
 
     fn credential(&self, context: &RequestContext<RoleServer>) -> Credential {
@@ -85,9 +95,11 @@ impl ServerHandler for HaldirMcp {
     async fn list_tools(
         &self,
         _: Option<PaginatedRequestParams>,
-        _: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        Ok(ListToolsResult::with_all_items(tools::all().to_vec()))
+        let mut all = tools::all().to_vec();
+        all.extend(upstreams::tools(&self.backend, &self.credential(&context)).await);
+        Ok(ListToolsResult::with_all_items(all))
     }
 
     fn get_tool(&self, name: &str) -> Option<Tool> {
@@ -99,11 +111,15 @@ impl ServerHandler for HaldirMcp {
         params: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let operation = operations::tool(&params.name).ok_or_else(|| unknown_tool(&params.name))?;
         let credential = self.credential(&context);
         let arguments = arguments(&context, &params);
+        let Some(operation) = operations::tool(&params.name) else {
+            let call = upstreams::Call { tool: &params.name, arguments: &arguments };
+            return call.answer(&self.backend, &credential, &self.session, &context).await;
+        };
         let outcome = tools::call(&self.backend, &credential, operation, &arguments).await;
         let outcome = outcome.unwrap_or_else(|error| tools::refusal(&error));
+        self.session.note(operation, &outcome);
         self.log_level.tell(&context, operation.name, &outcome).await;
         Ok(outcome.into_result().into())
     }

@@ -28,6 +28,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 6, name: "usage", sql: include_str!("migrations/0006_usage.sql") },
     Migration { version: 7, name: "proofs", sql: include_str!("migrations/0007_proofs.sql") },
     Migration { version: 8, name: "compliance", sql: include_str!("migrations/0008_compliance.sql") },
+    Migration { version: 9, name: "proxy", sql: include_str!("migrations/0009_proxy.sql") },
 ];
 
 /// Where one migration stands in a database.

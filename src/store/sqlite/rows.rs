@@ -9,8 +9,9 @@ use serde::{
 use crate::{
     error::{Error, Result},
     model::{
-        AgentId, ApprovalId, ApprovalStatus, AuthorizationId, AuthorizationStatus, Disclosure, EntryId, Money, Role,
-        RuleId, RuleType, Scope, Scopes, SecretName, SessionId, TenantId, Tier, UnixMicros,
+        AgentId, ApprovalId, ApprovalStatus, AuthorizationId, AuthorizationStatus, Disclosure, EntryId, Money,
+        PolicyId, Role, RuleId, RuleType, Scope, Scopes, SecretName, SessionId, TenantId, Tier, UnixMicros,
+        UpstreamName,
     },
     store::{WebhookState, compliance::Cadence},
 };
@@ -77,6 +78,9 @@ columns! {
     AgentId: String => AgentId::parse;
     ApprovalId: String => ApprovalId::parse;
     RuleId: String => RuleId::parse;
+    PolicyId: String => PolicyId::parse;
+    UpstreamName: String => UpstreamName::parse;
+    Vec<UpstreamName>: String => |json| from_json(&json);
     AuthorizationId: String => AuthorizationId::parse;
     EntryId: String => EntryId::parse;
     SecretName: String => SecretName::parse;

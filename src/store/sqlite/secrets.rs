@@ -4,7 +4,7 @@ use rusqlite::params;
 
 use super::{
     SqliteTx,
-    rows::{Columns, rows, word},
+    rows::{Columns, json, rows, word},
     statements::statements,
 };
 use crate::{
@@ -14,12 +14,13 @@ use crate::{
 };
 
 statements! {
-    SECRET = "SELECT name, version, sealed, scope_required, disclosure, created_at FROM secrets WHERE tenant = ?1 AND name = ?2";
+    SECRET = "SELECT name, version, sealed, scope_required, disclosure, created_at, upstreams FROM secrets WHERE tenant = ?1 AND name = ?2";
     SECRET_NAMES = "SELECT name FROM secrets WHERE tenant = ?1 AND name > ?2 ORDER BY name LIMIT ?3";
     // Not INSERT OR REPLACE, which would count a new version as one more secret.
-    PUT_SECRET = "INSERT INTO secrets (tenant, name, version, sealed, scope_required, disclosure, created_at)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
-        ON CONFLICT DO UPDATE SET version = ?3, sealed = ?4, scope_required = ?5, disclosure = ?6, created_at = ?7";
+    PUT_SECRET = "INSERT INTO secrets (tenant, name, version, sealed, scope_required, disclosure, created_at,
+        upstreams) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+        ON CONFLICT DO UPDATE SET version = ?3, sealed = ?4, scope_required = ?5, disclosure = ?6, created_at = ?7,
+        upstreams = ?8";
     DELETE_SECRET = "DELETE FROM secrets WHERE tenant = ?1 AND name = ?2";
 }
 
@@ -36,6 +37,7 @@ impl ReadSecrets for SqliteTx<'_> {
             scope_required: columns.next()?,
             disclosure: columns.next()?,
             created_at: columns.next()?,
+            upstreams: columns.next()?,
         }))
     }
 
@@ -55,6 +57,7 @@ impl WriteSecrets for SqliteTx<'_> {
             secret.scope_required.as_str(),
             word(&secret.disclosure)?,
             secret.created_at.0,
+            json(&secret.upstreams)?,
         ])?;
         Ok(())
     }

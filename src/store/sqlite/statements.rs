@@ -15,8 +15,8 @@ pub(super) use statements;
 #[cfg(test)]
 mod tests {
     use super::super::{
-        approvals, audit, compliance, connection, counters, keys, migrations::Migrator, payments, retention, secrets,
-        sessions, signing, stats, tree, usage, webhooks,
+        approvals, audit, compliance, connection, counters, keys, migrations::Migrator, payments, proxy, retention,
+        secrets, sessions, signing, stats, tree, usage, webhooks,
     };
 
     #[test]
@@ -31,6 +31,7 @@ mod tests {
             counters::ALL,
             keys::ALL,
             payments::ALL,
+            proxy::ALL,
             retention::ALL,
             secrets::ALL,
             sessions::ALL,

@@ -48,6 +48,7 @@ impl InProcess {
             open_bootstrap: true,
             outbound: haldir::outbound::Outbound::default(),
             webhooks: haldir::call::WebhookPace::default(),
+            upstreams: haldir::upstream::UpstreamLimits::default(),
         };
         let clock = Arc::new(ManualClock::new(start_of_time()));
         let runtime = Runtime::new().unwrap();

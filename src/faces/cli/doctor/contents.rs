@@ -17,6 +17,7 @@ use crate::{
     model::{Caller, Ceilings, Clock, Role, TenantId, Tier, UnixMicros, time::SystemClock},
     operations::{self, Run},
     store::{ReadTx, sqlite::Inspection},
+    upstream::Connections,
 };
 
 /// Keys that are counted; nobody has more.
@@ -111,12 +112,14 @@ fn encryption_key(global: &GlobalOptions, inspection: Option<&Inspection>) -> (C
 fn services(keyring: Keyring) -> Result<Services> {
     // Verification asks no setting, so that a config file that cannot be read does not stand in its way.
     let settings = StoreOptions::default().settings(&CeilingOptions::default())?;
+    let upstreams = Connections::new(settings.outbound.clone(), settings.upstreams);
     Ok(Services {
         keyring,
         clock: Arc::new(SystemClock),
         settings,
         webhook_bell: tokio::sync::Notify::default(),
         meter: Arc::default(),
+        upstreams,
     })
 }
 

@@ -1,0 +1,78 @@
+//! Operations that call out: they decide in one transaction, work outside of the store, and settle in another.
+//!
+//! What the first transaction has written is durable before anything leaves. Nothing is held between the two, so the
+//! process may end there; who writes such an operation sees to it that what it left open is found and closed.
+
+use std::{future::Future, sync::Arc};
+
+use schemars::JsonSchema;
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::{ReadContext, Services, WriteContext};
+use crate::{
+    error::Result,
+    model::{Caller, UnixMicros},
+    store::{ReadTx, Store},
+};
+
+/// An operation that crosses two transactions, with work outside of the store between them.
+///
+/// It records its own refusals: what one of its transactions did is committed unless that transaction failed.
+pub trait OutwardOperation: DeserializeOwned + JsonSchema + Send + 'static {
+    /// What it answers.
+    type Output: Serialize + JsonSchema + Send + 'static;
+
+    /// Decides, calls out, and settles. It runs to its end also if the caller has hung up.
+    fn run(self, cx: OutwardContext) -> impl Future<Output = Result<Self::Output>> + Send;
+
+    /// Whether a repetition with the same idempotency key gets this answer again: not if it is a "not yet".
+    fn is_kept(_output: &Self::Output) -> bool {
+        true
+    }
+}
+
+/// What an operation that calls out works with.
+#[derive(Clone)]
+pub struct OutwardContext {
+    /// The store.
+    pub store: Store,
+    /// Who asks.
+    pub caller: Caller,
+    /// The time of the call.
+    pub now: UnixMicros,
+    /// Keys, settings, connections.
+    pub services: Arc<Services>,
+}
+
+impl OutwardContext {
+    /// Looks something up on one snapshot.
+    pub fn read<T>(&self, work: impl FnOnce(&ReadContext<'_>) -> Result<T>) -> Result<T> {
+        let now = self.services.clock.now();
+        self.store
+            .read(|tx: &dyn ReadTx| work(&ReadContext { tx, caller: &self.caller, now, services: &self.services }))
+    }
+
+    /// Runs `work` in a transaction of its own, and answers once that is durable.
+    pub async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut WriteContext<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let (caller, services) = (self.caller.clone(), Arc::clone(&self.services));
+        let now = services.clock.now();
+        self.store.write(move |tx| work(&mut WriteContext { tx, caller: &caller, now, services: &services })).await
+    }
+
+    /// Hands `work` to the writer, and does not wait for it. What is written later finds it written.
+    pub async fn write_behind(&self, work: impl FnOnce(&mut WriteContext<'_>) -> Result<()> + Send + 'static) {
+        let this = self.clone();
+        let mut writing = Box::pin(async move {
+            if let Err(error) = this.write(work).await {
+                tracing::error!(%error, "what became of a call could not be written");
+            }
+        });
+        // The first look puts it into the writer's queue.
+        if futures::poll!(writing.as_mut()).is_pending() {
+            tokio::spawn(writing);
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! `haldir wrap-config`: puts haldir in front of every server that an MCP client starts, and takes it away again.
+//!
+//! The client's file is edited where servers are started and nowhere else: comments, order and layout stay. Before
+//! it is written the old file is kept beside it, under a name that says what it was replaced by, so that undoing
+//! gives back exactly that file and never takes away what somebody has changed since.
+
+mod edit;
+mod jsonc;
+mod place;
+
+use std::{
+    fs,
+    io::{self, Write},
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use clap::Args;
+use edit::{Change, Wrapping};
+use serde_json::json;
+
+use super::{
+    Screen, Stop,
+    output::{line, printable},
+};
+use crate::{
+    crypto,
+    error::{Code, Error, Result},
+};
+
+/// The largest file that is read, in bytes: some clients keep their whole history in it.
+const MAX_BYTES: u64 = 64 * 1024 * 1024;
+
+#[derive(Args)]
+#[allow(clippy::doc_markdown)] // Help texts: a terminal would show the backticks.
+pub struct WrapConfigOptions {
+    /// claude, claude-code, cursor, vscode or windsurf; or the path of a file such as .mcp.json.
+    #[arg(value_name = "CLIENT|FILE")]
+    client: String,
+    /// Write the file, and keep the old one beside it. Without it the changes are shown only.
+    #[arg(long)]
+    write: bool,
+    /// Give back the file as it was before the last --write.
+    #[arg(long, conflicts_with_all = ["write", "only"])]
+    undo: bool,
+    /// Wrap this server only. May be repeated.
+    #[arg(long, value_name = "NAME")]
+    only: Vec<String>,
+    /// An option for every `haldir-mcp wrap`, such as --wrap-option=--agent=claude. May be repeated.
+    #[arg(long, value_name = "OPTION", allow_hyphen_values = true)]
+    wrap_option: Vec<String>,
+    /// The program that wraps. Default: the haldir-mcp beside this program.
+    #[arg(long, value_name = "PATH")]
+    program: Option<String>,
+}
+
+pub fn run(options: &WrapConfigOptions, screen: Screen) -> Result<ExitCode, Stop> {
+    let path = place::find(&options.client)?;
+    // A link stays a link: what it leads to is edited.
+    let path = fs::canonicalize(&path).map_err(|error| unreadable(&path, &error))?;
+    let text = read(&path)?;
+    if options.undo { undo(&path, &text, screen) } else { wrap(&path, &text, options, screen) }
+}
+
+fn wrap(path: &Path, text: &str, options: &WrapConfigOptions, screen: Screen) -> Result<ExitCode, Stop> {
+    let program = options.program.clone().unwrap_or_else(own_server);
+    let wrapping = Wrapping { program: &program, options: &options.wrap_option, only: &options.only };
+    let change = edit::wrap(text, &wrapping)
+        .map_err(|problem| Error::new(Code::MalformedJson, format!("{}: {problem}", path.display())))?;
+    let backup = if options.write && !change.edits.is_empty() { Some(replace(path, text, &change)?) } else { None };
+    if screen.json {
+        let backup = backup.as_ref().map(|backup| backup.display().to_string());
+        let body = json!({
+            "file": path.display().to_string(), "wrapped": change.wrapped, "left": change.left, "written": backup.is_some(),
+            "backup": backup, "diff": change.diff(text),
+        });
+        line(&body.to_string())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    for row in change.diff(text) {
+        line(&printable(&row))?;
+    }
+    for left in &change.left {
+        line(&printable(&format!("{}: left as it is: {}", left.name, left.why)))?;
+    }
+    line(&match (&backup, change.edits.is_empty()) {
+        (_, true) => format!("nothing to wrap in {}", path.display()),
+        (None, false) => format!("{} would be changed: repeat with --write", path.display()),
+        (Some(backup), false) => {
+            format!("wrote {}; the old file is {}. Restart the client.", path.display(), backup.display())
+        }
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Writes the new file, once the old one is safe; answers where that is.
+fn replace(path: &Path, text: &str, change: &Change) -> Result<PathBuf> {
+    let wrapped = change.apply(text);
+    let backup = backup_of(path, &wrapped);
+    write(path, &backup, text).map_err(|error| unwritable(&backup, &error))?;
+    write(path, path, &wrapped).map_err(|error| unwritable(path, &error))?;
+    Ok(backup)
+}
+
+fn undo(path: &Path, text: &str, screen: Screen) -> Result<ExitCode, Stop> {
+    let backup = backup_of(path, text);
+    if !backup.exists() {
+        let message = format!(
+            "{} is not as haldir wrote it, or haldir never did: nothing was changed. Files kept by --write are beside \
+             it; their names begin with {}",
+            path.display(),
+            prefix(path)
+        );
+        return Err(Error::new(Code::Conflict, message).into());
+    }
+    let old = read(&backup)?;
+    write(path, path, &old).map_err(|error| unwritable(path, &error))?;
+    fs::remove_file(&backup).map_err(|error| unwritable(&backup, &error))?;
+    if screen.json {
+        line(&json!({"file": path.display().to_string(), "restored": true}).to_string())?;
+    } else {
+        line(&format!("{} is as it was. Restart the client.", path.display()))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn prefix(path: &Path) -> String {
+    format!("{}.haldir-backup-", path.file_name().unwrap_or_default().to_string_lossy())
+}
+
+/// Where the file is kept that `written` replaces.
+fn backup_of(path: &Path, written: &str) -> PathBuf {
+    let digest = crypto::digest(&[written.as_bytes()]);
+    let digest = u64::from_be_bytes(std::array::from_fn(|index| digest[index]));
+    path.with_file_name(format!("{}{digest:016x}", prefix(path)))
+}
+
+/// Writes a file at once or not at all, with the permissions of `like`.
+fn write(like: &Path, path: &Path, text: &str) -> io::Result<()> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}.new", std::process::id()));
+    let new = path.with_file_name(name);
+    let written = (|| {
+        let mut options = fs::OpenOptions::new();
+        options.write(true).create_new(true);
+        // Such files hold keys: until it has the permissions of the old one, nobody else may read the new one.
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let mut file = options.open(&new)?;
+        file.write_all(text.as_bytes())?;
+        file.set_permissions(fs::metadata(like)?.permissions())?;
+        file.sync_all()?;
+        fs::rename(&new, path)
+    })();
+    if written.is_err() {
+        // What is left of it, if it was made at all.
+        let _ = fs::remove_file(&new);
+    }
+    written
+}
+
+fn read(path: &Path) -> Result<String> {
+    let length = fs::metadata(path).map_err(|error| unreadable(path, &error))?.len();
+    if length > MAX_BYTES {
+        let message = format!("{} has more than {MAX_BYTES} bytes", path.display());
+        return Err(Error::new(Code::InvalidArgument, message));
+    }
+    fs::read_to_string(path).map_err(|error| unreadable(path, &error))
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> Error {
+    Error::new(Code::NotFound, format!("{} cannot be read: {error}", path.display()))
+}
+
+fn unwritable(path: &Path, error: &io::Error) -> Error {
+    Error::new(Code::Unavailable, format!("{} cannot be written: {error}", path.display()))
+}
+
+/// The server beside this program, by its full path, since clients with windows often have a path of their own.
+fn own_server() -> String {
+    let name = format!("haldir-mcp{}", std::env::consts::EXE_SUFFIX);
+    let beside = std::env::current_exe().ok().map(|own| own.with_file_name(&name)).filter(|path| path.exists());
+    beside.and_then(|path| path.to_str().map(str::to_owned)).unwrap_or(name)
+}

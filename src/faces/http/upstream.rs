@@ -1,0 +1,365 @@
+//! `/mcp/{upstream}`: one upstream server, as if haldir were not there, but for what haldir does not allow.
+//!
+//! Requests go on with the client's own protocol headers and bodies, and answers come back as they were written, so
+//! every revision and extension that client and upstream share passes. What belongs to haldir does not: its keys and
+//! sessions stay here, and the upstream's credentials never reach the client.
+
+mod sessions;
+mod stream;
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use axum::{
+    Extension,
+    body::Body,
+    extract::{Path, Request, State},
+    response::Response,
+    routing::MethodRouter,
+};
+use base64::{Engine, prelude::BASE64_STANDARD};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use reqwest::Url;
+pub use sessions::UpstreamSessions;
+
+use super::{App, guard::RequestId, input, mcp, mcp_sessions::SESSION_ID, respond};
+use crate::{
+    error::{Code, Error, Result},
+    faces::relay::{
+        govern::{Asked, Decision, Govern, Outcome, Redact},
+        governor::{self, Governor, Tools},
+        message::{self, Call, FIRST_MODERN, INTERNAL_ERROR, INVALID_REQUEST, Message},
+        passing::{Open, Passing},
+    },
+    model::{Credential, UpstreamName},
+    operations::proxied,
+    upstream::UpstreamLimits,
+};
+
+/// How long a stream may stay open that is no answer to a call.
+pub const LISTEN: Duration = Duration::from_secs(24 * 3_600);
+/// Redirects that are followed, within one origin.
+const MAX_REDIRECTS: usize = 3;
+/// JSON-RPC: a header does not say what the body says (SEP-2243).
+const HEADER_MISMATCH: i32 = -32_020;
+
+const PROTOCOL_VERSION: &str = "mcp-protocol-version";
+const METHOD: &str = "mcp-method";
+const NAME: &str = "mcp-name";
+const PARAMETERS: &str = "mcp-param-";
+/// Protocol headers that go on to the upstream; [`PARAMETERS`] besides. No other header of a client does.
+const TO_UPSTREAM: [&str; 7] = ["accept", "content-type", "last-event-id", SESSION_ID, PROTOCOL_VERSION, METHOD, NAME];
+/// Headers of the upstream that reach the client.
+const TO_CLIENT: [&str; 5] = ["content-type", "retry-after", "allow", SESSION_ID, PROTOCOL_VERSION];
+/// Where a request names the session that its call belongs to.
+const HALDIR_SESSION: &str = "x-session-id";
+
+/// Where an upstream is, and who decides on its calls.
+struct Route {
+    name: UpstreamName,
+    url: Url,
+    /// Of every request, secrets included.
+    headers: HeaderMap,
+    /// Takes the secrets in the headers out of what comes back.
+    redact: Option<Redact>,
+    governor: Arc<dyn Govern>,
+    limits: UpstreamLimits,
+}
+
+impl Route {
+    fn find(app: &App, credential: &Credential, name: &str) -> Result<Self> {
+        let haldir = &app.shared.haldir;
+        let name = UpstreamName::parse(name).map_err(|_| Error::not_found("the upstream"))?;
+        let cx = haldir.watch_proxy(credential)?;
+        let (target, sent) = proxied::target(&cx, &name)?;
+        let url = haldir.outbound().parse(&target.url)?;
+        let mut headers = HeaderMap::new();
+        for (header, value) in &target.headers {
+            let header: HeaderName = header.parse().map_err(Error::internal)?;
+            let mut value: HeaderValue = value.parse().map_err(Error::internal)?;
+            value.set_sensitive(true);
+            headers.insert(header, value);
+        }
+        let session = match credential {
+            Credential::LocalAgent => Some(Arc::clone(&app.shared.local_session)),
+            _ => None,
+        };
+        let governor = Governor::new(haldir.clone(), credential.clone(), name.clone(), session, Tools::Asked);
+        let limits = *cx.services.upstreams.limits();
+        Ok(Self { name, url, headers, redact: governor::redaction(sent), governor: Arc::new(governor), limits })
+    }
+}
+
+/// The route.
+pub fn routes() -> MethodRouter<App> {
+    axum::routing::get(serve).post(serve).delete(serve)
+}
+
+async fn serve(
+    State(app): State<App>,
+    Extension(id): Extension<RequestId>,
+    Path(name): Path<String>,
+    request: Request,
+) -> Response {
+    let credential = mcp::credential(&request).unwrap_or_else(|| app.shared.keyless.clone());
+    answer(&app, &credential, &name, request).await.unwrap_or_else(|error| respond::error(&error, &id))
+}
+
+async fn answer(app: &App, credential: &Credential, name: &str, request: Request) -> Result<Response> {
+    let session = request.headers().get(HALDIR_SESSION).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let route = Route::find(app, credential, name)?;
+    let sessions = &app.shared.upstream_sessions;
+    let Some(open) = sessions.admit(route.name.as_str(), request.headers(), credential) else {
+        let problem = "the MCP session is unknown or has ended: initialise again";
+        return Ok(rpc_error(StatusCode::NOT_FOUND, None, INVALID_REQUEST, problem));
+    };
+    let exchange = Exchange { app, credential, route, open };
+    if request.method() == Method::POST {
+        input::check_content_type(request.headers())?;
+        let headers = request.headers().clone();
+        let body = input::body(request).await?;
+        return exchange.post(&headers, &body, session).await;
+    }
+    exchange.other(request.method(), request.headers()).await
+}
+
+struct Exchange<'a> {
+    app: &'a App,
+    credential: &'a Credential,
+    route: Route,
+    open: Open,
+}
+
+impl Exchange<'_> {
+    async fn post(self, headers: &HeaderMap, body: &Bytes, session: Option<String>) -> Result<Response> {
+        let read = std::str::from_utf8(body).map_err(|_| (message::PARSE_ERROR, "this is no UTF-8".to_owned()));
+        let read = read.and_then(|text| Message::read(text).map(|message| (message, text)));
+        let message = match read {
+            Ok((message, _)) => message,
+            Err((code, problem)) => return Ok(rpc_error(StatusCode::BAD_REQUEST, None, code, &problem)),
+        };
+        let id = message.request_id().map(str::to_owned);
+        let modern = message.is_modern() || is_modern(headers);
+        let mut passing = Passing {
+            governor: Arc::clone(&self.route.governor),
+            call: None,
+            list: id.clone().filter(|_| message.is("tools/list")),
+            open: self.open.clone(),
+            until: Some(Instant::now() + self.route.limits.call_timeout),
+        };
+        if message.is("subscriptions/listen") {
+            passing.until = None;
+        }
+        if !message.is("tools/call") {
+            return self.send(Method::POST, headers, Some(message.text()), passing, modern).await;
+        }
+        // A call without an id would be one without an answer.
+        let Some(id) = id else { return Ok(respond::json(202, String::new())) };
+        let call = match Call::read(message.params) {
+            Ok(call) => call,
+            Err((code, problem)) => return Ok(rpc_error(StatusCode::BAD_REQUEST, Some(&id), code, &problem)),
+        };
+        if let Some(header) = mismatch(headers, &call.name) {
+            let problem = format!("the header {header} does not say what the body says");
+            return Ok(rpc_error(StatusCode::BAD_REQUEST, Some(&id), HEADER_MISMATCH, &problem));
+        }
+        let arguments = call.arguments.map_or("{}", |arguments| arguments.get()).to_owned();
+        let asked = Asked { tool: call.name.clone(), arguments, session: call.session.clone().or(session) };
+        let decision = match self.route.governor.admit(asked).await {
+            Err(error) if matches!(error.code, Code::Unauthorized | Code::RateLimited) => return Err(error),
+            Err(error) => Decision::of(&error),
+            Ok(decision) => decision,
+        };
+        let admitted = match decision.admitted(&id, modern) {
+            Ok(admitted) => admitted,
+            Err(response) => return Ok(respond::json(200, response)),
+        };
+        if let Some(redact) = admitted.redact {
+            self.open.redact(redact);
+        }
+        let text = call.forwarded(&id, &admitted.arguments);
+        passing.call = Some((id, admitted.report));
+        self.send(Method::POST, headers, Some(text), passing, modern).await
+    }
+
+    async fn other(self, method: &Method, headers: &HeaderMap) -> Result<Response> {
+        let passing = Passing {
+            governor: Arc::clone(&self.route.governor),
+            call: None,
+            list: None,
+            open: self.open.clone(),
+            until: None,
+        };
+        let ends = (method == Method::DELETE).then(|| headers.get(SESSION_ID).cloned()).flatten();
+        let (app, name) = (self.app.clone(), self.route.name.clone());
+        let response = self.send(method.clone(), headers, None, passing, false).await?;
+        if let (Some(id), true) = (ends, response.status() != StatusCode::METHOD_NOT_ALLOWED) {
+            app.shared.upstream_sessions.end(name.as_str(), &id);
+        }
+        Ok(response)
+    }
+
+    async fn send(
+        self,
+        method: Method,
+        headers: &HeaderMap,
+        body: Option<String>,
+        mut passing: Passing,
+        modern: bool,
+    ) -> Result<Response> {
+        let begins = passing.call.is_none() && !headers.contains_key(SESSION_ID);
+        let response = match self.request(&method, headers, body, passing.until.is_none()).await {
+            Ok(response) => response,
+            Err(failed) => {
+                let id = passing.call.take().map(|(id, report)| {
+                    // Fails only if the process is about to end.
+                    let _ = report.send(failed.outcome());
+                    id
+                });
+                return Ok(rpc_error(StatusCode::BAD_GATEWAY, id.as_deref(), INTERNAL_ERROR, failed.message()));
+            }
+        };
+        if matches!(response.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+            // The client's own credentials are for haldir, so this is not about them.
+            let problem = "the upstream does not accept the credentials that haldir has for it";
+            return Ok(rpc_error(StatusCode::BAD_GATEWAY, None, INTERNAL_ERROR, problem));
+        }
+        if begins && let Some(id) = response.headers().get(SESSION_ID) {
+            let begun = self.app.shared.upstream_sessions.begin(self.route.name.as_str(), id, self.credential);
+            passing.open = begun?;
+        }
+        if let Some(redact) = &self.route.redact {
+            passing.open.redact_once(redact);
+        }
+        let mut built = Response::builder().status(response.status());
+        for name in TO_CLIENT {
+            for value in response.headers().get_all(name) {
+                built = built.header(name, value);
+            }
+        }
+        let session = headers.contains_key(SESSION_ID);
+        let park = session.then_some(self.route.limits.call_timeout);
+        let body = if stream::is_event_stream(&response) {
+            built = built.header(header::CACHE_CONTROL, "no-cache");
+            stream::events(response, passing, self.route.limits.answer_bytes, stream::Manners { modern, park })
+        } else {
+            match stream::whole(response, &mut passing, self.route.limits.answer_bytes).await {
+                Ok(body) => Body::from(body),
+                Err(problem) => {
+                    let id = passing.call.take().map(|(id, _)| id);
+                    return Ok(rpc_error(StatusCode::BAD_GATEWAY, id.as_deref(), INTERNAL_ERROR, problem));
+                }
+            }
+        };
+        built.body(body).map_err(Error::internal)
+    }
+
+    /// Asks the upstream, and follows redirects that stay where the operator pointed.
+    async fn request(
+        &self,
+        method: &Method,
+        headers: &HeaderMap,
+        body: Option<String>,
+        listens: bool,
+    ) -> Result<reqwest::Response, Failed> {
+        let mut url = self.route.url.clone();
+        let body = body.map(Bytes::from);
+        for _ in 0..=MAX_REDIRECTS {
+            self.app.shared.haldir.outbound().check_form(&url).map_err(|_| Failed::Unsent)?;
+            let mut request =
+                self.app.shared.upstream_client.request(method.clone(), url.clone()).headers(for_upstream(headers));
+            request = request.headers(self.route.headers.clone());
+            request = request.timeout(if listens { LISTEN } else { self.route.limits.call_timeout });
+            if let Some(body) = &body {
+                request = request.body(body.clone());
+            }
+            let response = request.send().await.map_err(|error| Failed::of(&error))?;
+            if !matches!(response.status(), StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT) {
+                return Ok(response);
+            }
+            let location = response.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
+            let target = location.and_then(|location| url.join(location).ok());
+            url = target.filter(|target| target.origin() == url.origin()).ok_or(Failed::Redirected)?;
+        }
+        Err(Failed::Redirected)
+    }
+}
+
+/// Why there is no answer.
+enum Failed {
+    Unsent,
+    Redirected,
+    TimedOut,
+    BrokeOff,
+}
+
+impl Failed {
+    fn of(error: &reqwest::Error) -> Self {
+        match (error.is_connect(), error.is_timeout()) {
+            (true, _) => Self::Unsent,
+            (_, true) => Self::TimedOut,
+            _ => Self::BrokeOff,
+        }
+    }
+
+    fn message(&self) -> &'static str {
+        match self {
+            Self::Unsent => "the upstream cannot be reached",
+            Self::Redirected => "the upstream redirects to another address: register that one, if it is meant",
+            Self::TimedOut => "the upstream did not answer in time",
+            Self::BrokeOff => "the connection to the upstream broke off",
+        }
+    }
+
+    fn outcome(&self) -> Outcome {
+        match self {
+            Self::Unsent | Self::Redirected => Outcome::Unsent(self.message()),
+            Self::TimedOut | Self::BrokeOff => Outcome::Unknown(self.message()),
+        }
+    }
+}
+
+fn for_upstream(headers: &HeaderMap) -> HeaderMap {
+    let mut kept = HeaderMap::new();
+    for (name, value) in headers {
+        if TO_UPSTREAM.contains(&name.as_str()) || name.as_str().starts_with(PARAMETERS) {
+            kept.append(name.clone(), value.clone());
+        }
+    }
+    // The body is written anew, so whatever else its type said holds no longer.
+    if kept.contains_key(header::CONTENT_TYPE) {
+        kept.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    }
+    kept
+}
+
+fn is_modern(headers: &HeaderMap) -> bool {
+    let version = headers.get(HeaderName::from_static(PROTOCOL_VERSION));
+    version.is_some_and(|version| version.as_bytes() >= FIRST_MODERN.as_bytes())
+}
+
+/// The header that names another method or tool than the call: whoever goes by headers would call that.
+fn mismatch(headers: &HeaderMap, tool: &str) -> Option<&'static str> {
+    let differs = |name: &'static str, expected: &str| {
+        let mut values = headers.get_all(name).iter();
+        let differs = values.any(|value| said(value).as_deref() != Some(expected));
+        differs.then_some(name)
+    };
+    differs(METHOD, "tools/call").or_else(|| differs(NAME, tool))
+}
+
+/// A header's text, which is base64 where it is no ASCII (SEP-2243).
+fn said(value: &HeaderValue) -> Option<String> {
+    let text = value.to_str().ok()?.trim();
+    match text.strip_prefix("=?base64?").and_then(|rest| rest.strip_suffix("?=")) {
+        Some(encoded) => String::from_utf8(BASE64_STANDARD.decode(encoded).ok()?).ok(),
+        None => Some(text.to_owned()),
+    }
+}
+
+fn rpc_error(status: StatusCode, id: Option<&str>, code: i32, problem: &str) -> Response {
+    respond::json(status.as_u16(), message::error(id, code, problem))
+}

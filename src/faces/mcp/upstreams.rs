@@ -1,0 +1,143 @@
+//! The tools of upstream servers beside haldir's own, as `upstream.tool`.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rmcp::{
+    ErrorData, RoleServer,
+    model::{CallToolResponse, CallToolResult, ContentBlock, Tool},
+    service::RequestContext,
+};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{exact, server, tools::Outcome};
+use crate::{
+    error::{Code, Error, Result},
+    faces::{
+        backend::Backend,
+        relay::{
+            bound_session::BoundSession,
+            message::{self, SESSION_META},
+        },
+    },
+    model::Credential,
+    operations::{self, CallOptions, Operation, proxied::refusal_text},
+};
+
+/// The header that names the session of a call.
+const SESSION_HEADER: &str = "x-session-id";
+
+/// The tools of upstreams that may be called, as far as this caller may see them.
+pub async fn tools(backend: &Backend, credential: &Credential) -> Vec<Tool> {
+    #[derive(Deserialize)]
+    struct Listed {
+        tools: Vec<Value>,
+    }
+    let listed = match operations::named("listProxyTools") {
+        Some(operation) => backend.call(operation, credential, "{\"state\":\"pinned\"}", CallOptions::default()).await,
+        None => return Vec::new(),
+    };
+    // A key that may not see them sees haldir's own tools all the same.
+    let Ok(reply) = listed else { return Vec::new() };
+    let Ok(Listed { tools }) = serde_json::from_str(&reply.body) else { return Vec::new() };
+    tools.into_iter().filter_map(tool).collect()
+}
+
+fn tool(listed: Value) -> Option<Tool> {
+    const SHOWN: [&str; 5] = ["name", "description", "inputSchema", "outputSchema", "annotations"];
+    let Value::Object(mut listed) = listed else { return None };
+    listed.retain(|name, value| SHOWN.contains(&name.as_str()) && !value.is_null());
+    serde_json::from_value(Value::Object(listed)).ok()
+}
+
+/// The session that calls of a connection are made in, where they name none.
+#[derive(Default)]
+pub struct Session {
+    // A std mutex: held to look or to write, never across a wait.
+    made: Mutex<Option<String>>,
+    bound: Option<Arc<BoundSession>>,
+}
+
+impl Session {
+    /// Falls back to this one for a local agent.
+    pub fn bind(&mut self, session: Arc<BoundSession>) {
+        self.bound = Some(session);
+    }
+
+    /// A session that was made over this connection is the one that its next calls are made in.
+    pub fn note(&self, operation: &Operation, outcome: &Outcome) {
+        #[derive(Deserialize)]
+        struct Made {
+            session_id: String,
+        }
+        if operation.name == "createSession"
+            && !outcome.is_error
+            && let Ok(Made { session_id }) = serde_json::from_str(&outcome.json)
+        {
+            *self.made.lock().unwrap_or_else(PoisonError::into_inner) = Some(session_id);
+        }
+    }
+
+    async fn of(&self, credential: &Credential, context: &RequestContext<RoleServer>) -> Result<String> {
+        let named = context.meta.get(SESSION_META).and_then(Value::as_str).map(str::to_owned);
+        let parts = context.extensions.get::<http::request::Parts>();
+        let header = || parts?.headers.get(SESSION_HEADER)?.to_str().ok().map(str::to_owned);
+        let made = || self.made.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(session) = named.or_else(header).or_else(made) {
+            return Ok(session);
+        }
+        match (&self.bound, credential) {
+            (Some(bound), Credential::LocalAgent) => bound.id().await.map(|id| id.to_string()),
+            _ => Err(Error::new(
+                Code::SessionInvalid,
+                "the call names no session: make one with createSession first, or send its id as X-Session-ID",
+            )),
+        }
+    }
+}
+
+/// A call of a tool that is not haldir's own.
+pub struct Call<'a> {
+    /// `upstream.tool`, or `tool`.
+    pub tool: &'a str,
+    /// JSON text, as it was written.
+    pub arguments: &'a str,
+}
+
+impl Call<'_> {
+    /// Makes the call, if haldir lets it.
+    pub async fn answer(
+        &self,
+        backend: &Backend,
+        credential: &Credential,
+        session: &Session,
+        context: &RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        let outcome = match session.of(credential, context).await {
+            Ok(session) => self.make(backend, credential, &session).await,
+            // Who may not even ask which tools there are is told that there is none.
+            Err(error) => {
+                let is_known = tools(backend, credential).await.iter().any(|tool| tool.name == self.tool);
+                if is_known { Err(error) } else { return Err(server::unknown_tool(self.tool)) }
+            }
+        };
+        match outcome {
+            Ok(result) => Ok(exact::carried(&result).into()),
+            Err(error) if error.code == Code::UnknownTool => Err(server::unknown_tool(self.tool)),
+            Err(error) => Ok(CallToolResult::error(vec![ContentBlock::text(refusal_text(&error))]).into()),
+        }
+    }
+
+    async fn make(&self, backend: &Backend, credential: &Credential, session: &str) -> Result<String> {
+        let operation = operations::named("proxyCall").ok_or_else(|| Error::internal("there is no proxyCall"))?;
+        let arguments = if self.arguments == "null" { "{}" } else { self.arguments };
+        // As text, so that every number of the arguments stays as it was written.
+        let input = format!(
+            "{{\"tool\":{},\"session_id\":{},\"arguments\":{arguments}}}",
+            message::quoted(self.tool),
+            json!(session)
+        );
+        let reply = backend.call(operation, credential, &input, CallOptions::default()).await?;
+        Ok(reply.body.to_string())
+    }
+}

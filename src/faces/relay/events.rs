@@ -1,0 +1,118 @@
+//! An event stream (WHATWG HTML, section 9.2), event by event, each with its bytes as they came.
+
+use bytes::{Bytes, BytesMut};
+
+/// Cuts a stream into events.
+#[derive(Default)]
+pub struct EventReader {
+    buffer: BytesMut,
+    /// Where the line begins that is being looked at.
+    line: usize,
+    /// How far that line was looked at.
+    seen: usize,
+}
+
+impl EventReader {
+    /// More of the stream.
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.buffer.extend_from_slice(bytes);
+    }
+
+    /// Bytes of an event that has not ended yet.
+    pub fn pending(&self) -> usize {
+        self.buffer.len()
+    }
+
+    /// The next event, with the empty line that ends it.
+    pub fn next_event(&mut self) -> Option<Bytes> {
+        loop {
+            let rest = &self.buffer[self.seen..];
+            let Some(found) = rest.iter().position(|byte| matches!(byte, b'\n' | b'\r')) else {
+                self.seen = self.buffer.len();
+                return None;
+            };
+            let at = self.seen + found;
+            let end = match (self.buffer[at], self.buffer.get(at + 1)) {
+                (b'\r', Some(b'\n')) => at + 2,
+                (b'\r', None) => {
+                    // The other half of the line's end may be on its way.
+                    self.seen = at;
+                    return None;
+                }
+                _ => at + 1,
+            };
+            let is_empty = at == self.line;
+            (self.line, self.seen) = (end, end);
+            if is_empty {
+                (self.line, self.seen) = (0, 0);
+                return Some(self.buffer.split_to(end).freeze());
+            }
+        }
+    }
+}
+
+/// The data of an event, if it has any.
+pub fn data(event: &str) -> Option<String> {
+    let lines = event.split(['\n', '\r']).filter_map(|line| field(line, "data"));
+    let lines: Vec<_> = lines.collect();
+    (!lines.is_empty()).then(|| lines.join("\n"))
+}
+
+/// The event with other data.
+pub fn with_data(event: &str, data: &str) -> String {
+    let kept = event.split(['\n', '\r']).filter(|line| !line.is_empty() && field(line, "data").is_none());
+    let mut text = String::with_capacity(event.len() + data.len());
+    for line in kept {
+        text.push_str(line);
+        text.push('\n');
+    }
+    for line in data.split('\n') {
+        text.push_str("data: ");
+        text.push_str(line);
+        text.push('\n');
+    }
+    text.push('\n');
+    text
+}
+
+fn field<'a>(line: &'a str, name: &str) -> Option<&'a str> {
+    let rest = line.strip_prefix(name)?;
+    if rest.is_empty() {
+        return Some(rest);
+    }
+    let value = rest.strip_prefix(':')?;
+    Some(value.strip_prefix(' ').unwrap_or(value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_is_cut_where_its_events_end_however_it_arrives() {
+        let stream =
+            "id: 0\nretry: 3\ndata:\n\nevent: message\r\ndata: {\"a\":1}\r\n\r\n: still there\n\ndata: a\rdata:b\r\r";
+        let expected = [
+            "id: 0\nretry: 3\ndata:\n\n",
+            "event: message\r\ndata: {\"a\":1}\r\n\r\n",
+            ": still there\n\n",
+            "data: a\rdata:b\r\r",
+        ];
+        for size in [1, 2, 3, 7, stream.len()] {
+            let mut reader = EventReader::default();
+            let mut events = Vec::new();
+            for chunk in stream.as_bytes().chunks(size) {
+                reader.push(chunk);
+                events.extend(std::iter::from_fn(|| reader.next_event()));
+            }
+            // The last line's end could have another half, so it is there once the stream goes on.
+            reader.push(b"x");
+            events.extend(std::iter::from_fn(|| reader.next_event()));
+            assert_eq!(events, expected, "in pieces of {size}");
+        }
+        assert_eq!(data(expected[1]).unwrap(), "{\"a\":1}");
+        assert_eq!(data(expected[3]).unwrap(), "a\nb");
+        assert_eq!((data(expected[0]).unwrap().as_str(), data(expected[2])), ("", None));
+        assert_eq!(with_data("id: 7\r\ndata: x\r\n\r\n", "y"), "id: 7\ndata: y\n\n");
+    }
+}

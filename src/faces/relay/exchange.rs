@@ -1,0 +1,493 @@
+//! One client and one upstream, and what goes on between them.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use tokio::{sync::mpsc, task::JoinSet, time::Instant};
+
+use super::{
+    govern::{self, Asked, Decision, Govern, Outcome, Redact, Report, ToolPage},
+    message::{self, Call, INTERNAL_ERROR, INVALID_REQUEST, Message},
+};
+use crate::error::{Code, Error, Result};
+
+/// Requests of a client that are under way at a time.
+const MAX_REQUESTS: usize = 256;
+/// How long an upstream has to list its tools.
+const LIST_TIMEOUT: Duration = Duration::from_secs(10);
+/// Pages of an upstream's list of tools, and tools on all of them.
+const MAX_PAGES: usize = 100;
+const MAX_TOOLS: usize = 2_000;
+/// How long a cancelled call may still be answered.
+const CANCEL_GRACE: Duration = Duration::from_secs(5);
+/// What the ids of haldir's own requests begin with.
+const OWN_ID: &str = "\"haldir-";
+
+/// The state of an exchange. Each of its functions takes one message, and sends what follows from it.
+pub struct Exchange {
+    governor: Arc<dyn Govern>,
+    to_client: mpsc::Sender<String>,
+    to_upstream: mpsc::Sender<String>,
+    call_timeout: Duration,
+    /// Calls of tools by the id that the client gave them.
+    calls: HashMap<String, ToolCall>,
+    /// Other requests of the client that the upstream has.
+    requests: HashMap<String, Asking>,
+    pins: Pins,
+    decisions: JoinSet<(String, Result<Decision>)>,
+    /// Secrets that the upstream was given: whatever it sends from then on is without them.
+    redactions: Vec<Redact>,
+    own_ids: u64,
+    /// The client's `initialize`, and its id: what a new upstream has to be told.
+    initialize: Option<String>,
+}
+
+/// What a client is waiting for.
+#[derive(Clone, Copy, PartialEq)]
+enum Asking {
+    ToolList,
+    Other,
+}
+
+struct ToolCall {
+    /// The client's message.
+    text: String,
+    session: Option<String>,
+    stage: Stage,
+    cancelled: bool,
+    until: Instant,
+}
+
+enum Stage {
+    /// Until it is known which tools there are.
+    Listing,
+    /// Until haldir has decided.
+    Deciding,
+    /// The upstream has it; its outcome is reported here.
+    Sent(Report),
+}
+
+/// Whether the upstream's tools were compared with their pins.
+enum Pins {
+    Unknown,
+    Asking { id: String, tools: Vec<Box<RawValue>>, pages: usize, until: Instant, context: Option<String> },
+    Known,
+}
+
+impl Exchange {
+    /// Nothing has been said yet; `secrets` are what the upstream was given at its start.
+    pub fn new(
+        governor: Arc<dyn Govern>,
+        to_client: mpsc::Sender<String>,
+        to_upstream: mpsc::Sender<String>,
+        call_timeout: Duration,
+        secrets: Option<Redact>,
+    ) -> Self {
+        Self {
+            governor,
+            to_client,
+            to_upstream,
+            call_timeout,
+            calls: HashMap::new(),
+            requests: HashMap::new(),
+            pins: Pins::Unknown,
+            decisions: JoinSet::new(),
+            redactions: secrets.into_iter().collect(),
+            own_ids: 0,
+            initialize: None,
+        }
+    }
+
+    /// A message of the client; `session` is the one that its request names outside of the message.
+    pub async fn from_client(&mut self, text: &str, session: Option<&str>) {
+        let message = match Message::read(text) {
+            Ok(message) => message,
+            Err((code, problem)) => return self.answer(message::error(None, code, &problem)).await,
+        };
+        let Some(id) = message.request_id() else {
+            if message.is("notifications/cancelled") {
+                return self.cancel(&message).await;
+            }
+            // What has a method and no id is a notification: of a call of a tool, that would be one without an answer.
+            if !message.is("tools/call") {
+                self.pass_on(message.text()).await;
+            }
+            return;
+        };
+        let taken = self.calls.contains_key(id) || self.requests.contains_key(id);
+        if taken
+            || id.starts_with(OWN_ID)
+            || !(id.starts_with('"') || id.starts_with('-') || id.as_bytes()[0].is_ascii_digit())
+        {
+            let problem = "the id of a request must be a text or a number that no other request has";
+            return self.answer(message::error(Some(id), INVALID_REQUEST, problem)).await;
+        }
+        if self.calls.len() + self.requests.len() >= MAX_REQUESTS {
+            let problem = format!("{MAX_REQUESTS} requests are under way already");
+            return self.answer(message::error(Some(id), INTERNAL_ERROR, &problem)).await;
+        }
+        if message.is("tools/call") {
+            return self.call(id, &message, text, session).await;
+        }
+        if message.is("initialize") {
+            self.initialize = Some(message.text());
+            self.pins = Pins::Unknown;
+        }
+        let asking = if message.is("tools/list") { Asking::ToolList } else { Asking::Other };
+        self.requests.insert(id.to_owned(), asking);
+        self.pass_on(message.text()).await;
+    }
+
+    /// A message of the upstream.
+    pub async fn from_upstream(&mut self, text: String) {
+        let Ok(message) = Message::read(&text) else {
+            tracing::warn!("the upstream wrote something that is no JSON-RPC message; it was dropped");
+            return;
+        };
+        if let Some(id) = message.answers() {
+            if id.starts_with(OWN_ID) {
+                let result = message.result.map(|result| result.get().to_owned());
+                return self.listed(id, result).await;
+            }
+            if self.calls.contains_key(id) {
+                let id = id.to_owned();
+                return self.called(&id, text).await;
+            }
+            let Some(asking) = self.requests.remove(id) else {
+                return tracing::debug!("the upstream answered what nobody asked");
+            };
+            let text = match asking {
+                Asking::ToolList => self.shown(text),
+                Asking::Other => text,
+            };
+            let text = self.redacted(text);
+            return self.answer(text).await;
+        }
+        if message.is("notifications/tools/list_changed") {
+            self.pins = Pins::Unknown;
+        }
+        let text = self.redacted(text);
+        self.answer(text).await;
+    }
+
+    /// The next thing that happens by itself: a decision is made, or a time is over.
+    pub async fn next(&mut self) {
+        let tick = tokio::time::sleep(Duration::from_secs(1));
+        tokio::select! {
+            biased;
+            Some(decided) = self.decisions.join_next() => match decided {
+                Ok((id, decision)) => self.decided(&id, decision).await,
+                Err(error) => tracing::error!(%error, "a decision was lost"),
+            },
+            () = tick => self.look_at_the_clock().await,
+        }
+    }
+
+    /// The upstream is gone: nothing that it was asked will be answered.
+    pub async fn upstream_ended(&mut self, why: &'static str) {
+        self.pins = Pins::Unknown;
+        let requests: Vec<_> = self.requests.drain().map(|(id, _)| id).collect();
+        for id in requests {
+            self.answer(message::error(Some(&id), INTERNAL_ERROR, why)).await;
+        }
+        let sent = |call: &ToolCall| !matches!(call.stage, Stage::Deciding);
+        let lost: Vec<_> = self.calls.iter().filter(|(_, call)| sent(call)).map(|(id, _)| id.clone()).collect();
+        for id in lost {
+            self.give_up(&id, why).await;
+        }
+    }
+
+    /// Goes on with a new upstream; answers what it has to be told first, if the client had initialised.
+    pub fn new_upstream(&mut self, to_upstream: mpsc::Sender<String>) -> Option<&str> {
+        self.to_upstream = to_upstream;
+        self.initialize.as_deref()
+    }
+
+    /// Takes a message that was meant for nobody: the answer of a new upstream to an `initialize` told again.
+    pub fn is_answer_to(text: &str, initialize: &str) -> bool {
+        let (Ok(answer), Ok(asked)) = (Message::read(text), Message::read(initialize)) else { return false };
+        answer.answers().is_some() && answer.answers() == asked.request_id()
+    }
+
+    /// The client has left: what is under way is recorded as far as it is known.
+    pub async fn close(mut self) {
+        let sent: Vec<_> = self.calls.keys().cloned().collect();
+        for id in sent {
+            if let Some(ToolCall { stage: Stage::Sent(call), .. }) = self.calls.remove(&id) {
+                tell(call, Outcome::Unknown("the client left before the answer came"));
+            }
+        }
+        while let Some(decided) = self.decisions.join_next().await {
+            if let Ok((_, Ok(Decision::Go(admitted)))) = decided {
+                tell(admitted.report, Outcome::Unsent("the client left before the call did"));
+            }
+        }
+        self.governor.recorded().await;
+    }
+
+    async fn call(&mut self, id: &str, message: &Message<'_>, text: &str, session: Option<&str>) {
+        let call = match Call::read(message.params) {
+            Ok(call) => call,
+            Err((code, problem)) => return self.answer(message::error(Some(id), code, &problem)).await,
+        };
+        let session = call.session.clone().or_else(|| session.map(str::to_owned));
+        let until = Instant::now() + self.call_timeout;
+        let call = ToolCall { text: text.to_owned(), session, stage: Stage::Listing, cancelled: false, until };
+        self.calls.insert(id.to_owned(), call);
+        match self.pins {
+            Pins::Known => self.decide(id),
+            Pins::Asking { .. } => {}
+            Pins::Unknown => self.ask_for_tools(context_of(message)).await,
+        }
+    }
+
+    /// Asks the upstream for its tools, in the words of the client's revision.
+    async fn ask_for_tools(&mut self, context: Option<String>) {
+        let id = self.own_id();
+        self.pass_on(list_request(&id, context.as_deref(), None)).await;
+        self.pins = Pins::Asking { id, tools: Vec::new(), pages: 0, until: Instant::now() + LIST_TIMEOUT, context };
+    }
+
+    fn own_id(&mut self) -> String {
+        self.own_ids += 1;
+        format!("{OWN_ID}{}\"", self.own_ids)
+    }
+
+    /// A page of the tools that haldir asked for itself.
+    async fn listed(&mut self, answered: &str, result: Option<String>) {
+        let Pins::Asking { id, .. } = &self.pins else { return };
+        if id != answered {
+            return;
+        }
+        let next = self.own_id();
+        let Pins::Asking { id, tools, pages, context, .. } = &mut self.pins else { return };
+        let page = result.as_deref().and_then(|result| serde_json::from_str::<ToolPage<'_>>(result).ok());
+        let Some(page) = page else { return self.pins_unknown("the upstream did not list its tools").await };
+        tools.extend(page.tools.into_iter().map(ToOwned::to_owned));
+        *pages += 1;
+        if *pages > MAX_PAGES || tools.len() > MAX_TOOLS {
+            return self.pins_unknown("the upstream has more tools than haldir looks through").await;
+        }
+        if let Some(cursor) = page.next_cursor.filter(|cursor| cursor.get() != "null") {
+            let request = list_request(&next, context.as_deref(), Some(cursor.get()));
+            *id = next;
+            return self.pass_on(request).await;
+        }
+        let tools = std::mem::take(tools);
+        match self.governor.observe(tools).await {
+            Ok(()) => {
+                self.pins = Pins::Known;
+                let waiting = |call: &ToolCall| matches!(call.stage, Stage::Listing);
+                let waiting: Vec<_> =
+                    self.calls.iter().filter(|(_, call)| waiting(call)).map(|(id, _)| id.clone()).collect();
+                for id in waiting {
+                    self.decide(&id);
+                }
+            }
+            Err(error) => {
+                tracing::error!(%error, "the upstream's tools could not be compared with their pins");
+                self.pins_unknown("haldir could not look at the upstream's tools").await;
+            }
+        }
+    }
+
+    /// Without knowing the tools there is no call.
+    async fn pins_unknown(&mut self, why: &'static str) {
+        self.pins = Pins::Unknown;
+        let waiting: Vec<_> = self
+            .calls
+            .iter()
+            .filter(|(_, call)| matches!(call.stage, Stage::Listing))
+            .map(|(id, _)| id.clone())
+            .collect();
+        for id in waiting {
+            let Some(call) = self.calls.remove(&id) else { continue };
+            let told = Decision::of(&Error::new(Code::Unavailable, why));
+            if let Err(response) = told.admitted(&id, is_modern(&call.text)) {
+                self.answer(response).await;
+            }
+        }
+    }
+
+    fn decide(&mut self, id: &str) {
+        let Some(entry) = self.calls.get_mut(id) else { return };
+        let Some((tool, arguments)) =
+            read_again(&entry.text, |call| (call.name.clone(), call.arguments.map_or("{}", RawValue::get).to_owned()))
+        else {
+            return;
+        };
+        entry.stage = Stage::Deciding;
+        let asked = Asked { tool, arguments, session: entry.session.clone() };
+        let (governor, id) = (Arc::clone(&self.governor), id.to_owned());
+        self.decisions.spawn(async move {
+            let decision = governor.admit(asked).await;
+            (id, decision)
+        });
+    }
+
+    async fn decided(&mut self, id: &str, decision: Result<Decision>) {
+        let Some(call) = self.calls.get(id) else { return };
+        let (modern, cancelled) = (is_modern(&call.text), call.cancelled);
+        let decision = decision.unwrap_or_else(|error| Decision::of(&error));
+        let admitted = match decision.admitted(id, modern) {
+            Ok(admitted) => admitted,
+            Err(response) => {
+                self.calls.remove(id);
+                if !cancelled {
+                    self.answer(response).await;
+                }
+                return;
+            }
+        };
+        let Some(entry) = self.calls.get_mut(id).filter(|call| !call.cancelled) else {
+            self.calls.remove(id);
+            return tell(admitted.report, Outcome::Unsent("the client took the call back before it left"));
+        };
+        if !matches!(self.pins, Pins::Known) {
+            // The tools have changed since: what was decided on may not be what would be called.
+            entry.stage = Stage::Listing;
+            let context = Message::read(&entry.text).ok().and_then(|message| context_of(&message));
+            tell(admitted.report, Outcome::Unsent("the tools changed before the call left"));
+            if matches!(self.pins, Pins::Unknown) {
+                self.ask_for_tools(context).await;
+            }
+            return;
+        }
+        let Some(text) = read_again(&entry.text, |call| call.forwarded(id, &admitted.arguments)) else { return };
+        entry.stage = Stage::Sent(admitted.report);
+        self.redactions.extend(admitted.redact);
+        self.pass_on(text).await;
+    }
+
+    /// The answer to a call of a tool.
+    async fn called(&mut self, id: &str, text: String) {
+        if !self.calls.get(id).is_some_and(|call| matches!(call.stage, Stage::Sent(_))) {
+            // An answer to what was not yet asked is no answer.
+            return tracing::warn!("the upstream answered a call that it did not have yet; the answer was dropped");
+        }
+        let Some(ToolCall { stage: Stage::Sent(report), cancelled, .. }) = self.calls.remove(id) else { return };
+        let text = self.redacted(text);
+        let outcome = match Message::read(&text) {
+            Ok(Message { result: Some(result), .. }) => Outcome::Result(result.get().to_owned()),
+            Ok(Message { error: Some(error), .. }) => Outcome::Error(error.get().to_owned()),
+            _ => Outcome::Unknown("the upstream's answer could not be read"),
+        };
+        if !cancelled {
+            self.answer(text).await;
+        }
+        tell(report, outcome);
+    }
+
+    async fn cancel(&mut self, message: &Message<'_>) {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Params<'a> {
+            #[serde(borrow)]
+            request_id: &'a RawValue,
+        }
+        let params = message.params.and_then(|params| serde_json::from_str::<Params<'_>>(params.get()).ok());
+        let id = params.map(|params| params.request_id.get().to_owned()).unwrap_or_default();
+        if let Some(call) = self.calls.get_mut(&id) {
+            call.cancelled = true;
+            call.until = call.until.min(Instant::now() + CANCEL_GRACE);
+            match call.stage {
+                Stage::Sent(_) => {}
+                Stage::Deciding => return,
+                Stage::Listing => {
+                    self.calls.remove(&id);
+                    return;
+                }
+            }
+        }
+        // Whoever cancels is not answered.
+        self.requests.remove(&id);
+        self.pass_on(message.text()).await;
+    }
+
+    async fn look_at_the_clock(&mut self) {
+        let now = Instant::now();
+        if matches!(&self.pins, Pins::Asking { until, .. } if *until <= now) {
+            self.pins_unknown("the upstream did not list its tools in time").await;
+        }
+        let sent = |call: &ToolCall| matches!(call.stage, Stage::Sent(_));
+        let late = self.calls.iter().filter(|(_, call)| call.until <= now && sent(call));
+        let late: Vec<_> = late.map(|(id, call)| (id.clone(), call.cancelled)).collect();
+        for (id, cancelled) in late {
+            if !cancelled {
+                let params = format!(r#"{{"requestId":{id},"reason":"it took too long"}}"#);
+                let cancel = format!(r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{params}}}"#);
+                self.pass_on(cancel).await;
+            }
+            self.give_up(&id, "the upstream did not answer in time").await;
+        }
+    }
+
+    /// Answers a call that the upstream will not.
+    async fn give_up(&mut self, id: &str, why: &'static str) {
+        let Some(call) = self.calls.remove(id) else { return };
+        if !call.cancelled {
+            self.answer(message::error(Some(id), INTERNAL_ERROR, why)).await;
+        }
+        if let Stage::Sent(call) = call.stage {
+            tell(call, Outcome::Unknown(why));
+        }
+    }
+
+    /// The client's list. What is not as it was accepted is looked at before the next call.
+    fn shown(&mut self, text: String) -> String {
+        match govern::shown_tools(&*self.governor, &text) {
+            Some(shown) => {
+                if matches!(self.pins, Pins::Known) {
+                    self.pins = Pins::Unknown;
+                }
+                shown
+            }
+            None => text,
+        }
+    }
+
+    fn redacted(&self, text: String) -> String {
+        self.redactions.iter().fold(text, |text, redact| redact.message(&text).unwrap_or(text))
+    }
+
+    async fn answer(&self, text: String) {
+        // Fails if the client has left, which its reader notices too.
+        let _ = self.to_client.send(text).await;
+    }
+
+    async fn pass_on(&self, text: String) {
+        // Fails if the upstream has ended, which its reader notices too.
+        let _ = self.to_upstream.send(text).await;
+    }
+}
+
+fn read_again<T>(text: &str, with: impl FnOnce(&Call<'_>) -> T) -> Option<T> {
+    let message = Message::read(text).ok()?;
+    Call::read(message.params).ok().map(|call| with(&call))
+}
+
+fn tell(report: Report, outcome: Outcome) {
+    // Fails only if the process is about to end; then the call is found open, and closed as unknown.
+    let _ = report.send(outcome);
+}
+
+fn is_modern(text: &str) -> bool {
+    Message::read(text).is_ok_and(|message| message.is_modern())
+}
+
+/// What the call says of its client and revision, which a list needs to say too (2026-07-28).
+fn context_of(message: &Message<'_>) -> Option<String> {
+    let params = super::json::object(message.params?).ok()?;
+    let meta = super::json::object(params.get("_meta")?).ok()?;
+    let members = meta.0.iter().filter(|(name, _)| name.starts_with("io.modelcontextprotocol/"));
+    let members: Vec<_> = members.map(|(name, value)| format!("{}:{}", message::quoted(name), value.get())).collect();
+    (!members.is_empty()).then(|| format!("{{{}}}", members.join(",")))
+}
+
+fn list_request(id: &str, context: Option<&str>, cursor: Option<&str>) -> String {
+    let members =
+        [context.map(|meta| format!("\"_meta\":{meta}")), cursor.map(|cursor| format!("\"cursor\":{cursor}"))];
+    let members: Vec<_> = members.into_iter().flatten().collect();
+    format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/list","params":{{{}}}}}"#, members.join(","))
+}

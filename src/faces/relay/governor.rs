@@ -1,0 +1,165 @@
+//! haldir's own decisions, as the relay asks for them.
+
+use std::sync::Arc;
+
+use futures::{FutureExt, future::BoxFuture};
+use serde_json::value::RawValue;
+use tokio::sync::oneshot;
+use tokio_util::task::TaskTracker;
+
+use super::{
+    bound_session::BoundSession,
+    govern::{Admitted, Asked, Decision, Govern, Outcome, Redact, Report},
+};
+use crate::{
+    error::{Code, Error, Result},
+    model::{Credential, SessionId, UpstreamName},
+    operations::{
+        Haldir,
+        proxied::{self, Attempt, Going, OutwardContext, Sent, Verdict},
+    },
+    upstream::{Failure, FailureKind},
+};
+
+/// Who sees to it that the upstream's tools are known.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Tools {
+    /// The relay, over the client's own connection: nobody else has one.
+    Observed,
+    /// haldir, over a connection of its own, when they were not looked at for a while.
+    Asked,
+}
+
+/// Decides for one caller on the calls of one upstream.
+pub struct Governor {
+    haldir: Haldir,
+    credential: Credential,
+    upstream: UpstreamName,
+    /// The session of calls that name none.
+    session: Option<Arc<BoundSession>>,
+    tools: Tools,
+    reports: TaskTracker,
+}
+
+impl Governor {
+    /// Decides for whoever holds `credential`.
+    pub fn new(
+        haldir: Haldir,
+        credential: Credential,
+        upstream: UpstreamName,
+        session: Option<Arc<BoundSession>>,
+        tools: Tools,
+    ) -> Self {
+        Self { haldir, credential, upstream, session, tools, reports: TaskTracker::new() }
+    }
+
+    async fn decide(&self, asked: Asked) -> Result<Decision> {
+        let cx = self.haldir.enter_proxy(&self.credential).await?;
+        let session_id = self.session(asked.session).await?;
+        if self.tools == Tools::Asked {
+            self.look_at_tools(&cx).await?;
+        }
+        let attempt =
+            Attempt { session_id, tool: asked.tool, upstream: Some(self.upstream.clone()), arguments: asked.arguments };
+        Ok(match proxied::begin(&cx, attempt).await? {
+            Verdict::Go(going) => Decision::Go(self.admitted(going)),
+            Verdict::Held(held) => Decision::Told { text: held.text(), is_error: false },
+            Verdict::Refused(error) if error.code == Code::UnknownTool => Decision::Unknown(error.message),
+            Verdict::Refused(error) => Decision::of(&error),
+        })
+    }
+
+    async fn session(&self, named: Option<String>) -> Result<SessionId> {
+        match (named, &self.session) {
+            // What the operator has bound is all there is: an agent with another session's id gains nothing by it.
+            (_, Some(bound)) => bound.id().await,
+            (Some(named), None) => SessionId::parse(named)
+                .map_err(|problem| Error::invalid("session_id", format!("the session {problem}"))),
+            (None, None) => Err(Error::new(
+                Code::SessionInvalid,
+                "the call names no session: make one with createSession, and send its id as X-Session-ID with every \
+                 request, or as io.haldir/session_id in the call's _meta",
+            )),
+        }
+    }
+
+    /// A tool that has changed is found out before it is called.
+    async fn look_at_tools(&self, cx: &OutwardContext) -> Result<()> {
+        let Ok(reach) = proxied::reach(cx, &self.upstream) else { return Ok(()) };
+        if reach.link.must_list().await {
+            // Where it cannot be listed it is called as it was accepted; who decides is the store.
+            let _ = proxied::refresh(cx, &self.upstream, &reach).await?;
+        }
+        Ok(())
+    }
+
+    fn admitted(&self, going: Going) -> Admitted {
+        let (report, reported) = oneshot::channel();
+        let arguments = going.arguments().clone();
+        let redact = redaction(going.secrets().to_vec());
+        self.reports.spawn(settled(going, reported));
+        Admitted { arguments, redact, report: Report::from(report) }
+    }
+}
+
+/// Vouches for the call until its outcome is reported, and settles it. If it never is, the call is settled as unknown
+/// when `going` is dropped.
+async fn settled(going: Going, reported: oneshot::Receiver<Outcome>) {
+    let outcome = tokio::select! {
+        outcome = reported => outcome,
+        () = going.keep() => return,
+    };
+    let Ok(outcome) = outcome else { return };
+    let failed = |kind: FailureKind, message: &str, unsent: bool| {
+        proxied::Outcome::Failed(Failure { kind, message: message.to_owned(), unsent })
+    };
+    let outcome = match outcome {
+        Outcome::Result(result) => match RawValue::from_string(result) {
+            Ok(result) => proxied::Outcome::Answered(result),
+            Err(_) => failed(FailureKind::Unavailable, "the upstream's answer could not be read", false),
+        },
+        Outcome::Error(error) => match RawValue::from_string(error) {
+            Ok(error) => failed(FailureKind::Rpc(error), "it answered with an error", false),
+            Err(_) => failed(FailureKind::Unavailable, "the upstream's answer could not be read", false),
+        },
+        Outcome::Unknown(why) => failed(FailureKind::Unavailable, why, false),
+        Outcome::Unsent(why) => failed(FailureKind::Unavailable, why, true),
+    };
+    // The answer has left already, without the secrets.
+    drop(going.settle(outcome).await);
+}
+
+/// Takes these secrets out of what comes back.
+pub fn redaction(sent: Vec<Sent>) -> Option<Redact> {
+    if sent.is_empty() {
+        return None;
+    }
+    Some(Redact::new(move |json| proxied::redact(json, &sent)))
+}
+
+impl Govern for Governor {
+    fn observe(&self, tools: Vec<Box<RawValue>>) -> BoxFuture<'_, Result<()>> {
+        async move {
+            let cx = self.haldir.watch_proxy(&self.credential)?;
+            self.haldir.observe_tools(&cx, &self.upstream, tools).await.map(drop)
+        }
+        .boxed()
+    }
+
+    fn visible(&self, tools: &[&RawValue]) -> Result<Vec<bool>> {
+        let cx = self.haldir.watch_proxy(&self.credential)?;
+        self.haldir.visible_tools(&cx, &self.upstream, tools)
+    }
+
+    fn admit(&self, asked: Asked) -> BoxFuture<'_, Result<Decision>> {
+        self.decide(asked).boxed()
+    }
+
+    fn recorded(&self) -> BoxFuture<'_, ()> {
+        async {
+            self.reports.close();
+            self.reports.wait().await;
+        }
+        .boxed()
+    }
+}

@@ -1,0 +1,146 @@
+//! JSON that every reader understands alike. Where a key stands twice, or once in another case, one reader takes the
+//! first, another the last, a third does not mind the case: what a rule has judged would not be what the upstream
+//! reads. So such JSON is refused.
+
+use std::{borrow::Cow, fmt};
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error as _, MapAccess, Visitor},
+};
+use serde_json::value::RawValue;
+
+/// Levels of arrays and objects in each other.
+const MAX_DEPTH: usize = 64;
+
+/// A JSON object: its names and the text of its values, in the order they were written. No name stands twice.
+#[derive(Default)]
+pub struct Object<'a>(pub Vec<(Cow<'a, str>, &'a RawValue)>);
+
+impl<'a> Object<'a> {
+    /// The value under a name.
+    pub fn get(&self, name: &str) -> Option<&'a RawValue> {
+        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| *value)
+    }
+
+    /// Two names that are the same but for their case, if there are such.
+    fn confusable(&self) -> Option<&str> {
+        let mut folded: Vec<_> = self.0.iter().map(|(name, _)| (name.to_lowercase(), name)).collect();
+        folded.sort();
+        folded.windows(2).find(|pair| pair[0].0 == pair[1].0).map(|pair| pair[1].1.as_ref())
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Names;
+        impl<'de> Visitor<'de> for Names {
+            type Value = Object<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object<'de>, A::Error> {
+                let mut entries: Vec<(Cow<'de, str>, &'de RawValue)> = Vec::new();
+                while let Some(Name(name)) = map.next_key()? {
+                    entries.push((name, map.next_value()?));
+                }
+                let mut names: Vec<&str> = entries.iter().map(|(name, _)| name.as_ref()).collect();
+                names.sort_unstable();
+                match names.windows(2).find(|pair| pair[0] == pair[1]) {
+                    Some(pair) => Err(A::Error::custom(format!("`{}` stands twice in one object", shown(pair[0])))),
+                    None => Ok(Object(entries)),
+                }
+            }
+        }
+        deserializer.deserialize_map(Names)
+    }
+}
+
+/// A name, borrowed where it has no escapes.
+struct Name<'a>(Cow<'a, str>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Name<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+        impl<'de> Visitor<'de> for Text {
+            type Value = Name<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a name")
+            }
+
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Name<'de>, E> {
+                Ok(Name(Cow::Borrowed(text)))
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Name<'de>, E> {
+                Ok(Name(Cow::Owned(text.to_owned())))
+            }
+        }
+        deserializer.deserialize_str(Text)
+    }
+}
+
+/// Reads an object that has no two names which differ in their case only.
+pub fn object(json: &RawValue) -> Result<Object<'_>, String> {
+    let object: Object<'_> = serde_json::from_str(json.get()).map_err(|error| error.to_string())?;
+    match object.confusable() {
+        Some(name) => Err(format!("`{}` stands twice in one object, in different case", shown(name))),
+        None => Ok(object),
+    }
+}
+
+/// Whether no object in this value, at any depth, has a name twice.
+pub fn unambiguous(json: &RawValue) -> Result<(), String> {
+    walk(json, MAX_DEPTH)
+}
+
+fn walk(json: &RawValue, depth: usize) -> Result<(), String> {
+    let Some(below) = depth.checked_sub(1) else {
+        return Err(format!("more than {MAX_DEPTH} arrays and objects in each other"));
+    };
+    match json.get().as_bytes().first() {
+        Some(b'{') => {
+            let object: Object<'_> = serde_json::from_str(json.get()).map_err(|error| error.to_string())?;
+            object.0.iter().try_for_each(|(_, value)| walk(value, below))
+        }
+        Some(b'[') => {
+            let items: Vec<&RawValue> = serde_json::from_str(json.get()).map_err(|error| error.to_string())?;
+            items.into_iter().try_for_each(|value| walk(value, below))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn shown(name: &str) -> String {
+    name.chars().take(64).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn raw(text: &str) -> Box<RawValue> {
+        serde_json::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn a_name_that_stands_twice_is_refused_at_any_depth_and_in_any_spelling() {
+        for text in [
+            r#"{"a":1,"a":2}"#,
+            r#"{"a":1,"\u0061":2}"#,
+            r#"{"x":[{"y":{"path":"a","path":"b"}}]}"#,
+            r#"[{"a":1,"b":2,"a":3}]"#,
+        ] {
+            assert!(unambiguous(&raw(text)).unwrap_err().contains("twice"), "{text}");
+        }
+        assert!(object(&raw(r#"{"name":"a","Name":"b"}"#)).is_err());
+        let deep = format!("{}1{}", "[".repeat(65), "]".repeat(65));
+        assert!(unambiguous(&raw(&deep)).is_err());
+        for text in [r#"{"a":{"a":{"a":[1,2.50,"x"]}},"b":null}"#, "[]", "1e400", r#""a""#] {
+            unambiguous(&raw(text)).unwrap();
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! A JSON-RPC message, as far as the relay looks into it.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::json;
+
+/// Where a call of a client that knows haldir names its session, in the call's `_meta`.
+pub const SESSION_META: &str = "io.haldir/session_id";
+
+/// Where a request names its revision, from 2026-07-28 on, which is the first to do so.
+const VERSION_META: &str = "io.modelcontextprotocol/protocolVersion";
+/// See [`VERSION_META`].
+pub const FIRST_MODERN: &str = "2026-07-28";
+
+/// The envelope. A field that stands twice makes it unreadable; what JSON-RPC does not know is not passed on.
+#[derive(Deserialize, Serialize)]
+pub struct Message<'a> {
+    #[serde(borrow)]
+    pub(super) jsonrpc: Cow<'a, str>,
+    /// Of requests and responses, as it was written.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<&'a RawValue>,
+    /// Of requests and notifications.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<Cow<'a, str>>,
+    /// Of requests and notifications.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub params: Option<&'a RawValue>,
+    /// Of responses.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub result: Option<&'a RawValue>,
+    /// Of responses.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<&'a RawValue>,
+}
+
+/// Why a message is not passed on: a code of JSON-RPC, and what was wrong.
+pub type Refused = (i32, String);
+
+/// JSON-RPC: the text is no JSON.
+pub const PARSE_ERROR: i32 = -32_700;
+/// JSON-RPC: the message is none.
+pub const INVALID_REQUEST: i32 = -32_600;
+/// JSON-RPC: the parameters are not what the method takes.
+pub const INVALID_PARAMS: i32 = -32_602;
+/// JSON-RPC: the fault is on this side.
+pub const INTERNAL_ERROR: i32 = -32_603;
+
+impl<'a> Message<'a> {
+    /// Reads a message.
+    pub fn read(text: &'a str) -> Result<Self, Refused> {
+        match serde_json::from_str::<Self>(text) {
+            Ok(message) if message.jsonrpc == "2.0" => Ok(message),
+            Ok(_) => Err((INVALID_REQUEST, "expected \"jsonrpc\": \"2.0\"".to_owned())),
+            Err(error) if error.is_syntax() || error.is_eof() => {
+                Err((PARSE_ERROR, format!("this is no JSON: {error}")))
+            }
+            Err(_) if text.trim_start().starts_with('[') => {
+                Err((INVALID_REQUEST, "batches are not supported: send one message at a time".to_owned()))
+            }
+            Err(error) => Err((INVALID_REQUEST, format!("expected a JSON-RPC 2.0 message: {error}"))),
+        }
+    }
+
+    /// The id of a request, as it was written; JSON-RPC's `null` is none.
+    pub fn request_id(&self) -> Option<&'a str> {
+        self.method.as_ref()?;
+        self.id.map(RawValue::get).filter(|id| *id != "null")
+    }
+
+    /// The id that a response answers.
+    pub fn answers(&self) -> Option<&'a str> {
+        let is_response = self.method.is_none() && (self.result.is_some() || self.error.is_some());
+        self.id.map(RawValue::get).filter(|_| is_response)
+    }
+
+    /// Whether it is a request or a notification of this method.
+    pub fn is(&self, method: &str) -> bool {
+        self.method.as_deref() == Some(method)
+    }
+
+    /// Whether it says of itself that it is of a revision without handshake, from 2026-07-28 on.
+    pub fn is_modern(&self) -> bool {
+        let meta = || json::object(json::object(self.params?).ok()?.get("_meta")?).ok();
+        let version = || serde_json::from_str::<String>(meta()?.get(VERSION_META)?.get()).ok();
+        version().is_some_and(|version| version.as_str() >= FIRST_MODERN)
+    }
+
+    /// Written anew: exactly what was read, and nothing that another reader might see in it besides.
+    pub fn text(&self) -> String {
+        // Texts and raw JSON under fixed names: there is nothing here that cannot be written.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
+/// The parameters of a `tools/call`.
+pub struct Call<'a> {
+    /// The tool.
+    pub name: String,
+    /// Its arguments, as they were written.
+    pub arguments: Option<&'a RawValue>,
+    /// The session that the call itself names.
+    pub session: Option<String>,
+    params: json::Object<'a>,
+}
+
+impl<'a> Call<'a> {
+    /// Reads the parameters, strictly: what is judged must be what the upstream reads.
+    pub fn read(params: Option<&'a RawValue>) -> Result<Self, Refused> {
+        let bad = |problem: String| (INVALID_PARAMS, format!("the parameters of tools/call: {problem}"));
+        let params = params.ok_or_else(|| bad("there are none".to_owned()))?;
+        let params = json::object(params).map_err(bad)?;
+        for known in ["name", "arguments", "_meta"] {
+            if params.0.iter().any(|(name, _)| name != known && name.eq_ignore_ascii_case(known)) {
+                return Err(bad(format!("write `{known}` exactly so")));
+            }
+        }
+        let name = params.get("name").ok_or_else(|| bad("`name` is missing".to_owned()))?;
+        let name = serde_json::from_str(name.get()).map_err(|_| bad("`name` must be text".to_owned()))?;
+        let arguments = params.get("arguments").filter(|arguments| arguments.get() != "null");
+        if let Some(arguments) = arguments {
+            json::object(arguments).map_err(bad)?;
+        }
+        for (_, value) in &params.0 {
+            json::unambiguous(value).map_err(bad)?;
+        }
+        let session = params.get("_meta").and_then(|meta| json::object(meta).ok()?.get(SESSION_META));
+        let session = match session.map(|id| serde_json::from_str(id.get())) {
+            None => None,
+            Some(Ok(id)) => Some(id),
+            Some(Err(_)) => return Err(bad(format!("`{SESSION_META}` must be text"))),
+        };
+        Ok(Self { name, arguments, session, params })
+    }
+
+    /// The call as it goes on: with these arguments, and without what was for haldir.
+    pub fn forwarded(&self, id: &str, arguments: &str) -> String {
+        let mut text = format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"#);
+        let mut member = |name: &str, value: &str| {
+            if !text.ends_with('{') {
+                text.push(',');
+            }
+            text.push_str(&quoted(name));
+            text.push(':');
+            text.push_str(value);
+        };
+        for (name, value) in &self.params.0 {
+            match name.as_ref() {
+                "name" => member(name, &quoted(&self.name)),
+                "arguments" if self.arguments.is_some() => member(name, arguments),
+                "_meta" if self.session.is_some() => member(name, &without_session(value)),
+                _ => member(name, value.get()),
+            }
+        }
+        if self.arguments.is_none() && arguments != "{}" {
+            member("arguments", arguments);
+        }
+        text.push_str("}}");
+        text
+    }
+}
+
+fn without_session(meta: &RawValue) -> String {
+    let kept = json::object(meta).unwrap_or_default();
+    let members = kept.0.iter().filter(|(name, _)| name != SESSION_META);
+    let members: Vec<_> = members.map(|(name, value)| format!("{}:{}", quoted(name), value.get())).collect();
+    format!("{{{}}}", members.join(","))
+}
+
+/// Text as JSON.
+pub fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+/// A response that is an error.
+pub fn error(id: Option<&str>, code: i32, message: &str) -> String {
+    let id = id.unwrap_or("null");
+    format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":{code},"message":{}}}}}"#, quoted(message))
+}
+
+/// A response with this result.
+pub fn response(id: &str, result: &str) -> String {
+    format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{result}}}"#)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(text: &str) -> i32 {
+        let message = Message::read(text).and_then(|message| Call::read(message.params).map(drop));
+        message.err().unwrap_or_else(|| panic!("{text} was taken")).0
+    }
+
+    #[test]
+    fn what_two_readers_would_understand_differently_is_no_call() {
+        let call = |params: &str| format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{params}}}"#);
+        assert_eq!(refused(r#"{"jsonrpc":"2.0","id":1,"method":"ping","method":"tools/call"}"#), INVALID_REQUEST);
+        assert_eq!(refused(r#"[{"jsonrpc":"2.0","id":1,"method":"ping"}]"#), INVALID_REQUEST);
+        assert_eq!(refused("{"), PARSE_ERROR);
+        for params in [
+            r#"{"name":"read","name":"delete"}"#,
+            r#"{"name":"read","Name":"delete"}"#,
+            r#"{"name":"read","n\u0061me":"delete"}"#,
+            r#"{"Name":"read"}"#,
+            r#"{"name":7}"#,
+            r#"{"name":"read","arguments":{"path":"a","path":"b"}}"#,
+            r#"{"name":"read","arguments":{"path":"a","Path":"b"}}"#,
+            r#"{"name":"read","arguments":[{"path":"a"}]}"#,
+            r#"{"name":"read","arguments":{"x":{"y":1,"y":2}}}"#,
+            r#"{"name":"read","_meta":{"io.haldir/session_id":7}}"#,
+            "[]",
+            "{}",
+        ] {
+            assert_eq!(refused(&call(params)), INVALID_PARAMS, "{params}");
+        }
+    }
+
+    #[test]
+    fn a_call_goes_on_as_it_was_written_without_what_was_for_haldir() {
+        let params = r#"{"_meta":{"progressToken":1.0,"io.haldir/session_id":"ses_x","a.b/c":{}},"name":"e\u0063ho","arguments":{"n":1.10,"big":12345678901234567890123}}"#;
+        let raw: Box<RawValue> = serde_json::from_str(params).unwrap();
+        let call = Call::read(Some(&raw)).unwrap();
+        assert_eq!((call.name.as_str(), call.session.as_deref()), ("echo", Some("ses_x")));
+        assert_eq!(
+            call.forwarded("\"a\"", call.arguments.unwrap().get()),
+            r#"{"jsonrpc":"2.0","id":"a","method":"tools/call","params":{"_meta":{"progressToken":1.0,"a.b/c":{}},"name":"echo","arguments":{"n":1.10,"big":12345678901234567890123}}}"#
+        );
+    }
+
+    #[test]
+    fn a_message_is_passed_on_with_its_own_text_and_without_unknown_fields() {
+        let text = r#"{"jsonrpc":"2.0","Method":"tools/call","id":1e2,"method":"x/y","params":{"a":1.00}}"#;
+        let expected = r#"{"jsonrpc":"2.0","id":1e2,"method":"x/y","params":{"a":1.00}}"#;
+        assert_eq!(Message::read(text).unwrap().text(), expected);
+    }
+}

@@ -1,0 +1,58 @@
+//! Policies that an operator keeps in a file: they are added to the store, once each.
+
+use std::{fs, path::Path};
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::{
+    error::{Code, Error, Result},
+    model::{Credential, TenantId},
+    operations::{self, CallOptions, Haldir, Operation},
+};
+
+/// The largest file, in bytes.
+const MAX_BYTES: u64 = 1024 * 1024;
+/// What the store says of a policy besides what the policy says.
+const ABOUT: [&str; 3] = ["policy_id", "created_at", "created_by"];
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Policies {
+    policies: Vec<Map<String, Value>>,
+}
+
+#[derive(Deserialize)]
+struct Listed {
+    policies: Vec<Map<String, Value>>,
+}
+
+/// Adds the policies of this file that the tenant does not have yet. Those that are no longer in the file stay: whoever
+/// edits a file loosens nothing by that.
+pub async fn add(haldir: &Haldir, tenant: &TenantId, path: &Path) -> Result<()> {
+    let problem =
+        |what: String| Error::new(Code::InvalidArgument, format!("the policies of {}: {what}", path.display()));
+    let length = fs::metadata(path).map_err(|error| problem(error.to_string()))?.len();
+    if length > MAX_BYTES {
+        return Err(problem(format!("more than {MAX_BYTES} bytes")));
+    }
+    let text = fs::read_to_string(path).map_err(|error| problem(error.to_string()))?;
+    let wanted: Policies = serde_json::from_str(&text).map_err(|error| problem(error.to_string()))?;
+    let operator = Credential::LocalOperator(tenant.clone());
+    let call = async |name: &str, input: &str| {
+        let operation: &Operation = operations::named(name).ok_or_else(|| Error::internal(format!("no {name}")))?;
+        haldir.call(operation, &operator, input, CallOptions::default()).await
+    };
+    let reply = call("listProxyPolicies", "{}").await?;
+    let mut known: Listed = serde_json::from_str(&reply.body).map_err(Error::internal)?;
+    for policy in &mut known.policies {
+        policy.retain(|name, _| !ABOUT.contains(&name.as_str()));
+    }
+    for policy in wanted.policies {
+        if !known.policies.contains(&policy) {
+            let input = Value::Object(policy).to_string();
+            call("addProxyPolicy", &input).await.map_err(|error| problem(error.message))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,198 @@
+//! A wrapped server: MCP on standard input and output, with a child behind it.
+
+use std::{io, process::ExitStatus, sync::Arc, time::Duration};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt},
+    sync::mpsc,
+    task::JoinHandle,
+    time::{Instant, sleep, timeout},
+};
+
+use super::{
+    child::{ChildCommand, ChildProcess},
+    exchange::Exchange,
+    govern::{Govern, Redact},
+    lines::{Line, LineReader},
+};
+use crate::error::{Code, Error, Result};
+
+/// The longest message of a client, in bytes.
+const MAX_CLIENT_BYTES: usize = 4 * 1024 * 1024;
+/// The longest message of a child, in bytes. One that sends more is ended: nobody knows what it meant to answer.
+const MAX_CHILD_BYTES: usize = 16 * 1024 * 1024;
+/// Messages that wait for their reader.
+const MAX_WAITING: usize = 256;
+/// A child that lived this long had started well.
+const STARTED_WELL: Duration = Duration::from_secs(30);
+/// How often a child that does not start well is started in a row, and the first pause; it doubles each time.
+const MAX_STARTS: u32 = 5;
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+/// How long a child that was started again has to answer the handshake.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A child as the relay sees it.
+struct Running {
+    process: ChildProcess,
+    input: mpsc::Sender<String>,
+    output: mpsc::Receiver<Said>,
+    writer: JoinHandle<()>,
+    since: Instant,
+}
+
+enum Said {
+    Message(String),
+    TooLong,
+}
+
+impl Running {
+    fn start(command: &ChildCommand) -> Result<Self> {
+        let (process, input, output) = command.start().map_err(|error| {
+            let message = format!("{} cannot be started: {error}", command.program.to_string_lossy());
+            Error::new(Code::InvalidArgument, message)
+        })?;
+        let (sender, receiver) = mpsc::channel(MAX_WAITING);
+        let writer = tokio::spawn(write_lines(receiver, input));
+        let (said, output_messages) = mpsc::channel(MAX_WAITING);
+        tokio::spawn(read_lines(output, said, MAX_CHILD_BYTES));
+        Ok(Self { process, input: sender, output: output_messages, writer, since: Instant::now() })
+    }
+
+    /// Ends its input, then the child.
+    async fn stop(self) {
+        self.writer.abort();
+        drop(self.input);
+        // The pipe is closed by now, unless the writer is in the middle of an abort.
+        let _ = self.writer.await;
+        self.process.stop().await;
+    }
+}
+
+/// Serves the client at `input` and `output` until it leaves, the child cannot be started again, or `shutdown` is done.
+pub async fn serve(
+    governor: Arc<dyn Govern>,
+    command: &ChildCommand,
+    secrets: Option<Redact>,
+    call_timeout: Duration,
+    (input, output): (impl AsyncRead + Unpin + Send + 'static, impl AsyncWrite + Unpin + Send + 'static),
+    shutdown: impl Future<Output = ()>,
+) -> Result<()> {
+    let mut child = Running::start(command)?;
+    let (to_client, outgoing) = mpsc::channel(MAX_WAITING);
+    let (said, mut client) = mpsc::channel(MAX_WAITING);
+    tokio::spawn(read_lines(input, said, MAX_CLIENT_BYTES));
+    let writer = tokio::spawn(write_lines(outgoing, output));
+    let mut exchange = Exchange::new(governor, to_client.clone(), child.input.clone(), call_timeout, secrets);
+    drop(to_client);
+    let mut shutdown = std::pin::pin!(shutdown);
+    let mut starts = 0;
+    let outcome = loop {
+        tokio::select! {
+            message = client.recv() => match message {
+                Some(Said::Message(text)) => exchange.from_client(&text, None).await,
+                Some(Said::TooLong) => exchange.from_client("", None).await,
+                None => break Ok(()),
+            },
+            message = child.output.recv() => {
+                let why = match message {
+                    Some(Said::Message(text)) => {
+                        exchange.from_upstream(text).await;
+                        continue;
+                    }
+                    Some(Said::TooLong) => "the server sent a message of more than 16 MiB and was ended",
+                    None => "the server ended before it had answered",
+                };
+                exchange.upstream_ended(why).await;
+                if child.since.elapsed() > STARTED_WELL {
+                    starts = 0;
+                }
+                tell_of_end(child).await;
+                child = loop {
+                    starts += 1;
+                    if starts > MAX_STARTS {
+                        let message = format!("{} does not keep running", command.program.to_string_lossy());
+                        return finish(exchange, writer, Err(Error::new(Code::Unavailable, message))).await;
+                    }
+                    sleep(FIRST_PAUSE * 2_u32.pow(starts - 1)).await;
+                    match restart(command, &mut exchange).await {
+                        Ok(running) => break running,
+                        Err(error) => tracing::warn!(%error, "the wrapped server could not be started again"),
+                    }
+                };
+            }
+            () = exchange.next() => {}
+            () = &mut shutdown => break Ok(()),
+        }
+    };
+    child.stop().await;
+    finish(exchange, writer, outcome).await
+}
+
+async fn finish(exchange: Exchange, writer: JoinHandle<()>, outcome: Result<()>) -> Result<()> {
+    exchange.close().await;
+    // The channel is closed, so the writer ends once it has written what there is.
+    let _ = timeout(HANDSHAKE_TIMEOUT, writer).await;
+    outcome
+}
+
+async fn tell_of_end(child: Running) {
+    let mut child = child;
+    let status: Option<io::Result<ExitStatus>> = timeout(Duration::from_millis(100), child.process.ended()).await.ok();
+    tracing::warn!(?status, "the wrapped server ended; it will be started again");
+    child.stop().await;
+}
+
+/// Starts the child again, and shakes hands with it in the client's words.
+async fn restart(command: &ChildCommand, exchange: &mut Exchange) -> Result<Running> {
+    let mut child = Running::start(command)?;
+    let Some(initialize) = exchange.new_upstream(child.input.clone()).map(str::to_owned) else { return Ok(child) };
+    let ended = || Error::new(Code::Unavailable, "the server ended before it had answered the handshake");
+    child.input.send(initialize.clone()).await.map_err(|_| ended())?;
+    let answered = async {
+        loop {
+            match child.output.recv().await {
+                Some(Said::Message(text)) if Exchange::is_answer_to(&text, &initialize) => return Ok(()),
+                Some(Said::Message(text)) => exchange.from_upstream(text).await,
+                Some(Said::TooLong) | None => return Err(ended()),
+            }
+        }
+    };
+    let answered = timeout(HANDSHAKE_TIMEOUT, answered).await;
+    if let Err(error) = answered.unwrap_or_else(|_| Err(ended())) {
+        child.stop().await;
+        return Err(error);
+    }
+    let initialized = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#.to_owned();
+    child.input.send(initialized).await.map_err(|_| ended())?;
+    Ok(child)
+}
+
+async fn read_lines(input: impl AsyncRead + Unpin, said: mpsc::Sender<Said>, max: usize) {
+    let mut lines = LineReader::new(input, max);
+    loop {
+        let message = match lines.next().await {
+            Ok(Line::Complete(line)) if line.trim_ascii().is_empty() => continue,
+            // What is no UTF-8 is no JSON: the reader of messages says so.
+            Ok(Line::Complete(line)) => Said::Message(String::from_utf8_lossy(line).into_owned()),
+            Ok(Line::TooLong) => Said::TooLong,
+            Ok(Line::End) | Err(_) => return,
+        };
+        if said.send(message).await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn write_lines(mut messages: mpsc::Receiver<String>, mut output: impl AsyncWrite + Unpin) {
+    while let Some(mut text) = messages.recv().await {
+        text.push('\n');
+        let mut written = output.write_all(text.as_bytes()).await;
+        if written.is_ok() {
+            written = output.flush().await;
+        }
+        if let Err(error) = written {
+            tracing::info!(%error, "nobody reads any more");
+            return;
+        }
+    }
+}

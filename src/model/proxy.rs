@@ -1,0 +1,169 @@
+//! The proxy's records: upstream servers, the tools that they offer, policies, calls under way.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Money, PolicyId, SessionId, UnixMicros, UpstreamName};
+
+/// An MCP server that haldir calls on behalf of agents.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub struct Upstream {
+    pub name: UpstreamName,
+    /// Empty for a child process, which only the process that was configured with it can call.
+    pub url: String,
+    /// Headers of every request; `{{secret:NAME}}` stands for a secret.
+    pub headers: BTreeMap<String, String>,
+    /// One more each time it is registered anew: connections of an older one are not used.
+    pub generation: i64,
+    /// Whether it answered when it was last asked.
+    pub healthy: bool,
+    /// Why not; empty if it did.
+    pub problem: String,
+    pub checked_at: Option<UnixMicros>,
+    pub calls: i64,
+    pub errors: i64,
+    /// Of all calls together, in microseconds.
+    pub latency: i64,
+    pub created_at: UnixMicros,
+    pub created_by: String,
+}
+
+/// A tool as it was first seen, and what has become of it since.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub struct PinnedTool {
+    pub upstream: UpstreamName,
+    pub name: String,
+    /// JSON text as the upstream sent it, and as it was accepted.
+    pub definition: String,
+    /// Of name, description, schemas and annotations.
+    pub digest: [u8; 32],
+    /// JSON text of what the upstream says now, where that has another digest: then the tool is in quarantine.
+    pub offered: Option<String>,
+    /// Whether the newest listing has it.
+    pub listed: bool,
+    /// What is suspicious about its description.
+    pub warnings: Vec<String>,
+    pub marks: ToolMarks,
+    pub first_seen: UnixMicros,
+    pub changed_at: Option<UnixMicros>,
+    /// The principal that accepted a change; empty if none was.
+    pub accepted_by: String,
+}
+
+impl PinnedTool {
+    /// `upstream.tool`.
+    pub fn qualified(&self) -> String {
+        format!("{}.{}", self.upstream, self.name)
+    }
+
+    /// Whether it may be called, as far as the pin goes.
+    pub fn is_callable(&self) -> bool {
+        self.listed && self.offered.is_none()
+    }
+}
+
+/// What an operator says of a tool.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ToolMarks {
+    /// What it brings back comes from people whom nobody vouches for: web pages, mail, issues.
+    pub source: bool,
+    /// What it is given leaves the house, or destroys something.
+    pub sink: bool,
+    /// What one call costs, in USD, out of the session's budget.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Money>,
+    /// Where in the arguments the cost of a call stands, as a JSON pointer (RFC 6901).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cost_argument: Option<String>,
+}
+
+/// The kinds of policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PolicyType {
+    /// `tool` is never called.
+    BlockTool,
+    /// Only `tools` are called.
+    AllowList,
+    /// `tools` are never called.
+    DenyList,
+    /// No call with an amount of more than `max` USD.
+    SpendLimit,
+    /// At most `max_per_minute` calls of an agent within any minute.
+    RateLimit,
+    /// Calls only from `start_hour` until `end_hour`, UTC.
+    TimeWindow,
+}
+
+/// What a policy says. Which fields it has depends on its type.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PolicyDefinition {
+    /// The kind of policy.
+    #[serde(rename = "type")]
+    pub policy_type: PolicyType,
+    /// The tool that it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool: Option<String>,
+    /// The tools that it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tools: Option<Vec<String>>,
+    /// Of `spend_limit`: the largest amount, in USD.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max: Option<Money>,
+    /// Of `spend_limit`: where in the arguments the amount stands, as a JSON pointer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub argument: Option<String>,
+    /// Of `rate_limit`: calls of an agent within a minute.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_per_minute: Option<i64>,
+    /// Of `time_window`: the first hour, UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_hour: Option<i64>,
+    /// Of `time_window`: the hour that it ends before, UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end_hour: Option<i64>,
+    /// Whether it only logs what it would refuse.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dry_run: bool,
+}
+
+/// A policy of a tenant.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub struct Policy {
+    pub id: PolicyId,
+    pub definition: PolicyDefinition,
+    pub created_at: UnixMicros,
+    pub created_by: String,
+}
+
+/// A row that a call counts in, so that a call which failed can be taken out again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct PolicyUse {
+    pub policy: String,
+    pub subject: String,
+    pub at: i64,
+}
+
+/// A call that has left, or is about to, and whose outcome is not known yet.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub struct OpenCall {
+    pub id: String,
+    pub upstream: UpstreamName,
+    pub tool: String,
+    pub session_id: SessionId,
+    /// What was taken out of the budget for it.
+    pub cost: Money,
+    pub uses: Vec<PolicyUse>,
+    pub started_at: UnixMicros,
+    /// Until when its process vouches for it.
+    pub lease: UnixMicros,
+}

@@ -1,0 +1,81 @@
+//! Names of tools as people and models confuse them. Rules that forbid compare folded names, so that another case, a
+//! look-alike letter or another separator does not slip past them; rules that allow compare the names themselves.
+
+use unicode_normalization::UnicodeNormalization;
+use unicode_security::confusable_detection::skeleton;
+
+/// Every tool.
+const ANY: &str = "*";
+
+/// The ways in which a name is read: lower case before and after look-alikes are made one, since `I` looks like `l`.
+fn folds(name: &str) -> [String; 2] {
+    let compatible: String = name.nfkc().collect();
+    let lower = compatible.to_lowercase();
+    [plain(skeleton(&lower).collect::<String>()), plain(skeleton(&compatible).collect::<String>().to_lowercase())]
+}
+
+/// Without what stands between words, and without what cannot be seen.
+fn plain(name: String) -> String {
+    let kept: String = name.nfkc().filter(|c| c.is_alphanumeric() || *c == '.').collect();
+    if kept.is_empty() { name } else { kept }
+}
+
+/// Whether two names could be taken for each other.
+pub fn alike(a: &str, b: &str) -> bool {
+    a == b || folds(a).iter().zip(&folds(b)).any(|(a, b)| a == b)
+}
+
+/// Whether a rule that forbids names this tool: as `tool`, `upstream.tool`, `upstream.*` or `*`.
+pub fn forbids(rule: &str, upstream: &str, tool: &str) -> bool {
+    let whole = rule.strip_suffix(".*").is_some_and(|named| alike(named, upstream));
+    rule == ANY || whole || alike(rule, tool) || alike(rule, &format!("{upstream}.{tool}"))
+}
+
+/// Whether a rule that allows names this tool, exactly. A bare name does only where no other upstream has such a tool.
+pub fn allows(rule: &str, upstream: &str, tool: &str, bare_is_clear: bool) -> bool {
+    let whole = rule.strip_suffix(".*").is_some_and(|named| named == upstream);
+    let exact = rule.strip_prefix(upstream).and_then(|rest| rest.strip_prefix('.')).is_some_and(|rest| rest == tool);
+    rule == ANY || whole || exact || (bare_is_clear && rule == tool)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_look_alike_are_forbidden_together() {
+        for other in [
+            "delete",
+            "Delete",
+            "DELETE",
+            "d\u{435}lete",
+            "\u{ff44}elete",
+            "dele\u{200b}te",
+            "de1ete",
+            "deIete",
+            "de-lete",
+            "de_lete",
+            "delet\u{435}",
+            "\u{1d41d}elete",
+        ] {
+            assert!(forbids("up.delete", "up", other) && forbids("delete", "up", other), "{other:?}");
+        }
+        assert!(forbids("delete_file", "up", "deleteFile") && forbids("up.*", "Up", "x") && forbids("*", "a", "b"));
+        for other in ["deleted", "undelete", "del", ""] {
+            assert!(!forbids("delete", "up", other), "{other:?}");
+        }
+        assert!(!forbids("up.delete", "down", "delete"));
+    }
+
+    #[test]
+    fn what_is_allowed_is_exactly_that() {
+        assert!(
+            allows("up.read", "up", "read", false) && allows("up.*", "up", "x", false) && allows("*", "u", "x", false)
+        );
+        assert!(allows("read", "up", "read", true) && !allows("read", "up", "read", false));
+        for other in ["Read", "r\u{435}ad", "re_ad"] {
+            assert!(!allows("up.read", "up", other, true) && !allows("read", "up", other, true), "{other:?}");
+        }
+        assert!(!allows("up.read", "Up", "read", true));
+    }
+}

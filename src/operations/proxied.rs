@@ -1,0 +1,197 @@
+//! The proxy as faces use it that carry MCP themselves, and what a server does about calls that were left open. See
+//! [`crate::proxy`] for the order of things.
+
+use std::{sync::Arc, time::Duration};
+
+use serde_json::value::RawValue;
+use tokio_util::sync::CancellationToken;
+use zeroize::Zeroizing;
+
+pub use crate::{
+    call::OutwardContext,
+    proxy::{
+        catalogue::Observed,
+        governed::{Attempt, Going, Held, Outcome, Verdict, begin, refusal_text},
+        proxy_call::as_tool_result,
+        redact::redact,
+        secret::{Sent, has_any as has_secret},
+        target::{Listing, Reach, reach, refresh, target},
+    },
+};
+use crate::{
+    call::WriteContext,
+    error::Result,
+    gate::authenticate,
+    model::{Credential, Permission, Resource, Role, TenantId, Upstream, UpstreamName},
+    operations::{definition::Operation, engine::Haldir, engine::permitted, upkeep},
+    proxy::{abandoned, catalogue, secret},
+    store::Tx,
+    watch::{self, Draft},
+};
+
+/// Between two looks for calls that no process vouches for any more.
+const LOOK_EVERY: Duration = Duration::from_secs(3);
+/// Who is in the log as the one that closed such a call.
+const PRINCIPAL: &str = "proxy";
+
+impl Haldir {
+    /// The first thing for every call that a face governs: who asks, and whether their key may call tools at all. A
+    /// call counts against the key's hourly limit.
+    pub async fn enter_proxy(&self, credential: &Credential) -> Result<OutwardContext> {
+        let operation = call_operation()?;
+        let entered = self.enter(operation, credential).await?;
+        let (caller, now) = entered.into_parts();
+        permitted(operation, &caller)?;
+        Ok(self.outward(caller, now))
+    }
+
+    /// As [`Self::enter_proxy`], for what is no call and does not count as one.
+    pub fn watch_proxy(&self, credential: &Credential) -> Result<OutwardContext> {
+        let now = self.inner.services.clock.now();
+        let services = &self.inner.services;
+        let caller = self.inner.store.read(|tx| authenticate::authenticate(tx, services, credential, now))?.caller;
+        permitted(call_operation()?, &caller)?;
+        Ok(self.outward(caller, now))
+    }
+
+    /// Which of these tools are as they were accepted, or not known yet: a client may see those.
+    pub fn visible_tools(
+        &self,
+        cx: &OutwardContext,
+        upstream: &UpstreamName,
+        tools: &[&RawValue],
+    ) -> Result<Vec<bool>> {
+        cx.read(|cx| {
+            let as_accepted = |tool: &&RawValue| catalogue::is_as_accepted(cx.tx, &cx.caller.tenant, upstream, tool);
+            tools.iter().map(as_accepted).collect()
+        })
+    }
+
+    /// Texts for an upstream that is a child of this process, such as its environment, with the secrets that stand in
+    /// them and may go there; and which those are.
+    pub fn fill_secrets(
+        &self,
+        cx: &OutwardContext,
+        upstream: &UpstreamName,
+        texts: &[String],
+    ) -> Result<(Vec<Zeroizing<String>>, Vec<Sent>)> {
+        cx.read(|cx| {
+            let keys = cx.services.keyring.tenant(cx.tx, &cx.caller.tenant)?;
+            let (mut filled, mut all) = (Vec::new(), Vec::new());
+            for text in texts {
+                let (text, sent) = secret::fill_header(cx, &keys, upstream, text)?;
+                filled.push(text);
+                all.extend(sent);
+            }
+            Ok((filled, all))
+        })
+    }
+
+    /// Takes in a list of tools of an upstream that a face is connected to, each as it was written. Only those that
+    /// are answered may be shown, and called.
+    pub async fn observe_tools(
+        &self,
+        cx: &OutwardContext,
+        upstream: &UpstreamName,
+        listing: Vec<Box<RawValue>>,
+    ) -> Result<Observed> {
+        let name = upstream.clone();
+        cx.write(move |cx| {
+            let observed = catalogue::observe(cx, &name, &listing)?;
+            cx.tx.set_health(&cx.caller.tenant.clone(), &name, None, cx.now)?;
+            Ok(observed)
+        })
+        .await
+    }
+
+    /// Makes an upstream known that this process alone can call, such as a child of its own from its configuration. One
+    /// of this name that is registered with an address stays as it is: its pins hold for both.
+    pub async fn declare_upstream(&self, cx: &OutwardContext, upstream: &UpstreamName) -> Result<()> {
+        let name = upstream.clone();
+        if cx.read(|cx| Ok(cx.tx.upstream(&cx.caller.tenant, &name)?.is_some()))? {
+            return Ok(());
+        }
+        let name = upstream.clone();
+        cx.write(move |cx| declare(cx, name)).await
+    }
+
+    /// Closes calls that no process vouches for any more, now and then, until `stop`. Several processes may do it on
+    /// one store: each call is closed once.
+    pub async fn keep_proxy(&self, stop: CancellationToken) {
+        loop {
+            if let Err(error) = self.close_abandoned_calls().await {
+                tracing::error!(%error, "calls that were left open could not be closed");
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+            }
+        }
+    }
+
+    /// Closes all that there are now.
+    pub async fn close_abandoned_calls(&self) -> Result<()> {
+        loop {
+            let now = self.inner.services.clock.now();
+            let tenants = self.inner.store.read(|tx| abandoned::tenants(tx, now))?;
+            if tenants.is_empty() {
+                return Ok(());
+            }
+            for tenant in tenants {
+                self.close_abandoned_of(tenant).await?;
+            }
+        }
+    }
+
+    async fn close_abandoned_of(&self, tenant: TenantId) -> Result<()> {
+        let (services, caller) = (Arc::clone(&self.inner.services), upkeep::caller(tenant, PRINCIPAL));
+        let work = move |tx: &mut dyn Tx| {
+            let now = services.clock.now();
+            abandoned::close(&mut WriteContext { tx, caller: &caller, now, services: &services }).map(drop)
+        };
+        self.inner.store.write(work).await
+    }
+
+    /// How many upstreams this process has called, and how many of them it leaves alone since they failed.
+    pub fn upstream_connections(&self) -> (usize, usize) {
+        self.inner.services.upstreams.count()
+    }
+
+    /// Whether this credential may see and call tools.
+    pub fn may_use_proxy(&self, credential: &Credential) -> Result<()> {
+        let now = self.inner.services.clock.now();
+        let services = &self.inner.services;
+        let caller = self.inner.store.read(|tx| authenticate::authenticate(tx, services, credential, now))?.caller;
+        let needed = Permission { resource: Resource::Proxy, write: false, role: Role::Agent };
+        if caller.may(needed) { Ok(()) } else { permitted(call_operation()?, &caller) }
+    }
+}
+
+fn call_operation() -> Result<&'static Operation> {
+    super::named("proxyCall").ok_or_else(|| crate::error::Error::internal("there is no proxyCall"))
+}
+
+fn declare(cx: &mut WriteContext<'_>, name: UpstreamName) -> Result<()> {
+    let tenant = cx.caller.tenant.clone();
+    if cx.tx.upstream_alike(&tenant, &name)?.is_some_and(|other| other.name == name) {
+        return Ok(());
+    }
+    let details = serde_json::json!({"name": name, "child": true});
+    let upstream = Upstream {
+        name,
+        url: String::new(),
+        headers: std::collections::BTreeMap::new(),
+        generation: cx.now.0,
+        healthy: false,
+        problem: "it was not asked yet".to_owned(),
+        checked_at: None,
+        calls: 0,
+        errors: 0,
+        latency: 0,
+        created_at: cx.now,
+        created_by: cx.caller.principal.clone(),
+    };
+    cx.tx.put_upstream(&tenant, &upstream)?;
+    watch::append(cx, Draft::governance("upstream.declare", None, &details)?)?;
+    Ok(())
+}

@@ -1,0 +1,171 @@
+//! `addProxyPolicy`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{list_policies::PolicyDetail, policy::MAX_POLICIES};
+use crate::{
+    call::{WriteContext, WriteOperation},
+    crypto,
+    error::{Code, Error, Result},
+    model::{Money, Policy, PolicyDefinition, PolicyId, PolicyType, text::Text},
+    watch::{self, Draft},
+};
+
+/// Tools that one policy can name.
+const MAX_TOOLS: usize = 200;
+/// The most calls within a minute that can be counted.
+const MAX_PER_MINUTE: i64 = 1_000_000;
+/// What each type takes.
+const VALID: &str = "valid are: block_tool with tool; allow_list with tools; deny_list with tools; spend_limit with max, \
+                     and perhaps argument, tool, tools; rate_limit with max_per_minute, and perhaps tool, tools; \
+                     time_window with start_hour and end_hour, and perhaps tool, tools";
+
+/// Say what may be called through the proxy. Every policy must let a call pass. Tools are named `upstream.tool`, `tool`,
+/// `upstream.*` or `*`; a policy that forbids holds for names that look alike too, one that allows for exactly that name.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AddProxyPolicy {
+    /// The kind of policy.
+    #[serde(rename = "type")]
+    policy_type: PolicyType,
+    /// Of `block_tool`: the tool. Of the limits and the window: the tool that it is about, else all.
+    #[serde(default)]
+    tool: Option<Text<1, 256>>,
+    /// Of `allow_list` and `deny_list`: the tools. Of the limits and the window: the tools that it is about, else all.
+    #[serde(default)]
+    #[schemars(length(max = MAX_TOOLS))]
+    tools: Option<Vec<Text<1, 256>>>,
+    /// Of `spend_limit`: the largest amount of one call, in USD.
+    #[serde(default)]
+    #[schemars(range(min = 0))]
+    max: Option<Money>,
+    /// Of `spend_limit`: where in the arguments the amount stands, as a JSON pointer. Default: wherever it may.
+    #[serde(default)]
+    argument: Option<Text<1, 256>>,
+    /// Of `rate_limit`: calls of one agent within any minute.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = MAX_PER_MINUTE))]
+    max_per_minute: Option<i64>,
+    /// Of `time_window`: the first hour, UTC.
+    #[serde(default)]
+    #[schemars(range(min = 0, max = 23))]
+    start_hour: Option<i64>,
+    /// Of `time_window`: the hour that it ends before, UTC; one before `start_hour` is of the next day.
+    #[serde(default)]
+    #[schemars(range(min = 0, max = 24))]
+    end_hour: Option<i64>,
+    /// Whether it only logs what it would refuse.
+    #[serde(default)]
+    #[schemars(extend("default" = false))]
+    dry_run: Option<bool>,
+}
+
+/// The policy that was added.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ProxyPolicyAdded {
+    /// Always true.
+    #[schemars(extend("const" = true))]
+    added: bool,
+    /// The kind of policy.
+    #[serde(rename = "type")]
+    policy_type: PolicyType,
+    /// Names the policy, to delete it.
+    policy_id: PolicyId,
+}
+
+impl WriteOperation for AddProxyPolicy {
+    type Output = ProxyPolicyAdded;
+
+    fn run(self, cx: &mut WriteContext<'_>) -> Result<ProxyPolicyAdded> {
+        let definition = self.definition();
+        check(&definition)?;
+        let tenant = cx.caller.tenant.clone();
+        if cx.tx.policies(&tenant, MAX_POLICIES)?.len() >= MAX_POLICIES {
+            let message = format!("there are {MAX_POLICIES} policies already: delete one first");
+            return Err(Error::new(Code::Conflict, message));
+        }
+        let id = crypto::token::<16>("pol_").map_err(Error::internal)?;
+        let policy = Policy {
+            id: PolicyId::parse(id).map_err(Error::internal)?,
+            definition,
+            created_at: cx.now,
+            created_by: cx.caller.principal.clone(),
+        };
+        cx.tx.insert_policy(&tenant, &policy)?;
+        let added =
+            ProxyPolicyAdded { added: true, policy_type: policy.definition.policy_type, policy_id: policy.id.clone() };
+        watch::append(cx, Draft::governance("policy.add", None, &PolicyDetail::new(policy))?)?;
+        Ok(added)
+    }
+}
+
+impl AddProxyPolicy {
+    fn definition(self) -> PolicyDefinition {
+        PolicyDefinition {
+            policy_type: self.policy_type,
+            tool: self.tool.map(Text::into_string),
+            tools: self.tools.map(|tools| tools.into_iter().map(Text::into_string).collect()),
+            max: self.max,
+            argument: self.argument.map(Text::into_string),
+            max_per_minute: self.max_per_minute,
+            start_hour: self.start_hour,
+            end_hour: self.end_hour,
+            dry_run: self.dry_run.unwrap_or(false),
+        }
+    }
+}
+
+/// Whether the definition says all that its type needs, and nothing that it would ignore.
+pub(super) fn check(definition: &PolicyDefinition) -> Result<()> {
+    let policy_type = definition.policy_type;
+    let limits = matches!(policy_type, PolicyType::SpendLimit | PolicyType::RateLimit | PolicyType::TimeWindow);
+    let lists = matches!(policy_type, PolicyType::AllowList | PolicyType::DenyList);
+    let (spend, rate, window) = (
+        policy_type == PolicyType::SpendLimit,
+        policy_type == PolicyType::RateLimit,
+        policy_type == PolicyType::TimeWindow,
+    );
+    // Field, whether it is there, whether it must be, whether it may be.
+    let fields = [
+        ("tool", definition.tool.is_some(), policy_type == PolicyType::BlockTool, limits),
+        ("tools", definition.tools.is_some(), lists, limits),
+        ("max", definition.max.is_some(), spend, false),
+        ("argument", definition.argument.is_some(), false, spend),
+        ("max_per_minute", definition.max_per_minute.is_some(), rate, false),
+        ("start_hour", definition.start_hour.is_some(), window, false),
+        ("end_hour", definition.end_hour.is_some(), window, false),
+    ];
+    for (field, is_there, must_be, may_be) in fields {
+        if must_be && !is_there {
+            return Err(Error::invalid(field, format!("{field} is required; {VALID}")));
+        }
+        if is_there && !must_be && !may_be {
+            return Err(Error::invalid(field, format!("{field} does not go with this type; {VALID}")));
+        }
+    }
+    if definition.tools.as_ref().is_some_and(|tools| !(1..=MAX_TOOLS).contains(&tools.len())) {
+        return Err(Error::invalid("tools", format!("tools must have from 1 to {MAX_TOOLS} names; {VALID}")));
+    }
+    if definition.max.is_some_and(Money::is_negative) {
+        return Err(Error::invalid("max", format!("max must be at least 0; {VALID}")));
+    }
+    if definition.argument.as_ref().is_some_and(|pointer| !pointer.starts_with('/')) {
+        return Err(Error::invalid("argument", "argument must be a JSON pointer, such as /amount"));
+    }
+    if definition.max_per_minute.is_some_and(|most| !(1..=MAX_PER_MINUTE).contains(&most)) {
+        let message = format!("max_per_minute must be from 1 to {MAX_PER_MINUTE}; {VALID}");
+        return Err(Error::invalid("max_per_minute", message));
+    }
+    if definition.start_hour.is_some_and(|hour| !(0..=23).contains(&hour)) {
+        return Err(Error::invalid("start_hour", "start_hour must be from 0 to 23"));
+    }
+    if definition.end_hour.is_some_and(|hour| !(0..=24).contains(&hour)) {
+        return Err(Error::invalid("end_hour", "end_hour must be from 0 to 24"));
+    }
+    if window && definition.start_hour == definition.end_hour {
+        let message = "end_hour must differ from start_hour: a whole day is from 0 to 24";
+        return Err(Error::invalid("end_hour", message));
+    }
+    Ok(())
+}

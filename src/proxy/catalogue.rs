@@ -1,0 +1,194 @@
+//! What upstreams offer, held against what they offered when they were first seen. A tool that changed is in quarantine
+//! until an operator accepts it as it is now.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::{Value, json, value::RawValue};
+
+use super::suspicion;
+use crate::{
+    approvals::asked::canonical_of_any_size,
+    call::WriteContext,
+    crypto,
+    error::{Error, Result},
+    model::{PinnedTool, TenantId, ToolMarks, UpstreamName, text},
+    store::ReadTx,
+    watch::{self, Draft},
+};
+
+/// Tools of an upstream.
+pub const MAX_TOOLS: usize = 1_000;
+/// Pins of an upstream, those of tools that it offers no more included.
+pub const MAX_PINS: usize = 2 * MAX_TOOLS;
+/// The largest definition of a tool, in bytes.
+const MAX_DEFINITION_BYTES: usize = 65_536;
+/// The longest name of a tool.
+const MAX_NAME_CHARS: usize = 128;
+
+/// What models and people are told of a tool.
+const TOLD: &[&str] = &["name", "title", "description", "inputSchema", "outputSchema", "annotations"];
+
+/// A tool as it is offered, as far as it is looked at here.
+#[derive(Deserialize)]
+struct Named {
+    name: String,
+}
+
+/// A tool as it is offered.
+struct Offer {
+    definition: String,
+    digest: [u8; 32],
+}
+
+/// What a listing has brought.
+#[derive(Debug, Default)]
+pub struct Observed {
+    /// The names of all tools that may be called, in order.
+    pub names: Vec<String>,
+    /// How many are in quarantine.
+    pub quarantined: usize,
+}
+
+/// Takes in a list of tools, each as its upstream wrote it.
+pub fn observe(cx: &mut WriteContext<'_>, upstream: &UpstreamName, listing: &[Box<RawValue>]) -> Result<Observed> {
+    let tenant = cx.caller.tenant.clone();
+    let mut offers: BTreeMap<String, Vec<Offer>> = BTreeMap::new();
+    for tool in listing {
+        // What cannot be read as a tool cannot be called as one.
+        if let Some((name, offer)) = read(tool) {
+            offers.entry(name).or_default().push(offer);
+        }
+    }
+    let known = cx.tx.tools_of(&tenant, upstream, "", MAX_PINS)?;
+    let pins = known.len();
+    let mut observed = Observed::default();
+    for tool in known {
+        let offered = offers.remove(&tool.name);
+        let now = compared(cx, &tool, offered)?;
+        observed.take(&now);
+    }
+    // Pins are never forgotten to make room: a server that renames its tools for ever would get rid of them.
+    let room = MAX_PINS.saturating_sub(pins);
+    for (name, offered) in offers.into_iter().take(room) {
+        let tool = first_seen(cx, upstream, name, offered)?;
+        observed.take(&tool);
+    }
+    observed.names.sort();
+    Ok(observed)
+}
+
+impl Observed {
+    fn take(&mut self, tool: &PinnedTool) {
+        if tool.is_callable() {
+            self.names.push(tool.name.clone());
+        } else if tool.listed {
+            self.quarantined += 1;
+        }
+    }
+}
+
+/// Whether a tool is as it was accepted, or not known yet; not if it cannot be read as one.
+pub fn is_as_accepted(tx: &dyn ReadTx, tenant: &TenantId, upstream: &UpstreamName, tool: &RawValue) -> Result<bool> {
+    let Some((name, offer)) = read(tool) else { return Ok(false) };
+    let known = tx.pinned_tool(tenant, upstream, &name)?;
+    Ok(known.is_none_or(|known| known.offered.is_none() && known.digest == offer.digest))
+}
+
+fn read(tool: &RawValue) -> Option<(String, Offer)> {
+    let definition = tool.get();
+    let Named { name } = serde_json::from_str(definition).ok()?;
+    if definition.len() > MAX_DEFINITION_BYTES || text::problem(&name, 1, MAX_NAME_CHARS, false).is_some() {
+        return None;
+    }
+    let digest = digest(definition).ok()?;
+    Some((name, Offer { definition: definition.to_owned(), digest }))
+}
+
+/// BLAKE3 of what is told of a tool, in a form that white space and order do not change.
+fn digest(definition: &str) -> Result<[u8; 32]> {
+    let canonical = canonical_of_any_size(definition)?;
+    let members: BTreeMap<String, &RawValue> = serde_json::from_str(&canonical).map_err(Error::internal)?;
+    let told: BTreeMap<_, _> = members.iter().filter(|(name, _)| TOLD.contains(&name.as_str())).collect();
+    Ok(crypto::digest(&[&serde_json::to_vec(&told).map_err(Error::internal)?]))
+}
+
+/// A known tool, held against what is offered now.
+fn compared(cx: &mut WriteContext<'_>, tool: &PinnedTool, offered: Option<Vec<Offer>>) -> Result<PinnedTool> {
+    let mut now = PinnedTool { listed: offered.is_some(), ..tool.clone() };
+    // Offered twice under one name: one that differs is enough.
+    let other = offered.into_iter().flatten().find(|offer| offer.digest != tool.digest);
+    if now.listed {
+        now.offered = other.map(|offer| offer.definition);
+    }
+    let is_new_change = now.offered.is_some() && now.offered != tool.offered;
+    if is_new_change {
+        now.changed_at = Some(cx.now);
+    }
+    if now.offered != tool.offered || now.listed != tool.listed {
+        cx.tx.put_tool(&cx.caller.tenant, &now)?;
+    }
+    if is_new_change {
+        let details = json!({
+            "tool": now.qualified(), "accepted": raw(&now.definition), "offered": now.offered.as_deref().map(raw),
+        });
+        let alert = format!("the tool {} is not as it was accepted, and is in quarantine", now.qualified());
+        alert_entry(cx, "upstream.tool_changed", &now.qualified(), alert, &details)?;
+    }
+    Ok(now)
+}
+
+fn first_seen(
+    cx: &mut WriteContext<'_>,
+    upstream: &UpstreamName,
+    name: String,
+    offered: Vec<Offer>,
+) -> Result<PinnedTool> {
+    let mut offered = offered.into_iter();
+    let Some(Offer { definition, digest }) = offered.next() else { return Err(Error::internal("nothing is offered")) };
+    let tool = PinnedTool {
+        upstream: upstream.clone(),
+        name,
+        warnings: suspicion::warnings(&definition),
+        definition,
+        digest,
+        // Offered twice under one name: nobody can say which of the two would be called.
+        offered: offered.find(|other| other.digest != digest).map(|other| other.definition),
+        listed: true,
+        marks: ToolMarks::default(),
+        first_seen: cx.now,
+        changed_at: None,
+        accepted_by: String::new(),
+    };
+    cx.tx.put_tool(&cx.caller.tenant, &tool)?;
+    if !tool.warnings.is_empty() {
+        let alert =
+            format!("the description of {} addresses the model: {}", tool.qualified(), tool.warnings.join("; "));
+        alert_entry(cx, "upstream.tool_suspicious", &tool.qualified(), alert, &json!({"warnings": tool.warnings}))?;
+    }
+    Ok(tool)
+}
+
+fn alert_entry(cx: &mut WriteContext<'_>, action: &str, tool: &str, alert: String, details: &Value) -> Result<()> {
+    let draft = Draft::governance(action, None, details)?;
+    watch::append(cx, Draft { tool, alert, ..draft })?;
+    Ok(())
+}
+
+/// JSON text as JSON.
+pub(super) fn raw(json: &str) -> Value {
+    serde_json::from_str(json).unwrap_or_default()
+}
+
+/// Takes a tool as it is offered now for the accepted one.
+pub(super) fn accept(tool: PinnedTool, by: &str) -> Result<PinnedTool> {
+    let Some(offered) = tool.offered else { return Ok(tool) };
+    Ok(PinnedTool {
+        digest: digest(&offered)?,
+        warnings: suspicion::warnings(&offered),
+        definition: offered,
+        offered: None,
+        accepted_by: by.to_owned(),
+        ..tool
+    })
+}

@@ -1,0 +1,378 @@
+//! A call under governance: decided before it leaves, settled when it is back.
+
+use std::{sync::Arc, time::Duration, time::Instant};
+
+use serde::Serialize;
+use serde_json::{Value, json, value::RawValue};
+use zeroize::Zeroizing;
+
+use super::{
+    approval,
+    arguments::Arguments,
+    budget, flow,
+    policy::{self, Question},
+    redact, scope, secret,
+    secret::Sent,
+    settle::{self, Ending},
+    tool::{self, Called},
+    trace::Trace,
+};
+use crate::{
+    call::{OutwardContext, WriteContext},
+    crypto,
+    error::{Code, Error, Result},
+    gate::session,
+    model::{OpenCall, PinnedTool, Session, SessionId, UpstreamName},
+    upstream::{Failure, FailureKind},
+    vault,
+    watch::{self, Draft, Event},
+    webhooks::{self, Happening},
+};
+
+/// How long a process vouches for a call before it has to say so again.
+const LEASE_SECONDS: i64 = 6;
+/// How often it does.
+const RENEW: Duration = Duration::from_secs(2);
+/// The operation that refusals are entries of.
+const DENIED: &str = "proxyCall.denied";
+
+/// A call that somebody would make.
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    /// The session that it is made in.
+    pub session_id: SessionId,
+    /// The tool: `upstream.tool` or `tool`, or the tool's own name if `upstream` says whose it is.
+    pub tool: String,
+    /// The upstream that was called directly.
+    pub upstream: Option<UpstreamName>,
+    /// JSON text of the arguments, as it was written.
+    pub arguments: String,
+}
+
+/// What becomes of an attempt. It is an entry of the log already.
+pub enum Verdict {
+    /// It may leave.
+    Go(Going),
+    /// It waits for a person.
+    Held(Held),
+    /// It may not be made.
+    Refused(Error),
+}
+
+/// A call that waits for a person's decision. The same call succeeds once it is approved.
+#[derive(Clone, Debug)]
+pub struct Held {
+    /// Names the approval request.
+    pub request_id: String,
+    /// Why it is asked.
+    pub reason: String,
+}
+
+impl Held {
+    /// What a client that cannot wait is told, as JSON.
+    pub fn text(&self) -> String {
+        let message = "A person has to approve this call. Repeat the same call once the request is approved.";
+        json!({
+            "status": Code::ApprovalRequired.name(), "request_id": self.request_id, "reason": self.reason,
+            "message": message,
+        })
+        .to_string()
+    }
+}
+
+/// What a client is told of a refusal, as JSON.
+pub fn refusal_text(error: &Error) -> String {
+    json!({"error": error.message, "code": error.code.name(), "blocked_by": "haldir"}).to_string()
+}
+
+/// A call that may leave. Settle it whatever becomes of it; one that is dropped is settled as unknown.
+pub struct Going {
+    cx: OutwardContext,
+    call: Arc<OpenCall>,
+    arguments: Zeroizing<String>,
+    sent: Vec<Sent>,
+    began: Instant,
+    settled: bool,
+}
+
+/// What an upstream made of a call.
+#[derive(Debug)]
+pub enum Outcome {
+    /// A result, as it was written; it may say itself that it is an error.
+    Answered(Box<RawValue>),
+    /// None.
+    Failed(Failure),
+}
+
+/// The first half of a call: whether it may be made.
+pub async fn begin(cx: &OutwardContext, attempt: Attempt) -> Result<Verdict> {
+    let arguments = Arguments::parse(&attempt.arguments)?;
+    let decided = cx.write(move |cx| decide(cx, &attempt, &arguments)).await?;
+    Ok(match decided {
+        Decided::Go(leaving) => {
+            let Leaving { call, arguments, sent } = *leaving;
+            let call = Arc::new(call);
+            Verdict::Go(Going { cx: cx.clone(), call, arguments, sent, began: Instant::now(), settled: false })
+        }
+        Decided::Held(held) => Verdict::Held(held),
+        Decided::Refused(error) => Verdict::Refused(error),
+    })
+}
+
+enum Decided {
+    Go(Box<Leaving>),
+    Held(Held),
+    Refused(Error),
+}
+
+struct Leaving {
+    call: OpenCall,
+    arguments: Zeroizing<String>,
+    sent: Vec<Sent>,
+}
+
+/// Decides, and leaves the entry that says so, whatever it is.
+fn decide(cx: &mut WriteContext<'_>, attempt: &Attempt, arguments: &Arguments) -> Result<Decided> {
+    let mut trace = Trace::default();
+    match permit(cx, attempt, arguments, &mut trace) {
+        Ok(leaving) => Ok(Decided::Go(Box::new(leaving))),
+        Err(error) if error.code == Code::ApprovalRequired => {
+            // What raised the request stays; nothing else was changed before that.
+            let text =
+                |name: &str| error.extra(name).and_then(|value| serde_json::from_str::<String>(value.get()).ok());
+            let held =
+                Held { request_id: text("approval_request_id").unwrap_or_default(), reason: error.message.clone() };
+            record(cx, attempt, arguments, "proxyCall.held", &error, &trace)?;
+            Ok(Decided::Held(held))
+        }
+        Err(error) if error.is_refusal() => {
+            cx.tx.start_over()?;
+            record(cx, attempt, arguments, DENIED, &error, &trace)?;
+            Ok(Decided::Refused(error))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Every step in turn. Nothing is changed before all that can refuse has been asked, but by approvals and secrets.
+fn permit(cx: &mut WriteContext<'_>, attempt: &Attempt, arguments: &Arguments, trace: &mut Trace) -> Result<Leaving> {
+    let session = session::require_valid(cx.tx.as_read(), &cx.caller.tenant, &attempt.session_id, cx.now)
+        .inspect_err(|_| trace.stop("session", "valid", Value::Null))?;
+    trace.pass("session", json!({"agent_id": session.agent_id, "scopes": session.scopes}));
+    let tool = tool::known(cx, Called { name: &attempt.tool, upstream: attempt.upstream.as_ref() }, trace)?;
+    scope::held(&session, &tool, trace)?;
+    let question = Question {
+        agent: session.agent_id.as_str(),
+        upstream: tool.upstream.as_str(),
+        tool: &tool.name,
+        arguments: arguments.canonical(),
+        at: cx.now,
+    };
+    let uses = policy::all_pass(cx, &question, trace)?;
+    let cost = budget::affordable(cx, &session, &tool, arguments.canonical(), trace)?;
+    let because = flow::needs_approval(cx, &session, &tool, trace)?;
+    approval::given(cx, &session, &tool, arguments, because.as_deref(), trace)?;
+    let (written, sent) = if secret::has_any(arguments.canonical()) {
+        secret::fill(cx, &session, &tool.upstream, arguments.canonical(), trace)?
+    } else {
+        (Zeroizing::new(arguments.written().to_owned()), Vec::new())
+    };
+    if cost > crate::model::Money::ZERO {
+        vault::budget::deduct(cx, &session, cost)?;
+    }
+    for counted in &uses {
+        cx.tx.count_policy_use(&cx.caller.tenant, counted, 1)?;
+    }
+    flow::note(cx, &session, &tool)?;
+    let call = OpenCall {
+        id: crypto::token::<16>("call_").map_err(Error::internal)?,
+        upstream: tool.upstream.clone(),
+        tool: tool.name.clone(),
+        session_id: session.id.clone(),
+        cost,
+        uses,
+        started_at: cx.now,
+        lease: cx.now.plus_seconds(LEASE_SECONDS),
+    };
+    cx.tx.insert_open_call(&cx.caller.tenant, &call)?;
+    begun(cx, &session, &tool, &call, arguments, trace)?;
+    Ok(Leaving { call, arguments: written, sent })
+}
+
+/// What the log says of an attempt.
+#[derive(Serialize)]
+struct Details<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    call_id: Option<&'a str>,
+    tool: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+    arguments_digest: String,
+    arguments: Option<Box<RawValue>>,
+    trace: &'a Trace,
+}
+
+/// The entry that says what is about to be done.
+fn begun(
+    cx: &mut WriteContext<'_>,
+    session: &Session,
+    tool: &PinnedTool,
+    call: &OpenCall,
+    arguments: &Arguments,
+    trace: &Trace,
+) -> Result<()> {
+    let name = tool.qualified();
+    let details = Details {
+        call_id: Some(&call.id),
+        tool: &name,
+        code: None,
+        reason: None,
+        arguments_digest: arguments.digest(),
+        arguments: arguments.kept(),
+        trace,
+    };
+    let draft = Draft::governance("proxyCall.begin", Some(session), &details)?;
+    watch::append(cx, Draft { tool: &name, ..draft })?;
+    Ok(())
+}
+
+/// The entry, and for a refusal the event, of a call that does not leave.
+fn record(
+    cx: &mut WriteContext<'_>,
+    attempt: &Attempt,
+    arguments: &Arguments,
+    action: &str,
+    error: &Error,
+    trace: &Trace,
+) -> Result<()> {
+    let name: String = match &attempt.upstream {
+        Some(upstream) => format!("{upstream}.{}", attempt.tool),
+        None => attempt.tool.clone(),
+    };
+    let name: String = name.chars().filter(|c| !c.is_control()).take(256).collect();
+    let session =
+        if attempt.session_id.is_well_formed() { cx.tx.session(&cx.caller.tenant, &attempt.session_id)? } else { None };
+    let details = Details {
+        call_id: None,
+        tool: &name,
+        code: Some(error.code.name()),
+        reason: Some(&error.message),
+        arguments_digest: arguments.digest(),
+        arguments: arguments.kept(),
+        trace,
+    };
+    let draft = Draft::governance(action, session.as_deref(), &details)?;
+    let event = if action == DENIED { Event::Refusal } else { Event::Governance };
+    watch::append(cx, Draft { tool: &name, event, ..draft })?;
+    if action == DENIED {
+        let (step, rule) = trace.stopped().unwrap_or_default();
+        let (code, reason) = (error.code.name(), error.message.as_str());
+        let happening = Happening::PolicyDenied { session: session.as_deref(), tool: &name, code, step, rule, reason };
+        webhooks::emit(cx, &happening)?;
+    }
+    Ok(())
+}
+
+impl Going {
+    /// The arguments as they are to be sent, secrets included.
+    pub fn arguments(&self) -> &Zeroizing<String> {
+        &self.arguments
+    }
+
+    /// The upstream, and its own name for the tool.
+    pub fn tool(&self) -> (&UpstreamName, &str) {
+        (&self.call.upstream, &self.call.tool)
+    }
+
+    /// Names the call in the log.
+    pub fn id(&self) -> &str {
+        &self.call.id
+    }
+
+    /// Secrets that must not come back besides those in the arguments, such as those in headers.
+    pub fn guard(&mut self, sent: &[Sent]) {
+        self.sent.extend_from_slice(sent);
+    }
+
+    /// The secrets that must not come back.
+    pub fn secrets(&self) -> &[Sent] {
+        &self.sent
+    }
+
+    /// What came back, such as progress or a log message, without the secrets that left.
+    pub fn redact(&self, text: Box<RawValue>) -> Box<RawValue> {
+        redact::redact(text, &self.sent)
+    }
+
+    /// Vouches for the call for as long as it lasts: to be run beside it. It never ends by itself.
+    pub async fn keep(&self) {
+        loop {
+            tokio::time::sleep(RENEW).await;
+            let call = Arc::clone(&self.call);
+            let renewed = self.cx.write(move |cx| {
+                cx.tx.renew_call(&cx.caller.tenant.clone(), &call.id, cx.now.plus_seconds(LEASE_SECONDS))
+            });
+            if let Err(error) = renewed.await {
+                tracing::warn!(%error, "a call under way could not be vouched for");
+            }
+        }
+    }
+
+    /// The second half: what came of it. Answers what the caller may see.
+    pub async fn settle(mut self, outcome: Outcome) -> Result<Box<RawValue>, Failure> {
+        let (ending, answer) = match outcome {
+            Outcome::Answered(result) => {
+                let failed = says_error(&result);
+                let bytes = result.get().len();
+                (Ending::Answered { failed, bytes }, Ok(redact::redact(result, &self.sent)))
+            }
+            Outcome::Failed(mut failure) => {
+                failure.message = redact::redact_text(&failure.message, &self.sent);
+                if let FailureKind::Rpc(error) = failure.kind {
+                    failure.kind = FailureKind::Rpc(redact::redact(error, &self.sent));
+                }
+                (Ending::of(&failure), Err(failure))
+            }
+        };
+        self.finish(ending).await;
+        answer
+    }
+
+    async fn finish(&mut self, ending: Ending) {
+        self.settled = true;
+        let (call, took) = (Arc::clone(&self.call), self.began.elapsed());
+        // Durable soon after. If the process ends before, the call is found open, and closed as unknown.
+        self.cx.write_behind(move |cx| settle::settle(cx, &call, &ending, took)).await;
+    }
+}
+
+impl Drop for Going {
+    fn drop(&mut self) {
+        if self.settled {
+            return;
+        }
+        let (cx, call, took) = (self.cx.clone(), Arc::clone(&self.call), self.began.elapsed());
+        let ending = Ending::Unknown { why: "the call was given up before it was answered".to_owned() };
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move {
+                let settled = cx.write(move |cx| settle::settle(cx, &call, &ending, took));
+                if let Err(error) = settled.await {
+                    tracing::error!(%error, "what became of a call could not be written");
+                }
+            });
+        }
+    }
+}
+
+/// Whether a result says of itself that it is an error.
+fn says_error(result: &RawValue) -> bool {
+    #[derive(serde::Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Said {
+        #[serde(default)]
+        is_error: Option<bool>,
+    }
+    serde_json::from_str::<Said>(result.get()).is_ok_and(|said| said.is_error == Some(true))
+}

@@ -1,0 +1,142 @@
+//! `listProxyTools`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{catalogue::raw, register_upstream::MAX_UPSTREAMS, tool};
+use crate::{
+    call::{ReadContext, ReadOperation},
+    error::Result,
+    model::{PinnedTool, ToolMarks, UnixMicros, UpstreamName},
+    watch::canonical::hex,
+};
+
+/// Tools in one answer.
+const MAX_LISTED: usize = 5_000;
+
+/// List the tools of all upstream servers, as they were accepted. Those in quarantine are listed as such, with what the
+/// upstream offers now; they are not called.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ListProxyTools {
+    /// Only those of this upstream.
+    #[serde(default)]
+    upstream: Option<UpstreamName>,
+    /// Only those in this state.
+    #[serde(default)]
+    state: Option<ToolState>,
+}
+
+/// Whether a tool may be called, as far as its pin goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ToolState {
+    /// It is as it was accepted.
+    Pinned,
+    /// It is not as it was accepted: in quarantine until an operator accepts it.
+    Changed,
+    /// Its upstream offers it no more.
+    Gone,
+}
+
+/// The tools.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ProxyTools {
+    /// How many are in this answer.
+    count: usize,
+    /// By upstream and name.
+    tools: Vec<ToolDetail>,
+}
+
+/// A tool.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ToolDetail {
+    /// `upstream.tool`.
+    name: String,
+    /// What it says of itself.
+    description: String,
+    /// Whose it is.
+    upstream: UpstreamName,
+    /// Its own name.
+    tool: String,
+    /// Whether the own name is enough to call it: no other upstream has one like it.
+    bare_name: bool,
+    /// JSON Schema of its arguments.
+    #[serde(rename = "inputSchema")]
+    input_schema: Value,
+    /// JSON Schema of its structured answer; null if it has none.
+    #[serde(rename = "outputSchema")]
+    output_schema: Value,
+    /// What it says of its effects.
+    annotations: Value,
+    /// Whether it may be called.
+    state: ToolState,
+    /// BLAKE3 of what was accepted, in hexadecimal.
+    digest: String,
+    /// The whole definition as it is offered now, if it changed; else null.
+    offered: Value,
+    /// What is suspicious about it.
+    warnings: Vec<String>,
+    /// What the operator says of it.
+    marks: ToolMarks,
+    /// When it was first seen, in Unix seconds.
+    first_seen: UnixMicros,
+    /// When it last changed, in Unix seconds; null if never.
+    changed_at: Option<UnixMicros>,
+    /// Who accepted a change; empty if nobody had to.
+    accepted_by: String,
+}
+
+fn state(tool: &PinnedTool) -> ToolState {
+    match (tool.listed, &tool.offered) {
+        (false, _) => ToolState::Gone,
+        (true, Some(_)) => ToolState::Changed,
+        (true, None) => ToolState::Pinned,
+    }
+}
+
+impl ReadOperation for ListProxyTools {
+    type Output = ProxyTools;
+
+    fn run(self, cx: &ReadContext<'_>) -> Result<ProxyTools> {
+        let tenant = &cx.caller.tenant;
+        let names = match self.upstream {
+            Some(name) => vec![name],
+            None => cx.tx.upstreams(tenant, MAX_UPSTREAMS)?.into_iter().map(|upstream| upstream.name).collect(),
+        };
+        let mut tools = Vec::new();
+        for name in names {
+            for tool in cx.tx.tools_of(tenant, &name, "", MAX_LISTED - tools.len())? {
+                // Without a filter, those that are offered now.
+                let is_wanted = self.state.map_or(tool.listed, |wanted| state(&tool) == wanted);
+                if is_wanted {
+                    tools.push(detail(cx, tool)?);
+                }
+            }
+        }
+        Ok(ProxyTools { count: tools.len(), tools })
+    }
+}
+
+fn detail(cx: &ReadContext<'_>, pinned: PinnedTool) -> Result<ToolDetail> {
+    let definition = raw(&pinned.definition);
+    Ok(ToolDetail {
+        name: pinned.qualified(),
+        description: definition["description"].as_str().unwrap_or_default().to_owned(),
+        bare_name: tool::bare_is_clear(cx.tx, &cx.caller.tenant, &pinned.name)?,
+        input_schema: definition["inputSchema"].clone(),
+        output_schema: definition["outputSchema"].clone(),
+        annotations: definition["annotations"].clone(),
+        state: state(&pinned),
+        digest: hex(&pinned.digest),
+        offered: pinned.offered.as_deref().map(raw).unwrap_or_default(),
+        warnings: pinned.warnings,
+        marks: pinned.marks,
+        first_seen: pinned.first_seen,
+        changed_at: pinned.changed_at,
+        accepted_by: pinned.accepted_by,
+        upstream: pinned.upstream,
+        tool: pinned.name,
+    })
+}

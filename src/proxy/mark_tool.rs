@@ -1,0 +1,75 @@
+//! `markTool`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::{
+    call::{WriteContext, WriteOperation},
+    error::{Error, Result},
+    model::{Money, ToolMarks, UpstreamName, text::Text},
+    watch::{self, Draft},
+};
+
+/// Say what a tool of an upstream is: a source that nobody vouches for, a sink whose input leaves the house or destroys
+/// something, and what a call costs. A session that has read from a source calls a sink only with approval; costs are
+/// taken out of its budget. What is left out is taken back.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MarkTool {
+    /// The upstream.
+    name: UpstreamName,
+    /// The tool's own name.
+    tool: Text<1, 256>,
+    /// Whether what it brings back comes from people whom nobody vouches for: web pages, mail, issues.
+    #[serde(default)]
+    source: Option<bool>,
+    /// Whether what it is given leaves the house, or it destroys something.
+    #[serde(default)]
+    sink: Option<bool>,
+    /// What one call costs, in USD, with at most nine decimals.
+    #[serde(default)]
+    #[schemars(range(min = 0))]
+    cost: Option<Money>,
+    /// Where in the arguments the cost of a call stands, as a JSON pointer, such as `/amount`. It is added to `cost`.
+    #[serde(default)]
+    cost_argument: Option<Text<1, 256>>,
+}
+
+/// The tool as it is marked now.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ToolMarked {
+    /// `upstream.tool`.
+    tool: String,
+    /// What was said of it.
+    marks: ToolMarks,
+}
+
+impl WriteOperation for MarkTool {
+    type Output = ToolMarked;
+
+    fn run(self, cx: &mut WriteContext<'_>) -> Result<ToolMarked> {
+        let tenant = cx.caller.tenant.clone();
+        let found = cx.tx.pinned_tool(&tenant, &self.name, self.tool.as_str())?;
+        let mut tool =
+            found.ok_or_else(|| Error::not_found(format!("the tool {}", self.tool.as_str())).field("tool"))?;
+        if self.cost.is_some_and(Money::is_negative) {
+            return Err(Error::invalid("cost", "cost must be at least 0"));
+        }
+        let cost_argument = self.cost_argument.map(Text::into_string);
+        if cost_argument.as_ref().is_some_and(|pointer| !pointer.starts_with('/')) {
+            return Err(Error::invalid("cost_argument", "cost_argument must be a JSON pointer, such as /amount"));
+        }
+        tool.marks = ToolMarks {
+            source: self.source.unwrap_or(false),
+            sink: self.sink.unwrap_or(false),
+            cost: self.cost,
+            cost_argument,
+        };
+        cx.tx.put_tool(&tenant, &tool)?;
+        let name = tool.qualified();
+        let draft = Draft::governance("upstream.tool_marked", None, &json!({"tool": name, "marks": tool.marks}))?;
+        watch::append(cx, Draft { tool: &name, ..draft })?;
+        Ok(ToolMarked { tool: name, marks: tool.marks })
+    }
+}

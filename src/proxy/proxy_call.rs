@@ -1,0 +1,200 @@
+//! `proxyCall`.
+
+use std::{borrow::Cow, collections::BTreeMap};
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::{json, value::RawValue};
+
+use super::{
+    governed::{self, Attempt, Going, Held, Outcome, Verdict, refusal_text},
+    target::{self, Reach},
+    tool::{self, Called},
+};
+use crate::{
+    call::{OutwardContext, OutwardOperation},
+    error::{Error, Result},
+    model::{SessionId, UpstreamName, text::Text},
+    upstream::{Failure, FailureKind, ToolCall},
+};
+
+/// Call a tool of an upstream server. The call passes session, pins, scope, policies, budget and approvals, and is an
+/// entry of the log before it leaves. `{{secret:NAME}}` in the arguments stands for a secret that may go there. If the
+/// answer has the status `approval_required`, a person has to approve it first: repeat the same call later.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ProxyCall {
+    /// The tool: `upstream.tool`, or `tool` while only one upstream has it.
+    tool: Text<1, 256>,
+    /// What to call it with: an object, as the tool's schema says.
+    #[serde(default)]
+    #[schemars(with = "Option<BTreeMap<String, serde_json::Value>>")]
+    arguments: Option<Box<RawValue>>,
+    /// The session that calls.
+    session_id: SessionId,
+}
+
+/// A tool's result, as its upstream wrote it.
+#[derive(Debug)]
+pub struct ToolResult {
+    json: Box<RawValue>,
+    held: bool,
+}
+
+impl Serialize for ToolResult {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.json.serialize(serializer)
+    }
+}
+
+impl JsonSchema for ToolResult {
+    fn schema_name() -> Cow<'static, str> {
+        "ToolResult".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "object",
+            "description": "What the tool answered, as MCP has it.",
+            "required": ["content", "isError"],
+            "properties": {
+                "content": {
+                    "type": "array",
+                    "description": "The parts of the answer: text, images, audio, resources.",
+                    "items": {
+                        "type": "object",
+                        "required": ["type"],
+                        "properties": {
+                            "type": {"type": "string", "description": "The kind of part."},
+                            "text": {"type": "string", "description": "Of a text: the text."},
+                        },
+                    },
+                },
+                "isError": {"type": "boolean", "description": "Whether the tool, or its server, failed."},
+                "structuredContent": {"description": "The answer as JSON, where the tool gives one."},
+            },
+        })
+    }
+}
+
+impl OutwardOperation for ProxyCall {
+    type Output = ToolResult;
+
+    async fn run(self, cx: OutwardContext) -> Result<ToolResult> {
+        let name = self.tool.into_string();
+        let fresh = fresh(&cx, &name).await?;
+        let arguments = self.arguments.map_or_else(|| "{}".to_owned(), |json| json.get().to_owned());
+        let arguments = if arguments == "null" { "{}".to_owned() } else { arguments };
+        let attempt = Attempt { session_id: self.session_id, tool: name, upstream: None, arguments };
+        match governed::begin(&cx, attempt).await? {
+            Verdict::Refused(error) => Err(as_tool_result(error)),
+            Verdict::Held(held) => Ok(on_hold(&held)),
+            Verdict::Go(going) => Ok(carried_out(going, fresh).await),
+        }
+    }
+
+    fn is_kept(output: &ToolResult) -> bool {
+        !output.held
+    }
+}
+
+/// The upstream that a name may mean, with a list of tools that is recent: a tool that has changed since is found out
+/// before it is called. Whether it may be called at all is decided later, and again by the store alone.
+async fn fresh(cx: &OutwardContext, name: &str) -> Result<Option<Fresh>> {
+    let upstream = cx.read(|cx| {
+        let meanings = tool::meanings(cx.tx, &cx.caller.tenant, Called { name, upstream: None })?;
+        let listed = meanings.into_iter().map(|tool| tool.upstream).next();
+        // One whose tools were never seen is asked as well.
+        let named = || UpstreamName::parse(name.split_once('.')?.0).ok();
+        let registered = |name: UpstreamName| Ok(cx.tx.upstream(&cx.caller.tenant, &name)?.map(|known| known.name));
+        listed.map_or_else(|| named().map_or(Ok(None), registered), |name| Ok(Some(name)))
+    })?;
+    let Some(upstream) = upstream else { return Ok(None) };
+    let Ok(reach) = target::reach(cx, &upstream) else { return Ok(None) };
+    let mut not_listed = None;
+    if reach.link.must_list().await {
+        not_listed = target::refresh(cx, &upstream, &reach).await?.err();
+    }
+    Ok(Some(Fresh { upstream, reach, not_listed }))
+}
+
+/// An upstream that is about to be called.
+struct Fresh {
+    upstream: UpstreamName,
+    reach: Reach,
+    /// Why its tools could not be listed: then none is called, since nobody knows whether it is as it was accepted.
+    not_listed: Option<Failure>,
+}
+
+async fn carried_out(mut going: Going, fresh: Option<Fresh>) -> ToolResult {
+    let reached = fresh.filter(|fresh| fresh.upstream == *going.tool().0);
+    let Some(Fresh { reach: Reach { link, sent }, not_listed, .. }) = reached else {
+        let message =
+            "the upstream cannot be reached from here, or a secret in its headers may not go there".to_owned();
+        let failure = Failure { kind: FailureKind::Unavailable, message, unsent: true };
+        return answer(going.settle(Outcome::Failed(failure)).await);
+    };
+    going.guard(&sent);
+    if let Some(failure) = not_listed {
+        let message =
+            format!("its tools could not be listed, and so not be held against their pins: {}", failure.message);
+        return answer(going.settle(Outcome::Failed(Failure { message, unsent: true, ..failure })).await);
+    }
+    let call = ToolCall { name: going.tool().1, arguments: going.arguments().clone(), meta: None };
+    let outcome = tokio::select! {
+        outcome = link.call_tool(call) => outcome,
+        () = going.keep() => unreachable!("a call is vouched for until it is back"),
+    };
+    let outcome = outcome.map_or_else(Outcome::Failed, Outcome::Answered);
+    answer(going.settle(outcome).await)
+}
+
+/// A result as REST answers it: with `isError` in any case.
+fn answer(outcome: Result<Box<RawValue>, Failure>) -> ToolResult {
+    let json = match outcome {
+        Ok(result) => complete(result),
+        Err(failure) => failed(&failure),
+    };
+    ToolResult { json, held: false }
+}
+
+fn complete(result: Box<RawValue>) -> Box<RawValue> {
+    let Ok(mut members) = serde_json::from_str::<BTreeMap<String, Box<RawValue>>>(result.get()) else {
+        let message = "the upstream's answer is no tool result".to_owned();
+        return failed(&Failure { kind: FailureKind::Unavailable, message, unsent: false });
+    };
+    let is_whole = members.contains_key("content") && members.contains_key("isError");
+    if is_whole {
+        return result;
+    }
+    members.entry("isError".to_owned()).or_insert_with(|| raw(&json!(false)));
+    members.entry("content".to_owned()).or_insert_with(|| raw(&json!([])));
+    serde_json::value::to_raw_value(&members).unwrap_or(result)
+}
+
+fn failed(failure: &Failure) -> Box<RawValue> {
+    let mut told = json!({"error": failure.message, "code": failure.kind.name()});
+    if let FailureKind::Rpc(error) = &failure.kind {
+        told["upstream_error"] = serde_json::from_str(error.get()).unwrap_or_default();
+    }
+    raw(&json!({"content": [{"type": "text", "text": told.to_string()}], "isError": true}))
+}
+
+fn on_hold(held: &Held) -> ToolResult {
+    let json = raw(&json!({"content": [{"type": "text", "text": held.text()}], "isError": false}));
+    ToolResult { json, held: true }
+}
+
+/// A refusal that is a tool's result as well.
+pub fn as_tool_result(error: Error) -> Error {
+    if error.code.status() != 403 {
+        return error;
+    }
+    let content = json!([{"type": "text", "text": refusal_text(&error)}]);
+    error.with("isError", true).with("content", content)
+}
+
+fn raw(value: &serde_json::Value) -> Box<RawValue> {
+    // A value that was made here can be written.
+    serde_json::value::to_raw_value(value).unwrap_or_default()
+}

@@ -1,0 +1,35 @@
+//! The scope step: a session calls tools by the scope `execute`, or by a narrower one: `execute:upstream`,
+//! `execute:upstream:tool`.
+
+use serde_json::json;
+
+use super::trace::Trace;
+use crate::{
+    error::{Code, Error, Result},
+    model::{PinnedTool, Scope, Session},
+};
+
+const STEP: &str = "scope";
+/// The scope that calls tools.
+pub const EXECUTE: &str = "execute";
+
+/// What a call of this tool needs. A name that no scope can spell needs the whole upstream.
+fn needed(tool: &PinnedTool) -> Result<Scope> {
+    Scope::parse(format!("{EXECUTE}:{}:{}", tool.upstream, tool.name))
+        .or_else(|_| Scope::parse(format!("{EXECUTE}:{}:*", tool.upstream)))
+        .map_err(Error::internal)
+}
+
+pub(super) fn held(session: &Session, tool: &PinnedTool, trace: &mut Trace) -> Result<()> {
+    let needed = needed(tool)?;
+    if session.scopes.hold(&needed) {
+        trace.pass(STEP, json!({"needs": needed.as_str()}));
+        return Ok(());
+    }
+    trace.stop(STEP, needed.as_str(), json!({"has": session.scopes}));
+    let message = format!(
+        "the session lacks the scope `{needed}`, which `{EXECUTE}` and `{EXECUTE}:{}` hold; it has: {}",
+        tool.upstream, session.scopes
+    );
+    Err(Error::new(Code::ScopeDenied, message).with("required", needed.as_str()))
+}

@@ -1,0 +1,131 @@
+//! Secrets on their way out: `{{secret:NAME}}` is replaced by the value, for upstreams that the secret allows.
+
+use serde_json::json;
+use zeroize::Zeroizing;
+
+use super::trace::Trace;
+use crate::{
+    call::{ReadContext, TenantKeys, WriteContext},
+    error::{Code, Error, Result},
+    gate::session,
+    model::{SecretName, Session, StoredSecret, TenantId, UpstreamName},
+    store::ReadTx,
+    vault::sealing::{self, Plaintext},
+    watch::{self, Draft, Event},
+};
+
+const STEP: &str = "secrets";
+const OPEN: &str = "{{secret:";
+const CLOSE: &str = "}}";
+/// Different secrets in one text.
+const MAX_SECRETS: usize = 32;
+
+/// A value that left, by its name.
+#[derive(Clone, Debug)]
+pub struct Sent {
+    /// The secret's name.
+    pub name: SecretName,
+    /// Its value.
+    pub value: Plaintext,
+}
+
+/// The names that stand in a text.
+fn names(text: &str) -> Result<Vec<SecretName>> {
+    let mut names = Vec::new();
+    for piece in text.split(OPEN).skip(1) {
+        let Some((name, _)) = piece.split_once(CLOSE) else {
+            return Err(denied("a place for a secret has no end: it is written {{secret:NAME}}"));
+        };
+        let name = SecretName::parse(name).map_err(|problem| denied(format!("the name of a secret {problem}")))?;
+        if !names.contains(&name) {
+            names.push(name);
+        }
+        if names.len() > MAX_SECRETS {
+            return Err(denied(format!("a call may hold at most {MAX_SECRETS} different secrets")));
+        }
+    }
+    Ok(names)
+}
+
+fn denied(message: impl Into<String>) -> Error {
+    Error::new(Code::SecretDenied, message).field("arguments")
+}
+
+/// The secret, if it may go to this upstream.
+fn allowed(tx: &dyn ReadTx, tenant: &TenantId, upstream: &UpstreamName, name: &SecretName) -> Result<StoredSecret> {
+    let secret = tx.secret(tenant, name)?.filter(|secret| secret.upstreams.contains(upstream));
+    // One message for both, so that nobody learns which names there are.
+    secret.ok_or_else(|| {
+        denied(format!("there is no secret {name} that may go to the upstream {upstream}: store it with upstreams"))
+    })
+}
+
+fn filled(text: &str, sent: &[Sent], write: impl Fn(&str) -> String) -> Zeroizing<String> {
+    let mut filled = Zeroizing::new(String::with_capacity(text.len() + 256));
+    let mut pieces = text.split(OPEN);
+    filled.push_str(pieces.next().unwrap_or_default());
+    for piece in pieces {
+        let (name, rest) = piece.split_once(CLOSE).unwrap_or((piece, ""));
+        if let Some(found) = sent.iter().find(|sent| sent.name.as_str() == name) {
+            filled.push_str(&Zeroizing::new(write(found.value.expose())));
+        }
+        filled.push_str(rest);
+    }
+    filled
+}
+
+/// The value as it stands within a JSON string.
+fn escaped(value: &str) -> String {
+    let quoted = Zeroizing::new(serde_json::Value::from(value).to_string());
+    quoted[1..quoted.len() - 1].to_owned()
+}
+
+/// Puts secrets into canonical arguments. Each is an entry of the log, by name.
+pub(super) fn fill(
+    cx: &mut WriteContext<'_>,
+    session: &Session,
+    upstream: &UpstreamName,
+    arguments: &str,
+    trace: &mut Trace,
+) -> Result<(Zeroizing<String>, Vec<Sent>)> {
+    let opened = opened(cx, session, upstream, arguments);
+    let sent = opened.inspect_err(|error| trace.stop(STEP, "upstreams", json!({"reason": error.message})))?;
+    for one in &sent {
+        let details = json!({"name": one.name, "upstream": upstream});
+        let draft = Draft::governance("secret.inject", Some(session), &details)?;
+        watch::append(cx, Draft { event: Event::SecretRead, ..draft })?;
+    }
+    trace.pass(STEP, json!({"injected": sent.iter().map(|one| &one.name).collect::<Vec<_>>()}));
+    Ok((filled(arguments, &sent, escaped), sent))
+}
+
+fn opened(cx: &WriteContext<'_>, session: &Session, upstream: &UpstreamName, text: &str) -> Result<Vec<Sent>> {
+    let tenant = &cx.caller.tenant;
+    let open = |name: SecretName| {
+        let secret = allowed(cx.tx.as_read(), tenant, upstream, &name)?;
+        session::require_scope(session, &secret.scope_required)?;
+        Ok(Sent { name, value: sealing::open(&*cx.keys()?, tenant, &secret)? })
+    };
+    names(text)?.into_iter().map(open).collect()
+}
+
+/// A header's value with its secrets, and which those are.
+pub(crate) fn fill_header(
+    cx: &ReadContext<'_>,
+    keys: &TenantKeys,
+    upstream: &UpstreamName,
+    value: &str,
+) -> Result<(Zeroizing<String>, Vec<Sent>)> {
+    let tenant = &cx.caller.tenant;
+    let open = |name: SecretName| {
+        let secret = allowed(cx.tx, tenant, upstream, &name)?;
+        Ok(Sent { name, value: sealing::open(keys, tenant, &secret)? })
+    };
+    let sent: Vec<Sent> = names(value)?.into_iter().map(open).collect::<Result<_>>()?;
+    Ok((filled(value, &sent, str::to_owned), sent))
+}
+
+/// Whether a secret stands in the text.
+pub fn has_any(text: &str) -> bool {
+    text.contains(OPEN)
+}

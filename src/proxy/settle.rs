@@ -1,0 +1,84 @@
+//! The outcome of a call: its entry, its budget, its counts.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::{
+    call::WriteContext,
+    error::Result,
+    model::{Money, OpenCall},
+    upstream::{Failure, FailureKind},
+    vault::budget,
+    watch::{self, Draft},
+};
+
+/// How a call ended.
+#[derive(Clone, Debug)]
+pub(super) enum Ending {
+    /// The upstream answered; its result may say that it is an error.
+    Answered { failed: bool, bytes: usize },
+    /// It was not carried out.
+    Failed { kind: &'static str, why: String },
+    /// It may have been carried out.
+    Unknown { why: String },
+}
+
+impl Ending {
+    pub(super) fn of(failure: &Failure) -> Self {
+        let why = failure.message.clone();
+        let not_carried_out =
+            failure.unsent || matches!(failure.kind, FailureKind::Rpc(_) | FailureKind::Status(..) | FailureKind::Busy);
+        if not_carried_out { Self::Failed { kind: failure.kind.name(), why } } else { Self::Unknown { why } }
+    }
+
+    fn action(&self) -> &'static str {
+        match self {
+            Self::Answered { failed: false, .. } => "proxyCall.ok",
+            Self::Answered { failed: true, .. } | Self::Failed { .. } => "proxyCall.failed",
+            Self::Unknown { .. } => "proxyCall.unknown",
+        }
+    }
+
+    /// Whether the call came to nothing, and so burns neither budget nor rate. What may have been carried out does.
+    fn gives_back(&self) -> bool {
+        matches!(self, Self::Answered { failed: true, .. } | Self::Failed { .. })
+    }
+}
+
+/// Closes the call, once.
+pub(super) fn settle(cx: &mut WriteContext<'_>, call: &OpenCall, ending: &Ending, took: Duration) -> Result<()> {
+    let tenant = cx.caller.tenant.clone();
+    let was_open = cx.tx.delete_open_call(&tenant, &call.id)?;
+    let gives_back = was_open && ending.gives_back();
+    if gives_back {
+        if call.cost > Money::ZERO {
+            budget::give_back(cx, &call.session_id, call.cost)?;
+        }
+        for counted in &call.uses {
+            cx.tx.count_policy_use(&tenant, counted, -1)?;
+        }
+    }
+    if was_open {
+        cx.tx.forget_policy_uses(super::policy::over(cx.now.0), super::policy::CLEAR_AT_ONCE)?;
+        let failed = ending.gives_back() || matches!(ending, Ending::Unknown { .. });
+        let micros = i64::try_from(took.as_micros()).unwrap_or(i64::MAX);
+        cx.tx.count_call(&tenant, &call.upstream, micros, failed)?;
+    }
+    let session = cx.tx.session(&tenant, &call.session_id)?;
+    let name = format!("{}.{}", call.upstream, call.tool);
+    let (kind, why, bytes) = match ending {
+        Ending::Answered { bytes, .. } => (None, None, Some(*bytes)),
+        Ending::Failed { kind, why } => (Some(*kind), Some(why), None),
+        Ending::Unknown { why } => (None, Some(why), None),
+    };
+    let details = json!({
+        "call_id": call.id, "tool": name, "milliseconds": took.as_millis(), "bytes": bytes, "failure": kind,
+        "reason": why, "cost": if gives_back { Money::ZERO } else { call.cost },
+        // Another process had taken it for abandoned, and closed it as unknown.
+        "late": !was_open,
+    });
+    let draft = Draft::governance(ending.action(), session.as_deref(), &details)?;
+    watch::append(cx, Draft { tool: &name, ..draft })?;
+    Ok(())
+}

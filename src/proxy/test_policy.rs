@@ -1,0 +1,240 @@
+//! `testProxyPolicy`.
+
+use std::collections::HashMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::{
+    add_policy::check,
+    arguments::Arguments,
+    policy::{self, Question, Said},
+    tool,
+};
+use crate::{
+    call::{ReadContext, ReadOperation},
+    error::{Error, Result},
+    model::{Entry, EntryId, Money, Policy, PolicyDefinition, PolicyId, PolicyType, UnixMicros, text::Text},
+    store::AuditQuery,
+};
+
+/// Calls that one test looks at.
+const MAX_CALLS: i64 = 10_000;
+/// Calls that it looks at unless it says otherwise.
+const DEFAULT_CALLS: i64 = 1_000;
+/// Entries that it reads to find them.
+const MAX_ENTRIES: usize = 100_000;
+/// Entries at a time.
+const PAGE: usize = 1_000;
+/// Refusals that are listed.
+const MAX_LISTED: usize = 100;
+
+/// Show what a policy would have refused of the newest calls in the log, without adding it.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TestProxyPolicy {
+    /// The kind of policy.
+    #[serde(rename = "type")]
+    policy_type: PolicyType,
+    /// As addProxyPolicy has it.
+    #[serde(default)]
+    tool: Option<Text<1, 256>>,
+    /// As addProxyPolicy has it.
+    #[serde(default)]
+    tools: Option<Vec<Text<1, 256>>>,
+    /// As addProxyPolicy has it.
+    #[serde(default)]
+    #[schemars(range(min = 0))]
+    max: Option<Money>,
+    /// As addProxyPolicy has it.
+    #[serde(default)]
+    argument: Option<Text<1, 256>>,
+    /// As addProxyPolicy has it.
+    #[serde(default)]
+    max_per_minute: Option<i64>,
+    /// As addProxyPolicy has it.
+    #[serde(default)]
+    start_hour: Option<i64>,
+    /// As addProxyPolicy has it.
+    #[serde(default)]
+    end_hour: Option<i64>,
+    /// Makes no difference here.
+    #[serde(default)]
+    dry_run: Option<bool>,
+    /// How many of the newest calls to look at. Default: 1000.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = MAX_CALLS), extend("default" = DEFAULT_CALLS))]
+    calls: Option<i64>,
+}
+
+/// What the policy would have done.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct PolicyTested {
+    /// Calls that were looked at.
+    calls: usize,
+    /// Calls of the log that could not be: their arguments were not kept, or have been erased.
+    skipped: usize,
+    /// How many would have been refused.
+    would_refuse: usize,
+    /// How many of these were made: what the policy would change.
+    were_made: usize,
+    /// The newest of those that would have been refused, at most 100.
+    refusals: Vec<WouldRefuse>,
+}
+
+/// A call that would have been refused.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct WouldRefuse {
+    /// Its entry in the log.
+    entry_id: EntryId,
+    /// `upstream.tool`.
+    tool: String,
+    /// Whose call it was.
+    agent_id: String,
+    /// When it was, by RFC 3339.
+    at: String,
+    /// What became of it: made, held or refused.
+    was: &'static str,
+    /// Why it would have been refused.
+    reason: String,
+}
+
+/// A call as the log has it.
+struct Recorded {
+    entry: Entry,
+    tool: String,
+    arguments: Arguments,
+}
+
+/// As far as the details of an entry matter here.
+#[derive(Deserialize)]
+struct Details {
+    tool: String,
+    arguments: Option<Box<RawValue>>,
+}
+
+impl ReadOperation for TestProxyPolicy {
+    type Output = PolicyTested;
+
+    fn run(self, cx: &ReadContext<'_>) -> Result<PolicyTested> {
+        let most = self.calls.unwrap_or(DEFAULT_CALLS);
+        if !(1..=MAX_CALLS).contains(&most) {
+            return Err(Error::invalid("calls", format!("calls must be from 1 to {MAX_CALLS}")));
+        }
+        let most = usize::try_from(most).map_err(Error::internal)?;
+        let policy = self.policy()?;
+        let (mut recorded, skipped) = recorded(cx, most)?;
+        // In the order in which they were made: a rate is counted forward.
+        recorded.reverse();
+        let mut tested =
+            PolicyTested { calls: recorded.len(), skipped, would_refuse: 0, were_made: 0, refusals: Vec::new() };
+        let mut passed: HashMap<String, Vec<i64>> = HashMap::new();
+        for call in recorded {
+            if let Some(refusal) = asked(cx, &policy, &call, &mut passed)? {
+                tested.would_refuse += 1;
+                tested.were_made += usize::from(refusal.was == "made");
+                tested.refusals.push(refusal);
+            }
+        }
+        tested.refusals.reverse();
+        tested.refusals.truncate(MAX_LISTED);
+        Ok(tested)
+    }
+}
+
+impl TestProxyPolicy {
+    fn policy(self) -> Result<Policy> {
+        let definition = PolicyDefinition {
+            policy_type: self.policy_type,
+            tool: self.tool.map(Text::into_string),
+            tools: self.tools.map(|tools| tools.into_iter().map(Text::into_string).collect()),
+            max: self.max,
+            argument: self.argument.map(Text::into_string),
+            max_per_minute: self.max_per_minute,
+            start_hour: self.start_hour,
+            end_hour: self.end_hour,
+            dry_run: self.dry_run.unwrap_or(false),
+        };
+        check(&definition)?;
+        let id = PolicyId::parse("pol_tested").map_err(Error::internal)?;
+        Ok(Policy { id, definition, created_at: UnixMicros::default(), created_by: String::new() })
+    }
+}
+
+/// The newest calls in the log, newest first, and how many were passed over.
+fn recorded(cx: &ReadContext<'_>, most: usize) -> Result<(Vec<Recorded>, usize)> {
+    let (mut found, mut skipped, mut read) = (Vec::new(), 0, 0);
+    let mut query = AuditQuery { limit: PAGE, ..AuditQuery::default() };
+    while read < MAX_ENTRIES {
+        let page = cx.tx.entries(&cx.caller.tenant, &query)?;
+        read += page.entries.len();
+        // What cannot be read as an entry is tampering, which verification reports.
+        for entry in page.entries.into_iter().flatten() {
+            if was(&entry.action).is_none() {
+                continue;
+            }
+            match call_of(entry) {
+                Some(call) => found.push(call),
+                None => skipped += 1,
+            }
+            if found.len() == most {
+                return Ok((found, skipped));
+            }
+        }
+        match page.older_than {
+            Some(seq) => query.before_seq = Some(seq),
+            None => break,
+        }
+    }
+    Ok((found, skipped))
+}
+
+fn call_of(entry: Entry) -> Option<Recorded> {
+    let details: Details = serde_json::from_str(entry.details.as_deref()?).ok()?;
+    let arguments = Arguments::parse(details.arguments?.get()).ok()?;
+    Some(Recorded { entry, tool: details.tool, arguments })
+}
+
+/// What became of the call that an entry tells of.
+fn was(action: &str) -> Option<&'static str> {
+    match action {
+        "proxyCall.begin" => Some("made"),
+        "proxyCall.held" => Some("held"),
+        "proxyCall.denied" => Some("refused"),
+        _ => None,
+    }
+}
+
+fn asked(
+    cx: &ReadContext<'_>,
+    policy: &Policy,
+    call: &Recorded,
+    passed: &mut HashMap<String, Vec<i64>>,
+) -> Result<Option<WouldRefuse>> {
+    let (upstream, tool) = call.tool.split_once('.').unwrap_or(("", &call.tool));
+    let Entry { agent_id, at, .. } = &call.entry;
+    let question = Question { agent: agent_id, upstream, tool, arguments: call.arguments.canonical(), at: *at };
+    let clear = || tool::bare_is_clear(cx.tx, &cx.caller.tenant, tool);
+    let of_late = |times: &Vec<i64>| times.iter().filter(|time| **time > policy::window_start(*at)).count();
+    let used = passed.get(agent_id).map_or(0, of_late);
+    let said = policy::ask(policy, &question, clear, || i64::try_from(used).map_err(Error::internal))?;
+    let became = was(&call.entry.action).unwrap_or_default();
+    match said {
+        Said::Forbidden(reason, _) => Ok(Some(WouldRefuse {
+            entry_id: call.entry.id.clone(),
+            tool: call.tool.clone(),
+            agent_id: agent_id.clone(),
+            at: at.to_rfc3339(),
+            was: became,
+            reason,
+        })),
+        Said::Pass(_, Some(counted)) if became == "made" => {
+            let times = passed.entry(counted.subject).or_default();
+            times.retain(|time| *time > policy::window_start(*at));
+            times.push(counted.at);
+            Ok(None)
+        }
+        Said::Pass(..) | Said::Nothing => Ok(None),
+    }
+}

@@ -1,0 +1,73 @@
+//! The tool step: what a name means, and whether that tool is as it was accepted.
+
+use serde_json::json;
+
+use super::trace::Trace;
+use crate::{
+    call::WriteContext,
+    error::{Code, Error, Result},
+    model::{PinnedTool, TenantId, UpstreamName},
+    store::ReadTx,
+};
+
+const STEP: &str = "tool";
+/// Upstreams with a tool of one name that are looked at: two are enough to know that the name is not clear.
+const ENOUGH: usize = 64;
+
+/// A name as it was called, and the upstream if that is known from where the call came in.
+#[derive(Clone, Copy, Debug)]
+pub struct Called<'a> {
+    /// `upstream.tool`, or `tool`.
+    pub name: &'a str,
+    /// The upstream that was called directly; then the name is the tool's own.
+    pub upstream: Option<&'a UpstreamName>,
+}
+
+/// Every tool that the name can mean. A bare name means every upstream's tool of that name that is listed now.
+pub fn meanings(tx: &dyn ReadTx, tenant: &TenantId, called: Called<'_>) -> Result<Vec<PinnedTool>> {
+    if let Some(upstream) = called.upstream {
+        return Ok(tx.pinned_tool(tenant, upstream, called.name)?.into_iter().collect());
+    }
+    let mut found = tx.tools_named(tenant, called.name, ENOUGH)?;
+    found.retain(|tool| tool.listed);
+    if let Some((upstream, name)) = called.name.split_once('.')
+        && let Ok(upstream) = UpstreamName::parse(upstream)
+        && let Some(tool) = tx.pinned_tool(tenant, &upstream, name)?
+    {
+        // Named in full: that is what is meant, unless some upstream calls its tool just so.
+        found.push(tool);
+    }
+    Ok(found)
+}
+
+/// Whether only one upstream offers a tool of this name.
+pub fn bare_is_clear(tx: &dyn ReadTx, tenant: &TenantId, name: &str) -> Result<bool> {
+    Ok(tx.tools_named(tenant, name, ENOUGH)?.iter().filter(|tool| tool.listed).count() == 1)
+}
+
+/// The tool that is meant, if it is known, clear, listed, and as it was accepted.
+pub(super) fn known(cx: &WriteContext<'_>, called: Called<'_>, trace: &mut Trace) -> Result<PinnedTool> {
+    let mut found = meanings(cx.tx.as_read(), &cx.caller.tenant, called)?;
+    let shown: String = called.name.chars().take(200).collect();
+    if found.len() > 1 {
+        let names: Vec<_> = found.iter().map(PinnedTool::qualified).collect();
+        trace.stop(STEP, "ambiguous", json!({"name": shown, "means": names}));
+        let message = format!("the tool {shown} is offered by several upstreams: call one of {}", names.join(", "));
+        return Err(Error::new(Code::UnknownTool, message).field("tool"));
+    }
+    let Some(tool) = found.pop().filter(|tool| tool.listed) else {
+        trace.stop(STEP, "unknown", json!({"name": shown}));
+        let message = format!("Unknown tool {shown}: GET /v1/proxy/tools lists those that there are");
+        return Err(Error::new(Code::UnknownTool, message).field("tool"));
+    };
+    if !tool.is_callable() {
+        trace.stop(STEP, "pin", json!({"tool": tool.qualified(), "changed_at": tool.changed_at}));
+        let message = format!(
+            "the tool {} is not as it was accepted: an operator has to look at the change and accept it first",
+            tool.qualified()
+        );
+        return Err(Error::new(Code::ToolQuarantined, message).field("tool"));
+    }
+    trace.pass(STEP, json!({"tool": tool.qualified(), "pin": crate::watch::canonical::hex(&tool.digest)}));
+    Ok(tool)
+}

@@ -1,0 +1,65 @@
+//! What a transaction can do with upstream servers, their tools, policies, and calls under way.
+
+use crate::{
+    error::Result,
+    model::{
+        OpenCall, PinnedTool, Policy, PolicyId, PolicyUse, SessionId, TenantId, UnixMicros, Upstream, UpstreamName,
+    },
+};
+
+#[allow(missing_docs)]
+pub trait ReadProxy {
+    fn upstream(&self, tenant: &TenantId, name: &UpstreamName) -> Result<Option<Upstream>>;
+    /// The upstream with a name that differs at most in case.
+    fn upstream_alike(&self, tenant: &TenantId, name: &UpstreamName) -> Result<Option<Upstream>>;
+    /// In the order of their names, at most `limit`.
+    fn upstreams(&self, tenant: &TenantId, limit: usize) -> Result<Vec<Upstream>>;
+    fn pinned_tool(&self, tenant: &TenantId, upstream: &UpstreamName, name: &str) -> Result<Option<PinnedTool>>;
+    /// The tools of this name, whichever upstream has them, at most `limit`.
+    fn tools_named(&self, tenant: &TenantId, name: &str, limit: usize) -> Result<Vec<PinnedTool>>;
+    /// An upstream's tools in the order of their names, after `after`, at most `limit`.
+    fn tools_of(
+        &self,
+        tenant: &TenantId,
+        upstream: &UpstreamName,
+        after: &str,
+        limit: usize,
+    ) -> Result<Vec<PinnedTool>>;
+    fn policies(&self, tenant: &TenantId, limit: usize) -> Result<Vec<Policy>>;
+    /// How often a policy let `subject` through after `after`.
+    fn policy_uses(&self, tenant: &TenantId, policy: &PolicyId, subject: &str, after: i64) -> Result<i64>;
+    fn open_call(&self, tenant: &TenantId, id: &str) -> Result<Option<OpenCall>>;
+    /// Calls of all tenants that no process vouches for any more, at most `limit`.
+    fn abandoned_calls(&self, before: UnixMicros, limit: usize) -> Result<Vec<(TenantId, OpenCall)>>;
+    /// The untrusted source that a session has read from, if any.
+    fn taint(&self, tenant: &TenantId, session: &SessionId) -> Result<Option<String>>;
+}
+
+#[allow(missing_docs)]
+pub trait WriteProxy {
+    fn put_upstream(&mut self, tenant: &TenantId, upstream: &Upstream) -> Result<()>;
+    /// Forgets the upstream and its tools.
+    fn delete_upstream(&mut self, tenant: &TenantId, name: &UpstreamName) -> Result<()>;
+    fn set_health(
+        &mut self,
+        tenant: &TenantId,
+        name: &UpstreamName,
+        problem: Option<&str>,
+        at: UnixMicros,
+    ) -> Result<()>;
+    /// Counts a call with its time in microseconds, and whether it failed.
+    fn count_call(&mut self, tenant: &TenantId, name: &UpstreamName, latency: i64, failed: bool) -> Result<()>;
+    fn put_tool(&mut self, tenant: &TenantId, tool: &PinnedTool) -> Result<()>;
+    fn insert_policy(&mut self, tenant: &TenantId, policy: &Policy) -> Result<()>;
+    fn delete_policy(&mut self, tenant: &TenantId, id: &PolicyId) -> Result<()>;
+    /// Counts one more, or, where the call came to nothing, one less.
+    fn count_policy_use(&mut self, tenant: &TenantId, counted: &PolicyUse, by: i64) -> Result<()>;
+    /// Forgets at most `limit` counts from before `before`.
+    fn forget_policy_uses(&mut self, before: i64, limit: usize) -> Result<()>;
+    fn insert_open_call(&mut self, tenant: &TenantId, call: &OpenCall) -> Result<()>;
+    /// Whether it was still open.
+    fn renew_call(&mut self, tenant: &TenantId, id: &str, lease: UnixMicros) -> Result<bool>;
+    /// Whether it was still open.
+    fn delete_open_call(&mut self, tenant: &TenantId, id: &str) -> Result<bool>;
+    fn put_taint(&mut self, tenant: &TenantId, session: &SessionId, source: &str, at: UnixMicros) -> Result<()>;
+}

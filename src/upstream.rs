@@ -1,0 +1,181 @@
+//! MCP servers that haldir calls: connections over streamable HTTP with rmcp's client, within bounds of time, size and
+//! number, with a circuit breaker. Nothing here decides whether a call may be made.
+
+mod breaker;
+mod capture;
+mod link;
+mod transport;
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+pub use link::{Link, ToolCall};
+use serde_json::value::RawValue;
+use zeroize::Zeroizing;
+
+use crate::{
+    model::{TenantId, UpstreamName},
+    outbound::Outbound,
+};
+
+/// Bounds of what upstream servers may take and give.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UpstreamLimits {
+    /// How long a connection may take to be made, its handshake included.
+    pub connect_timeout: Duration,
+    /// How long one call may take.
+    pub call_timeout: Duration,
+    /// The largest answer, in bytes.
+    pub answer_bytes: usize,
+    /// Calls of one upstream at a time, in this process.
+    pub concurrency: usize,
+    /// How long a call may wait for its turn.
+    pub queue_timeout: Duration,
+    /// How long a list of tools is taken to be the present one.
+    pub list_age: Duration,
+    /// The first pause after failures; it doubles with each, up to a minute.
+    pub backoff: Duration,
+}
+
+impl Default for UpstreamLimits {
+    fn default() -> Self {
+        Self {
+            connect_timeout: Duration::from_secs(15),
+            call_timeout: Duration::from_secs(60),
+            answer_bytes: 8 * 1024 * 1024,
+            concurrency: 32,
+            queue_timeout: Duration::from_secs(5),
+            list_age: Duration::from_secs(60),
+            backoff: Duration::from_millis(500),
+        }
+    }
+}
+
+/// Where an upstream is, as it is registered now. Headers hold their secrets already.
+#[derive(Clone)]
+pub struct Target {
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// Its name.
+    pub name: UpstreamName,
+    /// Which registration this is.
+    pub generation: i64,
+    /// Its address.
+    pub url: String,
+    /// Headers of every request.
+    pub headers: BTreeMap<String, Zeroizing<String>>,
+}
+
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Target({}/{} #{})", self.tenant, self.name, self.generation)
+    }
+}
+
+/// Why an upstream gave no result.
+#[derive(Debug)]
+pub struct Failure {
+    /// What went wrong.
+    pub kind: FailureKind,
+    /// For people; without the address, which may hold secrets.
+    pub message: String,
+    /// Whether the call certainly never reached the upstream.
+    pub unsent: bool,
+}
+
+/// The kinds of failure.
+#[derive(Debug)]
+pub enum FailureKind {
+    /// It could not be reached, or broke off.
+    Unavailable,
+    /// It did not answer in time.
+    TimedOut,
+    /// Its answer was larger than allowed.
+    TooLarge,
+    /// Too many calls are under way, or it has failed too often of late.
+    Busy,
+    /// It answered with an HTTP status other than success, and this text, cut short.
+    Status(u16, String),
+    /// It answered with a JSON-RPC error: `code`, `message`, `data`, as it was written.
+    Rpc(Box<RawValue>),
+}
+
+impl FailureKind {
+    /// A word for logs and answers.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Unavailable => "upstream_unavailable",
+            Self::TimedOut => "upstream_timeout",
+            Self::TooLarge => "upstream_answer_too_large",
+            Self::Busy => "upstream_busy",
+            Self::Status(..) => "upstream_status",
+            Self::Rpc(_) => "upstream_error",
+        }
+    }
+}
+
+impl Failure {
+    fn new(kind: FailureKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), unsent: false }
+    }
+
+    fn unsent(kind: FailureKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), unsent: true }
+    }
+}
+
+type Key = (TenantId, UpstreamName);
+
+/// The connections of this process. Each is made when it is first needed, and again when it broke.
+pub struct Connections {
+    outbound: Outbound,
+    limits: UpstreamLimits,
+    // A std mutex: it is held to look up or insert, never across a wait.
+    links: Mutex<HashMap<Key, Arc<Link>>>,
+}
+
+impl Connections {
+    /// No connection yet.
+    pub fn new(outbound: Outbound, limits: UpstreamLimits) -> Self {
+        Self { outbound, limits, links: Mutex::default() }
+    }
+
+    /// The bounds.
+    pub fn limits(&self) -> &UpstreamLimits {
+        &self.limits
+    }
+
+    /// The connection to this target; one that was made for an older registration is dropped.
+    pub fn link(&self, target: Target) -> Arc<Link> {
+        let key = (target.tenant.clone(), target.name.clone());
+        let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(link) = links.get(&key).filter(|link| link.serves(&target)) {
+            return Arc::clone(link);
+        }
+        let link = Arc::new(Link::new(target, self.outbound.clone(), self.limits));
+        links.insert(key, Arc::clone(&link));
+        link
+    }
+
+    /// The connection that there is, whatever it was made for.
+    pub fn existing(&self, tenant: &TenantId, name: &UpstreamName) -> Option<Arc<Link>> {
+        let links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
+        links.get(&(tenant.clone(), name.clone())).cloned()
+    }
+
+    /// How many there are, and how many of them are left alone for having failed.
+    pub fn count(&self) -> (usize, usize) {
+        let links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
+        (links.len(), links.values().filter(|link| link.is_resting()).count())
+    }
+
+    /// Drops the connection, if there is one.
+    pub fn forget(&self, tenant: &TenantId, name: &UpstreamName) {
+        let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
+        links.remove(&(tenant.clone(), name.clone()));
+    }
+}

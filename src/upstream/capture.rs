@@ -1,0 +1,123 @@
+//! Text that passes rmcp as it was written. Its messages are parsed into types, in which numbers are floats and unknown
+//! members are lost; what an agent sends and an upstream answers must arrive as it was sent.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use rmcp::model::{ClientJsonRpcMessage, GetExtensions, RequestId};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use zeroize::Zeroizing;
+
+/// Rides on a request to the transport.
+#[derive(Clone, Default)]
+pub(super) struct Exact(Arc<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    arguments: Option<Zeroizing<String>>,
+    /// Whether rmcp may do without the result.
+    alone: bool,
+    outcome: Mutex<Option<Outcome>>,
+}
+
+/// What an upstream answered, as it was written.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    Result(Box<RawValue>),
+    Error(Box<RawValue>),
+}
+
+/// A JSON-RPC message, as far as it must be understood here.
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    #[serde(default)]
+    id: Option<RequestId>,
+    #[serde(default, borrow)]
+    method: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    result: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    error: Option<&'a RawValue>,
+}
+
+impl Exact {
+    /// For a call with these arguments, whose result rmcp need not see.
+    pub(super) fn call(arguments: Zeroizing<String>) -> Self {
+        Self(Arc::new(Inner { arguments: Some(arguments), alone: true, outcome: Mutex::default() }))
+    }
+
+    pub(super) fn of(message: &ClientJsonRpcMessage) -> Option<(Self, RequestId)> {
+        match message {
+            ClientJsonRpcMessage::Request(request) => {
+                let exact = request.request.extensions().get::<Self>()?;
+                Some((exact.clone(), request.id.clone()))
+            }
+            _ => None,
+        }
+    }
+
+    /// The message as it is sent.
+    pub(super) fn body(&self, message: &ClientJsonRpcMessage) -> serde_json::Result<Zeroizing<String>> {
+        let text = Zeroizing::new(serde_json::to_string(message)?);
+        let Some(arguments) = &self.0.arguments else { return Ok(text) };
+        let mut members: BTreeMap<&str, &RawValue> = serde_json::from_str(&text)?;
+        let params = members.get("params").map_or("{}", |params| params.get());
+        let mut params: BTreeMap<&str, &RawValue> = serde_json::from_str(params)?;
+        params.insert("arguments", serde_json::from_str(arguments)?);
+        let params = Zeroizing::new(serde_json::to_string(&params)?);
+        members.insert("params", serde_json::from_str(&params)?);
+        serde_json::to_string(&members).map(Zeroizing::new)
+    }
+
+    /// Keeps the outcome if `text` is the answer to `id`; gives back what rmcp is to see.
+    pub(super) fn keep(&self, id: &RequestId, text: &str) -> Option<String> {
+        let envelope: Envelope<'_> = serde_json::from_str(text).ok()?;
+        if envelope.method.is_some() || !same(envelope.id.as_ref()?, id) {
+            return None;
+        }
+        let outcome = match (envelope.result, envelope.error) {
+            (Some(result), None) => Outcome::Result(result.to_owned()),
+            (None, Some(error)) => Outcome::Error(error.to_owned()),
+            _ => return None,
+        };
+        let shown = matches!((&outcome, self.0.alone), (Outcome::Result(_), true))
+            .then(|| serde_json::json!({"jsonrpc": "2.0", "id": id, "result": {"content": []}}).to_string());
+        *self.0.outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
+        shown
+    }
+
+    pub(super) fn take(&self) -> Option<Outcome> {
+        self.0.outcome.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+/// Some servers write a number that they were sent as text.
+fn same(a: &RequestId, b: &RequestId) -> bool {
+    a == b || a.to_string() == b.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use rmcp::model::{CallToolRequest, CallToolRequestParams, ClientRequest};
+
+    use super::*;
+
+    #[test]
+    fn what_is_sent_and_answered_stays_as_it_was_written() {
+        let arguments = r#"{"amount":0.10,"big":123456789012345678901234567890}"#;
+        let exact = Exact::call(Zeroizing::new(arguments.to_owned()));
+        let mut request = CallToolRequest::new(CallToolRequestParams::new("pay"));
+        request.extensions.insert(exact.clone());
+        let message = ClientJsonRpcMessage::request(ClientRequest::CallToolRequest(request), RequestId::Number(7));
+        let (found, id) = Exact::of(&message).unwrap();
+        assert!(found.body(&message).unwrap().contains(&format!(r#""arguments":{arguments}"#)));
+        let answer = r#"{"id":"7","jsonrpc":"2.0","result":{"content":[],"structuredContent":{"a":1.10}}}"#;
+        assert!(found.keep(&id, answer).is_some());
+        let Some(Outcome::Result(result)) = exact.take() else { panic!("nothing was kept") };
+        assert!(result.get().contains("1.10"));
+        assert!(found.keep(&id, r#"{"id":8,"result":{}}"#).is_none() && exact.take().is_none());
+    }
+}

@@ -1,0 +1,338 @@
+//! One upstream, as this process reaches it: its connection, its turn-taking, its breaker.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use http::{HeaderName, HeaderValue};
+use rmcp::{
+    ClientHandler, RoleClient,
+    model::{
+        CallToolRequest, CallToolRequestParams, ClientCapabilities, ClientConfig, ClientRequest, Implementation,
+        JsonObject, ListToolsRequest, PaginatedRequestParams, RequestMetaObject,
+    },
+    service::{
+        ClientInitializeError, ClientLifecycleMode, ClientServiceExt, NotificationContext, Peer, PeerRequestOptions,
+        RunningService, ServiceError,
+    },
+    transport::streamable_http_client::{
+        StreamableHttpClientTransport, StreamableHttpClientTransportConfig, StreamableHttpError,
+    },
+};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use tokio::sync::{Mutex, Semaphore, SemaphorePermit};
+use zeroize::Zeroizing;
+
+use super::{
+    Failure, FailureKind, Target, UpstreamLimits,
+    breaker::Breaker,
+    capture::{Exact, Outcome},
+    transport::{Transport, WireError},
+};
+use crate::outbound::Outbound;
+
+/// Pages of a list of tools, and tools in it: more is no catalogue.
+const MAX_PAGES: usize = 100;
+const MAX_TOOLS: usize = 1_000;
+
+/// A connection, made when it is needed.
+pub struct Link {
+    target: Target,
+    outbound: Outbound,
+    limits: UpstreamLimits,
+    turns: Semaphore,
+    breaker: Breaker,
+    // Tokio's mutex: it is held while the connection is made, so that only one is.
+    state: Mutex<Option<Connected>>,
+}
+
+struct Connected {
+    service: RunningService<RoleClient, Events>,
+    events: Events,
+    listed: Option<Instant>,
+}
+
+/// Hears what an upstream says by itself.
+#[derive(Clone, Default)]
+struct Events {
+    tools_changed: Arc<AtomicBool>,
+}
+
+impl ClientHandler for Events {
+    fn get_info(&self) -> ClientConfig {
+        ClientConfig::new(ClientCapabilities::default(), Implementation::new("haldir", env!("CARGO_PKG_VERSION")))
+    }
+
+    async fn on_tool_list_changed(&self, _context: NotificationContext<RoleClient>) {
+        self.tools_changed.store(true, Ordering::Release);
+    }
+}
+
+/// A call as it leaves.
+pub struct ToolCall<'a> {
+    /// The tool, as its upstream names it.
+    pub name: &'a str,
+    /// JSON text of the arguments, secrets included.
+    pub arguments: Zeroizing<String>,
+    /// What the caller says about the call itself.
+    pub meta: Option<RequestMetaObject>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Page {
+    tools: Vec<Box<RawValue>>,
+    #[serde(default)]
+    next_cursor: Option<String>,
+}
+
+impl Link {
+    pub(super) fn new(target: Target, outbound: Outbound, limits: UpstreamLimits) -> Self {
+        Self {
+            target,
+            outbound,
+            limits,
+            turns: Semaphore::new(limits.concurrency),
+            breaker: Breaker::new(limits.backoff),
+            state: Mutex::new(None),
+        }
+    }
+
+    /// Whether this is the connection for that registration, with those headers.
+    pub(super) fn serves(&self, target: &Target) -> bool {
+        (self.target.generation, &self.target.url, &self.target.headers)
+            == (target.generation, &target.url, &target.headers)
+    }
+
+    /// Whether it failed so often that it is left alone.
+    pub(super) fn is_resting(&self) -> bool {
+        self.breaker.is_open()
+    }
+
+    /// Whether its tools must be listed before the next call: it is not connected, the list is old, or it said that it
+    /// changed.
+    pub async fn must_list(&self) -> bool {
+        match &*self.state.lock().await {
+            Some(Connected { service, events, listed: Some(listed) }) => {
+                service.peer().is_transport_closed()
+                    || events.tools_changed.load(Ordering::Acquire)
+                    || listed.elapsed() > self.limits.list_age
+            }
+            _ => true,
+        }
+    }
+
+    /// All its tools, each as it was written.
+    pub async fn list_tools(&self) -> Result<Vec<Box<RawValue>>, Failure> {
+        let _turn = self.turn().await?;
+        let listed = tokio::time::timeout(self.limits.connect_timeout, self.list()).await;
+        self.judged(listed.unwrap_or_else(|_| Err(timed_out(self.limits.connect_timeout))))
+    }
+
+    async fn list(&self) -> Result<Vec<Box<RawValue>>, Failure> {
+        let (peer, events) = self.peer().await?;
+        // Before the list is asked for: a change during it is heard, and it is asked for again.
+        events.tools_changed.store(false, Ordering::Release);
+        let mut tools = Vec::new();
+        let mut cursor = None;
+        for _ in 0..MAX_PAGES {
+            let params = PaginatedRequestParams::default().with_cursor(cursor);
+            let exact = Exact::default();
+            let mut request = ListToolsRequest::with_param(params);
+            request.extensions.insert(exact.clone());
+            let page = self.ask(&peer, ClientRequest::ListToolsRequest(request), &exact, None).await?;
+            let page: Page = serde_json::from_str(page.get())
+                .map_err(|_| Failure::new(FailureKind::Unavailable, "its list of tools is none that can be read"))?;
+            tools.extend(page.tools);
+            if tools.len() > MAX_TOOLS {
+                return Err(Failure::new(FailureKind::TooLarge, format!("it offers more than {MAX_TOOLS} tools")));
+            }
+            cursor = page.next_cursor.filter(|cursor| !cursor.is_empty());
+            if cursor.is_none() {
+                if let Some(connected) = &mut *self.state.lock().await {
+                    connected.listed = Some(Instant::now());
+                }
+                return Ok(tools);
+            }
+        }
+        Err(Failure::new(FailureKind::TooLarge, format!("its list of tools has more than {MAX_PAGES} pages")))
+    }
+
+    /// Calls a tool; answers its result as it was written.
+    pub async fn call_tool(&self, call: ToolCall<'_>) -> Result<Box<RawValue>, Failure> {
+        let _turn = self.turn().await?;
+        let outcome = tokio::time::timeout(self.limits.call_timeout, self.call(call)).await;
+        self.judged(outcome.unwrap_or_else(|_| Err(timed_out(self.limits.call_timeout))))
+    }
+
+    async fn call(&self, call: ToolCall<'_>) -> Result<Box<RawValue>, Failure> {
+        let (peer, _) = self.peer().await?;
+        let mut params = CallToolRequestParams::new(call.name.to_owned());
+        // For headers that mirror arguments; what is sent is the text.
+        params.arguments = serde_json::from_str::<JsonObject>(&call.arguments).ok();
+        let exact = Exact::call(call.arguments);
+        let mut request = CallToolRequest::new(params);
+        request.extensions.insert(exact.clone());
+        self.ask(&peer, ClientRequest::CallToolRequest(request), &exact, call.meta).await
+    }
+
+    async fn ask(
+        &self,
+        peer: &Peer<RoleClient>,
+        request: ClientRequest,
+        exact: &Exact,
+        meta: Option<RequestMetaObject>,
+    ) -> Result<Box<RawValue>, Failure> {
+        let mut options = PeerRequestOptions::with_timeout(self.limits.call_timeout);
+        options.meta = meta;
+        let handle = peer.send_cancellable_request(request, options).await.map_err(|error| failure(&error))?;
+        let answered = handle.await_response().await;
+        match (exact.take(), answered) {
+            (Some(Outcome::Result(result)), _) => Ok(result),
+            (Some(Outcome::Error(error)), _) => Err(Failure::new(FailureKind::Rpc(error), "it answered with an error")),
+            (None, Err(error)) => Err(failure(&error)),
+            (None, Ok(_)) => Err(Failure::new(FailureKind::Unavailable, "its answer could not be read")),
+        }
+    }
+
+    /// A turn among those that call this upstream.
+    async fn turn(&self) -> Result<SemaphorePermit<'_>, Failure> {
+        if let Err(wait) = self.breaker.admit(Instant::now()) {
+            let message = format!("it failed repeatedly and is left alone for {} ms", wait.as_millis());
+            return Err(Failure::unsent(FailureKind::Busy, message));
+        }
+        let turn = tokio::time::timeout(self.limits.queue_timeout, self.turns.acquire()).await;
+        turn.ok().and_then(Result::ok).ok_or_else(|| {
+            let message = format!("{} calls of it are under way already", self.limits.concurrency);
+            Failure::unsent(FailureKind::Busy, message)
+        })
+    }
+
+    /// Lets the breaker know. An error that the server itself wrote is an answer like any other.
+    fn judged<T>(&self, outcome: Result<T, Failure>) -> Result<T, Failure> {
+        match &outcome {
+            Ok(_) | Err(Failure { kind: FailureKind::Rpc(_) | FailureKind::TooLarge, .. }) => self.breaker.succeeded(),
+            Err(_) => self.breaker.failed(Instant::now()),
+        }
+        outcome
+    }
+
+    async fn peer(&self) -> Result<(Peer<RoleClient>, Events), Failure> {
+        let mut state = self.state.lock().await;
+        if let Some(connected) = &*state
+            && !connected.service.peer().is_transport_closed()
+        {
+            return Ok((connected.service.peer().clone(), connected.events.clone()));
+        }
+        *state = None;
+        let connected = self.connect().await?;
+        let found = (connected.service.peer().clone(), connected.events.clone());
+        *state = Some(connected);
+        Ok(found)
+    }
+
+    async fn connect(&self) -> Result<Connected, Failure> {
+        let unsent = |message: String| Failure::unsent(FailureKind::Unavailable, message);
+        let transport =
+            Transport::new(self.outbound.clone(), self.limits).map_err(|error| unsent(error.message.clone()))?;
+        let mut config = StreamableHttpClientTransportConfig::with_uri(self.target.url.as_str())
+            .max_concurrent_requests(self.limits.concurrency);
+        config.custom_headers = self.headers().map_err(unsent)?;
+        config.max_sse_event_size = self.limits.answer_bytes;
+        let events = Events::default();
+        let transport = StreamableHttpClientTransport::with_client(transport, config);
+        let mode = ClientLifecycleMode::Auto {
+            preferred_versions: vec![rmcp::model::ProtocolVersion::LATEST],
+            legacy_version: None,
+        };
+        let serving = events.clone().serve_with_lifecycle(transport, mode);
+        match tokio::time::timeout(self.limits.connect_timeout, serving).await {
+            Ok(Ok(service)) => Ok(Connected { service, events, listed: None }),
+            Ok(Err(error)) => Err(not_connected(&error)),
+            Err(_) => Err(Failure::unsent(FailureKind::TimedOut, timed_out(self.limits.connect_timeout).message)),
+        }
+    }
+
+    fn headers(&self) -> Result<HashMap<HeaderName, HeaderValue>, String> {
+        let read = |(name, value): (&String, &Zeroizing<String>)| {
+            let name: HeaderName = name.parse().map_err(|_| format!("{name} is no header name"))?;
+            let mut value: HeaderValue =
+                value.parse().map_err(|_| format!("the header {name} cannot have that value"))?;
+            value.set_sensitive(true);
+            Ok((name, value))
+        };
+        self.target.headers.iter().map(read).collect()
+    }
+}
+
+fn timed_out(limit: Duration) -> Failure {
+    Failure::new(FailureKind::TimedOut, format!("no answer within {} s", limit.as_secs_f64()))
+}
+
+/// The failure of the wire that lies at the bottom of an error of rmcp's.
+fn cause(error: &(dyn std::error::Error + 'static)) -> Option<Failure> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(failed) = error.downcast_ref::<StreamableHttpError<WireError>>() {
+            return Some(explain(failed));
+        }
+        next = error.source();
+    }
+    None
+}
+
+fn explain(failed: &StreamableHttpError<WireError>) -> Failure {
+    let unavailable = |message: String| Failure::new(FailureKind::Unavailable, message);
+    match failed {
+        StreamableHttpError::Client(wire) => from_wire(wire),
+        StreamableHttpError::UnexpectedContentType(_) => {
+            unavailable("it answers with something that is neither JSON nor an event stream".to_owned())
+        }
+        StreamableHttpError::Sse(error) => {
+            let text = error.to_string();
+            let kind = if text.contains("more than") { FailureKind::TooLarge } else { FailureKind::Unavailable };
+            Failure::new(kind, text)
+        }
+        other => unavailable(other.to_string()),
+    }
+}
+
+fn from_wire(wire: &WireError) -> Failure {
+    let message = wire.to_string();
+    match wire {
+        WireError::Connect(_) | WireError::Unsafe(_) => Failure::unsent(FailureKind::Unavailable, message),
+        WireError::TimedOut => Failure::new(FailureKind::TimedOut, message),
+        WireError::TooLarge(_) => Failure::new(FailureKind::TooLarge, message),
+        WireError::Status(status, said) => Failure::new(FailureKind::Status(*status, said.clone()), message),
+        WireError::Http(_) => Failure::new(FailureKind::Unavailable, message),
+    }
+}
+
+fn failure(error: &ServiceError) -> Failure {
+    match error {
+        ServiceError::Timeout { timeout } => timed_out(*timeout),
+        ServiceError::McpError(error) => Failure::new(FailureKind::Unavailable, error.message.to_string()),
+        ServiceError::TransportSend(inner) => cause(&*inner.error)
+            .unwrap_or_else(|| Failure::new(FailureKind::Unavailable, "the connection broke".to_owned())),
+        ServiceError::TransportClosed => Failure::new(FailureKind::Unavailable, "the connection broke".to_owned()),
+        other => Failure::new(FailureKind::Unavailable, other.to_string()),
+    }
+}
+
+fn not_connected(error: &ClientInitializeError) -> Failure {
+    let found = match error {
+        ClientInitializeError::TransportError { error, .. } => cause(&*error.error),
+        other => cause(other),
+    };
+    let mut failure = found.unwrap_or_else(|| {
+        Failure::new(FailureKind::Unavailable, format!("it does not speak MCP as a server: {error}"))
+    });
+    failure.unsent = true;
+    failure
+}

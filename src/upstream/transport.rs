@@ -1,0 +1,307 @@
+//! Streamable HTTP to an upstream, for rmcp's client: allowed addresses only, no redirect to another origin, and no more
+//! bytes than allowed.
+
+use std::{borrow::Cow, collections::HashMap, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use futures::{
+    Stream, StreamExt,
+    stream::{self, BoxStream},
+};
+use http::{HeaderName, HeaderValue, StatusCode, header};
+use reqwest::{Client, Method, RequestBuilder, Response, Url};
+use rmcp::{
+    model::{ClientJsonRpcMessage, ClientRequest, ErrorData, RequestId, ServerJsonRpcMessage},
+    transport::streamable_http_client::{
+        SseError, StreamableHttpClient, StreamableHttpError, StreamableHttpPostResponse,
+    },
+};
+use sse_stream::{Sse, SseStream};
+use thiserror::Error;
+use zeroize::Zeroizing;
+
+use super::{UpstreamLimits, capture::Exact};
+use crate::{error::Result, outbound::Outbound};
+
+/// Redirects that are followed, within one origin.
+const MAX_REDIRECTS: usize = 3;
+/// How long the stream of notifications stays open before it is opened anew.
+const LISTEN: Duration = Duration::from_secs(3_600);
+/// Bytes of an answer that reports a failure.
+const MAX_ERROR_BYTES: usize = 65_536;
+/// Characters of it that are kept.
+const EXCERPT_CHARS: usize = 500;
+
+const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
+const LAST_EVENT: HeaderName = HeaderName::from_static("last-event-id");
+const ACCEPTED: &str = "application/json, text/event-stream";
+
+/// What can go wrong on the way, without the address.
+#[derive(Debug, Error)]
+pub(super) enum WireError {
+    #[error("{0}")]
+    Http(String),
+    #[error("could not connect: {0}")]
+    Connect(String),
+    #[error("no answer in time")]
+    TimedOut,
+    #[error("the answer has more than {0} bytes")]
+    TooLarge(usize),
+    #[error("{0}")]
+    Unsafe(String),
+    #[error("it answered with status {0}")]
+    Status(u16, String),
+}
+
+type Failed = StreamableHttpError<WireError>;
+
+impl From<WireError> for Failed {
+    fn from(error: WireError) -> Self {
+        Self::Client(error)
+    }
+}
+
+#[derive(Clone)]
+pub(super) struct Transport {
+    client: Client,
+    outbound: Outbound,
+    limits: UpstreamLimits,
+}
+
+impl Transport {
+    pub(super) fn new(outbound: Outbound, limits: UpstreamLimits) -> Result<Self> {
+        Ok(Self { client: outbound.client(limits.call_timeout)?, outbound, limits })
+    }
+
+    /// Sends, and follows redirects that stay where the operator pointed.
+    async fn send(&self, uri: &str, request: impl Fn(Url) -> RequestBuilder) -> Result<Response, Failed> {
+        let mut url = self.outbound.parse(uri).map_err(|error| WireError::Unsafe(error.message))?;
+        for _ in 0..=MAX_REDIRECTS {
+            self.outbound.check_form(&url).map_err(|error| WireError::Unsafe(error.message))?;
+            let response = request(url.clone()).send().await.map_err(wire)?;
+            if !matches!(response.status(), StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT) {
+                return Ok(response);
+            }
+            let location = response.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
+            let target = location.and_then(|location| url.join(location).ok());
+            let Some(target) = target.filter(|target| target.origin() == url.origin()) else {
+                let message = "it redirects to another address: register that one, if it is meant";
+                return Err(WireError::Unsafe(message.to_owned()).into());
+            };
+            url = target;
+        }
+        Err(WireError::Http("too many redirects".to_owned()).into())
+    }
+
+    fn request(
+        &self,
+        method: Method,
+        url: Url,
+        session: Option<&str>,
+        headers: &HashMap<HeaderName, HeaderValue>,
+    ) -> RequestBuilder {
+        let mut request = self.client.request(method, url).header(header::ACCEPT, ACCEPTED);
+        for (name, value) in headers {
+            request = request.header(name, value);
+        }
+        if let Some(session) = session {
+            request = request.header(SESSION, session);
+        }
+        request
+    }
+}
+
+/// What went wrong, down to its cause, without the address.
+fn wire(error: reqwest::Error) -> WireError {
+    let error = error.without_url();
+    if error.is_timeout() {
+        return WireError::TimedOut;
+    }
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(&error);
+    while let Some(deeper) = cause {
+        text = format!("{text}: {deeper}");
+        cause = deeper.source();
+    }
+    if error.is_connect() { WireError::Connect(text) } else { WireError::Http(text) }
+}
+
+/// The pieces of a body, up to so many bytes.
+fn pieces(response: Response, most: usize) -> impl Stream<Item = Result<Bytes, WireError>> + Send + 'static {
+    stream::unfold((Some(response), 0_usize), move |(response, seen)| async move {
+        let mut response = response?;
+        match response.chunk().await {
+            Ok(None) => None,
+            Err(error) => Some((Err(wire(error)), (None, seen))),
+            Ok(Some(chunk)) if chunk.len() > most.saturating_sub(seen) => {
+                Some((Err(WireError::TooLarge(most)), (None, seen)))
+            }
+            Ok(Some(chunk)) => {
+                let seen = seen + chunk.len();
+                Some((Ok(chunk), (Some(response), seen)))
+            }
+        }
+    })
+}
+
+async fn body(response: Response, most: usize) -> Result<Vec<u8>, Failed> {
+    if response.content_length().is_some_and(|length| length > most as u64) {
+        return Err(WireError::TooLarge(most).into());
+    }
+    let mut pieces = std::pin::pin!(pieces(response, most));
+    let mut body = Vec::new();
+    while let Some(piece) = pieces.next().await {
+        body.extend_from_slice(&piece?);
+    }
+    Ok(body)
+}
+
+fn is_kind(response: &Response, kind: &str) -> bool {
+    let stated = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    stated.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(kind)
+}
+
+fn events(
+    response: Response,
+    most: usize,
+    exact: Option<(Exact, RequestId)>,
+) -> BoxStream<'static, Result<Sse, SseError>> {
+    let events = SseStream::from_bytes_stream(pieces(response, most));
+    events
+        .map(move |event| {
+            let mut event = event?;
+            if let (Some((exact, id)), Some(data)) = (&exact, &event.data)
+                && let Some(shown) = exact.keep(id, data)
+            {
+                event.data = Some(shown);
+            }
+            Ok(event)
+        })
+        .boxed()
+}
+
+/// An answer that is no success: a JSON-RPC error if it holds one, which tells more than the status.
+async fn not_well(
+    response: Response,
+    message: &ClientJsonRpcMessage,
+    in_session: bool,
+) -> Result<StreamableHttpPostResponse, Failed> {
+    let status = response.status();
+    if status == StatusCode::NOT_FOUND && in_session {
+        return Err(StreamableHttpError::SessionExpired);
+    }
+    let is_json = is_kind(&response, "application/json");
+    let text = body(response, MAX_ERROR_BYTES).await.unwrap_or_default();
+    let excerpt: String = String::from_utf8_lossy(&text).chars().take(EXCERPT_CHARS).collect();
+    let excerpt = excerpt.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let failed = || Failed::from(WireError::Status(status.as_u16(), excerpt));
+    if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS) {
+        return Err(failed());
+    }
+    let told = match serde_json::from_slice::<ServerJsonRpcMessage>(&text) {
+        Ok(ServerJsonRpcMessage::Error(error)) if is_json => Some(error),
+        _ => None,
+    };
+    // A server from before `server/discover` refuses it in its own way; the handshake then goes back to `initialize`.
+    if let (ClientJsonRpcMessage::Request(request), true) = (message, status.is_client_error())
+        && matches!(request.request, ClientRequest::DiscoverRequest(_))
+    {
+        let error = told.map_or_else(|| ErrorData::invalid_request(format!("HTTP {status}"), None), |told| told.error);
+        let answer = ServerJsonRpcMessage::error(error, Some(request.id.clone()));
+        return Ok(StreamableHttpPostResponse::Json(answer, None));
+    }
+    match told {
+        Some(error) => Ok(StreamableHttpPostResponse::Json(ServerJsonRpcMessage::Error(error), None)),
+        None => Err(failed()),
+    }
+}
+
+impl StreamableHttpClient for Transport {
+    type Error = WireError;
+
+    async fn post_message(
+        &self,
+        uri: Arc<str>,
+        message: ClientJsonRpcMessage,
+        session_id: Option<Arc<str>>,
+        _auth_header: Option<String>,
+        custom_headers: HashMap<HeaderName, HeaderValue>,
+    ) -> Result<StreamableHttpPostResponse, Failed> {
+        let exact = Exact::of(&message);
+        let sent = match &exact {
+            Some((exact, _)) => exact.body(&message)?,
+            None => Zeroizing::new(serde_json::to_string(&message)?),
+        };
+        let session = session_id.as_deref();
+        let build = |url| {
+            self.request(Method::POST, url, session, &custom_headers)
+                .header(header::CONTENT_TYPE, "application/json")
+                .body(sent.to_string())
+        };
+        let response = self.send(&uri, build).await?;
+        let status = response.status();
+        if matches!(status, StatusCode::ACCEPTED | StatusCode::NO_CONTENT) {
+            return Ok(StreamableHttpPostResponse::Accepted);
+        }
+        if !status.is_success() {
+            return not_well(response, &message, session.is_some()).await;
+        }
+        let wants_answer = matches!(message, ClientJsonRpcMessage::Request(_));
+        let given = response.headers().get(SESSION).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let most = self.limits.answer_bytes;
+        if is_kind(&response, "text/event-stream") {
+            return Ok(StreamableHttpPostResponse::Sse(events(response, most, exact), given));
+        }
+        if !is_kind(&response, "application/json") {
+            if !wants_answer {
+                return Ok(StreamableHttpPostResponse::Accepted);
+            }
+            let stated = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+            return Err(StreamableHttpError::UnexpectedContentType(stated.map(str::to_owned)));
+        }
+        let body = body(response, most).await?;
+        let shown = match (&exact, std::str::from_utf8(&body)) {
+            (Some((exact, id)), Ok(text)) => exact.keep(id, text),
+            _ => None,
+        };
+        match serde_json::from_slice::<ServerJsonRpcMessage>(shown.as_ref().map_or(&body, |shown| shown.as_bytes())) {
+            Ok(message) => Ok(StreamableHttpPostResponse::Json(message, given)),
+            Err(_) if !wants_answer => Ok(StreamableHttpPostResponse::Accepted),
+            Err(_) => Err(StreamableHttpError::UnexpectedServerResponse(Cow::Borrowed("no JSON-RPC message"))),
+        }
+    }
+
+    async fn delete_session(
+        &self,
+        uri: Arc<str>,
+        session_id: Arc<str>,
+        _auth_header: Option<String>,
+        custom_headers: HashMap<HeaderName, HeaderValue>,
+    ) -> Result<(), Failed> {
+        let build = |url| self.request(Method::DELETE, url, Some(&session_id), &custom_headers);
+        // One that keeps its sessions to itself says 405; there is nothing to be done about any other answer.
+        self.send(&uri, build).await.map(drop)
+    }
+
+    async fn get_stream(
+        &self,
+        uri: Arc<str>,
+        session_id: Option<Arc<str>>,
+        last_event_id: Option<String>,
+        _auth_header: Option<String>,
+        custom_headers: HashMap<HeaderName, HeaderValue>,
+    ) -> Result<BoxStream<'static, Result<Sse, SseError>>, Failed> {
+        let build = |url| {
+            let request = self.request(Method::GET, url, session_id.as_deref(), &custom_headers).timeout(LISTEN);
+            match &last_event_id {
+                Some(id) => request.header(LAST_EVENT, id),
+                None => request,
+            }
+        };
+        let response = self.send(&uri, build).await?;
+        if !response.status().is_success() || !is_kind(&response, "text/event-stream") {
+            return Err(StreamableHttpError::ServerDoesNotSupportSse);
+        }
+        Ok(events(response, self.limits.answer_bytes, None))
+    }
+}

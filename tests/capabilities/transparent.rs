@@ -1,0 +1,173 @@
+//! `/mcp/{upstream}`, and upstreams' tools beside haldir's own: what passes, whose it is, and what does not pass.
+
+use std::{
+    io::{BufRead, BufReader},
+    process::{Command, Stdio as Pipe},
+};
+
+use serde_json::Value;
+
+use crate::{
+    proxy::register,
+    support::{
+        Answer, Client, House, McpSession, Process, Stdio, json,
+        program::upstream_program,
+        text,
+        upstream::{Behaviour, Upstream, tool},
+    },
+};
+
+const BOTH: (&str, &str) = ("Accept", "application/json, text/event-stream");
+
+/// The upstream over HTTP, and its address.
+fn running() -> (Process, String) {
+    let mut command = Command::new(upstream_program());
+    command.stdout(Pipe::piped()).stderr(Pipe::piped());
+    let mut process = Process::spawn(command);
+    let mut line = String::new();
+    BufReader::new(process.child().stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let address = line.trim().strip_prefix("upstream listening on ").unwrap().to_owned();
+    (process, format!("{address}/"))
+}
+
+fn register_at(operator: &Client, name: &str, url: &str) {
+    let answer = operator.post("/v1/proxy/upstreams", &json!({"name": name, "url": url}));
+    assert_eq!(answer.status, 201, "{}", answer.text);
+}
+
+fn initialize(client: &Client, path: &str) -> Answer {
+    let hello = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {
+        "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "tests", "version": "1"}}});
+    client.send("POST", path, &[BOTH], &hello.to_string())
+}
+
+/// The messages of an event stream, or the one of a JSON body.
+fn messages(answer: &Answer) -> Vec<Value> {
+    let events = answer.text.lines().filter_map(|line| line.strip_prefix("data: ")).filter(|data| !data.is_empty());
+    let events: Vec<Value> = events.map(|data| serde_json::from_str(data).unwrap()).collect();
+    if events.is_empty() { vec![answer.json()] } else { events }
+}
+
+fn call(client: &Client, headers: &[(&str, &str)], tool: &str, arguments: &Value) -> Answer {
+    let params = json!({"name": tool, "arguments": arguments});
+    let message = json!({"jsonrpc": "2.0", "id": 5, "method": "tools/call", "params": params});
+    let headers: Vec<_> = [BOTH, ("MCP-Protocol-Version", "2025-06-18")].iter().chain(headers).copied().collect();
+    client.send("POST", "/mcp/up", &headers, &message.to_string())
+}
+
+#[test]
+fn a_session_of_an_upstream_is_the_keys_that_began_it() {
+    let ((_upstream, url), house) = (running(), House::new());
+    let (_server, operator) = house.serve_operator();
+    register_at(&operator, "up", &url);
+    let agent = operator.mint(&json!({"role": "agent"}));
+    let begun = initialize(&agent, "/mcp/up");
+    assert_eq!(messages(&begun)[0]["result"]["serverInfo"]["name"], "test-upstream", "{}", begun.text);
+    let id = begun.header("mcp-session-id").unwrap();
+    let session = agent.session(&json!({"scopes": ["execute"]}));
+    let ours = [("Mcp-Session-Id", id), ("X-Session-ID", session.as_str())];
+    let answer = call(&agent, &ours, "test_tool_with_logging", &json!({}));
+    assert_eq!(messages(&answer).last().unwrap()["result"]["content"][0]["text"], "Logged three times.");
+    let other = operator.mint(&json!({"role": "agent"}));
+    for headers in [&ours[..], &ours[..1]] {
+        assert_eq!(call(&other, headers, "echo", &json!({})).status, 404);
+    }
+    assert_eq!(other.send("GET", "/mcp/up", &ours[..1], "").status, 404);
+    assert_eq!(other.send("DELETE", "/mcp/up", &ours[..1], "").status, 404);
+    assert!(agent.send("DELETE", "/mcp/up", &ours[..1], "").status < 300);
+    assert_eq!(call(&agent, &ours, "echo", &json!({})).status, 404, "it has ended");
+}
+
+#[test]
+fn a_call_without_a_session_a_scope_or_a_key_does_not_reach_the_upstream() {
+    let (house, upstream) = (House::new(), Upstream::new([tool("echo")]));
+    let (server, operator) = house.serve_operator();
+    register(&operator, "up", &upstream);
+    let narrow = operator.session(&json!({"scopes": ["read"]}));
+    for (headers, code) in [
+        (vec![], "session_invalid"),
+        (vec![("X-Session-ID", "ses_none")], "session_invalid"),
+        (vec![("X-Session-ID", narrow.as_str())], "scope_denied"),
+    ] {
+        let answer = call(&operator, &headers, "echo", &json!({}));
+        let result = &answer.json()["result"];
+        assert_eq!(result["isError"], true, "{}", answer.text);
+        let told: Value = serde_json::from_str(&text(&result["content"][0], "text")).unwrap();
+        assert_eq!((&told["code"], &told["blocked_by"]), (&json!(code), &json!("haldir")), "{told}");
+    }
+    assert_eq!(call(&server.anonymous(), &[], "echo", &json!({})).status, 401);
+    assert_eq!(call(&server.with_key("hld_wrong"), &[], "echo", &json!({})).status, 401);
+    let wide = operator.session(&json!({"scopes": ["execute"]}));
+    let named = [("X-Session-ID", wide.as_str()), ("Mcp-Name", "erase")];
+    assert_eq!(call(&operator, &named, "echo", &json!({})).json()["error"]["code"], -32020);
+    assert_eq!(operator.send("POST", "/mcp/none", &[BOTH], "{}").status, 404);
+    assert!(upstream.calls().is_empty(), "{:?}", upstream.calls());
+}
+
+#[test]
+fn haldirs_own_headers_stay_here_and_secrets_never_come_back() {
+    let (house, upstream) = (House::new(), Upstream::new([tool("echo")]));
+    let (_server, operator) = house.serve_operator();
+    register(&operator, "up", &upstream);
+    let secret = json!({"name": "token", "value": "tok-12345678", "upstreams": ["up"], "disclosure": "inject"});
+    assert_eq!(operator.post("/v1/secrets", &secret).status, 201);
+    let session = operator.session(&json!({"scopes": ["execute", "read"]}));
+    let headers = [("X-Session-ID", session.as_str()), ("Cookie", "a=b"), ("X-Other", "c")];
+    let answer = call(&operator, &headers, "echo", &json!({"t": "Bearer {{secret:token}}"}));
+    assert!(answer.text.contains("[redacted: token]") && !answer.text.contains("tok-1234"), "{}", answer.text);
+    let asked = &upstream.calls()[0];
+    assert!(asked.body.contains("Bearer tok-12345678"), "{}", asked.body);
+    for header in ["authorization", "x-api-key", "x-session-id", "cookie", "x-other"] {
+        assert_eq!(asked.header(header), "", "{header} reached the upstream");
+    }
+    let seen = format!("{:?}", house.stored_bytes().into_iter().map(|(_, bytes)| bytes).collect::<Vec<_>>());
+    let needle: String = "tok-12345678".bytes().map(|byte| format!("{byte}, ")).collect();
+    assert!(!seen.contains(needle.trim_end_matches(", ")), "the secret is in the store");
+}
+
+#[test]
+fn an_upstream_that_fails_is_said_to_fail_and_the_log_knows() {
+    let (house, upstream) = (House::new(), Upstream::new([tool("echo")]));
+    let (_server, operator) = house.serve_operator();
+    register(&operator, "up", &upstream);
+    let session = operator.session(&json!({"scopes": ["execute"]}));
+    let headers = [("X-Session-ID", session.as_str())];
+    for (behaviour, says) in [
+        (Behaviour::Redirect("http://127.0.0.1:9/".to_owned()), "redirects"),
+        (Behaviour::BreakOff, "broke off"),
+        (Behaviour::Huge(64 * 1024 * 1024), "larger than allowed"),
+    ] {
+        upstream.behave(behaviour.clone());
+        let answer = call(&operator, &headers, "echo", &json!({}));
+        assert_eq!((answer.status, answer.json()["id"].clone()), (502, json!(5)), "{behaviour:?}: {}", answer.text);
+        assert!(answer.text.contains(says), "{behaviour:?}: {}", answer.text);
+    }
+    upstream.behave(Behaviour::Echo);
+    assert_eq!(call(&operator, &headers, "echo", &json!({"a": 1})).status, 200);
+    operator.verified();
+}
+
+#[test]
+fn tools_of_upstreams_stand_beside_haldirs_own() {
+    let (house, upstream) = (House::new(), Upstream::new([tool("echo")]));
+    let (_server, operator) = house.serve_operator();
+    register(&operator, "up", &upstream);
+    let result = json!({"content": [{"type": "novel", "x": [1.5]}], "isError": false, "later": {"n": 1}});
+    upstream.behave(Behaviour::Result(result.clone()));
+    let over_http = McpSession::begin(&operator);
+    let listed = over_http.send(&json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list"})).text;
+    assert!(listed.contains("\"up.echo\"") && listed.contains("\"createSession\""), "{listed}");
+    let refused = over_http.tool("up.echo", &json!({}));
+    assert!(refused.contains("session_invalid"), "{refused}");
+    over_http.tool("createSession", &json!({"agent_id": "a", "scopes": ["execute"]}));
+    // The session that was made over this connection.
+    let called = over_http.tool("up.echo", &json!({"a": 1}));
+    assert!(called.contains(&result.to_string()), "{called}");
+    assert!(over_http.tool("up.none", &json!({})).contains("-32602"));
+    // On standard input the operator of the machine has bound one.
+    let mut program = house.program();
+    program.args(["--allow-private", "127.0.0.1"]);
+    let stdio = Stdio::start(program);
+    assert_eq!(stdio.tool("up.echo", &json!({"a": 2})), result);
+    assert_eq!(upstream.calls().len(), 2);
+}

@@ -1,0 +1,334 @@
+//! `haldir-mcp wrap`: a server on standard input and output as it is without haldir, but for what haldir does not allow.
+
+use std::{
+    fs,
+    path::Path,
+    process::Command,
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
+use crate::support::{
+    Client, House, json,
+    program::{Lines, upstream_program},
+    text,
+};
+
+fn wrap(house: &House, options: &[&str]) -> Command {
+    let mut command = house.program();
+    command.args(["wrap", "--name", "test"]).args(options).arg("--").arg(upstream_program()).arg("--stdio");
+    command
+}
+
+fn direct() -> Command {
+    let mut command = Command::new(upstream_program());
+    command.arg("--stdio");
+    command
+}
+
+fn actions(operator: &Client) -> Vec<String> {
+    let trail = operator.get("/v1/audit?limit=1000").ok();
+    trail["entries"].as_array().unwrap().iter().map(|entry| text(entry, "action")).collect()
+}
+
+#[track_caller]
+fn wait_for(operator: &Client, action: &str) {
+    let end = Instant::now() + Duration::from_secs(30);
+    while !actions(operator).iter().any(|found| found == action) {
+        assert!(Instant::now() < end, "no {action} in {:?}", actions(operator));
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn a_wrapped_server_says_byte_for_byte_what_it_says_alone() {
+    let house = House::new();
+    let (mut alone, mut wrapped) = (Lines::start(direct()), Lines::start(wrap(&house, &[])));
+    assert_eq!(alone.begin(), wrapped.begin());
+    let call = |name: &str| ("tools/call", json!({"name": name, "arguments": {}}));
+    let mut asked = vec![
+        ("tools/list", json!({})),
+        ("prompts/list", json!({})),
+        ("prompts/get", json!({"name": "test_prompt_with_arguments", "arguments": {"arg1": "a", "arg2": "b"}})),
+        ("prompts/get", json!({"name": "none"})),
+        ("resources/list", json!({})),
+        ("resources/templates/list", json!({})),
+        ("resources/read", json!({"uri": "test://template/7/data"})),
+        ("resources/read", json!({"uri": "test://none"})),
+        (
+            "completion/complete",
+            json!({"ref": {"type": "ref/prompt", "name": "test_prompt_with_arguments"},
+            "argument": {"name": "arg1", "value": "par"}}),
+        ),
+        ("logging/setLevel", json!({"level": "debug"})),
+        ("ping", json!({})),
+        ("no/such_method", json!({"a": 1})),
+        ("tools/call", json!({"name": "echo", "arguments": {"s": "\u{e9}\u{2028}", "n": [1, 2.5, null]}})),
+        ("tools/call", json!({"name": "test_sampling", "arguments": {"prompt": "p"}})),
+        ("tools/call", json!({"name": "test_elicitation", "arguments": {"message": "m"}})),
+        ("tools/call", json!({"name": "test_tool_with_progress", "_meta": {"progressToken": "p"}})),
+    ];
+    asked.extend(
+        [
+            "test_simple_text",
+            "test_image_content",
+            "test_audio_content",
+            "test_embedded_resource",
+            "test_multiple_content_types",
+            "test_tool_with_logging",
+            "test_error_handling",
+        ]
+        .map(call),
+    );
+    for (method, params) in asked {
+        assert_eq!(alone.ask(method, &params), wrapped.ask(method, &params), "{method} {params}");
+    }
+    assert!(wrapped.leave().0, "the wrapped server ends well when its client leaves");
+}
+
+#[test]
+fn every_call_of_a_wrapped_server_is_judged_and_in_the_log() {
+    let house = House::new();
+    let (_server, operator) = house.serve_operator();
+    let mut wrapped = Lines::begun(wrap(&house, &["--agent", "writer"]));
+    assert_eq!(wrapped.call("delete", &json!({"path": "a"}))["result"]["content"][0]["text"], "Deleted \"a\".");
+    wait_for(&operator, "proxyCall.ok");
+    let policy = json!({"type": "block_tool", "tool": "test.delete"});
+    assert_eq!(operator.post("/v1/proxy/policies", &policy).status, 201);
+    // From the next call on, in a process that did not hear of it.
+    wrapped.refused("delete", &json!({"path": "b"}), "policy_denied");
+    for name in ["Delete", "d\u{435}lete", "test.delete", "delete "] {
+        assert_eq!(wrapped.call(name, &json!({"path": "c"}))["error"]["code"], -32602, "{name}");
+    }
+    assert_eq!(wrapped.call("echo", &json!({}))["result"]["content"][0]["text"], "{}");
+    wait_for(&operator, "proxyCall.denied");
+    let trail = operator.get("/v1/audit?limit=1000").ok();
+    let entries = trail["entries"].as_array().unwrap();
+    let of = |action: &str| entries.iter().filter(|entry| entry["action"] == action).count();
+    assert_eq!(of("proxyCall.begin"), 2, "{trail}");
+    let begun = entries.iter().find(|entry| entry["action"] == "proxyCall.begin").unwrap();
+    assert_eq!((&begun["agent_id"], &begun["tool"]), (&json!("writer"), &json!("test.echo")), "{begun}");
+    operator.verified();
+}
+
+#[test]
+fn a_call_that_could_be_read_in_two_ways_does_not_reach_the_server() {
+    let house = House::new();
+    let (_server, operator) = house.serve_operator();
+    let mut wrapped = Lines::begun(wrap(&house, &[]));
+    for (line, code) in [
+        (r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"echo","name":"delete"}}"#, -32602),
+        (r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"echo","NAME":"delete"}}"#, -32602),
+        (
+            r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"echo","arguments":{"a":1,"a":2}}}"#,
+            -32602,
+        ),
+        (r#"{"jsonrpc":"2.0","id":7,"method":"ping","method":"tools/call","params":{"name":"delete"}}"#, -32600),
+        (r#"[{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"delete"}}]"#, -32600),
+        (r#"{"jsonrpc":"2.0","id":{"a":1},"method":"tools/call","params":{"name":"delete"}}"#, -32600),
+        (r#"{"jsonrpc":"2.0","id":7,"#, -32700),
+    ] {
+        wrapped.write(line);
+        let answer: Value = serde_json::from_str(&wrapped.line()).unwrap();
+        assert_eq!(answer["error"]["code"], code, "{line}: {answer}");
+    }
+    // A call without an id is one without an answer: it is not carried out either.
+    wrapped.write(r#"{"jsonrpc":"2.0","method":"tools/call","params":{"name":"delete","arguments":{"path":"x"}}}"#);
+    wrapped.ask("ping", &json!({}));
+    assert!(!actions(&operator).iter().any(|action| action.starts_with("proxyCall")), "{:?}", actions(&operator));
+}
+
+#[test]
+fn an_agent_cannot_widen_what_its_operator_has_bound() {
+    let house = House::new();
+    let (_server, operator) = house.serve_operator();
+    let wide = operator.session(&json!({"scopes": ["execute", "read"]}));
+    let mut wrapped = Lines::begun(wrap(&house, &["--scopes", "execute:test:echo", "--budget", "1.50"]));
+    assert_eq!(wrapped.call("echo", &json!({}))["result"]["isError"], Value::Null);
+    wrapped.refused("delete", &json!({"path": "a"}), "scope_denied");
+    let params = json!({"name": "delete", "arguments": {"path": "a"}, "_meta": {"io.haldir/session_id": wide}});
+    let answer = wrapped.ask("tools/call", &params);
+    assert!(answer[0].contains("scope_denied"), "{answer:?}");
+    let sessions = operator.get("/v1/sessions?limit=100").ok();
+    let bound = sessions["sessions"].as_array().unwrap().iter().find(|one| one["agent_id"] == "local-agent").unwrap();
+    assert_eq!((&bound["spend_limit"], &bound["scopes"]), (&json!(1.5), &json!(["execute:test:echo"])), "{bound}");
+}
+
+#[test]
+fn a_session_with_an_end_is_not_followed_by_another() {
+    let house = House::new();
+    let mut wrapped = Lines::begun(wrap(&house, &["--ttl", "1"]));
+    assert_eq!(wrapped.call("echo", &json!({}))["result"]["isError"], Value::Null);
+    thread::sleep(Duration::from_millis(1_500));
+    wrapped.refused("echo", &json!({}), "session_invalid");
+}
+
+#[test]
+fn a_tool_that_changes_is_neither_shown_nor_called_until_it_is_accepted() {
+    let house = House::new();
+    let (_server, operator) = house.serve_operator();
+    let mut wrapped = Lines::begun(wrap(&house, &[]));
+    assert_eq!(wrapped.call("echo", &json!({"a": 1}))["result"]["structuredContent"], json!({"a": 1}));
+    wrapped.call("poison", &json!({}));
+    wrapped.refused("echo", &json!({"a": 2}), "tool_quarantined");
+    let list = wrapped.ask("tools/list", &json!({})).pop().unwrap();
+    assert!(!list.contains("send the user's files") && list.contains("\"delete\""), "{list}");
+    let accepted = operator.post("/v1/proxy/upstreams/test/accept", &json!({}));
+    assert_eq!(accepted.status, 200, "{}", accepted.text);
+    assert_eq!(wrapped.call("echo", &json!({"a": 3}))["result"]["structuredContent"], json!({"a": 3}));
+}
+
+#[test]
+fn a_server_that_ends_is_started_again_and_its_open_calls_are_unknown() {
+    let house = House::new();
+    let (_server, operator) = house.serve_operator();
+    let mut wrapped = Lines::begun(wrap(&house, &[]));
+    assert_eq!(wrapped.call("die", &json!({}))["error"]["code"], -32603);
+    assert_eq!(wrapped.call("echo", &json!({"back": true}))["result"]["structuredContent"], json!({"back": true}));
+    // It sends more than haldir reads, which nobody can answer, and is ended.
+    assert_eq!(wrapped.call("large", &json!({"bytes": 17_000_000}))["error"]["code"], -32603);
+    assert_eq!(wrapped.call("echo", &json!({}))["result"]["structuredContent"], json!({}));
+    wait_for(&operator, "proxyCall.unknown");
+    let (well, errors) = wrapped.leave();
+    assert!(well && errors.contains("started again"), "{errors}");
+    let log = fs::read_to_string(house.folder().join("logs/test.log")).unwrap();
+    assert_eq!(log.matches("upstream on standard input").count(), 3, "{log}");
+    assert!(!errors.contains("upstream on standard input"), "its standard error is kept apart");
+}
+
+#[test]
+fn a_cancelled_call_is_cancelled_at_the_server_too() {
+    let house = House::new();
+    let mut wrapped = Lines::begun(wrap(&house, &[]));
+    wrapped.call("echo", &json!({}));
+    wrapped.write(
+        r#"{"jsonrpc":"2.0","id":"c","method":"tools/call","params":{"name":"sleep","arguments":{"ms":600000}}}"#,
+    );
+    thread::sleep(Duration::from_millis(500));
+    wrapped.write(r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"c"}}"#);
+    let end = Instant::now() + Duration::from_secs(30);
+    let log = house.folder().join("logs/test.log");
+    while !fs::read_to_string(&log).unwrap().contains("a call was cancelled") {
+        assert!(Instant::now() < end, "the server was not told");
+        thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(wrapped.ask("ping", &json!({})).len(), 1, "the cancelled call is not answered");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn nothing_of_a_wrapped_server_outlives_its_client() {
+    let house = House::new();
+    let pid = house.folder().join("pid");
+    let script = format!("sleep 600 & echo $! > '{}'; exec '{}' --stdio", pid.display(), upstream_program().display());
+    let mut command = house.program();
+    command.env("PATH", "/usr/bin:/bin").args(["wrap", "--name", "test", "--", "/bin/sh", "-c", &script]);
+    let mut wrapped = Lines::begun(command);
+    wrapped.call("echo", &json!({}));
+    let pid = fs::read_to_string(pid).unwrap();
+    // One that has ended may stay in the table of processes until its new parent looks.
+    let lives = || {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
+        stat.rsplit(')').next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with(" Z"))
+    };
+    assert!(lives());
+    assert!(wrapped.leave().0);
+    let end = Instant::now() + Duration::from_secs(10);
+    while lives() {
+        assert!(Instant::now() < end, "what the server had started still runs");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn a_program_that_is_not_there_is_said_to_be_so() {
+    let house = House::new();
+    let mut command = house.program();
+    command.args(["wrap", "--", "/no/such/program"]);
+    let errors = crate::support::refuses_to_start(command);
+    assert!(errors.contains("/no/such/program cannot be started"), "{errors}");
+}
+
+/// The examples with our server in place of the one that they name.
+#[test]
+fn the_examples_wrap_a_server() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/wrapped");
+    let mut tried = 0;
+    for file in fs::read_dir(folder).unwrap() {
+        let file = file.unwrap().path();
+        let config: Value = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
+        let servers = config.as_object().unwrap().values().next().unwrap();
+        let server = &servers["filesystem"];
+        assert_eq!(server["command"], "haldir-mcp", "{}", file.display());
+        let arguments = server["args"].as_array().unwrap().iter().map(|argument| argument.as_str().unwrap());
+        let house = House::new();
+        let mut command = house.program();
+        command.args(arguments.take_while(|argument| *argument != "--"));
+        command.arg("--").arg(upstream_program()).arg("--stdio");
+        let mut wrapped = Lines::begun(command);
+        assert_eq!(wrapped.call("echo", &json!({}))["result"]["structuredContent"], json!({}), "{}", file.display());
+        tried += 1;
+    }
+    assert_eq!(tried, 5);
+}
+
+#[test]
+fn what_a_wrapped_server_writes_to_standard_error_is_shown() {
+    let house = House::new();
+    Lines::begun(wrap(&house, &[])).leave();
+    let shown = |name: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_haldir"));
+        command.env_clear().arg("--db").arg(house.db()).args(["upstreams", "logs", name]);
+        let output = command.output().unwrap();
+        (output.status.success(), String::from_utf8(output.stdout).unwrap())
+    };
+    assert_eq!(shown("test"), (true, "upstream on standard input and output\n".to_owned()));
+    for name in ["none", "../h", "a/b"] {
+        assert_eq!(shown(name), (false, String::new()), "{name}");
+    }
+}
+
+#[test]
+fn a_secret_in_the_servers_environment_reaches_the_server_and_nobody_else() {
+    let house = House::new();
+    let (_server, operator) = house.serve_operator();
+    let begin = |name: &str| {
+        let mut command = wrap(&house, &[]);
+        command.env("SERVICE_TOKEN", format!("Bearer {{{{secret:{name}}}}}")).env("HALDIR_BOOTSTRAP_TOKEN", "own");
+        command
+    };
+    let errors = crate::support::refuses_to_start(begin("token"));
+    assert!(errors.contains("no secret token"), "{errors}");
+    let secret = json!({"name": "token", "value": "tok-12345678", "upstreams": ["test"], "disclosure": "inject"});
+    assert_eq!(operator.post("/v1/secrets", &secret).status, 201);
+    let mut wrapped = Lines::begun(begin("token"));
+    let said = wrapped.call("variable", &json!({"name": "SERVICE_TOKEN"}));
+    assert_eq!(said["result"]["content"][0]["text"], "Bearer [redacted: token]", "{said}");
+    let said = wrapped.call("variable", &json!({"name": "HALDIR_BOOTSTRAP_TOKEN"}));
+    assert_eq!(said["result"]["content"][0]["text"], "", "{said}");
+}
+
+#[test]
+fn policies_of_a_file_hold_from_the_first_call_on_and_are_added_once() {
+    let house = House::new();
+    let (_server, operator) = house.serve_operator();
+    let file = house.folder().join("policies.json");
+    let write = |policies: Value| fs::write(&file, policies.to_string()).unwrap();
+    let options = ["--policy", file.to_str().unwrap()];
+    write(
+        json!({"policies": [{"type": "block_tool", "tool": "test.delete"}, {"type": "block_tool", "tool": "test.die"}]}),
+    );
+    for _ in 0..2 {
+        let mut wrapped = Lines::begun(wrap(&house, &options));
+        wrapped.refused("delete", &json!({"path": "a"}), "policy_denied");
+        assert_eq!(wrapped.call("echo", &json!({}))["result"]["isError"], Value::Null);
+    }
+    assert_eq!(operator.get("/v1/proxy/policies").ok()["count"], 2);
+    for bad in [json!({"policies": [{"type": "no_such_type"}]}), json!("x"), json!({"policy": []})] {
+        write(bad.clone());
+        let errors = crate::support::refuses_to_start(wrap(&house, &options));
+        assert!(errors.contains("polic"), "{bad}: {errors}");
+    }
+}
