@@ -30,7 +30,11 @@ use crate::{
 };
 
 /// Between two looks for calls that no process vouches for any more.
-const LOOK_EVERY: Duration = Duration::from_secs(3);
+const CLOSE_EVERY: Duration = Duration::from_secs(3);
+/// Between two looks for upstreams that nobody has asked for a while.
+const CHECK_EVERY: Duration = Duration::from_secs(15);
+/// Upstreams that are asked at a time.
+const CHECKS_AT_ONCE: usize = 8;
 /// Who is in the log as the one that closed such a call.
 const PRINCIPAL: &str = "proxy";
 
@@ -115,16 +119,36 @@ impl Haldir {
         cx.write(move |cx| declare(cx, name)).await
     }
 
-    /// Closes calls that no process vouches for any more, now and then, until `stop`. Several processes may do it on
-    /// one store: each call is closed once.
+    /// What a server does by itself about the proxy, until `stop`: it closes calls that no process vouches for any more,
+    /// and asks upstreams how they are. Several processes may do it on one store: each call is closed once, and an
+    /// upstream that one has asked is not asked by the next.
     pub async fn keep_proxy(&self, stop: CancellationToken) {
-        loop {
-            if let Err(error) = self.close_abandoned_calls().await {
-                tracing::error!(%error, "calls that were left open could not be closed");
-            }
-            tokio::select! {
-                () = stop.cancelled() => return,
-                () = tokio::time::sleep(LOOK_EVERY) => {}
+        let close = now_and_then(CLOSE_EVERY, || self.close_abandoned_calls());
+        let check = now_and_then(CHECK_EVERY, || self.check_upstreams());
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = close => {}
+            () = check => {}
+        }
+    }
+
+    /// Asks those upstreams for their tools that nobody has asked for a while.
+    pub async fn check_upstreams(&self) -> Result<()> {
+        let now = self.inner.services.clock.now();
+        let age = i64::try_from(self.inner.services.settings.upstreams.list_age.as_secs()).unwrap_or(i64::MAX);
+        let due = self.inner.store.read(|tx| tx.upstreams_to_check(now.plus_seconds(-age), CHECKS_AT_ONCE))?;
+        let checks = due.into_iter().map(|(tenant, name)| self.check_upstream(tenant, name));
+        futures::future::join_all(checks).await.into_iter().collect()
+    }
+
+    async fn check_upstream(&self, tenant: TenantId, name: UpstreamName) -> Result<()> {
+        let cx = self.outward(upkeep::caller(tenant, PRINCIPAL), self.inner.services.clock.now());
+        match reach(&cx, &name) {
+            Ok(reach) => refresh(&cx, &name, &reach).await.map(drop),
+            // A secret in its headers is gone, or may not go there any more.
+            Err(error) => {
+                let problem = error.message;
+                cx.write(move |cx| cx.tx.set_health(&cx.caller.tenant.clone(), &name, Some(&problem), cx.now)).await
             }
         }
     }
@@ -164,6 +188,16 @@ impl Haldir {
         let caller = self.inner.store.read(|tx| authenticate::authenticate(tx, services, credential, now))?.caller;
         let needed = Permission { resource: Resource::Proxy, write: false, role: Role::Agent };
         if caller.may(needed) { Ok(()) } else { permitted(call_operation()?, &caller) }
+    }
+}
+
+/// Does something again and again. What fails is tried again the next time.
+async fn now_and_then<F: Future<Output = Result<()>>>(pause: Duration, work: impl Fn() -> F) {
+    loop {
+        if let Err(error) = work().await {
+            tracing::error!(%error, "the proxy's upkeep failed");
+        }
+        tokio::time::sleep(pause).await;
     }
 }
 

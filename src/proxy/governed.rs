@@ -234,7 +234,7 @@ fn begun(
         trace,
     };
     let draft = Draft::governance("proxyCall.begin", Some(session), &details)?;
-    watch::append(cx, Draft { tool: &name, ..draft })?;
+    watch::append(cx, Draft { tool: &name, event: Event::Call, ..draft })?;
     Ok(())
 }
 

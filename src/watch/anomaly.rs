@@ -26,6 +26,8 @@ pub fn judge(
             stats.actions += 1;
             stats.cost = stats.cost.saturating_add(draft.cost);
         }
+        // What it costs, it costs the budget; how many there are is counted together with what agents log.
+        Event::Call => burst(thresholds, stats, now, &mut reasons),
         Event::Refusal => {
             let AgentStats { refusal_start, refusal_count, .. } = stats;
             let count = window(refusal_start, refusal_count, thresholds.refusal_seconds, now);

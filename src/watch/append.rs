@@ -26,6 +26,8 @@ pub const HALDIR_TOOL: &str = "haldir";
 pub enum Event {
     /// An agent logged what it did.
     Action,
+    /// A call that haldir carries out for an agent.
+    Call,
     /// Haldir said no.
     Refusal,
     /// A secret's plaintext was given out.

@@ -25,7 +25,7 @@ struct Clocked {
     clock: std::sync::Arc<ManualClock>,
     runtime: tokio::runtime::Runtime,
     session: String,
-    _upstream: Upstream,
+    upstream: Upstream,
 }
 
 impl Clocked {
@@ -47,7 +47,7 @@ impl Clocked {
         let key = Key::generate().unwrap();
         let haldir = runtime.block_on(Haldir::open(path, &key, settings, clock.clone())).unwrap();
         let upstream = Upstream::new([tool("echo")]);
-        let mut this = Self { haldir, clock, runtime, session: String::new(), _upstream: upstream.clone() };
+        let mut this = Self { haldir, clock, runtime, session: String::new(), upstream: upstream.clone() };
         this.ok("registerUpstream", &json!({"name": "up", "url": upstream.url()}));
         let made = this.ok("createSession", &json!({"agent_id": "a", "scopes": ["execute"], "ttl": 0}));
         this.session = text(&made, "session_id");
@@ -117,4 +117,25 @@ fn no_minute_has_more_calls_than_a_rate_allows_wherever_it_begins() {
     }
     // Refusals burn nothing: once the minute is over there is room again.
     assert!(made.len() >= 9 && made.contains(&62), "{made:?}");
+}
+
+#[test]
+fn an_upstream_that_nobody_has_asked_for_a_while_is_asked_how_it_is() {
+    let house = House::new();
+    let clocked = Clocked::new(&house.db());
+    let healthy = || clocked.ok("listUpstreams", &json!({}))["upstreams"]["up"]["healthy"].clone();
+    let check = || clocked.runtime.block_on(clocked.haldir.check_upstreams()).unwrap();
+    clocked.upstream.fail(Some(503));
+    check();
+    assert_eq!(healthy(), true, "it was asked too soon");
+    clocked.clock.advance_seconds(61);
+    check();
+    assert_eq!(healthy(), false);
+    let asked = clocked.upstream.asked().len();
+    check();
+    assert_eq!(clocked.upstream.asked().len(), asked, "it was asked twice");
+    clocked.upstream.fail(None);
+    clocked.clock.advance_seconds(61);
+    check();
+    assert_eq!(healthy(), true);
 }

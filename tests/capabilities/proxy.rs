@@ -846,3 +846,26 @@ fn a_server_that_renames_its_tools_for_ever_gets_rid_of_no_pin() {
     let made = register(&operator, "up", &upstream);
     assert_eq!((&made["quarantined"], &made["tools_discovered"]), (&json!(1), &json!(0)), "{made}");
 }
+
+#[test]
+fn a_burst_of_calls_and_repeated_refusals_are_flagged() {
+    let (house, upstream) = (House::new(), Upstream::new([tool("echo")]));
+    std::fs::write(house.folder().join("c.toml"), "[anomalies]\nburst_actions = 3\nrefusals = 2\n").unwrap();
+    let mut command = house.serving();
+    command.env("HALDIR_CONFIG", house.folder().join("c.toml"));
+    let server = crate::support::Server::start(command);
+    let operator = server.first_key();
+    register(&operator, "up", &upstream);
+    let session = caller(&operator);
+    for _ in 0..4 {
+        carried_out(&call(&operator, &session, "echo", &json!({})));
+    }
+    let begun = entries(&operator, "proxyCall.begin");
+    assert!(text(&begun[0], "flag_reason").contains("burst of actions: 4"), "{}", begun[0]);
+    assert!(begun[1..].iter().all(|entry| entry["flagged"] == false));
+    for _ in 0..2 {
+        blocked(&call(&operator, &session, "unknown", &json!({})), "unknown_tool");
+    }
+    let denied = entries(&operator, "proxyCall.denied");
+    assert!(text(&denied[0], "flag_reason").contains("repeated refusals"), "{}", denied[0]);
+}

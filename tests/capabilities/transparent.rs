@@ -120,9 +120,8 @@ fn haldirs_own_headers_stay_here_and_secrets_never_come_back() {
     for header in ["authorization", "x-api-key", "x-session-id", "cookie", "x-other"] {
         assert_eq!(asked.header(header), "", "{header} reached the upstream");
     }
-    let seen = format!("{:?}", house.stored_bytes().into_iter().map(|(_, bytes)| bytes).collect::<Vec<_>>());
-    let needle: String = "tok-12345678".bytes().map(|byte| format!("{byte}, ")).collect();
-    assert!(!seen.contains(needle.trim_end_matches(", ")), "the secret is in the store");
+    let holds = |bytes: &[u8]| bytes.windows(12).any(|window| window == b"tok-12345678");
+    assert!(!house.stored_bytes().iter().any(|(_, bytes)| holds(bytes)), "the secret is in the store");
 }
 
 #[test]

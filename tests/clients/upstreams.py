@@ -2,7 +2,7 @@
 
 Everything a server says over standard output is compared byte for byte: handshake, lists, calls of all its tools with
 progress and log messages, prompts, resources, completion, errors. Behind `haldir-mcp wrap` and behind /mcp/{upstream}
-(the server's own streamable HTTP) nothing may differ. Then the MCP Inspector and the Python SDK do the same.
+(the server's own streamable HTTP) nothing may differ. The MCP Inspector sees no difference either.
 Prints `ok NAME` or `FAILED NAME: what was wrong` for each check.
 """
 
@@ -261,6 +261,47 @@ def compare_http(script, server, questions):
                 process.wait(15)
 
 
+def inspector(target, method, *more):
+    """One request of the MCP Inspector's command line; its exit code, and what it printed as JSON."""
+    launcher = Path(PACKAGES) / "@modelcontextprotocol/inspector/clients/launcher/build/index.js"
+    command = [NODE, launcher, "--cli", "--format", "json", "--quiet", "--stored-auth-only", *target]
+    with tempfile.TemporaryDirectory() as home:
+        environment = {"PATH": os.environ["PATH"], "HOME": home}
+        done = subprocess.run(
+            [*command, "--method", method, *more], capture_output=True, text=True, timeout=60, env=environment
+        )
+    return done.returncode, json.loads(done.stdout) if done.stdout else TIMES.sub("TIME", done.stderr)
+
+
+def compare_inspector(script):
+    """What the Inspector makes of a server is the same with haldir in front, be the server wrapped or registered."""
+    questions = [
+        ("tools/list",),
+        ("tools/call", "--tool-name", "echo", "--tool-args-json", '{"message": "1.10"}'),
+        ("tools/call", "--tool-name", "get-structured-content", "--tool-args-json", '{"location": "Chicago"}'),
+        ("tools/call", "--tool-name", "get-sum", "--tool-args-json", '{"a": "x"}'),
+        ("prompts/get", "--prompt-name", "args-prompt", "--prompt-args", "city=Paris"),
+        ("resources/list",),
+    ]
+    with tempfile.TemporaryDirectory() as scratch:
+        direct = [NODE, script, "stdio"]
+        wrapped = [BINARY, "--db", f"{scratch}/h.db", "wrap", "--name", "everything", "--", *direct]
+        # A file, since the Inspector has options of its own on its command line.
+        files = []
+        for name, (command, *arguments) in (("direct", direct), ("wrapped", wrapped)):
+            file = Path(scratch) / f"{name}.json"
+            file.write_text(json.dumps({"mcpServers": {"everything": {"command": command, "args": arguments}}}))
+            files.append(["--config", str(file), "--server", "everything"])
+        for question in questions:
+            what = " ".join(question[:3])
+            run_check(f"Inspector, wrapped: {what}", lambda: alike(inspector(files[0], *question), inspector(files[1], *question)))  # noqa: B023
+
+
+def alike(one, other):
+    expect(one[0] in (0, 5), f"exit code {one[0]}: {one[1]!r}")  # 5: the tool said that it failed
+    expect(one == other, f"direct {one!r}, behind haldir {other!r}")
+
+
 def free_port():
     import socket
 
@@ -281,6 +322,7 @@ def main():
     asked = [question for question in everything() if not (question[1] or {}).get("name", "").startswith("trigger-")]
     asked = [question for question in asked if (question[1] or {}).get("name") != "get-roots-list"]
     compare_http("everything, /mcp/everything", [script, "streamableHttp"], asked)
+    compare_inspector(script)
     return summary()
 
 

@@ -25,25 +25,25 @@ pub fn call(
     let answer = match name {
         "elicitation" => match elicited(responses, "user_name", "name") {
             Some(name) => said(&format!("Hello, {name}!")),
-            None => ask(json!({"user_name": form("What is your name?", "name", "string")}), None),
+            None => ask(&json!({"user_name": form("What is your name?", "name", "string")}), None),
         },
         "sampling" => match sampled(responses, "capital_question") {
             Some(text) => said(&text),
-            None => ask(json!({"capital_question": sample("What is the capital of France?", 100)}), None),
+            None => ask(&json!({"capital_question": sample("What is the capital of France?", 100)}), None),
         },
         "list_roots" => match responses.and_then(|all| all.get("client_roots")?.get("roots")?.as_array()) {
             Some(roots) => said(&format!("Roots: {}", json!(roots))),
-            None => ask(json!({"client_roots": roots()}), None),
+            None => ask(&json!({"client_roots": roots()}), None),
         },
         "request_state" => match (elicited(responses, "confirm", "ok"), opened(params, "one")) {
             (Some(_), Some(true)) => said("state-ok"),
             (Some(_), _) => Err(bad_state()),
-            (None, _) => ask(json!({"confirm": form("Please confirm", "ok", "boolean")}), Some("one")),
+            (None, _) => ask(&json!({"confirm": form("Please confirm", "ok", "boolean")}), Some("one")),
         },
         "tampered_state" => match (params.request_state.is_some(), opened(params, "tampered")) {
             (true, Some(true)) => said("state-ok"),
             (true, _) => Err(bad_state()),
-            (false, _) => ask(json!({"confirm": form("Please confirm", "ok", "boolean")}), Some("tampered")),
+            (false, _) => ask(&json!({"confirm": form("Please confirm", "ok", "boolean")}), Some("tampered")),
         },
         "multiple_inputs" => {
             let all = (
@@ -57,7 +57,7 @@ pub fn call(
                 }
                 (Some(_), Some(_), true) => Err(bad_state()),
                 _ => ask(
-                    json!({"user_name": form("What is your name?", "name", "string"),
+                    &json!({"user_name": form("What is your name?", "name", "string"),
                         "greeting": sample("Generate a greeting", 50), "client_roots": roots()}),
                     Some("many"),
                 ),
@@ -81,10 +81,10 @@ fn multi_round(params: &CallToolRequestParams) -> Result<CallToolResponse, Error
     }
     match elicited(responses, "step1", "name") {
         Some(_) if opened(params, "first") == Some(true) => {
-            ask(json!({"step2": form("Step 2: What is your favorite color?", "color", "string")}), Some("second"))
+            ask(&json!({"step2": form("Step 2: What is your favorite color?", "color", "string")}), Some("second"))
         }
         Some(_) => Err(bad_state()),
-        None => ask(json!({"step1": form("Step 1: What is your name?", "name", "string")}), Some("first")),
+        None => ask(&json!({"step1": form("Step 1: What is your name?", "name", "string")}), Some("first")),
     }
 }
 
@@ -98,7 +98,7 @@ fn by_capabilities(context: &RequestContext<RoleServer>) -> Result<CallToolRespo
     if capabilities.sampling.is_some() {
         asked.insert("greeting", sample("Generate a greeting", 50));
     }
-    if asked.is_empty() { said("The client can do nothing.") } else { ask(json!(asked), None) }
+    if asked.is_empty() { said("The client can do nothing.") } else { ask(&json!(asked), None) }
 }
 
 /// What the prompt asks for.
@@ -125,7 +125,7 @@ fn opened(params: &CallToolRequestParams, state: &str) -> Option<bool> {
     params.request_state.as_ref().map(|sent| *sent == format!("{state}.{SEAL}"))
 }
 
-fn ask(requests: Value, state: Option<&str>) -> Result<CallToolResponse, ErrorData> {
+fn ask(requests: &Value, state: Option<&str>) -> Result<CallToolResponse, ErrorData> {
     let mut result = json!({"resultType": "input_required", "inputRequests": requests});
     if let Some(state) = state {
         result["requestState"] = format!("{state}.{SEAL}").into();

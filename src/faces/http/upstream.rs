@@ -41,6 +41,8 @@ use crate::{
 
 /// How long a stream may stay open that is no answer to a call.
 pub const LISTEN: Duration = Duration::from_secs(24 * 3_600);
+/// How long a call may take: a person may be asked something in the middle of it.
+const CALL_TIMEOUT: Duration = Duration::from_secs(600);
 /// Redirects that are followed, within one origin.
 const MAX_REDIRECTS: usize = 3;
 /// JSON-RPC: a header does not say what the body says (SEP-2243).
@@ -148,7 +150,7 @@ impl Exchange<'_> {
             call: None,
             list: id.clone().filter(|_| message.is("tools/list")),
             open: self.open.clone(),
-            until: Some(Instant::now() + self.route.limits.call_timeout),
+            until: Some(Instant::now() + CALL_TIMEOUT),
         };
         if message.is("subscriptions/listen") {
             passing.until = None;
@@ -225,29 +227,36 @@ impl Exchange<'_> {
         if matches!(response.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
             // The client's own credentials are for haldir, so this is not about them.
             let problem = "the upstream does not accept the credentials that haldir has for it";
-            return Ok(rpc_error(StatusCode::BAD_GATEWAY, None, INTERNAL_ERROR, problem));
+            let id = not_carried_out(&mut passing, problem);
+            return Ok(rpc_error(StatusCode::BAD_GATEWAY, id.as_deref(), INTERNAL_ERROR, problem));
         }
         if begins && let Some(id) = response.headers().get(SESSION_ID) {
             let begun = self.app.shared.upstream_sessions.begin(self.route.name.as_str(), id, self.credential);
             passing.open = begun?;
         }
         if let Some(redact) = &self.route.redact {
-            passing.open.redact_once(redact);
+            passing.open.redact(redact.clone());
         }
-        let mut built = Response::builder().status(response.status());
+        let status = response.status();
+        let mut built = Response::builder().status(status);
         for name in TO_CLIENT {
             for value in response.headers().get_all(name) {
                 built = built.header(name, value);
             }
         }
         let session = headers.contains_key(SESSION_ID);
-        let park = session.then_some(self.route.limits.call_timeout);
+        let park = session.then_some(CALL_TIMEOUT);
         let body = if stream::is_event_stream(&response) {
             built = built.header(header::CACHE_CONTROL, "no-cache");
             stream::events(response, passing, self.route.limits.answer_bytes, stream::Manners { modern, park })
         } else {
             match stream::whole(response, &mut passing, self.route.limits.answer_bytes).await {
-                Ok(body) => Body::from(body),
+                Ok(body) => {
+                    if !status.is_success() {
+                        not_carried_out(&mut passing, "the upstream did not accept the request");
+                    }
+                    Body::from(body)
+                }
                 Err(problem) => {
                     let id = passing.call.take().map(|(id, _)| id);
                     return Ok(rpc_error(StatusCode::BAD_GATEWAY, id.as_deref(), INTERNAL_ERROR, problem));
@@ -272,7 +281,7 @@ impl Exchange<'_> {
             let mut request =
                 self.app.shared.upstream_client.request(method.clone(), url.clone()).headers(for_upstream(headers));
             request = request.headers(self.route.headers.clone());
-            request = request.timeout(if listens { LISTEN } else { self.route.limits.call_timeout });
+            request = request.timeout(if listens { LISTEN } else { CALL_TIMEOUT });
             if let Some(body) = &body {
                 request = request.body(body.clone());
             }
@@ -286,6 +295,14 @@ impl Exchange<'_> {
         }
         Err(Failed::Redirected)
     }
+}
+
+/// Reports that a call was refused as a request; answers its id.
+fn not_carried_out(passing: &mut Passing, why: &'static str) -> Option<String> {
+    let (id, report) = passing.call.take()?;
+    // Fails only if the process is about to end.
+    let _ = report.send(Outcome::Unsent(why));
+    Some(id)
 }
 
 /// Why there is no answer.

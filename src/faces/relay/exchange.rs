@@ -356,7 +356,9 @@ impl Exchange {
         }
         let Some(text) = read_again(&entry.text, |call| call.forwarded(id, &admitted.arguments)) else { return };
         entry.stage = Stage::Sent(admitted.report);
-        self.redactions.extend(admitted.redact);
+        if let Some(redact) = admitted.redact {
+            redact.join(&mut self.redactions);
+        }
         self.pass_on(text).await;
     }
 

@@ -77,18 +77,30 @@ pub type Report = oneshot::Sender<Outcome>;
 
 /// The secrets of a call.
 #[derive(Clone)]
-pub struct Redact(Arc<dyn Fn(Box<RawValue>) -> Box<RawValue> + Send + Sync>);
+pub struct Redact {
+    /// The same for the same secrets.
+    id: [u8; 32],
+    redact: Arc<dyn Fn(Box<RawValue>) -> Box<RawValue> + Send + Sync>,
+}
 
 impl Redact {
-    /// Takes secrets out with this function, which gives back as it was what holds none.
-    pub fn new(redact: impl Fn(Box<RawValue>) -> Box<RawValue> + Send + Sync + 'static) -> Self {
-        Self(Arc::new(redact))
+    /// Takes secrets out with this function, which gives back as it was what holds none. `id` is another one for
+    /// other secrets.
+    pub fn new(id: [u8; 32], redact: impl Fn(Box<RawValue>) -> Box<RawValue> + Send + Sync + 'static) -> Self {
+        Self { id, redact: Arc::new(redact) }
+    }
+
+    /// Adds this one to others, if it is not among them.
+    pub fn join(self, others: &mut Vec<Self>) {
+        if others.iter().all(|other| other.id != self.id) {
+            others.push(self);
+        }
     }
 
     /// A message without the secrets; `None` if there are none in it.
     pub fn message(&self, text: &str) -> Option<String> {
         let message = Message::read(text).ok()?;
-        let clean = |part: Option<&RawValue>| part.map(|part| (self.0)(part.to_owned()));
+        let clean = |part: Option<&RawValue>| part.map(|part| (self.redact)(part.to_owned()));
         let (params, result, error) = (clean(message.params), clean(message.result), clean(message.error));
         let same = |new: &Option<Box<RawValue>>, old: Option<&RawValue>| {
             new.as_deref().map(RawValue::get) == old.map(RawValue::get)

@@ -38,7 +38,7 @@ pub struct WrapOptions {
     #[arg(long, env = "HALDIR_SESSION_ID", value_name = "ID", hide_env_values = true,
         conflicts_with_all = ["agent", "scopes", "budget", "ttl"])]
     session: Option<String>,
-    /// A file with policies that are added to the store, once each: {"policies": [{"type": "block_tool", …}]}.
+    /// A file with policies that are added to the store, once each, such as `{"policies": [{"type": "block_tool", …}]}`.
     #[arg(long, env = "HALDIR_POLICY", value_name = "FILE")]
     policy: Option<PathBuf>,
     /// Seconds that one call may take.

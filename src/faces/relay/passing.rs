@@ -29,15 +29,7 @@ impl Open {
 
     /// Takes these secrets out of whatever the upstream sends from now on.
     pub fn redact(&self, redact: Redact) {
-        self.state().redactions.push(redact);
-    }
-
-    /// As [`Self::redact`], if nothing is taken out yet: what every answer of the session is without.
-    pub fn redact_once(&self, redact: &Redact) {
-        let mut state = self.state();
-        if state.redactions.is_empty() {
-            state.redactions.push(redact.clone());
-        }
+        redact.join(&mut self.state().redactions);
     }
 
     fn redacted(&self, text: &str) -> Option<String> {

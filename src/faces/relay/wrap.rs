@@ -28,6 +28,8 @@ const STARTED_WELL: Duration = Duration::from_secs(30);
 /// How often a child that does not start well is started in a row, and the first pause; it doubles each time.
 const MAX_STARTS: u32 = 5;
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
+/// How long the last messages have to reach a client that is leaving.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 /// How long a child that was started again has to answer the handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -77,62 +79,85 @@ pub async fn serve(
     (input, output): (impl AsyncRead + Unpin + Send + 'static, impl AsyncWrite + Unpin + Send + 'static),
     shutdown: impl Future<Output = ()>,
 ) -> Result<()> {
-    let mut child = Running::start(command)?;
+    let child = Running::start(command)?;
     let (to_client, outgoing) = mpsc::channel(MAX_WAITING);
-    let (said, mut client) = mpsc::channel(MAX_WAITING);
+    let (said, client) = mpsc::channel(MAX_WAITING);
     tokio::spawn(read_lines(input, said, MAX_CLIENT_BYTES));
     let writer = tokio::spawn(write_lines(outgoing, output));
-    let mut exchange = Exchange::new(governor, to_client.clone(), child.input.clone(), call_timeout, secrets);
+    let exchange = Exchange::new(governor, to_client.clone(), child.input.clone(), call_timeout, secrets);
     drop(to_client);
-    let mut shutdown = std::pin::pin!(shutdown);
-    let mut starts = 0;
-    let outcome = loop {
-        tokio::select! {
-            message = client.recv() => match message {
-                Some(Said::Message(text)) => exchange.from_client(&text, None).await,
-                Some(Said::TooLong) => exchange.from_client("", None).await,
-                None => break Ok(()),
-            },
-            message = child.output.recv() => {
-                let why = match message {
-                    Some(Said::Message(text)) => {
-                        exchange.from_upstream(text).await;
-                        continue;
-                    }
-                    Some(Said::TooLong) => "the server sent a message of more than 16 MiB and was ended",
-                    None => "the server ended before it had answered",
-                };
-                exchange.upstream_ended(why).await;
-                if child.since.elapsed() > STARTED_WELL {
-                    starts = 0;
-                }
-                tell_of_end(child).await;
-                child = loop {
-                    starts += 1;
-                    if starts > MAX_STARTS {
-                        let message = format!("{} does not keep running", command.program.to_string_lossy());
-                        return finish(exchange, writer, Err(Error::new(Code::Unavailable, message))).await;
-                    }
-                    sleep(FIRST_PAUSE * 2_u32.pow(starts - 1)).await;
-                    match restart(command, &mut exchange).await {
-                        Ok(running) => break running,
-                        Err(error) => tracing::warn!(%error, "the wrapped server could not be started again"),
-                    }
-                };
-            }
-            () = exchange.next() => {}
-            () = &mut shutdown => break Ok(()),
-        }
+    let mut relay = Relay { command, exchange, client, child: Some(child) };
+    let outcome = tokio::select! {
+        outcome = relay.run() => outcome,
+        () = shutdown => Ok(()),
     };
-    child.stop().await;
-    finish(exchange, writer, outcome).await
+    if let Some(child) = relay.child {
+        child.stop().await;
+    }
+    relay.exchange.close().await;
+    // The channel is closed, so the writer ends once it has written what there is, if anybody reads it.
+    let _ = timeout(LAST_WORDS, writer).await;
+    outcome
 }
 
-async fn finish(exchange: Exchange, writer: JoinHandle<()>, outcome: Result<()>) -> Result<()> {
-    exchange.close().await;
-    // The channel is closed, so the writer ends once it has written what there is.
-    let _ = timeout(HANDSHAKE_TIMEOUT, writer).await;
-    outcome
+struct Relay<'a> {
+    command: &'a ChildCommand,
+    exchange: Exchange,
+    client: mpsc::Receiver<Said>,
+    /// None while it is started again.
+    child: Option<Running>,
+}
+
+impl Relay<'_> {
+    /// Passes messages on until the client leaves or the child does not keep running.
+    async fn run(&mut self) -> Result<()> {
+        let mut starts = 0;
+        loop {
+            let Some(child) = &mut self.child else {
+                self.start_again(&mut starts).await?;
+                continue;
+            };
+            tokio::select! {
+                message = self.client.recv() => match message {
+                    Some(Said::Message(text)) => self.exchange.from_client(&text, None).await,
+                    Some(Said::TooLong) => self.exchange.from_client("", None).await,
+                    None => return Ok(()),
+                },
+                message = child.output.recv() => {
+                    let why = match message {
+                        Some(Said::Message(text)) => {
+                            self.exchange.from_upstream(text).await;
+                            continue;
+                        }
+                        Some(Said::TooLong) => "the server sent a message of more than 16 MiB and was ended",
+                        None => "the server ended before it had answered",
+                    };
+                    self.exchange.upstream_ended(why).await;
+                    if child.since.elapsed() > STARTED_WELL {
+                        starts = 0;
+                    }
+                    if let Some(child) = self.child.take() {
+                        tell_of_end(child).await;
+                    }
+                }
+                () = self.exchange.next() => {}
+            }
+        }
+    }
+
+    async fn start_again(&mut self, starts: &mut u32) -> Result<()> {
+        *starts += 1;
+        if *starts > MAX_STARTS {
+            let message = format!("{} does not keep running", self.command.program.to_string_lossy());
+            return Err(Error::new(Code::Unavailable, message));
+        }
+        sleep(FIRST_PAUSE * 2_u32.pow(*starts - 1)).await;
+        match restart(self.command, &mut self.exchange).await {
+            Ok(running) => self.child = Some(running),
+            Err(error) => tracing::warn!(%error, "the wrapped server could not be started again"),
+        }
+        Ok(())
+    }
 }
 
 async fn tell_of_end(child: Running) {

@@ -34,6 +34,8 @@ statements! {
     UPSTREAM = concat!("SELECT ", upstream!(), " FROM upstreams WHERE tenant = ?1 AND name = ?2");
     UPSTREAM_ALIKE = concat!("SELECT ", upstream!(), " FROM upstreams WHERE tenant = ?1 AND folded = ?2");
     UPSTREAMS = concat!("SELECT ", upstream!(), " FROM upstreams WHERE tenant = ?1 ORDER BY name LIMIT ?2");
+    UPSTREAMS_TO_CHECK = "SELECT tenant, name FROM upstreams WHERE url <> '' AND checked_at < ?1 ORDER BY checked_at
+        LIMIT ?2";
     PUT_UPSTREAM = "INSERT OR REPLACE INTO upstreams (tenant, name, folded, url, headers, generation, healthy, problem,
         checked_at, calls, errors, latency, created_at, created_by)
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
@@ -173,6 +175,15 @@ impl ReadProxy for SqliteTx<'_> {
     fn upstreams(&self, tenant: &TenantId, limit: usize) -> Result<Vec<Upstream>> {
         let mut statement = self.connection()?.prepare_cached(UPSTREAMS)?;
         statement.query_and_then(params![tenant.as_str(), rows(limit)], upstream)?.collect()
+    }
+
+    fn upstreams_to_check(&self, before: UnixMicros, limit: usize) -> Result<Vec<(TenantId, UpstreamName)>> {
+        let mut statement = self.connection()?.prepare_cached(UPSTREAMS_TO_CHECK)?;
+        let found = statement.query_and_then(params![before.0, rows(limit)], |row| {
+            let mut columns = Columns::of(row);
+            Ok((columns.next()?, columns.next()?))
+        })?;
+        found.collect()
     }
 
     fn pinned_tool(&self, tenant: &TenantId, upstream: &UpstreamName, name: &str) -> Result<Option<PinnedTool>> {

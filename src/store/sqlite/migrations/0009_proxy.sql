@@ -18,6 +18,7 @@ CREATE TABLE upstreams (
     PRIMARY KEY (tenant, name)
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX upstreams_folded ON upstreams (tenant, folded);
+CREATE INDEX upstreams_by_check ON upstreams (checked_at) WHERE url <> '';
 
 CREATE TABLE upstream_tools (
     tenant      TEXT NOT NULL,
