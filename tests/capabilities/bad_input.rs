@@ -78,7 +78,8 @@ fn base(operation: &Operation, session: &str) -> Vec<(String, String)> {
                 "url" => json!("https://receiver.invalid/x"),
                 "retain_days" => json!(36_500),
                 "name" | "value" | "action" | "agent_id" | "scope" => json!("x"),
-                "entry_id" | "authorization_id" | "prefix" | "request_id" | "rule_id" | "schedule_id" | "tool" | "policy_id" => json!("none"),
+                "entry_id" | "authorization_id" | "prefix" | "request_id" | "rule_id" | "schedule_id" | "tool"
+                | "policy_id" => json!("none"),
                 "cadence" => json!("daily"),
                 "delivery" => json!("webhook:1"),
                 "confirm" => json!(true),
