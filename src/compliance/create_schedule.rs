@@ -28,7 +28,7 @@ pub struct CreateComplianceSchedule {
     /// How often.
     cadence: Cadence,
     /// `webhook:` and the webhook's number, such as `webhook:1`. Haldir sends no e-mail.
-    #[schemars(regex(pattern = "^webhook:[0-9]+$"), extend("examples" = ["webhook:1"]))]
+    #[schemars(regex(pattern = "^webhook:[1-9][0-9]{0,17}$"), extend("examples" = ["webhook:1"]))]
     delivery: Text<1, 256>,
 }
 

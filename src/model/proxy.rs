@@ -100,6 +100,12 @@ pub enum PolicyType {
     TimeWindow,
 }
 
+impl PolicyType {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::BlockTool, Self::AllowList, Self::DenyList, Self::SpendLimit, Self::RateLimit, Self::TimeWindow];
+}
+
 /// What a policy says. Which fields it has depends on its type.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

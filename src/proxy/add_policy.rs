@@ -1,7 +1,8 @@
 //! `addProxyPolicy`.
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use super::{list_policies::PolicyDetail, policy::MAX_POLICIES};
 use crate::{
@@ -25,6 +26,7 @@ const VALID: &str = "valid are: block_tool with tool; allow_list with tools; den
 /// `upstream.*` or `*`; a policy that forbids holds for names that look alike too, one that allows for exactly that name.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(transform = say_what_goes_with_what)]
 pub struct AddProxyPolicy {
     /// The kind of policy.
     #[serde(rename = "type")]
@@ -34,7 +36,7 @@ pub struct AddProxyPolicy {
     tool: Option<Text<1, 256>>,
     /// Of `allow_list` and `deny_list`: the tools. Of the limits and the window: the tools that it is about, else all.
     #[serde(default)]
-    #[schemars(length(max = MAX_TOOLS))]
+    #[schemars(length(min = 1, max = MAX_TOOLS))]
     tools: Option<Vec<Text<1, 256>>>,
     /// Of `spend_limit`: the largest amount of one call, in USD.
     #[serde(default)]
@@ -42,6 +44,7 @@ pub struct AddProxyPolicy {
     max: Option<Money>,
     /// Of `spend_limit`: where in the arguments the amount stands, as a JSON pointer. Default: wherever it may.
     #[serde(default)]
+    #[schemars(regex(pattern = "^/"))]
     argument: Option<Text<1, 256>>,
     /// Of `rate_limit`: calls of one agent within any minute.
     #[serde(default)]
@@ -116,31 +119,71 @@ impl AddProxyPolicy {
     }
 }
 
+/// Whether a policy has a field.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Has {
+    Always,
+    Perhaps,
+    Never,
+}
+
+/// Which fields a type of policy has.
+fn fields_of(policy_type: PolicyType) -> [(&'static str, Has); 7] {
+    use PolicyType::{AllowList, BlockTool, DenyList, RateLimit, SpendLimit, TimeWindow};
+    let always = |types: &[PolicyType]| if types.contains(&policy_type) { Has::Always } else { Has::Never };
+    let or_limits = |has| match (has, policy_type) {
+        (Has::Never, SpendLimit | RateLimit | TimeWindow) => Has::Perhaps,
+        _ => has,
+    };
+    [
+        ("tool", or_limits(always(&[BlockTool]))),
+        ("tools", or_limits(always(&[AllowList, DenyList]))),
+        ("max", always(&[SpendLimit])),
+        ("argument", if policy_type == SpendLimit { Has::Perhaps } else { Has::Never }),
+        ("max_per_minute", always(&[RateLimit])),
+        ("start_hour", always(&[TimeWindow])),
+        ("end_hour", always(&[TimeWindow])),
+    ]
+}
+
+/// What [`check`] wants of each type, as JSON Schema says it.
+fn say_what_goes_with_what(schema: &mut Schema) {
+    let rules = PolicyType::ALL.map(|policy_type| {
+        let fields = fields_of(policy_type);
+        let required: Vec<_> = fields.iter().filter(|(_, has)| *has == Has::Always).map(|(field, _)| *field).collect();
+        let properties: serde_json::Map<_, _> = fields
+            .iter()
+            .filter(|(_, has)| *has != Has::Perhaps)
+            .map(|(field, has)| {
+                let only = if *has == Has::Never { json!({"type": "null"}) } else { json!({"not": {"type": "null"}}) };
+                ((*field).to_owned(), only)
+            })
+            .collect();
+        json!({
+            "if": {"properties": {"type": {"const": policy_type}}, "required": ["type"]},
+            "then": {"required": required, "properties": properties},
+        })
+    });
+    schema.insert("allOf".to_owned(), Value::Array(rules.to_vec()));
+}
+
 /// Whether the definition says all that its type needs, and nothing that it would ignore.
 pub(super) fn check(definition: &PolicyDefinition) -> Result<()> {
-    let policy_type = definition.policy_type;
-    let limits = matches!(policy_type, PolicyType::SpendLimit | PolicyType::RateLimit | PolicyType::TimeWindow);
-    let lists = matches!(policy_type, PolicyType::AllowList | PolicyType::DenyList);
-    let (spend, rate, window) = (
-        policy_type == PolicyType::SpendLimit,
-        policy_type == PolicyType::RateLimit,
-        policy_type == PolicyType::TimeWindow,
-    );
-    // Field, whether it is there, whether it must be, whether it may be.
-    let fields = [
-        ("tool", definition.tool.is_some(), policy_type == PolicyType::BlockTool, limits),
-        ("tools", definition.tools.is_some(), lists, limits),
-        ("max", definition.max.is_some(), spend, false),
-        ("argument", definition.argument.is_some(), false, spend),
-        ("max_per_minute", definition.max_per_minute.is_some(), rate, false),
-        ("start_hour", definition.start_hour.is_some(), window, false),
-        ("end_hour", definition.end_hour.is_some(), window, false),
-    ];
-    for (field, is_there, must_be, may_be) in fields {
-        if must_be && !is_there {
+    let window = definition.policy_type == PolicyType::TimeWindow;
+    for (field, has) in fields_of(definition.policy_type) {
+        let is_there = match field {
+            "tool" => definition.tool.is_some(),
+            "tools" => definition.tools.is_some(),
+            "max" => definition.max.is_some(),
+            "argument" => definition.argument.is_some(),
+            "max_per_minute" => definition.max_per_minute.is_some(),
+            "start_hour" => definition.start_hour.is_some(),
+            _ => definition.end_hour.is_some(),
+        };
+        if has == Has::Always && !is_there {
             return Err(Error::invalid(field, format!("{field} is required; {VALID}")));
         }
-        if is_there && !must_be && !may_be {
+        if has == Has::Never && is_there {
             return Err(Error::invalid(field, format!("{field} does not go with this type; {VALID}")));
         }
     }

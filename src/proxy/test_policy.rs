@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use serde_json::{Value, value::RawValue};
 
 use super::{
-    add_policy::check,
+    add_policy::{AddProxyPolicy, check},
     arguments::Arguments,
     policy::{self, Question, Said},
     tool,
@@ -33,6 +33,7 @@ const MAX_LISTED: usize = 100;
 /// Show what a policy would have refused of the newest calls in the log, without adding it.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(transform = like_a_policy_that_is_added)]
 pub struct TestProxyPolicy {
     /// The kind of policy.
     #[serde(rename = "type")]
@@ -45,7 +46,6 @@ pub struct TestProxyPolicy {
     tools: Option<Vec<Text<1, 256>>>,
     /// As addProxyPolicy has it.
     #[serde(default)]
-    #[schemars(range(min = 0))]
     max: Option<Money>,
     /// As addProxyPolicy has it.
     #[serde(default)]
@@ -112,6 +112,18 @@ struct Recorded {
 struct Details {
     tool: String,
     arguments: Option<Box<RawValue>>,
+}
+
+/// Says of a policy what [`AddProxyPolicy`] says of it.
+fn like_a_policy_that_is_added(schema: &mut Schema) {
+    let added = schemars::schema_for!(AddProxyPolicy).to_value();
+    schema.insert("allOf".to_owned(), added["allOf"].clone());
+    let properties = schema.get_mut("properties").and_then(Value::as_object_mut);
+    for (name, said) in properties.into_iter().flatten() {
+        if let Some(bounds) = added["properties"].get(name).filter(|bounds| !bounds.to_string().contains("$ref")) {
+            *said = bounds.clone();
+        }
+    }
 }
 
 impl ReadOperation for TestProxyPolicy {

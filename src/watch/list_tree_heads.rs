@@ -7,7 +7,7 @@ use super::tree::SignedHead;
 use crate::{
     call::{ReadContext, ReadOperation, page_size},
     crypto::PublicKey,
-    error::Result,
+    error::{Error, Result},
 };
 
 /// Heads in one answer.
@@ -24,7 +24,7 @@ pub struct ListTreeHeads {
     limit: Option<i64>,
     /// Only heads of fewer entries: `next_before` of the answer before.
     #[serde(default)]
-    #[schemars(range(min = 0))]
+    #[schemars(range(min = 1))]
     before: Option<i64>,
 }
 
@@ -44,6 +44,9 @@ impl ReadOperation for ListTreeHeads {
 
     fn run(self, cx: &ReadContext<'_>) -> Result<TreeHeads> {
         let limit = page_size(self.limit, MAX_LIMIT)?;
+        if self.before.is_some_and(|before| before < 1) {
+            return Err(Error::invalid("before", "before must be at least 1: `next_before` of an answer"));
+        }
         let mut heads = cx.tx.recorded_heads(&cx.caller.tenant, self.before.unwrap_or(i64::MAX), limit + 1)?;
         let is_more = heads.len() > limit;
         heads.truncate(limit);

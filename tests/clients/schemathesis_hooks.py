@@ -1,4 +1,4 @@
-"""What schemathesis cannot know from a schema: which ids are there, which hosts have an address, and three rules about
+"""What schemathesis cannot know from a schema: which ids are there, which hosts have an address, and rules about
 values. Only requests that are meant to be taken are changed; those that are meant to be refused stay as they are.
 """
 
@@ -43,8 +43,11 @@ def before_call(context, case, kwargs):
     for name, value in body.items():
         if name in MONEY and isinstance(value, float):
             body[name] = exact(value)
-    if case.operation.label == "POST /v1/webhooks" and "url" in body:
+    if case.operation.label in ("POST /v1/webhooks", "POST /v1/proxy/upstreams") and "url" in body:
         body["url"] = RECEIVER
+    # A window of no length is refused.
+    if isinstance(body.get("start_hour"), int) and body["start_hour"] == body.get("end_hour"):
+        body["end_hour"] += 1
     query, headers = case.query or {}, case.headers or {}
     # Nothing decides while it waits: a second shows as much as thirty.
     if "wait" in query:

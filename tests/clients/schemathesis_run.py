@@ -42,6 +42,10 @@ def live_ids():
         "entry_id": post("/v1/audit", {"session_id": session, "action": "generated"})["entry_id"],
         "rule_id": post("/v1/approvals/rules", {"type": "tool_blocked", "tools": ["generated"]})["rule_id"],
         "webhook_id": post("/v1/webhooks", {"url": "https://receiver.invalid/hook"})["webhook_id"],
+        "schedule_id": post("/v1/compliance/schedules", {"name": "generated", "cadence": "daily", "delivery": "webhook:1"})[
+            "schedule_id"
+        ],
+        "policy_id": post("/v1/proxy/policies", {"type": "block_tool", "tool": "generated"})["policy_id"],
         "prefix": post("/v1/keys", {"name": "generated"})["prefix"],
         "name": "stripe_key",
         "own_prefix": KEY[:12],

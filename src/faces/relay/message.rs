@@ -12,7 +12,7 @@ pub const SESSION_META: &str = "io.haldir/session_id";
 
 /// Where a request names its revision, from 2026-07-28 on, which is the first to do so.
 const VERSION_META: &str = "io.modelcontextprotocol/protocolVersion";
-/// See [`VERSION_META`].
+/// See `VERSION_META`.
 pub const FIRST_MODERN: &str = "2026-07-28";
 
 /// The envelope. A field that stands twice makes it unreadable; what JSON-RPC does not know is not passed on.
