@@ -11,6 +11,7 @@ pub mod evidence;
 mod idempotency;
 mod input;
 mod open;
+mod places;
 mod streaming;
 mod tree_heads;
 mod upkeep;

@@ -154,6 +154,44 @@ fn an_export_of_many_pages_is_whole_while_others_write() {
     });
 }
 
+#[test]
+fn who_reads_slowly_does_not_take_the_streams_of_others() {
+    use std::io::{Read, Write};
+    const READERS: usize = 16;
+    let house = House::new();
+    let (server, operator) = house.serve_operator();
+    let agent = operator.mint(&json!({"role": "agent"}));
+    let session = operator.session(&json!({}));
+    // More than the server and the network hold for a client that does not read.
+    let entry = json!({"session_id": session, "action": "x", "details": "y".repeat(60_000)});
+    (0..300).for_each(|_| drop(operator.post("/v1/audit", &entry).ok()));
+    let mut readers: Vec<_> = (0..READERS)
+        .map(|_| {
+            let mut stream = std::net::TcpStream::connect(server.address).unwrap();
+            let head = format!(
+                "GET /v1/audit/export HTTP/1.1\r\nHost: {}\r\nX-API-Key: {}\r\n\r\n",
+                server.address,
+                agent.key()
+            );
+            stream.write_all(head.as_bytes()).unwrap();
+            let mut status = [0; 12];
+            stream.read_exact(&mut status).unwrap();
+            (String::from_utf8(status.to_vec()).unwrap(), stream)
+        })
+        .collect();
+    let begun = readers.iter().filter(|(status, _)| status.ends_with("200")).count();
+    assert!((1..READERS).contains(&begun), "{begun} streams of one key");
+    assert!(readers.iter().all(|(status, _)| status.ends_with("200") || status.ends_with("503")));
+    agent.get("/v1/audit/checkpoint").refused(503, "unavailable");
+    assert_eq!(operator.get("/v1/audit/checkpoint").status, 200);
+    readers.clear();
+    let begin = std::time::Instant::now();
+    while agent.get("/v1/audit/checkpoint").status != 200 {
+        assert!(begin.elapsed().as_secs() < 30, "what was given up is not given back");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+}
+
 /// Memory of a process, from /proc: `VmRSS` now, `VmHWM` at most, in kilobytes.
 #[cfg(target_os = "linux")]
 fn memory(process: u32, name: &str) -> u64 {
