@@ -38,7 +38,7 @@ use crate::error::Result;
 /// several times over while they become an answer.
 pub const PAGE_BYTES: usize = 4 * 1024 * 1024;
 /// Scans at a time; one more waits. Each holds a page or more.
-const MAX_SCANS: usize = 32;
+const MAX_SCANS: usize = 64;
 
 /// A handle on the database. Cloning it is cheap.
 #[derive(Clone)]

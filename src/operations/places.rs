@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     fn caller(tenant: &str, principal: &str) -> Caller {
-        let tenant = TenantId::parse(tenant.to_owned()).unwrap();
+        let tenant = TenantId::parse(tenant).unwrap();
         Caller { tenant, principal: principal.to_owned(), ..Caller::anonymous() }
     }
 

@@ -69,7 +69,7 @@ pub fn line(text: &str) -> Result<(), Stop> {
     Ok(output.flush()?)
 }
 
-/// Whether a character is not seen, but changes how others are: by Unicode's Bidi_Control they stand in another order
+/// Whether a character is not seen, but changes how others are: by Unicode's `Bidi_Control` they stand in another order
 /// than they have, and separators end a line.
 fn reorders(c: char) -> bool {
     matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')

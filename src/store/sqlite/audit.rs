@@ -199,7 +199,7 @@ fn collect_page(
             return Ok((entries, true));
         }
         let entry = entry?;
-        bytes += entry.as_ref().ok().and_then(|entry| entry.details.as_ref()).map_or(0, |details| details.len());
+        bytes += entry.as_ref().ok().and_then(|entry| entry.details.as_ref()).map_or(0, String::len);
         entries.push(entry);
     }
     Ok((entries, false))
