@@ -12,6 +12,7 @@ mod idempotency;
 mod input;
 mod open;
 mod outgoing;
+mod places;
 pub mod proxied;
 mod streaming;
 mod tree_heads;

@@ -17,7 +17,9 @@ mod webhooks;
 
 pub mod sqlite;
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
+
+use tokio::sync::Semaphore;
 
 pub use approvals::{ApprovalQuery, ReadApprovals, WriteApprovals};
 pub use proxy::{ReadProxy, WriteProxy};
@@ -34,16 +36,23 @@ pub use webhooks::{
 
 use crate::error::Result;
 
+/// Bytes of details after which a page of a list ends, whatever its limit: a thousand of the largest would be 64 MB,
+/// several times over while they become an answer.
+pub const PAGE_BYTES: usize = 4 * 1024 * 1024;
+/// Scans at a time; one more waits. Each holds a page or more.
+const MAX_SCANS: usize = 64;
+
 /// A handle on the database. Cloning it is cheap.
 #[derive(Clone)]
 pub struct Store {
     sqlite: sqlite::Sqlite,
+    scans: Arc<Semaphore>,
 }
 
 impl Store {
     /// Opens or creates the database at `path` and brings its schema up to date.
     pub fn open(path: &Path) -> Result<Self> {
-        Ok(Self { sqlite: sqlite::Sqlite::open(path)? })
+        Ok(Self { sqlite: sqlite::Sqlite::open(path)?, scans: Arc::new(Semaphore::new(MAX_SCANS)) })
     }
 
     /// Runs `work` in a transaction of its own. Its changes are kept only if it answers `Ok`, and then this
@@ -66,7 +75,12 @@ impl Store {
         work: impl FnOnce(&dyn ReadTx) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let store = self.clone();
-        tokio::task::spawn_blocking(move || store.read(work)).await.map_err(crate::error::Error::internal)?
+        let turn = Arc::clone(&self.scans).acquire_owned().await.map_err(crate::error::Error::internal)?;
+        let work = move || {
+            let _held = turn;
+            store.read(work)
+        };
+        tokio::task::spawn_blocking(work).await.map_err(crate::error::Error::internal)?
     }
 
     /// Stops taking writes, finishes those that were taken, and folds the log into the database file.

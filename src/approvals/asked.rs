@@ -54,11 +54,11 @@ pub fn canonical(json: &str) -> Result<String> {
         let message = format!("details must have at most {MAX_DETAILS_BYTES} bytes of JSON, this has {}", json.len());
         return Err(Error::invalid("details", message));
     }
-    canonical_of_any_size(json)
+    canonical_document(json)
 }
 
-/// The same for what has a bound of its own.
-pub fn canonical_of_any_size(json: &str) -> Result<String> {
+/// The same of JSON that may be longer than details: whoever asks has bounded its length.
+pub fn canonical_document(json: &str) -> Result<String> {
     let mut text = String::with_capacity(json.len());
     write(json.trim_ascii(), &mut text, 0)?;
     Ok(text)

@@ -47,10 +47,8 @@ impl ReadOperation for ListPendingApprovals {
     fn run(self, cx: &ReadContext<'_>) -> Result<PendingApprovals> {
         let limit = page_size(self.limit, MAX_LIMIT)?;
         let before = self.cursor.map(|TimeCursor(at, id)| (at, id));
-        let query = ApprovalQuery { agent_id: self.agent_id, before, now: cx.now, limit: limit + 1 };
-        let mut approvals = cx.tx.pending_approvals(&cx.caller.tenant, &query)?;
-        let more = approvals.len() > limit;
-        approvals.truncate(limit);
+        let query = ApprovalQuery { agent_id: self.agent_id, before, now: cx.now, limit };
+        let (approvals, more) = cx.tx.pending_approvals(&cx.caller.tenant, &query)?;
         let last = approvals.last().filter(|_| more);
         let next_cursor = last.map(|approval| format!("{}.{}", approval.created_at.0, approval.id));
         let requests: Vec<_> =

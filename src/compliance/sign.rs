@@ -45,13 +45,13 @@ fn message(tenant: &str, digest: &str, signed_at: &str, period_closed: bool) -> 
 
 /// The digest of a pack's JSON. A member that stands twice is refused: people and programs may read different ones.
 fn digest(json: &str) -> Result<String> {
-    let whole = asked::canonical(json)?;
+    let whole = asked::canonical_document(json)?;
     let mut value: Value = serde_json::from_str(&whole).map_err(Error::internal)?;
     let members = value.as_object_mut().ok_or_else(|| Error::invalid("pack", "a pack is a JSON object"))?;
     members.remove("generated_at");
     members.remove("signatures");
     let mut hasher = Sha256::default();
-    hasher.update(asked::canonical(&value.to_string())?.as_bytes());
+    hasher.update(asked::canonical_document(&value.to_string())?.as_bytes());
     Ok(hex(&hasher.finish()))
 }
 

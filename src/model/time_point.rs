@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use jiff::fmt::temporal::Pieces;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de::Error};
 use serde_json::value::RawValue;
@@ -30,6 +31,13 @@ impl TimePoint {
         }
         // A plus sign that nobody escaped is a space by the time a query has been read.
         let text = if text.contains(['T', 't']) { text.replace(' ', "+") } else { text.to_owned() };
+        // The last day of all, as others write "for ever", ends behind the last instant that jiff counts.
+        if let Ok(pieces) = Pieces::parse(&text)
+            && pieces.date().year() == 9_999
+            && (text.len() == 10 || pieces.offset().is_some())
+        {
+            return Some(Self(UnixMicros(LATEST)));
+        }
         let at_midnight =
             |date: jiff::civil::Date| date.to_zoned(jiff::tz::TimeZone::UTC).map(|zoned| zoned.timestamp());
         let timestamp = match text.len() {
@@ -86,6 +94,14 @@ mod tests {
         }
         assert_eq!(micros("2026-11-21T02:00:00.25 02:00"), Some(1_795_219_200_250_000));
         assert_eq!((micros("0001-01-01"), micros("9000-01-01")), (Some(0), Some(LATEST)));
+    }
+
+    #[test]
+    fn the_end_of_time_is_a_time() {
+        for text in ["9999-12-31", "9999-12-31T23:59:59Z", "9999-12-31T23:59:59.999999-12:00", "9999-01-01"] {
+            assert_eq!(micros(text), Some(LATEST), "{text}");
+        }
+        assert_eq!((micros("9999-12-32"), micros("9999-12-31T23:59:59")), (None, None));
     }
 
     #[test]

@@ -2,12 +2,11 @@
 
 use std::{sync::Arc, time::Instant};
 
-use tokio::sync::Semaphore;
-
 use super::{
     definition::{Answer, Operation, Prepared, Run, Unrendered},
     denial,
     idempotency::Repeatable,
+    places::Places,
     waiting::Waiting,
 };
 use crate::{
@@ -35,7 +34,7 @@ pub(super) struct Inner {
     pub(super) services: Arc<Services>,
     pub(super) limiter: RateLimiter,
     pub(super) last_use: LastUse,
-    pub(super) streams: Arc<Semaphore>,
+    pub(super) streams: Arc<Places>,
     pub(super) waiting: Waiting,
 }
 

@@ -2,12 +2,13 @@
 
 use std::{path::Path, sync::Arc};
 
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
 use super::{
     engine::{Haldir, Inner},
+    places::Places,
     streaming::MAX_STREAMS,
     waiting::Waiting,
 };
@@ -47,7 +48,7 @@ impl Haldir {
             services,
             limiter: RateLimiter::default(),
             last_use: LastUse::default(),
-            streams: Arc::new(Semaphore::new(MAX_STREAMS)),
+            streams: Places::new(MAX_STREAMS),
             waiting: Waiting::default(),
         };
         let haldir = Self { inner: Arc::new(inner) };

@@ -1,20 +1,20 @@
 //! Answers that are too large to hold: they are written while the client reads.
 
-use std::{sync::Arc, time::Instant};
-
-use tokio::sync::OwnedSemaphorePermit;
+use std::time::Instant;
 
 use super::{
     definition::{Operation, Run},
     engine::{Entered, Haldir, measured},
+    places::{Bounds, Place},
 };
 use crate::{
     call::{self, Head, Pieces, StreamContext},
     error::{Code, Error, Result},
+    model::Caller,
 };
 
 /// Streams at a time: each holds a thread and a snapshot for as long as its client reads.
-pub(super) const MAX_STREAMS: usize = 16;
+pub(super) const MAX_STREAMS: Bounds = Bounds { all: 16, of_tenant: 12, of_caller: 8 };
 
 /// An answer that is written while it is read.
 pub struct Streamed {
@@ -37,12 +37,12 @@ impl Haldir {
         let Run::Stream(run) = operation.run else {
             return Err(Error::internal(format!("{} does not answer with a stream", operation.name)));
         };
-        let permit = self.stream_permit()?;
+        let place = self.stream_place(&caller)?;
         let (start, begun, pieces) = call::channel();
         let (this, owned_input) = (self.clone(), input.to_owned());
         let worker_caller = caller.clone();
         let work = tokio::task::spawn_blocking(move || {
-            let _held = permit;
+            let _held = place;
             let (store, services) = (&this.inner.store, &this.inner.services);
             run(&StreamContext { store, caller: &worker_caller, now, services }, &owned_input, start).map(drop)
         });
@@ -56,9 +56,14 @@ impl Haldir {
         }
     }
 
-    fn stream_permit(&self) -> Result<OwnedSemaphorePermit> {
-        Arc::clone(&self.inner.streams).try_acquire_owned().map_err(|_| {
-            Error::new(Code::Unavailable, format!("{MAX_STREAMS} streams are being read already; try again"))
+    fn stream_place(&self, caller: &Caller) -> Result<Place> {
+        self.inner.streams.take(caller).ok_or_else(|| {
+            let Bounds { all, of_tenant, of_caller } = MAX_STREAMS;
+            let message = format!(
+                "too many streams are being read already: {of_caller} of one caller, {of_tenant} of a tenant or {all} \
+                 together; try again"
+            );
+            Error::new(Code::Unavailable, message)
         })
     }
 }

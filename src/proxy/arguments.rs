@@ -1,7 +1,7 @@
 //! A call's arguments: JSON that can be read in one way only.
 
 use crate::{
-    approvals::asked::canonical_of_any_size,
+    approvals::asked::canonical_document,
     crypto,
     error::{Error, Result},
     watch::canonical::hex,
@@ -25,7 +25,7 @@ impl Arguments {
         if !written.starts_with('{') {
             return Err(Error::invalid("arguments", "arguments must be a JSON object"));
         }
-        let canonical = canonical_of_any_size(written)
+        let canonical = canonical_document(written)
             .map_err(|error| Error::invalid("arguments", error.message.replacen("details", "arguments", 1)))?;
         Ok(Self { written: written.to_owned(), canonical })
     }

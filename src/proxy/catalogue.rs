@@ -8,7 +8,7 @@ use serde_json::{Value, json, value::RawValue};
 
 use super::suspicion;
 use crate::{
-    approvals::asked::canonical_of_any_size,
+    approvals::asked::canonical_document,
     call::WriteContext,
     crypto,
     error::{Error, Result},
@@ -107,7 +107,7 @@ fn read(tool: &RawValue) -> Option<(String, Offer)> {
 
 /// BLAKE3 of what is told of a tool, in a form that white space and order do not change.
 fn digest(definition: &str) -> Result<[u8; 32]> {
-    let canonical = canonical_of_any_size(definition)?;
+    let canonical = canonical_document(definition)?;
     let members: BTreeMap<String, &RawValue> = serde_json::from_str(&canonical).map_err(Error::internal)?;
     let told: BTreeMap<_, _> = members.iter().filter(|(name, _)| TOLD.contains(&name.as_str())).collect();
     Ok(crypto::digest(&[&serde_json::to_vec(&told).map_err(Error::internal)?]))

@@ -9,7 +9,7 @@ use serde_json::{Value, value::RawValue};
 use zeroize::Zeroizing;
 
 use super::secret::Sent;
-use crate::{approvals::asked::canonical_of_any_size, watch::canonical::hex};
+use crate::{approvals::asked::canonical_document, watch::canonical::hex};
 
 /// What RFC 3986 leaves as it is.
 const UNRESERVED_STAYS: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
@@ -43,7 +43,7 @@ pub fn redact(answer: Box<RawValue>, sent: &[Sent]) -> Box<RawValue> {
         across(parts, &forms, &mut changed);
     }
     // A member that stands there twice was read once only: what was not looked at is not given back.
-    if !changed && canonical_of_any_size(answer.get()).is_ok() {
+    if !changed && canonical_document(answer.get()).is_ok() {
         return answer;
     }
     let text = Zeroizing::new(value.to_string());

@@ -28,7 +28,8 @@ pub trait ReadApprovals {
         status: ApprovalStatus,
         now: UnixMicros,
     ) -> Result<Option<Approval>>;
-    fn pending_approvals(&self, tenant: &TenantId, query: &ApprovalQuery) -> Result<Vec<Approval>>;
+    /// A page, and whether there are more behind it.
+    fn pending_approvals(&self, tenant: &TenantId, query: &ApprovalQuery) -> Result<(Vec<Approval>, bool)>;
     /// How many of a session's requests wait for a decision, counted up to `most`.
     fn count_pending_approvals(
         &self,

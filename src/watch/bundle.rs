@@ -28,6 +28,7 @@ const MAX_LINE_BYTES: usize = 16 * 1024 * 1024;
 
 /// The first line.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 #[allow(missing_docs)]
 pub struct Opening {
     pub haldir_bundle: u32,
@@ -56,6 +57,7 @@ pub struct EntryLine<'a> {
 
 /// A head that was signed when the log ended with the entry before this line.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 #[allow(missing_docs)]
 pub struct HeadLine {
     pub tree_size: u64,

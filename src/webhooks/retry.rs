@@ -44,8 +44,9 @@ fn at(now: UnixMicros, failures: i64, random: u64, asked: i64, deadline: UnixMic
 /// `Retry-After` in seconds from now: a number, or a date (RFC 9110).
 pub(super) fn retry_after(text: &str, now: UnixMicros) -> Option<i64> {
     let text = text.trim();
-    if let Ok(seconds) = text.parse::<u32>() {
-        return Some(i64::from(seconds));
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        // As many digits as it likes: what is longer than any wait is the longest.
+        return Some(text.parse().unwrap_or(i64::MAX));
     }
     let at = httpdate::parse_http_date(text).ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
     Some((i64::try_from(at.as_secs()).ok()? - now.as_seconds()).max(0))
@@ -82,6 +83,7 @@ mod tests {
     #[test]
     fn retry_after_is_a_number_or_a_date() {
         assert_eq!(retry_after(" 120 ", NOW), Some(120));
+        assert_eq!(retry_after("99999999999999999999", NOW), Some(i64::MAX));
         assert_eq!(retry_after("Fri, 15 Jan 2027 08:01:00 GMT", NOW), Some(60));
         assert_eq!(retry_after("Fri, 15 Jan 2021 08:01:00 GMT", NOW), Some(0));
         for text in ["", "soon", "-5", "1.5"] {

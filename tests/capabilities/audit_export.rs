@@ -1,5 +1,7 @@
 //! The log as a file: JSONL and CSV, whole or by filters, with a manifest.
 
+use std::collections::BTreeSet;
+
 use haldir::crypto::Sha256;
 use serde_json::Value;
 
@@ -152,6 +154,77 @@ fn an_export_of_many_pages_is_whole_while_others_write() {
             assert!(entries.len() > 700);
         }
     });
+}
+
+#[test]
+fn who_reads_slowly_does_not_take_the_streams_of_others() {
+    use std::io::{Read, Write};
+    const READERS: usize = 16;
+    let house = House::new();
+    let (server, operator) = house.serve_operator();
+    let agent = operator.mint(&json!({"role": "agent"}));
+    let session = operator.session(&json!({}));
+    // More than the server and the network hold for a client that does not read.
+    let entry = json!({"session_id": session, "action": "x", "details": "y".repeat(60_000)});
+    (0..300).for_each(|_| drop(operator.post("/v1/audit", &entry).ok()));
+    let mut readers: Vec<_> = (0..READERS)
+        .map(|_| {
+            let mut stream = std::net::TcpStream::connect(server.address).unwrap();
+            let head = format!(
+                "GET /v1/audit/export HTTP/1.1\r\nHost: {}\r\nX-API-Key: {}\r\n\r\n",
+                server.address,
+                agent.key()
+            );
+            stream.write_all(head.as_bytes()).unwrap();
+            let mut status = [0; 12];
+            stream.read_exact(&mut status).unwrap();
+            (String::from_utf8(status.to_vec()).unwrap(), stream)
+        })
+        .collect();
+    let begun = readers.iter().filter(|(status, _)| status.ends_with("200")).count();
+    assert!((1..READERS).contains(&begun), "{begun} streams of one key");
+    assert!(readers.iter().all(|(status, _)| status.ends_with("200") || status.ends_with("503")));
+    agent.get("/v1/audit/checkpoint").refused(503, "unavailable");
+    assert_eq!(operator.get("/v1/audit/checkpoint").status, 200);
+    readers.clear();
+    let begin = std::time::Instant::now();
+    while agent.get("/v1/audit/checkpoint").status != 200 {
+        assert!(begin.elapsed().as_secs() < 30, "what was given up is not given back");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn a_page_of_large_details_ends_early_and_the_next_goes_on_behind_it() {
+    const MANY: usize = 90;
+    const MOST_BYTES: usize = 6_000_000;
+    let house = House::new();
+    let (_server, operator) = house.serve_operator();
+    let session = operator.session(&json!({}));
+    let details = "y".repeat(65_000);
+    for number in 0..MANY {
+        let action = format!("work {number}");
+        operator.post("/v1/audit", &json!({"session_id": session, "action": action, "details": details})).ok();
+        let asked = json!({"session_id": session, "tool": "t", "action": action, "details": details});
+        operator.post("/v1/approvals/request", &asked).ok();
+    }
+    let of_session = format!("session_id={session}&");
+    for (path, list, filter) in [("/v1/audit", "entries", &*of_session), ("/v1/approvals/pending", "requests", "")] {
+        let (mut seen, mut pages, mut cursor) = (BTreeSet::new(), 0, String::new());
+        loop {
+            let answer = operator.get(&format!("{path}?{filter}limit=1000{cursor}"));
+            assert!(answer.text.len() < MOST_BYTES, "{path}: a page of {} bytes", answer.text.len());
+            let page = answer.ok();
+            let items = page[list].as_array().unwrap();
+            let large = items.iter().filter(|item| item["details"] == *details);
+            seen.extend(large.map(|item| item["action"].as_str().unwrap().to_owned()));
+            pages += 1;
+            let Some(next) = page["next_cursor"].as_str() else { break };
+            cursor = format!("&cursor={next}");
+        }
+        assert_eq!(seen.len(), MANY, "{path}");
+        assert!((2..MANY).contains(&pages), "{path}: {pages} pages");
+    }
 }
 
 /// Memory of a process, from /proc: `VmRSS` now, `VmHWM` at most, in kilobytes.

@@ -82,6 +82,25 @@ fn everything_afterwards(haldir: &InProcess, made: &Value) {
 }
 
 #[test]
+fn a_tenant_with_many_keys_has_a_pack_that_is_signed_and_checked() {
+    let house = House::new();
+    let haldir = InProcess::open(&house.db());
+    let scopes = ["audit:read", "vault:read", "sessions:write", "payments:write", "approvals:read"];
+    for number in 0..120 {
+        haldir
+            .ok("createApiKey", &json!({"name": format!("{number:>04}{}", "\u{1f511}".repeat(120)), "scopes": scopes}));
+    }
+    haldir.clock.advance_seconds(60);
+    let until = first_second() + 60;
+    let text = pack_text(&haldir, first_second(), until, "json");
+    assert!(text.len() > 65_536, "no more than details may have: {}", text.len());
+    assert_eq!(serde_json::from_str::<Value>(&text).unwrap()["access_control"]["key_count"], 120);
+    evidence::verify(&text, &trusted(&haldir)).unwrap();
+    assert!(evidence::verify(&text.replacen("0119", "0118", 1), &trusted(&haldir)).is_err());
+    assert!(pack_text(&haldir, first_second(), until, "html").contains("0119"));
+}
+
+#[test]
 fn a_pack_of_a_closed_period_is_byte_equal_but_for_its_date_whenever_it_is_made() {
     let house = House::new();
     let haldir = InProcess::open(&house.db());

@@ -155,9 +155,13 @@ fn stream(
     input: &str,
 ) -> Result<(), Stop> {
     let mut out = std::io::stdout().lock();
-    // Whoever reads may have seen enough, such as `head`.
+    // Whoever reads may have seen enough, such as `head`: that is for the client to judge, and no failure of the call.
+    let mut unwritten = None;
     let mut each = |piece: &[u8]| {
-        out.write_all(piece).and_then(|()| out.flush()).map_err(|_| Error::internal("standard output is closed"))
+        out.write_all(piece).and_then(|()| out.flush()).map_err(|error| {
+            unwritten = Some(error);
+            Error::new(Code::Unavailable, "standard output cannot be written")
+        })
     };
     let outcome = if let Some(url) = url {
         let credential = key.map_or(Credential::Anonymous, Credential::ApiKey);
@@ -170,7 +174,10 @@ fn stream(
         }
         local.stream(operation, input, &mut each)
     };
-    Ok(outcome.map_err(explain)?)
+    match unwritten {
+        Some(error) => Err(Stop::Output(error)),
+        None => Ok(outcome.map_err(explain)?),
+    }
 }
 
 /// The same error, for someone at a terminal: they have no headers to set.

@@ -61,11 +61,30 @@ pub fn note(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");
 }
 
-/// Writes a line to standard output.
+/// Writes a line to standard output, be it of JSON that agents wrote a part of.
 pub fn line(text: &str) -> Result<(), Stop> {
     let mut output = io::stdout().lock();
-    writeln!(output, "{text}")?;
+    write_visibly(&mut output, text)?;
+    writeln!(output)?;
     Ok(output.flush()?)
+}
+
+/// Whether a character is not seen, but changes how others are: by Unicode's `Bidi_Control` they stand in another order
+/// than they have, and separators end a line.
+fn reorders(c: char) -> bool {
+    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Writes text with what a terminal would obey, or order anew, as JSON can write it: it means the same in a string, and
+/// stands nowhere else. JSON itself leaves U+007F to U+009F as they are, and U+009B begins a command to a terminal.
+fn write_visibly(output: &mut impl Write, text: &str) -> io::Result<()> {
+    // Piece by piece: a copy of what may be a secret would stay behind.
+    let mut rest = text;
+    while let Some((at, c)) = rest.char_indices().find(|(_, c)| matches!(c, '\x7f'..='\u{9f}') || reorders(*c)) {
+        write!(output, "{}\\u{:04x}", &rest[..at], u32::from(c))?;
+        rest = &rest[at + c.len_utf8()..];
+    }
+    output.write_all(rest.as_bytes())
 }
 
 /// Writes a table. Cells hold text that agents chose, so nothing in them reaches the terminal as a command.
@@ -84,7 +103,7 @@ pub fn table(header: &[&str], rows: &[Vec<String>]) -> Result<(), Stop> {
 fn tell(error: &Error, json: bool) {
     if json {
         // As above: the exit code still says that it failed.
-        let _ = writeln!(io::stdout(), "{}", error.body(None));
+        let _ = line(&error.body(None));
     } else {
         note(&format!("haldir: {}", printable(&error.message)));
     }
@@ -160,7 +179,13 @@ impl Screen {
     }
 }
 
-/// Text without control characters: an escape sequence in a name could rewrite the screen.
+/// Text without control characters: an escape sequence in a name could rewrite the screen. What would be read in another
+/// order than it has is marked.
 pub fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    let shown = |c: char| match c {
+        c if c.is_control() => ' ',
+        c if reorders(c) => char::REPLACEMENT_CHARACTER,
+        c => c,
+    };
+    text.chars().map(shown).collect()
 }

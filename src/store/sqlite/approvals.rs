@@ -10,7 +10,7 @@ use super::{
 use crate::{
     error::Result,
     model::{Approval, ApprovalId, ApprovalRule, ApprovalStatus, RuleId, SessionId, TenantId, UnixMicros},
-    store::{ApprovalQuery, ReadApprovals, WriteApprovals},
+    store::{ApprovalQuery, PAGE_BYTES, ReadApprovals, WriteApprovals},
 };
 
 /// The end of a request that has none, so that one comparison serves all.
@@ -74,6 +74,20 @@ fn approval(row: &Row<'_>) -> Result<Approval> {
     })
 }
 
+/// At most `limit` requests, and no more behind one with which their details fill a page; and whether there are more.
+fn collect_page(found: impl Iterator<Item = Result<Approval>>, limit: usize) -> Result<(Vec<Approval>, bool)> {
+    let (mut approvals, mut bytes) = (Vec::new(), 0);
+    for approval in found {
+        if approvals.len() == limit || bytes >= PAGE_BYTES {
+            return Ok((approvals, true));
+        }
+        let approval = approval?;
+        bytes += approval.details.as_ref().map_or(0, String::len);
+        approvals.push(approval);
+    }
+    Ok((approvals, false))
+}
+
 fn end(approval: &Approval) -> i64 {
     approval.expires_at.map_or(NEVER, |at| at.0)
 }
@@ -97,15 +111,18 @@ impl ReadApprovals for SqliteTx<'_> {
         rows.next()?.map(approval).transpose()
     }
 
-    fn pending_approvals(&self, tenant: &TenantId, query: &ApprovalQuery) -> Result<Vec<Approval>> {
+    fn pending_approvals(&self, tenant: &TenantId, query: &ApprovalQuery) -> Result<(Vec<Approval>, bool)> {
         let (at, id) = query.before.as_ref().map_or((i64::MAX, ""), |(at, id)| (at.0, id.as_str()));
-        let (tenant, limit, now) = (tenant.as_str(), rows(query.limit), query.now.0);
+        let (tenant, limit, now) = (tenant.as_str(), rows(query.limit.saturating_add(1)), query.now.0);
         if let Some(agent) = &query.agent_id {
             let mut statement = self.connection()?.prepare_cached(PENDING_OF_AGENT)?;
-            statement.query_and_then(params![tenant, at, id, now, limit, agent.as_str()], approval)?.collect()
+            collect_page(
+                statement.query_and_then(params![tenant, at, id, now, limit, agent.as_str()], approval)?,
+                query.limit,
+            )
         } else {
             let mut statement = self.connection()?.prepare_cached(PENDING)?;
-            statement.query_and_then(params![tenant, at, id, now, limit], approval)?.collect()
+            collect_page(statement.query_and_then(params![tenant, at, id, now, limit], approval)?, query.limit)
         }
     }
 

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     error::Result,
     model::{Entry, EntryId, EntryKind, Money, TenantId, UnixMicros},
-    store::{AuditPage, AuditPart, AuditQuery, Head, ReadAudit, SealHead, StoredEntryProblem, WriteAudit},
+    store::{AuditPage, AuditPart, AuditQuery, Head, PAGE_BYTES, ReadAudit, SealHead, StoredEntryProblem, WriteAudit},
 };
 
 macro_rules! entry {
@@ -187,6 +187,24 @@ fn collect(
     Ok(statement.query_map(params, |row| Ok(read(row)))?.collect::<Result<_, _>>()?)
 }
 
+/// At most `limit` entries, and no more behind one with which their details fill a page; and whether there are more.
+fn collect_page(
+    statement: &mut Statement<'_>,
+    params: impl rusqlite::Params,
+    limit: usize,
+) -> Result<(Vec<Result<Entry, StoredEntryProblem>>, bool)> {
+    let (mut entries, mut bytes) = (Vec::new(), 0);
+    for entry in statement.query_map(params, |row| Ok(read(row)))? {
+        if entries.len() == limit || bytes >= PAGE_BYTES {
+            return Ok((entries, true));
+        }
+        let entry = entry?;
+        bytes += entry.as_ref().ok().and_then(|entry| entry.details.as_ref()).map_or(0, String::len);
+        entries.push(entry);
+    }
+    Ok((entries, false))
+}
+
 impl SqliteTx<'_> {
     /// The first entry at `time` or later. Times never go back in a log, so this is a binary search.
     pub(super) fn first_seq_since(&self, tenant: &TenantId, time: UnixMicros, last: i64) -> Result<i64> {
@@ -251,14 +269,13 @@ impl ReadAudit for SqliteTx<'_> {
         };
         let mut statement = self.connection()?.prepare_cached(sql)?;
         let (tenant, limit) = (tenant.as_str(), rows(query.limit.saturating_add(1)));
-        let mut entries = if sql == ENTRIES {
-            collect(&mut statement, params![tenant, first, end, limit])?
+        let (entries, is_more) = if sql == ENTRIES {
+            collect_page(&mut statement, params![tenant, first, end, limit], query.limit)?
         } else {
             let params = params![tenant, first_looked_at, end, limit, session_id, agent_id, tool, flagged];
-            collect(&mut statement, params)?
+            collect_page(&mut statement, params, query.limit)?
         };
-        let older_than = if entries.len() > query.limit {
-            entries.truncate(query.limit);
+        let older_than = if is_more {
             let seq = |entry: &Result<Entry, StoredEntryProblem>| match entry {
                 Ok(entry) => Some(entry.seq),
                 Err(problem) => problem.seq,

@@ -14,6 +14,7 @@ use crate::{
 
 /// Any line behind the first.
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Line<'a> {
     #[serde(borrow)]
     entry: Option<&'a RawValue>,

@@ -40,3 +40,41 @@ fn a_request_is_listed_shown_and_decided_from_the_terminal() {
         assert!(terminal.done(&["approvals", command, "--help"]).stdout.contains("Example"), "{command}");
     }
 }
+
+#[test]
+fn nothing_that_an_agent_wrote_commands_the_terminal_or_orders_it_anew() {
+    let (terminal, _) = Terminal::with_store();
+    let session = terminal.session();
+    let (action, details) = ("rent \u{202e}revres\u{2066}", "{\"to\": \"\u{9b}31mann\u{202e}\u{2028}\"}");
+    let asked = [
+        "call",
+        "request-approval",
+        "--session-id",
+        &session,
+        "--action",
+        action,
+        "--details",
+        details,
+        "--reason",
+        action,
+    ];
+    let id = terminal.done(&asked).json()["request_id"].as_str().unwrap().to_owned();
+    let show = ["approvals", "show", &id];
+    for command in [
+        &["approvals", "list"][..],
+        &["approvals", "list", "--json"],
+        &show,
+        &["approvals", "show", &id, "--json"],
+        &["call", "get-approval", "--request-id", &id],
+    ] {
+        let shown = terminal.done(command).stdout;
+        let hidden = |c: &char| {
+            ('\u{7f}'..='\u{9f}').contains(c)
+                || ('\u{2028}'..='\u{202e}').contains(c)
+                || ('\u{2066}'..='\u{2069}').contains(c)
+        };
+        assert!(shown.contains("rent") && shown.chars().find(hidden).is_none(), "{command:?}: {shown:?}");
+    }
+    let read = terminal.done(&["approvals", "show", &id, "--json"]).json();
+    assert_eq!((&read["action"], &read["details"]["to"]), (&json!(action), &json!("\u{9b}31mann\u{202e}\u{2028}")));
+}

@@ -109,6 +109,11 @@ fn a_bundle_is_verified_without_a_store_and_names_the_entry_that_was_altered() {
         ("details", 5, Box::new(replaced("{\\\"n\\\":2}", "{\\\"n\\\":3}"))),
         ("a salt", 5, Box::new(replaced("\"salt\":\"", "\"salt\":\"0"))),
         ("a hash", 5, Box::new(replaced("\"hash\":\"", "\"hash\":\"0"))),
+        (
+            "a member that nothing vouches for",
+            5,
+            Box::new(replaced("{\"entry\"", "{\"approved_by\":\"ann\",\"entry\"")),
+        ),
         ("the tenant", 5, Box::new(replaced("\"tenant\":\"local\"", "\"tenant\":\"other\""))),
         ("a removed entry", 5, Box::new(|lines| drop(lines.remove(5)))),
         ("two entries the other way round", 5, Box::new(|lines| lines.swap(5, 6))),
