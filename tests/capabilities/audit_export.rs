@@ -187,9 +187,9 @@ fn who_reads_slowly_does_not_take_the_streams_of_others() {
     agent.get("/v1/audit/checkpoint").refused(503, "unavailable");
     assert_eq!(operator.get("/v1/audit/checkpoint").status, 200);
     readers.clear();
-    let begin = std::time::Instant::now();
+    let left = std::time::Instant::now();
     while agent.get("/v1/audit/checkpoint").status != 200 {
-        assert!(begin.elapsed().as_secs() < 30, "what was given up is not given back");
+        assert!(left.elapsed().as_secs() < 30, "what was given up is not given back");
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
 }
