@@ -11,6 +11,7 @@ pub mod openapi;
 pub mod respond;
 pub mod rest;
 pub mod telemetry;
+mod unread;
 pub mod upstream;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};

@@ -314,9 +314,7 @@ impl Haldir {
         now: UnixMicros,
     ) -> Result<(u16, Answer)> {
         let repeatable = match options.idempotency_key {
-            Some(key) if operation.takes_idempotency_key() && !caller.is_anonymous() => {
-                Some(Repeatable::new(operation, &key, input)?)
-            }
+            Some(key) if operation.takes_idempotency_key() => Some(Repeatable::new(operation, &key, input)?),
             _ => None,
         };
         let (services, input) = (Arc::clone(&self.inner.services), input.to_owned());

@@ -15,6 +15,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+use super::unread::Unread;
 use crate::error::{Code, Error, Result};
 
 /// Connections at a time; one more waits to be accepted.
@@ -59,7 +60,7 @@ pub async fn serve(listener: TcpListener, router: Router, shutdown: Cancellation
         };
         let Some((stream, slot)) = accepted else { continue };
         let service = TowerToHyperService::new(router.clone());
-        let connection = graceful.watch(server.serve_connection(TokioIo::new(stream), service));
+        let connection = graceful.watch(server.serve_connection(TokioIo::new(Unread::new(stream)), service));
         tokio::spawn(async move {
             // A connection that breaks is its client's affair.
             if let Err(error) = connection.await {

@@ -367,3 +367,16 @@ fn the_demonstration_shows_that_each_of_five_tamperings_is_caught() {
     assert_eq!(fs::read_dir(terminal.folder.path()).unwrap().count(), 0, "the demonstration leaves nothing");
     assert!(began.elapsed().as_secs() < 60);
 }
+
+#[test]
+fn a_witness_does_not_wait_for_ever_for_a_request_that_does_not_arrive() {
+    use std::io::{Read, Write};
+    let terminal = logged(1);
+    let witness = Witness::start(&terminal, &verifier(&terminal));
+    let mut stream = std::net::TcpStream::connect(witness.url.strip_prefix("http://").unwrap()).unwrap();
+    stream.set_read_timeout(Some(std::time::Duration::from_secs(25))).unwrap();
+    stream.write_all(b"POST /add-checkpoint HTTP/1.1\r\nHost: w\r\nContent-Length: 10\r\n\r\nold").unwrap();
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 408");
+}

@@ -4,7 +4,8 @@ use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
 use axum::{
     Router,
-    extract::{DefaultBodyLimit, State},
+    extract::{DefaultBodyLimit, Request, State},
+    middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::post,
 };
@@ -27,6 +28,8 @@ use crate::{
 
 /// How long a witness may take to answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a request to a witness may take to arrive and be answered: whoever reaches it may ask.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
 #[derive(Args)]
 pub struct WitnessOptions {
@@ -65,6 +68,7 @@ pub fn run(options: &WitnessOptions, screen: Screen) -> Result<ExitCode, Stop> {
         let router = Router::new()
             .route("/add-checkpoint", post(add_checkpoint))
             .layer(DefaultBodyLimit::max(2 * MAX_NOTE_BYTES))
+            .layer(middleware::from_fn(in_time))
             .with_state(witness);
         let shutdown = CancellationToken::new();
         let child = shutdown.clone();
@@ -76,6 +80,11 @@ pub fn run(options: &WitnessOptions, screen: Screen) -> Result<ExitCode, Stop> {
         Ok(())
     });
     served.map(|()| ExitCode::SUCCESS)
+}
+
+async fn in_time(request: Request, next: Next) -> Response {
+    let answered = tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await;
+    answered.unwrap_or_else(|_| (StatusCode::REQUEST_TIMEOUT, "the request did not arrive in time\n").into_response())
 }
 
 async fn add_checkpoint(State(witness): State<Arc<Witness>>, body: String) -> Response {
