@@ -28,6 +28,22 @@ fn two_tenants(house: &House) -> (Server, Client, Client) {
 }
 
 #[test]
+fn the_first_key_of_a_tenant_that_is_asked_for_twice_is_one_key() {
+    let house = House::new();
+    let server = with_token(&house, "127.0.0.1:0");
+    let ask = |word: &str, key: &str| {
+        let body = json!({"bootstrap_token": word, "tier": "pro"}).to_string();
+        server.anonymous().send("POST", "/v1/keys", &[("Idempotency-Key", key)], &body)
+    };
+    let refused = ask("another word", "k").status;
+    assert!((400..500).contains(&refused), "{refused}");
+    let answers = at_once(8, |_| ask("the word", "k").status);
+    assert_eq!(answers.iter().filter(|status| **status == 201).count(), 1, "{answers:?}");
+    assert_eq!(answers.iter().filter(|status| **status == 409).count(), 7, "{answers:?}");
+    assert_eq!(ask("the word", "another").status, 201);
+}
+
+#[test]
 fn an_agent_key_works_in_sessions_and_sets_no_bounds() {
     let house = House::new();
     let (_server, operator) = house.serve_operator();
