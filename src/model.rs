@@ -18,7 +18,9 @@ pub use cursor::{DeliveryCursor, SeqCursor, TimeCursor};
 pub use id::{AgentId, ApprovalId, AuthorizationId, EntryId, RuleId, SecretName, SessionId, TenantId};
 pub use money::Money;
 pub use month::{Day, Month};
-pub use record::{ApiKey, Authorization, AuthorizationStatus, Disclosure, Entry, EntryKind, Session, StoredSecret};
+pub use record::{
+    ApiKey, Authorization, AuthorizationStatus, Disclosure, Entry, EntryKind, EntryView, Session, StoredSecret,
+};
 pub use scope::{Scope, Scopes};
 pub use time::{Clock, UnixMicros};
 pub use time_point::TimePoint;
