@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use haldir::{
     error::{Error, Result},
     model::{Credential, TenantId},
     operations::{self, Haldir},

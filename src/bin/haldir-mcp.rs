@@ -1,6 +1,6 @@
 //! The server: MCP over standard input and output by default, `serve` for HTTP.
 
-use std::{io::Write, net::SocketAddr, process::ExitCode, sync::Arc};
+use std::{io::Write, net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
 use haldir::{
@@ -15,6 +15,7 @@ use haldir::{
         remote::Remote,
     },
     model::{Ceilings, Credential},
+    operations::mirrors::{DEFAULT_EVERY, Mirror},
 };
 use tokio::runtime::Builder;
 use tokio_util::sync::CancellationToken;
@@ -78,6 +79,14 @@ struct ServeOptions {
     /// Where to report a vulnerability, for /.well-known/security.txt: such as `mailto:security@example.com`.
     #[arg(long, env = "HALDIR_SECURITY_CONTACT", value_name = "URI")]
     security_contact: Option<String>,
+    /// Where to copy the checkpoints of all logs: file:PATH, git:FOLDER (a work tree), or the address of an archiver that
+    /// takes them by POST. May be repeated; in the variable, with commas between.
+    #[arg(long = "mirror", env = "HALDIR_MIRRORS", value_name = "TARGET", value_delimiter = ',', value_parser = Mirror::parse)]
+    mirrors: Vec<Mirror>,
+    /// Seconds between two looks for checkpoints to copy.
+    #[arg(long, env = "HALDIR_MIRROR_EVERY", value_name = "SECONDS", default_value_t = DEFAULT_EVERY.as_secs(),
+        value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    mirror_every: u64,
     /// Threads that serve connections. Default: three quarters of the cores, at least two.
     #[arg(long, env = "HALDIR_WORKERS", value_name = "N")]
     workers: Option<usize>,
@@ -177,6 +186,9 @@ async fn run_http(cli: &Cli, options: &ServeOptions) -> Result<()> {
     let upkeep = tokio::spawn(async move { keeper.keep_retention(stop).await });
     let (signer, stop) = (haldir.clone(), shutdown.clone());
     let heads = tokio::spawn(async move { signer.keep_tree_heads(stop).await });
+    let (copier, stop, every) = (haldir.clone(), shutdown.clone(), Duration::from_secs(options.mirror_every));
+    let targets = options.mirrors.clone();
+    let mirrors = tokio::spawn(async move { copier.mirror_checkpoints(targets, every, stop).await });
     let (stop, waiting) = (shutdown.clone(), haldir.clone());
     tokio::spawn(async move {
         terminated().await;
@@ -190,6 +202,7 @@ async fn run_http(cli: &Cli, options: &ServeOptions) -> Result<()> {
     let _ = schedules.await;
     upkeep.await.map_err(Error::internal)?;
     heads.await.map_err(Error::internal)?;
+    mirrors.await.map_err(Error::internal)?;
     all_done.cancel();
     exporter.finish().await;
     // On a thread of its own, since it waits for the writer.

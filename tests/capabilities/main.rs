@@ -21,6 +21,7 @@ mod full_disk;
 mod hourly_limits;
 mod http_manners;
 mod keys_and_roles;
+mod mirrors;
 mod otlp;
 mod overview;
 mod packaging;
