@@ -101,7 +101,7 @@ fn checkpoints_reach_a_file_an_archiver_and_a_git_repository_and_one_that_fails_
     thread::sleep(Duration::from_millis(1_500));
     assert_eq!(git(&repository, &["rev-list", "--count", "HEAD"]), commits, "a log that rests is not copied again");
     assert_eq!(operator.log_size(), size);
-    assert!(server.errors().contains("git:/nowhere/at/all"), "{}", server.errors());
+    assert!(server.process.errors().contains("git:/nowhere/at/all"), "{}", server.process.errors());
 }
 
 #[test]
@@ -116,9 +116,9 @@ fn an_archiver_that_was_away_gets_the_checkpoint_later_and_an_address_inside_is_
     let verifier = verifier_of(&operator);
     let size = Some(grow(&operator));
     archiver.wait_until("the third try", |got| got.len() >= 3 && size_of(&got[got.len() - 1].body, &verifier) == size);
-    wait_until("the refusal", || server.errors().contains("mirror=http://127.0.0.2"));
+    wait_until("the refusal", || server.process.errors().contains("mirror=http://127.0.0.2"));
     assert!(inside.got().is_empty());
-    assert!(!server.errors().contains("keep-this"), "{}", server.errors());
+    assert!(!server.process.errors().contains("keep-this"), "{}", server.process.errors());
 }
 
 #[test]
@@ -134,6 +134,6 @@ fn a_log_that_was_rewritten_is_not_mirrored_again() {
     house.sql().execute("UPDATE audit_tiles SET hashes = zeroblob(length(hashes)) WHERE level = 0", []).unwrap();
     let before = lines();
     grow(&operator);
-    wait_until("the report", || server.errors().contains("the log is not mirrored"));
+    wait_until("the report", || server.process.errors().contains("the log is not mirrored"));
     assert_eq!(lines(), before);
 }
