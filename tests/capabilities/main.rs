@@ -38,4 +38,5 @@ mod stdio_keys;
 mod tamper;
 mod tamper_rebuilt;
 mod usage;
+mod verify_parts;
 mod webhooks;
