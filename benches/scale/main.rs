@@ -114,7 +114,7 @@ fn verification(large: &Log) -> Result<()> {
         let report = large.haldir.verify_log(&TenantId::local(), threads, &mut |_, _| {})?;
         let entries = large.entries.unsigned_abs() as f64;
         let by_the_clock = entries / began.elapsed().as_secs_f64();
-        let by_core = entries / (usage::cpu_time() - spent).as_secs_f64();
+        let by_core = entries / usage::cpu_time().saturating_sub(spent).as_secs_f64();
         println!(
             "verification on {threads} threads: {by_the_clock:.0} entries a second, {by_core:.0} for each second of a core; {}",
             report.message()

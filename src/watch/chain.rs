@@ -104,7 +104,7 @@ pub fn push(tree: &mut Frontier, leaf: crypto::Hash, hashes: &mut Vec<TileHash>)
 
 /// A complete subtree as the hash of a tile, if its height is one that tiles have.
 pub fn tile_hash(height: u32, index: u64, root: &crypto::Hash) -> Option<TileHash> {
-    (height % TILE_HEIGHT == 0).then(|| TileHash {
+    height.is_multiple_of(TILE_HEIGHT).then(|| TileHash {
         level: height / TILE_HEIGHT,
         index: index.cast_signed(),
         hash: *root,

@@ -232,7 +232,9 @@ impl Check {
         {
             return false;
         }
-        gained.into_iter().for_each(|tile| tiles.gather(tile));
+        for tile in gained {
+            tiles.gather(tile);
+        }
         self.tree = tree;
         self.seq = part.seq;
         self.at = part.at;
