@@ -79,7 +79,7 @@ struct ServeOptions {
     /// Where to report a vulnerability, for /.well-known/security.txt: such as `mailto:security@example.com`.
     #[arg(long, env = "HALDIR_SECURITY_CONTACT", value_name = "URI")]
     security_contact: Option<String>,
-    /// Where to copy the checkpoints of all logs: file:PATH, git:FOLDER (a work tree), or the address of an archiver that
+    /// Where to copy the checkpoints of all logs: `file:PATH`, `git:FOLDER` (a work tree), or the address of an archiver that
     /// takes them by POST. May be repeated; in the variable, with commas between.
     #[arg(long = "mirror", env = "HALDIR_MIRRORS", value_name = "TARGET", value_delimiter = ',', value_parser = Mirror::parse)]
     mirrors: Vec<Mirror>,

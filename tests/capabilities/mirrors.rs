@@ -77,8 +77,8 @@ fn checkpoints_reach_a_file_an_archiver_and_a_git_repository_and_one_that_fails_
         let size = Some(grow(&operator));
         wait_until("the file's line", || {
             let text = fs::read_to_string(&file).unwrap_or_default();
-            let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-            lines.last().is_some_and(|line| {
+            let mut lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+            lines.next_back().is_some_and(|line| {
                 let note = line["checkpoint"].as_str().unwrap();
                 assert_eq!(line["tree_size"].as_u64(), size_of(note, &verifier));
                 line["tree_size"].as_u64() == size
