@@ -115,7 +115,7 @@ fn push_integer(out: &mut Vec<u8>, integer: i64) {
 /// The inside of a string, as RFC 8785 section 3.2.2.2 has it: only what JSON does not allow is escaped, the shortest way.
 fn push_text(out: &mut Vec<u8>, text: &str) {
     let bytes = text.as_bytes();
-    let is_plain = |byte: u8| (byte >= 0x20) & (byte != b'"') & (byte != b'\\');
+    let is_plain = |byte: u8| byte >= 0x20 && byte != b'"' && byte != b'\\';
     // Nearly every text is plain. Looked at without a branch, it is looked at many bytes at a time.
     if bytes.iter().fold(true, |all, byte| all & is_plain(*byte)) {
         out.extend_from_slice(bytes);
