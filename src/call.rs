@@ -18,7 +18,7 @@ pub use page::page_size;
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 pub use services::{AnomalyThresholds, RateLimits, Services, Settings, WebhookPace};
-pub use signing::{MAX_PUBLISHED, PublishedKey, SigningKeys};
+pub use signing::{MAX_PUBLISHED, PublishedKey, SigningKeys, has_retired};
 pub use stream::{Finished, Head, Pieces, Sink, Start, StreamOperation, channel};
 
 use crate::{

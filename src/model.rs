@@ -23,7 +23,9 @@ pub use id::{
 pub use money::Money;
 pub use month::{Day, Month};
 pub use proxy::{OpenCall, PinnedTool, Policy, PolicyDefinition, PolicyType, PolicyUse, ToolMarks, Upstream};
-pub use record::{ApiKey, Authorization, AuthorizationStatus, Disclosure, Entry, EntryKind, Session, StoredSecret};
+pub use record::{
+    ApiKey, Authorization, AuthorizationStatus, Disclosure, Entry, EntryKind, EntryView, Session, StoredSecret,
+};
 pub use scope::{Scope, Scopes};
 pub use time::{Clock, UnixMicros};
 pub use time_point::TimePoint;

@@ -10,6 +10,7 @@ mod engine;
 pub mod evidence;
 mod idempotency;
 mod input;
+pub mod mirrors;
 mod open;
 mod outgoing;
 mod places;

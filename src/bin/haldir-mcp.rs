@@ -1,6 +1,6 @@
 //! The server: MCP over standard input and output by default, `serve` for HTTP.
 
-use std::{io::Write, net::SocketAddr, process::ExitCode, sync::Arc};
+use std::{io::Write, net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
 use haldir::{
@@ -21,7 +21,10 @@ use haldir::{
         remote::Remote,
     },
     model::{Ceilings, Credential},
-    operations::proxied::has_secret,
+    operations::{
+        mirrors::{DEFAULT_EVERY, Mirror},
+        proxied::has_secret,
+    },
 };
 use tokio::runtime::Builder;
 use tokio_util::sync::CancellationToken;
@@ -88,6 +91,14 @@ struct ServeOptions {
     /// Where to report a vulnerability, for /.well-known/security.txt: such as `mailto:security@example.com`.
     #[arg(long, env = "HALDIR_SECURITY_CONTACT", value_name = "URI")]
     security_contact: Option<String>,
+    /// Where to copy the checkpoints of all logs: `file:PATH`, `git:FOLDER` (a work tree), or the address of an archiver that
+    /// takes them by POST. May be repeated; in the variable, with commas between.
+    #[arg(long = "mirror", env = "HALDIR_MIRRORS", value_name = "TARGET", value_delimiter = ',', value_parser = Mirror::parse)]
+    mirrors: Vec<Mirror>,
+    /// Seconds between two looks for checkpoints to copy.
+    #[arg(long, env = "HALDIR_MIRROR_EVERY", value_name = "SECONDS", default_value_t = DEFAULT_EVERY.as_secs(),
+        value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    mirror_every: u64,
     /// Threads that serve connections. Default: three quarters of the cores, at least two.
     #[arg(long, env = "HALDIR_WORKERS", value_name = "N")]
     workers: Option<usize>,
@@ -239,6 +250,9 @@ async fn run_http(cli: &Cli, options: &ServeOptions) -> Result<()> {
     let heads = tokio::spawn(async move { signer.keep_tree_heads(stop).await });
     let (keeper, stop) = (haldir.clone(), shutdown.clone());
     let closing = tokio::spawn(async move { keeper.keep_proxy(stop).await });
+    let (copier, stop, every) = (haldir.clone(), shutdown.clone(), Duration::from_secs(options.mirror_every));
+    let targets = options.mirrors.clone();
+    let mirrors = tokio::spawn(async move { copier.mirror_checkpoints(targets, every, stop).await });
     let (stop, waiting) = (shutdown.clone(), haldir.clone());
     tokio::spawn(async move {
         terminated().await;
@@ -253,6 +267,7 @@ async fn run_http(cli: &Cli, options: &ServeOptions) -> Result<()> {
     upkeep.await.map_err(Error::internal)?;
     heads.await.map_err(Error::internal)?;
     closing.await.map_err(Error::internal)?;
+    mirrors.await.map_err(Error::internal)?;
     all_done.cancel();
     exporter.finish().await;
     // On a thread of its own, since it waits for the writer.

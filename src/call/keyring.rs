@@ -106,6 +106,11 @@ impl Keyring {
     pub fn rotate_signing_key(&self, tx: &mut dyn Tx, now: UnixMicros, retires_at: UnixMicros) -> Result<PublicKey> {
         self.signers.rotate(tx, now, retires_at)
     }
+
+    /// Erases the private halves of signing keys whose overlap is over.
+    pub fn erase_retired_signing_keys(&self, tx: &mut dyn Tx, now: UnixMicros) -> Result<Vec<PublicKey>> {
+        self.signers.erase_retired(tx, now)
+    }
 }
 
 const CHECK: &[u8] = b"haldir master key check";

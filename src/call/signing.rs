@@ -61,6 +61,11 @@ impl SigningKeys {
     }
 }
 
+/// Whether a private key is there whose time is over.
+pub fn has_retired(tx: &dyn ReadTx, now: UnixMicros) -> Result<bool> {
+    Ok(tx.signing_keys(MAX_PUBLISHED)?.iter().any(|key| is_over(key, now)))
+}
+
 impl Signers {
     pub(super) fn new(master: &Key) -> Self {
         Self {
@@ -101,7 +106,7 @@ impl Signers {
         for mut key in stored {
             let before = key.clone();
             key.retires_at = key.retires_at.or(Some(retires_at));
-            if key.retires_at.is_some_and(|at| at <= now) {
+            if is_over(&key, now) {
                 key.seed = None;
             }
             key.mac = self.mac(&key);
@@ -110,6 +115,19 @@ impl Signers {
             }
         }
         self.create(tx, number, now)
+    }
+
+    /// Erases the private keys whose time is over, and answers whose they were.
+    pub(super) fn erase_retired(&self, tx: &mut dyn Tx, now: UnixMicros) -> Result<Vec<PublicKey>> {
+        let stored = tx.signing_keys(MAX_PUBLISHED)?;
+        self.open(&stored)?;
+        let mut erased = Vec::new();
+        for mut key in stored.into_iter().filter(|key| is_over(key, now)) {
+            key.seed = None;
+            tx.put_signing_key(&key)?;
+            erased.push(PublicKey::from_bytes(key.public_key));
+        }
+        Ok(erased)
     }
 
     /// Keys as they were stored, each authenticated: who has only the database cannot add one.
@@ -143,6 +161,11 @@ impl Signers {
             &[&key.number.to_be_bytes(), &key.public_key, &key.created_at.0.to_be_bytes(), &retires_at.to_be_bytes()],
         )
     }
+}
+
+/// Whether the key has a private half that signs no more.
+fn is_over(key: &StoredSigningKey, now: UnixMicros) -> bool {
+    key.seed.is_some() && key.retires_at.is_some_and(|at| at <= now)
 }
 
 fn altered() -> Error {

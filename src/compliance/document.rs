@@ -140,6 +140,7 @@ fn audit_trail(pack: &Pack) -> Content {
         ("Chain", bound.chain_algorithm.to_owned()),
         ("Tree", bound.tree_algorithm.to_owned()),
         ("Size of the tree at the end of the period", bound.tree_size.to_string()),
+        ("Root of that tree", bound.root_hash.clone()),
         ("Hash of the last entry", or_none(bound.chain_hash.as_ref())),
         ("Hash before the first entry", or_none(bound.preceding_hash.as_ref())),
         ("How to check", bound.how_to_check.to_owned()),

@@ -144,6 +144,8 @@ pub struct TamperEvidence {
     pub tree_algorithm: &'static str,
     /// Entries of the log up to the end of the period: the size of its Merkle tree there.
     pub tree_size: i64,
+    /// The root of the tree of that size, in hexadecimal.
+    pub root_hash: String,
     /// The hash of the last entry up to the end, which stands for every entry before it; null for an empty log.
     pub chain_hash: Option<String>,
     /// The hash that the period's first entry names as the one before it.

@@ -13,9 +13,10 @@ use super::{
 };
 use crate::{
     call::ReadContext,
+    crypto::{EMPTY_ROOT, Hash},
     error::Result,
     model::{ApiKey, Role},
-    watch::canonical::hex,
+    watch::{canonical::hex, tree::Tree},
 };
 
 /// Keys that are looked at, and that are listed.
@@ -23,8 +24,8 @@ const MAX_KEYS: usize = 10_000;
 const MAX_LISTED_KEYS: usize = 500;
 
 const HOW_TO_CHECK: &str = "Export the log up to this entry and hash it: each entry names the hash of the one before, and the \
-                            last is chain_hash. An inclusion proof of that entry and a consistency proof from tree_size on \
-                            show that later trees still hold it.";
+                            last is chain_hash. An inclusion proof of that entry in the tree of tree_size leads to root_hash, and \
+                            a consistency proof from tree_size on shows that later trees still begin with it.";
 
 /// Makes and signs the pack of a period.
 pub fn make(cx: &ReadContext<'_>, period: Period) -> Result<Pack> {
@@ -61,6 +62,7 @@ pub fn make(cx: &ReadContext<'_>, period: Period) -> Result<Pack> {
             chain_algorithm: "BLAKE3 over the RFC 8785 JSON of each entry, which names the hash of the one before",
             tree_algorithm: "RFC6962-SHA256",
             tree_size: figures.last_seq,
+            root_hash: hex(&root_at(cx, figures.last_seq)?),
             chain_hash: figures.end.as_ref().map(|entry| hex(&entry.entry_hash)),
             preceding_hash: figures.first.as_ref().map(|entry| hex(&entry.prev_hash)),
             how_to_check: HOW_TO_CHECK,
@@ -73,6 +75,14 @@ pub fn make(cx: &ReadContext<'_>, period: Period) -> Result<Pack> {
     let keys = cx.services.keyring.signing_keys(cx.tx)?;
     sign::sign(&mut pack, &keys, period.is_closed(cx.now))?;
     Ok(pack)
+}
+
+/// The root of the log's tree when it had so many entries. It never changes.
+fn root_at(cx: &ReadContext<'_>, size: i64) -> Result<Hash> {
+    if size == 0 {
+        return Ok(EMPTY_ROOT);
+    }
+    Tree::open(cx.tx, &cx.services.keyring, &cx.caller.tenant)?.root_at(size.cast_unsigned())
 }
 
 /// Whether a key reaches less than everything.

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 /// The version of the pack's members and texts.
-pub const FORMAT_VERSION: i64 = 1;
+pub const FORMAT_VERSION: i64 = 2;
 
 /// What a pack is, for whoever reads it first.
 pub const DISCLAIMER: &str = "This pack states what haldir recorded of AI agents in one period. It is one input to an audit, and no attestation: \

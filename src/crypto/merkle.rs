@@ -43,17 +43,41 @@ impl Frontier {
     /// Appends a leaf by its hash, and tells of every subtree that it completes: the height, from 0 for the leaf
     /// itself, and the root.
     pub fn push_with(&mut self, leaf: Hash, mut completed: impl FnMut(u32, &Hash)) {
-        let mut node = leaf;
-        completed(0, &node);
-        // Every trailing one bit of the size is a complete subtree that the new leaf completes to a larger one.
-        for height in 1..=self.size.trailing_ones() {
+        completed(0, &leaf);
+        self.grow(0, leaf, completed);
+    }
+
+    /// Appends the leaves of another tree, which has at most as many as this has in its smallest subtree, or any number
+    /// if this is empty; tells of every subtree that is completed by it. `false` if the other does not fit.
+    pub fn append(&mut self, other: &Self, mut completed: impl FnMut(u32, u64, &Hash)) -> bool {
+        for (height, root) in other.subtrees() {
+            if self.size.trailing_zeros() < height {
+                return false;
+            }
+            let leaf = self.size;
+            self.grow(height, root, |height, root| completed(height, leaf >> height, root));
+        }
+        true
+    }
+
+    /// Appends a complete subtree behind others that are at least as high.
+    fn grow(&mut self, height: u32, root: Hash, mut completed: impl FnMut(u32, &Hash)) {
+        let mut node = root;
+        // Every trailing one bit of the size is a complete subtree that the new one completes to a larger one.
+        for above in 1..=(self.size >> height).trailing_ones() {
             if let Some(left) = self.subtrees.pop() {
                 node = node_hash(&left, &node);
-                completed(height, &node);
+                completed(height + above, &node);
             }
         }
         self.subtrees.push(node);
-        self.size += 1;
+        self.size += 1 << height;
+    }
+
+    /// Height and root of every subtree, the largest first.
+    fn subtrees(&self) -> impl Iterator<Item = (u32, Hash)> {
+        let heights = (0..u64::BITS).rev().filter(|height| self.size >> height & 1 == 1);
+        heights.zip(self.subtrees.iter().copied())
     }
 
     /// The root.
@@ -110,6 +134,29 @@ mod tests {
             let their_root: Hash = (*other.root().as_bytes()).into();
             prop_assert_eq!(frontier.root(), their_root);
             prop_assert_eq!(Frontier::from_bytes(frontier.size(), &frontier.to_bytes()), Some(frontier));
+        }
+
+        #[test]
+        fn trees_of_parts_make_the_tree_of_the_whole(leaves in 0_u32..300, height in 0_u32..6) {
+            let leaf = |number: u32| leaf_hash(&number.to_be_bytes());
+            let (mut whole, mut told) = (Frontier::default(), Vec::new());
+            for number in 0..leaves {
+                let index = u64::from(number);
+                whole.push_with(leaf(number), |height, root| told.push((height, index >> height, *root)));
+            }
+            let (mut joined, mut found) = (Frontier::default(), Vec::new());
+            for first in (0..leaves).step_by(1 << height) {
+                let mut part = Frontier::default();
+                for number in first..leaves.min(first + (1 << height)) {
+                    let index = u64::from(number);
+                    part.push_with(leaf(number), |height, root| found.push((height, index >> height, *root)));
+                }
+                prop_assert!(joined.append(&part, |height, index, root| found.push((height, index, *root))));
+            }
+            told.sort_unstable();
+            found.sort_unstable();
+            prop_assert_eq!(found, told);
+            prop_assert_eq!(joined, whole);
         }
     }
 }

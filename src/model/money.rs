@@ -22,6 +22,9 @@ pub struct Money(i64);
 /// Decimals that an amount may have.
 pub const MAX_DECIMALS: u32 = 9;
 
+/// Nano-units of a whole one.
+const NANOS_PER_UNIT: u64 = 1_000_000_000;
+
 /// The longest number text that is read at all: more is no amount but an attack on the parser.
 const MAX_NUMBER_CHARS: usize = 64;
 
@@ -70,6 +73,48 @@ impl Money {
     pub fn is_negative(self) -> bool {
         self.0 < 0
     }
+
+    /// Hands over its text: the shortest exact decimal, `29.99`, `100`, `0.000000001`.
+    pub fn with_text<T>(self, with: impl FnOnce(&str) -> T) -> T {
+        // Written from its end: sign, ten digits, point, nine digits.
+        let mut text = [b'0'; 24];
+        let mut begin = text.len();
+        let magnitude = self.0.unsigned_abs();
+        let (mut whole, mut fraction) = (magnitude / NANOS_PER_UNIT, magnitude % NANOS_PER_UNIT);
+        if fraction > 0 {
+            let mut digits = MAX_DECIMALS;
+            while fraction % 10 == 0 {
+                fraction /= 10;
+                digits -= 1;
+            }
+            for _ in 0..digits {
+                begin -= 1;
+                text[begin] = digit(fraction);
+                fraction /= 10;
+            }
+            begin -= 1;
+            text[begin] = b'.';
+        }
+        loop {
+            begin -= 1;
+            text[begin] = digit(whole);
+            whole /= 10;
+            if whole == 0 {
+                break;
+            }
+        }
+        if self.0 < 0 {
+            begin -= 1;
+            text[begin] = b'-';
+        }
+        // Digits, a sign and a point are ASCII.
+        with(std::str::from_utf8(&text[begin..]).unwrap_or_default())
+    }
+}
+
+/// The last decimal digit of `number`, in ASCII.
+fn digit(number: u64) -> u8 {
+    b'0' + u8::try_from(number % 10).unwrap_or(0)
 }
 
 impl FromStr for Money {
@@ -116,8 +161,7 @@ fn out_of_range() -> String {
 impl fmt::Display for Money {
     /// The shortest exact decimal: `29.99`, `100`, `0.000000001`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let decimal = Decimal::from_i128_with_scale(i128::from(self.0), MAX_DECIMALS).normalize();
-        fmt::Display::fmt(&decimal, f)
+        self.with_text(|text| f.pad(text))
     }
 }
 
@@ -169,6 +213,14 @@ mod tests {
             prop_assert_eq!(money.to_string().parse::<Money>(), Ok(money));
             let json = serde_json::to_string(&money).unwrap();
             prop_assert_eq!(serde_json::from_str::<Money>(&json).unwrap(), money);
+        }
+
+        #[test]
+        fn the_text_is_that_of_the_decimal(nanos: i64, small in -2_000_000_000_i64..2_000_000_000) {
+            for nanos in [nanos, small, nanos / 1_000_000 * 1_000_000] {
+                let decimal = Decimal::from_i128_with_scale(i128::from(nanos), MAX_DECIMALS).normalize();
+                prop_assert_eq!(Money::from_nanos(nanos).to_string(), decimal.to_string());
+            }
         }
 
         #[test]

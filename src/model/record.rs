@@ -129,6 +129,16 @@ pub enum EntryKind {
     Governance,
 }
 
+impl EntryKind {
+    /// The word for it, in the store and in the canonical bytes.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Action => "action",
+            Self::Governance => "governance",
+        }
+    }
+}
+
 /// An entry of the audit log, as stored. [`crate::watch::canonical`] says which bytes are hashed.
 #[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs)]
@@ -155,4 +165,78 @@ pub struct Entry {
     pub details_digest: Option<[u8; 32]>,
     pub prev_hash: [u8; 32],
     pub entry_hash: [u8; 32],
+}
+
+/// An [`Entry`] whose texts and hashes lie elsewhere, such as in a row that is being read.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[allow(missing_docs)]
+pub struct EntryView<'a> {
+    pub seq: i64,
+    /// Not looked at: an id of another form is found by the entry's hash.
+    pub id: &'a str,
+    pub at: UnixMicros,
+    pub kind: EntryKind,
+    pub session_id: &'a str,
+    pub agent_id: &'a str,
+    pub tool: &'a str,
+    pub action: &'a str,
+    pub cost: Money,
+    pub flagged: bool,
+    pub flag_reason: &'a str,
+    pub actor: &'a str,
+    pub details: Option<&'a str>,
+    pub details_salt: Option<&'a [u8; 16]>,
+    pub details_digest: Option<&'a [u8; 32]>,
+    pub prev_hash: &'a [u8; 32],
+    pub entry_hash: &'a [u8; 32],
+}
+
+impl Entry {
+    /// The entry as a view.
+    pub fn view(&self) -> EntryView<'_> {
+        EntryView {
+            seq: self.seq,
+            id: self.id.as_str(),
+            at: self.at,
+            kind: self.kind,
+            session_id: &self.session_id,
+            agent_id: &self.agent_id,
+            tool: &self.tool,
+            action: &self.action,
+            cost: self.cost,
+            flagged: self.flagged,
+            flag_reason: &self.flag_reason,
+            actor: &self.actor,
+            details: self.details.as_deref(),
+            details_salt: self.details_salt.as_ref(),
+            details_digest: self.details_digest.as_ref(),
+            prev_hash: &self.prev_hash,
+            entry_hash: &self.entry_hash,
+        }
+    }
+}
+
+impl EntryView<'_> {
+    /// The entry by itself; the error says what is wrong with its id.
+    pub fn to_entry(&self) -> Result<Entry, String> {
+        Ok(Entry {
+            seq: self.seq,
+            id: EntryId::parse(self.id).map_err(|problem| format!("id {problem}"))?,
+            at: self.at,
+            kind: self.kind,
+            session_id: self.session_id.to_owned(),
+            agent_id: self.agent_id.to_owned(),
+            tool: self.tool.to_owned(),
+            action: self.action.to_owned(),
+            cost: self.cost,
+            flagged: self.flagged,
+            flag_reason: self.flag_reason.to_owned(),
+            actor: self.actor.to_owned(),
+            details: self.details.map(str::to_owned),
+            details_salt: self.details_salt.copied(),
+            details_digest: self.details_digest.copied(),
+            prev_hash: *self.prev_hash,
+            entry_hash: *self.entry_hash,
+        })
+    }
 }

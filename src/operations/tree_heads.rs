@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::engine::Haldir;
 use crate::{
-    call::{PublishedKey, WriteContext},
+    call::{PublishedKey, WriteContext, has_retired},
     crypto::{Hash, PublicKey, Verifier},
     error::{Error, Result},
     model::{Caller, Ceilings, Role, TenantId, Tier},
@@ -32,6 +32,9 @@ impl Haldir {
         loop {
             if let Err(error) = self.record_tree_heads().await {
                 tracing::error!(%error, "tree heads could not be recorded");
+            }
+            if let Err(error) = self.erase_retired_signing_keys().await {
+                tracing::error!(%error, "signing keys whose time is over could not be erased");
             }
             tokio::select! {
                 () = stop.cancelled() => return,
@@ -149,23 +152,47 @@ impl Haldir {
             let retires_at = now.plus_seconds(overlap_days * 86_400);
             let old = services.keyring.signing_keys(tx.as_read())?.current().public();
             let new = services.keyring.rotate_signing_key(tx, now, retires_at)?;
-            let caller = Caller {
-                tenant: TenantId::local(),
-                principal: "operator".to_owned(),
-                role: Role::Operator,
-                permissions: Vec::new(),
-                ceilings: Ceilings::NONE,
-                tier: Tier::Free,
-                expires_at: None,
-                is_key: false,
-            };
             let details = serde_json::json!({
                 "old_key_id": old.id(), "new_key_id": new.id(), "retires_at": retires_at.as_seconds(),
             });
-            let mut cx = WriteContext { tx, caller: &caller, now, services: &services };
+            let mut cx = WriteContext { tx, caller: &of_the_store("operator"), now, services: &services };
             watch::append(&mut cx, Draft::governance("signing_key.rotate", None, &details)?)?;
             Ok(new)
         };
         self.inner.store.write(work).await
+    }
+
+    /// Erases the private halves of signing keys whose overlap is over.
+    pub async fn erase_retired_signing_keys(&self) -> Result<()> {
+        let services = Arc::clone(&self.inner.services);
+        if !self.inner.store.read(|tx| has_retired(tx, services.clock.now()))? {
+            return Ok(());
+        }
+        let work = move |tx: &mut dyn Tx| {
+            let now = services.clock.now();
+            let erased = services.keyring.erase_retired_signing_keys(tx, now)?;
+            for key in erased {
+                let caller = of_the_store("upkeep");
+                let mut cx = WriteContext { tx: &mut *tx, caller: &caller, now, services: &services };
+                let details = serde_json::json!({"key_id": key.id()});
+                watch::append(&mut cx, Draft::governance("signing_key.erase", None, &details)?)?;
+            }
+            Ok(())
+        };
+        self.inner.store.write(work).await
+    }
+}
+
+/// Who changes what belongs to the whole store.
+fn of_the_store(principal: &str) -> Caller {
+    Caller {
+        tenant: TenantId::local(),
+        principal: principal.to_owned(),
+        role: Role::Operator,
+        permissions: Vec::new(),
+        ceilings: Ceilings::NONE,
+        tier: Tier::Free,
+        expires_at: None,
+        is_key: false,
     }
 }

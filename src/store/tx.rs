@@ -16,8 +16,8 @@ use super::{
 use crate::{
     error::Result,
     model::{
-        AgentId, ApiKey, Authorization, AuthorizationId, Entry, Money, SecretName, Session, SessionId, StoredSecret,
-        TenantId, UnixMicros,
+        AgentId, ApiKey, Authorization, AuthorizationId, Entry, EntryView, Money, SecretName, Session, SessionId,
+        StoredSecret, TenantId, UnixMicros,
     },
 };
 
@@ -246,7 +246,7 @@ pub trait ReadAudit {
         &self,
         tenant: &TenantId,
         first: i64,
-        each: &mut dyn FnMut(Result<Entry, StoredEntryProblem>) -> bool,
+        each: &mut dyn FnMut(Result<EntryView<'_>, StoredEntryProblem>) -> bool,
     ) -> Result<()>;
 }
 

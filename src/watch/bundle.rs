@@ -21,8 +21,8 @@ use crate::{
 
 /// The version of the form.
 pub const VERSION: u32 = 1;
-/// Lines that a thread is given at a time.
-const LINES_AT_A_TIME: usize = 512;
+/// Bytes that a thread is given at a time, in whole lines.
+const BLOCK_BYTES: usize = 256 * 1024;
 /// The longest line: details are at most as large as a request.
 const MAX_LINE_BYTES: usize = 16 * 1024 * 1024;
 
@@ -118,24 +118,19 @@ pub fn verify(
     threads: usize,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<BundleReport> {
-    let mut first = String::new();
+    let mut first = Vec::new();
     read_line(&mut input, &mut first)?;
     let (opening, checkpoint, verifier, key_is_trusted) = open(&first, trusted)?;
     let keys: Vec<PublicKey> = opening.keys.iter().flat_map(|key| Verifier::parse(key)).map(|key| key.key()).collect();
     let mut check = Check::new(checkpoint.size);
     let mut next = || {
-        let mut lines = Vec::with_capacity(LINES_AT_A_TIME);
-        while lines.len() < LINES_AT_A_TIME {
-            let mut line = String::new();
-            if !read_line(&mut input, &mut line)? {
-                break;
-            }
-            lines.push(line);
-        }
-        Ok((!lines.is_empty()).then_some(lines))
+        let mut block = Vec::with_capacity(BLOCK_BYTES + BLOCK_BYTES / 4);
+        while block.len() < BLOCK_BYTES && read_line(&mut input, &mut block)? {}
+        Ok((!block.is_empty()).then_some(block))
     };
-    let work = |lines: Vec<String>| -> Vec<Judged> {
-        lines.iter().map(|line| judge(line, &opening.tenant_id, &keys)).collect()
+    let work = |block: Vec<u8>| -> Vec<Judged> {
+        let lines = block.strip_suffix(b"\n").unwrap_or(&block).split(|byte| *byte == b'\n');
+        lines.map(|line| judge(line, &opening.tenant_id, &keys)).collect()
     };
     in_order(threads, &mut next, &work, &mut |part| {
         let go_on = part.into_iter().all(|judged| check.follow(judged));
@@ -176,8 +171,8 @@ fn no_bundle(what: &str) -> Error {
     Error::new(Code::InvalidArgument, format!("this is no bundle that can be checked: {what}"))
 }
 
-fn open(first: &str, trusted: &[Verifier]) -> Result<(Opening, Checkpoint, Verifier, bool)> {
-    let opening: Opening = serde_json::from_str(first).map_err(|error| no_bundle(&error.to_string()))?;
+fn open(first: &[u8], trusted: &[Verifier]) -> Result<(Opening, Checkpoint, Verifier, bool)> {
+    let opening: Opening = serde_json::from_slice(first).map_err(|error| no_bundle(&error.to_string()))?;
     if opening.haldir_bundle != VERSION {
         return Err(no_bundle(&format!("it has version {}, this haldir reads {VERSION}", opening.haldir_bundle)));
     }
@@ -200,19 +195,12 @@ fn open(first: &str, trusted: &[Verifier]) -> Result<(Opening, Checkpoint, Verif
     Ok((opening, checkpoint, key, false))
 }
 
-/// Reads a line of bounded length, without its end.
-fn read_line(input: &mut impl BufRead, line: &mut String) -> Result<bool> {
-    let mut bytes = std::mem::take(line).into_bytes();
-    bytes.clear();
+/// Reads a line of bounded length, with its end, behind what `block` holds; `false` at the end.
+fn read_line(input: &mut impl BufRead, block: &mut Vec<u8>) -> Result<bool> {
     let mut limited = std::io::Read::take(&mut *input, MAX_LINE_BYTES as u64);
-    limited.read_until(b'\n', &mut bytes).map_err(|error| no_bundle(&error.to_string()))?;
-    if bytes.len() >= MAX_LINE_BYTES {
+    let read = limited.read_until(b'\n', block).map_err(|error| no_bundle(&error.to_string()))?;
+    if read >= MAX_LINE_BYTES {
         return Err(no_bundle("a line is too long"));
     }
-    let is_there = !bytes.is_empty();
-    if bytes.last() == Some(&b'\n') {
-        bytes.pop();
-    }
-    *line = String::from_utf8(bytes).map_err(|_| no_bundle("it is not UTF-8"))?;
-    Ok(is_there)
+    Ok(read > 0)
 }

@@ -98,10 +98,15 @@ pub fn extend(tenant: &TenantId, head: &mut Head, entry: &mut Entry) -> Result<V
 
 /// Appends a leaf to the tree, and to `hashes` what the tiles gain by it.
 pub fn push(tree: &mut Frontier, leaf: crypto::Hash, hashes: &mut Vec<TileHash>) {
-    let leaf_index = tree.size().cast_signed();
-    tree.push_with(leaf, |height, root| {
-        if height % TILE_HEIGHT == 0 {
-            hashes.push(TileHash { level: height / TILE_HEIGHT, index: leaf_index >> height, hash: *root });
-        }
-    });
+    let index = tree.size();
+    tree.push_with(leaf, |height, root| hashes.extend(tile_hash(height, index >> height, root)));
+}
+
+/// A complete subtree as the hash of a tile, if its height is one that tiles have.
+pub fn tile_hash(height: u32, index: u64, root: &crypto::Hash) -> Option<TileHash> {
+    height.is_multiple_of(TILE_HEIGHT).then(|| TileHash {
+        level: height / TILE_HEIGHT,
+        index: index.cast_signed(),
+        hash: *root,
+    })
 }

@@ -7,7 +7,7 @@ use super::{canonical, chain};
 use crate::{
     crypto::{self, Frontier, Hash},
     error::Result,
-    model::{Entry, EntryKind, Money, TenantId, UnixMicros},
+    model::{EntryKind, EntryView, Money, TenantId, UnixMicros},
     store::{
         Head, ReadTx, StoredEntryProblem,
         tree::{TILE_HEIGHT, TileHash},
@@ -15,8 +15,8 @@ use crate::{
 };
 
 /// Levels of tiles that a log can have: its numbers have 63 bits.
-const LEVELS: usize = 7;
-/// Hashes of tiles that are compared at a time.
+const LEVELS: usize = 8;
+/// Hashes of leaves that are compared at a time.
 const COMPARED_AT_A_TIME: usize = 4_096;
 
 /// A place that is not as haldir left it.
@@ -30,126 +30,153 @@ pub struct BadEntry {
     pub problem: String,
 }
 
-/// An entry judged by itself: nearly all of the work, and what threads can share.
-pub type Judged = Result<Facts, StoredEntryProblem>;
-
-/// What following needs of an entry.
-pub struct Facts {
-    /// Its number.
-    pub seq: i64,
-    id: String,
-    at: UnixMicros,
-    prev_hash: Hash,
-    entry_hash: Hash,
-    leaf: Hash,
-    /// Whether its hash is that of its fields.
-    is_hash: bool,
-    details_problem: Option<&'static str>,
-    flagged: bool,
-    action_cost: Option<Money>,
-}
-
-/// Judges an entry by itself. Retention has erased the details of every entry up to `erased_up_to`.
-pub fn judge(tenant: &TenantId, read: Result<Entry, StoredEntryProblem>, erased_up_to: i64) -> Judged {
-    let entry = read?;
-    let bytes = canonical::bytes(tenant, &entry);
-    Ok(Facts {
-        seq: entry.seq,
-        at: entry.at,
-        prev_hash: entry.prev_hash,
-        entry_hash: entry.entry_hash,
-        leaf: crypto::leaf_hash(&bytes),
-        is_hash: canonical::entry_hash(&bytes) == entry.entry_hash,
-        details_problem: details_problem(&entry, entry.seq <= erased_up_to),
-        flagged: entry.flagged,
-        action_cost: (entry.kind == EntryKind::Action).then_some(entry.cost),
-        id: entry.id.to_string(),
-    })
-}
-
-/// What the tree's tiles should hold, and are yet to be compared with.
-#[derive(Default)]
+/// What the tree's tiles should hold, gathered until it is compared.
 pub struct Tiles {
-    /// Not compared yet.
-    pub hashes: Vec<TileHash>,
-    /// How many of each level have been compared.
-    compared: [i64; LEVELS],
+    /// Of each level: the place of the first, and the hashes from there on.
+    levels: [(i64, Vec<Hash>); LEVELS],
+    /// Whether the store keeps tiles of this log already.
+    are_kept: bool,
     /// The first that differs.
     pub first_bad: Option<BadEntry>,
 }
 
 impl Tiles {
-    /// Whether enough has gathered.
-    pub fn is_due(&self) -> bool {
-        self.hashes.len() >= COMPARED_AT_A_TIME
+    /// Nothing gathered. Where `are_kept` is false, nothing ever is.
+    pub fn new(are_kept: bool) -> Self {
+        Self { levels: Default::default(), are_kept, first_bad: None }
     }
 
-    /// Compares what has gathered; at the end also that there is nothing more.
-    pub fn compare(&mut self, tx: &dyn ReadTx, tenant: &TenantId, at_end: bool) -> Result<()> {
-        self.hashes.sort_by_key(|hash| (hash.level, hash.index));
-        for run in self.hashes.chunk_by(|one, other| one.level == other.level) {
-            let first = &run[0];
-            let stored = tx.tile_hashes(tenant, first.level, first.index, run.len())?;
-            let differs = (0..run.len()).find(|place| stored.get(*place) != Some(&run[*place].hash));
-            if let (Some(place), None) = (differs, &self.first_bad) {
-                let seq = (run[place].index + 1) << (first.level * TILE_HEIGHT);
-                self.first_bad = Some(tile_problem(seq));
+    fn gather(&mut self, tile: TileHash) {
+        if let Some((first, hashes)) = self.levels.get_mut(tile.level as usize).filter(|_| self.are_kept) {
+            if hashes.is_empty() {
+                *first = tile.index;
             }
-            if let Some(compared) = self.compared.get_mut(first.level as usize) {
-                *compared = run[run.len() - 1].index + 1;
-            }
+            hashes.push(tile.hash);
         }
-        self.hashes.clear();
-        for (level, compared) in (0..).zip(self.compared) {
-            if at_end && self.first_bad.is_none() && !tx.tile_hashes(tenant, level, compared, 1)?.is_empty() {
-                self.first_bad = Some(tile_problem((compared + 1) << (level * TILE_HEIGHT)));
+    }
+
+    /// Compares what has gathered.
+    pub fn compare(&mut self, tx: &dyn ReadTx, tenant: &TenantId) -> Result<()> {
+        for (level, (first, hashes)) in (0..).zip(&mut self.levels) {
+            if hashes.is_empty() {
+                continue;
+            }
+            let stored = tx.tile_hashes(tenant, level, *first, hashes.len())?;
+            if stored != *hashes && self.first_bad.is_none() {
+                let same = stored.iter().zip(&*hashes).take_while(|(stored, right)| stored == right).count();
+                self.first_bad = Some(tile_problem(level, *first + same.cast_signed() as i64));
+            }
+            hashes.clear();
+        }
+        Ok(())
+    }
+
+    /// That the tiles hold nothing beyond a tree of `size`.
+    pub fn compare_end(&mut self, tx: &dyn ReadTx, tenant: &TenantId, size: i64) -> Result<()> {
+        for level in (0..).take(LEVELS).take_while(|_| self.are_kept) {
+            let end = size >> (level * TILE_HEIGHT);
+            if self.first_bad.is_none() && !tx.tile_hashes(tenant, level, end, 1)?.is_empty() {
+                self.first_bad = Some(tile_problem(level, end));
             }
         }
         Ok(())
     }
 }
 
-fn tile_problem(seq: i64) -> BadEntry {
+fn tile_problem(level: u32, index: i64) -> BadEntry {
     let problem = "the tree's hash of this entry was altered in the store; the entry itself is good".to_owned();
-    BadEntry { seq, entry_id: None, problem }
+    BadEntry { seq: (index + 1) << (level * TILE_HEIGHT), entry_id: None, problem }
 }
 
-/// The log as far as it has been followed.
+/// The log, or a part of it, as far as it has been followed.
 pub struct Check {
-    /// Entries that were followed.
+    /// Number of the entry that was followed last.
     pub seq: i64,
     at: UnixMicros,
-    /// The hash of the last one.
-    pub entry_hash: Hash,
-    /// The tree over them.
+    /// The hash of that entry; unknown in front of a part's first.
+    last: Option<Hash>,
+    /// The tree over what was followed.
     pub tree: Frontier,
     actions: i64,
     cost: Money,
     flagged: i64,
     /// The first that is not good.
     pub first_bad: Option<BadEntry>,
+    /// Entries in front of this part.
+    before: i64,
+    /// What the part's first entry says that it follows, and its time.
+    begins: Option<(Hash, UnixMicros)>,
+    /// The canonical bytes of one entry after the other.
+    bytes: Vec<u8>,
 }
 
 impl Default for Check {
     fn default() -> Self {
+        Self { last: Some(canonical::GENESIS), ..Self::behind(0) }
+    }
+}
+
+impl Check {
+    /// A part of the log that begins behind so many entries. What it follows is looked at when it is joined.
+    pub fn behind(before: i64) -> Self {
         Self {
-            seq: 0,
+            seq: before,
             at: UnixMicros(i64::MIN),
-            entry_hash: canonical::GENESIS,
+            last: None,
             tree: Frontier::default(),
             actions: 0,
             cost: Money::ZERO,
             flagged: 0,
             first_bad: None,
+            before,
+            begins: None,
+            bytes: Vec::new(),
         }
     }
-}
 
-impl Check {
-    /// Goes on by an entry, and gathers what the tiles should hold.
-    pub fn follow(&mut self, judged: Judged, tiles: &mut Vec<TileHash>) -> Result<(), BadEntry> {
+    /// The hash of the entry that was followed last.
+    pub fn entry_hash(&self) -> Hash {
+        self.last.unwrap_or(canonical::GENESIS)
+    }
+
+    /// Follows the entries that stand in the store from `first` up to `end`, to the first that is not good.
+    pub fn follow_stored(
+        &mut self,
+        tx: &dyn ReadTx,
+        tenant: &TenantId,
+        (first, end): (i64, i64),
+        erased_up_to: i64,
+        tiles: &mut Tiles,
+    ) -> Result<()> {
+        let mut failed = None;
+        tx.each_entry(tenant, first, &mut |read| {
+            let seq = read.as_ref().map_or_else(|problem| problem.seq, |entry| Some(entry.seq));
+            if seq.is_some_and(|seq| seq >= end) {
+                return false;
+            }
+            if let Err(bad) = self.follow(tenant, read, erased_up_to, tiles) {
+                self.first_bad = Some(bad);
+                return false;
+            }
+            if tiles.levels[0].1.len() >= COMPARED_AT_A_TIME {
+                failed = tiles.compare(tx, tenant).err();
+            }
+            failed.is_none()
+        })?;
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// Goes on by an entry, and gathers what the tiles should hold. Retention has erased the details of every entry up to
+    /// `erased_up_to`.
+    pub fn follow(
+        &mut self,
+        tenant: &TenantId,
+        read: Result<EntryView<'_>, StoredEntryProblem>,
+        erased_up_to: i64,
+        tiles: &mut Tiles,
+    ) -> Result<(), BadEntry> {
         let expected = self.seq + 1;
-        let entry = judged.map_err(|StoredEntryProblem { seq, problem }| BadEntry {
+        let entry = read.map_err(|StoredEntryProblem { seq, problem }| BadEntry {
             seq: seq.unwrap_or(expected),
             entry_id: None,
             problem: format!("the entry was altered: {problem}"),
@@ -157,30 +184,65 @@ impl Check {
         if entry.seq > expected {
             return Err(BadEntry { seq: expected, entry_id: None, problem: "the entry is missing".into() });
         }
+        canonical::write(tenant, &entry, &mut self.bytes);
         let problem = if entry.seq < expected {
             Some("the entry does not belong to this log")
-        } else if !entry.is_hash {
+        } else if canonical::entry_hash(&self.bytes) != *entry.entry_hash {
             Some("the entry was altered: it does not match its hash")
-        } else if entry.prev_hash != self.entry_hash {
+        } else if self.last.is_some_and(|last| last != *entry.prev_hash) {
             Some("the entry does not follow the one before it: one of the two was replaced")
         } else if entry.at < self.at {
             Some("the entry is older than the one before it")
         } else {
-            entry.details_problem
+            details_problem(&entry, entry.seq <= erased_up_to)
         };
         if let Some(problem) = problem {
-            return Err(BadEntry { seq: entry.seq, entry_id: Some(entry.id), problem: problem.to_owned() });
+            return Err(BadEntry { seq: entry.seq, entry_id: Some(entry.id.to_owned()), problem: problem.to_owned() });
         }
+        if self.last.is_none() {
+            self.begins = Some((*entry.prev_hash, entry.at));
+        }
+        let index = self.seq.cast_unsigned();
         self.seq = expected;
         self.at = entry.at;
-        self.entry_hash = entry.entry_hash;
-        chain::push(&mut self.tree, entry.leaf, tiles);
+        self.last = Some(*entry.entry_hash);
+        self.tree.push_with(crypto::leaf_hash(&self.bytes), |height, root| {
+            if let Some(tile) = chain::tile_hash(height, index >> height, root) {
+                tiles.gather(tile);
+            }
+        });
         self.flagged += i64::from(entry.flagged);
-        if let Some(cost) = entry.action_cost {
+        if entry.kind == EntryKind::Action {
             self.actions += 1;
-            self.cost = self.cost.saturating_add(cost);
+            self.cost = self.cost.saturating_add(entry.cost);
         }
         Ok(())
+    }
+
+    /// Goes on by a part that was followed by itself. `false`, and nothing is changed, if it is not good or does not
+    /// follow: then only following its entries one by one says why.
+    pub fn join(&mut self, part: &Self, tiles: &mut Tiles) -> bool {
+        let Some((prev_hash, at)) = part.begins else { return false };
+        let follows =
+            part.first_bad.is_none() && part.before == self.seq && self.last == Some(prev_hash) && at >= self.at;
+        let mut tree = self.tree.clone();
+        let mut gained = Vec::new();
+        if !follows
+            || !tree.append(&part.tree, |height, index, root| gained.extend(chain::tile_hash(height, index, root)))
+        {
+            return false;
+        }
+        for tile in gained {
+            tiles.gather(tile);
+        }
+        self.tree = tree;
+        self.seq = part.seq;
+        self.at = part.at;
+        self.last = part.last;
+        self.actions += part.actions;
+        self.cost = self.cost.saturating_add(part.cost);
+        self.flagged += part.flagged;
+        true
     }
 
     /// Holds the end of the log against its head.
@@ -196,15 +258,15 @@ impl Check {
         if head.seq < self.seq {
             return bad(head.seq + 1, "the entry stands behind the end of the log: haldir did not append it");
         }
-        let same = head.entry_hash == self.entry_hash
+        let same = head.entry_hash == self.entry_hash()
             && head.tree == self.tree.to_bytes()
             && (head.actions, head.cost, head.flagged) == (self.actions, self.cost, self.flagged);
         if same { None } else { bad(self.seq, "the entries are not those that the head of the log stands for") }
     }
 }
 
-fn details_problem(entry: &Entry, erased: bool) -> Option<&'static str> {
-    match (&entry.details, &entry.details_salt, &entry.details_digest) {
+fn details_problem(entry: &EntryView<'_>, erased: bool) -> Option<&'static str> {
+    match (entry.details, entry.details_salt, entry.details_digest) {
         (None, None, _) if erased => None,
         _ if erased => Some("the details were erased by retention, and somebody put some in their place"),
         (None, None, None) => None,

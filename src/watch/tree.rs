@@ -243,7 +243,7 @@ fn next_step(tx: &dyn ReadTx, build: &TreeBuild) -> Result<(TreeBuild, Vec<TileH
     let mut tree = begun.ok_or_else(altered)?;
     let end = build.total.min(build.done + BUILD_AT_A_TIME);
     let mut hashes = Vec::new();
-    let mut expected = build.done + 1;
+    let (mut expected, mut bytes) = (build.done + 1, Vec::new());
     tx.each_entry(&build.tenant, expected, &mut |read| {
         // What is no entry, or stands in the wrong place, has no leaf: `verify` names it, and no proof over it holds.
         let found = match &read {
@@ -253,7 +253,8 @@ fn next_step(tx: &dyn ReadTx, build: &TreeBuild) -> Result<(TreeBuild, Vec<TileH
                     chain::push(&mut tree, [0; 32], &mut hashes);
                     expected += 1;
                 }
-                crypto::leaf_hash(&canonical::bytes(&build.tenant, entry))
+                canonical::write(&build.tenant, entry, &mut bytes);
+                crypto::leaf_hash(&bytes)
             }
             Ok(_) => return true,
             Err(_) if expected > end => return false,

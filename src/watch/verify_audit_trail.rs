@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     canonical::hex,
     chain,
-    check::{BadEntry, Check, Tiles, judge},
+    check::{BadEntry, Check, Tiles},
     retention,
 };
 use crate::{
@@ -50,33 +50,17 @@ impl ReadOperation for VerifyAuditTrail {
         let keys = cx.services.keyring.tenant(cx.tx, tenant)?;
         let mut check = Check::default();
         let erased_up_to = retention::erased_up_to(cx.tx, &keys, tenant)?;
-        let built = cx.tx.tree_build(tenant)?.is_none();
-        let (mut tiles, mut failed) = (Tiles::default(), None);
+        let mut tiles = Tiles::new(cx.tx.tree_build(tenant)?.is_none());
         // From the smallest number there is: an entry in front of the first would be one too many.
-        cx.tx.each_entry(tenant, i64::MIN, &mut |read| match check
-            .follow(judge(tenant, read, erased_up_to), &mut tiles.hashes)
-        {
-            Ok(()) => {
-                if tiles.is_due() {
-                    failed = failed.take().or(tiles.compare(cx.tx, tenant, false).err());
-                }
-                failed.is_none()
-            }
-            Err(bad) => {
-                check.first_bad = Some(bad);
-                false
-            }
-        })?;
-        if let Some(error) = failed {
-            return Err(error);
-        }
+        check.follow_stored(cx.tx, tenant, (i64::MIN, i64::MAX), erased_up_to, &mut tiles)?;
         let head = cx.tx.head(tenant)?;
         if check.first_bad.is_none() {
             let authentic = |head: &Head| chain::is_authentic(&keys, tenant, head);
             check.first_bad = check.end(head.as_ref(), head.as_ref().is_some_and(authentic));
         }
-        if check.first_bad.is_none() && built {
-            tiles.compare(cx.tx, tenant, true)?;
+        if check.first_bad.is_none() {
+            tiles.compare(cx.tx, tenant)?;
+            tiles.compare_end(cx.tx, tenant, check.seq)?;
             check.first_bad = tiles.first_bad.take();
         }
         if check.first_bad.is_none() && !retention::records_are_authentic(cx.tx, &keys, tenant)? {
@@ -102,7 +86,7 @@ impl Verification {
             entries_total,
             message,
             root_hash: hex(&check.tree.root()),
-            chain_head: hex(&check.entry_hash),
+            chain_head: hex(&check.entry_hash()),
             first_break: check.first_bad.clone(),
             first_bad: check.first_bad,
         }

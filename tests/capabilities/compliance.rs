@@ -168,6 +168,7 @@ fn the_figures_are_those_of_the_period_and_add_up() {
     let head = haldir.ok("getTreeHead", &json!({}));
     assert_eq!(all["tamper_evidence"]["chain_hash"], head["chain_head"]);
     assert_eq!(all["tamper_evidence"]["tree_size"], head["tree_size"]);
+    assert_eq!(all["tamper_evidence"]["root_hash"], head["root_hash"]);
     // The first half hour has none of what came after it, not even of the same second.
     let first = pack(&haldir, first_second(), first_second() + 1_800);
     assert_eq!(
@@ -177,6 +178,12 @@ fn the_figures_are_those_of_the_period_and_add_up() {
     assert_eq!(integer(&first["encryption"], "secrets_read"), 1);
     let second = pack(&haldir, first_second() + 1_800, first_second() + 3_600);
     assert_eq!(second["tamper_evidence"]["preceding_hash"], first["tamper_evidence"]["chain_hash"]);
+    // The root is the one that a proof from the period's end to today begins with.
+    let consistency = haldir.ok(
+        "getConsistencyProof",
+        &json!({"first": first["tamper_evidence"]["tree_size"], "second": head["tree_size"]}),
+    );
+    assert_eq!(first["tamper_evidence"]["root_hash"], consistency["first_root"]);
     let entries = |pack: &Value| integer(&pack["audit_trail"], "total_entries_in_period");
     assert_eq!(entries(&first) + entries(&second), entries(&all));
     // And what is before everything is empty, and no error.
@@ -372,7 +379,7 @@ fn evidence_speaks_over_http_as_clients_expect() {
     ] {
         assert!(pack[section].is_object(), "{section}");
     }
-    assert_eq!((&pack["format_version"], &pack["signatures"]["algorithm"]), (&json!(1), &json!("SHA-256")));
+    assert_eq!((&pack["format_version"], &pack["signatures"]["algorithm"]), (&json!(2), &json!("SHA-256")));
     let markdown = operator.get("/v1/compliance/evidence?format=markdown&since=2020-01-01&until=2020-04-01T00:00:00Z");
     assert_eq!(markdown.header("content-type"), Some("text/markdown; charset=utf-8"));
     assert!(markdown.text.contains(markdown.header("x-haldir-evidence-digest").unwrap()));

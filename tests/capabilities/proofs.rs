@@ -350,8 +350,17 @@ fn a_signing_key_is_rotated_with_overlap_and_its_private_half_is_erased_in_the_e
     assert!(both.iter().all(|verifier| verifier.verify(&note()).is_some()), "both keys sign while they overlap");
     haldir.clock.advance_seconds(7 * 86_400);
     assert!(old.verify(&note()).is_none() && both[0].verify(&note()).is_some());
+    let private = || house.sql_value::<i64>("SELECT count(*) FROM signing_keys WHERE seed IS NOT NULL");
+    assert_eq!(private(), 2);
+    let upkeep = || haldir.runtime.block_on(haldir.haldir.erase_retired_signing_keys());
+    upkeep().unwrap();
+    assert_eq!((private(), verifiers().len()), (1, 2), "the old one's public half stays published");
+    let erased = haldir.ok("getAuditTrail", &json!({"limit": 1}))["entries"][0].clone();
+    assert_eq!((&erased["action"], &erased["details"]["key_id"]), (&json!("signing_key.erase"), &first["key_id"]));
+    upkeep().unwrap();
+    assert_eq!(haldir.ok("getAuditTrail", &json!({"limit": 1}))["entries"][0]["entry_id"], erased["entry_id"]);
     rotate(0).unwrap();
-    assert_eq!(house.sql_value::<i64>("SELECT count(*) FROM signing_keys WHERE seed IS NOT NULL"), 1);
+    assert_eq!(private(), 1);
     rotate(0).unwrap();
     assert_eq!(verifiers().len(), 4);
     let entry = haldir.ok("getAuditTrail", &json!({"limit": 1}))["entries"][0].clone();

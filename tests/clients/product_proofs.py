@@ -1,11 +1,13 @@
 """The package's offline verifiers on our proofs: every tree from 1 to 300 entries, and random pairs of a large one.
 
-    product_proofs.py BINARY [LARGE]      LARGE: entries of the large tree, default 3,000; the issue's is 100,000
+    product_proofs.py BINARY
 
-Starts its own server. Prints `ok` and `FAILED` lines as `run` counts them.
+HALDIR_PROOFS_ENTRIES is how many entries the large tree has, 3,000 if it is not set; the long form is 100,000. Starts its
+own server. Prints `ok` and `FAILED` lines as `run` counts them.
 """
 
 import copy
+import os
 import random
 import sys
 import tempfile
@@ -117,4 +119,4 @@ def main(binary, entries):
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 3_000))
+    sys.exit(main(sys.argv[1], int(os.environ.get("HALDIR_PROOFS_ENTRIES", "3000"))))

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     error::Result,
-    model::{Entry, EntryId, EntryKind, Money, TenantId, UnixMicros},
+    model::{Entry, EntryKind, EntryView, Money, TenantId, UnixMicros},
     store::{AuditPage, AuditPart, AuditQuery, Head, PAGE_BYTES, ReadAudit, SealHead, StoredEntryProblem, WriteAudit},
 };
 
@@ -106,16 +106,19 @@ impl<'r> Strict<'r, '_> {
         format!("{} is not {expected}", self.row.as_ref().column_name(self.next - 1).unwrap_or("a column"))
     }
 
-    fn optional_text(&mut self) -> Result<Option<String>, String> {
+    fn optional_text(&mut self) -> Result<Option<&'r str>, String> {
         match self.value()? {
             ValueRef::Null => Ok(None),
-            ValueRef::Text(text) => String::from_utf8(text.to_vec()).map(Some).map_err(|_| self.not("UTF-8")),
+            ValueRef::Text(text) => std::str::from_utf8(text).map(Some).map_err(|_| self.not("UTF-8")),
             _ => Err(self.not("text")),
         }
     }
 
-    fn text(&mut self) -> Result<String, String> {
-        self.optional_text()?.ok_or_else(|| self.not("text"))
+    fn text(&mut self) -> Result<&'r str, String> {
+        match self.optional_text()? {
+            Some(text) => Ok(text),
+            None => Err(self.not("text")),
+        }
     }
 
     fn integer(&mut self) -> Result<i64, String> {
@@ -125,7 +128,7 @@ impl<'r> Strict<'r, '_> {
         }
     }
 
-    fn optional_bytes<const N: usize>(&mut self) -> Result<Option<[u8; N]>, String> {
+    fn optional_bytes<const N: usize>(&mut self) -> Result<Option<&'r [u8; N]>, String> {
         match self.value()? {
             ValueRef::Null => Ok(None),
             ValueRef::Blob(blob) => blob.try_into().map(Some).map_err(|_| self.not(&format!("{N} bytes"))),
@@ -133,18 +136,22 @@ impl<'r> Strict<'r, '_> {
         }
     }
 
-    fn hash(&mut self) -> Result<[u8; 32], String> {
-        self.optional_bytes()?.ok_or_else(|| self.not("a hash"))
+    fn hash(&mut self) -> Result<&'r [u8; 32], String> {
+        match self.optional_bytes()? {
+            Some(hash) => Ok(hash),
+            None => Err(self.not("a hash")),
+        }
     }
 }
 
-fn entry(row: &Row<'_>) -> Result<Entry, String> {
+/// The entry as it lies in the row.
+fn view<'r>(row: &'r Row<'_>) -> Result<EntryView<'r>, String> {
     let mut columns = Strict { row, next: 0 };
-    Ok(Entry {
+    Ok(EntryView {
         seq: columns.integer()?,
-        id: EntryId::parse(columns.text()?).map_err(|problem| format!("id {problem}"))?,
+        id: columns.text()?,
         at: UnixMicros(columns.integer()?),
-        kind: match columns.text()?.as_str() {
+        kind: match columns.text()? {
             "action" => EntryKind::Action,
             "governance" => EntryKind::Governance,
             _ => return Err(columns.not("action or governance")),
@@ -177,7 +184,11 @@ pub(super) fn hash(bytes: Vec<u8>) -> [u8; 32] {
 
 /// An entry, or what keeps it from being read as one.
 fn read(row: &Row<'_>) -> Result<Entry, StoredEntryProblem> {
-    entry(row).map_err(|problem| StoredEntryProblem { seq: row.get("seq").ok(), problem })
+    view(row).and_then(|view| view.to_entry()).map_err(|problem| unreadable(row, problem))
+}
+
+fn unreadable(row: &Row<'_>, problem: String) -> StoredEntryProblem {
+    StoredEntryProblem { seq: row.get("seq").ok(), problem }
 }
 
 fn collect(
@@ -314,13 +325,13 @@ impl ReadAudit for SqliteTx<'_> {
         &self,
         tenant: &TenantId,
         first: i64,
-        each: &mut dyn FnMut(Result<Entry, StoredEntryProblem>) -> bool,
+        each: &mut dyn FnMut(Result<EntryView<'_>, StoredEntryProblem>) -> bool,
     ) -> Result<()> {
         self.require_reader()?;
         let mut statement = self.connection()?.prepare_cached(ENTRIES_FROM)?;
         let mut rows = statement.query(params![tenant.as_str(), first])?;
         while let Some(row) = rows.next()? {
-            if !each(read(row)) {
+            if !each(view(row).map_err(|problem| unreadable(row, problem))) {
                 break;
             }
         }
@@ -366,10 +377,7 @@ fn write_entry(insert: &mut Statement<'_>, tenant: &TenantId, entry: &Entry) -> 
         entry.seq,
         entry.id.as_str(),
         entry.at.0,
-        match entry.kind {
-            EntryKind::Action => "action",
-            EntryKind::Governance => "governance",
-        },
+        entry.kind.word(),
         entry.session_id,
         entry.agent_id,
         entry.tool,

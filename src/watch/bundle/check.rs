@@ -1,5 +1,7 @@
 //! The lines of a bundle: each judged by itself, then in its order, then the end against the checkpoint.
 
+use std::borrow::Cow;
+
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -12,18 +14,15 @@ use crate::{
     },
 };
 
-/// Any line behind the first.
+/// Any line behind the first. What is hexadecimal is borrowed from the line: nothing in it is ever escaped.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Line<'a> {
     #[serde(borrow)]
     entry: Option<&'a RawValue>,
-    #[serde(borrow)]
-    hash: Option<std::borrow::Cow<'a, str>>,
-    #[serde(borrow)]
-    details: Option<std::borrow::Cow<'a, str>>,
-    #[serde(borrow)]
-    salt: Option<std::borrow::Cow<'a, str>>,
+    hash: Option<&'a str>,
+    details: Option<Cow<'a, str>>,
+    salt: Option<&'a str>,
     head: Option<HeadLine>,
     end: Option<u64>,
 }
@@ -32,13 +31,13 @@ struct Line<'a> {
 #[derive(Deserialize)]
 struct Claims<'a> {
     at: i64,
-    details: Option<String>,
+    details: Option<&'a str>,
     #[serde(borrow)]
-    entry_id: std::borrow::Cow<'a, str>,
-    prev_hash: String,
+    entry_id: Cow<'a, str>,
+    prev_hash: &'a str,
     seq: u64,
     #[serde(borrow)]
-    tenant: std::borrow::Cow<'a, str>,
+    tenant: Cow<'a, str>,
 }
 
 /// A line, judged by itself.
@@ -58,19 +57,29 @@ pub enum Details {
 }
 
 fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
-    let mut bytes = [0; N];
-    if text.len() != N * 2 || !text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte)) {
+    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+    if pairs.len() != N || !rest.is_empty() {
         return None;
     }
-    for (index, byte) in bytes.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(&text[index * 2..index * 2 + 2], 16).ok()?;
+    let mut bytes = [0; N];
+    for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
+        *byte = digit(*high)? << 4 | digit(*low)?;
     }
     Some(bytes)
 }
 
+/// A digit as haldir writes it, in lower case.
+fn digit(text: u8) -> Option<u8> {
+    match text {
+        b'0'..=b'9' => Some(text - b'0'),
+        b'a'..=b'f' => Some(text - b'a' + 10),
+        _ => None,
+    }
+}
+
 /// Judges a line by itself: all that needs no other line, which is nearly all of the work.
-pub fn judge(line: &str, tenant: &str, keys: &[PublicKey]) -> Judged {
-    let line: Line<'_> = match serde_json::from_str(line) {
+pub fn judge(line: &[u8], tenant: &str, keys: &[PublicKey]) -> Judged {
+    let line: Line<'_> = match serde_json::from_slice(line) {
         Ok(line) => line,
         Err(error) => return Judged::Unreadable(error.to_string()),
     };
@@ -102,18 +111,18 @@ pub fn judge(line: &str, tenant: &str, keys: &[PublicKey]) -> Judged {
         (Some(_), None, None) => Details::Erased,
         (Some(digest), Some(details), Some(salt)) => {
             let is_same =
-                unhex::<16>(&salt).is_some_and(|salt| hex(&canonical::details_digest(&salt, &details)) == digest);
+                unhex(salt).is_some_and(|salt| unhex(digest) == Some(canonical::details_digest(&salt, &details)));
             if is_same { Details::Good } else { Details::Altered }
         }
         _ => Details::Altered,
     };
     let hash = canonical::entry_hash(bytes);
     Judged::Entry {
-        is_hash: line.hash.is_some_and(|given| given == hex(&hash)),
+        is_hash: line.hash.and_then(unhex) == Some(hash),
         seq: claims.seq,
         id: claims.entry_id.into_owned(),
         at: claims.at,
-        prev: unhex(&claims.prev_hash),
+        prev: unhex(claims.prev_hash),
         hash,
         leaf: crypto::leaf_hash(bytes),
         details,

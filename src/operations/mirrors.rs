@@ -1,0 +1,208 @@
+//! Copies of checkpoints where this haldir, and whoever can alter its store, cannot take them back.
+//!
+//! A server hands the checkpoint of every log that has grown to each of its mirrors, now and then. A log that does not begin
+//! with what was mirrored of it is not mirrored again: that would bear witness to a forgery. What goes wrong is logged
+//! and stops nothing.
+
+mod git;
+
+use std::{
+    collections::HashMap,
+    fmt,
+    fs::OpenOptions,
+    io::{self, Write},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use reqwest::{Client, Url};
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use super::engine::Haldir;
+use crate::{
+    crypto::Hash,
+    error::{Error, Result},
+    model::TenantId,
+    outbound::Outbound,
+    watch::tree::{self, Tree},
+};
+
+/// How often, unless the operator says otherwise.
+pub const DEFAULT_EVERY: Duration = Duration::from_secs(300);
+/// How long an archiver may take to answer.
+const HTTP_TIMEOUT: Duration = Duration::from_secs(15);
+/// Logs that are looked at in one snapshot.
+const LOGS_AT_A_TIME: usize = 100;
+
+/// Where checkpoints are copied to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Mirror {
+    /// Appended to this file, a JSON object a line.
+    File(PathBuf),
+    /// Committed to the git repository in this folder, a file for each log.
+    Git(PathBuf),
+    /// Posted to this address, as the signed note that it is.
+    Http(String),
+}
+
+impl Mirror {
+    /// Reads `file:PATH`, `git:FOLDER` or an address.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        match text.split_once(':') {
+            Some(("file", path)) if !path.is_empty() => Ok(Self::File(path.into())),
+            Some(("git", path)) if !path.is_empty() => Ok(Self::Git(path.into())),
+            Some(("http" | "https", _)) => Ok(Self::Http(text.to_owned())),
+            _ => Err("expected file:PATH, git:FOLDER, or an http or https address".to_owned()),
+        }
+    }
+}
+
+impl fmt::Display for Mirror {
+    /// Without the path and query of an address: they may hold a secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "file:{}", path.display()),
+            Self::Git(path) => write!(f, "git:{}", path.display()),
+            Self::Http(address) => match Url::parse(address) {
+                Ok(url) => write!(f, "{}://{}", url.scheme(), url.host_str().unwrap_or_default()),
+                Err(_) => f.write_str("an address that cannot be read"),
+            },
+        }
+    }
+}
+
+/// A checkpoint to copy.
+struct Copied {
+    origin: String,
+    size: u64,
+    root: Hash,
+    note: String,
+    mirrored_at: String,
+}
+
+/// A mirror, and what it has.
+struct Archive {
+    mirror: Mirror,
+    /// Size and root of each log as this process has last copied it.
+    has: HashMap<TenantId, (u64, Hash)>,
+}
+
+impl Haldir {
+    /// Copies checkpoints to all `mirrors`, now and `every` so often, until `stop`.
+    pub async fn mirror_checkpoints(&self, mirrors: Vec<Mirror>, every: Duration, stop: CancellationToken) {
+        let mut archives: Vec<Archive> =
+            mirrors.into_iter().map(|mirror| Archive { mirror, has: HashMap::new() }).collect();
+        while !archives.is_empty() {
+            for archive in &mut archives {
+                let outcome = tokio::select! {
+                    () = stop.cancelled() => return,
+                    outcome = self.mirror_logs(archive) => outcome,
+                };
+                if let Err(error) = outcome {
+                    tracing::error!(%error, mirror = %archive.mirror, "checkpoints could not be mirrored");
+                }
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(every) => {}
+            }
+        }
+    }
+
+    async fn mirror_logs(&self, archive: &mut Archive) -> Result<()> {
+        let mut after = String::new();
+        loop {
+            let logs = self.inner.store.read(|tx| tx.log_sizes(&after, LOGS_AT_A_TIME))?;
+            let Some((last, _)) = logs.last() else { return Ok(()) };
+            after = last.to_string();
+            for (tenant, _) in logs {
+                match self.next_checkpoint(&tenant, archive.has.get(&tenant)) {
+                    Ok(None) => {}
+                    Ok(Some(next)) => {
+                        let has = (next.size, next.root);
+                        // One that does not answer would not answer for the next log either.
+                        self.copy(&archive.mirror, next).await?;
+                        archive.has.insert(tenant, has);
+                    }
+                    Err(error) => {
+                        tracing::error!(%error, %tenant, mirror = %archive.mirror, "the log is not mirrored");
+                    }
+                }
+            }
+        }
+    }
+
+    /// The log's checkpoint, if it has grown since.
+    fn next_checkpoint(&self, tenant: &TenantId, has: Option<&(u64, Hash)>) -> Result<Option<Copied>> {
+        let services = &self.inner.services;
+        self.inner.store.read(|tx| {
+            let mut log = Tree::open(tx, &services.keyring, tenant)?;
+            match has {
+                Some((size, root)) if *size > log.size() || log.root_at(*size)? != *root => {
+                    return Err(Error::internal(
+                        "the log does not begin with what was mirrored of it: it was rewritten",
+                    ));
+                }
+                Some((size, _)) if *size == log.size() => return Ok(None),
+                None if log.size() == 0 => return Ok(None),
+                _ => {}
+            }
+            let origin = tree::origin(tenant, services.keyring.tenant(tx, tenant)?.log_name);
+            let (keys, now) = (services.keyring.signing_keys(tx)?, services.clock.now());
+            let note = tree::checkpoint(&keys, &origin, log.size(), log.root(), now).to_string();
+            Ok(Some(Copied { origin, size: log.size(), root: log.root(), note, mirrored_at: now.to_rfc3339() }))
+        })
+    }
+
+    async fn copy(&self, mirror: &Mirror, next: Copied) -> Result<()> {
+        let blocking = |work: Box<dyn FnOnce() -> Result<()> + Send>| async {
+            tokio::task::spawn_blocking(work).await.map_err(Error::internal)?
+        };
+        match mirror.clone() {
+            Mirror::Http(address) => post(&self.inner.services.settings.outbound, &address, next.note).await,
+            Mirror::Git(folder) => blocking(Box::new(move || git::commit(&folder, &next))).await,
+            Mirror::File(path) => blocking(Box::new(move || append(&path, &next).map_err(Error::internal))).await,
+        }
+    }
+}
+
+fn append(path: &Path, next: &Copied) -> io::Result<()> {
+    let line = json!({
+        "origin": next.origin, "tree_size": next.size, "checkpoint": next.note, "mirrored_at": next.mirrored_at,
+    });
+    let mut file = OpenOptions::new().append(true).create(true).open(path)?;
+    // In one write: several servers may have one file.
+    file.write_all(format!("{line}\n").as_bytes())?;
+    file.sync_all()
+}
+
+async fn post(outbound: &Outbound, address: &str, note: String) -> Result<()> {
+    let url = outbound.parse(address)?;
+    outbound.check_form(&url)?;
+    let client: Client = outbound.client(HTTP_TIMEOUT)?;
+    let request = client.post(url).header("content-type", "text/plain; charset=utf-8").body(note);
+    // Without the address, which may hold a secret.
+    let answer = request.send().await.map_err(|error| Error::internal(error.without_url()))?;
+    if answer.status().is_success() {
+        Ok(())
+    } else {
+        Err(Error::internal(format!("the archiver answered with status {}", answer.status().as_u16())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mirror_is_named_without_what_may_be_secret() {
+        let shown = |text: &str| Mirror::parse(text).map(|mirror| mirror.to_string());
+        assert_eq!(shown("https://user:pass@archive.example/x?token=1"), Ok("https://archive.example".to_owned()));
+        assert_eq!(shown("git:/srv/log"), Ok("git:/srv/log".to_owned()));
+        assert_eq!(shown("file:a.jsonl"), Ok("file:a.jsonl".to_owned()));
+        for bad in ["", "git:", "file:", "ftp://x", "/srv/log"] {
+            assert!(shown(bad).is_err(), "{bad}");
+        }
+    }
+}
