@@ -1,5 +1,7 @@
 //! The OpenAPI 3.1 document, generated from the operations.
 
+mod keyless;
+
 use axum::{extract::State, response::Response};
 use serde_json::{Map, Value, json};
 
@@ -41,7 +43,7 @@ pub fn document(public_url: &str) -> Result<String> {
         ("/v1", "What there is"),
         ("/v1/status", "How this process is doing, without a figure of any tenant"),
     ] {
-        paths.insert(path.to_owned(), open_path(path, description));
+        paths.insert(path.to_owned(), keyless::path(path, description));
     }
     let mut schemas = Map::new();
     schemas.extend(inputs.take_definitions(true));
@@ -337,78 +339,4 @@ fn tags() -> Vec<Value> {
         .collect();
     tags.push(json!({"name": "health", "description": "What needs no key: liveness, readiness, the index"}));
     tags
-}
-
-fn open_schema(path: &str) -> Value {
-    let (text, number) = (json!({"type": "string"}), json!({"type": "number", "description": "Unix seconds"}));
-    let service = json!({"type": "string", "const": "haldir"});
-    let truth = json!({"type": "boolean"});
-    let seconds = json!({"type": ["number", "null"], "minimum": 0});
-    let properties = match path {
-        "/healthz" => json!({
-            "status": {"type": "string", "const": "ok"}, "service": service, "version": text, "alive": truth,
-            "checked_at": number,
-        }),
-        "/v1/status" => json!({
-            "status": {"type": "string", "enum": ["ok", "down"]}, "checked_at": number,
-            "components": {"type": "array", "items": {
-                "type": "object",
-                "required": ["name", "state", "message", "checked_at"],
-                "properties": {"name": text, "state": text, "message": text, "checked_at": number},
-            }},
-            "metrics": {
-                "type": "object",
-                "required": ["success_rate", "latency_seconds"],
-                "properties": {
-                    "success_rate": {
-                        "type": "object",
-                        "required": ["total", "errors", "ratio"],
-                        "properties": {
-                            "total": {"type": "integer", "minimum": 0}, "errors": {"type": "integer", "minimum": 0},
-                            "ratio": {"type": "number", "minimum": 0, "maximum": 1},
-                        },
-                    },
-                    "latency_seconds": {
-                        "type": "object",
-                        "required": ["p50", "p95", "p99"],
-                        "properties": {"p50": seconds, "p95": seconds, "p99": seconds},
-                    },
-                },
-            },
-        }),
-        "/livez" => json!({"alive": truth, "service": service, "checked_at": number}),
-        "/readyz" => json!({
-            "ready": truth, "service": service, "checked_at": number,
-            "checks": {"type": "array", "items": {
-                "type": "object",
-                "required": ["name", "ok", "message", "duration_ms"],
-                "properties": {"name": text, "ok": truth, "message": text, "duration_ms": {"type": "number"}},
-            }},
-        }),
-        _ => json!({
-            "service": service, "version": text, "docs": {"type": "string", "format": "uri"},
-            "endpoints": {"type": "object", "additionalProperties": {"type": "string"}},
-        }),
-    };
-    let required: Vec<_> = properties.as_object().into_iter().flatten().map(|(name, _)| name.clone()).collect();
-    json!({"type": "object", "required": required, "properties": properties})
-}
-
-fn open_path(path: &str, description: &str) -> Value {
-    let id = match path {
-        "/healthz" => "healthCheck",
-        "/livez" => "livenessCheck",
-        "/readyz" => "readinessCheck",
-        "/v1/status" => "getStatus",
-        _ => "apiIndex",
-    };
-    let schema = open_schema(path);
-    let mut responses =
-        json!({"200": {"description": description, "content": {"application/json": {"schema": schema}}}});
-    if path == "/readyz" {
-        responses["503"] = json!({"description": "Not ready", "content": {"application/json": {"schema": schema}}});
-    }
-    json!({"get": {
-        "operationId": id, "summary": description, "tags": ["health"], "security": [], "responses": responses,
-    }})
 }
