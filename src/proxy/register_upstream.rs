@@ -57,6 +57,11 @@ pub struct RegisterUpstream {
     /// Headers of every request to it. A credential is written as `Bearer {{secret:NAME}}`, and the secret must allow
     /// this upstream.
     #[serde(default)]
+    #[schemars(extend(
+        "maxProperties" = MAX_HEADERS,
+        "propertyNames" = {"pattern": "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"},
+        "additionalProperties" = {"type": "string", "maxLength": MAX_HEADER_CHARS, "pattern": "^[\t -~]*$"},
+    ))]
     headers: Option<BTreeMap<String, String>>,
 }
 

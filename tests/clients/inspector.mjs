@@ -114,7 +114,7 @@ function inspector(label, target) {
       for (const [uri, wanted] of [
         [`haldir://sessions/${session_id}`, { session_id, spent: 12.34 }],
         [`haldir://audit/${names.$entry}`, { entry_id: names.$entry, action: 'search' }],
-        ['haldir://audit/tree-head', { algorithm: 'RFC6962-SHA256' }],
+        ['haldir://audit/tree-head', { algorithm: 'Ed25519-over-canonical-sth' }],
       ]) {
         const { contents } = await ask('resources/read', ['--uri', uri]);
         h.fits(contents[0], { uri, mimeType: 'application/json' });

@@ -10,7 +10,7 @@ import schemathesis
 
 # Ids of what the suite made before; see schemathesis_run.py.
 LIVE = json.loads(os.environ.get("LIVE_IDS", "{}"))
-MONEY = {"amount", "cost_usd", "threshold", "spend_limit", "max_spend"}
+MONEY = {"amount", "cost_usd", "threshold", "spend_limit", "max_spend", "max", "cost"}
 NANO = 1e-9
 # A name that is allowed as a receiver and leads nowhere (RFC 6761): one that a generator thinks of has no address.
 RECEIVER = "https://receiver.invalid/hook"

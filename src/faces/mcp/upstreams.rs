@@ -113,19 +113,28 @@ impl Call<'_> {
         session: &Session,
         context: &RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let outcome = match session.of(credential, context).await {
-            Ok(session) => self.make(backend, credential, &session).await,
-            // Who may not even ask which tools there are is told that there is none.
-            Err(error) => {
-                let is_known = tools(backend, credential).await.iter().any(|tool| tool.name == self.tool);
-                if is_known { Err(error) } else { return Err(server::unknown_tool(self.tool)) }
-            }
+        let (outcome, has_session) = match session.of(credential, context).await {
+            Ok(session) => (self.make(backend, credential, &session).await, true),
+            Err(error) => (Err(error), false),
         };
-        match outcome {
-            Ok(result) => Ok(exact::carried(&result).into()),
-            Err(error) if error.code == Code::UnknownTool => Err(server::unknown_tool(self.tool)),
-            Err(error) => Ok(CallToolResult::error(vec![ContentBlock::text(refusal_text(&error))]).into()),
+        let error = match outcome {
+            Ok(result) => return Ok(exact::carried(&result).into()),
+            Err(error) => error,
+        };
+        // Without a session nobody has looked for the tool. Who may not even ask which there are is told that there is none.
+        let is_unknown = match error.code {
+            Code::UnknownTool => true,
+            Code::SessionInvalid => !self.is_shown(backend, credential).await,
+            _ => !has_session && !self.is_shown(backend, credential).await,
+        };
+        if is_unknown {
+            return Err(server::unknown_tool(self.tool));
         }
+        Ok(CallToolResult::error(vec![ContentBlock::text(refusal_text(&error))]).into())
+    }
+
+    async fn is_shown(&self, backend: &Backend, credential: &Credential) -> bool {
+        tools(backend, credential).await.iter().any(|tool| tool.name == self.tool)
     }
 
     async fn make(&self, backend: &Backend, credential: &Credential, session: &str) -> Result<String> {
