@@ -17,6 +17,8 @@ URL, KEY = os.environ["SERVER_URL"], os.environ["SERVER_KEY"]
 HERE = Path(__file__).parent
 PROGRAM = Path(sys.executable).with_name("schemathesis")
 PHASES = "examples,coverage,fuzzing,stateful"
+# Up to this many examples are the same each time, so that a change is judged by what it changes; longer runs search.
+REPEATED = 25
 
 
 def post(path, body):
@@ -58,6 +60,8 @@ def conforms(examples, options, live):
     # One worker: Python 3.11 can fail to read source text on two threads at once (python/cpython#106905), and a second
     # one would wait for the same interpreter lock.
     command += ["--workers", "1"]
+    if examples <= REPEATED:
+        command += ["--seed", "1"]
     command += ["--continue-on-failure", "--suppress-health-check", "too_slow", *options]
     environment = os.environ | {"LIVE_IDS": json.dumps(live), "PYTHONPATH": str(HERE)}
     ran = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=os.environ["SCRATCH"])
