@@ -46,7 +46,7 @@ def before_call(context, case, kwargs):
     if case.operation.label in ("POST /v1/webhooks", "POST /v1/proxy/upstreams") and "url" in body:
         body["url"] = RECEIVER
     # A window of no length is refused.
-    if isinstance(body.get("start_hour"), int) and body["start_hour"] == body.get("end_hour"):
+    if isinstance(body.get("start_hour"), int | float) and body["start_hour"] == body.get("end_hour"):
         body["end_hour"] += 1
     query, headers = case.query or {}, case.headers or {}
     # Nothing decides while it waits: a second shows as much as thirty.
