@@ -19,7 +19,10 @@ pub fn leaf_hash(leaf: &[u8]) -> Hash {
 
 /// The hash of an inner node.
 pub fn node_hash(left: &Hash, right: &Hash) -> Hash {
-    Sha256::new().chain_update([1]).chain_update(left).chain_update(right).finalize().into()
+    let mut node = [1; 65];
+    node[1..33].copy_from_slice(left);
+    node[33..].copy_from_slice(right);
+    Sha256::digest(node).into()
 }
 
 /// A tree that can be appended to.

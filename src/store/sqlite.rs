@@ -133,6 +133,7 @@ impl SqliteTx<'_> {
             pending.savepoint.set(true);
         }
         pending.state.set(None);
+        pending.forget();
         self.connection()
     }
 

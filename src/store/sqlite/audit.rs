@@ -95,6 +95,7 @@ struct Strict<'r, 's> {
 }
 
 impl<'r> Strict<'r, '_> {
+    #[inline]
     fn value(&mut self) -> Result<ValueRef<'r>, String> {
         let value = self.row.get_ref(self.next).map_err(|error| error.to_string());
         self.next += 1;
@@ -102,10 +103,12 @@ impl<'r> Strict<'r, '_> {
     }
 
     /// That the column just read is not what it should be.
+    #[cold]
     fn not(&self, expected: &str) -> String {
         format!("{} is not {expected}", self.row.as_ref().column_name(self.next - 1).unwrap_or("a column"))
     }
 
+    #[inline]
     fn optional_text(&mut self) -> Result<Option<&'r str>, String> {
         match self.value()? {
             ValueRef::Null => Ok(None),
@@ -114,6 +117,7 @@ impl<'r> Strict<'r, '_> {
         }
     }
 
+    #[inline]
     fn text(&mut self) -> Result<&'r str, String> {
         match self.optional_text()? {
             Some(text) => Ok(text),
@@ -121,6 +125,7 @@ impl<'r> Strict<'r, '_> {
         }
     }
 
+    #[inline]
     fn integer(&mut self) -> Result<i64, String> {
         match self.value()? {
             ValueRef::Integer(integer) => Ok(integer),
@@ -128,6 +133,7 @@ impl<'r> Strict<'r, '_> {
         }
     }
 
+    #[inline]
     fn optional_bytes<const N: usize>(&mut self) -> Result<Option<&'r [u8; N]>, String> {
         match self.value()? {
             ValueRef::Null => Ok(None),
@@ -136,6 +142,7 @@ impl<'r> Strict<'r, '_> {
         }
     }
 
+    #[inline]
     fn hash(&mut self) -> Result<&'r [u8; 32], String> {
         match self.optional_bytes()? {
             Some(hash) => Ok(hash),

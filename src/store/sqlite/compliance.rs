@@ -1,6 +1,9 @@
-//! What evidence is made of, and its schedules. Triggers keep the counts: nothing can be recorded that is not counted.
+//! What evidence is made of, and its schedules. Entries are counted as their batch is written, the rest by triggers:
+//! nothing can be recorded that is not counted.
 
-use rusqlite::{OptionalExtension, Row, params};
+use std::{collections::BTreeMap, sync::Arc};
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{
     SqliteTx,
@@ -9,7 +12,7 @@ use super::{
 };
 use crate::{
     error::Result,
-    model::{Money, TenantId, UnixMicros},
+    model::{Entry, EntryKind, Money, TenantId, UnixMicros},
     store::compliance::{Governed, Group, LogTotals, ReadCompliance, Schedule, WriteCompliance},
 };
 
@@ -20,6 +23,10 @@ macro_rules! schedule {
 }
 
 statements! {
+    COUNT_ENTRIES = "INSERT INTO evidence_counts (tenant, what, second, count, amount)
+        VALUES (?1, ?2, ?3, ?4 + coalesce((SELECT count FROM evidence_counts WHERE tenant = ?1 AND what = ?2
+            ORDER BY second DESC LIMIT 1), 0), 0)
+        ON CONFLICT DO UPDATE SET count = excluded.count";
     NEXT_NAME = "SELECT what FROM evidence_counts WHERE tenant = ?1 AND what > ?2 ORDER BY what LIMIT 1";
     COUNT_BEFORE = "SELECT count, amount FROM evidence_counts WHERE tenant = ?1 AND what = ?2 AND second < ?3
         ORDER BY second DESC LIMIT 1";
@@ -65,6 +72,20 @@ fn schedule(row: &Row<'_>) -> Result<Schedule> {
         run_count: columns.next()?,
         fail_count: columns.next()?,
     })
+}
+
+/// Counts the entries of haldir's own among those of a batch, before its commit.
+pub(super) fn count_entries(connection: &Connection, entries: &[(TenantId, Arc<Entry>)]) -> Result<()> {
+    // In the order of time, in which a log's entries are: a row holds all that was up to the end of its second.
+    let mut counted: BTreeMap<(&TenantId, &str, i64), i64> = BTreeMap::new();
+    for (tenant, entry) in entries.iter().filter(|(_, entry)| entry.kind == EntryKind::Governance) {
+        *counted.entry((tenant, &entry.action, entry.at.0.div_euclid(1_000_000))).or_default() += 1;
+    }
+    for ((tenant, action, second), count) in counted {
+        let what = format!("{}{action}", prefix(Group::Entries));
+        connection.prepare_cached(COUNT_ENTRIES)?.execute(params![tenant.as_str(), what, second, count])?;
+    }
+    Ok(())
 }
 
 impl SqliteTx<'_> {

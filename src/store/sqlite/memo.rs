@@ -86,14 +86,17 @@ impl Memo {
     }
 
     /// After the writer's commit, which changed the state from `before` and of these rows nothing but what the
-    /// sessions in `logged` have logged: they stay good. If another process committed as well, nothing does.
-    pub(super) fn carry<'s>(&self, before: State, logged: impl Iterator<Item = (&'s SessionId, Cost)>) {
-        let Some(after) = self.state().filter(|after| after.commits() == before.commits().wrapping_add(1)) else {
-            return;
-        };
+    /// sessions in `logged` have logged: they stay good. Answers the state after it; `None` if another process
+    /// committed as well, and nothing stays good.
+    pub(super) fn carry<'s>(
+        &self,
+        before: State,
+        logged: impl Iterator<Item = (&'s SessionId, Cost)>,
+    ) -> Option<State> {
+        let after = self.state().filter(|after| after.commits() == before.commits().wrapping_add(1))?;
         let mut rows = self.rows.write().unwrap_or_else(PoisonError::into_inner);
         if rows.state != Some(before) {
-            return;
+            return Some(after);
         }
         rows.state = Some(after);
         for (id, added) in logged {
@@ -101,6 +104,7 @@ impl Memo {
                 Arc::make_mut(session).add_logged(added);
             }
         }
+        Some(after)
     }
 
     fn look_up<T>(&self, state: State, find: impl FnOnce(&Rows) -> Option<T>) -> Option<T> {

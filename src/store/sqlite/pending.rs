@@ -3,7 +3,9 @@
 //! not thirty times.
 //!
 //! The batch holds the database's write lock from before the first read to the commit, so what is held here is
-//! what every other process will see, at the moment they can see it. Nothing outlives the batch.
+//! what every other process will see, at the moment they can see it. What a batch has written is known to the next
+//! one without reading it, unless anything else was committed in between, by whomever ([`Memo`](super::memo::Memo)
+//! says how that is seen).
 
 use std::{
     cell::{Cell, Ref, RefCell},
@@ -14,29 +16,40 @@ use std::{
 
 use rusqlite::Connection;
 
-use super::{audit, counters, memo::State, sessions, stats, tree, usage};
+use super::{
+    audit, compliance, counters,
+    memo::State,
+    sessions,
+    stats::{self, DayKey},
+    tree, usage,
+};
 use crate::{
     error::Result,
     model::{Entry, Month, SessionId, TenantId},
-    store::{AgentStats, Cost, Head, SealHead, Usage, tree::TileHash},
+    store::{AgentStats, Cost, Head, SealHead, Usage, stats::Tally, tree::TileHash},
 };
 
 /// Values that stand for their rows until they are written, and how to take back what one job has put.
 pub(super) struct Held<K, V> {
     values: RefCell<HashMap<Arc<K>, V>>,
     undo: RefCell<Vec<(Arc<K>, Option<V>)>>,
+    /// Rows as the batches before this one have left them.
+    known: RefCell<HashMap<Arc<K>, V>>,
 }
 
 impl<K, V> Default for Held<K, V> {
     fn default() -> Self {
-        Self { values: RefCell::default(), undo: RefCell::default() }
+        Self { values: RefCell::default(), undo: RefCell::default(), known: RefCell::default() }
     }
 }
 
+/// Rows of a kind that are known without reading them; more, and all are forgotten.
+const MAX_KNOWN: usize = 4_096;
+
 impl<K: Eq + Hash, V: Clone> Held<K, V> {
-    /// What stands for the row, if it was put in this batch.
+    /// What stands for the row, if it was put in this batch, or is known from one before.
     pub(super) fn get(&self, key: &K) -> Option<V> {
-        self.values.borrow().get(key).cloned()
+        self.values.borrow().get(key).or(self.known.borrow().get(key)).cloned()
     }
 
     pub(super) fn put(&self, key: K, value: V) {
@@ -72,6 +85,22 @@ impl<K: Eq + Hash, V: Clone> Held<K, V> {
         self.values.borrow_mut().clear();
         self.keep();
     }
+
+    /// What was put is written, and known from now on, in the form that `settle` gives it.
+    fn learn(&self, mut settle: impl FnMut(&mut V)) {
+        let mut known = self.known.borrow_mut();
+        if known.len() > MAX_KNOWN {
+            known.clear();
+        }
+        for (key, mut value) in self.values.borrow_mut().drain() {
+            settle(&mut value);
+            known.insert(key, value);
+        }
+    }
+
+    fn forget(&self) {
+        self.known.borrow_mut().clear();
+    }
 }
 
 /// A tally's key: tenant, whose it is, tool.
@@ -105,9 +134,38 @@ pub(super) struct Pending {
     pub(super) savepoint: Cell<bool>,
     /// The state in which the batch began, until it changes a row that is not held.
     pub(super) state: Cell<Option<State>>,
+    /// The state in which the rows that are known are as they are known.
+    known_in: Cell<Option<State>>,
+    /// Tallies as they are written, known like the rest.
+    days: RefCell<HashMap<DayKey, Tally>>,
 }
 
 impl Pending {
+    /// A batch begins in this state of the database.
+    pub(super) fn begin(&self, state: Option<State>) {
+        self.state.set(state);
+        if state.is_none() || self.known_in.get() != state {
+            self.forget();
+        }
+    }
+
+    /// The batch is committed, and the database is in this state now.
+    pub(super) fn learn(&self, state: State) {
+        self.known_in.set(Some(state));
+        self.heads.learn(|_| ());
+        self.agents.learn(|stats| stats.moved = false);
+        self.tools.learn(|total| total.moved = false);
+    }
+
+    /// Nothing is known any more: a row is changed that may be one of those.
+    pub(super) fn forget(&self) {
+        self.known_in.set(None);
+        self.heads.forget();
+        self.agents.forget();
+        self.tools.forget();
+        self.days.borrow_mut().clear();
+    }
+
     /// Holds an entry that the running job appends.
     pub(super) fn append(&self, tenant: &TenantId, entry: Arc<Entry>) {
         self.entries.borrow_mut().push((tenant.clone(), entry));
@@ -144,7 +202,12 @@ impl Pending {
     pub(super) fn write(&self, connection: &Connection) -> Result<()> {
         audit::write_entries(connection, &self.entries.borrow())?;
         tree::write_hashes(connection, &mut self.tile_hashes.borrow_mut())?;
-        stats::write_days(connection, &self.entries.borrow())?;
+        compliance::count_entries(connection, &self.entries.borrow())?;
+        let mut days = self.days.borrow_mut();
+        if days.len() > MAX_KNOWN {
+            days.clear();
+        }
+        stats::write_days(connection, &self.entries.borrow(), &mut days)?;
         self.heads
             .write(|tenant, (head, seal)| audit::write_head(connection, tenant, head, seal.seal(tenant, head)))?;
         self.agents.write(|(tenant, agent), stats| counters::write_agent(connection, tenant, agent, stats))?;

@@ -3,7 +3,7 @@
 
 use std::{
     borrow::Cow,
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap, hash_map::Entry as MapEntry},
     sync::Arc,
 };
 
@@ -63,9 +63,16 @@ fn read_day(connection: &Connection, tenant: &TenantId, day: i64, of: &str) -> R
     rows.next()?.map(tally).transpose()
 }
 
+/// A tally's key: tenant, day, whose it is.
+pub(super) type DayKey = (TenantId, i64, Cow<'static, str>);
+
 /// Counts the entries of a batch, before its commit: two rows of the tenant and of each agent, of the day and of all
-/// days, however many entries there are.
-pub(super) fn write_days(connection: &Connection, entries: &[(TenantId, Arc<Entry>)]) -> Result<()> {
+/// days, however many entries there are. What is `known` of them is not read.
+pub(super) fn write_days(
+    connection: &Connection,
+    entries: &[(TenantId, Arc<Entry>)],
+    known: &mut HashMap<DayKey, Tally>,
+) -> Result<()> {
     let mut days: BTreeMap<(&TenantId, i64, Option<&str>), Vec<&Entry>> = BTreeMap::new();
     for (tenant, entry) in entries {
         let day = day_of(entry.at);
@@ -76,7 +83,10 @@ pub(super) fn write_days(connection: &Connection, entries: &[(TenantId, Arc<Entr
     }
     for ((tenant, day, agent), entries) in days {
         let of = agent.map_or(Ok("".into()), |agent| owner(Counted::Agent(agent)))?;
-        let mut tally = read_day(connection, tenant, day, &of)?.unwrap_or_default();
+        let tally = match known.entry((tenant.clone(), day, of.clone())) {
+            MapEntry::Occupied(tally) => tally.into_mut(),
+            MapEntry::Vacant(place) => place.insert(read_day(connection, tenant, day, &of)?.unwrap_or_default()),
+        };
         for entry in entries {
             tally.count(entry, NameBound::STORED);
         }

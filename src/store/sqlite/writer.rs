@@ -165,7 +165,7 @@ impl Batch {
             answers.extend(std::iter::once(first).chain(queue.try_iter().take(MAX_QUEUED)).map(|job| job(self)));
             return Err(error);
         }
-        self.pending.state.set(self.memo.state());
+        self.pending.begin(self.memo.state());
         answers.push(first(self));
         while answers.len() < MAX_BATCH && self.is_open() {
             let is_full = answers.len() >= FULL_BATCH;
@@ -183,11 +183,15 @@ impl Batch {
             return Err(not_written());
         }
         let committed = self.pending.write(&self.connection).and_then(|()| execute(&self.connection, "COMMIT"));
-        committed.inspect_err(|_| drop(execute(&self.connection, "ROLLBACK")))?;
-        if let Some(before) = self.pending.state.get() {
+        committed.inspect_err(|_| {
+            self.pending.forget();
+            drop(execute(&self.connection, "ROLLBACK"));
+        })?;
+        let carried = self.pending.state.get().and_then(|before| {
             let logged = self.pending.logged.values();
-            self.memo.carry(before, logged.iter().map(|(key, added)| (&key.1, *added)));
-        }
+            self.memo.carry(before, logged.iter().map(|(key, added)| (&key.1, *added)))
+        });
+        carried.map_or_else(|| self.pending.forget(), |after| self.pending.learn(after));
         Ok(())
     }
 
