@@ -35,6 +35,7 @@ pub use webhooks::{
 };
 
 use crate::error::Result;
+use sqlite::Durable;
 
 /// Bytes of details after which a page of a list ends, whatever its limit: a thousand of the largest would be 64 MB,
 /// several times over while they become an answer.
@@ -61,7 +62,17 @@ impl Store {
         &self,
         work: impl FnOnce(&mut dyn Tx) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        self.sqlite.write(work).await
+        self.sqlite.write(Durable::First, work).await
+    }
+
+    /// As [`Self::write`], but answers as soon as the changes are committed: everyone sees them, and a crash of this
+    /// process takes none back. They are durable a few milliseconds later, and before anything that is written later;
+    /// until then a power failure can take them back.
+    pub async fn write_soon<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut dyn Tx) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.sqlite.write(Durable::Soon, work).await
     }
 
     /// Runs `work` on a snapshot, at once and on this thread: for look-ups by key, which take microseconds.

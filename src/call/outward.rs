@@ -12,7 +12,7 @@ use super::{ReadContext, Services, WriteContext};
 use crate::{
     error::Result,
     model::{Caller, UnixMicros},
-    store::{ReadTx, Store},
+    store::{ReadTx, Store, Tx},
 };
 
 /// An operation that crosses two transactions, with work outside of the store between them.
@@ -57,16 +57,24 @@ impl OutwardContext {
         &self,
         work: impl FnOnce(&mut WriteContext<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let (caller, services) = (self.caller.clone(), Arc::clone(&self.services));
-        let now = services.clock.now();
-        self.store.write(move |tx| work(&mut WriteContext { tx, caller: &caller, now, services: &services })).await
+        self.store.write(self.job(work)).await
     }
 
-    /// Hands `work` to the writer, and does not wait for it. What is written later finds it written.
+    fn job<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut WriteContext<'_>) -> Result<T> + Send + 'static,
+    ) -> impl FnOnce(&mut dyn Tx) -> Result<T> + Send + 'static {
+        let (caller, services) = (self.caller.clone(), Arc::clone(&self.services));
+        let now = services.clock.now();
+        move |tx| work(&mut WriteContext { tx, caller: &caller, now, services: &services })
+    }
+
+    /// Hands `work` to the writer, and does not wait for it. What is written later finds it written; until it is durable,
+    /// a few milliseconds later, a power failure can take it back.
     pub async fn write_behind(&self, work: impl FnOnce(&mut WriteContext<'_>) -> Result<()> + Send + 'static) {
         let this = self.clone();
         let mut writing = Box::pin(async move {
-            if let Err(error) = this.write(work).await {
+            if let Err(error) = this.store.write_soon(this.job(work)).await {
                 tracing::error!(%error, "what became of a call could not be written");
             }
         });

@@ -39,6 +39,7 @@ pub use migrations::{Migration, MigrationState, Migrator};
 use pending::Pending;
 use readers::{Readers, Snapshot};
 use rusqlite::Connection;
+pub(super) use writer::Durable;
 use writer::{Batch, Writer};
 
 use super::{ReadTx, Tx};
@@ -73,9 +74,10 @@ impl Sqlite {
 
     pub(super) async fn write<T: Send + 'static>(
         &self,
+        durable: Durable,
         work: impl FnOnce(&mut dyn Tx) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        self.inner.writer.write(work).await
+        self.inner.writer.write(durable, work).await
     }
 
     pub(super) fn read<T>(&self, work: impl FnOnce(&dyn ReadTx) -> Result<T>) -> Result<T> {

@@ -12,11 +12,11 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, OnceLock, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-        mpsc::{Receiver, SyncSender, sync_channel},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+        mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
     },
     thread::{JoinHandle, Thread},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use tokio::runtime::Handle;
@@ -30,6 +30,9 @@ use crate::{
 /// Batches that may wait for the disk; the writer waits before it commits one more.
 const MAX_WAITING: usize = 8;
 
+/// Until when a commit is durable that nobody waits for.
+const SOON: Duration = Duration::from_millis(10);
+
 /// What the disk has to do for us.
 #[derive(Default)]
 struct InHand {
@@ -37,10 +40,12 @@ struct InHand {
     writer: OnceLock<Thread>,
 }
 
-/// A committed batch, waiting to be durable.
+/// A committed batch, waiting to be durable. Where nobody waits for it, it may wait for the next one.
 struct Committed {
     answers: Vec<Answer>,
     callers: Option<Handle>,
+    /// The last sync that had begun before it was committed.
+    behind: u64,
 }
 
 /// The thread that syncs, and what it works on.
@@ -57,7 +62,7 @@ impl Durability {
         // SQLite puts its log beside the file itself, not beside a link to it.
         let mut path = database.canonicalize().map_err(Error::internal)?.into_os_string();
         path.push("-wal");
-        let log = Arc::new(Log { path: path.into(), file: Mutex::default(), failed: OnceLock::new() });
+        let log = Arc::new(Log::new(path.into()));
         let in_hand = Arc::<InHand>::default();
         let (waiting, batches) = sync_channel(MAX_WAITING);
         let thread = std::thread::Builder::new()
@@ -89,10 +94,12 @@ impl Durability {
     /// Answers a committed batch once it is durable. A write that came alone is synced on this thread: it is spared
     /// the way to another one, and most probably nobody waits behind it.
     pub(super) fn answer(&self, answers: Vec<Answer>, callers: Option<&Handle>) {
-        let batch = Committed { answers, callers: callers.cloned() };
+        let batch = Committed { answers, callers: callers.cloned(), behind: self.log.begun.load(Ordering::Acquire) };
         match &self.waiting {
-            Some(waiting) if batch.answers.len() > 1 => {
-                self.in_hand.batches.fetch_add(1, Ordering::Relaxed);
+            Some(waiting) if batch.answers.len() != 1 => {
+                if !batch.answers.is_empty() {
+                    self.in_hand.batches.fetch_add(1, Ordering::Relaxed);
+                }
                 if let Err(unsent) = waiting.send(batch) {
                     give(unsent.0, self.log.sync());
                 }
@@ -112,22 +119,34 @@ impl Durability {
 
 fn run(log: &Log, batches: &Receiver<Committed>, in_hand: &InHand) {
     while let Ok(first) = batches.recv() {
+        let mut waiting = vec![first];
+        let until = Instant::now() + SOON;
+        while waiting.iter().all(|batch| batch.answers.is_empty()) {
+            match batches.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                Ok(batch) => waiting.push(batch),
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        waiting.extend(batches.try_iter());
+        if waiting.iter().all(|batch| batch.answers.is_empty() && log.has_synced_since(batch.behind)) {
+            continue;
+        }
         // All that was committed before this sync is durable after it.
-        let others: Vec<Committed> = batches.try_iter().collect();
         let outcome = log.sync();
-        let done = 1 + others.len();
-        if in_hand.batches.fetch_sub(done, Ordering::Relaxed) == done
+        let done = waiting.iter().filter(|batch| !batch.answers.is_empty()).count();
+        if done > 0
+            && in_hand.batches.fetch_sub(done, Ordering::Relaxed) == done
             && let Some(writer) = in_hand.writer.get()
         {
             writer.unpark();
         }
-        std::iter::once(first).chain(others).for_each(|batch| give(batch, outcome.clone()));
+        waiting.into_iter().for_each(|batch| give(batch, outcome.clone()));
     }
 }
 
 /// Answers everyone. Many at once are answered from where they wait: waking each from outside costs more.
 fn give(batch: Committed, outcome: Result<()>) {
-    let Committed { answers, callers } = batch;
+    let Committed { answers, callers, .. } = batch;
     let callers = callers.filter(|_| answers.len() > 1);
     let give = move || answers.into_iter().for_each(|answer| answer(outcome.clone()));
     match callers {
@@ -143,17 +162,39 @@ struct Log {
     /// would take what is lost for durable.
     file: Mutex<Option<File>>,
     failed: OnceLock<()>,
+    /// Syncs are numbered from 1: the last one that has begun, and the last one that has succeeded.
+    begun: AtomicU64,
+    succeeded: AtomicU64,
 }
 
 impl Log {
+    fn new(path: PathBuf) -> Self {
+        Self {
+            path,
+            file: Mutex::default(),
+            failed: OnceLock::new(),
+            begun: AtomicU64::default(),
+            succeeded: AtomicU64::default(),
+        }
+    }
+
+    /// Whether one has succeeded that had not begun yet when this was the last that had.
+    fn has_synced_since(&self, begun: u64) -> bool {
+        self.succeeded.load(Ordering::Acquire) > begun
+    }
+
     fn sync(&self) -> Result<()> {
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         if self.failed.get().is_some() {
             return Err(failed());
         }
+        let number = self.begun.fetch_add(1, Ordering::AcqRel) + 1;
         let begun = Instant::now();
         let synced = self.current(&mut file).and_then(File::sync_data);
         MEASURES.sync_time.observe_time(begun.elapsed());
+        if synced.is_ok() {
+            self.succeeded.store(number, Ordering::Release);
+        }
         synced.map_err(|error| {
             tracing::error!(%error, "the write-ahead log could not be synced: no more writes until a restart");
             self.failed.get_or_init(|| ());
@@ -201,7 +242,7 @@ mod tests {
     fn a_log_that_cannot_be_synced_is_never_taken_for_durable_again() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("h.db-wal");
-        let log = Log { path: path.clone(), file: Mutex::default(), failed: OnceLock::new() };
+        let log = Log::new(path.clone());
         assert!(log.sync().is_err(), "there is no log");
         std::fs::write(&path, b"").unwrap();
         assert!(log.sync().is_err(), "what was written before the failure may be lost");
@@ -212,7 +253,7 @@ mod tests {
     fn a_log_that_was_replaced_is_opened_anew() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("h.db-wal");
-        let log = Log { path: path.clone(), file: Mutex::default(), failed: OnceLock::new() };
+        let log = Log::new(path.clone());
         std::fs::write(&path, b"old").unwrap();
         log.sync().unwrap();
         std::fs::remove_file(&path).unwrap();

@@ -40,9 +40,21 @@ const LOOK_AGAIN: Duration = Duration::from_micros(20);
 type Job = Box<dyn FnOnce(&Batch) -> Answer + Send>;
 pub(super) type Answer = Box<dyn FnOnce(Result<()>) + Send>;
 
+/// A job in the queue, and whether its answer has to be durable.
+type Queued = (Job, Durable);
+
+/// When a write is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::store) enum Durable {
+    /// Once no power failure can take it back.
+    First,
+    /// Once it is committed. It is durable soon after, and before anything that is written later.
+    Soon,
+}
+
 pub(super) struct Writer {
     // None once closed. A std mutex: it is held to clone or drop the sender.
-    queue: Mutex<Option<SyncSender<Job>>>,
+    queue: Mutex<Option<SyncSender<Queued>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
     /// Where callers wait: the runtime of the first write, which outlives the writer's use.
     runtime: Arc<OnceLock<Handle>>,
@@ -67,6 +79,7 @@ impl Writer {
 
     pub(super) async fn write<T: Send + 'static>(
         &self,
+        durable: Durable,
         work: impl FnOnce(&mut dyn Tx) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let (sender, receiver) = oneshot::channel();
@@ -80,11 +93,11 @@ impl Writer {
         {
             self.runtime.get_or_init(|| runtime);
         }
-        self.enqueue(job)?;
+        self.enqueue((job, durable))?;
         receiver.await.unwrap_or_else(|_| Err(closed()))
     }
 
-    fn enqueue(&self, job: Job) -> Result<()> {
+    fn enqueue(&self, job: Queued) -> Result<()> {
         let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         match queue.as_ref().ok_or_else(closed)?.try_send(job) {
             Ok(()) => {
@@ -120,28 +133,54 @@ fn closed() -> Error {
 
 fn run(
     batch: &Batch,
-    queue: &Receiver<Job>,
+    queue: &Receiver<Queued>,
     checkpointer: &Checkpointer,
     durability: &mut Durability,
     callers: &OnceLock<Handle>,
 ) {
     durability.wake_when_idle(thread::current());
     while let Ok(first) = queue.recv() {
-        let mut answers = Vec::new();
+        let mut answers = Answers::default();
         let outcome = batch.commit(durability, first, queue, &mut answers);
         MEASURES.queued_writes.add(-i64::try_from(answers.len()).unwrap_or(0));
         MEASURES.batch_size.observe(answers.len() as u64);
         batch.pending.clear();
         match outcome {
             Ok(()) => {
-                durability.answer(answers, callers.get());
+                answers.soon.into_iter().for_each(|answer| answer(Ok(())));
+                durability.answer(answers.first, callers.get());
             }
-            Err(error) => answers.into_iter().for_each(|answer| answer(Err(error.clone()))),
+            Err(error) => answers.all().for_each(|answer| answer(Err(error.clone()))),
         }
         checkpointer.after_commit(&batch.connection);
     }
     durability.finish();
     checkpointer.finish(&batch.connection);
+}
+
+/// What is to be answered once a batch is committed.
+#[derive(Default)]
+struct Answers {
+    first: Vec<Answer>,
+    soon: Vec<Answer>,
+}
+
+impl Answers {
+    fn len(&self) -> usize {
+        self.first.len() + self.soon.len()
+    }
+
+    fn all(self) -> impl Iterator<Item = Answer> {
+        self.first.into_iter().chain(self.soon)
+    }
+
+    fn run(&mut self, (job, durable): Queued, batch: &Batch) {
+        let answer = job(batch);
+        match durable {
+            Durable::First => self.first.push(answer),
+            Durable::Soon => self.soon.push(answer),
+        }
+    }
 }
 
 /// Where jobs run.
@@ -156,24 +195,24 @@ impl Batch {
     fn commit(
         &self,
         durability: &Durability,
-        first: Job,
-        queue: &Receiver<Job>,
-        answers: &mut Vec<Answer>,
+        first: Queued,
+        queue: &Receiver<Queued>,
+        answers: &mut Answers,
     ) -> Result<()> {
         if let Err(error) = durability.check().and_then(|()| execute(&self.connection, "BEGIN IMMEDIATE")) {
             // Whatever queued up meanwhile has waited as well: it is answered now, not after another such wait each.
-            answers.extend(std::iter::once(first).chain(queue.try_iter().take(MAX_QUEUED)).map(|job| job(self)));
+            std::iter::once(first).chain(queue.try_iter().take(MAX_QUEUED)).for_each(|job| answers.run(job, self));
             return Err(error);
         }
         self.pending.begin(self.memo.state());
-        answers.push(first(self));
+        answers.run(first, self);
         while answers.len() < MAX_BATCH && self.is_open() {
             let is_full = answers.len() >= FULL_BATCH;
             if is_full && durability.is_idle() {
                 break;
             }
             match queue.try_recv() {
-                Ok(job) => answers.push(job(self)),
+                Ok(job) => answers.run(job, self),
                 Err(_) if is_full || durability.is_idle() => break,
                 // The disk is busy with the batch before: until it is done, this one loses nothing by growing.
                 Err(_) => thread::park_timeout(LOOK_AGAIN),
