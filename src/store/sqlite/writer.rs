@@ -8,7 +8,8 @@ use std::{
     path::Path,
     sync::{
         Arc, Mutex, OnceLock, PoisonError,
-        mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
+        atomic::{AtomicUsize, Ordering},
+        mpsc::{Receiver, Sender, channel},
     },
     thread::{self, JoinHandle},
     time::Duration,
@@ -54,7 +55,9 @@ pub(in crate::store) enum Durable {
 
 pub(super) struct Writer {
     // None once closed. A std mutex: it is held to clone or drop the sender.
-    queue: Mutex<Option<SyncSender<Queued>>>,
+    queue: Mutex<Option<Sender<Queued>>>,
+    /// How many are in it, or in the running batch. A channel that counts by itself has its places made beforehand.
+    queued: Arc<AtomicUsize>,
     thread: Mutex<Option<JoinHandle<()>>>,
     /// Where callers wait: the runtime of the first write, which outlives the writer's use.
     runtime: Arc<OnceLock<Handle>>,
@@ -63,18 +66,19 @@ pub(super) struct Writer {
 impl Writer {
     pub(super) fn start(path: &Path, mut connection: Connection, memo: Arc<Memo>) -> Result<Self> {
         let checkpointer = Checkpointer::attach(path, &mut connection)?;
-        let (sender, receiver) = sync_channel(MAX_QUEUED);
+        let (sender, receiver) = channel();
+        let queued = Arc::<AtomicUsize>::default();
         let batch = Batch { connection, pending: Pending::default(), memo };
         let mut durability = Durability::start(path)?;
         // The sync is [`Durability`]'s.
         batch.connection.pragma_update(None, "synchronous", "NORMAL")?;
         let runtime = Arc::new(OnceLock::new());
-        let callers = Arc::clone(&runtime);
+        let (callers, taken) = (Arc::clone(&runtime), Arc::clone(&queued));
         let thread = std::thread::Builder::new()
             .name("haldir-writer".into())
-            .spawn(move || run(&batch, &receiver, &checkpointer, &mut durability, &callers))
+            .spawn(move || run(&batch, (&receiver, &taken), &checkpointer, &mut durability, &callers))
             .map_err(Error::internal)?;
-        Ok(Self { queue: Mutex::new(Some(sender)), thread: Mutex::new(Some(thread)), runtime })
+        Ok(Self { queue: Mutex::new(Some(sender)), queued, thread: Mutex::new(Some(thread)), runtime })
     }
 
     pub(super) async fn write<T: Send + 'static>(
@@ -99,16 +103,15 @@ impl Writer {
 
     fn enqueue(&self, job: Queued) -> Result<()> {
         let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        match queue.as_ref().ok_or_else(closed)?.try_send(job) {
-            Ok(()) => {
-                MEASURES.queued_writes.add(1);
-                Ok(())
-            }
-            Err(TrySendError::Full(_)) => {
-                Err(Error::new(Code::Unavailable, format!("{MAX_QUEUED} writes are waiting already; try again")))
-            }
-            Err(TrySendError::Disconnected(_)) => Err(closed()),
+        let queue = queue.as_ref().ok_or_else(closed)?;
+        // Added to under the lock of the queue.
+        if self.queued.load(Ordering::Relaxed) >= MAX_QUEUED {
+            return Err(Error::new(Code::Unavailable, format!("{MAX_QUEUED} writes are waiting already; try again")));
         }
+        self.queued.fetch_add(1, Ordering::Relaxed);
+        queue.send(job).map_err(|_| closed())?;
+        MEASURES.queued_writes.add(1);
+        Ok(())
     }
 
     /// Finishes what is queued and ends the thread.
@@ -133,7 +136,7 @@ fn closed() -> Error {
 
 fn run(
     batch: &Batch,
-    queue: &Receiver<Queued>,
+    (queue, queued): (&Receiver<Queued>, &AtomicUsize),
     checkpointer: &Checkpointer,
     durability: &mut Durability,
     callers: &OnceLock<Handle>,
@@ -142,6 +145,7 @@ fn run(
     while let Ok(first) = queue.recv() {
         let mut answers = Answers::default();
         let outcome = batch.commit(durability, first, queue, &mut answers);
+        queued.fetch_sub(answers.len(), Ordering::Relaxed);
         MEASURES.queued_writes.add(-i64::try_from(answers.len()).unwrap_or(0));
         MEASURES.batch_size.observe(answers.len() as u64);
         batch.pending.clear();
