@@ -23,7 +23,12 @@ pub enum Ask {
     Session,
     Audit,
     Permission,
+    /// A tool of another server, called directly or through haldir.
+    Proxied,
 }
+
+/// The other server's name in haldir.
+const UPSTREAM: &str = "bare";
 
 /// What the requests name, and how large the answers are.
 pub struct Subject {
@@ -65,6 +70,17 @@ impl Subject {
                 });
                 ("POST", "/mcp".to_owned(), body.to_string())
             }
+            Ask::Proxied => {
+                let body = json!({
+                    "jsonrpc": "2.0", "id": 1, "method": "tools/call",
+                    "params": {
+                        "_meta": { "io.haldir/session_id": self.session },
+                        "name": "checkPermission",
+                        "arguments": { "session_id": self.session, "scope": "read" },
+                    },
+                });
+                ("POST", format!("/mcp/{UPSTREAM}"), body.to_string())
+            }
         }
     }
 
@@ -73,7 +89,7 @@ impl Subject {
         let proof = match ask {
             Ask::Session => self.session.as_str(),
             Ask::Audit => r#""entry_id""#,
-            Ask::Permission => ALLOWED,
+            Ask::Permission | Ask::Proxied => ALLOWED,
         };
         self.exchange_with(address, ask, proof)
     }
@@ -82,7 +98,7 @@ impl Subject {
     pub fn bare_exchange(&self, address: SocketAddr, ask: Ask) -> Exchange {
         let proof = match ask {
             Ask::Session | Ask::Audit => bare_http::PROOF,
-            Ask::Permission => ALLOWED,
+            Ask::Permission | Ask::Proxied => ALLOWED,
         };
         self.exchange_with(address, ask, proof)
     }
@@ -94,7 +110,7 @@ impl Subject {
             request: caller.request(method, &path, &body),
             status: match ask {
                 Ask::Audit => 201,
-                Ask::Session | Ask::Permission => 200,
+                Ask::Session | Ask::Permission | Ask::Proxied => 200,
             },
             proof: proof.as_bytes().to_vec(),
         }
@@ -114,7 +130,7 @@ impl Haldir {
     /// answer as it should fails here and not in the middle of a run.
     pub fn start(directory: &Path) -> Result<(Self, Subject)> {
         let store = directory.join("haldir.db");
-        let args: [&OsStr; 7] = [
+        let args: [&OsStr; 9] = [
             "serve".as_ref(),
             "--listen".as_ref(),
             "127.0.0.1:0".as_ref(),
@@ -122,11 +138,29 @@ impl Haldir {
             store.as_ref(),
             "--rate-limits".as_ref(),
             "off".as_ref(),
+            "--allow-private".as_ref(),
+            "127.0.0.1".as_ref(),
         ];
         let log = directory.join("haldir.log");
         let server = Server::kept(Path::new(PROGRAM), &args, &log)?;
         let subject = set_up(server.address)?;
         Ok((Self { server, store }, subject))
+    }
+
+    /// Puts this server in front of another one, whose tool it then calls once.
+    pub fn put_before(&self, upstream: SocketAddr, subject: &Subject) -> Result<()> {
+        let caller = Caller { address: self.server.address, key: Some(&subject.key) };
+        let registration = json!({ "name": UPSTREAM, "url": format!("http://{upstream}/mcp") }).to_string();
+        let registered = caller.call("POST", "/v1/proxy/upstreams", &registration)?;
+        if !matches!(registered.0, 200 | 201) {
+            return Err(format!("the upstream was not registered: {}", registered.1).into());
+        }
+        let (method, path, body) = subject.words(Ask::Proxied);
+        let (_, answer) = expect(200, &caller, (method, &path, &body))?;
+        if answer.pointer("/result/structuredContent/allowed") != Some(&Value::Bool(true)) {
+            return Err(format!("{method} {path}: not what the upstream says: {answer}").into());
+        }
+        Ok(())
     }
 }
 
@@ -136,7 +170,7 @@ fn set_up(address: SocketAddr) -> Result<Subject> {
     let (_, key) = expect(201, &nobody, ("POST", "/v1/keys", &key))?;
     let key = text(&key, "key")?;
     let caller = Caller { address, key: Some(&key) };
-    let session = json!({ "agent_id": "bench", "scopes": ["read", "spend"], "ttl": 0 });
+    let session = json!({ "agent_id": "bench", "scopes": ["read", "spend", "execute"], "ttl": 0 });
     let (_, session) = expect(201, &caller, ("POST", "/v1/sessions", &session.to_string()))?;
     let mut subject =
         Subject { session: text(&session, "session_id")?, key: key.clone(), session_answer: 0, audit_answer: 0 };

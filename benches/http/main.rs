@@ -21,6 +21,7 @@ mod haldir;
 mod load;
 mod options;
 mod process;
+mod proxied;
 mod report;
 mod start;
 mod usage;
@@ -40,10 +41,11 @@ type Result<T> = std::result::Result<T, Error>;
 
 /// What is measured: the request, its name, the name of its bare limit, and the
 /// share of the limit that is the goal.
-const PLAN: [(Ask, &str, &str, f64); 3] = [
+const PLAN: [(Ask, &str, &str, f64); 4] = [
     (Ask::Session, "GET /v1/sessions/{id}", "bare hyper", 0.60),
     (Ask::Audit, "POST /v1/audit", "bare durable append", 0.60),
     (Ask::Permission, "tools/call checkPermission", "bare rmcp", 0.75),
+    (Ask::Proxied, "tools/call through haldir", "tools/call, direct", 0.50),
 ];
 
 fn main() -> ExitCode {
@@ -85,15 +87,22 @@ fn benchmark(options: &Options) -> Result<u8> {
         (Some(haldir), subject)
     };
     let bench = Bench { limits: start_limits(&subject, scratch.path())?, haldir, subject };
+    if let Some(haldir) = &bench.haldir {
+        haldir.put_before(bench.limits[3].address, &bench.subject)?;
+    }
     let mut report = Report {
         cores: thread::available_parallelism().map_or(1, NonZero::get),
         seconds: options.seconds,
         rounds: options.rounds.into(),
         measurements: Vec::new(),
+        added: Vec::new(),
         starts: Vec::new(),
     };
     for connections in &options.connections {
         report.measurements.extend(bench.measure(options, *connections)?);
+    }
+    if bench.haldir.is_some() {
+        report.added = proxied::measure(&bench, options, scratch.path())?;
     }
     let store = bench.stop()?;
     eprintln!("{} starts over stdio", start::STARTS);
@@ -112,7 +121,7 @@ fn benchmark(options: &Options) -> Result<u8> {
 }
 
 /// The bare servers, in the order of [`PLAN`].
-fn start_limits(subject: &Subject, directory: &Path) -> Result<[Server; 3]> {
+fn start_limits(subject: &Subject, directory: &Path) -> Result<[Server; 4]> {
     let database = directory.join("bare.db");
     let session = subject.session_answer.to_string();
     let audit = subject.audit_answer.to_string();
@@ -120,12 +129,13 @@ fn start_limits(subject: &Subject, directory: &Path) -> Result<[Server; 3]> {
         Server::bare(&["bare-hyper", &session])?,
         Server::bare(&["bare-append".as_ref(), database.as_os_str(), audit.as_ref()])?,
         Server::bare(&["bare-mcp", &subject.session])?,
+        Server::bare(&["bare-mcp", &subject.session])?,
     ])
 }
 
 /// The servers, all of them running; each measurement loads one.
 struct Bench {
-    limits: [Server; 3],
+    limits: [Server; 4],
     haldir: Option<Haldir>,
     subject: Subject,
 }

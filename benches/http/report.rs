@@ -17,7 +17,21 @@ pub struct Report {
     pub seconds: f64,
     pub rounds: usize,
     pub measurements: Vec<Measurement>,
+    pub added: Vec<Added>,
     pub starts: Vec<Starts>,
+}
+
+/// What haldir adds to one call after the other: medians, in milliseconds.
+#[derive(Serialize)]
+pub struct Added {
+    pub name: &'static str,
+    pub direct: f64,
+    pub through: f64,
+    /// What a durable append adds to a call that does nothing: one sync has to
+    /// stand in the way of every call.
+    pub durable: f64,
+    /// What may be added beyond it.
+    pub goal: f64,
 }
 
 /// One server under one load.
@@ -171,6 +185,15 @@ impl Report {
             line(&mut table, measurement.name, &cells(measurement, limit));
         }
         table.push_str(&self.doubts());
+        if !self.added.is_empty() {
+            line(&mut table, "\none call after the other", &ADDED_HEADS);
+        }
+        for added @ Added { name, direct, through, durable, goal } in &self.added {
+            let beyond = through - direct - durable;
+            let [direct, through, durable, more, goal] =
+                [*direct, *through, *durable, beyond, *goal].map(|time| format!("{time:.2}"));
+            line(&mut table, name, &[direct, through, durable, more, String::new(), goal, met(beyond <= added.goal)]);
+        }
         let heads = ["median ms", "goal", "met", "VmRSS kB", "goal", "met"];
         line(&mut table, "\nspawn to tools/list", &heads.map(str::to_owned));
         for starts in &self.starts {
@@ -193,6 +216,7 @@ impl Report {
     }
 }
 
+const ADDED_HEADS: [&str; 7] = ["direct ms", "through", "a sync", "more", "", "goal", "met"];
 const HEADS: [&str; 7] = ["requests/s", "p50 ms", "p99 ms", "CPU µs", "ratio", "goal", "met"];
 
 fn cells(measurement: &Measurement, limit: Option<(&Measurement, f64)>) -> [String; 7] {

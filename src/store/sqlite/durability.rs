@@ -140,7 +140,9 @@ fn run(log: &Log, batches: &Receiver<Committed>, in_hand: &InHand) {
         {
             writer.unpark();
         }
-        waiting.into_iter().for_each(|batch| give(batch, outcome.clone()));
+        for batch in waiting {
+            give(batch, outcome.clone());
+        }
     }
 }
 
