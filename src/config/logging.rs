@@ -2,8 +2,8 @@
 
 use tracing::{Level, Metadata};
 use tracing_subscriber::{
-    EnvFilter, Layer,
-    filter::{FilterExt, filter_fn},
+    Layer,
+    filter::{FilterExt, Targets, filter_fn},
     layer::SubscriberExt,
     util::SubscriberInitExt,
 };
@@ -15,10 +15,11 @@ use crate::error::Result;
 /// levels stay closed however verbose the log is asked to be.
 const WIRE_LIBRARIES: [&str; 6] = ["rmcp", "hyper", "hyper_util", "reqwest", "rustls", "h2"];
 
-/// Starts the log with the filter in `HALDIR_LOG`, in the syntax of `tracing_subscriber::EnvFilter`.
+/// Starts the log with the filter in `HALDIR_LOG`, in the syntax of [`Targets`]: a level, or a module's path and its
+/// level, such as `info,haldir::store=debug`.
 pub fn start(default: &str) -> Result<()> {
     let filter = std::env::var("HALDIR_LOG").unwrap_or_else(|_| default.to_owned());
-    let filter = EnvFilter::try_new(filter).map_err(|error| bad_setting("HALDIR_LOG", &error.to_string()))?;
+    let filter: Targets = filter.parse().map_err(|error| bad_setting("HALDIR_LOG", &format!("{error}")))?;
     let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(colours);
     let layer = lines.with_filter(filter.and(filter_fn(is_discreet)));
