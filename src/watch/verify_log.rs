@@ -1,5 +1,7 @@
 //! The check of a whole log on all cores: what `verifyAuditTrail` does on one, for whoever can open the store.
 
+use std::sync::Arc;
+
 use super::{
     chain,
     check::{BadEntry, Check, Tiles},
@@ -8,7 +10,7 @@ use super::{
     verify_audit_trail::Verification,
 };
 use crate::{
-    call::Keyring,
+    call::{Keyring, TenantKeys},
     error::Result,
     model::{Entry, TenantId},
     store::{Head, Store, StoredEntryProblem},
@@ -28,23 +30,7 @@ pub fn verify(
     threads: usize,
     progress: &mut dyn FnMut(i64, i64),
 ) -> Result<Verification> {
-    let (keys, head, built, in_front, beyond) = store.read(|tx| {
-        let keys = keyring.tenant(tx, tenant)?;
-        let head = tx.head(tenant)?;
-        let last = head.as_ref().map_or(0, |head| head.seq);
-        // What stands in front of the first entry, or behind the head, was not appended by haldir.
-        let (mut in_front, mut beyond) = (false, None);
-        tx.each_entry(tenant, i64::MIN, &mut |read| {
-            in_front = read.is_ok_and(|entry| entry.seq < 1);
-            false
-        })?;
-        tx.each_entry(tenant, last + 1, &mut |read| {
-            let problem = |problem| StoredEntryProblem { seq: None, problem };
-            beyond = Some(read.and_then(|entry| entry.to_entry().map_err(problem)));
-            false
-        })?;
-        Ok((keys, head, tx.tree_build(tenant)?.is_none(), in_front, beyond))
-    })?;
+    let Beginning { keys, head, built, in_front, beyond } = Beginning::read(store, keyring, tenant)?;
     let total = head.as_ref().map_or(0, |head| head.seq);
     let mut check = Check::default();
     if head.is_none() {
@@ -96,22 +82,70 @@ pub fn verify(
         check.first_bad = check.follow(tenant, read, 0, &mut Tiles::new(false)).err();
     }
     if check.first_bad.is_none() {
-        let authentic = |head: &Head| chain::is_authentic(&keys, tenant, head);
-        check.first_bad = check.end(head.as_ref(), head.as_ref().is_some_and(authentic));
+        check.first_bad = end(store, &keys, tenant, &check, head.as_ref(), &mut tiles)?;
+    }
+    Ok(Verification::of(check, total))
+}
+
+/// The log as it was when its verification began.
+struct Beginning {
+    keys: Arc<TenantKeys>,
+    head: Option<Head>,
+    /// Whether all of the tree's tiles are built.
+    built: bool,
+    /// Whether something stands in front of the first entry, which haldir did not append.
+    in_front: bool,
+    /// What stands behind the head, which haldir did not append either.
+    beyond: Option<Result<Entry, StoredEntryProblem>>,
+}
+
+impl Beginning {
+    fn read(store: &Store, keyring: &Keyring, tenant: &TenantId) -> Result<Self> {
+        store.read(|tx| {
+            let keys = keyring.tenant(tx, tenant)?;
+            let head = tx.head(tenant)?;
+            let last = head.as_ref().map_or(0, |head| head.seq);
+            let (mut in_front, mut beyond) = (false, None);
+            tx.each_entry(tenant, i64::MIN, &mut |read| {
+                in_front = read.is_ok_and(|entry| entry.seq < 1);
+                false
+            })?;
+            tx.each_entry(tenant, last + 1, &mut |read| {
+                let problem = |problem| StoredEntryProblem { seq: None, problem };
+                beyond = Some(read.and_then(|entry| entry.to_entry().map_err(problem)));
+                false
+            })?;
+            Ok(Self { keys, head, built: tx.tree_build(tenant)?.is_none(), in_front, beyond })
+        })
+    }
+}
+
+/// Holds the end of what was followed against the head, the rest of the tiles, and what retention has recorded.
+fn end(
+    store: &Store,
+    keys: &TenantKeys,
+    tenant: &TenantId,
+    check: &Check,
+    head: Option<&Head>,
+    tiles: &mut Tiles,
+) -> Result<Option<BadEntry>> {
+    let is_authentic = head.is_some_and(|head| chain::is_authentic(keys, tenant, head));
+    if let Some(bad) = check.end(head, is_authentic) {
+        return Ok(Some(bad));
     }
     store.read(|tx| {
-        if check.first_bad.is_none() {
-            tiles.compare(tx, tenant)?;
-            if tx.head(tenant)?.map(|head| head.seq) == Some(total) {
-                tiles.compare_end(tx, tenant, total)?;
-            }
-            check.first_bad = tiles.first_bad.take();
+        tiles.compare(tx, tenant)?;
+        if tx.head(tenant)?.map(|head| head.seq) == Some(check.seq) {
+            tiles.compare_end(tx, tenant, check.seq)?;
         }
-        if check.first_bad.is_none() && !retention::records_are_authentic(tx, &keys, tenant)? {
-            let problem = "the record of what was erased by retention was altered".to_owned();
-            check.first_bad = Some(BadEntry { seq: check.seq, entry_id: None, problem });
+        if let Some(bad) = tiles.first_bad.take() {
+            return Ok(Some(bad));
         }
-        Ok(())
-    })?;
-    Ok(Verification::of(check, total))
+        let altered = || BadEntry {
+            seq: check.seq,
+            entry_id: None,
+            problem: "the record of what was erased by retention was altered".to_owned(),
+        };
+        Ok((!retention::records_are_authentic(tx, keys, tenant)?).then(altered))
+    })
 }
