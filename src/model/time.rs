@@ -58,11 +58,11 @@ impl<'de> Deserialize<'de> for UnixMicros {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let raw = Box::<RawValue>::deserialize(deserializer)?;
         let seconds: f64 = serde_json::from_str(raw.get()).map_err(|_| D::Error::custom(EXPECTED))?;
-        let micros = (seconds * 1e6).round();
         // The bound keeps the cast exact, and the product of any two such times within i64.
-        if !(0.0..=9.0e15).contains(&micros) {
+        if !(0.0..=9.0e9).contains(&seconds) {
             return Err(D::Error::custom(EXPECTED));
         }
+        let micros = (seconds * 1e6).round();
         #[allow(clippy::cast_possible_truncation)]
         Ok(Self(micros as i64))
     }
