@@ -98,12 +98,21 @@ pub enum PolicyType {
     RateLimit,
     /// Calls only from `start_hour` until `end_hour`, UTC.
     TimeWindow,
+    /// Only calls that a policy set in Cedar permits.
+    Cedar,
 }
 
 impl PolicyType {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::BlockTool, Self::AllowList, Self::DenyList, Self::SpendLimit, Self::RateLimit, Self::TimeWindow];
+    pub const ALL: [Self; 7] = [
+        Self::BlockTool,
+        Self::AllowList,
+        Self::DenyList,
+        Self::SpendLimit,
+        Self::RateLimit,
+        Self::TimeWindow,
+        Self::Cedar,
+    ];
 }
 
 /// What a policy says. Which fields it has depends on its type.
@@ -134,6 +143,9 @@ pub struct PolicyDefinition {
     /// Of `time_window`: the hour that it ends before, UTC.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end_hour: Option<i64>,
+    /// Of `cedar`: the policy set, in Cedar.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cedar: Option<String>,
     /// Whether it only logs what it would refuse.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub dry_run: bool,

@@ -162,15 +162,21 @@ fn permit(cx: &mut WriteContext<'_>, attempt: &Attempt, arguments: &Arguments, t
     let tool = tool::known(cx, Called { name: &attempt.tool, upstream: attempt.upstream.as_ref() }, trace)?;
     scope::held(&session, &tool, trace)?;
     let question = Question {
+        tenant: &cx.caller.tenant,
+        key: &cx.caller.principal,
+        session_id: session.id.as_str(),
+        session: Some(&session),
+        pinned: Some(&tool),
         agent: session.agent_id.as_str(),
         upstream: tool.upstream.as_str(),
         tool: &tool.name,
         arguments: arguments.canonical(),
         at: cx.now,
     };
-    let uses = policy::all_pass(cx, &question, trace)?;
+    let policy::Passed { uses, mut because } = policy::all_pass(cx, &question, trace)?;
     let cost = budget::affordable(cx, &session, &tool, arguments.canonical(), trace)?;
-    let because = flow::needs_approval(cx, &session, &tool, trace)?;
+    because.extend(flow::needs_approval(cx, &session, &tool, trace)?);
+    let because = (!because.is_empty()).then(|| because.join("; "));
     approval::given(cx, &session, &tool, arguments, because.as_deref(), trace)?;
     let (written, sent) = if secret::has_any(arguments.canonical()) {
         secret::fill(cx, &session, &tool.upstream, arguments.canonical(), trace)?

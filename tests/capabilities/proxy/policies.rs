@@ -80,7 +80,7 @@ fn a_policy_that_makes_no_sense_is_refused_and_not_kept() {
         operator.post("/v1/proxy/policies", &policy).refused_field(400, "invalid_argument", field);
     }
     let unknown = operator.post("/v1/proxy/policies", &json!({"type": "nonsense"})).refused(400, "invalid_argument");
-    for valid in ["block_tool", "allow_list", "deny_list", "spend_limit", "rate_limit", "time_window"] {
+    for valid in ["block_tool", "allow_list", "deny_list", "spend_limit", "rate_limit", "time_window", "cedar"] {
         assert!(text(&unknown, "error").contains(valid), "{unknown}");
     }
     assert_eq!(operator.get("/v1/proxy/policies").ok()["count"], 0);
