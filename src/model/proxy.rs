@@ -80,6 +80,12 @@ pub struct ToolMarks {
     /// Where in the arguments the cost of a call stands, as a JSON pointer (RFC 6901).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cost_argument: Option<String>,
+    /// Where in the result the cost of a call stands, as a JSON pointer (RFC 6901).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cost_result: Option<String>,
+    /// The most that a call costs by its result, in USD: it is set aside before the call.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cost_max: Option<Money>,
 }
 
 /// The kinds of policy.

@@ -19,8 +19,8 @@ use crate::{
     call::{ReadContext, ReadOperation},
     error::{Error, Result},
     model::{
-        Entry, EntryId, Money, PinnedTool, Policy, PolicyDefinition, PolicyId, PolicyType, PolicyUse, Session, SessionId,
-        UnixMicros, UpstreamName, text::Text,
+        Entry, EntryId, Money, PinnedTool, Policy, PolicyDefinition, PolicyId, PolicyType, PolicyUse, Session,
+        SessionId, UnixMicros, UpstreamName, text::Text,
     },
     store::AuditQuery,
 };

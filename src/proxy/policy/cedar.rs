@@ -25,8 +25,8 @@ mod values;
 use std::collections::BTreeSet;
 
 use cedar_policy::{Authorizer, Decision, Effect, PolicySet, Response};
-use compile::{Compiled, Named};
 pub use compile::compile;
+use compile::{Compiled, Named};
 use request::{Asking, Name};
 use serde_json::{Value, json};
 
@@ -75,7 +75,8 @@ pub(super) fn judge(policy: &Policy, question: &Question<'_>, past: &dyn Past) -
         return Ok(Said::Forbidden(why, saw("failed", &[problem.statement].into())));
     }
     if let Some(place) = &facts.no_amount {
-        let why = format!("the Cedar policies of {} look at the amount, and {place} is none that can be read", policy.id);
+        let why =
+            format!("the Cedar policies of {} look at the amount, and {place} is none that can be read", policy.id);
         return Ok(Said::Forbidden(why, saw("failed", &BTreeSet::new())));
     }
     let answers = Answers::of(&compiled, &asking, &names, question)?;

@@ -184,7 +184,8 @@ impl Named {
             let kind = literal.type_name().to_string();
             let id = literal.id().unescaped();
             let is_upstream = |name: &str| UpstreamName::parse(name).is_ok();
-            let is_tool = || id.split_once('.').is_some_and(|(upstream, tool)| is_upstream(upstream) && !tool.is_empty());
+            let is_tool =
+                || id.split_once('.').is_some_and(|(upstream, tool)| is_upstream(upstream) && !tool.is_empty());
             let problem = match kind.as_str() {
                 "Tool" if id.ends_with('*') => "names no tool: for all tools of one write resource in Upstream::\"…\"",
                 "Tool" if !is_tool() => "names no tool: write it as upstream.tool",

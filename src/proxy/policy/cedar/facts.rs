@@ -103,7 +103,8 @@ impl Facts {
 
     /// For the log. Arguments are named, and not shown.
     pub fn shown(&self) -> Map<String, Value> {
-        let mut shown: Map<_, _> = self.numbers.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
+        let mut shown: Map<_, _> =
+            self.numbers.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
         if let Some(amount) = self.amount {
             shown.insert("amount".to_owned(), json!(amount));
         }

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     error::{Error, Result},
     model::Money,
-    proxy::policy::Question,
+    proxy::{pointer, policy::Question},
 };
 
 /// The one entity of each kind of arguments.
@@ -84,12 +84,12 @@ impl Asking {
             bare(&session, &[&key, &tenant]),
             agent.map_err(Error::internal)?,
         ];
-        let arguments = values::members(question.arguments);
+        let arguments = pointer::members(question.arguments);
         let mut context = Vec::new();
         for kind in Kind::ALL {
             let of_kind = compiled.asked.places.iter().filter(|(_, kinds)| kinds.contains(&kind));
             let tags = of_kind.filter_map(|(place, _)| {
-                let value = kind.read(values::at(&arguments, place)?).ok()?;
+                let value = kind.read(pointer::at(&arguments, place)?).ok()?;
                 Some((place.clone(), value))
             });
             let tags: BTreeMap<_, _> = tags.collect();
@@ -141,13 +141,13 @@ impl Asking {
 
     /// An argument that a policy asks for which is about this call, and that is of no kind that it asks for.
     pub fn unreadable(&self, compiled: &Compiled, names: &[Name], arguments: &str) -> Option<Unreadable> {
-        let arguments = values::members(arguments);
+        let arguments = pointer::members(arguments);
         for (name, statement) in &compiled.statements {
             if !self.concerns(statement, names) {
                 continue;
             }
             for (place, kinds) in &statement.asked.places {
-                let Some(json) = values::at(&arguments, place) else { continue };
+                let Some(json) = pointer::at(&arguments, place) else { continue };
                 let Err(what) = read_as_any(kinds, json) else { continue };
                 return Some(Unreadable { statement: name.clone(), place: place.clone(), what });
             }

@@ -107,12 +107,18 @@ fn what_cannot_be_read_or_validated_is_refused_with_its_place() {
         ("// nothing", "from 1 to 200 policies, this has 0"),
         ("permit (principal, action == Action::\"pay\", resource);", "Action::\"pay\""),
         ("permit (principal == User::\"a\", action, resource);", "User"),
-        ("permit (principal, action, resource) when { context.colour == 1 };", "line 1, column 45: for policy `policy0`, attribute `colour`"),
+        (
+            "permit (principal, action, resource) when { context.colour == 1 };",
+            "line 1, column 45: for policy `policy0`, attribute `colour`",
+        ),
         ("permit (principal, action, resource) when { context.hour == \"8\" };", "Long and String"),
         ("permit (principal, action, resource) when { context.text.getTag(\"/a\") == \"b\" };", "hasTag"),
         ("permit (principal, action, resource) when { context.amount.lessThan(decimal(\"0.00001\")) };", "decimal"),
         ("permit (principal == ?principal, action, resource);", "templates"),
-        ("@id(\"a\") permit (principal, action, resource); @id(\"a\") forbid (principal, action, resource);", "named a"),
+        (
+            "@id(\"a\") permit (principal, action, resource); @id(\"a\") forbid (principal, action, resource);",
+            "named a",
+        ),
         ("@id(\"\") permit (principal, action, resource);", "at least 1 character"),
         ("@requires_approval(\"x\") permit (principal, action, resource);", "goes with forbid"),
         ("forbid (principal, action, resource == Tool::\"up.*\");", "Upstream::"),
@@ -131,7 +137,8 @@ fn what_cannot_be_read_or_validated_is_refused_with_its_place() {
     ] {
         assert!(problem(&when(condition)).contains(says), "{condition}: {}", problem(&when(condition)));
     }
-    let many = (0..65).map(|index| when(&format!("context.text.hasTag(\"/{index}\")")).replace("no", &format!("n{index}")));
+    let many =
+        (0..65).map(|index| when(&format!("context.text.hasTag(\"/{index}\")")).replace("no", &format!("n{index}")));
     assert!(problem(&many.collect::<String>().replace(ALL, "")).contains("64 arguments"));
     let statements = ALL.repeat(201);
     assert!(problem(&statements).contains("200 policies"));
@@ -139,7 +146,9 @@ fn what_cannot_be_read_or_validated_is_refused_with_its_place() {
 
 #[test]
 fn what_is_strange_is_said_and_taken() {
-    for text in ["forbid (principal == Agent::\"g\u{456}thub\", action, resource);", &when("context.hour > 25 && false")] {
+    for text in
+        ["forbid (principal == Agent::\"g\u{456}thub\", action, resource);", &when("context.hour > 25 && false")]
+    {
         let (_, warnings) = compile(text).unwrap();
         assert_eq!(warnings.len(), 1, "{warnings:?}");
     }
@@ -368,7 +377,8 @@ fn the_deepest_text_that_is_taken_fits_on_the_stack_of_a_thread() {
     ];
     for condition in deep {
         let thread = thread::Builder::new().stack_size(2 * 1024 * 1024);
-        let joined = thread.spawn(move || compile(&when(&condition)).is_ok_and(|_| said(&when(&condition), "a", "{}").len() > 1));
+        let joined = thread
+            .spawn(move || compile(&when(&condition)).is_ok_and(|_| said(&when(&condition), "a", "{}").len() > 1));
         joined.unwrap().join().unwrap();
     }
 }

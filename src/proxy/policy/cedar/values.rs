@@ -1,11 +1,8 @@
 //! Arguments in Cedar's terms. Cedar has texts, whole numbers of 64 bits, decimals of 4 digits, sets and truth values; no
 //! floats and no null. What does not fit is said to be so, and never made to.
 
-use std::{borrow::Cow, collections::BTreeMap, str::FromStr};
-
 use cedar_policy::RestrictedExpression;
 use rust_decimal::Decimal;
-use serde_json::value::RawValue;
 
 use crate::model::Money;
 
@@ -94,7 +91,8 @@ fn list(json: &str) -> Result<Vec<RestrictedExpression>, String> {
     if json.len() > MAX_TEXT_BYTES {
         return Err(format!("is a list of more than {MAX_TEXT_BYTES} bytes"));
     }
-    let items: Vec<String> = serde_json::from_str(json).map_err(|_| "is a list of other things than texts".to_owned())?;
+    let items: Vec<String> =
+        serde_json::from_str(json).map_err(|_| "is a list of other things than texts".to_owned())?;
     if items.len() > MAX_ITEMS {
         return Err(format!("is a list of more than {MAX_ITEMS} texts"));
     }
@@ -117,7 +115,9 @@ fn number(json: &str) -> Result<String, String> {
     let number = exact(json).filter(|number| number.scale() <= DECIMALS);
     let steps = number.and_then(|number| number.mantissa().checked_mul(10_i128.pow(DECIMALS - number.scale())));
     let steps = steps.and_then(|steps| i64::try_from(steps).ok());
-    steps.map(decimal).ok_or_else(|| format!("is no number that Cedar holds: at most {DECIMALS} decimals, less than 10^15"))
+    steps
+        .map(decimal)
+        .ok_or_else(|| format!("is no number that Cedar holds: at most {DECIMALS} decimals, less than 10^15"))
 }
 
 /// Ten-thousandths as Cedar writes a decimal.
@@ -131,31 +131,6 @@ pub fn amount(money: Money) -> String {
     let nanos = money.nanos();
     let more = i64::from(nanos % NANOS_PER_STEP > 0);
     decimal(nanos / NANOS_PER_STEP + more)
-}
-
-/// The members of an object.
-pub type Members<'a> = BTreeMap<Cow<'a, str>, &'a RawValue>;
-
-/// The members of the arguments, which were read before.
-pub fn members(json: &str) -> Members<'_> {
-    serde_json::from_str(json).unwrap_or_default()
-}
-
-/// What stands at a JSON pointer (RFC 6901).
-pub fn at<'a>(arguments: &Members<'a>, pointer: &str) -> Option<&'a str> {
-    let mut steps = pointer.strip_prefix('/')?.split('/').map(|step| step.replace("~1", "/").replace("~0", "~"));
-    let mut found = arguments.get(steps.next()?.as_str())?.get();
-    for step in steps {
-        found = match found.as_bytes().first() {
-            Some(b'{') => members(found).get(step.as_str())?.get(),
-            Some(b'[') => {
-                let items: Vec<&RawValue> = serde_json::from_str(found).ok()?;
-                items.get(usize::from_str(&step).ok().filter(|index| index.to_string() == step)?)?.get()
-            }
-            _ => return None,
-        };
-    }
-    Some(found)
 }
 
 #[cfg(test)]
@@ -190,31 +165,12 @@ mod tests {
 
     #[test]
     fn an_amount_is_never_rounded_down() {
-        for (nanos, shown) in [(0, "0.0000"), (1, "0.0001"), (100_000_000_000, "100.0000"), (100_000_000_001, "100.0001")] {
+        for (nanos, shown) in
+            [(0, "0.0000"), (1, "0.0001"), (100_000_000_000, "100.0000"), (100_000_000_001, "100.0001")]
+        {
             assert_eq!(amount(Money::from_nanos(nanos)), shown);
         }
         assert_eq!(amount(Money::from_nanos(i64::MAX)), "9223372036.8548");
-    }
-
-    #[test]
-    fn a_place_is_found_as_rfc_6901_has_it() {
-        let json = r#"{"a":{"b":["x",{"c":1}]},"":2,"m~n":3,"o/p":4}"#;
-        let arguments = members(json);
-        for (pointer, found) in [
-            ("/a/b/0", Some("\"x\"")),
-            ("/a/b/1/c", Some("1")),
-            ("/", Some("2")),
-            ("/m~0n", Some("3")),
-            ("/o~1p", Some("4")),
-            ("/a/b/2", None),
-            ("/a/b/00", None),
-            ("/a/b/-", None),
-            ("/a/b/0/c", None),
-            ("a", None),
-            ("", None),
-        ] {
-            assert_eq!(at(&arguments, pointer), found, "{pointer}");
-        }
     }
 
     #[test]
