@@ -93,7 +93,7 @@ pub struct Going {
     arguments: Zeroizing<String>,
     sent: Vec<Sent>,
     /// What the result will say that it cost.
-    by_result: Option<ByResult>,
+    by_result: Option<Box<ByResult>>,
     began: Instant,
     settled: bool,
 }
@@ -115,7 +115,7 @@ pub async fn begin(cx: &OutwardContext, attempt: Attempt) -> Result<Verdict> {
         Decided::Go(leaving) => {
             let Leaving { call, arguments, sent, by_result } = *leaving;
             let (cx, call, began) = (cx.clone(), Arc::new(call), Instant::now());
-            Verdict::Go(Going { cx, call, arguments, sent, by_result, began, settled: false })
+            Verdict::Go(Going { cx, call, arguments, sent, by_result: by_result.map(Box::new), began, settled: false })
         }
         Decided::Held(held) => Verdict::Held(held),
         Decided::Refused(error) => Verdict::Refused(error),

@@ -45,27 +45,18 @@ pub struct Question<'a> {
     pub at: UnixMicros,
 }
 
-/// What is said of a tool.
-pub(super) struct Traits {
-    read_only: bool,
-    destructive: bool,
-    source: bool,
-    sink: bool,
-    suspicious: bool,
-}
-
 impl Question<'_> {
-    /// One that is not known destroys, as MCP has it of tools that say nothing.
-    fn traits(&self) -> Traits {
+    /// What is said of the tool. One that is not known destroys, as MCP has it of tools that say nothing.
+    fn traits(&self) -> [(&'static str, bool); 5] {
         let (read_only, destructive) = self.pinned.map_or((false, true), |tool| approval::hints(&tool.definition));
         let marks = self.pinned.map(|tool| &tool.marks);
-        Traits {
-            read_only,
-            destructive,
-            source: marks.is_some_and(|marks| marks.source),
-            sink: marks.is_some_and(|marks| marks.sink),
-            suspicious: self.pinned.is_some_and(|tool| !tool.warnings.is_empty()),
-        }
+        [
+            ("read_only", read_only),
+            ("destructive", destructive),
+            ("source", marks.is_some_and(|marks| marks.source)),
+            ("sink", marks.is_some_and(|marks| marks.sink)),
+            ("suspicious", self.pinned.is_some_and(|tool| !tool.warnings.is_empty())),
+        ]
     }
 }
 

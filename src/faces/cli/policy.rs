@@ -141,9 +141,11 @@ pub fn run(command: &PolicyCommand, global: &GlobalOptions, screen: Screen) -> R
             let reply = Local::open(global)?.call_named("addProxyPolicy", &input)?;
             let answer: Value = serde_json::from_str(&reply.body).map_err(Error::internal)?;
             let warnings = answer["warnings"].as_array().into_iter().flatten().filter_map(Value::as_str);
-            let warnings: String = warnings.map(|warning| format!("\nwarning: {warning}")).collect();
             let added = answer["policy_id"].as_str().unwrap_or_default();
-            say(screen, &reply.body, &format!("added {added}{warnings}"))
+            let told: Vec<_> = std::iter::once(format!("added {added}"))
+                .chain(warnings.map(|warning| format!("warning: {warning}")))
+                .collect();
+            say(screen, &reply.body, &told.join("\n"))
         }
         PolicyCommand::List => list(global, screen),
         PolicyCommand::Schema => {

@@ -31,11 +31,10 @@ impl Asked {
                 continue;
             };
             match operator.as_str() {
-                "Value" => {}
                 "Var" if operand == "context" => {
                     return Err("context stands by itself: write context and the name of one of its members".to_owned());
                 }
-                "Var" | "Slot" => {}
+                "Value" | "Var" | "Slot" => {}
                 "." | "has" if is_context(&operand["left"]) => asked.fact(&operand["attr"])?,
                 "." | "has" | "like" | "is" => left.extend([&operand["left"], &operand["in"]]),
                 "hasTag" | "getTag" => asked.place(operand)?,

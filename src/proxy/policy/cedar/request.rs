@@ -71,7 +71,7 @@ impl Asking {
         let bare = |uid: &EntityUid, parents: &[&EntityUid]| {
             Entity::new_no_attrs(uid.clone(), parents.iter().map(|uid| (*uid).clone()).collect())
         };
-        let scopes = question.session.map(|session| session.scopes.iter().map(|scope| scope.to_string()).collect());
+        let scopes = question.session.map(|session| session.scopes.iter().map(ToString::to_string).collect());
         let attributes = [
             ("name".to_owned(), RestrictedExpression::new_string(question.agent.to_owned())),
             ("scopes".to_owned(), texts(scopes.unwrap_or_default())),
@@ -118,17 +118,10 @@ impl Asking {
 
     /// The request and the entities, with the tool under this name.
     pub fn about(&self, name: &Name, question: &Question<'_>) -> Result<(Request, Entities)> {
-        let is = question.traits();
-        let flag = |name: &str, value| (name.to_owned(), RestrictedExpression::new_bool(value));
-        let attributes = [
-            ("name".to_owned(), RestrictedExpression::new_string(question.tool.to_owned())),
-            flag("read_only", is.read_only),
-            flag("destructive", is.destructive),
-            flag("source", is.source),
-            flag("sink", is.sink),
-            flag("suspicious", is.suspicious),
-        ];
-        let tool = Entity::new(name.tool.clone(), attributes.into(), name.upstreams.iter().cloned().collect());
+        let name_of = ("name".to_owned(), RestrictedExpression::new_string(question.tool.to_owned()));
+        let traits = question.traits().map(|(name, is)| (name.to_owned(), RestrictedExpression::new_bool(is)));
+        let attributes = traits.into_iter().chain([name_of]).collect();
+        let tool = Entity::new(name.tool.clone(), attributes, name.upstreams.iter().cloned().collect());
         let mut entities = self.entities.clone();
         entities.push(tool.map_err(Error::internal)?);
         for upstream in &name.upstreams {

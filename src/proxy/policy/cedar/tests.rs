@@ -307,10 +307,10 @@ fn time_counts_and_marks_are_looked_up_where_they_are_asked_for() {
     assert_eq!(said_after(&text, "read", "{}", &past), "permitted");
     assert_eq!(past.looked_up.get(), 5);
     let tenant = TenantId::local();
-    let Said::Pass(saw, uses) = judge(&policy(&text), &question(&tenant, "read", "{}"), &past).unwrap() else {
+    let Said::Pass(saw, counted) = judge(&policy(&text), &question(&tenant, "read", "{}"), &past).unwrap() else {
         panic!("it was permitted")
     };
-    assert_eq!(uses.len(), 4);
+    assert_eq!(counted.len(), 4);
     assert_eq!((&saw["by"], &saw["session_calls"], &saw["tainted"]), (&json!(["policy0"]), &json!(4), &json!(true)));
 }
 
