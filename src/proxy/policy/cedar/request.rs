@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     str::FromStr,
+    sync::OnceLock,
 };
 
 use cedar_policy::{Context, Entities, Entity, EntityId, EntityTypeName, EntityUid, Request, RestrictedExpression};
@@ -37,9 +38,16 @@ pub struct Name {
     tenant: EntityUid,
 }
 
-pub fn uid(kind: &str, id: &str) -> Result<EntityUid> {
-    let kind = EntityTypeName::from_str(kind).map_err(Error::internal)?;
-    Ok(EntityUid::from_type_name_and_id(kind, EntityId::new(id)))
+/// The types of entities that a call has.
+const KINDS: [&str; 12] =
+    ["Tenant", "Key", "Session", "Agent", "Upstream", "Tool", "Action", "Texts", "Wholes", "Numbers", "Flags", "Lists"];
+
+fn uid(kind: &str, id: &str) -> Result<EntityUid> {
+    // Cedar parses the name of a type: once is enough.
+    static PARSED: OnceLock<BTreeMap<&str, EntityTypeName>> = OnceLock::new();
+    let parse = || KINDS.iter().filter_map(|kind| Some((*kind, EntityTypeName::from_str(kind).ok()?))).collect();
+    let kind = PARSED.get_or_init(parse).get(kind).ok_or_else(|| Error::internal(format!("no entity {kind}")))?;
+    Ok(EntityUid::from_type_name_and_id(kind.clone(), EntityId::new(id)))
 }
 
 impl Name {
