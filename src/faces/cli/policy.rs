@@ -142,10 +142,11 @@ pub fn run(command: &PolicyCommand, global: &GlobalOptions, screen: Screen) -> R
             let answer: Value = serde_json::from_str(&reply.body).map_err(Error::internal)?;
             let warnings = answer["warnings"].as_array().into_iter().flatten().filter_map(Value::as_str);
             let added = answer["policy_id"].as_str().unwrap_or_default();
-            let told: Vec<_> = std::iter::once(format!("added {added}"))
-                .chain(warnings.map(|warning| format!("warning: {warning}")))
-                .collect();
-            say(screen, &reply.body, &told.join("\n"))
+            say(screen, &reply.body, &format!("added {added}"))?;
+            for warning in warnings.filter(|_| !screen.json) {
+                line(&printable(&format!("warning: {warning}")))?;
+            }
+            Ok(ExitCode::SUCCESS)
         }
         PolicyCommand::List => list(global, screen),
         PolicyCommand::Schema => {

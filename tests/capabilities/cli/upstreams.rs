@@ -60,7 +60,7 @@ fn a_policy_set_in_cedar_is_tried_added_and_listed_from_the_terminal() {
     let listed = terminal.done(&["policy", "list"]).stdout;
     assert!(listed.contains("cedar") && listed.contains('…'), "{listed}");
     let strange = file("strange.cedar", "forbid (principal, action, resource) when { context.hour > 25 && false };");
-    assert!(terminal.done(&["policy", "add", "cedar", "--file", &strange]).stdout.contains("warning: line 1"));
+    assert!(terminal.done(&["policy", "add", "cedar", "--file", &strange]).stdout.contains("\nwarning: line 1"));
     for (path, says) in [
         (file("bad.cedar", "permit (principal, action, resource)\n  when { context.nothing };"), "line 2, column 10"),
         (file("large.cedar", &"x".repeat(40_000)), "32768"),
