@@ -44,6 +44,7 @@ pub mod list_policies;
 pub mod list_tools;
 pub mod list_upstreams;
 pub mod mark_tool;
+mod pointer;
 pub mod policy;
 pub mod proxy_call;
 pub mod redact;

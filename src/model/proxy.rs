@@ -80,6 +80,12 @@ pub struct ToolMarks {
     /// Where in the arguments the cost of a call stands, as a JSON pointer (RFC 6901).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cost_argument: Option<String>,
+    /// Where in the result the cost of a call stands, as a JSON pointer (RFC 6901).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cost_result: Option<String>,
+    /// The most that a call costs by its result, in USD: it is set aside before the call.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cost_max: Option<Money>,
 }
 
 /// The kinds of policy.
@@ -98,12 +104,21 @@ pub enum PolicyType {
     RateLimit,
     /// Calls only from `start_hour` until `end_hour`, UTC.
     TimeWindow,
+    /// Only calls that a policy set in Cedar permits.
+    Cedar,
 }
 
 impl PolicyType {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::BlockTool, Self::AllowList, Self::DenyList, Self::SpendLimit, Self::RateLimit, Self::TimeWindow];
+    pub const ALL: [Self; 7] = [
+        Self::BlockTool,
+        Self::AllowList,
+        Self::DenyList,
+        Self::SpendLimit,
+        Self::RateLimit,
+        Self::TimeWindow,
+        Self::Cedar,
+    ];
 }
 
 /// What a policy says. Which fields it has depends on its type.
@@ -134,6 +149,9 @@ pub struct PolicyDefinition {
     /// Of `time_window`: the hour that it ends before, UTC.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end_hour: Option<i64>,
+    /// Of `cedar`: the policy set, in Cedar.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cedar: Option<String>,
     /// Whether it only logs what it would refuse.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub dry_run: bool,

@@ -20,6 +20,30 @@ fn plain(name: String) -> String {
     if kept.is_empty() { name } else { kept }
 }
 
+/// A name that others are compared with again and again.
+#[derive(Clone, Debug)]
+pub struct Folded {
+    name: String,
+    folds: [String; 2],
+}
+
+impl Folded {
+    /// Folds a name.
+    pub fn new(name: &str) -> Self {
+        Self { name: name.to_owned(), folds: folds(name) }
+    }
+
+    /// The name as it is.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether the two could be taken for each other.
+    pub fn is_alike(&self, other: &Self) -> bool {
+        self.name == other.name || self.folds.iter().zip(&other.folds).any(|(a, b)| a == b)
+    }
+}
+
 /// Whether two names could be taken for each other.
 pub fn alike(a: &str, b: &str) -> bool {
     a == b || folds(a).iter().zip(&folds(b)).any(|(a, b)| a == b)

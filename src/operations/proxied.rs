@@ -12,6 +12,7 @@ pub use crate::{
     proxy::{
         catalogue::Observed,
         governed::{Attempt, Going, Held, Outcome, Verdict, begin, refusal_text},
+        policy::cedar::{MAX_BYTES as MAX_CEDAR_BYTES, SCHEMA as CEDAR_SCHEMA},
         proxy_call::as_tool_result,
         redact::redact,
         secret::{Sent, has_any as has_secret},

@@ -4,7 +4,10 @@ use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{list_policies::PolicyDetail, policy::MAX_POLICIES};
+use super::{
+    list_policies::PolicyDetail,
+    policy::{MAX_POLICIES, cedar},
+};
 use crate::{
     call::{WriteContext, WriteOperation},
     crypto,
@@ -17,10 +20,12 @@ use crate::{
 const MAX_TOOLS: usize = 200;
 /// The most calls within a minute that can be counted.
 const MAX_PER_MINUTE: i64 = 1_000_000;
+/// The longest policy set in Cedar.
+const MAX_CEDAR: usize = cedar::MAX_BYTES;
 /// What each type takes.
 const VALID: &str = "valid are: block_tool with tool; allow_list with tools; deny_list with tools; spend_limit with max, \
                      and perhaps argument, tool, tools; rate_limit with max_per_minute, and perhaps tool, tools; \
-                     time_window with start_hour and end_hour, and perhaps tool, tools";
+                     time_window with start_hour and end_hour, and perhaps tool, tools; cedar with cedar";
 
 /// Say what may be called through the proxy. Every policy must let a call pass. Tools are named `upstream.tool`, `tool`,
 /// `upstream.*` or `*`; a policy that forbids holds for names that look alike too, one that allows for exactly that name.
@@ -58,6 +63,10 @@ pub struct AddProxyPolicy {
     #[serde(default)]
     #[schemars(range(min = 0, max = 24))]
     end_hour: Option<i64>,
+    /// Of `cedar`: a policy set in Cedar, <https://cedarpolicy.com>, for the schema that `haldir policy schema` prints. What
+    /// none of its policies permits is refused.
+    #[serde(default)]
+    cedar: Option<Text<1, MAX_CEDAR>>,
     /// Whether it only logs what it would refuse.
     #[serde(default)]
     #[schemars(extend("default" = false))]
@@ -75,6 +84,10 @@ pub struct ProxyPolicyAdded {
     policy_type: PolicyType,
     /// Names the policy, to delete it.
     policy_id: PolicyId,
+    /// Of `cedar`: what is strange about the policy set, such as a policy that never matches.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
+    warnings: Vec<String>,
 }
 
 impl WriteOperation for AddProxyPolicy {
@@ -82,11 +95,18 @@ impl WriteOperation for AddProxyPolicy {
 
     fn run(self, cx: &mut WriteContext<'_>) -> Result<ProxyPolicyAdded> {
         let definition = self.definition();
-        check(&definition)?;
+        let warnings = check(&definition)?;
         let tenant = cx.caller.tenant.clone();
-        if cx.tx.policies(&tenant, MAX_POLICIES)?.len() >= MAX_POLICIES {
-            let message = format!("there are {MAX_POLICIES} policies already: delete one first");
-            return Err(Error::new(Code::Conflict, message));
+        let known = cx.tx.policies(&tenant, MAX_POLICIES)?;
+        let of_cedar = known.iter().filter(|policy| policy.definition.policy_type == PolicyType::Cedar).count();
+        let full = |most: usize, what: &str| {
+            Err(Error::new(Code::Conflict, format!("there are {most} {what} already: delete one first")))
+        };
+        if known.len() >= MAX_POLICIES {
+            return full(MAX_POLICIES, "policies");
+        }
+        if definition.policy_type == PolicyType::Cedar && of_cedar >= cedar::MAX_SETS {
+            return full(cedar::MAX_SETS, "policies of the type cedar");
         }
         let id = crypto::token::<16>("pol_").map_err(Error::internal)?;
         let policy = Policy {
@@ -96,8 +116,8 @@ impl WriteOperation for AddProxyPolicy {
             created_by: cx.caller.principal.clone(),
         };
         cx.tx.insert_policy(&tenant, &policy)?;
-        let added =
-            ProxyPolicyAdded { added: true, policy_type: policy.definition.policy_type, policy_id: policy.id.clone() };
+        let (policy_type, policy_id) = (policy.definition.policy_type, policy.id.clone());
+        let added = ProxyPolicyAdded { added: true, policy_type, policy_id, warnings };
         watch::append(cx, Draft::governance("policy.add", None, &PolicyDetail::new(policy))?)?;
         Ok(added)
     }
@@ -114,6 +134,7 @@ impl AddProxyPolicy {
             max_per_minute: self.max_per_minute,
             start_hour: self.start_hour,
             end_hour: self.end_hour,
+            cedar: self.cedar.map(Text::into_string),
             dry_run: self.dry_run.unwrap_or(false),
         }
     }
@@ -128,8 +149,8 @@ enum Has {
 }
 
 /// Which fields a type of policy has.
-fn fields_of(policy_type: PolicyType) -> [(&'static str, Has); 7] {
-    use PolicyType::{AllowList, BlockTool, DenyList, RateLimit, SpendLimit, TimeWindow};
+fn fields_of(policy_type: PolicyType) -> [(&'static str, Has); 8] {
+    use PolicyType::{AllowList, BlockTool, Cedar, DenyList, RateLimit, SpendLimit, TimeWindow};
     let always = |types: &[PolicyType]| if types.contains(&policy_type) { Has::Always } else { Has::Never };
     let or_limits = |has| match (has, policy_type) {
         (Has::Never, SpendLimit | RateLimit | TimeWindow) => Has::Perhaps,
@@ -143,6 +164,7 @@ fn fields_of(policy_type: PolicyType) -> [(&'static str, Has); 7] {
         ("max_per_minute", always(&[RateLimit])),
         ("start_hour", always(&[TimeWindow])),
         ("end_hour", always(&[TimeWindow])),
+        ("cedar", always(&[Cedar])),
     ]
 }
 
@@ -167,8 +189,9 @@ fn say_what_goes_with_what(schema: &mut Schema) {
     schema.insert("allOf".to_owned(), Value::Array(rules.to_vec()));
 }
 
-/// Whether the definition says all that its type needs, and nothing that it would ignore.
-pub(super) fn check(definition: &PolicyDefinition) -> Result<()> {
+/// Whether the definition says all that its type needs, and nothing that it would ignore. Answers what is strange about
+/// it all the same.
+pub(super) fn check(definition: &PolicyDefinition) -> Result<Vec<String>> {
     let window = definition.policy_type == PolicyType::TimeWindow;
     for (field, has) in fields_of(definition.policy_type) {
         let is_there = match field {
@@ -178,7 +201,8 @@ pub(super) fn check(definition: &PolicyDefinition) -> Result<()> {
             "argument" => definition.argument.is_some(),
             "max_per_minute" => definition.max_per_minute.is_some(),
             "start_hour" => definition.start_hour.is_some(),
-            _ => definition.end_hour.is_some(),
+            "end_hour" => definition.end_hour.is_some(),
+            _ => definition.cedar.is_some(),
         };
         if has == Has::Always && !is_there {
             return Err(Error::invalid(field, format!("{field} is required; {VALID}")));
@@ -210,5 +234,6 @@ pub(super) fn check(definition: &PolicyDefinition) -> Result<()> {
         let message = "end_hour must differ from start_hour: a whole day is from 0 to 24";
         return Err(Error::invalid("end_hour", message));
     }
-    Ok(())
+    let compiled = definition.cedar.as_deref().map(cedar::compile).transpose()?;
+    Ok(compiled.map(|(_, warnings)| warnings).unwrap_or_default())
 }

@@ -64,7 +64,13 @@ fn too_large(error: Error) -> Error {
 
 /// Whether a tool destroys something, as its annotations say. One that says nothing does, as MCP has it.
 fn is_destructive(definition: &str) -> bool {
+    hints(definition).1
+}
+
+/// Whether a tool only reads, and whether it destroys something, as its annotations say.
+pub(super) fn hints(definition: &str) -> (bool, bool) {
     let definition: Value = serde_json::from_str(definition).unwrap_or_default();
     let hint = |name: &str| definition["annotations"][name].as_bool();
-    hint("readOnlyHint") != Some(true) && hint("destructiveHint") != Some(false)
+    let read_only = hint("readOnlyHint") == Some(true);
+    (read_only, !read_only && hint("destructiveHint") != Some(false))
 }

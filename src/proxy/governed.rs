@@ -9,7 +9,8 @@ use zeroize::Zeroizing;
 use super::{
     approval,
     arguments::Arguments,
-    budget, flow,
+    budget::{self, ByResult, Cost},
+    flow,
     policy::{self, Question},
     redact, scope, secret,
     secret::Sent,
@@ -91,6 +92,8 @@ pub struct Going {
     call: Arc<OpenCall>,
     arguments: Zeroizing<String>,
     sent: Vec<Sent>,
+    /// What the result will say that it cost.
+    by_result: Option<Box<ByResult>>,
     began: Instant,
     settled: bool,
 }
@@ -110,9 +113,9 @@ pub async fn begin(cx: &OutwardContext, attempt: Attempt) -> Result<Verdict> {
     let decided = cx.write(move |cx| decide(cx, &attempt, &arguments)).await?;
     Ok(match decided {
         Decided::Go(leaving) => {
-            let Leaving { call, arguments, sent } = *leaving;
-            let call = Arc::new(call);
-            Verdict::Go(Going { cx: cx.clone(), call, arguments, sent, began: Instant::now(), settled: false })
+            let Leaving { call, arguments, sent, by_result } = *leaving;
+            let (cx, call, began) = (cx.clone(), Arc::new(call), Instant::now());
+            Verdict::Go(Going { cx, call, arguments, sent, by_result: by_result.map(Box::new), began, settled: false })
         }
         Decided::Held(held) => Verdict::Held(held),
         Decided::Refused(error) => Verdict::Refused(error),
@@ -129,6 +132,7 @@ struct Leaving {
     call: OpenCall,
     arguments: Zeroizing<String>,
     sent: Vec<Sent>,
+    by_result: Option<ByResult>,
 }
 
 /// Decides, and leaves the entry that says so, whatever it is.
@@ -162,15 +166,21 @@ fn permit(cx: &mut WriteContext<'_>, attempt: &Attempt, arguments: &Arguments, t
     let tool = tool::known(cx, Called { name: &attempt.tool, upstream: attempt.upstream.as_ref() }, trace)?;
     scope::held(&session, &tool, trace)?;
     let question = Question {
+        tenant: &cx.caller.tenant,
+        key: &cx.caller.principal,
+        session_id: session.id.as_str(),
+        session: Some(&session),
+        pinned: Some(&tool),
         agent: session.agent_id.as_str(),
         upstream: tool.upstream.as_str(),
         tool: &tool.name,
         arguments: arguments.canonical(),
         at: cx.now,
     };
-    let uses = policy::all_pass(cx, &question, trace)?;
-    let cost = budget::affordable(cx, &session, &tool, arguments.canonical(), trace)?;
-    let because = flow::needs_approval(cx, &session, &tool, trace)?;
+    let policy::Passed { uses, mut because } = policy::all_pass(cx, &question, trace)?;
+    let Cost { reserved: cost, by_result } = budget::affordable(cx, &session, &tool, arguments.canonical(), trace)?;
+    because.extend(flow::needs_approval(cx, &session, &tool, trace)?);
+    let because = (!because.is_empty()).then(|| because.join("; "));
     approval::given(cx, &session, &tool, arguments, because.as_deref(), trace)?;
     let (written, sent) = if secret::has_any(arguments.canonical()) {
         secret::fill(cx, &session, &tool.upstream, arguments.canonical(), trace)?
@@ -196,7 +206,7 @@ fn permit(cx: &mut WriteContext<'_>, attempt: &Attempt, arguments: &Arguments, t
     };
     cx.tx.insert_open_call(&cx.caller.tenant, &call)?;
     begun(cx, &session, &tool, &call, arguments, trace)?;
-    Ok(Leaving { call, arguments: written, sent })
+    Ok(Leaving { call, arguments: written, sent, by_result })
 }
 
 /// What the log says of an attempt.
@@ -326,7 +336,8 @@ impl Going {
             Outcome::Answered(result) => {
                 let failed = says_error(&result);
                 let bytes = result.get().len();
-                (Ending::Answered { failed, bytes }, Ok(redact::redact(result, &self.sent)))
+                let cost = self.by_result.as_ref().map(|by_result| by_result.stated(result.get()));
+                (Ending::Answered { failed, bytes, cost }, Ok(redact::redact(result, &self.sent)))
             }
             Outcome::Failed(mut failure) => {
                 failure.message = redact::redact_text(&failure.message, &self.sent);

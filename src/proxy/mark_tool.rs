@@ -34,6 +34,14 @@ pub struct MarkTool {
     /// Where in the arguments the cost of a call stands, as a JSON pointer, such as `/amount`. It is added to `cost`.
     #[serde(default)]
     cost_argument: Option<Text<1, 256>>,
+    /// Where in the result the cost of a call stands, as a JSON pointer, such as `/structuredContent/price`. It is added to
+    /// `cost`; until it is known, and where it is no amount from 0 to `cost_max`, `cost_max` stands for it.
+    #[serde(default)]
+    cost_result: Option<Text<1, 256>>,
+    /// The most that a call costs by its result, in USD. Goes with `cost_result`.
+    #[serde(default)]
+    #[schemars(range(min = 0))]
+    cost_max: Option<Money>,
 }
 
 /// The tool as it is marked now.
@@ -56,15 +64,22 @@ impl WriteOperation for MarkTool {
         if self.cost.is_some_and(Money::is_negative) {
             return Err(Error::invalid("cost", "cost must be at least 0"));
         }
-        let cost_argument = self.cost_argument.map(Text::into_string);
-        if cost_argument.as_ref().is_some_and(|pointer| !pointer.starts_with('/')) {
-            return Err(Error::invalid("cost_argument", "cost_argument must be a JSON pointer, such as /amount"));
+        let cost_argument = pointer("cost_argument", self.cost_argument)?;
+        let cost_result = pointer("cost_result", self.cost_result)?;
+        if cost_result.is_some() != self.cost_max.is_some() {
+            let message = "cost_result and cost_max go together: what a result may cost is set aside before the call";
+            return Err(Error::invalid("cost_max", message));
+        }
+        if self.cost_max.is_some_and(Money::is_negative) {
+            return Err(Error::invalid("cost_max", "cost_max must be at least 0"));
         }
         tool.marks = ToolMarks {
             source: self.source.unwrap_or(false),
             sink: self.sink.unwrap_or(false),
             cost: self.cost,
             cost_argument,
+            cost_result,
+            cost_max: self.cost_max,
         };
         cx.tx.put_tool(&tenant, &tool)?;
         let name = tool.qualified();
@@ -72,4 +87,12 @@ impl WriteOperation for MarkTool {
         watch::append(cx, Draft { tool: &name, ..draft })?;
         Ok(ToolMarked { tool: name, marks: tool.marks })
     }
+}
+
+fn pointer(field: &'static str, given: Option<Text<1, 256>>) -> Result<Option<String>> {
+    let given = given.map(Text::into_string);
+    if given.as_ref().is_some_and(|pointer| !pointer.starts_with('/')) {
+        return Err(Error::invalid(field, format!("{field} must be a JSON pointer, such as /amount")));
+    }
+    Ok(given)
 }

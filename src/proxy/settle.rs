@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use super::budget::Stated;
 use crate::{
     call::WriteContext,
     error::Result,
@@ -16,8 +17,8 @@ use crate::{
 /// How a call ended.
 #[derive(Clone, Debug)]
 pub(super) enum Ending {
-    /// The upstream answered; its result may say that it is an error.
-    Answered { failed: bool, bytes: usize },
+    /// The upstream answered; its result may say that it is an error, and what the call cost.
+    Answered { failed: bool, bytes: usize, cost: Option<Stated> },
     /// It was not carried out.
     Failed { kind: &'static str, why: String },
     /// It may have been carried out.
@@ -51,10 +52,16 @@ pub(super) fn settle(cx: &mut WriteContext<'_>, call: &OpenCall, ending: &Ending
     let tenant = cx.caller.tenant.clone();
     let was_open = cx.tx.delete_open_call(&tenant, &call.id)?;
     let gives_back = was_open && ending.gives_back();
+    let (unneeded, alert) = match ending {
+        _ if gives_back => (call.cost, String::new()),
+        Ending::Answered { cost: Some(Stated::Unneeded(amount)), .. } if was_open => (*amount, String::new()),
+        Ending::Answered { cost: Some(Stated::Unclear(why)), .. } => (Money::ZERO, why.clone()),
+        _ => (Money::ZERO, String::new()),
+    };
+    if unneeded > Money::ZERO {
+        budget::give_back(cx, &call.session_id, unneeded)?;
+    }
     if gives_back {
-        if call.cost > Money::ZERO {
-            budget::give_back(cx, &call.session_id, call.cost)?;
-        }
         for counted in &call.uses {
             cx.tx.count_policy_use(&tenant, counted, -1)?;
         }
@@ -74,11 +81,11 @@ pub(super) fn settle(cx: &mut WriteContext<'_>, call: &OpenCall, ending: &Ending
     };
     let details = json!({
         "call_id": call.id, "tool": name, "milliseconds": took.as_millis(), "bytes": bytes, "failure": kind,
-        "reason": why, "cost": if gives_back { Money::ZERO } else { call.cost },
+        "reason": why, "cost": call.cost.minus_floor_zero(unneeded),
         // Another process had taken it for abandoned, and closed it as unknown.
         "late": !was_open,
     });
     let draft = Draft::governance(ending.action(), session.as_deref(), &details)?;
-    watch::append(cx, Draft { tool: &name, ..draft })?;
+    watch::append(cx, Draft { tool: &name, alert, ..draft })?;
     Ok(())
 }

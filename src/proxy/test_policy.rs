@@ -1,6 +1,9 @@
 //! `testProxyPolicy`.
 
-use std::collections::HashMap;
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
@@ -9,13 +12,16 @@ use serde_json::{Value, value::RawValue};
 use super::{
     add_policy::{AddProxyPolicy, check},
     arguments::Arguments,
-    policy::{self, Question, Said},
+    policy::{self, Past, Question, Said, cedar},
     tool,
 };
 use crate::{
     call::{ReadContext, ReadOperation},
     error::{Error, Result},
-    model::{Entry, EntryId, Money, Policy, PolicyDefinition, PolicyId, PolicyType, UnixMicros, text::Text},
+    model::{
+        Entry, EntryId, Money, PinnedTool, Policy, PolicyDefinition, PolicyId, PolicyType, PolicyUse, Session,
+        SessionId, UnixMicros, UpstreamName, text::Text,
+    },
     store::AuditQuery,
 };
 
@@ -59,6 +65,9 @@ pub struct TestProxyPolicy {
     /// As addProxyPolicy has it.
     #[serde(default)]
     end_hour: Option<i64>,
+    /// As addProxyPolicy has it.
+    #[serde(default)]
+    cedar: Option<Text<1, { cedar::MAX_BYTES }>>,
     /// Makes no difference here.
     #[serde(default)]
     dry_run: Option<bool>,
@@ -141,9 +150,9 @@ impl ReadOperation for TestProxyPolicy {
         recorded.reverse();
         let mut tested =
             PolicyTested { calls: recorded.len(), skipped, would_refuse: 0, were_made: 0, refusals: Vec::new() };
-        let mut passed: HashMap<String, Vec<i64>> = HashMap::new();
+        let mut replay = Replay::default();
         for call in recorded {
-            if let Some(refusal) = asked(cx, &policy, &call, &mut passed)? {
+            if let Some(refusal) = replay.asked(cx, &policy, &call)? {
                 tested.would_refuse += 1;
                 tested.were_made += usize::from(refusal.was == "made");
                 tested.refusals.push(refusal);
@@ -166,6 +175,7 @@ impl TestProxyPolicy {
             max_per_minute: self.max_per_minute,
             start_hour: self.start_hour,
             end_hour: self.end_hour,
+            cedar: self.cedar.map(Text::into_string),
             dry_run: self.dry_run.unwrap_or(false),
         };
         check(&definition)?;
@@ -218,35 +228,105 @@ fn was(action: &str) -> Option<&'static str> {
     }
 }
 
-fn asked(
-    cx: &ReadContext<'_>,
-    policy: &Policy,
-    call: &Recorded,
-    passed: &mut HashMap<String, Vec<i64>>,
-) -> Result<Option<WouldRefuse>> {
-    let (upstream, tool) = call.tool.split_once('.').unwrap_or(("", &call.tool));
-    let Entry { agent_id, at, .. } = &call.entry;
-    let question = Question { agent: agent_id, upstream, tool, arguments: call.arguments.canonical(), at: *at };
-    let clear = || tool::bare_is_clear(cx.tx, &cx.caller.tenant, tool);
-    let of_late = |times: &Vec<i64>| times.iter().filter(|time| **time > policy::window_start(*at)).count();
-    let used = passed.get(agent_id).map_or(0, of_late);
-    let said = policy::ask(policy, &question, clear, || i64::try_from(used).map_err(Error::internal))?;
-    let became = was(&call.entry.action).unwrap_or_default();
-    match said {
-        Said::Forbidden(reason, _) => Ok(Some(WouldRefuse {
+/// The calls that were looked at so far, as if the policy had held.
+#[derive(Default)]
+struct Replay {
+    /// When calls were let through, by whom they count for.
+    passed: HashMap<String, Vec<i64>>,
+    /// Sessions that have read from a source.
+    tainted: HashSet<String>,
+    sessions: HashMap<String, Option<Arc<Session>>>,
+    tools: HashMap<String, Option<Arc<PinnedTool>>>,
+}
+
+/// What happened before one of them.
+struct Before<'a> {
+    cx: &'a ReadContext<'a>,
+    replay: &'a Replay,
+    question: &'a Question<'a>,
+}
+
+impl Past for Before<'_> {
+    fn is_clear(&self) -> Result<bool> {
+        tool::bare_is_clear(self.cx.tx, &self.cx.caller.tenant, self.question.tool)
+    }
+
+    fn used(&self, _: &PolicyId, subject: &str, after: i64) -> Result<i64> {
+        let times = self.replay.passed.get(subject).map(Vec::as_slice).unwrap_or_default();
+        i64::try_from(times.iter().filter(|time| **time > after).count()).map_err(Error::internal)
+    }
+
+    fn tainted(&self) -> Result<bool> {
+        Ok(self.replay.tainted.contains(self.question.session_id))
+    }
+}
+
+impl Replay {
+    fn asked(&mut self, cx: &ReadContext<'_>, policy: &Policy, call: &Recorded) -> Result<Option<WouldRefuse>> {
+        let (upstream, tool) = call.tool.split_once('.').unwrap_or(("", &call.tool));
+        let Entry { agent_id, session_id, at, .. } = &call.entry;
+        // Both as they are now: the log does not have them as they were.
+        let (session, pinned) = (self.session(cx, session_id)?, self.tool(cx, upstream, tool)?);
+        let question = Question {
+            tenant: &cx.caller.tenant,
+            key: &call.entry.actor,
+            session_id,
+            session: session.as_deref(),
+            agent: agent_id,
+            upstream,
+            tool,
+            pinned: pinned.as_deref(),
+            arguments: call.arguments.canonical(),
+            at: *at,
+        };
+        let said = policy::ask(policy, &question, &Before { cx, replay: self, question: &question })?;
+        let became = was(&call.entry.action).unwrap_or_default();
+        let refused = |reason: String| WouldRefuse {
             entry_id: call.entry.id.clone(),
             tool: call.tool.clone(),
             agent_id: agent_id.clone(),
             at: at.to_rfc3339(),
             was: became,
             reason,
-        })),
-        Said::Pass(_, Some(counted)) if became == "made" => {
-            let times = passed.entry(counted.subject).or_default();
-            times.retain(|time| *time > policy::window_start(*at));
-            times.push(counted.at);
-            Ok(None)
+        };
+        let counted = match said {
+            Said::Forbidden(reason, _) => return Ok(Some(refused(reason))),
+            Said::Ask(reason, ..) => return Ok(Some(refused(format!("it would wait for an approval: {reason}")))),
+            Said::Pass(_, counted) => counted,
+            Said::Nothing => Vec::new(),
+        };
+        if became == "made" {
+            for PolicyUse { subject, at: counted, .. } in counted {
+                let times = self.passed.entry(subject).or_default();
+                times.retain(|time| *time > policy::window_start(*at));
+                times.push(counted);
+            }
+            if pinned.is_some_and(|tool| tool.marks.source) {
+                self.tainted.insert(session_id.clone());
+            }
         }
-        Said::Pass(..) | Said::Nothing => Ok(None),
+        Ok(None)
+    }
+
+    fn session(&mut self, cx: &ReadContext<'_>, id: &str) -> Result<Option<Arc<Session>>> {
+        if let Some(known) = self.sessions.get(id) {
+            return Ok(known.clone());
+        }
+        let parsed = SessionId::parse(id).ok();
+        let found = parsed.map(|id| cx.tx.session(&cx.caller.tenant, &id)).transpose()?.flatten();
+        self.sessions.insert(id.to_owned(), found.clone());
+        Ok(found)
+    }
+
+    fn tool(&mut self, cx: &ReadContext<'_>, upstream: &str, tool: &str) -> Result<Option<Arc<PinnedTool>>> {
+        let name = format!("{upstream}.{tool}");
+        if let Some(known) = self.tools.get(&name) {
+            return Ok(known.clone());
+        }
+        let upstream = UpstreamName::parse(upstream).ok();
+        let found = upstream.map(|upstream| cx.tx.pinned_tool(&cx.caller.tenant, &upstream, tool)).transpose()?;
+        let found = found.flatten().map(Arc::new);
+        self.tools.insert(name, found.clone());
+        Ok(found)
     }
 }

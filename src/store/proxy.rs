@@ -53,6 +53,7 @@ pub trait WriteProxy {
     fn count_call(&mut self, tenant: &TenantId, name: &UpstreamName, latency: i64, failed: bool) -> Result<()>;
     fn put_tool(&mut self, tenant: &TenantId, tool: &PinnedTool) -> Result<()>;
     fn insert_policy(&mut self, tenant: &TenantId, policy: &Policy) -> Result<()>;
+    /// Forgets the policy, and what was counted for it.
     fn delete_policy(&mut self, tenant: &TenantId, id: &PolicyId) -> Result<()>;
     /// Counts one more, or, where the call came to nothing, one less.
     fn count_policy_use(&mut self, tenant: &TenantId, counted: &PolicyUse, by: i64) -> Result<()>;

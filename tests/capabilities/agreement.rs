@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fs, path::Path};
 
-use haldir::operations::{self, Operation, Run};
+use haldir::operations::{self, Operation, Run, proxied::CEDAR_SCHEMA};
 use serde_json::Value;
 
 use crate::support::{
@@ -11,7 +11,10 @@ use crate::support::{
 };
 
 fn pretty(schema: &Value) -> String {
-    let mut text = serde_json::to_string_pretty(schema).unwrap();
+    // In the order of their names, whatever order serde_json is built to keep.
+    let mut sorted = schema.clone();
+    sorted.sort_all_objects();
+    let mut text = serde_json::to_string_pretty(&sorted).unwrap();
     text.push('\n');
     text
 }
@@ -20,7 +23,9 @@ fn pretty(schema: &Value) -> String {
 #[test]
 fn the_committed_schemas_are_those_of_the_operations() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas");
-    let mut expected: Vec<(String, String)> = operations::all()
+    let cedar = ("haldir.cedarschema".to_owned(), CEDAR_SCHEMA.to_owned());
+    let tools = ("tools.json".to_owned(), pretty(&json!(haldir::faces::mcp::tools::of_operations())));
+    let expected: Vec<(String, String)> = operations::all()
         .iter()
         .flat_map(|operation| {
             [
@@ -28,8 +33,8 @@ fn the_committed_schemas_are_those_of_the_operations() {
                 (format!("{}.output.json", operation.name), pretty(&operation.output_schema().to_value())),
             ]
         })
+        .chain([cedar, tools])
         .collect();
-    expected.push(("tools.json".to_owned(), pretty(&json!(haldir::faces::mcp::tools::of_operations()))));
     if std::env::var_os("HALDIR_UPDATE").is_some() {
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir(&folder).unwrap();

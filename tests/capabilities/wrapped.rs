@@ -332,3 +332,28 @@ fn policies_of_a_file_hold_from_the_first_call_on_and_are_added_once() {
         assert!(errors.contains("polic"), "{bad}: {errors}");
     }
 }
+
+#[test]
+fn a_policy_set_in_cedar_holds_from_the_first_call_on_and_is_added_once() {
+    let house = House::new();
+    let (_server, operator) = house.serve_operator();
+    let file = house.folder().join("rules.cedar");
+    fs::write(&file, "permit (principal == Agent::\"writer\", action, resource == Tool::\"test.echo\");").unwrap();
+    let options = ["--agent", "writer", "--policy", file.to_str().unwrap()];
+    for _ in 0..2 {
+        let mut wrapped = Lines::begun(wrap(&house, &options));
+        wrapped.refused("delete", &json!({"path": "a"}), "policy_denied");
+        assert_eq!(wrapped.call("echo", &json!({}))["result"]["content"][0]["text"], "{}");
+    }
+    assert_eq!(operator.get("/v1/proxy/policies").ok()["count"], 1);
+    let mut other = Lines::begun(wrap(&house, &["--agent", "reader", "--policy", file.to_str().unwrap()]));
+    other.refused("echo", &json!({}), "policy_denied");
+    fs::write(&file, "permit (principal, action, resource) when { context.nothing };").unwrap();
+    let errors = crate::support::refuses_to_start(wrap(&house, &options));
+    assert!(errors.contains("rules.cedar") && errors.contains("line 1, column 45"), "{errors}");
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/policies/reader.cedar");
+    let mut wrapped = Lines::begun(wrap(&house, &["--policy", example.to_str().unwrap()]));
+    wrapped.refused("delete", &json!({"path": "a"}), "policy_denied");
+    let policies = operator.get("/v1/proxy/policies").ok();
+    assert_eq!(policies["policies"][1]["cedar"], fs::read_to_string(&example).unwrap(), "{policies}");
+}

@@ -1,6 +1,11 @@
 //! `haldir policy`: what may be called of upstream servers, by whoever holds the store's files.
 
-use std::process::ExitCode;
+use std::{
+    fs,
+    io::{self, Read},
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use clap::{Args, Subcommand};
 use serde::Deserialize;
@@ -11,13 +16,20 @@ use super::{
     local::Local,
     output::{line, printable, table},
 };
-use crate::error::Error;
+use crate::{
+    error::Error,
+    operations::proxied::{CEDAR_SCHEMA, MAX_CEDAR_BYTES},
+};
+
+/// Characters that a list shows of a field.
+const MAX_SHOWN_CHARS: usize = 200;
 
 #[derive(Subcommand)]
 pub enum PolicyCommand {
     /// Add a policy: from the next call on it holds, in every process on this store.
     #[command(after_help = "Examples:\n  haldir policy add block_tool --tool github.delete_repo\n  haldir policy add \
-                            rate_limit --max-per-minute 30\n  haldir policy add spend_limit --max 100 --argument /amount")]
+                            rate_limit --max-per-minute 30\n  haldir policy add spend_limit --max 100 --argument \
+                            /amount\n  haldir policy add cedar --file examples/policies/reader.cedar")]
     Add(PolicyOptions),
     /// List the policies, oldest first.
     #[command(after_help = "Example:\n  haldir policy list --json | jq '.policies[].type'")]
@@ -25,6 +37,9 @@ pub enum PolicyCommand {
     /// Show what a policy would have refused of the calls in the log, without adding it.
     #[command(after_help = "Example:\n  haldir policy test spend_limit --max 20 --calls 1000")]
     Test(TestOptions),
+    /// Print the schema that policies of the type cedar are written for.
+    #[command(after_help = "Example:\n  haldir policy schema > haldir.cedarschema")]
+    Schema,
     /// Remove a policy.
     #[command(after_help = "Example:\n  haldir policy remove pol_Q7hYc0mXw2uT9kLr5tBfZg")]
     Remove(RemoveOptions),
@@ -33,7 +48,7 @@ pub enum PolicyCommand {
 #[derive(Args)]
 pub struct PolicyOptions {
     /// The kind of policy.
-    #[arg(value_name = "TYPE", value_parser = ["block_tool", "allow_list", "deny_list", "spend_limit", "rate_limit", "time_window"])]
+    #[arg(value_name = "TYPE", value_parser = ["block_tool", "allow_list", "deny_list", "spend_limit", "rate_limit", "time_window", "cedar"])]
     policy_type: String,
     /// The tool: `upstream.tool`, `tool`, `upstream.*` or `*`.
     #[arg(long)]
@@ -56,6 +71,9 @@ pub struct PolicyOptions {
     /// The hour that it ends before, UTC.
     #[arg(long, value_name = "HOUR")]
     end_hour: Option<i64>,
+    /// Of cedar: the policy set, in Cedar; `-` is standard input.
+    #[arg(long, value_name = "FILE")]
+    file: Option<PathBuf>,
     /// Only log what it would refuse.
     #[arg(long)]
     dry_run: bool,
@@ -82,8 +100,9 @@ impl PolicyOptions {
     fn input(&self) -> Result<Map<String, Value>, Error> {
         let max = self.max.as_ref().map(|max| serde_json::from_str::<serde_json::Number>(max)).transpose();
         let max = max.map_err(|_| Error::invalid("max", "--max must be a number"))?;
+        let cedar = self.file.as_deref().map(policy_set).transpose()?;
         let mut input = json!({
-            "type": self.policy_type, "tool": self.tool, "tools": self.tools, "max": max, "argument": self.argument,
+            "cedar": cedar, "type": self.policy_type, "tool": self.tool, "tools": self.tools, "max": max, "argument": self.argument,
             "max_per_minute": self.max_per_minute, "start_hour": self.start_hour, "end_hour": self.end_hour,
         });
         let fields = input.as_object_mut().map(std::mem::take).unwrap_or_default();
@@ -95,15 +114,46 @@ impl PolicyOptions {
     }
 }
 
+/// The text of a policy set.
+fn policy_set(path: &Path) -> Result<String, Error> {
+    let read = || -> io::Result<String> {
+        let mut text = String::new();
+        let most = u64::try_from(MAX_CEDAR_BYTES).unwrap_or(u64::MAX).saturating_add(1);
+        if path == Path::new("-") {
+            io::stdin().lock().take(most).read_to_string(&mut text)?;
+        } else {
+            fs::File::open(path)?.take(most).read_to_string(&mut text)?;
+        }
+        Ok(text)
+    };
+    let text = read().map_err(|error| Error::invalid("file", format!("{}: {error}", path.display())))?;
+    if text.len() > MAX_CEDAR_BYTES {
+        let message = format!("{}: a Cedar policy set has at most {MAX_CEDAR_BYTES} bytes", path.display());
+        return Err(Error::invalid("file", message));
+    }
+    Ok(text)
+}
+
 pub fn run(command: &PolicyCommand, global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
     match command {
         PolicyCommand::Add(options) => {
             let input = Value::Object(options.input()?).to_string();
             let reply = Local::open(global)?.call_named("addProxyPolicy", &input)?;
             let answer: Value = serde_json::from_str(&reply.body).map_err(Error::internal)?;
-            say(screen, &reply.body, &format!("added {}", answer["policy_id"].as_str().unwrap_or_default()))
+            let warnings = answer["warnings"].as_array().into_iter().flatten().filter_map(Value::as_str);
+            let added = answer["policy_id"].as_str().unwrap_or_default();
+            say(screen, &reply.body, &format!("added {added}"))?;
+            for warning in warnings.filter(|_| !screen.json) {
+                line(&printable(&format!("warning: {warning}")))?;
+            }
+            Ok(ExitCode::SUCCESS)
         }
         PolicyCommand::List => list(global, screen),
+        PolicyCommand::Schema => {
+            let schema = json!({"schema": CEDAR_SCHEMA}).to_string();
+            line(if screen.json { &schema } else { CEDAR_SCHEMA.trim_end() })?;
+            Ok(ExitCode::SUCCESS)
+        }
         PolicyCommand::Test(options) => test(options, global, screen),
         PolicyCommand::Remove(options) => {
             let input = json!({"policy_id": options.policy_id}).to_string();
@@ -135,9 +185,17 @@ fn list(global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
 
 fn row(policy: &Value) -> Vec<String> {
     let text = |name: &str| policy[name].as_str().unwrap_or_default().to_owned();
-    let about = ["tool", "tools", "max", "argument", "max_per_minute", "start_hour", "end_hour", "dry_run"];
-    let said = about.iter().filter(|name| !policy[**name].is_null()).map(|name| format!("{name} {}", policy[*name]));
+    let about = ["tool", "tools", "max", "argument", "max_per_minute", "start_hour", "end_hour", "cedar", "dry_run"];
+    let said = about.iter().filter(|name| !policy[**name].is_null()).map(|name| said(name, &policy[*name]));
     vec![text("policy_id"), text("type"), said.collect::<Vec<_>>().join(", "), text("created_by")]
+}
+
+/// A field of a policy; of a policy set its beginning.
+fn said(name: &str, value: &Value) -> String {
+    let text = value.to_string();
+    let shown: String = text.chars().take(MAX_SHOWN_CHARS).collect();
+    let more = if shown.len() < text.len() { "…" } else { "" };
+    format!("{name} {shown}{more}")
 }
 
 #[derive(Deserialize)]

@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::{
     error::{Code, Error, Result},
@@ -13,6 +13,8 @@ use crate::{
 
 /// The largest file, in bytes.
 const MAX_BYTES: u64 = 1024 * 1024;
+/// The type of a policy in Cedar, its field, and the extension of a file that is one policy set.
+const CEDAR: &str = "cedar";
 /// What the store says of a policy besides what the policy says.
 const ABOUT: [&str; 3] = ["policy_id", "created_at", "created_by"];
 
@@ -37,7 +39,12 @@ pub async fn add(haldir: &Haldir, tenant: &TenantId, path: &Path) -> Result<()> 
         return Err(problem(format!("more than {MAX_BYTES} bytes")));
     }
     let text = fs::read_to_string(path).map_err(|error| problem(error.to_string()))?;
-    let wanted: Policies = serde_json::from_str(&text).map_err(|error| problem(error.to_string()))?;
+    let wanted = if path.extension().is_some_and(|extension| extension == CEDAR) {
+        let policy = json!({"type": CEDAR, CEDAR: text});
+        Policies { policies: policy.as_object().cloned().into_iter().collect() }
+    } else {
+        serde_json::from_str(&text).map_err(|error| problem(error.to_string()))?
+    };
     let operator = Credential::LocalOperator(tenant.clone());
     let call = async |name: &str, input: &str| {
         let operation: &Operation = operations::named(name).ok_or_else(|| Error::internal(format!("no {name}")))?;

@@ -161,7 +161,26 @@ pub(super) fn within(definition: &PolicyDefinition, arguments: &str) -> Result<S
     {
         return Ok(forbidden(format!("the call has no amount at {pointer}"), pointer));
     }
-    Ok(Said::Pass(json!({"amount": largest, "max": max}), None))
+    Ok(Said::Pass(json!({"amount": largest, "max": max}), Vec::new()))
+}
+
+/// The largest amount, wherever it may stand; or where one stands that cannot be read.
+pub(super) fn largest(arguments: &str) -> Result<std::result::Result<Money, String>> {
+    let mut found = Vec::new();
+    collect(arguments, String::new(), "", &mut found)?;
+    let mut largest = Money::ZERO;
+    for value in found {
+        let is_amount = is_amount(&value.name);
+        if !is_amount && is_other(&value.name) {
+            continue;
+        }
+        match read(&value) {
+            Some(amount) => largest = largest.max(amount),
+            None if is_amount || !value.is_text => return Ok(Err(value.path)),
+            None => {}
+        }
+    }
+    Ok(Ok(largest))
 }
 
 /// The largest amount that the arguments name as one, for whoever approves.
@@ -279,6 +298,7 @@ mod tests {
             tools: None,
             max: Some(Money::from_units(100)),
             argument: argument.map(str::to_owned),
+            cedar: None,
             max_per_minute: None,
             start_hour: None,
             end_hour: None,

@@ -22,6 +22,11 @@ pub(in crate::proxy) fn window_start(now: UnixMicros) -> i64 {
     now.0 - MINUTE - GRAIN
 }
 
+/// Where a call of this time is counted.
+pub(super) fn grain(at: UnixMicros) -> i64 {
+    at.0 - at.0.rem_euclid(GRAIN)
+}
+
 pub(super) fn within(policy: &Policy, question: &Question<'_>, used: i64) -> Said {
     let most = policy.definition.max_per_minute.unwrap_or(0);
     let subject = question.agent;
@@ -30,7 +35,6 @@ pub(super) fn within(policy: &Policy, question: &Question<'_>, used: i64) -> Sai
         let why = format!("the agent has made {used} calls within a minute, and may make {most}: try again later");
         return Said::Forbidden(why, saw);
     }
-    let at = question.at.0 - question.at.0.rem_euclid(GRAIN);
-    let counted = PolicyUse { policy: policy.id.to_string(), subject: subject.to_owned(), at };
-    Said::Pass(saw, Some(counted))
+    let counted = PolicyUse { policy: policy.id.to_string(), subject: subject.to_owned(), at: grain(question.at) };
+    Said::Pass(saw, vec![counted])
 }

@@ -16,7 +16,7 @@ pub(super) fn open(definition: &PolicyDefinition, now: UnixMicros) -> Said {
     let within = if from < until { (from..until).contains(&second) } else { second >= from || second < until };
     let saw = json!({"now": now.to_rfc3339(), "start_hour": start, "end_hour": end});
     if within {
-        return Said::Pass(saw, None);
+        return Said::Pass(saw, Vec::new());
     }
     Said::Forbidden(format!("tools may be called from {start}:00 to {end}:00 UTC only"), saw)
 }
@@ -33,6 +33,7 @@ mod tests {
             tools: None,
             max: None,
             argument: None,
+            cedar: None,
             max_per_minute: None,
             start_hour: Some(start),
             end_hour: Some(end),

@@ -55,6 +55,7 @@ statements! {
     POLICIES = "SELECT id, definition, created_at, created_by FROM policies WHERE tenant = ?1 ORDER BY id LIMIT ?2";
     INSERT_POLICY = "INSERT INTO policies (tenant, id, definition, created_at, created_by) VALUES (?1, ?2, ?3, ?4, ?5)";
     DELETE_POLICY = "DELETE FROM policies WHERE tenant = ?1 AND id = ?2";
+    FORGET_USES_OF_POLICY = "DELETE FROM policy_uses WHERE tenant = ?1 AND policy = ?2";
     POLICY_USES = "SELECT coalesce(sum(uses), 0) FROM policy_uses
         WHERE tenant = ?1 AND policy = ?2 AND subject = ?3 AND at > ?4";
     COUNT_POLICY_USE = "INSERT INTO policy_uses (tenant, policy, subject, at, uses) VALUES (?1, ?2, ?3, ?4, ?5)
@@ -328,7 +329,9 @@ impl WriteProxy for SqliteTx<'_> {
     }
 
     fn delete_policy(&mut self, tenant: &TenantId, id: &PolicyId) -> Result<()> {
-        self.writable()?.prepare_cached(DELETE_POLICY)?.execute([tenant.as_str(), id.as_str()])?;
+        let connection = self.writable()?;
+        connection.prepare_cached(FORGET_USES_OF_POLICY)?.execute([tenant.as_str(), id.as_str()])?;
+        connection.prepare_cached(DELETE_POLICY)?.execute([tenant.as_str(), id.as_str()])?;
         Ok(())
     }
 

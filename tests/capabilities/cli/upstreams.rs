@@ -41,3 +41,33 @@ fn upstreams_and_policies_are_managed_from_the_terminal() {
     assert_eq!(terminal.done(&["upstreams", "remove", "up"]).stdout, "removed up\n");
     assert_eq!(terminal.refused(&["upstreams", "remove", "up", "--json"], 1).json()["code"], "not_found");
 }
+
+#[test]
+fn a_policy_set_in_cedar_is_tried_added_and_listed_from_the_terminal() {
+    let (terminal, _) = Terminal::with_store();
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let schema = terminal.done(&["policy", "schema"]).stdout;
+    assert_eq!(schema, include_str!("../../../schemas/haldir.cedarschema"));
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/policies/reader.cedar");
+    assert!(terminal.done(&["policy", "test", "cedar", "--file", example]).stdout.contains("0 of 0 calls"));
+    let added = terminal.done(&["policy", "add", "cedar", "--file", example]).stdout;
+    assert!(added.starts_with("added pol_") && !added.contains("warning"), "{added}");
+    let listed = terminal.done(&["policy", "list"]).stdout;
+    assert!(listed.contains("cedar") && listed.contains('…'), "{listed}");
+    let strange = file("strange.cedar", "forbid (principal, action, resource) when { context.hour > 25 && false };");
+    assert!(terminal.done(&["policy", "add", "cedar", "--file", &strange]).stdout.contains("\nwarning: line 1"));
+    for (path, says) in [
+        (file("bad.cedar", "permit (principal, action, resource)\n  when { context.nothing };"), "line 2, column 10"),
+        (file("large.cedar", &"x".repeat(40_000)), "32768"),
+        (folder.path().join("none.cedar").to_str().unwrap().to_owned(), "none.cedar"),
+    ] {
+        let told = terminal.refused(&["policy", "add", "cedar", "--file", &path], 2);
+        assert!(told.stderr.contains(says), "{told:?}");
+    }
+    assert_eq!(terminal.done(&["policy", "list", "--json"]).json()["count"], 2);
+}

@@ -80,7 +80,7 @@ fn a_policy_that_makes_no_sense_is_refused_and_not_kept() {
         operator.post("/v1/proxy/policies", &policy).refused_field(400, "invalid_argument", field);
     }
     let unknown = operator.post("/v1/proxy/policies", &json!({"type": "nonsense"})).refused(400, "invalid_argument");
-    for valid in ["block_tool", "allow_list", "deny_list", "spend_limit", "rate_limit", "time_window"] {
+    for valid in ["block_tool", "allow_list", "deny_list", "spend_limit", "rate_limit", "time_window", "cedar"] {
         assert!(text(&unknown, "error").contains(valid), "{unknown}");
     }
     assert_eq!(operator.get("/v1/proxy/policies").ok()["count"], 0);
@@ -253,6 +253,71 @@ fn what_a_call_costs_is_taken_out_of_the_budget_before_it_leaves() {
     let carried = at_once(6, |_| call(&operator.again(), &session, "buy", &json!({"price": 0.1})).status == 200);
     assert_eq!(carried.iter().filter(|done| **done).count(), 3, "{carried:?}");
     assert_eq!(spent(&parent), json!(0.9));
+    operator.verified();
+}
+
+#[test]
+fn a_cost_that_the_result_tells_is_set_aside_before_the_call_and_settled_after() {
+    let (house, upstream) = (House::new(), Upstream::new([tool("ask")]));
+    let (server, operator) = house.serve_operator();
+    register(&operator, "up", &upstream);
+    for (marks, field) in [
+        (json!({"cost_result": "/price"}), "cost_max"),
+        (json!({"cost_max": 1}), "cost_max"),
+        (json!({"cost_result": "/price", "cost_max": -1}), "cost_max"),
+        (json!({"cost_result": "price", "cost_max": 1}), "cost_result"),
+    ] {
+        mark(&operator, "ask", &marks).refused_field(400, "invalid_argument", field);
+    }
+    mark(&operator, "ask", &json!({"cost": 0.1, "cost_result": "/structuredContent/a/0/price", "cost_max": 0.5})).ok();
+    let parent = operator.session(&json!({"scopes": ["execute", "spend"], "spend_limit": 10}));
+    let session = operator.session(&json!({"scopes": ["execute", "spend"], "parent_session_id": parent}));
+    let answers = |price: &Value| {
+        let content = json!([{"type": "text", "text": "x"}]);
+        upstream.behave(Behaviour::Result(json!({"content": content, "structuredContent": {"a": [{"price": price}]}})));
+    };
+    let (mut spent, mut done) = (0, 0);
+    for (price, cost, flagged) in [
+        (json!(0.25), 350, false),
+        (json!(0), 100, false),
+        (json!(0.5), 600, false),
+        (json!("0.2"), 300, false),
+        (json!(0.500_000_001), 600, true),
+        (json!(-0.1), 600, true),
+        (json!("nan"), 600, true),
+        (json!(1e300), 600, true),
+        (json!(true), 600, true),
+        (Value::Null, 600, true),
+    ] {
+        answers(&price);
+        carried_out(&call(&operator, &session, "ask", &json!({})));
+        (spent, done) = (spent + cost, done + 1);
+        let entry = wait_for(&operator, "proxyCall.ok", done).swap_remove(0);
+        let said = entry["details"]["cost"].as_f64().unwrap();
+        assert!((said * 1_000.0 - f64::from(cost)).abs() < 1e-6, "{price}: {entry}");
+        assert_eq!(entry["flagged"], flagged, "{price}: {entry}");
+        for id in [&session, &parent] {
+            let shown = operator.get(&format!("/v1/sessions/{id}")).ok()["spent"].as_f64().unwrap();
+            assert!((shown * 1_000.0 - f64::from(spent)).abs() < 1e-6, "{price}: {shown}");
+        }
+    }
+    upstream.behave(Behaviour::Echo);
+    carried_out(&call(&operator, &session, "ask", &json!({})));
+    assert!(wait_for(&operator, "proxyCall.ok", done + 1)[0]["flag_reason"].as_str().unwrap().contains("no cost at"));
+    upstream.behave(Behaviour::Status(500));
+    call(&operator, &session, "ask", &json!({})).ok();
+    wait_for(&operator, "proxyCall.failed", 1);
+    let left = |id: &str| operator.get(&format!("/v1/sessions/{id}")).ok()["remaining_budget"].clone();
+    assert_eq!(left(&parent), json!(4.45), "a call that failed has cost something");
+    // What may be needed is needed before the call, in every process.
+    let other = operator.session(&json!({"scopes": ["execute", "spend"], "spend_limit": 0.7}));
+    answers(&json!(0.1));
+    let second = house.serve();
+    let clients = [server.with_key(operator.key()), second.with_key(operator.key())];
+    carried_out(&call(&clients[0], &other, "ask", &json!({})));
+    wait_for(&operator, "proxyCall.ok", done + 2);
+    let told = blocked(&call(&clients[1], &other, "ask", &json!({})), "budget_exceeded");
+    assert_eq!(told["remaining_budget"], 0.5, "{told}");
     operator.verified();
 }
 

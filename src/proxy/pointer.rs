@@ -1,0 +1,56 @@
+//! JSON pointers (RFC 6901) into JSON text: what is found is as it was written.
+
+use std::{borrow::Cow, collections::BTreeMap, str::FromStr};
+
+use serde_json::value::RawValue;
+
+/// The members of an object.
+pub type Members<'a> = BTreeMap<Cow<'a, str>, &'a RawValue>;
+
+/// The members of an object, which is known to be one; of anything else there are none.
+pub fn members(json: &str) -> Members<'_> {
+    serde_json::from_str(json).unwrap_or_default()
+}
+
+/// What stands at a JSON pointer (RFC 6901).
+pub fn at<'a>(arguments: &Members<'a>, pointer: &str) -> Option<&'a str> {
+    let mut steps = pointer.strip_prefix('/')?.split('/').map(|step| step.replace("~1", "/").replace("~0", "~"));
+    let mut found = arguments.get(steps.next()?.as_str())?.get();
+    for step in steps {
+        found = match found.as_bytes().first() {
+            Some(b'{') => members(found).get(step.as_str())?.get(),
+            Some(b'[') => {
+                let items: Vec<&RawValue> = serde_json::from_str(found).ok()?;
+                items.get(usize::from_str(&step).ok().filter(|index| index.to_string() == step)?)?.get()
+            }
+            _ => return None,
+        };
+    }
+    Some(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_found_as_rfc_6901_has_it() {
+        let json = r#"{"a":{"b":["x",{"c":1}]},"":2,"m~n":3,"o/p":4}"#;
+        let arguments = members(json);
+        for (pointer, found) in [
+            ("/a/b/0", Some("\"x\"")),
+            ("/a/b/1/c", Some("1")),
+            ("/", Some("2")),
+            ("/m~0n", Some("3")),
+            ("/o~1p", Some("4")),
+            ("/a/b/2", None),
+            ("/a/b/00", None),
+            ("/a/b/-", None),
+            ("/a/b/0/c", None),
+            ("a", None),
+            ("", None),
+        ] {
+            assert_eq!(at(&arguments, pointer), found, "{pointer}");
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! What a Cedar policy looks at. It is known before the call: so nothing else has to be looked up or put into Cedar's
+//! terms, and an argument that cannot be put into them refuses the calls that it matters to, and no others.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use super::values::Kind;
+
+/// Places in the arguments, and the kinds that are asked for there.
+pub type Places = BTreeMap<String, BTreeSet<Kind>>;
+
+/// What is looked at.
+#[derive(Debug, Default)]
+pub struct Asked {
+    /// Of the arguments.
+    pub places: Places,
+    /// Of the rest of the context, by name.
+    pub facts: BTreeSet<String>,
+}
+
+impl Asked {
+    /// Reads it from the JSON form of one policy; the error says what cannot be known before the call.
+    pub fn of(policy: &Value) -> Result<Self, String> {
+        let mut asked = Self::default();
+        let conditions = policy["conditions"].as_array().map(Vec::as_slice).unwrap_or_default();
+        // Not by recursion: expressions can be deep.
+        let mut left: Vec<&Value> = conditions.iter().map(|condition| &condition["body"]).collect();
+        while let Some(expression) = left.pop() {
+            let Some((operator, operand)) = expression.as_object().and_then(|object| object.iter().next()) else {
+                continue;
+            };
+            match operator.as_str() {
+                "Var" if operand == "context" => {
+                    return Err("context stands by itself: write context and the name of one of its members".to_owned());
+                }
+                "Value" | "Var" | "Slot" => {}
+                "." | "has" if is_context(&operand["left"]) => asked.fact(&operand["attr"])?,
+                "." | "has" | "like" | "is" => left.extend([&operand["left"], &operand["in"]]),
+                "hasTag" | "getTag" => asked.place(operand)?,
+                // Of a record the members, by whatever names; of all else the operands.
+                _ => left.extend(nested(operand)),
+            }
+        }
+        Ok(asked)
+    }
+
+    fn fact(&mut self, name: &Value) -> Result<(), String> {
+        let name = name.as_str().ok_or("a member of the context has a name")?;
+        if let Some(kind) = Kind::named(name) {
+            let tags = format!("context.{}", kind.name());
+            return Err(format!("{tags} is asked by {tags}.hasTag(\"/…\") and {tags}.getTag(\"/…\") only"));
+        }
+        self.facts.insert(name.to_owned());
+        Ok(())
+    }
+
+    fn place(&mut self, operand: &Value) -> Result<(), String> {
+        let (of, place) = (&operand["left"]["."], &operand["right"]["Value"]);
+        let kind = of["attr"].as_str().filter(|_| is_context(&of["left"])).and_then(Kind::named);
+        let kind = kind.ok_or("hasTag and getTag are asked of context.text, whole, number, flag or list only")?;
+        let place = place.as_str().ok_or("the place of an argument is written out, such as \"/path\"")?;
+        if !place.starts_with('/') {
+            return Err(format!("the place of an argument is a JSON pointer: write \"/{place}\" for \"{place}\""));
+        }
+        self.places.entry(place.to_owned()).or_default().insert(kind);
+        Ok(())
+    }
+}
+
+fn is_context(expression: &Value) -> bool {
+    expression["Var"] == "context"
+}
+
+/// The values of an object or a list.
+fn nested(operand: &Value) -> Vec<&Value> {
+    match operand {
+        Value::Object(members) => members.values().collect(),
+        Value::Array(items) => items.iter().collect(),
+        _ => Vec::new(),
+    }
+}
