@@ -11,7 +11,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::{ReadContext, Services, WriteContext};
 use crate::{
     error::Result,
-    model::{Caller, UnixMicros},
+    model::{Caller, Person, UnixMicros},
     store::{ReadTx, Store},
 };
 
@@ -42,6 +42,8 @@ pub struct OutwardContext {
     pub now: UnixMicros,
     /// Keys, settings, connections.
     pub services: Arc<Services>,
+    /// The yes of the person at the agent's client, if haldir asked them just now. No input of any call says so.
+    pub person: Option<Person>,
 }
 
 impl OutwardContext {

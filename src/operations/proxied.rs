@@ -11,6 +11,7 @@ pub use crate::{
     call::OutwardContext,
     proxy::{
         catalogue::Observed,
+        edited::Edited,
         governed::{Attempt, Going, Held, Outcome, Verdict, begin, refusal_text},
         proxy_call::as_tool_result,
         redact::redact,

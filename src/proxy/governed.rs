@@ -9,7 +9,9 @@ use zeroize::Zeroizing;
 use super::{
     approval,
     arguments::Arguments,
-    budget, flow,
+    budget,
+    edited::{self, Edited},
+    flow,
     policy::{self, Question},
     redact, scope, secret,
     secret::Sent,
@@ -22,7 +24,7 @@ use crate::{
     crypto,
     error::{Code, Error, Result},
     gate::session,
-    model::{OpenCall, PinnedTool, Session, SessionId, UpstreamName},
+    model::{OpenCall, Person, PinnedTool, Session, SessionId, UpstreamName},
     upstream::{Failure, FailureKind},
     vault,
     watch::{self, Draft, Event},
@@ -91,6 +93,7 @@ pub struct Going {
     call: Arc<OpenCall>,
     arguments: Zeroizing<String>,
     sent: Vec<Sent>,
+    edited: Option<Edited>,
     began: Instant,
     settled: bool,
 }
@@ -107,12 +110,13 @@ pub enum Outcome {
 /// The first half of a call: whether it may be made.
 pub async fn begin(cx: &OutwardContext, attempt: Attempt) -> Result<Verdict> {
     let arguments = Arguments::parse(&attempt.arguments)?;
-    let decided = cx.write(move |cx| decide(cx, &attempt, &arguments)).await?;
+    let person = cx.person.clone();
+    let decided = cx.write(move |cx| decide(cx, &attempt, &arguments, person.as_ref())).await?;
     Ok(match decided {
         Decided::Go(leaving) => {
-            let Leaving { call, arguments, sent } = *leaving;
+            let Leaving { call, arguments, sent, edited } = *leaving;
             let call = Arc::new(call);
-            Verdict::Go(Going { cx: cx.clone(), call, arguments, sent, began: Instant::now(), settled: false })
+            Verdict::Go(Going { cx: cx.clone(), call, arguments, sent, edited, began: Instant::now(), settled: false })
         }
         Decided::Held(held) => Verdict::Held(held),
         Decided::Refused(error) => Verdict::Refused(error),
@@ -129,12 +133,18 @@ struct Leaving {
     call: OpenCall,
     arguments: Zeroizing<String>,
     sent: Vec<Sent>,
+    edited: Option<Edited>,
 }
 
 /// Decides, and leaves the entry that says so, whatever it is.
-fn decide(cx: &mut WriteContext<'_>, attempt: &Attempt, arguments: &Arguments) -> Result<Decided> {
+fn decide(
+    cx: &mut WriteContext<'_>,
+    attempt: &Attempt,
+    arguments: &Arguments,
+    person: Option<&Person>,
+) -> Result<Decided> {
     let mut trace = Trace::default();
-    match permit(cx, attempt, arguments, &mut trace) {
+    match permit(cx, attempt, arguments, person, &mut trace) {
         Ok(leaving) => Ok(Decided::Go(Box::new(leaving))),
         Err(error) if error.code == Code::ApprovalRequired => {
             // What raised the request stays; nothing else was changed before that.
@@ -155,11 +165,20 @@ fn decide(cx: &mut WriteContext<'_>, attempt: &Attempt, arguments: &Arguments) -
 }
 
 /// Every step in turn. Nothing is changed before all that can refuse has been asked, but by approvals and secrets.
-fn permit(cx: &mut WriteContext<'_>, attempt: &Attempt, arguments: &Arguments, trace: &mut Trace) -> Result<Leaving> {
+fn permit(
+    cx: &mut WriteContext<'_>,
+    attempt: &Attempt,
+    arguments: &Arguments,
+    person: Option<&Person>,
+    trace: &mut Trace,
+) -> Result<Leaving> {
     let session = session::require_valid(cx.tx.as_read(), &cx.caller.tenant, &attempt.session_id, cx.now)
         .inspect_err(|_| trace.stop("session", "valid", Value::Null))?;
     trace.pass("session", json!({"agent_id": session.agent_id, "scopes": session.scopes}));
     let tool = tool::known(cx, Called { name: &attempt.tool, upstream: attempt.upstream.as_ref() }, trace)?;
+    // What an operator put in place of the arguments is judged from here on as if the agent had asked for it.
+    let edited = edited::of(cx, &session, &tool, arguments, trace)?;
+    let arguments = edited.as_ref().map_or(arguments, |edited| &edited.arguments);
     scope::held(&session, &tool, trace)?;
     let question = Question {
         agent: session.agent_id.as_str(),
@@ -171,7 +190,11 @@ fn permit(cx: &mut WriteContext<'_>, attempt: &Attempt, arguments: &Arguments, t
     let uses = policy::all_pass(cx, &question, trace)?;
     let cost = budget::affordable(cx, &session, &tool, arguments.canonical(), trace)?;
     let because = flow::needs_approval(cx, &session, &tool, trace)?;
-    approval::given(cx, &session, &tool, arguments, because.as_deref(), trace)?;
+    match &edited {
+        // The person who changed it has approved what became of it.
+        Some(edited) => edited::use_up(cx, edited, trace)?,
+        None => approval::given(cx, &session, &tool, arguments, because, person, trace)?,
+    }
     let (written, sent) = if secret::has_any(arguments.canonical()) {
         secret::fill(cx, &session, &tool.upstream, arguments.canonical(), trace)?
     } else {
@@ -196,7 +219,7 @@ fn permit(cx: &mut WriteContext<'_>, attempt: &Attempt, arguments: &Arguments, t
     };
     cx.tx.insert_open_call(&cx.caller.tenant, &call)?;
     begun(cx, &session, &tool, &call, arguments, trace)?;
-    Ok(Leaving { call, arguments: written, sent })
+    Ok(Leaving { call, arguments: written, sent, edited })
 }
 
 /// What the log says of an attempt.
@@ -296,6 +319,11 @@ impl Going {
         self.sent.extend_from_slice(sent);
     }
 
+    /// What an operator changed of the arguments, if anything.
+    pub fn edited(&self) -> Option<&Edited> {
+        self.edited.as_ref()
+    }
+
     /// The secrets that must not come back.
     pub fn secrets(&self) -> &[Sent] {
         &self.sent
@@ -337,7 +365,14 @@ impl Going {
             }
         };
         self.finish(ending).await;
-        answer
+        let Some(edited) = &self.edited else { return answer };
+        match answer {
+            Ok(result) => Ok(edited.told_with(result)),
+            Err(Failure { kind: FailureKind::Rpc(error), message, unsent }) => {
+                Err(Failure { kind: FailureKind::Rpc(edited.told_with_error(error)), message, unsent })
+            }
+            Err(failure) => Err(failure),
+        }
     }
 
     async fn finish(&mut self, ending: Ending) {

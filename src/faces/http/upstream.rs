@@ -217,8 +217,7 @@ impl Exchange<'_> {
             Ok(response) => response,
             Err(failed) => {
                 let id = passing.call.take().map(|(id, report)| {
-                    // Fails only if the process is about to end.
-                    let _ = report.send(failed.outcome());
+                    report.send(failed.outcome());
                     id
                 });
                 return Ok(rpc_error(StatusCode::BAD_GATEWAY, id.as_deref(), INTERNAL_ERROR, failed.message()));
@@ -300,8 +299,7 @@ impl Exchange<'_> {
 /// Reports that a call was refused as a request; answers its id.
 fn not_carried_out(passing: &mut Passing, why: &'static str) -> Option<String> {
     let (id, report) = passing.call.take()?;
-    // Fails only if the process is about to end.
-    let _ = report.send(Outcome::Unsent(why));
+    report.send(Outcome::Unsent(why));
     Some(id)
 }
 

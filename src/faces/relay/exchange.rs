@@ -217,12 +217,12 @@ impl Exchange {
         let sent: Vec<_> = self.calls.keys().cloned().collect();
         for id in sent {
             if let Some(ToolCall { stage: Stage::Sent(call), .. }) = self.calls.remove(&id) {
-                tell(call, Outcome::Unknown("the client left before the answer came"));
+                call.send(Outcome::Unknown("the client left before the answer came"));
             }
         }
         while let Some(decided) = self.decisions.join_next().await {
             if let Ok((_, Ok(Decision::Go(admitted)))) = decided {
-                tell(admitted.report, Outcome::Unsent("the client left before the call did"));
+                admitted.report.send(Outcome::Unsent("the client left before the call did"));
             }
         }
         self.governor.recorded().await;
@@ -276,13 +276,13 @@ impl Exchange {
         };
         let Some(entry) = self.calls.get_mut(id).filter(|call| !call.cancelled) else {
             self.calls.remove(id);
-            return tell(admitted.report, Outcome::Unsent("the client took the call back before it left"));
+            return admitted.report.send(Outcome::Unsent("the client took the call back before it left"));
         };
         if !matches!(self.pins, Pins::Known) {
             // The tools have changed since: what was decided on may not be what would be called.
             entry.stage = Stage::Listing;
             let context = Message::read(&entry.text).ok().and_then(|message| pins::context_of(&message));
-            tell(admitted.report, Outcome::Unsent("the tools changed before the call left"));
+            admitted.report.send(Outcome::Unsent("the tools changed before the call left"));
             if matches!(self.pins, Pins::Unknown) {
                 self.ask_for_tools(context).await;
             }
@@ -310,9 +310,10 @@ impl Exchange {
             _ => Outcome::Unknown("the upstream's answer could not be read"),
         };
         if !cancelled {
-            self.answer(text).await;
+            let told = report.told(&text).unwrap_or(text);
+            self.answer(told).await;
         }
-        tell(report, outcome);
+        report.send(outcome);
     }
 
     async fn cancel(&mut self, message: &Message<'_>) {
@@ -366,7 +367,7 @@ impl Exchange {
             self.answer(message::error(Some(id), INTERNAL_ERROR, why)).await;
         }
         if let Stage::Sent(call) = call.stage {
-            tell(call, Outcome::Unknown(why));
+            call.send(Outcome::Unknown(why));
         }
     }
 
@@ -388,11 +389,6 @@ impl Exchange {
 fn read_again<T>(text: &str, with: impl FnOnce(&Call<'_>) -> T) -> Option<T> {
     let message = Message::read(text).ok()?;
     Call::read(message.params).ok().map(|call| with(&call))
-}
-
-fn tell(report: Report, outcome: Outcome) {
-    // Fails only if the process is about to end; then the call is found open, and closed as unknown.
-    let _ = report.send(outcome);
 }
 
 fn is_modern(text: &str) -> bool {

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    operations::proxied::refusal_text,
+    operations::proxied::{Edited, refusal_text},
 };
 
 /// A `tools/call`, as a client asked for it.
@@ -72,8 +72,33 @@ impl Decision {
     }
 }
 
-/// Where the outcome of a call is reported.
-pub type Report = oneshot::Sender<Outcome>;
+/// Where the outcome of a call is reported, and what its answer has to say besides.
+pub struct Report {
+    outcome: oneshot::Sender<Outcome>,
+    edited: Option<Edited>,
+}
+
+impl Report {
+    /// Reports there; `edited` is what an operator changed of the call.
+    pub fn new(outcome: oneshot::Sender<Outcome>, edited: Option<Edited>) -> Self {
+        Self { outcome, edited }
+    }
+
+    /// Reports what came of it. Fails only if the process is about to end; then the call is found open, and closed as
+    /// unknown.
+    pub fn send(self, outcome: Outcome) {
+        let _ = self.outcome.send(outcome);
+    }
+
+    /// The answer to the call with what the client has to be told besides; `None` if there is nothing.
+    pub fn told(&self, text: &str) -> Option<String> {
+        let edited = self.edited.as_ref()?;
+        let message = Message::read(text).ok()?;
+        let result = message.result.map(|result| edited.told_with(result.to_owned()));
+        let error = message.error.map(|error| edited.told_with_error(error.to_owned()));
+        Some(Message { result: result.as_deref(), error: error.as_deref(), ..message }.text())
+    }
+}
 
 /// The secrets of a call.
 #[derive(Clone)]

@@ -98,8 +98,9 @@ impl Governor {
         let (report, reported) = oneshot::channel();
         let arguments = going.arguments().clone();
         let redact = redaction(going.secrets().to_vec());
+        let report = Report::new(report, going.edited().cloned());
         self.reports.spawn(settled(going, reported));
-        Admitted { arguments, redact, report: Report::from(report) }
+        Admitted { arguments, redact, report }
     }
 }
 

@@ -89,11 +89,10 @@ impl Passing {
                 self.open.parked(&id)
             }
         };
-        if let Some(report) = report {
-            // Fails only if the process is about to end.
-            let _ = report.send(outcome(redacted.as_deref().unwrap_or(text)));
-        }
-        redacted
+        let Some(report) = report else { return redacted };
+        let told = report.told(redacted.as_deref().unwrap_or(text));
+        report.send(outcome(redacted.as_deref().unwrap_or(text)));
+        told.or(redacted)
     }
 
     /// Whether an answer is still to come that haldir has to see.
