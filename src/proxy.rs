@@ -47,6 +47,7 @@ pub mod list_upstreams;
 pub mod mark_tool;
 pub mod policy;
 pub mod proxy_call;
+pub mod question;
 pub mod redact;
 pub mod register_upstream;
 pub mod scope;

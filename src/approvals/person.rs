@@ -10,6 +10,8 @@ use crate::{
 
 /// Who is in the log as the one that decided.
 const PRINCIPAL: &str = "elicitation";
+/// What `decided_by` begins with.
+pub(super) const PREFIX: &str = "elicitation: ";
 /// Characters of a client's name, and of what the person said, that are kept.
 const MAX_CLIENT_CHARS: usize = 80;
 const MAX_NOTE_CHARS: usize = 500;
@@ -41,7 +43,7 @@ fn open(cx: &WriteContext<'_>, person: &Person) -> Result<Option<Approval>> {
 fn decided(cx: &mut WriteContext<'_>, person: &Person, approval: Approval, status: ApprovalStatus) -> Result<()> {
     let caller = Caller { principal: PRINCIPAL.to_owned(), ..cx.caller.clone() };
     let mut cx = WriteContext { tx: &mut *cx.tx, caller: &caller, now: cx.now, services: cx.services };
-    let decided_by = format!("{PRINCIPAL}: the person at {}", shortened(&person.client, MAX_CLIENT_CHARS, "a client"));
+    let decided_by = format!("{PREFIX}the person at {}", shortened(&person.client, MAX_CLIENT_CHARS, "a client"));
     let note = shortened(&person.note, MAX_NOTE_CHARS, "");
     decide(&mut cx, approval, Decision { status, decided_by, note, arguments: None })
 }

@@ -84,6 +84,15 @@ impl Approval {
     }
 }
 
+/// A call that waits for a person's decision. The same call succeeds once it is approved.
+#[derive(Clone, Debug)]
+pub struct Held {
+    /// Names the approval request.
+    pub request_id: String,
+    /// Why it is asked.
+    pub reason: String,
+}
+
 /// What the person at an agent's client answered, whom haldir asked through it.
 #[derive(Clone, Debug)]
 pub struct Person {

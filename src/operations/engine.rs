@@ -10,7 +10,7 @@ use super::{
     waiting::Waiting,
 };
 use crate::{
-    call::{ReadContext, Services, WriteContext},
+    call::{Hearing, ReadContext, Services, WriteContext},
     error::{Code, Error, Result},
     gate::{
         authenticate::{self, Authenticated},
@@ -18,7 +18,7 @@ use crate::{
         rate_limit::{RateLimiter, Remaining},
     },
     measure::MEASURES,
-    model::{Caller, Credential, Permission, Person, Resource, Role, UnixMicros},
+    model::{Caller, Credential, Permission, Resource, Role, UnixMicros},
     spans,
     store::{ReadTx, Store},
 };
@@ -43,8 +43,8 @@ pub(super) struct Inner {
 pub struct CallOptions {
     /// Makes a retry return the first answer.
     pub idempotency_key: Option<String>,
-    /// The yes of the person at the agent's client, if the face has asked them. It never comes from a caller's input.
-    pub person: Option<Person>,
+    /// What the face has heard of the person at the agent's client. It never comes from a caller's input.
+    pub hearing: Hearing,
 }
 
 /// An operation's answer.

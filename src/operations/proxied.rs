@@ -8,24 +8,27 @@ use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
 pub use crate::{
-    call::OutwardContext,
+    call::{Hearing, OutwardContext},
+    model::Held,
     proxy::{
         catalogue::Observed,
         edited::Edited,
-        governed::{Attempt, Going, Held, Outcome, Verdict, begin, refusal_text},
+        governed::{Attempt, Going, Outcome, Verdict, begin, refusal_text},
         proxy_call::as_tool_result,
+        question::Question,
         redact::redact,
         secret::{Sent, has_any as has_secret},
         target::{Listing, Reach, reach, refresh, target},
     },
 };
 use crate::{
+    approvals,
     call::WriteContext,
     error::Result,
     gate::authenticate,
-    model::{Credential, Permission, Resource, Role, TenantId, Upstream, UpstreamName},
+    model::{ApprovalId, Credential, Permission, Person, Resource, Role, TenantId, Upstream, UpstreamName},
     operations::{definition::Operation, engine::Haldir, engine::permitted, upkeep},
-    proxy::{abandoned, catalogue, secret},
+    proxy::{abandoned, catalogue, question::question, secret},
     store::Tx,
     watch::{self, Draft},
 };
@@ -38,6 +41,17 @@ const CHECK_EVERY: Duration = Duration::from_secs(15);
 const CHECKS_AT_ONCE: usize = 8;
 /// Who is in the log as the one that closed such a call.
 const PRINCIPAL: &str = "proxy";
+
+/// What the person at the client is asked about a call that waits; `None` if it is not for them to decide.
+pub fn question_about(cx: &OutwardContext, held: &Held) -> Result<Option<Question>> {
+    let Ok(id) = ApprovalId::parse(held.request_id.clone()) else { return Ok(None) };
+    cx.read(|cx| question(cx, &id))
+}
+
+/// Decides the no of the person at the client.
+pub async fn deny(cx: &OutwardContext, person: Person) -> Result<()> {
+    cx.write(move |cx| approvals::person::deny(cx, &person)).await
+}
 
 impl Haldir {
     /// The first thing for every call that a face governs: who asks, and whether their key may call tools at all. A

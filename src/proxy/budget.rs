@@ -37,7 +37,7 @@ pub(super) fn affordable(
 }
 
 /// What the operator said that one call costs.
-fn cost(tool: &PinnedTool, arguments: &str) -> Result<Money> {
+pub(super) fn cost(tool: &PinnedTool, arguments: &str) -> Result<Money> {
     let fixed = tool.marks.cost.unwrap_or_default();
     let Some(pointer) = &tool.marks.cost_argument else { return Ok(fixed) };
     let stated = amount::amount_at(arguments, pointer)?.ok_or_else(|| {

@@ -24,7 +24,7 @@ use crate::{
     crypto,
     error::{Code, Error, Result},
     gate::session,
-    model::{OpenCall, Person, PinnedTool, Session, SessionId, UpstreamName},
+    model::{Held, OpenCall, Person, PinnedTool, Session, SessionId, UpstreamName},
     upstream::{Failure, FailureKind},
     vault,
     watch::{self, Draft, Event},
@@ -61,22 +61,24 @@ pub enum Verdict {
     Refused(Error),
 }
 
-/// A call that waits for a person's decision. The same call succeeds once it is approved.
-#[derive(Clone, Debug)]
-pub struct Held {
-    /// Names the approval request.
-    pub request_id: String,
-    /// Why it is asked.
-    pub reason: String,
-}
-
 impl Held {
     /// What a client that cannot wait is told, as JSON.
     pub fn text(&self) -> String {
-        let message = "A person has to approve this call. Repeat the same call once the request is approved.";
+        self.text_after("")
+    }
+
+    /// The same, beginning with what has been tried, which is a sentence or nothing.
+    pub fn text_after(&self, tried: &str) -> String {
+        let Self { request_id, reason } = self;
+        let space = if tried.is_empty() { "" } else { " " };
+        let message = format!(
+            "{tried}{space}The call was not made: a person has to approve it first. Tell the user that request \
+             {request_id} waits for a decision (an operator decides with `haldir approvals approve {request_id}`, or \
+             deny). Once they say that it is approved, repeat this call with exactly the same arguments: it is then made, \
+             once. Other arguments would be another request."
+        );
         json!({
-            "status": Code::ApprovalRequired.name(), "request_id": self.request_id, "reason": self.reason,
-            "message": message,
+            "status": Code::ApprovalRequired.name(), "request_id": request_id, "reason": reason, "message": message,
         })
         .to_string()
     }
@@ -110,7 +112,7 @@ pub enum Outcome {
 /// The first half of a call: whether it may be made.
 pub async fn begin(cx: &OutwardContext, attempt: Attempt) -> Result<Verdict> {
     let arguments = Arguments::parse(&attempt.arguments)?;
-    let person = cx.person.clone();
+    let person = cx.hearing.person.clone();
     let decided = cx.write(move |cx| decide(cx, &attempt, &arguments, person.as_ref())).await?;
     Ok(match decided {
         Decided::Go(leaving) => {

@@ -16,6 +16,7 @@ mod compliance;
 mod compliance_schedules;
 mod crash;
 mod discovery;
+mod elicitation;
 mod faults;
 mod full_disk;
 mod hourly_limits;

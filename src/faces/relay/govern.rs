@@ -1,6 +1,6 @@
 //! What the relay asks of the part of haldir that decides.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use futures::future::BoxFuture;
 use serde::Deserialize;
@@ -13,7 +13,8 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    operations::proxied::{Edited, refusal_text},
+    faces::elicitation::Decided,
+    operations::proxied::{Edited, Held, Question, refusal_text},
 };
 
 /// A `tools/call`, as a client asked for it.
@@ -24,6 +25,8 @@ pub struct Asked {
     pub arguments: String,
     /// The session that the call or its request names.
     pub session: Option<String>,
+    /// What the person at the client has decided on it, if they were asked.
+    pub decided: Option<Decided>,
 }
 
 /// A call that may go on. The entry that says so is durable.
@@ -47,6 +50,15 @@ pub enum Decision {
         /// Whether it is an error, rather than a "not yet".
         is_error: bool,
     },
+    /// The person at the client may decide; a client that cannot ask them is told that the call waits.
+    Ask {
+        /// What to ask.
+        question: Question,
+        /// What the model is told if nobody decides.
+        held: Held,
+        /// How long the call waits for them.
+        within: Duration,
+    },
     /// The upstream has no such tool.
     Unknown(String),
 }
@@ -61,6 +73,7 @@ impl Decision {
     pub fn admitted(self, id: &str, modern: bool) -> Result<Admitted, String> {
         match self {
             Self::Go(admitted) => Ok(admitted),
+            Self::Ask { held, .. } => Self::Told { text: held.text(), is_error: false }.admitted(id, modern),
             Self::Told { text, is_error } => {
                 let kind = if modern { r#""resultType":"complete","# } else { "" };
                 let part = format!(r#"{{"type":"text","text":{}}}"#, message::quoted(&text));
