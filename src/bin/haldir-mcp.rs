@@ -143,7 +143,9 @@ fn serve_stdio(cli: &Cli) -> Result<()> {
         let exporter = Exporter::start(OtlpSettings::from_environment()?, &stop)?;
         let courier = tokio::spawn(haldir.deliver_webhooks(stop.clone()));
         let session = Arc::new(BoundSession::new(haldir.clone(), credential.clone(), SessionTerms::default()));
-        let server = HaldirMcp::new(Backend::Local(haldir.clone()), credential).bound_to(session).asking(cli.decisions.asking(ApproveBy::Elicitation));
+        let server = HaldirMcp::new(Backend::Local(haldir.clone()), credential)
+            .bound_to(session)
+            .asking(cli.decisions.asking(ApproveBy::Elicitation));
         let outcome = stdio::serve(server, terminated()).await;
         stop.cancel();
         let _ = courier.await;
@@ -181,7 +183,14 @@ fn wrap(cli: &Cli, options: &WrapOptions) -> Result<()> {
         let (texts, sent) = haldir.fill_secrets(&cx, &name, &texts)?;
         command.environment = variables.into_iter().map(Into::into).zip(texts).collect();
         let session = Arc::new(BoundSession::new(haldir.clone(), credential.clone(), options.terms()?));
-        let governor = Governor::new(haldir.clone(), credential, name, Some(session), Tools::Observed, cli.decisions.asking(ApproveBy::Elicitation));
+        let governor = Governor::new(
+            haldir.clone(),
+            credential,
+            name,
+            Some(session),
+            Tools::Observed,
+            cli.decisions.asking(ApproveBy::Elicitation),
+        );
         let stop = CancellationToken::new();
         let courier = tokio::spawn(haldir.deliver_webhooks(stop.clone()));
         let keeper = tokio::spawn({

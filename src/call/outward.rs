@@ -53,7 +53,7 @@ pub struct OutwardContext {
 #[derive(Clone, Debug, Default)]
 pub struct Hearing {
     /// Their yes, if they were asked just now.
-    pub person: Option<Person>,
+    pub person: Option<Arc<Person>>,
     /// Where a call that waits for a decision says so.
     pub held: Option<Arc<OnceLock<Held>>>,
 }

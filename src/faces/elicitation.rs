@@ -88,6 +88,10 @@ impl Answer {
             content: Option<Content>,
         }
         #[derive(Deserialize)]
+        struct Action {
+            action: String,
+        }
+        #[derive(Deserialize)]
         struct Content {
             decision: String,
             #[serde(default)]
@@ -95,10 +99,6 @@ impl Answer {
         }
         let Some(result) = result else { return Self::None };
         // Of a `decline` only the action counts, whatever comes with it.
-        #[derive(Deserialize)]
-        struct Action {
-            action: String,
-        }
         if serde_json::from_str::<Action>(result.get()).is_ok_and(|said| said.action == "decline") {
             return Self::Deny(String::new());
         }
@@ -175,10 +175,7 @@ impl Client {
     pub fn read(said: &Value) -> Self {
         let [info, capabilities] = match said.get("capabilities") {
             Some(capabilities) => [&said["clientInfo"], capabilities],
-            None => [
-                &said["io.modelcontextprotocol/clientInfo"],
-                &said["io.modelcontextprotocol/clientCapabilities"],
-            ],
+            None => [&said["io.modelcontextprotocol/clientInfo"], &said["io.modelcontextprotocol/clientCapabilities"]],
         };
         let text = |name: &str| info[name].as_str().unwrap_or_default().to_owned();
         let name = format!("{} {}", text("name"), text("version"));

@@ -7,6 +7,17 @@ use serde_json::value::RawValue;
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
+use crate::{
+    approvals,
+    call::WriteContext,
+    error::Result,
+    gate::authenticate,
+    model::{ApprovalId, Credential, Permission, Person, Resource, Role, TenantId, Upstream, UpstreamName},
+    operations::{definition::Operation, engine::Haldir, engine::permitted, upkeep},
+    proxy::{abandoned, catalogue, question::question, secret},
+    store::Tx,
+    watch::{self, Draft},
+};
 pub use crate::{
     call::{Hearing, OutwardContext},
     model::Held,
@@ -20,17 +31,6 @@ pub use crate::{
         secret::{Sent, has_any as has_secret},
         target::{Listing, Reach, reach, refresh, target},
     },
-};
-use crate::{
-    approvals,
-    call::WriteContext,
-    error::Result,
-    gate::authenticate,
-    model::{ApprovalId, Credential, Permission, Person, Resource, Role, TenantId, Upstream, UpstreamName},
-    operations::{definition::Operation, engine::Haldir, engine::permitted, upkeep},
-    proxy::{abandoned, catalogue, question::question, secret},
-    store::Tx,
-    watch::{self, Draft},
 };
 
 /// Between two looks for calls that no process vouches for any more.

@@ -44,11 +44,13 @@ pub(super) fn given(
         Err(error) if matches!(error.code, Code::ApprovalRequired | Code::ApprovalInvalid) => {
             let request =
                 error.extra("approval_request_id").and_then(|id| serde_json::from_str::<Value>(id.get()).ok());
-            trace.stop(
-                STEP,
-                error.code.name(),
-                json!({"request_id": request, "reason": error.message, "operator_only": operator_only}),
-            );
+            // What to do about it is said beside the reason, where the call is answered.
+            let error = match error.code {
+                Code::ApprovalRequired => Error { message: need.why, ..error },
+                _ => error,
+            };
+            let saw = json!({"request_id": request, "reason": error.message, "operator_only": operator_only});
+            trace.stop(STEP, error.code.name(), saw);
             Err(error)
         }
         Err(error) => Err(too_large(error)),

@@ -54,7 +54,7 @@ pub struct Attempt {
 /// What becomes of an attempt. It is an entry of the log already.
 pub enum Verdict {
     /// It may leave.
-    Go(Going),
+    Go(Box<Going>),
     /// It waits for a person.
     Held(Held),
     /// It may not be made.
@@ -95,7 +95,7 @@ pub struct Going {
     call: Arc<OpenCall>,
     arguments: Zeroizing<String>,
     sent: Vec<Sent>,
-    edited: Option<Edited>,
+    edited: Option<Arc<Edited>>,
     began: Instant,
     settled: bool,
 }
@@ -113,12 +113,12 @@ pub enum Outcome {
 pub async fn begin(cx: &OutwardContext, attempt: Attempt) -> Result<Verdict> {
     let arguments = Arguments::parse(&attempt.arguments)?;
     let person = cx.hearing.person.clone();
-    let decided = cx.write(move |cx| decide(cx, &attempt, &arguments, person.as_ref())).await?;
+    let decided = cx.write(move |cx| decide(cx, &attempt, &arguments, person.as_deref())).await?;
     Ok(match decided {
         Decided::Go(leaving) => {
             let Leaving { call, arguments, sent, edited } = *leaving;
-            let call = Arc::new(call);
-            Verdict::Go(Going { cx: cx.clone(), call, arguments, sent, edited, began: Instant::now(), settled: false })
+            let (call, began) = (Arc::new(call), Instant::now());
+            Verdict::Go(Box::new(Going { cx: cx.clone(), call, arguments, sent, edited, began, settled: false }))
         }
         Decided::Held(held) => Verdict::Held(held),
         Decided::Refused(error) => Verdict::Refused(error),
@@ -135,7 +135,7 @@ struct Leaving {
     call: OpenCall,
     arguments: Zeroizing<String>,
     sent: Vec<Sent>,
-    edited: Option<Edited>,
+    edited: Option<Arc<Edited>>,
 }
 
 /// Decides, and leaves the entry that says so, whatever it is.
@@ -221,7 +221,7 @@ fn permit(
     };
     cx.tx.insert_open_call(&cx.caller.tenant, &call)?;
     begun(cx, &session, &tool, &call, arguments, trace)?;
-    Ok(Leaving { call, arguments: written, sent, edited })
+    Ok(Leaving { call, arguments: written, sent, edited: edited.map(Arc::new) })
 }
 
 /// What the log says of an attempt.
@@ -322,7 +322,7 @@ impl Going {
     }
 
     /// What an operator changed of the arguments, if anything.
-    pub fn edited(&self) -> Option<&Edited> {
+    pub fn edited(&self) -> Option<&Arc<Edited>> {
         self.edited.as_ref()
     }
 

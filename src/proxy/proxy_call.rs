@@ -96,7 +96,7 @@ impl OutwardOperation for ProxyCall {
                 }
                 Ok(told)
             }
-            Verdict::Go(going) => Ok(carried_out(going, fresh).await),
+            Verdict::Go(going) => Ok(carried_out(*going, fresh).await),
         }
     }
 

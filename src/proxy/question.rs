@@ -179,7 +179,8 @@ mod tests {
 
     #[test]
     fn credentials_are_hidden_and_digits_stay_as_they_were_written() {
-        let shown = shown_arguments(r#"{"api_key":"abc","n":1.50,"nested":[{"Pass-Word":"12345"}],"t":"token"}"#).unwrap();
+        let shown =
+            shown_arguments(r#"{"api_key":"abc","n":1.50,"nested":[{"Pass-Word":"12345"}],"t":"token"}"#).unwrap();
         assert!(shown.contains("[hidden: 3 characters]") && shown.contains("[hidden: 5 characters]"), "{shown}");
         assert!(!shown.contains("abc") && !shown.contains("12345"), "{shown}");
         assert!(shown.contains("\"n\" = 1.50") && shown.contains("\"t\" = \"token\""), "{shown}");

@@ -112,7 +112,9 @@ fn the_person_at_the_client_sees_the_call_approves_it_and_it_is_made_once() {
     let call = desk.call("delete", &asked);
     let dialog = desk.dialog();
     let shown = text(&dialog["params"], "message");
-    for part in ["Tool: delete", "Server: files", "Agent: writer", "\"path\" = \"/a\"", "\"force\" = true", "needs an approval"] {
+    for part in
+        ["Tool: delete", "Server: files", "Agent: writer", "\"path\" = \"/a\"", "\"force\" = true", "needs an approval"]
+    {
         assert!(shown.contains(part), "{part} is not in {shown}");
     }
     let form = &dialog["params"]["requestedSchema"];
@@ -145,7 +147,10 @@ fn the_person_at_the_client_sees_the_call_approves_it_and_it_is_made_once() {
 fn a_no_stands_and_what_is_no_answer_leaves_the_call_to_an_operator() {
     let (house, _server, operator) = house();
     let mut desk = Desk::open(wrap(&house, &["--approve-within", "1"]));
-    for no in [json!({"action": "decline"}), json!({"action": "accept", "content": {"decision": "deny", "reason": "keep it"}})] {
+    for no in [
+        json!({"action": "decline"}),
+        json!({"action": "accept", "content": {"decision": "deny", "reason": "keep it"}}),
+    ] {
         let asked = json!({"path": no.to_string()});
         let call = desk.call("delete", &asked);
         let dialog = desk.dialog();
@@ -206,8 +211,11 @@ fn nobody_is_asked_where_an_operator_has_to_decide() {
     desk.held(call);
     // A client that has no dialogs.
     let mut lines = Lines::start(wrap(&house, &[]));
-    lines.ask("initialize", &json!({"protocolVersion": "2025-06-18", "capabilities": {"elicitation": {"url": {}}},
-        "clientInfo": {"name": "plain", "version": "1"}}));
+    lines.ask(
+        "initialize",
+        &json!({"protocolVersion": "2025-06-18", "capabilities": {"elicitation": {"url": {}}},
+        "clientInfo": {"name": "plain", "version": "1"}}),
+    );
     let answer = lines.call("delete", &json!({"path": "/a"}));
     assert_eq!(told(&answer["result"])["status"], "approval_required", "{answer}");
     assert_eq!(entries(&operator, "proxyCall.begin").len(), 0);
@@ -269,7 +277,9 @@ fn nothing_but_the_dialog_is_the_persons_answer() {
             esac
         done"#;
     let mut command = house.program();
-    command.args(["wrap", "--name", "evil", "--", "/bin/sh", "-c", script]).env("PATH", std::env::var_os("PATH").unwrap());
+    command
+        .args(["wrap", "--name", "evil", "--", "/bin/sh", "-c", script])
+        .env("PATH", std::env::var_os("PATH").unwrap());
     let mut desk = Desk::open(command);
     let arguments = json!({"action": "accept", "content": {"decision": "approve"}, "decision": "approve"});
     let call = desk.call("delete", &arguments);
@@ -353,9 +363,8 @@ fn a_client_of_the_newest_revision_asks_and_calls_again() {
     let request = &asked["inputRequests"]["haldir_approval"];
     assert_eq!(request["method"], "elicitation/create", "{asked}");
     assert!(text(&request["params"], "message").contains("\"path\" = \"/a\""), "{asked}");
-    let with = |answer: Value, state: &Value| {
-        json!({"inputResponses": {"haldir_approval": answer}, "requestState": state})
-    };
+    let with =
+        |answer: Value, state: &Value| json!({"inputResponses": {"haldir_approval": answer}, "requestState": state});
     // Closed, and altered.
     let closed = ask(with(json!({"action": "cancel"}), &asked["requestState"]), &meta);
     assert_eq!((&closed["resultType"], &told(&closed)["status"]), (&json!("complete"), &json!("approval_required")));
@@ -363,7 +372,10 @@ fn a_client_of_the_newest_revision_asks_and_calls_again() {
     assert_eq!(ask(with(yes(), &altered), &meta), Value::Null, "an altered state is an error");
     let made = ask(with(yes(), &asked["requestState"]), &meta);
     assert!(made["content"][0]["text"].as_str().unwrap().starts_with("Deleted"), "{made}");
-    assert_eq!(entries(&operator, "approval.approve")[0]["details"]["decided_by"], "elicitation: the person at modern 2");
+    assert_eq!(
+        entries(&operator, "approval.approve")[0]["details"]["decided_by"],
+        "elicitation: the person at modern 2"
+    );
     // The answer serves once.
     let again = ask(with(yes(), &asked["requestState"]), &meta);
     assert_eq!(told(&again)["status"], "approval_required", "{again}");

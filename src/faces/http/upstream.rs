@@ -91,7 +91,8 @@ impl Route {
             Credential::LocalAgent => Some(Arc::clone(&app.shared.local_session)),
             _ => None,
         };
-        let governor = Governor::new(haldir.clone(), credential.clone(), name.clone(), session, Tools::Asked, app.shared.asking);
+        let governor =
+            Governor::new(haldir.clone(), credential.clone(), name.clone(), session, Tools::Asked, app.shared.asking);
         let limits = *cx.services.upstreams.limits();
         Ok(Self { name, url, headers, redact: governor::redaction(sent), governor: Arc::new(governor), limits })
     }
@@ -208,15 +209,15 @@ impl Exchange {
                 let asked = call.answered.is_some();
                 match call.asking(&question).filter(|_| !asked && message.client().can_ask) {
                     Some(result) => return Ok(respond::json(200, message::response(id, &result))),
-                    None => Decision::Told { text: held.text_after(if asked { UNDECIDED } else { "" }), is_error: false },
+                    None => {
+                        Decision::Told { text: held.text_after(if asked { UNDECIDED } else { "" }), is_error: false }
+                    }
                 }
             }
-            Ok(Decision::Ask { question, held, within }) if !asked && self.can_ask(headers) => {
-                match self.open.ask() {
-                    Some(ask) => return dialog::begin(self, calling, ask, &question, held, within),
-                    None => Decision::Told { text: held.text(), is_error: false },
-                }
-            }
+            Ok(Decision::Ask { question, held, within }) if !asked && self.can_ask(headers) => match self.open.ask() {
+                Some(ask) => return dialog::begin(self, calling, ask, &question, held, within),
+                None => Decision::Told { text: held.text(), is_error: false },
+            },
             Ok(decision) => decision,
         };
         let admitted = match decision.admitted(id, *modern) {

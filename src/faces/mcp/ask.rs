@@ -5,8 +5,8 @@ use std::sync::{Arc, OnceLock};
 use rmcp::{
     RoleServer,
     model::{
-        CallToolRequestParams, CallToolResponse, ClientResult, ElicitRequest, ElicitRequestParams,
-        InputRequiredResult, ServerRequest,
+        CallToolRequestParams, CallToolResponse, ClientResult, ElicitRequest, ElicitRequestParams, InputRequiredResult,
+        ServerRequest,
     },
     service::{PeerRequestOptions, RequestContext},
 };
@@ -143,7 +143,7 @@ impl Ask<'_> {
             return Ok(None);
         };
         if yes {
-            return Ok(Some(Hearing { person: Some(person), held: None }));
+            return Ok(Some(Hearing { person: Some(Arc::new(person)), held: None }));
         }
         let cx = self.haldir.watch_proxy(self.credential)?;
         proxied::deny(&cx, person).await?;

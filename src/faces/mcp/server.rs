@@ -42,7 +42,13 @@ pub struct HaldirMcp {
 impl HaldirMcp {
     /// Serves `backend` to whoever holds `credential`.
     pub fn new(backend: Backend, credential: Credential) -> Self {
-        Self { backend, credential, log_level: Level::default(), session: upstreams::Session::default(), asks: Asks::default() }
+        Self {
+            backend,
+            credential,
+            log_level: Level::default(),
+            session: upstreams::Session::default(),
+            asks: Asks::default(),
+        }
     }
 
     /// Calls the tools of upstreams in this session, where a local agent names none.
@@ -124,7 +130,9 @@ impl ServerHandler for HaldirMcp {
         let Some(operation) = operations::tool(&params.name) else {
             let call = upstreams::Call { tool: &params.name, arguments: &arguments };
             let ask = self.asks.about(&self.backend, &credential, &context);
-            return call.answer(&self.backend, &credential, &self.session, &context, ask.map(|ask| (ask, &params))).await;
+            return call
+                .answer(&self.backend, &credential, &self.session, &context, ask.map(|ask| (ask, &params)))
+                .await;
         };
         let outcome = tools::call(&self.backend, &credential, operation, &arguments).await;
         let outcome = outcome.unwrap_or_else(|error| tools::refusal(&error));

@@ -25,7 +25,10 @@ use crate::{
         },
     },
     model::Credential,
-    operations::{self, CallOptions, Operation, proxied::{Hearing, refusal_text}},
+    operations::{
+        self, CallOptions, Operation,
+        proxied::{Hearing, refusal_text},
+    },
 };
 
 /// The header that names the session of a call.
@@ -181,7 +184,8 @@ impl Call<'_> {
             message::quoted(self.tool),
             json!(session)
         );
-        let reply = backend.call(operation, credential, &input, CallOptions { hearing, ..CallOptions::default() }).await?;
+        let reply =
+            backend.call(operation, credential, &input, CallOptions { hearing, ..CallOptions::default() }).await?;
         Ok(reply.body.to_string())
     }
 }

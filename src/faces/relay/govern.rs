@@ -88,12 +88,12 @@ impl Decision {
 /// Where the outcome of a call is reported, and what its answer has to say besides.
 pub struct Report {
     outcome: oneshot::Sender<Outcome>,
-    edited: Option<Edited>,
+    edited: Option<Arc<Edited>>,
 }
 
 impl Report {
     /// Reports there; `edited` is what an operator changed of the call.
-    pub fn new(outcome: oneshot::Sender<Outcome>, edited: Option<Edited>) -> Self {
+    pub fn new(outcome: oneshot::Sender<Outcome>, edited: Option<Arc<Edited>>) -> Self {
         Self { outcome, edited }
     }
 

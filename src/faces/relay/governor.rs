@@ -14,8 +14,8 @@ use super::{
 use crate::{
     crypto,
     error::{Code, Error, Result},
-    model::{Credential, SessionId, UpstreamName},
     faces::elicitation::{Asking, Decided},
+    model::{Credential, SessionId, UpstreamName},
     operations::{
         Haldir,
         proxied::{self, Attempt, Going, Held, OutwardContext, Sent, Verdict},
@@ -64,7 +64,7 @@ impl Governor {
             self.look_at_tools(&cx).await?;
         }
         match asked.decided.filter(|_| self.asking.enabled) {
-            Some(Decided { person, yes: true }) => cx.hearing.person = Some(person),
+            Some(Decided { person, yes: true }) => cx.hearing.person = Some(Arc::new(person)),
             // From then on it is what any call is that was denied.
             Some(Decided { person, yes: false }) => proxied::deny(&cx, person).await?,
             None => {}
@@ -72,7 +72,7 @@ impl Governor {
         let attempt =
             Attempt { session_id, tool: asked.tool, upstream: Some(self.upstream.clone()), arguments: asked.arguments };
         Ok(match proxied::begin(&cx, attempt).await? {
-            Verdict::Go(going) => Decision::Go(self.admitted(going)),
+            Verdict::Go(going) => Decision::Go(self.admitted(*going)),
             Verdict::Held(held) => self.held(&cx, held)?,
             Verdict::Refused(error) if error.code == Code::UnknownTool => Decision::Unknown(error.message),
             Verdict::Refused(error) => Decision::of(&error),

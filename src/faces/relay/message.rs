@@ -177,7 +177,12 @@ impl<'a> Call<'a> {
             },
             None => State {
                 request_id,
-                request_state: self.params.get(STATE).map(|state| serde_json::from_str(state.get())).transpose().ok()?,
+                request_state: self
+                    .params
+                    .get(STATE)
+                    .map(|state| serde_json::from_str(state.get()))
+                    .transpose()
+                    .ok()?,
                 input_responses: self.params.get(RESPONSES).map(ToOwned::to_owned),
             },
         };

@@ -16,6 +16,7 @@ use crate::{
         text,
         upstream::{Upstream, tool},
     },
+    transparent::{messages, register_at, running},
 };
 
 /// A store with an upstream whose tool `wipe` needs an approval; the server asks people.
@@ -36,9 +37,9 @@ fn the_tools_of_upstreams_on_standard_input_and_output_are_asked_about() {
     let mut program = house.program();
     program.args(["--allow-private", "127.0.0.1"]);
     let mut desk = Desk::open(program);
-    let call = desk.call("up.wipe", &json!({"n": 1.50}));
+    let call = desk.call("up.wipe", &json!({"n": 1.5}));
     let dialog = desk.dialog();
-    assert!(text(&dialog["params"], "message").contains("\"n\" = 1.50"), "{dialog}");
+    assert!(text(&dialog["params"], "message").contains("\"n\" = 1.5"), "{dialog}");
     desk.answer(&dialog, &yes());
     assert_eq!(desk.result(call)["content"][0]["text"], "{\"n\":1.5}");
     assert_eq!(entries(&operator, "approval.approve")[0]["actor"], "elicitation");
@@ -66,7 +67,7 @@ impl Events {
     fn post(server: &Server, key: &str, path: &str, headers: &[(&str, &str)], message: &Value) -> Self {
         let mut stream = TcpStream::connect(server.address).unwrap();
         let body = message.to_string();
-        let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let headers = headers.iter().fold(String::new(), |all, (name, value)| all + name + ": " + value + "\r\n");
         write!(
             stream,
             "POST {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {key}\r\nContent-Type: application/json\r\n\
@@ -108,11 +109,18 @@ fn begin(client: &Client, path: &str) -> String {
 }
 
 /// Calls a tool in a session of `path`, answers the dialog so, and gives back the dialog and the result.
-fn conversation(server: &Server, agent: &Client, path: &str, tool: &str, answer: &Value) -> (Value, Value) {
+fn conversation(
+    server: &Server,
+    agent: &Client,
+    stranger: &Client,
+    path: &str,
+    tool: &str,
+    answer: &Value,
+) -> (Value, Value) {
     let mcp = begin(agent, path);
     let session = agent.session(&json!({"scopes": ["execute"]}));
     let headers = [("Mcp-Session-Id", mcp.as_str()), REVISION, ("X-Session-ID", session.as_str())];
-    let params = json!({"name": tool, "arguments": {"n": answer.to_string()}});
+    let params = json!({"name": tool, "arguments": {"path": answer.to_string()}});
     let call = json!({"jsonrpc": "2.0", "id": 5, "method": "tools/call", "params": params});
     let mut events = Events::post(server, agent.key(), path, &headers, &call);
     let dialog = events.next();
@@ -120,58 +128,55 @@ fn conversation(server: &Server, agent: &Client, path: &str, tool: &str, answer:
     let answered = json!({"jsonrpc": "2.0", "id": dialog["id"], "result": answer}).to_string();
     let both = ("Accept", "application/json, text/event-stream");
     // The session is the key's that began it: nobody else answers in it.
-    let stranger = server.with_key(&text(&agent_of(server), "key"));
-    assert_eq!(stranger.send("POST", path, &[both, headers[0], REVISION], &answered).status, 401);
+    assert_eq!(stranger.send("POST", path, &[both, headers[0], REVISION], &answered).status, 404);
     assert_eq!(agent.send("POST", path, &[both, headers[0], REVISION], &answered).status, 202);
     let result = events.next();
     assert_eq!(result["id"], 5, "{result}");
     (dialog, result["result"].clone())
 }
 
-/// A key that is none.
-fn agent_of(_: &Server) -> Value {
-    json!({"key": "hld_wrong"})
-}
-
 #[test]
 fn a_session_over_http_is_asked_in_the_stream_of_its_call() {
-    let (_house, upstream, server, operator) = house();
-    let agent = operator.mint(&json!({"role": "agent"}));
-    for (path, tool) in [("/mcp", "up.wipe"), ("/mcp/up", "wipe")] {
-        let before = upstream.calls().len();
-        let (dialog, result) = conversation(&server, &agent, path, tool, &yes());
-        assert!(text(&dialog["params"], "message").contains("Server: up"), "{dialog}");
-        assert_eq!(upstream.calls().len(), before + 1, "{result}");
-        assert!(text(&result["content"][0], "text").contains("accept"), "{result}");
+    let ((_files, url), (_house, _upstream, server, operator)) = (running(), house());
+    register_at(&operator, "files", &url);
+    rule(&operator, &json!({"type": "tool_blocked", "tools": ["files.delete"]}));
+    let (agent, stranger) = (operator.mint(&json!({"role": "agent"})), operator.mint(&json!({"role": "agent"})));
+    for (made, (path, tool)) in [("/mcp", "files.delete"), ("/mcp/files", "delete")].into_iter().enumerate() {
+        let talk = |answer: Value| conversation(&server, &agent, &stranger, path, tool, &answer);
+        let (dialog, result) = talk(yes());
+        assert!(text(&dialog["params"], "message").contains("Server: files"), "{dialog}");
+        assert!(text(&result["content"][0], "text").starts_with("Deleted"), "{result}");
         let decided = &entries(&operator, "approval.approve")[0];
         assert_eq!(decided["actor"], "elicitation", "{decided}");
         assert_eq!(decided["details"]["decided_by"], "elicitation: the person at web 3", "{decided}");
-        let (_, denied) = conversation(&server, &agent, path, tool, &json!({"action": "decline"}));
+        let (_, denied) = talk(json!({"action": "decline"}));
         assert_eq!(told(&denied)["code"], "approval_invalid", "{denied}");
-        let (_, waits) = conversation(&server, &agent, path, tool, &json!({"action": "cancel"}));
+        let (_, waits) = talk(json!({"action": "cancel"}));
         assert_eq!(told(&waits)["status"], "approval_required", "{waits}");
-        assert_eq!(upstream.calls().len(), before + 1);
+        assert_eq!(entries(&operator, "proxyCall.begin").len(), made + 1);
     }
     operator.verified();
 }
 
 #[test]
 fn over_http_an_operator_decides_unless_the_server_says_otherwise() {
-    let (house, upstream) = (House::new(), Upstream::new([tool("wipe")]));
-    let (server, operator) = house.serve_operator();
-    register(&operator, "up", &upstream);
-    rule(&operator, &json!({"type": "tool_blocked", "tools": ["wipe"]}));
+    let ((_files, url), house) = (running(), House::new());
+    let (_server, operator) = house.serve_operator();
+    register_at(&operator, "files", &url);
+    rule(&operator, &json!({"type": "tool_blocked", "tools": ["delete"]}));
     let agent = operator.mint(&json!({"role": "agent"}));
-    for (path, tool) in [("/mcp", "up.wipe"), ("/mcp/up", "wipe")] {
+    for (path, tool) in [("/mcp", "files.delete"), ("/mcp/files", "delete")] {
         let mcp = begin(&agent, path);
         let session = agent.session(&json!({"scopes": ["execute"]}));
         let headers = [("Mcp-Session-Id", mcp.as_str()), REVISION, ("X-Session-ID", session.as_str())];
-        let params = json!({"name": tool, "arguments": {}});
+        let params = json!({"name": tool, "arguments": {"path": "/a"}});
         let call = json!({"jsonrpc": "2.0", "id": 5, "method": "tools/call", "params": params});
-        let answer = Events::post(&server, agent.key(), path, &headers, &call).next();
+        let accept = [("Accept", "application/json, text/event-stream")];
+        let answer = agent.send("POST", path, &[&accept[..], &headers[..]].concat(), &call.to_string());
+        let answer = messages(&answer).pop().unwrap();
         assert_eq!(told(&answer["result"])["status"], "approval_required", "{answer}");
     }
-    assert!(upstream.calls().is_empty());
+    assert_eq!(entries(&operator, "proxyCall.begin").len(), 0);
 }
 
 #[test]

@@ -62,8 +62,7 @@ impl Exchange {
         entry.stage = Stage::Asking(Waiting { ask: ask.clone(), request_id, held, until: Instant::now() + within });
         self.asks.insert(ask.clone(), id.to_owned());
         let params = elicitation::params(&question.message);
-        let request =
-            format!(r#"{{"jsonrpc":"2.0","id":"{ask}","method":"elicitation/create","params":{params}}}"#);
+        let request = format!(r#"{{"jsonrpc":"2.0","id":"{ask}","method":"elicitation/create","params":{params}}}"#);
         self.answer(request).await;
         None
     }
