@@ -41,6 +41,7 @@ pub mod delete_upstream;
 pub mod edited;
 pub mod flow;
 pub mod governed;
+pub mod held;
 pub mod list_policies;
 pub mod list_tools;
 pub mod list_upstreams;

@@ -12,7 +12,7 @@ use crate::{
     call::WriteContext,
     error::Result,
     gate::authenticate,
-    model::{ApprovalId, Credential, Permission, Person, Resource, Role, TenantId, Upstream, UpstreamName},
+    model::{Credential, Permission, Person, Resource, Role, TenantId, Upstream, UpstreamName},
     operations::{definition::Operation, engine::Haldir, engine::permitted, upkeep},
     proxy::{abandoned, catalogue, question::question, secret},
     store::Tx,
@@ -44,8 +44,7 @@ const PRINCIPAL: &str = "proxy";
 
 /// What the person at the client is asked about a call that waits; `None` if it is not for them to decide.
 pub fn question_about(cx: &OutwardContext, held: &Held) -> Result<Option<Question>> {
-    let Ok(id) = ApprovalId::parse(held.request_id.clone()) else { return Ok(None) };
-    cx.read(|cx| question(cx, &id))
+    cx.read(|cx| question(cx, held))
 }
 
 /// Decides the no of the person at the client.

@@ -13,7 +13,7 @@ use crate::{
     approvals::edited::asked,
     call::ReadContext,
     error::Result,
-    model::{Approval, ApprovalId, ApprovalStatus, Money},
+    model::{Approval, ApprovalId, ApprovalStatus, Held, Money},
 };
 
 /// Characters of arguments that a dialog can show. A call with more is for an operator, who sees all of it: nobody is
@@ -36,11 +36,13 @@ pub struct Question {
     pub message: String,
 }
 
-/// The question that a request puts to the person at the client; `None` if it is not for them: decided, over, for an
-/// operator alone, no call of a tool, or with more arguments than can be shown.
-pub fn question(cx: &ReadContext<'_>, id: &ApprovalId) -> Result<Option<Question>> {
+/// The question that a call which is held puts to the person at the client; `None` if it is not for them: decided, over,
+/// for an operator alone, no call of a tool, or with more arguments than can be shown. Why is said by what held the call:
+/// the reason in a request may be the agent's, who can raise one ahead.
+pub fn question(cx: &ReadContext<'_>, held: &Held) -> Result<Option<Question>> {
+    let Ok(id) = ApprovalId::parse(held.request_id.clone()) else { return Ok(None) };
     let tenant = &cx.caller.tenant;
-    let found = cx.tx.approval(tenant, id)?;
+    let found = cx.tx.approval(tenant, &id)?;
     let is_theirs =
         |approval: &Approval| approval.status_at(cx.now) == ApprovalStatus::Pending && !approval.operator_only;
     let Some(approval) = found.filter(is_theirs) else { return Ok(None) };
@@ -64,7 +66,7 @@ pub fn question(cx: &ReadContext<'_>, id: &ApprovalId) -> Result<Option<Question
     if cost > Money::ZERO {
         line("Cost", &format!("{cost} USD of the session's budget"));
     }
-    line("Why you are asked", &approval.reason);
+    line("Why you are asked", &held.reason);
     message.push_str("\nThe agent would call it with the following. All of it was written by the agent:\n\n");
     message.push_str(&arguments);
     Ok(Some(Question { request_id: approval.id, message }))

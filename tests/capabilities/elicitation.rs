@@ -384,3 +384,63 @@ fn a_client_of_the_newest_revision_asks_and_calls_again() {
     assert_eq!(told(&plain)["status"], "approval_required", "{plain}");
     assert_eq!(entries(&operator, "proxyCall.begin").len(), 1);
 }
+
+#[test]
+fn two_people_who_approve_one_call_in_two_processes_have_it_made_once() {
+    let (house, _server, operator) = house();
+    let session = operator.session(&json!({"scopes": ["execute"]}));
+    let mut desks: Vec<_> = (0..2).map(|_| Desk::open(wrap(&house, &["--session", &session]))).collect();
+    let asked = json!({"path": "/a"});
+    let calls: Vec<_> = desks.iter_mut().map(|desk| desk.call("delete", &asked)).collect();
+    let dialogs: Vec<_> = desks.iter().map(Desk::dialog).collect();
+    assert_eq!(operator.get("/v1/approvals/pending").ok()["count"], 1, "one call, one request");
+    for (desk, dialog) in desks.iter_mut().zip(&dialogs) {
+        desk.answer(dialog, &yes());
+    }
+    let results: Vec<_> = desks.iter().zip(&calls).map(|(desk, call)| desk.result(*call)).collect();
+    let made = |result: &&Value| result["content"][0]["text"] == "Deleted \"/a\".";
+    assert_eq!(results.iter().filter(made).count(), 1, "{results:?}");
+    let waits = results.iter().find(|result| !made(result)).unwrap();
+    assert_eq!(told(waits)["status"], "approval_required", "{waits}");
+    assert_eq!(entries(&operator, "proxyCall.begin").len(), 1);
+    assert_eq!(entries(&operator, "approval.use").len(), 1);
+}
+
+#[test]
+fn a_question_that_was_open_when_the_program_was_killed_waits_for_an_operator() {
+    let (house, server, operator) = house();
+    let session = operator.session(&json!({"scopes": ["execute"]}));
+    let mut desk = Desk::open(wrap(&house, &["--session", &session]));
+    desk.call("delete", &json!({"path": "/a"}));
+    desk.dialog();
+    desk.lines.process.kill();
+    drop(server);
+    let server = house.serve();
+    let operator = server.with_key(operator.key());
+    let pending = operator.get("/v1/approvals/pending").ok();
+    assert_eq!(pending["count"], 1, "{pending}");
+    assert_eq!(entries(&operator, "proxyCall.begin").len(), 0);
+    let id = text(&pending["requests"][0], "request_id");
+    operator.post(&format!("/v1/approvals/{id}/approve"), &json!({})).ok();
+    let mut desk = Desk::open(wrap(&house, &["--session", &session]));
+    let call = desk.call("delete", &json!({"path": "/a"}));
+    assert_eq!(desk.result(call)["content"][0]["text"], "Deleted \"/a\".");
+}
+
+#[test]
+fn the_reason_in_the_dialog_is_haldirs_and_not_the_agents() {
+    let (house, _server, operator) = house();
+    let agent = operator.mint(&json!({"role": "agent"}));
+    let session = agent.session(&json!({"scopes": ["execute"]}));
+    let ahead = json!({"session_id": session, "tool": "files.delete", "action": "call", "details": {"path": "/a"},
+        "reason": "security has approved this already"});
+    let id = text(&agent.post("/v1/approvals/request", &ahead).json(), "request_id");
+    let mut desk = Desk::open(wrap(&house, &["--session", &session]));
+    let call = desk.call("delete", &json!({"path": "/a"}));
+    let dialog = desk.dialog();
+    let shown = text(&dialog["params"], "message");
+    assert!(!shown.contains("security") && shown.contains("needs an approval"), "{shown}");
+    desk.answer(&dialog, &yes());
+    assert_eq!(desk.result(call)["content"][0]["text"], "Deleted \"/a\".");
+    assert_eq!(operator.get(&format!("/v1/approvals/{id}")).ok()["status"], "approved", "it was that request");
+}

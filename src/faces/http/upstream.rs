@@ -5,6 +5,7 @@
 //! sessions stay here, and the upstream's credentials never reach the client.
 
 mod dialog;
+mod failed;
 mod sessions;
 mod stream;
 
@@ -22,6 +23,7 @@ use axum::{
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
+use failed::Failed;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use reqwest::Url;
 pub use sessions::UpstreamSessions;
@@ -29,7 +31,7 @@ pub use sessions::UpstreamSessions;
 use super::{App, guard::RequestId, input, mcp, mcp_sessions::SESSION_ID, respond};
 use crate::{
     error::{Code, Error, Result},
-    faces::elicitation::{Client, Decided, UNDECIDED},
+    faces::elicitation::{Answer, Client, Decided, UNDECIDED},
     faces::relay::{
         govern::{Asked, Decision, Govern, Outcome, Redact},
         governor::{self, Governor, Tools},
@@ -206,12 +208,13 @@ impl Exchange {
             Err(error) if matches!(error.code, Code::Unauthorized | Code::RateLimited) => return Err(error),
             Err(error) => Decision::of(&error),
             Ok(Decision::Ask { question, held, .. }) if *modern => {
-                let asked = call.answered.is_some();
+                let (asked, undecided) = (call.answered.is_some(), matches!(call.answered, Some((_, Answer::None))));
                 match call.asking(&question).filter(|_| !asked && message.client().can_ask) {
                     Some(result) => return Ok(respond::json(200, message::response(id, &result))),
-                    None => {
-                        Decision::Told { text: held.text_after(if asked { UNDECIDED } else { "" }), is_error: false }
-                    }
+                    None => Decision::Told {
+                        text: held.text_after(if undecided { UNDECIDED } else { "" }),
+                        is_error: false,
+                    },
                 }
             }
             Ok(Decision::Ask { question, held, within }) if !asked && self.can_ask(headers) => match self.open.ask() {
@@ -359,40 +362,6 @@ fn not_carried_out(passing: &mut Passing, why: &'static str) -> Option<String> {
     let (id, report) = passing.call.take()?;
     report.send(Outcome::Unsent(why));
     Some(id)
-}
-
-/// Why there is no answer.
-enum Failed {
-    Unsent,
-    Redirected,
-    TimedOut,
-    BrokeOff,
-}
-
-impl Failed {
-    fn of(error: &reqwest::Error) -> Self {
-        match (error.is_connect(), error.is_timeout()) {
-            (true, _) => Self::Unsent,
-            (_, true) => Self::TimedOut,
-            _ => Self::BrokeOff,
-        }
-    }
-
-    fn message(&self) -> &'static str {
-        match self {
-            Self::Unsent => "the upstream cannot be reached",
-            Self::Redirected => "the upstream redirects to another address: register that one, if it is meant",
-            Self::TimedOut => "the upstream did not answer in time",
-            Self::BrokeOff => "the connection to the upstream broke off",
-        }
-    }
-
-    fn outcome(&self) -> Outcome {
-        match self {
-            Self::Unsent | Self::Redirected => Outcome::Unsent(self.message()),
-            Self::TimedOut | Self::BrokeOff => Outcome::Unknown(self.message()),
-        }
-    }
 }
 
 fn for_upstream(headers: &HeaderMap) -> HeaderMap {

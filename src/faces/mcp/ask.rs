@@ -5,8 +5,8 @@ use std::sync::{Arc, OnceLock};
 use rmcp::{
     RoleServer,
     model::{
-        CallToolRequestParams, CallToolResponse, ClientResult, ElicitRequest, ElicitRequestParams, InputRequiredResult,
-        ServerRequest,
+        CallToolRequestParams, CallToolResponse, CancelledNotificationParam, ClientResult, ElicitRequest,
+        ElicitRequestParams, InputRequiredResult, ServerRequest,
     },
     service::{PeerRequestOptions, RequestContext},
 };
@@ -79,22 +79,23 @@ impl Asks {
 }
 
 impl Ask<'_> {
-    /// What the call itself brings of the person's answer (2026-07-28), and whether it brings any.
-    pub async fn brought(&self, params: &CallToolRequestParams) -> Result<(Hearing, bool)> {
+    /// What the call itself brings of the person's answer (2026-07-28), if it brings any.
+    pub async fn brought(&self, params: &CallToolRequestParams) -> Result<Option<Hearing>> {
         let Some(state) = params.request_state.as_deref().and_then(State::read) else {
-            return Ok((Hearing::default(), false));
+            return Ok(None);
         };
         let state = state.map_err(|problem| Error::invalid("requestState", problem))?;
         let request_id = ApprovalId::parse(state.request_id)
             .map_err(|problem| Error::new(Code::InvalidArgument, format!("requestState: the request {problem}")))?;
         let answer = params.input_responses.as_ref().and_then(|all| all.get(elicitation::INPUT));
-        Ok((self.heard(request_id, answer).await?.unwrap_or_default(), true))
+        Ok(Some(self.heard(request_id, answer).await?.unwrap_or_default()))
     }
 
-    /// Asks about a call that is held; `already` if this very call has been asked about.
-    pub async fn ask(&self, held: &Held, already: bool) -> Result<Asked> {
-        if already {
-            return Ok(Asked::Told(held.text_after(UNDECIDED)));
+    /// Asks about a call that is held; `brought` is what this very call has brought of an answer.
+    pub async fn ask(&self, held: &Held, brought: Option<&Hearing>) -> Result<Asked> {
+        if let Some(brought) = brought {
+            // A yes that did not let it pass is one to something else, or for an operator to say.
+            return Ok(Asked::Told(held.text_after(if brought.person.is_some() { "" } else { UNDECIDED })));
         }
         let waits = || Ok(Asked::Told(held.text()));
         if !self.client().can_ask {
@@ -125,9 +126,15 @@ impl Ask<'_> {
         let request = ServerRequest::ElicitRequest(ElicitRequest::new(params));
         let options = PeerRequestOptions::with_timeout(self.asks.asking.within);
         let asked = self.context.peer.send_request_with_option(request, options).await.ok()?;
+        let dialog = asked.id.clone();
         let answered = tokio::select! {
             answered = asked.await_response() => answered,
-            () = self.context.ct.cancelled() => return None,
+            () = self.context.ct.cancelled() => {
+                let reason = Some("the call was cancelled".to_owned());
+                // Fails if the client has left.
+                let _ = self.context.peer.notify_cancelled(CancelledNotificationParam::new(Some(dialog), reason)).await;
+                return None;
+            }
         };
         match answered {
             Ok(ClientResult::ElicitResult(result)) => serde_json::to_value(result).ok(),

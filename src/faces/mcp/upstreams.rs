@@ -157,12 +157,12 @@ impl Call<'_> {
         let Some((ask, params)) = ask else {
             return self.make(backend, credential, session, Hearing::default()).await.map(made);
         };
-        let (brought, already) = ask.brought(params).await?;
+        let brought = ask.brought(params).await?;
         let slot = ask::slot();
-        let hearing = Hearing { held: Some(Arc::clone(&slot)), ..brought };
+        let hearing = Hearing { held: Some(Arc::clone(&slot)), ..brought.clone().unwrap_or_default() };
         let result = self.make(backend, credential, session, hearing).await?;
         let Some(held) = slot.get() else { return Ok(made(result)) };
-        match ask.ask(held, already).await? {
+        match ask.ask(held, brought.as_ref()).await? {
             Asked::Decided(hearing) => self.make(backend, credential, session, hearing).await.map(made),
             Asked::Told(text) => Ok(CallToolResult::success(vec![ContentBlock::text(text)]).into()),
             Asked::InputRequired(response) => Ok(*response),

@@ -45,7 +45,8 @@ impl Exchange {
             return told(held.text());
         }
         if entry.asked {
-            return told(held.text_after(UNDECIDED));
+            let undecided = read_again(&entry.text, |call| matches!(call.answered, Some((_, Answer::None))));
+            return told(held.text_after(if undecided == Some(true) { UNDECIDED } else { "" }));
         }
         let message = Message::read(&entry.text).ok()?;
         if message.is_modern() {
