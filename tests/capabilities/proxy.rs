@@ -1,5 +1,6 @@
 //! Calls of upstream servers' tools: found, pinned, governed, carried out, and in the log whatever becomes of them.
 
+mod approvals;
 mod edited;
 mod policies;
 mod servers;

@@ -185,3 +185,22 @@ fn arguments_are_changed_from_the_terminal_too() {
     let body = &setting.upstream.calls()[0].body;
     assert!(body.contains(r#"{"amount":0.10,"to":"ann@example.com"}"#), "digits stay as they were written: {body}");
 }
+
+#[test]
+fn the_changed_call_passes_through_the_servers_own_address_too() {
+    let setting = setting();
+    let asked = json!({"to": "everyone@example.com", "body": "hello"});
+    let call = || {
+        let params = json!({"name": "send", "arguments": asked});
+        let message = json!({"jsonrpc": "2.0", "id": 5, "method": "tools/call", "params": params}).to_string();
+        let headers = [("Accept", "application/json, text/event-stream"), ("X-Session-ID", setting.session.as_str())];
+        setting.agent.send("POST", "/mcp/post", &headers, &message).json()["result"].clone()
+    };
+    let held: Value = serde_json::from_str(&text(&call()["content"][0], "text")).unwrap();
+    setting.approve(&text(&held, "request_id"), &json!({"to": "ann@example.com", "body": "hello"})).ok();
+    let result = call();
+    assert_eq!(result["_meta"]["io.haldir/edited_arguments"]["changed"], json!(["to"]), "{result}");
+    assert!(text(&result["content"][0], "text").contains("ann@example.com"), "{result}");
+    assert!(text(&result["content"][1], "text").contains("with changes to: to"), "{result}");
+    assert_eq!(setting.upstream.calls().len(), 1);
+}
