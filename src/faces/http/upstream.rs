@@ -167,7 +167,7 @@ impl Exchange {
         if self.open.hear(&message) {
             return Ok(respond::json(202, String::new()));
         }
-        self.client = message.is("initialize").then(|| message.client());
+        self.client = message.is("initialize").then(|| message.speaker());
         let id = message.request_id().map(str::to_owned);
         let modern = message.is_modern() || is_modern(headers);
         let mut passing = Passing {
@@ -202,14 +202,14 @@ impl Exchange {
         }
         let arguments = call.arguments.map_or("{}", |arguments| arguments.get()).to_owned();
         let session = call.session.clone().or(session.clone());
-        let decided = decided.clone().or_else(|| call.decided(&message.client().name));
+        let decided = decided.clone().or_else(|| call.decided(&message));
         let asking = Asked { tool: call.name.clone(), arguments, session, decided };
         let decision = match self.route.governor.admit(asking).await {
             Err(error) if matches!(error.code, Code::Unauthorized | Code::RateLimited) => return Err(error),
             Err(error) => Decision::of(&error),
             Ok(Decision::Ask { question, held, .. }) if *modern => {
                 let (asked, undecided) = (call.answered.is_some(), matches!(call.answered, Some((_, Answer::None))));
-                match call.asking(&question).filter(|_| !asked && message.client().can_ask) {
+                match call.asking(&question).filter(|_| !asked && message.speaker().can_ask) {
                     Some(result) => return Ok(respond::json(200, message::response(id, &result))),
                     None => Decision::Told {
                         text: held.text_after(if undecided { UNDECIDED } else { "" }),

@@ -156,7 +156,7 @@ impl Exchange {
         }
         if message.is("initialize") {
             self.initialize = Some(message.text());
-            self.client = message.client();
+            self.client = message.speaker();
             self.pins = Pins::Unknown;
         }
         let asking = if message.is("tools/list") { Asking::ToolList } else { Asking::Other };
@@ -263,7 +263,7 @@ impl Exchange {
         let session = call.session.clone().or_else(|| session.map(str::to_owned));
         let until = Instant::now() + self.call_timeout;
         // A client that says so of each request has asked already, if it was told to.
-        let (decided, asked) = (call.decided(&message.client().name), call.answered.is_some());
+        let (decided, asked) = (call.decided(message), call.answered.is_some());
         let (text, stage) = (text.to_owned(), Stage::Listing);
         let call = ToolCall { text, session, stage, decided, asked, cancelled: false, until };
         self.calls.insert(id.to_owned(), call);

@@ -98,7 +98,7 @@ impl<'a> Message<'a> {
     }
 
     /// The client, as its `initialize` or, from 2026-07-28 on, each of its requests says.
-    pub fn client(&self) -> Client {
+    pub fn speaker(&self) -> Client {
         let params: Value = self.params.and_then(|params| serde_json::from_str(params.get()).ok()).unwrap_or_default();
         Client::read(if self.is("initialize") { &params } else { &params["_meta"] })
     }
@@ -158,11 +158,11 @@ impl<'a> Call<'a> {
         Ok(Self { name, arguments, session, answered, params })
     }
 
-    /// What the person at the client has decided on the call, as it says itself; `client` is its name.
-    pub fn decided(&self, client: &str) -> Option<Decided> {
+    /// What the person at the client has decided on the call, as it says itself; `message` is the one that it came in.
+    pub fn decided(&self, message: &Message<'_>) -> Option<Decided> {
         let (state, answer) = self.answered.as_ref()?;
         let request = ApprovalId::parse(state.request_id.clone()).ok()?;
-        answer.clone().decided(request, client)
+        answer.clone().decided(request, &message.speaker().name)
     }
 
     /// The result that asks the person at the client, who calls again with the answer (2026-07-28). What the call has

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{call, caller, carried_out, entries, register};
 use crate::support::{
-    Client, House, Receiver, at_once, json, text,
+    Client, House, Receiver, Server, at_once, json, text,
     upstream::{Upstream, tool},
 };
 
@@ -96,20 +96,20 @@ fn a_request_of_a_proxied_call_is_told_to_webhooks_once() {
 #[test]
 fn nobody_of_another_tenant_sees_or_decides_a_request() {
     let (house, upstream) = (House::new(), Upstream::new([tool("wipe")]));
-    let (server, operator) = house.serve_operator();
-    register(&operator, "up", &upstream);
-    operator.post("/v1/approvals/rules", &json!({"type": "tool_blocked", "tools": ["wipe"]})).ok();
-    let session = caller(&operator);
-    let id = held(&operator, &session, &json!({"n": 1}));
-    let (code, made, errors) = house.terminal(&["keys", "create", "--name", "theirs", "--tenant", "other"]);
-    assert_eq!(code, 0, "{errors}");
-    let theirs = server.with_key(made.trim());
-    assert_eq!(theirs.get(&format!("/v1/approvals/{id}")).status, 404);
-    for decision in ["approve", "deny"] {
-        let body = json!({"arguments": null});
-        let answer = theirs.post(&format!("/v1/approvals/{id}/{decision}"), &body);
-        assert!([400, 404].contains(&answer.status), "{}", answer.text);
+    let mut command = house.serving();
+    command.env("HALDIR_BOOTSTRAP_TOKEN", "the operator's word");
+    let server = Server::start(command);
+    let key = || {
+        let body = json!({"name": "k", "tier": "enterprise", "bootstrap_token": "the operator's word"});
+        server.with_key(&text(&server.anonymous().post("/v1/keys", &body).ok(), "key"))
+    };
+    let (ours, theirs) = (key(), key());
+    register(&ours, "up", &upstream);
+    ours.post("/v1/approvals/rules", &json!({"type": "tool_blocked", "tools": ["wipe"]})).ok();
+    let id = held(&ours, &caller(&ours), &json!({"n": 1}));
+    theirs.get(&format!("/v1/approvals/{id}")).refused(404, "not_found");
+    for (decision, body) in [("approve", json!({})), ("approve", json!({"arguments": {"n": 2}})), ("deny", json!({}))] {
+        theirs.post(&format!("/v1/approvals/{id}/{decision}"), &body).refused(404, "not_found");
     }
-    theirs.post(&format!("/v1/approvals/{id}/approve"), &json!({})).refused(404, "not_found");
-    assert_eq!(operator.get(&format!("/v1/approvals/{id}")).ok()["status"], "pending");
+    assert_eq!(ours.get(&format!("/v1/approvals/{id}")).ok()["status"], "pending");
 }

@@ -51,7 +51,7 @@ impl Exchange {
         let message = Message::read(&entry.text).ok()?;
         if message.is_modern() {
             let asking = read_again(&entry.text, |call| call.asking(question)).flatten();
-            let Some(result) = asking.filter(|_| message.client().can_ask) else { return told(held.text()) };
+            let Some(result) = asking.filter(|_| message.speaker().can_ask) else { return told(held.text()) };
             self.calls.remove(id);
             self.answer(message::response(id, &result)).await;
             return None;
