@@ -444,3 +444,39 @@ fn the_reason_in_the_dialog_is_haldirs_and_not_the_agents() {
     assert_eq!(desk.result(call)["content"][0]["text"], "Deleted \"/a\".");
     assert_eq!(operator.get(&format!("/v1/approvals/{id}")).ok()["status"], "approved", "it was that request");
 }
+
+#[test]
+fn what_a_call_has_for_the_server_travels_along_while_a_person_is_asked() {
+    const TOOL: &str = "test_input_required_result_request_state";
+    let (house, _server, operator) = house();
+    rule(&operator, &json!({"type": "tool_blocked", "tools": [TOOL]}));
+    let mut desk = Desk::open(wrap(&house, &[]));
+    let meta = json!({
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientInfo": {"name": "modern", "version": "2"},
+        "io.modelcontextprotocol/clientCapabilities": {"elicitation": {}},
+    });
+    let mut send = |responses: Value, state: &Value| {
+        let mut params = json!({"name": TOOL, "arguments": {}, "_meta": meta});
+        if !responses.is_null() {
+            params["inputResponses"] = responses;
+            params["requestState"] = state.clone();
+        }
+        desk.next_id += 1;
+        desk.send(&json!({"jsonrpc": "2.0", "id": desk.next_id, "method": "tools/call", "params": params}));
+        desk.result(desk.next_id)
+    };
+    let approved = || json!({"haldir_approval": yes()});
+    let asked = send(Value::Null, &Value::Null);
+    assert!(asked["inputRequests"]["haldir_approval"].is_object(), "{asked}");
+    // The server asks something itself; what it is told is another call, which a person has to approve as well.
+    let theirs = send(approved(), &asked["requestState"]);
+    assert!(theirs["inputRequests"]["confirm"].is_object(), "{theirs}");
+    let confirmed = json!({"confirm": {"action": "accept", "content": {"ok": true}}});
+    let asked = send(confirmed, &theirs["requestState"]);
+    assert!(asked["inputRequests"]["haldir_approval"].is_object(), "{asked}");
+    assert_ne!(asked["requestState"], theirs["requestState"]);
+    let done = send(approved(), &asked["requestState"]);
+    assert_eq!(done["content"][0]["text"], "state-ok", "{done}");
+    assert_eq!(entries(&operator, "approval.use").len(), 2);
+}

@@ -294,6 +294,27 @@ mod tests {
     }
 
     #[test]
+    fn what_haldir_asked_the_client_is_not_for_the_upstream() {
+        let read = |params: &str| serde_json::from_str::<Box<RawValue>>(params).unwrap();
+        let first =
+            read(r#"{"name":"a","arguments":{"n":1.10},"requestState":"theirs","inputResponses":{"x":{"n":2.0}}}"#);
+        let question = Question { request_id: ApprovalId::parse("apr_1".to_owned()).unwrap(), message: "?".to_owned() };
+        let asked: Value = serde_json::from_str(&Call::read(Some(&first)).unwrap().asking(&question).unwrap()).unwrap();
+        let again = read(&format!(
+            r#"{{"name":"a","arguments":{{"n":1.10}},"requestState":{},"inputResponses":{{"haldir_approval":{{"action":"decline"}}}}}}"#,
+            asked["requestState"]
+        ));
+        let call = Call::read(Some(&again)).unwrap();
+        assert!(matches!(&call.answered, Some((state, Answer::Deny(_))) if state.request_id == "apr_1"));
+        assert_eq!(
+            call.forwarded("1", r#"{"n":1.10}"#),
+            r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","arguments":{"n":1.10},"requestState":"theirs","inputResponses":{"x":{"n":2.0}}}}"#
+        );
+        let own = Call::read(Some(&first)).unwrap();
+        assert!(own.answered.is_none() && own.forwarded("1", "{}").contains("theirs"));
+    }
+
+    #[test]
     fn a_message_is_passed_on_with_its_own_text_and_without_unknown_fields() {
         let text = r#"{"jsonrpc":"2.0","Method":"tools/call","id":1e2,"method":"x/y","params":{"a":1.00}}"#;
         let expected = r#"{"jsonrpc":"2.0","id":1e2,"method":"x/y","params":{"a":1.00}}"#;
