@@ -9,14 +9,16 @@ pub mod decide;
 pub mod delete_approval_rule;
 pub mod deny_request;
 pub mod detail;
+pub mod edited;
 pub mod enforce;
 pub mod get_approval;
 pub mod list_approval_rules;
 pub mod list_pending_approvals;
+pub mod person;
 pub mod raise;
 pub mod request_approval;
 
 pub use asked::Asked;
 pub use consume::consume;
-pub use enforce::{enforce, enforce_because};
+pub use enforce::{Need, enforce, hold, need};
 pub use raise::{announce, raise};

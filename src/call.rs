@@ -13,7 +13,7 @@ mod stream;
 
 pub use keyring::{Keyring, TenantKeys};
 pub use meter::Meter;
-pub use outward::{OutwardContext, OutwardOperation};
+pub use outward::{Hearing, OutwardContext, OutwardOperation};
 pub use page::page_size;
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};

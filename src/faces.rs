@@ -2,6 +2,7 @@
 
 pub mod backend;
 pub mod cli;
+pub mod elicitation;
 pub mod http;
 pub mod mcp;
 pub mod otlp;

@@ -14,7 +14,7 @@ pub mod time;
 mod time_point;
 pub mod tool_name;
 
-pub use approval::{Approval, ApprovalRule, ApprovalStatus, RuleType};
+pub use approval::{Approval, ApprovalRule, ApprovalStatus, Held, Person, RuleType};
 pub use caller::{Caller, Ceilings, Credential, Permission, Resource, Role, Tier};
 pub use cursor::{DeliveryCursor, SeqCursor, TimeCursor};
 pub use id::{

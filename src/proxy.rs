@@ -3,7 +3,7 @@
 //!
 //! # The pipeline
 //!
-//! session → [`tool`] known and pinned → [`scope`] → [`policy`] → [`flow`] and [`approval`], after the budget was looked
+//! session → [`tool`] known and pinned → [`edited`] arguments in place of those that were asked → [`scope`] → [`policy`] → [`flow`] and [`approval`], after the budget was looked
 //! at → [`budget`] → [`secret`] in → *the call* → secrets out ([`redact`]) → audit → alerts. Each step stands in its own
 //! file, and says no when in doubt. What each saw goes into the entry of the call ([`trace`]).
 //!
@@ -38,8 +38,10 @@ pub mod budget;
 pub mod catalogue;
 pub mod delete_policy;
 pub mod delete_upstream;
+pub mod edited;
 pub mod flow;
 pub mod governed;
+pub mod held;
 pub mod list_policies;
 pub mod list_tools;
 pub mod list_upstreams;
@@ -47,6 +49,7 @@ pub mod mark_tool;
 mod pointer;
 pub mod policy;
 pub mod proxy_call;
+pub mod question;
 pub mod redact;
 pub mod register_upstream;
 pub mod scope;

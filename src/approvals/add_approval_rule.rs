@@ -33,6 +33,10 @@ pub struct AddApprovalRule {
     #[serde(default)]
     #[schemars(length(max = MAX_TOOLS))]
     tools: Option<Vec<Text<1, 256>>>,
+    /// Whether an operator has to decide: then the person at the agent's client is not asked. Default: false.
+    #[serde(default)]
+    #[schemars(extend("default" = false))]
+    operator_only: Option<bool>,
 }
 
 /// What [`check`] wants, as JSON Schema says it.
@@ -77,6 +81,7 @@ impl WriteOperation for AddApprovalRule {
             rule_type: self.rule_type,
             threshold,
             tools,
+            operator_only: self.operator_only.unwrap_or_default(),
             created_at: cx.now,
             created_by: cx.caller.principal.clone(),
         };

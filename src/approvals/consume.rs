@@ -1,6 +1,6 @@
 //! Using an approval: once, and for exactly what was asked.
 
-use super::raise::record;
+use super::{person, raise::record};
 use crate::{
     call::WriteContext,
     crypto,
@@ -56,13 +56,14 @@ pub(super) fn required(approval: &Approval, why: &str) -> Error {
         .with("approval_request_id", &approval.id)
 }
 
-/// An operator said no to exactly this.
+/// Somebody said no to exactly this.
 pub(super) fn denied(approval: &Approval) -> Error {
     let note = match approval.decision_note.as_str() {
         "" => String::new(),
         note => format!(": {note}"),
     };
-    Error::new(Code::ApprovalInvalid, format!("an operator denied it{note}"))
+    let who = approval.decided_by.strip_prefix(person::PREFIX).unwrap_or("an operator");
+    Error::new(Code::ApprovalInvalid, format!("{who} denied it{note}"))
         .with("approval_request_id", &approval.id)
         .with("decision_note", &approval.decision_note)
 }

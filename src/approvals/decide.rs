@@ -1,10 +1,10 @@
-//! Deciding a request: once, by an operator.
+//! Deciding a request: once, by an operator, or by the person at the agent's client where that is let.
 
 use super::raise::{expire, record};
 use crate::{
     call::WriteContext,
     error::{Code, Error, Result},
-    model::{ApprovalId, ApprovalStatus, text::Text},
+    model::{Approval, ApprovalId, ApprovalStatus, text::Text},
 };
 
 /// How long an approval can be used at least, in seconds: a yes at the last moment is still one that can be used.
@@ -15,25 +15,36 @@ pub type DecidedBy = Text<0, 128>;
 /// What they have to say.
 pub type Note = Text<0, 1024>;
 
-/// Gives the request this status, if it is still open. The transaction has the store's write lock, so that of two
-/// decisions one finds that the other was first.
-pub(super) fn decide(
-    cx: &mut WriteContext<'_>,
-    id: &ApprovalId,
-    status: ApprovalStatus,
-    decided_by: Option<DecidedBy>,
-    note: Option<Note>,
-) -> Result<()> {
+/// What was decided.
+pub(super) struct Decision {
+    /// Approved or denied.
+    pub status: ApprovalStatus,
+    /// See [`DecidedBy`].
+    pub decided_by: String,
+    /// See [`Note`].
+    pub note: String,
+    /// What is to be done in place of what was asked, as canonical JSON.
+    pub arguments: Option<String>,
+}
+
+/// Text that may have been left out.
+pub(super) fn said<const MAX: usize>(text: Option<Text<0, MAX>>) -> String {
+    text.map_or_else(String::new, Text::into_string)
+}
+
+/// The request, if it is still open. The transaction has the store's write lock, so that of two decisions one finds
+/// that the other was first.
+pub(super) fn open(cx: &mut WriteContext<'_>, id: &ApprovalId) -> Result<Approval> {
     let found = cx.tx.approval(&cx.caller.tenant, id)?;
     let mut approval = found.ok_or_else(|| Error::not_found("the approval request").field("request_id"))?;
     match approval.status_at(cx.now) {
-        ApprovalStatus::Pending => {}
+        ApprovalStatus::Pending => Ok(approval),
         ApprovalStatus::Expired => {
             if approval.settled_at.is_none() {
                 expire(cx, &mut approval)?;
             }
             let message = "the request expired before it was decided: the agent has to ask again";
-            return Err(Error::new(Code::ApprovalExpired, message).field("request_id"));
+            Err(Error::new(Code::ApprovalExpired, message).field("request_id"))
         }
         ApprovalStatus::Approved | ApprovalStatus::Denied => {
             let message = format!(
@@ -42,14 +53,19 @@ pub(super) fn decide(
                 approval.decided_by
             );
             let error = Error::new(Code::AlreadyDecided, message).field("request_id");
-            return Err(error.with("status", approval.status).with("decided_by", &approval.decided_by));
+            Err(error.with("status", approval.status).with("decided_by", &approval.decided_by))
         }
     }
-    let said = decided_by.map(Text::into_string).filter(|name| !name.is_empty());
+}
+
+/// Gives an open request this decision.
+pub(super) fn decide(cx: &mut WriteContext<'_>, mut approval: Approval, decision: Decision) -> Result<()> {
+    let Decision { status, decided_by, note, arguments } = decision;
     approval.status = status;
     approval.decided_at = Some(cx.now);
-    approval.decided_by = said.unwrap_or_else(|| cx.caller.principal.clone());
-    approval.decision_note = note.map_or_else(String::new, Text::into_string);
+    approval.decided_by = if decided_by.is_empty() { cx.caller.principal.clone() } else { decided_by };
+    approval.decision_note = note;
+    approval.arguments = arguments;
     let action = if status == ApprovalStatus::Approved {
         approval.expires_at = approval.expires_at.map(|end| end.max(cx.now.plus_seconds(MIN_USABLE_SECONDS)));
         "approval.approve"

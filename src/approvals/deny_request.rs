@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::decide::{DecidedBy, Note, decide};
+use super::decide::{DecidedBy, Decision, Note, decide, open, said};
 use crate::{
     call::{WriteContext, WriteOperation},
     error::Result,
@@ -40,7 +40,9 @@ impl WriteOperation for DenyRequest {
     type Output = RequestDenied;
 
     fn run(self, cx: &mut WriteContext<'_>) -> Result<RequestDenied> {
-        decide(cx, &self.request_id, ApprovalStatus::Denied, self.decided_by, self.note)?;
+        let approval = open(cx, &self.request_id)?;
+        let (status, decided_by, note) = (ApprovalStatus::Denied, said(self.decided_by), said(self.note));
+        decide(cx, approval, Decision { status, decided_by, note, arguments: None })?;
         Ok(RequestDenied { denied: true, request_id: self.request_id })
     }
 }

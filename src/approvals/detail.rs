@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use super::edited;
 use crate::{
     error::{Error, Result},
     model::{Approval, ApprovalId, ApprovalStatus, Money, SessionId, UnixMicros},
@@ -48,11 +49,23 @@ pub struct ApprovalDetail {
     decided_at: Option<UnixMicros>,
     /// When what was approved was done, in Unix seconds; null until then.
     used_at: Option<UnixMicros>,
+    /// Whether a rule wants an operator to decide, not the person at the agent's client.
+    operator_only: bool,
+    /// What an operator put in place of the details; null where it was approved as asked.
+    #[schemars(with = "serde_json::Value")]
+    arguments: Option<Box<RawValue>>,
+    /// The names of the arguments that they changed.
+    changed: Vec<String>,
 }
 
 impl ApprovalDetail {
     /// How `approval` looks at `now`.
     pub fn new(approval: Approval, now: UnixMicros) -> Result<Self> {
+        let changed = match &approval.arguments {
+            Some(arguments) => edited::changed(edited::asked(&approval), arguments),
+            None => Vec::new(),
+        };
+        let raw = |json: Option<String>| json.map(RawValue::from_string).transpose().map_err(Error::internal);
         Ok(Self {
             status: approval.status_at(now),
             usable: approval.is_usable(now),
@@ -63,7 +76,7 @@ impl ApprovalDetail {
             action: approval.action,
             amount: approval.amount,
             reason: approval.reason,
-            details: approval.details.map(RawValue::from_string).transpose().map_err(Error::internal)?,
+            details: raw(approval.details)?,
             digest: hex(&approval.digest),
             created_at: approval.created_at,
             expires_at: approval.expires_at.unwrap_or_default(),
@@ -71,6 +84,9 @@ impl ApprovalDetail {
             decision_note: approval.decision_note,
             decided_at: approval.decided_at,
             used_at: approval.used_at,
+            operator_only: approval.operator_only,
+            arguments: raw(approval.arguments)?,
+            changed,
         })
     }
 }

@@ -3,16 +3,42 @@
 use super::{
     asked::Asked,
     consume::{consume, denied, required},
+    person,
     raise::{DEFAULT_TTL_SECONDS, raise},
 };
 use crate::{
     call::WriteContext,
     error::Result,
-    model::{ApprovalId, ApprovalRule, ApprovalStatus, RuleType, tool_name},
+    model::{ApprovalId, ApprovalRule, ApprovalStatus, Person, RuleType, tool_name},
 };
 
 /// Rules of a tenant.
 pub const MAX_RULES: usize = 100;
+
+/// Why a call waits for somebody's decision, and for whose.
+#[derive(Clone, Debug)]
+pub struct Need {
+    /// For whoever decides.
+    pub why: String,
+    /// Whether a rule wants an operator, not the person at the agent's client.
+    pub operator_only: bool,
+}
+
+/// Why this needs an approval, by the rules or for a reason of its own; `None` if it does not.
+pub fn need(cx: &WriteContext<'_>, asked: &Asked<'_>, because: Option<String>) -> Result<Option<Need>> {
+    let rules = cx.tx.approval_rules(&cx.caller.tenant, MAX_RULES)?;
+    let (mut why, mut operator_only) = (because, false);
+    for rule in &rules {
+        if why.is_some() && (operator_only || !rule.operator_only) {
+            continue;
+        }
+        if let Some(reason) = reason(rule, asked) {
+            operator_only |= rule.operator_only;
+            why.get_or_insert(reason);
+        }
+    }
+    Ok(why.map(|why| Need { why, operator_only }))
+}
 
 /// Lets a call through if no rule is about it, or if it was approved, and uses that approval. Otherwise a request is
 /// raised, unless one for the same call waits already, and the call is refused.
@@ -20,33 +46,42 @@ pub const MAX_RULES: usize = 100;
 /// To be asked when everything else is found good, and before anything is changed: the refusal keeps what this
 /// transaction has done, since that is the request.
 pub fn enforce(cx: &mut WriteContext<'_>, asked: &Asked<'_>, named: Option<&ApprovalId>) -> Result<()> {
-    let tenant = &cx.caller.tenant;
     if let Some(named) = named {
         return consume(cx, named, &asked.digest()?);
     }
-    let rules = cx.tx.approval_rules(tenant, MAX_RULES)?;
-    match rules.iter().find_map(|rule| reason(rule, asked)) {
-        Some(why) => enforce_because(cx, asked, &why),
+    match need(cx, asked, None)? {
+        Some(need) => hold(cx, asked, &need, None),
         None => Ok(()),
     }
 }
 
-/// The same for a call that needs an approval for this reason, whatever the rules say.
-pub fn enforce_because(cx: &mut WriteContext<'_>, asked: &Asked<'_>, why: &str) -> Result<()> {
+/// Holds a call that needs an approval until it has one. `person` is the one who said yes at the agent's client just
+/// now, if somebody was asked there: that is decided and used in this one transaction.
+pub fn hold(cx: &mut WriteContext<'_>, asked: &Asked<'_>, need: &Need, person: Option<&Person>) -> Result<()> {
     let tenant = &cx.caller.tenant;
     let digest = asked.digest()?;
     if let Some(approval) = cx.tx.approval_of(tenant, &digest, ApprovalStatus::Approved, cx.now)? {
         return consume(cx, &approval.id, &digest);
     }
-    if let Some(approval) = cx.tx.approval_of(tenant, &digest, ApprovalStatus::Pending, cx.now)? {
-        return Err(required(&approval, why));
+    if let Some(person) = person
+        && !need.operator_only
+        && person::approve(cx, person, &digest)?
+    {
+        return consume(cx, &person.request_id, &digest);
+    }
+    if let Some(mut approval) = cx.tx.approval_of(tenant, &digest, ApprovalStatus::Pending, cx.now)? {
+        if need.operator_only && !approval.operator_only {
+            approval.operator_only = true;
+            cx.tx.update_approval(tenant, &approval)?;
+        }
+        return Err(required(&approval, &need.why));
     }
     // A no stands as long as the question would have: an agent that repeats the call does not ask again.
     if let Some(approval) = cx.tx.approval_of(tenant, &digest, ApprovalStatus::Denied, cx.now)? {
         return Err(denied(&approval));
     }
-    let approval = raise(cx, asked, why, DEFAULT_TTL_SECONDS)?;
-    Err(required(&approval, why))
+    let approval = raise(cx, asked, need, DEFAULT_TTL_SECONDS)?;
+    Err(required(&approval, &need.why))
 }
 
 /// Whether a rule names the tool: in another case, with look-alike letters, or without its upstream all the same.

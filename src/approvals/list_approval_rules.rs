@@ -36,6 +36,8 @@ pub struct RuleDetail {
     threshold: Money,
     /// Of `tool_blocked`: the names of the tools.
     tools: Vec<String>,
+    /// Whether an operator has to decide, not the person at the agent's client.
+    operator_only: bool,
     /// When it was added, in Unix seconds.
     created_at: UnixMicros,
     /// The key that added it, by its first characters, or `operator`.
@@ -45,8 +47,8 @@ pub struct RuleDetail {
 impl RuleDetail {
     /// The wire form.
     pub fn new(rule: ApprovalRule) -> Self {
-        let ApprovalRule { id, rule_type, threshold, tools, created_at, created_by } = rule;
-        Self { rule_id: id, rule_type, threshold, tools, created_at, created_by }
+        let ApprovalRule { id, rule_type, threshold, tools, operator_only, created_at, created_by } = rule;
+        Self { rule_id: id, rule_type, threshold, tools, operator_only, created_at, created_by }
     }
 }
 

@@ -1,13 +1,13 @@
 //! Raising a request, and keeping the old ones in bounds.
 
-use serde_json::json;
+use serde::Serialize;
 
-use super::asked::Asked;
+use super::{asked::Asked, edited::Edit, enforce::Need};
 use crate::{
     call::WriteContext,
     crypto,
     error::{Code, Error, Result},
-    model::{Approval, ApprovalId, ApprovalStatus, UnixMicros},
+    model::{Approval, ApprovalId, ApprovalStatus, SessionId, UnixMicros},
     watch::{self, Draft},
     webhooks::{self, Happening},
 };
@@ -24,7 +24,7 @@ const KEEP_SECONDS: i64 = 30 * 86_400;
 const CLEAR_AT_ONCE: usize = 4;
 
 /// Raises a request for exactly what is asked.
-pub fn raise(cx: &mut WriteContext<'_>, asked: &Asked<'_>, reason: &str, ttl: i64) -> Result<Approval> {
+pub fn raise(cx: &mut WriteContext<'_>, asked: &Asked<'_>, need: &Need, ttl: i64) -> Result<Approval> {
     clear_away(cx)?;
     let (tenant, session) = (&cx.caller.tenant, asked.session);
     let waiting = cx.tx.count_pending_approvals(tenant, &session.id, cx.now, MAX_PENDING_OF_SESSION)?;
@@ -40,7 +40,7 @@ pub fn raise(cx: &mut WriteContext<'_>, asked: &Asked<'_>, reason: &str, ttl: i6
         tool: asked.tool.to_owned(),
         action: asked.action.to_owned(),
         amount: asked.amount,
-        reason: reason.to_owned(),
+        reason: need.why.clone(),
         details: asked.details.map(str::to_owned),
         digest: asked.digest()?,
         status: ApprovalStatus::Pending,
@@ -51,6 +51,8 @@ pub fn raise(cx: &mut WriteContext<'_>, asked: &Asked<'_>, reason: &str, ttl: i6
         decision_note: String::new(),
         used_at: None,
         settled_at: None,
+        operator_only: need.operator_only,
+        arguments: None,
     };
     cx.tx.insert_approval(tenant, &approval)?;
     announce(cx, &approval)?;
@@ -72,16 +74,41 @@ pub fn announce(cx: &mut WriteContext<'_>, approval: &Approval) -> Result<()> {
     webhooks::emit(cx, &happening)
 }
 
+/// What the log says of a request.
+#[derive(Serialize)]
+struct Recorded<'a> {
+    request_id: &'a ApprovalId,
+    session_id: &'a SessionId,
+    tool: &'a str,
+    action: &'a str,
+    amount: String,
+    reason: &'a str,
+    digest: String,
+    status: ApprovalStatus,
+    decided_by: &'a str,
+    decision_note: &'a str,
+    expires_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    edited: Option<Edit>,
+}
+
 /// Appends the entry of what happened to a request.
 pub(super) fn record(cx: &mut WriteContext<'_>, action: &str, approval: &Approval) -> Result<()> {
     let session = cx.tx.session(&cx.caller.tenant, &approval.session_id)?;
-    let details = json!({
-        "request_id": approval.id, "session_id": approval.session_id, "tool": approval.tool,
-        "action": approval.action, "amount": approval.amount.to_string(), "reason": approval.reason,
-        "digest": watch::canonical::hex(&approval.digest), "status": approval.status,
-        "decided_by": approval.decided_by, "decision_note": approval.decision_note,
-        "expires_at": approval.expires_at.map(UnixMicros::to_rfc3339),
-    });
+    let details = Recorded {
+        request_id: &approval.id,
+        session_id: &approval.session_id,
+        tool: &approval.tool,
+        action: &approval.action,
+        amount: approval.amount.to_string(),
+        reason: &approval.reason,
+        digest: watch::canonical::hex(&approval.digest),
+        status: approval.status,
+        decided_by: &approval.decided_by,
+        decision_note: &approval.decision_note,
+        expires_at: approval.expires_at.map(UnixMicros::to_rfc3339),
+        edited: Edit::of(approval)?,
+    };
     watch::append(cx, Draft::governance(action, session.as_deref(), &details)?)?;
     Ok(())
 }

@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 
 use super::{
     asked::{Asked, canonical},
+    enforce::Need,
     raise::{DEFAULT_TTL_SECONDS, MAX_TTL_SECONDS, raise},
 };
 use crate::{
@@ -83,7 +84,9 @@ impl WriteOperation for RequestApproval {
             details: details.as_deref().filter(|details| *details != "null"),
             destructive: false,
         };
-        let approval = raise(cx, &asked, self.reason.as_ref().map_or("", Text::as_str), ttl)?;
+        // Whether a rule wants an operator for it is found out when it is to be used.
+        let need = Need { why: self.reason.map_or_else(String::new, Text::into_string), operator_only: false };
+        let approval = raise(cx, &asked, &need, ttl)?;
         Ok(ApprovalRequested {
             request_id: approval.id,
             status: approval.status,

@@ -9,6 +9,7 @@ use haldir::{
     error::{Error, Result},
     faces::{
         backend::Backend,
+        elicitation::{ApproveBy, DecisionOptions},
         http::{App, HttpSettings, listener},
         mcp::{HaldirMcp, stdio},
         otlp::{Exporter, OtlpSettings},
@@ -54,6 +55,8 @@ struct Cli {
     store: StoreOptions,
     #[command(flatten)]
     ceilings: CeilingOptions,
+    #[command(flatten)]
+    decisions: DecisionOptions,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -140,7 +143,9 @@ fn serve_stdio(cli: &Cli) -> Result<()> {
         let exporter = Exporter::start(OtlpSettings::from_environment()?, &stop)?;
         let courier = tokio::spawn(haldir.deliver_webhooks(stop.clone()));
         let session = Arc::new(BoundSession::new(haldir.clone(), credential.clone(), SessionTerms::default()));
-        let server = HaldirMcp::new(Backend::Local(haldir.clone()), credential).bound_to(session);
+        let server = HaldirMcp::new(Backend::Local(haldir.clone()), credential)
+            .bound_to(session)
+            .asking(cli.decisions.asking(ApproveBy::Elicitation));
         let outcome = stdio::serve(server, terminated()).await;
         stop.cancel();
         let _ = courier.await;
@@ -178,7 +183,14 @@ fn wrap(cli: &Cli, options: &WrapOptions) -> Result<()> {
         let (texts, sent) = haldir.fill_secrets(&cx, &name, &texts)?;
         command.environment = variables.into_iter().map(Into::into).zip(texts).collect();
         let session = Arc::new(BoundSession::new(haldir.clone(), credential.clone(), options.terms()?));
-        let governor = Governor::new(haldir.clone(), credential, name, Some(session), Tools::Observed);
+        let governor = Governor::new(
+            haldir.clone(),
+            credential,
+            name,
+            Some(session),
+            Tools::Observed,
+            cli.decisions.asking(ApproveBy::Elicitation),
+        );
         let stop = CancellationToken::new();
         let courier = tokio::spawn(haldir.deliver_webhooks(stop.clone()));
         let keeper = tokio::spawn({
@@ -234,6 +246,8 @@ async fn run_http(cli: &Cli, options: &ServeOptions) -> Result<()> {
         allowed_hosts: options.allow_host.clone(),
         allowed_origins: options.allow_origin.clone(),
         local_agent: options.local_agent,
+        // A key that agents hold answers for itself: whether a person stands behind its client only an operator knows.
+        asking: cli.decisions.asking(ApproveBy::Operator),
         security_contact: options.security_contact.clone(),
         metrics_token: config::secret_variable("HALDIR_METRICS_TOKEN"),
     };

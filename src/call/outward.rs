@@ -3,7 +3,10 @@
 //! What the first transaction has written is durable before anything leaves. Nothing is held between the two, so the
 //! process may end there; who writes such an operation sees to it that what it left open is found and closed.
 
-use std::{future::Future, sync::Arc};
+use std::{
+    future::Future,
+    sync::{Arc, OnceLock},
+};
 
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
@@ -11,7 +14,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::{ReadContext, Services, WriteContext};
 use crate::{
     error::Result,
-    model::{Caller, UnixMicros},
+    model::{Caller, Held, Person, UnixMicros},
     store::{ReadTx, Store, Tx},
 };
 
@@ -42,6 +45,17 @@ pub struct OutwardContext {
     pub now: UnixMicros,
     /// Keys, settings, connections.
     pub services: Arc<Services>,
+    /// What the face has heard of the person at the agent's client.
+    pub hearing: Hearing,
+}
+
+/// What passes between a call and the face that can ask the person at the agent's client. No input of any call says so.
+#[derive(Clone, Debug, Default)]
+pub struct Hearing {
+    /// Their yes, if they were asked just now.
+    pub person: Option<Arc<Person>>,
+    /// Where a call that waits for a decision says so.
+    pub held: Option<Arc<OnceLock<Held>>>,
 }
 
 impl OutwardContext {

@@ -22,7 +22,10 @@ use zeroize::Zeroizing;
 
 use crate::{
     error::Result,
-    faces::relay::bound_session::{BoundSession, SessionTerms},
+    faces::{
+        elicitation::Asking,
+        relay::bound_session::{BoundSession, SessionTerms},
+    },
     model::Credential,
     operations::Haldir,
 };
@@ -43,6 +46,8 @@ pub struct HttpSettings {
     pub allowed_origins: Vec<String>,
     /// Whether a caller of `/mcp` without a key is the local agent, as on stdio. On a loopback address only.
     pub local_agent: bool,
+    /// Whether the person at an agent's client is asked about calls that need an approval.
+    pub asking: Asking,
     /// Where to report a vulnerability: a URI, for `security.txt`.
     pub security_contact: Option<String>,
     /// Opens `/metrics` to its bearer.
@@ -69,6 +74,7 @@ struct Shared {
     public_url: String,
     /// Who calls `/mcp` without a key.
     keyless: Credential,
+    asking: Asking,
     metrics_token: telemetry::MetricsToken,
 }
 
@@ -87,7 +93,7 @@ impl App {
         let local_session = Arc::new(BoundSession::new(haldir.clone(), Credential::LocalAgent, terms));
         let shared = Shared {
             guard,
-            mcp: mcp::McpFace::new(haldir.clone(), &local_session, shutdown),
+            mcp: mcp::McpFace::new(haldir.clone(), &local_session, settings.asking, shutdown),
             upstream_client: haldir.outbound().client(upstream::LISTEN)?,
             local_session,
             upstream_sessions: upstream::UpstreamSessions::default(),
@@ -96,6 +102,7 @@ impl App {
             haldir,
             public_url,
             keyless: if settings.local_agent { Credential::LocalAgent } else { Credential::Anonymous },
+            asking: settings.asking,
             metrics_token,
         };
         Ok(Self { shared: Arc::new(shared) })

@@ -4,6 +4,7 @@
 //! money is not exact: both transports therefore hand over a tool's arguments as they were written, and put its
 //! answer back as it was written.
 
+pub mod ask;
 pub mod completion;
 pub mod exact;
 pub mod facts;

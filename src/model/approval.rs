@@ -61,6 +61,10 @@ pub struct Approval {
     pub used_at: Option<UnixMicros>,
     /// When it was over and done with: used, denied or expired.
     pub settled_at: Option<UnixMicros>,
+    /// Whether a rule wants an operator to decide, not the person at the agent's client.
+    pub operator_only: bool,
+    /// What an operator put in place of the details, as JSON text; `None` where it was approved as asked.
+    pub arguments: Option<String>,
 }
 
 impl Approval {
@@ -78,6 +82,26 @@ impl Approval {
     pub fn is_usable(&self, now: UnixMicros) -> bool {
         self.status == ApprovalStatus::Approved && self.used_at.is_none() && !self.is_over(now)
     }
+}
+
+/// A call that waits for a person's decision. The same call succeeds once it is approved.
+#[derive(Clone, Debug)]
+pub struct Held {
+    /// Names the approval request.
+    pub request_id: String,
+    /// Why it is asked.
+    pub reason: String,
+}
+
+/// What the person at an agent's client answered, whom haldir asked through it.
+#[derive(Clone, Debug)]
+pub struct Person {
+    /// What they were asked about.
+    pub request_id: ApprovalId,
+    /// The client that asked them, as it names itself.
+    pub client: String,
+    /// What they had to say about it.
+    pub note: String,
 }
 
 /// The kinds of rule.
@@ -104,6 +128,8 @@ pub struct ApprovalRule {
     pub threshold: Money,
     /// Of `tool_blocked`; else empty.
     pub tools: Vec<String>,
+    /// Whether an operator has to decide, not the person at the agent's client.
+    pub operator_only: bool,
     pub created_at: UnixMicros,
     /// The principal that added it.
     pub created_by: String,

@@ -10,7 +10,7 @@ use super::{
     waiting::Waiting,
 };
 use crate::{
-    call::{ReadContext, Services, WriteContext},
+    call::{Hearing, ReadContext, Services, WriteContext},
     error::{Code, Error, Result},
     gate::{
         authenticate::{self, Authenticated},
@@ -43,6 +43,8 @@ pub(super) struct Inner {
 pub struct CallOptions {
     /// Makes a retry return the first answer.
     pub idempotency_key: Option<String>,
+    /// What the face has heard of the person at the agent's client. It never comes from a caller's input.
+    pub hearing: Hearing,
 }
 
 /// An operation's answer.

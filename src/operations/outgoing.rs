@@ -8,7 +8,7 @@ use super::{
     idempotency::Repeatable,
 };
 use crate::{
-    call::OutwardContext,
+    call::{Hearing, OutwardContext},
     error::{Error, Result},
     model::{Caller, UnixMicros},
 };
@@ -23,7 +23,7 @@ impl Haldir {
         options: CallOptions,
         now: UnixMicros,
     ) -> Result<(u16, Answer)> {
-        let cx = self.outward(caller, now);
+        let cx = OutwardContext { hearing: options.hearing, ..self.outward(caller, now) };
         let work = set_out(input, cx.clone())?;
         self.check_address(operation, input).await?;
         let repeatable = match options.idempotency_key {
@@ -42,7 +42,8 @@ impl Haldir {
 
     /// What an operation of this caller works with, outside of any transaction.
     pub(super) fn outward(&self, caller: Caller, now: UnixMicros) -> OutwardContext {
-        OutwardContext { store: self.inner.store.clone(), caller, now, services: Arc::clone(&self.inner.services) }
+        let services = Arc::clone(&self.inner.services);
+        OutwardContext { store: self.inner.store.clone(), caller, now, services, hearing: Hearing::default() }
     }
 }
 

@@ -7,27 +7,31 @@ use serde_json::value::RawValue;
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
+use crate::{
+    approvals,
+    call::WriteContext,
+    error::Result,
+    gate::authenticate,
+    model::{Credential, Permission, Person, Resource, Role, TenantId, Upstream, UpstreamName},
+    operations::{definition::Operation, engine::Haldir, engine::permitted, upkeep},
+    proxy::{abandoned, catalogue, question::question, secret},
+    store::Tx,
+    watch::{self, Draft},
+};
 pub use crate::{
-    call::OutwardContext,
+    call::{Hearing, OutwardContext},
+    model::Held,
     proxy::{
         catalogue::Observed,
-        governed::{Attempt, Going, Held, Outcome, Verdict, begin, refusal_text},
+        edited::Edited,
+        governed::{Attempt, Going, Outcome, Verdict, begin, refusal_text},
         policy::cedar::{MAX_BYTES as MAX_CEDAR_BYTES, SCHEMA as CEDAR_SCHEMA},
         proxy_call::as_tool_result,
+        question::Question,
         redact::redact,
         secret::{Sent, has_any as has_secret},
         target::{Listing, Reach, reach, refresh, target},
     },
-};
-use crate::{
-    call::WriteContext,
-    error::Result,
-    gate::authenticate,
-    model::{Credential, Permission, Resource, Role, TenantId, Upstream, UpstreamName},
-    operations::{definition::Operation, engine::Haldir, engine::permitted, upkeep},
-    proxy::{abandoned, catalogue, secret},
-    store::Tx,
-    watch::{self, Draft},
 };
 
 /// Between two looks for calls that no process vouches for any more.
@@ -38,6 +42,16 @@ const CHECK_EVERY: Duration = Duration::from_secs(15);
 const CHECKS_AT_ONCE: usize = 8;
 /// Who is in the log as the one that closed such a call.
 const PRINCIPAL: &str = "proxy";
+
+/// What the person at the client is asked about a call that waits; `None` if it is not for them to decide.
+pub fn question_about(cx: &OutwardContext, held: &Held) -> Result<Option<Question>> {
+    cx.read(|cx| question(cx, held))
+}
+
+/// Decides the no of the person at the client.
+pub async fn deny(cx: &OutwardContext, person: Person) -> Result<()> {
+    cx.write(move |cx| approvals::person::deny(cx, &person)).await
+}
 
 impl Haldir {
     /// The first thing for every call that a face governs: who asks, and whether their key may call tools at all. A

@@ -6,15 +6,15 @@ use serde_json::{Value, json};
 
 use super::{arguments::Arguments, policy::amount, trace::Trace};
 use crate::{
-    approvals::{self, Asked},
+    approvals::{self, Asked, Need},
     call::WriteContext,
     error::{Code, Error, Result},
-    model::{PinnedTool, Session},
+    model::{Person, PinnedTool, Session},
 };
 
 const STEP: &str = "approval";
 /// What is asked for.
-const ACTION: &str = "call";
+pub(crate) const ACTION: &str = "call";
 
 /// Passes a call that needs no approval, or has one, which is used up with it.
 pub(super) fn given(
@@ -22,35 +22,56 @@ pub(super) fn given(
     session: &Arc<Session>,
     tool: &PinnedTool,
     arguments: &Arguments,
-    because: Option<&str>,
+    because: Option<String>,
+    person: Option<&Person>,
     trace: &mut Trace,
 ) -> Result<()> {
     let name = tool.qualified();
-    let asked = Asked {
-        session,
-        tool: &name,
-        action: ACTION,
-        amount: amount::named_amount(arguments.canonical())?,
-        details: Some(arguments.canonical()),
-        destructive: is_destructive(&tool.definition),
+    let asked = asked(session, tool, &name, arguments)?;
+    let Some(need) = approvals::need(cx, &asked, because)? else {
+        trace.pass(STEP, json!({"destructive": asked.destructive}));
+        return Ok(());
     };
-    let outcome = match because {
-        Some(why) => approvals::enforce_because(cx, &asked, why),
-        None => approvals::enforce(cx, &asked, None),
-    };
-    match outcome {
+    let Need { operator_only, .. } = need;
+    match approvals::hold(cx, &asked, &need, person) {
         Ok(()) => {
-            trace.pass(STEP, json!({"destructive": asked.destructive}));
+            trace.pass(
+                STEP,
+                json!({"destructive": asked.destructive, "needed": need.why, "operator_only": operator_only}),
+            );
             Ok(())
         }
         Err(error) if matches!(error.code, Code::ApprovalRequired | Code::ApprovalInvalid) => {
             let request =
                 error.extra("approval_request_id").and_then(|id| serde_json::from_str::<Value>(id.get()).ok());
-            trace.stop(STEP, error.code.name(), json!({"request_id": request, "reason": error.message}));
+            // What to do about it is said beside the reason, where the call is answered.
+            let error = match error.code {
+                Code::ApprovalRequired => Error { message: need.why, ..error },
+                _ => error,
+            };
+            let saw = json!({"request_id": request, "reason": error.message, "operator_only": operator_only});
+            trace.stop(STEP, error.code.name(), saw);
             Err(error)
         }
         Err(error) => Err(too_large(error)),
     }
+}
+
+/// What an approval of this call is for; `name` is the tool's, with its upstream.
+pub(super) fn asked<'a>(
+    session: &'a Session,
+    tool: &PinnedTool,
+    name: &'a str,
+    arguments: &'a Arguments,
+) -> Result<Asked<'a>> {
+    Ok(Asked {
+        session,
+        tool: name,
+        action: ACTION,
+        amount: amount::named_amount(arguments.canonical())?,
+        details: Some(arguments.canonical()),
+        destructive: is_destructive(&tool.definition),
+    })
 }
 
 /// Arguments that no request can hold are refused as what they are.

@@ -89,7 +89,7 @@ pub(super) fn affordable(
 }
 
 /// What the operator said that one call costs, or can cost.
-fn cost(tool: &PinnedTool, arguments: &str) -> Result<Money> {
+pub(super) fn cost(tool: &PinnedTool, arguments: &str) -> Result<Money> {
     let out_of_range = || Error::new(Code::BudgetExceeded, "the cost is out of range");
     let fixed = tool.marks.cost.unwrap_or_default();
     let fixed = fixed.checked_add(tool.marks.cost_max.unwrap_or_default()).ok_or_else(out_of_range)?;

@@ -10,6 +10,7 @@ use super::{
     approval,
     arguments::Arguments,
     budget::{self, ByResult, Cost},
+    edited::{self, Edited},
     flow,
     policy::{self, Question},
     redact, scope, secret,
@@ -23,7 +24,7 @@ use crate::{
     crypto,
     error::{Code, Error, Result},
     gate::session,
-    model::{OpenCall, PinnedTool, Session, SessionId, UpstreamName},
+    model::{Held, OpenCall, Person, PinnedTool, Session, SessionId, UpstreamName},
     upstream::{Failure, FailureKind},
     vault,
     watch::{self, Draft, Event},
@@ -53,32 +54,11 @@ pub struct Attempt {
 /// What becomes of an attempt. It is an entry of the log already.
 pub enum Verdict {
     /// It may leave.
-    Go(Going),
+    Go(Box<Going>),
     /// It waits for a person.
     Held(Held),
     /// It may not be made.
     Refused(Error),
-}
-
-/// A call that waits for a person's decision. The same call succeeds once it is approved.
-#[derive(Clone, Debug)]
-pub struct Held {
-    /// Names the approval request.
-    pub request_id: String,
-    /// Why it is asked.
-    pub reason: String,
-}
-
-impl Held {
-    /// What a client that cannot wait is told, as JSON.
-    pub fn text(&self) -> String {
-        let message = "A person has to approve this call. Repeat the same call once the request is approved.";
-        json!({
-            "status": Code::ApprovalRequired.name(), "request_id": self.request_id, "reason": self.reason,
-            "message": message,
-        })
-        .to_string()
-    }
 }
 
 /// What a client is told of a refusal, as JSON.
@@ -94,6 +74,7 @@ pub struct Going {
     sent: Vec<Sent>,
     /// What the result will say that it cost.
     by_result: Option<Box<ByResult>>,
+    edited: Option<Arc<Edited>>,
     began: Instant,
     settled: bool,
 }
@@ -110,12 +91,14 @@ pub enum Outcome {
 /// The first half of a call: whether it may be made.
 pub async fn begin(cx: &OutwardContext, attempt: Attempt) -> Result<Verdict> {
     let arguments = Arguments::parse(&attempt.arguments)?;
-    let decided = cx.write(move |cx| decide(cx, &attempt, &arguments)).await?;
+    let person = cx.hearing.person.clone();
+    let decided = cx.write(move |cx| decide(cx, &attempt, &arguments, person.as_deref())).await?;
     Ok(match decided {
         Decided::Go(leaving) => {
-            let Leaving { call, arguments, sent, by_result } = *leaving;
-            let (cx, call, began) = (cx.clone(), Arc::new(call), Instant::now());
-            Verdict::Go(Going { cx, call, arguments, sent, by_result: by_result.map(Box::new), began, settled: false })
+            let Leaving { call, arguments, sent, by_result, edited } = *leaving;
+            let (cx, call, by_result) = (cx.clone(), Arc::new(call), by_result.map(Box::new));
+            let began = Instant::now();
+            Verdict::Go(Box::new(Going { cx, call, arguments, sent, by_result, edited, began, settled: false }))
         }
         Decided::Held(held) => Verdict::Held(held),
         Decided::Refused(error) => Verdict::Refused(error),
@@ -133,12 +116,18 @@ struct Leaving {
     arguments: Zeroizing<String>,
     sent: Vec<Sent>,
     by_result: Option<ByResult>,
+    edited: Option<Arc<Edited>>,
 }
 
 /// Decides, and leaves the entry that says so, whatever it is.
-fn decide(cx: &mut WriteContext<'_>, attempt: &Attempt, arguments: &Arguments) -> Result<Decided> {
+fn decide(
+    cx: &mut WriteContext<'_>,
+    attempt: &Attempt,
+    arguments: &Arguments,
+    person: Option<&Person>,
+) -> Result<Decided> {
     let mut trace = Trace::default();
-    match permit(cx, attempt, arguments, &mut trace) {
+    match permit(cx, attempt, arguments, person, &mut trace) {
         Ok(leaving) => Ok(Decided::Go(Box::new(leaving))),
         Err(error) if error.code == Code::ApprovalRequired => {
             // What raised the request stays; nothing else was changed before that.
@@ -159,11 +148,20 @@ fn decide(cx: &mut WriteContext<'_>, attempt: &Attempt, arguments: &Arguments) -
 }
 
 /// Every step in turn. Nothing is changed before all that can refuse has been asked, but by approvals and secrets.
-fn permit(cx: &mut WriteContext<'_>, attempt: &Attempt, arguments: &Arguments, trace: &mut Trace) -> Result<Leaving> {
+fn permit(
+    cx: &mut WriteContext<'_>,
+    attempt: &Attempt,
+    arguments: &Arguments,
+    person: Option<&Person>,
+    trace: &mut Trace,
+) -> Result<Leaving> {
     let session = session::require_valid(cx.tx.as_read(), &cx.caller.tenant, &attempt.session_id, cx.now)
         .inspect_err(|_| trace.stop("session", "valid", Value::Null))?;
     trace.pass("session", json!({"agent_id": session.agent_id, "scopes": session.scopes}));
     let tool = tool::known(cx, Called { name: &attempt.tool, upstream: attempt.upstream.as_ref() }, trace)?;
+    // What an operator put in place of the arguments is judged from here on as if the agent had asked for it.
+    let edited = edited::of(cx, &session, &tool, arguments, trace)?;
+    let arguments = edited.as_ref().map_or(arguments, |edited| &edited.arguments);
     scope::held(&session, &tool, trace)?;
     let question = Question {
         tenant: &cx.caller.tenant,
@@ -181,7 +179,11 @@ fn permit(cx: &mut WriteContext<'_>, attempt: &Attempt, arguments: &Arguments, t
     let Cost { reserved: cost, by_result } = budget::affordable(cx, &session, &tool, arguments.canonical(), trace)?;
     because.extend(flow::needs_approval(cx, &session, &tool, trace)?);
     let because = (!because.is_empty()).then(|| because.join("; "));
-    approval::given(cx, &session, &tool, arguments, because.as_deref(), trace)?;
+    match &edited {
+        // The person who changed it has approved what became of it.
+        Some(edited) => edited::use_up(cx, edited, trace)?,
+        None => approval::given(cx, &session, &tool, arguments, because, person, trace)?,
+    }
     let (written, sent) = if secret::has_any(arguments.canonical()) {
         secret::fill(cx, &session, &tool.upstream, arguments.canonical(), trace)?
     } else {
@@ -206,7 +208,7 @@ fn permit(cx: &mut WriteContext<'_>, attempt: &Attempt, arguments: &Arguments, t
     };
     cx.tx.insert_open_call(&cx.caller.tenant, &call)?;
     begun(cx, &session, &tool, &call, arguments, trace)?;
-    Ok(Leaving { call, arguments: written, sent, by_result })
+    Ok(Leaving { call, arguments: written, sent, by_result, edited: edited.map(Arc::new) })
 }
 
 /// What the log says of an attempt.
@@ -306,6 +308,11 @@ impl Going {
         self.sent.extend_from_slice(sent);
     }
 
+    /// What an operator changed of the arguments, if anything.
+    pub fn edited(&self) -> Option<&Arc<Edited>> {
+        self.edited.as_ref()
+    }
+
     /// The secrets that must not come back.
     pub fn secrets(&self) -> &[Sent] {
         &self.sent
@@ -348,7 +355,14 @@ impl Going {
             }
         };
         self.finish(ending).await;
-        answer
+        let Some(edited) = &self.edited else { return answer };
+        match answer {
+            Ok(result) => Ok(edited.told_with(result)),
+            Err(Failure { kind: FailureKind::Rpc(error), message, unsent }) => {
+                Err(Failure { kind: FailureKind::Rpc(edited.told_with_error(error)), message, unsent })
+            }
+            Err(failure) => Err(failure),
+        }
     }
 
     async fn finish(&mut self, ending: Ending) {

@@ -7,14 +7,14 @@ use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{json, value::RawValue};
 
 use super::{
-    governed::{self, Attempt, Going, Held, Outcome, Verdict, refusal_text},
+    governed::{self, Attempt, Going, Outcome, Verdict, refusal_text},
     target::{self, Reach},
     tool::{self, Called},
 };
 use crate::{
     call::{OutwardContext, OutwardOperation},
     error::{Error, Result},
-    model::{SessionId, UpstreamName, text::Text},
+    model::{Held, SessionId, UpstreamName, text::Text},
     upstream::{Failure, FailureKind, ToolCall},
 };
 
@@ -88,8 +88,15 @@ impl OutwardOperation for ProxyCall {
         let attempt = Attempt { session_id: self.session_id, tool: name, upstream: None, arguments };
         match governed::begin(&cx, attempt).await? {
             Verdict::Refused(error) => Err(as_tool_result(error)),
-            Verdict::Held(held) => Ok(on_hold(&held)),
-            Verdict::Go(going) => Ok(carried_out(going, fresh).await),
+            Verdict::Held(held) => {
+                let told = on_hold(&held);
+                if let Some(slot) = &cx.hearing.held {
+                    // It is looked at once.
+                    let _ = slot.set(held);
+                }
+                Ok(told)
+            }
+            Verdict::Go(going) => Ok(carried_out(*going, fresh).await),
         }
     }
 

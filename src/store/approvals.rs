@@ -28,6 +28,8 @@ pub trait ReadApprovals {
         status: ApprovalStatus,
         now: UnixMicros,
     ) -> Result<Option<Approval>>;
+    /// Whether there is an approval with other arguments than were asked for, not used and not expired.
+    fn has_edited_approval(&self, tenant: &TenantId, now: UnixMicros) -> Result<bool>;
     /// A page, and whether there are more behind it.
     fn pending_approvals(&self, tenant: &TenantId, query: &ApprovalQuery) -> Result<(Vec<Approval>, bool)>;
     /// How many of a session's requests wait for a decision, counted up to `most`.

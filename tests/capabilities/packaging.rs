@@ -141,6 +141,8 @@ fn every_client_config_starts_the_program() {
         (file("claude_desktop_config.json"), "mcpServers"),
         (file("cursor-mcp.json"), "mcpServers"),
         (file("vscode-mcp.json"), "servers"),
+        (file("claude-code.mcp.json"), "mcpServers"),
+        (file("windsurf-mcp_config.json"), "mcpServers"),
     ] {
         let server = &config[servers]["haldir"];
         assert_eq!(server["command"], "haldir-mcp");

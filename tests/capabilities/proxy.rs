@@ -1,6 +1,8 @@
 //! Calls of upstream servers' tools: found, pinned, governed, carried out, and in the log whatever becomes of them.
 
+mod approvals;
 mod cedar;
+mod edited;
 mod policies;
 mod servers;
 

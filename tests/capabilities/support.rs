@@ -56,6 +56,15 @@ impl House {
         command
     }
 
+    /// The terminal client on this store: its exit code, standard output and standard error.
+    pub fn terminal(&self, arguments: &[&str]) -> (i32, String, String) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_haldir"));
+        command.args(arguments).env_clear().env("HALDIR_DB", self.db()).stdin(Pipe::null());
+        let output = command.output().unwrap();
+        let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
+    }
+
     /// `serve`, on a port of the machine's choice, without hourly limits.
     pub fn serving(&self) -> Command {
         let mut command = self.program();

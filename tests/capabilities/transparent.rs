@@ -20,7 +20,7 @@ use crate::{
 const BOTH: (&str, &str) = ("Accept", "application/json, text/event-stream");
 
 /// The upstream over HTTP, and its address.
-fn running() -> (Process, String) {
+pub fn running() -> (Process, String) {
     let mut command = Command::new(upstream_program());
     command.stdout(Pipe::piped()).stderr(Pipe::piped());
     let mut process = Process::spawn(command);
@@ -30,7 +30,7 @@ fn running() -> (Process, String) {
     (process, format!("{address}/"))
 }
 
-fn register_at(operator: &Client, name: &str, url: &str) {
+pub fn register_at(operator: &Client, name: &str, url: &str) {
     let answer = operator.post("/v1/proxy/upstreams", &json!({"name": name, "url": url}));
     assert_eq!(answer.status, 201, "{}", answer.text);
 }
@@ -42,7 +42,7 @@ fn initialize(client: &Client, path: &str) -> Answer {
 }
 
 /// The messages of an event stream, or the one of a JSON body.
-fn messages(answer: &Answer) -> Vec<Value> {
+pub fn messages(answer: &Answer) -> Vec<Value> {
     let events = answer.text.lines().filter_map(|line| line.strip_prefix("data: ")).filter(|data| !data.is_empty());
     let events: Vec<Value> = events.map(|data| serde_json::from_str(data).unwrap()).collect();
     if events.is_empty() { vec![answer.json()] } else { events }

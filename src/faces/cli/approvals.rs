@@ -20,10 +20,11 @@ pub enum ApprovalsCommand {
     #[command(after_help = "Examples:\n  haldir approvals show apr_3kHhR1oEwJrN8qT0vYb6Zg\n  haldir approvals show \
                             apr_3kHhR1oEwJrN8qT0vYb6Zg --wait 30 --json | jq -r .status")]
     Show(show::ShowOptions),
-    /// Approve a request: it may be done once, exactly as it was asked. A decision stands.
-    #[command(after_help = "Example:\n  haldir approvals approve apr_3kHhR1oEwJrN8qT0vYb6Zg --note 'within the \
-                            quarter budget'")]
-    Approve(decide::DecisionOptions),
+    /// Approve a request: it may be done once, exactly as it was asked, or as you changed it. A decision stands.
+    #[command(after_help = "Examples:\n  haldir approvals approve apr_3kHhR1oEwJrN8qT0vYb6Zg --note 'within the \
+                            quarter budget'\n  haldir approvals approve apr_3kHhR1oEwJrN8qT0vYb6Zg --arguments \
+                            '{\"path\": \"/tmp/a\"}'")]
+    Approve(decide::ApproveOptions),
     /// Deny a request. A decision stands.
     #[command(
         after_help = "Example:\n  haldir approvals deny apr_3kHhR1oEwJrN8qT0vYb6Zg --note 'use the cheaper plan'"
@@ -35,7 +36,7 @@ pub fn run(command: &ApprovalsCommand, global: &GlobalOptions, screen: Screen) -
     match command {
         ApprovalsCommand::List(options) => list::run(options, global, screen),
         ApprovalsCommand::Show(options) => show::run(options, global, screen),
-        ApprovalsCommand::Approve(options) => decide::run("approveRequest", "approved", options, global, screen),
-        ApprovalsCommand::Deny(options) => decide::run("denyRequest", "denied", options, global, screen),
+        ApprovalsCommand::Approve(options) => decide::approve(options, global, screen),
+        ApprovalsCommand::Deny(options) => decide::deny(options, global, screen),
     }
 }

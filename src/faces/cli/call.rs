@@ -111,7 +111,7 @@ pub fn run(
         stream(command.operation, url.as_deref(), global, key, &input)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let options = CallOptions { idempotency_key: command.idempotency_key };
+    let options = CallOptions { idempotency_key: command.idempotency_key, ..CallOptions::default() };
     let reply = match url {
         Some(url) => elsewhere(command.operation, &url, key, &input, options),
         None => here(command.operation, global, key, &input, options),

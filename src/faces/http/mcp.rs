@@ -42,6 +42,7 @@ use crate::{
     error::{Error, Result},
     faces::{
         backend::Backend,
+        elicitation::Asking,
         mcp::{HaldirMcp, RawArguments, exact, server, tools},
         relay::bound_session::BoundSession,
     },
@@ -65,7 +66,12 @@ pub struct McpFace {
 
 impl McpFace {
     /// Serves `haldir` until `shutdown`.
-    pub fn new(haldir: Haldir, local_session: &Arc<BoundSession>, shutdown: &CancellationToken) -> Self {
+    pub fn new(
+        haldir: Haldir,
+        local_session: &Arc<BoundSession>,
+        asking: Asking,
+        shutdown: &CancellationToken,
+    ) -> Self {
         let backend = Backend::Local(haldir);
         let config = StreamableHttpServerConfig::default()
             .with_max_request_body_bytes(MAX_BODY_BYTES)
@@ -77,7 +83,10 @@ impl McpFace {
         // A server for each session, since each has a log level of its own.
         let factory = |backend: Backend| {
             let session = Arc::clone(local_session);
-            move || Ok(HaldirMcp::new(backend.clone(), Credential::Anonymous).bound_to(Arc::clone(&session)))
+            move || {
+                let server = HaldirMcp::new(backend.clone(), Credential::Anonymous);
+                Ok(server.bound_to(Arc::clone(&session)).asking(asking))
+            }
         };
         Self {
             in_session: StreamableHttpService::new(
@@ -202,7 +211,8 @@ fn for_rmcp(
     http::Request::from_parts(parts, Full::new(body))
 }
 
-fn accepts_events(headers: &HeaderMap) -> bool {
+/// Whether the client takes an event stream as an answer.
+pub fn accepts_events(headers: &HeaderMap) -> bool {
     let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
     accepted.into_iter().any(|value| value.contains("text/event-stream") || value.contains("*/*"))
 }

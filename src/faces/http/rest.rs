@@ -119,7 +119,7 @@ async fn carry_out(
         };
         return respond::streamed(operation.status, haldir.stream(operation, entered, &input).await?);
     }
-    let options = CallOptions { idempotency_key };
+    let options = CallOptions { idempotency_key, ..CallOptions::default() };
     let reply = match entered {
         Some(entered) => haldir.carry_out(operation, credential, entered, &input, options).await?,
         None => haldir.call(operation, credential, &input, options).await?,

@@ -4,6 +4,8 @@
 //! every revision and extension that client and upstream share passes. What belongs to haldir does not: its keys and
 //! sessions stay here, and the upstream's credentials never reach the client.
 
+mod dialog;
+mod failed;
 mod sessions;
 mod stream;
 
@@ -21,6 +23,7 @@ use axum::{
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
+use failed::Failed;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use reqwest::Url;
 pub use sessions::UpstreamSessions;
@@ -28,6 +31,7 @@ pub use sessions::UpstreamSessions;
 use super::{App, guard::RequestId, input, mcp, mcp_sessions::SESSION_ID, respond};
 use crate::{
     error::{Code, Error, Result},
+    faces::elicitation::{Answer, Client, Decided, UNDECIDED},
     faces::relay::{
         govern::{Asked, Decision, Govern, Outcome, Redact},
         governor::{self, Governor, Tools},
@@ -89,7 +93,8 @@ impl Route {
             Credential::LocalAgent => Some(Arc::clone(&app.shared.local_session)),
             _ => None,
         };
-        let governor = Governor::new(haldir.clone(), credential.clone(), name.clone(), session, Tools::Asked);
+        let governor =
+            Governor::new(haldir.clone(), credential.clone(), name.clone(), session, Tools::Asked, app.shared.asking);
         let limits = *cx.services.upstreams.limits();
         Ok(Self { name, url, headers, redact: governor::redaction(sent), governor: Arc::new(governor), limits })
     }
@@ -118,7 +123,7 @@ async fn answer(app: &App, credential: &Credential, name: &str, request: Request
         let problem = "the MCP session is unknown or has ended: initialise again";
         return Ok(rpc_error(StatusCode::NOT_FOUND, None, INVALID_REQUEST, problem));
     };
-    let exchange = Exchange { app, credential, route, open };
+    let exchange = Exchange { app: app.clone(), credential: credential.clone(), route, open, client: None };
     if request.method() == Method::POST {
         input::check_content_type(request.headers())?;
         let headers = request.headers().clone();
@@ -128,21 +133,41 @@ async fn answer(app: &App, credential: &Credential, name: &str, request: Request
     exchange.other(request.method(), request.headers()).await
 }
 
-struct Exchange<'a> {
-    app: &'a App,
-    credential: &'a Credential,
+struct Exchange {
+    app: App,
+    credential: Credential,
     route: Route,
     open: Open,
+    /// Who begins a protocol session with this request.
+    client: Option<Client>,
 }
 
-impl Exchange<'_> {
-    async fn post(self, headers: &HeaderMap, body: &Bytes, session: Option<String>) -> Result<Response> {
+/// A `tools/call` of a client.
+struct Calling {
+    headers: HeaderMap,
+    /// The message, as it was written.
+    text: String,
+    id: String,
+    modern: bool,
+    /// The session that the request names.
+    session: Option<String>,
+    /// What the person at the client has decided on it, and whether they were asked.
+    decided: Option<Decided>,
+    asked: bool,
+}
+
+impl Exchange {
+    async fn post(mut self, headers: &HeaderMap, body: &Bytes, session: Option<String>) -> Result<Response> {
         let read = std::str::from_utf8(body).map_err(|_| (message::PARSE_ERROR, "this is no UTF-8".to_owned()));
         let read = read.and_then(|text| Message::read(text).map(|message| (message, text)));
-        let message = match read {
-            Ok((message, _)) => message,
+        let (message, text) = match read {
+            Ok(read) => read,
             Err((code, problem)) => return Ok(rpc_error(StatusCode::BAD_REQUEST, None, code, &problem)),
         };
+        if self.open.hear(&message) {
+            return Ok(respond::json(202, String::new()));
+        }
+        self.client = message.is("initialize").then(|| message.speaker());
         let id = message.request_id().map(str::to_owned);
         let modern = message.is_modern() || is_modern(headers);
         let mut passing = Passing {
@@ -160,31 +185,66 @@ impl Exchange<'_> {
         }
         // A call without an id would be one without an answer.
         let Some(id) = id else { return Ok(respond::json(202, String::new())) };
+        let (headers, text) = (headers.clone(), text.to_owned());
+        self.call(Calling { headers, text, id, modern, session, decided: None, asked: false }).await
+    }
+
+    async fn call(self, calling: Calling) -> Result<Response> {
+        let Calling { headers, text, id, modern, session, decided, asked } = &calling;
+        let message = Message::read(text).map_err(|(_, problem)| Error::internal(problem))?;
         let call = match Call::read(message.params) {
             Ok(call) => call,
-            Err((code, problem)) => return Ok(rpc_error(StatusCode::BAD_REQUEST, Some(&id), code, &problem)),
+            Err((code, problem)) => return Ok(rpc_error(StatusCode::BAD_REQUEST, Some(id), code, &problem)),
         };
         if let Some(header) = mismatch(headers, &call.name) {
             let problem = format!("the header {header} does not say what the body says");
-            return Ok(rpc_error(StatusCode::BAD_REQUEST, Some(&id), HEADER_MISMATCH, &problem));
+            return Ok(rpc_error(StatusCode::BAD_REQUEST, Some(id), HEADER_MISMATCH, &problem));
         }
         let arguments = call.arguments.map_or("{}", |arguments| arguments.get()).to_owned();
-        let asked = Asked { tool: call.name.clone(), arguments, session: call.session.clone().or(session) };
-        let decision = match self.route.governor.admit(asked).await {
+        let session = call.session.clone().or(session.clone());
+        let decided = decided.clone().or_else(|| call.decided(&message));
+        let asking = Asked { tool: call.name.clone(), arguments, session, decided };
+        let decision = match self.route.governor.admit(asking).await {
             Err(error) if matches!(error.code, Code::Unauthorized | Code::RateLimited) => return Err(error),
             Err(error) => Decision::of(&error),
+            Ok(Decision::Ask { question, held, .. }) if *modern => {
+                let (asked, undecided) = (call.answered.is_some(), matches!(call.answered, Some((_, Answer::None))));
+                match call.asking(&question).filter(|_| !asked && message.speaker().can_ask) {
+                    Some(result) => return Ok(respond::json(200, message::response(id, &result))),
+                    None => Decision::Told {
+                        text: held.text_after(if undecided { UNDECIDED } else { "" }),
+                        is_error: false,
+                    },
+                }
+            }
+            Ok(Decision::Ask { question, held, within }) if !asked && self.can_ask(headers) => match self.open.ask() {
+                Some(ask) => return dialog::begin(self, calling, ask, &question, held, within),
+                None => Decision::Told { text: held.text(), is_error: false },
+            },
             Ok(decision) => decision,
         };
-        let admitted = match decision.admitted(&id, modern) {
+        let admitted = match decision.admitted(id, *modern) {
             Ok(admitted) => admitted,
             Err(response) => return Ok(respond::json(200, response)),
         };
         if let Some(redact) = admitted.redact {
             self.open.redact(redact);
         }
-        let text = call.forwarded(&id, &admitted.arguments);
-        passing.call = Some((id, admitted.report));
-        self.send(Method::POST, headers, Some(text), passing, modern).await
+        let text = call.forwarded(id, &admitted.arguments);
+        let passing = Passing {
+            governor: Arc::clone(&self.route.governor),
+            call: Some((id.clone(), admitted.report)),
+            list: None,
+            open: self.open.clone(),
+            until: Some(Instant::now() + CALL_TIMEOUT),
+        };
+        self.send(Method::POST, headers, Some(text), passing, *modern).await
+    }
+
+    /// Whether the person at the client can be asked in the answer to a request: an event stream, to which the client
+    /// answers within the same protocol session.
+    fn can_ask(&self, headers: &HeaderMap) -> bool {
+        headers.contains_key(SESSION_ID) && mcp::accepts_events(headers) && self.open.client().can_ask
     }
 
     async fn other(self, method: &Method, headers: &HeaderMap) -> Result<Response> {
@@ -217,8 +277,7 @@ impl Exchange<'_> {
             Ok(response) => response,
             Err(failed) => {
                 let id = passing.call.take().map(|(id, report)| {
-                    // Fails only if the process is about to end.
-                    let _ = report.send(failed.outcome());
+                    report.send(failed.outcome());
                     id
                 });
                 return Ok(rpc_error(StatusCode::BAD_GATEWAY, id.as_deref(), INTERNAL_ERROR, failed.message()));
@@ -231,8 +290,9 @@ impl Exchange<'_> {
             return Ok(rpc_error(StatusCode::BAD_GATEWAY, id.as_deref(), INTERNAL_ERROR, problem));
         }
         if begins && let Some(id) = response.headers().get(SESSION_ID) {
-            let begun = self.app.shared.upstream_sessions.begin(self.route.name.as_str(), id, self.credential);
+            let begun = self.app.shared.upstream_sessions.begin(self.route.name.as_str(), id, &self.credential);
             passing.open = begun?;
+            passing.open.begun_by(self.client.clone());
         }
         if let Some(redact) = &self.route.redact {
             passing.open.redact(redact.clone());
@@ -300,43 +360,8 @@ impl Exchange<'_> {
 /// Reports that a call was refused as a request; answers its id.
 fn not_carried_out(passing: &mut Passing, why: &'static str) -> Option<String> {
     let (id, report) = passing.call.take()?;
-    // Fails only if the process is about to end.
-    let _ = report.send(Outcome::Unsent(why));
+    report.send(Outcome::Unsent(why));
     Some(id)
-}
-
-/// Why there is no answer.
-enum Failed {
-    Unsent,
-    Redirected,
-    TimedOut,
-    BrokeOff,
-}
-
-impl Failed {
-    fn of(error: &reqwest::Error) -> Self {
-        match (error.is_connect(), error.is_timeout()) {
-            (true, _) => Self::Unsent,
-            (_, true) => Self::TimedOut,
-            _ => Self::BrokeOff,
-        }
-    }
-
-    fn message(&self) -> &'static str {
-        match self {
-            Self::Unsent => "the upstream cannot be reached",
-            Self::Redirected => "the upstream redirects to another address: register that one, if it is meant",
-            Self::TimedOut => "the upstream did not answer in time",
-            Self::BrokeOff => "the connection to the upstream broke off",
-        }
-    }
-
-    fn outcome(&self) -> Outcome {
-        match self {
-            Self::Unsent | Self::Redirected => Outcome::Unsent(self.message()),
-            Self::TimedOut | Self::BrokeOff => Outcome::Unknown(self.message()),
-        }
-    }
 }
 
 fn for_upstream(headers: &HeaderMap) -> HeaderMap {

@@ -14,10 +14,10 @@ use rmcp::{
     service::RequestContext,
 };
 
-use super::{RawArguments, completion, logging::Level, prompts, resources, tools, upstreams};
+use super::{RawArguments, ask::Asks, completion, logging::Level, prompts, resources, tools, upstreams};
 use crate::{
     error::{Code, Error},
-    faces::{backend::Backend, relay::bound_session::BoundSession},
+    faces::{backend::Backend, elicitation::Asking, relay::bound_session::BoundSession},
     model::Credential,
     operations,
 };
@@ -36,18 +36,32 @@ pub struct HaldirMcp {
     credential: Credential,
     log_level: Level,
     session: upstreams::Session,
+    asks: Asks,
 }
 
 impl HaldirMcp {
     /// Serves `backend` to whoever holds `credential`.
     pub fn new(backend: Backend, credential: Credential) -> Self {
-        Self { backend, credential, log_level: Level::default(), session: upstreams::Session::default() }
+        Self {
+            backend,
+            credential,
+            log_level: Level::default(),
+            session: upstreams::Session::default(),
+            asks: Asks::default(),
+        }
     }
 
     /// Calls the tools of upstreams in this session, where a local agent names none.
     #[must_use]
     pub fn bound_to(mut self, session: Arc<BoundSession>) -> Self {
         self.session.bind(session);
+        self
+    }
+
+    /// Asks the person at the client so about calls that need an approval.
+    #[must_use]
+    pub fn asking(mut self, asking: Asking) -> Self {
+        self.asks = Asks::new(asking);
         self
     }
 
@@ -115,7 +129,10 @@ impl ServerHandler for HaldirMcp {
         let arguments = arguments(&context, &params);
         let Some(operation) = operations::tool(&params.name) else {
             let call = upstreams::Call { tool: &params.name, arguments: &arguments };
-            return call.answer(&self.backend, &credential, &self.session, &context).await;
+            let ask = self.asks.about(&self.backend, &credential, &context);
+            return call
+                .answer(&self.backend, &credential, &self.session, &context, ask.map(|ask| (ask, &params)))
+                .await;
         };
         let outcome = tools::call(&self.backend, &credential, operation, &arguments).await;
         let outcome = outcome.unwrap_or_else(|error| tools::refusal(&error));

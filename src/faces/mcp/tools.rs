@@ -95,7 +95,7 @@ fn options(operation: &Operation, arguments: &str) -> Result<(String, CallOption
         return Ok((arguments.to_owned(), CallOptions::default()));
     }
     let (input, idempotency_key) = take_idempotency_key(arguments)?;
-    Ok((input, CallOptions { idempotency_key }))
+    Ok((input, CallOptions { idempotency_key, ..CallOptions::default() }))
 }
 
 /// A refusal as a tool result: `authorizePayment` alone says no within its schema.

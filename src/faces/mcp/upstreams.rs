@@ -4,13 +4,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rmcp::{
     ErrorData, RoleServer,
-    model::{CallToolResponse, CallToolResult, ContentBlock, Tool},
+    model::{CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, Tool},
     service::RequestContext,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{exact, server, tools::Outcome};
+use super::{
+    ask::{self, Ask, Asked},
+    exact, server,
+    tools::Outcome,
+};
 use crate::{
     error::{Code, Error, Result},
     faces::{
@@ -21,7 +25,10 @@ use crate::{
         },
     },
     model::Credential,
-    operations::{self, CallOptions, Operation, proxied::refusal_text},
+    operations::{
+        self, CallOptions, Operation,
+        proxied::{Hearing, refusal_text},
+    },
 };
 
 /// The header that names the session of a call.
@@ -112,13 +119,14 @@ impl Call<'_> {
         credential: &Credential,
         session: &Session,
         context: &RequestContext<RoleServer>,
+        ask: Option<(Ask<'_>, &CallToolRequestParams)>,
     ) -> Result<CallToolResponse, ErrorData> {
         let (outcome, has_session) = match session.of(credential, context).await {
-            Ok(session) => (self.make(backend, credential, &session).await, true),
+            Ok(session) => (self.decided_and_made(backend, credential, &session, ask).await, true),
             Err(error) => (Err(error), false),
         };
         let error = match outcome {
-            Ok(result) => return Ok(exact::carried(&result).into()),
+            Ok(result) => return Ok(result),
             Err(error) => error,
         };
         // Without a session nobody has looked for the tool. Who may not even ask which there are is told that there is none.
@@ -137,7 +145,37 @@ impl Call<'_> {
         tools(backend, credential).await.iter().any(|tool| tool.name == self.tool)
     }
 
-    async fn make(&self, backend: &Backend, credential: &Credential, session: &str) -> Result<String> {
+    /// Makes the call, and asks the person at the client if that is what it waits for.
+    async fn decided_and_made(
+        &self,
+        backend: &Backend,
+        credential: &Credential,
+        session: &str,
+        ask: Option<(Ask<'_>, &CallToolRequestParams)>,
+    ) -> Result<CallToolResponse> {
+        let made = |result: String| exact::carried(&result).into();
+        let Some((ask, params)) = ask else {
+            return self.make(backend, credential, session, Hearing::default()).await.map(made);
+        };
+        let brought = ask.brought(params).await?;
+        let slot = ask::slot();
+        let hearing = Hearing { held: Some(Arc::clone(&slot)), ..brought.clone().unwrap_or_default() };
+        let result = self.make(backend, credential, session, hearing).await?;
+        let Some(held) = slot.get() else { return Ok(made(result)) };
+        match ask.ask(held, brought.as_ref()).await? {
+            Asked::Decided(hearing) => self.make(backend, credential, session, hearing).await.map(made),
+            Asked::Told(text) => Ok(CallToolResult::success(vec![ContentBlock::text(text)]).into()),
+            Asked::InputRequired(response) => Ok(*response),
+        }
+    }
+
+    async fn make(
+        &self,
+        backend: &Backend,
+        credential: &Credential,
+        session: &str,
+        hearing: Hearing,
+    ) -> Result<String> {
         let operation = operations::named("proxyCall").ok_or_else(|| Error::internal("there is no proxyCall"))?;
         let arguments = if self.arguments == "null" { "{}" } else { self.arguments };
         // As text, so that every number of the arguments stays as it was written.
@@ -146,7 +184,8 @@ impl Call<'_> {
             message::quoted(self.tool),
             json!(session)
         );
-        let reply = backend.call(operation, credential, &input, CallOptions::default()).await?;
+        let reply =
+            backend.call(operation, credential, &input, CallOptions { hearing, ..CallOptions::default() }).await?;
         Ok(reply.body.to_string())
     }
 }

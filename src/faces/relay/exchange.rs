@@ -1,18 +1,23 @@
 //! One client and one upstream, and what goes on between them.
 
+mod asks;
+mod ends;
 mod pins;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::{sync::mpsc, task::JoinSet, time::Instant};
 
+use self::asks::Waiting;
 use super::{
     govern::{Asked, Decision, Govern, Outcome, Redact, Report},
     message::{self, Call, INTERNAL_ERROR, INVALID_REQUEST, Message},
 };
-use crate::error::Result;
+use crate::{
+    error::Result,
+    faces::elicitation::{Answer, Client, Decided},
+};
 
 /// Requests of a client that are under way at a time.
 const MAX_REQUESTS: usize = 256;
@@ -41,6 +46,10 @@ pub struct Exchange {
     /// Secrets that the upstream was given: whatever it sends from then on is without them.
     redactions: Vec<Redact>,
     own_ids: u64,
+    /// The client, as it said at the beginning.
+    client: Client,
+    /// Calls that wait for the person at the client, by the id of haldir's question.
+    asks: HashMap<String, String>,
     /// The client's `initialize`, and its id: what a new upstream has to be told.
     initialize: Option<String>,
 }
@@ -57,6 +66,10 @@ struct ToolCall {
     text: String,
     session: Option<String>,
     stage: Stage,
+    /// What the person at the client has decided on it.
+    decided: Option<Decided>,
+    /// Whether they were asked already: nobody is asked twice about one call.
+    asked: bool,
     cancelled: bool,
     until: Instant,
 }
@@ -66,6 +79,8 @@ enum Stage {
     Listing,
     /// Until haldir has decided.
     Deciding,
+    /// Until the person at the client has decided.
+    Asking(Waiting),
     /// The upstream has it; its outcome is reported here.
     Sent(Report),
 }
@@ -97,6 +112,8 @@ impl Exchange {
             decisions: JoinSet::new(),
             redactions: secrets.into_iter().collect(),
             own_ids: 0,
+            client: Client::default(),
+            asks: HashMap::new(),
             initialize: None,
         }
     }
@@ -107,6 +124,11 @@ impl Exchange {
             Ok(message) => message,
             Err((code, problem)) => return self.answer(message::error(None, code, &problem)).await,
         };
+        if let Some(answered) = message.answers().filter(|id| id.starts_with(OWN_ID)) {
+            // A late one is nobody's: upstreams ask under other ids.
+            let Some(call) = self.asked_about(answered) else { return };
+            return self.person_answered(&call, Answer::read(message.result)).await;
+        }
         let Some(id) = message.request_id() else {
             if message.is("notifications/cancelled") {
                 return self.cancel(&message).await;
@@ -134,6 +156,7 @@ impl Exchange {
         }
         if message.is("initialize") {
             self.initialize = Some(message.text());
+            self.client = message.speaker();
             self.pins = Pins::Unknown;
         }
         let asking = if message.is("tools/list") { Asking::ToolList } else { Asking::Other };
@@ -166,6 +189,10 @@ impl Exchange {
             let text = self.redacted(text);
             return self.answer(text).await;
         }
+        if message.request_id().is_some_and(|id| id.starts_with(OWN_ID)) {
+            // The client's answer to it would look like one to haldir.
+            return tracing::warn!("the upstream asked under an id that is haldir's own; the request was dropped");
+        }
         if message.is("notifications/tools/list_changed") {
             self.pins = Pins::Unknown;
         }
@@ -193,7 +220,7 @@ impl Exchange {
         for id in requests {
             self.answer(message::error(Some(&id), INTERNAL_ERROR, why)).await;
         }
-        let sent = |call: &ToolCall| !matches!(call.stage, Stage::Deciding);
+        let sent = |call: &ToolCall| matches!(call.stage, Stage::Listing | Stage::Sent(_));
         let lost: Vec<_> = self.calls.iter().filter(|(_, call)| sent(call)).map(|(id, _)| id.clone()).collect();
         for id in lost {
             self.give_up(&id, why).await;
@@ -217,12 +244,12 @@ impl Exchange {
         let sent: Vec<_> = self.calls.keys().cloned().collect();
         for id in sent {
             if let Some(ToolCall { stage: Stage::Sent(call), .. }) = self.calls.remove(&id) {
-                tell(call, Outcome::Unknown("the client left before the answer came"));
+                call.send(Outcome::Unknown("the client left before the answer came"));
             }
         }
         while let Some(decided) = self.decisions.join_next().await {
             if let Ok((_, Ok(Decision::Go(admitted)))) = decided {
-                tell(admitted.report, Outcome::Unsent("the client left before the call did"));
+                admitted.report.send(Outcome::Unsent("the client left before the call did"));
             }
         }
         self.governor.recorded().await;
@@ -235,7 +262,10 @@ impl Exchange {
         };
         let session = call.session.clone().or_else(|| session.map(str::to_owned));
         let until = Instant::now() + self.call_timeout;
-        let call = ToolCall { text: text.to_owned(), session, stage: Stage::Listing, cancelled: false, until };
+        // A client that says so of each request has asked already, if it was told to.
+        let (decided, asked) = (call.decided(message), call.answered.is_some());
+        let (text, stage) = (text.to_owned(), Stage::Listing);
+        let call = ToolCall { text, session, stage, decided, asked, cancelled: false, until };
         self.calls.insert(id.to_owned(), call);
         match self.pins {
             Pins::Known => self.decide(id),
@@ -252,7 +282,7 @@ impl Exchange {
             return;
         };
         entry.stage = Stage::Deciding;
-        let asked = Asked { tool, arguments, session: entry.session.clone() };
+        let asked = Asked { tool, arguments, session: entry.session.clone(), decided: entry.decided.take() };
         let (governor, id) = (Arc::clone(&self.governor), id.to_owned());
         self.decisions.spawn(async move {
             let decision = governor.admit(asked).await;
@@ -264,6 +294,13 @@ impl Exchange {
         let Some(call) = self.calls.get(id) else { return };
         let (modern, cancelled) = (is_modern(&call.text), call.cancelled);
         let decision = decision.unwrap_or_else(|error| Decision::of(&error));
+        let decision = match decision {
+            Decision::Ask { question, held, within } => match self.ask(id, &question, held, within).await {
+                Some(decision) => decision,
+                None => return,
+            },
+            decision => decision,
+        };
         let admitted = match decision.admitted(id, modern) {
             Ok(admitted) => admitted,
             Err(response) => {
@@ -276,13 +313,13 @@ impl Exchange {
         };
         let Some(entry) = self.calls.get_mut(id).filter(|call| !call.cancelled) else {
             self.calls.remove(id);
-            return tell(admitted.report, Outcome::Unsent("the client took the call back before it left"));
+            return admitted.report.send(Outcome::Unsent("the client took the call back before it left"));
         };
         if !matches!(self.pins, Pins::Known) {
             // The tools have changed since: what was decided on may not be what would be called.
             entry.stage = Stage::Listing;
             let context = Message::read(&entry.text).ok().and_then(|message| pins::context_of(&message));
-            tell(admitted.report, Outcome::Unsent("the tools changed before the call left"));
+            admitted.report.send(Outcome::Unsent("the tools changed before the call left"));
             if matches!(self.pins, Pins::Unknown) {
                 self.ask_for_tools(context).await;
             }
@@ -310,64 +347,10 @@ impl Exchange {
             _ => Outcome::Unknown("the upstream's answer could not be read"),
         };
         if !cancelled {
-            self.answer(text).await;
+            let told = report.told(&text).unwrap_or(text);
+            self.answer(told).await;
         }
-        tell(report, outcome);
-    }
-
-    async fn cancel(&mut self, message: &Message<'_>) {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Params<'a> {
-            #[serde(borrow)]
-            request_id: &'a RawValue,
-        }
-        let params = message.params.and_then(|params| serde_json::from_str::<Params<'_>>(params.get()).ok());
-        let id = params.map(|params| params.request_id.get().to_owned()).unwrap_or_default();
-        if let Some(call) = self.calls.get_mut(&id) {
-            call.cancelled = true;
-            call.until = call.until.min(Instant::now() + CANCEL_GRACE);
-            match call.stage {
-                Stage::Sent(_) => {}
-                Stage::Deciding => return,
-                Stage::Listing => {
-                    self.calls.remove(&id);
-                    return;
-                }
-            }
-        }
-        // Whoever cancels is not answered.
-        self.requests.remove(&id);
-        self.pass_on(message.text()).await;
-    }
-
-    async fn look_at_the_clock(&mut self) {
-        let now = Instant::now();
-        if matches!(&self.pins, Pins::Asking { until, .. } if *until <= now) {
-            self.pins_unknown("the upstream did not list its tools in time").await;
-        }
-        let sent = |call: &ToolCall| matches!(call.stage, Stage::Sent(_));
-        let late = self.calls.iter().filter(|(_, call)| call.until <= now && sent(call));
-        let late: Vec<_> = late.map(|(id, call)| (id.clone(), call.cancelled)).collect();
-        for (id, cancelled) in late {
-            if !cancelled {
-                let params = format!(r#"{{"requestId":{id},"reason":"it took too long"}}"#);
-                let cancel = format!(r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{params}}}"#);
-                self.pass_on(cancel).await;
-            }
-            self.give_up(&id, "the upstream did not answer in time").await;
-        }
-    }
-
-    /// Answers a call that the upstream will not.
-    async fn give_up(&mut self, id: &str, why: &'static str) {
-        let Some(call) = self.calls.remove(id) else { return };
-        if !call.cancelled {
-            self.answer(message::error(Some(id), INTERNAL_ERROR, why)).await;
-        }
-        if let Stage::Sent(call) = call.stage {
-            tell(call, Outcome::Unknown(why));
-        }
+        report.send(outcome);
     }
 
     fn redacted(&self, text: String) -> String {
@@ -388,11 +371,6 @@ impl Exchange {
 fn read_again<T>(text: &str, with: impl FnOnce(&Call<'_>) -> T) -> Option<T> {
     let message = Message::read(text).ok()?;
     Call::read(message.params).ok().map(|call| with(&call))
-}
-
-fn tell(report: Report, outcome: Outcome) {
-    // Fails only if the process is about to end; then the call is found open, and closed as unknown.
-    let _ = report.send(outcome);
 }
 
 fn is_modern(text: &str) -> bool {

@@ -1,6 +1,6 @@
 //! What the relay asks of the part of haldir that decides.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use futures::future::BoxFuture;
 use serde::Deserialize;
@@ -13,7 +13,8 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    operations::proxied::refusal_text,
+    faces::elicitation::Decided,
+    operations::proxied::{Edited, Held, Question, refusal_text},
 };
 
 /// A `tools/call`, as a client asked for it.
@@ -24,6 +25,8 @@ pub struct Asked {
     pub arguments: String,
     /// The session that the call or its request names.
     pub session: Option<String>,
+    /// What the person at the client has decided on it, if they were asked.
+    pub decided: Option<Decided>,
 }
 
 /// A call that may go on. The entry that says so is durable.
@@ -47,6 +50,15 @@ pub enum Decision {
         /// Whether it is an error, rather than a "not yet".
         is_error: bool,
     },
+    /// The person at the client may decide; a client that cannot ask them is told that the call waits.
+    Ask {
+        /// What to ask.
+        question: Question,
+        /// What the model is told if nobody decides.
+        held: Held,
+        /// How long the call waits for them.
+        within: Duration,
+    },
     /// The upstream has no such tool.
     Unknown(String),
 }
@@ -61,6 +73,7 @@ impl Decision {
     pub fn admitted(self, id: &str, modern: bool) -> Result<Admitted, String> {
         match self {
             Self::Go(admitted) => Ok(admitted),
+            Self::Ask { held, .. } => Self::Told { text: held.text(), is_error: false }.admitted(id, modern),
             Self::Told { text, is_error } => {
                 let kind = if modern { r#""resultType":"complete","# } else { "" };
                 let part = format!(r#"{{"type":"text","text":{}}}"#, message::quoted(&text));
@@ -72,8 +85,33 @@ impl Decision {
     }
 }
 
-/// Where the outcome of a call is reported.
-pub type Report = oneshot::Sender<Outcome>;
+/// Where the outcome of a call is reported, and what its answer has to say besides.
+pub struct Report {
+    outcome: oneshot::Sender<Outcome>,
+    edited: Option<Arc<Edited>>,
+}
+
+impl Report {
+    /// Reports there; `edited` is what an operator changed of the call.
+    pub fn new(outcome: oneshot::Sender<Outcome>, edited: Option<Arc<Edited>>) -> Self {
+        Self { outcome, edited }
+    }
+
+    /// Reports what came of it. Fails only if the process is about to end; then the call is found open, and closed as
+    /// unknown.
+    pub fn send(self, outcome: Outcome) {
+        let _ = self.outcome.send(outcome);
+    }
+
+    /// The answer to the call with what the client has to be told besides; `None` if there is nothing.
+    pub fn told(&self, text: &str) -> Option<String> {
+        let edited = self.edited.as_ref()?;
+        let message = Message::read(text).ok()?;
+        let result = message.result.map(|result| edited.told_with(result.to_owned()));
+        let error = message.error.map(|error| edited.told_with_error(error.to_owned()));
+        Some(Message { result: result.as_deref(), error: error.as_deref(), ..message }.text())
+    }
+}
 
 /// The secrets of a call.
 #[derive(Clone)]

@@ -14,10 +14,11 @@ use super::{
 use crate::{
     crypto,
     error::{Code, Error, Result},
+    faces::elicitation::{Asking, Decided},
     model::{Credential, SessionId, UpstreamName},
     operations::{
         Haldir,
-        proxied::{self, Attempt, Going, OutwardContext, Sent, Verdict},
+        proxied::{self, Attempt, Going, Held, OutwardContext, Sent, Verdict},
     },
     upstream::{Failure, FailureKind},
 };
@@ -39,6 +40,7 @@ pub struct Governor {
     /// The session of calls that name none.
     session: Option<Arc<BoundSession>>,
     tools: Tools,
+    asking: Asking,
     reports: TaskTracker,
 }
 
@@ -50,23 +52,38 @@ impl Governor {
         upstream: UpstreamName,
         session: Option<Arc<BoundSession>>,
         tools: Tools,
+        asking: Asking,
     ) -> Self {
-        Self { haldir, credential, upstream, session, tools, reports: TaskTracker::new() }
+        Self { haldir, credential, upstream, session, tools, asking, reports: TaskTracker::new() }
     }
 
     async fn decide(&self, asked: Asked) -> Result<Decision> {
-        let cx = self.haldir.enter_proxy(&self.credential).await?;
+        let mut cx = self.haldir.enter_proxy(&self.credential).await?;
         let session_id = self.session(asked.session).await?;
         if self.tools == Tools::Asked {
             self.look_at_tools(&cx).await?;
         }
+        match asked.decided.filter(|_| self.asking.enabled) {
+            Some(Decided { person, yes: true }) => cx.hearing.person = Some(Arc::new(person)),
+            // From then on it is what any call is that was denied.
+            Some(Decided { person, yes: false }) => proxied::deny(&cx, person).await?,
+            None => {}
+        }
         let attempt =
             Attempt { session_id, tool: asked.tool, upstream: Some(self.upstream.clone()), arguments: asked.arguments };
         Ok(match proxied::begin(&cx, attempt).await? {
-            Verdict::Go(going) => Decision::Go(self.admitted(going)),
-            Verdict::Held(held) => Decision::Told { text: held.text(), is_error: false },
+            Verdict::Go(going) => Decision::Go(self.admitted(*going)),
+            Verdict::Held(held) => self.held(&cx, held)?,
             Verdict::Refused(error) if error.code == Code::UnknownTool => Decision::Unknown(error.message),
             Verdict::Refused(error) => Decision::of(&error),
+        })
+    }
+
+    fn held(&self, cx: &OutwardContext, held: Held) -> Result<Decision> {
+        let question = if self.asking.enabled { proxied::question_about(cx, &held)? } else { None };
+        Ok(match question {
+            Some(question) => Decision::Ask { question, held, within: self.asking.within },
+            None => Decision::Told { text: held.text(), is_error: false },
         })
     }
 
@@ -98,8 +115,9 @@ impl Governor {
         let (report, reported) = oneshot::channel();
         let arguments = going.arguments().clone();
         let redact = redaction(going.secrets().to_vec());
+        let report = Report::new(report, going.edited().cloned());
         self.reports.spawn(settled(going, reported));
-        Admitted { arguments, redact, report: Report::from(report) }
+        Admitted { arguments, redact, report }
     }
 }
 

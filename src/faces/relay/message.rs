@@ -3,15 +3,23 @@
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use serde_json::{Value, value::RawValue};
 
 use super::json;
+use crate::{
+    faces::elicitation::{self, Answer, Client, Decided, State},
+    model::ApprovalId,
+    operations::proxied::Question,
+};
 
 /// Where a call of a client that knows haldir names its session, in the call's `_meta`.
 pub const SESSION_META: &str = "io.haldir/session_id";
 
 /// Where a request names its revision, from 2026-07-28 on, which is the first to do so.
 const VERSION_META: &str = "io.modelcontextprotocol/protocolVersion";
+/// What a client calls again with, from 2026-07-28 on (SEP-2322).
+const STATE: &str = "requestState";
+const RESPONSES: &str = "inputResponses";
 /// See `VERSION_META`.
 pub const FIRST_MODERN: &str = "2026-07-28";
 
@@ -89,6 +97,12 @@ impl<'a> Message<'a> {
         version().is_some_and(|version| version.as_str() >= FIRST_MODERN)
     }
 
+    /// The client, as its `initialize` or, from 2026-07-28 on, each of its requests says.
+    pub fn speaker(&self) -> Client {
+        let params: Value = self.params.and_then(|params| serde_json::from_str(params.get()).ok()).unwrap_or_default();
+        Client::read(if self.is("initialize") { &params } else { &params["_meta"] })
+    }
+
     /// Written anew: exactly what was read, and nothing that another reader might see in it besides.
     pub fn text(&self) -> String {
         // Texts and raw JSON under fixed names: there is nothing here that cannot be written.
@@ -104,6 +118,8 @@ pub struct Call<'a> {
     pub arguments: Option<&'a RawValue>,
     /// The session that the call itself names.
     pub session: Option<String>,
+    /// haldir's own question, and the answer with which the client calls again (2026-07-28).
+    pub answered: Option<(State, Answer)>,
     params: json::Object<'a>,
 }
 
@@ -113,7 +129,7 @@ impl<'a> Call<'a> {
         let bad = |problem: String| (INVALID_PARAMS, format!("the parameters of tools/call: {problem}"));
         let params = params.ok_or_else(|| bad("there are none".to_owned()))?;
         let params = json::object(params).map_err(bad)?;
-        for known in ["name", "arguments", "_meta"] {
+        for known in ["name", "arguments", "_meta", STATE, RESPONSES] {
             if params.0.iter().any(|(name, _)| name != known && name.eq_ignore_ascii_case(known)) {
                 return Err(bad(format!("write `{known}` exactly so")));
             }
@@ -133,7 +149,44 @@ impl<'a> Call<'a> {
             Some(Ok(id)) => Some(id),
             Some(Err(_)) => return Err(bad(format!("`{SESSION_META}` must be text"))),
         };
-        Ok(Self { name, arguments, session, params })
+        let state = params.get(STATE).and_then(|state| serde_json::from_str::<String>(state.get()).ok());
+        let answered = match state.as_deref().and_then(State::read) {
+            None => None,
+            Some(Ok(state)) => Some((state, elicitation::answer_in(params.get(RESPONSES)))),
+            Some(Err(problem)) => return Err(bad(problem.to_owned())),
+        };
+        Ok(Self { name, arguments, session, answered, params })
+    }
+
+    /// What the person at the client has decided on the call, as it says itself; `message` is the one that it came in.
+    pub fn decided(&self, message: &Message<'_>) -> Option<Decided> {
+        let (state, answer) = self.answered.as_ref()?;
+        let request = ApprovalId::parse(state.request_id.clone()).ok()?;
+        answer.clone().decided(request, &message.speaker().name)
+    }
+
+    /// The result that asks the person at the client, who calls again with the answer (2026-07-28). What the call has
+    /// for the upstream travels along.
+    pub fn asking(&self, question: &Question) -> Option<String> {
+        let request_id = question.request_id.to_string();
+        let state = match &self.answered {
+            Some((state, _)) => State {
+                request_id,
+                request_state: state.request_state.clone(),
+                input_responses: state.input_responses.clone(),
+            },
+            None => State {
+                request_id,
+                request_state: self
+                    .params
+                    .get(STATE)
+                    .map(|state| serde_json::from_str(state.get()))
+                    .transpose()
+                    .ok()?,
+                input_responses: self.params.get(RESPONSES).map(ToOwned::to_owned),
+            },
+        };
+        state.asking(&question.message)
     }
 
     /// The call as it goes on: with these arguments, and without what was for haldir.
@@ -152,11 +205,20 @@ impl<'a> Call<'a> {
                 "name" => member(name, &quoted(&self.name)),
                 "arguments" if self.arguments.is_some() => member(name, arguments),
                 "_meta" if self.session.is_some() => member(name, &without_session(value)),
+                STATE | RESPONSES if self.answered.is_some() => {}
                 _ => member(name, value.get()),
             }
         }
         if self.arguments.is_none() && arguments != "{}" {
             member("arguments", arguments);
+        }
+        if let Some((state, _)) = &self.answered {
+            if let Some(theirs) = &state.request_state {
+                member(STATE, &quoted(theirs));
+            }
+            if let Some(theirs) = &state.input_responses {
+                member(RESPONSES, theirs.get());
+            }
         }
         text.push_str("}}");
         text
@@ -229,6 +291,27 @@ mod tests {
             call.forwarded("\"a\"", call.arguments.unwrap().get()),
             r#"{"jsonrpc":"2.0","id":"a","method":"tools/call","params":{"_meta":{"progressToken":1.0,"a.b/c":{}},"name":"echo","arguments":{"n":1.10,"big":12345678901234567890123}}}"#
         );
+    }
+
+    #[test]
+    fn what_haldir_asked_the_client_is_not_for_the_upstream() {
+        let read = |params: &str| serde_json::from_str::<Box<RawValue>>(params).unwrap();
+        let first =
+            read(r#"{"name":"a","arguments":{"n":1.10},"requestState":"theirs","inputResponses":{"x":{"n":2.0}}}"#);
+        let question = Question { request_id: ApprovalId::parse("apr_1".to_owned()).unwrap(), message: "?".to_owned() };
+        let asked: Value = serde_json::from_str(&Call::read(Some(&first)).unwrap().asking(&question).unwrap()).unwrap();
+        let again = read(&format!(
+            r#"{{"name":"a","arguments":{{"n":1.10}},"requestState":{},"inputResponses":{{"haldir_approval":{{"action":"decline"}}}}}}"#,
+            asked["requestState"]
+        ));
+        let call = Call::read(Some(&again)).unwrap();
+        assert!(matches!(&call.answered, Some((state, Answer::Deny(_))) if state.request_id == "apr_1"));
+        assert_eq!(
+            call.forwarded("1", r#"{"n":1.10}"#),
+            r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","arguments":{"n":1.10},"requestState":"theirs","inputResponses":{"x":{"n":2.0}}}}"#
+        );
+        let own = Call::read(Some(&first)).unwrap();
+        assert!(own.answered.is_none() && own.forwarded("1", "{}").contains("theirs"));
     }
 
     #[test]

@@ -6,9 +6,15 @@ use std::{
     time::{Duration, Instant},
 };
 
+use tokio::sync::oneshot;
+
 use super::{
     govern::{self, Govern, Outcome, Redact, Report},
     message::Message,
+};
+use crate::{
+    crypto,
+    faces::elicitation::{Answer, Client},
 };
 
 /// What a protocol session of an upstream has open.
@@ -20,6 +26,30 @@ struct State {
     redactions: Vec<Redact>,
     /// Calls whose stream has ended before their answer came: it may come on another stream.
     parked: HashMap<String, Report>,
+    /// The client, as it said at the beginning.
+    client: Client,
+    /// Questions that the person at the client has before them.
+    asks: HashMap<String, oneshot::Sender<Answer>>,
+}
+
+/// Questions that a person has before them at a time: whoever is asked more reads none of them.
+const MAX_ASKS: usize = 4;
+/// What the ids of questions begin with.
+const OWN_ID: &str = "haldir-";
+
+/// A question of haldir's to the person at the client. Dropped, it waits for no answer any more.
+pub struct Ask {
+    /// The id of the request. Random: no upstream can have its own questions answered as haldir's.
+    pub id: String,
+    /// What they answer.
+    pub answer: oneshot::Receiver<Answer>,
+    open: Open,
+}
+
+impl Drop for Ask {
+    fn drop(&mut self) {
+        self.open.state().asks.remove(&self.id);
+    }
 }
 
 impl Open {
@@ -38,6 +68,41 @@ impl Open {
             let now = redact.message(text_so_far.as_deref().unwrap_or(text));
             now.or(text_so_far)
         })
+    }
+
+    /// Who began the protocol session.
+    pub fn begun_by(&self, client: Option<Client>) {
+        self.state().client = client.unwrap_or_default();
+    }
+
+    /// See [`Self::begun_by`].
+    pub fn client(&self) -> Client {
+        self.state().client.clone()
+    }
+
+    /// A place for a question, unless there are too many.
+    pub fn ask(&self) -> Option<Ask> {
+        let id = crypto::token::<16>(OWN_ID).ok()?;
+        let (sender, answer) = oneshot::channel();
+        let mut state = self.state();
+        if state.asks.len() >= MAX_ASKS {
+            return None;
+        }
+        state.asks.insert(id.clone(), sender);
+        drop(state);
+        Some(Ask { id, answer, open: self.clone() })
+    }
+
+    /// Takes a message that answers a question of haldir's, be it too late; it is not for the upstream.
+    pub fn hear(&self, message: &Message<'_>) -> bool {
+        let id = message.answers().and_then(|id| serde_json::from_str::<String>(id).ok());
+        let Some(id) = id.filter(|id| id.starts_with(OWN_ID)) else { return false };
+        let asked = self.state().asks.remove(&id);
+        if let Some(asked) = asked {
+            // Fails if nobody waits for it any more.
+            let _ = asked.send(Answer::read(message.result));
+        }
+        true
     }
 
     /// Keeps a call open for so long.
@@ -89,11 +154,10 @@ impl Passing {
                 self.open.parked(&id)
             }
         };
-        if let Some(report) = report {
-            // Fails only if the process is about to end.
-            let _ = report.send(outcome(redacted.as_deref().unwrap_or(text)));
-        }
-        redacted
+        let Some(report) = report else { return redacted };
+        let told = report.told(redacted.as_deref().unwrap_or(text));
+        report.send(outcome(redacted.as_deref().unwrap_or(text)));
+        told.or(redacted)
     }
 
     /// Whether an answer is still to come that haldir has to see.

@@ -19,7 +19,7 @@ const NEVER: i64 = i64::MAX;
 macro_rules! approval {
     () => {
         "id, session_id, agent_id, tool, action, amount, reason, details, digest, status, created_at, expires_at,
-        decided_at, decided_by, decision_note, used_at, settled_at"
+        decided_at, decided_by, decision_note, used_at, settled_at, operator_only, arguments"
     };
 }
 
@@ -27,6 +27,8 @@ statements! {
     APPROVAL = concat!("SELECT ", approval!(), " FROM approvals WHERE tenant = ?1 AND id = ?2");
     APPROVAL_OF = concat!("SELECT ", approval!(), " FROM approvals WHERE tenant = ?1 AND digest = ?2 AND status = ?3
         AND used_at IS NULL AND expires_at > ?4 ORDER BY expires_at DESC LIMIT 1");
+    EDITED = "SELECT 1 FROM approvals INDEXED BY approvals_edited WHERE tenant = ?1 AND arguments IS NOT NULL
+        AND used_at IS NULL AND expires_at > ?2 LIMIT 1";
     PENDING = concat!("SELECT ", approval!(), " FROM approvals INDEXED BY approvals_pending WHERE tenant = ?1 AND status = 'pending'
         AND (created_at, id) < (?2, ?3) AND expires_at > ?4 ORDER BY created_at DESC, id DESC LIMIT ?5");
     PENDING_OF_AGENT = concat!("SELECT ", approval!(), " FROM approvals INDEXED BY approvals_pending_of_agent WHERE tenant = ?1
@@ -38,16 +40,18 @@ statements! {
         AND status = 'pending' AND expires_at > ?2";
     OVERDUE = concat!("SELECT ", approval!(), " FROM approvals WHERE tenant = ?1 AND settled_at IS NULL
         AND expires_at <= ?2 ORDER BY expires_at LIMIT ?3");
-    APPROVAL_RULES = "SELECT id, rule_type, threshold, tools, created_at, created_by FROM approval_rules
+    APPROVAL_RULES = "SELECT id, rule_type, threshold, tools, operator_only, created_at, created_by FROM approval_rules
         WHERE tenant = ?1 ORDER BY id LIMIT ?2";
     INSERT_APPROVAL = "INSERT INTO approvals (tenant, id, session_id, agent_id, tool, action, amount, reason, details,
-        digest, status, created_at, expires_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
+        digest, status, created_at, expires_at, operator_only)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
     UPDATE_APPROVAL = "UPDATE approvals SET status = ?3, expires_at = ?4, decided_at = ?5, decided_by = ?6,
-        decision_note = ?7, used_at = ?8, settled_at = ?9 WHERE tenant = ?1 AND id = ?2";
+        decision_note = ?7, used_at = ?8, settled_at = ?9, operator_only = ?10, arguments = ?11
+        WHERE tenant = ?1 AND id = ?2";
     FORGET_APPROVALS = "DELETE FROM approvals WHERE tenant = ?1 AND id IN (SELECT id FROM approvals
         WHERE tenant = ?1 AND settled_at IS NOT NULL AND settled_at < ?2 ORDER BY settled_at LIMIT ?3)";
-    INSERT_APPROVAL_RULE = "INSERT INTO approval_rules (tenant, id, rule_type, threshold, tools, created_at, created_by)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+    INSERT_APPROVAL_RULE = "INSERT INTO approval_rules (tenant, id, rule_type, threshold, tools, created_at, created_by,
+        operator_only) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
     DELETE_APPROVAL_RULE = "DELETE FROM approval_rules WHERE tenant = ?1 AND id = ?2";
 }
 
@@ -71,6 +75,8 @@ fn approval(row: &Row<'_>) -> Result<Approval> {
         decision_note: columns.next()?,
         used_at: columns.next()?,
         settled_at: columns.next()?,
+        operator_only: columns.next()?,
+        arguments: columns.next()?,
     })
 }
 
@@ -83,6 +89,7 @@ fn collect_page(found: impl Iterator<Item = Result<Approval>>, limit: usize) -> 
         }
         let approval = approval?;
         bytes += approval.details.as_ref().map_or(0, String::len);
+        bytes += approval.arguments.as_ref().map_or(0, String::len);
         approvals.push(approval);
     }
     Ok((approvals, false))
@@ -109,6 +116,11 @@ impl ReadApprovals for SqliteTx<'_> {
         let mut statement = self.connection()?.prepare_cached(APPROVAL_OF)?;
         let mut rows = statement.query(params![tenant.as_str(), digest, status.as_str(), now.0])?;
         rows.next()?.map(approval).transpose()
+    }
+
+    fn has_edited_approval(&self, tenant: &TenantId, now: UnixMicros) -> Result<bool> {
+        let mut statement = self.connection()?.prepare_cached(EDITED)?;
+        Ok(statement.exists(params![tenant.as_str(), now.0])?)
     }
 
     fn pending_approvals(&self, tenant: &TenantId, query: &ApprovalQuery) -> Result<(Vec<Approval>, bool)> {
@@ -163,6 +175,7 @@ impl ReadApprovals for SqliteTx<'_> {
                     rule_type: columns.next()?,
                     threshold: columns.next()?,
                     tools: columns.next()?,
+                    operator_only: columns.next()?,
                     created_at: columns.next()?,
                     created_by: columns.next()?,
                 })
@@ -187,6 +200,7 @@ impl WriteApprovals for SqliteTx<'_> {
             approval.status.as_str(),
             approval.created_at.0,
             end(approval),
+            approval.operator_only,
         ])?;
         Ok(())
     }
@@ -202,6 +216,8 @@ impl WriteApprovals for SqliteTx<'_> {
             approval.decision_note,
             approval.used_at.map(|at| at.0),
             approval.settled_at.map(|at| at.0),
+            approval.operator_only,
+            approval.arguments,
         ])?;
         Ok(())
     }
@@ -221,6 +237,7 @@ impl WriteApprovals for SqliteTx<'_> {
             json(&rule.tools)?,
             rule.created_at.0,
             rule.created_by,
+            rule.operator_only,
         ])?;
         Ok(())
     }

@@ -29,6 +29,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 7, name: "proofs", sql: include_str!("migrations/0007_proofs.sql") },
     Migration { version: 8, name: "compliance", sql: include_str!("migrations/0008_compliance.sql") },
     Migration { version: 9, name: "proxy", sql: include_str!("migrations/0009_proxy.sql") },
+    Migration { version: 11, name: "decisions", sql: include_str!("migrations/0011_decisions.sql") },
     Migration { version: 13, name: "evidence by batch", sql: include_str!("migrations/0013_evidence_by_batch.sql") },
 ];
 

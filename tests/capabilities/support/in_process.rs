@@ -63,7 +63,7 @@ impl InProcess {
 
     /// Calls an operation as the operator, once for each idempotency key.
     pub fn call_once(&self, key: &str, name: &str, input: &Value) -> Result<Value, Error> {
-        let options = CallOptions { idempotency_key: Some(key.to_owned()) };
+        let options = CallOptions { idempotency_key: Some(key.to_owned()), ..CallOptions::default() };
         self.call_with(&self.operator, name, input, options)
     }
 

@@ -43,6 +43,9 @@ struct Detail {
     decision_note: String,
     decided_at: Option<UnixMicros>,
     used_at: Option<UnixMicros>,
+    arguments: Option<Box<RawValue>>,
+    changed: Vec<String>,
+    operator_only: bool,
 }
 
 pub fn run(options: &ShowOptions, global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
@@ -70,6 +73,14 @@ pub fn run(options: &ShowOptions, global: &GlobalOptions, screen: Screen) -> Res
         ("note", request.decision_note),
         ("used", time(request.used_at, "not yet")),
     ];
+    let mut rows = rows.to_vec();
+    if request.operator_only {
+        rows.push(("who decides", "an operator alone".to_owned()));
+    }
+    if let Some(arguments) = request.arguments {
+        rows.push(("instead", arguments.get().to_owned()));
+        rows.push(("changed", request.changed.join(", ")));
+    }
     let rows: Vec<_> = rows.into_iter().map(|(name, value)| vec![name.to_owned(), value]).collect();
     table(&["request", &request.request_id], &rows)?;
     Ok(ExitCode::SUCCESS)

@@ -1,0 +1,295 @@
+//! Asking the person at the agent's client, as MCP has it: `elicitation/create`, or from 2026-07-28 on an
+//! `input_required` result (SEP-2322). The answer comes from the client; no tool call and no model can give it.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use clap::{Args, ValueEnum};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json, value::RawValue};
+
+use crate::model::{ApprovalId, Person};
+
+/// What stands in front of a `requestState` that is haldir's own.
+const STATE: &str = "haldir-approval:";
+/// The one request in haldir's `inputRequests`.
+pub const INPUT: &str = "haldir_approval";
+/// The capability that a client declares.
+const CAPABILITY: &str = "elicitation";
+/// The longest state, in characters: an upstream's own may stand in it.
+const MAX_STATE_CHARS: usize = 1024 * 1024;
+
+/// Who decides about calls that need an approval.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ApproveBy {
+    /// The person at the agent's client, where it can ask them and no rule wants an operator; else an operator.
+    Elicitation,
+    /// An operator alone.
+    Operator,
+}
+
+/// How people decide.
+#[derive(Args, Clone, Debug)]
+pub struct DecisionOptions {
+    /// Who decides about a call that needs an approval: the person at the client, asked by elicitation, or an operator
+    /// alone. Default: elicitation on standard input and output, operator with serve.
+    #[arg(long, env = "HALDIR_APPROVE_BY", value_name = "WHO", global = true)]
+    approve_by: Option<ApproveBy>,
+    /// Seconds that the person at the client has to decide; the call waits for them.
+    #[arg(long, env = "HALDIR_APPROVE_WITHIN", value_name = "SECONDS", default_value_t = 300, global = true,
+        value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    approve_within: u64,
+}
+
+impl DecisionOptions {
+    /// What is set; `default` where nothing is.
+    pub fn asking(&self, default: ApproveBy) -> Asking {
+        let enabled = self.approve_by.unwrap_or(default) == ApproveBy::Elicitation;
+        Asking { enabled, within: Duration::from_secs(self.approve_within) }
+    }
+}
+
+/// Whether the person at the client is asked, and how long they have.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Asking {
+    /// Whether at all.
+    pub enabled: bool,
+    /// How long a call waits for them.
+    pub within: Duration,
+}
+
+/// What a person answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Yes, and what they had to say about it.
+    Approve(String),
+    /// No, and what they had to say about it.
+    Deny(String),
+    /// Neither: the dialog was closed, or could not be shown.
+    None,
+}
+
+/// A person's decision on a request.
+#[derive(Clone, Debug)]
+pub struct Decided {
+    /// Who, and on what.
+    pub person: Person,
+    /// Yes or no.
+    pub yes: bool,
+}
+
+impl Answer {
+    /// Reads an `ElicitResult`. Only a clear yes is one.
+    pub fn read(result: Option<&RawValue>) -> Self {
+        #[derive(Deserialize)]
+        struct Result {
+            action: String,
+            #[serde(default)]
+            content: Option<Content>,
+        }
+        #[derive(Deserialize)]
+        struct Action {
+            action: String,
+        }
+        #[derive(Deserialize)]
+        struct Content {
+            decision: String,
+            #[serde(default)]
+            reason: Option<String>,
+        }
+        let Some(result) = result else { return Self::None };
+        // Of a `decline` only the action counts, whatever comes with it.
+        if serde_json::from_str::<Action>(result.get()).is_ok_and(|said| said.action == "decline") {
+            return Self::Deny(String::new());
+        }
+        match serde_json::from_str(result.get()) {
+            Ok(Result { action, content: Some(Content { decision, reason }) }) if action == "accept" => {
+                let reason = reason.unwrap_or_default();
+                match decision.as_str() {
+                    APPROVE => Self::Approve(reason),
+                    DENY => Self::Deny(reason),
+                    _ => Self::None,
+                }
+            }
+            _ => Self::None,
+        }
+    }
+
+    /// What it decides on this request; `None` if nothing.
+    pub fn decided(self, request_id: ApprovalId, client: &str) -> Option<Decided> {
+        let (yes, note) = match self {
+            Self::Approve(note) => (true, note),
+            Self::Deny(note) => (false, note),
+            Self::None => return None,
+        };
+        Some(Decided { person: Person { request_id, client: client.to_owned(), note }, yes })
+    }
+}
+
+const APPROVE: &str = "approve";
+const DENY: &str = "deny";
+
+/// The form: one decision, and perhaps a reason.
+pub fn form() -> Value {
+    json!({
+        "type": "object",
+        "properties": {
+            "decision": {
+                "type": "string", "title": "Decision", "description": "Whether this one call may be made.",
+                "enum": [APPROVE, DENY],
+            },
+            "reason": {
+                "type": "string", "title": "Reason", "maxLength": 500,
+                "description": "Optional. It is recorded, and the agent sees it.",
+            },
+        },
+        "required": ["decision"],
+    })
+}
+
+/// The parameters of `elicitation/create`.
+pub fn params(message: &str) -> Value {
+    json!({"message": message, "requestedSchema": form()})
+}
+
+/// Whether a client with these capabilities, as JSON, shows forms to a person.
+pub fn is_offered(capabilities: &Value) -> bool {
+    match &capabilities[CAPABILITY] {
+        // Without a mode it is the form, which came first.
+        Value::Object(modes) => modes.is_empty() || modes.contains_key("form") || !modes.contains_key("url"),
+        _ => false,
+    }
+}
+
+/// A client, as far as asking somebody there goes.
+#[derive(Clone, Debug, Default)]
+pub struct Client {
+    /// Its own name.
+    pub name: String,
+    /// Whether it shows forms to a person.
+    pub can_ask: bool,
+}
+
+impl Client {
+    /// From the parameters of `initialize`, or from the `_meta` of a request (2026-07-28).
+    pub fn read(said: &Value) -> Self {
+        let [info, capabilities] = match said.get("capabilities") {
+            Some(capabilities) => [&said["clientInfo"], capabilities],
+            None => [&said["io.modelcontextprotocol/clientInfo"], &said["io.modelcontextprotocol/clientCapabilities"]],
+        };
+        let text = |name: &str| info[name].as_str().unwrap_or_default().to_owned();
+        let name = format!("{} {}", text("name"), text("version"));
+        Self { name: name.trim().to_owned(), can_ask: is_offered(capabilities) }
+    }
+}
+
+/// What a client gives back with the answers: which request it is about, and what was an upstream's before.
+#[derive(Debug, Default, Deserialize, Serialize)]
+pub struct State {
+    /// The request.
+    pub request_id: String,
+    /// The call's own state, from an upstream.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_state: Option<String>,
+    /// The call's own answers, for an upstream.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input_responses: Option<Box<RawValue>>,
+}
+
+impl State {
+    /// Reads a `requestState`. `None` if it is not haldir's; an error if it was altered.
+    pub fn read(text: &str) -> Option<Result<Self, &'static str>> {
+        let encoded = text.strip_prefix(STATE)?;
+        let read = || {
+            let bytes = BASE64_URL_SAFE_NO_PAD.decode(encoded).ok()?;
+            serde_json::from_slice(&bytes).ok()
+        };
+        Some(read().ok_or("requestState is not what haldir has made"))
+    }
+
+    /// The result that asks, as JSON: the client calls again with the answer. `None` if the call's own state is so long
+    /// that it cannot travel along.
+    pub fn asking(&self, message: &str) -> Option<String> {
+        let state = serde_json::to_vec(self).ok()?;
+        let state = format!("{STATE}{}", BASE64_URL_SAFE_NO_PAD.encode(state));
+        let request = json!({"method": "elicitation/create", "params": params(message)});
+        let result = json!({
+            "resultType": "input_required", "inputRequests": {INPUT: request}, "requestState": state,
+        });
+        (state.len() <= MAX_STATE_CHARS).then(|| result.to_string())
+    }
+}
+
+/// The answer among `inputResponses`.
+pub fn answer_in(responses: Option<&RawValue>) -> Answer {
+    let all: BTreeMap<String, Box<RawValue>> =
+        responses.and_then(|all| serde_json::from_str(all.get()).ok()).unwrap_or_default();
+    Answer::read(all.get(INPUT).map(AsRef::as_ref))
+}
+
+/// What a model is told besides, where a person was asked and has not decided.
+pub const UNDECIDED: &str = "The person at this client was asked, and has not decided.";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(json: &str) -> Answer {
+        Answer::read(Some(&RawValue::from_string(json.to_owned()).unwrap()))
+    }
+
+    #[test]
+    fn only_a_clear_yes_of_the_person_is_one() {
+        let yes = r#"{"action":"accept","content":{"decision":"approve","reason":"ok"}}"#;
+        assert_eq!(read(yes), Answer::Approve("ok".to_owned()));
+        for no in [r#"{"action":"decline"}"#, r#"{"action":"decline","content":{"decision":"approve"}}"#] {
+            assert_eq!(read(no), Answer::Deny(String::new()), "{no}");
+        }
+        for unclear in [
+            r#"{"action":"accept"}"#,
+            r#"{"action":"accept","content":{}}"#,
+            r#"{"action":"accept","content":{"decision":true}}"#,
+            r#"{"action":"accept","content":{"decision":"Approve"}}"#,
+            r#"{"action":"accept","content":{"decision":["approve"]}}"#,
+            r#"{"action":"cancel","content":{"decision":"approve"}}"#,
+            r#"{"action":"cancel","action":"accept","content":{"decision":"approve"}}"#,
+            r#"{"content":{"decision":"approve"}}"#,
+            "[]",
+        ] {
+            assert_eq!(read(unclear), Answer::None, "{unclear}");
+        }
+        assert_eq!(Answer::read(None), Answer::None);
+    }
+
+    #[test]
+    fn a_client_that_shows_no_form_is_not_asked() {
+        for (elicitation, offered) in [
+            (json!({}), true),
+            (json!({"form": {}}), true),
+            (json!({"form": {}, "url": {}}), true),
+            (json!({"url": {}}), false),
+            (json!(null), false),
+            (json!(true), false),
+        ] {
+            assert_eq!(is_offered(&json!({"elicitation": elicitation})), offered, "{elicitation}");
+        }
+        assert!(!is_offered(&json!({})));
+    }
+
+    #[test]
+    fn a_state_comes_back_as_it_left_and_others_are_not_taken_for_it() {
+        let responses = RawValue::from_string(r#"{"a":{"n":1.10}}"#.to_owned()).unwrap();
+        let state = State {
+            request_id: "apr_x".to_owned(),
+            request_state: Some("theirs".to_owned()),
+            input_responses: Some(responses),
+        };
+        let asked: Value = serde_json::from_str(&state.asking("m").unwrap()).unwrap();
+        assert_eq!(asked["resultType"], "input_required");
+        let back = State::read(asked["requestState"].as_str().unwrap()).unwrap().unwrap();
+        assert_eq!((back.request_id.as_str(), back.request_state.as_deref()), ("apr_x", Some("theirs")));
+        assert_eq!(back.input_responses.unwrap().get(), r#"{"a":{"n":1.10}}"#);
+        assert!(State::read("theirs").is_none());
+        assert!(State::read("haldir-approval:???").unwrap().is_err());
+    }
+}

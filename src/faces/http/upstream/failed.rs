@@ -1,0 +1,39 @@
+//! Requests that an upstream did not answer.
+
+use crate::faces::relay::govern::Outcome;
+
+/// Why there is no answer.
+pub(super) enum Failed {
+    Unsent,
+    Redirected,
+    TimedOut,
+    BrokeOff,
+}
+
+impl Failed {
+    pub(super) fn of(error: &reqwest::Error) -> Self {
+        match (error.is_connect(), error.is_timeout()) {
+            (true, _) => Self::Unsent,
+            (_, true) => Self::TimedOut,
+            _ => Self::BrokeOff,
+        }
+    }
+
+    /// For the client and the log.
+    pub(super) fn message(&self) -> &'static str {
+        match self {
+            Self::Unsent => "the upstream cannot be reached",
+            Self::Redirected => "the upstream redirects to another address: register that one, if it is meant",
+            Self::TimedOut => "the upstream did not answer in time",
+            Self::BrokeOff => "the connection to the upstream broke off",
+        }
+    }
+
+    /// For the log.
+    pub(super) fn outcome(&self) -> Outcome {
+        match self {
+            Self::Unsent | Self::Redirected => Outcome::Unsent(self.message()),
+            Self::TimedOut | Self::BrokeOff => Outcome::Unknown(self.message()),
+        }
+    }
+}

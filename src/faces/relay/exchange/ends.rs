@@ -1,0 +1,74 @@
+//! Calls that end without the upstream's answer: taken back, or too late.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use tokio::time::Instant;
+
+use super::{
+    super::{
+        govern::Outcome,
+        message::{self, INTERNAL_ERROR, Message},
+    },
+    CANCEL_GRACE, Exchange, Pins, Stage, ToolCall,
+};
+
+impl Exchange {
+    /// The client takes something back.
+    pub(super) async fn cancel(&mut self, message: &Message<'_>) {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Params<'a> {
+            #[serde(borrow)]
+            request_id: &'a RawValue,
+        }
+        let params = message.params.and_then(|params| serde_json::from_str::<Params<'_>>(params.get()).ok());
+        let id = params.map(|params| params.request_id.get().to_owned()).unwrap_or_default();
+        if let Some(call) = self.calls.get_mut(&id) {
+            call.cancelled = true;
+            call.until = call.until.min(Instant::now() + CANCEL_GRACE);
+            match call.stage {
+                Stage::Sent(_) => {}
+                Stage::Deciding => return,
+                Stage::Asking(_) => return self.nobody_to_ask_for(&id).await,
+                Stage::Listing => {
+                    self.calls.remove(&id);
+                    return;
+                }
+            }
+        }
+        // Whoever cancels is not answered.
+        self.requests.remove(&id);
+        self.pass_on(message.text()).await;
+    }
+
+    /// Times that are over.
+    pub(super) async fn look_at_the_clock(&mut self) {
+        let now = Instant::now();
+        if matches!(&self.pins, Pins::Asking { until, .. } if *until <= now) {
+            self.pins_unknown("the upstream did not list its tools in time").await;
+        }
+        self.ask_no_longer(now).await;
+        let sent = |call: &ToolCall| matches!(call.stage, Stage::Sent(_));
+        let late = self.calls.iter().filter(|(_, call)| call.until <= now && sent(call));
+        let late: Vec<_> = late.map(|(id, call)| (id.clone(), call.cancelled)).collect();
+        for (id, cancelled) in late {
+            if !cancelled {
+                let params = format!(r#"{{"requestId":{id},"reason":"it took too long"}}"#);
+                let cancel = format!(r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{params}}}"#);
+                self.pass_on(cancel).await;
+            }
+            self.give_up(&id, "the upstream did not answer in time").await;
+        }
+    }
+
+    /// Answers a call that the upstream will not.
+    pub(super) async fn give_up(&mut self, id: &str, why: &'static str) {
+        let Some(call) = self.calls.remove(id) else { return };
+        if !call.cancelled {
+            self.answer(message::error(Some(id), INTERNAL_ERROR, why)).await;
+        }
+        if let Stage::Sent(call) = call.stage {
+            call.send(Outcome::Unknown(why));
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! The same through `upstream.tool`, on standard input and output and on `/mcp`, and through `/mcp/{upstream}`.
+
+use std::{
+    io::{BufRead, BufReader, Write},
+    net::TcpStream,
+};
+
+use serde_json::Value;
+
+use super::{Desk, rule, told, yes};
+use crate::{
+    proxy::{entries, register},
+    support::{
+        Client, House, Server, json,
+        program::Lines,
+        text,
+        upstream::{Upstream, tool},
+    },
+    transparent::{messages, register_at, running},
+};
+
+/// A store with an upstream whose tool `wipe` needs an approval; the server asks people.
+fn house() -> (House, Upstream, Server, Client) {
+    let (house, upstream) = (House::new(), Upstream::new([tool("wipe"), tool("read")]));
+    let mut serving = house.serving();
+    serving.args(["--approve-by", "elicitation", "--approve-within", "20"]);
+    let server = Server::start(serving);
+    let operator = server.first_key();
+    register(&operator, "up", &upstream);
+    rule(&operator, &json!({"type": "tool_blocked", "tools": ["wipe"]}));
+    (house, upstream, server, operator)
+}
+
+#[test]
+fn the_tools_of_upstreams_on_standard_input_and_output_are_asked_about() {
+    let (house, upstream, _server, operator) = house();
+    let mut program = house.program();
+    program.args(["--allow-private", "127.0.0.1"]);
+    let mut desk = Desk::open(program);
+    let call = desk.call("up.wipe", &json!({"n": 1.5}));
+    let dialog = desk.dialog();
+    assert!(text(&dialog["params"], "message").contains("\"n\" = 1.5"), "{dialog}");
+    desk.answer(&dialog, &yes());
+    assert_eq!(desk.result(call)["content"][0]["text"], "{\"n\":1.5}");
+    assert_eq!(entries(&operator, "approval.approve")[0]["actor"], "elicitation");
+    let call = desk.call("up.wipe", &json!({"n": 2}));
+    let dialog = desk.dialog();
+    desk.answer(&dialog, &json!({"action": "decline"}));
+    assert_eq!(told(&desk.result(call))["code"], "approval_invalid");
+    let call = desk.call("up.wipe", &json!({"n": 3}));
+    let dialog = desk.dialog();
+    desk.answer(&dialog, &json!({"action": "cancel"}));
+    desk.held(call);
+    assert_eq!(upstream.calls().len(), 1);
+    // Switched off.
+    let mut program = house.program();
+    program.args(["--allow-private", "127.0.0.1", "--approve-by", "operator"]);
+    let mut lines = Lines::begun(program);
+    let answer = lines.call("up.wipe", &json!({"n": 4}));
+    assert_eq!(told(&answer["result"])["status"], "approval_required", "{answer}");
+}
+
+/// A POST whose answer is read event by event.
+struct Events(BufReader<TcpStream>);
+
+impl Events {
+    fn post(server: &Server, key: &str, path: &str, headers: &[(&str, &str)], message: &Value) -> Self {
+        let mut stream = TcpStream::connect(server.address).unwrap();
+        let body = message.to_string();
+        let headers = headers.iter().fold(String::new(), |all, (name, value)| all + name + ": " + value + "\r\n");
+        write!(
+            stream,
+            "POST {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {key}\r\nContent-Type: application/json\r\n\
+             Accept: application/json, text/event-stream\r\n{headers}Content-Length: {}\r\n\r\n{body}",
+            server.address,
+            body.len()
+        )
+        .unwrap();
+        Self(BufReader::new(stream))
+    }
+
+    /// The next message.
+    #[track_caller]
+    fn next(&mut self) -> Value {
+        loop {
+            let mut line = String::new();
+            assert!(self.0.read_line(&mut line).unwrap() > 0, "the stream has ended");
+            if let Some(message) = line.strip_prefix("data: ").and_then(|data| serde_json::from_str(data).ok()) {
+                return message;
+            }
+        }
+    }
+}
+
+const REVISION: (&str, &str) = ("Mcp-Protocol-Version", "2025-11-25");
+
+/// A protocol session of a client that has dialogs.
+fn begin(client: &Client, path: &str) -> String {
+    let hello = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {
+        "protocolVersion": "2025-11-25", "capabilities": {"elicitation": {"form": {}}},
+        "clientInfo": {"name": "web", "version": "3"}}});
+    let answer = client.send("POST", path, &[("Accept", "application/json, text/event-stream")], &hello.to_string());
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    let id = answer.header("mcp-session-id").unwrap().to_owned();
+    let initialized = json!({"jsonrpc": "2.0", "method": "notifications/initialized"}).to_string();
+    let headers = [("Accept", "application/json, text/event-stream"), ("Mcp-Session-Id", id.as_str()), REVISION];
+    assert_eq!(client.send("POST", path, &headers, &initialized).status, 202);
+    id
+}
+
+/// Calls a tool in a session of `path`, answers the dialog so, and gives back the dialog and the result.
+fn conversation(
+    server: &Server,
+    agent: &Client,
+    stranger: &Client,
+    path: &str,
+    tool: &str,
+    answer: &Value,
+) -> (Value, Value) {
+    let mcp = begin(agent, path);
+    let session = agent.session(&json!({"scopes": ["execute"]}));
+    let headers = [("Mcp-Session-Id", mcp.as_str()), REVISION, ("X-Session-ID", session.as_str())];
+    let params = json!({"name": tool, "arguments": {"path": answer.to_string()}});
+    let call = json!({"jsonrpc": "2.0", "id": 5, "method": "tools/call", "params": params});
+    let mut events = Events::post(server, agent.key(), path, &headers, &call);
+    let dialog = events.next();
+    assert_eq!(dialog["method"], "elicitation/create", "{dialog}");
+    let answered = json!({"jsonrpc": "2.0", "id": dialog["id"], "result": answer}).to_string();
+    let both = ("Accept", "application/json, text/event-stream");
+    // The session is the key's that began it: nobody else answers in it.
+    assert_eq!(stranger.send("POST", path, &[both, headers[0], REVISION], &answered).status, 404);
+    assert_eq!(agent.send("POST", path, &[both, headers[0], REVISION], &answered).status, 202);
+    let result = events.next();
+    assert_eq!(result["id"], 5, "{result}");
+    (dialog, result["result"].clone())
+}
+
+#[test]
+fn a_session_over_http_is_asked_in_the_stream_of_its_call() {
+    let ((_files, url), (_house, _upstream, server, operator)) = (running(), house());
+    register_at(&operator, "files", &url);
+    rule(&operator, &json!({"type": "tool_blocked", "tools": ["files.delete"]}));
+    let (agent, stranger) = (operator.mint(&json!({"role": "agent"})), operator.mint(&json!({"role": "agent"})));
+    for (made, (path, tool)) in [("/mcp", "files.delete"), ("/mcp/files", "delete")].into_iter().enumerate() {
+        let talk = |answer: Value| conversation(&server, &agent, &stranger, path, tool, &answer);
+        let (dialog, result) = talk(yes());
+        assert!(text(&dialog["params"], "message").contains("Server: files"), "{dialog}");
+        assert!(text(&result["content"][0], "text").starts_with("Deleted"), "{result}");
+        let decided = &entries(&operator, "approval.approve")[0];
+        assert_eq!(decided["actor"], "elicitation", "{decided}");
+        assert_eq!(decided["details"]["decided_by"], "elicitation: the person at web 3", "{decided}");
+        let (_, denied) = talk(json!({"action": "decline"}));
+        assert_eq!(told(&denied)["code"], "approval_invalid", "{denied}");
+        let (_, waits) = talk(json!({"action": "cancel"}));
+        assert_eq!(told(&waits)["status"], "approval_required", "{waits}");
+        assert_eq!(entries(&operator, "proxyCall.begin").len(), made + 1);
+    }
+    operator.verified();
+}
+
+#[test]
+fn over_http_an_operator_decides_unless_the_server_says_otherwise() {
+    let ((_files, url), house) = (running(), House::new());
+    let (_server, operator) = house.serve_operator();
+    register_at(&operator, "files", &url);
+    rule(&operator, &json!({"type": "tool_blocked", "tools": ["delete"]}));
+    let agent = operator.mint(&json!({"role": "agent"}));
+    for (path, tool) in [("/mcp", "files.delete"), ("/mcp/files", "delete")] {
+        let mcp = begin(&agent, path);
+        let session = agent.session(&json!({"scopes": ["execute"]}));
+        let headers = [("Mcp-Session-Id", mcp.as_str()), REVISION, ("X-Session-ID", session.as_str())];
+        let params = json!({"name": tool, "arguments": {"path": "/a"}});
+        let call = json!({"jsonrpc": "2.0", "id": 5, "method": "tools/call", "params": params});
+        let accept = [("Accept", "application/json, text/event-stream")];
+        let answer = agent.send("POST", path, &[&accept[..], &headers[..]].concat(), &call.to_string());
+        let answer = messages(&answer).pop().unwrap();
+        assert_eq!(told(&answer["result"])["status"], "approval_required", "{answer}");
+    }
+    assert_eq!(entries(&operator, "proxyCall.begin").len(), 0);
+}
+
+#[test]
+fn a_client_of_the_newest_revision_asks_and_calls_again_over_http() {
+    let (_house, upstream, _server, operator) = house();
+    let agent = operator.mint(&json!({"role": "agent"}));
+    let session = agent.session(&json!({"scopes": ["execute"]}));
+    for (path, tool) in [("/mcp", "up.wipe"), ("/mcp/up", "wipe")] {
+        let before = upstream.calls().len();
+        let ask = |more: Value| {
+            let meta = json!({
+                "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+                "io.modelcontextprotocol/clientInfo": {"name": "modern", "version": "2"},
+                "io.modelcontextprotocol/clientCapabilities": {"elicitation": {}},
+            });
+            let mut params = json!({"name": tool, "arguments": {"path": path}, "_meta": meta});
+            params.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            let call = json!({"jsonrpc": "2.0", "id": 5, "method": "tools/call", "params": params}).to_string();
+            let headers = [
+                ("Accept", "application/json, text/event-stream"),
+                ("Mcp-Protocol-Version", "2026-07-28"),
+                ("Mcp-Method", "tools/call"),
+                ("Mcp-Name", tool),
+                ("X-Session-ID", session.as_str()),
+            ];
+            let answer = agent.send("POST", path, &headers, &call);
+            assert_eq!(answer.status, 200, "{}", answer.text);
+            answer.json()["result"].clone()
+        };
+        let asked = ask(json!({}));
+        assert_eq!(asked["resultType"], "input_required", "{asked}");
+        let with = |answer: Value| json!({"inputResponses": {"haldir_approval": answer}, "requestState": asked["requestState"]});
+        let closed = ask(with(json!({"action": "cancel"})));
+        assert_eq!(told(&closed)["status"], "approval_required", "{closed}");
+        assert_eq!(upstream.calls().len(), before);
+        let made = ask(with(yes()));
+        assert!(text(&made["content"][0], "text").contains(path), "{made}");
+        let again = ask(with(yes()));
+        assert_eq!(told(&again)["status"], "approval_required", "the answer served twice: {again}");
+        assert_eq!(upstream.calls().len(), before + 1);
+        let sent = upstream.calls().pop().unwrap().json();
+        assert!(sent["params"]["requestState"].is_null() && sent["params"]["inputResponses"].is_null(), "{sent}");
+    }
+}
