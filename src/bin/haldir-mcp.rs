@@ -138,12 +138,19 @@ fn serve_stdio(cli: &Cli) -> Result<()> {
         };
         let stop = CancellationToken::new();
         let exporter = Exporter::start(OtlpSettings::from_environment()?, &stop)?;
+        haldir.declare_children().await?;
         let courier = tokio::spawn(haldir.deliver_webhooks(stop.clone()));
+        let keeper = tokio::spawn({
+            let (haldir, stop) = (haldir.clone(), stop.clone());
+            async move { haldir.keep_children(stop).await }
+        });
         let session = Arc::new(BoundSession::new(haldir.clone(), credential.clone(), SessionTerms::default()));
         let server = HaldirMcp::new(Backend::Local(haldir.clone()), credential).bound_to(session);
         let outcome = stdio::serve(server, terminated()).await;
         stop.cancel();
+        haldir.end_upstreams().await;
         let _ = courier.await;
+        let _ = keeper.await;
         exporter.finish().await;
         haldir.close();
         outcome
@@ -225,6 +232,7 @@ async fn run_http(cli: &Cli, options: &ServeOptions) -> Result<()> {
     settings.open_bootstrap = address.ip().is_loopback();
     let has_token = settings.bootstrap_token.is_some();
     let haldir = cli.store.open(settings).await?;
+    haldir.declare_children().await?;
     if haldir.has_no_key()? {
         eprintln!("{}", how_to_begin(address, has_token));
     }
@@ -262,6 +270,7 @@ async fn run_http(cli: &Cli, options: &ServeOptions) -> Result<()> {
     let courier = tokio::spawn(haldir.deliver_webhooks(shutdown.clone()));
     let schedules = tokio::spawn(haldir.run_schedules(shutdown.clone()));
     listener::serve(listener, router, shutdown).await;
+    haldir.end_upstreams().await;
     let _ = courier.await;
     let _ = schedules.await;
     upkeep.await.map_err(Error::internal)?;

@@ -1,7 +1,7 @@
 //! One upstream, as this process reaches it: its connection, its turn-taking, its breaker.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -20,8 +20,11 @@ use rmcp::{
         ClientInitializeError, ClientLifecycleMode, ClientServiceExt, NotificationContext, Peer, PeerRequestOptions,
         RunningService, ServiceError,
     },
-    transport::streamable_http_client::{
-        StreamableHttpClientTransport, StreamableHttpClientTransportConfig, StreamableHttpError,
+    transport::{
+        IntoTransport,
+        streamable_http_client::{
+            StreamableHttpClientTransport, StreamableHttpClientTransportConfig, StreamableHttpError,
+        },
     },
 };
 use serde::Deserialize;
@@ -30,9 +33,11 @@ use tokio::sync::{Mutex, Semaphore, SemaphorePermit};
 use zeroize::Zeroizing;
 
 use super::{
-    Failure, FailureKind, Target, UpstreamLimits,
+    Failure, FailureKind, Place, Target, UpstreamLimits,
     breaker::Breaker,
     capture::{Exact, Outcome},
+    child::ChildCommand,
+    piped::{Piped, Silence},
     transport::{Transport, WireError},
 };
 use crate::outbound::Outbound;
@@ -58,10 +63,37 @@ struct Connected {
     listed: Option<Instant>,
 }
 
+impl Connected {
+    /// Waits until the connection is closed, and the child behind it has ended.
+    async fn end(self) {
+        // Fails if its task has panicked, and then it has ended too.
+        let _ = self.service.cancel().await;
+    }
+}
+
+/// The newest revision if the server has it, else what it shakes hands with.
+fn either() -> ClientLifecycleMode {
+    ClientLifecycleMode::Auto { preferred_versions: vec![rmcp::model::ProtocolVersion::LATEST], legacy_version: None }
+}
+
 /// Hears what an upstream says by itself.
 #[derive(Clone, Default)]
 struct Events {
     tools_changed: Arc<AtomicBool>,
+    /// Of a child: why it is heard no more.
+    silence: Silence,
+}
+
+impl Events {
+    /// A failure with what is known of its cause.
+    fn explained(&self, failure: Failure) -> Failure {
+        match self.silence.why() {
+            Some((kind, message)) if matches!(failure.kind, FailureKind::Unavailable) => {
+                Failure { kind, message, ..failure }
+            }
+            _ => failure,
+        }
+    }
 }
 
 impl ClientHandler for Events {
@@ -106,8 +138,7 @@ impl Link {
 
     /// Whether this is the connection for that registration, with those headers.
     pub(super) fn serves(&self, target: &Target) -> bool {
-        (self.target.generation, &self.target.url, &self.target.headers)
-            == (target.generation, &target.url, &target.headers)
+        (self.target.generation, &self.target.place) == (target.generation, &target.place)
     }
 
     /// Whether it failed so often that it is left alone.
@@ -172,14 +203,16 @@ impl Link {
     }
 
     async fn call(&self, call: ToolCall<'_>) -> Result<Box<RawValue>, Failure> {
-        let (peer, _) = self.peer().await?;
+        let (peer, events) = self.peer().await?;
         let mut params = CallToolRequestParams::new(call.name.to_owned());
         // For headers that mirror arguments; what is sent is the text.
         params.arguments = serde_json::from_str::<JsonObject>(&call.arguments).ok();
         let exact = Exact::call(call.arguments);
         let mut request = CallToolRequest::new(params);
         request.extensions.insert(exact.clone());
-        self.ask(&peer, ClientRequest::CallToolRequest(request), &exact, call.meta).await
+        self.ask(&peer, ClientRequest::CallToolRequest(request), &exact, call.meta)
+            .await
+            .map_err(|failure| events.explained(failure))
     }
 
     async fn ask(
@@ -230,7 +263,9 @@ impl Link {
         {
             return Ok((connected.service.peer().clone(), connected.events.clone()));
         }
-        *state = None;
+        if let Some(ended) = state.take() {
+            ended.end().await;
+        }
         let connected = self.connect().await?;
         let found = (connected.service.peer().clone(), connected.events.clone());
         *state = Some(connected);
@@ -239,18 +274,43 @@ impl Link {
 
     async fn connect(&self) -> Result<Connected, Failure> {
         let unsent = |message: String| Failure::unsent(FailureKind::Unavailable, message);
-        let transport =
-            Transport::new(self.outbound.clone(), self.limits).map_err(|error| unsent(error.message.clone()))?;
-        let mut config = StreamableHttpClientTransportConfig::with_uri(self.target.url.as_str())
-            .max_concurrent_requests(self.limits.concurrency);
-        config.custom_headers = self.headers().map_err(unsent)?;
-        config.max_sse_event_size = self.limits.answer_bytes;
+        match &self.target.place {
+            Place::Http { url, headers } => {
+                let transport =
+                    Transport::new(self.outbound.clone(), self.limits).map_err(|error| unsent(error.message.clone()))?;
+                let mut config = StreamableHttpClientTransportConfig::with_uri(url.as_str())
+                    .max_concurrent_requests(self.limits.concurrency);
+                config.custom_headers = Self::headers(headers).map_err(unsent)?;
+                config.max_sse_event_size = self.limits.answer_bytes;
+                self.begin(StreamableHttpClientTransport::with_client(transport, config), either(), Events::default()).await
+            }
+            Place::Child(command) => {
+                let begun = self.begin_child(command, either()).await;
+                // Servers from before 2026-07-28 may take any other beginning than theirs for the end.
+                match begun {
+                    Err(Failure { kind: FailureKind::Unavailable, .. }) => {
+                        self.begin_child(command, ClientLifecycleMode::Initialize).await
+                    }
+                    begun => begun,
+                }
+            }
+        }
+    }
+
+    async fn begin_child(&self, command: &ChildCommand, mode: ClientLifecycleMode) -> Result<Connected, Failure> {
         let events = Events::default();
-        let transport = StreamableHttpClientTransport::with_client(transport, config);
-        let mode = ClientLifecycleMode::Auto {
-            preferred_versions: vec![rmcp::model::ProtocolVersion::LATEST],
-            legacy_version: None,
-        };
+        let piped = Piped::start(command, self.limits.answer_bytes, events.silence.clone()).map_err(|error| {
+            let message = format!("{} cannot be started: {error}", command.program.to_string_lossy());
+            Failure::unsent(FailureKind::Unavailable, message)
+        })?;
+        self.begin(piped, mode, events.clone()).await.map_err(|failure| events.explained(failure))
+    }
+
+    async fn begin<T, E, A>(&self, transport: T, mode: ClientLifecycleMode, events: Events) -> Result<Connected, Failure>
+    where
+        T: IntoTransport<RoleClient, E, A>,
+        E: std::error::Error + Send + Sync + 'static,
+    {
         let serving = events.clone().serve_with_lifecycle(transport, mode);
         match tokio::time::timeout(self.limits.connect_timeout, serving).await {
             Ok(Ok(service)) => Ok(Connected { service, events, listed: None }),
@@ -259,7 +319,14 @@ impl Link {
         }
     }
 
-    fn headers(&self) -> Result<HashMap<HeaderName, HeaderValue>, String> {
+    /// Ends the connection, and the child behind it.
+    pub(super) async fn close(&self) {
+        if let Some(connected) = self.state.lock().await.take() {
+            connected.end().await;
+        }
+    }
+
+    fn headers(headers: &BTreeMap<String, Zeroizing<String>>) -> Result<HashMap<HeaderName, HeaderValue>, String> {
         let read = |(name, value): (&String, &Zeroizing<String>)| {
             let name: HeaderName = name.parse().map_err(|_| format!("{name} is no header name"))?;
             let mut value: HeaderValue =
@@ -267,7 +334,7 @@ impl Link {
             value.set_sensitive(true);
             Ok((name, value))
         };
-        self.target.headers.iter().map(read).collect()
+        headers.iter().map(read).collect()
     }
 }
 

@@ -36,7 +36,7 @@ use crate::{
     },
     model::{Credential, UpstreamName},
     operations::proxied,
-    upstream::UpstreamLimits,
+    upstream::{Place, UpstreamLimits},
 };
 
 /// How long a stream may stay open that is no answer to a call.
@@ -77,9 +77,12 @@ impl Route {
         let name = UpstreamName::parse(name).map_err(|_| Error::not_found("the upstream"))?;
         let cx = haldir.watch_proxy(credential)?;
         let (target, sent) = proxied::target(&cx, &name)?;
-        let url = haldir.outbound().parse(&target.url)?;
+        let Place::Http { url, headers: written } = &target.place else {
+            return Err(Error::not_found("the upstream"));
+        };
+        let url = haldir.outbound().parse(url)?;
         let mut headers = HeaderMap::new();
-        for (header, value) in &target.headers {
+        for (header, value) in written {
             let header: HeaderName = header.parse().map_err(Error::internal)?;
             let mut value: HeaderValue = value.parse().map_err(Error::internal)?;
             value.set_sensitive(true);

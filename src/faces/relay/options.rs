@@ -9,11 +9,15 @@ use std::{
 
 use clap::Args;
 
-use super::{bound_session::SessionTerms, child::ChildCommand, stderr_log};
+use super::bound_session::SessionTerms;
 use crate::{
     config::bad_setting,
     error::{Error, Result},
     model::{Money, Scopes, SessionId, UpstreamName},
+    upstream::{
+        child::{ChildCommand, Inherited},
+        stderr_log,
+    },
 };
 
 /// What is set for a wrapped server.
@@ -86,6 +90,8 @@ impl WrapOptions {
             program: program.clone(),
             arguments: arguments.to_vec(),
             environment: Vec::new(),
+            inherited: Inherited::All,
+            folder: None,
             log: stderr_log::path(store, name),
         })
     }

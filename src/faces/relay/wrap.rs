@@ -10,12 +10,16 @@ use tokio::{
 };
 
 use super::{
-    child::{ChildCommand, ChildProcess},
     exchange::Exchange,
     govern::{Govern, Redact},
-    lines::{Line, LineReader},
 };
-use crate::error::{Code, Error, Result};
+use crate::{
+    error::{Code, Error, Result},
+    upstream::{
+        child::{ChildCommand, ChildProcess},
+        lines::{Line, LineReader},
+    },
+};
 
 /// The longest message of a client, in bytes.
 const MAX_CLIENT_BYTES: usize = 4 * 1024 * 1024;

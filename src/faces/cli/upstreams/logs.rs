@@ -16,8 +16,8 @@ use super::super::{
 };
 use crate::{
     error::{Code, Error, Result},
-    faces::relay::stderr_log,
     model::UpstreamName,
+    upstream::stderr_log,
 };
 
 /// Bytes of a log that are read, from its end.
