@@ -10,6 +10,7 @@ pub mod events;
 pub mod exchange;
 pub mod govern;
 pub mod governor;
+pub mod hub;
 pub mod json;
 pub mod message;
 pub mod options;

@@ -26,6 +26,7 @@ use crate::{
     operations::{definition::Operation, engine::Haldir, engine::permitted, upkeep},
     proxy::{abandoned, catalogue, secret},
     store::Tx,
+    upstream::UpstreamLimits,
     watch::{self, Draft},
 };
 
@@ -221,6 +222,11 @@ impl Haldir {
             abandoned::close(&mut WriteContext { tx, caller: &caller, now, services: &services }).map(drop)
         };
         self.inner.store.write(work).await
+    }
+
+    /// The bounds of what upstreams may take and give.
+    pub fn upstream_limits(&self) -> UpstreamLimits {
+        *self.inner.services.upstreams.limits()
     }
 
     /// How many upstreams this process has called, and how many of them it leaves alone since they failed.

@@ -4,10 +4,12 @@
 //! every revision and extension that client and upstream share passes. What belongs to haldir does not: its keys and
 //! sessions stay here, and the upstream's credentials never reach the client.
 
+mod children;
 mod sessions;
 mod stream;
 
 use std::{
+    collections::BTreeMap,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -21,9 +23,11 @@ use axum::{
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
+use children::Children;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use reqwest::Url;
 pub use sessions::UpstreamSessions;
+use zeroize::Zeroizing;
 
 use super::{App, guard::RequestId, input, mcp, mcp_sessions::SESSION_ID, respond};
 use crate::{
@@ -35,7 +39,7 @@ use crate::{
         passing::{Open, Passing},
     },
     model::{Credential, UpstreamName},
-    operations::proxied,
+    operations::proxied::{self, Sent},
     upstream::{Place, UpstreamLimits},
 };
 
@@ -59,6 +63,8 @@ const TO_CLIENT: [&str; 5] = ["content-type", "retry-after", "allow", SESSION_ID
 /// Where a request names the session that its call belongs to.
 const HALDIR_SESSION: &str = "x-session-id";
 
+type Written = BTreeMap<String, Zeroizing<String>>;
+
 /// Where an upstream is, and who decides on its calls.
 struct Route {
     name: UpstreamName,
@@ -72,14 +78,14 @@ struct Route {
 }
 
 impl Route {
-    fn find(app: &App, credential: &Credential, name: &str) -> Result<Self> {
+    fn new(
+        app: &App,
+        credential: &Credential,
+        name: UpstreamName,
+        (url, written): (&str, &Written),
+        sent: Vec<Sent>,
+    ) -> Result<Self> {
         let haldir = &app.shared.haldir;
-        let name = UpstreamName::parse(name).map_err(|_| Error::not_found("the upstream"))?;
-        let cx = haldir.watch_proxy(credential)?;
-        let (target, sent) = proxied::target(&cx, &name)?;
-        let Place::Http { url, headers: written } = &target.place else {
-            return Err(Error::not_found("the upstream"));
-        };
         let url = haldir.outbound().parse(url)?;
         let mut headers = HeaderMap::new();
         for (header, value) in written {
@@ -93,7 +99,7 @@ impl Route {
             _ => None,
         };
         let governor = Governor::new(haldir.clone(), credential.clone(), name.clone(), session, Tools::Asked);
-        let limits = *cx.services.upstreams.limits();
+        let limits = haldir.upstream_limits();
         Ok(Self { name, url, headers, redact: governor::redaction(sent), governor: Arc::new(governor), limits })
     }
 }
@@ -115,7 +121,14 @@ async fn serve(
 
 async fn answer(app: &App, credential: &Credential, name: &str, request: Request) -> Result<Response> {
     let session = request.headers().get(HALDIR_SESSION).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let route = Route::find(app, credential, name)?;
+    let name = UpstreamName::parse(name).map_err(|_| Error::not_found("the upstream"))?;
+    let (target, sent) = proxied::target(&app.shared.haldir.watch_proxy(credential)?, &name)?;
+    let route = match target.place {
+        Place::Http { url, headers } => Route::new(app, credential, name, (&url, &headers), sent)?,
+        Place::Child(command) => {
+            return Children { app, credential, name: &name, command, sent }.answer(request).await;
+        }
+    };
     let sessions = &app.shared.upstream_sessions;
     let Some(open) = sessions.admit(route.name.as_str(), request.headers(), credential) else {
         let problem = "the MCP session is unknown or has ended: initialise again";

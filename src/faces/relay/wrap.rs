@@ -46,8 +46,13 @@ struct Running {
     since: Instant,
 }
 
-enum Said {
+/// What one side has said.
+pub enum Said {
+    /// A message.
     Message(String),
+    /// A message of a client, and the session that its request names outside of it.
+    Within(String, Option<String>),
+    /// One that was longer than allowed.
     TooLong,
 }
 
@@ -83,36 +88,53 @@ pub async fn serve(
     (input, output): (impl AsyncRead + Unpin + Send + 'static, impl AsyncWrite + Unpin + Send + 'static),
     shutdown: impl Future<Output = ()>,
 ) -> Result<()> {
-    let child = Running::start(command)?;
     let (to_client, outgoing) = mpsc::channel(MAX_WAITING);
     let (said, client) = mpsc::channel(MAX_WAITING);
+    let relay = Relay::start(governor, command.clone(), secrets, call_timeout, (client, to_client))?;
     tokio::spawn(read_lines(input, said, MAX_CLIENT_BYTES));
     let writer = tokio::spawn(write_lines(outgoing, output));
-    let exchange = Exchange::new(governor, to_client.clone(), child.input.clone(), call_timeout, secrets);
-    drop(to_client);
-    let mut relay = Relay { command, exchange, client, child: Some(child) };
-    let outcome = tokio::select! {
-        outcome = relay.run() => outcome,
-        () = shutdown => Ok(()),
-    };
-    if let Some(child) = relay.child {
-        child.stop().await;
-    }
-    relay.exchange.close().await;
+    let outcome = relay.serve(shutdown).await;
     // The channel is closed, so the writer ends once it has written what there is, if anybody reads it.
     let _ = timeout(LAST_WORDS, writer).await;
     outcome
 }
 
-struct Relay<'a> {
-    command: &'a ChildCommand,
+/// A client, and the child behind it.
+pub struct Relay {
+    command: ChildCommand,
     exchange: Exchange,
     client: mpsc::Receiver<Said>,
     /// None while it is started again.
     child: Option<Running>,
 }
 
-impl Relay<'_> {
+impl Relay {
+    /// Starts the child; the client says on the one channel, and hears on the other.
+    pub fn start(
+        governor: Arc<dyn Govern>,
+        command: ChildCommand,
+        secrets: Option<Redact>,
+        call_timeout: Duration,
+        (client, to_client): (mpsc::Receiver<Said>, mpsc::Sender<String>),
+    ) -> Result<Self> {
+        let child = Running::start(&command)?;
+        let exchange = Exchange::new(governor, to_client, child.input.clone(), call_timeout, secrets);
+        Ok(Self { command, exchange, client, child: Some(child) })
+    }
+
+    /// Serves the client until it leaves, the child cannot be started again, or `shutdown` is done.
+    pub async fn serve(mut self, shutdown: impl Future<Output = ()>) -> Result<()> {
+        let outcome = tokio::select! {
+            outcome = self.run() => outcome,
+            () = shutdown => Ok(()),
+        };
+        if let Some(child) = self.child {
+            child.stop().await;
+        }
+        self.exchange.close().await;
+        outcome
+    }
+
     /// Passes messages on until the client leaves or the child does not keep running.
     async fn run(&mut self) -> Result<()> {
         let mut starts = 0;
@@ -124,12 +146,13 @@ impl Relay<'_> {
             tokio::select! {
                 message = self.client.recv() => match message {
                     Some(Said::Message(text)) => self.exchange.from_client(&text, None).await,
+                    Some(Said::Within(text, session)) => self.exchange.from_client(&text, session.as_deref()).await,
                     Some(Said::TooLong) => self.exchange.from_client("", None).await,
                     None => return Ok(()),
                 },
                 message = child.output.recv() => {
                     let why = match message {
-                        Some(Said::Message(text)) => {
+                        Some(Said::Message(text) | Said::Within(text, _)) => {
                             self.exchange.from_upstream(text).await;
                             continue;
                         }
@@ -156,7 +179,7 @@ impl Relay<'_> {
             return Err(Error::new(Code::Unavailable, message));
         }
         sleep(FIRST_PAUSE * 2_u32.pow(*starts - 1)).await;
-        match restart(self.command, &mut self.exchange).await {
+        match restart(&self.command, &mut self.exchange).await {
             Ok(running) => self.child = Some(running),
             Err(error) => tracing::warn!(%error, "the wrapped server could not be started again"),
         }
@@ -180,8 +203,8 @@ async fn restart(command: &ChildCommand, exchange: &mut Exchange) -> Result<Runn
     let answered = async {
         loop {
             match child.output.recv().await {
-                Some(Said::Message(text)) if Exchange::is_answer_to(&text, &initialize) => return Ok(()),
-                Some(Said::Message(text)) => exchange.from_upstream(text).await,
+                Some(Said::Message(text) | Said::Within(text, _)) if Exchange::is_answer_to(&text, &initialize) => return Ok(()),
+                Some(Said::Message(text) | Said::Within(text, _)) => exchange.from_upstream(text).await,
                 Some(Said::TooLong) | None => return Err(ended()),
             }
         }
