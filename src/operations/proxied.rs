@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 pub use crate::{
     call::OutwardContext,
     proxy::{
-        catalogue::Observed,
+        catalogue::{Audience, Observed},
         governed::{Attempt, Going, Held, Outcome, Verdict, begin, refusal_text},
         proxy_call::as_tool_result,
         redact::redact,
@@ -99,10 +99,11 @@ impl Haldir {
         cx: &OutwardContext,
         upstream: &UpstreamName,
         listing: Vec<Box<RawValue>>,
+        audience: Audience,
     ) -> Result<Observed> {
         let name = upstream.clone();
         cx.write(move |cx| {
-            let observed = catalogue::observe(cx, &name, &listing)?;
+            let observed = catalogue::observe(cx, &name, &listing, audience)?;
             cx.tx.set_health(&cx.caller.tenant.clone(), &name, None, cx.now)?;
             Ok(observed)
         })
@@ -137,7 +138,8 @@ impl Haldir {
     /// an address is an error: nobody could tell which of the two is called.
     pub async fn declare_children(&self) -> Result<()> {
         for (tenant, name) in self.inner.services.settings.children.all() {
-            let problem = |what: &str| Error::new(Code::Conflict, format!("upstreams.{name} in the config file: {what}"));
+            let problem =
+                |what: &str| Error::new(Code::Conflict, format!("upstreams.{name} in the config file: {what}"));
             if !self.has_tenant(tenant)? {
                 return Err(problem(&format!("there is no tenant {tenant}")));
             }

@@ -45,6 +45,8 @@ pub struct Attempt {
     pub tool: String,
     /// The upstream that was called directly.
     pub upstream: Option<UpstreamName>,
+    /// Whether the connection that it would go over offers the tool, where the face has looked itself.
+    pub offered: Option<bool>,
     /// JSON text of the arguments, as it was written.
     pub arguments: String,
 }
@@ -159,7 +161,8 @@ fn permit(cx: &mut WriteContext<'_>, attempt: &Attempt, arguments: &Arguments, t
     let session = session::require_valid(cx.tx.as_read(), &cx.caller.tenant, &attempt.session_id, cx.now)
         .inspect_err(|_| trace.stop("session", "valid", Value::Null))?;
     trace.pass("session", json!({"agent_id": session.agent_id, "scopes": session.scopes}));
-    let tool = tool::known(cx, Called { name: &attempt.tool, upstream: attempt.upstream.as_ref() }, trace)?;
+    let called = Called { name: &attempt.tool, upstream: attempt.upstream.as_ref(), offered: attempt.offered };
+    let tool = tool::known(cx, called, trace)?;
     scope::held(&session, &tool, trace)?;
     let question = Question {
         agent: session.agent_id.as_str(),

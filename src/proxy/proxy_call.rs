@@ -85,7 +85,7 @@ impl OutwardOperation for ProxyCall {
         let fresh = fresh(&cx, &name).await?;
         let arguments = self.arguments.map_or_else(|| "{}".to_owned(), |json| json.get().to_owned());
         let arguments = if arguments == "null" { "{}".to_owned() } else { arguments };
-        let attempt = Attempt { session_id: self.session_id, tool: name, upstream: None, arguments };
+        let attempt = Attempt { session_id: self.session_id, tool: name, upstream: None, offered: None, arguments };
         match governed::begin(&cx, attempt).await? {
             Verdict::Refused(error) => Err(as_tool_result(error)),
             Verdict::Held(held) => Ok(on_hold(&held)),
@@ -102,7 +102,7 @@ impl OutwardOperation for ProxyCall {
 /// before it is called. Whether it may be called at all is decided later, and again by the store alone.
 async fn fresh(cx: &OutwardContext, name: &str) -> Result<Option<Fresh>> {
     let upstream = cx.read(|cx| {
-        let meanings = tool::meanings(cx.tx, &cx.caller.tenant, Called { name, upstream: None })?;
+        let meanings = tool::meanings(cx.tx, &cx.caller.tenant, Called { name, upstream: None, offered: None })?;
         let listed = meanings.into_iter().map(|tool| tool.upstream).next();
         // One whose tools were never seen is asked as well.
         let named = || UpstreamName::parse(name.split_once('.')?.0).ok();

@@ -70,7 +70,7 @@ pub async fn refresh(cx: &OutwardContext, name: &UpstreamName, reach: &Reach) ->
     match listing {
         Ok(tools) => {
             let observed = cx.write(move |cx| {
-                let observed = catalogue::observe(cx, &name, &tools)?;
+                let observed = catalogue::observe(cx, &name, &tools, catalogue::Audience::Everyone)?;
                 cx.tx.set_health(&cx.caller.tenant.clone(), &name, None, cx.now)?;
                 Ok(observed)
             });

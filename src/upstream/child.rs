@@ -24,8 +24,21 @@ const GRACE: Duration = Duration::from_secs(2);
 
 /// What every child may see of haldir's own environment, as the SDKs' clients have it, and what a locale needs.
 const HARMLESS: [&str; 15] = [
-    "HOME", "LANG", "LC_ALL", "LOGNAME", "PATH", "SHELL", "TERM", "TMPDIR", "TZ", "USER", "APPDATA", "PATHEXT",
-    "SYSTEMROOT", "TEMP", "USERPROFILE",
+    "HOME",
+    "LANG",
+    "LC_ALL",
+    "LOGNAME",
+    "PATH",
+    "SHELL",
+    "TERM",
+    "TMPDIR",
+    "TZ",
+    "USER",
+    "APPDATA",
+    "PATHEXT",
+    "SYSTEMROOT",
+    "TEMP",
+    "USERPROFILE",
 ];
 /// Children of the configuration, and variables and arguments of one.
 const MAX_CHILDREN: usize = 64;

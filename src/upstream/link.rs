@@ -276,13 +276,14 @@ impl Link {
         let unsent = |message: String| Failure::unsent(FailureKind::Unavailable, message);
         match &self.target.place {
             Place::Http { url, headers } => {
-                let transport =
-                    Transport::new(self.outbound.clone(), self.limits).map_err(|error| unsent(error.message.clone()))?;
+                let transport = Transport::new(self.outbound.clone(), self.limits)
+                    .map_err(|error| unsent(error.message.clone()))?;
                 let mut config = StreamableHttpClientTransportConfig::with_uri(url.as_str())
                     .max_concurrent_requests(self.limits.concurrency);
                 config.custom_headers = Self::headers(headers).map_err(unsent)?;
                 config.max_sse_event_size = self.limits.answer_bytes;
-                self.begin(StreamableHttpClientTransport::with_client(transport, config), either(), Events::default()).await
+                self.begin(StreamableHttpClientTransport::with_client(transport, config), either(), Events::default())
+                    .await
             }
             Place::Child(command) => {
                 let begun = self.begin_child(command, either()).await;
@@ -306,7 +307,12 @@ impl Link {
         self.begin(piped, mode, events.clone()).await.map_err(|failure| events.explained(failure))
     }
 
-    async fn begin<T, E, A>(&self, transport: T, mode: ClientLifecycleMode, events: Events) -> Result<Connected, Failure>
+    async fn begin<T, E, A>(
+        &self,
+        transport: T,
+        mode: ClientLifecycleMode,
+        events: Events,
+    ) -> Result<Connected, Failure>
     where
         T: IntoTransport<RoleClient, E, A>,
         E: std::error::Error + Send + Sync + 'static,

@@ -185,7 +185,8 @@ impl Exchange<'_> {
             return Ok(rpc_error(StatusCode::BAD_REQUEST, Some(&id), HEADER_MISMATCH, &problem));
         }
         let arguments = call.arguments.map_or("{}", |arguments| arguments.get()).to_owned();
-        let asked = Asked { tool: call.name.clone(), arguments, session: call.session.clone().or(session) };
+        let asked =
+            Asked { tool: call.name.clone(), arguments, session: call.session.clone().or(session), offered: None };
         let decision = match self.route.governor.admit(asked).await {
             Err(error) if matches!(error.code, Code::Unauthorized | Code::RateLimited) => return Err(error),
             Err(error) => Decision::of(&error),

@@ -43,11 +43,14 @@ pub async fn tools(backend: &Backend, credential: &Credential) -> Vec<Tool> {
     tools.into_iter().filter_map(tool).collect()
 }
 
-fn tool(listed: Value) -> Option<Tool> {
-    const SHOWN: [&str; 5] = ["name", "description", "inputSchema", "outputSchema", "annotations"];
-    let Value::Object(mut listed) = listed else { return None };
-    listed.retain(|name, value| SHOWN.contains(&name.as_str()) && !value.is_null());
-    serde_json::from_value(Value::Object(listed)).ok()
+/// A tool as its upstream defines it, under its whole name. How it may be called over a connection of its own does not
+/// hold here.
+fn tool(mut listed: Value) -> Option<Tool> {
+    let name = listed["name"].take();
+    let Value::Object(mut definition) = listed["definition"].take() else { return None };
+    definition.insert("name".to_owned(), name);
+    definition.remove("execution");
+    serde_json::from_value(Value::Object(definition)).ok()
 }
 
 /// The session that calls of a connection are made in, where they name none.

@@ -2,7 +2,11 @@
 
 mod pins;
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -37,6 +41,8 @@ pub struct Exchange {
     /// Other requests of the client that the upstream has.
     requests: HashMap<String, Asking>,
     pins: Pins,
+    /// The tools that the upstream offers over this connection, since they were last compared with their pins.
+    offered: HashSet<String>,
     decisions: JoinSet<(String, Result<Decision>)>,
     /// Secrets that the upstream was given: whatever it sends from then on is without them.
     redactions: Vec<Redact>,
@@ -94,6 +100,7 @@ impl Exchange {
             calls: HashMap::new(),
             requests: HashMap::new(),
             pins: Pins::Unknown,
+            offered: HashSet::new(),
             decisions: JoinSet::new(),
             redactions: secrets.into_iter().collect(),
             own_ids: 0,
@@ -252,7 +259,8 @@ impl Exchange {
             return;
         };
         entry.stage = Stage::Deciding;
-        let asked = Asked { tool, arguments, session: entry.session.clone() };
+        let offered = Some(self.offered.contains(&tool));
+        let asked = Asked { tool, arguments, session: entry.session.clone(), offered };
         let (governor, id) = (Arc::clone(&self.governor), id.to_owned());
         self.decisions.spawn(async move {
             let decision = governor.admit(asked).await;

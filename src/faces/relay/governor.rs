@@ -17,7 +17,7 @@ use crate::{
     model::{Credential, SessionId, UpstreamName},
     operations::{
         Haldir,
-        proxied::{self, Attempt, Going, OutwardContext, Sent, Verdict},
+        proxied::{self, Attempt, Audience, Going, OutwardContext, Sent, Verdict},
     },
     upstream::{Failure, FailureKind},
 };
@@ -27,6 +27,8 @@ use crate::{
 pub enum Tools {
     /// The relay, over the client's own connection: nobody else has one.
     Observed,
+    /// The relay, over one of several connections: haldir lists them besides for everybody.
+    Beside,
     /// haldir, over a connection of its own, when they were not looked at for a while.
     Asked,
 }
@@ -60,8 +62,8 @@ impl Governor {
         if self.tools == Tools::Asked {
             self.look_at_tools(&cx).await?;
         }
-        let attempt =
-            Attempt { session_id, tool: asked.tool, upstream: Some(self.upstream.clone()), arguments: asked.arguments };
+        let Asked { tool, arguments, offered, .. } = asked;
+        let attempt = Attempt { session_id, tool, upstream: Some(self.upstream.clone()), offered, arguments };
         Ok(match proxied::begin(&cx, attempt).await? {
             Verdict::Go(going) => Decision::Go(self.admitted(going)),
             Verdict::Held(held) => Decision::Told { text: held.text(), is_error: false },
@@ -146,7 +148,8 @@ impl Govern for Governor {
     fn observe(&self, tools: Vec<Box<RawValue>>) -> BoxFuture<'_, Result<()>> {
         async move {
             let cx = self.haldir.watch_proxy(&self.credential)?;
-            self.haldir.observe_tools(&cx, &self.upstream, tools).await.map(drop)
+            let audience = if self.tools == Tools::Observed { Audience::Everyone } else { Audience::One };
+            self.haldir.observe_tools(&cx, &self.upstream, tools, audience).await.map(drop)
         }
         .boxed()
     }

@@ -100,6 +100,11 @@ impl Hub {
                 return None;
             }
             routes.open.push(Open { id: id.clone(), token: progress_token(message), sender });
+            if routes.listener.is_none() {
+                // A client that opens no stream of its own is asked on this one.
+                let waiting = std::mem::take(&mut routes.waiting);
+                waiting.into_iter().for_each(|text| routes.to_listener(text));
+            }
         }
         if self.input.send(Said::Within(message.text(), session)).await.is_err() {
             self.routes().open.retain(|open| open.id != id);
@@ -181,7 +186,8 @@ impl Routes {
         let newest = || self.open.iter().rposition(live).map(|at| (false, Some(at)));
         match message.method.as_deref() {
             Some("notifications/progress") => {
-                let token = json::object(message.params?).ok()?.get("progressToken").map(|token| token.get().to_owned());
+                let token =
+                    json::object(message.params?).ok()?.get("progressToken").map(|token| token.get().to_owned());
                 let at = self.open.iter().position(|open| open.token.is_some() && open.token == token && live(open));
                 at.map(|at| (false, Some(at)))
             }
@@ -218,4 +224,3 @@ fn progress_token(message: &Message<'_>) -> Option<String> {
     let meta = json::object(message.params?).ok()?.get("_meta")?;
     json::object(meta).ok()?.get("progressToken").map(|token| token.get().to_owned())
 }
-

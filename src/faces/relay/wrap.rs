@@ -203,7 +203,9 @@ async fn restart(command: &ChildCommand, exchange: &mut Exchange) -> Result<Runn
     let answered = async {
         loop {
             match child.output.recv().await {
-                Some(Said::Message(text) | Said::Within(text, _)) if Exchange::is_answer_to(&text, &initialize) => return Ok(()),
+                Some(Said::Message(text) | Said::Within(text, _)) if Exchange::is_answer_to(&text, &initialize) => {
+                    return Ok(());
+                }
                 Some(Said::Message(text) | Said::Within(text, _)) => exchange.from_upstream(text).await,
                 Some(Said::TooLong) | None => return Err(ended()),
             }

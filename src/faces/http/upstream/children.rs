@@ -121,7 +121,7 @@ impl Children<'_> {
                 _ => None,
             };
             let (haldir, credential, name) = (shared.haldir.clone(), self.credential.clone(), self.name.clone());
-            let governor = Governor::new(haldir, credential, name, session, Tools::Observed);
+            let governor = Governor::new(haldir, credential, name, session, Tools::Beside);
             let secrets = governor::redaction(self.sent.clone());
             Hub::start(Arc::new(governor), self.command.clone(), secrets, CALL_TIMEOUT).map(Arc::new)
         };

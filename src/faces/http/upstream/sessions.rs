@@ -84,7 +84,8 @@ impl UpstreamSessions {
         let mut sessions = self.sessions();
         Self::make_room(&mut sessions, &owner, now)?;
         let children = sessions.values().filter(|session| session.hub.is_some());
-        let (all, own) = children.fold((0, 0), |(all, own), session| (all + 1, own + usize::from(session.owner == owner)));
+        let (all, own) =
+            children.fold((0, 0), |(all, own), session| (all + 1, own + usize::from(session.owner == owner)));
         if all >= MAX_CHILDREN || own >= MAX_CHILDREN_OF_KEY {
             let message = format!("{all} child processes serve sessions already, {own} of them of this key; try again");
             return Err(Error::new(Code::Unavailable, message));
