@@ -192,7 +192,7 @@ fn wrap(cli: &Cli, options: &WrapOptions) -> Result<()> {
             let (haldir, stop) = (haldir.clone(), stop.clone());
             async move { haldir.keep_proxy(stop).await }
         });
-        let timeout = options.call_timeout();
+        let timeout = (options.call_timeout(), options.bridges());
         let pipes = rmcp::transport::io::stdio_pipes();
         let outcome =
             wrap::serve(Arc::new(governor), &command, governor::redaction(sent), timeout, pipes, terminated()).await;

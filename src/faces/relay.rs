@@ -6,6 +6,7 @@
 //! without haldir between them.
 
 pub mod bound_session;
+pub mod bridge;
 pub mod events;
 pub mod exchange;
 pub mod govern;

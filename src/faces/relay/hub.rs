@@ -15,9 +15,10 @@ use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{
+    bridge::text,
     govern::{Govern, Redact},
     json,
-    message::Message,
+    message::{self, Message, SESSION_META},
     wrap::{Relay, Said},
 };
 use crate::{error::Result, upstream::child::ChildCommand};
@@ -30,7 +31,37 @@ const IDLE: Duration = Duration::from_secs(600);
 const LOOK_EVERY: Duration = Duration::from_secs(15);
 
 /// What a request hears, up to its answer.
-pub type Heard = mpsc::Receiver<String>;
+pub struct Heard {
+    receiver: mpsc::Receiver<String>,
+    leaving: Option<Leaving>,
+}
+
+impl Heard {
+    /// The next message; the answer is the last one.
+    pub async fn next(&mut self) -> Option<String> {
+        self.receiver.recv().await
+    }
+}
+
+/// From 2026-07-28 on, a client that leaves takes its request back.
+struct Leaving {
+    id: String,
+    input: mpsc::Sender<Said>,
+    routes: Arc<Mutex<Routes>>,
+}
+
+impl Drop for Leaving {
+    fn drop(&mut self) {
+        let mut routes = lock(&self.routes);
+        let before = routes.open.len();
+        routes.open.retain(|open| open.id != self.id);
+        if routes.open.len() < before {
+            let params = format!("{{\"requestId\":{}}}", self.id);
+            // Fails if the connection has ended, or has no time: then the request runs to its end.
+            let _ = self.input.try_send(Said::Message(text::notification("notifications/cancelled", &params)));
+        }
+    }
+}
 
 /// A connection. The child behind it ends when the last one who has it drops it.
 pub struct Hub {
@@ -46,13 +77,40 @@ struct Routes {
     listener: Option<mpsc::Sender<String>>,
     waiting: VecDeque<String>,
     used: Instant,
+    ids: u64,
 }
 
 struct Open {
     id: String,
     /// The progress token, as it was written.
     token: Option<String>,
+    /// What the client gave, where the connection is shared.
+    theirs: Option<Theirs>,
     sender: mpsc::Sender<String>,
+}
+
+struct Theirs {
+    id: String,
+    token: Option<String>,
+}
+
+impl Open {
+    /// A message as its client expects it.
+    fn told(&self, text: String, answers: bool) -> String {
+        let Some(theirs) = &self.theirs else { return text };
+        let Ok(message) = Message::read(&text) else { return text };
+        if answers {
+            let id = serde_json::from_str(&theirs.id).ok();
+            return Message { id, ..message }.text();
+        }
+        match (&theirs.token, message.is("notifications/progress")) {
+            (Some(token), true) => {
+                let params = text::edited(message.params, |_| true, &[("progressToken", token)]);
+                text::notification("notifications/progress", &params)
+            }
+            _ => text,
+        }
+    }
 }
 
 impl Hub {
@@ -62,11 +120,13 @@ impl Hub {
         command: ChildCommand,
         secrets: Option<Redact>,
         call_timeout: Duration,
+        bridges: bool,
     ) -> Result<Self> {
         let (input, client) = mpsc::channel(MAX_WAITING);
         let (to_client, outgoing) = mpsc::channel(MAX_WAITING);
-        let relay = Relay::start(governor, command, secrets, call_timeout, (client, to_client))?;
-        let routes = Routes { open: Vec::new(), listener: None, waiting: VecDeque::new(), used: Instant::now() };
+        let relay = Relay::start(governor, command, secrets, call_timeout, bridges, (client, to_client))?;
+        let routes =
+            Routes { open: Vec::new(), listener: None, waiting: VecDeque::new(), used: Instant::now(), ids: 0 };
         let routes = Arc::new(Mutex::new(routes));
         let stop = CancellationToken::new();
         let ended = stop.clone();
@@ -89,35 +149,43 @@ impl Hub {
         lock(&self.routes)
     }
 
-    /// Asks; `None` if a request of this id is open, or the connection has ended.
-    pub async fn ask(&self, message: &Message<'_>, session: Option<String>) -> Option<Heard> {
-        let id = message.request_id()?.to_owned();
-        let (sender, heard) = mpsc::channel(MAX_WAITING);
-        {
+    /// Asks; `None` if a request of this id is open, or the connection has ended. A client that shares the connection
+    /// with others gives ids and tokens that others may give too: on the way they are ours.
+    pub async fn ask(&self, message: &Message<'_>, session: Option<&str>, shared: bool) -> Option<Heard> {
+        let own = message.request_id()?.to_owned();
+        let token = progress_token(message);
+        let (sender, receiver) = mpsc::channel(MAX_WAITING);
+        let (id, text) = {
             let mut routes = self.routes();
             routes.used = Instant::now();
+            let id = if shared { routes.next_id() } else { own.clone() };
             if routes.open.iter().any(|open| open.id == id) {
                 return None;
             }
-            routes.open.push(Open { id: id.clone(), token: progress_token(message), sender });
+            let sent = if shared { token.as_ref().map(|_| id.clone()) } else { token.clone() };
+            let text = sent_as(message, &id, sent.as_deref(), session);
+            let theirs = shared.then_some(Theirs { id: own, token });
+            routes.open.push(Open { id: id.clone(), token: sent, theirs, sender });
             if routes.listener.is_none() {
                 // A client that opens no stream of its own is asked on this one.
                 let waiting = std::mem::take(&mut routes.waiting);
                 waiting.into_iter().for_each(|text| routes.to_listener(text));
             }
-        }
-        if self.input.send(Said::Within(message.text(), session)).await.is_err() {
+            (id, text)
+        };
+        if self.input.send(Said::Message(text)).await.is_err() {
             self.routes().open.retain(|open| open.id != id);
             return None;
         }
-        Some(heard)
+        let leaving = shared.then(|| Leaving { id, input: self.input.clone(), routes: Arc::clone(&self.routes) });
+        Some(Heard { receiver, leaving })
     }
 
     /// Passes on what is not answered.
     pub async fn tell(&self, message: &Message<'_>) {
         self.routes().used = Instant::now();
         // Fails if the connection has ended, which the next request finds out.
-        let _ = self.input.send(Said::Within(message.text(), None)).await;
+        let _ = self.input.send(Said::Message(message.text())).await;
     }
 
     /// The stream of what belongs to no request; the one before ends.
@@ -130,7 +198,7 @@ impl Hub {
             let _ = sender.try_send(text);
         }
         routes.listener = Some(sender);
-        heard
+        Heard { receiver: heard, leaving: None }
     }
 }
 
@@ -158,6 +226,11 @@ async fn deliver(mut outgoing: mpsc::Receiver<String>, routes: Arc<Mutex<Routes>
 }
 
 impl Routes {
+    fn next_id(&mut self) -> String {
+        self.ids += 1;
+        format!("\"s{}\"", self.ids)
+    }
+
     fn is_idle(&mut self) -> bool {
         self.listener = self.listener.take().filter(|listener| !listener.is_closed());
         let is_used = !self.open.is_empty() || self.listener.is_some() || self.used.elapsed() < IDLE;
@@ -169,7 +242,8 @@ impl Routes {
         let Some(at) = about else {
             return tracing::debug!("an answer came that nobody waits for");
         };
-        let full = self.open[at].sender.try_send(text).is_err();
+        let open = &self.open[at];
+        let full = open.sender.try_send(open.told(text, answers)).is_err();
         if answers || full {
             // The stream ends with its answer; a client that does not read is left.
             self.open.remove(at);
@@ -217,6 +291,24 @@ impl Routes {
         }
         self.waiting.push_back(text);
     }
+}
+
+/// The request as it goes on: under this id, with this token, and with the session that was named outside of it.
+fn sent_as(message: &Message<'_>, id: &str, token: Option<&str>, session: Option<&str>) -> String {
+    let meta = text::meta(message.params);
+    let session = session.filter(|_| message.is("tools/call")).map(message::quoted);
+    let mut put: Vec<_> = token.map(|token| ("progressToken", token)).into_iter().collect();
+    if text::member(meta, SESSION_META).is_none() {
+        put.extend(session.as_deref().map(|session| (SESSION_META, session)));
+    }
+    let readable = message.params.is_none_or(|params| json::object(params).is_ok());
+    if put.is_empty() || !readable {
+        let id = serde_json::from_str(id).ok();
+        return Message { id, jsonrpc: "2.0".into(), method: message.method.clone(), ..*message }.text();
+    }
+    let meta = text::edited(meta, |_| true, &put);
+    let params = text::edited(message.params, |_| true, &[("_meta", &meta)]);
+    text::request(id, message.method.as_deref().unwrap_or_default(), &params)
 }
 
 /// The token that a request gives for its progress, as it was written.

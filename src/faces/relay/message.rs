@@ -89,6 +89,13 @@ impl<'a> Message<'a> {
         version().is_some_and(|version| version.as_str() >= FIRST_MODERN)
     }
 
+    /// What it says of its client, from 2026-07-28 on: who it is, and what it can do.
+    pub fn client(&self) -> Option<String> {
+        let meta = json::object(json::object(self.params?).ok()?.get("_meta")?).ok()?;
+        let of = |name: &str| meta.get(&format!("io.modelcontextprotocol/{name}")).map_or("", RawValue::get);
+        Some(format!("{} {}", of("clientInfo"), of("clientCapabilities")))
+    }
+
     /// Written anew: exactly what was read, and nothing that another reader might see in it besides.
     pub fn text(&self) -> String {
         // Texts and raw JSON under fixed names: there is nothing here that cannot be written.
@@ -151,7 +158,10 @@ impl<'a> Call<'a> {
             match name.as_ref() {
                 "name" => member(name, &quoted(&self.name)),
                 "arguments" if self.arguments.is_some() => member(name, arguments),
-                "_meta" if self.session.is_some() => member(name, &without_session(value)),
+                "_meta" if self.session.is_some() => match without_session(value).as_str() {
+                    "{}" => {}
+                    meta => member(name, meta),
+                },
                 _ => member(name, value.get()),
             }
         }

@@ -48,6 +48,10 @@ pub struct WrapOptions {
     /// Seconds that one call may take.
     #[arg(long, env = "HALDIR_CALL_TIMEOUT", value_name = "SECONDS", default_value_t = 600)]
     call_timeout: u64,
+    /// Answer a client of MCP 2026-07-28 in the place of a server that shakes hands also where the client may know the
+    /// handshake itself: for clients that know nothing else.
+    #[arg(long, env = "HALDIR_BRIDGE")]
+    bridge: bool,
     /// The server's program and its arguments.
     #[arg(last = true, required = true, value_name = "COMMAND")]
     command: Vec<OsString>,
@@ -99,6 +103,11 @@ impl WrapOptions {
     /// The file with policies.
     pub fn policy(&self) -> Option<&Path> {
         self.policy.as_deref()
+    }
+
+    /// Whether the client knows no handshake.
+    pub fn bridges(&self) -> bool {
+        self.bridge
     }
 
     /// How long one call may take.

@@ -1,6 +1,6 @@
 //! A wrapped server: MCP on standard input and output, with a child behind it.
 
-use std::{io, process::ExitStatus, sync::Arc, time::Duration};
+use std::{collections::VecDeque, io, process::ExitStatus, sync::Arc, time::Duration};
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt},
@@ -10,6 +10,7 @@ use tokio::{
 };
 
 use super::{
+    bridge::{Bridge, Step},
     exchange::Exchange,
     govern::{Govern, Redact},
 };
@@ -27,6 +28,8 @@ const MAX_CLIENT_BYTES: usize = 4 * 1024 * 1024;
 const MAX_CHILD_BYTES: usize = 16 * 1024 * 1024;
 /// Messages that wait for their reader.
 const MAX_WAITING: usize = 256;
+/// Messages that follow from one: an answer to each request that may be under way, and some.
+const MAX_STEPS: usize = 1_024;
 /// A child that lived this long had started well.
 const STARTED_WELL: Duration = Duration::from_secs(30);
 /// How often a child that does not start well is started in a row, and the first pause; it doubles each time.
@@ -50,8 +53,6 @@ struct Running {
 pub enum Said {
     /// A message.
     Message(String),
-    /// A message of a client, and the session that its request names outside of it.
-    Within(String, Option<String>),
     /// One that was longer than allowed.
     TooLong,
 }
@@ -84,13 +85,13 @@ pub async fn serve(
     governor: Arc<dyn Govern>,
     command: &ChildCommand,
     secrets: Option<Redact>,
-    call_timeout: Duration,
+    (call_timeout, bridges): (Duration, bool),
     (input, output): (impl AsyncRead + Unpin + Send + 'static, impl AsyncWrite + Unpin + Send + 'static),
     shutdown: impl Future<Output = ()>,
 ) -> Result<()> {
     let (to_client, outgoing) = mpsc::channel(MAX_WAITING);
     let (said, client) = mpsc::channel(MAX_WAITING);
-    let relay = Relay::start(governor, command.clone(), secrets, call_timeout, (client, to_client))?;
+    let relay = Relay::start(governor, command.clone(), secrets, call_timeout, bridges, (client, to_client))?;
     tokio::spawn(read_lines(input, said, MAX_CLIENT_BYTES));
     let writer = tokio::spawn(write_lines(outgoing, output));
     let outcome = relay.serve(shutdown).await;
@@ -103,6 +104,10 @@ pub async fn serve(
 pub struct Relay {
     command: ChildCommand,
     exchange: Exchange,
+    /// What the exchange has for the client.
+    from_exchange: mpsc::Receiver<String>,
+    bridge: Bridge,
+    to_client: mpsc::Sender<String>,
     client: mpsc::Receiver<Said>,
     /// None while it is started again.
     child: Option<Running>,
@@ -115,11 +120,14 @@ impl Relay {
         command: ChildCommand,
         secrets: Option<Redact>,
         call_timeout: Duration,
+        bridges: bool,
         (client, to_client): (mpsc::Receiver<Said>, mpsc::Sender<String>),
     ) -> Result<Self> {
         let child = Running::start(&command)?;
-        let exchange = Exchange::new(governor, to_client, child.input.clone(), call_timeout, secrets);
-        Ok(Self { command, exchange, client, child: Some(child) })
+        let (answers, from_exchange) = mpsc::channel(MAX_STEPS);
+        let exchange = Exchange::new(governor, answers, child.input.clone(), call_timeout, secrets);
+        let bridge = Bridge::new(bridges);
+        Ok(Self { command, exchange, from_exchange, bridge, client, to_client, child: Some(child) })
     }
 
     /// Serves the client until it leaves, the child cannot be started again, or `shutdown` is done.
@@ -132,6 +140,10 @@ impl Relay {
             child.stop().await;
         }
         self.exchange.close().await;
+        while let Ok(text) = self.from_exchange.try_recv() {
+            // Fails if the client has left.
+            let _ = self.to_client.try_send(text);
+        }
         outcome
     }
 
@@ -145,15 +157,21 @@ impl Relay {
             };
             tokio::select! {
                 message = self.client.recv() => match message {
-                    Some(Said::Message(text)) => self.exchange.from_client(&text, None).await,
-                    Some(Said::Within(text, session)) => self.exchange.from_client(&text, session.as_deref()).await,
-                    Some(Said::TooLong) => self.exchange.from_client("", None).await,
+                    Some(Said::Message(text)) => {
+                        let steps = self.bridge.from_client(text);
+                        self.take(steps).await;
+                    }
+                    Some(Said::TooLong) => {
+                        self.exchange.from_client("", None).await;
+                        self.take(Vec::new()).await;
+                    }
                     None => return Ok(()),
                 },
                 message = child.output.recv() => {
                     let why = match message {
-                        Some(Said::Message(text) | Said::Within(text, _)) => {
+                        Some(Said::Message(text)) => {
                             self.exchange.from_upstream(text).await;
+                            self.take(Vec::new()).await;
                             continue;
                         }
                         Some(Said::TooLong) => "the server sent a message of more than 16 MiB and was ended",
@@ -163,12 +181,29 @@ impl Relay {
                     if child.since.elapsed() > STARTED_WELL {
                         starts = 0;
                     }
+                    self.take(Vec::new()).await;
                     if let Some(child) = self.child.take() {
                         tell_of_end(child).await;
                     }
                 }
-                () = self.exchange.next() => {}
+                () = self.exchange.next() => self.take(Vec::new()).await,
             }
+        }
+    }
+
+    /// Does what follows from a message, until nothing more does.
+    async fn take(&mut self, steps: Vec<Step>) {
+        let mut steps = VecDeque::from(steps);
+        loop {
+            while let Some(step) = steps.pop_front() {
+                match step {
+                    // Fails if the client has left, which its reader notices too.
+                    Step::Client(text) => drop(self.to_client.send(text).await),
+                    Step::Upstream(text) => self.exchange.from_client(&text, None).await,
+                }
+            }
+            let Ok(text) = self.from_exchange.try_recv() else { return };
+            steps.extend(self.bridge.from_upstream(text));
         }
     }
 
@@ -203,10 +238,10 @@ async fn restart(command: &ChildCommand, exchange: &mut Exchange) -> Result<Runn
     let answered = async {
         loop {
             match child.output.recv().await {
-                Some(Said::Message(text) | Said::Within(text, _)) if Exchange::is_answer_to(&text, &initialize) => {
+                Some(Said::Message(text)) if Exchange::is_answer_to(&text, &initialize) => {
                     return Ok(());
                 }
-                Some(Said::Message(text) | Said::Within(text, _)) => exchange.from_upstream(text).await,
+                Some(Said::Message(text)) => exchange.from_upstream(text).await,
                 Some(Said::TooLong) | None => return Err(ended()),
             }
         }

@@ -8,6 +8,7 @@ use axum::{
     extract::Request,
     response::{IntoResponse, Response},
 };
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use futures::stream;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
@@ -17,7 +18,11 @@ use crate::{
     crypto,
     error::{Error, Result},
     faces::{
-        http::{App, input, mcp_sessions::SESSION_ID, respond},
+        http::{
+            App, input,
+            mcp_sessions::{SESSION_ID, owner},
+            respond,
+        },
         relay::{
             governor::{self, Governor, Tools},
             hub::{Heard, Hub},
@@ -78,11 +83,14 @@ impl Children<'_> {
             Err((code, problem)) => return Ok(rpc_error(StatusCode::BAD_REQUEST, None, code, &problem)),
         };
         let begins = message.is("initialize") && !headers.contains_key(SESSION_ID);
+        let shared = message.is_modern() && !headers.contains_key(SESSION_ID);
         let (hub, begun) = if begins {
             let id = crypto::token::<24>("").map_err(Error::internal)?;
             let id = HeaderValue::from_str(&id).map_err(Error::internal)?;
-            let hub = self.begin(&id)?;
+            let hub = self.begin(&id, false)?;
             (hub, Some(id))
+        } else if shared {
+            (self.shared(&message)?, None)
         } else if headers.contains_key(SESSION_ID) {
             let Some(hub) = self.hub(headers) else { return Ok(unknown_session()) };
             (hub, None)
@@ -102,7 +110,7 @@ impl Children<'_> {
             return Ok(rpc_error(StatusCode::BAD_REQUEST, Some(id), super::HEADER_MISMATCH, &problem));
         }
         let session = headers.get(HALDIR_SESSION).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let Some(heard) = hub.ask(&message, session).await else {
+        let Some(heard) = hub.ask(&message, session.as_deref(), shared).await else {
             let problem = "a request with this id is under way already, or the upstream has ended";
             return Ok(rpc_error(StatusCode::BAD_REQUEST, Some(id), INVALID_REQUEST, problem));
         };
@@ -112,8 +120,22 @@ impl Children<'_> {
         whole(begun, heard, id).await
     }
 
+    /// The child for requests of 2026-07-28, which know no protocol session: one for each kind of client of a caller.
+    fn shared(&self, message: &Message<'_>) -> Result<Arc<Hub>> {
+        let client = message.client().unwrap_or_default();
+        let digest = crypto::digest(&[&owner(self.credential), client.as_bytes()]);
+        let id = BASE64_URL_SAFE_NO_PAD.encode(digest);
+        let id = HeaderValue::from_str(&id).map_err(Error::internal)?;
+        let mut named = HeaderMap::new();
+        named.insert(SESSION_ID, id.clone());
+        match self.hub(&named) {
+            Some(hub) => Ok(hub),
+            None => self.begin(&id, true),
+        }
+    }
+
     /// A child for a new protocol session.
-    fn begin(&self, id: &HeaderValue) -> Result<Arc<Hub>> {
+    fn begin(&self, id: &HeaderValue, bridges: bool) -> Result<Arc<Hub>> {
         let shared = &self.app.shared;
         let start = || {
             let session = match self.credential {
@@ -123,7 +145,7 @@ impl Children<'_> {
             let (haldir, credential, name) = (shared.haldir.clone(), self.credential.clone(), self.name.clone());
             let governor = Governor::new(haldir, credential, name, session, Tools::Beside);
             let secrets = governor::redaction(self.sent.clone());
-            Hub::start(Arc::new(governor), self.command.clone(), secrets, CALL_TIMEOUT).map(Arc::new)
+            Hub::start(Arc::new(governor), self.command.clone(), secrets, CALL_TIMEOUT, bridges).map(Arc::new)
         };
         shared.upstream_sessions.begin_child(self.name.as_str(), id, self.credential, start)
     }
@@ -142,7 +164,7 @@ fn unknown_session() -> Response {
 /// Everything that is heard, as an event stream. It holds the connection while it is read.
 fn events(begun: Option<HeaderValue>, heard: Heard, hub: Arc<Hub>) -> Response {
     let body = Body::from_stream(stream::unfold((heard, hub), |(mut heard, hub)| async move {
-        let text = heard.recv().await?;
+        let text = heard.next().await?;
         let event = Bytes::from(format!("event: message\ndata: {text}\n\n"));
         Some((Ok::<_, Infallible>(event), (heard, hub)))
     }));
@@ -158,7 +180,7 @@ fn events(begun: Option<HeaderValue>, heard: Heard, hub: Arc<Hub>) -> Response {
 
 /// The answer alone, for who reads no event streams.
 async fn whole(begun: Option<HeaderValue>, mut heard: Heard, id: &str) -> Result<Response> {
-    while let Some(text) = heard.recv().await {
+    while let Some(text) = heard.next().await {
         if Message::read(&text).is_ok_and(|message| message.answers() == Some(id)) {
             let mut response = respond::json(200, text);
             if let Some(begun) = begun {
