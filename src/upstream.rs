@@ -18,7 +18,7 @@ use std::{
 };
 
 use child::ChildCommand;
-pub use link::{Link, ToolCall};
+pub use link::{Link, Revisions, ToolCall};
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 

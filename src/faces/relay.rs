@@ -17,4 +17,5 @@ pub mod message;
 pub mod options;
 pub mod passing;
 pub mod policy_file;
+pub mod wire;
 pub mod wrap;

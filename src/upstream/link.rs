@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{
-        Arc,
+        Arc, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
@@ -38,7 +38,7 @@ use super::{
     capture::{Exact, Outcome},
     child::ChildCommand,
     piped::{Piped, Silence},
-    transport::{Transport, WireError},
+    transport::{KnownVersions, Transport, WireError},
 };
 use crate::outbound::Outbound;
 
@@ -53,6 +53,8 @@ pub struct Link {
     limits: UpstreamLimits,
     turns: Semaphore,
     breaker: Breaker,
+    /// What the newest connection has shown.
+    revisions: std::sync::Mutex<Option<Revisions>>,
     // Tokio's mutex: it is held while the connection is made, so that only one is.
     state: Mutex<Option<Connected>>,
 }
@@ -82,6 +84,8 @@ struct Events {
     tools_changed: Arc<AtomicBool>,
     /// Of a child: why it is heard no more.
     silence: Silence,
+    /// Over HTTP: the revisions that it says to know.
+    known: KnownVersions,
 }
 
 impl Events {
@@ -104,6 +108,15 @@ impl ClientHandler for Events {
     async fn on_tool_list_changed(&self, _context: NotificationContext<RoleClient>) {
         self.tools_changed.store(true, Ordering::Release);
     }
+}
+
+/// Which revisions of MCP an upstream knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Revisions {
+    /// Those from 2026-07-28 on.
+    pub modern: bool,
+    /// Those before, with a handshake.
+    pub with_handshake: bool,
 }
 
 /// A call as it leaves.
@@ -132,6 +145,7 @@ impl Link {
             limits,
             turns: Semaphore::new(limits.concurrency),
             breaker: Breaker::new(limits.backoff),
+            revisions: std::sync::Mutex::default(),
             state: Mutex::new(None),
         }
     }
@@ -144,6 +158,18 @@ impl Link {
     /// Whether it failed so often that it is left alone.
     pub(super) fn is_resting(&self) -> bool {
         self.breaker.is_open()
+    }
+
+    /// Which revisions it knows; `None` if it cannot be reached.
+    pub async fn revisions(&self) -> Option<Revisions> {
+        let known = *self.revisions.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.is_some() {
+            return known;
+        }
+        let _turn = self.turn().await.ok()?;
+        let reached = tokio::time::timeout(self.limits.connect_timeout, self.peer()).await;
+        self.judged(reached.unwrap_or_else(|_| Err(timed_out(self.limits.connect_timeout)))).ok()?;
+        *self.revisions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether its tools must be listed before the next call: it is not connected, the list is old, or it said that it
@@ -268,6 +294,10 @@ impl Link {
         }
         let connected = self.connect().await?;
         let found = (connected.service.peer().clone(), connected.events.clone());
+        let spoken = connected.service.peer().peer_info().map(|info| info.protocol_version.clone());
+        let modern = spoken.is_some_and(|version| !version.has_initialize());
+        let with_handshake = !modern || connected.events.known.has_handshake();
+        *self.revisions.lock().unwrap_or_else(PoisonError::into_inner) = Some(Revisions { modern, with_handshake });
         *state = Some(connected);
         Ok(found)
     }
@@ -276,14 +306,14 @@ impl Link {
         let unsent = |message: String| Failure::unsent(FailureKind::Unavailable, message);
         match &self.target.place {
             Place::Http { url, headers } => {
-                let transport = Transport::new(self.outbound.clone(), self.limits)
-                    .map_err(|error| unsent(error.message.clone()))?;
+                let events = Events::default();
+                let transport = Transport::new(self.outbound.clone(), self.limits, events.known.clone());
+                let transport = transport.map_err(|error| unsent(error.message.clone()))?;
                 let mut config = StreamableHttpClientTransportConfig::with_uri(url.as_str())
                     .max_concurrent_requests(self.limits.concurrency);
                 config.custom_headers = Self::headers(headers).map_err(unsent)?;
                 config.max_sse_event_size = self.limits.answer_bytes;
-                self.begin(StreamableHttpClientTransport::with_client(transport, config), either(), Events::default())
-                    .await
+                self.begin(StreamableHttpClientTransport::with_client(transport, config), either(), events).await
             }
             Place::Child(command) => {
                 let begun = self.begin_child(command, either()).await;

@@ -37,6 +37,8 @@ use crate::{
         governor::{self, Governor, Tools},
         message::{self, Call, FIRST_MODERN, INTERNAL_ERROR, INVALID_REQUEST, Message},
         passing::{Open, Passing},
+        wire::Wire,
+        wrap::Source,
     },
     model::{Credential, UpstreamName},
     operations::proxied::{self, Sent},
@@ -104,6 +106,20 @@ impl Route {
     }
 }
 
+impl Route {
+    /// The upstream as a connection of messages.
+    fn wire(&self, app: &App) -> Wire {
+        Wire {
+            client: app.shared.upstream_client.clone(),
+            outbound: app.shared.haldir.outbound().clone(),
+            url: self.url.clone(),
+            headers: self.headers.clone(),
+            call_timeout: CALL_TIMEOUT,
+            answer_bytes: self.limits.answer_bytes,
+        }
+    }
+}
+
 /// The route.
 pub fn routes() -> MethodRouter<App> {
     axum::routing::get(serve).post(serve).delete(serve)
@@ -123,25 +139,61 @@ async fn answer(app: &App, credential: &Credential, name: &str, request: Request
     let session = request.headers().get(HALDIR_SESSION).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let name = UpstreamName::parse(name).map_err(|_| Error::not_found("the upstream"))?;
     let (target, sent) = proxied::target(&app.shared.haldir.watch_proxy(credential)?, &name)?;
+    let (method, headers) = (request.method().clone(), request.headers().clone());
+    let body = if method == Method::POST {
+        input::check_content_type(&headers)?;
+        input::body(request).await?
+    } else {
+        Bytes::new()
+    };
     let route = match target.place {
-        Place::Http { url, headers } => Route::new(app, credential, name, (&url, &headers), sent)?,
+        Place::Http { url, headers: written } => {
+            let route = Route::new(app, credential, name, (&url, &written), sent.clone())?;
+            let wire = Source::Wire(Box::new(route.wire(app)));
+            let relayed = Children { app, credential, name: &route.name, source: wire, sent };
+            if relayed.serves(&headers) || needs_bridge(app, credential, &route.name, &headers, &body).await? {
+                return relayed.answer(&method, &headers, &body).await;
+            }
+            route
+        }
         Place::Child(command) => {
-            return Children { app, credential, name: &name, command, sent }.answer(request).await;
+            let source = Source::Child(command);
+            return Children { app, credential, name: &name, source, sent }.answer(&method, &headers, &body).await;
         }
     };
     let sessions = &app.shared.upstream_sessions;
-    let Some(open) = sessions.admit(route.name.as_str(), request.headers(), credential) else {
+    let Some(open) = sessions.admit(route.name.as_str(), &headers, credential) else {
         let problem = "the MCP session is unknown or has ended: initialise again";
         return Ok(rpc_error(StatusCode::NOT_FOUND, None, INVALID_REQUEST, problem));
     };
     let exchange = Exchange { app, credential, route, open };
-    if request.method() == Method::POST {
-        input::check_content_type(request.headers())?;
-        let headers = request.headers().clone();
-        let body = input::body(request).await?;
+    if method == Method::POST {
         return exchange.post(&headers, &body, session).await;
     }
-    exchange.other(request.method(), request.headers()).await
+    exchange.other(&method, &headers).await
+}
+
+/// Whether the upstream knows the revision that this request is of not at all.
+async fn needs_bridge(
+    app: &App,
+    credential: &Credential,
+    name: &UpstreamName,
+    headers: &HeaderMap,
+    body: &Bytes,
+) -> Result<bool> {
+    if headers.contains_key(SESSION_ID) {
+        return Ok(false);
+    }
+    let Ok(Ok(message)) = std::str::from_utf8(body).map(Message::read) else { return Ok(false) };
+    let modern = message.is_modern();
+    if !modern && !message.is("initialize") {
+        return Ok(false);
+    }
+    let cx = app.shared.haldir.watch_proxy(credential)?;
+    let reach = proxied::reach(&cx, name)?;
+    // Where that is not known, the upstream speaks for itself.
+    let Some(revisions) = reach.link.revisions().await else { return Ok(false) };
+    Ok(if modern { !revisions.modern } else { !revisions.with_handshake })
 }
 
 struct Exchange<'a> {

@@ -19,9 +19,9 @@ use super::{
     govern::{Govern, Redact},
     json,
     message::{self, Message, SESSION_META},
-    wrap::{Relay, Said},
+    wrap::{Relay, Said, Source},
 };
-use crate::{error::Result, upstream::child::ChildCommand};
+use crate::error::Result;
 
 /// Messages that wait for their reader, or for a stream to be opened.
 const MAX_WAITING: usize = 256;
@@ -33,7 +33,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(15);
 /// What a request hears, up to its answer.
 pub struct Heard {
     receiver: mpsc::Receiver<String>,
-    leaving: Option<Leaving>,
+    /// Takes the request back when this is dropped.
+    _leaving: Option<Leaving>,
 }
 
 impl Heard {
@@ -117,14 +118,14 @@ impl Hub {
     /// Starts the child, and serves whoever has the hub.
     pub fn start(
         governor: Arc<dyn Govern>,
-        command: ChildCommand,
+        source: Source,
         secrets: Option<Redact>,
         call_timeout: Duration,
         bridges: bool,
     ) -> Result<Self> {
         let (input, client) = mpsc::channel(MAX_WAITING);
         let (to_client, outgoing) = mpsc::channel(MAX_WAITING);
-        let relay = Relay::start(governor, command, secrets, call_timeout, bridges, (client, to_client))?;
+        let relay = Relay::start(governor, source, secrets, call_timeout, bridges, (client, to_client))?;
         let routes =
             Routes { open: Vec::new(), listener: None, waiting: VecDeque::new(), used: Instant::now(), ids: 0 };
         let routes = Arc::new(Mutex::new(routes));
@@ -178,7 +179,7 @@ impl Hub {
             return None;
         }
         let leaving = shared.then(|| Leaving { id, input: self.input.clone(), routes: Arc::clone(&self.routes) });
-        Some(Heard { receiver, leaving })
+        Some(Heard { receiver, _leaving: leaving })
     }
 
     /// Passes on what is not answered.
@@ -198,7 +199,7 @@ impl Hub {
             let _ = sender.try_send(text);
         }
         routes.listener = Some(sender);
-        Heard { receiver: heard, leaving: None }
+        Heard { receiver: heard, _leaving: None }
     }
 }
 

@@ -8,11 +8,13 @@ use tokio::{
     task::JoinHandle,
     time::{Instant, sleep, timeout},
 };
+use tokio_util::sync::DropGuard;
 
 use super::{
     bridge::{Bridge, Step},
     exchange::Exchange,
     govern::{Govern, Redact},
+    wire::{Connected, Wire},
 };
 use crate::{
     error::{Code, Error, Result},
@@ -40,13 +42,36 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 /// How long a child that was started again has to answer the handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A child as the relay sees it.
+/// Where an upstream is.
+#[derive(Clone)]
+pub enum Source {
+    /// A child of this process.
+    Child(ChildCommand),
+    /// A server over HTTP.
+    Wire(Box<Wire>),
+}
+
+impl Source {
+    fn name(&self) -> String {
+        match self {
+            Self::Child(command) => command.program.to_string_lossy().into_owned(),
+            Self::Wire(_) => "the upstream".to_owned(),
+        }
+    }
+}
+
+/// An upstream as the relay sees it.
 struct Running {
-    process: ChildProcess,
     input: mpsc::Sender<String>,
     output: mpsc::Receiver<Said>,
-    writer: JoinHandle<()>,
+    behind: Behind,
     since: Instant,
+}
+
+/// What ends with the connection.
+enum Behind {
+    Child(ChildProcess, JoinHandle<()>),
+    Wire(DropGuard),
 }
 
 /// What one side has said.
@@ -58,7 +83,14 @@ pub enum Said {
 }
 
 impl Running {
-    fn start(command: &ChildCommand) -> Result<Self> {
+    fn start(source: &Source) -> Result<Self> {
+        let command = match source {
+            Source::Child(command) => command,
+            Source::Wire(wire) => {
+                let Connected { input, output, guard } = wire.start();
+                return Ok(Self { input, output, behind: Behind::Wire(guard), since: Instant::now() });
+            }
+        };
         let (process, input, output) = command.start().map_err(|error| {
             let message = format!("{} cannot be started: {error}", command.program.to_string_lossy());
             Error::new(Code::InvalidArgument, message)
@@ -67,16 +99,22 @@ impl Running {
         let writer = tokio::spawn(write_lines(receiver, input));
         let (said, output_messages) = mpsc::channel(MAX_WAITING);
         tokio::spawn(read_lines(output, said, MAX_CHILD_BYTES));
-        Ok(Self { process, input: sender, output: output_messages, writer, since: Instant::now() })
+        let behind = Behind::Child(process, writer);
+        Ok(Self { input: sender, output: output_messages, behind, since: Instant::now() })
     }
 
     /// Ends its input, then the child.
     async fn stop(self) {
-        self.writer.abort();
         drop(self.input);
-        // The pipe is closed by now, unless the writer is in the middle of an abort.
-        let _ = self.writer.await;
-        self.process.stop().await;
+        match self.behind {
+            Behind::Child(process, writer) => {
+                writer.abort();
+                // The pipe is closed by now, unless the writer is in the middle of an abort.
+                let _ = writer.await;
+                process.stop().await;
+            }
+            Behind::Wire(guard) => drop(guard),
+        }
     }
 }
 
@@ -91,7 +129,8 @@ pub async fn serve(
 ) -> Result<()> {
     let (to_client, outgoing) = mpsc::channel(MAX_WAITING);
     let (said, client) = mpsc::channel(MAX_WAITING);
-    let relay = Relay::start(governor, command.clone(), secrets, call_timeout, bridges, (client, to_client))?;
+    let relay =
+        Relay::start(governor, Source::Child(command.clone()), secrets, call_timeout, bridges, (client, to_client))?;
     tokio::spawn(read_lines(input, said, MAX_CLIENT_BYTES));
     let writer = tokio::spawn(write_lines(outgoing, output));
     let outcome = relay.serve(shutdown).await;
@@ -100,9 +139,9 @@ pub async fn serve(
     outcome
 }
 
-/// A client, and the child behind it.
+/// A client, and the upstream behind it.
 pub struct Relay {
-    command: ChildCommand,
+    source: Source,
     exchange: Exchange,
     /// What the exchange has for the client.
     from_exchange: mpsc::Receiver<String>,
@@ -117,17 +156,17 @@ impl Relay {
     /// Starts the child; the client says on the one channel, and hears on the other.
     pub fn start(
         governor: Arc<dyn Govern>,
-        command: ChildCommand,
+        source: Source,
         secrets: Option<Redact>,
         call_timeout: Duration,
         bridges: bool,
         (client, to_client): (mpsc::Receiver<Said>, mpsc::Sender<String>),
     ) -> Result<Self> {
-        let child = Running::start(&command)?;
+        let child = Running::start(&source)?;
         let (answers, from_exchange) = mpsc::channel(MAX_STEPS);
         let exchange = Exchange::new(governor, answers, child.input.clone(), call_timeout, secrets);
         let bridge = Bridge::new(bridges);
-        Ok(Self { command, exchange, from_exchange, bridge, client, to_client, child: Some(child) })
+        Ok(Self { source, exchange, from_exchange, bridge, client, to_client, child: Some(child) })
     }
 
     /// Serves the client until it leaves, the child cannot be started again, or `shutdown` is done.
@@ -210,11 +249,11 @@ impl Relay {
     async fn start_again(&mut self, starts: &mut u32) -> Result<()> {
         *starts += 1;
         if *starts > MAX_STARTS {
-            let message = format!("{} does not keep running", self.command.program.to_string_lossy());
+            let message = format!("{} does not keep running", self.source.name());
             return Err(Error::new(Code::Unavailable, message));
         }
         sleep(FIRST_PAUSE * 2_u32.pow(*starts - 1)).await;
-        match restart(&self.command, &mut self.exchange).await {
+        match restart(&self.source, &mut self.exchange).await {
             Ok(running) => self.child = Some(running),
             Err(error) => tracing::warn!(%error, "the wrapped server could not be started again"),
         }
@@ -224,14 +263,17 @@ impl Relay {
 
 async fn tell_of_end(child: Running) {
     let mut child = child;
-    let status: Option<io::Result<ExitStatus>> = timeout(Duration::from_millis(100), child.process.ended()).await.ok();
+    let status: Option<io::Result<ExitStatus>> = match &mut child.behind {
+        Behind::Child(process, _) => timeout(Duration::from_millis(100), process.ended()).await.ok(),
+        Behind::Wire(_) => None,
+    };
     tracing::warn!(?status, "the wrapped server ended; it will be started again");
     child.stop().await;
 }
 
 /// Starts the child again, and shakes hands with it in the client's words.
-async fn restart(command: &ChildCommand, exchange: &mut Exchange) -> Result<Running> {
-    let mut child = Running::start(command)?;
+async fn restart(source: &Source, exchange: &mut Exchange) -> Result<Running> {
+    let mut child = Running::start(source)?;
     let Some(initialize) = exchange.new_upstream(child.input.clone()).map(str::to_owned) else { return Ok(child) };
     let ended = || Error::new(Code::Unavailable, "the server ended before it had answered the handshake");
     child.input.send(initialize.clone()).await.map_err(|_| ended())?;

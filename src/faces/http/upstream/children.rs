@@ -1,11 +1,11 @@
-//! `/mcp/{upstream}` where the upstream is a child of this process: each protocol session has a child of its own, as it
-//! would have on standard input and output.
+//! `/mcp/{upstream}` where more than bytes is passed on. A child of this process: each protocol session has one of its own,
+//! as it would have on standard input and output. A server over HTTP that does not know the client's revision: each
+//! protocol session has a connection of its own, with a bridge in front.
 
 use std::{convert::Infallible, sync::Arc};
 
 use axum::{
     body::Body,
-    extract::Request,
     response::{IntoResponse, Response},
 };
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
@@ -19,7 +19,7 @@ use crate::{
     error::{Error, Result},
     faces::{
         http::{
-            App, input,
+            App,
             mcp_sessions::{SESSION_ID, owner},
             respond,
         },
@@ -27,11 +27,11 @@ use crate::{
             governor::{self, Governor, Tools},
             hub::{Heard, Hub},
             message::{self, Call, INVALID_REQUEST, Message},
+            wrap::Source,
         },
     },
     model::{Credential, UpstreamName},
     operations::proxied::Sent,
-    upstream::child::ChildCommand,
 };
 
 /// What is asked of a child.
@@ -39,27 +39,27 @@ pub struct Children<'a> {
     pub app: &'a App,
     pub credential: &'a Credential,
     pub name: &'a UpstreamName,
-    pub command: ChildCommand,
-    /// The secrets in its environment.
+    pub source: Source,
+    /// The secrets in its environment, or its headers.
     pub sent: Vec<Sent>,
 }
 
 impl Children<'_> {
-    /// Answers one request.
-    pub async fn answer(self, request: Request) -> Result<Response> {
-        let headers = request.headers().clone();
-        match *request.method() {
-            Method::POST => {
-                input::check_content_type(&headers)?;
-                let body = input::body(request).await?;
-                self.post(&headers, &body).await
-            }
+    /// Whether a child serves the session that these headers name.
+    pub fn serves(&self, headers: &HeaderMap) -> bool {
+        self.app.shared.upstream_sessions.hub(self.name.as_str(), headers, self.credential).is_some()
+    }
+
+    /// Answers one request, whose body is there if it is a POST.
+    pub async fn answer(self, method: &Method, headers: &HeaderMap, body: &Bytes) -> Result<Response> {
+        match *method {
+            Method::POST => self.post(headers, body).await,
             Method::GET => {
-                let Some(hub) = self.hub(&headers) else { return Ok(unknown_session()) };
+                let Some(hub) = self.hub(headers) else { return Ok(unknown_session()) };
                 Ok(events(None, hub.listen(), hub))
             }
             _ => {
-                if self.hub(&headers).is_none() {
+                if self.hub(headers).is_none() {
                     return Ok(unknown_session());
                 }
                 if let Some(id) = headers.get(SESSION_ID) {
@@ -145,7 +145,7 @@ impl Children<'_> {
             let (haldir, credential, name) = (shared.haldir.clone(), self.credential.clone(), self.name.clone());
             let governor = Governor::new(haldir, credential, name, session, Tools::Beside);
             let secrets = governor::redaction(self.sent.clone());
-            Hub::start(Arc::new(governor), self.command.clone(), secrets, CALL_TIMEOUT, bridges).map(Arc::new)
+            Hub::start(Arc::new(governor), self.source.clone(), secrets, CALL_TIMEOUT, bridges).map(Arc::new)
         };
         shared.upstream_sessions.begin_child(self.name.as_str(), id, self.credential, start)
     }
