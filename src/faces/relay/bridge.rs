@@ -171,7 +171,7 @@ impl Bridge {
         let result = message.result.map(text::value);
         let modern = result.as_ref().is_some_and(knows_modern);
         let mut steps = match first {
-            First::Initialize(_) if result.is_some() => vec![Step::Client(answer.to_owned())],
+            First::Initialize(_) if result.as_ref().is_some_and(shakes_hands) => vec![Step::Client(answer.to_owned())],
             First::Initialize(initialize) => {
                 let id = self.ids.next();
                 let discover = NewServer::discover(&id, &initialize);
@@ -241,6 +241,11 @@ fn refused(text: &str, problem: &str) -> Vec<Step> {
 fn knows_modern(result: &Value) -> bool {
     let versions = result["supportedVersions"].as_array().map(Vec::as_slice).unwrap_or_default();
     versions.iter().filter_map(Value::as_str).any(|version| version >= FIRST_MODERN)
+}
+
+/// Whether the answer to `initialize` is one: a server that has no handshake may answer with the revision that it knows.
+fn shakes_hands(result: &Value) -> bool {
+    result["protocolVersion"].as_str().is_none_or(|version| version < FIRST_MODERN)
 }
 
 fn is_modern_error(message: &Message<'_>) -> bool {
