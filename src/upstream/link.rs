@@ -46,6 +46,9 @@ use crate::outbound::Outbound;
 const MAX_PAGES: usize = 100;
 const MAX_TOOLS: usize = 1_000;
 
+/// Why a server is begun with again that knows `server/discover`, and the handshake's revisions only.
+const OTHER_REVISION: &str = "it speaks no revision of MCP that haldir asked for";
+
 /// A connection, made when it is needed.
 pub struct Link {
     target: Target,
@@ -303,18 +306,13 @@ impl Link {
     }
 
     async fn connect(&self) -> Result<Connected, Failure> {
-        let unsent = |message: String| Failure::unsent(FailureKind::Unavailable, message);
         match &self.target.place {
-            Place::Http { url, headers } => {
-                let events = Events::default();
-                let transport = Transport::new(self.outbound.clone(), self.limits, events.known.clone());
-                let transport = transport.map_err(|error| unsent(error.message.clone()))?;
-                let mut config = StreamableHttpClientTransportConfig::with_uri(url.as_str())
-                    .max_concurrent_requests(self.limits.concurrency);
-                config.custom_headers = Self::headers(headers).map_err(unsent)?;
-                config.max_sse_event_size = self.limits.answer_bytes;
-                self.begin(StreamableHttpClientTransport::with_client(transport, config), either(), events).await
-            }
+            Place::Http { url, headers } => match self.begin_http(url, headers, either()).await {
+                Err(failure) if failure.message == OTHER_REVISION => {
+                    self.begin_http(url, headers, ClientLifecycleMode::Initialize).await
+                }
+                begun => begun,
+            },
             Place::Child(command) => {
                 let begun = self.begin_child(command, either()).await;
                 // Servers from before 2026-07-28 may take any other beginning than theirs for the end.
@@ -326,6 +324,23 @@ impl Link {
                 }
             }
         }
+    }
+
+    async fn begin_http(
+        &self,
+        url: &str,
+        headers: &BTreeMap<String, Zeroizing<String>>,
+        mode: ClientLifecycleMode,
+    ) -> Result<Connected, Failure> {
+        let unsent = |message: String| Failure::unsent(FailureKind::Unavailable, message);
+        let events = Events::default();
+        let transport = Transport::new(self.outbound.clone(), self.limits, events.known.clone());
+        let transport = transport.map_err(|error| unsent(error.message.clone()))?;
+        let mut config =
+            StreamableHttpClientTransportConfig::with_uri(url).max_concurrent_requests(self.limits.concurrency);
+        config.custom_headers = Self::headers(headers).map_err(unsent)?;
+        config.max_sse_event_size = self.limits.answer_bytes;
+        self.begin(StreamableHttpClientTransport::with_client(transport, config), mode, events).await
     }
 
     async fn begin_child(&self, command: &ChildCommand, mode: ClientLifecycleMode) -> Result<Connected, Failure> {
@@ -429,6 +444,9 @@ fn failure(error: &ServiceError) -> Failure {
 }
 
 fn not_connected(error: &ClientInitializeError) -> Failure {
+    if matches!(error, ClientInitializeError::NoCompatibleProtocolVersion { .. }) {
+        return Failure::unsent(FailureKind::Unavailable, OTHER_REVISION);
+    }
     let found = match error {
         ClientInitializeError::TransportError { error, .. } => cause(&*error.error),
         other => cause(other),

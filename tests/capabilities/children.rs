@@ -199,7 +199,7 @@ fn no_call_changes_what_the_configuration_starts() {
     let house = House::new();
     let server = Server::start(serving(&house, ""));
     let operator = server.first_key();
-    let taken = json!({"name": "up", "url": "https://example.com/mcp"});
+    let taken = json!({"name": "up", "url": "https://1.1.1.1/mcp"});
     operator.post("/v1/proxy/upstreams", &taken).refused(409, "conflict");
     for bad in ["other = 1", "env = { \"A=B\" = \"c\" }", "tenant = \"nobody\""] {
         let house = House::new();

@@ -46,6 +46,8 @@ pub struct Bridge {
     /// Whether the server has refused one.
     is_old: bool,
     held: Vec<String>,
+    /// A request whose answer is nobody's, since it is made again.
+    ignored: Option<String>,
     ids: Ids,
 }
 
@@ -91,7 +93,7 @@ enum First {
 impl Bridge {
     /// Nothing was said yet. `always`: also where the client may know the server's beginning itself.
     pub fn new(always: bool) -> Self {
-        Self { state: State::Fresh, always, is_old: false, held: Vec::new(), ids: Ids::default() }
+        Self { state: State::Fresh, always, is_old: false, held: Vec::new(), ignored: None, ids: Ids::default() }
     }
 
     /// A message of the client.
@@ -107,6 +109,12 @@ impl Bridge {
 
     /// A message of the upstream.
     pub fn from_upstream(&mut self, text: String) -> Vec<Step> {
+        if let Some(ignored) = &self.ignored
+            && Message::read(&text).is_ok_and(|message| message.answers() == Some(ignored.as_str()))
+        {
+            self.ignored = None;
+            return Vec::new();
+        }
         match &mut self.state {
             State::Alike | State::Fresh => vec![Step::Client(text)],
             State::Old(server) => server.from_upstream(text, &mut self.ids),
@@ -117,6 +125,40 @@ impl Bridge {
                 } else {
                     vec![Step::Client(text)]
                 }
+            }
+        }
+    }
+
+    /// The upstream has ended. Some do when they are begun with in a way that they do not know: the next one is to be told
+    /// this first.
+    pub fn upstream_ended(&mut self) -> Option<String> {
+        if !matches!(self.state, State::Asked { .. }) {
+            return None;
+        }
+        let State::Asked { id, first } = std::mem::replace(&mut self.state, State::Fresh) else { return None };
+        match first {
+            First::SecondDiscover { initialize, refused } => {
+                let next = self.ids.next();
+                let discover = NewServer::discover(&next, &initialize);
+                self.state = State::Asked { id: next, first: First::SecondDiscover { initialize, refused } };
+                self.ignored = Some(id);
+                Some(discover)
+            }
+            First::Discover(first) if !self.always => {
+                self.state = State::Asked { id, first: First::Discover(first) };
+                None
+            }
+            First::Discover(first) | First::Probe(first) => {
+                self.ignored = Some(id);
+                let steps = self.shake_hands(first, String::new());
+                steps.into_iter().find_map(|step| match step {
+                    Step::Upstream(text) => Some(text),
+                    Step::Client(_) => None,
+                })
+            }
+            first => {
+                self.state = State::Asked { id, first };
+                None
             }
         }
     }
@@ -249,8 +291,12 @@ fn shakes_hands(result: &Value) -> bool {
 }
 
 fn is_modern_error(message: &Message<'_>) -> bool {
-    let code = message.error.map(text::value).and_then(|error| error["code"].as_i64());
-    code.is_some_and(|code| MODERN_ERRORS.contains(&code))
+    let error = message.error.map(text::value).unwrap_or_default();
+    // A server may know the error, and say with it that it speaks older revisions only.
+    let older_only = error["data"]["supported"]
+        .as_array()
+        .is_some_and(|known| known.iter().filter_map(Value::as_str).all(|version| version < FIRST_MODERN));
+    error["code"].as_i64().is_some_and(|code| MODERN_ERRORS.contains(&code)) && !older_only
 }
 
 #[cfg(test)]

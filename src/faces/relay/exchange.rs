@@ -213,6 +213,11 @@ impl Exchange {
         self.initialize.as_deref()
     }
 
+    /// The handshake was refused: a new upstream is not to be told it.
+    pub fn forget_handshake(&mut self) {
+        self.initialize = None;
+    }
+
     /// Takes a message that was meant for nobody: the answer of a new upstream to an `initialize` told again.
     pub fn is_answer_to(text: &str, initialize: &str) -> bool {
         let (Ok(answer), Ok(asked)) = (Message::read(text), Message::read(initialize)) else { return false };

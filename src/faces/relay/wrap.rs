@@ -146,6 +146,8 @@ pub struct Relay {
     /// What the exchange has for the client.
     from_exchange: mpsc::Receiver<String>,
     bridge: Bridge,
+    /// What the next upstream is to be told first.
+    again: Option<String>,
     to_client: mpsc::Sender<String>,
     client: mpsc::Receiver<Said>,
     /// None while it is started again.
@@ -166,7 +168,7 @@ impl Relay {
         let (answers, from_exchange) = mpsc::channel(MAX_STEPS);
         let exchange = Exchange::new(governor, answers, child.input.clone(), call_timeout, secrets);
         let bridge = Bridge::new(bridges);
-        Ok(Self { source, exchange, from_exchange, bridge, client, to_client, child: Some(child) })
+        Ok(Self { source, exchange, from_exchange, bridge, again: None, client, to_client, child: Some(child) })
     }
 
     /// Serves the client until it leaves, the child cannot be started again, or `shutdown` is done.
@@ -216,6 +218,10 @@ impl Relay {
                         Some(Said::TooLong) => "the server sent a message of more than 16 MiB and was ended",
                         None => "the server ended before it had answered",
                     };
+                    self.again = self.bridge.upstream_ended();
+                    if self.again.is_some() {
+                        self.exchange.forget_handshake();
+                    }
                     self.exchange.upstream_ended(why).await;
                     if child.since.elapsed() > STARTED_WELL {
                         starts = 0;
@@ -254,7 +260,11 @@ impl Relay {
         }
         sleep(FIRST_PAUSE * 2_u32.pow(*starts - 1)).await;
         match restart(&self.source, &mut self.exchange).await {
-            Ok(running) => self.child = Some(running),
+            Ok(running) => {
+                self.child = Some(running);
+                let again = self.again.take().map(Step::Upstream);
+                self.take(again.into_iter().collect()).await;
+            }
             Err(error) => tracing::warn!(%error, "the wrapped server could not be started again"),
         }
         Ok(())
