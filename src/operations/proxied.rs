@@ -12,7 +12,7 @@ pub use crate::{
     proxy::{
         catalogue::{Audience, Observed},
         governed::{Attempt, Going, Held, Outcome, Verdict, begin, refusal_text},
-        proxy_call::as_tool_result,
+        proxy_call::{as_tool_result, as_written},
         redact::redact,
         secret::{Sent, has_any as has_secret},
         target::{Listing, Reach, reach, refresh, target},

@@ -89,12 +89,28 @@ impl OutwardOperation for ProxyCall {
         match governed::begin(&cx, attempt).await? {
             Verdict::Refused(error) => Err(as_tool_result(error)),
             Verdict::Held(held) => Ok(on_hold(&held)),
-            Verdict::Go(going) => Ok(carried_out(going, fresh).await),
+            Verdict::Go(going) => Ok(answer(carried_out(going, fresh).await)),
         }
     }
 
     fn is_kept(output: &ToolResult) -> bool {
         !output.held
+    }
+}
+
+/// As [`ProxyCall`], for faces that carry MCP themselves: a result is as its upstream wrote it, and nothing is added.
+pub async fn as_written(
+    cx: OutwardContext,
+    tool: String,
+    session_id: SessionId,
+    arguments: String,
+) -> Result<Box<RawValue>> {
+    let fresh = fresh(&cx, &tool).await?;
+    let attempt = Attempt { session_id, tool, upstream: None, offered: None, arguments };
+    match governed::begin(&cx, attempt).await? {
+        Verdict::Refused(error) => Err(error),
+        Verdict::Held(held) => Ok(on_hold(&held).json),
+        Verdict::Go(going) => Ok(carried_out(going, fresh).await.unwrap_or_else(|failure| failed(&failure))),
     }
 }
 
@@ -126,19 +142,19 @@ struct Fresh {
     not_listed: Option<Failure>,
 }
 
-async fn carried_out(mut going: Going, fresh: Option<Fresh>) -> ToolResult {
+async fn carried_out(mut going: Going, fresh: Option<Fresh>) -> Result<Box<RawValue>, Failure> {
     let reached = fresh.filter(|fresh| fresh.upstream == *going.tool().0);
     let Some(Fresh { reach: Reach { link, sent }, not_listed, .. }) = reached else {
         let message =
             "the upstream cannot be reached from here, or a secret in its headers may not go there".to_owned();
         let failure = Failure { kind: FailureKind::Unavailable, message, unsent: true };
-        return answer(going.settle(Outcome::Failed(failure)).await);
+        return going.settle(Outcome::Failed(failure)).await;
     };
     going.guard(&sent);
     if let Some(failure) = not_listed {
         let message =
             format!("its tools could not be listed, and so not be held against their pins: {}", failure.message);
-        return answer(going.settle(Outcome::Failed(Failure { message, unsent: true, ..failure })).await);
+        return going.settle(Outcome::Failed(Failure { message, unsent: true, ..failure })).await;
     }
     let call = ToolCall { name: going.tool().1, arguments: going.arguments().clone(), meta: None };
     let outcome = tokio::select! {
@@ -146,7 +162,7 @@ async fn carried_out(mut going: Going, fresh: Option<Fresh>) -> ToolResult {
         () = going.keep() => unreachable!("a call is vouched for until it is back"),
     };
     let outcome = outcome.map_or_else(Outcome::Failed, Outcome::Answered);
-    answer(going.settle(outcome).await)
+    going.settle(outcome).await
 }
 
 /// A result as REST answers it: with `isError` in any case.

@@ -188,6 +188,7 @@ fn children_end_with_their_server_even_if_that_is_killed() {
         if killed {
             server.process.kill();
         } else {
+            server.process.terminate();
             assert!(server.process.finish().0, "the server does not end well");
         }
         wait_until("the child runs on", || running(&mark).is_empty());

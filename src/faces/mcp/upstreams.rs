@@ -20,8 +20,11 @@ use crate::{
             message::{self, SESSION_META},
         },
     },
-    model::Credential,
-    operations::{self, CallOptions, Operation, proxied::refusal_text},
+    model::{Credential, SessionId},
+    operations::{
+        self, CallOptions, Operation,
+        proxied::{self, refusal_text},
+    },
 };
 
 /// The header that names the session of a call.
@@ -141,6 +144,16 @@ impl Call<'_> {
     }
 
     async fn make(&self, backend: &Backend, credential: &Credential, session: &str) -> Result<String> {
+        if let Backend::Local(haldir) = backend {
+            let cx = haldir.enter_proxy(credential).await?;
+            let session = SessionId::parse(session)
+                .map_err(|problem| Error::invalid("session_id", format!("the session {problem}")))?;
+            let arguments = if self.arguments == "null" { "{}" } else { self.arguments };
+            // A task of its own: what has left is settled, also if nobody waits for it any more.
+            let call = proxied::as_written(cx, self.tool.to_owned(), session, arguments.to_owned());
+            let result = tokio::spawn(call).await.map_err(Error::internal)??;
+            return Ok(result.get().to_owned());
+        }
         let operation = operations::named("proxyCall").ok_or_else(|| Error::internal("there is no proxyCall"))?;
         let arguments = if self.arguments == "null" { "{}" } else { self.arguments };
         // As text, so that every number of the arguments stays as it was written.
