@@ -138,10 +138,10 @@ impl Transport<RoleClient> for Piped {
                 Ok(Line::Complete(line)) if line.trim_ascii().is_empty() => {}
                 Ok(Line::Complete(line)) => {
                     let text = String::from_utf8_lossy(line);
-                    match Self::read(&self.awaited, &text) {
-                        Some(message) => return Some(message),
-                        None => tracing::warn!("a child wrote something that is no message; it was dropped"),
+                    if let Some(message) = Self::read(&self.awaited, &text) {
+                        return Some(message);
                     }
+                    tracing::warn!("a child wrote something that is no message; it was dropped");
                 }
                 // Nobody knows whose answer that was.
                 Ok(Line::TooLong) => {

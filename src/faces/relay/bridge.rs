@@ -97,18 +97,18 @@ impl Bridge {
     }
 
     /// A message of the client.
-    pub fn from_client(&mut self, text: String) -> Vec<Step> {
+    pub fn client_said(&mut self, text: String) -> Vec<Step> {
         match &mut self.state {
             State::Alike => vec![Step::Upstream(text)],
-            State::Old(server) => server.from_client(text, &mut self.ids),
-            State::New(server) => server.from_client(text, &mut self.ids),
+            State::Old(server) => server.client_said(text, &mut self.ids),
+            State::New(server) => server.client_said(text, &mut self.ids),
             State::Asked { .. } => self.hold(text),
             State::Fresh => self.begin(text),
         }
     }
 
     /// A message of the upstream.
-    pub fn from_upstream(&mut self, text: String) -> Vec<Step> {
+    pub fn upstream_said(&mut self, text: String) -> Vec<Step> {
         if let Some(ignored) = &self.ignored
             && Message::read(&text).is_ok_and(|message| message.answers() == Some(ignored.as_str()))
         {
@@ -117,8 +117,8 @@ impl Bridge {
         }
         match &mut self.state {
             State::Alike | State::Fresh => vec![Step::Client(text)],
-            State::Old(server) => server.from_upstream(text, &mut self.ids),
-            State::New(server) => server.from_upstream(text, &mut self.ids),
+            State::Old(server) => server.upstream_said(text, &mut self.ids),
+            State::New(server) => server.upstream_said(text, &mut self.ids),
             State::Asked { id, .. } => {
                 if Message::read(&text).is_ok_and(|message| message.answers() == Some(id.as_str())) {
                     self.answered(&text)
@@ -227,7 +227,7 @@ impl Bridge {
                 (self.state, self.is_old) = (State::Fresh, true);
                 let mut steps = vec![Step::Client(answer.to_owned())];
                 for text in std::mem::take(&mut self.held) {
-                    steps.extend(self.from_client(text));
+                    steps.extend(self.client_said(text));
                 }
                 return steps;
             }
@@ -266,7 +266,7 @@ impl Bridge {
         let fresh = matches!(self.state, State::Fresh);
         for text in std::mem::take(&mut self.held) {
             // Where neither beginning was taken, nothing else will be.
-            let next = if fresh { self::refused(&text, NO_COMMON) } else { self.from_client(text) };
+            let next = if fresh { self::refused(&text, NO_COMMON) } else { self.client_said(text) };
             steps.extend(next);
         }
         steps

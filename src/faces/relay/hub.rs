@@ -170,7 +170,9 @@ impl Hub {
             if routes.listener.is_none() {
                 // A client that opens no stream of its own is asked on this one.
                 let waiting = std::mem::take(&mut routes.waiting);
-                waiting.into_iter().for_each(|text| routes.to_listener(text));
+                for text in waiting {
+                    routes.hand_to_listener(text);
+                }
             }
             (id, text)
         };
@@ -239,7 +241,7 @@ impl Routes {
     }
 
     fn deliver(&mut self, text: String) {
-        let Some((answers, about)) = self.whose(&text) else { return self.to_listener(text) };
+        let Some((answers, about)) = self.whose(&text) else { return self.hand_to_listener(text) };
         let Some(at) = about else {
             return tracing::debug!("an answer came that nobody waits for");
         };
@@ -272,7 +274,7 @@ impl Routes {
         }
     }
 
-    fn to_listener(&mut self, text: String) {
+    fn hand_to_listener(&mut self, text: String) {
         let text = match &self.listener {
             Some(listener) => match listener.try_send(text) {
                 Ok(()) => return,

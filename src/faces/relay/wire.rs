@@ -303,7 +303,9 @@ impl Speaker {
             let mut state = self.state();
             (std::mem::take(&mut state.running), state.session.is_some())
         };
-        running.into_values().for_each(|running| running.abort());
+        for running in running.into_values() {
+            running.abort();
+        }
         if has_session {
             // One that keeps its sessions to itself refuses, and that is that.
             let _ = tokio::time::timeout(GOODBYE, self.send(Method::DELETE, HeaderMap::new(), None)).await;

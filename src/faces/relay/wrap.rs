@@ -199,7 +199,7 @@ impl Relay {
             tokio::select! {
                 message = self.client.recv() => match message {
                     Some(Said::Message(text)) => {
-                        let steps = self.bridge.from_client(text);
+                        let steps = self.bridge.client_said(text);
                         self.take(steps).await;
                     }
                     Some(Said::TooLong) => {
@@ -248,7 +248,7 @@ impl Relay {
                 }
             }
             let Ok(text) = self.from_exchange.try_recv() else { return };
-            steps.extend(self.bridge.from_upstream(text));
+            steps.extend(self.bridge.upstream_said(text));
         }
     }
 

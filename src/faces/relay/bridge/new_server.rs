@@ -84,7 +84,7 @@ impl NewServer {
         (this, message::response(id, &result.to_string()))
     }
 
-    pub(super) fn from_client(&mut self, text: String, ids: &mut Ids) -> Vec<Step> {
+    pub(super) fn client_said(&mut self, text: String, ids: &mut Ids) -> Vec<Step> {
         let Ok(message) = Message::read(&text) else { return vec![Step::Upstream(text)] };
         if let Some(id) = message.answers() {
             return self.answered(id, &message, ids);
@@ -132,11 +132,11 @@ impl NewServer {
     }
 
     /// Makes a request, perhaps again.
-    fn send(&mut self, id: String, open: Open, more: Option<(String, Option<String>)>) -> Step {
+    fn send(&mut self, id: String, open: Open, more: Option<&(String, Option<String>)>) -> Step {
         let params: Box<RawValue> = RawValue::from_string(open.params.clone()).unwrap_or_default();
         let meta = meta(&self.client, self.level.as_deref(), text::meta(Some(&params)));
         let mut put = vec![("_meta", meta.as_str())];
-        if let Some((answers, state)) = &more {
+        if let Some((answers, state)) = more {
             put.push(("inputResponses", answers));
             put.extend(state.as_ref().map(|state| ("requestState", state.as_str())));
         }
@@ -145,7 +145,7 @@ impl NewServer {
         Step::Upstream(text)
     }
 
-    pub(super) fn from_upstream(&mut self, text: String, ids: &mut Ids) -> Vec<Step> {
+    pub(super) fn upstream_said(&mut self, text: String, ids: &mut Ids) -> Vec<Step> {
         let Ok(message) = Message::read(&text) else { return Vec::new() };
         if let Some(id) = message.answers() {
             if self.listening.as_deref() == Some(id) {
@@ -218,7 +218,7 @@ impl NewServer {
         let answers = asking.answers.iter().map(|(key, answer)| format!("{}:{answer}", message::quoted(key)));
         let answers = format!("{{{}}}", answers.collect::<Vec<_>>().join(","));
         let request = Open { rounds: asking.request.rounds + 1, ..asking.request };
-        self.send(ids.next(), request, Some((answers, asking.state)))
+        self.send(ids.next(), request, Some(&(answers, asking.state)))
     }
 
     /// Has the server tell of what changes, as a connection was told without asking.

@@ -95,7 +95,7 @@ impl OldServer {
         message::response(id, &result.to_string())
     }
 
-    pub(super) fn from_client(&mut self, text: String, ids: &mut Ids) -> Vec<Step> {
+    pub(super) fn client_said(&mut self, text: String, ids: &mut Ids) -> Vec<Step> {
         let Ok(message) = Message::read(&text) else { return vec![Step::Upstream(text)] };
         let Some(id) = message.request_id().map(str::to_owned) else { return self.told(&message) };
         let meta = text::meta(message.params).map(text::value).unwrap_or_default();
@@ -139,7 +139,7 @@ impl OldServer {
         vec![Step::Upstream(text::notification("notifications/cancelled", &params))]
     }
 
-    pub(super) fn from_upstream(&mut self, text: String, ids: &mut Ids) -> Vec<Step> {
+    pub(super) fn upstream_said(&mut self, text: String, ids: &mut Ids) -> Vec<Step> {
         let Ok(message) = Message::read(&text) else { return Vec::new() };
         if let Some(id) = message.answers() {
             if let Some(suspended) = self.suspended.iter_mut().find(|suspended| suspended.request.id == id) {
@@ -249,7 +249,7 @@ impl OldServer {
             let problem = format!("{MAX_SUBSCRIPTIONS} subscriptions are open already");
             return vec![Step::Client(message::error(Some(&id), INVALID_PARAMS, &problem))];
         }
-        let filter = text::member(message.params, "notifications").map(text::value).unwrap_or_else(|| json!({}));
+        let filter = text::member(message.params, "notifications").map_or_else(|| json!({}), text::value);
         let uris = filter["resourceSubscriptions"].as_array().map(Vec::as_slice).unwrap_or_default();
         let subscribe =
             |uri: &Value| text::request(&ids.next(), "resources/subscribe", &json!({"uri": uri}).to_string());
