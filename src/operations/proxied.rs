@@ -26,7 +26,7 @@ use crate::{
     operations::{definition::Operation, engine::Haldir, engine::permitted, upkeep},
     proxy::{abandoned, catalogue, secret},
     store::Tx,
-    upstream::UpstreamLimits,
+    upstream::{Link, Target, UpstreamLimits},
     watch::{self, Draft},
 };
 
@@ -224,6 +224,11 @@ impl Haldir {
             abandoned::close(&mut WriteContext { tx, caller: &caller, now, services: &services }).map(drop)
         };
         self.inner.store.write(work).await
+    }
+
+    /// haldir's own connection to an upstream.
+    pub fn link(&self, target: &Target) -> Arc<Link> {
+        self.inner.services.upstreams.link(target.clone())
     }
 
     /// The bounds of what upstreams may take and give.

@@ -163,6 +163,20 @@ impl Link {
         self.breaker.is_open()
     }
 
+    /// Whether a call may be tried that another connection makes: not while it is left alone for having failed. Say with
+    /// [`Self::reached`] what came of it.
+    pub fn admit(&self) -> Result<(), Failure> {
+        self.breaker.admit(Instant::now()).map_err(|wait| {
+            let message = format!("it failed repeatedly and is left alone for {} ms", wait.as_millis());
+            Failure::unsent(FailureKind::Busy, message)
+        })
+    }
+
+    /// Whether a call that another connection made was answered at all.
+    pub fn reached(&self, answered: bool) {
+        if answered { self.breaker.succeeded() } else { self.breaker.failed(Instant::now()) }
+    }
+
     /// Which revisions it knows; `None` if it cannot be reached.
     pub async fn revisions(&self) -> Option<Revisions> {
         let known = *self.revisions.lock().unwrap_or_else(PoisonError::into_inner);
@@ -265,10 +279,7 @@ impl Link {
 
     /// A turn among those that call this upstream.
     async fn turn(&self) -> Result<SemaphorePermit<'_>, Failure> {
-        if let Err(wait) = self.breaker.admit(Instant::now()) {
-            let message = format!("it failed repeatedly and is left alone for {} ms", wait.as_millis());
-            return Err(Failure::unsent(FailureKind::Busy, message));
-        }
+        self.admit()?;
         let turn = tokio::time::timeout(self.limits.queue_timeout, self.turns.acquire()).await;
         turn.ok().and_then(Result::ok).ok_or_else(|| {
             let message = format!("{} calls of it are under way already", self.limits.concurrency);

@@ -42,7 +42,7 @@ use crate::{
     },
     model::{Credential, UpstreamName},
     operations::proxied::{self, Sent},
-    upstream::{Place, UpstreamLimits},
+    upstream::{Link, Place, UpstreamLimits},
 };
 
 /// How long a stream may stay open that is no answer to a call.
@@ -77,6 +77,8 @@ struct Route {
     redact: Option<Redact>,
     governor: Arc<dyn Govern>,
     limits: UpstreamLimits,
+    /// haldir's own connection, which knows how the upstream is.
+    link: Arc<Link>,
 }
 
 impl Route {
@@ -85,7 +87,7 @@ impl Route {
         credential: &Credential,
         name: UpstreamName,
         (url, written): (&str, &Written),
-        sent: Vec<Sent>,
+        (link, sent): (Arc<Link>, Vec<Sent>),
     ) -> Result<Self> {
         let haldir = &app.shared.haldir;
         let url = haldir.outbound().parse(url)?;
@@ -102,7 +104,7 @@ impl Route {
         };
         let governor = Governor::new(haldir.clone(), credential.clone(), name.clone(), session, Tools::Asked);
         let limits = haldir.upstream_limits();
-        Ok(Self { name, url, headers, redact: governor::redaction(sent), governor: Arc::new(governor), limits })
+        Ok(Self { name, url, headers, redact: governor::redaction(sent), governor: Arc::new(governor), limits, link })
     }
 }
 
@@ -139,6 +141,7 @@ async fn answer(app: &App, credential: &Credential, name: &str, request: Request
     let session = request.headers().get(HALDIR_SESSION).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let name = UpstreamName::parse(name).map_err(|_| Error::not_found("the upstream"))?;
     let (target, sent) = proxied::target(&app.shared.haldir.watch_proxy(credential)?, &name)?;
+    let link = app.shared.haldir.link(&target);
     let (method, headers) = (request.method().clone(), request.headers().clone());
     let body = if method == Method::POST {
         input::check_content_type(&headers)?;
@@ -148,7 +151,7 @@ async fn answer(app: &App, credential: &Credential, name: &str, request: Request
     };
     let route = match target.place {
         Place::Http { url, headers: written } => {
-            let route = Route::new(app, credential, name, (&url, &written), sent.clone())?;
+            let route = Route::new(app, credential, name, (&url, &written), (link, sent.clone()))?;
             let wire = Source::Wire(Box::new(route.wire(app)));
             let relayed = Children { app, credential, name: &route.name, source: wire, sent };
             if relayed.serves(&headers) || needs_bridge(app, credential, &route.name, &headers, &body).await? {
@@ -282,7 +285,16 @@ impl Exchange<'_> {
         modern: bool,
     ) -> Result<Response> {
         let begins = passing.call.is_none() && !headers.contains_key(SESSION_ID);
-        let response = match self.request(&method, headers, body, passing.until.is_none()).await {
+        let is_call = passing.call.is_some();
+        if is_call && let Err(resting) = self.route.link.admit() {
+            let id = not_carried_out(&mut passing, "the upstream failed repeatedly and is left alone for a while");
+            return Ok(rpc_error(StatusCode::BAD_GATEWAY, id.as_deref(), INTERNAL_ERROR, &resting.message));
+        }
+        let asked = self.request(&method, headers, body, passing.until.is_none()).await;
+        if is_call {
+            self.route.link.reached(matches!(asked, Ok(_) | Err(Failed::Redirected)));
+        }
+        let response = match asked {
             Ok(response) => response,
             Err(failed) => {
                 let id = passing.call.take().map(|(id, report)| {
