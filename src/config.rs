@@ -17,7 +17,7 @@ use crate::{
     model::{Ceilings, Clock, Money, Scopes, time::SystemClock},
     operations::Haldir,
     outbound::Outbound,
-    upstream::UpstreamLimits,
+    upstream::{UpstreamLimits, child::Children},
 };
 
 /// Where the store is, and how it is opened: the same for every program of ours.
@@ -26,7 +26,7 @@ pub struct StoreOptions {
     /// The database file. Default: haldir/haldir.db in the user's data directory.
     #[arg(long, env = "HALDIR_DB", value_name = "PATH", global = true)]
     pub db: Option<PathBuf>,
-    /// A TOML file with thresholds of the anomaly rules, see README.
+    /// A TOML file with upstreams that are started as children, and thresholds of the anomaly rules, see README.
     #[arg(long, env = "HALDIR_CONFIG", value_name = "PATH", global = true)]
     pub config: Option<PathBuf>,
     /// A host that webhooks and upstreams may reach although it is not public, such as 127.0.0.1. May be repeated.
@@ -125,17 +125,20 @@ impl StoreOptions {
 
     /// The settings of a haldir on this store.
     pub fn settings(&self, ceilings: &CeilingOptions) -> Result<Settings> {
+        let file = file::read(self.config.as_deref())?;
+        let children = Children::new(file.upstreams, self.path()?);
         Ok(Settings {
             local_ceilings: ceilings.local()?,
             key_ceilings: ceilings.set()?,
             key_defaults: ceilings.local()?,
-            anomalies: file::read(self.config.as_deref())?.anomalies,
+            anomalies: file.anomalies,
             rate_limits: None,
             bootstrap_token: secret_variable("HALDIR_BOOTSTRAP_TOKEN"),
             open_bootstrap: false,
             outbound: Outbound::new(&self.allow_private),
             webhooks: self.webhook_pace.unwrap_or_default(),
             upstreams: self.upstream_limits.unwrap_or_default(),
+            children: children.map_err(|problem| bad_setting("HALDIR_CONFIG", &problem))?,
         })
     }
 

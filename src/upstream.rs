@@ -1,9 +1,13 @@
-//! MCP servers that haldir calls: connections over streamable HTTP with rmcp's client, within bounds of time, size and
-//! number, with a circuit breaker. Nothing here decides whether a call may be made.
+//! MCP servers that haldir calls: connections over streamable HTTP, or to a child of its own, with rmcp's client, within
+//! bounds of time, size and number, with a circuit breaker. Nothing here decides whether a call may be made.
 
 mod breaker;
 mod capture;
+pub mod child;
+pub mod lines;
 mod link;
+mod piped;
+pub mod stderr_log;
 mod transport;
 
 use std::{
@@ -13,7 +17,8 @@ use std::{
     time::Duration,
 };
 
-pub use link::{Link, ToolCall};
+use child::ChildCommand;
+pub use link::{Link, Revisions, ToolCall};
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
@@ -64,10 +69,22 @@ pub struct Target {
     pub name: UpstreamName,
     /// Which registration this is.
     pub generation: i64,
-    /// Its address.
-    pub url: String,
-    /// Headers of every request.
-    pub headers: BTreeMap<String, Zeroizing<String>>,
+    /// How it is reached.
+    pub place: Place,
+}
+
+/// How an upstream is reached.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Place {
+    /// Over streamable HTTP.
+    Http {
+        /// Its address.
+        url: String,
+        /// Headers of every request.
+        headers: BTreeMap<String, Zeroizing<String>>,
+    },
+    /// A child of this process.
+    Child(ChildCommand),
 }
 
 impl fmt::Debug for Target {
@@ -171,6 +188,15 @@ impl Connections {
     pub fn count(&self) -> (usize, usize) {
         let links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
         (links.len(), links.values().filter(|link| link.is_resting()).count())
+    }
+
+    /// Ends all of them, and the children behind them.
+    pub async fn close(&self) {
+        let links: Vec<_> = {
+            let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
+            links.drain().map(|(_, link)| link).collect()
+        };
+        futures::future::join_all(links.iter().map(|link| link.close())).await;
     }
 
     /// Drops the connection, if there is one.

@@ -253,6 +253,7 @@ fn settings() -> Settings {
         outbound: haldir::outbound::Outbound::default(),
         webhooks: haldir::call::WebhookPace::default(),
         upstreams: haldir::upstream::UpstreamLimits::default(),
+        children: haldir::upstream::child::Children::default(),
     }
 }
 

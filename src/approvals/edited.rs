@@ -25,7 +25,7 @@ const MAX_PROBLEMS: usize = 5;
 
 /// What is to be sent instead, in canonical form, if the tool takes it; `None` if it is just what was asked for.
 pub(super) fn checked(cx: &WriteContext<'_>, approval: &Approval, json: &str) -> Result<Option<String>> {
-    let called = Called { name: &approval.tool, upstream: None };
+    let called = Called { name: &approval.tool, upstream: None, offered: None };
     let mut found = meanings(cx.tx.as_read(), &cx.caller.tenant, called)?;
     found.retain(|tool| tool.qualified() == approval.tool);
     let tool = found.pop().filter(|_| approval.action == ACTION);

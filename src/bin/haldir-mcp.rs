@@ -141,14 +141,21 @@ fn serve_stdio(cli: &Cli) -> Result<()> {
         };
         let stop = CancellationToken::new();
         let exporter = Exporter::start(OtlpSettings::from_environment()?, &stop)?;
+        haldir.declare_children().await?;
         let courier = tokio::spawn(haldir.deliver_webhooks(stop.clone()));
+        let keeper = tokio::spawn({
+            let (haldir, stop) = (haldir.clone(), stop.clone());
+            async move { haldir.keep_children(stop).await }
+        });
         let session = Arc::new(BoundSession::new(haldir.clone(), credential.clone(), SessionTerms::default()));
         let server = HaldirMcp::new(Backend::Local(haldir.clone()), credential)
             .bound_to(session)
             .asking(cli.decisions.asking(ApproveBy::Elicitation));
         let outcome = stdio::serve(server, terminated()).await;
         stop.cancel();
+        haldir.end_upstreams().await;
         let _ = courier.await;
+        let _ = keeper.await;
         exporter.finish().await;
         haldir.close();
         outcome
@@ -197,7 +204,7 @@ fn wrap(cli: &Cli, options: &WrapOptions) -> Result<()> {
             let (haldir, stop) = (haldir.clone(), stop.clone());
             async move { haldir.keep_proxy(stop).await }
         });
-        let timeout = options.call_timeout();
+        let timeout = (options.call_timeout(), options.bridges());
         let pipes = rmcp::transport::io::stdio_pipes();
         let outcome =
             wrap::serve(Arc::new(governor), &command, governor::redaction(sent), timeout, pipes, terminated()).await;
@@ -237,6 +244,7 @@ async fn run_http(cli: &Cli, options: &ServeOptions) -> Result<()> {
     settings.open_bootstrap = address.ip().is_loopback();
     let has_token = settings.bootstrap_token.is_some();
     let haldir = cli.store.open(settings).await?;
+    haldir.declare_children().await?;
     if haldir.has_no_key()? {
         eprintln!("{}", how_to_begin(address, has_token));
     }
@@ -276,6 +284,7 @@ async fn run_http(cli: &Cli, options: &ServeOptions) -> Result<()> {
     let courier = tokio::spawn(haldir.deliver_webhooks(shutdown.clone()));
     let schedules = tokio::spawn(haldir.run_schedules(shutdown.clone()));
     listener::serve(listener, router, shutdown).await;
+    haldir.end_upstreams().await;
     let _ = courier.await;
     let _ = schedules.await;
     upkeep.await.map_err(Error::internal)?;

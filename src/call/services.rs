@@ -10,7 +10,7 @@ use super::{Keyring, Meter, keyring};
 use crate::{
     model::{Ceilings, Clock, Money, Tier},
     outbound::Outbound,
-    upstream::{Connections, UpstreamLimits},
+    upstream::{Connections, UpstreamLimits, child::Children},
 };
 
 /// Keys, clock and settings of a running haldir.
@@ -51,6 +51,8 @@ pub struct Settings {
     pub webhooks: WebhookPace,
     /// What upstream servers may take and give.
     pub upstreams: UpstreamLimits,
+    /// Upstreams that are children of this process.
+    pub children: Children,
 }
 
 /// How fast webhooks are sent and tried again. Only tests set another pace.
@@ -95,6 +97,7 @@ impl fmt::Debug for Settings {
             .field("outbound", &self.outbound)
             .field("webhooks", &self.webhooks)
             .field("upstreams", &self.upstreams)
+            .field("children", &self.children.all().map(|(_, name)| name).collect::<Vec<_>>())
             .finish()
     }
 }

@@ -1,11 +1,11 @@
 //! The config file.
 
-use std::{fs, path::Path};
+use std::{collections::BTreeMap, fs, path::Path};
 
 use serde::Deserialize;
 
 use super::bad_setting;
-use crate::{call::AnomalyThresholds, error::Result};
+use crate::{call::AnomalyThresholds, error::Result, model::UpstreamName, upstream::child::ChildUpstream};
 
 /// The largest config file, in bytes: more is some other file.
 const MAX_BYTES: u64 = 1024 * 1024;
@@ -16,6 +16,8 @@ const MAX_BYTES: u64 = 1024 * 1024;
 pub struct ConfigFile {
     /// When an action is flagged.
     pub anomalies: AnomalyThresholds,
+    /// MCP servers that haldir starts, and stands in front of.
+    pub upstreams: BTreeMap<UpstreamName, ChildUpstream>,
 }
 
 /// Reads the file; without one, everything has its default.

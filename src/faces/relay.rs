@@ -6,16 +6,16 @@
 //! without haldir between them.
 
 pub mod bound_session;
-pub mod child;
+pub mod bridge;
 pub mod events;
 pub mod exchange;
 pub mod govern;
 pub mod governor;
+pub mod hub;
 pub mod json;
-pub mod lines;
 pub mod message;
 pub mod options;
 pub mod passing;
 pub mod policy_file;
-pub mod stderr_log;
+pub mod wire;
 pub mod wrap;

@@ -10,23 +10,24 @@ use zeroize::Zeroizing;
 use crate::{
     approvals,
     call::WriteContext,
-    error::Result,
+    error::{Code, Error, Result},
     gate::authenticate,
     model::{Credential, Permission, Person, Resource, Role, TenantId, Upstream, UpstreamName},
     operations::{definition::Operation, engine::Haldir, engine::permitted, upkeep},
     proxy::{abandoned, catalogue, question::question, secret},
     store::Tx,
+    upstream::{Link, Target, UpstreamLimits},
     watch::{self, Draft},
 };
 pub use crate::{
     call::{Hearing, OutwardContext},
     model::Held,
     proxy::{
-        catalogue::Observed,
+        catalogue::{Audience, Observed},
         edited::Edited,
         governed::{Attempt, Going, Outcome, Verdict, begin, refusal_text},
         policy::cedar::{MAX_BYTES as MAX_CEDAR_BYTES, SCHEMA as CEDAR_SCHEMA},
-        proxy_call::as_tool_result,
+        proxy_call::{as_tool_result, as_written},
         question::Question,
         redact::redact,
         secret::{Sent, has_any as has_secret},
@@ -113,10 +114,11 @@ impl Haldir {
         cx: &OutwardContext,
         upstream: &UpstreamName,
         listing: Vec<Box<RawValue>>,
+        audience: Audience,
     ) -> Result<Observed> {
         let name = upstream.clone();
         cx.write(move |cx| {
-            let observed = catalogue::observe(cx, &name, &listing)?;
+            let observed = catalogue::observe(cx, &name, &listing, audience)?;
             cx.tx.set_health(&cx.caller.tenant.clone(), &name, None, cx.now)?;
             Ok(observed)
         })
@@ -147,8 +149,56 @@ impl Haldir {
         }
     }
 
+    /// Makes the children of the configuration known, each to the tenant whose it is. One whose name is registered with
+    /// an address is an error: nobody could tell which of the two is called.
+    pub async fn declare_children(&self) -> Result<()> {
+        for (tenant, name) in self.inner.services.settings.children.all() {
+            let problem =
+                |what: &str| Error::new(Code::Conflict, format!("upstreams.{name} in the config file: {what}"));
+            if !self.has_tenant(tenant)? {
+                return Err(problem(&format!("there is no tenant {tenant}")));
+            }
+            let cx = self.outward(upkeep::caller(tenant.clone(), PRINCIPAL), self.inner.services.clock.now());
+            self.declare_upstream(&cx, name).await?;
+            let known = cx.read(|cx| cx.tx.upstream(tenant, name))?;
+            if known.is_none_or(|known| !known.url.is_empty()) {
+                return Err(problem("this name is registered with an address, or differs from one in its case only"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps the children of this process running until `stop`: all that a client's own haldir does about upstreams.
+    pub async fn keep_children(&self, stop: CancellationToken) {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = now_and_then(CHECK_EVERY, || self.check_children()) => {}
+        }
+    }
+
+    /// Ends the connections to upstreams, and the children of this process.
+    pub async fn end_upstreams(&self) {
+        self.inner.services.upstreams.close().await;
+    }
+
+    /// Starts the children that are not running, and asks those for their tools that were not asked for a while.
+    async fn check_children(&self) -> Result<()> {
+        let check = async |(tenant, name): (&TenantId, &UpstreamName)| {
+            let cx = self.outward(upkeep::caller(tenant.clone(), PRINCIPAL), self.inner.services.clock.now());
+            if let Ok(reach) = reach(&cx, name)
+                && !reach.link.must_list().await
+            {
+                return Ok(());
+            }
+            self.check_upstream(tenant.clone(), name.clone()).await
+        };
+        let checks = self.inner.services.settings.children.all().map(check);
+        futures::future::join_all(checks).await.into_iter().collect()
+    }
+
     /// Asks those upstreams for their tools that nobody has asked for a while.
     pub async fn check_upstreams(&self) -> Result<()> {
+        self.check_children().await?;
         let now = self.inner.services.clock.now();
         let age = i64::try_from(self.inner.services.settings.upstreams.list_age.as_secs()).unwrap_or(i64::MAX);
         let due = self.inner.store.read(|tx| tx.upstreams_to_check(now.plus_seconds(-age), CHECKS_AT_ONCE))?;
@@ -191,6 +241,16 @@ impl Haldir {
         self.inner.store.write(work).await
     }
 
+    /// haldir's own connection to an upstream.
+    pub fn link(&self, target: &Target) -> Arc<Link> {
+        self.inner.services.upstreams.link(target.clone())
+    }
+
+    /// The bounds of what upstreams may take and give.
+    pub fn upstream_limits(&self) -> UpstreamLimits {
+        *self.inner.services.upstreams.limits()
+    }
+
     /// How many upstreams this process has called, and how many of them it leaves alone since they failed.
     pub fn upstream_connections(&self) -> (usize, usize) {
         self.inner.services.upstreams.count()
@@ -217,7 +277,7 @@ async fn now_and_then<F: Future<Output = Result<()>>>(pause: Duration, work: imp
 }
 
 fn call_operation() -> Result<&'static Operation> {
-    super::named("proxyCall").ok_or_else(|| crate::error::Error::internal("there is no proxyCall"))
+    super::named("proxyCall").ok_or_else(|| Error::internal("there is no proxyCall"))
 }
 
 fn declare(cx: &mut WriteContext<'_>, name: UpstreamName) -> Result<()> {

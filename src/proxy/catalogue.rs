@@ -50,8 +50,23 @@ pub struct Observed {
     pub quarantined: usize,
 }
 
+/// Who a list of tools was for. Servers offer more to clients that can do more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Audience {
+    /// Whoever calls through haldir: what is not in it is offered no more.
+    Everyone,
+    /// One client over its own connection: what differs is in quarantine for everyone, but what is not in it may still
+    /// be offered to others, and what is new is not.
+    One,
+}
+
 /// Takes in a list of tools, each as its upstream wrote it.
-pub fn observe(cx: &mut WriteContext<'_>, upstream: &UpstreamName, listing: &[Box<RawValue>]) -> Result<Observed> {
+pub fn observe(
+    cx: &mut WriteContext<'_>,
+    upstream: &UpstreamName,
+    listing: &[Box<RawValue>],
+    audience: Audience,
+) -> Result<Observed> {
     let tenant = cx.caller.tenant.clone();
     let mut offers: BTreeMap<String, Vec<Offer>> = BTreeMap::new();
     for tool in listing {
@@ -65,13 +80,13 @@ pub fn observe(cx: &mut WriteContext<'_>, upstream: &UpstreamName, listing: &[Bo
     let mut observed = Observed::default();
     for tool in known {
         let offered = offers.remove(&tool.name);
-        let now = compared(cx, &tool, offered)?;
+        let now = compared(cx, &tool, offered, audience)?;
         observed.take(&now);
     }
     // Pins are never forgotten to make room: a server that renames its tools for ever would get rid of them.
     let room = MAX_PINS.saturating_sub(pins);
     for (name, offered) in offers.into_iter().take(room) {
-        let tool = first_seen(cx, upstream, name, offered)?;
+        let tool = first_seen(cx, upstream, name, offered, audience)?;
         observed.take(&tool);
     }
     observed.names.sort();
@@ -114,11 +129,18 @@ fn digest(definition: &str) -> Result<[u8; 32]> {
 }
 
 /// A known tool, held against what is offered now.
-fn compared(cx: &mut WriteContext<'_>, tool: &PinnedTool, offered: Option<Vec<Offer>>) -> Result<PinnedTool> {
-    let mut now = PinnedTool { listed: offered.is_some(), ..tool.clone() };
+fn compared(
+    cx: &mut WriteContext<'_>,
+    tool: &PinnedTool,
+    offered: Option<Vec<Offer>>,
+    audience: Audience,
+) -> Result<PinnedTool> {
+    let is_offered = offered.is_some();
+    let listed = if audience == Audience::Everyone { is_offered } else { tool.listed };
+    let mut now = PinnedTool { listed, ..tool.clone() };
     // Offered twice under one name: one that differs is enough.
     let other = offered.into_iter().flatten().find(|offer| offer.digest != tool.digest);
-    if now.listed {
+    if is_offered {
         now.offered = other.map(|offer| offer.definition);
     }
     let is_new_change = now.offered.is_some() && now.offered != tool.offered;
@@ -143,6 +165,7 @@ fn first_seen(
     upstream: &UpstreamName,
     name: String,
     offered: Vec<Offer>,
+    audience: Audience,
 ) -> Result<PinnedTool> {
     let mut offered = offered.into_iter();
     let Some(Offer { definition, digest }) = offered.next() else { return Err(Error::internal("nothing is offered")) };
@@ -154,7 +177,7 @@ fn first_seen(
         digest,
         // Offered twice under one name: nobody can say which of the two would be called.
         offered: offered.find(|other| other.digest != digest).map(|other| other.definition),
-        listed: true,
+        listed: audience == Audience::Everyone,
         marks: ToolMarks::default(),
         first_seen: cx.now,
         changed_at: None,

@@ -47,6 +47,8 @@ pub struct Attempt {
     pub tool: String,
     /// The upstream that was called directly.
     pub upstream: Option<UpstreamName>,
+    /// Whether the connection that it would go over offers the tool, where the face has looked itself.
+    pub offered: Option<bool>,
     /// JSON text of the arguments, as it was written.
     pub arguments: String,
 }
@@ -158,7 +160,8 @@ fn permit(
     let session = session::require_valid(cx.tx.as_read(), &cx.caller.tenant, &attempt.session_id, cx.now)
         .inspect_err(|_| trace.stop("session", "valid", Value::Null))?;
     trace.pass("session", json!({"agent_id": session.agent_id, "scopes": session.scopes}));
-    let tool = tool::known(cx, Called { name: &attempt.tool, upstream: attempt.upstream.as_ref() }, trace)?;
+    let called = Called { name: &attempt.tool, upstream: attempt.upstream.as_ref(), offered: attempt.offered };
+    let tool = tool::known(cx, called, trace)?;
     // What an operator put in place of the arguments is judged from here on as if the agent had asked for it.
     let edited = edited::of(cx, &session, &tool, arguments, trace)?;
     let arguments = edited.as_ref().map_or(arguments, |edited| &edited.arguments);

@@ -70,6 +70,8 @@ pub struct ToolDetail {
     output_schema: Value,
     /// What it says of its effects.
     annotations: Value,
+    /// The whole definition, as it was accepted.
+    definition: Value,
     /// Whether it may be called.
     state: ToolState,
     /// BLAKE3 of what was accepted, in hexadecimal.
@@ -128,6 +130,7 @@ fn detail(cx: &ReadContext<'_>, pinned: PinnedTool) -> Result<ToolDetail> {
         input_schema: definition["inputSchema"].clone(),
         output_schema: definition["outputSchema"].clone(),
         annotations: definition["annotations"].clone(),
+        definition,
         state: state(&pinned),
         digest: hex(&pinned.digest),
         offered: pinned.offered.as_deref().map(raw).unwrap_or_default(),

@@ -85,18 +85,11 @@ impl OutwardOperation for ProxyCall {
         let fresh = fresh(&cx, &name).await?;
         let arguments = self.arguments.map_or_else(|| "{}".to_owned(), |json| json.get().to_owned());
         let arguments = if arguments == "null" { "{}".to_owned() } else { arguments };
-        let attempt = Attempt { session_id: self.session_id, tool: name, upstream: None, arguments };
+        let attempt = Attempt { session_id: self.session_id, tool: name, upstream: None, offered: None, arguments };
         match governed::begin(&cx, attempt).await? {
             Verdict::Refused(error) => Err(as_tool_result(error)),
-            Verdict::Held(held) => {
-                let told = on_hold(&held);
-                if let Some(slot) = &cx.hearing.held {
-                    // It is looked at once.
-                    let _ = slot.set(held);
-                }
-                Ok(told)
-            }
-            Verdict::Go(going) => Ok(carried_out(*going, fresh).await),
+            Verdict::Held(held) => Ok(on_hold(&cx, held)),
+            Verdict::Go(going) => Ok(answer(carried_out(*going, fresh).await)),
         }
     }
 
@@ -105,11 +98,27 @@ impl OutwardOperation for ProxyCall {
     }
 }
 
+/// As [`ProxyCall`], for faces that carry MCP themselves: a result is as its upstream wrote it, and nothing is added.
+pub async fn as_written(
+    cx: OutwardContext,
+    tool: String,
+    session_id: SessionId,
+    arguments: String,
+) -> Result<Box<RawValue>> {
+    let fresh = fresh(&cx, &tool).await?;
+    let attempt = Attempt { session_id, tool, upstream: None, offered: None, arguments };
+    match governed::begin(&cx, attempt).await? {
+        Verdict::Refused(error) => Err(error),
+        Verdict::Held(held) => Ok(on_hold(&cx, held).json),
+        Verdict::Go(going) => Ok(carried_out(*going, fresh).await.unwrap_or_else(|failure| failed(&failure))),
+    }
+}
+
 /// The upstream that a name may mean, with a list of tools that is recent: a tool that has changed since is found out
 /// before it is called. Whether it may be called at all is decided later, and again by the store alone.
 async fn fresh(cx: &OutwardContext, name: &str) -> Result<Option<Fresh>> {
     let upstream = cx.read(|cx| {
-        let meanings = tool::meanings(cx.tx, &cx.caller.tenant, Called { name, upstream: None })?;
+        let meanings = tool::meanings(cx.tx, &cx.caller.tenant, Called { name, upstream: None, offered: None })?;
         let listed = meanings.into_iter().map(|tool| tool.upstream).next();
         // One whose tools were never seen is asked as well.
         let named = || UpstreamName::parse(name.split_once('.')?.0).ok();
@@ -133,19 +142,19 @@ struct Fresh {
     not_listed: Option<Failure>,
 }
 
-async fn carried_out(mut going: Going, fresh: Option<Fresh>) -> ToolResult {
+async fn carried_out(mut going: Going, fresh: Option<Fresh>) -> Result<Box<RawValue>, Failure> {
     let reached = fresh.filter(|fresh| fresh.upstream == *going.tool().0);
     let Some(Fresh { reach: Reach { link, sent }, not_listed, .. }) = reached else {
         let message =
             "the upstream cannot be reached from here, or a secret in its headers may not go there".to_owned();
         let failure = Failure { kind: FailureKind::Unavailable, message, unsent: true };
-        return answer(going.settle(Outcome::Failed(failure)).await);
+        return going.settle(Outcome::Failed(failure)).await;
     };
     going.guard(&sent);
     if let Some(failure) = not_listed {
         let message =
             format!("its tools could not be listed, and so not be held against their pins: {}", failure.message);
-        return answer(going.settle(Outcome::Failed(Failure { message, unsent: true, ..failure })).await);
+        return going.settle(Outcome::Failed(Failure { message, unsent: true, ..failure })).await;
     }
     let call = ToolCall { name: going.tool().1, arguments: going.arguments().clone(), meta: None };
     let outcome = tokio::select! {
@@ -153,7 +162,7 @@ async fn carried_out(mut going: Going, fresh: Option<Fresh>) -> ToolResult {
         () = going.keep() => unreachable!("a call is vouched for until it is back"),
     };
     let outcome = outcome.map_or_else(Outcome::Failed, Outcome::Answered);
-    answer(going.settle(outcome).await)
+    going.settle(outcome).await
 }
 
 /// A result as REST answers it: with `isError` in any case.
@@ -187,8 +196,13 @@ fn failed(failure: &Failure) -> Box<RawValue> {
     raw(&json!({"content": [{"type": "text", "text": told.to_string()}], "isError": true}))
 }
 
-fn on_hold(held: &Held) -> ToolResult {
+/// Told to the client, and to whoever can ask the person there.
+fn on_hold(cx: &OutwardContext, held: Held) -> ToolResult {
     let json = raw(&json!({"content": [{"type": "text", "text": held.text()}], "isError": false}));
+    if let Some(slot) = &cx.hearing.held {
+        // It is looked at once.
+        let _ = slot.set(held);
+    }
     ToolResult { json, held: true }
 }
 

@@ -47,7 +47,7 @@ pub fn question(cx: &ReadContext<'_>, held: &Held) -> Result<Option<Question>> {
         |approval: &Approval| approval.status_at(cx.now) == ApprovalStatus::Pending && !approval.operator_only;
     let Some(approval) = found.filter(is_theirs) else { return Ok(None) };
     let Some((upstream, name)) = approval.tool.split_once('.') else { return Ok(None) };
-    let mut tools = meanings(cx.tx, tenant, Called { name: &approval.tool, upstream: None })?;
+    let mut tools = meanings(cx.tx, tenant, Called { name: &approval.tool, upstream: None, offered: None })?;
     tools.retain(|tool| tool.qualified() == approval.tool);
     let Some(tool) = tools.pop() else { return Ok(None) };
     let Some(arguments) = shown_arguments(asked(&approval)) else { return Ok(None) };

@@ -157,6 +157,10 @@ fn registered(
     headers: BTreeMap<String, String>,
 ) -> Result<Upstream> {
     let tenant = cx.caller.tenant.clone();
+    if cx.services.settings.children.get(&tenant, &name).is_some() {
+        let message = format!("{name} is a child process, from the configuration of this server: name it otherwise");
+        return Err(Error::new(Code::Conflict, message).field("name"));
+    }
     let before = cx.tx.upstream_alike(&tenant, &name)?;
     if let Some(other) = before.as_ref().filter(|other| other.name != name) {
         let message = format!("there is an upstream {} already, which people would take for {name}", other.name);

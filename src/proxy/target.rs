@@ -4,10 +4,10 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use super::{catalogue, secret, secret::Sent};
 use crate::{
-    call::OutwardContext,
+    call::{OutwardContext, ReadContext, TenantKeys},
     error::{Code, Error, Result},
     model::{Upstream, UpstreamName},
-    upstream::{Failure, Link, Target},
+    upstream::{Failure, Link, Place, Target, child::ChildCommand},
 };
 
 /// An upstream that can be called, and what must not come back from it.
@@ -29,11 +29,12 @@ pub fn target(cx: &OutwardContext, name: &UpstreamName) -> Result<(Target, Vec<S
     cx.read(|cx| {
         let upstream = cx.tx.upstream(&cx.caller.tenant, name)?;
         let upstream = upstream.ok_or_else(|| Error::not_found(format!("the upstream {name}")).field("name"))?;
-        if upstream.url.is_empty() {
-            let message = format!("the upstream {name} is a child process of another haldir, which alone can call it");
-            return Err(Error::new(Code::Conflict, message));
-        }
         let keys = cx.services.keyring.tenant(cx.tx, &cx.caller.tenant)?;
+        if upstream.url.is_empty() {
+            let (command, sent) = child(cx, &keys, name)?;
+            let (tenant, generation) = (cx.caller.tenant.clone(), upstream.generation);
+            return Ok((Target { tenant, name: upstream.name, generation, place: Place::Child(command) }, sent));
+        }
         let (mut headers, mut all) = (BTreeMap::new(), Vec::new());
         for (header, value) in &upstream.headers {
             let (value, sent) = secret::fill_header(cx, &keys, name, value)?;
@@ -41,8 +42,25 @@ pub fn target(cx: &OutwardContext, name: &UpstreamName) -> Result<(Target, Vec<S
             all.extend(sent);
         }
         let Upstream { name, url, generation, .. } = upstream;
-        Ok((Target { tenant: cx.caller.tenant.clone(), name, generation, url, headers }, all))
+        let place = Place::Http { url, headers };
+        Ok((Target { tenant: cx.caller.tenant.clone(), name, generation, place }, all))
     })
+}
+
+/// How a child of the configuration is started, with the secrets in its environment.
+fn child(cx: &ReadContext<'_>, keys: &TenantKeys, name: &UpstreamName) -> Result<(ChildCommand, Vec<Sent>)> {
+    let children = &cx.services.settings.children;
+    let Some(child) = children.get(&cx.caller.tenant, name) else {
+        let message = format!("the upstream {name} is a child process of another haldir, which alone can call it");
+        return Err(Error::new(Code::Conflict, message));
+    };
+    let (mut environment, mut all) = (Vec::new(), Vec::new());
+    for (variable, value) in &child.env {
+        let (value, sent) = secret::fill_header(cx, keys, name, value)?;
+        environment.push((variable.into(), value));
+        all.extend(sent);
+    }
+    Ok((children.command(name, child, environment), all))
 }
 
 /// Lists the upstream's tools anew, and holds them against their pins.
@@ -52,7 +70,7 @@ pub async fn refresh(cx: &OutwardContext, name: &UpstreamName, reach: &Reach) ->
     match listing {
         Ok(tools) => {
             let observed = cx.write(move |cx| {
-                let observed = catalogue::observe(cx, &name, &tools)?;
+                let observed = catalogue::observe(cx, &name, &tools, catalogue::Audience::Everyone)?;
                 cx.tx.set_health(&cx.caller.tenant.clone(), &name, None, cx.now)?;
                 Ok(observed)
             });

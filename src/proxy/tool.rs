@@ -21,6 +21,8 @@ pub struct Called<'a> {
     pub name: &'a str,
     /// The upstream that was called directly; then the name is the tool's own.
     pub upstream: Option<&'a UpstreamName>,
+    /// Whether the connection that it would go over offers it, where the face knows; else what haldir saw last.
+    pub offered: Option<bool>,
 }
 
 /// Every tool that the name can mean. A bare name means every upstream's tool of that name that is listed now.
@@ -55,12 +57,13 @@ pub(super) fn known(cx: &WriteContext<'_>, called: Called<'_>, trace: &mut Trace
         let message = format!("the tool {shown} is offered by several upstreams: call one of {}", names.join(", "));
         return Err(Error::new(Code::UnknownTool, message).field("tool"));
     }
-    let Some(tool) = found.pop().filter(|tool| tool.listed) else {
+    let listed = |tool: &PinnedTool| called.offered.unwrap_or(tool.listed);
+    let Some(tool) = found.pop().filter(listed) else {
         trace.stop(STEP, "unknown", json!({"name": shown}));
         let message = format!("Unknown tool {shown}: GET /v1/proxy/tools lists those that there are");
         return Err(Error::new(Code::UnknownTool, message).field("tool"));
     };
-    if !tool.is_callable() {
+    if tool.offered.is_some() {
         trace.stop(STEP, "pin", json!({"tool": tool.qualified(), "changed_at": tool.changed_at}));
         let message = format!(
             "the tool {} is not as it was accepted: an operator has to look at the change and accept it first",

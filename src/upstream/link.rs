@@ -1,9 +1,9 @@
 //! One upstream, as this process reaches it: its connection, its turn-taking, its breaker.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{
-        Arc,
+        Arc, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
@@ -20,8 +20,11 @@ use rmcp::{
         ClientInitializeError, ClientLifecycleMode, ClientServiceExt, NotificationContext, Peer, PeerRequestOptions,
         RunningService, ServiceError,
     },
-    transport::streamable_http_client::{
-        StreamableHttpClientTransport, StreamableHttpClientTransportConfig, StreamableHttpError,
+    transport::{
+        IntoTransport,
+        streamable_http_client::{
+            StreamableHttpClientTransport, StreamableHttpClientTransportConfig, StreamableHttpError,
+        },
     },
 };
 use serde::Deserialize;
@@ -30,16 +33,21 @@ use tokio::sync::{Mutex, Semaphore, SemaphorePermit};
 use zeroize::Zeroizing;
 
 use super::{
-    Failure, FailureKind, Target, UpstreamLimits,
+    Failure, FailureKind, Place, Target, UpstreamLimits,
     breaker::Breaker,
     capture::{Exact, Outcome},
-    transport::{Transport, WireError},
+    child::ChildCommand,
+    piped::{Piped, Silence},
+    transport::{KnownVersions, Transport, WireError},
 };
 use crate::outbound::Outbound;
 
 /// Pages of a list of tools, and tools in it: more is no catalogue.
 const MAX_PAGES: usize = 100;
 const MAX_TOOLS: usize = 1_000;
+
+/// Why a server is begun with again that knows `server/discover`, and the handshake's revisions only.
+const OTHER_REVISION: &str = "it speaks no revision of MCP that haldir asked for";
 
 /// A connection, made when it is needed.
 pub struct Link {
@@ -48,6 +56,8 @@ pub struct Link {
     limits: UpstreamLimits,
     turns: Semaphore,
     breaker: Breaker,
+    /// What the newest connection has shown.
+    revisions: std::sync::Mutex<Option<Revisions>>,
     // Tokio's mutex: it is held while the connection is made, so that only one is.
     state: Mutex<Option<Connected>>,
 }
@@ -58,10 +68,39 @@ struct Connected {
     listed: Option<Instant>,
 }
 
+impl Connected {
+    /// Waits until the connection is closed, and the child behind it has ended.
+    async fn end(self) {
+        // Fails if its task has panicked, and then it has ended too.
+        let _ = self.service.cancel().await;
+    }
+}
+
+/// The newest revision if the server has it, else what it shakes hands with.
+fn either() -> ClientLifecycleMode {
+    ClientLifecycleMode::Auto { preferred_versions: vec![rmcp::model::ProtocolVersion::LATEST], legacy_version: None }
+}
+
 /// Hears what an upstream says by itself.
 #[derive(Clone, Default)]
 struct Events {
     tools_changed: Arc<AtomicBool>,
+    /// Of a child: why it is heard no more.
+    silence: Silence,
+    /// Over HTTP: the revisions that it says to know.
+    known: KnownVersions,
+}
+
+impl Events {
+    /// A failure with what is known of its cause.
+    fn explained(&self, failure: Failure) -> Failure {
+        match self.silence.why() {
+            Some((kind, message)) if matches!(failure.kind, FailureKind::Unavailable) => {
+                Failure { kind, message, ..failure }
+            }
+            _ => failure,
+        }
+    }
 }
 
 impl ClientHandler for Events {
@@ -72,6 +111,15 @@ impl ClientHandler for Events {
     async fn on_tool_list_changed(&self, _context: NotificationContext<RoleClient>) {
         self.tools_changed.store(true, Ordering::Release);
     }
+}
+
+/// Which revisions of MCP an upstream knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Revisions {
+    /// Those from 2026-07-28 on.
+    pub modern: bool,
+    /// Those before, with a handshake.
+    pub with_handshake: bool,
 }
 
 /// A call as it leaves.
@@ -100,19 +148,45 @@ impl Link {
             limits,
             turns: Semaphore::new(limits.concurrency),
             breaker: Breaker::new(limits.backoff),
+            revisions: std::sync::Mutex::default(),
             state: Mutex::new(None),
         }
     }
 
     /// Whether this is the connection for that registration, with those headers.
     pub(super) fn serves(&self, target: &Target) -> bool {
-        (self.target.generation, &self.target.url, &self.target.headers)
-            == (target.generation, &target.url, &target.headers)
+        (self.target.generation, &self.target.place) == (target.generation, &target.place)
     }
 
     /// Whether it failed so often that it is left alone.
     pub(super) fn is_resting(&self) -> bool {
         self.breaker.is_open()
+    }
+
+    /// Whether a call may be tried that another connection makes: not while it is left alone for having failed. Say with
+    /// [`Self::reached`] what came of it.
+    pub fn admit(&self) -> Result<(), Failure> {
+        self.breaker.admit(Instant::now()).map_err(|wait| {
+            let message = format!("it failed repeatedly and is left alone for {} ms", wait.as_millis());
+            Failure::unsent(FailureKind::Busy, message)
+        })
+    }
+
+    /// Whether a call that another connection made was answered at all.
+    pub fn reached(&self, answered: bool) {
+        if answered { self.breaker.succeeded() } else { self.breaker.failed(Instant::now()) }
+    }
+
+    /// Which revisions it knows; `None` if it cannot be reached.
+    pub async fn revisions(&self) -> Option<Revisions> {
+        let known = *self.revisions.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.is_some() {
+            return known;
+        }
+        let _turn = self.turn().await.ok()?;
+        let reached = tokio::time::timeout(self.limits.connect_timeout, self.peer()).await;
+        self.judged(reached.unwrap_or_else(|_| Err(timed_out(self.limits.connect_timeout)))).ok()?;
+        *self.revisions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether its tools must be listed before the next call: it is not connected, the list is old, or it said that it
@@ -172,14 +246,16 @@ impl Link {
     }
 
     async fn call(&self, call: ToolCall<'_>) -> Result<Box<RawValue>, Failure> {
-        let (peer, _) = self.peer().await?;
+        let (peer, events) = self.peer().await?;
         let mut params = CallToolRequestParams::new(call.name.to_owned());
         // For headers that mirror arguments; what is sent is the text.
         params.arguments = serde_json::from_str::<JsonObject>(&call.arguments).ok();
         let exact = Exact::call(call.arguments);
         let mut request = CallToolRequest::new(params);
         request.extensions.insert(exact.clone());
-        self.ask(&peer, ClientRequest::CallToolRequest(request), &exact, call.meta).await
+        self.ask(&peer, ClientRequest::CallToolRequest(request), &exact, call.meta)
+            .await
+            .map_err(|failure| events.explained(failure))
     }
 
     async fn ask(
@@ -203,10 +279,7 @@ impl Link {
 
     /// A turn among those that call this upstream.
     async fn turn(&self) -> Result<SemaphorePermit<'_>, Failure> {
-        if let Err(wait) = self.breaker.admit(Instant::now()) {
-            let message = format!("it failed repeatedly and is left alone for {} ms", wait.as_millis());
-            return Err(Failure::unsent(FailureKind::Busy, message));
-        }
+        self.admit()?;
         let turn = tokio::time::timeout(self.limits.queue_timeout, self.turns.acquire()).await;
         turn.ok().and_then(Result::ok).ok_or_else(|| {
             let message = format!("{} calls of it are under way already", self.limits.concurrency);
@@ -230,27 +303,76 @@ impl Link {
         {
             return Ok((connected.service.peer().clone(), connected.events.clone()));
         }
-        *state = None;
+        if let Some(ended) = state.take() {
+            ended.end().await;
+        }
         let connected = self.connect().await?;
         let found = (connected.service.peer().clone(), connected.events.clone());
+        let spoken = connected.service.peer().peer_info().map(|info| info.protocol_version.clone());
+        let modern = spoken.is_some_and(|version| !version.has_initialize());
+        let with_handshake = !modern || connected.events.known.has_handshake();
+        *self.revisions.lock().unwrap_or_else(PoisonError::into_inner) = Some(Revisions { modern, with_handshake });
         *state = Some(connected);
         Ok(found)
     }
 
     async fn connect(&self) -> Result<Connected, Failure> {
+        match &self.target.place {
+            Place::Http { url, headers } => match self.begin_http(url, headers, either()).await {
+                Err(failure) if failure.message == OTHER_REVISION => {
+                    self.begin_http(url, headers, ClientLifecycleMode::Initialize).await
+                }
+                begun => begun,
+            },
+            Place::Child(command) => {
+                let begun = self.begin_child(command, either()).await;
+                // Servers from before 2026-07-28 may take any other beginning than theirs for the end.
+                match begun {
+                    Err(Failure { kind: FailureKind::Unavailable, .. }) => {
+                        self.begin_child(command, ClientLifecycleMode::Initialize).await
+                    }
+                    begun => begun,
+                }
+            }
+        }
+    }
+
+    async fn begin_http(
+        &self,
+        url: &str,
+        headers: &BTreeMap<String, Zeroizing<String>>,
+        mode: ClientLifecycleMode,
+    ) -> Result<Connected, Failure> {
         let unsent = |message: String| Failure::unsent(FailureKind::Unavailable, message);
-        let transport =
-            Transport::new(self.outbound.clone(), self.limits).map_err(|error| unsent(error.message.clone()))?;
-        let mut config = StreamableHttpClientTransportConfig::with_uri(self.target.url.as_str())
-            .max_concurrent_requests(self.limits.concurrency);
-        config.custom_headers = self.headers().map_err(unsent)?;
-        config.max_sse_event_size = self.limits.answer_bytes;
         let events = Events::default();
-        let transport = StreamableHttpClientTransport::with_client(transport, config);
-        let mode = ClientLifecycleMode::Auto {
-            preferred_versions: vec![rmcp::model::ProtocolVersion::LATEST],
-            legacy_version: None,
-        };
+        let transport = Transport::new(self.outbound.clone(), self.limits, events.known.clone());
+        let transport = transport.map_err(|error| unsent(error.message.clone()))?;
+        let mut config =
+            StreamableHttpClientTransportConfig::with_uri(url).max_concurrent_requests(self.limits.concurrency);
+        config.custom_headers = Self::headers(headers).map_err(unsent)?;
+        config.max_sse_event_size = self.limits.answer_bytes;
+        self.begin(StreamableHttpClientTransport::with_client(transport, config), mode, events).await
+    }
+
+    async fn begin_child(&self, command: &ChildCommand, mode: ClientLifecycleMode) -> Result<Connected, Failure> {
+        let events = Events::default();
+        let piped = Piped::start(command, self.limits.answer_bytes, events.silence.clone()).map_err(|error| {
+            let message = format!("{} cannot be started: {error}", command.program.to_string_lossy());
+            Failure::unsent(FailureKind::Unavailable, message)
+        })?;
+        self.begin(piped, mode, events.clone()).await.map_err(|failure| events.explained(failure))
+    }
+
+    async fn begin<T, E, A>(
+        &self,
+        transport: T,
+        mode: ClientLifecycleMode,
+        events: Events,
+    ) -> Result<Connected, Failure>
+    where
+        T: IntoTransport<RoleClient, E, A>,
+        E: std::error::Error + Send + Sync + 'static,
+    {
         let serving = events.clone().serve_with_lifecycle(transport, mode);
         match tokio::time::timeout(self.limits.connect_timeout, serving).await {
             Ok(Ok(service)) => Ok(Connected { service, events, listed: None }),
@@ -259,7 +381,14 @@ impl Link {
         }
     }
 
-    fn headers(&self) -> Result<HashMap<HeaderName, HeaderValue>, String> {
+    /// Ends the connection, and the child behind it.
+    pub(super) async fn close(&self) {
+        if let Some(connected) = self.state.lock().await.take() {
+            connected.end().await;
+        }
+    }
+
+    fn headers(headers: &BTreeMap<String, Zeroizing<String>>) -> Result<HashMap<HeaderName, HeaderValue>, String> {
         let read = |(name, value): (&String, &Zeroizing<String>)| {
             let name: HeaderName = name.parse().map_err(|_| format!("{name} is no header name"))?;
             let mut value: HeaderValue =
@@ -267,7 +396,7 @@ impl Link {
             value.set_sensitive(true);
             Ok((name, value))
         };
-        self.target.headers.iter().map(read).collect()
+        headers.iter().map(read).collect()
     }
 }
 
@@ -326,6 +455,9 @@ fn failure(error: &ServiceError) -> Failure {
 }
 
 fn not_connected(error: &ClientInitializeError) -> Failure {
+    if matches!(error, ClientInitializeError::NoCompatibleProtocolVersion { .. }) {
+        return Failure::unsent(FailureKind::Unavailable, OTHER_REVISION);
+    }
     let found = match error {
         ClientInitializeError::TransportError { error, .. } => cause(&*error.error),
         other => cause(other),

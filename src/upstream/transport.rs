@@ -1,7 +1,12 @@
 //! Streamable HTTP to an upstream, for rmcp's client: allowed addresses only, no redirect to another origin, and no more
 //! bytes than allowed.
 
-use std::{borrow::Cow, collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    borrow::Cow,
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use futures::{
@@ -16,6 +21,7 @@ use rmcp::{
         SseError, StreamableHttpClient, StreamableHttpError, StreamableHttpPostResponse,
     },
 };
+use serde::Deserialize;
 use sse_stream::{Sse, SseStream};
 use thiserror::Error;
 use zeroize::Zeroizing;
@@ -31,6 +37,9 @@ const LISTEN: Duration = Duration::from_secs(3_600);
 const MAX_ERROR_BYTES: usize = 65_536;
 /// Characters of it that are kept.
 const EXCERPT_CHARS: usize = 500;
+
+/// The first revision without a handshake.
+const FIRST_WITHOUT_HANDSHAKE: &str = "2026-07-28";
 
 const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 const LAST_EVENT: HeaderName = HeaderName::from_static("last-event-id");
@@ -66,11 +75,39 @@ pub(super) struct Transport {
     client: Client,
     outbound: Outbound,
     limits: UpstreamLimits,
+    known: KnownVersions,
+}
+
+/// The revisions that an upstream has answered to `server/discover`.
+#[derive(Clone, Default)]
+pub(super) struct KnownVersions(Arc<Mutex<Vec<String>>>);
+
+impl KnownVersions {
+    fn read(&self, answer: &str) {
+        #[derive(Deserialize)]
+        struct Answer {
+            result: Discovered,
+        }
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Discovered {
+            supported_versions: Vec<String>,
+        }
+        if let Ok(Answer { result }) = serde_json::from_str(answer) {
+            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = result.supported_versions;
+        }
+    }
+
+    /// Whether it named one with a handshake, or none at all.
+    pub(super) fn has_handshake(&self) -> bool {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.is_empty() || known.iter().any(|version| version.as_str() < FIRST_WITHOUT_HANDSHAKE)
+    }
 }
 
 impl Transport {
-    pub(super) fn new(outbound: Outbound, limits: UpstreamLimits) -> Result<Self> {
-        Ok(Self { client: outbound.client(limits.call_timeout)?, outbound, limits })
+    pub(super) fn new(outbound: Outbound, limits: UpstreamLimits, known: KnownVersions) -> Result<Self> {
+        Ok(Self { client: outbound.client(limits.call_timeout)?, outbound, limits, known })
     }
 
     /// Sends, and follows redirects that stay where the operator pointed.
@@ -165,11 +202,15 @@ fn events(
     response: Response,
     most: usize,
     exact: Option<(Exact, RequestId)>,
+    known: Option<KnownVersions>,
 ) -> BoxStream<'static, Result<Sse, SseError>> {
     let events = SseStream::from_bytes_stream(pieces(response, most));
     events
         .map(move |event| {
             let mut event = event?;
+            if let (Some(known), Some(data)) = (&known, &event.data) {
+                known.read(data);
+            }
             if let (Some((exact, id)), Some(data)) = (&exact, &event.data)
                 && let Some(shown) = exact.keep(id, data)
             {
@@ -249,8 +290,11 @@ impl StreamableHttpClient for Transport {
         let wants_answer = matches!(message, ClientJsonRpcMessage::Request(_));
         let given = response.headers().get(SESSION).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let most = self.limits.answer_bytes;
+        let discovers = matches!(&message, ClientJsonRpcMessage::Request(request)
+            if matches!(request.request, ClientRequest::DiscoverRequest(_)));
+        let discovers = discovers.then(|| self.known.clone());
         if is_kind(&response, "text/event-stream") {
-            return Ok(StreamableHttpPostResponse::Sse(events(response, most, exact), given));
+            return Ok(StreamableHttpPostResponse::Sse(events(response, most, exact, discovers), given));
         }
         if !is_kind(&response, "application/json") {
             if !wants_answer {
@@ -260,6 +304,9 @@ impl StreamableHttpClient for Transport {
             return Err(StreamableHttpError::UnexpectedContentType(stated.map(str::to_owned)));
         }
         let body = body(response, most).await?;
+        if let (Some(known), Ok(text)) = (&discovers, std::str::from_utf8(&body)) {
+            known.read(text);
+        }
         let shown = match (&exact, std::str::from_utf8(&body)) {
             (Some((exact, id)), Ok(text)) => exact.keep(id, text),
             _ => None,
@@ -302,6 +349,6 @@ impl StreamableHttpClient for Transport {
         if !response.status().is_success() || !is_kind(&response, "text/event-stream") {
             return Err(StreamableHttpError::ServerDoesNotSupportSse);
         }
-        Ok(events(response, self.limits.answer_bytes, None))
+        Ok(events(response, self.limits.answer_bytes, None, None))
     }
 }

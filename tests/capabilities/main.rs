@@ -11,6 +11,8 @@ mod audit_export;
 mod audit_stats;
 mod bad_input;
 mod bad_requests;
+mod bridged;
+mod children;
 mod cli;
 mod client_configs;
 mod compliance;

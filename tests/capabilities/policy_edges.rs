@@ -41,6 +41,7 @@ impl Clocked {
             outbound: haldir::outbound::Outbound::new(["127.0.0.1"]),
             webhooks: haldir::call::WebhookPace::default(),
             upstreams: haldir::upstream::UpstreamLimits::default(),
+            children: haldir::upstream::child::Children::default(),
         };
         let clock = std::sync::Arc::new(ManualClock::new(at(0)));
         let runtime = tokio::runtime::Runtime::new().unwrap();

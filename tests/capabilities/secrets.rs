@@ -292,6 +292,7 @@ fn no_core_type_shows_what_it_holds() {
         outbound: haldir::outbound::Outbound::default(),
         webhooks: haldir::call::WebhookPace::default(),
         upstreams: haldir::upstream::UpstreamLimits::default(),
+        children: haldir::upstream::child::Children::default(),
     };
     let minting: haldir::gate::create_api_key::CreateApiKey =
         serde_json::from_value(json!({"bootstrap_token": PLANTED})).unwrap();

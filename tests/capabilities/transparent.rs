@@ -147,6 +147,27 @@ fn an_upstream_that_fails_is_said_to_fail_and_the_log_knows() {
 }
 
 #[test]
+fn an_upstream_that_fails_again_and_again_is_left_alone_for_a_while() {
+    let (house, upstream) = (House::new(), Upstream::new([tool("echo")]));
+    let (_server, operator) = house.serve_operator();
+    register(&operator, "up", &upstream);
+    let session = operator.session(&json!({"scopes": ["execute"]}));
+    let headers = [("X-Session-ID", session.as_str())];
+    upstream.behave(Behaviour::HangUp);
+    let failing = || call(&operator, &headers, "echo", &json!({})).text;
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    while !failing().contains("left alone") {
+        assert!(std::time::Instant::now() < end, "it is asked for ever");
+    }
+    upstream.behave(Behaviour::Echo);
+    while call(&operator, &headers, "echo", &json!({})).status != 200 {
+        assert!(std::time::Instant::now() < end, "it is never asked again");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    operator.verified();
+}
+
+#[test]
 fn tools_of_upstreams_stand_beside_haldirs_own() {
     let (house, upstream) = (House::new(), Upstream::new([tool("echo")]));
     let (_server, operator) = house.serve_operator();

@@ -1,6 +1,7 @@
 // The TypeScript SDKs with haldir in front of a server that others wrote, and without: upstreams_sdk.mjs BINARY
 // Results are compared as the SDKs give them. CLIENT_PACKAGES is where the packages are.
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
@@ -15,12 +16,15 @@ const sdks = {
   'TypeScript SDK 1': {
     ...load('@modelcontextprotocol/sdk/client/index.js'),
     ...load('@modelcontextprotocol/sdk/client/stdio.js'),
+    ...load('@modelcontextprotocol/sdk/client/streamableHttp.js'),
   },
 };
 
-async function tour(sdk, command, args) {
+const stdio = (sdk, command, args) => new sdk.StdioClientTransport({ command, args, env, stderr: 'ignore' });
+
+async function tour(sdk, transport) {
   const client = new sdk.Client({ name: 'tests', version: '1' }, { capabilities: {} });
-  await client.connect(new sdk.StdioClientTransport({ command, args, env, stderr: 'ignore' }));
+  await client.connect(transport);
   const call = (name, given) => client.callTool({ name, arguments: given });
   const seen = {
     tools: await client.listTools(),
@@ -35,13 +39,7 @@ async function tour(sdk, command, args) {
   return seen;
 }
 
-let failed = 0;
-for (const [label, sdk] of Object.entries(sdks)) {
-  const scratch = mkdtempSync(`${tmpdir()}/upstreams-`);
-  const wrap = ['--db', `${scratch}/h.db`, 'wrap', '--name', 'everything', '--', process.execPath, ...SERVER];
-  const direct = await tour(sdk, process.execPath, SERVER);
-  const behind = await tour(sdk, BINARY, wrap);
-  rmSync(scratch, { recursive: true, force: true });
+function compare(label, direct, behind) {
   for (const name of Object.keys(direct)) {
     try {
       assert.deepEqual(behind[name], direct[name]);
@@ -52,4 +50,24 @@ for (const [label, sdk] of Object.entries(sdks)) {
     }
   }
 }
+
+// The same server as a child of `haldir-mcp serve`.
+const folder = mkdtempSync(`${tmpdir()}/upstreams-`);
+const children = new URL('children.py', import.meta.url).pathname;
+const haldir = spawn('python3', [children, BINARY, packages, process.execPath, folder], { stdio: ['pipe', 'pipe', 'inherit'] });
+const base = await new Promise((resolve) => haldir.stdout.once('data', (text) => resolve(String(text).trim())));
+
+let failed = 0;
+for (const [label, sdk] of Object.entries(sdks)) {
+  const scratch = mkdtempSync(`${tmpdir()}/upstreams-`);
+  const wrap = ['--db', `${scratch}/h.db`, 'wrap', '--name', 'everything', '--', process.execPath, ...SERVER];
+  const direct = await tour(sdk, stdio(sdk, process.execPath, SERVER));
+  compare(label, direct, await tour(sdk, stdio(sdk, BINARY, wrap)));
+  rmSync(scratch, { recursive: true, force: true });
+  const http = new sdk.StreamableHTTPClientTransport(new URL(`${base}/mcp/everything`));
+  compare(`${label}, /mcp/everything`, direct, await tour(sdk, http));
+}
+haldir.stdin.end();
+await new Promise((resolve) => haldir.once('exit', resolve));
+rmSync(folder, { recursive: true, force: true });
 process.exit(failed ? 1 : 0);

@@ -9,10 +9,13 @@ import os
 import re
 import sys
 import tempfile
+from pathlib import Path
 
 from mcp import Client, StdioServerParameters
+from mcp.client.streamable_http import streamable_http_client
 
 from checks import expect, run_check, summary
+from children import commands, served
 
 BINARY, PACKAGES, NODE = sys.argv[1:4]
 SCRIPT = f"{PACKAGES}/@modelcontextprotocol/server-everything/dist/index.js"
@@ -34,6 +37,40 @@ async def tour(server, era):
     return {name: re.sub(r"\d+:\d\d:\d\d [AP]M", "TIME", repr(value)) for name, value in seen.items()}
 
 
+async def files_tour(server, folder, prefix=""):
+    """What a client makes of server-filesystem."""
+    seen = {}
+    async with Client(server, mode="legacy", read_timeout_seconds=30) as client:
+        seen["read"] = await client.call_tool(f"{prefix}read_text_file", {"path": f"{folder}/b.txt"})
+        seen["list"] = await client.call_tool(f"{prefix}list_directory", {"path": str(folder)})
+        seen["refused"] = await client.call_tool(f"{prefix}read_text_file", {"path": "/etc/passwd"})
+    return {name: repr(value) for name, value in seen.items()}
+
+
+def over_http(environment):
+    """The same servers as children of haldir, at /mcp/{upstream} and as `upstream.tool`."""
+    with tempfile.TemporaryDirectory() as folder:
+        folder = Path(folder).resolve()
+        (folder / "b.txt").write_text("b")
+        with served(BINARY, PACKAGES, NODE, folder) as base:
+            direct = StdioServerParameters(command=NODE, args=commands(PACKAGES, folder)["everything"], env=environment)
+            one = asyncio.run(tour(direct, "legacy"))
+            other = asyncio.run(tour(streamable_http_client(f"{base}/mcp/everything"), "legacy"))
+            for name in one:
+                run_check(f"Python SDK, /mcp/everything: {name}", lambda: same(name, one, other))  # noqa: B023
+            # A client of 2026-07-28 in front of a server that shakes hands.
+            new = asyncio.run(tour(streamable_http_client(f"{base}/mcp/everything"), "auto"))
+            run_check("Python SDK, /mcp/everything, bridged: version", lambda: expect("2026-07-28" in new["version"], new["version"]))
+            for name, says in {"echo": "ü 1.10", "structured": "humidity", "prompt": "Paris", "bad arguments": "get-sum"}.items():
+                run_check(f"Python SDK, /mcp/everything, bridged: {name}", lambda: expect(says in new[name], new[name][:300]))  # noqa: B023
+            direct = StdioServerParameters(command=NODE, args=commands(PACKAGES, folder)["files"], env=environment)
+            one = asyncio.run(files_tour(direct, folder))
+            for way, url, prefix in [("/mcp/files", f"{base}/mcp/files", ""), ("files.tool on /mcp", f"{base}/mcp", "files.")]:
+                other = asyncio.run(files_tour(streamable_http_client(url), folder, prefix))
+                for name in one:
+                    run_check(f"Python SDK, {way}: {name}", lambda: same(name, one, other))  # noqa: B023
+
+
 def same(name, direct, behind):
     expect(direct[name] == behind[name], f"direct {direct[name][:300]}, behind haldir {behind[name][:300]}")
 
@@ -49,6 +86,7 @@ def main():
             other = asyncio.run(tour(wrapped, era))
         for name in one:
             run_check(f"Python SDK, {era}: {name}", lambda: same(name, one, other))  # noqa: B023
+    over_http(environment)
     return summary()
 
 

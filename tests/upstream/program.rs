@@ -28,17 +28,17 @@ const SSE_RETRY: Duration = Duration::from_millis(200);
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
     let has = |flag: &str| arguments.iter().any(|argument| argument == flag);
+    let (old, new) = (has("--old"), has("--new"));
     if has("--stdio") {
         eprintln!("upstream on standard input and output");
-        if let Ok(running) = Upstream::default().serve(rmcp::transport::stdio()).await {
+        if let Ok(running) = (Upstream { old, new }).serve(rmcp::transport::stdio()).await {
             running.waiting().await?;
         }
         return Ok(());
     }
-    let old = has("--old");
     let config = StreamableHttpServerConfig::default().with_sse_retry(Some(SSE_RETRY));
     let service: StreamableHttpService<Upstream, LocalSessionManager> =
-        StreamableHttpService::new(move || Ok(Upstream { old }), Arc::default(), config);
+        StreamableHttpService::new(move || Ok(Upstream { old, new }), Arc::default(), config);
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     println!("upstream listening on http://{}", listener.local_addr()?);
     serve(listener, service).await

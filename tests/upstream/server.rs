@@ -40,6 +40,8 @@ pub fn changed(change: Change) {
 pub struct Upstream {
     /// Whether it knows the revisions with a handshake only.
     pub old: bool,
+    /// Whether it knows the one without a handshake only.
+    pub new: bool,
 }
 
 /// JSON that is known to be what rmcp wants it to be.
@@ -79,6 +81,9 @@ impl ServerHandler for Upstream {
     fn supported_protocol_versions(&self) -> Cow<'static, [ProtocolVersion]> {
         if self.old {
             return Cow::Borrowed(&[ProtocolVersion::V_2025_03_26]);
+        }
+        if self.new {
+            return Cow::Borrowed(&[ProtocolVersion::V_2026_07_28]);
         }
         Cow::Borrowed(ProtocolVersion::KNOWN_VERSIONS)
     }

@@ -4,12 +4,14 @@
 //! every revision and extension that client and upstream share passes. What belongs to haldir does not: its keys and
 //! sessions stay here, and the upstream's credentials never reach the client.
 
+mod children;
 mod dialog;
 mod failed;
 mod sessions;
 mod stream;
 
 use std::{
+    collections::BTreeMap,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -23,10 +25,12 @@ use axum::{
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
+use children::Children;
 use failed::Failed;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use reqwest::Url;
 pub use sessions::UpstreamSessions;
+use zeroize::Zeroizing;
 
 use super::{App, guard::RequestId, input, mcp, mcp_sessions::SESSION_ID, respond};
 use crate::{
@@ -37,10 +41,12 @@ use crate::{
         governor::{self, Governor, Tools},
         message::{self, Call, FIRST_MODERN, INTERNAL_ERROR, INVALID_REQUEST, Message},
         passing::{Open, Passing},
+        wire::Wire,
+        wrap::Source,
     },
     model::{Credential, UpstreamName},
-    operations::proxied,
-    upstream::UpstreamLimits,
+    operations::proxied::{self, Sent},
+    upstream::{Link, Place, UpstreamLimits},
 };
 
 /// How long a stream may stay open that is no answer to a call.
@@ -63,6 +69,8 @@ const TO_CLIENT: [&str; 5] = ["content-type", "retry-after", "allow", SESSION_ID
 /// Where a request names the session that its call belongs to.
 const HALDIR_SESSION: &str = "x-session-id";
 
+type Written = BTreeMap<String, Zeroizing<String>>;
+
 /// Where an upstream is, and who decides on its calls.
 struct Route {
     name: UpstreamName,
@@ -73,17 +81,22 @@ struct Route {
     redact: Option<Redact>,
     governor: Arc<dyn Govern>,
     limits: UpstreamLimits,
+    /// haldir's own connection, which knows how the upstream is.
+    link: Arc<Link>,
 }
 
 impl Route {
-    fn find(app: &App, credential: &Credential, name: &str) -> Result<Self> {
+    fn new(
+        app: &App,
+        credential: &Credential,
+        name: UpstreamName,
+        (url, written): (&str, &Written),
+        (link, sent): (Arc<Link>, Vec<Sent>),
+    ) -> Result<Self> {
         let haldir = &app.shared.haldir;
-        let name = UpstreamName::parse(name).map_err(|_| Error::not_found("the upstream"))?;
-        let cx = haldir.watch_proxy(credential)?;
-        let (target, sent) = proxied::target(&cx, &name)?;
-        let url = haldir.outbound().parse(&target.url)?;
+        let url = haldir.outbound().parse(url)?;
         let mut headers = HeaderMap::new();
-        for (header, value) in &target.headers {
+        for (header, value) in written {
             let header: HeaderName = header.parse().map_err(Error::internal)?;
             let mut value: HeaderValue = value.parse().map_err(Error::internal)?;
             value.set_sensitive(true);
@@ -95,8 +108,22 @@ impl Route {
         };
         let governor =
             Governor::new(haldir.clone(), credential.clone(), name.clone(), session, Tools::Asked, app.shared.asking);
-        let limits = *cx.services.upstreams.limits();
-        Ok(Self { name, url, headers, redact: governor::redaction(sent), governor: Arc::new(governor), limits })
+        let limits = haldir.upstream_limits();
+        Ok(Self { name, url, headers, redact: governor::redaction(sent), governor: Arc::new(governor), limits, link })
+    }
+}
+
+impl Route {
+    /// The upstream as a connection of messages.
+    fn wire(&self, app: &App) -> Wire {
+        Wire {
+            client: app.shared.upstream_client.clone(),
+            outbound: app.shared.haldir.outbound().clone(),
+            url: self.url.clone(),
+            headers: self.headers.clone(),
+            call_timeout: CALL_TIMEOUT,
+            answer_bytes: self.limits.answer_bytes,
+        }
     }
 }
 
@@ -117,20 +144,64 @@ async fn serve(
 
 async fn answer(app: &App, credential: &Credential, name: &str, request: Request) -> Result<Response> {
     let session = request.headers().get(HALDIR_SESSION).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let route = Route::find(app, credential, name)?;
+    let name = UpstreamName::parse(name).map_err(|_| Error::not_found("the upstream"))?;
+    let (target, sent) = proxied::target(&app.shared.haldir.watch_proxy(credential)?, &name)?;
+    let link = app.shared.haldir.link(&target);
+    let (method, headers) = (request.method().clone(), request.headers().clone());
+    let body = if method == Method::POST {
+        input::check_content_type(&headers)?;
+        input::body(request).await?
+    } else {
+        Bytes::new()
+    };
+    let route = match target.place {
+        Place::Http { url, headers: written } => {
+            let route = Route::new(app, credential, name, (&url, &written), (link, sent.clone()))?;
+            let wire = Source::Wire(Box::new(route.wire(app)));
+            let relayed = Children { app, credential, name: &route.name, source: wire, sent };
+            if relayed.serves(&headers) || needs_bridge(app, credential, &route.name, &headers, &body).await? {
+                return relayed.answer(&method, &headers, &body).await;
+            }
+            route
+        }
+        Place::Child(command) => {
+            let source = Source::Child(command);
+            return Children { app, credential, name: &name, source, sent }.answer(&method, &headers, &body).await;
+        }
+    };
     let sessions = &app.shared.upstream_sessions;
-    let Some(open) = sessions.admit(route.name.as_str(), request.headers(), credential) else {
+    let Some(open) = sessions.admit(route.name.as_str(), &headers, credential) else {
         let problem = "the MCP session is unknown or has ended: initialise again";
         return Ok(rpc_error(StatusCode::NOT_FOUND, None, INVALID_REQUEST, problem));
     };
     let exchange = Exchange { app: app.clone(), credential: credential.clone(), route, open, client: None };
-    if request.method() == Method::POST {
-        input::check_content_type(request.headers())?;
-        let headers = request.headers().clone();
-        let body = input::body(request).await?;
+    if method == Method::POST {
         return exchange.post(&headers, &body, session).await;
     }
-    exchange.other(request.method(), request.headers()).await
+    exchange.other(&method, &headers).await
+}
+
+/// Whether the upstream knows the revision that this request is of not at all.
+async fn needs_bridge(
+    app: &App,
+    credential: &Credential,
+    name: &UpstreamName,
+    headers: &HeaderMap,
+    body: &Bytes,
+) -> Result<bool> {
+    if headers.contains_key(SESSION_ID) {
+        return Ok(false);
+    }
+    let Ok(Ok(message)) = std::str::from_utf8(body).map(Message::read) else { return Ok(false) };
+    let modern = message.is_modern();
+    if !modern && !message.is("initialize") {
+        return Ok(false);
+    }
+    let cx = app.shared.haldir.watch_proxy(credential)?;
+    let reach = proxied::reach(&cx, name)?;
+    // Where that is not known, the upstream speaks for itself.
+    let Some(revisions) = reach.link.revisions().await else { return Ok(false) };
+    Ok(if modern { !revisions.modern } else { !revisions.with_handshake })
 }
 
 struct Exchange {
@@ -203,7 +274,7 @@ impl Exchange {
         let arguments = call.arguments.map_or("{}", |arguments| arguments.get()).to_owned();
         let session = call.session.clone().or(session.clone());
         let decided = decided.clone().or_else(|| call.decided(&message));
-        let asking = Asked { tool: call.name.clone(), arguments, session, decided };
+        let asking = Asked { tool: call.name.clone(), arguments, session, decided, offered: None };
         let decision = match self.route.governor.admit(asking).await {
             Err(error) if matches!(error.code, Code::Unauthorized | Code::RateLimited) => return Err(error),
             Err(error) => Decision::of(&error),
@@ -273,7 +344,16 @@ impl Exchange {
         modern: bool,
     ) -> Result<Response> {
         let begins = passing.call.is_none() && !headers.contains_key(SESSION_ID);
-        let response = match self.request(&method, headers, body, passing.until.is_none()).await {
+        let is_call = passing.call.is_some();
+        if is_call && let Err(resting) = self.route.link.admit() {
+            let id = not_carried_out(&mut passing, "the upstream failed repeatedly and is left alone for a while");
+            return Ok(rpc_error(StatusCode::BAD_GATEWAY, id.as_deref(), INTERNAL_ERROR, &resting.message));
+        }
+        let asked = self.request(&method, headers, body, passing.until.is_none()).await;
+        if is_call {
+            self.route.link.reached(matches!(asked, Ok(_) | Err(Failed::Redirected)));
+        }
+        let response = match asked {
             Ok(response) => response,
             Err(failed) => {
                 let id = passing.call.take().map(|(id, report)| {

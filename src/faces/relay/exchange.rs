@@ -4,7 +4,11 @@ mod asks;
 mod ends;
 mod pins;
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use serde_json::value::RawValue;
 use tokio::{sync::mpsc, task::JoinSet, time::Instant};
@@ -42,6 +46,8 @@ pub struct Exchange {
     /// Other requests of the client that the upstream has.
     requests: HashMap<String, Asking>,
     pins: Pins,
+    /// The tools that the upstream offers over this connection, since they were last compared with their pins.
+    offered: HashSet<String>,
     decisions: JoinSet<(String, Result<Decision>)>,
     /// Secrets that the upstream was given: whatever it sends from then on is without them.
     redactions: Vec<Redact>,
@@ -109,6 +115,7 @@ impl Exchange {
             calls: HashMap::new(),
             requests: HashMap::new(),
             pins: Pins::Unknown,
+            offered: HashSet::new(),
             decisions: JoinSet::new(),
             redactions: secrets.into_iter().collect(),
             own_ids: 0,
@@ -233,6 +240,11 @@ impl Exchange {
         self.initialize.as_deref()
     }
 
+    /// The handshake was refused: a new upstream is not to be told it.
+    pub fn forget_handshake(&mut self) {
+        self.initialize = None;
+    }
+
     /// Takes a message that was meant for nobody: the answer of a new upstream to an `initialize` told again.
     pub fn is_answer_to(text: &str, initialize: &str) -> bool {
         let (Ok(answer), Ok(asked)) = (Message::read(text), Message::read(initialize)) else { return false };
@@ -282,7 +294,9 @@ impl Exchange {
             return;
         };
         entry.stage = Stage::Deciding;
-        let asked = Asked { tool, arguments, session: entry.session.clone(), decided: entry.decided.take() };
+        let offered = Some(self.offered.contains(&tool));
+        let (session, decided) = (entry.session.clone(), entry.decided.take());
+        let asked = Asked { tool, arguments, session, decided, offered };
         let (governor, id) = (Arc::clone(&self.governor), id.to_owned());
         self.decisions.spawn(async move {
             let decision = governor.admit(asked).await;

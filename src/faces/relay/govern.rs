@@ -27,6 +27,8 @@ pub struct Asked {
     pub session: Option<String>,
     /// What the person at the client has decided on it, if they were asked.
     pub decided: Option<Decided>,
+    /// Whether the connection offers the tool, if its tools were listed over it.
+    pub offered: Option<bool>,
 }
 
 /// A call that may go on. The entry that says so is durable.
@@ -189,6 +191,15 @@ pub struct ToolPage<'a> {
     /// What the next page is asked for with.
     #[serde(borrow, default)]
     pub next_cursor: Option<&'a RawValue>,
+}
+
+/// The name of a tool as it stands in a list.
+pub fn tool_name(tool: &RawValue) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Named {
+        name: String,
+    }
+    serde_json::from_str::<Named>(tool.get()).ok().map(|named| named.name)
 }
 
 /// The answer to a client's `tools/list` without the tools that it may not see; `None` if it may see all.

@@ -18,7 +18,7 @@ use crate::{
     model::{Credential, SessionId, UpstreamName},
     operations::{
         Haldir,
-        proxied::{self, Attempt, Going, Held, OutwardContext, Sent, Verdict},
+        proxied::{self, Attempt, Audience, Going, Held, OutwardContext, Sent, Verdict},
     },
     upstream::{Failure, FailureKind},
 };
@@ -28,6 +28,8 @@ use crate::{
 pub enum Tools {
     /// The relay, over the client's own connection: nobody else has one.
     Observed,
+    /// The relay, over one of several connections: haldir lists them besides for everybody.
+    Beside,
     /// haldir, over a connection of its own, when they were not looked at for a while.
     Asked,
 }
@@ -63,14 +65,14 @@ impl Governor {
         if self.tools == Tools::Asked {
             self.look_at_tools(&cx).await?;
         }
-        match asked.decided.filter(|_| self.asking.enabled) {
+        let Asked { tool, arguments, offered, decided, .. } = asked;
+        match decided.filter(|_| self.asking.enabled) {
             Some(Decided { person, yes: true }) => cx.hearing.person = Some(Arc::new(person)),
             // From then on it is what any call is that was denied.
             Some(Decided { person, yes: false }) => proxied::deny(&cx, person).await?,
             None => {}
         }
-        let attempt =
-            Attempt { session_id, tool: asked.tool, upstream: Some(self.upstream.clone()), arguments: asked.arguments };
+        let attempt = Attempt { session_id, tool, upstream: Some(self.upstream.clone()), offered, arguments };
         Ok(match proxied::begin(&cx, attempt).await? {
             Verdict::Go(going) => Decision::Go(self.admitted(*going)),
             Verdict::Held(held) => self.held(&cx, held)?,
@@ -164,7 +166,8 @@ impl Govern for Governor {
     fn observe(&self, tools: Vec<Box<RawValue>>) -> BoxFuture<'_, Result<()>> {
         async move {
             let cx = self.haldir.watch_proxy(&self.credential)?;
-            self.haldir.observe_tools(&cx, &self.upstream, tools).await.map(drop)
+            let audience = if self.tools == Tools::Observed { Audience::Everyone } else { Audience::One };
+            self.haldir.observe_tools(&cx, &self.upstream, tools, audience).await.map(drop)
         }
         .boxed()
     }

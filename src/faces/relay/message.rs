@@ -103,6 +103,13 @@ impl<'a> Message<'a> {
         Client::read(if self.is("initialize") { &params } else { &params["_meta"] })
     }
 
+    /// What it says of its client, from 2026-07-28 on: who it is, and what it can do.
+    pub fn client(&self) -> Option<String> {
+        let meta = json::object(json::object(self.params?).ok()?.get("_meta")?).ok()?;
+        let of = |name: &str| meta.get(&format!("io.modelcontextprotocol/{name}")).map_or("", RawValue::get);
+        Some(format!("{} {}", of("clientInfo"), of("clientCapabilities")))
+    }
+
     /// Written anew: exactly what was read, and nothing that another reader might see in it besides.
     pub fn text(&self) -> String {
         // Texts and raw JSON under fixed names: there is nothing here that cannot be written.
@@ -204,7 +211,10 @@ impl<'a> Call<'a> {
             match name.as_ref() {
                 "name" => member(name, &quoted(&self.name)),
                 "arguments" if self.arguments.is_some() => member(name, arguments),
-                "_meta" if self.session.is_some() => member(name, &without_session(value)),
+                "_meta" if self.session.is_some() => match without_session(value).as_str() {
+                    "{}" => {}
+                    meta => member(name, meta),
+                },
                 STATE | RESPONSES if self.answered.is_some() => {}
                 _ => member(name, value.get()),
             }

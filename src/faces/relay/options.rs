@@ -9,11 +9,15 @@ use std::{
 
 use clap::Args;
 
-use super::{bound_session::SessionTerms, child::ChildCommand, stderr_log};
+use super::bound_session::SessionTerms;
 use crate::{
     config::bad_setting,
     error::{Error, Result},
     model::{Money, Scopes, SessionId, UpstreamName},
+    upstream::{
+        child::{ChildCommand, Inherited},
+        stderr_log,
+    },
 };
 
 /// What is set for a wrapped server.
@@ -44,6 +48,10 @@ pub struct WrapOptions {
     /// Seconds that one call may take.
     #[arg(long, env = "HALDIR_CALL_TIMEOUT", value_name = "SECONDS", default_value_t = 600)]
     call_timeout: u64,
+    /// Answer a client of MCP 2026-07-28 in the place of a server that shakes hands also where the client may know the
+    /// handshake itself: for clients that know nothing else.
+    #[arg(long, env = "HALDIR_BRIDGE")]
+    bridge: bool,
     /// The server's program and its arguments.
     #[arg(last = true, required = true, value_name = "COMMAND")]
     command: Vec<OsString>,
@@ -86,6 +94,8 @@ impl WrapOptions {
             program: program.clone(),
             arguments: arguments.to_vec(),
             environment: Vec::new(),
+            inherited: Inherited::All,
+            folder: None,
             log: stderr_log::path(store, name),
         })
     }
@@ -93,6 +103,11 @@ impl WrapOptions {
     /// The file with policies.
     pub fn policy(&self) -> Option<&Path> {
         self.policy.as_deref()
+    }
+
+    /// Whether the client knows no handshake.
+    pub fn bridges(&self) -> bool {
+        self.bridge
     }
 
     /// How long one call may take.

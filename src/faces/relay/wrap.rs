@@ -1,6 +1,6 @@
 //! A wrapped server: MCP on standard input and output, with a child behind it.
 
-use std::{io, process::ExitStatus, sync::Arc, time::Duration};
+use std::{collections::VecDeque, io, process::ExitStatus, sync::Arc, time::Duration};
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt},
@@ -8,14 +8,21 @@ use tokio::{
     task::JoinHandle,
     time::{Instant, sleep, timeout},
 };
+use tokio_util::sync::DropGuard;
 
 use super::{
-    child::{ChildCommand, ChildProcess},
+    bridge::{Bridge, Step},
     exchange::Exchange,
     govern::{Govern, Redact},
-    lines::{Line, LineReader},
+    wire::{Connected, Wire},
 };
-use crate::error::{Code, Error, Result};
+use crate::{
+    error::{Code, Error, Result},
+    upstream::{
+        child::{ChildCommand, ChildProcess},
+        lines::{Line, LineReader},
+    },
+};
 
 /// The longest message of a client, in bytes.
 const MAX_CLIENT_BYTES: usize = 4 * 1024 * 1024;
@@ -23,6 +30,8 @@ const MAX_CLIENT_BYTES: usize = 4 * 1024 * 1024;
 const MAX_CHILD_BYTES: usize = 16 * 1024 * 1024;
 /// Messages that wait for their reader.
 const MAX_WAITING: usize = 256;
+/// Messages that follow from one: an answer to each request that may be under way, and some.
+const MAX_STEPS: usize = 1_024;
 /// A child that lived this long had started well.
 const STARTED_WELL: Duration = Duration::from_secs(30);
 /// How often a child that does not start well is started in a row, and the first pause; it doubles each time.
@@ -33,22 +42,55 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 /// How long a child that was started again has to answer the handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A child as the relay sees it.
+/// Where an upstream is.
+#[derive(Clone)]
+pub enum Source {
+    /// A child of this process.
+    Child(ChildCommand),
+    /// A server over HTTP.
+    Wire(Box<Wire>),
+}
+
+impl Source {
+    fn name(&self) -> String {
+        match self {
+            Self::Child(command) => command.program.to_string_lossy().into_owned(),
+            Self::Wire(_) => "the upstream".to_owned(),
+        }
+    }
+}
+
+/// An upstream as the relay sees it.
 struct Running {
-    process: ChildProcess,
     input: mpsc::Sender<String>,
     output: mpsc::Receiver<Said>,
-    writer: JoinHandle<()>,
+    behind: Behind,
     since: Instant,
 }
 
-enum Said {
+/// What ends with the connection.
+enum Behind {
+    Child(ChildProcess, JoinHandle<()>),
+    Wire(DropGuard),
+}
+
+/// What one side has said.
+pub enum Said {
+    /// A message.
     Message(String),
+    /// One that was longer than allowed.
     TooLong,
 }
 
 impl Running {
-    fn start(command: &ChildCommand) -> Result<Self> {
+    fn start(source: &Source) -> Result<Self> {
+        let command = match source {
+            Source::Child(command) => command,
+            Source::Wire(wire) => {
+                let Connected { input, output, guard } = wire.start();
+                return Ok(Self { input, output, behind: Behind::Wire(guard), since: Instant::now() });
+            }
+        };
         let (process, input, output) = command.start().map_err(|error| {
             let message = format!("{} cannot be started: {error}", command.program.to_string_lossy());
             Error::new(Code::InvalidArgument, message)
@@ -57,16 +99,22 @@ impl Running {
         let writer = tokio::spawn(write_lines(receiver, input));
         let (said, output_messages) = mpsc::channel(MAX_WAITING);
         tokio::spawn(read_lines(output, said, MAX_CHILD_BYTES));
-        Ok(Self { process, input: sender, output: output_messages, writer, since: Instant::now() })
+        let behind = Behind::Child(process, writer);
+        Ok(Self { input: sender, output: output_messages, behind, since: Instant::now() })
     }
 
     /// Ends its input, then the child.
     async fn stop(self) {
-        self.writer.abort();
         drop(self.input);
-        // The pipe is closed by now, unless the writer is in the middle of an abort.
-        let _ = self.writer.await;
-        self.process.stop().await;
+        match self.behind {
+            Behind::Child(process, writer) => {
+                writer.abort();
+                // The pipe is closed by now, unless the writer is in the middle of an abort.
+                let _ = writer.await;
+                process.stop().await;
+            }
+            Behind::Wire(guard) => drop(guard),
+        }
     }
 }
 
@@ -75,40 +123,71 @@ pub async fn serve(
     governor: Arc<dyn Govern>,
     command: &ChildCommand,
     secrets: Option<Redact>,
-    call_timeout: Duration,
+    (call_timeout, bridges): (Duration, bool),
     (input, output): (impl AsyncRead + Unpin + Send + 'static, impl AsyncWrite + Unpin + Send + 'static),
     shutdown: impl Future<Output = ()>,
 ) -> Result<()> {
-    let child = Running::start(command)?;
     let (to_client, outgoing) = mpsc::channel(MAX_WAITING);
     let (said, client) = mpsc::channel(MAX_WAITING);
+    let relay =
+        Relay::start(governor, Source::Child(command.clone()), secrets, call_timeout, bridges, (client, to_client))?;
     tokio::spawn(read_lines(input, said, MAX_CLIENT_BYTES));
     let writer = tokio::spawn(write_lines(outgoing, output));
-    let exchange = Exchange::new(governor, to_client.clone(), child.input.clone(), call_timeout, secrets);
-    drop(to_client);
-    let mut relay = Relay { command, exchange, client, child: Some(child) };
-    let outcome = tokio::select! {
-        outcome = relay.run() => outcome,
-        () = shutdown => Ok(()),
-    };
-    if let Some(child) = relay.child {
-        child.stop().await;
-    }
-    relay.exchange.close().await;
+    let outcome = relay.serve(shutdown).await;
     // The channel is closed, so the writer ends once it has written what there is, if anybody reads it.
     let _ = timeout(LAST_WORDS, writer).await;
     outcome
 }
 
-struct Relay<'a> {
-    command: &'a ChildCommand,
+/// A client, and the upstream behind it.
+pub struct Relay {
+    source: Source,
     exchange: Exchange,
+    /// What the exchange has for the client.
+    from_exchange: mpsc::Receiver<String>,
+    bridge: Bridge,
+    /// What the next upstream is to be told first.
+    again: Option<String>,
+    to_client: mpsc::Sender<String>,
     client: mpsc::Receiver<Said>,
     /// None while it is started again.
     child: Option<Running>,
 }
 
-impl Relay<'_> {
+impl Relay {
+    /// Starts the child; the client says on the one channel, and hears on the other.
+    pub fn start(
+        governor: Arc<dyn Govern>,
+        source: Source,
+        secrets: Option<Redact>,
+        call_timeout: Duration,
+        bridges: bool,
+        (client, to_client): (mpsc::Receiver<Said>, mpsc::Sender<String>),
+    ) -> Result<Self> {
+        let child = Running::start(&source)?;
+        let (answers, from_exchange) = mpsc::channel(MAX_STEPS);
+        let exchange = Exchange::new(governor, answers, child.input.clone(), call_timeout, secrets);
+        let bridge = Bridge::new(bridges);
+        Ok(Self { source, exchange, from_exchange, bridge, again: None, client, to_client, child: Some(child) })
+    }
+
+    /// Serves the client until it leaves, the child cannot be started again, or `shutdown` is done.
+    pub async fn serve(mut self, shutdown: impl Future<Output = ()>) -> Result<()> {
+        let outcome = tokio::select! {
+            outcome = self.run() => outcome,
+            () = shutdown => Ok(()),
+        };
+        if let Some(child) = self.child {
+            child.stop().await;
+        }
+        self.exchange.close().await;
+        while let Ok(text) = self.from_exchange.try_recv() {
+            // Fails if the client has left.
+            let _ = self.to_client.try_send(text);
+        }
+        outcome
+    }
+
     /// Passes messages on until the client leaves or the child does not keep running.
     async fn run(&mut self) -> Result<()> {
         let mut starts = 0;
@@ -119,41 +198,73 @@ impl Relay<'_> {
             };
             tokio::select! {
                 message = self.client.recv() => match message {
-                    Some(Said::Message(text)) => self.exchange.from_client(&text, None).await,
-                    Some(Said::TooLong) => self.exchange.from_client("", None).await,
+                    Some(Said::Message(text)) => {
+                        let steps = self.bridge.client_said(text);
+                        self.take(steps).await;
+                    }
+                    Some(Said::TooLong) => {
+                        self.exchange.from_client("", None).await;
+                        self.take(Vec::new()).await;
+                    }
                     None => return Ok(()),
                 },
                 message = child.output.recv() => {
                     let why = match message {
                         Some(Said::Message(text)) => {
                             self.exchange.from_upstream(text).await;
+                            self.take(Vec::new()).await;
                             continue;
                         }
                         Some(Said::TooLong) => "the server sent a message of more than 16 MiB and was ended",
                         None => "the server ended before it had answered",
                     };
+                    self.again = self.bridge.upstream_ended();
+                    if self.again.is_some() {
+                        self.exchange.forget_handshake();
+                    }
                     self.exchange.upstream_ended(why).await;
                     if child.since.elapsed() > STARTED_WELL {
                         starts = 0;
                     }
+                    self.take(Vec::new()).await;
                     if let Some(child) = self.child.take() {
                         tell_of_end(child).await;
                     }
                 }
-                () = self.exchange.next() => {}
+                () = self.exchange.next() => self.take(Vec::new()).await,
             }
+        }
+    }
+
+    /// Does what follows from a message, until nothing more does.
+    async fn take(&mut self, steps: Vec<Step>) {
+        let mut steps = VecDeque::from(steps);
+        loop {
+            while let Some(step) = steps.pop_front() {
+                match step {
+                    // Fails if the client has left, which its reader notices too.
+                    Step::Client(text) => drop(self.to_client.send(text).await),
+                    Step::Upstream(text) => self.exchange.from_client(&text, None).await,
+                }
+            }
+            let Ok(text) = self.from_exchange.try_recv() else { return };
+            steps.extend(self.bridge.upstream_said(text));
         }
     }
 
     async fn start_again(&mut self, starts: &mut u32) -> Result<()> {
         *starts += 1;
         if *starts > MAX_STARTS {
-            let message = format!("{} does not keep running", self.command.program.to_string_lossy());
+            let message = format!("{} does not keep running", self.source.name());
             return Err(Error::new(Code::Unavailable, message));
         }
         sleep(FIRST_PAUSE * 2_u32.pow(*starts - 1)).await;
-        match restart(self.command, &mut self.exchange).await {
-            Ok(running) => self.child = Some(running),
+        match restart(&self.source, &mut self.exchange).await {
+            Ok(running) => {
+                self.child = Some(running);
+                let again = self.again.take().map(Step::Upstream);
+                self.take(again.into_iter().collect()).await;
+            }
             Err(error) => tracing::warn!(%error, "the wrapped server could not be started again"),
         }
         Ok(())
@@ -162,21 +273,26 @@ impl Relay<'_> {
 
 async fn tell_of_end(child: Running) {
     let mut child = child;
-    let status: Option<io::Result<ExitStatus>> = timeout(Duration::from_millis(100), child.process.ended()).await.ok();
+    let status: Option<io::Result<ExitStatus>> = match &mut child.behind {
+        Behind::Child(process, _) => timeout(Duration::from_millis(100), process.ended()).await.ok(),
+        Behind::Wire(_) => None,
+    };
     tracing::warn!(?status, "the wrapped server ended; it will be started again");
     child.stop().await;
 }
 
 /// Starts the child again, and shakes hands with it in the client's words.
-async fn restart(command: &ChildCommand, exchange: &mut Exchange) -> Result<Running> {
-    let mut child = Running::start(command)?;
+async fn restart(source: &Source, exchange: &mut Exchange) -> Result<Running> {
+    let mut child = Running::start(source)?;
     let Some(initialize) = exchange.new_upstream(child.input.clone()).map(str::to_owned) else { return Ok(child) };
     let ended = || Error::new(Code::Unavailable, "the server ended before it had answered the handshake");
     child.input.send(initialize.clone()).await.map_err(|_| ended())?;
     let answered = async {
         loop {
             match child.output.recv().await {
-                Some(Said::Message(text)) if Exchange::is_answer_to(&text, &initialize) => return Ok(()),
+                Some(Said::Message(text)) if Exchange::is_answer_to(&text, &initialize) => {
+                    return Ok(());
+                }
                 Some(Said::Message(text)) => exchange.from_upstream(text).await,
                 Some(Said::TooLong) | None => return Err(ended()),
             }

@@ -49,6 +49,7 @@ impl InProcess {
             outbound: haldir::outbound::Outbound::default(),
             webhooks: haldir::call::WebhookPace::default(),
             upstreams: haldir::upstream::UpstreamLimits::default(),
+            children: haldir::upstream::child::Children::default(),
         };
         let clock = Arc::new(ManualClock::new(start_of_time()));
         let runtime = Runtime::new().unwrap();

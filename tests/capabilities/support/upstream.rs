@@ -36,6 +36,8 @@ pub enum Behaviour {
     Huge(usize),
     /// Begins to answer, and hangs up.
     BreakOff,
+    /// Hangs up.
+    HangUp,
 }
 
 /// A request as it came.
@@ -239,6 +241,10 @@ impl Upstream {
                     left -= next;
                 }
                 Some(())
+            }
+            Behaviour::HangUp => {
+                stream.shutdown(std::net::Shutdown::Both).ok()?;
+                None
             }
             Behaviour::BreakOff => {
                 begin(stream, "application/json", "Content-Length: 1000")?;

@@ -16,8 +16,8 @@ use super::super::{
 };
 use crate::{
     error::{Code, Error, Result},
-    faces::relay::stderr_log,
     model::UpstreamName,
+    upstream::stderr_log,
 };
 
 /// Bytes of a log that are read, from its end.
@@ -25,7 +25,7 @@ const MAX_READ: u64 = 2 * 1024 * 1024;
 
 #[derive(Args)]
 pub struct LogsOptions {
-    /// The server, as it was named to `haldir-mcp wrap`.
+    /// The server, as it was named to `haldir-mcp wrap` or in the config file.
     #[arg(value_name = "NAME")]
     name: String,
     /// How many lines, from the end.
@@ -39,7 +39,7 @@ pub fn run(options: &LogsOptions, global: &GlobalOptions, screen: Screen) -> Res
     let path = stderr_log::path(&global.store.path()?, &name);
     let mut text = tail(&stderr_log::older(&path))?.unwrap_or_default();
     let Some(current) = tail(&path)? else {
-        let message = format!("there is no log of {name}: `haldir-mcp wrap --name {name}` has not run on this store");
+        let message = format!("there is no log of {name}: no server of that name was started on this store");
         return Err(Error::new(Code::NotFound, message).into());
     };
     text.push_str(&current);

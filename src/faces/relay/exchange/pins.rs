@@ -46,9 +46,11 @@ impl Exchange {
             return self.pass_on(request).await;
         }
         let tools = std::mem::take(tools);
+        let offered = tools.iter().filter_map(|tool| govern::tool_name(tool)).collect();
         match self.governor.observe(tools).await {
             Ok(()) => {
                 self.pins = Pins::Known;
+                self.offered = offered;
                 let waiting = |call: &ToolCall| matches!(call.stage, Stage::Listing);
                 let waiting: Vec<_> =
                     self.calls.iter().filter(|(_, call)| waiting(call)).map(|(id, _)| id.clone()).collect();

@@ -1,0 +1,194 @@
+//! `/mcp/{upstream}` where more than bytes is passed on. A child of this process: each protocol session has one of its own,
+//! as it would have on standard input and output. A server over HTTP that does not know the client's revision: each
+//! protocol session has a connection of its own, with a bridge in front.
+
+use std::{convert::Infallible, sync::Arc};
+
+use axum::{
+    body::Body,
+    response::{IntoResponse, Response},
+};
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use bytes::Bytes;
+use futures::stream;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+
+use super::{CALL_TIMEOUT, HALDIR_SESSION, mismatch, rpc_error};
+use crate::{
+    crypto,
+    error::{Error, Result},
+    faces::{
+        http::{
+            App,
+            mcp_sessions::{SESSION_ID, owner},
+            respond,
+        },
+        relay::{
+            governor::{self, Governor, Tools},
+            hub::{Heard, Hub},
+            message::{self, Call, INVALID_REQUEST, Message},
+            wrap::Source,
+        },
+    },
+    model::{Credential, UpstreamName},
+    operations::proxied::Sent,
+};
+
+/// What is asked of a child.
+pub struct Children<'a> {
+    pub app: &'a App,
+    pub credential: &'a Credential,
+    pub name: &'a UpstreamName,
+    pub source: Source,
+    /// The secrets in its environment, or its headers.
+    pub sent: Vec<Sent>,
+}
+
+impl Children<'_> {
+    /// Whether a child serves the session that these headers name.
+    pub fn serves(&self, headers: &HeaderMap) -> bool {
+        self.app.shared.upstream_sessions.hub(self.name.as_str(), headers, self.credential).is_some()
+    }
+
+    /// Answers one request, whose body is there if it is a POST.
+    pub async fn answer(self, method: &Method, headers: &HeaderMap, body: &Bytes) -> Result<Response> {
+        match *method {
+            Method::POST => self.post(headers, body).await,
+            Method::GET => {
+                let Some(hub) = self.hub(headers) else { return Ok(unknown_session()) };
+                Ok(events(None, hub.listen(), hub))
+            }
+            _ => {
+                if self.hub(headers).is_none() {
+                    return Ok(unknown_session());
+                }
+                if let Some(id) = headers.get(SESSION_ID) {
+                    self.app.shared.upstream_sessions.end(self.name.as_str(), id);
+                }
+                Ok(StatusCode::NO_CONTENT.into_response())
+            }
+        }
+    }
+
+    /// The connection that these headers name, if it is this caller's and has not ended.
+    fn hub(&self, headers: &HeaderMap) -> Option<Arc<Hub>> {
+        let hub = self.app.shared.upstream_sessions.hub(self.name.as_str(), headers, self.credential)?;
+        (!hub.has_ended()).then_some(hub)
+    }
+
+    async fn post(&self, headers: &HeaderMap, body: &Bytes) -> Result<Response> {
+        let read = std::str::from_utf8(body).map_err(|_| (message::PARSE_ERROR, "this is no UTF-8".to_owned()));
+        let message = match read.and_then(Message::read) {
+            Ok(message) => message,
+            Err((code, problem)) => return Ok(rpc_error(StatusCode::BAD_REQUEST, None, code, &problem)),
+        };
+        let begins = message.is("initialize") && !headers.contains_key(SESSION_ID);
+        let shared = message.is_modern() && !headers.contains_key(SESSION_ID);
+        let (hub, begun) = if begins {
+            let id = crypto::token::<24>("").map_err(Error::internal)?;
+            let id = HeaderValue::from_str(&id).map_err(Error::internal)?;
+            let hub = self.begin(&id, false)?;
+            (hub, Some(id))
+        } else if shared {
+            (self.shared(&message)?, None)
+        } else if headers.contains_key(SESSION_ID) {
+            let Some(hub) = self.hub(headers) else { return Ok(unknown_session()) };
+            (hub, None)
+        } else {
+            let problem = "this upstream has a state: initialise first, and send its Mcp-Session-Id with every request";
+            return Ok(rpc_error(StatusCode::BAD_REQUEST, message.request_id(), INVALID_REQUEST, problem));
+        };
+        let Some(id) = message.request_id() else {
+            hub.tell(&message).await;
+            return Ok(StatusCode::ACCEPTED.into_response());
+        };
+        if message.is("tools/call")
+            && let Ok(call) = Call::read(message.params)
+            && let Some(header) = mismatch(headers, &call.name)
+        {
+            let problem = format!("the header {header} does not say what the body says");
+            return Ok(rpc_error(StatusCode::BAD_REQUEST, Some(id), super::HEADER_MISMATCH, &problem));
+        }
+        let session = headers.get(HALDIR_SESSION).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let Some(heard) = hub.ask(&message, session.as_deref(), shared).await else {
+            let problem = "a request with this id is under way already, or the upstream has ended";
+            return Ok(rpc_error(StatusCode::BAD_REQUEST, Some(id), INVALID_REQUEST, problem));
+        };
+        if accepts_events(headers) {
+            return Ok(events(begun, heard, hub));
+        }
+        whole(begun, heard, id).await
+    }
+
+    /// The child for requests of 2026-07-28, which know no protocol session: one for each kind of client of a caller.
+    fn shared(&self, message: &Message<'_>) -> Result<Arc<Hub>> {
+        let client = message.client().unwrap_or_default();
+        let digest = crypto::digest(&[&owner(self.credential), client.as_bytes()]);
+        let id = BASE64_URL_SAFE_NO_PAD.encode(digest);
+        let id = HeaderValue::from_str(&id).map_err(Error::internal)?;
+        let mut named = HeaderMap::new();
+        named.insert(SESSION_ID, id.clone());
+        match self.hub(&named) {
+            Some(hub) => Ok(hub),
+            None => self.begin(&id, true),
+        }
+    }
+
+    /// A child for a new protocol session.
+    fn begin(&self, id: &HeaderValue, bridges: bool) -> Result<Arc<Hub>> {
+        let shared = &self.app.shared;
+        let start = || {
+            let session = match self.credential {
+                Credential::LocalAgent => Some(Arc::clone(&shared.local_session)),
+                _ => None,
+            };
+            let (haldir, credential, name) = (shared.haldir.clone(), self.credential.clone(), self.name.clone());
+            let governor = Governor::new(haldir, credential, name, session, Tools::Beside, shared.asking);
+            let secrets = governor::redaction(self.sent.clone());
+            Hub::start(Arc::new(governor), self.source.clone(), secrets, CALL_TIMEOUT, bridges).map(Arc::new)
+        };
+        shared.upstream_sessions.begin_child(self.name.as_str(), id, self.credential, start)
+    }
+}
+
+fn accepts_events(headers: &HeaderMap) -> bool {
+    let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    accepted.into_iter().any(|value| value.contains("text/event-stream") || value.contains("*/*"))
+}
+
+fn unknown_session() -> Response {
+    let problem = "the MCP session is unknown or has ended: initialise again";
+    rpc_error(StatusCode::NOT_FOUND, None, INVALID_REQUEST, problem)
+}
+
+/// Everything that is heard, as an event stream. It holds the connection while it is read.
+fn events(begun: Option<HeaderValue>, heard: Heard, hub: Arc<Hub>) -> Response {
+    let body = Body::from_stream(stream::unfold((heard, hub), |(mut heard, hub)| async move {
+        let text = heard.next().await?;
+        let event = Bytes::from(format!("event: message\ndata: {text}\n\n"));
+        Some((Ok::<_, Infallible>(event), (heard, hub)))
+    }));
+    let mut response = Response::new(body);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    if let Some(id) = begun {
+        headers.insert(SESSION_ID, id);
+    }
+    response
+}
+
+/// The answer alone, for who reads no event streams.
+async fn whole(begun: Option<HeaderValue>, mut heard: Heard, id: &str) -> Result<Response> {
+    while let Some(text) = heard.next().await {
+        if Message::read(&text).is_ok_and(|message| message.answers() == Some(id)) {
+            let mut response = respond::json(200, text);
+            if let Some(begun) = begun {
+                response.headers_mut().insert(SESSION_ID, begun);
+            }
+            return Ok(response);
+        }
+    }
+    let problem = "the upstream ended before it had answered";
+    Ok(rpc_error(StatusCode::BAD_GATEWAY, Some(id), message::INTERNAL_ERROR, problem))
+}

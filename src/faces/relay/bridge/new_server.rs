@@ -1,0 +1,279 @@
+//! A client that shakes hands in front of a server of 2026-07-28, which does not.
+//!
+//! Each request is told who asks. What the server says to need before it answers is asked of the client, as servers did
+//! before, and the request is made again with the answers.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use serde_json::{Value, json, value::RawValue};
+
+use super::{
+    super::message::{self, FIRST_MODERN, INTERNAL_ERROR, Message},
+    Ids, NEWEST_OLD, OWN, Step, text,
+};
+
+/// How often a request is made again with answers.
+const MAX_ROUNDS: usize = 10;
+/// What a server may ask at a time, and resources that a client follows.
+const MAX_QUESTIONS: usize = 32;
+const MAX_RESOURCES: usize = 256;
+/// What results of 2026-07-28 say beside what was asked for.
+const NEW: [&str; 3] = ["resultType", "ttlMs", "cacheScope"];
+
+pub(super) struct NewServer {
+    /// Who asks, as each request says it.
+    client: Vec<(String, String)>,
+    level: Option<String>,
+    /// Requests that the server has, by the id that it knows them by.
+    open: HashMap<String, Open>,
+    /// Requests that wait for the client's answers, by the id that the client gave them.
+    asking: HashMap<String, Asking>,
+    /// Lists whose changes the server tells.
+    lists: Vec<&'static str>,
+    resources: BTreeSet<String>,
+    listening: Option<String>,
+}
+
+struct Open {
+    client_id: String,
+    method: String,
+    params: String,
+    rounds: usize,
+}
+
+struct Asking {
+    request: Open,
+    state: Option<String>,
+    /// The keys of what is not answered yet, by the id that the client was asked with.
+    missing: BTreeMap<String, String>,
+    answers: BTreeMap<String, String>,
+}
+
+impl NewServer {
+    /// Asks who the server is, in the name of a client that began so.
+    pub(super) fn discover(id: &str, initialize: &str) -> String {
+        text::request(id, "server/discover", &format!("{{\"_meta\":{}}}", meta(&client(initialize), None, None)))
+    }
+
+    /// A server that answered so, and the answer to the client's handshake.
+    pub(super) fn new(initialize: &str, discovered: &Value) -> (Self, String) {
+        let message = Message::read(initialize).ok();
+        let id = message.as_ref().and_then(Message::request_id).unwrap_or("null");
+        let params = message.as_ref().and_then(|message| message.params).map(text::value).unwrap_or_default();
+        let asked = params["protocolVersion"].as_str().filter(|version| *version < FIRST_MODERN);
+        let unknown = json!({"name": "unknown", "version": "0"});
+        let info = discovered["_meta"].get("io.modelcontextprotocol/serverInfo").unwrap_or(&unknown);
+        let mut result = json!({
+            "protocolVersion": asked.unwrap_or(NEWEST_OLD), "capabilities": discovered["capabilities"], "serverInfo": info,
+        });
+        if discovered["instructions"].is_string() {
+            result["instructions"] = discovered["instructions"].clone();
+        }
+        let changes = |of: &str| discovered["capabilities"][of]["listChanged"] == true;
+        let lists =
+            [("tools", "toolsListChanged"), ("prompts", "promptsListChanged"), ("resources", "resourcesListChanged")];
+        let this = Self {
+            client: client(initialize),
+            level: None,
+            open: HashMap::new(),
+            asking: HashMap::new(),
+            lists: lists.into_iter().filter(|(of, _)| changes(of)).map(|(_, list)| list).collect(),
+            resources: BTreeSet::new(),
+            listening: None,
+        };
+        (this, message::response(id, &result.to_string()))
+    }
+
+    pub(super) fn client_said(&mut self, text: String, ids: &mut Ids) -> Vec<Step> {
+        let Ok(message) = Message::read(&text) else { return vec![Step::Upstream(text)] };
+        if let Some(id) = message.answers() {
+            return self.answered(id, &message, ids);
+        }
+        let method = message.method.as_deref().unwrap_or_default();
+        let Some(id) = message.request_id() else {
+            return match method {
+                "notifications/initialized" => self.listen(ids),
+                "notifications/roots/list_changed" => Vec::new(),
+                "notifications/cancelled" => self.cancel(&message),
+                _ => vec![Step::Upstream(text)],
+            };
+        };
+        if id.trim_start_matches('"').starts_with(OWN) {
+            let problem = format!("the id of a request must not begin with {OWN}");
+            return vec![Step::Client(message::error(Some(id), message::INVALID_REQUEST, &problem))];
+        }
+        let done = || Step::Client(message::response(id, "{}"));
+        match method {
+            "ping" => vec![done()],
+            "logging/setLevel" => {
+                let level = text::member(message.params, "level").map(text::value);
+                self.level = level.as_ref().and_then(Value::as_str).map(str::to_owned);
+                vec![done()]
+            }
+            "resources/subscribe" | "resources/unsubscribe" => {
+                let uri = text::member(message.params, "uri").map(text::value);
+                let uri = uri.as_ref().and_then(Value::as_str).unwrap_or_default().to_owned();
+                if method == "resources/unsubscribe" {
+                    self.resources.remove(&uri);
+                } else if self.resources.len() < MAX_RESOURCES {
+                    self.resources.insert(uri);
+                }
+                let mut steps = vec![done()];
+                steps.extend(self.listen(ids));
+                steps
+            }
+            _ => {
+                let params = message.params.map_or("{}", RawValue::get).to_owned();
+                let open = Open { client_id: id.to_owned(), method: method.to_owned(), params, rounds: 0 };
+                let id = id.to_owned();
+                vec![self.send(id, open, None)]
+            }
+        }
+    }
+
+    /// Makes a request, perhaps again.
+    fn send(&mut self, id: String, open: Open, more: Option<&(String, Option<String>)>) -> Step {
+        let params: Box<RawValue> = RawValue::from_string(open.params.clone()).unwrap_or_default();
+        let meta = meta(&self.client, self.level.as_deref(), text::meta(Some(&params)));
+        let mut put = vec![("_meta", meta.as_str())];
+        if let Some((answers, state)) = more {
+            put.push(("inputResponses", answers));
+            put.extend(state.as_ref().map(|state| ("requestState", state.as_str())));
+        }
+        let text = text::request(&id, &open.method, &text::edited(Some(&params), |_| true, &put));
+        self.open.insert(id, open);
+        Step::Upstream(text)
+    }
+
+    pub(super) fn upstream_said(&mut self, text: String, ids: &mut Ids) -> Vec<Step> {
+        let Ok(message) = Message::read(&text) else { return Vec::new() };
+        if let Some(id) = message.answers() {
+            if self.listening.as_deref() == Some(id) {
+                self.listening = None;
+            }
+            let Some(open) = self.open.remove(id) else { return Vec::new() };
+            let kind = text::member(message.result, "resultType").map(RawValue::get);
+            if kind == Some("\"input_required\"") {
+                return self.ask(open, &message, ids);
+            }
+            let text = match message.result {
+                Some(result) => text::answer(&open.client_id, Some(result), |name| !NEW.contains(&name), &[]),
+                None => Message { id: raw(&open.client_id).as_deref(), ..message }.text(),
+            };
+            return vec![Step::Client(text)];
+        }
+        match message.method.as_deref() {
+            Some("notifications/subscriptions/acknowledged") => Vec::new(),
+            _ => vec![Step::Client(text)],
+        }
+    }
+
+    /// Asks the client what the server needs to know.
+    fn ask(&mut self, request: Open, message: &Message<'_>, ids: &mut Ids) -> Vec<Step> {
+        let asked = text::member(message.result, "inputRequests");
+        let asked: BTreeMap<String, &RawValue> =
+            asked.and_then(|asked| serde_json::from_str(asked.get()).ok()).unwrap_or_default();
+        let state = text::member(message.result, "requestState").map(|state| state.get().to_owned());
+        if request.rounds >= MAX_ROUNDS || asked.len() > MAX_QUESTIONS {
+            let problem = "the server asks too much before it answers";
+            return vec![Step::Client(message::error(Some(&request.client_id), INTERNAL_ERROR, problem))];
+        }
+        let (mut steps, mut missing) = (Vec::new(), BTreeMap::new());
+        for (key, question) in asked {
+            let id = ids.next();
+            let method = text::member(Some(question), "method").map(text::value).unwrap_or_default();
+            let params = text::member(Some(question), "params").map_or("{}", RawValue::get);
+            steps.push(Step::Client(text::request(&id, method.as_str().unwrap_or_default(), params)));
+            missing.insert(id, key);
+        }
+        let asking = Asking { request, state, missing, answers: BTreeMap::new() };
+        if asking.missing.is_empty() {
+            steps.push(self.again(asking, ids));
+        } else {
+            self.asking.insert(asking.request.client_id.clone(), asking);
+        }
+        steps
+    }
+
+    /// An answer of the client; with the last one the request is made again.
+    fn answered(&mut self, id: &str, message: &Message<'_>, ids: &mut Ids) -> Vec<Step> {
+        let found = self.asking.iter().find(|(_, asking)| asking.missing.contains_key(id)).map(|(of, _)| of.clone());
+        let Some(mut asking) = found.and_then(|of| self.asking.remove(&of)) else { return Vec::new() };
+        let Some(result) = message.result else {
+            let error = message.error.map_or("{}", RawValue::get);
+            let text = format!(r#"{{"jsonrpc":"2.0","id":{},"error":{error}}}"#, asking.request.client_id);
+            return vec![Step::Client(text)];
+        };
+        if let Some(key) = asking.missing.remove(id) {
+            asking.answers.insert(key, result.get().to_owned());
+        }
+        if asking.missing.is_empty() {
+            return vec![self.again(asking, ids)];
+        }
+        self.asking.insert(asking.request.client_id.clone(), asking);
+        Vec::new()
+    }
+
+    fn again(&mut self, asking: Asking, ids: &mut Ids) -> Step {
+        let answers = asking.answers.iter().map(|(key, answer)| format!("{}:{answer}", message::quoted(key)));
+        let answers = format!("{{{}}}", answers.collect::<Vec<_>>().join(","));
+        let request = Open { rounds: asking.request.rounds + 1, ..asking.request };
+        self.send(ids.next(), request, Some(&(answers, asking.state)))
+    }
+
+    /// Has the server tell of what changes, as a connection was told without asking.
+    fn listen(&mut self, ids: &mut Ids) -> Vec<Step> {
+        let mut steps = Vec::new();
+        if let Some(before) = self.listening.take() {
+            let params = format!("{{\"requestId\":{before}}}");
+            steps.push(Step::Upstream(text::notification("notifications/cancelled", &params)));
+        }
+        let mut filter: BTreeMap<&str, Value> = self.lists.iter().map(|list| (*list, json!(true))).collect();
+        if !self.resources.is_empty() {
+            filter.insert("resourceSubscriptions", json!(self.resources));
+        }
+        if !filter.is_empty() {
+            let id = ids.next();
+            let params = format!(r#"{{"_meta":{},"notifications":{}}}"#, meta(&self.client, None, None), json!(filter));
+            steps.push(Step::Upstream(text::request(&id, "subscriptions/listen", &params)));
+            self.listening = Some(id);
+        }
+        steps
+    }
+
+    fn cancel(&mut self, message: &Message<'_>) -> Vec<Step> {
+        let Some(id) = text::member(message.params, "requestId").map(RawValue::get) else { return Vec::new() };
+        self.asking.remove(id);
+        let found = self.open.iter().find(|(_, open)| open.client_id == id).map(|(known, _)| known.clone());
+        let Some(known) = found else { return Vec::new() };
+        self.open.remove(&known);
+        let params = text::edited(message.params, |_| true, &[("requestId", &known)]);
+        vec![Step::Upstream(text::notification("notifications/cancelled", &params))]
+    }
+}
+
+fn raw(text: &str) -> Option<Box<RawValue>> {
+    RawValue::from_string(text.to_owned()).ok()
+}
+
+/// Who asks, from the client's handshake.
+fn client(initialize: &str) -> Vec<(String, String)> {
+    let message = Message::read(initialize).ok();
+    let params = message.and_then(|message| message.params);
+    let of = |name: &str, default: &str| text::member(params, name).map_or(default, RawValue::get).to_owned();
+    let named = |name: &str| format!("{}{name}", text::PREFIX);
+    vec![
+        (named("protocolVersion"), message::quoted(FIRST_MODERN)),
+        (named("clientInfo"), of("clientInfo", r#"{"name":"unknown","version":"0"}"#)),
+        (named("clientCapabilities"), of("capabilities", "{}")),
+    ]
+}
+
+/// The `_meta` of a request, with who asks.
+fn meta(client: &[(String, String)], level: Option<&str>, given: Option<&RawValue>) -> String {
+    let level = level.map(message::quoted);
+    let name = format!("{}logLevel", text::PREFIX);
+    let mut put: Vec<_> = client.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    put.extend(level.as_deref().map(|level| (name.as_str(), level)));
+    text::edited(given, |name| !name.starts_with(text::PREFIX), &put)
+}

@@ -1,0 +1,308 @@
+//! A client of 2026-07-28 in front of a server that shakes hands.
+//!
+//! What the server asks in the middle of a call becomes the call's result "input required"; the client then repeats the call
+//! with its answers, and is given what became of the one that is still under way.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use serde_json::{Value, json, value::RawValue};
+
+use super::{
+    super::message::{self, FIRST_MODERN, INVALID_PARAMS, Message},
+    Ids, NEWEST_OLD, Step, text,
+};
+
+/// Calls that wait for their client's answers, and subscriptions.
+const MAX_SUSPENDED: usize = 64;
+const MAX_SUBSCRIPTIONS: usize = 64;
+/// Resources of one subscription.
+const MAX_RESOURCES: usize = 256;
+/// What a server may ask in the middle of a request, and the requests that it may ask in.
+const QUESTIONS: [&str; 3] = ["sampling/createMessage", "elicitation/create", "roots/list"];
+const MAY_ASK: [&str; 3] = ["tools/call", "prompts/get", "resources/read"];
+/// Requests whose results say how long they hold.
+const CACHEABLE: [&str; 5] =
+    ["tools/list", "prompts/list", "resources/list", "resources/templates/list", "resources/read"];
+/// What a client adds to a request that it repeats.
+const ANSWERS: &str = "inputResponses";
+const STATE: &str = "requestState";
+const SUBSCRIPTION: &str = "io.modelcontextprotocol/subscriptionId";
+
+pub(super) struct OldServer {
+    welcome: Value,
+    /// Requests that the server has, oldest first, each with the id that the server knows it by.
+    open: Vec<Open>,
+    suspended: VecDeque<Suspended>,
+    /// Subscriptions: their ids, and what they are for.
+    listening: Vec<(String, Value)>,
+    /// The least log level that the server was asked for.
+    level: Option<String>,
+}
+
+struct Open {
+    id: String,
+    /// The id that its client waits for.
+    client_id: String,
+    method: String,
+    /// What it asks for, as a repetition has to.
+    asks: String,
+    /// Whether its client wants log messages.
+    logs: bool,
+}
+
+struct Suspended {
+    state: String,
+    request: Open,
+    /// Requests of the server by the key that the client answers under.
+    questions: BTreeMap<String, String>,
+    /// What came since: further requests of the server, and its answer.
+    since: Vec<(String, String)>,
+    answer: Option<String>,
+}
+
+impl OldServer {
+    /// The handshake, in the name of a client that began so.
+    pub(super) fn initialize(id: &str, first: &str) -> String {
+        let message = Message::read(first).ok();
+        let meta = message.and_then(|message| text::meta(message.params)).map(text::value).unwrap_or_default();
+        let of = |name: &str, default: Value| match &meta[format!("{}{name}", text::PREFIX)] {
+            Value::Null => default,
+            value => value.clone(),
+        };
+        let params = json!({
+            "protocolVersion": NEWEST_OLD,
+            "capabilities": of("clientCapabilities", json!({})),
+            "clientInfo": of("clientInfo", json!({"name": "unknown", "version": "0"})),
+        });
+        text::request(id, "initialize", &params.to_string())
+    }
+
+    /// A server that answered the handshake so.
+    pub(super) fn new(welcome: Value) -> Self {
+        Self { welcome, open: Vec::new(), suspended: VecDeque::new(), listening: Vec::new(), level: None }
+    }
+
+    /// The answer to `server/discover`.
+    pub(super) fn discovered(&self, id: &str) -> String {
+        let mut result = json!({
+            "resultType": "complete", "supportedVersions": [FIRST_MODERN],
+            "capabilities": self.welcome["capabilities"], "ttlMs": 0, "cacheScope": "private",
+            "_meta": {"io.modelcontextprotocol/serverInfo": self.welcome["serverInfo"]},
+        });
+        if self.welcome["instructions"].is_string() {
+            result["instructions"] = self.welcome["instructions"].clone();
+        }
+        message::response(id, &result.to_string())
+    }
+
+    pub(super) fn client_said(&mut self, text: String, ids: &mut Ids) -> Vec<Step> {
+        let Ok(message) = Message::read(&text) else { return vec![Step::Upstream(text)] };
+        let Some(id) = message.request_id().map(str::to_owned) else { return self.told(&message) };
+        let meta = text::meta(message.params).map(text::value).unwrap_or_default();
+        match message.method.as_deref().unwrap_or_default() {
+            "server/discover" => return vec![Step::Client(self.discovered(&id))],
+            "subscriptions/listen" => return self.listen(id, &message, ids),
+            _ => {}
+        }
+        let state = text::member(message.params, STATE).map(text::value);
+        if let Some(state) = state.as_ref().and_then(Value::as_str) {
+            return self.resume(id, state, &message);
+        }
+        let mut steps = Vec::new();
+        let level = meta["io.modelcontextprotocol/logLevel"].as_str();
+        if let Some(level) = level.filter(|level| self.level.as_deref() != Some(level)) {
+            self.level = Some(level.to_owned());
+            let params = json!({"level": level}).to_string();
+            steps.push(Step::Upstream(text::request(&ids.next(), "logging/setLevel", &params)));
+        }
+        let method = message.method.as_deref().unwrap_or_default().to_owned();
+        let (asks, logs) = (asks(&message), level.is_some());
+        self.open.push(Open { id: id.clone(), client_id: id.clone(), method: method.clone(), asks, logs });
+        let text = match message.params {
+            None => message.text(),
+            Some(params) => text::request(&id, &method, &without_context(params)),
+        };
+        steps.push(Step::Upstream(text));
+        steps
+    }
+
+    /// A notification, or an answer that nobody has asked for.
+    fn told(&mut self, message: &Message<'_>) -> Vec<Step> {
+        if !message.is("notifications/cancelled") {
+            return message.method.iter().map(|_| Step::Upstream(message.text())).collect();
+        }
+        let Some(id) = text::member(message.params, "requestId").map(RawValue::get) else { return Vec::new() };
+        self.listening.retain(|(listening, _)| listening != id);
+        let Some(at) = self.open.iter().position(|open| open.client_id == id) else { return Vec::new() };
+        let open = self.open.remove(at);
+        let params = text::edited(message.params, |_| true, &[("requestId", &open.id)]);
+        vec![Step::Upstream(text::notification("notifications/cancelled", &params))]
+    }
+
+    pub(super) fn upstream_said(&mut self, text: String, ids: &mut Ids) -> Vec<Step> {
+        let Ok(message) = Message::read(&text) else { return Vec::new() };
+        if let Some(id) = message.answers() {
+            if let Some(suspended) = self.suspended.iter_mut().find(|suspended| suspended.request.id == id) {
+                suspended.answer = Some(text);
+                return Vec::new();
+            }
+            // What is not found here was asked by ourselves.
+            let Some(at) = self.open.iter().position(|open| open.id == id) else { return Vec::new() };
+            let open = self.open.remove(at);
+            return vec![Step::Client(finished(&open, &message))];
+        }
+        let method = message.method.as_deref().unwrap_or_default();
+        if let Some(id) = message.request_id() {
+            return self.asked(id, method, &message, ids);
+        }
+        if method.ends_with("/list_changed") || method == "notifications/resources/updated" {
+            return self.changed(method, &message);
+        }
+        let wanted = method != "notifications/message" || self.open.iter().any(|open| open.logs);
+        if wanted { vec![Step::Client(text)] } else { Vec::new() }
+    }
+
+    /// A request of the server.
+    fn asked(&mut self, id: &str, method: &str, message: &Message<'_>, ids: &mut Ids) -> Vec<Step> {
+        if method == "ping" {
+            return vec![Step::Upstream(message::response(id, "{}"))];
+        }
+        let question = format!(
+            r#"{{"method":{},"params":{}}}"#,
+            message::quoted(method),
+            message.params.map_or("{}", RawValue::get)
+        );
+        let may_ask = |open: &Open| MAY_ASK.contains(&open.method.as_str());
+        if QUESTIONS.contains(&method) {
+            if let Some(at) = self.open.iter().rposition(may_ask) {
+                let request = self.open.remove(at);
+                return self.suspend(request, vec![(id.to_owned(), question)], ids);
+            }
+            if let Some(suspended) = self.suspended.back_mut() {
+                suspended.since.push((id.to_owned(), question));
+                return Vec::new();
+            }
+        }
+        let problem = "the client can be asked this only while it waits for a tool, a prompt or a resource";
+        vec![Step::Upstream(message::error(Some(id), -32_601, problem))]
+    }
+
+    /// Answers a request with what the server wants to know before it goes on.
+    fn suspend(&mut self, request: Open, asked: Vec<(String, String)>, ids: &mut Ids) -> Vec<Step> {
+        let mut steps = Vec::new();
+        if self.suspended.len() >= MAX_SUSPENDED
+            && let Some(oldest) = self.suspended.pop_front()
+        {
+            // Its client does not come back.
+            let refuse = |id: &String| Step::Upstream(message::error(Some(id), -32_603, "the client has not answered"));
+            steps.extend(oldest.questions.values().map(refuse));
+        }
+        let state = ids.next();
+        let (mut questions, mut shown) = (BTreeMap::new(), Vec::new());
+        for (at, (id, question)) in asked.into_iter().enumerate() {
+            shown.push(format!("\"q{at}\":{question}"));
+            questions.insert(format!("q{at}"), id);
+        }
+        let result = format!(
+            r#"{{"resultType":"input_required","inputRequests":{{{}}},"requestState":{state}}}"#,
+            shown.join(",")
+        );
+        steps.push(Step::Client(message::response(&request.client_id, &result)));
+        let state = state.trim_matches('"').to_owned();
+        self.suspended.push_back(Suspended { state, request, questions, since: Vec::new(), answer: None });
+        steps
+    }
+
+    /// A request that is repeated with answers: it goes on where it was.
+    fn resume(&mut self, id: String, state: &str, message: &Message<'_>) -> Vec<Step> {
+        let found = self.suspended.iter().position(|suspended| suspended.state == state);
+        // The answers belong to what was asked for, and to nothing else.
+        let Some(at) = found.filter(|at| self.suspended[*at].request.asks == asks(message)) else {
+            let problem = "requestState: this request is not under way, or asked for something else";
+            return vec![Step::Client(message::error(Some(&id), INVALID_PARAMS, problem))];
+        };
+        let Some(suspended) = self.suspended.remove(at) else { return Vec::new() };
+        let Suspended { mut request, questions, since, answer, .. } = suspended;
+        let answers = text::member(message.params, ANSWERS);
+        let mut steps: Vec<_> = questions
+            .into_iter()
+            .map(|(key, question)| match text::member(answers, &key) {
+                Some(answer) => Step::Upstream(message::response(&question, answer.get())),
+                None => Step::Upstream(message::error(Some(&question), -32_603, "the client has not answered this")),
+            })
+            .collect();
+        request.client_id = id;
+        if let Some(answer) = answer {
+            let answered = Message::read(&answer).map(|answer| Step::Client(finished(&request, &answer)));
+            steps.extend(answered);
+        } else if since.is_empty() {
+            self.open.push(request);
+        } else {
+            let mut ids = Ids(u64::MAX / 2 + u64::try_from(self.suspended.len()).unwrap_or_default());
+            steps.extend(self.suspend(request, since, &mut ids));
+        }
+        steps
+    }
+
+    fn listen(&mut self, id: String, message: &Message<'_>, ids: &mut Ids) -> Vec<Step> {
+        if self.listening.len() >= MAX_SUBSCRIPTIONS {
+            let problem = format!("{MAX_SUBSCRIPTIONS} subscriptions are open already");
+            return vec![Step::Client(message::error(Some(&id), INVALID_PARAMS, &problem))];
+        }
+        let filter = text::member(message.params, "notifications").map_or_else(|| json!({}), text::value);
+        let uris = filter["resourceSubscriptions"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let subscribe =
+            |uri: &Value| text::request(&ids.next(), "resources/subscribe", &json!({"uri": uri}).to_string());
+        let mut steps: Vec<_> = uris.iter().take(MAX_RESOURCES).map(subscribe).map(Step::Upstream).collect();
+        let meta = format!("{{\"{SUBSCRIPTION}\":{id}}}");
+        let params = format!("{{\"_meta\":{meta},\"notifications\":{filter}}}");
+        steps.push(Step::Client(text::notification("notifications/subscriptions/acknowledged", &params)));
+        self.listening.push((id, filter));
+        steps
+    }
+
+    /// A notification, to every subscription that is for it.
+    fn changed(&self, method: &str, message: &Message<'_>) -> Vec<Step> {
+        let uri = text::member(message.params, "uri").map(text::value);
+        let wants = |filter: &Value| match method {
+            "notifications/tools/list_changed" => filter["toolsListChanged"] == true,
+            "notifications/prompts/list_changed" => filter["promptsListChanged"] == true,
+            "notifications/resources/list_changed" => filter["resourcesListChanged"] == true,
+            _ => filter["resourceSubscriptions"].as_array().is_some_and(|all| uri.iter().any(|uri| all.contains(uri))),
+        };
+        let wanting = self.listening.iter().filter(|(_, filter)| wants(filter));
+        let told = wanting.map(|(id, _)| {
+            let meta = text::edited(text::meta(message.params), |_| true, &[(SUBSCRIPTION, id)]);
+            Step::Client(text::notification(method, &text::edited(message.params, |_| true, &[("_meta", &meta)])))
+        });
+        told.collect()
+    }
+}
+
+/// What a request asks for: all but who asks, and what was answered.
+fn asks(message: &Message<'_>) -> String {
+    let kept = |name: &str| !["_meta", ANSWERS, STATE].contains(&name);
+    format!("{} {}", message.method.as_deref().unwrap_or_default(), text::edited(message.params, kept, &[]))
+}
+
+/// Parameters without what only 2026-07-28 knows.
+fn without_context(params: &RawValue) -> String {
+    let known = |name: &str| ![ANSWERS, STATE].contains(&name);
+    let meta = text::edited(text::meta(Some(params)), |name| !name.starts_with(text::PREFIX), &[]);
+    match meta.as_str() {
+        "{}" => text::edited(Some(params), |name| known(name) && name != "_meta", &[]),
+        meta => text::edited(Some(params), known, &[("_meta", meta)]),
+    }
+}
+
+/// The server's answer, as a client of 2026-07-28 has it.
+fn finished(open: &Open, message: &Message<'_>) -> String {
+    let Some(result) = message.result else {
+        let error = message.error.map_or("{}", RawValue::get);
+        return format!(r#"{{"jsonrpc":"2.0","id":{},"error":{error}}}"#, open.client_id);
+    };
+    let complete = ("resultType", "\"complete\"");
+    let cacheable = [complete, ("ttlMs", "0"), ("cacheScope", "\"private\"")];
+    let more = if CACHEABLE.contains(&open.method.as_str()) { &cacheable[..] } else { &[complete] };
+    text::answer(&open.client_id, Some(result), |_| true, more)
+}

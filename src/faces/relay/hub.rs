@@ -1,0 +1,321 @@
+//! A relayed connection that many requests share: what the upstream says finds its way to the request that it belongs
+//! to.
+//!
+//! On one pipe only answers say whose they are. Progress is found by its token. A question, or a log message, goes to the
+//! newest request that is still open, since it is most likely about that; what is about the connection as a whole goes to
+//! the stream that the client holds open for that, and waits a while for one.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use tokio::sync::mpsc;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::{
+    bridge::text,
+    govern::{Govern, Redact},
+    json,
+    message::{self, Message, SESSION_META},
+    wrap::{Relay, Said, Source},
+};
+use crate::error::Result;
+
+/// Messages that wait for their reader, or for a stream to be opened.
+const MAX_WAITING: usize = 256;
+/// A connection that nobody has used for so long is ended.
+const IDLE: Duration = Duration::from_secs(600);
+/// How often that is looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(15);
+
+/// What a request hears, up to its answer.
+pub struct Heard {
+    receiver: mpsc::Receiver<String>,
+    /// Takes the request back when this is dropped.
+    _leaving: Option<Leaving>,
+}
+
+impl Heard {
+    /// The next message; the answer is the last one.
+    pub async fn next(&mut self) -> Option<String> {
+        self.receiver.recv().await
+    }
+}
+
+/// From 2026-07-28 on, a client that leaves takes its request back.
+struct Leaving {
+    id: String,
+    input: mpsc::Sender<Said>,
+    routes: Arc<Mutex<Routes>>,
+}
+
+impl Drop for Leaving {
+    fn drop(&mut self) {
+        let mut routes = lock(&self.routes);
+        let before = routes.open.len();
+        routes.open.retain(|open| open.id != self.id);
+        if routes.open.len() < before {
+            let params = format!("{{\"requestId\":{}}}", self.id);
+            // Fails if the connection has ended, or has no time: then the request runs to its end.
+            let _ = self.input.try_send(Said::Message(text::notification("notifications/cancelled", &params)));
+        }
+    }
+}
+
+/// A connection. The child behind it ends when the last one who has it drops it.
+pub struct Hub {
+    input: mpsc::Sender<Said>,
+    routes: Arc<Mutex<Routes>>,
+    _stop: DropGuard,
+}
+
+struct Routes {
+    /// Requests under way, oldest first.
+    open: Vec<Open>,
+    /// The stream for what belongs to no request.
+    listener: Option<mpsc::Sender<String>>,
+    waiting: VecDeque<String>,
+    used: Instant,
+    ids: u64,
+}
+
+struct Open {
+    id: String,
+    /// The progress token, as it was written.
+    token: Option<String>,
+    /// What the client gave, where the connection is shared.
+    theirs: Option<Theirs>,
+    sender: mpsc::Sender<String>,
+}
+
+struct Theirs {
+    id: String,
+    token: Option<String>,
+}
+
+impl Open {
+    /// A message as its client expects it.
+    fn told(&self, text: String, answers: bool) -> String {
+        let Some(theirs) = &self.theirs else { return text };
+        let Ok(message) = Message::read(&text) else { return text };
+        if answers {
+            let id = serde_json::from_str(&theirs.id).ok();
+            return Message { id, ..message }.text();
+        }
+        match (&theirs.token, message.is("notifications/progress")) {
+            (Some(token), true) => {
+                let params = text::edited(message.params, |_| true, &[("progressToken", token)]);
+                text::notification("notifications/progress", &params)
+            }
+            _ => text,
+        }
+    }
+}
+
+impl Hub {
+    /// Starts the child, and serves whoever has the hub.
+    pub fn start(
+        governor: Arc<dyn Govern>,
+        source: Source,
+        secrets: Option<Redact>,
+        call_timeout: Duration,
+        bridges: bool,
+    ) -> Result<Self> {
+        let (input, client) = mpsc::channel(MAX_WAITING);
+        let (to_client, outgoing) = mpsc::channel(MAX_WAITING);
+        let relay = Relay::start(governor, source, secrets, call_timeout, bridges, (client, to_client))?;
+        let routes =
+            Routes { open: Vec::new(), listener: None, waiting: VecDeque::new(), used: Instant::now(), ids: 0 };
+        let routes = Arc::new(Mutex::new(routes));
+        let stop = CancellationToken::new();
+        let ended = stop.clone();
+        tokio::spawn(async move {
+            if let Err(error) = relay.serve(ended.cancelled()).await {
+                tracing::warn!(%error, "a child is given up");
+            }
+            ended.cancel();
+        });
+        tokio::spawn(deliver(outgoing, Arc::clone(&routes), stop.clone()));
+        Ok(Self { input, routes, _stop: stop.drop_guard() })
+    }
+
+    /// Whether the child behind it is gone for good.
+    pub fn has_ended(&self) -> bool {
+        self.input.is_closed()
+    }
+
+    fn routes(&self) -> MutexGuard<'_, Routes> {
+        lock(&self.routes)
+    }
+
+    /// Asks; `None` if a request of this id is open, or the connection has ended. A client that shares the connection
+    /// with others gives ids and tokens that others may give too: on the way they are ours.
+    pub async fn ask(&self, message: &Message<'_>, session: Option<&str>, shared: bool) -> Option<Heard> {
+        let own = message.request_id()?.to_owned();
+        let token = progress_token(message);
+        let (sender, receiver) = mpsc::channel(MAX_WAITING);
+        let (id, text) = {
+            let mut routes = self.routes();
+            routes.used = Instant::now();
+            let id = if shared { routes.next_id() } else { own.clone() };
+            if routes.open.iter().any(|open| open.id == id) {
+                return None;
+            }
+            let sent = if shared { token.as_ref().map(|_| id.clone()) } else { token.clone() };
+            let text = sent_as(message, &id, sent.as_deref(), session);
+            let theirs = shared.then_some(Theirs { id: own, token });
+            routes.open.push(Open { id: id.clone(), token: sent, theirs, sender });
+            if routes.listener.is_none() {
+                // A client that opens no stream of its own is asked on this one.
+                let waiting = std::mem::take(&mut routes.waiting);
+                for text in waiting {
+                    routes.hand_to_listener(text);
+                }
+            }
+            (id, text)
+        };
+        if self.input.send(Said::Message(text)).await.is_err() {
+            self.routes().open.retain(|open| open.id != id);
+            return None;
+        }
+        let leaving = shared.then(|| Leaving { id, input: self.input.clone(), routes: Arc::clone(&self.routes) });
+        Some(Heard { receiver, _leaving: leaving })
+    }
+
+    /// Passes on what is not answered.
+    pub async fn tell(&self, message: &Message<'_>) {
+        self.routes().used = Instant::now();
+        // Fails if the connection has ended, which the next request finds out.
+        let _ = self.input.send(Said::Message(message.text())).await;
+    }
+
+    /// The stream of what belongs to no request; the one before ends.
+    pub fn listen(&self) -> Heard {
+        let (sender, heard) = mpsc::channel(MAX_WAITING);
+        let mut routes = self.routes();
+        routes.used = Instant::now();
+        while let Some(text) = routes.waiting.pop_front() {
+            // There is room for as many as can wait.
+            let _ = sender.try_send(text);
+        }
+        routes.listener = Some(sender);
+        Heard { receiver: heard, _leaving: None }
+    }
+}
+
+fn lock(routes: &Mutex<Routes>) -> MutexGuard<'_, Routes> {
+    routes.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+async fn deliver(mut outgoing: mpsc::Receiver<String>, routes: Arc<Mutex<Routes>>, stop: CancellationToken) {
+    let mut look = tokio::time::interval(LOOK_EVERY);
+    loop {
+        tokio::select! {
+            text = outgoing.recv() => match text {
+                Some(text) => lock(&routes).deliver(text),
+                None => break,
+            },
+            _ = look.tick() => if lock(&routes).is_idle() {
+                stop.cancel();
+            },
+        }
+    }
+    // Whoever still waits sees the stream end.
+    let mut routes = lock(&routes);
+    routes.open.clear();
+    routes.listener = None;
+}
+
+impl Routes {
+    fn next_id(&mut self) -> String {
+        self.ids += 1;
+        format!("\"s{}\"", self.ids)
+    }
+
+    fn is_idle(&mut self) -> bool {
+        self.listener = self.listener.take().filter(|listener| !listener.is_closed());
+        let is_used = !self.open.is_empty() || self.listener.is_some() || self.used.elapsed() < IDLE;
+        !is_used
+    }
+
+    fn deliver(&mut self, text: String) {
+        let Some((answers, about)) = self.whose(&text) else { return self.hand_to_listener(text) };
+        let Some(at) = about else {
+            return tracing::debug!("an answer came that nobody waits for");
+        };
+        let open = &self.open[at];
+        let full = open.sender.try_send(open.told(text, answers)).is_err();
+        if answers || full {
+            // The stream ends with its answer; a client that does not read is left.
+            self.open.remove(at);
+        }
+    }
+
+    /// Whether it is an answer, and which open request it belongs to; `None` if it is the connection's.
+    fn whose(&self, text: &str) -> Option<(bool, Option<usize>)> {
+        let message = Message::read(text).ok()?;
+        if let Some(id) = message.answers() {
+            return Some((true, self.open.iter().position(|open| open.id == id)));
+        }
+        let live = |open: &Open| !open.sender.is_closed();
+        let newest = || self.open.iter().rposition(live).map(|at| (false, Some(at)));
+        match message.method.as_deref() {
+            Some("notifications/progress") => {
+                let token =
+                    json::object(message.params?).ok()?.get("progressToken").map(|token| token.get().to_owned());
+                let at = self.open.iter().position(|open| open.token.is_some() && open.token == token && live(open));
+                at.map(|at| (false, Some(at)))
+            }
+            Some("notifications/message" | "notifications/cancelled") => newest(),
+            Some(_) if message.request_id().is_some() => newest(),
+            _ => None,
+        }
+    }
+
+    fn hand_to_listener(&mut self, text: String) {
+        let text = match &self.listener {
+            Some(listener) => match listener.try_send(text) {
+                Ok(()) => return,
+                Err(mpsc::error::TrySendError::Full(text) | mpsc::error::TrySendError::Closed(text)) => text,
+            },
+            None => text,
+        };
+        self.listener = None;
+        // Without a listener the newest request's stream serves as well, as the protocol has it.
+        if let Some(open) = self.open.iter().rev().find(|open| !open.sender.is_closed()) {
+            // One that does not read loses what is not its own.
+            let _ = open.sender.try_send(text);
+            return;
+        }
+        if self.waiting.len() >= MAX_WAITING {
+            self.waiting.pop_front();
+        }
+        self.waiting.push_back(text);
+    }
+}
+
+/// The request as it goes on: under this id, with this token, and with the session that was named outside of it.
+fn sent_as(message: &Message<'_>, id: &str, token: Option<&str>, session: Option<&str>) -> String {
+    let meta = text::meta(message.params);
+    let session = session.filter(|_| message.is("tools/call")).map(message::quoted);
+    let mut put: Vec<_> = token.map(|token| ("progressToken", token)).into_iter().collect();
+    if text::member(meta, SESSION_META).is_none() {
+        put.extend(session.as_deref().map(|session| (SESSION_META, session)));
+    }
+    let readable = message.params.is_none_or(|params| json::object(params).is_ok());
+    if put.is_empty() || !readable {
+        let id = serde_json::from_str(id).ok();
+        return Message { id, jsonrpc: "2.0".into(), method: message.method.clone(), ..*message }.text();
+    }
+    let meta = text::edited(meta, |_| true, &put);
+    let params = text::edited(message.params, |_| true, &[("_meta", &meta)]);
+    text::request(id, message.method.as_deref().unwrap_or_default(), &params)
+}
+
+/// The token that a request gives for its progress, as it was written.
+fn progress_token(message: &Message<'_>) -> Option<String> {
+    let meta = json::object(message.params?).ok()?.get("_meta")?;
+    json::object(meta).ok()?.get("progressToken").map(|token| token.get().to_owned())
+}

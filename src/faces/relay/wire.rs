@@ -1,0 +1,325 @@
+//! An upstream over streamable HTTP, as if it were a pipe: every message is a request of its own, and what comes back
+//! is heard message by message. For connections that are more than bytes passed on; see [`super::bridge`].
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use bytes::BytesMut;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use reqwest::{Client, Response, Url};
+use tokio::{sync::mpsc, task::AbortHandle};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::{
+    bridge::text,
+    events::{self, EventReader},
+    message::{self, FIRST_MODERN, INTERNAL_ERROR, Message},
+    wrap::Said,
+};
+use crate::outbound::Outbound;
+
+/// Messages that wait for their reader.
+const MAX_WAITING: usize = 256;
+/// How often the stream of what belongs to no request is opened again, and the pause before.
+const MAX_LISTENS: u32 = 10;
+const LISTEN_PAUSE: Duration = Duration::from_secs(1);
+/// How long a goodbye may take.
+const GOODBYE: Duration = Duration::from_secs(5);
+
+const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
+const VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+const METHOD: HeaderName = HeaderName::from_static("mcp-method");
+const NAME: HeaderName = HeaderName::from_static("mcp-name");
+
+/// Where it is, and within which bounds.
+#[derive(Clone)]
+pub struct Wire {
+    /// Follows no redirect, and connects to allowed addresses only.
+    pub client: Client,
+    /// Which those are.
+    pub outbound: Outbound,
+    /// The address.
+    pub url: Url,
+    /// Headers of every request.
+    pub headers: HeaderMap,
+    /// How long a request may take.
+    pub call_timeout: Duration,
+    /// The largest message.
+    pub answer_bytes: usize,
+}
+
+/// A connection: it ends when this is dropped.
+pub(super) struct Connected {
+    pub(super) input: mpsc::Sender<String>,
+    pub(super) output: mpsc::Receiver<Said>,
+    pub(super) guard: DropGuard,
+}
+
+#[derive(Default)]
+struct State {
+    session: Option<HeaderValue>,
+    version: Option<String>,
+    running: HashMap<String, AbortHandle>,
+}
+
+#[derive(Clone)]
+struct Speaker {
+    wire: Arc<Wire>,
+    state: Arc<Mutex<State>>,
+    said: mpsc::Sender<Said>,
+    stop: CancellationToken,
+}
+
+impl Wire {
+    pub(super) fn start(&self) -> Connected {
+        let (input, messages) = mpsc::channel(MAX_WAITING);
+        let (said, output) = mpsc::channel(MAX_WAITING);
+        let stop = CancellationToken::new();
+        let speaker = Speaker { wire: Arc::new(self.clone()), state: Arc::default(), said, stop: stop.clone() };
+        tokio::spawn(speaker.pass_on(messages));
+        Connected { input, output, guard: stop.drop_guard() }
+    }
+}
+
+impl Speaker {
+    async fn pass_on(self, mut messages: mpsc::Receiver<String>) {
+        loop {
+            let text = tokio::select! {
+                () = self.stop.cancelled() => break,
+                text = messages.recv() => match text {
+                    Some(text) => text,
+                    None => break,
+                },
+            };
+            self.take(text).await;
+        }
+        self.leave().await;
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn take(&self, text: String) {
+        let Ok(message) = Message::read(&text) else { return };
+        if let Some(id) = message.request_id().map(str::to_owned) {
+            let (speaker, known) = (self.clone(), id.clone());
+            let headers = self.headers(&message);
+            let begins = message.is("initialize");
+            let running = tokio::spawn(async move {
+                speaker.ask(&known, headers, text, begins).await;
+                speaker.state().running.remove(&known);
+            });
+            if !running.is_finished() {
+                self.state().running.insert(id, running.abort_handle());
+            }
+            return;
+        }
+        if message.is("notifications/cancelled") {
+            // From 2026-07-28 on it is the end of the stream that says so.
+            let id = text::member(message.params, "requestId").map(|id| id.get().to_owned());
+            if let Some(running) = id.and_then(|id| self.state().running.remove(&id))
+                && self.is_modern()
+            {
+                return running.abort();
+            }
+        }
+        let headers = self.headers(&message);
+        let begun = message.is("notifications/initialized");
+        // What is not answered is lost if it does not arrive, as it would be on a pipe that breaks.
+        if let Err(problem) = self.send(Method::POST, headers, Some(text)).await {
+            tracing::debug!(problem, "a message did not reach the upstream");
+        }
+        if begun {
+            tokio::spawn(self.clone().listen());
+        }
+    }
+
+    fn is_modern(&self) -> bool {
+        let state = self.state();
+        state.session.is_none() && state.version.is_none()
+    }
+
+    /// Headers that say what the body says.
+    fn headers(&self, message: &Message<'_>) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(header::ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
+        let mut put = |name: HeaderName, value: &str| {
+            if let Ok(value) = HeaderValue::from_str(value) {
+                headers.insert(name, value);
+            }
+        };
+        if message.is_modern() {
+            put(VERSION, FIRST_MODERN);
+            let method = message.method.as_deref().unwrap_or_default();
+            put(METHOD, method);
+            let named = if method == "resources/read" { "uri" } else { "name" };
+            let name = text::member(message.params, named).map(text::value);
+            if let Some(name) = name.as_ref().and_then(serde_json::Value::as_str) {
+                put(NAME, &encoded(name));
+            }
+        } else if let Some(version) = &self.state().version {
+            put(VERSION, version);
+        }
+        headers
+    }
+
+    async fn send(&self, method: Method, headers: HeaderMap, body: Option<String>) -> Result<Response, &'static str> {
+        self.wire.outbound.check_form(&self.wire.url).map_err(|_| "the upstream's address is not allowed")?;
+        let session = self.state().session.clone();
+        let mut request = self.wire.client.request(method, self.wire.url.clone()).headers(headers);
+        request = request.headers(self.wire.headers.clone()).timeout(self.wire.call_timeout);
+        if let Some(session) = session {
+            request = request.header(SESSION, session);
+        }
+        if let Some(body) = body {
+            request = request.body(body);
+        }
+        let response = request.send().await.map_err(|error| match (error.is_connect(), error.is_timeout()) {
+            (true, _) => "the upstream cannot be reached",
+            (_, true) => "the upstream did not answer in time",
+            _ => "the connection to the upstream broke off",
+        })?;
+        if response.status().is_redirection() {
+            return Err("the upstream redirects to another address: register that one, if it is meant");
+        }
+        Ok(response)
+    }
+
+    /// One request, until its answer has come; without one, it is told so.
+    async fn ask(&self, id: &str, headers: HeaderMap, text: String, begins: bool) {
+        let answered = match self.send(Method::POST, headers, Some(text)).await {
+            Ok(response) => self.hear(response, Some(id), begins).await,
+            Err(problem) => Err(problem),
+        };
+        if let Err(problem) = answered {
+            self.say(message::error(Some(id), INTERNAL_ERROR, problem)).await;
+        }
+    }
+
+    async fn say(&self, text: String) {
+        // Fails if the connection has ended.
+        let _ = self.said.send(Said::Message(text)).await;
+    }
+
+    /// Everything in an answer; an error if what was asked is not answered in it.
+    async fn hear(&self, mut response: Response, id: Option<&str>, begins: bool) -> Result<(), &'static str> {
+        if begins && let Some(session) = response.headers().get(SESSION) {
+            self.state().session = Some(session.clone());
+        }
+        if matches!(response.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+            return Err("the upstream does not accept the credentials that haldir has for it");
+        }
+        let kind = response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        let is_stream = kind.starts_with("text/event-stream");
+        let (mut reader, mut body) = (EventReader::default(), BytesMut::new());
+        while let Some(chunk) = response.chunk().await.map_err(|_| "the upstream's answer broke off")? {
+            if !is_stream {
+                if body.len() + chunk.len() > self.wire.answer_bytes {
+                    return Err("the upstream's answer is larger than allowed");
+                }
+                body.extend_from_slice(&chunk);
+                continue;
+            }
+            reader.push(&chunk);
+            while let Some(event) = reader.next_event() {
+                let data = std::str::from_utf8(&event).ok().and_then(events::data).filter(|data| !data.is_empty());
+                if let Some(data) = data
+                    && self.heard(data, id, begins).await
+                {
+                    return Ok(());
+                }
+            }
+            if reader.pending() > self.wire.answer_bytes {
+                return Err("the upstream's answer is larger than allowed");
+            }
+        }
+        let text = String::from_utf8(body.to_vec()).map_err(|_| "the upstream's answer is no UTF-8")?;
+        if !is_stream && !text.trim().is_empty() && self.heard(text, id, begins).await {
+            return Ok(());
+        }
+        Err("the upstream did not answer")
+    }
+
+    /// Whether this was the answer.
+    async fn heard(&self, text: String, id: Option<&str>, begins: bool) -> bool {
+        let Ok(message) = Message::read(&text) else { return false };
+        // Some answer what they cannot read without its id.
+        let is_error =
+            message.method.is_none() && message.error.is_some() && message.id.is_none_or(|id| id.get() == "null");
+        if let (Some(id), true) = (id, is_error) {
+            let id = serde_json::from_str(id).ok();
+            let text = Message { id, ..message }.text();
+            self.say(text).await;
+            return true;
+        }
+        let is_answer = id.is_some() && message.answers() == id;
+        if is_answer && begins {
+            let version = text::member(message.result, "protocolVersion").map(text::value);
+            self.state().version = version.as_ref().and_then(serde_json::Value::as_str).map(str::to_owned);
+        }
+        // A message is one line, as on a pipe.
+        let text = if text.contains(['\n', '\r']) { message.text() } else { text };
+        self.say(text).await;
+        is_answer
+    }
+
+    /// Keeps the stream open of what belongs to no request, where the upstream has one.
+    async fn listen(self) {
+        for _ in 0..MAX_LISTENS {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::ACCEPT, HeaderValue::from_static("text/event-stream"));
+            if let Some(version) = self.state().version.as_deref().and_then(|text| HeaderValue::from_str(text).ok()) {
+                headers.insert(VERSION, version);
+            }
+            let listening = async {
+                match self.send(Method::GET, headers, None).await {
+                    Ok(response) if response.status() == StatusCode::OK => {
+                        // It ends whenever the upstream likes.
+                        let _ = self.hear(response, None, false).await;
+                        true
+                    }
+                    Ok(_) => false,
+                    Err(_) => true,
+                }
+            };
+            tokio::select! {
+                () = self.stop.cancelled() => return,
+                again = listening => if !again {
+                    return;
+                },
+            }
+            tokio::time::sleep(LISTEN_PAUSE).await;
+        }
+    }
+
+    /// Ends what is under way, and the session.
+    async fn leave(self) {
+        let (running, has_session) = {
+            let mut state = self.state();
+            (std::mem::take(&mut state.running), state.session.is_some())
+        };
+        for running in running.into_values() {
+            running.abort();
+        }
+        if has_session {
+            // One that keeps its sessions to itself refuses, and that is that.
+            let _ = tokio::time::timeout(GOODBYE, self.send(Method::DELETE, HeaderMap::new(), None)).await;
+        }
+    }
+}
+
+/// A name as a header has it: base64 where it is no plain ASCII (SEP-2243).
+fn encoded(name: &str) -> String {
+    use base64::{Engine, prelude::BASE64_STANDARD};
+    let is_plain = name.bytes().all(|byte| (0x20..0x7f).contains(&byte)) && name.trim() == name;
+    if is_plain && !name.starts_with("=?base64?") {
+        name.to_owned()
+    } else {
+        format!("=?base64?{}?=", BASE64_STANDARD.encode(name))
+    }
+}

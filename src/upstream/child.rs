@@ -1,0 +1,248 @@
+//! An upstream that is a child process: started by configuration or command line only, never by a call of the API.
+
+use std::{
+    collections::BTreeMap,
+    ffi::{OsStr, OsString},
+    io,
+    path::PathBuf,
+    process::{ExitStatus, Stdio},
+    time::Duration,
+};
+
+use serde::Deserialize;
+use tokio::{
+    process::{Child, ChildStdin, ChildStdout, Command},
+    time::timeout,
+};
+use zeroize::Zeroizing;
+
+use super::stderr_log::{self, StderrLog};
+use crate::model::{TenantId, UpstreamName};
+
+/// How long a child has to end after its input has ended, and again after it was asked to.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// What every child may see of haldir's own environment, as the SDKs' clients have it, and what a locale needs.
+const HARMLESS: [&str; 15] = [
+    "HOME",
+    "LANG",
+    "LC_ALL",
+    "LOGNAME",
+    "PATH",
+    "SHELL",
+    "TERM",
+    "TMPDIR",
+    "TZ",
+    "USER",
+    "APPDATA",
+    "PATHEXT",
+    "SYSTEMROOT",
+    "TEMP",
+    "USERPROFILE",
+];
+/// Children of the configuration, and variables and arguments of one.
+const MAX_CHILDREN: usize = 64;
+const MAX_PARTS: usize = 256;
+
+/// An upstream of the config file: a program that haldir starts.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChildUpstream {
+    /// The program, as a shell would find it.
+    pub command: String,
+    /// Its arguments.
+    #[serde(default)]
+    pub args: Vec<String>,
+    /// Variables of its environment; `{{secret:NAME}}` stands for a secret that may go to this upstream.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+    /// Variables of haldir's own environment that it sees besides those that are harmless.
+    #[serde(default)]
+    pub inherit: Vec<String>,
+    /// Where it is started.
+    #[serde(default)]
+    pub folder: Option<PathBuf>,
+    /// Whose it is. Default: the local tenant.
+    #[serde(default = "TenantId::local")]
+    pub tenant: TenantId,
+}
+
+/// The children that the operator has configured.
+#[derive(Clone, Debug, Default)]
+pub struct Children {
+    known: BTreeMap<UpstreamName, ChildUpstream>,
+    /// The store's file: the logs are beside it.
+    store: PathBuf,
+}
+
+impl Children {
+    /// Those of the config file, or what is wrong with them.
+    pub fn new(known: BTreeMap<UpstreamName, ChildUpstream>, store: PathBuf) -> Result<Self, String> {
+        if known.len() > MAX_CHILDREN {
+            return Err(format!("there are more than {MAX_CHILDREN} upstreams"));
+        }
+        for (name, child) in &known {
+            if child.command.is_empty() {
+                return Err(format!("upstreams.{name}: the command is empty"));
+            }
+            if child.args.len() + child.env.len() + child.inherit.len() > MAX_PARTS {
+                return Err(format!("upstreams.{name}: has more than {MAX_PARTS} arguments and variables"));
+            }
+            let is_bad = |variable: &&String| variable.is_empty() || variable.contains(['=', '\0']);
+            if let Some(bad) = child.env.keys().chain(&child.inherit).find(is_bad) {
+                return Err(format!("upstreams.{name}: `{bad}` is no name of a variable"));
+            }
+            let texts = child.env.values().chain(&child.args).chain([&child.command]);
+            if texts.into_iter().any(|text| text.contains('\0')) {
+                return Err(format!("upstreams.{name}: a NUL character stands in a text"));
+            }
+        }
+        Ok(Self { known, store })
+    }
+
+    /// Whose they are, and their names.
+    pub fn all(&self) -> impl Iterator<Item = (&TenantId, &UpstreamName)> {
+        self.known.iter().map(|(name, child)| (&child.tenant, name))
+    }
+
+    /// The child of this name.
+    pub fn get(&self, tenant: &TenantId, name: &UpstreamName) -> Option<&ChildUpstream> {
+        self.known.get(name).filter(|child| child.tenant == *tenant)
+    }
+
+    /// How that child is started, with these variables.
+    pub fn command(
+        &self,
+        name: &UpstreamName,
+        child: &ChildUpstream,
+        environment: Vec<(OsString, Zeroizing<String>)>,
+    ) -> ChildCommand {
+        ChildCommand {
+            program: child.command.clone().into(),
+            arguments: child.args.iter().map(Into::into).collect(),
+            environment,
+            inherited: Inherited::Harmless(child.inherit.iter().map(Into::into).collect()),
+            folder: child.folder.clone(),
+            log: stderr_log::path(&self.store, name),
+        }
+    }
+}
+
+/// What a child sees of haldir's own environment. What is for haldir alone it never sees.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Inherited {
+    /// Everything: haldir stands in for a client that would have given it that.
+    All,
+    /// What is harmless, and these.
+    Harmless(Vec<OsString>),
+}
+
+impl Inherited {
+    fn holds(&self, name: &OsStr) -> bool {
+        let is_ours = name.to_string_lossy().to_ascii_uppercase().starts_with("HALDIR_");
+        let is_wanted = match self {
+            Self::All => true,
+            Self::Harmless(more) => {
+                more.iter().any(|known| known == name) || HARMLESS.iter().any(|known| OsStr::new(known) == name)
+            }
+        };
+        !is_ours && is_wanted
+    }
+}
+
+/// How a child is started.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ChildCommand {
+    /// The program, as a shell would find it.
+    pub program: OsString,
+    /// Its arguments.
+    pub arguments: Vec<OsString>,
+    /// Variables of its environment that are not haldir's own: those with secrets.
+    pub environment: Vec<(OsString, Zeroizing<String>)>,
+    /// What it sees of haldir's own environment.
+    pub inherited: Inherited,
+    /// Where it is started; else where haldir was.
+    pub folder: Option<PathBuf>,
+    /// Where its standard error goes.
+    pub log: PathBuf,
+}
+
+/// A child, its process group with it: one that is dropped is killed.
+pub struct ChildProcess {
+    child: Child,
+    /// None once it was ended.
+    group: Option<u32>,
+}
+
+impl ChildCommand {
+    /// Starts the child. It gets the environment without what is for haldir alone.
+    pub fn start(&self) -> io::Result<(ChildProcess, ChildStdin, ChildStdout)> {
+        let mut command = Command::new(&self.program);
+        command.args(&self.arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.env_clear().envs(std::env::vars_os().filter(|(name, _)| self.inherited.holds(name)));
+        if let Some(folder) = &self.folder {
+            command.current_dir(folder);
+        }
+        command.envs(self.environment.iter().map(|(name, value)| (name, value.as_str())));
+        // A group of its own: whatever the child starts ends with it.
+        #[cfg(unix)]
+        command.process_group(0);
+        command.kill_on_drop(true);
+        let mut child = command.spawn()?;
+        let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let (Some(input), Some(output), Some(errors)) = pipes else {
+            return Err(io::Error::other("the child has no pipes"));
+        };
+        let log = StderrLog::open(&self.log)?;
+        tokio::spawn(log.take(errors));
+        let group = child.id();
+        Ok((ChildProcess { child, group }, input, output))
+    }
+}
+
+impl ChildProcess {
+    /// Waits until the child ends by itself.
+    pub async fn ended(&mut self) -> io::Result<ExitStatus> {
+        self.child.wait().await
+    }
+
+    /// Ends the child and all that it started: its input has ended already, then it is asked, then it is killed.
+    pub async fn stop(mut self) {
+        let group = self.group.take();
+        let ended = timeout(GRACE, self.child.wait()).await.is_ok();
+        if !ended {
+            signal(group, &Ask::ToEnd);
+            // Whether it has ended is seen by the wait below.
+            let _ = timeout(GRACE, self.child.wait()).await;
+        }
+        // Also if the child itself has ended: what it left running is in its group.
+        signal(group, &Ask::Kill);
+        let _ = self.child.wait().await;
+    }
+}
+
+impl Drop for ChildProcess {
+    fn drop(&mut self) {
+        signal(self.group.take(), &Ask::Kill);
+    }
+}
+
+enum Ask {
+    ToEnd,
+    Kill,
+}
+
+#[cfg(unix)]
+fn signal(group: Option<u32>, ask: &Ask) {
+    use rustix::process::{Pid, Signal, kill_process_group};
+    let signal = match ask {
+        Ask::ToEnd => Signal::TERM,
+        Ask::Kill => Signal::KILL,
+    };
+    let Some(group) = group.and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw) else { return };
+    // Fails if nobody is left in the group.
+    let _ = kill_process_group(group, signal);
+}
+
+#[cfg(not(unix))]
+fn signal(_: Option<u32>, _: &Ask) {}

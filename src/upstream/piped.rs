@@ -1,0 +1,170 @@
+//! A child's standard input and output, for rmcp's client: one message a line, and no line longer than allowed.
+
+use std::{
+    io,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use rmcp::{
+    RoleClient,
+    model::{RequestId, ServerJsonRpcMessage},
+    service::{RxJsonRpcMessage, TxJsonRpcMessage},
+    transport::Transport,
+};
+use serde::Deserialize;
+use tokio::{
+    io::AsyncWriteExt,
+    process::{ChildStdin, ChildStdout},
+};
+use zeroize::Zeroizing;
+
+use super::{
+    FailureKind,
+    capture::Exact,
+    child::{ChildCommand, ChildProcess},
+    lines::{Line, LineReader},
+};
+
+/// Requests whose answers are kept as they were written.
+const MAX_AWAITED: usize = 1_024;
+
+/// Why a child is not heard any more.
+#[derive(Clone, Default)]
+pub(super) struct Silence(Arc<Mutex<Option<(Reason, String)>>>);
+
+impl Silence {
+    fn set(&self, reason: Reason, why: String) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((reason, why));
+    }
+
+    pub(super) fn why(&self) -> Option<(FailureKind, String)> {
+        let (reason, why) = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
+        let kind = match reason {
+            Reason::Ended => FailureKind::Unavailable,
+            Reason::TooLong => FailureKind::TooLarge,
+        };
+        Some((kind, why))
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Reason {
+    Ended,
+    TooLong,
+}
+
+pub(super) struct Piped {
+    process: Option<ChildProcess>,
+    // Tokio's mutex: held across a write, so that lines do not mix.
+    input: Arc<tokio::sync::Mutex<Option<ChildStdin>>>,
+    output: LineReader<ChildStdout>,
+    awaited: Arc<Mutex<Vec<(RequestId, Exact)>>>,
+    most: usize,
+    silence: Silence,
+}
+
+impl Piped {
+    /// Starts the child.
+    pub(super) fn start(command: &ChildCommand, most: usize, silence: Silence) -> io::Result<Self> {
+        let (process, input, output) = command.start()?;
+        Ok(Self {
+            process: Some(process),
+            input: Arc::new(tokio::sync::Mutex::new(Some(input))),
+            output: LineReader::new(output, most),
+            awaited: Arc::default(),
+            most,
+            silence,
+        })
+    }
+
+    /// The message as rmcp may see it; `None` if it is none.
+    fn read(awaited: &Mutex<Vec<(RequestId, Exact)>>, text: &str) -> Option<ServerJsonRpcMessage> {
+        let mut awaited = awaited.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut shown = None;
+        let found = awaited.iter().position(|(id, exact)| {
+            shown = exact.keep(id, text);
+            shown.is_some() || is_answer(id, text)
+        });
+        if let Some(found) = found {
+            awaited.swap_remove(found);
+        }
+        serde_json::from_str(shown.as_deref().unwrap_or(text)).ok()
+    }
+}
+
+fn is_answer(id: &RequestId, text: &str) -> bool {
+    #[derive(Deserialize)]
+    struct Envelope {
+        #[serde(default)]
+        id: Option<RequestId>,
+        #[serde(default)]
+        method: Option<String>,
+    }
+    serde_json::from_str::<Envelope>(text).is_ok_and(|read| read.method.is_none() && read.id.as_ref() == Some(id))
+}
+
+impl Transport<RoleClient> for Piped {
+    type Error = io::Error;
+
+    fn send(
+        &mut self,
+        item: TxJsonRpcMessage<RoleClient>,
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send + 'static {
+        let (input, awaited) = (Arc::clone(&self.input), Arc::clone(&self.awaited));
+        async move {
+            let text = match Exact::of(&item) {
+                Some((exact, id)) => {
+                    let text = exact.body(&item)?;
+                    let mut awaited = awaited.lock().unwrap_or_else(PoisonError::into_inner);
+                    if awaited.len() >= MAX_AWAITED {
+                        awaited.remove(0);
+                    }
+                    awaited.push((id, exact));
+                    text
+                }
+                None => Zeroizing::new(serde_json::to_string(&item)?),
+            };
+            let mut input = input.lock().await;
+            let input = input.as_mut().ok_or_else(|| io::Error::from(io::ErrorKind::BrokenPipe))?;
+            input.write_all(text.as_bytes()).await?;
+            input.write_all(b"\n").await?;
+            input.flush().await
+        }
+    }
+
+    async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleClient>> {
+        loop {
+            match self.output.next().await {
+                Ok(Line::Complete(line)) if line.trim_ascii().is_empty() => {}
+                Ok(Line::Complete(line)) => {
+                    let text = String::from_utf8_lossy(line);
+                    if let Some(message) = Self::read(&self.awaited, &text) {
+                        return Some(message);
+                    }
+                    tracing::warn!("a child wrote something that is no message; it was dropped");
+                }
+                // Nobody knows whose answer that was.
+                Ok(Line::TooLong) => {
+                    self.silence.set(Reason::TooLong, format!("the answer has more than {} bytes", self.most));
+                    return None;
+                }
+                Ok(Line::End) => {
+                    self.silence.set(Reason::Ended, "the child ended".to_owned());
+                    return None;
+                }
+                Err(error) => {
+                    self.silence.set(Reason::Ended, format!("the child can no longer be heard: {error}"));
+                    return None;
+                }
+            }
+        }
+    }
+
+    async fn close(&mut self) -> Result<(), Self::Error> {
+        self.input.lock().await.take();
+        if let Some(process) = self.process.take() {
+            process.stop().await;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,151 @@
+"""Servers that other people wrote, as children of `haldir-mcp serve`: upstreams_http.py BINARY PACKAGES NODE
+
+They stand in its config file, and are reached in two ways: at /mcp/{upstream}, where every message must be what the server
+says on standard output by itself, and as `upstream.tool` on /mcp and on standard input and output, where lists of tools
+must be the same but for the names, and results byte for byte. The MCP Inspector sees no difference either.
+Prints `ok NAME` or `FAILED NAME: what was wrong` for each check.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import upstreams
+from checks import expect, run_check, summary
+from upstreams import BINARY, NODE, SERVERS, Http, Lines, alike, answer, comparable, everything, filesystem, inspector, same
+
+HELLO = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}
+
+
+class Listening(Http):
+    """A client with a stream of its own, on which it answers what it is asked."""
+
+    def let_it_begin(self):
+        threading.Thread(target=self.listen, daemon=True).start()
+
+    def listen(self):
+        headers = {"Accept": "text/event-stream", "Mcp-Session-Id": self.session, "MCP-Protocol-Version": "2025-06-18"}
+        try:
+            for line in urllib.request.urlopen(urllib.request.Request(self.url, headers=headers), timeout=60):
+                if line.startswith(b"data: {"):
+                    message = json.loads(line[6:])
+                    if "method" in message and "id" in message:
+                        self.post({"jsonrpc": "2.0", "id": message["id"], "result": answer(message)}).close()
+        except OSError:
+            pass  # the test is over
+
+
+def transparent(label, server, url, questions):
+    """/mcp/{upstream} against the server alone."""
+    direct, behind = Lines([NODE, *server]), Listening(url)
+    run_check(f"{label}: the handshake", lambda: same(direct.begin(), behind.begin()))
+    for method, params in questions:
+        what = (params or {}).get("name") or (params or {}).get("uri") or ""
+        run_check(f"{label}: {method} {what}".strip(), lambda: same(direct.ask(method, params), behind.ask(method, params)))  # noqa: B023
+    direct.end()
+
+
+def result_text(lines):
+    """The result of the last line as it was written."""
+    line = comparable(lines[-1:])[0]
+    begin = line.index('"result":') + len('"result":')
+    return line[begin : json.JSONDecoder().raw_decode(line, begin)[1]]
+
+
+def prefixed(label, name, server, behind, questions):
+    """`upstream.tool` against the server alone; `behind` is a client of haldir that has begun."""
+    direct = Lines([NODE, *server])
+    direct.ask("initialize", HELLO)
+    direct.write({"jsonrpc": "2.0", "method": "notifications/initialized"})
+
+    def lists():
+        alone = json.loads(direct.ask("tools/list")[-1])["result"]["tools"]
+        all_tools = json.loads(behind.ask("tools/list")[-1])["result"]["tools"]
+        shown = {tool["name"].removeprefix(f"{name}."): tool for tool in all_tools if tool["name"].startswith(f"{name}.")}
+        expect(set(shown) == {tool["name"] for tool in alone}, f"{sorted(shown)}")
+        for tool in alone:
+            tool.pop("execution", None)  # how it may be called over its own connection
+            expect(shown[tool["name"]] == tool | {"name": f"{name}.{tool['name']}"}, f"{tool} is {shown[tool['name']]}")
+
+    run_check(f"{label}: tools/list", lists)
+    for method, params in questions:
+        if method != "tools/call":
+            continue
+        renamed = params | {"name": f"{name}.{params['name']}"}
+
+        def compare():
+            alone, through = direct.ask(method, params), behind.ask(method, renamed)  # noqa: B023
+            one, other = (result_text(lines) for lines in (alone, through))
+            if '"isError"' not in one and '"isError"' in other:  # /mcp answers with `isError` in any case
+                one, other = json.loads(one) | {"isError": False}, json.loads(other)
+            expect(one == other, f"direct {str(one)[:300]!r}, behind haldir {str(other)[:300]!r}")
+
+        run_check(f"{label}: {params['name']}", compare)
+    direct.end()
+
+
+def compare_inspector(base, script, folder):
+    with tempfile.TemporaryDirectory() as scratch:
+        file = Path(scratch) / "direct.json"
+        server = {"command": NODE, "args": [script, str(folder)]}
+        file.write_text(json.dumps({"mcpServers": {"files": server}}))
+        direct = ["--config", str(file), "--server", "files"]
+        read = json.dumps({"path": f"{folder}/b.txt"})
+        for question in [("tools/list",), ("tools/call", "--tool-name", "read_text_file", "--tool-args-json", read)]:
+            alone = inspector(direct, *question)
+            through = inspector(["--transport", "http", "--server-url", f"{base}/mcp/files"], *question)
+            run_check(f"Inspector, /mcp/files: {question[0]}", lambda: alike(alone, through))  # noqa: B023
+        named = ("tools/call", "--tool-name", "files.read_text_file", "--tool-args-json", read)
+        through = inspector(["--transport", "http", "--server-url", f"{base}/mcp"], *named)
+        run_check("Inspector, files.read_text_file on /mcp", lambda: alike(alone, through))
+
+
+def main():
+    everything_script = str(SERVERS / "server-everything/dist/index.js")
+    files_script = str(SERVERS / "server-filesystem/dist/index.js")
+    with tempfile.TemporaryDirectory() as scratch, tempfile.TemporaryDirectory() as folder:
+        folder = Path(folder).resolve()
+        (folder / "b.txt").write_text("b")
+        config = Path(scratch) / "haldir.toml"
+        config.write_text(
+            f"[upstreams.everything]\ncommand = {json.dumps(NODE)}\nargs = {json.dumps([everything_script, 'stdio'])}\n"
+            f"[upstreams.files]\ncommand = {json.dumps(NODE)}\nargs = {json.dumps([files_script, str(folder)])}\n"
+        )
+        store = ["--config", str(config), "--db", f"{scratch}/h.db"]
+        environment = {"PATH": os.environ["PATH"], "HOME": scratch}
+        haldir = subprocess.Popen(
+            [BINARY, *store, "serve", "--listen", "127.0.0.1:0", "--local-agent"], stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL, text=True, env=environment,
+        )
+        try:
+            base = haldir.stdout.readline().removeprefix("haldir listening on ").strip()
+            everything_server, files_server = [everything_script, "stdio"], [files_script, str(folder)]
+            transparent("everything, a child at /mcp/everything", everything_server, f"{base}/mcp/everything", everything())
+            upstreams.CLIENT = {}  # with roots it would serve those instead of its folder
+            transparent("filesystem, a child at /mcp/files", files_server, f"{base}/mcp/files", filesystem(folder))
+            asked = [question for question in everything() if "trigger-" not in str(question) and "roots" not in str(question)]
+            for way in ("/mcp", "stdio"):
+                client = Http(f"{base}/mcp") if way == "/mcp" else Lines([BINARY, *store], environment)
+                client.begin()
+                prefixed(f"everything.tool on {way}", "everything", everything_server, client, asked)
+                prefixed(f"files.tool on {way}", "files", files_server, client, filesystem(folder))
+                if way == "stdio":
+                    run_check("haldir on stdio ends with its client, and its children with it", client.end)
+            compare_inspector(base, files_script, folder)
+        finally:
+            haldir.send_signal(signal.SIGTERM)
+            code = haldir.wait(20)
+        run_check("serve ends well with its children", lambda: expect(code == 0, f"exit code {code}"))
+    return summary()
+
+
+if __name__ == "__main__":
+    sys.stdout.reconfigure(line_buffering=True)
+    sys.exit(main())
