@@ -166,7 +166,7 @@ mod tests {
     #[test]
     fn arguments_cannot_pass_for_something_that_haldir_says() {
         let canonical = serde_json::json!({
-            "path": "/tmp\n\nCost: 0 USD\u{202e}\u{200b}\u{a0}\u{e0041}", "Tool: read\n    Agent": "x",
+            "Tool: read\n    Agent": "x", "path": "/tmp\n\nCost: 0 USD\u{202e}\u{200b}\u{a0}\u{e0041}",
         });
         let shown = shown_arguments(&canonical.to_string()).unwrap();
         let lines: Vec<_> = shown.lines().collect();

@@ -308,7 +308,7 @@ mod tests {
         let read = |params: &str| serde_json::from_str::<Box<RawValue>>(params).unwrap();
         let first =
             read(r#"{"name":"a","arguments":{"n":1.10},"requestState":"theirs","inputResponses":{"x":{"n":2.0}}}"#);
-        let question = Question { request_id: ApprovalId::parse("apr_1".to_owned()).unwrap(), message: "?".to_owned() };
+        let question = Question { request_id: ApprovalId::parse("apr_1").unwrap(), message: "?".to_owned() };
         let asked: Value = serde_json::from_str(&Call::read(Some(&first)).unwrap().asking(&question).unwrap()).unwrap();
         let again = read(&format!(
             r#"{{"name":"a","arguments":{{"n":1.10}},"requestState":{},"inputResponses":{{"haldir_approval":{{"action":"decline"}}}}}}"#,
