@@ -4,6 +4,7 @@
 mod breaker;
 mod capture;
 pub mod child;
+mod failed;
 pub mod lines;
 mod link;
 mod piped;

@@ -7,11 +7,12 @@
 mod children;
 mod dialog;
 mod failed;
+mod headers;
+mod route;
 mod sessions;
 mod stream;
 
 use std::{
-    collections::BTreeMap,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -23,30 +24,27 @@ use axum::{
     response::Response,
     routing::MethodRouter,
 };
-use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use children::Children;
 use failed::Failed;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
-use reqwest::Url;
+use headers::{PROTOCOL_VERSION, for_upstream, is_modern, mismatch};
+use http::{HeaderMap, Method, StatusCode, header};
+use route::Route;
 pub use sessions::UpstreamSessions;
-use zeroize::Zeroizing;
 
 use super::{App, guard::RequestId, input, mcp, mcp_sessions::SESSION_ID, respond};
 use crate::{
     error::{Code, Error, Result},
     faces::elicitation::{Answer, Client, Decided, UNDECIDED},
     faces::relay::{
-        govern::{Asked, Decision, Govern, Outcome, Redact},
-        governor::{self, Governor, Tools},
-        message::{self, Call, FIRST_MODERN, INTERNAL_ERROR, INVALID_REQUEST, Message},
+        govern::{Asked, Decision, Outcome},
+        message::{self, Call, INTERNAL_ERROR, INVALID_REQUEST, Message},
         passing::{Open, Passing},
-        wire::Wire,
         wrap::Source,
     },
     model::{Credential, UpstreamName},
-    operations::proxied::{self, Sent},
-    upstream::{Link, Place, UpstreamLimits},
+    operations::proxied,
+    upstream::Place,
 };
 
 /// How long a stream may stay open that is no answer to a call.
@@ -58,74 +56,10 @@ const MAX_REDIRECTS: usize = 3;
 /// JSON-RPC: a header does not say what the body says (SEP-2243).
 const HEADER_MISMATCH: i32 = -32_020;
 
-const PROTOCOL_VERSION: &str = "mcp-protocol-version";
-const METHOD: &str = "mcp-method";
-const NAME: &str = "mcp-name";
-const PARAMETERS: &str = "mcp-param-";
-/// Protocol headers that go on to the upstream; [`PARAMETERS`] besides. No other header of a client does.
-const TO_UPSTREAM: [&str; 7] = ["accept", "content-type", "last-event-id", SESSION_ID, PROTOCOL_VERSION, METHOD, NAME];
 /// Headers of the upstream that reach the client.
 const TO_CLIENT: [&str; 5] = ["content-type", "retry-after", "allow", SESSION_ID, PROTOCOL_VERSION];
 /// Where a request names the session that its call belongs to.
 const HALDIR_SESSION: &str = "x-session-id";
-
-type Written = BTreeMap<String, Zeroizing<String>>;
-
-/// Where an upstream is, and who decides on its calls.
-struct Route {
-    name: UpstreamName,
-    url: Url,
-    /// Of every request, secrets included.
-    headers: HeaderMap,
-    /// Takes the secrets in the headers out of what comes back.
-    redact: Option<Redact>,
-    governor: Arc<dyn Govern>,
-    limits: UpstreamLimits,
-    /// haldir's own connection, which knows how the upstream is.
-    link: Arc<Link>,
-}
-
-impl Route {
-    fn new(
-        app: &App,
-        credential: &Credential,
-        name: UpstreamName,
-        (url, written): (&str, &Written),
-        (link, sent): (Arc<Link>, Vec<Sent>),
-    ) -> Result<Self> {
-        let haldir = &app.shared.haldir;
-        let url = haldir.outbound().parse(url)?;
-        let mut headers = HeaderMap::new();
-        for (header, value) in written {
-            let header: HeaderName = header.parse().map_err(Error::internal)?;
-            let mut value: HeaderValue = value.parse().map_err(Error::internal)?;
-            value.set_sensitive(true);
-            headers.insert(header, value);
-        }
-        let session = match credential {
-            Credential::LocalAgent => Some(Arc::clone(&app.shared.local_session)),
-            _ => None,
-        };
-        let governor =
-            Governor::new(haldir.clone(), credential.clone(), name.clone(), session, Tools::Asked, app.shared.asking);
-        let limits = haldir.upstream_limits();
-        Ok(Self { name, url, headers, redact: governor::redaction(sent), governor: Arc::new(governor), limits, link })
-    }
-}
-
-impl Route {
-    /// The upstream as a connection of messages.
-    fn wire(&self, app: &App) -> Wire {
-        Wire {
-            client: app.shared.upstream_client.clone(),
-            outbound: app.shared.haldir.outbound().clone(),
-            url: self.url.clone(),
-            headers: self.headers.clone(),
-            call_timeout: CALL_TIMEOUT,
-            answer_bytes: self.limits.answer_bytes,
-        }
-    }
-}
 
 /// The route.
 pub fn routes() -> MethodRouter<App> {
@@ -442,44 +376,6 @@ fn not_carried_out(passing: &mut Passing, why: &'static str) -> Option<String> {
     let (id, report) = passing.call.take()?;
     report.send(Outcome::Unsent(why));
     Some(id)
-}
-
-fn for_upstream(headers: &HeaderMap) -> HeaderMap {
-    let mut kept = HeaderMap::new();
-    for (name, value) in headers {
-        if TO_UPSTREAM.contains(&name.as_str()) || name.as_str().starts_with(PARAMETERS) {
-            kept.append(name.clone(), value.clone());
-        }
-    }
-    // The body is written anew, so whatever else its type said holds no longer.
-    if kept.contains_key(header::CONTENT_TYPE) {
-        kept.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    }
-    kept
-}
-
-fn is_modern(headers: &HeaderMap) -> bool {
-    let version = headers.get(HeaderName::from_static(PROTOCOL_VERSION));
-    version.is_some_and(|version| version.as_bytes() >= FIRST_MODERN.as_bytes())
-}
-
-/// The header that names another method or tool than the call: whoever goes by headers would call that.
-fn mismatch(headers: &HeaderMap, tool: &str) -> Option<&'static str> {
-    let differs = |name: &'static str, expected: &str| {
-        let mut values = headers.get_all(name).iter();
-        let differs = values.any(|value| said(value).as_deref() != Some(expected));
-        differs.then_some(name)
-    };
-    differs(METHOD, "tools/call").or_else(|| differs(NAME, tool))
-}
-
-/// A header's text, which is base64 where it is no ASCII (SEP-2243).
-fn said(value: &HeaderValue) -> Option<String> {
-    let text = value.to_str().ok()?.trim();
-    match text.strip_prefix("=?base64?").and_then(|rest| rest.strip_suffix("?=")) {
-        Some(encoded) => String::from_utf8(BASE64_STANDARD.decode(encoded).ok()?).ok(),
-        None => Some(text.to_owned()),
-    }
 }
 
 fn rpc_error(status: StatusCode, id: Option<&str>, code: i32, problem: &str) -> Response {

@@ -4,9 +4,9 @@
 //! so does a set in which no permit matches. Among the other policies it is one that must let the call pass, so adding a
 //! set never allows more than before.
 //!
-//! - [`bounds`], [`compile`]: from text to a set that was validated against the schema, and what it looks at ([`asked`]).
-//! - [`facts`], [`values`], [`request`]: from a call to what Cedar is asked.
-//! - [`cache`]: sets that were compiled, by the digest of their text.
+//! - `bounds`, `compile`: from text to a set that was validated against the schema, and what it looks at (`asked`).
+//! - `facts`, `values`, `request`: from a call to what Cedar is asked.
+//! - `cache`: sets that were compiled, by the digest of their text.
 //!
 //! Cedar skips a policy whose evaluation fails; here that refuses the call, and so does an argument that a policy looks at
 //! and that Cedar has no value for. A forbid that names a tool holds for names that look alike too: Cedar is asked about
