@@ -27,6 +27,8 @@ pub struct TenantKeys {
     pub log: Key,
     /// Authenticates how long details are kept, and which were erased.
     pub erasures: Key,
+    /// Vouches for questions that people at clients were asked.
+    pub questions: Key,
     /// Names the log in checkpoints, the same for as long as there is a log, and no other's.
     pub log_name: [u8; 8],
 }
@@ -126,6 +128,7 @@ impl TenantKeys {
             webhooks: data_key.derive("haldir 2026-11-21 seal webhook secrets"),
             log: data_key.derive("haldir 2026-11-21 authenticate audit log heads"),
             erasures: data_key.derive("haldir 2026-11-21 authenticate erasures of details"),
+            questions: data_key.derive("haldir 2026-11-21 vouch for questions to people"),
         }
     }
 }

@@ -76,6 +76,8 @@ pub struct Decided {
     pub person: Person,
     /// Yes or no.
     pub yes: bool,
+    /// What shows that they were asked, where that was not on this very connection.
+    pub proof: Option<String>,
 }
 
 impl Answer {
@@ -122,7 +124,7 @@ impl Answer {
             Self::Deny(note) => (false, note),
             Self::None => return None,
         };
-        Some(Decided { person: Person { request_id, client: client.to_owned(), note }, yes })
+        Some(Decided { person: Person { request_id, client: client.to_owned(), note }, yes, proof: None })
     }
 }
 
@@ -188,6 +190,9 @@ impl Client {
 pub struct State {
     /// The request.
     pub request_id: String,
+    /// What shows that haldir has asked about it.
+    #[serde(default)]
+    pub proof: String,
     /// The call's own state, from an upstream.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_state: Option<String>,
@@ -281,6 +286,7 @@ mod tests {
         let responses = RawValue::from_string(r#"{"a":{"n":1.10}}"#.to_owned()).unwrap();
         let state = State {
             request_id: "apr_x".to_owned(),
+            proof: "p".to_owned(),
             request_state: Some("theirs".to_owned()),
             input_responses: Some(responses),
         };

@@ -12,9 +12,9 @@ use crate::{
     call::WriteContext,
     error::{Code, Error, Result},
     gate::authenticate,
-    model::{Credential, Permission, Person, Resource, Role, TenantId, Upstream, UpstreamName},
+    model::{ApprovalId, Credential, Permission, Person, Resource, Role, TenantId, Upstream, UpstreamName},
     operations::{definition::Operation, engine::Haldir, engine::permitted, upkeep},
-    proxy::{abandoned, catalogue, question::question, secret},
+    proxy::{abandoned, catalogue, question, secret},
     store::Tx,
     upstream::{Link, Target, UpstreamLimits},
     watch::{self, Draft},
@@ -46,7 +46,12 @@ const PRINCIPAL: &str = "proxy";
 
 /// What the person at the client is asked about a call that waits; `None` if it is not for them to decide.
 pub fn question_about(cx: &OutwardContext, held: &Held) -> Result<Option<Question>> {
-    cx.read(|cx| question(cx, held))
+    cx.read(|cx| question::question(cx, held))
+}
+
+/// Whether haldir has asked a person about this request, and showed this for it.
+pub fn was_asked(cx: &OutwardContext, request_id: &ApprovalId, shown: &str) -> Result<bool> {
+    cx.read(|cx| question::was_asked(cx, request_id, shown))
 }
 
 /// Decides the no of the person at the client.

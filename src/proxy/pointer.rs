@@ -29,9 +29,43 @@ pub fn at<'a>(arguments: &Members<'a>, pointer: &str) -> Option<&'a str> {
     Some(found)
 }
 
+/// The first step of a pointer that leads into something in which nothing can stand at the next one, such as a text.
+pub fn blocked<'p>(arguments: &Members<'_>, pointer: &'p str) -> Option<&'p str> {
+    let ends = pointer.match_indices('/').map(|(at, _)| at).skip(1);
+    ends.map(|end| pointer.split_at(end)).find_map(|(before, rest)| {
+        let next = rest[1..].split('/').next().unwrap_or_default();
+        let leads_on = match at(arguments, before)?.as_bytes().first() {
+            Some(b'{' | b'n') => true,
+            Some(b'[') => next.parse::<usize>().is_ok(),
+            _ => false,
+        };
+        (!leads_on).then_some(before)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_cannot_hold_a_place_is_found_in_front_of_it() {
+        let json = r#"{"text":"{\"force\":true}","list":[{"a":1}],"object":{"a":{}},"none":null}"#;
+        let arguments = members(json);
+        for (pointer, found) in [
+            ("/text/force", Some("/text")),
+            ("/text/force/more", Some("/text")),
+            ("/list/force", Some("/list")),
+            ("/list/0/a/b", Some("/list/0/a")),
+            ("/list/0/b", None),
+            ("/list/7/b", None),
+            ("/object/a/b/c", None),
+            ("/none/a", None),
+            ("/text", None),
+            ("/missing/a", None),
+        ] {
+            assert_eq!(blocked(&arguments, pointer), found, "{pointer}");
+        }
+    }
 
     #[test]
     fn a_place_is_found_as_rfc_6901_has_it() {

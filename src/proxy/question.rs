@@ -12,8 +12,10 @@ use super::{
 use crate::{
     approvals::edited::asked,
     call::ReadContext,
+    crypto,
     error::Result,
     model::{Approval, ApprovalId, ApprovalStatus, Held, Money},
+    watch::canonical::hex,
 };
 
 /// Characters of arguments that a dialog can show. A call with more is for an operator, who sees all of it: nobody is
@@ -34,6 +36,19 @@ pub struct Question {
     pub request_id: ApprovalId,
     /// What they read.
     pub message: String,
+    /// What shows that haldir has asked it, where the answer comes with a later call.
+    pub proof: String,
+}
+
+/// What shows that a person was asked about this request: no client, agent or upstream can make it up.
+fn proof(cx: &ReadContext<'_>, request_id: &ApprovalId) -> Result<String> {
+    let keys = cx.services.keyring.tenant(cx.tx, &cx.caller.tenant)?;
+    Ok(hex(&crypto::mac(&keys.questions, &[cx.caller.tenant.as_str().as_bytes(), request_id.as_str().as_bytes()])))
+}
+
+/// Whether haldir has asked a person about this request.
+pub fn was_asked(cx: &ReadContext<'_>, request_id: &ApprovalId, shown: &str) -> Result<bool> {
+    Ok(crypto::same(proof(cx, request_id)?.as_bytes(), shown.as_bytes()))
 }
 
 /// The question that a call which is held puts to the person at the client; `None` if it is not for them: decided, over,
@@ -69,7 +84,7 @@ pub fn question(cx: &ReadContext<'_>, held: &Held) -> Result<Option<Question>> {
     line("Why you are asked", &held.reason);
     message.push_str("\nThe agent would call it with the following. All of it was written by the agent:\n\n");
     message.push_str(&arguments);
-    Ok(Some(Question { request_id: approval.id, message }))
+    Ok(Some(Question { proof: proof(cx, &approval.id)?, request_id: approval.id, message }))
 }
 
 /// Arguments, one to a line, indented; `None` if they are too long to be shown.
@@ -100,18 +115,23 @@ fn shown_arguments(canonical: &str) -> Option<String> {
 
 fn is_credential(name: &str) -> bool {
     let plain: String = name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
-    CREDENTIALS.iter().any(|word| plain.contains(word))
+    CREDENTIALS.iter().any(|word| plain.ends_with(word))
 }
 
 fn is_hidden(name: &str, value: &Value) -> bool {
-    let hides = |text: &str| text.chars().count() <= MAX_HIDDEN_CHARS && !super::secret::has_any(text);
+    // A credential is one word. What is none is shown, whatever the agent calls it.
+    let hides = |text: &str| {
+        let word = text.strip_prefix("Bearer ").or_else(|| text.strip_prefix("Basic ")).unwrap_or(text);
+        let is_word = word.chars().count() <= MAX_HIDDEN_CHARS && !word.contains(char::is_whitespace);
+        is_word && !super::secret::has_any(text)
+    };
     is_credential(name) && value.as_str().is_some_and(hides)
 }
 
 fn has_credential(name: &str, value: &Value) -> bool {
     match value {
         Value::Object(members) => members.iter().any(|(name, value)| has_credential(name, value)),
-        Value::Array(items) => items.iter().any(|item| has_credential(name, item)),
+        Value::Array(items) => items.iter().any(|item| has_credential("", item)),
         _ => is_hidden(name, value),
     }
 }
@@ -120,7 +140,7 @@ fn hide(name: &str, value: &mut Value) {
     let hidden = is_hidden(name, value);
     match value {
         Value::Object(members) => members.iter_mut().for_each(|(name, value)| hide(name, value)),
-        Value::Array(items) => items.iter_mut().for_each(|item| hide(name, item)),
+        Value::Array(items) => items.iter_mut().for_each(|item| hide("", item)),
         Value::String(text) if hidden => *text = format!("[hidden: {} characters]", text.chars().count()),
         _ => {}
     }

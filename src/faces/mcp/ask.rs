@@ -87,6 +87,9 @@ impl Ask<'_> {
         let state = state.map_err(|problem| Error::invalid("requestState", problem))?;
         let request_id = ApprovalId::parse(state.request_id)
             .map_err(|problem| Error::new(Code::InvalidArgument, format!("requestState: the request {problem}")))?;
+        if !proxied::was_asked(&self.haldir.watch_proxy(self.credential)?, &request_id, &state.proof)? {
+            return Err(Error::invalid("requestState", "requestState is not what haldir has made"));
+        }
         let answer = params.input_responses.as_ref().and_then(|all| all.get(elicitation::INPUT));
         Ok(Some(self.heard(request_id, answer).await?.unwrap_or_default()))
     }
@@ -104,7 +107,8 @@ impl Ask<'_> {
         let cx = self.haldir.watch_proxy(self.credential)?;
         let Some(question) = proxied::question_about(&cx, held)? else { return waits() };
         if is_modern(self.context) {
-            let state = State { request_id: held.request_id.clone(), ..State::default() };
+            let (request_id, proof) = (held.request_id.clone(), question.proof.clone());
+            let state = State { request_id, proof, ..State::default() };
             let asking = state.asking(&question.message);
             let result = asking.and_then(|json| serde_json::from_str::<InputRequiredResult>(&json).ok());
             return match result {
@@ -145,7 +149,8 @@ impl Ask<'_> {
     /// Takes in an answer: a no is decided at once, a yes with the call. Nothing if it was neither.
     async fn heard(&self, request_id: ApprovalId, answer: Option<&Value>) -> Result<Option<Hearing>> {
         let answer = answer.and_then(|answer| RawValue::from_string(answer.to_string()).ok());
-        let Some(Decided { person, yes }) = Answer::read(answer.as_deref()).decided(request_id, &self.client().name)
+        let Some(Decided { person, yes, .. }) =
+            Answer::read(answer.as_deref()).decided(request_id, &self.client().name)
         else {
             return Ok(None);
         };

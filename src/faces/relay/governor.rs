@@ -66,11 +66,17 @@ impl Governor {
             self.look_at_tools(&cx).await?;
         }
         let Asked { tool, arguments, offered, decided, .. } = asked;
-        match decided.filter(|_| self.asking.enabled) {
-            Some(Decided { person, yes: true }) => cx.hearing.person = Some(Arc::new(person)),
-            // From then on it is what any call is that was denied.
-            Some(Decided { person, yes: false }) => proxied::deny(&cx, person).await?,
-            None => {}
+        if let Some(Decided { person, yes, proof }) = decided.filter(|_| self.asking.enabled) {
+            let was_asked = |proof: String| proxied::was_asked(&cx, &person.request_id, &proof);
+            if !proof.map_or(Ok(true), was_asked)? {
+                return Err(Error::invalid("requestState", "requestState is not what haldir has made"));
+            }
+            if yes {
+                cx.hearing.person = Some(Arc::new(person));
+            } else {
+                // From then on it is what any call is that was denied.
+                proxied::deny(&cx, person).await?;
+            }
         }
         let attempt = Attempt { session_id, tool, upstream: Some(self.upstream.clone()), offered, arguments };
         Ok(match proxied::begin(&cx, attempt).await? {

@@ -68,6 +68,7 @@ impl Drop for Leaving {
 pub struct Hub {
     input: mpsc::Sender<Said>,
     routes: Arc<Mutex<Routes>>,
+    stop: CancellationToken,
     _stop: DropGuard,
 }
 
@@ -138,12 +139,17 @@ impl Hub {
             ended.cancel();
         });
         tokio::spawn(deliver(outgoing, Arc::clone(&routes), stop.clone()));
-        Ok(Self { input, routes, _stop: stop.drop_guard() })
+        Ok(Self { input, routes, stop: stop.clone(), _stop: stop.drop_guard() })
     }
 
     /// Whether the child behind it is gone for good.
     pub fn has_ended(&self) -> bool {
         self.input.is_closed()
+    }
+
+    /// Ends the connection, and the child behind it, whoever still has the hub.
+    pub fn end(&self) {
+        self.stop.cancel();
     }
 
     fn routes(&self) -> MutexGuard<'_, Routes> {

@@ -45,6 +45,9 @@ pub struct Message<'a> {
     pub error: Option<&'a RawValue>,
 }
 
+/// The method that is governed.
+const CALL: &str = "tools/call";
+
 /// Why a message is not passed on: a code of JSON-RPC, and what was wrong.
 pub type Refused = (i32, String);
 
@@ -61,7 +64,7 @@ impl<'a> Message<'a> {
     /// Reads a message.
     pub fn read(text: &'a str) -> Result<Self, Refused> {
         match serde_json::from_str::<Self>(text) {
-            Ok(message) if message.jsonrpc == "2.0" => Ok(message),
+            Ok(message) if message.jsonrpc == "2.0" => message.unmistakable(),
             Ok(_) => Err((INVALID_REQUEST, "expected \"jsonrpc\": \"2.0\"".to_owned())),
             Err(error) if error.is_syntax() || error.is_eof() => {
                 Err((PARSE_ERROR, format!("this is no JSON: {error}")))
@@ -71,6 +74,16 @@ impl<'a> Message<'a> {
             }
             Err(error) => Err((INVALID_REQUEST, format!("expected a JSON-RPC 2.0 message: {error}"))),
         }
+    }
+
+    /// Refuses a method that a careless server takes for a call of a tool, and that is not governed as one.
+    fn unmistakable(self) -> Result<Self, Refused> {
+        let method = self.method.as_deref().unwrap_or_default();
+        let plain: String = method.chars().filter(|c| !c.is_whitespace() && !c.is_control()).collect();
+        if method != CALL && plain.eq_ignore_ascii_case(CALL) {
+            return Err((INVALID_REQUEST, format!("the method is written \"{CALL}\"")));
+        }
+        Ok(self)
     }
 
     /// The id of a request, as it was written; JSON-RPC's `null` is none.
@@ -169,21 +182,24 @@ impl<'a> Call<'a> {
     pub fn decided(&self, message: &Message<'_>) -> Option<Decided> {
         let (state, answer) = self.answered.as_ref()?;
         let request = ApprovalId::parse(state.request_id.clone()).ok()?;
-        answer.clone().decided(request, &message.speaker().name)
+        let decided = answer.clone().decided(request, &message.speaker().name)?;
+        Some(Decided { proof: Some(state.proof.clone()), ..decided })
     }
 
     /// The result that asks the person at the client, who calls again with the answer (2026-07-28). What the call has
     /// for the upstream travels along.
     pub fn asking(&self, question: &Question) -> Option<String> {
-        let request_id = question.request_id.to_string();
+        let (request_id, proof) = (question.request_id.to_string(), question.proof.clone());
         let state = match &self.answered {
             Some((state, _)) => State {
                 request_id,
+                proof,
                 request_state: state.request_state.clone(),
                 input_responses: state.input_responses.clone(),
             },
             None => State {
                 request_id,
+                proof,
                 request_state: self
                     .params
                     .get(STATE)
@@ -308,7 +324,11 @@ mod tests {
         let read = |params: &str| serde_json::from_str::<Box<RawValue>>(params).unwrap();
         let first =
             read(r#"{"name":"a","arguments":{"n":1.10},"requestState":"theirs","inputResponses":{"x":{"n":2.0}}}"#);
-        let question = Question { request_id: ApprovalId::parse("apr_1").unwrap(), message: "?".to_owned() };
+        let question = Question {
+            request_id: ApprovalId::parse("apr_1").unwrap(),
+            message: "?".to_owned(),
+            proof: "p".to_owned(),
+        };
         let asked: Value = serde_json::from_str(&Call::read(Some(&first)).unwrap().asking(&question).unwrap()).unwrap();
         let again = read(&format!(
             r#"{{"name":"a","arguments":{{"n":1.10}},"requestState":{},"inputResponses":{{"haldir_approval":{{"action":"decline"}}}}}}"#,

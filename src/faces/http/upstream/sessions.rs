@@ -107,7 +107,13 @@ impl UpstreamSessions {
 
     fn make_room(sessions: &mut HashMap<Name, Session>, owner: &Owner, now: Instant) -> Result<()> {
         let has_ended = |session: &Session| session.hub.as_ref().is_some_and(|hub| hub.has_ended());
-        sessions.retain(|_, session| now.duration_since(session.used) < IDLE && !has_ended(session));
+        sessions.retain(|_, session| {
+            let stays = now.duration_since(session.used) < IDLE && !has_ended(session);
+            if let (false, Some(hub)) = (stays, &session.hub) {
+                hub.end();
+            }
+            stays
+        });
         let own = sessions.values().filter(|session| session.owner == *owner).count();
         if sessions.len() >= MAX_SESSIONS || own >= MAX_SESSIONS_OF_KEY {
             let message = format!(
@@ -121,6 +127,10 @@ impl UpstreamSessions {
 
     /// The session has ended.
     pub fn end(&self, upstream: &str, id: &HeaderValue) {
-        self.sessions().remove(&(upstream.to_owned(), id.clone()));
+        let ended = self.sessions().remove(&(upstream.to_owned(), id.clone()));
+        // Somebody may still listen to it.
+        if let Some(hub) = ended.and_then(|session| session.hub) {
+            hub.end();
+        }
     }
 }

@@ -129,7 +129,9 @@ impl OldServer {
     /// A notification, or an answer that nobody has asked for.
     fn told(&mut self, message: &Message<'_>) -> Vec<Step> {
         if !message.is("notifications/cancelled") {
-            return message.method.iter().map(|_| Step::Upstream(message.text())).collect();
+            // The handshake is ours, and was finished.
+            let passes = message.method.is_some() && !message.is("notifications/initialized");
+            return passes.then(|| Step::Upstream(message.text())).into_iter().collect();
         }
         let Some(id) = text::member(message.params, "requestId").map(RawValue::get) else { return Vec::new() };
         self.listening.retain(|(listening, _)| listening != id);

@@ -148,9 +148,15 @@ impl Asking {
                 continue;
             }
             for (place, kinds) in &statement.asked.places {
-                let Some(json) = pointer::at(&arguments, place) else { continue };
+                let statement = name.clone();
+                let Some(json) = pointer::at(&arguments, place) else {
+                    // A server may read text as the JSON in it, and find there what is looked for.
+                    let Some(before) = pointer::blocked(&arguments, place) else { continue };
+                    let what = format!("cannot hold {place}, which is looked at");
+                    return Some(Unreadable { statement, place: before.to_owned(), what });
+                };
                 let Err(what) = read_as_any(kinds, json) else { continue };
-                return Some(Unreadable { statement: name.clone(), place: place.clone(), what });
+                return Some(Unreadable { statement, place: place.clone(), what });
             }
         }
         None
