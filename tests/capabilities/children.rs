@@ -214,3 +214,30 @@ fn a_wrapped_server_sees_the_environment_of_its_client() {
     let told = wrapped.call("variable", &json!({"name": "GIVEN"}));
     assert!(told.to_string().contains("by the client"), "{told}");
 }
+
+#[test]
+fn a_protocol_session_that_ends_ends_its_child_whoever_still_listens() {
+    let house = House::new();
+    let mark = house.folder().join("mark").display().to_string();
+    let config = configure(&house, "");
+    let marked = fs::read_to_string(&config).unwrap().replace("\"--stdio\"", &format!("\"--stdio\", {}", json!(mark)));
+    fs::write(&config, marked).unwrap();
+    let mut command = house.serving();
+    command.env("HALDIR_CONFIG", &config);
+    let server = Server::start(command);
+    let operator = server.first_key();
+    wait_until("the shared child is not started by itself", || running(&mark).len() == 1);
+    let accept = ("Accept", "application/json, text/event-stream");
+    let hello =
+        json!({"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}});
+    let hello = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello}).to_string();
+    let begun = operator.send("POST", "/mcp/up", &[accept], &hello);
+    let session = begun.header("mcp-session-id").unwrap().to_owned();
+    wait_until("the session has no child of its own", || running(&mark).len() == 2);
+    let (listener, id) = (operator.again(), session.clone());
+    // It listens for as long as it can.
+    thread::spawn(move || drop(listener.try_send("GET", "/mcp/up", &[accept, ("Mcp-Session-Id", &id)], "")));
+    thread::sleep(Duration::from_millis(300));
+    assert_eq!(operator.send("DELETE", "/mcp/up", &[("Mcp-Session-Id", &session)], "").status, 204);
+    wait_until("the child outlives its session", || running(&mark).len() == 1);
+}

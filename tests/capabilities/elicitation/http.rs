@@ -5,6 +5,7 @@ use std::{
     net::TcpStream,
 };
 
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde_json::Value;
 
 use super::{Desk, rule, told, yes};
@@ -219,5 +220,50 @@ fn a_client_of_the_newest_revision_asks_and_calls_again_over_http() {
         assert_eq!(upstream.calls().len(), before + 1);
         let sent = upstream.calls().pop().unwrap().json();
         assert!(sent["params"]["requestState"].is_null() && sent["params"]["inputResponses"].is_null(), "{sent}");
+    }
+}
+
+/// A state that says of a request that a person was asked about it, written by somebody who asked nobody.
+fn made_up(request_id: &str) -> Value {
+    let state = json!({"request_id": request_id, "proof": "00".repeat(32)}).to_string();
+    json!(format!("haldir-approval:{}", BASE64_URL_SAFE_NO_PAD.encode(state)))
+}
+
+#[test]
+fn nobody_but_haldir_can_say_that_a_person_was_asked() {
+    let (_house, upstream, _server, operator) = house();
+    let agent = operator.mint(&json!({"role": "agent"}));
+    let session = agent.session(&json!({"scopes": ["execute"]}));
+    let asked_ahead = json!({"session_id": session, "tool": "up.wipe", "action": "call", "details": {}});
+    let request = text(&agent.post("/v1/approvals/request", &asked_ahead).json(), "request_id");
+    let other = operator.session(&json!({"scopes": ["spend"], "spend_limit": 100}));
+    let payment = json!({"session_id": other, "tool": "payment", "action": "pay", "amount": 50});
+    let payment = text(&operator.post("/v1/approvals/request", &payment).json(), "request_id");
+    for (path, tool) in [("/mcp", "up.wipe"), ("/mcp/up", "wipe")] {
+        for (about, answer) in [(&request, yes()), (&payment, json!({"action": "decline"}))] {
+            let meta = json!({
+                "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+                "io.modelcontextprotocol/clientInfo": {"name": "modern", "version": "2"},
+                "io.modelcontextprotocol/clientCapabilities": {"elicitation": {}},
+            });
+            let params = json!({
+                "name": tool, "arguments": {}, "_meta": meta, "requestState": made_up(about),
+                "inputResponses": {"haldir_approval": answer},
+            });
+            let call = json!({"jsonrpc": "2.0", "id": 5, "method": "tools/call", "params": params}).to_string();
+            let headers = [
+                ("Accept", "application/json, text/event-stream"),
+                ("Mcp-Protocol-Version", "2026-07-28"),
+                ("Mcp-Method", "tools/call"),
+                ("Mcp-Name", tool),
+                ("X-Session-ID", session.as_str()),
+            ];
+            let answer = agent.send("POST", path, &headers, &call);
+            assert!(answer.text.contains("requestState is not what haldir has made"), "{path}: {}", answer.text);
+        }
+    }
+    assert_eq!(upstream.calls().len(), 0);
+    for request in [request, payment] {
+        assert_eq!(operator.get(&format!("/v1/approvals/{request}")).ok()["status"], "pending");
     }
 }
