@@ -50,6 +50,7 @@ mod pointer;
 pub mod policy;
 pub mod proxy_call;
 pub mod question;
+mod record;
 pub mod redact;
 pub mod register_upstream;
 pub mod scope;

@@ -2,7 +2,6 @@
 
 use std::{sync::Arc, time::Duration, time::Instant};
 
-use serde::Serialize;
 use serde_json::{Value, json, value::RawValue};
 use zeroize::Zeroizing;
 
@@ -13,6 +12,7 @@ use super::{
     edited::{self, Edited},
     flow,
     policy::{self, Question},
+    record::{DENIED, HELD, begun, record},
     redact, scope, secret,
     secret::Sent,
     settle::{self, Ending},
@@ -24,19 +24,15 @@ use crate::{
     crypto,
     error::{Code, Error, Result},
     gate::session,
-    model::{Held, OpenCall, Person, PinnedTool, Session, SessionId, UpstreamName},
+    model::{Held, OpenCall, Person, SessionId, UpstreamName},
     upstream::{Failure, FailureKind},
     vault,
-    watch::{self, Draft, Event},
-    webhooks::{self, Happening},
 };
 
 /// How long a process vouches for a call before it has to say so again.
 const LEASE_SECONDS: i64 = 6;
 /// How often it does.
 const RENEW: Duration = Duration::from_secs(2);
-/// The operation that refusals are entries of.
-const DENIED: &str = "proxyCall.denied";
 
 /// A call that somebody would make.
 #[derive(Clone, Debug)]
@@ -137,7 +133,7 @@ fn decide(
                 |name: &str| error.extra(name).and_then(|value| serde_json::from_str::<String>(value.get()).ok());
             let held =
                 Held { request_id: text("approval_request_id").unwrap_or_default(), reason: error.message.clone() };
-            record(cx, attempt, arguments, "proxyCall.held", &error, &trace)?;
+            record(cx, attempt, arguments, HELD, &error, &trace)?;
             Ok(Decided::Held(held))
         }
         Err(error) if error.is_refusal() => {
@@ -212,82 +208,6 @@ fn permit(
     cx.tx.insert_open_call(&cx.caller.tenant, &call)?;
     begun(cx, &session, &tool, &call, arguments, trace)?;
     Ok(Leaving { call, arguments: written, sent, by_result, edited: edited.map(Arc::new) })
-}
-
-/// What the log says of an attempt.
-#[derive(Serialize)]
-struct Details<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    call_id: Option<&'a str>,
-    tool: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    code: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'a str>,
-    arguments_digest: String,
-    arguments: Option<Box<RawValue>>,
-    trace: &'a Trace,
-}
-
-/// The entry that says what is about to be done.
-fn begun(
-    cx: &mut WriteContext<'_>,
-    session: &Session,
-    tool: &PinnedTool,
-    call: &OpenCall,
-    arguments: &Arguments,
-    trace: &Trace,
-) -> Result<()> {
-    let name = tool.qualified();
-    let details = Details {
-        call_id: Some(&call.id),
-        tool: &name,
-        code: None,
-        reason: None,
-        arguments_digest: arguments.digest(),
-        arguments: arguments.kept(),
-        trace,
-    };
-    let draft = Draft::governance("proxyCall.begin", Some(session), &details)?;
-    watch::append(cx, Draft { tool: &name, event: Event::Call, ..draft })?;
-    Ok(())
-}
-
-/// The entry, and for a refusal the event, of a call that does not leave.
-fn record(
-    cx: &mut WriteContext<'_>,
-    attempt: &Attempt,
-    arguments: &Arguments,
-    action: &str,
-    error: &Error,
-    trace: &Trace,
-) -> Result<()> {
-    let name: String = match &attempt.upstream {
-        Some(upstream) => format!("{upstream}.{}", attempt.tool),
-        None => attempt.tool.clone(),
-    };
-    let name: String = name.chars().filter(|c| !c.is_control()).take(256).collect();
-    let session =
-        if attempt.session_id.is_well_formed() { cx.tx.session(&cx.caller.tenant, &attempt.session_id)? } else { None };
-    let details = Details {
-        call_id: None,
-        tool: &name,
-        code: Some(error.code.name()),
-        reason: Some(&error.message),
-        arguments_digest: arguments.digest(),
-        arguments: arguments.kept(),
-        trace,
-    };
-    let draft = Draft::governance(action, session.as_deref(), &details)?;
-    let event = if action == DENIED { Event::Refusal } else { Event::Governance };
-    watch::append(cx, Draft { tool: &name, event, ..draft })?;
-    if action == DENIED {
-        let (step, rule) = trace.stopped().unwrap_or_default();
-        let (code, reason) = (error.code.name(), error.message.as_str());
-        let happening = Happening::PolicyDenied { session: session.as_deref(), tool: &name, code, step, rule, reason };
-        webhooks::emit(cx, &happening)?;
-    }
-    Ok(())
 }
 
 impl Going {

@@ -26,6 +26,7 @@ mod sessions;
 mod signing;
 mod statements;
 mod stats;
+mod strict;
 mod tree;
 mod usage;
 mod webhooks;

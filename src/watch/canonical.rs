@@ -149,17 +149,8 @@ pub fn entry_hash(canonical: &[u8]) -> [u8; 32] {
     crypto::digest(&[canonical])
 }
 
-/// Bytes of details up to which it is cheaper to put the salt in front of them than to hash the two one by one.
-const SHORT: usize = 240;
-
 /// What stands for `details` in the entry: the salt has a fixed length, so the two cannot be shifted.
 pub fn details_digest(salt: &[u8; 16], details: &str) -> [u8; 32] {
-    if details.len() <= SHORT {
-        let mut salted = [0; 16 + SHORT];
-        salted[..16].copy_from_slice(salt);
-        salted[16..16 + details.len()].copy_from_slice(details.as_bytes());
-        return crypto::digest(&[&salted[..16 + details.len()]]);
-    }
     crypto::digest(&[salt, details.as_bytes()])
 }
 

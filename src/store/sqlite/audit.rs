@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use rusqlite::{Connection, OptionalExtension, Row, Statement, params, types::ValueRef};
+use rusqlite::{Connection, OptionalExtension, Row, Statement, params};
 
 use super::{
     SqliteTx,
     rows::{Columns, rows},
     statements::statements,
+    strict::Strict,
 };
 use crate::{
     error::Result,
@@ -87,73 +88,9 @@ const MAX_LOOKED_AT: i64 = 10_000;
 /// Stands for a hash that could not be read.
 const NO_HASH: [u8; 32] = [0xff; 32];
 
-/// Reads a row strictly, column by column: what no append could have written is a problem, not a value to make
-/// sense of.
-struct Strict<'r, 's> {
-    row: &'r Row<'s>,
-    next: usize,
-}
-
-impl<'r> Strict<'r, '_> {
-    #[inline]
-    fn value(&mut self) -> Result<ValueRef<'r>, String> {
-        let value = self.row.get_ref(self.next).map_err(|error| error.to_string());
-        self.next += 1;
-        value
-    }
-
-    /// That the column just read is not what it should be.
-    #[cold]
-    fn not(&self, expected: &str) -> String {
-        format!("{} is not {expected}", self.row.as_ref().column_name(self.next - 1).unwrap_or("a column"))
-    }
-
-    #[inline]
-    fn optional_text(&mut self) -> Result<Option<&'r str>, String> {
-        match self.value()? {
-            ValueRef::Null => Ok(None),
-            ValueRef::Text(text) => std::str::from_utf8(text).map(Some).map_err(|_| self.not("UTF-8")),
-            _ => Err(self.not("text")),
-        }
-    }
-
-    #[inline]
-    fn text(&mut self) -> Result<&'r str, String> {
-        match self.optional_text()? {
-            Some(text) => Ok(text),
-            None => Err(self.not("text")),
-        }
-    }
-
-    #[inline]
-    fn integer(&mut self) -> Result<i64, String> {
-        match self.value()? {
-            ValueRef::Integer(integer) => Ok(integer),
-            _ => Err(self.not("an integer")),
-        }
-    }
-
-    #[inline]
-    fn optional_bytes<const N: usize>(&mut self) -> Result<Option<&'r [u8; N]>, String> {
-        match self.value()? {
-            ValueRef::Null => Ok(None),
-            ValueRef::Blob(blob) => blob.try_into().map(Some).map_err(|_| self.not(&format!("{N} bytes"))),
-            _ => Err(self.not("a blob")),
-        }
-    }
-
-    #[inline]
-    fn hash(&mut self) -> Result<&'r [u8; 32], String> {
-        match self.optional_bytes()? {
-            Some(hash) => Ok(hash),
-            None => Err(self.not("a hash")),
-        }
-    }
-}
-
 /// The entry as it lies in the row.
 fn view<'r>(row: &'r Row<'_>) -> Result<EntryView<'r>, String> {
-    let mut columns = Strict { row, next: 0 };
+    let mut columns = Strict::of(row);
     Ok(EntryView {
         seq: columns.integer()?,
         id: columns.text()?,

@@ -1,0 +1,94 @@
+//! What the log says of a call before it leaves, or instead of that.
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::{arguments::Arguments, governed::Attempt, trace::Trace};
+use crate::{
+    call::WriteContext,
+    error::{Error, Result},
+    model::{OpenCall, PinnedTool, Session},
+    watch::{self, Draft, Event},
+    webhooks::{self, Happening},
+};
+
+/// The entry of a call that was refused.
+pub const DENIED: &str = "proxyCall.denied";
+/// The entry of a call that waits for a person.
+pub const HELD: &str = "proxyCall.held";
+
+/// What the log says of an attempt.
+#[derive(Serialize)]
+struct Details<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    call_id: Option<&'a str>,
+    tool: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+    arguments_digest: String,
+    arguments: Option<Box<RawValue>>,
+    trace: &'a Trace,
+}
+
+/// The entry that says what is about to be done.
+pub fn begun(
+    cx: &mut WriteContext<'_>,
+    session: &Session,
+    tool: &PinnedTool,
+    call: &OpenCall,
+    arguments: &Arguments,
+    trace: &Trace,
+) -> Result<()> {
+    let name = tool.qualified();
+    let details = Details {
+        call_id: Some(&call.id),
+        tool: &name,
+        code: None,
+        reason: None,
+        arguments_digest: arguments.digest(),
+        arguments: arguments.kept(),
+        trace,
+    };
+    let draft = Draft::governance("proxyCall.begin", Some(session), &details)?;
+    watch::append(cx, Draft { tool: &name, event: Event::Call, ..draft })?;
+    Ok(())
+}
+
+/// The entry, and for a refusal the event, of a call that does not leave.
+pub fn record(
+    cx: &mut WriteContext<'_>,
+    attempt: &Attempt,
+    arguments: &Arguments,
+    action: &str,
+    error: &Error,
+    trace: &Trace,
+) -> Result<()> {
+    let name: String = match &attempt.upstream {
+        Some(upstream) => format!("{upstream}.{}", attempt.tool),
+        None => attempt.tool.clone(),
+    };
+    let name: String = name.chars().filter(|c| !c.is_control()).take(256).collect();
+    let session =
+        if attempt.session_id.is_well_formed() { cx.tx.session(&cx.caller.tenant, &attempt.session_id)? } else { None };
+    let details = Details {
+        call_id: None,
+        tool: &name,
+        code: Some(error.code.name()),
+        reason: Some(&error.message),
+        arguments_digest: arguments.digest(),
+        arguments: arguments.kept(),
+        trace,
+    };
+    let draft = Draft::governance(action, session.as_deref(), &details)?;
+    let event = if action == DENIED { Event::Refusal } else { Event::Governance };
+    watch::append(cx, Draft { tool: &name, event, ..draft })?;
+    if action == DENIED {
+        let (step, rule) = trace.stopped().unwrap_or_default();
+        let (code, reason) = (error.code.name(), error.message.as_str());
+        let happening = Happening::PolicyDenied { session: session.as_deref(), tool: &name, code, step, rule, reason };
+        webhooks::emit(cx, &happening)?;
+    }
+    Ok(())
+}
