@@ -12,7 +12,7 @@ use super::{Desk, rule, told, yes};
 use crate::{
     proxy::{entries, register},
     support::{
-        Client, House, Server, json,
+        Answer, Client, House, Server, json,
         program::Lines,
         text,
         upstream::{Upstream, tool},
@@ -180,6 +180,26 @@ fn over_http_an_operator_decides_unless_the_server_says_otherwise() {
     assert_eq!(entries(&operator, "proxyCall.begin").len(), 0);
 }
 
+/// A call as a client of 2026-07-28 makes it that can ask a person, with what it brings besides.
+fn call_anew(agent: &Client, session: &str, (path, tool): (&str, &str), arguments: &Value, more: &Value) -> Answer {
+    let meta = json!({
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientInfo": {"name": "modern", "version": "2"},
+        "io.modelcontextprotocol/clientCapabilities": {"elicitation": {}},
+    });
+    let mut params = json!({"name": tool, "arguments": arguments, "_meta": meta});
+    params.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    let call = json!({"jsonrpc": "2.0", "id": 5, "method": "tools/call", "params": params}).to_string();
+    let headers = [
+        ("Accept", "application/json, text/event-stream"),
+        ("Mcp-Protocol-Version", "2026-07-28"),
+        ("Mcp-Method", "tools/call"),
+        ("Mcp-Name", tool),
+        ("X-Session-ID", session),
+    ];
+    agent.send("POST", path, &headers, &call)
+}
+
 #[test]
 fn a_client_of_the_newest_revision_asks_and_calls_again_over_http() {
     let (_house, upstream, _server, operator) = house();
@@ -188,22 +208,7 @@ fn a_client_of_the_newest_revision_asks_and_calls_again_over_http() {
     for (path, tool) in [("/mcp", "up.wipe"), ("/mcp/up", "wipe")] {
         let before = upstream.calls().len();
         let ask = |more: Value| {
-            let meta = json!({
-                "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-                "io.modelcontextprotocol/clientInfo": {"name": "modern", "version": "2"},
-                "io.modelcontextprotocol/clientCapabilities": {"elicitation": {}},
-            });
-            let mut params = json!({"name": tool, "arguments": {"path": path}, "_meta": meta});
-            params.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-            let call = json!({"jsonrpc": "2.0", "id": 5, "method": "tools/call", "params": params}).to_string();
-            let headers = [
-                ("Accept", "application/json, text/event-stream"),
-                ("Mcp-Protocol-Version", "2026-07-28"),
-                ("Mcp-Method", "tools/call"),
-                ("Mcp-Name", tool),
-                ("X-Session-ID", session.as_str()),
-            ];
-            let answer = agent.send("POST", path, &headers, &call);
+            let answer = call_anew(&agent, &session, (path, tool), &json!({"path": path}), &more);
             assert_eq!(answer.status, 200, "{}", answer.text);
             answer.json()["result"].clone()
         };
@@ -241,24 +246,8 @@ fn nobody_but_haldir_can_say_that_a_person_was_asked() {
     let payment = text(&operator.post("/v1/approvals/request", &payment).json(), "request_id");
     for (path, tool) in [("/mcp", "up.wipe"), ("/mcp/up", "wipe")] {
         for (about, answer) in [(&request, yes()), (&payment, json!({"action": "decline"}))] {
-            let meta = json!({
-                "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-                "io.modelcontextprotocol/clientInfo": {"name": "modern", "version": "2"},
-                "io.modelcontextprotocol/clientCapabilities": {"elicitation": {}},
-            });
-            let params = json!({
-                "name": tool, "arguments": {}, "_meta": meta, "requestState": made_up(about),
-                "inputResponses": {"haldir_approval": answer},
-            });
-            let call = json!({"jsonrpc": "2.0", "id": 5, "method": "tools/call", "params": params}).to_string();
-            let headers = [
-                ("Accept", "application/json, text/event-stream"),
-                ("Mcp-Protocol-Version", "2026-07-28"),
-                ("Mcp-Method", "tools/call"),
-                ("Mcp-Name", tool),
-                ("X-Session-ID", session.as_str()),
-            ];
-            let answer = agent.send("POST", path, &headers, &call);
+            let more = json!({"requestState": made_up(about), "inputResponses": {"haldir_approval": answer}});
+            let answer = call_anew(&agent, &session, (path, tool), &json!({}), &more);
             assert!(answer.text.contains("requestState is not what haldir has made"), "{path}: {}", answer.text);
         }
     }
