@@ -8,3 +8,4 @@ pub mod mcp;
 pub mod otlp;
 pub mod relay;
 pub mod remote;
+pub mod server;

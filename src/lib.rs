@@ -22,7 +22,6 @@
 //! | [`vault`] | secrets sealed at rest; budgets and payments |
 //! | [`webhooks`] | who is told when something happens: subscriptions, outbox, signed delivery |
 //! | [`compliance`] | evidence packs, the score, schedules |
-//! | [`outbound`] | which addresses haldir may call |
 //! | [`measure`], [`spans`] | what this process measures of itself, and calls on their way to OpenTelemetry |
 //! | [`proxy`] | upstream MCP servers: tools and their pins, policies, the governed call |
 //! | [`outbound`] | which addresses haldir may call |

@@ -1,0 +1,85 @@
+//! The program `haldir-mcp`: MCP over standard input and output by default, `serve` for HTTP, `wrap` for another server.
+
+mod local;
+mod over_http;
+mod wrapped;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use over_http::ServeOptions;
+
+use crate::{
+    config::{CeilingOptions, StoreOptions},
+    faces::{elicitation::DecisionOptions, relay::options::WrapOptions},
+};
+
+/// What is set by the environment alone, since it is a secret or concerns stdio only.
+const ENVIRONMENT: &str = "Environment:
+  HALDIR_API_KEY          A key of the store, on stdio; without it the agent works as the local tenant
+  HALDIR_BASE_URL         Serve the tools of the haldir at this address instead, on stdio
+  HALDIR_ENCRYPTION_KEY   32 bytes as base64; without it there is a key file beside the database
+  HALDIR_BOOTSTRAP_TOKEN  Lets its bearer make the first key of a tenant, over HTTP
+  HALDIR_METRICS_TOKEN    Lets its bearer read /metrics, besides operators, over HTTP
+  OTEL_EXPORTER_OTLP_ENDPOINT and other standard variables of OpenTelemetry: where spans and figures go
+  HALDIR_LOG              What is logged on standard error, such as debug
+  PORT                    With serve: listen on this port of every address";
+
+/// Governance for AI agents, as an MCP server: sessions with scopes and budgets, a vault, and an audit log that
+/// nobody can rewrite unnoticed.
+///
+/// Without a command it serves MCP over standard input and output, as an MCP client starts it.
+#[derive(Parser)]
+#[command(name = "haldir-mcp", version, max_term_width = 100, after_help = ENVIRONMENT)]
+struct Cli {
+    #[command(flatten)]
+    store: StoreOptions,
+    #[command(flatten)]
+    ceilings: CeilingOptions,
+    #[command(flatten)]
+    decisions: DecisionOptions,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve MCP and the REST API over HTTP.
+    Serve(ServeOptions),
+    /// Stand in front of an MCP server that speaks on standard input and output: its own tools, prompts and resources,
+    /// every call governed. Such as: haldir-mcp wrap --name github -- npx -y some-mcp-server
+    Wrap(WrapOptions),
+}
+
+/// Does what the command line says.
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    let outcome = match &cli.command {
+        None => local::serve(&cli),
+        Some(Command::Serve(options)) => over_http::serve(&cli, options),
+        Some(Command::Wrap(options)) => wrapped::serve(&cli, options),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("haldir-mcp: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Ends when the process is asked to stop: SIGTERM, or Ctrl-C.
+async fn terminated() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = tokio::signal::ctrl_c() => {}
+            }
+            return;
+        }
+    }
+    let _ = tokio::signal::ctrl_c().await;
+}

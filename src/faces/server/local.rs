@@ -1,0 +1,64 @@
+//! MCP over standard input and output, for one client.
+
+use std::sync::Arc;
+
+use tokio::runtime::Builder;
+use tokio_util::sync::CancellationToken;
+
+use super::{Cli, terminated};
+use crate::{
+    config::{self, bad_setting, logging},
+    error::{Error, Result},
+    faces::{
+        backend::Backend,
+        elicitation::ApproveBy,
+        mcp::{HaldirMcp, stdio},
+        otlp::{Exporter, OtlpSettings},
+        relay::bound_session::{BoundSession, SessionTerms},
+        remote::Remote,
+    },
+    model::Credential,
+};
+
+/// Serves until the client leaves.
+pub fn serve(cli: &Cli) -> Result<()> {
+    logging::start("warn,rmcp::service=error")?;
+    // One thread: a client waits for one answer at a time, and start-up and memory count here.
+    let runtime = Builder::new_current_thread().enable_all().build().map_err(Error::internal)?;
+    let outcome = runtime.block_on(async {
+        let key = config::secret_variable("HALDIR_API_KEY");
+        if let Some(base_url) = std::env::var("HALDIR_BASE_URL").ok().filter(|url| !url.is_empty()) {
+            let key = key.ok_or_else(|| bad_setting("HALDIR_API_KEY", "is required where HALDIR_BASE_URL is set"))?;
+            let server = HaldirMcp::new(Backend::Remote(Remote::new(&base_url)?), Credential::ApiKey(key));
+            return stdio::serve(server, terminated()).await;
+        }
+        let haldir = cli.store.open(cli.store.settings(&cli.ceilings)?).await?;
+        let credential = match key {
+            Some(key) => haldir.adopt_or_find_key(key).await?,
+            None => Credential::LocalAgent,
+        };
+        let stop = CancellationToken::new();
+        let exporter = Exporter::start(OtlpSettings::from_environment()?, &stop)?;
+        haldir.declare_children().await?;
+        let courier = tokio::spawn(haldir.deliver_webhooks(stop.clone()));
+        let keeper = tokio::spawn({
+            let (haldir, stop) = (haldir.clone(), stop.clone());
+            async move { haldir.keep_children(stop).await }
+        });
+        let session = Arc::new(BoundSession::new(haldir.clone(), credential.clone(), SessionTerms::default()));
+        let server = HaldirMcp::new(Backend::Local(haldir.clone()), credential)
+            .bound_to(session)
+            .asking(cli.decisions.asking(ApproveBy::Elicitation));
+        let outcome = stdio::serve(server, terminated()).await;
+        stop.cancel();
+        haldir.end_upstreams().await;
+        let _ = courier.await;
+        let _ = keeper.await;
+        exporter.finish().await;
+        haldir.close();
+        outcome
+    });
+    // A read of standard input that is under way cannot be taken back: do not wait for it.
+    runtime.shutdown_background();
+    outcome
+}

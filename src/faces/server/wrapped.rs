@@ -1,0 +1,78 @@
+//! `haldir-mcp wrap`: in front of a server that speaks on standard input and output.
+
+use std::sync::Arc;
+
+use tokio::runtime::Builder;
+use tokio_util::sync::CancellationToken;
+
+use super::{Cli, terminated};
+use crate::{
+    config::{self, bad_setting, logging},
+    error::{Error, Result},
+    faces::{
+        elicitation::ApproveBy,
+        relay::{
+            bound_session::BoundSession,
+            governor::{self, Governor, Tools},
+            options::WrapOptions,
+            policy_file, wrap,
+        },
+    },
+    model::Credential,
+    operations::proxied::has_secret,
+};
+
+/// Serves until the client leaves.
+pub fn serve(cli: &Cli, options: &WrapOptions) -> Result<()> {
+    logging::start("warn,rmcp::service=error")?;
+    if std::env::var("HALDIR_BASE_URL").is_ok_and(|url| !url.is_empty()) {
+        let problem =
+            "a wrapped server is governed by the store of this machine: unset it, or register the server there";
+        return Err(bad_setting("HALDIR_BASE_URL", problem));
+    }
+    let runtime = Builder::new_current_thread().enable_all().build().map_err(Error::internal)?;
+    let outcome = runtime.block_on(async {
+        let haldir = cli.store.open(cli.store.settings(&cli.ceilings)?).await?;
+        let credential = match config::secret_variable("HALDIR_API_KEY") {
+            Some(key) => haldir.adopt_or_find_key(key).await?,
+            None => Credential::LocalAgent,
+        };
+        let name = options.name()?;
+        let cx = haldir.watch_proxy(&credential)?;
+        if let Some(file) = options.policy() {
+            policy_file::add(&haldir, &cx.caller.tenant, file).await?;
+        }
+        haldir.declare_upstream(&cx, &name).await?;
+        let mut command = options.command(&cli.store.path()?, &name)?;
+        let (variables, texts): (Vec<_>, Vec<_>) = std::env::vars().filter(|(_, text)| has_secret(text)).unzip();
+        let (texts, sent) = haldir.fill_secrets(&cx, &name, &texts)?;
+        command.environment = variables.into_iter().map(Into::into).zip(texts).collect();
+        let session = Arc::new(BoundSession::new(haldir.clone(), credential.clone(), options.terms()?));
+        let governor = Governor::new(
+            haldir.clone(),
+            credential,
+            name,
+            Some(session),
+            Tools::Observed,
+            cli.decisions.asking(ApproveBy::Elicitation),
+        );
+        let stop = CancellationToken::new();
+        let courier = tokio::spawn(haldir.deliver_webhooks(stop.clone()));
+        let keeper = tokio::spawn({
+            let (haldir, stop) = (haldir.clone(), stop.clone());
+            async move { haldir.keep_proxy(stop).await }
+        });
+        let timeout = (options.call_timeout(), options.bridges());
+        let pipes = rmcp::transport::io::stdio_pipes();
+        let outcome =
+            wrap::serve(Arc::new(governor), &command, governor::redaction(sent), timeout, pipes, terminated()).await;
+        stop.cancel();
+        let _ = courier.await;
+        let _ = keeper.await;
+        haldir.close();
+        outcome
+    });
+    // A read of standard input that is under way cannot be taken back: do not wait for it.
+    runtime.shutdown_background();
+    outcome
+}
