@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior, config::DbConfig};
 
 use crate::error::{Code, Error, Result};
 
@@ -23,7 +23,7 @@ const BUSY_PAUSE_MAX: Duration = Duration::from_millis(2);
 /// What is kept of a write-ahead log that had grown, once it begins anew.
 const LOG_KEPT_BYTES: i64 = 64 * 1024 * 1024;
 /// Prepared statements that a connection keeps: more than there are.
-const STATEMENT_CACHE: usize = 128;
+pub(super) const STATEMENT_CACHE: usize = 256;
 
 /// Opens the database for writing; creates it, and its folder, readable by their owner alone.
 pub(super) fn open(path: &Path) -> Result<Connection> {
@@ -85,6 +85,8 @@ pub(super) fn connect(path: &Path, flags: OpenFlags) -> Result<Connection> {
         .map_err(|error| Error::new(Code::Unavailable, format!("cannot open the store {}: {error}", path.display())))?;
     wait_when_busy(&mut connection)?;
     connection.set_prepared_statement_cache_capacity(STATEMENT_CACHE);
+    // Otherwise SQLite looks at values while it plans, such as that of a LIMIT, and plans anew for each new value.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "mmap_size", 0)?;
     connection.pragma_update(None, "journal_size_limit", LOG_KEPT_BYTES)?;

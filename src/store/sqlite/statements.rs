@@ -14,35 +14,39 @@ pub(super) use statements;
 
 #[cfg(test)]
 mod tests {
+    use rusqlite::StatementStatus;
+
     use super::super::{
         approvals, audit, compliance, connection, counters, keys, migrations::Migrator, payments, proxy, retention,
         secrets, sessions, signing, stats, tree, usage, webhooks,
     };
+
+    const ALL: [&[(&str, &str)]; 15] = [
+        approvals::ALL,
+        audit::ALL,
+        compliance::ALL,
+        counters::ALL,
+        keys::ALL,
+        payments::ALL,
+        proxy::ALL,
+        retention::ALL,
+        secrets::ALL,
+        sessions::ALL,
+        signing::ALL,
+        stats::ALL,
+        tree::ALL,
+        usage::ALL,
+        webhooks::ALL,
+    ];
 
     #[test]
     fn every_statement_finds_its_rows_by_index_and_in_order() {
         let folder = tempfile::tempdir().unwrap();
         let mut connection = connection::open(&folder.path().join("plans.db")).unwrap();
         Migrator::new(&mut connection).up().unwrap();
-        let all = [
-            approvals::ALL,
-            audit::ALL,
-            compliance::ALL,
-            counters::ALL,
-            keys::ALL,
-            payments::ALL,
-            proxy::ALL,
-            retention::ALL,
-            secrets::ALL,
-            sessions::ALL,
-            signing::ALL,
-            stats::ALL,
-            tree::ALL,
-            usage::ALL,
-            webhooks::ALL,
-        ]
-        .concat();
+        let all = ALL.concat();
         assert!(all.len() > 30, "the lists are incomplete");
+        assert!(all.len() < connection::STATEMENT_CACHE, "{} statements do not fit into the cache", all.len());
         for (name, sql) in all {
             let mut explain = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
             for index in 1..=explain.parameter_count() {
@@ -59,6 +63,24 @@ mod tests {
                 let whole = sql.matches("tenant = ?1").count() == 1 && !sql.contains(" AND ");
                 assert!(!by_tenant_alone || whole, "{name} reads a whole tenant: {step}");
             }
+        }
+    }
+
+    #[test]
+    fn a_statement_that_runs_again_is_not_planned_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut connection = connection::open(&folder.path().join("plans.db")).unwrap();
+        Migrator::new(&mut connection).up().unwrap();
+        for (name, sql) in ALL.concat() {
+            let mut statement = connection.prepare(sql).unwrap();
+            for value in [1, 2] {
+                for index in 1..=statement.parameter_count() {
+                    statement.raw_bind_parameter(index, value).unwrap();
+                }
+                // What it makes of such values is not the question.
+                let _ = statement.raw_query().next();
+            }
+            assert_eq!(statement.get_status(StatementStatus::RePrepare), 0, "{name} is planned for each value anew");
         }
     }
 
