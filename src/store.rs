@@ -65,14 +65,22 @@ impl Store {
         self.sqlite.write(Durable::First, work).await
     }
 
-    /// As [`Self::write`], but answers as soon as the changes are committed: everyone sees them, and a crash of this
-    /// process takes none back. They are durable a few milliseconds later, and before anything that is written later;
-    /// until then a power failure can take them back.
+    /// As [`Self::write`], for what nobody waits for: it is committed with the next write, or a few milliseconds later.
+    /// Whatever is written later finds it written. Once this answers everyone sees the changes, and a crash of this
+    /// process takes none back; they are durable a few milliseconds later, until when a power failure can take them back.
     pub async fn write_soon<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut dyn Tx) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         self.sqlite.write(Durable::Soon, work).await
+    }
+
+    /// Waits until what was handed to [`Self::write_soon`] so far is written, so that who reads next finds it, unless
+    /// nothing can be written any more.
+    pub async fn caught_up(&self) {
+        if self.sqlite.is_behind() {
+            let _ = self.write(|_| Ok(())).await;
+        }
     }
 
     /// Runs `work` on a snapshot, at once and on this thread: for look-ups by key, which take microseconds.

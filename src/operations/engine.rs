@@ -135,6 +135,9 @@ impl Haldir {
     ) -> Result<Reply> {
         let Entered { caller, now, .. } = entered;
         self.permit(operation, &caller, input, now).await?;
+        if !operation.run.changes() {
+            self.inner.store.caught_up().await;
+        }
         let (status, body) = match operation.run {
             Run::Read(run) => match self.inner.store.read(|tx| self.run_read(tx, run, &caller, input, now)) {
                 Ok(body) => (operation.status, body),
@@ -178,6 +181,7 @@ impl Haldir {
         input: &str,
         now: UnixMicros,
     ) -> Result<Reply> {
+        self.inner.store.caught_up().await;
         let (caller, answer) = self.inner.store.read(|tx| {
             let Authenticated { caller, .. } = self.authenticate(tx, operation, credential, now)?;
             let answer = permitted(operation, &caller).and_then(|()| self.run_read(tx, run, &caller, input, now));

@@ -38,6 +38,7 @@ impl Haldir {
             return Err(Error::internal(format!("{} does not answer with a stream", operation.name)));
         };
         let place = self.stream_place(&caller)?;
+        self.inner.store.caught_up().await;
         let (start, begun, pieces) = call::channel();
         let (this, owned_input) = (self.clone(), input.to_owned());
         let worker_caller = caller.clone();

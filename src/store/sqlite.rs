@@ -81,6 +81,10 @@ impl Sqlite {
         self.inner.writer.write(durable, work).await
     }
 
+    pub(super) fn is_behind(&self) -> bool {
+        self.inner.writer.is_behind()
+    }
+
     pub(super) fn read<T>(&self, work: impl FnOnce(&dyn ReadTx) -> Result<T>) -> Result<T> {
         self.inner.readers.read(&self.inner.memo, work)
     }

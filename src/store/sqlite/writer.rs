@@ -12,7 +12,7 @@ use std::{
         mpsc::{Receiver, Sender, channel},
     },
     thread::{self, JoinHandle},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rusqlite::Connection;
@@ -33,6 +33,8 @@ const MAX_BATCH: usize = 512;
 /// Writes that are worth a commit of their own as soon as the disk is idle: with 32 waiting clients, so many that the
 /// writer and the disk take turns with two or three batches on their way (measured: 8 and 16 are 5 % slower).
 const FULL_BATCH: usize = 12;
+/// How long a write that nobody waits for may wait for one that somebody does, and so cost no commit of its own.
+const COMPANY: Duration = Duration::from_millis(5);
 /// How long the writer waits for more, unless the disk becomes idle. New writes do not wake it: that would cost each
 /// of them a system call.
 const LOOK_AGAIN: Duration = Duration::from_micros(20);
@@ -49,7 +51,8 @@ type Queued = (Job, Durable);
 pub(in crate::store) enum Durable {
     /// Once no power failure can take it back.
     First,
-    /// Once it is committed. It is durable soon after, and before anything that is written later.
+    /// Once it is committed, which may wait for company: nobody waits for this. It is durable soon after, and before
+    /// anything that is written later.
     Soon,
 }
 
@@ -58,6 +61,8 @@ pub(super) struct Writer {
     queue: Mutex<Option<Sender<Queued>>>,
     /// How many are in it, or in the running batch. A channel that counts by itself has its places made beforehand.
     queued: Arc<AtomicUsize>,
+    /// How many of them nobody waits for.
+    behind: Arc<AtomicUsize>,
     thread: Mutex<Option<JoinHandle<()>>>,
     /// Where callers wait: the runtime of the first write, which outlives the writer's use.
     runtime: Arc<OnceLock<Handle>>,
@@ -67,18 +72,19 @@ impl Writer {
     pub(super) fn start(path: &Path, mut connection: Connection, memo: Arc<Memo>) -> Result<Self> {
         let checkpointer = Checkpointer::attach(path, &mut connection)?;
         let (sender, receiver) = channel();
-        let queued = Arc::<AtomicUsize>::default();
+        let (queued, behind) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
         let batch = Batch { connection, pending: Pending::default(), memo };
         let mut durability = Durability::start(path)?;
         // The sync is [`Durability`]'s.
         batch.connection.pragma_update(None, "synchronous", "NORMAL")?;
         let runtime = Arc::new(OnceLock::new());
-        let (callers, taken) = (Arc::clone(&runtime), Arc::clone(&queued));
+        let callers = Arc::clone(&runtime);
+        let taken = (Arc::clone(&queued), Arc::clone(&behind));
         let thread = std::thread::Builder::new()
             .name("haldir-writer".into())
-            .spawn(move || run(&batch, (&receiver, &taken), &checkpointer, &mut durability, &callers))
+            .spawn(move || run(&batch, &receiver, (&taken.0, &taken.1), &checkpointer, &mut durability, &callers))
             .map_err(Error::internal)?;
-        Ok(Self { queue: Mutex::new(Some(sender)), queued, thread: Mutex::new(Some(thread)), runtime })
+        Ok(Self { queue: Mutex::new(Some(sender)), queued, behind, thread: Mutex::new(Some(thread)), runtime })
     }
 
     pub(super) async fn write<T: Send + 'static>(
@@ -109,9 +115,17 @@ impl Writer {
             return Err(Error::new(Code::Unavailable, format!("{MAX_QUEUED} writes are waiting already; try again")));
         }
         self.queued.fetch_add(1, Ordering::Relaxed);
+        if job.1 == Durable::Soon {
+            self.behind.fetch_add(1, Ordering::Relaxed);
+        }
         queue.send(job).map_err(|_| closed())?;
         MEASURES.queued_writes.add(1);
         Ok(())
+    }
+
+    /// Whether something is to be written that nobody waits for.
+    pub(super) fn is_behind(&self) -> bool {
+        self.behind.load(Ordering::Relaxed) > 0
     }
 
     /// Finishes what is queued and ends the thread.
@@ -136,7 +150,8 @@ fn closed() -> Error {
 
 fn run(
     batch: &Batch,
-    (queue, queued): (&Receiver<Queued>, &AtomicUsize),
+    queue: &Receiver<Queued>,
+    (queued, behind): (&AtomicUsize, &AtomicUsize),
     checkpointer: &Checkpointer,
     durability: &mut Durability,
     callers: &OnceLock<Handle>,
@@ -144,8 +159,9 @@ fn run(
     durability.wake_when_idle(thread::current());
     while let Ok(first) = queue.recv() {
         let mut answers = Answers::default();
-        let outcome = batch.commit(durability, first, queue, &mut answers);
+        let outcome = batch.commit(durability, with_company(first, queue), queue, &mut answers);
         queued.fetch_sub(answers.len(), Ordering::Relaxed);
+        behind.fetch_sub(answers.soon.len(), Ordering::Relaxed);
         MEASURES.queued_writes.add(-i64::try_from(answers.len()).unwrap_or(0));
         MEASURES.batch_size.observe(answers.len() as u64);
         batch.pending.clear();
@@ -160,6 +176,19 @@ fn run(
     }
     durability.finish();
     checkpointer.finish(&batch.connection);
+}
+
+/// The first writes of a batch: one that somebody waits for, and what came before it.
+fn with_company(first: Queued, queue: &Receiver<Queued>) -> Vec<Queued> {
+    let mut jobs = vec![first];
+    let until = Instant::now() + COMPANY;
+    while jobs.len() < MAX_BATCH && jobs.last().is_some_and(|(_, durable)| *durable == Durable::Soon) {
+        match queue.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            Ok(job) => jobs.push(job),
+            Err(_) => break,
+        }
+    }
+    jobs
 }
 
 /// What is to be answered once a batch is committed.
@@ -195,21 +224,23 @@ pub(super) struct Batch {
 }
 
 impl Batch {
-    /// Runs `first` and what else is waiting, and commits it, if it `may`.
+    /// Runs the `first` jobs and what else is waiting, and commits it.
     fn commit(
         &self,
         durability: &Durability,
-        first: Queued,
+        first: Vec<Queued>,
         queue: &Receiver<Queued>,
         answers: &mut Answers,
     ) -> Result<()> {
         if let Err(error) = durability.check().and_then(|()| execute(&self.connection, "BEGIN IMMEDIATE")) {
             // Whatever queued up meanwhile has waited as well: it is answered now, not after another such wait each.
-            std::iter::once(first).chain(queue.try_iter().take(MAX_QUEUED)).for_each(|job| answers.run(job, self));
+            first.into_iter().chain(queue.try_iter().take(MAX_QUEUED)).for_each(|job| answers.run(job, self));
             return Err(error);
         }
         self.pending.begin(self.memo.state());
-        answers.run(first, self);
+        for job in first {
+            answers.run(job, self);
+        }
         while answers.len() < MAX_BATCH && self.is_open() {
             let is_full = answers.len() >= FULL_BATCH;
             if is_full && durability.is_idle() {
