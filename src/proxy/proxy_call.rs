@@ -122,7 +122,8 @@ async fn fresh(cx: &OutwardContext, name: &str) -> Result<Option<Fresh>> {
         let listed = meanings.into_iter().map(|tool| tool.upstream).next();
         // One whose tools were never seen is asked as well.
         let named = || UpstreamName::parse(name.split_once('.')?.0).ok();
-        let registered = |name: UpstreamName| Ok(cx.tx.upstream(&cx.caller.tenant, &name)?.map(|known| known.name));
+        let registered =
+            |name: UpstreamName| Ok(cx.tx.upstream(&cx.caller.tenant, &name)?.map(|known| known.name.clone()));
         listed.map_or_else(|| named().map_or(Ok(None), registered), |name| Ok(Some(name)))
     })?;
     let Some(upstream) = upstream else { return Ok(None) };

@@ -33,7 +33,10 @@ pub fn target(cx: &OutwardContext, name: &UpstreamName) -> Result<(Target, Vec<S
         if upstream.url.is_empty() {
             let (command, sent) = child(cx, &keys, name)?;
             let (tenant, generation) = (cx.caller.tenant.clone(), upstream.generation);
-            return Ok((Target { tenant, name: upstream.name, generation, place: Place::Child(command) }, sent));
+            return Ok((
+                Target { tenant, name: upstream.name.clone(), generation, place: Place::Child(command) },
+                sent,
+            ));
         }
         let (mut headers, mut all) = (BTreeMap::new(), Vec::new());
         for (header, value) in &upstream.headers {
@@ -41,9 +44,9 @@ pub fn target(cx: &OutwardContext, name: &UpstreamName) -> Result<(Target, Vec<S
             headers.insert(header.clone(), value);
             all.extend(sent);
         }
-        let Upstream { name, url, generation, .. } = upstream;
-        let place = Place::Http { url, headers };
-        Ok((Target { tenant: cx.caller.tenant.clone(), name, generation, place }, all))
+        let Upstream { name, url, generation, .. } = &*upstream;
+        let place = Place::Http { url: url.clone(), headers };
+        Ok((Target { tenant: cx.caller.tenant.clone(), name: name.clone(), generation: *generation, place }, all))
     })
 }
 

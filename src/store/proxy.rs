@@ -1,5 +1,7 @@
 //! What a transaction can do with upstream servers, their tools, policies, and calls under way.
 
+use std::sync::Arc;
+
 use crate::{
     error::Result,
     model::{
@@ -9,7 +11,8 @@ use crate::{
 
 #[allow(missing_docs)]
 pub trait ReadProxy {
-    fn upstream(&self, tenant: &TenantId, name: &UpstreamName) -> Result<Option<Upstream>>;
+    /// Its counts may be older ones.
+    fn upstream(&self, tenant: &TenantId, name: &UpstreamName) -> Result<Option<Arc<Upstream>>>;
     /// The upstream with a name that differs at most in case.
     fn upstream_alike(&self, tenant: &TenantId, name: &UpstreamName) -> Result<Option<Upstream>>;
     /// In the order of their names, at most `limit`.

@@ -135,12 +135,18 @@ impl SqliteTx<'_> {
     /// on hold needs none, and is spared the copies that SQLite makes of every page behind a savepoint.
     fn writable(&self) -> Result<&Connection> {
         let pending = self.pending()?;
+        pending.state.set(None);
+        pending.forget();
+        self.aside()
+    }
+
+    /// As [`Self::writable`], for rows that are neither held nor remembered: what is known of others stays known.
+    fn aside(&self) -> Result<&Connection> {
+        let pending = self.pending()?;
         if !pending.savepoint.get() {
             writer::execute(self.connection()?, "SAVEPOINT job")?;
             pending.savepoint.set(true);
         }
-        pending.state.set(None);
-        pending.forget();
         self.connection()
     }
 

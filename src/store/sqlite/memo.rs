@@ -1,4 +1,4 @@
-//! Rows that nearly every call looks at, its key and its session, remembered as parsed while nobody commits.
+//! Rows that nearly every call looks at, its key, its session and its upstream, remembered as parsed while nobody commits.
 //!
 //! Whether anybody has is asked of the database each time: SQLite keeps a header at the start of the index of its
 //! write-ahead log (the `-shm` file; <https://sqlite.org/walformat.html#the_wal_index_file_format>), with a counter,
@@ -14,7 +14,7 @@ use std::{
 };
 
 use crate::{
-    model::{ApiKey, Session, SessionId, TenantId},
+    model::{ApiKey, Session, SessionId, TenantId, Upstream, UpstreamName},
     store::Cost,
 };
 
@@ -49,6 +49,8 @@ struct Rows {
     state: Option<State>,
     keys: HashMap<String, Arc<[Arc<ApiKey>]>>,
     sessions: HashMap<SessionId, (TenantId, Arc<Session>)>,
+    /// But for the counts in them, which calls change all the time.
+    upstreams: HashMap<TenantId, HashMap<UpstreamName, Arc<Upstream>>>,
 }
 
 impl Memo {
@@ -75,6 +77,10 @@ impl Memo {
         })
     }
 
+    pub(super) fn upstream(&self, state: State, tenant: &TenantId, name: &UpstreamName) -> Option<Arc<Upstream>> {
+        self.look_up(state, |rows| rows.upstreams.get(tenant)?.get(name).cloned())
+    }
+
     /// Remembers keys that were read in `state` or later.
     pub(super) fn keep_keys(&self, state: State, prefix: &str, keys: &Arc<[Arc<ApiKey>]>) {
         self.keep(state, |rows| rows.keys.insert(prefix.to_owned(), Arc::clone(keys)));
@@ -85,8 +91,16 @@ impl Memo {
         self.keep(state, |rows| rows.sessions.insert(session.id.clone(), (tenant.clone(), Arc::clone(session))));
     }
 
+    /// Remembers an upstream that was read in `state` or later.
+    pub(super) fn keep_upstream(&self, state: State, tenant: &TenantId, upstream: &Arc<Upstream>) {
+        self.keep(state, |rows| {
+            let of_tenant = rows.upstreams.entry(tenant.clone()).or_default();
+            of_tenant.insert(upstream.name.clone(), Arc::clone(upstream))
+        });
+    }
+
     /// After the writer's commit, which changed the state from `before` and of these rows nothing but what the
-    /// sessions in `logged` have logged: they stay good. Answers the state after it; `None` if another process
+    /// sessions in `logged` have logged, and counts of upstreams: they stay good. Answers the state after it; `None` if another process
     /// committed as well, and nothing stays good.
     pub(super) fn carry<'s>(
         &self,
@@ -118,10 +132,9 @@ impl Memo {
         if (1..=MAX_BEHIND).contains(&behind) {
             return; // A read that began before the last commits: what is remembered is newer.
         }
-        if rows.state != Some(state) || rows.keys.len() >= MAX_ROWS || rows.sessions.len() >= MAX_ROWS {
-            rows.keys.clear();
-            rows.sessions.clear();
-            rows.state = Some(state);
+        let most = rows.keys.len().max(rows.sessions.len()).max(rows.upstreams.len());
+        if rows.state != Some(state) || most >= MAX_ROWS {
+            *rows = Rows { state: Some(state), ..Rows::default() };
         }
         insert(&mut rows);
     }

@@ -1,6 +1,6 @@
 //! Upstream servers, the tools that they offered, policies, and calls under way.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use rusqlite::{Row, params};
 
@@ -161,10 +161,17 @@ fn folded(name: &UpstreamName) -> String {
 }
 
 impl ReadProxy for SqliteTx<'_> {
-    fn upstream(&self, tenant: &TenantId, name: &UpstreamName) -> Result<Option<Upstream>> {
+    fn upstream(&self, tenant: &TenantId, name: &UpstreamName) -> Result<Option<Arc<Upstream>>> {
+        if let Some(known) = self.memo().and_then(|(memo, state)| memo.upstream(state, tenant, name)) {
+            return Ok(Some(known));
+        }
         let mut statement = self.connection()?.prepare_cached(UPSTREAM)?;
         let mut rows = statement.query([tenant.as_str(), name.as_str()])?;
-        rows.next()?.map(upstream).transpose()
+        let Some(found) = rows.next()?.map(upstream).transpose()?.map(Arc::new) else { return Ok(None) };
+        if let Some((memo, state)) = self.memo() {
+            memo.keep_upstream(state, tenant, &found);
+        }
+        Ok(Some(found))
     }
 
     fn upstream_alike(&self, tenant: &TenantId, name: &UpstreamName) -> Result<Option<Upstream>> {
@@ -294,7 +301,7 @@ impl WriteProxy for SqliteTx<'_> {
     }
 
     fn count_call(&mut self, tenant: &TenantId, name: &UpstreamName, latency: i64, failed: bool) -> Result<()> {
-        let mut statement = self.writable()?.prepare_cached(COUNT_CALL)?;
+        let mut statement = self.aside()?.prepare_cached(COUNT_CALL)?;
         statement.execute(params![tenant.as_str(), name.as_str(), failed, latency])?;
         Ok(())
     }
@@ -336,7 +343,7 @@ impl WriteProxy for SqliteTx<'_> {
     }
 
     fn count_policy_use(&mut self, tenant: &TenantId, counted: &PolicyUse, by: i64) -> Result<()> {
-        let mut statement = self.writable()?.prepare_cached(COUNT_POLICY_USE)?;
+        let mut statement = self.aside()?.prepare_cached(COUNT_POLICY_USE)?;
         statement.execute(params![tenant.as_str(), counted.policy, counted.subject, counted.at, by])?;
         Ok(())
     }
@@ -350,14 +357,14 @@ impl WriteProxy for SqliteTx<'_> {
             found.collect::<Result<_, _>>()?
         };
         for (tenant, policy, subject, at) in old {
-            let mut statement = self.writable()?.prepare_cached(FORGET_POLICY_USE)?;
+            let mut statement = self.aside()?.prepare_cached(FORGET_POLICY_USE)?;
             statement.execute(params![tenant, policy, subject, at])?;
         }
         Ok(())
     }
 
     fn insert_open_call(&mut self, tenant: &TenantId, call: &OpenCall) -> Result<()> {
-        self.writable()?.prepare_cached(INSERT_OPEN_CALL)?.execute(params![
+        self.aside()?.prepare_cached(INSERT_OPEN_CALL)?.execute(params![
             tenant.as_str(),
             call.id,
             call.upstream.as_str(),
@@ -372,16 +379,16 @@ impl WriteProxy for SqliteTx<'_> {
     }
 
     fn renew_call(&mut self, tenant: &TenantId, id: &str, lease: UnixMicros) -> Result<bool> {
-        let mut statement = self.writable()?.prepare_cached(RENEW_CALL)?;
+        let mut statement = self.aside()?.prepare_cached(RENEW_CALL)?;
         Ok(statement.execute(params![tenant.as_str(), id, lease.0])? > 0)
     }
 
     fn delete_open_call(&mut self, tenant: &TenantId, id: &str) -> Result<bool> {
-        Ok(self.writable()?.prepare_cached(DELETE_OPEN_CALL)?.execute([tenant.as_str(), id])? > 0)
+        Ok(self.aside()?.prepare_cached(DELETE_OPEN_CALL)?.execute([tenant.as_str(), id])? > 0)
     }
 
     fn put_taint(&mut self, tenant: &TenantId, session: &SessionId, source: &str, at: UnixMicros) -> Result<()> {
-        let mut statement = self.writable()?.prepare_cached(PUT_TAINT)?;
+        let mut statement = self.aside()?.prepare_cached(PUT_TAINT)?;
         statement.execute(params![tenant.as_str(), session.as_str(), source, at.0])?;
         Ok(())
     }
