@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{arguments::Arguments, policy::amount, trace::Trace};
@@ -90,8 +91,22 @@ fn is_destructive(definition: &str) -> bool {
 
 /// Whether a tool only reads, and whether it destroys something, as its annotations say.
 pub(super) fn hints(definition: &str) -> (bool, bool) {
-    let definition: Value = serde_json::from_str(definition).unwrap_or_default();
-    let hint = |name: &str| definition["annotations"][name].as_bool();
-    let read_only = hint("readOnlyHint") == Some(true);
-    (read_only, !read_only && hint("destructiveHint") != Some(false))
+    // As values: what is no boolean says nothing.
+    #[derive(Default, Deserialize)]
+    struct Annotations {
+        #[serde(default, rename = "readOnlyHint")]
+        read_only: Value,
+        #[serde(default, rename = "destructiveHint")]
+        destructive: Value,
+    }
+    #[derive(Deserialize)]
+    struct Definition {
+        #[serde(default)]
+        annotations: Option<Annotations>,
+    }
+    let definition = serde_json::from_str(definition).ok();
+    let Annotations { read_only, destructive } =
+        definition.and_then(|Definition { annotations }| annotations).unwrap_or_default();
+    let read_only = read_only == Value::Bool(true);
+    (read_only, !read_only && destructive != Value::Bool(false))
 }

@@ -67,7 +67,9 @@ pub(super) fn settle(cx: &mut WriteContext<'_>, call: &OpenCall, ending: &Ending
         }
     }
     if was_open {
-        cx.tx.forget_policy_uses(super::policy::over(cx.now.0), super::policy::CLEAR_AT_ONCE)?;
+        if !call.uses.is_empty() {
+            cx.tx.forget_policy_uses(super::policy::over(cx.now.0), super::policy::CLEAR_AT_ONCE)?;
+        }
         let failed = ending.gives_back() || matches!(ending, Ending::Unknown { .. });
         let micros = i64::try_from(took.as_micros()).unwrap_or(i64::MAX);
         cx.tx.count_call(&tenant, &call.upstream, micros, failed)?;

@@ -166,21 +166,27 @@ impl ReadApprovals for SqliteTx<'_> {
     }
 
     fn approval_rules(&self, tenant: &TenantId, limit: usize) -> Result<Vec<ApprovalRule>> {
-        let mut statement = self.connection()?.prepare_cached(APPROVAL_RULES)?;
-        statement
-            .query_and_then(params![tenant.as_str(), rows(limit)], |row| {
-                let mut columns = Columns::of(row);
-                Ok(ApprovalRule {
-                    id: columns.next()?,
-                    rule_type: columns.next()?,
-                    threshold: columns.next()?,
-                    tools: columns.next()?,
-                    operator_only: columns.next()?,
-                    created_at: columns.next()?,
-                    created_by: columns.next()?,
-                })
-            })?
-            .collect()
+        let read = || {
+            let mut statement = self.connection()?.prepare_cached(APPROVAL_RULES)?;
+            statement
+                .query_and_then(params![tenant.as_str(), rows(limit)], |row| {
+                    let mut columns = Columns::of(row);
+                    Ok(ApprovalRule {
+                        id: columns.next()?,
+                        rule_type: columns.next()?,
+                        threshold: columns.next()?,
+                        tools: columns.next()?,
+                        operator_only: columns.next()?,
+                        created_at: columns.next()?,
+                        created_by: columns.next()?,
+                    })
+                })?
+                .collect()
+        };
+        match self.held() {
+            Some(held) => held.looked_up.approval_rules.or_read((tenant.clone(), limit), read),
+            None => read(),
+        }
     }
 }
 

@@ -1,5 +1,5 @@
 //! Rows that nearly every write touches, held back until their batch commits: audit entries, the head of a log, an
-//! agent's counters, a tool's tally, a session's logged cost. Thirty appends to one log then write its head once,
+//! agent's counters, a tool's tally, a session's logged cost, calls under way. Thirty appends to one log then write its head once,
 //! not thirty times.
 //!
 //! The batch holds the database's write lock from before the first read to the commit, so what is held here is
@@ -18,14 +18,16 @@ use rusqlite::Connection;
 
 use super::{
     audit, compliance, counters,
+    looked_up::LookedUp,
     memo::State,
+    open_calls::{self, CallKey, Calls},
     sessions,
     stats::{self, DayKey},
     tree, usage,
 };
 use crate::{
     error::Result,
-    model::{Entry, Month, SessionId, TenantId},
+    model::{Entry, Month, SessionId, TenantId, UpstreamName},
     store::{AgentStats, Cost, Head, SealHead, Usage, stats::Tally, tree::TileHash},
 };
 
@@ -124,6 +126,9 @@ pub(super) struct Pending {
     pub(super) usage: Held<(TenantId, Month), Usage>,
     /// What sessions have logged in this batch, to be added to their rows.
     pub(super) logged: Held<(TenantId, SessionId), Cost>,
+    pub(super) open_calls: Held<CallKey, open_calls::Held>,
+    /// What upstreams' counts gain in this batch.
+    pub(super) calls: Held<(TenantId, UpstreamName), Calls>,
     /// Entries in the order of their appending; those from `kept_entries` on are the running job's.
     entries: RefCell<Vec<(TenantId, Arc<Entry>)>>,
     kept_entries: Cell<usize>,
@@ -138,6 +143,8 @@ pub(super) struct Pending {
     known_in: Cell<Option<State>>,
     /// Tallies as they are written, known like the rest.
     days: RefCell<HashMap<DayKey, Tally>>,
+    /// What was looked up, known like the rest.
+    pub(super) looked_up: LookedUp,
 }
 
 impl Pending {
@@ -155,6 +162,7 @@ impl Pending {
         self.heads.learn(|_| ());
         self.agents.learn(|stats| stats.moved = false);
         self.tools.learn(|total| total.moved = false);
+        self.open_calls.learn(|_| ());
     }
 
     /// Nothing is known any more: a row is changed that may be one of those.
@@ -163,6 +171,8 @@ impl Pending {
         self.heads.forget();
         self.agents.forget();
         self.tools.forget();
+        self.open_calls.forget();
+        self.looked_up.forget();
         self.days.borrow_mut().clear();
     }
 
@@ -185,6 +195,8 @@ impl Pending {
         self.tools.keep();
         self.usage.keep();
         self.logged.keep();
+        self.open_calls.keep();
+        self.calls.keep();
     }
 
     /// What the job has put is taken back.
@@ -196,6 +208,10 @@ impl Pending {
         self.tools.take_back();
         self.usage.take_back();
         self.logged.take_back();
+        self.open_calls.take_back();
+        self.calls.take_back();
+        // It may have looked up what it had changed itself.
+        self.looked_up.forget();
     }
 
     /// Writes every row, before the commit.
@@ -212,6 +228,8 @@ impl Pending {
             .write(|tenant, (head, seal)| audit::write_head(connection, tenant, head, seal.seal(tenant, head)))?;
         self.agents.write(|(tenant, agent), stats| counters::write_agent(connection, tenant, agent, stats))?;
         self.tools.write(|key, total| counters::write_tool(connection, key, total))?;
+        self.open_calls.write(|key, held| open_calls::write_call(connection, key, held))?;
+        self.calls.write(|(tenant, name), added| open_calls::write_counts(connection, tenant, name, *added))?;
         self.usage.write(|(tenant, month), added| usage::write_usage(connection, tenant, *month, *added))?;
         self.logged.write(|(tenant, id), added| sessions::write_logged(connection, tenant, id, *added))
     }
@@ -229,6 +247,8 @@ impl Pending {
         self.tools.clear();
         self.usage.clear();
         self.logged.clear();
+        self.open_calls.clear();
+        self.calls.clear();
     }
 }
 

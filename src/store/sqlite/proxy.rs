@@ -41,8 +41,6 @@ statements! {
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
     DELETE_UPSTREAM = "DELETE FROM upstreams WHERE tenant = ?1 AND name = ?2";
     SET_HEALTH = "UPDATE upstreams SET healthy = ?3, problem = ?4, checked_at = ?5 WHERE tenant = ?1 AND name = ?2";
-    COUNT_CALL = "UPDATE upstreams SET calls = calls + 1, errors = errors + ?3, latency = latency + ?4
-        WHERE tenant = ?1 AND name = ?2";
     TOOL = concat!("SELECT ", tool!(), " FROM upstream_tools WHERE tenant = ?1 AND upstream = ?2 AND name = ?3");
     TOOLS_NAMED = concat!("SELECT ", tool!(), " FROM upstream_tools INDEXED BY upstream_tools_by_name
         WHERE tenant = ?1 AND name = ?2 ORDER BY upstream LIMIT ?3");
@@ -62,14 +60,6 @@ statements! {
         ON CONFLICT DO UPDATE SET uses = max(0, uses + ?5)";
     OLD_POLICY_USES = "SELECT tenant, policy, subject, at FROM policy_uses WHERE at < ?1 ORDER BY at LIMIT ?2";
     FORGET_POLICY_USE = "DELETE FROM policy_uses WHERE tenant = ?1 AND policy = ?2 AND subject = ?3 AND at = ?4";
-    OPEN_CALL = "SELECT id, upstream, tool, session_id, cost, uses, started_at, lease FROM proxy_calls
-        WHERE tenant = ?1 AND id = ?2";
-    ABANDONED_CALLS = "SELECT id, upstream, tool, session_id, cost, uses, started_at, lease, tenant FROM proxy_calls
-        WHERE lease < ?1 ORDER BY lease LIMIT ?2";
-    INSERT_OPEN_CALL = "INSERT INTO proxy_calls (tenant, id, upstream, tool, session_id, cost, uses, started_at, lease)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
-    RENEW_CALL = "UPDATE proxy_calls SET lease = ?3 WHERE tenant = ?1 AND id = ?2";
-    DELETE_OPEN_CALL = "DELETE FROM proxy_calls WHERE tenant = ?1 AND id = ?2";
     TAINT = "SELECT source FROM session_taints WHERE tenant = ?1 AND session_id = ?2";
     PUT_TAINT = "INSERT INTO session_taints (tenant, session_id, source, at) VALUES (?1, ?2, ?3, ?4)
         ON CONFLICT DO NOTHING";
@@ -142,19 +132,6 @@ fn tool(row: &Row<'_>) -> Result<PinnedTool> {
     })
 }
 
-fn open_call(columns: &mut Columns<'_, '_>) -> Result<OpenCall> {
-    Ok(OpenCall {
-        id: columns.next()?,
-        upstream: columns.next()?,
-        tool: columns.next()?,
-        session_id: columns.next()?,
-        cost: columns.next()?,
-        uses: columns.next()?,
-        started_at: columns.next()?,
-        lease: columns.next()?,
-    })
-}
-
 /// A name as it is compared with others: they are ASCII, so case is all that there is.
 fn folded(name: &UpstreamName) -> String {
     name.as_str().to_ascii_lowercase()
@@ -195,9 +172,15 @@ impl ReadProxy for SqliteTx<'_> {
     }
 
     fn pinned_tool(&self, tenant: &TenantId, upstream: &UpstreamName, name: &str) -> Result<Option<PinnedTool>> {
-        let mut statement = self.connection()?.prepare_cached(TOOL)?;
-        let mut rows = statement.query([tenant.as_str(), upstream.as_str(), name])?;
-        rows.next()?.map(tool).transpose()
+        let read = || {
+            let mut statement = self.connection()?.prepare_cached(TOOL)?;
+            let mut rows = statement.query([tenant.as_str(), upstream.as_str(), name])?;
+            rows.next()?.map(tool).transpose()
+        };
+        match self.held() {
+            Some(held) => held.looked_up.tools.or_read((tenant.clone(), upstream.clone(), name.to_owned()), read),
+            None => read(),
+        }
     }
 
     fn tools_named(&self, tenant: &TenantId, name: &str, limit: usize) -> Result<Vec<PinnedTool>> {
@@ -217,18 +200,24 @@ impl ReadProxy for SqliteTx<'_> {
     }
 
     fn policies(&self, tenant: &TenantId, limit: usize) -> Result<Vec<Policy>> {
-        let mut statement = self.connection()?.prepare_cached(POLICIES)?;
-        statement
-            .query_and_then(params![tenant.as_str(), rows(limit)], |row| {
-                let mut columns = Columns::of(row);
-                Ok(Policy {
-                    id: columns.next()?,
-                    definition: columns.next()?,
-                    created_at: columns.next()?,
-                    created_by: columns.next()?,
-                })
-            })?
-            .collect()
+        let read = || {
+            let mut statement = self.connection()?.prepare_cached(POLICIES)?;
+            statement
+                .query_and_then(params![tenant.as_str(), rows(limit)], |row| {
+                    let mut columns = Columns::of(row);
+                    Ok(Policy {
+                        id: columns.next()?,
+                        definition: columns.next()?,
+                        created_at: columns.next()?,
+                        created_by: columns.next()?,
+                    })
+                })?
+                .collect()
+        };
+        match self.held() {
+            Some(held) => held.looked_up.policies.or_read((tenant.clone(), limit), read),
+            None => read(),
+        }
     }
 
     fn policy_uses(&self, tenant: &TenantId, policy: &PolicyId, subject: &str, after: i64) -> Result<i64> {
@@ -237,19 +226,11 @@ impl ReadProxy for SqliteTx<'_> {
     }
 
     fn open_call(&self, tenant: &TenantId, id: &str) -> Result<Option<OpenCall>> {
-        let mut statement = self.connection()?.prepare_cached(OPEN_CALL)?;
-        let mut rows = statement.query([tenant.as_str(), id])?;
-        rows.next()?.map(|row| open_call(&mut Columns::of(row))).transpose()
+        self.find_call(tenant, id)
     }
 
     fn abandoned_calls(&self, before: UnixMicros, limit: usize) -> Result<Vec<(TenantId, OpenCall)>> {
-        let mut statement = self.connection()?.prepare_cached(ABANDONED_CALLS)?;
-        let found = statement.query_and_then(params![before.0, rows(limit)], |row| {
-            let mut columns = Columns::of(row);
-            let call = open_call(&mut columns)?;
-            Ok((columns.next()?, call))
-        })?;
-        found.collect()
+        self.find_abandoned(before, limit)
     }
 
     fn taint(&self, tenant: &TenantId, session: &SessionId) -> Result<Option<String>> {
@@ -301,9 +282,7 @@ impl WriteProxy for SqliteTx<'_> {
     }
 
     fn count_call(&mut self, tenant: &TenantId, name: &UpstreamName, latency: i64, failed: bool) -> Result<()> {
-        let mut statement = self.aside()?.prepare_cached(COUNT_CALL)?;
-        statement.execute(params![tenant.as_str(), name.as_str(), failed, latency])?;
-        Ok(())
+        self.hold_count(tenant, name, latency, failed)
     }
 
     fn put_tool(&mut self, tenant: &TenantId, tool: &PinnedTool) -> Result<()> {
@@ -364,27 +343,15 @@ impl WriteProxy for SqliteTx<'_> {
     }
 
     fn insert_open_call(&mut self, tenant: &TenantId, call: &OpenCall) -> Result<()> {
-        self.aside()?.prepare_cached(INSERT_OPEN_CALL)?.execute(params![
-            tenant.as_str(),
-            call.id,
-            call.upstream.as_str(),
-            call.tool,
-            call.session_id.as_str(),
-            call.cost.nanos(),
-            json(&call.uses)?,
-            call.started_at.0,
-            call.lease.0,
-        ])?;
-        Ok(())
+        self.hold_call(tenant, call)
     }
 
     fn renew_call(&mut self, tenant: &TenantId, id: &str, lease: UnixMicros) -> Result<bool> {
-        let mut statement = self.aside()?.prepare_cached(RENEW_CALL)?;
-        Ok(statement.execute(params![tenant.as_str(), id, lease.0])? > 0)
+        self.hold_lease(tenant, id, lease)
     }
 
     fn delete_open_call(&mut self, tenant: &TenantId, id: &str) -> Result<bool> {
-        Ok(self.aside()?.prepare_cached(DELETE_OPEN_CALL)?.execute([tenant.as_str(), id])? > 0)
+        self.hold_closing(tenant, id)
     }
 
     fn put_taint(&mut self, tenant: &TenantId, session: &SessionId, source: &str, at: UnixMicros) -> Result<()> {

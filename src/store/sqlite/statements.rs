@@ -17,8 +17,8 @@ mod tests {
     use rusqlite::StatementStatus;
 
     use super::super::{
-        approvals, audit, compliance, connection, counters, keys, migrations::Migrator, payments, proxy, retention,
-        secrets, sessions, signing, stats, tree, usage, webhooks,
+        approvals, audit, compliance, connection, counters, keys, migrations::Migrator, open_calls, payments, proxy,
+        retention, secrets, sessions, signing, stats, tree, usage, webhooks,
     };
 
     const ALL: [&[(&str, &str)]; 15] = [
@@ -27,6 +27,7 @@ mod tests {
         compliance::ALL,
         counters::ALL,
         keys::ALL,
+        open_calls::ALL,
         payments::ALL,
         proxy::ALL,
         retention::ALL,

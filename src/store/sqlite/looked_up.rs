@@ -1,0 +1,60 @@
+//! Rows that calls of tools look at and hardly anybody changes, as the writer has read them: policies, approval rules,
+//! tools. They stay known like held rows do ([`Pending`](super::pending::Pending)): until a row is changed that is not
+//! held, a job is taken back, or anything else was committed in between.
+
+use std::{cell::RefCell, collections::HashMap, hash::Hash};
+
+use crate::{
+    error::Result,
+    model::{ApprovalRule, PinnedTool, Policy, TenantId, UpstreamName},
+};
+
+/// Look-ups of a kind that are known; one more, and all are forgotten. Tools are described by up to a megabyte.
+const MAX_KNOWN: usize = 64;
+
+/// Answers by what was looked up.
+pub(super) struct Known<K, V>(RefCell<HashMap<K, V>>);
+
+impl<K, V> Default for Known<K, V> {
+    fn default() -> Self {
+        Self(RefCell::default())
+    }
+}
+
+impl<K: Eq + Hash, V: Clone> Known<K, V> {
+    /// What is known, or else what `read` finds, which is known from then on.
+    pub(super) fn or_read(&self, key: K, read: impl FnOnce() -> Result<V>) -> Result<V> {
+        if let Some(known) = self.0.borrow().get(&key) {
+            return Ok(known.clone());
+        }
+        let found = read()?;
+        let mut known = self.0.borrow_mut();
+        if known.len() >= MAX_KNOWN {
+            known.clear();
+        }
+        known.insert(key, found.clone());
+        Ok(found)
+    }
+
+    fn forget(&self) {
+        self.0.borrow_mut().clear();
+    }
+}
+
+/// What one writer knows.
+#[derive(Default)]
+pub(super) struct LookedUp {
+    /// By tenant, and how many were asked for.
+    pub(super) policies: Known<(TenantId, usize), Vec<Policy>>,
+    /// The same.
+    pub(super) approval_rules: Known<(TenantId, usize), Vec<ApprovalRule>>,
+    pub(super) tools: Known<(TenantId, UpstreamName, String), Option<PinnedTool>>,
+}
+
+impl LookedUp {
+    pub(super) fn forget(&self) {
+        self.policies.forget();
+        self.approval_rules.forget();
+        self.tools.forget();
+    }
+}
