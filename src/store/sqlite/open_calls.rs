@@ -154,3 +154,113 @@ pub(super) fn write_counts(
     statement.execute(params![tenant.as_str(), name.as_str(), added.calls, added.errors, added.latency])?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        error::{Error, Result},
+        model::{Money, OpenCall, SessionId, TenantId, UnixMicros, Upstream, UpstreamName},
+        store::Store,
+    };
+
+    fn name() -> UpstreamName {
+        UpstreamName::parse("up").unwrap()
+    }
+
+    fn call(id: &str) -> OpenCall {
+        OpenCall {
+            id: id.to_owned(),
+            upstream: name(),
+            tool: "echo".to_owned(),
+            session_id: SessionId::parse("ses_1").unwrap(),
+            cost: Money::ZERO,
+            uses: Vec::new(),
+            started_at: UnixMicros(1),
+            lease: UnixMicros(10),
+        }
+    }
+
+    async fn opened(store: &Store, id: &'static str) {
+        store.write(move |tx| tx.insert_open_call(&TenantId::local(), &call(id))).await.unwrap();
+    }
+
+    async fn closed(store: &Store, id: &'static str) -> bool {
+        store.write(move |tx| tx.delete_open_call(&TenantId::local(), id)).await.unwrap()
+    }
+
+    fn open(store: &Store) -> Vec<String> {
+        let found = store.read(|tx| tx.abandoned_calls(UnixMicros(i64::MAX), 9)).unwrap();
+        found.into_iter().map(|(_, call)| call.id).collect()
+    }
+
+    #[tokio::test]
+    async fn a_call_is_closed_once_by_whichever_process() {
+        let folder = tempfile::tempdir().unwrap();
+        let [one, two] = [(), ()].map(|()| Store::open(&folder.path().join("h.db")).unwrap());
+        for id in ["a", "b", "c"] {
+            opened(&one, id).await;
+        }
+        assert_eq!(open(&two), ["a", "b", "c"]);
+        assert!(closed(&one, "a").await, "by the process that has it in memory");
+        assert!(closed(&two, "b").await, "by another one");
+        assert_eq!([closed(&one, "a").await, closed(&one, "b").await, closed(&two, "a").await], [false; 3]);
+        assert_eq!(open(&one), ["c"]);
+    }
+
+    #[tokio::test]
+    async fn within_one_batch_a_call_is_opened_renewed_closed_and_taken_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("h.db")).unwrap();
+        let tenant = TenantId::local();
+        let renewed = store.write(|tx| {
+            tx.insert_open_call(&TenantId::local(), &call("a"))?;
+            tx.insert_open_call(&TenantId::local(), &call("b"))?;
+            assert!(tx.delete_open_call(&TenantId::local(), "b")?);
+            assert!(!tx.renew_call(&TenantId::local(), "b", UnixMicros(99))?);
+            tx.renew_call(&TenantId::local(), "a", UnixMicros(99))
+        });
+        assert!(renewed.await.unwrap());
+        assert_eq!(store.read(|tx| tx.open_call(&tenant, "a")).unwrap().unwrap().lease, UnixMicros(99));
+        let failed: Result<()> = store
+            .write(|tx| {
+                assert!(tx.delete_open_call(&TenantId::local(), "a")?);
+                assert_eq!(tx.abandoned_calls(UnixMicros(i64::MAX), 9)?.len(), 0, "it is closed for this batch");
+                Err(Error::internal("on purpose"))
+            })
+            .await;
+        assert!(failed.is_err());
+        assert_eq!(open(&store), ["a"]);
+        assert!(store.write(|tx| tx.renew_call(&TenantId::local(), "a", UnixMicros(100))).await.unwrap());
+        assert_eq!(store.read(|tx| tx.open_call(&tenant, "a")).unwrap().unwrap().lease, UnixMicros(100));
+    }
+
+    #[tokio::test]
+    async fn what_an_upstream_was_called_adds_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("h.db")).unwrap();
+        let upstream = Upstream {
+            name: name(),
+            url: String::new(),
+            headers: std::collections::BTreeMap::new(),
+            generation: 1,
+            healthy: true,
+            problem: String::new(),
+            checked_at: None,
+            calls: 0,
+            errors: 0,
+            latency: 0,
+            created_at: UnixMicros(1),
+            created_by: "test".to_owned(),
+        };
+        store.write(move |tx| tx.put_upstream(&TenantId::local(), &upstream)).await.unwrap();
+        for (latency, failed) in [(5, false), (7, true)] {
+            let count = move |tx: &mut dyn crate::store::Tx| {
+                tx.count_call(&TenantId::local(), &name(), latency, failed)?;
+                tx.count_call(&TenantId::local(), &name(), latency, false)
+            };
+            store.write(count).await.unwrap();
+        }
+        let counted = store.read(|tx| tx.upstreams(&TenantId::local(), 9)).unwrap().remove(0);
+        assert_eq!((counted.calls, counted.errors, counted.latency), (4, 1, 24));
+    }
+}

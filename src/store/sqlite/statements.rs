@@ -21,7 +21,7 @@ mod tests {
         retention, secrets, sessions, signing, stats, tree, usage, webhooks,
     };
 
-    const ALL: [&[(&str, &str)]; 15] = [
+    const ALL: [&[(&str, &str)]; 16] = [
         approvals::ALL,
         audit::ALL,
         compliance::ALL,
