@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// How long one may take to get ready.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 const HELLO: &str = concat!(
     r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-06-18","#,
@@ -38,7 +38,8 @@ const ALLOWED: &str = r#""allowed":true"#;
 
 /// A line of Python that serves an HTTP server through fastmcp.
 const FASTMCP: &str = "import sys; from fastmcp.server import create_proxy; \
-    create_proxy(sys.argv[1]).run(transport='http', host='127.0.0.1', port=int(sys.argv[2]), show_banner=False)";
+    proxy = create_proxy(sys.argv[1]); \
+    proxy.run(transport='http', host='127.0.0.1', port=int(sys.argv[2]), show_banner=False, log_level='error')";
 
 /// One that can be measured.
 struct Kind {
@@ -200,7 +201,9 @@ impl Peer {
     pub fn exchange(&self, connections: usize) -> Exchange {
         let sessions = self.sessions.iter().take(connections);
         Exchange {
-            requests: sessions.map(|session| self.caller(session.as_deref()).request("POST", self.path, CALL)).collect(),
+            requests: sessions
+                .map(|session| self.caller(session.as_deref()).request("POST", self.path, CALL))
+                .collect(),
             status: 200,
             proof: ALLOWED.as_bytes().to_vec(),
         }

@@ -68,13 +68,7 @@ pub fn measure(bench: &Bench, options: &Options, scratch: &Path) -> Result<Vec<A
     let durable = Some(median(durable) - median(bare));
     let direct = median(direct);
     let mut added = vec![
-        Added {
-            name: "tools/call over HTTP",
-            direct,
-            through: median(through),
-            durable,
-            goal: Some(HTTP_GOAL),
-        },
+        Added { name: "tools/call over HTTP", direct, through: median(through), durable, goal: Some(HTTP_GOAL) },
         Added {
             name: "tools/call, wrapped stdio",
             direct: median(alone),

@@ -111,6 +111,11 @@ impl Measurement {
         Self { name, connections, limit, rounds: Vec::new() }
     }
 
+    /// Peers are held against something, and have no goal.
+    fn is_of_peer(&self) -> bool {
+        matches!(self.limit, Some((_, None)))
+    }
+
     fn median(&self, of: impl Fn(&Round) -> f64) -> f64 {
         median(self.rounds.iter().map(of).collect()).unwrap_or_default()
     }
@@ -129,11 +134,12 @@ impl Measurement {
 }
 
 impl Report {
-    /// The first answer that was not what was asked for, and how many there were.
+    /// The first answer that was not what was asked for, and how many there were. A peer's are its own affair: see
+    /// [`Self::doubts`].
     pub fn wrong_answers(&self) -> Option<String> {
         let mut count = 0;
         let mut first = None;
-        for measurement in &self.measurements {
+        for measurement in self.measurements.iter().filter(|measurement| !measurement.is_of_peer()) {
             for round in &measurement.rounds {
                 count += round.errors;
                 if let (None, Some(error)) = (&first, &round.first_error) {
@@ -149,6 +155,13 @@ impl Report {
         let mut doubts = String::new();
         for measurement in &self.measurements {
             let rounds = measurement.rounds.iter();
+            let wrong = rounds.clone().map(|round| round.errors).sum::<u64>();
+            if measurement.is_of_peer() && wrong > 0 {
+                let name = measurement.name;
+                // Writing to a string does not fail.
+                let _ =
+                    writeln!(doubts, "note: {name}, {} connections: {wrong} wrong answers", measurement.connections);
+            }
             let Some(doubt) = rounds.clone().find_map(Round::doubt) else {
                 continue;
             };

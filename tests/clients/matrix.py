@@ -18,13 +18,12 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from checks import expect, run_check, summary
-from upstreams import Http, Lines, undrawn
+from upstreams import undrawn
 
 BINARY, PACKAGES, NODE, PYTHON = sys.argv[1:5]
 HERE = Path(__file__).parent
@@ -107,11 +106,7 @@ class Cell:
         elif self.way == WRAP:
             yield {"command": BINARY, "args": [*store, "wrap", "--name", self.server, "--", NODE, script, *arguments]}
         elif self.way == STDIO:
-            arguments = ["--config", str(self.config), *store]
-            haldir = Lines([BINARY, *arguments], self.environment())
-            await_tools(haldir, self.prefix)
-            haldir.end()
-            yield {"command": BINARY, "args": arguments}
+            yield {"command": BINARY, "args": ["--config", str(self.config), *store]}
         else:
             begin = [BINARY, "--config", self.config, *store, "serve", "--listen", "127.0.0.1:0", "--rate-limits", "off"]
             more = [] if self.way == REST else ["--local-agent"]
@@ -120,8 +115,6 @@ class Cell:
             )
             try:
                 base = haldir.stdout.readline().removeprefix("haldir listening on ").strip()
-                if self.way == HTTP:
-                    await_tools(Http(f"{base}/mcp"), self.prefix)
                 yield {"url": base + {REST: "", HTTP: "/mcp", TRANSPARENT: f"/mcp/{self.server}"}[self.way]}
             finally:
                 haldir.send_signal(signal.SIGTERM)
@@ -159,15 +152,6 @@ class Cell:
             answer = without_type(answer)
         text = json.dumps(answer, ensure_ascii=False).replace(str(self.folder), "$FOLDER")
         return undrawn(BLOB.sub(readable, text))
-
-
-def await_tools(haldir, prefix):
-    """A store that is new does not know the tools of an upstream before it has listed them."""
-    haldir.begin()
-    until = time.monotonic() + 60
-    while f'"{prefix}' not in haldir.ask("tools/list")[-1]:
-        expect(time.monotonic() < until, f"{prefix} is not listed")
-        time.sleep(0.1)
 
 
 def commands(root):
