@@ -105,9 +105,9 @@ impl Subject {
 
     fn exchange_with(&self, address: SocketAddr, ask: Ask, proof: &str) -> Exchange {
         let (method, path, body) = self.words(ask);
-        let caller = Caller { address, key: Some(&self.key) };
+        let caller = Caller { address, key: Some(&self.key), session: None };
         Exchange {
-            request: caller.request(method, &path, &body),
+            requests: vec![caller.request(method, &path, &body)],
             status: match ask {
                 Ask::Audit => 201,
                 Ask::Session | Ask::Permission | Ask::Proxied => 200,
@@ -149,7 +149,7 @@ impl Haldir {
 
     /// Puts this server in front of another one, whose tool it then calls once.
     pub fn put_before(&self, upstream: SocketAddr, subject: &Subject) -> Result<()> {
-        let caller = Caller { address: self.server.address, key: Some(&subject.key) };
+        let caller = Caller { address: self.server.address, key: Some(&subject.key), session: None };
         let registration = json!({ "name": UPSTREAM, "url": format!("http://{upstream}/mcp") }).to_string();
         let registered = caller.call("POST", "/v1/proxy/upstreams", &registration)?;
         if !matches!(registered.0, 200 | 201) {
@@ -165,11 +165,11 @@ impl Haldir {
 }
 
 fn set_up(address: SocketAddr) -> Result<Subject> {
-    let nobody = Caller { address, key: None };
+    let nobody = Caller { address, key: None, session: None };
     let key = json!({ "name": "bench", "tier": "enterprise" }).to_string();
     let (_, key) = expect(201, &nobody, ("POST", "/v1/keys", &key))?;
     let key = text(&key, "key")?;
-    let caller = Caller { address, key: Some(&key) };
+    let caller = Caller { address, key: Some(&key), session: None };
     let session = json!({ "agent_id": "bench", "scopes": ["read", "spend", "execute"], "ttl": 0 });
     let (_, session) = expect(201, &caller, ("POST", "/v1/sessions", &session.to_string()))?;
     let mut subject =

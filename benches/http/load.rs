@@ -27,7 +27,8 @@ use crate::{
 
 /// A request, and how its right answer is told from any other.
 pub struct Exchange {
-    pub request: Vec<u8>,
+    /// Each connection's own, in turn: at least one.
+    pub requests: Vec<Vec<u8>>,
     pub status: u16,
     /// Bytes that only the right body contains.
     pub proof: Vec<u8>,
@@ -79,9 +80,9 @@ pub fn run(address: SocketAddr, pid: u32, exchange: Exchange, load: Load) -> Res
 
     let mut workers = Vec::with_capacity(threads);
     for index in 0..threads {
-        let share = load.connections / threads + usize::from(index < load.connections % threads);
+        let own = (index..load.connections).step_by(threads);
         let exchange = Arc::clone(&exchange);
-        workers.push(thread::spawn(move || work(address, share, &exchange, window)));
+        workers.push(thread::spawn(move || work(address, own, &exchange, window)));
     }
     sleep_until(window.opens);
     let before = Snapshot::take(pid);
@@ -108,18 +109,23 @@ fn sleep_until(moment: Instant) {
 }
 
 /// One thread's share of the connections.
-fn work(address: SocketAddr, connections: usize, exchange: &Arc<Exchange>, window: Window) -> Result<Tally> {
+fn work(
+    address: SocketAddr,
+    connections: impl ExactSizeIterator<Item = usize>,
+    exchange: &Arc<Exchange>,
+    window: Window,
+) -> Result<Tally> {
     /// How long after the window an answer may still be outstanding.
     const PATIENCE: Duration = Duration::from_secs(10);
 
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let mut running = Vec::with_capacity(connections);
-        for _ in 0..connections {
+        let mut running = Vec::with_capacity(connections.len());
+        for connection in connections {
             let exchange = Arc::clone(exchange);
             running.push(tokio::spawn(async move {
                 let mut tally = Tally::new()?;
-                if let Err(error) = converse(address, &exchange, window, &mut tally).await {
+                if let Err(error) = converse(address, &exchange, connection, window, &mut tally).await {
                     tally.wrong(|| format!("connection failed: {error}"));
                 }
                 Ok::<_, crate::Error>(tally)
@@ -139,14 +145,21 @@ fn work(address: SocketAddr, connections: usize, exchange: &Arc<Exchange>, windo
 }
 
 /// Asks again and again on one connection until the window closes.
-async fn converse(address: SocketAddr, exchange: &Exchange, window: Window, tally: &mut Tally) -> io::Result<()> {
+async fn converse(
+    address: SocketAddr,
+    exchange: &Exchange,
+    connection: usize,
+    window: Window,
+    tally: &mut Tally,
+) -> io::Result<()> {
+    let request = &exchange.requests[connection % exchange.requests.len()];
     let mut stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
     let mut inbox = Inbox::default();
     let mut proof_at = 0;
     let mut asked = Instant::now();
     while asked < window.closes {
-        stream.write_all(&exchange.request).await?;
+        stream.write_all(request).await?;
         let answer = loop {
             let read = stream.read(inbox.space()).await?;
             if inbox.completes(read)? {

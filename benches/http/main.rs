@@ -20,6 +20,7 @@ mod bare_mcp;
 mod haldir;
 mod load;
 mod options;
+mod peers;
 mod process;
 mod proxied;
 mod report;
@@ -29,8 +30,9 @@ mod wire;
 
 use crate::{
     haldir::{Ask, Haldir, Subject},
-    load::Load,
+    load::{Exchange, Load},
     options::Options,
+    peers::Peer,
     process::Server,
     report::{Measurement, Report},
 };
@@ -86,7 +88,15 @@ fn benchmark(options: &Options) -> Result<u8> {
         let (haldir, subject) = Haldir::start(scratch.path())?;
         (Some(haldir), subject)
     };
-    let bench = Bench { limits: start_limits(&subject, scratch.path())?, haldir, subject };
+    let limits = start_limits(&subject, scratch.path())?;
+    let peers = match &options.peers {
+        Some(folder) => {
+            let sessions = options.connections.iter().copied().max().unwrap_or(1);
+            peers::start(folder, limits[3].address, sessions, scratch.path())?
+        }
+        None => Vec::new(),
+    };
+    let bench = Bench { limits, haldir, peers, subject };
     if let Some(haldir) = &bench.haldir {
         haldir.put_before(bench.limits[3].address, &bench.subject)?;
     }
@@ -137,6 +147,7 @@ fn start_limits(subject: &Subject, directory: &Path) -> Result<[Server; 4]> {
 struct Bench {
     limits: [Server; 4],
     haldir: Option<Haldir>,
+    peers: Vec<Peer>,
     subject: Subject,
 }
 
@@ -148,28 +159,40 @@ impl Bench {
         for (_, name, limit, goal) in PLAN {
             found.push(Measurement::new(limit, connections, None));
             if self.haldir.is_some() {
-                found.push(Measurement::new(name, connections, Some((limit, goal))));
+                found.push(Measurement::new(name, connections, Some((limit, Some(goal)))));
             }
+        }
+        let direct = PLAN[3].2;
+        for peer in &self.peers {
+            found.push(Measurement::new(peer.name, connections, Some((direct, None))));
         }
         for round in 1..=options.rounds {
             let mut measurements = found.iter_mut();
+            let turn = |turns: Vec<(&Server, Exchange)>, measurements: &mut std::slice::IterMut<'_, Measurement>| {
+                for ((server, exchange), measurement) in turns.into_iter().zip(measurements) {
+                    eprintln!("{connections} connections, round {round} of {}: {}", options.rounds, measurement.name);
+                    let outcome = load::run(server.address, server.pid, exchange, load)?;
+                    measurement.rounds.push(outcome.into());
+                }
+                Result::Ok(())
+            };
             for ((ask, ..), limit) in PLAN.iter().zip(&self.limits) {
                 let mut turns = vec![(limit, self.subject.bare_exchange(limit.address, *ask))];
                 if let Some(Haldir { server, .. }) = &self.haldir {
                     turns.push((server, self.subject.exchange(server.address, *ask)));
                 }
-                for ((server, exchange), measurement) in turns.into_iter().zip(&mut measurements) {
-                    eprintln!("{connections} connections, round {round} of {}: {}", options.rounds, measurement.name);
-                    let outcome = load::run(server.address, server.pid, exchange, load)?;
-                    measurement.rounds.push(outcome.into());
-                }
+                turn(turns, &mut measurements)?;
             }
+            let peers = self.peers.iter().map(|peer| (&peer.server, peer.exchange(connections)));
+            turn(peers.collect(), &mut measurements)?;
         }
         Ok(found)
     }
 
     /// Ends every server in order. Returns the store that ours leaves behind.
     fn stop(self) -> Result<Option<PathBuf>> {
+        // How a peer ends is its own affair.
+        drop(self.peers);
         self.limits.into_iter().try_for_each(Server::stop)?;
         let Some(Haldir { server, store }) = self.haldir else {
             return Ok(None);

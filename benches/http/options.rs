@@ -24,6 +24,10 @@ pub struct Options {
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
 
+    /// Measure the proxies that `benches/peers` has installed in this folder too
+    #[arg(long, value_name = "FOLDER")]
+    pub peers: Option<PathBuf>,
+
     /// Measure the bare servers only
     #[arg(long)]
     pub bare_only: bool,

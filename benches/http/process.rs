@@ -126,6 +126,16 @@ impl Server {
         })
     }
 
+    /// A program that was told where to listen, which is for the caller to wait
+    /// for. It is started by a [`keep`] of ours; all it says goes to `log`.
+    pub fn at(command: &mut Command, address: SocketAddr, log: &Path) -> Result<Self> {
+        let mut guard = Guard::spawn(command.stderr(File::create(log)?))?;
+        // The receiver may go: what follows is read and forgotten.
+        let (_, line) = guard.lines()?.recv_timeout(PATIENCE)?;
+        let pid = line.strip_prefix("keeping ").ok_or("it was not kept")?.parse()?;
+        Ok(Self { guard, address, pid })
+    }
+
     fn ready(command: &mut Command) -> Result<Self> {
         let mut guard = Guard::spawn(command)?;
         let lines = guard.lines()?;

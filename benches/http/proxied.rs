@@ -1,5 +1,5 @@
-//! What haldir adds to a call of another server's tool when one call follows the
-//! other: over HTTP, and around a server on stdio.
+//! What haldir, and each peer, adds to a call of another server's tool when one
+//! call follows the other: over HTTP, and around a server on stdio.
 
 use std::{
     io::Write,
@@ -49,6 +49,7 @@ pub fn measure(bench: &Bench, options: &Options, scratch: &Path) -> Result<Vec<A
     let store = scratch.join("wrapped.db");
     let (mut bare, mut durable, mut direct, mut through) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let (mut alone, mut wrapped) = (Vec::new(), Vec::new());
+    let mut peers = vec![Vec::new(); bench.peers.len()];
     for round in 1..=options.rounds {
         eprintln!("one call after the other, round {round} of {}", options.rounds);
         let ask = |server: &Server, exchange: Exchange| median_of(server, exchange, options.seconds);
@@ -57,27 +58,34 @@ pub fn measure(bench: &Bench, options: &Options, scratch: &Path) -> Result<Vec<A
         durable.push(ask(append, words.bare_exchange(append.address, Ask::Audit))?);
         direct.push(ask(upstream, words.bare_exchange(upstream.address, Ask::Proxied))?);
         through.push(ask(&haldir.server, words.exchange(haldir.server.address, Ask::Proxied))?);
+        for (peer, times) in bench.peers.iter().zip(&mut peers) {
+            times.push(ask(&peer.server, peer.exchange(1))?);
+        }
         alone.push(over_stdio(&mut bare_stdio()?, options.seconds)?);
         wrapped.push(over_stdio(&mut wrapped_stdio(&store)?, options.seconds)?);
     }
     let median = |times: Vec<f64>| report::median(times).unwrap_or_default();
-    let durable = median(durable) - median(bare);
-    Ok(vec![
-        Added {
-            name: "tools/call over HTTP",
-            direct: median(direct),
-            through: median(through),
-            durable,
-            goal: HTTP_GOAL,
-        },
+    let durable = Some(median(durable) - median(bare));
+    let direct = median(direct);
+    let mut added = vec![
+        Added { name: "tools/call over HTTP", direct, through: median(through), durable, goal: Some(HTTP_GOAL) },
         Added {
             name: "tools/call, wrapped stdio",
             direct: median(alone),
             through: median(wrapped),
             durable,
-            goal: STDIO_GOAL,
+            goal: Some(STDIO_GOAL),
         },
-    ])
+    ];
+    // Whatever stands behind a peer, its clients come over HTTP.
+    added.extend(bench.peers.iter().zip(peers).map(|(peer, times)| Added {
+        name: peer.name,
+        direct,
+        through: median(times),
+        durable: None,
+        goal: None,
+    }));
+    Ok(added)
 }
 
 /// The median time of an answer on one connection.

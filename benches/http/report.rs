@@ -21,17 +21,18 @@ pub struct Report {
     pub starts: Vec<Starts>,
 }
 
-/// What haldir adds to one call after the other: medians, in milliseconds.
+/// What haldir, or a peer, adds to one call after the other: medians, in
+/// milliseconds.
 #[derive(Serialize)]
 pub struct Added {
     pub name: &'static str,
     pub direct: f64,
     pub through: f64,
     /// What a durable append adds to a call that does nothing: one sync has to
-    /// stand in the way of every call.
-    pub durable: f64,
+    /// stand in the way of every call that is logged. A peer logs none.
+    pub durable: Option<f64>,
     /// What may be added beyond it.
-    pub goal: f64,
+    pub goal: Option<f64>,
 }
 
 /// One server under one load.
@@ -39,8 +40,9 @@ pub struct Added {
 pub struct Measurement {
     pub name: &'static str,
     pub connections: usize,
-    /// The measurement that this one is compared with, and the goal.
-    pub limit: Option<(&'static str, f64)>,
+    /// The measurement that this one is compared with, and the goal; a peer has
+    /// none.
+    pub limit: Option<(&'static str, Option<f64>)>,
     pub rounds: Vec<Round>,
 }
 
@@ -105,8 +107,13 @@ impl Round {
 }
 
 impl Measurement {
-    pub fn new(name: &'static str, connections: usize, limit: Option<(&'static str, f64)>) -> Self {
+    pub fn new(name: &'static str, connections: usize, limit: Option<(&'static str, Option<f64>)>) -> Self {
         Self { name, connections, limit, rounds: Vec::new() }
+    }
+
+    /// Peers are held against something, and have no goal.
+    fn is_of_peer(&self) -> bool {
+        matches!(self.limit, Some((_, None)))
     }
 
     fn median(&self, of: impl Fn(&Round) -> f64) -> f64 {
@@ -127,11 +134,12 @@ impl Measurement {
 }
 
 impl Report {
-    /// The first answer that was not what was asked for, and how many there were.
+    /// The first answer that was not what was asked for, and how many there were. A peer's are its own affair: see
+    /// [`Self::doubts`].
     pub fn wrong_answers(&self) -> Option<String> {
         let mut count = 0;
         let mut first = None;
-        for measurement in &self.measurements {
+        for measurement in self.measurements.iter().filter(|measurement| !measurement.is_of_peer()) {
             for round in &measurement.rounds {
                 count += round.errors;
                 if let (None, Some(error)) = (&first, &round.first_error) {
@@ -147,6 +155,13 @@ impl Report {
         let mut doubts = String::new();
         for measurement in &self.measurements {
             let rounds = measurement.rounds.iter();
+            let wrong = rounds.clone().map(|round| round.errors).sum::<u64>();
+            if measurement.is_of_peer() && wrong > 0 {
+                let name = measurement.name;
+                // Writing to a string does not fail.
+                let _ =
+                    writeln!(doubts, "note: {name}, {} connections: {wrong} wrong answers", measurement.connections);
+            }
             let Some(doubt) = rounds.clone().find_map(Round::doubt) else {
                 continue;
             };
@@ -188,11 +203,12 @@ impl Report {
         if !self.added.is_empty() {
             line(&mut table, "\none call after the other", &ADDED_HEADS);
         }
-        for added @ Added { name, direct, through, durable, goal } in &self.added {
-            let beyond = through - direct - durable;
-            let [direct, through, durable, more, goal] =
-                [*direct, *through, *durable, beyond, *goal].map(|time| format!("{time:.2}"));
-            line(&mut table, name, &[direct, through, durable, more, String::new(), goal, met(beyond <= added.goal)]);
+        for Added { name, direct, through, durable, goal } in &self.added {
+            let beyond = through - direct - durable.unwrap_or_default();
+            let [direct, through, durable, more, shown] =
+                [Some(*direct), Some(*through), *durable, Some(beyond), *goal].map(|time| shown(time, 2));
+            let reached = goal.map(|goal| met(beyond <= goal)).unwrap_or_default();
+            line(&mut table, name, &[direct, through, durable, more, String::new(), shown, reached]);
         }
         let heads = ["median ms", "goal", "met", "VmRSS kB", "goal", "met"];
         line(&mut table, "\nspawn to tools/list", &heads.map(str::to_owned));
@@ -219,12 +235,17 @@ impl Report {
 const ADDED_HEADS: [&str; 7] = ["direct ms", "through", "a sync", "more", "", "goal", "met"];
 const HEADS: [&str; 7] = ["requests/s", "p50 ms", "p99 ms", "CPU µs", "ratio", "goal", "met"];
 
-fn cells(measurement: &Measurement, limit: Option<(&Measurement, f64)>) -> [String; 7] {
+/// Nothing where there is no number.
+fn shown(number: Option<f64>, decimals: usize) -> String {
+    number.map(|number| format!("{number:.decimals$}")).unwrap_or_default()
+}
+
+fn cells(measurement: &Measurement, limit: Option<(&Measurement, Option<f64>)>) -> [String; 7] {
     let cpu = measurement.rounds.iter().filter_map(|round| round.cpu_us_per_request);
     let (ratio, goal, reached) = limit.map_or_else(Default::default, |(limit, goal)| {
         let (ratio, low, high) = measurement.ratio(limit);
         let ratios = format!("{ratio:.2} ({low:.2}-{high:.2})");
-        (ratios, format!("{goal:.2}"), met(ratio >= goal))
+        (ratios, shown(goal, 2), goal.map(|goal| met(ratio >= goal)).unwrap_or_default())
     });
     [
         format!("{:.0}", measurement.rate()),

@@ -1,5 +1,5 @@
 //! HTTP/1.1 as far as a load generator needs it: a request as bytes, and an
-//! answer read by its `content-length`.
+//! answer read by its `content-length` or up to its last chunk.
 //!
 //! Every cycle that the generator spends is a cycle that the server under test
 //! does not get on the same machine, so nothing here allocates per answer.
@@ -14,10 +14,15 @@ use std::{
 /// The largest answer that is read; a longer one is an error, not a benchmark.
 const LARGEST_ANSWER: usize = 1 << 20;
 
+/// The end of an answer in chunks.
+const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
+
 /// What every request of a measurement has in common.
 pub struct Caller<'a> {
     pub address: SocketAddr,
     pub key: Option<&'a str>,
+    /// The MCP session that the request is part of.
+    pub session: Option<&'a str>,
 }
 
 impl Caller<'_> {
@@ -27,6 +32,11 @@ impl Caller<'_> {
         if let Some(key) = self.key {
             head.push_str("authorization: Bearer ");
             head.push_str(key);
+            head.push_str("\r\n");
+        }
+        if let Some(session) = self.session {
+            head.push_str("mcp-protocol-version: 2025-06-18\r\nmcp-session-id: ");
+            head.push_str(session);
             head.push_str("\r\n");
         }
         head.push_str("accept: application/json, text/event-stream\r\n");
@@ -44,6 +54,16 @@ impl Caller<'_> {
     /// One exchange on a connection of its own, for what is set up before the
     /// measurements.
     pub fn call(&self, method: &str, path: &str, body: &str) -> io::Result<(u16, String)> {
+        let (status, _, body) = self.exchange(method, path, body)?;
+        Ok((status, body))
+    }
+
+    /// The same for a handshake, whose answer may begin a session.
+    pub fn begin(&self, path: &str, body: &str) -> io::Result<(u16, Option<String>, String)> {
+        self.exchange("POST", path, body)
+    }
+
+    fn exchange(&self, method: &str, path: &str, body: &str) -> io::Result<(u16, Option<String>, String)> {
         let patience = Duration::from_secs(10);
         let mut stream = TcpStream::connect_timeout(&self.address, patience)?;
         stream.set_read_timeout(Some(patience))?;
@@ -54,7 +74,7 @@ impl Caller<'_> {
             if inbox.completes(read)? {
                 let answer = inbox.take();
                 let text = String::from_utf8_lossy(answer.body).into_owned();
-                return Ok((answer.status, text));
+                return Ok((answer.status, answer.session(), text));
             }
         }
     }
@@ -63,7 +83,20 @@ impl Caller<'_> {
 /// One answer, borrowed from the [`Inbox`] that received it.
 pub struct Answer<'a> {
     pub status: u16,
+    /// As it came: one in chunks still has their lengths in it.
     pub body: &'a [u8],
+    head: &'a [u8],
+}
+
+impl Answer<'_> {
+    fn session(&self) -> Option<String> {
+        let mut lines = self.head.split(|byte| *byte == b'\n').filter_map(|line| std::str::from_utf8(line).ok());
+        let value = lines.find_map(|line| {
+            let (name, value) = line.split_once(':')?;
+            name.eq_ignore_ascii_case("mcp-session-id").then_some(value)
+        })?;
+        Some(value.trim().to_owned())
+    }
 }
 
 /// The receive buffer of one connection. With one outstanding request there is
@@ -99,7 +132,12 @@ impl Inbox {
         if self.head.is_none() {
             self.head = Head::parse(&self.bytes[..self.used])?;
         }
-        match self.head.map(|head| self.used.cmp(&(head.length + head.body_length))) {
+        let length = self.head.map(|head| match head.body {
+            Body::Of(length) => head.length + length,
+            Body::Chunked if self.bytes[head.length..self.used].ends_with(LAST_CHUNK) => self.used,
+            Body::Chunked => usize::MAX,
+        });
+        match length.map(|length| self.used.cmp(&length)) {
             Some(Ordering::Equal) => Ok(true),
             Some(Ordering::Greater) => Err(invalid("more bytes than the content-length says")),
             Some(Ordering::Less) | None => self.within_limit().map(|()| false),
@@ -110,10 +148,8 @@ impl Inbox {
     pub fn take(&mut self) -> Answer<'_> {
         let head = self.head.take();
         let used = std::mem::take(&mut self.used);
-        Answer {
-            status: head.map_or(0, |head| head.status),
-            body: &self.bytes[head.map_or(used, |head| head.length)..used],
-        }
+        let (head_bytes, body) = self.bytes[..used].split_at(head.map_or(used, |head| head.length));
+        Answer { status: head.map_or(0, |head| head.status), body, head: head_bytes }
     }
 
     fn within_limit(&self) -> io::Result<()> {
@@ -129,15 +165,24 @@ impl Inbox {
 struct Head {
     status: u16,
     length: usize,
-    body_length: usize,
+    body: Body,
+}
+
+#[derive(Clone, Copy)]
+enum Body {
+    /// So many bytes.
+    Of(usize),
+    /// Until [`LAST_CHUNK`], which no answer here has in its midst.
+    Chunked,
 }
 
 impl Head {
     /// `None` while the head is not complete.
     fn parse(bytes: &[u8]) -> io::Result<Option<Self>> {
-        const FIELD: &[u8] = b"content-length:";
+        const LENGTH: &[u8] = b"content-length:";
+        const ENCODING: &[u8] = b"transfer-encoding:";
         let mut status = None;
-        let mut body_length = None;
+        let mut body = None;
         let mut at = 0;
         while let Some(line_length) = bytes[at..].iter().position(|byte| *byte == b'\n') {
             let line = bytes[at..at + line_length].trim_ascii_end();
@@ -146,18 +191,23 @@ impl Head {
                 return Ok(Some(Self {
                     status: status.ok_or_else(|| invalid("no status line"))?,
                     length: at,
-                    body_length: body_length.ok_or_else(|| invalid("no content-length"))?,
+                    body: body.ok_or_else(|| invalid("neither content-length nor chunks"))?,
                 }));
             }
             if status.is_none() {
                 let code = line.strip_prefix(b"HTTP/1.1 ").and_then(|rest| rest.get(..3));
                 let code = code.and_then(number).and_then(|code| u16::try_from(code).ok());
                 status = Some(code.ok_or_else(|| invalid("not an HTTP/1.1 status line"))?);
-            } else if let Some((name, value)) = line.split_at_checked(FIELD.len())
-                && name.eq_ignore_ascii_case(FIELD)
+            } else if let Some((name, value)) = line.split_at_checked(LENGTH.len())
+                && name.eq_ignore_ascii_case(LENGTH)
             {
                 let value = number(value.trim_ascii()).filter(|value| *value <= LARGEST_ANSWER);
-                body_length = Some(value.ok_or_else(|| invalid("an unusable content-length"))?);
+                body = Some(Body::Of(value.ok_or_else(|| invalid("an unusable content-length"))?));
+            } else if let Some((name, value)) = line.split_at_checked(ENCODING.len())
+                && name.eq_ignore_ascii_case(ENCODING)
+                && value.trim_ascii().eq_ignore_ascii_case(b"chunked")
+            {
+                body = Some(Body::Chunked);
             }
         }
         Ok(None)

@@ -276,6 +276,7 @@ impl Filler {
                 haldir::outbound::Outbound::default(),
                 haldir::upstream::UpstreamLimits::default(),
             ),
+            children_asked: tokio::sync::watch::Sender::new(false),
         };
         let sessions = (0..AGENTS * SESSIONS).map(session).collect::<Result<_>>()?;
         Ok(Self { store: Store::open(path)?, services: Arc::new(services), sessions: Arc::new(sessions) })

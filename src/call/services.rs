@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Deserializer, de::Error};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use zeroize::Zeroizing;
 
 use super::{Keyring, Meter, keyring};
@@ -27,6 +27,8 @@ pub struct Services {
     pub meter: Arc<Meter>,
     /// Connections to upstream servers.
     pub upstreams: Connections,
+    /// Whether the upstreams that are children of this process were asked for their tools since it began.
+    pub children_asked: watch::Sender<bool>,
 }
 
 /// What the operator set.

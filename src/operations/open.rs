@@ -42,6 +42,7 @@ impl Haldir {
             webhook_bell: Notify::default(),
             meter: Arc::default(),
             upstreams,
+            children_asked: tokio::sync::watch::Sender::new(false),
         });
         let inner = Inner {
             store,

@@ -39,6 +39,8 @@ pub use crate::{
 const CLOSE_EVERY: Duration = Duration::from_secs(3);
 /// Between two looks for upstreams that nobody has asked for a while.
 const CHECK_EVERY: Duration = Duration::from_secs(15);
+/// How long a client waits for the tools of children that were never asked. Clients have patience for a minute.
+const FIRST_LIST: Duration = Duration::from_secs(20);
 /// Upstreams that are asked at a time.
 const CHECKS_AT_ONCE: usize = 8;
 /// Who is in the log as the one that closed such a call.
@@ -198,7 +200,25 @@ impl Haldir {
             self.check_upstream(tenant.clone(), name.clone()).await
         };
         let checks = self.inner.services.settings.children.all().map(check);
-        futures::future::join_all(checks).await.into_iter().collect()
+        let checked = futures::future::join_all(checks).await.into_iter().collect();
+        self.inner.services.children_asked.send_replace(true);
+        checked
+    }
+
+    /// Waits, if only for a while, until the children were asked for their tools once: a store that is new knows none.
+    /// At once if each has one of the tools whose names these are.
+    pub async fn children_listed(&self, names: &[&str]) -> bool {
+        let services = &self.inner.services;
+        let is_of = |tool: &str, child: &str| tool.split_once('.').is_some_and(|(upstream, _)| upstream == child);
+        let mut children = services.settings.children.all();
+        if *services.children_asked.borrow()
+            || children.all(|(_, child)| names.iter().any(|name| is_of(name, child.as_str())))
+        {
+            return false;
+        }
+        let mut asked = services.children_asked.subscribe();
+        // Whoever is late is listed at the next question.
+        tokio::time::timeout(FIRST_LIST, asked.wait_for(|asked| *asked)).await.is_ok()
     }
 
     /// Asks those upstreams for their tools that nobody has asked for a while.

@@ -110,6 +110,26 @@ fn a_child_of_the_configuration_is_reached_in_all_three_ways() {
 }
 
 #[test]
+fn a_client_that_asks_once_sees_the_tools_of_a_child_that_has_just_been_started() {
+    let house = House::new();
+    let mut command = house.program();
+    command.env("HALDIR_CONFIG", configure(&house, ""));
+    let stdio = Stdio::start(command);
+    let listed = stdio.exchange(r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#);
+    assert!(listed.to_string().contains("\"up.echo\""), "{listed}");
+    stdio.leave();
+    // Nor does it wait for one that does not start.
+    let house = House::new();
+    let mut command = house.program();
+    let config = house.folder().join("haldir.toml");
+    fs::write(&config, "[upstreams.up]\ncommand = \"/no/such/program\"\n").unwrap();
+    command.env("HALDIR_CONFIG", config);
+    let stdio = Stdio::start(command);
+    let listed = stdio.exchange(r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#);
+    assert_eq!(listed["result"]["tools"].as_array().map(Vec::len), Some(10), "{listed}");
+}
+
+#[test]
 fn a_child_sees_of_the_environment_what_it_needs_and_no_secret_comes_back() {
     let house = House::new();
     let more = "inherit = [\"WANTED\"]\nenv = { TOKEN = \"tok-{{secret:token}}\", PLAIN = \"p\" }";

@@ -34,8 +34,20 @@ use crate::{
 /// The header that names the session of a call.
 const SESSION_HEADER: &str = "x-session-id";
 
-/// The tools of upstreams that may be called, as far as this caller may see them.
+/// The tools of upstreams that may be called, as far as this caller may see them. The first answer waits for children of
+/// this process that have just been started, since a client that has asked does not ask again.
 pub async fn tools(backend: &Backend, credential: &Credential) -> Vec<Tool> {
+    let listed = pinned(backend, credential).await;
+    if let Backend::Local(haldir) = backend {
+        let names: Vec<&str> = listed.iter().map(|tool| tool.name.as_ref()).collect();
+        if haldir.children_listed(&names).await {
+            return pinned(backend, credential).await;
+        }
+    }
+    listed
+}
+
+async fn pinned(backend: &Backend, credential: &Credential) -> Vec<Tool> {
     #[derive(Deserialize)]
     struct Listed {
         tools: Vec<Value>,

@@ -120,6 +120,7 @@ fn services(keyring: Keyring) -> Result<Services> {
         webhook_bell: tokio::sync::Notify::default(),
         meter: Arc::default(),
         upstreams,
+        children_asked: tokio::sync::watch::Sender::new(false),
     })
 }
 
