@@ -16,7 +16,7 @@ use crate::support::{
 };
 
 /// A config file with the upstream of the tests as the child `up`.
-fn configure(house: &House, more: &str) -> std::path::PathBuf {
+pub fn configure(house: &House, more: &str) -> std::path::PathBuf {
     let path = house.folder().join("haldir.toml");
     let program = json!(upstream_program()).to_string();
     fs::write(&path, format!("[upstreams.up]\ncommand = {program}\nargs = [\"--stdio\"]\n{more}\n")).unwrap();
@@ -46,7 +46,7 @@ fn first(client: &Client, session: &str) {
 }
 
 /// Processes whose command line has this in it.
-fn running(mark: &str) -> Vec<i32> {
+pub fn running(mark: &str) -> Vec<i32> {
     let numbered = fs::read_dir("/proc").unwrap().flatten();
     let numbers = numbered.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
     let is_it = |number: &i32| {
@@ -57,7 +57,7 @@ fn running(mark: &str) -> Vec<i32> {
 }
 
 #[track_caller]
-fn wait_until(what: &str, holds: impl Fn() -> bool) {
+pub fn wait_until(what: &str, holds: impl Fn() -> bool) {
     let end = Instant::now() + Duration::from_secs(30);
     while !holds() {
         assert!(Instant::now() < end, "{what}");
