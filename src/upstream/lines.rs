@@ -34,6 +34,7 @@ impl<R: AsyncRead + Unpin> LineReader<R> {
     }
 
     /// Says of a line that it is too long as soon as it is, for who hears nothing after it: it may have no end.
+    #[must_use]
     pub fn without_skipping(self) -> Self {
         Self { skips: false, ..self }
     }

@@ -207,7 +207,10 @@ impl Exchange {
         let arguments = call.arguments.map_or("{}", |arguments| arguments.get()).to_owned();
         let session = call.session.clone().or(session.clone());
         let decided = decided.clone().or_else(|| call.decided(&message));
-        let asking = Asked { tool: call.name.clone(), arguments, session, decided, offered: None };
+        let asks = !asked
+            && call.answered.is_none()
+            && if *modern { message.speaker().can_ask } else { self.can_ask(headers) };
+        let asking = Asked { tool: call.name.clone(), arguments, session, decided, offered: None, asks };
         let decision = match self.route.governor.admit(asking).await {
             Err(error) if matches!(error.code, Code::Unauthorized | Code::RateLimited) => return Err(error),
             Err(error) => Decision::of(&error),

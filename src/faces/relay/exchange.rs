@@ -295,6 +295,7 @@ impl Exchange {
     }
 
     fn decide(&mut self, id: &str) {
+        let asks = self.may_ask(id);
         let Some(entry) = self.calls.get_mut(id) else { return };
         let Some((tool, arguments)) =
             read_again(&entry.text, |call| (call.name.clone(), call.arguments.map_or("{}", RawValue::get).to_owned()))
@@ -304,7 +305,7 @@ impl Exchange {
         entry.stage = Stage::Deciding;
         let offered = Some(self.offered.contains(&tool));
         let (session, decided) = (entry.session.clone(), entry.decided.take());
-        let asked = Asked { tool, arguments, session, decided, offered };
+        let asked = Asked { tool, arguments, session, decided, offered, asks };
         let (governor, id) = (Arc::clone(&self.governor), id.to_owned());
         self.decisions.spawn(async move {
             let decision = governor.admit(asked).await;
