@@ -3,6 +3,8 @@
 use std::{io::Write, net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
+#[cfg(unix)]
+use haldir::upstream::watchdog;
 use haldir::{
     call::RateLimits,
     config::{self, CeilingOptions, HourlyLimits, StoreOptions, bad_setting, logging},
@@ -112,6 +114,15 @@ struct ServeOptions {
 }
 
 fn main() -> ExitCode {
+    #[cfg(unix)]
+    {
+        // Before anything is parsed or read: it is started again and again, and has nothing to do but wait.
+        if std::env::args_os().skip(1).eq([watchdog::COMMAND]) {
+            watchdog::run();
+            return ExitCode::SUCCESS;
+        }
+        watchdog::enable();
+    }
     let cli = Cli::parse();
     let outcome = match &cli.command {
         None => serve_stdio(&cli),

@@ -169,7 +169,7 @@ fn a_no_stands_and_what_is_no_answer_leaves_the_call_to_an_operator() {
         json!({"action": "accept", "content": {"decision": "yes"}}),
         json!({"action": "accept", "content": {"decision": true}}),
     ] {
-        let call = desk.call("delete", &json!({"path": "/a"}));
+        let call = desk.call("delete", &json!({"path": unclear.to_string()}));
         let dialog = desk.dialog();
         desk.answer(&dialog, &unclear);
         desk.held(call);
