@@ -65,14 +65,14 @@ impl Watchdog {
             return;
         }
         // It is not there yet, or not any more: a new one is told of all.
-        let all: String = self.groups.iter().map(|group| format!("+{group}\n")).collect();
+        let all: Vec<_> = self.groups.iter().map(|group| format!("+{group}\n")).collect();
         let started = start().and_then(|child| {
             if let Some(mut ended) = self.running.replace(child) {
                 // Ended or not, nobody tells it anything any more.
                 let _ = ended.kill();
                 let _ = ended.wait();
             }
-            self.write(&all)
+            self.write(&all.concat())
         });
         if let Err(error) = started {
             tracing::warn!(%error, "children are not watched: one that ignores the end of its input may outlive a killed haldir");

@@ -43,11 +43,11 @@ impl Four {
     }
 
     /// How many of these calls, made at once in all processes, were carried out; the others were refused for this.
-    fn made(&self, each: usize, refused: &str, make: impl Fn(&Client) -> Answer + Sync) -> usize {
-        let made = at_once(4, |index| {
+    fn made(&self, each: usize, refused: &str, attempt: impl Fn(&Client) -> Answer + Sync) -> usize {
+        let all = at_once(4, |index| {
             let mut made = 0;
             for _ in 0..each {
-                let answer = make(&self.operators[index]);
+                let answer = attempt(&self.operators[index]);
                 if answer.status == 200 && !answer.text.contains("approval_required") {
                     made += 1;
                 } else {
@@ -56,7 +56,7 @@ impl Four {
             }
             made
         });
-        made.iter().sum()
+        all.iter().sum()
     }
 }
 
