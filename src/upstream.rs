@@ -10,6 +10,8 @@ mod link;
 mod piped;
 pub mod stderr_log;
 mod transport;
+#[cfg(unix)]
+pub mod watchdog;
 
 use std::{
     collections::{BTreeMap, HashMap},

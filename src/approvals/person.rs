@@ -5,7 +5,7 @@ use crate::{
     call::WriteContext,
     crypto,
     error::Result,
-    model::{Approval, ApprovalStatus, Caller, Person},
+    model::{Approval, ApprovalId, ApprovalStatus, Caller, Person},
 };
 
 /// Who is in the log as the one that decided.
@@ -15,6 +15,15 @@ pub(super) const PREFIX: &str = "elicitation: ";
 /// Characters of a client's name, and of what the person said, that are kept.
 const MAX_CLIENT_CHARS: usize = 80;
 const MAX_NOTE_CHARS: usize = 500;
+
+/// Times that a person is asked about one request, in all processes together. After that an operator decides.
+const MAX_DIALOGS: u32 = 3;
+
+/// Whether they may be asked about this once more; that they are is counted.
+pub fn may_be_asked(cx: &mut WriteContext<'_>, id: &ApprovalId) -> Result<bool> {
+    let tenant = cx.caller.tenant.clone();
+    cx.tx.count_dialog(&tenant, id, MAX_DIALOGS)
+}
 
 /// Decides their yes, if the request is still open, asks for exactly this, and is one that they may decide.
 pub(super) fn approve(cx: &mut WriteContext<'_>, person: &Person, digest: &[u8; 32]) -> Result<bool> {

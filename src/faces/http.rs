@@ -36,7 +36,7 @@ pub const MAX_BODY_BYTES: usize = 1024 * 1024;
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What the HTTP face is told.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct HttpSettings {
     /// Where clients reach it, such as `https://haldir.example.com`; else where it listens.
     pub public_url: Option<String>,
@@ -48,6 +48,8 @@ pub struct HttpSettings {
     pub local_agent: bool,
     /// Whether the person at an agent's client is asked about calls that need an approval.
     pub asking: Asking,
+    /// How long a call through `/mcp/{upstream}` may take.
+    pub call_timeout: Duration,
     /// Where to report a vulnerability: a URI, for `security.txt`.
     pub security_contact: Option<String>,
     /// Opens `/metrics` to its bearer.
@@ -75,6 +77,7 @@ struct Shared {
     /// Who calls `/mcp` without a key.
     keyless: Credential,
     asking: Asking,
+    call_timeout: Duration,
     metrics_token: telemetry::MetricsToken,
 }
 
@@ -103,6 +106,7 @@ impl App {
             public_url,
             keyless: if settings.local_agent { Credential::LocalAgent } else { Credential::Anonymous },
             asking: settings.asking,
+            call_timeout: settings.call_timeout,
             metrics_token,
         };
         Ok(Self { shared: Arc::new(shared) })

@@ -17,5 +17,6 @@ pub mod message;
 pub mod options;
 pub mod passing;
 pub mod policy_file;
+pub mod waiting;
 pub mod wire;
 pub mod wrap;

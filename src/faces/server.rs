@@ -9,6 +9,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use over_http::ServeOptions;
 
+#[cfg(unix)]
+use crate::upstream::watchdog;
 use crate::{
     config::{CeilingOptions, StoreOptions},
     faces::{elicitation::DecisionOptions, relay::options::WrapOptions},
@@ -53,6 +55,15 @@ enum Command {
 
 /// Does what the command line says.
 pub fn run() -> ExitCode {
+    #[cfg(unix)]
+    {
+        // Before anything is parsed or read: it is started again and again, and has nothing to do but wait.
+        if std::env::args_os().skip(1).eq([watchdog::COMMAND]) {
+            watchdog::run();
+            return ExitCode::SUCCESS;
+        }
+        watchdog::enable();
+    }
     let cli = Cli::parse();
     let outcome = match &cli.command {
         None => local::serve(&cli),

@@ -1,17 +1,45 @@
 //! Names of tools as people and models confuse them. Rules that forbid compare folded names, so that another case, a
 //! look-alike letter or another separator does not slip past them; rules that allow compare the names themselves.
 
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
 use unicode_normalization::UnicodeNormalization;
 use unicode_security::confusable_detection::skeleton;
 
 /// Every tool.
 const ANY: &str = "*";
 
+type Folds = Arc<[String; 2]>;
+
+/// Folds that are kept, and the longest name of which they are, in bytes. Lists of rules have thousands of names, and are
+/// compared with each call.
+const MAX_KEPT: usize = 4_096;
+const MAX_KEPT_BYTES: usize = 256;
+
 /// The ways in which a name is read: lower case before and after look-alikes are made one, since `I` looks like `l`.
-fn folds(name: &str) -> [String; 2] {
+fn folds(name: &str) -> Folds {
+    static KEPT: Mutex<Option<HashMap<String, Folds>>> = Mutex::new(None);
+    let kept = || KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(known) = kept().as_ref().and_then(|kept| kept.get(name)) {
+        return Arc::clone(known);
+    }
     let compatible: String = name.nfkc().collect();
     let lower = compatible.to_lowercase();
-    [plain(skeleton(&lower).collect::<String>()), plain(skeleton(&compatible).collect::<String>().to_lowercase())]
+    let both =
+        [plain(skeleton(&lower).collect::<String>()), plain(skeleton(&compatible).collect::<String>().to_lowercase())];
+    let folds = Arc::new(both);
+    if name.len() <= MAX_KEPT_BYTES {
+        let mut kept = kept();
+        let kept = kept.get_or_insert_default();
+        if kept.len() >= MAX_KEPT {
+            kept.clear();
+        }
+        kept.insert(name.to_owned(), Arc::clone(&folds));
+    }
+    folds
 }
 
 /// Without what stands between words, and without what cannot be seen.
@@ -24,7 +52,7 @@ fn plain(name: String) -> String {
 #[derive(Clone, Debug)]
 pub struct Folded {
     name: String,
-    folds: [String; 2],
+    folds: Folds,
 }
 
 impl Folded {
@@ -40,13 +68,13 @@ impl Folded {
 
     /// Whether the two could be taken for each other.
     pub fn is_alike(&self, other: &Self) -> bool {
-        self.name == other.name || self.folds.iter().zip(&other.folds).any(|(a, b)| a == b)
+        self.name == other.name || self.folds.iter().zip(other.folds.iter()).any(|(a, b)| a == b)
     }
 }
 
 /// Whether two names could be taken for each other.
 pub fn alike(a: &str, b: &str) -> bool {
-    a == b || folds(a).iter().zip(&folds(b)).any(|(a, b)| a == b)
+    a == b || folds(a).iter().zip(folds(b).iter()).any(|(a, b)| a == b)
 }
 
 /// Whether a rule that forbids names this tool: as `tool`, `upstream.tool`, `upstream.*` or `*`.

@@ -51,6 +51,15 @@ pub fn question_about(cx: &OutwardContext, held: &Held) -> Result<Option<Questio
     cx.read(|cx| question::question(cx, held))
 }
 
+/// The same for who is about to ask; `None` also if the person was asked often enough. A dialog that is closed decides
+/// nothing, and must not come back until somebody says yes to be rid of it.
+pub async fn ask_about(cx: &OutwardContext, held: &Held) -> Result<Option<Question>> {
+    let Some(question) = question_about(cx, held)? else { return Ok(None) };
+    let id = question.request_id.clone();
+    let may = cx.write(move |cx| approvals::person::may_be_asked(cx, &id)).await?;
+    Ok(may.then_some(question))
+}
+
 /// Whether haldir has asked a person about this request, and showed this for it.
 pub fn was_asked(cx: &OutwardContext, request_id: &ApprovalId, shown: &str) -> Result<bool> {
     cx.read(|cx| question::was_asked(cx, request_id, shown))

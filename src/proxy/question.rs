@@ -3,6 +3,10 @@
 
 use std::fmt::Write;
 
+use icu_properties::{
+    CodePointMapData, CodePointSetData,
+    props::{DefaultIgnorableCodePoint, GeneralCategory},
+};
 use serde_json::Value;
 
 use super::{
@@ -160,15 +164,28 @@ pub fn visible(text: &str) -> String {
     shown
 }
 
-/// Unicode's controls, formats, separators, private use, and fillers.
+/// What no reader sees, or sees for something else: controls, formats (bidirectional ones too), what may be left out where it is
+/// not known (fillers, variation selectors, tags), separators but the plain space, and what has no meaning for everybody.
 fn is_unseen(c: char) -> bool {
-    c.is_control()
-        || (c.is_whitespace() && c != ' ')
-        || matches!(c,
-            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{600}'..='\u{605}' | '\u{6dd}' | '\u{70f}' | '\u{115f}' | '\u{1160}'
-            | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}' | '\u{e000}'..='\u{f8ff}' | '\u{fe00}'..='\u{fe0f}'
-            | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{10ffff}')
+    use GeneralCategory as Kind;
+    // Braille's pattern without dots is a symbol to Unicode, and an empty place to people.
+    const BLANK: char = '\u{2800}';
+    if c == ' ' || c.is_ascii_graphic() {
+        return false;
+    }
+    let kind = CodePointMapData::<GeneralCategory>::new().get(c);
+    let is_nothing = matches!(
+        kind,
+        Kind::Control
+            | Kind::Format
+            | Kind::LineSeparator
+            | Kind::ParagraphSeparator
+            | Kind::PrivateUse
+            | Kind::SpaceSeparator
+            | Kind::Surrogate
+            | Kind::Unassigned
+    );
+    is_nothing || c == BLANK || CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(c)
 }
 
 fn cut(text: &str) -> String {
@@ -197,6 +214,67 @@ mod tests {
                 r#"    "path" = "/tmp\n\nCost: 0 USD\u{202e}\u{200b}\u{a0}\u{e0041}""#,
             ]
         );
+    }
+
+    #[test]
+    fn what_nobody_sees_stands_there_by_its_number() {
+        for unseen in [
+            '\0',
+            '\n',
+            '\u{7f}',
+            '\u{85}',
+            '\u{a0}',
+            '\u{ad}',
+            '\u{34f}',
+            '\u{61c}',
+            '\u{115f}',
+            '\u{1160}',
+            '\u{1680}',
+            '\u{17b4}',
+            '\u{180b}',
+            '\u{180e}',
+            '\u{180f}',
+            '\u{2000}',
+            '\u{200b}',
+            '\u{200e}',
+            '\u{2028}',
+            '\u{202e}',
+            '\u{202f}',
+            '\u{2060}',
+            '\u{2064}',
+            '\u{2065}',
+            '\u{2066}',
+            '\u{2069}',
+            '\u{206a}',
+            '\u{2800}',
+            '\u{3000}',
+            '\u{3164}',
+            '\u{e000}',
+            '\u{fe0f}',
+            '\u{feff}',
+            '\u{ffa0}',
+            '\u{fff0}',
+            '\u{fff9}',
+            '\u{110bd}',
+            '\u{13430}',
+            '\u{1bca0}',
+            '\u{1d173}',
+            '\u{378}',
+            '\u{e0001}',
+            '\u{e0041}',
+            '\u{e0100}',
+            '\u{e0fff}',
+            '\u{f0000}',
+            '\u{10fffd}',
+            '\u{10ffff}',
+        ] {
+            assert_eq!(visible(&unseen.to_string()), format!("\\u{{{:x}}}", u32::from(unseen)), "{unseen:?}");
+        }
+        for seen in
+            ["a Z~", "\u{e9}\u{df}", "\u{4e2d}\u{6587}", "\u{5d0}\u{628}", "\u{1f600}", "e\u{301}", "\u{a3}\u{20ac}"]
+        {
+            assert_eq!(visible(seen), seen);
+        }
     }
 
     #[test]

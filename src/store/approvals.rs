@@ -53,6 +53,8 @@ pub trait WriteApprovals {
     fn insert_approval(&mut self, tenant: &TenantId, approval: &Approval) -> Result<()>;
     /// Puts what can change of a request: status, end, decision and use.
     fn update_approval(&mut self, tenant: &TenantId, approval: &Approval) -> Result<()>;
+    /// Counts that a person is asked about this; whether that was less often than `most` times so far.
+    fn count_dialog(&mut self, tenant: &TenantId, id: &ApprovalId, most: u32) -> Result<bool>;
     /// Forgets at most `limit` requests that were settled before `before`.
     fn forget_approvals(&mut self, tenant: &TenantId, before: UnixMicros, limit: usize) -> Result<()>;
     fn insert_approval_rule(&mut self, tenant: &TenantId, rule: &ApprovalRule) -> Result<()>;

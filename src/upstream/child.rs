@@ -196,6 +196,10 @@ impl ChildCommand {
         let log = StderrLog::open(&self.log)?;
         tokio::spawn(log.take(errors));
         let group = child.id();
+        #[cfg(unix)]
+        if let Some(group) = group {
+            super::watchdog::watch(group);
+        }
         Ok((ChildProcess { child, group }, input, output))
     }
 }
@@ -216,14 +220,23 @@ impl ChildProcess {
             let _ = timeout(GRACE, self.child.wait()).await;
         }
         // Also if the child itself has ended: what it left running is in its group.
-        signal(group, &Ask::Kill);
+        end(group);
         let _ = self.child.wait().await;
     }
 }
 
 impl Drop for ChildProcess {
     fn drop(&mut self) {
-        signal(self.group.take(), &Ask::Kill);
+        end(self.group.take());
+    }
+}
+
+/// Kills what there still is of a group.
+fn end(group: Option<u32>) {
+    signal(group, &Ask::Kill);
+    #[cfg(unix)]
+    if let Some(group) = group {
+        super::watchdog::forget(group);
     }
 }
 

@@ -9,13 +9,19 @@ pub struct LineReader<R> {
     input: BufReader<R>,
     line: Vec<u8>,
     max: usize,
+    /// Whether a line that is too long is read to its end.
+    skips: bool,
+    /// Whether the line that is being read is too long.
+    too_long: bool,
+    /// Whether it was told, so that the next one begins.
+    told: bool,
 }
 
 /// What was read.
 pub enum Line<'a> {
     /// A line, without its end.
     Complete(&'a [u8]),
-    /// A line that was longer; it was skipped.
+    /// A line that was longer. It was skipped, or is left where it was if its end is not waited for.
     TooLong,
     /// Nothing more will come.
     End,
@@ -24,31 +30,69 @@ pub enum Line<'a> {
 impl<R: AsyncRead + Unpin> LineReader<R> {
     /// Reads `input`.
     pub fn new(input: R, max: usize) -> Self {
-        Self { input: BufReader::new(input), line: Vec::new(), max }
+        Self { input: BufReader::new(input), line: Vec::new(), max, skips: true, too_long: false, told: false }
     }
 
-    /// The next line.
+    /// Says of a line that it is too long as soon as it is, for who hears nothing after it: it may have no end.
+    #[must_use]
+    pub fn without_skipping(self) -> Self {
+        Self { skips: false, ..self }
+    }
+
+    /// The next line. One that was read in part is kept if this is given up, and goes on the next time.
     pub async fn next(&mut self) -> io::Result<Line<'_>> {
-        self.line.clear();
-        let mut too_long = false;
+        if std::mem::take(&mut self.told) {
+            self.line.clear();
+            self.too_long = false;
+        }
         loop {
             let available = self.input.fill_buf().await?;
             if available.is_empty() {
-                return Ok(if self.line.is_empty() || too_long { Line::End } else { Line::Complete(&self.line) });
+                self.told = true;
+                let nothing = self.line.is_empty() || self.too_long;
+                return Ok(if nothing { Line::End } else { Line::Complete(&self.line) });
             }
             let end = available.iter().position(|byte| *byte == b'\n');
             let (part, used) = match end {
                 Some(end) => (&available[..end], end + 1),
                 None => (available, available.len()),
             };
-            too_long |= self.line.len() + part.len() > self.max;
-            if !too_long {
+            self.too_long |= self.line.len() + part.len() > self.max;
+            if !self.too_long {
                 self.line.extend_from_slice(part);
             }
             self.input.consume(used);
-            if end.is_some() {
-                return Ok(if too_long { Line::TooLong } else { Line::Complete(&self.line) });
+            if end.is_some() || (self.too_long && !self.skips) {
+                self.told = true;
+                return Ok(if self.too_long { Line::TooLong } else { Line::Complete(&self.line) });
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncWriteExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_line_is_whole_also_if_its_reading_was_given_up_in_the_middle() {
+        let (mut writer, reader) = tokio::io::duplex(1_024);
+        let mut lines = LineReader::new(reader, 8);
+        writer.write_all(b"ab").await.unwrap();
+        assert!(tokio::time::timeout(std::time::Duration::from_millis(10), lines.next()).await.is_err());
+        writer.write_all(b"cd\nmore than eight\nnext\n").await.unwrap();
+        assert!(matches!(lines.next().await.unwrap(), Line::Complete(b"abcd")));
+        assert!(matches!(lines.next().await.unwrap(), Line::TooLong));
+        assert!(matches!(lines.next().await.unwrap(), Line::Complete(b"next")));
+    }
+
+    #[tokio::test]
+    async fn a_line_without_an_end_is_too_long_as_soon_as_it_is() {
+        let (mut writer, reader) = tokio::io::duplex(1_024);
+        let mut lines = LineReader::new(reader, 8).without_skipping();
+        writer.write_all(b"more than eight").await.unwrap();
+        assert!(matches!(lines.next().await.unwrap(), Line::TooLong));
     }
 }

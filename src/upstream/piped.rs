@@ -70,7 +70,7 @@ impl Piped {
         Ok(Self {
             process: Some(process),
             input: Arc::new(tokio::sync::Mutex::new(Some(input))),
-            output: LineReader::new(output, most),
+            output: LineReader::new(output, most).without_skipping(),
             awaited: Arc::default(),
             most,
             silence,
@@ -143,8 +143,9 @@ impl Transport<RoleClient> for Piped {
                     }
                     tracing::warn!("a child wrote something that is no message; it was dropped");
                 }
-                // Nobody knows whose answer that was.
+                // Nobody knows whose answer that was, and it may never end.
                 Ok(Line::TooLong) => {
+                    drop(self.process.take());
                     self.silence.set(Reason::TooLong, format!("the answer has more than {} bytes", self.most));
                     return None;
                 }

@@ -16,7 +16,7 @@ use crate::support::{
 };
 
 /// A config file with the upstream of the tests as the child `up`.
-fn configure(house: &House, more: &str) -> std::path::PathBuf {
+pub fn configure(house: &House, more: &str) -> std::path::PathBuf {
     let path = house.folder().join("haldir.toml");
     let program = json!(upstream_program()).to_string();
     fs::write(&path, format!("[upstreams.up]\ncommand = {program}\nargs = [\"--stdio\"]\n{more}\n")).unwrap();
@@ -46,7 +46,7 @@ fn first(client: &Client, session: &str) {
 }
 
 /// Processes whose command line has this in it.
-fn running(mark: &str) -> Vec<i32> {
+pub fn running(mark: &str) -> Vec<i32> {
     let numbered = fs::read_dir("/proc").unwrap().flatten();
     let numbers = numbered.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
     let is_it = |number: &i32| {
@@ -57,7 +57,7 @@ fn running(mark: &str) -> Vec<i32> {
 }
 
 #[track_caller]
-fn wait_until(what: &str, holds: impl Fn() -> bool) {
+pub fn wait_until(what: &str, holds: impl Fn() -> bool) {
     let end = Instant::now() + Duration::from_secs(30);
     while !holds() {
         assert!(Instant::now() < end, "{what}");
@@ -209,6 +209,46 @@ fn children_end_with_their_server_even_if_that_is_killed() {
         }
         wait_until("the child runs on", || running(&mark).is_empty());
     }
+}
+
+/// Whether a process of this number runs; one that has ended may stay in the table until its new parent looks.
+fn lives(pid: &str) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
+    stat.rsplit(')').next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with(" Z"))
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_ignores_that_its_server_was_killed_is_ended_all_the_same() {
+    let house = House::new();
+    let pid = |name: &str| house.folder().join(name).display().to_string();
+    // It does not look at its input, and does not end when it is asked to.
+    let script = |name: &str| {
+        let server = upstream_program().display();
+        format!("trap '' TERM HUP INT; echo $$ > '{}'; '{server}' --stdio; while true; do sleep 1; done", pid(name))
+    };
+    let config = house.folder().join("haldir.toml");
+    fs::write(
+        &config,
+        format!("[upstreams.up]\ncommand = \"/bin/sh\"\nargs = [\"-c\", {}]\n", json!(script("served"))),
+    )
+    .unwrap();
+    let mut command = house.serving();
+    command.env("HALDIR_CONFIG", &config).env("PATH", "/usr/bin:/bin");
+    let mut server = Server::start(command);
+    let mut command = house.program();
+    command.env("PATH", "/usr/bin:/bin");
+    command.args(["wrap", "--name", "other", "--", "/bin/sh", "-c", &script("wrapped")]);
+    let mut wrapped = Lines::begun(command);
+    wrapped.call("echo", &json!({}));
+    let stubborn = ["served", "wrapped"].map(|name| {
+        wait_until("the child is not started", || fs::read_to_string(pid(name)).is_ok_and(|pid| pid.ends_with('\n')));
+        fs::read_to_string(pid(name)).unwrap()
+    });
+    assert!(stubborn.iter().all(|pid| lives(pid)));
+    server.process.kill();
+    wrapped.process.kill();
+    wait_until("a stubborn child outlives its server", || !stubborn.iter().any(|pid| lives(pid)));
 }
 
 #[test]

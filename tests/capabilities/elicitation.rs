@@ -169,7 +169,7 @@ fn a_no_stands_and_what_is_no_answer_leaves_the_call_to_an_operator() {
         json!({"action": "accept", "content": {"decision": "yes"}}),
         json!({"action": "accept", "content": {"decision": true}}),
     ] {
-        let call = desk.call("delete", &json!({"path": "/a"}));
+        let call = desk.call("delete", &json!({"path": unclear.to_string()}));
         let dialog = desk.dialog();
         desk.answer(&dialog, &unclear);
         desk.held(call);
@@ -479,4 +479,39 @@ fn what_a_call_has_for_the_server_travels_along_while_a_person_is_asked() {
     let done = send(approved(), &asked["requestState"]);
     assert_eq!(done["content"][0]["text"], "state-ok", "{done}");
     assert_eq!(entries(&operator, "approval.use").len(), 2);
+}
+
+#[test]
+fn a_dialog_that_is_closed_comes_back_a_few_times_and_then_no_more_in_any_process() {
+    let (house, _server, operator) = house();
+    let session = operator.session(&json!({"scopes": ["execute"]}));
+    let open = || Desk::open(wrap(&house, &["--session", &session]));
+    let mut desks = [open(), open()];
+    let asked = json!({"path": "/a"});
+    for round in 0..3 {
+        let desk = &mut desks[round % 2];
+        let call = desk.call("delete", &asked);
+        let dialog = desk.dialog();
+        desk.answer(&dialog, &json!({"action": "cancel"}));
+        desk.held(call);
+    }
+    // The agent asks on, here and in a program that was started since: nobody sees it.
+    let mut desks: Vec<_> = desks.into_iter().chain([open()]).collect();
+    for desk in &mut desks {
+        for _ in 0..3 {
+            let call = desk.call("delete", &asked);
+            desk.held(call);
+        }
+    }
+    let pending = operator.get("/v1/approvals/pending").ok();
+    assert_eq!(pending["count"], 1, "{pending}");
+    // Another call is another question, and an operator decides on the first.
+    let call = desks[2].call("delete", &json!({"path": "/b"}));
+    let dialog = desks[2].dialog();
+    desks[2].answer(&dialog, &json!({"action": "cancel"}));
+    desks[2].held(call);
+    let id = text(&pending["requests"][0], "request_id");
+    operator.post(&format!("/v1/approvals/{id}/approve"), &json!({})).ok();
+    let call = desks[0].call("delete", &asked);
+    assert_eq!(desks[0].result(call)["content"][0]["text"], "Deleted \"/a\".");
 }

@@ -22,6 +22,7 @@ mod discovery;
 mod elicitation;
 mod faults;
 mod full_disk;
+mod hostile;
 mod hourly_limits;
 mod http_manners;
 mod human_in_the_loop;

@@ -4,6 +4,7 @@ mod approvals;
 mod cedar;
 mod edited;
 mod policies;
+mod processes;
 mod servers;
 
 use std::{

@@ -1,5 +1,5 @@
 //! An upstream MCP server for tests: every kind of content, notification and request that the protocol knows, and the
-//! misbehaviour that a proxy has to survive. It serves `--stdio`, or HTTP on a port of the machine's choice.
+//! misbehaviour that a proxy has to survive. It serves `--stdio`, or HTTP on `--port`, or one of the machine's choice.
 
 mod content;
 mod input_required;
@@ -39,7 +39,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let config = StreamableHttpServerConfig::default().with_sse_retry(Some(SSE_RETRY));
     let service: StreamableHttpService<Upstream, LocalSessionManager> =
         StreamableHttpService::new(move || Ok(Upstream { old, new }), Arc::default(), config);
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let port = arguments.iter().skip_while(|argument| *argument != "--port").nth(1);
+    let port = port.map(|port| port.parse()).transpose()?.unwrap_or(0_u16);
+    let listener = TcpListener::bind(("127.0.0.1", port)).await?;
     println!("upstream listening on http://{}", listener.local_addr()?);
     serve(listener, service).await
 }

@@ -2,7 +2,11 @@
 #![expect(deprecated, reason = "SEP-2577 deprecates logging and sampling; clients of earlier revisions have them")]
 
 use std::{
-    sync::atomic::{AtomicBool, Ordering},
+    io::Write,
+    sync::{
+        LazyLock,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -68,6 +72,10 @@ pub fn list() -> Value {
         json!({"name": "echo", "description": if POISONED.load(Ordering::Relaxed) { POISON } else { "Answers its arguments" },
             "annotations": {"readOnlyHint": true}, "inputSchema": {"type": "object"}}),
         plain("poison"),
+        json!({"name": "split", "description": "Answers a text in parts of so many bytes",
+            "annotations": {"readOnlyHint": true}, "inputSchema": text("text")}),
+        json!({"name": "flood", "description": "Writes to standard output what is no answer, for ever",
+            "annotations": {"readOnlyHint": true}, "inputSchema": text("kind")}),
         json!({"name": "variable", "description": "Says a variable of its environment", "inputSchema": text("name")}),
         json!({"name": "delete", "description": "Deletes a thing", "annotations": {"destructiveHint": true},
             "inputSchema": text("path")}),
@@ -79,8 +87,15 @@ pub fn list() -> Value {
         json!({"name": "json_schema_2020_12_tool", "description": "Tool with JSON Schema 2020-12 features",
             "inputSchema": schema_2020_12()}),
     ]);
+    tools.extend(MORE.iter().cloned());
     Value::Array(tools)
 }
+
+/// Tools that a test wants besides; they answer their arguments.
+static MORE: LazyLock<Vec<Value>> = LazyLock::new(|| {
+    let given = std::env::var("UPSTREAM_TOOLS").unwrap_or_else(|_| "[]".to_owned());
+    serde_json::from_str(&given).expect("UPSTREAM_TOOLS is a list of tools")
+});
 
 /// A schema with every kind of keyword that a careless reader would drop.
 fn schema_2020_12() -> Value {
@@ -180,10 +195,26 @@ pub async fn call(
                 }
             }
         }
+        "flood" => {
+            let kind = arguments["kind"].as_str().unwrap_or_default().to_owned();
+            std::thread::spawn(move || flood(&kind));
+            std::future::pending().await
+        }
         "die" => std::process::exit(3),
         name => answer(name, &arguments)?,
     };
     complete::<CallToolResult>(result).map(Into::into)
+}
+
+/// Writes until nobody reads: messages, or one line that does not end.
+fn flood(kind: &str) {
+    let mut out = std::io::stdout();
+    let note = json!({"jsonrpc": "2.0", "method": "notifications/message",
+        "params": {"level": "info", "data": "x".repeat(if kind == "large messages" { 2_000_000 } else { 1_000 })}});
+    let written = if kind == "line" { "x".repeat(65_536) } else { format!("{note}\n") };
+    while out.write_all(written.as_bytes()).is_ok() {
+        std::thread::sleep(if kind == "messages" { Duration::from_micros(200) } else { Duration::ZERO });
+    }
 }
 
 /// The tools that do nothing but answer.
@@ -205,11 +236,18 @@ fn answer(name: &str, arguments: &Value) -> Result<Value, ErrorData> {
         "json_schema_2020_12_tool" => text("The arguments fit."),
         "echo" => json!({"content": [{"type": "text", "text": arguments.to_string()}], "structuredContent": arguments}),
         "variable" => text(&std::env::var(arguments["name"].as_str().unwrap_or_default()).unwrap_or_default()),
+        "split" => {
+            let every = arguments["every"].as_u64().and_then(|every| usize::try_from(every).ok()).unwrap_or(1);
+            let whole: Vec<_> = arguments["text"].as_str().unwrap_or_default().chars().collect();
+            let part = |part: &[char]| json!({"type": "text", "text": part.iter().collect::<String>()});
+            json!({"content": whole.chunks(every).map(part).collect::<Vec<_>>()})
+        }
         "delete" => text(&format!("Deleted {}.", arguments["path"])),
         "large" => {
             let length = arguments["bytes"].as_u64().and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or_default();
             text(&"x".repeat(length))
         }
+        name if MORE.iter().any(|tool| tool["name"] == name) => text(&arguments.to_string()),
         _ => return Err(ErrorData::invalid_params(format!("Unknown tool: {name}"), None)),
     })
 }

@@ -8,6 +8,7 @@ mod children;
 mod dialog;
 mod failed;
 mod headers;
+mod listening;
 mod route;
 mod sessions;
 mod stream;
@@ -49,8 +50,6 @@ use crate::{
 
 /// How long a stream may stay open that is no answer to a call.
 pub const LISTEN: Duration = Duration::from_secs(24 * 3_600);
-/// How long a call may take: a person may be asked something in the middle of it.
-const CALL_TIMEOUT: Duration = Duration::from_secs(600);
 /// Redirects that are followed, within one origin.
 const MAX_REDIRECTS: usize = 3;
 /// JSON-RPC: a header does not say what the body says (SEP-2243).
@@ -180,7 +179,7 @@ impl Exchange {
             call: None,
             list: id.clone().filter(|_| message.is("tools/list")),
             open: self.open.clone(),
-            until: Some(Instant::now() + CALL_TIMEOUT),
+            until: Some(Instant::now() + self.app.shared.call_timeout),
         };
         if message.is("subscriptions/listen") {
             passing.until = None;
@@ -208,7 +207,10 @@ impl Exchange {
         let arguments = call.arguments.map_or("{}", |arguments| arguments.get()).to_owned();
         let session = call.session.clone().or(session.clone());
         let decided = decided.clone().or_else(|| call.decided(&message));
-        let asking = Asked { tool: call.name.clone(), arguments, session, decided, offered: None };
+        let asks = !asked
+            && call.answered.is_none()
+            && if *modern { message.speaker().can_ask } else { self.can_ask(headers) };
+        let asking = Asked { tool: call.name.clone(), arguments, session, decided, offered: None, asks };
         let decision = match self.route.governor.admit(asking).await {
             Err(error) if matches!(error.code, Code::Unauthorized | Code::RateLimited) => return Err(error),
             Err(error) => Decision::of(&error),
@@ -241,7 +243,7 @@ impl Exchange {
             call: Some((id.clone(), admitted.report)),
             list: None,
             open: self.open.clone(),
-            until: Some(Instant::now() + CALL_TIMEOUT),
+            until: Some(Instant::now() + self.app.shared.call_timeout),
         };
         self.send(Method::POST, headers, Some(text), passing, *modern).await
     }
@@ -319,10 +321,17 @@ impl Exchange {
             }
         }
         let session = headers.contains_key(SESSION_ID);
-        let park = session.then_some(CALL_TIMEOUT);
+        let park = session.then_some(self.app.shared.call_timeout);
         let body = if stream::is_event_stream(&response) {
             built = built.header(header::CACHE_CONTROL, "no-cache");
-            stream::events(response, passing, self.route.limits.answer_bytes, stream::Manners { modern, park })
+            let listens = passing.until.is_none();
+            let manners = stream::Manners { modern, park };
+            let events = stream::events(response, passing, self.route.limits.answer_bytes, manners);
+            if listens {
+                listening::looked_after(events, &self.app, &self.credential)
+            } else {
+                Body::from_stream(events)
+            }
         } else {
             match stream::whole(response, &mut passing, self.route.limits.answer_bytes).await {
                 Ok(body) => {
@@ -355,7 +364,7 @@ impl Exchange {
             let mut request =
                 self.app.shared.upstream_client.request(method.clone(), url.clone()).headers(for_upstream(headers));
             request = request.headers(self.route.headers.clone());
-            request = request.timeout(if listens { LISTEN } else { CALL_TIMEOUT });
+            request = request.timeout(if listens { LISTEN } else { self.app.shared.call_timeout });
             if let Some(body) = &body {
                 request = request.body(body.clone());
             }

@@ -105,8 +105,13 @@ impl Ask<'_> {
             return waits();
         }
         let cx = self.haldir.watch_proxy(self.credential)?;
-        let Some(question) = proxied::question_about(&cx, held)? else { return waits() };
-        if is_modern(self.context) {
+        let modern = is_modern(self.context);
+        let place = if modern { None } else { self.asks.places.try_acquire().ok() };
+        if !modern && place.is_none() {
+            return waits();
+        }
+        let Some(question) = proxied::ask_about(&cx, held).await? else { return waits() };
+        if modern {
             let (request_id, proof) = (held.request_id.clone(), question.proof.clone());
             let state = State { request_id, proof, ..State::default() };
             let asking = state.asking(&question.message);
@@ -116,7 +121,6 @@ impl Ask<'_> {
                 None => waits(),
             };
         }
-        let Ok(_place) = self.asks.places.try_acquire() else { return waits() };
         let answer = self.elicit(&question).await;
         Ok(match self.heard(question.request_id, answer.as_ref()).await? {
             Some(hearing) => Asked::Decided(hearing),

@@ -117,7 +117,7 @@ impl Bridge {
         }
         match &mut self.state {
             State::Alike | State::Fresh => vec![Step::Client(text)],
-            State::Old(server) => server.upstream_said(text, &mut self.ids),
+            State::Old(server) => server.upstream_said(text),
             State::New(server) => server.upstream_said(text, &mut self.ids),
             State::Asked { id, .. } => {
                 if Message::read(&text).is_ok_and(|message| message.answers() == Some(id.as_str())) {

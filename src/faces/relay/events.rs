@@ -58,6 +58,11 @@ pub fn data(event: &str) -> Option<String> {
     (!lines.is_empty()).then(|| lines.join("\n"))
 }
 
+/// Whether a client could go on from this event on another stream.
+pub fn has_id(event: &[u8]) -> bool {
+    event.split(|byte| matches!(byte, b'\n' | b'\r')).any(|line| line.starts_with(b"id:"))
+}
+
 /// The event with other data.
 pub fn with_data(event: &str, data: &str) -> String {
     let kept = event.split(['\n', '\r']).filter(|line| !line.is_empty() && field(line, "data").is_none());

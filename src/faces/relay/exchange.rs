@@ -11,7 +11,11 @@ use std::{
 };
 
 use serde_json::value::RawValue;
-use tokio::{sync::mpsc, task::JoinSet, time::Instant};
+use tokio::{
+    sync::mpsc,
+    task::JoinSet,
+    time::{Instant, Interval, MissedTickBehavior},
+};
 
 use self::asks::Waiting;
 use super::{
@@ -58,6 +62,8 @@ pub struct Exchange {
     asks: HashMap<String, String>,
     /// The client's `initialize`, and its id: what a new upstream has to be told.
     initialize: Option<String>,
+    /// When the clock is looked at: also while messages come without a pause.
+    clock: Interval,
 }
 
 /// What a client is waiting for.
@@ -107,6 +113,8 @@ impl Exchange {
         call_timeout: Duration,
         secrets: Option<Redact>,
     ) -> Self {
+        let mut clock = tokio::time::interval(Duration::from_secs(1));
+        clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self {
             governor,
             to_client,
@@ -122,6 +130,7 @@ impl Exchange {
             client: Client::default(),
             asks: HashMap::new(),
             initialize: None,
+            clock,
         }
     }
 
@@ -209,14 +218,13 @@ impl Exchange {
 
     /// The next thing that happens by itself: a decision is made, or a time is over.
     pub async fn next(&mut self) {
-        let tick = tokio::time::sleep(Duration::from_secs(1));
         tokio::select! {
             biased;
             Some(decided) = self.decisions.join_next() => match decided {
                 Ok((id, decision)) => self.decided(&id, decision).await,
                 Err(error) => tracing::error!(%error, "a decision was lost"),
             },
-            () = tick => self.look_at_the_clock().await,
+            _ = self.clock.tick() => self.look_at_the_clock().await,
         }
     }
 
@@ -287,6 +295,7 @@ impl Exchange {
     }
 
     fn decide(&mut self, id: &str) {
+        let asks = self.may_ask(id);
         let Some(entry) = self.calls.get_mut(id) else { return };
         let Some((tool, arguments)) =
             read_again(&entry.text, |call| (call.name.clone(), call.arguments.map_or("{}", RawValue::get).to_owned()))
@@ -296,7 +305,7 @@ impl Exchange {
         entry.stage = Stage::Deciding;
         let offered = Some(self.offered.contains(&tool));
         let (session, decided) = (entry.session.clone(), entry.decided.take());
-        let asked = Asked { tool, arguments, session, decided, offered };
+        let asked = Asked { tool, arguments, session, decided, offered, asks };
         let (governor, id) = (Arc::clone(&self.governor), id.to_owned());
         self.decisions.spawn(async move {
             let decision = governor.admit(asked).await;

@@ -29,6 +29,8 @@ pub struct Asked {
     pub decided: Option<Decided>,
     /// Whether the connection offers the tool, if its tools were listed over it.
     pub offered: Option<bool>,
+    /// Whether somebody at the client can be asked about it now.
+    pub asks: bool,
 }
 
 /// A call that may go on. The entry that says so is durable.

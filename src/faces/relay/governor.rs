@@ -65,7 +65,7 @@ impl Governor {
         if self.tools == Tools::Asked {
             self.look_at_tools(&cx).await?;
         }
-        let Asked { tool, arguments, offered, decided, .. } = asked;
+        let Asked { tool, arguments, offered, decided, asks, .. } = asked;
         if let Some(Decided { person, yes, proof }) = decided.filter(|_| self.asking.enabled) {
             let was_asked = |proof: String| proxied::was_asked(&cx, &person.request_id, &proof);
             if !proof.map_or(Ok(true), was_asked)? {
@@ -81,14 +81,19 @@ impl Governor {
         let attempt = Attempt { session_id, tool, upstream: Some(self.upstream.clone()), offered, arguments };
         Ok(match proxied::begin(&cx, attempt).await? {
             Verdict::Go(going) => Decision::Go(self.admitted(*going)),
-            Verdict::Held(held) => self.held(&cx, held)?,
+            Verdict::Held(held) => self.held(&cx, held, asks).await?,
             Verdict::Refused(error) if error.code == Code::UnknownTool => Decision::Unknown(error.message),
             Verdict::Refused(error) => Decision::of(&error),
         })
     }
 
-    fn held(&self, cx: &OutwardContext, held: Held) -> Result<Decision> {
-        let question = if self.asking.enabled { proxied::question_about(cx, &held)? } else { None };
+    async fn held(&self, cx: &OutwardContext, held: Held, asks: bool) -> Result<Decision> {
+        let question = match (self.asking.enabled, asks) {
+            (false, _) => None,
+            (true, true) => proxied::ask_about(cx, &held).await?,
+            // What the call has brought decides what it is told.
+            (true, false) => proxied::question_about(cx, &held)?,
+        };
         Ok(match question {
             Some(question) => Decision::Ask { question, held, within: self.asking.within },
             None => Decision::Told { text: held.text(), is_error: false },

@@ -19,12 +19,15 @@ use super::{
     govern::{Govern, Redact},
     json,
     message::{self, Message, SESSION_META},
+    waiting::{self, NotTaken},
     wrap::{Relay, Said, Source},
 };
 use crate::error::Result;
 
 /// Messages that wait for their reader, or for a stream to be opened.
 const MAX_WAITING: usize = 256;
+/// Bytes of those for which no stream is open.
+const MAX_WAITING_BYTES: usize = 4 * 1024 * 1024;
 /// A connection that nobody has used for so long is ended.
 const IDLE: Duration = Duration::from_secs(600);
 /// How often that is looked at.
@@ -32,7 +35,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(15);
 
 /// What a request hears, up to its answer.
 pub struct Heard {
-    receiver: mpsc::Receiver<String>,
+    receiver: waiting::Receiver,
     /// Takes the request back when this is dropped.
     _leaving: Option<Leaving>,
 }
@@ -76,7 +79,7 @@ struct Routes {
     /// Requests under way, oldest first.
     open: Vec<Open>,
     /// The stream for what belongs to no request.
-    listener: Option<mpsc::Sender<String>>,
+    listener: Option<waiting::Sender>,
     waiting: VecDeque<String>,
     used: Instant,
     ids: u64,
@@ -88,7 +91,7 @@ struct Open {
     token: Option<String>,
     /// What the client gave, where the connection is shared.
     theirs: Option<Theirs>,
-    sender: mpsc::Sender<String>,
+    sender: waiting::Sender,
 }
 
 struct Theirs {
@@ -125,7 +128,7 @@ impl Hub {
         bridges: bool,
     ) -> Result<Self> {
         let (input, client) = mpsc::channel(MAX_WAITING);
-        let (to_client, outgoing) = mpsc::channel(MAX_WAITING);
+        let (to_client, outgoing) = waiting::channel(MAX_WAITING);
         let relay = Relay::start(governor, source, secrets, call_timeout, bridges, (client, to_client))?;
         let routes =
             Routes { open: Vec::new(), listener: None, waiting: VecDeque::new(), used: Instant::now(), ids: 0 };
@@ -161,7 +164,7 @@ impl Hub {
     pub async fn ask(&self, message: &Message<'_>, session: Option<&str>, shared: bool) -> Option<Heard> {
         let own = message.request_id()?.to_owned();
         let token = progress_token(message);
-        let (sender, receiver) = mpsc::channel(MAX_WAITING);
+        let (sender, receiver) = waiting::channel(MAX_WAITING);
         let (id, text) = {
             let mut routes = self.routes();
             routes.used = Instant::now();
@@ -199,7 +202,7 @@ impl Hub {
 
     /// The stream of what belongs to no request; the one before ends.
     pub fn listen(&self) -> Heard {
-        let (sender, heard) = mpsc::channel(MAX_WAITING);
+        let (sender, heard) = waiting::channel(MAX_WAITING);
         let mut routes = self.routes();
         routes.used = Instant::now();
         while let Some(text) = routes.waiting.pop_front() {
@@ -215,7 +218,7 @@ fn lock(routes: &Mutex<Routes>) -> MutexGuard<'_, Routes> {
     routes.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-async fn deliver(mut outgoing: mpsc::Receiver<String>, routes: Arc<Mutex<Routes>>, stop: CancellationToken) {
+async fn deliver(mut outgoing: waiting::Receiver, routes: Arc<Mutex<Routes>>, stop: CancellationToken) {
     let mut look = tokio::time::interval(LOOK_EVERY);
     loop {
         tokio::select! {
@@ -252,10 +255,16 @@ impl Routes {
             return tracing::debug!("an answer came that nobody waits for");
         };
         let open = &self.open[at];
-        let full = open.sender.try_send(open.told(text, answers)).is_err();
-        if answers || full {
-            // The stream ends with its answer; a client that does not read is left.
-            self.open.remove(at);
+        let told = open.sender.try_send(open.told(text, answers));
+        if !answers {
+            // A client that does not read as fast as the upstream sends loses what is not its answer.
+            return;
+        }
+        // The stream ends with its answer.
+        let open = self.open.remove(at);
+        if let Err(NotTaken(answer)) = told {
+            // Fails if the client leaves before it has read what waits.
+            tokio::spawn(async move { open.sender.send(answer).await });
         }
     }
 
@@ -284,7 +293,7 @@ impl Routes {
         let text = match &self.listener {
             Some(listener) => match listener.try_send(text) {
                 Ok(()) => return,
-                Err(mpsc::error::TrySendError::Full(text) | mpsc::error::TrySendError::Closed(text)) => text,
+                Err(NotTaken(text)) => text,
             },
             None => text,
         };
@@ -295,10 +304,11 @@ impl Routes {
             let _ = open.sender.try_send(text);
             return;
         }
-        if self.waiting.len() >= MAX_WAITING {
-            self.waiting.pop_front();
-        }
         self.waiting.push_back(text);
+        let mut bytes: usize = self.waiting.iter().map(String::len).sum();
+        while self.waiting.len() > MAX_WAITING || bytes > MAX_WAITING_BYTES {
+            bytes -= self.waiting.pop_front().map_or(bytes, |oldest| oldest.len());
+        }
     }
 }
 

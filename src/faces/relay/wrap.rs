@@ -4,7 +4,7 @@ use std::{collections::VecDeque, io, process::ExitStatus, sync::Arc, time::Durat
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt},
-    sync::mpsc,
+    sync::{OwnedSemaphorePermit, mpsc},
     task::JoinHandle,
     time::{Instant, sleep, timeout},
 };
@@ -14,6 +14,7 @@ use super::{
     bridge::{Bridge, Step},
     exchange::Exchange,
     govern::{Govern, Redact},
+    waiting::{self, Room},
     wire::{Connected, Wire},
 };
 use crate::{
@@ -78,8 +79,20 @@ enum Behind {
 pub enum Said {
     /// A message.
     Message(String),
+    /// One that holds its place in the room of those that wait.
+    Held(String, Option<OwnedSemaphorePermit>),
     /// One that was longer than allowed.
     TooLong,
+}
+
+impl Said {
+    /// Its text, if it can be read.
+    fn text(self) -> Option<String> {
+        match self {
+            Self::Message(text) | Self::Held(text, _) => Some(text),
+            Self::TooLong => None,
+        }
+    }
 }
 
 impl Running {
@@ -98,7 +111,7 @@ impl Running {
         let (sender, receiver) = mpsc::channel(MAX_WAITING);
         let writer = tokio::spawn(write_lines(receiver, input));
         let (said, output_messages) = mpsc::channel(MAX_WAITING);
-        tokio::spawn(read_lines(output, said, MAX_CHILD_BYTES));
+        tokio::spawn(read_lines(LineReader::new(output, MAX_CHILD_BYTES).without_skipping(), said));
         let behind = Behind::Child(process, writer);
         Ok(Self { input: sender, output: output_messages, behind, since: Instant::now() })
     }
@@ -127,12 +140,12 @@ pub async fn serve(
     (input, output): (impl AsyncRead + Unpin + Send + 'static, impl AsyncWrite + Unpin + Send + 'static),
     shutdown: impl Future<Output = ()>,
 ) -> Result<()> {
-    let (to_client, outgoing) = mpsc::channel(MAX_WAITING);
+    let (to_client, outgoing) = waiting::channel(MAX_WAITING);
     let (said, client) = mpsc::channel(MAX_WAITING);
     let relay =
         Relay::start(governor, Source::Child(command.clone()), secrets, call_timeout, bridges, (client, to_client))?;
-    tokio::spawn(read_lines(input, said, MAX_CLIENT_BYTES));
-    let writer = tokio::spawn(write_lines(outgoing, output));
+    tokio::spawn(read_lines(LineReader::new(input, MAX_CLIENT_BYTES), said));
+    let writer = tokio::spawn(write_to_client(outgoing, output));
     let outcome = relay.serve(shutdown).await;
     // The channel is closed, so the writer ends once it has written what there is, if anybody reads it.
     let _ = timeout(LAST_WORDS, writer).await;
@@ -148,7 +161,7 @@ pub struct Relay {
     bridge: Bridge,
     /// What the next upstream is to be told first.
     again: Option<String>,
-    to_client: mpsc::Sender<String>,
+    to_client: waiting::Sender,
     client: mpsc::Receiver<Said>,
     /// None while it is started again.
     child: Option<Running>,
@@ -162,7 +175,7 @@ impl Relay {
         secrets: Option<Redact>,
         call_timeout: Duration,
         bridges: bool,
-        (client, to_client): (mpsc::Receiver<Said>, mpsc::Sender<String>),
+        (client, to_client): (mpsc::Receiver<Said>, waiting::Sender),
     ) -> Result<Self> {
         let child = Running::start(&source)?;
         let (answers, from_exchange) = mpsc::channel(MAX_STEPS);
@@ -197,25 +210,25 @@ impl Relay {
                 continue;
             };
             tokio::select! {
-                message = self.client.recv() => match message {
-                    Some(Said::Message(text)) => {
+                message = self.client.recv() => match message.map(Said::text) {
+                    Some(Some(text)) => {
                         let steps = self.bridge.client_said(text);
                         self.take(steps).await;
                     }
-                    Some(Said::TooLong) => {
+                    Some(None) => {
                         self.exchange.from_client("", None).await;
                         self.take(Vec::new()).await;
                     }
                     None => return Ok(()),
                 },
                 message = child.output.recv() => {
-                    let why = match message {
-                        Some(Said::Message(text)) => {
+                    let why = match message.map(Said::text) {
+                        Some(Some(text)) => {
                             self.exchange.from_upstream(text).await;
                             self.take(Vec::new()).await;
                             continue;
                         }
-                        Some(Said::TooLong) => "the server sent a message of more than 16 MiB and was ended",
+                        Some(None) => "the server sent a message of more than 16 MiB and was ended",
                         None => "the server ended before it had answered",
                     };
                     self.again = self.bridge.upstream_ended();
@@ -289,12 +302,10 @@ async fn restart(source: &Source, exchange: &mut Exchange) -> Result<Running> {
     child.input.send(initialize.clone()).await.map_err(|_| ended())?;
     let answered = async {
         loop {
-            match child.output.recv().await {
-                Some(Said::Message(text)) if Exchange::is_answer_to(&text, &initialize) => {
-                    return Ok(());
-                }
-                Some(Said::Message(text)) => exchange.from_upstream(text).await,
-                Some(Said::TooLong) | None => return Err(ended()),
+            match child.output.recv().await.and_then(Said::text) {
+                Some(text) if Exchange::is_answer_to(&text, &initialize) => return Ok(()),
+                Some(text) => exchange.from_upstream(text).await,
+                None => return Err(ended()),
             }
         }
     };
@@ -308,13 +319,17 @@ async fn restart(source: &Source, exchange: &mut Exchange) -> Result<Running> {
     Ok(child)
 }
 
-async fn read_lines(input: impl AsyncRead + Unpin, said: mpsc::Sender<Said>, max: usize) {
-    let mut lines = LineReader::new(input, max);
+async fn read_lines(mut lines: LineReader<impl AsyncRead + Unpin>, said: mpsc::Sender<Said>) {
+    let room = Room::default();
     loop {
         let message = match lines.next().await {
             Ok(Line::Complete(line)) if line.trim_ascii().is_empty() => continue,
             // What is no UTF-8 is no JSON: the reader of messages says so.
-            Ok(Line::Complete(line)) => Said::Message(String::from_utf8_lossy(line).into_owned()),
+            Ok(Line::Complete(line)) => {
+                let text = String::from_utf8_lossy(line).into_owned();
+                let place = room.enter(&text).await;
+                Said::Held(text, place)
+            }
             Ok(Line::TooLong) => Said::TooLong,
             Ok(Line::End) | Err(_) => return,
         };
@@ -325,15 +340,30 @@ async fn read_lines(input: impl AsyncRead + Unpin, said: mpsc::Sender<Said>, max
 }
 
 async fn write_lines(mut messages: mpsc::Receiver<String>, mut output: impl AsyncWrite + Unpin) {
-    while let Some(mut text) = messages.recv().await {
-        text.push('\n');
-        let mut written = output.write_all(text.as_bytes()).await;
-        if written.is_ok() {
-            written = output.flush().await;
-        }
-        if let Err(error) = written {
-            tracing::info!(%error, "nobody reads any more");
+    while let Some(text) = messages.recv().await {
+        if !write_line(text, &mut output).await {
             return;
         }
     }
+}
+
+async fn write_to_client(mut messages: waiting::Receiver, mut output: impl AsyncWrite + Unpin) {
+    while let Some(text) = messages.recv().await {
+        if !write_line(text, &mut output).await {
+            return;
+        }
+    }
+}
+
+/// Answers whether anybody reads.
+async fn write_line(mut text: String, output: &mut (impl AsyncWrite + Unpin)) -> bool {
+    text.push('\n');
+    let mut written = output.write_all(text.as_bytes()).await;
+    if written.is_ok() {
+        written = output.flush().await;
+    }
+    if let Err(error) = &written {
+        tracing::info!(%error, "nobody reads any more");
+    }
+    written.is_ok()
 }

@@ -52,6 +52,10 @@ pub struct ServeOptions {
     #[arg(long, env = "HALDIR_MIRROR_EVERY", value_name = "SECONDS", default_value_t = DEFAULT_EVERY.as_secs(),
         value_parser = clap::value_parser!(u64).range(1..=86_400))]
     mirror_every: u64,
+    /// Seconds that one call through /mcp/{upstream} may take: a person may be asked something in the middle of it.
+    #[arg(long, env = "HALDIR_CALL_TIMEOUT", value_name = "SECONDS", default_value_t = 600,
+        value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    call_timeout: u64,
     /// Threads that serve connections. Default: three quarters of the cores, at least two.
     #[arg(long, env = "HALDIR_WORKERS", value_name = "N")]
     workers: Option<usize>,
@@ -95,6 +99,7 @@ async fn run(cli: &Cli, options: &ServeOptions) -> Result<()> {
         local_agent: options.local_agent,
         // A key that agents hold answers for itself: whether a person stands behind its client only an operator knows.
         asking: cli.decisions.asking(ApproveBy::Operator),
+        call_timeout: Duration::from_secs(options.call_timeout),
         security_contact: options.security_contact.clone(),
         metrics_token: config::secret_variable("HALDIR_METRICS_TOKEN"),
     };

@@ -48,6 +48,7 @@ statements! {
     UPDATE_APPROVAL = "UPDATE approvals SET status = ?3, expires_at = ?4, decided_at = ?5, decided_by = ?6,
         decision_note = ?7, used_at = ?8, settled_at = ?9, operator_only = ?10, arguments = ?11
         WHERE tenant = ?1 AND id = ?2";
+    COUNT_DIALOG = "UPDATE approvals SET dialogs = dialogs + 1 WHERE tenant = ?1 AND id = ?2 AND dialogs < ?3";
     FORGET_APPROVALS = "DELETE FROM approvals WHERE tenant = ?1 AND id IN (SELECT id FROM approvals
         WHERE tenant = ?1 AND settled_at IS NOT NULL AND settled_at < ?2 ORDER BY settled_at LIMIT ?3)";
     INSERT_APPROVAL_RULE = "INSERT INTO approval_rules (tenant, id, rule_type, threshold, tools, created_at, created_by,
@@ -226,6 +227,11 @@ impl WriteApprovals for SqliteTx<'_> {
             approval.arguments,
         ])?;
         Ok(())
+    }
+
+    fn count_dialog(&mut self, tenant: &TenantId, id: &ApprovalId, most: u32) -> Result<bool> {
+        let mut statement = self.writable()?.prepare_cached(COUNT_DIALOG)?;
+        Ok(statement.execute(params![tenant.as_str(), id.as_str(), most])? == 1)
     }
 
     fn forget_approvals(&mut self, tenant: &TenantId, before: UnixMicros, limit: usize) -> Result<()> {

@@ -4,6 +4,7 @@
 //! There is no waiting window: a batch is committed when the disk is idle, and grows while it is busy with the last.
 
 use std::{
+    cell::Cell,
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
     sync::{
@@ -73,7 +74,7 @@ impl Writer {
         let checkpointer = Checkpointer::attach(path, &mut connection)?;
         let (sender, receiver) = channel();
         let (queued, behind) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
-        let batch = Batch { connection, pending: Pending::default(), memo };
+        let batch = Batch { connection, pending: Pending::default(), memo, broken: Cell::default() };
         let mut durability = Durability::start(path)?;
         // The sync is [`Durability`]'s.
         batch.connection.pragma_update(None, "synchronous", "NORMAL")?;
@@ -221,6 +222,8 @@ pub(super) struct Batch {
     pub(super) connection: Connection,
     pub(super) pending: Pending,
     pub(super) memo: Arc<Memo>,
+    /// Whether a transaction that must not be committed is still open.
+    broken: Cell<bool>,
 }
 
 impl Batch {
@@ -232,6 +235,9 @@ impl Batch {
         queue: &Receiver<Queued>,
         answers: &mut Answers,
     ) -> Result<()> {
+        if self.broken.get() && execute(&self.connection, "ROLLBACK").is_ok() {
+            self.broken.set(false);
+        }
         if let Err(error) = durability.check().and_then(|()| execute(&self.connection, "BEGIN IMMEDIATE")) {
             // Whatever queued up meanwhile has waited as well: it is answered now, not after another such wait each.
             first.into_iter().chain(queue.try_iter().take(MAX_QUEUED)).for_each(|job| answers.run(job, self));
@@ -254,6 +260,7 @@ impl Batch {
             }
         }
         if !self.is_open() {
+            self.pending.forget();
             return Err(not_written());
         }
         let committed = self.pending.write(&self.connection).and_then(|()| execute(&self.connection, "COMMIT"));
@@ -271,7 +278,7 @@ impl Batch {
 
     /// SQLite ends a transaction by itself when the disk is full or fails: then nothing of the batch stands.
     fn is_open(&self) -> bool {
-        !self.connection.is_autocommit()
+        !self.connection.is_autocommit() && !self.broken.get()
     }
 
     /// Runs one job so that neither its error nor its panic touches the rest of the batch.
@@ -288,12 +295,24 @@ impl Batch {
             pending.take_back_job();
         }
         if pending.savepoint.take() && self.is_open() {
-            if outcome.is_err() {
-                execute(connection, "ROLLBACK TO job")?;
+            let undone = if outcome.is_err() { execute(connection, "ROLLBACK TO job") } else { Ok(()) };
+            if let Err(error) = undone.and_then(|()| execute(connection, "RELEASE job")) {
+                // Nobody knows what of this job stands: nothing of the whole batch may.
+                tracing::error!(%error, "a savepoint failed; nothing of its batch is written");
+                self.give_up();
+                return Err(not_written());
             }
-            execute(connection, "RELEASE job")?;
         }
         outcome
+    }
+
+    /// Ends the transaction: what was done in it does not stand.
+    fn give_up(&self) {
+        if let Err(error) = execute(&self.connection, "ROLLBACK") {
+            // Still open, it cannot be committed: see `is_open`.
+            tracing::error!(%error, "a transaction could not be rolled back");
+            self.broken.set(true);
+        }
     }
 }
 
@@ -304,4 +323,45 @@ fn not_written() -> Error {
 pub(super) fn execute(connection: &Connection, sql: &str) -> Result<()> {
     connection.prepare_cached(sql)?.execute([])?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_that_cannot_be_taken_back_takes_its_whole_batch_with_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("h.db");
+        let connection = Connection::open(&path).unwrap();
+        execute(&connection, "CREATE TABLE t (n INTEGER)").unwrap();
+        let memo = Arc::new(Memo::new(&path));
+        let batch = Batch { connection, pending: Pending::default(), memo, broken: Cell::default() };
+        let insert = |n: i64| {
+            execute(&batch.connection, "SAVEPOINT job").unwrap();
+            batch.pending.savepoint.set(true);
+            batch.connection.execute("INSERT INTO t VALUES (?1)", [n]).unwrap();
+        };
+        let rows = || batch.connection.query_row("SELECT count(*) FROM t", [], |row| row.get::<_, i64>(0)).unwrap();
+        execute(&batch.connection, "BEGIN IMMEDIATE").unwrap();
+        batch
+            .run_job(|_| {
+                insert(1);
+                Ok(())
+            })
+            .unwrap();
+        // It fails, and its savepoint is not there any more.
+        let lost = batch.run_job(|_| {
+            insert(2);
+            execute(&batch.connection, "RELEASE job")?;
+            Err::<(), _>(Error::internal("no"))
+        });
+        assert_eq!(lost.unwrap_err().code, Code::Unavailable);
+        assert!(!batch.is_open() && rows() == 0, "what was half done stands");
+        assert_eq!(batch.run_job(|_| Ok(())).unwrap_err().code, Code::Unavailable, "the batch goes on");
+        // One that even cannot be rolled back is never committed.
+        batch.broken.set(true);
+        execute(&batch.connection, "BEGIN IMMEDIATE").unwrap();
+        assert!(!batch.is_open());
+    }
 }

@@ -228,6 +228,26 @@ fn a_client_of_the_newest_revision_asks_and_calls_again_over_http() {
     }
 }
 
+#[test]
+fn over_http_too_a_dialog_does_not_come_back_without_end() {
+    let (_house, upstream, _server, operator) = house();
+    let agent = operator.mint(&json!({"role": "agent"}));
+    let session = agent.session(&json!({"scopes": ["execute"]}));
+    for (path, tool) in [("/mcp", "up.wipe"), ("/mcp/up", "wipe")] {
+        let ask =
+            || call_anew(&agent, &session, (path, tool), &json!({"path": path}), &json!({})).json()["result"].clone();
+        for _ in 0..3 {
+            let asked = ask();
+            assert_eq!(asked["resultType"], "input_required", "{path}: {asked}");
+        }
+        for _ in 0..3 {
+            let told = ask();
+            assert_eq!(self::told(&told)["status"], "approval_required", "{path}: {told}");
+        }
+    }
+    assert_eq!(upstream.calls().len(), 0);
+}
+
 /// A state that says of a request that a person was asked about it, written by somebody who asked nobody.
 fn made_up(request_id: &str) -> Value {
     let state = json!({"request_id": request_id, "proof": "00".repeat(32)}).to_string();

@@ -32,6 +32,12 @@ pub enum Behaviour {
     Events,
     /// Writes events for ever.
     Endless,
+    /// Writes one event that never ends.
+    EndlessEvent,
+    /// Writes one JSON body that never ends, and does not say how long it is.
+    EndlessBody,
+    /// Begins an event stream, and hangs up.
+    BreakOffEvents,
     /// Says that so many bytes follow, and sends them.
     Huge(usize),
     /// Begins to answer, and hangs up.
@@ -230,6 +236,25 @@ impl Upstream {
                     write!(stream, "{:x}\r\n{event}\r\n", event.len()).ok()?;
                     thread::sleep(Duration::from_millis(1));
                 }
+            }
+            Behaviour::EndlessEvent | Behaviour::EndlessBody => {
+                let is_event = matches!(behaviour, Behaviour::EndlessEvent);
+                let kind = if is_event { "text/event-stream" } else { "application/json" };
+                begin(stream, kind, "Transfer-Encoding: chunked")?;
+                let piece = format!("data: {}", "x".repeat(65_530));
+                loop {
+                    write!(stream, "{:x}\r\n{piece}\r\n", piece.len()).ok()?;
+                }
+            }
+            Behaviour::BreakOffEvents => {
+                begin(stream, "text/event-stream", "Transfer-Encoding: chunked")?;
+                let event = format!(
+                    "data: {}\n\n",
+                    json!({"jsonrpc": "2.0", "method": "notifications/progress", "params": {"progressToken": 1, "progress": 1}})
+                );
+                write!(stream, "{:x}\r\n{event}\r\n", event.len()).ok()?;
+                stream.shutdown(std::net::Shutdown::Both).ok()?;
+                None
             }
             Behaviour::Huge(bytes) => {
                 begin(stream, "application/json", &format!("Content-Length: {bytes}"))?;

@@ -10,10 +10,13 @@ use axum::{
 };
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use bytes::Bytes;
-use futures::stream;
+use futures::{
+    StreamExt,
+    stream::{self, BoxStream},
+};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 
-use super::{CALL_TIMEOUT, HALDIR_SESSION, mismatch, rpc_error};
+use super::{HALDIR_SESSION, listening, mismatch, rpc_error};
 use crate::{
     crypto,
     error::{Error, Result},
@@ -56,7 +59,8 @@ impl Children<'_> {
             Method::POST => self.post(headers, body).await,
             Method::GET => {
                 let Some(hub) = self.hub(headers) else { return Ok(unknown_session()) };
-                Ok(events(None, hub.listen(), hub))
+                let heard = listening::looked_after(heard(hub.listen(), hub), self.app, self.credential);
+                Ok(event_stream(None, heard))
             }
             _ => {
                 if self.hub(headers).is_none() {
@@ -110,14 +114,22 @@ impl Children<'_> {
             return Ok(rpc_error(StatusCode::BAD_REQUEST, Some(id), super::HEADER_MISMATCH, &problem));
         }
         let session = headers.get(HALDIR_SESSION).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let Some(heard) = hub.ask(&message, session.as_deref(), shared).await else {
+        let Some(answer) = hub.ask(&message, session.as_deref(), shared).await else {
             let problem = "a request with this id is under way already, or the upstream has ended";
             return Ok(rpc_error(StatusCode::BAD_REQUEST, Some(id), INVALID_REQUEST, problem));
         };
-        if accepts_events(headers) {
-            return Ok(events(begun, heard, hub));
+        if !accepts_events(headers) {
+            return whole(begun, answer, id).await;
         }
-        whole(begun, heard, id).await
+        let events = heard(answer, hub);
+        Ok(event_stream(
+            begun,
+            if message.is("subscriptions/listen") {
+                listening::looked_after(events, self.app, self.credential)
+            } else {
+                Body::from_stream(events)
+            },
+        ))
     }
 
     /// The child for requests of 2026-07-28, which know no protocol session: one for each kind of client of a caller.
@@ -145,7 +157,7 @@ impl Children<'_> {
             let (haldir, credential, name) = (shared.haldir.clone(), self.credential.clone(), self.name.clone());
             let governor = Governor::new(haldir, credential, name, session, Tools::Beside, shared.asking);
             let secrets = governor::redaction(self.sent.clone());
-            Hub::start(Arc::new(governor), self.source.clone(), secrets, CALL_TIMEOUT, bridges).map(Arc::new)
+            Hub::start(Arc::new(governor), self.source.clone(), secrets, shared.call_timeout, bridges).map(Arc::new)
         };
         shared.upstream_sessions.begin_child(self.name.as_str(), id, self.credential, start)
     }
@@ -161,13 +173,17 @@ fn unknown_session() -> Response {
     rpc_error(StatusCode::NOT_FOUND, None, INVALID_REQUEST, problem)
 }
 
-/// Everything that is heard, as an event stream. It holds the connection while it is read.
-fn events(begun: Option<HeaderValue>, heard: Heard, hub: Arc<Hub>) -> Response {
-    let body = Body::from_stream(stream::unfold((heard, hub), |(mut heard, hub)| async move {
+/// Everything that is heard, event by event. It holds the connection while it is read.
+fn heard(heard: Heard, hub: Arc<Hub>) -> BoxStream<'static, Result<Bytes, Infallible>> {
+    let events = stream::unfold((heard, hub), |(mut heard, hub)| async move {
         let text = heard.next().await?;
         let event = Bytes::from(format!("event: message\ndata: {text}\n\n"));
-        Some((Ok::<_, Infallible>(event), (heard, hub)))
-    }));
+        Some((Ok(event), (heard, hub)))
+    });
+    events.boxed()
+}
+
+fn event_stream(begun: Option<HeaderValue>, body: Body) -> Response {
     let mut response = Response::new(body);
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));

@@ -6,7 +6,6 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::Url;
 use zeroize::Zeroizing;
 
-use super::CALL_TIMEOUT;
 use crate::{
     error::{Error, Result},
     faces::{
@@ -72,7 +71,7 @@ impl Route {
             outbound: app.shared.haldir.outbound().clone(),
             url: self.url.clone(),
             headers: self.headers.clone(),
-            call_timeout: CALL_TIMEOUT,
+            call_timeout: app.shared.call_timeout,
             answer_bytes: self.limits.answer_bytes,
         }
     }

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -33,7 +33,20 @@ struct Session {
     used: Instant,
     open: Open,
     /// The child that serves it, where the upstream is one.
-    hub: Option<Arc<Hub>>,
+    child: Option<Arc<Child>>,
+}
+
+impl Session {
+    fn hub(&self) -> Option<&Arc<Hub>> {
+        self.child.as_ref()?.hub.get()
+    }
+}
+
+/// The place of a child. It is taken before the child is started, and nobody but those who want this child waits for that.
+#[derive(Default)]
+struct Child {
+    hub: OnceLock<Arc<Hub>>,
+    starting: Mutex<()>,
 }
 
 /// The sessions that upstreams began in this process, by upstream and id.
@@ -68,11 +81,12 @@ impl UpstreamSessions {
             return Err(Error::new(Code::Unavailable, "the upstream gave a session that is somebody else's"));
         }
         let open = Open::default();
-        sessions.insert(name, Session { owner, used: now, open: open.clone(), hub: None });
+        sessions.insert(name, Session { owner, used: now, open: open.clone(), child: None });
         Ok(open)
     }
 
-    /// A session with a child of its own, which `start` starts if there is room.
+    /// A session with a child of its own, which `start` starts if there is room. Whoever comes for the same one meanwhile
+    /// gets that.
     pub fn begin_child(
         &self,
         upstream: &str,
@@ -80,20 +94,46 @@ impl UpstreamSessions {
         credential: &Credential,
         start: impl FnOnce() -> Result<Arc<Hub>>,
     ) -> Result<Arc<Hub>> {
+        let name = (upstream.to_owned(), id.clone());
+        let child = self.place(&name, credential)?;
+        let starting = child.starting.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(hub) = child.hub.get() {
+            return Ok(Arc::clone(hub));
+        }
+        let started = start().map(|hub| Arc::clone(child.hub.get_or_init(|| hub)));
+        drop(starting);
+        let mut sessions = self.sessions();
+        let is_there = sessions
+            .get(&name)
+            .is_some_and(|session| session.child.as_ref().is_some_and(|known| Arc::ptr_eq(known, &child)));
+        match &started {
+            Err(_) if is_there => drop(sessions.remove(&name)),
+            // It was ended before it had begun.
+            Ok(hub) if !is_there => hub.end(),
+            _ => {}
+        }
+        started
+    }
+
+    /// The place of a session's child, if there is one already or room for it.
+    fn place(&self, name: &Name, credential: &Credential) -> Result<Arc<Child>> {
         let (owner, now) = (owner(credential), Instant::now());
         let mut sessions = self.sessions();
         Self::make_room(&mut sessions, &owner, now)?;
-        let children = sessions.values().filter(|session| session.hub.is_some());
+        if let Some(Session { child: Some(child), .. }) = sessions.get(name).filter(|session| session.owner == owner) {
+            return Ok(Arc::clone(child));
+        }
+        let children = sessions.values().filter(|session| session.child.is_some());
         let (all, own) =
             children.fold((0, 0), |(all, own), session| (all + 1, own + usize::from(session.owner == owner)));
         if all >= MAX_CHILDREN || own >= MAX_CHILDREN_OF_KEY {
             let message = format!("{all} child processes serve sessions already, {own} of them of this key; try again");
             return Err(Error::new(Code::Unavailable, message));
         }
-        let hub = start()?;
-        let session = Session { owner, used: now, open: Open::default(), hub: Some(Arc::clone(&hub)) };
-        sessions.insert((upstream.to_owned(), id.clone()), session);
-        Ok(hub)
+        let child = Arc::<Child>::default();
+        let session = Session { owner, used: now, open: Open::default(), child: Some(Arc::clone(&child)) };
+        sessions.insert(name.clone(), session);
+        Ok(child)
     }
 
     /// The child of the session that these headers name, if it is this caller's.
@@ -102,14 +142,14 @@ impl UpstreamSessions {
         let mut sessions = self.sessions();
         let session = sessions.get_mut(&(upstream.to_owned(), id.clone()))?;
         session.used = Instant::now();
-        session.hub.clone().filter(|_| session.owner == owner(credential))
+        session.hub().filter(|_| session.owner == owner(credential)).cloned()
     }
 
     fn make_room(sessions: &mut HashMap<Name, Session>, owner: &Owner, now: Instant) -> Result<()> {
-        let has_ended = |session: &Session| session.hub.as_ref().is_some_and(|hub| hub.has_ended());
+        let has_ended = |session: &Session| session.hub().is_some_and(|hub| hub.has_ended());
         sessions.retain(|_, session| {
             let stays = now.duration_since(session.used) < IDLE && !has_ended(session);
-            if let (false, Some(hub)) = (stays, &session.hub) {
+            if let (false, Some(hub)) = (stays, session.hub()) {
                 hub.end();
             }
             stays
@@ -129,7 +169,7 @@ impl UpstreamSessions {
     pub fn end(&self, upstream: &str, id: &HeaderValue) {
         let ended = self.sessions().remove(&(upstream.to_owned(), id.clone()));
         // Somebody may still listen to it.
-        if let Some(hub) = ended.and_then(|session| session.hub) {
+        if let Some(hub) = ended.as_ref().and_then(Session::hub) {
             hub.end();
         }
     }

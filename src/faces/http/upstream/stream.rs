@@ -5,14 +5,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-use axum::body::Body;
 use bytes::{Bytes, BytesMut};
-use futures::stream;
+use futures::{
+    StreamExt,
+    stream::{self, BoxStream},
+};
 use http::header;
 use tokio::sync::mpsc;
 
 use crate::faces::relay::{
     events::{self, EventReader},
+    govern::Outcome,
+    message,
     passing::Passing,
 };
 
@@ -49,13 +53,19 @@ pub async fn whole(mut response: reqwest::Response, passing: &mut Passing, most:
 }
 
 /// An event stream, event by event.
-pub fn events(response: reqwest::Response, passing: Passing, most: usize, manners: Manners) -> Body {
+pub fn events(
+    response: reqwest::Response,
+    passing: Passing,
+    most: usize,
+    manners: Manners,
+) -> BoxStream<'static, Result<Bytes, Infallible>> {
     let (sender, receiver) = mpsc::channel(MAX_WAITING);
     tokio::spawn(pump(response, passing, most, manners, sender));
-    Body::from_stream(stream::unfold(receiver, |mut receiver| async move {
+    let heard = stream::unfold(receiver, |mut receiver| async move {
         let event: Bytes = receiver.recv().await?;
-        Some((Ok::<_, Infallible>(event), receiver))
-    }))
+        Some((Ok(event), receiver))
+    });
+    heard.boxed()
 }
 
 async fn pump(
@@ -66,8 +76,8 @@ async fn pump(
     sender: mpsc::Sender<Bytes>,
 ) {
     let mut reader = EventReader::default();
-    let mut listens = true;
-    loop {
+    let (mut listens, mut resumable) = (true, false);
+    let ended = loop {
         let chunk = tokio::select! {
             chunk = response.chunk() => chunk,
             () = sender.closed(), if listens => {
@@ -79,22 +89,62 @@ async fn pump(
                 continue;
             }
         };
-        // Whoever waits for the answer sees the stream end: what to do then is the protocol's affair.
-        let Ok(Some(chunk)) = chunk else { break };
+        let Ok(Some(chunk)) = chunk else { break "the upstream ended before it had answered" };
         reader.push(&chunk);
         while let Some(event) = reader.next_event() {
+            resumable |= events::has_id(&event);
             let event = passed(&mut passing, event);
-            // Fails if the client has left, see above.
-            let _ = sender.send(event).await;
+            // Fails if the client has left, see above; one that does not read holds nothing open for ever.
+            let _ = within(passing.until, sender.send(event)).await;
         }
-        let late = passing.until.is_some_and(|until| until < Instant::now());
-        if reader.pending() > most || late || (!listens && !passing.awaits_answer()) {
+        if reader.pending() > most {
+            return give_up(passing, "the upstream's answer is larger than allowed", &sender).await;
+        }
+        if !listens && !passing.awaits_answer() {
             return;
         }
+        if is_late(&passing) {
+            break LATE;
+        }
+    };
+    if is_late(&passing) {
+        return give_up(passing, LATE, &sender).await;
     }
-    if let (Some((id, pending)), Some(time)) = (passing.call.take(), manners.park) {
-        passing.open.park(id, pending, time);
+    match manners.park {
+        // What to do now is the protocol's affair: the answer may come on another stream.
+        Some(time) => {
+            if let Some((id, pending)) = passing.call.take() {
+                passing.open.park(id, pending, time);
+            }
+        }
+        None if resumable => {}
+        None => give_up(passing, ended, &sender).await,
     }
+}
+
+const LATE: &str = "the upstream did not answer in time";
+/// How long the last word has to reach a client.
+const LAST_WORD: Duration = Duration::from_secs(1);
+
+fn is_late(passing: &Passing) -> bool {
+    passing.until.is_some_and(|until| until <= Instant::now())
+}
+
+async fn within<T>(until: Option<Instant>, work: impl Future<Output = T>) -> Option<T> {
+    match until {
+        Some(until) => tokio::time::timeout_at(until.into(), work).await.ok(),
+        None => Some(work.await),
+    }
+}
+
+/// No answer will come: the client is told so in its place, and the log as well.
+async fn give_up(mut passing: Passing, why: &'static str, sender: &mpsc::Sender<Bytes>) {
+    let Some((id, report)) = passing.call.take() else { return };
+    report.send(Outcome::Unknown(why));
+    let error = message::error(Some(&id), message::INTERNAL_ERROR, why);
+    let event = Bytes::from(format!("event: message\ndata: {error}\n\n"));
+    // Fails if the client has left, or does not read.
+    let _ = tokio::time::timeout(LAST_WORD, sender.send(event)).await;
 }
 
 fn passed(passing: &mut Passing, event: Bytes) -> Bytes {

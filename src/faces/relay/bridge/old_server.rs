@@ -11,6 +11,7 @@ use super::{
     super::message::{self, FIRST_MODERN, INVALID_PARAMS, Message},
     Ids, NEWEST_OLD, Step, text,
 };
+use crate::crypto;
 
 /// Calls that wait for their client's answers, and subscriptions.
 const MAX_SUSPENDED: usize = 64;
@@ -141,7 +142,7 @@ impl OldServer {
         vec![Step::Upstream(text::notification("notifications/cancelled", &params))]
     }
 
-    pub(super) fn upstream_said(&mut self, text: String, ids: &mut Ids) -> Vec<Step> {
+    pub(super) fn upstream_said(&mut self, text: String) -> Vec<Step> {
         let Ok(message) = Message::read(&text) else { return Vec::new() };
         if let Some(id) = message.answers() {
             if let Some(suspended) = self.suspended.iter_mut().find(|suspended| suspended.request.id == id) {
@@ -155,7 +156,7 @@ impl OldServer {
         }
         let method = message.method.as_deref().unwrap_or_default();
         if let Some(id) = message.request_id() {
-            return self.asked(id, method, &message, ids);
+            return self.asked(id, method, &message);
         }
         if method.ends_with("/list_changed") || method == "notifications/resources/updated" {
             return self.changed(method, &message);
@@ -165,7 +166,7 @@ impl OldServer {
     }
 
     /// A request of the server.
-    fn asked(&mut self, id: &str, method: &str, message: &Message<'_>, ids: &mut Ids) -> Vec<Step> {
+    fn asked(&mut self, id: &str, method: &str, message: &Message<'_>) -> Vec<Step> {
         if method == "ping" {
             return vec![Step::Upstream(message::response(id, "{}"))];
         }
@@ -178,7 +179,7 @@ impl OldServer {
         if QUESTIONS.contains(&method) {
             if let Some(at) = self.open.iter().rposition(may_ask) {
                 let request = self.open.remove(at);
-                return self.suspend(request, vec![(id.to_owned(), question)], ids);
+                return self.suspend(request, vec![(id.to_owned(), question)]);
             }
             if let Some(suspended) = self.suspended.back_mut() {
                 suspended.since.push((id.to_owned(), question));
@@ -190,7 +191,7 @@ impl OldServer {
     }
 
     /// Answers a request with what the server wants to know before it goes on.
-    fn suspend(&mut self, request: Open, asked: Vec<(String, String)>, ids: &mut Ids) -> Vec<Step> {
+    fn suspend(&mut self, request: Open, asked: Vec<(String, String)>) -> Vec<Step> {
         let mut steps = Vec::new();
         if self.suspended.len() >= MAX_SUSPENDED
             && let Some(oldest) = self.suspended.pop_front()
@@ -199,18 +200,27 @@ impl OldServer {
             let refuse = |id: &String| Step::Upstream(message::error(Some(id), -32_603, "the client has not answered"));
             steps.extend(oldest.questions.values().map(refuse));
         }
-        let state = ids.next();
+        // Random: whoever has one state knows no other, and no two calls have the same.
+        let Ok(state) = crypto::token::<24>("") else {
+            let refuse = |(id, _): &(String, String)| {
+                Step::Upstream(message::error(Some(id), -32_603, "the client cannot be asked"))
+            };
+            steps.extend(asked.iter().map(refuse));
+            let problem = "the client could not be asked";
+            steps.push(Step::Client(message::error(Some(&request.client_id), -32_603, problem)));
+            return steps;
+        };
         let (mut questions, mut shown) = (BTreeMap::new(), Vec::new());
         for (at, (id, question)) in asked.into_iter().enumerate() {
             shown.push(format!("\"q{at}\":{question}"));
             questions.insert(format!("q{at}"), id);
         }
         let result = format!(
-            r#"{{"resultType":"input_required","inputRequests":{{{}}},"requestState":{state}}}"#,
-            shown.join(",")
+            r#"{{"resultType":"input_required","inputRequests":{{{}}},"requestState":{}}}"#,
+            shown.join(","),
+            message::quoted(&state)
         );
         steps.push(Step::Client(message::response(&request.client_id, &result)));
-        let state = state.trim_matches('"').to_owned();
         self.suspended.push_back(Suspended { state, request, questions, since: Vec::new(), answer: None });
         steps
     }
@@ -240,8 +250,7 @@ impl OldServer {
         } else if since.is_empty() {
             self.open.push(request);
         } else {
-            let mut ids = Ids(u64::MAX / 2 + u64::try_from(self.suspended.len()).unwrap_or_default());
-            steps.extend(self.suspend(request, since, &mut ids));
+            steps.extend(self.suspend(request, since));
         }
         steps
     }

@@ -83,6 +83,43 @@ fn a_client_without_handshake_reaches_a_server_with_one() {
 }
 
 #[test]
+fn calls_that_wait_at_the_same_time_have_states_that_nobody_can_guess() {
+    let mut bridge = Bridge::new(true);
+    client(&mut bridge, &modern(1, "server/discover", &json!({})));
+    let hello = upstream(&mut bridge, &json!({"jsonrpc": "2.0", "id": 1, "error": {"code": -32601, "message": ""}}));
+    upstream(&mut bridge, &answer(&hello[0].1["id"], &json!({"capabilities": {}})));
+    let call = json!({"name": "t", "arguments": {}});
+    let asks = |id: u64| json!({"jsonrpc": "2.0", "id": id, "method": "roots/list"});
+    let mut states: Vec<String> = Vec::new();
+    let mut note = |steps: &[(char, Value)]| {
+        let states_of = steps.iter().filter_map(|(_, said)| said["result"]["requestState"].as_str());
+        states.extend(states_of.map(str::to_owned));
+        states.last().unwrap().clone()
+    };
+    let waiting: Vec<_> = [2, 3]
+        .map(|id| {
+            client(&mut bridge, &modern(id, "tools/call", &call));
+            let state = note(&upstream(&mut bridge, &asks(100 + id)));
+            // It asks again before the first question is answered.
+            assert!(upstream(&mut bridge, &asks(200 + id)).is_empty());
+            state
+        })
+        .into();
+    for (id, state) in [(4, &waiting[0]), (5, &waiting[1])] {
+        let mut again = call.clone();
+        again["requestState"] = json!(state);
+        again["inputResponses"] = json!({"q0": {"roots": []}});
+        note(&client(&mut bridge, &modern(id, "tools/call", &again)));
+        // A state serves once.
+        let steps = client(&mut bridge, &modern(id + 10, "tools/call", &again));
+        assert_eq!(steps[0].1["error"]["code"], -32602, "{steps:?}");
+    }
+    let different: std::collections::BTreeSet<_> = states.iter().collect();
+    assert_eq!((states.len(), different.len()), (4, 4), "{states:?}");
+    assert!(states.iter().all(|state| state.len() >= 32), "{states:?}");
+}
+
+#[test]
 fn a_client_of_2026_need_not_ask_who_the_server_is() {
     let mut bridge = Bridge::new(true);
     let steps = client(&mut bridge, &modern(1, "tools/list", &json!({})));

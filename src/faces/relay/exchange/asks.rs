@@ -31,6 +31,15 @@ pub(super) struct Waiting {
 }
 
 impl Exchange {
+    /// Whether somebody can be asked about this call now.
+    pub(super) fn may_ask(&self, id: &str) -> bool {
+        let Some(call) = self.calls.get(id).filter(|call| !call.asked && !call.cancelled) else { return false };
+        match Message::read(&call.text) {
+            Ok(message) if message.is_modern() => message.speaker().can_ask,
+            _ => self.client.can_ask && self.asks.len() < MAX_ASKS,
+        }
+    }
+
     /// Asks about a call; answers what becomes of it instead if nobody can be asked.
     pub(super) async fn ask(
         &mut self,

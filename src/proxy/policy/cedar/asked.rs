@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::values::Kind;
+use super::{
+    bounds::{MAX_PATTERN_CHARS, MAX_WILDCARDS},
+    values::Kind,
+};
 
 /// Places in the arguments, and the kinds that are asked for there.
 pub type Places = BTreeMap<String, BTreeSet<Kind>>;
@@ -17,6 +20,8 @@ pub struct Asked {
     pub places: Places,
     /// Of the rest of the context, by name.
     pub facts: BTreeSet<String>,
+    /// Characters of the patterns that texts are held against.
+    pub pattern_chars: usize,
 }
 
 impl Asked {
@@ -36,13 +41,32 @@ impl Asked {
                 }
                 "Value" | "Var" | "Slot" => {}
                 "." | "has" if is_context(&operand["left"]) => asked.fact(&operand["attr"])?,
-                "." | "has" | "like" | "is" => left.extend([&operand["left"], &operand["in"]]),
+                "like" => {
+                    asked.pattern(&operand["pattern"])?;
+                    left.push(&operand["left"]);
+                }
+                "." | "has" | "is" => left.extend([&operand["left"], &operand["in"]]),
                 "hasTag" | "getTag" => asked.place(operand)?,
                 // Of a record the members, by whatever names; of all else the operands.
                 _ => left.extend(nested(operand)),
             }
         }
         Ok(asked)
+    }
+
+    fn pattern(&mut self, pattern: &Value) -> Result<(), String> {
+        let parts = pattern.as_array().map(Vec::as_slice).unwrap_or_default();
+        let wildcards = parts.iter().filter(|part| part.is_string()).count();
+        let letters: usize =
+            parts.iter().filter_map(|part| part["Literal"].as_str()).map(|text| text.chars().count()).sum();
+        if wildcards > MAX_WILDCARDS || letters > MAX_PATTERN_CHARS {
+            return Err(format!(
+                "a pattern of like has at most {MAX_WILDCARDS} wildcards and {MAX_PATTERN_CHARS} other characters, \
+                 this has {wildcards} and {letters}"
+            ));
+        }
+        self.pattern_chars += wildcards + letters;
+        Ok(())
     }
 
     fn fact(&mut self, name: &Value) -> Result<(), String> {

@@ -10,6 +10,13 @@ pub const MAX_BYTES: usize = 32_768;
 pub const MAX_STATEMENTS: usize = 200;
 /// Places in arguments that one looks at.
 pub const MAX_ASKED: usize = 64;
+/// Wildcards and other characters in one pattern of `like`, and characters in all patterns together: what a text costs that
+/// is made to match nearly everywhere grows with them.
+pub const MAX_WILDCARDS: usize = 8;
+pub const MAX_PATTERN_CHARS: usize = 128;
+pub const MAX_PATTERNS_CHARS: usize = 1_024;
+/// Names in forbids that look alike: a call is judged under each of them.
+pub const MAX_ALIKE: usize = 8;
 /// How deep brackets may be nested.
 const MAX_DEPTH: usize = 32;
 /// Operators in one Cedar policy: a chain of them is as deep as it is long.

@@ -10,7 +10,7 @@ use cedar_policy::{
 use super::{
     FIELD, SCHEMA,
     asked::Asked,
-    bounds::{self, MAX_ASKED, MAX_STATEMENTS, place},
+    bounds::{self, MAX_ALIKE, MAX_ASKED, MAX_PATTERNS_CHARS, MAX_STATEMENTS, place},
 };
 use crate::{
     error::{Error, Result},
@@ -105,6 +105,14 @@ pub fn compile(source: &str) -> Result<(Compiled, Vec<String>)> {
         compiled.forbidden.add(&name, policy)?;
         compiled.statements.insert(name, statement);
     }
+    let in_patterns: usize = compiled.statements.values().map(|statement| statement.asked.pattern_chars).sum();
+    if in_patterns > MAX_PATTERNS_CHARS {
+        return Err(invalid(format!(
+            "the patterns of like in a Cedar policy set have at most {MAX_PATTERNS_CHARS} characters together, these have \
+             {in_patterns}"
+        )));
+    }
+    compiled.forbidden.check()?;
     if compiled.asked.places.len() > MAX_ASKED {
         return Err(invalid(format!("a Cedar policy set looks at no more than {MAX_ASKED} arguments")));
     }
@@ -177,6 +185,23 @@ fn statement(policy: &Policy) -> Result<(String, Statement)> {
 }
 
 impl Named {
+    /// Refuses more names for one and the same than anybody needs.
+    fn check(&mut self) -> Result<()> {
+        for names in [&mut self.tools, &mut self.upstreams] {
+            names.sort_by(|a, b| a.name().cmp(b.name()));
+            names.dedup_by(|a, b| a.name() == b.name());
+            for name in names.iter() {
+                if names.iter().filter(|other| other.is_alike(name)).count() > MAX_ALIKE {
+                    let name = name.name();
+                    return Err(invalid(format!(
+                        "more than {MAX_ALIKE} names in forbids look like {name}: one is enough, it holds for all"
+                    )));
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Takes in what a Cedar policy names; a name that no tool can have is refused.
     fn add(&mut self, name: &str, policy: &Policy) -> Result<()> {
         let literals: BTreeSet<EntityUid> = policy.entity_literals().into_iter().collect();

@@ -382,3 +382,38 @@ fn the_deepest_text_that_is_taken_fits_on_the_stack_of_a_thread() {
         joined.unwrap().join().unwrap();
     }
 }
+
+#[test]
+fn no_text_of_an_agent_makes_a_policy_set_slow() {
+    let when = |patterns: &[String]| {
+        let like =
+            |pattern: &String| format!("context.text.hasTag(\"/t\") && context.text.getTag(\"/t\") like \"{pattern}\"");
+        let policies = patterns
+            .iter()
+            .map(|pattern| format!("forbid (principal, action, resource) when {{ {} }};", like(pattern)));
+        format!("{ALL}{}", policies.collect::<String>())
+    };
+    // What fits matches nearly everywhere and nowhere.
+    let worst = format!("*{}b*", "a".repeat(120));
+    let text = when(&vec![worst; 8]);
+    let arguments = json!({"t": "a".repeat(65_000)}).to_string();
+    let begun = std::time::Instant::now();
+    assert_eq!(said(&text, "read", &arguments), "permitted");
+    assert!(begun.elapsed() < std::time::Duration::from_secs(5), "{:?}", begun.elapsed());
+    for (patterns, problem) in [
+        (vec!["*a".repeat(9)], "at most 8 wildcards"),
+        (vec!["a".repeat(129)], "128 other characters"),
+        (vec!["a".repeat(120); 9], "1024 characters together"),
+    ] {
+        let Err(error) = compile::compile(&when(&patterns)) else { panic!("{problem}: it is taken") };
+        assert!(error.message.contains(problem), "{}", error.message);
+    }
+    let alike = |count: usize| {
+        let names =
+            (0..count).map(|n| format!("forbid (principal, action, resource == Tool::\"up.d{}e\");", "_".repeat(n)));
+        names.collect::<String>()
+    };
+    assert!(compile::compile(&alike(8)).is_ok());
+    let Err(error) = compile::compile(&alike(9)) else { panic!("nine names for one are taken") };
+    assert!(error.message.contains("look like up.d"), "{}", error.message);
+}

@@ -1,0 +1,98 @@
+//! Streams that are held open, and children that are begun, by more than one at a time.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Write},
+    net::TcpStream,
+    time::{Duration, Instant},
+};
+
+use super::front::BOTH;
+use crate::{
+    children::{configure, running, wait_until},
+    support::{Client, House, Server, at_once, json, text},
+    transparent,
+};
+
+/// A key of its own, with a session on this path, and the stream that it listens on.
+fn listen(server: &Server, operator: &Client, path: &str) -> (String, BufReader<TcpStream>) {
+    let made = operator.post("/v1/keys", &json!({"name": "listener", "role": "agent"})).ok();
+    let agent = server.with_key(&text(&made, "key"));
+    let hello = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {
+        "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "tests", "version": "1"}}});
+    let begun = agent.send("POST", path, &[BOTH], &hello.to_string());
+    let id = begun.header("mcp-session-id").unwrap_or_else(|| panic!("no session: {}", begun.text)).to_owned();
+    let initialized = json!({"jsonrpc": "2.0", "method": "notifications/initialized"}).to_string();
+    agent.send("POST", path, &[BOTH, ("Mcp-Session-Id", &id)], &initialized);
+    let mut stream = TcpStream::connect(server.address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\nMcp-Session-Id: {id}\r\n\
+         Accept: text/event-stream\r\n\r\n",
+        server.address,
+        agent.key()
+    )
+    .unwrap();
+    (text(&made, "prefix"), BufReader::new(stream))
+}
+
+#[test]
+fn a_listener_hears_nothing_any_more_soon_after_its_key_is_revoked() {
+    let ((_upstream, url), house) = (transparent::running(), House::new());
+    let mut command = house.serving();
+    command.env("HALDIR_CONFIG", configure(&house, ""));
+    let server = Server::start(command);
+    let operator = server.first_key();
+    transparent::register_at(&operator, "far", &url);
+    for path in ["/mcp/far", "/mcp/up"] {
+        let (prefix, mut stream) = listen(&server, &operator, path);
+        let (_, mut other) = listen(&server, &operator, path);
+        let mut line = String::new();
+        while line.trim() != "" || line.is_empty() {
+            line.clear();
+            stream.read_line(&mut line).unwrap();
+        }
+        assert_eq!(operator.delete(&format!("/v1/keys/{prefix}")).status, 200);
+        let begun = Instant::now();
+        // What is left is the end of the body.
+        while !line.starts_with("0\r\n") {
+            line.clear();
+            assert!(
+                stream.read_line(&mut line).unwrap() > 0 && begun.elapsed() < Duration::from_secs(15),
+                "{path}: {line}"
+            );
+        }
+        // Whose key is good goes on.
+        other.get_mut().set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+        let mut ended = String::new();
+        while other.read_line(&mut ended).is_ok_and(|read| read > 0) {}
+        assert!(ended.contains("text/event-stream") && !ended.ends_with("0\r\n\r\n"), "{path}: {ended}");
+    }
+}
+
+#[test]
+fn requests_that_come_at_once_for_one_child_begin_one() {
+    let house = House::new();
+    let mark = house.folder().join("mark").display().to_string();
+    let config = configure(&house, "");
+    let marked = fs::read_to_string(&config).unwrap().replace("\"--stdio\"", &format!("\"--stdio\", {}", json!(mark)));
+    fs::write(&config, marked).unwrap();
+    let mut command = house.serving();
+    command.env("HALDIR_CONFIG", &config);
+    let server = Server::start(command);
+    let operator = server.first_key();
+    wait_until("haldir's own child is not started", || running(&mark).len() == 1);
+    let meta = json!({
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientInfo": {"name": "modern", "version": "2"},
+        "io.modelcontextprotocol/clientCapabilities": {},
+    });
+    let list = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {"_meta": meta}}).to_string();
+    let answers = at_once(8, |_| {
+        let headers = [BOTH, ("Mcp-Protocol-Version", "2026-07-28"), ("Mcp-Method", "tools/list")];
+        operator.again().send("POST", "/mcp/up", &headers, &list).text
+    });
+    assert!(answers.iter().all(|answer| answer.contains("test_simple_text")), "{answers:?}");
+    assert_eq!(running(&mark).len(), 2, "haldir's own, and one for all of them");
+}
