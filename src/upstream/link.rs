@@ -6,15 +6,16 @@ use std::{
         Arc, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use http::{HeaderName, HeaderValue};
 use rmcp::{
     ClientHandler, RoleClient,
     model::{
-        CallToolRequest, CallToolRequestParams, ClientCapabilities, ClientConfig, ClientRequest, Implementation,
-        JsonObject, ListToolsRequest, PaginatedRequestParams, RequestMetaObject,
+        CallToolRequest, CallToolRequestParams, CancelledNotificationParam, ClientCapabilities, ClientConfig,
+        ClientRequest, Implementation, JsonObject, ListToolsRequest, PaginatedRequestParams, RequestId,
+        RequestMetaObject,
     },
     service::{ClientLifecycleMode, ClientServiceExt, NotificationContext, Peer, PeerRequestOptions, RunningService},
     transport::{
@@ -23,7 +24,7 @@ use rmcp::{
     },
 };
 use serde::Deserialize;
-use serde_json::value::RawValue;
+use serde_json::{json, value::RawValue};
 use tokio::sync::{Mutex, Semaphore, SemaphorePermit};
 use zeroize::Zeroizing;
 
@@ -33,6 +34,7 @@ use super::{
     capture::{Exact, Outcome},
     child::ChildCommand,
     failed::{OTHER_REVISION, failure, not_connected, timed_out},
+    floor::{Floor, Listener, Place as OnFloor},
     piped::{Piped, Silence},
     transport::{KnownVersions, Transport},
 };
@@ -41,6 +43,10 @@ use crate::outbound::Outbound;
 /// Pages of a list of tools, and tools in it: more is no catalogue.
 const MAX_PAGES: usize = 100;
 const MAX_TOOLS: usize = 1_000;
+/// The longest that a call may take in which somebody is asked something.
+pub(super) const MOST: Duration = Duration::from_secs(600);
+/// How often it is looked whether they have answered.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// A connection, made when it is needed.
 pub struct Link {
@@ -82,6 +88,8 @@ struct Events {
     silence: Silence,
     /// Over HTTP: the revisions that it says to know.
     known: KnownVersions,
+    /// Who hears what it says in the middle of a call.
+    floor: Floor,
 }
 
 impl Events {
@@ -98,7 +106,11 @@ impl Events {
 
 impl ClientHandler for Events {
     fn get_info(&self) -> ClientConfig {
-        ClientConfig::new(ClientCapabilities::default(), Implementation::new("haldir", env!("CARGO_PKG_VERSION")))
+        // The connection is for many clients. One that cannot do what the upstream asks is declined for.
+        let all =
+            json!({"elicitation": {"form": {}, "url": {}}, "roots": {}, "sampling": {"tools": {}, "context": {}}});
+        let all = serde_json::from_value(all).unwrap_or_default();
+        ClientConfig::new(all, Implementation::new("haldir", env!("CARGO_PKG_VERSION")))
     }
 
     async fn on_tool_list_changed(&self, _context: NotificationContext<RoleClient>) {
@@ -121,8 +133,49 @@ pub struct ToolCall<'a> {
     pub name: &'a str,
     /// JSON text of the arguments, secrets included.
     pub arguments: Zeroizing<String>,
-    /// What the caller says about the call itself.
-    pub meta: Option<RequestMetaObject>,
+    /// What the caller's client can be asked, from 2026-07-28 on; `None` is nothing.
+    pub capabilities: Option<ClientCapabilities>,
+    /// Answers that the upstream asked for.
+    pub again: Option<Again>,
+    /// Who hears what the upstream says meanwhile.
+    pub listener: Option<Listener>,
+}
+
+/// What a call is made again with, once its client has answered (2026-07-28).
+#[derive(Clone, Debug)]
+pub struct Again {
+    /// An object.
+    pub responses: Option<Box<RawValue>>,
+    /// What the upstream gave, and gets back.
+    pub state: Option<String>,
+}
+
+/// A request that has left: the upstream is told if nobody waits for the answer any more.
+struct Awaited<'a> {
+    peer: &'a Peer<RoleClient>,
+    id: Option<RequestId>,
+    place: Option<OnFloor>,
+}
+
+impl Awaited<'_> {
+    fn over(&mut self) {
+        self.id = None;
+        if let Some(place) = &mut self.place {
+            place.over();
+        }
+    }
+}
+
+impl Drop for Awaited<'_> {
+    fn drop(&mut self) {
+        let (Some(id), Ok(runtime)) = (self.id.take(), tokio::runtime::Handle::try_current()) else { return };
+        let peer = self.peer.clone();
+        runtime.spawn(async move {
+            let reason = Some("nobody waits for it any more".to_owned());
+            // Fails if the connection has ended.
+            let _ = peer.notify_cancelled(CancelledNotificationParam::new(Some(id), reason)).await;
+        });
+    }
 }
 
 #[derive(Deserialize)]
@@ -213,7 +266,7 @@ impl Link {
             let exact = Exact::default();
             let mut request = ListToolsRequest::with_param(params);
             request.extensions.insert(exact.clone());
-            let page = self.ask(&peer, ClientRequest::ListToolsRequest(request), &exact, None).await?;
+            let page = self.ask(&peer, ClientRequest::ListToolsRequest(request), &exact, None, None).await?;
             let page: Page = serde_json::from_str(page.get())
                 .map_err(|_| Failure::new(FailureKind::Unavailable, "its list of tools is none that can be read"))?;
             tools.extend(page.tools);
@@ -234,8 +287,38 @@ impl Link {
     /// Calls a tool; answers its result as it was written.
     pub async fn call_tool(&self, call: ToolCall<'_>) -> Result<Box<RawValue>, Failure> {
         let _turn = self.turn().await?;
-        let outcome = tokio::time::timeout(self.limits.call_timeout, self.call(call)).await;
+        let listener = call.listener.clone();
+        let outcome = match listener {
+            None => tokio::time::timeout(self.limits.call_timeout, self.call(call)).await,
+            Some(listener) => self.in_good_time(self.call(call), &listener).await,
+        };
         self.judged(outcome.unwrap_or_else(|_| Err(timed_out(self.limits.call_timeout))))
+    }
+
+    /// As a timeout does it, but for the time in which the client is asked something.
+    async fn in_good_time<T>(
+        &self,
+        call: impl Future<Output = T>,
+        listener: &Listener,
+    ) -> Result<T, tokio::time::error::Elapsed> {
+        let begin = Instant::now();
+        let mut call = std::pin::pin!(call);
+        loop {
+            let left = match listener.pace.since(begin) {
+                Some(since) => self.limits.call_timeout.saturating_sub(since.elapsed()),
+                None => LOOK,
+            };
+            let left = left.min(MOST.saturating_sub(begin.elapsed()));
+            match tokio::time::timeout(left, call.as_mut()).await {
+                Ok(outcome) => return Ok(outcome),
+                Err(elapsed) => {
+                    let is_over = listener.pace.since(begin).is_some_and(|at| at.elapsed() >= self.limits.call_timeout);
+                    if is_over || begin.elapsed() >= MOST {
+                        return Err(elapsed);
+                    }
+                }
+            }
+        }
     }
 
     async fn call(&self, call: ToolCall<'_>) -> Result<Box<RawValue>, Failure> {
@@ -243,10 +326,18 @@ impl Link {
         let mut params = CallToolRequestParams::new(call.name.to_owned());
         // For headers that mirror arguments; what is sent is the text.
         params.arguments = serde_json::from_str::<JsonObject>(&call.arguments).ok();
-        let exact = Exact::call(call.arguments);
+        let place = events.floor.enter(call.listener.as_ref());
+        let exact = Exact::call(call.arguments, call.again, place.key());
         let mut request = CallToolRequest::new(params);
         request.extensions.insert(exact.clone());
-        self.ask(&peer, ClientRequest::CallToolRequest(request), &exact, call.meta)
+        // Before, it was told once for all.
+        let is_modern = peer.peer_info().is_some_and(|info| !info.protocol_version.has_initialize());
+        let meta = is_modern.then(|| {
+            let mut meta = RequestMetaObject::default();
+            meta.set_client_capabilities(call.capabilities.unwrap_or_default());
+            meta
+        });
+        self.ask(&peer, ClientRequest::CallToolRequest(request), &exact, meta, Some(place))
             .await
             .map_err(|failure| events.explained(failure))
     }
@@ -257,11 +348,15 @@ impl Link {
         request: ClientRequest,
         exact: &Exact,
         meta: Option<RequestMetaObject>,
+        place: Option<OnFloor>,
     ) -> Result<Box<RawValue>, Failure> {
-        let mut options = PeerRequestOptions::with_timeout(self.limits.call_timeout);
+        // Who calls keeps the time.
+        let mut options = PeerRequestOptions::no_options();
         options.meta = meta;
         let handle = peer.send_cancellable_request(request, options).await.map_err(|error| failure(&error))?;
+        let mut awaited = Awaited { peer, id: Some(handle.id.clone()), place };
         let answered = handle.await_response().await;
+        awaited.over();
         match (exact.take(), answered) {
             (Some(Outcome::Result(result)), _) => Ok(result),
             (Some(Outcome::Error(error)), _) => Err(Failure::new(FailureKind::Rpc(error), "it answered with an error")),
@@ -338,7 +433,7 @@ impl Link {
     ) -> Result<Connected, Failure> {
         let unsent = |message: String| Failure::unsent(FailureKind::Unavailable, message);
         let events = Events::default();
-        let transport = Transport::new(self.outbound.clone(), self.limits, events.known.clone());
+        let transport = Transport::new(self.outbound.clone(), self.limits, events.known.clone(), events.floor.clone());
         let transport = transport.map_err(|error| unsent(error.message.clone()))?;
         let mut config =
             StreamableHttpClientTransportConfig::with_uri(url).max_concurrent_requests(self.limits.concurrency);
@@ -349,10 +444,12 @@ impl Link {
 
     async fn begin_child(&self, command: &ChildCommand, mode: ClientLifecycleMode) -> Result<Connected, Failure> {
         let events = Events::default();
-        let piped = Piped::start(command, self.limits.answer_bytes, events.silence.clone()).map_err(|error| {
-            let message = format!("{} cannot be started: {error}", command.program.to_string_lossy());
-            Failure::unsent(FailureKind::Unavailable, message)
-        })?;
+        let floor = events.floor.clone();
+        let piped =
+            Piped::start(command, self.limits.answer_bytes, events.silence.clone(), floor).map_err(|error| {
+                let message = format!("{} cannot be started: {error}", command.program.to_string_lossy());
+                Failure::unsent(FailureKind::Unavailable, message)
+            })?;
         self.begin(piped, mode, events.clone()).await.map_err(|failure| events.explained(failure))
     }
 

@@ -30,6 +30,7 @@ mod mirrors;
 mod otlp;
 mod overview;
 mod packaging;
+mod passing;
 mod payments;
 mod policy_edges;
 mod processes;

@@ -43,7 +43,7 @@ use crate::{
     faces::{
         backend::Backend,
         elicitation::Asking,
-        mcp::{HaldirMcp, RawArguments, exact, server, tools},
+        mcp::{HaldirMcp, RawArguments, exact, line::OneAnswer, server, tools},
         relay::bound_session::BoundSession,
     },
     model::Credential,
@@ -164,7 +164,11 @@ async fn answer(face: &McpFace, credential: &Credential, request: Request) -> Re
     let begins_session = message.method.as_deref() == Some("initialize") && accepts_events(&parts.headers);
     let (is_tool_call, arguments) = (message.method.as_deref() == Some("tools/call"), message.arguments());
     let in_session = begins_session || parts.headers.contains_key(SESSION_ID);
-    let request = for_rmcp(parts, credential, arguments, body.clone());
+    let one_answer = !in_session && !accepts_events(&parts.headers);
+    let mut request = for_rmcp(parts, credential, arguments, body.clone());
+    if one_answer {
+        request.extensions_mut().insert(OneAnswer);
+    }
     let response = match (begins_session, in_session) {
         (true, _) => face.sessions.begin(credential, Box::pin(face.in_session.handle(request))).await?,
         (false, true) => face.in_session.handle(request).await,

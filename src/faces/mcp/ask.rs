@@ -155,7 +155,7 @@ impl Ask<'_> {
             return Ok(None);
         };
         if yes {
-            return Ok(Some(Hearing { person: Some(Arc::new(person)), held: None }));
+            return Ok(Some(Hearing { person: Some(Arc::new(person)), ..Hearing::default() }));
         }
         let cx = self.haldir.watch_proxy(self.credential)?;
         proxied::deny(&cx, person).await?;

@@ -14,7 +14,7 @@ use rmcp::{
     service::RequestContext,
 };
 
-use super::{RawArguments, ask::Asks, completion, logging::Level, prompts, resources, tools, upstreams};
+use super::{RawArguments, ask::Asks, completion, line, logging::Level, prompts, resources, tools, upstreams};
 use crate::{
     error::{Code, Error},
     faces::{backend::Backend, elicitation::Asking, relay::bound_session::BoundSession},
@@ -37,6 +37,8 @@ pub struct HaldirMcp {
     log_level: Level,
     session: upstreams::Session,
     asks: Asks,
+    /// Tells this connection from others.
+    whose: u64,
 }
 
 impl HaldirMcp {
@@ -48,6 +50,7 @@ impl HaldirMcp {
             log_level: Level::default(),
             session: upstreams::Session::default(),
             asks: Asks::default(),
+            whose: line::next_client(),
         }
     }
 
@@ -128,11 +131,15 @@ impl ServerHandler for HaldirMcp {
         let credential = self.credential(&context);
         let arguments = arguments(&context, &params);
         let Some(operation) = operations::tool(&params.name) else {
-            let call = upstreams::Call { tool: &params.name, arguments: &arguments };
             let ask = self.asks.about(&self.backend, &credential, &context);
-            return call
-                .answer(&self.backend, &credential, &self.session, &context, ask.map(|ask| (ask, &params)))
-                .await;
+            let (line, ear) = line::open(&context, &params, self.whose, self.log_level.asked(&context)).unzip();
+            let call = upstreams::Call { tool: &params.name, arguments: &arguments, line };
+            let answer =
+                call.answer(&self.backend, &credential, &self.session, &context, ask.map(|ask| (ask, &params)));
+            return match ear {
+                Some(ear) => ear.attend(answer).await,
+                None => answer.await,
+            };
         };
         let outcome = tools::call(&self.backend, &credential, operation, &arguments).await;
         let outcome = outcome.unwrap_or_else(|error| tools::refusal(&error));
