@@ -15,7 +15,7 @@ use rmcp::{
     model::{
         CallToolRequest, CallToolRequestParams, CancelledNotificationParam, ClientCapabilities, ClientConfig,
         ClientRequest, Implementation, JsonObject, ListToolsRequest, PaginatedRequestParams, RequestId,
-        RequestMetaObject,
+        RequestMetaObject, SubscriptionFilter,
     },
     service::{ClientLifecycleMode, ClientServiceExt, NotificationContext, Peer, PeerRequestOptions, RunningService},
     transport::{
@@ -45,6 +45,9 @@ const MAX_PAGES: usize = 100;
 const MAX_TOOLS: usize = 1_000;
 /// The longest that a call may take in which somebody is asked something.
 pub(super) const MOST: Duration = Duration::from_secs(600);
+/// How often changes are followed anew once that has ended, and the pause before.
+const MAX_FOLLOWED: usize = 1_000;
+const FOLLOW_PAUSE: Duration = Duration::from_secs(5);
 /// How often it is looked whether they have answered.
 const LOOK: Duration = Duration::from_millis(500);
 
@@ -186,6 +189,27 @@ struct Page {
     next_cursor: Option<String>,
 }
 
+/// From 2026-07-28 on a server says that its tools have changed only to whom has asked for that.
+async fn follow(peer: Peer<RoleClient>, events: Events) {
+    let tools = |info: &rmcp::model::ServerPeerInfo| info.capabilities.tools.as_ref()?.list_changed;
+    if peer.peer_info().and_then(|info| tools(&info)) != Some(true) {
+        return;
+    }
+    for _ in 0..MAX_FOLLOWED {
+        let filter = SubscriptionFilter::builder().tools_list_changed().build();
+        let Ok(mut changes) = peer.listen(filter).await else { return };
+        while let Ok(Some(_)) = changes.next().await {
+            events.tools_changed.store(true, Ordering::Release);
+        }
+        tokio::time::sleep(FOLLOW_PAUSE).await;
+        if peer.is_transport_closed() {
+            return;
+        }
+        // What was said meanwhile was said to nobody.
+        events.tools_changed.store(true, Ordering::Release);
+    }
+}
+
 impl Link {
     pub(super) fn new(target: Target, outbound: Outbound, limits: UpstreamLimits) -> Self {
         Self {
@@ -246,6 +270,13 @@ impl Link {
             }
             _ => true,
         }
+    }
+
+    /// Whether it has said that its tools are other ones than it listed.
+    pub fn has_changed(&self) -> bool {
+        // While the connection is made nothing was listed over it.
+        let Ok(state) = self.state.try_lock() else { return false };
+        state.as_ref().is_some_and(|connected| connected.events.tools_changed.load(Ordering::Acquire))
     }
 
     /// All its tools, each as it was written.
@@ -400,6 +431,9 @@ impl Link {
         let modern = spoken.is_some_and(|version| !version.has_initialize());
         let with_handshake = !modern || connected.events.known.has_handshake();
         *self.revisions.lock().unwrap_or_else(PoisonError::into_inner) = Some(Revisions { modern, with_handshake });
+        if modern {
+            tokio::spawn(follow(found.0.clone(), found.1.clone()));
+        }
         *state = Some(connected);
         Ok(found)
     }
@@ -436,7 +470,7 @@ impl Link {
         let transport = Transport::new(self.outbound.clone(), self.limits, events.known.clone(), events.floor.clone());
         let transport = transport.map_err(|error| unsent(error.message.clone()))?;
         let mut config =
-            StreamableHttpClientTransportConfig::with_uri(url).max_concurrent_requests(self.limits.concurrency);
+            StreamableHttpClientTransportConfig::with_uri(url).max_concurrent_requests(self.limits.concurrency + 1);
         config.custom_headers = Self::headers(headers).map_err(unsent)?;
         config.max_sse_event_size = self.limits.answer_bytes;
         self.begin(StreamableHttpClientTransport::with_client(transport, config), mode, events).await

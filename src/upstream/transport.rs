@@ -321,13 +321,19 @@ impl StreamableHttpClient for Transport {
             }
             None => Zeroizing::new(serde_json::to_string(&message)?),
         };
+        let is_listening = matches!(&message, ClientJsonRpcMessage::Request(request)
+            if matches!(request.request, ClientRequest::SubscriptionsListenRequest(_)));
         let has_listener = exact.as_ref().is_some_and(|(exact, _)| exact.place().is_some());
         let session = session_id.as_deref();
         let build = |url| {
             let request = self.request(Method::POST, url, session, &custom_headers);
             let request = request.header(header::CONTENT_TYPE, "application/json").body(sent.to_string());
             // Somebody may be asked in the middle of it; who waits for it keeps the time.
-            if has_listener { request.timeout(MOST) } else { request }
+            match (has_listener, is_listening) {
+                (true, _) => request.timeout(MOST),
+                (_, true) => request.timeout(LISTEN),
+                _ => request,
+            }
         };
         let response = self.send(&uri, build).await?;
         let status = response.status();

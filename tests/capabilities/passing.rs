@@ -393,3 +393,68 @@ fn an_upstream_of_the_newest_revision_asks_clients_of_either() {
     assert!(needed.to_string().contains("sampling") && !needed.to_string().contains("elicitation"), "{needed}");
     operator.verified();
 }
+
+/// Reads a stream on a thread of its own, until it has a message of this method.
+#[track_caller]
+fn hears(events: &mut Events, method: &str) {
+    loop {
+        if events.next()["method"] == method {
+            return;
+        }
+    }
+}
+
+const LIST_CHANGED: &str = "notifications/tools/list_changed";
+
+#[test]
+fn a_client_is_told_that_the_tools_have_changed_whoever_changed_them() {
+    let house = House::new();
+    let mut lines = local(&house, OLD);
+    assert_eq!(lines.call("up.echo", &json!({}))["result"]["content"][0]["text"], "{}");
+    assert!(lines.ask("tools/list", &json!({})).pop().unwrap().contains("\"up.poison\""));
+    // The upstream says so itself: the tool that changed is in quarantine, and not in the list.
+    let mut heard = lines.ask("tools/call", &json!({"name": "up.poison"}));
+    while !heard.last().unwrap().contains(LIST_CHANGED) {
+        heard.push(lines.line());
+    }
+    assert!(!lines.ask("tools/list", &json!({})).pop().unwrap().contains("\"up.echo\""));
+    // An operator in another process accepts it.
+    let (code, _, errors) = house.terminal(&["upstreams", "accept", "up", "echo"]);
+    assert_eq!(code, 0, "{errors}");
+    while !lines.line().contains(LIST_CHANGED) {}
+    assert!(lines.ask("tools/list", &json!({})).pop().unwrap().contains("\"up.echo\""));
+    assert!(lines.leave().0);
+}
+
+#[test]
+fn clients_over_http_of_either_revision_are_told_that_the_tools_have_changed() {
+    let house = House::new();
+    let (server, operator, session) = serving(&house, "");
+    let mcp = begin(&operator, &json!({}));
+    let headers = [("Mcp-Session-Id", mcp.as_str()), REVISION];
+    let list = json!({"jsonrpc": "2.0", "id": 2, "method": "tools/list"}).to_string();
+    let listed = operator.send("POST", "/mcp", &[BOTH, headers[0], headers[1]], &list).text;
+    assert!(listed.contains("up.echo"), "{listed}");
+    let mut old = Events::listen(&server, operator.key(), "/mcp", &headers);
+    let meta = json!({"io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientInfo": {"name": "tests", "version": "1"},
+        "io.modelcontextprotocol/clientCapabilities": {}});
+    let listen = json!({"jsonrpc": "2.0", "id": 3, "method": "subscriptions/listen",
+        "params": {"_meta": meta, "notifications": {"toolsListChanged": true, "promptsListChanged": true}}});
+    let named = [("Mcp-Protocol-Version", "2026-07-28"), ("Mcp-Method", "subscriptions/listen")];
+    let mut new = Events::post(&server, operator.key(), "/mcp", &named, &listen);
+    let begun = new.next();
+    assert_eq!(begun["params"]["notifications"], json!({"toolsListChanged": true}), "{begun}");
+    // The child is one of 2026-07-28, which says of changes to whom has asked for it.
+    let poison = json!({"session_id": session, "tool": "up.poison", "arguments": {}});
+    assert_eq!(operator.post("/v1/proxy/call", &poison).ok()["isError"], false);
+    hears(&mut old, LIST_CHANGED);
+    hears(&mut new, LIST_CHANGED);
+    assert_eq!(operator.post("/v1/proxy/upstreams/up/accept", &json!({"tool": "echo"})).status, 200);
+    hears(&mut old, LIST_CHANGED);
+    hears(&mut new, LIST_CHANGED);
+    // Another upstream.
+    let _web = registered(&operator, &[]);
+    hears(&mut old, LIST_CHANGED);
+    hears(&mut new, LIST_CHANGED);
+}

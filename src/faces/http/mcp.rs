@@ -47,7 +47,7 @@ use crate::{
         relay::bound_session::BoundSession,
     },
     model::Credential,
-    operations::{self, Haldir},
+    operations::{self, Haldir, tool_changes::ToolChanges},
 };
 
 const PROTOCOL_VERSION: &str = "mcp-protocol-version";
@@ -72,6 +72,7 @@ impl McpFace {
         asking: Asking,
         shutdown: &CancellationToken,
     ) -> Self {
+        let changes = ToolChanges::new(haldir.clone());
         let backend = Backend::Local(haldir);
         let config = StreamableHttpServerConfig::default()
             .with_max_request_body_bytes(MAX_BODY_BYTES)
@@ -82,9 +83,9 @@ impl McpFace {
         let sessions = McpSessions::default();
         // A server for each session, since each has a log level of its own.
         let factory = |backend: Backend| {
-            let session = Arc::clone(local_session);
+            let (session, changes) = (Arc::clone(local_session), changes.clone());
             move || {
-                let server = HaldirMcp::new(backend.clone(), Credential::Anonymous);
+                let server = HaldirMcp::new(backend.clone(), Credential::Anonymous).following(changes.clone());
                 Ok(server.bound_to(Arc::clone(&session)).asking(asking))
             }
         };

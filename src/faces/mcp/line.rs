@@ -23,7 +23,10 @@ use serde_json::{Value, value::RawValue};
 use tokio::{sync::mpsc, time::timeout};
 
 use super::server::is_modern;
-use crate::operations::proxied::{Again, Line, Said, Wanted};
+use crate::{
+    faces::elicitation::{INPUT, State},
+    operations::proxied::{Again, Line, Said, Wanted},
+};
 
 /// What waits to be told.
 const MAX_WAITING: usize = 64;
@@ -81,11 +84,17 @@ pub fn open<'a>(
 }
 
 /// What the call itself brings of answers for its upstream (2026-07-28).
-fn again(params: &CallToolRequestParams) -> Option<Again> {
+pub fn again(params: &CallToolRequestParams) -> Option<Again> {
+    // What haldir asked is not for the upstream; what the call had for it before has travelled along.
+    if let Some(own) = params.request_state.as_deref().and_then(State::read) {
+        let State { request_state, input_responses, .. } = own.ok()?;
+        let again = Again { responses: input_responses, state: request_state };
+        return (again.responses.is_some() || again.state.is_some()).then_some(again);
+    }
     let mut responses = params.input_responses.as_ref().and_then(|all| serde_json::to_value(all).ok());
     let state = params.request_state.clone();
     if let Some(Value::Object(all)) = &mut responses {
-        all.remove(crate::faces::elicitation::INPUT);
+        all.remove(INPUT);
     }
     let responses = responses.filter(|all| all.as_object().is_some_and(|all| !all.is_empty()));
     let responses = responses.and_then(|all| serde_json::value::to_raw_value(&all).ok());

@@ -172,7 +172,7 @@ impl Call<'_> {
         let hearing = Hearing { held: Some(Arc::clone(&slot)), ..brought.clone().unwrap_or_default() };
         let result = make(hearing).await?;
         let Some(held) = slot.get() else { return Ok(made(result)) };
-        match ask.ask(held, brought.as_ref()).await? {
+        match ask.ask(held, brought.as_ref(), params).await? {
             Asked::Decided(hearing) => make(hearing).await.map(made),
             Asked::Told(text) => Ok(CallToolResult::success(vec![ContentBlock::text(text)]).into()),
             Asked::InputRequired(response) => Ok(*response),
