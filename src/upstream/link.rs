@@ -25,7 +25,7 @@ use rmcp::{
 };
 use serde::Deserialize;
 use serde_json::{json, value::RawValue};
-use tokio::sync::{Mutex, Semaphore, SemaphorePermit};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use zeroize::Zeroizing;
 
 use super::{
@@ -56,7 +56,7 @@ pub struct Link {
     target: Target,
     outbound: Outbound,
     limits: UpstreamLimits,
-    turns: Semaphore,
+    turns: Arc<Semaphore>,
     breaker: Breaker,
     /// What the newest connection has shown.
     revisions: std::sync::Mutex<Option<Revisions>>,
@@ -76,6 +76,12 @@ impl Connected {
         // Fails if its task has panicked, and then it has ended too.
         let _ = self.service.cancel().await;
     }
+}
+
+/// A turn among those that call an upstream.
+#[derive(Debug)]
+pub struct Turn {
+    _turn: OwnedSemaphorePermit,
 }
 
 /// The newest revision if the server has it, else what it shakes hands with.
@@ -216,7 +222,7 @@ impl Link {
             target,
             outbound,
             limits,
-            turns: Semaphore::new(limits.concurrency),
+            turns: Arc::new(Semaphore::new(limits.concurrency)),
             breaker: Breaker::new(limits.backoff),
             revisions: std::sync::Mutex::default(),
             state: Mutex::new(None),
@@ -240,6 +246,12 @@ impl Link {
             let message = format!("it failed repeatedly and is left alone for {} ms", wait.as_millis());
             Failure::unsent(FailureKind::Busy, message)
         })
+    }
+
+    /// A turn for a request that another connection makes, whatever it is for; it ends when this is dropped.
+    pub async fn enter(&self) -> Result<Turn, Failure> {
+        let turn = tokio::time::timeout(self.limits.queue_timeout, Arc::clone(&self.turns).acquire_owned()).await;
+        turn.ok().and_then(Result::ok).map(|turn| Turn { _turn: turn }).ok_or_else(|| self.is_busy())
     }
 
     /// Whether a call that another connection made was answered at all.
@@ -400,10 +412,12 @@ impl Link {
     async fn turn(&self) -> Result<SemaphorePermit<'_>, Failure> {
         self.admit()?;
         let turn = tokio::time::timeout(self.limits.queue_timeout, self.turns.acquire()).await;
-        turn.ok().and_then(Result::ok).ok_or_else(|| {
-            let message = format!("{} calls of it are under way already", self.limits.concurrency);
-            Failure::unsent(FailureKind::Busy, message)
-        })
+        turn.ok().and_then(Result::ok).ok_or_else(|| self.is_busy())
+    }
+
+    fn is_busy(&self) -> Failure {
+        let message = format!("{} calls of it are under way already", self.limits.concurrency);
+        Failure::unsent(FailureKind::Busy, message)
     }
 
     /// Lets the breaker know. An error that the server itself wrote is an answer like any other.

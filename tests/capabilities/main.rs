@@ -46,6 +46,7 @@ mod stdio_keys;
 mod tamper;
 mod tamper_rebuilt;
 mod transparent;
+mod upstream_limits;
 mod usage;
 mod verify_parts;
 mod webhooks;

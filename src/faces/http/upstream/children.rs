@@ -32,6 +32,7 @@ use crate::{
     },
     model::{Credential, UpstreamName},
     operations::proxied::Sent,
+    upstream::{Link, Turn},
 };
 
 /// What is asked of a child.
@@ -42,6 +43,8 @@ pub struct Children<'a> {
     pub source: Source,
     /// The secrets in its environment, or its headers.
     pub sent: Vec<Sent>,
+    /// Whose turn it is at a child; a wire asks itself.
+    pub link: Option<Arc<Link>>,
 }
 
 impl Children<'_> {
@@ -56,7 +59,7 @@ impl Children<'_> {
             Method::POST => self.post(headers, body).await,
             Method::GET => {
                 let Some(hub) = self.hub(headers) else { return Ok(unknown_session()) };
-                Ok(events(None, hub.listen(), hub))
+                Ok(events(None, hub.listen(), (hub, None)))
             }
             _ => {
                 if self.hub(headers).is_none() {
@@ -109,13 +112,23 @@ impl Children<'_> {
             let problem = format!("the header {header} does not say what the body says");
             return Ok(rpc_error(StatusCode::BAD_REQUEST, Some(id), super::HEADER_MISMATCH, &problem));
         }
+        let turn = match self.link.as_ref().filter(|_| !message.is("subscriptions/listen")) {
+            Some(link) => match link.enter().await {
+                Ok(turn) => Some(turn),
+                Err(busy) => {
+                    let code = message::INTERNAL_ERROR;
+                    return Ok(rpc_error(StatusCode::BAD_GATEWAY, Some(id), code, &busy.message));
+                }
+            },
+            None => None,
+        };
         let session = headers.get(HALDIR_SESSION).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let Some(heard) = hub.ask(&message, session.as_deref(), shared).await else {
             let problem = "a request with this id is under way already, or the upstream has ended";
             return Ok(rpc_error(StatusCode::BAD_REQUEST, Some(id), INVALID_REQUEST, problem));
         };
         if accepts_events(headers) {
-            return Ok(events(begun, heard, hub));
+            return Ok(events(begun, heard, (hub, turn)));
         }
         whole(begun, heard, id).await
     }
@@ -161,12 +174,12 @@ fn unknown_session() -> Response {
     rpc_error(StatusCode::NOT_FOUND, None, INVALID_REQUEST, problem)
 }
 
-/// Everything that is heard, as an event stream. It holds the connection while it is read.
-fn events(begun: Option<HeaderValue>, heard: Heard, hub: Arc<Hub>) -> Response {
-    let body = Body::from_stream(stream::unfold((heard, hub), |(mut heard, hub)| async move {
+/// Everything that is heard, as an event stream. It holds the connection, and its turn, while it is read.
+fn events(begun: Option<HeaderValue>, heard: Heard, held: (Arc<Hub>, Option<Turn>)) -> Response {
+    let body = Body::from_stream(stream::unfold((heard, held), |(mut heard, held)| async move {
         let text = heard.next().await?;
         let event = Bytes::from(format!("event: message\ndata: {text}\n\n"));
-        Some((Ok::<_, Infallible>(event), (heard, hub)))
+        Some((Ok::<_, Infallible>(event), (heard, held)))
     }));
     let mut response = Response::new(body);
     let headers = response.headers_mut();

@@ -74,6 +74,7 @@ impl Route {
             headers: self.headers.clone(),
             call_timeout: CALL_TIMEOUT,
             answer_bytes: self.limits.answer_bytes,
+            link: Arc::clone(&self.link),
         }
     }
 }
