@@ -45,6 +45,8 @@ const MAX_PAGES: usize = 100;
 const MAX_TOOLS: usize = 1_000;
 /// The longest that a call may take in which somebody is asked something.
 pub(super) const MOST: Duration = Duration::from_secs(600);
+/// How old the list of a child may be that says nothing of changes, while somebody would be told of them.
+const CHILD_LIST_AGE: Duration = Duration::from_secs(10);
 /// How often changes are followed anew once that has ended, and the pause before.
 const MAX_FOLLOWED: usize = 1_000;
 const FOLLOW_PAUSE: Duration = Duration::from_secs(5);
@@ -284,11 +286,15 @@ impl Link {
         }
     }
 
-    /// Whether it has said that its tools are other ones than it listed.
+    /// Whether it has said that its tools are other ones than it listed, or has to be asked whether they are.
     pub fn has_changed(&self) -> bool {
         // While the connection is made nothing was listed over it.
         let Ok(state) = self.state.try_lock() else { return false };
-        state.as_ref().is_some_and(|connected| connected.events.tools_changed.load(Ordering::Acquire))
+        let Some(connected) = state.as_ref() else { return false };
+        let revisions = *self.revisions.lock().unwrap_or_else(PoisonError::into_inner);
+        let says_nothing = matches!(self.target.place, Place::Child(_)) && revisions.is_some_and(|known| known.modern);
+        let is_old = says_nothing && connected.listed.is_some_and(|listed| listed.elapsed() > CHILD_LIST_AGE);
+        is_old || connected.events.tools_changed.load(Ordering::Acquire)
     }
 
     /// All its tools, each as it was written.
@@ -445,7 +451,8 @@ impl Link {
         let modern = spoken.is_some_and(|version| !version.has_initialize());
         let with_handshake = !modern || connected.events.known.has_handshake();
         *self.revisions.lock().unwrap_or_else(PoisonError::into_inner) = Some(Revisions { modern, with_handshake });
-        if modern {
+        // A child that is told to end would wait for whoever follows it: it is asked instead, see `has_changed`.
+        if modern && matches!(self.target.place, Place::Http { .. }) {
             tokio::spawn(follow(found.0.clone(), found.1.clone()));
         }
         *state = Some(connected);

@@ -445,7 +445,7 @@ fn clients_over_http_of_either_revision_are_told_that_the_tools_have_changed() {
     let mut new = Events::post(&server, operator.key(), "/mcp", &named, &listen);
     let begun = new.next();
     assert_eq!(begun["params"]["notifications"], json!({"toolsListChanged": true}), "{begun}");
-    // The child is one of 2026-07-28, which says of changes to whom has asked for it.
+    // The child is one of 2026-07-28, which says nothing of changes by itself.
     let poison = json!({"session_id": session, "tool": "up.poison", "arguments": {}});
     assert_eq!(operator.post("/v1/proxy/call", &poison).ok()["isError"], false);
     hears(&mut old, LIST_CHANGED);
