@@ -1,11 +1,13 @@
 //! MCP servers that haldir calls: connections over streamable HTTP, or to a child of its own, with rmcp's client, within
 //! bounds of time, size and number, with a circuit breaker. Nothing here decides whether a call may be made.
 
+mod awaited;
 mod breaker;
 mod capture;
 pub mod child;
 mod failed;
 mod floor;
+mod follow;
 pub mod lines;
 mod link;
 mod piped;

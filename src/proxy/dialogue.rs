@@ -1,7 +1,7 @@
 //! What an upstream says in the middle of a call, on its way to the client that made it: without secrets, within bounds,
 //! and what it asks only if that client can be asked it.
 
-use std::{collections::BTreeMap, future::Future, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use futures::{StreamExt, stream::FuturesUnordered};
 use serde::Deserialize;
@@ -10,7 +10,7 @@ use tokio::{sync::mpsc, sync::mpsc::error::TrySendError, time::timeout};
 
 use super::governed::{Going, Outcome};
 use crate::{
-    call::{Hearing, Line},
+    call::Line,
     upstream::{Again, Failure, FailureKind, Link, Listener, Pace, Question, Reply, Said, ToolCall, Wish},
 };
 
@@ -29,24 +29,12 @@ const METHOD_NOT_FOUND: i32 = -32_601;
 /// JSON-RPC: the request cannot be carried out.
 const INTERNAL_ERROR: i32 = -32_603;
 
-/// The first of the two: what came of the call, or that the client took it back.
-pub(super) async fn unless_taken_back(
-    hearing: &Hearing,
-    call: impl Future<Output = Result<Box<RawValue>, Failure>>,
-) -> Result<Box<RawValue>, Failure> {
-    tokio::select! {
-        biased;
-        () = hearing.taken_back() => Err(Failure::cancelled(false)),
-        outcome = call => outcome,
-    }
-}
-
 /// Makes a call whose client can be spoken to meanwhile.
-pub(super) async fn carry(going: &Going, link: &Link, line: &Line) -> Result<Box<RawValue>, Failure> {
+pub(super) async fn carry(going: &Going, upstream: &Link, line: &Line) -> Result<Box<RawValue>, Failure> {
     let talk = Talk { going, line, asked: std::sync::atomic::AtomicUsize::new(0) };
     let mut again = line.again.clone();
     for _ in 0..=MAX_ROUNDS {
-        let result = talk.make(link, again.take()).await?;
+        let result = Box::pin(talk.make(upstream, again.take())).await?;
         let Some(needed) = Needed::read(&result).filter(|_| !line.modern) else { return Ok(result) };
         again = Some(talk.answered(needed).await?);
     }

@@ -167,19 +167,21 @@ async fn carried_out(mut going: Going, fresh: Option<Fresh>, hearing: &Hearing) 
         None => {
             let (name, arguments) = (going.tool().1, going.arguments().clone());
             let call = ToolCall { name, arguments, capabilities: None, again: None, listener: None };
-            let call = dialogue::unless_taken_back(hearing, link.call_tool(call));
             tokio::select! {
-                outcome = call => outcome.map_or_else(Outcome::Failed, dialogue::unasked),
+                biased;
+                () = hearing.taken_back() => Outcome::Failed(Failure::cancelled(false)),
+                outcome = link.call_tool(call) => outcome.map_or_else(Outcome::Failed, dialogue::unasked),
                 () = going.keep() => unreachable!("a call is vouched for until it is back"),
             }
         }
-        Some(line) => {
-            let call = dialogue::unless_taken_back(hearing, dialogue::carry(&going, &link, line));
-            tokio::select! {
-                outcome = call => outcome.map_or_else(Outcome::Failed, Outcome::Answered),
-                () = going.keep() => unreachable!("a call is vouched for until it is back"),
+        Some(line) => tokio::select! {
+            biased;
+            () = hearing.taken_back() => Outcome::Failed(Failure::cancelled(false)),
+            outcome = Box::pin(dialogue::carry(&going, &link, line)) => {
+                outcome.map_or_else(Outcome::Failed, Outcome::Answered)
             }
-        }
+            () = going.keep() => unreachable!("a call is vouched for until it is back"),
+        },
     };
     going.settle(outcome).await
 }

@@ -13,9 +13,8 @@ use http::{HeaderName, HeaderValue};
 use rmcp::{
     ClientHandler, RoleClient,
     model::{
-        CallToolRequest, CallToolRequestParams, CancelledNotificationParam, ClientCapabilities, ClientConfig,
-        ClientRequest, Implementation, JsonObject, ListToolsRequest, PaginatedRequestParams, RequestId,
-        RequestMetaObject, SubscriptionFilter,
+        CallToolRequest, CallToolRequestParams, ClientCapabilities, ClientConfig, ClientRequest, Implementation,
+        JsonObject, ListToolsRequest, PaginatedRequestParams, RequestMetaObject,
     },
     service::{ClientLifecycleMode, ClientServiceExt, NotificationContext, Peer, PeerRequestOptions, RunningService},
     transport::{
@@ -30,11 +29,13 @@ use zeroize::Zeroizing;
 
 use super::{
     Failure, FailureKind, Place, Target, UpstreamLimits,
+    awaited::Awaited,
     breaker::Breaker,
     capture::{Exact, Outcome},
     child::ChildCommand,
     failed::{OTHER_REVISION, failure, not_connected, timed_out},
     floor::{Floor, Listener, Place as OnFloor},
+    follow,
     piped::{Piped, Silence},
     transport::{KnownVersions, Transport},
 };
@@ -47,9 +48,6 @@ const MAX_TOOLS: usize = 1_000;
 pub(super) const MOST: Duration = Duration::from_secs(600);
 /// How old the list of a child may be that says nothing of changes, while somebody would be told of them.
 const CHILD_LIST_AGE: Duration = Duration::from_secs(10);
-/// How often changes are followed anew once that has ended, and the pause before.
-const MAX_FOLLOWED: usize = 1_000;
-const FOLLOW_PAUSE: Duration = Duration::from_secs(5);
 /// How often it is looked whether they have answered.
 const LOOK: Duration = Duration::from_millis(500);
 
@@ -161,61 +159,12 @@ pub struct Again {
     pub state: Option<String>,
 }
 
-/// A request that has left: the upstream is told if nobody waits for the answer any more.
-struct Awaited<'a> {
-    peer: &'a Peer<RoleClient>,
-    id: Option<RequestId>,
-    place: Option<OnFloor>,
-}
-
-impl Awaited<'_> {
-    fn over(&mut self) {
-        self.id = None;
-        if let Some(place) = &mut self.place {
-            place.over();
-        }
-    }
-}
-
-impl Drop for Awaited<'_> {
-    fn drop(&mut self) {
-        let (Some(id), Ok(runtime)) = (self.id.take(), tokio::runtime::Handle::try_current()) else { return };
-        let peer = self.peer.clone();
-        runtime.spawn(async move {
-            let reason = Some("nobody waits for it any more".to_owned());
-            // Fails if the connection has ended.
-            let _ = peer.notify_cancelled(CancelledNotificationParam::new(Some(id), reason)).await;
-        });
-    }
-}
-
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Page {
     tools: Vec<Box<RawValue>>,
     #[serde(default)]
     next_cursor: Option<String>,
-}
-
-/// From 2026-07-28 on a server says that its tools have changed only to whom has asked for that.
-async fn follow(peer: Peer<RoleClient>, events: Events) {
-    let tools = |info: &rmcp::model::ServerPeerInfo| info.capabilities.tools.as_ref()?.list_changed;
-    if peer.peer_info().and_then(|info| tools(&info)) != Some(true) {
-        return;
-    }
-    for _ in 0..MAX_FOLLOWED {
-        let filter = SubscriptionFilter::builder().tools_list_changed().build();
-        let Ok(mut changes) = peer.listen(filter).await else { return };
-        while let Ok(Some(_)) = changes.next().await {
-            events.tools_changed.store(true, Ordering::Release);
-        }
-        tokio::time::sleep(FOLLOW_PAUSE).await;
-        if peer.is_transport_closed() {
-            return;
-        }
-        // What was said meanwhile was said to nobody.
-        events.tools_changed.store(true, Ordering::Release);
-    }
 }
 
 impl Link {
@@ -339,7 +288,7 @@ impl Link {
         let listener = call.listener.clone();
         let outcome = match listener {
             None => tokio::time::timeout(self.limits.call_timeout, self.call(call)).await,
-            Some(listener) => self.in_good_time(self.call(call), &listener).await,
+            Some(listener) => Box::pin(self.in_good_time(self.call(call), &listener)).await,
         };
         self.judged(outcome.unwrap_or_else(|_| Err(timed_out(self.limits.call_timeout))))
     }
@@ -403,7 +352,7 @@ impl Link {
         let mut options = PeerRequestOptions::no_options();
         options.meta = meta;
         let handle = peer.send_cancellable_request(request, options).await.map_err(|error| failure(&error))?;
-        let mut awaited = Awaited { peer, id: Some(handle.id.clone()), place };
+        let mut awaited = Awaited::new(peer, handle.id.clone(), place);
         let answered = handle.await_response().await;
         awaited.over();
         match (exact.take(), answered) {
@@ -453,7 +402,7 @@ impl Link {
         *self.revisions.lock().unwrap_or_else(PoisonError::into_inner) = Some(Revisions { modern, with_handshake });
         // A child that is told to end would wait for whoever follows it: it is asked instead, see `has_changed`.
         if modern && matches!(self.target.place, Place::Http { .. }) {
-            tokio::spawn(follow(found.0.clone(), found.1.clone()));
+            tokio::spawn(follow::changes(found.0.clone(), Arc::clone(&found.1.tools_changed)));
         }
         *state = Some(connected);
         Ok(found)

@@ -439,10 +439,10 @@ fn clients_over_http_of_either_revision_are_told_that_the_tools_have_changed() {
     let meta = json!({"io.modelcontextprotocol/protocolVersion": "2026-07-28",
         "io.modelcontextprotocol/clientInfo": {"name": "tests", "version": "1"},
         "io.modelcontextprotocol/clientCapabilities": {}});
-    let listen = json!({"jsonrpc": "2.0", "id": 3, "method": "subscriptions/listen",
+    let subscribe = json!({"jsonrpc": "2.0", "id": 3, "method": "subscriptions/listen",
         "params": {"_meta": meta, "notifications": {"toolsListChanged": true, "promptsListChanged": true}}});
     let named = [("Mcp-Protocol-Version", "2026-07-28"), ("Mcp-Method", "subscriptions/listen")];
-    let mut new = Events::post(&server, operator.key(), "/mcp", &named, &listen);
+    let mut new = Events::post(&server, operator.key(), "/mcp", &named, &subscribe);
     let begun = new.next();
     assert_eq!(begun["params"]["notifications"], json!({"toolsListChanged": true}), "{begun}");
     // The child is one of 2026-07-28, which says nothing of changes by itself.

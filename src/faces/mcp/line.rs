@@ -146,14 +146,14 @@ async fn tell(context: &RequestContext<RoleServer>, level: Option<u8>, said: Sai
 /// Under the client's own token.
 fn progress(context: &RequestContext<RoleServer>, params: &RawValue) -> Option<ProgressNotificationParam> {
     #[derive(Deserialize)]
-    struct Progress {
+    struct Step {
         progress: f64,
         #[serde(default)]
         total: Option<f64>,
         #[serde(default)]
         message: Option<String>,
     }
-    let Progress { progress, total, message } = serde_json::from_str(params.get()).ok()?;
+    let Step { progress, total, message } = serde_json::from_str(params.get()).ok()?;
     let mut told = ProgressNotificationParam::new(context.meta.get_progress_token()?, progress);
     told.total = total;
     told.message = message.map(|message| message.chars().take(MAX_WORDS).collect());

@@ -160,20 +160,20 @@ impl Call<'_> {
         ask: Option<(Ask<'_>, &CallToolRequestParams)>,
     ) -> Result<CallToolResponse> {
         let made = |result: String| exact::carried(&result).into();
-        let make = |hearing: Hearing| {
+        let attempt = |hearing: Hearing| {
             let hearing = Hearing { taken_back: Some(context.ct.clone()), line: self.line.clone(), ..hearing };
             self.make(backend, credential, session, hearing)
         };
         let Some((ask, params)) = ask else {
-            return make(Hearing::default()).await.map(made);
+            return attempt(Hearing::default()).await.map(made);
         };
         let brought = ask.brought(params).await?;
         let slot = ask::slot();
         let hearing = Hearing { held: Some(Arc::clone(&slot)), ..brought.clone().unwrap_or_default() };
-        let result = make(hearing).await?;
+        let result = attempt(hearing).await?;
         let Some(held) = slot.get() else { return Ok(made(result)) };
         match ask.ask(held, brought.as_ref(), params).await? {
-            Asked::Decided(hearing) => make(hearing).await.map(made),
+            Asked::Decided(hearing) => attempt(hearing).await.map(made),
             Asked::Told(text) => Ok(CallToolResult::success(vec![ContentBlock::text(text)]).into()),
             Asked::InputRequired(response) => Ok(*response),
         }
