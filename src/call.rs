@@ -4,6 +4,7 @@
 //! and its one function does the work. It is named once, in [`crate::operations`].
 
 mod keyring;
+mod line;
 mod meter;
 mod outward;
 mod page;
@@ -12,6 +13,7 @@ mod signing;
 mod stream;
 
 pub use keyring::{Keyring, TenantKeys};
+pub use line::Line;
 pub use meter::Meter;
 pub use outward::{Hearing, OutwardContext, OutwardOperation};
 pub use page::page_size;

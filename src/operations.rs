@@ -16,6 +16,7 @@ mod outgoing;
 mod places;
 pub mod proxied;
 mod streaming;
+pub mod tool_changes;
 mod tree_heads;
 mod upkeep;
 mod waiting;

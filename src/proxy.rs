@@ -38,6 +38,7 @@ pub mod budget;
 pub mod catalogue;
 pub mod delete_policy;
 pub mod delete_upstream;
+mod dialogue;
 pub mod edited;
 pub mod flow;
 pub mod governed;

@@ -1,10 +1,13 @@
 //! MCP servers that haldir calls: connections over streamable HTTP, or to a child of its own, with rmcp's client, within
 //! bounds of time, size and number, with a circuit breaker. Nothing here decides whether a call may be made.
 
+mod awaited;
 mod breaker;
 mod capture;
 pub mod child;
 mod failed;
+mod floor;
+mod follow;
 pub mod lines;
 mod link;
 mod piped;
@@ -21,7 +24,8 @@ use std::{
 };
 
 use child::ChildCommand;
-pub use link::{Link, Revisions, ToolCall};
+pub use floor::{Listener, Pace, Question, Reply, Said, Wish};
+pub use link::{Again, Link, Revisions, ToolCall, Turn};
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
@@ -122,6 +126,8 @@ pub enum FailureKind {
     Status(u16, String),
     /// It answered with a JSON-RPC error: `code`, `message`, `data`, as it was written.
     Rpc(Box<RawValue>),
+    /// The client took the call back.
+    Cancelled,
 }
 
 impl FailureKind {
@@ -134,11 +140,18 @@ impl FailureKind {
             Self::Busy => "upstream_busy",
             Self::Status(..) => "upstream_status",
             Self::Rpc(_) => "upstream_error",
+            Self::Cancelled => "cancelled",
         }
     }
 }
 
 impl Failure {
+    /// The client took the call back; `unsent` if that was before it left.
+    pub fn cancelled(unsent: bool) -> Self {
+        let message = "the client cancelled the call before it was answered".to_owned();
+        Self { kind: FailureKind::Cancelled, message, unsent }
+    }
+
     fn new(kind: FailureKind, message: impl Into<String>) -> Self {
         Self { kind, message: message.into(), unsent: false }
     }

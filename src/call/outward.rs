@@ -10,8 +10,9 @@ use std::{
 
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
+use tokio_util::sync::CancellationToken;
 
-use super::{ReadContext, Services, WriteContext};
+use super::{Line, ReadContext, Services, WriteContext};
 use crate::{
     error::Result,
     model::{Caller, Held, Person, UnixMicros},
@@ -56,6 +57,20 @@ pub struct Hearing {
     pub person: Option<Arc<Person>>,
     /// Where a call that waits for a decision says so.
     pub held: Option<Arc<OnceLock<Held>>>,
+    /// Cancelled once the client takes the call back.
+    pub taken_back: Option<CancellationToken>,
+    /// What the client hears of the upstream while the call lasts.
+    pub line: Option<Line>,
+}
+
+impl Hearing {
+    /// Ends when the client takes the call back.
+    pub async fn taken_back(&self) {
+        match &self.taken_back {
+            Some(taken_back) => taken_back.cancelled().await,
+            None => std::future::pending().await,
+        }
+    }
 }
 
 impl OutwardContext {

@@ -8,6 +8,7 @@ pub mod ask;
 pub mod completion;
 pub mod exact;
 pub mod facts;
+pub mod line;
 pub mod logging;
 pub mod prompts;
 pub mod resources;

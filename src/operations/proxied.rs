@@ -20,7 +20,7 @@ use crate::{
     watch::{self, Draft},
 };
 pub use crate::{
-    call::{Hearing, OutwardContext},
+    call::{Hearing, Line, OutwardContext},
     model::Held,
     proxy::{
         catalogue::{Audience, Observed},
@@ -33,6 +33,7 @@ pub use crate::{
         secret::{Sent, has_any as has_secret},
         target::{Listing, Reach, reach, refresh, target},
     },
+    upstream::{Again, Question as Wanted, Said, Wish},
 };
 
 /// Between two looks for calls that no process vouches for any more.

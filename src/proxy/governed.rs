@@ -12,7 +12,7 @@ use super::{
     edited::{self, Edited},
     flow,
     policy::{self, Question},
-    record::{DENIED, HELD, begun, record},
+    record::{self, DENIED, HELD, begun, record},
     redact, scope, secret,
     secret::Sent,
     settle::{self, Ending},
@@ -244,6 +244,12 @@ impl Going {
     /// What came back, such as progress or a log message, without the secrets that left.
     pub fn redact(&self, text: Box<RawValue>) -> Box<RawValue> {
         redact::redact(text, &self.sent)
+    }
+
+    /// Writes down that the upstream asks the client something, and whether the client was asked.
+    pub(super) async fn note_question(&self, method: &'static str, passed: bool) -> Result<()> {
+        let call = Arc::clone(&self.call);
+        self.cx.write(move |cx| record::asked(cx, &call, method, passed)).await
     }
 
     /// Vouches for the call for as long as it lasts: to be run beside it. It never ends by itself.

@@ -5,14 +5,16 @@ use std::{borrow::Cow, collections::BTreeMap};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{json, value::RawValue};
+use tokio_util::sync::CancellationToken;
 
 use super::{
+    dialogue,
     governed::{self, Attempt, Going, Outcome, Verdict, refusal_text},
     target::{self, Reach},
     tool::{self, Called},
 };
 use crate::{
-    call::{OutwardContext, OutwardOperation},
+    call::{Hearing, OutwardContext, OutwardOperation},
     error::{Error, Result},
     model::{Held, SessionId, UpstreamName, text::Text},
     upstream::{Failure, FailureKind, ToolCall},
@@ -89,7 +91,7 @@ impl OutwardOperation for ProxyCall {
         match governed::begin(&cx, attempt).await? {
             Verdict::Refused(error) => Err(as_tool_result(error)),
             Verdict::Held(held) => Ok(on_hold(&cx, held)),
-            Verdict::Go(going) => Ok(answer(carried_out(*going, fresh).await)),
+            Verdict::Go(going) => Ok(answer(carried_out(*going, fresh, &cx.hearing).await)),
         }
     }
 
@@ -110,7 +112,9 @@ pub async fn as_written(
     match governed::begin(&cx, attempt).await? {
         Verdict::Refused(error) => Err(error),
         Verdict::Held(held) => Ok(on_hold(&cx, held).json),
-        Verdict::Go(going) => Ok(carried_out(*going, fresh).await.unwrap_or_else(|failure| failed(&failure))),
+        Verdict::Go(going) => {
+            Ok(carried_out(*going, fresh, &cx.hearing).await.unwrap_or_else(|failure| failed(&failure)))
+        }
     }
 }
 
@@ -143,7 +147,7 @@ struct Fresh {
     not_listed: Option<Failure>,
 }
 
-async fn carried_out(mut going: Going, fresh: Option<Fresh>) -> Result<Box<RawValue>, Failure> {
+async fn carried_out(mut going: Going, fresh: Option<Fresh>, hearing: &Hearing) -> Result<Box<RawValue>, Failure> {
     let reached = fresh.filter(|fresh| fresh.upstream == *going.tool().0);
     let Some(Fresh { reach: Reach { link, sent }, not_listed, .. }) = reached else {
         let message =
@@ -157,12 +161,29 @@ async fn carried_out(mut going: Going, fresh: Option<Fresh>) -> Result<Box<RawVa
             format!("its tools could not be listed, and so not be held against their pins: {}", failure.message);
         return going.settle(Outcome::Failed(Failure { message, unsent: true, ..failure })).await;
     }
-    let call = ToolCall { name: going.tool().1, arguments: going.arguments().clone(), meta: None };
-    let outcome = tokio::select! {
-        outcome = link.call_tool(call) => outcome,
-        () = going.keep() => unreachable!("a call is vouched for until it is back"),
+    if hearing.taken_back.as_ref().is_some_and(CancellationToken::is_cancelled) {
+        return going.settle(Outcome::Failed(Failure::cancelled(true))).await;
+    }
+    let outcome = match &hearing.line {
+        None => {
+            let (name, arguments) = (going.tool().1, going.arguments().clone());
+            let call = ToolCall { name, arguments, capabilities: None, again: None, listener: None };
+            tokio::select! {
+                biased;
+                () = hearing.taken_back() => Outcome::Failed(Failure::cancelled(false)),
+                outcome = link.call_tool(call) => outcome.map_or_else(Outcome::Failed, dialogue::unasked),
+                () = going.keep() => unreachable!("a call is vouched for until it is back"),
+            }
+        }
+        Some(line) => tokio::select! {
+            biased;
+            () = hearing.taken_back() => Outcome::Failed(Failure::cancelled(false)),
+            outcome = Box::pin(dialogue::carry(&going, &link, line)) => {
+                outcome.map_or_else(Outcome::Failed, Outcome::Answered)
+            }
+            () = going.keep() => unreachable!("a call is vouched for until it is back"),
+        },
     };
-    let outcome = outcome.map_or_else(Outcome::Failed, Outcome::Answered);
     going.settle(outcome).await
 }
 

@@ -17,6 +17,9 @@ pub const DENIED: &str = "proxyCall.denied";
 /// The entry of a call that waits for a person.
 pub const HELD: &str = "proxyCall.held";
 
+/// The entry of a question of the upstream's.
+const ASKED: &str = "proxyCall.asked";
+
 /// What the log says of an attempt.
 #[derive(Serialize)]
 struct Details<'a> {
@@ -90,5 +93,15 @@ pub fn record(
         let happening = Happening::PolicyDenied { session: session.as_deref(), tool: &name, code, step, rule, reason };
         webhooks::emit(cx, &happening)?;
     }
+    Ok(())
+}
+
+/// The entry of something that an upstream asks the client in the middle of a call.
+pub fn asked(cx: &mut WriteContext<'_>, call: &OpenCall, method: &str, passed: bool) -> Result<()> {
+    let session = cx.tx.session(&cx.caller.tenant.clone(), &call.session_id)?;
+    let name = format!("{}.{}", call.upstream, call.tool);
+    let details = serde_json::json!({"call_id": call.id, "tool": name, "method": method, "passed_on": passed});
+    let draft = Draft::governance(ASKED, session.as_deref(), &details)?;
+    watch::append(cx, Draft { tool: &name, ..draft })?;
     Ok(())
 }

@@ -6,10 +6,12 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use rmcp::model::{ClientJsonRpcMessage, GetExtensions, RequestId};
+use rmcp::model::{ClientJsonRpcMessage, GetExtensions, GetMeta, RequestId};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
+
+use super::link::Again;
 
 /// Rides on a request to the transport.
 #[derive(Clone, Default)]
@@ -18,6 +20,10 @@ pub(super) struct Exact(Arc<Inner>);
 #[derive(Default)]
 struct Inner {
     arguments: Option<Zeroizing<String>>,
+    /// Answers that the call is made again with.
+    again: Option<Again>,
+    /// Its place among the calls that somebody listens to.
+    place: Option<u64>,
     /// Whether rmcp may do without the result.
     alone: bool,
     outcome: Mutex<Option<Outcome>>,
@@ -45,8 +51,13 @@ struct Envelope<'a> {
 
 impl Exact {
     /// For a call with these arguments, whose result rmcp need not see.
-    pub(super) fn call(arguments: Zeroizing<String>) -> Self {
-        Self(Arc::new(Inner { arguments: Some(arguments), alone: true, outcome: Mutex::default() }))
+    pub(super) fn call(arguments: Zeroizing<String>, again: Option<Again>, place: Option<u64>) -> Self {
+        Self(Arc::new(Inner { arguments: Some(arguments), again, place, alone: true, outcome: Mutex::default() }))
+    }
+
+    /// Its place among the calls that somebody listens to.
+    pub(super) fn place(&self) -> Option<u64> {
+        self.0.place
     }
 
     pub(super) fn of(message: &ClientJsonRpcMessage) -> Option<(Self, RequestId)> {
@@ -67,6 +78,14 @@ impl Exact {
         let params = members.get("params").map_or("{}", |params| params.get());
         let mut params: BTreeMap<&str, &RawValue> = serde_json::from_str(params)?;
         params.insert("arguments", serde_json::from_str(arguments)?);
+        let state = self.0.again.as_ref().and_then(|again| again.state.as_deref()).map(serde_json::to_string);
+        let state = state.transpose()?;
+        if let Some(again) = &self.0.again {
+            params.extend(again.responses.as_deref().map(|responses| ("inputResponses", responses)));
+        }
+        if let Some(state) = &state {
+            params.insert("requestState", serde_json::from_str(state)?);
+        }
         let params = Zeroizing::new(serde_json::to_string(&params)?);
         members.insert("params", serde_json::from_str(&params)?);
         serde_json::to_string(&members).map(Zeroizing::new)
@@ -94,6 +113,12 @@ impl Exact {
     }
 }
 
+/// The token that a request is sent with.
+pub(super) fn token(message: &ClientJsonRpcMessage) -> Option<String> {
+    let ClientJsonRpcMessage::Request(request) = message else { return None };
+    Some(request.request.get_meta().get_progress_token()?.0.to_string())
+}
+
 /// Some servers write a number that they were sent as text.
 fn same(a: &RequestId, b: &RequestId) -> bool {
     a == b || a.to_string() == b.to_string()
@@ -108,7 +133,7 @@ mod tests {
     #[test]
     fn what_is_sent_and_answered_stays_as_it_was_written() {
         let arguments = r#"{"amount":0.10,"big":123456789012345678901234567890}"#;
-        let exact = Exact::call(Zeroizing::new(arguments.to_owned()));
+        let exact = Exact::call(Zeroizing::new(arguments.to_owned()), None, None);
         let mut request = CallToolRequest::new(CallToolRequestParams::new("pay"));
         request.extensions.insert(exact.clone());
         let message = ClientJsonRpcMessage::request(ClientRequest::CallToolRequest(request), RequestId::Number(7));

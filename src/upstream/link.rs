@@ -6,7 +6,7 @@ use std::{
         Arc, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use http::{HeaderName, HeaderValue};
@@ -23,16 +23,19 @@ use rmcp::{
     },
 };
 use serde::Deserialize;
-use serde_json::value::RawValue;
-use tokio::sync::{Mutex, Semaphore, SemaphorePermit};
+use serde_json::{json, value::RawValue};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use zeroize::Zeroizing;
 
 use super::{
     Failure, FailureKind, Place, Target, UpstreamLimits,
+    awaited::Awaited,
     breaker::Breaker,
     capture::{Exact, Outcome},
     child::ChildCommand,
     failed::{OTHER_REVISION, failure, not_connected, timed_out},
+    floor::{Floor, Listener, Place as OnFloor},
+    follow,
     piped::{Piped, Silence},
     transport::{KnownVersions, Transport},
 };
@@ -41,13 +44,19 @@ use crate::outbound::Outbound;
 /// Pages of a list of tools, and tools in it: more is no catalogue.
 const MAX_PAGES: usize = 100;
 const MAX_TOOLS: usize = 1_000;
+/// The longest that a call may take in which somebody is asked something.
+pub(super) const MOST: Duration = Duration::from_secs(600);
+/// How old the list of a child may be that says nothing of changes, while somebody would be told of them.
+const CHILD_LIST_AGE: Duration = Duration::from_secs(10);
+/// How often it is looked whether they have answered.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// A connection, made when it is needed.
 pub struct Link {
     target: Target,
     outbound: Outbound,
     limits: UpstreamLimits,
-    turns: Semaphore,
+    turns: Arc<Semaphore>,
     breaker: Breaker,
     /// What the newest connection has shown.
     revisions: std::sync::Mutex<Option<Revisions>>,
@@ -69,6 +78,12 @@ impl Connected {
     }
 }
 
+/// A turn among those that call an upstream.
+#[derive(Debug)]
+pub struct Turn {
+    _turn: OwnedSemaphorePermit,
+}
+
 /// The newest revision if the server has it, else what it shakes hands with.
 fn either() -> ClientLifecycleMode {
     ClientLifecycleMode::Auto { preferred_versions: vec![rmcp::model::ProtocolVersion::LATEST], legacy_version: None }
@@ -82,6 +97,8 @@ struct Events {
     silence: Silence,
     /// Over HTTP: the revisions that it says to know.
     known: KnownVersions,
+    /// Who hears what it says in the middle of a call.
+    floor: Floor,
 }
 
 impl Events {
@@ -98,7 +115,11 @@ impl Events {
 
 impl ClientHandler for Events {
     fn get_info(&self) -> ClientConfig {
-        ClientConfig::new(ClientCapabilities::default(), Implementation::new("haldir", env!("CARGO_PKG_VERSION")))
+        // The connection is for many clients. One that cannot do what the upstream asks is declined for.
+        let all =
+            json!({"elicitation": {"form": {}, "url": {}}, "roots": {}, "sampling": {"tools": {}, "context": {}}});
+        let all = serde_json::from_value(all).unwrap_or_default();
+        ClientConfig::new(all, Implementation::new("haldir", env!("CARGO_PKG_VERSION")))
     }
 
     async fn on_tool_list_changed(&self, _context: NotificationContext<RoleClient>) {
@@ -121,8 +142,21 @@ pub struct ToolCall<'a> {
     pub name: &'a str,
     /// JSON text of the arguments, secrets included.
     pub arguments: Zeroizing<String>,
-    /// What the caller says about the call itself.
-    pub meta: Option<RequestMetaObject>,
+    /// What the caller's client can be asked, from 2026-07-28 on; `None` is nothing.
+    pub capabilities: Option<ClientCapabilities>,
+    /// Answers that the upstream asked for.
+    pub again: Option<Again>,
+    /// Who hears what the upstream says meanwhile.
+    pub listener: Option<Listener>,
+}
+
+/// What a call is made again with, once its client has answered (2026-07-28).
+#[derive(Clone, Debug)]
+pub struct Again {
+    /// An object.
+    pub responses: Option<Box<RawValue>>,
+    /// What the upstream gave, and gets back.
+    pub state: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -139,7 +173,7 @@ impl Link {
             target,
             outbound,
             limits,
-            turns: Semaphore::new(limits.concurrency),
+            turns: Arc::new(Semaphore::new(limits.concurrency)),
             breaker: Breaker::new(limits.backoff),
             revisions: std::sync::Mutex::default(),
             state: Mutex::new(None),
@@ -163,6 +197,12 @@ impl Link {
             let message = format!("it failed repeatedly and is left alone for {} ms", wait.as_millis());
             Failure::unsent(FailureKind::Busy, message)
         })
+    }
+
+    /// A turn for a request that another connection makes, whatever it is for; it ends when this is dropped.
+    pub async fn enter(&self) -> Result<Turn, Failure> {
+        let turn = tokio::time::timeout(self.limits.queue_timeout, Arc::clone(&self.turns).acquire_owned()).await;
+        turn.ok().and_then(Result::ok).map(|turn| Turn { _turn: turn }).ok_or_else(|| self.is_busy())
     }
 
     /// Whether a call that another connection made was answered at all.
@@ -195,6 +235,17 @@ impl Link {
         }
     }
 
+    /// Whether it has said that its tools are other ones than it listed, or has to be asked whether they are.
+    pub fn has_changed(&self) -> bool {
+        // While the connection is made nothing was listed over it.
+        let Ok(state) = self.state.try_lock() else { return false };
+        let Some(connected) = state.as_ref() else { return false };
+        let revisions = *self.revisions.lock().unwrap_or_else(PoisonError::into_inner);
+        let says_nothing = matches!(self.target.place, Place::Child(_)) && revisions.is_some_and(|known| known.modern);
+        let is_old = says_nothing && connected.listed.is_some_and(|listed| listed.elapsed() > CHILD_LIST_AGE);
+        is_old || connected.events.tools_changed.load(Ordering::Acquire)
+    }
+
     /// All its tools, each as it was written.
     pub async fn list_tools(&self) -> Result<Vec<Box<RawValue>>, Failure> {
         let _turn = self.turn().await?;
@@ -213,7 +264,7 @@ impl Link {
             let exact = Exact::default();
             let mut request = ListToolsRequest::with_param(params);
             request.extensions.insert(exact.clone());
-            let page = self.ask(&peer, ClientRequest::ListToolsRequest(request), &exact, None).await?;
+            let page = self.ask(&peer, ClientRequest::ListToolsRequest(request), &exact, None, None).await?;
             let page: Page = serde_json::from_str(page.get())
                 .map_err(|_| Failure::new(FailureKind::Unavailable, "its list of tools is none that can be read"))?;
             tools.extend(page.tools);
@@ -234,8 +285,38 @@ impl Link {
     /// Calls a tool; answers its result as it was written.
     pub async fn call_tool(&self, call: ToolCall<'_>) -> Result<Box<RawValue>, Failure> {
         let _turn = self.turn().await?;
-        let outcome = tokio::time::timeout(self.limits.call_timeout, self.call(call)).await;
+        let listener = call.listener.clone();
+        let outcome = match listener {
+            None => tokio::time::timeout(self.limits.call_timeout, self.call(call)).await,
+            Some(listener) => Box::pin(self.in_good_time(self.call(call), &listener)).await,
+        };
         self.judged(outcome.unwrap_or_else(|_| Err(timed_out(self.limits.call_timeout))))
+    }
+
+    /// As a timeout does it, but for the time in which the client is asked something.
+    async fn in_good_time<T>(
+        &self,
+        call: impl Future<Output = T>,
+        listener: &Listener,
+    ) -> Result<T, tokio::time::error::Elapsed> {
+        let begin = Instant::now();
+        let mut call = std::pin::pin!(call);
+        loop {
+            let left = match listener.pace.since(begin) {
+                Some(since) => self.limits.call_timeout.saturating_sub(since.elapsed()),
+                None => LOOK,
+            };
+            let left = left.min(MOST.saturating_sub(begin.elapsed()));
+            match tokio::time::timeout(left, call.as_mut()).await {
+                Ok(outcome) => return Ok(outcome),
+                Err(elapsed) => {
+                    let is_over = listener.pace.since(begin).is_some_and(|at| at.elapsed() >= self.limits.call_timeout);
+                    if is_over || begin.elapsed() >= MOST {
+                        return Err(elapsed);
+                    }
+                }
+            }
+        }
     }
 
     async fn call(&self, call: ToolCall<'_>) -> Result<Box<RawValue>, Failure> {
@@ -243,10 +324,18 @@ impl Link {
         let mut params = CallToolRequestParams::new(call.name.to_owned());
         // For headers that mirror arguments; what is sent is the text.
         params.arguments = serde_json::from_str::<JsonObject>(&call.arguments).ok();
-        let exact = Exact::call(call.arguments);
+        let place = events.floor.enter(call.listener.as_ref());
+        let exact = Exact::call(call.arguments, call.again, place.key());
         let mut request = CallToolRequest::new(params);
         request.extensions.insert(exact.clone());
-        self.ask(&peer, ClientRequest::CallToolRequest(request), &exact, call.meta)
+        // Before, it was told once for all.
+        let is_modern = peer.peer_info().is_some_and(|info| !info.protocol_version.has_initialize());
+        let meta = is_modern.then(|| {
+            let mut meta = RequestMetaObject::default();
+            meta.set_client_capabilities(call.capabilities.unwrap_or_default());
+            meta
+        });
+        self.ask(&peer, ClientRequest::CallToolRequest(request), &exact, meta, Some(place))
             .await
             .map_err(|failure| events.explained(failure))
     }
@@ -257,11 +346,15 @@ impl Link {
         request: ClientRequest,
         exact: &Exact,
         meta: Option<RequestMetaObject>,
+        place: Option<OnFloor>,
     ) -> Result<Box<RawValue>, Failure> {
-        let mut options = PeerRequestOptions::with_timeout(self.limits.call_timeout);
+        // Who calls keeps the time.
+        let mut options = PeerRequestOptions::no_options();
         options.meta = meta;
         let handle = peer.send_cancellable_request(request, options).await.map_err(|error| failure(&error))?;
+        let mut awaited = Awaited::new(peer, handle.id.clone(), place);
         let answered = handle.await_response().await;
+        awaited.over();
         match (exact.take(), answered) {
             (Some(Outcome::Result(result)), _) => Ok(result),
             (Some(Outcome::Error(error)), _) => Err(Failure::new(FailureKind::Rpc(error), "it answered with an error")),
@@ -274,10 +367,12 @@ impl Link {
     async fn turn(&self) -> Result<SemaphorePermit<'_>, Failure> {
         self.admit()?;
         let turn = tokio::time::timeout(self.limits.queue_timeout, self.turns.acquire()).await;
-        turn.ok().and_then(Result::ok).ok_or_else(|| {
-            let message = format!("{} calls of it are under way already", self.limits.concurrency);
-            Failure::unsent(FailureKind::Busy, message)
-        })
+        turn.ok().and_then(Result::ok).ok_or_else(|| self.is_busy())
+    }
+
+    fn is_busy(&self) -> Failure {
+        let message = format!("{} calls of it are under way already", self.limits.concurrency);
+        Failure::unsent(FailureKind::Busy, message)
     }
 
     /// Lets the breaker know. An error that the server itself wrote is an answer like any other.
@@ -305,6 +400,10 @@ impl Link {
         let modern = spoken.is_some_and(|version| !version.has_initialize());
         let with_handshake = !modern || connected.events.known.has_handshake();
         *self.revisions.lock().unwrap_or_else(PoisonError::into_inner) = Some(Revisions { modern, with_handshake });
+        // A child that is told to end would wait for whoever follows it: it is asked instead, see `has_changed`.
+        if modern && matches!(self.target.place, Place::Http { .. }) {
+            tokio::spawn(follow::changes(found.0.clone(), Arc::clone(&found.1.tools_changed)));
+        }
         *state = Some(connected);
         Ok(found)
     }
@@ -338,10 +437,10 @@ impl Link {
     ) -> Result<Connected, Failure> {
         let unsent = |message: String| Failure::unsent(FailureKind::Unavailable, message);
         let events = Events::default();
-        let transport = Transport::new(self.outbound.clone(), self.limits, events.known.clone());
+        let transport = Transport::new(self.outbound.clone(), self.limits, events.known.clone(), events.floor.clone());
         let transport = transport.map_err(|error| unsent(error.message.clone()))?;
         let mut config =
-            StreamableHttpClientTransportConfig::with_uri(url).max_concurrent_requests(self.limits.concurrency);
+            StreamableHttpClientTransportConfig::with_uri(url).max_concurrent_requests(self.limits.concurrency + 1);
         config.custom_headers = Self::headers(headers).map_err(unsent)?;
         config.max_sse_event_size = self.limits.answer_bytes;
         self.begin(StreamableHttpClientTransport::with_client(transport, config), mode, events).await
@@ -349,10 +448,12 @@ impl Link {
 
     async fn begin_child(&self, command: &ChildCommand, mode: ClientLifecycleMode) -> Result<Connected, Failure> {
         let events = Events::default();
-        let piped = Piped::start(command, self.limits.answer_bytes, events.silence.clone()).map_err(|error| {
-            let message = format!("{} cannot be started: {error}", command.program.to_string_lossy());
-            Failure::unsent(FailureKind::Unavailable, message)
-        })?;
+        let floor = events.floor.clone();
+        let piped =
+            Piped::start(command, self.limits.answer_bytes, events.silence.clone(), floor).map_err(|error| {
+                let message = format!("{} cannot be started: {error}", command.program.to_string_lossy());
+                Failure::unsent(FailureKind::Unavailable, message)
+            })?;
         self.begin(piped, mode, events.clone()).await.map_err(|failure| events.explained(failure))
     }
 

@@ -20,8 +20,9 @@ use zeroize::Zeroizing;
 
 use super::{
     FailureKind,
-    capture::Exact,
+    capture::{Exact, token},
     child::{ChildCommand, ChildProcess},
+    floor::{Floor, Taken},
     lines::{Line, LineReader},
 };
 
@@ -61,11 +62,20 @@ pub(super) struct Piped {
     awaited: Arc<Mutex<Vec<(RequestId, Exact)>>>,
     most: usize,
     silence: Silence,
+    floor: Floor,
+}
+
+/// What a line of the child is.
+enum Read {
+    Message(Box<ServerJsonRpcMessage>),
+    /// It was taken already.
+    Taken,
+    Unreadable,
 }
 
 impl Piped {
     /// Starts the child.
-    pub(super) fn start(command: &ChildCommand, most: usize, silence: Silence) -> io::Result<Self> {
+    pub(super) fn start(command: &ChildCommand, most: usize, silence: Silence, floor: Floor) -> io::Result<Self> {
         let (process, input, output) = command.start()?;
         Ok(Self {
             process: Some(process),
@@ -74,12 +84,13 @@ impl Piped {
             awaited: Arc::default(),
             most,
             silence,
+            floor,
         })
     }
 
-    /// The message as rmcp may see it; `None` if it is none.
-    fn read(awaited: &Mutex<Vec<(RequestId, Exact)>>, text: &str) -> Option<ServerJsonRpcMessage> {
-        let mut awaited = awaited.lock().unwrap_or_else(PoisonError::into_inner);
+    /// The message as rmcp may see it.
+    fn read(&self, text: &str) -> Read {
+        let mut awaited = self.awaited.lock().unwrap_or_else(PoisonError::into_inner);
         let mut shown = None;
         let found = awaited.iter().position(|(id, exact)| {
             shown = exact.keep(id, text);
@@ -87,9 +98,39 @@ impl Piped {
         });
         if let Some(found) = found {
             awaited.swap_remove(found);
+        } else {
+            drop(awaited);
+            match self.floor.heard(text, None) {
+                Taken::Passes => {}
+                Taken::Done => return Read::Taken,
+                Taken::Refused(response) => {
+                    tokio::spawn(write(Arc::clone(&self.input), async { Some(response) }));
+                    return Read::Taken;
+                }
+                Taken::Asked(asked) => {
+                    tokio::spawn(write(Arc::clone(&self.input), asked.response()));
+                    return Read::Taken;
+                }
+            }
         }
-        serde_json::from_str(shown.as_deref().unwrap_or(text)).ok()
+        let read = serde_json::from_str(shown.as_deref().unwrap_or(text));
+        read.map_or(Read::Unreadable, |message| Read::Message(Box::new(message)))
     }
+}
+
+/// Writes a line, once there is one.
+async fn write(input: Arc<tokio::sync::Mutex<Option<ChildStdin>>>, text: impl Future<Output = Option<String>> + Send) {
+    let Some(text) = text.await else { return };
+    // Fails if the child has ended, which its reader notices too.
+    let _ = write_line(&input, text.as_bytes()).await;
+}
+
+async fn write_line(input: &tokio::sync::Mutex<Option<ChildStdin>>, line: &[u8]) -> io::Result<()> {
+    let mut input = input.lock().await;
+    let input = input.as_mut().ok_or_else(|| io::Error::from(io::ErrorKind::BrokenPipe))?;
+    input.write_all(line).await?;
+    input.write_all(b"\n").await?;
+    input.flush().await
 }
 
 fn is_answer(id: &RequestId, text: &str) -> bool {
@@ -110,11 +151,14 @@ impl Transport<RoleClient> for Piped {
         &mut self,
         item: TxJsonRpcMessage<RoleClient>,
     ) -> impl Future<Output = Result<(), Self::Error>> + Send + 'static {
-        let (input, awaited) = (Arc::clone(&self.input), Arc::clone(&self.awaited));
+        let (input, awaited, floor) = (Arc::clone(&self.input), Arc::clone(&self.awaited), self.floor.clone());
         async move {
             let text = match Exact::of(&item) {
                 Some((exact, id)) => {
                     let text = exact.body(&item)?;
+                    if let Some(place) = exact.place() {
+                        floor.sent(place, &id, token(&item));
+                    }
                     let mut awaited = awaited.lock().unwrap_or_else(PoisonError::into_inner);
                     if awaited.len() >= MAX_AWAITED {
                         awaited.remove(0);
@@ -124,11 +168,7 @@ impl Transport<RoleClient> for Piped {
                 }
                 None => Zeroizing::new(serde_json::to_string(&item)?),
             };
-            let mut input = input.lock().await;
-            let input = input.as_mut().ok_or_else(|| io::Error::from(io::ErrorKind::BrokenPipe))?;
-            input.write_all(text.as_bytes()).await?;
-            input.write_all(b"\n").await?;
-            input.flush().await
+            write_line(&input, text.as_bytes()).await
         }
     }
 
@@ -137,11 +177,14 @@ impl Transport<RoleClient> for Piped {
             match self.output.next().await {
                 Ok(Line::Complete(line)) if line.trim_ascii().is_empty() => {}
                 Ok(Line::Complete(line)) => {
-                    let text = String::from_utf8_lossy(line);
-                    if let Some(message) = Self::read(&self.awaited, &text) {
-                        return Some(message);
+                    let text = String::from_utf8_lossy(line).into_owned();
+                    match self.read(&text) {
+                        Read::Message(message) => return Some(*message),
+                        Read::Taken => {}
+                        Read::Unreadable => {
+                            tracing::warn!("a child wrote something that is no message; it was dropped");
+                        }
                     }
-                    tracing::warn!("a child wrote something that is no message; it was dropped");
                 }
                 // Nobody knows whose answer that was, and it may never end.
                 Ok(Line::TooLong) => {

@@ -26,7 +26,12 @@ use sse_stream::{Sse, SseStream};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use super::{UpstreamLimits, capture::Exact};
+use super::{
+    UpstreamLimits,
+    capture::{Exact, token},
+    floor::{Floor, Taken},
+    link::MOST,
+};
 use crate::{error::Result, outbound::Outbound};
 
 /// Redirects that are followed, within one origin.
@@ -76,6 +81,41 @@ pub(super) struct Transport {
     outbound: Outbound,
     limits: UpstreamLimits,
     known: KnownVersions,
+    floor: Floor,
+}
+
+/// How what a server asks is answered: by a request of its own.
+#[derive(Clone)]
+struct Answers {
+    transport: Transport,
+    uri: Arc<str>,
+    session: Option<Arc<str>>,
+    headers: HashMap<HeaderName, HeaderValue>,
+}
+
+impl Answers {
+    /// Sends the response, once there is one.
+    async fn send(self, response: impl Future<Output = Option<String>> + Send) {
+        let Some(response) = response.await else { return };
+        let build = |url| {
+            let request = self.transport.request(Method::POST, url, self.session.as_deref(), &self.headers);
+            request.header(header::CONTENT_TYPE, "application/json").body(response.clone())
+        };
+        if let Err(error) = self.transport.send(&self.uri, build).await {
+            tracing::debug!(%error, "an answer did not reach the upstream");
+        }
+    }
+
+    /// Whether a message that is no answer was taken, rather than for rmcp to see.
+    fn take(&self, text: &str, stream: Option<&RequestId>) -> bool {
+        match self.transport.floor.heard(text, stream) {
+            Taken::Passes => return false,
+            Taken::Done => {}
+            Taken::Refused(response) => drop(tokio::spawn(self.clone().send(async { Some(response) }))),
+            Taken::Asked(asked) => drop(tokio::spawn(self.clone().send(asked.response()))),
+        }
+        true
+    }
 }
 
 /// The revisions that an upstream has answered to `server/discover`.
@@ -106,8 +146,8 @@ impl KnownVersions {
 }
 
 impl Transport {
-    pub(super) fn new(outbound: Outbound, limits: UpstreamLimits, known: KnownVersions) -> Result<Self> {
-        Ok(Self { client: outbound.client(limits.call_timeout)?, outbound, limits, known })
+    pub(super) fn new(outbound: Outbound, limits: UpstreamLimits, known: KnownVersions, floor: Floor) -> Result<Self> {
+        Ok(Self { client: outbound.client(limits.call_timeout)?, outbound, limits, known, floor })
     }
 
     /// Sends, and follows redirects that stay where the operator pointed.
@@ -203,6 +243,7 @@ fn events(
     most: usize,
     exact: Option<(Exact, RequestId)>,
     known: Option<KnownVersions>,
+    answers: Answers,
 ) -> BoxStream<'static, Result<Sse, SseError>> {
     let events = SseStream::from_bytes_stream(pieces(response, most));
     events
@@ -211,10 +252,12 @@ fn events(
             if let (Some(known), Some(data)) = (&known, &event.data) {
                 known.read(data);
             }
-            if let (Some((exact, id)), Some(data)) = (&exact, &event.data)
-                && let Some(shown) = exact.keep(id, data)
-            {
-                event.data = Some(shown);
+            let Some(data) = &event.data else { return Ok(event) };
+            let shown = exact.as_ref().and_then(|(exact, id)| exact.keep(id, data));
+            if shown.is_some() {
+                event.data = shown;
+            } else if answers.take(data, exact.as_ref().map(|(_, id)| id)) {
+                event.data = None;
             }
             Ok(event)
         })
@@ -270,14 +313,27 @@ impl StreamableHttpClient for Transport {
     ) -> Result<StreamableHttpPostResponse, Failed> {
         let exact = Exact::of(&message);
         let sent = match &exact {
-            Some((exact, _)) => exact.body(&message)?,
+            Some((exact, id)) => {
+                if let Some(place) = exact.place() {
+                    self.floor.sent(place, id, token(&message));
+                }
+                exact.body(&message)?
+            }
             None => Zeroizing::new(serde_json::to_string(&message)?),
         };
+        let is_listening = matches!(&message, ClientJsonRpcMessage::Request(request)
+            if matches!(request.request, ClientRequest::SubscriptionsListenRequest(_)));
+        let has_listener = exact.as_ref().is_some_and(|(exact, _)| exact.place().is_some());
         let session = session_id.as_deref();
         let build = |url| {
-            self.request(Method::POST, url, session, &custom_headers)
-                .header(header::CONTENT_TYPE, "application/json")
-                .body(sent.to_string())
+            let request = self.request(Method::POST, url, session, &custom_headers);
+            let request = request.header(header::CONTENT_TYPE, "application/json").body(sent.to_string());
+            // Somebody may be asked in the middle of it; who waits for it keeps the time.
+            match (has_listener, is_listening) {
+                (true, _) => request.timeout(MOST),
+                (_, true) => request.timeout(LISTEN),
+                _ => request,
+            }
         };
         let response = self.send(&uri, build).await?;
         let status = response.status();
@@ -294,7 +350,9 @@ impl StreamableHttpClient for Transport {
             if matches!(request.request, ClientRequest::DiscoverRequest(_)));
         let discovers = discovers.then(|| self.known.clone());
         if is_kind(&response, "text/event-stream") {
-            return Ok(StreamableHttpPostResponse::Sse(events(response, most, exact, discovers), given));
+            let session = session_id.clone().or_else(|| given.as_deref().map(Arc::from));
+            let answers = Answers { transport: self.clone(), uri, session, headers: custom_headers };
+            return Ok(StreamableHttpPostResponse::Sse(events(response, most, exact, discovers, answers), given));
         }
         if !is_kind(&response, "application/json") {
             if !wants_answer {
@@ -349,6 +407,7 @@ impl StreamableHttpClient for Transport {
         if !response.status().is_success() || !is_kind(&response, "text/event-stream") {
             return Err(StreamableHttpError::ServerDoesNotSupportSse);
         }
-        Ok(events(response, self.limits.answer_bytes, None, None))
+        let answers = Answers { transport: self.clone(), uri, session: session_id, headers: custom_headers };
+        Ok(events(response, self.limits.answer_bytes, None, None, answers))
     }
 }

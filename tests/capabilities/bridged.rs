@@ -29,7 +29,7 @@ fn wrapped(house: &House, options: &[&str], flag: &str) -> Lines {
 }
 
 /// The upstream over HTTP, registered.
-fn registered(operator: &Client, flag: &str) -> Process {
+pub fn registered(operator: &Client, flag: &str) -> Process {
     let mut command = Command::new(upstream_program());
     command.arg(flag).stdout(Pipe::piped()).stderr(Pipe::piped());
     let mut process = Process::spawn(command);
@@ -49,7 +49,7 @@ fn messages(answer: &Answer) -> Vec<Value> {
 }
 
 /// A request of 2026-07-28 to `/mcp/up`.
-fn modern(client: &Client, session: &str, id: u64, method: &str, params: &Value) -> Vec<Value> {
+pub fn modern(client: &Client, session: &str, id: u64, method: &str, params: &Value) -> Vec<Value> {
     let mut params = params.clone();
     for (name, value) in context().as_object().unwrap() {
         params["_meta"][name] = value.clone();

@@ -1,6 +1,7 @@
 //! What all capabilities share: a store in a folder of its own, servers on it, and callers.
 
 mod client;
+mod events;
 mod in_process;
 mod mcp_session;
 pub mod program;
@@ -18,6 +19,7 @@ use std::{
 };
 
 pub use client::{Answer, Client, raw_exchange, read_answer};
+pub use events::Events;
 pub use in_process::{InProcess, start_of_time};
 pub use mcp_session::McpSession;
 pub use receiver::{Delivery, Receiver, Reply};

@@ -48,6 +48,7 @@ pub fn list() -> Value {
         "test_logging_tool",
         "test_missing_capability",
         "test_streaming_elicitation",
+        "test_roots",
         "test_trigger_tool_change",
         "test_trigger_prompt_change",
         "test_elicitation_sep1034_defaults",
@@ -128,6 +129,10 @@ pub async fn call(
     let result = match params.name.as_ref() {
         "test_tool_with_logging" => logging(&context).await,
         "test_tool_with_progress" => progress(&context).await,
+        "test_roots" => match context.peer.list_roots().await {
+            Ok(result) => text(&format!("Roots: {}", json!(result)["roots"])),
+            Err(error) => failed(&error),
+        },
         "test_sampling" => sampling(&arguments, &context).await?,
         "test_elicitation" => {
             let schema = json!({"type": "object", "required": ["username", "email"], "properties": {

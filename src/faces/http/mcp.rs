@@ -43,11 +43,11 @@ use crate::{
     faces::{
         backend::Backend,
         elicitation::Asking,
-        mcp::{HaldirMcp, RawArguments, exact, server, tools},
+        mcp::{HaldirMcp, RawArguments, exact, line::OneAnswer, server, tools},
         relay::bound_session::BoundSession,
     },
     model::Credential,
-    operations::{self, Haldir},
+    operations::{self, Haldir, tool_changes::ToolChanges},
 };
 
 const PROTOCOL_VERSION: &str = "mcp-protocol-version";
@@ -72,6 +72,7 @@ impl McpFace {
         asking: Asking,
         shutdown: &CancellationToken,
     ) -> Self {
+        let changes = ToolChanges::new(haldir.clone());
         let backend = Backend::Local(haldir);
         let config = StreamableHttpServerConfig::default()
             .with_max_request_body_bytes(MAX_BODY_BYTES)
@@ -82,9 +83,9 @@ impl McpFace {
         let sessions = McpSessions::default();
         // A server for each session, since each has a log level of its own.
         let factory = |backend: Backend| {
-            let session = Arc::clone(local_session);
+            let (session, changes) = (Arc::clone(local_session), changes.clone());
             move || {
-                let server = HaldirMcp::new(backend.clone(), Credential::Anonymous);
+                let server = HaldirMcp::new(backend.clone(), Credential::Anonymous).following(changes.clone());
                 Ok(server.bound_to(Arc::clone(&session)).asking(asking))
             }
         };
@@ -164,7 +165,11 @@ async fn answer(face: &McpFace, credential: &Credential, request: Request) -> Re
     let begins_session = message.method.as_deref() == Some("initialize") && accepts_events(&parts.headers);
     let (is_tool_call, arguments) = (message.method.as_deref() == Some("tools/call"), message.arguments());
     let in_session = begins_session || parts.headers.contains_key(SESSION_ID);
-    let request = for_rmcp(parts, credential, arguments, body.clone());
+    let one_answer = !in_session && !accepts_events(&parts.headers);
+    let mut request = for_rmcp(parts, credential, arguments, body.clone());
+    if one_answer {
+        request.extensions_mut().insert(OneAnswer);
+    }
     let response = match (begins_session, in_session) {
         (true, _) => face.sessions.begin(credential, Box::pin(face.in_session.handle(request))).await?,
         (false, true) => face.in_session.handle(request).await,

@@ -91,7 +91,7 @@ async fn answer(app: &App, credential: &Credential, name: &str, request: Request
         Place::Http { url, headers: written } => {
             let route = Route::new(app, credential, name, (&url, &written), (link, sent.clone()))?;
             let wire = Source::Wire(Box::new(route.wire(app)));
-            let relayed = Children { app, credential, name: &route.name, source: wire, sent };
+            let relayed = Children { app, credential, name: &route.name, source: wire, sent, link: None };
             if relayed.serves(&headers) || needs_bridge(app, credential, &route.name, &headers, &body).await? {
                 return relayed.answer(&method, &headers, &body).await;
             }
@@ -99,7 +99,8 @@ async fn answer(app: &App, credential: &Credential, name: &str, request: Request
         }
         Place::Child(command) => {
             let source = Source::Child(command);
-            return Children { app, credential, name: &name, source, sent }.answer(&method, &headers, &body).await;
+            let children = Children { app, credential, name: &name, source, sent, link: Some(link) };
+            return children.answer(&method, &headers, &body).await;
         }
     };
     let sessions = &app.shared.upstream_sessions;
@@ -180,11 +181,20 @@ impl Exchange {
             list: id.clone().filter(|_| message.is("tools/list")),
             open: self.open.clone(),
             until: Some(Instant::now() + self.app.shared.call_timeout),
+            turn: None,
         };
         if message.is("subscriptions/listen") {
             passing.until = None;
         }
         if !message.is("tools/call") {
+            if let Some(id) = id.as_deref().filter(|_| passing.until.is_some()) {
+                match self.route.link.enter().await {
+                    Ok(turn) => passing.turn = Some(turn),
+                    Err(busy) => {
+                        return Ok(rpc_error(StatusCode::BAD_GATEWAY, Some(id), INTERNAL_ERROR, &busy.message));
+                    }
+                }
+            }
             return self.send(Method::POST, headers, Some(message.text()), passing, modern).await;
         }
         // A call without an id would be one without an answer.
@@ -244,6 +254,7 @@ impl Exchange {
             list: None,
             open: self.open.clone(),
             until: Some(Instant::now() + self.app.shared.call_timeout),
+            turn: None,
         };
         self.send(Method::POST, headers, Some(text), passing, *modern).await
     }
@@ -261,6 +272,7 @@ impl Exchange {
             list: None,
             open: self.open.clone(),
             until: None,
+            turn: None,
         };
         let ends = (method == Method::DELETE).then(|| headers.get(SESSION_ID).cloned()).flatten();
         let (app, name) = (self.app.clone(), self.route.name.clone());
@@ -281,9 +293,17 @@ impl Exchange {
     ) -> Result<Response> {
         let begins = passing.call.is_none() && !headers.contains_key(SESSION_ID);
         let is_call = passing.call.is_some();
-        if is_call && let Err(resting) = self.route.link.admit() {
-            let id = not_carried_out(&mut passing, "the upstream failed repeatedly and is left alone for a while");
-            return Ok(rpc_error(StatusCode::BAD_GATEWAY, id.as_deref(), INTERNAL_ERROR, &resting.message));
+        if is_call {
+            let turn = self.route.link.enter().await;
+            // Asked last: who is let through has to say what came of it.
+            match turn.and_then(|turn| self.route.link.admit().map(|()| turn)) {
+                Ok(turn) => passing.turn = Some(turn),
+                Err(resting) => {
+                    let problem = "the upstream is left alone for a while, or has too many calls under way";
+                    let id = not_carried_out(&mut passing, problem);
+                    return Ok(rpc_error(StatusCode::BAD_GATEWAY, id.as_deref(), INTERNAL_ERROR, &resting.message));
+                }
+            }
         }
         let asked = self.request(&method, headers, body, passing.until.is_none()).await;
         if is_call {

@@ -13,7 +13,7 @@ use rmcp::{
 use serde_json::{Value, value::RawValue};
 use tokio::sync::Semaphore;
 
-use super::server::is_modern;
+use super::{line, server::is_modern};
 use crate::{
     error::{Code, Error, Result},
     faces::{
@@ -95,7 +95,7 @@ impl Ask<'_> {
     }
 
     /// Asks about a call that is held; `brought` is what this very call has brought of an answer.
-    pub async fn ask(&self, held: &Held, brought: Option<&Hearing>) -> Result<Asked> {
+    pub async fn ask(&self, held: &Held, brought: Option<&Hearing>, params: &CallToolRequestParams) -> Result<Asked> {
         if let Some(brought) = brought {
             // A yes that did not let it pass is one to something else, or for an operator to say.
             return Ok(Asked::Told(held.text_after(if brought.person.is_some() { "" } else { UNDECIDED })));
@@ -113,7 +113,11 @@ impl Ask<'_> {
         let Some(question) = proxied::ask_about(&cx, held).await? else { return waits() };
         if modern {
             let (request_id, proof) = (held.request_id.clone(), question.proof.clone());
-            let state = State { request_id, proof, ..State::default() };
+            // What the call has for its upstream travels along.
+            let again = line::again(params);
+            let (input_responses, request_state) =
+                again.map(|again| (again.responses, again.state)).unwrap_or_default();
+            let state = State { request_id, proof, request_state, input_responses };
             let asking = state.asking(&question.message);
             let result = asking.and_then(|json| serde_json::from_str::<InputRequiredResult>(&json).ok());
             return match result {
@@ -159,7 +163,7 @@ impl Ask<'_> {
             return Ok(None);
         };
         if yes {
-            return Ok(Some(Hearing { person: Some(Arc::new(person)), held: None }));
+            return Ok(Some(Hearing { person: Some(Arc::new(person)), ..Hearing::default() }));
         }
         let cx = self.haldir.watch_proxy(self.credential)?;
         proxied::deny(&cx, person).await?;

@@ -40,16 +40,17 @@ impl Level {
         Ok(())
     }
 
+    /// The least level that the client asked for, in this request or for its connection.
+    pub fn asked(&self, context: &RequestContext<RoleServer>) -> Option<u8> {
+        if is_modern(context) {
+            return context.meta.log_level().map(|level| level as u8);
+        }
+        Some(self.0.load(Ordering::Relaxed)).filter(|level| *level != SILENT)
+    }
+
     /// Tells the client what came of a tool call, if it asked for such messages.
     pub async fn tell(&self, context: &RequestContext<RoleServer>, tool: &str, outcome: &Outcome) {
-        let asked = if is_modern(context) {
-            context.meta.log_level().map_or(SILENT, |level| level as u8)
-        } else {
-            self.0.load(Ordering::Relaxed)
-        };
-        if asked == SILENT {
-            return;
-        }
+        let Some(asked) = self.asked(context) else { return };
         let (level, message) = describe(tool, outcome);
         if level as u8 >= asked {
             let message = LoggingMessageNotificationParam::new(level, message).with_logger(LOGGER);

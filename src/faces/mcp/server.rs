@@ -1,7 +1,13 @@
 //! haldir as an rmcp server.
 #![expect(deprecated, reason = "SEP-2577 deprecates logging; clients of every earlier revision have it")]
 
-use std::sync::Arc;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
@@ -9,17 +15,18 @@ use rmcp::{
         CallToolRequestParams, CallToolResponse, CompleteRequestParams, CompleteResult, CustomRequest, CustomResult,
         ErrorCode, GetPromptRequestParams, GetPromptResponse, Implementation, ListPromptsResult,
         ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams, ProtocolVersion,
-        ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig, SetLevelRequestParams, Tool,
+        ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig, SetLevelRequestParams,
+        SubscriptionFilter, Tool,
     },
-    service::RequestContext,
+    service::{RequestContext, SubscriptionContext},
 };
 
-use super::{RawArguments, ask::Asks, completion, logging::Level, prompts, resources, tools, upstreams};
+use super::{RawArguments, ask::Asks, completion, line, logging::Level, prompts, resources, tools, upstreams};
 use crate::{
     error::{Code, Error},
     faces::{backend::Backend, elicitation::Asking, relay::bound_session::BoundSession},
     model::Credential,
-    operations,
+    operations::{self, tool_changes::ToolChanges},
 };
 
 /// What clients tell their model about haldir.
@@ -29,6 +36,9 @@ const INSTRUCTIONS: &str = "haldir governs what you may do. Begin with createSes
     secrets with getSecret only when they are about to be used, and never repeat them. Record what you did with \
     logAction, and end with revokeSession.";
 
+/// How often it is looked whether a client is still there that is told of changes.
+const LOOK_EVERY: Duration = Duration::from_secs(15);
+
 /// haldir, serving one connection.
 pub struct HaldirMcp {
     backend: Backend,
@@ -37,18 +47,65 @@ pub struct HaldirMcp {
     log_level: Level,
     session: upstreams::Session,
     asks: Asks,
+    /// Tells this connection from others.
+    whose: u64,
+    /// Where changes of upstreams' tools are heard of, and whether this connection hears of them already.
+    changes: Option<ToolChanges>,
+    follows: AtomicBool,
 }
 
 impl HaldirMcp {
     /// Serves `backend` to whoever holds `credential`.
     pub fn new(backend: Backend, credential: Credential) -> Self {
+        let changes = match &backend {
+            Backend::Local(haldir) => Some(ToolChanges::new(haldir.clone())),
+            Backend::Remote(_) => None,
+        };
         Self {
             backend,
             credential,
             log_level: Level::default(),
             session: upstreams::Session::default(),
             asks: Asks::default(),
+            whose: line::next_client(),
+            changes,
+            follows: AtomicBool::new(false),
         }
+    }
+
+    /// Looks for changes of tools together with others.
+    #[must_use]
+    pub fn following(mut self, changes: ToolChanges) -> Self {
+        self.changes = Some(changes);
+        self
+    }
+
+    /// Tells the client from now on that its list of tools has changed: once for a connection that lasts.
+    async fn follow(&self, context: &RequestContext<RoleServer>) {
+        let parts = context.extensions.get::<http::request::Parts>();
+        let lasts = !is_modern(context) && parts.is_none_or(|parts| parts.headers.contains_key("mcp-session-id"));
+        let Some(changes) = self.changes.as_ref().filter(|_| lasts) else { return };
+        if self.follows.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        // Who may see no tools is told of none.
+        let Ok(mut changes) = changes.follow(&self.credential(context)).await else {
+            return self.follows.store(false, Ordering::Relaxed);
+        };
+        let peer = context.peer.clone();
+        tokio::spawn(async move {
+            loop {
+                let change = tokio::time::timeout(LOOK_EVERY, changes.changed()).await;
+                let goes_on = match change {
+                    Ok(Ok(())) => peer.notify_tool_list_changed().await.is_ok(),
+                    Ok(Err(_)) => false,
+                    Err(_) => !peer.is_transport_closed(),
+                };
+                if !goes_on {
+                    return;
+                }
+            }
+        });
     }
 
     /// Calls the tools of upstreams in this session, where a local agent names none.
@@ -94,13 +151,16 @@ pub fn to_rpc(error: &Error) -> ErrorData {
 
 impl ServerHandler for HaldirMcp {
     fn get_info(&self) -> ServerConfig {
-        let capabilities = ServerCapabilities::builder()
+        let mut capabilities = ServerCapabilities::builder()
             .enable_tools()
             .enable_prompts()
             .enable_resources()
             .enable_completions()
             .enable_logging()
             .build();
+        if let Some(tools) = capabilities.tools.as_mut().filter(|_| self.changes.is_some()) {
+            tools.list_changed = Some(true);
+        }
         ServerConfig::new(capabilities)
             .with_server_info(Implementation::new("haldir", env!("CARGO_PKG_VERSION")).with_title("haldir"))
             .with_instructions(INSTRUCTIONS)
@@ -111,9 +171,36 @@ impl ServerHandler for HaldirMcp {
         _: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
+        // Before they are listed, so that no change is missed in between.
+        self.follow(&context).await;
         let mut all = tools::all().to_vec();
         all.extend(upstreams::tools(&self.backend, &self.credential(&context)).await);
         Ok(ListToolsResult::with_all_items(all))
+    }
+
+    fn accepted_subscription_filter(&self, requested: &SubscriptionFilter) -> Option<SubscriptionFilter> {
+        self.changes.as_ref()?;
+        // All that changes here.
+        let tools = SubscriptionFilter::builder().tools_list_changed().build();
+        Some(requested.intersection(&tools))
+    }
+
+    async fn listen(&self, subscription: SubscriptionContext) -> Result<(), ErrorData> {
+        let Some(changes) = &self.changes else { return Ok(()) };
+        let credential = self.credential(subscription.request_context());
+        let mut changes = changes.follow(&credential).await.map_err(|error| to_rpc(&error))?;
+        loop {
+            let change = tokio::select! {
+                change = changes.changed() => change,
+                () = subscription.cancelled() => return Ok(()),
+            };
+            if change.is_err() {
+                return Ok(());
+            }
+            if let Err(error) = subscription.sink().notify_tool_list_changed().await {
+                tracing::debug!(%error, "a change of the tools was not told");
+            }
+        }
     }
 
     fn get_tool(&self, name: &str) -> Option<Tool> {
@@ -128,11 +215,15 @@ impl ServerHandler for HaldirMcp {
         let credential = self.credential(&context);
         let arguments = arguments(&context, &params);
         let Some(operation) = operations::tool(&params.name) else {
-            let call = upstreams::Call { tool: &params.name, arguments: &arguments };
             let ask = self.asks.about(&self.backend, &credential, &context);
-            return call
-                .answer(&self.backend, &credential, &self.session, &context, ask.map(|ask| (ask, &params)))
-                .await;
+            let (line, ear) = line::open(&context, &params, self.whose, self.log_level.asked(&context)).unzip();
+            let call = upstreams::Call { tool: &params.name, arguments: &arguments, line };
+            let answer =
+                call.answer(&self.backend, &credential, &self.session, &context, ask.map(|ask| (ask, &params)));
+            return match ear {
+                Some(ear) => ear.attend(answer).await,
+                None => answer.await,
+            };
         };
         let outcome = tools::call(&self.backend, &credential, operation, &arguments).await;
         let outcome = outcome.unwrap_or_else(|error| tools::refusal(&error));

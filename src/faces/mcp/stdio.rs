@@ -32,7 +32,7 @@ pub async fn serve(server: HaldirMcp, shutdown: impl Future<Output = ()>) -> Res
     let transport = Lines::new(input, output);
     let work = async {
         // An error here is a client that left before it had initialised: nothing went wrong on this side.
-        match server.serve(transport).await {
+        match Box::pin(server.serve(transport)).await {
             Ok(running) => running.waiting().await.map(drop).map_err(Error::internal),
             Err(error) => {
                 tracing::info!(%error, "the client left before it had initialised");

@@ -27,7 +27,7 @@ use crate::{
     model::{Credential, SessionId},
     operations::{
         self, CallOptions, Operation,
-        proxied::{self, Hearing, refusal_text},
+        proxied::{self, Hearing, Line, refusal_text},
     },
 };
 
@@ -124,6 +124,8 @@ pub struct Call<'a> {
     pub tool: &'a str,
     /// JSON text, as it was written.
     pub arguments: &'a str,
+    /// To the client that makes it, while it lasts.
+    pub line: Option<Line>,
 }
 
 impl Call<'_> {
@@ -137,7 +139,7 @@ impl Call<'_> {
         ask: Option<(Ask<'_>, &CallToolRequestParams)>,
     ) -> Result<CallToolResponse, ErrorData> {
         let (outcome, has_session) = match session.of(credential, context).await {
-            Ok(session) => (self.decided_and_made(backend, credential, &session, ask).await, true),
+            Ok(session) => (self.decided_and_made(backend, credential, &session, context, ask).await, true),
             Err(error) => (Err(error), false),
         };
         let error = match outcome {
@@ -166,19 +168,24 @@ impl Call<'_> {
         backend: &Backend,
         credential: &Credential,
         session: &str,
+        context: &RequestContext<RoleServer>,
         ask: Option<(Ask<'_>, &CallToolRequestParams)>,
     ) -> Result<CallToolResponse> {
         let made = |result: String| exact::carried(&result).into();
+        let attempt = |hearing: Hearing| {
+            let hearing = Hearing { taken_back: Some(context.ct.clone()), line: self.line.clone(), ..hearing };
+            self.make(backend, credential, session, hearing)
+        };
         let Some((ask, params)) = ask else {
-            return self.make(backend, credential, session, Hearing::default()).await.map(made);
+            return attempt(Hearing::default()).await.map(made);
         };
         let brought = ask.brought(params).await?;
         let slot = ask::slot();
         let hearing = Hearing { held: Some(Arc::clone(&slot)), ..brought.clone().unwrap_or_default() };
-        let result = self.make(backend, credential, session, hearing).await?;
+        let result = attempt(hearing).await?;
         let Some(held) = slot.get() else { return Ok(made(result)) };
-        match ask.ask(held, brought.as_ref()).await? {
-            Asked::Decided(hearing) => self.make(backend, credential, session, hearing).await.map(made),
+        match ask.ask(held, brought.as_ref(), params).await? {
+            Asked::Decided(hearing) => attempt(hearing).await.map(made),
             Asked::Told(text) => Ok(CallToolResult::success(vec![ContentBlock::text(text)]).into()),
             Asked::InputRequired(response) => Ok(*response),
         }

@@ -15,6 +15,7 @@ use super::{
 use crate::{
     crypto,
     faces::elicitation::{Answer, Client},
+    upstream::Turn,
 };
 
 /// What a protocol session of an upstream has open.
@@ -134,6 +135,8 @@ pub struct Passing {
     pub open: Open,
     /// When the answer must have come.
     pub until: Option<Instant>,
+    /// The turn of the request, until its answer is through.
+    pub turn: Option<Turn>,
 }
 
 impl Passing {

@@ -19,7 +19,7 @@ use super::{
     message::{self, FIRST_MODERN, INTERNAL_ERROR, Message},
     wrap::Said,
 };
-use crate::outbound::Outbound;
+use crate::{outbound::Outbound, upstream::Link};
 
 /// Messages that wait for their reader.
 const MAX_WAITING: usize = 256;
@@ -49,6 +49,8 @@ pub struct Wire {
     pub call_timeout: Duration,
     /// The largest message.
     pub answer_bytes: usize,
+    /// Knows how the upstream is, and whose turn it is.
+    pub link: Arc<Link>,
 }
 
 /// A connection: it ends when this is dropped.
@@ -56,6 +58,16 @@ pub(super) struct Connected {
     pub(super) input: mpsc::Sender<String>,
     pub(super) output: mpsc::Receiver<Said>,
     pub(super) guard: DropGuard,
+}
+
+/// What a request is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Beginning,
+    Call,
+    /// It lasts, and takes up nobody's turn.
+    Listening,
+    Other,
 }
 
 #[derive(Default)]
@@ -108,9 +120,14 @@ impl Speaker {
         if let Some(id) = message.request_id().map(str::to_owned) {
             let (speaker, known) = (self.clone(), id.clone());
             let headers = self.headers(&message);
-            let begins = message.is("initialize");
+            let kind = match message.method.as_deref() {
+                Some("initialize") => Kind::Beginning,
+                Some("tools/call") => Kind::Call,
+                Some("subscriptions/listen") => Kind::Listening,
+                _ => Kind::Other,
+            };
             let running = tokio::spawn(async move {
-                speaker.ask(&known, headers, text, begins).await;
+                speaker.ask(&known, headers, text, kind).await;
                 speaker.state().running.remove(&known);
             });
             if !running.is_finished() {
@@ -191,9 +208,27 @@ impl Speaker {
     }
 
     /// One request, until its answer has come; without one, it is told so.
-    async fn ask(&self, id: &str, headers: HeaderMap, text: String, begins: bool) {
-        let answered = match self.send(Method::POST, headers, Some(text)).await {
-            Ok(response) => self.hear(response, Some(id), begins).await,
+    async fn ask(&self, id: &str, headers: HeaderMap, text: String, kind: Kind) {
+        let link = &self.wire.link;
+        let _turn = match kind {
+            Kind::Listening => None,
+            _ => match link.enter().await {
+                Ok(turn) => Some(turn),
+                Err(busy) => return self.say(message::error(Some(id), INTERNAL_ERROR, &busy.message)).await,
+            },
+        };
+        if kind == Kind::Call
+            && let Err(resting) = link.admit()
+        {
+            return self.say(message::error(Some(id), INTERNAL_ERROR, &resting.message)).await;
+        }
+        // One that is taken back says nothing of the upstream.
+        let sent = self.send(Method::POST, headers, Some(text)).await;
+        if kind == Kind::Call {
+            link.reached(sent.is_ok());
+        }
+        let answered = match sent {
+            Ok(response) => self.hear(response, Some(id), kind == Kind::Beginning).await,
             Err(problem) => Err(problem),
         };
         if let Err(problem) = answered {

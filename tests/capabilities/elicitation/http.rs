@@ -1,10 +1,5 @@
 //! The same through `upstream.tool`, on standard input and output and on `/mcp`, and through `/mcp/{upstream}`.
 
-use std::{
-    io::{BufRead, BufReader, Write},
-    net::TcpStream,
-};
-
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde_json::Value;
 
@@ -12,7 +7,7 @@ use super::{Desk, rule, told, yes};
 use crate::{
     proxy::{entries, register},
     support::{
-        Answer, Client, House, Server, json,
+        Answer, Client, Events, House, Server, json,
         program::Lines,
         text,
         upstream::{Upstream, tool},
@@ -59,38 +54,6 @@ fn the_tools_of_upstreams_on_standard_input_and_output_are_asked_about() {
     let mut lines = Lines::begun(program);
     let answer = lines.call("up.wipe", &json!({"n": 4}));
     assert_eq!(told(&answer["result"])["status"], "approval_required", "{answer}");
-}
-
-/// A POST whose answer is read event by event.
-struct Events(BufReader<TcpStream>);
-
-impl Events {
-    fn post(server: &Server, key: &str, path: &str, headers: &[(&str, &str)], message: &Value) -> Self {
-        let mut stream = TcpStream::connect(server.address).unwrap();
-        let body = message.to_string();
-        let headers = headers.iter().fold(String::new(), |all, (name, value)| all + name + ": " + value + "\r\n");
-        write!(
-            stream,
-            "POST {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {key}\r\nContent-Type: application/json\r\n\
-             Accept: application/json, text/event-stream\r\n{headers}Content-Length: {}\r\n\r\n{body}",
-            server.address,
-            body.len()
-        )
-        .unwrap();
-        Self(BufReader::new(stream))
-    }
-
-    /// The next message.
-    #[track_caller]
-    fn next(&mut self) -> Value {
-        loop {
-            let mut line = String::new();
-            assert!(self.0.read_line(&mut line).unwrap() > 0, "the stream has ended");
-            if let Some(message) = line.strip_prefix("data: ").and_then(|data| serde_json::from_str(data).ok()) {
-                return message;
-            }
-        }
-    }
 }
 
 const REVISION: (&str, &str) = ("Mcp-Protocol-Version", "2025-11-25");

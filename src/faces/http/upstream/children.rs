@@ -35,6 +35,7 @@ use crate::{
     },
     model::{Credential, UpstreamName},
     operations::proxied::Sent,
+    upstream::{Link, Turn},
 };
 
 /// What is asked of a child.
@@ -45,6 +46,8 @@ pub struct Children<'a> {
     pub source: Source,
     /// The secrets in its environment, or its headers.
     pub sent: Vec<Sent>,
+    /// Whose turn it is at a child; a wire asks itself.
+    pub link: Option<Arc<Link>>,
 }
 
 impl Children<'_> {
@@ -59,7 +62,7 @@ impl Children<'_> {
             Method::POST => self.post(headers, body).await,
             Method::GET => {
                 let Some(hub) = self.hub(headers) else { return Ok(unknown_session()) };
-                let heard = listening::looked_after(heard(hub.listen(), hub), self.app, self.credential);
+                let heard = listening::looked_after(heard(hub.listen(), (hub, None)), self.app, self.credential);
                 Ok(event_stream(None, heard))
             }
             _ => {
@@ -113,6 +116,16 @@ impl Children<'_> {
             let problem = format!("the header {header} does not say what the body says");
             return Ok(rpc_error(StatusCode::BAD_REQUEST, Some(id), super::HEADER_MISMATCH, &problem));
         }
+        let turn = match self.link.as_ref().filter(|_| !message.is("subscriptions/listen")) {
+            Some(link) => match link.enter().await {
+                Ok(turn) => Some(turn),
+                Err(busy) => {
+                    let code = message::INTERNAL_ERROR;
+                    return Ok(rpc_error(StatusCode::BAD_GATEWAY, Some(id), code, &busy.message));
+                }
+            },
+            None => None,
+        };
         let session = headers.get(HALDIR_SESSION).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let Some(answer) = hub.ask(&message, session.as_deref(), shared).await else {
             let problem = "a request with this id is under way already, or the upstream has ended";
@@ -121,7 +134,7 @@ impl Children<'_> {
         if !accepts_events(headers) {
             return whole(begun, answer, id).await;
         }
-        let events = heard(answer, hub);
+        let events = heard(answer, (hub, turn));
         Ok(event_stream(
             begun,
             if message.is("subscriptions/listen") {
@@ -173,12 +186,12 @@ fn unknown_session() -> Response {
     rpc_error(StatusCode::NOT_FOUND, None, INVALID_REQUEST, problem)
 }
 
-/// Everything that is heard, event by event. It holds the connection while it is read.
-fn heard(heard: Heard, hub: Arc<Hub>) -> BoxStream<'static, Result<Bytes, Infallible>> {
-    let events = stream::unfold((heard, hub), |(mut heard, hub)| async move {
+/// Everything that is heard, event by event. It holds the connection, and its turn, while it is read.
+fn heard(heard: Heard, held: (Arc<Hub>, Option<Turn>)) -> BoxStream<'static, Result<Bytes, Infallible>> {
+    let events = stream::unfold((heard, held), |(mut heard, held)| async move {
         let text = heard.next().await?;
         let event = Bytes::from(format!("event: message\ndata: {text}\n\n"));
-        Some((Ok(event), (heard, hub)))
+        Some((Ok(event), (heard, held)))
     });
     events.boxed()
 }

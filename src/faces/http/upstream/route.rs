@@ -73,6 +73,7 @@ impl Route {
             headers: self.headers.clone(),
             call_timeout: app.shared.call_timeout,
             answer_bytes: self.limits.answer_bytes,
+            link: Arc::clone(&self.link),
         }
     }
 }

@@ -1,0 +1,115 @@
+//! Whether the tools of upstreams that clients may call are still those that they were told of.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::sync::watch;
+
+use super::{engine::Haldir, proxied, upkeep};
+use crate::{
+    crypto,
+    error::Result,
+    model::{Credential, TenantId},
+    proxy::{catalogue::MAX_PINS, register_upstream::MAX_UPSTREAMS},
+};
+
+/// How often it is looked, while somebody is connected who would be told.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// Who is in the log where an upstream's tools are listed anew.
+const PRINCIPAL: &str = "proxy";
+
+/// Looks for changes, once for all clients of a tenant: those of this process, of other processes, and of upstreams.
+#[derive(Clone)]
+pub struct ToolChanges {
+    haldir: Haldir,
+    // A std mutex: held to look up or insert, never across a wait.
+    watched: Arc<Mutex<HashMap<TenantId, watch::Sender<u64>>>>,
+}
+
+impl ToolChanges {
+    /// Looks for nobody yet.
+    pub fn new(haldir: Haldir) -> Self {
+        Self { haldir, watched: Arc::default() }
+    }
+
+    /// Is told of every change from now on, for as long as it is kept.
+    pub async fn follow(&self, credential: &Credential) -> Result<watch::Receiver<u64>> {
+        let tenant = self.haldir.watch_proxy(credential)?.caller.tenant;
+        let followed = |this: &Self| {
+            let watched = this.watched.lock().unwrap_or_else(PoisonError::into_inner);
+            watched.get(&tenant).map(watch::Sender::subscribe)
+        };
+        if let Some(changes) = followed(self) {
+            return Ok(changes);
+        }
+        let stamp = self.haldir.tools_stamp(&tenant).await?;
+        let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(other) = watched.get(&tenant) {
+            return Ok(other.subscribe());
+        }
+        let (sender, changes) = watch::channel(0);
+        watched.insert(tenant.clone(), sender.clone());
+        drop(watched);
+        tokio::spawn(self.clone().look(tenant, sender, stamp));
+        Ok(changes)
+    }
+
+    /// Until nobody would be told any more.
+    async fn look(self, tenant: TenantId, sender: watch::Sender<u64>, mut stamp: [u8; 32]) {
+        loop {
+            tokio::time::sleep(LOOK_EVERY).await;
+            {
+                let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
+                if sender.receiver_count() == 0 {
+                    watched.remove(&tenant);
+                    return;
+                }
+            }
+            match self.haldir.tools_stamp(&tenant).await {
+                Ok(now) if now != stamp => {
+                    stamp = now;
+                    sender.send_modify(|changes| *changes += 1);
+                }
+                Ok(_) => {}
+                // It is looked again.
+                Err(error) => tracing::warn!(%error, "whether tools have changed is not known"),
+            }
+        }
+    }
+}
+
+impl Haldir {
+    /// The tools that a tenant's clients may call: another value for other tools. An upstream that said that its own have
+    /// changed is asked for them first.
+    async fn tools_stamp(&self, tenant: &TenantId) -> Result<[u8; 32]> {
+        let now = self.inner.services.clock.now();
+        let cx = self.outward(upkeep::caller(tenant.clone(), PRINCIPAL), now);
+        let upstreams = cx.read(|cx| cx.tx.upstreams(tenant, MAX_UPSTREAMS))?;
+        for upstream in &upstreams {
+            let link = self.inner.services.upstreams.existing(tenant, &upstream.name);
+            if link.is_some_and(|link| link.has_changed())
+                && let Ok(reach) = proxied::reach(&cx, &upstream.name)
+            {
+                // One that cannot be listed is not called either.
+                drop(proxied::refresh(&cx, &upstream.name, &reach).await?);
+            }
+        }
+        let callable = cx.read(|cx| {
+            let mut all = Vec::new();
+            for upstream in &upstreams {
+                let tools = cx.tx.tools_of(tenant, &upstream.name, "", MAX_PINS)?;
+                for tool in tools.iter().filter(|tool| tool.is_callable()) {
+                    all.extend_from_slice(tool.qualified().as_bytes());
+                    // No name has this in it.
+                    all.push(0);
+                    all.extend_from_slice(&tool.digest);
+                }
+            }
+            Ok(all)
+        })?;
+        Ok(crypto::digest(&[&callable]))
+    }
+}

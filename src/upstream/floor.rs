@@ -1,0 +1,506 @@
+//! What an upstream says in the middle of a call, and whose call it belongs to.
+//!
+//! Many clients share one connection. Progress names its call by a token. Over HTTP, what stands in the answer to a call
+//! belongs to that call. Anything else says of no call that it is about it: it is taken to be about the newest one, and
+//! that only if all calls under way are of one and the same client; else it is refused, and nobody hears of it. A call
+//! that was given up still counts for a while, since the upstream may still be at it.
+
+use std::{
+    borrow::Cow,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use rmcp::model::RequestId;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use tokio::sync::{mpsc, oneshot};
+
+/// How long a call that was given up still counts as under way.
+const LINGER: Duration = Duration::from_secs(10);
+/// Questions of one upstream that wait for an answer at a time.
+const MAX_QUESTIONS: usize = 64;
+/// JSON-RPC: the request cannot be carried out.
+const INTERNAL_ERROR: i32 = -32_603;
+/// Why a question is refused that nobody can be found for.
+const WHOSE: &str = "haldir cannot tell which call this belongs to: calls of several clients are under way on this \
+    connection";
+
+/// What an upstream says while it carries out a call.
+#[derive(Debug)]
+pub enum Said {
+    /// The parameters of `notifications/progress`.
+    Progress(Box<RawValue>),
+    /// The parameters of `notifications/message`.
+    Log(Box<RawValue>),
+    /// Something that the client is asked.
+    Question(Question),
+}
+
+/// What an upstream may ask of a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wish {
+    /// `sampling/createMessage`.
+    Sampling,
+    /// `elicitation/create`.
+    Elicitation,
+    /// `roots/list`.
+    Roots,
+}
+
+impl Wish {
+    /// By its method.
+    pub fn of(method: &str) -> Option<Self> {
+        [Self::Sampling, Self::Elicitation, Self::Roots].into_iter().find(|wish| wish.method() == method)
+    }
+
+    /// The method.
+    pub fn method(self) -> &'static str {
+        match self {
+            Self::Sampling => "sampling/createMessage",
+            Self::Elicitation => "elicitation/create",
+            Self::Roots => "roots/list",
+        }
+    }
+
+    /// The capability of a client that can be asked this.
+    pub fn capability(self) -> &'static str {
+        match self {
+            Self::Sampling => "sampling",
+            Self::Elicitation => "elicitation",
+            Self::Roots => "roots",
+        }
+    }
+}
+
+/// The answer to a question: a result, or the code and the message of an error.
+pub type Reply = Result<Box<RawValue>, (i32, String)>;
+
+/// A question of an upstream. One that is dropped is answered with an error.
+#[derive(Debug)]
+pub struct Question {
+    /// What it is.
+    pub wish: Wish,
+    /// Its parameters, as they were written.
+    pub params: Option<Box<RawValue>>,
+    reply: Option<oneshot::Sender<Reply>>,
+    pace: Arc<Pace>,
+}
+
+impl Question {
+    /// A question that nobody waits with a clock for, such as one that stood in a result.
+    pub fn new(wish: Wish, params: Option<Box<RawValue>>, pace: &Arc<Pace>) -> (Self, oneshot::Receiver<Reply>) {
+        let (reply, replied) = oneshot::channel();
+        pace.begin();
+        (Self { wish, params, reply: Some(reply), pace: Arc::clone(pace) }, replied)
+    }
+
+    /// Answers it.
+    pub fn answer(mut self, reply: Reply) {
+        if let Some(sender) = self.reply.take() {
+            // Fails if the upstream has taken it back.
+            let _ = sender.send(reply);
+        }
+    }
+
+    /// Waits until nobody waits for the answer any more.
+    pub async fn withdrawn(&mut self) {
+        match &mut self.reply {
+            Some(reply) => reply.closed().await,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+impl Drop for Question {
+    fn drop(&mut self) {
+        self.pace.end();
+    }
+}
+
+/// How a call spends its time: what its client takes to answer is not the upstream's.
+#[derive(Debug, Default)]
+pub struct Pace {
+    asking: AtomicUsize,
+    answered: Mutex<Option<Instant>>,
+}
+
+impl Pace {
+    fn begin(&self) {
+        self.asking.fetch_add(1, Ordering::AcqRel);
+    }
+
+    fn end(&self) {
+        *self.answered.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        self.asking.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// Since when the upstream has had all it asked for; `None` while it waits for an answer.
+    pub(super) fn since(&self, begin: Instant) -> Option<Instant> {
+        let is_asking = self.asking.load(Ordering::Acquire) > 0;
+        let answered = *self.answered.lock().unwrap_or_else(PoisonError::into_inner);
+        (!is_asking).then(|| answered.unwrap_or(begin))
+    }
+}
+
+/// Who hears what is said in the middle of a call.
+#[derive(Clone, Debug)]
+pub struct Listener {
+    /// The client: the same for calls of one and the same client only.
+    pub whose: u64,
+    /// Takes what is said. What finds no room is dropped.
+    pub sender: mpsc::Sender<Said>,
+    /// See [`Pace`].
+    pub pace: Arc<Pace>,
+}
+
+/// The calls under way on one connection.
+#[derive(Clone, Default)]
+pub(super) struct Floor(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    /// Calls that nobody listens to.
+    plain: AtomicUsize,
+    // A std mutex: held to look or to write, never across a wait.
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    keys: u64,
+    /// The others, oldest first.
+    calls: Vec<Heard>,
+    /// Questions without an answer, by their ids as they were written.
+    questions: Vec<(String, oneshot::Sender<()>)>,
+}
+
+struct Heard {
+    key: u64,
+    id: Option<RequestId>,
+    token: Option<String>,
+    /// Until the call is given up.
+    listener: Option<Listener>,
+    whose: u64,
+}
+
+/// What is to be done with a message of the upstream that is no answer.
+pub(super) enum Taken {
+    /// It is for rmcp to see.
+    Passes,
+    /// Nothing.
+    Done,
+    /// It is answered so.
+    Refused(String),
+    /// It is answered once its client has answered.
+    Asked(Asked),
+}
+
+/// A question that waits for its answer.
+pub(super) struct Asked {
+    id: String,
+    replied: oneshot::Receiver<Reply>,
+    withdrawn: oneshot::Receiver<()>,
+    floor: Floor,
+}
+
+impl Asked {
+    /// The response, as it is sent; `None` if the upstream has taken the question back.
+    pub(super) async fn response(self) -> Option<String> {
+        let Self { id, replied, withdrawn, floor } = self;
+        let reply = tokio::select! {
+            reply = replied => reply.unwrap_or_else(|_| Err((INTERNAL_ERROR, "the call is over".to_owned()))),
+            Ok(()) = withdrawn => return None,
+        };
+        floor.state().questions.retain(|(known, _)| *known != id);
+        Some(match reply {
+            Ok(result) => format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{}}}"#, one_line(result.get())),
+            Err((code, message)) => error(&id, code, &message),
+        })
+    }
+}
+
+/// White space outside of strings may be a line break; a message is one line.
+fn one_line(json: &str) -> String {
+    json.replace(['\n', '\r'], " ")
+}
+
+fn error(id: &str, code: i32, message: &str) -> String {
+    let message = serde_json::Value::from(message);
+    format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":{code},"message":{message}}}}}"#)
+}
+
+/// A call's place on the floor. One that is dropped before it was answered is kept for a while.
+pub(super) struct Place {
+    floor: Floor,
+    key: Option<u64>,
+    over: bool,
+}
+
+impl Place {
+    /// Names the call to the transport; `None` if nobody listens to it.
+    pub(super) fn key(&self) -> Option<u64> {
+        self.key
+    }
+
+    /// The upstream will say nothing more about it.
+    pub(super) fn over(&mut self) {
+        self.over = true;
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if self.over {
+            return self.floor.leave(self.key);
+        }
+        if let Some(key) = self.key
+            && let Some(call) = self.floor.state().calls.iter_mut().find(|call| call.key == key)
+        {
+            call.listener = None;
+        }
+        let (floor, key) = (self.floor.clone(), self.key);
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) => drop(runtime.spawn(async move {
+                tokio::time::sleep(LINGER).await;
+                floor.leave(key);
+            })),
+            Err(_) => floor.leave(key),
+        }
+    }
+}
+
+/// A message, as far as it must be understood here.
+#[derive(Deserialize)]
+struct Message<'a> {
+    #[serde(default, borrow)]
+    id: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    method: Option<Cow<'a, str>>,
+    #[serde(default, borrow)]
+    params: Option<&'a RawValue>,
+}
+
+impl Floor {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A call begins.
+    pub(super) fn enter(&self, listener: Option<&Listener>) -> Place {
+        let key = match listener {
+            None => {
+                self.0.plain.fetch_add(1, Ordering::AcqRel);
+                None
+            }
+            Some(listener) => {
+                let mut state = self.state();
+                state.keys += 1;
+                let key = state.keys;
+                let (listener, whose) = (Some(listener.clone()), listener.whose);
+                state.calls.push(Heard { key, id: None, token: None, listener, whose });
+                Some(key)
+            }
+        };
+        Place { floor: self.clone(), key, over: false }
+    }
+
+    fn leave(&self, key: Option<u64>) {
+        match key {
+            None => drop(self.0.plain.fetch_sub(1, Ordering::AcqRel)),
+            Some(key) => self.state().calls.retain(|call| call.key != key),
+        }
+    }
+
+    /// The call leaves under this id, with this token.
+    pub(super) fn sent(&self, key: u64, id: &RequestId, token: Option<String>) {
+        if let Some(call) = self.state().calls.iter_mut().find(|call| call.key == key) {
+            call.id = Some(id.clone());
+            call.token = token;
+        }
+    }
+
+    /// Takes a message that is no answer; `stream` is the request whose answer it stands in, where there is such a thing.
+    pub(super) fn heard(&self, text: &str, stream: Option<&RequestId>) -> Taken {
+        let mut state = self.state();
+        if state.calls.is_empty() {
+            return Taken::Passes;
+        }
+        let Ok(message) = serde_json::from_str::<Message<'_>>(text) else { return Taken::Passes };
+        let Some(method) = message.method.as_deref() else { return Taken::Passes };
+        let params = || message.params.map(ToOwned::to_owned);
+        match (method, message.id) {
+            ("notifications/progress", None) => {
+                let token = member(message.params, "progressToken").map(unquoted);
+                let call = state.calls.iter().find(|call| call.token.is_some() && call.token == token);
+                say(call.and_then(|call| call.listener.as_ref()), params().map(Said::Progress))
+            }
+            ("notifications/message", None) => say(self.whose(&state, stream).ok().flatten(), params().map(Said::Log)),
+            ("notifications/cancelled", None) => {
+                let id = member(message.params, "requestId").map(|id| id.get().to_owned());
+                let Some(at) = state.questions.iter().position(|(known, _)| Some(known) == id.as_ref()) else {
+                    return Taken::Passes;
+                };
+                // Fails if it was answered just now.
+                let _ = state.questions.swap_remove(at).1.send(());
+                Taken::Done
+            }
+            (method, Some(id)) => match Wish::of(method) {
+                Some(wish) => self.asked(&mut state, wish, id.get(), params(), stream),
+                None => Taken::Passes,
+            },
+            _ => Taken::Passes,
+        }
+    }
+
+    fn asked(
+        &self,
+        state: &mut State,
+        wish: Wish,
+        id: &str,
+        params: Option<Box<RawValue>>,
+        stream: Option<&RequestId>,
+    ) -> Taken {
+        let listener = match self.whose(state, stream) {
+            Ok(Some(listener)) => listener,
+            // A client that nobody can ask: it is as if it had declared nothing.
+            Ok(None) => return Taken::Passes,
+            Err(why) => return Taken::Refused(error(id, INTERNAL_ERROR, why)),
+        };
+        if state.questions.len() >= MAX_QUESTIONS {
+            return Taken::Refused(error(id, INTERNAL_ERROR, "too many questions wait for their answers already"));
+        }
+        let (question, replied) = Question::new(wish, params, &listener.pace);
+        if listener.sender.try_send(Said::Question(question)).is_err() {
+            return Taken::Refused(error(id, INTERNAL_ERROR, "the call is over, or its client hears too much already"));
+        }
+        let (withdraw, withdrawn) = oneshot::channel();
+        state.questions.push((id.to_owned(), withdraw));
+        Taken::Asked(Asked { id: id.to_owned(), replied, withdrawn, floor: self.clone() })
+    }
+
+    /// Who hears what names no call; an error if that cannot be told.
+    fn whose<'a>(&self, state: &'a State, stream: Option<&RequestId>) -> Result<Option<&'a Listener>, &'static str> {
+        if let Some(stream) = stream {
+            let call = state.calls.iter().find(|call| call.id.as_ref() == Some(stream));
+            return Ok(call.and_then(|call| call.listener.as_ref()));
+        }
+        let Some(first) = state.calls.first() else { return Ok(None) };
+        let others = self.0.plain.load(Ordering::Acquire) > 0;
+        if others || state.calls.iter().any(|call| call.whose != first.whose) {
+            return Err(WHOSE);
+        }
+        Ok(state.calls.iter().rev().find_map(|call| call.listener.as_ref()))
+    }
+}
+
+fn say(listener: Option<&Listener>, said: Option<Said>) -> Taken {
+    if let (Some(listener), Some(said)) = (listener, said) {
+        // A client that does not keep up loses what is not an answer.
+        let _ = listener.sender.try_send(said);
+    }
+    Taken::Done
+}
+
+fn member<'a>(params: Option<&'a RawValue>, name: &str) -> Option<&'a RawValue> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Params<'a> {
+        #[serde(default, borrow)]
+        progress_token: Option<&'a RawValue>,
+        #[serde(default, borrow)]
+        request_id: Option<&'a RawValue>,
+    }
+    let params: Params<'_> = serde_json::from_str(params?.get()).ok()?;
+    if name == "progressToken" { params.progress_token } else { params.request_id }
+}
+
+/// Some servers write a number that they were sent as text.
+fn unquoted(token: &RawValue) -> String {
+    token.get().trim_matches('"').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listener(whose: u64) -> (Listener, mpsc::Receiver<Said>) {
+        let (sender, said) = mpsc::channel(4);
+        (Listener { whose, sender, pace: Arc::default() }, said)
+    }
+
+    const ASKS: &str = r#"{"jsonrpc":"2.0","id":"q","method":"roots/list"}"#;
+    const LOGS: &str = r#"{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":1}}"#;
+
+    #[tokio::test]
+    async fn what_names_no_call_is_for_the_newest_of_one_client_and_for_nobody_where_there_are_two() {
+        let floor = Floor::default();
+        let ((one, mut heard), (other, mut heard_too)) = (listener(1), listener(2));
+        let first = floor.enter(Some(&one));
+        assert!(matches!(floor.heard(ASKS, None), Taken::Asked(_)) && heard.try_recv().is_ok());
+        let mut second = floor.enter(Some(&other));
+        assert!(matches!(floor.heard(ASKS, None), Taken::Refused(_)));
+        assert!(matches!(floor.heard(LOGS, None), Taken::Done));
+        assert!(heard.try_recv().is_err() && heard_too.try_recv().is_err());
+        second.over();
+        drop(second);
+        assert!(matches!(floor.heard(LOGS, None), Taken::Done) && heard.try_recv().is_ok());
+        // One that nobody listens to is somebody's as well.
+        let mut plain = floor.enter(None);
+        assert!(matches!(floor.heard(ASKS, None), Taken::Refused(_)));
+        plain.over();
+        drop(plain);
+        // One that was given up may still be asked about: what is asked is not for the next client.
+        drop(first);
+        let (third, mut heard) = listener(3);
+        let _third = floor.enter(Some(&third));
+        assert!(matches!(floor.heard(ASKS, None), Taken::Refused(_)) && heard.try_recv().is_err());
+    }
+
+    #[tokio::test]
+    async fn what_stands_in_the_answer_to_a_call_is_for_that_call_alone() {
+        let floor = Floor::default();
+        let ((one, mut heard), (other, mut heard_too)) = (listener(1), listener(2));
+        let (first, second) = (floor.enter(Some(&one)), floor.enter(Some(&other)));
+        floor.sent(first.key().unwrap(), &RequestId::Number(7), Some("3".to_owned()));
+        floor.sent(second.key().unwrap(), &RequestId::Number(8), Some("4".to_owned()));
+        assert!(matches!(floor.heard(ASKS, Some(&RequestId::Number(8))), Taken::Asked(_)));
+        assert!(heard.try_recv().is_err() && matches!(heard_too.try_recv(), Ok(Said::Question(_))));
+        assert!(matches!(floor.heard(ASKS, Some(&RequestId::Number(9))), Taken::Passes));
+        let progress = |token: &str| {
+            format!(
+                r#"{{"jsonrpc":"2.0","method":"notifications/progress","params":{{"progressToken":{token},"progress":1}}}}"#
+            )
+        };
+        floor.heard(&progress("\"3\""), None);
+        assert!(matches!(heard.try_recv(), Ok(Said::Progress(_))) && heard_too.try_recv().is_err());
+        floor.heard(&progress("5"), None);
+        assert!(heard.try_recv().is_err() && heard_too.try_recv().is_err());
+    }
+
+    #[tokio::test]
+    async fn a_question_is_answered_once_and_may_be_taken_back() {
+        let floor = Floor::default();
+        let (one, mut heard) = listener(1);
+        let _first = floor.enter(Some(&one));
+        let Taken::Asked(asked) = floor.heard(ASKS, None) else { panic!("nobody was asked") };
+        let Ok(Said::Question(question)) = heard.try_recv() else { panic!("nothing was heard") };
+        assert!(one.pace.since(Instant::now()).is_none());
+        question.answer(Ok(serde_json::value::to_raw_value(&serde_json::json!({"roots": []})).unwrap()));
+        assert!(one.pace.since(Instant::now()).is_some());
+        let response = asked.response().await.unwrap();
+        assert_eq!(response, r#"{"jsonrpc":"2.0","id":"q","result":{"roots":[]}}"#);
+        let Taken::Asked(asked) = floor.heard(ASKS, None) else { panic!("nobody was asked") };
+        let cancel = r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"q"}}"#;
+        assert!(matches!(floor.heard(cancel, None), Taken::Done));
+        assert!(asked.response().await.is_none());
+        let Ok(Said::Question(mut question)) = heard.try_recv() else { panic!("nothing was heard") };
+        question.withdrawn().await;
+        let Taken::Asked(asked) = floor.heard(ASKS, None) else { panic!("nobody was asked") };
+        drop(heard.try_recv());
+        assert!(asked.response().await.unwrap().contains("the call is over"));
+    }
+}

@@ -1,0 +1,460 @@
+//! What belongs to a call besides its answer passes through `upstream.tool` too: cancellation, progress, log messages,
+//! and what the upstream asks the client.
+
+use std::{
+    fs,
+    process::Command,
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
+use crate::{
+    proxy::entries,
+    support::{
+        Client, Events, House, Process, Server, json,
+        program::{Lines, upstream_program},
+        text,
+    },
+};
+
+/// With the upstream of the tests as the child `up`.
+fn with_child(house: &House, mut command: Command, flags: &str) -> Command {
+    let path = house.folder().join("haldir.toml");
+    let program = json!(upstream_program()).to_string();
+    fs::write(&path, format!("[upstreams.up]\ncommand = {program}\nargs = [\"--stdio\"{flags}]\n")).unwrap();
+    command.env("HALDIR_CONFIG", path);
+    command
+}
+
+/// A client on standard input and output, with a session, whose child answers.
+fn local(house: &House, flags: &str) -> Lines {
+    let mut lines = Lines::begun(with_child(house, house.program(), flags));
+    lines.call("createSession", &json!({"agent_id": "a", "scopes": ["execute"]}));
+    lines
+}
+
+fn parsed(lines: &[String]) -> Vec<Value> {
+    lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[track_caller]
+fn wait_until<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + Duration::from_secs(30);
+    loop {
+        if let Some(found) = found() {
+            return found;
+        }
+        assert!(Instant::now() < end, "{what}");
+        thread::sleep(Duration::from_millis(30));
+    }
+}
+
+/// The server over HTTP with that child, and who may ask everything there.
+fn serving(house: &House, flags: &str) -> (Server, Client, String) {
+    let server = Server::start(with_child(house, house.serving(), flags));
+    let operator = server.first_key();
+    let session = operator.session(&json!({"scopes": ["execute"]}));
+    let echo = json!({"session_id": session, "tool": "up.echo", "arguments": {}});
+    wait_until("the child answers", || {
+        let told = operator.post("/v1/proxy/call", &echo).json();
+        (told["isError"] == false).then_some(())
+    });
+    (server, operator, session)
+}
+
+/// What makes the child one of the revisions with a handshake.
+const OLD: &str = ", \"--old\"";
+const BOTH: (&str, &str) = ("Accept", "application/json, text/event-stream");
+const REVISION: (&str, &str) = ("Mcp-Protocol-Version", "2025-06-18");
+
+/// A protocol session of a client that can do this.
+fn begin(client: &Client, capabilities: &Value) -> String {
+    let hello = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {
+        "protocolVersion": "2025-06-18", "capabilities": capabilities, "clientInfo": {"name": "tests", "version": "1"}}});
+    let answer = client.send("POST", "/mcp", &[BOTH], &hello.to_string());
+    let id = answer.header("mcp-session-id").unwrap().to_owned();
+    post(client, &id, &json!({"jsonrpc": "2.0", "method": "notifications/initialized"}));
+    id
+}
+
+/// A message within a protocol session that is not answered.
+#[track_caller]
+fn post(client: &Client, mcp: &str, message: &Value) {
+    let answer = client.send("POST", "/mcp", &[BOTH, ("Mcp-Session-Id", mcp), REVISION], &message.to_string());
+    assert_eq!(answer.status, 202, "{}", answer.text);
+}
+
+fn call_message(id: u64, tool: &str, arguments: &Value) -> Value {
+    let params = json!({"name": tool, "arguments": arguments, "_meta": {"progressToken": "mine"}});
+    json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params})
+}
+
+/// A call within a protocol session, read event by event.
+fn call(server: &Server, client: &Client, mcp: &str, session: &str, id: u64, tool: &str, arguments: &Value) -> Events {
+    let headers = [("Mcp-Session-Id", mcp), REVISION, ("X-Session-ID", session)];
+    Events::post(server, client.key(), "/mcp", &headers, &call_message(id, tool, arguments))
+}
+
+/// A call of 2026-07-28, which knows no protocol session.
+fn modern(server: &Server, client: &Client, session: &str, id: u64, params: &Value) -> Events {
+    let mut params = params.clone();
+    params["_meta"]["io.modelcontextprotocol/protocolVersion"] = json!("2026-07-28");
+    params["_meta"]["io.modelcontextprotocol/clientInfo"] = json!({"name": "tests", "version": "1"});
+    if params["_meta"]["io.modelcontextprotocol/clientCapabilities"].is_null() {
+        params["_meta"]["io.modelcontextprotocol/clientCapabilities"] =
+            json!({"sampling": {}, "elicitation": {}, "roots": {}});
+    }
+    let message = json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params});
+    let name = params["name"].as_str().unwrap().to_owned();
+    let headers = [
+        ("Mcp-Protocol-Version", "2026-07-28"),
+        ("Mcp-Method", "tools/call"),
+        ("Mcp-Name", name.as_str()),
+        ("X-Session-ID", session),
+    ];
+    Events::post(server, client.key(), "/mcp", &headers, &message)
+}
+
+/// The upstream over HTTP, registered as `web`.
+fn registered(operator: &Client, flags: &[&str]) -> Process {
+    use std::io::BufRead;
+    let mut command = Command::new(upstream_program());
+    command.args(flags).stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+    let mut process = Process::spawn(command);
+    let mut line = String::new();
+    std::io::BufReader::new(process.child().stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let url = format!("{}/", line.trim().strip_prefix("upstream listening on ").unwrap());
+    let made = operator.post("/v1/proxy/upstreams", &json!({"name": "web", "url": url})).json();
+    assert_eq!(made["healthy"], true, "{made}");
+    process
+}
+
+/// Whether the child has heard that a call was cancelled.
+fn child_heard(house: &House) -> Option<()> {
+    let (_, said, _) = house.terminal(&["upstreams", "logs", "up"]);
+    said.contains("a call was cancelled").then_some(())
+}
+
+/// The call was begun, and its outcome says that it was cancelled.
+#[track_caller]
+fn settled_as_cancelled(operator: &Client) -> Value {
+    wait_until("the call is settled", || {
+        let settled = entries(operator, "proxyCall.unknown");
+        settled.into_iter().find(|entry| entry["details"]["reason"].as_str().unwrap_or_default().contains("cancelled"))
+    })
+}
+
+#[test]
+fn a_call_that_is_cancelled_on_standard_input_is_cancelled_at_the_child_and_settled() {
+    let house = House::new();
+    let mut lines = local(&house, "");
+    lines.write(&call_message(50, "up.sleep", &json!({"ms": 60_000})).to_string());
+    thread::sleep(Duration::from_millis(500));
+    lines.write(r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":50}}"#);
+    wait_until("the child hears of it", || child_heard(&house));
+    // The connection lives on, and nothing more is said of the call.
+    let heard = parsed(&lines.ask("tools/call", &json!({"name": "up.echo", "arguments": {"n": 1}})));
+    assert!(heard.iter().all(|message| message["id"] != 50) && heard.len() == 1, "{heard:?}");
+    assert_eq!(heard[0]["result"]["content"][0]["text"], r#"{"n":1}"#);
+    let trail = lines.call("getAuditTrail", &json!({"limit": 20}))["result"]["structuredContent"].clone();
+    let settled = trail["entries"].as_array().unwrap().iter().find(|entry| entry["action"] == "proxyCall.unknown");
+    assert!(text(&settled.unwrap()["details"], "reason").contains("cancelled"), "{trail}");
+    let open: i64 = house.sql_value("SELECT count(*) FROM proxy_calls");
+    assert_eq!(open, 0);
+    assert!(lines.leave().0);
+}
+
+#[test]
+fn a_call_that_is_cancelled_over_http_is_cancelled_at_the_upstream_and_settled() {
+    let house = House::new();
+    let (server, operator, session) = serving(&house, "");
+    // With a protocol session, by a notification.
+    let mcp = begin(&operator, &json!({}));
+    let _waiting = call(&server, &operator, &mcp, &session, 5, "up.sleep", &json!({"ms": 60_000}));
+    wait_until("the call leaves", || (entries(&operator, "proxyCall.begin").len() == 2).then_some(()));
+    post(&operator, &mcp, &json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 5}}));
+    settled_as_cancelled(&operator);
+    wait_until("the child hears of it", || child_heard(&house));
+    // Without one, by hanging up; the upstream is one over HTTP, of either revision.
+    for flags in [&["--old"][..], &["--new"]] {
+        let web = registered(&operator, flags);
+        let before = entries(&operator, "proxyCall.unknown").len();
+        let begun = entries(&operator, "proxyCall.begin").len();
+        let waiting =
+            modern(&server, &operator, &session, 7, &json!({"name": "web.sleep", "arguments": {"ms": 60_000}}));
+        wait_until("the call leaves", || (entries(&operator, "proxyCall.begin").len() > begun).then_some(()));
+        thread::sleep(Duration::from_millis(300));
+        drop(waiting);
+        wait_until("the call is settled", || (entries(&operator, "proxyCall.unknown").len() > before).then_some(()));
+        wait_until("the upstream hears of it", || web.errors().contains("a call was cancelled").then_some(()));
+        assert_eq!(operator.delete("/v1/proxy/upstreams/web").status, 200);
+    }
+    let open: i64 = house.sql_value("SELECT count(*) FROM proxy_calls");
+    assert_eq!(open, 0);
+    operator.verified();
+}
+
+#[track_caller]
+fn is_progress(messages: &[Value]) {
+    let steps: Vec<_> = messages.iter().filter(|message| message["method"] == "notifications/progress").collect();
+    let told: Vec<_> = steps.iter().map(|step| step["params"]["progress"].as_f64().unwrap()).collect();
+    assert_eq!(told, [0.0, 50.0, 100.0], "{messages:?}");
+    assert!(steps.iter().all(|step| step["params"]["progressToken"] == "mine" && step["params"]["total"] == 100.0));
+    assert_eq!(messages.last().unwrap()["result"]["content"][0]["text"], "Made progress.", "{messages:?}");
+}
+
+#[test]
+fn progress_reaches_the_client_that_made_the_call_in_order_and_before_the_answer() {
+    let house = House::new();
+    let mut lines = local(&house, "");
+    let asked = json!({"name": "up.test_tool_with_progress", "_meta": {"progressToken": "mine"}});
+    is_progress(&parsed(&lines.ask("tools/call", &asked)));
+    // Who gave no token hears nothing.
+    assert_eq!(lines.ask("tools/call", &json!({"name": "up.test_tool_with_progress"})).len(), 1);
+    assert!(lines.leave().0);
+    let house = House::new();
+    let (server, operator, session) = serving(&house, "");
+    let (one, other) = (begin(&operator, &json!({})), begin(&operator, &json!({})));
+    let tool = "up.test_tool_with_progress";
+    let mut both = [&one, &other].map(|mcp| call(&server, &operator, mcp, &session, 5, tool, &json!({})));
+    for events in &mut both {
+        is_progress(&events.up_to(5));
+    }
+    for flags in ["--old", "--new"] {
+        let _web = registered(&operator, &[flags]);
+        let asked = json!({"name": "web.test_tool_with_progress", "_meta": {"progressToken": "mine"}});
+        is_progress(&modern(&server, &operator, &session, 6, &asked).up_to(6));
+        assert_eq!(operator.delete("/v1/proxy/upstreams/web").status, 200);
+    }
+    // Who reads no events gets one JSON answer.
+    let message = call_message(9, tool, &json!({}));
+    let answer = operator.send("POST", "/mcp", &[("X-Session-ID", session.as_str())], &message.to_string()).ok();
+    assert_eq!(answer["result"]["content"][0]["text"], "Made progress.", "{answer}");
+}
+
+fn logged(messages: &[Value]) -> Vec<(&str, &str)> {
+    let logs = messages.iter().filter(|message| message["method"] == "notifications/message");
+    logs.map(|log| (log["params"]["logger"].as_str().unwrap(), log["params"]["data"].as_str().unwrap())).collect()
+}
+
+#[test]
+fn log_messages_of_a_call_reach_the_client_that_asked_for_them() {
+    let house = House::new();
+    let mut lines = local(&house, "");
+    let asked = json!({"name": "up.test_tool_with_logging", "arguments": {}});
+    assert_eq!(lines.ask("tools/call", &asked).len(), 1);
+    lines.ask("logging/setLevel", &json!({"level": "info"}));
+    let heard = parsed(&lines.ask("tools/call", &asked));
+    let expected =
+        [("up", "Tool execution started"), ("up", "Tool processing data"), ("up", "Tool execution completed")];
+    assert_eq!(logged(&heard), expected, "{heard:?}");
+    lines.ask("logging/setLevel", &json!({"level": "error"}));
+    assert_eq!(lines.ask("tools/call", &asked).len(), 1);
+    assert!(lines.leave().0);
+    let house = House::new();
+    let (server, operator, session) = serving(&house, "");
+    let mut asked = asked;
+    asked["_meta"]["io.modelcontextprotocol/logLevel"] = json!("info");
+    assert_eq!(logged(&modern(&server, &operator, &session, 6, &asked).up_to(6)), expected);
+    // In a protocol session it comes on the stream that the client holds open for it, and on nobody else's.
+    let (one, other) = (begin(&operator, &json!({})), begin(&operator, &json!({})));
+    let level = json!({"jsonrpc": "2.0", "id": 3, "method": "logging/setLevel", "params": {"level": "debug"}});
+    let [mut first, mut second] = [&one, &other].map(|mcp| {
+        let headers = [("Mcp-Session-Id", mcp.as_str()), REVISION];
+        assert_eq!(operator.send("POST", "/mcp", &[BOTH, headers[0], headers[1]], &level.to_string()).status, 200);
+        Events::listen(&server, operator.key(), "/mcp", &headers)
+    });
+    call(&server, &operator, &one, &session, 5, "up.test_tool_with_logging", &json!({})).up_to(5);
+    assert_eq!(first.next()["params"]["data"], "Tool execution started");
+    operator.send(
+        "POST",
+        "/mcp",
+        &[BOTH, ("Mcp-Session-Id", &other), REVISION],
+        &call_message(5, "getSpend", &json!({})).to_string(),
+    );
+    assert_eq!(second.next()["params"]["logger"], "haldir");
+}
+
+fn answered(messages: &[Value]) -> &str {
+    messages.last().unwrap()["result"]["content"][0]["text"].as_str().unwrap_or_else(|| panic!("{messages:?}"))
+}
+
+#[test]
+fn what_an_upstream_asks_reaches_the_client_that_made_the_call() {
+    let house = House::new();
+    let mut lines = local(&house, OLD);
+    let heard = parsed(&lines.ask("tools/call", &json!({"name": "up.test_sampling", "arguments": {"prompt": "p"}})));
+    assert_eq!(heard[0]["method"], "sampling/createMessage", "{heard:?}");
+    assert_eq!(heard[0]["params"]["messages"][0]["content"]["text"], "p");
+    assert_eq!(answered(&heard), "LLM response: sampled");
+    let asked = json!({"name": "up.test_elicitation", "arguments": {"message": "Who?"}});
+    let heard = parsed(&lines.ask("tools/call", &asked));
+    // The person sees who asks.
+    assert_eq!(heard[0]["params"]["message"], "[up] Who?", "{heard:?}");
+    assert!(answered(&heard).contains("action=accept") && answered(&heard).contains("e@example.com"), "{heard:?}");
+    let heard = parsed(&lines.ask("tools/call", &json!({"name": "up.test_roots"})));
+    assert_eq!((&heard[0]["method"], answered(&heard)), (&json!("roots/list"), "Roots: []"), "{heard:?}");
+    let trail = lines.call("getAuditTrail", &json!({"limit": 50}))["result"]["structuredContent"].clone();
+    let asked: Vec<_> =
+        trail["entries"].as_array().unwrap().iter().filter(|entry| entry["action"] == "proxyCall.asked").collect();
+    assert_eq!(asked.len(), 3, "{trail}");
+    assert!(asked.iter().all(|entry| entry["details"]["passed_on"] == true), "{asked:?}");
+    assert!(lines.leave().0);
+}
+
+#[test]
+fn a_client_over_http_is_asked_in_its_own_session_and_only_if_it_can_be() {
+    let house = House::new();
+    let (server, operator, session) = serving(&house, OLD);
+    let _web = registered(&operator, &["--old"]);
+    let able = begin(&operator, &json!({"sampling": {}, "elicitation": {}}));
+    let unable = begin(&operator, &json!({}));
+    for upstream in ["up", "web"] {
+        let tool = format!("{upstream}.test_elicitation");
+        let mut events = call(&server, &operator, &able, &session, 5, &tool, &json!({"message": "Who?"}));
+        let asked = events.next();
+        assert_eq!(asked["params"]["message"], format!("[{upstream}] Who?"), "{asked}");
+        // Nobody else's session answers it, and no approval of haldir's is meant.
+        let answer =
+            json!({"jsonrpc": "2.0", "id": asked["id"], "result": {"action": "accept", "content": {"username": "x"}}});
+        post(&operator, &unable, &answer);
+        let mut mine = answer;
+        mine["result"]["content"] = json!({"username": "me", "email": "m@example.com"});
+        post(&operator, &able, &mine);
+        let told = events.up_to(5);
+        assert!(answered(&told).contains("\"username\":\"me\""), "{told:?}");
+        // One that cannot be asked is declined for.
+        let tool = format!("{upstream}.test_elicitation");
+        let told = call(&server, &operator, &unable, &session, 6, &tool, &json!({"message": "Who?"})).up_to(6);
+        assert!(told.len() == 1 && answered(&told).contains("action=decline"), "{told:?}");
+        let tool = format!("{upstream}.test_roots");
+        let told = call(&server, &operator, &able, &session, 7, &tool, &json!({})).up_to(7);
+        assert!(told.len() == 1 && answered(&told).contains("cannot be asked roots/list"), "{told:?}");
+    }
+    let asked = entries(&operator, "proxyCall.asked");
+    assert_eq!(asked.iter().filter(|entry| entry["details"]["passed_on"] == true).count(), 2, "{asked:?}");
+    operator.verified();
+}
+
+#[test]
+fn nobody_is_asked_about_a_call_that_may_be_somebody_elses() {
+    let house = House::new();
+    let (server, operator, session) = serving(&house, OLD);
+    let (one, other) = (begin(&operator, &json!({"elicitation": {}})), begin(&operator, &json!({"elicitation": {}})));
+    // On the one pipe to the child it cannot be told whose the question is.
+    let slow = call(&server, &operator, &other, &session, 5, "up.sleep", &json!({"ms": 60_000}));
+    wait_until("the call leaves", || (entries(&operator, "proxyCall.begin").len() == 2).then_some(()));
+    thread::sleep(Duration::from_millis(300));
+    let asked = json!({"message": "Who?"});
+    let told = call(&server, &operator, &one, &session, 6, "up.test_elicitation", &asked).up_to(6);
+    assert!(told.len() == 1 && answered(&told).contains("cannot tell which call"), "{told:?}");
+    // Over HTTP it stands in the answer to the call, and is asked.
+    let _web = registered(&operator, &["--old"]);
+    let _slow = call(&server, &operator, &other, &session, 7, "web.sleep", &json!({"ms": 60_000}));
+    let mut events = call(&server, &operator, &one, &session, 8, "web.test_elicitation", &asked);
+    let dialog = events.next();
+    assert_eq!(dialog["method"], "elicitation/create", "{dialog}");
+    // The call is taken back: so is the question.
+    post(&operator, &one, &json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 8}}));
+    settled_as_cancelled(&operator);
+    drop(slow);
+}
+
+#[test]
+fn an_upstream_of_the_newest_revision_asks_clients_of_either() {
+    let house = House::new();
+    let (server, operator, session) = serving(&house, "");
+    let _web = registered(&operator, &["--new"]);
+    // A client with a handshake is asked as servers did before.
+    let mcp = begin(&operator, &json!({"sampling": {}, "elicitation": {}, "roots": {}}));
+    let tool = "web.test_input_required_result_multi_round";
+    let mut events = call(&server, &operator, &mcp, &session, 5, tool, &json!({}));
+    for (key, value) in [("name", "n"), ("color", "blue")] {
+        let asked = events.next();
+        assert_eq!(asked["method"], "elicitation/create", "{asked}");
+        let result = json!({"action": "accept", "content": {key: value}});
+        post(&operator, &mcp, &json!({"jsonrpc": "2.0", "id": asked["id"], "result": result}));
+    }
+    assert_eq!(answered(&events.up_to(5)), "You like blue.");
+    // One without calls again; haldir's log has both calls.
+    let params = json!({"name": "web.test_input_required_result_request_state", "arguments": {}});
+    let needed = modern(&server, &operator, &session, 6, &params).up_to(6).pop().unwrap()["result"].clone();
+    assert_eq!(needed["resultType"], "input_required", "{needed}");
+    let mut again = params;
+    again["requestState"] = needed["requestState"].clone();
+    again["inputResponses"] = json!({"confirm": {"action": "accept", "content": {"ok": true}}});
+    assert_eq!(answered(&modern(&server, &operator, &session, 7, &again).up_to(7)), "state-ok");
+    // One that cannot be asked is said so of.
+    let mut by = json!({"name": "web.test_input_required_result_capabilities", "arguments": {}});
+    by["_meta"]["io.modelcontextprotocol/clientCapabilities"] = json!({"sampling": {}});
+    let needed = modern(&server, &operator, &session, 8, &by).up_to(8).pop().unwrap()["result"].clone();
+    assert!(needed.to_string().contains("sampling") && !needed.to_string().contains("elicitation"), "{needed}");
+    operator.verified();
+}
+
+/// Reads a stream on a thread of its own, until it has a message of this method.
+#[track_caller]
+fn hears(events: &mut Events, method: &str) {
+    loop {
+        if events.next()["method"] == method {
+            return;
+        }
+    }
+}
+
+const LIST_CHANGED: &str = "notifications/tools/list_changed";
+
+#[test]
+fn a_client_is_told_that_the_tools_have_changed_whoever_changed_them() {
+    let house = House::new();
+    let mut lines = local(&house, OLD);
+    assert_eq!(lines.call("up.echo", &json!({}))["result"]["content"][0]["text"], "{}");
+    assert!(lines.ask("tools/list", &json!({})).pop().unwrap().contains("\"up.poison\""));
+    // The upstream says so itself: the tool that changed is in quarantine, and not in the list.
+    let mut heard = lines.ask("tools/call", &json!({"name": "up.poison"}));
+    while !heard.last().unwrap().contains(LIST_CHANGED) {
+        heard.push(lines.line());
+    }
+    assert!(!lines.ask("tools/list", &json!({})).pop().unwrap().contains("\"up.echo\""));
+    // An operator in another process accepts it.
+    let (code, _, errors) = house.terminal(&["upstreams", "accept", "up", "echo"]);
+    assert_eq!(code, 0, "{errors}");
+    while !lines.line().contains(LIST_CHANGED) {}
+    assert!(lines.ask("tools/list", &json!({})).pop().unwrap().contains("\"up.echo\""));
+    assert!(lines.leave().0);
+}
+
+#[test]
+fn clients_over_http_of_either_revision_are_told_that_the_tools_have_changed() {
+    let house = House::new();
+    let (server, operator, session) = serving(&house, "");
+    let mcp = begin(&operator, &json!({}));
+    let headers = [("Mcp-Session-Id", mcp.as_str()), REVISION];
+    let list = json!({"jsonrpc": "2.0", "id": 2, "method": "tools/list"}).to_string();
+    let listed = operator.send("POST", "/mcp", &[BOTH, headers[0], headers[1]], &list).text;
+    assert!(listed.contains("up.echo"), "{listed}");
+    let mut old = Events::listen(&server, operator.key(), "/mcp", &headers);
+    let meta = json!({"io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientInfo": {"name": "tests", "version": "1"},
+        "io.modelcontextprotocol/clientCapabilities": {}});
+    let subscribe = json!({"jsonrpc": "2.0", "id": 3, "method": "subscriptions/listen",
+        "params": {"_meta": meta, "notifications": {"toolsListChanged": true, "promptsListChanged": true}}});
+    let named = [("Mcp-Protocol-Version", "2026-07-28"), ("Mcp-Method", "subscriptions/listen")];
+    let mut new = Events::post(&server, operator.key(), "/mcp", &named, &subscribe);
+    let begun = new.next();
+    assert_eq!(begun["params"]["notifications"], json!({"toolsListChanged": true}), "{begun}");
+    // The child is one of 2026-07-28, which says nothing of changes by itself.
+    let poison = json!({"session_id": session, "tool": "up.poison", "arguments": {}});
+    assert_eq!(operator.post("/v1/proxy/call", &poison).ok()["isError"], false);
+    hears(&mut old, LIST_CHANGED);
+    hears(&mut new, LIST_CHANGED);
+    assert_eq!(operator.post("/v1/proxy/upstreams/up/accept", &json!({"tool": "echo"})).status, 200);
+    hears(&mut old, LIST_CHANGED);
+    hears(&mut new, LIST_CHANGED);
+    // Another upstream.
+    let _web = registered(&operator, &[]);
+    hears(&mut old, LIST_CHANGED);
+    hears(&mut new, LIST_CHANGED);
+}
