@@ -1,4 +1,4 @@
-//! Calls under way, and the counts of upstreams. Both change with every call, so a batch holds them until its commit.
+//! Counts under way, and the counts of upstreams. Both change with every call, so a batch holds them until its commit.
 
 use rusqlite::{Connection, params};
 
@@ -37,7 +37,7 @@ pub(super) enum Held {
 
 /// What an upstream's counts gain.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Calls {
+pub(super) struct Counts {
     calls: i64,
     errors: i64,
     /// Microseconds of all together.
@@ -69,7 +69,7 @@ impl SqliteTx<'_> {
         rows.next()?.map(|row| read(&mut Columns::of(row))).transpose()
     }
 
-    /// Calls that nobody vouches for; one that this batch has closed is none of them.
+    /// Counts that nobody vouches for; one that this batch has closed is none of them.
     pub(super) fn find_abandoned(&self, before: UnixMicros, limit: usize) -> Result<Vec<(TenantId, OpenCall)>> {
         let mut statement = self.connection()?.prepare_cached(ABANDONED_CALLS)?;
         let found = statement.query_and_then(params![before.0, rows(limit)], |row| {
@@ -119,9 +119,9 @@ impl SqliteTx<'_> {
     pub(super) fn hold_count(&self, tenant: &TenantId, name: &UpstreamName, latency: i64, failed: bool) -> Result<()> {
         let key = (tenant.clone(), name.clone());
         let counts = &self.pending()?.calls;
-        let Calls { calls, errors, latency: before } = counts.get(&key).unwrap_or_default();
+        let Counts { calls, errors, latency: before } = counts.get(&key).unwrap_or_default();
         let latency = before.saturating_add(latency);
-        counts.put(key, Calls { calls: calls + 1, errors: errors + i64::from(failed), latency });
+        counts.put(key, Counts { calls: calls + 1, errors: errors + i64::from(failed), latency });
         Ok(())
     }
 }
@@ -148,7 +148,7 @@ pub(super) fn write_counts(
     connection: &Connection,
     tenant: &TenantId,
     name: &UpstreamName,
-    added: Calls,
+    added: Counts,
 ) -> Result<()> {
     let mut statement = connection.prepare_cached(COUNT_CALLS)?;
     statement.execute(params![tenant.as_str(), name.as_str(), added.calls, added.errors, added.latency])?;

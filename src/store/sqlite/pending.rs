@@ -20,7 +20,7 @@ use super::{
     audit, compliance, counters,
     looked_up::LookedUp,
     memo::State,
-    open_calls::{self, CallKey, Calls},
+    open_calls::{self, CallKey, Counts},
     sessions,
     stats::{self, DayKey},
     tree, usage,
@@ -128,7 +128,7 @@ pub(super) struct Pending {
     pub(super) logged: Held<(TenantId, SessionId), Cost>,
     pub(super) open_calls: Held<CallKey, open_calls::Held>,
     /// What upstreams' counts gain in this batch.
-    pub(super) calls: Held<(TenantId, UpstreamName), Calls>,
+    pub(super) calls: Held<(TenantId, UpstreamName), Counts>,
     /// Entries in the order of their appending; those from `kept_entries` on are the running job's.
     entries: RefCell<Vec<(TenantId, Arc<Entry>)>>,
     kept_entries: Cell<usize>,

@@ -34,8 +34,9 @@ const MAX_BATCH: usize = 512;
 /// Writes that are worth a commit of their own as soon as the disk is idle: with 32 waiting clients, so many that the
 /// writer and the disk take turns with two or three batches on their way (measured: 8 and 16 are 5 % slower).
 const FULL_BATCH: usize = 12;
-/// How long a write that nobody waits for may wait for one that somebody does, and so cost no commit of its own.
-const COMPANY: Duration = Duration::from_millis(5);
+/// How long a batch that nobody waits for stays open for a write that somebody does, and so costs no commit of its own.
+/// Other processes wait that long for the write lock.
+const COMPANY: Duration = Duration::from_millis(1);
 /// How long the writer waits for more, unless the disk becomes idle. New writes do not wake it: that would cost each
 /// of them a system call.
 const LOOK_AGAIN: Duration = Duration::from_micros(20);
@@ -160,7 +161,7 @@ fn run(
     durability.wake_when_idle(thread::current());
     while let Ok(first) = queue.recv() {
         let mut answers = Answers::default();
-        let outcome = batch.commit(durability, with_company(first, queue), queue, &mut answers);
+        let outcome = batch.commit(durability, first, queue, &mut answers);
         queued.fetch_sub(answers.len(), Ordering::Relaxed);
         behind.fetch_sub(answers.soon.len(), Ordering::Relaxed);
         MEASURES.queued_writes.add(-i64::try_from(answers.len()).unwrap_or(0));
@@ -177,19 +178,6 @@ fn run(
     }
     durability.finish();
     checkpointer.finish(&batch.connection);
-}
-
-/// The first writes of a batch: one that somebody waits for, and what came before it.
-fn with_company(first: Queued, queue: &Receiver<Queued>) -> Vec<Queued> {
-    let mut jobs = vec![first];
-    let until = Instant::now() + COMPANY;
-    while jobs.len() < MAX_BATCH && jobs.last().is_some_and(|(_, durable)| *durable == Durable::Soon) {
-        match queue.recv_timeout(until.saturating_duration_since(Instant::now())) {
-            Ok(job) => jobs.push(job),
-            Err(_) => break,
-        }
-    }
-    jobs
 }
 
 /// What is to be answered once a batch is committed.
@@ -227,11 +215,11 @@ pub(super) struct Batch {
 }
 
 impl Batch {
-    /// Runs the `first` jobs and what else is waiting, and commits it.
+    /// Runs `first` and what else is waiting, and commits it.
     fn commit(
         &self,
         durability: &Durability,
-        first: Vec<Queued>,
+        first: Queued,
         queue: &Receiver<Queued>,
         answers: &mut Answers,
     ) -> Result<()> {
@@ -240,25 +228,12 @@ impl Batch {
         }
         if let Err(error) = durability.check().and_then(|()| execute(&self.connection, "BEGIN IMMEDIATE")) {
             // Whatever queued up meanwhile has waited as well: it is answered now, not after another such wait each.
-            first.into_iter().chain(queue.try_iter().take(MAX_QUEUED)).for_each(|job| answers.run(job, self));
+            std::iter::once(first).chain(queue.try_iter().take(MAX_QUEUED)).for_each(|job| answers.run(job, self));
             return Err(error);
         }
         self.pending.begin(self.memo.state());
-        for job in first {
-            answers.run(job, self);
-        }
-        while answers.len() < MAX_BATCH && self.is_open() {
-            let is_full = answers.len() >= FULL_BATCH;
-            if is_full && durability.is_idle() {
-                break;
-            }
-            match queue.try_recv() {
-                Ok(job) => answers.run(job, self),
-                Err(_) if is_full || durability.is_idle() => break,
-                // The disk is busy with the batch before: until it is done, this one loses nothing by growing.
-                Err(_) => thread::park_timeout(LOOK_AGAIN),
-            }
-        }
+        answers.run(first, self);
+        self.run_waiting(durability, queue, answers);
         if !self.is_open() {
             self.pending.forget();
             return Err(not_written());
@@ -274,6 +249,29 @@ impl Batch {
         });
         carried.map_or_else(|| self.pending.forget(), |after| self.pending.learn(after));
         Ok(())
+    }
+
+    /// Runs what is waiting, until the batch is worth its commit.
+    fn run_waiting(&self, durability: &Durability, queue: &Receiver<Queued>, answers: &mut Answers) {
+        let until = Instant::now() + COMPANY;
+        while answers.first.is_empty() && answers.len() < MAX_BATCH && self.is_open() {
+            match queue.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                Ok(job) => answers.run(job, self),
+                Err(_) => break,
+            }
+        }
+        while answers.len() < MAX_BATCH && self.is_open() {
+            let is_full = answers.len() >= FULL_BATCH;
+            if is_full && durability.is_idle() {
+                break;
+            }
+            match queue.try_recv() {
+                Ok(job) => answers.run(job, self),
+                Err(_) if is_full || durability.is_idle() => break,
+                // The disk is busy with the batch before: until it is done, this one loses nothing by growing.
+                Err(_) => thread::park_timeout(LOOK_AGAIN),
+            }
+        }
     }
 
     /// SQLite ends a transaction by itself when the disk is full or fails: then nothing of the batch stands.
