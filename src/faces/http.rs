@@ -5,6 +5,7 @@ pub mod guard;
 pub mod health;
 pub mod input;
 pub mod listener;
+mod listening;
 pub mod mcp;
 pub mod mcp_sessions;
 pub mod openapi;

@@ -17,6 +17,7 @@ use axum::{
     routing::MethodRouter,
 };
 use bytes::Bytes;
+use futures::{StreamExt, future::ready};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts};
 use http_body_util::{BodyExt, Full, combinators::BoxBody};
 use rmcp::{
@@ -34,7 +35,7 @@ use zeroize::Zeroizing;
 use super::{
     App, MAX_BODY_BYTES,
     guard::RequestId,
-    input,
+    input, listening,
     mcp_sessions::{McpSessions, SESSION_ID},
     respond,
 };
@@ -113,7 +114,18 @@ pub fn routes() -> MethodRouter<App> {
 
 async fn serve(State(app): State<App>, Extension(id): Extension<RequestId>, request: Request) -> Response {
     let credential = credential(&request).unwrap_or_else(|| app.shared.keyless.clone());
-    answer(&app.shared.mcp, &credential, request).await.unwrap_or_else(|error| respond::error(&error, &id))
+    answer(&app, &credential, request).await.unwrap_or_else(|error| respond::error(&error, &id))
+}
+
+/// A response that lasts for as long as the client listens ends with the key that it listens by.
+fn listened(app: &App, credential: &Credential, response: Response) -> Response {
+    let (parts, body) = response.into_parts();
+    if parts.headers.get(header::CONTENT_TYPE).is_none_or(|kind| kind.as_bytes() != b"text/event-stream") {
+        return Response::from_parts(parts, body);
+    }
+    let events = body.into_data_stream().take_while(|event| ready(event.is_ok()));
+    let events = events.map(|event| Ok(event.unwrap_or_default()));
+    Response::from_parts(parts, listening::looked_after(events, app, credential, Haldir::authenticate_only))
 }
 
 /// As everywhere, and besides `?apiKey=`, which is how Smithery passes its configuration on.
@@ -127,7 +139,8 @@ pub fn credential(request: &Request) -> Option<Credential> {
     key.map(|(_, key)| Credential::ApiKey(Zeroizing::new(key)))
 }
 
-async fn answer(face: &McpFace, credential: &Credential, request: Request) -> Result<Response> {
+async fn answer(app: &App, credential: &Credential, request: Request) -> Result<Response> {
+    let face = &app.shared.mcp;
     // A small POST outside a session may be a plain tool call, which asks who calls; everything else is asked here.
     let may_ask_itself = request.method() == Method::POST
         && input::has_small_body(&request)
@@ -142,7 +155,7 @@ async fn answer(face: &McpFace, credential: &Credential, request: Request) -> Re
         let (mut parts, body) = request.into_parts();
         parts.extensions.insert(credential.clone());
         let response = face.in_session.handle(Request::from_parts(parts, body)).await;
-        return Ok(readable(with_exact_numbers(response).await));
+        return Ok(listened(app, credential, readable(with_exact_numbers(response).await)));
     }
     input::check_content_type(request.headers())?;
     let (parts, body) = request.into_parts();
@@ -164,6 +177,7 @@ async fn answer(face: &McpFace, credential: &Credential, request: Request) -> Re
     }
     let begins_session = message.method.as_deref() == Some("initialize") && accepts_events(&parts.headers);
     let (is_tool_call, arguments) = (message.method.as_deref() == Some("tools/call"), message.arguments());
+    let listens = message.method.as_deref() == Some("subscriptions/listen");
     let in_session = begins_session || parts.headers.contains_key(SESSION_ID);
     let one_answer = !in_session && !accepts_events(&parts.headers);
     let mut request = for_rmcp(parts, credential, arguments, body.clone());
@@ -176,7 +190,7 @@ async fn answer(face: &McpFace, credential: &Credential, request: Request) -> Re
         (false, false) => face.stateless.handle(request).await,
     };
     let response = if is_tool_call { with_exact_numbers(response).await } else { response.map(Body::new) };
-    Ok(readable(response))
+    Ok(if listens { listened(app, credential, readable(response)) } else { readable(response) })
 }
 
 /// rmcp's response, with the numbers of tool results as they were written. It writes one message, or one event, a

@@ -8,7 +8,6 @@ mod children;
 mod dialog;
 mod failed;
 mod headers;
-mod listening;
 mod route;
 mod sessions;
 mod stream;
@@ -33,7 +32,7 @@ use http::{HeaderMap, Method, StatusCode, header};
 use route::Route;
 pub use sessions::UpstreamSessions;
 
-use super::{App, guard::RequestId, input, mcp, mcp_sessions::SESSION_ID, respond};
+use super::{App, guard::RequestId, input, listening, mcp, mcp_sessions::SESSION_ID, respond};
 use crate::{
     error::{Code, Error, Result},
     faces::elicitation::{Answer, Client, Decided, UNDECIDED},
@@ -44,7 +43,7 @@ use crate::{
         wrap::Source,
     },
     model::{Credential, UpstreamName},
-    operations::proxied,
+    operations::{Haldir, proxied},
     upstream::Place,
 };
 
@@ -348,7 +347,7 @@ impl Exchange {
             let manners = stream::Manners { modern, park };
             let events = stream::events(response, passing, self.route.limits.answer_bytes, manners);
             if listens {
-                listening::looked_after(events, &self.app, &self.credential)
+                listening::looked_after(events, &self.app, &self.credential, Haldir::may_use_proxy)
             } else {
                 Body::from_stream(events)
             }

@@ -45,7 +45,7 @@ fn a_listener_hears_nothing_any_more_soon_after_its_key_is_revoked() {
     let server = Server::start(command);
     let operator = server.first_key();
     transparent::register_at(&operator, "far", &url);
-    for path in ["/mcp/far", "/mcp/up"] {
+    for path in ["/mcp", "/mcp/far", "/mcp/up"] {
         let (prefix, mut stream) = listen(&server, &operator, path);
         let (_, mut other) = listen(&server, &operator, path);
         let mut line = String::new();
@@ -95,4 +95,30 @@ fn requests_that_come_at_once_for_one_child_begin_one() {
     });
     assert!(answers.iter().all(|answer| answer.contains("test_simple_text")), "{answers:?}");
     assert_eq!(running(&mark).len(), 2, "haldir's own, and one for all of them");
+}
+
+#[test]
+fn a_client_that_never_ends_its_sessions_is_not_locked_out() {
+    let house = House::new();
+    let mut command = house.serving();
+    command.env("HALDIR_CONFIG", configure(&house, ""));
+    let server = Server::start(command);
+    let operator = server.first_key();
+    let hello = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {
+        "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "tests", "version": "1"}}});
+    let open = || operator.send("POST", "/mcp/up", &[BOTH], &hello.to_string());
+    let ping = |id: &str| {
+        let ping = json!({"jsonrpc": "2.0", "id": 1, "method": "ping"}).to_string();
+        operator.send("POST", "/mcp/up", &[BOTH, ("Mcp-Session-Id", id)], &ping).status
+    };
+    let id = |answer: &crate::support::Answer| answer.header("mcp-session-id").unwrap().to_owned();
+    let first: Vec<String> = (0..32).map(|_| id(&open())).collect();
+    let refused = open();
+    assert!(refused.status == 503 && refused.text.contains("32 of them of this key"), "{}", refused.text);
+    std::thread::sleep(Duration::from_secs(11));
+    // The first is used again, so the second has been left alone longest.
+    assert_eq!(ping(&first[0]), 200);
+    let one_more = id(&open());
+    let still: Vec<u16> = [&first[0], &first[1], &first[2], &one_more].map(|id| ping(id)).to_vec();
+    assert_eq!(still, [200, 404, 200, 200]);
 }

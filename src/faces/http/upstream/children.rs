@@ -16,13 +16,13 @@ use futures::{
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 
-use super::{HALDIR_SESSION, listening, mismatch, rpc_error};
+use super::{HALDIR_SESSION, mismatch, rpc_error};
 use crate::{
     crypto,
     error::{Error, Result},
     faces::{
         http::{
-            App,
+            App, listening,
             mcp_sessions::{SESSION_ID, owner},
             respond,
         },
@@ -34,6 +34,7 @@ use crate::{
         },
     },
     model::{Credential, UpstreamName},
+    operations::Haldir,
     operations::proxied::Sent,
     upstream::{Link, Turn},
 };
@@ -62,7 +63,12 @@ impl Children<'_> {
             Method::POST => self.post(headers, body).await,
             Method::GET => {
                 let Some(hub) = self.hub(headers) else { return Ok(unknown_session()) };
-                let heard = listening::looked_after(heard(hub.listen(), (hub, None)), self.app, self.credential);
+                let heard = listening::looked_after(
+                    heard(hub.listen(), (hub, None)),
+                    self.app,
+                    self.credential,
+                    Haldir::may_use_proxy,
+                );
                 Ok(event_stream(None, heard))
             }
             _ => {
@@ -138,7 +144,7 @@ impl Children<'_> {
         Ok(event_stream(
             begun,
             if message.is("subscriptions/listen") {
-                listening::looked_after(events, self.app, self.credential)
+                listening::looked_after(events, self.app, self.credential, Haldir::may_use_proxy)
             } else {
                 Body::from_stream(events)
             },

@@ -25,6 +25,9 @@ const MAX_CHILDREN: usize = 128;
 const MAX_CHILDREN_OF_KEY: usize = 32;
 /// A session that was not used for so long is forgotten.
 const IDLE: Duration = Duration::from_secs(3_600);
+/// One with a child makes way for another of its key once it was left alone for so long: clients that never end their
+/// sessions would lock themselves out.
+const LEFT_ALONE: Duration = Duration::from_secs(10);
 
 type Name = (String, HeaderValue);
 
@@ -126,7 +129,7 @@ impl UpstreamSessions {
         let children = sessions.values().filter(|session| session.child.is_some());
         let (all, own) =
             children.fold((0, 0), |(all, own), session| (all + 1, own + usize::from(session.owner == owner)));
-        if all >= MAX_CHILDREN || own >= MAX_CHILDREN_OF_KEY {
+        if (all >= MAX_CHILDREN || own >= MAX_CHILDREN_OF_KEY) && !Self::one_makes_way(&mut sessions, &owner, now) {
             let message = format!("{all} child processes serve sessions already, {own} of them of this key; try again");
             return Err(Error::new(Code::Unavailable, message));
         }
@@ -134,6 +137,23 @@ impl UpstreamSessions {
         let session = Session { owner, used: now, open: Open::default(), child: Some(Arc::clone(&child)) };
         sessions.insert(name.clone(), session);
         Ok(child)
+    }
+
+    /// Ends the session with a child that this caller has left alone longest; answers whether there was one.
+    fn one_makes_way(sessions: &mut HashMap<Name, Session>, owner: &Owner, now: Instant) -> bool {
+        // Whoever listens, or waits for an answer, holds the connection.
+        let alone = |session: &Session| {
+            now.duration_since(session.used) >= LEFT_ALONE
+                && session.hub().is_some_and(|hub| Arc::strong_count(hub) == 1)
+        };
+        let own = sessions.iter().filter(|(_, session)| session.owner == *owner && alone(session));
+        let Some(name) = own.min_by_key(|(_, session)| session.used).map(|(name, _)| name.clone()) else {
+            return false;
+        };
+        if let Some(hub) = sessions.remove(&name).as_ref().and_then(Session::hub) {
+            hub.end();
+        }
+        true
     }
 
     /// The child of the session that these headers name, if it is this caller's.

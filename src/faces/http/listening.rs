@@ -8,32 +8,36 @@ use bytes::Bytes;
 use futures::{Stream, StreamExt, stream};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 
-use super::LISTEN;
-use crate::{faces::http::App, model::Credential};
+use super::{App, upstream::LISTEN};
+use crate::{error::Result as Checked, model::Credential, operations::Haldir};
 
 /// How often the key is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// Looks without a message until the stream shows that it is open: nobody learns otherwise that the client is gone.
 const QUIET_LOOKS: u32 = 3;
 
+/// Whether a key may hear something.
+type May = fn(&Haldir, &Credential) -> Checked<()>;
+
 struct Listening<S> {
     events: S,
     app: App,
     credential: Credential,
+    may: May,
     look: Interval,
     quiet: u32,
     until: Instant,
 }
 
 /// The events, for as long as the key may hear them, and a day at most.
-pub fn looked_after<S>(events: S, app: &App, credential: &Credential) -> Body
+pub fn looked_after<S>(events: S, app: &App, credential: &Credential, may: May) -> Body
 where
     S: Stream<Item = Result<Bytes, Infallible>> + Send + Unpin + 'static,
 {
     let mut look = interval(LOOK_EVERY);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (app, credential, until) = (app.clone(), credential.clone(), Instant::now() + LISTEN);
-    let listening = Listening { events, app, credential, look, quiet: 0, until };
+    let listening = Listening { events, app, credential, may, look, quiet: 0, until };
     Body::from_stream(stream::unfold(listening, |mut listening| async move {
         let event = listening.next().await?;
         Some((event, listening))
@@ -47,7 +51,7 @@ impl<S: Stream<Item = Result<Bytes, Infallible>> + Unpin> Listening<S> {
                 event = self.events.next() => Some(event?),
                 _ = self.look.tick() => None,
             };
-            if self.app.shared.haldir.may_use_proxy(&self.credential).is_err() || Instant::now() >= self.until {
+            if (self.may)(&self.app.shared.haldir, &self.credential).is_err() || Instant::now() >= self.until {
                 return None;
             }
             self.quiet = if event.is_some() { 0 } else { self.quiet + 1 };
