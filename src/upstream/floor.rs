@@ -5,19 +5,23 @@
 //! that only if all calls under way are of one and the same client; else it is refused, and nobody hears of it. A call
 //! that was given up still counts for a while, since the upstream may still be at it.
 
+mod said;
+
 use std::{
     borrow::Cow,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use rmcp::model::RequestId;
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
+
+pub use said::{Listener, Pace, Question, Reply, Said, Wish};
 
 /// How long a call that was given up still counts as under way.
 const LINGER: Duration = Duration::from_secs(10);
@@ -28,134 +32,6 @@ const INTERNAL_ERROR: i32 = -32_603;
 /// Why a question is refused that nobody can be found for.
 const WHOSE: &str = "haldir cannot tell which call this belongs to: calls of several clients are under way on this \
     connection";
-
-/// What an upstream says while it carries out a call.
-#[derive(Debug)]
-pub enum Said {
-    /// The parameters of `notifications/progress`.
-    Progress(Box<RawValue>),
-    /// The parameters of `notifications/message`.
-    Log(Box<RawValue>),
-    /// Something that the client is asked.
-    Question(Question),
-}
-
-/// What an upstream may ask of a client.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wish {
-    /// `sampling/createMessage`.
-    Sampling,
-    /// `elicitation/create`.
-    Elicitation,
-    /// `roots/list`.
-    Roots,
-}
-
-impl Wish {
-    /// By its method.
-    pub fn of(method: &str) -> Option<Self> {
-        [Self::Sampling, Self::Elicitation, Self::Roots].into_iter().find(|wish| wish.method() == method)
-    }
-
-    /// The method.
-    pub fn method(self) -> &'static str {
-        match self {
-            Self::Sampling => "sampling/createMessage",
-            Self::Elicitation => "elicitation/create",
-            Self::Roots => "roots/list",
-        }
-    }
-
-    /// The capability of a client that can be asked this.
-    pub fn capability(self) -> &'static str {
-        match self {
-            Self::Sampling => "sampling",
-            Self::Elicitation => "elicitation",
-            Self::Roots => "roots",
-        }
-    }
-}
-
-/// The answer to a question: a result, or the code and the message of an error.
-pub type Reply = Result<Box<RawValue>, (i32, String)>;
-
-/// A question of an upstream. One that is dropped is answered with an error.
-#[derive(Debug)]
-pub struct Question {
-    /// What it is.
-    pub wish: Wish,
-    /// Its parameters, as they were written.
-    pub params: Option<Box<RawValue>>,
-    reply: Option<oneshot::Sender<Reply>>,
-    pace: Arc<Pace>,
-}
-
-impl Question {
-    /// A question that nobody waits with a clock for, such as one that stood in a result.
-    pub fn new(wish: Wish, params: Option<Box<RawValue>>, pace: &Arc<Pace>) -> (Self, oneshot::Receiver<Reply>) {
-        let (reply, replied) = oneshot::channel();
-        pace.begin();
-        (Self { wish, params, reply: Some(reply), pace: Arc::clone(pace) }, replied)
-    }
-
-    /// Answers it.
-    pub fn answer(mut self, reply: Reply) {
-        if let Some(sender) = self.reply.take() {
-            // Fails if the upstream has taken it back.
-            let _ = sender.send(reply);
-        }
-    }
-
-    /// Waits until nobody waits for the answer any more.
-    pub async fn withdrawn(&mut self) {
-        match &mut self.reply {
-            Some(reply) => reply.closed().await,
-            None => std::future::pending().await,
-        }
-    }
-}
-
-impl Drop for Question {
-    fn drop(&mut self) {
-        self.pace.end();
-    }
-}
-
-/// How a call spends its time: what its client takes to answer is not the upstream's.
-#[derive(Debug, Default)]
-pub struct Pace {
-    asking: AtomicUsize,
-    answered: Mutex<Option<Instant>>,
-}
-
-impl Pace {
-    fn begin(&self) {
-        self.asking.fetch_add(1, Ordering::AcqRel);
-    }
-
-    fn end(&self) {
-        *self.answered.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
-        self.asking.fetch_sub(1, Ordering::AcqRel);
-    }
-
-    /// Since when the upstream has had all it asked for; `None` while it waits for an answer.
-    pub(super) fn since(&self, begin: Instant) -> Option<Instant> {
-        let is_asking = self.asking.load(Ordering::Acquire) > 0;
-        let answered = *self.answered.lock().unwrap_or_else(PoisonError::into_inner);
-        (!is_asking).then(|| answered.unwrap_or(begin))
-    }
-}
-
-/// Who hears what is said in the middle of a call.
-#[derive(Clone, Debug)]
-pub struct Listener {
-    /// The client: the same for calls of one and the same client only.
-    pub whose: u64,
-    /// Takes what is said. What finds no room is dropped.
-    pub sender: mpsc::Sender<Said>,
-    /// See [`Pace`].
-    pub pace: Arc<Pace>,
-}
 
 /// The calls under way on one connection.
 #[derive(Clone, Default)]
@@ -425,6 +301,10 @@ fn unquoted(token: &RawValue) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
+    use tokio::sync::mpsc;
+
     use super::*;
 
     fn listener(whose: u64) -> (Listener, mpsc::Receiver<Said>) {
