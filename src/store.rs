@@ -75,10 +75,15 @@ impl Store {
         self.sqlite.write(Durable::Soon, work).await
     }
 
+    /// Whether something that was handed to [`Self::write_soon`] is still to be written.
+    pub fn is_behind(&self) -> bool {
+        self.sqlite.is_behind()
+    }
+
     /// Waits until what was handed to [`Self::write_soon`] so far is written, so that who reads next finds it, unless
-    /// nothing can be written any more.
+    /// the writer takes no more.
     pub async fn caught_up(&self) {
-        if self.sqlite.is_behind() {
+        if self.is_behind() {
             let _ = self.write(|_| Ok(())).await;
         }
     }

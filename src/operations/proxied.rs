@@ -261,17 +261,22 @@ impl Haldir {
             if tenants.is_empty() {
                 return Ok(());
             }
+            let mut closed = 0;
             for tenant in tenants {
-                self.close_abandoned_of(tenant).await?;
+                closed += self.close_abandoned_of(tenant).await?;
+            }
+            if closed == 0 {
+                // Somebody else has closed them meanwhile.
+                return Ok(());
             }
         }
     }
 
-    async fn close_abandoned_of(&self, tenant: TenantId) -> Result<()> {
+    async fn close_abandoned_of(&self, tenant: TenantId) -> Result<usize> {
         let (services, caller) = (Arc::clone(&self.inner.services), upkeep::caller(tenant, PRINCIPAL));
         let work = move |tx: &mut dyn Tx| {
             let now = services.clock.now();
-            abandoned::close(&mut WriteContext { tx, caller: &caller, now, services: &services }).map(drop)
+            abandoned::close(&mut WriteContext { tx, caller: &caller, now, services: &services })
         };
         self.inner.store.write(work).await
     }

@@ -97,19 +97,23 @@ impl Haldir {
                 drop(proxied::refresh(&cx, &upstream.name, &reach).await?);
             }
         }
-        let callable = cx.read(|cx| {
+        let (tenant, names) = (tenant.clone(), upstreams.into_iter().map(|upstream| upstream.name));
+        let names: Vec<_> = names.collect();
+        let callable = self.inner.store.scan(move |tx| {
             let mut all = Vec::new();
-            for upstream in &upstreams {
-                let tools = cx.tx.tools_of(tenant, &upstream.name, "", MAX_PINS)?;
-                for tool in tools.iter().filter(|tool| tool.is_callable()) {
-                    all.extend_from_slice(tool.qualified().as_bytes());
+            for upstream in &names {
+                for (name, digest) in tx.callable_tools(&tenant, upstream, MAX_PINS)? {
+                    all.extend_from_slice(upstream.as_str().as_bytes());
                     // No name has this in it.
                     all.push(0);
-                    all.extend_from_slice(&tool.digest);
+                    all.extend_from_slice(name.as_bytes());
+                    all.push(0);
+                    all.extend_from_slice(&digest);
                 }
             }
             Ok(all)
-        })?;
+        });
+        let callable = callable.await?;
         Ok(crypto::digest(&[&callable]))
     }
 }

@@ -30,6 +30,13 @@ pub trait ReadProxy {
         after: &str,
         limit: usize,
     ) -> Result<Vec<PinnedTool>>;
+    /// Names and digests of those that are listed, and as they were accepted, in the order of their names.
+    fn callable_tools(
+        &self,
+        tenant: &TenantId,
+        upstream: &UpstreamName,
+        limit: usize,
+    ) -> Result<Vec<(String, [u8; 32])>>;
     fn policies(&self, tenant: &TenantId, limit: usize) -> Result<Vec<Policy>>;
     /// How often a policy let `subject` through after `after`.
     fn policy_uses(&self, tenant: &TenantId, policy: &PolicyId, subject: &str, after: i64) -> Result<i64>;

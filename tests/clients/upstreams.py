@@ -32,6 +32,10 @@ CHANGES = re.compile(r'get-env|gzip|a\.gz|toggle-|move_file|"newText": "two"}\]}
 TIMES = re.compile(
     r"\w{3} \w{3} \d\d \d{4} \d\d:\d\d:\d\d GMT[+-]\d{4} \([\w ]*\)|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[.\d]*Z|\d+:\d\d:\d\d [AP]M"
 )
+# Tools that a server offers only to a client that can be asked, as haldir's shared connection says of itself.
+FOR_THE_ASKED = {
+    "get-roots-list", "trigger-elicitation-request", "trigger-sampling-request", "trigger-url-elicitation",
+}
 IDS = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\b[0-9a-f]{32}\b")
 
 

@@ -79,7 +79,8 @@ impl SqliteTx<'_> {
         })?;
         let mut found: Vec<(TenantId, OpenCall)> = found.collect::<Result<_>>()?;
         if let Some(held) = self.held() {
-            found.retain(|(tenant, call)| held.open_calls.get(&(tenant.clone(), call.id.clone())).is_none());
+            let held = held.open_calls.values();
+            found.retain(|(tenant, call)| !matches!(held.get(&(tenant.clone(), call.id.clone())), Some(Held::Closed)));
         }
         Ok(found)
     }
@@ -201,6 +202,8 @@ mod tests {
             opened(&one, id).await;
         }
         assert_eq!(open(&two), ["a", "b", "c"]);
+        let seen = one.write(|tx| Ok(tx.abandoned_calls(UnixMicros(i64::MAX), 9)?.len())).await.unwrap();
+        assert_eq!(seen, 3, "its own calls can be abandoned as well");
         assert!(closed(&one, "a").await, "by the process that has it in memory");
         assert!(closed(&two, "b").await, "by another one");
         assert_eq!([closed(&one, "a").await, closed(&one, "b").await, closed(&two, "a").await], [false; 3]);

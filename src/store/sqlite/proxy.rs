@@ -46,6 +46,8 @@ statements! {
         WHERE tenant = ?1 AND name = ?2 ORDER BY upstream LIMIT ?3");
     TOOLS_OF = concat!("SELECT ", tool!(), " FROM upstream_tools WHERE tenant = ?1 AND upstream = ?2 AND name > ?3
         ORDER BY name LIMIT ?4");
+    CALLABLE_TOOLS = "SELECT name, digest FROM upstream_tools
+        WHERE tenant = ?1 AND upstream = ?2 AND listed = 1 AND offered IS NULL ORDER BY name LIMIT ?3";
     PUT_TOOL = "INSERT OR REPLACE INTO upstream_tools (tenant, upstream, name, definition, digest, offered, listed,
         warnings, marks, first_seen, changed_at, accepted_by)
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
@@ -197,6 +199,21 @@ impl ReadProxy for SqliteTx<'_> {
     ) -> Result<Vec<PinnedTool>> {
         let mut statement = self.connection()?.prepare_cached(TOOLS_OF)?;
         statement.query_and_then(params![tenant.as_str(), upstream.as_str(), after, rows(limit)], tool)?.collect()
+    }
+
+    fn callable_tools(
+        &self,
+        tenant: &TenantId,
+        upstream: &UpstreamName,
+        limit: usize,
+    ) -> Result<Vec<(String, [u8; 32])>> {
+        let mut statement = self.connection()?.prepare_cached(CALLABLE_TOOLS)?;
+        let params = params![tenant.as_str(), upstream.as_str(), rows(limit)];
+        let found = statement.query_and_then(params, |row| {
+            let mut columns = Columns::of(row);
+            Ok((columns.next()?, columns.next()?))
+        })?;
+        found.collect()
     }
 
     fn policies(&self, tenant: &TenantId, limit: usize) -> Result<Vec<Policy>> {
