@@ -20,7 +20,9 @@ use rmcp::model::RequestId;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 
+pub(super) use said::Slot;
 pub use said::{Listener, Pace, Question, Reply, Said, Wish};
 
 /// How long a call that was given up still counts as under way.
@@ -41,6 +43,10 @@ pub(super) struct Floor(Arc<Shared>);
 struct Shared {
     /// Calls that nobody listens to.
     plain: AtomicUsize,
+    /// Questions whose answers are not sent yet, or that somebody still looks at.
+    open: Arc<AtomicUsize>,
+    /// Whether the upstream is not to be heard any more.
+    given_up: CancellationToken,
     // A std mutex: held to look or to write, never across a wait.
     state: Mutex<State>,
 }
@@ -50,8 +56,8 @@ struct State {
     keys: u64,
     /// The others, oldest first.
     calls: Vec<Heard>,
-    /// Questions without an answer, by their ids as they were written.
-    questions: Vec<(String, oneshot::Sender<()>)>,
+    /// Questions without an answer.
+    questions: Vec<Open>,
 }
 
 struct Heard {
@@ -61,6 +67,14 @@ struct Heard {
     /// Until the call is given up.
     listener: Option<Listener>,
     whose: u64,
+}
+
+/// A question without an answer.
+struct Open {
+    key: u64,
+    /// As it was written.
+    id: String,
+    withdraw: oneshot::Sender<()>,
 }
 
 /// What is to be done with a message of the upstream that is no answer.
@@ -77,25 +91,34 @@ pub(super) enum Taken {
 
 /// A question that waits for its answer.
 pub(super) struct Asked {
+    key: u64,
     id: String,
     replied: oneshot::Receiver<Reply>,
     withdrawn: oneshot::Receiver<()>,
     floor: Floor,
+    slot: Arc<Slot>,
+}
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        self.floor.state().questions.retain(|open| open.key != self.key);
+    }
 }
 
 impl Asked {
-    /// The response, as it is sent; `None` if the upstream has taken the question back.
-    pub(super) async fn response(self) -> Option<String> {
-        let Self { id, replied, withdrawn, floor } = self;
+    /// The response, as it is sent, and the question's place, which it has until it is sent; `None` if the upstream has
+    /// taken the question back.
+    pub(super) async fn response(mut self) -> Option<(String, Arc<Slot>)> {
         let reply = tokio::select! {
-            reply = replied => reply.unwrap_or_else(|_| Err((INTERNAL_ERROR, "the call is over".to_owned()))),
-            Ok(()) = withdrawn => return None,
+            reply = &mut self.replied => reply.unwrap_or_else(|_| Err((INTERNAL_ERROR, "the call is over".to_owned()))),
+            Ok(()) = &mut self.withdrawn => return None,
         };
-        floor.state().questions.retain(|(known, _)| *known != id);
-        Some(match reply {
+        let id = &self.id;
+        let response = match reply {
             Ok(result) => format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{}}}"#, one_line(result.get())),
-            Err((code, message)) => error(&id, code, &message),
-        })
+            Err((code, message)) => error(id, code, &message),
+        };
+        Some((response, Arc::clone(&self.slot)))
     }
 }
 
@@ -217,11 +240,11 @@ impl Floor {
             ("notifications/message", None) => say(self.whose(&state, stream).ok().flatten(), params().map(Said::Log)),
             ("notifications/cancelled", None) => {
                 let id = member(message.params, "requestId").map(|id| id.get().to_owned());
-                let Some(at) = state.questions.iter().position(|(known, _)| Some(known) == id.as_ref()) else {
+                let Some(at) = state.questions.iter().position(|open| Some(&open.id) == id.as_ref()) else {
                     return Taken::Passes;
                 };
                 // Fails if it was answered just now.
-                let _ = state.questions.swap_remove(at).1.send(());
+                let _ = state.questions.swap_remove(at).withdraw.send(());
                 Taken::Done
             }
             (method, Some(id)) => match Wish::of(method) {
@@ -246,16 +269,35 @@ impl Floor {
             Ok(None) => return Taken::Passes,
             Err(why) => return Taken::Refused(error(id, INTERNAL_ERROR, why)),
         };
-        if state.questions.len() >= MAX_QUESTIONS {
+        let Some(slot) = Slot::of(&self.0.open, MAX_QUESTIONS) else {
             return Taken::Refused(error(id, INTERNAL_ERROR, "too many questions wait for their answers already"));
-        }
+        };
+        let slot = Arc::new(slot);
         let (question, replied) = Question::new(wish, params, &listener.pace);
+        let question = question.in_slot(&slot);
         if listener.sender.try_send(Said::Question(question)).is_err() {
             return Taken::Refused(error(id, INTERNAL_ERROR, "the call is over, or its client hears too much already"));
         }
         let (withdraw, withdrawn) = oneshot::channel();
-        state.questions.push((id.to_owned(), withdraw));
-        Taken::Asked(Asked { id: id.to_owned(), replied, withdrawn, floor: self.clone() })
+        state.keys += 1;
+        let key = state.keys;
+        state.questions.push(Open { key, id: id.to_owned(), withdraw });
+        Taken::Asked(Asked { key, id: id.to_owned(), replied, withdrawn, floor: self.clone(), slot })
+    }
+
+    /// The upstream is not to be heard any more: its connection is ended, and so are the calls under way on it.
+    pub(super) fn give_up(&self) {
+        self.0.given_up.cancel();
+    }
+
+    /// Waits until then.
+    pub(super) async fn given_up(&self) {
+        self.0.given_up.cancelled().await;
+    }
+
+    /// Whether it is so.
+    pub(super) fn is_given_up(&self) -> bool {
+        self.0.given_up.is_cancelled()
     }
 
     /// Who hears what names no call; an error if that cannot be told.
@@ -371,7 +413,7 @@ mod tests {
         assert!(one.pace.since(Instant::now()).is_none());
         question.answer(Ok(serde_json::value::to_raw_value(&serde_json::json!({"roots": []})).unwrap()));
         assert!(one.pace.since(Instant::now()).is_some());
-        let response = asked.response().await.unwrap();
+        let (response, _) = asked.response().await.unwrap();
         assert_eq!(response, r#"{"jsonrpc":"2.0","id":"q","result":{"roots":[]}}"#);
         let Taken::Asked(asked) = floor.heard(ASKS, None) else { panic!("nobody was asked") };
         let cancel = r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"q"}}"#;
@@ -381,6 +423,32 @@ mod tests {
         question.withdrawn().await;
         let Taken::Asked(asked) = floor.heard(ASKS, None) else { panic!("nobody was asked") };
         drop(heard.try_recv());
-        assert!(asked.response().await.unwrap().contains("the call is over"));
+        assert!(asked.response().await.unwrap().0.contains("the call is over"));
+    }
+
+    #[tokio::test]
+    async fn a_question_has_its_place_until_it_is_answered_and_nobody_looks_at_it_any_more() {
+        let floor = Floor::default();
+        let (sender, mut heard) = mpsc::channel(2 * MAX_QUESTIONS);
+        let one = Listener { whose: 1, sender, pace: Arc::default() };
+        let _first = floor.enter(Some(&one));
+        let mut all: Vec<_> = (0..MAX_QUESTIONS).map(|_| floor.heard(ASKS, None)).collect();
+        assert!(all.iter().all(|taken| matches!(taken, Taken::Asked(_))));
+        // Taken back and answered, but still looked at.
+        let cancel = r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"q"}}"#;
+        assert!(matches!(floor.heard(cancel, None), Taken::Done));
+        drop(all.remove(0));
+        let Ok(Said::Question(question)) = heard.try_recv() else { panic!("nothing was heard") };
+        assert!(matches!(floor.heard(ASKS, None), Taken::Refused(_)));
+        drop(question);
+        assert!(matches!(floor.heard(ASKS, None), Taken::Asked(_)));
+        // Answered, but not sent yet.
+        let Ok(Said::Question(question)) = heard.try_recv() else { panic!("nothing was heard") };
+        let Taken::Asked(asked) = all.remove(0) else { panic!("nobody was asked") };
+        drop(question);
+        let sending = asked.response().await.unwrap();
+        assert!(matches!(floor.heard(ASKS, None), Taken::Refused(_)));
+        drop(sending);
+        assert!(matches!(floor.heard(ASKS, None), Taken::Asked(_)));
     }
 }

@@ -269,9 +269,14 @@ impl Link {
             meta.set_client_capabilities(call.capabilities.unwrap_or_default());
             meta
         });
-        self.ask(&peer, ClientRequest::CallToolRequest(request), &exact, meta, Some(place))
-            .await
-            .map_err(|failure| events.explained(failure))
+        let asking = self.ask(&peer, ClientRequest::CallToolRequest(request), &exact, meta, Some(place));
+        tokio::select! {
+            biased;
+            answered = asking => answered.map_err(|failure| events.explained(failure)),
+            () = events.floor.given_up() => {
+                Err(Failure::new(FailureKind::Unavailable, "it does not take the answers to its questions"))
+            }
+        }
     }
 
     async fn ask(
@@ -322,6 +327,7 @@ impl Link {
         let mut state = self.state.lock().await;
         if let Some(connected) = &*state
             && !connected.service.peer().is_transport_closed()
+            && !connected.events.floor.is_given_up()
         {
             return Ok((connected.service.peer().clone(), connected.events.clone()));
         }

@@ -70,6 +70,7 @@ pub struct Question {
     pub params: Option<Box<RawValue>>,
     reply: Option<oneshot::Sender<Reply>>,
     pace: Arc<Pace>,
+    slot: Option<Arc<Slot>>,
 }
 
 impl Question {
@@ -77,7 +78,13 @@ impl Question {
     pub fn new(wish: Wish, params: Option<Box<RawValue>>, pace: &Arc<Pace>) -> (Self, oneshot::Receiver<Reply>) {
         let (reply, replied) = oneshot::channel();
         pace.begin();
-        (Self { wish, params, reply: Some(reply), pace: Arc::clone(pace) }, replied)
+        (Self { wish, params, reply: Some(reply), pace: Arc::clone(pace), slot: None }, replied)
+    }
+
+    /// With a place among the questions of its connection.
+    pub(in crate::upstream) fn in_slot(mut self, slot: &Arc<Slot>) -> Self {
+        self.slot = Some(Arc::clone(slot));
+        self
     }
 
     /// Answers it.
@@ -100,6 +107,25 @@ impl Question {
 impl Drop for Question {
     fn drop(&mut self) {
         self.pace.end();
+    }
+}
+
+/// A place among the questions of a connection.
+#[derive(Debug)]
+pub(in crate::upstream) struct Slot(Arc<AtomicUsize>);
+
+impl Slot {
+    /// One more, if there are fewer than so many.
+    pub(in crate::upstream) fn of(open: &Arc<AtomicUsize>, most: usize) -> Option<Self> {
+        let more = |now: usize| (now < most).then_some(now + 1);
+        open.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).ok()?;
+        Some(Self(Arc::clone(open)))
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
