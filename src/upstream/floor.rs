@@ -409,7 +409,10 @@ mod tests {
         let (one, mut heard) = listener(1);
         let _first = floor.enter(Some(&one));
         let Taken::Asked(asked) = floor.heard(ASKS, None) else { panic!("nobody was asked") };
-        let Ok(Said::Question(question)) = heard.try_recv() else { panic!("nothing was heard") };
+        let Ok(Said::Question(mut question)) = heard.try_recv() else { panic!("nothing was heard") };
+        // Nobody has been asked yet.
+        assert!(one.pace.since(Instant::now()).is_some());
+        question.begin();
         assert!(one.pace.since(Instant::now()).is_none());
         question.answer(Ok(serde_json::value::to_raw_value(&serde_json::json!({"roots": []})).unwrap()));
         assert!(one.pace.since(Instant::now()).is_some());

@@ -70,6 +70,7 @@ pub struct Question {
     pub params: Option<Box<RawValue>>,
     reply: Option<oneshot::Sender<Reply>>,
     pace: Arc<Pace>,
+    begun: bool,
     slot: Option<Arc<Slot>>,
 }
 
@@ -77,14 +78,20 @@ impl Question {
     /// A question that nobody waits with a clock for, such as one that stood in a result.
     pub fn new(wish: Wish, params: Option<Box<RawValue>>, pace: &Arc<Pace>) -> (Self, oneshot::Receiver<Reply>) {
         let (reply, replied) = oneshot::channel();
-        pace.begin();
-        (Self { wish, params, reply: Some(reply), pace: Arc::clone(pace), slot: None }, replied)
+        (Self { wish, params, reply: Some(reply), pace: Arc::clone(pace), begun: false, slot: None }, replied)
     }
 
     /// With a place among the questions of its connection.
     pub(in crate::upstream) fn in_slot(mut self, slot: &Arc<Slot>) -> Self {
         self.slot = Some(Arc::clone(slot));
         self
+    }
+
+    /// Somebody is asked: from here on, until it is dropped, the upstream is waited for no longer.
+    pub fn begin(&mut self) {
+        if !std::mem::replace(&mut self.begun, true) {
+            self.pace.begin();
+        }
     }
 
     /// Answers it.
@@ -106,7 +113,9 @@ impl Question {
 
 impl Drop for Question {
     fn drop(&mut self) {
-        self.pace.end();
+        if self.begun {
+            self.pace.end();
+        }
     }
 }
 
