@@ -93,8 +93,8 @@ impl Needed {
         for (key, wanted) in requests.ok_or_else(unreadable)?.iter() {
             let wanted = Members::of(wanted).ok_or_else(unreadable)?;
             let method = wanted.text("method").ok_or_else(unreadable)?;
-            let wish = Wish::of(&method)
-                .ok_or_else(|| failed("it asks the client for something that MCP does not know"))?;
+            let wish =
+                Wish::of(&method).ok_or_else(|| failed("it asks the client for something that MCP does not know"))?;
             let params = wanted.get("params").map(ToOwned::to_owned);
             needed.requests.push((key.to_owned(), Wanted { wish, method, params }));
         }
@@ -130,6 +130,8 @@ impl Talk<'_> {
         loop {
             tokio::select! {
                 biased;
+                // First: each is written down before the next is heard.
+                Some(()) = questions.next() => {}
                 Some(said) = said.recv() => match said {
                     Said::Question(question) => {
                         self.counted(question.wish).await?;
@@ -144,7 +146,6 @@ impl Talk<'_> {
                     }
                     return outcome;
                 }
-                Some(()) = questions.next() => {}
             }
         }
     }

@@ -29,6 +29,12 @@ pub use said::{Listener, Pace, Question, Reply, Said, Wish};
 const LINGER: Duration = Duration::from_secs(10);
 /// Questions of one upstream that wait for an answer at a time.
 const MAX_QUESTIONS: usize = 64;
+/// Bytes of a progress or a log message; a longer one is dropped.
+const MAX_TOLD_BYTES: usize = 65_536;
+/// Bytes of a question; a longer one is refused.
+const MAX_QUESTION_BYTES: usize = 1024 * 1024;
+/// Bytes of a question's id, as it is written; one with a longer id is dropped.
+const MAX_ID_BYTES: usize = 256;
 /// JSON-RPC: the request cannot be carried out.
 const INTERNAL_ERROR: i32 = -32_603;
 /// Why a question is refused that nobody can be found for.
@@ -232,6 +238,13 @@ impl Floor {
         let Some(method) = message.method.as_deref() else { return Taken::Passes };
         let params = || message.params.map(ToOwned::to_owned);
         match (method, message.id) {
+            // Before anything is kept of it.
+            ("notifications/progress" | "notifications/message", None) if text.len() > MAX_TOLD_BYTES => Taken::Done,
+            (method, Some(id)) if Wish::of(method).is_some() && id.get().len() > MAX_ID_BYTES => Taken::Done,
+            (method, Some(id)) if Wish::of(method).is_some() && text.len() > MAX_QUESTION_BYTES => {
+                let why = format!("a question may have {MAX_QUESTION_BYTES} bytes");
+                Taken::Refused(error(id.get(), INTERNAL_ERROR, &why))
+            }
             ("notifications/progress", None) => {
                 let token = member(message.params, "progressToken").map(unquoted);
                 let call = state.calls.iter().find(|call| call.token.is_some() && call.token == token);
@@ -427,6 +440,30 @@ mod tests {
         let Taken::Asked(asked) = floor.heard(ASKS, None) else { panic!("nobody was asked") };
         drop(heard.try_recv());
         assert!(asked.response().await.unwrap().0.contains("the call is over"));
+    }
+
+    #[tokio::test]
+    async fn nothing_is_kept_of_what_is_too_long() {
+        let floor = Floor::default();
+        let (one, mut heard) = listener(1);
+        let first = floor.enter(Some(&one));
+        floor.sent(first.key().unwrap(), &RequestId::Number(7), Some("3".to_owned()));
+        let log = |bytes: usize| LOGS.replace(":1}", &format!(r#":"{}"}}"#, "x".repeat(bytes)));
+        assert!(matches!(floor.heard(&log(65_536), None), Taken::Done) && heard.try_recv().is_err());
+        assert!(matches!(floor.heard(&log(60_000), None), Taken::Done) && heard.try_recv().is_ok());
+        let step = |bytes: usize| {
+            let params = format!(r#"{{"progressToken":3,"progress":1,"message":"{}"}}"#, "x".repeat(bytes));
+            format!(r#"{{"jsonrpc":"2.0","method":"notifications/progress","params":{params}}}"#)
+        };
+        assert!(matches!(floor.heard(&step(65_536), None), Taken::Done) && heard.try_recv().is_err());
+        assert!(matches!(floor.heard(&step(60_000), None), Taken::Done) && heard.try_recv().is_ok());
+        let asks = |id: usize, bytes: usize| {
+            let (id, text) = ("i".repeat(id), "x".repeat(bytes));
+            format!(r#"{{"jsonrpc":"2.0","id":"{id}","method":"roots/list","params":{{"a":"{text}"}}}}"#)
+        };
+        assert!(matches!(floor.heard(&asks(1, 1024 * 1024), None), Taken::Refused(_)) && heard.try_recv().is_err());
+        assert!(matches!(floor.heard(&asks(255, 1), None), Taken::Done) && heard.try_recv().is_err());
+        assert!(matches!(floor.heard(&asks(254, 1_000_000), None), Taken::Asked(_)) && heard.try_recv().is_ok());
     }
 
     #[tokio::test]

@@ -1,6 +1,8 @@
 //! What belongs to a call besides its answer passes through `upstream.tool` too: cancellation, progress, log messages,
 //! and what the upstream asks the client.
 
+mod asking;
+
 use std::{
     fs,
     process::Command,

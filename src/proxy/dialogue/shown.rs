@@ -168,11 +168,7 @@ mod tests {
                 "a": {"enum": ["x"], "enumNames": ["\u{200b}"]},
                 "title": {"oneOf": [{"const": "y", "title": "\u{202e}y"}]}}}}))
         .unwrap();
-        assert_eq!(
-            told["message"],
-            "[up] \\u{d}\\u{1b}[2KPay?\n[up] \\u{202e}haldir asks\n[up] you",
-            "{told}"
-        );
+        assert_eq!(told["message"], "[up] \\u{d}\\u{1b}[2KPay?\n[up] \\u{202e}haldir asks\n[up] you", "{told}");
         let properties = &told["requestedSchema"]["properties"];
         assert_eq!(properties["z"]["title"], "a\\u{d}b");
         assert_eq!(properties["z"]["description"], "\\u{1b}[2K");

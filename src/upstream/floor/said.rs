@@ -155,11 +155,15 @@ impl Pace {
         self.asking.fetch_sub(1, Ordering::AcqRel);
     }
 
+    /// Whether somebody is being asked.
+    pub(in crate::upstream) fn is_asking(&self) -> bool {
+        self.asking.load(Ordering::Acquire) > 0
+    }
+
     /// Since when the upstream has had all it asked for; `None` while it waits for an answer.
     pub(in crate::upstream) fn since(&self, begin: Instant) -> Option<Instant> {
-        let is_asking = self.asking.load(Ordering::Acquire) > 0;
         let answered = *self.answered.lock().unwrap_or_else(PoisonError::into_inner);
-        (!is_asking).then(|| answered.unwrap_or(begin))
+        (!self.is_asking()).then(|| answered.unwrap_or(begin))
     }
 }
 
