@@ -378,10 +378,10 @@ mod tests {
 
     #[tokio::test]
     async fn that_nobody_answers_a_question_is_no_failure_of_the_upstream() {
-        let place = Place::Http { url: "https://a.example/".to_owned(), headers: std::collections::BTreeMap::new() };
+        let reached = Place::Http { url: "https://a.example/".to_owned(), headers: std::collections::BTreeMap::new() };
         let (tenant, name) = (crate::model::TenantId::local(), crate::model::UpstreamName::parse("up").unwrap());
         let limits = UpstreamLimits { call_timeout: Duration::from_millis(5), ..UpstreamLimits::default() };
-        let link = Link::new(Target { tenant, name, generation: 1, place }, Outbound::default(), limits);
+        let link = Link::new(Target { tenant, name, generation: 1, place: reached }, Outbound::default(), limits);
         let pace = Arc::<Pace>::default();
         let (sender, _said) = tokio::sync::mpsc::channel(1);
         let listener = Listener { whose: 1, sender, pace: Arc::clone(&pace) };
