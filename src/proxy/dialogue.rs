@@ -82,11 +82,16 @@ impl Needed {
         if !result.get().contains(KIND) && !result.get().contains("\\u") {
             return Ok(None);
         }
-        let Some(members) = Members::of(result) else { return Ok(None) };
+        let unreadable = || failed("what it asks the client cannot be read");
+        let members = match Members::of(result) {
+            Some(members) => members,
+            // Others may read what this parser does not.
+            None if result.get().starts_with('{') => return Err(unreadable()),
+            None => return Ok(None),
+        };
         if members.text("resultType").as_deref() != Some(KIND) {
             return Ok(None);
         }
-        let unreadable = || failed("what it asks the client cannot be read");
         let state = members.get("requestState").map(|state| serde_json::from_str(state.get())).transpose();
         let requests = members.get("inputRequests").map_or_else(|| Some(Members::default()), Members::of);
         let mut needed = Self { requests: Vec::new(), state: state.map_err(|_| unreadable())?.flatten() };
@@ -349,4 +354,22 @@ pub(super) fn unasked(result: Box<RawValue>) -> Outcome {
         return Outcome::Failed(failed("it asks for something first, and this client cannot be asked"));
     }
     Outcome::Answered(result)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_result_that_asks_is_found_however_it_is_written() {
+        let read = |text: &str| Needed::read(&RawValue::from_string(text.to_owned()).unwrap());
+        let found = |text: &str| matches!(read(text), Ok(Some(_)));
+        assert!(found(r#"{"resultType":"input_required"}"#));
+        assert!(found(r#"{"result\u0054ype":"input\u005frequired","content":[]}"#));
+        assert!(found(r#"{"resultType":"complete","resultType":"input_required","resultType":"input_required"}"#));
+        assert!(read(r#"{"\ud800":1,"resultType":"input_required"}"#).is_err());
+        assert!(read(r#"{"resultType":"input_required","inputRequests":{"a":{"method":"tools/call"}}}"#).is_err());
+        assert!(read(r#"{"resultType":"input_required","requestState":1}"#).is_err());
+        assert!(matches!(read(r#"{"content":[{"type":"text","text":"\ud800 input_required"}]}"#), Ok(None)));
+    }
 }
