@@ -139,6 +139,22 @@ fn a_call_that_asks_too_often_fails_and_the_log_has_one_entry_more_than_it_may_a
     operator.verified();
 }
 
+#[test]
+fn an_upstream_that_takes_no_answers_is_sent_one_at_a_time() {
+    let house = House::new();
+    let (server, operator, session) = serving(&house, OLD);
+    let upstream = Upstream::new([tool("ask")]);
+    crate::proxy::register(&operator, "bad", &upstream);
+    upstream.behave(Behaviour::Questions(5_000));
+    let mcp = begin(&operator, &json!({}));
+    let told = call(&server, &operator, &mcp, &session, 5, "bad.ask", &json!({})).up_to(5);
+    assert!(told[0].to_string().contains("more than 32 times"), "{told:?}");
+    thread::sleep(Duration::from_secs(1));
+    let answers =
+        upstream.asked().iter().filter(|asked| asked.json()["id"].is_string() && asked.method.is_empty()).count();
+    assert_eq!(answers, 1);
+}
+
 fn asks(requests: &Value) -> Behaviour {
     Behaviour::Result(json!({"resultType": "input_required", "requestState": "s", "inputRequests": requests}))
 }
