@@ -11,6 +11,7 @@ mod follow;
 pub mod lines;
 mod link;
 mod piped;
+mod replies;
 pub mod stderr_log;
 mod transport;
 #[cfg(unix)]

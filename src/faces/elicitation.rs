@@ -13,7 +13,7 @@ use crate::model::{ApprovalId, Person};
 /// What stands in front of a `requestState` that is haldir's own.
 const STATE: &str = "haldir-approval:";
 /// The one request in haldir's `inputRequests`.
-pub const INPUT: &str = "haldir_approval";
+pub const INPUT: &str = crate::proxy::question::INPUT;
 /// The capability that a client declares.
 const CAPABILITY: &str = "elicitation";
 /// The longest state, in characters: an upstream's own may stand in it.

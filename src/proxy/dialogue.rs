@@ -1,18 +1,30 @@
 //! What an upstream says in the middle of a call, on its way to the client that made it: without secrets, within bounds,
 //! and what it asks only if that client can be asked it.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+mod shown;
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use futures::{StreamExt, stream::FuturesUnordered};
-use serde::Deserialize;
 use serde_json::{Value, json, value::RawValue};
 use tokio::{sync::mpsc, sync::mpsc::error::TrySendError, time::timeout};
 
-use super::governed::{Going, Outcome};
+use super::{
+    governed::{Going, Outcome},
+    question::INPUT,
+};
 use crate::{
     call::Line,
     upstream::{Again, Failure, FailureKind, Link, Listener, Pace, Question, Reply, Said, ToolCall, Wish},
 };
+use shown::Members;
 
 /// What waits to be told to a client.
 const MAX_WAITING: usize = 64;
@@ -26,16 +38,21 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(300);
 const MAX_TOLD_BYTES: usize = 65_536;
 /// JSON-RPC: there is no such method, for this client.
 const METHOD_NOT_FOUND: i32 = -32_601;
+/// JSON-RPC: the parameters are not such as they may be.
+const INVALID_PARAMS: i32 = -32_602;
 /// JSON-RPC: the request cannot be carried out.
 const INTERNAL_ERROR: i32 = -32_603;
 
 /// Makes a call whose client can be spoken to meanwhile.
 pub(super) async fn carry(going: &Going, upstream: &Link, line: &Line) -> Result<Box<RawValue>, Failure> {
-    let talk = Talk { going, line, asked: std::sync::atomic::AtomicUsize::new(0) };
+    let talk = Talk { going, line, asked: AtomicUsize::new(0) };
     let mut again = line.again.clone();
     for _ in 0..=MAX_ROUNDS {
         let result = Box::pin(talk.make(upstream, again.take())).await?;
-        let Some(needed) = Needed::read(&result).filter(|_| !line.modern) else { return Ok(result) };
+        let Some(needed) = Needed::read(&result)? else { return Ok(result) };
+        if line.modern {
+            return talk.passed_on(&result, needed).await;
+        }
         again = Some(talk.answered(needed).await?);
     }
     Err(failed("it asked the client again and again"))
@@ -46,41 +63,59 @@ fn failed(message: &str) -> Failure {
 }
 
 /// A result that says what is needed first (2026-07-28).
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
 struct Needed {
-    result_type: String,
-    #[serde(default)]
-    input_requests: BTreeMap<String, Wanted>,
-    #[serde(default)]
-    request_state: Option<String>,
+    requests: Vec<(String, Wanted)>,
+    state: Option<String>,
 }
 
-#[derive(Deserialize)]
 struct Wanted {
+    wish: Wish,
     method: String,
-    #[serde(default)]
     params: Option<Box<RawValue>>,
 }
 
 impl Needed {
-    fn read(result: &RawValue) -> Option<Self> {
-        if !result.get().contains("input_required") {
-            return None;
+    /// What a result says to be needed; an error if it says so, and cannot be read.
+    fn read(result: &RawValue) -> Result<Option<Self>, Failure> {
+        const KIND: &str = "input_required";
+        // Letters may be written by their numbers.
+        if !result.get().contains(KIND) && !result.get().contains("\\u") {
+            return Ok(None);
         }
-        serde_json::from_str::<Self>(result.get()).ok().filter(|needed| needed.result_type == "input_required")
+        let unreadable = || failed("what it asks the client cannot be read");
+        let members = match Members::of(result) {
+            Some(members) => members,
+            // Others may read what this parser does not.
+            None if result.get().starts_with('{') => return Err(unreadable()),
+            None => return Ok(None),
+        };
+        if members.text("resultType").as_deref() != Some(KIND) {
+            return Ok(None);
+        }
+        let state = members.get("requestState").map(|state| serde_json::from_str(state.get())).transpose();
+        let requests = members.get("inputRequests").map_or_else(|| Some(Members::default()), Members::of);
+        let mut needed = Self { requests: Vec::new(), state: state.map_err(|_| unreadable())?.flatten() };
+        for (key, wanted) in requests.ok_or_else(unreadable)?.iter() {
+            let wanted = Members::of(wanted).ok_or_else(unreadable)?;
+            let method = wanted.text("method").ok_or_else(unreadable)?;
+            let wish =
+                Wish::of(&method).ok_or_else(|| failed("it asks the client for something that MCP does not know"))?;
+            let params = wanted.get("params").map(ToOwned::to_owned);
+            needed.requests.push((key.to_owned(), Wanted { wish, method, params }));
+        }
+        Ok(Some(needed))
     }
 }
 
 /// Whether a result is none yet, for a client that cannot be asked.
 pub(super) fn is_question(result: &RawValue) -> bool {
-    Needed::read(result).is_some()
+    !matches!(Needed::read(result), Ok(None))
 }
 
 struct Talk<'a> {
     going: &'a Going,
     line: &'a Line,
-    asked: std::sync::atomic::AtomicUsize,
+    asked: AtomicUsize,
 }
 
 impl Talk<'_> {
@@ -100,8 +135,13 @@ impl Talk<'_> {
         loop {
             tokio::select! {
                 biased;
+                // First: each is written down before the next is heard.
+                Some(()) = questions.next() => {}
                 Some(said) = said.recv() => match said {
-                    Said::Question(question) => questions.push(self.ask(question)),
+                    Said::Question(question) => {
+                        self.counted(question.wish).await?;
+                        questions.push(self.ask(question));
+                    }
                     said => self.tell(said),
                 },
                 outcome = &mut call => {
@@ -111,7 +151,6 @@ impl Talk<'_> {
                     }
                     return outcome;
                 }
-                Some(()) = questions.next() => {}
             }
         }
     }
@@ -131,29 +170,57 @@ impl Talk<'_> {
     /// A log message that says whose it is.
     fn logged(&self, params: Box<RawValue>) -> Box<RawValue> {
         let upstream = self.going.tool().0;
-        edited(&params, "logger", |logger| {
-            logger.map_or_else(|| upstream.to_string(), |own| format!("{upstream}.{own}"))
-        })
-        .unwrap_or(params)
+        let edited = || {
+            let mut members = Members::of(&params)?;
+            let logger = match members.text("logger") {
+                Some(own) => format!("{upstream}.{own}"),
+                None => upstream.to_string(),
+            };
+            members.set("logger", serde_json::value::to_raw_value(&logger).ok()?);
+            members.written()
+        };
+        edited().unwrap_or(params)
     }
 
-    /// Why the client is not asked; `None` if it is.
-    fn refusal(&self, question: &Question) -> Option<Reply> {
-        let none = |why: String| Some(Err((METHOD_NOT_FOUND, why)));
-        let before = self.asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        if before >= MAX_QUESTIONS {
-            return Some(Err((INTERNAL_ERROR, format!("one call may ask {MAX_QUESTIONS} times"))));
+    /// Counts a question. One more than allowed is the end of the call; the log has that one, and no other.
+    async fn counted(&self, wish: Wish) -> Result<(), Failure> {
+        let before = self.asked.fetch_add(1, Ordering::AcqRel);
+        if before < MAX_QUESTIONS {
+            return Ok(());
         }
-        let declared = &self.line.capabilities[question.wish.capability()];
-        let params: Value =
-            question.params.as_ref().and_then(|all| serde_json::from_str(all.get()).ok()).unwrap_or_default();
-        let can = match question.wish {
+        if before == MAX_QUESTIONS {
+            // The call fails, whether or not this can be written.
+            let _ = self.noted(wish, false).await;
+        }
+        Err(failed(&format!("it asks the client more than {MAX_QUESTIONS} times in one call")))
+    }
+
+    /// Writes the question down; whether that could be done.
+    async fn noted(&self, wish: Wish, passed: bool) -> bool {
+        let noted = self.going.note_question(wish.method(), passed).await;
+        if let Err(error) = &noted {
+            tracing::error!(%error, "a question of an upstream could not be written");
+        }
+        noted.is_ok()
+    }
+
+    /// Whether the client has said that it can be asked this.
+    fn can(&self, wish: Wish, params: Option<&RawValue>) -> bool {
+        let declared = &self.line.capabilities[wish.capability()];
+        let params: Value = params.and_then(|all| serde_json::from_str(all.get()).ok()).unwrap_or_default();
+        match wish {
             _ if !declared.is_object() => false,
             Wish::Roots => true,
             Wish::Sampling => params.get("tools").is_none() || declared["tools"].is_object(),
             Wish::Elicitation if params["mode"] == "url" => declared["url"].is_object(),
             Wish::Elicitation => declared.get("url").is_none() || declared["form"].is_object(),
-        };
+        }
+    }
+
+    /// Why the client is not asked; `None` if it is.
+    fn refusal(&self, question: &Question) -> Option<Reply> {
+        let none = |why: String| Some(Err((METHOD_NOT_FOUND, why)));
+        let can = self.can(question.wish, question.params.as_deref());
         if can && self.line.modern {
             return none("the client is asked by a result only, and this connection knows no such results".to_owned());
         }
@@ -166,18 +233,36 @@ impl Talk<'_> {
         }
     }
 
+    /// The parameters as the client gets them: without secrets, and what a person reads says who asks. An error if that
+    /// cannot be.
+    fn shown(&self, wish: Wish, params: Option<Box<RawValue>>) -> Result<Option<Box<RawValue>>, &'static str> {
+        let params = params.map(|params| self.going.redact(params));
+        if wish != Wish::Elicitation {
+            return Ok(params);
+        }
+        let upstream = self.going.tool().0.as_str();
+        let shown = params.and_then(|params| shown::form(upstream, &params));
+        shown.map(Some).ok_or("the question cannot be shown to a person as it is")
+    }
+
     /// Asks the client, and gives the upstream its answer. The log says so first.
     async fn ask(&self, mut question: Question) {
         let refused = self.refusal(&question);
-        let (wish, passed) = (question.wish.method(), refused.is_none());
-        if let Err(error) = self.going.note_question(wish, passed).await {
-            tracing::error!(%error, "a question of an upstream could not be written");
+        let (refused, params) = match refused {
+            Some(refused) => (Some(refused), None),
+            None => match self.shown(question.wish, question.params.take()) {
+                Ok(params) => (None, params),
+                Err(why) => (Some(Err((INVALID_PARAMS, why.to_owned()))), None),
+            },
+        };
+        if !self.noted(question.wish, refused.is_none()).await {
             return question.answer(Err((INTERNAL_ERROR, "haldir could not write this down".to_owned())));
         }
         if let Some(refused) = refused {
             return question.answer(refused);
         }
-        let params = question.params.take().map(|params| self.named(question.wish, self.going.redact(params)));
+        // From here on it is the client's time.
+        question.begin();
         let pace = Arc::<Pace>::default();
         let (asking, mut answered) = Question::new(question.wish, params, &pace);
         if let Err(TrySendError::Full(_) | TrySendError::Closed(_)) =
@@ -197,24 +282,44 @@ impl Talk<'_> {
         });
     }
 
-    /// A person is told who asks them: at their client it looks as if haldir did.
-    fn named(&self, wish: Wish, params: Box<RawValue>) -> Box<RawValue> {
-        if wish != Wish::Elicitation {
-            return params;
+    /// A result that asks, for a client that is asked by results: each question as it would be asked by itself.
+    async fn passed_on(&self, result: &RawValue, needed: Needed) -> Result<Box<RawValue>, Failure> {
+        let mut requests = Members::default();
+        for (key, Wanted { wish, method, params }) in needed.requests {
+            self.counted(wish).await?;
+            let passed = if key == INPUT {
+                Err("it asks by the name by which haldir itself does")
+            } else if self.can(wish, params.as_deref()) {
+                self.shown(wish, params)
+            } else {
+                Err("it asks the client what that cannot be asked")
+            };
+            if !self.noted(wish, passed.is_ok()).await {
+                return Err(failed("haldir could not write down what it asks"));
+            }
+            let mut wanted = json_members("method", &method);
+            if let Some(params) = passed.map_err(failed)? {
+                wanted.set("params", params);
+            }
+            requests.set(&key, wanted.written().ok_or_else(|| failed("what it asks cannot be written"))?);
         }
-        let upstream = self.going.tool().0;
-        edited(&params, "message", |text| format!("[{upstream}] {}", text.unwrap_or_default())).unwrap_or(params)
+        let edited = || {
+            let mut members = Members::of(result)?;
+            if members.get("inputRequests").is_some() {
+                members.set("inputRequests", requests.written()?);
+            }
+            members.written()
+        };
+        edited().ok_or_else(|| failed("what it asks cannot be written"))
     }
 
     /// Asks for everything that a result says to be needed.
     async fn answered(&self, needed: Needed) -> Result<Again, Failure> {
         let pace = Arc::<Pace>::default();
         let mut asking = Vec::new();
-        for (key, wanted) in needed.input_requests {
-            let Some(wish) = Wish::of(&wanted.method) else {
-                return Err(failed("it asks the client for something that MCP does not know"));
-            };
-            let (question, replied) = Question::new(wish, wanted.params, &pace);
+        for (key, wanted) in needed.requests {
+            self.counted(wanted.wish).await?;
+            let (question, replied) = Question::new(wanted.wish, wanted.params, &pace);
             asking.push(async move {
                 let ((), reply) = futures::join!(self.ask(question), replied);
                 (key, reply)
@@ -231,16 +336,16 @@ impl Talk<'_> {
             }
         }
         let responses = serde_json::value::to_raw_value(&responses).ok();
-        Ok(Again { responses, state: needed.request_state })
+        Ok(Again { responses, state: needed.state })
     }
 }
 
-/// The object with another text in one of its members; `None` if it is no object.
-fn edited(object: &RawValue, member: &str, with: impl Fn(Option<String>) -> String) -> Option<Box<RawValue>> {
-    let mut members: BTreeMap<String, Box<RawValue>> = serde_json::from_str(object.get()).ok()?;
-    let text = members.get(member).and_then(|text| serde_json::from_str(text.get()).ok());
-    members.insert(member.to_owned(), serde_json::value::to_raw_value(&with(text)).ok()?);
-    serde_json::value::to_raw_value(&members).ok()
+fn json_members(name: &str, text: &str) -> Members {
+    let mut members = Members::default();
+    if let Ok(text) = serde_json::value::to_raw_value(text) {
+        members.set(name, text);
+    }
+    members
 }
 
 /// What the outcome of a call without a client to ask is: a question is none.
@@ -249,4 +354,22 @@ pub(super) fn unasked(result: Box<RawValue>) -> Outcome {
         return Outcome::Failed(failed("it asks for something first, and this client cannot be asked"));
     }
     Outcome::Answered(result)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_result_that_asks_is_found_however_it_is_written() {
+        let read = |text: &str| Needed::read(&RawValue::from_string(text.to_owned()).unwrap());
+        let found = |text: &str| matches!(read(text), Ok(Some(_)));
+        assert!(found(r#"{"resultType":"input_required"}"#));
+        assert!(found(r#"{"result\u0054ype":"input\u005frequired","content":[]}"#));
+        assert!(found(r#"{"resultType":"complete","resultType":"input_required","resultType":"input_required"}"#));
+        assert!(read(r#"{"\ud800":1,"resultType":"input_required"}"#).is_err());
+        assert!(read(r#"{"resultType":"input_required","inputRequests":{"a":{"method":"tools/call"}}}"#).is_err());
+        assert!(read(r#"{"resultType":"input_required","requestState":1}"#).is_err());
+        assert!(matches!(read(r#"{"content":[{"type":"text","text":"\ud800 input_required"}]}"#), Ok(None)));
+    }
 }

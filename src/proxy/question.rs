@@ -29,6 +29,8 @@ const MAX_SHOWN_CHARS: usize = 4_000;
 const MAX_LINE_CHARS: usize = 300;
 /// Characters of a value that is hidden since its name says that it is a credential. A longer one is no credential.
 const MAX_HIDDEN_CHARS: usize = 512;
+/// The name of haldir's own question among those that a result asks (2026-07-28). No upstream may ask by it.
+pub const INPUT: &str = "haldir_approval";
 /// What stands in the names of arguments that hold credentials: letters and digits alone, in lower case.
 const CREDENTIALS: [&str; 9] =
     ["password", "passwd", "passphrase", "secret", "token", "apikey", "authorization", "credential", "privatekey"];

@@ -6,6 +6,8 @@
 //! that was given up still counts for a while, since the upstream may still be at it.
 
 mod said;
+#[cfg(test)]
+mod tests;
 
 use std::{
     borrow::Cow,
@@ -20,13 +22,21 @@ use rmcp::model::RequestId;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 
+pub(super) use said::Slot;
 pub use said::{Listener, Pace, Question, Reply, Said, Wish};
 
 /// How long a call that was given up still counts as under way.
 const LINGER: Duration = Duration::from_secs(10);
 /// Questions of one upstream that wait for an answer at a time.
 const MAX_QUESTIONS: usize = 64;
+/// Bytes of a progress or a log message; a longer one is dropped.
+const MAX_TOLD_BYTES: usize = 65_536;
+/// Bytes of a question; a longer one is refused.
+const MAX_QUESTION_BYTES: usize = 1024 * 1024;
+/// Bytes of a question's id, as it is written; one with a longer id is dropped.
+const MAX_ID_BYTES: usize = 256;
 /// JSON-RPC: the request cannot be carried out.
 const INTERNAL_ERROR: i32 = -32_603;
 /// Why a question is refused that nobody can be found for.
@@ -41,6 +51,10 @@ pub(super) struct Floor(Arc<Shared>);
 struct Shared {
     /// Calls that nobody listens to.
     plain: AtomicUsize,
+    /// Questions whose answers are not sent yet, or that somebody still looks at.
+    open: Arc<AtomicUsize>,
+    /// Whether the upstream is not to be heard any more.
+    given_up: CancellationToken,
     // A std mutex: held to look or to write, never across a wait.
     state: Mutex<State>,
 }
@@ -50,8 +64,8 @@ struct State {
     keys: u64,
     /// The others, oldest first.
     calls: Vec<Heard>,
-    /// Questions without an answer, by their ids as they were written.
-    questions: Vec<(String, oneshot::Sender<()>)>,
+    /// Questions without an answer.
+    questions: Vec<Open>,
 }
 
 struct Heard {
@@ -61,6 +75,14 @@ struct Heard {
     /// Until the call is given up.
     listener: Option<Listener>,
     whose: u64,
+}
+
+/// A question without an answer.
+struct Open {
+    key: u64,
+    /// As it was written.
+    id: String,
+    withdraw: oneshot::Sender<()>,
 }
 
 /// What is to be done with a message of the upstream that is no answer.
@@ -77,25 +99,34 @@ pub(super) enum Taken {
 
 /// A question that waits for its answer.
 pub(super) struct Asked {
+    key: u64,
     id: String,
     replied: oneshot::Receiver<Reply>,
     withdrawn: oneshot::Receiver<()>,
     floor: Floor,
+    slot: Arc<Slot>,
+}
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        self.floor.state().questions.retain(|open| open.key != self.key);
+    }
 }
 
 impl Asked {
-    /// The response, as it is sent; `None` if the upstream has taken the question back.
-    pub(super) async fn response(self) -> Option<String> {
-        let Self { id, replied, withdrawn, floor } = self;
+    /// The response, as it is sent, and the question's place, which it has until it is sent; `None` if the upstream has
+    /// taken the question back.
+    pub(super) async fn response(mut self) -> Option<(String, Arc<Slot>)> {
         let reply = tokio::select! {
-            reply = replied => reply.unwrap_or_else(|_| Err((INTERNAL_ERROR, "the call is over".to_owned()))),
-            Ok(()) = withdrawn => return None,
+            reply = &mut self.replied => reply.unwrap_or_else(|_| Err((INTERNAL_ERROR, "the call is over".to_owned()))),
+            Ok(()) = &mut self.withdrawn => return None,
         };
-        floor.state().questions.retain(|(known, _)| *known != id);
-        Some(match reply {
+        let id = &self.id;
+        let response = match reply {
             Ok(result) => format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{}}}"#, one_line(result.get())),
-            Err((code, message)) => error(&id, code, &message),
-        })
+            Err((code, message)) => error(id, code, &message),
+        };
+        Some((response, Arc::clone(&self.slot)))
     }
 }
 
@@ -209,6 +240,13 @@ impl Floor {
         let Some(method) = message.method.as_deref() else { return Taken::Passes };
         let params = || message.params.map(ToOwned::to_owned);
         match (method, message.id) {
+            // Before anything is kept of it.
+            ("notifications/progress" | "notifications/message", None) if text.len() > MAX_TOLD_BYTES => Taken::Done,
+            (method, Some(id)) if Wish::of(method).is_some() && id.get().len() > MAX_ID_BYTES => Taken::Done,
+            (method, Some(id)) if Wish::of(method).is_some() && text.len() > MAX_QUESTION_BYTES => {
+                let why = format!("a question may have {MAX_QUESTION_BYTES} bytes");
+                Taken::Refused(error(id.get(), INTERNAL_ERROR, &why))
+            }
             ("notifications/progress", None) => {
                 let token = member(message.params, "progressToken").map(unquoted);
                 let call = state.calls.iter().find(|call| call.token.is_some() && call.token == token);
@@ -217,11 +255,11 @@ impl Floor {
             ("notifications/message", None) => say(self.whose(&state, stream).ok().flatten(), params().map(Said::Log)),
             ("notifications/cancelled", None) => {
                 let id = member(message.params, "requestId").map(|id| id.get().to_owned());
-                let Some(at) = state.questions.iter().position(|(known, _)| Some(known) == id.as_ref()) else {
+                let Some(at) = state.questions.iter().position(|open| Some(&open.id) == id.as_ref()) else {
                     return Taken::Passes;
                 };
                 // Fails if it was answered just now.
-                let _ = state.questions.swap_remove(at).1.send(());
+                let _ = state.questions.swap_remove(at).withdraw.send(());
                 Taken::Done
             }
             (method, Some(id)) => match Wish::of(method) {
@@ -246,16 +284,35 @@ impl Floor {
             Ok(None) => return Taken::Passes,
             Err(why) => return Taken::Refused(error(id, INTERNAL_ERROR, why)),
         };
-        if state.questions.len() >= MAX_QUESTIONS {
+        let Some(slot) = Slot::of(&self.0.open, MAX_QUESTIONS) else {
             return Taken::Refused(error(id, INTERNAL_ERROR, "too many questions wait for their answers already"));
-        }
+        };
+        let slot = Arc::new(slot);
         let (question, replied) = Question::new(wish, params, &listener.pace);
+        let question = question.in_slot(&slot);
         if listener.sender.try_send(Said::Question(question)).is_err() {
             return Taken::Refused(error(id, INTERNAL_ERROR, "the call is over, or its client hears too much already"));
         }
         let (withdraw, withdrawn) = oneshot::channel();
-        state.questions.push((id.to_owned(), withdraw));
-        Taken::Asked(Asked { id: id.to_owned(), replied, withdrawn, floor: self.clone() })
+        state.keys += 1;
+        let key = state.keys;
+        state.questions.push(Open { key, id: id.to_owned(), withdraw });
+        Taken::Asked(Asked { key, id: id.to_owned(), replied, withdrawn, floor: self.clone(), slot })
+    }
+
+    /// The upstream is not to be heard any more: its connection is ended, and so are the calls under way on it.
+    pub(super) fn give_up(&self) {
+        self.0.given_up.cancel();
+    }
+
+    /// Waits until then.
+    pub(super) async fn given_up(&self) {
+        self.0.given_up.cancelled().await;
+    }
+
+    /// Whether it is so.
+    pub(super) fn is_given_up(&self) -> bool {
+        self.0.given_up.is_cancelled()
     }
 
     /// Who hears what names no call; an error if that cannot be told.
@@ -297,90 +354,4 @@ fn member<'a>(params: Option<&'a RawValue>, name: &str) -> Option<&'a RawValue> 
 /// Some servers write a number that they were sent as text.
 fn unquoted(token: &RawValue) -> String {
     token.get().trim_matches('"').to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Instant;
-
-    use tokio::sync::mpsc;
-
-    use super::*;
-
-    fn listener(whose: u64) -> (Listener, mpsc::Receiver<Said>) {
-        let (sender, said) = mpsc::channel(4);
-        (Listener { whose, sender, pace: Arc::default() }, said)
-    }
-
-    const ASKS: &str = r#"{"jsonrpc":"2.0","id":"q","method":"roots/list"}"#;
-    const LOGS: &str = r#"{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":1}}"#;
-
-    #[tokio::test]
-    async fn what_names_no_call_is_for_the_newest_of_one_client_and_for_nobody_where_there_are_two() {
-        let floor = Floor::default();
-        let ((one, mut heard), (other, mut heard_too)) = (listener(1), listener(2));
-        let first = floor.enter(Some(&one));
-        assert!(matches!(floor.heard(ASKS, None), Taken::Asked(_)) && heard.try_recv().is_ok());
-        let mut second = floor.enter(Some(&other));
-        assert!(matches!(floor.heard(ASKS, None), Taken::Refused(_)));
-        assert!(matches!(floor.heard(LOGS, None), Taken::Done));
-        assert!(heard.try_recv().is_err() && heard_too.try_recv().is_err());
-        second.over();
-        drop(second);
-        assert!(matches!(floor.heard(LOGS, None), Taken::Done) && heard.try_recv().is_ok());
-        // One that nobody listens to is somebody's as well.
-        let mut plain = floor.enter(None);
-        assert!(matches!(floor.heard(ASKS, None), Taken::Refused(_)));
-        plain.over();
-        drop(plain);
-        // One that was given up may still be asked about: what is asked is not for the next client.
-        drop(first);
-        let (third, mut heard) = listener(3);
-        let _third = floor.enter(Some(&third));
-        assert!(matches!(floor.heard(ASKS, None), Taken::Refused(_)) && heard.try_recv().is_err());
-    }
-
-    #[tokio::test]
-    async fn what_stands_in_the_answer_to_a_call_is_for_that_call_alone() {
-        let floor = Floor::default();
-        let ((one, mut heard), (other, mut heard_too)) = (listener(1), listener(2));
-        let (first, second) = (floor.enter(Some(&one)), floor.enter(Some(&other)));
-        floor.sent(first.key().unwrap(), &RequestId::Number(7), Some("3".to_owned()));
-        floor.sent(second.key().unwrap(), &RequestId::Number(8), Some("4".to_owned()));
-        assert!(matches!(floor.heard(ASKS, Some(&RequestId::Number(8))), Taken::Asked(_)));
-        assert!(heard.try_recv().is_err() && matches!(heard_too.try_recv(), Ok(Said::Question(_))));
-        assert!(matches!(floor.heard(ASKS, Some(&RequestId::Number(9))), Taken::Passes));
-        let progress = |token: &str| {
-            format!(
-                r#"{{"jsonrpc":"2.0","method":"notifications/progress","params":{{"progressToken":{token},"progress":1}}}}"#
-            )
-        };
-        floor.heard(&progress("\"3\""), None);
-        assert!(matches!(heard.try_recv(), Ok(Said::Progress(_))) && heard_too.try_recv().is_err());
-        floor.heard(&progress("5"), None);
-        assert!(heard.try_recv().is_err() && heard_too.try_recv().is_err());
-    }
-
-    #[tokio::test]
-    async fn a_question_is_answered_once_and_may_be_taken_back() {
-        let floor = Floor::default();
-        let (one, mut heard) = listener(1);
-        let _first = floor.enter(Some(&one));
-        let Taken::Asked(asked) = floor.heard(ASKS, None) else { panic!("nobody was asked") };
-        let Ok(Said::Question(question)) = heard.try_recv() else { panic!("nothing was heard") };
-        assert!(one.pace.since(Instant::now()).is_none());
-        question.answer(Ok(serde_json::value::to_raw_value(&serde_json::json!({"roots": []})).unwrap()));
-        assert!(one.pace.since(Instant::now()).is_some());
-        let response = asked.response().await.unwrap();
-        assert_eq!(response, r#"{"jsonrpc":"2.0","id":"q","result":{"roots":[]}}"#);
-        let Taken::Asked(asked) = floor.heard(ASKS, None) else { panic!("nobody was asked") };
-        let cancel = r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"q"}}"#;
-        assert!(matches!(floor.heard(cancel, None), Taken::Done));
-        assert!(asked.response().await.is_none());
-        let Ok(Said::Question(mut question)) = heard.try_recv() else { panic!("nothing was heard") };
-        question.withdrawn().await;
-        let Taken::Asked(asked) = floor.heard(ASKS, None) else { panic!("nobody was asked") };
-        drop(heard.try_recv());
-        assert!(asked.response().await.unwrap().contains("the call is over"));
-    }
 }

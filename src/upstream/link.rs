@@ -220,11 +220,25 @@ impl Link {
     pub async fn call_tool(&self, call: ToolCall<'_>) -> Result<Box<RawValue>, Failure> {
         let _turn = self.turn().await?;
         let listener = call.listener.clone();
-        let outcome = match listener {
-            None => tokio::time::timeout(self.limits.call_timeout, self.call(call)).await,
-            Some(listener) => Box::pin(self.in_good_time(self.call(call), &listener)).await,
-        };
+        if let Some(listener) = listener {
+            return Box::pin(self.heard_out(self.call(call), &listener, MOST)).await;
+        }
+        let outcome = tokio::time::timeout(self.limits.call_timeout, self.call(call)).await;
         self.judged(outcome.unwrap_or_else(|_| Err(timed_out(self.limits.call_timeout))))
+    }
+
+    /// A call in which the client may be asked something. That nobody has answered it is no failure of the upstream.
+    async fn heard_out<T>(
+        &self,
+        call: impl Future<Output = Result<T, Failure>>,
+        listener: &Listener,
+        most: Duration,
+    ) -> Result<T, Failure> {
+        match self.in_good_time(call, listener, most).await {
+            Ok(outcome) => self.judged(outcome),
+            Err(_) if listener.pace.is_asking() => Err(timed_out(most)),
+            Err(_) => self.judged(Err(timed_out(self.limits.call_timeout))),
+        }
     }
 
     /// As a timeout does it, but for the time in which the client is asked something.
@@ -232,6 +246,7 @@ impl Link {
         &self,
         call: impl Future<Output = T>,
         listener: &Listener,
+        most: Duration,
     ) -> Result<T, tokio::time::error::Elapsed> {
         let begin = Instant::now();
         let mut call = std::pin::pin!(call);
@@ -240,12 +255,12 @@ impl Link {
                 Some(since) => self.limits.call_timeout.saturating_sub(since.elapsed()),
                 None => LOOK,
             };
-            let left = left.min(MOST.saturating_sub(begin.elapsed()));
+            let left = left.min(most.saturating_sub(begin.elapsed()));
             match tokio::time::timeout(left, call.as_mut()).await {
                 Ok(outcome) => return Ok(outcome),
                 Err(elapsed) => {
                     let is_over = listener.pace.since(begin).is_some_and(|at| at.elapsed() >= self.limits.call_timeout);
-                    if is_over || begin.elapsed() >= MOST {
+                    if is_over || begin.elapsed() >= most {
                         return Err(elapsed);
                     }
                 }
@@ -269,9 +284,14 @@ impl Link {
             meta.set_client_capabilities(call.capabilities.unwrap_or_default());
             meta
         });
-        self.ask(&peer, ClientRequest::CallToolRequest(request), &exact, meta, Some(place))
-            .await
-            .map_err(|failure| events.explained(failure))
+        let asking = self.ask(&peer, ClientRequest::CallToolRequest(request), &exact, meta, Some(place));
+        tokio::select! {
+            biased;
+            answered = asking => answered.map_err(|failure| events.explained(failure)),
+            () = events.floor.given_up() => {
+                Err(Failure::new(FailureKind::Unavailable, "it does not take the answers to its questions"))
+            }
+        }
     }
 
     async fn ask(
@@ -322,6 +342,7 @@ impl Link {
         let mut state = self.state.lock().await;
         if let Some(connected) = &*state
             && !connected.service.peer().is_transport_closed()
+            && !connected.events.floor.is_given_up()
         {
             return Ok((connected.service.peer().clone(), connected.events.clone()));
         }
@@ -347,5 +368,37 @@ impl Link {
         if let Some(connected) = self.state.lock().await.take() {
             connected.end().await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::upstream::{Pace, Question, Wish};
+
+    #[tokio::test]
+    async fn that_nobody_answers_a_question_is_no_failure_of_the_upstream() {
+        let reached = Place::Http { url: "https://a.example/".to_owned(), headers: std::collections::BTreeMap::new() };
+        let (tenant, name) = (crate::model::TenantId::local(), crate::model::UpstreamName::parse("up").unwrap());
+        let limits = UpstreamLimits { call_timeout: Duration::from_millis(5), ..UpstreamLimits::default() };
+        let link = Link::new(Target { tenant, name, generation: 1, place: reached }, Outbound::default(), limits);
+        let pace = Arc::<Pace>::default();
+        let (sender, _said) = tokio::sync::mpsc::channel(1);
+        let listener = Listener { whose: 1, sender, pace: Arc::clone(&pace) };
+        let never = || {
+            let call = std::future::pending::<Result<(), Failure>>();
+            link.heard_out(call, &listener, Duration::from_millis(20))
+        };
+        let (mut question, _replied) = Question::new(Wish::Roots, None, &pace);
+        question.begin();
+        for _ in 0..10 {
+            assert!(matches!(never().await.unwrap_err().kind, FailureKind::TimedOut));
+        }
+        assert!(!link.is_resting());
+        drop(question);
+        for _ in 0..10 {
+            assert!(matches!(never().await.unwrap_err().kind, FailureKind::TimedOut));
+        }
+        assert!(link.is_resting());
     }
 }

@@ -3,6 +3,7 @@
 use std::{
     io,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use rmcp::{
@@ -24,10 +25,16 @@ use super::{
     child::{ChildCommand, ChildProcess},
     floor::{Floor, Taken},
     lines::{Line, LineReader},
+    replies::{Owed, Replies},
 };
 
 /// Requests whose answers are kept as they were written.
 const MAX_AWAITED: usize = 1_024;
+
+/// How long a line that is being written may keep the input from being closed.
+const CLOSED_WITHIN: Duration = Duration::from_secs(1);
+/// Why a child is left that asks, and does not read.
+const TOOK_NOTHING: &str = "it does not take the answers to its questions";
 
 /// Why a child is not heard any more.
 #[derive(Clone, Default)]
@@ -63,6 +70,8 @@ pub(super) struct Piped {
     most: usize,
     silence: Silence,
     floor: Floor,
+    /// Until the connection is closed.
+    replies: Option<Replies<()>>,
 }
 
 /// What a line of the child is.
@@ -77,14 +86,24 @@ impl Piped {
     /// Starts the child.
     pub(super) fn start(command: &ChildCommand, most: usize, silence: Silence, floor: Floor) -> io::Result<Self> {
         let (process, input, output) = command.start()?;
+        let input = Arc::new(tokio::sync::Mutex::new(Some(input)));
+        let to = Arc::clone(&input);
+        let replies = Replies::new(floor.clone(), move |(), text: String| {
+            let input = Arc::clone(&to);
+            async move {
+                // Fails if the child has ended, which its reader notices too.
+                let _ = write_line(&input, text.as_bytes()).await;
+            }
+        });
         Ok(Self {
             process: Some(process),
-            input: Arc::new(tokio::sync::Mutex::new(Some(input))),
+            input,
             output: LineReader::new(output, most).without_skipping(),
             awaited: Arc::default(),
             most,
             silence,
             floor,
+            replies: Some(replies),
         })
     }
 
@@ -103,26 +122,27 @@ impl Piped {
             match self.floor.heard(text, None) {
                 Taken::Passes => {}
                 Taken::Done => return Read::Taken,
-                Taken::Refused(response) => {
-                    tokio::spawn(write(Arc::clone(&self.input), async { Some(response) }));
-                    return Read::Taken;
-                }
-                Taken::Asked(asked) => {
-                    tokio::spawn(write(Arc::clone(&self.input), asked.response()));
-                    return Read::Taken;
-                }
+                Taken::Refused(response) => return self.owed(Owed::Now(response)),
+                Taken::Asked(asked) => return self.owed(Owed::Later(asked)),
             }
         }
         let read = serde_json::from_str(shown.as_deref().unwrap_or(text));
         read.map_or(Read::Unreadable, |message| Read::Message(Box::new(message)))
     }
-}
 
-/// Writes a line, once there is one.
-async fn write(input: Arc<tokio::sync::Mutex<Option<ChildStdin>>>, text: impl Future<Output = Option<String>> + Send) {
-    let Some(text) = text.await else { return };
-    // Fails if the child has ended, which its reader notices too.
-    let _ = write_line(&input, text.as_bytes()).await;
+    fn owed(&self, owed: Owed) -> Read {
+        // There is room: it was waited for. If the connection is closed meanwhile nobody waits for the answer.
+        let _ = self.replies.as_ref().is_some_and(|replies| replies.take((), owed));
+        Read::Taken
+    }
+
+    /// Waits until the answer to a question would find room; `false` if there will be none.
+    async fn has_room(&self) -> bool {
+        match &self.replies {
+            Some(replies) => replies.room().await,
+            None => false,
+        }
+    }
 }
 
 async fn write_line(input: &tokio::sync::Mutex<Option<ChildStdin>>, line: &[u8]) -> io::Result<()> {
@@ -174,6 +194,11 @@ impl Transport<RoleClient> for Piped {
 
     async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleClient>> {
         loop {
+            if !self.has_room().await {
+                drop(self.process.take());
+                self.silence.set(Reason::Ended, TOOK_NOTHING.to_owned());
+                return None;
+            }
             match self.output.next().await {
                 Ok(Line::Complete(line)) if line.trim_ascii().is_empty() => {}
                 Ok(Line::Complete(line)) => {
@@ -205,7 +230,11 @@ impl Transport<RoleClient> for Piped {
     }
 
     async fn close(&mut self) -> Result<(), Self::Error> {
-        self.input.lock().await.take();
+        // What is being written is given up, since the child may never read it.
+        drop(self.replies.take());
+        if let Ok(mut input) = tokio::time::timeout(CLOSED_WITHIN, self.input.lock()).await {
+            input.take();
+        }
         if let Some(process) = self.process.take() {
             process.stop().await;
         }

@@ -31,6 +31,7 @@ use super::{
     capture::{Exact, token},
     floor::{Floor, Taken},
     link::MOST,
+    replies::{Owed, Replies},
 };
 use crate::{error::Result, outbound::Outbound};
 
@@ -77,44 +78,48 @@ impl From<WireError> for Failed {
 
 #[derive(Clone)]
 pub(super) struct Transport {
-    client: Client,
-    outbound: Outbound,
+    wire: Wire,
     limits: UpstreamLimits,
     known: KnownVersions,
     floor: Floor,
+    replies: Replies<Arc<Address>>,
 }
 
-/// How what a server asks is answered: by a request of its own.
+/// How requests are sent.
 #[derive(Clone)]
-struct Answers {
-    transport: Transport,
+struct Wire {
+    client: Client,
+    outbound: Outbound,
+}
+
+/// Where what a server asks is answered.
+struct Address {
     uri: Arc<str>,
     session: Option<Arc<str>>,
     headers: HashMap<HeaderName, HeaderValue>,
 }
 
-impl Answers {
-    /// Sends the response, once there is one.
-    async fn send(self, response: impl Future<Output = Option<String>> + Send) {
-        let Some(response) = response.await else { return };
-        let build = |url| {
-            let request = self.transport.request(Method::POST, url, self.session.as_deref(), &self.headers);
-            request.header(header::CONTENT_TYPE, "application/json").body(response.clone())
-        };
-        if let Err(error) = self.transport.send(&self.uri, build).await {
-            tracing::debug!(%error, "an answer did not reach the upstream");
-        }
-    }
+/// How what a server asks is answered: by a request of its own.
+struct Answers {
+    floor: Floor,
+    replies: Replies<Arc<Address>>,
+    address: Arc<Address>,
+}
 
-    /// Whether a message that is no answer was taken, rather than for rmcp to see.
-    fn take(&self, text: &str, stream: Option<&RequestId>) -> bool {
-        match self.transport.floor.heard(text, stream) {
-            Taken::Passes => return false,
-            Taken::Done => {}
-            Taken::Refused(response) => drop(tokio::spawn(self.clone().send(async { Some(response) }))),
-            Taken::Asked(asked) => drop(tokio::spawn(self.clone().send(asked.response()))),
+impl Answers {
+    /// Whether a message that is no answer was taken, rather than for rmcp to see; an error if the server does not take
+    /// its answers. While there is no room for another, nothing is read.
+    async fn take(&self, text: &str, stream: Option<&RequestId>) -> Result<bool, SseError> {
+        let owed = match self.floor.heard(text, stream) {
+            Taken::Passes => return Ok(false),
+            Taken::Done => return Ok(true),
+            Taken::Refused(response) => Owed::Now(response),
+            Taken::Asked(asked) => Owed::Later(asked),
+        };
+        if self.replies.put(Arc::clone(&self.address), owed).await {
+            return Ok(true);
         }
-        true
+        Err(SseError::Body(Box::new(WireError::Http("it does not take the answers to its questions".to_owned()))))
     }
 }
 
@@ -147,9 +152,30 @@ impl KnownVersions {
 
 impl Transport {
     pub(super) fn new(outbound: Outbound, limits: UpstreamLimits, known: KnownVersions, floor: Floor) -> Result<Self> {
-        Ok(Self { client: outbound.client(limits.call_timeout)?, outbound, limits, known, floor })
+        let wire = Wire { client: outbound.client(limits.call_timeout)?, outbound };
+        let with = wire.clone();
+        let replies = Replies::new(floor.clone(), move |to: Arc<Address>, text: String| {
+            let wire = with.clone();
+            async move {
+                let build = |url| {
+                    let request = wire.request(Method::POST, url, to.session.as_deref(), &to.headers);
+                    request.header(header::CONTENT_TYPE, "application/json").body(text.clone())
+                };
+                if let Err(error) = wire.send(&to.uri, build).await {
+                    tracing::debug!(%error, "an answer did not reach the upstream");
+                }
+            }
+        });
+        Ok(Self { wire, limits, known, floor, replies })
     }
 
+    fn answers(&self, uri: Arc<str>, session: Option<Arc<str>>, headers: HashMap<HeaderName, HeaderValue>) -> Answers {
+        let address = Arc::new(Address { uri, session, headers });
+        Answers { floor: self.floor.clone(), replies: self.replies.clone(), address }
+    }
+}
+
+impl Wire {
     /// Sends, and follows redirects that stay where the operator pointed.
     async fn send(&self, uri: &str, request: impl Fn(Url) -> RequestBuilder) -> Result<Response, Failed> {
         let mut url = self.outbound.parse(uri).map_err(|error| WireError::Unsafe(error.message))?;
@@ -246,20 +272,25 @@ fn events(
     answers: Answers,
 ) -> BoxStream<'static, Result<Sse, SseError>> {
     let events = SseStream::from_bytes_stream(pieces(response, most));
+    let kept = Arc::new((exact, known, answers));
     events
-        .map(move |event| {
-            let mut event = event?;
-            if let (Some(known), Some(data)) = (&known, &event.data) {
-                known.read(data);
+        .then(move |event| {
+            let kept = Arc::clone(&kept);
+            async move {
+                let (exact, known, answers) = &*kept;
+                let mut event = event?;
+                if let (Some(known), Some(data)) = (known, &event.data) {
+                    known.read(data);
+                }
+                let Some(data) = &event.data else { return Ok(event) };
+                let shown = exact.as_ref().and_then(|(exact, id)| exact.keep(id, data));
+                if shown.is_some() {
+                    event.data = shown;
+                } else if answers.take(data, exact.as_ref().map(|(_, id)| id)).await? {
+                    event.data = None;
+                }
+                Ok(event)
             }
-            let Some(data) = &event.data else { return Ok(event) };
-            let shown = exact.as_ref().and_then(|(exact, id)| exact.keep(id, data));
-            if shown.is_some() {
-                event.data = shown;
-            } else if answers.take(data, exact.as_ref().map(|(_, id)| id)) {
-                event.data = None;
-            }
-            Ok(event)
         })
         .boxed()
 }
@@ -326,7 +357,7 @@ impl StreamableHttpClient for Transport {
         let has_listener = exact.as_ref().is_some_and(|(exact, _)| exact.place().is_some());
         let session = session_id.as_deref();
         let build = |url| {
-            let request = self.request(Method::POST, url, session, &custom_headers);
+            let request = self.wire.request(Method::POST, url, session, &custom_headers);
             let request = request.header(header::CONTENT_TYPE, "application/json").body(sent.to_string());
             // Somebody may be asked in the middle of it; who waits for it keeps the time.
             match (has_listener, is_listening) {
@@ -335,7 +366,7 @@ impl StreamableHttpClient for Transport {
                 _ => request,
             }
         };
-        let response = self.send(&uri, build).await?;
+        let response = self.wire.send(&uri, build).await?;
         let status = response.status();
         if matches!(status, StatusCode::ACCEPTED | StatusCode::NO_CONTENT) {
             return Ok(StreamableHttpPostResponse::Accepted);
@@ -351,7 +382,7 @@ impl StreamableHttpClient for Transport {
         let discovers = discovers.then(|| self.known.clone());
         if is_kind(&response, "text/event-stream") {
             let session = session_id.clone().or_else(|| given.as_deref().map(Arc::from));
-            let answers = Answers { transport: self.clone(), uri, session, headers: custom_headers };
+            let answers = self.answers(uri, session, custom_headers);
             return Ok(StreamableHttpPostResponse::Sse(events(response, most, exact, discovers, answers), given));
         }
         if !is_kind(&response, "application/json") {
@@ -383,9 +414,9 @@ impl StreamableHttpClient for Transport {
         _auth_header: Option<String>,
         custom_headers: HashMap<HeaderName, HeaderValue>,
     ) -> Result<(), Failed> {
-        let build = |url| self.request(Method::DELETE, url, Some(&session_id), &custom_headers);
+        let build = |url| self.wire.request(Method::DELETE, url, Some(&session_id), &custom_headers);
         // One that keeps its sessions to itself says 405; there is nothing to be done about any other answer.
-        self.send(&uri, build).await.map(drop)
+        self.wire.send(&uri, build).await.map(drop)
     }
 
     async fn get_stream(
@@ -397,17 +428,17 @@ impl StreamableHttpClient for Transport {
         custom_headers: HashMap<HeaderName, HeaderValue>,
     ) -> Result<BoxStream<'static, Result<Sse, SseError>>, Failed> {
         let build = |url| {
-            let request = self.request(Method::GET, url, session_id.as_deref(), &custom_headers).timeout(LISTEN);
+            let request = self.wire.request(Method::GET, url, session_id.as_deref(), &custom_headers).timeout(LISTEN);
             match &last_event_id {
                 Some(id) => request.header(LAST_EVENT, id),
                 None => request,
             }
         };
-        let response = self.send(&uri, build).await?;
+        let response = self.wire.send(&uri, build).await?;
         if !response.status().is_success() || !is_kind(&response, "text/event-stream") {
             return Err(StreamableHttpError::ServerDoesNotSupportSse);
         }
-        let answers = Answers { transport: self.clone(), uri, session: session_id, headers: custom_headers };
+        let answers = self.answers(uri, session_id, custom_headers);
         Ok(events(response, self.limits.answer_bytes, None, None, answers))
     }
 }

@@ -1,6 +1,8 @@
 //! What belongs to a call besides its answer passes through `upstream.tool` too: cancellation, progress, log messages,
 //! and what the upstream asks the client.
 
+mod asking;
+
 use std::{
     fs,
     process::Command,
@@ -174,6 +176,7 @@ fn a_call_that_is_cancelled_over_http_is_cancelled_at_the_upstream_and_settled()
     let mcp = begin(&operator, &json!({}));
     let _waiting = call(&server, &operator, &mcp, &session, 5, "up.sleep", &json!({"ms": 60_000}));
     wait_until("the call leaves", || (entries(&operator, "proxyCall.begin").len() == 2).then_some(()));
+    thread::sleep(Duration::from_millis(300));
     post(&operator, &mcp, &json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 5}}));
     settled_as_cancelled(&operator);
     wait_until("the child hears of it", || child_heard(&house));
@@ -279,119 +282,6 @@ fn log_messages_of_a_call_reach_the_client_that_asked_for_them() {
 
 fn answered(messages: &[Value]) -> &str {
     messages.last().unwrap()["result"]["content"][0]["text"].as_str().unwrap_or_else(|| panic!("{messages:?}"))
-}
-
-#[test]
-fn what_an_upstream_asks_reaches_the_client_that_made_the_call() {
-    let house = House::new();
-    let mut lines = local(&house, OLD);
-    let heard = parsed(&lines.ask("tools/call", &json!({"name": "up.test_sampling", "arguments": {"prompt": "p"}})));
-    assert_eq!(heard[0]["method"], "sampling/createMessage", "{heard:?}");
-    assert_eq!(heard[0]["params"]["messages"][0]["content"]["text"], "p");
-    assert_eq!(answered(&heard), "LLM response: sampled");
-    let asked = json!({"name": "up.test_elicitation", "arguments": {"message": "Who?"}});
-    let heard = parsed(&lines.ask("tools/call", &asked));
-    // The person sees who asks.
-    assert_eq!(heard[0]["params"]["message"], "[up] Who?", "{heard:?}");
-    assert!(answered(&heard).contains("action=accept") && answered(&heard).contains("e@example.com"), "{heard:?}");
-    let heard = parsed(&lines.ask("tools/call", &json!({"name": "up.test_roots"})));
-    assert_eq!((&heard[0]["method"], answered(&heard)), (&json!("roots/list"), "Roots: []"), "{heard:?}");
-    let trail = lines.call("getAuditTrail", &json!({"limit": 50}))["result"]["structuredContent"].clone();
-    let asked: Vec<_> =
-        trail["entries"].as_array().unwrap().iter().filter(|entry| entry["action"] == "proxyCall.asked").collect();
-    assert_eq!(asked.len(), 3, "{trail}");
-    assert!(asked.iter().all(|entry| entry["details"]["passed_on"] == true), "{asked:?}");
-    assert!(lines.leave().0);
-}
-
-#[test]
-fn a_client_over_http_is_asked_in_its_own_session_and_only_if_it_can_be() {
-    let house = House::new();
-    let (server, operator, session) = serving(&house, OLD);
-    let _web = registered(&operator, &["--old"]);
-    let able = begin(&operator, &json!({"sampling": {}, "elicitation": {}}));
-    let unable = begin(&operator, &json!({}));
-    for upstream in ["up", "web"] {
-        let tool = format!("{upstream}.test_elicitation");
-        let mut events = call(&server, &operator, &able, &session, 5, &tool, &json!({"message": "Who?"}));
-        let asked = events.next();
-        assert_eq!(asked["params"]["message"], format!("[{upstream}] Who?"), "{asked}");
-        // Nobody else's session answers it, and no approval of haldir's is meant.
-        let answer =
-            json!({"jsonrpc": "2.0", "id": asked["id"], "result": {"action": "accept", "content": {"username": "x"}}});
-        post(&operator, &unable, &answer);
-        let mut mine = answer;
-        mine["result"]["content"] = json!({"username": "me", "email": "m@example.com"});
-        post(&operator, &able, &mine);
-        let told = events.up_to(5);
-        assert!(answered(&told).contains("\"username\":\"me\""), "{told:?}");
-        // One that cannot be asked is declined for.
-        let tool = format!("{upstream}.test_elicitation");
-        let told = call(&server, &operator, &unable, &session, 6, &tool, &json!({"message": "Who?"})).up_to(6);
-        assert!(told.len() == 1 && answered(&told).contains("action=decline"), "{told:?}");
-        let tool = format!("{upstream}.test_roots");
-        let told = call(&server, &operator, &able, &session, 7, &tool, &json!({})).up_to(7);
-        assert!(told.len() == 1 && answered(&told).contains("cannot be asked roots/list"), "{told:?}");
-    }
-    let asked = entries(&operator, "proxyCall.asked");
-    assert_eq!(asked.iter().filter(|entry| entry["details"]["passed_on"] == true).count(), 2, "{asked:?}");
-    operator.verified();
-}
-
-#[test]
-fn nobody_is_asked_about_a_call_that_may_be_somebody_elses() {
-    let house = House::new();
-    let (server, operator, session) = serving(&house, OLD);
-    let (one, other) = (begin(&operator, &json!({"elicitation": {}})), begin(&operator, &json!({"elicitation": {}})));
-    // On the one pipe to the child it cannot be told whose the question is.
-    let slow = call(&server, &operator, &other, &session, 5, "up.sleep", &json!({"ms": 60_000}));
-    wait_until("the call leaves", || (entries(&operator, "proxyCall.begin").len() == 2).then_some(()));
-    thread::sleep(Duration::from_millis(300));
-    let asked = json!({"message": "Who?"});
-    let told = call(&server, &operator, &one, &session, 6, "up.test_elicitation", &asked).up_to(6);
-    assert!(told.len() == 1 && answered(&told).contains("cannot tell which call"), "{told:?}");
-    // Over HTTP it stands in the answer to the call, and is asked.
-    let _web = registered(&operator, &["--old"]);
-    let _slow = call(&server, &operator, &other, &session, 7, "web.sleep", &json!({"ms": 60_000}));
-    let mut events = call(&server, &operator, &one, &session, 8, "web.test_elicitation", &asked);
-    let dialog = events.next();
-    assert_eq!(dialog["method"], "elicitation/create", "{dialog}");
-    // The call is taken back: so is the question.
-    post(&operator, &one, &json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 8}}));
-    settled_as_cancelled(&operator);
-    drop(slow);
-}
-
-#[test]
-fn an_upstream_of_the_newest_revision_asks_clients_of_either() {
-    let house = House::new();
-    let (server, operator, session) = serving(&house, "");
-    let _web = registered(&operator, &["--new"]);
-    // A client with a handshake is asked as servers did before.
-    let mcp = begin(&operator, &json!({"sampling": {}, "elicitation": {}, "roots": {}}));
-    let tool = "web.test_input_required_result_multi_round";
-    let mut events = call(&server, &operator, &mcp, &session, 5, tool, &json!({}));
-    for (key, value) in [("name", "n"), ("color", "blue")] {
-        let asked = events.next();
-        assert_eq!(asked["method"], "elicitation/create", "{asked}");
-        let result = json!({"action": "accept", "content": {key: value}});
-        post(&operator, &mcp, &json!({"jsonrpc": "2.0", "id": asked["id"], "result": result}));
-    }
-    assert_eq!(answered(&events.up_to(5)), "You like blue.");
-    // One without calls again; haldir's log has both calls.
-    let params = json!({"name": "web.test_input_required_result_request_state", "arguments": {}});
-    let needed = modern(&server, &operator, &session, 6, &params).up_to(6).pop().unwrap()["result"].clone();
-    assert_eq!(needed["resultType"], "input_required", "{needed}");
-    let mut again = params;
-    again["requestState"] = needed["requestState"].clone();
-    again["inputResponses"] = json!({"confirm": {"action": "accept", "content": {"ok": true}}});
-    assert_eq!(answered(&modern(&server, &operator, &session, 7, &again).up_to(7)), "state-ok");
-    // One that cannot be asked is said so of.
-    let mut by = json!({"name": "web.test_input_required_result_capabilities", "arguments": {}});
-    by["_meta"]["io.modelcontextprotocol/clientCapabilities"] = json!({"sampling": {}});
-    let needed = modern(&server, &operator, &session, 8, &by).up_to(8).pop().unwrap()["result"].clone();
-    assert!(needed.to_string().contains("sampling") && !needed.to_string().contains("elicitation"), "{needed}");
-    operator.verified();
 }
 
 /// Reads a stream on a thread of its own, until it has a message of this method.

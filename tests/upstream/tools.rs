@@ -203,6 +203,8 @@ pub async fn call(
         "flood" => {
             let kind = arguments["kind"].as_str().unwrap_or_default().to_owned();
             std::thread::spawn(move || flood(&kind));
+            context.ct.cancelled().await;
+            eprintln!("a call was cancelled");
             std::future::pending().await
         }
         "die" => std::process::exit(3),
@@ -214,6 +216,16 @@ pub async fn call(
 /// Writes until nobody reads: messages, or one line that does not end.
 fn flood(kind: &str) {
     let mut out = std::io::stdout();
+    if kind == "questions" {
+        for id in 0..2_000 {
+            let asked = json!({"jsonrpc": "2.0", "id": format!("q{id}"), "method": "roots/list"});
+            let taken_back =
+                json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": asked["id"]}});
+            let taken_back = if id % 2 == 0 { format!("{taken_back}\n") } else { String::new() };
+            drop(out.write_all(format!("{asked}\n{taken_back}").as_bytes()));
+        }
+        return;
+    }
     let note = json!({"jsonrpc": "2.0", "method": "notifications/message",
         "params": {"level": "info", "data": "x".repeat(if kind == "large messages" { 2_000_000 } else { 1_000 })}});
     let written = if kind == "line" { "x".repeat(65_536) } else { format!("{note}\n") };

@@ -70,14 +70,28 @@ pub struct Question {
     pub params: Option<Box<RawValue>>,
     reply: Option<oneshot::Sender<Reply>>,
     pace: Arc<Pace>,
+    begun: bool,
+    slot: Option<Arc<Slot>>,
 }
 
 impl Question {
     /// A question that nobody waits with a clock for, such as one that stood in a result.
     pub fn new(wish: Wish, params: Option<Box<RawValue>>, pace: &Arc<Pace>) -> (Self, oneshot::Receiver<Reply>) {
         let (reply, replied) = oneshot::channel();
-        pace.begin();
-        (Self { wish, params, reply: Some(reply), pace: Arc::clone(pace) }, replied)
+        (Self { wish, params, reply: Some(reply), pace: Arc::clone(pace), begun: false, slot: None }, replied)
+    }
+
+    /// With a place among the questions of its connection.
+    pub(in crate::upstream) fn in_slot(mut self, slot: &Arc<Slot>) -> Self {
+        self.slot = Some(Arc::clone(slot));
+        self
+    }
+
+    /// Somebody is asked: from here on, until it is dropped, the upstream is waited for no longer.
+    pub fn begin(&mut self) {
+        if !std::mem::replace(&mut self.begun, true) {
+            self.pace.begin();
+        }
     }
 
     /// Answers it.
@@ -99,7 +113,28 @@ impl Question {
 
 impl Drop for Question {
     fn drop(&mut self) {
-        self.pace.end();
+        if self.begun {
+            self.pace.end();
+        }
+    }
+}
+
+/// A place among the questions of a connection.
+#[derive(Debug)]
+pub(in crate::upstream) struct Slot(Arc<AtomicUsize>);
+
+impl Slot {
+    /// One more, if there are fewer than so many.
+    pub(in crate::upstream) fn of(open: &Arc<AtomicUsize>, most: usize) -> Option<Self> {
+        let more = |now: usize| (now < most).then_some(now + 1);
+        open.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).ok()?;
+        Some(Self(Arc::clone(open)))
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -120,11 +155,15 @@ impl Pace {
         self.asking.fetch_sub(1, Ordering::AcqRel);
     }
 
+    /// Whether somebody is being asked.
+    pub(in crate::upstream) fn is_asking(&self) -> bool {
+        self.asking.load(Ordering::Acquire) > 0
+    }
+
     /// Since when the upstream has had all it asked for; `None` while it waits for an answer.
     pub(in crate::upstream) fn since(&self, begin: Instant) -> Option<Instant> {
-        let is_asking = self.asking.load(Ordering::Acquire) > 0;
         let answered = *self.answered.lock().unwrap_or_else(PoisonError::into_inner);
-        (!is_asking).then(|| answered.unwrap_or(begin))
+        (!self.is_asking()).then(|| answered.unwrap_or(begin))
     }
 }
 

@@ -38,6 +38,8 @@ pub enum Behaviour {
     EndlessBody,
     /// Begins an event stream, and hangs up.
     BreakOffEvents,
+    /// Asks so many questions, and takes none of the answers.
+    Questions(usize),
     /// Says that so many bytes follow, and sends them.
     Huge(usize),
     /// Begins to answer, and hangs up.
@@ -188,6 +190,9 @@ impl Upstream {
         if id.is_null() {
             return send(stream, 202, "text/plain", "");
         }
+        if method.is_empty() && matches!(behaviour, Behaviour::Questions(_)) {
+            thread::sleep(Duration::from_secs(20));
+        }
         let params = &message["params"];
         match method.as_str() {
             "initialize" => {
@@ -254,6 +259,16 @@ impl Upstream {
                 );
                 write!(stream, "{:x}\r\n{event}\r\n", event.len()).ok()?;
                 stream.shutdown(std::net::Shutdown::Both).ok()?;
+                None
+            }
+            Behaviour::Questions(count) => {
+                begin(stream, "text/event-stream", "Transfer-Encoding: chunked")?;
+                for id in 0..*count {
+                    let asked = json!({"jsonrpc": "2.0", "id": format!("q{id}"), "method": "roots/list"});
+                    let event = format!("data: {asked}\n\n");
+                    write!(stream, "{:x}\r\n{event}\r\n", event.len()).ok()?;
+                }
+                thread::sleep(Duration::from_secs(20));
                 None
             }
             Behaviour::Huge(bytes) => {
