@@ -36,7 +36,7 @@ use crate::{
     model::{Credential, UpstreamName},
     operations::Haldir,
     operations::proxied::Sent,
-    upstream::{Link, Turn},
+    upstream::{Link, Target, Turn},
 };
 
 /// How much longer a call may take than its own time limits say: they are looked at now and then.
@@ -48,6 +48,8 @@ pub struct Children<'a> {
     pub credential: &'a Credential,
     pub name: &'a UpstreamName,
     pub source: Source,
+    /// The registration.
+    pub target: &'a Target,
     /// The secrets in its environment, or its headers.
     pub sent: Vec<Sent>,
     /// Whose turn it is at a child; a wire asks itself.
@@ -57,7 +59,7 @@ pub struct Children<'a> {
 impl Children<'_> {
     /// Whether a child serves the session that these headers name.
     pub fn serves(&self, headers: &HeaderMap) -> bool {
-        self.app.shared.upstream_sessions.hub(self.name.as_str(), headers, self.credential).is_some()
+        self.known(headers).is_some()
     }
 
     /// Answers one request, whose body is there if it is a POST.
@@ -84,8 +86,11 @@ impl Children<'_> {
 
     /// The connection that these headers name, if it is this caller's and has not ended.
     fn hub(&self, headers: &HeaderMap) -> Option<Arc<Hub>> {
-        let hub = self.app.shared.upstream_sessions.hub(self.name.as_str(), headers, self.credential)?;
-        (!hub.has_ended()).then_some(hub)
+        self.known(headers).filter(|hub| !hub.has_ended())
+    }
+
+    fn known(&self, headers: &HeaderMap) -> Option<Arc<Hub>> {
+        self.app.shared.upstream_sessions.hub(self.name.as_str(), headers, self.credential, self.target)
     }
 
     async fn post(&self, headers: &HeaderMap, body: &Bytes) -> Result<Response> {
@@ -187,7 +192,7 @@ impl Children<'_> {
             let secrets = governor::redaction(self.sent.clone());
             Hub::start(Arc::new(governor), self.source.clone(), secrets, shared.call_timeout, bridges).map(Arc::new)
         };
-        shared.upstream_sessions.begin_child(self.name.as_str(), id, self.credential, start)
+        shared.upstream_sessions.begin_child(self.name.as_str(), id, (self.credential, self.target), start)
     }
 }
 
