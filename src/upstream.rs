@@ -69,7 +69,7 @@ impl Default for UpstreamLimits {
 }
 
 /// Where an upstream is, as it is registered now. Headers hold their secrets already.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Target {
     /// Whose it is.
     pub tenant: TenantId,

@@ -30,8 +30,13 @@ fn wrapped(house: &House, options: &[&str], flag: &str) -> Lines {
 
 /// The upstream over HTTP, registered.
 pub fn registered(operator: &Client, flag: &str) -> Process {
+    registered_as(operator, flag, "it")
+}
+
+/// The same; its variable `WHICH` says this.
+fn registered_as(operator: &Client, flag: &str, which: &str) -> Process {
     let mut command = Command::new(upstream_program());
-    command.arg(flag).stdout(Pipe::piped()).stderr(Pipe::piped());
+    command.arg(flag).env("WHICH", which).stdout(Pipe::piped()).stderr(Pipe::piped());
     let mut process = Process::spawn(command);
     let mut line = String::new();
     BufReader::new(process.child().stdout.take().unwrap()).read_line(&mut line).unwrap();
@@ -184,5 +189,41 @@ fn a_client_with_handshake_calls_a_server_without_one_over_http() {
     let told = messages(&send(&call)).pop().unwrap();
     assert_eq!(told["result"]["content"][0]["text"], r#"{"n":3}"#, "{told}");
     assert!(told["result"]["resultType"].is_null(), "{told}");
+    operator.verified();
+}
+
+#[test]
+fn an_upstream_that_is_moved_is_called_at_its_new_address_by_clients_that_had_begun_before() {
+    let house = House::new();
+    let (_server, operator) = house.serve_operator();
+    let session = operator.session(&json!({"scopes": ["execute"]}));
+    let call = json!({"name": "variable", "arguments": {"name": "WHICH"}});
+    let _first = registered_as(&operator, "--old", "the first");
+    let ask = |id| modern(&operator, &session, id, "tools/call", &call).pop().unwrap().to_string();
+    assert!(ask(1).contains("the first"));
+    let _second = registered_as(&operator, "--old", "the second");
+    let told = ask(2);
+    assert!(told.contains("the second"), "{told}");
+    // Whoever has shaken hands does so again.
+    let _third = registered_as(&operator, "--new", "the third");
+    let hello = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {
+        "protocolVersion": "2025-03-26", "capabilities": {}, "clientInfo": {"name": "tests", "version": "1"}}});
+    let begin = || {
+        let begun = operator.send("POST", "/mcp/up", &[BOTH], &hello.to_string());
+        begun.header("mcp-session-id").unwrap_or_else(|| panic!("no session: {}", begun.text)).to_owned()
+    };
+    let ask = |id: &str| {
+        let headers = [BOTH, ("Mcp-Session-Id", id), ("X-Session-ID", session.as_str())];
+        let message = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": call});
+        operator.send("POST", "/mcp/up", &headers, &message.to_string())
+    };
+    let before = begin();
+    assert!(ask(&before).text.contains("the third"));
+    operator.delete("/v1/proxy/upstreams/up").ok();
+    let _fourth = registered_as(&operator, "--new", "the fourth");
+    let stale = ask(&before);
+    assert!(stale.status == 404 && stale.text.contains("initialise again"), "{stale:?}");
+    let told = ask(&begin()).text;
+    assert!(told.contains("the fourth"), "{told}");
     operator.verified();
 }

@@ -4,3 +4,4 @@ mod floods;
 mod front;
 mod listeners;
 mod names;
+mod turns;

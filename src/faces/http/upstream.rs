@@ -86,11 +86,12 @@ async fn answer(app: &App, credential: &Credential, name: &str, request: Request
     } else {
         Bytes::new()
     };
-    let route = match target.place {
+    let route = match target.place.clone() {
         Place::Http { url, headers: written } => {
             let route = Route::new(app, credential, name, (&url, &written), (link, sent.clone()))?;
             let wire = Source::Wire(Box::new(route.wire(app)));
-            let relayed = Children { app, credential, name: &route.name, source: wire, sent, link: None };
+            let (name, target) = (&route.name, &target);
+            let relayed = Children { app, credential, name, source: wire, target, sent, link: None };
             if relayed.serves(&headers) || needs_bridge(app, credential, &route.name, &headers, &body).await? {
                 return relayed.answer(&method, &headers, &body).await;
             }
@@ -98,7 +99,8 @@ async fn answer(app: &App, credential: &Credential, name: &str, request: Request
         }
         Place::Child(command) => {
             let source = Source::Child(command);
-            let children = Children { app, credential, name: &name, source, sent, link: Some(link) };
+            let target = &target;
+            let children = Children { app, credential, name: &name, source, target, sent, link: Some(link) };
             return children.answer(&method, &headers, &body).await;
         }
     };

@@ -5,15 +5,22 @@
 //! newest request that is still open, since it is most likely about that; what is about the connection as a whole goes to
 //! the stream that the client holds open for that, and waits a while for one.
 
+mod under_way;
+
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
+use serde_json::value::RawValue;
 use tokio::sync::mpsc;
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::{
+    sync::{CancellationToken, DropGuard},
+    task::AbortOnDropHandle,
+};
 
+use self::under_way::{Leaving, UnderWay};
 use super::{
     bridge::text,
     govern::{Govern, Redact},
@@ -22,7 +29,7 @@ use super::{
     waiting::{self, NotTaken},
     wrap::{Relay, Said, Source},
 };
-use crate::error::Result;
+use crate::{error::Result, upstream::Turn};
 
 /// Messages that wait for their reader, or for a stream to be opened.
 const MAX_WAITING: usize = 256;
@@ -38,32 +45,22 @@ pub struct Heard {
     receiver: waiting::Receiver,
     /// Takes the request back when this is dropped.
     _leaving: Option<Leaving>,
+    /// Ends its turn, and the request itself, in good time; the turn ends with this too.
+    _clock: Option<AbortOnDropHandle<()>>,
+}
+
+/// How long a request may take, and whose turn it is meanwhile.
+pub struct Allowed {
+    /// Its turn, if it needs one, and how long that may last.
+    pub turn: (Option<Turn>, Duration),
+    /// Until it is answered as too late.
+    pub time: Duration,
 }
 
 impl Heard {
     /// The next message; the answer is the last one.
     pub async fn next(&mut self) -> Option<String> {
         self.receiver.recv().await
-    }
-}
-
-/// From 2026-07-28 on, a client that leaves takes its request back.
-struct Leaving {
-    id: String,
-    input: mpsc::Sender<Said>,
-    routes: Arc<Mutex<Routes>>,
-}
-
-impl Drop for Leaving {
-    fn drop(&mut self) {
-        let mut routes = lock(&self.routes);
-        let before = routes.open.len();
-        routes.open.retain(|open| open.id != self.id);
-        if routes.open.len() < before {
-            let params = format!("{{\"requestId\":{}}}", self.id);
-            // Fails if the connection has ended, or has no time: then the request runs to its end.
-            let _ = self.input.try_send(Said::Message(text::notification("notifications/cancelled", &params)));
-        }
     }
 }
 
@@ -82,10 +79,12 @@ struct Routes {
     listener: Option<waiting::Sender>,
     waiting: VecDeque<String>,
     used: Instant,
-    ids: u64,
+    /// Requests so far.
+    numbers: u64,
 }
 
 struct Open {
+    number: u64,
     id: String,
     /// The progress token, as it was written.
     token: Option<String>,
@@ -131,7 +130,7 @@ impl Hub {
         let (to_client, outgoing) = waiting::channel(MAX_WAITING);
         let relay = Relay::start(governor, source, secrets, call_timeout, bridges, (client, to_client))?;
         let routes =
-            Routes { open: Vec::new(), listener: None, waiting: VecDeque::new(), used: Instant::now(), ids: 0 };
+            Routes { open: Vec::new(), listener: None, waiting: VecDeque::new(), used: Instant::now(), numbers: 0 };
         let routes = Arc::new(Mutex::new(routes));
         let stop = CancellationToken::new();
         let ended = stop.clone();
@@ -160,22 +159,31 @@ impl Hub {
     }
 
     /// Asks; `None` if a request of this id is open, or the connection has ended. A client that shares the connection
-    /// with others gives ids and tokens that others may give too: on the way they are ours.
-    pub async fn ask(&self, message: &Message<'_>, session: Option<&str>, shared: bool) -> Option<Heard> {
+    /// with others gives ids and tokens that others may give too: on the way they are ours. What is allowed nothing may
+    /// last as long as it likes.
+    pub async fn ask(
+        &self,
+        message: &Message<'_>,
+        session: Option<&str>,
+        shared: bool,
+        allowed: Option<Allowed>,
+    ) -> Option<Heard> {
         let own = message.request_id()?.to_owned();
         let token = progress_token(message);
         let (sender, receiver) = waiting::channel(MAX_WAITING);
-        let (id, text) = {
+        let (number, text) = {
             let mut routes = self.routes();
             routes.used = Instant::now();
-            let id = if shared { routes.next_id() } else { own.clone() };
+            routes.numbers += 1;
+            let number = routes.numbers;
+            let id = if shared { format!("\"s{number}\"") } else { own.clone() };
             if routes.open.iter().any(|open| open.id == id) {
                 return None;
             }
             let sent = if shared { token.as_ref().map(|_| id.clone()) } else { token.clone() };
             let text = sent_as(message, &id, sent.as_deref(), session);
             let theirs = shared.then_some(Theirs { id: own, token });
-            routes.open.push(Open { id: id.clone(), token: sent, theirs, sender });
+            routes.open.push(Open { number, id, token: sent, theirs, sender });
             if routes.listener.is_none() {
                 // A client that opens no stream of its own is asked on this one.
                 let waiting = std::mem::take(&mut routes.waiting);
@@ -183,21 +191,52 @@ impl Hub {
                     routes.hand_to_listener(text);
                 }
             }
-            (id, text)
+            (number, text)
         };
+        let under_way = UnderWay { number, input: self.input.clone(), routes: Arc::clone(&self.routes) };
+        // Before it leaves: an upstream that takes nothing is late too.
+        let clock = allowed.map(|Allowed { turn, time }| under_way.clone().watch(turn, time));
+        let clock = clock.map(|clock| AbortOnDropHandle::new(tokio::spawn(clock)));
         if self.input.send(Said::Message(text)).await.is_err() {
-            self.routes().open.retain(|open| open.id != id);
+            self.routes().open.retain(|open| open.number != number);
             return None;
         }
-        let leaving = shared.then(|| Leaving { id, input: self.input.clone(), routes: Arc::clone(&self.routes) });
-        Some(Heard { receiver, _leaving: leaving })
+        // Only then is it made: it takes the request back when it is dropped.
+        Some(Heard { receiver, _leaving: shared.then(|| Leaving(under_way)), _clock: clock })
     }
 
     /// Passes on what is not answered.
-    pub async fn tell(&self, message: &Message<'_>) {
+    pub async fn tell(&self, message: &Message<'_>, shared: bool) {
         self.routes().used = Instant::now();
+        let text =
+            if message.is("notifications/cancelled") { self.cancelled(message, shared) } else { Some(message.text()) };
+        let Some(text) = text else { return };
         // Fails if the connection has ended, which the next request finds out.
-        let _ = self.input.send(Said::Message(message.text())).await;
+        let _ = self.input.send(Said::Message(text)).await;
+    }
+
+    /// A request is taken back: nobody answers it any more, so its stream ends. What is to be passed on of that.
+    fn cancelled(&self, message: &Message<'_>, shared: bool) -> Option<String> {
+        let named = text::member(message.params, "requestId").map(RawValue::get);
+        let mut routes = self.routes();
+        let is_it = |open: &Open| match &open.theirs {
+            Some(theirs) => shared && Some(theirs.id.as_str()) == named,
+            None => !shared && Some(open.id.as_str()) == named,
+        };
+        let mut found = routes.open.iter().enumerate().filter(|(_, open)| is_it(open)).map(|(at, _)| at);
+        let (at, another) = (found.next(), found.next());
+        if shared && another.is_some() {
+            // Of several clients with the same id, nobody knows whose it is; they may close their streams.
+            return None;
+        }
+        let open = at.map(|at| routes.open.remove(at));
+        match open {
+            Some(open) if shared => {
+                let params = text::edited(message.params, |_| true, &[("requestId", &open.id)]);
+                Some(text::notification("notifications/cancelled", &params))
+            }
+            _ => (!shared).then(|| message.text()),
+        }
     }
 
     /// The stream of what belongs to no request; the one before ends.
@@ -210,7 +249,7 @@ impl Hub {
             let _ = sender.try_send(text);
         }
         routes.listener = Some(sender);
-        Heard { receiver: heard, _leaving: None }
+        Heard { receiver: heard, _leaving: None, _clock: None }
     }
 }
 
@@ -238,11 +277,6 @@ async fn deliver(mut outgoing: waiting::Receiver, routes: Arc<Mutex<Routes>>, st
 }
 
 impl Routes {
-    fn next_id(&mut self) -> String {
-        self.ids += 1;
-        format!("\"s{}\"", self.ids)
-    }
-
     fn is_idle(&mut self) -> bool {
         self.listener = self.listener.take().filter(|listener| !listener.is_closed());
         let is_used = !self.open.is_empty() || self.listener.is_some() || self.used.elapsed() < IDLE;

@@ -2,7 +2,7 @@
 //! as it would have on standard input and output. A server over HTTP that does not know the client's revision: each
 //! protocol session has a connection of its own, with a bridge in front.
 
-use std::{convert::Infallible, sync::Arc};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use axum::{
     body::Body,
@@ -28,7 +28,7 @@ use crate::{
         },
         relay::{
             governor::{self, Governor, Tools},
-            hub::{Heard, Hub},
+            hub::{Allowed, Heard, Hub},
             message::{self, Call, INVALID_REQUEST, Message},
             wrap::Source,
         },
@@ -36,8 +36,11 @@ use crate::{
     model::{Credential, UpstreamName},
     operations::Haldir,
     operations::proxied::Sent,
-    upstream::{Link, Turn},
+    upstream::{Link, Target, Turn},
 };
+
+/// How much longer a call may take than its own time limits say: they are looked at now and then.
+const CALL_GRACE: Duration = Duration::from_secs(15);
 
 /// What is asked of a child.
 pub struct Children<'a> {
@@ -45,6 +48,8 @@ pub struct Children<'a> {
     pub credential: &'a Credential,
     pub name: &'a UpstreamName,
     pub source: Source,
+    /// The registration.
+    pub target: &'a Target,
     /// The secrets in its environment, or its headers.
     pub sent: Vec<Sent>,
     /// Whose turn it is at a child; a wire asks itself.
@@ -54,7 +59,7 @@ pub struct Children<'a> {
 impl Children<'_> {
     /// Whether a child serves the session that these headers name.
     pub fn serves(&self, headers: &HeaderMap) -> bool {
-        self.app.shared.upstream_sessions.hub(self.name.as_str(), headers, self.credential).is_some()
+        self.known(headers).is_some()
     }
 
     /// Answers one request, whose body is there if it is a POST.
@@ -63,12 +68,8 @@ impl Children<'_> {
             Method::POST => self.post(headers, body).await,
             Method::GET => {
                 let Some(hub) = self.hub(headers) else { return Ok(unknown_session()) };
-                let heard = listening::looked_after(
-                    heard(hub.listen(), (hub, None)),
-                    self.app,
-                    self.credential,
-                    Haldir::may_use_proxy,
-                );
+                let heard =
+                    listening::looked_after(heard(hub.listen(), hub), self.app, self.credential, Haldir::may_use_proxy);
                 Ok(event_stream(None, heard))
             }
             _ => {
@@ -85,8 +86,11 @@ impl Children<'_> {
 
     /// The connection that these headers name, if it is this caller's and has not ended.
     fn hub(&self, headers: &HeaderMap) -> Option<Arc<Hub>> {
-        let hub = self.app.shared.upstream_sessions.hub(self.name.as_str(), headers, self.credential)?;
-        (!hub.has_ended()).then_some(hub)
+        self.known(headers).filter(|hub| !hub.has_ended())
+    }
+
+    fn known(&self, headers: &HeaderMap) -> Option<Arc<Hub>> {
+        self.app.shared.upstream_sessions.hub(self.name.as_str(), headers, self.credential, self.target)
     }
 
     async fn post(&self, headers: &HeaderMap, body: &Bytes) -> Result<Response> {
@@ -112,7 +116,7 @@ impl Children<'_> {
             return Ok(rpc_error(StatusCode::BAD_REQUEST, message.request_id(), INVALID_REQUEST, problem));
         };
         let Some(id) = message.request_id() else {
-            hub.tell(&message).await;
+            hub.tell(&message, shared).await;
             return Ok(StatusCode::ACCEPTED.into_response());
         };
         if message.is("tools/call")
@@ -122,7 +126,8 @@ impl Children<'_> {
             let problem = format!("the header {header} does not say what the body says");
             return Ok(rpc_error(StatusCode::BAD_REQUEST, Some(id), super::HEADER_MISMATCH, &problem));
         }
-        let turn = match self.link.as_ref().filter(|_| !message.is("subscriptions/listen")) {
+        let listens = message.is("subscriptions/listen");
+        let turn = match self.link.as_ref().filter(|_| !listens) {
             Some(link) => match link.enter().await {
                 Ok(turn) => Some(turn),
                 Err(busy) => {
@@ -132,23 +137,32 @@ impl Children<'_> {
             },
             None => None,
         };
+        let allowed = (!listens).then(|| self.allowed(&message, turn));
         let session = headers.get(HALDIR_SESSION).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let Some(answer) = hub.ask(&message, session.as_deref(), shared).await else {
+        let Some(answer) = hub.ask(&message, session.as_deref(), shared, allowed).await else {
             let problem = "a request with this id is under way already, or the upstream has ended";
             return Ok(rpc_error(StatusCode::BAD_REQUEST, Some(id), INVALID_REQUEST, problem));
         };
         if !accepts_events(headers) {
             return whole(begun, answer, id).await;
         }
-        let events = heard(answer, (hub, turn));
+        let events = heard(answer, hub);
         Ok(event_stream(
             begun,
-            if message.is("subscriptions/listen") {
+            if listens {
                 listening::looked_after(events, self.app, self.credential, Haldir::may_use_proxy)
             } else {
                 Body::from_stream(events)
             },
         ))
+    }
+
+    /// How long a request may take. A call has a time limit of its own, and one for the person at the client before that;
+    /// its turn does not last so long.
+    fn allowed(&self, message: &Message<'_>, turn: Option<Turn>) -> Allowed {
+        let (limit, within) = (self.app.shared.call_timeout, self.app.shared.asking.within);
+        let of_call = limit.saturating_mul(2).saturating_add(within).saturating_add(CALL_GRACE);
+        Allowed { turn: (turn, limit), time: if message.is("tools/call") { of_call } else { limit } }
     }
 
     /// The child for requests of 2026-07-28, which know no protocol session: one for each kind of client of a caller.
@@ -178,7 +192,7 @@ impl Children<'_> {
             let secrets = governor::redaction(self.sent.clone());
             Hub::start(Arc::new(governor), self.source.clone(), secrets, shared.call_timeout, bridges).map(Arc::new)
         };
-        shared.upstream_sessions.begin_child(self.name.as_str(), id, self.credential, start)
+        shared.upstream_sessions.begin_child(self.name.as_str(), id, (self.credential, self.target), start)
     }
 }
 
@@ -192,12 +206,12 @@ fn unknown_session() -> Response {
     rpc_error(StatusCode::NOT_FOUND, None, INVALID_REQUEST, problem)
 }
 
-/// Everything that is heard, event by event. It holds the connection, and its turn, while it is read.
-fn heard(heard: Heard, held: (Arc<Hub>, Option<Turn>)) -> BoxStream<'static, Result<Bytes, Infallible>> {
-    let events = stream::unfold((heard, held), |(mut heard, held)| async move {
+/// Everything that is heard, event by event. It holds the connection while it is read.
+fn heard(heard: Heard, hub: Arc<Hub>) -> BoxStream<'static, Result<Bytes, Infallible>> {
+    let events = stream::unfold((heard, hub), |(mut heard, hub)| async move {
         let text = heard.next().await?;
         let event = Bytes::from(format!("event: message\ndata: {text}\n\n"));
-        Some((Ok(event), (heard, held)))
+        Some((Ok(event), (heard, hub)))
     });
     events.boxed()
 }
@@ -224,6 +238,6 @@ async fn whole(begun: Option<HeaderValue>, mut heard: Heard, id: &str) -> Result
             return Ok(response);
         }
     }
-    let problem = "the upstream ended before it had answered";
+    let problem = "the request was taken back, or the upstream ended before it had answered";
     Ok(rpc_error(StatusCode::BAD_GATEWAY, Some(id), message::INTERNAL_ERROR, problem))
 }

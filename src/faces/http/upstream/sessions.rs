@@ -15,6 +15,7 @@ use crate::{
         relay::{hub::Hub, passing::Open},
     },
     model::Credential,
+    upstream::Target,
 };
 
 /// Sessions at a time, and of one key.
@@ -43,11 +44,16 @@ impl Session {
     fn hub(&self) -> Option<&Arc<Hub>> {
         self.child.as_ref()?.hub.get()
     }
+
+    /// Whether its child was begun for another registration, or with other secrets, than are there now.
+    fn is_outdated(&self, target: &Target) -> bool {
+        self.child.as_ref().is_some_and(|child| child.target != *target)
+    }
 }
 
 /// The place of a child. It is taken before the child is started, and nobody but those who want this child waits for that.
-#[derive(Default)]
 struct Child {
+    target: Target,
     hub: OnceLock<Arc<Hub>>,
     starting: Mutex<()>,
 }
@@ -94,11 +100,11 @@ impl UpstreamSessions {
         &self,
         upstream: &str,
         id: &HeaderValue,
-        credential: &Credential,
+        (credential, target): (&Credential, &Target),
         start: impl FnOnce() -> Result<Arc<Hub>>,
     ) -> Result<Arc<Hub>> {
         let name = (upstream.to_owned(), id.clone());
-        let child = self.place(&name, credential)?;
+        let child = self.place(&name, credential, target)?;
         let starting = child.starting.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(hub) = child.hub.get() {
             return Ok(Arc::clone(hub));
@@ -119,10 +125,11 @@ impl UpstreamSessions {
     }
 
     /// The place of a session's child, if there is one already or room for it.
-    fn place(&self, name: &Name, credential: &Credential) -> Result<Arc<Child>> {
+    fn place(&self, name: &Name, credential: &Credential, target: &Target) -> Result<Arc<Child>> {
         let (owner, now) = (owner(credential), Instant::now());
         let mut sessions = self.sessions();
         Self::make_room(&mut sessions, &owner, now)?;
+        Self::end_outdated(&mut sessions, name, &owner, target);
         if let Some(Session { child: Some(child), .. }) = sessions.get(name).filter(|session| session.owner == owner) {
             return Ok(Arc::clone(child));
         }
@@ -133,7 +140,8 @@ impl UpstreamSessions {
             let message = format!("{all} child processes serve sessions already, {own} of them of this key; try again");
             return Err(Error::new(Code::Unavailable, message));
         }
-        let child = Arc::<Child>::default();
+        let child = Child { target: target.clone(), hub: OnceLock::new(), starting: Mutex::default() };
+        let child = Arc::new(child);
         let session = Session { owner, used: now, open: Open::default(), child: Some(Arc::clone(&child)) };
         sessions.insert(name.clone(), session);
         Ok(child)
@@ -156,13 +164,30 @@ impl UpstreamSessions {
         true
     }
 
-    /// The child of the session that these headers name, if it is this caller's.
-    pub fn hub(&self, upstream: &str, headers: &HeaderMap, credential: &Credential) -> Option<Arc<Hub>> {
-        let id = headers.get(SESSION_ID)?;
+    /// The child of the session that these headers name, if it is this caller's. One whose upstream is registered
+    /// otherwise by now is ended: it would go on with the old address, and the old secrets.
+    pub fn hub(
+        &self,
+        upstream: &str,
+        headers: &HeaderMap,
+        credential: &Credential,
+        target: &Target,
+    ) -> Option<Arc<Hub>> {
+        let (name, owner) = ((upstream.to_owned(), headers.get(SESSION_ID)?.clone()), owner(credential));
         let mut sessions = self.sessions();
-        let session = sessions.get_mut(&(upstream.to_owned(), id.clone()))?;
+        Self::end_outdated(&mut sessions, &name, &owner, target);
+        let session = sessions.get_mut(&name)?;
         session.used = Instant::now();
-        session.hub().filter(|_| session.owner == owner(credential)).cloned()
+        session.hub().filter(|_| session.owner == owner).cloned()
+    }
+
+    fn end_outdated(sessions: &mut HashMap<Name, Session>, name: &Name, owner: &Owner, target: &Target) {
+        let is_outdated = |session: &Session| session.owner == *owner && session.is_outdated(target);
+        if sessions.get(name).is_some_and(is_outdated)
+            && let Some(hub) = sessions.remove(name).as_ref().and_then(Session::hub)
+        {
+            hub.end();
+        }
     }
 
     fn make_room(sessions: &mut HashMap<Name, Session>, owner: &Owner, now: Instant) -> Result<()> {

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 use serde_json::{Value, json, value::RawValue};
 
 use super::{
-    super::message::{self, FIRST_MODERN, INVALID_PARAMS, Message},
+    super::message::{self, FIRST_MODERN, INTERNAL_ERROR, INVALID_PARAMS, Message},
     Ids, NEWEST_OLD, Step, text,
 };
 use crate::crypto;
@@ -16,6 +16,9 @@ use crate::crypto;
 /// Calls that wait for their client's answers, and subscriptions.
 const MAX_SUSPENDED: usize = 64;
 const MAX_SUBSCRIPTIONS: usize = 64;
+/// What is kept for all of them together: further requests of the server, and bytes of these, of ids and of answers.
+const MAX_KEPT: usize = 32;
+const MAX_KEPT_BYTES: usize = 4 * 1024 * 1024;
 /// Resources of one subscription.
 const MAX_RESOURCES: usize = 256;
 /// What a server may ask in the middle of a request, and the requests that it may ask in.
@@ -45,8 +48,8 @@ struct Open {
     /// The id that its client waits for.
     client_id: String,
     method: String,
-    /// What it asks for, as a repetition has to.
-    asks: String,
+    /// The digest of what it asks for, as a repetition has to.
+    asks: [u8; 32],
     /// Whether its client wants log messages.
     logs: bool,
 }
@@ -59,6 +62,15 @@ struct Suspended {
     /// What came since: further requests of the server, and its answer.
     since: Vec<(String, String)>,
     answer: Option<String>,
+}
+
+impl Suspended {
+    /// The bytes of the server that it keeps.
+    fn bytes(&self) -> usize {
+        let since = self.since.iter().map(|(id, question)| id.len() + question.len()).sum::<usize>();
+        let ids = self.questions.values().map(String::len).sum::<usize>();
+        since + ids + self.answer.as_ref().map_or(0, String::len)
+    }
 }
 
 impl OldServer {
@@ -145,8 +157,10 @@ impl OldServer {
     pub(super) fn upstream_said(&mut self, text: String) -> Vec<Step> {
         let Ok(message) = Message::read(&text) else { return Vec::new() };
         if let Some(id) = message.answers() {
+            let has_room = self.has_room(text.len());
             if let Some(suspended) = self.suspended.iter_mut().find(|suspended| suspended.request.id == id) {
-                suspended.answer = Some(text);
+                let too_large = || message::error(Some(id), INTERNAL_ERROR, "the answer is too large to wait");
+                suspended.answer = Some(if has_room { text } else { too_large() });
                 return Vec::new();
             }
             // What is not found here was asked by ourselves.
@@ -177,17 +191,30 @@ impl OldServer {
         );
         let may_ask = |open: &Open| MAY_ASK.contains(&open.method.as_str());
         if QUESTIONS.contains(&method) {
+            if !self.has_room(id.len()) {
+                return too_many(id);
+            }
             if let Some(at) = self.open.iter().rposition(may_ask) {
                 let request = self.open.remove(at);
                 return self.suspend(request, vec![(id.to_owned(), question)]);
             }
+            let kept = self.suspended.iter().map(|suspended| suspended.since.len()).sum::<usize>();
+            let has_room = kept < MAX_KEPT && self.has_room(id.len() + question.len());
             if let Some(suspended) = self.suspended.back_mut() {
+                if !has_room {
+                    return too_many(id);
+                }
                 suspended.since.push((id.to_owned(), question));
                 return Vec::new();
             }
         }
         let problem = "the client can be asked this only while it waits for a tool, a prompt or a resource";
         vec![Step::Upstream(message::error(Some(id), -32_601, problem))]
+    }
+
+    /// Whether so many bytes may be kept besides.
+    fn has_room(&self, bytes: usize) -> bool {
+        self.suspended.iter().map(Suspended::bytes).sum::<usize>() + bytes <= MAX_KEPT_BYTES
     }
 
     /// Answers a request with what the server wants to know before it goes on.
@@ -290,10 +317,17 @@ impl OldServer {
     }
 }
 
+/// Answers the server that its request is one too many.
+fn too_many(id: &str) -> Vec<Step> {
+    let problem = "too many requests wait for the client's answers already";
+    vec![Step::Upstream(message::error(Some(id), INTERNAL_ERROR, problem))]
+}
+
 /// What a request asks for: all but who asks, and what was answered.
-fn asks(message: &Message<'_>) -> String {
+fn asks(message: &Message<'_>) -> [u8; 32] {
     let kept = |name: &str| !["_meta", ANSWERS, STATE].contains(&name);
-    format!("{} {}", message.method.as_deref().unwrap_or_default(), text::edited(message.params, kept, &[]))
+    let method = message.method.as_deref().unwrap_or_default();
+    crypto::digest(&[format!("{method} {}", text::edited(message.params, kept, &[])).as_bytes()])
 }
 
 /// Parameters without what only 2026-07-28 knows.

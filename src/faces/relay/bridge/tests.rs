@@ -120,6 +120,42 @@ fn calls_that_wait_at_the_same_time_have_states_that_nobody_can_guess() {
 }
 
 #[test]
+fn a_server_that_asks_on_while_its_client_is_asked_is_refused_what_is_too_much() {
+    let mut bridge = Bridge::new(true);
+    client(&mut bridge, &modern(1, "server/discover", &json!({})));
+    let hello = upstream(&mut bridge, &json!({"jsonrpc": "2.0", "id": 1, "error": {"code": -32601, "message": ""}}));
+    upstream(&mut bridge, &answer(&hello[0].1["id"], &json!({"capabilities": {}})));
+    let call = json!({"name": "t", "arguments": {}});
+    client(&mut bridge, &modern(2, "tools/call", &call));
+    let asks = |id: u64, bytes: usize| json!({"jsonrpc": "2.0", "id": id, "method": "roots/list", "params": {"x": "x".repeat(bytes)}});
+    let state = upstream(&mut bridge, &asks(9, 5_000_000)).remove(0).1["result"]["requestState"].clone();
+    let refused = |steps: &[(char, Value)], id: u64| {
+        assert_eq!((steps.len(), steps[0].0, &steps[0].1["id"]), (1, 'u', &json!(id)));
+        assert_eq!(steps[0].1["error"]["code"], -32603);
+    };
+    for id in 100..103 {
+        assert!(upstream(&mut bridge, &asks(id, 1_000_000)).is_empty());
+    }
+    refused(&upstream(&mut bridge, &asks(103, 3_000_000)), 103);
+    for id in 104..133 {
+        assert!(upstream(&mut bridge, &asks(id, 1)).is_empty(), "{id}");
+    }
+    refused(&upstream(&mut bridge, &asks(133, 1)), 133);
+    // Nor is there room for its answer, which becomes an error.
+    assert!(upstream(&mut bridge, &answer(&json!(2), &json!({"x": "x".repeat(3_000_000)}))).is_empty());
+    let mut again = call;
+    again["requestState"] = state;
+    again["inputResponses"] = json!({"q0": {"roots": []}});
+    let steps = client(&mut bridge, &modern(3, "tools/call", &again));
+    let (to, last) = steps.last().unwrap();
+    assert_eq!((*to, &last["id"], &last["error"]["code"]), ('c', &json!(3), &json!(-32603)), "{last}");
+    // Then there is room again.
+    client(&mut bridge, &modern(4, "tools/call", &json!({"name": "u"})));
+    assert_eq!(upstream(&mut bridge, &asks(200, 1))[0].1["result"]["resultType"], "input_required");
+    assert!(upstream(&mut bridge, &asks(201, 3_000_000)).is_empty());
+}
+
+#[test]
 fn a_client_of_2026_need_not_ask_who_the_server_is() {
     let mut bridge = Bridge::new(true);
     let steps = client(&mut bridge, &modern(1, "tools/list", &json!({})));

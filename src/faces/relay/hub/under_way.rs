@@ -1,0 +1,62 @@
+//! A request under way, and whoever ends it before its answer comes: the client that leaves, or the clock.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use tokio::{sync::mpsc, time::sleep};
+
+use super::{
+    super::{
+        bridge::text,
+        message::{self, INTERNAL_ERROR},
+        wrap::Said,
+    },
+    Open, Routes, lock,
+};
+use crate::upstream::Turn;
+
+/// One request. It is known by its number: a client may give the id of one that is over to another.
+#[derive(Clone)]
+pub(super) struct UnderWay {
+    pub(super) number: u64,
+    pub(super) input: mpsc::Sender<Said>,
+    pub(super) routes: Arc<Mutex<Routes>>,
+}
+
+impl UnderWay {
+    /// Takes it back, if it is still under way.
+    fn take_back(&self) -> Option<Open> {
+        let open = {
+            let mut routes = lock(&self.routes);
+            let at = routes.open.iter().position(|open| open.number == self.number)?;
+            routes.open.remove(at)
+        };
+        let params = format!("{{\"requestId\":{}}}", open.id);
+        // Fails if the connection has ended, or has no time: then the request runs to its end.
+        let _ = self.input.try_send(Said::Message(text::notification("notifications/cancelled", &params)));
+        Some(open)
+    }
+
+    /// Ends the turn after `turn_time`, however long the client reads or somebody there decides, and the request after
+    /// `time`.
+    pub(super) async fn watch(self, (turn, turn_time): (Option<Turn>, Duration), time: Duration) {
+        sleep(turn_time.min(time)).await;
+        drop(turn);
+        sleep(time.saturating_sub(turn_time)).await;
+        let Some(open) = self.take_back() else { return };
+        let id = open.theirs.as_ref().map_or(&open.id, |theirs| &theirs.id);
+        // A client that has not read what came before sees the stream end.
+        let _ = open.sender.try_send(message::error(Some(id), INTERNAL_ERROR, "the upstream did not answer in time"));
+    }
+}
+
+/// From 2026-07-28 on, a client that leaves takes its request back.
+pub(super) struct Leaving(pub(super) UnderWay);
+
+impl Drop for Leaving {
+    fn drop(&mut self) {
+        self.0.take_back();
+    }
+}
