@@ -371,3 +371,14 @@ fn bodies_that_are_no_json_object_are_refused_on_every_post() {
     let answer = operator.post_text(&format!("/v1/sessions/{session}/check"), other);
     answer.refused(400, "invalid_argument");
 }
+
+#[test]
+fn white_space_is_no_input_and_only_that_of_json_stands_around_one() {
+    let house = House::new();
+    let (_server, operator) = house.serve_operator();
+    let input = r#"{"agent_id": "a"}"#;
+    for body in ["\n".to_owned(), "  ".to_owned(), format!("\u{a0}{input}"), format!("{input}\u{2003}")] {
+        operator.post_text("/v1/sessions", &body).refused(400, "malformed_json");
+    }
+    assert_eq!(operator.post_text("/v1/sessions", &format!(" \t\r\n{input}\n")).status, 201);
+}

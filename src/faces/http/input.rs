@@ -210,11 +210,13 @@ pub fn query(text: &str) -> Result<Vec<(String, String)>> {
 
 /// The body of a request, with the fields of path and query in front: as text, so that every number stays as written.
 pub fn merge(given: Given, body: &[u8]) -> Result<String> {
-    let text =
-        std::str::from_utf8(body).map_err(|_| Error::new(Code::MalformedJson, "the request body is not UTF-8"))?.trim();
-    if text.is_empty() {
+    if body.is_empty() {
         return Ok(given.into_text());
     }
+    let text =
+        std::str::from_utf8(body).map_err(|_| Error::new(Code::MalformedJson, "the request body is not UTF-8"))?;
+    // What JSON has for white space (RFC 8259, section 2), and no more. White space alone is no JSON.
+    let text = text.trim_matches([' ', '\t', '\n', '\r']);
     let Some(rest) = text.strip_prefix('{') else {
         // Read as JSON first, so that what is none is called so.
         serde_json::from_str::<serde::de::IgnoredAny>(text)
