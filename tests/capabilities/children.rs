@@ -23,6 +23,17 @@ pub fn configure(house: &House, more: &str) -> std::path::PathBuf {
     path
 }
 
+/// A server whose child `up` bears a mark among its arguments, by which its processes are found.
+pub fn marked(house: &House) -> (Command, String) {
+    let mark = house.folder().join("mark").display().to_string();
+    let config = configure(house, "");
+    let text = fs::read_to_string(&config).unwrap().replace("\"--stdio\"", &format!("\"--stdio\", {}", json!(mark)));
+    fs::write(&config, text).unwrap();
+    let mut command = house.serving();
+    command.env("HALDIR_CONFIG", &config);
+    (command, mark)
+}
+
 fn serving(house: &House, more: &str) -> Command {
     let mut command = house.serving();
     command.env("HALDIR_CONFIG", configure(house, more));
@@ -278,12 +289,7 @@ fn a_wrapped_server_sees_the_environment_of_its_client() {
 #[test]
 fn a_protocol_session_that_ends_ends_its_child_whoever_still_listens() {
     let house = House::new();
-    let mark = house.folder().join("mark").display().to_string();
-    let config = configure(&house, "");
-    let marked = fs::read_to_string(&config).unwrap().replace("\"--stdio\"", &format!("\"--stdio\", {}", json!(mark)));
-    fs::write(&config, marked).unwrap();
-    let mut command = house.serving();
-    command.env("HALDIR_CONFIG", &config);
+    let (command, mark) = marked(&house);
     let server = Server::start(command);
     let operator = server.first_key();
     wait_until("the shared child is not started by itself", || running(&mark).len() == 1);

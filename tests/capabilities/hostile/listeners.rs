@@ -1,7 +1,6 @@
 //! Streams that are held open, and children that are begun, by more than one at a time.
 
 use std::{
-    fs,
     io::{BufRead, BufReader, Write},
     net::TcpStream,
     time::{Duration, Instant},
@@ -9,7 +8,7 @@ use std::{
 
 use super::front::BOTH;
 use crate::{
-    children::{configure, running, wait_until},
+    children::{configure, marked, running, wait_until},
     support::{Client, House, Server, at_once, json, text},
     transparent,
 };
@@ -74,12 +73,7 @@ fn a_listener_hears_nothing_any_more_soon_after_its_key_is_revoked() {
 #[test]
 fn requests_that_come_at_once_for_one_child_begin_one() {
     let house = House::new();
-    let mark = house.folder().join("mark").display().to_string();
-    let config = configure(&house, "");
-    let marked = fs::read_to_string(&config).unwrap().replace("\"--stdio\"", &format!("\"--stdio\", {}", json!(mark)));
-    fs::write(&config, marked).unwrap();
-    let mut command = house.serving();
-    command.env("HALDIR_CONFIG", &config);
+    let (command, mark) = marked(&house);
     let server = Server::start(command);
     let operator = server.first_key();
     wait_until("haldir's own child is not started", || running(&mark).len() == 1);

@@ -1,7 +1,6 @@
 //! Turns at a child, which all its callers share: nobody keeps one for longer than a call may take.
 
 use std::{
-    fs,
     io::{BufRead, BufReader, Write},
     net::TcpStream,
     process::{Command, Stdio as Pipe},
@@ -12,7 +11,7 @@ use serde_json::Value;
 
 use super::front::BOTH;
 use crate::{
-    children::{configure, running, wait_until},
+    children::{configure, marked, running, wait_until},
     proxy::wait_for,
     support::{Client, House, Server, json},
 };
@@ -97,12 +96,8 @@ fn a_call_that_is_taken_back_gives_its_turn_to_others_though_its_stream_stays_op
 #[test]
 fn a_request_that_is_no_call_and_never_answered_ends_by_the_time_limit_of_calls() {
     let house = House::new();
-    let mark = house.folder().join("mark").display().to_string();
-    let config = configure(&house, "");
-    let marked = fs::read_to_string(&config).unwrap().replace("\"--stdio\"", &format!("\"--stdio\", {}", json!(mark)));
-    fs::write(&config, marked).unwrap();
-    let mut command = house.serving();
-    command.env("HALDIR_CONFIG", &config).env("HALDIR_CALL_TIMEOUT", "1");
+    let (mut command, mark) = marked(&house);
+    command.env("HALDIR_CALL_TIMEOUT", "1");
     let server = Server::start(command);
     let operator = server.first_key();
     let own = begin(&operator);
