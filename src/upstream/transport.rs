@@ -1,6 +1,8 @@
 //! Streamable HTTP to an upstream, for rmcp's client: allowed addresses only, no redirect to another origin, and no more
 //! bytes than allowed.
 
+mod wire;
+
 use std::{
     borrow::Cow,
     collections::HashMap,
@@ -8,13 +10,9 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
-use futures::{
-    Stream, StreamExt,
-    stream::{self, BoxStream},
-};
+use futures::{StreamExt, stream::BoxStream};
 use http::{HeaderName, HeaderValue, StatusCode, header};
-use reqwest::{Client, Method, RequestBuilder, Response, Url};
+use reqwest::{Method, Response};
 use rmcp::{
     model::{ClientJsonRpcMessage, ClientRequest, ErrorData, RequestId, ServerJsonRpcMessage},
     transport::streamable_http_client::{
@@ -23,8 +21,10 @@ use rmcp::{
 };
 use serde::Deserialize;
 use sse_stream::{Sse, SseStream};
-use thiserror::Error;
 use zeroize::Zeroizing;
+
+pub(super) use wire::WireError;
+use wire::{Failed, SESSION, Wire, body, is_kind, pieces};
 
 use super::{
     UpstreamLimits,
@@ -35,8 +35,6 @@ use super::{
 };
 use crate::{error::Result, outbound::Outbound};
 
-/// Redirects that are followed, within one origin.
-const MAX_REDIRECTS: usize = 3;
 /// How long the stream of notifications stays open before it is opened anew.
 const LISTEN: Duration = Duration::from_secs(3_600);
 /// Bytes of an answer that reports a failure.
@@ -47,34 +45,7 @@ const EXCERPT_CHARS: usize = 500;
 /// The first revision without a handshake.
 const FIRST_WITHOUT_HANDSHAKE: &str = "2026-07-28";
 
-const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 const LAST_EVENT: HeaderName = HeaderName::from_static("last-event-id");
-const ACCEPTED: &str = "application/json, text/event-stream";
-
-/// What can go wrong on the way, without the address.
-#[derive(Debug, Error)]
-pub(super) enum WireError {
-    #[error("{0}")]
-    Http(String),
-    #[error("could not connect: {0}")]
-    Connect(String),
-    #[error("no answer in time")]
-    TimedOut,
-    #[error("the answer has more than {0} bytes")]
-    TooLarge(usize),
-    #[error("{0}")]
-    Unsafe(String),
-    #[error("it answered with status {0}")]
-    Status(u16, String),
-}
-
-type Failed = StreamableHttpError<WireError>;
-
-impl From<WireError> for Failed {
-    fn from(error: WireError) -> Self {
-        Self::Client(error)
-    }
-}
 
 #[derive(Clone)]
 pub(super) struct Transport {
@@ -83,13 +54,6 @@ pub(super) struct Transport {
     known: KnownVersions,
     floor: Floor,
     replies: Replies<Arc<Address>>,
-}
-
-/// How requests are sent.
-#[derive(Clone)]
-struct Wire {
-    client: Client,
-    outbound: Outbound,
 }
 
 /// Where what a server asks is answered.
@@ -175,95 +139,6 @@ impl Transport {
     }
 }
 
-impl Wire {
-    /// Sends, and follows redirects that stay where the operator pointed.
-    async fn send(&self, uri: &str, request: impl Fn(Url) -> RequestBuilder) -> Result<Response, Failed> {
-        let mut url = self.outbound.parse(uri).map_err(|error| WireError::Unsafe(error.message))?;
-        for _ in 0..=MAX_REDIRECTS {
-            self.outbound.check_form(&url).map_err(|error| WireError::Unsafe(error.message))?;
-            let response = request(url.clone()).send().await.map_err(wire)?;
-            if !matches!(response.status(), StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT) {
-                return Ok(response);
-            }
-            let location = response.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
-            let target = location.and_then(|location| url.join(location).ok());
-            let Some(target) = target.filter(|target| target.origin() == url.origin()) else {
-                let message = "it redirects to another address: register that one, if it is meant";
-                return Err(WireError::Unsafe(message.to_owned()).into());
-            };
-            url = target;
-        }
-        Err(WireError::Http("too many redirects".to_owned()).into())
-    }
-
-    fn request(
-        &self,
-        method: Method,
-        url: Url,
-        session: Option<&str>,
-        headers: &HashMap<HeaderName, HeaderValue>,
-    ) -> RequestBuilder {
-        let mut request = self.client.request(method, url).header(header::ACCEPT, ACCEPTED);
-        for (name, value) in headers {
-            request = request.header(name, value);
-        }
-        if let Some(session) = session {
-            request = request.header(SESSION, session);
-        }
-        request
-    }
-}
-
-/// What went wrong, down to its cause, without the address.
-fn wire(error: reqwest::Error) -> WireError {
-    let error = error.without_url();
-    if error.is_timeout() {
-        return WireError::TimedOut;
-    }
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(&error);
-    while let Some(deeper) = cause {
-        text = format!("{text}: {deeper}");
-        cause = deeper.source();
-    }
-    if error.is_connect() { WireError::Connect(text) } else { WireError::Http(text) }
-}
-
-/// The pieces of a body, up to so many bytes.
-fn pieces(response: Response, most: usize) -> impl Stream<Item = Result<Bytes, WireError>> + Send + 'static {
-    stream::unfold((Some(response), 0_usize), move |(response, seen)| async move {
-        let mut response = response?;
-        match response.chunk().await {
-            Ok(None) => None,
-            Err(error) => Some((Err(wire(error)), (None, seen))),
-            Ok(Some(chunk)) if chunk.len() > most.saturating_sub(seen) => {
-                Some((Err(WireError::TooLarge(most)), (None, seen)))
-            }
-            Ok(Some(chunk)) => {
-                let seen = seen + chunk.len();
-                Some((Ok(chunk), (Some(response), seen)))
-            }
-        }
-    })
-}
-
-async fn body(response: Response, most: usize) -> Result<Vec<u8>, Failed> {
-    if response.content_length().is_some_and(|length| length > most as u64) {
-        return Err(WireError::TooLarge(most).into());
-    }
-    let mut pieces = std::pin::pin!(pieces(response, most));
-    let mut body = Vec::new();
-    while let Some(piece) = pieces.next().await {
-        body.extend_from_slice(&piece?);
-    }
-    Ok(body)
-}
-
-fn is_kind(response: &Response, kind: &str) -> bool {
-    let stated = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    stated.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(kind)
-}
-
 fn events(
     response: Response,
     most: usize,
@@ -293,6 +168,15 @@ fn events(
             }
         })
         .boxed()
+}
+
+/// The message that a body is; what rmcp must not see of an answer that is wanted as it was written is kept from it.
+fn answer(body: &[u8], exact: Option<&(Exact, RequestId)>) -> Option<ServerJsonRpcMessage> {
+    let shown = match (exact, std::str::from_utf8(body)) {
+        (Some((exact, id)), Ok(text)) => exact.keep(id, text),
+        _ => None,
+    };
+    serde_json::from_slice(shown.as_ref().map_or(body, |shown| shown.as_bytes())).ok()
 }
 
 /// An answer that is no success: a JSON-RPC error if it holds one, which tells more than the status.
@@ -396,14 +280,10 @@ impl StreamableHttpClient for Transport {
         if let (Some(known), Ok(text)) = (&discovers, std::str::from_utf8(&body)) {
             known.read(text);
         }
-        let shown = match (&exact, std::str::from_utf8(&body)) {
-            (Some((exact, id)), Ok(text)) => exact.keep(id, text),
-            _ => None,
-        };
-        match serde_json::from_slice::<ServerJsonRpcMessage>(shown.as_ref().map_or(&body, |shown| shown.as_bytes())) {
-            Ok(message) => Ok(StreamableHttpPostResponse::Json(message, given)),
-            Err(_) if !wants_answer => Ok(StreamableHttpPostResponse::Accepted),
-            Err(_) => Err(StreamableHttpError::UnexpectedServerResponse(Cow::Borrowed("no JSON-RPC message"))),
+        match answer(&body, exact.as_ref()) {
+            Some(message) => Ok(StreamableHttpPostResponse::Json(message, given)),
+            None if !wants_answer => Ok(StreamableHttpPostResponse::Accepted),
+            None => Err(StreamableHttpError::UnexpectedServerResponse(Cow::Borrowed("no JSON-RPC message"))),
         }
     }
 

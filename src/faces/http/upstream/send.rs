@@ -1,0 +1,156 @@
+//! A request on its way to the upstream, and the answer on its way back.
+
+use axum::{body::Body, response::Response};
+use bytes::Bytes;
+use http::{HeaderMap, Method, StatusCode, header};
+
+use super::{
+    Exchange, LISTEN,
+    failed::Failed,
+    headers::{PROTOCOL_VERSION, for_upstream},
+    not_carried_out, rpc_error, stream,
+};
+use crate::{
+    error::{Error, Result},
+    faces::{
+        http::{listening, mcp_sessions::SESSION_ID},
+        relay::{message::INTERNAL_ERROR, passing::Passing},
+    },
+    operations::Haldir,
+};
+
+/// Redirects that are followed, within one origin.
+const MAX_REDIRECTS: usize = 3;
+
+/// Headers of the upstream that reach the client.
+const TO_CLIENT: [&str; 5] = ["content-type", "retry-after", "allow", SESSION_ID, PROTOCOL_VERSION];
+
+impl Exchange {
+    /// Sends a request on, and answers with what comes back.
+    pub(super) async fn send(
+        self,
+        method: Method,
+        headers: &HeaderMap,
+        body: Option<String>,
+        mut passing: Passing,
+        modern: bool,
+    ) -> Result<Response> {
+        let begins = passing.call.is_none() && !headers.contains_key(SESSION_ID);
+        let is_call = passing.call.is_some();
+        if is_call {
+            let turn = self.route.link.enter().await;
+            // Asked last: who is let through has to say what came of it.
+            match turn.and_then(|turn| self.route.link.admit().map(|()| turn)) {
+                Ok(turn) => passing.turn = Some(turn),
+                Err(resting) => {
+                    let problem = "the upstream is left alone for a while, or has too many calls under way";
+                    let id = not_carried_out(&mut passing, problem);
+                    return Ok(rpc_error(StatusCode::BAD_GATEWAY, id.as_deref(), INTERNAL_ERROR, &resting.message));
+                }
+            }
+        }
+        let asked = self.request(&method, headers, body, passing.until.is_none()).await;
+        if is_call {
+            self.route.link.reached(matches!(asked, Ok(_) | Err(Failed::Redirected)));
+        }
+        let response = match asked {
+            Ok(response) => response,
+            Err(failed) => {
+                let id = passing.call.take().map(|(id, report)| {
+                    report.send(failed.outcome());
+                    id
+                });
+                return Ok(rpc_error(StatusCode::BAD_GATEWAY, id.as_deref(), INTERNAL_ERROR, failed.message()));
+            }
+        };
+        if matches!(response.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+            // The client's own credentials are for haldir, so this is not about them.
+            let problem = "the upstream does not accept the credentials that haldir has for it";
+            let id = not_carried_out(&mut passing, problem);
+            return Ok(rpc_error(StatusCode::BAD_GATEWAY, id.as_deref(), INTERNAL_ERROR, problem));
+        }
+        if begins && let Some(id) = response.headers().get(SESSION_ID) {
+            let begun = self.app.shared.upstream_sessions.begin(self.route.name.as_str(), id, &self.credential);
+            passing.open = begun?;
+            passing.open.begun_by(self.client.clone());
+        }
+        if let Some(redact) = &self.route.redact {
+            passing.open.redact(redact.clone());
+        }
+        self.passed_on(headers, response, passing, modern).await
+    }
+
+    /// The upstream's answer, as the client may see it.
+    async fn passed_on(
+        self,
+        headers: &HeaderMap,
+        response: reqwest::Response,
+        mut passing: Passing,
+        modern: bool,
+    ) -> Result<Response> {
+        let status = response.status();
+        let mut built = Response::builder().status(status);
+        for name in TO_CLIENT {
+            for value in response.headers().get_all(name) {
+                built = built.header(name, value);
+            }
+        }
+        let session = headers.contains_key(SESSION_ID);
+        let park = session.then_some(self.app.shared.call_timeout);
+        let body = if stream::is_event_stream(&response) {
+            built = built.header(header::CACHE_CONTROL, "no-cache");
+            let listens = passing.until.is_none();
+            let manners = stream::Manners { modern, park };
+            let events = stream::events(response, passing, self.route.limits.answer_bytes, manners);
+            if listens {
+                listening::looked_after(events, &self.app, &self.credential, Haldir::may_use_proxy)
+            } else {
+                Body::from_stream(events)
+            }
+        } else {
+            match stream::whole(response, &mut passing, self.route.limits.answer_bytes).await {
+                Ok(body) => {
+                    if !status.is_success() {
+                        not_carried_out(&mut passing, "the upstream did not accept the request");
+                    }
+                    Body::from(body)
+                }
+                Err(problem) => {
+                    let id = passing.call.take().map(|(id, _)| id);
+                    return Ok(rpc_error(StatusCode::BAD_GATEWAY, id.as_deref(), INTERNAL_ERROR, problem));
+                }
+            }
+        };
+        built.body(body).map_err(Error::internal)
+    }
+
+    /// Asks the upstream, and follows redirects that stay where the operator pointed.
+    async fn request(
+        &self,
+        method: &Method,
+        headers: &HeaderMap,
+        body: Option<String>,
+        listens: bool,
+    ) -> Result<reqwest::Response, Failed> {
+        let mut url = self.route.url.clone();
+        let body = body.map(Bytes::from);
+        for _ in 0..=MAX_REDIRECTS {
+            self.app.shared.haldir.outbound().check_form(&url).map_err(|_| Failed::Unsent)?;
+            let mut request =
+                self.app.shared.upstream_client.request(method.clone(), url.clone()).headers(for_upstream(headers));
+            request = request.headers(self.route.headers.clone());
+            request = request.timeout(if listens { LISTEN } else { self.app.shared.call_timeout });
+            if let Some(body) = &body {
+                request = request.body(body.clone());
+            }
+            let response = request.send().await.map_err(|error| Failed::of(&error))?;
+            if !matches!(response.status(), StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT) {
+                return Ok(response);
+            }
+            let location = response.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
+            let target = location.and_then(|location| url.join(location).ok());
+            url = target.filter(|target| target.origin() == url.origin()).ok_or(Failed::Redirected)?;
+        }
+        Err(Failed::Redirected)
+    }
+}

@@ -1,0 +1,145 @@
+//! How requests go out to allowed addresses, and bodies come back, no longer than allowed.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use futures::{
+    Stream, StreamExt,
+    stream::{self},
+};
+use http::{HeaderName, HeaderValue, StatusCode, header};
+use reqwest::{Client, Method, RequestBuilder, Response, Url};
+use rmcp::transport::streamable_http_client::StreamableHttpError;
+use thiserror::Error;
+
+use crate::outbound::Outbound;
+
+/// Redirects that are followed, within one origin.
+const MAX_REDIRECTS: usize = 3;
+
+pub(super) const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
+const ACCEPTED: &str = "application/json, text/event-stream";
+
+/// What can go wrong on the way, without the address.
+#[derive(Debug, Error)]
+pub(in crate::upstream) enum WireError {
+    #[error("{0}")]
+    Http(String),
+    #[error("could not connect: {0}")]
+    Connect(String),
+    #[error("no answer in time")]
+    TimedOut,
+    #[error("the answer has more than {0} bytes")]
+    TooLarge(usize),
+    #[error("{0}")]
+    Unsafe(String),
+    #[error("it answered with status {0}")]
+    Status(u16, String),
+}
+
+pub(super) type Failed = StreamableHttpError<WireError>;
+
+impl From<WireError> for Failed {
+    fn from(error: WireError) -> Self {
+        Self::Client(error)
+    }
+}
+
+/// How requests are sent.
+#[derive(Clone)]
+pub(super) struct Wire {
+    pub(super) client: Client,
+    pub(super) outbound: Outbound,
+}
+
+impl Wire {
+    /// Sends, and follows redirects that stay where the operator pointed.
+    pub(super) async fn send(&self, uri: &str, request: impl Fn(Url) -> RequestBuilder) -> Result<Response, Failed> {
+        let mut url = self.outbound.parse(uri).map_err(|error| WireError::Unsafe(error.message))?;
+        for _ in 0..=MAX_REDIRECTS {
+            self.outbound.check_form(&url).map_err(|error| WireError::Unsafe(error.message))?;
+            let response = request(url.clone()).send().await.map_err(wire)?;
+            if !matches!(response.status(), StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT) {
+                return Ok(response);
+            }
+            let location = response.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
+            let target = location.and_then(|location| url.join(location).ok());
+            let Some(target) = target.filter(|target| target.origin() == url.origin()) else {
+                let message = "it redirects to another address: register that one, if it is meant";
+                return Err(WireError::Unsafe(message.to_owned()).into());
+            };
+            url = target;
+        }
+        Err(WireError::Http("too many redirects".to_owned()).into())
+    }
+
+    /// A request with what every one has.
+    pub(super) fn request(
+        &self,
+        method: Method,
+        url: Url,
+        session: Option<&str>,
+        headers: &HashMap<HeaderName, HeaderValue>,
+    ) -> RequestBuilder {
+        let mut request = self.client.request(method, url).header(header::ACCEPT, ACCEPTED);
+        for (name, value) in headers {
+            request = request.header(name, value);
+        }
+        if let Some(session) = session {
+            request = request.header(SESSION, session);
+        }
+        request
+    }
+}
+
+/// What went wrong, down to its cause, without the address.
+fn wire(error: reqwest::Error) -> WireError {
+    let error = error.without_url();
+    if error.is_timeout() {
+        return WireError::TimedOut;
+    }
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(&error);
+    while let Some(deeper) = cause {
+        text = format!("{text}: {deeper}");
+        cause = deeper.source();
+    }
+    if error.is_connect() { WireError::Connect(text) } else { WireError::Http(text) }
+}
+
+/// The pieces of a body, up to so many bytes.
+pub(super) fn pieces(response: Response, most: usize) -> impl Stream<Item = Result<Bytes, WireError>> + Send + 'static {
+    stream::unfold((Some(response), 0_usize), move |(response, seen)| async move {
+        let mut response = response?;
+        match response.chunk().await {
+            Ok(None) => None,
+            Err(error) => Some((Err(wire(error)), (None, seen))),
+            Ok(Some(chunk)) if chunk.len() > most.saturating_sub(seen) => {
+                Some((Err(WireError::TooLarge(most)), (None, seen)))
+            }
+            Ok(Some(chunk)) => {
+                let seen = seen + chunk.len();
+                Some((Ok(chunk), (Some(response), seen)))
+            }
+        }
+    })
+}
+
+/// The whole of a body, up to so many bytes.
+pub(super) async fn body(response: Response, most: usize) -> Result<Vec<u8>, Failed> {
+    if response.content_length().is_some_and(|length| length > most as u64) {
+        return Err(WireError::TooLarge(most).into());
+    }
+    let mut pieces = std::pin::pin!(pieces(response, most));
+    let mut body = Vec::new();
+    while let Some(piece) = pieces.next().await {
+        body.extend_from_slice(&piece?);
+    }
+    Ok(body)
+}
+
+/// Whether the response states this type.
+pub(super) fn is_kind(response: &Response, kind: &str) -> bool {
+    let stated = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    stated.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(kind)
+}
