@@ -24,9 +24,9 @@ use tokio::sync::Semaphore;
 pub use approvals::{ApprovalQuery, ReadApprovals, WriteApprovals};
 pub use proxy::{ReadProxy, WriteProxy};
 pub use tx::{
-    AgentStats, ApiKeyUpdate, AuditPage, AuditPart, AuditQuery, Cost, Head, IdempotentAnswer, ReadAudit, ReadCounters,
-    ReadKeys, ReadPayments, ReadSecrets, ReadSessions, ReadTx, SealHead, SessionQuery, StoredEntryProblem, ToolSpend,
-    ToolTally, Tx, WriteAudit, WriteCounters, WriteKeys, WritePayments, WriteSecrets, WriteSessions,
+    AgentStats, ApiKeyUpdate, AuditPage, AuditPart, AuditQuery, Cost, Head, IdempotentAnswer, LogKeeper, ReadAudit,
+    ReadCounters, ReadKeys, ReadPayments, ReadSecrets, ReadSessions, ReadTx, SessionQuery, StoredEntryProblem,
+    ToolSpend, ToolTally, Tx, WriteAudit, WriteCounters, WriteKeys, WritePayments, WriteSecrets, WriteSessions,
 };
 
 pub use usage::{OpenSessions, ReadUsage, Totals, Usage, WriteUsage};

@@ -25,6 +25,15 @@ pub fn node_hash(left: &Hash, right: &Hash) -> Hash {
     Sha256::digest(node).into()
 }
 
+/// The root over `nodes` of one height, which must be 2^n; `None` where there are none.
+pub fn complete_root(nodes: &[Hash]) -> Option<Hash> {
+    let mut nodes = nodes.to_vec();
+    while nodes.len() > 1 {
+        nodes = nodes.as_chunks().0.iter().map(|[left, right]| node_hash(left, right)).collect();
+    }
+    nodes.first().copied()
+}
+
 /// A tree that can be appended to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Frontier {
@@ -75,6 +84,12 @@ impl Frontier {
         }
         self.subtrees.push(node);
         self.size += 1 << height;
+    }
+
+    /// The root of the complete subtree number `index` of this height, if the tree ends behind it.
+    pub fn subtree(&self, height: u32, index: u64) -> Option<Hash> {
+        let place = self.subtrees().find(|(own, _)| *own == height);
+        place.filter(|_| self.size >> height == index + 1).map(|(_, root)| root)
     }
 
     /// Height and root of every subtree, the largest first.

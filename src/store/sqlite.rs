@@ -11,6 +11,7 @@ mod compliance;
 mod connection;
 mod counters;
 mod durability;
+mod folding;
 mod inspection;
 mod keys;
 mod looked_up;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     error::Result,
-    model::{Day, Entry, EntryKind, Money, TenantId, UnixMicros},
+    model::{Day, EntryKind, EntryView, Money, TenantId, UnixMicros},
 };
 
 /// What stands for the names beyond a bound.
@@ -64,7 +64,7 @@ impl NameBound {
 
 impl Tally {
     /// Counts one entry.
-    pub fn count(&mut self, entry: &Entry, bound: NameBound) {
+    pub fn count(&mut self, entry: &EntryView<'_>, bound: NameBound) {
         self.entries += 1;
         if entry.kind == EntryKind::Action {
             self.actions += 1;
@@ -72,8 +72,8 @@ impl Tally {
         }
         self.flagged += i64::from(entry.flagged);
         self.sessions += i64::from(entry.kind == EntryKind::Governance && entry.action == SESSION_BEGINS);
-        bound.count(&mut self.by_tool, &entry.tool, 1);
-        bound.count(&mut self.by_action, &entry.action, 1);
+        bound.count(&mut self.by_tool, entry.tool, 1);
+        bound.count(&mut self.by_action, entry.action, 1);
     }
 
     /// Counts what another has counted.

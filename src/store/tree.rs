@@ -51,7 +51,7 @@ pub struct RecordedHead {
 
 #[allow(missing_docs)]
 pub trait ReadTree {
-    /// The hashes of `level` from `first` on, at most `count`: fewer where there are no more.
+    /// The hashes that the tiles of `level` hold from `first` on, at most `count`: fewer where there are no more.
     fn tile_hashes(&self, tenant: &TenantId, level: u32, first: i64, count: usize) -> Result<Vec<Hash>>;
     /// What is still to be made up for, at most `limit`.
     fn tree_builds(&self, limit: usize) -> Result<Vec<TreeBuild>>;
@@ -68,8 +68,6 @@ pub trait ReadTree {
 
 #[allow(missing_docs)]
 pub trait WriteTree {
-    /// Adds a hash behind those of its level. It is written when the batch commits.
-    fn append_tile_hash(&mut self, tenant: &TenantId, hash: TileHash) -> Result<()>;
     /// Puts hashes in their places, at once, and how far this has come; a finished build is forgotten.
     fn build_tree(&mut self, build: &TreeBuild, hashes: &[TileHash]) -> Result<()>;
     fn record_head(&mut self, tenant: &TenantId, head: &RecordedHead) -> Result<()>;

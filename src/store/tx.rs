@@ -237,6 +237,9 @@ pub struct AuditPart {
 #[allow(missing_docs)]
 pub trait ReadAudit {
     fn head(&self, tenant: &TenantId) -> Result<Option<Head>>;
+    /// The last entry that is folded: the tiles of the tree end with it. What lies behind it is the log's tail, a few
+    /// hundred entries.
+    fn folded(&self, tenant: &TenantId) -> Result<i64>;
     fn entry(&self, tenant: &TenantId, seq: i64) -> Result<Option<Result<Entry, StoredEntryProblem>>>;
     fn entries(&self, tenant: &TenantId, query: &AuditQuery) -> Result<AuditPage>;
     /// The next entries in the order of the log, by `first_seq` and `before_seq` and the filters, but not by time.
@@ -260,16 +263,18 @@ pub struct StoredEntryProblem {
 }
 
 /// Makes the `mac` of a head.
-pub trait SealHead: Send + Sync {
+pub trait LogKeeper: Send + Sync {
     /// A keyed hash over everything else in it, and whose it is.
     fn seal(&self, tenant: &TenantId, head: &Head) -> [u8; 32];
+    /// The leaf that an entry is in the log's tree.
+    fn leaf_hash(&self, tenant: &TenantId, entry: &EntryView<'_>) -> [u8; 32];
 }
 
 #[allow(missing_docs)]
 pub trait WriteAudit {
     fn insert_entry(&mut self, tenant: &TenantId, entry: Arc<Entry>) -> Result<()>;
     /// Puts the head. Its `mac` is made when the batch goes to the database.
-    fn put_head(&mut self, tenant: &TenantId, head: Head, seal: Arc<dyn SealHead>) -> Result<()>;
+    fn put_head(&mut self, tenant: &TenantId, head: Head, keeper: Arc<dyn LogKeeper>) -> Result<()>;
 }
 
 /// What is known of an agent: totals, and the windows that anomaly rules count in.

@@ -116,9 +116,7 @@ pub fn append(cx: &mut WriteContext<'_>, draft: Draft<'_>) -> Result<Arc<Entry>>
         prev_hash: canonical::GENESIS,
         entry_hash: canonical::GENESIS,
     };
-    for hash in chain::extend(tenant, &mut head, &mut entry)? {
-        cx.tx.append_tile_hash(tenant, hash)?;
-    }
+    chain::extend(tenant, &mut head, &mut entry)?;
     if head.seq % MARK_EVERY == 0 {
         cx.tx.put_log_mark(tenant, LogTotals::from(&head))?;
     }

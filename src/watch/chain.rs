@@ -6,9 +6,9 @@ use crate::{
     call::TenantKeys,
     crypto::{self, Frontier},
     error::{Error, Result},
-    model::{Entry, EntryKind, Money, TenantId, UnixMicros},
+    model::{Entry, EntryKind, EntryView, Money, TenantId, UnixMicros},
     store::{
-        Head, ReadTx, SealHead, Tx,
+        Head, LogKeeper, ReadTx, Tx,
         tree::{TILE_HEIGHT, TileHash},
     },
     watch::canonical,
@@ -16,7 +16,7 @@ use crate::{
 
 /// A key over everything in the head. Without it an insider could cut off the tail and set the head back, and the
 /// next append would make that true.
-impl SealHead for TenantKeys {
+impl LogKeeper for TenantKeys {
     fn seal(&self, tenant: &TenantId, head: &Head) -> [u8; 32] {
         crypto::mac(
             &self.log,
@@ -31,6 +31,12 @@ impl SealHead for TenantKeys {
                 &head.flagged.to_be_bytes(),
             ],
         )
+    }
+
+    fn leaf_hash(&self, tenant: &TenantId, entry: &EntryView<'_>) -> crypto::Hash {
+        let mut canonical = Vec::with_capacity(512);
+        canonical::write(tenant, entry, &mut canonical);
+        crypto::leaf_hash(&canonical)
     }
 }
 
@@ -74,15 +80,13 @@ pub fn frontier(head: &Head) -> Result<Frontier> {
         .ok_or_else(|| altered("was altered"))
 }
 
-/// Chains `entry`, whose other fields are complete, behind `head`, which becomes the new one. Answers the hashes that
-/// the tree's tiles gain: one, and another for every 256th entry.
-pub fn extend(tenant: &TenantId, head: &mut Head, entry: &mut Entry) -> Result<Vec<TileHash>> {
+/// Chains `entry`, whose other fields are complete, behind `head`, which becomes the new one.
+pub fn extend(tenant: &TenantId, head: &mut Head, entry: &mut Entry) -> Result<()> {
     entry.prev_hash = head.entry_hash;
     let canonical = canonical::bytes(tenant, entry);
     entry.entry_hash = canonical::entry_hash(&canonical);
     let mut tree = frontier(head)?;
-    let mut hashes = Vec::with_capacity(1);
-    push(&mut tree, crypto::leaf_hash(&canonical), &mut hashes);
+    tree.push(crypto::leaf_hash(&canonical));
     head.seq = entry.seq;
     head.at = entry.at;
     head.entry_hash = entry.entry_hash;
@@ -93,7 +97,7 @@ pub fn extend(tenant: &TenantId, head: &mut Head, entry: &mut Entry) -> Result<V
     }
     head.flagged += i64::from(entry.flagged);
     head.mac = None;
-    Ok(hashes)
+    Ok(())
 }
 
 /// Appends a leaf to the tree, and to `hashes` what the tiles gain by it.

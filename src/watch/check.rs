@@ -57,10 +57,14 @@ impl Tiles {
 
     /// Compares what has gathered.
     pub fn compare(&mut self, tx: &dyn ReadTx, tenant: &TenantId) -> Result<()> {
+        let folded = tx.folded(tenant)?;
         for (level, (first, hashes)) in (0..).zip(&mut self.levels) {
             if hashes.is_empty() {
                 continue;
             }
+            // Those behind the last fold are in no tile yet.
+            let kept = (folded >> (level * TILE_HEIGHT)).saturating_sub(*first);
+            hashes.truncate(usize::try_from(kept).unwrap_or(0));
             let stored = tx.tile_hashes(tenant, level, *first, hashes.len())?;
             if stored != *hashes && self.first_bad.is_none() {
                 let same = stored.iter().zip(&*hashes).take_while(|(stored, right)| stored == right).count();
@@ -71,10 +75,11 @@ impl Tiles {
         Ok(())
     }
 
-    /// That the tiles hold nothing beyond a tree of `size`.
-    pub fn compare_end(&mut self, tx: &dyn ReadTx, tenant: &TenantId, size: i64) -> Result<()> {
+    /// That the tiles hold nothing beyond what is folded.
+    pub fn compare_end(&mut self, tx: &dyn ReadTx, tenant: &TenantId) -> Result<()> {
+        let folded = tx.folded(tenant)?;
         for level in (0..).take(LEVELS).take_while(|_| self.are_kept) {
-            let end = size >> (level * TILE_HEIGHT);
+            let end = folded >> (level * TILE_HEIGHT);
             if self.first_bad.is_none() && !tx.tile_hashes(tenant, level, end, 1)?.is_empty() {
                 self.first_bad = Some(tile_problem(level, end));
             }

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{canonical, chain};
+use super::{canonical, chain, tree};
 use crate::{
     call::{Finished, Head, Start, StreamContext, StreamOperation},
     error::{Code, Error, Result},
@@ -113,7 +113,7 @@ impl Wanted {
             let message = format!("the tree is being built, {} of {} entries so far", build.done, build.total);
             return Err(Error::new(Code::Unavailable, message));
         }
-        let hashes = tx.tile_hashes(tenant, level, first, count)?;
+        let hashes = tree::hashes(tx, tenant, level, first, count)?;
         if hashes.len() == count { Ok(Some(hashes.concat())) } else { Err(Error::internal("tiles are missing")) }
     }
 }

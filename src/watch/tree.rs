@@ -1,7 +1,7 @@
 //! The Merkle tree of a log, read from its tiles. Nothing in the tiles is believed: every proof is checked against the
 //! root in the log's authenticated head before it is given out.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, hash_map};
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -32,7 +32,7 @@ const BUILD_AT_A_TIME: i64 = 4_096;
 pub struct Tree<'a> {
     tx: &'a dyn ReadTx,
     tenant: &'a TenantId,
-    size: u64,
+    frontier: Frontier,
     root: Hash,
     tiles: HashMap<(u32, i64), Vec<Hash>>,
 }
@@ -56,12 +56,13 @@ impl<'a> Tree<'a> {
             ));
         }
         let frontier = chain::frontier(head)?;
-        Ok(Self { tx, tenant, size: frontier.size(), root: frontier.root(), tiles: HashMap::new() })
+        let root = frontier.root();
+        Ok(Self { tx, tenant, frontier, root, tiles: HashMap::new() })
     }
 
     /// Number of leaves.
     pub fn size(&self) -> u64 {
-        self.size
+        self.frontier.size()
     }
 
     /// Root over all leaves.
@@ -96,12 +97,12 @@ impl<'a> Tree<'a> {
 
     /// The root when the log had `size` leaves, at most as many as it has.
     pub fn root_at(&mut self, size: u64) -> Result<Hash> {
-        if size == self.size {
+        if size == self.size() {
             return Ok(self.root);
         }
         let root = crypto::root(self, size)?;
-        let path = crypto::consistency(self, size, self.size)?;
-        if size < self.size && crypto::verify_consistency(size, &root, self.size, &self.root, &path) {
+        let path = crypto::consistency(self, size, self.size())?;
+        if size < self.size() && crypto::verify_consistency(size, &root, self.size(), &self.root, &path) {
             Ok(root)
         } else {
             Err(altered())
@@ -133,22 +134,56 @@ impl Nodes for Tree<'_> {
     type Error = Error;
 
     fn node(&mut self, height: u32, index: u64) -> Result<Hash> {
+        // Most of what a proof needs at the end of the tree is in its head.
+        if let Some(root) = self.frontier.subtree(height, index) {
+            return Ok(root);
+        }
         let (level, inner) = (height / TILE_HEIGHT, height % TILE_HEIGHT);
         let first = (index << inner).cast_signed();
         let tile = first / TILE_HASHES;
         let hashes = match self.tiles.entry((level, tile)) {
-            std::collections::hash_map::Entry::Occupied(known) => known.into_mut(),
-            std::collections::hash_map::Entry::Vacant(place) => {
+            hash_map::Entry::Occupied(known) => known.into_mut(),
+            hash_map::Entry::Vacant(place) => {
                 place.insert(self.tx.tile_hashes(self.tenant, level, tile * TILE_HASHES, 256)?)
             }
         };
         let from = usize::try_from(first % TILE_HASHES).map_err(Error::internal)?;
-        let mut nodes = hashes.get(from..from + (1 << inner)).ok_or_else(altered)?.to_vec();
-        while nodes.len() > 1 {
-            nodes = nodes.as_chunks().0.iter().map(|[left, right]| crypto::node_hash(left, right)).collect();
+        let to = from + (1 << inner);
+        if hashes.len() < to {
+            *hashes = self::hashes(self.tx, self.tenant, level, tile * TILE_HASHES, to)?;
         }
-        nodes.first().copied().ok_or_else(altered)
+        hashes.get(from..to).and_then(crypto::complete_root).ok_or_else(altered)
     }
+}
+
+/// The hashes of `level` from `first` on, at most `count`: from the tiles, and behind the last fold from the entries.
+pub fn hashes(tx: &dyn ReadTx, tenant: &TenantId, level: u32, first: i64, count: usize) -> Result<Vec<Hash>> {
+    let mut hashes = tx.tile_hashes(tenant, level, first, count)?;
+    let mut next = first + hashes.len().cast_signed() as i64;
+    if hashes.len() == count || next < tx.folded(tenant)? >> (level * TILE_HEIGHT) {
+        return Ok(hashes);
+    }
+    if level > 0 {
+        while hashes.len() < count {
+            let below = self::hashes(tx, tenant, level - 1, next * TILE_HASHES, 256)?;
+            hashes.extend(crypto::complete_root(&below).filter(|_| below.len() == 256));
+            next += 1;
+            if below.len() < 256 {
+                break;
+            }
+        }
+        return Ok(hashes);
+    }
+    let mut canonical = Vec::new();
+    tx.each_entry(tenant, next + 1, &mut |read| {
+        // What is missing or is no entry ends the list, as a gap in the tiles does.
+        let Some(entry) = read.ok().filter(|entry| entry.seq == next + 1 && hashes.len() < count) else { return false };
+        canonical::write(tenant, &entry, &mut canonical);
+        hashes.push(crypto::leaf_hash(&canonical));
+        next += 1;
+        true
+    })?;
+    Ok(hashes)
 }
 
 fn altered() -> Error {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rusqlite::{Connection, OptionalExtension, Row, Statement, params};
 
 use super::{
-    SqliteTx,
+    SqliteTx, folding,
     rows::{Columns, rows},
     statements::statements,
     strict::Strict,
@@ -13,19 +13,19 @@ use super::{
 use crate::{
     error::Result,
     model::{Entry, EntryKind, EntryView, Money, TenantId, UnixMicros},
-    store::{AuditPage, AuditPart, AuditQuery, Head, PAGE_BYTES, ReadAudit, SealHead, StoredEntryProblem, WriteAudit},
+    store::{AuditPage, AuditPart, AuditQuery, Head, LogKeeper, PAGE_BYTES, ReadAudit, StoredEntryProblem, WriteAudit},
 };
 
 macro_rules! entry {
     () => {
         "seq, id, at, kind, session_id, agent_id, tool, action, cost, flagged, flag_reason, actor, details,
-        details_salt, details_digest, prev_hash, entry_hash"
+        details_salt, details_digest, prev_hash, entry_hash, indexed"
     };
 }
 
-/// Entries that pass the filters, in the order of the log.
-macro_rules! forward {
-    ($index:literal, $lead:literal) => {
+/// Entries that pass the filters, in the order of the log or from its end. An index leads to those that are folded.
+macro_rules! filtered {
+    ($index:literal, $lead:literal, $order:literal) => {
         concat!(
             "SELECT ",
             entry!(),
@@ -34,17 +34,24 @@ macro_rules! forward {
             " WHERE tenant = ?1 AND seq >= ?2 AND seq < ?3",
             $lead,
             " AND (?5 IS NULL OR session_id = ?5) AND (?6 IS NULL OR agent_id = ?6) AND (?7 IS NULL OR tool = ?7)
-            AND (?8 IS NULL OR flagged = ?8) ORDER BY seq LIMIT ?4"
+            AND (?8 IS NULL OR flagged = ?8) ORDER BY seq ",
+            $order,
+            " LIMIT ?4"
         )
     };
 }
 
 statements! {
-    FORWARD = forward!("", "");
-    FORWARD_OF_SESSION = forward!("INDEXED BY audit_by_session", " AND session_id = ?5");
-    FORWARD_OF_AGENT = forward!("INDEXED BY audit_by_agent", " AND agent_id = ?6");
-    FORWARD_OF_TOOL = forward!("INDEXED BY audit_by_tool", " AND tool = ?7");
-    FORWARD_FLAGGED = forward!("INDEXED BY audit_flagged", " AND flagged = 1");
+    FORWARD = filtered!("", "", "");
+    FORWARD_OF_SESSION = filtered!("INDEXED BY audit_by_session", " AND indexed = 1 AND session_id = ?5", "");
+    FORWARD_OF_AGENT = filtered!("INDEXED BY audit_by_agent", " AND indexed = 1 AND agent_id = ?6", "");
+    FORWARD_OF_TOOL = filtered!("INDEXED BY audit_by_tool", " AND indexed = 1 AND tool = ?7", "");
+    FORWARD_FLAGGED = filtered!("INDEXED BY audit_flagged", " AND flagged = 1", "");
+    BACKWARD = filtered!("", "", "DESC");
+    BACKWARD_OF_SESSION = filtered!("INDEXED BY audit_by_session", " AND indexed = 1 AND session_id = ?5", "DESC");
+    BACKWARD_OF_AGENT = filtered!("INDEXED BY audit_by_agent", " AND indexed = 1 AND agent_id = ?6", "DESC");
+    BACKWARD_OF_TOOL = filtered!("INDEXED BY audit_by_tool", " AND indexed = 1 AND tool = ?7", "DESC");
+    BACKWARD_FLAGGED = filtered!("INDEXED BY audit_flagged", " AND flagged = 1", "DESC");
     HEAD = "SELECT seq, at, entry_hash, tree, mac, actions, cost, flagged FROM audit_heads WHERE tenant = ?1";
     PUT_HEAD = "INSERT INTO audit_heads (tenant, seq, at, entry_hash, tree, mac, actions, cost, flagged)
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
@@ -53,30 +60,9 @@ statements! {
     ENTRY = concat!("SELECT ", entry!(), " FROM audit_entries WHERE tenant = ?1 AND seq = ?2");
     ENTRIES_FROM = concat!("SELECT ", entry!(), " FROM audit_entries WHERE tenant = ?1 AND seq >= ?2 ORDER BY seq");
     ENTRY_TIME = "SELECT at FROM audit_entries WHERE tenant = ?1 AND seq = ?2";
-    // One statement for each index that can lead; the other filters are looked at row by row.
-    ENTRIES = concat!("SELECT ", entry!(), " FROM audit_entries
-        WHERE tenant = ?1 AND seq >= ?2 AND seq < ?3 ORDER BY seq DESC LIMIT ?4");
-    ENTRIES_OF_SESSION = concat!("SELECT ", entry!(), " FROM audit_entries INDEXED BY audit_by_session
-        WHERE tenant = ?1 AND seq >= ?2 AND seq < ?3 AND session_id = ?5
-        AND (?6 IS NULL OR agent_id = ?6) AND (?7 IS NULL OR tool = ?7) AND (?8 IS NULL OR flagged = ?8)
-        ORDER BY seq DESC LIMIT ?4");
-    ENTRIES_OF_AGENT = concat!("SELECT ", entry!(), " FROM audit_entries INDEXED BY audit_by_agent
-        WHERE tenant = ?1 AND seq >= ?2 AND seq < ?3 AND agent_id = ?6
-        AND (?5 IS NULL OR session_id = ?5) AND (?7 IS NULL OR tool = ?7) AND (?8 IS NULL OR flagged = ?8)
-        ORDER BY seq DESC LIMIT ?4");
-    ENTRIES_OF_TOOL = concat!("SELECT ", entry!(), " FROM audit_entries INDEXED BY audit_by_tool
-        WHERE tenant = ?1 AND seq >= ?2 AND seq < ?3 AND tool = ?7
-        AND (?5 IS NULL OR session_id = ?5) AND (?6 IS NULL OR agent_id = ?6) AND (?8 IS NULL OR flagged = ?8)
-        ORDER BY seq DESC LIMIT ?4");
-    ENTRIES_FLAGGED = concat!("SELECT ", entry!(), " FROM audit_entries INDEXED BY audit_flagged
-        WHERE tenant = ?1 AND seq >= ?2 AND seq < ?3 AND flagged = 1 AND ?8 = 1
-        AND (?5 IS NULL OR session_id = ?5) AND (?6 IS NULL OR agent_id = ?6) AND (?7 IS NULL OR tool = ?7)
-        ORDER BY seq DESC LIMIT ?4");
-    ENTRIES_NOT_FLAGGED = concat!("SELECT ", entry!(), " FROM audit_entries
-        WHERE tenant = ?1 AND seq >= ?2 AND seq < ?3 AND flagged = 0 AND ?8 = 0 AND ?5 IS NULL AND ?6 IS NULL AND ?7 IS NULL ORDER BY seq DESC LIMIT ?4");
     INSERT_ENTRY = "INSERT INTO audit_entries (tenant, seq, id, at, kind, session_id, agent_id, tool, action, cost,
-        flagged, flag_reason, actor, details, details_salt, details_digest, prev_hash, entry_hash)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)";
+        flagged, flag_reason, actor, details, details_salt, details_digest, prev_hash, entry_hash, indexed)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, 0)";
 }
 
 /// The agent of entries that none had a part in.
@@ -88,10 +74,16 @@ const MAX_LOOKED_AT: i64 = 10_000;
 /// Stands for a hash that could not be read.
 const NO_HASH: [u8; 32] = [0xff; 32];
 
-/// The entry as it lies in the row.
-fn view<'r>(row: &'r Row<'_>) -> Result<EntryView<'r>, String> {
+/// An entry as it lies in its row.
+pub(super) struct Stored<'r> {
+    pub(super) entry: EntryView<'r>,
+    /// Whether the indexes of the filters have it.
+    indexed: bool,
+}
+
+fn stored<'r>(row: &'r Row<'_>) -> Result<Stored<'r>, String> {
     let mut columns = Strict::of(row);
-    Ok(EntryView {
+    let entry = EntryView {
         seq: columns.integer()?,
         id: columns.text()?,
         at: UnixMicros(columns.integer()?),
@@ -105,11 +97,7 @@ fn view<'r>(row: &'r Row<'_>) -> Result<EntryView<'r>, String> {
         tool: columns.text()?,
         action: columns.text()?,
         cost: Money::from_nanos(columns.integer()?),
-        flagged: match columns.integer()? {
-            0 => false,
-            1 => true,
-            _ => return Err(columns.not("0 or 1")),
-        },
+        flagged: columns.boolean()?,
         flag_reason: columns.text()?,
         actor: columns.text()?,
         details: columns.optional_text()?,
@@ -117,7 +105,8 @@ fn view<'r>(row: &'r Row<'_>) -> Result<EntryView<'r>, String> {
         details_digest: columns.optional_bytes()?,
         prev_hash: columns.hash()?,
         entry_hash: columns.hash()?,
-    })
+    };
+    Ok(Stored { entry, indexed: columns.boolean()? })
 }
 
 /// A hash of another length is tampering, which must be found, not stumbled over: read as something that no hash is,
@@ -128,36 +117,66 @@ pub(super) fn hash(bytes: Vec<u8>) -> [u8; 32] {
 
 /// An entry, or what keeps it from being read as one.
 fn read(row: &Row<'_>) -> Result<Entry, StoredEntryProblem> {
-    view(row).and_then(|view| view.to_entry()).map_err(|problem| unreadable(row, problem))
+    stored(row).and_then(|stored| stored.entry.to_entry()).map_err(|problem| unreadable(row, problem))
 }
 
 fn unreadable(row: &Row<'_>, problem: String) -> StoredEntryProblem {
     StoredEntryProblem { seq: row.get("seq").ok(), problem }
 }
 
-fn collect(
-    statement: &mut Statement<'_>,
-    params: impl rusqlite::Params,
-) -> Result<Vec<Result<Entry, StoredEntryProblem>>> {
-    Ok(statement.query_map(params, |row| Ok(read(row)))?.collect::<Result<_, _>>()?)
+/// Hands over every row from `first` on, in order, until `each` answers `false`.
+pub(super) fn each(
+    connection: &Connection,
+    tenant: &TenantId,
+    first: i64,
+    each: &mut dyn FnMut(Result<Stored<'_>, StoredEntryProblem>) -> bool,
+) -> Result<()> {
+    let mut statement = connection.prepare_cached(ENTRIES_FROM)?;
+    let mut rows = statement.query(params![tenant.as_str(), first])?;
+    while let Some(row) = rows.next()? {
+        if !each(stored(row).map_err(|problem| unreadable(row, problem))) {
+            break;
+        }
+    }
+    Ok(())
 }
 
-/// At most `limit` entries, and no more behind one with which their details fill a page; and whether there are more.
-fn collect_page(
-    statement: &mut Statement<'_>,
-    params: impl rusqlite::Params,
+/// Entries that were found, at most `limit`.
+struct Found {
+    entries: Vec<Result<Entry, StoredEntryProblem>>,
     limit: usize,
-) -> Result<(Vec<Result<Entry, StoredEntryProblem>>, bool)> {
-    let (mut entries, mut bytes) = (Vec::new(), 0);
-    for entry in statement.query_map(params, |row| Ok(read(row)))? {
-        if entries.len() == limit || bytes >= PAGE_BYTES {
-            return Ok((entries, true));
-        }
-        let entry = entry?;
-        bytes += entry.as_ref().ok().and_then(|entry| entry.details.as_ref()).map_or(0, String::len);
-        entries.push(entry);
+    /// Of their details: once there are so many, the page ends.
+    max_bytes: usize,
+    bytes: usize,
+    is_more: bool,
+}
+
+impl Found {
+    fn new(limit: usize, max_bytes: usize) -> Self {
+        Self { entries: Vec::new(), limit, max_bytes, bytes: 0, is_more: false }
     }
-    Ok((entries, false))
+
+    fn collect(&mut self, statement: &mut Statement<'_>, params: impl rusqlite::Params) -> Result<()> {
+        let mut rows = statement.query(params)?;
+        while let Some(row) = rows.next()? {
+            if self.entries.len() == self.limit || self.bytes >= self.max_bytes {
+                self.is_more = true;
+                break;
+            }
+            let entry = read(row);
+            self.bytes += entry.as_ref().ok().and_then(|entry| entry.details.as_ref()).map_or(0, String::len);
+            self.entries.push(entry);
+        }
+        Ok(())
+    }
+
+    /// The number of the last one.
+    fn last(&self) -> Option<i64> {
+        self.entries.last().and_then(|entry| match entry {
+            Ok(entry) => Some(entry.seq),
+            Err(problem) => problem.seq,
+        })
+    }
 }
 
 impl SqliteTx<'_> {
@@ -196,10 +215,15 @@ impl ReadAudit for SqliteTx<'_> {
         }))
     }
 
+    fn folded(&self, tenant: &TenantId) -> Result<i64> {
+        folding::folded(self.connection()?, tenant)
+    }
+
     fn entry(&self, tenant: &TenantId, seq: i64) -> Result<Option<Result<Entry, StoredEntryProblem>>> {
         self.require_reader()?;
         let mut statement = self.connection()?.prepare_cached(ENTRY)?;
-        Ok(collect(&mut statement, params![tenant.as_str(), seq])?.pop())
+        let mut rows = statement.query(params![tenant.as_str(), seq])?;
+        Ok(rows.next()?.map(read))
     }
 
     fn entries(&self, tenant: &TenantId, query: &AuditQuery) -> Result<AuditPage> {
@@ -210,36 +234,39 @@ impl ReadAudit for SqliteTx<'_> {
         let until = query.until.map_or(Ok(last + 1), |time| self.first_seq_since(tenant, time, last))?;
         let end = until.min(query.before_seq.unwrap_or(i64::MAX));
         let mut first_looked_at = first;
-        let AuditQuery { session_id, agent_id, tool, flagged, .. } = query;
-        let sql = match (session_id, agent_id, tool, flagged) {
-            (Some(_), ..) => ENTRIES_OF_SESSION,
-            (_, _, _, Some(true)) => ENTRIES_FLAGGED,
-            (_, Some(_), ..) => ENTRIES_OF_AGENT,
-            (_, _, Some(_), _) => ENTRIES_OF_TOOL,
-            (.., Some(false)) => {
-                first_looked_at = first.max(end.saturating_sub(MAX_LOOKED_AT));
-                ENTRIES_NOT_FLAGGED
+        let index = match Lead::of(query) {
+            Lead::Flagged => BACKWARD_FLAGGED,
+            Lead::Session => BACKWARD_OF_SESSION,
+            Lead::Agent => BACKWARD_OF_AGENT,
+            Lead::Tool => BACKWARD_OF_TOOL,
+            Lead::None => {
+                if query.flagged.is_some() {
+                    first_looked_at = first.max(end.saturating_sub(MAX_LOOKED_AT));
+                }
+                BACKWARD
             }
-            (None, None, None, None) => ENTRIES,
         };
-        let mut statement = self.connection()?.prepare_cached(sql)?;
-        let (tenant, limit) = (tenant.as_str(), rows(query.limit.saturating_add(1)));
-        let (entries, is_more) = if sql == ENTRIES {
-            collect_page(&mut statement, params![tenant, first, end, limit], query.limit)?
+        let folded = if index == BACKWARD_FLAGGED { i64::MAX } else { self.folded(tenant)? };
+        let AuditQuery { session_id, agent_id, tool, flagged, limit, .. } = query;
+        let mut found = Found::new(*limit, PAGE_BYTES);
+        let mut look = |sql: &str, first: i64, end: i64| -> Result<()> {
+            if first < end && !found.is_more {
+                let mut statement = self.connection()?.prepare_cached(sql)?;
+                let limit = rows(limit.saturating_add(1));
+                let params = params![tenant.as_str(), first, end, limit, session_id, agent_id, tool, flagged];
+                found.collect(&mut statement, params)?;
+            }
+            Ok(())
+        };
+        if index == BACKWARD {
+            look(BACKWARD, first_looked_at, end)?;
         } else {
-            let params = params![tenant, first_looked_at, end, limit, session_id, agent_id, tool, flagged];
-            collect_page(&mut statement, params, query.limit)?
-        };
-        let older_than = if is_more {
-            let seq = |entry: &Result<Entry, StoredEntryProblem>| match entry {
-                Ok(entry) => Some(entry.seq),
-                Err(problem) => problem.seq,
-            };
-            entries.last().and_then(seq)
-        } else {
-            Some(first_looked_at).filter(|looked| *looked > first)
-        };
-        Ok(AuditPage { entries, older_than })
+            look(BACKWARD, first.max(folded.saturating_add(1)), end)?;
+            look(index, first, end.min(folded.saturating_add(1)))?;
+        }
+        let older_than =
+            if found.is_more { found.last() } else { Some(first_looked_at).filter(|looked| *looked > first) };
+        Ok(AuditPage { entries: found.entries, older_than })
     }
 
     fn entries_forward(&self, tenant: &TenantId, query: &AuditQuery) -> Result<AuditPart> {
@@ -247,22 +274,26 @@ impl ReadAudit for SqliteTx<'_> {
         let AuditQuery { session_id, agent_id, tool, flagged, limit, .. } = query;
         let (first, end) = (query.first_seq.unwrap_or(1), query.before_seq.unwrap_or(i64::MAX));
         let looked_at = end.min(first.saturating_add(MAX_LOOKED_AT));
-        let sql = match (session_id, agent_id, tool, flagged) {
-            (Some(_), ..) => FORWARD_OF_SESSION,
-            (_, _, _, Some(true)) => FORWARD_FLAGGED,
-            (_, Some(_), ..) => FORWARD_OF_AGENT,
-            (_, _, Some(_), _) => FORWARD_OF_TOOL,
-            _ => FORWARD,
+        let (index, folded) = match Lead::of(query) {
+            Lead::Flagged => (FORWARD_FLAGGED, i64::MAX),
+            Lead::Session => (FORWARD_OF_SESSION, self.folded(tenant)?),
+            Lead::Agent => (FORWARD_OF_AGENT, self.folded(tenant)?),
+            Lead::Tool => (FORWARD_OF_TOOL, self.folded(tenant)?),
+            Lead::None => (FORWARD, i64::MAX),
         };
-        let mut statement = self.connection()?.prepare_cached(sql)?;
-        let params = params![tenant.as_str(), first, looked_at, rows(*limit), session_id, agent_id, tool, flagged];
-        let entries = collect(&mut statement, params)?;
-        let last = entries.last().filter(|_| entries.len() == *limit).and_then(|entry| match entry {
-            Ok(entry) => Some(entry.seq),
-            Err(problem) => problem.seq,
-        });
+        let mut found = Found::new(*limit, usize::MAX);
+        let tail = folded.saturating_add(1);
+        for (sql, first, end) in [(index, first, looked_at.min(tail)), (FORWARD, first.max(tail), looked_at)] {
+            let left = limit - found.entries.len();
+            if first < end && left > 0 {
+                let mut statement = self.connection()?.prepare_cached(sql)?;
+                let params = params![tenant.as_str(), first, end, rows(left), session_id, agent_id, tool, flagged];
+                found.collect(&mut statement, params)?;
+            }
+        }
+        let last = found.last().filter(|_| found.entries.len() == *limit);
         let next = last.map_or(looked_at, |last| last + 1);
-        Ok(AuditPart { entries, next: Some(next).filter(|next| *next < end) })
+        Ok(AuditPart { entries: found.entries, next: Some(next).filter(|next| *next < end) })
     }
 
     fn each_entry(
@@ -272,14 +303,40 @@ impl ReadAudit for SqliteTx<'_> {
         each: &mut dyn FnMut(Result<EntryView<'_>, StoredEntryProblem>) -> bool,
     ) -> Result<()> {
         self.require_reader()?;
-        let mut statement = self.connection()?.prepare_cached(ENTRIES_FROM)?;
-        let mut rows = statement.query(params![tenant.as_str(), first])?;
-        while let Some(row) = rows.next()? {
-            if !each(view(row).map_err(|problem| unreadable(row, problem))) {
-                break;
-            }
+        let folded = self.folded(tenant)?;
+        self::each(self.connection()?, tenant, first, &mut |read| {
+            each(read.and_then(|Stored { entry, indexed }| {
+                if indexed == (entry.seq <= folded) {
+                    return Ok(entry);
+                }
+                // Else a filter would miss it, or find it twice.
+                let problem = "whether it is indexed is not as haldir left it".to_owned();
+                Err(StoredEntryProblem { seq: Some(entry.seq), problem })
+            }))
+        })
+    }
+}
+
+/// The index that leads to the entries that a query asks for; its other filters are looked at row by row.
+#[derive(Clone, Copy)]
+enum Lead {
+    Session,
+    /// Flagged entries are few: their index has each at once.
+    Flagged,
+    Agent,
+    Tool,
+    None,
+}
+
+impl Lead {
+    fn of(query: &AuditQuery) -> Self {
+        match (&query.session_id, &query.agent_id, &query.tool, query.flagged) {
+            (Some(_), ..) => Self::Session,
+            (_, _, _, Some(true)) => Self::Flagged,
+            (_, Some(_), ..) => Self::Agent,
+            (_, _, Some(_), _) => Self::Tool,
+            (None, None, None, None | Some(false)) => Self::None,
         }
-        Ok(())
     }
 }
 
@@ -289,8 +346,8 @@ impl WriteAudit for SqliteTx<'_> {
         Ok(())
     }
 
-    fn put_head(&mut self, tenant: &TenantId, head: Head, seal: Arc<dyn SealHead>) -> Result<()> {
-        self.pending()?.heads.put(tenant.clone(), (head, seal));
+    fn put_head(&mut self, tenant: &TenantId, head: Head, keeper: Arc<dyn LogKeeper>) -> Result<()> {
+        self.pending()?.heads.put(tenant.clone(), (head, keeper));
         Ok(())
     }
 }

@@ -1,7 +1,7 @@
-//! What evidence is made of, and its schedules. Entries are counted as their batch is written, the rest by triggers:
-//! nothing can be recorded that is not counted.
+//! What evidence is made of, and its schedules. Entries are counted as they lie in the log
+//! ([`folding`](super::folding)), the rest by triggers: nothing can be recorded that is not counted.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     error::Result,
-    model::{Entry, EntryKind, Money, TenantId, UnixMicros},
+    model::{EntryKind, EntryView, Money, TenantId, UnixMicros},
     store::compliance::{Governed, Group, LogTotals, ReadCompliance, Schedule, WriteCompliance},
 };
 
@@ -74,18 +74,33 @@ fn schedule(row: &Row<'_>) -> Result<Schedule> {
     })
 }
 
-/// Counts the entries of haldir's own among those of a batch, before its commit.
-pub(super) fn count_entries(connection: &Connection, entries: &[(TenantId, Arc<Entry>)]) -> Result<()> {
-    // In the order of time, in which a log's entries are: a row holds all that was up to the end of its second.
-    let mut counted: BTreeMap<(&TenantId, &str, i64), i64> = BTreeMap::new();
-    for (tenant, entry) in entries.iter().filter(|(_, entry)| entry.kind == EntryKind::Governance) {
-        *counted.entry((tenant, &entry.action, entry.at.0.div_euclid(1_000_000))).or_default() += 1;
+/// Entries of haldir's own, by what was done and the second. A row holds all that was up to the end of its second.
+#[derive(Default)]
+pub(super) struct EntryCounts(BTreeMap<String, BTreeMap<i64, i64>>);
+
+impl EntryCounts {
+    /// Counts one entry, if it is haldir's own.
+    pub(super) fn count(&mut self, entry: &EntryView<'_>) {
+        if entry.kind == EntryKind::Governance {
+            let seconds = match self.0.get_mut(entry.action) {
+                Some(seconds) => seconds,
+                None => self.0.entry(entry.action.to_owned()).or_default(),
+            };
+            *seconds.entry(entry.at.0.div_euclid(1_000_000)).or_default() += 1;
+        }
     }
-    for ((tenant, action, second), count) in counted {
-        let what = format!("{}{action}", prefix(Group::Entries));
-        connection.prepare_cached(COUNT_ENTRIES)?.execute(params![tenant.as_str(), what, second, count])?;
+
+    /// Adds them to what is stored, in the order of time, in which a log's entries are.
+    pub(super) fn write(self, connection: &Connection, tenant: &TenantId) -> Result<()> {
+        let mut add = connection.prepare_cached(COUNT_ENTRIES)?;
+        for (action, seconds) in self.0 {
+            let what = format!("{}{action}", prefix(Group::Entries));
+            for (second, count) in seconds {
+                add.execute(params![tenant.as_str(), what, second, count])?;
+            }
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 impl SqliteTx<'_> {
@@ -102,20 +117,31 @@ impl ReadCompliance for SqliteTx<'_> {
     fn governed(&self, tenant: &TenantId, group: Group, since: i64, until: i64) -> Result<Vec<(String, Governed)>> {
         self.require_reader()?;
         let mut next = self.connection()?.prepare_cached(NEXT_NAME)?;
-        let (prefix, mut found) = (prefix(group), Vec::new());
+        let prefix = prefix(group);
+        let mut found: BTreeMap<String, (Governed, Governed)> = BTreeMap::new();
         let mut what = prefix.to_owned();
         for _ in 0..MAX_NAMES {
             let read = |row: &Row<'_>| row.get::<_, String>(0);
             let Some(name) = next.query_row(params![tenant.as_str(), what], read).optional()? else { break };
             let Some(short) = name.strip_prefix(prefix) else { break };
-            let (before, upto) = (self.count_before(tenant, &name, since)?, self.count_before(tenant, &name, until)?);
-            if upto.count > before.count {
-                let amount = upto.amount.minus_floor_zero(before.amount);
-                found.push((short.to_owned(), Governed { count: upto.count - before.count, amount }));
-            }
+            let counts = (self.count_before(tenant, &name, since)?, self.count_before(tenant, &name, until)?);
+            found.insert(short.to_owned(), counts);
             what = name;
         }
-        Ok(found)
+        if matches!(group, Group::Entries) {
+            let mut tail = EntryCounts::default();
+            self.each_in_tail(tenant, |entry| tail.count(entry))?;
+            for (action, seconds) in tail.0 {
+                let (before, upto) = found.entry(action).or_default();
+                before.count += seconds.range(..since).map(|(_, count)| count).sum::<i64>();
+                upto.count += seconds.range(..until).map(|(_, count)| count).sum::<i64>();
+            }
+        }
+        let between = |(name, (before, upto)): (String, (Governed, Governed))| {
+            let amount = upto.amount.minus_floor_zero(before.amount);
+            (name, Governed { count: upto.count.saturating_sub(before.count), amount })
+        };
+        Ok(found.into_iter().map(between).filter(|(_, governed)| governed.count > 0).collect())
     }
 
     fn log_mark(&self, tenant: &TenantId, seq: i64) -> Result<Option<LogTotals>> {

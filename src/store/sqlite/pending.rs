@@ -17,18 +17,16 @@ use std::{
 use rusqlite::Connection;
 
 use super::{
-    audit, compliance, counters,
+    audit, counters, folding,
     looked_up::LookedUp,
     memo::State,
     open_calls::{self, CallKey, Counts},
-    sessions,
-    stats::{self, DayKey},
-    tree, usage,
+    sessions, usage,
 };
 use crate::{
     error::Result,
     model::{Entry, Month, SessionId, TenantId, UpstreamName},
-    store::{AgentStats, Cost, Head, SealHead, Usage, stats::Tally, tree::TileHash},
+    store::{AgentStats, Cost, Head, LogKeeper, Usage},
 };
 
 /// Values that stand for their rows until they are written, and how to take back what one job has put.
@@ -119,7 +117,7 @@ pub(super) struct Ranked<T> {
 /// What one batch holds back.
 #[derive(Default)]
 pub(super) struct Pending {
-    pub(super) heads: Held<TenantId, (Head, Arc<dyn SealHead>)>,
+    pub(super) heads: Held<TenantId, (Head, Arc<dyn LogKeeper>)>,
     pub(super) agents: Held<(TenantId, String), Ranked<AgentStats>>,
     pub(super) tools: Held<ToolKey, Ranked<Cost>>,
     /// What tenants have used in this batch, to be added to their rows.
@@ -132,17 +130,14 @@ pub(super) struct Pending {
     /// Entries in the order of their appending; those from `kept_entries` on are the running job's.
     entries: RefCell<Vec<(TenantId, Arc<Entry>)>>,
     kept_entries: Cell<usize>,
-    /// Hashes of the tree, kept like entries.
-    tile_hashes: RefCell<Vec<(TenantId, TileHash)>>,
-    kept_tile_hashes: Cell<usize>,
     /// Whether the running job has a savepoint.
     pub(super) savepoint: Cell<bool>,
     /// The state in which the batch began, until it changes a row that is not held.
     pub(super) state: Cell<Option<State>>,
     /// The state in which the rows that are known are as they are known.
     known_in: Cell<Option<State>>,
-    /// Tallies as they are written, known like the rest.
-    days: RefCell<HashMap<DayKey, Tally>>,
+    /// How far logs are folded, known like the rest.
+    folded: RefCell<HashMap<TenantId, i64>>,
     /// What was looked up, known like the rest.
     pub(super) looked_up: LookedUp,
 }
@@ -173,7 +168,7 @@ impl Pending {
         self.tools.forget();
         self.open_calls.forget();
         self.looked_up.forget();
-        self.days.borrow_mut().clear();
+        self.folded.borrow_mut().clear();
     }
 
     /// Holds an entry that the running job appends.
@@ -181,15 +176,9 @@ impl Pending {
         self.entries.borrow_mut().push((tenant.clone(), entry));
     }
 
-    /// Holds a hash of the tree that the running job adds.
-    pub(super) fn append_tile_hash(&self, tenant: &TenantId, hash: TileHash) {
-        self.tile_hashes.borrow_mut().push((tenant.clone(), hash));
-    }
-
     /// What the job has put stays.
     pub(super) fn keep_job(&self) {
         self.kept_entries.set(self.entries.borrow().len());
-        self.kept_tile_hashes.set(self.tile_hashes.borrow().len());
         self.heads.keep();
         self.agents.keep();
         self.tools.keep();
@@ -202,7 +191,6 @@ impl Pending {
     /// What the job has put is taken back.
     pub(super) fn take_back_job(&self) {
         self.entries.borrow_mut().truncate(self.kept_entries.get());
-        self.tile_hashes.borrow_mut().truncate(self.kept_tile_hashes.get());
         self.heads.take_back();
         self.agents.take_back();
         self.tools.take_back();
@@ -217,15 +205,10 @@ impl Pending {
     /// Writes every row, before the commit.
     pub(super) fn write(&self, connection: &Connection) -> Result<()> {
         audit::write_entries(connection, &self.entries.borrow())?;
-        tree::write_hashes(connection, &mut self.tile_hashes.borrow_mut())?;
-        compliance::count_entries(connection, &self.entries.borrow())?;
-        let mut days = self.days.borrow_mut();
-        if days.len() > MAX_KNOWN {
-            days.clear();
-        }
-        stats::write_days(connection, &self.entries.borrow(), &mut days)?;
-        self.heads
-            .write(|tenant, (head, seal)| audit::write_head(connection, tenant, head, seal.seal(tenant, head)))?;
+        self.heads.write(|tenant, (head, keeper)| {
+            audit::write_head(connection, tenant, head, keeper.seal(tenant, head))?;
+            self.fold(connection, tenant, head.seq, &**keeper)
+        })?;
         self.agents.write(|(tenant, agent), stats| counters::write_agent(connection, tenant, agent, stats))?;
         self.tools.write(|key, total| counters::write_tool(connection, key, total))?;
         self.open_calls.write(|key, held| open_calls::write_call(connection, key, held))?;
@@ -234,12 +217,23 @@ impl Pending {
         self.logged.write(|(tenant, id), added| sessions::write_logged(connection, tenant, id, *added))
     }
 
+    fn fold(&self, connection: &Connection, tenant: &TenantId, last: i64, keeper: &dyn LogKeeper) -> Result<()> {
+        let mut known = self.folded.borrow_mut();
+        if known.len() > MAX_KNOWN {
+            known.clear();
+        }
+        let folded = match known.get_mut(tenant) {
+            Some(folded) => folded,
+            None => known.entry(tenant.clone()).or_insert(folding::folded(connection, tenant)?),
+        };
+        *folded = folding::fold(connection, tenant, *folded, last, keeper)?;
+        Ok(())
+    }
+
     /// Forgets everything, after the batch.
     pub(super) fn clear(&self) {
         self.entries.borrow_mut().clear();
         self.kept_entries.set(0);
-        self.tile_hashes.borrow_mut().clear();
-        self.kept_tile_hashes.set(0);
         self.savepoint.set(false);
         self.state.set(None);
         self.heads.clear();

@@ -17,15 +17,16 @@ mod tests {
     use rusqlite::StatementStatus;
 
     use super::super::{
-        approvals, audit, compliance, connection, counters, keys, migrations::Migrator, open_calls, payments, proxy,
-        retention, secrets, sessions, signing, stats, tree, usage, webhooks,
+        approvals, audit, compliance, connection, counters, folding, keys, migrations::Migrator, open_calls, payments,
+        proxy, retention, secrets, sessions, signing, stats, tree, usage, webhooks,
     };
 
-    const ALL: [&[(&str, &str)]; 16] = [
+    const ALL: [&[(&str, &str)]; 17] = [
         approvals::ALL,
         audit::ALL,
         compliance::ALL,
         counters::ALL,
+        folding::ALL,
         keys::ALL,
         open_calls::ALL,
         payments::ALL,

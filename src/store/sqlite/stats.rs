@@ -1,13 +1,9 @@
-//! The log's day counters. They are made from the entries of a batch as it is written, so nothing can be appended
-//! that is not counted, and a refused job leaves none behind.
+//! The log's day counters. They are made from the entries as they lie in the log ([`folding`](super::folding)), so
+//! nothing can be appended that is not counted, and a refused job leaves none behind.
 
-use std::{
-    borrow::Cow,
-    collections::{BTreeMap, BTreeSet, HashMap, hash_map::Entry as MapEntry},
-    sync::Arc,
-};
+use std::collections::{BTreeMap, BTreeSet, btree_map};
 
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{
     SqliteTx, audit,
@@ -16,7 +12,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    model::{AgentId, Entry, SessionId, TenantId, UnixMicros},
+    model::{AgentId, EntryView, SessionId, TenantId, UnixMicros},
     store::{
         AuditQuery, ReadAudit,
         stats::{Counted, EVER, Looked, NameBound, ReadStats, Tally, day_of},
@@ -35,10 +31,10 @@ statements! {
         ORDER BY day, of LIMIT ?4";
 }
 
-fn owner(of: Counted<'_>) -> Result<Cow<'static, str>> {
+fn owner(of: Counted<'_>) -> Result<String> {
     match of {
-        Counted::Tenant => Ok("".into()),
-        Counted::Agent(agent) => Ok(format!("a:{agent}").into()),
+        Counted::Tenant => Ok(String::new()),
+        Counted::Agent(agent) => Ok(format!("a:{agent}")),
         Counted::Session(_) => Err(Error::internal("sessions are not counted by day")),
     }
 }
@@ -63,47 +59,47 @@ fn read_day(connection: &Connection, tenant: &TenantId, day: i64, of: &str) -> R
     rows.next()?.map(tally).transpose()
 }
 
-/// A tally's key: tenant, day, whose it is.
-pub(super) type DayKey = (TenantId, i64, Cow<'static, str>);
+/// The rows that entries count in: two of the tenant and of each agent, of the day and of all days, however many entries
+/// there are.
+#[derive(Default)]
+pub(super) struct DayCounts(BTreeMap<(i64, String), Tally>);
 
-/// Counts the entries of a batch, before its commit: two rows of the tenant and of each agent, of the day and of all
-/// days, however many entries there are. What is `known` of them is not read.
-pub(super) fn write_days(
-    connection: &Connection,
-    entries: &[(TenantId, Arc<Entry>)],
-    known: &mut HashMap<DayKey, Tally>,
-) -> Result<()> {
-    let mut days: BTreeMap<(&TenantId, i64, Option<&str>), Vec<&Entry>> = BTreeMap::new();
-    for (tenant, entry) in entries {
-        let day = day_of(entry.at);
-        for day in [day, EVER] {
-            days.entry((tenant, day, None)).or_default().push(entry);
-            days.entry((tenant, day, Some(&entry.agent_id))).or_default().push(entry);
+impl DayCounts {
+    /// Counts one entry, on top of what is stored.
+    pub(super) fn count(&mut self, connection: &Connection, tenant: &TenantId, entry: &EntryView<'_>) -> Result<()> {
+        for counted in [Counted::Tenant, Counted::Agent(entry.agent_id)] {
+            let of = owner(counted)?;
+            for day in [day_of(entry.at), EVER] {
+                let tally = match self.0.entry((day, of.clone())) {
+                    btree_map::Entry::Occupied(tally) => tally.into_mut(),
+                    btree_map::Entry::Vacant(place) => {
+                        place.insert(read_day(connection, tenant, day, &of)?.unwrap_or_default())
+                    }
+                };
+                tally.count(entry, NameBound::STORED);
+            }
         }
+        Ok(())
     }
-    for ((tenant, day, agent), entries) in days {
-        let of = agent.map_or(Ok("".into()), |agent| owner(Counted::Agent(agent)))?;
-        let tally = match known.entry((tenant.clone(), day, of.clone())) {
-            MapEntry::Occupied(tally) => tally.into_mut(),
-            MapEntry::Vacant(place) => place.insert(read_day(connection, tenant, day, &of)?.unwrap_or_default()),
-        };
-        for entry in entries {
-            tally.count(entry, NameBound::STORED);
+
+    pub(super) fn write(self, connection: &Connection, tenant: &TenantId) -> Result<()> {
+        let mut put = connection.prepare_cached(PUT_DAY)?;
+        for ((day, of), tally) in self.0 {
+            put.execute(params![
+                tenant.as_str(),
+                day,
+                of,
+                tally.entries,
+                tally.actions,
+                tally.cost.nanos(),
+                tally.flagged,
+                tally.sessions,
+                json(&tally.by_tool)?,
+                json(&tally.by_action)?,
+            ])?;
         }
-        connection.prepare_cached(PUT_DAY)?.execute(params![
-            tenant.as_str(),
-            day,
-            of,
-            tally.entries,
-            tally.actions,
-            tally.cost.nanos(),
-            tally.flagged,
-            tally.sessions,
-            json(&tally.by_tool)?,
-            json(&tally.by_action)?,
-        ])?;
+        Ok(())
     }
-    Ok(())
 }
 
 impl ReadStats for SqliteTx<'_> {
@@ -114,13 +110,25 @@ impl ReadStats for SqliteTx<'_> {
 
     fn day_tally(&self, tenant: &TenantId, of: Counted<'_>, first: i64, end: i64) -> Result<Tally> {
         self.require_reader()?;
-        let (connection, of) = (self.connection()?, owner(of)?);
-        let mut sum = Tally::default();
+        let (connection, owned_by) = (self.connection()?, owner(of)?);
+        let mut days = BTreeMap::new();
         // A day at a time: the rows of one day lie together, not those of one agent.
         for day in first..end {
-            if let Some(tally) = read_day(connection, tenant, day, &of)? {
-                sum.add(&tally, NameBound::ANSWERED);
+            if let Some(tally) = read_day(connection, tenant, day, &owned_by)? {
+                days.insert(day, tally);
             }
+        }
+        self.each_in_tail(tenant, |entry| {
+            let is_counted = !matches!(of, Counted::Agent(agent) if agent != entry.agent_id);
+            for day in [day_of(entry.at), EVER] {
+                if is_counted && (first..end).contains(&day) {
+                    days.entry(day).or_default().count(entry, NameBound::STORED);
+                }
+            }
+        })?;
+        let mut sum = Tally::default();
+        for tally in days.values() {
+            sum.add(tally, NameBound::ANSWERED);
         }
         Ok(sum)
     }
@@ -128,8 +136,11 @@ impl ReadStats for SqliteTx<'_> {
     fn first_day(&self, tenant: &TenantId) -> Result<Option<i64>> {
         self.require_reader()?;
         let mut statement = self.connection()?.prepare_cached(FIRST_DAY)?;
-        let mut rows = statement.query([tenant.as_str()])?;
-        Ok(rows.next()?.map(|row| row.get(0)).transpose()?)
+        let mut first = statement.query_row([tenant.as_str()], |row| row.get(0)).optional()?;
+        if first.is_none() {
+            self.each_in_tail(tenant, |entry| first = first.or(Some(day_of(entry.at))))?;
+        }
+        Ok(first)
     }
 
     fn agents_of_days(&self, tenant: &TenantId, first: i64, end: i64, limit: usize) -> Result<BTreeSet<String>> {
@@ -139,8 +150,14 @@ impl ReadStats for SqliteTx<'_> {
         let mut found = statement.query(params![tenant.as_str(), first, end, rows(limit)])?;
         while let Some(row) = found.next()? {
             let of: String = row.get(0)?;
-            agents.extend(of.strip_prefix("a:").filter(|agent| *agent != audit::NO_AGENT).map(str::to_owned));
+            agents.extend(of.strip_prefix("a:").map(str::to_owned));
         }
+        self.each_in_tail(tenant, |entry| {
+            if (first..end).contains(&day_of(entry.at)) && !agents.contains(entry.agent_id) {
+                agents.insert(entry.agent_id.to_owned());
+            }
+        })?;
+        agents.remove(audit::NO_AGENT);
         Ok(agents)
     }
 
@@ -166,7 +183,7 @@ impl ReadStats for SqliteTx<'_> {
         looked.truncated = found.len() > limit;
         // One that cannot be read is tampering, which `verify` reports; it is left out here.
         for entry in found.into_iter().take(limit).flatten() {
-            looked.tally.count(&entry, NameBound::ANSWERED);
+            looked.tally.count(&entry.view(), NameBound::ANSWERED);
             if !entry.session_id.is_empty() {
                 looked.agents.insert(entry.agent_id);
             }

@@ -48,6 +48,14 @@ impl<'r, 's> Strict<'r, 's> {
         }
     }
 
+    pub(super) fn boolean(&mut self) -> Result<bool, String> {
+        match self.value()? {
+            ValueRef::Integer(0) => Ok(false),
+            ValueRef::Integer(1) => Ok(true),
+            _ => Err(self.not("0 or 1")),
+        }
+    }
+
     pub(super) fn optional_bytes<const N: usize>(&mut self) -> Result<Option<&'r [u8; N]>, String> {
         match self.value()? {
             ValueRef::Null => Ok(None),

@@ -1,4 +1,4 @@
-//! The hashes of the tree's tiles, sixteen to a row: an append rewrites 512 bytes, not a whole tile of 8 KiB.
+//! The hashes of the tree's tiles, sixteen to a row: what adds to a level rewrites 512 bytes, not a whole tile of 8 KiB.
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -58,28 +58,7 @@ fn recorded(row: &Row<'_>) -> Result<RecordedHead> {
 impl ReadTree for SqliteTx<'_> {
     fn tile_hashes(&self, tenant: &TenantId, level: u32, first: i64, count: usize) -> Result<Vec<Hash>> {
         self.require_reader()?;
-        let (part, end) = (first / ROW_HASHES, first.saturating_add(rows(count)));
-        let mut statement = self.connection()?.prepare_cached(HASHES)?;
-        let last_part = end.saturating_add(ROW_HASHES - 1) / ROW_HASHES;
-        let mut found = statement.query(params![tenant.as_str(), level, part, last_part])?;
-        let mut hashes = Vec::with_capacity(count.min(256));
-        let mut next = part;
-        while let Some(row) = found.next()? {
-            let bytes = row.get_ref(1)?.as_blob().unwrap_or_default();
-            // A gap, or a row that is cut short, ends the list: whoever reads it sees that some are missing.
-            if row.get_ref(0)?.as_i64().ok() != Some(next) {
-                break;
-            }
-            hashes.extend_from_slice(bytes.as_chunks::<HASH_BYTES>().0);
-            next += 1;
-            if hashes.len() % 16 != 0 {
-                break;
-            }
-        }
-        let skipped = usize::try_from(first - part * ROW_HASHES).unwrap_or(0).min(hashes.len());
-        hashes.drain(..skipped);
-        hashes.truncate(count);
-        Ok(hashes)
+        read_hashes(self.connection()?, tenant, level, first, count)
     }
 
     fn tree_builds(&self, limit: usize) -> Result<Vec<TreeBuild>> {
@@ -118,15 +97,9 @@ impl ReadTree for SqliteTx<'_> {
 }
 
 impl WriteTree for SqliteTx<'_> {
-    fn append_tile_hash(&mut self, tenant: &TenantId, hash: TileHash) -> Result<()> {
-        self.pending()?.append_tile_hash(tenant, hash);
-        Ok(())
-    }
-
     fn build_tree(&mut self, build: &TreeBuild, hashes: &[TileHash]) -> Result<()> {
         let connection = self.writable()?;
-        let mut hashes: Vec<_> = hashes.iter().map(|hash| (build.tenant.clone(), *hash)).collect();
-        write_hashes(connection, &mut hashes)?;
+        write_hashes(connection, &build.tenant, hashes)?;
         if build.done < build.total {
             let params = params![build.tenant.as_str(), build.done, build.frontier];
             connection.prepare_cached(PUT_BUILD)?.execute(params)?;
@@ -149,18 +122,52 @@ impl WriteTree for SqliteTx<'_> {
     }
 }
 
-/// Puts every hash in its place, each row once.
-pub(super) fn write_hashes(connection: &Connection, hashes: &mut [(TenantId, TileHash)]) -> Result<()> {
-    hashes.sort_by(|(one_tenant, one), (other_tenant, other)| {
-        (one_tenant.as_str(), one.level, one.index).cmp(&(other_tenant.as_str(), other.level, other.index))
-    });
-    let is_same_part = |(one_tenant, one): &(TenantId, TileHash), (other_tenant, other): &(TenantId, TileHash)| {
-        (one.level, one.index / ROW_HASHES) == (other.level, other.index / ROW_HASHES) && one_tenant == other_tenant
+/// Whether hashes of this tree are still to be made up for.
+pub(super) fn is_building(connection: &Connection, tenant: &TenantId) -> Result<bool> {
+    Ok(connection.prepare_cached(BUILD)?.exists([tenant.as_str()])?)
+}
+
+/// The hashes of `level` from `first` on, at most `count`.
+pub(super) fn read_hashes(
+    connection: &Connection,
+    tenant: &TenantId,
+    level: u32,
+    first: i64,
+    count: usize,
+) -> Result<Vec<Hash>> {
+    let (part, end) = (first / ROW_HASHES, first.saturating_add(rows(count)));
+    let mut statement = connection.prepare_cached(HASHES)?;
+    let last_part = end.saturating_add(ROW_HASHES - 1) / ROW_HASHES;
+    let mut found = statement.query(params![tenant.as_str(), level, part, last_part])?;
+    let mut hashes = Vec::with_capacity(count.min(256));
+    let mut next = part;
+    while let Some(row) = found.next()? {
+        let bytes = row.get_ref(1)?.as_blob().unwrap_or_default();
+        // A gap, or a row that is cut short, ends the list: whoever reads it sees that some are missing.
+        if row.get_ref(0)?.as_i64().ok() != Some(next) {
+            break;
+        }
+        hashes.extend_from_slice(bytes.as_chunks::<HASH_BYTES>().0);
+        next += 1;
+        if hashes.len() % 16 != 0 {
+            break;
+        }
+    }
+    let skipped = usize::try_from(first - part * ROW_HASHES).unwrap_or(0).min(hashes.len());
+    hashes.drain(..skipped);
+    hashes.truncate(count);
+    Ok(hashes)
+}
+
+/// Puts every hash in its place. Those of one row lie side by side in `hashes`, or it is written more than once.
+pub(super) fn write_hashes(connection: &Connection, tenant: &TenantId, hashes: &[TileHash]) -> Result<()> {
+    let is_same_part = |one: &TileHash, other: &TileHash| {
+        (one.level, one.index / ROW_HASHES) == (other.level, other.index / ROW_HASHES)
     };
     let mut select = connection.prepare_cached(PART)?;
     let mut put = connection.prepare_cached(PUT_PART)?;
     for run in hashes.chunk_by(is_same_part) {
-        let Some((tenant, first)) = run.first() else { continue };
+        let Some(first) = run.first() else { continue };
         let (level, number) = (first.level, first.index / ROW_HASHES);
         let offset = |hash: &TileHash| usize::try_from(hash.index % ROW_HASHES).unwrap_or(0) * HASH_BYTES;
         let key = params![tenant.as_str(), level, number];
@@ -169,7 +176,7 @@ pub(super) fn write_hashes(connection: &Connection, hashes: &mut [(TenantId, Til
         let stored: Option<Vec<u8>> =
             if is_whole { None } else { select.query_row(key, |row| row.get(0)).optional()? };
         let mut bytes = stored.unwrap_or_default();
-        for (_, hash) in run {
+        for hash in run {
             let at = offset(hash);
             if bytes.len() < at + HASH_BYTES {
                 bytes.resize(at + HASH_BYTES, 0);

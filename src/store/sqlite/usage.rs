@@ -30,7 +30,7 @@ statements! {
     TOP_AGENTS = "SELECT agent_id, actions, cost FROM agents INDEXED BY agents_by_rank
         WHERE tenant = ?1 AND rank > 0 ORDER BY rank DESC LIMIT ?2";
     LAST_ENTRY_OF = "SELECT at FROM audit_entries INDEXED BY audit_by_session
-        WHERE tenant = ?1 AND session_id = ?2 ORDER BY seq DESC LIMIT 1";
+        WHERE tenant = ?1 AND session_id = ?2 AND indexed = 1 ORDER BY seq DESC LIMIT 1";
 }
 
 /// Candidates that are read for a list of those with most actions: all of the highest ranks, unless more than these
@@ -104,6 +104,15 @@ impl ReadUsage for SqliteTx<'_> {
 
     fn last_entry_of(&self, tenant: &TenantId, session: &str) -> Result<Option<UnixMicros>> {
         self.require_reader()?;
+        let mut last = None;
+        self.each_in_tail(tenant, |entry| {
+            if entry.session_id == session {
+                last = Some(entry.at);
+            }
+        })?;
+        if last.is_some() {
+            return Ok(last);
+        }
         let mut statement = self.connection()?.prepare_cached(LAST_ENTRY_OF)?;
         let at: Option<i64> = statement.query_row([tenant.as_str(), session], |row| row.get(0)).optional()?;
         Ok(at.map(UnixMicros))
