@@ -31,7 +31,7 @@ fn what_is_altered_where_two_parts_meet_is_found_as_anywhere() {
     assert_eq!(good, haldir.verify());
 
     // An entry that is altered together with its own hash, so that only the next one tells.
-    let bundle = haldir.stream_text("exportBundle", &json!({}));
+    let bundle = haldir.streamed("exportBundle", &json!({})).unwrap();
     let line = bundle.lines().find(|line| line.contains(&format!("\"seq\":{LAST},"))).unwrap();
     let begin = line.find("{\"action\"").unwrap();
     let entry = &line[begin..=line.find("\"v\":1}").unwrap() + 5];

@@ -306,7 +306,8 @@ impl ReadAudit for SqliteTx<'_> {
         let folded = self.folded(tenant)?;
         self::each(self.connection()?, tenant, first, &mut |read| {
             each(read.and_then(|Stored { entry, indexed }| {
-                if indexed == (entry.seq <= folded) {
+                // What stands in front of the first entry is another matter.
+                if indexed == (entry.seq <= folded) || entry.seq < 1 {
                     return Ok(entry);
                 }
                 // Else a filter would miss it, or find it twice.

@@ -76,7 +76,7 @@ impl InProcess {
     }
 
     /// The whole answer of an operation that answers with a stream.
-    pub fn streamed(&self, name: &str, input: &Value) -> Result<String, Error> {
+    pub fn streamed_bytes(&self, name: &str, input: &Value) -> Result<Vec<u8>, Error> {
         let operation = operations::named(name).unwrap();
         self.runtime.block_on(async {
             let entered = self.haldir.enter(operation, &self.operator).await?;
@@ -85,8 +85,13 @@ impl InProcess {
             while let Some(piece) = streamed.pieces.next().await {
                 whole.extend_from_slice(&piece?);
             }
-            Ok(String::from_utf8(whole).unwrap())
+            Ok(whole)
         })
+    }
+
+    /// The same, as text.
+    pub fn streamed(&self, name: &str, input: &Value) -> Result<String, Error> {
+        self.streamed_bytes(name, input).map(|bytes| String::from_utf8(bytes).unwrap())
     }
 
     /// Calls an operation as the operator.
@@ -114,20 +119,6 @@ impl InProcess {
         // The store's first key is the local tenant's.
         make();
         TenantId::parse(text(&make(), "tenant_id")).unwrap()
-    }
-
-    /// The whole answer of an operation that streams it.
-    pub fn stream_text(&self, name: &str, input: &Value) -> String {
-        self.runtime.block_on(async {
-            let operation = operations::named(name).unwrap();
-            let entered = self.haldir.enter(operation, &self.operator).await.unwrap();
-            let mut streamed = self.haldir.stream(operation, entered, &input.to_string()).await.unwrap();
-            let mut text = Vec::new();
-            while let Some(piece) = streamed.pieces.next().await {
-                text.extend_from_slice(&piece.unwrap());
-            }
-            String::from_utf8(text).unwrap()
-        })
     }
 
     #[track_caller]

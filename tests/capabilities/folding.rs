@@ -1,0 +1,213 @@
+//! What follows from the log's entries is made for hundreds of them at once: nobody can tell from an answer.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use haldir::crypto::{verify_consistency, verify_inclusion};
+use serde_json::Value;
+
+use crate::{
+    proofs::{hash_of, path_of, size_of},
+    support::{House, InProcess, integer, json, start_of_time, text},
+};
+
+const DAY: i64 = 86_400;
+/// Sizes of the log at which it is looked at: before the first fold, at one, behind one, and behind several.
+const SIZES: [usize; 6] = [300, 511, 513, 760, 1_100, 1_700];
+
+/// A log in which several agents do several things on several days; it grows to a size when it is asked to.
+struct Growing {
+    haldir: InProcess,
+    sessions: Vec<String>,
+    size: usize,
+}
+
+impl Growing {
+    fn open(house: &House) -> Self {
+        let haldir = InProcess::open(&house.db());
+        let agents = ["one", "two", "three"];
+        let sessions: Vec<_> =
+            agents.map(|agent| haldir.session(&json!({"agent_id": agent, "ttl": 30 * DAY}))).to_vec();
+        Self { haldir, size: sessions.len(), sessions }
+    }
+
+    fn grow(&mut self, size: usize) {
+        for number in self.size + 1..=size {
+            let cost = if number % 97 == 0 { 200.5 } else { 0.25 };
+            let input = json!({
+                "session_id": self.sessions[number % 7 % 3], "action": format!("do {}", number % 11),
+                "tool": format!("tool {}", number % 5), "cost_usd": cost, "details": {"n": number},
+            });
+            if number % 13 == 0 {
+                self.haldir.ok("storeSecret", &json!({"name": "s", "value": "v"}));
+            } else {
+                self.haldir.ok("logAction", &input);
+            }
+            if number % 250 == 0 {
+                self.haldir.clock.advance_seconds(DAY / 2);
+            }
+        }
+        self.size = size;
+    }
+
+    /// Every entry that passes, newest first, by pages of this many.
+    fn trail(&self, filter: &Value, page: usize) -> Vec<Value> {
+        let (mut all, mut query) = (Vec::new(), filter.clone());
+        query["limit"] = page.into();
+        loop {
+            let answer = self.haldir.ok("getAuditTrail", &query);
+            all.extend(answer["entries"].as_array().unwrap().iter().cloned());
+            query["cursor"] = answer["next_cursor"].clone();
+            if query["cursor"].is_null() {
+                return all;
+            }
+        }
+    }
+
+    fn export(&self, filter: &Value) -> Vec<Value> {
+        let text = self.haldir.streamed("exportAudit", filter).unwrap();
+        let mut lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        lines.pop();
+        lines
+    }
+}
+
+#[test]
+fn a_filter_finds_the_same_entries_wherever_the_log_is_folded() {
+    let house = House::new();
+    let mut log = Growing::open(&house);
+    let since = start_of_time().as_seconds();
+    for size in SIZES {
+        log.grow(size);
+        let all = log.trail(&json!({}), 1_000);
+        assert_eq!(all.len(), size);
+        for filter in [
+            json!({"agent_id": "two"}),
+            json!({"tool": "tool 3"}),
+            json!({"session_id": log.sessions[0]}),
+            json!({"flagged": true}),
+            json!({"flagged": false}),
+            json!({"agent_id": "two", "tool": "tool 1", "flagged": false}),
+            json!({"session_id": log.sessions[1], "flagged": true}),
+            json!({"tool": "haldir"}),
+            json!({"agent_id": "nobody"}),
+        ] {
+            let passes =
+                |entry: &&Value| filter.as_object().unwrap().iter().all(|(field, value)| entry[field] == *value);
+            let right: Vec<_> = all.iter().filter(passes).cloned().collect();
+            assert!(!right.is_empty() || filter["agent_id"] == "nobody", "{filter}");
+            for page in [7, 50, 1_000] {
+                assert_eq!(log.trail(&filter, page), right, "{filter} of {size} by {page}");
+            }
+            let exported: Vec<_> = log.export(&filter).iter().map(|entry| text(entry, "entry_id")).collect();
+            assert_eq!(exported, right.iter().rev().map(|entry| text(entry, "entry_id")).collect::<Vec<_>>());
+            let mut spanned = filter.clone();
+            spanned["since"] = (since + DAY).into();
+            spanned["until"] = (since + 2 * DAY).into();
+            let span = since + DAY..since + 2 * DAY;
+            let inside = |entry: &Value| span.contains(&(entry["timestamp"].as_f64().unwrap() as i64));
+            let right: Vec<_> = right.into_iter().filter(inside).collect();
+            assert_eq!(log.trail(&spanned, 60), right, "{spanned} of {size}");
+        }
+    }
+    assert_eq!(log.haldir.verify()["verified"], true);
+}
+
+#[test]
+fn counts_of_days_and_of_evidence_are_those_of_the_entries_wherever_the_log_is_folded() {
+    let house = House::new();
+    let mut log = Growing::open(&house);
+    let since = start_of_time().as_seconds();
+    for size in SIZES {
+        log.grow(size);
+        let all = log.trail(&json!({}), 1_000);
+        for filter in [json!({}), json!({"agent_id": "three"}), json!({"agent_id": "three", "since": since + DAY})] {
+            let stats = log.haldir.ok("getAuditStats", &filter);
+            let entries = log.trail(&filter, 1_000);
+            assert_eq!(integer(&stats, "total_entries"), entries.len().cast_signed() as i64, "{filter} of {size}");
+            for (map, field) in [("by_tool", "tool"), ("by_action", "action")] {
+                let mut counted = BTreeMap::<_, i64>::new();
+                entries.iter().for_each(|entry| *counted.entry(text(entry, field)).or_default() += 1);
+                assert_eq!(stats[map], json!(counted), "{filter} of {size}");
+            }
+            let agents: BTreeSet<_> = entries.iter().map(|entry| text(entry, "agent_id")).collect();
+            let agents = agents.len() - usize::from(agents.contains("system"));
+            assert_eq!(integer(&stats, "agent_count"), agents.cast_signed() as i64, "{filter} of {size}");
+        }
+        let stored = all.iter().filter(|entry| entry["action"] == "secret.store").count();
+        let pack = log.haldir.streamed("getEvidence", &json!({"since": since, "until": since + 30 * DAY})).unwrap();
+        let pack: Value = serde_json::from_str(&pack).unwrap();
+        assert_eq!(pack["audit_trail"]["figures_add_up"], true, "{size}");
+        assert!(pack.to_string().contains(&format!("\"secret.store\":{stored}")), "{stored} of {size}: {pack}");
+    }
+}
+
+#[test]
+fn every_proof_and_every_tile_is_there_wherever_the_log_is_folded() {
+    let house = House::new();
+    let mut log = Growing::open(&house);
+    let mut kept: Option<Value> = None;
+    for size in SIZES {
+        log.grow(size);
+        let head = log.haldir.ok("getTreeHead", &json!({}));
+        assert_eq!(size_of(&head, "tree_size"), size as u64);
+        for entry in log.trail(&json!({}), 1_000).iter().step_by(37) {
+            let proof = log.haldir.ok("getInclusionProof", &json!({"entry_id": entry["entry_id"]}));
+            let (leaf, index) = (hash_of(&proof, "leaf_hash"), size_of(&proof, "leaf_index"));
+            let (path, root) = (path_of(&proof, "audit_path"), hash_of(&head, "root_hash"));
+            assert!(verify_inclusion(&leaf, index, size as u64, &path, &root), "{index} of {size}");
+        }
+        for first in (1..=size).step_by(101) {
+            let proof = log.haldir.ok("getConsistencyProof", &json!({"first": first}));
+            let (old, new) = (hash_of(&proof, "first_root"), hash_of(&proof, "second_root"));
+            let path = path_of(&proof, "consistency_path");
+            assert!(verify_consistency(first as u64, &old, size as u64, &new, &path), "{first} of {size}");
+            assert_eq!(new, hash_of(&head, "root_hash"));
+        }
+        if let Some(kept) = kept {
+            let sizes = json!({"first": kept["tree_size"], "second": size});
+            let proof = log.haldir.ok("getConsistencyProof", &sizes);
+            assert_eq!(proof["first_root"], kept["root_hash"]);
+        }
+        kept = Some(head);
+        assert_eq!(log.haldir.verify()["verified"], true, "{size}");
+    }
+    // 1,700 leaves: six whole tiles of them and a part of one, and above them a part with their roots.
+    let tile = |path: &str| log.haldir.streamed_bytes("getTile", &json!({"tile": path}));
+    for (path, exists) in [("0/005", true), ("0/006.p/164", true), ("1/000.p/6", true), ("1/000.p/7", false)] {
+        assert_eq!(tile(path).is_ok(), exists, "{path}");
+    }
+}
+
+#[test]
+fn what_hides_an_entry_from_filters_or_moves_a_fold_is_found() {
+    let house = House::new();
+    let mut log = Growing::open(&house);
+    log.grow(1_000);
+    assert_eq!(log.haldir.verify()["verified"], true);
+    let sql = house.sql();
+    let folded: i64 = house.sql_value("SELECT up_to FROM audit_folds");
+    assert!((512..1_000).contains(&folded), "{folded}");
+    for (tampering, first_bad) in [
+        ("UPDATE audit_entries SET indexed = 0 WHERE seq = 40".to_owned(), 40),
+        ("UPDATE audit_entries SET indexed = 1 WHERE seq = 990".to_owned(), 990),
+        ("UPDATE audit_entries SET indexed = 2 WHERE seq = 41".to_owned(), 41),
+        (format!("UPDATE audit_folds SET up_to = {}", folded + 1), folded + 1),
+        (format!("UPDATE audit_folds SET up_to = {}", folded - 1), folded),
+        ("DELETE FROM audit_folds".to_owned(), 1),
+        ("UPDATE audit_folds SET up_to = 9223372036854775807".to_owned(), folded + 1),
+        (format!("INSERT INTO audit_tiles VALUES ('local', 0, {}, zeroblob(512))", folded / 16), folded + 1),
+    ] {
+        sql.execute_batch("CREATE TEMP TABLE e AS SELECT seq, indexed FROM audit_entries; CREATE TEMP TABLE f AS SELECT * FROM audit_folds").unwrap();
+        sql.execute_batch(&tampering).unwrap();
+        let report = log.haldir.verify();
+        assert_eq!(report["verified"], false, "{tampering} goes unnoticed");
+        assert_eq!(integer(&report["first_bad"], "seq"), first_bad, "{tampering}: {report}");
+        sql.execute_batch(
+            "UPDATE audit_entries SET indexed = (SELECT indexed FROM temp.e WHERE e.seq = audit_entries.seq);
+             INSERT OR REPLACE INTO audit_folds SELECT * FROM temp.f; DROP TABLE temp.e; DROP TABLE temp.f;
+             DELETE FROM audit_tiles WHERE hashes = zeroblob(512)",
+        )
+        .unwrap();
+        assert_eq!(log.haldir.verify()["verified"], true, "{tampering} was not put back");
+    }
+}
