@@ -272,7 +272,8 @@ pub trait LogKeeper: Send + Sync {
 
 #[allow(missing_docs)]
 pub trait WriteAudit {
-    fn insert_entry(&mut self, tenant: &TenantId, entry: Arc<Entry>) -> Result<()>;
+    /// Appends an entry, which is this leaf of the log's tree.
+    fn insert_entry(&mut self, tenant: &TenantId, entry: Arc<Entry>, leaf: [u8; 32]) -> Result<()>;
     /// Puts the head. Its `mac` is made when the batch goes to the database.
     fn put_head(&mut self, tenant: &TenantId, head: Head, keeper: Arc<dyn LogKeeper>) -> Result<()>;
 }
@@ -298,6 +299,14 @@ pub struct AgentStats {
 pub struct Cost {
     pub actions: i64,
     pub cost: Money,
+}
+
+impl Cost {
+    /// Both together.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self { actions: self.actions.saturating_add(other.actions), cost: self.cost.saturating_add(other.cost) }
+    }
 }
 
 /// Whose use of a tool is counted.
@@ -348,7 +357,7 @@ pub trait ReadCounters {
 pub trait WriteCounters {
     fn put_agent(&mut self, tenant: &TenantId, agent: &str, stats: &AgentStats) -> Result<()>;
     /// Adds one use; answers how often the tool has been used so far, this time included.
-    fn add_tool_use(&mut self, tenant: &TenantId, of: ToolTally<'_>, tool: &str, cost: Money) -> Result<i64>;
+    fn add_tool_use(&mut self, tenant: &TenantId, agent: &str, tool: &str, cost: Money) -> Result<i64>;
     /// Adds to what the tenant has authorized; negative to give back.
     fn add_authorized(&mut self, tenant: &TenantId, amount: Money) -> Result<()>;
     fn put_idempotent_answer(

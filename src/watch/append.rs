@@ -11,7 +11,7 @@ use crate::{
     error::{Error, Result},
     model::{Day, Entry, EntryId, EntryKind, Money, Month, Session},
     store::{
-        ToolTally, Usage,
+        Usage,
         compliance::{LogTotals, MARK_EVERY},
     },
     watch::{anomaly, canonical, chain},
@@ -116,12 +116,12 @@ pub fn append(cx: &mut WriteContext<'_>, draft: Draft<'_>) -> Result<Arc<Entry>>
         prev_hash: canonical::GENESIS,
         entry_hash: canonical::GENESIS,
     };
-    chain::extend(tenant, &mut head, &mut entry)?;
+    let leaf = chain::extend(tenant, &mut head, &mut entry)?;
     if head.seq % MARK_EVERY == 0 {
         cx.tx.put_log_mark(tenant, LogTotals::from(&head))?;
     }
     let entry = Arc::new(entry);
-    cx.tx.insert_entry(tenant, Arc::clone(&entry))?;
+    cx.tx.insert_entry(tenant, Arc::clone(&entry), leaf)?;
     cx.tx.put_head(tenant, head, keys)?;
     if entry.flagged {
         webhooks::emit(cx, &Happening::Anomaly(&entry))?;
@@ -136,9 +136,7 @@ fn count(cx: &mut WriteContext<'_>, draft: &Draft<'_>, session: &Session) -> Res
     let mut stats = cx.tx.agent(tenant, agent)?.unwrap_or_default();
     let mut tool_uses = 0;
     if draft.event == Event::Action {
-        tool_uses = cx.tx.add_tool_use(tenant, ToolTally::Agent(agent), draft.tool, draft.cost)?;
-        cx.tx.add_tool_use(tenant, ToolTally::Session(session.id.as_str()), draft.tool, draft.cost)?;
-        cx.tx.add_tool_use(tenant, ToolTally::Tenant, draft.tool, draft.cost)?;
+        tool_uses = cx.tx.add_tool_use(tenant, agent, draft.tool, draft.cost)?;
         cx.tx.add_logged(tenant, &session.id, draft.cost)?;
     }
     let reasons = anomaly::judge(&cx.services.settings.anomalies, &mut stats, draft, session, tool_uses, cx.now);

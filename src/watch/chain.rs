@@ -80,13 +80,15 @@ pub fn frontier(head: &Head) -> Result<Frontier> {
         .ok_or_else(|| altered("was altered"))
 }
 
-/// Chains `entry`, whose other fields are complete, behind `head`, which becomes the new one.
-pub fn extend(tenant: &TenantId, head: &mut Head, entry: &mut Entry) -> Result<()> {
+/// Chains `entry`, whose other fields are complete, behind `head`, which becomes the new one. Answers the leaf
+/// that it is in the log's tree.
+pub fn extend(tenant: &TenantId, head: &mut Head, entry: &mut Entry) -> Result<crypto::Hash> {
     entry.prev_hash = head.entry_hash;
     let canonical = canonical::bytes(tenant, entry);
     entry.entry_hash = canonical::entry_hash(&canonical);
     let mut tree = frontier(head)?;
-    tree.push(crypto::leaf_hash(&canonical));
+    let leaf = crypto::leaf_hash(&canonical);
+    tree.push(leaf);
     head.seq = entry.seq;
     head.at = entry.at;
     head.entry_hash = entry.entry_hash;
@@ -97,7 +99,7 @@ pub fn extend(tenant: &TenantId, head: &mut Head, entry: &mut Entry) -> Result<(
     }
     head.flagged += i64::from(entry.flagged);
     head.mac = None;
-    Ok(())
+    Ok(leaf)
 }
 
 /// Appends a leaf to the tree, and to `hashes` what the tiles gain by it.

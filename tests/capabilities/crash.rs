@@ -93,8 +93,17 @@ fn check(house: &House, acknowledged: &Acknowledged) {
     assert_eq!(numbers("SELECT sum(action_count), sum(logged_cost) FROM sessions"), logged);
     assert_eq!(numbers("SELECT coalesce(sum(actions), 0), coalesce(sum(cost), 0) FROM agents"), logged);
     // The first kill may come before anything is written.
-    let tallied = "SELECT coalesce(sum(actions), 0), coalesce(sum(cost), 0) FROM tool_tallies WHERE of = ''";
-    assert_eq!(numbers(tallied), logged);
+    let tallied = "SELECT coalesce(sum(actions), 0), coalesce(sum(cost), 0) FROM tool_tallies WHERE of";
+    assert_eq!(numbers(&format!("{tallied} LIKE 'a:%'")), logged);
+    let folded = "SELECT coalesce(sum(kind = 'action'), 0), coalesce(sum(iif(kind = 'action', cost, 0)), 0), count(*)
+         FROM audit_entries WHERE seq <= (SELECT coalesce(max(up_to), 0) FROM audit_folds)";
+    let folded = numbers(folded);
+    for of in ["= ''", "LIKE 's:%'"] {
+        assert_eq!(numbers(&format!("{tallied} {of}")), folded[..2], "what is folded is not what was logged");
+    }
+    let days = "SELECT coalesce(sum(entries), 0) FROM audit_days WHERE of = '' AND day >= 0";
+    assert_eq!(numbers(days), folded[2..]);
+    assert_eq!(numbers("SELECT count(*) FROM audit_entries WHERE indexed = 1"), folded[2..]);
 }
 
 #[test]

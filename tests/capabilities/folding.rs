@@ -133,6 +133,25 @@ fn counts_of_days_and_of_evidence_are_those_of_the_entries_wherever_the_log_is_f
             let agents = agents.len() - usize::from(agents.contains("system"));
             assert_eq!(integer(&stats, "agent_count"), agents.cast_signed() as i64, "{filter} of {size}");
         }
+        for (filter, field, value) in [
+            (json!({"session_id": log.sessions[1]}), "session_id", json!(log.sessions[1])),
+            (json!({}), "kind", json!("action")),
+        ] {
+            let spend = log.haldir.ok("getSpend", &filter);
+            // Quarters and halves of dollars add up exactly.
+            let mut counted = BTreeMap::<_, f64>::new();
+            for entry in all.iter().filter(|entry| entry["kind"] == "action" && entry[field] == value) {
+                *counted.entry(text(entry, "tool")).or_default() += entry["cost_usd"].as_f64().unwrap();
+            }
+            let told = spend["by_tool"].as_object().unwrap().iter();
+            let told: BTreeMap<_, _> = told.map(|(tool, usd)| (tool.clone(), usd.as_f64().unwrap())).collect();
+            assert_eq!(told, counted, "{filter} of {size}: {spend}");
+        }
+        let metrics = log.haldir.ok("getMetrics", &json!({}));
+        for entry in all.iter().filter(|entry| entry["kind"] == "action").take(20) {
+            let times = all.iter().filter(|e| e["tool"] == entry["tool"] && e["kind"] == "action").count();
+            assert_eq!(metrics["top_tools"][text(entry, "tool")], times, "{size}: {metrics}");
+        }
         let stored = all.iter().filter(|entry| entry["action"] == "secret.store").count();
         let pack = log.haldir.streamed("getEvidence", &json!({"since": since, "until": since + 30 * DAY})).unwrap();
         let pack: Value = serde_json::from_str(&pack).unwrap();

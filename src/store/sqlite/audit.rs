@@ -6,11 +6,13 @@ use rusqlite::{Connection, OptionalExtension, Row, Statement, params};
 
 use super::{
     SqliteTx, folding,
+    pending::Appended,
     rows::{Columns, rows},
     statements::statements,
     strict::Strict,
 };
 use crate::{
+    crypto::Hash,
     error::Result,
     model::{Entry, EntryKind, EntryView, Money, TenantId, UnixMicros},
     store::{AuditPage, AuditPart, AuditQuery, Head, LogKeeper, PAGE_BYTES, ReadAudit, StoredEntryProblem, WriteAudit},
@@ -342,8 +344,8 @@ impl Lead {
 }
 
 impl WriteAudit for SqliteTx<'_> {
-    fn insert_entry(&mut self, tenant: &TenantId, entry: Arc<Entry>) -> Result<()> {
-        self.pending()?.append(tenant, entry);
+    fn insert_entry(&mut self, tenant: &TenantId, entry: Arc<Entry>, leaf: Hash) -> Result<()> {
+        self.pending()?.append(Appended { tenant: tenant.clone(), entry, leaf });
         Ok(())
     }
 
@@ -368,9 +370,9 @@ pub(super) fn write_head(connection: &Connection, tenant: &TenantId, head: &Head
     Ok(())
 }
 
-pub(super) fn write_entries(connection: &Connection, entries: &[(TenantId, Arc<Entry>)]) -> Result<()> {
+pub(super) fn write_entries(connection: &Connection, entries: &[Appended]) -> Result<()> {
     let mut insert = connection.prepare_cached(INSERT_ENTRY)?;
-    entries.iter().try_for_each(|(tenant, entry)| write_entry(&mut insert, tenant, entry))
+    entries.iter().try_for_each(|appended| write_entry(&mut insert, &appended.tenant, &appended.entry))
 }
 
 fn write_entry(insert: &mut Statement<'_>, tenant: &TenantId, entry: &Entry) -> Result<()> {

@@ -91,7 +91,7 @@ impl EntryCounts {
     }
 
     /// Adds them to what is stored, in the order of time, in which a log's entries are.
-    pub(super) fn write(self, connection: &Connection, tenant: &TenantId) -> Result<()> {
+    pub(super) fn add_to(self, connection: &Connection, tenant: &TenantId) -> Result<()> {
         let mut add = connection.prepare_cached(COUNT_ENTRIES)?;
         for (action, seconds) in self.0 {
             let what = format!("{}{action}", prefix(Group::Entries));

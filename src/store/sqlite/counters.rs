@@ -1,6 +1,9 @@
 //! Rows that are counted in: agents, tools, idempotency keys, hourly calls.
 
-use std::borrow::Cow;
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, HashMap},
+};
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -12,7 +15,7 @@ use super::{
 };
 use crate::{
     error::Result,
-    model::{Money, TenantId, UnixMicros},
+    model::{EntryKind, EntryView, Money, TenantId, UnixMicros},
     store::{AgentStats, Cost, IdempotentAnswer, ReadCounters, ToolSpend, ToolTally, WriteCounters, usage::rank},
 };
 
@@ -106,8 +109,18 @@ impl ReadCounters for SqliteTx<'_> {
     fn tool_costs(&self, tenant: &TenantId, of: ToolTally<'_>, limit: usize) -> Result<Vec<ToolSpend>> {
         self.require_reader()?;
         let mut statement = self.connection()?.prepare_cached(TOOL_COSTS)?;
-        let read = |row: &Row<'_>| named_cost(row).map(|(tool, total)| ToolSpend { tool, total });
-        statement.query_and_then(params![tenant.as_str(), rows(limit), owner(of)], read)?.collect()
+        let found = statement.query_and_then(params![tenant.as_str(), rows(limit), owner(of)], named_cost)?;
+        let mut tools: BTreeMap<String, Cost> = found.collect::<Result<_>>()?;
+        if !matches!(of, ToolTally::Agent(_)) {
+            // In the order of their names, those that come too early for the limit are complete.
+            self.each_in_tail(tenant, |entry| {
+                let is_counted = !matches!(of, ToolTally::Session(session) if session != entry.session_id);
+                if entry.kind == EntryKind::Action && is_counted {
+                    add(tools.entry(entry.tool.to_owned()).or_default(), entry.cost);
+                }
+            })?;
+        }
+        Ok(tools.into_iter().map(|(tool, total)| ToolSpend { tool, total }).take(limit).collect())
     }
 
     fn authorized_total(&self, tenant: &TenantId) -> Result<Money> {
@@ -141,16 +154,14 @@ impl WriteCounters for SqliteTx<'_> {
         Ok(())
     }
 
-    fn add_tool_use(&mut self, tenant: &TenantId, of: ToolTally<'_>, tool: &str, cost: Money) -> Result<i64> {
-        let key: ToolKey = (tenant.clone(), owner(of).into_owned(), tool.to_owned());
-        let Ranked { value: before, moved } = match self.pending()?.tools.get(&key) {
+    fn add_tool_use(&mut self, tenant: &TenantId, agent: &str, tool: &str, cost: Money) -> Result<i64> {
+        let key = (tenant.clone(), agent.to_owned(), tool.to_owned());
+        let mut total = match self.pending()?.tools.get(&key) {
             Some(held) => held,
-            None => Ranked { value: read_tool(self.connection()?, &key)?, moved: false },
+            None => read_tool(self.connection()?, tenant, &owner(ToolTally::Agent(agent)), tool)?,
         };
-        let total = Cost { actions: before.actions + 1, cost: before.cost.saturating_add(cost) };
-        // Only the whole tenant's tools have ranks.
-        let moved = moved || (key.1.is_empty() && rank(total.actions) != rank(before.actions));
-        self.pending()?.tools.put(key, Ranked { value: total, moved });
+        add(&mut total, cost);
+        self.pending()?.tools.put(key, total);
         Ok(total.actions)
     }
 
@@ -228,7 +239,11 @@ pub(super) fn write_agent(
     Ok(())
 }
 
-fn read_tool(connection: &Connection, (tenant, of, tool): &ToolKey) -> Result<Cost> {
+fn add(total: &mut Cost, cost: Money) {
+    *total = total.plus(Cost { actions: 1, cost });
+}
+
+pub(super) fn read_tool(connection: &Connection, tenant: &TenantId, of: &str, tool: &str) -> Result<Cost> {
     let mut statement = connection.prepare_cached(TOOL_USE)?;
     let mut rows = statement.query([tenant.as_str(), of, tool])?;
     let Some(row) = rows.next()? else { return Ok(Cost::default()) };
@@ -236,16 +251,48 @@ fn read_tool(connection: &Connection, (tenant, of, tool): &ToolKey) -> Result<Co
     Ok(Cost { actions: columns.next()?, cost: columns.next()? })
 }
 
-pub(super) fn write_tool(
-    connection: &Connection,
-    (tenant, of, tool): &ToolKey,
-    Ranked { value: total, moved }: &Ranked<Cost>,
-) -> Result<()> {
-    let rank = if of.is_empty() { rank(total.actions) } else { 0 };
+pub(super) fn write_tool(connection: &Connection, (tenant, agent, tool): &ToolKey, total: Cost) -> Result<()> {
+    put_tool(connection, tenant, &owner(ToolTally::Agent(agent)), tool, total, 0)
+}
+
+fn put_tool(connection: &Connection, tenant: &TenantId, of: &str, tool: &str, total: Cost, rank: i64) -> Result<()> {
     let mut statement = connection.prepare_cached(PUT_TOOL_USE)?;
     statement.execute(params![tenant.as_str(), of, tool, total.actions, total.cost.nanos(), rank])?;
-    if *moved {
-        connection.prepare_cached(RANK_TOOL)?.execute(params![tenant.as_str(), of, tool, rank])?;
-    }
     Ok(())
+}
+
+/// What entries add to the tallies of the tools of the tenant and of sessions. Those of agents are looked at as each
+/// entry is appended.
+#[derive(Default)]
+pub(super) struct ToolCounts(HashMap<(Option<String>, String), Cost>);
+
+impl ToolCounts {
+    pub(super) fn count(&mut self, entry: &EntryView<'_>) {
+        if entry.kind == EntryKind::Action {
+            for session in [None, Some(entry.session_id.to_owned())] {
+                add(self.0.entry((session, entry.tool.to_owned())).or_default(), entry.cost);
+            }
+        }
+    }
+
+    /// Of the whole tenant, by tool.
+    pub(super) fn of_tenant(self) -> impl Iterator<Item = (String, Cost)> {
+        self.0.into_iter().filter(|((session, _), _)| session.is_none()).map(|((_, tool), cost)| (tool, cost))
+    }
+
+    /// Adds it to what is stored.
+    pub(super) fn add_to(self, connection: &Connection, tenant: &TenantId) -> Result<()> {
+        for ((session, tool), added) in self.0 {
+            let of = owner(session.as_deref().map_or(ToolTally::Tenant, ToolTally::Session));
+            let before = read_tool(connection, tenant, &of, &tool)?;
+            let total = before.plus(added);
+            // Only the whole tenant's tools have ranks.
+            let ranked = if session.is_none() { rank(total.actions) } else { 0 };
+            put_tool(connection, tenant, &of, &tool, total, ranked)?;
+            if session.is_none() && ranked != rank(before.actions) {
+                connection.prepare_cached(RANK_TOOL)?.execute(params![tenant.as_str(), of, tool, ranked])?;
+            }
+        }
+        Ok(())
+    }
 }

@@ -1,9 +1,11 @@
 //! Folding: what follows from the entries of a log is brought up to the log for many entries at once, in the transaction
-//! that brings the last of them. That is the indexes of the filters, the counters of days and of evidence, and the
-//! tree's tiles. A commit that touched them for each entry would write three times as many pages.
+//! that brings the last of them. That is the indexes of the filters, the counters of days, tools and evidence, and
+//! the tree's tiles. A commit that touched them for each entry would write three times as many pages.
 //!
 //! The entries behind the last fold are the log's tail. Whoever asks for what is folded looks at the tail as well, one
 //! entry after the other: it is never longer than a fold and a half, but while the tree of an old store is being built.
+
+use std::{cell::RefCell, collections::HashMap};
 
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -11,6 +13,7 @@ use super::{
     SqliteTx,
     audit::{self, Stored},
     compliance::EntryCounts,
+    counters::ToolCounts,
     statements::statements,
     stats::DayCounts,
     tree,
@@ -26,9 +29,11 @@ use crate::{
 };
 
 /// Entries that are folded at once.
-const FOLD: i64 = 2 * TILE_HASHES;
+const FOLD: i64 = 512;
 /// The most that one commit folds, where more have gathered.
-const MAX_FOLDED: i64 = 16 * TILE_HASHES;
+const MAX_FOLDED: i64 = 4_096;
+/// Logs whose tails are known without reading them; more, and all are forgotten.
+const MAX_TAILS: usize = 64;
 
 statements! {
     FOLDED = "SELECT up_to FROM audit_folds WHERE tenant = ?1";
@@ -42,66 +47,145 @@ pub(super) fn folded(connection: &Connection, tenant: &TenantId) -> Result<i64> 
     Ok(statement.query_row([tenant.as_str()], |row| row.get(0)).optional()?.unwrap_or(0).max(0))
 }
 
-/// Folds the log that ends at `last` if its tail, which begins behind `folded`, is long enough; answers how far it is
-/// folded then. It ends where a tile does.
-pub(super) fn fold(
-    connection: &Connection,
-    tenant: &TenantId,
-    folded: i64,
-    last: i64,
-    keeper: &dyn LogKeeper,
-) -> Result<i64> {
-    if last.saturating_sub(folded) < FOLD || tree::is_building(connection, tenant)? {
-        return Ok(folded);
-    }
-    let end = last.min(folded + MAX_FOLDED) / TILE_HASHES * TILE_HASHES;
-    let (mut days, mut evidence) = (DayCounts::default(), EntryCounts::default());
-    // From the beginning of a tile, of which a part may be there.
-    let first = folded / TILE_HASHES * TILE_HASHES;
-    let mut leaves = Vec::new();
-    let mut failed = None;
-    audit::each(connection, tenant, first + 1, &mut |read| {
-        let seq = match &read {
-            Ok(stored) => stored.entry.seq,
-            Err(problem) => problem.seq.unwrap_or(end),
-        };
-        if seq > end {
-            return false;
-        }
-        // What is missing or is no entry has no leaf: `verify` names it, and no proof over it holds.
-        let place = usize::try_from(seq - 1 - first).unwrap_or(0);
-        leaves.resize(place.max(leaves.len()), Hash::default());
-        if let Ok(Stored { entry, .. }) = read {
-            leaves.push(keeper.leaf_hash(tenant, &entry));
-            if seq > folded {
-                evidence.count(&entry);
-                failed = days.count(connection, tenant, &entry).err();
-            }
-        }
-        failed.is_none()
-    })?;
-    failed.map_or(Ok(()), Err)?;
-    leaves.resize(usize::try_from(end - first).unwrap_or(0), Hash::default());
-    days.write(connection, tenant)?;
-    evidence.write(connection, tenant)?;
-    write_tiles(connection, tenant, first, leaves)?;
-    connection.prepare_cached(INDEX)?.execute(params![tenant.as_str(), folded, end])?;
-    connection.prepare_cached(PUT_FOLDED)?.execute(params![tenant.as_str(), end])?;
-    Ok(end)
+/// What a run of entries adds to what is folded.
+#[derive(Default)]
+struct Run {
+    /// The entry in front of them.
+    behind: i64,
+    leaves: Vec<Hash>,
+    days: DayCounts,
+    tools: ToolCounts,
+    evidence: EntryCounts,
 }
 
-/// Writes whole tiles of leaves, from leaf `first` on, and the hashes above that they complete.
-fn write_tiles(connection: &Connection, tenant: &TenantId, first: i64, leaves: Vec<Hash>) -> Result<()> {
+impl Run {
+    fn behind(seq: i64) -> Self {
+        Self { behind: seq, ..Self::default() }
+    }
+
+    /// The last of them.
+    fn last(&self) -> i64 {
+        self.behind + self.leaves.len().cast_signed() as i64
+    }
+
+    fn push(&mut self, entry: &EntryView<'_>, leaf: Hash) {
+        self.leaves.push(leaf);
+        self.days.count(entry);
+        self.tools.count(entry);
+        self.evidence.count(entry);
+    }
+
+    /// The entries behind `folded`, up to `end`, as they lie in the log.
+    fn read(connection: &Connection, tenant: &TenantId, folded: i64, end: i64, keeper: &dyn LogKeeper) -> Result<Self> {
+        let mut run = Self::behind(folded);
+        // What is missing or is no entry has no leaf: `verify` names it, and no proof over it holds.
+        let skip_to = |run: &mut Self, seq: i64| {
+            let leaves = usize::try_from(seq - 1 - folded).unwrap_or(0);
+            run.leaves.resize(leaves.max(run.leaves.len()), Hash::default());
+        };
+        audit::each(connection, tenant, folded + 1, &mut |read| {
+            let Ok(Stored { entry, .. }) = read else { return true };
+            if entry.seq > end {
+                return false;
+            }
+            skip_to(&mut run, entry.seq);
+            run.push(&entry, keeper.leaf_hash(tenant, &entry));
+            true
+        })?;
+        skip_to(&mut run, end + 1);
+        Ok(run)
+    }
+
+    fn write(self, connection: &Connection, tenant: &TenantId) -> Result<()> {
+        let end = self.last();
+        self.days.add_to(connection, tenant)?;
+        self.tools.add_to(connection, tenant)?;
+        self.evidence.add_to(connection, tenant)?;
+        add_to_tiles(connection, tenant, self.behind, self.leaves)?;
+        connection.prepare_cached(INDEX)?.execute(params![tenant.as_str(), self.behind, end])?;
+        connection.prepare_cached(PUT_FOLDED)?.execute(params![tenant.as_str(), end])?;
+        Ok(())
+    }
+}
+
+/// The tails of logs, as far as this process has appended them.
+#[derive(Default)]
+pub(super) struct Tails {
+    runs: RefCell<HashMap<TenantId, Run>>,
+    /// How far logs are folded, while nobody else writes.
+    folded: RefCell<HashMap<TenantId, i64>>,
+}
+
+impl Tails {
+    /// An entry is appended.
+    pub(super) fn push(&self, tenant: &TenantId, entry: &EntryView<'_>, leaf: Hash) {
+        let mut runs = self.runs.borrow_mut();
+        if !runs.contains_key(tenant) {
+            if runs.len() >= MAX_TAILS {
+                runs.clear();
+            }
+            runs.insert(tenant.clone(), Run::behind(entry.seq - 1));
+        }
+        let Some(run) = runs.get_mut(tenant) else { return };
+        // Somebody else has appended some, or nobody folds this log for now.
+        if run.last() + 1 != entry.seq || run.leaves.len() >= 2 * FOLD as usize {
+            *run = Run::behind(entry.seq - 1);
+        }
+        run.push(entry, leaf);
+    }
+
+    /// Folds the log that ends at `last`, if its tail is long enough.
+    pub(super) fn fold(
+        &self,
+        connection: &Connection,
+        tenant: &TenantId,
+        last: i64,
+        keeper: &dyn LogKeeper,
+    ) -> Result<()> {
+        let known = self.folded.borrow().get(tenant).copied();
+        let folded = known.map_or_else(|| folded(connection, tenant), Ok)?;
+        let mut end = folded;
+        if last.saturating_sub(folded) >= FOLD && !tree::is_building(connection, tenant)? {
+            let known = self.runs.borrow_mut().remove(tenant);
+            let run = match known.filter(|run| (run.behind, run.last()) == (folded, last)) {
+                Some(run) => run,
+                None => Run::read(connection, tenant, folded, last.min(folded + MAX_FOLDED), keeper)?,
+            };
+            end = run.last();
+            run.write(connection, tenant)?;
+        }
+        let mut all = self.folded.borrow_mut();
+        if all.len() >= MAX_TAILS {
+            all.clear();
+        }
+        if known != Some(end) {
+            all.insert(tenant.clone(), end);
+        }
+        Ok(())
+    }
+
+    /// Somebody else may have folded.
+    pub(super) fn forget(&self) {
+        self.folded.borrow_mut().clear();
+    }
+
+    /// What was appended is not in the log.
+    pub(super) fn take_back(&self) {
+        self.runs.borrow_mut().clear();
+    }
+}
+
+/// Writes hashes of leaves, from leaf `first` on, and the hashes above that they complete.
+fn add_to_tiles(connection: &Connection, tenant: &TenantId, first: i64, leaves: Vec<Hash>) -> Result<()> {
     let (mut level, mut first, mut hashes) = (0, first, leaves);
     while !hashes.is_empty() {
         let numbered = (first..).zip(&hashes).map(|(index, hash)| TileHash { level, index, hash: *hash });
         tree::write_hashes(connection, tenant, &numbered.collect::<Vec<_>>())?;
-        // Above the leaves a tile may have been begun by an earlier fold.
         let end = first + hashes.len().cast_signed() as i64;
-        let tiles = first / TILE_HASHES..end / TILE_HASHES;
-        first = tiles.start;
+        let completed = first / TILE_HASHES..end / TILE_HASHES;
+        first = completed.start;
         hashes = Vec::new();
-        for tile in tiles {
+        for tile in completed {
             let whole = tree::read_hashes(connection, tenant, level, tile * TILE_HASHES, 256)?;
             hashes.push(crypto::complete_root(&whole).unwrap_or_default());
         }

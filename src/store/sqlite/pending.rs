@@ -17,7 +17,8 @@ use std::{
 use rusqlite::Connection;
 
 use super::{
-    audit, counters, folding,
+    audit, counters,
+    folding::Tails,
     looked_up::LookedUp,
     memo::State,
     open_calls::{self, CallKey, Counts},
@@ -103,7 +104,14 @@ impl<K: Eq + Hash, V: Clone> Held<K, V> {
     }
 }
 
-/// A tally's key: tenant, whose it is, tool.
+/// An entry, whose log it is appended to, and what it is in the log's tree.
+pub(super) struct Appended {
+    pub(super) tenant: TenantId,
+    pub(super) entry: Arc<Entry>,
+    pub(super) leaf: [u8; 32],
+}
+
+/// The key of what an agent did with a tool: tenant, agent, tool.
 pub(super) type ToolKey = (TenantId, String, String);
 
 /// A value with a count in it, and whether the count has changed its rank in this batch: only then is the index over
@@ -119,7 +127,7 @@ pub(super) struct Ranked<T> {
 pub(super) struct Pending {
     pub(super) heads: Held<TenantId, (Head, Arc<dyn LogKeeper>)>,
     pub(super) agents: Held<(TenantId, String), Ranked<AgentStats>>,
-    pub(super) tools: Held<ToolKey, Ranked<Cost>>,
+    pub(super) tools: Held<ToolKey, Cost>,
     /// What tenants have used in this batch, to be added to their rows.
     pub(super) usage: Held<(TenantId, Month), Usage>,
     /// What sessions have logged in this batch, to be added to their rows.
@@ -128,7 +136,7 @@ pub(super) struct Pending {
     /// What upstreams' counts gain in this batch.
     pub(super) calls: Held<(TenantId, UpstreamName), Counts>,
     /// Entries in the order of their appending; those from `kept_entries` on are the running job's.
-    entries: RefCell<Vec<(TenantId, Arc<Entry>)>>,
+    entries: RefCell<Vec<Appended>>,
     kept_entries: Cell<usize>,
     /// Whether the running job has a savepoint.
     pub(super) savepoint: Cell<bool>,
@@ -136,8 +144,7 @@ pub(super) struct Pending {
     pub(super) state: Cell<Option<State>>,
     /// The state in which the rows that are known are as they are known.
     known_in: Cell<Option<State>>,
-    /// How far logs are folded, known like the rest.
-    folded: RefCell<HashMap<TenantId, i64>>,
+    tails: Tails,
     /// What was looked up, known like the rest.
     pub(super) looked_up: LookedUp,
 }
@@ -156,7 +163,7 @@ impl Pending {
         self.known_in.set(Some(state));
         self.heads.learn(|_| ());
         self.agents.learn(|stats| stats.moved = false);
-        self.tools.learn(|total| total.moved = false);
+        self.tools.learn(|_| ());
         self.open_calls.learn(|_| ());
     }
 
@@ -168,12 +175,12 @@ impl Pending {
         self.tools.forget();
         self.open_calls.forget();
         self.looked_up.forget();
-        self.folded.borrow_mut().clear();
+        self.tails.forget();
     }
 
     /// Holds an entry that the running job appends.
-    pub(super) fn append(&self, tenant: &TenantId, entry: Arc<Entry>) {
-        self.entries.borrow_mut().push((tenant.clone(), entry));
+    pub(super) fn append(&self, appended: Appended) {
+        self.entries.borrow_mut().push(appended);
     }
 
     /// What the job has put stays.
@@ -205,29 +212,25 @@ impl Pending {
     /// Writes every row, before the commit.
     pub(super) fn write(&self, connection: &Connection) -> Result<()> {
         audit::write_entries(connection, &self.entries.borrow())?;
+        for Appended { tenant, entry, leaf } in &*self.entries.borrow() {
+            self.tails.push(tenant, &entry.view(), *leaf);
+        }
         self.heads.write(|tenant, (head, keeper)| {
             audit::write_head(connection, tenant, head, keeper.seal(tenant, head))?;
-            self.fold(connection, tenant, head.seq, &**keeper)
+            self.tails.fold(connection, tenant, head.seq, &**keeper)
         })?;
         self.agents.write(|(tenant, agent), stats| counters::write_agent(connection, tenant, agent, stats))?;
-        self.tools.write(|key, total| counters::write_tool(connection, key, total))?;
+        self.tools.write(|key, total| counters::write_tool(connection, key, *total))?;
         self.open_calls.write(|key, held| open_calls::write_call(connection, key, held))?;
         self.calls.write(|(tenant, name), added| open_calls::write_counts(connection, tenant, name, *added))?;
         self.usage.write(|(tenant, month), added| usage::write_usage(connection, tenant, *month, *added))?;
         self.logged.write(|(tenant, id), added| sessions::write_logged(connection, tenant, id, *added))
     }
 
-    fn fold(&self, connection: &Connection, tenant: &TenantId, last: i64, keeper: &dyn LogKeeper) -> Result<()> {
-        let mut known = self.folded.borrow_mut();
-        if known.len() > MAX_KNOWN {
-            known.clear();
-        }
-        let folded = match known.get_mut(tenant) {
-            Some(folded) => folded,
-            None => known.entry(tenant.clone()).or_insert(folding::folded(connection, tenant)?),
-        };
-        *folded = folding::fold(connection, tenant, *folded, last, keeper)?;
-        Ok(())
+    /// Nothing of the batch stands.
+    pub(super) fn take_back(&self) {
+        self.forget();
+        self.tails.take_back();
     }
 
     /// Forgets everything, after the batch.

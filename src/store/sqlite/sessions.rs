@@ -140,7 +140,7 @@ impl WriteSessions for SqliteTx<'_> {
     fn add_logged(&mut self, tenant: &TenantId, id: &SessionId, cost: Money) -> Result<()> {
         let key = (tenant.clone(), id.clone());
         let before = self.pending()?.logged.get(&key).unwrap_or_default();
-        let added = Cost { actions: before.actions + 1, cost: before.cost.saturating_add(cost) };
+        let added = before.plus(Cost { actions: 1, cost });
         self.pending()?.logged.put(key, added);
         Ok(())
     }

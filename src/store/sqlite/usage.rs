@@ -1,9 +1,12 @@
 //! What tenants have used, and what is counted of them.
 
+use std::collections::BTreeMap;
+
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{
     SqliteTx,
+    counters::{ToolCounts, read_tool},
     rows::{Columns, rows},
     statements::statements,
 };
@@ -38,15 +41,24 @@ statements! {
 const TOP_CANDIDATES: i64 = 500;
 
 impl SqliteTx<'_> {
-    fn top(&self, sql: &str, tenant: &TenantId, limit: usize) -> Result<Vec<(String, Cost)>> {
+    /// Those with most actions, where `added` is on top of what is stored.
+    fn top(
+        &self,
+        sql: &str,
+        tenant: &TenantId,
+        limit: usize,
+        added: impl FnOnce(&mut BTreeMap<String, Cost>) -> Result<()>,
+    ) -> Result<Vec<(String, Cost)>> {
         self.require_reader()?;
         let mut statement = self.connection()?.prepare_cached(sql)?;
         let read = |row: &Row<'_>| {
             let mut columns = Columns::of(row);
             Ok((columns.next()?, Cost { actions: columns.next()?, cost: columns.next()? }))
         };
-        let mut all: Vec<(String, Cost)> =
-            statement.query_and_then(params![tenant.as_str(), TOP_CANDIDATES], read)?.collect::<Result<_>>()?;
+        let found = statement.query_and_then(params![tenant.as_str(), TOP_CANDIDATES], read)?;
+        let mut candidates = found.collect::<Result<BTreeMap<String, Cost>>>()?;
+        added(&mut candidates)?;
+        let mut all: Vec<_> = candidates.into_iter().collect();
         all.sort_by(|(a, left), (b, right)| right.actions.cmp(&left.actions).then_with(|| a.cmp(b)));
         all.truncate(limit);
         Ok(all)
@@ -95,11 +107,22 @@ impl ReadUsage for SqliteTx<'_> {
     }
 
     fn top_tools(&self, tenant: &TenantId, limit: usize) -> Result<Vec<(String, Cost)>> {
-        self.top(TOP_TOOLS, tenant, limit)
+        self.top(TOP_TOOLS, tenant, limit, |candidates| {
+            let mut tail = ToolCounts::default();
+            self.each_in_tail(tenant, |entry| tail.count(entry))?;
+            for (tool, added) in tail.of_tenant() {
+                let before = match candidates.get(&tool) {
+                    Some(candidate) => *candidate,
+                    None => read_tool(self.connection()?, tenant, "", &tool)?,
+                };
+                candidates.insert(tool, before.plus(added));
+            }
+            Ok(())
+        })
     }
 
     fn top_agents(&self, tenant: &TenantId, limit: usize) -> Result<Vec<(String, Cost)>> {
-        self.top(TOP_AGENTS, tenant, limit)
+        self.top(TOP_AGENTS, tenant, limit, |_| Ok(()))
     }
 
     fn last_entry_of(&self, tenant: &TenantId, session: &str) -> Result<Option<UnixMicros>> {

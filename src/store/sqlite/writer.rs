@@ -235,12 +235,12 @@ impl Batch {
         answers.run(first, self);
         self.run_waiting(durability, queue, answers);
         if !self.is_open() {
-            self.pending.forget();
+            self.pending.take_back();
             return Err(not_written());
         }
         let committed = self.pending.write(&self.connection).and_then(|()| execute(&self.connection, "COMMIT"));
         committed.inspect_err(|_| {
-            self.pending.forget();
+            self.pending.take_back();
             drop(execute(&self.connection, "ROLLBACK"));
         })?;
         let carried = self.pending.state.get().and_then(|before| {
