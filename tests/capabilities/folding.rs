@@ -103,8 +103,9 @@ fn a_filter_finds_the_same_entries_wherever_the_log_is_folded() {
             let mut spanned = filter.clone();
             spanned["since"] = (since + DAY).into();
             spanned["until"] = (since + 2 * DAY).into();
-            let span = since + DAY..since + 2 * DAY;
-            let inside = |entry: &Value| span.contains(&(entry["timestamp"].as_f64().unwrap() as i64));
+            let span =
+                f64::from(u32::try_from(since + DAY).unwrap())..f64::from(u32::try_from(since + 2 * DAY).unwrap());
+            let inside = |entry: &Value| span.contains(&entry["timestamp"].as_f64().unwrap());
             let right: Vec<_> = right.into_iter().filter(inside).collect();
             assert_eq!(log.trail(&spanned, 60), right, "{spanned} of {size}");
         }
@@ -126,7 +127,9 @@ fn counts_of_days_and_of_evidence_are_those_of_the_entries_wherever_the_log_is_f
             assert_eq!(integer(&stats, "total_entries"), entries.len().cast_signed() as i64, "{filter} of {size}");
             for (map, field) in [("by_tool", "tool"), ("by_action", "action")] {
                 let mut counted = BTreeMap::<_, i64>::new();
-                entries.iter().for_each(|entry| *counted.entry(text(entry, field)).or_default() += 1);
+                for entry in &entries {
+                    *counted.entry(text(entry, field)).or_default() += 1;
+                }
                 assert_eq!(stats[map], json!(counted), "{filter} of {size}");
             }
             let agents: BTreeSet<_> = entries.iter().map(|entry| text(entry, "agent_id")).collect();

@@ -1,9 +1,9 @@
 //! Folding: what follows from the entries of a log is brought up to the log for many entries at once, in the transaction
 //! that brings the last of them. That is the indexes of the filters, the counters of days, tools and evidence, and
-//! the tree's tiles. A commit that touched them for each entry would write three times as many pages.
+//! the tree's tiles. A commit that touched them for each entry would write twice as many pages.
 //!
 //! The entries behind the last fold are the log's tail. Whoever asks for what is folded looks at the tail as well, one
-//! entry after the other: it is never longer than a fold and a half, but while the tree of an old store is being built.
+//! entry after the other: it is shorter than a fold, but while the tree of an old store is being built.
 
 use std::{cell::RefCell, collections::HashMap};
 
@@ -128,7 +128,7 @@ impl Tails {
         }
         let Some(run) = runs.get_mut(tenant) else { return };
         // Somebody else has appended some, or nobody folds this log for now.
-        if run.last() + 1 != entry.seq || run.leaves.len() >= 2 * FOLD as usize {
+        if run.last() + 1 != entry.seq || run.last() - run.behind >= 2 * FOLD {
             *run = Run::behind(entry.seq - 1);
         }
         run.push(entry, leaf);
