@@ -18,10 +18,10 @@ mod tests {
 
     use super::super::{
         approvals, audit, compliance, connection, counters, keys, migrations::Migrator, open_calls, payments, proxy,
-        retention, secrets, sessions, signing, stats, tree, usage, webhooks,
+        retention, scan, secrets, sessions, signing, stats, tree, usage, webhooks,
     };
 
-    const ALL: [&[(&str, &str)]; 16] = [
+    const ALL: [&[(&str, &str)]; 17] = [
         approvals::ALL,
         audit::ALL,
         compliance::ALL,
@@ -31,6 +31,7 @@ mod tests {
         payments::ALL,
         proxy::ALL,
         retention::ALL,
+        scan::ALL,
         secrets::ALL,
         sessions::ALL,
         signing::ALL,
