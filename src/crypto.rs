@@ -8,6 +8,7 @@ mod merkle;
 mod note;
 mod proof;
 mod random;
+mod several;
 mod signing;
 
 pub use hash::{Sha256, digest, hmac_sha256, mac, same};
@@ -16,4 +17,5 @@ pub use merkle::{EMPTY_ROOT, Frontier, Hash, complete_root, leaf_hash, node_hash
 pub use note::{Checkpoint, MAX_NOTE_BYTES, Note, Verifier};
 pub use proof::{Nodes, consistency, inclusion, root, verify_consistency, verify_inclusion};
 pub use random::{fill, nonce, token};
+pub use several::{SEVERAL, digests};
 pub use signing::{PublicKey, Signature, SigningKey};

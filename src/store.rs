@@ -8,6 +8,7 @@ mod approvals;
 pub mod compliance;
 mod proxy;
 pub mod retention;
+pub mod scan;
 pub mod signing;
 pub mod stats;
 pub mod tree;

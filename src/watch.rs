@@ -1,6 +1,7 @@
 //! Watch: the audit log. Every action of an agent and every decision of haldir is an entry in a per-tenant chain
 //! that nobody, the operator included, can rewrite unnoticed.
 
+mod ahead;
 pub mod anomaly;
 pub mod append;
 pub mod bundle;

@@ -1,7 +1,7 @@
 //! The Merkle tree of RFC 6962 section 2.1 (SHA-256), kept as its frontier: the roots of the complete subtrees
 //! that cover it, largest first. Appending costs one hash amortised, the root at most one per level.
 
-use sha2::{Digest, Sha256};
+use sha2::block_api::compress256;
 
 /// A node of the tree.
 pub type Hash = [u8; 32];
@@ -14,15 +14,15 @@ pub const EMPTY_ROOT: Hash = [
 
 /// The hash of a leaf, set apart from inner nodes by its first byte.
 pub fn leaf_hash(leaf: &[u8]) -> Hash {
-    Sha256::new().chain_update([0]).chain_update(leaf).finalize().into()
+    sha256(0, leaf)
 }
 
 /// The hash of an inner node.
 pub fn node_hash(left: &Hash, right: &Hash) -> Hash {
-    let mut node = [1; 65];
-    node[1..33].copy_from_slice(left);
-    node[33..].copy_from_slice(right);
-    Sha256::digest(node).into()
+    let mut node = [0; 64];
+    node[..32].copy_from_slice(left);
+    node[32..].copy_from_slice(right);
+    sha256(1, &node)
 }
 
 /// The root over `nodes` of one height, which must be 2^n; `None` where there are none.
@@ -33,6 +33,45 @@ pub fn complete_root(nodes: &[Hash]) -> Option<Hash> {
     }
     nodes.first().copied()
 }
+
+const BLOCK_BYTES: usize = 64;
+/// The end of the last block: how many bits were hashed.
+const LENGTH_BYTES: usize = 8;
+
+/// SHA-256 of `first` and the bytes behind it. The blocks are laid out here (FIPS 180-4, section 5.1.1): of messages as short
+/// as these, a hasher that takes bytes as they come spends a fifth of its time on that.
+fn sha256(first: u8, rest: &[u8]) -> Hash {
+    let bits = (rest.len() as u64 + 1) * 8;
+    let mut state = INITIAL;
+    let mut tail = [0; 2 * BLOCK_BYTES];
+    tail[0] = first;
+    // What is laid out anew: all of a short message, the first block and the end of a longer one.
+    let mut used = 1;
+    let mut left = rest;
+    if let Some((head, behind)) = rest.split_at_checked(BLOCK_BYTES - 1) {
+        tail[1..BLOCK_BYTES].copy_from_slice(head);
+        let (whole, end) = behind.as_chunks();
+        compress256(&mut state, tail[..BLOCK_BYTES].as_chunks().0);
+        compress256(&mut state, whole);
+        tail = [0; 2 * BLOCK_BYTES];
+        (used, left) = (0, end);
+    }
+    tail[used..used + left.len()].copy_from_slice(left);
+    used += left.len();
+    tail[used] = 0x80;
+    let end = if used < BLOCK_BYTES - LENGTH_BYTES { BLOCK_BYTES } else { 2 * BLOCK_BYTES };
+    tail[end - LENGTH_BYTES..end].copy_from_slice(&bits.to_be_bytes());
+    compress256(&mut state, tail[..end].as_chunks().0);
+    let mut hash = [0; 32];
+    for (bytes, word) in hash.as_chunks_mut().0.iter_mut().zip(state) {
+        *bytes = word.to_be_bytes();
+    }
+    hash
+}
+
+/// Where SHA-256 begins (FIPS 180-4, section 5.3.3).
+pub(super) const INITIAL: [u32; 8] =
+    [0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19];
 
 /// A tree that can be appended to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -122,6 +161,7 @@ impl Frontier {
 mod tests {
     use ct_merkle::mem_backed_tree::MemoryBackedTree;
     use proptest::prelude::*;
+    use sha2::{Digest, Sha256};
 
     use super::*;
 
@@ -138,6 +178,12 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn the_hash_is_sha_256_whatever_the_length(first: u8, rest in proptest::collection::vec(any::<u8>(), 0..400)) {
+            let whole: Hash = Sha256::new().chain_update([first]).chain_update(&rest).finalize().into();
+            prop_assert_eq!(sha256(first, &rest), whole);
+        }
+
         #[test]
         fn the_root_is_the_one_of_the_definition_and_of_another_implementation(
             leaves in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..40), 0..200)

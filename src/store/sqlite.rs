@@ -24,6 +24,7 @@ mod proxy;
 mod readers;
 mod retention;
 mod rows;
+mod scan;
 mod secrets;
 mod sessions;
 mod signing;

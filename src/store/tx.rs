@@ -7,6 +7,7 @@ use super::{
     ReadApprovals, ReadProxy, WriteApprovals, WriteProxy,
     compliance::{ReadCompliance, WriteCompliance},
     retention::{ReadRetention, WriteRetention},
+    scan::ReadRows,
     signing::{ReadSigningKeys, WriteSigningKeys},
     stats::ReadStats,
     tree::{ReadTree, WriteTree},
@@ -28,6 +29,7 @@ pub trait ReadTx:
     + ReadSecrets
     + ReadPayments
     + ReadAudit
+    + ReadRows
     + ReadCounters
     + ReadApprovals
     + ReadStats
@@ -47,6 +49,7 @@ impl<T> ReadTx for T where
         + ReadSecrets
         + ReadPayments
         + ReadAudit
+        + ReadRows
         + ReadCounters
         + ReadApprovals
         + ReadStats

@@ -89,7 +89,7 @@ pub fn append(cx: &mut WriteContext<'_>, draft: Draft<'_>) -> Result<Arc<Entry>>
         Some(details) => {
             let mut salt = [0; 16];
             crypto::nonce(&mut salt).map_err(Error::internal)?;
-            (Some(salt), Some(canonical::details_digest(&salt, details)))
+            (Some(salt), Some(canonical::details_digest(&salt, details.as_bytes())))
         }
         None => (None, None),
     };

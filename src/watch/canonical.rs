@@ -6,7 +6,7 @@
 
 use crate::{
     crypto,
-    model::{Entry, EntryView, TenantId},
+    model::{Entry, EntryBytes, EntryView, TenantId},
 };
 
 /// `prev_hash` of the first entry.
@@ -28,18 +28,40 @@ pub fn bytes(tenant: &TenantId, entry: &Entry) -> Vec<u8> {
 }
 
 /// Puts the bytes of `entry` in place of what `out` holds.
+pub fn write(tenant: &TenantId, entry: &EntryView<'_>, out: &mut Vec<u8>) {
+    out.clear();
+    append(tenant, &entry.bytes(), out);
+}
+
+/// Puts the bytes of `entry` behind what `out` holds.
 ///
+/// They are JSON only where every text is UTF-8.
+pub fn append(tenant: &TenantId, entry: &EntryBytes<'_>, out: &mut Vec<u8>) {
+    let begin = out.len();
+    put(tenant, entry, out, Vec::extend_from_slice);
+    // Nearly every text needs no escapes, and looking at all of them at once is quickest: then no more has to be escaped
+    // in JSON than the quotes around them.
+    let quotes = if entry.details_digest.is_some() { QUOTES + 2 } else { QUOTES };
+    if escapes(&out[begin..]) != quotes {
+        out.truncate(begin);
+        put(tenant, entry, out, push_text);
+    }
+}
+
+/// Quotes in an entry without details: around 16 names and 11 texts.
+const QUOTES: usize = 2 * (16 + 11);
+
 /// RFC 8785 sorts members by their UTF-16 code units: here in the order in which they are written. Numbers are
 /// integers below 2^53; amounts are text, since a double cannot hold them. `v` is the version of this form, so that an
 /// auditor knows how to rebuild old entries should it ever change.
-pub fn write(tenant: &TenantId, entry: &EntryView<'_>, out: &mut Vec<u8>) {
-    out.clear();
+#[inline]
+fn put(tenant: &TenantId, entry: &EntryBytes<'_>, out: &mut Vec<u8>, push: impl Fn(&mut Vec<u8>, &[u8])) {
     out.extend_from_slice(b"{\"action\":\"");
-    push_text(out, entry.action);
+    push(out, entry.action);
     out.extend_from_slice(b"\",\"actor\":\"");
-    push_text(out, entry.actor);
+    push(out, entry.actor);
     out.extend_from_slice(b"\",\"agent_id\":\"");
-    push_text(out, entry.agent_id);
+    push(out, entry.agent_id);
     out.extend_from_slice(b"\",\"at\":");
     push_integer(out, entry.at.0);
     out.extend_from_slice(b",\"cost\":\"");
@@ -48,60 +70,84 @@ pub fn write(tenant: &TenantId, entry: &EntryView<'_>, out: &mut Vec<u8>) {
     match entry.details_digest {
         Some(digest) => {
             out.push(b'"');
-            push_hex(out, digest);
+            out.extend_from_slice(&hash_hex(digest));
             out.push(b'"');
         }
         None => out.extend_from_slice(b"null"),
     }
     out.extend_from_slice(b",\"entry_id\":\"");
-    push_text(out, entry.id);
+    push(out, entry.id);
     out.extend_from_slice(b"\",\"flag_reason\":\"");
-    push_text(out, entry.flag_reason);
+    push(out, entry.flag_reason);
     out.extend_from_slice(b"\",\"flagged\":");
     out.extend_from_slice(if entry.flagged { "true" } else { "false" }.as_bytes());
     out.extend_from_slice(b",\"kind\":\"");
     out.extend_from_slice(entry.kind.word().as_bytes());
     out.extend_from_slice(b"\",\"prev_hash\":\"");
-    push_hex(out, entry.prev_hash);
+    out.extend_from_slice(&hash_hex(entry.prev_hash));
     out.extend_from_slice(b"\",\"seq\":");
     push_integer(out, entry.seq);
     out.extend_from_slice(b",\"session_id\":\"");
-    push_text(out, entry.session_id);
+    push(out, entry.session_id);
     out.extend_from_slice(b"\",\"tenant\":\"");
-    push_text(out, tenant.as_str());
+    push(out, tenant.as_str().as_bytes());
     out.extend_from_slice(b"\",\"tool\":\"");
-    push_text(out, entry.tool);
+    push(out, entry.tool);
     out.extend_from_slice(b"\",\"v\":1}");
 }
 
-const DIGITS: &[u8; 16] = b"0123456789abcdef";
-/// Both digits of every byte.
-const PAIRS: [[u8; 2]; 256] = {
-    let mut pairs = [[0; 2]; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        pairs[byte] = [DIGITS[byte >> 4], DIGITS[byte & 15]];
-        byte += 1;
+/// Whether JSON does not allow this byte inside a string.
+fn is_escaped(byte: u8) -> bool {
+    byte < 0x20 || byte == b'"' || byte == b'\\'
+}
+
+/// How many bytes JSON does not allow inside a string.
+fn escapes(bytes: &[u8]) -> usize {
+    // Counted in bytes, many at a time; so many at most that a byte holds their number.
+    let count = |some: &[u8]| some.iter().fold(0_u8, |count, byte| count.wrapping_add(u8::from(is_escaped(*byte))));
+    bytes.chunks(128).map(|some| usize::from(count(some))).sum()
+}
+
+/// Both digits of every number below 100.
+const TWO_DIGITS: [[u8; 2]; 100] = {
+    let mut all = [[b'0'; 2]; 100];
+    let mut number = 0;
+    while number < 100 {
+        all[number as usize] = [b'0' + number / 10, b'0' + number % 10];
+        number += 1;
     }
-    pairs
+    all
 };
+
+fn hex_pair(byte: u8) -> [u8; 2] {
+    let digit = |number: u8| number.wrapping_add(if number > 9 { b'a' - 10 } else { b'0' });
+    [digit(byte >> 4), digit(byte & 15)]
+}
+
+fn hash_hex(hash: &[u8; 32]) -> [u8; 64] {
+    let mut text = [0; 64];
+    for (pair, byte) in text.as_chunks_mut::<2>().0.iter_mut().zip(hash) {
+        *pair = hex_pair(*byte);
+    }
+    text
+}
 
 fn push_hex(out: &mut Vec<u8>, bytes: &[u8]) {
     let begin = out.len();
     out.resize(begin + bytes.len() * 2, 0);
     let (pairs, _) = out[begin..].as_chunks_mut::<2>();
     for (pair, byte) in pairs.iter_mut().zip(bytes) {
-        *pair = PAIRS[usize::from(*byte)];
+        *pair = hex_pair(*byte);
     }
 }
 
 fn push_integer(out: &mut Vec<u8>, integer: i64) {
-    let mut digits = [0; 20];
+    let mut digits = [[b'0'; 2]; 10];
     let (mut begin, mut rest) = (digits.len(), integer.unsigned_abs());
     loop {
         begin -= 1;
-        digits[begin] = b'0' + u8::try_from(rest % 10).unwrap_or(0);
-        rest /= 10;
+        digits[begin] = TWO_DIGITS[(rest % 100) as usize];
+        rest /= 100;
         if rest == 0 {
             break;
         }
@@ -109,21 +155,15 @@ fn push_integer(out: &mut Vec<u8>, integer: i64) {
     if integer < 0 {
         out.push(b'-');
     }
-    out.extend_from_slice(&digits[begin..]);
+    let digits = digits[begin..].as_flattened();
+    out.extend_from_slice(digits.strip_prefix(b"0").filter(|rest| !rest.is_empty()).unwrap_or(digits));
 }
 
 /// The inside of a string, as RFC 8785 section 3.2.2.2 has it: only what JSON does not allow is escaped, the shortest way.
-fn push_text(out: &mut Vec<u8>, text: &str) {
-    let bytes = text.as_bytes();
-    let is_plain = |byte: u8| byte >= 0x20 && byte != b'"' && byte != b'\\';
-    // Nearly every text is plain. Looked at without a branch, it is looked at many bytes at a time.
-    if bytes.iter().fold(true, |all, byte| all & is_plain(*byte)) {
-        out.extend_from_slice(bytes);
-        return;
-    }
+fn push_text(out: &mut Vec<u8>, bytes: &[u8]) {
     let mut plain = 0;
     for (place, byte) in bytes.iter().enumerate() {
-        if is_plain(*byte) {
+        if !is_escaped(*byte) {
             continue;
         }
         out.extend_from_slice(&bytes[plain..place]);
@@ -150,8 +190,8 @@ pub fn entry_hash(canonical: &[u8]) -> [u8; 32] {
 }
 
 /// What stands for `details` in the entry: the salt has a fixed length, so the two cannot be shifted.
-pub fn details_digest(salt: &[u8; 16], details: &str) -> [u8; 32] {
-    crypto::digest(&[salt, details.as_bytes()])
+pub fn details_digest(salt: &[u8; 16], details: &[u8]) -> [u8; 32] {
+    crypto::digest(&[salt, details])
 }
 
 #[cfg(test)]

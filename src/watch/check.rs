@@ -3,11 +3,14 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{canonical, chain};
+use super::{
+    ahead::{Ahead, Gathered},
+    canonical, chain,
+};
 use crate::{
-    crypto::{self, Frontier, Hash},
+    crypto::{self, Frontier, Hash, SEVERAL},
     error::Result,
-    model::{EntryKind, EntryView, Money, TenantId, UnixMicros},
+    model::{EntryBytes, EntryView, Money, TenantId, UnixMicros},
     store::{
         Head, ReadTx, StoredEntryProblem,
         tree::{TILE_HEIGHT, TileHash},
@@ -153,6 +156,57 @@ impl Check {
         erased_up_to: i64,
         tiles: &mut Tiles,
     ) -> Result<()> {
+        let (mut failed, mut is_good, before) = (None, true, self.seq);
+        let mut ahead = Ahead::of(self.seq, self.at, self.last);
+        tx.each_row(tenant, first, &mut |row| {
+            if row.is_some_and(|entry| entry.seq >= end) {
+                return false;
+            }
+            is_good = row.is_some_and(|entry| ahead.gather(tenant, entry, erased_up_to))
+                && (!ahead.is_full() || self.settle(&mut ahead, tiles));
+            if tiles.levels[0].1.len() >= COMPARED_AT_A_TIME {
+                failed = tiles.compare(tx, tenant).err();
+            }
+            is_good && failed.is_none()
+        })?;
+        if let Some(failed) = failed {
+            return Err(failed);
+        }
+        if is_good && self.settle(&mut ahead, tiles) {
+            return Ok(());
+        }
+        // Something is not good. What it is, and where, is found by following the rest one by one.
+        let first = if self.seq == before { first } else { self.seq + 1 };
+        self.follow_closely(tx, tenant, (first, end), erased_up_to, tiles)
+    }
+
+    /// Goes on by what was gathered, if each entry has its hash; `false`, and nothing is changed, if not.
+    fn settle(&mut self, ahead: &mut Ahead, tiles: &mut Tiles) -> bool {
+        let mut texts = [&[][..]; SEVERAL];
+        for (text, part) in texts.iter_mut().zip(ahead.parts()) {
+            *text = part;
+        }
+        let digests = crypto::digests(&texts[..ahead.entries.len()]);
+        if ahead.entries.iter().zip(&digests).any(|(entry, digest)| entry.entry_hash != *digest) {
+            return false;
+        }
+        for (entry, text) in ahead.entries.iter().zip(texts) {
+            self.go_on(entry, crypto::leaf_hash(text), tiles);
+        }
+        ahead.entries.clear();
+        ahead.bytes.clear();
+        true
+    }
+
+    /// Follows stored entries, and says what is wrong with the first that is not good.
+    fn follow_closely(
+        &mut self,
+        tx: &dyn ReadTx,
+        tenant: &TenantId,
+        (first, end): (i64, i64),
+        erased_up_to: i64,
+        tiles: &mut Tiles,
+    ) -> Result<()> {
         let mut failed = None;
         tx.each_entry(tenant, first, &mut |read| {
             let seq = read.as_ref().map_or_else(|problem| problem.seq, |entry| Some(entry.seq));
@@ -199,29 +253,34 @@ impl Check {
         } else if entry.at < self.at {
             Some("the entry is older than the one before it")
         } else {
-            details_problem(&entry, entry.seq <= erased_up_to)
+            details_problem(&entry.bytes(), entry.seq <= erased_up_to)
         };
         if let Some(problem) = problem {
             return Err(BadEntry { seq: entry.seq, entry_id: Some(entry.id.to_owned()), problem: problem.to_owned() });
         }
+        self.go_on(&Gathered::of(&entry.bytes(), self.bytes.len()), crypto::leaf_hash(&self.bytes), tiles);
+        Ok(())
+    }
+
+    /// Goes on by a good entry.
+    fn go_on(&mut self, entry: &Gathered, leaf: Hash, tiles: &mut Tiles) {
         if self.last.is_none() {
-            self.begins = Some((*entry.prev_hash, entry.at));
+            self.begins = Some((entry.prev_hash, entry.at));
         }
         let index = self.seq.cast_unsigned();
-        self.seq = expected;
+        self.seq += 1;
         self.at = entry.at;
-        self.last = Some(*entry.entry_hash);
-        self.tree.push_with(crypto::leaf_hash(&self.bytes), |height, root| {
+        self.last = Some(entry.entry_hash);
+        self.tree.push_with(leaf, |height, root| {
             if let Some(tile) = chain::tile_hash(height, index >> height, root) {
                 tiles.gather(tile);
             }
         });
         self.flagged += i64::from(entry.flagged);
-        if entry.kind == EntryKind::Action {
+        if entry.is_action {
             self.actions += 1;
             self.cost = self.cost.saturating_add(entry.cost);
         }
-        Ok(())
     }
 
     /// Goes on by a part that was followed by itself. `false`, and nothing is changed, if it is not good or does not
@@ -270,7 +329,7 @@ impl Check {
     }
 }
 
-fn details_problem(entry: &EntryView<'_>, erased: bool) -> Option<&'static str> {
+pub(super) fn details_problem(entry: &EntryBytes<'_>, erased: bool) -> Option<&'static str> {
     match (entry.details, entry.details_salt, entry.details_digest) {
         (None, None, _) if erased => None,
         _ if erased => Some("the details were erased by retention, and somebody put some in their place"),

@@ -18,10 +18,10 @@ mod tests {
 
     use super::super::{
         approvals, audit, compliance, connection, counters, folding, keys, migrations::Migrator, open_calls, payments,
-        proxy, retention, secrets, sessions, signing, stats, tree, usage, webhooks,
+        proxy, retention, scan, secrets, sessions, signing, stats, tree, usage, webhooks,
     };
 
-    const ALL: [&[(&str, &str)]; 17] = [
+    const ALL: [&[(&str, &str)]; 18] = [
         approvals::ALL,
         audit::ALL,
         compliance::ALL,
@@ -32,6 +32,7 @@ mod tests {
         payments::ALL,
         proxy::ALL,
         retention::ALL,
+        scan::ALL,
         secrets::ALL,
         sessions::ALL,
         signing::ALL,

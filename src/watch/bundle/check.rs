@@ -110,8 +110,8 @@ pub fn judge(line: &[u8], tenant: &str, keys: &[PublicKey]) -> Judged {
         (None, None, None) => Details::None,
         (Some(_), None, None) => Details::Erased,
         (Some(digest), Some(details), Some(salt)) => {
-            let is_same =
-                unhex(salt).is_some_and(|salt| unhex(digest) == Some(canonical::details_digest(&salt, &details)));
+            let is_same = unhex(salt)
+                .is_some_and(|salt| unhex(digest) == Some(canonical::details_digest(&salt, details.as_bytes())));
             if is_same { Details::Good } else { Details::Altered }
         }
         _ => Details::Altered,
