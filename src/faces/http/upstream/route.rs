@@ -67,8 +67,7 @@ impl Route {
     /// The upstream as a connection of messages.
     pub fn wire(&self, app: &App) -> Wire {
         Wire {
-            client: app.shared.upstream_client.clone(),
-            outbound: app.shared.haldir.outbound().clone(),
+            client: app.shared.upstreams.clone(),
             url: self.url.clone(),
             headers: self.headers.clone(),
             call_timeout: app.shared.call_timeout,

@@ -17,6 +17,7 @@ use crate::{
         relay::{message::INTERNAL_ERROR, passing::Passing},
     },
     operations::Haldir,
+    outbound::carrier::Answer,
 };
 
 /// Redirects that are followed, within one origin.
@@ -84,7 +85,7 @@ impl Exchange {
     async fn passed_on(
         self,
         headers: &HeaderMap,
-        response: reqwest::Response,
+        response: Answer,
         mut passing: Passing,
         modern: bool,
     ) -> Result<Response> {
@@ -131,19 +132,18 @@ impl Exchange {
         headers: &HeaderMap,
         body: Option<String>,
         listens: bool,
-    ) -> Result<reqwest::Response, Failed> {
+    ) -> Result<Answer, Failed> {
         let mut url = self.route.url.clone();
-        let body = body.map(Bytes::from);
+        let body = body.map(Bytes::from).unwrap_or_default();
+        let mut sent = for_upstream(headers);
+        // In the place of what the client has sent under the same name.
+        for (name, value) in &self.route.headers {
+            sent.insert(name.clone(), value.clone());
+        }
+        let within = if listens { LISTEN } else { self.app.shared.call_timeout };
         for _ in 0..=MAX_REDIRECTS {
-            self.app.shared.haldir.outbound().check_form(&url).map_err(|_| Failed::Unsent)?;
-            let mut request =
-                self.app.shared.upstream_client.request(method.clone(), url.clone()).headers(for_upstream(headers));
-            request = request.headers(self.route.headers.clone());
-            request = request.timeout(if listens { LISTEN } else { self.app.shared.call_timeout });
-            if let Some(body) = &body {
-                request = request.body(body.clone());
-            }
-            let response = request.send().await.map_err(|error| Failed::of(&error))?;
+            let request = (method.clone(), sent.clone(), body.clone());
+            let response = self.app.shared.upstreams.send(&url, request, within).await.map_err(Failed::of)?;
             if !matches!(response.status(), StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT) {
                 return Ok(response);
             }

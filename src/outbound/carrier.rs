@@ -1,0 +1,91 @@
+//! Carries requests out to allowed addresses, and what is answered back: over plain HTTP on kept connections, over TLS
+//! with the client of [`Outbound::client`]. Neither follows a redirect.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, StatusCode, Uri};
+use reqwest::{Client, Url};
+use tokio::time::Instant;
+
+use super::{Outbound, kept};
+pub use super::kept::Unanswered;
+use crate::error::Result;
+
+/// Sends requests. Cloning it is cheap.
+#[derive(Clone)]
+pub struct Carrier {
+    outbound: Outbound,
+    plain: kept::Kept,
+    tls: Client,
+}
+
+/// An answer, whose body is still to come.
+pub enum Answer {
+    /// Over plain HTTP.
+    Plain(Box<kept::Answer>),
+    /// Over TLS.
+    Tls(reqwest::Response),
+}
+
+impl Carrier {
+    /// No request takes longer than `most`.
+    pub fn new(outbound: &Outbound, most: Duration) -> Result<Self> {
+        Ok(Self { outbound: outbound.clone(), plain: kept::Kept::new(outbound), tls: outbound.client(most)? })
+    }
+
+    /// Sends a request, and answers with the head of what comes back; `within` is the time for all of it.
+    pub async fn send(
+        &self,
+        url: &Url,
+        (method, headers, body): (Method, HeaderMap, Bytes),
+        within: Duration,
+    ) -> Result<Answer, Unanswered> {
+        self.outbound.check_form(url).map_err(|_| Unanswered::Unreachable)?;
+        if url.scheme() == "http" {
+            let outgoing = url.as_str().parse::<Uri>().ok().and_then(|uri| kept::outgoing(method, &uri, headers, body));
+            let (address, request) = outgoing.ok_or(Unanswered::Unreachable)?;
+            let answer = self.plain.send(&address, request, Instant::now() + within).await?;
+            return Ok(Answer::Plain(Box::new(answer)));
+        }
+        let mut request = self.tls.request(method, url.clone()).headers(headers).timeout(within);
+        if !body.is_empty() {
+            request = request.body(body);
+        }
+        request.send().await.map(Answer::Tls).map_err(|error| unanswered(&error))
+    }
+}
+
+impl Answer {
+    /// Its status.
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::Plain(answer) => answer.status,
+            Self::Tls(response) => response.status(),
+        }
+    }
+
+    /// Its headers.
+    pub fn headers(&self) -> &HeaderMap {
+        match self {
+            Self::Plain(answer) => &answer.headers,
+            Self::Tls(response) => response.headers(),
+        }
+    }
+
+    /// The next piece of the body; `None` once it has ended.
+    pub async fn chunk(&mut self) -> Result<Option<Bytes>, Unanswered> {
+        match self {
+            Self::Plain(answer) => answer.chunk().await,
+            Self::Tls(response) => response.chunk().await.map_err(|error| unanswered(&error)),
+        }
+    }
+}
+
+fn unanswered(error: &reqwest::Error) -> Unanswered {
+    match (error.is_connect(), error.is_timeout()) {
+        (true, _) => Unanswered::Unreachable,
+        (_, true) => Unanswered::TimedOut,
+        _ => Unanswered::BrokeOff,
+    }
+}
