@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, StatusCode, Uri};
+use http::{HeaderMap, Method, StatusCode, Uri, uri::Authority};
 use reqwest::{Client, Url};
 use tokio::time::Instant;
 
@@ -12,12 +12,34 @@ use super::{Outbound, kept};
 pub use super::kept::Unanswered;
 use crate::error::Result;
 
+/// Method, headers and body of a request.
+pub type Request = (Method, HeaderMap, Bytes);
+
 /// Sends requests. Cloning it is cheap.
 #[derive(Clone)]
 pub struct Carrier {
     outbound: Outbound,
     plain: kept::Kept,
     tls: Client,
+}
+
+/// A request over plain HTTP that only needs to be sent.
+pub struct Ready {
+    ready: kept::Ready,
+    until: Instant,
+}
+
+/// A request that is on its way.
+pub struct Sent {
+    sent: Option<kept::Sent>,
+    until: Instant,
+}
+
+impl Ready {
+    /// Sends it, without waiting for anything.
+    pub fn send(self) -> Sent {
+        Sent { sent: self.ready.send(), until: self.until }
+    }
 }
 
 /// An answer, whose body is still to come.
@@ -34,17 +56,31 @@ impl Carrier {
         Ok(Self { outbound: outbound.clone(), plain: kept::Kept::new(outbound), tls: outbound.client(most)? })
     }
 
+    /// Makes a request ready to be sent, if that can be done without waiting.
+    pub fn ready(&self, url: &Url, request: Request, within: Duration) -> Option<Ready> {
+        if url.scheme() != "http" || self.outbound.check_form(url).is_err() {
+            return None;
+        }
+        let (address, request) = plain(url, request)?;
+        Some(Ready { ready: self.plain.ready(&address, request)?, until: Instant::now() + within })
+    }
+
+    /// Answers with the head of what comes back to a request that was sent.
+    pub async fn answered(&self, sent: Sent) -> Result<Answer, Unanswered> {
+        let answer = self.plain.answer(sent.sent.ok_or(Unanswered::Unreachable)?, sent.until).await?;
+        Ok(Answer::Plain(Box::new(answer)))
+    }
+
     /// Sends a request, and answers with the head of what comes back; `within` is the time for all of it.
     pub async fn send(
         &self,
         url: &Url,
-        (method, headers, body): (Method, HeaderMap, Bytes),
+        (method, headers, body): Request,
         within: Duration,
     ) -> Result<Answer, Unanswered> {
         self.outbound.check_form(url).map_err(|_| Unanswered::Unreachable)?;
         if url.scheme() == "http" {
-            let outgoing = url.as_str().parse::<Uri>().ok().and_then(|uri| kept::outgoing(method, &uri, headers, body));
-            let (address, request) = outgoing.ok_or(Unanswered::Unreachable)?;
+            let (address, request) = plain(url, (method, headers, body)).ok_or(Unanswered::Unreachable)?;
             let answer = self.plain.send(&address, request, Instant::now() + within).await?;
             return Ok(Answer::Plain(Box::new(answer)));
         }
@@ -54,6 +90,11 @@ impl Carrier {
         }
         request.send().await.map(Answer::Tls).map_err(|error| unanswered(&error))
     }
+}
+
+/// A request as it goes over plain HTTP, and where to.
+fn plain(url: &Url, (method, headers, body): Request) -> Option<(Authority, kept::Outgoing)> {
+    kept::outgoing(method, &url.as_str().parse::<Uri>().ok()?, headers, body)
 }
 
 impl Answer {

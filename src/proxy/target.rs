@@ -26,7 +26,11 @@ pub fn reach(cx: &OutwardContext, name: &UpstreamName) -> Result<Reach> {
 
 /// Where the upstream is, as it is registered now, and the secrets in its headers.
 pub fn target(cx: &OutwardContext, name: &UpstreamName) -> Result<(Target, Vec<Sent>)> {
-    cx.read(|cx| {
+    cx.read(|cx| target_in(cx, name))
+}
+
+/// The same on a snapshot that there is already.
+pub fn target_in(cx: &ReadContext<'_>, name: &UpstreamName) -> Result<(Target, Vec<Sent>)> {
         let upstream = cx.tx.upstream(&cx.caller.tenant, name)?;
         let upstream = upstream.ok_or_else(|| Error::not_found(format!("the upstream {name}")).field("name"))?;
         let keys = cx.services.keyring.tenant(cx.tx, &cx.caller.tenant)?;
@@ -47,7 +51,6 @@ pub fn target(cx: &OutwardContext, name: &UpstreamName) -> Result<(Target, Vec<S
         let Upstream { name, url, generation, .. } = &*upstream;
         let place = Place::Http { url: url.clone(), headers };
         Ok((Target { tenant: cx.caller.tenant.clone(), name: name.clone(), generation: *generation, place }, all))
-    })
 }
 
 /// How a child of the configuration is started, with the secrets in its environment.
