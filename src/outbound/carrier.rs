@@ -26,7 +26,7 @@ pub struct Carrier {
 /// A request over plain HTTP that only needs to be sent.
 pub struct Ready {
     ready: kept::Ready,
-    until: Instant,
+    within: Duration,
 }
 
 /// A request that is on its way.
@@ -38,7 +38,7 @@ pub struct Sent {
 impl Ready {
     /// Sends it, without waiting for anything.
     pub fn send(self) -> Sent {
-        Sent { sent: self.ready.send(), until: self.until }
+        Sent { sent: self.ready.send(), until: Instant::now() + self.within }
     }
 }
 
@@ -62,7 +62,7 @@ impl Carrier {
             return None;
         }
         let (address, request) = plain(url, request)?;
-        Some(Ready { ready: self.plain.ready(&address, request)?, until: Instant::now() + within })
+        Some(Ready { ready: self.plain.ready(&address, request)?, within })
     }
 
     /// Answers with the head of what comes back to a request that was sent.
