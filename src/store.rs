@@ -86,11 +86,7 @@ impl Store {
     }
 
     /// As [`Self::write_soon`], without an answer: `failed` hears if it was not written, on whatever thread.
-    pub fn write_behind(
-        &self,
-        work: impl FnOnce(&mut dyn Tx) -> Result<()> + Send + 'static,
-        failed: fn(Error),
-    ) {
+    pub fn write_behind(&self, work: impl FnOnce(&mut dyn Tx) -> Result<()> + Send + 'static, failed: fn(Error)) {
         self.sqlite.write_behind(work, failed);
     }
 

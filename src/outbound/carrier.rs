@@ -8,8 +8,8 @@ use http::{HeaderMap, Method, StatusCode, Uri, uri::Authority};
 use reqwest::{Client, Url};
 use tokio::time::Instant;
 
-use super::{Outbound, kept};
 pub use super::kept::Unanswered;
+use super::{Outbound, kept};
 use crate::error::Result;
 
 /// Method, headers and body of a request.

@@ -108,7 +108,17 @@ pub async fn begin_and(cx: &OutwardContext, attempt: Attempt, leave: Option<Leav
             let (cx, call, by_result) = (cx.clone(), Arc::new(call), by_result.map(Box::new));
             let (began, vouched) = (Instant::now(), CallsUnderWay::add(&cx, &call));
             let settled = false;
-            Verdict::Go(Box::new(Going { cx, call, arguments, sent, by_result, edited, began, settled, _vouched: vouched }))
+            Verdict::Go(Box::new(Going {
+                cx,
+                call,
+                arguments,
+                sent,
+                by_result,
+                edited,
+                began,
+                settled,
+                _vouched: vouched,
+            }))
         }
         Decided::Held(held) => Verdict::Held(held),
         Decided::Refused(error) => Verdict::Refused(error),

@@ -31,10 +31,7 @@ use super::{
     floor::{Listener, Place as OnFloor},
     follow,
 };
-use crate::{
-    error::Error,
-    outbound::Outbound,
-};
+use crate::{error::Error, outbound::Outbound};
 use connect::{Connected, Events};
 
 /// Pages of a list of tools, and tools in it: more is no catalogue.

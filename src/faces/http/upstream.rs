@@ -174,8 +174,7 @@ impl Exchange {
         if message.is("tools/call") {
             // A call without an id would be one without an answer.
             let Some(id) = id else { return Ok(respond::json(202, String::new())) };
-            let calling =
-                Calling { headers, text: text.clone(), id, modern, session, decided: None, asked: false };
+            let calling = Calling { headers, text: text.clone(), id, modern, session, decided: None, asked: false };
             return self.call(calling, message).await;
         }
         let mut passing = Passing {
@@ -266,7 +265,7 @@ impl Exchange {
         if let Some(redact) = admitted.redact {
             self.open.redact(redact);
         }
-        let leaving = match departure.left() {
+        let leaving = match departure.left(&admitted.arguments) {
             Some(left) => left,
             None => {
                 let text = call.forwarded(id, &admitted.arguments);

@@ -132,7 +132,6 @@ impl Governor {
         }
         Ok(())
     }
-
 }
 
 fn admitted(going: Going) -> Admitted {

@@ -84,12 +84,17 @@ impl Departure {
         *self.stage() = Stage::Ready(Prepared { outgoing, ready, arguments, link });
     }
 
-    /// The call, if it has left.
-    pub fn left(&self) -> Option<Leaving> {
-        match std::mem::take(&mut *self.stage()) {
+    /// The call, which may leave with these arguments: it has left, or does so now if it is ready.
+    pub fn left(&self, arguments: &str) -> Option<Leaving> {
+        let stage = std::mem::take(&mut *self.stage());
+        match stage {
             Stage::Left(leaving) => Some(leaving),
-            // The connection is there for others.
-            Stage::Ready(_) | Stage::Unready => None,
+            // It was made ready when it could have left already.
+            Stage::Ready(prepared) => match prepared.leave(arguments) {
+                Stage::Left(leaving) => Some(leaving),
+                Stage::Ready(_) | Stage::Unready => None,
+            },
+            Stage::Unready => None,
         }
     }
 }

@@ -77,13 +77,7 @@ pub fn events(
     heard.boxed()
 }
 
-async fn pump(
-    mut response: Answer,
-    mut passing: Passing,
-    most: usize,
-    manners: Manners,
-    sender: mpsc::Sender<Bytes>,
-) {
+async fn pump(mut response: Answer, mut passing: Passing, most: usize, manners: Manners, sender: mpsc::Sender<Bytes>) {
     let mut reader = EventReader::default();
     let (mut listens, mut resumable) = (true, false);
     let ended = loop {
