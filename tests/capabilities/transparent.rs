@@ -8,7 +8,7 @@ use std::{
 use serde_json::Value;
 
 use crate::{
-    proxy::register,
+    proxy::{add_policy, register},
     support::{
         Answer, Client, House, McpSession, Process, Stdio, json,
         program::upstream_program,
@@ -145,8 +145,7 @@ fn a_call_that_was_made_ready_leaves_as_it_was_decided_or_not_at_all() {
     let answer = call(&operator, &headers, "echo", &json!({"t": "{{secret:token}}"}));
     assert!(answer.text.contains("[redacted: token]") && !answer.text.contains("tok-1234"), "{}", answer.text);
     assert_eq!(reached()[3..], [json!({"t": "tok-12345678"})]);
-    let policy = json!({"type": "block_tool", "tool": "up.erase"});
-    assert_eq!(operator.post("/v1/proxy/policies", &json!({"name": "no", "rules": policy})).status, 201);
+    add_policy(&operator, &json!({"type": "block_tool", "tool": "up.erase"}));
     for headers in [&headers[..], &[("X-Session-ID", "ses_none")]] {
         assert_eq!(call(&operator, headers, "erase", &json!({})).json()["result"]["isError"], true);
     }

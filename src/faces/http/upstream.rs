@@ -265,13 +265,10 @@ impl Exchange {
         if let Some(redact) = admitted.redact {
             self.open.redact(redact);
         }
-        let leaving = match departure.left(&admitted.arguments) {
-            Some(left) => left,
-            None => {
-                let text = call.forwarded(id, &admitted.arguments);
-                Leaving::Later(self.outgoing(Method::POST, headers, Some(text), false))
-            }
-        };
+        let leaving = departure.left(&admitted.arguments).unwrap_or_else(|| {
+            let text = call.forwarded(id, &admitted.arguments);
+            Leaving::Later(self.outgoing(Method::POST, headers, Some(text), false))
+        });
         let passing = Passing {
             governor: Arc::clone(&self.route.governor),
             call: Some((id.clone(), admitted.report)),

@@ -59,6 +59,7 @@ impl Governor {
     }
 
     /// Of an upstream that is reached over this connection.
+    #[must_use]
     pub fn over(self, link: Arc<Link>) -> Self {
         Self { link: Some(link), ..self }
     }

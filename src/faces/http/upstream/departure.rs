@@ -48,8 +48,8 @@ enum Stage {
     /// It is not ready, or went another way.
     #[default]
     Unready,
-    Ready(Prepared),
-    Left(Leaving),
+    Ready(Box<Prepared>),
+    Left(Box<Leaving>),
 }
 
 struct Prepared {
@@ -81,17 +81,17 @@ impl Departure {
     pub fn prepare(&self, upstreams: &Carrier, route: &Route, outgoing: Outgoing, arguments: &str) {
         let Some(ready) = upstreams.ready(&route.place.url, outgoing.request(), outgoing.within) else { return };
         let (arguments, link) = (arguments.to_owned(), Arc::clone(&route.link));
-        *self.stage() = Stage::Ready(Prepared { outgoing, ready, arguments, link });
+        *self.stage() = Stage::Ready(Box::new(Prepared { outgoing, ready, arguments, link }));
     }
 
     /// The call, which may leave with these arguments: it has left, or does so now if it is ready.
     pub fn left(&self, arguments: &str) -> Option<Leaving> {
         let stage = std::mem::take(&mut *self.stage());
         match stage {
-            Stage::Left(leaving) => Some(leaving),
+            Stage::Left(leaving) => Some(*leaving),
             // It was made ready when it could have left already.
             Stage::Ready(prepared) => match prepared.leave(arguments) {
-                Stage::Left(leaving) => Some(leaving),
+                Stage::Left(leaving) => Some(*leaving),
                 Stage::Ready(_) | Stage::Unready => None,
             },
             Stage::Unready => None,
@@ -111,6 +111,6 @@ impl Prepared {
             return Stage::Unready;
         }
         let sent = Box::new(self.ready.send());
-        Stage::Left(Leaving::Left { outgoing: self.outgoing, sent, turn: Some(turn) })
+        Stage::Left(Box::new(Leaving::Left { outgoing: self.outgoing, sent, turn: Some(turn) }))
     }
 }
