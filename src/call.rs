@@ -11,6 +11,7 @@ mod page;
 mod services;
 mod signing;
 mod stream;
+mod under_way;
 
 pub use keyring::{Keyring, TenantKeys};
 pub use line::Line;
@@ -22,6 +23,7 @@ use serde::{Serialize, de::DeserializeOwned};
 pub use services::{AnomalyThresholds, RateLimits, Services, Settings, WebhookPace};
 pub use signing::{MAX_PUBLISHED, PublishedKey, SigningKeys, has_retired};
 pub use stream::{Finished, Head, Pieces, Sink, Start, StreamOperation, channel};
+pub use under_way::{CallsUnderWay, LEASE_SECONDS, Vouched};
 
 use crate::{
     error::Result,

@@ -1,6 +1,9 @@
 //! Addresses that haldir may call on somebody's behalf: http and https, and no network that only this machine can
 //! reach. Names are resolved and checked when an address is registered, and again at every connection.
 
+pub mod carrier;
+pub mod kept;
+
 use std::{
     collections::BTreeSet,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
@@ -22,6 +25,8 @@ pub const MAX_URL_CHARS: usize = 2_048;
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long connecting may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Who calls.
+const USER_AGENT: &str = concat!("Haldir/", env!("CARGO_PKG_VERSION"));
 
 /// Which addresses may be called: public ones, and the hosts that the operator allows besides.
 #[derive(Clone, Debug, Default)]
@@ -99,7 +104,7 @@ impl Outbound {
             .no_proxy()
             .referer(false)
             .dns_resolver(Arc::new(self.clone()))
-            .user_agent(concat!("Haldir/", env!("CARGO_PKG_VERSION")))
+            .user_agent(USER_AGENT)
             .build()
             .map_err(Error::internal)
     }

@@ -23,8 +23,7 @@
 //!    `haldir.declare_upstream(&cx, &upstream)` once before.
 //! 3. A call: [`governed::begin`]`(&cx, Attempt { … })` → [`Verdict`](governed::Verdict). `Go(going)`: send
 //!    `going.arguments()`, exactly as it is, then `going.settle(outcome)`, which gives the answer without the secrets.
-//!    While it lasts call `going.keep()` beside it (it never ends by itself). A `going` that is dropped is settled as
-//!    unknown. `Held(held)`: answer [`Held::text`](crate::model::Held::text), or ask again after the approval. `Refused(error)`:
+//!    The process vouches for it while it lasts. A `going` that is dropped is settled as unknown. `Held(held)`: answer [`Held::text`](crate::model::Held::text), or ask again after the approval. `Refused(error)`:
 //!    answer [`refusal_text`](governed::refusal_text).
 //! 4. Or all of it: the operation `proxyCall` over a registered HTTP upstream.
 //! 5. Connections to registered upstreams: [`target::reach`] gives the [`Link`](crate::upstream::Link).

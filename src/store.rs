@@ -35,7 +35,7 @@ pub use webhooks::{
     Attempt, DeadLetter, PreviousSecret, QueuedEvent, ReadWebhooks, Webhook, WebhookState, WriteWebhooks,
 };
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use sqlite::Durable;
 
 /// Bytes of details after which a page of a list ends, whatever its limit: a thousand of the largest would be 64 MB,
@@ -63,7 +63,17 @@ impl Store {
         &self,
         work: impl FnOnce(&mut dyn Tx) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        self.sqlite.write(Durable::First, work).await
+        self.sqlite.write(Durable::First, work, |_| ()).await
+    }
+
+    /// As [`Self::write`]; `then` is done at once when it is durable, on the thread that made it so, if somebody still
+    /// waits for it.
+    pub async fn write_then<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut dyn Tx) -> Result<T> + Send + 'static,
+        then: impl FnOnce(&T) + Send + 'static,
+    ) -> Result<T> {
+        self.sqlite.write(Durable::First, work, then).await
     }
 
     /// As [`Self::write`], for what nobody waits for: it is committed with the next write, or a few milliseconds later.
@@ -73,7 +83,12 @@ impl Store {
         &self,
         work: impl FnOnce(&mut dyn Tx) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        self.sqlite.write(Durable::Soon, work).await
+        self.sqlite.write(Durable::Soon, work, |_| ()).await
+    }
+
+    /// As [`Self::write_soon`], without an answer: `failed` hears if it was not written, on whatever thread.
+    pub fn write_behind(&self, work: impl FnOnce(&mut dyn Tx) -> Result<()> + Send + 'static, failed: fn(Error)) {
+        self.sqlite.write_behind(work, failed);
     }
 
     /// Whether something that was handed to [`Self::write_soon`] is still to be written.

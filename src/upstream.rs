@@ -26,7 +26,7 @@ use std::{
 
 use child::ChildCommand;
 pub use floor::{Listener, Pace, Question, Reply, Said, Wish};
-pub use link::{Again, Link, Revisions, ToolCall, Turn};
+pub use link::{Again, HttpPlace, Link, Revisions, ToolCall, Turn};
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 

@@ -89,6 +89,16 @@ impl OutwardContext {
         self.store.write(self.job(work)).await
     }
 
+    /// As [`Self::write`]; `then` is done at once when it is durable, if somebody still waits for it. It is done on the
+    /// thread that made it durable, so it waits for nothing.
+    pub async fn write_then<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut WriteContext<'_>) -> Result<T> + Send + 'static,
+        then: impl FnOnce(&T) + Send + 'static,
+    ) -> Result<T> {
+        self.store.write_then(self.job(work), then).await
+    }
+
     fn job<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut WriteContext<'_>) -> Result<T> + Send + 'static,
@@ -100,16 +110,9 @@ impl OutwardContext {
 
     /// Hands `work` to the writer, and does not wait for it. What is written later finds it written; until it is durable,
     /// a few milliseconds later, a power failure can take it back.
-    pub async fn write_behind(&self, work: impl FnOnce(&mut WriteContext<'_>) -> Result<()> + Send + 'static) {
-        let this = self.clone();
-        let mut writing = Box::pin(async move {
-            if let Err(error) = this.store.write_soon(this.job(work)).await {
-                tracing::error!(%error, "what became of a call could not be written");
-            }
+    pub fn write_behind(&self, work: impl FnOnce(&mut WriteContext<'_>) -> Result<()> + Send + 'static) {
+        self.store.write_behind(self.job(work), |error| {
+            tracing::error!(%error, "what became of a call could not be written");
         });
-        // The first look puts it into the writer's queue.
-        if futures::poll!(writing.as_mut()).is_pending() {
-            tokio::spawn(writing);
-        }
     }
 }

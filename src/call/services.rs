@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, de::Error};
 use tokio::sync::{Notify, watch};
 use zeroize::Zeroizing;
 
-use super::{Keyring, Meter, keyring};
+use super::{CallsUnderWay, Keyring, Meter, keyring};
 use crate::{
     model::{Ceilings, Clock, Money, Tier},
     outbound::Outbound,
@@ -29,6 +29,8 @@ pub struct Services {
     pub upstreams: Connections,
     /// Whether the upstreams that are children of this process were asked for their tools since it began.
     pub children_asked: watch::Sender<bool>,
+    /// Calls of upstreams that this process vouches for.
+    pub calls_under_way: CallsUnderWay,
 }
 
 /// What the operator set.

@@ -29,6 +29,7 @@ use crate::{
     },
     model::Credential,
     operations::Haldir,
+    outbound::carrier::Carrier,
 };
 
 /// The largest request body, in bytes.
@@ -68,7 +69,7 @@ struct Shared {
     guard: guard::Guard,
     mcp: mcp::McpFace,
     /// Asks upstreams, at allowed addresses only.
-    upstream_client: reqwest::Client,
+    upstreams: Carrier,
     /// The session of local callers who name none.
     local_session: Arc<BoundSession>,
     upstream_sessions: upstream::UpstreamSessions,
@@ -98,7 +99,7 @@ impl App {
         let shared = Shared {
             guard,
             mcp: mcp::McpFace::new(haldir.clone(), &local_session, settings.asking, shutdown),
-            upstream_client: haldir.outbound().client(upstream::LISTEN)?,
+            upstreams: Carrier::new(haldir.outbound(), upstream::LISTEN)?,
             local_session,
             upstream_sessions: upstream::UpstreamSessions::default(),
             openapi: openapi::document(&public_url)?,

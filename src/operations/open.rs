@@ -43,6 +43,7 @@ impl Haldir {
             meter: Arc::default(),
             upstreams,
             children_asked: tokio::sync::watch::Sender::new(false),
+            calls_under_way: crate::call::CallsUnderWay::default(),
         });
         let inner = Inner {
             store,

@@ -1,7 +1,10 @@
 //! The proxy as faces use it that carry MCP themselves, and what a server does about calls that were left open. See
 //! [`crate::proxy`] for the order of things.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use serde_json::value::RawValue;
 use tokio_util::sync::CancellationToken;
@@ -9,12 +12,12 @@ use zeroize::Zeroizing;
 
 use crate::{
     approvals,
-    call::WriteContext,
+    call::{ReadContext, WriteContext},
     error::{Code, Error, Result},
     gate::authenticate,
     model::{ApprovalId, Credential, Permission, Person, Resource, Role, TenantId, Upstream, UpstreamName},
     operations::{definition::Operation, engine::Haldir, engine::permitted, upkeep},
-    proxy::{abandoned, catalogue, question, secret},
+    proxy::{abandoned, catalogue, question, secret, target},
     store::Tx,
     upstream::{Link, Target, UpstreamLimits},
     watch::{self, Draft},
@@ -25,13 +28,13 @@ pub use crate::{
     proxy::{
         catalogue::{Audience, Observed},
         edited::Edited,
-        governed::{Attempt, Going, Outcome, Verdict, begin, refusal_text},
+        governed::{Attempt, Going, Leave, Outcome, Verdict, begin, begin_and, refusal_text},
         policy::cedar::{MAX_BYTES as MAX_CEDAR_BYTES, SCHEMA as CEDAR_SCHEMA},
         proxy_call::{as_tool_result, as_written},
         question::Question,
         redact::redact,
         secret::{Sent, has_any as has_secret},
-        target::{Listing, Reach, reach, refresh, target},
+        target::{Listing, Reach, reach, refresh},
     },
     upstream::{Again, Question as Wanted, Said, Wish},
 };
@@ -89,6 +92,22 @@ impl Haldir {
         let caller = self.inner.store.read(|tx| authenticate::authenticate(tx, services, credential, now))?.caller;
         permitted(call_operation()?, &caller)?;
         Ok(self.outward(caller, now))
+    }
+
+    /// As [`Self::watch_proxy`], and where an upstream is, with the secrets in its headers: on one snapshot.
+    pub fn find_upstream(&self, credential: &Credential, upstream: &UpstreamName) -> Result<(Target, Vec<Sent>)> {
+        let services = &self.inner.services;
+        let now = services.clock.now();
+        self.inner.store.read(|tx| {
+            let caller = authenticate::authenticate(tx, services, credential, now)?.caller;
+            permitted(call_operation()?, &caller)?;
+            target::target_in(&ReadContext { tx, caller: &caller, now, services }, upstream)
+        })
+    }
+
+    /// Waits until the outcomes that were reported are written.
+    pub async fn caught_up(&self) {
+        self.inner.store.caught_up().await;
     }
 
     /// Which of these tools are as they were accepted, or not known yet: a client may see those.
@@ -317,7 +336,8 @@ async fn now_and_then<F: Future<Output = Result<()>>>(pause: Duration, work: imp
 }
 
 fn call_operation() -> Result<&'static Operation> {
-    super::named("proxyCall").ok_or_else(|| Error::internal("there is no proxyCall"))
+    static FOUND: LazyLock<Option<&'static Operation>> = LazyLock::new(|| super::named("proxyCall"));
+    FOUND.ok_or_else(|| Error::internal("there is no proxyCall"))
 }
 
 fn declare(cx: &mut WriteContext<'_>, name: UpstreamName) -> Result<()> {

@@ -1,6 +1,6 @@
 //! A call under governance: decided before it leaves, settled when it is back.
 
-use std::{sync::Arc, time::Duration, time::Instant};
+use std::{sync::Arc, time::Instant};
 
 use serde_json::{Value, json, value::RawValue};
 use zeroize::Zeroizing;
@@ -20,7 +20,7 @@ use super::{
     trace::Trace,
 };
 use crate::{
-    call::{OutwardContext, WriteContext},
+    call::{CallsUnderWay, LEASE_SECONDS, OutwardContext, Vouched, WriteContext},
     crypto,
     error::{Code, Error, Result},
     gate::session,
@@ -28,11 +28,6 @@ use crate::{
     upstream::{Failure, FailureKind},
     vault,
 };
-
-/// How long a process vouches for a call before it has to say so again.
-const LEASE_SECONDS: i64 = 6;
-/// How often it does.
-const RENEW: Duration = Duration::from_secs(2);
 
 /// A call that somebody would make.
 #[derive(Clone, Debug)]
@@ -64,7 +59,7 @@ pub fn refusal_text(error: &Error) -> String {
     json!({"error": error.message, "code": error.code.name(), "blocked_by": "haldir"}).to_string()
 }
 
-/// A call that may leave. Settle it whatever becomes of it; one that is dropped is settled as unknown.
+/// A call that may leave, and is vouched for. Settle it whatever becomes of it; one that is dropped is settled as unknown.
 pub struct Going {
     cx: OutwardContext,
     call: Arc<OpenCall>,
@@ -75,6 +70,7 @@ pub struct Going {
     edited: Option<Arc<Edited>>,
     began: Instant,
     settled: bool,
+    _vouched: Vouched,
 }
 
 /// What an upstream made of a call.
@@ -86,17 +82,43 @@ pub enum Outcome {
     Failed(Failure),
 }
 
+/// What is done as soon as the entry is durable that says that a call may leave: called with the arguments to send, on
+/// whatever thread, unless nobody waits for the verdict any more.
+pub type Leave = Box<dyn FnOnce(&str) + Send>;
+
 /// The first half of a call: whether it may be made.
 pub async fn begin(cx: &OutwardContext, attempt: Attempt) -> Result<Verdict> {
+    begin_and(cx, attempt, None).await
+}
+
+/// As [`begin`]; a call that may leave may do so by itself, before this answers.
+pub async fn begin_and(cx: &OutwardContext, attempt: Attempt, leave: Option<Leave>) -> Result<Verdict> {
     let arguments = Arguments::parse(&attempt.arguments)?;
     let person = cx.hearing.person.clone();
-    let decided = cx.write(move |cx| decide(cx, &attempt, &arguments, person.as_deref())).await?;
+    let decide = move |cx: &mut WriteContext<'_>| decide(cx, &attempt, &arguments, person.as_deref());
+    let then = move |decided: &Decided| {
+        if let (Decided::Go(leaving), Some(leave)) = (decided, leave) {
+            leave(&leaving.arguments);
+        }
+    };
+    let decided = cx.write_then(decide, then).await?;
     Ok(match decided {
         Decided::Go(leaving) => {
             let Leaving { call, arguments, sent, by_result, edited } = *leaving;
             let (cx, call, by_result) = (cx.clone(), Arc::new(call), by_result.map(Box::new));
-            let began = Instant::now();
-            Verdict::Go(Box::new(Going { cx, call, arguments, sent, by_result, edited, began, settled: false }))
+            let (began, vouched) = (Instant::now(), CallsUnderWay::add(&cx, &call));
+            let settled = false;
+            Verdict::Go(Box::new(Going {
+                cx,
+                call,
+                arguments,
+                sent,
+                by_result,
+                edited,
+                began,
+                settled,
+                _vouched: vouched,
+            }))
         }
         Decided::Held(held) => Verdict::Held(held),
         Decided::Refused(error) => Verdict::Refused(error),
@@ -252,22 +274,8 @@ impl Going {
         self.cx.write(move |cx| record::asked(cx, &call, method, passed)).await
     }
 
-    /// Vouches for the call for as long as it lasts: to be run beside it. It never ends by itself.
-    pub async fn keep(&self) {
-        loop {
-            tokio::time::sleep(RENEW).await;
-            let call = Arc::clone(&self.call);
-            let renewed = self.cx.write(move |cx| {
-                cx.tx.renew_call(&cx.caller.tenant.clone(), &call.id, cx.now.plus_seconds(LEASE_SECONDS))
-            });
-            if let Err(error) = renewed.await {
-                tracing::warn!(%error, "a call under way could not be vouched for");
-            }
-        }
-    }
-
     /// The second half: what came of it. Answers what the caller may see.
-    pub async fn settle(mut self, outcome: Outcome) -> Result<Box<RawValue>, Failure> {
+    pub fn settle(mut self, outcome: Outcome) -> Result<Box<RawValue>, Failure> {
         let (ending, answer) = match outcome {
             Outcome::Answered(result) => {
                 let failed = says_error(&result);
@@ -283,7 +291,7 @@ impl Going {
                 (Ending::of(&failure), Err(failure))
             }
         };
-        self.finish(ending).await;
+        self.finish(ending);
         let Some(edited) = &self.edited else { return answer };
         match answer {
             Ok(result) => Ok(edited.told_with(result)),
@@ -294,11 +302,11 @@ impl Going {
         }
     }
 
-    async fn finish(&mut self, ending: Ending) {
+    fn finish(&mut self, ending: Ending) {
         self.settled = true;
         let (call, took) = (Arc::clone(&self.call), self.began.elapsed());
         // Durable soon after. If the process ends before, the call is found open, and closed as unknown.
-        self.cx.write_behind(move |cx| settle::settle(cx, &call, &ending, took)).await;
+        self.cx.write_behind(move |cx| settle::settle(cx, &call, &ending, took));
     }
 }
 
@@ -307,16 +315,7 @@ impl Drop for Going {
         if self.settled {
             return;
         }
-        let (cx, call, took) = (self.cx.clone(), Arc::clone(&self.call), self.began.elapsed());
-        let ending = Ending::Unknown { why: "the call was given up before it was answered".to_owned() };
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(async move {
-                let settled = cx.write(move |cx| settle::settle(cx, &call, &ending, took));
-                if let Err(error) = settled.await {
-                    tracing::error!(%error, "what became of a call could not be written");
-                }
-            });
-        }
+        self.finish(Ending::Unknown { why: "the call was given up before it was answered".to_owned() });
     }
 }
 

@@ -153,16 +153,16 @@ async fn carried_out(mut going: Going, fresh: Option<Fresh>, hearing: &Hearing) 
         let message =
             "the upstream cannot be reached from here, or a secret in its headers may not go there".to_owned();
         let failure = Failure { kind: FailureKind::Unavailable, message, unsent: true };
-        return going.settle(Outcome::Failed(failure)).await;
+        return going.settle(Outcome::Failed(failure));
     };
     going.guard(&sent);
     if let Some(failure) = not_listed {
         let message =
             format!("its tools could not be listed, and so not be held against their pins: {}", failure.message);
-        return going.settle(Outcome::Failed(Failure { message, unsent: true, ..failure })).await;
+        return going.settle(Outcome::Failed(Failure { message, unsent: true, ..failure }));
     }
     if hearing.taken_back.as_ref().is_some_and(CancellationToken::is_cancelled) {
-        return going.settle(Outcome::Failed(Failure::cancelled(true))).await;
+        return going.settle(Outcome::Failed(Failure::cancelled(true)));
     }
     let outcome = match &hearing.line {
         None => {
@@ -172,7 +172,6 @@ async fn carried_out(mut going: Going, fresh: Option<Fresh>, hearing: &Hearing) 
                 biased;
                 () = hearing.taken_back() => Outcome::Failed(Failure::cancelled(false)),
                 outcome = link.call_tool(call) => outcome.map_or_else(Outcome::Failed, dialogue::unasked),
-                () = going.keep() => unreachable!("a call is vouched for until it is back"),
             }
         }
         Some(line) => tokio::select! {
@@ -181,10 +180,9 @@ async fn carried_out(mut going: Going, fresh: Option<Fresh>, hearing: &Hearing) 
             outcome = Box::pin(dialogue::carry(&going, &link, line)) => {
                 outcome.map_or_else(Outcome::Failed, Outcome::Answered)
             }
-            () = going.keep() => unreachable!("a call is vouched for until it is back"),
         },
     };
-    going.settle(outcome).await
+    going.settle(outcome)
 }
 
 /// A result as REST answers it: with `isError` in any case.

@@ -26,28 +26,28 @@ pub fn reach(cx: &OutwardContext, name: &UpstreamName) -> Result<Reach> {
 
 /// Where the upstream is, as it is registered now, and the secrets in its headers.
 pub fn target(cx: &OutwardContext, name: &UpstreamName) -> Result<(Target, Vec<Sent>)> {
-    cx.read(|cx| {
-        let upstream = cx.tx.upstream(&cx.caller.tenant, name)?;
-        let upstream = upstream.ok_or_else(|| Error::not_found(format!("the upstream {name}")).field("name"))?;
-        let keys = cx.services.keyring.tenant(cx.tx, &cx.caller.tenant)?;
-        if upstream.url.is_empty() {
-            let (command, sent) = child(cx, &keys, name)?;
-            let (tenant, generation) = (cx.caller.tenant.clone(), upstream.generation);
-            return Ok((
-                Target { tenant, name: upstream.name.clone(), generation, place: Place::Child(command) },
-                sent,
-            ));
-        }
-        let (mut headers, mut all) = (BTreeMap::new(), Vec::new());
-        for (header, value) in &upstream.headers {
-            let (value, sent) = secret::fill_header(cx, &keys, name, value)?;
-            headers.insert(header.clone(), value);
-            all.extend(sent);
-        }
-        let Upstream { name, url, generation, .. } = &*upstream;
-        let place = Place::Http { url: url.clone(), headers };
-        Ok((Target { tenant: cx.caller.tenant.clone(), name: name.clone(), generation: *generation, place }, all))
-    })
+    cx.read(|cx| target_in(cx, name))
+}
+
+/// The same on a snapshot that there is already.
+pub fn target_in(cx: &ReadContext<'_>, name: &UpstreamName) -> Result<(Target, Vec<Sent>)> {
+    let upstream = cx.tx.upstream(&cx.caller.tenant, name)?;
+    let upstream = upstream.ok_or_else(|| Error::not_found(format!("the upstream {name}")).field("name"))?;
+    let keys = cx.services.keyring.tenant(cx.tx, &cx.caller.tenant)?;
+    if upstream.url.is_empty() {
+        let (command, sent) = child(cx, &keys, name)?;
+        let (tenant, generation) = (cx.caller.tenant.clone(), upstream.generation);
+        return Ok((Target { tenant, name: upstream.name.clone(), generation, place: Place::Child(command) }, sent));
+    }
+    let (mut headers, mut all) = (BTreeMap::new(), Vec::new());
+    for (header, value) in &upstream.headers {
+        let (value, sent) = secret::fill_header(cx, &keys, name, value)?;
+        headers.insert(header.clone(), value);
+        all.extend(sent);
+    }
+    let Upstream { name, url, generation, .. } = &*upstream;
+    let place = Place::Http { url: url.clone(), headers };
+    Ok((Target { tenant: cx.caller.tenant.clone(), name: name.clone(), generation: *generation, place }, all))
 }
 
 /// How a child of the configuration is started, with the secrets in its environment.

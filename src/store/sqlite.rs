@@ -81,8 +81,17 @@ impl Sqlite {
         &self,
         durable: Durable,
         work: impl FnOnce(&mut dyn Tx) -> Result<T> + Send + 'static,
+        then: impl FnOnce(&T) + Send + 'static,
     ) -> Result<T> {
-        self.inner.writer.write(durable, work).await
+        self.inner.writer.write(durable, work, then).await
+    }
+
+    pub(super) fn write_behind(
+        &self,
+        work: impl FnOnce(&mut dyn Tx) -> Result<()> + Send + 'static,
+        failed: fn(Error),
+    ) {
+        self.inner.writer.write_behind(work, failed);
     }
 
     pub(super) fn is_behind(&self) -> bool {

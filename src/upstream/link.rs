@@ -3,10 +3,12 @@
 mod connect;
 
 use std::{
-    sync::{Arc, PoisonError, atomic::Ordering},
+    sync::{Arc, OnceLock, PoisonError, atomic::Ordering},
     time::{Duration, Instant},
 };
 
+use http::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::Url;
 use rmcp::{
     RoleClient,
     model::{
@@ -29,7 +31,7 @@ use super::{
     floor::{Listener, Place as OnFloor},
     follow,
 };
-use crate::outbound::Outbound;
+use crate::{error::Error, outbound::Outbound};
 use connect::{Connected, Events};
 
 /// Pages of a list of tools, and tools in it: more is no catalogue.
@@ -49,6 +51,8 @@ pub struct Link {
     limits: UpstreamLimits,
     turns: Arc<Semaphore>,
     breaker: Breaker,
+    /// Where it is over HTTP, once somebody has asked.
+    http: OnceLock<Arc<HttpPlace>>,
     /// What the newest connection has shown.
     revisions: std::sync::Mutex<Option<Revisions>>,
     // Tokio's mutex: it is held while the connection is made, so that only one is.
@@ -59,6 +63,14 @@ pub struct Link {
 #[derive(Debug)]
 pub struct Turn {
     _turn: OwnedSemaphorePermit,
+}
+
+/// Where an upstream is over HTTP.
+pub struct HttpPlace {
+    /// Its address.
+    pub url: Url,
+    /// Of every request, secrets included.
+    pub headers: HeaderMap,
 }
 
 /// Which revisions of MCP an upstream knows.
@@ -109,6 +121,7 @@ impl Link {
             limits,
             turns: Arc::new(Semaphore::new(limits.concurrency)),
             breaker: Breaker::new(limits.backoff),
+            http: OnceLock::new(),
             revisions: std::sync::Mutex::default(),
             state: Mutex::new(None),
         }
@@ -117,6 +130,23 @@ impl Link {
     /// Whether this is the connection for that registration, with those headers.
     pub(super) fn serves(&self, target: &Target) -> bool {
         (self.target.generation, &self.target.place) == (target.generation, &target.place)
+    }
+
+    /// Where it is over HTTP, and the headers of every request; `None` if it is a child.
+    pub fn http(&self) -> crate::error::Result<Option<Arc<HttpPlace>>> {
+        let Place::Http { url, headers: written } = &self.target.place else { return Ok(None) };
+        if let Some(known) = self.http.get() {
+            return Ok(Some(Arc::clone(known)));
+        }
+        let url = self.outbound.parse(url)?;
+        let mut headers = HeaderMap::new();
+        for (header, value) in written {
+            let header: HeaderName = header.parse().map_err(Error::internal)?;
+            let mut value: HeaderValue = value.parse().map_err(Error::internal)?;
+            value.set_sensitive(true);
+            headers.insert(header, value);
+        }
+        Ok(Some(Arc::clone(self.http.get_or_init(|| Arc::new(HttpPlace { url, headers })))))
     }
 
     /// Whether it failed so often that it is left alone.
@@ -135,8 +165,16 @@ impl Link {
 
     /// A turn for a request that another connection makes, whatever it is for; it ends when this is dropped.
     pub async fn enter(&self) -> Result<Turn, Failure> {
+        if let Some(turn) = self.try_enter() {
+            return Ok(turn);
+        }
         let turn = tokio::time::timeout(self.limits.queue_timeout, Arc::clone(&self.turns).acquire_owned()).await;
         turn.ok().and_then(Result::ok).map(|turn| Turn { _turn: turn }).ok_or_else(|| self.is_busy())
+    }
+
+    /// The same, if nobody has to be waited for.
+    pub fn try_enter(&self) -> Option<Turn> {
+        Arc::clone(&self.turns).try_acquire_owned().ok().map(|turn| Turn { _turn: turn })
     }
 
     /// Whether a call that another connection made was answered at all.

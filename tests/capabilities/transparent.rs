@@ -8,7 +8,7 @@ use std::{
 use serde_json::Value;
 
 use crate::{
-    proxy::register,
+    proxy::{add_policy, register},
     support::{
         Answer, Client, House, McpSession, Process, Stdio, json,
         program::upstream_program,
@@ -122,6 +122,36 @@ fn haldirs_own_headers_stay_here_and_secrets_never_come_back() {
     }
     let holds = |bytes: &[u8]| bytes.windows(12).any(|window| window == b"tok-12345678");
     assert!(!house.stored_bytes().iter().any(|(_, bytes)| holds(bytes)), "the secret is in the store");
+}
+
+#[test]
+fn a_call_that_was_made_ready_leaves_as_it_was_decided_or_not_at_all() {
+    let (house, upstream) = (House::new(), Upstream::new([tool("echo"), tool("erase")]));
+    let (_server, operator) = house.serve_operator();
+    register(&operator, "up", &upstream);
+    let secret = json!({"name": "token", "value": "tok-12345678", "upstreams": ["up"], "disclosure": "inject"});
+    assert_eq!(operator.post("/v1/secrets", &secret).status, 201);
+    let session = operator.session(&json!({"scopes": ["execute", "read"]}));
+    let headers = [("X-Session-ID", session.as_str())];
+    let reached = || {
+        let calls = upstream.calls().into_iter().map(|asked| asked.json()["params"]["arguments"].clone());
+        calls.collect::<Vec<_>>()
+    };
+    // From the second on, a connection is at hand.
+    for n in 0..3 {
+        assert_eq!(call(&operator, &headers, "echo", &json!({"n": n})).json()["result"]["isError"], Value::Null);
+    }
+    assert_eq!(reached(), [json!({"n": 0}), json!({"n": 1}), json!({"n": 2})]);
+    let answer = call(&operator, &headers, "echo", &json!({"t": "{{secret:token}}"}));
+    assert!(answer.text.contains("[redacted: token]") && !answer.text.contains("tok-1234"), "{}", answer.text);
+    assert_eq!(reached()[3..], [json!({"t": "tok-12345678"})]);
+    add_policy(&operator, &json!({"type": "block_tool", "tool": "up.erase"}));
+    for headers in [&headers[..], &[("X-Session-ID", "ses_none")]] {
+        assert_eq!(call(&operator, headers, "erase", &json!({})).json()["result"]["isError"], true);
+    }
+    assert_eq!(reached().len(), 4, "what was refused has left: {:?}", reached());
+    assert_eq!(call(&operator, &headers, "echo", &json!({"n": 4})).status, 200);
+    assert_eq!(reached()[4..], [json!({"n": 4})]);
 }
 
 #[test]

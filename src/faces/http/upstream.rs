@@ -5,6 +5,7 @@
 //! sessions stay here, and the upstream's credentials never reach the client.
 
 mod children;
+mod departure;
 mod dialog;
 mod failed;
 mod headers;
@@ -15,6 +16,7 @@ mod stream;
 
 use std::{
     sync::Arc,
+    task::Poll,
     time::{Duration, Instant},
 };
 
@@ -26,6 +28,7 @@ use axum::{
 };
 use bytes::Bytes;
 use children::Children;
+use departure::{Departure, Leaving};
 use headers::{is_modern, mismatch};
 use http::{HeaderMap, Method, StatusCode};
 use route::Route;
@@ -42,8 +45,7 @@ use crate::{
         wrap::Source,
     },
     model::{Credential, UpstreamName},
-    operations::proxied,
-    upstream::Place,
+    upstream::{Link, Place},
 };
 
 /// How long a stream may stay open that is no answer to a call.
@@ -72,7 +74,7 @@ async fn serve(
 async fn answer(app: &App, credential: &Credential, name: &str, request: Request) -> Result<Response> {
     let session = request.headers().get(HALDIR_SESSION).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let name = UpstreamName::parse(name).map_err(|_| Error::not_found("the upstream"))?;
-    let (target, sent) = proxied::target(&app.shared.haldir.watch_proxy(credential)?, &name)?;
+    let (target, sent) = app.shared.haldir.find_upstream(credential, &name)?;
     let link = app.shared.haldir.link(&target);
     let (method, headers) = (request.method().clone(), request.headers().clone());
     let body = if method == Method::POST {
@@ -81,23 +83,29 @@ async fn answer(app: &App, credential: &Credential, name: &str, request: Request
     } else {
         Bytes::new()
     };
-    let route = match target.place.clone() {
-        Place::Http { url, headers: written } => {
-            let route = Route::new(app, credential, name, (&url, &written), (link, sent.clone()))?;
-            let wire = Source::Wire(Box::new(route.wire(app)));
-            let (name, target) = (&route.name, &target);
-            let relayed = Children { app, credential, name, source: wire, target, sent, link: None };
-            if relayed.serves(&headers) || needs_bridge(app, credential, &route.name, &headers, &body).await? {
-                return relayed.answer(&method, &headers, &body).await;
+    let read = std::str::from_utf8(&body).map_err(|_| (message::PARSE_ERROR, "this is no UTF-8".to_owned()));
+    let read = read.and_then(Message::read);
+    let route = match (link.http()?, &target.place) {
+        (Some(place), _) => {
+            let route = Route::new(app, credential, name, place, (link, sent.clone()));
+            let relayed = || {
+                let (name, target, sent) = (&route.name, &target, sent.clone());
+                let source = Source::Wire(Box::new(route.wire(app)));
+                Children { app, credential, name, source, target, sent, link: None }
+            };
+            let has_session = headers.contains_key(SESSION_ID);
+            if has_session && relayed().serves(&headers) || !has_session && needs_bridge(&route.link, &read).await {
+                return relayed().answer(&method, &headers, &body).await;
             }
             route
         }
-        Place::Child(command) => {
-            let source = Source::Child(command);
+        (None, Place::Child(command)) => {
+            let source = Source::Child(command.clone());
             let target = &target;
             let children = Children { app, credential, name: &name, source, target, sent, link: Some(link) };
             return children.answer(&method, &headers, &body).await;
         }
+        (None, Place::Http { .. }) => return Err(Error::internal("an upstream over HTTP has no address")),
     };
     let sessions = &app.shared.upstream_sessions;
     let Some(open) = sessions.admit(route.name.as_str(), &headers, credential) else {
@@ -106,32 +114,24 @@ async fn answer(app: &App, credential: &Credential, name: &str, request: Request
     };
     let exchange = Exchange { app: app.clone(), credential: credential.clone(), route, open, client: None };
     if method == Method::POST {
-        return exchange.post(&headers, &body, session).await;
+        return match read {
+            Ok(message) => exchange.post(headers, &message, &body, session).await,
+            Err((code, problem)) => Ok(rpc_error(StatusCode::BAD_REQUEST, None, code, &problem)),
+        };
     }
     exchange.other(&method, &headers).await
 }
 
 /// Whether the upstream knows the revision that this request is of not at all.
-async fn needs_bridge(
-    app: &App,
-    credential: &Credential,
-    name: &UpstreamName,
-    headers: &HeaderMap,
-    body: &Bytes,
-) -> Result<bool> {
-    if headers.contains_key(SESSION_ID) {
-        return Ok(false);
-    }
-    let Ok(Ok(message)) = std::str::from_utf8(body).map(Message::read) else { return Ok(false) };
+async fn needs_bridge(link: &Link, message: &std::result::Result<Message<'_>, message::Refused>) -> bool {
+    let Ok(message) = message else { return false };
     let modern = message.is_modern();
     if !modern && !message.is("initialize") {
-        return Ok(false);
+        return false;
     }
-    let cx = app.shared.haldir.watch_proxy(credential)?;
-    let reach = proxied::reach(&cx, name)?;
     // Where that is not known, the upstream speaks for itself.
-    let Some(revisions) = reach.link.revisions().await else { return Ok(false) };
-    Ok(if modern { !revisions.modern } else { !revisions.with_handshake })
+    let Some(revisions) = link.revisions().await else { return false };
+    if modern { !revisions.modern } else { !revisions.with_handshake }
 }
 
 struct Exchange {
@@ -147,7 +147,7 @@ struct Exchange {
 struct Calling {
     headers: HeaderMap,
     /// The message, as it was written.
-    text: String,
+    text: Bytes,
     id: String,
     modern: bool,
     /// The session that the request names.
@@ -158,19 +158,25 @@ struct Calling {
 }
 
 impl Exchange {
-    async fn post(mut self, headers: &HeaderMap, body: &Bytes, session: Option<String>) -> Result<Response> {
-        let read = std::str::from_utf8(body).map_err(|_| (message::PARSE_ERROR, "this is no UTF-8".to_owned()));
-        let read = read.and_then(|text| Message::read(text).map(|message| (message, text)));
-        let (message, text) = match read {
-            Ok(read) => read,
-            Err((code, problem)) => return Ok(rpc_error(StatusCode::BAD_REQUEST, None, code, &problem)),
-        };
-        if self.open.hear(&message) {
+    async fn post(
+        mut self,
+        headers: HeaderMap,
+        message: &Message<'_>,
+        text: &Bytes,
+        session: Option<String>,
+    ) -> Result<Response> {
+        if self.open.hear(message) {
             return Ok(respond::json(202, String::new()));
         }
         self.client = message.is("initialize").then(|| message.speaker());
         let id = message.request_id().map(str::to_owned);
-        let modern = message.is_modern() || is_modern(headers);
+        let modern = message.is_modern() || is_modern(&headers);
+        if message.is("tools/call") {
+            // A call without an id would be one without an answer.
+            let Some(id) = id else { return Ok(respond::json(202, String::new())) };
+            let calling = Calling { headers, text: text.clone(), id, modern, session, decided: None, asked: false };
+            return self.call(calling, message).await;
+        }
         let mut passing = Passing {
             governor: Arc::clone(&self.route.governor),
             call: None,
@@ -182,26 +188,21 @@ impl Exchange {
         if message.is("subscriptions/listen") {
             passing.until = None;
         }
-        if !message.is("tools/call") {
-            if let Some(id) = id.as_deref().filter(|_| passing.until.is_some()) {
-                match self.route.link.enter().await {
-                    Ok(turn) => passing.turn = Some(turn),
-                    Err(busy) => {
-                        return Ok(rpc_error(StatusCode::BAD_GATEWAY, Some(id), INTERNAL_ERROR, &busy.message));
-                    }
+        if let Some(id) = id.as_deref().filter(|_| passing.until.is_some()) {
+            match self.route.link.enter().await {
+                Ok(turn) => passing.turn = Some(turn),
+                Err(busy) => {
+                    return Ok(rpc_error(StatusCode::BAD_GATEWAY, Some(id), INTERNAL_ERROR, &busy.message));
                 }
             }
-            return self.send(Method::POST, headers, Some(message.text()), passing, modern).await;
         }
-        // A call without an id would be one without an answer.
-        let Some(id) = id else { return Ok(respond::json(202, String::new())) };
-        let (headers, text) = (headers.clone(), text.to_owned());
-        self.call(Calling { headers, text, id, modern, session, decided: None, asked: false }).await
+        let outgoing = self.outgoing(Method::POST, &headers, Some(message.text()), passing.until.is_none());
+        self.send(&headers, Leaving::Later(outgoing), passing, modern).await
     }
 
-    async fn call(self, calling: Calling) -> Result<Response> {
-        let Calling { headers, text, id, modern, session, decided, asked } = &calling;
-        let message = Message::read(text).map_err(|(_, problem)| Error::internal(problem))?;
+    /// A call of a tool; `message` is what its text says.
+    async fn call(self, calling: Calling, message: &Message<'_>) -> Result<Response> {
+        let Calling { headers, id, modern, session, decided, asked, .. } = &calling;
         let call = match Call::read(message.params) {
             Ok(call) => call,
             Err((code, problem)) => return Ok(rpc_error(StatusCode::BAD_REQUEST, Some(id), code, &problem)),
@@ -210,14 +211,35 @@ impl Exchange {
             let problem = format!("the header {header} does not say what the body says");
             return Ok(rpc_error(StatusCode::BAD_REQUEST, Some(id), HEADER_MISMATCH, &problem));
         }
-        let arguments = call.arguments.map_or("{}", |arguments| arguments.get()).to_owned();
+        let arguments = call.arguments.map_or("{}", |arguments| arguments.get());
         let session = call.session.clone().or(session.clone());
-        let decided = decided.clone().or_else(|| call.decided(&message));
+        let decided = decided.clone().or_else(|| call.decided(message));
         let asks = !asked
             && call.answered.is_none()
             && if *modern { message.speaker().can_ask } else { self.can_ask(headers) };
-        let asking = Asked { tool: call.name.clone(), arguments, session, decided, offered: None, asks };
-        let decision = match self.route.governor.admit(asking).await {
+        let departure = Departure::default();
+        let asking = Asked {
+            tool: call.name.clone(),
+            arguments: arguments.to_owned(),
+            session,
+            decided,
+            offered: None,
+            asks,
+            leave: Some(departure.leave()),
+        };
+        let governor = Arc::clone(&self.route.governor);
+        let mut admission = governor.admit(asking);
+        // The first look hands the call to those who decide; meanwhile it is made ready.
+        let first = futures::poll!(admission.as_mut());
+        if first.is_pending() {
+            let outgoing = self.outgoing(Method::POST, headers, Some(call.forwarded(id, arguments)), false);
+            departure.prepare(&self.app.shared.upstreams, &self.route, outgoing, arguments);
+        }
+        let decided = match first {
+            Poll::Ready(decided) => decided,
+            Poll::Pending => admission.await,
+        };
+        let decision = match decided {
             Err(error) if matches!(error.code, Code::Unauthorized | Code::RateLimited) => return Err(error),
             Err(error) => Decision::of(&error),
             Ok(Decision::Ask { question, held, .. }) if *modern => {
@@ -243,7 +265,10 @@ impl Exchange {
         if let Some(redact) = admitted.redact {
             self.open.redact(redact);
         }
-        let text = call.forwarded(id, &admitted.arguments);
+        let leaving = departure.left(&admitted.arguments).unwrap_or_else(|| {
+            let text = call.forwarded(id, &admitted.arguments);
+            Leaving::Later(self.outgoing(Method::POST, headers, Some(text), false))
+        });
         let passing = Passing {
             governor: Arc::clone(&self.route.governor),
             call: Some((id.clone(), admitted.report)),
@@ -252,7 +277,7 @@ impl Exchange {
             until: Some(Instant::now() + self.app.shared.call_timeout),
             turn: None,
         };
-        self.send(Method::POST, headers, Some(text), passing, *modern).await
+        self.send(headers, leaving, passing, *modern).await
     }
 
     /// Whether the person at the client can be asked in the answer to a request: an event stream, to which the client
@@ -272,7 +297,8 @@ impl Exchange {
         };
         let ends = (method == Method::DELETE).then(|| headers.get(SESSION_ID).cloned()).flatten();
         let (app, name) = (self.app.clone(), self.route.name.clone());
-        let response = self.send(method.clone(), headers, None, passing, false).await?;
+        let outgoing = self.outgoing(method.clone(), headers, None, true);
+        let response = self.send(headers, Leaving::Later(outgoing), passing, false).await?;
         if let (Some(id), true) = (ends, response.status() != StatusCode::METHOD_NOT_ALLOWED) {
             app.shared.upstream_sessions.end(name.as_str(), &id);
         }

@@ -305,7 +305,7 @@ impl Exchange {
         entry.stage = Stage::Deciding;
         let offered = Some(self.offered.contains(&tool));
         let (session, decided) = (entry.session.clone(), entry.decided.take());
-        let asked = Asked { tool, arguments, session, decided, offered, asks };
+        let asked = Asked { tool, arguments, session, decided, offered, asks, leave: None };
         let (governor, id) = (Arc::clone(&self.governor), id.to_owned());
         self.decisions.spawn(async move {
             let decision = governor.admit(asked).await;
@@ -364,11 +364,7 @@ impl Exchange {
         }
         let Some(ToolCall { stage: Stage::Sent(report), cancelled, .. }) = self.calls.remove(id) else { return };
         let text = self.redacted(text);
-        let outcome = match Message::read(&text) {
-            Ok(Message { result: Some(result), .. }) => Outcome::Result(result.get().to_owned()),
-            Ok(Message { error: Some(error), .. }) => Outcome::Error(error.get().to_owned()),
-            _ => Outcome::Unknown("the upstream's answer could not be read"),
-        };
+        let outcome = Outcome::of_text(&text);
         if !cancelled {
             let told = report.told(&text).unwrap_or(text);
             self.answer(told).await;

@@ -5,7 +5,6 @@ use std::{sync::Arc, time::Duration};
 use futures::future::BoxFuture;
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use tokio::sync::oneshot;
 
 use super::{
     json,
@@ -31,7 +30,13 @@ pub struct Asked {
     pub offered: Option<bool>,
     /// Whether somebody at the client can be asked about it now.
     pub asks: bool,
+    /// What is done at once when the call may go on.
+    pub leave: Option<Leave>,
 }
+
+/// Called with the arguments to send once the entry is durable that says that the call may go on, unless nobody waits for
+/// that any more; on whatever thread, so it waits for nothing. What it has not sent is sent by who has asked.
+pub use crate::operations::proxied::Leave;
 
 /// A call that may go on. The entry that says so is durable.
 pub struct Admitted {
@@ -91,20 +96,19 @@ impl Decision {
 
 /// Where the outcome of a call is reported, and what its answer has to say besides.
 pub struct Report {
-    outcome: oneshot::Sender<Outcome>,
+    outcome: Box<dyn FnOnce(Outcome) + Send + Sync>,
     edited: Option<Arc<Edited>>,
 }
 
 impl Report {
-    /// Reports there; `edited` is what an operator changed of the call.
-    pub fn new(outcome: oneshot::Sender<Outcome>, edited: Option<Arc<Edited>>) -> Self {
-        Self { outcome, edited }
+    /// `outcome` takes what came of it, and waits for nothing; `edited` is what an operator changed of the call.
+    pub fn new(outcome: impl FnOnce(Outcome) + Send + Sync + 'static, edited: Option<Arc<Edited>>) -> Self {
+        Self { outcome: Box::new(outcome), edited }
     }
 
-    /// Reports what came of it. Fails only if the process is about to end; then the call is found open, and closed as
-    /// unknown.
+    /// Reports what came of it.
     pub fn send(self, outcome: Outcome) {
-        let _ = self.outcome.send(outcome);
+        (self.outcome)(outcome);
     }
 
     /// The answer to the call with what the client has to be told besides; `None` if there is nothing.
@@ -158,15 +162,33 @@ impl Redact {
 /// What came of a call.
 #[derive(Clone, Debug)]
 pub enum Outcome {
-    /// The upstream's result: JSON text, without secrets.
-    Result(String),
-    /// The upstream's JSON-RPC error: JSON text, without secrets.
-    Error(String),
+    /// The upstream's result, without secrets.
+    Result(Box<RawValue>),
+    /// The upstream's JSON-RPC error, without secrets.
+    Error(Box<RawValue>),
     /// Nobody knows whether it was carried out, and why not.
     Unknown(&'static str),
     /// It never left, and why not.
     Unsent(&'static str),
 }
+
+impl Outcome {
+    /// What a response says of the call.
+    pub fn of(response: &Message<'_>) -> Self {
+        match (response.result, response.error) {
+            (Some(result), _) => Self::Result(result.to_owned()),
+            (None, Some(error)) => Self::Error(error.to_owned()),
+            (None, None) => Self::Unknown(UNREADABLE),
+        }
+    }
+
+    /// The same of its text.
+    pub fn of_text(response: &str) -> Self {
+        Message::read(response).map_or(Self::Unknown(UNREADABLE), |message| Self::of(&message))
+    }
+}
+
+const UNREADABLE: &str = "the upstream's answer could not be read";
 
 /// Decides on the calls of one upstream for one client.
 pub trait Govern: Send + Sync + 'static {

@@ -4,8 +4,6 @@ use std::sync::Arc;
 
 use futures::{FutureExt, future::BoxFuture};
 use serde_json::value::RawValue;
-use tokio::sync::oneshot;
-use tokio_util::task::TaskTracker;
 
 use super::{
     bound_session::BoundSession,
@@ -20,7 +18,7 @@ use crate::{
         Haldir,
         proxied::{self, Attempt, Audience, Going, Held, OutwardContext, Sent, Verdict},
     },
-    upstream::{Failure, FailureKind},
+    upstream::{Failure, FailureKind, Link},
 };
 
 /// Who sees to it that the upstream's tools are known.
@@ -43,7 +41,8 @@ pub struct Governor {
     session: Option<Arc<BoundSession>>,
     tools: Tools,
     asking: Asking,
-    reports: TaskTracker,
+    /// The upstream's connection, where the one who asks knows it already.
+    link: Option<Arc<Link>>,
 }
 
 impl Governor {
@@ -56,16 +55,22 @@ impl Governor {
         tools: Tools,
         asking: Asking,
     ) -> Self {
-        Self { haldir, credential, upstream, session, tools, asking, reports: TaskTracker::new() }
+        Self { haldir, credential, upstream, session, tools, asking, link: None }
+    }
+
+    /// Of an upstream that is reached over this connection.
+    #[must_use]
+    pub fn over(self, link: Arc<Link>) -> Self {
+        Self { link: Some(link), ..self }
     }
 
     async fn decide(&self, asked: Asked) -> Result<Decision> {
         let mut cx = self.haldir.enter_proxy(&self.credential).await?;
-        let session_id = self.session(asked.session).await?;
+        let session_id = self.session(asked.session.clone()).await?;
         if self.tools == Tools::Asked {
             self.look_at_tools(&cx).await?;
         }
-        let Asked { tool, arguments, offered, decided, asks, .. } = asked;
+        let Asked { tool, arguments, offered, decided, asks, leave, .. } = asked;
         if let Some(Decided { person, yes, proof }) = decided.filter(|_| self.asking.enabled) {
             let was_asked = |proof: String| proxied::was_asked(&cx, &person.request_id, &proof);
             if !proof.map_or(Ok(true), was_asked)? {
@@ -79,8 +84,8 @@ impl Governor {
             }
         }
         let attempt = Attempt { session_id, tool, upstream: Some(self.upstream.clone()), offered, arguments };
-        Ok(match proxied::begin(&cx, attempt).await? {
-            Verdict::Go(going) => Decision::Go(self.admitted(*going)),
+        Ok(match proxied::begin_and(&cx, attempt, leave).await? {
+            Verdict::Go(going) => Decision::Go(admitted(*going)),
             Verdict::Held(held) => self.held(&cx, held, asks).await?,
             Verdict::Refused(error) if error.code == Code::UnknownTool => Decision::Unknown(error.message),
             Verdict::Refused(error) => Decision::of(&error),
@@ -116,6 +121,11 @@ impl Governor {
 
     /// A tool that has changed is found out before it is called.
     async fn look_at_tools(&self, cx: &OutwardContext) -> Result<()> {
+        if let Some(link) = &self.link
+            && !link.must_list().await
+        {
+            return Ok(());
+        }
         let Ok(reach) = proxied::reach(cx, &self.upstream) else { return Ok(()) };
         if reach.link.must_list().await {
             // Where it cannot be listed it is called as it was accepted; who decides is the store.
@@ -123,42 +133,29 @@ impl Governor {
         }
         Ok(())
     }
-
-    fn admitted(&self, going: Going) -> Admitted {
-        let (report, reported) = oneshot::channel();
-        let arguments = going.arguments().clone();
-        let redact = redaction(going.secrets().to_vec());
-        let report = Report::new(report, going.edited().cloned());
-        self.reports.spawn(settled(going, reported));
-        Admitted { arguments, redact, report }
-    }
 }
 
-/// Vouches for the call until its outcome is reported, and settles it. If it never is, the call is settled as unknown
-/// when `going` is dropped.
-async fn settled(going: Going, reported: oneshot::Receiver<Outcome>) {
-    let outcome = tokio::select! {
-        outcome = reported => outcome,
-        () = going.keep() => return,
-    };
-    let Ok(outcome) = outcome else { return };
+fn admitted(going: Going) -> Admitted {
+    let arguments = going.arguments().clone();
+    let redact = redaction(going.secrets().to_vec());
+    let edited = going.edited().cloned();
+    // If it is never reported, the call is settled as unknown when `going` is dropped.
+    Admitted { arguments, redact, report: Report::new(move |outcome| settle(going, outcome), edited) }
+}
+
+/// Settles a call whose outcome is reported.
+fn settle(going: Going, outcome: Outcome) {
     let failed = |kind: FailureKind, message: &str, unsent: bool| {
         proxied::Outcome::Failed(Failure { kind, message: message.to_owned(), unsent })
     };
     let outcome = match outcome {
-        Outcome::Result(result) => match RawValue::from_string(result) {
-            Ok(result) => proxied::Outcome::Answered(result),
-            Err(_) => failed(FailureKind::Unavailable, "the upstream's answer could not be read", false),
-        },
-        Outcome::Error(error) => match RawValue::from_string(error) {
-            Ok(error) => failed(FailureKind::Rpc(error), "it answered with an error", false),
-            Err(_) => failed(FailureKind::Unavailable, "the upstream's answer could not be read", false),
-        },
+        Outcome::Result(result) => proxied::Outcome::Answered(result),
+        Outcome::Error(error) => failed(FailureKind::Rpc(error), "it answered with an error", false),
         Outcome::Unknown(why) => failed(FailureKind::Unavailable, why, false),
         Outcome::Unsent(why) => failed(FailureKind::Unavailable, why, true),
     };
     // The answer has left already, without the secrets.
-    drop(going.settle(outcome).await);
+    drop(going.settle(outcome));
 }
 
 /// Takes these secrets out of what comes back.
@@ -193,10 +190,6 @@ impl Govern for Governor {
     }
 
     fn recorded(&self) -> BoxFuture<'_, ()> {
-        async {
-            self.reports.close();
-            self.reports.wait().await;
-        }
-        .boxed()
+        self.haldir.caught_up().boxed()
     }
 }

@@ -142,9 +142,10 @@ pub struct Passing {
 impl Passing {
     /// A message as the client may see it; `None` if just as it is.
     pub fn pass(&mut self, text: &str) -> Option<String> {
-        let answered = Message::read(text).ok().and_then(|message| message.answers().map(str::to_owned));
-        let Some(id) = answered else { return self.open.redacted(text) };
-        if self.list.as_ref() == Some(&id) {
+        let read = Message::read(text).ok();
+        let answered = read.as_ref().and_then(|message| Some((message.answers()?, message)));
+        let Some((id, message)) = answered else { return self.open.redacted(text) };
+        if self.list.as_deref() == Some(id) {
             let shown = govern::shown_tools(&*self.governor, text);
             let redacted = self.open.redacted(shown.as_deref().unwrap_or(text));
             return redacted.or(shown);
@@ -154,26 +155,17 @@ impl Passing {
             Some((of, report)) if of == id => Some(report),
             other => {
                 self.call = other;
-                self.open.parked(&id)
+                self.open.parked(id)
             }
         };
         let Some(report) = report else { return redacted };
         let told = report.told(redacted.as_deref().unwrap_or(text));
-        report.send(outcome(redacted.as_deref().unwrap_or(text)));
+        report.send(redacted.as_deref().map_or_else(|| Outcome::of(message), Outcome::of_text));
         told.or(redacted)
     }
 
     /// Whether an answer is still to come that haldir has to see.
     pub fn awaits_answer(&self) -> bool {
         self.call.is_some()
-    }
-}
-
-/// What a response says of the call.
-fn outcome(text: &str) -> Outcome {
-    match Message::read(text) {
-        Ok(Message { result: Some(result), .. }) => Outcome::Result(result.get().to_owned()),
-        Ok(Message { error: Some(error), .. }) => Outcome::Error(error.get().to_owned()),
-        _ => Outcome::Unknown("the upstream's answer could not be read"),
     }
 }

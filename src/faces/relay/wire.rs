@@ -7,9 +7,9 @@ use std::{
     time::Duration,
 };
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
-use reqwest::{Client, Response, Url};
+use reqwest::Url;
 use tokio::{sync::mpsc, task::AbortHandle};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -19,7 +19,10 @@ use super::{
     message::{self, FIRST_MODERN, INTERNAL_ERROR, Message},
     wrap::Said,
 };
-use crate::{outbound::Outbound, upstream::Link};
+use crate::{
+    outbound::carrier::{Answer, Carrier, Unanswered},
+    upstream::Link,
+};
 
 /// Messages that wait for their reader.
 const MAX_WAITING: usize = 256;
@@ -38,9 +41,7 @@ const NAME: HeaderName = HeaderName::from_static("mcp-name");
 #[derive(Clone)]
 pub struct Wire {
     /// Follows no redirect, and connects to allowed addresses only.
-    pub client: Client,
-    /// Which those are.
-    pub outbound: Outbound,
+    pub client: Carrier,
     /// The address.
     pub url: Url,
     /// Headers of every request.
@@ -185,21 +186,20 @@ impl Speaker {
         headers
     }
 
-    async fn send(&self, method: Method, headers: HeaderMap, body: Option<String>) -> Result<Response, &'static str> {
-        self.wire.outbound.check_form(&self.wire.url).map_err(|_| "the upstream's address is not allowed")?;
-        let session = self.state().session.clone();
-        let mut request = self.wire.client.request(method, self.wire.url.clone()).headers(headers);
-        request = request.headers(self.wire.headers.clone()).timeout(self.wire.call_timeout);
-        if let Some(session) = session {
-            request = request.header(SESSION, session);
+    async fn send(&self, method: Method, headers: HeaderMap, body: Option<String>) -> Result<Answer, &'static str> {
+        let mut headers = headers;
+        for (name, value) in &self.wire.headers {
+            headers.insert(name.clone(), value.clone());
         }
-        if let Some(body) = body {
-            request = request.body(body);
+        if let Some(session) = self.state().session.clone() {
+            headers.append(SESSION, session);
         }
-        let response = request.send().await.map_err(|error| match (error.is_connect(), error.is_timeout()) {
-            (true, _) => "the upstream cannot be reached",
-            (_, true) => "the upstream did not answer in time",
-            _ => "the connection to the upstream broke off",
+        let request = (method, headers, body.map(Bytes::from).unwrap_or_default());
+        let sent = self.wire.client.send(&self.wire.url, request, self.wire.call_timeout).await;
+        let response = sent.map_err(|unanswered| match unanswered {
+            Unanswered::Unreachable => "the upstream cannot be reached",
+            Unanswered::TimedOut => "the upstream did not answer in time",
+            Unanswered::BrokeOff => "the connection to the upstream broke off",
         })?;
         if response.status().is_redirection() {
             return Err("the upstream redirects to another address: register that one, if it is meant");
@@ -242,7 +242,7 @@ impl Speaker {
     }
 
     /// Everything in an answer; an error if what was asked is not answered in it.
-    async fn hear(&self, mut response: Response, id: Option<&str>, begins: bool) -> Result<(), &'static str> {
+    async fn hear(&self, mut response: Answer, id: Option<&str>, begins: bool) -> Result<(), &'static str> {
         if begins && let Some(session) = response.headers().get(SESSION) {
             self.state().session = Some(session.clone());
         }

@@ -93,12 +93,22 @@ impl Writer {
         &self,
         durable: Durable,
         work: impl FnOnce(&mut dyn Tx) -> Result<T> + Send + 'static,
+        then: impl FnOnce(&T) + Send + 'static,
     ) -> Result<T> {
         let (sender, receiver) = oneshot::channel();
         let job: Job = Box::new(move |batch| {
             let outcome = batch.run_job(work);
             // The receiver is gone when the caller hung up; the write stands all the same.
-            Box::new(move |committed| drop(sender.send(committed.and(outcome))))
+            Box::new(move |committed| {
+                let outcome = committed.and(outcome);
+                if let Ok(found) = &outcome
+                    && !sender.is_closed()
+                    && catch_unwind(AssertUnwindSafe(|| then(found))).is_err()
+                {
+                    tracing::error!("what follows a write panicked");
+                }
+                drop(sender.send(outcome));
+            })
         });
         if self.runtime.get().is_none()
             && let Ok(runtime) = Handle::try_current()
@@ -107,6 +117,19 @@ impl Writer {
         }
         self.enqueue((job, durable))?;
         receiver.await.unwrap_or_else(|_| Err(closed()))
+    }
+
+    /// A write that nobody waits for, see [`Durable::Soon`]; `failed` hears if it was not written.
+    pub(super) fn write_behind(
+        &self,
+        work: impl FnOnce(&mut dyn Tx) -> Result<()> + Send + 'static,
+        failed: fn(Error),
+    ) {
+        let job: Job = Box::new(move |batch| {
+            let outcome = batch.run_job(work);
+            Box::new(move |committed| committed.and(outcome).unwrap_or_else(failed))
+        });
+        self.enqueue((job, Durable::Soon)).unwrap_or_else(failed);
     }
 
     fn enqueue(&self, job: Queued) -> Result<()> {

@@ -121,6 +121,7 @@ fn services(keyring: Keyring) -> Result<Services> {
         meter: Arc::default(),
         upstreams,
         children_asked: tokio::sync::watch::Sender::new(false),
+        calls_under_way: crate::call::CallsUnderWay::default(),
     })
 }
 

@@ -20,7 +20,7 @@ use crate::{
         elicitation::{self, Answer, UNDECIDED},
         relay::{
             govern::Decision,
-            message::{self, INTERNAL_ERROR},
+            message::{self, INTERNAL_ERROR, Message},
             passing::Ask,
         },
     },
@@ -102,7 +102,14 @@ async fn converse(
     };
     let id = calling.id.clone();
     (calling.decided, calling.asked) = (Some(decided), true);
-    match Box::pin(exchange.call(calling)).await {
+    let text = calling.text.clone();
+    let read = std::str::from_utf8(&text).map_err(Error::internal);
+    let read = read.and_then(|text| Message::read(text).map_err(|(_, problem)| Error::internal(problem)));
+    let answered = match read {
+        Ok(message) => Box::pin(exchange.call(calling, &message)).await,
+        Err(error) => Err(error),
+    };
+    match answered {
         Ok(response) => pass_on(response, &sender).await,
         Err(error) => {
             let _ = sender.send(event(&message::error(Some(&id), INTERNAL_ERROR, &error.message))).await;

@@ -1,6 +1,6 @@
 //! Requests that an upstream did not answer.
 
-use crate::faces::relay::govern::Outcome;
+use crate::{faces::relay::govern::Outcome, outbound::carrier::Unanswered};
 
 /// Why there is no answer.
 pub(super) enum Failed {
@@ -11,11 +11,11 @@ pub(super) enum Failed {
 }
 
 impl Failed {
-    pub(super) fn of(error: &reqwest::Error) -> Self {
-        match (error.is_connect(), error.is_timeout()) {
-            (true, _) => Self::Unsent,
-            (_, true) => Self::TimedOut,
-            _ => Self::BrokeOff,
+    pub(super) fn of(unanswered: Unanswered) -> Self {
+        match unanswered {
+            Unanswered::Unreachable => Self::Unsent,
+            Unanswered::TimedOut => Self::TimedOut,
+            Unanswered::BrokeOff => Self::BrokeOff,
         }
     }
 

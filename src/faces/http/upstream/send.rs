@@ -6,6 +6,7 @@ use http::{HeaderMap, Method, StatusCode, header};
 
 use super::{
     Exchange, LISTEN,
+    departure::{Leaving, Outgoing},
     failed::Failed,
     headers::{PROTOCOL_VERSION, for_upstream},
     not_carried_out, rpc_error, stream,
@@ -17,6 +18,7 @@ use crate::{
         relay::{message::INTERNAL_ERROR, passing::Passing},
     },
     operations::Haldir,
+    outbound::carrier::Answer,
 };
 
 /// Redirects that are followed, within one origin.
@@ -29,15 +31,16 @@ impl Exchange {
     /// Sends a request on, and answers with what comes back.
     pub(super) async fn send(
         self,
-        method: Method,
         headers: &HeaderMap,
-        body: Option<String>,
+        mut leaving: Leaving,
         mut passing: Passing,
         modern: bool,
     ) -> Result<Response> {
         let begins = passing.call.is_none() && !headers.contains_key(SESSION_ID);
         let is_call = passing.call.is_some();
-        if is_call {
+        if let Leaving::Left { turn, .. } = &mut leaving {
+            passing.turn = turn.take();
+        } else if is_call {
             let turn = self.route.link.enter().await;
             // Asked last: who is let through has to say what came of it.
             match turn.and_then(|turn| self.route.link.admit().map(|()| turn)) {
@@ -49,7 +52,7 @@ impl Exchange {
                 }
             }
         }
-        let asked = self.request(&method, headers, body, passing.until.is_none()).await;
+        let asked = self.request(leaving).await;
         if is_call {
             self.route.link.reached(matches!(asked, Ok(_) | Err(Failed::Redirected)));
         }
@@ -84,7 +87,7 @@ impl Exchange {
     async fn passed_on(
         self,
         headers: &HeaderMap,
-        response: reqwest::Response,
+        response: Answer,
         mut passing: Passing,
         modern: bool,
     ) -> Result<Response> {
@@ -124,26 +127,31 @@ impl Exchange {
         built.body(body).map_err(Error::internal)
     }
 
+    /// A request of the client as it goes on.
+    pub(super) fn outgoing(&self, method: Method, headers: &HeaderMap, body: Option<String>, lasts: bool) -> Outgoing {
+        let mut sent = for_upstream(headers);
+        // In the place of what the client has sent under the same name.
+        for (name, value) in &self.route.place.headers {
+            sent.insert(name.clone(), value.clone());
+        }
+        let within = if lasts { LISTEN } else { self.app.shared.call_timeout };
+        Outgoing { method, headers: sent, body: body.map(Bytes::from).unwrap_or_default(), within }
+    }
+
     /// Asks the upstream, and follows redirects that stay where the operator pointed.
-    async fn request(
-        &self,
-        method: &Method,
-        headers: &HeaderMap,
-        body: Option<String>,
-        listens: bool,
-    ) -> Result<reqwest::Response, Failed> {
-        let mut url = self.route.url.clone();
-        let body = body.map(Bytes::from);
+    async fn request(&self, leaving: Leaving) -> Result<Answer, Failed> {
+        let upstreams = &self.app.shared.upstreams;
+        let (outgoing, mut left) = match leaving {
+            Leaving::Later(outgoing) => (outgoing, None),
+            Leaving::Left { outgoing, sent, .. } => (outgoing, Some(sent)),
+        };
+        let mut url = self.route.place.url.clone();
         for _ in 0..=MAX_REDIRECTS {
-            self.app.shared.haldir.outbound().check_form(&url).map_err(|_| Failed::Unsent)?;
-            let mut request =
-                self.app.shared.upstream_client.request(method.clone(), url.clone()).headers(for_upstream(headers));
-            request = request.headers(self.route.headers.clone());
-            request = request.timeout(if listens { LISTEN } else { self.app.shared.call_timeout });
-            if let Some(body) = &body {
-                request = request.body(body.clone());
-            }
-            let response = request.send().await.map_err(|error| Failed::of(&error))?;
+            let sending = match left.take() {
+                Some(sent) => upstreams.answered(*sent).await,
+                None => upstreams.send(&url, outgoing.request(), outgoing.within).await,
+            };
+            let response = sending.map_err(Failed::of)?;
             if !matches!(response.status(), StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT) {
                 return Ok(response);
             }

@@ -13,11 +13,14 @@ use futures::{
 use http::header;
 use tokio::sync::mpsc;
 
-use crate::faces::relay::{
-    events::{self, EventReader},
-    govern::Outcome,
-    message,
-    passing::Passing,
+use crate::{
+    faces::relay::{
+        events::{self, EventReader},
+        govern::Outcome,
+        message,
+        passing::Passing,
+    },
+    outbound::carrier::Answer,
 };
 
 /// Events that wait for a slow client.
@@ -33,28 +36,34 @@ pub struct Manners {
 }
 
 /// Whether the answer is an event stream.
-pub fn is_event_stream(response: &reqwest::Response) -> bool {
+pub fn is_event_stream(response: &Answer) -> bool {
     let stated = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     stated.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("text/event-stream")
 }
 
 /// An answer that is one message, or nothing.
-pub async fn whole(mut response: reqwest::Response, passing: &mut Passing, most: usize) -> Result<Bytes, &'static str> {
-    let mut body = BytesMut::new();
+pub async fn whole(mut response: Answer, passing: &mut Passing, most: usize) -> Result<Bytes, &'static str> {
+    let mut body = Bytes::new();
     while let Some(chunk) = response.chunk().await.map_err(|_| "the upstream's answer broke off")? {
         if body.len() + chunk.len() > most {
             return Err("the upstream's answer is larger than allowed");
         }
-        body.extend_from_slice(&chunk);
+        if body.is_empty() {
+            // Most have come with their first piece.
+            body = chunk;
+        } else {
+            let mut more = BytesMut::from(body);
+            more.extend_from_slice(&chunk);
+            body = more.freeze();
+        }
     }
-    let body = body.freeze();
     let Ok(text) = std::str::from_utf8(&body) else { return Err("the upstream's answer is no UTF-8") };
     Ok(passing.pass(text).map_or_else(|| body.clone(), Bytes::from))
 }
 
 /// An event stream, event by event.
 pub fn events(
-    response: reqwest::Response,
+    response: Answer,
     passing: Passing,
     most: usize,
     manners: Manners,
@@ -68,13 +77,7 @@ pub fn events(
     heard.boxed()
 }
 
-async fn pump(
-    mut response: reqwest::Response,
-    mut passing: Passing,
-    most: usize,
-    manners: Manners,
-    sender: mpsc::Sender<Bytes>,
-) {
+async fn pump(mut response: Answer, mut passing: Passing, most: usize, manners: Manners, sender: mpsc::Sender<Bytes>) {
     let mut reader = EventReader::default();
     let (mut listens, mut resumable) = (true, false);
     let ended = loop {

@@ -1,0 +1,132 @@
+//! Carries requests out to allowed addresses, and what is answered back: over plain HTTP on kept connections, over TLS
+//! with the client of [`Outbound::client`]. Neither follows a redirect.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, StatusCode, Uri, uri::Authority};
+use reqwest::{Client, Url};
+use tokio::time::Instant;
+
+pub use super::kept::Unanswered;
+use super::{Outbound, kept};
+use crate::error::Result;
+
+/// Method, headers and body of a request.
+pub type Request = (Method, HeaderMap, Bytes);
+
+/// Sends requests. Cloning it is cheap.
+#[derive(Clone)]
+pub struct Carrier {
+    outbound: Outbound,
+    plain: kept::Kept,
+    tls: Client,
+}
+
+/// A request over plain HTTP that only needs to be sent.
+pub struct Ready {
+    ready: kept::Ready,
+    within: Duration,
+}
+
+/// A request that is on its way.
+pub struct Sent {
+    sent: Option<kept::Sent>,
+    until: Instant,
+}
+
+impl Ready {
+    /// Sends it, without waiting for anything.
+    pub fn send(self) -> Sent {
+        Sent { sent: self.ready.send(), until: Instant::now() + self.within }
+    }
+}
+
+/// An answer, whose body is still to come.
+pub enum Answer {
+    /// Over plain HTTP.
+    Plain(Box<kept::Answer>),
+    /// Over TLS.
+    Tls(reqwest::Response),
+}
+
+impl Carrier {
+    /// No request takes longer than `most`.
+    pub fn new(outbound: &Outbound, most: Duration) -> Result<Self> {
+        Ok(Self { outbound: outbound.clone(), plain: kept::Kept::new(outbound), tls: outbound.client(most)? })
+    }
+
+    /// Makes a request ready to be sent, if that can be done without waiting.
+    pub fn ready(&self, url: &Url, request: Request, within: Duration) -> Option<Ready> {
+        if url.scheme() != "http" || self.outbound.check_form(url).is_err() {
+            return None;
+        }
+        let (address, request) = plain(url, request)?;
+        Some(Ready { ready: self.plain.ready(&address, request)?, within })
+    }
+
+    /// Answers with the head of what comes back to a request that was sent.
+    pub async fn answered(&self, sent: Sent) -> Result<Answer, Unanswered> {
+        let answer = self.plain.answer(sent.sent.ok_or(Unanswered::Unreachable)?, sent.until).await?;
+        Ok(Answer::Plain(Box::new(answer)))
+    }
+
+    /// Sends a request, and answers with the head of what comes back; `within` is the time for all of it.
+    pub async fn send(
+        &self,
+        url: &Url,
+        (method, headers, body): Request,
+        within: Duration,
+    ) -> Result<Answer, Unanswered> {
+        self.outbound.check_form(url).map_err(|_| Unanswered::Unreachable)?;
+        if url.scheme() == "http" {
+            let (address, request) = plain(url, (method, headers, body)).ok_or(Unanswered::Unreachable)?;
+            let answer = self.plain.send(&address, request, Instant::now() + within).await?;
+            return Ok(Answer::Plain(Box::new(answer)));
+        }
+        let mut request = self.tls.request(method, url.clone()).headers(headers).timeout(within);
+        if !body.is_empty() {
+            request = request.body(body);
+        }
+        request.send().await.map(Answer::Tls).map_err(|error| unanswered(&error))
+    }
+}
+
+/// A request as it goes over plain HTTP, and where to.
+fn plain(url: &Url, (method, headers, body): Request) -> Option<(Authority, kept::Outgoing)> {
+    kept::outgoing(method, &url.as_str().parse::<Uri>().ok()?, headers, body)
+}
+
+impl Answer {
+    /// Its status.
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::Plain(answer) => answer.status,
+            Self::Tls(response) => response.status(),
+        }
+    }
+
+    /// Its headers.
+    pub fn headers(&self) -> &HeaderMap {
+        match self {
+            Self::Plain(answer) => &answer.headers,
+            Self::Tls(response) => response.headers(),
+        }
+    }
+
+    /// The next piece of the body; `None` once it has ended.
+    pub async fn chunk(&mut self) -> Result<Option<Bytes>, Unanswered> {
+        match self {
+            Self::Plain(answer) => answer.chunk().await,
+            Self::Tls(response) => response.chunk().await.map_err(|error| unanswered(&error)),
+        }
+    }
+}
+
+fn unanswered(error: &reqwest::Error) -> Unanswered {
+    match (error.is_connect(), error.is_timeout()) {
+        (true, _) => Unanswered::Unreachable,
+        (_, true) => Unanswered::TimedOut,
+        _ => Unanswered::BrokeOff,
+    }
+}

@@ -1,0 +1,476 @@
+//! Requests over plain HTTP, on connections that are kept for the next one to the same address.
+//!
+//! A connection is driven by whoever waits for its answer, and is no task of its own: between a request and its answer
+//! no other task, and so no other thread, has to be woken. Who stops waiting closes it.
+
+use std::{
+    collections::HashMap,
+    net::SocketAddr,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use http::{
+    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, header,
+    uri::{Authority, PathAndQuery},
+};
+use http_body_util::Full;
+use hyper::{
+    body::{Body, Incoming},
+    client::conn::http1::{self, SendRequest},
+};
+use hyper_util::{
+    client::legacy::connect::{HttpConnector, dns::Name},
+    rt::TokioIo,
+};
+use tokio::{
+    net::TcpStream,
+    task::coop::unconstrained,
+    time::{Instant, timeout_at},
+};
+use tower::Service;
+
+use super::{CONNECT_TIMEOUT, Outbound, USER_AGENT};
+
+/// How long a connection is kept that nobody uses, and how many of them to one address.
+const KEPT: Duration = Duration::from_secs(90);
+const MAX_KEPT: usize = 64;
+/// When a silent connection is asked whether it is still there, how often, and how many times.
+const PROBE: Duration = Duration::from_secs(15);
+const PROBES: u32 = 3;
+
+/// A request that can be sent as it is.
+pub type Outgoing = Request<Full<Bytes>>;
+
+type Driver = http1::Connection<TokioIo<TcpStream>, Full<Bytes>>;
+type Answered = Result<Response<Incoming>, http1_error::Unsent>;
+
+mod http1_error {
+    pub type Unsent = hyper::client::conn::TrySendError<super::Outgoing>;
+}
+
+/// Why there is no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unanswered {
+    /// It never left: there was no connection to be had.
+    Unreachable,
+    /// Not in time.
+    TimedOut,
+    /// The connection ended before.
+    BrokeOff,
+}
+
+/// The connections that are kept.
+#[derive(Clone)]
+pub struct Kept {
+    connector: HttpConnector<Names>,
+    idle: Arc<Idle>,
+}
+
+/// Those that nobody uses now, by address.
+#[derive(Default)]
+struct Idle {
+    // A std mutex: it is held to put one in or take one out.
+    wires: Mutex<Waiting>,
+}
+
+#[derive(Default)]
+struct Waiting {
+    by_address: HashMap<Authority, Vec<(Wire, Instant)>>,
+    /// Whether a task looks for those that were kept for too long.
+    is_swept: bool,
+}
+
+/// A connection.
+struct Wire {
+    address: Authority,
+    sender: SendRequest<Full<Bytes>>,
+    driver: Pin<Box<Driver>>,
+    has_ended: bool,
+}
+
+/// A request on its way.
+pub struct Sent {
+    wire: Wire,
+    answer: Pin<Box<dyn Future<Output = Answered> + Send>>,
+}
+
+/// A request that only needs to be sent: its connection is there.
+pub struct Ready {
+    /// Until it is sent.
+    wire: Option<(Wire, Outgoing)>,
+    idle: Arc<Idle>,
+}
+
+/// An answer, whose body is still to come.
+pub struct Answer {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its headers.
+    pub headers: HeaderMap,
+    body: Incoming,
+    /// Until the body has ended.
+    wire: Option<Wire>,
+    idle: Arc<Idle>,
+    until: Instant,
+}
+
+/// A request as it is sent to `uri`, with what every request has.
+pub fn outgoing(method: Method, uri: &Uri, mut headers: HeaderMap, body: Bytes) -> Option<(Authority, Outgoing)> {
+    let address = uri.authority()?.clone();
+    let host = match address.port_u16() {
+        Some(80) | None => HeaderValue::from_str(address.host()),
+        Some(_) => HeaderValue::from_str(address.as_str()),
+    };
+    headers.entry(header::ACCEPT).or_insert(HeaderValue::from_static("*/*"));
+    headers.entry(header::USER_AGENT).or_insert(HeaderValue::from_static(USER_AGENT));
+    headers.entry(header::HOST).or_insert(host.ok()?);
+    let mut request = Request::new(Full::new(body));
+    *request.method_mut() = method;
+    *request.uri_mut() = uri.path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/")).into();
+    *request.headers_mut() = headers;
+    Some((address, request))
+}
+
+impl Kept {
+    /// Connects to allowed addresses only. Who sends asks [`Outbound::check_form`] before, for hosts that are no names.
+    pub fn new(outbound: &Outbound) -> Self {
+        let mut connector = HttpConnector::new_with_resolver(Names(outbound.clone()));
+        connector.set_nodelay(true);
+        connector.set_keepalive(Some(PROBE));
+        connector.set_keepalive_interval(Some(PROBE));
+        connector.set_keepalive_retries(Some(PROBES));
+        Self { connector, idle: Arc::default() }
+    }
+
+    /// Sends a request, and answers with the head of what comes back. A body that has not ended then is broken off.
+    pub async fn send(&self, address: &Authority, mut request: Outgoing, until: Instant) -> Result<Answer, Unanswered> {
+        while let Some(wire) = self.idle.take(address) {
+            // A server may end a connection that it has kept for a while just then. What it did not get is sent again.
+            match self.answered(wire.send(request), until).await? {
+                Ok(answer) => return Ok(answer),
+                Err(unsent) => request = *unsent,
+            }
+        }
+        let wire = self.connected(address, until).await?;
+        self.answered(wire.send(request), until).await?.map_err(|_| Unanswered::BrokeOff)
+    }
+
+    /// Makes a request ready to be sent, if a connection is kept for it.
+    pub fn ready(&self, address: &Authority, request: Outgoing) -> Option<Ready> {
+        let wire = self.idle.take(address)?;
+        Some(Ready { wire: Some((wire, request)), idle: Arc::clone(&self.idle) })
+    }
+
+    /// Waits for the answer to a request that was sent.
+    pub async fn answer(&self, sent: Sent, until: Instant) -> Result<Answer, Unanswered> {
+        let address = sent.wire.address.clone();
+        match self.answered(sent, until).await? {
+            Ok(answer) => Ok(answer),
+            Err(unsent) => self.send(&address, *unsent, until).await,
+        }
+    }
+
+    /// Waits for the answer; gives the request back if it was not sent.
+    async fn answered(&self, sent: Sent, until: Instant) -> Result<Result<Answer, Box<Outgoing>>, Unanswered> {
+        let Sent { mut wire, mut answer } = sent;
+        let answered = std::future::poll_fn(|cx| {
+            wire.drive(cx);
+            // It can only come by driving the connection, so nobody needs to be woken for it.
+            unwoken(answer.as_mut())
+        });
+        match timeout_at(until, answered).await.map_err(|_| Unanswered::TimedOut)? {
+            Ok(response) => {
+                let (head, body) = response.into_parts();
+                let (status, headers, idle) = (head.status, head.headers, Arc::clone(&self.idle));
+                Ok(Ok(Answer { status, headers, body, wire: Some(wire), idle, until }))
+            }
+            Err(mut error) => error.take_message().map(|request| Err(Box::new(request))).ok_or(Unanswered::BrokeOff),
+        }
+    }
+
+    async fn connected(&self, address: &Authority, until: Instant) -> Result<Wire, Unanswered> {
+        let uri = Uri::builder().scheme("http").authority(address.clone()).path_and_query("/").build();
+        let uri = uri.map_err(|_| Unanswered::Unreachable)?;
+        let soon = Instant::now() + CONNECT_TIMEOUT;
+        let connected = timeout_at(soon.min(until), self.connector.clone().call(uri)).await;
+        let stream = match connected {
+            Ok(Ok(stream)) => stream,
+            Err(_) if until <= soon => return Err(Unanswered::TimedOut),
+            Ok(Err(_)) | Err(_) => return Err(Unanswered::Unreachable),
+        };
+        let (sender, driver) = http1::handshake(stream).await.map_err(|_| Unanswered::Unreachable)?;
+        Ok(Wire { address: address.clone(), sender, driver: Box::pin(driver), has_ended: false })
+    }
+}
+
+impl Ready {
+    /// Sends it, without waiting for anything.
+    pub fn send(mut self) -> Option<Sent> {
+        let (wire, request) = self.wire.take()?;
+        Some(wire.send(request))
+    }
+}
+
+impl Drop for Ready {
+    fn drop(&mut self) {
+        if let Some((wire, _)) = self.wire.take() {
+            self.idle.keep(wire);
+        }
+    }
+}
+
+impl Wire {
+    /// Hands a request to the connection, which writes it at once as far as the other side takes it.
+    fn send(mut self, request: Outgoing) -> Sent {
+        let answer = Box::pin(self.sender.try_send_request(request));
+        self.drive_unwoken();
+        Sent { wire: self, answer }
+    }
+
+    fn drive(&mut self, cx: &mut Context<'_>) {
+        if !self.has_ended {
+            self.has_ended = self.driver.as_mut().poll(cx).is_ready();
+        }
+    }
+
+    fn drive_unwoken(&mut self) {
+        if !self.has_ended {
+            self.has_ended = unwoken(self.driver.as_mut()).is_ready();
+        }
+    }
+
+    /// Whether it takes another request; it is nobody's affair then what happens on it.
+    fn is_free(&mut self) -> bool {
+        self.drive_unwoken();
+        !self.has_ended && self.sender.is_ready()
+    }
+}
+
+/// Polls what only goes on when it is polled again; without the budget of a task, which would end such a poll early.
+fn unwoken<F: Future + Unpin>(work: F) -> Poll<F::Output> {
+    Pin::new(&mut unconstrained(work)).poll(&mut Context::from_waker(Waker::noop()))
+}
+
+impl Answer {
+    /// The next piece of the body; `None` once it has ended.
+    pub async fn chunk(&mut self) -> Result<Option<Bytes>, Unanswered> {
+        let until = self.until;
+        timeout_at(until, std::future::poll_fn(|cx| self.poll_chunk(cx))).await.map_err(|_| Unanswered::TimedOut)?
+    }
+
+    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Unanswered>> {
+        let Some(wire) = &mut self.wire else { return Poll::Ready(Ok(None)) };
+        let mut is_driven = false;
+        loop {
+            match Pin::new(&mut self.body).poll_frame(&mut Context::from_waker(Waker::noop())) {
+                Poll::Ready(Some(Ok(frame))) => {
+                    // Trailers say nothing here.
+                    if let Ok(data) = frame.into_data() {
+                        return Poll::Ready(Ok(Some(data)));
+                    }
+                }
+                Poll::Ready(Some(Err(_))) => return Poll::Ready(Err(Unanswered::BrokeOff)),
+                Poll::Ready(None) => {
+                    self.wire.take().into_iter().for_each(|wire| self.idle.keep(wire));
+                    return Poll::Ready(Ok(None));
+                }
+                Poll::Pending if wire.has_ended => return Poll::Ready(Err(Unanswered::BrokeOff)),
+                Poll::Pending if is_driven => return Poll::Pending,
+                Poll::Pending => {
+                    wire.drive(cx);
+                    is_driven = true;
+                }
+            }
+        }
+    }
+}
+
+impl Idle {
+    fn wires(&self) -> MutexGuard<'_, Waiting> {
+        self.wires.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One that is still open: the one that was used last.
+    fn take(&self, address: &Authority) -> Option<Wire> {
+        loop {
+            let (mut wire, since) = self.wires().by_address.get_mut(address)?.pop()?;
+            if since.elapsed() < KEPT && wire.is_free() {
+                return Some(wire);
+            }
+        }
+    }
+
+    fn keep(self: &Arc<Self>, mut wire: Wire) {
+        if !wire.is_free() {
+            return;
+        }
+        let mut waiting = self.wires();
+        let there = waiting.by_address.entry(wire.address.clone()).or_default();
+        if there.len() < MAX_KEPT {
+            there.push((wire, Instant::now()));
+        }
+        if !waiting.is_swept
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            waiting.is_swept = true;
+            runtime.spawn(Self::sweep(Arc::clone(self)));
+        }
+    }
+
+    /// Closes those that nobody has used for so long, until there are none.
+    async fn sweep(this: Arc<Self>) {
+        loop {
+            tokio::time::sleep(KEPT).await;
+            let mut waiting = this.wires();
+            waiting.by_address.retain(|_, wires| {
+                wires.retain_mut(|(wire, since)| since.elapsed() < KEPT && wire.is_free());
+                !wires.is_empty()
+            });
+            if waiting.by_address.is_empty() {
+                waiting.is_swept = false;
+                return;
+            }
+        }
+    }
+}
+
+/// Looks names up, and refuses those that lead to addresses that are not allowed.
+#[derive(Clone)]
+struct Names(Outbound);
+
+impl Service<Name> for Names {
+    type Response = std::vec::IntoIter<SocketAddr>;
+    type Error = String;
+    type Future = BoxFuture<'static, Result<Self::Response, String>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), String>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, name: Name) -> Self::Future {
+        let outbound = self.0.clone();
+        Box::pin(async move { Ok(Outbound::resolve(&outbound, name.as_str()).await?.into_iter()) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+        sync::mpsc,
+    };
+
+    use super::*;
+
+    const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+
+    /// A server that answers so many requests on each connection, and ends it then without a word. It tells of each
+    /// connection, and of each request on it.
+    async fn server(each: usize) -> (Uri, mpsc::UnboundedReceiver<&'static str>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let uri = format!("http://127.0.0.1:{}/mcp", listener.local_addr().unwrap().port()).parse().unwrap();
+        let (tell, told) = mpsc::unbounded_channel();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let _ = tell.send("connected");
+                let tell = tell.clone();
+                tokio::spawn(async move {
+                    let mut piece = [0; 1_024];
+                    for _ in 0..each {
+                        let Ok(1..) = stream.read(&mut piece).await else { break };
+                        let _ = tell.send("asked");
+                        let _ = stream.write_all(ANSWER).await;
+                    }
+                    drop(stream);
+                    let _ = tell.send("ended");
+                });
+            }
+        });
+        (uri, told)
+    }
+
+    fn request(uri: &Uri) -> (Authority, Outgoing) {
+        outgoing(Method::POST, uri, HeaderMap::new(), Bytes::from_static(b"{}")).unwrap()
+    }
+
+    fn soon() -> Instant {
+        Instant::now() + Duration::from_secs(5)
+    }
+
+    async fn ask(kept: &Kept, uri: &Uri) -> Answer {
+        let (address, request) = request(uri);
+        kept.send(&address, request, soon()).await.unwrap()
+    }
+
+    async fn whole(mut answer: Answer) -> String {
+        let mut body = Vec::new();
+        while let Some(chunk) = answer.chunk().await.unwrap() {
+            body.extend_from_slice(&chunk);
+        }
+        String::from_utf8(body).unwrap()
+    }
+
+    fn told(told: &mut mpsc::UnboundedReceiver<&'static str>) -> Vec<&'static str> {
+        std::iter::from_fn(|| told.try_recv().ok()).collect()
+    }
+
+    #[tokio::test]
+    async fn a_connection_serves_one_request_after_the_other_also_one_that_was_made_ready() {
+        let (uri, mut said) = server(9).await;
+        let kept = Kept::new(&Outbound::new(["127.0.0.1"]));
+        let (address, first) = request(&uri);
+        assert!(kept.ready(&address, first).is_none(), "there is no connection yet");
+        assert_eq!(whole(ask(&kept, &uri).await).await, "ok");
+        // One that does not leave after all takes nothing with it.
+        drop(kept.ready(&address, request(&uri).1).unwrap());
+        let sent = kept.ready(&address, request(&uri).1).unwrap().send().unwrap();
+        assert_eq!(whole(kept.answer(sent, soon()).await.unwrap()).await, "ok");
+        assert_eq!(whole(ask(&kept, &uri).await).await, "ok");
+        assert_eq!(told(&mut said), ["connected", "asked", "asked", "asked"]);
+    }
+
+    #[tokio::test]
+    async fn a_request_that_a_connection_did_not_take_any_more_is_sent_over_another_one() {
+        let (uri, mut said) = server(1).await;
+        let kept = Kept::new(&Outbound::new(["127.0.0.1"]));
+        assert_eq!(whole(ask(&kept, &uri).await).await, "ok");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert_eq!(whole(ask(&kept, &uri).await).await, "ok");
+        assert_eq!(told(&mut said)[..5], ["connected", "asked", "ended", "connected", "asked"]);
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_nobody_reads_to_its_end_is_broken_off() {
+        let (uri, mut said) = server(9).await;
+        let kept = Kept::new(&Outbound::new(["127.0.0.1"]));
+        drop(ask(&kept, &uri).await);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert_eq!(told(&mut said), ["connected", "asked", "ended"]);
+    }
+
+    #[tokio::test]
+    async fn a_name_that_leads_elsewhere_than_allowed_is_not_connected_to() {
+        let (uri, mut said) = server(9).await;
+        let uri: Uri = uri.to_string().replace("127.0.0.1", "localhost").parse().unwrap();
+        let (address, request) = request(&uri);
+        let refused = Kept::new(&Outbound::default()).send(&address, request, soon()).await;
+        assert_eq!(refused.err(), Some(Unanswered::Unreachable));
+        assert!(told(&mut said).is_empty());
+    }
+
+    #[tokio::test]
+    async fn what_does_not_answer_in_time_is_not_waited_for() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let uri: Uri = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
+        let (address, request) = request(&uri);
+        let kept = Kept::new(&Outbound::new(["127.0.0.1"]));
+        let late = kept.send(&address, request, Instant::now() + Duration::from_millis(50)).await;
+        assert_eq!(late.err(), Some(Unanswered::TimedOut));
+    }
+}
