@@ -24,8 +24,8 @@ pub use money::Money;
 pub use month::{Day, Month};
 pub use proxy::{OpenCall, PinnedTool, Policy, PolicyDefinition, PolicyType, PolicyUse, ToolMarks, Upstream};
 pub use record::{
-    ApiKey, Authorization, AuthorizationStatus, Disclosure, Entry, EntryBytes, EntryKind, EntryView, Session,
-    StoredSecret,
+    ApiKey, Authorization, AuthorizationStatus, Disclosure, Entry, EntryBytes, EntryKind, EntryLine, EntryView,
+    Session, StoredSecret,
 };
 pub use scope::{Scope, Scopes};
 pub use time::{Clock, UnixMicros};

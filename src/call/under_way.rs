@@ -72,10 +72,28 @@ impl Drop for Vouched {
     }
 }
 
+/// Whoever keeps them. If that ends before there are none, the next call begins anew.
+struct Keeper {
+    services: Arc<Services>,
+    is_done: bool,
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        if !self.is_done {
+            self.services.calls_under_way.state().is_kept = false;
+        }
+    }
+}
+
 async fn keep(services: Arc<Services>) {
+    let mut keeper = Keeper { services, is_done: false };
     loop {
         tokio::time::sleep(RENEW).await;
-        let Some(due) = services.calls_under_way.due() else { return };
+        let Some(due) = keeper.services.calls_under_way.due() else {
+            keeper.is_done = true;
+            return;
+        };
         futures::future::join_all(due.into_iter().map(|(cx, call)| renew(cx, call))).await;
     }
 }

@@ -239,7 +239,35 @@ pub struct EntryBytes<'a> {
     pub entry_hash: &'a [u8; 32],
 }
 
+/// What of an entry is counted.
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs)]
+pub struct EntryLine<'a> {
+    pub at: UnixMicros,
+    pub kind: EntryKind,
+    pub session_id: &'a str,
+    pub agent_id: &'a str,
+    pub tool: &'a str,
+    pub action: &'a str,
+    pub cost: Money,
+    pub flagged: bool,
+}
+
 impl<'a> EntryView<'a> {
+    /// What is counted of it.
+    pub fn line(&self) -> EntryLine<'a> {
+        EntryLine {
+            at: self.at,
+            kind: self.kind,
+            session_id: self.session_id,
+            agent_id: self.agent_id,
+            tool: self.tool,
+            action: self.action,
+            cost: self.cost,
+            flagged: self.flagged,
+        }
+    }
+
     /// The bytes of its texts.
     pub fn bytes(&self) -> EntryBytes<'a> {
         EntryBytes {

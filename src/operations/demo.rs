@@ -116,7 +116,7 @@ async fn call(haldir: &Haldir, name: &str, input: &Value) -> Result<Value> {
 /// The insider has the master key: what they write is as genuine as what haldir wrote.
 async fn rewrite(path: &Path, key: &Key, settings: Settings) -> Result<()> {
     Connection::open(path)?
-        .execute_batch("DELETE FROM audit_entries; DELETE FROM audit_tiles; DELETE FROM audit_tree_heads")?;
+        .execute_batch("DELETE FROM audit_entries; DELETE FROM tree_tiles; DELETE FROM audit_tree_heads")?;
     let store = Store::open(path)?;
     let keyring = Keyring::new(key);
     store

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     error::Result,
-    model::{Day, EntryKind, EntryView, Money, TenantId, UnixMicros},
+    model::{Day, EntryKind, EntryLine, Money, TenantId, UnixMicros},
 };
 
 /// What stands for the names beyond a bound.
@@ -53,36 +53,38 @@ impl NameBound {
 
     fn count(self, into: &mut BTreeMap<String, i64>, name: &str, times: i64) {
         if let Some(known) = into.get_mut(name) {
-            *known += times;
+            *known = known.saturating_add(times);
         } else if into.len() < self.names && name.len() <= self.bytes {
             into.insert(name.to_owned(), times);
         } else {
-            *into.entry(OTHER.to_owned()).or_default() += times;
+            let other = into.entry(OTHER.to_owned()).or_default();
+            *other = other.saturating_add(times);
         }
     }
 }
 
 impl Tally {
     /// Counts one entry.
-    pub fn count(&mut self, entry: &EntryView<'_>, bound: NameBound) {
-        self.entries += 1;
+    pub fn count(&mut self, entry: &EntryLine<'_>, bound: NameBound) {
+        self.entries = self.entries.saturating_add(1);
         if entry.kind == EntryKind::Action {
-            self.actions += 1;
+            self.actions = self.actions.saturating_add(1);
             self.cost = self.cost.saturating_add(entry.cost);
         }
-        self.flagged += i64::from(entry.flagged);
-        self.sessions += i64::from(entry.kind == EntryKind::Governance && entry.action == SESSION_BEGINS);
+        self.flagged = self.flagged.saturating_add(i64::from(entry.flagged));
+        let begins = entry.kind == EntryKind::Governance && entry.action == SESSION_BEGINS;
+        self.sessions = self.sessions.saturating_add(i64::from(begins));
         bound.count(&mut self.by_tool, entry.tool, 1);
         bound.count(&mut self.by_action, entry.action, 1);
     }
 
     /// Counts what another has counted.
     pub fn add(&mut self, other: &Self, bound: NameBound) {
-        self.entries += other.entries;
-        self.actions += other.actions;
+        self.entries = self.entries.saturating_add(other.entries);
+        self.actions = self.actions.saturating_add(other.actions);
         self.cost = self.cost.saturating_add(other.cost);
-        self.flagged += other.flagged;
-        self.sessions += other.sessions;
+        self.flagged = self.flagged.saturating_add(other.flagged);
+        self.sessions = self.sessions.saturating_add(other.sessions);
         for (name, times) in &other.by_tool {
             bound.count(&mut self.by_tool, name, *times);
         }

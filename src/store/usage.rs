@@ -1,8 +1,10 @@
 //! What tenants have used, and the counters that answer for them without counting anew.
 
+use std::collections::HashMap;
+
 use crate::{
     error::Result,
-    model::{Month, TenantId, UnixMicros},
+    model::{Month, SessionId, TenantId, UnixMicros},
     store::Cost,
 };
 
@@ -64,7 +66,7 @@ pub trait ReadUsage {
     /// The agents with most actions, likewise.
     fn top_agents(&self, tenant: &TenantId, limit: usize) -> Result<Vec<(String, Cost)>>;
     /// When a session's newest entry was made.
-    fn last_entry_of(&self, tenant: &TenantId, session: &str) -> Result<Option<UnixMicros>>;
+    fn last_entries_of(&self, tenant: &TenantId, sessions: &[SessionId]) -> Result<HashMap<SessionId, UnixMicros>>;
 }
 
 #[allow(missing_docs)]

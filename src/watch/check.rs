@@ -78,9 +78,13 @@ impl Tiles {
         Ok(())
     }
 
-    /// That the tiles hold nothing beyond what is folded.
-    pub fn compare_end(&mut self, tx: &dyn ReadTx, tenant: &TenantId) -> Result<()> {
+    /// That no more is folded than the log of `size` entries, and that the tiles hold nothing beyond that.
+    pub fn compare_end(&mut self, tx: &dyn ReadTx, tenant: &TenantId, size: i64) -> Result<()> {
         let folded = tx.folded(tenant)?;
+        if folded > size && self.first_bad.is_none() {
+            let problem = "what is said to be indexed is more than there is".to_owned();
+            self.first_bad = Some(BadEntry { seq: size, entry_id: None, problem });
+        }
         for level in (0..).take(LEVELS).take_while(|_| self.are_kept) {
             let end = folded >> (level * TILE_HEIGHT);
             if self.first_bad.is_none() && !tx.tile_hashes(tenant, level, end, 1)?.is_empty() {

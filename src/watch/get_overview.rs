@@ -246,24 +246,24 @@ fn sessions(cx: &ReadContext<'_>) -> Result<SessionsOverview> {
     let tenant = &cx.caller.tenant;
     let open = cx.tx.open_sessions(tenant, cx.now, MAX_TOLD_APART)?;
     let newest = cx.tx.sessions(tenant, &SessionQuery { limit: NEWEST_SESSIONS, ..SessionQuery::default() })?;
-    let shown = newest.into_iter().filter(|session| session.is_valid(cx.now)).take(MAX_SESSIONS);
-    let line = |session: Session| -> Result<SessionLine> {
-        Ok(SessionLine {
-            last_active: cx.tx.last_entry_of(tenant, session.id.as_str())?.unwrap_or(session.created_at),
-            session_id: session.id,
-            agent_id: session.agent_id,
-            scopes: session.scopes,
-            spent: session.spent,
-            spend_limit: session.spend_limit,
-            created_at: session.created_at,
-            expires_at: session.expires_at.unwrap_or_default(),
-        })
+    let shown: Vec<_> = newest.into_iter().filter(|session| session.is_valid(cx.now)).take(MAX_SESSIONS).collect();
+    let ids: Vec<_> = shown.iter().map(|session| session.id.clone()).collect();
+    let last = cx.tx.last_entries_of(tenant, &ids)?;
+    let line = |session: Session| SessionLine {
+        last_active: last.get(&session.id).copied().unwrap_or(session.created_at),
+        session_id: session.id,
+        agent_id: session.agent_id,
+        scopes: session.scopes,
+        spent: session.spent,
+        spend_limit: session.spend_limit,
+        created_at: session.created_at,
+        expires_at: session.expires_at.unwrap_or_default(),
     };
     Ok(SessionsOverview {
         active_count: open.sessions,
         agents_active: open.agents,
         agents_limit: 0,
-        sessions: shown.map(line).collect::<Result<_>>()?,
+        sessions: shown.into_iter().map(line).collect(),
     })
 }
 

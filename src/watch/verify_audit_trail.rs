@@ -60,7 +60,7 @@ impl ReadOperation for VerifyAuditTrail {
         }
         if check.first_bad.is_none() {
             tiles.compare(cx.tx, tenant)?;
-            tiles.compare_end(cx.tx, tenant)?;
+            tiles.compare_end(cx.tx, tenant, check.seq)?;
             check.first_bad = tiles.first_bad.take();
         }
         if check.first_bad.is_none() && !retention::records_are_authentic(cx.tx, &keys, tenant)? {

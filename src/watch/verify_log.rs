@@ -136,7 +136,7 @@ fn end(
     store.read(|tx| {
         tiles.compare(tx, tenant)?;
         if tx.head(tenant)?.map(|head| head.seq) == Some(check.seq) {
-            tiles.compare_end(tx, tenant)?;
+            tiles.compare_end(tx, tenant, check.seq)?;
         }
         if let Some(bad) = tiles.first_bad.take() {
             return Ok(Some(bad));

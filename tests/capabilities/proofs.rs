@@ -176,14 +176,13 @@ fn a_tile_that_was_altered_gives_no_proof_and_verification_names_it() {
     let session = haldir.session(&json!({}));
     let ids: Vec<_> = (0..600).map(|number| text(&haldir.log(&session, &number.to_string()), "entry_id")).collect();
     let database = house.sql();
-    let hashes: Vec<u8> = database
-        .query_row("SELECT hashes FROM audit_tiles WHERE level = 0 AND part = 2", [], |row| row.get(0))
-        .unwrap();
+    let hashes: Vec<u8> =
+        database.query_row("SELECT hashes FROM tree_tiles WHERE level = 0 AND part = 2", [], |row| row.get(0)).unwrap();
     for bit in [0, 100, 511 * 8 + 7] {
         let mut altered = hashes.clone();
         altered[bit / 8] ^= 1 << (bit % 8);
         let put = |bytes: &[u8]| {
-            let sql = "UPDATE audit_tiles SET hashes = ?1 WHERE level = 0 AND part = 2";
+            let sql = "UPDATE tree_tiles SET hashes = ?1 WHERE level = 0 AND part = 2";
             assert_eq!(database.execute(sql, [bytes]).unwrap(), 1);
         };
         put(&altered);
@@ -199,10 +198,10 @@ fn a_tile_that_was_altered_gives_no_proof_and_verification_names_it() {
         assert_eq!(haldir.verify()["verified"], true);
     }
     for sql in [
-        "DELETE FROM audit_tiles WHERE level = 0 AND part = 3",
-        "UPDATE audit_tiles SET hashes = substr(hashes, 1, 64) WHERE level = 0 AND part = 5",
-        "UPDATE audit_tiles SET hashes = zeroblob(32) WHERE level = 1",
-        "INSERT INTO audit_tiles VALUES ('local', 1, 1, zeroblob(32))",
+        "DELETE FROM tree_tiles WHERE level = 0 AND part = 3",
+        "UPDATE tree_tiles SET hashes = substr(hashes, 1, 64) WHERE level = 0 AND part = 5",
+        "UPDATE tree_tiles SET hashes = zeroblob(32) WHERE level = 1",
+        "INSERT INTO tree_tiles VALUES ('local', 1, 1, zeroblob(32))",
     ] {
         database.execute_batch(&format!("BEGIN; {sql}")).unwrap();
         database.execute_batch("COMMIT").unwrap();
@@ -227,7 +226,7 @@ fn a_log_from_before_there_were_tiles_gets_its_tree_when_it_is_opened() {
     house
         .sql()
         .execute_batch(
-            "DELETE FROM audit_tiles; INSERT INTO audit_tree_builds SELECT tenant, 0, seq, x'' FROM audit_heads;
+            "DELETE FROM tree_tiles; INSERT INTO audit_tree_builds SELECT tenant, 0, seq, x'' FROM audit_heads;
             UPDATE audit_folds SET up_to = 5001; UPDATE audit_entries SET indexed = 1",
         )
         .unwrap();

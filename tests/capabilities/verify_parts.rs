@@ -64,14 +64,14 @@ fn what_is_altered_where_two_parts_meet_is_found_as_anywhere() {
             assert_eq!(sql.execute(update, [LAST + 1]).unwrap(), 1);
         }),
         ("a hash of the tree's second level is altered", 256, &|| {
-            assert_eq!(one("UPDATE audit_tiles SET hashes = zeroblob(length(hashes)) WHERE level = 1"), 1);
+            assert_eq!(one("UPDATE tree_tiles SET hashes = zeroblob(length(hashes)) WHERE level = 1"), 1);
         }),
     ];
     for (what, seq, alter) in cases {
         let kept = |sql: &rusqlite::Connection| {
             sql.execute_batch(
                 "CREATE TEMP TABLE kept_entries AS SELECT * FROM audit_entries;
-                 CREATE TEMP TABLE kept_tiles AS SELECT * FROM audit_tiles;",
+                 CREATE TEMP TABLE kept_tiles AS SELECT * FROM tree_tiles;",
             )
         };
         kept(&sql).unwrap();
@@ -81,7 +81,7 @@ fn what_is_altered_where_two_parts_meet_is_found_as_anywhere() {
         assert_eq!(found, haldir.verify(), "{what}");
         sql.execute_batch(
             "INSERT OR REPLACE INTO audit_entries SELECT * FROM kept_entries;
-             INSERT OR REPLACE INTO audit_tiles SELECT * FROM kept_tiles;
+             INSERT OR REPLACE INTO tree_tiles SELECT * FROM kept_tiles;
              DROP TABLE kept_entries; DROP TABLE kept_tiles;",
         )
         .unwrap();

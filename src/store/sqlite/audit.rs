@@ -14,7 +14,7 @@ use super::{
 use crate::{
     crypto::Hash,
     error::Result,
-    model::{Entry, EntryKind, EntryView, Money, TenantId, UnixMicros},
+    model::{Entry, EntryView, Money, TenantId, UnixMicros},
     store::{AuditPage, AuditPart, AuditQuery, Head, LogKeeper, PAGE_BYTES, ReadAudit, StoredEntryProblem, WriteAudit},
 };
 
@@ -89,11 +89,7 @@ fn stored<'r>(row: &'r Row<'_>) -> Result<Stored<'r>, String> {
         seq: columns.integer()?,
         id: columns.text()?,
         at: UnixMicros(columns.integer()?),
-        kind: match columns.text()? {
-            "action" => EntryKind::Action,
-            "governance" => EntryKind::Governance,
-            _ => return Err(columns.not("action or governance")),
-        },
+        kind: columns.kind()?,
         session_id: columns.text()?,
         agent_id: columns.text()?,
         tool: columns.text()?,

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     error::Result,
-    model::{EntryKind, EntryView, Money, TenantId, UnixMicros},
+    model::{EntryKind, EntryLine, Money, TenantId, UnixMicros},
     store::compliance::{Governed, Group, LogTotals, ReadCompliance, Schedule, WriteCompliance},
 };
 
@@ -24,8 +24,8 @@ macro_rules! schedule {
 
 statements! {
     COUNT_ENTRIES = "INSERT INTO evidence_counts (tenant, what, second, count, amount)
-        VALUES (?1, ?2, ?3, ?4 + coalesce((SELECT count FROM evidence_counts WHERE tenant = ?1 AND what = ?2
-            ORDER BY second DESC LIMIT 1), 0), 0)
+        VALUES (?1, ?2, ?3, ?4 + min(coalesce((SELECT count FROM evidence_counts WHERE tenant = ?1 AND what = ?2
+            ORDER BY second DESC LIMIT 1), 0), 9223372036854775807 - ?4), 0)
         ON CONFLICT DO UPDATE SET count = excluded.count";
     NEXT_NAME = "SELECT what FROM evidence_counts WHERE tenant = ?1 AND what > ?2 ORDER BY what LIMIT 1";
     COUNT_BEFORE = "SELECT count, amount FROM evidence_counts WHERE tenant = ?1 AND what = ?2 AND second < ?3
@@ -80,7 +80,7 @@ pub(super) struct EntryCounts(BTreeMap<String, BTreeMap<i64, i64>>);
 
 impl EntryCounts {
     /// Counts one entry, if it is haldir's own.
-    pub(super) fn count(&mut self, entry: &EntryView<'_>) {
+    pub(super) fn count(&mut self, entry: &EntryLine<'_>) {
         if entry.kind == EntryKind::Governance {
             let seconds = match self.0.get_mut(entry.action) {
                 Some(seconds) => seconds,
@@ -133,8 +133,8 @@ impl ReadCompliance for SqliteTx<'_> {
             self.each_in_tail(tenant, |entry| tail.count(entry))?;
             for (action, seconds) in tail.0 {
                 let (before, upto) = found.entry(action).or_default();
-                before.count += seconds.range(..since).map(|(_, count)| count).sum::<i64>();
-                upto.count += seconds.range(..until).map(|(_, count)| count).sum::<i64>();
+                before.count = before.count.saturating_add(seconds.range(..since).map(|(_, count)| count).sum());
+                upto.count = upto.count.saturating_add(seconds.range(..until).map(|(_, count)| count).sum());
             }
         }
         let between = |(name, (before, upto)): (String, (Governed, Governed))| {

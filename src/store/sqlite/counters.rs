@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     error::Result,
-    model::{EntryKind, EntryView, Money, TenantId, UnixMicros},
+    model::{EntryKind, EntryLine, Money, TenantId, UnixMicros},
     store::{AgentStats, Cost, IdempotentAnswer, ReadCounters, ToolSpend, ToolTally, WriteCounters, usage::rank},
 };
 
@@ -267,7 +267,7 @@ fn put_tool(connection: &Connection, tenant: &TenantId, of: &str, tool: &str, to
 pub(super) struct ToolCounts(HashMap<(Option<String>, String), Cost>);
 
 impl ToolCounts {
-    pub(super) fn count(&mut self, entry: &EntryView<'_>) {
+    pub(super) fn count(&mut self, entry: &EntryLine<'_>) {
         if entry.kind == EntryKind::Action {
             for session in [None, Some(entry.session_id.to_owned())] {
                 add(self.0.entry((session, entry.tool.to_owned())).or_default(), entry.cost);

@@ -7,7 +7,7 @@
 
 use std::{cell::RefCell, collections::HashMap};
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{
     SqliteTx,
@@ -16,12 +16,13 @@ use super::{
     counters::ToolCounts,
     statements::statements,
     stats::DayCounts,
+    strict::Strict,
     tree,
 };
 use crate::{
     crypto::{self, Hash},
     error::Result,
-    model::{EntryView, TenantId},
+    model::{Entry, EntryKind, EntryLine, Money, TenantId, UnixMicros},
     store::{
         LogKeeper, ReadAudit,
         tree::{TILE_HASHES, TileHash},
@@ -29,15 +30,19 @@ use crate::{
 };
 
 /// Entries that are folded at once.
-const FOLD: i64 = 512;
+const FOLD: i64 = 256;
 /// The most that one commit folds, where more have gathered.
 const MAX_FOLDED: i64 = 4_096;
 /// Logs whose tails are known without reading them; more, and all are forgotten.
 const MAX_TAILS: usize = 64;
+/// Entries of one tail that are known: a fold, and what one commit may bring before it.
+const MAX_KNOWN: usize = 1_024;
 
 statements! {
     FOLDED = "SELECT up_to FROM audit_folds WHERE tenant = ?1";
     PUT_FOLDED = "INSERT INTO audit_folds (tenant, up_to) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET up_to = ?2";
+    TAIL = "SELECT at, kind, session_id, agent_id, tool, action, cost, flagged FROM audit_entries
+        WHERE tenant = ?1 AND seq > ?2 ORDER BY seq";
     INDEX = "UPDATE audit_entries SET indexed = 1 WHERE tenant = ?1 AND seq > ?2 AND seq <= ?3";
 }
 
@@ -47,20 +52,60 @@ pub(super) fn folded(connection: &Connection, tenant: &TenantId) -> Result<i64> 
     Ok(statement.query_row([tenant.as_str()], |row| row.get(0)).optional()?.unwrap_or(0).max(0))
 }
 
-/// What a run of entries adds to what is folded.
-#[derive(Default)]
+/// An [`EntryLine`] by itself.
+struct Kept {
+    at: UnixMicros,
+    kind: EntryKind,
+    cost: Money,
+    flagged: bool,
+    /// Session, agent, tool and action, one behind the other.
+    texts: Box<str>,
+    /// Where the first three end.
+    ends: [usize; 3],
+}
+
+impl Kept {
+    fn of(entry: &EntryLine<'_>) -> Self {
+        let texts = [entry.session_id, entry.agent_id, entry.tool, entry.action];
+        let session = entry.session_id.len();
+        let agent = session + entry.agent_id.len();
+        Self {
+            at: entry.at,
+            kind: entry.kind,
+            cost: entry.cost,
+            flagged: entry.flagged,
+            texts: texts.concat().into(),
+            ends: [session, agent, agent + entry.tool.len()],
+        }
+    }
+
+    fn line(&self) -> EntryLine<'_> {
+        let [session, agent, tool] = self.ends;
+        EntryLine {
+            at: self.at,
+            kind: self.kind,
+            session_id: &self.texts[..session],
+            agent_id: &self.texts[session..agent],
+            tool: &self.texts[agent..tool],
+            action: &self.texts[tool..],
+            cost: self.cost,
+            flagged: self.flagged,
+        }
+    }
+}
+
+/// Entries that follow one another, as far as a fold needs them.
 struct Run {
     /// The entry in front of them.
     behind: i64,
     leaves: Vec<Hash>,
-    days: DayCounts,
-    tools: ToolCounts,
-    evidence: EntryCounts,
+    /// Those that could be read.
+    entries: Vec<Kept>,
 }
 
 impl Run {
     fn behind(seq: i64) -> Self {
-        Self { behind: seq, ..Self::default() }
+        Self { behind: seq, leaves: Vec::new(), entries: Vec::new() }
     }
 
     /// The last of them.
@@ -68,11 +113,9 @@ impl Run {
         self.behind + self.leaves.len().cast_signed() as i64
     }
 
-    fn push(&mut self, entry: &EntryView<'_>, leaf: Hash) {
+    fn push(&mut self, entry: &EntryLine<'_>, leaf: Hash) {
         self.leaves.push(leaf);
-        self.days.count(entry);
-        self.tools.count(entry);
-        self.evidence.count(entry);
+        self.entries.push(Kept::of(entry));
     }
 
     /// The entries behind `folded`, up to `end`, as they lie in the log.
@@ -89,7 +132,7 @@ impl Run {
                 return false;
             }
             skip_to(&mut run, entry.seq);
-            run.push(&entry, keeper.leaf_hash(tenant, &entry));
+            run.push(&entry.line(), keeper.leaf_hash(tenant, &entry));
             true
         })?;
         skip_to(&mut run, end + 1);
@@ -98,9 +141,16 @@ impl Run {
 
     fn write(self, connection: &Connection, tenant: &TenantId) -> Result<()> {
         let end = self.last();
-        self.days.add_to(connection, tenant)?;
-        self.tools.add_to(connection, tenant)?;
-        self.evidence.add_to(connection, tenant)?;
+        let (mut days, mut tools, mut evidence) = (DayCounts::default(), ToolCounts::default(), EntryCounts::default());
+        for entry in &self.entries {
+            let entry = entry.line();
+            days.count(connection, tenant, &entry)?;
+            tools.count(&entry);
+            evidence.count(&entry);
+        }
+        days.write(connection, tenant)?;
+        tools.add_to(connection, tenant)?;
+        evidence.add_to(connection, tenant)?;
         add_to_tiles(connection, tenant, self.behind, self.leaves)?;
         connection.prepare_cached(INDEX)?.execute(params![tenant.as_str(), self.behind, end])?;
         connection.prepare_cached(PUT_FOLDED)?.execute(params![tenant.as_str(), end])?;
@@ -118,7 +168,7 @@ pub(super) struct Tails {
 
 impl Tails {
     /// An entry is appended.
-    pub(super) fn push(&self, tenant: &TenantId, entry: &EntryView<'_>, leaf: Hash) {
+    pub(super) fn push(&self, tenant: &TenantId, entry: &Entry, leaf: Hash) {
         let mut runs = self.runs.borrow_mut();
         if !runs.contains_key(tenant) {
             if runs.len() >= MAX_TAILS {
@@ -128,10 +178,10 @@ impl Tails {
         }
         let Some(run) = runs.get_mut(tenant) else { return };
         // Somebody else has appended some, or nobody folds this log for now.
-        if run.last() + 1 != entry.seq || run.last() - run.behind >= 2 * FOLD {
+        if run.last() + 1 != entry.seq || run.leaves.len() >= MAX_KNOWN {
             *run = Run::behind(entry.seq - 1);
         }
-        run.push(entry, leaf);
+        run.push(&entry.view().line(), leaf);
     }
 
     /// Folds the log that ends at `last`, if its tail is long enough.
@@ -175,6 +225,20 @@ impl Tails {
     }
 }
 
+fn line<'r>(row: &'r Row<'_>) -> Result<EntryLine<'r>, String> {
+    let mut columns = Strict::of(row);
+    Ok(EntryLine {
+        at: UnixMicros(columns.integer()?),
+        kind: columns.kind()?,
+        session_id: columns.text()?,
+        agent_id: columns.text()?,
+        tool: columns.text()?,
+        action: columns.text()?,
+        cost: Money::from_nanos(columns.integer()?),
+        flagged: columns.boolean()?,
+    })
+}
+
 /// Writes hashes of leaves, from leaf `first` on, and the hashes above that they complete.
 fn add_to_tiles(connection: &Connection, tenant: &TenantId, first: i64, leaves: Vec<Hash>) -> Result<()> {
     let (mut level, mut first, mut hashes) = (0, first, leaves);
@@ -197,12 +261,14 @@ fn add_to_tiles(connection: &Connection, tenant: &TenantId, first: i64, leaves: 
 impl SqliteTx<'_> {
     /// Hands over the entries of the log's tail, in order. One that cannot be read is tampering, which `verify` reports;
     /// it is left out here.
-    pub(super) fn each_in_tail(&self, tenant: &TenantId, mut each: impl FnMut(&EntryView<'_>)) -> Result<()> {
-        audit::each(self.connection()?, tenant, self.folded(tenant)? + 1, &mut |read| {
-            if let Ok(stored) = read {
-                each(&stored.entry);
+    pub(super) fn each_in_tail(&self, tenant: &TenantId, mut each: impl FnMut(&EntryLine<'_>)) -> Result<()> {
+        let mut statement = self.connection()?.prepare_cached(TAIL)?;
+        let mut rows = statement.query(params![tenant.as_str(), self.folded(tenant)?])?;
+        while let Some(row) = rows.next()? {
+            if let Ok(entry) = line(row) {
+                each(&entry);
             }
-            true
-        })
+        }
+        Ok(())
     }
 }

@@ -213,7 +213,7 @@ impl Pending {
     pub(super) fn write(&self, connection: &Connection) -> Result<()> {
         audit::write_entries(connection, &self.entries.borrow())?;
         for Appended { tenant, entry, leaf } in &*self.entries.borrow() {
-            self.tails.push(tenant, &entry.view(), *leaf);
+            self.tails.push(tenant, entry, *leaf);
         }
         self.heads.write(|tenant, (head, keeper)| {
             audit::write_head(connection, tenant, head, keeper.seal(tenant, head))?;

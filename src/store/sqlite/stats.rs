@@ -1,7 +1,7 @@
 //! The log's day counters. They are made from the entries as they lie in the log ([`folding`](super::folding)), so
 //! nothing can be appended that is not counted, and a refused job leaves none behind.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, hash_map};
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    model::{AgentId, EntryView, SessionId, TenantId, UnixMicros},
+    model::{AgentId, EntryLine, SessionId, TenantId, UnixMicros},
     store::{
         AuditQuery, ReadAudit,
         stats::{Counted, EVER, Looked, NameBound, ReadStats, Tally, day_of},
@@ -59,40 +59,44 @@ fn read_day(connection: &Connection, tenant: &TenantId, day: i64, of: &str) -> R
     rows.next()?.map(tally).transpose()
 }
 
-/// What entries add to rows: two of the tenant and of each agent, of the day and of all days, however many entries there
-/// are.
+/// The rows that entries are counted into: two of the tenant and of each agent, of the day and of all days, however many
+/// entries there are.
 #[derive(Default)]
-pub(super) struct DayCounts(HashMap<(i64, Option<String>), Tally>);
+pub(super) struct DayCounts(HashMap<(i64, String), Tally>);
 
 impl DayCounts {
-    pub(super) fn count(&mut self, entry: &EntryView<'_>) {
-        let mut key = (day_of(entry.at), None);
-        self.0.entry(key.clone()).or_default().count(entry, NameBound::STORED);
-        key.1 = Some(entry.agent_id.to_owned());
-        self.0.entry(key).or_default().count(entry, NameBound::STORED);
+    /// Counts one entry on top of what is stored.
+    pub(super) fn count(&mut self, connection: &Connection, tenant: &TenantId, entry: &EntryLine<'_>) -> Result<()> {
+        for counted in [Counted::Tenant, Counted::Agent(entry.agent_id)] {
+            let of = owner(counted)?;
+            for day in [day_of(entry.at), EVER] {
+                let tally = match self.0.entry((day, of.clone())) {
+                    hash_map::Entry::Occupied(tally) => tally.into_mut(),
+                    hash_map::Entry::Vacant(place) => {
+                        place.insert(read_day(connection, tenant, day, &of)?.unwrap_or_default())
+                    }
+                };
+                tally.count(entry, NameBound::STORED);
+            }
+        }
+        Ok(())
     }
 
-    /// Adds it to what is stored.
-    pub(super) fn add_to(self, connection: &Connection, tenant: &TenantId) -> Result<()> {
+    pub(super) fn write(self, connection: &Connection, tenant: &TenantId) -> Result<()> {
         let mut put = connection.prepare_cached(PUT_DAY)?;
-        for ((day, agent), counted) in self.0 {
-            let of = owner(agent.as_deref().map_or(Counted::Tenant, Counted::Agent))?;
-            for day in [day, EVER] {
-                let mut tally = read_day(connection, tenant, day, &of)?.unwrap_or_default();
-                tally.add(&counted, NameBound::STORED);
-                put.execute(params![
-                    tenant.as_str(),
-                    day,
-                    of,
-                    tally.entries,
-                    tally.actions,
-                    tally.cost.nanos(),
-                    tally.flagged,
-                    tally.sessions,
-                    json(&tally.by_tool)?,
-                    json(&tally.by_action)?,
-                ])?;
-            }
+        for ((day, of), tally) in self.0 {
+            put.execute(params![
+                tenant.as_str(),
+                day,
+                of,
+                tally.entries,
+                tally.actions,
+                tally.cost.nanos(),
+                tally.flagged,
+                tally.sessions,
+                json(&tally.by_tool)?,
+                json(&tally.by_action)?,
+            ])?;
         }
         Ok(())
     }
@@ -179,7 +183,7 @@ impl ReadStats for SqliteTx<'_> {
         looked.truncated = found.len() > limit;
         // One that cannot be read is tampering, which `verify` reports; it is left out here.
         for entry in found.into_iter().take(limit).flatten() {
-            looked.tally.count(&entry.view(), NameBound::ANSWERED);
+            looked.tally.count(&entry.view().line(), NameBound::ANSWERED);
             if !entry.session_id.is_empty() {
                 looked.agents.insert(entry.agent_id);
             }

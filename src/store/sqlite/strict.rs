@@ -2,6 +2,8 @@
 
 use rusqlite::{Row, types::ValueRef};
 
+use crate::model::EntryKind;
+
 /// Reads a row strictly, column by column: what no append could have written is a problem, not a value to make
 /// sense of.
 pub(super) struct Strict<'r, 's> {
@@ -45,6 +47,14 @@ impl<'r, 's> Strict<'r, 's> {
         match self.value()? {
             ValueRef::Integer(integer) => Ok(integer),
             _ => Err(self.not("an integer")),
+        }
+    }
+
+    pub(super) fn kind(&mut self) -> Result<EntryKind, String> {
+        match self.text()? {
+            "action" => Ok(EntryKind::Action),
+            "governance" => Ok(EntryKind::Governance),
+            _ => Err(self.not("action or governance")),
         }
     }
 

@@ -20,10 +20,10 @@ const ROW_HASHES: i64 = 16;
 const HASH_BYTES: usize = 32;
 
 statements! {
-    HASHES = "SELECT part, hashes FROM audit_tiles
+    HASHES = "SELECT part, hashes FROM tree_tiles
         WHERE tenant = ?1 AND level = ?2 AND part >= ?3 AND part < ?4 ORDER BY part";
-    PART = "SELECT hashes FROM audit_tiles WHERE tenant = ?1 AND level = ?2 AND part = ?3";
-    PUT_PART = "INSERT INTO audit_tiles (tenant, level, part, hashes) VALUES (?1, ?2, ?3, ?4)
+    PART = "SELECT hashes FROM tree_tiles WHERE tenant = ?1 AND level = ?2 AND part = ?3";
+    PUT_PART = "INSERT INTO tree_tiles (tenant, level, part, hashes) VALUES (?1, ?2, ?3, ?4)
         ON CONFLICT DO UPDATE SET hashes = ?4";
     BUILDS = "SELECT tenant, done, total, frontier FROM audit_tree_builds WHERE tenant > '' ORDER BY tenant LIMIT ?1";
     BUILD = "SELECT tenant, done, total, frontier FROM audit_tree_builds WHERE tenant = ?1";

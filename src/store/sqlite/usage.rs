@@ -1,6 +1,6 @@
 //! What tenants have used, and what is counted of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     error::Result,
-    model::{Month, TenantId, UnixMicros},
+    model::{Month, SessionId, TenantId, UnixMicros},
     store::{Cost, OpenSessions, ReadUsage, Totals, Usage, WriteUsage},
 };
 
@@ -125,20 +125,21 @@ impl ReadUsage for SqliteTx<'_> {
         self.top(TOP_AGENTS, tenant, limit, |_| Ok(()))
     }
 
-    fn last_entry_of(&self, tenant: &TenantId, session: &str) -> Result<Option<UnixMicros>> {
+    fn last_entries_of(&self, tenant: &TenantId, sessions: &[SessionId]) -> Result<HashMap<SessionId, UnixMicros>> {
         self.require_reader()?;
-        let mut last = None;
+        let mut last = HashMap::new();
+        let mut statement = self.connection()?.prepare_cached(LAST_ENTRY_OF)?;
+        for session in sessions {
+            let at: Option<i64> =
+                statement.query_row([tenant.as_str(), session.as_str()], |row| row.get(0)).optional()?;
+            last.insert(session.as_str(), at.map(UnixMicros));
+        }
         self.each_in_tail(tenant, |entry| {
-            if entry.session_id == session {
-                last = Some(entry.at);
+            if let Some(last) = last.get_mut(entry.session_id) {
+                *last = Some(entry.at);
             }
         })?;
-        if last.is_some() {
-            return Ok(last);
-        }
-        let mut statement = self.connection()?.prepare_cached(LAST_ENTRY_OF)?;
-        let at: Option<i64> = statement.query_row([tenant.as_str(), session], |row| row.get(0)).optional()?;
-        Ok(at.map(UnixMicros))
+        Ok(sessions.iter().filter_map(|id| Some((id.clone(), (*last.get(id.as_str())?)?))).collect())
     }
 }
 

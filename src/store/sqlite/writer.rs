@@ -261,7 +261,9 @@ impl Batch {
             self.pending.take_back();
             return Err(not_written());
         }
-        let committed = self.pending.write(&self.connection).and_then(|()| execute(&self.connection, "COMMIT"));
+        let written = catch_unwind(AssertUnwindSafe(|| self.pending.write(&self.connection)))
+            .unwrap_or_else(|_| Err(Error::internal("writing a batch panicked")));
+        let committed = written.and_then(|()| execute(&self.connection, "COMMIT"));
         committed.inspect_err(|_| {
             self.pending.take_back();
             drop(execute(&self.connection, "ROLLBACK"));

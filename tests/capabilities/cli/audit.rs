@@ -51,7 +51,7 @@ fn verifier(terminal: &Terminal) -> String {
 fn rewrite_with_the_key(terminal: &Terminal, entries: usize) {
     terminal
         .database()
-        .execute_batch("DELETE FROM audit_entries; DELETE FROM audit_tiles; DELETE FROM audit_tree_heads")
+        .execute_batch("DELETE FROM audit_entries; DELETE FROM tree_tiles; DELETE FROM audit_tree_heads")
         .unwrap();
     let key = Key::parse(&fs::read_to_string(terminal.key_file()).unwrap()).unwrap();
     let store = Store::open(&terminal.store()).unwrap();
@@ -209,7 +209,7 @@ fn the_log_of_the_store_is_verified_on_all_cores_with_the_same_findings_as_on_on
         "UPDATE audit_entries SET id = 'no id' WHERE seq = 5",
         "UPDATE audit_heads SET flagged = flagged + 1",
         "INSERT INTO audit_folds VALUES ('local', 5)",
-        "INSERT INTO audit_tiles VALUES ('local', 0, 0, zeroblob(512))",
+        "INSERT INTO tree_tiles VALUES ('local', 0, 0, zeroblob(512))",
     ] {
         let kept = fs::read(terminal.store()).unwrap();
         terminal.database().execute_batch(sql).unwrap();

@@ -15,3 +15,7 @@ DROP INDEX audit_by_tool;
 CREATE INDEX audit_by_session ON audit_entries (tenant, session_id, seq) WHERE indexed = 1;
 CREATE INDEX audit_by_agent ON audit_entries (tenant, agent_id, seq) WHERE indexed = 1;
 CREATE INDEX audit_by_tool ON audit_entries (tenant, tool, seq) WHERE indexed = 1;
+
+-- A process of an older version that still has the store open would go on to count and index for itself. It does not find
+-- its tiles any more, and so appends nothing.
+ALTER TABLE audit_tiles RENAME TO tree_tiles;
