@@ -94,7 +94,7 @@ fn a_filter_finds_the_same_entries_wherever_the_log_is_folded() {
             let passes =
                 |entry: &&Value| filter.as_object().unwrap().iter().all(|(field, value)| entry[field] == *value);
             let right: Vec<_> = all.iter().filter(passes).cloned().collect();
-            assert!(!right.is_empty() || filter["agent_id"] == "nobody", "{filter}");
+            assert!(!right.is_empty() || size < 300 || filter["agent_id"] == "nobody", "{filter} of {size}");
             for page in [7, 50, 1_000] {
                 assert_eq!(log.trail(&filter, page), right, "{filter} of {size} by {page}");
             }
@@ -217,7 +217,10 @@ fn what_hides_an_entry_from_filters_or_moves_a_fold_is_found() {
         (format!("UPDATE audit_folds SET up_to = {}", folded - 1), folded),
         ("DELETE FROM audit_folds".to_owned(), 1),
         ("UPDATE audit_folds SET up_to = 9223372036854775807".to_owned(), folded + 1),
-        ("UPDATE audit_folds SET up_to = 9223372036854775807; UPDATE audit_entries SET indexed = 1".to_owned(), 1_000),
+        (
+            "UPDATE audit_folds SET up_to = 9223372036854775807; UPDATE audit_entries SET indexed = 1".to_owned(),
+            folded + 1,
+        ),
         (format!("INSERT INTO tree_tiles VALUES ('local', 0, {}, zeroblob(512))", folded / 16), folded + 1),
     ] {
         sql.execute_batch("CREATE TEMP TABLE e AS SELECT seq, indexed FROM audit_entries; CREATE TEMP TABLE f AS SELECT * FROM audit_folds").unwrap();
