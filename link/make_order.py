@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Writes link/startup.order: the functions that a release build runs up to its first answer over stdio.
 
-    cargo build --release && python3 link/make_order.py target/release/haldir-mcp
+    cargo build --release && cp target/release/haldir-mcp /tmp/built
+    cargo bench --no-run && python3 link/make_order.py /tmp/built target/release/haldir-mcp
 
-Linux on x86_64. A breakpoint is put on every function of the program; each is taken away when it is met, and noted.
+The two builds differ in the features of some crates, and so in the names of many functions. Linux on x86_64. A breakpoint is put on every function of the program; each is taken away when it is met, and noted.
 """
 
 import ctypes
@@ -107,8 +108,8 @@ def met(program, database, known):
         libc.ptrace(CONTINUE, thread, None, 0 if signal in (SIGTRAP, SIGSTOP) else signal)
 
 
-def main():
-    program = os.path.abspath(sys.argv[1])
+def order_of(program):
+    """Names of the functions that a program meets, in the order of their first call."""
     known = functions(program)
     with tempfile.TemporaryDirectory() as folder:
         database = os.path.join(folder, "haldir.db")
@@ -116,10 +117,15 @@ def main():
         met(program, database, {})
         # Threads meet some functions in one run and not in the next.
         order = dict.fromkeys(offset for _ in range(RUNS) for offset in met(program, database, known))
+    print(f"{program}: {len(order)} of {len(known)} functions are met")
+    return [known[offset] for offset in order]
+
+
+def main():
+    names = dict.fromkeys(name for program in sys.argv[1:] for name in order_of(os.path.abspath(program)))
     target = os.path.join(os.path.dirname(os.path.abspath(__file__)), "startup.order")
     with open(target, "w") as file:
-        file.writelines(known[offset] + "\n" for offset in order)
-    print(f"{len(order)} of {len(known)} functions are met")
+        file.writelines(name + "\n" for name in names)
 
 
 main()
