@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Writes link/startup.order: the functions that a release build runs up to its first answer over stdio.
 
-    cargo build --release && cp target/release/haldir-mcp /tmp/built
-    cargo bench --no-run && python3 link/make_order.py /tmp/built target/release/haldir-mcp
+    cargo build --release && cp target/release/haldir-mcp target/built
+    cargo bench --no-run && python3 link/make_order.py target/built target/release/haldir-mcp
 
 The two builds differ in the features of some crates, and so in the names of many functions. Linux on x86_64. A breakpoint is put on every function of the program; each is taken away when it is met, and noted.
 """
