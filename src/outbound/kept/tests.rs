@@ -1,0 +1,135 @@
+//! Kept connections to servers that end them, answer more than they are asked, or do not answer.
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+    sync::mpsc,
+};
+
+use super::*;
+
+const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+
+/// A server that answers so many requests on each connection, and ends it then without a word. It tells of each
+/// connection, and of each request on it.
+async fn server(each: usize) -> (Uri, mpsc::UnboundedReceiver<&'static str>) {
+    server_with(each, ANSWER).await
+}
+
+async fn server_with(each: usize, answer: &'static [u8]) -> (Uri, mpsc::UnboundedReceiver<&'static str>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let uri = format!("http://127.0.0.1:{}/mcp", listener.local_addr().unwrap().port()).parse().unwrap();
+    let (tell, told) = mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let _ = tell.send("connected");
+            let tell = tell.clone();
+            tokio::spawn(async move {
+                let mut piece = [0; 1_024];
+                for _ in 0..each {
+                    let Ok(1..) = stream.read(&mut piece).await else { break };
+                    let _ = tell.send("asked");
+                    let _ = stream.write_all(answer).await;
+                }
+                drop(stream);
+                let _ = tell.send("ended");
+            });
+        }
+    });
+    (uri, told)
+}
+
+fn request(uri: &Uri) -> (Authority, Outgoing) {
+    outgoing(Method::POST, uri, HeaderMap::new(), Bytes::from_static(b"{}")).unwrap()
+}
+
+fn soon() -> Instant {
+    Instant::now() + Duration::from_secs(5)
+}
+
+async fn ask(kept: &Kept, uri: &Uri) -> Answer {
+    let (address, request) = request(uri);
+    kept.send(&address, request, soon()).await.unwrap()
+}
+
+async fn whole(mut answer: Answer) -> String {
+    let mut body = Vec::new();
+    while let Some(chunk) = answer.chunk().await.unwrap() {
+        body.extend_from_slice(&chunk);
+    }
+    String::from_utf8(body).unwrap()
+}
+
+fn told(told: &mut mpsc::UnboundedReceiver<&'static str>) -> Vec<&'static str> {
+    std::iter::from_fn(|| told.try_recv().ok()).collect()
+}
+
+#[tokio::test]
+async fn a_connection_serves_one_request_after_the_other_also_one_that_was_made_ready() {
+    let (uri, mut said) = server(9).await;
+    let kept = Kept::new(&Outbound::new(["127.0.0.1"]));
+    let (address, first) = request(&uri);
+    assert!(kept.ready(&address, first).is_none(), "there is no connection yet");
+    assert_eq!(whole(ask(&kept, &uri).await).await, "ok");
+    // One that does not leave after all takes nothing with it.
+    drop(kept.ready(&address, request(&uri).1).unwrap());
+    let sent = kept.ready(&address, request(&uri).1).unwrap().send().unwrap();
+    assert_eq!(whole(kept.answer(sent, soon()).await.unwrap()).await, "ok");
+    assert_eq!(whole(ask(&kept, &uri).await).await, "ok");
+    assert_eq!(told(&mut said), ["connected", "asked", "asked", "asked"]);
+}
+
+#[tokio::test]
+async fn a_request_that_a_connection_did_not_take_any_more_is_sent_over_another_one() {
+    let (uri, mut said) = server(1).await;
+    let kept = Kept::new(&Outbound::new(["127.0.0.1"]));
+    assert_eq!(whole(ask(&kept, &uri).await).await, "ok");
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert_eq!(whole(ask(&kept, &uri).await).await, "ok");
+    assert_eq!(told(&mut said)[..5], ["connected", "asked", "ended", "connected", "asked"]);
+}
+
+#[tokio::test]
+async fn an_answer_that_nobody_reads_to_its_end_is_broken_off() {
+    let (uri, mut said) = server(9).await;
+    let kept = Kept::new(&Outbound::new(["127.0.0.1"]));
+    drop(ask(&kept, &uri).await);
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert_eq!(told(&mut said), ["connected", "asked", "ended"]);
+}
+
+#[tokio::test]
+async fn what_a_server_says_beyond_its_answer_is_nobodys_answer() {
+    for answer in [
+        &b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nokHTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nforged"[..],
+        b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok and more",
+    ] {
+        let (uri, mut said) = server_with(9, answer).await;
+        let kept = Kept::new(&Outbound::new(["127.0.0.1"]));
+        for _ in 0..3 {
+            assert_eq!(whole(ask(&kept, &uri).await).await, "ok");
+        }
+        let connected = told(&mut said).iter().filter(|said| **said == "connected").count();
+        assert_eq!(connected, 3, "a connection was used again");
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_leads_elsewhere_than_allowed_is_not_connected_to() {
+    let (uri, mut said) = server(9).await;
+    let uri: Uri = uri.to_string().replace("127.0.0.1", "localhost").parse().unwrap();
+    let (address, request) = request(&uri);
+    let refused = Kept::new(&Outbound::default()).send(&address, request, soon()).await;
+    assert_eq!(refused.err(), Some(Unanswered::Unreachable));
+    assert!(told(&mut said).is_empty());
+}
+
+#[tokio::test]
+async fn what_does_not_answer_in_time_is_not_waited_for() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let uri: Uri = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
+    let (address, request) = request(&uri);
+    let kept = Kept::new(&Outbound::new(["127.0.0.1"]));
+    let late = kept.send(&address, request, Instant::now() + Duration::from_millis(50)).await;
+    assert_eq!(late.err(), Some(Unanswered::TimedOut));
+}
