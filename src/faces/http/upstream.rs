@@ -28,7 +28,7 @@ use axum::{
 };
 use bytes::Bytes;
 use children::Children;
-use departure::{Departure, Leaving};
+use departure::{Departure, Leaving, Outgoing};
 use headers::{is_modern, mismatch};
 use http::{HeaderMap, Method, StatusCode};
 use route::Route;
@@ -227,18 +227,8 @@ impl Exchange {
             asks,
             leave: Some(departure.leave()),
         };
-        let governor = Arc::clone(&self.route.governor);
-        let mut admission = governor.admit(asking);
-        // The first look hands the call to those who decide; meanwhile it is made ready.
-        let first = futures::poll!(admission.as_mut());
-        if first.is_pending() {
-            let outgoing = self.outgoing(Method::POST, headers, Some(call.forwarded(id, arguments)), false);
-            departure.prepare(&self.app.shared.upstreams, &self.route, outgoing, arguments);
-        }
-        let decided = match first {
-            Poll::Ready(decided) => decided,
-            Poll::Pending => admission.await,
-        };
+        let ready = || self.outgoing(Method::POST, headers, Some(call.forwarded(id, arguments)), false);
+        let decided = self.decided(asking, &departure, ready, arguments).await;
         let decision = match decided {
             Err(error) if matches!(error.code, Code::Unauthorized | Code::RateLimited) => return Err(error),
             Err(error) => Decision::of(&error),
@@ -278,6 +268,24 @@ impl Exchange {
             turn: None,
         };
         self.send(headers, leaving, passing, *modern).await
+    }
+
+    /// What is decided of a call. While it is, the call is made ready to leave.
+    async fn decided(
+        &self,
+        asking: Asked,
+        departure: &Departure,
+        outgoing: impl FnOnce() -> Outgoing,
+        arguments: &str,
+    ) -> Result<Decision> {
+        let governor = Arc::clone(&self.route.governor);
+        let mut admission = governor.admit(asking);
+        // The first look hands the call to those who decide.
+        if let Poll::Ready(decided) = futures::poll!(admission.as_mut()) {
+            return decided;
+        }
+        departure.prepare(&self.app.shared.upstreams, &self.route, outgoing(), arguments);
+        admission.await
     }
 
     /// Whether the person at the client can be asked in the answer to a request: an event stream, to which the client
