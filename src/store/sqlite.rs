@@ -20,6 +20,7 @@ mod migrations;
 mod open_calls;
 mod payments;
 mod pending;
+mod postings;
 mod proxy;
 mod readers;
 mod retention;

@@ -152,10 +152,8 @@ fn a_store_from_before_days_were_counted_is_counted_when_it_is_opened() {
     )
     .unwrap();
     sql.execute_batch(migration).unwrap();
-    sql.execute_batch(
-        "INSERT INTO audit_folds SELECT tenant, seq FROM audit_heads; UPDATE audit_entries SET indexed = 1",
-    )
-    .unwrap();
+    sql.execute_batch("INSERT INTO log_folds SELECT tenant, seq FROM audit_heads").unwrap();
+    crate::postings::fill(&sql);
     let haldir = InProcess::open_with(&house.db(), &key, AnomalyThresholds::default());
     haldir.clock.advance_seconds(2 * DAY);
     assert_eq!(haldir.ok("getAuditStats", &json!({})), before);

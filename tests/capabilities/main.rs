@@ -35,6 +35,7 @@ mod packaging;
 mod passing;
 mod payments;
 mod policy_edges;
+mod postings;
 mod processes;
 mod proofs;
 mod proofs_elsewhere;

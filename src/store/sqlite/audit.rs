@@ -7,6 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Row, Statement, params};
 use super::{
     SqliteTx, folding,
     pending::Appended,
+    postings::{self, Kind, Walk},
     rows::{Columns, rows},
     statements::statements,
     strict::Strict,
@@ -21,11 +22,11 @@ use crate::{
 macro_rules! entry {
     () => {
         "seq, id, at, kind, session_id, agent_id, tool, action, cost, flagged, flag_reason, actor, details,
-        details_salt, details_digest, prev_hash, entry_hash, indexed"
+        details_salt, details_digest, prev_hash, entry_hash"
     };
 }
 
-/// Entries that pass the filters, in the order of the log or from its end. An index leads to those that are folded.
+/// Entries that pass the filters, in the order of the log or from its end.
 macro_rules! filtered {
     ($index:literal, $lead:literal, $order:literal) => {
         concat!(
@@ -45,14 +46,8 @@ macro_rules! filtered {
 
 statements! {
     FORWARD = filtered!("", "", "");
-    FORWARD_OF_SESSION = filtered!("INDEXED BY audit_by_session", " AND indexed = 1 AND session_id = ?5", "");
-    FORWARD_OF_AGENT = filtered!("INDEXED BY audit_by_agent", " AND indexed = 1 AND agent_id = ?6", "");
-    FORWARD_OF_TOOL = filtered!("INDEXED BY audit_by_tool", " AND indexed = 1 AND tool = ?7", "");
     FORWARD_FLAGGED = filtered!("INDEXED BY audit_flagged", " AND flagged = 1", "");
     BACKWARD = filtered!("", "", "DESC");
-    BACKWARD_OF_SESSION = filtered!("INDEXED BY audit_by_session", " AND indexed = 1 AND session_id = ?5", "DESC");
-    BACKWARD_OF_AGENT = filtered!("INDEXED BY audit_by_agent", " AND indexed = 1 AND agent_id = ?6", "DESC");
-    BACKWARD_OF_TOOL = filtered!("INDEXED BY audit_by_tool", " AND indexed = 1 AND tool = ?7", "DESC");
     BACKWARD_FLAGGED = filtered!("INDEXED BY audit_flagged", " AND flagged = 1", "DESC");
     HEAD = "SELECT seq, at, entry_hash, tree, mac, actions, cost, flagged FROM audit_heads WHERE tenant = ?1";
     PUT_HEAD = "INSERT INTO audit_heads (tenant, seq, at, entry_hash, tree, mac, actions, cost, flagged)
@@ -63,8 +58,8 @@ statements! {
     ENTRIES_FROM = concat!("SELECT ", entry!(), " FROM audit_entries WHERE tenant = ?1 AND seq >= ?2 ORDER BY seq");
     ENTRY_TIME = "SELECT at FROM audit_entries WHERE tenant = ?1 AND seq = ?2";
     INSERT_ENTRY = "INSERT INTO audit_entries (tenant, seq, id, at, kind, session_id, agent_id, tool, action, cost,
-        flagged, flag_reason, actor, details, details_salt, details_digest, prev_hash, entry_hash, indexed)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, 0)";
+        flagged, flag_reason, actor, details, details_salt, details_digest, prev_hash, entry_hash)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)";
 }
 
 /// The agent of entries that none had a part in.
@@ -77,15 +72,9 @@ const MAX_LOOKED_AT: i64 = 10_000;
 const NO_HASH: [u8; 32] = [0xff; 32];
 
 /// An entry as it lies in its row.
-pub(super) struct Stored<'r> {
-    pub(super) entry: EntryView<'r>,
-    /// Whether the indexes of the filters have it.
-    indexed: bool,
-}
-
-fn stored<'r>(row: &'r Row<'_>) -> Result<Stored<'r>, String> {
+fn stored<'r>(row: &'r Row<'_>) -> Result<EntryView<'r>, String> {
     let mut columns = Strict::of(row);
-    let entry = EntryView {
+    Ok(EntryView {
         seq: columns.integer()?,
         id: columns.text()?,
         at: UnixMicros(columns.integer()?),
@@ -103,8 +92,7 @@ fn stored<'r>(row: &'r Row<'_>) -> Result<Stored<'r>, String> {
         details_digest: columns.optional_bytes()?,
         prev_hash: columns.hash()?,
         entry_hash: columns.hash()?,
-    };
-    Ok(Stored { entry, indexed: columns.boolean()? })
+    })
 }
 
 /// A hash of another length is tampering, which must be found, not stumbled over: read as something that no hash is,
@@ -115,7 +103,7 @@ pub(super) fn hash(bytes: Vec<u8>) -> [u8; 32] {
 
 /// An entry, or what keeps it from being read as one.
 fn read(row: &Row<'_>) -> Result<Entry, StoredEntryProblem> {
-    stored(row).and_then(|stored| stored.entry.to_entry()).map_err(|problem| unreadable(row, problem))
+    stored(row).and_then(|entry| entry.to_entry()).map_err(|problem| unreadable(row, problem))
 }
 
 fn unreadable(row: &Row<'_>, problem: String) -> StoredEntryProblem {
@@ -127,7 +115,7 @@ pub(super) fn each(
     connection: &Connection,
     tenant: &TenantId,
     first: i64,
-    each: &mut dyn FnMut(Result<Stored<'_>, StoredEntryProblem>) -> bool,
+    each: &mut dyn FnMut(Result<EntryView<'_>, StoredEntryProblem>) -> bool,
 ) -> Result<()> {
     let mut statement = connection.prepare_cached(ENTRIES_FROM)?;
     let mut rows = statement.query(params![tenant.as_str(), first])?;
@@ -232,35 +220,37 @@ impl ReadAudit for SqliteTx<'_> {
         let until = query.until.map_or(Ok(last + 1), |time| self.first_seq_since(tenant, time, last))?;
         let end = until.min(query.before_seq.unwrap_or(i64::MAX));
         let mut first_looked_at = first;
-        let index = match Lead::of(query) {
-            Lead::Flagged => BACKWARD_FLAGGED,
-            Lead::Session => BACKWARD_OF_SESSION,
-            Lead::Agent => BACKWARD_OF_AGENT,
-            Lead::Tool => BACKWARD_OF_TOOL,
-            Lead::None => {
-                if query.flagged.is_some() {
-                    first_looked_at = first.max(end.saturating_sub(MAX_LOOKED_AT));
-                }
-                BACKWARD
-            }
-        };
-        let folded = if index == BACKWARD_FLAGGED { i64::MAX } else { self.folded(tenant)? };
+        let lead = Lead::of(query);
+        let sql = if matches!(lead, Lead::Flagged) { BACKWARD_FLAGGED } else { BACKWARD };
+        let mut statement = self.connection()?.prepare_cached(sql)?;
         let AuditQuery { session_id, agent_id, tool, flagged, limit, .. } = query;
         let mut found = Found::new(*limit, PAGE_BYTES);
-        let mut look = |sql: &str, first: i64, end: i64| -> Result<()> {
+        let mut look = |first: i64, end: i64| -> Result<bool> {
             if first < end && !found.is_more {
-                let mut statement = self.connection()?.prepare_cached(sql)?;
                 let limit = rows(limit.saturating_add(1));
                 let params = params![tenant.as_str(), first, end, limit, session_id, agent_id, tool, flagged];
                 found.collect(&mut statement, params)?;
             }
-            Ok(())
+            Ok(!found.is_more)
         };
-        if index == BACKWARD {
-            look(BACKWARD, first_looked_at, end)?;
-        } else {
-            look(BACKWARD, first.max(folded.saturating_add(1)), end)?;
-            look(index, first, end.min(folded.saturating_add(1)))?;
+        match lead {
+            Lead::Flagged => _ = look(first, end)?,
+            Lead::None => {
+                if query.flagged.is_some() {
+                    first_looked_at = first.max(end.saturating_sub(MAX_LOOKED_AT));
+                }
+                look(first_looked_at, end)?;
+            }
+            Lead::Postings(of) => {
+                let tail = self.folded(tenant)?.saturating_add(1);
+                let mut goes_on = look(first.max(tail), end)?;
+                let mut walk = Walk::backward(self.connection()?, tenant, of, (first, end.min(tail)))?;
+                while goes_on && let Some(runs) = walk.next()? {
+                    for (first, end) in runs {
+                        goes_on = look(first, end)?;
+                    }
+                }
+            }
         }
         let older_than =
             if found.is_more { found.last() } else { Some(first_looked_at).filter(|looked| *looked > first) };
@@ -272,22 +262,30 @@ impl ReadAudit for SqliteTx<'_> {
         let AuditQuery { session_id, agent_id, tool, flagged, limit, .. } = query;
         let (first, end) = (query.first_seq.unwrap_or(1), query.before_seq.unwrap_or(i64::MAX));
         let looked_at = end.min(first.saturating_add(MAX_LOOKED_AT));
-        let (index, folded) = match Lead::of(query) {
-            Lead::Flagged => (FORWARD_FLAGGED, i64::MAX),
-            Lead::Session => (FORWARD_OF_SESSION, self.folded(tenant)?),
-            Lead::Agent => (FORWARD_OF_AGENT, self.folded(tenant)?),
-            Lead::Tool => (FORWARD_OF_TOOL, self.folded(tenant)?),
-            Lead::None => (FORWARD, i64::MAX),
-        };
+        let lead = Lead::of(query);
+        let sql = if matches!(lead, Lead::Flagged) { FORWARD_FLAGGED } else { FORWARD };
+        let mut statement = self.connection()?.prepare_cached(sql)?;
         let mut found = Found::new(*limit, usize::MAX);
-        let tail = folded.saturating_add(1);
-        for (sql, first, end) in [(index, first, looked_at.min(tail)), (FORWARD, first.max(tail), looked_at)] {
+        let mut look = |first: i64, end: i64| -> Result<bool> {
             let left = limit - found.entries.len();
             if first < end && left > 0 {
-                let mut statement = self.connection()?.prepare_cached(sql)?;
                 let params = params![tenant.as_str(), first, end, rows(left), session_id, agent_id, tool, flagged];
                 found.collect(&mut statement, params)?;
             }
+            Ok(found.entries.len() < *limit)
+        };
+        if let Lead::Postings(of) = lead {
+            let tail = self.folded(tenant)?.saturating_add(1);
+            let mut goes_on = true;
+            let mut walk = Walk::forward(self.connection()?, tenant, of, (first, looked_at.min(tail)))?;
+            while goes_on && let Some(runs) = walk.next()? {
+                for (first, end) in runs {
+                    goes_on = look(first, end)?;
+                }
+            }
+            look(first.max(tail), looked_at)?;
+        } else {
+            look(first, looked_at)?;
         }
         let last = found.last().filter(|_| found.entries.len() == *limit);
         let next = last.map_or(looked_at, |last| last + 1);
@@ -301,41 +299,44 @@ impl ReadAudit for SqliteTx<'_> {
         each: &mut dyn FnMut(Result<EntryView<'_>, StoredEntryProblem>) -> bool,
     ) -> Result<()> {
         self.require_reader()?;
-        let folded = self.folded(tenant)?;
+        let mut postings = postings::Check::new(self.connection()?, tenant, self.folded(tenant)?)?;
+        let mut failed = None;
         self::each(self.connection()?, tenant, first, &mut |read| {
-            each(read.and_then(|Stored { entry, indexed }| {
-                // What stands in front of the first entry is another matter.
-                if indexed == (entry.seq <= folded) || entry.seq < 1 {
-                    return Ok(entry);
+            let held = read.map(|entry| (entry, postings.finds(&entry.bytes())));
+            each(match held {
+                Ok((entry, Ok(true))) => Ok(entry),
+                Ok((entry, Ok(false))) => {
+                    let problem = "filters would miss it: it is not among the postings of what it has".to_owned();
+                    Err(StoredEntryProblem { seq: Some(entry.seq), problem })
                 }
-                // Else a filter would miss it, or find it twice.
-                let problem = "whether it is indexed is not as haldir left it".to_owned();
-                Err(StoredEntryProblem { seq: Some(entry.seq), problem })
-            }))
-        })
+                Ok((_, Err(error))) => {
+                    failed = Some(error);
+                    return false;
+                }
+                Err(problem) => Err(problem),
+            })
+        })?;
+        failed.map_or(Ok(()), Err)
     }
 }
 
-/// The index that leads to the entries that a query asks for; its other filters are looked at row by row.
-#[derive(Clone, Copy)]
+/// What leads to the entries that a query asks for; its other filters are looked at row by row.
 enum Lead {
-    Session,
+    /// Postings of these name every one of them.
+    Postings(Vec<String>),
     /// Flagged entries are few: their index has each at once.
     Flagged,
-    Agent,
-    Tool,
     None,
 }
 
 impl Lead {
     fn of(query: &AuditQuery) -> Self {
-        match (&query.session_id, &query.agent_id, &query.tool, query.flagged) {
-            (Some(_), ..) => Self::Session,
-            (_, _, _, Some(true)) => Self::Flagged,
-            (_, Some(_), ..) => Self::Agent,
-            (_, _, Some(_), _) => Self::Tool,
-            (None, None, None, None | Some(false)) => Self::None,
+        if query.session_id.is_none() && query.flagged == Some(true) {
+            return Self::Flagged;
         }
+        let texts = [(Kind::Session, &query.session_id), (Kind::Agent, &query.agent_id), (Kind::Tool, &query.tool)];
+        let of: Vec<_> = texts.iter().filter_map(|(kind, text)| Some(kind.of(text.as_deref()?))).collect();
+        if of.is_empty() { Self::None } else { Self::Postings(of) }
     }
 }
 

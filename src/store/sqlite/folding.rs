@@ -1,5 +1,5 @@
 //! Folding: what follows from the entries of a log is brought up to the log for many entries at once, in the transaction
-//! that brings the last of them. That is the indexes of the filters, the counters of days, tools and evidence, and
+//! that brings the last of them. That is the postings of the filters, the counters of days, tools and evidence, and
 //! the tree's tiles. A commit that touched them for each entry would write twice as many pages.
 //!
 //! The entries behind the last fold are the log's tail. Whoever asks for what is folded looks at the tail as well, one
@@ -10,14 +10,8 @@ use std::{cell::RefCell, collections::HashMap};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{
-    SqliteTx,
-    audit::{self, Stored},
-    compliance::EntryCounts,
-    counters::ToolCounts,
-    statements::statements,
-    stats::DayCounts,
-    strict::Strict,
-    tree,
+    SqliteTx, audit, compliance::EntryCounts, counters::ToolCounts, postings, statements::statements, stats::DayCounts,
+    strict::Strict, tree,
 };
 use crate::{
     crypto::{self, Hash},
@@ -39,11 +33,10 @@ const MAX_TAILS: usize = 64;
 const MAX_KNOWN: usize = 1_024;
 
 statements! {
-    FOLDED = "SELECT up_to FROM audit_folds WHERE tenant = ?1";
-    PUT_FOLDED = "INSERT INTO audit_folds (tenant, up_to) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET up_to = ?2";
+    FOLDED = "SELECT up_to FROM log_folds WHERE tenant = ?1";
+    PUT_FOLDED = "INSERT INTO log_folds (tenant, up_to) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET up_to = ?2";
     TAIL = "SELECT at, kind, session_id, agent_id, tool, action, cost, flagged FROM audit_entries
         WHERE tenant = ?1 AND seq > ?2 ORDER BY seq";
-    INDEX = "UPDATE audit_entries SET indexed = 1 WHERE tenant = ?1 AND seq > ?2 AND seq <= ?3";
 }
 
 /// The last entry of the log that is folded.
@@ -54,6 +47,7 @@ pub(super) fn folded(connection: &Connection, tenant: &TenantId) -> Result<i64> 
 
 /// An [`EntryLine`] by itself.
 struct Kept {
+    seq: i64,
     at: UnixMicros,
     kind: EntryKind,
     cost: Money,
@@ -65,11 +59,12 @@ struct Kept {
 }
 
 impl Kept {
-    fn of(entry: &EntryLine<'_>) -> Self {
+    fn of(seq: i64, entry: &EntryLine<'_>) -> Self {
         let texts = [entry.session_id, entry.agent_id, entry.tool, entry.action];
         let session = entry.session_id.len();
         let agent = session + entry.agent_id.len();
         Self {
+            seq,
             at: entry.at,
             kind: entry.kind,
             cost: entry.cost,
@@ -115,7 +110,7 @@ impl Run {
 
     fn push(&mut self, entry: &EntryLine<'_>, leaf: Hash) {
         self.leaves.push(leaf);
-        self.entries.push(Kept::of(entry));
+        self.entries.push(Kept::of(self.last(), entry));
     }
 
     /// The entries behind `folded`, up to `end`, as they lie in the log.
@@ -127,7 +122,7 @@ impl Run {
             run.leaves.resize(leaves.max(run.leaves.len()), Hash::default());
         };
         audit::each(connection, tenant, folded + 1, &mut |read| {
-            let Ok(Stored { entry, .. }) = read else { return true };
+            let Ok(entry) = read else { return true };
             if entry.seq > end {
                 return false;
             }
@@ -142,8 +137,10 @@ impl Run {
     fn write(self, connection: &Connection, tenant: &TenantId) -> Result<()> {
         let end = self.last();
         let (mut days, mut tools, mut evidence) = (DayCounts::default(), ToolCounts::default(), EntryCounts::default());
-        for entry in &self.entries {
-            let entry = entry.line();
+        let mut postings = postings::Gathered::default();
+        for kept in &self.entries {
+            let entry = kept.line();
+            postings.gather(kept.seq, &entry);
             days.count(connection, tenant, &entry)?;
             tools.count(&entry);
             evidence.count(&entry);
@@ -151,8 +148,8 @@ impl Run {
         days.write(connection, tenant)?;
         tools.add_to(connection, tenant)?;
         evidence.add_to(connection, tenant)?;
+        postings.add_to(connection, tenant, self.behind)?;
         add_to_tiles(connection, tenant, self.behind, self.leaves)?;
-        connection.prepare_cached(INDEX)?.execute(params![tenant.as_str(), self.behind, end])?;
         connection.prepare_cached(PUT_FOLDED)?.execute(params![tenant.as_str(), end])?;
         Ok(())
     }

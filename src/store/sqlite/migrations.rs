@@ -33,6 +33,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 13, name: "evidence by batch", sql: include_str!("migrations/0013_evidence_by_batch.sql") },
     Migration { version: 15, name: "dialogs", sql: include_str!("migrations/0015_dialogs.sql") },
     Migration { version: 16, name: "folds", sql: include_str!("migrations/0016_folds.sql") },
+    Migration { version: 17, name: "postings", sql: include_str!("migrations/0017_postings.sql") },
 ];
 
 /// Where one migration stands in a database.

@@ -2,7 +2,7 @@
 
 use rusqlite::{Row, params, types::ValueRef};
 
-use super::{SqliteTx, statements::statements};
+use super::{SqliteTx, postings, statements::statements};
 use crate::{
     error::Result,
     model::{EntryBytes, EntryKind, Money, TenantId, UnixMicros},
@@ -11,12 +11,12 @@ use crate::{
 
 statements! {
     ROWS = "SELECT seq, at, cost, flagged, id, kind, session_id, agent_id, tool, action, flag_reason, actor, details,
-        details_salt, details_digest, prev_hash, entry_hash, indexed
+        details_salt, details_digest, prev_hash, entry_hash
         FROM audit_entries WHERE tenant = ?1 AND seq >= ?2 ORDER BY seq";
 }
 
-/// The row, if every column is of its type and length, and it is indexed if it is folded.
-fn entry<'r>(row: &'r Row<'_>, folded: i64) -> Option<EntryBytes<'r>> {
+/// The row, if every column is of its type and length.
+fn entry<'r>(row: &'r Row<'_>) -> Option<EntryBytes<'r>> {
     let value = |column: usize| row.get_ref(column).ok();
     let integer = |column| match value(column)? {
         ValueRef::Integer(integer) => Some(integer),
@@ -30,12 +30,8 @@ fn entry<'r>(row: &'r Row<'_>, folded: i64) -> Option<EntryBytes<'r>> {
         ValueRef::Blob(blob) => <&[u8; 32]>::try_from(blob).ok(),
         _ => None,
     };
-    let seq = integer(0)?;
-    if integer(17)? != i64::from(seq <= folded) {
-        return None;
-    }
     Some(EntryBytes {
-        seq,
+        seq: integer(0)?,
         at: UnixMicros(integer(1)?),
         cost: Money::from_nanos(integer(2)?),
         flagged: match integer(3)? {
@@ -83,11 +79,17 @@ impl ReadRows for SqliteTx<'_> {
         each: &mut dyn FnMut(Option<&EntryBytes<'_>>) -> bool,
     ) -> Result<()> {
         self.require_reader()?;
-        let folded = self.folded(tenant)?;
+        let mut postings = postings::Check::new(self.connection()?, tenant, self.folded(tenant)?)?;
         let mut statement = self.connection()?.prepare_cached(ROWS)?;
         let mut rows = statement.query(params![tenant.as_str(), first])?;
         while let Some(row) = rows.next()? {
-            if !each(entry(row, folded).as_ref()) {
+            let mut entry = entry(row);
+            if let Some(found) = &entry
+                && !postings.finds(found)?
+            {
+                entry = None;
+            }
+            if !each(entry.as_ref()) {
                 break;
             }
         }

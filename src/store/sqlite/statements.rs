@@ -18,10 +18,10 @@ mod tests {
 
     use super::super::{
         approvals, audit, compliance, connection, counters, folding, keys, migrations::Migrator, open_calls, payments,
-        proxy, retention, scan, secrets, sessions, signing, stats, tree, usage, webhooks,
+        postings, proxy, retention, scan, secrets, sessions, signing, stats, tree, usage, webhooks,
     };
 
-    const ALL: [&[(&str, &str)]; 18] = [
+    const ALL: [&[(&str, &str)]; 19] = [
         approvals::ALL,
         audit::ALL,
         compliance::ALL,
@@ -30,6 +30,7 @@ mod tests {
         keys::ALL,
         open_calls::ALL,
         payments::ALL,
+        postings::ALL,
         proxy::ALL,
         retention::ALL,
         scan::ALL,

@@ -7,13 +7,14 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::{
     SqliteTx,
     counters::{ToolCounts, read_tool},
+    postings::{Kind, Walk},
     rows::{Columns, rows},
     statements::statements,
 };
 use crate::{
     error::Result,
     model::{Month, SessionId, TenantId, UnixMicros},
-    store::{Cost, OpenSessions, ReadUsage, Totals, Usage, WriteUsage},
+    store::{Cost, OpenSessions, ReadAudit, ReadUsage, Totals, Usage, WriteUsage},
 };
 
 statements! {
@@ -32,8 +33,8 @@ statements! {
         WHERE tenant = ?1 AND of = '' AND rank > 0 ORDER BY rank DESC LIMIT ?2";
     TOP_AGENTS = "SELECT agent_id, actions, cost FROM agents INDEXED BY agents_by_rank
         WHERE tenant = ?1 AND rank > 0 ORDER BY rank DESC LIMIT ?2";
-    LAST_ENTRY_OF = "SELECT at FROM audit_entries INDEXED BY audit_by_session
-        WHERE tenant = ?1 AND session_id = ?2 AND indexed = 1 ORDER BY seq DESC LIMIT 1";
+    LAST_ENTRY_OF = "SELECT at FROM audit_entries
+        WHERE tenant = ?1 AND seq >= ?2 AND seq < ?3 AND session_id = ?4 ORDER BY seq DESC LIMIT 1";
 }
 
 /// Candidates that are read for a list of those with most actions: all of the highest ranks, unless more than these
@@ -129,9 +130,17 @@ impl ReadUsage for SqliteTx<'_> {
         self.require_reader()?;
         let mut last = HashMap::new();
         let mut statement = self.connection()?.prepare_cached(LAST_ENTRY_OF)?;
+        let folded = (1, self.folded(tenant)?.saturating_add(1));
         for session in sessions {
-            let at: Option<i64> =
-                statement.query_row([tenant.as_str(), session.as_str()], |row| row.get(0)).optional()?;
+            let mut at: Option<i64> = None;
+            let mut walk =
+                Walk::backward(self.connection()?, tenant, vec![Kind::Session.of(session.as_str())], folded)?;
+            while let (None, Some(runs)) = (at, walk.next()?) {
+                for (first, end) in runs {
+                    let key = params![tenant.as_str(), first, end, session.as_str()];
+                    at = at.map_or_else(|| statement.query_row(key, |row| row.get(0)).optional(), |at| Ok(Some(at)))?;
+                }
+            }
             last.insert(session.as_str(), at.map(UnixMicros));
         }
         self.each_in_tail(tenant, |entry| {

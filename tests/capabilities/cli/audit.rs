@@ -208,7 +208,7 @@ fn the_log_of_the_store_is_verified_on_all_cores_with_the_same_findings_as_on_on
         "UPDATE audit_entries SET seq = 400 WHERE seq = 22",
         "UPDATE audit_entries SET id = 'no id' WHERE seq = 5",
         "UPDATE audit_heads SET flagged = flagged + 1",
-        "INSERT INTO audit_folds VALUES ('local', 5)",
+        "INSERT INTO log_folds VALUES ('local', 5)",
         "INSERT INTO tree_tiles VALUES ('local', 0, 0, zeroblob(512))",
     ] {
         let kept = fs::read(terminal.store()).unwrap();
