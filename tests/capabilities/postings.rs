@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::{
     folding::Growing,
-    support::{House, InProcess, integer, json},
+    support::{House, InProcess, at_once, integer, json},
 };
 
 const MIGRATION: &str = include_str!("../../src/store/sqlite/migrations/0017_postings.sql");
@@ -101,22 +101,22 @@ fn right_trails(log: &Growing) {
 #[test]
 fn they_name_the_folded_entries_and_no_others_whoever_folds() {
     let house = House::new();
-    let mut log = Growing::open(&house);
-    let other = InProcess::open(&house.db());
+    let key = haldir::crypto::Key::generate().unwrap();
+    let mut log = Growing::open_with(&house, &key);
+    let other = InProcess::open_with(&house.db(), &key, haldir::call::AnomalyThresholds::default());
     for size in (100..2_000).step_by(190) {
         log.grow(size);
         // The one process no longer knows all of the tail. The tools are often and seldom, of one block and of several.
         for (tool, times) in [("odd", 1), ("often", 33)] {
-            for _ in 0..times {
-                other.ok("logAction", &json!({"session_id": log.sessions[2], "tool": tool, "action": "x"}));
-                log.size += 1;
-            }
+            // Several at once are written together, and folds end anywhere.
+            let input = json!({"session_id": log.sessions[2], "tool": tool, "action": "x"});
+            at_once(times, |_| drop(other.ok("logAction", &input)));
+            log.size += times;
         }
         let sql = house.sql();
         assert_eq!(all(&sql), right(&sql), "{size}");
         right_trails(&log);
     }
-    assert!(house.sql_value::<i64>("SELECT up_to % 256 FROM log_folds") > 0, "folds end where blocks do");
     let before = all(&house.sql());
     fill(&house.sql());
     assert_eq!(all(&house.sql()), before);
@@ -182,7 +182,7 @@ fn an_entry_that_they_do_not_name_is_found_by_its_verification() {
                 sql.execute(update, params![of, block, entries]).unwrap();
             };
             let run = |tampering: &str| assert!(sql.execute(tampering, params![of, block]).unwrap() > 0, "{tampering}");
-            let mut check = |tampering: &str, first_bad: i64| {
+            let check = |tampering: &str, first_bad: i64| {
                 let report = log.haldir.verify();
                 assert_eq!(integer(&report["first_bad"], "seq"), first_bad, "{of} {block} {tampering}: {report}");
                 assert!(report.to_string().contains("filters would miss it"), "{report}");
@@ -225,28 +225,32 @@ fn a_store_from_before_there_were_any_gets_them_when_it_is_opened() {
     let key = haldir::crypto::Key::generate().unwrap();
     let mut log = Growing::open_with(&house, &key);
     log.grow(1_300);
-    let (before, folded) = (all(&house.sql()), house.sql_value::<i64>("SELECT up_to FROM log_folds"));
     let Growing { haldir, sessions, size } = log;
     drop(haldir);
-    // As the version before left it.
+    // As the version before left it, which began to fold at any entry.
     house
         .sql()
         .execute_batch(
             "ALTER TABLE log_folds RENAME TO audit_folds; DROP TABLE audit_postings;
              ALTER TABLE audit_entries ADD COLUMN indexed INTEGER NOT NULL DEFAULT 1;
-             UPDATE audit_entries SET indexed = 0 WHERE seq > (SELECT up_to FROM audit_folds);
+             UPDATE audit_folds SET up_to = 1300; DELETE FROM tree_tiles;
+             INSERT INTO audit_tree_builds SELECT tenant, 0, seq, x'' FROM audit_heads;
              CREATE INDEX audit_by_session ON audit_entries (tenant, session_id, seq) WHERE indexed = 1;
              CREATE INDEX audit_by_agent ON audit_entries (tenant, agent_id, seq) WHERE indexed = 1;
              CREATE INDEX audit_by_tool ON audit_entries (tenant, tool, seq) WHERE indexed = 1;
              DELETE FROM schema_migrations WHERE version = 17; PRAGMA user_version = 16",
         )
         .unwrap();
-    let mut log = Growing { haldir: InProcess::open_with(&house.db(), &key, Default::default()), sessions, size };
-    assert_eq!(all(&house.sql()), before);
+    let mut log = Growing {
+        haldir: InProcess::open_with(&house.db(), &key, haldir::call::AnomalyThresholds::default()),
+        sessions,
+        size,
+    };
+    assert_eq!(all(&house.sql()), right(&house.sql()));
     right_trails(&log);
     assert_eq!(log.haldir.verify()["verified"], true);
     log.grow(1_600);
-    assert!(house.sql_value::<i64>("SELECT up_to FROM log_folds") > folded);
+    assert_eq!(house.sql_value::<i64>("SELECT up_to FROM log_folds"), 1_300 + 256);
     assert_eq!(all(&house.sql()), right(&house.sql()));
     right_trails(&log);
     assert_eq!(log.haldir.verify()["verified"], true);
