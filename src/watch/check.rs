@@ -82,7 +82,7 @@ impl Tiles {
     pub fn compare_end(&mut self, tx: &dyn ReadTx, tenant: &TenantId, size: i64) -> Result<()> {
         let folded = tx.folded(tenant)?;
         if folded > size && self.first_bad.is_none() {
-            let problem = "what is said to be indexed is more than there is".to_owned();
+            let problem = "what is said to be folded is more than there is".to_owned();
             self.first_bad = Some(BadEntry { seq: size, entry_id: None, problem });
         }
         for level in (0..).take(LEVELS).take_while(|_| self.are_kept) {

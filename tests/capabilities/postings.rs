@@ -175,7 +175,7 @@ fn an_entry_that_they_do_not_name_is_found_by_its_verification() {
             let mut list: Vec<u8> = entries.iter().map(|place| u8::try_from(*place).unwrap()).collect();
             let mut few = vec![0; 32];
             few[..3].fill(0xff);
-            let long = [bytes(&entries), vec![0xff]].concat();
+            let longer = [bytes(&entries), vec![0xff]].concat();
             let moved = block * 256 + 1 + entries.difference(&named(1 - block)).next().unwrap();
             let put = |entries: Vec<u8>| {
                 let update = "UPDATE audit_postings SET entries = ?3 WHERE of = ?1 AND block = ?2";
@@ -202,7 +202,7 @@ fn an_entry_that_they_do_not_name_is_found_by_its_verification() {
             put(bytes(&named(1 - block)));
             check("the row of another block", moved.min(first_of_next(&named(1 - block), &named(block), block)));
             list.reverse();
-            for malformed in [Vec::new(), few, long, vec![0xff; 33], list] {
+            for malformed in [Vec::new(), few, longer, vec![0xff; 33], list] {
                 put(malformed);
                 check("a malformed row", first);
             }

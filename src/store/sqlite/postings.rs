@@ -14,7 +14,7 @@ use rusqlite::{
     types::{ToSqlOutput, ValueRef},
 };
 
-use super::statements::statements;
+use super::{rows::rows, statements::statements};
 use crate::{
     error::Result,
     model::{EntryBytes, EntryLine, TenantId},
@@ -37,7 +37,7 @@ const BITS_FROM: u32 = 32;
 /// Entries that stand between two others and are read along with them: that costs less than to look for the second.
 const BRIDGED: i64 = 4;
 /// Blocks of which a check reads the rows of a value at once.
-const CHECKED_AT_ONCE: i64 = 16;
+const CHECKED_AT_ONCE: usize = 16;
 
 /// What entries are found by.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -69,7 +69,7 @@ fn block(seq: i64) -> i64 {
 }
 
 fn place(seq: i64) -> u8 {
-    ((seq - 1) % BLOCK).cast_unsigned() as u8
+    (seq - 1).to_le_bytes()[0]
 }
 
 /// Some of a block's entries: bits, of which the first entry's is the highest of the first word.
@@ -112,8 +112,7 @@ impl Places {
             return (places.count() >= BITS_FROM).then_some(places);
         }
         let is_list = (1..BITS_FROM as usize).contains(&bytes.len()) && bytes.is_sorted_by(|a, b| a < b);
-        bytes.iter().for_each(|place| places.insert(*place));
-        is_list.then_some(places)
+        is_list.then(|| bytes.iter().copied().collect())
     }
 
     fn to_bytes(self) -> Vec<u8> {
@@ -140,6 +139,16 @@ impl Places {
     }
 }
 
+impl FromIterator<u8> for Places {
+    fn from_iter<I: IntoIterator<Item = u8>>(all: I) -> Self {
+        let mut places = Self::default();
+        for place in all {
+            places.insert(place);
+        }
+        places
+    }
+}
+
 /// What the rows of a run of entries are to hold.
 #[derive(Default)]
 pub(super) struct Gathered<'e>(BTreeMap<(Kind, &'e str, i64), Places>);
@@ -155,8 +164,7 @@ impl<'e> Gathered<'e> {
     pub(super) fn add_to(self, connection: &Connection, tenant: &TenantId, behind: i64) -> Result<()> {
         let mut stored = connection.prepare_cached(POSTING)?;
         let mut put = connection.prepare_cached(PUT_POSTING)?;
-        let mut before = Places::default();
-        (0..place(behind + 1)).for_each(|place| before.insert(place));
+        let before = (0..place(behind + 1)).collect();
         for ((kind, text, block), mut places) in self.0 {
             let of = kind.of(text);
             if block * BLOCK < behind {
@@ -236,7 +244,7 @@ impl<'c> Walk<'c> {
 /// Which entries of some blocks a value's rows name.
 struct Known {
     text: Vec<u8>,
-    blocks: [Places; CHECKED_AT_ONCE as usize],
+    blocks: [Places; CHECKED_AT_ONCE],
 }
 
 /// What is known of sessions, of agents or of tools.
@@ -272,7 +280,7 @@ impl<'c> Check<'c> {
         if seq < 1 || seq > self.folded {
             return Ok(true);
         }
-        let first = block(seq) / CHECKED_AT_ONCE * CHECKED_AT_ONCE;
+        let first = block(seq) / rows(CHECKED_AT_ONCE) * rows(CHECKED_AT_ONCE);
         if first != self.first {
             self.known = Default::default();
             self.first = first;
@@ -297,11 +305,11 @@ impl<'c> Check<'c> {
     /// Reads what is said of one more; answers where that stands.
     fn read(&mut self, kind: Kind, text: &[u8]) -> Result<usize> {
         let of = [kind.prefix().as_bytes(), text].concat();
-        let last = self.first + CHECKED_AT_ONCE - 1;
-        let of = ToSqlOutput::Borrowed(ValueRef::Text(&of));
-        let mut rows = self.statement.query(params![self.tenant.as_str(), of, self.first, last, CHECKED_AT_ONCE])?;
-        let mut blocks = [Places::default(); CHECKED_AT_ONCE as usize];
-        while let Some(row) = rows.next()? {
+        let (of, most) = (ToSqlOutput::Borrowed(ValueRef::Text(&of)), rows(CHECKED_AT_ONCE));
+        let range = (self.first, self.first + most - 1);
+        let mut found = self.statement.query(params![self.tenant.as_str(), of, range.0, range.1, most])?;
+        let mut blocks = [Places::default(); CHECKED_AT_ONCE];
+        while let Some(row) = found.next()? {
             let at = usize::try_from(row.get::<_, i64>(0)? - self.first).unwrap_or(usize::MAX);
             if let Some(block) = blocks.get_mut(at) {
                 *block = Places::from_column(row.get_ref(1)?);
@@ -316,22 +324,14 @@ impl<'c> Check<'c> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use proptest::prelude::*;
 
     use super::*;
 
-    fn places(numbers: &BTreeSet<u8>) -> Places {
-        let mut places = Places::default();
-        numbers.iter().for_each(|place| places.insert(*place));
-        places
-    }
-
     proptest! {
         #[test]
         fn every_set_has_one_form_and_is_read_back_from_it(numbers in prop::collection::btree_set(any::<u8>(), 1..=256)) {
-            let places = places(&numbers);
+            let places: Places = numbers.iter().copied().collect();
             prop_assert!(places.all().eq(numbers.iter().copied()));
             let bytes = places.to_bytes();
             prop_assert_eq!(bytes.len(), if numbers.len() < 32 { numbers.len() } else { 32 });
@@ -354,7 +354,7 @@ mod tests {
             let (first, end) = (block * 256 + 1 + low - 20, block * 256 + 1 + high - 20);
             let asked = |seq: &i64| (first..end).contains(seq);
             let wanted: Vec<i64> = numbers.iter().map(|place| block * 256 + 1 + i64::from(*place)).filter(asked).collect();
-            let runs = places(&numbers).runs(block, (first, end));
+            let runs = numbers.iter().copied().collect::<Places>().runs(block, (first, end));
             prop_assert!(runs.is_sorted_by(|one, next| one.1 + BRIDGED < next.0));
             let held: Vec<i64> = runs.iter().flat_map(|(first, end)| *first..*end).collect();
             prop_assert!(wanted.iter().all(|seq| held.contains(seq)));
