@@ -334,3 +334,56 @@ const BLAKE3_ORDERS: [[usize; 16]; 7] = {
     }
     orders
 };
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use sha2::{Digest, Sha256};
+
+    use super::*;
+
+    fn by_itself(first: u8, message: &[u8]) -> [u8; 32] {
+        Sha256::new().chain_update([first]).chain_update(message).finalize().into()
+    }
+
+    /// Of these bytes over and over again.
+    fn message(bytes: &[u8], length: usize) -> Vec<u8> {
+        bytes.iter().copied().cycle().take(length).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn each_sha_256_is_the_one_of_the_message_by_itself(
+            first: u8, length in 0..3_000_usize, more in proptest::array::uniform16(0..40_usize),
+            bytes: [[u8; 7]; LANES]
+        ) {
+            let messages: Vec<Vec<u8>> = bytes.iter().zip(more).map(|(bytes, more)| message(bytes, length + more)).collect();
+            let messages: Vec<&[u8]> = messages.iter().map(Vec::as_slice).collect();
+            for (digest, message) in sha256(first, messages[..].try_into().unwrap()).iter().flatten().zip(&messages) {
+                prop_assert_eq!(*digest, by_itself(first, message));
+            }
+        }
+    }
+
+    #[test]
+    fn every_length_is_hashed_together_where_the_processor_can() {
+        for length in 0..=600 {
+            let messages: Vec<Vec<u8>> =
+                (1..).take(LANES).map(|byte| message(&[byte, 0, 255 - byte], length)).collect();
+            let messages: Vec<&[u8]> = messages.iter().map(Vec::as_slice).collect();
+            let together = sha256(1, messages[..].try_into().unwrap());
+            assert_eq!(together.is_some(), Level::new().as_avx512().is_some());
+            for (digest, message) in together.iter().flatten().zip(&messages) {
+                assert_eq!(*digest, by_itself(1, message), "{length} bytes");
+            }
+        }
+    }
+
+    #[test]
+    fn messages_of_very_different_lengths_are_not_hashed_together() {
+        let long = message(&[7], 5_000);
+        let mut messages = [&long[..10]; LANES];
+        messages[3] = &long;
+        assert!(sha256(0, &messages).is_none());
+    }
+}

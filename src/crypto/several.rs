@@ -2,7 +2,8 @@
 //!
 //! The crate does this for the chunks of one long message; a message of a log fills half a chunk, so its lanes stay empty. What
 //! is used here is the crate's own vector code, by the door that it has for its benchmarks and that no version of
-//! it promises to keep: the manifest names the exact version, and a test compares every digest with the crate's own. Whoever
+//! it promises to keep: the manifest names the exact version, and a test compares every digest with the crate's own. That code
+//! takes whole blocks only; the last block of each message is hashed in [`lanes`], or by itself where that does nothing. Whoever
 //! uses this decides nothing by it alone: a digest that does not come out as expected is computed again the plain way.
 
 use blake3::{BLOCK_LEN, CHUNK_LEN, IncrementCounter, platform::Platform};

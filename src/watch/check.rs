@@ -21,7 +21,7 @@ use crate::{
 const LEVELS: usize = 8;
 /// Leaves that the tree grows by at a time: those of a tile.
 const LEAVES_AT_A_TIME: usize = 1 << TILE_HEIGHT;
-/// Hashes of leaves that are compared at a time: few enough that the memory for them is kept, not handed back and asked for anew.
+/// Hashes of leaves that are compared at a time: so few that the memory for them is kept, not handed back each time.
 const COMPARED_AT_A_TIME: usize = 1_024;
 
 /// A place that is not as haldir left it.
@@ -154,7 +154,7 @@ impl Check {
         }
     }
 
-    /// The same, with the tree's hashes computed one by one. Only what this finds is bad.
+    /// The same, and each hash of the tree is computed by itself if `plainly`: what is said to be bad is said by this.
     #[must_use]
     pub fn plainly(self, plainly: bool) -> Self {
         Self { plainly, ..self }

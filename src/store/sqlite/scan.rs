@@ -166,3 +166,83 @@ impl ReadRows for SqliteTx<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::{params_from_iter, types::Value};
+
+    use super::*;
+
+    /// What SQLite gives for these columns.
+    fn laid_out(columns: &[Value]) -> Option<Vec<u8>> {
+        let connection = Connection::open_in_memory().unwrap();
+        prepare(&connection).unwrap();
+        let names: Vec<String> = (1..=columns.len()).map(|column| format!("?{column}")).collect();
+        let sql = format!("SELECT laid_out({})", names.join(", "));
+        connection.query_row(&sql, params_from_iter(columns), |row| row.get(0)).unwrap()
+    }
+
+    fn columns() -> Vec<Value> {
+        let mut columns: Vec<Value> = [7, 1_750_000_000_000_001, -5, 1].map(Value::Integer).into();
+        let texts = ["aud_1", "action", "ses_1", "agent", "tool", "", "reason \u{e9}", "actor", "{\"n\":1}"];
+        columns.extend(texts.map(|text| Value::Text(text.to_owned())));
+        columns.extend([vec![1; 16], vec![2; 32], vec![3; 32], vec![4; 32]].map(Value::Blob));
+        columns
+    }
+
+    #[test]
+    fn a_row_comes_out_as_it_was() {
+        let mut columns = columns();
+        let bytes = laid_out(&columns).unwrap();
+        let read = entry(&bytes).unwrap();
+        assert_eq!((read.seq, read.at, read.cost), (7, UnixMicros(1_750_000_000_000_001), Money::from_nanos(-5)));
+        assert!(read.flagged && read.kind == EntryKind::Action);
+        assert_eq!([read.id, read.session_id, read.agent_id, read.tool], [&b"aud_1"[..], b"ses_1", b"agent", b"tool"]);
+        assert_eq!([read.action, read.flag_reason, read.actor], [&b""[..], "reason \u{e9}".as_bytes(), b"actor"]);
+        assert_eq!((read.details, read.details_salt), (Some(&b"{\"n\":1}"[..]), Some(&[1; 16])));
+        assert_eq!((read.details_digest, read.prev_hash, read.entry_hash), (Some(&[2; 32]), &[3; 32], &[4; 32]));
+
+        let long = "long ".repeat(100_000);
+        columns[3] = Value::Integer(0);
+        columns[5] = Value::Text("governance".to_owned());
+        columns[9] = Value::Text(long.clone());
+        columns[12..15].fill(Value::Null);
+        let bytes = laid_out(&columns).unwrap();
+        let read = entry(&bytes).unwrap();
+        assert!(!read.flagged && read.kind == EntryKind::Governance && read.action == long.as_bytes());
+        assert!(read.details.is_none() && read.details_salt.is_none() && read.details_digest.is_none());
+        assert_eq!((read.flag_reason, read.actor), ("reason \u{e9}".as_bytes(), &b"actor"[..]));
+
+        columns[12] = Value::Text(String::new());
+        assert_eq!(entry(&laid_out(&columns).unwrap()).unwrap().details, Some(&b""[..]));
+    }
+
+    #[test]
+    fn a_row_with_a_column_of_another_type_or_length_does_not_come_out() {
+        let others = [
+            Value::Null,
+            Value::Integer(2),
+            Value::Real(1.0),
+            Value::Text("1".to_owned()),
+            Value::Blob(vec![]),
+            Value::Blob(vec![1; 15]),
+            Value::Blob(vec![1; 33]),
+        ];
+        for (place, right) in columns().into_iter().enumerate() {
+            for other in &others {
+                let may_be_null = (12..15).contains(&place);
+                let same = right.data_type() == other.data_type() && !matches!(other, Value::Blob(_));
+                let is_good = (same && ![3, 5].contains(&place)) || (*other == Value::Null && may_be_null);
+                let mut columns = columns();
+                columns[place] = other.clone();
+                assert_eq!(laid_out(&columns).is_some(), is_good, "column {place} as {other:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_cut_short_is_no_entry() {
+        let bytes = laid_out(&columns()).unwrap();
+        assert!((0..bytes.len()).all(|length| entry(&bytes[..length]).is_none()));
+    }
+}
