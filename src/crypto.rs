@@ -4,6 +4,8 @@
 
 mod hash;
 mod key;
+#[cfg_attr(not(target_arch = "x86_64"), path = "crypto/no_lanes.rs")]
+mod lanes;
 mod merkle;
 mod note;
 mod proof;
@@ -13,7 +15,7 @@ mod signing;
 
 pub use hash::{Sha256, digest, hmac_sha256, mac, same};
 pub use key::{Key, KeyError};
-pub use merkle::{EMPTY_ROOT, Frontier, Hash, complete_root, leaf_hash, node_hash};
+pub use merkle::{EMPTY_ROOT, Frontier, Hash, complete_root, leaf_hash, leaf_hashes, node_hash};
 pub use note::{Checkpoint, MAX_NOTE_BYTES, Note, Verifier};
 pub use proof::{Nodes, consistency, inclusion, root, verify_consistency, verify_inclusion};
 pub use random::{fill, nonce, token};

@@ -3,6 +3,8 @@
 
 use sha2::block_api::compress256;
 
+use super::lanes::{self, LANES};
+
 /// A node of the tree.
 pub type Hash = [u8; 32];
 
@@ -15,6 +17,30 @@ pub const EMPTY_ROOT: Hash = [
 /// The hash of a leaf, set apart from inner nodes by its first byte.
 pub fn leaf_hash(leaf: &[u8]) -> Hash {
     sha256(0, leaf)
+}
+
+/// The hashes of leaves, behind what `hashes` holds: many at a time if the processor can, and they are not wanted `plainly`.
+pub fn leaf_hashes(leaves: &[&[u8]], plainly: bool, hashes: &mut Vec<Hash>) {
+    for some in leaves.chunks(LANES) {
+        match some.try_into().ok().filter(|_| !plainly).and_then(|leaves| lanes::sha256(0, leaves)) {
+            Some(together) => hashes.extend(together),
+            None => hashes.extend(some.iter().map(|leaf| leaf_hash(leaf))),
+        }
+    }
+}
+
+/// The nodes above `nodes`, which are as many as two to each, in the same way.
+fn above(nodes: &[Hash], plainly: bool) -> Vec<Hash> {
+    let pairs = nodes.as_chunks::<2>().0;
+    let mut hashes = Vec::with_capacity(pairs.len());
+    for some in pairs.chunks(LANES) {
+        let together = <&[[Hash; 2]; LANES]>::try_from(some).ok().filter(|_| !plainly);
+        match together.and_then(|pairs| lanes::sha256(1, &pairs.each_ref().map(|pair| pair.as_flattened()))) {
+            Some(together) => hashes.extend(together),
+            None => hashes.extend(some.iter().map(|[left, right]| node_hash(left, right))),
+        }
+    }
+    hashes
 }
 
 /// The hash of an inner node.
@@ -96,6 +122,31 @@ impl Frontier {
     pub fn push_with(&mut self, leaf: Hash, mut completed: impl FnMut(u32, &Hash)) {
         completed(0, &leaf);
         self.grow(0, leaf, completed);
+    }
+
+    /// Appends leaves by their hashes, and tells of every subtree that they complete: the height, its first leaf and the
+    /// root. Many are hashed at a time, if the processor can and it is not wanted `plainly`.
+    pub fn push_all(&mut self, leaves: &[Hash], plainly: bool, mut completed: impl FnMut(u32, u64, &Hash)) {
+        let mut rest = leaves;
+        while let Some(most) = rest.len().checked_ilog2() {
+            // As many as are a complete subtree where they stand.
+            let (some, behind) = rest.split_at(1 << most.min(self.size.trailing_zeros()));
+            let (first, mut height, mut nodes) = (self.size, 0, some.to_vec());
+            loop {
+                for (leaf, node) in (first..).step_by(1 << height).zip(&nodes) {
+                    completed(height, leaf, node);
+                }
+                if nodes.len() < 2 {
+                    break;
+                }
+                nodes = above(&nodes, plainly);
+                height += 1;
+            }
+            for root in nodes {
+                self.grow(height, root, |height, root| completed(height, first, root));
+            }
+            rest = behind;
+        }
     }
 
     /// Appends the leaves of another tree, which has at most as many as this has in its smallest subtree, or any number
@@ -185,6 +236,17 @@ mod tests {
         }
 
         #[test]
+        fn leaves_that_are_hashed_together_have_the_hashes_that_each_has_by_itself(
+            leaves in proptest::collection::vec((any::<u8>(), 0..60_usize), 0..70), length in 0..600_usize, plainly: bool
+        ) {
+            let leaves: Vec<Vec<u8>> = leaves.into_iter().map(|(byte, more)| vec![byte; length + more]).collect();
+            let (mut hashes, leaves) = (vec![EMPTY_ROOT], leaves.iter().map(Vec::as_slice).collect::<Vec<_>>());
+            leaf_hashes(&leaves, plainly, &mut hashes);
+            prop_assert_eq!(hashes.remove(0), EMPTY_ROOT);
+            prop_assert_eq!(hashes, leaves.iter().map(|leaf| leaf_hash(leaf)).collect::<Vec<_>>());
+        }
+
+        #[test]
         fn the_root_is_the_one_of_the_definition_and_of_another_implementation(
             leaves in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..40), 0..200)
         ) {
@@ -201,7 +263,9 @@ mod tests {
         }
 
         #[test]
-        fn trees_of_parts_make_the_tree_of_the_whole(leaves in 0_u32..300, height in 0_u32..6) {
+        fn trees_of_parts_make_the_tree_of_the_whole(
+            leaves in 0_u32..600, height in 0_u32..6, uneven in 0_usize..100, plainly: bool
+        ) {
             let leaf = |number: u32| leaf_hash(&number.to_be_bytes());
             let (mut whole, mut told) = (Frontier::default(), Vec::new());
             for number in 0..leaves {
@@ -217,7 +281,19 @@ mod tests {
                 }
                 prop_assert!(joined.append(&part, |height, index, root| found.push((height, index, *root))));
             }
+            let (mut at_once, mut gathered) = (Frontier::default(), Vec::new());
+            let hashes: Vec<Hash> = (0..leaves).map(leaf).collect();
+            let (one, others) = hashes.split_at(hashes.len().min(uneven));
+            for (some, plainly) in [(one, plainly), (others, !plainly)] {
+                at_once.push_all(some, plainly, |height, leaf, root| gathered.push((height, leaf >> height, *root)));
+            }
+            prop_assert_eq!(&at_once, &whole);
+            let level = |of: u32| gathered.iter().filter(move |(height, _, _)| *height == of).map(|(_, index, _)| *index);
+            let each_level_in_order = (0..10).all(|height| level(height).is_sorted());
+            prop_assert!(each_level_in_order);
+            gathered.sort_unstable();
             told.sort_unstable();
+            prop_assert_eq!(&gathered, &told);
             found.sort_unstable();
             prop_assert_eq!(found, told);
             prop_assert_eq!(joined, whole);

@@ -2,10 +2,13 @@
 //!
 //! The crate does this for the chunks of one long message; a message of a log fills half a chunk, so its lanes stay empty. What
 //! is used here is the crate's own vector code, by the door that it has for its benchmarks and that no version of
-//! it promises to keep: the manifest names the exact version, and a test compares every digest with the crate's own. Whoever
+//! it promises to keep: the manifest names the exact version, and a test compares every digest with the crate's own. That code
+//! takes whole blocks only; the last block of each message is hashed in [`lanes`], or by itself where that does nothing. Whoever
 //! uses this decides nothing by it alone: a digest that does not come out as expected is computed again the plain way.
 
 use blake3::{BLOCK_LEN, CHUNK_LEN, IncrementCounter, platform::Platform};
+
+use super::lanes::{self, LANES};
 
 /// Messages at a time.
 pub const SEVERAL: usize = 32;
@@ -39,8 +42,14 @@ pub fn digests(messages: &[&[u8]]) -> [[u8; 32]; SEVERAL] {
         let places = &places[..count];
         let mut heads = [0; 32 * SEVERAL];
         if count > 1 && all_but_last(messages, places, blocks, &mut heads) {
-            for (place, head) in places.iter().zip(heads.as_chunks().0) {
-                digests[*place] = last(&messages[*place][blocks * BLOCK_LEN..], head);
+            for (places, heads) in places.chunks(LANES).zip(heads.as_chunks().0.chunks(LANES)) {
+                let last =
+                    |(place, head): (&usize, &_)| Last::of(&messages[*place][blocks * BLOCK_LEN..], head, blocks);
+                let lasts: Vec<Last> = places.iter().zip(heads).map(last).collect();
+                let together = lanes::blake3_last(&lasts);
+                for (lane, (place, last)) in places.iter().zip(lasts).enumerate() {
+                    digests[*place] = together.map_or_else(|| last.digest(), |together| together[lane]);
+                }
             }
         } else {
             for place in places {
@@ -58,6 +67,11 @@ fn full_blocks(message: &[u8]) -> usize {
 
 /// Hashes so many blocks of each of these messages; `false` where there are none, or more than a chunk has.
 fn all_but_last(messages: &[&[u8]], places: &[usize], blocks: usize, heads: &mut [u8]) -> bool {
+    if blocks == 0 {
+        let key = KEY.map(u32::to_le_bytes);
+        heads.as_chunks_mut().0.fill(key.as_flattened().try_into().unwrap_or([0; 32]));
+        return true;
+    }
     macro_rules! by_blocks {
         ($($blocks:literal)*) => {
             match blocks {
@@ -82,21 +96,37 @@ fn hash_heads<const BYTES: usize>(messages: &[&[u8]], places: &[usize], heads: &
     true
 }
 
-/// Goes on by the last block of a message that has others in front of it.
-fn last(rest: &[u8], head: &[u8; 32]) -> [u8; 32] {
-    let mut value = [0; 8];
-    for (word, bytes) in value.iter_mut().zip(head.as_chunks().0) {
-        *word = u32::from_le_bytes(*bytes);
+/// The last block of a message.
+pub(super) struct Last {
+    /// What the blocks in front of it come to.
+    pub head: [u32; 8],
+    /// With zeros behind its bytes.
+    pub block: [u8; BLOCK_LEN],
+    pub length: u8,
+    pub flags: u8,
+}
+
+impl Last {
+    fn of(rest: &[u8], head: &[u8; 32], blocks: usize) -> Self {
+        let mut value = [0; 8];
+        for (word, bytes) in value.iter_mut().zip(head.as_chunks().0) {
+            *word = u32::from_le_bytes(*bytes);
+        }
+        let mut block = [0; BLOCK_LEN];
+        block[..rest.len()].copy_from_slice(rest);
+        let flags = if blocks == 0 { CHUNK_START | CHUNK_END | ROOT } else { CHUNK_END | ROOT };
+        Self { head: value, block, length: u8::try_from(rest.len()).unwrap_or(0), flags }
     }
-    let mut block = [0; BLOCK_LEN];
-    block[..rest.len()].copy_from_slice(rest);
-    let length = u8::try_from(rest.len()).unwrap_or(0);
-    Platform::detect().compress_in_place(&mut value, &block, length, 0, CHUNK_END | ROOT);
-    let mut digest = [0; 32];
-    for (bytes, word) in digest.as_chunks_mut().0.iter_mut().zip(value) {
-        *bytes = word.to_le_bytes();
+
+    /// The message's digest.
+    fn digest(mut self) -> [u8; 32] {
+        Platform::detect().compress_in_place(&mut self.head, &self.block, self.length, 0, self.flags);
+        let mut digest = [0; 32];
+        for (bytes, word) in digest.as_chunks_mut().0.iter_mut().zip(self.head) {
+            *bytes = word.to_le_bytes();
+        }
+        digest
     }
-    digest
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use super::{canonical, check::details_problem};
 use crate::{
-    crypto::{Hash, SEVERAL},
+    crypto::{self, Hash, SEVERAL},
     model::{EntryBytes, EntryKind, Money, TenantId, UnixMicros},
 };
 
@@ -12,7 +12,10 @@ pub struct Ahead {
     at: UnixMicros,
     last: Option<Hash>,
     /// Their canonical bytes, one behind the other.
-    pub bytes: Vec<u8>,
+    bytes: Vec<u8>,
+    /// The details that are still to be held against their digests, each behind its salt; where each ends, and the digest.
+    salted: Vec<u8>,
+    details: Vec<(usize, Hash)>,
     /// The entries, at most [`SEVERAL`].
     pub entries: Vec<Gathered>,
 }
@@ -48,7 +51,8 @@ impl Gathered {
 impl Ahead {
     /// Nothing gathered, behind the entry with this number, time and, where it is known, hash.
     pub fn of(seq: i64, at: UnixMicros, last: Option<Hash>) -> Self {
-        Self { seq, at, last, bytes: Vec::new(), entries: Vec::with_capacity(SEVERAL) }
+        let (entries, details) = (Vec::with_capacity(SEVERAL), Vec::with_capacity(SEVERAL));
+        Self { seq, at, last, bytes: Vec::new(), salted: Vec::new(), details, entries }
     }
 
     /// Whether no more entries are to be gathered.
@@ -61,15 +65,15 @@ impl Ahead {
         let follows = entry.seq == self.seq + 1
             && self.last.is_none_or(|last| last == *entry.prev_hash)
             && entry.at >= self.at
-            && entry.details.is_none_or(|details| str::from_utf8(details).is_ok())
-            && details_problem(entry, entry.seq <= erased_up_to).is_none();
+            && entry.details.is_none_or(is_text)
+            && self.gather_details(entry, entry.seq <= erased_up_to);
         if !follows {
             return false;
         }
         let begin = self.bytes.len();
         canonical::append(tenant, entry, &mut self.bytes);
         // What stands between the texts is ASCII: if the whole is UTF-8, each of them is.
-        if str::from_utf8(&self.bytes[begin..]).is_err() {
+        if !is_text(&self.bytes[begin..]) {
             return false;
         }
         self.entries.push(Gathered::of(entry, self.bytes.len()));
@@ -77,13 +81,53 @@ impl Ahead {
         true
     }
 
-    /// The canonical bytes of each entry.
-    pub fn parts(&self) -> impl Iterator<Item = &[u8]> {
-        let mut begin = 0;
-        self.entries.iter().map(move |entry| {
-            let part = &self.bytes[begin..entry.end];
-            begin = entry.end;
-            part
-        })
+    /// Whether the details are as they should be, but for their digest if that is gathered.
+    fn gather_details(&mut self, entry: &EntryBytes<'_>, erased: bool) -> bool {
+        match (entry.details, entry.details_salt, entry.details_digest) {
+            (Some(details), Some(salt), Some(digest)) if !erased => {
+                self.salted.extend_from_slice(salt);
+                self.salted.extend_from_slice(details);
+                self.details.push((self.salted.len(), *digest));
+                true
+            }
+            _ => details_problem(entry, erased).is_none(),
+        }
     }
+
+    /// The canonical bytes of each entry, if each has its hash and its details have their digest.
+    pub fn hashed(&self) -> Option<[&[u8]; SEVERAL]> {
+        let texts = parts(&self.bytes, self.entries.iter().map(|entry| entry.end));
+        let details = parts(&self.salted, self.details.iter().map(|details| details.0));
+        let entries = self.entries.iter().map(|entry| &entry.entry_hash);
+        (has_digests(&details, self.details.iter().map(|details| &details.1)) && has_digests(&texts, entries))
+            .then_some(texts)
+    }
+
+    /// Nothing gathered, behind the last.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.salted.clear();
+        self.details.clear();
+        self.entries.clear();
+    }
+}
+
+/// Whether these bytes are UTF-8. Nearly always they are ASCII, which is seen sooner.
+fn is_text(bytes: &[u8]) -> bool {
+    bytes.is_ascii() || str::from_utf8(bytes).is_ok()
+}
+
+/// What stands between these ends.
+fn parts(bytes: &[u8], ends: impl Iterator<Item = usize>) -> [&[u8]; SEVERAL] {
+    let (mut parts, mut begin) = ([&[][..]; SEVERAL], 0);
+    for (part, end) in parts.iter_mut().zip(ends) {
+        *part = &bytes[begin..end];
+        begin = end;
+    }
+    parts
+}
+
+fn has_digests<'d>(messages: &[&[u8]; SEVERAL], expected: impl ExactSizeIterator<Item = &'d Hash>) -> bool {
+    let digests = crypto::digests(&messages[..expected.len()]);
+    expected.zip(&digests).all(|(expected, digest)| expected == digest)
 }

@@ -8,7 +8,7 @@ use super::{
     canonical, chain,
 };
 use crate::{
-    crypto::{self, Frontier, Hash, SEVERAL},
+    crypto::{self, Frontier, Hash},
     error::Result,
     model::{EntryBytes, EntryView, Money, TenantId, UnixMicros},
     store::{
@@ -19,8 +19,10 @@ use crate::{
 
 /// Levels of tiles that a log can have: its numbers have 63 bits.
 const LEVELS: usize = 8;
-/// Hashes of leaves that are compared at a time.
-const COMPARED_AT_A_TIME: usize = 4_096;
+/// Leaves that the tree grows by at a time: those of a tile.
+const LEAVES_AT_A_TIME: usize = 1 << TILE_HEIGHT;
+/// Hashes of leaves that are compared at a time: so few that the memory for them is kept, not handed back each time.
+const COMPARED_AT_A_TIME: usize = 1_024;
 
 /// A place that is not as haldir left it.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -109,6 +111,10 @@ pub struct Check {
     last: Option<Hash>,
     /// The tree over what was followed.
     pub tree: Frontier,
+    /// The hashes of those that were followed last and are not in the tree yet.
+    leaves: Vec<Hash>,
+    /// Whether each hash of the tree is computed by itself.
+    plainly: bool,
     actions: i64,
     cost: Money,
     flagged: i64,
@@ -136,6 +142,8 @@ impl Check {
             at: UnixMicros(i64::MIN),
             last: None,
             tree: Frontier::default(),
+            leaves: Vec::new(),
+            plainly: false,
             actions: 0,
             cost: Money::ZERO,
             flagged: 0,
@@ -144,6 +152,12 @@ impl Check {
             begins: None,
             bytes: Vec::new(),
         }
+    }
+
+    /// The same, and each hash of the tree is computed by itself if `plainly`: what is said to be bad is said by this.
+    #[must_use]
+    pub fn plainly(self, plainly: bool) -> Self {
+        Self { plainly, ..self }
     }
 
     /// The hash of the entry that was followed last.
@@ -176,7 +190,9 @@ impl Check {
         if let Some(failed) = failed {
             return Err(failed);
         }
-        if is_good && self.settle(&mut ahead, tiles) {
+        is_good = is_good && self.settle(&mut ahead, tiles);
+        self.grow(tiles);
+        if is_good {
             return Ok(());
         }
         // Something is not good. What it is, and where, is found by following the rest one by one.
@@ -186,19 +202,15 @@ impl Check {
 
     /// Goes on by what was gathered, if each entry has its hash; `false`, and nothing is changed, if not.
     fn settle(&mut self, ahead: &mut Ahead, tiles: &mut Tiles) -> bool {
-        let mut texts = [&[][..]; SEVERAL];
-        for (text, part) in texts.iter_mut().zip(ahead.parts()) {
-            *text = part;
+        let Some(texts) = ahead.hashed() else { return false };
+        crypto::leaf_hashes(&texts[..ahead.entries.len()], self.plainly, &mut self.leaves);
+        for entry in &ahead.entries {
+            self.go_on(entry);
         }
-        let digests = crypto::digests(&texts[..ahead.entries.len()]);
-        if ahead.entries.iter().zip(&digests).any(|(entry, digest)| entry.entry_hash != *digest) {
-            return false;
+        if self.leaves.len() >= LEAVES_AT_A_TIME {
+            self.grow(tiles);
         }
-        for (entry, text) in ahead.entries.iter().zip(texts) {
-            self.go_on(entry, crypto::leaf_hash(text), tiles);
-        }
-        ahead.entries.clear();
-        ahead.bytes.clear();
+        ahead.clear();
         true
     }
 
@@ -262,24 +274,31 @@ impl Check {
         if let Some(problem) = problem {
             return Err(BadEntry { seq: entry.seq, entry_id: Some(entry.id.to_owned()), problem: problem.to_owned() });
         }
-        self.go_on(&Gathered::of(&entry.bytes(), self.bytes.len()), crypto::leaf_hash(&self.bytes), tiles);
+        self.leaves.push(crypto::leaf_hash(&self.bytes));
+        self.go_on(&Gathered::of(&entry.bytes(), self.bytes.len()));
+        self.grow(tiles);
         Ok(())
     }
 
-    /// Goes on by a good entry.
-    fn go_on(&mut self, entry: &Gathered, leaf: Hash, tiles: &mut Tiles) {
-        if self.last.is_none() {
-            self.begins = Some((entry.prev_hash, entry.at));
-        }
-        let index = self.seq.cast_unsigned();
-        self.seq += 1;
-        self.at = entry.at;
-        self.last = Some(entry.entry_hash);
-        self.tree.push_with(leaf, |height, root| {
-            if let Some(tile) = chain::tile_hash(height, index >> height, root) {
+    /// Puts the leaves that are not in the tree yet there.
+    fn grow(&mut self, tiles: &mut Tiles) {
+        let before = self.before.cast_unsigned();
+        self.tree.push_all(&self.leaves, self.plainly, |height, leaf, root| {
+            if let Some(tile) = chain::tile_hash(height, (before + leaf) >> height, root) {
                 tiles.gather(tile);
             }
         });
+        self.leaves.clear();
+    }
+
+    /// Goes on by a good entry, whose leaf is among the [`Self::leaves`].
+    fn go_on(&mut self, entry: &Gathered) {
+        if self.last.is_none() {
+            self.begins = Some((entry.prev_hash, entry.at));
+        }
+        self.seq += 1;
+        self.at = entry.at;
+        self.last = Some(entry.entry_hash);
         self.flagged += i64::from(entry.flagged);
         if entry.is_action {
             self.actions += 1;

@@ -46,9 +46,17 @@ impl ReadOperation for VerifyAuditTrail {
     type Output = Verification;
 
     fn run(self, cx: &ReadContext<'_>) -> Result<Verification> {
+        let found = Verification::by(cx, false)?;
+        // Whatever is not good is looked at once more, with each hash computed by itself.
+        if found.is_verified() { Ok(found) } else { Verification::by(cx, true) }
+    }
+}
+
+impl Verification {
+    fn by(cx: &ReadContext<'_>, plainly: bool) -> Result<Self> {
         let tenant = &cx.caller.tenant;
         let keys = cx.services.keyring.tenant(cx.tx, tenant)?;
-        let mut check = Check::default();
+        let mut check = Check::default().plainly(plainly);
         let erased_up_to = retention::erased_up_to(cx.tx, &keys, tenant)?;
         let mut tiles = Tiles::new(cx.tx.tree_build(tenant)?.is_none());
         // From the smallest number there is: an entry in front of the first would be one too many.
@@ -67,11 +75,9 @@ impl ReadOperation for VerifyAuditTrail {
             let problem = "the record of what was erased by retention was altered".to_owned();
             check.first_bad = Some(BadEntry { seq: check.seq, entry_id: None, problem });
         }
-        Ok(Verification::of(check, head.map_or(0, |head| head.seq)))
+        Ok(Self::of(check, head.map_or(0, |head| head.seq)))
     }
-}
 
-impl Verification {
     /// What `check` found, in a log of `entries_total` entries by its head.
     pub fn of(check: Check, entries_total: i64) -> Self {
         let message = match &check.first_bad {

@@ -9,6 +9,7 @@ use std::{
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior, config::DbConfig};
 
+use super::scan;
 use crate::error::{Code, Error, Result};
 
 /// Marks the file as ours (`PRAGMA application_id`): "hldr".
@@ -90,6 +91,7 @@ pub(super) fn connect(path: &Path, flags: OpenFlags) -> Result<Connection> {
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "mmap_size", 0)?;
     connection.pragma_update(None, "journal_size_limit", LOG_KEPT_BYTES)?;
+    scan::prepare(&connection)?;
     Ok(connection)
 }
 

@@ -4,7 +4,7 @@ use std::{fmt, path::Path, time::Duration};
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::{MigrationState, Migrator, SqliteTx, connection::APPLICATION_ID};
+use super::{MigrationState, Migrator, SqliteTx, connection::APPLICATION_ID, scan};
 use crate::{
     error::{Code, Error, Result},
     store::ReadTx,
@@ -32,6 +32,7 @@ impl Inspection {
         let look = || {
             connection.busy_timeout(BUSY_LIMIT)?;
             connection.pragma_update(None, "query_only", true)?;
+            scan::prepare(&connection)?;
             connection.pragma_query_value(None, "application_id", |row| row.get::<_, i32>(0))
         };
         match look().map_err(|error| unreadable(&error))? {
