@@ -177,8 +177,8 @@ impl Log {
             json!({"agent_id": "agent-7", "tool": "tool-3"}),
             json!({"agent_id": "agent-0", "tool": "rare"}),
             json!({"agent_id": "agent-7", "flagged": false}),
-            json!({"session_id": session_id(3, 1), "tool": "tool-0"}),
-            json!({"session_id": session_id(3, 1), "until": middle}),
+            json!({"session_id": session_id(3, 1), "agent_id": "agent-3"}),
+            json!({"agent_id": "agent-7", "until": middle}),
         ];
         let mut questions = Vec::new();
         for filter in trail {
