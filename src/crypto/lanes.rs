@@ -290,11 +290,11 @@ fn blake3_last_in<S: Simd>(vectors: S, lasts: &[Last]) -> [[u8; 32]; LANES] {
         ($a:literal $b:literal $c:literal $d:literal, $x:expr, $y:expr) => {
             state[$a] = state[$a] + state[$b] + words[$x];
             state[$d] = rotate_right::<S, 16>(state[$d] ^ state[$a]);
-            state[$c] = state[$c] + state[$d];
+            state[$c] += state[$d];
             state[$b] = rotate_right::<S, 12>(state[$b] ^ state[$c]);
             state[$a] = state[$a] + state[$b] + words[$y];
             state[$d] = rotate_right::<S, 8>(state[$d] ^ state[$a]);
-            state[$c] = state[$c] + state[$d];
+            state[$c] += state[$d];
             state[$b] = rotate_right::<S, 7>(state[$b] ^ state[$c]);
         };
     }
