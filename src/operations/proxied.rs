@@ -15,7 +15,7 @@ use crate::{
     call::{ReadContext, WriteContext},
     error::{Code, Error, Result},
     gate::authenticate,
-    model::{ApprovalId, Credential, Permission, Person, Resource, Role, TenantId, Upstream, UpstreamName},
+    model::{ApprovalId, Credential, LogLevel, Permission, Person, Resource, Role, TenantId, Upstream, UpstreamName},
     operations::{definition::Operation, engine::Haldir, engine::permitted, upkeep},
     proxy::{abandoned, catalogue, question, secret, target},
     store::Tx,
@@ -36,7 +36,7 @@ pub use crate::{
         secret::{Sent, has_any as has_secret},
         target::{Listing, Reach, reach, refresh},
     },
-    upstream::{Again, Question as Wanted, Said, Wish},
+    upstream::{Again, Question as Wanted, Said, Wanted as WantedLogs, Wish},
 };
 
 /// Between two looks for calls that no process vouches for any more.
@@ -298,6 +298,16 @@ impl Haldir {
             abandoned::close(&mut WriteContext { tx, caller: &caller, now, services: &services })
         };
         self.inner.store.write(work).await
+    }
+
+    /// A client that stays wants log messages of upstreams from this level on, for as long as the answer is kept. Those that
+    /// are connected are told soon, the others before its next call.
+    pub fn want_logs(&self, credential: &Credential, level: LogLevel) -> Result<WantedLogs> {
+        let tenant = self.watch_proxy(credential)?.caller.tenant;
+        let services = Arc::clone(&self.inner.services);
+        let wanted = services.upstreams.want_logs(&tenant, level);
+        tokio::spawn(async move { services.upstreams.tell_levels(&tenant).await });
+        Ok(wanted)
     }
 
     /// haldir's own connection to an upstream.

@@ -128,6 +128,7 @@ impl Talk<'_> {
             arguments: self.going.arguments().clone(),
             capabilities: serde_json::from_value(self.line.capabilities.as_ref().clone()).ok(),
             again,
+            level: self.line.level,
             listener: Some(listener),
         };
         let mut call = std::pin::pin!(link.call_tool(call));
@@ -160,7 +161,7 @@ impl Talk<'_> {
         let clean = |params: Box<RawValue>| (params.get().len() <= MAX_TOLD_BYTES).then(|| self.going.redact(params));
         let told = match said {
             Said::Progress(params) if self.line.progress => clean(params).map(Said::Progress),
-            Said::Log(params) if self.line.logs => clean(self.logged(params)).map(Said::Log),
+            Said::Log(params) if self.line.level.is_some() => clean(self.logged(params)).map(Said::Log),
             _ => None,
         };
         // A client that does not keep up loses what is no answer.

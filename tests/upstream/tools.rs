@@ -46,6 +46,7 @@ pub fn list() -> Value {
         "test_error_handling",
         "test_reconnection",
         "test_logging_tool",
+        "test_levels",
         "test_missing_capability",
         "test_streaming_elicitation",
         "test_roots",
@@ -281,6 +282,36 @@ fn told(outcome: Result<(), ServiceError>) {
 async fn log(context: &RequestContext<RoleServer>, message: &str) {
     let message = LoggingMessageNotificationParam::new(LoggingLevel::Info, json!(message));
     told(context.peer.notify_logging_message(message).await);
+}
+
+/// The levels, the least first.
+const LEVELS: [LoggingLevel; 8] = [
+    LoggingLevel::Debug,
+    LoggingLevel::Info,
+    LoggingLevel::Notice,
+    LoggingLevel::Warning,
+    LoggingLevel::Error,
+    LoggingLevel::Critical,
+    LoggingLevel::Alert,
+    LoggingLevel::Emergency,
+];
+
+/// A message of each level that the client wants: of those from `set - 1` on, if that is not 0; of none without a handshake,
+/// unless the request says so; else of warnings and worse.
+pub async fn levels(set: u8, context: &RequestContext<RoleServer>) -> Result<CallToolResponse, ErrorData> {
+    let asked = context.meta.log_level().map(|level| level as usize);
+    let least = match (is_modern(context), set.checked_sub(1)) {
+        (true, _) => asked.unwrap_or(LEVELS.len()),
+        (false, Some(set)) => set.into(),
+        (false, None) => LoggingLevel::Warning as usize,
+    };
+    for level in &LEVELS[least..] {
+        let message = LoggingMessageNotificationParam::new(*level, json!("said"));
+        told(context.peer.notify_logging_message(message).await);
+    }
+    // They may go another way than the answer, which they are not to come after.
+    tokio::time::sleep(3 * STEP).await;
+    complete::<CallToolResult>(text("Said.")).map(Into::into)
 }
 
 async fn logging(context: &RequestContext<RoleServer>) -> Value {

@@ -22,7 +22,10 @@ use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
 use tokio::{sync::mpsc, time::timeout};
 
-use super::server::is_modern;
+use super::{
+    logging::{Level, known},
+    server::is_modern,
+};
 use crate::{
     faces::elicitation::{INPUT, State},
     operations::proxied::{Again, Line, Said, Wanted},
@@ -50,22 +53,22 @@ pub fn next_client() -> u64 {
 /// The end of a line at the client.
 pub struct Ear<'a> {
     context: &'a RequestContext<RoleServer>,
-    level: Option<u8>,
+    level: &'a Level,
     said: mpsc::Receiver<Said>,
 }
 
 /// A line to the client that makes this call; `None` if it wants to hear nothing, and cannot be asked anything. `level` is
-/// the least level of log messages that it wants.
+/// the level of its connection.
 pub fn open<'a>(
     context: &'a RequestContext<RoleServer>,
     params: &CallToolRequestParams,
     whose: u64,
-    level: Option<u8>,
+    level: &'a Level,
 ) -> Option<(Line, Ear<'a>)> {
     let parts = context.extensions.get::<http::request::Parts>();
     let hears = parts.is_none_or(|parts| parts.extensions.get::<OneAnswer>().is_none());
     let modern = is_modern(context);
-    let level = level.filter(|_| hears);
+    let wanted = level.asked(context).filter(|_| hears);
     let progress = hears && context.meta.get_progress_token().is_some();
     let said = context.client_capabilities().filter(|_| hears || modern);
     let capabilities = said.map(|said| {
@@ -74,12 +77,12 @@ pub fn open<'a>(
     });
     let (can_be_asked, capabilities) = capabilities.unwrap_or_default();
     let again = modern.then(|| again(params)).flatten();
-    if !progress && level.is_none() && !can_be_asked && again.is_none() {
+    if !progress && wanted.is_none() && !can_be_asked && again.is_none() {
         return None;
     }
     let (to_client, said) = mpsc::channel(MAX_WAITING);
     let capabilities = Arc::new(serde_json::to_value(capabilities).unwrap_or_default());
-    let line = Line { whose, progress, logs: level.is_some(), capabilities, modern, again, to_client };
+    let line = Line { whose, progress, level: wanted, capabilities, modern, again, to_client };
     Some((line, Ear { context, level, said }))
 }
 
@@ -126,13 +129,15 @@ impl Ear<'_> {
     }
 }
 
-async fn tell(context: &RequestContext<RoleServer>, level: Option<u8>, said: Said) {
+async fn tell(context: &RequestContext<RoleServer>, level: &Level, said: Said) {
     let told = match said {
         Said::Progress(params) => match progress(context, &params) {
             Some(progress) => context.peer.notify_progress(progress).await,
             None => return,
         },
-        Said::Log(params) => match message(&params).filter(|message| Some(message.level as u8) >= level) {
+        Said::Log(params) => match message(&params)
+            .filter(|message| level.asked(context).is_some_and(|least| known(message.level) >= least))
+        {
             Some(message) => context.peer.notify_logging_message(message).await,
             None => return,
         },
