@@ -14,8 +14,11 @@ use crate::{
     approvals,
     call::{ReadContext, WriteContext},
     error::{Code, Error, Result},
-    gate::authenticate,
-    model::{ApprovalId, Credential, LogLevel, Permission, Person, Resource, Role, TenantId, Upstream, UpstreamName},
+    gate::{authenticate, session},
+    model::{
+        ApprovalId, Credential, LogLevel, Permission, Person, Resource, Role, SessionId, TenantId, Upstream,
+        UpstreamName,
+    },
     operations::{definition::Operation, engine::Haldir, engine::permitted, upkeep},
     proxy::{abandoned, catalogue, question, secret, target},
     store::Tx,
@@ -67,6 +70,11 @@ pub async fn ask_about(cx: &OutwardContext, held: &Held) -> Result<Option<Questi
 /// Whether haldir has asked a person about this request, and showed this for it.
 pub fn was_asked(cx: &OutwardContext, request_id: &ApprovalId, shown: &str) -> Result<bool> {
     cx.read(|cx| question::was_asked(cx, request_id, shown))
+}
+
+/// Whether a call of this session that is under way may still go on: not once the session has ended.
+pub fn may_go_on(cx: &OutwardContext, session: &SessionId) -> Result<()> {
+    cx.read(|cx| session::require_valid(cx.tx, &cx.caller.tenant, session, cx.now).map(drop))
 }
 
 /// Decides the no of the person at the client.

@@ -220,17 +220,15 @@ impl Talk<'_> {
 
     /// Why the client is not asked; `None` if it is.
     fn refusal(&self, question: &Question) -> Option<Reply> {
-        let none = |why: String| Some(Err((METHOD_NOT_FOUND, why)));
-        let can = self.can(question.wish, question.params.as_deref());
-        if can && self.line.modern {
-            return none("the client is asked by a result only, and this connection knows no such results".to_owned());
-        }
-        if can {
+        if self.can(question.wish, question.params.as_deref()) {
             return None;
         }
         match question.wish {
             Wish::Elicitation => serde_json::value::to_raw_value(&json!({"action": "decline"})).ok().map(Ok),
-            wish => none(format!("the client that made the call cannot be asked {}", wish.method())),
+            wish => {
+                let why = format!("the client that made the call cannot be asked {}", wish.method());
+                Some(Err((METHOD_NOT_FOUND, why)))
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 
 mod asking;
 mod levels;
+mod suspended;
 
 use std::{
     fs,

@@ -50,6 +50,7 @@ pub fn list() -> Value {
         "test_missing_capability",
         "test_streaming_elicitation",
         "test_roots",
+        "test_two_questions",
         "test_trigger_tool_change",
         "test_trigger_prompt_change",
         "test_elicitation_sep1034_defaults",
@@ -134,6 +135,14 @@ pub async fn call(
             Ok(result) => text(&format!("Roots: {}", json!(result)["roots"])),
             Err(error) => failed(&error),
         },
+        "test_two_questions" => {
+            let first = sampling(&json!({"prompt": "first"}), &context).await?;
+            told_of(&context).await;
+            sleep(&arguments, &context).await;
+            let second =
+                elicit(&context, "second", json!({"type": "object", "properties": {}}), "User response:").await?;
+            json!({"content": [first["content"][0], second["content"][0]]})
+        }
         "test_sampling" => sampling(&arguments, &context).await?,
         "test_elicitation" => {
             let schema = json!({"type": "object", "required": ["username", "email"], "properties": {
@@ -191,16 +200,7 @@ pub async fn call(
             }
             text("It is done.")
         }
-        "sleep" => {
-            let wanted = Duration::from_millis(arguments["ms"].as_u64().unwrap_or_default());
-            tokio::select! {
-                () = tokio::time::sleep(wanted) => text("Slept."),
-                () = context.ct.cancelled() => {
-                    eprintln!("a call was cancelled");
-                    text("Cancelled.")
-                }
-            }
-        }
+        "sleep" => sleep(&arguments, &context).await,
         "flood" => {
             let kind = arguments["kind"].as_str().unwrap_or_default().to_owned();
             std::thread::spawn(move || flood(&kind));
@@ -272,6 +272,24 @@ fn answer(name: &str, arguments: &Value) -> Result<Value, ErrorData> {
 
 fn text(text: &str) -> Value {
     json!({"content": [{"type": "text", "text": text}]})
+}
+
+async fn sleep(arguments: &Value, context: &RequestContext<RoleServer>) -> Value {
+    let wanted = Duration::from_millis(arguments["ms"].as_u64().unwrap_or_default());
+    tokio::select! {
+        () = tokio::time::sleep(wanted) => text("Slept."),
+        () = context.ct.cancelled() => {
+            eprintln!("a call was cancelled");
+            text("Cancelled.")
+        }
+    }
+}
+
+/// Says how far it is, if anybody wants to know.
+async fn told_of(context: &RequestContext<RoleServer>) {
+    if let Some(token) = context.meta.get_progress_token() {
+        told(context.peer.notify_progress(ProgressNotificationParam::new(token, 50.0).with_total(100.0)).await);
+    }
 }
 
 /// A notification may fail to go out: the client has left, and the call is about to be cancelled.

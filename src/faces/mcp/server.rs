@@ -26,7 +26,9 @@ use super::{
     ask::Asks,
     completion, line,
     logging::{self, Level},
-    prompts, resources, tools, upstreams,
+    prompts, resources,
+    suspended::Suspended,
+    tools, upstreams,
 };
 use crate::{
     error::{Code, Error},
@@ -55,6 +57,7 @@ pub struct HaldirMcp {
     wanted_logs: Mutex<Option<WantedLogs>>,
     session: upstreams::Session,
     asks: Asks,
+    suspended: Suspended,
     /// Tells this connection from others.
     whose: u64,
     /// Where changes of upstreams' tools are heard of, and whether this connection hears of them already.
@@ -76,6 +79,7 @@ impl HaldirMcp {
             wanted_logs: Mutex::default(),
             session: upstreams::Session::default(),
             asks: Asks::default(),
+            suspended: Suspended::default(),
             whose: line::next_client(),
             changes,
             follows: AtomicBool::new(false),
@@ -126,6 +130,13 @@ impl HaldirMcp {
     #[must_use]
     pub fn asking(mut self, asking: Asking) -> Self {
         self.asks = Asks::new(asking);
+        self
+    }
+
+    /// Leaves calls that wait for answers where other requests find them.
+    #[must_use]
+    pub fn suspending_in(mut self, suspended: Suspended) -> Self {
+        self.suspended = suspended;
         self
     }
 
@@ -224,14 +235,15 @@ impl ServerHandler for HaldirMcp {
         let arguments = arguments(&context, &params);
         let Some(operation) = operations::tool(&params.name) else {
             let ask = self.asks.about(&self.backend, &credential, &context);
-            let (line, ear) = line::open(&context, &params, self.whose, &self.log_level).unzip();
-            let call = upstreams::Call { tool: &params.name, arguments: &arguments, line };
-            let answer =
-                call.answer(&self.backend, &credential, &self.session, &context, ask.map(|ask| (ask, &params)));
-            return match ear {
-                Some(ear) => ear.attend(answer).await,
-                None => answer.await,
+            let call = upstreams::Call {
+                tool: &params.name,
+                arguments: &arguments,
+                params: &params,
+                whose: self.whose,
+                level: &self.log_level,
+                suspended: &self.suspended,
             };
+            return call.answer(&self.backend, &credential, &self.session, &context, ask).await;
         };
         let outcome = tools::call(&self.backend, &credential, operation, &arguments).await;
         let outcome = outcome.unwrap_or_else(|error| tools::refusal(&error));
