@@ -162,7 +162,9 @@ impl Suspended {
         asker: Asker,
     ) -> Result<String, Running> {
         let refuse = |why: &str, questions: Vec<Wanted>| {
-            questions.into_iter().for_each(|question| question.answer(Err((INTERNAL_ERROR, why.to_owned()))));
+            for question in questions {
+                question.answer(Err((INTERNAL_ERROR, why.to_owned())));
+            }
         };
         // Random: whoever has one state knows no other.
         let Ok(state) = crypto::token::<24>(STATE) else {
@@ -176,12 +178,12 @@ impl Suspended {
             refuse(TOO_MANY, questions);
             return Err(call);
         }
-        let (mut asked, mut shown) = (BTreeMap::new(), Vec::new());
+        let (mut unanswered, mut shown) = (BTreeMap::new(), Vec::new());
         for (at, mut question) in questions.into_iter().enumerate() {
             let params = question.params.take();
             let params = params.as_deref().map_or("{}", RawValue::get);
             shown.push(format!(r#""q{at}":{{"method":{},"params":{params}}}"#, quoted(question.wish.method())));
-            asked.insert(format!("q{at}"), question);
+            unanswered.insert(format!("q{at}"), question);
         }
         let result = format!(
             r#"{{"resultType":"input_required","inputRequests":{{{}}},"requestState":{}}}"#,
@@ -193,7 +195,7 @@ impl Suspended {
         let taken_back = call.taken_back.clone();
         // It finds its call among the others, since that is locked until it stands there.
         let keeper = tokio::spawn(self.clone().keep(call, state.clone(), within, is_back));
-        waiting.insert(state, Waiting { asker, questions: asked, taken_back, back, keeper });
+        waiting.insert(state, Waiting { asker, questions: unanswered, taken_back, back, keeper });
         Ok(result)
     }
 

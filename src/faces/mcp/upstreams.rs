@@ -225,6 +225,8 @@ impl Call<'_> {
         if let Backend::Local(haldir) = backend {
             return self.make_here(haldir, credential, session, context, hearing).await;
         }
+        // Progress, log messages and questions do not travel by REST; that nobody waits any more does.
+        let hearing = Hearing { taken_back: Some(context.ct.clone()), ..hearing };
         let operation = operations::named("proxyCall").ok_or_else(|| Error::internal("there is no proxyCall"))?;
         let arguments = if self.arguments == "null" { "{}" } else { self.arguments };
         // As text, so that every number of the arguments stays as it was written.

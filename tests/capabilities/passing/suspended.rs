@@ -116,7 +116,9 @@ fn a_call_that_waits_goes_on_for_nobody_and_nothing_else() {
     };
     refused(&other, &session, &params);
     refused(&operator, &second, &params);
-    others.iter().for_each(|params| refused(&operator, &session, params));
+    for params in &others {
+        refused(&operator, &session, params);
+    }
     let told = modern(&server, &operator, &session, 8, &params).up_to(8);
     assert!(answered(&told).contains("\"username\":\"u\""), "{told:?}");
     operator.verified();
@@ -209,4 +211,28 @@ fn a_client_on_standard_input_is_asked_by_a_result_too_and_so_is_one_that_reads_
     let asked = needed(&ask(1, params.clone()));
     let told = ask(2, again(&params, &asked, answers(&asked)));
     assert!(answered(&told).contains("file:///a"), "{told:?}");
+}
+
+#[test]
+fn a_person_decides_first_and_then_the_upstream_asks() {
+    let house = House::new();
+    let mut serving = house.serving();
+    serving.args(["--approve-by", "elicitation"]);
+    let server = Server::start(serving);
+    let operator = server.first_key();
+    let _web = registered(&operator, &["--old"]);
+    let session = operator.session(&json!({"scopes": ["execute"]}));
+    let rule = json!({"type": "tool_blocked", "tools": ["web.test_roots"]});
+    assert_eq!(operator.post("/v1/approvals/rules", &rule).status, 201);
+    let params = json!({"name": "web.test_roots", "arguments": {}});
+    let asked = needed(&modern(&server, &operator, &session, 6, &params).up_to(6));
+    assert!(only(&asked)["params"]["message"].as_str().unwrap().contains("haldir asks you"), "{asked}");
+    let yes = json!({"haldir_approval": {"action": "accept", "content": {"decision": "approve"}}});
+    let asked = needed(&modern(&server, &operator, &session, 7, &again(&params, &asked, yes)).up_to(7));
+    assert_eq!(only(&asked)["method"], "roots/list", "{asked}");
+    let told = modern(&server, &operator, &session, 8, &again(&params, &asked, answers(&asked))).up_to(8);
+    assert!(answered(&told).contains("file:///a"), "{told:?}");
+    let trail = ["approval.approve", "proxyCall.begin", "proxyCall.asked", "proxyCall.ok"];
+    wait_until("it is settled", || trail.iter().all(|action| entries(&operator, action).len() == 1).then_some(()));
+    operator.verified();
 }
