@@ -38,7 +38,7 @@ fn the_tools_of_upstreams_elsewhere_are_listed_and_called_in_a_session_there() {
     let heard = lines.ask("tools/call", &params);
     assert_eq!((heard.len(), &last(&heard)["result"]["content"][0]["text"]), (1, &json!("Made progress.")));
     // Neither do questions: the upstream is told so.
-    let heard = lines.ask("tools/call", &json!({"name": "up.test_roots"}));
+    let heard = lines.ask("tools/call", &json!({"name": "up.test_sampling", "arguments": {"prompt": "p"}}));
     assert!(heard.len() == 1 && heard[0].contains("The client did not help"), "{heard:?}");
     add_policy(&operator, &json!({"type": "block_tool", "tool": "up.delete"}));
     lines.refused("up.delete", &json!({"path": "a"}), "policy_denied");
