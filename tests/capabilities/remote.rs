@@ -44,7 +44,7 @@ fn the_tools_of_upstreams_elsewhere_are_listed_and_called_in_a_session_there() {
     lines.refused("up.delete", &json!({"path": "a"}), "policy_denied");
     assert_eq!(lines.call("up.none", &json!({}))["error"]["code"], -32602);
     assert_eq!(entries(&operator, "proxyCall.begin").len(), 3);
-    assert_eq!(entries(&operator, "proxyCall.denied").len(), 1);
+    assert_eq!(entries(&operator, "proxyCall.denied").len(), 2);
     assert!(lines.leave().0);
     operator.verified();
 }
