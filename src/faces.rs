@@ -6,6 +6,7 @@ pub mod elicitation;
 pub mod http;
 pub mod mcp;
 pub mod otlp;
+pub mod owner;
 pub mod relay;
 pub mod remote;
 pub mod server;

@@ -4,6 +4,7 @@ pub mod approval;
 pub mod caller;
 mod cursor;
 pub mod id;
+mod log_level;
 pub mod money;
 pub mod month;
 pub mod proxy;
@@ -20,6 +21,7 @@ pub use cursor::{DeliveryCursor, SeqCursor, TimeCursor};
 pub use id::{
     AgentId, ApprovalId, AuthorizationId, EntryId, PolicyId, RuleId, SecretName, SessionId, TenantId, UpstreamName,
 };
+pub use log_level::LogLevel;
 pub use money::Money;
 pub use month::{Day, Month};
 pub use proxy::{OpenCall, PinnedTool, Policy, PolicyDefinition, PolicyType, PolicyUse, ToolMarks, Upstream};

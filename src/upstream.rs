@@ -8,6 +8,7 @@ pub mod child;
 mod failed;
 mod floor;
 mod follow;
+mod levels;
 pub mod lines;
 mod link;
 mod piped;
@@ -26,12 +27,14 @@ use std::{
 
 use child::ChildCommand;
 pub use floor::{Listener, Pace, Question, Reply, Said, Wish};
+use levels::Levels;
+pub use levels::Wanted;
 pub use link::{Again, HttpPlace, Link, Revisions, ToolCall, Turn};
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
 use crate::{
-    model::{TenantId, UpstreamName},
+    model::{LogLevel, TenantId, UpstreamName},
     outbound::Outbound,
 };
 
@@ -170,12 +173,14 @@ pub struct Connections {
     limits: UpstreamLimits,
     // A std mutex: it is held to look up or insert, never across a wait.
     links: Mutex<HashMap<Key, Arc<Link>>>,
+    /// What the clients of each tenant want to hear.
+    levels: Mutex<HashMap<TenantId, Levels>>,
 }
 
 impl Connections {
     /// No connection yet.
     pub fn new(outbound: Outbound, limits: UpstreamLimits) -> Self {
-        Self { outbound, limits, links: Mutex::default() }
+        Self { outbound, limits, links: Mutex::default(), levels: Mutex::default() }
     }
 
     /// The bounds.
@@ -190,9 +195,29 @@ impl Connections {
         if let Some(link) = links.get(&key).filter(|link| link.serves(&target)) {
             return Arc::clone(link);
         }
-        let link = Arc::new(Link::new(target, self.outbound.clone(), self.limits));
+        let levels = self.levels(&target.tenant);
+        let link = Arc::new(Link::new(target, self.outbound.clone(), self.limits, levels));
         links.insert(key, Arc::clone(&link));
         link
+    }
+
+    fn levels(&self, tenant: &TenantId) -> Levels {
+        let mut levels = self.levels.lock().unwrap_or_else(PoisonError::into_inner);
+        levels.entry(tenant.clone()).or_default().clone()
+    }
+
+    /// A client of this tenant wants log messages from this level on, for as long as the answer is kept.
+    pub fn want_logs(&self, tenant: &TenantId, level: LogLevel) -> Wanted {
+        self.levels(tenant).want(level)
+    }
+
+    /// Tells the upstreams of a tenant that are connected what its clients want.
+    pub async fn tell_levels(&self, tenant: &TenantId) {
+        let links: Vec<_> = {
+            let links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
+            links.iter().filter(|((of, _), _)| of == tenant).map(|(_, link)| Arc::clone(link)).collect()
+        };
+        futures::future::join_all(links.iter().map(|link| link.tell_level())).await;
     }
 
     /// The connection that there is, whatever it was made for.

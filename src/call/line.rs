@@ -5,7 +5,10 @@ use std::sync::Arc;
 use serde_json::Value;
 use tokio::sync::mpsc;
 
-use crate::upstream::{Again, Said};
+use crate::{
+    model::LogLevel,
+    upstream::{Again, Said},
+};
 
 /// The client that made a call, as far as it can be spoken to while the call lasts.
 #[derive(Clone, Debug)]
@@ -14,8 +17,8 @@ pub struct Line {
     pub whose: u64,
     /// Whether it wants to know how far the call is.
     pub progress: bool,
-    /// Whether it wants log messages; which, its face knows.
-    pub logs: bool,
+    /// The least level of log messages that it wants; `None` is none. Its face passes on no others.
+    pub level: Option<LogLevel>,
     /// What it can do, as it has said: an object.
     pub capabilities: Arc<Value>,
     /// Whether it is asked by a result, and calls again, rather than by a request (2026-07-28).

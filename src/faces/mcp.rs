@@ -14,6 +14,7 @@ pub mod prompts;
 pub mod resources;
 pub mod server;
 pub mod stdio;
+pub mod suspended;
 pub mod tools;
 pub mod upstreams;
 

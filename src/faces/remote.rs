@@ -7,6 +7,7 @@ use reqwest::{Client, RequestBuilder, Response, Url};
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
+use super::http::rest::{CANCEL, ON_HANG_UP};
 use crate::{
     error::{Code, Error, Result},
     model::Credential,
@@ -59,7 +60,14 @@ impl Remote {
         input: &str,
         options: CallOptions,
     ) -> Result<Reply> {
-        self.read(self.send(operation, credential, input, options).await?).await
+        let hearing = options.hearing.clone();
+        let answer = async { self.read(self.send(operation, credential, input, options).await?).await };
+        tokio::select! {
+            biased;
+            // It hangs up, which is heard over there.
+            () = hearing.taken_back() => Err(Error::new(Code::Unavailable, "the client took the call back")),
+            answer = answer => answer,
+        }
     }
 
     /// Calls an operation whose answer is a stream, and hands over each piece as it arrives.
@@ -104,6 +112,10 @@ impl Remote {
                 return Err(Error::invalid("idempotency_key", "idempotency_key must be plain ASCII text"));
             }
             Some(key) => request.header("Idempotency-Key", key),
+            None => request,
+        };
+        let request = match &options.hearing.taken_back {
+            Some(_) => request.header(ON_HANG_UP, CANCEL),
             None => request,
         };
         request.send().await.map_err(|error| self.unreachable(error))

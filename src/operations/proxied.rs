@@ -14,8 +14,11 @@ use crate::{
     approvals,
     call::{ReadContext, WriteContext},
     error::{Code, Error, Result},
-    gate::authenticate,
-    model::{ApprovalId, Credential, Permission, Person, Resource, Role, TenantId, Upstream, UpstreamName},
+    gate::{authenticate, session},
+    model::{
+        ApprovalId, Credential, LogLevel, Permission, Person, Resource, Role, SessionId, TenantId, Upstream,
+        UpstreamName,
+    },
     operations::{definition::Operation, engine::Haldir, engine::permitted, upkeep},
     proxy::{abandoned, catalogue, question, secret, target},
     store::Tx,
@@ -36,7 +39,7 @@ pub use crate::{
         secret::{Sent, has_any as has_secret},
         target::{Listing, Reach, reach, refresh},
     },
-    upstream::{Again, Question as Wanted, Said, Wish},
+    upstream::{Again, Question as Wanted, Said, Wanted as WantedLogs, Wish},
 };
 
 /// Between two looks for calls that no process vouches for any more.
@@ -67,6 +70,11 @@ pub async fn ask_about(cx: &OutwardContext, held: &Held) -> Result<Option<Questi
 /// Whether haldir has asked a person about this request, and showed this for it.
 pub fn was_asked(cx: &OutwardContext, request_id: &ApprovalId, shown: &str) -> Result<bool> {
     cx.read(|cx| question::was_asked(cx, request_id, shown))
+}
+
+/// Whether a call of this session that is under way may still go on: not once the session has ended.
+pub fn may_go_on(cx: &OutwardContext, session: &SessionId) -> Result<()> {
+    cx.read(|cx| session::require_valid(cx.tx, &cx.caller.tenant, session, cx.now).map(drop))
 }
 
 /// Decides the no of the person at the client.
@@ -298,6 +306,16 @@ impl Haldir {
             abandoned::close(&mut WriteContext { tx, caller: &caller, now, services: &services })
         };
         self.inner.store.write(work).await
+    }
+
+    /// A client that stays wants log messages of upstreams from this level on, for as long as the answer is kept. Those that
+    /// are connected are told soon, the others before its next call.
+    pub fn want_logs(&self, credential: &Credential, level: LogLevel) -> Result<WantedLogs> {
+        let tenant = self.watch_proxy(credential)?.caller.tenant;
+        let services = Arc::clone(&self.inner.services);
+        let wanted = services.upstreams.want_logs(&tenant, level);
+        tokio::spawn(async move { services.upstreams.tell_levels(&tenant).await });
+        Ok(wanted)
     }
 
     /// haldir's own connection to an upstream.

@@ -128,6 +128,7 @@ impl Talk<'_> {
             arguments: self.going.arguments().clone(),
             capabilities: serde_json::from_value(self.line.capabilities.as_ref().clone()).ok(),
             again,
+            level: self.line.level,
             listener: Some(listener),
         };
         let mut call = std::pin::pin!(link.call_tool(call));
@@ -160,7 +161,7 @@ impl Talk<'_> {
         let clean = |params: Box<RawValue>| (params.get().len() <= MAX_TOLD_BYTES).then(|| self.going.redact(params));
         let told = match said {
             Said::Progress(params) if self.line.progress => clean(params).map(Said::Progress),
-            Said::Log(params) if self.line.logs => clean(self.logged(params)).map(Said::Log),
+            Said::Log(params) if self.line.level.is_some() => clean(self.logged(params)).map(Said::Log),
             _ => None,
         };
         // A client that does not keep up loses what is no answer.
@@ -219,17 +220,15 @@ impl Talk<'_> {
 
     /// Why the client is not asked; `None` if it is.
     fn refusal(&self, question: &Question) -> Option<Reply> {
-        let none = |why: String| Some(Err((METHOD_NOT_FOUND, why)));
-        let can = self.can(question.wish, question.params.as_deref());
-        if can && self.line.modern {
-            return none("the client is asked by a result only, and this connection knows no such results".to_owned());
-        }
-        if can {
+        if self.can(question.wish, question.params.as_deref()) {
             return None;
         }
         match question.wish {
             Wish::Elicitation => serde_json::value::to_raw_value(&json!({"action": "decline"})).ok().map(Ok),
-            wish => none(format!("the client that made the call cannot be asked {}", wish.method())),
+            wish => {
+                let why = format!("the client that made the call cannot be asked {}", wish.method());
+                Some(Err((METHOD_NOT_FOUND, why)))
+            }
         }
     }
 

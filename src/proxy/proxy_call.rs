@@ -167,7 +167,7 @@ async fn carried_out(mut going: Going, fresh: Option<Fresh>, hearing: &Hearing) 
     let outcome = match &hearing.line {
         None => {
             let (name, arguments) = (going.tool().1, going.arguments().clone());
-            let call = ToolCall { name, arguments, capabilities: None, again: None, listener: None };
+            let call = ToolCall { name, arguments, capabilities: None, again: None, level: None, listener: None };
             tokio::select! {
                 biased;
                 () = hearing.taken_back() => Outcome::Failed(Failure::cancelled(false)),

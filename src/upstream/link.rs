@@ -1,6 +1,8 @@
 //! One upstream, as this process reaches it: its connection, its turn-taking, its breaker.
 
 mod connect;
+#[cfg(test)]
+mod tests;
 
 use std::{
     sync::{Arc, OnceLock, PoisonError, atomic::Ordering},
@@ -30,8 +32,9 @@ use super::{
     failed::{failure, timed_out},
     floor::{Listener, Place as OnFloor},
     follow,
+    levels::{self, Levels},
 };
-use crate::{error::Error, outbound::Outbound};
+use crate::{error::Error, model::LogLevel, outbound::Outbound};
 use connect::{Connected, Events};
 
 /// Pages of a list of tools, and tools in it: more is no catalogue.
@@ -53,6 +56,8 @@ pub struct Link {
     breaker: Breaker,
     /// Where it is over HTTP, once somebody has asked.
     http: OnceLock<Arc<HttpPlace>>,
+    /// What clients want to hear.
+    levels: Levels,
     /// What the newest connection has shown.
     revisions: std::sync::Mutex<Option<Revisions>>,
     // Tokio's mutex: it is held while the connection is made, so that only one is.
@@ -92,6 +97,8 @@ pub struct ToolCall<'a> {
     pub capabilities: Option<ClientCapabilities>,
     /// Answers that the upstream asked for.
     pub again: Option<Again>,
+    /// The least level of log messages that the caller's client wants; `None` is none.
+    pub level: Option<LogLevel>,
     /// Who hears what the upstream says meanwhile.
     pub listener: Option<Listener>,
 }
@@ -114,9 +121,10 @@ struct Page {
 }
 
 impl Link {
-    pub(super) fn new(target: Target, outbound: Outbound, limits: UpstreamLimits) -> Self {
+    pub(super) fn new(target: Target, outbound: Outbound, limits: UpstreamLimits, levels: Levels) -> Self {
         Self {
             target,
+            levels,
             outbound,
             limits,
             turns: Arc::new(Semaphore::new(limits.concurrency)),
@@ -306,8 +314,23 @@ impl Link {
         }
     }
 
+    /// Tells an upstream that is connected what clients want to hear.
+    pub(super) async fn tell_level(&self) {
+        let connected = {
+            // While the connection is made nobody has called over it, and whoever does tells it first.
+            let Ok(state) = self.state.try_lock() else { return };
+            state.as_ref().map(|connected| (connected.service.peer().clone(), connected.events.clone()))
+        };
+        let Some((peer, events)) = connected.filter(|(peer, _)| !peer.is_transport_closed()) else { return };
+        if let Some(_turn) = self.try_enter() {
+            events.told.tell(&peer, &self.levels).await;
+        }
+    }
+
     async fn call(&self, call: ToolCall<'_>) -> Result<Box<RawValue>, Failure> {
         let (peer, events) = self.peer().await?;
+        let _wanted = call.level.map(|level| self.levels.want(level));
+        events.told.tell(&peer, &self.levels).await;
         let mut params = CallToolRequestParams::new(call.name.to_owned());
         // For headers that mirror arguments; what is sent is the text.
         params.arguments = serde_json::from_str::<JsonObject>(&call.arguments).ok();
@@ -320,6 +343,9 @@ impl Link {
         let meta = is_modern.then(|| {
             let mut meta = RequestMetaObject::default();
             meta.set_client_capabilities(call.capabilities.unwrap_or_default());
+            if let Some(level) = call.level {
+                levels::ask(&mut meta, level);
+            }
             meta
         });
         let asking = self.ask(&peer, ClientRequest::CallToolRequest(request), &exact, meta, Some(place));
@@ -406,37 +432,5 @@ impl Link {
         if let Some(connected) = self.state.lock().await.take() {
             connected.end().await;
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::upstream::{Pace, Question, Wish};
-
-    #[tokio::test]
-    async fn that_nobody_answers_a_question_is_no_failure_of_the_upstream() {
-        let reached = Place::Http { url: "https://a.example/".to_owned(), headers: std::collections::BTreeMap::new() };
-        let (tenant, name) = (crate::model::TenantId::local(), crate::model::UpstreamName::parse("up").unwrap());
-        let limits = UpstreamLimits { call_timeout: Duration::from_millis(5), ..UpstreamLimits::default() };
-        let link = Link::new(Target { tenant, name, generation: 1, place: reached }, Outbound::default(), limits);
-        let pace = Arc::<Pace>::default();
-        let (sender, _said) = tokio::sync::mpsc::channel(1);
-        let listener = Listener { whose: 1, sender, pace: Arc::clone(&pace) };
-        let never = || {
-            let call = std::future::pending::<Result<(), Failure>>();
-            link.heard_out(call, &listener, Duration::from_millis(20))
-        };
-        let (mut question, _replied) = Question::new(Wish::Roots, None, &pace);
-        question.begin();
-        for _ in 0..10 {
-            assert!(matches!(never().await.unwrap_err().kind, FailureKind::TimedOut));
-        }
-        assert!(!link.is_resting());
-        drop(question);
-        for _ in 0..10 {
-            assert!(matches!(never().await.unwrap_err().kind, FailureKind::TimedOut));
-        }
-        assert!(link.is_resting());
     }
 }

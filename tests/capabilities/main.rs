@@ -41,6 +41,7 @@ mod proofs;
 mod proofs_elsewhere;
 mod proxy;
 mod reference;
+mod remote;
 mod retention;
 mod rotation;
 mod secrets;

@@ -2,6 +2,8 @@
 //! and what the upstream asks the client.
 
 mod asking;
+mod levels;
+mod suspended;
 
 use std::{
     fs,

@@ -31,14 +31,14 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (old, new) = (has("--old"), has("--new"));
     if has("--stdio") {
         eprintln!("upstream on standard input and output");
-        if let Ok(running) = (Upstream { old, new }).serve(rmcp::transport::stdio()).await {
+        if let Ok(running) = (Upstream { old, new, ..Upstream::default() }).serve(rmcp::transport::stdio()).await {
             running.waiting().await?;
         }
         return Ok(());
     }
     let config = StreamableHttpServerConfig::default().with_sse_retry(Some(SSE_RETRY));
     let service: StreamableHttpService<Upstream, LocalSessionManager> =
-        StreamableHttpService::new(move || Ok(Upstream { old, new }), Arc::default(), config);
+        StreamableHttpService::new(move || Ok(Upstream { old, new, ..Upstream::default() }), Arc::default(), config);
     let port = arguments.iter().skip_while(|argument| *argument != "--port").nth(1);
     let port = port.map(|port| port.parse()).transpose()?.unwrap_or(0_u16);
     let listener = TcpListener::bind(("127.0.0.1", port)).await?;

@@ -1,7 +1,13 @@
 //! The upstream as an rmcp server.
 #![expect(deprecated, reason = "SEP-2577 deprecates logging; clients of every earlier revision have it")]
 
-use std::{borrow::Cow, sync::LazyLock};
+use std::{
+    borrow::Cow,
+    sync::{
+        Arc, LazyLock,
+        atomic::{AtomicU8, Ordering},
+    },
+};
 
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
@@ -42,6 +48,8 @@ pub struct Upstream {
     pub old: bool,
     /// Whether it knows the one without a handshake only.
     pub new: bool,
+    /// The least level of log messages that its client has set, counted from 1.
+    pub level: Arc<AtomicU8>,
 }
 
 /// JSON that is known to be what rmcp wants it to be.
@@ -106,13 +114,22 @@ impl ServerHandler for Upstream {
         params: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
+        if params.name == "test_levels" {
+            return tools::levels(self.level.load(Ordering::Relaxed), &context).await;
+        }
         tools::call(params, context).await
     }
 
-    async fn set_level(&self, _: SetLevelRequestParams, context: RequestContext<RoleServer>) -> Result<(), ErrorData> {
+    async fn set_level(
+        &self,
+        params: SetLevelRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
         if is_modern(&context) {
             return Err(ErrorData::method_not_found::<SetLevelRequestMethod>());
         }
+        eprintln!("the level is {}", json!(params.level));
+        self.level.store(params.level as u8 + 1, Ordering::Relaxed);
         Ok(())
     }
 

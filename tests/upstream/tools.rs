@@ -46,9 +46,11 @@ pub fn list() -> Value {
         "test_error_handling",
         "test_reconnection",
         "test_logging_tool",
+        "test_levels",
         "test_missing_capability",
         "test_streaming_elicitation",
         "test_roots",
+        "test_two_questions",
         "test_trigger_tool_change",
         "test_trigger_prompt_change",
         "test_elicitation_sep1034_defaults",
@@ -133,6 +135,14 @@ pub async fn call(
             Ok(result) => text(&format!("Roots: {}", json!(result)["roots"])),
             Err(error) => failed(&error),
         },
+        "test_two_questions" => {
+            let first = sampling(&json!({"prompt": "first"}), &context).await?;
+            told_of(&context).await;
+            sleep(&arguments, &context).await;
+            let second =
+                elicit(&context, "second", json!({"type": "object", "properties": {}}), "User response:").await?;
+            json!({"content": [first["content"][0], second["content"][0]]})
+        }
         "test_sampling" => sampling(&arguments, &context).await?,
         "test_elicitation" => {
             let schema = json!({"type": "object", "required": ["username", "email"], "properties": {
@@ -190,16 +200,7 @@ pub async fn call(
             }
             text("It is done.")
         }
-        "sleep" => {
-            let wanted = Duration::from_millis(arguments["ms"].as_u64().unwrap_or_default());
-            tokio::select! {
-                () = tokio::time::sleep(wanted) => text("Slept."),
-                () = context.ct.cancelled() => {
-                    eprintln!("a call was cancelled");
-                    text("Cancelled.")
-                }
-            }
-        }
+        "sleep" => sleep(&arguments, &context).await,
         "flood" => {
             let kind = arguments["kind"].as_str().unwrap_or_default().to_owned();
             std::thread::spawn(move || flood(&kind));
@@ -273,6 +274,24 @@ fn text(text: &str) -> Value {
     json!({"content": [{"type": "text", "text": text}]})
 }
 
+async fn sleep(arguments: &Value, context: &RequestContext<RoleServer>) -> Value {
+    let wanted = Duration::from_millis(arguments["ms"].as_u64().unwrap_or_default());
+    tokio::select! {
+        () = tokio::time::sleep(wanted) => text("Slept."),
+        () = context.ct.cancelled() => {
+            eprintln!("a call was cancelled");
+            text("Cancelled.")
+        }
+    }
+}
+
+/// Says how far it is, if anybody wants to know.
+async fn told_of(context: &RequestContext<RoleServer>) {
+    if let Some(token) = context.meta.get_progress_token() {
+        told(context.peer.notify_progress(ProgressNotificationParam::new(token, 50.0).with_total(100.0)).await);
+    }
+}
+
 /// A notification may fail to go out: the client has left, and the call is about to be cancelled.
 fn told(outcome: Result<(), ServiceError>) {
     drop(outcome);
@@ -281,6 +300,36 @@ fn told(outcome: Result<(), ServiceError>) {
 async fn log(context: &RequestContext<RoleServer>, message: &str) {
     let message = LoggingMessageNotificationParam::new(LoggingLevel::Info, json!(message));
     told(context.peer.notify_logging_message(message).await);
+}
+
+/// The levels, the least first.
+const LEVELS: [LoggingLevel; 8] = [
+    LoggingLevel::Debug,
+    LoggingLevel::Info,
+    LoggingLevel::Notice,
+    LoggingLevel::Warning,
+    LoggingLevel::Error,
+    LoggingLevel::Critical,
+    LoggingLevel::Alert,
+    LoggingLevel::Emergency,
+];
+
+/// A message of each level that the client wants: of those from `set - 1` on, if that is not 0; of none without a handshake,
+/// unless the request says so; else of warnings and worse.
+pub async fn levels(set: u8, context: &RequestContext<RoleServer>) -> Result<CallToolResponse, ErrorData> {
+    let asked = context.meta.log_level().map(|level| level as usize);
+    let least = match (is_modern(context), set.checked_sub(1)) {
+        (true, _) => asked.unwrap_or(LEVELS.len()),
+        (false, Some(set)) => set.into(),
+        (false, None) => LoggingLevel::Warning as usize,
+    };
+    for level in &LEVELS[least..] {
+        let message = LoggingMessageNotificationParam::new(*level, json!("said"));
+        told(context.peer.notify_logging_message(message).await);
+    }
+    // They may go another way than the answer, which they are not to come after.
+    tokio::time::sleep(3 * STEP).await;
+    complete::<CallToolResult>(text("Said.")).map(Into::into)
 }
 
 async fn logging(context: &RequestContext<RoleServer>) -> Value {

@@ -44,7 +44,7 @@ use crate::{
     faces::{
         backend::Backend,
         elicitation::Asking,
-        mcp::{HaldirMcp, RawArguments, exact, line::OneAnswer, server, tools},
+        mcp::{HaldirMcp, RawArguments, exact, line::OneAnswer, server, suspended::Suspended, tools},
         relay::bound_session::BoundSession,
     },
     model::Credential,
@@ -82,12 +82,13 @@ impl McpFace {
             .disable_allowed_hosts()
             .disable_allowed_origins();
         let sessions = McpSessions::default();
+        let suspended = Suspended::default();
         // A server for each session, since each has a log level of its own.
         let factory = |backend: Backend| {
-            let (session, changes) = (Arc::clone(local_session), changes.clone());
+            let (session, changes, suspended) = (Arc::clone(local_session), changes.clone(), suspended.clone());
             move || {
                 let server = HaldirMcp::new(backend.clone(), Credential::Anonymous).following(changes.clone());
-                Ok(server.bound_to(Arc::clone(&session)).asking(asking))
+                Ok(server.bound_to(Arc::clone(&session)).asking(asking).suspending_in(suspended.clone()))
             }
         };
         Self {

@@ -9,8 +9,8 @@ use std::{
 use http::{HeaderMap, HeaderValue};
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 
+pub use crate::faces::owner::{Owner, owner};
 use crate::{
-    crypto,
     error::{Code, Error, Result},
     model::Credential,
 };
@@ -21,9 +21,6 @@ pub const SESSION_ID: &str = "mcp-session-id";
 const MAX_SESSIONS: usize = 4_096;
 /// Sessions of one key at a time.
 const MAX_SESSIONS_OF_KEY: usize = 1_024;
-
-/// What is kept of a caller.
-pub type Owner = [u8; 32];
 
 /// The sessions of the path, by the key that began them.
 #[derive(Default)]
@@ -72,13 +69,5 @@ impl McpSessions {
             self.owners.lock().unwrap_or_else(PoisonError::into_inner).insert(id.to_owned(), owner);
         }
         Ok(response)
-    }
-}
-
-/// What is kept of a caller: enough to know them again.
-pub fn owner(credential: &Credential) -> Owner {
-    match credential {
-        Credential::ApiKey(key) => crypto::digest(&[key.as_bytes()]),
-        Credential::Anonymous | Credential::LocalAgent | Credential::LocalOperator(_) => Owner::default(),
     }
 }

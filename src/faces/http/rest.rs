@@ -9,6 +9,7 @@ use axum::{
     routing::{MethodRouter, on},
 };
 use http::HeaderMap;
+use tokio_util::sync::CancellationToken;
 
 use super::{App, guard::RequestId, input, respond};
 use crate::{
@@ -16,6 +17,11 @@ use crate::{
     model::Credential,
     operations::{self, CallOptions, Entered, Method, Operation, Run, proxied::as_tool_result},
 };
+
+/// What becomes of a call of a tool whose caller hangs up. Without it, it runs to its end.
+pub const ON_HANG_UP: &str = "x-on-hang-up";
+/// It is cancelled.
+pub const CANCEL: &str = "cancel";
 
 /// Every operation at its path.
 pub fn routes() -> Router<App> {
@@ -83,6 +89,7 @@ async fn carry_out(
 ) -> Result<Response> {
     let haldir = &app.shared.haldir;
     let idempotency_key = header_text(request.headers(), "idempotency-key")?;
+    let on_hang_up = header_text(request.headers(), ON_HANG_UP)?;
     let mut given: Vec<(String, String)> =
         path.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     if !operation.method.has_body()
@@ -119,7 +126,13 @@ async fn carry_out(
         };
         return respond::streamed(operation.status, haldir.stream(operation, entered, &input).await?);
     }
-    let options = CallOptions { idempotency_key, ..CallOptions::default() };
+    let mut options = CallOptions { idempotency_key, ..CallOptions::default() };
+    // Dropped with this future, if the caller hangs up.
+    let taken_back = CancellationToken::new();
+    let _guard = taken_back.clone().drop_guard();
+    if on_hang_up.as_deref() == Some(CANCEL) && options.idempotency_key.is_none() {
+        options.hearing.taken_back = Some(taken_back);
+    }
     let reply = match entered {
         Some(entered) => haldir.carry_out(operation, credential, entered, &input, options).await?,
         None => haldir.call(operation, credential, &input, options).await?,

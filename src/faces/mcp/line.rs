@@ -22,8 +22,13 @@ use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
 use tokio::{sync::mpsc, time::timeout};
 
-use super::server::is_modern;
+use super::{
+    logging::{Level, known},
+    server::is_modern,
+    suspended::Running,
+};
 use crate::{
+    error::{Error, Result},
     faces::elicitation::{INPUT, State},
     operations::proxied::{Again, Line, Said, Wanted},
 };
@@ -49,23 +54,32 @@ pub fn next_client() -> u64 {
 
 /// The end of a line at the client.
 pub struct Ear<'a> {
-    context: &'a RequestContext<RoleServer>,
-    level: Option<u8>,
-    said: mpsc::Receiver<Said>,
+    /// The request that the client waits for.
+    pub context: &'a RequestContext<RoleServer>,
+    /// The level of its connection.
+    pub level: &'a Level,
+}
+
+/// What comes of attending to a call.
+pub enum Heard {
+    /// Its result.
+    Over(Result<Box<RawValue>>),
+    /// It asks what the client is asked by a result.
+    Asks(Vec<Wanted>),
 }
 
 /// A line to the client that makes this call; `None` if it wants to hear nothing, and cannot be asked anything. `level` is
-/// the least level of log messages that it wants.
+/// the level of its connection.
 pub fn open<'a>(
     context: &'a RequestContext<RoleServer>,
     params: &CallToolRequestParams,
     whose: u64,
-    level: Option<u8>,
-) -> Option<(Line, Ear<'a>)> {
+    level: &'a Level,
+) -> Option<(Line, Ear<'a>, mpsc::Receiver<Said>)> {
     let parts = context.extensions.get::<http::request::Parts>();
     let hears = parts.is_none_or(|parts| parts.extensions.get::<OneAnswer>().is_none());
     let modern = is_modern(context);
-    let level = level.filter(|_| hears);
+    let wanted = level.asked(context).filter(|_| hears);
     let progress = hears && context.meta.get_progress_token().is_some();
     let said = context.client_capabilities().filter(|_| hears || modern);
     let capabilities = said.map(|said| {
@@ -74,13 +88,13 @@ pub fn open<'a>(
     });
     let (can_be_asked, capabilities) = capabilities.unwrap_or_default();
     let again = modern.then(|| again(params)).flatten();
-    if !progress && level.is_none() && !can_be_asked && again.is_none() {
+    if !progress && wanted.is_none() && !can_be_asked && again.is_none() {
         return None;
     }
     let (to_client, said) = mpsc::channel(MAX_WAITING);
     let capabilities = Arc::new(serde_json::to_value(capabilities).unwrap_or_default());
-    let line = Line { whose, progress, logs: level.is_some(), capabilities, modern, again, to_client };
-    Some((line, Ear { context, level, said }))
+    let line = Line { whose, progress, level: wanted, capabilities, modern, again, to_client };
+    Some((line, Ear { context, level }, said))
 }
 
 /// What the call itself brings of answers for its upstream (2026-07-28).
@@ -102,37 +116,57 @@ pub fn again(params: &CallToolRequestParams) -> Option<Again> {
 }
 
 impl Ear<'_> {
-    /// Tells and asks the client until the call is over.
-    pub async fn attend<T>(mut self, call: impl Future<Output = T>) -> T {
-        let mut call = std::pin::pin!(call);
+    /// Tells and asks the client until the call is over, or the client has to call again to be asked.
+    pub async fn attend(&self, call: &mut Running) -> Heard {
+        let by_result = is_modern(self.context);
+        let meanwhile = call.asked_meanwhile();
+        if !meanwhile.is_empty() && !call.outcome.is_finished() {
+            return Heard::Asks(meanwhile);
+        }
         let mut questions = FuturesUnordered::new();
         let outcome = loop {
             tokio::select! {
                 biased;
-                Some(said) = self.said.recv() => match said {
+                Some(said) = call.said.recv() => match said {
+                    Said::Question(question) if by_result => return Heard::Asks(self.all_asked(question, call).await),
                     Said::Question(question) => questions.push(ask(self.context, question)),
                     said => tell(self.context, self.level, said).await,
                 },
-                outcome = &mut call => break outcome,
+                outcome = &mut call.outcome => break outcome,
+                () = self.context.ct.cancelled(), if !call.taken_back.is_cancelled() => call.taken_back.cancel(),
                 Some(()) = questions.next() => {}
             }
         };
-        while let Ok(said) = self.said.try_recv() {
+        while let Ok(said) = call.said.try_recv() {
             tell(self.context, self.level, said).await;
         }
         // What is asked still is taken back: nobody waits for it.
         let _ = timeout(GOODBYE, async { while questions.next().await.is_some() {} }).await;
-        outcome
+        Heard::Over(outcome.map_err(Error::internal).and_then(|done| done.result))
+    }
+
+    /// A question, and those that have come with it.
+    async fn all_asked(&self, first: Wanted, call: &mut Running) -> Vec<Wanted> {
+        let mut all = vec![first];
+        while let Ok(said) = call.said.try_recv() {
+            match said {
+                Said::Question(question) => all.push(question),
+                said => tell(self.context, self.level, said).await,
+            }
+        }
+        all
     }
 }
 
-async fn tell(context: &RequestContext<RoleServer>, level: Option<u8>, said: Said) {
+async fn tell(context: &RequestContext<RoleServer>, level: &Level, said: Said) {
     let told = match said {
         Said::Progress(params) => match progress(context, &params) {
             Some(progress) => context.peer.notify_progress(progress).await,
             None => return,
         },
-        Said::Log(params) => match message(&params).filter(|message| Some(message.level as u8) >= level) {
+        Said::Log(params) => match message(&params)
+            .filter(|message| level.asked(context).is_some_and(|least| known(message.level) >= least))
+        {
             Some(message) => context.peer.notify_logging_message(message).await,
             None => return,
         },

@@ -3,6 +3,8 @@
 //! A client of the revisions with a handshake asks for them with `logging/setLevel`, once for its connection; from
 //! 2026-07-28 on with a level in each request's `_meta`. Who does not ask gets none. Over HTTP without a session
 //! there is no connection for a level to hold on: there `logging/setLevel` is accepted and ends with its answer.
+//!
+//! Upstreams are told what their clients want to hear, see [`crate::upstream`].
 #![expect(deprecated, reason = "SEP-2577 deprecates logging; clients of every earlier revision have it")]
 
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -16,9 +18,11 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{server::is_modern, tools::Outcome};
-use crate::error::Code;
+use crate::{error::Code, model::LogLevel};
 
 const LOGGER: &str = "haldir";
+/// The member of a request's `_meta` that names a level (2026-07-28).
+const META: &str = "io.modelcontextprotocol/logLevel";
 const SILENT: u8 = u8::MAX;
 
 /// The level of a connection: messages below it are not sent.
@@ -41,23 +45,39 @@ impl Level {
     }
 
     /// The least level that the client asked for, in this request or for its connection.
-    pub fn asked(&self, context: &RequestContext<RoleServer>) -> Option<u8> {
+    pub fn asked(&self, context: &RequestContext<RoleServer>) -> Option<LogLevel> {
         if is_modern(context) {
-            return context.meta.log_level().map(|level| level as u8);
+            return context.meta.log_level().map(known);
         }
-        Some(self.0.load(Ordering::Relaxed)).filter(|level| *level != SILENT)
+        LogLevel::at(self.0.load(Ordering::Relaxed).into())
     }
 
     /// Tells the client what came of a tool call, if it asked for such messages.
     pub async fn tell(&self, context: &RequestContext<RoleServer>, tool: &str, outcome: &Outcome) {
         let Some(asked) = self.asked(context) else { return };
         let (level, message) = describe(tool, outcome);
-        if level as u8 >= asked {
+        if known(level) >= asked {
             let message = LoggingMessageNotificationParam::new(level, message).with_logger(LOGGER);
             if let Err(error) = context.peer.notify_logging_message(message).await {
                 tracing::debug!(%error, "a log message did not reach the client");
             }
         }
+    }
+}
+
+/// A level as rmcp has it.
+pub fn known(level: LoggingLevel) -> LogLevel {
+    LogLevel::at(level as usize).unwrap_or(LogLevel::Emergency)
+}
+
+/// Refuses a request that asks for a level that there is not (2026-07-28).
+pub fn check(context: &RequestContext<RoleServer>) -> Result<(), ErrorData> {
+    match context.meta.get(META) {
+        Some(level) if is_modern(context) && context.meta.log_level().is_none() => {
+            let known = json!(LogLevel::ALL);
+            Err(ErrorData::invalid_params(format!("{META} is {level}; there are {known}"), None))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -21,12 +21,20 @@ use rmcp::{
     service::{RequestContext, SubscriptionContext},
 };
 
-use super::{RawArguments, ask::Asks, completion, line, logging::Level, prompts, resources, tools, upstreams};
+use super::{
+    RawArguments,
+    ask::Asks,
+    completion, line,
+    logging::{self, Level},
+    prompts, resources,
+    suspended::Suspended,
+    tools, upstreams,
+};
 use crate::{
     error::{Code, Error},
     faces::{backend::Backend, elicitation::Asking, relay::bound_session::BoundSession},
     model::Credential,
-    operations::{self, tool_changes::ToolChanges},
+    operations::{self, proxied::WantedLogs, tool_changes::ToolChanges},
 };
 
 /// What clients tell their model about haldir.
@@ -45,8 +53,11 @@ pub struct HaldirMcp {
     /// Who calls; over HTTP every request brings its own.
     credential: Credential,
     log_level: Level,
+    /// What upstreams are told of it, for as long as this connection lasts.
+    wanted_logs: Mutex<Option<WantedLogs>>,
     session: upstreams::Session,
     asks: Asks,
+    suspended: Suspended,
     /// Tells this connection from others.
     whose: u64,
     /// Where changes of upstreams' tools are heard of, and whether this connection hears of them already.
@@ -65,8 +76,10 @@ impl HaldirMcp {
             backend,
             credential,
             log_level: Level::default(),
+            wanted_logs: Mutex::default(),
             session: upstreams::Session::default(),
             asks: Asks::default(),
+            suspended: Suspended::default(),
             whose: line::next_client(),
             changes,
             follows: AtomicBool::new(false),
@@ -82,9 +95,7 @@ impl HaldirMcp {
 
     /// Tells the client from now on that its list of tools has changed: once for a connection that lasts.
     async fn follow(&self, context: &RequestContext<RoleServer>) {
-        let parts = context.extensions.get::<http::request::Parts>();
-        let lasts = !is_modern(context) && parts.is_none_or(|parts| parts.headers.contains_key("mcp-session-id"));
-        let Some(changes) = self.changes.as_ref().filter(|_| lasts) else { return };
+        let Some(changes) = self.changes.as_ref().filter(|_| lasts(context)) else { return };
         if self.follows.swap(true, Ordering::Relaxed) {
             return;
         }
@@ -119,6 +130,13 @@ impl HaldirMcp {
     #[must_use]
     pub fn asking(mut self, asking: Asking) -> Self {
         self.asks = Asks::new(asking);
+        self
+    }
+
+    /// Leaves calls that wait for answers where other requests find them.
+    #[must_use]
+    pub fn suspending_in(mut self, suspended: Suspended) -> Self {
+        self.suspended = suspended;
         self
     }
 
@@ -212,18 +230,20 @@ impl ServerHandler for HaldirMcp {
         params: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
+        logging::check(&context)?;
         let credential = self.credential(&context);
         let arguments = arguments(&context, &params);
         let Some(operation) = operations::tool(&params.name) else {
             let ask = self.asks.about(&self.backend, &credential, &context);
-            let (line, ear) = line::open(&context, &params, self.whose, self.log_level.asked(&context)).unzip();
-            let call = upstreams::Call { tool: &params.name, arguments: &arguments, line };
-            let answer =
-                call.answer(&self.backend, &credential, &self.session, &context, ask.map(|ask| (ask, &params)));
-            return match ear {
-                Some(ear) => ear.attend(answer).await,
-                None => answer.await,
+            let call = upstreams::Call {
+                tool: &params.name,
+                arguments: &arguments,
+                params: &params,
+                whose: self.whose,
+                level: &self.log_level,
+                suspended: &self.suspended,
             };
+            return call.answer(&self.backend, &credential, &self.session, &context, ask).await;
         };
         let outcome = tools::call(&self.backend, &credential, operation, &arguments).await;
         let outcome = outcome.unwrap_or_else(|error| tools::refusal(&error));
@@ -237,7 +257,15 @@ impl ServerHandler for HaldirMcp {
         params: SetLevelRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
-        self.log_level.set(params.level, &context)
+        self.log_level.set(params.level, &context)?;
+        if let Backend::Local(haldir) = &self.backend
+            && lasts(&context)
+        {
+            // Who may call no upstream hears of none.
+            let wanted = haldir.want_logs(&self.credential(&context), logging::known(params.level)).ok();
+            *self.wanted_logs.lock().unwrap_or_else(PoisonError::into_inner) = wanted;
+        }
+        Ok(())
     }
 
     async fn list_prompts(
@@ -308,6 +336,12 @@ impl ServerHandler for HaldirMcp {
 /// Whether the request is of the revision without handshake and sessions, or of a later one.
 pub(super) fn is_modern(context: &RequestContext<RoleServer>) -> bool {
     context.protocol_version().is_some_and(|version| version.as_str() >= ProtocolVersion::V_2026_07_28.as_str())
+}
+
+/// Whether the connection of this request is for more than this one.
+fn lasts(context: &RequestContext<RoleServer>) -> bool {
+    let parts = context.extensions.get::<http::request::Parts>();
+    !is_modern(context) && parts.is_none_or(|parts| parts.headers.contains_key("mcp-session-id"))
 }
 
 /// The methods that 2026-07-28 no longer has, of those that this server answers before it.

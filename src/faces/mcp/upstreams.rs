@@ -9,10 +9,15 @@ use rmcp::{
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
 use super::{
     ask::{self, Ask, Asked},
-    exact, server,
+    exact,
+    line::{self, Ear, Heard},
+    logging::Level,
+    server,
+    suspended::{Asker, Running, Suspended},
     tools::Outcome,
 };
 use crate::{
@@ -26,8 +31,8 @@ use crate::{
     },
     model::{Credential, SessionId},
     operations::{
-        self, CallOptions, Operation,
-        proxied::{self, Hearing, Line, refusal_text},
+        self, CallOptions, Haldir, Operation,
+        proxied::{self, Hearing, refusal_text},
     },
 };
 
@@ -118,14 +123,24 @@ impl Session {
     }
 }
 
+fn session_id(text: &str) -> Result<SessionId> {
+    SessionId::parse(text).map_err(|problem| Error::invalid("session_id", format!("the session {problem}")))
+}
+
 /// A call of a tool that is not haldir's own.
 pub struct Call<'a> {
     /// `upstream.tool`, or `tool`.
     pub tool: &'a str,
     /// JSON text, as it was written.
     pub arguments: &'a str,
-    /// To the client that makes it, while it lasts.
-    pub line: Option<Line>,
+    /// The whole of what is asked for.
+    pub params: &'a CallToolRequestParams,
+    /// The client that makes it.
+    pub whose: u64,
+    /// The log messages that it wants.
+    pub level: &'a Level,
+    /// Where it waits for answers that come with another request.
+    pub suspended: &'a Suspended,
 }
 
 impl Call<'_> {
@@ -136,10 +151,20 @@ impl Call<'_> {
         credential: &Credential,
         session: &Session,
         context: &RequestContext<RoleServer>,
-        ask: Option<(Ask<'_>, &CallToolRequestParams)>,
+        ask: Option<Ask<'_>>,
     ) -> Result<CallToolResponse, ErrorData> {
+        let state = self.params.request_state.as_deref().filter(|state| Suspended::is_state(state));
         let (outcome, has_session) = match session.of(credential, context).await {
-            Ok(session) => (self.decided_and_made(backend, credential, &session, context, ask).await, true),
+            Ok(session) => match (state, backend) {
+                (Some(state), Backend::Local(haldir)) => {
+                    let Some(outcome) = self.gone_on(haldir, credential, &session, context, state).await else {
+                        let problem = "requestState: this call does not wait here, or was for something else";
+                        return Err(ErrorData::invalid_params(problem, None));
+                    };
+                    (outcome.map(|result| exact::carried(&result).into()), true)
+                }
+                _ => (self.decided_and_made(backend, credential, &session, context, ask).await, true),
+            },
             Err(error) => (Err(error), false),
         };
         let error = match outcome {
@@ -169,14 +194,12 @@ impl Call<'_> {
         credential: &Credential,
         session: &str,
         context: &RequestContext<RoleServer>,
-        ask: Option<(Ask<'_>, &CallToolRequestParams)>,
+        ask: Option<Ask<'_>>,
     ) -> Result<CallToolResponse> {
         let made = |result: String| exact::carried(&result).into();
-        let attempt = |hearing: Hearing| {
-            let hearing = Hearing { taken_back: Some(context.ct.clone()), line: self.line.clone(), ..hearing };
-            self.make(backend, credential, session, hearing)
-        };
-        let Some((ask, params)) = ask else {
+        let params = self.params;
+        let attempt = |hearing: Hearing| self.make(backend, credential, session, context, hearing);
+        let Some(ask) = ask else {
             return attempt(Hearing::default()).await.map(made);
         };
         let brought = ask.brought(params).await?;
@@ -196,19 +219,14 @@ impl Call<'_> {
         backend: &Backend,
         credential: &Credential,
         session: &str,
+        context: &RequestContext<RoleServer>,
         hearing: Hearing,
     ) -> Result<String> {
         if let Backend::Local(haldir) = backend {
-            let mut cx = haldir.enter_proxy(credential).await?;
-            cx.hearing = hearing;
-            let session = SessionId::parse(session)
-                .map_err(|problem| Error::invalid("session_id", format!("the session {problem}")))?;
-            let arguments = if self.arguments == "null" { "{}" } else { self.arguments };
-            // A task of its own: what has left is settled, also if nobody waits for it any more.
-            let call = proxied::as_written(cx, self.tool.to_owned(), session, arguments.to_owned());
-            let result = tokio::spawn(call).await.map_err(Error::internal)??;
-            return Ok(result.get().to_owned());
+            return self.make_here(haldir, credential, session, context, hearing).await;
         }
+        // Progress, log messages and questions do not travel by REST; that nobody waits any more does.
+        let hearing = Hearing { taken_back: Some(context.ct.clone()), ..hearing };
         let operation = operations::named("proxyCall").ok_or_else(|| Error::internal("there is no proxyCall"))?;
         let arguments = if self.arguments == "null" { "{}" } else { self.arguments };
         // As text, so that every number of the arguments stays as it was written.
@@ -220,5 +238,68 @@ impl Call<'_> {
         let reply =
             backend.call(operation, credential, &input, CallOptions { hearing, ..CallOptions::default() }).await?;
         Ok(reply.body.to_string())
+    }
+
+    async fn make_here(
+        &self,
+        haldir: &Haldir,
+        credential: &Credential,
+        session: &str,
+        context: &RequestContext<RoleServer>,
+        hearing: Hearing,
+    ) -> Result<String> {
+        let mut cx = haldir.enter_proxy(credential).await?;
+        let id = session_id(session)?;
+        let arguments = if self.arguments == "null" { "{}" } else { self.arguments };
+        let (tool, arguments) = (self.tool.to_owned(), arguments.to_owned());
+        let Some((line, ear, said)) = line::open(context, self.params, self.whose, self.level) else {
+            cx.hearing = Hearing { taken_back: Some(context.ct.clone()), ..hearing };
+            // A task of its own: what has left is settled, also if nobody waits for it any more.
+            let call = tokio::spawn(proxied::as_written(cx, tool, id, arguments));
+            return Ok(call.await.map_err(Error::internal)??.get().to_owned());
+        };
+        // Of its own, since the call may outlive this request.
+        let taken_back = CancellationToken::new();
+        cx.hearing = Hearing { taken_back: Some(taken_back.clone()), line: Some(line), ..hearing };
+        let call = self.suspended.run(proxied::as_written(cx, tool, id, arguments), taken_back, said);
+        self.attended(&ear, call, self.asker(credential, session)).await
+    }
+
+    fn asker(&self, credential: &Credential, session: &str) -> Asker {
+        Asker::new(credential, session, self.tool, self.arguments)
+    }
+
+    /// What a call comes to, or what its client is asked first by a result.
+    async fn attended(&self, ear: &Ear<'_>, mut call: Running, asker: Asker) -> Result<String> {
+        loop {
+            match ear.attend(&mut call).await {
+                Heard::Over(result) => return Ok(result?.get().to_owned()),
+                Heard::Asks(questions) => match self.suspended.leave(call, questions, asker) {
+                    Ok(result) => return Ok(result),
+                    Err(back) => call = back,
+                },
+            }
+        }
+    }
+
+    /// Goes on with a call that waits for its client's answers, which this one brings; `None` if there is none.
+    async fn gone_on(
+        &self,
+        haldir: &Haldir,
+        credential: &Credential,
+        session: &str,
+        context: &RequestContext<RoleServer>,
+        state: &str,
+    ) -> Option<Result<String>> {
+        let asker = self.asker(credential, session);
+        let back = self.suspended.find(state, asker)?;
+        let may = || proxied::may_go_on(&haldir.watch_proxy(credential)?, &session_id(session)?);
+        if let Err(error) = may() {
+            back.end();
+            return Some(Err(error));
+        }
+        let call = back.go_on(self.params.input_responses.as_ref()).await?;
+        let ear = Ear { context, level: self.level };
+        Some(self.attended(&ear, call, asker).await)
     }
 }

@@ -28,6 +28,7 @@ use crate::upstream::{
     child::ChildCommand,
     failed::{OTHER_REVISION, not_connected, timed_out},
     floor::Floor,
+    levels::Told,
     piped::{Piped, Silence},
     transport::{KnownVersions, Transport},
 };
@@ -62,6 +63,8 @@ pub(super) struct Events {
     pub(super) known: KnownVersions,
     /// Who hears what it says in the middle of a call.
     pub(super) floor: Floor,
+    /// What it knows of the log messages that are wanted.
+    pub(super) told: Told,
 }
 
 impl Events {

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use serde_json::{Value, json, value::RawValue};
 
 use super::{
-    super::message::{self, FIRST_MODERN, INTERNAL_ERROR, Message},
+    super::message::{self, FIRST_MODERN, INTERNAL_ERROR, INVALID_PARAMS, Message},
     Ids, NEWEST_OLD, OWN, Step, text,
 };
 
@@ -106,8 +106,11 @@ impl NewServer {
         match method {
             "ping" => vec![done()],
             "logging/setLevel" => {
-                let level = text::member(message.params, "level").map(text::value);
-                self.level = level.as_ref().and_then(Value::as_str).map(str::to_owned);
+                let level = text::member(message.params, "level").map(text::value).unwrap_or_default();
+                if !text::is_level(&level) {
+                    return vec![Step::Client(message::error(Some(id), INVALID_PARAMS, text::NO_LEVEL))];
+                }
+                self.level = level.as_str().map(str::to_owned);
                 vec![done()]
             }
             "resources/subscribe" | "resources/unsubscribe" => {

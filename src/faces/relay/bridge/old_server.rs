@@ -122,7 +122,11 @@ impl OldServer {
             return self.resume(id, state, &message);
         }
         let mut steps = Vec::new();
-        let level = meta["io.modelcontextprotocol/logLevel"].as_str();
+        let level = &meta["io.modelcontextprotocol/logLevel"];
+        if !level.is_null() && !text::is_level(level) {
+            return vec![Step::Client(message::error(Some(&id), INVALID_PARAMS, text::NO_LEVEL))];
+        }
+        let level = level.as_str();
         if let Some(level) = level.filter(|level| self.level.as_deref() != Some(level)) {
             self.level = Some(level.to_owned());
             let params = json!({"level": level}).to_string();

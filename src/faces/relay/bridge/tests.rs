@@ -253,3 +253,39 @@ fn a_client_that_may_know_the_handshake_hears_that_it_is_needed() {
     let steps = upstream(&mut bridge, &answer(&hello["id"], &json!({"capabilities": {}})));
     assert_eq!(steps.last().unwrap().1["method"], "tools/list");
 }
+
+#[test]
+fn a_log_level_that_there_is_not_goes_to_no_server() {
+    let mut bridge = Bridge::new(true);
+    client(&mut bridge, &modern(1, "server/discover", &json!({})));
+    let refused = json!({"jsonrpc": "2.0", "id": 1, "error": {"code": -32601, "message": "what?"}});
+    let hello = upstream(&mut bridge, &refused)[0].1["id"].clone();
+    let welcome =
+        json!({"protocolVersion": "2025-03-26", "capabilities": {"logging": {}}, "serverInfo": {"name": "s"}});
+    upstream(&mut bridge, &answer(&hello, &welcome));
+    let mut ask = |level: &Value| {
+        let mut call = modern(2, "tools/call", &json!({"name": "t", "arguments": {}}));
+        call["params"]["_meta"]["io.modelcontextprotocol/logLevel"] = level.clone();
+        client(&mut bridge, &call)
+    };
+    for wrong in [json!("loud"), json!(3)] {
+        let steps = ask(&wrong);
+        assert_eq!((steps[0].0, &steps[0].1["error"]["code"]), ('c', &json!(-32602)), "{steps:?}");
+    }
+    assert_eq!(ask(&json!("notice"))[0].1["params"], json!({"level": "notice"}));
+
+    let mut bridge = Bridge::new(false);
+    let hello = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {"protocolVersion": "2025-06-18"}});
+    client(&mut bridge, &hello);
+    let refused = json!({"jsonrpc": "2.0", "id": 1, "error": {"code": -32022, "message": "what?"}});
+    let discover = upstream(&mut bridge, &refused)[0].1["id"].clone();
+    let found = json!({"supportedVersions": ["2026-07-28"], "capabilities": {"logging": {}}});
+    assert_eq!(upstream(&mut bridge, &answer(&discover, &found))[0].0, 'c');
+    let set =
+        |level: &str| json!({"jsonrpc": "2.0", "id": 2, "method": "logging/setLevel", "params": {"level": level}});
+    assert_eq!(client(&mut bridge, &set("loud"))[0].1["error"]["code"], -32602);
+    assert_eq!(client(&mut bridge, &set("error"))[0].1["result"], json!({}));
+    let list = json!({"jsonrpc": "2.0", "id": 3, "method": "tools/list"});
+    let asked = client(&mut bridge, &list);
+    assert_eq!(asked[0].1["params"]["_meta"]["io.modelcontextprotocol/logLevel"], "error", "{asked:?}");
+}

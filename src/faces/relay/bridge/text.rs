@@ -1,11 +1,13 @@
 //! JSON text with members put in and taken out, all else as it was written.
 
+use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
 
 use super::super::{
     json::{self, Object},
     message::{quoted, response},
 };
+use crate::model::LogLevel;
 
 /// Under this, requests of 2026-07-28 say who sends them.
 pub(in crate::faces::relay) const PREFIX: &str = "io.modelcontextprotocol/";
@@ -57,4 +59,13 @@ pub(in crate::faces::relay) fn answer(
     more: &[(&str, &str)],
 ) -> String {
     response(id, &edited(result, keep, more))
+}
+
+/// What a client is told that asks for a log level that there is not.
+pub(super) const NO_LEVEL: &str =
+    "the log level must be debug, info, notice, warning, error, critical, alert or emergency";
+
+/// Whether this is a log level.
+pub(super) fn is_level(value: &Value) -> bool {
+    LogLevel::deserialize(value).is_ok()
 }
