@@ -45,20 +45,20 @@ const STOLEN_KEY: &str =
 
 /// What an insider types who has the database but not the key.
 const BY_HAND: [(&str, &str); 4] = [
-    ("lower what an agent spent, in place", "UPDATE audit_entries SET cost = 1000000000 WHERE seq = 5"),
+    ("lower what an agent spent, in place", "UPDATE audit_entries SET cost = 1000000000 WHERE place = 5"),
     (
         "delete an entry and move the later ones up",
-        "DELETE FROM audit_entries WHERE seq = 6;
-        UPDATE audit_entries SET seq = -seq WHERE seq > 6; UPDATE audit_entries SET seq = -seq - 1 WHERE seq < 0",
+        "DELETE FROM audit_entries WHERE place = 6;
+        UPDATE audit_entries SET place = -place WHERE place > 6; UPDATE audit_entries SET place = -place - 1 WHERE place < 0",
     ),
     (
         "cut off the end, and set the head back to the entry that is now the last",
-        "DELETE FROM audit_entries WHERE seq > 8;
-        UPDATE audit_heads SET seq = 8, entry_hash = (SELECT entry_hash FROM audit_entries WHERE seq = 8)",
+        "DELETE FROM audit_entries WHERE place > 8;
+        UPDATE audit_heads SET seq = 8, entry_hash = (SELECT entry_hash FROM audit_entries WHERE place = 8)",
     ),
     (
         "replace what an entry says in its details",
-        "UPDATE audit_entries SET details = '{\"paid\":\"nobody\"}' WHERE seq = 7",
+        "UPDATE audit_entries SET details = '{\"paid\":\"nobody\"}' WHERE place = 7",
     ),
 ];
 

@@ -56,7 +56,8 @@ fn four_processes_that_write_at_once_leave_no_gap_no_fork_and_lose_nothing() {
     assert!(total >= i64::try_from(acknowledged.len()).unwrap());
 
     let sql = house.sql();
-    let mut statement = sql.prepare("SELECT seq, id, prev_hash, entry_hash FROM audit_entries ORDER BY seq").unwrap();
+    let mut statement =
+        sql.prepare("SELECT place, id, prev_hash, entry_hash FROM audit_entries ORDER BY place").unwrap();
     let mut rows = statement.query([]).unwrap();
     let (mut found, mut link) = (HashSet::new(), vec![0; 32]);
     while let Some(row) = rows.next().unwrap() {

@@ -288,7 +288,7 @@ fn a_page_shows_an_entry_that_cannot_be_read_as_one_and_an_export_breaks_off() {
     for change in ["kind = 'x'", "entry_hash = x'00'", "flagged = 7", "details = '{'", "id = ''"] {
         sql.execute_batch("DROP TABLE IF EXISTS temp.kept; CREATE TEMP TABLE kept AS SELECT * FROM audit_entries")
             .unwrap();
-        sql.execute(&format!("UPDATE audit_entries SET {change} WHERE seq = 3"), []).unwrap();
+        sql.execute(&format!("UPDATE audit_entries SET {change} WHERE place = 3"), []).unwrap();
         let page = operator.get("/v1/audit").ok();
         let shown = page["entries"].as_array().unwrap();
         assert_eq!(shown.len(), entries.len(), "{change}");

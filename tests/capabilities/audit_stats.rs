@@ -151,8 +151,10 @@ fn a_store_from_before_days_were_counted_is_counted_when_it_is_opened() {
         "DROP TABLE audit_days; DROP TABLE audit_retention; DROP TABLE audit_erasures; DROP INDEX sessions_by_end",
     )
     .unwrap();
+    crate::postings::as_they_lay(&sql);
     sql.execute_batch(migration).unwrap();
-    sql.execute_batch("INSERT INTO log_folds SELECT tenant, seq FROM audit_heads").unwrap();
+    sql.execute_batch("DROP VIEW temp.audit_entries; INSERT INTO log_folds SELECT tenant, seq FROM audit_heads")
+        .unwrap();
     crate::postings::fill(&sql);
     let haldir = InProcess::open_with(&house.db(), &key, AnomalyThresholds::default());
     haldir.clock.advance_seconds(2 * DAY);

@@ -232,6 +232,7 @@ fn a_long_log_is_told_by_marks_exactly() {
         sql.prepare(&select).unwrap().query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
     };
     let kept = (dump("log_marks"), dump("evidence_counts"));
+    crate::postings::as_they_lay(&sql);
     sql.execute_batch(&format!("DELETE FROM log_marks; DELETE FROM evidence_counts; {fill}")).unwrap();
     assert_eq!((dump("log_marks"), dump("evidence_counts")), kept);
     assert_eq!(
@@ -441,7 +442,7 @@ fn no_pack_is_made_of_a_log_that_was_cut_and_one_that_was_thinned_does_not_add_u
     (0..600).for_each(|_| drop(haldir.log(&text(&made, "session"), "more")));
     let whole = pack(&haldir, first_second(), first_second() + 3_601);
     let sql = house.sql();
-    let thinned = "DELETE FROM audit_entries WHERE seq = 4; UPDATE evidence_counts SET count = count - 1 WHERE what = \
+    let thinned = "DELETE FROM audit_entries WHERE place = 4; UPDATE evidence_counts SET count = count - 1 WHERE what = \
                    'entry:session.create'";
     for tampering in ["UPDATE evidence_counts SET count = count + 1 WHERE what = 'entry:secret.read'", thinned] {
         sql.execute_batch("SAVEPOINT before").unwrap();
@@ -507,6 +508,6 @@ fn the_score_follows_what_is_done() {
     assert_eq!(state("encryption"), "fail");
     haldir.clock.advance_seconds(2 * DAY);
     assert_eq!((state("audit_trail"), state("spend_governance")), ("warn".into(), "pass".into()));
-    house.sql().execute("UPDATE audit_entries SET tool = 'x' WHERE seq = 3", []).unwrap();
+    house.sql().execute("UPDATE audit_entries SET tool = 'x' WHERE place = 3", []).unwrap();
     assert_eq!(state("audit_trail"), "fail");
 }

@@ -81,7 +81,7 @@ fn check(house: &House, acknowledged: &Acknowledged) {
             .unwrap()
     };
     let entries = numbers(
-        "SELECT count(*), max(seq), sum(kind = 'action'), sum(CASE kind WHEN 'action' THEN cost ELSE 0 END), sum(flagged)
+        "SELECT count(*), max(place), sum(kind = 'action'), sum(CASE kind WHEN 'action' THEN cost ELSE 0 END), sum(flagged)
          FROM audit_entries",
     );
     let head = numbers("SELECT seq, seq, actions, cost, flagged FROM audit_heads");
@@ -99,7 +99,7 @@ fn check(house: &House, acknowledged: &Acknowledged) {
     let tallied = "SELECT coalesce(sum(actions), 0), coalesce(sum(cost), 0) FROM tool_tallies WHERE of";
     assert_eq!(numbers(&format!("{tallied} LIKE 'a:%'")), logged);
     let folded = "SELECT coalesce(sum(kind = 'action'), 0), coalesce(sum(iif(kind = 'action', cost, 0)), 0), count(*)
-         FROM audit_entries WHERE seq <= (SELECT coalesce(max(up_to), 0) FROM log_folds)";
+         FROM audit_entries WHERE place <= (SELECT coalesce(max(up_to), 0) FROM log_folds)";
     let folded = numbers(folded);
     for of in ["= ''", "LIKE 's:%'"] {
         assert_eq!(numbers(&format!("{tallied} {of}")), folded[..2], "what is folded is not what was logged");

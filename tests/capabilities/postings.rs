@@ -56,8 +56,10 @@ pub fn all(sql: &Connection) -> Named {
 pub fn right(sql: &Connection) -> Named {
     let mut all = Named::new();
     for (prefix, column) in KINDS {
-        let select =
-            format!("SELECT tenant, {column}, seq FROM audit_entries JOIN log_folds USING (tenant) WHERE seq <= up_to");
+        let select = format!(
+            "SELECT tenant, {column}, place - base FROM log_folds JOIN logs USING (tenant) JOIN audit_entries
+                ON place > base AND place <= base + up_to"
+        );
         let mut select = sql.prepare(&select).unwrap();
         let mut rows = select.query([]).unwrap();
         while let Some(row) = rows.next().unwrap() {
@@ -68,11 +70,19 @@ pub fn right(sql: &Connection) -> Named {
     all
 }
 
+/// Shows this connection the entries as they lay in their table before they had places, for migrations from then.
+pub fn as_they_lay(sql: &Connection) {
+    sql.execute_batch(
+        "CREATE TEMP VIEW audit_entries AS SELECT tenant, place - base AS seq, e.* FROM logs
+             JOIN main.audit_entries AS e ON place > base AND place < base + 549755813888",
+    )
+    .unwrap();
+}
+
 /// Makes them anew, as the migration does, of the entries that are said to be folded.
 pub fn fill(sql: &Connection) {
-    let (begin, end) = (MIGRATION.find("INSERT INTO").unwrap(), MIGRATION.find("DROP INDEX").unwrap());
     sql.execute_batch("DELETE FROM audit_postings").unwrap();
-    sql.execute_batch(&MIGRATION[begin..end]).unwrap();
+    sql.execute_batch(&MIGRATION[MIGRATION.find("WITH folded").unwrap()..]).unwrap();
 }
 
 const FILTERS: [(&str, &str); 5] =
@@ -162,7 +172,7 @@ fn an_entry_that_they_do_not_name_is_found_by_its_verification() {
     for (prefix, column) in KINDS {
         for seq in [40_i64, 300] {
             let block = (seq - 1) / 256;
-            let text: String = house.sql_value(&format!("SELECT {column} FROM audit_entries WHERE seq = {seq}"));
+            let text: String = house.sql_value(&format!("SELECT {column} FROM audit_entries WHERE place = {seq}"));
             let of = format!("{prefix}{text}");
             let named = |block: i64| {
                 let select = "SELECT entries FROM temp.kept WHERE of = ?1 AND block = ?2";
@@ -232,7 +242,18 @@ fn a_store_from_before_there_were_any_gets_them_when_it_is_opened() {
         .sql()
         .execute_batch(
             "ALTER TABLE log_folds RENAME TO audit_folds; DROP TABLE audit_postings;
-             ALTER TABLE audit_entries ADD COLUMN indexed INTEGER NOT NULL DEFAULT 1;
+             ALTER TABLE audit_entries RENAME TO by_place; DROP INDEX audit_flagged;
+             CREATE TABLE audit_entries (tenant TEXT NOT NULL, seq INTEGER NOT NULL, id TEXT NOT NULL, at INTEGER NOT NULL,
+                 kind TEXT NOT NULL, session_id TEXT NOT NULL, agent_id TEXT NOT NULL, tool TEXT NOT NULL,
+                 action TEXT NOT NULL, cost INTEGER NOT NULL, flagged INTEGER NOT NULL, flag_reason TEXT NOT NULL,
+                 actor TEXT NOT NULL, details TEXT, details_salt BLOB, details_digest BLOB, prev_hash BLOB NOT NULL,
+                 entry_hash BLOB NOT NULL, indexed INTEGER NOT NULL DEFAULT 1, PRIMARY KEY (tenant, seq)
+             ) STRICT, WITHOUT ROWID;
+             INSERT INTO audit_entries SELECT tenant, place - base, id, at, kind, session_id, agent_id, tool, action, cost,
+                 flagged, flag_reason, actor, details, details_salt, details_digest, prev_hash, entry_hash, 1
+                 FROM logs JOIN by_place ON place > base AND place < base + 549755813888;
+             DROP TABLE by_place; DROP TABLE logs;
+             CREATE INDEX audit_flagged ON audit_entries (tenant, seq) WHERE flagged = 1;
              UPDATE audit_folds SET up_to = 1300; DELETE FROM tree_tiles;
              INSERT INTO audit_tree_builds SELECT tenant, 0, seq, x'' FROM audit_heads;
              CREATE INDEX audit_by_session ON audit_entries (tenant, session_id, seq) WHERE indexed = 1;
@@ -264,8 +285,8 @@ fn a_process_of_the_version_before_appends_nothing_and_folds_nothing() {
     // What it does in every batch that appends.
     for (statement, problem) in [
         ("SELECT up_to FROM audit_folds WHERE tenant = 'local'", "no such table"),
-        ("INSERT INTO audit_entries (tenant, seq, indexed) VALUES ('local', 9, 0)", "no column named indexed"),
-        ("UPDATE audit_entries SET indexed = 1 WHERE seq = 1", "no such column"),
+        ("INSERT INTO audit_entries (tenant, seq, indexed) VALUES ('local', 9, 0)", "no column named tenant"),
+        ("UPDATE audit_entries SET indexed = 1 WHERE place = 1", "no such column"),
     ] {
         let error = sql.prepare(statement).unwrap_err();
         assert!(error.to_string().contains(problem), "{error}");

@@ -26,7 +26,7 @@ fn log() -> (House, InProcess, Connection) {
 }
 
 fn with_details(connection: &Connection) -> Vec<i64> {
-    let select = "SELECT seq FROM audit_entries WHERE tenant = 'local' AND details_salt IS NOT NULL ORDER BY seq";
+    let select = "SELECT place FROM audit_entries WHERE details_salt IS NOT NULL ORDER BY place";
     connection.prepare(select).unwrap().query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
 }
 
@@ -116,15 +116,15 @@ fn a_server_erases_by_itself_in_steps_and_once_a_day() {
 fn whoever_merely_deletes_details_is_caught_before_and_after_an_erasure() {
     let (_house, haldir, connection) = log();
     let erase = |seq: i64| {
-        let update = "UPDATE audit_entries SET details = NULL, details_salt = NULL WHERE seq = ?1";
+        let update = "UPDATE audit_entries SET details = NULL, details_salt = NULL WHERE place = ?1";
         assert_eq!(connection.execute(update, [seq]), Ok(1));
     };
     let original = |seq: i64| -> (Sql, Sql) {
-        let select = "SELECT details, details_salt FROM audit_entries WHERE seq = ?1";
+        let select = "SELECT details, details_salt FROM audit_entries WHERE place = ?1";
         connection.query_row(select, [seq], |row| Ok((row.get(0)?, row.get(1)?))).unwrap()
     };
     let put = |seq: i64, (details, salt): &(Sql, Sql)| {
-        let update = "UPDATE audit_entries SET details = ?2, details_salt = ?3 WHERE seq = ?1";
+        let update = "UPDATE audit_entries SET details = ?2, details_salt = ?3 WHERE place = ?1";
         assert_eq!(connection.execute(update, params![seq, details, salt]), Ok(1));
     };
     let kept = original(3);

@@ -83,16 +83,16 @@ fn found(report: &Value, seq: i64, what: &str) {
 fn no_byte_of_any_column_of_any_entry_can_be_altered() {
     let (_house, haldir, connection) = log();
     let columns = columns(&connection, "audit_entries");
-    assert!(columns.len() >= 18);
+    assert_eq!(columns.len(), 17);
     for column in &columns {
         let mut altered = 0;
         for seq in 1..=12_i64 {
-            let select = format!("SELECT {column} FROM audit_entries WHERE seq = ?1");
+            let select = format!("SELECT {column} FROM audit_entries WHERE place = ?1");
             let original: Sql = connection.query_row(&select, [seq], |row| row.get(0)).unwrap();
             let place: Vec<u8> = connection
-                .query_row("SELECT entry_hash FROM audit_entries WHERE seq = ?1", [seq], |row| row.get(0))
+                .query_row("SELECT entry_hash FROM audit_entries WHERE place = ?1", [seq], |row| row.get(0))
                 .unwrap();
-            let by_hash = if column == "entry_hash" { "seq = ?2" } else { "entry_hash = ?2" };
+            let by_hash = if column == "entry_hash" { "place = ?2" } else { "entry_hash = ?2" };
             let key = if column == "entry_hash" { Sql::Integer(seq) } else { Sql::Blob(place) };
             let update = format!("UPDATE audit_entries SET {column} = ?1 WHERE {by_hash}");
             for value in alterations(&original) {
@@ -101,7 +101,7 @@ fn no_byte_of_any_column_of_any_entry_can_be_altered() {
                 altered += 1;
                 let report = haldir.verify();
                 let what = format!("{column} of entry {seq} as {value:?}");
-                let moved_ahead = matches!((&value, column.as_str()), (Sql::Integer(to), "seq") if *to < seq);
+                let moved_ahead = matches!((&value, column.as_str()), (Sql::Integer(to), "place") if *to < seq);
                 if moved_ahead {
                     // It now stands in front of the first entry, where it was found.
                     assert_eq!((&report["verified"], &report["entries_checked"]), (&json!(false), &json!(0)), "{what}");
@@ -160,11 +160,11 @@ fn a_deleted_head_is_found_and_not_built_upon() {
 fn deleting_any_entry_is_found() {
     for seq in 1..=12_i64 {
         let (_house, haldir, connection) = log();
-        connection.execute("DELETE FROM audit_entries WHERE seq = ?1", [seq]).unwrap();
+        connection.execute("DELETE FROM audit_entries WHERE place = ?1", [seq]).unwrap();
         found(&haldir.verify(), seq, "a deleted entry");
         // Closing the gap moves the blame to the entry that now stands there.
         for next in seq + 1..=12 {
-            connection.execute("UPDATE audit_entries SET seq = seq - 1 WHERE seq = ?1", [next]).unwrap();
+            connection.execute("UPDATE audit_entries SET place = place - 1 WHERE place = ?1", [next]).unwrap();
         }
         found(&haldir.verify(), seq, "a closed gap");
     }
@@ -173,8 +173,8 @@ fn deleting_any_entry_is_found() {
 /// Copies entry 3, with everything in it, to this place.
 fn copy(connection: &Connection, to: i64) {
     let columns = columns(connection, "audit_entries").join(", ");
-    let values = columns.replacen("seq", "?1", 1);
-    let insert = format!("INSERT INTO audit_entries ({columns}) SELECT {values} FROM audit_entries WHERE seq = 3");
+    let values = columns.replacen("place", "?1", 1);
+    let insert = format!("INSERT INTO audit_entries ({columns}) SELECT {values} FROM audit_entries WHERE place = 3");
     assert_eq!(connection.execute(&insert, [to]), Ok(1));
 }
 
@@ -192,7 +192,7 @@ fn inserting_an_entry_is_found_in_the_middle_and_at_either_end() {
     }
     let (_house, haldir, connection) = log();
     for seq in (7..=12).rev() {
-        connection.execute("UPDATE audit_entries SET seq = seq + 1 WHERE seq = ?1", [seq]).unwrap();
+        connection.execute("UPDATE audit_entries SET place = place + 1 WHERE place = ?1", [seq]).unwrap();
     }
     copy(&connection, 7);
     found(&haldir.verify(), 7, "an inserted entry");
@@ -203,7 +203,7 @@ fn swapping_two_entries_is_found() {
     for (a, b) in [(1, 2), (4, 9), (11, 12)] {
         let (_house, haldir, connection) = log();
         for (from, to) in [(a, 99), (b, a), (99, b)] {
-            connection.execute("UPDATE audit_entries SET seq = ?2 WHERE seq = ?1", [from, to]).unwrap();
+            connection.execute("UPDATE audit_entries SET place = ?2 WHERE place = ?1", [from, to]).unwrap();
         }
         found(&haldir.verify(), a, "a swap");
     }
@@ -214,15 +214,15 @@ fn swapping_the_contents_of_one_column_between_entries_is_found() {
     let (_house, haldir, connection) = log();
     for column in columns(&connection, "audit_entries") {
         let get = |seq: i64| -> Sql {
-            let select = format!("SELECT {column} FROM audit_entries WHERE seq = ?1");
+            let select = format!("SELECT {column} FROM audit_entries WHERE place = ?1");
             connection.query_row(&select, [seq], |row| row.get(0)).unwrap()
         };
         let (first, last) = (get(2), get(5));
-        if first == last || column == "seq" {
+        if first == last || column == "place" {
             continue;
         }
         let put = |seq: i64, value: &Sql| {
-            connection.execute(&format!("UPDATE audit_entries SET {column} = ?1 WHERE seq = ?2"), params![value, seq])
+            connection.execute(&format!("UPDATE audit_entries SET {column} = ?1 WHERE place = ?2"), params![value, seq])
         };
         put(2, &last).and_then(|_| put(5, &first)).unwrap();
         found(&haldir.verify(), 2, &format!("{column} swapped"));
@@ -241,13 +241,18 @@ fn moving_entries_to_another_tenant_is_found_in_both_logs() {
         connection.query_row("SELECT tenant FROM audit_heads WHERE tenant <> 'local'", [], |row| row.get(0)).unwrap();
     let local = integer(&haldir.verify(), "entries_checked");
     for first in [local, 3, 2] {
-        let moved = "UPDATE audit_entries SET tenant = ?1 WHERE tenant = ?2 AND seq >= ?3";
-        connection.execute(moved, params![tenant, "local", first]).unwrap();
+        let places = |tenant: &str| -> i64 {
+            connection.query_row("SELECT base FROM logs WHERE tenant = ?1", [tenant], |row| row.get(0)).unwrap()
+        };
+        let (own, other) = (places("local"), places(&tenant));
+        // To where the other log has none, and to the end of its own.
+        let moved = "UPDATE audit_entries SET place = place + ?1 WHERE place >= ?2 AND place < ?2 + 1000";
+        connection.execute(moved, params![other - own + 1_000, own + first]).unwrap();
         found(&haldir.verify(), first, "a moved tail");
         let report = verify_others();
         assert_eq!(report["verified"], false, "{report}");
         assert!(integer(&report, "entries_checked") <= 1, "{report}");
-        connection.execute(moved, params!["local", tenant, first]).unwrap();
+        connection.execute(moved, params![own - other - 1_000, other + first + 1_000]).unwrap();
         assert_eq!((&haldir.verify()["verified"], &verify_others()["verified"]), (&json!(true), &json!(true)));
     }
 }
@@ -256,7 +261,7 @@ fn moving_entries_to_another_tenant_is_found_in_both_logs() {
 fn cutting_off_the_tail_is_found() {
     for last in [0, 1, 6, 11_i64] {
         let (_house, haldir, connection) = log();
-        connection.execute("DELETE FROM audit_entries WHERE seq > ?1", [last]).unwrap();
+        connection.execute("DELETE FROM audit_entries WHERE place > ?1", [last]).unwrap();
         found(&haldir.verify(), last + 1, "a cut tail");
     }
 }
@@ -264,17 +269,17 @@ fn cutting_off_the_tail_is_found() {
 #[test]
 fn editing_below_a_second_is_found() {
     let (_house, haldir, connection) = log();
-    connection.execute("UPDATE audit_entries SET at = at + 1 WHERE seq = 6", []).unwrap();
+    connection.execute("UPDATE audit_entries SET at = at + 1 WHERE place = 6", []).unwrap();
     found(&haldir.verify(), 6, "a microsecond");
 }
 
 #[test]
 fn blanking_the_hashes_around_an_edit_is_found() {
-    for blank in ["zeroblob(32)", "x''", "(SELECT entry_hash FROM audit_entries WHERE seq = 4)"] {
+    for blank in ["zeroblob(32)", "x''", "(SELECT entry_hash FROM audit_entries WHERE place = 4)"] {
         let (_house, haldir, connection) = log();
-        connection.execute("UPDATE audit_entries SET action = 'x' WHERE seq = 5", []).unwrap();
-        connection.execute(&format!("UPDATE audit_entries SET entry_hash = {blank} WHERE seq = 5"), []).unwrap();
-        connection.execute(&format!("UPDATE audit_entries SET prev_hash = {blank} WHERE seq = 6"), []).unwrap();
+        connection.execute("UPDATE audit_entries SET action = 'x' WHERE place = 5", []).unwrap();
+        connection.execute(&format!("UPDATE audit_entries SET entry_hash = {blank} WHERE place = 5"), []).unwrap();
+        connection.execute(&format!("UPDATE audit_entries SET prev_hash = {blank} WHERE place = 6"), []).unwrap();
         found(&haldir.verify(), 5, blank);
     }
 }
@@ -287,16 +292,16 @@ fn shifting_text_between_two_neighbouring_fields_is_found() {
         for right in fields.into_iter().filter(|right| *right != left) {
             let shift = format!(
                 "UPDATE audit_entries SET {left} = {left} || substr({right}, 1, 1), {right} = substr({right}, 2)
-                 WHERE seq = 5 AND {right} <> ''"
+                 WHERE place = 5 AND {right} <> ''"
             );
-            let before = connection.prepare("SELECT * FROM audit_entries WHERE seq = 5").unwrap().column_count();
+            let before = connection.prepare("SELECT * FROM audit_entries WHERE place = 5").unwrap().column_count();
             connection
-                .execute_batch("BEGIN; CREATE TEMP TABLE saved AS SELECT * FROM audit_entries WHERE seq = 5; COMMIT")
+                .execute_batch("BEGIN; CREATE TEMP TABLE saved AS SELECT * FROM audit_entries WHERE place = 5; COMMIT")
                 .unwrap();
             assert!(before > 0 && connection.execute(&shift, []) == Ok(1), "{left} and {right}");
             found(&haldir.verify(), 5, &format!("{right} shifted into {left}"));
             connection
-                .execute_batch("BEGIN; DELETE FROM audit_entries WHERE seq = 5; INSERT INTO audit_entries SELECT * FROM temp.saved; DROP TABLE temp.saved; COMMIT")
+                .execute_batch("BEGIN; DELETE FROM audit_entries WHERE place = 5; INSERT INTO audit_entries SELECT * FROM temp.saved; DROP TABLE temp.saved; COMMIT")
                 .unwrap();
         }
     }
@@ -320,10 +325,10 @@ fn every_entry_of_a_long_log_is_looked_at() {
     assert_eq!((&report["verified"], &report["entries_checked"]), (&json!(true), &json!(LENGTH)), "{report}");
     let connection = house.sql();
     for seq in [10_500, LENGTH] {
-        connection.execute("UPDATE audit_entries SET action = action || '.' WHERE seq = ?1", [seq]).unwrap();
+        connection.execute("UPDATE audit_entries SET action = action || '.' WHERE place = ?1", [seq]).unwrap();
         found(&haldir.verify(), seq, "an edit far behind");
         connection
-            .execute("UPDATE audit_entries SET action = substr(action, 1, length(action) - 1) WHERE seq = ?1", [seq])
+            .execute("UPDATE audit_entries SET action = substr(action, 1, length(action) - 1) WHERE place = ?1", [seq])
             .unwrap();
     }
     assert_eq!(haldir.verify()["verified"], true);

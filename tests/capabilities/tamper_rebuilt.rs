@@ -15,11 +15,11 @@ use crate::{
 /// The log as somebody without the key would make it: every hash right, and the head row as it should be, but
 /// for its authentication.
 fn rebuild(connection: &Connection, change: impl Fn(&mut Entry)) {
-    let mut select = connection.prepare("SELECT * FROM audit_entries ORDER BY seq").unwrap();
+    let mut select = connection.prepare("SELECT * FROM audit_entries ORDER BY place").unwrap();
     let entries: Vec<Entry> = select
         .query_map([], |row| {
             Ok(Entry {
-                seq: row.get("seq")?,
+                seq: row.get("place")?,
                 id: EntryId::parse(row.get::<_, String>("id")?).unwrap(),
                 at: UnixMicros(row.get("at")?),
                 kind: if row.get::<_, String>("kind")? == "action" { EntryKind::Action } else { EntryKind::Governance },
@@ -56,7 +56,7 @@ fn rebuild(connection: &Connection, change: impl Fn(&mut Entry)) {
         }
         connection
             .execute(
-                "UPDATE audit_entries SET action = ?2, cost = ?3, at = ?4, prev_hash = ?5, entry_hash = ?6 WHERE seq = ?1",
+                "UPDATE audit_entries SET action = ?2, cost = ?3, at = ?4, prev_hash = ?5, entry_hash = ?6 WHERE place = ?1",
                 params![entry.seq, entry.action, entry.cost.nanos(), entry.at.0, entry.prev_hash, last],
             )
             .unwrap();
@@ -94,7 +94,7 @@ fn recomputing_every_hash_without_the_key_is_found() {
 #[test]
 fn cutting_off_the_tail_and_setting_the_head_back_is_found() {
     let (_house, haldir, connection) = log();
-    connection.execute("DELETE FROM audit_entries WHERE seq > 8", []).unwrap();
+    connection.execute("DELETE FROM audit_entries WHERE place > 8", []).unwrap();
     rebuild(&connection, |_| {});
     let report = haldir.verify();
     assert_eq!(report["verified"], false, "{report}");
@@ -112,7 +112,7 @@ fn a_head_kept_outside_shows_that_a_whole_earlier_state_was_put_back() {
     let session = haldir.ok("listSessions", &json!({}))["sessions"][0]["session_id"].clone();
     haldir.log(session.as_str().unwrap(), "to be forgotten");
     let kept = haldir.ok("getTreeHead", &json!({}));
-    connection.execute("DELETE FROM audit_entries WHERE seq > 12", []).unwrap();
+    connection.execute("DELETE FROM audit_entries WHERE place > 12", []).unwrap();
     let put_back =
         "UPDATE audit_heads SET seq = 12, actions = actions - 1, entry_hash = ?1, tree = ?2, mac = ?3, at = ?4";
     connection.execute(put_back, params![earlier.0, earlier.1, earlier.2, earlier.3]).unwrap();

@@ -210,6 +210,7 @@ fn figures_of_an_older_store_are_those_that_would_have_been_kept() {
          DROP TABLE usage; DROP TABLE tenant_totals;",
     )
     .unwrap();
+    crate::postings::as_they_lay(&sql);
     sql.execute_batch(include_str!("../../src/store/sqlite/migrations/0006_usage.sql")).unwrap();
     assert_eq!(snapshot(&sql), kept);
 }

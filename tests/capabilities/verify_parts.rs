@@ -44,23 +44,23 @@ fn what_is_altered_where_two_parts_meet_is_found_as_anywhere() {
     let one = |text: &str| sql.execute(text, []).unwrap();
     let cases: [(&str, i64, &dyn Fn()); 7] = [
         ("the next one does not follow it", LAST + 1, &|| {
-            let update = "UPDATE audit_entries SET action = 'act-x', entry_hash = ?1 WHERE seq = ?2";
+            let update = "UPDATE audit_entries SET action = 'act-x', entry_hash = ?1 WHERE place = ?2";
             assert_eq!(sql.execute(update, params![hash, LAST]).unwrap(), 1);
         }),
         ("the last of a part is missing", LAST, &|| {
-            assert_eq!(sql.execute("DELETE FROM audit_entries WHERE seq = ?1", [LAST]).unwrap(), 1);
+            assert_eq!(sql.execute("DELETE FROM audit_entries WHERE place = ?1", [LAST]).unwrap(), 1);
         }),
         ("the first of a part is missing", LAST + 1, &|| {
-            assert_eq!(sql.execute("DELETE FROM audit_entries WHERE seq = ?1", [LAST + 1]).unwrap(), 1);
+            assert_eq!(sql.execute("DELETE FROM audit_entries WHERE place = ?1", [LAST + 1]).unwrap(), 1);
         }),
         ("a whole part is missing", LAST + 1, &|| {
-            assert!(sql.execute("DELETE FROM audit_entries WHERE seq > ?1", [LAST]).unwrap() > 1);
+            assert!(sql.execute("DELETE FROM audit_entries WHERE place > ?1", [LAST]).unwrap() > 1);
         }),
         ("the end is missing", ENTRIES, &|| {
-            assert_eq!(sql.execute("DELETE FROM audit_entries WHERE seq = ?1", [ENTRIES]).unwrap(), 1);
+            assert_eq!(sql.execute("DELETE FROM audit_entries WHERE place = ?1", [ENTRIES]).unwrap(), 1);
         }),
         ("a field is altered", LAST + 1, &|| {
-            let update = "UPDATE audit_entries SET tool = 'x' WHERE seq = ?1";
+            let update = "UPDATE audit_entries SET tool = 'x' WHERE place = ?1";
             assert_eq!(sql.execute(update, [LAST + 1]).unwrap(), 1);
         }),
         ("a hash of the tree's second level is altered", 256, &|| {

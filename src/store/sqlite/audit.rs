@@ -9,19 +9,19 @@ use super::{
     pending::Appended,
     postings::{self, Kind, Walk},
     rows::{Columns, rows},
-    statements::statements,
+    statements::{place, statements},
     strict::Strict,
 };
 use crate::{
     crypto::Hash,
-    error::Result,
+    error::{Error, Result},
     model::{Entry, EntryView, Money, TenantId, UnixMicros},
     store::{AuditPage, AuditPart, AuditQuery, Head, LogKeeper, PAGE_BYTES, ReadAudit, StoredEntryProblem, WriteAudit},
 };
 
 macro_rules! entry {
     () => {
-        "seq, id, at, kind, session_id, agent_id, tool, action, cost, flagged, flag_reason, actor, details,
+        "(place + 549755813888 & 1099511627775) - 549755813888 AS seq, id, at, kind, session_id, agent_id, tool, action, cost, flagged, flag_reason, actor, details,
         details_salt, details_digest, prev_hash, entry_hash"
     };
 }
@@ -34,10 +34,13 @@ macro_rules! filtered {
             entry!(),
             " FROM audit_entries ",
             $index,
-            " WHERE tenant = ?1 AND seq >= ?2 AND seq < ?3",
+            " WHERE place >= ",
+            place!("?2"),
+            " AND place < ",
+            place!("?3"),
             $lead,
             " AND (?5 IS NULL OR session_id = ?5) AND (?6 IS NULL OR agent_id = ?6) AND (?7 IS NULL OR tool = ?7)
-            AND (?8 IS NULL OR flagged = ?8) ORDER BY seq ",
+            AND (?8 IS NULL OR flagged = ?8) ORDER BY place ",
             $order,
             " LIMIT ?4"
         )
@@ -54,12 +57,15 @@ statements! {
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
         ON CONFLICT DO UPDATE SET seq = ?2, at = ?3, entry_hash = ?4, tree = ?5, mac = ?6, actions = ?7, cost = ?8,
         flagged = ?9";
-    ENTRY = concat!("SELECT ", entry!(), " FROM audit_entries WHERE tenant = ?1 AND seq = ?2");
-    ENTRIES_FROM = concat!("SELECT ", entry!(), " FROM audit_entries WHERE tenant = ?1 AND seq >= ?2 ORDER BY seq");
-    ENTRY_TIME = "SELECT at FROM audit_entries WHERE tenant = ?1 AND seq = ?2";
-    INSERT_ENTRY = "INSERT INTO audit_entries (tenant, seq, id, at, kind, session_id, agent_id, tool, action, cost,
+    ENTRY = concat!("SELECT ", entry!(), " FROM audit_entries WHERE place = ", place!("?2"));
+    ENTRIES_FROM = concat!("SELECT ", entry!(), " FROM audit_entries WHERE place >= ", place!("?2"), " AND place < ",
+        place!("549755813888"), " ORDER BY place");
+    ENTRY_TIME = concat!("SELECT at FROM audit_entries WHERE place = ", place!("?2"));
+    BASE = "SELECT base FROM logs WHERE tenant = ?1";
+    NEW_LOG = "INSERT INTO logs (base, tenant) SELECT coalesce(max(base) + 1099511627776, 0), ?1 FROM logs RETURNING base";
+    INSERT_ENTRY = "INSERT INTO audit_entries (place, id, at, kind, session_id, agent_id, tool, action, cost,
         flagged, flag_reason, actor, details, details_salt, details_digest, prev_hash, entry_hash)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)";
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)";
 }
 
 /// The agent of entries that none had a part in.
@@ -67,6 +73,9 @@ pub(super) const NO_AGENT: &str = "system";
 /// Entries that a query may look at where no index leads to those that pass the filters: a long run of others must not
 /// make one page read the whole log.
 const MAX_LOOKED_AT: i64 = 10_000;
+
+/// Entries of a log stand at their numbers behind its base, up to here.
+const LOG_PLACES: i64 = 1 << 39;
 
 /// Stands for a hash that could not be read.
 const NO_HASH: [u8; 32] = [0xff; 32];
@@ -369,13 +378,25 @@ pub(super) fn write_head(connection: &Connection, tenant: &TenantId, head: &Head
 
 pub(super) fn write_entries(connection: &Connection, entries: &[Appended]) -> Result<()> {
     let mut insert = connection.prepare_cached(INSERT_ENTRY)?;
-    entries.iter().try_for_each(|appended| write_entry(&mut insert, &appended.tenant, &appended.entry))
+    entries.chunk_by(|one, next| one.tenant == next.tenant).try_for_each(|of_one_log| {
+        let base = base(connection, &of_one_log[0].tenant)?;
+        of_one_log.iter().try_for_each(|appended| write_entry(&mut insert, base, &appended.entry))
+    })
 }
 
-fn write_entry(insert: &mut Statement<'_>, tenant: &TenantId, entry: &Entry) -> Result<()> {
+/// Where the places of a log begin; a new log gets some.
+fn base(connection: &Connection, tenant: &TenantId) -> Result<i64> {
+    let read = |row: &Row<'_>| row.get(0);
+    let known = connection.prepare_cached(BASE)?.query_row([tenant.as_str()], read).optional()?;
+    Ok(known.map_or_else(|| connection.prepare_cached(NEW_LOG)?.query_row([tenant.as_str()], read), Ok)?)
+}
+
+fn write_entry(insert: &mut Statement<'_>, base: i64, entry: &Entry) -> Result<()> {
+    if !(1..LOG_PLACES).contains(&entry.seq) {
+        return Err(Error::internal("the log is full"));
+    }
     insert.execute(params![
-        tenant.as_str(),
-        entry.seq,
+        base + entry.seq,
         entry.id.as_str(),
         entry.at.0,
         entry.kind.word(),

@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::{
     SqliteTx,
     rows::{Columns, rows, word},
-    statements::statements,
+    statements::{place, statements},
 };
 use crate::{
     error::Result,
@@ -34,8 +34,8 @@ statements! {
         ORDER BY seq DESC LIMIT 1";
     PUT_LOG_MARK = "INSERT INTO log_marks (tenant, seq, actions, cost, flagged) VALUES (?1, ?2, ?3, ?4, ?5)
         ON CONFLICT DO NOTHING";
-    ENTRIES_BETWEEN = "SELECT kind = 'action', cost, flagged FROM audit_entries
-        WHERE tenant = ?1 AND seq >= ?2 AND seq < ?3";
+    ENTRIES_BETWEEN = concat!("SELECT kind = 'action', cost, flagged FROM audit_entries WHERE place >= ", place!("?2"),
+        " AND place < ", place!("?3"));
     SCHEDULES = concat!("SELECT ", schedule!(), " FROM compliance_schedules WHERE tenant = ?1 ORDER BY id LIMIT ?2");
     SCHEDULE = concat!("SELECT ", schedule!(), " FROM compliance_schedules WHERE tenant = ?1 AND id = ?2");
     DUE_SCHEDULES = "SELECT tenant, id FROM compliance_schedules WHERE due_at <= ?1 ORDER BY due_at LIMIT ?2";

@@ -10,8 +10,14 @@ use std::{cell::RefCell, collections::HashMap};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{
-    SqliteTx, audit, compliance::EntryCounts, counters::ToolCounts, postings, statements::statements, stats::DayCounts,
-    strict::Strict, tree,
+    SqliteTx, audit,
+    compliance::EntryCounts,
+    counters::ToolCounts,
+    postings,
+    statements::{place, statements},
+    stats::DayCounts,
+    strict::Strict,
+    tree,
 };
 use crate::{
     crypto::{self, Hash},
@@ -35,8 +41,8 @@ const MAX_KNOWN: usize = 1_024;
 statements! {
     FOLDED = "SELECT up_to FROM log_folds WHERE tenant = ?1";
     PUT_FOLDED = "INSERT INTO log_folds (tenant, up_to) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET up_to = ?2";
-    TAIL = "SELECT at, kind, session_id, agent_id, tool, action, cost, flagged FROM audit_entries
-        WHERE tenant = ?1 AND seq > ?2 ORDER BY seq";
+    TAIL = concat!("SELECT at, kind, session_id, agent_id, tool, action, cost, flagged FROM audit_entries WHERE place > ",
+        place!("?2"), " AND place < ", place!("549755813888"), " ORDER BY place");
 }
 
 /// The last entry of the log that is folded.

@@ -6,7 +6,7 @@ use super::{
     SqliteTx,
     audit::hash,
     rows::{Columns, rows},
-    statements::statements,
+    statements::{place, statements},
 };
 use crate::{
     error::Result,
@@ -25,11 +25,11 @@ statements! {
     PUT_ERASURE = "INSERT INTO audit_erasures (tenant, number, created_at, actor, retain_days, before, up_to_seq,
         done_seq, erased, tree_size, root_hash, mac) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
         ON CONFLICT DO UPDATE SET up_to_seq = ?7, done_seq = ?8, erased = ?9, mac = ?12";
-    ENTRY_TIME = "SELECT at FROM audit_entries WHERE tenant = ?1 AND seq = ?2";
-    DETAILS_BETWEEN = "SELECT count(*) FROM audit_entries
-        WHERE tenant = ?1 AND seq >= ?2 AND seq < ?3 AND details IS NOT NULL";
-    ERASE = "UPDATE audit_entries SET details = NULL, details_salt = NULL
-        WHERE tenant = ?1 AND seq >= ?2 AND seq < ?3 AND (details IS NOT NULL OR details_salt IS NOT NULL)";
+    ENTRY_TIME = concat!("SELECT at FROM audit_entries WHERE place = ", place!("?2"));
+    DETAILS_BETWEEN = concat!("SELECT count(*) FROM audit_entries WHERE place >= ", place!("?2"), " AND place < ",
+        place!("?3"), " AND details IS NOT NULL");
+    ERASE = concat!("UPDATE audit_entries SET details = NULL, details_salt = NULL WHERE place >= ", place!("?2"),
+        " AND place < ", place!("?3"), " AND (details IS NOT NULL OR details_salt IS NOT NULL)");
 }
 
 fn erasure(row: &Row<'_>) -> Result<Erasure> {

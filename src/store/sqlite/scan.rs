@@ -10,7 +10,10 @@ use rusqlite::{
     types::ValueRef,
 };
 
-use super::{SqliteTx, postings, statements::statements};
+use super::{
+    SqliteTx, postings,
+    statements::{place, statements},
+};
 use crate::{
     error::Result,
     model::{EntryBytes, EntryKind, Money, TenantId, UnixMicros},
@@ -18,9 +21,9 @@ use crate::{
 };
 
 statements! {
-    ROWS = "SELECT laid_out(seq, at, cost, flagged, id, kind, session_id, agent_id, tool, action, flag_reason, actor, details,
+    ROWS = concat!("SELECT laid_out((place + 549755813888 & 1099511627775) - 549755813888, at, cost, flagged, id, kind, session_id, agent_id, tool, action, flag_reason, actor, details,
         details_salt, details_digest, prev_hash, entry_hash)
-        FROM audit_entries WHERE tenant = ?1 AND seq >= ?2 ORDER BY seq";
+        FROM audit_entries WHERE place >= ", place!("?2"), " AND place < ", place!("549755813888"), " ORDER BY place");
 }
 
 /// Columns that are laid out.

@@ -6,7 +6,7 @@ use super::{
     SqliteTx,
     audit::hash,
     rows::{Columns, rows},
-    statements::statements,
+    statements::{place, statements},
 };
 use crate::{
     crypto::Hash,
@@ -29,7 +29,7 @@ statements! {
     BUILD = "SELECT tenant, done, total, frontier FROM audit_tree_builds WHERE tenant = ?1";
     PUT_BUILD = "UPDATE audit_tree_builds SET done = ?2, frontier = ?3 WHERE tenant = ?1";
     END_BUILD = "DELETE FROM audit_tree_builds WHERE tenant = ?1";
-    ENTRY_ID = "SELECT id FROM audit_entries WHERE tenant = ?1 AND seq = ?2";
+    ENTRY_ID = concat!("SELECT id FROM audit_entries WHERE place = ", place!("?2"));
     RECORDED = "SELECT tree_size, root_hash, signed_at, public_key, signature FROM audit_tree_heads
         WHERE tenant = ?1 AND tree_size < ?2 ORDER BY tree_size DESC LIMIT ?3";
     RECORDED_AFTER = "SELECT tree_size, root_hash, signed_at, public_key, signature FROM audit_tree_heads

@@ -9,7 +9,7 @@ use super::{
     counters::{ToolCounts, read_tool},
     postings::{Kind, Walk},
     rows::{Columns, rows},
-    statements::statements,
+    statements::{place, statements},
 };
 use crate::{
     error::Result,
@@ -33,8 +33,8 @@ statements! {
         WHERE tenant = ?1 AND of = '' AND rank > 0 ORDER BY rank DESC LIMIT ?2";
     TOP_AGENTS = "SELECT agent_id, actions, cost FROM agents INDEXED BY agents_by_rank
         WHERE tenant = ?1 AND rank > 0 ORDER BY rank DESC LIMIT ?2";
-    LAST_ENTRY_OF = "SELECT at FROM audit_entries
-        WHERE tenant = ?1 AND seq >= ?2 AND seq < ?3 AND session_id = ?4 ORDER BY seq DESC LIMIT 1";
+    LAST_ENTRY_OF = concat!("SELECT at FROM audit_entries WHERE place >= ", place!("?2"), " AND place < ", place!("?3"),
+        " AND session_id = ?4 ORDER BY place DESC LIMIT 1");
 }
 
 /// Candidates that are read for a list of those with most actions: all of the highest ranks, unless more than these

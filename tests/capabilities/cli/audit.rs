@@ -180,7 +180,7 @@ fn erased_details_still_verify_in_a_bundle() {
     // As retention leaves them.
     terminal
         .database()
-        .execute("UPDATE audit_entries SET details = NULL, details_salt = NULL WHERE seq <= 3", [])
+        .execute("UPDATE audit_entries SET details = NULL, details_salt = NULL WHERE place <= 3", [])
         .unwrap();
     let bundle = path(&terminal, "log.bundle");
     terminal.done(&["audit", "export", "--bundle", &bundle]);
@@ -200,13 +200,13 @@ fn the_log_of_the_store_is_verified_on_all_cores_with_the_same_findings_as_on_on
     };
     assert_eq!(both()["verified"], true);
     for sql in [
-        "UPDATE audit_entries SET cost = cost + 1 WHERE seq = 7",
-        "UPDATE audit_entries SET details = '{}' WHERE seq = 9",
-        "DELETE FROM audit_entries WHERE seq = 8",
-        "DELETE FROM audit_entries WHERE seq > 12",
-        "UPDATE audit_entries SET seq = -1 WHERE seq = 4",
-        "UPDATE audit_entries SET seq = 400 WHERE seq = 22",
-        "UPDATE audit_entries SET id = 'no id' WHERE seq = 5",
+        "UPDATE audit_entries SET cost = cost + 1 WHERE place = 7",
+        "UPDATE audit_entries SET details = '{}' WHERE place = 9",
+        "DELETE FROM audit_entries WHERE place = 8",
+        "DELETE FROM audit_entries WHERE place > 12",
+        "UPDATE audit_entries SET place = -1 WHERE place = 4",
+        "UPDATE audit_entries SET place = 400 WHERE place = 22",
+        "UPDATE audit_entries SET id = 'no id' WHERE place = 5",
         "UPDATE audit_heads SET flagged = flagged + 1",
         "INSERT INTO log_folds VALUES ('local', 5)",
         "INSERT INTO tree_tiles VALUES ('local', 0, 0, zeroblob(512))",

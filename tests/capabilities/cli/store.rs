@@ -64,7 +64,7 @@ fn the_doctor_finds_a_key_of_another_store_and_a_missing_one() {
 fn the_doctor_finds_a_changed_log_a_damaged_file_and_a_bad_config() {
     let (terminal, _) = Terminal::with_store();
     terminal.session();
-    terminal.database().execute("UPDATE audit_entries SET action = 'nothing' WHERE seq = 2", []).unwrap();
+    terminal.database().execute("UPDATE audit_entries SET action = 'nothing' WHERE place = 2", []).unwrap();
     let found = terminal.refused(&["doctor"], 1);
     assert!(found.finding("audit log").starts_with("FAIL") && found.stdout.contains("entry 2"), "{}", found.stdout);
 
