@@ -4,6 +4,7 @@
 //! live long, and the database is never memory-mapped: with a connection per write and a large map, SQLite was seen to
 //! lose acknowledged writes between processes.
 
+mod appending;
 mod approvals;
 mod audit;
 mod checkpoint;

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     crypto::Hash,
-    error::{Error, Result},
+    error::Result,
     model::{Entry, EntryView, Money, TenantId, UnixMicros},
     store::{AuditPage, AuditPart, AuditQuery, Head, LogKeeper, PAGE_BYTES, ReadAudit, StoredEntryProblem, WriteAudit},
 };
@@ -53,19 +53,10 @@ statements! {
     BACKWARD = filtered!("", "", "DESC");
     BACKWARD_FLAGGED = filtered!("INDEXED BY audit_flagged", " AND flagged = 1", "DESC");
     HEAD = "SELECT seq, at, entry_hash, tree, mac, actions, cost, flagged FROM audit_heads WHERE tenant = ?1";
-    PUT_HEAD = "INSERT INTO audit_heads (tenant, seq, at, entry_hash, tree, mac, actions, cost, flagged)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
-        ON CONFLICT DO UPDATE SET seq = ?2, at = ?3, entry_hash = ?4, tree = ?5, mac = ?6, actions = ?7, cost = ?8,
-        flagged = ?9";
     ENTRY = concat!("SELECT ", entry!(), " FROM audit_entries WHERE place = ", place!("?2"));
     ENTRIES_FROM = concat!("SELECT ", entry!(), " FROM audit_entries WHERE place >= ", place!("?2"), " AND place < ",
         place!("549755813888"), " ORDER BY place");
     ENTRY_TIME = concat!("SELECT at FROM audit_entries WHERE place = ", place!("?2"));
-    BASE = "SELECT base FROM logs WHERE tenant = ?1";
-    NEW_LOG = "INSERT INTO logs (base, tenant) SELECT coalesce(max(base) + 1099511627776, 0), ?1 FROM logs RETURNING base";
-    INSERT_ENTRY = "INSERT INTO audit_entries (place, id, at, kind, session_id, agent_id, tool, action, cost,
-        flagged, flag_reason, actor, details, details_salt, details_digest, prev_hash, entry_hash)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)";
 }
 
 /// The agent of entries that none had a part in.
@@ -73,9 +64,6 @@ pub(super) const NO_AGENT: &str = "system";
 /// Entries that a query may look at where no index leads to those that pass the filters: a long run of others must not
 /// make one page read the whole log.
 const MAX_LOOKED_AT: i64 = 10_000;
-
-/// Entries of a log stand at their numbers behind its base, up to here.
-const LOG_PLACES: i64 = 1 << 39;
 
 /// Stands for a hash that could not be read.
 const NO_HASH: [u8; 32] = [0xff; 32];
@@ -359,60 +347,4 @@ impl WriteAudit for SqliteTx<'_> {
         self.pending()?.heads.put(tenant.clone(), (head, keeper));
         Ok(())
     }
-}
-
-pub(super) fn write_head(connection: &Connection, tenant: &TenantId, head: &Head, mac: [u8; 32]) -> Result<()> {
-    connection.prepare_cached(PUT_HEAD)?.execute(params![
-        tenant.as_str(),
-        head.seq,
-        head.at.0,
-        head.entry_hash,
-        head.tree,
-        mac,
-        head.actions,
-        head.cost.nanos(),
-        head.flagged,
-    ])?;
-    Ok(())
-}
-
-pub(super) fn write_entries(connection: &Connection, entries: &[Appended]) -> Result<()> {
-    let mut insert = connection.prepare_cached(INSERT_ENTRY)?;
-    entries.chunk_by(|one, next| one.tenant == next.tenant).try_for_each(|of_one_log| {
-        let base = base(connection, &of_one_log[0].tenant)?;
-        of_one_log.iter().try_for_each(|appended| write_entry(&mut insert, base, &appended.entry))
-    })
-}
-
-/// Where the places of a log begin; a new log gets some.
-fn base(connection: &Connection, tenant: &TenantId) -> Result<i64> {
-    let read = |row: &Row<'_>| row.get(0);
-    let known = connection.prepare_cached(BASE)?.query_row([tenant.as_str()], read).optional()?;
-    Ok(known.map_or_else(|| connection.prepare_cached(NEW_LOG)?.query_row([tenant.as_str()], read), Ok)?)
-}
-
-fn write_entry(insert: &mut Statement<'_>, base: i64, entry: &Entry) -> Result<()> {
-    if !(1..LOG_PLACES).contains(&entry.seq) {
-        return Err(Error::internal("the log is full"));
-    }
-    insert.execute(params![
-        base + entry.seq,
-        entry.id.as_str(),
-        entry.at.0,
-        entry.kind.word(),
-        entry.session_id,
-        entry.agent_id,
-        entry.tool,
-        entry.action,
-        entry.cost.nanos(),
-        entry.flagged,
-        entry.flag_reason,
-        entry.actor,
-        entry.details,
-        entry.details_salt,
-        entry.details_digest,
-        entry.prev_hash,
-        entry.entry_hash,
-    ])?;
-    Ok(())
 }

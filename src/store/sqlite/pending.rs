@@ -17,7 +17,7 @@ use std::{
 use rusqlite::Connection;
 
 use super::{
-    audit, counters,
+    appending, counters,
     folding::Tails,
     looked_up::LookedUp,
     memo::State,
@@ -211,12 +211,12 @@ impl Pending {
 
     /// Writes every row, before the commit.
     pub(super) fn write(&self, connection: &Connection) -> Result<()> {
-        audit::write_entries(connection, &self.entries.borrow())?;
+        appending::write_entries(connection, &self.entries.borrow())?;
         for Appended { tenant, entry, leaf } in &*self.entries.borrow() {
             self.tails.push(tenant, entry, *leaf);
         }
         self.heads.write(|tenant, (head, keeper)| {
-            audit::write_head(connection, tenant, head, keeper.seal(tenant, head))?;
+            appending::write_head(connection, tenant, head, keeper.seal(tenant, head))?;
             self.tails.fold(connection, tenant, head.seq, &**keeper)
         })?;
         self.agents.write(|(tenant, agent), stats| counters::write_agent(connection, tenant, agent, stats))?;

@@ -27,11 +27,12 @@ mod tests {
     use rusqlite::StatementStatus;
 
     use super::super::{
-        approvals, audit, compliance, connection, counters, folding, keys, migrations::Migrator, open_calls, payments,
-        postings, proxy, retention, scan, secrets, sessions, signing, stats, tree, usage, webhooks,
+        appending, approvals, audit, compliance, connection, counters, folding, keys, migrations::Migrator, open_calls,
+        payments, postings, proxy, retention, scan, secrets, sessions, signing, stats, tree, usage, webhooks,
     };
 
-    const ALL: [&[(&str, &str)]; 19] = [
+    const ALL: [&[(&str, &str)]; 20] = [
+        appending::ALL,
         approvals::ALL,
         audit::ALL,
         compliance::ALL,
