@@ -38,6 +38,8 @@ const BITS_FROM: u32 = 32;
 const BRIDGED: i64 = 4;
 /// Blocks of which a check reads the rows of a value at once.
 const CHECKED_AT_ONCE: usize = 16;
+/// Values of a kind that a check finds at a glance.
+const RECENT: usize = 256;
 
 /// What entries are found by.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -252,8 +254,26 @@ struct Known {
 struct KnownOfKind {
     all: Vec<Known>,
     by_text: HashMap<Vec<u8>, usize>,
-    /// The one that was looked at last.
-    last: usize,
+    /// Where those stand that were looked at last, by a glance at their ends.
+    recent: Vec<usize>,
+}
+
+impl KnownOfKind {
+    /// Where the value stands, if it has been read. What was looked at a moment ago is found without a hash.
+    fn find(&mut self, text: &[u8]) -> Option<usize> {
+        self.recent.resize(RECENT, usize::MAX);
+        let slot = glance(text);
+        if self.all.get(self.recent[slot]).is_none_or(|known| known.text != text) {
+            self.recent[slot] = *self.by_text.get(text)?;
+        }
+        Some(self.recent[slot])
+    }
+}
+
+/// A place among the recent ones, which others may share: the last bytes, spread by the golden ratio.
+fn glance(text: &[u8]) -> usize {
+    let end = text.iter().rev().take(8).fold(0_u64, |end, byte| end << 8 | u64::from(*byte));
+    usize::from(end.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes()[0])
 }
 
 /// Holds the entries of a log, one after the other, against what is said of them.
@@ -287,15 +307,11 @@ impl<'c> Check<'c> {
         }
         let (at, place) = (usize::try_from(block(seq) - first).unwrap_or(0), place(seq));
         for (kind, text) in Kind::ALL.into_iter().zip([entry.session_id, entry.agent_id, entry.tool]) {
-            let known = &self.known[kind as usize];
-            let is_last = known.all.get(known.last).is_some_and(|last| last.text == text);
-            if !is_last {
-                let found = known.by_text.get(text).copied();
-                let found = found.map_or_else(|| self.read(kind, text), Ok)?;
-                self.known[kind as usize].last = found;
-            }
-            let known = &self.known[kind as usize];
-            if !known.all.get(known.last).is_some_and(|last| last.blocks[at].has(place)) {
+            let found = match self.known[kind as usize].find(text) {
+                Some(found) => found,
+                None => self.read(kind, text)?,
+            };
+            if !self.known[kind as usize].all[found].blocks[at].has(place) {
                 return Ok(false);
             }
         }

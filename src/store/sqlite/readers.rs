@@ -18,6 +18,8 @@ use crate::{error::Result, store::ReadTx};
 
 /// Connections kept open between reads; a burst beyond it opens more and closes them again.
 const MAX_IDLE: usize = 32;
+/// KiB of pages that each of them keeps at most: of a log that is verified, 4,096 entries and what is said of them.
+const CACHE_KIB: i64 = 4_096;
 
 pub(super) struct Readers {
     path: PathBuf,
@@ -52,6 +54,7 @@ impl Readers {
         // Readers of a write-ahead log write its index of marks, so the file cannot be opened read-only.
         let connection = connection::connect(&self.path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         connection.pragma_update(None, "query_only", true)?;
+        connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
         Ok(connection)
     }
 }
