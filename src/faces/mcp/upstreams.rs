@@ -214,6 +214,11 @@ impl Call<'_> {
         }
     }
 
+    /// As they were written; none are an empty object.
+    fn arguments(&self) -> &str {
+        if self.arguments == "null" { "{}" } else { self.arguments }
+    }
+
     async fn make(
         &self,
         backend: &Backend,
@@ -228,7 +233,7 @@ impl Call<'_> {
         // Progress, log messages and questions do not travel by REST; that nobody waits any more does.
         let hearing = Hearing { taken_back: Some(context.ct.clone()), ..hearing };
         let operation = operations::named("proxyCall").ok_or_else(|| Error::internal("there is no proxyCall"))?;
-        let arguments = if self.arguments == "null" { "{}" } else { self.arguments };
+        let arguments = self.arguments();
         // As text, so that every number of the arguments stays as it was written.
         let input = format!(
             "{{\"tool\":{},\"session_id\":{},\"arguments\":{arguments}}}",
@@ -250,7 +255,7 @@ impl Call<'_> {
     ) -> Result<String> {
         let mut cx = haldir.enter_proxy(credential).await?;
         let id = session_id(session)?;
-        let arguments = if self.arguments == "null" { "{}" } else { self.arguments };
+        let arguments = self.arguments();
         let (tool, arguments) = (self.tool.to_owned(), arguments.to_owned());
         let Some((line, ear, said)) = line::open(context, self.params, self.whose, self.level) else {
             cx.hearing = Hearing { taken_back: Some(context.ct.clone()), ..hearing };

@@ -9,7 +9,7 @@ use super::{
     pending::Appended,
     postings::{self, Kind, Walk},
     rows::{Columns, rows},
-    statements::{place, statements},
+    statements::{place, seq, statements},
     strict::Strict,
 };
 use crate::{
@@ -21,8 +21,11 @@ use crate::{
 
 macro_rules! entry {
     () => {
-        "(place + 549755813888 & 1099511627775) - 549755813888 AS seq, id, at, kind, session_id, agent_id, tool, action, cost, flagged, flag_reason, actor, details,
-        details_salt, details_digest, prev_hash, entry_hash"
+        concat!(
+            seq!(),
+            " AS seq, id, at, kind, session_id, agent_id, tool, action, cost, flagged, flag_reason, actor, details,
+            details_salt, details_digest, prev_hash, entry_hash"
+        )
     };
 }
 

@@ -12,7 +12,7 @@ use rusqlite::{
 
 use super::{
     SqliteTx, postings,
-    statements::{place, statements},
+    statements::{place, seq, statements},
 };
 use crate::{
     error::Result,
@@ -21,8 +21,8 @@ use crate::{
 };
 
 statements! {
-    ROWS = concat!("SELECT laid_out((place + 549755813888 & 1099511627775) - 549755813888, at, cost, flagged, id, kind, session_id, agent_id, tool, action, flag_reason, actor, details,
-        details_salt, details_digest, prev_hash, entry_hash)
+    ROWS = concat!("SELECT laid_out(", seq!(), ", at, cost, flagged, id, kind, session_id, agent_id, tool, action,
+        flag_reason, actor, details, details_salt, details_digest, prev_hash, entry_hash)
         FROM audit_entries WHERE place >= ", place!("?2"), " AND place < ", place!("549755813888"), " ORDER BY place");
 }
 

@@ -22,6 +22,15 @@ macro_rules! place {
 
 pub(super) use place;
 
+/// The number of the entry that lies at a place.
+macro_rules! seq {
+    () => {
+        "(place + 549755813888 & 1099511627775) - 549755813888"
+    };
+}
+
+pub(super) use seq;
+
 #[cfg(test)]
 mod tests {
     use rusqlite::StatementStatus;
