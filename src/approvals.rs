@@ -20,5 +20,5 @@ pub mod request_approval;
 
 pub use asked::Asked;
 pub use consume::consume;
-pub use enforce::{Need, enforce, hold, need};
+pub use enforce::{Need, enforce, has_rules, hold, need};
 pub use raise::{announce, raise};

@@ -40,6 +40,11 @@ pub fn need(cx: &WriteContext<'_>, asked: &Asked<'_>, because: Option<String>) -
     Ok(why.map(|why| Need { why, operator_only }))
 }
 
+/// Whether there is any rule by which a call could need one.
+pub fn has_rules(cx: &WriteContext<'_>) -> Result<bool> {
+    Ok(!cx.tx.approval_rules(&cx.caller.tenant, MAX_RULES)?.is_empty())
+}
+
 /// Lets a call through if no rule is about it, or if it was approved, and uses that approval. Otherwise a request is
 /// raised, unless one for the same call waits already, and the call is refused.
 ///

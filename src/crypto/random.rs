@@ -38,8 +38,19 @@ pub fn nonce<const N: usize>(bytes: &mut [u8; N]) -> Result<(), getrandom::Error
 pub fn token<const N: usize>(prefix: &str) -> Result<String, getrandom::Error> {
     let mut bytes = [0; N];
     fill(&mut bytes)?;
-    let mut token = String::with_capacity(prefix.len() + N.div_ceil(3) * 4);
-    token.push_str(prefix);
-    URL_SAFE_NO_PAD.encode_string(bytes, &mut token);
-    Ok(token)
+    Ok(encoded(prefix, bytes))
+}
+
+/// As [`token`], of what names something and opens nothing: see [`nonce`].
+pub fn name<const N: usize>(prefix: &str) -> Result<String, getrandom::Error> {
+    let mut bytes = [0; N];
+    nonce(&mut bytes)?;
+    Ok(encoded(prefix, bytes))
+}
+
+fn encoded<const N: usize>(prefix: &str, bytes: [u8; N]) -> String {
+    let mut text = String::with_capacity(prefix.len() + N.div_ceil(3) * 4);
+    text.push_str(prefix);
+    URL_SAFE_NO_PAD.encode_string(bytes, &mut text);
+    text
 }

@@ -1,5 +1,7 @@
 //! `acceptTools`.
 
+use std::sync::Arc;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -44,7 +46,8 @@ impl WriteOperation for AcceptTools {
         let tools = match &self.tool {
             Some(name) => {
                 let found = cx.tx.pinned_tool(&tenant, &self.name, name.as_str())?;
-                vec![found.ok_or_else(|| Error::not_found(format!("the tool {}", name.as_str())).field("tool"))?]
+                let unknown = || Error::not_found(format!("the tool {}", name.as_str())).field("tool");
+                vec![Arc::unwrap_or_clone(found.ok_or_else(unknown)?)]
             }
             None => cx.tx.tools_of(&tenant, &self.name, "", MAX_PINS)?,
         };

@@ -218,7 +218,7 @@ fn permit(
     }
     flow::note(cx, &session, &tool)?;
     let call = OpenCall {
-        id: crypto::token::<16>("call_").map_err(Error::internal)?,
+        id: crypto::name::<16>("call_").map_err(Error::internal)?,
         upstream: tool.upstream.clone(),
         tool: tool.name.clone(),
         session_id: session.id.clone(),

@@ -1,5 +1,7 @@
 //! `markTool`.
 
+use std::sync::Arc;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -59,8 +61,8 @@ impl WriteOperation for MarkTool {
     fn run(self, cx: &mut WriteContext<'_>) -> Result<ToolMarked> {
         let tenant = cx.caller.tenant.clone();
         let found = cx.tx.pinned_tool(&tenant, &self.name, self.tool.as_str())?;
-        let mut tool =
-            found.ok_or_else(|| Error::not_found(format!("the tool {}", self.tool.as_str())).field("tool"))?;
+        let found = found.ok_or_else(|| Error::not_found(format!("the tool {}", self.tool.as_str())).field("tool"))?;
+        let mut tool = Arc::unwrap_or_clone(found);
         if self.cost.is_some_and(Money::is_negative) {
             return Err(Error::invalid("cost", "cost must be at least 0"));
         }

@@ -123,7 +123,7 @@ pub async fn as_written(
 async fn fresh(cx: &OutwardContext, name: &str) -> Result<Option<Fresh>> {
     let upstream = cx.read(|cx| {
         let meanings = tool::meanings(cx.tx, &cx.caller.tenant, Called { name, upstream: None, offered: None })?;
-        let listed = meanings.into_iter().map(|tool| tool.upstream).next();
+        let listed = meanings.first().map(|tool| tool.upstream.clone());
         // One whose tools were never seen is asked as well.
         let named = || UpstreamName::parse(name.split_once('.')?.0).ok();
         let registered =

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde::Serialize;
 
 use super::budget::Stated;
 use crate::{
@@ -47,6 +47,20 @@ impl Ending {
     }
 }
 
+/// What the log says of it.
+#[derive(Serialize)]
+struct Details<'a> {
+    call_id: &'a str,
+    tool: &'a str,
+    milliseconds: u128,
+    bytes: Option<usize>,
+    failure: Option<&'static str>,
+    reason: Option<&'a str>,
+    cost: Money,
+    /// Another process had taken it for abandoned, and closed it as unknown.
+    late: bool,
+}
+
 /// Closes the call, once.
 pub(super) fn settle(cx: &mut WriteContext<'_>, call: &OpenCall, ending: &Ending, took: Duration) -> Result<()> {
     let tenant = cx.caller.tenant.clone();
@@ -81,12 +95,16 @@ pub(super) fn settle(cx: &mut WriteContext<'_>, call: &OpenCall, ending: &Ending
         Ending::Failed { kind, why } => (Some(*kind), Some(why), None),
         Ending::Unknown { why } => (None, Some(why), None),
     };
-    let details = json!({
-        "call_id": call.id, "tool": name, "milliseconds": took.as_millis(), "bytes": bytes, "failure": kind,
-        "reason": why, "cost": call.cost.minus_floor_zero(unneeded),
-        // Another process had taken it for abandoned, and closed it as unknown.
-        "late": !was_open,
-    });
+    let details = Details {
+        call_id: &call.id,
+        tool: &name,
+        milliseconds: took.as_millis(),
+        bytes,
+        failure: kind,
+        reason: why.map(String::as_str),
+        cost: call.cost.minus_floor_zero(unneeded),
+        late: !was_open,
+    };
     let draft = Draft::governance(ending.action(), session.as_deref(), &details)?;
     watch::append(cx, Draft { tool: &name, alert, ..draft })?;
     Ok(())

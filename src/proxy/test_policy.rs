@@ -325,7 +325,7 @@ impl Replay {
         }
         let upstream = UpstreamName::parse(upstream).ok();
         let found = upstream.map(|upstream| cx.tx.pinned_tool(&cx.caller.tenant, &upstream, tool)).transpose()?;
-        let found = found.flatten().map(Arc::new);
+        let found = found.flatten();
         self.tools.insert(name, found.clone());
         Ok(found)
     }

@@ -1,5 +1,7 @@
 //! The tool step: what a name means, and whether that tool is as it was accepted.
 
+use std::sync::Arc;
+
 use serde_json::json;
 
 use super::trace::Trace;
@@ -26,12 +28,12 @@ pub struct Called<'a> {
 }
 
 /// Every tool that the name can mean. A bare name means every upstream's tool of that name that is listed now.
-pub fn meanings(tx: &dyn ReadTx, tenant: &TenantId, called: Called<'_>) -> Result<Vec<PinnedTool>> {
+pub fn meanings(tx: &dyn ReadTx, tenant: &TenantId, called: Called<'_>) -> Result<Vec<Arc<PinnedTool>>> {
     if let Some(upstream) = called.upstream {
         return Ok(tx.pinned_tool(tenant, upstream, called.name)?.into_iter().collect());
     }
-    let mut found = tx.tools_named(tenant, called.name, ENOUGH)?;
-    found.retain(|tool| tool.listed);
+    let named = tx.tools_named(tenant, called.name, ENOUGH)?.into_iter();
+    let mut found: Vec<_> = named.filter(|tool| tool.listed).map(Arc::new).collect();
     if let Some((upstream, name)) = called.name.split_once('.')
         && let Ok(upstream) = UpstreamName::parse(upstream)
         && let Some(tool) = tx.pinned_tool(tenant, &upstream, name)?
@@ -48,16 +50,16 @@ pub fn bare_is_clear(tx: &dyn ReadTx, tenant: &TenantId, name: &str) -> Result<b
 }
 
 /// The tool that is meant, if it is known, clear, listed, and as it was accepted.
-pub(super) fn known(cx: &WriteContext<'_>, called: Called<'_>, trace: &mut Trace) -> Result<PinnedTool> {
+pub(super) fn known(cx: &WriteContext<'_>, called: Called<'_>, trace: &mut Trace) -> Result<Arc<PinnedTool>> {
     let mut found = meanings(cx.tx.as_read(), &cx.caller.tenant, called)?;
     let shown: String = called.name.chars().take(200).collect();
     if found.len() > 1 {
-        let names: Vec<_> = found.iter().map(PinnedTool::qualified).collect();
+        let names: Vec<_> = found.iter().map(|tool| tool.qualified()).collect();
         trace.stop(STEP, "ambiguous", json!({"name": shown, "means": names}));
         let message = format!("the tool {shown} is offered by several upstreams: call one of {}", names.join(", "));
         return Err(Error::new(Code::UnknownTool, message).field("tool"));
     }
-    let listed = |tool: &PinnedTool| called.offered.unwrap_or(tool.listed);
+    let listed = |tool: &Arc<PinnedTool>| called.offered.unwrap_or(tool.listed);
     let Some(tool) = found.pop().filter(listed) else {
         trace.stop(STEP, "unknown", json!({"name": shown}));
         let message = format!("Unknown tool {shown}: GET /v1/proxy/tools lists those that there are");

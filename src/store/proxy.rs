@@ -19,7 +19,7 @@ pub trait ReadProxy {
     fn upstreams(&self, tenant: &TenantId, limit: usize) -> Result<Vec<Upstream>>;
     /// Upstreams of all tenants that were not asked since `before`, longest first, at most `limit`.
     fn upstreams_to_check(&self, before: UnixMicros, limit: usize) -> Result<Vec<(TenantId, UpstreamName)>>;
-    fn pinned_tool(&self, tenant: &TenantId, upstream: &UpstreamName, name: &str) -> Result<Option<PinnedTool>>;
+    fn pinned_tool(&self, tenant: &TenantId, upstream: &UpstreamName, name: &str) -> Result<Option<Arc<PinnedTool>>>;
     /// The tools of this name, whichever upstream has them, at most `limit`.
     fn tools_named(&self, tenant: &TenantId, name: &str, limit: usize) -> Result<Vec<PinnedTool>>;
     /// An upstream's tools in the order of their names, after `after`, at most `limit`.

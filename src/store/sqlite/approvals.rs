@@ -120,8 +120,14 @@ impl ReadApprovals for SqliteTx<'_> {
     }
 
     fn has_edited_approval(&self, tenant: &TenantId, now: UnixMicros) -> Result<bool> {
-        let mut statement = self.connection()?.prepare_cached(EDITED)?;
-        Ok(statement.exists(params![tenant.as_str(), now.0])?)
+        if self.held().is_some_and(|held| held.looked_up.without_edited.has(tenant)) {
+            return Ok(false);
+        }
+        let found = self.connection()?.prepare_cached(EDITED)?.exists(params![tenant.as_str(), now.0])?;
+        if let Some(held) = self.held().filter(|_| !found) {
+            held.looked_up.without_edited.keep(tenant.clone(), ());
+        }
+        Ok(found)
     }
 
     fn pending_approvals(&self, tenant: &TenantId, query: &ApprovalQuery) -> Result<(Vec<Approval>, bool)> {

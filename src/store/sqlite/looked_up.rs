@@ -2,7 +2,9 @@
 //! tools. They stay known like held rows do ([`Pending`](super::pending::Pending)): until a row is changed that is not
 //! held, a job is taken back, or anything else was committed in between.
 
-use std::{cell::RefCell, collections::HashMap, hash::Hash};
+use std::{cell::RefCell, hash::Hash, sync::Arc};
+
+use ahash::AHashMap;
 
 use crate::{
     error::Result,
@@ -13,7 +15,7 @@ use crate::{
 const MAX_KNOWN: usize = 64;
 
 /// Answers by what was looked up.
-pub(super) struct Known<K, V>(RefCell<HashMap<K, V>>);
+pub(super) struct Known<K, V>(RefCell<AHashMap<K, V>>);
 
 impl<K, V> Default for Known<K, V> {
     fn default() -> Self {
@@ -28,12 +30,20 @@ impl<K: Eq + Hash, V: Clone> Known<K, V> {
             return Ok(known.clone());
         }
         let found = read()?;
+        self.keep(key, found.clone());
+        Ok(found)
+    }
+
+    pub(super) fn has(&self, key: &K) -> bool {
+        self.0.borrow().contains_key(key)
+    }
+
+    pub(super) fn keep(&self, key: K, found: V) {
         let mut known = self.0.borrow_mut();
         if known.len() >= MAX_KNOWN {
             known.clear();
         }
-        known.insert(key, found.clone());
-        Ok(found)
+        known.insert(key, found);
     }
 
     fn forget(&self) {
@@ -48,13 +58,16 @@ pub(super) struct LookedUp {
     pub(super) policies: Known<(TenantId, usize), Vec<Policy>>,
     /// The same.
     pub(super) approval_rules: Known<(TenantId, usize), Vec<ApprovalRule>>,
-    pub(super) tools: Known<(TenantId, UpstreamName, String), Option<PinnedTool>>,
+    /// Tenants of whose approvals none has edited arguments; time makes none of them valid.
+    pub(super) without_edited: Known<TenantId, ()>,
+    pub(super) tools: Known<(TenantId, UpstreamName, String), Option<Arc<PinnedTool>>>,
 }
 
 impl LookedUp {
     pub(super) fn forget(&self) {
         self.policies.forget();
         self.approval_rules.forget();
+        self.without_edited.forget();
         self.tools.forget();
     }
 }

@@ -110,9 +110,14 @@ impl SqliteTx<'_> {
 
     /// Answers whether it was open.
     pub(super) fn hold_closing(&self, tenant: &TenantId, id: &str) -> Result<bool> {
-        let was_open = self.find_call(tenant, id)?.is_some();
+        let calls = &self.pending()?.open_calls;
+        let key = (tenant.clone(), id.to_owned());
+        let was_open = match calls.look(&key, |held| matches!(held, Held::Open(_))) {
+            Some(known) => known,
+            None => self.connection()?.prepare_cached(OPEN_CALL)?.exists([tenant.as_str(), id])?,
+        };
         if was_open {
-            self.pending()?.open_calls.put((tenant.clone(), id.to_owned()), Held::Closed);
+            calls.put(key, Held::Closed);
         }
         Ok(was_open)
     }

@@ -9,11 +9,11 @@
 
 use std::{
     cell::{Cell, Ref, RefCell},
-    collections::HashMap,
     hash::Hash,
     sync::Arc,
 };
 
+use ahash::AHashMap;
 use rusqlite::Connection;
 
 use super::{
@@ -32,10 +32,10 @@ use crate::{
 
 /// Values that stand for their rows until they are written, and how to take back what one job has put.
 pub(super) struct Held<K, V> {
-    values: RefCell<HashMap<Arc<K>, V>>,
+    values: RefCell<AHashMap<Arc<K>, V>>,
     undo: RefCell<Vec<(Arc<K>, Option<V>)>>,
     /// Rows as the batches before this one have left them.
-    known: RefCell<HashMap<Arc<K>, V>>,
+    known: RefCell<AHashMap<Arc<K>, V>>,
 }
 
 impl<K, V> Default for Held<K, V> {
@@ -50,7 +50,12 @@ const MAX_KNOWN: usize = 4_096;
 impl<K: Eq + Hash, V: Clone> Held<K, V> {
     /// What stands for the row, if it was put in this batch, or is known from one before.
     pub(super) fn get(&self, key: &K) -> Option<V> {
-        self.values.borrow().get(key).or(self.known.borrow().get(key)).cloned()
+        self.look(key, V::clone)
+    }
+
+    /// The same, of which one only looks at something.
+    pub(super) fn look<T>(&self, key: &K, look: impl FnOnce(&V) -> T) -> Option<T> {
+        self.values.borrow().get(key).or(self.known.borrow().get(key)).map(look)
     }
 
     pub(super) fn put(&self, key: K, value: V) {
@@ -74,7 +79,7 @@ impl<K: Eq + Hash, V: Clone> Held<K, V> {
     }
 
     /// Everything that is held.
-    pub(super) fn values(&self) -> Ref<'_, HashMap<Arc<K>, V>> {
+    pub(super) fn values(&self) -> Ref<'_, AHashMap<Arc<K>, V>> {
         self.values.borrow()
     }
 

@@ -173,11 +173,11 @@ impl ReadProxy for SqliteTx<'_> {
         found.collect()
     }
 
-    fn pinned_tool(&self, tenant: &TenantId, upstream: &UpstreamName, name: &str) -> Result<Option<PinnedTool>> {
+    fn pinned_tool(&self, tenant: &TenantId, upstream: &UpstreamName, name: &str) -> Result<Option<Arc<PinnedTool>>> {
         let read = || {
             let mut statement = self.connection()?.prepare_cached(TOOL)?;
             let mut rows = statement.query([tenant.as_str(), upstream.as_str(), name])?;
-            rows.next()?.map(tool).transpose()
+            rows.next()?.map(|row| tool(row).map(Arc::new)).transpose()
         };
         match self.held() {
             Some(held) => held.looked_up.tools.or_read((tenant.clone(), upstream.clone(), name.to_owned()), read),
