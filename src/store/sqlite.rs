@@ -7,6 +7,7 @@
 mod appending;
 mod approvals;
 mod audit;
+mod batch;
 mod checkpoint;
 mod compliance;
 mod connection;
@@ -23,6 +24,7 @@ mod payments;
 mod pending;
 mod postings;
 mod proxy;
+mod queue;
 mod readers;
 mod retention;
 mod rows;
@@ -40,14 +42,15 @@ mod writer;
 
 use std::{path::Path, sync::Arc};
 
+use batch::Batch;
 pub use inspection::Inspection;
 use memo::{Memo, State};
 pub use migrations::{Migration, MigrationState, Migrator};
 use pending::Pending;
+pub(super) use queue::Durable;
 use readers::{Readers, Snapshot};
 use rusqlite::Connection;
-pub(super) use writer::Durable;
-use writer::{Batch, Writer};
+use writer::Writer;
 
 use super::{ReadTx, Tx};
 use crate::error::{Code, Error, Result};
@@ -159,7 +162,7 @@ impl SqliteTx<'_> {
     fn aside(&self) -> Result<&Connection> {
         let pending = self.pending()?;
         if !pending.savepoint.get() {
-            writer::execute(self.connection()?, "SAVEPOINT job")?;
+            batch::execute(self.connection()?, "SAVEPOINT job")?;
             pending.savepoint.set(true);
         }
         self.connection()
@@ -179,7 +182,7 @@ impl Tx for SqliteTx<'_> {
     fn start_over(&mut self) -> Result<()> {
         let pending = self.pending()?;
         pending.take_back_job();
-        if pending.savepoint.get() { writer::execute(self.connection()?, "ROLLBACK TO job") } else { Ok(()) }
+        if pending.savepoint.get() { batch::execute(self.connection()?, "ROLLBACK TO job") } else { Ok(()) }
     }
 
     fn as_read(&self) -> &dyn ReadTx {

@@ -63,6 +63,11 @@ impl Checkpointer {
         Ok(Self { pages, wake, wake_at: Cell::new(STEP_PAGES), pause_at: Cell::new(MAX_PAGES) })
     }
 
+    /// Whether the log is short enough to be left alone.
+    pub(super) fn is_idle(&self) -> bool {
+        self.pages.load(Ordering::Relaxed) < STEP_PAGES
+    }
+
     /// Called by the writer when its batch is committed and answered.
     pub(super) fn after_commit(&self, writer: &Connection) {
         let pages = self.pages.load(Ordering::Relaxed);

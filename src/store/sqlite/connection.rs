@@ -1,6 +1,7 @@
 //! How a connection is opened, and how it waits for other processes.
 
 use std::{
+    cell::Cell,
     fs,
     path::Path,
     thread,
@@ -95,9 +96,24 @@ pub(super) fn connect(path: &Path, flags: OpenFlags) -> Result<Connection> {
     Ok(connection)
 }
 
+thread_local! {
+    static AT_ONCE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Does what waits for no other process: it fails where one is in the way.
+pub(super) fn at_once<T>(work: impl FnOnce() -> T) -> T {
+    AT_ONCE.set(true);
+    let done = work();
+    AT_ONCE.set(false);
+    done
+}
+
 fn wait_when_busy(connection: &mut Connection) -> Result<()> {
     let mut waited = Duration::ZERO;
     connection.busy_handler(Some(move |tries: i32| {
+        if AT_ONCE.get() {
+            return false;
+        }
         if tries == 0 {
             waited = Duration::ZERO;
         }

@@ -21,7 +21,7 @@ use std::{
 
 use tokio::runtime::Handle;
 
-use super::writer::Answer;
+use super::queue::Answer;
 use crate::{
     error::{Code, Error, Result},
     measure::MEASURES,

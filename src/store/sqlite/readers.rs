@@ -10,9 +10,10 @@ use std::{
 use rusqlite::{Connection, OpenFlags};
 
 use super::{
-    SqliteTx, connection,
+    SqliteTx,
+    batch::execute,
+    connection,
     memo::{Memo, State},
-    writer::execute,
 };
 use crate::{error::Result, store::ReadTx};
 

@@ -1,92 +1,72 @@
-//! The writer: one thread drains a queue, runs each job, in a savepoint once it changes a row, in one
-//! `BEGIN IMMEDIATE` transaction, and commits once for the whole batch. Everyone is answered once that is durable.
+//! The writer: runs each job that waits, in a savepoint once it changes a row, in one `BEGIN IMMEDIATE` transaction,
+//! and commits once for the whole batch. Everyone is answered once that is durable.
+//!
+//! It has a thread of its own. A caller who finds nobody else writing takes its place for one batch, and is spared the
+//! way to another thread and back, which takes as long as the write itself.
 //!
 //! There is no waiting window: a batch is committed when the disk is idle, and grows while it is busy with the last.
 
 use std::{
-    cell::Cell,
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
-    sync::{
-        Arc, Mutex, OnceLock, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-        mpsc::{Receiver, Sender, channel},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread::{self, JoinHandle},
-    time::{Duration, Instant},
 };
 
 use rusqlite::Connection;
 use tokio::{runtime::Handle, sync::oneshot};
 
-use super::{SqliteTx, checkpoint::Checkpointer, durability::Durability, memo::Memo, pending::Pending};
+use super::{
+    batch::{Answers, Batch},
+    checkpoint::Checkpointer,
+    durability::Durability,
+    memo::Memo,
+    queue::{Durable, Job, MAX_QUEUED, Queue, Queued, closed},
+};
 use crate::{
-    error::{Code, Error, Result},
+    error::{Error, Result},
     measure::MEASURES,
     store::Tx,
 };
 
-/// Writes that may wait; one more is answered with `unavailable`.
-const MAX_QUEUED: usize = 8_192;
-/// Writes in one commit: bounds how long the first of them waits for the last.
-const MAX_BATCH: usize = 512;
-
-/// Writes that are worth a commit of their own as soon as the disk is idle: with 32 waiting clients, so many that the
-/// writer and the disk take turns with two or three batches on their way (measured: 8 and 16 are 5 % slower).
-const FULL_BATCH: usize = 12;
-/// How long a batch that nobody waits for stays open for a write that somebody does, and so costs no commit of its own.
-/// Other processes wait that long for the write lock.
-const COMPANY: Duration = Duration::from_millis(1);
-/// How long the writer waits for more, unless the disk becomes idle. New writes do not wake it: that would cost each
-/// of them a system call.
-const LOOK_AGAIN: Duration = Duration::from_micros(20);
-
-/// Runs on the writer's thread, and gives back what to do once the batch is committed, or is not.
-type Job = Box<dyn FnOnce(&Batch) -> Answer + Send>;
-pub(super) type Answer = Box<dyn FnOnce(Result<()>) + Send>;
-
-/// A job in the queue, and whether its answer has to be durable.
-type Queued = (Job, Durable);
-
-/// When a write is answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::store) enum Durable {
-    /// Once no power failure can take it back.
-    First,
-    /// Once it is committed, which may wait for company: nobody waits for this. It is durable soon after, and before
-    /// anything that is written later.
-    Soon,
-}
+/// Batches with a single waiting caller after which the next one may write by itself. A caller who writes keeps its
+/// thread from serving others meanwhile: so only where there are none.
+const ALONE: u32 = 8;
 
 pub(super) struct Writer {
-    // None once closed. A std mutex: it is held to clone or drop the sender.
-    queue: Mutex<Option<Sender<Queued>>>,
-    /// How many are in it, or in the running batch. A channel that counts by itself has its places made beforehand.
-    queued: Arc<AtomicUsize>,
-    /// How many of them nobody waits for.
-    behind: Arc<AtomicUsize>,
+    queue: Arc<Queue>,
+    hands: Arc<Mutex<Hands>>,
     thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// What it takes to write.
+struct Hands {
+    batch: Batch,
+    durability: Durability,
+    checkpointer: Checkpointer,
     /// Where callers wait: the runtime of the first write, which outlives the writer's use.
-    runtime: Arc<OnceLock<Handle>>,
+    callers: Option<Handle>,
+    /// Batches in a row that only one caller waited for.
+    alone: u32,
 }
 
 impl Writer {
     pub(super) fn start(path: &Path, mut connection: Connection, memo: Arc<Memo>) -> Result<Self> {
         let checkpointer = Checkpointer::attach(path, &mut connection)?;
-        let (sender, receiver) = channel();
-        let (queued, behind) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
-        let batch = Batch { connection, pending: Pending::default(), memo, broken: Cell::default() };
-        let mut durability = Durability::start(path)?;
+        let batch = Batch::new(connection, memo);
+        let durability = Durability::start(path)?;
         // The sync is [`Durability`]'s.
         batch.connection.pragma_update(None, "synchronous", "NORMAL")?;
-        let runtime = Arc::new(OnceLock::new());
-        let callers = Arc::clone(&runtime);
-        let taken = (Arc::clone(&queued), Arc::clone(&behind));
-        let thread = std::thread::Builder::new()
+        let hands = Arc::new(Mutex::new(Hands { batch, durability, checkpointer, callers: None, alone: 0 }));
+        let queue = Arc::<Queue>::default();
+        let thread = thread::Builder::new()
             .name("haldir-writer".into())
-            .spawn(move || run(&batch, &receiver, (&taken.0, &taken.1), &checkpointer, &mut durability, &callers))
+            .spawn({
+                let (queue, hands) = (Arc::clone(&queue), Arc::clone(&hands));
+                move || run(&queue, &hands)
+            })
             .map_err(Error::internal)?;
-        Ok(Self { queue: Mutex::new(Some(sender)), queued, behind, thread: Mutex::new(Some(thread)), runtime })
+        Ok(Self { queue, hands, thread: Mutex::new(Some(thread)) })
     }
 
     pub(super) async fn write<T: Send + 'static>(
@@ -110,12 +90,7 @@ impl Writer {
                 drop(sender.send(outcome));
             })
         });
-        if self.runtime.get().is_none()
-            && let Ok(runtime) = Handle::try_current()
-        {
-            self.runtime.get_or_init(|| runtime);
-        }
-        self.enqueue((job, durable))?;
+        self.submit((job, durable))?;
         receiver.await.unwrap_or_else(|_| Err(closed()))
     }
 
@@ -129,33 +104,44 @@ impl Writer {
             let outcome = batch.run_job(work);
             Box::new(move |committed| committed.and(outcome).unwrap_or_else(failed))
         });
-        self.enqueue((job, Durable::Soon)).unwrap_or_else(failed);
+        self.queue.push((job, Durable::Soon)).unwrap_or_else(failed);
     }
 
-    fn enqueue(&self, job: Queued) -> Result<()> {
-        let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        let queue = queue.as_ref().ok_or_else(closed)?;
-        // Added to under the lock of the queue.
-        if self.queued.load(Ordering::Relaxed) >= MAX_QUEUED {
-            return Err(Error::new(Code::Unavailable, format!("{MAX_QUEUED} writes are waiting already; try again")));
+    /// Has a job done by the writer's thread, or by this one.
+    fn submit(&self, job: Queued) -> Result<()> {
+        let Some(mut hands) = self.free_hands(job.1) else { return self.queue.push(job) };
+        self.queue.put(job)?;
+        // Other processes may be writing: waiting for them is the thread's affair.
+        if hands.batch.begins_at_once(&hands.durability) {
+            hands.write(&self.queue);
         }
-        self.queued.fetch_add(1, Ordering::Relaxed);
-        if job.1 == Durable::Soon {
-            self.behind.fetch_add(1, Ordering::Relaxed);
-        }
-        queue.send(job).map_err(|_| closed())?;
-        MEASURES.queued_writes.add(1);
+        drop(hands);
+        // What came meanwhile, or could not be done.
+        self.queue.wake();
         Ok(())
+    }
+
+    /// What it takes to write, if nobody else wants it.
+    fn free_hands(&self, durable: Durable) -> Option<MutexGuard<'_, Hands>> {
+        if durable == Durable::Soon {
+            return None;
+        }
+        let mut hands = self.hands.try_lock().ok()?;
+        if hands.callers.is_none() {
+            hands.callers = Handle::try_current().ok();
+        }
+        let are_free = hands.alone >= ALONE && hands.durability.is_idle() && hands.checkpointer.is_idle();
+        (are_free && !self.queue.is_awaited()).then_some(hands)
     }
 
     /// Whether something is to be written that nobody waits for.
     pub(super) fn is_behind(&self) -> bool {
-        self.behind.load(Ordering::Relaxed) > 0
+        self.queue.is_behind()
     }
 
     /// Finishes what is queued and ends the thread.
     pub(super) fn close(&self) {
-        drop(self.queue.lock().unwrap_or_else(PoisonError::into_inner).take());
+        self.queue.close();
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if thread.is_some_and(|thread| thread.join().is_err()) {
             tracing::error!("the writer thread had panicked");
@@ -169,222 +155,180 @@ impl Drop for Writer {
     }
 }
 
-fn closed() -> Error {
-    Error::new(Code::Unavailable, "haldir is shutting down; try again")
+fn run(queue: &Queue, hands: &Mutex<Hands>) {
+    /// However the thread ends, nobody waits for it after that.
+    struct End<'q>(&'q Queue);
+
+    impl Drop for End<'_> {
+        fn drop(&mut self) {
+            self.0.abandon();
+        }
+    }
+
+    let _end = End(queue);
+    let hands = || hands.lock().unwrap_or_else(PoisonError::into_inner);
+    queue.belong();
+    hands().durability.wake_when_idle(thread::current());
+    while queue.wait() {
+        let mut hands = hands();
+        if !queue.is_empty() {
+            match hands.batch.begin(&hands.durability) {
+                Ok(()) => hands.write(queue),
+                Err(error) => hands.refuse(queue, &error),
+            }
+        }
+        hands.checkpointer.after_commit(&hands.batch.connection);
+    }
+    let mut hands = hands();
+    hands.durability.finish();
+    hands.checkpointer.finish(&hands.batch.connection);
 }
 
-fn run(
-    batch: &Batch,
-    queue: &Receiver<Queued>,
-    (queued, behind): (&AtomicUsize, &AtomicUsize),
-    checkpointer: &Checkpointer,
-    durability: &mut Durability,
-    callers: &OnceLock<Handle>,
-) {
-    durability.wake_when_idle(thread::current());
-    while let Ok(first) = queue.recv() {
+impl Hands {
+    /// Writes what waits, in the transaction that has begun, and answers it.
+    fn write(&mut self, queue: &Queue) {
         let mut answers = Answers::default();
-        let outcome = batch.commit(durability, first, queue, &mut answers);
-        queued.fetch_sub(answers.len(), Ordering::Relaxed);
-        behind.fetch_sub(answers.soon.len(), Ordering::Relaxed);
-        MEASURES.queued_writes.add(-i64::try_from(answers.len()).unwrap_or(0));
+        let outcome = self.batch.commit(&self.durability, queue, &mut answers);
+        self.batch.pending.clear();
+        queue.settle(answers.len(), answers.soon.len());
         MEASURES.batch_size.observe(answers.len() as u64);
-        batch.pending.clear();
+        match answers.first.len() {
+            0 => {}
+            1 => self.alone = self.alone.saturating_add(1),
+            _ => self.alone = 0,
+        }
         match outcome {
             Ok(()) => {
                 answers.soon.into_iter().for_each(|answer| answer(Ok(())));
-                durability.answer(answers.first, callers.get());
+                self.durability.answer(answers.first, self.callers.as_ref());
             }
             Err(error) => answers.all().for_each(|answer| answer(Err(error.clone()))),
         }
-        checkpointer.after_commit(&batch.connection);
-    }
-    durability.finish();
-    checkpointer.finish(&batch.connection);
-}
-
-/// What is to be answered once a batch is committed.
-#[derive(Default)]
-struct Answers {
-    first: Vec<Answer>,
-    soon: Vec<Answer>,
-}
-
-impl Answers {
-    fn len(&self) -> usize {
-        self.first.len() + self.soon.len()
     }
 
-    fn all(self) -> impl Iterator<Item = Answer> {
-        self.first.into_iter().chain(self.soon)
+    /// No transaction could begin. Whatever queued up meanwhile has waited as well: it is answered now, not after
+    /// another such wait each.
+    fn refuse(&self, queue: &Queue, error: &Error) {
+        let mut answers = Answers::default();
+        let waiting = std::iter::from_fn(|| queue.pop()).take(MAX_QUEUED);
+        waiting.for_each(|job| answers.run(job, &self.batch));
+        self.batch.pending.clear();
+        queue.settle(answers.len(), answers.soon.len());
+        answers.all().for_each(|answer| answer(Err(error.clone())));
     }
-
-    fn run(&mut self, (job, durable): Queued, batch: &Batch) {
-        let answer = job(batch);
-        match durable {
-            Durable::First => self.first.push(answer),
-            Durable::Soon => self.soon.push(answer),
-        }
-    }
-}
-
-/// Where jobs run.
-pub(super) struct Batch {
-    pub(super) connection: Connection,
-    pub(super) pending: Pending,
-    pub(super) memo: Arc<Memo>,
-    /// Whether a transaction that must not be committed is still open.
-    broken: Cell<bool>,
-}
-
-impl Batch {
-    /// Runs `first` and what else is waiting, and commits it.
-    fn commit(
-        &self,
-        durability: &Durability,
-        first: Queued,
-        queue: &Receiver<Queued>,
-        answers: &mut Answers,
-    ) -> Result<()> {
-        if self.broken.get() && execute(&self.connection, "ROLLBACK").is_ok() {
-            self.broken.set(false);
-        }
-        if let Err(error) = durability.check().and_then(|()| execute(&self.connection, "BEGIN IMMEDIATE")) {
-            // Whatever queued up meanwhile has waited as well: it is answered now, not after another such wait each.
-            std::iter::once(first).chain(queue.try_iter().take(MAX_QUEUED)).for_each(|job| answers.run(job, self));
-            return Err(error);
-        }
-        self.pending.begin(self.memo.state());
-        answers.run(first, self);
-        self.run_waiting(durability, queue, answers);
-        if !self.is_open() {
-            self.pending.take_back();
-            return Err(not_written());
-        }
-        let written = catch_unwind(AssertUnwindSafe(|| self.pending.write(&self.connection)))
-            .unwrap_or_else(|_| Err(Error::internal("writing a batch panicked")));
-        let committed = written.and_then(|()| execute(&self.connection, "COMMIT"));
-        committed.inspect_err(|_| {
-            self.pending.take_back();
-            drop(execute(&self.connection, "ROLLBACK"));
-        })?;
-        let carried = self.pending.state.get().and_then(|before| {
-            let logged = self.pending.logged.values();
-            self.memo.carry(before, logged.iter().map(|(key, added)| (&key.1, *added)))
-        });
-        carried.map_or_else(|| self.pending.forget(), |after| self.pending.learn(after));
-        Ok(())
-    }
-
-    /// Runs what is waiting, until the batch is worth its commit.
-    fn run_waiting(&self, durability: &Durability, queue: &Receiver<Queued>, answers: &mut Answers) {
-        let until = Instant::now() + COMPANY;
-        while answers.first.is_empty() && answers.len() < MAX_BATCH && self.is_open() {
-            match queue.recv_timeout(until.saturating_duration_since(Instant::now())) {
-                Ok(job) => answers.run(job, self),
-                Err(_) => break,
-            }
-        }
-        while answers.len() < MAX_BATCH && self.is_open() {
-            let is_full = answers.len() >= FULL_BATCH;
-            if is_full && durability.is_idle() {
-                break;
-            }
-            match queue.try_recv() {
-                Ok(job) => answers.run(job, self),
-                Err(_) if is_full || durability.is_idle() => break,
-                // The disk is busy with the batch before: until it is done, this one loses nothing by growing.
-                Err(_) => thread::park_timeout(LOOK_AGAIN),
-            }
-        }
-    }
-
-    /// SQLite ends a transaction by itself when the disk is full or fails: then nothing of the batch stands.
-    fn is_open(&self) -> bool {
-        !self.connection.is_autocommit() && !self.broken.get()
-    }
-
-    /// Runs one job so that neither its error nor its panic touches the rest of the batch.
-    fn run_job<T>(&self, work: impl FnOnce(&mut dyn Tx) -> Result<T>) -> Result<T> {
-        if !self.is_open() {
-            return Err(not_written());
-        }
-        let Self { connection, pending, .. } = self;
-        let outcome = catch_unwind(AssertUnwindSafe(|| work(&mut SqliteTx::Writer(self))))
-            .unwrap_or_else(|_| Err(Error::internal("a write panicked")));
-        if outcome.is_ok() {
-            pending.keep_job();
-        } else {
-            pending.take_back_job();
-        }
-        if pending.savepoint.take() && self.is_open() {
-            let undone = if outcome.is_err() { execute(connection, "ROLLBACK TO job") } else { Ok(()) };
-            if let Err(error) = undone.and_then(|()| execute(connection, "RELEASE job")) {
-                // Nobody knows what of this job stands: nothing of the whole batch may.
-                tracing::error!(%error, "a savepoint failed; nothing of its batch is written");
-                self.give_up();
-                return Err(not_written());
-            }
-        }
-        outcome
-    }
-
-    /// Ends the transaction: what was done in it does not stand.
-    fn give_up(&self) {
-        if let Err(error) = execute(&self.connection, "ROLLBACK") {
-            // Still open, it cannot be committed: see `is_open`.
-            tracing::error!(%error, "a transaction could not be rolled back");
-            self.broken.set(true);
-        }
-    }
-}
-
-fn not_written() -> Error {
-    Error::new(Code::Unavailable, "the store could not write; nothing was changed")
-}
-
-pub(super) fn execute(connection: &Connection, sql: &str) -> Result<()> {
-    connection.prepare_cached(sql)?.execute([])?;
-    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::{
+        sync::Arc,
+        thread::{self, ThreadId},
+        time::Duration,
+    };
 
-    #[test]
-    fn a_job_that_cannot_be_taken_back_takes_its_whole_batch_with_it() {
+    use rusqlite::Connection;
+    use tokio::sync::Mutex;
+
+    use super::ALONE;
+    use crate::store::Store;
+
+    async fn writing_thread(store: &Store) -> ThreadId {
+        store.write(|_| Ok(thread::current().id())).await.unwrap()
+    }
+
+    /// A store with a caller who has been alone for long enough.
+    async fn alone(store: &Store) {
+        for _ in 0..=ALONE {
+            writing_thread(store).await;
+        }
+        assert_eq!(writing_thread(store).await, thread::current().id(), "a caller who is alone writes by itself");
+    }
+
+    #[tokio::test]
+    async fn a_caller_who_is_alone_for_a_while_writes_by_itself_also_what_nobody_waits_for() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("h.db");
-        let connection = Connection::open(&path).unwrap();
-        execute(&connection, "CREATE TABLE t (n INTEGER)").unwrap();
-        let memo = Arc::new(Memo::new(&path));
-        let batch = Batch { connection, pending: Pending::default(), memo, broken: Cell::default() };
-        let insert = |n: i64| {
-            execute(&batch.connection, "SAVEPOINT job").unwrap();
-            batch.pending.savepoint.set(true);
-            batch.connection.execute("INSERT INTO t VALUES (?1)", [n]).unwrap();
+        let store = Store::open(&folder.path().join("h.db")).unwrap();
+        assert_ne!(writing_thread(&store).await, thread::current().id(), "who knows who else is there");
+        alone(&store).await;
+        let order = Arc::<std::sync::Mutex<Vec<(u8, ThreadId)>>>::default();
+        let note = |number| {
+            let order = Arc::clone(&order);
+            move || order.lock().unwrap().push((number, thread::current().id()))
         };
-        let rows = || batch.connection.query_row("SELECT count(*) FROM t", [], |row| row.get::<_, i64>(0)).unwrap();
-        execute(&batch.connection, "BEGIN IMMEDIATE").unwrap();
-        batch
-            .run_job(|_| {
-                insert(1);
+        let (first, second) = (note(1), note(2));
+        store.write_behind(
+            move |_| {
+                first();
+                Ok(())
+            },
+            |error| panic!("{error}"),
+        );
+        assert!(store.is_behind());
+        store
+            .write(move |_| {
+                second();
                 Ok(())
             })
+            .await
             .unwrap();
-        // It fails, and its savepoint is not there any more.
-        let lost = batch.run_job(|_| {
-            insert(2);
-            execute(&batch.connection, "RELEASE job")?;
-            Err::<(), _>(Error::internal("no"))
-        });
-        assert_eq!(lost.unwrap_err().code, Code::Unavailable);
-        assert!(!batch.is_open() && rows() == 0, "what was half done stands");
-        assert_eq!(batch.run_job(|_| Ok(())).unwrap_err().code, Code::Unavailable, "the batch goes on");
-        // One that even cannot be rolled back is never committed.
-        batch.broken.set(true);
-        execute(&batch.connection, "BEGIN IMMEDIATE").unwrap();
-        assert!(!batch.is_open());
+        let here = thread::current().id();
+        assert_eq!(*order.lock().unwrap(), [(1, here), (2, here)]);
+        assert!(!store.is_behind());
+    }
+
+    #[tokio::test]
+    async fn what_nobody_waits_for_is_written_without_anybody() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("h.db")).unwrap();
+        for _ in 0..3 {
+            let (written, waits) = tokio::sync::oneshot::channel();
+            store.write_behind(
+                move |_| {
+                    drop(written.send(()));
+                    Ok(())
+                },
+                |error| panic!("{error}"),
+            );
+            tokio::time::timeout(Duration::from_secs(20), waits).await.unwrap().unwrap();
+        }
+    }
+
+    #[test]
+    fn what_nobody_waits_for_is_written_when_its_runtime_ends() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("h.db")).unwrap();
+        let (written, waits) = std::sync::mpsc::channel();
+        for _ in 0..2 {
+            let written = written.clone();
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                store.write_behind(
+                    move |_| {
+                        drop(written.send(()));
+                        Ok(())
+                    },
+                    |error| panic!("{error}"),
+                );
+            });
+            drop(runtime);
+            waits.recv_timeout(Duration::from_secs(20)).unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_caller_who_is_alone_is_not_held_up_by_another_process() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("h.db");
+        let store = Store::open(&path).unwrap();
+        alone(&store).await;
+        let other = Mutex::new(Connection::open(&path).unwrap());
+        other.lock().await.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let release = async {
+            // Nobody could do this if the one thread that there is waited.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            other.lock().await.execute_batch("ROLLBACK").unwrap();
+        };
+        let (writer, ()) = tokio::join!(writing_thread(&store), release);
+        assert_ne!(writer, thread::current().id());
     }
 }
