@@ -48,6 +48,18 @@ struct Committed {
     behind: u64,
 }
 
+/// Answers that can be given now.
+#[derive(Default)]
+pub(super) struct Due(Option<(Committed, Result<()>)>);
+
+impl Due {
+    pub(super) fn give(self) {
+        if let Some((batch, outcome)) = self.0 {
+            give(batch, outcome);
+        }
+    }
+}
+
 /// The thread that syncs, and what it works on.
 pub(super) struct Durability {
     log: Arc<Log>,
@@ -92,19 +104,19 @@ impl Durability {
     }
 
     /// Answers a committed batch once it is durable. A write that came alone is synced on this thread: it is spared
-    /// the way to another one, and most probably nobody waits behind it.
-    pub(super) fn answer(&self, answers: Vec<Answer>, callers: Option<&Handle>) {
+    /// the way to another one, and most probably nobody waits behind it. Then the answer is due.
+    #[must_use]
+    pub(super) fn answer(&self, answers: Vec<Answer>, callers: Option<&Handle>) -> Due {
         let batch = Committed { answers, callers: callers.cloned(), behind: self.log.begun.load(Ordering::Acquire) };
         match &self.waiting {
             Some(waiting) if batch.answers.len() != 1 => {
                 if !batch.answers.is_empty() {
                     self.in_hand.batches.fetch_add(1, Ordering::Relaxed);
                 }
-                if let Err(unsent) = waiting.send(batch) {
-                    give(unsent.0, self.log.sync());
-                }
+                let unsent = waiting.send(batch).err();
+                Due(unsent.map(|unsent| (unsent.0, self.log.sync())))
             }
-            _ => give(batch, self.log.sync()),
+            _ => Due(Some((batch, self.log.sync()))),
         }
     }
 
