@@ -4,6 +4,7 @@ pub mod discovery;
 pub mod guard;
 pub mod health;
 pub mod input;
+pub mod lanes;
 pub mod listener;
 mod listening;
 pub mod mcp;

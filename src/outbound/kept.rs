@@ -29,6 +29,7 @@ use hyper_util::{
 };
 use tokio::{
     net::TcpStream,
+    runtime::{Handle, Id},
     task::coop::unconstrained,
     time::{Instant, timeout_at},
 };
@@ -71,7 +72,7 @@ pub struct Kept {
     idle: Arc<Idle>,
 }
 
-/// Those that nobody uses now, by address.
+/// Those that nobody uses now.
 #[derive(Default)]
 struct Idle {
     // A std mutex: it is held to put one in or take one out.
@@ -80,14 +81,21 @@ struct Idle {
 
 #[derive(Default)]
 struct Waiting {
-    by_address: HashMap<Authority, Vec<(Wire, Instant)>>,
+    by_place: HashMap<Place, Vec<(Wire, Instant)>>,
     /// Whether a task looks for those that were kept for too long.
     is_swept: bool,
 }
 
+/// Where a connection goes, and the runtime that hears of its events: in another one it would be a thread further away.
+type Place = (Option<Id>, Authority);
+
+fn place(address: &Authority) -> Place {
+    (Handle::try_current().ok().map(|runtime| runtime.id()), address.clone())
+}
+
 /// A connection.
 struct Wire {
-    address: Authority,
+    place: Place,
     sender: SendRequest<Full<Bytes>>,
     driver: Pin<Box<Driver>>,
     has_ended: bool,
@@ -168,7 +176,7 @@ impl Kept {
 
     /// Waits for the answer to a request that was sent.
     pub async fn answer(&self, sent: Sent, until: Instant) -> Result<Answer, Unanswered> {
-        let address = sent.wire.address.clone();
+        let address = sent.wire.place.1.clone();
         match self.answered(sent, until).await? {
             Ok(answer) => Ok(answer),
             Err(unsent) => self.send(&address, *unsent, until).await,
@@ -204,7 +212,7 @@ impl Kept {
             Ok(Err(_)) | Err(_) => return Err(Unanswered::Unreachable),
         };
         let (sender, driver) = http1::handshake(stream).await.map_err(|_| Unanswered::Unreachable)?;
-        Ok(Wire { address: address.clone(), sender, driver: Box::pin(driver), has_ended: false })
+        Ok(Wire { place: place(address), sender, driver: Box::pin(driver), has_ended: false })
     }
 }
 
@@ -297,8 +305,9 @@ impl Idle {
 
     /// One that is still open: the one that was used last.
     fn take(&self, address: &Authority) -> Option<Wire> {
+        let place = place(address);
         loop {
-            let (mut wire, since) = self.wires().by_address.get_mut(address)?.pop()?;
+            let (mut wire, since) = self.wires().by_place.get_mut(&place)?.pop()?;
             if since.elapsed() < KEPT && wire.is_free() {
                 return Some(wire);
             }
@@ -310,12 +319,12 @@ impl Idle {
             return;
         }
         let mut waiting = self.wires();
-        let there = waiting.by_address.entry(wire.address.clone()).or_default();
+        let there = waiting.by_place.entry(wire.place.clone()).or_default();
         if there.len() < MAX_KEPT {
             there.push((wire, Instant::now()));
         }
         if !waiting.is_swept
-            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+            && let Ok(runtime) = Handle::try_current()
         {
             waiting.is_swept = true;
             runtime.spawn(Self::sweep(Arc::clone(self)));
@@ -327,11 +336,11 @@ impl Idle {
         loop {
             tokio::time::sleep(KEPT).await;
             let mut waiting = this.wires();
-            waiting.by_address.retain(|_, wires| {
+            waiting.by_place.retain(|_, wires| {
                 wires.retain_mut(|(wire, since)| since.elapsed() < KEPT && wire.is_free());
                 !wires.is_empty()
             });
-            if waiting.by_address.is_empty() {
+            if waiting.by_place.is_empty() {
                 waiting.is_swept = false;
                 return;
             }

@@ -1,6 +1,6 @@
 //! The listener: accepts connections within bounds, and drains them when it is told to stop.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::Router;
 use hyper::server::conn::http1;
@@ -15,7 +15,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::unread::Unread;
+use super::{lanes::Lanes, unread::Unread};
 use crate::error::{Code, Error, Result};
 
 /// Connections at a time; one more waits to be accepted.
@@ -43,8 +43,8 @@ pub fn local_address(listener: &TcpListener) -> Result<SocketAddr> {
     listener.local_addr().map_err(Error::internal)
 }
 
-/// Serves `router` until `shutdown`, then answers what is in flight.
-pub async fn serve(listener: TcpListener, router: Router, shutdown: CancellationToken) {
+/// Serves `router` on `lanes` until `shutdown`, then answers what is in flight.
+pub async fn serve(listener: TcpListener, router: Router, lanes: &Lanes, shutdown: CancellationToken) {
     let graceful = GracefulShutdown::new();
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let mut server = http1::Builder::new();
@@ -59,11 +59,16 @@ pub async fn serve(listener: TcpListener, router: Router, shutdown: Cancellation
             accepted = accept(&listener, &slots) => accepted,
         };
         let Some((stream, slot)) = accepted else { continue };
-        let service = TowerToHyperService::new(router.clone());
-        let connection = graceful.watch(server.serve_connection(TokioIo::new(Unread::new(stream)), service));
-        tokio::spawn(async move {
+        let (server, service) = (server.clone(), TowerToHyperService::new(router.clone()));
+        let watcher = graceful.watcher();
+        lanes.serve(async move {
+            let served = async {
+                // Its events go to the thread that serves it.
+                let stream = Unread::new(TcpStream::from_std(stream)?);
+                watcher.watch(server.serve_connection(TokioIo::new(stream), service)).await.map_err(io::Error::other)
+            };
             // A connection that breaks is its client's affair.
-            if let Err(error) = connection.await {
+            if let Err(error) = served.await {
                 tracing::debug!(%error, "a connection ended early");
             }
             drop(slot);
@@ -78,13 +83,13 @@ pub async fn serve(listener: TcpListener, router: Router, shutdown: Cancellation
 async fn accept(
     listener: &TcpListener,
     slots: &Arc<Semaphore>,
-) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+) -> Option<(std::net::TcpStream, tokio::sync::OwnedSemaphorePermit)> {
     let slot = Arc::clone(slots).acquire_owned().await.ok()?;
     match listener.accept().await {
         Ok((stream, _)) => {
             // Without it, a small answer waits for the acknowledgement of the one before: up to 40 ms.
             stream.set_nodelay(true).ok()?;
-            Some((stream, slot))
+            Some((stream.into_std().ok()?, slot))
         }
         Err(error) => {
             tracing::warn!(%error, "a connection was not accepted");

@@ -13,7 +13,7 @@ use crate::{
     error::{Error, Result},
     faces::{
         elicitation::ApproveBy,
-        http::{App, HttpSettings, listener},
+        http::{App, HttpSettings, lanes::Lanes, listener},
         otlp::{Exporter, OtlpSettings},
     },
     model::Ceilings,
@@ -71,11 +71,12 @@ pub fn serve(cli: &Cli, options: &ServeOptions) -> Result<()> {
     if workers == 0 {
         return Err(bad_setting("HALDIR_WORKERS", "must be at least 1"));
     }
-    let runtime = Builder::new_multi_thread().worker_threads(workers).enable_all().build().map_err(Error::internal)?;
-    runtime.block_on(run(cli, options))
+    let lanes = Lanes::start(workers)?;
+    let runtime = Builder::new_current_thread().enable_all().build().map_err(Error::internal)?;
+    runtime.block_on(run(cli, options, &lanes))
 }
 
-async fn run(cli: &Cli, options: &ServeOptions) -> Result<()> {
+async fn run(cli: &Cli, options: &ServeOptions, lanes: &Lanes) -> Result<()> {
     let listener = listener::bind(&listen_address(options)?).await?;
     let address = listener::local_address(&listener)?;
     if options.local_agent && !address.ip().is_loopback() {
@@ -128,7 +129,7 @@ async fn run(cli: &Cli, options: &ServeOptions) -> Result<()> {
     });
     let courier = tokio::spawn(haldir.deliver_webhooks(shutdown.clone()));
     let schedules = tokio::spawn(haldir.run_schedules(shutdown.clone()));
-    listener::serve(listener, router, shutdown).await;
+    listener::serve(listener, router, lanes, shutdown).await;
     haldir.end_upstreams().await;
     let _ = courier.await;
     let _ = schedules.await;

@@ -63,9 +63,9 @@ impl Checkpointer {
         Ok(Self { pages, wake, wake_at: Cell::new(STEP_PAGES), pause_at: Cell::new(MAX_PAGES) })
     }
 
-    /// Whether the log is short enough to be left alone.
+    /// Whether the log may grow a little without anything to be done about it.
     pub(super) fn is_idle(&self) -> bool {
-        self.pages.load(Ordering::Relaxed) < STEP_PAGES
+        self.pages.load(Ordering::Relaxed) < self.wake_at.get().min(self.pause_at.get())
     }
 
     /// Called by the writer when its batch is committed and answered.

@@ -296,7 +296,7 @@ mod tests {
             let (written, waits) = tokio::sync::oneshot::channel();
             store.write_behind(
                 move |_| {
-                    drop(written.send(()));
+                    let _ = written.send(());
                     Ok(())
                 },
                 |error| panic!("{error}"),
@@ -316,7 +316,7 @@ mod tests {
             runtime.block_on(async {
                 store.write_behind(
                     move |_| {
-                        drop(written.send(()));
+                        let _ = written.send(());
                         Ok(())
                     },
                     |error| panic!("{error}"),

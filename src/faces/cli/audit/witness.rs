@@ -20,7 +20,7 @@ use crate::{
     error::{Code, Error, Result},
     faces::{
         cli::{Screen, Stop, local, output::line},
-        http::listener,
+        http::{lanes::Lanes, listener},
     },
     model::{Clock, time::SystemClock},
     witness::{self, Witness},
@@ -76,7 +76,7 @@ pub fn run(options: &WitnessOptions, screen: Screen) -> Result<ExitCode, Stop> {
             let _ = tokio::signal::ctrl_c().await;
             child.cancel();
         });
-        listener::serve(listener, router, shutdown).await;
+        listener::serve(listener, router, &Lanes::default(), shutdown).await;
         Ok(())
     });
     served.map(|()| ExitCode::SUCCESS)
