@@ -21,6 +21,7 @@ mod crash;
 mod discovery;
 mod elicitation;
 mod faults;
+mod filters;
 mod folding;
 mod full_disk;
 mod hostile;
