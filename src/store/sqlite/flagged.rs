@@ -43,7 +43,9 @@ impl<'c> Check<'c> {
             let params = params![self.tenant.as_str(), entry.seq, rows(AT_ONCE)];
             self.named = self.statement.query_map(params, |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
         }
-        while self.named.pop_front_if(|named| named.is_none_or(|named| named < entry.seq)).is_some() {}
+        while self.named.front().is_some_and(|named| named.is_none_or(|named| named < entry.seq)) {
+            self.named.pop_front();
+        }
         Ok(self.named.front() == Some(&Some(entry.seq)))
     }
 }
