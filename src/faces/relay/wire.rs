@@ -348,8 +348,8 @@ impl Speaker {
     }
 }
 
-/// A name as a header has it: base64 where it is no plain ASCII (SEP-2243).
-fn encoded(name: &str) -> String {
+/// A text as a header has it: base64 where it is no plain ASCII (SEP-2243).
+pub fn encoded(name: &str) -> String {
     use base64::{Engine, prelude::BASE64_STANDARD};
     let is_plain = name.bytes().all(|byte| (0x20..0x7f).contains(&byte)) && name.trim() == name;
     if is_plain && !name.starts_with("=?base64?") {
