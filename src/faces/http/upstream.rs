@@ -173,6 +173,10 @@ impl Exchange {
         if let Some(header) = mismatch(&headers, message.method.as_deref(), None) {
             return Ok(misnamed(id.as_deref(), header));
         }
+        if let Some(id) = id.as_deref().filter(|id| self.open.is_parked(id)) {
+            let problem = "the id of a request must be one that no other request has";
+            return Ok(rpc_error(StatusCode::BAD_REQUEST, Some(id), INVALID_REQUEST, problem));
+        }
         let modern = message.is_modern() || is_modern(&headers);
         if message.is("tools/call") {
             // A call without an id would be one without an answer.
@@ -184,6 +188,7 @@ impl Exchange {
             governor: Arc::clone(&self.route.governor),
             call: None,
             list: id.clone().filter(|_| message.is("tools/list")),
+            own: id.clone(),
             open: self.open.clone(),
             until: Some(Instant::now() + self.app.shared.call_timeout),
             turn: None,
@@ -275,6 +280,7 @@ impl Exchange {
             governor: Arc::clone(&self.route.governor),
             call: Some((id.clone(), admitted.report)),
             list: None,
+            own: None,
             open: self.open.clone(),
             until: Some(Instant::now() + self.app.shared.call_timeout),
             turn: None,
@@ -311,6 +317,7 @@ impl Exchange {
             governor: Arc::clone(&self.route.governor),
             call: None,
             list: None,
+            own: None,
             open: self.open.clone(),
             until: None,
             turn: None,
