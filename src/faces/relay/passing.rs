@@ -63,7 +63,8 @@ impl Open {
         redact.join(&mut self.state().redactions);
     }
 
-    fn redacted(&self, text: &str) -> Option<String> {
+    /// A message without those secrets; `None` if there are none in it.
+    pub fn redacted(&self, text: &str) -> Option<String> {
         let redactions = self.state().redactions.clone();
         redactions.iter().fold(None, |text_so_far: Option<String>, redact| {
             let now = redact.message(text_so_far.as_deref().unwrap_or(text));
