@@ -113,6 +113,13 @@ impl Haldir {
         })
     }
 
+    /// JSON text of a tool as it was accepted; empty if there is none that this caller can call.
+    pub fn pinned_definition(&self, credential: &Credential, upstream: &UpstreamName, tool: &str) -> Result<String> {
+        let cx = self.watch_proxy(credential)?;
+        let pinned = cx.read(|cx| cx.tx.pinned_tool(&cx.caller.tenant, upstream, tool))?;
+        Ok(pinned.map_or_else(String::new, |tool| tool.definition))
+    }
+
     /// Waits until the outcomes that were reported are written.
     pub async fn caught_up(&self) {
         self.inner.store.caught_up().await;

@@ -13,6 +13,7 @@ mod compliance;
 mod connection;
 mod counters;
 mod durability;
+mod flagged;
 mod folding;
 mod inspection;
 mod keys;

@@ -118,7 +118,8 @@ impl Beginning {
             let last = head.as_ref().map_or(0, |head| head.seq);
             let (mut in_front, mut beyond) = (false, None);
             tx.each_entry(tenant, i64::MIN, &mut |read| {
-                in_front = read.is_ok_and(|entry| entry.seq < 1);
+                // Where it cannot even be read, it is for the check from the smallest number on to say so.
+                in_front = read.map_or(true, |entry| entry.seq < 1);
                 false
             })?;
             tx.each_entry(tenant, last + 1, &mut |read| {

@@ -1,11 +1,18 @@
 //! The process may end at any moment, as in a power cut: what was acknowledged is there, nothing is half-done, and
 //! the next start needs no repair.
 
-use std::{thread, time::Duration};
+use std::{
+    fs,
+    process::Command,
+    thread,
+    time::{Duration, Instant},
+};
+
+use haldir::{call::AnomalyThresholds, crypto::Key};
 
 use crate::{
     postings,
-    support::{Client, House, Random, Server, json, lock, text},
+    support::{Client, House, InProcess, Process, Random, Server, at_once, integer, json, lock, text},
 };
 
 /// How often the process is killed.
@@ -130,4 +137,56 @@ fn a_process_killed_at_any_moment_loses_nothing_and_leaves_nothing_half_done() {
     }
     assert!(writes > KILLS, "there was hardly any load: {writes} writes");
     assert_eq!(house.sql_value::<String>("PRAGMA integrity_check"), "ok");
+}
+
+#[test]
+fn a_step_of_the_schema_is_taken_as_a_whole_or_not_at_all() {
+    const ENTRIES: usize = 1_200;
+    let house = House::new();
+    let key = Key::generate().unwrap();
+    let open = || InProcess::open_with(&house.db(), &key, AnomalyThresholds::default());
+    let haldir = open();
+    let session = haldir.session(&json!({}));
+    let entry = json!({"session_id": session, "action": "work", "tool": "t", "details": "x".repeat(6_000)});
+    at_once(8, |_| (0..ENTRIES / 8).for_each(|_| drop(haldir.ok("logAction", &entry))));
+    let before = haldir.verify();
+    drop(haldir);
+    postings::as_before(&house.sql());
+    let log_bytes = || {
+        let name = format!("{}-wal", house.db().display());
+        fs::metadata(name).map_or(0, |file| file.len())
+    };
+    let version = || house.sql_value::<i64>("PRAGMA user_version");
+    // So much of it stands in the write-ahead log already when the process ends: the first bytes, then more and more.
+    let mut ended_within = 0;
+    for bytes in (0..8).map(|step| 1 + step * 1_000_000) {
+        house.sql().query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_haldir"));
+        command.args(["migrate", "up"]).env_clear().env("HALDIR_DB", house.db());
+        command.stdin(std::process::Stdio::null());
+        command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+        let mut process = Process::spawn(command);
+        let begun = Instant::now();
+        while log_bytes() < bytes && process.child().try_wait().unwrap().is_none() {
+            assert!(begun.elapsed() < Duration::from_secs(60), "it neither ends nor goes on");
+            thread::sleep(Duration::from_micros(200));
+        }
+        process.kill();
+        let tables = "SELECT count(*) FROM sqlite_schema WHERE name IN ('logs', 'entries_by_place', 'audit_postings')";
+        if version() == 17 {
+            assert_eq!(house.sql_value::<i64>(tables), 2);
+            break;
+        }
+        ended_within += 1;
+        assert_eq!((version(), house.sql_value::<i64>(tables)), (16, 0));
+        assert_eq!(
+            house.sql_value::<i64>("SELECT count(*) FROM audit_entries WHERE tenant = 'local' AND seq > 0"),
+            integer(&before, "entries_checked")
+        );
+    }
+    assert!(ended_within > 2, "the process has ended within the step only {ended_within} times");
+    let haldir = open();
+    assert_eq!((version(), haldir.verify()), (17, before));
+    haldir.ok("logAction", &entry);
+    assert_eq!(haldir.verify()["verified"], true);
 }

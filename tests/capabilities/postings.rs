@@ -79,6 +79,30 @@ pub fn as_they_lay(sql: &Connection) {
     .unwrap();
 }
 
+/// Puts a store back to how the version before left it.
+pub fn as_before(sql: &Connection) {
+    sql.execute_batch(
+        "ALTER TABLE log_folds RENAME TO audit_folds; DROP TABLE audit_postings;
+         ALTER TABLE audit_entries RENAME TO by_place; DROP INDEX audit_flagged;
+         CREATE TABLE audit_entries (tenant TEXT NOT NULL, seq INTEGER NOT NULL, id TEXT NOT NULL, at INTEGER NOT NULL,
+             kind TEXT NOT NULL, session_id TEXT NOT NULL, agent_id TEXT NOT NULL, tool TEXT NOT NULL,
+             action TEXT NOT NULL, cost INTEGER NOT NULL, flagged INTEGER NOT NULL, flag_reason TEXT NOT NULL,
+             actor TEXT NOT NULL, details TEXT, details_salt BLOB, details_digest BLOB, prev_hash BLOB NOT NULL,
+             entry_hash BLOB NOT NULL, indexed INTEGER NOT NULL DEFAULT 1, PRIMARY KEY (tenant, seq)
+         ) STRICT, WITHOUT ROWID;
+         INSERT INTO audit_entries SELECT tenant, place - base, id, at, kind, session_id, agent_id, tool, action, cost,
+             flagged, flag_reason, actor, details, details_salt, details_digest, prev_hash, entry_hash, 1
+             FROM logs JOIN by_place ON place > base AND place < base + 549755813888;
+         DROP TABLE by_place; DROP TABLE logs;
+         CREATE INDEX audit_flagged ON audit_entries (tenant, seq) WHERE flagged = 1;
+         CREATE INDEX audit_by_session ON audit_entries (tenant, session_id, seq) WHERE indexed = 1;
+         CREATE INDEX audit_by_agent ON audit_entries (tenant, agent_id, seq) WHERE indexed = 1;
+         CREATE INDEX audit_by_tool ON audit_entries (tenant, tool, seq) WHERE indexed = 1;
+         DELETE FROM schema_migrations WHERE version = 17; PRAGMA user_version = 16",
+    )
+    .unwrap();
+}
+
 /// Makes them anew, as the migration does, of the entries that are said to be folded.
 pub fn fill(sql: &Connection) {
     sql.execute_batch("DELETE FROM audit_postings").unwrap();
@@ -237,29 +261,13 @@ fn a_store_from_before_there_were_any_gets_them_when_it_is_opened() {
     log.grow(1_300);
     let Growing { haldir, sessions, size } = log;
     drop(haldir);
-    // As the version before left it, which began to fold at any entry.
+    as_before(&house.sql());
+    // It began to fold at any entry, and has not built the tree yet.
     house
         .sql()
         .execute_batch(
-            "ALTER TABLE log_folds RENAME TO audit_folds; DROP TABLE audit_postings;
-             ALTER TABLE audit_entries RENAME TO by_place; DROP INDEX audit_flagged;
-             CREATE TABLE audit_entries (tenant TEXT NOT NULL, seq INTEGER NOT NULL, id TEXT NOT NULL, at INTEGER NOT NULL,
-                 kind TEXT NOT NULL, session_id TEXT NOT NULL, agent_id TEXT NOT NULL, tool TEXT NOT NULL,
-                 action TEXT NOT NULL, cost INTEGER NOT NULL, flagged INTEGER NOT NULL, flag_reason TEXT NOT NULL,
-                 actor TEXT NOT NULL, details TEXT, details_salt BLOB, details_digest BLOB, prev_hash BLOB NOT NULL,
-                 entry_hash BLOB NOT NULL, indexed INTEGER NOT NULL DEFAULT 1, PRIMARY KEY (tenant, seq)
-             ) STRICT, WITHOUT ROWID;
-             INSERT INTO audit_entries SELECT tenant, place - base, id, at, kind, session_id, agent_id, tool, action, cost,
-                 flagged, flag_reason, actor, details, details_salt, details_digest, prev_hash, entry_hash, 1
-                 FROM logs JOIN by_place ON place > base AND place < base + 549755813888;
-             DROP TABLE by_place; DROP TABLE logs;
-             CREATE INDEX audit_flagged ON audit_entries (tenant, seq) WHERE flagged = 1;
-             UPDATE audit_folds SET up_to = 1300; DELETE FROM tree_tiles;
-             INSERT INTO audit_tree_builds SELECT tenant, 0, seq, x'' FROM audit_heads;
-             CREATE INDEX audit_by_session ON audit_entries (tenant, session_id, seq) WHERE indexed = 1;
-             CREATE INDEX audit_by_agent ON audit_entries (tenant, agent_id, seq) WHERE indexed = 1;
-             CREATE INDEX audit_by_tool ON audit_entries (tenant, tool, seq) WHERE indexed = 1;
-             DELETE FROM schema_migrations WHERE version = 17; PRAGMA user_version = 16",
+            "UPDATE audit_folds SET up_to = 1300; DELETE FROM tree_tiles;
+             INSERT INTO audit_tree_builds SELECT tenant, 0, seq, x'' FROM audit_heads",
         )
         .unwrap();
     let mut log = Growing {

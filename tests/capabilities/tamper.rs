@@ -117,6 +117,69 @@ fn no_byte_of_any_column_of_any_entry_can_be_altered() {
 }
 
 #[test]
+fn no_value_of_another_type_goes_for_the_one_that_was_written() {
+    let (_house, haldir, connection) = log();
+    // In a table that takes any value in any column.
+    let own = columns(&connection, "audit_entries")[1..].join(", ");
+    connection
+        .execute_batch(&format!(
+            "ALTER TABLE audit_entries RENAME TO before; DROP INDEX audit_flagged;
+             CREATE TABLE audit_entries (place INTEGER PRIMARY KEY, {own});
+             INSERT INTO audit_entries SELECT * FROM before; DROP TABLE before;
+             CREATE INDEX audit_flagged ON audit_entries (place) WHERE flagged = 1"
+        ))
+        .unwrap();
+    assert_eq!(haldir.verify()["verified"], true);
+    let get = |column: &str| -> Sql {
+        let select = format!("SELECT {column} FROM audit_entries WHERE place = 5");
+        // Text need not be UTF-8.
+        connection.query_row(&select, [], |row| Ok(row.get(0).unwrap_or(Sql::Text("\u{fffd}".into())))).unwrap()
+    };
+    for column in own.split(", ") {
+        let original = get(column);
+        let values = [
+            "NULL",
+            "0",
+            "1",
+            "2",
+            "-0.0",
+            "1.0",
+            "1e300",
+            "9223372036854775807",
+            "''",
+            "'x'",
+            "zeroblob(16)",
+            "zeroblob(31)",
+            "zeroblob(32)",
+            "zeroblob(100000)",
+            "CAST(? AS BLOB)",
+            "CAST(? AS TEXT)",
+            "CAST(? AS REAL)",
+            "CAST(? AS INTEGER)",
+            "? || char(0)",
+            "char(0) || ?",
+            "? || ' '",
+            "CAST(? || x'FF' AS TEXT)",
+            "CAST(x'EDA080' AS TEXT)",
+            "CAST(CAST(? AS BLOB) || x'00' AS TEXT)",
+        ];
+        for value in values.map(|value| value.replace('?', column)) {
+            connection.execute(&format!("UPDATE audit_entries SET {column} = {value} WHERE place = 5"), []).unwrap();
+            let report = haldir.verify();
+            if get(column) == original {
+                assert_eq!(report["verified"], true, "{column} as {value}: {report}");
+            } else {
+                found(&report, 5, &format!("{column} as {value}"));
+            }
+            haldir.ok("getAuditTrail", &json!({}));
+            let put_back = format!("UPDATE audit_entries SET {column} = ?1 WHERE place = 5");
+            connection.execute(&put_back, params![original]).unwrap();
+        }
+    }
+    assert_eq!(haldir.verify()["verified"], true, "the log was not put back");
+}
+
+#[test]
 fn an_altered_head_is_found_is_not_built_upon_and_leaves_reads_working() {
     let (_house, haldir, connection) = log();
     let session = haldir.ok("listSessions", &json!({}))["sessions"][0]["session_id"].clone();

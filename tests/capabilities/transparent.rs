@@ -125,6 +125,61 @@ fn haldirs_own_headers_stay_here_and_secrets_never_come_back() {
 }
 
 #[test]
+fn headers_say_to_the_upstream_what_was_decided_and_nothing_else() {
+    let deploy = json!({"name": "deploy", "description": "deploys", "annotations": {"readOnlyHint": true}, "inputSchema": {
+    "type": "object", "properties": {
+        "region": {"type": "string", "x-mcp-header": "Region"}, "count": {"type": "integer", "x-mcp-header": "Count"},
+        "place": {"type": "object", "properties": {"zone": {"type": "string", "x-mcp-header": "Zone"}}}, "note": {"type": "string"},
+    }}});
+    let (house, upstream) = (House::new(), Upstream::new([deploy]));
+    let (_server, operator) = house.serve_operator();
+    register(&operator, "up", &upstream);
+    let secret = json!({"name": "token", "value": "tok-12345678", "upstreams": ["up"], "disclosure": "inject"});
+    assert_eq!(operator.post("/v1/secrets", &secret).status, 201);
+    let session = operator.session(&json!({"scopes": ["execute", "read"]}));
+    let ours = ("X-Session-ID", session.as_str());
+    let arguments = json!({"region": "eu", "count": 2, "place": {"zone": "a b"}, "note": "us"});
+    for (name, value) in [
+        ("Mcp-Param-Region", "us"),
+        ("Mcp-Param-Region", "=?base64?dXM=?="),
+        ("mcp-param-count", "3"),
+        ("Mcp-Param-Zone", "a"),
+        ("Mcp-Param-Note", "us"),
+        ("Mcp-Param-Other", "eu"),
+        ("Mcp-Method", "tools/list"),
+        ("Mcp-Name", "erase"),
+    ] {
+        let answer = call(&operator, &[ours, (name, value)], "deploy", &arguments);
+        assert_eq!(answer.json()["error"]["code"], -32020, "{name}: {value} passes: {}", answer.text);
+        let twice = [ours, ("Mcp-Param-Region", "eu"), (name, value)];
+        assert_eq!(call(&operator, &twice, "deploy", &arguments).json()["error"]["code"], -32020, "{name}: {value}");
+    }
+    // Nor does another message go for a call.
+    let list = json!({"jsonrpc": "2.0", "id": 6, "method": "tools/list", "params": {"name": "deploy", "arguments": arguments}});
+    let answer = operator.send("POST", "/mcp/up", &[BOTH, ours, ("Mcp-Method", "tools/call")], &list.to_string());
+    assert_eq!(answer.json()["error"]["code"], -32020, "{}", answer.text);
+    assert!(upstream.calls().is_empty(), "{:?}", upstream.calls());
+
+    let all = [ours, ("Mcp-Param-Region", "=?base64?ZXU=?="), ("Mcp-Param-Count", "2"), ("Mcp-Param-Zone", "a b")];
+    assert_eq!(call(&operator, &all, "deploy", &arguments).status, 200);
+    let hidden = json!({"region": "{{secret:token}}"});
+    assert_eq!(call(&operator, &[ours, ("Mcp-Param-Region", "{{secret:token}}")], "deploy", &hidden).status, 200);
+    // An operator changes what a call asks for, with it the header.
+    let rule = json!({"type": "tool_blocked", "tools": ["deploy"]});
+    assert_eq!(operator.post("/v1/approvals/rules", &rule).status, 201);
+    let held = call(&operator, &all, "deploy", &arguments);
+    let held: Value = serde_json::from_str(&text(&held.json()["result"]["content"][0], "text")).unwrap();
+    let path = format!("/v1/approvals/{}/approve", text(&held, "request_id"));
+    operator.post(&path, &json!({"arguments": {"region": "\u{e9}", "count": 1}})).ok();
+    assert_eq!(call(&operator, &all, "deploy", &arguments).status, 200);
+    let said: Vec<_> = ["mcp-param-region", "mcp-param-count", "mcp-param-zone"]
+        .map(|name| upstream.calls().iter().map(|asked| asked.header(name).to_owned()).collect::<Vec<_>>().join("|"))
+        .into();
+    assert_eq!(said, ["eu|tok-12345678|=?base64?w6k=?=", "2||1", "a b||"]);
+    operator.verified();
+}
+
+#[test]
 fn a_call_that_was_made_ready_leaves_as_it_was_decided_or_not_at_all() {
     let (house, upstream) = (House::new(), Upstream::new([tool("echo"), tool("erase")]));
     let (_server, operator) = house.serve_operator();

@@ -141,6 +141,41 @@ fn a_call_that_could_be_read_in_two_ways_does_not_reach_the_server() {
 }
 
 #[test]
+fn the_answer_to_one_request_never_goes_for_that_of_a_call() {
+    let house = House::new();
+    let (_server, operator) = house.serve_operator();
+    let mut wrapped = Lines::begun(wrap(&house, &[]));
+    let call = |id: &str| {
+        format!(
+            r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"sleep","arguments":{{"ms":700}}}}}}"#
+        )
+    };
+    // Servers answer each of them under the same id, and this with an error: then a call would have cost nothing.
+    for (id, others) in [(r#""a/b""#, &[r#""a/b""#, r#""\u0061/b""#, r#""a\/b""#][..]), ("70", &["70", "70.0", "7e1"])]
+    {
+        wrapped.write(&call(id));
+        for other in others {
+            wrapped.write(&format!(r#"{{"jsonrpc":"2.0","id":{other},"method":"no/such_method"}}"#));
+            let told = wrapped.line();
+            assert!(told.contains("-32600") && told.contains("no other request has"), "{other}: {told}");
+        }
+        let answer: Value = serde_json::from_str(&wrapped.line()).unwrap();
+        let slept = answer["result"]["content"][0]["text"].as_str();
+        assert!(slept.is_some() && answer["id"] == serde_json::from_str::<Value>(id).unwrap(), "{answer}");
+    }
+    for id in ["9007199254740993", "1.5", "1e400", r#""\ud800""#, "true"] {
+        wrapped.write(&call(id));
+        assert!(wrapped.line().contains("-32600"), "{id}");
+    }
+    // However it is written, it is haldir's own where it begins like those.
+    wrapped.write(r#"{"jsonrpc":"2.0","id":"\u0068aldir-1","method":"tools/list"}"#);
+    assert!(wrapped.line().contains("-32600"));
+    wrapped.ask("ping", &json!({}));
+    wait_for(&operator, "proxyCall.ok");
+    assert!(!actions(&operator).iter().any(|action| action == "proxyCall.failed"), "{:?}", actions(&operator));
+}
+
+#[test]
 fn an_agent_cannot_widen_what_its_operator_has_bound() {
     let house = House::new();
     let (_server, operator) = house.serve_operator();

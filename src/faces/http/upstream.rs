@@ -29,7 +29,7 @@ use axum::{
 use bytes::Bytes;
 use children::Children;
 use departure::{Departure, Leaving, Outgoing};
-use headers::{is_modern, mismatch};
+use headers::{is_modern, mirror, mirrored, mirroring, mismatch, unlike};
 use http::{HeaderMap, Method, StatusCode};
 use route::Route;
 pub use sessions::UpstreamSessions;
@@ -170,6 +170,13 @@ impl Exchange {
         }
         self.client = message.is("initialize").then(|| message.speaker());
         let id = message.request_id().map(str::to_owned);
+        if let Some(header) = mismatch(&headers, message.method.as_deref(), None) {
+            return Ok(misnamed(id.as_deref(), header));
+        }
+        if let Some(id) = id.as_deref().filter(|id| self.open.is_parked(id)) {
+            let problem = "the id of a request must be one that no other request has";
+            return Ok(rpc_error(StatusCode::BAD_REQUEST, Some(id), INVALID_REQUEST, problem));
+        }
         let modern = message.is_modern() || is_modern(&headers);
         if message.is("tools/call") {
             // A call without an id would be one without an answer.
@@ -181,6 +188,7 @@ impl Exchange {
             governor: Arc::clone(&self.route.governor),
             call: None,
             list: id.clone().filter(|_| message.is("tools/list")),
+            own: id.clone(),
             open: self.open.clone(),
             until: Some(Instant::now() + self.app.shared.call_timeout),
             turn: None,
@@ -207,11 +215,18 @@ impl Exchange {
             Ok(call) => call,
             Err((code, problem)) => return Ok(rpc_error(StatusCode::BAD_REQUEST, Some(id), code, &problem)),
         };
-        if let Some(header) = mismatch(headers, &call.name) {
-            let problem = format!("the header {header} does not say what the body says");
-            return Ok(rpc_error(StatusCode::BAD_REQUEST, Some(id), HEADER_MISMATCH, &problem));
+        if let Some(header) = mismatch(headers, message.method.as_deref(), Some(&call.name)) {
+            return Ok(misnamed(Some(id), header));
         }
         let arguments = call.arguments.map_or("{}", |arguments| arguments.get());
+        let definition = if mirror(headers) {
+            self.app.shared.haldir.pinned_definition(&self.credential, &self.route.name, &call.name)?
+        } else {
+            String::new()
+        };
+        if let Some(header) = unlike(headers, &mirrored(&definition, arguments)) {
+            return Ok(misnamed(Some(id), &header));
+        }
         let session = call.session.clone().or(session.clone());
         let decided = decided.clone().or_else(|| call.decided(message));
         let asks = !asked
@@ -257,12 +272,15 @@ impl Exchange {
         }
         let leaving = departure.left(&admitted.arguments).unwrap_or_else(|| {
             let text = call.forwarded(id, &admitted.arguments);
-            Leaving::Later(self.outgoing(Method::POST, headers, Some(text), false))
+            // Secrets stand in the arguments by now, or what an operator has put there.
+            let headers = mirroring(headers, &mirrored(&definition, &admitted.arguments));
+            Leaving::Later(self.outgoing(Method::POST, &headers, Some(text), false))
         });
         let passing = Passing {
             governor: Arc::clone(&self.route.governor),
             call: Some((id.clone(), admitted.report)),
             list: None,
+            own: None,
             open: self.open.clone(),
             until: Some(Instant::now() + self.app.shared.call_timeout),
             turn: None,
@@ -299,6 +317,7 @@ impl Exchange {
             governor: Arc::clone(&self.route.governor),
             call: None,
             list: None,
+            own: None,
             open: self.open.clone(),
             until: None,
             turn: None,
@@ -319,6 +338,11 @@ fn not_carried_out(passing: &mut Passing, why: &'static str) -> Option<String> {
     let (id, report) = passing.call.take()?;
     report.send(Outcome::Unsent(why));
     Some(id)
+}
+
+fn misnamed(id: Option<&str>, header: &str) -> Response {
+    let problem = format!("the header {header} does not say what the body says");
+    rpc_error(StatusCode::BAD_REQUEST, id, HEADER_MISMATCH, &problem)
 }
 
 fn rpc_error(status: StatusCode, id: Option<&str>, code: i32, problem: &str) -> Response {

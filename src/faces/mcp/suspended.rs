@@ -43,6 +43,7 @@ const BACK_WITHIN: Duration = Duration::from_secs(240);
 const INTERNAL_ERROR: i32 = -32_603;
 
 /// Why a client is not asked.
+const OVER: &str = "the call is over";
 const TOO_MANY: &str = "too much waits for clients' answers already";
 
 /// The calls that wait, of all clients of this face.
@@ -166,6 +167,11 @@ impl Suspended {
                 question.answer(Err((INTERNAL_ERROR, why.to_owned())));
             }
         };
+        // What it came to would lie here uncounted until the client is back, and is all that it waits for.
+        if call.outcome.is_finished() {
+            refuse(OVER, questions);
+            return Err(call);
+        }
         // Random: whoever has one state knows no other.
         let Ok(state) = crypto::token::<24>(STATE) else {
             refuse("the client cannot be asked", questions);
@@ -353,6 +359,21 @@ mod tests {
         assert_eq!(room.0.kept.load(Ordering::Acquire), 0);
         end.send(()).unwrap();
         assert_eq!((&mut back.outcome).await.unwrap().result.unwrap().get(), "{\"a\":1}");
+    }
+
+    #[tokio::test]
+    async fn a_call_that_is_over_is_not_left_whatever_it_asks() {
+        let room = Suspended::default();
+        let (running, _said, end) = call(&room, format!("\"{}\"", "x".repeat(MAX_KEPT_BYTES)));
+        end.send(()).unwrap();
+        while !running.outcome.is_finished() {
+            tokio::task::yield_now().await;
+        }
+        let (asked, refused) = question(1);
+        let Err(back) = room.leave(running, vec![asked], asker()) else { panic!("it lies there") };
+        assert_eq!(refused.await.unwrap().unwrap_err().1, OVER);
+        assert!(room.waiting().is_empty());
+        assert!(back.outcome.await.unwrap().result.is_ok());
     }
 
     #[tokio::test]

@@ -13,7 +13,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 use tokio_util::{
     sync::{CancellationToken, DropGuard},
@@ -217,11 +216,11 @@ impl Hub {
 
     /// A request is taken back: nobody answers it any more, so its stream ends. What is to be passed on of that.
     fn cancelled(&self, message: &Message<'_>, shared: bool) -> Option<String> {
-        let named = text::member(message.params, "requestId").map(RawValue::get);
+        let named = text::member(message.params, "requestId").and_then(message::id_of);
         let mut routes = self.routes();
         let is_it = |open: &Open| match &open.theirs {
-            Some(theirs) => shared && Some(theirs.id.as_str()) == named,
-            None => !shared && Some(open.id.as_str()) == named,
+            Some(theirs) => shared && Some(&theirs.id) == named.as_ref(),
+            None => !shared && Some(&open.id) == named.as_ref(),
         };
         let mut found = routes.open.iter().enumerate().filter(|(_, open)| is_it(open)).map(|(at, _)| at);
         let (at, another) = (found.next(), found.next());

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use serde_json::{Value, value::RawValue};
 
 use super::json;
@@ -28,9 +28,10 @@ pub const FIRST_MODERN: &str = "2026-07-28";
 pub struct Message<'a> {
     #[serde(borrow)]
     pub(super) jsonrpc: Cow<'a, str>,
-    /// Of requests and responses, as it was written.
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
-    pub id: Option<&'a RawValue>,
+    /// Of requests and responses, in the one form that there is of each: two that are written otherwise and are one to
+    /// whoever reads them would have one's answer go for the other's.
+    #[serde(borrow, default, deserialize_with = "plain_id", skip_serializing_if = "Option::is_none")]
+    pub id: Option<Cow<'a, RawValue>>,
     /// Of requests and notifications.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     pub method: Option<Cow<'a, str>>,
@@ -43,6 +44,39 @@ pub struct Message<'a> {
     /// Of responses.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     pub error: Option<&'a RawValue>,
+}
+
+/// Integers beyond it are not told from one another by readers who know no others than 64-bit floats.
+const MAX_ID: f64 = 9_007_199_254_740_991.0;
+
+/// The id that stands here, as [`Message::id`] has it.
+pub fn id_of(raw: &RawValue) -> Option<String> {
+    plain_id(raw).ok().flatten().map(|id| id.get().to_owned())
+}
+
+/// Reads an id: a text, an integer, or null.
+fn plain_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Cow<'de, RawValue>>, D::Error> {
+    let raw = <&RawValue>::deserialize(deserializer)?;
+    let text = raw.get();
+    let plain = match text.as_bytes()[0] {
+        b'"' => quoted(&serde_json::from_str::<String>(text).map_err(D::Error::custom)?),
+        b'n' => return Ok(None),
+        b'-' | b'0'..=b'9' => {
+            let number: f64 = serde_json::from_str(text).map_err(D::Error::custom)?;
+            // Without a fraction it is an integer, however it is written.
+            if number.fract() != 0.0 || number.abs() > MAX_ID {
+                return Err(D::Error::custom("an id is a text or an integer below 2^53"));
+            }
+            #[allow(clippy::cast_possible_truncation)]
+            let integer = number as i64;
+            integer.to_string()
+        }
+        _ => return Err(D::Error::custom("an id is a text or an integer")),
+    };
+    if plain == text {
+        return Ok(Some(Cow::Borrowed(raw)));
+    }
+    RawValue::from_string(plain).map(|plain| Some(Cow::Owned(plain))).map_err(D::Error::custom)
 }
 
 /// The method that is governed.
@@ -87,15 +121,15 @@ impl<'a> Message<'a> {
     }
 
     /// The id of a request, as it was written; JSON-RPC's `null` is none.
-    pub fn request_id(&self) -> Option<&'a str> {
+    pub fn request_id(&self) -> Option<&str> {
         self.method.as_ref()?;
-        self.id.map(RawValue::get).filter(|id| *id != "null")
+        self.id.as_deref().map(RawValue::get).filter(|id| *id != "null")
     }
 
     /// The id that a response answers.
-    pub fn answers(&self) -> Option<&'a str> {
+    pub fn answers(&self) -> Option<&str> {
         let is_response = self.method.is_none() && (self.result.is_some() || self.error.is_some());
-        self.id.map(RawValue::get).filter(|_| is_response)
+        self.id.as_deref().map(RawValue::get).filter(|_| is_response)
     }
 
     /// Whether it is a request or a notification of this method.
@@ -347,7 +381,31 @@ mod tests {
     #[test]
     fn a_message_is_passed_on_with_its_own_text_and_without_unknown_fields() {
         let text = r#"{"jsonrpc":"2.0","Method":"tools/call","id":1e2,"method":"x/y","params":{"a":1.00}}"#;
-        let expected = r#"{"jsonrpc":"2.0","id":1e2,"method":"x/y","params":{"a":1.00}}"#;
+        let expected = r#"{"jsonrpc":"2.0","id":100,"method":"x/y","params":{"a":1.00}}"#;
         assert_eq!(Message::read(text).unwrap().text(), expected);
+    }
+
+    #[test]
+    fn an_id_has_one_form() {
+        let id = |id: &str| {
+            let text = format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"ping"}}"#);
+            Message::read(&text).ok().map(|message| message.request_id().unwrap_or("none").to_owned())
+        };
+        for (written, read) in [
+            ("7", "7"),
+            ("-7.0", "-7"),
+            ("70e-1", "7"),
+            ("-0", "0"),
+            ("9007199254740991", "9007199254740991"),
+            ("null", "none"),
+            (r#""a""#, r#""a""#),
+            (r#""\u0061\/\u00e9""#, "\"a/\u{e9}\""),
+            (r#""1.0""#, r#""1.0""#),
+        ] {
+            assert_eq!(id(written).as_deref(), Some(read), "{written}");
+        }
+        for written in ["1.5", "9007199254740992", "1e300", "1e999", r#""\ud800""#, "true", "[1]", "{}"] {
+            assert_eq!(id(written), None, "{written}");
+        }
     }
 }

@@ -63,7 +63,8 @@ impl Open {
         redact.join(&mut self.state().redactions);
     }
 
-    fn redacted(&self, text: &str) -> Option<String> {
+    /// A message without those secrets; `None` if there are none in it.
+    pub fn redacted(&self, text: &str) -> Option<String> {
         let redactions = self.state().redactions.clone();
         redactions.iter().fold(None, |text_so_far: Option<String>, redact| {
             let now = redact.message(text_so_far.as_deref().unwrap_or(text));
@@ -118,6 +119,11 @@ impl Open {
         });
     }
 
+    /// Whether a call of this id is open whose answer may come on any stream.
+    pub fn is_parked(&self, id: &str) -> bool {
+        self.state().parked.contains_key(id)
+    }
+
     fn parked(&self, id: &str) -> Option<Report> {
         self.state().parked.remove(id)
     }
@@ -131,6 +137,8 @@ pub struct Passing {
     pub call: Option<(String, Report)>,
     /// The id of a `tools/list` that is to be answered.
     pub list: Option<String>,
+    /// The id of a request that is no call: its answer is that of no other.
+    pub own: Option<String>,
     /// What the protocol session has open.
     pub open: Open,
     /// When the answer must have come.
@@ -155,7 +163,7 @@ impl Passing {
             Some((of, report)) if of == id => Some(report),
             other => {
                 self.call = other;
-                self.open.parked(id)
+                if self.own.as_deref() == Some(id) { None } else { self.open.parked(id) }
             }
         };
         let Some(report) = report else { return redacted };
@@ -167,5 +175,60 @@ impl Passing {
     /// Whether an answer is still to come that haldir has to see.
     pub fn awaits_answer(&self) -> bool {
         self.call.is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::future::BoxFuture;
+    use serde_json::value::RawValue;
+
+    use super::*;
+    use crate::{
+        error::Result,
+        faces::relay::govern::{Asked, Decision},
+    };
+
+    struct Nobody;
+
+    impl Govern for Nobody {
+        fn observe(&self, _: Vec<Box<RawValue>>) -> BoxFuture<'_, Result<()>> {
+            unreachable!()
+        }
+
+        fn visible(&self, _: &[&RawValue]) -> Result<Vec<bool>> {
+            unreachable!()
+        }
+
+        fn admit(&self, _: Asked) -> BoxFuture<'_, Result<Decision>> {
+            unreachable!()
+        }
+
+        fn recorded(&self) -> BoxFuture<'_, ()> {
+            unreachable!()
+        }
+    }
+
+    #[tokio::test]
+    async fn a_call_that_is_parked_is_answered_by_no_other_requests_answer() {
+        let (open, outcome) = (Open::default(), Arc::new(Mutex::new(None)));
+        let kept = Arc::clone(&outcome);
+        let report = Report::new(move |outcome| *kept.lock().unwrap() = Some(outcome), None);
+        open.park("5".to_owned(), report, Duration::from_secs(60));
+        let passing = |own: Option<&str>| Passing {
+            governor: Arc::new(Nobody),
+            call: None,
+            list: None,
+            own: own.map(str::to_owned),
+            open: open.clone(),
+            until: None,
+            turn: None,
+        };
+        let error = r#"{"jsonrpc":"2.0","id":5,"error":{"code":-32601,"message":"no/such_method"}}"#;
+        assert!(passing(Some("5")).pass(error).is_none());
+        assert!(outcome.lock().unwrap().is_none() && open.is_parked("5"));
+        let result = r#"{"jsonrpc":"2.0","id":5,"result":{"content":[]}}"#;
+        assert!(passing(Some("6")).pass(result).is_none());
+        assert!(matches!(&*outcome.lock().unwrap(), Some(Outcome::Result(_))) && !open.is_parked("5"));
     }
 }

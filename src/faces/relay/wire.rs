@@ -138,7 +138,7 @@ impl Speaker {
         }
         if message.is("notifications/cancelled") {
             // From 2026-07-28 on it is the end of the stream that says so.
-            let id = text::member(message.params, "requestId").map(|id| id.get().to_owned());
+            let id = text::member(message.params, "requestId").and_then(message::id_of);
             if let Some(running) = id.and_then(|id| self.state().running.remove(&id))
                 && self.is_modern()
             {
@@ -284,8 +284,7 @@ impl Speaker {
     async fn heard(&self, text: String, id: Option<&str>, begins: bool) -> bool {
         let Ok(message) = Message::read(&text) else { return false };
         // Some answer what they cannot read without its id.
-        let is_error =
-            message.method.is_none() && message.error.is_some() && message.id.is_none_or(|id| id.get() == "null");
+        let is_error = message.method.is_none() && message.error.is_some() && message.id.is_none();
         if let (Some(id), true) = (id, is_error) {
             let id = serde_json::from_str(id).ok();
             let text = Message { id, ..message }.text();
@@ -348,8 +347,8 @@ impl Speaker {
     }
 }
 
-/// A name as a header has it: base64 where it is no plain ASCII (SEP-2243).
-fn encoded(name: &str) -> String {
+/// A text as a header has it: base64 where it is no plain ASCII (SEP-2243).
+pub fn encoded(name: &str) -> String {
     use base64::{Engine, prelude::BASE64_STANDARD};
     let is_plain = name.bytes().all(|byte| (0x20..0x7f).contains(&byte)) && name.trim() == name;
     if is_plain && !name.starts_with("=?base64?") {

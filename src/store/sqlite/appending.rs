@@ -2,7 +2,10 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, Statement, params};
 
-use super::{pending::Appended, statements::statements};
+use super::{
+    pending::Appended,
+    statements::{LOG_PLACES, statements},
+};
 use crate::{
     error::{Error, Result},
     model::{Entry, TenantId},
@@ -14,15 +17,12 @@ statements! {
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
         ON CONFLICT DO UPDATE SET seq = ?2, at = ?3, entry_hash = ?4, tree = ?5, mac = ?6, actions = ?7, cost = ?8,
         flagged = ?9";
-    BASE = "SELECT base FROM logs WHERE tenant = ?1";
+    BASE = "SELECT base FROM logs WHERE tenant = ?1 AND base % 1099511627776 = 0";
     NEW_LOG = "INSERT INTO logs (base, tenant) SELECT coalesce(max(base) + 1099511627776, 0), ?1 FROM logs RETURNING base";
     INSERT_ENTRY = "INSERT INTO audit_entries (place, id, at, kind, session_id, agent_id, tool, action, cost,
         flagged, flag_reason, actor, details, details_salt, details_digest, prev_hash, entry_hash)
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)";
 }
-
-/// Entries of a log stand at their numbers behind its base, up to here.
-const LOG_PLACES: i64 = 1 << 39;
 
 pub(super) fn write_head(connection: &Connection, tenant: &TenantId, head: &Head, mac: [u8; 32]) -> Result<()> {
     connection.prepare_cached(PUT_HEAD)?.execute(params![

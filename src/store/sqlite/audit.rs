@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rusqlite::{Connection, OptionalExtension, Row, Statement, params};
 
 use super::{
-    SqliteTx, folding,
+    SqliteTx, flagged, folding,
     pending::Appended,
     postings::{self, Kind, Walk},
     rows::{Columns, rows},
@@ -15,7 +15,7 @@ use super::{
 use crate::{
     crypto::Hash,
     error::Result,
-    model::{Entry, EntryView, Money, TenantId, UnixMicros},
+    model::{Entry, EntryBytes, EntryView, Money, TenantId, UnixMicros},
     store::{AuditPage, AuditPart, AuditQuery, Head, LogKeeper, PAGE_BYTES, ReadAudit, StoredEntryProblem, WriteAudit},
 };
 
@@ -300,13 +300,15 @@ impl ReadAudit for SqliteTx<'_> {
     ) -> Result<()> {
         self.require_reader()?;
         let mut postings = postings::Check::new(self.connection()?, tenant, self.folded(tenant)?)?;
+        let mut flagged = flagged::Check::new(self.connection()?, tenant)?;
+        let mut finds = |entry: &EntryBytes<'_>| Ok(postings.finds(entry)? && flagged.finds(entry)?);
         let mut failed = None;
         self::each(self.connection()?, tenant, first, &mut |read| {
-            let held = read.map(|entry| (entry, postings.finds(&entry.bytes())));
+            let held = read.map(|entry| (entry, finds(&entry.bytes())));
             each(match held {
                 Ok((entry, Ok(true))) => Ok(entry),
                 Ok((entry, Ok(false))) => {
-                    let problem = "filters would miss it: it is not among the postings of what it has".to_owned();
+                    let problem = "filters would miss it: what leads to it is not in the store".to_owned();
                     Err(StoredEntryProblem { seq: Some(entry.seq), problem })
                 }
                 Ok((_, Err(error))) => {

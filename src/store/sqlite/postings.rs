@@ -324,16 +324,18 @@ impl<'c> Check<'c> {
         let (of, most) = (ToSqlOutput::Borrowed(ValueRef::Text(&of)), rows(CHECKED_AT_ONCE));
         let range = (self.first, self.first + most - 1);
         let mut found = self.statement.query(params![self.tenant.as_str(), of, range.0, range.1, most])?;
-        let mut blocks = [Places::default(); CHECKED_AT_ONCE];
+        let mut blocks = [None; CHECKED_AT_ONCE];
         while let Some(row) = found.next()? {
             let at = usize::try_from(row.get::<_, i64>(0)? - self.first).unwrap_or(usize::MAX);
             if let Some(block) = blocks.get_mut(at) {
-                *block = Places::from_column(row.get_ref(1)?);
+                // Where somebody has put two rows, a filter may be led by either.
+                let places = Places::from_column(row.get_ref(1)?);
+                *block = block.map_or(Some(places), |other| Some(places.and(other)));
             }
         }
         let known = &mut self.known[kind as usize];
         known.by_text.insert(text.to_vec(), known.all.len());
-        known.all.push(Known { text: text.to_vec(), blocks });
+        known.all.push(Known { text: text.to_vec(), blocks: blocks.map(Option::unwrap_or_default) });
         Ok(known.all.len() - 1)
     }
 }

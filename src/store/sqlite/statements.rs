@@ -12,20 +12,28 @@ macro_rules! statements {
 
 pub(super) use statements;
 
+/// Entries of a log stand at their numbers behind its base, up to here.
+pub(super) const LOG_PLACES: i64 = 1 << 39;
+
 /// Where an entry of this number lies in `audit_entries`, in the log of the tenant `?1`: each log has the 2^39 places on either
-/// side of its base for itself. No number leads out of them, and where there is no log, there is no place.
+/// side of its base for itself. No number leads out of them, and where there is no log, there is no place: nor where its base is
+/// none that a log can have, or entries would be found by other numbers than theirs.
 macro_rules! place {
     ($seq:literal) => {
-        concat!("(SELECT base FROM logs WHERE tenant = ?1) + max(-549755813888, min(", $seq, ", 549755813888))")
+        concat!(
+            "(SELECT base FROM logs WHERE tenant = ?1 AND base % 1099511627776 = 0) + max(-549755813888, min(",
+            $seq,
+            ", 549755813888))"
+        )
     };
 }
 
 pub(super) use place;
 
-/// The number of the entry that lies at a place.
+/// The number of the entry that lies at a place; none at what is no place.
 macro_rules! seq {
     () => {
-        "(place + 549755813888 & 1099511627775) - 549755813888"
+        "iif(typeof(place) = 'integer', (place + 549755813888 & 1099511627775) - 549755813888, NULL)"
     };
 }
 
@@ -36,16 +44,18 @@ mod tests {
     use rusqlite::StatementStatus;
 
     use super::super::{
-        appending, approvals, audit, compliance, connection, counters, folding, keys, migrations::Migrator, open_calls,
-        payments, postings, proxy, retention, scan, secrets, sessions, signing, stats, tree, usage, webhooks,
+        appending, approvals, audit, compliance, connection, counters, flagged, folding, keys, migrations::Migrator,
+        open_calls, payments, postings, proxy, retention, scan, secrets, sessions, signing, stats, tree, usage,
+        webhooks,
     };
 
-    const ALL: [&[(&str, &str)]; 20] = [
+    const ALL: [&[(&str, &str)]; 21] = [
         appending::ALL,
         approvals::ALL,
         audit::ALL,
         compliance::ALL,
         counters::ALL,
+        flagged::ALL,
         folding::ALL,
         keys::ALL,
         open_calls::ALL,

@@ -16,7 +16,7 @@ use futures::{
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 
-use super::{HALDIR_SESSION, mismatch, rpc_error};
+use super::{HALDIR_SESSION, mismatch, misnamed, rpc_error};
 use crate::{
     crypto,
     error::{Error, Result},
@@ -121,10 +121,9 @@ impl Children<'_> {
         };
         if message.is("tools/call")
             && let Ok(call) = Call::read(message.params)
-            && let Some(header) = mismatch(headers, &call.name)
+            && let Some(header) = mismatch(headers, message.method.as_deref(), Some(&call.name))
         {
-            let problem = format!("the header {header} does not say what the body says");
-            return Ok(rpc_error(StatusCode::BAD_REQUEST, Some(id), super::HEADER_MISMATCH, &problem));
+            return Ok(misnamed(Some(id), header));
         }
         let listens = message.is("subscriptions/listen");
         let turn = match self.link.as_ref().filter(|_| !listens) {

@@ -86,10 +86,12 @@ impl UpstreamSessions {
         let mut sessions = self.sessions();
         Self::make_room(&mut sessions, &owner, now)?;
         let name = (upstream.to_owned(), id.clone());
-        if sessions.get(&name).is_some_and(|session| session.owner != owner) {
+        let known = sessions.get(&name);
+        if known.is_some_and(|session| session.owner != owner) {
             return Err(Error::new(Code::Unavailable, "the upstream gave a session that is somebody else's"));
         }
-        let open = Open::default();
+        // An upstream that gives one a second time still has the secrets that it was sent there.
+        let open = known.map_or_else(Open::default, |session| session.open.clone());
         sessions.insert(name, Session { owner, used: now, open: open.clone(), child: None });
         Ok(open)
     }
@@ -217,5 +219,26 @@ impl UpstreamSessions {
         if let Some(hub) = ended.as_ref().and_then(Session::hub) {
             hub.end();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::value::RawValue;
+
+    use super::*;
+    use crate::faces::relay::govern::Redact;
+
+    #[test]
+    fn a_session_that_is_begun_again_under_its_id_keeps_its_secrets() {
+        let (sessions, id) = (UpstreamSessions::default(), HeaderValue::from_static("same"));
+        let key = |key: &str| Credential::ApiKey(key.to_owned().into());
+        let hide = |json: Box<RawValue>| RawValue::from_string(json.get().replace("hidden", "...")).unwrap();
+        sessions.begin("up", &id, &key("hld_a")).unwrap().redact(Redact::new([1; 32], hide));
+        let again = sessions.begin("up", &id, &key("hld_a")).unwrap();
+        let text = r#"{"jsonrpc":"2.0","method":"notifications/message","params":{"data":"hidden"}}"#;
+        assert!(again.redacted(text).unwrap().contains("\"...\""));
+        assert!(sessions.begin("up", &id, &key("hld_b")).is_err());
+        assert!(sessions.begin("other", &id, &key("hld_b")).unwrap().redacted(text).is_none());
     }
 }

@@ -3,7 +3,10 @@
 //! Each request is told who asks. What the server says to need before it answers is asked of the client, as servers did
 //! before, and the request is made again with the answers.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet, HashMap},
+};
 
 use serde_json::{Value, json, value::RawValue};
 
@@ -161,7 +164,7 @@ impl NewServer {
             }
             let text = match message.result {
                 Some(result) => text::answer(&open.client_id, Some(result), |name| !NEW.contains(&name), &[]),
-                None => Message { id: raw(&open.client_id).as_deref(), ..message }.text(),
+                None => Message { id: raw(&open.client_id).map(Cow::Owned), ..message }.text(),
             };
             return vec![Step::Client(text)];
         }
@@ -245,8 +248,8 @@ impl NewServer {
     }
 
     fn cancel(&mut self, message: &Message<'_>) -> Vec<Step> {
-        let Some(id) = text::member(message.params, "requestId").map(RawValue::get) else { return Vec::new() };
-        self.asking.remove(id);
+        let Some(id) = text::member(message.params, "requestId").and_then(message::id_of) else { return Vec::new() };
+        self.asking.remove(&id);
         let found = self.open.iter().find(|(_, open)| open.client_id == id).map(|(known, _)| known.clone());
         let Some(known) = found else { return Vec::new() };
         self.open.remove(&known);

@@ -150,8 +150,8 @@ impl OldServer {
             let passes = message.method.is_some() && !message.is("notifications/initialized");
             return passes.then(|| Step::Upstream(message.text())).into_iter().collect();
         }
-        let Some(id) = text::member(message.params, "requestId").map(RawValue::get) else { return Vec::new() };
-        self.listening.retain(|(listening, _)| listening != id);
+        let Some(id) = text::member(message.params, "requestId").and_then(message::id_of) else { return Vec::new() };
+        self.listening.retain(|(listening, _)| *listening != id);
         let Some(at) = self.open.iter().position(|open| open.client_id == id) else { return Vec::new() };
         let open = self.open.remove(at);
         let params = text::edited(message.params, |_| true, &[("requestId", &open.id)]);

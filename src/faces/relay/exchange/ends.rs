@@ -22,7 +22,7 @@ impl Exchange {
             request_id: &'a RawValue,
         }
         let params = message.params.and_then(|params| serde_json::from_str::<Params<'_>>(params.get()).ok());
-        let id = params.map(|params| params.request_id.get().to_owned()).unwrap_or_default();
+        let id = params.and_then(|params| message::id_of(params.request_id)).unwrap_or_default();
         if let Some(call) = self.calls.get_mut(&id) {
             call.cancelled = true;
             call.until = call.until.min(Instant::now() + CANCEL_GRACE);

@@ -1,0 +1,51 @@
+//! The index of flagged entries leads filters to them: whether it names each one is asked while the log is read.
+
+use std::collections::VecDeque;
+
+use rusqlite::{CachedStatement, Connection, params};
+
+use super::{
+    rows::rows,
+    statements::{place, seq, statements},
+};
+use crate::{
+    error::Result,
+    model::{EntryBytes, TenantId},
+};
+
+statements! {
+    FLAGGED = concat!("SELECT ", seq!(), " FROM audit_entries INDEXED BY audit_flagged WHERE place >= ", place!("?2"),
+        " AND place < ", place!("549755813888"), " AND flagged = 1 ORDER BY place LIMIT ?3");
+}
+
+/// Entries that are asked for at once.
+const AT_ONCE: usize = 64;
+
+/// Holds the entries of a log, one after the other, against the index.
+pub(super) struct Check<'c> {
+    tenant: &'c TenantId,
+    statement: CachedStatement<'c>,
+    /// Those that it names next.
+    named: VecDeque<Option<i64>>,
+}
+
+impl<'c> Check<'c> {
+    pub(super) fn new(connection: &'c Connection, tenant: &'c TenantId) -> Result<Self> {
+        Ok(Self { tenant, statement: connection.prepare_cached(FLAGGED)?, named: VecDeque::new() })
+    }
+
+    /// Whether a filter by flags finds this entry. What it names besides is looked at by whoever is led there.
+    pub(super) fn finds(&mut self, entry: &EntryBytes<'_>) -> Result<bool> {
+        if !entry.flagged {
+            return Ok(true);
+        }
+        if self.named.back().is_none_or(|last| last.is_none_or(|last| last < entry.seq)) {
+            let params = params![self.tenant.as_str(), entry.seq, rows(AT_ONCE)];
+            self.named = self.statement.query_map(params, |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+        }
+        while self.named.front().is_some_and(|named| named.is_none_or(|named| named < entry.seq)) {
+            self.named.pop_front();
+        }
+        Ok(self.named.front() == Some(&Some(entry.seq)))
+    }
+}
