@@ -117,7 +117,7 @@ impl Haldir {
     pub fn pinned_definition(&self, credential: &Credential, upstream: &UpstreamName, tool: &str) -> Result<String> {
         let cx = self.watch_proxy(credential)?;
         let pinned = cx.read(|cx| cx.tx.pinned_tool(&cx.caller.tenant, upstream, tool))?;
-        Ok(pinned.map_or_else(String::new, |tool| tool.definition))
+        Ok(pinned.map_or_else(String::new, |tool| tool.definition.clone()))
     }
 
     /// Waits until the outcomes that were reported are written.

@@ -219,12 +219,12 @@ impl Exchange {
             return Ok(misnamed(Some(id), header));
         }
         let arguments = call.arguments.map_or("{}", |arguments| arguments.get());
-        let definition = if mirror(headers) {
-            self.app.shared.haldir.pinned_definition(&self.credential, &self.route.name, &call.name)?
-        } else {
-            String::new()
-        };
-        if let Some(header) = unlike(headers, &mirrored(&definition, arguments)) {
+        let haldir = &self.app.shared.haldir;
+        let definition = || haldir.pinned_definition(&self.credential, &self.route.name, &call.name);
+        let definition = mirror(headers).then(definition).transpose()?;
+        if let Some(definition) = &definition
+            && let Some(header) = unlike(headers, &mirrored(definition, arguments))
+        {
             return Ok(misnamed(Some(id), &header));
         }
         let session = call.session.clone().or(session.clone());
@@ -273,8 +273,8 @@ impl Exchange {
         let leaving = departure.left(&admitted.arguments).unwrap_or_else(|| {
             let text = call.forwarded(id, &admitted.arguments);
             // Secrets stand in the arguments by now, or what an operator has put there.
-            let headers = mirroring(headers, &mirrored(&definition, &admitted.arguments));
-            Leaving::Later(self.outgoing(Method::POST, &headers, Some(text), false))
+            let said = definition.map(|text| mirroring(headers, &mirrored(&text, &admitted.arguments)));
+            Leaving::Later(self.outgoing(Method::POST, said.as_ref().unwrap_or(headers), Some(text), false))
         });
         let passing = Passing {
             governor: Arc::clone(&self.route.governor),
