@@ -28,6 +28,7 @@ mod proxy;
 mod queue;
 mod readers;
 mod retention;
+mod room;
 mod rows;
 mod scan;
 mod secrets;

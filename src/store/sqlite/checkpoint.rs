@@ -63,6 +63,11 @@ impl Checkpointer {
         Ok(Self { pages, wake, wake_at: Cell::new(STEP_PAGES), pause_at: Cell::new(MAX_PAGES) })
     }
 
+    /// How long the log was after this process's last commit.
+    pub(super) fn pages(&self) -> u64 {
+        u64::try_from(self.pages.load(Ordering::Relaxed)).unwrap_or(0)
+    }
+
     /// Whether the log may grow a little without anything to be done about it.
     pub(super) fn is_idle(&self) -> bool {
         self.pages.load(Ordering::Relaxed) < self.wake_at.get().min(self.pause_at.get())

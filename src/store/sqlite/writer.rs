@@ -22,6 +22,7 @@ use super::{
     durability::{Due, Durability},
     memo::Memo,
     queue::{Durable, Job, MAX_QUEUED, Queue, Queued, closed},
+    room::Room,
 };
 use crate::{
     error::{Error, Result},
@@ -44,6 +45,7 @@ struct Hands {
     batch: Batch,
     durability: Durability,
     checkpointer: Checkpointer,
+    room: Room,
     /// Where callers wait: the runtime of the first write, which outlives the writer's use.
     callers: Option<Handle>,
     /// Batches in a row that only one caller waited for.
@@ -57,7 +59,10 @@ impl Writer {
         let durability = Durability::start(path)?;
         // The sync is [`Durability`]'s.
         batch.connection.pragma_update(None, "synchronous", "NORMAL")?;
-        let hands = Arc::new(Mutex::new(Hands { batch, durability, checkpointer, callers: None, alone: 0 }));
+        // SQLite puts its log beside the file itself, not beside a link to it.
+        let room = Room::of(&path.canonicalize().map_err(Error::internal)?);
+        let hands = Hands { batch, durability, checkpointer, room, callers: None, alone: 0 };
+        let hands = Arc::new(Mutex::new(hands));
         let queue = Arc::<Queue>::default();
         let thread = thread::Builder::new()
             .name("haldir-writer".into())
@@ -196,6 +201,7 @@ impl Hands {
 
     /// Writes what waits, in the transaction that has begun, and answers it once the lock on this is given back.
     fn write(&mut self, queue: &Queue) -> Due {
+        self.room.make(self.checkpointer.pages());
         let mut answers = Answers::default();
         let outcome = self.batch.commit(&self.durability, queue, &mut answers);
         self.batch.pending.clear();
