@@ -231,7 +231,16 @@ impl Log {
     }
 }
 
-#[cfg(unix)]
+/// Only the number of its links is asked for: where the times of a file are looked at, the next write notes a finer one,
+/// and some file systems write that with the next sync (<https://docs.kernel.org/filesystems/multigrain-ts.html>).
+#[cfg(target_os = "linux")]
+fn is_removed(file: &File) -> io::Result<bool> {
+    use rustix::fs::{AtFlags, StatxFlags, statx};
+
+    Ok(statx(file, c"", AtFlags::EMPTY_PATH, StatxFlags::NLINK)?.stx_nlink == 0)
+}
+
+#[cfg(all(unix, not(target_os = "linux")))]
 fn is_removed(file: &File) -> io::Result<bool> {
     Ok(std::os::unix::fs::MetadataExt::nlink(&file.metadata()?) == 0)
 }
