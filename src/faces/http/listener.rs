@@ -62,13 +62,13 @@ pub async fn serve(listener: TcpListener, router: Router, lanes: &Lanes, shutdow
         let (server, service) = (server.clone(), TowerToHyperService::new(router.clone()));
         let watcher = graceful.watcher();
         lanes.serve(async move {
-            let served = async {
+            let work = async {
                 // Its events go to the thread that serves it.
                 let stream = Unread::new(TcpStream::from_std(stream)?);
                 watcher.watch(server.serve_connection(TokioIo::new(stream), service)).await.map_err(io::Error::other)
             };
             // A connection that breaks is its client's affair.
-            if let Err(error) = served.await {
+            if let Err(error) = work.await {
                 tracing::debug!(%error, "a connection ended early");
             }
             drop(slot);

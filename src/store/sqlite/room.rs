@@ -22,7 +22,7 @@ const AHEAD: u64 = 32;
 const MIN_STEP: u64 = 256 * 1024;
 const MAX_STEP: u64 = 1024 * 1024;
 /// Zeros that are written at a time.
-const ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
+static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
 
 /// Makes room at the end of a database's log.
 pub(super) struct Room {
