@@ -13,7 +13,7 @@ use rusqlite::Connection;
 
 use super::{
     SqliteTx, connection,
-    durability::Durability,
+    durability::{Awaited, Durability},
     memo::Memo,
     pending::Pending,
     queue::{Answer, Durable, Queue, Queued},
@@ -37,7 +37,7 @@ const LOOK_AGAIN: Duration = Duration::from_micros(20);
 /// What is to be answered once a batch is committed.
 #[derive(Default)]
 pub(super) struct Answers {
-    pub(super) first: Vec<Answer>,
+    pub(super) first: Vec<Awaited>,
     pub(super) soon: Vec<Answer>,
 }
 
@@ -47,13 +47,13 @@ impl Answers {
     }
 
     pub(super) fn all(self) -> impl Iterator<Item = Answer> {
-        self.first.into_iter().chain(self.soon)
+        self.first.into_iter().map(|awaited| awaited.answer).chain(self.soon)
     }
 
-    pub(super) fn run(&mut self, (job, durable): Queued, batch: &Batch) {
+    pub(super) fn run(&mut self, Queued { job, durable, caller }: Queued, batch: &Batch) {
         let answer = job(batch);
         match durable {
-            Durable::First => self.first.push(answer),
+            Durable::First => self.first.push(Awaited { answer, caller }),
             Durable::Soon => self.soon.push(answer),
         }
     }

@@ -40,10 +40,15 @@ struct InHand {
     writer: OnceLock<Thread>,
 }
 
+/// An answer, and the runtime in which somebody waits for it.
+pub(super) struct Awaited {
+    pub(super) answer: Answer,
+    pub(super) caller: Option<Handle>,
+}
+
 /// A committed batch, waiting to be durable. Where nobody waits for it, it may wait for the next one.
 struct Committed {
-    answers: Vec<Answer>,
-    callers: Option<Handle>,
+    answers: Vec<Awaited>,
     /// The last sync that had begun before it was committed.
     behind: u64,
 }
@@ -55,7 +60,7 @@ pub(super) struct Due(Option<(Committed, Result<()>)>);
 impl Due {
     pub(super) fn give(self) {
         if let Some((batch, outcome)) = self.0 {
-            give(batch, outcome);
+            give(batch, &outcome);
         }
     }
 }
@@ -106,8 +111,8 @@ impl Durability {
     /// Answers a committed batch once it is durable. A write that came alone is synced on this thread: it is spared
     /// the way to another one, and most probably nobody waits behind it. Then the answer is due.
     #[must_use]
-    pub(super) fn answer(&self, answers: Vec<Answer>, callers: Option<&Handle>) -> Due {
-        let batch = Committed { answers, callers: callers.cloned(), behind: self.log.begun.load(Ordering::Acquire) };
+    pub(super) fn answer(&self, answers: Vec<Awaited>) -> Due {
+        let batch = Committed { answers, behind: self.log.begun.load(Ordering::Acquire) };
         match &self.waiting {
             Some(waiting) if batch.answers.len() != 1 => {
                 if !batch.answers.is_empty() {
@@ -153,19 +158,32 @@ fn run(log: &Log, batches: &Receiver<Committed>, in_hand: &InHand) {
             writer.unpark();
         }
         for batch in waiting {
-            give(batch, outcome.clone());
+            give(batch, &outcome);
         }
     }
 }
 
 /// Answers everyone. Many at once are answered from where they wait: waking each from outside costs more.
-fn give(batch: Committed, outcome: Result<()>) {
-    let Committed { answers, callers, .. } = batch;
-    let callers = callers.filter(|_| answers.len() > 1);
-    let give = move || answers.into_iter().for_each(|answer| answer(outcome.clone()));
-    match callers {
-        Some(callers) => drop(callers.spawn(async { give() })),
-        None => give(),
+fn give(Committed { answers, .. }: Committed, outcome: &Result<()>) {
+    let at_once = answers.len() == 1;
+    let mut by_caller = Vec::<(Handle, Vec<Answer>)>::new();
+    for Awaited { answer, caller } in answers {
+        let Some(caller) = caller.filter(|_| !at_once) else {
+            answer(outcome.clone());
+            continue;
+        };
+        match by_caller.iter_mut().find(|(known, _)| known.id() == caller.id()) {
+            Some((_, answers)) => answers.push(answer),
+            None => by_caller.push((caller, vec![answer])),
+        }
+    }
+    for (caller, answers) in by_caller {
+        let outcome = outcome.clone();
+        caller.spawn(async move {
+            for answer in answers {
+                answer(outcome.clone());
+            }
+        });
     }
 }
 

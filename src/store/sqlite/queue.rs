@@ -28,8 +28,14 @@ const COMPANY: Duration = Duration::from_millis(1);
 pub(super) type Job = Box<dyn FnOnce(&Batch) -> Answer + Send>;
 pub(super) type Answer = Box<dyn FnOnce(Result<()>) + Send>;
 
-/// A job in the queue, and whether its answer has to be durable.
-pub(super) type Queued = (Job, Durable);
+/// A job in the queue.
+pub(super) struct Queued {
+    pub(super) job: Job,
+    /// Whether its answer has to be durable.
+    pub(super) durable: Durable,
+    /// The runtime in which somebody waits for it.
+    pub(super) caller: Option<Handle>,
+}
 
 /// When a write is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,7 +100,7 @@ impl Queue {
             return Err(Error::new(Code::Unavailable, format!("{MAX_QUEUED} writes are waiting already; try again")));
         }
         self.queued.fetch_add(1, Ordering::Relaxed);
-        match job.1 {
+        match job.durable {
             Durable::First => waiting.urgent += 1,
             Durable::Soon => {
                 self.behind.fetch_add(1, Ordering::Relaxed);
@@ -107,7 +113,7 @@ impl Queue {
 
     /// Puts one in for the writer's thread: at once, or after a while if nobody waits for it.
     pub(super) fn push(self: &Arc<Self>, job: Queued) -> Result<()> {
-        let durable = job.1;
+        let durable = job.durable;
         self.put(job)?;
         match durable {
             Durable::First => self.wake(),
@@ -119,7 +125,7 @@ impl Queue {
     pub(super) fn pop(&self) -> Option<Queued> {
         let mut waiting = self.lock();
         let job = waiting.jobs.pop_front()?;
-        waiting.urgent -= usize::from(job.1 == Durable::First);
+        waiting.urgent -= usize::from(job.durable == Durable::First);
         waiting.is_due &= !waiting.jobs.is_empty();
         Some(job)
     }

@@ -46,8 +46,6 @@ struct Hands {
     durability: Durability,
     checkpointer: Checkpointer,
     room: Room,
-    /// Where callers wait: the runtime of the first write, which outlives the writer's use.
-    callers: Option<Handle>,
     /// Batches in a row that only one caller waited for.
     alone: u32,
 }
@@ -61,7 +59,7 @@ impl Writer {
         batch.connection.pragma_update(None, "synchronous", "NORMAL")?;
         // SQLite puts its log beside the file itself, not beside a link to it.
         let room = Room::of(&path.canonicalize().map_err(Error::internal)?);
-        let hands = Hands { batch, durability, checkpointer, room, callers: None, alone: 0 };
+        let hands = Hands { batch, durability, checkpointer, room, alone: 0 };
         let hands = Arc::new(Mutex::new(hands));
         let queue = Arc::<Queue>::default();
         let thread = thread::Builder::new()
@@ -95,7 +93,7 @@ impl Writer {
                 drop(sender.send(outcome));
             })
         });
-        self.submit((job, durable))?;
+        self.submit(Queued { job, durable, caller: Handle::try_current().ok() })?;
         receiver.await.unwrap_or_else(|_| Err(closed()))
     }
 
@@ -109,12 +107,12 @@ impl Writer {
             let outcome = batch.run_job(work);
             Box::new(move |committed| committed.and(outcome).unwrap_or_else(failed))
         });
-        self.queue.push((job, Durable::Soon)).unwrap_or_else(failed);
+        self.queue.push(Queued { job, durable: Durable::Soon, caller: None }).unwrap_or_else(failed);
     }
 
     /// Has a job done by the writer's thread, or by this one.
     fn submit(&self, job: Queued) -> Result<()> {
-        let Some(mut hands) = self.free_hands(job.1) else { return self.queue.push(job) };
+        let Some(mut hands) = self.free_hands(job.durable) else { return self.queue.push(job) };
         self.queue.put(job)?;
         // Other processes may be writing: waiting for them is the thread's affair.
         let due = if hands.batch.begins_at_once(&hands.durability) { hands.write(&self.queue) } else { Due::default() };
@@ -130,10 +128,7 @@ impl Writer {
         if durable == Durable::Soon {
             return None;
         }
-        let mut hands = self.hands.try_lock().ok()?;
-        if hands.callers.is_none() {
-            hands.callers = Handle::try_current().ok();
-        }
+        let hands = self.hands.try_lock().ok()?;
         let are_free = hands.alone >= ALONE && hands.durability.is_idle() && hands.checkpointer.is_idle();
         (are_free && !self.queue.is_awaited()).then_some(hands)
     }
@@ -174,8 +169,9 @@ fn run(queue: &Queue, hands: &Mutex<Hands>) {
     queue.belong();
     hands().durability.wake_when_idle(thread::current());
     while queue.wait() {
-        hands().work(queue).give();
-        // Whoever came alone is at it again already.
+        // Answered without the lock: whoever came alone is at it again then.
+        let due = hands().work(queue);
+        due.give();
         let hands = hands();
         hands.checkpointer.after_commit(&hands.batch.connection);
     }
@@ -215,7 +211,7 @@ impl Hands {
         match outcome {
             Ok(()) => {
                 answers.soon.into_iter().for_each(|answer| answer(Ok(())));
-                self.durability.answer(answers.first, self.callers.as_ref())
+                self.durability.answer(answers.first)
             }
             Err(error) => {
                 answers.all().for_each(|answer| answer(Err(error.clone())));
