@@ -1,8 +1,11 @@
 //! A JSON-RPC message, as far as the relay looks into it.
 
+mod id;
+
 use std::borrow::Cow;
 
-use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
+pub use id::id_of;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, value::RawValue};
 
 use super::json;
@@ -30,7 +33,7 @@ pub struct Message<'a> {
     pub(super) jsonrpc: Cow<'a, str>,
     /// Of requests and responses, in the one form that there is of each: two that are written otherwise and are one to
     /// whoever reads them would have one's answer go for the other's.
-    #[serde(borrow, default, deserialize_with = "plain_id", skip_serializing_if = "Option::is_none")]
+    #[serde(borrow, default, deserialize_with = "id::plain", skip_serializing_if = "Option::is_none")]
     pub id: Option<Cow<'a, RawValue>>,
     /// Of requests and notifications.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
@@ -44,39 +47,6 @@ pub struct Message<'a> {
     /// Of responses.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     pub error: Option<&'a RawValue>,
-}
-
-/// Integers beyond it are not told from one another by readers who know no others than 64-bit floats.
-const MAX_ID: f64 = 9_007_199_254_740_991.0;
-
-/// The id that stands here, as [`Message::id`] has it.
-pub fn id_of(raw: &RawValue) -> Option<String> {
-    plain_id(raw).ok().flatten().map(|id| id.get().to_owned())
-}
-
-/// Reads an id: a text, an integer, or null.
-fn plain_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Cow<'de, RawValue>>, D::Error> {
-    let raw = <&RawValue>::deserialize(deserializer)?;
-    let text = raw.get();
-    let plain = match text.as_bytes()[0] {
-        b'"' => quoted(&serde_json::from_str::<String>(text).map_err(D::Error::custom)?),
-        b'n' => return Ok(None),
-        b'-' | b'0'..=b'9' => {
-            let number: f64 = serde_json::from_str(text).map_err(D::Error::custom)?;
-            // Without a fraction it is an integer, however it is written.
-            if number.fract() != 0.0 || number.abs() > MAX_ID {
-                return Err(D::Error::custom("an id is a text or an integer below 2^53"));
-            }
-            #[allow(clippy::cast_possible_truncation)]
-            let integer = number as i64;
-            integer.to_string()
-        }
-        _ => return Err(D::Error::custom("an id is a text or an integer")),
-    };
-    if plain == text {
-        return Ok(Some(Cow::Borrowed(raw)));
-    }
-    RawValue::from_string(plain).map(|plain| Some(Cow::Owned(plain))).map_err(D::Error::custom)
 }
 
 /// The method that is governed.
@@ -383,29 +353,5 @@ mod tests {
         let text = r#"{"jsonrpc":"2.0","Method":"tools/call","id":1e2,"method":"x/y","params":{"a":1.00}}"#;
         let expected = r#"{"jsonrpc":"2.0","id":100,"method":"x/y","params":{"a":1.00}}"#;
         assert_eq!(Message::read(text).unwrap().text(), expected);
-    }
-
-    #[test]
-    fn an_id_has_one_form() {
-        let id = |id: &str| {
-            let text = format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"ping"}}"#);
-            Message::read(&text).ok().map(|message| message.request_id().unwrap_or("none").to_owned())
-        };
-        for (written, read) in [
-            ("7", "7"),
-            ("-7.0", "-7"),
-            ("70e-1", "7"),
-            ("-0", "0"),
-            ("9007199254740991", "9007199254740991"),
-            ("null", "none"),
-            (r#""a""#, r#""a""#),
-            (r#""\u0061\/\u00e9""#, "\"a/\u{e9}\""),
-            (r#""1.0""#, r#""1.0""#),
-        ] {
-            assert_eq!(id(written).as_deref(), Some(read), "{written}");
-        }
-        for written in ["1.5", "9007199254740992", "1e300", "1e999", r#""\ud800""#, "true", "[1]", "{}"] {
-            assert_eq!(id(written), None, "{written}");
-        }
     }
 }
