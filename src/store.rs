@@ -63,17 +63,17 @@ impl Store {
         &self,
         work: impl FnOnce(&mut dyn Tx) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        self.sqlite.write(Durable::First, work, |_| ()).await
+        self.sqlite.write(Durable::First, work, None::<fn(&T)>).await
     }
 
     /// As [`Self::write`]; `then` is done at once when it is durable, on the thread that made it so, if somebody still
-    /// waits for it.
+    /// waits for it. What that needs may be made ready when this was polled once.
     pub async fn write_then<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut dyn Tx) -> Result<T> + Send + 'static,
         then: impl FnOnce(&T) + Send + 'static,
     ) -> Result<T> {
-        self.sqlite.write(Durable::First, work, then).await
+        self.sqlite.write(Durable::First, work, Some(then)).await
     }
 
     /// As [`Self::write`], for what nobody waits for: it is committed with the next write, or a few milliseconds later.
@@ -83,7 +83,7 @@ impl Store {
         &self,
         work: impl FnOnce(&mut dyn Tx) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        self.sqlite.write(Durable::Soon, work, |_| ()).await
+        self.sqlite.write(Durable::Soon, work, None::<fn(&T)>).await
     }
 
     /// As [`Self::write_soon`], without an answer: `failed` hears if it was not written, on whatever thread.

@@ -49,8 +49,9 @@ pub trait ReadProxy {
 
 #[allow(missing_docs)]
 pub trait WriteProxy {
+    /// Its counts go on from where they are.
     fn put_upstream(&mut self, tenant: &TenantId, upstream: &Upstream) -> Result<()>;
-    /// Forgets the upstream and its tools.
+    /// Forgets the upstream, its tools, and its counts.
     fn delete_upstream(&mut self, tenant: &TenantId, name: &UpstreamName) -> Result<()>;
     fn set_health(
         &mut self,

@@ -88,7 +88,7 @@ impl Sqlite {
         &self,
         durable: Durable,
         work: impl FnOnce(&mut dyn Tx) -> Result<T> + Send + 'static,
-        then: impl FnOnce(&T) + Send + 'static,
+        then: Option<impl FnOnce(&T) + Send + 'static>,
     ) -> Result<T> {
         self.inner.writer.write(durable, work, then).await
     }

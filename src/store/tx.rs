@@ -282,7 +282,7 @@ pub trait WriteAudit {
 }
 
 /// What is known of an agent: totals, and the windows that anomaly rules count in.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub struct AgentStats {
     pub actions: i64,

@@ -413,7 +413,8 @@ impl Link {
         if let Some(ended) = state.take() {
             ended.end().await;
         }
-        let connected = self.connect().await?;
+        // Apart: it would make every call as large as itself, connected or not.
+        let connected = Box::pin(self.connect()).await?;
         let found = (connected.service.peer().clone(), connected.events.clone());
         let spoken = connected.service.peer().peer_info().map(|info| info.protocol_version.clone());
         let modern = spoken.is_some_and(|version| !version.has_initialize());

@@ -133,14 +133,17 @@ pub fn append(cx: &mut WriteContext<'_>, draft: Draft<'_>) -> Result<Arc<Entry>>
 fn count(cx: &mut WriteContext<'_>, draft: &Draft<'_>, session: &Session) -> Result<String> {
     let tenant = &cx.caller.tenant;
     let agent = session.agent_id.as_str();
-    let mut stats = cx.tx.agent(tenant, agent)?.unwrap_or_default();
+    let known = cx.tx.agent(tenant, agent)?;
+    let mut stats = known.clone().unwrap_or_default();
     let mut tool_uses = 0;
     if draft.event == Event::Action {
         tool_uses = cx.tx.add_tool_use(tenant, agent, draft.tool, draft.cost)?;
         cx.tx.add_logged(tenant, &session.id, draft.cost)?;
     }
     let reasons = anomaly::judge(&cx.services.settings.anomalies, &mut stats, draft, session, tool_uses, cx.now);
-    cx.tx.put_agent(tenant, agent, &stats)?;
+    if known.as_ref() != Some(&stats) {
+        cx.tx.put_agent(tenant, agent, &stats)?;
+    }
     Ok(reasons.join("; "))
 }
 

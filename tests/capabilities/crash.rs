@@ -173,7 +173,7 @@ fn a_step_of_the_schema_is_taken_as_a_whole_or_not_at_all() {
         }
         process.kill();
         let tables = "SELECT count(*) FROM sqlite_schema WHERE name IN ('logs', 'entries_by_place', 'audit_postings')";
-        if version() == 17 {
+        if version() == 18 {
             assert_eq!(house.sql_value::<i64>(tables), 2);
             break;
         }
@@ -186,7 +186,7 @@ fn a_step_of_the_schema_is_taken_as_a_whole_or_not_at_all() {
     }
     assert!(ended_within > 2, "the process has ended within the step only {ended_within} times");
     let haldir = open();
-    assert_eq!((version(), haldir.verify()), (17, before));
+    assert_eq!((version(), haldir.verify()), (18, before));
     haldir.ok("logAction", &entry);
     assert_eq!(haldir.verify()["verified"], true);
 }

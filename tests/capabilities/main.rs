@@ -19,6 +19,7 @@ mod compliance;
 mod compliance_schedules;
 mod crash;
 mod discovery;
+mod earlier_calls;
 mod elicitation;
 mod faults;
 mod filters;

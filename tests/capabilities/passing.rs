@@ -165,7 +165,7 @@ fn a_call_that_is_cancelled_on_standard_input_is_cancelled_at_the_child_and_sett
     let trail = lines.call("getAuditTrail", &json!({"limit": 20}))["result"]["structuredContent"].clone();
     let settled = trail["entries"].as_array().unwrap().iter().find(|entry| entry["action"] == "proxyCall.unknown");
     assert!(text(&settled.unwrap()["details"], "reason").contains("cancelled"), "{trail}");
-    let open: i64 = house.sql_value("SELECT count(*) FROM proxy_calls");
+    let open: i64 = house.sql_value("SELECT count(*) FROM calls WHERE lease IS NOT NULL");
     assert_eq!(open, 0);
     assert!(lines.leave().0);
 }
@@ -196,7 +196,7 @@ fn a_call_that_is_cancelled_over_http_is_cancelled_at_the_upstream_and_settled()
         wait_until("the upstream hears of it", || web.errors().contains("a call was cancelled").then_some(()));
         assert_eq!(operator.delete("/v1/proxy/upstreams/web").status, 200);
     }
-    let open: i64 = house.sql_value("SELECT count(*) FROM proxy_calls");
+    let open: i64 = house.sql_value("SELECT count(*) FROM calls WHERE lease IS NOT NULL");
     assert_eq!(open, 0);
     operator.verified();
 }

@@ -7,6 +7,7 @@ use rusqlite::{Connection, params};
 use serde_json::Value;
 
 use crate::{
+    earlier_calls,
     folding::Growing,
     support::{House, InProcess, at_once, integer, json},
 };
@@ -81,6 +82,7 @@ pub fn as_they_lay(sql: &Connection) {
 
 /// Puts a store back to how the version before left it.
 pub fn as_before(sql: &Connection) {
+    earlier_calls::as_before(sql);
     sql.execute_batch(
         "ALTER TABLE log_folds RENAME TO audit_folds; DROP TABLE audit_postings;
          ALTER TABLE audit_entries RENAME TO by_place; DROP INDEX audit_flagged;

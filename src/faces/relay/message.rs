@@ -83,8 +83,11 @@ impl<'a> Message<'a> {
     /// Refuses a method that a careless server takes for a call of a tool, and that is not governed as one.
     fn unmistakable(self) -> Result<Self, Refused> {
         let method = self.method.as_deref().unwrap_or_default();
+        if method == CALL {
+            return Ok(self);
+        }
         let plain: String = method.chars().filter(|c| !c.is_whitespace() && !c.is_control()).collect();
-        if method != CALL && plain.eq_ignore_ascii_case(CALL) {
+        if plain.eq_ignore_ascii_case(CALL) {
             return Err((INVALID_REQUEST, format!("the method is written \"{CALL}\"")));
         }
         Ok(self)
@@ -109,6 +112,11 @@ impl<'a> Message<'a> {
 
     /// Whether it says of itself that it is of a revision without handshake, from 2026-07-28 on.
     pub fn is_modern(&self) -> bool {
+        // Nearly all of the others are told by a look: whatever is written with escapes may say so.
+        let may_say = |params: &&RawValue| params.get().contains('\\') || params.get().contains(VERSION_META);
+        if self.params.filter(may_say).is_none() {
+            return false;
+        }
         let meta = || json::object(json::object(self.params?).ok()?.get("_meta")?).ok();
         let version = || serde_json::from_str::<String>(meta()?.get(VERSION_META)?.get()).ok();
         version().is_some_and(|version| version.as_str() >= FIRST_MODERN)

@@ -102,13 +102,16 @@ impl Batch {
         committed.inspect_err(|_| {
             self.pending.take_back();
             drop(execute(&self.connection, "ROLLBACK"));
-        })?;
+        })
+    }
+
+    /// What the batch that was committed has left in its rows is known from now on.
+    pub(super) fn learn(&self) {
         let carried = self.pending.state.get().and_then(|before| {
             let logged = self.pending.logged.values();
             self.memo.carry(before, logged.iter().map(|(key, added)| (&key.1, *added)))
         });
         carried.map_or_else(|| self.pending.forget(), |after| self.pending.learn(after));
-        Ok(())
     }
 
     /// Runs what is waiting, until the batch is worth its commit.

@@ -9,6 +9,7 @@
 use std::{
     fs::File,
     io,
+    ops::Range,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, OnceLock, PoisonError,
@@ -21,7 +22,7 @@ use std::{
 
 use tokio::runtime::Handle;
 
-use super::queue::Answer;
+use super::{queue::Answer, room};
 use crate::{
     error::{Code, Error, Result},
     measure::MEASURES,
@@ -62,6 +63,35 @@ impl Due {
         if let Some((batch, outcome)) = self.0 {
             give(batch, &outcome);
         }
+    }
+}
+
+/// A committed batch that whoever has this is to sync.
+#[must_use]
+pub(super) struct Unsynced {
+    batch: Option<Committed>,
+    log: Arc<Log>,
+    in_hand: Arc<InHand>,
+}
+
+impl Unsynced {
+    /// Waits for the disk.
+    pub(super) fn sync(mut self) -> Due {
+        self.synced()
+    }
+
+    fn synced(&mut self) -> Due {
+        let Some(batch) = self.batch.take() else { return Due::default() };
+        let outcome = self.log.sync();
+        // The writer looks again by itself in a moment: to wake it takes longer than whoever waits here has.
+        self.in_hand.batches.fetch_sub(1, Ordering::Relaxed);
+        Due(Some((batch, outcome)))
+    }
+}
+
+impl Drop for Unsynced {
+    fn drop(&mut self) {
+        self.synced().give();
     }
 }
 
@@ -106,6 +136,25 @@ impl Durability {
     /// Refuses once the disk has failed: what is in the log then is anybody's guess until it is read anew.
     pub(super) fn check(&self) -> Result<()> {
         self.log.failed.get().map_or(Ok(()), |()| Err(failed()))
+    }
+
+    /// Has the disk begin to write these pages of the log, which were put there just now. They are still to be synced, which
+    /// waits the less for it the later it comes.
+    pub(super) fn begin(&self, pages: Range<u64>) {
+        self.log.begin(pages);
+    }
+
+    /// Leaves a committed batch to the caller, who syncs it and answers it, if somebody waits for it alone. Any other is
+    /// answered once it is durable.
+    pub(super) fn leave(&self, answers: Vec<Awaited>) -> Option<Unsynced> {
+        if answers.len() != 1 {
+            // Handed to the thread; should there be none any more, it is due here.
+            self.answer(answers).give();
+            return None;
+        }
+        let batch = Committed { answers, behind: self.log.begun.load(Ordering::Acquire) };
+        self.in_hand.batches.fetch_add(1, Ordering::Relaxed);
+        Some(Unsynced { batch: Some(batch), log: Arc::clone(&self.log), in_hand: Arc::clone(&self.in_hand) })
     }
 
     /// Answers a committed batch once it is durable. A write that came alone is synced on this thread: it is spared
@@ -215,6 +264,15 @@ impl Log {
         self.succeeded.load(Ordering::Acquire) > begun
     }
 
+    /// Begins to write these pages, without waiting for that; where it cannot, nothing is lost but time.
+    fn begin(&self, pages: Range<u64>) {
+        if let Ok(file) = self.file.try_lock()
+            && let Some(file) = &*file
+        {
+            write_out(file, room::place(pages.start)..room::place(pages.end));
+        }
+    }
+
     fn sync(&self) -> Result<()> {
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         if self.failed.get().is_some() {
@@ -248,6 +306,21 @@ impl Log {
         }
     }
 }
+
+/// That pages are not needed any more is said of those that are still to be written, and so has them written at once
+/// (<https://man7.org/linux/man-pages/man2/posix_fadvise.2.html>). They stay in memory while that lasts.
+#[cfg(target_os = "linux")]
+fn write_out(file: &File, bytes: Range<u64>) {
+    use rustix::fs::{Advice, fadvise};
+
+    if let Some(length) = bytes.end.checked_sub(bytes.start).and_then(std::num::NonZero::new) {
+        // A hint: where the file system does not take it, the sync does all.
+        let _ = fadvise(file, bytes.start, Some(length), Advice::DontNeed);
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn write_out(_: &File, _: Range<u64>) {}
 
 /// Only the number of its links is asked for: where the times of a file are looked at, the next write notes a finer one,
 /// and some file systems write that with the next sync (<https://docs.kernel.org/filesystems/multigrain-ts.html>).

@@ -13,16 +13,25 @@ use crate::{
 };
 
 statements! {
-    OPEN_CALL = "SELECT id, upstream, tool, session_id, cost, uses, started_at, lease FROM proxy_calls
-        WHERE tenant = ?1 AND id = ?2";
-    ABANDONED_CALLS = "SELECT id, upstream, tool, session_id, cost, uses, started_at, lease, tenant FROM proxy_calls
-        WHERE lease < ?1 ORDER BY lease LIMIT ?2";
-    INSERT_OPEN_CALL = "INSERT INTO proxy_calls (tenant, id, upstream, tool, session_id, cost, uses, started_at, lease)
+    OPEN_CALL = "SELECT id, upstream, tool, session_id, cost, uses, started_at, lease FROM calls
+        WHERE tenant = ?1 AND id = ?2 AND lease IS NOT NULL";
+    // Reads all that are under way: an index over leases would be written twice for every call, to be read now and then.
+    ABANDONED_CALLS = "SELECT id, upstream, tool, session_id, cost, uses, started_at, lease, tenant FROM calls
+        WHERE lease < ?1 LIMIT ?2";
+    INSERT_OPEN_CALL = "INSERT INTO calls (tenant, id, upstream, tool, session_id, cost, uses, started_at, lease)
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
-    RENEW_CALL = "UPDATE proxy_calls SET lease = ?3 WHERE tenant = ?1 AND id = ?2";
-    DELETE_OPEN_CALL = "DELETE FROM proxy_calls WHERE tenant = ?1 AND id = ?2";
-    COUNT_CALLS = "UPDATE upstreams SET calls = calls + ?3, errors = errors + ?4, latency = latency + ?5
-        WHERE tenant = ?1 AND name = ?2";
+    RENEW_CALL = "UPDATE calls SET lease = ?3 WHERE tenant = ?1 AND id = ?2 AND lease IS NOT NULL";
+    DELETE_OPEN_CALL = "DELETE FROM calls WHERE tenant = ?1 AND id = ?2 AND lease IS NOT NULL";
+    BEGIN_COUNTS = "INSERT INTO calls (tenant, id, calls, errors, latency) VALUES (?1, ?2, 0, 0, 0)
+        ON CONFLICT DO NOTHING";
+    COUNT_CALLS = "UPDATE calls SET calls = calls + ?3, errors = errors + ?4, latency = latency + ?5
+        WHERE tenant = ?1 AND id = ?2";
+    DELETE_COUNTS = "DELETE FROM calls WHERE tenant = ?1 AND id = ?2";
+}
+
+/// The row of an upstream's counts; no id of a call begins like this.
+fn counts_id(upstream: &UpstreamName) -> String {
+    format!(":{upstream}")
 }
 
 /// A call by its tenant and id.
@@ -157,7 +166,18 @@ pub(super) fn write_counts(
     added: Counts,
 ) -> Result<()> {
     let mut statement = connection.prepare_cached(COUNT_CALLS)?;
-    statement.execute(params![tenant.as_str(), name.as_str(), added.calls, added.errors, added.latency])?;
+    statement.execute(params![tenant.as_str(), counts_id(name), added.calls, added.errors, added.latency])?;
+    Ok(())
+}
+
+/// From now on the upstream's calls are counted, on top of what was counted before.
+pub(super) fn begin_counts(connection: &Connection, tenant: &TenantId, name: &UpstreamName) -> Result<()> {
+    connection.prepare_cached(BEGIN_COUNTS)?.execute([tenant.as_str(), &counts_id(name)])?;
+    Ok(())
+}
+
+pub(super) fn delete_counts(connection: &Connection, tenant: &TenantId, name: &UpstreamName) -> Result<()> {
+    connection.prepare_cached(DELETE_COUNTS)?.execute([tenant.as_str(), &counts_id(name)])?;
     Ok(())
 }
 

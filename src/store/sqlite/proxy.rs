@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use rusqlite::{Row, params};
 
 use super::{
-    SqliteTx,
+    SqliteTx, open_calls,
     rows::{Columns, FromColumn, from_json, json, rows},
     statements::statements,
 };
@@ -20,7 +20,9 @@ use crate::{
 
 macro_rules! upstream {
     () => {
-        "name, url, headers, generation, healthy, problem, checked_at, calls, errors, latency, created_at, created_by"
+        "name, url, headers, generation, healthy, problem, checked_at, coalesce(counts.calls, 0),
+        coalesce(counts.errors, 0), coalesce(counts.latency, 0), created_at, created_by FROM upstreams AS known
+        LEFT JOIN calls AS counts ON (counts.tenant, counts.id) = (known.tenant, ':' || known.name)"
     };
 }
 
@@ -31,14 +33,13 @@ macro_rules! tool {
 }
 
 statements! {
-    UPSTREAM = concat!("SELECT ", upstream!(), " FROM upstreams WHERE tenant = ?1 AND name = ?2");
-    UPSTREAM_ALIKE = concat!("SELECT ", upstream!(), " FROM upstreams WHERE tenant = ?1 AND folded = ?2");
-    UPSTREAMS = concat!("SELECT ", upstream!(), " FROM upstreams WHERE tenant = ?1 ORDER BY name LIMIT ?2");
+    UPSTREAM = concat!("SELECT ", upstream!(), " WHERE known.tenant = ?1 AND name = ?2");
+    UPSTREAM_ALIKE = concat!("SELECT ", upstream!(), " WHERE known.tenant = ?1 AND folded = ?2");
+    UPSTREAMS = concat!("SELECT ", upstream!(), " WHERE known.tenant = ?1 ORDER BY name LIMIT ?2");
     UPSTREAMS_TO_CHECK = "SELECT tenant, name FROM upstreams WHERE url <> '' AND checked_at < ?1 ORDER BY checked_at
         LIMIT ?2";
     PUT_UPSTREAM = "INSERT OR REPLACE INTO upstreams (tenant, name, folded, url, headers, generation, healthy, problem,
-        checked_at, calls, errors, latency, created_at, created_by)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
+        checked_at, created_at, created_by) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
     DELETE_UPSTREAM = "DELETE FROM upstreams WHERE tenant = ?1 AND name = ?2";
     SET_HEALTH = "UPDATE upstreams SET healthy = ?3, problem = ?4, checked_at = ?5 WHERE tenant = ?1 AND name = ?2";
     TOOL = concat!("SELECT ", tool!(), " FROM upstream_tools WHERE tenant = ?1 AND upstream = ?2 AND name = ?3");
@@ -259,7 +260,8 @@ impl ReadProxy for SqliteTx<'_> {
 
 impl WriteProxy for SqliteTx<'_> {
     fn put_upstream(&mut self, tenant: &TenantId, upstream: &Upstream) -> Result<()> {
-        self.writable()?.prepare_cached(PUT_UPSTREAM)?.execute(params![
+        let connection = self.writable()?;
+        connection.prepare_cached(PUT_UPSTREAM)?.execute(params![
             tenant.as_str(),
             upstream.name.as_str(),
             folded(&upstream.name),
@@ -269,20 +271,17 @@ impl WriteProxy for SqliteTx<'_> {
             upstream.healthy,
             upstream.problem,
             upstream.checked_at.map(|at| at.0),
-            upstream.calls,
-            upstream.errors,
-            upstream.latency,
             upstream.created_at.0,
             upstream.created_by,
         ])?;
-        Ok(())
+        open_calls::begin_counts(connection, tenant, &upstream.name)
     }
 
     fn delete_upstream(&mut self, tenant: &TenantId, name: &UpstreamName) -> Result<()> {
         let connection = self.writable()?;
         connection.prepare_cached(DELETE_TOOLS)?.execute([tenant.as_str(), name.as_str()])?;
         connection.prepare_cached(DELETE_UPSTREAM)?.execute([tenant.as_str(), name.as_str()])?;
-        Ok(())
+        open_calls::delete_counts(connection, tenant, name)
     }
 
     fn set_health(

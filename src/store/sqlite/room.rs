@@ -24,6 +24,11 @@ const MAX_STEP: u64 = 1024 * 1024;
 /// Zeros that are written at a time.
 static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
 
+/// Where the frame behind so many pages begins.
+pub(super) fn place(pages: u64) -> u64 {
+    HEADER + pages * FRAME
+}
+
 /// Makes room at the end of a database's log.
 pub(super) struct Room {
     path: PathBuf,
@@ -41,7 +46,7 @@ impl Room {
 
     /// Makes room behind so many pages. Only who has the write lock may call this: nobody else puts a frame there then.
     pub(super) fn make(&mut self, pages: u64) {
-        let needed = HEADER + (pages + AHEAD) * FRAME;
+        let needed = place(pages + AHEAD);
         if pages < MIN_PAGES || needed <= self.length {
             return;
         }

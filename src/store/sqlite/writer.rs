@@ -10,6 +10,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::Poll,
     thread::{self, JoinHandle},
 };
 
@@ -19,7 +20,7 @@ use tokio::{runtime::Handle, sync::oneshot};
 use super::{
     batch::{Answers, Batch},
     checkpoint::Checkpointer,
-    durability::{Due, Durability},
+    durability::{Awaited, Due, Durability, Unsynced},
     memo::Memo,
     queue::{Durable, Job, MAX_QUEUED, Queue, Queued, closed},
     room::Room,
@@ -76,8 +77,9 @@ impl Writer {
         &self,
         durable: Durable,
         work: impl FnOnce(&mut dyn Tx) -> Result<T> + Send + 'static,
-        then: impl FnOnce(&T) + Send + 'static,
+        then: Option<impl FnOnce(&T) + Send + 'static>,
     ) -> Result<T> {
+        let makes_ready = then.is_some();
         let (sender, receiver) = oneshot::channel();
         let job: Job = Box::new(move |batch| {
             let outcome = batch.run_job(work);
@@ -85,6 +87,7 @@ impl Writer {
             Box::new(move |committed| {
                 let outcome = committed.and(outcome);
                 if let Ok(found) = &outcome
+                    && let Some(then) = then
                     && !sender.is_closed()
                     && catch_unwind(AssertUnwindSafe(|| then(found))).is_err()
                 {
@@ -93,7 +96,13 @@ impl Writer {
                 drop(sender.send(outcome));
             })
         });
-        self.submit(Queued { job, durable, caller: Handle::try_current().ok() })?;
+        if let Some(unsynced) = self.submit(Queued { job, durable, caller: Handle::try_current().ok() })? {
+            if makes_ready {
+                // Meanwhile the disk is at it.
+                polled_again().await;
+            }
+            unsynced.sync().give();
+        }
         receiver.await.unwrap_or_else(|_| Err(closed()))
     }
 
@@ -110,17 +119,18 @@ impl Writer {
         self.queue.push(Queued { job, durable: Durable::Soon, caller: None }).unwrap_or_else(failed);
     }
 
-    /// Has a job done by the writer's thread, or by this one.
-    fn submit(&self, job: Queued) -> Result<()> {
-        let Some(mut hands) = self.free_hands(job.durable) else { return self.queue.push(job) };
+    /// Has a job done by the writer's thread, or by this one, to which it is then left to sync what is written.
+    fn submit(&self, job: Queued) -> Result<Option<Unsynced>> {
+        let Some(mut hands) = self.free_hands(job.durable) else { return self.queue.push(job).map(|()| None) };
         self.queue.put(job)?;
         // Other processes may be writing: waiting for them is the thread's affair.
-        let due = if hands.batch.begins_at_once(&hands.durability) { hands.write(&self.queue) } else { Due::default() };
+        let begins = hands.batch.begins_at_once(&hands.durability);
+        let written = if begins { hands.write(&self.queue) } else { None };
+        let unsynced = written.and_then(|answers| hands.durability.leave(answers));
         drop(hands);
-        due.give();
         // What came meanwhile, or could not be done.
         self.queue.wake();
-        Ok(())
+        Ok(unsynced)
     }
 
     /// What it takes to write, if nobody else wants it.
@@ -154,6 +164,20 @@ impl Drop for Writer {
     }
 }
 
+/// Gives the thread back once.
+async fn polled_again() {
+    let mut is_again = false;
+    std::future::poll_fn(|cx| {
+        if is_again {
+            return Poll::Ready(());
+        }
+        is_again = true;
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
 fn run(queue: &Queue, hands: &Mutex<Hands>) {
     /// However the thread ends, nobody waits for it after that.
     struct End<'q>(&'q Queue);
@@ -181,13 +205,13 @@ fn run(queue: &Queue, hands: &Mutex<Hands>) {
 }
 
 impl Hands {
-    /// Writes what waits, unless somebody else has done so.
+    /// Writes what waits, unless somebody else has done so, and answers it once the lock on this is given back.
     fn work(&mut self, queue: &Queue) -> Due {
         if queue.is_empty() {
             return Due::default();
         }
         match self.batch.begin(&self.durability) {
-            Ok(()) => self.write(queue),
+            Ok(()) => self.write(queue).map_or_else(Due::default, |answers| self.durability.answer(answers)),
             Err(error) => {
                 self.refuse(queue, &error);
                 Due::default()
@@ -195,11 +219,20 @@ impl Hands {
         }
     }
 
-    /// Writes what waits, in the transaction that has begun, and answers it once the lock on this is given back.
-    fn write(&mut self, queue: &Queue) -> Due {
-        self.room.make(self.checkpointer.pages());
+    /// Writes what waits, in the transaction that has begun. Answers what is to be answered once that is durable; `None` if
+    /// it could not be written.
+    fn write(&mut self, queue: &Queue) -> Option<Vec<Awaited>> {
+        let pages = self.checkpointer.pages();
+        self.room.make(pages);
         let mut answers = Answers::default();
         let outcome = self.batch.commit(&self.durability, queue, &mut answers);
+        if outcome.is_ok() {
+            if answers.first.len() == 1 {
+                // Synced as soon as what is left to do here is done, which the disk need not wait for.
+                self.durability.begin(pages..self.checkpointer.pages());
+            }
+            self.batch.learn();
+        }
         self.batch.pending.clear();
         queue.settle(answers.len(), answers.soon.len());
         MEASURES.batch_size.observe(answers.len() as u64);
@@ -211,11 +244,11 @@ impl Hands {
         match outcome {
             Ok(()) => {
                 answers.soon.into_iter().for_each(|answer| answer(Ok(())));
-                self.durability.answer(answers.first)
+                Some(answers.first)
             }
             Err(error) => {
                 answers.all().for_each(|answer| answer(Err(error.clone())));
-                Due::default()
+                None
             }
         }
     }

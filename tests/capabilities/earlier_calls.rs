@@ -1,0 +1,64 @@
+//! A store from before calls under way and the counts of upstreams lay in one table.
+
+use rusqlite::Connection;
+
+use crate::{
+    proxy::{call, caller, carried_out, register, wait_for},
+    support::{
+        House, json,
+        upstream::{Upstream, tool},
+    },
+};
+
+/// Puts a store back to how the version before left it.
+pub fn as_before(sql: &Connection) {
+    sql.execute_batch(
+        "CREATE TABLE proxy_calls (tenant TEXT NOT NULL, id TEXT NOT NULL, upstream TEXT NOT NULL, tool TEXT NOT NULL,
+             session_id TEXT NOT NULL, cost INTEGER NOT NULL, uses TEXT NOT NULL, started_at INTEGER NOT NULL,
+             lease INTEGER NOT NULL, PRIMARY KEY (tenant, id)) STRICT, WITHOUT ROWID;
+         CREATE INDEX proxy_calls_lease ON proxy_calls (lease);
+         INSERT INTO proxy_calls SELECT tenant, id, upstream, tool, session_id, cost, uses, started_at, lease FROM calls
+             WHERE lease IS NOT NULL;
+         ALTER TABLE upstreams ADD COLUMN calls INTEGER NOT NULL DEFAULT 0;
+         ALTER TABLE upstreams ADD COLUMN errors INTEGER NOT NULL DEFAULT 0;
+         ALTER TABLE upstreams ADD COLUMN latency INTEGER NOT NULL DEFAULT 0;
+         UPDATE upstreams SET (calls, errors, latency) =
+             (SELECT calls, errors, latency FROM calls WHERE id = ':' || name AND calls.tenant = upstreams.tenant);
+         DROP TABLE calls;
+         DELETE FROM schema_migrations WHERE version = 18; PRAGMA user_version = 17",
+    )
+    .unwrap();
+}
+
+#[test]
+fn what_was_counted_stays_and_what_was_under_way_is_closed() {
+    let (house, upstream) = (House::new(), Upstream::new([tool("echo")]));
+    let (server, operator) = house.serve_operator();
+    register(&operator, "up", &upstream);
+    let session = caller(&operator);
+    (1..=2).for_each(|_| drop(carried_out(&call(&operator, &session, "up.echo", &json!({})))));
+    wait_for(&operator, "proxyCall.ok", 2);
+    drop(server);
+    as_before(&house.sql());
+    let counted = "SELECT calls FROM upstreams WHERE name = 'up'";
+    assert_eq!(house.sql_value::<i64>(counted), 2);
+    // Its process has ended in the middle of it.
+    let open = "INSERT INTO proxy_calls VALUES ('local', 'call_x', 'up', 'echo', ?1, 0, '[]', 1, 2)";
+    house.sql().execute(open, [&session]).unwrap();
+    let server = house.serve();
+    let operator = server.with_key(operator.key());
+    let closed = wait_for(&operator, "proxyCall.unknown", 1);
+    assert_eq!(closed[0]["details"]["call_id"], "call_x", "{closed:?}");
+    carried_out(&call(&operator, &session, "up.echo", &json!({})));
+    wait_for(&operator, "proxyCall.ok", 3);
+    let stats = &operator.get("/v1/proxy/upstreams").ok()["upstreams"]["up"];
+    assert_eq!((&stats["total_calls"], &stats["total_errors"]), (&json!(4), &json!(1)), "{stats}");
+    assert_eq!(house.sql_value::<i64>("SELECT count(*) FROM calls WHERE lease IS NOT NULL"), 0);
+    // Registered anew it goes on counting, forgotten it does not.
+    register(&operator, "up", &upstream);
+    assert_eq!(operator.get("/v1/proxy/upstreams").ok()["upstreams"]["up"]["total_calls"], 4);
+    operator.delete("/v1/proxy/upstreams/up").ok();
+    register(&operator, "up", &upstream);
+    assert_eq!(operator.get("/v1/proxy/upstreams").ok()["upstreams"]["up"]["total_calls"], 0);
+    operator.verified();
+}
