@@ -96,12 +96,17 @@ pub async fn begin_and(cx: &OutwardContext, attempt: Attempt, leave: Option<Leav
     let arguments = Arguments::parse(&attempt.arguments)?;
     let person = cx.hearing.person.clone();
     let decide = move |cx: &mut WriteContext<'_>| decide(cx, &attempt, &arguments, person.as_deref());
-    let then = move |decided: &Decided| {
-        if let (Decided::Go(leaving), Some(leave)) = (decided, leave) {
-            leave(&leaving.arguments);
+    let decided = match leave {
+        None => cx.write(decide).await?,
+        Some(leave) => {
+            let then = move |decided: &Decided| {
+                if let Decided::Go(leaving) = decided {
+                    leave(&leaving.arguments);
+                }
+            };
+            cx.write_then(decide, then).await?
         }
     };
-    let decided = cx.write_then(decide, then).await?;
     Ok(match decided {
         Decided::Go(leaving) => {
             let Leaving { call, arguments, sent, by_result, edited } = *leaving;

@@ -3,6 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, Row, Statement, params};
 
 use super::{
+    looked_up::Known,
     pending::Appended,
     statements::{LOG_PLACES, statements},
 };
@@ -13,10 +14,8 @@ use crate::{
 };
 
 statements! {
-    PUT_HEAD = "INSERT INTO audit_heads (tenant, seq, at, entry_hash, tree, mac, actions, cost, flagged)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
-        ON CONFLICT DO UPDATE SET seq = ?2, at = ?3, entry_hash = ?4, tree = ?5, mac = ?6, actions = ?7, cost = ?8,
-        flagged = ?9";
+    PUT_HEAD = "INSERT OR REPLACE INTO audit_heads (tenant, seq, at, entry_hash, tree, mac, actions, cost, flagged)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
     BASE = "SELECT base FROM logs WHERE tenant = ?1 AND base % 1099511627776 = 0";
     NEW_LOG = "INSERT INTO logs (base, tenant) SELECT coalesce(max(base) + 1099511627776, 0), ?1 FROM logs RETURNING base";
     INSERT_ENTRY = "INSERT INTO audit_entries (place, id, at, kind, session_id, agent_id, tool, action, cost,
@@ -39,10 +38,11 @@ pub(super) fn write_head(connection: &Connection, tenant: &TenantId, head: &Head
     Ok(())
 }
 
-pub(super) fn write_entries(connection: &Connection, entries: &[Appended]) -> Result<()> {
+pub(super) fn write_entries(connection: &Connection, entries: &[Appended], bases: &Known<TenantId, i64>) -> Result<()> {
     let mut insert = connection.prepare_cached(INSERT_ENTRY)?;
     entries.chunk_by(|one, next| one.tenant == next.tenant).try_for_each(|of_one_log| {
-        let base = base(connection, &of_one_log[0].tenant)?;
+        let tenant = &of_one_log[0].tenant;
+        let base = bases.or_read(tenant.clone(), || base(connection, tenant))?;
         of_one_log.iter().try_for_each(|appended| write_entry(&mut insert, base, &appended.entry))
     })
 }

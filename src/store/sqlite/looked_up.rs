@@ -1,5 +1,5 @@
 //! Rows that calls of tools look at and hardly anybody changes, as the writer has read them: policies, approval rules,
-//! tools. They stay known like held rows do ([`Pending`](super::pending::Pending)): until a row is changed that is not
+//! tools, where logs begin. They stay known like held rows do ([`Pending`](super::pending::Pending)): until a row is changed that is not
 //! held, a job is taken back, or anything else was committed in between.
 
 use std::{cell::RefCell, hash::Hash, sync::Arc};
@@ -61,6 +61,8 @@ pub(super) struct LookedUp {
     /// Tenants of whose approvals none has edited arguments; time makes none of them valid.
     pub(super) without_edited: Known<TenantId, ()>,
     pub(super) tools: Known<(TenantId, UpstreamName, String), Option<Arc<PinnedTool>>>,
+    /// Where the places of logs begin.
+    pub(super) bases: Known<TenantId, i64>,
 }
 
 impl LookedUp {
@@ -69,5 +71,6 @@ impl LookedUp {
         self.approval_rules.forget();
         self.without_edited.forget();
         self.tools.forget();
+        self.bases.forget();
     }
 }

@@ -216,7 +216,7 @@ impl Pending {
 
     /// Writes every row, before the commit.
     pub(super) fn write(&self, connection: &Connection) -> Result<()> {
-        appending::write_entries(connection, &self.entries.borrow())?;
+        appending::write_entries(connection, &self.entries.borrow(), &self.looked_up.bases)?;
         for Appended { tenant, entry, leaf } in &*self.entries.borrow() {
             self.tails.push(tenant, entry, *leaf);
         }

@@ -1,0 +1,141 @@
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    thread::{self, ThreadId},
+    time::Duration,
+};
+
+use rusqlite::Connection;
+use tokio::sync::Mutex;
+
+use super::ALONE;
+use crate::store::{Store, Tx};
+
+async fn writing_thread(store: &Store) -> ThreadId {
+    store.write(|_| Ok(thread::current().id())).await.unwrap()
+}
+
+/// A store with a caller who has been alone for long enough.
+async fn alone(store: &Store) {
+    let mut tries = 0;
+    while writing_thread(store).await != thread::current().id() {
+        tries += 1;
+        assert!(tries < 100 * ALONE, "a caller who is alone writes by itself");
+    }
+}
+
+#[tokio::test]
+async fn a_caller_who_is_alone_for_a_while_writes_by_itself_also_what_nobody_waits_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&folder.path().join("h.db")).unwrap();
+    assert_ne!(writing_thread(&store).await, thread::current().id(), "who knows who else is there");
+    alone(&store).await;
+    let order = Arc::<std::sync::Mutex<Vec<u8>>>::default();
+    let note = |number| {
+        let order = Arc::clone(&order);
+        move || order.lock().unwrap().push(number)
+    };
+    let (first, second) = (note(1), note(2));
+    store.write_behind(
+        move |_| {
+            first();
+            Ok(())
+        },
+        |error| panic!("{error}"),
+    );
+    assert!(store.is_behind());
+    store
+        .write(move |_| {
+            second();
+            Ok(())
+        })
+        .await
+        .unwrap();
+    assert_eq!(*order.lock().unwrap(), [1, 2]);
+    assert!(!store.is_behind());
+}
+
+#[tokio::test]
+async fn who_writes_by_itself_may_do_something_else_before_it_waits_for_the_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&folder.path().join("h.db")).unwrap();
+    alone(&store).await;
+    let done = Arc::<AtomicU32>::default();
+    let is_durable = |done: &AtomicU32| done.load(Ordering::Relaxed) == 1;
+    let write = || {
+        let (done, here) = (Arc::clone(&done), thread::current().id());
+        let work = move |_: &mut dyn Tx| Ok(thread::current().id() == here);
+        Box::pin(store.write_then(work, move |_| drop(done.fetch_add(1, Ordering::Relaxed))))
+    };
+    let mut first = write();
+    assert!(futures::poll!(first.as_mut()).is_pending() && !is_durable(&done));
+    // Somebody else who comes meanwhile waits for the writer's thread.
+    let other = writing_thread(&store);
+    let (other, first) = tokio::join!(other, first);
+    assert!(first.unwrap() && is_durable(&done) && other != thread::current().id());
+    // Who leaves in between leaves nothing undone.
+    alone(&store).await;
+    let mut left = write();
+    assert!(futures::poll!(left.as_mut()).is_pending());
+    drop(left);
+    assert!(is_durable(&done), "nobody waits for it any more");
+    assert_eq!(writing_thread(&store).await, thread::current().id());
+}
+
+#[tokio::test]
+async fn what_nobody_waits_for_is_written_without_anybody() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&folder.path().join("h.db")).unwrap();
+    for _ in 0..3 {
+        let (written, waits) = tokio::sync::oneshot::channel();
+        store.write_behind(
+            move |_| {
+                let _ = written.send(());
+                Ok(())
+            },
+            |error| panic!("{error}"),
+        );
+        tokio::time::timeout(Duration::from_secs(20), waits).await.unwrap().unwrap();
+    }
+}
+
+#[test]
+fn what_nobody_waits_for_is_written_when_its_runtime_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&folder.path().join("h.db")).unwrap();
+    let (written, waits) = std::sync::mpsc::channel();
+    for _ in 0..2 {
+        let written = written.clone();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            store.write_behind(
+                move |_| {
+                    let _ = written.send(());
+                    Ok(())
+                },
+                |error| panic!("{error}"),
+            );
+        });
+        drop(runtime);
+        waits.recv_timeout(Duration::from_secs(20)).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_caller_who_is_alone_is_not_held_up_by_another_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("h.db");
+    let store = Store::open(&path).unwrap();
+    alone(&store).await;
+    let other = Mutex::new(Connection::open(&path).unwrap());
+    other.lock().await.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let release = async {
+        // Nobody could do this if the one thread that there is waited.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        other.lock().await.execute_batch("ROLLBACK").unwrap();
+    };
+    let (writer, ()) = tokio::join!(writing_thread(&store), release);
+    assert_ne!(writer, thread::current().id());
+}
