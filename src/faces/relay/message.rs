@@ -114,7 +114,7 @@ impl<'a> Message<'a> {
     pub fn is_modern(&self) -> bool {
         // Nearly all of the others are told by a look: whatever is written with escapes may say so.
         let may_say = |params: &&RawValue| params.get().contains('\\') || params.get().contains(VERSION_META);
-        if self.params.filter(may_say).is_none() {
+        if !self.params.as_ref().is_some_and(may_say) {
             return false;
         }
         let meta = || json::object(json::object(self.params?).ok()?.get("_meta")?).ok();

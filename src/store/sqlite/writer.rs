@@ -96,11 +96,14 @@ impl Writer {
                 drop(sender.send(outcome));
             })
         });
-        if let Some(unsynced) = self.submit(Queued { job, durable, caller: Handle::try_current().ok() })? {
-            if makes_ready {
-                // Meanwhile the disk is at it.
-                polled_again().await;
-            }
+        let mut unsynced = self.submit(Queued { job, durable, caller: Handle::try_current().ok() })?;
+        // Dropped before that, should this be dropped: then nobody waits for the answer any more.
+        let receiver = receiver;
+        if makes_ready && unsynced.is_some() {
+            // Meanwhile the disk is at it.
+            polled_again().await;
+        }
+        if let Some(unsynced) = unsynced.take() {
             unsynced.sync().give();
         }
         receiver.await.unwrap_or_else(|_| Err(closed()))

@@ -67,7 +67,10 @@ async fn who_writes_by_itself_may_do_something_else_before_it_waits_for_the_disk
     let write = || {
         let (done, here) = (Arc::clone(&done), thread::current().id());
         let work = move |_: &mut dyn Tx| Ok(thread::current().id() == here);
-        Box::pin(store.write_then(work, move |_| drop(done.fetch_add(1, Ordering::Relaxed))))
+        let then = move |_: &bool| {
+            done.fetch_add(1, Ordering::Relaxed);
+        };
+        Box::pin(store.write_then(work, then))
     };
     let mut first = write();
     assert!(futures::poll!(first.as_mut()).is_pending() && !is_durable(&done));
