@@ -101,7 +101,7 @@ fn padded(size: usize) -> String {
 
 /// Starts the one thread that writes. Whatever waits when it looks is one
 /// transaction; there is no window in which it waits for more.
-fn writer(database: &Path) -> Result<mpsc::Sender<oneshot::Sender<()>>> {
+pub fn writer(database: &Path) -> Result<mpsc::Sender<oneshot::Sender<()>>> {
     let mut connection = Connection::open(database)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;

@@ -6,6 +6,7 @@
 //! benchmark, for a busy machine must not; wrong answers do.
 
 use std::{
+    net::SocketAddr,
     num::NonZero,
     path::{Path, PathBuf},
     process::ExitCode,
@@ -17,6 +18,7 @@ use tempfile::TempDir;
 
 mod bare_http;
 mod bare_mcp;
+mod bare_relay;
 mod haldir;
 mod load;
 mod options;
@@ -40,6 +42,9 @@ use crate::{
 /// Whatever went wrong: it is only ever shown.
 type Error = Box<dyn std::error::Error + Send + Sync>;
 type Result<T> = std::result::Result<T, Error>;
+
+/// The relay that does nothing but pass on and log, which has no goal.
+const RELAY: &str = "bare durable relay";
 
 /// What is measured: the request, its name, the name of its bare limit, and the
 /// share of the limit that is the goal.
@@ -70,6 +75,7 @@ fn run(args: &[String]) -> Result<u8> {
             bare_http::append(Path::new(database), size.parse()?)?;
         }
         ["bare-mcp", session] => bare_mcp::http(session)?,
+        ["bare-relay", database, upstream] => bare_relay::http(Path::new(database), upstream.parse()?)?,
         ["bare-stdio"] => bare_mcp::stdio()?,
         ["keep", ..] => return process::keep(&args[1..]),
         _ => return benchmark(&Options::parse()),
@@ -89,6 +95,7 @@ fn benchmark(options: &Options) -> Result<u8> {
         (Some(haldir), subject)
     };
     let limits = start_limits(&subject, scratch.path())?;
+    let relay = start_relay(limits[3].address, scratch.path())?;
     let peers = match &options.peers {
         Some(folder) => {
             let sessions = options.connections.iter().copied().max().unwrap_or(1);
@@ -96,7 +103,7 @@ fn benchmark(options: &Options) -> Result<u8> {
         }
         None => Vec::new(),
     };
-    let bench = Bench { limits, haldir, peers, subject };
+    let bench = Bench { limits, relay, haldir, peers, subject };
     if let Some(haldir) = &bench.haldir {
         haldir.put_before(bench.limits[3].address, &bench.subject)?;
     }
@@ -143,9 +150,15 @@ fn start_limits(subject: &Subject, directory: &Path) -> Result<[Server; 4]> {
     ])
 }
 
+fn start_relay(upstream: SocketAddr, directory: &Path) -> Result<Server> {
+    let (database, upstream) = (directory.join("relay.db"), upstream.to_string());
+    Server::bare(&["bare-relay".as_ref(), database.as_os_str(), upstream.as_ref()])
+}
+
 /// The servers, all of them running; each measurement loads one.
 struct Bench {
     limits: [Server; 4],
+    relay: Server,
     haldir: Option<Haldir>,
     peers: Vec<Peer>,
     subject: Subject,
@@ -163,6 +176,7 @@ impl Bench {
             }
         }
         let direct = PLAN[3].2;
+        found.push(Measurement::new(RELAY, connections, Some((direct, None))));
         for peer in &self.peers {
             found.push(Measurement::new(peer.name, connections, Some((direct, None))));
         }
@@ -183,6 +197,8 @@ impl Bench {
                 }
                 turn(turns, &mut measurements)?;
             }
+            let exchange = self.subject.bare_exchange(self.relay.address, Ask::Proxied);
+            turn(vec![(&self.relay, exchange)], &mut measurements)?;
             let peers = self.peers.iter().map(|peer| (&peer.server, peer.exchange(connections)));
             turn(peers.collect(), &mut measurements)?;
         }
@@ -193,6 +209,7 @@ impl Bench {
     fn stop(self) -> Result<Option<PathBuf>> {
         // How a peer ends is its own affair.
         drop(self.peers);
+        self.relay.stop()?;
         self.limits.into_iter().try_for_each(Server::stop)?;
         let Some(Haldir { server, store }) = self.haldir else {
             return Ok(None);

@@ -48,7 +48,7 @@ pub fn measure(bench: &Bench, options: &Options, scratch: &Path) -> Result<Vec<A
     let Some(haldir) = &bench.haldir else { return Ok(Vec::new()) };
     let store = scratch.join("wrapped.db");
     let (mut bare, mut durable, mut direct, mut through) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    let (mut alone, mut wrapped) = (Vec::new(), Vec::new());
+    let (mut alone, mut wrapped, mut relayed) = (Vec::new(), Vec::new(), Vec::new());
     let mut peers = vec![Vec::new(); bench.peers.len()];
     for round in 1..=options.rounds {
         eprintln!("one call after the other, round {round} of {}", options.rounds);
@@ -58,6 +58,7 @@ pub fn measure(bench: &Bench, options: &Options, scratch: &Path) -> Result<Vec<A
         durable.push(ask(append, words.bare_exchange(append.address, Ask::Audit))?);
         direct.push(ask(upstream, words.bare_exchange(upstream.address, Ask::Proxied))?);
         through.push(ask(&haldir.server, words.exchange(haldir.server.address, Ask::Proxied))?);
+        relayed.push(ask(&bench.relay, words.bare_exchange(bench.relay.address, Ask::Proxied))?);
         for (peer, times) in bench.peers.iter().zip(&mut peers) {
             times.push(ask(&peer.server, peer.exchange(1))?);
         }
@@ -76,6 +77,7 @@ pub fn measure(bench: &Bench, options: &Options, scratch: &Path) -> Result<Vec<A
             durable,
             goal: Some(STDIO_GOAL),
         },
+        Added { name: crate::RELAY, direct, through: median(relayed), durable, goal: None },
     ];
     // Whatever stands behind a peer, its clients come over HTTP.
     added.extend(bench.peers.iter().zip(peers).map(|(peer, times)| Added {

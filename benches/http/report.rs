@@ -40,8 +40,8 @@ pub struct Added {
 pub struct Measurement {
     pub name: &'static str,
     pub connections: usize,
-    /// The measurement that this one is compared with, and the goal; a peer has
-    /// none.
+    /// The measurement that this one is compared with, and the goal; a peer, or
+    /// the bare relay, has none.
     pub limit: Option<(&'static str, Option<f64>)>,
     pub rounds: Vec<Round>,
 }
