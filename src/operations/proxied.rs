@@ -295,13 +295,17 @@ impl Haldir {
             if tenants.is_empty() {
                 return Ok(());
             }
-            let mut closed = 0;
+            let (mut closed, mut failed) = (0, None);
             for tenant in tenants {
-                closed += self.close_abandoned_of(tenant).await?;
+                match self.close_abandoned_of(tenant).await {
+                    Ok(more) => closed += more,
+                    // One tenant's trouble is not that of the next.
+                    Err(error) => failed = failed.or(Some(error)),
+                }
             }
             if closed == 0 {
-                // Somebody else has closed them meanwhile.
-                return Ok(());
+                // Somebody else has closed them meanwhile, or nobody can.
+                return failed.map_or(Ok(()), Err);
             }
         }
     }

@@ -25,6 +25,14 @@ impl<'a> Object<'a> {
         self.0.iter().find(|(known, _)| known == name).map(|(_, value)| *value)
     }
 
+    /// The same, if it has no two names which differ in their case only.
+    pub fn distinct(self) -> Result<Self, String> {
+        match self.confusable() {
+            Some(name) => Err(format!("`{}` stands twice in one object, in different case", shown(name))),
+            None => Ok(self),
+        }
+    }
+
     /// Two names that are the same but for their case, if there are such.
     fn confusable(&self) -> Option<&str> {
         if self.0.len() <= FEW && self.0.iter().all(|(name, _)| name.is_ascii()) {
@@ -107,11 +115,18 @@ impl<'de: 'a, 'a> Deserialize<'de> for Name<'a> {
 
 /// Reads an object that has no two names which differ in their case only.
 pub fn object(json: &RawValue) -> Result<Object<'_>, String> {
-    let object: Object<'_> = serde_json::from_str(json.get()).map_err(|error| error.to_string())?;
-    match object.confusable() {
-        Some(name) => Err(format!("`{}` stands twice in one object, in different case", shown(name))),
-        None => Ok(object),
-    }
+    members(json)?.distinct()
+}
+
+/// Reads an object in which no object, at any depth, has a name twice.
+pub fn unambiguous_object(json: &RawValue) -> Result<Object<'_>, String> {
+    let object = members(json)?;
+    object.0.iter().try_for_each(|(_, value)| walk(value, MAX_DEPTH - 1))?;
+    Ok(object)
+}
+
+fn members(json: &RawValue) -> Result<Object<'_>, String> {
+    serde_json::from_str(json.get()).map_err(|error| error.to_string())
 }
 
 /// Whether no object in this value, at any depth, has a name twice.
@@ -124,10 +139,7 @@ fn walk(json: &RawValue, depth: usize) -> Result<(), String> {
         return Err(format!("more than {MAX_DEPTH} arrays and objects in each other"));
     };
     match json.get().as_bytes().first() {
-        Some(b'{') => {
-            let object: Object<'_> = serde_json::from_str(json.get()).map_err(|error| error.to_string())?;
-            object.0.iter().try_for_each(|(_, value)| walk(value, below))
-        }
+        Some(b'{') => members(json)?.0.iter().try_for_each(|(_, value)| walk(value, below)),
         Some(b'[') => {
             let items: Vec<&RawValue> = serde_json::from_str(json.get()).map_err(|error| error.to_string())?;
             items.into_iter().try_for_each(|value| walk(value, below))

@@ -153,6 +153,8 @@ pub struct Call<'a> {
     /// haldir's own question, and the answer with which the client calls again (2026-07-28).
     pub answered: Option<(State, Answer)>,
     params: json::Object<'a>,
+    /// Its `_meta`, where that can be read in one way only.
+    meta: Option<json::Object<'a>>,
 }
 
 impl<'a> Call<'a> {
@@ -169,25 +171,31 @@ impl<'a> Call<'a> {
         let name = params.get("name").ok_or_else(|| bad("`name` is missing".to_owned()))?;
         let name = serde_json::from_str(name.get()).map_err(|_| bad("`name` must be text".to_owned()))?;
         let arguments = params.get("arguments").filter(|arguments| arguments.get() != "null");
-        if let Some(arguments) = arguments {
-            json::object(arguments).map_err(bad)?;
+        let mut meta = None;
+        for (name, value) in &params.0 {
+            match name.as_ref() {
+                "arguments" if arguments.is_some() => {
+                    json::unambiguous_object(value).and_then(json::Object::distinct).map_err(bad)?;
+                }
+                "_meta" if value.get().starts_with('{') => {
+                    meta = json::unambiguous_object(value).map_err(bad)?.distinct().ok();
+                }
+                _ => json::unambiguous(value).map_err(bad)?,
+            }
         }
-        for (_, value) in &params.0 {
-            json::unambiguous(value).map_err(bad)?;
-        }
-        let session = params.get("_meta").and_then(|meta| json::object(meta).ok()?.get(SESSION_META));
-        let session = match session.map(|id| serde_json::from_str(id.get())) {
-            None => None,
-            Some(Ok(id)) => Some(id),
-            Some(Err(_)) => return Err(bad(format!("`{SESSION_META}` must be text"))),
-        };
+        let session =
+            match meta.as_ref().and_then(|meta| meta.get(SESSION_META)).map(|id| serde_json::from_str(id.get())) {
+                None => None,
+                Some(Ok(id)) => Some(id),
+                Some(Err(_)) => return Err(bad(format!("`{SESSION_META}` must be text"))),
+            };
         let state = params.get(STATE).and_then(|state| serde_json::from_str::<String>(state.get()).ok());
         let answered = match state.as_deref().and_then(State::read) {
             None => None,
             Some(Ok(state)) => Some((state, elicitation::answer_in(params.get(RESPONSES)))),
             Some(Err(problem)) => return Err(bad(problem.to_owned())),
         };
-        Ok(Self { name, arguments, session, answered, params })
+        Ok(Self { name, arguments, session, answered, params, meta })
     }
 
     /// What the person at the client has decided on the call, as it says itself; `message` is the one that it came in.
@@ -239,7 +247,7 @@ impl<'a> Call<'a> {
             match name.as_ref() {
                 "name" => member(name, &quoted(&self.name)),
                 "arguments" if self.arguments.is_some() => member(name, arguments),
-                "_meta" if self.session.is_some() => match without_session(value).as_str() {
+                "_meta" if self.session.is_some() => match self.meta_for_upstream().as_str() {
                     "{}" => {}
                     meta => member(name, meta),
                 },
@@ -261,13 +269,13 @@ impl<'a> Call<'a> {
         text.push_str("}}");
         text
     }
-}
 
-fn without_session(meta: &RawValue) -> String {
-    let kept = json::object(meta).unwrap_or_default();
-    let members = kept.0.iter().filter(|(name, _)| name != SESSION_META);
-    let members: Vec<_> = members.map(|(name, value)| format!("{}:{}", quoted(name), value.get())).collect();
-    format!("{{{}}}", members.join(","))
+    /// Its `_meta` without the session.
+    fn meta_for_upstream(&self) -> String {
+        let kept = self.meta.iter().flat_map(|meta| &meta.0).filter(|(name, _)| name != SESSION_META);
+        let members: Vec<_> = kept.map(|(name, value)| format!("{}:{}", quoted(name), value.get())).collect();
+        format!("{{{}}}", members.join(","))
+    }
 }
 
 /// Text as JSON.

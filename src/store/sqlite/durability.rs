@@ -31,6 +31,9 @@ use crate::{
 /// Batches that may wait for the disk; the writer waits before it commits one more.
 const MAX_WAITING: usize = 8;
 
+/// Pages that the disk is told to begin with.
+const MAX_BEGUN: u64 = 64;
+
 /// Until when a commit is durable that nobody waits for.
 const SOON: Duration = Duration::from_millis(10);
 
@@ -38,6 +41,8 @@ const SOON: Duration = Duration::from_millis(10);
 #[derive(Default)]
 struct InHand {
     batches: AtomicUsize,
+    /// Those that their callers sync themselves.
+    left: AtomicUsize,
     writer: OnceLock<Thread>,
 }
 
@@ -66,7 +71,7 @@ impl Due {
     }
 }
 
-/// A committed batch that whoever has this is to sync.
+/// A committed batch that whoever has this is to sync. Nobody who holds a lock waits for that.
 #[must_use]
 pub(super) struct Unsynced {
     batch: Option<Committed>,
@@ -83,8 +88,7 @@ impl Unsynced {
     fn synced(&mut self) -> Due {
         let Some(batch) = self.batch.take() else { return Due::default() };
         let outcome = self.log.sync();
-        // The writer looks again by itself in a moment: to wake it takes longer than whoever waits here has.
-        self.in_hand.batches.fetch_sub(1, Ordering::Relaxed);
+        self.in_hand.left.fetch_sub(1, Ordering::Relaxed);
         Due(Some((batch, outcome)))
     }
 }
@@ -122,7 +126,12 @@ impl Durability {
         Ok(Self { log, in_hand, waiting: Some(waiting), thread: Some(thread) })
     }
 
-    /// Whether the disk has nothing to do for us.
+    /// Whether nobody waits for the disk, callers who sync by themselves included.
+    pub(super) fn is_unused(&self) -> bool {
+        self.in_hand.left.load(Ordering::Relaxed) == 0 && self.is_idle()
+    }
+
+    /// Whether the disk has nothing to do for the thread.
     pub(super) fn is_idle(&self) -> bool {
         // A thread that is gone takes nothing off: waiting for it would hold the write lock for ever.
         self.in_hand.batches.load(Ordering::Relaxed) == 0 || self.thread.as_ref().is_none_or(JoinHandle::is_finished)
@@ -141,20 +150,15 @@ impl Durability {
     /// Has the disk begin to write these pages of the log, which were put there just now. They are still to be synced, which
     /// waits the less for it the later it comes.
     pub(super) fn begin(&self, pages: Range<u64>) {
-        self.log.begin(pages);
+        // Those of other processes may be among them, which are written already, and would be forgotten.
+        self.log.begin(pages.start.max(pages.end.saturating_sub(MAX_BEGUN))..pages.end);
     }
 
-    /// Leaves a committed batch to the caller, who syncs it and answers it, if somebody waits for it alone. Any other is
-    /// answered once it is durable.
-    pub(super) fn leave(&self, answers: Vec<Awaited>) -> Option<Unsynced> {
-        if answers.len() != 1 {
-            // Handed to the thread; should there be none any more, it is due here.
-            self.answer(answers).give();
-            return None;
-        }
+    /// Leaves a committed batch to the caller, who syncs it and answers it.
+    pub(super) fn leave(&self, answers: Vec<Awaited>) -> Unsynced {
         let batch = Committed { answers, behind: self.log.begun.load(Ordering::Acquire) };
-        self.in_hand.batches.fetch_add(1, Ordering::Relaxed);
-        Some(Unsynced { batch: Some(batch), log: Arc::clone(&self.log), in_hand: Arc::clone(&self.in_hand) })
+        self.in_hand.left.fetch_add(1, Ordering::Relaxed);
+        Unsynced { batch: Some(batch), log: Arc::clone(&self.log), in_hand: Arc::clone(&self.in_hand) }
     }
 
     /// Answers a committed batch once it is durable. A write that came alone is synced on this thread: it is spared

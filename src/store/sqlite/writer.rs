@@ -128,9 +128,17 @@ impl Writer {
         self.queue.put(job)?;
         // Other processes may be writing: waiting for them is the thread's affair.
         let begins = hands.batch.begins_at_once(&hands.durability);
-        let written = if begins { hands.write(&self.queue) } else { None };
-        let unsynced = written.and_then(|answers| hands.durability.leave(answers));
+        let (mut unsynced, mut due) = (None, Due::default());
+        if let Some(answers) = if begins { hands.write(&self.queue) } else { None } {
+            // What is still in the queue may be this very job.
+            if answers.len() == 1 && !self.queue.is_awaited() {
+                unsynced = Some(hands.durability.leave(answers));
+            } else {
+                due = hands.durability.answer(answers);
+            }
+        }
         drop(hands);
+        due.give();
         // What came meanwhile, or could not be done.
         self.queue.wake();
         Ok(unsynced)
@@ -142,7 +150,7 @@ impl Writer {
             return None;
         }
         let hands = self.hands.try_lock().ok()?;
-        let are_free = hands.alone >= ALONE && hands.durability.is_idle() && hands.checkpointer.is_idle();
+        let are_free = hands.alone >= ALONE && hands.durability.is_unused() && hands.checkpointer.is_idle();
         (are_free && !self.queue.is_awaited()).then_some(hands)
     }
 

@@ -19,7 +19,8 @@ INSERT INTO calls (tenant, id, upstream, tool, session_id, cost, uses, started_a
 SELECT tenant, id, upstream, tool, session_id, cost, uses, started_at, lease FROM proxy_calls;
 INSERT INTO calls (tenant, id, calls, errors, latency) SELECT tenant, ':' || name, calls, errors, latency FROM upstreams;
 
--- A process of an older version that still has the store open does not find these any more, and so begins no call.
+-- A process of an older version that still has the store open does not find these any more: it begins no call, and one that
+-- it has under way is closed as unknown.
 DROP TABLE proxy_calls;
 ALTER TABLE upstreams DROP COLUMN calls;
 ALTER TABLE upstreams DROP COLUMN errors;
