@@ -2,8 +2,8 @@
 //! durable, and leaves a second row behind when the answer is there. It looks at
 //! nothing: no key, no session, no tool, no rule.
 //!
-//! What it keeps of the direct rate is what can be kept on this machine with the
-//! parts that haldir is made of.
+//! It is something to compare with, and no bound: it spends what a plain use of
+//! these parts spends, which one that is laid out otherwise may well undercut.
 
 use std::{
     convert::Infallible,
