@@ -13,6 +13,7 @@ use over_http::ServeOptions;
 use crate::upstream::watchdog;
 use crate::{
     config::{CeilingOptions, StoreOptions},
+    error::{Error, Result},
     faces::{elicitation::DecisionOptions, relay::options::WrapOptions},
 };
 
@@ -79,18 +80,24 @@ pub fn run() -> ExitCode {
     }
 }
 
-/// Ends when the process is asked to stop: SIGTERM, or Ctrl-C.
-async fn terminated() {
+/// Ends when the process is asked to stop: SIGTERM, or Ctrl-C. Both are heard from the call on, not only once somebody
+/// waits: a server that has begun anything is not to be ended in the middle of it.
+fn terminated() -> Result<impl Future<Output = ()> + Send + 'static> {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+        let mut terminate = signal(SignalKind::terminate()).map_err(Error::internal)?;
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::internal)?;
+        Ok(async move {
             tokio::select! {
                 _ = terminate.recv() => {}
-                _ = tokio::signal::ctrl_c() => {}
+                _ = interrupt.recv() => {}
             }
-            return;
-        }
+        })
     }
-    let _ = tokio::signal::ctrl_c().await;
+    #[cfg(not(unix))]
+    Ok(async {
+        // Fails where there is no console: then nobody asks.
+        let _ = tokio::signal::ctrl_c().await;
+    })
 }

@@ -232,6 +232,17 @@ fn an_open_event_stream_does_not_keep_a_server_from_stopping() {
 }
 
 #[test]
+fn a_server_told_to_stop_as_soon_as_it_listens_ends_well() {
+    for _ in 0..20 {
+        let house = House::new();
+        let Server { process, .. } = house.serve();
+        process.terminate();
+        let (well, errors) = process.finish();
+        assert!(well, "{errors}");
+    }
+}
+
+#[test]
 fn a_stdio_server_ends_well_when_its_client_leaves_or_the_system_stops_it() {
     let house = House::new();
     let stdio = house.stdio();

@@ -93,6 +93,7 @@ async fn run(cli: &Cli, options: &ServeOptions, lanes: &Lanes) -> Result<()> {
     if haldir.has_no_key()? {
         eprintln!("{}", how_to_begin(address, has_token));
     }
+    let asked_to_stop = terminated()?;
     let shutdown = CancellationToken::new();
     let http = HttpSettings {
         public_url: options.public_url.clone(),
@@ -123,7 +124,7 @@ async fn run(cli: &Cli, options: &ServeOptions, lanes: &Lanes) -> Result<()> {
     let mirrors = tokio::spawn(async move { copier.mirror_checkpoints(targets, every, stop).await });
     let (stop, waiting) = (shutdown.clone(), haldir.clone());
     tokio::spawn(async move {
-        terminated().await;
+        asked_to_stop.await;
         waiting.stop_waiting();
         stop.cancel();
     });

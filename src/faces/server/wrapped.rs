@@ -56,6 +56,7 @@ pub fn serve(cli: &Cli, options: &WrapOptions) -> Result<()> {
             Tools::Observed,
             cli.decisions.asking(ApproveBy::Elicitation),
         );
+        let asked_to_stop = terminated()?;
         let stop = CancellationToken::new();
         let courier = tokio::spawn(haldir.deliver_webhooks(stop.clone()));
         let keeper = tokio::spawn({
@@ -65,7 +66,7 @@ pub fn serve(cli: &Cli, options: &WrapOptions) -> Result<()> {
         let timeout = (options.call_timeout(), options.bridges());
         let pipes = rmcp::transport::io::stdio_pipes();
         let outcome =
-            wrap::serve(Arc::new(governor), &command, governor::redaction(sent), timeout, pipes, terminated()).await;
+            wrap::serve(Arc::new(governor), &command, governor::redaction(sent), timeout, pipes, asked_to_stop).await;
         stop.cancel();
         let _ = courier.await;
         let _ = keeper.await;
