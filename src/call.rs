@@ -3,6 +3,7 @@
 //! An operation is a type: its fields are the input, its doc comment is what people and models read about it,
 //! and its one function does the work. It is named once, in [`crate::operations`].
 
+mod attention;
 mod keyring;
 mod line;
 mod meter;
