@@ -46,7 +46,7 @@ struct InHand {
     writer: OnceLock<Thread>,
 }
 
-/// An answer, and the runtime in which somebody waits for it.
+/// An answer, and the runtime in which it is to be given.
 pub(super) struct Awaited {
     pub(super) answer: Answer,
     pub(super) caller: Option<Handle>,
@@ -216,7 +216,7 @@ fn run(log: &Log, batches: &Receiver<Committed>, in_hand: &InHand) {
     }
 }
 
-/// Answers everyone. Many at once are answered from where they wait: waking each from outside costs more.
+/// Answers everyone. Many at once are answered from where they wait, if that is known: waking each from outside costs more.
 fn give(Committed { answers, .. }: Committed, outcome: &Result<()>) {
     let at_once = answers.len() == 1;
     let mut by_caller = Vec::<(Handle, Vec<Answer>)>::new();

@@ -33,7 +33,7 @@ pub(super) struct Queued {
     pub(super) job: Job,
     /// Whether its answer has to be durable.
     pub(super) durable: Durable,
-    /// The runtime in which somebody waits for it.
+    /// The runtime in which it is to be answered; without one it is answered by whoever made it durable.
     pub(super) caller: Option<Handle>,
 }
 

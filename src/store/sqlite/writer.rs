@@ -96,7 +96,9 @@ impl Writer {
                 drop(sender.send(outcome));
             })
         });
-        let mut unsynced = self.submit(Queued { job, durable, caller: Handle::try_current().ok() })?;
+        // What follows a write is done as soon as that is durable, before anybody else is woken.
+        let caller = if makes_ready { None } else { Handle::try_current().ok() };
+        let mut unsynced = self.submit(Queued { job, durable, caller })?;
         // Dropped before that, should this be dropped: then nobody waits for the answer any more.
         let receiver = receiver;
         if makes_ready && unsynced.is_some() {
