@@ -14,6 +14,7 @@ mod signing;
 mod stream;
 mod under_way;
 
+pub use attention::{Attended, Attention};
 pub use keyring::{Keyring, TenantKeys};
 pub use line::Line;
 pub use meter::Meter;

@@ -283,6 +283,7 @@ impl Filler {
             ),
             children_asked: tokio::sync::watch::Sender::new(false),
             calls_under_way: haldir::call::CallsUnderWay::default(),
+            attention: haldir::call::Attention::default(),
         };
         let sessions = (0..AGENTS * SESSIONS).map(session).collect::<Result<_>>()?;
         Ok(Self { store: Store::open(path)?, services: Arc::new(services), sessions: Arc::new(sessions) })

@@ -3,15 +3,15 @@
 //! a call does, above all on a virtual machine whose processors are given back while they are idle. The kernel knows the
 //! same by the name of busy polling (<https://docs.kernel.org/networking/napi.html#busy-polling>).
 //!
-//! It costs processor time that nobody else wants: at most [`STAY`] a step, and none where several calls are under way,
-//! since then there is work.
+//! It costs processor time: at most [`STAY`] when a call has left, and as much when it is back, and none where several calls
+//! are under way, since then there is work.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
-use tokio::runtime::Handle;
+use tokio::runtime::{Handle, Id};
 
 /// How long a thread stays awake for what follows a step: longer than a quick upstream or client takes, on a machine that
 /// does other things too (measured: 300 µs spare a quarter less, 1,200 no more).
@@ -19,19 +19,26 @@ const STAY: Duration = Duration::from_micros(500);
 /// Processors below which it does not: whoever is waited for may want this one (measured: nothing is gained with 2).
 const MIN_PROCESSORS: usize = 4;
 
-/// Whether somebody stays awake, and for how long.
+/// Who stays awake, and for how long.
 #[derive(Clone, Debug)]
 pub struct Attention {
     enabled: bool,
-    // A std mutex: it is held to look at two fields.
+    // A std mutex: it is held to look at three fields.
     state: Arc<Mutex<State>>,
 }
 
 #[derive(Debug, Default)]
 struct State {
+    /// Calls from the moment on in which they are decided on.
+    calls: usize,
     until: Option<Instant>,
-    is_awake: bool,
+    /// The runtime whose thread stays awake.
+    awake: Option<Id>,
 }
+
+/// A call, until this is dropped where the call is served.
+#[derive(Debug)]
+pub struct Attended(Attention);
 
 impl Default for Attention {
     fn default() -> Self {
@@ -48,56 +55,103 @@ impl Attention {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A call has left or is back, and so many are under way now. To be called where it is served: the runtime of that
-    /// thread is kept awake.
-    pub fn step(&self, calls: usize) {
+    /// A call begins.
+    pub fn call(&self) -> Attended {
+        let mut state = self.state();
+        state.calls += 1;
+        if state.calls > 1 {
+            state.until = None;
+        }
+        drop(state);
+        Attended(self.clone())
+    }
+
+    /// Keeps this thread's runtime awake, and no other one any more.
+    fn stay(&self, mut state: MutexGuard<'_, State>) {
+        let Ok(runtime) = Handle::try_current() else { return };
         if !self.enabled {
             return;
         }
-        let mut state = self.state();
-        state.until = (calls <= 1).then(|| Instant::now() + STAY);
-        if state.until.is_some()
-            && !state.is_awake
-            && let Ok(runtime) = Handle::try_current()
-        {
-            state.is_awake = true;
-            let awake = Awake(self.clone());
-            drop(state);
-            runtime.spawn(awake.stay());
+        state.until = Some(Instant::now() + STAY);
+        if state.awake.replace(runtime.id()) == Some(runtime.id()) {
+            return;
+        }
+        drop(state);
+        runtime.spawn(Awake { attention: self.clone(), runtime: runtime.id() }.stay());
+    }
+}
+
+impl Attended {
+    /// It has left for its upstream.
+    pub fn left(&self) {
+        let state = self.0.state();
+        if state.calls == 1 {
+            self.0.stay(state);
+        }
+    }
+}
+
+impl Drop for Attended {
+    fn drop(&mut self) {
+        let mut state = self.0.state();
+        state.calls -= 1;
+        if state.calls == 0 {
+            self.0.stay(state);
         }
     }
 }
 
 /// Whoever stays awake. However that ends, the next step begins anew.
-struct Awake(Attention);
+struct Awake {
+    attention: Attention,
+    runtime: Id,
+}
 
 impl Awake {
     async fn stay(self) {
-        while self.0.state().until.is_some_and(|until| Instant::now() < until) {
+        while self.is_due() {
             // What has come meanwhile is looked for before this goes on.
             tokio::task::yield_now().await;
         }
+    }
+
+    fn is_due(&self) -> bool {
+        let state = self.attention.state();
+        state.awake == Some(self.runtime) && state.until.is_some_and(|until| Instant::now() < until)
     }
 }
 
 impl Drop for Awake {
     fn drop(&mut self) {
-        self.0.state().is_awake = false;
+        let mut state = self.attention.state();
+        if state.awake == Some(self.runtime) {
+            state.awake = None;
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use tokio::runtime::{Builder, Runtime};
+
     use super::*;
 
-    fn somebody_is_awake() -> bool {
-        Handle::current().metrics().num_alive_tasks() > 0
+    fn attention() -> Attention {
+        Attention::with_processors(MIN_PROCESSORS)
+    }
+
+    fn runtime() -> Runtime {
+        Builder::new_current_thread().build().unwrap()
+    }
+
+    fn awake() -> usize {
+        Handle::current().metrics().num_alive_tasks()
     }
 
     /// Everything else that there is to do is done meanwhile.
     async fn falls_asleep() {
         let end = Instant::now() + Duration::from_secs(20);
-        while somebody_is_awake() {
+        while awake() > 0 {
             assert!(Instant::now() < end, "it stays awake for ever");
             tokio::task::yield_now().await;
         }
@@ -105,42 +159,72 @@ mod tests {
 
     #[tokio::test]
     async fn whoever_serves_a_lone_call_stays_awake_for_a_moment() {
-        let attention = Attention::with_processors(MIN_PROCESSORS);
-        for calls in [1, 0] {
-            let begun = Instant::now();
-            attention.step(calls);
-            attention.step(calls);
-            assert_eq!(Handle::current().metrics().num_alive_tasks(), 1, "one is enough");
-            falls_asleep().await;
-            assert!(begun.elapsed() >= STAY, "it does not stay");
-        }
+        let attention = attention();
+        let call = attention.call();
+        assert_eq!(awake(), 0, "there is something to do until it has left");
+        let begun = Instant::now();
+        call.left();
+        call.left();
+        assert_eq!(awake(), 1, "one is enough");
+        falls_asleep().await;
+        assert!(begun.elapsed() >= STAY, "it does not stay");
+        let begun = Instant::now();
+        drop(call);
+        assert_eq!(awake(), 1, "its client may have another one");
+        falls_asleep().await;
+        assert!(begun.elapsed() >= STAY, "it does not stay");
     }
 
     #[tokio::test]
     async fn nobody_does_where_there_is_work_or_no_processor_to_spare() {
-        let attention = Attention::with_processors(MIN_PROCESSORS);
-        attention.step(2);
-        assert!(!somebody_is_awake());
-        attention.step(1);
-        attention.step(2);
+        let attention = attention();
+        let first = attention.call();
+        first.left();
+        let second = attention.call();
         for _ in 0..2 {
             tokio::task::yield_now().await;
         }
-        assert!(!somebody_is_awake(), "a second call ends it");
-        Attention::with_processors(MIN_PROCESSORS - 1).step(1);
-        assert!(!somebody_is_awake());
+        assert_eq!(awake(), 0, "a second call ends it, before it has left");
+        second.left();
+        drop(first);
+        assert_eq!(awake(), 0, "the other one is under way");
+        drop(second);
+        falls_asleep().await;
+        let attention = Attention::with_processors(MIN_PROCESSORS - 1);
+        let call = attention.call();
+        call.left();
+        drop(call);
+        assert_eq!(awake(), 0);
+    }
+
+    #[test]
+    fn who_serves_the_next_call_takes_over() {
+        let (attention, here, there) = (attention(), runtime(), runtime());
+        let serve = |runtime: &Runtime| {
+            let _runtime = runtime.enter();
+            attention.call().left();
+        };
+        serve(&here);
+        assert!(attention.state().awake == Some(here.handle().id()));
+        serve(&there);
+        assert!(attention.state().awake == Some(there.handle().id()));
+        // Its time is not over yet, but it is somebody else's.
+        attention.state().until = Some(Instant::now() + Duration::from_secs(3_600));
+        here.block_on(falls_asleep());
+        assert!(attention.state().awake == Some(there.handle().id()));
+        attention.state().until = None;
+        there.block_on(falls_asleep());
+        assert!(attention.state().awake.is_none());
     }
 
     #[test]
     fn a_runtime_that_ends_takes_nothing_along() {
-        let attention = Attention::with_processors(MIN_PROCESSORS);
-        attention.step(1);
-        assert!(!attention.state().is_awake, "there is no runtime here");
-        let runtime = || tokio::runtime::Builder::new_current_thread().build().unwrap();
-        runtime().block_on(async { attention.step(1) });
-        runtime().block_on(async {
-            attention.step(1);
-            assert!(somebody_is_awake(), "the first one was never polled");
-        });
+        let attention = attention();
+        attention.call().left();
+        assert!(attention.state().awake.is_none(), "there is no runtime here");
+        let short = runtime();
+        short.block_on(async { attention.call().left() });
+        drop(short);
+        assert!(attention.state().awake.is_none(), "it was never polled");
     }
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, de::Error};
 use tokio::sync::{Notify, watch};
 use zeroize::Zeroizing;
 
-use super::{CallsUnderWay, Keyring, Meter, keyring};
+use super::{Attention, CallsUnderWay, Keyring, Meter, keyring};
 use crate::{
     model::{Ceilings, Clock, Money, Tier},
     outbound::Outbound,
@@ -31,6 +31,8 @@ pub struct Services {
     pub children_asked: watch::Sender<bool>,
     /// Calls of upstreams that this process vouches for.
     pub calls_under_way: CallsUnderWay,
+    /// Looks after a call that is alone.
+    pub attention: Attention,
 }
 
 /// What the operator set.

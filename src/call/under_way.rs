@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{OutwardContext, Services, attention::Attention};
+use super::{OutwardContext, Services};
 use crate::model::OpenCall;
 
 /// How long a process vouches for a call before it has to say so again.
@@ -20,7 +20,6 @@ const NEW: Duration = Duration::from_secs(1);
 pub struct CallsUnderWay {
     // A std mutex: it is held to put one in or take one out.
     state: Mutex<State>,
-    attention: Attention,
 }
 
 #[derive(Default)]
@@ -54,9 +53,7 @@ impl CallsUnderWay {
             state.is_kept = true;
             runtime.spawn(keep(Arc::clone(&services)));
         }
-        let calls = state.calls.len();
         drop(state);
-        services.calls_under_way.attention.step(calls);
         Vouched { services, number }
     }
 
@@ -71,13 +68,7 @@ impl CallsUnderWay {
 
 impl Drop for Vouched {
     fn drop(&mut self) {
-        let under_way = &self.services.calls_under_way;
-        let mut state = under_way.state();
-        let removed = state.calls.remove(&self.number);
-        let calls = state.calls.len();
-        drop(state);
-        drop(removed);
-        under_way.attention.step(calls);
+        self.services.calls_under_way.state().calls.remove(&self.number);
     }
 }
 

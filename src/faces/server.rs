@@ -81,7 +81,7 @@ pub fn run() -> ExitCode {
 }
 
 /// Ends when the process is asked to stop: SIGTERM, or Ctrl-C. Both are heard from the call on, not only once somebody
-/// waits: a server that has begun anything is not to be ended in the middle of it.
+/// waits for this; to be called when the store is open, since nobody waits before that.
 fn terminated() -> Result<impl Future<Output = ()> + Send + 'static> {
     #[cfg(unix)]
     {
@@ -96,8 +96,26 @@ fn terminated() -> Result<impl Future<Output = ()> + Send + 'static> {
         })
     }
     #[cfg(not(unix))]
-    Ok(async {
-        // Fails where there is no console: then nobody asks.
-        let _ = tokio::signal::ctrl_c().await;
-    })
+    {
+        let mut interrupt = tokio::signal::windows::ctrl_c().map_err(Error::internal)?;
+        Ok(async move {
+            interrupt.recv().await;
+        })
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::time::Duration;
+
+    use rustix::process::{Signal, getpid, kill_process};
+
+    use super::terminated;
+
+    #[tokio::test]
+    async fn a_signal_that_comes_before_anybody_waits_for_it_is_heard() {
+        let asked_to_stop = terminated().unwrap();
+        kill_process(getpid(), Signal::TERM).unwrap();
+        tokio::time::timeout(Duration::from_secs(60), asked_to_stop).await.unwrap();
+    }
 }

@@ -44,6 +44,7 @@ impl Haldir {
             upstreams,
             children_asked: tokio::sync::watch::Sender::new(false),
             calls_under_way: crate::call::CallsUnderWay::default(),
+            attention: crate::call::Attention::default(),
         });
         let inner = Inner {
             store,

@@ -20,7 +20,7 @@ use super::{
     trace::Trace,
 };
 use crate::{
-    call::{CallsUnderWay, LEASE_SECONDS, OutwardContext, Vouched, WriteContext},
+    call::{Attended, CallsUnderWay, LEASE_SECONDS, OutwardContext, Vouched, WriteContext},
     crypto,
     error::{Code, Error, Result},
     gate::session,
@@ -71,6 +71,7 @@ pub struct Going {
     began: Instant,
     settled: bool,
     _vouched: Vouched,
+    _attended: Attended,
 }
 
 /// What an upstream made of a call.
@@ -94,6 +95,7 @@ pub async fn begin(cx: &OutwardContext, attempt: Attempt) -> Result<Verdict> {
 /// As [`begin`]; a call that may leave may do so by itself, before this answers.
 pub async fn begin_and(cx: &OutwardContext, attempt: Attempt, leave: Option<Leave>) -> Result<Verdict> {
     let arguments = Arguments::parse(&attempt.arguments)?;
+    let attended = cx.services.attention.call();
     let person = cx.hearing.person.clone();
     let decide = move |cx: &mut WriteContext<'_>| decide(cx, &attempt, &arguments, person.as_deref());
     let decided = match leave {
@@ -113,6 +115,7 @@ pub async fn begin_and(cx: &OutwardContext, attempt: Attempt, leave: Option<Leav
             let (cx, call, by_result) = (cx.clone(), Arc::new(call), by_result.map(Box::new));
             let (began, vouched) = (Instant::now(), CallsUnderWay::add(&cx, &call));
             let settled = false;
+            attended.left();
             Verdict::Go(Box::new(Going {
                 cx,
                 call,
@@ -123,6 +126,7 @@ pub async fn begin_and(cx: &OutwardContext, attempt: Attempt, leave: Option<Leav
                 began,
                 settled,
                 _vouched: vouched,
+                _attended: attended,
             }))
         }
         Decided::Held(held) => Verdict::Held(held),

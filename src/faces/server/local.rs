@@ -26,12 +26,11 @@ pub fn serve(cli: &Cli) -> Result<()> {
     // One thread: a client waits for one answer at a time, and start-up and memory count here.
     let runtime = Builder::new_current_thread().enable_all().build().map_err(Error::internal)?;
     let outcome = runtime.block_on(async {
-        let asked_to_stop = terminated()?;
         let key = config::secret_variable("HALDIR_API_KEY");
         if let Some(base_url) = std::env::var("HALDIR_BASE_URL").ok().filter(|url| !url.is_empty()) {
             let key = key.ok_or_else(|| bad_setting("HALDIR_API_KEY", "is required where HALDIR_BASE_URL is set"))?;
             let server = HaldirMcp::new(Backend::Remote(Remote::new(&base_url)?), Credential::ApiKey(key));
-            return stdio::serve(server, asked_to_stop).await;
+            return stdio::serve(server, terminated()?).await;
         }
         let haldir = cli.store.open(cli.store.settings(&cli.ceilings)?).await?;
         let credential = match key {
@@ -41,6 +40,7 @@ pub fn serve(cli: &Cli) -> Result<()> {
         let stop = CancellationToken::new();
         let exporter = Exporter::start(OtlpSettings::from_environment()?, &stop)?;
         haldir.declare_children().await?;
+        let asked_to_stop = terminated()?;
         let courier = tokio::spawn(haldir.deliver_webhooks(stop.clone()));
         let keeper = tokio::spawn({
             let (haldir, stop) = (haldir.clone(), stop.clone());

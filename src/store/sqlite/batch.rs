@@ -50,10 +50,10 @@ impl Answers {
         self.first.into_iter().map(|awaited| awaited.answer).chain(self.soon)
     }
 
-    pub(super) fn run(&mut self, Queued { job, durable, caller }: Queued, batch: &Batch) {
+    pub(super) fn run(&mut self, Queued { job, durable, caller, acts }: Queued, batch: &Batch) {
         let answer = job(batch);
         match durable {
-            Durable::First => self.first.push(Awaited { answer, caller }),
+            Durable::First => self.first.push(Awaited { answer, caller, acts }),
             Durable::Soon => self.soon.push(answer),
         }
     }

@@ -22,7 +22,10 @@ use std::{
 
 use tokio::runtime::Handle;
 
-use super::{queue::Answer, room};
+use super::{
+    queue::{Answer, Told, tell},
+    room,
+};
 use crate::{
     error::{Code, Error, Result},
     measure::MEASURES,
@@ -46,10 +49,12 @@ struct InHand {
     writer: OnceLock<Thread>,
 }
 
-/// An answer, and the runtime in which it is to be given.
+/// An answer, and the runtime in which somebody waits for it.
 pub(super) struct Awaited {
     pub(super) answer: Answer,
     pub(super) caller: Option<Handle>,
+    /// See [`super::queue::Queued::acts`].
+    pub(super) acts: bool,
 }
 
 /// A committed batch, waiting to be durable. Where nobody waits for it, it may wait for the next one.
@@ -216,27 +221,53 @@ fn run(log: &Log, batches: &Receiver<Committed>, in_hand: &InHand) {
     }
 }
 
-/// Answers everyone. Many at once are answered from where they wait, if that is known: waking each from outside costs more.
+/// Answers everyone. Many at once are woken from where they wait: waking each from outside costs more. What is done at once
+/// comes after the others are on their way, and before those are woken that it is done for.
 fn give(Committed { answers, .. }: Committed, outcome: &Result<()>) {
     let at_once = answers.len() == 1;
-    let mut by_caller = Vec::<(Handle, Vec<Answer>)>::new();
-    for Awaited { answer, caller } in answers {
-        let Some(caller) = caller.filter(|_| !at_once) else {
-            answer(outcome.clone());
-            continue;
-        };
-        match by_caller.iter_mut().find(|(known, _)| known.id() == caller.id()) {
-            Some((_, answers)) => answers.push(answer),
-            None => by_caller.push((caller, vec![answer])),
+    let (mut telling, mut acting) = (ByCaller::default(), Vec::new());
+    for Awaited { answer, caller, acts } in answers {
+        match caller.filter(|_| !at_once) {
+            None => tell(answer, outcome.clone()),
+            Some(caller) if acts => acting.push((caller, answer)),
+            Some(caller) => telling.add(caller, answer),
         }
     }
-    for (caller, answers) in by_caller {
+    telling.spawn({
         let outcome = outcome.clone();
-        caller.spawn(async move {
-            for answer in answers {
-                answer(outcome.clone());
-            }
-        });
+        move |answer: Answer| tell(answer, outcome.clone())
+    });
+    let mut acted = ByCaller::default();
+    for (caller, answer) in acting {
+        if let Some(told) = answer(outcome.clone()) {
+            acted.add(caller, told);
+        }
+    }
+    acted.spawn(|told: Told| told());
+}
+
+/// What is to be done in the runtimes of callers.
+struct ByCaller<T>(Vec<(Handle, Vec<T>)>);
+
+impl<T> Default for ByCaller<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T: Send + 'static> ByCaller<T> {
+    fn add(&mut self, caller: Handle, one: T) {
+        match self.0.iter_mut().find(|(known, _)| known.id() == caller.id()) {
+            Some((_, all)) => all.push(one),
+            None => self.0.push((caller, vec![one])),
+        }
+    }
+
+    fn spawn(self, with: impl Fn(T) + Clone + Send + 'static) {
+        for (caller, all) in self.0 {
+            let with = with.clone();
+            caller.spawn(async move { all.into_iter().for_each(with) });
+        }
     }
 }
 

@@ -24,17 +24,28 @@ pub(super) const MAX_QUEUED: usize = 8_192;
 /// How long what nobody waits for is left for somebody who writes, and so costs no commit of its own.
 const COMPANY: Duration = Duration::from_millis(1);
 
-/// Runs where the batch is, and gives back what to do once the batch is committed, or is not.
+/// Runs where the batch is, and gives back what to do once the batch is durable, or is not written.
 pub(super) type Job = Box<dyn FnOnce(&Batch) -> Answer + Send>;
-pub(super) type Answer = Box<dyn FnOnce(Result<()>) + Send>;
+/// Does that; whoever waits is woken by what it gives back, if it gives back anything.
+pub(super) type Answer = Box<dyn FnOnce(Result<()>) -> Option<Told> + Send>;
+pub(super) type Told = Box<dyn FnOnce() + Send>;
+
+/// Answers, and wakes whoever waits.
+pub(super) fn tell(answer: Answer, outcome: Result<()>) {
+    if let Some(told) = answer(outcome) {
+        told();
+    }
+}
 
 /// A job in the queue.
 pub(super) struct Queued {
     pub(super) job: Job,
     /// Whether its answer has to be durable.
     pub(super) durable: Durable,
-    /// The runtime in which it is to be answered; without one it is answered by whoever made it durable.
+    /// The runtime in which somebody waits for it.
     pub(super) caller: Option<Handle>,
+    /// Whether its answer does something that is done at once, on whatever thread, and wakes its caller after that.
+    pub(super) acts: bool,
 }
 
 /// When a write is answered.

@@ -22,7 +22,7 @@ use super::{
     checkpoint::Checkpointer,
     durability::{Awaited, Due, Durability, Unsynced},
     memo::Memo,
-    queue::{Durable, Job, MAX_QUEUED, Queue, Queued, closed},
+    queue::{Durable, Job, MAX_QUEUED, Queue, Queued, closed, tell},
     room::Room,
 };
 use crate::{
@@ -86,19 +86,21 @@ impl Writer {
             // The receiver is gone when the caller hung up; the write stands all the same.
             Box::new(move |committed| {
                 let outcome = committed.and(outcome);
+                let Some(then) = then else {
+                    drop(sender.send(outcome));
+                    return None;
+                };
                 if let Ok(found) = &outcome
-                    && let Some(then) = then
                     && !sender.is_closed()
                     && catch_unwind(AssertUnwindSafe(|| then(found))).is_err()
                 {
                     tracing::error!("what follows a write panicked");
                 }
-                drop(sender.send(outcome));
+                Some(Box::new(move || drop(sender.send(outcome))))
             })
         });
-        // What follows a write is done as soon as that is durable, before anybody else is woken.
-        let caller = if makes_ready { None } else { Handle::try_current().ok() };
-        let mut unsynced = self.submit(Queued { job, durable, caller })?;
+        let caller = Handle::try_current().ok();
+        let mut unsynced = self.submit(Queued { job, durable, caller, acts: makes_ready })?;
         // Dropped before that, should this be dropped: then nobody waits for the answer any more.
         let receiver = receiver;
         if makes_ready && unsynced.is_some() {
@@ -119,9 +121,12 @@ impl Writer {
     ) {
         let job: Job = Box::new(move |batch| {
             let outcome = batch.run_job(work);
-            Box::new(move |committed| committed.and(outcome).unwrap_or_else(failed))
+            Box::new(move |committed| {
+                committed.and(outcome).unwrap_or_else(failed);
+                None
+            })
         });
-        self.queue.push(Queued { job, durable: Durable::Soon, caller: None }).unwrap_or_else(failed);
+        self.queue.push(Queued { job, durable: Durable::Soon, caller: None, acts: false }).unwrap_or_else(failed);
     }
 
     /// Has a job done by the writer's thread, or by this one, to which it is then left to sync what is written.
@@ -256,11 +261,11 @@ impl Hands {
         }
         match outcome {
             Ok(()) => {
-                answers.soon.into_iter().for_each(|answer| answer(Ok(())));
+                answers.soon.into_iter().for_each(|answer| tell(answer, Ok(())));
                 Some(answers.first)
             }
             Err(error) => {
-                answers.all().for_each(|answer| answer(Err(error.clone())));
+                answers.all().for_each(|answer| tell(answer, Err(error.clone())));
                 None
             }
         }
@@ -274,7 +279,7 @@ impl Hands {
         waiting.for_each(|job| answers.run(job, &self.batch));
         self.batch.pending.clear();
         queue.settle(answers.len(), answers.soon.len());
-        answers.all().for_each(|answer| answer(Err(error.clone())));
+        answers.all().for_each(|answer| tell(answer, Err(error.clone())));
     }
 }
 

@@ -122,6 +122,7 @@ fn services(keyring: Keyring) -> Result<Services> {
         upstreams,
         children_asked: tokio::sync::watch::Sender::new(false),
         calls_under_way: crate::call::CallsUnderWay::default(),
+        attention: crate::call::Attention::default(),
     })
 }
 

@@ -4,14 +4,17 @@ use std::{
         atomic::{AtomicU32, Ordering},
     },
     thread::{self, ThreadId},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rusqlite::Connection;
 use tokio::sync::Mutex;
 
 use super::ALONE;
-use crate::store::{Store, Tx};
+use crate::{
+    error::Error,
+    store::{Store, Tx},
+};
 
 async fn writing_thread(store: &Store) -> ThreadId {
     store.write(|_| Ok(thread::current().id())).await.unwrap()
@@ -95,6 +98,39 @@ async fn who_writes_by_itself_may_do_something_else_before_it_waits_for_the_disk
             left += 1;
             assert_eq!(done, 0, "nobody waits for it any more");
         }
+    }
+}
+
+#[tokio::test]
+async fn what_follows_the_writes_of_a_batch_is_done_though_nobody_looks() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&folder.path().join("h.db")).unwrap();
+    let (release, held) = std::sync::mpsc::channel::<()>();
+    // All that comes meanwhile is one batch with this one.
+    let mut first = Box::pin(store.write(move |_| held.recv().map_err(Error::internal)));
+    assert!(futures::poll!(first.as_mut()).is_pending());
+    let done = Arc::<AtomicU32>::default();
+    let mut writes = Vec::new();
+    for number in 0..5 {
+        let done = Arc::clone(&done);
+        let then = move |(): &()| {
+            assert_ne!(number, 2, "what panics is one's own affair");
+            done.fetch_add(1, Ordering::Relaxed);
+        };
+        let mut write = Box::pin(store.write_then(|_: &mut dyn Tx| Ok(()), then));
+        assert!(futures::poll!(write.as_mut()).is_pending());
+        writes.push(write);
+    }
+    release.send(()).unwrap();
+    // This thread, where they are waited for, does nothing of it.
+    let end = Instant::now() + Duration::from_secs(20);
+    while done.load(Ordering::Relaxed) < 4 {
+        assert!(Instant::now() < end, "{} of 4", done.load(Ordering::Relaxed));
+        thread::sleep(Duration::from_millis(1));
+    }
+    first.await.unwrap();
+    for write in writes {
+        write.await.unwrap();
     }
 }
 
