@@ -1,6 +1,7 @@
 //! Turns at a child, which all its callers share: nobody keeps one for longer than a call may take.
 
 use std::{
+    fs,
     io::{BufRead, BufReader, Write},
     net::TcpStream,
     process::{Command, Stdio as Pipe},
@@ -33,6 +34,12 @@ fn begin(operator: &Client) -> String {
 fn calling(id: usize, tool: &str, arguments: &Value) -> String {
     let params = json!({"name": tool, "arguments": arguments});
     json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params}).to_string()
+}
+
+/// Whether a signal has stopped this process.
+fn stands_still(pid: i32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('T'))
 }
 
 /// What was asked, and is left open.
@@ -108,7 +115,10 @@ fn a_request_that_is_no_call_and_never_answered_ends_by_the_time_limit_of_calls(
             assert!(told.unwrap().success());
         }
     };
-    signal("-STOP");
+    wait_until("the children do not stand still", || {
+        signal("-STOP");
+        running(&mark).iter().filter(|pid| stands_still(**pid)).count() == 2
+    });
     let ping = |id: usize| json!({"jsonrpc": "2.0", "id": id, "method": "ping"}).to_string();
     let begun = Instant::now();
     let mut streams: Vec<_> = (1..=TURNS).map(|id| open(&server, &operator, (&own, ""), &ping(id))).collect();
