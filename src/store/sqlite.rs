@@ -17,6 +17,7 @@ mod flagged;
 mod folding;
 mod inspection;
 mod keys;
+mod log_file;
 mod looked_up;
 mod memo;
 mod migrations;
