@@ -1,4 +1,4 @@
-//! The server; see [`haldir::faces::server`].
+//! The server and the terminal client in one program; see [`haldir::faces::server`] and [`haldir::faces::cli`].
 
 use std::process::ExitCode;
 

@@ -19,7 +19,7 @@ mod upstreams;
 mod webhooks;
 mod wrap_config;
 
-use std::process::ExitCode;
+use std::{ffi::OsString, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
 use output::{Screen, Stop};
@@ -131,11 +131,15 @@ fn parse_tenant(text: &str) -> Result<TenantId, String> {
     TenantId::parse(text)
 }
 
-/// Runs the client on the arguments of the process.
+/// The first argument that makes `haldir-mcp` the terminal client. The program `haldir` adds it.
+pub const COMMAND: &str = "terminal";
+
+/// Runs the client on the arguments of the process behind [`COMMAND`].
 pub fn run() -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().skip(2).collect();
     // Before anything is parsed: a wrong argument is answered as JSON too.
-    let json = std::env::args_os().any(|argument| argument == "--json");
-    let outcome = match Cli::try_parse() {
+    let json = arguments.iter().any(|argument| argument == "--json");
+    let outcome = match Cli::try_parse_from([OsString::from("haldir")].into_iter().chain(arguments)) {
         Ok(cli) => execute(cli),
         Err(error) => return output::explain_usage(&error, json),
     };

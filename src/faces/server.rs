@@ -14,7 +14,7 @@ use crate::upstream::watchdog;
 use crate::{
     config::{CeilingOptions, StoreOptions},
     error::{Error, Result},
-    faces::{elicitation::DecisionOptions, relay::options::WrapOptions},
+    faces::{cli, elicitation::DecisionOptions, relay::options::WrapOptions},
 };
 
 /// What is set by the environment alone, since it is a secret or concerns stdio only.
@@ -54,8 +54,11 @@ enum Command {
     Wrap(WrapOptions),
 }
 
-/// Does what the command line says.
+/// Does what the command line says. With [`cli::COMMAND`] as its first argument, the program is the terminal client.
 pub fn run() -> ExitCode {
+    if std::env::args_os().nth(1).is_some_and(|argument| argument == cli::COMMAND) {
+        return cli::run();
+    }
     #[cfg(unix)]
     {
         // Before anything is parsed or read: it is started again and again, and has nothing to do but wait.
