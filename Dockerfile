@@ -12,7 +12,8 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY . .
-RUN cargo build --release --locked --bins
+# What is published: with link-time optimisation and every optional feature.
+RUN cargo build --profile published --all-features --locked --bins
 
 FROM debian:stable-slim
 # For outward HTTPS, where HALDIR_BASE_URL is set.
@@ -21,7 +22,8 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --system --uid 10001 --home-dir /data --shell /usr/sbin/nologin haldir \
     && install --directory --owner=haldir --group=haldir --mode=0700 /data
-COPY --from=build /src/target/release/haldir-mcp /src/target/release/haldir /usr/local/bin/
+# haldir starts haldir-mcp from its own folder: both belong in the same one.
+COPY --from=build /src/target/published/haldir-mcp /src/target/published/haldir /usr/local/bin/
 
 USER haldir
 # The database and, unless HALDIR_ENCRYPTION_KEY is set, the key file beside it. Keep a copy of the key elsewhere:

@@ -234,6 +234,5 @@ pub(super) fn check(definition: &PolicyDefinition) -> Result<Vec<String>> {
         let message = "end_hour must differ from start_hour: a whole day is from 0 to 24";
         return Err(Error::invalid("end_hour", message));
     }
-    let compiled = definition.cedar.as_deref().map(cedar::compile).transpose()?;
-    Ok(compiled.map(|(_, warnings)| warnings).unwrap_or_default())
+    Ok(definition.cedar.as_deref().map(cedar::check).transpose()?.unwrap_or_default())
 }

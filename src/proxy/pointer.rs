@@ -30,6 +30,7 @@ pub fn at<'a>(arguments: &Members<'a>, pointer: &str) -> Option<&'a str> {
 }
 
 /// The first step of a pointer that leads into something in which nothing can stand at the next one, such as a text.
+#[cfg_attr(not(feature = "cedar"), allow(dead_code, reason = "only Cedar policies need it"))]
 pub fn blocked<'p>(arguments: &Members<'_>, pointer: &'p str) -> Option<&'p str> {
     let ends = pointer.match_indices('/').map(|(at, _)| at).skip(1);
     ends.map(|end| pointer.split_at(end)).find_map(|(before, rest)| {

@@ -47,6 +47,7 @@ pub struct Question<'a> {
 
 impl Question<'_> {
     /// What is said of the tool. One that is not known destroys, as MCP has it of tools that say nothing.
+    #[cfg_attr(not(feature = "cedar"), allow(dead_code, reason = "only Cedar policies need it"))]
     fn traits(&self) -> [(&'static str, bool); 5] {
         let (read_only, destructive) = self.pinned.map_or((false, true), |tool| approval::hints(&tool.definition));
         let marks = self.pinned.map(|tool| &tool.marks);
@@ -67,6 +68,7 @@ pub(super) trait Past {
     /// How often a policy let `subject` through after `after`.
     fn used(&self, policy: &PolicyId, subject: &str, after: i64) -> Result<i64>;
     /// Whether the session has called a tool that is marked as a source.
+    #[cfg_attr(not(feature = "cedar"), allow(dead_code, reason = "only Cedar policies need it"))]
     fn tainted(&self) -> Result<bool>;
 }
 
@@ -83,6 +85,7 @@ pub(super) enum Said {
     /// The call is within its bounds; what it saw, and where the call counts.
     Pass(Value, Vec<PolicyUse>),
     /// A person has to be asked, for this reason; the rest as for a call that passes.
+    #[cfg_attr(not(feature = "cedar"), allow(dead_code, reason = "only Cedar policies need it"))]
     Ask(String, Value, Vec<PolicyUse>),
     /// It forbids the call, for a reason that a person understands.
     Forbidden(String, Value),

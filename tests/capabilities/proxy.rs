@@ -1,11 +1,14 @@
 //! Calls of upstream servers' tools: found, pinned, governed, carried out, and in the log whatever becomes of them.
 
 mod approvals;
+#[cfg(feature = "cedar")]
 mod cedar;
 mod edited;
 mod policies;
 mod processes;
 mod servers;
+#[cfg(not(feature = "cedar"))]
+mod without_cedar;
 
 use std::{
     thread,

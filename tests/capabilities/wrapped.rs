@@ -368,6 +368,7 @@ fn policies_of_a_file_hold_from_the_first_call_on_and_are_added_once() {
     }
 }
 
+#[cfg(feature = "cedar")]
 #[test]
 fn a_policy_set_in_cedar_holds_from_the_first_call_on_and_is_added_once() {
     let house = House::new();

@@ -49,6 +49,10 @@ def before_call(context, case, kwargs):
         body["url"] = RECEIVER
     if body.get("type") == "cedar" and isinstance(body.get("cedar"), str):
         body["cedar"] = CEDAR
+        # A build without Cedar refuses every policy set, which the document cannot say.
+        if not os.environ.get("HAS_CEDAR"):
+            body["type"], body["tool"] = "block_tool", "other"
+            del body["cedar"]
     # A window of no length is refused.
     if isinstance(body.get("start_hour"), int | float) and body["start_hour"] == body.get("end_hour"):
         body["end_hour"] += 1

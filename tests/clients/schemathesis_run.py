@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -54,6 +55,16 @@ def live_ids():
     }
 
 
+def has_cedar():
+    """Whether the server was built with Cedar."""
+    try:
+        post("/v1/proxy/policies/test", {"type": "cedar", "cedar": "permit (principal, action, resource);"})
+    except urllib.error.HTTPError as refused:
+        expect(b"--features cedar" in refused.read(), "a good policy in Cedar was refused for another reason")
+        return False
+    return True
+
+
 def conforms(examples, options, live):
     command = [PROGRAM, "--config-file", HERE / "schemathesis.toml", "run", f"{URL}/openapi.json"]
     command += ["--phases", PHASES, "--checks", "all", "--max-examples", str(examples), "--no-color"]
@@ -64,6 +75,8 @@ def conforms(examples, options, live):
         command += ["--seed", "1"]
     command += ["--continue-on-failure", "--suppress-health-check", "too_slow", *options]
     environment = os.environ | {"LIVE_IDS": json.dumps(live), "PYTHONPATH": str(HERE)}
+    if has_cedar():
+        environment["HAS_CEDAR"] = "1"
     ran = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=os.environ["SCRATCH"])
     # The rest of what it says is an account of each failure, with a command that repeats it.
     print(ran.stdout[ran.stdout.rfind("= SUMMARY =") :] if ran.returncode == 0 else ran.stdout + ran.stderr)

@@ -165,6 +165,7 @@ pub(super) fn within(definition: &PolicyDefinition, arguments: &str) -> Result<S
 }
 
 /// The largest amount, wherever it may stand; or where one stands that cannot be read.
+#[cfg_attr(not(feature = "cedar"), allow(dead_code, reason = "only Cedar policies need it"))]
 pub(super) fn largest(arguments: &str) -> Result<std::result::Result<Money, String>> {
     let mut found = Vec::new();
     collect(arguments, String::new(), "", &mut found)?;

@@ -42,6 +42,7 @@ fn upstreams_and_policies_are_managed_from_the_terminal() {
     assert_eq!(terminal.refused(&["upstreams", "remove", "up", "--json"], 1).json()["code"], "not_found");
 }
 
+#[cfg(feature = "cedar")]
 #[test]
 fn a_policy_set_in_cedar_is_tried_added_and_listed_from_the_terminal() {
     let (terminal, _) = Terminal::with_store();

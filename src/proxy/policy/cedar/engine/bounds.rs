@@ -1,11 +1,9 @@
 //! How large and how deep a policy set may be. Parsers and evaluators of deep expressions recurse; what is counted
 //! here, before they see it, is what bounds their stacks.
 
-use super::FIELD;
+use super::{FIELD, MAX_BYTES};
 use crate::error::{Error, Result};
 
-/// The largest text, in bytes.
-pub const MAX_BYTES: usize = 32_768;
 /// Cedar policies in one.
 pub const MAX_STATEMENTS: usize = 200;
 /// Places in arguments that one looks at.

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{
-    super::{Past, Question, amount, rate},
+    super::super::{Past, Question, amount, rate},
     compile::Compiled,
 };
 use crate::{
