@@ -4,7 +4,7 @@
 
 mod hash;
 mod key;
-#[cfg_attr(not(target_arch = "x86_64"), path = "crypto/no_lanes.rs")]
+#[cfg_attr(not(all(target_arch = "x86_64", feature = "simd")), path = "crypto/no_lanes.rs")]
 mod lanes;
 mod merkle;
 mod note;

@@ -20,7 +20,7 @@ pub mod sqlite;
 
 use std::{path::Path, sync::Arc};
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 
 pub use approvals::{ApprovalQuery, ReadApprovals, WriteApprovals};
 pub use proxy::{ReadProxy, WriteProxy};
@@ -115,12 +115,15 @@ impl Store {
         work: impl FnOnce(&dyn ReadTx) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let store = self.clone();
-        let turn = Arc::clone(&self.scans).acquire_owned().await.map_err(crate::error::Error::internal)?;
-        let work = move || {
+        let turn = Arc::clone(&self.scans).acquire_owned().await.map_err(Error::internal)?;
+        let (sender, receiver) = oneshot::channel();
+        // Boxed: tokio's task is compiled once, and not for each operation.
+        let work: Box<dyn FnOnce() + Send> = Box::new(move || {
             let _held = turn;
-            store.read(work)
-        };
-        tokio::task::spawn_blocking(work).await.map_err(crate::error::Error::internal)?
+            drop(sender.send(store.read(work)));
+        });
+        tokio::task::spawn_blocking(work).await.map_err(Error::internal)?;
+        receiver.await.map_err(Error::internal)?
     }
 
     /// Stops taking writes, finishes those that were taken, and folds the log into the database file.

@@ -1,4 +1,4 @@
-//! What `lanes.rs` is on processors whose vectors hold fewer than sixteen words: nothing is hashed there.
+//! What `lanes.rs` is without the feature `simd`, and for other processors than x86-64: nothing is hashed there.
 
 use super::{Hash, several::Last};
 
