@@ -17,20 +17,20 @@ use tokio::{
 const STALL_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A stream whose writes fail once nothing of them was taken for [`STALL_TIMEOUT`].
-pub(super) struct Unread {
-    stream: TcpStream,
+pub(super) struct Unread<S = TcpStream> {
+    stream: S,
     limit: Duration,
     end: Pin<Box<Sleep>>,
     /// Whether a write waits, so that `end` counts.
     waits: bool,
 }
 
-impl Unread {
-    pub(super) fn new(stream: TcpStream) -> Self {
+impl<S> Unread<S> {
+    pub(super) fn new(stream: S) -> Self {
         Self::within(stream, STALL_TIMEOUT)
     }
 
-    fn within(stream: TcpStream, limit: Duration) -> Self {
+    fn within(stream: S, limit: Duration) -> Self {
         Self { stream, limit, end: Box::pin(tokio::time::sleep(limit)), waits: false }
     }
 
@@ -49,13 +49,13 @@ impl Unread {
     }
 }
 
-impl AsyncRead for Unread {
+impl<S: AsyncRead + Unpin> AsyncRead for Unread<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_read(cx, buffer)
     }
 }
 
-impl AsyncWrite for Unread {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Unread<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let outcome = Pin::new(&mut self.stream).poll_write(cx, bytes);
         self.or_end(cx, outcome)
@@ -85,38 +85,40 @@ impl AsyncWrite for Unread {
 
 #[cfg(test)]
 mod tests {
-    use tokio::{
-        io::{AsyncReadExt, AsyncWriteExt},
-        net::TcpListener,
-    };
+    use std::pin::pin;
+
+    use futures::poll;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
     use super::*;
 
-    /// More than the system holds for a client that does not read.
-    const LENGTH: usize = 64 * 1024 * 1024;
+    /// What the connection holds for a client that does not read.
+    const HELD: usize = 1_024;
 
-    async fn connection() -> (TcpStream, TcpStream) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        (listener.accept().await.unwrap().0, client)
+    #[tokio::test]
+    async fn a_client_that_stops_reading_is_left() {
+        let (server, _client) = duplex(HELD);
+        let mut unread = Unread::within(server, Duration::from_millis(1));
+        let left = unread.write_all(&[0; 2 * HELD]).await.unwrap_err();
+        assert_eq!(left.kind(), io::ErrorKind::TimedOut);
     }
 
     #[tokio::test]
-    async fn who_stops_reading_is_left_and_who_reads_slowly_is_not() {
-        let (server, client) = connection().await;
-        let mut unread = Unread::within(server, Duration::from_millis(300));
-        let left = unread.write_all(&vec![0; LENGTH]).await.unwrap_err();
-        assert_eq!(left.kind(), io::ErrorKind::TimedOut);
-        drop(client);
-
-        let (server, mut client) = connection().await;
-        let mut slow = Unread::within(server, Duration::from_millis(300));
-        let writing = tokio::spawn(async move { slow.write_all(&vec![0; LENGTH]).await });
-        let (mut read, mut piece) = (0, vec![0; LENGTH / 8]);
-        while read < LENGTH {
-            tokio::time::sleep(Duration::from_millis(60)).await;
-            read += client.read(&mut piece).await.unwrap();
+    async fn a_client_that_reads_slowly_has_the_whole_time_again_after_each_piece() {
+        let limit = Duration::from_secs(3_600);
+        let (server, mut client) = duplex(HELD);
+        let mut slow = Unread::within(server, limit);
+        let mut piece = [0; HELD];
+        slow.write_all(&piece).await.unwrap();
+        for _ in 0..3 {
+            let begun = Instant::now();
+            assert!(poll!(pin!(slow.write(&piece))).is_pending());
+            assert!(slow.end.deadline() >= begun + limit, "the time of the piece before goes on");
+            let end = slow.end.deadline();
+            assert!(poll!(pin!(slow.write(&piece))).is_pending());
+            assert_eq!(slow.end.deadline(), end, "the time begins anew though nothing was read");
+            client.read_exact(&mut piece).await.unwrap();
+            slow.write_all(&piece).await.unwrap();
         }
-        writing.await.unwrap().unwrap();
     }
 }

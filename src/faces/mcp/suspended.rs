@@ -384,7 +384,10 @@ mod tests {
         end.send(()).unwrap();
         let waits = room.0.waiting.lock().unwrap().get(&state).is_some();
         assert!(waits);
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        // Two tasks: the call, and the one that hears its upstream meanwhile.
+        while tokio::runtime::Handle::current().metrics().num_alive_tasks() > 1 {
+            tokio::task::yield_now().await;
+        }
         let back = room.find(&state, asker()).unwrap().go_on(None).await.unwrap();
         assert!(back.outcome.await.unwrap().result.unwrap_err().message.contains("too large"));
         let mut others = Vec::new();

@@ -1,19 +1,23 @@
 use std::{
+    collections::HashSet,
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
     },
     thread::{self, ThreadId},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use rusqlite::Connection;
 use tokio::sync::Mutex;
 
-use super::ALONE;
+use super::{ALONE, Writer};
 use crate::{
-    error::Error,
-    store::{Store, Tx},
+    error::{Code, Error},
+    store::{
+        Store, Tx,
+        sqlite::{connection, memo::Memo, queue::Durable},
+    },
 };
 
 async fn writing_thread(store: &Store) -> ThreadId {
@@ -109,13 +113,13 @@ async fn what_follows_the_writes_of_a_batch_is_done_though_nobody_looks() {
     // All that comes meanwhile is one batch with this one.
     let mut first = Box::pin(store.write(move |_| held.recv().map_err(Error::internal)));
     assert!(futures::poll!(first.as_mut()).is_pending());
-    let done = Arc::<AtomicU32>::default();
+    let (done, all_done) = std::sync::mpsc::channel();
     let mut writes = Vec::new();
     for number in 0..5 {
-        let done = Arc::clone(&done);
+        let done = done.clone();
         let then = move |(): &()| {
             assert_ne!(number, 2, "what panics is one's own affair");
-            done.fetch_add(1, Ordering::Relaxed);
+            let _ = done.send(number);
         };
         let mut write = Box::pin(store.write_then(|_: &mut dyn Tx| Ok(()), then));
         assert!(futures::poll!(write.as_mut()).is_pending());
@@ -123,15 +127,41 @@ async fn what_follows_the_writes_of_a_batch_is_done_though_nobody_looks() {
     }
     release.send(()).unwrap();
     // This thread, where they are waited for, does nothing of it.
-    let end = Instant::now() + Duration::from_secs(20);
-    while done.load(Ordering::Relaxed) < 4 {
-        assert!(Instant::now() < end, "{} of 4", done.load(Ordering::Relaxed));
-        thread::sleep(Duration::from_millis(1));
-    }
+    let done: HashSet<i32> = (0..4).map(|_| all_done.recv_timeout(Duration::from_secs(60)).unwrap()).collect();
+    assert_eq!(done, HashSet::from([0, 1, 3, 4]));
     first.await.unwrap();
     for write in writes {
         write.await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn writes_that_wait_for_a_locked_store_wait_once_not_one_after_the_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("h.db");
+    Store::open(&path).unwrap().close();
+    let mut connection = connection::open(&path).unwrap();
+    // The time that it waits for another process is over when this test says so; once that is dropped, it tries again.
+    let (over, waits) = std::sync::mpsc::channel::<()>();
+    connection.busy_handler(Some(move |_| waits.recv().is_err())).unwrap();
+    let writer = Writer::start(&path, connection, Arc::new(Memo::new(&path))).unwrap();
+    let other = Connection::open(&path).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let mut writes: Vec<_> =
+        (0..4).map(|_| Box::pin(writer.write(Durable::First, |_| Ok(()), None::<fn(&())>))).collect();
+    for write in &mut writes {
+        assert!(futures::poll!(write.as_mut()).is_pending());
+    }
+    over.send(()).unwrap();
+    let mut writes = writes.into_iter();
+    assert_eq!(writes.next().unwrap().await.unwrap_err().code, Code::Unavailable);
+    // The lock is gone, so that a write that waited for a turn of its own would succeed now.
+    other.execute_batch("ROLLBACK").unwrap();
+    drop(over);
+    for write in writes {
+        assert_eq!(write.await.unwrap_err().code, Code::Unavailable);
+    }
+    writer.write(Durable::First, |_| Ok(()), None::<fn(&())>).await.unwrap();
 }
 
 #[tokio::test]
@@ -182,8 +212,8 @@ async fn a_caller_who_is_alone_is_not_held_up_by_another_process() {
     let other = Mutex::new(Connection::open(&path).unwrap());
     other.lock().await.execute_batch("BEGIN IMMEDIATE").unwrap();
     let release = async {
-        // Nobody could do this if the one thread that there is waited.
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        // Not done if the one thread that there is waited.
+        tokio::task::yield_now().await;
         other.lock().await.execute_batch("ROLLBACK").unwrap();
     };
     let (writer, ()) = tokio::join!(writing_thread(&store), release);
