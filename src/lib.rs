@@ -54,6 +54,10 @@
 //! its fields are the input, its doc comment is what people and models read about it, and its one function does the
 //! work. The MCP tools, the REST routes and the OpenAPI document are derived from it.
 
+// Tests outside of this crate name it so, and some of their helpers serve tests within it.
+#[cfg(test)]
+extern crate self as haldir;
+
 pub mod approvals;
 pub mod call;
 pub mod compliance;

@@ -38,6 +38,8 @@ mod signing;
 mod statements;
 mod stats;
 mod strict;
+#[cfg(test)]
+mod tests;
 mod tree;
 mod usage;
 mod webhooks;

@@ -162,7 +162,7 @@ fn what_makes_no_sense_is_refused_and_says_what_would() {
 fn the_same_request_in_every_process_is_decided_once_and_used_once() {
     let house = House::new();
     let (_first, operator) = house.serve_operator();
-    let others = [house.serve(), house.serve(), house.serve()];
+    let others = house.serve_several::<3>();
     let at = |index: usize| match index % 4 {
         0 => operator.again(),
         other => others[other - 1].with_key(operator.key()),

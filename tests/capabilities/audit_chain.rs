@@ -7,10 +7,10 @@ use std::{
 
 use haldir::call::AnomalyThresholds;
 
-use crate::support::{Client, House, InProcess, Server, Stdio, at_once, integer, json, text};
+use crate::support::{Client, House, InProcess, Server, Stdio, at_once, integer, json, long, text};
 
-/// How long the processes write at once.
-const SECONDS: u64 = 10;
+/// How long the processes write at once, in seconds: usually, and at length.
+const SECONDS: (u64, u64) = (1, 10);
 /// Clients of each HTTP server.
 const CLIENTS: usize = 2;
 
@@ -38,10 +38,11 @@ fn over_stdio(stdio: &Stdio, session: &str, end: Instant) -> Vec<(String, i64)> 
 fn four_processes_that_write_at_once_leave_no_gap_no_fork_and_lose_nothing() {
     let house = House::new();
     let (first, operator) = house.serve_operator();
-    let servers = [first, house.serve(), house.serve()];
+    let [second, third] = house.serve_several();
+    let servers = [first, second, third];
     let stdio = house.stdio();
     let session = operator.session(&json!({}));
-    let end = Instant::now() + Duration::from_secs(SECONDS);
+    let end = Instant::now() + Duration::from_secs(long(SECONDS.0, SECONDS.1));
     let acknowledged = at_once(servers.len() * CLIENTS + 1, |index| match servers.get(index / CLIENTS) {
         Some(server) => over_http(server, &operator, &session, end),
         None => over_stdio(&stdio, &session, end),

@@ -2,7 +2,7 @@
 
 use std::{
     io::{BufReader, Read, Write},
-    net::TcpStream,
+    net::{Shutdown, TcpStream},
     time::Duration,
 };
 
@@ -114,7 +114,11 @@ fn huge_heads_are_refused() {
     for nonsense in
         ["\r\n\r\n", "GET\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", "\u{16}\u{3}\u{1}", "G\u{0}T / HTTP/1.1\r\n\r\n"]
     {
-        let answer = raw_exchange(server.address, format!("{nonsense}\r\n\r\n").as_bytes());
+        let mut stream = TcpStream::connect(server.address).unwrap();
+        // The server may close before it has all of it. For what could go on to be a request it waits; no more comes.
+        let _ = stream.write_all(format!("{nonsense}\r\n\r\n").as_bytes());
+        let _ = stream.shutdown(Shutdown::Write);
+        let answer = read_answer(&mut BufReader::new(stream));
         assert!(answer.is_err() || answer.is_ok_and(|answer| (400..500).contains(&answer.status)), "{nonsense:?}");
     }
     operator.get("/v1/sessions").ok();

@@ -1,18 +1,13 @@
 //! Upstreams that stand in the config file: children of the server, reached in three ways, and ended with it.
 
-use std::{
-    fs,
-    process::Command,
-    thread,
-    time::{Duration, Instant},
-};
+use std::{fs, process::Command};
 
 use serde_json::Value;
 
 use crate::support::{
-    Client, House, McpSession, Server, Stdio, json,
+    Client, Events, House, McpSession, Server, Stdio, json,
     program::{Lines, upstream_program},
-    refuses_to_start, text,
+    refuses_to_start, text, until,
 };
 
 /// A config file with the upstream of the tests as the child `up`.
@@ -47,13 +42,8 @@ fn call(client: &Client, session: &str, tool: &str, arguments: &Value) -> Value 
 /// A call that goes well, once the child has been started.
 #[track_caller]
 fn first(client: &Client, session: &str) {
-    let end = Instant::now() + Duration::from_secs(30);
-    while client.post("/v1/proxy/call", &json!({"session_id": session, "tool": "up.echo", "arguments": {}})).json()["isError"]
-        != false
-    {
-        assert!(Instant::now() < end, "the child does not answer");
-        thread::sleep(Duration::from_millis(50));
-    }
+    let echo = json!({"session_id": session, "tool": "up.echo", "arguments": {}});
+    until("the child answers", || client.post("/v1/proxy/call", &echo).json()["isError"] == false);
 }
 
 /// Processes whose command line has this in it.
@@ -65,15 +55,6 @@ pub fn running(mark: &str) -> Vec<i32> {
         String::from_utf8_lossy(&line).contains(mark) && String::from_utf8_lossy(&line).contains("--stdio")
     };
     numbers.filter(is_it).collect()
-}
-
-#[track_caller]
-pub fn wait_until(what: &str, holds: impl Fn() -> bool) {
-    let end = Instant::now() + Duration::from_secs(30);
-    while !holds() {
-        assert!(Instant::now() < end, "{what}");
-        thread::sleep(Duration::from_millis(50));
-    }
 }
 
 #[test]
@@ -152,7 +133,7 @@ fn a_child_sees_of_the_environment_what_it_needs_and_no_secret_comes_back() {
     program.env("HALDIR_CONFIG", configure(&house, more)).env("WANTED", "w").env("UNWANTED", "u");
     let stdio = Stdio::start(program);
     let says = |name: &str| stdio.tool("up.variable", &json!({"name": name}));
-    wait_until("the child is not there", || {
+    until("the child is not there", || {
         let said = says("PLAIN");
         said["content"].is_array() && said["isError"] != true
     });
@@ -211,14 +192,14 @@ fn children_end_with_their_server_even_if_that_is_killed() {
         let mut command = house.serving();
         command.env("HALDIR_CONFIG", &config);
         let mut server = Server::start(command);
-        wait_until("the child is not started by itself", || !running(&mark).is_empty());
+        until("the child is not started by itself", || !running(&mark).is_empty());
         if killed {
             server.process.kill();
         } else {
             server.process.terminate();
             assert!(server.process.finish().0, "the server does not end well");
         }
-        wait_until("the child runs on", || running(&mark).is_empty());
+        until("the child runs on", || running(&mark).is_empty());
     }
 }
 
@@ -253,13 +234,13 @@ fn what_ignores_that_its_server_was_killed_is_ended_all_the_same() {
     let mut wrapped = Lines::begun(command);
     wrapped.call("echo", &json!({}));
     let stubborn = ["served", "wrapped"].map(|name| {
-        wait_until("the child is not started", || fs::read_to_string(pid(name)).is_ok_and(|pid| pid.ends_with('\n')));
+        until("the child is not started", || fs::read_to_string(pid(name)).is_ok_and(|pid| pid.ends_with('\n')));
         fs::read_to_string(pid(name)).unwrap()
     });
     assert!(stubborn.iter().all(|pid| lives(pid)));
     server.process.kill();
     wrapped.process.kill();
-    wait_until("a stubborn child outlives its server", || !stubborn.iter().any(|pid| lives(pid)));
+    until("a stubborn child outlives its server", || !stubborn.iter().any(|pid| lives(pid)));
 }
 
 #[test]
@@ -292,18 +273,17 @@ fn a_protocol_session_that_ends_ends_its_child_whoever_still_listens() {
     let (command, mark) = marked(&house);
     let server = Server::start(command);
     let operator = server.first_key();
-    wait_until("the shared child is not started by itself", || running(&mark).len() == 1);
+    until("the shared child is not started by itself", || running(&mark).len() == 1);
     let accept = ("Accept", "application/json, text/event-stream");
     let hello =
         json!({"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}});
     let hello = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello}).to_string();
     let begun = operator.send("POST", "/mcp/up", &[accept], &hello);
     let session = begun.header("mcp-session-id").unwrap().to_owned();
-    wait_until("the session has no child of its own", || running(&mark).len() == 2);
-    let (listener, id) = (operator.again(), session.clone());
+    until("the session has no child of its own", || running(&mark).len() == 2);
     // It listens for as long as it can.
-    thread::spawn(move || drop(listener.try_send("GET", "/mcp/up", &[accept, ("Mcp-Session-Id", &id)], "")));
-    thread::sleep(Duration::from_millis(300));
+    let mut listener = Events::listen(&server, operator.key(), "/mcp/up", &[("Mcp-Session-Id", &session)]);
+    listener.begun();
     assert_eq!(operator.send("DELETE", "/mcp/up", &[("Mcp-Session-Id", &session)], "").status, 204);
-    wait_until("the child outlives its session", || running(&mark).len() == 1);
+    until("the child outlives its session", || running(&mark).len() == 1);
 }

@@ -1,15 +1,11 @@
 //! Schedules of evidence: each period once, whatever processes do, and nothing is missed while none runs.
 
-use std::{
-    collections::BTreeMap,
-    thread,
-    time::{Duration, Instant},
-};
+use std::collections::BTreeMap;
 
 use haldir::operations::evidence;
 use serde_json::Value;
 
-use crate::support::{Client, Delivery, House, Receiver, integer, json, text};
+use crate::support::{Client, Delivery, House, Receiver, Server, integer, json, long, text, until};
 
 const EVENT: &str = "compliance.evidence_pack";
 
@@ -19,16 +15,27 @@ fn create(operator: &Client, receiver: &Receiver, cadence: &str) -> Value {
     operator.post("/v1/compliance/schedules", &json!({"name": "board", "cadence": cadence, "delivery": delivery})).ok()
 }
 
-/// Sets the schedules this many days back, as if no server had run since.
-fn back(house: &House, days: i64) {
-    let update = "UPDATE compliance_schedules SET period_start = period_start - ?1 * 86400000000, due_at = 0";
-    assert_eq!(house.sql().execute(update, [days]).unwrap(), 1);
+/// Sets a schedule this many days back, as if no server had run since.
+fn back(house: &House, schedule: &Value, days: i64) {
+    let update =
+        "UPDATE compliance_schedules SET period_start = period_start - ?1 * 86400000000, due_at = 0 WHERE id = ?2";
+    assert_eq!(house.sql().execute(update, (days, text(schedule, "schedule_id"))).unwrap(), 1);
 }
 
 /// The packs that arrived, by the period that they are of, with the ids of their events.
 fn arrived(deliveries: &[Delivery]) -> BTreeMap<String, Vec<String>> {
+    by_period(deliveries.iter().map(Delivery::json))
+}
+
+/// The same of one schedule.
+fn arrived_of(deliveries: &[Delivery], schedule: &Value) -> BTreeMap<String, Vec<String>> {
+    let of_it = |body: &Value| body["schedule_id"] == schedule["schedule_id"];
+    by_period(deliveries.iter().map(Delivery::json).filter(of_it))
+}
+
+fn by_period(bodies: impl Iterator<Item = Value>) -> BTreeMap<String, Vec<String>> {
     let mut periods: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for body in deliveries.iter().map(Delivery::json).filter(|body| body["event"] == EVENT) {
+    for body in bodies.filter(|body| body["event"] == EVENT) {
         let ids = periods.entry(text(&body, "period_start")).or_default();
         let id = text(&body, "event_id");
         if !ids.contains(&id) {
@@ -40,15 +47,6 @@ fn arrived(deliveries: &[Delivery]) -> BTreeMap<String, Vec<String>> {
 
 fn only(operator: &Client) -> Value {
     operator.get("/v1/compliance/schedules").ok()["schedules"][0].clone()
-}
-
-#[track_caller]
-fn until(what: &str, holds: impl Fn() -> bool) {
-    let end = Instant::now() + Duration::from_secs(60);
-    while !holds() {
-        assert!(Instant::now() < end, "not within a minute: {what}");
-        thread::sleep(Duration::from_millis(50));
-    }
 }
 
 #[test]
@@ -108,8 +106,8 @@ fn every_missed_period_is_made_up_for_once_with_several_processes() {
     let (house, receiver) = (House::new(), Receiver::new());
     let (first, operator) = house.serve_operator();
     let second = house.serve();
-    create(&operator, &receiver, "daily");
-    back(&house, 3);
+    let made = create(&operator, &receiver, "daily");
+    back(&house, &made, 3);
     let got = receiver.wait_until("three packs", |got| arrived(got).len() >= 3);
     until("three runs", || integer(&only(&operator), "run_count") == 3);
     let schedule = second.with_key(operator.key()).get("/v1/compliance/schedules").ok()["schedules"][0].clone();
@@ -124,9 +122,13 @@ fn every_missed_period_is_made_up_for_once_with_several_processes() {
     let key = evidence::from_hex(body["pack"]["signatures"]["public_key"].as_str().unwrap()).unwrap();
     let pack = evidence::verify(&body["pack"].to_string(), &[haldir::crypto::PublicKey::from_bytes(key)]).unwrap();
     assert!(pack.signatures.period_closed);
-    // Time for whatever would come twice.
-    thread::sleep(Duration::from_secs(3));
-    let periods = arrived(&receiver.got());
+    // Whatever would come twice comes before the packs of another schedule: a process looks at all of them in turn, and
+    // sends their packs in that order.
+    let later = json!({"name": "later", "cadence": "daily", "delivery": made["delivery"]});
+    let later = operator.post("/v1/compliance/schedules", &later).ok();
+    back(&house, &later, 5);
+    let got = receiver.wait_until("five packs of another schedule", |got| arrived_of(got, &later).len() >= 5);
+    let periods = arrived_of(&got, &made);
     assert!(periods.len() == 3 && periods.values().all(|ids| ids.len() == 1), "{periods:?}");
     drop((first, second));
 }
@@ -134,23 +136,31 @@ fn every_missed_period_is_made_up_for_once_with_several_processes() {
 #[test]
 fn a_kill_loses_no_period_and_makes_none_twice() {
     let (house, receiver) = (House::new(), Receiver::new());
-    let (mut first, operator) = house.serve_operator();
+    let serve = || {
+        let mut command = house.serving();
+        // A process that ends in the middle of a delivery keeps it for as long as an attempt may take.
+        command.env("HALDIR_TEST_WEBHOOK_PACE", "5000,2000");
+        Server::start(command)
+    };
+    let (mut first, mut second) = (serve(), serve());
+    let operator = first.first_key();
     let key = operator.key().to_owned();
-    let mut second = house.serve();
-    create(&operator, &receiver, "daily");
-    back(&house, 40);
+    let made = create(&operator, &receiver, "daily");
+    let periods = long(8, 40);
+    back(&house, &made, periods);
     // In the middle of it.
     receiver.wait_until("the first pack", |got| !arrived(got).is_empty());
     first.process.kill();
     second.process.kill();
-    let server = house.serve();
+    let server = serve();
     let operator = server.with_key(&key);
-    until("all runs", || integer(&only(&operator), "run_count") == 40);
-    let got = receiver.wait_until("forty packs", |got| arrived(got).len() >= 40);
-    let periods = arrived(&got);
-    assert!(periods.len() == 40 && periods.values().all(|ids| ids.len() == 1), "{periods:?}");
+    until("all runs", || integer(&only(&operator), "run_count") == periods);
+    let count = usize::try_from(periods).unwrap();
+    let got = receiver.wait_until("a pack of each period", |got| arrived(got).len() >= count);
+    let packs = arrived(&got);
+    assert!(packs.len() == count && packs.values().all(|ids| ids.len() == 1), "{packs:?}");
     let delivered: i64 = house.sql_value("SELECT count(*) FROM audit_entries WHERE action = 'evidence.deliver'");
-    assert_eq!(delivered, 40);
+    assert_eq!(delivered, periods);
     operator.verified();
 }
 
@@ -161,7 +171,7 @@ fn a_run_that_fails_says_why_and_keeps_its_period() {
     let made = create(&operator, &receiver, "weekly");
     let webhook = text(&made, "delivery").replace("webhook:", "");
     operator.delete(&format!("/v1/webhooks/{webhook}")).ok();
-    back(&house, 7);
+    back(&house, &made, 7);
     until("a failed run", || integer(&only(&operator), "fail_count") == 1);
     let failed = only(&operator);
     assert_eq!((&failed["last_status"], &failed["run_count"]), (&json!("failed"), &json!(0)), "{failed}");

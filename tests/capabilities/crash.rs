@@ -4,26 +4,28 @@
 use std::{
     fs,
     process::Command,
+    sync::mpsc,
     thread,
     time::{Duration, Instant},
 };
 
 use haldir::{call::AnomalyThresholds, crypto::Key};
 
-use crate::{
-    postings,
-    support::{Client, House, InProcess, Process, Random, Server, at_once, integer, json, lock, text},
+use crate::support::{
+    Client, House, InProcess, Process, Random, Server, at_once, integer, json, lock, long, tables, text,
 };
 
-/// How often the process is killed.
-const KILLS: usize = 50;
+/// How often the process is killed: usually, and at length.
+const KILLS: (usize, usize) = (5, 50);
 /// The log is verified as a whole after every so many of them.
-const VERIFY_EVERY: usize = 10;
+const VERIFY_EVERY: usize = 5;
 /// Clients that log, and clients that pay.
 const LOGGERS: usize = 3;
 const PAYERS: usize = 2;
-/// The longest time under load, in milliseconds.
-const MOST_MILLIS: u64 = 350;
+/// The most writes that are acknowledged before a kill.
+const MOST_WRITES: u64 = 300;
+/// The most time from the last of them to the kill, in microseconds: some batches of writes.
+const MOST_MICROS: u64 = 10_000;
 
 /// Ids that were acknowledged before the process ended.
 #[derive(Default)]
@@ -32,35 +34,54 @@ struct Acknowledged {
     authorizations: Vec<String>,
 }
 
-/// Calls until the connection breaks; answers the ids that came back.
-fn until_it_breaks(client: &Client, path: &str, body: &serde_json::Value, id: &str) -> Vec<String> {
+/// When the process is killed: so many acknowledged writes after its start, and so much later.
+struct Moment {
+    writes: u64,
+    later: Duration,
+}
+
+/// Calls until the connection breaks; answers the ids that came back, and reports each when it comes.
+fn until_it_breaks(
+    client: &Client,
+    path: &str,
+    body: &serde_json::Value,
+    id: &str,
+    reports: &mpsc::Sender<()>,
+) -> Vec<String> {
     let mut ids = Vec::new();
     while let Ok(answer) = client.try_send("POST", path, &[], &body.to_string()) {
         ids.push(text(&answer.ok(), id));
+        // The kill may not be waited for any more.
+        let _ = reports.send(());
     }
     ids
 }
 
-fn load_and_kill(server: &mut Server, key: &str, session: &str, after: Duration) -> Acknowledged {
+fn load_and_kill(server: &mut Server, key: &str, session: &str, moment: &Moment) -> Acknowledged {
     let acknowledged = std::sync::Mutex::new(Acknowledged::default());
+    let (reports, reported) = mpsc::channel();
     let clients: Vec<_> = (0..LOGGERS + PAYERS).map(|_| server.with_key(key)).collect();
     thread::scope(|scope| {
         for (index, client) in clients.iter().enumerate() {
-            let acknowledged = &acknowledged;
+            let (acknowledged, reports) = (&acknowledged, reports.clone());
             scope.spawn(move || {
                 if index < LOGGERS {
                     let entry = json!({"session_id": session, "action": "work", "tool": "t", "cost_usd": 0.001,
                         "details": {"writer": index}});
-                    let ids = until_it_breaks(client, "/v1/audit", &entry, "entry_id");
+                    let ids = until_it_breaks(client, "/v1/audit", &entry, "entry_id", &reports);
                     lock(acknowledged).entries.extend(ids);
                 } else {
                     let payment = json!({"session_id": session, "amount": 0.01});
-                    let ids = until_it_breaks(client, "/v1/payments/authorize", &payment, "authorization_id");
+                    let ids = until_it_breaks(client, "/v1/payments/authorize", &payment, "authorization_id", &reports);
                     lock(acknowledged).authorizations.extend(ids);
                 }
             });
         }
-        thread::sleep(after);
+        (0..moment.writes).for_each(|_| reported.recv().unwrap());
+        let end = Instant::now() + moment.later;
+        while Instant::now() < end {
+            thread::yield_now();
+        }
         server.process.kill();
     });
     acknowledged.into_inner().unwrap()
@@ -113,7 +134,7 @@ fn check(house: &House, acknowledged: &Acknowledged) {
     }
     let days = "SELECT coalesce(sum(entries), 0) FROM audit_days WHERE of = '' AND day >= 0";
     assert_eq!(numbers(days), folded[2..]);
-    assert_eq!(postings::all(&sql), postings::right(&sql));
+    assert_eq!(tables::postings(&sql), tables::right_postings(&sql));
 }
 
 #[test]
@@ -124,18 +145,20 @@ fn a_process_killed_at_any_moment_loses_nothing_and_leaves_nothing_half_done() {
     let session = operator.session(&json!({"scopes": ["spend"], "ttl": 0}));
     drop(server);
     let mut writes = 0;
-    for round in 1..=KILLS {
+    let kills = long(KILLS.0, KILLS.1);
+    for round in 1..=kills {
         let mut server = house.serve();
         assert_eq!(server.process.errors().matches("ERROR").count(), 0, "{}", server.process.errors());
-        let after = Duration::from_millis(random.below(MOST_MILLIS));
-        let acknowledged = load_and_kill(&mut server, operator.key(), &session, after);
+        let later = Duration::from_micros(random.below(MOST_MICROS));
+        let moment = Moment { writes: random.below(MOST_WRITES), later };
+        let acknowledged = load_and_kill(&mut server, operator.key(), &session, &moment);
         writes += acknowledged.entries.len() + acknowledged.authorizations.len();
         check(&house, &acknowledged);
         if round % VERIFY_EVERY == 0 {
             house.serve().with_key(operator.key()).verified();
         }
     }
-    assert!(writes > KILLS, "there was hardly any load: {writes} writes");
+    assert!(writes > kills, "there was hardly any load: {writes} writes");
     assert_eq!(house.sql_value::<String>("PRAGMA integrity_check"), "ok");
 }
 
@@ -151,7 +174,7 @@ fn a_step_of_the_schema_is_taken_as_a_whole_or_not_at_all() {
     at_once(8, |_| (0..ENTRIES / 8).for_each(|_| drop(haldir.ok("logAction", &entry))));
     let before = haldir.verify();
     drop(haldir);
-    postings::as_before(&house.sql());
+    tables::as_version_16(&house.sql());
     let log_bytes = || {
         let name = format!("{}-wal", house.db().display());
         fs::metadata(name).map_or(0, |file| file.len())
@@ -168,8 +191,9 @@ fn a_step_of_the_schema_is_taken_as_a_whole_or_not_at_all() {
         let mut process = Process::spawn(command);
         let begun = Instant::now();
         while log_bytes() < bytes && process.child().try_wait().unwrap().is_none() {
-            assert!(begun.elapsed() < Duration::from_secs(60), "it neither ends nor goes on");
-            thread::sleep(Duration::from_micros(200));
+            assert!(begun.elapsed() < Duration::from_secs(120), "it neither ends nor goes on");
+            // Without a pause: it would be over meanwhile.
+            thread::yield_now();
         }
         process.kill();
         let tables = "SELECT count(*) FROM sqlite_schema WHERE name IN ('logs', 'entries_by_place', 'audit_postings')";

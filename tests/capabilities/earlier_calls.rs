@@ -1,34 +1,13 @@
 //! A store from before calls under way and the counts of upstreams lay in one table.
 
-use rusqlite::Connection;
-
 use crate::{
     proxy::{call, caller, carried_out, register, wait_for},
     support::{
         House, json,
+        tables::as_version_17,
         upstream::{Upstream, tool},
     },
 };
-
-/// Puts a store back to how the version before left it.
-pub fn as_before(sql: &Connection) {
-    sql.execute_batch(
-        "CREATE TABLE proxy_calls (tenant TEXT NOT NULL, id TEXT NOT NULL, upstream TEXT NOT NULL, tool TEXT NOT NULL,
-             session_id TEXT NOT NULL, cost INTEGER NOT NULL, uses TEXT NOT NULL, started_at INTEGER NOT NULL,
-             lease INTEGER NOT NULL, PRIMARY KEY (tenant, id)) STRICT, WITHOUT ROWID;
-         CREATE INDEX proxy_calls_lease ON proxy_calls (lease);
-         INSERT INTO proxy_calls SELECT tenant, id, upstream, tool, session_id, cost, uses, started_at, lease FROM calls
-             WHERE lease IS NOT NULL;
-         ALTER TABLE upstreams ADD COLUMN calls INTEGER NOT NULL DEFAULT 0;
-         ALTER TABLE upstreams ADD COLUMN errors INTEGER NOT NULL DEFAULT 0;
-         ALTER TABLE upstreams ADD COLUMN latency INTEGER NOT NULL DEFAULT 0;
-         UPDATE upstreams SET (calls, errors, latency) =
-             (SELECT calls, errors, latency FROM calls WHERE id = ':' || name AND calls.tenant = upstreams.tenant);
-         DROP TABLE calls;
-         DELETE FROM schema_migrations WHERE version = 18; PRAGMA user_version = 17",
-    )
-    .unwrap();
-}
 
 #[test]
 fn what_was_counted_stays_and_what_was_under_way_is_closed() {
@@ -39,7 +18,7 @@ fn what_was_counted_stays_and_what_was_under_way_is_closed() {
     (1..=2).for_each(|_| drop(carried_out(&call(&operator, &session, "up.echo", &json!({})))));
     wait_for(&operator, "proxyCall.ok", 2);
     drop(server);
-    as_before(&house.sql());
+    as_version_17(&house.sql());
     let counted = "SELECT calls FROM upstreams WHERE name = 'up'";
     assert_eq!(house.sql_value::<i64>(counted), 2);
     // Its process has ended in the middle of it.

@@ -3,11 +3,11 @@
 use std::{
     io::{BufReader, Read, Write},
     net::TcpStream,
-    thread,
-    time::Duration,
 };
 
-use crate::support::{House, McpSession, Server, integer, json, raw_exchange, read_answer, refuses_to_start, text};
+use crate::support::{
+    House, McpSession, Server, integer, json, long, raw_exchange, read_answer, refuses_to_start, text, until,
+};
 
 #[test]
 fn a_request_id_is_echoed_or_made_and_stands_in_header_and_error() {
@@ -198,9 +198,7 @@ fn a_server_told_to_stop_finishes_what_it_took_and_ends_well() {
     // Asked to go on: the request is in the server's hands.
     assert_eq!(read_answer(&mut stream).unwrap().status, 100);
     server.process.terminate();
-    while TcpStream::connect(server.address).is_ok() {
-        thread::sleep(Duration::from_millis(5));
-    }
+    until("the server takes no more connections", || TcpStream::connect(server.address).is_err());
     stream.get_mut().write_all(body.as_bytes()).unwrap();
     let logged = read_answer(&mut stream).unwrap().ok();
     let Server { process, .. } = server;
@@ -233,7 +231,7 @@ fn an_open_event_stream_does_not_keep_a_server_from_stopping() {
 
 #[test]
 fn a_server_told_to_stop_as_soon_as_it_listens_ends_well() {
-    for _ in 0..20 {
+    for _ in 0..long(5, 20) {
         let house = House::new();
         let Server { process, .. } = house.serve();
         process.terminate();

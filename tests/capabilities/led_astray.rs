@@ -5,11 +5,7 @@ use haldir::model::TenantId;
 use rusqlite::Connection;
 use serde_json::Value;
 
-use crate::{
-    folding::Growing,
-    postings::fill,
-    support::{House, InProcess, json},
-};
+use crate::support::{Growing, House, InProcess, json, tables::fill_postings};
 
 /// What lies in the table of entries.
 const COLUMNS: &str = "id, at, kind, session_id, agent_id, tool, action, cost, flagged, flag_reason, actor, details, \
@@ -77,7 +73,7 @@ fn a_value_that_has_two_rows_for_a_block_leads_where_either_does() {
         .unwrap();
         found(&log, first, "a second row");
         sql.execute_batch("DROP INDEX by_block").unwrap();
-        fill(&sql);
+        fill_postings(&sql);
         is_good(&log);
     }
 }

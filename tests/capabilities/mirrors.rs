@@ -1,20 +1,11 @@
 //! Mirrors of checkpoints: what they get, and that none of them stops the server.
 
-use std::{
-    fs,
-    path::Path,
-    process::Command,
-    thread,
-    time::{Duration, Instant},
-};
+use std::{fs, path::Path, process::Command};
 
 use haldir::crypto::{Checkpoint, Note, Verifier};
 use serde_json::Value;
 
-use crate::support::{Client, House, Receiver, Reply, Server, json, text};
-
-/// A mirror that does not get what it should fails the test.
-const GIVE_UP: Duration = Duration::from_secs(60);
+use crate::support::{Client, House, Receiver, Reply, Server, json, text, until};
 
 fn git(folder: &Path, arguments: &[&str]) -> String {
     let output = Command::new("git").current_dir(folder).args(arguments).output().unwrap();
@@ -29,15 +20,6 @@ fn mirroring(house: &House, targets: &[String]) -> Server {
         command.args(["--mirror", target]);
     }
     Server::start(command)
-}
-
-#[track_caller]
-fn wait_until(what: &str, holds: impl Fn() -> bool) {
-    let began = Instant::now();
-    while !holds() {
-        assert!(began.elapsed() < GIVE_UP, "{what} did not come");
-        thread::sleep(Duration::from_millis(20));
-    }
 }
 
 fn size_of(note: &str, verifier: &Verifier) -> Option<u64> {
@@ -75,7 +57,7 @@ fn checkpoints_reach_a_file_an_archiver_and_a_git_repository_and_one_that_fails_
     let verifier = verifier_of(&operator);
     for _ in 0..2 {
         let size = Some(grow(&operator));
-        wait_until("the file's line", || {
+        until("the file's line", || {
             let text = fs::read_to_string(&file).unwrap_or_default();
             let mut lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
             lines.next_back().is_some_and(|line| {
@@ -86,7 +68,7 @@ fn checkpoints_reach_a_file_an_archiver_and_a_git_repository_and_one_that_fails_
         });
         archiver
             .wait_until("the checkpoint", |got| got.last().is_some_and(|got| size_of(&got.body, &verifier) == size));
-        wait_until("the commit", || {
+        until("the commit", || {
             let names = git(&repository, &["ls-files"]);
             let Some(name) = names.lines().find(|name| name.ends_with(".checkpoint")) else { return false };
             let shown = Command::new("git").current_dir(&repository).args(["show", &format!("HEAD:{name}")]).output();
@@ -95,10 +77,16 @@ fn checkpoints_reach_a_file_an_archiver_and_a_git_repository_and_one_that_fails_
     }
     assert!(git(&repository, &["log", "--format=%an %s"]).starts_with("haldir haldir/"));
     let size = operator.log_size();
-    thread::sleep(Duration::from_millis(1_500));
+    // Each round begins with the mirror that fails, and says so again. When a third round begins, a second is over.
+    let rounds = || server.process.errors().matches("git:/nowhere/at/all").count();
+    let after_two_rounds = || {
+        let before = rounds();
+        until("two more rounds", || rounds() >= before + 2);
+    };
+    after_two_rounds();
     assert_eq!(git(&repository, &["status", "--porcelain"]), "");
     let commits = git(&repository, &["rev-list", "--count", "HEAD"]);
-    thread::sleep(Duration::from_millis(1_500));
+    after_two_rounds();
     assert_eq!(git(&repository, &["rev-list", "--count", "HEAD"]), commits, "a log that rests is not copied again");
     assert_eq!(operator.log_size(), size);
     assert!(server.process.errors().contains("git:/nowhere/at/all"), "{}", server.process.errors());
@@ -116,7 +104,7 @@ fn an_archiver_that_was_away_gets_the_checkpoint_later_and_an_address_inside_is_
     let verifier = verifier_of(&operator);
     let size = Some(grow(&operator));
     archiver.wait_until("the third try", |got| got.len() >= 3 && size_of(&got[got.len() - 1].body, &verifier) == size);
-    wait_until("the refusal", || server.process.errors().contains("mirror=http://127.0.0.2"));
+    until("the refusal", || server.process.errors().contains("mirror=http://127.0.0.2"));
     assert!(inside.got().is_empty());
     assert!(!server.process.errors().contains("keep-this"), "{}", server.process.errors());
 }
@@ -130,11 +118,11 @@ fn a_log_that_was_rewritten_is_not_mirrored_again() {
     // One more entry completes a subtree: a proof from here on needs the leaves.
     let size = std::iter::repeat_with(|| grow(&operator)).find(|size| size % 4 == 3).unwrap();
     let lines = || fs::read_to_string(&file).unwrap_or_default();
-    wait_until("the checkpoint", || lines().contains(&format!("\"tree_size\":{size}")));
+    until("the checkpoint", || lines().contains(&format!("\"tree_size\":{size}")));
     // The tree's first leaf: no proof leads from what was mirrored to what comes.
     house.sql().execute("UPDATE audit_entries SET actor = 'nobody' WHERE place = 1", []).unwrap();
     let before = lines();
     grow(&operator);
-    wait_until("the report", || server.process.errors().contains("the log is not mirrored"));
+    until("the report", || server.process.errors().contains("the log is not mirrored"));
     assert_eq!(lines(), before);
 }

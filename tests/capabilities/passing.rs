@@ -5,19 +5,14 @@ mod asking;
 mod levels;
 mod suspended;
 
-use std::{
-    fs,
-    process::Command,
-    thread,
-    time::{Duration, Instant},
-};
+use std::{fs, process::Command};
 
 use serde_json::Value;
 
 use crate::{
     proxy::entries,
     support::{
-        Client, Events, House, Process, Server, json,
+        Client, Events, House, Process, Server, eventually, json,
         program::{Lines, upstream_program},
         text,
     },
@@ -43,25 +38,13 @@ fn parsed(lines: &[String]) -> Vec<Value> {
     lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-#[track_caller]
-fn wait_until<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
-    let end = Instant::now() + Duration::from_secs(30);
-    loop {
-        if let Some(found) = found() {
-            return found;
-        }
-        assert!(Instant::now() < end, "{what}");
-        thread::sleep(Duration::from_millis(30));
-    }
-}
-
 /// The server over HTTP with that child, and who may ask everything there.
 fn serving(house: &House, flags: &str) -> (Server, Client, String) {
     let server = Server::start(with_child(house, house.serving(), flags));
     let operator = server.first_key();
     let session = operator.session(&json!({"scopes": ["execute"]}));
     let echo = json!({"session_id": session, "tool": "up.echo", "arguments": {}});
-    wait_until("the child answers", || {
+    eventually("the child answers", || {
         let told = operator.post("/v1/proxy/call", &echo).json();
         (told["isError"] == false).then_some(())
     });
@@ -135,16 +118,24 @@ fn registered(operator: &Client, flags: &[&str]) -> Process {
     process
 }
 
+/// What the upstream of the tests writes when a call of its tool `sleep` has begun.
+const SLEEPS: &str = "a call sleeps";
+
+/// Whether the child has written this to its standard error.
+fn child_said(house: &House, what: &str) -> Option<()> {
+    let (_, said, _) = house.terminal(&["upstreams", "logs", "up"]);
+    said.contains(what).then_some(())
+}
+
 /// Whether the child has heard that a call was cancelled.
 fn child_heard(house: &House) -> Option<()> {
-    let (_, said, _) = house.terminal(&["upstreams", "logs", "up"]);
-    said.contains("a call was cancelled").then_some(())
+    child_said(house, "a call was cancelled")
 }
 
 /// The call was begun, and its outcome says that it was cancelled.
 #[track_caller]
 fn settled_as_cancelled(operator: &Client) -> Value {
-    wait_until("the call is settled", || {
+    eventually("the call is settled", || {
         let settled = entries(operator, "proxyCall.unknown");
         settled.into_iter().find(|entry| entry["details"]["reason"].as_str().unwrap_or_default().contains("cancelled"))
     })
@@ -155,9 +146,9 @@ fn a_call_that_is_cancelled_on_standard_input_is_cancelled_at_the_child_and_sett
     let house = House::new();
     let mut lines = local(&house, "");
     lines.write(&call_message(50, "up.sleep", &json!({"ms": 60_000})).to_string());
-    thread::sleep(Duration::from_millis(500));
+    eventually("the child has the call", || child_said(&house, SLEEPS));
     lines.write(r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":50}}"#);
-    wait_until("the child hears of it", || child_heard(&house));
+    eventually("the child hears of it", || child_heard(&house));
     // The connection lives on, and nothing more is said of the call.
     let heard = parsed(&lines.ask("tools/call", &json!({"name": "up.echo", "arguments": {"n": 1}})));
     assert!(heard.iter().all(|message| message["id"] != 50) && heard.len() == 1, "{heard:?}");
@@ -177,23 +168,20 @@ fn a_call_that_is_cancelled_over_http_is_cancelled_at_the_upstream_and_settled()
     // With a protocol session, by a notification.
     let mcp = begin(&operator, &json!({}));
     let _waiting = call(&server, &operator, &mcp, &session, 5, "up.sleep", &json!({"ms": 60_000}));
-    wait_until("the call leaves", || (entries(&operator, "proxyCall.begin").len() == 2).then_some(()));
-    thread::sleep(Duration::from_millis(300));
+    eventually("the child has the call", || child_said(&house, SLEEPS));
     post(&operator, &mcp, &json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 5}}));
     settled_as_cancelled(&operator);
-    wait_until("the child hears of it", || child_heard(&house));
+    eventually("the child hears of it", || child_heard(&house));
     // Without one, by hanging up; the upstream is one over HTTP, of either revision.
     for flags in [&["--old"][..], &["--new"]] {
         let web = registered(&operator, flags);
         let before = entries(&operator, "proxyCall.unknown").len();
-        let begun = entries(&operator, "proxyCall.begin").len();
         let waiting =
             modern(&server, &operator, &session, 7, &json!({"name": "web.sleep", "arguments": {"ms": 60_000}}));
-        wait_until("the call leaves", || (entries(&operator, "proxyCall.begin").len() > begun).then_some(()));
-        thread::sleep(Duration::from_millis(300));
+        eventually("the upstream has the call", || web.errors().contains(SLEEPS).then_some(()));
         drop(waiting);
-        wait_until("the call is settled", || (entries(&operator, "proxyCall.unknown").len() > before).then_some(()));
-        wait_until("the upstream hears of it", || web.errors().contains("a call was cancelled").then_some(()));
+        eventually("the call is settled", || (entries(&operator, "proxyCall.unknown").len() > before).then_some(()));
+        eventually("the upstream hears of it", || web.errors().contains("a call was cancelled").then_some(()));
         assert_eq!(operator.delete("/v1/proxy/upstreams/web").status, 200);
     }
     let open: i64 = house.sql_value("SELECT count(*) FROM calls WHERE lease IS NOT NULL");

@@ -52,7 +52,7 @@ fn of_64_concurrent_payments_of_1_usd_a_budget_of_10_authorises_exactly_10() {
 fn four_processes_on_one_store_cannot_overdraw_a_budget() {
     let house = House::new();
     let (server, operator) = house.serve_operator();
-    let others = [house.serve(), house.serve(), house.serve()];
+    let others = house.serve_several::<3>();
     let id = spender(&operator, &json!(10));
     let answers = at_once(64, |index| match index % 4 {
         0 => operator.again().pay(&id, "1"),

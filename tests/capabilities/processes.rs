@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use crate::support::{Answer, Client, House, Server, at_once, integer, json, text};
+use crate::support::{Answer, Client, House, Server, at_once, integer, json, long, text};
 
 const PROCESSES: usize = 4;
 
@@ -12,7 +12,7 @@ fn four() -> (House, Vec<Server>, Vec<Client>) {
     let house = House::new();
     let (first, operator) = house.serve_operator();
     let mut servers = vec![first];
-    servers.extend((1..PROCESSES).map(|_| house.serve()));
+    servers.extend(house.serve_several::<{ PROCESSES - 1 }>());
     let operators = servers.iter().map(|server| server.with_key(operator.key())).collect();
     (house, servers, operators)
 }
@@ -66,7 +66,7 @@ fn racing_duplicates_of_any_post_are_one_call() {
 fn a_rule_holds_and_ends_in_every_process_from_the_next_payment_on() {
     let (_house, _servers, operators) = four();
     let session = operators[0].session(&json!({"scopes": ["spend"]}));
-    for round in 0..40 {
+    for round in 0..long(8, 40) {
         let added = operators[round % PROCESSES].post("/v1/approvals/rules", &json!({"type": "spend_over"})).ok();
         for operator in &operators {
             operator.pay(&session, &format!("{}.5", round + 1)).refused(403, "approval_required");
@@ -81,7 +81,7 @@ fn a_rule_holds_and_ends_in_every_process_from_the_next_payment_on() {
 #[test]
 fn a_revoked_parent_a_revoked_key_and_a_new_value_are_seen_by_the_very_next_request_of_every_process() {
     let (_house, servers, operators) = four();
-    for round in 0..60 {
+    for round in 0..long(12, 60) {
         let here = &operators[round % PROCESSES];
         let parent = here.session(&json!({"scopes": ["read", "spend:9"]}));
         let child = here.session(&json!({"scopes": ["read", "spend:1"], "parent_session_id": parent}));
@@ -91,11 +91,15 @@ fn a_revoked_parent_a_revoked_key_and_a_new_value_are_seen_by_the_very_next_requ
             let read = operator.send("GET", "/v1/secrets/rolling", &[("X-Session-ID", &child)], "").ok();
             assert_eq!(text(&read, "value"), format!("value {round}"));
             server.with_key(agent.key()).get(&format!("/v1/sessions/{child}")).ok();
+            let check = operator.post(&format!("/v1/sessions/{parent}/check"), &json!({"scope": "read"})).ok();
+            assert_eq!(check["allowed"], true, "round {round}");
         }
         operators[(round + 1) % PROCESSES].delete(&format!("/v1/sessions/{parent}?cascade=true")).ok();
         operators[(round + 2) % PROCESSES].delete(&format!("/v1/keys/{}", &agent.key()[..12])).ok();
         for (server, operator) in servers.iter().zip(&operators) {
             operator.pay(&child, "0.01").refused(401, "session_invalid");
+            let check = operator.post(&format!("/v1/sessions/{parent}/check"), &json!({"scope": "read"})).ok();
+            assert_eq!(check["allowed"], false, "round {round}");
             operator
                 .send("GET", "/v1/secrets/rolling", &[("X-Session-ID", &child)], "")
                 .refused(401, "session_invalid");

@@ -1,42 +1,17 @@
 //! Signed tree heads, proofs, checkpoints and tiles, as their readers check them.
 
-use haldir::crypto::{Checkpoint, Hash, Note, PublicKey, Verifier, leaf_hash, verify_consistency, verify_inclusion};
+use haldir::crypto::{Checkpoint, Note, PublicKey, Verifier, leaf_hash, verify_consistency};
 use serde_json::Value;
 
-use crate::support::{Client, House, InProcess, Server, at_once, integer, json, text};
-
-fn unhex<const N: usize>(text: &str) -> [u8; N] {
-    assert_eq!(text.len(), N * 2, "{text}");
-    std::array::from_fn(|index| u8::from_str_radix(&text[index * 2..index * 2 + 2], 16).unwrap())
-}
-
-pub fn hash_of(answer: &Value, field: &str) -> Hash {
-    unhex(&text(answer, field))
-}
-
-pub fn path_of(answer: &Value, field: &str) -> Vec<Hash> {
-    answer[field].as_array().unwrap().iter().map(|hash| unhex(hash.as_str().unwrap())).collect()
-}
-
-pub fn size_of(answer: &Value, field: &str) -> u64 {
-    integer(answer, field).cast_unsigned()
-}
+use crate::support::{
+    Client, House, InProcess, at_once, hash_of, includes, integer, json, path_of, size_of, text, unhex,
+};
 
 /// Whether the signature of a tree head is that of its own key over `sth:<size>:<root>:<time>`.
 fn is_signed(head: &Value) -> bool {
     let message = format!("sth:{}:{}:{}", head["tree_size"], text(head, "root_hash"), head["signed_at"]);
     PublicKey::from_bytes(unhex(&text(head, "public_key")))
         .verifies(message.as_bytes(), &unhex(&text(head, "signature")))
-}
-
-fn includes(proof: &Value) -> bool {
-    verify_inclusion(
-        &hash_of(proof, "leaf_hash"),
-        size_of(proof, "leaf_index"),
-        size_of(proof, "tree_size"),
-        &path_of(proof, "audit_path"),
-        &hash_of(proof, "root_hash"),
-    )
 }
 
 fn is_consistent(proof: &Value) -> bool {
@@ -210,49 +185,10 @@ fn a_tile_that_was_altered_gives_no_proof_and_verification_names_it() {
 }
 
 #[test]
-fn a_log_from_before_there_were_tiles_gets_its_tree_when_it_is_opened() {
-    let house = House::new();
-    let key = haldir::crypto::Key::generate().unwrap();
-    let open = || InProcess::open_with(&house.db(), &key, haldir::call::AnomalyThresholds::default());
-    let mut ids = Vec::new();
-    {
-        let haldir = open();
-        let session = haldir.session(&json!({}));
-        for number in 0..5_000 {
-            ids.push(text(&haldir.log(&session, &number.to_string()), "entry_id"));
-        }
-    }
-    // As the migration leaves a store of an older version, of which one step was done before a crash.
-    house
-        .sql()
-        .execute_batch(
-            "DELETE FROM tree_tiles; INSERT INTO audit_tree_builds SELECT tenant, 0, seq, x'' FROM audit_heads;
-            UPDATE log_folds SET up_to = 5001",
-        )
-        .unwrap();
-    crate::postings::fill(&house.sql());
-    let house = &house;
-    at_once(3, |_| {
-        let haldir = open();
-        assert_eq!(haldir.verify()["verified"], true);
-        for id in ids.iter().step_by(611) {
-            assert!(includes(&haldir.ok("getInclusionProof", &json!({"entry_id": id}))));
-        }
-    });
-    assert_eq!(house.sql_value::<i64>("SELECT count(*) FROM audit_tree_builds"), 0);
-    let haldir = open();
-    let session = haldir.session(&json!({}));
-    for number in 0..300 {
-        haldir.log(&session, &number.to_string());
-    }
-    assert_eq!(haldir.verify()["verified"], true);
-}
-
-#[test]
 fn several_processes_append_to_one_tree() {
     let house = House::new();
     let (first, operator) = house.serve_operator();
-    let servers: Vec<Server> = (0..3).map(|_| house.serve()).collect();
+    let servers = house.serve_several::<3>();
     let session = operator.session(&json!({}));
     at_once(8, |number| {
         let server = servers.get(number % 4).unwrap_or(&first);

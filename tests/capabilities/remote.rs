@@ -1,13 +1,11 @@
 //! `haldir-mcp` with `HALDIR_BASE_URL`: the tools of upstreams of a haldir elsewhere, as far as its REST API carries them.
 
-use std::{thread, time::Duration};
-
 use serde_json::Value;
 
 use crate::{
     bridged::registered,
     proxy::{add_policy, entries},
-    support::{Client, House, Server, json, program::Lines},
+    support::{Client, House, Server, json, program::Lines, until},
 };
 
 /// A haldir elsewhere with an upstream `up`, and a client of its tools on standard input and output.
@@ -65,30 +63,20 @@ fn a_call_that_is_taken_back_is_cancelled_at_the_upstream_elsewhere() {
     lines.call("createSession", &json!({"agent_id": "a", "scopes": ["execute"]}));
     let params = json!({"name": "up.sleep", "arguments": {"ms": 60_000}});
     lines.write(&json!({"jsonrpc": "2.0", "id": 50, "method": "tools/call", "params": params}).to_string());
-    let until = |what: &str, is_so: &dyn Fn() -> bool| {
-        for _ in 0..600 {
-            if is_so() {
-                return;
-            }
-            thread::sleep(Duration::from_millis(50));
-        }
-        panic!("{what}");
-    };
-    until("the call does not leave", &|| entries(&operator, "proxyCall.begin").len() == 1);
-    thread::sleep(Duration::from_millis(500));
+    let sleeping = || upstream.errors().matches("a call sleeps").count();
+    until("the upstream has the call", || sleeping() == 1);
     lines.write(r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":50}}"#);
-    until("it is not settled", &|| entries(&operator, "proxyCall.unknown").len() == 1);
-    until("the upstream does not hear of it", &|| upstream.errors().contains("a call was cancelled"));
+    until("it is settled", || entries(&operator, "proxyCall.unknown").len() == 1);
+    until("the upstream hears of it", || upstream.errors().contains("a call was cancelled"));
     let told = last(&lines.ask("tools/call", &json!({"name": "up.echo", "arguments": {"n": 2}})));
     assert_eq!(told["result"]["content"][0]["text"], r#"{"n":2}"#, "{told}");
     // Who hangs up without saying what that means has the call carried out.
     let session = operator.session(&json!({"scopes": ["execute"]}));
-    let call = json!({"session_id": session, "tool": "up.sleep", "arguments": {"ms": 1_500}});
-    let begun = entries(&operator, "proxyCall.begin").len();
+    let call = json!({"session_id": session, "tool": "up.sleep", "arguments": {"ms": 500}});
     let hanging = crate::support::Events::post(&server, operator.key(), "/v1/proxy/call", &[], &call);
-    until("the call does not leave", &|| entries(&operator, "proxyCall.begin").len() > begun);
+    until("the upstream has the call", || sleeping() == 2);
     drop(hanging);
-    until("it is not carried out", &|| entries(&operator, "proxyCall.ok").len() == 2);
+    until("it is carried out", || entries(&operator, "proxyCall.ok").len() == 2);
     assert_eq!(entries(&operator, "proxyCall.unknown").len(), 1);
     operator.verified();
 }

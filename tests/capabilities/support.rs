@@ -1,29 +1,45 @@
 //! What all capabilities share: a store in a folder of its own, servers on it, and callers.
 
+mod at_once;
 mod client;
 mod events;
+mod eventually;
+mod fields;
+mod folder;
+#[allow(dead_code)] // The tests of the store need more of it.
+mod growing;
+mod held_port;
 mod in_process;
 mod mcp_session;
 pub mod program;
+mod read_by_server;
 mod receiver;
 mod stdio;
+#[path = "../../src/store/sqlite/tests/tables.rs"]
+pub mod tables;
 pub mod upstream;
 
 use std::{
     io::{BufRead, BufReader, Read},
     net::SocketAddr,
-    path::{Path, PathBuf},
+    ops::Deref,
     process::{Child, Command, Stdio as Pipe},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread::{self, JoinHandle},
 };
 
+pub use at_once::at_once;
 pub use client::{Answer, Client, raw_exchange, read_answer};
 pub use events::Events;
+pub use eventually::{eventually, long, until};
+pub use fields::{hash_of, includes, integer, path_of, size_of, text, unhex};
+pub use folder::Folder;
+pub use growing::Growing;
+pub use held_port::HeldPort;
 pub use in_process::{InProcess, start_of_time};
 pub use mcp_session::McpSession;
+pub use read_by_server::read_by_server;
 pub use receiver::{Delivery, Receiver, Reply};
-use serde_json::Value;
 pub use serde_json::json;
 pub use stdio::Stdio;
 
@@ -32,22 +48,22 @@ pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A folder with a store, removed when dropped.
+/// A folder with a store, and the programs that serve it.
 pub struct House {
-    folder: tempfile::TempDir,
+    folder: Folder,
+}
+
+impl Deref for House {
+    type Target = Folder;
+
+    fn deref(&self) -> &Folder {
+        &self.folder
+    }
 }
 
 impl House {
     pub fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap() }
-    }
-
-    pub fn folder(&self) -> &Path {
-        self.folder.path()
-    }
-
-    pub fn db(&self) -> PathBuf {
-        self.folder.path().join("h.db")
+        Self { folder: Folder::new() }
     }
 
     /// The server's program on this store, with nothing inherited from the environment.
@@ -81,6 +97,11 @@ impl House {
         Server::start(self.serving())
     }
 
+    /// Starts so many servers at once.
+    pub fn serve_several<const COUNT: usize>(&self) -> [Server; COUNT] {
+        at_once(COUNT, |_| self.serve()).try_into().unwrap_or_else(|_| unreachable!("each has started"))
+    }
+
     /// Starts a server and makes its first key.
     pub fn serve_operator(&self) -> (Server, Client) {
         let server = self.serve();
@@ -91,27 +112,6 @@ impl House {
     /// Starts an MCP server over standard input and output, initialised.
     pub fn stdio(&self) -> Stdio {
         Stdio::start(self.program())
-    }
-
-    /// The database, as whoever has the file sees it. Their changes need not survive a power cut.
-    pub fn sql(&self) -> rusqlite::Connection {
-        let connection = rusqlite::Connection::open(self.db()).unwrap();
-        connection.busy_timeout(std::time::Duration::from_secs(30)).unwrap();
-        connection.pragma_update(None, "synchronous", "OFF").unwrap();
-        connection
-    }
-
-    /// One value from the database.
-    pub fn sql_value<T: rusqlite::types::FromSql>(&self, query: &str) -> T {
-        self.sql().query_row(query, [], |row| row.get(0)).unwrap()
-    }
-
-    /// The bytes of the database and its companions.
-    pub fn stored_bytes(&self) -> Vec<(String, Vec<u8>)> {
-        let files = std::fs::read_dir(self.folder()).unwrap().map(|entry| entry.unwrap());
-        files
-            .map(|file| (file.file_name().to_string_lossy().into_owned(), std::fs::read(file.path()).unwrap()))
-            .collect()
     }
 }
 
@@ -251,31 +251,4 @@ impl Random {
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         (mixed ^ (mixed >> 31)) % bound
     }
-}
-
-/// Runs `work` on this many threads that begin together; answers in their order.
-pub fn at_once<T: Send>(threads: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
-    let barrier = std::sync::Barrier::new(threads);
-    thread::scope(|scope| {
-        let running: Vec<_> = (0..threads)
-            .map(|index| {
-                let (barrier, work) = (&barrier, &work);
-                scope.spawn(move || {
-                    barrier.wait();
-                    work(index)
-                })
-            })
-            .collect();
-        running.into_iter().map(|thread| thread.join().unwrap()).collect()
-    })
-}
-
-/// A field of an answer that must be text.
-pub fn text(value: &Value, field: &str) -> String {
-    value[field].as_str().unwrap_or_else(|| panic!("{field} is no text in {value}")).to_owned()
-}
-
-/// A field of an answer that must be an integer.
-pub fn integer(value: &Value, field: &str) -> i64 {
-    value[field].as_i64().unwrap_or_else(|| panic!("{field} is no integer in {value}"))
 }

@@ -5,7 +5,7 @@ use haldir::model::Credential;
 use rusqlite::{Connection, params, types::Value as Sql};
 use serde_json::Value;
 
-use crate::support::{House, InProcess, at_once, integer, json};
+use crate::support::{House, InProcess, at_once, integer, json, long};
 
 /// A log of twelve entries of every kind, and the attacker's connection to it.
 pub fn log() -> (House, InProcess, Connection) {
@@ -84,9 +84,10 @@ fn no_byte_of_any_column_of_any_entry_can_be_altered() {
     let (_house, haldir, connection) = log();
     let columns = columns(&connection, "audit_entries");
     assert_eq!(columns.len(), 17);
-    for column in &columns {
+    for (number, column) in (0_i64..).zip(&columns) {
         let mut altered = 0;
-        for seq in 1..=12_i64 {
+        // Usually every third entry, in turn.
+        for seq in (1..=12_i64).filter(|seq| long((seq + number) % 3 == 0, true)) {
             let select = format!("SELECT {column} FROM audit_entries WHERE place = ?1");
             let original: Sql = connection.query_row(&select, [seq], |row| row.get(0)).unwrap();
             let place: Vec<u8> = connection
@@ -111,7 +112,7 @@ fn no_byte_of_any_column_of_any_entry_can_be_altered() {
                 assert_eq!(connection.execute(&update, params![original, key]), Ok(1));
             }
         }
-        assert!(altered >= 12, "only {altered} alterations of {column} were tried");
+        assert!(altered >= long(4, 12), "only {altered} alterations of {column} were tried");
     }
     assert_eq!(haldir.verify()["verified"], true, "the log was not put back");
 }
@@ -373,21 +374,21 @@ fn shifting_text_between_two_neighbouring_fields_is_found() {
 
 #[test]
 fn every_entry_of_a_long_log_is_looked_at() {
-    const LENGTH: i64 = 11_000;
     const WRITERS: usize = 50;
+    let length = long(2_600, 11_000);
     let house = House::new();
     let haldir = InProcess::open(&house.db());
     let session = haldir.session(&json!({}));
     at_once(WRITERS, |writer| {
         // The first entry says that the session was created.
-        for number in (1..LENGTH).skip(writer).step_by(WRITERS) {
+        for number in (1..length).skip(writer).step_by(WRITERS) {
             haldir.log(&session, &number.to_string());
         }
     });
     let report = haldir.verify();
-    assert_eq!((&report["verified"], &report["entries_checked"]), (&json!(true), &json!(LENGTH)), "{report}");
+    assert_eq!((&report["verified"], &report["entries_checked"]), (&json!(true), &json!(length)), "{report}");
     let connection = house.sql();
-    for seq in [10_500, LENGTH] {
+    for seq in [length - 500, length] {
         connection.execute("UPDATE audit_entries SET action = action || '.' WHERE place = ?1", [seq]).unwrap();
         found(&haldir.verify(), seq, "an edit far behind");
         connection

@@ -12,7 +12,7 @@ use crate::{
     support::{
         Answer, Client, House, McpSession, Process, Stdio, json,
         program::upstream_program,
-        text,
+        text, until,
         upstream::{Behaviour, Upstream, tool},
     },
 };
@@ -240,15 +240,9 @@ fn an_upstream_that_fails_again_and_again_is_left_alone_for_a_while() {
     let headers = [("X-Session-ID", session.as_str())];
     upstream.behave(Behaviour::HangUp);
     let failing = || call(&operator, &headers, "echo", &json!({})).text;
-    let end = std::time::Instant::now() + std::time::Duration::from_secs(30);
-    while !failing().contains("left alone") {
-        assert!(std::time::Instant::now() < end, "it is asked for ever");
-    }
+    until("it is left alone", || failing().contains("left alone"));
     upstream.behave(Behaviour::Echo);
-    while call(&operator, &headers, "echo", &json!({})).status != 200 {
-        assert!(std::time::Instant::now() < end, "it is never asked again");
-        std::thread::sleep(std::time::Duration::from_millis(50));
-    }
+    until("it is asked again", || call(&operator, &headers, "echo", &json!({})).status == 200);
     operator.verified();
 }
 

@@ -1,17 +1,12 @@
 //! Bounds of an upstream hold over `/mcp/{upstream}` as well: how many calls of it are under way, and that it is left alone
 //! once it has failed again and again. Where both speak alike, and where a bridge lies between.
 
-use std::{
-    thread,
-    time::{Duration, Instant},
-};
-
 use serde_json::Value;
 
 use crate::{
     bridged::{modern, registered},
     proxy::entries,
-    support::{Client, Events, House, Server, json},
+    support::{Client, Events, House, Server, json, until},
 };
 
 /// Calls of one upstream at a time.
@@ -37,33 +32,23 @@ fn echo(client: &Client, session: &str) -> Value {
     modern(client, session, 1, "tools/call", &json!({"name": "echo", "arguments": {}})).pop().unwrap()
 }
 
-#[track_caller]
-fn wait_until(what: &str, holds: impl Fn() -> bool) {
-    let end = Instant::now() + Duration::from_secs(40);
-    while !holds() {
-        assert!(Instant::now() < end, "{what}");
-        thread::sleep(Duration::from_millis(50));
-    }
-}
-
 #[test]
 fn no_more_calls_of_an_upstream_are_under_way_than_allowed() {
     for flag in ["--new", "--old"] {
         let house = House::new();
         let (server, operator) = house.serve_operator();
-        let _upstream = registered(&operator, flag);
+        let upstream = registered(&operator, flag);
         let session = operator.session(&json!({"scopes": ["execute"]}));
         assert!(echo(&operator, &session)["result"].is_object());
         let calls: Vec<_> = (0..AT_A_TIME).map(|at| slow(&server, &operator, &session, at + 10)).collect();
-        wait_until("all have left", || entries(&operator, "proxyCall.begin").len() == AT_A_TIME + 1);
-        thread::sleep(Duration::from_millis(500));
+        until("the upstream has them all", || upstream.errors().matches("a call sleeps").count() == AT_A_TIME);
         let refused = echo(&operator, &session)["error"]["message"].to_string();
         assert!(refused.contains("32 calls of it are under way already"), "{flag}: {refused}");
         // Its outcome is known as well: it was not carried out.
         assert_eq!(entries(&operator, "proxyCall.failed").len(), 1, "{flag}");
         // Who leaves makes room.
         drop(calls);
-        wait_until("there is room again", || echo(&operator, &session)["result"].is_object());
+        until("there is room again", || echo(&operator, &session)["result"].is_object());
     }
 }
 
@@ -75,6 +60,6 @@ fn an_upstream_behind_a_bridge_that_fails_again_and_again_is_left_alone() {
     let session = operator.session(&json!({"scopes": ["execute"]}));
     assert!(echo(&operator, &session)["result"].is_object());
     upstream.kill();
-    wait_until("it is left alone", || echo(&operator, &session).to_string().contains("left alone"));
+    until("it is left alone", || echo(&operator, &session).to_string().contains("left alone"));
     operator.verified();
 }

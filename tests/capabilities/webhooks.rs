@@ -2,18 +2,12 @@
 
 mod retries;
 
-use std::{
-    collections::BTreeSet,
-    net::TcpListener,
-    process::Command,
-    thread,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeSet, net::TcpListener, process::Command, time::Duration};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::Value;
 
-use crate::support::{Client, Delivery, House, Receiver, Reply, Server, json, text};
+use crate::support::{Client, Delivery, HeldPort, House, Receiver, Reply, Server, json, text, until};
 
 /// A server on which a second of retries takes five milliseconds, and an attempt at most two seconds.
 fn hasty(house: &House) -> Command {
@@ -41,15 +35,6 @@ fn anomaly(client: &Client, session: &str, action: &str) {
 
 fn only(operator: &Client) -> Value {
     operator.get("/v1/webhooks").ok()["webhooks"][0].clone()
-}
-
-#[track_caller]
-fn until(what: &str, holds: impl Fn() -> bool) {
-    let end = Instant::now() + Duration::from_secs(60);
-    while !holds() {
-        assert!(Instant::now() < end, "not within a minute: {what}");
-        thread::sleep(Duration::from_millis(20));
-    }
 }
 
 fn hmac(key: &[u8], text: &str) -> [u8; 32] {
@@ -231,7 +216,8 @@ fn only_operators_have_webhooks_and_bad_ones_are_refused() {
 fn events_survive_the_death_of_the_server_and_of_the_receiver_in_order_and_none_is_lost() {
     let house = House::new();
     // A port where nobody listens yet.
-    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let port = HeldPort::new();
+    let address = port.address();
     let (mut server, operator) = start(&house);
     let key = operator.key().to_owned();
     operator.post("/v1/webhooks", &json!({"url": format!("http://{address}/hook"), "events": ["anomaly"]})).ok();
@@ -284,7 +270,11 @@ fn several_processes_on_one_store_send_every_event_once_and_in_order() {
 #[test]
 fn a_dead_receiver_delays_no_other() {
     let (house, receiver) = (House::new(), Receiver::new());
-    let (_server, operator) = start(&house);
+    let mut command = house.serving();
+    // An attempt at a receiver that does not answer takes ten minutes.
+    command.env("HALDIR_TEST_WEBHOOK_PACE", "5000,600000");
+    let server = Server::start(command);
+    let operator = server.first_key();
     // It takes connections and never answers.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     for _ in 0..20 {
@@ -293,12 +283,10 @@ fn a_dead_receiver_delays_no_other() {
     }
     register(&operator, &receiver, &Value::Null);
     let session = operator.session(&json!({}));
-    let begun = Instant::now();
     for index in 0..5 {
         anomaly(&operator, &session, &format!("act {index}"));
         receiver.wait_for(index + 1);
     }
-    assert!(begun.elapsed() < Duration::from_secs(6), "it waited for the dead ones: {:?}", begun.elapsed());
 }
 
 #[test]

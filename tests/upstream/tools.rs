@@ -82,8 +82,8 @@ pub fn list() -> Value {
         json!({"name": "variable", "description": "Says a variable of its environment", "inputSchema": text("name")}),
         json!({"name": "delete", "description": "Deletes a thing", "annotations": {"destructiveHint": true},
             "inputSchema": text("path")}),
-        json!({"name": "sleep", "description": "Takes so many milliseconds",
-            "inputSchema": {"type": "object", "properties": {"ms": {"type": "integer"}}}}),
+        json!({"name": "sleep", "description": "Takes so many milliseconds, or until a file is there",
+            "inputSchema": {"type": "object", "properties": {"ms": {"type": "integer"}, "until": {"type": "string"}}}}),
         json!({"name": "large", "description": "Answers so many bytes",
             "inputSchema": {"type": "object", "properties": {"bytes": {"type": "integer"}}}}),
         json!({"name": "die", "description": "Ends the server", "inputSchema": nothing}),
@@ -276,8 +276,15 @@ fn text(text: &str) -> Value {
 
 async fn sleep(arguments: &Value, context: &RequestContext<RoleServer>) -> Value {
     let wanted = Duration::from_millis(arguments["ms"].as_u64().unwrap_or_default());
+    eprintln!("a call sleeps");
+    let end = async {
+        tokio::time::sleep(wanted).await;
+        while arguments["until"].as_str().is_some_and(|file| !std::path::Path::new(file).exists()) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
     tokio::select! {
-        () = tokio::time::sleep(wanted) => text("Slept."),
+        () = end => text("Slept."),
         () = context.ct.cancelled() => {
             eprintln!("a call was cancelled");
             text("Cancelled.")

@@ -170,7 +170,10 @@ mod tests {
 
     use crate::{
         model::{Money, Scopes, Session, SessionId, TenantId, UnixMicros},
-        store::{Store, sqlite::Inspection},
+        store::{
+            Store,
+            sqlite::{Inspection, tests::long},
+        },
     };
 
     fn session(id: &str) -> Session {
@@ -214,7 +217,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(24))]
+        #![proptest_config(ProptestConfig::with_cases(long(6, 24)))]
 
         /// Two stores on one file, each with a memo of its own: whatever either does, both see what the file says.
         #[test]

@@ -3,7 +3,7 @@
 use std::{
     fs,
     io::{BufRead, BufReader},
-    process::{Child, Stdio},
+    process::{Child, Command, Stdio},
     time::Instant,
 };
 
@@ -17,6 +17,7 @@ use haldir::{
 use serde_json::{Value, json};
 
 use super::{Outcome, Terminal};
+use crate::support::{self, long};
 
 /// What somebody does to the lines of a bundle.
 type Change = Box<dyn Fn(&mut Vec<String>)>;
@@ -29,12 +30,15 @@ fn logged(entries: usize) -> Terminal {
 }
 
 fn append(terminal: &Terminal, word: &str, entries: usize) {
-    let session = terminal.session();
+    let mut server = Command::new(env!("CARGO_BIN_EXE_haldir-mcp"));
+    server.env_clear().env("HALDIR_DB", terminal.store()).current_dir(terminal.folder.path());
+    server.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let (session, server) = (terminal.session(), support::Stdio::start(server));
     for number in 0..entries {
-        let details = json!({"n": number}).to_string();
         let action = format!("{word}{number}");
-        terminal.done(&["call", "log-action", "--session-id", &session, "--action", &action, "--details", &details]);
+        server.ok("logAction", &json!({"session_id": session, "action": action, "details": {"n": number}}));
     }
+    assert!(server.leave().0);
 }
 
 fn path(terminal: &Terminal, name: &str) -> String {
@@ -157,6 +161,10 @@ fn every_single_bit_of_a_bundle_counts() {
     let first_line = bytes.iter().position(|byte| *byte == b'\n').unwrap();
     let keys_at = String::from_utf8_lossy(&bytes[..first_line]).find("\"keys\"").unwrap();
     for bit in 0..bytes.len() * 8 {
+        // Usually one bit of each byte, in turn.
+        if bit % 8 != long(bit / 8 % 8, bit % 8) {
+            continue;
+        }
         // The keys that come with it are not what it is checked with; the last line feed says nothing.
         if (keys_at..first_line).contains(&(bit / 8)) || bit / 8 == bytes.len() - 1 {
             continue;

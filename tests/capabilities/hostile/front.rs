@@ -1,12 +1,6 @@
 //! All ways in that lead to one upstream, with one call that goes through each.
 
-use std::{
-    fs,
-    process::Command,
-    sync::Mutex,
-    thread,
-    time::{Duration, Instant},
-};
+use std::{fs, process::Command, sync::Mutex};
 
 use serde_json::Value;
 
@@ -15,6 +9,7 @@ use crate::{
     support::{
         Client, House, Process, Server, json, lock,
         program::{Lines, upstream_program},
+        until,
         upstream::Upstream,
     },
 };
@@ -79,11 +74,7 @@ impl Front {
         let (config, tools) = (config.display().to_string(), tools.clone());
         let this = Self::with(house, &[("HALDIR_CONFIG", &config), ("UPSTREAM_TOOLS", &tools)], |_| {}, true);
         for way in [Way::Rest, Way::Stdio] {
-            let end = Instant::now() + Duration::from_secs(30);
-            while !this.call(way, "test_simple_text", &json!({})).contains("simple text") {
-                assert!(Instant::now() < end, "the child does not answer");
-                thread::sleep(Duration::from_millis(50));
-            }
+            until("the child answers", || this.call(way, "test_simple_text", &json!({})).contains("simple text"));
         }
         this
     }

@@ -53,9 +53,9 @@ fn clients_of_one_connection_hear_each_what_they_asked_for() {
         assert!(answer.status == 200 && answer.text.contains("\"result\""), "{}", answer.text);
     };
     set(&one, "error");
-    wait_until("the child hears of it", || (told(&house) == ["\"error\""]).then_some(()));
+    eventually("the child hears of it", || (told(&house) == ["\"error\""]).then_some(()));
     set(&other, "debug");
-    wait_until("the child hears of it", || (told(&house) == ["\"error\"", "\"debug\""]).then_some(()));
+    eventually("the child hears of it", || (told(&house) == ["\"error\"", "\"debug\""]).then_some(()));
     for upstream in ["up", "web"] {
         let tool = format!("{upstream}.test_levels");
         for (mcp, least) in [(&one, 4), (&other, 0), (&third, 8)] {

@@ -67,7 +67,7 @@ fn a_client_is_asked_by_a_result_and_its_call_again_goes_on_with_the_one_that_wa
     assert_eq!(entries(&operator, "proxyCall.begin").len(), begun + 6);
     let asked = entries(&operator, "proxyCall.asked");
     assert!(asked.len() == 6 && asked.iter().all(|entry| entry["details"]["passed_on"] == true), "{asked:?}");
-    wait_until("all are settled", || (entries(&operator, "proxyCall.ok").len() == begun + 6).then_some(()));
+    eventually("all are settled", || (entries(&operator, "proxyCall.ok").len() == begun + 6).then_some(()));
     // What it has not declared it is not asked.
     let mut params = json!({"name": "up.test_elicitation", "arguments": {"message": "Who?"}});
     params["_meta"]["io.modelcontextprotocol/clientCapabilities"] = json!({"sampling": {}});
@@ -94,7 +94,7 @@ fn a_call_that_asks_twice_waits_twice_and_says_how_far_it_is_to_whom_waits_for_i
     let told = modern(&server, &operator, &session, 8, &again(&params, &second, json!({}))).up_to(8);
     assert_eq!(answered(&told), "LLM response: sampled", "{told:?}");
     assert!(told.last().unwrap().to_string().contains("has not answered"), "{told:?}");
-    wait_until("it is settled", || (entries(&operator, "proxyCall.ok").len() == 2).then_some(()));
+    eventually("it is settled", || (entries(&operator, "proxyCall.ok").len() == 2).then_some(()));
 }
 
 #[test]
@@ -142,11 +142,11 @@ fn a_call_that_waits_does_not_go_on_once_its_session_has_ended_or_its_client_has
     let params = json!({"name": "web.test_two_questions", "arguments": {"ms": 60_000}});
     let asked = needed(&modern(&server, &operator, &session, 8, &params).up_to(8));
     let waiting = modern(&server, &operator, &session, 9, &again(&params, &asked, answers(&asked)));
-    thread::sleep(Duration::from_millis(500));
+    eventually("the upstream has the answer", || web.errors().contains(SLEEPS).then_some(()));
     assert_eq!(entries(&operator, "proxyCall.unknown").len(), before, "it is under way");
     drop(waiting);
-    wait_until("it is settled", || (entries(&operator, "proxyCall.unknown").len() > before).then_some(()));
-    wait_until("the upstream hears of it", || web.errors().contains("a call was cancelled").then_some(()));
+    eventually("it is settled", || (entries(&operator, "proxyCall.unknown").len() > before).then_some(()));
+    eventually("the upstream hears of it", || web.errors().contains("a call was cancelled").then_some(()));
     operator.verified();
 }
 
@@ -183,7 +183,7 @@ fn a_client_on_standard_input_is_asked_by_a_result_too_and_so_is_one_that_reads_
         params["_meta"] = context.clone();
         parsed(&lines.ask(method, &params))
     };
-    wait_until("the child answers", || {
+    eventually("the child answers", || {
         ask(json!({}), "tools/list").pop().unwrap().to_string().contains("up.test_roots").then_some(())
     });
     let made = json!({"name": "createSession", "arguments": {"agent_id": "a", "scopes": ["execute"]}});
@@ -233,6 +233,6 @@ fn a_person_decides_first_and_then_the_upstream_asks() {
     let told = modern(&server, &operator, &session, 8, &again(&params, &asked, answers(&asked))).up_to(8);
     assert!(answered(&told).contains("file:///a"), "{told:?}");
     let trail = ["approval.approve", "proxyCall.begin", "proxyCall.asked", "proxyCall.ok"];
-    wait_until("it is settled", || trail.iter().all(|action| entries(&operator, action).len() == 1).then_some(()));
+    eventually("it is settled", || trail.iter().all(|action| entries(&operator, action).len() == 1).then_some(()));
     operator.verified();
 }

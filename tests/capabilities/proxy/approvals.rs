@@ -30,7 +30,7 @@ fn a_request_of_a_proxied_call_is_polled_decided_and_redeemed_in_different_proce
     operator.post("/v1/approvals/rules", &json!({"type": "tool_blocked", "tools": ["wipe"]})).ok();
     let agent = operator.mint(&json!({"role": "agent"}));
     let session = caller(&agent);
-    let [second, third, fourth] = [house.serve(), house.serve(), house.serve()];
+    let [second, third, fourth] = house.serve_several();
     let id = held(&second.with_key(agent.key()), &session, &json!({"n": 1}));
     let polled = std::thread::scope(|scope| {
         let polling = scope.spawn(|| third.with_key(agent.key()).get(&format!("/v1/approvals/{id}?wait=30")).ok());

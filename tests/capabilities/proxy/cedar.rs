@@ -137,7 +137,7 @@ fn a_policy_set_that_changes_holds_on_the_next_call_in_every_process() {
     let (first, operator) = house.serve_operator();
     register(&operator, "up", &upstream);
     let session = caller(&operator);
-    let servers: Vec<_> = (0..3).map(|_| house.serve()).collect();
+    let servers = house.serve_several::<3>();
     let clients: Vec<_> = servers.iter().chain([&first]).map(|server| server.with_key(operator.key())).collect();
     let echo = "permit (principal, action, resource == Tool::\"up.echo\");";
     for turn in 0..3 {

@@ -92,7 +92,7 @@ fn a_changed_call_is_made_once_by_four_processes_after_a_restart() {
     let id = setting.held(&asked);
     setting.approve(&id, &json!({"to": "ann@example.com"})).ok();
     drop(setting.server);
-    let servers: Vec<_> = (0..4).map(|_| setting.house.serve()).collect();
+    let servers = setting.house.serve_several::<4>();
     let agents: Vec<_> = servers.iter().map(|server| server.with_key(setting.agent.key())).collect();
     at_once(4, |index| drop(call(&agents[index], &setting.session, "post.send", &asked).ok()));
     let calls = setting.upstream.calls();

@@ -1,16 +1,13 @@
 //! What is decided about calls is decided once, whichever of four processes is asked, and it is still decided after all of
 //! them have ended.
 
-use std::{
-    thread,
-    time::{Duration, Instant},
-};
+use std::{thread, time::Duration};
 
 use serde_json::Value;
 
 use super::{add_policy, blocked, call, caller, carried_out, entries, register, wait_for};
 use crate::support::{
-    Answer, Client, House, Server, at_once, json, text,
+    Answer, Client, House, Server, at_once, json, text, until,
     upstream::{Behaviour, Upstream, described, tool},
 };
 
@@ -25,7 +22,7 @@ impl Four {
     fn new() -> Self {
         let house = House::new();
         let (first, operator) = house.serve_operator();
-        let servers: Vec<_> = std::iter::once(first).chain((0..3).map(|_| house.serve())).collect();
+        let servers: Vec<_> = std::iter::once(first).chain(house.serve_several::<3>()).collect();
         let operators = servers.iter().map(|server| server.with_key(operator.key())).collect();
         Self { house, servers, operators }
     }
@@ -34,7 +31,7 @@ impl Four {
     fn again(&mut self) {
         let key = self.operators[0].key().to_owned();
         self.servers.iter_mut().for_each(|server| server.process.kill());
-        self.servers = (0..4).map(|_| self.house.serve()).collect();
+        self.servers = self.house.serve_several::<4>().into();
         self.operators = self.servers.iter().map(|server| server.with_key(&key)).collect();
     }
 
@@ -184,13 +181,13 @@ fn calls_under_way_in_all_processes_never_cost_more_than_there_is_and_a_crash_gi
     mark(four.first(), "buy", &json!({"cost": 0.1}));
     let session = four.first().session(&json!({"scopes": ["execute", "spend"], "spend_limit": 0.5}));
     let spent = |client: &Client| client.get(&format!("/v1/sessions/{session}")).ok()["spent"].clone();
-    upstream.behave(Behaviour::Slow(Duration::from_millis(800)));
+    upstream.behave(Behaviour::Slow(Duration::from_millis(300)));
     let made = four.made(2, "budget_exceeded", |client| call(client, &session, "buy", &json!({})));
     assert_eq!((made, spent(four.first())), (5, json!(0.5)));
     assert_eq!(upstream.calls().len(), 5);
     // Three that are under way when everything ends.
     let other = four.first().session(&json!({"scopes": ["execute", "spend"], "spend_limit": 0.5}));
-    upstream.behave(Behaviour::Slow(Duration::from_secs(60)));
+    upstream.behave(Behaviour::Held);
     let callers: Vec<_> = four.operators[..3]
         .iter()
         .map(|client| {
@@ -199,11 +196,7 @@ fn calls_under_way_in_all_processes_never_cost_more_than_there_is_and_a_crash_gi
             thread::spawn(move || client.try_send("POST", "/v1/proxy/call", &[], &body).is_err())
         })
         .collect();
-    let end = Instant::now() + Duration::from_secs(30);
-    while upstream.calls().len() < 8 {
-        assert!(Instant::now() < end, "the calls do not arrive");
-        thread::sleep(Duration::from_millis(10));
-    }
+    until("the calls arrive", || upstream.calls().len() >= 8);
     four.again();
     assert!(callers.into_iter().all(|caller| caller.join().unwrap()));
     // Nobody knows whether they were carried out, so what they may have cost is spent; what is left is not more.

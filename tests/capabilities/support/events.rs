@@ -25,7 +25,7 @@ impl Events {
 
     fn open(server: &Server, key: &str, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Self {
         let mut stream = TcpStream::connect(server.address).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(120))).unwrap();
         let headers = headers.iter().fold(String::new(), |all, (name, value)| all + name + ": " + value + "\r\n");
         write!(
             stream,
@@ -36,6 +36,18 @@ impl Events {
         )
         .unwrap();
         Self(BufReader::new(stream))
+    }
+
+    /// Reads the head of the answer, which must be a success.
+    #[track_caller]
+    pub fn begun(&mut self) {
+        let mut line = String::new();
+        self.0.read_line(&mut line).unwrap();
+        assert!(line.starts_with("HTTP/1.1 200 "), "{line}");
+        while !line.trim().is_empty() {
+            line.clear();
+            self.0.read_line(&mut line).unwrap();
+        }
     }
 
     /// The next message; the only one, where the answer is no stream.

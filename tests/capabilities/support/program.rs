@@ -1,33 +1,47 @@
 //! The MCP server of `tests/upstream`, as a program of its own.
 
 use std::{
+    fs,
     io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},
     process::{ChildStdin, Command, Stdio as Pipe},
     sync::{OnceLock, mpsc},
     thread,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use serde_json::{Value, json};
 
 use super::Process;
 
-/// Where the program is. `cargo test` builds it with all examples; a run of single tests may not have.
+/// Where the program is. `cargo test` builds it with all examples; a run of this test program alone does not, and builds it
+/// here if it is missing or older than what it is made of.
 pub fn upstream_program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
-        let haldir = Path::new(env!("CARGO_BIN_EXE_haldir-mcp"));
-        let mut build = Command::new(env!("CARGO"));
-        build.args(["build", "--quiet", "--example", "upstream"]).current_dir(env!("CARGO_MANIFEST_DIR"));
-        let folder = haldir.parent().unwrap();
-        build.arg("--target-dir").arg(folder.parent().unwrap());
-        if folder.ends_with("release") {
-            build.arg("--release");
+        let folder = Path::new(env!("CARGO_BIN_EXE_haldir-mcp")).parent().unwrap();
+        let program = folder.join("examples").join("upstream");
+        if !is_current(&program) {
+            let profile = folder.file_name().unwrap().to_str().unwrap();
+            let profile = if profile == "debug" { "dev" } else { profile };
+            let mut build = Command::new(env!("CARGO"));
+            build.args(["build", "--quiet", "--example", "upstream", "--profile", profile, "--target-dir"]);
+            build.arg(folder.parent().unwrap()).current_dir(env!("CARGO_MANIFEST_DIR"));
+            assert!(build.status().unwrap().success(), "the upstream cannot be built");
+            // It may have been current in all but its time. If that cannot be set, the next run asks cargo again.
+            let _ = fs::File::open(&program).and_then(|file| file.set_modified(SystemTime::now()));
         }
-        assert!(build.status().unwrap().success(), "the upstream cannot be built");
-        folder.join("examples").join("upstream")
+        program
     })
+}
+
+/// Whether the program is newer than its sources and the versions of its dependencies.
+fn is_current(program: &Path) -> bool {
+    let changed = |path: &Path| fs::metadata(path).and_then(|file| file.modified()).ok();
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let sources = fs::read_dir(package.join("tests/upstream")).unwrap().map(|entry| entry.unwrap().path());
+    let made_of = sources.chain([package.join("Cargo.lock")]);
+    changed(program).is_some_and(|built| made_of.filter_map(|path| changed(&path)).all(|source| source <= built))
 }
 
 /// A server on standard input and output that says what it says line by line.
@@ -76,7 +90,7 @@ impl Lines {
     #[track_caller]
     pub fn line(&self) -> String {
         self.said
-            .recv_timeout(Duration::from_secs(60))
+            .recv_timeout(Duration::from_secs(120))
             .unwrap_or_else(|_| panic!("the server says nothing more; its errors are\n{}", self.process.errors()))
     }
 

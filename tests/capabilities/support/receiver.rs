@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::lock;
 
 /// A delivery that does not come fails the test.
-const GIVE_UP: Duration = Duration::from_secs(60);
+const GIVE_UP: Duration = Duration::from_secs(120);
 
 /// What was sent.
 #[derive(Clone, Debug)]
@@ -35,13 +35,21 @@ impl Delivery {
     }
 }
 
-/// How to answer: status, further header lines, and how long to wait before.
+/// How to answer: status, further header lines, and how long that takes.
 #[derive(Clone, Debug)]
 pub struct Reply(pub u16, pub String, pub Duration);
+
+/// No answer: it waits until its client hangs up.
+const SILENCE: Duration = Duration::MAX;
 
 impl Reply {
     pub fn status(status: u16) -> Self {
         Self(status, String::new(), Duration::ZERO)
+    }
+
+    /// None at all.
+    pub fn none() -> Self {
+        Self(0, String::new(), SILENCE)
     }
 }
 
@@ -118,8 +126,12 @@ impl Receiver {
             state.next.pop_front().or(usual).unwrap_or_else(|| Reply::status(200))
         };
         self.shared.1.notify_all();
-        thread::sleep(wait);
         let mut stream = stream;
+        if wait == SILENCE {
+            while stream.read(&mut [0; 1_024]).is_ok_and(|read| read > 0) {}
+            return None;
+        }
+        thread::sleep(wait);
         write!(stream, "HTTP/1.1 {status} X\r\nContent-Length: 4\r\n{more}\r\nwell").ok()
     }
 

@@ -20,8 +20,10 @@ pub enum Behaviour {
     Result(Value),
     /// Answers with the arguments as text.
     Echo,
-    /// Answers with what came as header and arguments, after this long.
+    /// Answers after this long.
     Slow(Duration),
+    /// Does not answer; it waits until its client hangs up.
+    Held,
     /// Answers with a JSON-RPC error.
     Error(i64),
     /// Answers with an HTTP status.
@@ -191,7 +193,7 @@ impl Upstream {
             return send(stream, 202, "text/plain", "");
         }
         if method.is_empty() && matches!(behaviour, Behaviour::Questions(_)) {
-            thread::sleep(Duration::from_secs(20));
+            return until_hang_up(stream);
         }
         let params = &message["params"];
         match method.as_str() {
@@ -218,6 +220,7 @@ impl Upstream {
                 thread::sleep(*wait);
                 result_of(stream, id, &text("late".to_owned()))
             }
+            Behaviour::Held => until_hang_up(stream),
             Behaviour::Error(code) => {
                 json_of(stream, &json!({"jsonrpc": "2.0", "id": id, "error": {"code": code, "message": "no"}}))
             }
@@ -268,8 +271,7 @@ impl Upstream {
                     let event = format!("data: {asked}\n\n");
                     write!(stream, "{:x}\r\n{event}\r\n", event.len()).ok()?;
                 }
-                thread::sleep(Duration::from_secs(20));
-                None
+                until_hang_up(stream)
             }
             Behaviour::Huge(bytes) => {
                 begin(stream, "application/json", &format!("Content-Length: {bytes}"))?;
@@ -294,6 +296,13 @@ impl Upstream {
             }
         }
     }
+}
+
+/// Reads until the client hangs up, and hangs up as well.
+fn until_hang_up(mut stream: &TcpStream) -> Option<()> {
+    let mut more = [0; 1_024];
+    while stream.read(&mut more).is_ok_and(|read| read > 0) {}
+    None
 }
 
 fn begin(mut stream: &TcpStream, kind: &str, more: &str) -> Option<()> {

@@ -399,7 +399,8 @@ fn no_text_of_an_agent_makes_a_policy_set_slow() {
     let arguments = json!({"t": "a".repeat(65_000)}).to_string();
     let begun = std::time::Instant::now();
     assert_eq!(said(&text, "read", &arguments), "permitted");
-    assert!(begun.elapsed() < std::time::Duration::from_secs(5), "{:?}", begun.elapsed());
+    // Seconds without optimisation on a machine that has other work; for ever, were there no bounds.
+    assert!(begun.elapsed() < std::time::Duration::from_secs(60), "{:?}", begun.elapsed());
     for (patterns, problem) in [
         (vec!["*a".repeat(9)], "at most 8 wildcards"),
         (vec!["a".repeat(129)], "128 other characters"),

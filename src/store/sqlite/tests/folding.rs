@@ -2,93 +2,29 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use haldir::{
-    call::AnomalyThresholds,
-    crypto::{Key, verify_consistency, verify_inclusion},
-};
-use serde_json::Value;
+use haldir::crypto::{verify_consistency, verify_inclusion};
+use serde_json::{Value, json};
 
-use crate::{
-    postings,
-    proofs::{hash_of, path_of, size_of},
-    support::{House, InProcess, integer, json, start_of_time, text},
+use super::{
+    Folder, Growing, InProcess, hash_of, integer, long, path_of, size_of, start_of_time, tables::fill_postings, text,
 };
 
 const DAY: i64 = 86_400;
-/// Sizes of the log at which it is looked at: before the first fold, at one, behind one, and behind several.
-const SIZES: [usize; 7] = [120, 255, 257, 500, 760, 1_100, 1_700];
+/// Sizes of the log at which it is looked at: before the first fold, behind one, and behind several.
+const SIZES: [usize; 3] = [120, 257, 1_700];
+/// At length: also at a fold, and behind each of several.
+const ALL_SIZES: [usize; 7] = [120, 255, 257, 500, 760, 1_100, 1_700];
 
-/// A log in which several agents do several things on several days; it grows to a size when it is asked to.
-pub struct Growing {
-    pub haldir: InProcess,
-    pub sessions: Vec<String>,
-    pub size: usize,
-}
-
-impl Growing {
-    pub fn open(house: &House) -> Self {
-        Self::of(InProcess::open(&house.db()))
-    }
-
-    /// In a store that is opened again.
-    pub fn open_with(house: &House, key: &Key) -> Self {
-        Self::of(InProcess::open_with(&house.db(), key, AnomalyThresholds::default()))
-    }
-
-    fn of(haldir: InProcess) -> Self {
-        let agents = ["one", "two", "three"];
-        let sessions: Vec<_> =
-            agents.map(|agent| haldir.session(&json!({"agent_id": agent, "ttl": 30 * DAY}))).to_vec();
-        Self { haldir, size: sessions.len(), sessions }
-    }
-
-    pub fn grow(&mut self, size: usize) {
-        for number in self.size + 1..=size {
-            let cost = if number % 97 == 0 { 200.5 } else { 0.25 };
-            let input = json!({
-                "session_id": self.sessions[number % 7 % 3], "action": format!("do {}", number % 11),
-                "tool": format!("tool {}", number % 5), "cost_usd": cost, "details": {"n": number},
-            });
-            if number % 13 == 0 {
-                self.haldir.ok("storeSecret", &json!({"name": "s", "value": "v"}));
-            } else {
-                self.haldir.ok("logAction", &input);
-            }
-            if number % 250 == 0 {
-                self.haldir.clock.advance_seconds(DAY / 2);
-            }
-        }
-        self.size = size;
-    }
-
-    /// Every entry that passes, newest first, by pages of this many.
-    pub fn trail(&self, filter: &Value, page: usize) -> Vec<Value> {
-        let (mut all, mut query) = (Vec::new(), filter.clone());
-        query["limit"] = page.into();
-        loop {
-            let answer = self.haldir.ok("getAuditTrail", &query);
-            all.extend(answer["entries"].as_array().unwrap().iter().cloned());
-            query["cursor"] = answer["next_cursor"].clone();
-            if query["cursor"].is_null() {
-                return all;
-            }
-        }
-    }
-
-    pub fn export(&self, filter: &Value) -> Vec<Value> {
-        let text = self.haldir.streamed("exportAudit", filter).unwrap();
-        let mut lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        lines.pop();
-        lines
-    }
+fn sizes() -> impl Iterator<Item = usize> {
+    long(&SIZES[..], &ALL_SIZES).iter().copied()
 }
 
 #[test]
 fn a_filter_finds_the_same_entries_wherever_the_log_is_folded() {
-    let house = House::new();
-    let mut log = Growing::open(&house);
+    let folder = Folder::new();
+    let mut log = Growing::open(&folder);
     let since = start_of_time().as_seconds();
-    for size in SIZES {
+    for size in sizes() {
         log.grow(size);
         let all = log.trail(&json!({}), 1_000);
         assert_eq!(all.len(), size);
@@ -127,10 +63,10 @@ fn a_filter_finds_the_same_entries_wherever_the_log_is_folded() {
 
 #[test]
 fn counts_of_days_and_of_evidence_are_those_of_the_entries_wherever_the_log_is_folded() {
-    let house = House::new();
-    let mut log = Growing::open(&house);
+    let folder = Folder::new();
+    let mut log = Growing::open(&folder);
     let since = start_of_time().as_seconds();
-    for size in SIZES {
+    for size in sizes() {
         log.grow(size);
         let all = log.trail(&json!({}), 1_000);
         for filter in [json!({}), json!({"agent_id": "three"}), json!({"agent_id": "three", "since": since + DAY})] {
@@ -177,10 +113,10 @@ fn counts_of_days_and_of_evidence_are_those_of_the_entries_wherever_the_log_is_f
 
 #[test]
 fn every_proof_and_every_tile_is_there_wherever_the_log_is_folded() {
-    let house = House::new();
-    let mut log = Growing::open(&house);
+    let folder = Folder::new();
+    let mut log = Growing::open(&folder);
     let mut kept: Option<Value> = None;
-    for size in SIZES {
+    for size in sizes() {
         log.grow(size);
         let head = log.haldir.ok("getTreeHead", &json!({}));
         assert_eq!(size_of(&head, "tree_size"), size as u64);
@@ -214,13 +150,13 @@ fn every_proof_and_every_tile_is_there_wherever_the_log_is_folded() {
 
 #[test]
 fn what_moves_a_fold_is_found() {
-    let house = House::new();
-    let mut log = Growing::open(&house);
-    log.grow(1_000);
+    let folder = Folder::new();
+    let mut log = Growing::open(&folder);
+    log.grow(700);
     assert_eq!(log.haldir.verify()["verified"], true);
-    let sql = house.sql();
-    let folded: i64 = house.sql_value("SELECT up_to FROM log_folds");
-    assert!((256..1_000).contains(&folded), "{folded}");
+    let sql = folder.sql();
+    let folded: i64 = folder.sql_value("SELECT up_to FROM log_folds");
+    assert!((256..700).contains(&folded), "{folded}");
     for (tampering, first_bad) in [
         (format!("UPDATE log_folds SET up_to = {}", folded + 1), folded + 1),
         (format!("UPDATE log_folds SET up_to = {}", folded - 1), folded),
@@ -233,7 +169,7 @@ fn what_moves_a_fold_is_found() {
         // An insider may bring what leads filters to entries up to the end that they have moved.
         for is_whole in [false, true] {
             if is_whole {
-                postings::fill(&sql);
+                fill_postings(&sql);
             }
             let report = log.haldir.verify();
             log.haldir.ok("getAuditStats", &json!({}));
@@ -245,20 +181,20 @@ fn what_moves_a_fold_is_found() {
              DELETE FROM tree_tiles WHERE hashes = zeroblob(512)",
         )
         .unwrap();
-        postings::fill(&sql);
+        fill_postings(&sql);
         assert_eq!(log.haldir.verify()["verified"], true, "{tampering} was not put back");
     }
 }
 
 #[test]
 fn names_beyond_the_bound_of_a_day_count_as_others_before_a_fold_as_behind_it() {
-    let house = House::new();
-    let haldir = InProcess::open(&house.db());
+    let folder = Folder::new();
+    let haldir = InProcess::open(&folder.db());
     let session = haldir.session(&json!({"ttl": 0}));
     let log = |tool: &str| haldir.ok("logAction", &json!({"session_id": session, "tool": tool, "action": "x"}));
     // The row of the day is full, and knows one of the tools that come now.
     (0..300).for_each(|number| drop(log(&format!("known {}", number % 31))));
-    let folded = || house.sql_value::<i64>("SELECT up_to FROM log_folds");
+    let folded = || folder.sql_value::<i64>("SELECT up_to FROM log_folds");
     let before = folded();
     (0..40).for_each(|number| drop(log(&format!("another {number}"))));
     (0..20).for_each(|_| drop(log("known 7")));
@@ -276,9 +212,9 @@ fn names_beyond_the_bound_of_a_day_count_as_others_before_a_fold_as_behind_it() 
 
 #[test]
 fn a_process_of_an_older_version_appends_nothing_to_a_store_that_is_folded() {
-    let house = House::new();
-    InProcess::open(&house.db()).session(&json!({}));
+    let folder = Folder::new();
+    InProcess::open(&folder.db()).session(&json!({}));
     // Where its batches write.
-    let error = house.sql().execute("INSERT INTO audit_tiles VALUES ('local', 0, 0, x'')", []).unwrap_err();
+    let error = folder.sql().execute("INSERT INTO audit_tiles VALUES ('local', 0, 0, x'')", []).unwrap_err();
     assert!(error.to_string().contains("no such table"), "{error}");
 }

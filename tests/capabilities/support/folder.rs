@@ -1,0 +1,41 @@
+//! A folder with a store.
+
+use std::path::{Path, PathBuf};
+
+/// A folder with a store, removed when dropped.
+pub struct Folder(tempfile::TempDir);
+
+impl Folder {
+    pub fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    pub fn folder(&self) -> &Path {
+        self.0.path()
+    }
+
+    pub fn db(&self) -> PathBuf {
+        self.folder().join("h.db")
+    }
+
+    /// The database, as whoever has the file sees it. Their changes need not survive a power cut.
+    pub fn sql(&self) -> rusqlite::Connection {
+        let connection = rusqlite::Connection::open(self.db()).unwrap();
+        connection.busy_timeout(std::time::Duration::from_secs(30)).unwrap();
+        connection.pragma_update(None, "synchronous", "OFF").unwrap();
+        connection
+    }
+
+    /// One value from the database.
+    pub fn sql_value<T: rusqlite::types::FromSql>(&self, query: &str) -> T {
+        self.sql().query_row(query, [], |row| row.get(0)).unwrap()
+    }
+
+    /// The bytes of the database and its companions.
+    pub fn stored_bytes(&self) -> Vec<(String, Vec<u8>)> {
+        let files = std::fs::read_dir(self.folder()).unwrap().map(|entry| entry.unwrap());
+        files
+            .map(|file| (file.file_name().to_string_lossy().into_owned(), std::fs::read(file.path()).unwrap()))
+            .collect()
+    }
+}
