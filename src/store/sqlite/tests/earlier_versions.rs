@@ -13,8 +13,8 @@ const DAY: i64 = 86_400;
 
 #[test]
 fn a_store_from_before_days_were_counted_is_counted_when_it_is_opened() {
-    let (folder, key) = (Folder::new(), Key::generate().unwrap());
-    let haldir = InProcess::open_with(&folder.db(), &key, AnomalyThresholds::default());
+    let (house, key) = (Folder::new(), Key::generate().unwrap());
+    let haldir = InProcess::open_with(&house.db(), &key, AnomalyThresholds::default());
     let session = haldir.session(&json!({"agent_id": "one", "ttl": 30 * DAY}));
     let act = |tool: &str, cost: &str| {
         let input = format!(r#"{{"session_id":"{session}","action":"use","tool":"{tool}","cost_usd":{cost}}}"#);
@@ -25,7 +25,7 @@ fn a_store_from_before_days_were_counted_is_counted_when_it_is_opened() {
     act("search", "0.5");
     let before = haldir.ok("getAuditStats", &json!({}));
     drop(haldir);
-    let sql = folder.sql();
+    let sql = house.sql();
     let migration = include_str!("../migrations/0005_audit_days.sql");
     sql.execute_batch(
         "DROP TABLE audit_days; DROP TABLE audit_retention; DROP TABLE audit_erasures; DROP INDEX sessions_by_end",
@@ -36,7 +36,7 @@ fn a_store_from_before_days_were_counted_is_counted_when_it_is_opened() {
     sql.execute_batch("DROP VIEW temp.audit_entries; INSERT INTO log_folds SELECT tenant, seq FROM audit_heads")
         .unwrap();
     fill_postings(&sql);
-    let haldir = InProcess::open_with(&folder.db(), &key, AnomalyThresholds::default());
+    let haldir = InProcess::open_with(&house.db(), &key, AnomalyThresholds::default());
     haldir.clock.advance_seconds(2 * DAY);
     assert_eq!(haldir.ok("getAuditStats", &json!({})), before);
     assert_eq!(integer(&before, "total_entries"), 3);
@@ -45,8 +45,8 @@ fn a_store_from_before_days_were_counted_is_counted_when_it_is_opened() {
 /// A store as it was before there were figures gets the same ones that would have been kept.
 #[test]
 fn figures_of_an_older_store_are_those_that_would_have_been_kept() {
-    let folder = Folder::new();
-    let path = folder.db();
+    let house = Folder::new();
+    let path = house.db();
     let key = Key::generate().unwrap();
     let haldir = InProcess::open_with(&path, &key, AnomalyThresholds::default());
     haldir.another_tenant();
@@ -109,9 +109,9 @@ fn figures_of_an_older_store_are_those_that_would_have_been_kept() {
 
 #[test]
 fn a_log_from_before_there_were_tiles_gets_its_tree_when_it_is_opened() {
-    let folder = Folder::new();
+    let house = Folder::new();
     let key = Key::generate().unwrap();
-    let open = || InProcess::open_with(&folder.db(), &key, AnomalyThresholds::default());
+    let open = || InProcess::open_with(&house.db(), &key, AnomalyThresholds::default());
     let ids = {
         let haldir = open();
         let session = haldir.session(&json!({}));
@@ -119,15 +119,15 @@ fn a_log_from_before_there_were_tiles_gets_its_tree_when_it_is_opened() {
         at_once(50, |part| (0..700).skip(part).step_by(50).map(log).collect::<Vec<_>>()).concat()
     };
     // As the migration leaves a store of an older version, of which one step was done before a crash.
-    folder
+    house
         .sql()
         .execute_batch(
             "DELETE FROM tree_tiles; INSERT INTO audit_tree_builds SELECT tenant, 0, seq, x'' FROM audit_heads;
             UPDATE log_folds SET up_to = 701",
         )
         .unwrap();
-    fill_postings(&folder.sql());
-    let folder = &folder;
+    fill_postings(&house.sql());
+    let house = &house;
     at_once(3, |_| {
         let haldir = open();
         assert_eq!(haldir.verify()["verified"], true);
@@ -135,7 +135,7 @@ fn a_log_from_before_there_were_tiles_gets_its_tree_when_it_is_opened() {
             assert!(includes(&haldir.ok("getInclusionProof", &json!({"entry_id": id}))));
         }
     });
-    assert_eq!(folder.sql_value::<i64>("SELECT count(*) FROM audit_tree_builds"), 0);
+    assert_eq!(house.sql_value::<i64>("SELECT count(*) FROM audit_tree_builds"), 0);
     let haldir = open();
     let session = haldir.session(&json!({}));
     for number in 0..300 {

@@ -21,8 +21,8 @@ fn sizes() -> impl Iterator<Item = usize> {
 
 #[test]
 fn a_filter_finds_the_same_entries_wherever_the_log_is_folded() {
-    let folder = Folder::new();
-    let mut log = Growing::open(&folder);
+    let house = Folder::new();
+    let mut log = Growing::open(&house);
     let since = start_of_time().as_seconds();
     for size in sizes() {
         log.grow(size);
@@ -63,8 +63,8 @@ fn a_filter_finds_the_same_entries_wherever_the_log_is_folded() {
 
 #[test]
 fn counts_of_days_and_of_evidence_are_those_of_the_entries_wherever_the_log_is_folded() {
-    let folder = Folder::new();
-    let mut log = Growing::open(&folder);
+    let house = Folder::new();
+    let mut log = Growing::open(&house);
     let since = start_of_time().as_seconds();
     for size in sizes() {
         log.grow(size);
@@ -113,8 +113,8 @@ fn counts_of_days_and_of_evidence_are_those_of_the_entries_wherever_the_log_is_f
 
 #[test]
 fn every_proof_and_every_tile_is_there_wherever_the_log_is_folded() {
-    let folder = Folder::new();
-    let mut log = Growing::open(&folder);
+    let house = Folder::new();
+    let mut log = Growing::open(&house);
     let mut kept: Option<Value> = None;
     for size in sizes() {
         log.grow(size);
@@ -150,12 +150,12 @@ fn every_proof_and_every_tile_is_there_wherever_the_log_is_folded() {
 
 #[test]
 fn what_moves_a_fold_is_found() {
-    let folder = Folder::new();
-    let mut log = Growing::open(&folder);
+    let house = Folder::new();
+    let mut log = Growing::open(&house);
     log.grow(700);
     assert_eq!(log.haldir.verify()["verified"], true);
-    let sql = folder.sql();
-    let folded: i64 = folder.sql_value("SELECT up_to FROM log_folds");
+    let sql = house.sql();
+    let folded: i64 = house.sql_value("SELECT up_to FROM log_folds");
     assert!((256..700).contains(&folded), "{folded}");
     for (tampering, first_bad) in [
         (format!("UPDATE log_folds SET up_to = {}", folded + 1), folded + 1),
@@ -188,13 +188,13 @@ fn what_moves_a_fold_is_found() {
 
 #[test]
 fn names_beyond_the_bound_of_a_day_count_as_others_before_a_fold_as_behind_it() {
-    let folder = Folder::new();
-    let haldir = InProcess::open(&folder.db());
+    let house = Folder::new();
+    let haldir = InProcess::open(&house.db());
     let session = haldir.session(&json!({"ttl": 0}));
     let log = |tool: &str| haldir.ok("logAction", &json!({"session_id": session, "tool": tool, "action": "x"}));
     // The row of the day is full, and knows one of the tools that come now.
     (0..300).for_each(|number| drop(log(&format!("known {}", number % 31))));
-    let folded = || folder.sql_value::<i64>("SELECT up_to FROM log_folds");
+    let folded = || house.sql_value::<i64>("SELECT up_to FROM log_folds");
     let before = folded();
     (0..40).for_each(|number| drop(log(&format!("another {number}"))));
     (0..20).for_each(|_| drop(log("known 7")));
@@ -212,9 +212,9 @@ fn names_beyond_the_bound_of_a_day_count_as_others_before_a_fold_as_behind_it() 
 
 #[test]
 fn a_process_of_an_older_version_appends_nothing_to_a_store_that_is_folded() {
-    let folder = Folder::new();
-    InProcess::open(&folder.db()).session(&json!({}));
+    let house = Folder::new();
+    InProcess::open(&house.db()).session(&json!({}));
     // Where its batches write.
-    let error = folder.sql().execute("INSERT INTO audit_tiles VALUES ('local', 0, 0, x'')", []).unwrap_err();
+    let error = house.sql().execute("INSERT INTO audit_tiles VALUES ('local', 0, 0, x'')", []).unwrap_err();
     assert!(error.to_string().contains("no such table"), "{error}");
 }

@@ -37,10 +37,10 @@ fn right_trails(log: &Growing) {
 
 #[test]
 fn they_name_the_folded_entries_and_no_others_whoever_folds() {
-    let folder = Folder::new();
+    let house = Folder::new();
     let key = Key::generate().unwrap();
-    let mut log = Growing::open_with(&folder, &key);
-    let other = InProcess::open_with(&folder.db(), &key, AnomalyThresholds::default());
+    let mut log = Growing::open_with(&house, &key);
+    let other = InProcess::open_with(&house.db(), &key, AnomalyThresholds::default());
     for size in (100..2_000).step_by(long(633, 190)) {
         log.grow(size);
         // The one process no longer knows all of the tail. The tools are often and seldom, of one block and of several.
@@ -50,23 +50,23 @@ fn they_name_the_folded_entries_and_no_others_whoever_folds() {
             at_once(times, |_| drop(other.ok("logAction", &input)));
             log.size += times;
         }
-        let sql = folder.sql();
+        let sql = house.sql();
         assert_eq!(postings(&sql), right_postings(&sql), "{size}");
         right_trails(&log);
     }
-    let before = postings(&folder.sql());
-    fill_postings(&folder.sql());
-    assert_eq!(postings(&folder.sql()), before);
+    let before = postings(&house.sql());
+    fill_postings(&house.sql());
+    assert_eq!(postings(&house.sql()), before);
     assert_eq!(log.haldir.verify()["verified"], true);
 }
 
 #[test]
 fn what_they_name_without_reason_is_not_found_and_goes_with_the_next_fold() {
-    let folder = Folder::new();
-    let mut log = Growing::open(&folder);
+    let house = Folder::new();
+    let mut log = Growing::open(&house);
     log.grow(700);
-    let sql = folder.sql();
-    let folded: i64 = folder.sql_value("SELECT up_to FROM log_folds");
+    let sql = house.sql();
+    let folded: i64 = house.sql_value("SELECT up_to FROM log_folds");
     sql.execute_batch(
         "INSERT OR REPLACE INTO audit_postings
             SELECT tenant, of, block + shift, unhex(format('%064d', 0)) FROM audit_postings, (SELECT 0 AS shift UNION SELECT 5);
@@ -90,18 +90,18 @@ fn what_they_name_without_reason_is_not_found_and_goes_with_the_next_fold() {
 
 #[test]
 fn an_entry_that_they_do_not_name_is_found_by_its_verification() {
-    let folder = Folder::new();
-    let mut log = Growing::open(&folder);
+    let house = Folder::new();
+    let mut log = Growing::open(&house);
     log.grow(700);
     assert_eq!(log.haldir.verify()["verified"], true);
-    let sql = folder.sql();
+    let sql = house.sql();
     sql.execute_batch("CREATE TEMP TABLE kept AS SELECT * FROM audit_postings").unwrap();
     for (at, (prefix, column)) in KINDS.into_iter().enumerate() {
         // An entry of the first block, or of the second.
         let seqs = [40_i64, 300];
         for seq in long(vec![seqs[at % 2]], seqs.to_vec()) {
             let block = (seq - 1) / 256;
-            let text: String = folder.sql_value(&format!("SELECT {column} FROM audit_entries WHERE place = {seq}"));
+            let text: String = house.sql_value(&format!("SELECT {column} FROM audit_entries WHERE place = {seq}"));
             let of = format!("{prefix}{text}");
             let named = |block: i64| {
                 let select = "SELECT entries FROM temp.kept WHERE of = ?1 AND block = ?2";
@@ -163,15 +163,15 @@ fn first_of_next(other: &BTreeSet<i64>, own: &BTreeSet<i64>, block: i64) -> i64 
 
 #[test]
 fn a_store_from_before_there_were_any_gets_them_when_it_is_opened() {
-    let folder = Folder::new();
+    let house = Folder::new();
     let key = Key::generate().unwrap();
-    let mut log = Growing::open_with(&folder, &key);
+    let mut log = Growing::open_with(&house, &key);
     log.grow(1_300);
     let Growing { haldir, sessions, size } = log;
     drop(haldir);
-    as_version_16(&folder.sql());
+    as_version_16(&house.sql());
     // It began to fold at any entry, and has not built the tree yet.
-    folder
+    house
         .sql()
         .execute_batch(
             "UPDATE audit_folds SET up_to = 1300; DELETE FROM tree_tiles;
@@ -179,22 +179,22 @@ fn a_store_from_before_there_were_any_gets_them_when_it_is_opened() {
         )
         .unwrap();
     let mut log =
-        Growing { haldir: InProcess::open_with(&folder.db(), &key, AnomalyThresholds::default()), sessions, size };
-    assert_eq!(postings(&folder.sql()), right_postings(&folder.sql()));
+        Growing { haldir: InProcess::open_with(&house.db(), &key, AnomalyThresholds::default()), sessions, size };
+    assert_eq!(postings(&house.sql()), right_postings(&house.sql()));
     right_trails(&log);
     assert_eq!(log.haldir.verify()["verified"], true);
     log.grow(1_600);
-    assert_eq!(folder.sql_value::<i64>("SELECT up_to FROM log_folds"), 1_300 + 256);
-    assert_eq!(postings(&folder.sql()), right_postings(&folder.sql()));
+    assert_eq!(house.sql_value::<i64>("SELECT up_to FROM log_folds"), 1_300 + 256);
+    assert_eq!(postings(&house.sql()), right_postings(&house.sql()));
     right_trails(&log);
     assert_eq!(log.haldir.verify()["verified"], true);
 }
 
 #[test]
 fn a_process_of_the_version_before_appends_nothing_and_folds_nothing() {
-    let folder = Folder::new();
-    InProcess::open(&folder.db()).session(&json!({}));
-    let sql = folder.sql();
+    let house = Folder::new();
+    InProcess::open(&house.db()).session(&json!({}));
+    let sql = house.sql();
     // What it does in every batch that appends.
     for (statement, problem) in [
         ("SELECT up_to FROM audit_folds WHERE tenant = 'local'", "no such table"),

@@ -147,18 +147,18 @@ async fn writes_that_wait_for_a_locked_store_wait_once_not_one_after_the_other()
     let writer = Writer::start(&path, connection, Arc::new(Memo::new(&path))).unwrap();
     let other = Connection::open(&path).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let mut writes: Vec<_> =
+    let mut waiting: Vec<_> =
         (0..4).map(|_| Box::pin(writer.write(Durable::First, |_| Ok(()), None::<fn(&())>))).collect();
-    for write in &mut writes {
+    for write in &mut waiting {
         assert!(futures::poll!(write.as_mut()).is_pending());
     }
     over.send(()).unwrap();
-    let mut writes = writes.into_iter();
-    assert_eq!(writes.next().unwrap().await.unwrap_err().code, Code::Unavailable);
+    let mut waiting = waiting.into_iter();
+    assert_eq!(waiting.next().unwrap().await.unwrap_err().code, Code::Unavailable);
     // The lock is gone, so that a write that waited for a turn of its own would succeed now.
     other.execute_batch("ROLLBACK").unwrap();
     drop(over);
-    for write in writes {
+    for write in waiting {
         assert_eq!(write.await.unwrap_err().code, Code::Unavailable);
     }
     writer.write(Durable::First, |_| Ok(()), None::<fn(&())>).await.unwrap();
