@@ -19,7 +19,7 @@ fn pretty(schema: &Value) -> String {
     text
 }
 
-/// `HALDIR_UPDATE=1 cargo test` writes the files anew.
+/// `HALDIR_UPDATE=1 cargo test --test capabilities the_committed` writes the files anew.
 #[test]
 fn the_committed_schemas_are_those_of_the_operations() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas");
@@ -43,13 +43,16 @@ fn the_committed_schemas_are_those_of_the_operations() {
         }
     }
     let files: BTreeSet<String> = fs::read_dir(&folder)
-        .expect("schemas/ is missing: run HALDIR_UPDATE=1 cargo test")
+        .expect("schemas/ is missing: run HALDIR_UPDATE=1 cargo test --test capabilities the_committed")
         .map(|file| file.unwrap().file_name().into_string().unwrap())
         .collect();
     assert_eq!(files, expected.iter().map(|(name, _)| name.clone()).collect());
     for (name, text) in expected {
         let committed = fs::read_to_string(folder.join(&name)).unwrap();
-        assert_eq!(committed, text, "schemas/{name} is stale: run HALDIR_UPDATE=1 cargo test");
+        assert_eq!(
+            committed, text,
+            "schemas/{name} is stale: run HALDIR_UPDATE=1 cargo test --test capabilities the_committed"
+        );
     }
 }
 

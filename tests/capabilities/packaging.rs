@@ -20,8 +20,8 @@ use haldir::{
 use rmcp::{ServerHandler, model::ProtocolVersion};
 use serde_json::{Value, json};
 
-/// Set to write the server card anew instead of checking it.
-const UPDATE: &str = "HALDIR_UPDATE_SERVER_CARD";
+/// Set to write what is generated anew instead of checking it.
+const UPDATE: &str = "HALDIR_UPDATE";
 
 fn path(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
@@ -74,11 +74,15 @@ fn card() -> Value {
 }
 
 #[test]
-fn the_server_card_says_what_the_server_is() {
+fn the_committed_server_card_says_what_the_server_is() {
     if std::env::var_os(UPDATE).is_some() {
         fs::write(path("server-card.json"), serde_json::to_string_pretty(&card()).unwrap() + "\n").unwrap();
     }
-    assert_eq!(json_file("server-card.json"), card(), "run the tests with {UPDATE}=1 to write server-card.json anew");
+    assert_eq!(
+        json_file("server-card.json"),
+        card(),
+        "server-card.json is stale: {UPDATE}=1 cargo test --test capabilities the_committed"
+    );
 }
 
 #[test]

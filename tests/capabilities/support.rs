@@ -61,6 +61,9 @@ impl Deref for House {
     }
 }
 
+/// Set to a level, such as `debug`: servers of tests log at it, and their logs are printed when they have ended.
+const LOG: &str = "HALDIR_TEST_LOG";
+
 impl House {
     pub fn new() -> Self {
         Self { folder: Folder::new() }
@@ -71,6 +74,9 @@ impl House {
         let mut command = Command::new(env!("CARGO_BIN_EXE_haldir-mcp"));
         command.env_clear().current_dir(self.folder()).arg("--db").arg(self.db());
         command.stdin(Pipe::null()).stdout(Pipe::piped()).stderr(Pipe::piped());
+        if let Some(level) = std::env::var_os(LOG) {
+            command.env("HALDIR_LOG", level);
+        }
         command
     }
 
@@ -175,8 +181,11 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         self.kill();
+        let errors = self.errors();
+        if thread::panicking() || std::env::var_os(LOG).is_some() {
+            eprintln!("--- standard error of the process {}:\n{errors}---", self.child.id());
+        }
         if !thread::panicking() {
-            let errors = self.errors();
             assert!(!errors.contains("panicked"), "the server panicked:\n{errors}");
         }
     }
