@@ -18,10 +18,12 @@ pub const PROGRAM: &str = env!("CARGO_BIN_EXE_haldir-mcp");
 const ALLOWED: &str = r#""allowed":true"#;
 
 /// The requests that are measured.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Ask {
     Session,
     Audit,
+    CreateSession,
+    Payment,
     Permission,
     /// A tool of another server, called directly or through haldir.
     Proxied,
@@ -60,6 +62,14 @@ impl Subject {
                 });
                 ("POST", "/v1/audit".to_owned(), body.to_string())
             }
+            Ask::CreateSession => {
+                let body = json!({ "agent_id": "bench", "scopes": ["read"], "spend_limit": 5 });
+                ("POST", "/v1/sessions".to_owned(), body.to_string())
+            }
+            Ask::Payment => {
+                let body = json!({ "session_id": self.session, "amount": 0.01 });
+                ("POST", "/v1/payments/authorize".to_owned(), body.to_string())
+            }
             Ask::Permission => {
                 let body = json!({
                     "jsonrpc": "2.0", "id": 1, "method": "tools/call",
@@ -89,6 +99,8 @@ impl Subject {
         let proof = match ask {
             Ask::Session => self.session.as_str(),
             Ask::Audit => r#""entry_id""#,
+            Ask::CreateSession => r#""session_id""#,
+            Ask::Payment => r#""authorized":true"#,
             Ask::Permission | Ask::Proxied => ALLOWED,
         };
         self.exchange_with(address, ask, proof)
@@ -97,7 +109,7 @@ impl Subject {
     /// The same bytes for a bare server, whose proof is its own.
     pub fn bare_exchange(&self, address: SocketAddr, ask: Ask) -> Exchange {
         let proof = match ask {
-            Ask::Session | Ask::Audit => bare_http::PROOF,
+            Ask::Session | Ask::Audit | Ask::CreateSession | Ask::Payment => bare_http::PROOF,
             Ask::Permission | Ask::Proxied => ALLOWED,
         };
         self.exchange_with(address, ask, proof)
@@ -109,8 +121,8 @@ impl Subject {
         Exchange {
             requests: vec![caller.request(method, &path, &body)],
             status: match ask {
-                Ask::Audit => 201,
-                Ask::Session | Ask::Permission | Ask::Proxied => 200,
+                Ask::Audit | Ask::CreateSession => 201,
+                Ask::Session | Ask::Payment | Ask::Permission | Ask::Proxied => 200,
             },
             proof: proof.as_bytes().to_vec(),
         }
@@ -125,10 +137,10 @@ pub struct Haldir {
 }
 
 impl Haldir {
-    /// Starts it on an empty store in `directory`, makes a key and a session,
+    /// Starts `program` on an empty store in `directory`, makes a key and a session,
     /// and sends each measured request once, so that a server that does not
     /// answer as it should fails here and not in the middle of a run.
-    pub fn start(directory: &Path) -> Result<(Self, Subject)> {
+    pub fn start(program: &Path, directory: &Path) -> Result<(Self, Subject)> {
         let store = directory.join("haldir.db");
         let args: [&OsStr; 9] = [
             "serve".as_ref(),
@@ -142,7 +154,7 @@ impl Haldir {
             "127.0.0.1".as_ref(),
         ];
         let log = directory.join("haldir.log");
-        let server = Server::kept(Path::new(PROGRAM), &args, &log)?;
+        let server = Server::kept(program, &args, &log)?;
         let subject = set_up(server.address)?;
         Ok((Self { server, store }, subject))
     }
@@ -179,6 +191,13 @@ fn set_up(address: SocketAddr) -> Result<Subject> {
     subject.session_answer = expect(200, &caller, (method, &path, &body))?.0;
     let (method, path, body) = subject.words(Ask::Audit);
     subject.audit_answer = expect(201, &caller, (method, &path, &body))?.0;
+    let (method, path, body) = subject.words(Ask::CreateSession);
+    expect(201, &caller, (method, &path, &body))?;
+    let (method, path, body) = subject.words(Ask::Payment);
+    let (_, payment) = expect(200, &caller, (method, &path, &body))?;
+    if payment.get("authorized") != Some(&Value::Bool(true)) {
+        return Err(format!("{method} {path}: not authorized: {payment}").into());
+    }
     let (method, path, body) = subject.words(Ask::Permission);
     let (_, permission) = expect(200, &caller, (method, &path, &body))?;
     if permission.pointer("/result/structuredContent/allowed") != Some(&Value::Bool(true)) {

@@ -36,7 +36,7 @@ use crate::{
     options::Options,
     peers::Peer,
     process::Server,
-    report::{Measurement, Report},
+    report::{Against, Measurement, Report},
 };
 
 /// Whatever went wrong: it is only ever shown.
@@ -46,13 +46,18 @@ type Result<T> = std::result::Result<T, Error>;
 /// The relay that does nothing but pass on and log, which has no goal.
 const RELAY: &str = "bare durable relay";
 
-/// What is measured: the request, its name, the name of its bare limit, and the
-/// share of the limit that is the goal.
-const PLAN: [(Ask, &str, &str, f64); 4] = [
-    (Ask::Session, "GET /v1/sessions/{id}", "bare hyper", 0.60),
-    (Ask::Audit, "POST /v1/audit", "bare durable append", 0.60),
-    (Ask::Permission, "tools/call checkPermission", "bare rmcp", 0.75),
-    (Ask::Proxied, "tools/call through haldir", "tools/call, direct", 0.50),
+/// The bare servers.
+const LIMITS: [&str; 4] = ["bare hyper", "bare durable append", "bare rmcp", "tools/call, direct"];
+
+/// What is measured: the request, its name, the place of its bare limit in [`LIMITS`], and the share of the limit that
+/// is the goal, if it has one. Requests of the same limit follow one another, so that each round measures it once.
+const PLAN: [(Ask, &str, usize, Option<f64>); 6] = [
+    (Ask::Session, "GET /v1/sessions/{id}", 0, Some(0.60)),
+    (Ask::Audit, "POST /v1/audit", 1, Some(0.60)),
+    (Ask::CreateSession, "POST /v1/sessions", 1, None),
+    (Ask::Payment, "POST /v1/payments/authorize", 1, None),
+    (Ask::Permission, "tools/call checkPermission", 2, Some(0.75)),
+    (Ask::Proxied, "tools/call through haldir", 3, Some(0.50)),
 ];
 
 fn main() -> ExitCode {
@@ -91,9 +96,10 @@ fn benchmark(options: &Options) -> Result<u8> {
     let (haldir, subject) = if options.bare_only {
         (None, Subject::placeholder())
     } else {
-        let (haldir, subject) = Haldir::start(scratch.path())?;
+        let (haldir, subject) = Haldir::start(Path::new(haldir::PROGRAM), scratch.path())?;
         (Some(haldir), subject)
     };
+    let other = options.against.as_deref().map(|program| start_other(program, scratch.path())).transpose()?;
     let limits = start_limits(&subject, scratch.path())?;
     let relay = start_relay(limits[3].address, scratch.path())?;
     let peers = match &options.peers {
@@ -103,27 +109,36 @@ fn benchmark(options: &Options) -> Result<u8> {
         }
         None => Vec::new(),
     };
-    let bench = Bench { limits, relay, haldir, peers, subject };
+    let bench = Bench { limits, relay, haldir, other, peers, subject };
     if let Some(haldir) = &bench.haldir {
         haldir.put_before(bench.limits[3].address, &bench.subject)?;
+    }
+    if let Some((other, subject)) = &bench.other {
+        other.put_before(bench.limits[3].address, subject)?;
     }
     let mut report = Report {
         cores: thread::available_parallelism().map_or(1, NonZero::get),
         seconds: options.seconds,
         rounds: options.rounds.into(),
         measurements: Vec::new(),
+        against: Vec::new(),
         added: Vec::new(),
         starts: Vec::new(),
     };
     for connections in &options.connections {
-        report.measurements.extend(bench.measure(options, *connections)?);
+        let (measurements, against) = bench.measure(options, *connections)?;
+        report.measurements.extend(measurements);
+        report.against.extend(against);
     }
-    if bench.haldir.is_some() {
+    let all = options.only.is_empty();
+    if bench.haldir.is_some() && all {
         report.added = proxied::measure(&bench, options, scratch.path())?;
     }
     let store = bench.stop()?;
-    eprintln!("{} starts over stdio", start::STARTS);
-    report.starts = start::measure(store.as_deref())?;
+    if all {
+        eprintln!("{} starts over stdio", start::STARTS);
+        report.starts = start::measure(store.as_deref())?;
+    }
 
     print!("{}", report.table());
     if let Some(file) = &options.json {
@@ -137,7 +152,16 @@ fn benchmark(options: &Options) -> Result<u8> {
     Ok(0)
 }
 
-/// The bare servers, in the order of [`PLAN`].
+/// Another build of the program, with a store of its own.
+fn start_other(program: &Path, directory: &Path) -> Result<(Haldir, Subject)> {
+    let directory = directory.join("other");
+    std::fs::create_dir(&directory)?;
+    // The program runs in another folder's name than it was given in, should that be relative.
+    let program = program.canonicalize().map_err(|error| format!("{}: {error}", program.display()))?;
+    Haldir::start(&program, &directory)
+}
+
+/// The bare servers, in the order of [`LIMITS`].
 fn start_limits(subject: &Subject, directory: &Path) -> Result<[Server; 4]> {
     let database = directory.join("bare.db");
     let session = subject.session_answer.to_string();
@@ -160,49 +184,72 @@ struct Bench {
     limits: [Server; 4],
     relay: Server,
     haldir: Option<Haldir>,
+    /// The build that ours is held against, and what is asked of it.
+    other: Option<(Haldir, Subject)>,
     peers: Vec<Peer>,
     subject: Subject,
 }
 
 impl Bench {
     /// All rounds with one number of connections.
-    fn measure(&self, options: &Options, connections: usize) -> Result<Vec<Measurement>> {
+    fn measure(&self, options: &Options, connections: usize) -> Result<(Vec<Measurement>, Vec<Against>)> {
         let load = Load { connections, seconds: options.seconds };
-        let mut found = Vec::new();
-        for (_, name, limit, goal) in PLAN {
-            found.push(Measurement::new(limit, connections, None));
-            if self.haldir.is_some() {
-                found.push(Measurement::new(name, connections, Some((limit, Some(goal)))));
-            }
-        }
-        let direct = PLAN[3].2;
-        found.push(Measurement::new(RELAY, connections, Some((direct, None))));
-        for peer in &self.peers {
-            found.push(Measurement::new(peer.name, connections, Some((direct, None))));
-        }
+        let measurement = |name, limit| Measurement::new(name, connections, limit);
+        let mut limits = LIMITS.map(|name| measurement(name, None));
+        let mut ours = PLAN.map(|(_, name, limit, goal)| measurement(name, Some((LIMITS[limit], goal))));
+        let mut others = PLAN.map(|(_, name, ..)| measurement(name, None));
+        let direct = Some((LIMITS[3], None));
+        let mut relay = measurement(RELAY, direct);
+        let mut peers: Vec<_> = self.peers.iter().map(|peer| measurement(peer.name, direct)).collect();
         for round in 1..=options.rounds {
-            let mut measurements = found.iter_mut();
-            let turn = |turns: Vec<(&Server, Exchange)>, measurements: &mut std::slice::IterMut<'_, Measurement>| {
-                for ((server, exchange), measurement) in turns.into_iter().zip(measurements) {
-                    eprintln!("{connections} connections, round {round} of {}: {}", options.rounds, measurement.name);
-                    let outcome = load::run(server.address, server.pid, exchange, load)?;
-                    measurement.rounds.push(outcome.into());
-                }
+            let turn = |server: &Server, exchange: Exchange, whose: &str, measurement: &mut Measurement| {
+                let name = measurement.name;
+                eprintln!("{connections} connections, round {round} of {}: {name}{whose}", options.rounds);
+                let outcome = load::run(server.address, server.pid, exchange, load)?;
+                measurement.rounds.push(outcome.into());
                 Result::Ok(())
             };
-            for ((ask, ..), limit) in PLAN.iter().zip(&self.limits) {
-                let mut turns = vec![(limit, self.subject.bare_exchange(limit.address, *ask))];
-                if let Some(Haldir { server, .. }) = &self.haldir {
-                    turns.push((server, self.subject.exchange(server.address, *ask)));
+            for (at, (ask, name, limit, _)) in PLAN.into_iter().enumerate() {
+                if !options.includes(name) {
+                    continue;
                 }
-                turn(turns, &mut measurements)?;
+                if limits[limit].rounds.len() < usize::from(round) {
+                    let server = &self.limits[limit];
+                    turn(server, self.subject.bare_exchange(server.address, ask), "", &mut limits[limit])?;
+                }
+                let mut turn_ours = || {
+                    let Some(Haldir { server, .. }) = &self.haldir else { return Ok(()) };
+                    turn(server, self.subject.exchange(server.address, ask), "", &mut ours[at])
+                };
+                // Whichever comes second finds the disk as the first one has left it: so they change places.
+                if round % 2 == 1 {
+                    turn_ours()?;
+                }
+                if let Some((Haldir { server, .. }, subject)) = &self.other {
+                    turn(server, subject.exchange(server.address, ask), ", the other build", &mut others[at])?;
+                }
+                if round % 2 == 0 {
+                    turn_ours()?;
+                }
             }
-            let exchange = self.subject.bare_exchange(self.relay.address, Ask::Proxied);
-            turn(vec![(&self.relay, exchange)], &mut measurements)?;
-            let peers = self.peers.iter().map(|peer| (&peer.server, peer.exchange(connections)));
-            turn(peers.collect(), &mut measurements)?;
+            if options.only.is_empty() {
+                turn(&self.relay, self.subject.bare_exchange(self.relay.address, Ask::Proxied), "", &mut relay)?;
+                for (peer, measurement) in self.peers.iter().zip(&mut peers) {
+                    turn(&peer.server, peer.exchange(connections), "", measurement)?;
+                }
+            }
         }
-        Ok(found)
+        let against = ours.iter().zip(&others).filter_map(|(ours, other)| Against::of(ours, other)).collect();
+        let mut found = Vec::new();
+        let mut limits = limits.map(Some);
+        for (ours, (_, _, limit, _)) in ours.into_iter().zip(PLAN) {
+            found.extend(limits[limit].take());
+            found.push(ours);
+        }
+        found.push(relay);
+        found.extend(peers);
+        found.retain(|measurement| !measurement.rounds.is_empty());
+        Ok((found, against))
     }
 
     /// Ends every server in order. Returns the store that ours leaves behind.
@@ -210,6 +257,9 @@ impl Bench {
         // How a peer ends is its own affair.
         drop(self.peers);
         self.relay.stop()?;
+        if let Some((other, _)) = self.other {
+            other.server.stop()?;
+        }
         self.limits.into_iter().try_for_each(Server::stop)?;
         let Some(Haldir { server, store }) = self.haldir else {
             return Ok(None);

@@ -28,6 +28,14 @@ pub struct Options {
     #[arg(long, value_name = "FOLDER")]
     pub peers: Option<PathBuf>,
 
+    /// Measure another build of haldir-mcp too, by turns with this one in the same rounds, each on a store of its own
+    #[arg(long, value_name = "PROGRAM", conflicts_with = "bare_only")]
+    pub against: Option<PathBuf>,
+
+    /// Measure only requests whose name contains one of these, and neither single calls nor starts
+    #[arg(long, value_name = "PART", value_delimiter = ',')]
+    pub only: Vec<String>,
+
     /// Measure the bare servers only
     #[arg(long)]
     pub bare_only: bool,
@@ -35,6 +43,13 @@ pub struct Options {
     /// What cargo passes to every benchmark
     #[arg(long, hide = true)]
     bench: bool,
+}
+
+impl Options {
+    /// Whether a request of this name is to be measured.
+    pub fn includes(&self, name: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|part| name.contains(part))
+    }
 }
 
 fn seconds(text: &str) -> Result<f64, String> {

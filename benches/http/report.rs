@@ -17,8 +17,35 @@ pub struct Report {
     pub seconds: f64,
     pub rounds: usize,
     pub measurements: Vec<Measurement>,
+    pub against: Vec<Against>,
     pub added: Vec<Added>,
     pub starts: Vec<Starts>,
+}
+
+/// A request to this build and to another one, which took turns.
+#[derive(Serialize)]
+pub struct Against {
+    pub name: &'static str,
+    pub connections: usize,
+    pub requests_per_second: Compared,
+    pub p50_us: Compared,
+    pub p99_us: Compared,
+    /// Processor time of the server, where it can be told.
+    pub cpu_us_per_request: Option<Compared>,
+    /// The other build's wrong answers.
+    pub errors: u64,
+    pub first_error: Option<String>,
+}
+
+/// Medians of the rounds, and the ratio of this build's to the other's.
+#[derive(Serialize)]
+pub struct Compared {
+    pub this: f64,
+    pub other: f64,
+    pub ratio: f64,
+    /// Of the rounds.
+    pub lowest: f64,
+    pub highest: f64,
 }
 
 /// What haldir, or a peer, adds to one call after the other: medians, in
@@ -124,12 +151,36 @@ impl Measurement {
         self.median(|round| round.requests_per_second)
     }
 
-    /// The ratio of the medians, and the lowest and highest of the rounds.
-    fn ratio(&self, limit: &Self) -> (f64, f64, f64) {
-        let rounds = self.rounds.iter().zip(&limit.rounds);
-        let ratios = rounds.map(|(ours, bare)| ours.requests_per_second / bare.requests_per_second);
-        let (low, high) = ratios.fold((f64::INFINITY, 0.0_f64), |(low, high), ratio| (low.min(ratio), high.max(ratio)));
-        (self.rate() / limit.rate(), low, high)
+    /// Something of this one, and of another one whose rounds took turns with its rounds.
+    fn compared(&self, other: &Self, of: impl Fn(&Round) -> f64) -> Compared {
+        let ratios = self.rounds.iter().zip(&other.rounds).map(|(ours, other)| of(ours) / of(other));
+        let (lowest, highest) =
+            ratios.fold((f64::INFINITY, 0.0_f64), |(low, high), ratio| (low.min(ratio), high.max(ratio)));
+        let (this, other) = (self.median(&of), other.median(&of));
+        Compared { this, other, ratio: this / other, lowest, highest }
+    }
+}
+
+impl Against {
+    /// `None` where either was not measured.
+    pub fn of(ours: &Measurement, other: &Measurement) -> Option<Self> {
+        (!ours.rounds.is_empty() && !other.rounds.is_empty()).then(|| Self {
+            name: ours.name,
+            connections: ours.connections,
+            requests_per_second: ours.compared(other, |round| round.requests_per_second),
+            p50_us: ours.compared(other, |round| round.p50_us),
+            p99_us: ours.compared(other, |round| round.p99_us),
+            cpu_us_per_request: Some(ours.compared(other, |round| round.cpu_us_per_request.unwrap_or(f64::NAN)))
+                .filter(|cpu| cpu.ratio.is_finite()),
+            errors: other.rounds.iter().map(|round| round.errors).sum(),
+            first_error: other.rounds.iter().find_map(|round| round.first_error.clone()),
+        })
+    }
+}
+
+impl Compared {
+    fn shown(&self) -> String {
+        format!("{:.2} ({:.2}-{:.2})", self.ratio, self.lowest, self.highest)
     }
 }
 
@@ -181,6 +232,37 @@ impl Report {
         doubts
     }
 
+    /// This build beside the other one.
+    fn against(&self) -> String {
+        let mut table = String::new();
+        let mut connections = 0;
+        for found in &self.against {
+            if found.connections != connections {
+                connections = found.connections;
+                let heads = ["requests/s", "other", "ratio", "p50", "CPU", "p99 ms", "other", "ratio"];
+                against_line(&mut table, &format!("\nagainst the other build, {connections}"), &heads);
+            }
+            let Against { requests_per_second: rate, p50_us, p99_us, cpu_us_per_request: cpu, .. } = found;
+            let milliseconds = |micros: f64| format!("{:.3}", micros / 1e3);
+            let cells = [
+                format!("{:.0}", rate.this),
+                format!("{:.0}", rate.other),
+                rate.shown(),
+                format!("{:.2}", p50_us.ratio),
+                shown(cpu.as_ref().map(|cpu| cpu.ratio), 2),
+                milliseconds(p99_us.this),
+                milliseconds(p99_us.other),
+                p99_us.shown(),
+            ];
+            against_line(&mut table, found.name, &cells);
+            if let Some(error) = &found.first_error {
+                // Writing to a string does not fail.
+                let _ = writeln!(table, "note: wrong answers of the other build: {}, the first: {error}", found.errors);
+            }
+        }
+        table
+    }
+
     pub fn table(&self) -> String {
         let mut table =
             format!("{} cores, {} s a measurement, medians of {} rounds\n", self.cores, self.seconds, self.rounds);
@@ -200,6 +282,7 @@ impl Report {
             line(&mut table, measurement.name, &cells(measurement, limit));
         }
         table.push_str(&self.doubts());
+        table.push_str(&self.against());
         if !self.added.is_empty() {
             line(&mut table, "\none call after the other", &ADDED_HEADS);
         }
@@ -209,6 +292,9 @@ impl Report {
                 [Some(*direct), Some(*through), *durable, Some(beyond), *goal].map(|time| shown(time, 2));
             let reached = goal.map(|goal| met(beyond <= goal)).unwrap_or_default();
             line(&mut table, name, &[direct, through, durable, more, String::new(), shown, reached]);
+        }
+        if self.starts.is_empty() {
+            return table;
         }
         let heads = ["median ms", "goal", "met", "VmRSS kB", "goal", "met"];
         line(&mut table, "\nspawn to tools/list", &heads.map(str::to_owned));
@@ -243,9 +329,8 @@ fn shown(number: Option<f64>, decimals: usize) -> String {
 fn cells(measurement: &Measurement, limit: Option<(&Measurement, Option<f64>)>) -> [String; 7] {
     let cpu = measurement.rounds.iter().filter_map(|round| round.cpu_us_per_request);
     let (ratio, goal, reached) = limit.map_or_else(Default::default, |(limit, goal)| {
-        let (ratio, low, high) = measurement.ratio(limit);
-        let ratios = format!("{ratio:.2} ({low:.2}-{high:.2})");
-        (ratios, shown(goal, 2), goal.map(|goal| met(ratio >= goal)).unwrap_or_default())
+        let rates = measurement.compared(limit, |round| round.requests_per_second);
+        (rates.shown(), shown(goal, 2), goal.map(|goal| met(rates.ratio >= goal)).unwrap_or_default())
     });
     [
         format!("{:.0}", measurement.rate()),
@@ -268,14 +353,27 @@ fn line(table: &mut String, name: &str, cells: &[impl AsRef<str>]) {
         7 => [12, 9, 9, 9, 18, 7, 5],
         _ => [12, 7, 6, 12, 8, 6, 0],
     };
-    let name_width = 26 + usize::from(name.starts_with('\n'));
+    aligned(table, name, 28, cells.iter().zip(widths));
+}
+
+fn aligned<'c, C: AsRef<str> + 'c>(
+    table: &mut String,
+    name: &str,
+    name_width: usize,
+    cells: impl Iterator<Item = (&'c C, usize)>,
+) {
+    let name_width = name_width + usize::from(name.starts_with('\n'));
     let mut text = format!("{name:<name_width$}");
-    for (cell, width) in cells.iter().zip(widths) {
+    for (cell, width) in cells {
         // Writing to a string does not fail.
         let _ = write!(text, "{:>width$}", cell.as_ref());
     }
     table.push_str(text.trim_end());
     table.push('\n');
+}
+
+fn against_line(table: &mut String, name: &str, cells: &[impl AsRef<str>; 8]) {
+    aligned(table, name, 28, cells.iter().zip([11, 9, 18, 7, 7, 10, 10, 18]));
 }
 
 /// The middle of the values, or the mean of the two in the middle.
