@@ -266,7 +266,7 @@ fn settings() -> Settings {
 struct Filler {
     store: Store,
     services: Arc<Services>,
-    sessions: Arc<Vec<Session>>,
+    sessions: Arc<Vec<Arc<Session>>>,
 }
 
 impl Filler {
@@ -285,7 +285,7 @@ impl Filler {
             calls_under_way: haldir::call::CallsUnderWay::default(),
             attention: haldir::call::Attention::default(),
         };
-        let sessions = (0..AGENTS * SESSIONS).map(session).collect::<Result<_>>()?;
+        let sessions = (0..AGENTS * SESSIONS).map(|number| session(number).map(Arc::new)).collect::<Result<_>>()?;
         Ok(Self { store: Store::open(path)?, services: Arc::new(services), sessions: Arc::new(sessions) })
     }
 
@@ -328,7 +328,7 @@ fn key() -> Result<Key> {
     Key::parse("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8").map_err(Error::internal)
 }
 
-fn append(cx: &mut WriteContext<'_>, sessions: &[Session], number: i64) -> Result<()> {
+fn append(cx: &mut WriteContext<'_>, sessions: &[Arc<Session>], number: i64) -> Result<()> {
     let place = usize::try_from(number).map_err(Error::internal)? % sessions.len();
     // One in fifty is dear, and so flagged; a rare tool has as many entries in any log.
     let tool =
@@ -336,7 +336,7 @@ fn append(cx: &mut WriteContext<'_>, sessions: &[Session], number: i64) -> Resul
     let cost = Money::from_nanos(if number % 50 == 0 { 200_000_000_000 } else { 1_000_000 });
     let details = Some(json!({"n": number, "about": "a page of the catalogue"}).to_string());
     let action = format!("act-{}", number % 12);
-    let (session, alert) = (Some(&sessions[place]), String::new());
+    let (session, alert) = (Some(&*sessions[place]), String::new());
     let draft = Draft { event: Event::Action, session, tool: &tool, action: &action, cost, details, alert };
     watch::append(cx, draft).map(drop)
 }

@@ -1,5 +1,7 @@
 //! `createSession`.
 
+use std::sync::Arc;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -83,6 +85,7 @@ impl WriteOperation for CreateSession {
             None => None,
         };
         let session = self.decide(&cx.caller.ceilings, &cx.caller.principal, parent.as_deref(), cx.now)?;
+        let session = Arc::new(session);
         cx.tx.insert_session(&cx.caller.tenant, &session)?;
         let created = SessionCreated {
             session_id: session.id.clone(),

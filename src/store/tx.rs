@@ -150,7 +150,7 @@ pub trait ReadSessions {
 
 #[allow(missing_docs)]
 pub trait WriteSessions {
-    fn insert_session(&mut self, tenant: &TenantId, session: &Session) -> Result<()>;
+    fn insert_session(&mut self, tenant: &TenantId, session: &Arc<Session>) -> Result<()>;
     fn revoke_session(&mut self, tenant: &TenantId, id: &SessionId, now: UnixMicros) -> Result<()>;
     fn set_spent(&mut self, tenant: &TenantId, id: &SessionId, spent: Money) -> Result<()>;
     fn add_logged(&mut self, tenant: &TenantId, id: &SessionId, cost: Money) -> Result<()>;

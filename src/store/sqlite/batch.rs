@@ -108,8 +108,9 @@ impl Batch {
     /// What the batch that was committed has left in its rows is known from now on.
     pub(super) fn learn(&self) {
         let carried = self.pending.state.get().and_then(|before| {
-            let logged = self.pending.logged.values();
-            self.memo.carry(before, logged.iter().map(|(key, added)| (&key.1, *added)))
+            let (logged, spent) = (self.pending.logged.values(), self.pending.spent.values());
+            let logged = logged.iter().map(|(key, added)| (&key.1, *added));
+            self.memo.carry(before, logged, spent.iter().map(|(key, spent)| (&key.1, *spent)))
         });
         carried.map_or_else(|| self.pending.forget(), |after| self.pending.learn(after));
     }

@@ -40,8 +40,7 @@ statements! {
         ON CONFLICT DO UPDATE SET actions = ?4, cost = ?5";
     RANK_TOOL = "UPDATE tool_tallies SET rank = ?4 WHERE tenant = ?1 AND of = ?2 AND tool = ?3";
     AUTHORIZED = "SELECT authorized FROM tenants WHERE id = ?1";
-    ADD_AUTHORIZED = "UPDATE tenants SET authorized = max(min(authorized, 9223372036854775807 - max(?2, 0)) + ?2, 0)
-        WHERE id = ?1";
+    PUT_AUTHORIZED = "UPDATE tenants SET authorized = ?2 WHERE id = ?1";
     ANSWER = "SELECT digest, status, body, created_at FROM idempotency WHERE tenant = ?1 AND caller = ?2 AND key = ?3";
     PUT_ANSWER = "INSERT OR REPLACE INTO idempotency (tenant, caller, key, digest, status, body, created_at)
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
@@ -124,6 +123,9 @@ impl ReadCounters for SqliteTx<'_> {
     }
 
     fn authorized_total(&self, tenant: &TenantId) -> Result<Money> {
+        if let Some(total) = self.held().and_then(|held| held.authorized.get(tenant)) {
+            return Ok(total);
+        }
         let mut statement = self.connection()?.prepare_cached(AUTHORIZED)?;
         let nanos = statement.query_row([tenant.as_str()], |row| row.get(0)).optional()?;
         Ok(Money::from_nanos(nanos.unwrap_or(0)))
@@ -166,7 +168,9 @@ impl WriteCounters for SqliteTx<'_> {
     }
 
     fn add_authorized(&mut self, tenant: &TenantId, amount: Money) -> Result<()> {
-        self.writable()?.prepare_cached(ADD_AUTHORIZED)?.execute(params![tenant.as_str(), amount.nanos()])?;
+        // A total stops at the largest amount, and does not fall below nothing.
+        let total = self.authorized_total(tenant)?.saturating_add(amount).max(Money::ZERO);
+        self.pending()?.authorized.put(tenant.clone(), total);
         Ok(())
     }
 
@@ -210,6 +214,11 @@ impl WriteCounters for SqliteTx<'_> {
         }
         Ok((taken, used + taken))
     }
+}
+
+pub(super) fn write_authorized(connection: &Connection, tenant: &TenantId, total: Money) -> Result<()> {
+    connection.prepare_cached(PUT_AUTHORIZED)?.execute(params![tenant.as_str(), total.nanos()])?;
+    Ok(())
 }
 
 pub(super) fn write_agent(

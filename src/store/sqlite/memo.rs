@@ -14,7 +14,7 @@ use std::{
 };
 
 use crate::{
-    model::{ApiKey, Session, SessionId, TenantId, Upstream, UpstreamName},
+    model::{ApiKey, Money, Session, SessionId, TenantId, Upstream, UpstreamName},
     store::Cost,
 };
 
@@ -100,12 +100,13 @@ impl Memo {
     }
 
     /// After the writer's commit, which changed the state from `before` and of these rows nothing but what the
-    /// sessions in `logged` have logged, and counts of upstreams: they stay good. Answers the state after it; `None` if another process
-    /// committed as well, and nothing stays good.
+    /// sessions in `logged` have logged, what those in `spent` have spent, and counts of upstreams: they stay good.
+    /// Answers the state after it; `None` if another process committed as well, and nothing stays good.
     pub(super) fn carry<'s>(
         &self,
         before: State,
         logged: impl Iterator<Item = (&'s SessionId, Cost)>,
+        spent: impl Iterator<Item = (&'s SessionId, Money)>,
     ) -> Option<State> {
         let after = self.state().filter(|after| after.commits() == before.commits().wrapping_add(1))?;
         let mut rows = self.rows.write().unwrap_or_else(PoisonError::into_inner);
@@ -116,6 +117,11 @@ impl Memo {
         for (id, added) in logged {
             if let Some((_, session)) = rows.sessions.get_mut(id) {
                 Arc::make_mut(session).add_logged(added);
+            }
+        }
+        for (id, spent) in spent {
+            if let Some((_, session)) = rows.sessions.get_mut(id) {
+                Arc::make_mut(session).spent = spent;
             }
         }
         Some(after)
@@ -166,6 +172,8 @@ fn read_at_start(_: &File, _: &mut [u8]) -> Option<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use proptest::prelude::*;
 
     use crate::{
@@ -230,7 +238,7 @@ mod tests {
             let ids = ["ses_a", "ses_b"].map(|id| SessionId::parse(id).unwrap());
             runtime.block_on(async {
                 for id in &ids {
-                    let (tenant, session) = (tenant.clone(), session(id.as_str()));
+                    let (tenant, session) = (tenant.clone(), Arc::new(session(id.as_str())));
                     stores[0].write(move |tx| tx.insert_session(&tenant, &session)).await.unwrap();
                 }
                 for (store, which, step) in steps {
@@ -248,7 +256,7 @@ mod tests {
                     assert_eq!(written.await.is_err(), matches!(step, Step::LogAndFail));
                     let inspection = Inspection::open(&path).unwrap();
                     for id in &ids {
-                        let seen = |session: Option<std::sync::Arc<Session>>| {
+                        let seen = |session: Option<Arc<Session>>| {
                             let session = session.unwrap();
                             (session.logged_cost, session.action_count, session.spent, session.revoked_at)
                         };

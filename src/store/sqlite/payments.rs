@@ -1,6 +1,8 @@
 //! Payment authorizations.
 
-use rusqlite::params;
+use std::sync::Arc;
+
+use rusqlite::{Connection, params};
 
 use super::{
     SqliteTx,
@@ -17,13 +19,16 @@ statements! {
     AUTHORIZATION = "SELECT id, session_id, agent_id, amount, captured, currency, description, status, created_at,
         settled_at FROM authorizations WHERE tenant = ?1 AND id = ?2";
     INSERT_AUTHORIZATION = "INSERT INTO authorizations (tenant, id, session_id, agent_id, amount, captured, currency,
-        description, status, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+        description, status, created_at, settled_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
     SETTLE_AUTHORIZATION = "UPDATE authorizations SET captured = ?3, status = ?4, settled_at = ?5
         WHERE tenant = ?1 AND id = ?2";
 }
 
 impl ReadPayments for SqliteTx<'_> {
     fn authorization(&self, tenant: &TenantId, id: &AuthorizationId) -> Result<Option<Authorization>> {
+        if let Some(new) = self.held().and_then(|held| held.new_payments.get(&(tenant.clone(), id.clone()))) {
+            return Ok(Some(Authorization::clone(&new)));
+        }
         let mut statement = self.connection()?.prepare_cached(AUTHORIZATION)?;
         let mut rows = statement.query([tenant.as_str(), id.as_str()])?;
         let Some(row) = rows.next()? else { return Ok(None) };
@@ -45,23 +50,18 @@ impl ReadPayments for SqliteTx<'_> {
 
 impl WritePayments for SqliteTx<'_> {
     fn insert_authorization(&mut self, tenant: &TenantId, authorization: &Authorization) -> Result<()> {
-        self.writable()?.prepare_cached(INSERT_AUTHORIZATION)?.execute(params![
-            tenant.as_str(),
-            authorization.id.as_str(),
-            authorization.session_id.as_str(),
-            authorization.agent_id.as_str(),
-            authorization.amount.nanos(),
-            authorization.captured.nanos(),
-            authorization.currency,
-            authorization.description,
-            word(&authorization.status)?,
-            authorization.created_at.0,
-        ])?;
+        let key = (tenant.clone(), authorization.id.clone());
+        self.pending()?.new_payments.put(key, Arc::new(authorization.clone()));
         Ok(())
     }
 
     fn settle_authorization(&mut self, tenant: &TenantId, authorization: &Authorization) -> Result<()> {
-        self.writable()?.prepare_cached(SETTLE_AUTHORIZATION)?.execute(params![
+        let is_new = self.pending()?.new_payments.has(&(tenant.clone(), authorization.id.clone()));
+        if is_new {
+            return self.insert_authorization(tenant, authorization);
+        }
+        // No batch remembers a payment that an earlier one has authorized.
+        self.aside()?.prepare_cached(SETTLE_AUTHORIZATION)?.execute(params![
             tenant.as_str(),
             authorization.id.as_str(),
             authorization.captured.nanos(),
@@ -70,4 +70,21 @@ impl WritePayments for SqliteTx<'_> {
         ])?;
         Ok(())
     }
+}
+
+pub(super) fn write_new(connection: &Connection, tenant: &TenantId, authorization: &Authorization) -> Result<()> {
+    connection.prepare_cached(INSERT_AUTHORIZATION)?.execute(params![
+        tenant.as_str(),
+        authorization.id.as_str(),
+        authorization.session_id.as_str(),
+        authorization.agent_id.as_str(),
+        authorization.amount.nanos(),
+        authorization.captured.nanos(),
+        authorization.currency,
+        authorization.description,
+        word(&authorization.status)?,
+        authorization.created_at.0,
+        authorization.settled_at.map(|at| at.0),
+    ])?;
+    Ok(())
 }

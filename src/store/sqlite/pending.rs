@@ -1,6 +1,6 @@
 //! Rows that nearly every write touches, held back until their batch commits: audit entries, the head of a log, an
-//! agent's counters, a tool's tally, a session's logged cost, calls under way. Thirty appends to one log then write its head once,
-//! not thirty times.
+//! agent's counters, a tool's tally, what a session has logged and spent, new sessions and payments, calls under way.
+//! Thirty appends to one log then write its head once, not thirty times, and no job needs a savepoint for them.
 //!
 //! The batch holds the database's write lock from before the first read to the commit, so what is held here is
 //! what every other process will see, at the moment they can see it. What a batch has written is known to the next
@@ -22,11 +22,11 @@ use super::{
     looked_up::LookedUp,
     memo::State,
     open_calls::{self, CallKey, Counts},
-    sessions, usage,
+    payments, sessions, usage,
 };
 use crate::{
     error::Result,
-    model::{Entry, Month, SessionId, TenantId, UpstreamName},
+    model::{Authorization, AuthorizationId, Entry, Money, Month, Session, SessionId, TenantId, UpstreamName},
     store::{AgentStats, Cost, Head, LogKeeper, Usage},
 };
 
@@ -76,6 +76,10 @@ impl<K: Eq + Hash, V: Clone> Held<K, V> {
                 None => values.remove(&key),
             };
         }
+    }
+
+    pub(super) fn has(&self, key: &K) -> bool {
+        self.look(key, |_| ()).is_some()
     }
 
     /// Everything that is held.
@@ -137,6 +141,13 @@ pub(super) struct Pending {
     pub(super) usage: Held<(TenantId, Month), Usage>,
     /// What sessions have logged in this batch, to be added to their rows.
     pub(super) logged: Held<(TenantId, SessionId), Cost>,
+    /// What sessions have spent altogether, of those that spent in this batch.
+    pub(super) spent: Held<(TenantId, SessionId), Money>,
+    /// Sessions that begin in this batch: but for what they have logged and spent.
+    pub(super) new_sessions: Held<(TenantId, SessionId), Arc<Session>>,
+    pub(super) new_payments: Held<(TenantId, AuthorizationId), Arc<Authorization>>,
+    /// What tenants have authorized altogether.
+    pub(super) authorized: Held<TenantId, Money>,
     pub(super) open_calls: Held<CallKey, open_calls::Held>,
     /// What upstreams' counts gain in this batch.
     pub(super) calls: Held<(TenantId, UpstreamName), Counts>,
@@ -169,6 +180,7 @@ impl Pending {
         self.heads.learn(|_| ());
         self.agents.learn(|stats| stats.moved = false);
         self.tools.learn(|_| ());
+        self.authorized.learn(|_| ());
         self.open_calls.learn(|_| ());
     }
 
@@ -178,6 +190,7 @@ impl Pending {
         self.heads.forget();
         self.agents.forget();
         self.tools.forget();
+        self.authorized.forget();
         self.open_calls.forget();
         self.looked_up.forget();
         self.tails.forget();
@@ -196,6 +209,10 @@ impl Pending {
         self.tools.keep();
         self.usage.keep();
         self.logged.keep();
+        self.spent.keep();
+        self.new_sessions.keep();
+        self.new_payments.keep();
+        self.authorized.keep();
         self.open_calls.keep();
         self.calls.keep();
     }
@@ -208,6 +225,10 @@ impl Pending {
         self.tools.take_back();
         self.usage.take_back();
         self.logged.take_back();
+        self.spent.take_back();
+        self.new_sessions.take_back();
+        self.new_payments.take_back();
+        self.authorized.take_back();
         self.open_calls.take_back();
         self.calls.take_back();
         // It may have looked up what it had changed itself.
@@ -229,6 +250,11 @@ impl Pending {
         self.open_calls.write(|key, held| open_calls::write_call(connection, key, held))?;
         self.calls.write(|(tenant, name), added| open_calls::write_counts(connection, tenant, name, *added))?;
         self.usage.write(|(tenant, month), added| usage::write_usage(connection, tenant, *month, *added))?;
+        self.new_payments.write(|(tenant, _), payment| payments::write_new(connection, tenant, payment))?;
+        self.authorized.write(|tenant, total| counters::write_authorized(connection, tenant, *total))?;
+        self.new_sessions.write(|(tenant, _), session| sessions::write_new(connection, tenant, session))?;
+        // Of new sessions too.
+        self.spent.write(|(tenant, id), spent| sessions::write_spent(connection, tenant, id, *spent))?;
         self.logged.write(|(tenant, id), added| sessions::write_logged(connection, tenant, id, *added))
     }
 
@@ -249,6 +275,10 @@ impl Pending {
         self.tools.clear();
         self.usage.clear();
         self.logged.clear();
+        self.spent.clear();
+        self.new_sessions.clear();
+        self.new_payments.clear();
+        self.authorized.clear();
         self.open_calls.clear();
         self.calls.clear();
     }

@@ -93,6 +93,7 @@ impl ReadUsage for SqliteTx<'_> {
     }
 
     fn open_sessions(&self, tenant: &TenantId, now: UnixMicros, limit: usize) -> Result<OpenSessions> {
+        self.require_reader()?;
         let mut count = self.connection()?.prepare_cached(OPEN_SESSIONS)?;
         let sessions = count.query_row(params![tenant.as_str(), now.0], |row| row.get(0))?;
         let mut names = self.connection()?.prepare_cached(OPEN_AGENTS)?;
