@@ -112,7 +112,7 @@ impl CreateSession {
             let message = format!("at most {MAX_DEPTH} delegations may lie below one another");
             return Err(Error::new(Code::ExceedsParent, message).field("parent_session_id"));
         }
-        let id = crypto::token::<24>(SessionId::PREFIX).map_err(Error::internal)?;
+        let id = crypto::token_at::<24>(SessionId::PREFIX, now.0).map_err(Error::internal)?;
         Ok(Session {
             id: SessionId::parse(id).map_err(Error::internal)?,
             agent_id: self.agent_id,

@@ -74,15 +74,15 @@ macro_rules! id {
 }
 
 id!(
-    /// A session: `ses_` and 192 random bits, base64url. Whoever knows it may act within it, so it is as
-    /// unguessable as a key. A text that is no such id names no session: it is unknown, not an error.
+    /// A session: `ses_`, the time in milliseconds modulo 2^32, and 160 random bits, base64url. A client that knows it may
+    /// act within it, so it is as unguessable as a key. A text that is no such id names no session: it is unknown, not an error.
     SessionId, max 128, None, "ses_kdQWugkeF2Zy3Q1s8c68UvDQvytmSPGf", |_| true, "");
 id!(
     /// An audit entry: `aud_`, then its sequence number and 96 random bits, base64url. Carrying the sequence
     /// number makes the look-up a primary-key read, with no index of random ids to maintain on every append.
     EntryId, max 64, None, "aud_AAAAAAABqK8mXDBhzVn2oPq1", |_| true, "");
 id!(
-    /// A payment authorization: `auth_` and 128 random bits, base64url.
+    /// A payment authorization: `auth_`, the time in milliseconds modulo 2^32, and 128 random bits, base64url.
     AuthorizationId, max 64, None, "auth_ubboQEgLF2N9Bt9NF0UBGw", |_| true, "");
 id!(
     /// An approval request: `apr_` and 128 random bits, base64url.

@@ -145,7 +145,7 @@ impl AuthorizePayment {
         };
         approvals::enforce(cx, &asked, self.approval_id.as_ref())?;
         budget::deduct(cx, &session, self.amount)?;
-        let id = crypto::token::<16>("auth_").map_err(Error::internal)?;
+        let id = crypto::token_at::<20>("auth_", cx.now.0).map_err(Error::internal)?;
         let authorization = Authorization {
             id: AuthorizationId::parse(id).map_err(Error::internal)?,
             session_id: session.id.clone(),
