@@ -149,9 +149,11 @@ impl WriteCounters for SqliteTx<'_> {
     fn put_agent(&mut self, tenant: &TenantId, agent: &str, stats: &AgentStats) -> Result<()> {
         let key = (tenant.clone(), agent.to_owned());
         let pending = self.pending()?;
-        // An entry counts at most one action.
-        let moved =
-            rank(stats.actions) != rank(stats.actions - 1) || pending.agents.get(&key).is_some_and(|held| held.moved);
+        let moved = match pending.agents.get(&key) {
+            Some(held) => held.moved || rank(stats.actions) != rank(held.value.actions),
+            // An entry counts at most one action.
+            None => rank(stats.actions) != rank(stats.actions - 1),
+        };
         pending.agents.put(key, Ranked { value: stats.clone(), moved });
         Ok(())
     }
