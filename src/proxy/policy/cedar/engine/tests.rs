@@ -5,7 +5,11 @@ use std::{cell::Cell, collections::BTreeMap, thread};
 use cedar_policy::{Entities, Request};
 use serde_json::{Value, json};
 
-use super::{Asking, compile, compile::schema_for_tests, facts, judge, names};
+use super::{
+    Asking,
+    compile::{compile, schema_for_tests},
+    facts, judge, names,
+};
 use crate::{
     error::Result,
     model::{
@@ -406,7 +410,7 @@ fn no_text_of_an_agent_makes_a_policy_set_slow() {
         (vec!["a".repeat(129)], "128 other characters"),
         (vec!["a".repeat(120); 9], "1024 characters together"),
     ] {
-        let Err(error) = compile::compile(&when(&patterns)) else { panic!("{problem}: it is taken") };
+        let Err(error) = compile(&when(&patterns)) else { panic!("{problem}: it is taken") };
         assert!(error.message.contains(problem), "{}", error.message);
     }
     let alike = |count: usize| {
@@ -414,7 +418,7 @@ fn no_text_of_an_agent_makes_a_policy_set_slow() {
             (0..count).map(|n| format!("forbid (principal, action, resource == Tool::\"up.d{}e\");", "_".repeat(n)));
         names.collect::<String>()
     };
-    assert!(compile::compile(&alike(8)).is_ok());
-    let Err(error) = compile::compile(&alike(9)) else { panic!("nine names for one are taken") };
+    assert!(compile(&alike(8)).is_ok());
+    let Err(error) = compile(&alike(9)) else { panic!("nine names for one are taken") };
     assert!(error.message.contains("look like up.d"), "{}", error.message);
 }
