@@ -44,7 +44,7 @@ pub fn token<const N: usize>(prefix: &str) -> Result<String, getrandom::Error> {
 /// Bytes of the time at the start of a [`token_at`].
 pub const TIME_BYTES: usize = 4;
 
-/// As [`token`], but the first [`TIME_BYTES`] are the milliseconds of the time `micros`, modulo 2^32. What is made at about
+/// As [`token`], but the first four bytes are the milliseconds of the time `micros`, modulo 2^32. What is made at about
 /// the same time so lies side by side in an index: where every id is random, each new row writes a page of its own.
 pub fn token_at<const N: usize>(prefix: &str, micros: i64) -> Result<String, getrandom::Error> {
     const { assert!(N > TIME_BYTES) };
