@@ -18,7 +18,7 @@ impl Folder {
         self.folder().join("h.db")
     }
 
-    /// The database, as whoever has the file sees it. Their changes need not survive a power cut.
+    /// The database as a file, opened beside the server. What a test changes in it need not survive a power cut.
     pub fn sql(&self) -> rusqlite::Connection {
         let connection = rusqlite::Connection::open(self.db()).unwrap();
         connection.busy_timeout(std::time::Duration::from_secs(30)).unwrap();
