@@ -13,7 +13,8 @@ RUN apt-get update \
 WORKDIR /src
 COPY . .
 # What is published: with link-time optimisation and every optional feature.
-RUN cargo build --profile published --all-features --locked --bins
+RUN cargo build --profile published --all-features --locked --bins \
+    && strip target/published/haldir-mcp target/published/haldir
 
 FROM debian:stable-slim
 # For outward HTTPS, where HALDIR_BASE_URL is set.

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Writes link/startup.order: the functions that a release build runs up to its first answer over stdio.
+"""Writes link/startup.order: the functions that a published build runs up to its first answer over stdio.
 
-    cargo build --release && cp target/release/haldir-mcp target/built
-    cargo bench --no-run && python3 link/make_order.py target/built target/release/haldir-mcp
+    cargo build --profile published --all-features
+    python3 link/make_order.py target/published/haldir-mcp
 
-The two builds differ in the features of some crates, and so in the names of many functions. Linux on x86_64. A breakpoint is put on every function of the program; each is taken away when it is met, and noted.
+Linux on x86_64. A breakpoint is put on every function of the program; each is taken away when it is met, and noted.
 """
 
 import ctypes
