@@ -4,8 +4,8 @@
 //! so does a set in which no permit matches. Among the other policies it is one that must let the call pass, so adding a
 //! set never allows more than before.
 //!
-//! It is part of a build with the feature `cedar` only: Cedar and what it needs are a quarter of what a build compiles. A
-//! build without it adds no such policy, and refuses every call where the store has one.
+//! It is part of a build with the feature `cedar` only: Cedar and what only it needs take about a quarter of the time in which
+//! the dependencies compile. A build without it adds no such policy, and refuses every call where the store has one.
 
 #[cfg(feature = "cedar")]
 mod engine;
