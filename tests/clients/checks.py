@@ -36,7 +36,7 @@ def near(got, wanted, seconds=30):
 
 def shorten(value):
     text = value if isinstance(value, str) else json.dumps(value, default=str)
-    return text if len(text) < 400 else text[:400] + "…"
+    return text if len(text) < 1_000 else text[:1_000] + "…"
 
 
 def run_check(name, check):
