@@ -16,7 +16,7 @@ mod signing;
 pub use hash::{Sha256, digest, hmac_sha256, mac, same};
 pub use key::{Key, KeyError};
 pub use merkle::{EMPTY_ROOT, Frontier, Hash, complete_root, leaf_hash, leaf_hashes, node_hash};
-pub use note::{Checkpoint, MAX_NOTE_BYTES, Note, Verifier};
+pub use note::{Checkpoint, MAX_NOTE_BYTES, Note, TrustedKey, Verifier};
 pub use proof::{Nodes, consistency, inclusion, root, verify_consistency, verify_inclusion};
 pub use random::{fill, name, nonce, token, token_at};
 pub use several::{SEVERAL, digests};

@@ -3,7 +3,10 @@
 //!
 //! A note is text, an empty line, and signature lines. A checkpoint is a note that names a log, its size and its root.
 
-use base64::{Engine, engine::general_purpose::STANDARD};
+use base64::{
+    Engine,
+    engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD},
+};
 use sha2::{Digest, Sha256};
 
 use super::{Hash, PublicKey, Signature, SigningKey};
@@ -110,6 +113,52 @@ fn is_name(name: &str) -> bool {
 
 fn cosigned(time: u64, text: &str) -> Vec<u8> {
     format!("cosignature/v1\ntime {time}\n{text}").into_bytes()
+}
+
+/// A log's key that a person knows from elsewhere, in any of the forms in which haldir and others publish it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TrustedKey {
+    /// `<name>+<hash>+<key>`: good for the log of that name alone.
+    Named(Verifier),
+    /// The 32 bytes of an Ed25519 key (RFC 8032) without a name.
+    Plain(PublicKey),
+}
+
+impl TrustedKey {
+    /// Reads a verifier key, or 32 bytes as 64 hexadecimal digits or in base64 (RFC 4648, either alphabet, padded or not: a JWK
+    /// of RFC 8037 has them so).
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let text = text.trim();
+        if let Ok(verifier) = Verifier::parse(text) {
+            return Ok(Self::Named(verifier));
+        }
+        let unpadded = text.trim_end_matches('=');
+        let bytes: Option<Vec<u8>> = if text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            (0..32).map(|at| u8::from_str_radix(&text[at * 2..at * 2 + 2], 16).ok()).collect()
+        } else {
+            STANDARD_NO_PAD.decode(unpadded).or_else(|_| URL_SAFE_NO_PAD.decode(unpadded)).ok()
+        };
+        let bytes: Option<[u8; 32]> = bytes.and_then(|bytes| bytes.try_into().ok());
+        bytes.map(|bytes| Self::Plain(PublicKey::from_bytes(bytes))).ok_or_else(|| {
+            format!("{text:?} is no public key: give name+hash+key, 64 hexadecimal digits, or the 32 bytes in base64")
+        })
+    }
+
+    /// The key itself.
+    pub fn key(&self) -> PublicKey {
+        match self {
+            Self::Named(verifier) => verifier.key(),
+            Self::Plain(key) => *key,
+        }
+    }
+
+    /// As the verifier of the log `name`; a named key keeps its own name.
+    pub fn of_log(&self, name: &str) -> Verifier {
+        match self {
+            Self::Named(verifier) => verifier.clone(),
+            Self::Plain(key) => Verifier::of_log(name, *key),
+        }
+    }
 }
 
 /// A note, its signatures not checked yet.

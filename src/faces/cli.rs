@@ -15,6 +15,7 @@ mod migrate;
 mod output;
 mod policy;
 mod stdin;
+mod target;
 mod upstreams;
 mod webhooks;
 mod wrap_config;
@@ -30,10 +31,9 @@ use crate::{
     model::TenantId,
 };
 
-/// Governance for AI agents, from a terminal: make API keys, check the installation, migrate the store, and call
-/// any operation of the local store or of a haldir elsewhere.
+/// Governance for AI agents, from a terminal: operate the local store of this machine, or a haldir server elsewhere.
 ///
-/// Whoever can open the store's files is its operator: without --url no server is needed.
+/// Without --url, commands work on the local store, as its operator: no server is needed. With it they go to a server.
 #[derive(Parser)]
 #[command(name = "haldir", version, max_term_width = 100, after_help = EXAMPLES)]
 struct Cli {
@@ -66,28 +66,31 @@ struct GlobalOptions {
     /// Write one JSON document to standard output, be it the answer or an error.
     #[arg(long, global = true)]
     json: bool,
+    /// Where the command goes; the options stand in front of the command.
+    #[arg(skip)]
+    server: ServerOptions,
 }
 
-/// Where calls go. Not global in clap's sense: an operation may have fields of these names, so that each
+/// Where commands go. Not global in clap's sense: an operation may have fields of these names, so that each
 /// operation's own flags come first behind `call`.
-#[derive(Args)]
+#[derive(Args, Default)]
 #[allow(clippy::doc_markdown)] // Help texts: a terminal would show the backticks.
 struct ServerOptions {
-    /// With call and audit: a haldir elsewhere, instead of the local store. Default: HALDIR_BASE_URL.
+    /// A haldir server to work on instead of the local store. Stands in front of the command. Default: HALDIR_BASE_URL.
     #[arg(long, value_name = "URL")]
     url: Option<String>,
-    /// With call and audit: the API key; - reads it from standard input. Default: HALDIR_API_KEY, which other users of the
-    /// machine do not see, as they do arguments.
+    /// The API key; - reads it from standard input. Default for a server: HALDIR_API_KEY, which other users of the machine do
+    /// not see, as they do arguments.
     #[arg(long, value_name = "KEY")]
     key: Option<String>,
 }
 
 #[derive(Subcommand)]
 enum Command {
-    /// Make, list and revoke the API keys of the local store.
+    /// Make, list and revoke API keys.
     #[command(subcommand)]
     Keys(keys::KeysCommand),
-    /// Decide what agents ask approval for: list, show, approve, deny. On the local store.
+    /// Decide what agents ask approval for: list, show, approve, deny.
     #[command(subcommand)]
     Approvals(approvals::ApprovalsCommand),
     /// Check the log, alone or from outside: verify, export, pin, mirror, witness.
@@ -96,7 +99,7 @@ enum Command {
     /// Show what haldir does, on a store that is thrown away.
     #[command(subcommand)]
     Demo(audit::DemoCommand),
-    /// Make evidence packs for auditors, check them offline, see the score, keep schedules. On the local store.
+    /// Make evidence packs for auditors, check them offline, see the score, keep schedules.
     #[command(subcommand)]
     Compliance(compliance::ComplianceCommand),
     /// Have events sent to an address: list, add, delete, rotate, ping, deliveries, dead-letters, resend.
@@ -108,10 +111,10 @@ enum Command {
     /// Show what stands at a glance: usage, sessions, secrets, log, webhooks, approvals.
     #[command(after_help = "Example:\n  haldir overview --json | jq .audit")]
     Overview,
-    /// Register, list, accept and remove upstream MCP servers. On the local store.
+    /// Register, list, accept and remove upstream MCP servers.
     #[command(subcommand)]
     Upstreams(upstreams::UpstreamsCommand),
-    /// Say what may be called of upstream servers: add, list, test, remove. On the local store.
+    /// Say what may be called of upstream servers: add, list, test, remove.
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
     /// Check the local installation: one line per check, and how to mend what is wrong.
@@ -125,6 +128,18 @@ enum Command {
     /// Call an operation: of the local store as its operator, or of a haldir elsewhere with --url and --key.
     #[command(subcommand, after_help = call::HELP)]
     Call(call::CallCommand),
+}
+
+impl GlobalOptions {
+    /// Refuses `--url` and `--key` for a command about files of this machine.
+    fn require_no_server(&self) -> Result<(), Error> {
+        if self.server.url.is_none() && self.server.key.is_none() {
+            return Ok(());
+        }
+        let message = "this command works on files of this machine: leave --url and --key out, and run it on the machine of \
+                       the server that it is about";
+        Err(Error::invalid("url", message))
+    }
 }
 
 fn parse_tenant(text: &str) -> Result<TenantId, String> {
@@ -147,19 +162,17 @@ pub fn run() -> ExitCode {
 }
 
 fn execute(cli: Cli) -> Result<ExitCode, Stop> {
-    let Cli { global, server, command } = cli;
+    let Cli { mut global, server, command } = cli;
+    global.server = server;
     // Diagnosis looks at what may be broken, and says so in its own words.
     let log = if matches!(command, Command::Doctor | Command::Migrate(_)) { "off" } else { "error" };
     logging::start(log)?;
     let screen = Screen::new(global.json);
-    let may_call = matches!(command, Command::Call(_) | Command::Audit(_));
-    if !may_call && (server.url.is_some() || server.key.is_some()) {
-        let message =
-            "--url and --key go with `haldir call` and `haldir audit`: the other commands work on the local store";
-        return Err(Error::invalid("url", message).into());
+    if matches!(command, Command::Doctor | Command::Migrate(_) | Command::WrapConfig(_) | Command::Demo(_)) {
+        global.require_no_server()?;
     }
     match command {
-        Command::Audit(command) => audit::run(command, server, &global, screen),
+        Command::Audit(command) => audit::run(command, &global, screen),
         Command::Demo(command) => audit::run_demo(&command, &global, screen),
         Command::Keys(command) => keys::run(&command, &global, screen),
         Command::Approvals(command) => approvals::run(&command, &global, screen),
@@ -172,6 +185,6 @@ fn execute(cli: Cli) -> Result<ExitCode, Stop> {
         Command::Doctor => doctor::run(&global, screen),
         Command::Migrate(command) => migrate::run(&command, &global, screen),
         Command::WrapConfig(options) => wrap_config::run(&options, screen),
-        Command::Call(command) => call::run(command, server, &global, screen),
+        Command::Call(command) => call::run(command, &global, screen),
     }
 }

@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 
 use super::{canonical::hex, in_order::in_order};
 use crate::{
-    crypto::{Checkpoint, Note, PublicKey, Verifier},
+    crypto::{Checkpoint, Note, PublicKey, TrustedKey, Verifier},
     error::{Code, Error, Result},
 };
 
@@ -114,7 +114,7 @@ pub struct BadLine {
 /// checked, of how many.
 pub fn verify(
     mut input: impl BufRead,
-    trusted: &[Verifier],
+    trusted: &[TrustedKey],
     threads: usize,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<BundleReport> {
@@ -171,7 +171,7 @@ fn no_bundle(what: &str) -> Error {
     Error::new(Code::InvalidArgument, format!("this is no bundle that can be checked: {what}"))
 }
 
-fn open(first: &[u8], trusted: &[Verifier]) -> Result<(Opening, Checkpoint, Verifier, bool)> {
+fn open(first: &[u8], trusted: &[TrustedKey]) -> Result<(Opening, Checkpoint, Verifier, bool)> {
     let opening: Opening = serde_json::from_slice(first).map_err(|error| no_bundle(&error.to_string()))?;
     if opening.haldir_bundle != VERSION {
         return Err(no_bundle(&format!("it has version {}, this haldir reads {VERSION}", opening.haldir_bundle)));
@@ -185,7 +185,8 @@ fn open(first: &[u8], trusted: &[Verifier]) -> Result<(Opening, Checkpoint, Veri
     let signer = |keys: &[Verifier]| {
         keys.iter().find(|key| key.name() == checkpoint.origin && key.verify(&note) == Some(0)).cloned()
     };
-    if let Some(key) = signer(trusted) {
+    let known: Vec<Verifier> = trusted.iter().map(|key| key.of_log(&checkpoint.origin)).collect();
+    if let Some(key) = signer(&known) {
         return Ok((opening, checkpoint, key, true));
     }
     if !trusted.is_empty() {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use haldir::operations::evidence;
+use haldir::{crypto::TrustedKey, operations::evidence};
 use serde_json::Value;
 
 use crate::support::{Client, Delivery, House, Receiver, Server, integer, json, long, text, until};
@@ -119,8 +119,8 @@ fn every_missed_period_is_made_up_for_once_with_several_processes() {
     let body = got.iter().map(Delivery::json).find(|body| body["event"] == EVENT).unwrap();
     assert_eq!((&body["source"], &body["schedule_id"]), (&json!("haldir"), &schedule["schedule_id"]));
     // The pack within it holds by itself.
-    let key = evidence::from_hex(body["pack"]["signatures"]["public_key"].as_str().unwrap()).unwrap();
-    let pack = evidence::verify(&body["pack"].to_string(), &[haldir::crypto::PublicKey::from_bytes(key)]).unwrap();
+    let key = TrustedKey::parse(body["pack"]["signatures"]["public_key"].as_str().unwrap()).unwrap();
+    let pack = evidence::verify(&body["pack"].to_string(), &[key.key()]).unwrap();
     assert!(pack.signatures.period_closed);
     // Whatever would come twice comes before the packs of another schedule: a process looks at all of them in turn, and
     // sends their packs in that order.

@@ -4,7 +4,6 @@ mod bundle;
 mod demo;
 mod keys;
 mod pin;
-mod source;
 mod verify;
 mod witness;
 
@@ -13,7 +12,7 @@ use std::process::ExitCode;
 use clap::Subcommand;
 pub use demo::{DemoCommand, run as run_demo};
 
-use super::{GlobalOptions, Screen, ServerOptions, Stop};
+use super::{GlobalOptions, Screen, Stop};
 
 #[derive(Subcommand)]
 pub enum AuditCommand {
@@ -45,17 +44,12 @@ pub enum AuditCommand {
     RotateKey(keys::RotateOptions),
 }
 
-pub fn run(
-    command: AuditCommand,
-    server: ServerOptions,
-    global: &GlobalOptions,
-    screen: Screen,
-) -> Result<ExitCode, Stop> {
+pub fn run(command: AuditCommand, global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
     match command {
         AuditCommand::Verify(options) => verify::run(&options, global, screen),
-        AuditCommand::Export(options) => bundle::run(&options, server, global, screen),
-        AuditCommand::Pin(options) => pin::run(&options, server, global, screen),
-        AuditCommand::Mirror(options) => pin::mirror(&options, server, global, screen),
+        AuditCommand::Export(options) => bundle::run(&options, global, screen),
+        AuditCommand::Pin(options) => pin::run(&options, global, screen),
+        AuditCommand::Mirror(options) => pin::mirror(&options, global, screen),
         AuditCommand::Witness(options) => witness::run(&options, screen),
         AuditCommand::RotateKey(options) => keys::run(&options, global, screen),
     }

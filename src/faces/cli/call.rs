@@ -14,6 +14,7 @@ use super::{
     GlobalOptions, Screen, ServerOptions, Stop,
     local::{self, Local},
     stdin::StandardInput,
+    target,
 };
 use crate::{
     config::secret_variable,
@@ -93,20 +94,17 @@ impl FromArgMatches for CallCommand {
     }
 }
 
-pub fn run(
-    command: CallCommand,
-    server: ServerOptions,
-    global: &GlobalOptions,
-    screen: Screen,
-) -> Result<ExitCode, Stop> {
+pub fn run(command: CallCommand, global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
     let mut stdin = StandardInput::default();
     let input = input::build(&command.given, command.json_input.as_deref(), &mut stdin)?;
-    let key = match command.server.key.or(server.key) {
+    let key = match command.server.key.or_else(|| global.server.key.clone()) {
         Some(key) => Some(stdin.value("key", &key)?),
         None => secret_variable("HALDIR_API_KEY"),
     };
-    let url = command.server.url.or(server.url);
-    let url = url.or_else(|| std::env::var("HALDIR_BASE_URL").ok().filter(|url| !url.is_empty()));
+    let url = target::server_address(command.server.url.as_deref().or(global.server.url.as_deref()));
+    if let Some(url) = &url {
+        target::announce_server(global, url);
+    }
     if matches!(command.operation.run, Run::Stream(_)) {
         stream(command.operation, url.as_deref(), global, key, &input)?;
         return Ok(ExitCode::SUCCESS);

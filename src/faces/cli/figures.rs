@@ -8,8 +8,8 @@ use serde_json::{json, value::RawValue};
 
 use super::{
     GlobalOptions, Screen, Stop,
-    local::Local,
     output::{line, table},
+    target::Target,
 };
 use crate::error::Error;
 
@@ -27,7 +27,7 @@ pub fn usage(options: &UsageOptions, global: &GlobalOptions, screen: Screen) -> 
         action_count: i64,
     }
     let input = json!({"month": options.month}).to_string();
-    let reply = Local::open_existing(global)?.call_named("getUsage", &input)?;
+    let reply = Target::open(global)?.call("getUsage", &input)?;
     if screen.json {
         line(&reply.body)?;
     } else {
@@ -39,7 +39,7 @@ pub fn usage(options: &UsageOptions, global: &GlobalOptions, screen: Screen) -> 
 
 /// The overview: a row for each figure; its lists are left to `--json`.
 pub fn overview(global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
-    let reply = Local::open_existing(global)?.call_named("getOverview", "{}")?;
+    let reply = Target::open(global)?.call("getOverview", "{}")?;
     if screen.json {
         line(&reply.body)?;
         return Ok(ExitCode::SUCCESS);

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use tokio::runtime::{Builder, Runtime};
 
-use super::GlobalOptions;
+use super::{GlobalOptions, target::announce_store};
 use crate::{
     config::CeilingOptions,
     crypto::PublicKey,
@@ -28,6 +28,7 @@ pub fn runtime() -> Result<Runtime> {
 impl Local {
     /// Opens the store as its operator; makes it if there is none.
     pub fn open(global: &GlobalOptions) -> Result<Self> {
+        announce_store(global, &global.store.path()?);
         let runtime = runtime()?;
         let settings = global.store.settings(&CeilingOptions::default())?;
         let haldir = runtime.block_on(global.store.open(settings))?;
@@ -87,8 +88,14 @@ impl Drop for Local {
 
 /// Refuses a path without a store.
 pub fn require(path: &Path) -> Result<()> {
-    if path.exists() {
-        return Ok(());
+    match path.try_exists() {
+        Ok(true) => return Ok(()),
+        Ok(false) => {}
+        Err(error) => {
+            let message =
+                format!("{} cannot be opened: {error}: run the command as the user that owns it", path.display());
+            return Err(Error::new(Code::Unavailable, message).field("db"));
+        }
     }
     let message = format!(
         "there is no store at {}: `haldir keys create` makes it, or name another one with --db or HALDIR_DB",

@@ -13,8 +13,8 @@ use serde_json::{Map, Value, json};
 
 use super::{
     GlobalOptions, Screen, Stop,
-    local::Local,
     output::{line, printable, table},
+    target::Target,
 };
 use crate::{
     error::Error,
@@ -138,7 +138,7 @@ pub fn run(command: &PolicyCommand, global: &GlobalOptions, screen: Screen) -> R
     match command {
         PolicyCommand::Add(options) => {
             let input = Value::Object(options.input()?).to_string();
-            let reply = Local::open(global)?.call_named("addProxyPolicy", &input)?;
+            let reply = Target::open_or_create(global)?.call("addProxyPolicy", &input)?;
             let answer: Value = serde_json::from_str(&reply.body).map_err(Error::internal)?;
             let warnings = answer["warnings"].as_array().into_iter().flatten().filter_map(Value::as_str);
             let added = answer["policy_id"].as_str().unwrap_or_default();
@@ -157,7 +157,7 @@ pub fn run(command: &PolicyCommand, global: &GlobalOptions, screen: Screen) -> R
         PolicyCommand::Test(options) => test(options, global, screen),
         PolicyCommand::Remove(options) => {
             let input = json!({"policy_id": options.policy_id}).to_string();
-            let reply = Local::open_existing(global)?.call_named("deleteProxyPolicy", &input)?;
+            let reply = Target::open(global)?.call("deleteProxyPolicy", &input)?;
             say(screen, &reply.body, &format!("removed {}", options.policy_id))
         }
     }
@@ -169,7 +169,7 @@ fn say(screen: Screen, json: &str, text: &str) -> Result<ExitCode, Stop> {
 }
 
 fn list(global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
-    let reply = Local::open_existing(global)?.call_named("listProxyPolicies", "{}")?;
+    let reply = Target::open(global)?.call("listProxyPolicies", "{}")?;
     if screen.json {
         return say(screen, &reply.body, "");
     }
@@ -220,7 +220,7 @@ fn test(options: &TestOptions, global: &GlobalOptions, screen: Screen) -> Result
     if let Some(calls) = options.calls {
         input.insert("calls".to_owned(), calls.into());
     }
-    let reply = Local::open_existing(global)?.call_named("testProxyPolicy", &Value::Object(input).to_string())?;
+    let reply = Target::open(global)?.call("testProxyPolicy", &Value::Object(input).to_string())?;
     if screen.json {
         return say(screen, &reply.body, "");
     }

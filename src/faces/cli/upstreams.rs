@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 
 use super::{
     GlobalOptions, Screen, Stop,
-    local::Local,
     output::{line, note, printable, table},
+    target::Target,
 };
 use crate::error::Error;
 
@@ -92,12 +92,15 @@ pub fn run(command: &UpstreamsCommand, global: &GlobalOptions, screen: Screen) -
         UpstreamsCommand::Add(options) => add(options, global, screen),
         UpstreamsCommand::Remove(options) => {
             let input = json!({"name": options.name}).to_string();
-            let reply = Local::open_existing(global)?.call_named("deleteUpstream", &input)?;
+            let reply = Target::open(global)?.call("deleteUpstream", &input)?;
             say(screen, &reply.body, &format!("removed {}", options.name))
         }
         UpstreamsCommand::Tools(options) => tools(options, global, screen),
         UpstreamsCommand::Accept(options) => accept(options, global, screen),
-        UpstreamsCommand::Logs(options) => logs::run(options, global, screen),
+        UpstreamsCommand::Logs(options) => {
+            global.require_no_server()?;
+            logs::run(options, global, screen)
+        }
     }
 }
 
@@ -124,7 +127,7 @@ struct Listing {
 }
 
 fn list(global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
-    let reply = Local::open_existing(global)?.call_named("listUpstreams", "{}")?;
+    let reply = Target::open(global)?.call("listUpstreams", "{}")?;
     if screen.json {
         return say(screen, &reply.body, "");
     }
@@ -149,7 +152,7 @@ fn row((name, listing): (String, Listing)) -> Vec<String> {
 fn add(options: &AddOptions, global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
     let headers: BTreeMap<_, _> = options.header.iter().cloned().collect();
     let input = json!({"name": options.name, "url": options.address, "headers": headers}).to_string();
-    let reply = Local::open(global)?.call_named("registerUpstream", &input)?;
+    let reply = Target::open_or_create(global)?.call("registerUpstream", &input)?;
     let answer: Value = serde_json::from_str(&reply.body).map_err(Error::internal)?;
     let text = match answer["healthy"].as_bool() {
         Some(true) => {
@@ -181,7 +184,7 @@ struct Tool {
 fn tools(options: &ToolsOptions, global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
     let state = options.changed.then_some("changed");
     let input = json!({"upstream": options.name, "state": state}).to_string();
-    let reply = Local::open_existing(global)?.call_named("listProxyTools", &input)?;
+    let reply = Target::open(global)?.call("listProxyTools", &input)?;
     if screen.json {
         return say(screen, &reply.body, "");
     }
@@ -199,10 +202,10 @@ fn tools(options: &ToolsOptions, global: &GlobalOptions, screen: Screen) -> Resu
 }
 
 fn accept(options: &AcceptOptions, global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
-    let local = Local::open_existing(global)?;
+    let target = Target::open(global)?;
     if options.tool.is_none() && !options.yes {
         let input = json!({"upstream": options.name, "state": "changed"}).to_string();
-        let reply = local.call_named("listProxyTools", &input)?;
+        let reply = target.call("listProxyTools", &input)?;
         let listed: ListedTools = serde_json::from_str(&reply.body).map_err(Error::internal)?;
         for tool in &listed.tools {
             line(&printable(&format!("{}: offered now as {}", tool.name, tool.offered)))?;
@@ -211,7 +214,7 @@ fn accept(options: &AcceptOptions, global: &GlobalOptions, screen: Screen) -> Re
         return Ok(ExitCode::FAILURE);
     }
     let input = json!({"name": options.name, "tool": options.tool}).to_string();
-    let reply = local.call_named("acceptTools", &input)?;
+    let reply = target.call("acceptTools", &input)?;
     let answer: Value = serde_json::from_str(&reply.body).map_err(Error::internal)?;
     let names: Vec<_> = answer["accepted"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     let text =

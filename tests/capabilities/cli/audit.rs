@@ -7,9 +7,13 @@ use std::{
     time::Instant,
 };
 
+use base64::{
+    Engine,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
 use haldir::{
     call::Keyring,
-    crypto::{Key, Note, Verifier},
+    crypto::{Key, Note, TrustedKey, Verifier},
     model::{TenantId, UnixMicros},
     store::Store,
     watch::chain,
@@ -82,8 +86,19 @@ fn a_bundle_is_verified_without_a_store_and_names_the_entry_that_was_altered() {
         (&json!(true), &json!(11), &json!(true))
     );
     assert_eq!((&report["details_erased"], &report["heads_checked"]), (&json!(0), &json!(0)));
-    let alone = terminal.done(&["audit", "verify", &bundle]);
-    assert!(alone.stdout.starts_with("verified: all 11 entries") && alone.stdout.contains("came with the bundle"));
+    // The bundle's own key proves nothing about whose log it is.
+    let alone = terminal.refused(&["audit", "verify", &bundle], 3);
+    assert!(alone.stdout.starts_with("consistent with itself, not verified: all 11 entries"), "{alone:?}");
+    assert!(alone.stdout.contains("came with the bundle"));
+    let TrustedKey::Named(named) = TrustedKey::parse(&key).unwrap() else { panic!("{key} has a name") };
+    let bytes = named.key().as_bytes().to_owned();
+    let (hex, base64) =
+        (bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>(), URL_SAFE_NO_PAD.encode(bytes));
+    for form in [hex.as_str(), &hex.to_uppercase(), &base64, &STANDARD.encode(bytes)] {
+        let done = terminal.done(&["audit", "verify", &bundle, "--key", form]);
+        assert!(done.stdout.starts_with("verified: "), "{form}: {done:?}");
+    }
+    terminal.refused(&["audit", "verify", &bundle, "--key", &hex[..62]], 2);
     let text = fs::read_to_string(&bundle).unwrap();
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(lines.len(), 1 + 11 + 1);
@@ -152,7 +167,7 @@ fn every_single_bit_of_a_bundle_counts() {
     let bundle = path(&terminal, "log.bundle");
     terminal.done(&["audit", "export", "--bundle", &bundle]);
     let bytes = fs::read(&bundle).unwrap();
-    let key = Verifier::parse(&verifier(&terminal)).unwrap();
+    let key = TrustedKey::parse(&verifier(&terminal)).unwrap();
     let verify = |bytes: &[u8]| {
         let report = haldir::operations::bundle::verify(bytes, std::slice::from_ref(&key), 1, &mut |_, _| {});
         report.is_ok_and(|report| report.verified)
@@ -192,7 +207,8 @@ fn erased_details_still_verify_in_a_bundle() {
         .unwrap();
     let bundle = path(&terminal, "log.bundle");
     terminal.done(&["audit", "export", "--bundle", &bundle]);
-    let report = terminal.done(&["audit", "verify", &bundle, "--json"]).json();
+    let key = verifier(&terminal);
+    let report = terminal.done(&["audit", "verify", &bundle, "--json", "--key", &key]).json();
     assert_eq!((&report["verified"], &report["details_erased"]), (&json!(true), &json!(3)));
 }
 

@@ -88,7 +88,9 @@ fn what_cannot_work_is_said_in_one_line_with_its_exit_code() {
         (vec!["keys", "create", "--tier", "gold"], 2, "possible values"),
         (vec!["keys", "create", "--scopes", "nonsense"], 2, "key scope"),
         (vec!["keys", "create", "--max-spend", "0.0000000001"], 2, "at most 9 decimals"),
-        (vec!["--url", "http://127.0.0.1:1", "keys", "list"], 2, "haldir call"),
+        (vec!["--url", "http://127.0.0.1:1", "keys", "list"], 1, "not reached"),
+        (vec!["--url", "http://127.0.0.1:1", "doctor"], 2, "files of this machine"),
+        (vec!["--url", "http://127.0.0.1:1", "audit", "rotate-key"], 2, "files of this machine"),
         (vec!["--tenant", "nobody", "keys", "create"], 1, "no tenant nobody"),
         (vec!["--url", "http://127.0.0.1:1", "call", "get-spend"], 1, "not reached"),
         (pay("five").iter().map(String::as_str).collect(), 2, "expected a number"),
@@ -98,7 +100,9 @@ fn what_cannot_work_is_said_in_one_line_with_its_exit_code() {
         let refused = terminal.refused(&arguments, code);
         assert!(refused.stderr.contains(said) && refused.stdout.is_empty(), "{arguments:?}: {refused:?}");
         if code == 1 {
-            assert!(refused.stderr.starts_with("haldir: ") && refused.stderr.lines().count() == 1, "{refused:?}");
+            let lines: Vec<_> =
+                refused.stderr.lines().filter(|line| !line.starts_with("haldir: on the server ")).collect();
+            assert!(lines.len() == 1 && lines[0].starts_with("haldir: "), "{refused:?}");
         }
         let error = terminal.refused(&[&["--json"], &arguments[..]].concat(), code).json();
         assert!(error["error"].as_str().is_some_and(|text| !text.is_empty()) && error["code"].is_string(), "{error}");
@@ -140,6 +144,43 @@ fn calls_reach_a_haldir_elsewhere() {
     assert!(refused.code == 1 && refused.stdout.is_empty(), "{refused:?}");
     assert!(!here.store().exists(), "a call elsewhere made a store here");
 }
+
+/// Every command about operations goes where `--url` or the variable says, and names that place; one about files refuses.
+#[test]
+fn every_command_works_on_a_server_elsewhere_and_names_it() {
+    let (there, key) = Terminal::with_store();
+    let server = Server::start(&there);
+    let here = Terminal::new();
+    let command = |arguments: &[&str]| {
+        outcome(here.command(arguments).env("HALDIR_BASE_URL", &server.url).env("HALDIR_API_KEY", &key))
+    };
+    for arguments in [
+        &["policy", "add", "block_tool", "--tool", "wipe"][..],
+        &["policy", "list"],
+        &["keys", "create", "--name", "far"],
+        &["keys", "list"],
+        &["approvals", "list"],
+        &["webhooks", "list"],
+        &["upstreams", "list"],
+        &["upstreams", "tools"],
+        &["usage"],
+        &["overview"],
+        &["compliance", "score"],
+        &["compliance", "schedules", "list"],
+        &["audit", "verify"],
+    ] {
+        let done = command(arguments);
+        assert_eq!(done.code, 0, "{arguments:?}: {done:?}");
+        assert!(done.stderr.contains(&format!("haldir: on the server {}", server.url)), "{arguments:?}: {done:?}");
+    }
+    assert!(there.done(&["keys", "list"]).stdout.contains("far"), "the key was made elsewhere");
+    assert!(there.done(&["policy", "list"]).stdout.contains("wipe"), "the policy was added elsewhere");
+    let verified = command(&["audit", "verify", "--json"]);
+    assert_eq!(verified.json()["verified"], true);
+    assert!(verified.stderr.is_empty(), "{verified:?}");
+    assert!(!here.store().exists(), "a command for a server made a store here");
+}
+
 /// A running server; it ends with the test.
 struct Server {
     process: Child,

@@ -57,7 +57,9 @@ fn attempts_are_listed_from_the_terminal() {
     program.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
     let server = crate::support::Server::start(program);
     receiver.wait_for(1);
-    // Told to stop, it writes down what it has sent.
+    // An attempt whose answer the server has not read when it stops is taken back, so the answer is waited for.
+    let is_listed = || terminal.done(&["webhooks", "deliveries", "--event", &event]).stdout.contains("dlv_");
+    crate::support::until("the attempt is listed", is_listed);
     server.process.terminate();
     assert!(server.process.finish().0);
     let table = terminal.done(&["webhooks", "deliveries", "--event", &event]).stdout;

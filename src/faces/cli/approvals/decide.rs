@@ -8,8 +8,8 @@ use serde_json::value::RawValue;
 
 use super::super::{
     GlobalOptions, Screen, Stop,
-    local::Local,
     output::{line, printable},
+    target::Target,
 };
 use crate::error::Error;
 
@@ -83,7 +83,7 @@ fn run(
     let DecisionOptions { request_id, by, note } = options;
     let input = Input { request_id, decided_by: by.as_deref(), note: note.as_deref(), arguments };
     let input = serde_json::to_string(&input).map_err(Error::internal)?;
-    let reply = Local::open_existing(global)?.call_named(operation, &input)?;
+    let reply = Target::open(global)?.call(operation, &input)?;
     if screen.json {
         line(&reply.body)?;
     } else {

@@ -8,8 +8,8 @@ use serde_json::json;
 
 use super::super::{
     GlobalOptions, Screen, Stop,
-    local::Local,
     output::{line, note, table},
+    target::Target,
 };
 use crate::{
     error::Error,
@@ -51,7 +51,7 @@ const HEADER: [&str; 8] = ["REQUEST", "AGENT", "TOOL", "ACTION", "USD", "REASON"
 
 pub fn run(options: &ListOptions, global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
     let input = json!({"agent_id": options.agent, "limit": options.limit, "cursor": options.cursor}).to_string();
-    let reply = Local::open_existing(global)?.call_named("listPendingApprovals", &input)?;
+    let reply = Target::open(global)?.call("listPendingApprovals", &input)?;
     if screen.json {
         line(&reply.body)?;
         return Ok(ExitCode::SUCCESS);

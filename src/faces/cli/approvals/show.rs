@@ -8,8 +8,8 @@ use serde_json::{json, value::RawValue};
 
 use super::super::{
     GlobalOptions, Screen, Stop,
-    local::Local,
     output::{line, table},
+    target::Target,
 };
 use crate::{
     error::Error,
@@ -50,7 +50,7 @@ struct Detail {
 
 pub fn run(options: &ShowOptions, global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
     let input = json!({"request_id": options.request_id, "wait": options.wait}).to_string();
-    let reply = Local::open_existing(global)?.call_named("getApproval", &input)?;
+    let reply = Target::open(global)?.call("getApproval", &input)?;
     if screen.json {
         line(&reply.body)?;
         return Ok(ExitCode::SUCCESS);

@@ -10,10 +10,9 @@ use std::{
 use clap::Args;
 use serde_json::json;
 
-use super::source::Source;
 use crate::{
     error::{Code, Error, Result},
-    faces::cli::{GlobalOptions, Screen, ServerOptions, Stop, output::line},
+    faces::cli::{GlobalOptions, Screen, Stop, output::line, target::Target},
 };
 
 #[derive(Args)]
@@ -23,16 +22,11 @@ pub struct ExportOptions {
     bundle: PathBuf,
 }
 
-pub fn run(
-    options: &ExportOptions,
-    server: ServerOptions,
-    global: &GlobalOptions,
-    screen: Screen,
-) -> Result<ExitCode, Stop> {
-    let source = Source::open(server, global)?;
+pub fn run(options: &ExportOptions, global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
+    let target = Target::open(global)?;
     // Under another name until it is whole, so that nobody takes a part for the whole.
     let part = beside(&options.bundle, ".part");
-    let bytes = write(&source, &part)
+    let bytes = write(&target, &part)
         .and_then(|bytes| fs::rename(&part, &options.bundle).map(|()| bytes).map_err(|error| unusable(&part, &error)))
         .inspect_err(|_| drop(fs::remove_file(&part)))?;
     let path = options.bundle.display().to_string();
@@ -55,14 +49,14 @@ fn unusable(path: &Path, error: &std::io::Error) -> Error {
     Error::new(Code::InvalidArgument, format!("{} cannot be written: {error}", path.display())).field("bundle")
 }
 
-fn write(source: &Source, path: &Path) -> Result<u64> {
+fn write(target: &Target, path: &Path) -> Result<u64> {
     let mut open = OpenOptions::new();
     open.write(true).create(true).truncate(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut open, 0o600);
     let mut out = BufWriter::new(open.open(path).map_err(|error| unusable(path, &error))?);
     let mut bytes = 0;
-    source.stream("exportBundle", &mut |piece| {
+    target.stream("exportBundle", "{}", &mut |piece| {
         bytes += piece.len() as u64;
         out.write_all(piece).map_err(|error| unusable(path, &error))
     })?;

@@ -18,6 +18,7 @@ pub struct RotateOptions {
 }
 
 pub fn run(options: &RotateOptions, global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
+    global.require_no_server()?;
     let local = Local::open_existing(global)?;
     let key = local.rotate_signing_key(i64::from(options.overlap_days))?;
     if screen.json {

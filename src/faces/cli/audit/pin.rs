@@ -12,13 +12,14 @@ use std::{
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{bundle::beside, source::Source, verify::parse_verifier, witness};
+use super::{bundle::beside, verify::parse_verifier, witness};
 use crate::{
     crypto::{Checkpoint, Hash, Note, Verifier},
     error::{Code, Error, Result},
     faces::cli::{
-        GlobalOptions, Screen, ServerOptions, Stop,
+        GlobalOptions, Screen, Stop,
         output::{line, note},
+        target::Target,
     },
     model::{Clock, time::SystemClock},
     witness::{Pin, Pinned},
@@ -60,8 +61,8 @@ fn rewritten(problem: String) -> Error {
 
 /// The log's next checkpoint, if it begins with what is kept. Whatever comes of it comes from the log's signatures and
 /// proofs; what the server says beside them counts for nothing.
-fn look(source: &Source, kept: Option<&Pin>) -> Result<Look> {
-    let (checkpoint, keys) = (source.checkpoint()?, source.keys()?);
+fn look(target: &Target, kept: Option<&Pin>) -> Result<Look> {
+    let (checkpoint, keys) = (target.checkpoint()?, target.keys()?);
     let Some(kept) = kept else {
         let pin = Pin::new(&checkpoint, keys).map_err(rewritten)?;
         let now = pin.open().map_err(rewritten)?.checkpoint;
@@ -69,21 +70,21 @@ fn look(source: &Source, kept: Option<&Pin>) -> Result<Look> {
     };
     let pinned = kept.open().map_err(|problem| Error::new(Code::InvalidArgument, problem).field("file"))?;
     let next = pinned.read(&checkpoint).map_err(rewritten)?;
-    let path = proof(source, &pinned, &next)?;
+    let path = proof(target, &pinned, &next)?;
     pinned.check(&next, &path).map_err(rewritten)?;
     let pin = Pin::new(&checkpoint, pinned.trusted(&checkpoint, &keys)).map_err(rewritten)?;
     Ok(Look { pin, then: Some(pinned.checkpoint.size), now: next })
 }
 
 /// The proof that the log at `next` begins with what is kept. A server that has none to give has rewritten it.
-fn proof(source: &Source, pinned: &Pinned, next: &Checkpoint) -> Result<Vec<Hash>> {
+fn proof(target: &Target, pinned: &Pinned, next: &Checkpoint) -> Result<Vec<Hash>> {
     let size = pinned.checkpoint.size;
-    if size == 0 || size == next.size { Ok(Vec::new()) } else { consistency(source, size, next.size) }
+    if size == 0 || size == next.size { Ok(Vec::new()) } else { consistency(target, size, next.size) }
 }
 
 /// A consistency proof, as the log gives it.
-pub fn consistency(source: &Source, first: u64, second: u64) -> Result<Vec<Hash>> {
-    let answer = source.call("getConsistencyProof", &json!({"first": first, "second": second}))?;
+pub fn consistency(target: &Target, first: u64, second: u64) -> Result<Vec<Hash>> {
+    let answer = target.call_value("getConsistencyProof", &json!({"first": first, "second": second}))?;
     let path = answer["consistency_path"].as_array().into_iter().flatten();
     path.map(|hash| hash.as_str().and_then(unhex)).collect::<Option<_>>().ok_or_else(|| {
         rewritten(format!("the log gives no readable proof that its {second} entries begin with the {first} before"))
@@ -101,12 +102,7 @@ fn unhex(text: &str) -> Option<Hash> {
     Some(hash)
 }
 
-pub fn run(
-    options: &PinOptions,
-    server: ServerOptions,
-    global: &GlobalOptions,
-    screen: Screen,
-) -> Result<ExitCode, Stop> {
+pub fn run(options: &PinOptions, global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
     let kept: Option<Pin> = match fs::read_to_string(&options.file) {
         Ok(text) => Some(serde_json::from_str(&text).map_err(|error| {
             let message = format!("{} is no pin of haldir's: {error}", options.file.display());
@@ -115,8 +111,8 @@ pub fn run(
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(error) => return Err(unusable(&options.file, &error).into()),
     };
-    let source = Source::open(server, global)?;
-    let Look { pin, then, now } = look(&source, kept.as_ref())?;
+    let target = Target::open(global)?;
+    let Look { pin, then, now } = look(&target, kept.as_ref())?;
     let text = serde_json::to_string_pretty(&pin).map_err(Error::internal)?;
     replace(&options.file, text.as_bytes()).map_err(|error| unusable(&options.file, &error))?;
     if screen.json {
@@ -144,24 +140,19 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     fs::rename(&temporary, path)
 }
 
-pub fn mirror(
-    options: &MirrorOptions,
-    server: ServerOptions,
-    global: &GlobalOptions,
-    screen: Screen,
-) -> Result<ExitCode, Stop> {
+pub fn mirror(options: &MirrorOptions, global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
     if options.witnesses.len() != options.witness_keys.len() {
         return Err(
             Error::invalid("witness_key", "every --witness needs a --witness-key, and the other way round").into()
         );
     }
     let mut kept = last_mirrored(&options.to)?;
-    let source = Source::open(server, global)?;
+    let target = Target::open(global)?;
     loop {
-        match look(&source, kept.as_ref()) {
+        match look(&target, kept.as_ref()) {
             Ok(Look { pin, then, now }) => {
                 if then != Some(now.size) {
-                    let pin = cosigned(options, &source, pin)?;
+                    let pin = cosigned(options, &target, pin)?;
                     append(&options.to, &pin).map_err(|error| unusable(&options.to, &error))?;
                     if !screen.json {
                         line(&format!("{}: {} entries", now.origin, now.size))?;
@@ -181,9 +172,9 @@ pub fn mirror(
 }
 
 /// The checkpoint with the cosignatures of all witnesses.
-fn cosigned(options: &MirrorOptions, source: &Source, mut pin: Pin) -> Result<Pin> {
+fn cosigned(options: &MirrorOptions, target: &Target, mut pin: Pin) -> Result<Pin> {
     for (url, key) in options.witnesses.iter().zip(&options.witness_keys) {
-        let lines = witness::submit(url, source, &pin.checkpoint)?;
+        let lines = witness::submit(url, target, &pin.checkpoint)?;
         let mut note = Note::parse(&pin.checkpoint).map_err(Error::internal)?;
         note.add_lines(&lines).map_err(|what| Error::new(Code::Unavailable, format!("{url}: {what}")))?;
         if key.verify(&note).is_none() {

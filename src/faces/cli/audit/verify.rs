@@ -10,14 +10,16 @@ use std::{
 };
 
 use clap::Args;
+use serde_json::Value;
 
 use crate::{
-    crypto::Verifier,
+    crypto::{TrustedKey, Verifier},
     error::{Code, Error, Result},
     faces::cli::{
         GlobalOptions, Screen, Stop,
         local::Local,
-        output::{line, note},
+        output::{line, note, printable},
+        target::{self, Target},
     },
     operations::bundle,
 };
@@ -29,11 +31,12 @@ const BUFFER_BYTES: usize = 1024 * 1024;
 
 #[derive(Args)]
 pub struct VerifyOptions {
-    /// A bundle that `haldir audit export --bundle` wrote. Default: the log of the local store.
+    /// A bundle that `haldir audit export --bundle` wrote. Default: the log of the local store, or of the server.
     bundle: Option<PathBuf>,
-    /// With a bundle: a verifier key of the log, known from elsewhere. May be repeated.
-    #[arg(long = "key", value_name = "KEY", value_parser = parse_verifier)]
-    keys: Vec<Verifier>,
+    /// With a bundle: a key of the log that you know from elsewhere, as name+hash+key, in hexadecimal or in base64. May be
+    /// repeated. Without one the bundle can only be found consistent with itself.
+    #[arg(long = "key", value_name = "KEY", value_parser = TrustedKey::parse)]
+    keys: Vec<TrustedKey>,
     /// Threads that work on it. Default: as many as there are cores.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     threads: Option<u16>,
@@ -68,26 +71,57 @@ impl Progress {
 pub fn run(options: &VerifyOptions, global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
     let threads = options.threads.map_or_else(|| thread::available_parallelism().map_or(2, usize::from), usize::from);
     let mut progress = Progress::new(screen);
-    let (is_good, message, report) = if let Some(path) = &options.bundle {
+    if let Some(path) = &options.bundle {
+        global.require_no_server()?;
         let file = File::open(path).map_err(|error| {
             Error::new(Code::InvalidArgument, format!("{} cannot be read: {error}", path.display())).field("bundle")
         })?;
         let input = BufReader::with_capacity(BUFFER_BYTES, file);
         let report = bundle::verify(input, &options.keys, threads, &mut |done, total| progress.at(done, total))?;
-        (report.verified, report.message.clone(), serde_json::to_string(&report).map_err(Error::internal)?)
-    } else {
-        if !options.keys.is_empty() {
-            return Err(Error::invalid("key", "--key goes with a bundle: the store has its own keys").into());
-        }
-        let local = Local::open_existing(global)?;
-        let mut show = |done: i64, total: i64| progress.at(done.cast_unsigned(), total.cast_unsigned());
-        let report = local.haldir.verify_log(&global.tenant, threads, &mut show)?;
-        (report.is_verified(), report.message().to_owned(), serde_json::to_string(&report).map_err(Error::internal)?)
+        let outcome = match (report.verified, report.key_is_trusted) {
+            (false, _) => Outcome::Bad,
+            (true, false) => Outcome::Consistent,
+            (true, true) => Outcome::Good,
+        };
+        return show(screen, outcome, &report.message, &serde_json::to_string(&report).map_err(Error::internal)?);
+    }
+    if !options.keys.is_empty() {
+        return Err(Error::invalid("key", "--key goes with a bundle: the store has its own keys").into());
+    }
+    if target::server_address(global.server.url.as_deref()).is_some() {
+        let reply = Target::open(global)?.call("verifyAuditTrail", "{}")?;
+        let answer: Value = serde_json::from_str(&reply.body).map_err(Error::internal)?;
+        let outcome = if answer["verified"] == true { Outcome::Good } else { Outcome::Bad };
+        return show(screen, outcome, answer["message"].as_str().unwrap_or_default(), &reply.body);
+    }
+    let local = Local::open_existing(global)?;
+    let mut progress = |done: i64, total: i64| progress.at(done.cast_unsigned(), total.cast_unsigned());
+    let report = local.haldir.verify_log(&global.tenant, threads, &mut progress)?;
+    let outcome = if report.is_verified() { Outcome::Good } else { Outcome::Bad };
+    show(screen, outcome, report.message(), &serde_json::to_string(&report).map_err(Error::internal)?)
+}
+
+/// What a check has found.
+enum Outcome {
+    Good,
+    /// A bundle agrees with itself; its signatures are by a key that came with it.
+    Consistent,
+    Bad,
+}
+
+/// Exit code of a bundle that only agrees with itself.
+const CONSISTENT: u8 = 3;
+
+fn show(screen: Screen, outcome: Outcome, message: &str, report: &str) -> Result<ExitCode, Stop> {
+    let (word, code) = match outcome {
+        Outcome::Good => ("verified", ExitCode::SUCCESS),
+        Outcome::Consistent => ("consistent with itself, not verified", ExitCode::from(CONSISTENT)),
+        Outcome::Bad => ("NOT VERIFIED", ExitCode::FAILURE),
     };
     if screen.json {
-        line(&report)?;
+        line(report)?
     } else {
-        line(&format!("{}: {message}", if is_good { "verified" } else { "NOT VERIFIED" }))?;
+        line(&format!("{word}: {}", printable(message)))?
     }
-    Ok(if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(code)
 }

@@ -14,12 +14,12 @@ use http::{StatusCode, header};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use super::{pin::consistency, source::Source, verify::parse_verifier};
+use super::{pin::consistency, verify::parse_verifier};
 use crate::{
     crypto::{Checkpoint, MAX_NOTE_BYTES, Note, Verifier},
     error::{Code, Error, Result},
     faces::{
-        cli::{Screen, Stop, local, output::line},
+        cli::{Screen, Stop, local, output::line, target::Target},
         http::{lanes::Lanes, listener},
     },
     model::{Clock, time::SystemClock},
@@ -100,7 +100,7 @@ async fn add_checkpoint(State(witness): State<Arc<Witness>>, body: String) -> Re
 }
 
 /// Asks the witness at `url` for its cosignature under `checkpoint`; answers the signature lines.
-pub fn submit(url: &str, source: &Source, checkpoint: &str) -> Result<String> {
+pub fn submit(url: &str, target: &Target, checkpoint: &str) -> Result<String> {
     let note = Note::parse(checkpoint).map_err(Error::internal)?;
     let next = Checkpoint::parse(&note.text).map_err(Error::internal)?;
     let elsewhere = |what: String| Error::new(Code::Unavailable, format!("the witness {url} {what}"));
@@ -131,7 +131,7 @@ pub fn submit(url: &str, source: &Source, checkpoint: &str) -> Result<String> {
     // The witness says what it has seen: the first question is a guess that it has seen nothing.
     let mut old = 0;
     for _ in 0..3 {
-        let proof = if old == 0 || old == next.size { Vec::new() } else { consistency(source, old, next.size)? };
+        let proof = if old == 0 || old == next.size { Vec::new() } else { consistency(target, old, next.size)? };
         let (status, body) = send(witness::request(old, &proof, checkpoint))?;
         match status {
             200 => return Ok(body),

@@ -12,13 +12,10 @@ use serde_json::json;
 
 use super::super::{
     GlobalOptions, Screen, Stop,
-    local::Local,
     output::{line, note},
+    target::Target,
 };
-use crate::{
-    error::{Code, Error},
-    operations,
-};
+use crate::error::{Code, Error};
 
 #[derive(Args)]
 pub struct EvidenceOptions {
@@ -53,9 +50,8 @@ pub fn run(options: &EvidenceOptions, global: &GlobalOptions, screen: Screen) ->
         return Err(Error::invalid("format", "--json writes JSON: name a file with --out for another format").into());
     }
     let input = json!({"since": options.since, "until": options.until, "format": format}).to_string();
-    let operation = operations::named("getEvidence").ok_or_else(|| Error::internal("no operation getEvidence"))?;
     let mut pack = Vec::new();
-    Local::open_existing(global)?.stream(operation, &input, &mut |piece| {
+    Target::open(global)?.stream("getEvidence", &input, &mut |piece| {
         pack.extend_from_slice(piece);
         Ok(())
     })?;

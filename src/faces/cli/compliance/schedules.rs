@@ -8,8 +8,8 @@ use serde_json::json;
 
 use super::super::{
     GlobalOptions, Screen, Stop,
-    local::Local,
     output::{line, note, printable, table},
+    target::Target,
 };
 use crate::{error::Error, model::UnixMicros};
 
@@ -69,13 +69,13 @@ struct Schedule {
 }
 
 pub fn run(command: &SchedulesCommand, global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
-    let store = Local::open_existing(global)?;
+    let store = Target::open(global)?;
     match command {
         SchedulesCommand::List => list(&store, screen)?,
         SchedulesCommand::Create(options) => {
             let CreateOptions { name, cadence, delivery } = options;
             let input = json!({"name": name, "cadence": cadence, "delivery": delivery}).to_string();
-            let reply = store.call_named("createComplianceSchedule", &input)?;
+            let reply = store.call("createComplianceSchedule", &input)?;
             if screen.json {
                 line(&reply.body)?;
             } else {
@@ -85,7 +85,7 @@ pub fn run(command: &SchedulesCommand, global: &GlobalOptions, screen: Screen) -
         }
         SchedulesCommand::Delete(options) => {
             let input = json!({"schedule_id": options.schedule_id}).to_string();
-            store.call_named("deleteComplianceSchedule", &input)?;
+            store.call("deleteComplianceSchedule", &input)?;
             if screen.json {
                 line(&json!({"deleted": true, "schedule_id": options.schedule_id}).to_string())?;
             } else {
@@ -96,8 +96,8 @@ pub fn run(command: &SchedulesCommand, global: &GlobalOptions, screen: Screen) -
     Ok(ExitCode::SUCCESS)
 }
 
-fn list(store: &Local, screen: Screen) -> Result<(), Stop> {
-    let reply = store.call_named("listComplianceSchedules", "{}")?;
+fn list(store: &Target, screen: Screen) -> Result<(), Stop> {
+    let reply = store.call("listComplianceSchedules", "{}")?;
     if screen.json {
         return line(&reply.body);
     }

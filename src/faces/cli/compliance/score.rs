@@ -6,8 +6,8 @@ use serde::Deserialize;
 
 use super::super::{
     GlobalOptions, Screen, Stop,
-    local::Local,
     output::{Level, line, printable},
+    target::Target,
 };
 use crate::error::Error;
 
@@ -30,7 +30,7 @@ struct Criterion {
 }
 
 pub fn run(global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
-    let reply = Local::open_existing(global)?.call_named("getComplianceScore", "{}")?;
+    let reply = Target::open(global)?.call("getComplianceScore", "{}")?;
     if screen.json {
         line(&reply.body)?;
         return Ok(ExitCode::SUCCESS);

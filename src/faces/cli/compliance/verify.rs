@@ -18,7 +18,7 @@ use super::super::{
     output::{line, printable},
 };
 use crate::{
-    crypto::PublicKey,
+    crypto::{PublicKey, TrustedKey},
     error::{Code, Error, Result},
     operations::evidence::{self, MAX_PACK_BYTES},
 };
@@ -28,9 +28,10 @@ pub struct VerifyOptions {
     /// The pack, in JSON.
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// The public key to trust, in hexadecimal; may be given several times. Default: the keys of the local store.
-    #[arg(long, value_name = "HEX")]
-    public_key: Vec<String>,
+    /// A public key to trust, in hexadecimal, in base64 or as name+hash+key. May be repeated. Default: the keys of the local
+    /// store.
+    #[arg(long, visible_alias = "key", value_name = "KEY", value_parser = TrustedKey::parse)]
+    public_key: Vec<TrustedKey>,
     /// A file with the keys to trust, as /.well-known/jwks.json serves them.
     #[arg(long, value_name = "FILE")]
     jwks: Option<PathBuf>,
@@ -52,14 +53,10 @@ struct Jwk {
 }
 
 pub fn run(options: &VerifyOptions, global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
+    global.require_no_server()?;
     let pack = read(&options.file)?;
     let mut trusted = Vec::new();
-    for text in &options.public_key {
-        let bytes = evidence::from_hex(text).ok_or_else(|| {
-            Error::invalid("public-key", "--public-key must be 64 lower-case hexadecimal digits, an Ed25519 key")
-        })?;
-        trusted.push(PublicKey::from_bytes(bytes));
-    }
+    trusted.extend(options.public_key.iter().map(TrustedKey::key));
     if let Some(path) = &options.jwks {
         trusted.extend(keys_of(path)?);
     }

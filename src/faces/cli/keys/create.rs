@@ -8,8 +8,8 @@ use zeroize::Zeroizing;
 
 use super::super::{
     GlobalOptions, Screen, Stop,
-    local::Local,
     output::{line, note, printable},
+    target::Target,
 };
 use crate::{error::Error, model::Money};
 
@@ -82,10 +82,10 @@ struct Created {
 }
 
 pub fn run(options: &CreateOptions, global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
-    let local = Local::open(global)?;
+    let target = Target::open_or_create(global)?;
     let role = match options.role.as_deref() {
         Some(role) => role,
-        None if local.haldir.has_no_key()? => "operator",
+        None if target.is_store_without_keys()? => "operator",
         None => "agent",
     };
     let input = Input {
@@ -99,7 +99,7 @@ pub fn run(options: &CreateOptions, global: &GlobalOptions, screen: Screen) -> R
         expires_in: options.expires_in,
     };
     let input = serde_json::to_string(&input).map_err(Error::internal)?;
-    let reply = local.call_named("createApiKey", &input)?;
+    let reply = target.call("createApiKey", &input)?;
     let created: Created = serde_json::from_str(&reply.body).map_err(Error::internal)?;
     let shown = if screen.json { line(&reply.body) } else { line(&created.key) };
     if shown.is_err() {

@@ -6,8 +6,8 @@ use serde::Deserialize;
 
 use super::super::{
     GlobalOptions, Screen, Stop,
-    local::Local,
     output::{line, table},
+    target::Target,
 };
 use crate::{
     error::Error,
@@ -39,7 +39,7 @@ const HEADER: [&str; 9] =
     ["PREFIX", "NAME", "ROLE", "TIER", "STATE", "SCOPES", "SESSIONS UP TO", "CREATED", "LAST USED"];
 
 pub fn run(global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
-    let reply = Local::open_existing(global)?.call_named("listApiKeys", "{}")?;
+    let reply = Target::open(global)?.call("listApiKeys", "{}")?;
     if screen.json {
         line(&reply.body)?;
         return Ok(ExitCode::SUCCESS);

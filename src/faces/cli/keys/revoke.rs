@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::json;
 
-use super::super::{GlobalOptions, Screen, Stop, local::Local, output::line};
+use super::super::{GlobalOptions, Screen, Stop, output::line, target::Target};
 use crate::{error::Error, gate::authenticate::PUBLIC_CHARS};
 
 #[derive(Args)]
@@ -22,7 +22,7 @@ pub fn run(options: &RevokeOptions, global: &GlobalOptions, screen: Screen) -> R
         return Err(Error::invalid("prefix", message).into());
     }
     let input = json!({"prefix": options.prefix}).to_string();
-    let reply = Local::open_existing(global)?.call_named("revokeApiKey", &input)?;
+    let reply = Target::open(global)?.call("revokeApiKey", &input)?;
     if screen.json {
         line(&reply.body)?;
     } else {

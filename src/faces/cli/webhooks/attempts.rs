@@ -6,8 +6,8 @@ use serde_json::json;
 
 use super::super::{
     GlobalOptions, Screen, Stop,
-    local::Local,
     output::{line, note, table},
+    target::Target,
 };
 use crate::{error::Error, model::UnixMicros};
 
@@ -58,7 +58,7 @@ const ATTEMPT_HEADER: [&str; 9] = ["DELIVERY", "WEBHOOK", "EVENT", "KIND", "ATTE
 
 pub fn deliveries(options: &DeliveriesOptions, global: &GlobalOptions, screen: Screen) -> Result<(), Stop> {
     let input = json!({"event_id": options.event, "before": options.before, "limit": options.limit}).to_string();
-    let reply = Local::open_existing(global)?.call_named("listDeliveries", &input)?;
+    let reply = Target::open(global)?.call("listDeliveries", &input)?;
     if screen.json {
         return line(&reply.body);
     }
@@ -103,7 +103,7 @@ const LETTER_HEADER: [&str; 7] = ["WEBHOOK", "EVENT", "KIND", "ATTEMPTS", "REASO
 
 pub fn dead_letters(options: &DeadLettersOptions, global: &GlobalOptions, screen: Screen) -> Result<(), Stop> {
     let input = json!({"webhook_id": options.webhook, "limit": options.limit}).to_string();
-    let reply = Local::open_existing(global)?.call_named("listDeadLetters", &input)?;
+    let reply = Target::open(global)?.call("listDeadLetters", &input)?;
     if screen.json {
         return line(&reply.body);
     }

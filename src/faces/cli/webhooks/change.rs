@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use super::{
     super::{
         GlobalOptions, Screen, Stop,
-        local::Local,
         output::{line, note},
+        target::Target,
     },
     WebhookArgument,
 };
@@ -122,7 +122,7 @@ fn call<T: for<'de> Deserialize<'de>>(
     global: &GlobalOptions,
     screen: Screen,
 ) -> Result<Option<T>, Stop> {
-    let reply = Local::open_existing(global)?.call_named(operation, &input.to_string())?;
+    let reply = Target::open(global)?.call(operation, &input.to_string())?;
     if screen.json {
         line(&reply.body)?;
         return Ok(None);

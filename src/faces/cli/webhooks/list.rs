@@ -4,8 +4,8 @@ use serde::Deserialize;
 
 use super::super::{
     GlobalOptions, Screen, Stop,
-    local::Local,
     output::{line, table},
+    target::Target,
 };
 use crate::{error::Error, model::UnixMicros};
 
@@ -30,7 +30,7 @@ struct Listing {
 const HEADER: [&str; 9] = ["WEBHOOK", "URL", "NAME", "EVENTS", "STATE", "SENT", "FAILED", "WAITING", "NEXT"];
 
 pub fn run(global: &GlobalOptions, screen: Screen) -> Result<(), Stop> {
-    let reply = Local::open_existing(global)?.call_named("listWebhooks", "{}")?;
+    let reply = Target::open(global)?.call("listWebhooks", "{}")?;
     if screen.json {
         return line(&reply.body);
     }
