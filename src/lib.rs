@@ -71,6 +71,7 @@ pub mod model;
 pub mod operations;
 pub mod outbound;
 pub mod proxy;
+pub mod redact;
 pub mod spans;
 pub mod store;
 pub mod upstream;

@@ -4,7 +4,7 @@
 //! # The pipeline
 //!
 //! session → [`tool`] known and pinned → [`edited`] arguments in place of those that were asked → [`scope`] → [`policy`] → [`flow`] and [`approval`], after the budget was looked
-//! at → [`budget`] → [`secret`] in → *the call* → secrets out ([`redact`]) → audit → alerts. Each step stands in its own
+//! at → [`budget`] → [`secret`] in → *the call* → secrets out ([`crate::redact`]) → audit → alerts. Each step stands in its own
 //! file, and says no when in doubt. What each saw goes into the entry of the call ([`trace`]).
 //!
 //! A call crosses two transactions ([`governed`]). The first decides; if the call may leave, it appends the entry that
@@ -51,7 +51,6 @@ pub mod policy;
 pub mod proxy_call;
 pub mod question;
 mod record;
-pub mod redact;
 pub mod register_upstream;
 pub mod scope;
 pub mod secret;

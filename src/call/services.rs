@@ -10,6 +10,7 @@ use super::{Attention, CallsUnderWay, Keyring, Meter, keyring};
 use crate::{
     model::{Ceilings, Clock, Money, Tier},
     outbound::Outbound,
+    redact::KnownSecrets,
     upstream::{Connections, UpstreamLimits, child::Children},
 };
 
@@ -27,6 +28,8 @@ pub struct Services {
     pub meter: Arc<Meter>,
     /// Connections to upstream servers.
     pub upstreams: Connections,
+    /// Which secrets each of them can have received.
+    pub known_secrets: KnownSecrets,
     /// Whether the upstreams that are children of this process were asked for their tools since it began.
     pub children_asked: watch::Sender<bool>,
     /// Calls of upstreams that this process vouches for.

@@ -42,6 +42,7 @@ impl Haldir {
             webhook_bell: Notify::default(),
             meter: Arc::default(),
             upstreams,
+            known_secrets: crate::redact::KnownSecrets::default(),
             children_asked: tokio::sync::watch::Sender::new(false),
             calls_under_way: crate::call::CallsUnderWay::default(),
             attention: crate::call::Attention::default(),

@@ -35,10 +35,10 @@ pub use crate::{
         policy::cedar::{MAX_BYTES as MAX_CEDAR_BYTES, SCHEMA as CEDAR_SCHEMA},
         proxy_call::{as_tool_result, as_written},
         question::Question,
-        redact::redact,
-        secret::{Sent, has_any as has_secret},
+        secret::has_any as has_secret,
         target::{Listing, Reach, reach, refresh},
     },
+    redact::Known,
     upstream::{Again, Question as Wanted, Said, Wanted as WantedLogs, Wish},
 };
 
@@ -102,8 +102,8 @@ impl Haldir {
         Ok(self.outward(caller, now))
     }
 
-    /// As [`Self::watch_proxy`], and where an upstream is, with the secrets in its headers: on one snapshot.
-    pub fn find_upstream(&self, credential: &Credential, upstream: &UpstreamName) -> Result<(Target, Vec<Sent>)> {
+    /// As [`Self::watch_proxy`], and where an upstream is, with the secrets that it can have received: on one snapshot.
+    pub fn find_upstream(&self, credential: &Credential, upstream: &UpstreamName) -> Result<(Target, Arc<Known>)> {
         let services = &self.inner.services;
         let now = services.clock.now();
         self.inner.store.read(|tx| {
@@ -139,23 +139,24 @@ impl Haldir {
     }
 
     /// Texts for an upstream that is a child of this process, such as its environment, with the secrets that stand in
-    /// them and may go there; and which those are.
+    /// them and may go there; and everything that it can have received then.
     pub fn fill_secrets(
         &self,
         cx: &OutwardContext,
         upstream: &UpstreamName,
         texts: &[String],
-    ) -> Result<(Vec<Zeroizing<String>>, Vec<Sent>)> {
+    ) -> Result<(Vec<Zeroizing<String>>, Arc<Known>)> {
         cx.read(|cx| {
             let keys = cx.services.keyring.tenant(cx.tx, &cx.caller.tenant)?;
-            let (mut filled, mut all) = (Vec::new(), Vec::new());
-            for text in texts {
-                let (text, sent) = secret::fill_header(cx, &keys, upstream, text)?;
-                filled.push(text);
-                all.extend(sent);
-            }
-            Ok((filled, all))
+            let filled =
+                texts.iter().map(|text| secret::fill_header(cx, &keys, upstream, text)).collect::<Result<_>>()?;
+            Ok((filled, secret::known(cx, upstream)?))
         })
+    }
+
+    /// Sees to it that every secret is known that the store would send the upstream now.
+    pub fn know_secrets(&self, cx: &OutwardContext, upstream: &UpstreamName) -> Result<()> {
+        cx.read(|cx| secret::known(cx, upstream).map(drop))
     }
 
     /// Takes in a list of tools of an upstream that a face is connected to, each as it was written. Only those that

@@ -1,7 +1,7 @@
 //! What upstreams offer, held against what they offered when they were first seen. A tool that changed is in quarantine
 //! until an operator accepts it as it is now.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 use serde_json::{Value, json, value::RawValue};
@@ -26,8 +26,8 @@ const MAX_DEFINITION_BYTES: usize = 65_536;
 /// The longest name of a tool.
 const MAX_NAME_CHARS: usize = 128;
 
-/// What models and people are told of a tool.
-const TOLD: &[&str] = &["name", "title", "description", "inputSchema", "outputSchema", "annotations"];
+/// What pins held of a tool before every member was pinned.
+const PINNED_BEFORE: &[&str] = &["name", "title", "description", "inputSchema", "outputSchema", "annotations"];
 
 /// A tool as it is offered, as far as it is looked at here.
 #[derive(Deserialize)]
@@ -107,7 +107,15 @@ impl Observed {
 pub fn is_as_accepted(tx: &dyn ReadTx, tenant: &TenantId, upstream: &UpstreamName, tool: &RawValue) -> Result<bool> {
     let Some((name, offer)) = read(tool) else { return Ok(false) };
     let known = tx.pinned_tool(tenant, upstream, &name)?;
-    Ok(known.is_none_or(|known| known.offered.is_none() && known.digest == offer.digest))
+    Ok(known.is_none_or(|known| known.offered.is_none() && is_pinned(&known, &offer)))
+}
+
+/// Whether the offer is the tool as it was accepted. The digest of a pin from before every member was pinned is of some of
+/// them, and its definition has all.
+fn is_pinned(known: &PinnedTool, offer: &Offer) -> bool {
+    known.digest == offer.digest
+        || digest_before(&known.definition).is_ok_and(|before| before == known.digest)
+            && digest(&known.definition).is_ok_and(|now| now == offer.digest)
 }
 
 fn read(tool: &RawValue) -> Option<(String, Offer)> {
@@ -116,15 +124,27 @@ fn read(tool: &RawValue) -> Option<(String, Offer)> {
     if definition.len() > MAX_DEFINITION_BYTES || text::problem(&name, 1, MAX_NAME_CHARS, false).is_some() {
         return None;
     }
+    // Some readers do not mind the case of a name: what they would show is not what others see.
+    let members: BTreeMap<String, &RawValue> = serde_json::from_str(definition).ok()?;
+    let folded: BTreeSet<String> = members.keys().map(|name| name.to_lowercase()).collect();
+    if folded.len() < members.len() {
+        return None;
+    }
     let digest = digest(definition).ok()?;
     Some((name, Offer { definition: definition.to_owned(), digest }))
 }
 
-/// BLAKE3 of what is told of a tool, in a form that white space and order do not change.
+/// BLAKE3 of everything that is told of a tool, icons, metadata and what MCP does not know yet included, in a form that white
+/// space and order do not change.
 fn digest(definition: &str) -> Result<[u8; 32]> {
     let canonical = canonical_document(definition)?;
+    Ok(crypto::digest(&[b"haldir 2026-11-29 pin of a whole tool", canonical.as_bytes()]))
+}
+
+fn digest_before(definition: &str) -> Result<[u8; 32]> {
+    let canonical = canonical_document(definition)?;
     let members: BTreeMap<String, &RawValue> = serde_json::from_str(&canonical).map_err(Error::internal)?;
-    let told: BTreeMap<_, _> = members.iter().filter(|(name, _)| TOLD.contains(&name.as_str())).collect();
+    let told: BTreeMap<_, _> = members.iter().filter(|(name, _)| PINNED_BEFORE.contains(&name.as_str())).collect();
     Ok(crypto::digest(&[&serde_json::to_vec(&told).map_err(Error::internal)?]))
 }
 
@@ -139,7 +159,7 @@ fn compared(
     let listed = if audience == Audience::Everyone { is_offered } else { tool.listed };
     let mut now = PinnedTool { listed, ..tool.clone() };
     // Offered twice under one name: one that differs is enough.
-    let other = offered.into_iter().flatten().find(|offer| offer.digest != tool.digest);
+    let other = offered.into_iter().flatten().find(|offer| !is_pinned(tool, offer));
     if is_offered {
         now.offered = other.map(|offer| offer.definition);
     }

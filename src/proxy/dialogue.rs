@@ -158,10 +158,14 @@ impl Talk<'_> {
 
     /// Progress, or a log message, if the client wants it.
     fn tell(&self, said: Said) {
-        let clean = |params: Box<RawValue>| (params.get().len() <= MAX_TOLD_BYTES).then(|| self.going.redact(params));
+        let short = |params: Box<RawValue>| (params.get().len() <= MAX_TOLD_BYTES).then_some(params);
         let told = match said {
-            Said::Progress(params) if self.line.progress => clean(params).map(Said::Progress),
-            Said::Log(params) if self.line.level.is_some() => clean(self.logged(params)).map(Said::Log),
+            Said::Progress(params) if self.line.progress => {
+                short(params).map(|params| Said::Progress(self.going.told(params, false)))
+            }
+            Said::Log(params) if self.line.level.is_some() => {
+                short(params).map(|params| Said::Log(self.logged(self.going.told(params, true))))
+            }
             _ => None,
         };
         // A client that does not keep up loses what is no answer.
@@ -234,8 +238,11 @@ impl Talk<'_> {
 
     /// The parameters as the client gets them: without secrets, and what a person reads says who asks. An error if that
     /// cannot be.
-    fn shown(&self, wish: Wish, params: Option<Box<RawValue>>) -> Result<Option<Box<RawValue>>, &'static str> {
-        let params = params.map(|params| self.going.redact(params));
+    async fn shown(&self, wish: Wish, params: Option<Box<RawValue>>) -> Result<Option<Box<RawValue>>, &'static str> {
+        let params = match params {
+            Some(params) => Some(self.going.redact(params).await),
+            None => None,
+        };
         if wish != Wish::Elicitation {
             return Ok(params);
         }
@@ -249,7 +256,7 @@ impl Talk<'_> {
         let refused = self.refusal(&question);
         let (refused, params) = match refused {
             Some(refused) => (Some(refused), None),
-            None => match self.shown(question.wish, question.params.take()) {
+            None => match self.shown(question.wish, question.params.take()).await {
                 Ok(params) => (None, params),
                 Err(why) => (Some(Err((INVALID_PARAMS, why.to_owned()))), None),
             },
@@ -289,7 +296,7 @@ impl Talk<'_> {
             let passed = if key == INPUT {
                 Err("it asks by the name by which haldir itself does")
             } else if self.can(wish, params.as_deref()) {
-                self.shown(wish, params)
+                self.shown(wish, params).await
             } else {
                 Err("it asks the client what that cannot be asked")
             };

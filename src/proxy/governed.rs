@@ -1,6 +1,9 @@
 //! A call under governance: decided before it leaves, settled when it is back.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Instant,
+};
 
 use serde_json::{Value, json, value::RawValue};
 use zeroize::Zeroizing;
@@ -13,8 +16,7 @@ use super::{
     flow,
     policy::{self, Question},
     record::{self, DENIED, HELD, begun, record},
-    redact, scope, secret,
-    secret::Sent,
+    scope, secret,
     settle::{self, Ending},
     tool::{self, Called},
     trace::Trace,
@@ -25,6 +27,7 @@ use crate::{
     error::{Code, Error, Result},
     gate::session,
     model::{Held, OpenCall, Person, SessionId, UpstreamName},
+    redact::{Carry, Known},
     upstream::{Failure, FailureKind},
     vault,
 };
@@ -64,7 +67,10 @@ pub struct Going {
     cx: OutwardContext,
     call: Arc<OpenCall>,
     arguments: Zeroizing<String>,
-    sent: Vec<Sent>,
+    /// The secrets that must not come back.
+    known: Arc<Known>,
+    /// What was told so far in progress, and in log messages.
+    told: [Mutex<Carry>; 2],
     /// What the result will say that it cost.
     by_result: Option<Box<ByResult>>,
     edited: Option<Arc<Edited>>,
@@ -111,7 +117,8 @@ pub async fn begin_and(cx: &OutwardContext, attempt: Attempt, leave: Option<Leav
     };
     Ok(match decided {
         Decided::Go(leaving) => {
-            let Leaving { call, arguments, sent, by_result, edited } = *leaving;
+            let Leaving { call, arguments, by_result, edited } = *leaving;
+            let known = cx.services.known_secrets.of(&cx.caller.tenant, &call.upstream);
             let (cx, call, by_result) = (cx.clone(), Arc::new(call), by_result.map(Box::new));
             let (began, vouched) = (Instant::now(), CallsUnderWay::add(&cx, &call));
             let settled = false;
@@ -120,7 +127,8 @@ pub async fn begin_and(cx: &OutwardContext, attempt: Attempt, leave: Option<Leav
                 cx,
                 call,
                 arguments,
-                sent,
+                known,
+                told: Default::default(),
                 by_result,
                 edited,
                 began,
@@ -143,7 +151,6 @@ enum Decided {
 struct Leaving {
     call: OpenCall,
     arguments: Zeroizing<String>,
-    sent: Vec<Sent>,
     by_result: Option<ByResult>,
     edited: Option<Arc<Edited>>,
 }
@@ -214,10 +221,10 @@ fn permit(
         Some(edited) => edited::use_up(cx, edited, trace)?,
         None => approval::given(cx, &session, &tool, arguments, because, person, trace)?,
     }
-    let (written, sent) = if secret::has_any(arguments.canonical()) {
+    let written = if secret::has_any(arguments.canonical()) {
         secret::fill(cx, &session, &tool.upstream, arguments.canonical(), trace)?
     } else {
-        (Zeroizing::new(arguments.written().to_owned()), Vec::new())
+        Zeroizing::new(arguments.written().to_owned())
     };
     if cost > crate::model::Money::ZERO {
         vault::budget::deduct(cx, &session, cost)?;
@@ -238,7 +245,7 @@ fn permit(
     };
     cx.tx.insert_open_call(&cx.caller.tenant, &call)?;
     begun(cx, &session, &tool, &call, arguments, trace)?;
-    Ok(Leaving { call, arguments: written, sent, by_result, edited: edited.map(Arc::new) })
+    Ok(Leaving { call, arguments: written, by_result, edited: edited.map(Arc::new) })
 }
 
 impl Going {
@@ -257,24 +264,20 @@ impl Going {
         &self.call.id
     }
 
-    /// Secrets that must not come back besides those in the arguments, such as those in headers.
-    pub fn guard(&mut self, sent: &[Sent]) {
-        self.sent.extend_from_slice(sent);
-    }
-
     /// What an operator changed of the arguments, if anything.
     pub fn edited(&self) -> Option<&Arc<Edited>> {
         self.edited.as_ref()
     }
 
-    /// The secrets that must not come back.
-    pub fn secrets(&self) -> &[Sent] {
-        &self.sent
+    /// What came back besides the answer, such as a question, without secrets.
+    pub(super) async fn redact(&self, text: Box<RawValue>) -> Box<RawValue> {
+        self.known.json(text).await
     }
 
-    /// What came back, such as progress or a log message, without the secrets that left.
-    pub fn redact(&self, text: Box<RawValue>) -> Box<RawValue> {
-        redact::redact(text, &self.sent)
+    /// What is told in progress, or in a log message, without secrets: also such as are split over several.
+    pub(super) fn told(&self, params: Box<RawValue>, is_log: bool) -> Box<RawValue> {
+        let mut before = self.told[usize::from(is_log)].lock().unwrap_or_else(PoisonError::into_inner);
+        self.known.told(params, &mut before)
     }
 
     /// Writes down that the upstream asks the client something, and whether the client was asked.
@@ -284,31 +287,44 @@ impl Going {
     }
 
     /// The second half: what came of it. Answers what the caller may see.
-    pub fn settle(mut self, outcome: Outcome) -> Result<Box<RawValue>, Failure> {
-        let (ending, answer) = match outcome {
+    pub async fn settle(mut self, outcome: Outcome) -> Result<Box<RawValue>, Failure> {
+        match outcome {
             Outcome::Answered(result) => {
-                let failed = says_error(&result);
-                let bytes = result.get().len();
-                let cost = self.by_result.as_ref().map(|by_result| by_result.stated(result.get()));
-                (Ending::Answered { failed, bytes, cost }, Ok(redact::redact(result, &self.sent)))
+                self.finish(self.answered(&result));
+                let result = self.known.json(result).await;
+                Ok(match &self.edited {
+                    Some(edited) => edited.told_with(result),
+                    None => result,
+                })
             }
-            Outcome::Failed(mut failure) => {
-                failure.message = redact::redact_text(&failure.message, &self.sent);
-                if let FailureKind::Rpc(error) = failure.kind {
-                    failure.kind = FailureKind::Rpc(redact::redact(error, &self.sent));
+            Outcome::Failed(failure) => {
+                let Failure { mut kind, message, unsent } = failure;
+                let message = self.known.text(&message);
+                if let FailureKind::Rpc(error) = kind {
+                    kind = FailureKind::Rpc(self.known.json(error).await);
                 }
-                (Ending::of(&failure), Err(failure))
+                let mut failure = Failure { kind, message, unsent };
+                self.finish(Ending::of(&failure));
+                if let (Some(edited), FailureKind::Rpc(error)) = (&self.edited, &failure.kind) {
+                    failure.kind = FailureKind::Rpc(edited.told_with_error(error.clone()));
+                }
+                Err(failure)
             }
+        }
+    }
+
+    /// The same where the caller has its answer already, and `outcome` is without secrets.
+    pub fn close(mut self, outcome: &Outcome) {
+        let ending = match outcome {
+            Outcome::Answered(result) => self.answered(result),
+            Outcome::Failed(failure) => Ending::of(failure),
         };
         self.finish(ending);
-        let Some(edited) = &self.edited else { return answer };
-        match answer {
-            Ok(result) => Ok(edited.told_with(result)),
-            Err(Failure { kind: FailureKind::Rpc(error), message, unsent }) => {
-                Err(Failure { kind: FailureKind::Rpc(edited.told_with_error(error)), message, unsent })
-            }
-            Err(failure) => Err(failure),
-        }
+    }
+
+    fn answered(&self, result: &RawValue) -> Ending {
+        let cost = self.by_result.as_ref().map(|by_result| by_result.stated(result.get()));
+        Ending::Answered { failed: says_error(result), bytes: result.get().len(), cost }
     }
 
     fn finish(&mut self, ending: Ending) {

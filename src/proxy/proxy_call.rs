@@ -147,22 +147,21 @@ struct Fresh {
     not_listed: Option<Failure>,
 }
 
-async fn carried_out(mut going: Going, fresh: Option<Fresh>, hearing: &Hearing) -> Result<Box<RawValue>, Failure> {
+async fn carried_out(going: Going, fresh: Option<Fresh>, hearing: &Hearing) -> Result<Box<RawValue>, Failure> {
     let reached = fresh.filter(|fresh| fresh.upstream == *going.tool().0);
-    let Some(Fresh { reach: Reach { link, sent }, not_listed, .. }) = reached else {
+    let Some(Fresh { reach: Reach { link, .. }, not_listed, .. }) = reached else {
         let message =
             "the upstream cannot be reached from here, or a secret in its headers may not go there".to_owned();
         let failure = Failure { kind: FailureKind::Unavailable, message, unsent: true };
-        return going.settle(Outcome::Failed(failure));
+        return going.settle(Outcome::Failed(failure)).await;
     };
-    going.guard(&sent);
     if let Some(failure) = not_listed {
         let message =
             format!("its tools could not be listed, and so not be held against their pins: {}", failure.message);
-        return going.settle(Outcome::Failed(Failure { message, unsent: true, ..failure }));
+        return going.settle(Outcome::Failed(Failure { message, unsent: true, ..failure })).await;
     }
     if hearing.taken_back.as_ref().is_some_and(CancellationToken::is_cancelled) {
-        return going.settle(Outcome::Failed(Failure::cancelled(true)));
+        return going.settle(Outcome::Failed(Failure::cancelled(true))).await;
     }
     let outcome = match &hearing.line {
         None => {
@@ -182,7 +181,7 @@ async fn carried_out(mut going: Going, fresh: Option<Fresh>, hearing: &Hearing) 
             }
         },
     };
-    going.settle(outcome)
+    going.settle(outcome).await
 }
 
 /// A result as REST answers it: with `isError` in any case.

@@ -141,9 +141,9 @@ impl OutwardOperation for RegisterUpstream {
             Err(failure) => {
                 if let FailureKind::Status(status, said) = &failure.kind {
                     answer.upstream_status = Some(i64::from(*status));
-                    answer.upstream_body = Some(super::redact::redact_text(said, &reach.sent));
+                    answer.upstream_body = Some(reach.known.text(said));
                 }
-                answer.error = super::redact::redact_text(&failure.message, &reach.sent);
+                answer.error = reach.known.text(&failure.message);
             }
         }
         Ok(answer)

@@ -1,5 +1,7 @@
 //! Secrets on their way out: `{{secret:NAME}}` is replaced by the value, for upstreams that the secret allows.
 
+use std::sync::Arc;
+
 use serde_json::json;
 use zeroize::Zeroizing;
 
@@ -9,6 +11,7 @@ use crate::{
     error::{Code, Error, Result},
     gate::session,
     model::{SecretName, Session, StoredSecret, TenantId, UpstreamName},
+    redact::{Known, Secret},
     store::ReadTx,
     vault::sealing::{self, Plaintext},
     watch::{self, Draft, Event},
@@ -20,13 +23,16 @@ const CLOSE: &str = "}}";
 /// Different secrets in one text.
 const MAX_SECRETS: usize = 32;
 
-/// A value that left, by its name.
-#[derive(Clone, Debug)]
-pub struct Sent {
-    /// The secret's name.
-    pub name: SecretName,
-    /// Its value.
-    pub value: Plaintext,
+/// A value that leaves, by its name.
+struct Sent {
+    name: SecretName,
+    value: Plaintext,
+}
+
+impl Sent {
+    fn secret(&self) -> Secret {
+        Secret { name: self.name.to_string(), value: Zeroizing::new(self.value.expose().to_owned()) }
+    }
 }
 
 /// The names that stand in a text.
@@ -80,14 +86,14 @@ fn escaped(value: &str) -> String {
     quoted[1..quoted.len() - 1].to_owned()
 }
 
-/// Puts secrets into canonical arguments. Each is an entry of the log, by name.
+/// Puts secrets into canonical arguments. Each is an entry of the log, by name. From now on the upstream can have them.
 pub(super) fn fill(
     cx: &mut WriteContext<'_>,
     session: &Session,
     upstream: &UpstreamName,
     arguments: &str,
     trace: &mut Trace,
-) -> Result<(Zeroizing<String>, Vec<Sent>)> {
+) -> Result<Zeroizing<String>> {
     let opened = opened(cx, session, upstream, arguments);
     let sent = opened.inspect_err(|error| trace.stop(STEP, "upstreams", json!({"reason": error.message})))?;
     for one in &sent {
@@ -96,7 +102,8 @@ pub(super) fn fill(
         watch::append(cx, Draft { event: Event::SecretRead, ..draft })?;
     }
     trace.pass(STEP, json!({"injected": sent.iter().map(|one| &one.name).collect::<Vec<_>>()}));
-    Ok((filled(arguments, &sent, escaped), sent))
+    cx.services.known_secrets.of(&cx.caller.tenant, upstream).learn(sent.iter().map(Sent::secret));
+    Ok(filled(arguments, &sent, escaped))
 }
 
 fn opened(cx: &WriteContext<'_>, session: &Session, upstream: &UpstreamName, text: &str) -> Result<Vec<Sent>> {
@@ -109,20 +116,44 @@ fn opened(cx: &WriteContext<'_>, session: &Session, upstream: &UpstreamName, tex
     names(text)?.into_iter().map(open).collect()
 }
 
-/// A header's value with its secrets, and which those are.
+/// A header's value with its secrets. From now on the upstream can have them.
 pub(crate) fn fill_header(
     cx: &ReadContext<'_>,
     keys: &TenantKeys,
     upstream: &UpstreamName,
     value: &str,
-) -> Result<(Zeroizing<String>, Vec<Sent>)> {
+) -> Result<Zeroizing<String>> {
     let tenant = &cx.caller.tenant;
     let open = |name: SecretName| {
         let secret = allowed(cx.tx, tenant, upstream, &name)?;
         Ok(Sent { name, value: sealing::open(keys, tenant, &secret)? })
     };
     let sent: Vec<Sent> = names(value)?.into_iter().map(open).collect::<Result<_>>()?;
-    Ok((filled(value, &sent, str::to_owned), sent))
+    cx.services.known_secrets.of(tenant, upstream).learn(sent.iter().map(Sent::secret));
+    Ok(filled(value, &sent, str::to_owned))
+}
+
+/// Every secret that this upstream can have received: those that the store would send it now, and those that this process
+/// has sent it so far.
+pub(crate) fn known(cx: &ReadContext<'_>, upstream: &UpstreamName) -> Result<Arc<Known>> {
+    let tenant = &cx.caller.tenant;
+    let known = cx.services.known_secrets.of(tenant, upstream);
+    let stored = cx.tx.secrets_for(tenant, upstream)?;
+    if known.has_stored(&stored) {
+        return Ok(known);
+    }
+    let keys = cx.services.keyring.tenant(cx.tx, tenant)?;
+    let mut opened = Vec::new();
+    for (name, ..) in stored.iter() {
+        let Some(secret) = cx.tx.secret(tenant, name)? else { continue };
+        // One that does not open cannot be sent either; who tries is told.
+        if let Ok(value) = sealing::open(&keys, tenant, &secret) {
+            opened.push(Sent { name: name.clone(), value }.secret());
+        }
+    }
+    known.learn(opened);
+    known.note_stored(stored);
+    Ok(known)
 }
 
 /// Whether a secret stands in the text.

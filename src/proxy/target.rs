@@ -2,11 +2,12 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::{catalogue, secret, secret::Sent};
+use super::{catalogue, secret};
 use crate::{
     call::{OutwardContext, ReadContext, TenantKeys},
     error::{Code, Error, Result},
     model::{Upstream, UpstreamName},
+    redact::Known,
     upstream::{Failure, Link, Place, Target, child::ChildCommand},
 };
 
@@ -14,56 +15,53 @@ use crate::{
 pub struct Reach {
     /// Its connection.
     pub link: Arc<Link>,
-    /// Secrets in its headers.
-    pub sent: Vec<Sent>,
+    /// The secrets that it can have received.
+    pub known: Arc<Known>,
 }
 
 /// The upstream's connection, as it is registered now.
 pub fn reach(cx: &OutwardContext, name: &UpstreamName) -> Result<Reach> {
-    let (target, sent) = target(cx, name)?;
-    Ok(Reach { link: cx.services.upstreams.link(target), sent })
+    let (target, known) = target(cx, name)?;
+    Ok(Reach { link: cx.services.upstreams.link(target), known })
 }
 
-/// Where the upstream is, as it is registered now, and the secrets in its headers.
-pub fn target(cx: &OutwardContext, name: &UpstreamName) -> Result<(Target, Vec<Sent>)> {
+/// Where the upstream is, as it is registered now, and the secrets that it can have received.
+pub fn target(cx: &OutwardContext, name: &UpstreamName) -> Result<(Target, Arc<Known>)> {
     cx.read(|cx| target_in(cx, name))
 }
 
 /// The same on a snapshot that there is already.
-pub fn target_in(cx: &ReadContext<'_>, name: &UpstreamName) -> Result<(Target, Vec<Sent>)> {
+pub fn target_in(cx: &ReadContext<'_>, name: &UpstreamName) -> Result<(Target, Arc<Known>)> {
     let upstream = cx.tx.upstream(&cx.caller.tenant, name)?;
     let upstream = upstream.ok_or_else(|| Error::not_found(format!("the upstream {name}")).field("name"))?;
     let keys = cx.services.keyring.tenant(cx.tx, &cx.caller.tenant)?;
+    let known = secret::known(cx, name)?;
     if upstream.url.is_empty() {
-        let (command, sent) = child(cx, &keys, name)?;
+        let command = child(cx, &keys, name, &known)?;
         let (tenant, generation) = (cx.caller.tenant.clone(), upstream.generation);
-        return Ok((Target { tenant, name: upstream.name.clone(), generation, place: Place::Child(command) }, sent));
+        return Ok((Target { tenant, name: upstream.name.clone(), generation, place: Place::Child(command) }, known));
     }
-    let (mut headers, mut all) = (BTreeMap::new(), Vec::new());
+    let mut headers = BTreeMap::new();
     for (header, value) in &upstream.headers {
-        let (value, sent) = secret::fill_header(cx, &keys, name, value)?;
-        headers.insert(header.clone(), value);
-        all.extend(sent);
+        headers.insert(header.clone(), secret::fill_header(cx, &keys, name, value)?);
     }
     let Upstream { name, url, generation, .. } = &*upstream;
     let place = Place::Http { url: url.clone(), headers };
-    Ok((Target { tenant: cx.caller.tenant.clone(), name: name.clone(), generation: *generation, place }, all))
+    Ok((Target { tenant: cx.caller.tenant.clone(), name: name.clone(), generation: *generation, place }, known))
 }
 
 /// How a child of the configuration is started, with the secrets in its environment.
-fn child(cx: &ReadContext<'_>, keys: &TenantKeys, name: &UpstreamName) -> Result<(ChildCommand, Vec<Sent>)> {
+fn child(cx: &ReadContext<'_>, keys: &TenantKeys, name: &UpstreamName, known: &Arc<Known>) -> Result<ChildCommand> {
     let children = &cx.services.settings.children;
     let Some(child) = children.get(&cx.caller.tenant, name) else {
         let message = format!("the upstream {name} is a child process of another haldir, which alone can call it");
         return Err(Error::new(Code::Conflict, message));
     };
-    let (mut environment, mut all) = (Vec::new(), Vec::new());
+    let mut environment = Vec::new();
     for (variable, value) in &child.env {
-        let (value, sent) = secret::fill_header(cx, keys, name, value)?;
-        environment.push((variable.into(), value));
-        all.extend(sent);
+        environment.push((variable.into(), secret::fill_header(cx, keys, name, value)?));
     }
-    Ok((children.command(name, child, environment), all))
+    Ok(children.command(name, child, environment, Arc::clone(known)))
 }
 
 /// Lists the upstream's tools anew, and holds them against their pins.
@@ -71,7 +69,12 @@ pub async fn refresh(cx: &OutwardContext, name: &UpstreamName, reach: &Reach) ->
     let listing = reach.link.list_tools().await;
     let name = name.clone();
     match listing {
-        Ok(tools) => {
+        Ok(listed) => {
+            // What it was sent may stand in a description as well.
+            let mut tools = Vec::with_capacity(listed.len());
+            for tool in listed {
+                tools.push(reach.known.json(tool).await);
+            }
             let observed = cx.write(move |cx| {
                 let observed = catalogue::observe(cx, &name, &tools, catalogue::Audience::Everyone)?;
                 cx.tx.set_health(&cx.caller.tenant.clone(), &name, None, cx.now)?;
@@ -80,7 +83,7 @@ pub async fn refresh(cx: &OutwardContext, name: &UpstreamName, reach: &Reach) ->
             Ok(Ok(observed.await?))
         }
         Err(failure) => {
-            let problem = super::redact::redact_text(&failure.message, &reach.sent);
+            let problem = reach.known.text(&failure.message);
             cx.write(move |cx| cx.tx.set_health(&cx.caller.tenant.clone(), &name, Some(&problem), cx.now)).await?;
             Ok(Err(failure))
         }

@@ -18,7 +18,7 @@ use crate::{
     error::Result,
     model::{
         AgentId, ApiKey, Authorization, AuthorizationId, Entry, EntryView, Money, SecretName, Session, SessionId,
-        StoredSecret, TenantId, UnixMicros,
+        StoredSecret, TenantId, UnixMicros, UpstreamName,
     },
 };
 
@@ -156,11 +156,16 @@ pub trait WriteSessions {
     fn add_logged(&mut self, tenant: &TenantId, id: &SessionId, cost: Money) -> Result<()>;
 }
 
+/// Secrets, each with its version and when that was stored.
+pub type SecretVersions = Arc<[(SecretName, i64, UnixMicros)]>;
+
 #[allow(missing_docs)]
 pub trait ReadSecrets {
     fn secret(&self, tenant: &TenantId, name: &SecretName) -> Result<Option<StoredSecret>>;
     /// In the order of their names, after `after`, at most `limit`.
     fn secret_names(&self, tenant: &TenantId, after: &str, limit: usize) -> Result<Vec<SecretName>>;
+    /// Those that may be sent to this upstream, in the order of their names: name, version, and when that was stored.
+    fn secrets_for(&self, tenant: &TenantId, upstream: &UpstreamName) -> Result<SecretVersions>;
 }
 
 #[allow(missing_docs)]

@@ -6,6 +6,7 @@ use std::{
     io,
     path::PathBuf,
     process::{ExitStatus, Stdio},
+    sync::Arc,
     time::Duration,
 };
 
@@ -17,7 +18,10 @@ use tokio::{
 use zeroize::Zeroizing;
 
 use super::stderr_log::{self, StderrLog};
-use crate::model::{TenantId, UpstreamName};
+use crate::{
+    model::{TenantId, UpstreamName},
+    redact::Known,
+};
 
 /// How long a child has to end after its input has ended, and again after it was asked to.
 const GRACE: Duration = Duration::from_secs(2);
@@ -110,12 +114,13 @@ impl Children {
         self.known.get(name).filter(|child| child.tenant == *tenant)
     }
 
-    /// How that child is started, with these variables.
+    /// How that child is started, with these variables; `known` are the secrets that it can have received then.
     pub fn command(
         &self,
         name: &UpstreamName,
         child: &ChildUpstream,
         environment: Vec<(OsString, Zeroizing<String>)>,
+        known: Arc<Known>,
     ) -> ChildCommand {
         ChildCommand {
             program: child.command.clone().into(),
@@ -124,6 +129,7 @@ impl Children {
             inherited: Inherited::Harmless(child.inherit.iter().map(Into::into).collect()),
             folder: child.folder.clone(),
             log: stderr_log::path(&self.store, name),
+            known,
         }
     }
 }
@@ -165,6 +171,8 @@ pub struct ChildCommand {
     pub folder: Option<PathBuf>,
     /// Where its standard error goes.
     pub log: PathBuf,
+    /// The secrets that it can have received: its standard error is written down without them.
+    pub known: Arc<Known>,
 }
 
 /// A child, its process group with it: one that is dropped is killed.
@@ -194,7 +202,7 @@ impl ChildCommand {
             return Err(io::Error::other("the child has no pipes"));
         };
         let log = StderrLog::open(&self.log)?;
-        tokio::spawn(log.take(errors));
+        tokio::spawn(log.take(errors, Arc::clone(&self.known)));
         let group = child.id();
         #[cfg(unix)]
         if let Some(group) = group {

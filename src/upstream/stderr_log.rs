@@ -4,14 +4,17 @@ use std::{
     fs::{self, File, OpenOptions},
     io::{self, Write},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-use crate::model::UpstreamName;
+use crate::{model::UpstreamName, redact::Known};
 
 /// The file's size at which it makes way for a new one, in bytes; one older file is kept.
 const MAX_BYTES: u64 = 1024 * 1024;
+/// A line that is longer is written in pieces.
+const MAX_LINE_BYTES: usize = 65_536;
 
 /// A log file, and the one before it.
 pub struct StderrLog {
@@ -24,7 +27,7 @@ impl StderrLog {
     /// Goes on with the log at this path, which only its owner may read.
     pub fn open(path: &Path) -> io::Result<Self> {
         if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder)?;
+            make_folder(folder)?;
         }
         let file = append_to(path)?;
         let written = file.metadata()?.len();
@@ -42,17 +45,42 @@ impl StderrLog {
         Ok(())
     }
 
-    /// Takes everything from `errors` until it ends. A log that cannot be written does not stop the child.
-    pub async fn take(mut self, mut errors: impl AsyncRead + Unpin) {
-        let mut buffer = [0; 8192];
+    /// Takes everything from `errors` until it ends, line by line and without these secrets. A log that cannot be written
+    /// does not stop the child.
+    pub async fn take(mut self, mut errors: impl AsyncRead + Unpin, known: Arc<Known>) {
+        let (mut buffer, mut waiting) = ([0; 8192], Vec::new());
         let mut works = true;
-        while let Ok(length @ 1..) = errors.read(&mut buffer).await {
-            if works && let Err(error) = self.write(&buffer[..length]) {
+        loop {
+            let length = errors.read(&mut buffer).await.unwrap_or_default();
+            waiting.extend_from_slice(&buffer[..length]);
+            // A value may go on in the next piece: a line waits for its end, the last excepted.
+            let whole = match waiting.iter().rposition(|byte| *byte == b'\n') {
+                _ if length == 0 || waiting.len() > MAX_LINE_BYTES => waiting.len(),
+                found => found.map_or(0, |end| end + 1),
+            };
+            let rest = waiting.split_off(whole);
+            let lines = std::mem::replace(&mut waiting, rest);
+            if works && let Err(error) = self.write(known.text(&String::from_utf8_lossy(&lines)).as_bytes()) {
                 tracing::warn!(%error, path = %self.path.display(), "the log of a child can no longer be written");
                 works = false;
             }
+            if length == 0 {
+                return;
+            }
         }
     }
+}
+
+/// Makes the folder, which only its owner may look into; one that was made more open before is closed.
+fn make_folder(folder: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)?;
+    #[cfg(unix)]
+    fs::set_permissions(folder, std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
+    Ok(())
 }
 
 /// Where the log of an upstream is, beside this store.

@@ -14,6 +14,9 @@ use crate::{
 
 /// Upstreams that one secret may be sent to.
 const MAX_UPSTREAMS: usize = 64;
+/// The least length of a secret that is sent to upstreams. What an answer repeats is cut out of it, so that whoever has an
+/// upstream repeat every text of a few letters sees by what is missing which one is the secret.
+pub const MIN_INJECTED_CHARS: usize = 8;
 
 /// Put a credential into the vault, sealed at rest, so that it need not stand in a prompt, a file or the
 /// environment. Storing an existing name makes a new version, and the old value is gone. With disclosure inject
@@ -23,7 +26,7 @@ const MAX_UPSTREAMS: usize = 64;
 pub struct StoreSecret {
     /// Its name.
     name: SecretName,
-    /// The value to seal.
+    /// The value to seal. At least 8 characters if it may be sent to upstreams, or its disclosure is inject.
     value: Plaintext,
     /// The scope that a session must hold to read it. Default: read.
     #[serde(default)]
@@ -67,6 +70,16 @@ impl WriteOperation for StoreSecret {
         }
         upstreams.sort();
         upstreams.dedup();
+        let is_injected = self.disclosure == Disclosure::Inject || !upstreams.is_empty();
+        let chars = self.value.expose().trim().chars().count();
+        if is_injected && chars < MIN_INJECTED_CHARS {
+            let message = format!(
+                "value must have at least {MIN_INJECTED_CHARS} characters, besides white space at its ends, to be sent to \
+                 upstreams: a shorter one, such as a PIN, can be guessed by what is missing from an answer. This has \
+                 {chars}. Use a longer credential, or disclosure return without upstreams"
+            );
+            return Err(Error::invalid("value", message));
+        }
         let mut secret = StoredSecret {
             name: self.name.clone(),
             version,

@@ -277,7 +277,7 @@ fn the_model_never_sees_a_secret_that_is_put_into_its_call() {
     }
     // Another process, a new version: from the next call on.
     let other = house.serve();
-    let body = json!({"name": "key", "value": "another", "upstreams": ["up"], "scope_required": "execute"});
+    let body = json!({"name": "key", "value": "another-1", "upstreams": ["up"], "scope_required": "execute"});
     other.with_key(operator.key()).post("/v1/secrets", &body).ok();
     call(&operator, &session, "up.echo", &arguments).ok();
     assert!(upstream.calls()[2].body.contains("Bearer another"), "{:?}", upstream.calls()[2]);

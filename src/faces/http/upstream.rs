@@ -1,9 +1,11 @@
 //! `/mcp/{upstream}`: one upstream server, as if haldir were not there, but for what haldir does not allow.
 //!
-//! Requests go on with the client's own protocol headers and bodies, and answers come back as they were written, so
-//! every revision and extension that client and upstream share passes. What belongs to haldir does not: its keys and
-//! sessions stay here, and the upstream's credentials never reach the client.
+//! Requests go on with the client's own protocol headers and bodies, and every message of an answer comes back with its
+//! own parameters, so every revision and extension that client and upstream share passes. Nothing reaches the client that
+//! was not understood and written anew: JSON-RPC messages, in JSON or in event streams, and a few headers. What belongs to
+//! haldir does not pass: its keys and sessions stay here, and secrets never come back.
 
+mod answer;
 mod children;
 mod departure;
 mod dialog;
@@ -68,13 +70,17 @@ async fn serve(
     request: Request,
 ) -> Response {
     let credential = mcp::credential(&request).unwrap_or_else(|| app.shared.keyless.clone());
-    answer(&app, &credential, &name, request).await.unwrap_or_else(|error| respond::error(&error, &id))
+    let answered = match answer::same_site(request.headers()) {
+        Ok(()) => passed(&app, &credential, &name, request).await,
+        Err(error) => Err(error),
+    };
+    answer::confined(answered.unwrap_or_else(|error| respond::error(&error, &id)))
 }
 
-async fn answer(app: &App, credential: &Credential, name: &str, request: Request) -> Result<Response> {
+async fn passed(app: &App, credential: &Credential, name: &str, request: Request) -> Result<Response> {
     let session = request.headers().get(HALDIR_SESSION).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let name = UpstreamName::parse(name).map_err(|_| Error::not_found("the upstream"))?;
-    let (target, sent) = app.shared.haldir.find_upstream(credential, &name)?;
+    let (target, known) = app.shared.haldir.find_upstream(credential, &name)?;
     let link = app.shared.haldir.link(&target);
     let (method, headers) = (request.method().clone(), request.headers().clone());
     let body = if method == Method::POST {
@@ -87,11 +93,11 @@ async fn answer(app: &App, credential: &Credential, name: &str, request: Request
     let read = read.and_then(Message::read);
     let route = match (link.http()?, &target.place) {
         (Some(place), _) => {
-            let route = Route::new(app, credential, name, place, (link, sent.clone()));
+            let route = Route::new(app, credential, name, place, (link, Arc::clone(&known)));
             let relayed = || {
-                let (name, target, sent) = (&route.name, &target, sent.clone());
+                let (name, target, known) = (&route.name, &target, Arc::clone(&known));
                 let source = Source::Wire(Box::new(route.wire(app)));
-                Children { app, credential, name, source, target, sent, link: None }
+                Children { app, credential, name, source, target, known, link: None }
             };
             let has_session = headers.contains_key(SESSION_ID);
             if has_session && relayed().serves(&headers) || !has_session && needs_bridge(&route.link, &read).await {
@@ -102,7 +108,7 @@ async fn answer(app: &App, credential: &Credential, name: &str, request: Request
         (None, Place::Child(command)) => {
             let source = Source::Child(command.clone());
             let target = &target;
-            let children = Children { app, credential, name: &name, source, target, sent, link: Some(link) };
+            let children = Children { app, credential, name: &name, source, target, known, link: Some(link) };
             return children.answer(&method, &headers, &body).await;
         }
         (None, Place::Http { .. }) => return Err(Error::internal("an upstream over HTTP has no address")),
@@ -187,7 +193,8 @@ impl Exchange {
         let mut passing = Passing {
             governor: Arc::clone(&self.route.governor),
             call: None,
-            list: id.clone().filter(|_| message.is("tools/list")),
+            secrets: self.route.secrets.clone(),
+            unsure: None,
             own: id.clone(),
             open: self.open.clone(),
             until: Some(Instant::now() + self.app.shared.call_timeout),
@@ -267,9 +274,6 @@ impl Exchange {
             Ok(admitted) => admitted,
             Err(response) => return Ok(respond::json(200, response)),
         };
-        if let Some(redact) = admitted.redact {
-            self.open.redact(redact);
-        }
         let leaving = departure.left(&admitted.arguments).unwrap_or_else(|| {
             let text = call.forwarded(id, &admitted.arguments);
             // Secrets stand in the arguments by now, or what an operator has put there.
@@ -279,7 +283,8 @@ impl Exchange {
         let passing = Passing {
             governor: Arc::clone(&self.route.governor),
             call: Some((id.clone(), admitted.report)),
-            list: None,
+            secrets: self.route.secrets.clone(),
+            unsure: None,
             own: None,
             open: self.open.clone(),
             until: Some(Instant::now() + self.app.shared.call_timeout),
@@ -316,7 +321,8 @@ impl Exchange {
         let passing = Passing {
             governor: Arc::clone(&self.route.governor),
             call: None,
-            list: None,
+            secrets: self.route.secrets.clone(),
+            unsure: None,
             own: None,
             open: self.open.clone(),
             until: None,

@@ -63,21 +63,62 @@ pub fn has_id(event: &[u8]) -> bool {
     event.split(|byte| matches!(byte, b'\n' | b'\r')).any(|line| line.starts_with(b"id:"))
 }
 
-/// The event with other data.
-pub fn with_data(event: &str, data: &str) -> String {
-    let kept = event.split(['\n', '\r']).filter(|line| !line.is_empty() && field(line, "data").is_none());
-    let mut text = String::with_capacity(event.len() + data.len());
-    for line in kept {
-        text.push_str(line);
-        text.push('\n');
+/// What an event says.
+pub struct Event {
+    /// From where a client can go on.
+    pub id: Option<String>,
+    /// How long it is to wait before it does, in milliseconds.
+    pub retry: Option<u64>,
+    /// Whether it names its kind.
+    pub is_named: bool,
+    /// Whether that is the one kind that MCP has, or none.
+    pub is_message: bool,
+    /// Its data, if it has any.
+    pub data: Option<String>,
+}
+
+/// The longest id of an event.
+const MAX_ID_CHARS: usize = 1_024;
+
+impl Event {
+    /// Reads an event.
+    pub fn read(event: &str) -> Self {
+        let last = |name: &str| event.split(['\n', '\r']).filter_map(|line| field(line, name)).next_back();
+        let is_id = |id: &&str| id.len() <= MAX_ID_CHARS && !id.contains('\0');
+        let kind = last("event").filter(|kind| !kind.is_empty());
+        Self {
+            id: last("id").filter(is_id).map(str::to_owned),
+            retry: last("retry").and_then(|text| text.parse().ok()),
+            is_named: kind.is_some(),
+            is_message: kind.is_none_or(|kind| kind == "message"),
+            data: data(event),
+        }
     }
-    for line in data.split('\n') {
+}
+
+/// An event with these fields; `None` if there are none.
+pub fn written(id: Option<&str>, retry: Option<u64>, named: bool, data: Option<&str>) -> Option<String> {
+    if id.is_none() && retry.is_none() && data.is_none() {
+        return None;
+    }
+    let mut text = String::with_capacity(data.map_or(0, str::len) + 64);
+    if let Some(id) = id {
+        text.push_str(&format!("id: {id}\n"));
+    }
+    if let Some(retry) = retry {
+        text.push_str(&format!("retry: {retry}\n"));
+    }
+    if let Some(data) = data {
+        if named {
+            text.push_str("event: message\n");
+        }
         text.push_str("data: ");
-        text.push_str(line);
+        // In JSON, line ends are white space.
+        text.extend(data.chars().map(|c| if matches!(c, '\n' | '\r') { ' ' } else { c }));
         text.push('\n');
     }
     text.push('\n');
-    text
+    Some(text)
 }
 
 fn field<'a>(line: &'a str, name: &str) -> Option<&'a str> {
@@ -118,6 +159,9 @@ mod tests {
         assert_eq!(data(expected[1]).unwrap(), "{\"a\":1}");
         assert_eq!(data(expected[3]).unwrap(), "a\nb");
         assert_eq!((data(expected[0]).unwrap().as_str(), data(expected[2])), ("", None));
-        assert_eq!(with_data("id: 7\r\ndata: x\r\n\r\n", "y"), "id: 7\ndata: y\n\n");
+        let event = Event::read("id: 7\r\nretry: 3\r\n: secret\r\nother: x\r\ndata: x\r\n\r\n");
+        let again = written(event.id.as_deref(), event.retry, event.is_named, Some("y\rid: 8")).unwrap();
+        assert_eq!(again, "id: 7\nretry: 3\ndata: y id: 8\n\n");
+        assert!(!Event::read("event: other\ndata: x\n\n").is_message && Event::read("event: message\n\n").is_message);
     }
 }

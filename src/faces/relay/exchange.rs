@@ -53,8 +53,8 @@ pub struct Exchange {
     /// The tools that the upstream offers over this connection, since they were last compared with their pins.
     offered: HashSet<String>,
     decisions: JoinSet<(String, Result<Decision>)>,
-    /// Secrets that the upstream was given: whatever it sends from then on is without them.
-    redactions: Vec<Redact>,
+    /// Takes the secrets that the upstream can have out of whatever it sends.
+    secrets: Redact,
     own_ids: u64,
     /// The client, as it said at the beginning.
     client: Client,
@@ -105,13 +105,13 @@ enum Pins {
 }
 
 impl Exchange {
-    /// Nothing has been said yet; `secrets` are what the upstream was given at its start.
+    /// Nothing has been said yet; `secrets` takes out what the upstream can have received.
     pub fn new(
         governor: Arc<dyn Govern>,
         to_client: mpsc::Sender<String>,
         to_upstream: mpsc::Sender<String>,
         call_timeout: Duration,
-        secrets: Option<Redact>,
+        secrets: Redact,
     ) -> Self {
         let mut clock = tokio::time::interval(Duration::from_secs(1));
         clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -125,7 +125,7 @@ impl Exchange {
             pins: Pins::Unknown,
             offered: HashSet::new(),
             decisions: JoinSet::new(),
-            redactions: secrets.into_iter().collect(),
+            secrets,
             own_ids: 0,
             client: Client::default(),
             asks: HashMap::new(),
@@ -180,12 +180,36 @@ impl Exchange {
         self.pass_on(message.text()).await;
     }
 
-    /// A message of the upstream.
+    /// A message of the upstream, or a batch of them. Each is written anew, without secrets, before it is looked at.
     pub async fn from_upstream(&mut self, text: String) {
-        let Ok(message) = Message::read(&text) else {
-            tracing::warn!("the upstream wrote something that is no JSON-RPC message; it was dropped");
-            return;
-        };
+        for text in message::messages(text) {
+            match self.secrets.message(text).await {
+                Some(clean) => self.heard(clean).await,
+                None => tracing::warn!("the upstream wrote something that is no JSON-RPC message; it was dropped"),
+            }
+        }
+    }
+
+    /// A request of which no answer will come, as those see that sent it: it never left, or nobody knows what became of it.
+    pub async fn failed(&mut self, id: &str, told: &str, outcome: Outcome) {
+        if id.starts_with(OWN_ID) {
+            return self.listed(id, None).await;
+        }
+        let is_sent = |call: &ToolCall| matches!(call.stage, Stage::Sent(_));
+        if self.calls.get(id).is_some_and(is_sent) {
+            let Some(ToolCall { stage: Stage::Sent(report), cancelled, .. }) = self.calls.remove(id) else { return };
+            if !cancelled {
+                self.answer(message::error(Some(id), INTERNAL_ERROR, told)).await;
+            }
+            return report.send(outcome);
+        }
+        if self.requests.remove(id).is_some() {
+            self.answer(message::error(Some(id), INTERNAL_ERROR, told)).await;
+        }
+    }
+
+    async fn heard(&mut self, text: String) {
+        let Ok(message) = Message::read(&text) else { return };
         if let Some(id) = message.answers() {
             if id.starts_with(OWN_ID) {
                 let result = message.result.map(|result| result.get().to_owned());
@@ -202,7 +226,6 @@ impl Exchange {
                 Asking::ToolList => self.shown(text),
                 Asking::Other => text,
             };
-            let text = self.redacted(text);
             return self.answer(text).await;
         }
         if message.request_id().is_some_and(|id| id.starts_with(OWN_ID)) {
@@ -212,7 +235,6 @@ impl Exchange {
         if message.is("notifications/tools/list_changed") {
             self.pins = Pins::Unknown;
         }
-        let text = self.redacted(text);
         self.answer(text).await;
     }
 
@@ -350,9 +372,6 @@ impl Exchange {
         }
         let Some(text) = read_again(&entry.text, |call| call.forwarded(id, &admitted.arguments)) else { return };
         entry.stage = Stage::Sent(admitted.report);
-        if let Some(redact) = admitted.redact {
-            redact.join(&mut self.redactions);
-        }
         self.pass_on(text).await;
     }
 
@@ -363,17 +382,12 @@ impl Exchange {
             return tracing::warn!("the upstream answered a call that it did not have yet; the answer was dropped");
         }
         let Some(ToolCall { stage: Stage::Sent(report), cancelled, .. }) = self.calls.remove(id) else { return };
-        let text = self.redacted(text);
         let outcome = Outcome::of_text(&text);
         if !cancelled {
             let told = report.told(&text).unwrap_or(text);
             self.answer(told).await;
         }
         report.send(outcome);
-    }
-
-    fn redacted(&self, text: String) -> String {
-        self.redactions.iter().fold(text, |text, redact| redact.message(&text).unwrap_or(text))
     }
 
     async fn answer(&self, text: String) {

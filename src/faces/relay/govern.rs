@@ -1,6 +1,9 @@
 //! What the relay asks of the part of haldir that decides.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use futures::future::BoxFuture;
 use serde::Deserialize;
@@ -14,6 +17,7 @@ use crate::{
     error::{Error, Result},
     faces::elicitation::Decided,
     operations::proxied::{Edited, Held, Question, refusal_text},
+    redact::{Carry, Known, aside},
 };
 
 /// A `tools/call`, as a client asked for it.
@@ -42,8 +46,6 @@ pub use crate::operations::proxied::Leave;
 pub struct Admitted {
     /// JSON text of the arguments to send: secrets stand in it.
     pub arguments: zeroize::Zeroizing<String>,
-    /// Takes secrets out of what comes back; `None` if there are none in the call.
-    pub redact: Option<Redact>,
     /// Where its outcome is reported. If it never is, the outcome is recorded as unknown.
     pub report: Report,
 }
@@ -121,41 +123,67 @@ impl Report {
     }
 }
 
-/// The secrets of a call.
-#[derive(Clone)]
+/// Takes secrets out of what an upstream sends over one connection.
+#[derive(Clone, Default)]
 pub struct Redact {
-    /// The same for the same secrets.
-    id: [u8; 32],
-    redact: Arc<dyn Fn(Box<RawValue>) -> Box<RawValue> + Send + Sync>,
+    known: Arc<Known>,
+    /// What was told so far in progress, and in log messages.
+    told: Arc<[Mutex<Carry>; 2]>,
 }
 
 impl Redact {
-    /// Takes secrets out with this function, which gives back as it was what holds none. `id` is another one for
-    /// other secrets.
-    pub fn new(id: [u8; 32], redact: impl Fn(Box<RawValue>) -> Box<RawValue> + Send + Sync + 'static) -> Self {
-        Self { id, redact: Arc::new(redact) }
+    /// Takes out everything that the upstream can have received.
+    pub fn new(known: Arc<Known>) -> Self {
+        Self { known, told: Arc::default() }
     }
 
-    /// Adds this one to others, if it is not among them.
-    pub fn join(self, others: &mut Vec<Self>) {
-        if others.iter().all(|other| other.id != self.id) {
-            others.push(self);
-        }
+    /// A message written anew, without secrets. One that cannot be read is none, and so is one whose id or method holds a
+    /// secret: what it stands for would be something else.
+    pub async fn message(&self, text: String) -> Option<String> {
+        let redact = self.clone();
+        aside(text.len(), move || redact.clean(&text)).await.flatten()
     }
 
-    /// A message without the secrets; `None` if there are none in it.
-    pub fn message(&self, text: &str) -> Option<String> {
-        let message = Message::read(text).ok()?;
-        let clean = |part: Option<&RawValue>| part.map(|part| (self.redact)(part.to_owned()));
-        let (params, result, error) = (clean(message.params), clean(message.result), clean(message.error));
-        let same = |new: &Option<Box<RawValue>>, old: Option<&RawValue>| {
-            new.as_deref().map(RawValue::get) == old.map(RawValue::get)
-        };
-        if same(&params, message.params) && same(&result, message.result) && same(&error, message.error) {
+    fn clean(&self, text: &str) -> Option<String> {
+        let message = Message::read(text).ok().filter(Message::is_one)?;
+        let Some(redactor) = self.known.redactor().ok()? else { return Some(message.text()) };
+        let names = [message.id.as_deref().map(RawValue::get), message.method.as_deref()];
+        if names.into_iter().flatten().any(|name| redactor.finds(name)) {
+            tracing::warn!("an upstream sent a message whose id or method holds a secret; it was dropped");
             return None;
         }
+        let clean = |part: Option<&RawValue>| part.map(|part| redactor.json(part.to_owned()));
+        let before = match message.method.as_deref() {
+            Some("notifications/progress") => Some(&self.told[0]),
+            Some("notifications/message") => Some(&self.told[1]),
+            _ => None,
+        };
+        let params = match (message.params, before) {
+            (Some(params), Some(before)) => {
+                let mut before = before.lock().unwrap_or_else(PoisonError::into_inner);
+                Some(redactor.told(params.to_owned(), &mut before))
+            }
+            (params, _) => clean(params),
+        };
+        let (result, error) = (clean(message.result), clean(message.error));
         let (params, result, error) = (params.as_deref(), result.as_deref(), error.as_deref());
         Some(Message { params, result, error, ..message }.text())
+    }
+
+    /// A text that is no message, such as a page that says what is wrong, without secrets and control characters.
+    pub async fn text(&self, bytes: Vec<u8>) -> String {
+        let (known, length) = (Arc::clone(&self.known), bytes.len());
+        let clean = move || {
+            let text = String::from_utf8_lossy(&bytes);
+            let visible: String = text.chars().filter(|c| !c.is_control() || c.is_whitespace()).collect();
+            known.text(&visible)
+        };
+        aside(length, clean).await.unwrap_or_default()
+    }
+
+    /// Whether a secret stands in a short text, such as a header.
+    pub fn finds(&self, text: &str) -> bool {
+        self.known.redactor().map_or(true, |redactor| redactor.is_some_and(|redactor| redactor.finds(text)))
     }
 }
 
@@ -226,10 +254,17 @@ pub fn tool_name(tool: &RawValue) -> Option<String> {
     serde_json::from_str::<Named>(tool.get()).ok().map(|named| named.name)
 }
 
-/// The answer to a client's `tools/list` without the tools that it may not see; `None` if it may see all.
+/// An answer without the tools that the client may not see, if it lists tools; `None` if it may see all of it.
 pub fn shown_tools(governor: &dyn Govern, text: &str) -> Option<String> {
     let Ok(Message { id: Some(id), result: Some(result), .. }) = Message::read(text) else { return None };
     let failed = |why: &str| Some(message::error(Some(id.get()), message::INTERNAL_ERROR, why));
+    // Some readers do not mind the case of a name, and others take the last of two.
+    let members = match json::object(result) {
+        Ok(members) if !members.0.iter().any(|(name, _)| name.eq_ignore_ascii_case("tools")) => return None,
+        Ok(members) if members.get("tools").is_some() => members,
+        _ if !result.get().starts_with('{') => return None,
+        _ => return failed("the upstream's list of tools could not be read"),
+    };
     let Ok(page) = serde_json::from_str::<ToolPage<'_>>(result.get()) else {
         return failed("the upstream's list of tools could not be read");
     };
@@ -245,7 +280,6 @@ pub fn shown_tools(governor: &dyn Govern, text: &str) -> Option<String> {
     }
     let kept = page.tools.iter().zip(visible).filter(|(_, visible)| *visible);
     let kept: Vec<_> = kept.map(|(tool, _)| tool.get()).collect();
-    let members: json::Object<'_> = serde_json::from_str(result.get()).unwrap_or_default();
     let members = members.0.iter().map(|(name, value)| match name.as_ref() {
         "tools" => format!("\"tools\":[{}]", kept.join(",")),
         _ => format!("{}:{}", message::quoted(name), value.get()),

@@ -7,16 +7,15 @@ use serde_json::value::RawValue;
 
 use super::{
     bound_session::BoundSession,
-    govern::{Admitted, Asked, Decision, Govern, Outcome, Redact, Report},
+    govern::{Admitted, Asked, Decision, Govern, Outcome, Report},
 };
 use crate::{
-    crypto,
     error::{Code, Error, Result},
     faces::elicitation::{Asking, Decided},
     model::{Credential, SessionId, UpstreamName},
     operations::{
         Haldir,
-        proxied::{self, Attempt, Audience, Going, Held, OutwardContext, Sent, Verdict},
+        proxied::{self, Attempt, Audience, Going, Held, OutwardContext, Verdict},
     },
     upstream::{Failure, FailureKind, Link},
 };
@@ -67,6 +66,7 @@ impl Governor {
     async fn decide(&self, asked: Asked) -> Result<Decision> {
         let mut cx = self.haldir.enter_proxy(&self.credential).await?;
         let session_id = self.session(asked.session.clone()).await?;
+        self.haldir.know_secrets(&cx, &self.upstream)?;
         if self.tools == Tools::Asked {
             self.look_at_tools(&cx).await?;
         }
@@ -137,10 +137,9 @@ impl Governor {
 
 fn admitted(going: Going) -> Admitted {
     let arguments = going.arguments().clone();
-    let redact = redaction(going.secrets().to_vec());
     let edited = going.edited().cloned();
     // If it is never reported, the call is settled as unknown when `going` is dropped.
-    Admitted { arguments, redact, report: Report::new(move |outcome| settle(going, outcome), edited) }
+    Admitted { arguments, report: Report::new(move |outcome| settle(going, outcome), edited) }
 }
 
 /// Settles a call whose outcome is reported.
@@ -155,19 +154,7 @@ fn settle(going: Going, outcome: Outcome) {
         Outcome::Unsent(why) => failed(FailureKind::Unavailable, why, true),
     };
     // The answer has left already, without the secrets.
-    drop(going.settle(outcome));
-}
-
-/// Takes these secrets out of what comes back.
-pub fn redaction(sent: Vec<Sent>) -> Option<Redact> {
-    if sent.is_empty() {
-        return None;
-    }
-    let parts: Vec<&[u8]> =
-        sent.iter().flat_map(|one| [one.name.as_str().as_bytes(), one.value.expose().as_bytes()]).collect();
-    // Keyed by nothing: it never leaves this process' memory, where the values themselves are.
-    let id = crypto::digest(&[&parts.iter().flat_map(|part| crypto::digest(&[part])).collect::<Vec<_>>()]);
-    Some(Redact::new(id, move |json| proxied::redact(json, &sent)))
+    going.close(&outcome);
 }
 
 impl Govern for Governor {

@@ -121,7 +121,7 @@ impl Hub {
     pub fn start(
         governor: Arc<dyn Govern>,
         source: Source,
-        secrets: Option<Redact>,
+        secrets: Redact,
         call_timeout: Duration,
         bridges: bool,
     ) -> Result<Self> {

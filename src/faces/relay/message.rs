@@ -93,6 +93,14 @@ impl<'a> Message<'a> {
         Ok(self)
     }
 
+    /// Whether it is one thing: a request or a notification, or a response with a result or an error.
+    pub fn is_one(&self) -> bool {
+        match self.method {
+            Some(_) => self.result.is_none() && self.error.is_none(),
+            None => self.result.is_some() != self.error.is_some() && self.params.is_none(),
+        }
+    }
+
     /// The id of a request, as it was written; JSON-RPC's `null` is none.
     pub fn request_id(&self) -> Option<&str> {
         self.method.as_ref()?;
@@ -140,6 +148,21 @@ impl<'a> Message<'a> {
         // Texts and raw JSON under fixed names: there is nothing here that cannot be written.
         serde_json::to_string(self).unwrap_or_default()
     }
+}
+
+/// Messages of a batch.
+const MAX_BATCH: usize = 256;
+
+/// The messages that a text holds: itself, or those of a batch (2025-03-26). A batch that cannot be read holds none.
+pub fn messages(text: String) -> Vec<String> {
+    if !text.trim_start().starts_with('[') {
+        return vec![text];
+    }
+    let batch: Vec<&RawValue> = serde_json::from_str(&text).unwrap_or_default();
+    if batch.len() > MAX_BATCH {
+        return Vec::new();
+    }
+    batch.into_iter().map(|message| message.get().to_owned()).collect()
 }
 
 /// The parameters of a `tools/call`.

@@ -4,6 +4,7 @@ use std::{
     ffi::OsString,
     path::{Path, PathBuf},
     str::FromStr,
+    sync::Arc,
     time::Duration,
 };
 
@@ -97,6 +98,7 @@ impl WrapOptions {
             inherited: Inherited::All,
             folder: None,
             log: stderr_log::path(store, name),
+            known: Arc::default(),
         })
     }
 

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 
 use super::{
     govern::{self, Govern, Outcome, Redact, Report},
-    message::Message,
+    message::{self, Message},
 };
 use crate::{
     crypto,
@@ -24,7 +24,6 @@ pub struct Open(Arc<Mutex<State>>);
 
 #[derive(Default)]
 struct State {
-    redactions: Vec<Redact>,
     /// Calls whose stream has ended before their answer came: it may come on another stream.
     parked: HashMap<String, Report>,
     /// The client, as it said at the beginning.
@@ -56,20 +55,6 @@ impl Drop for Ask {
 impl Open {
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Takes these secrets out of whatever the upstream sends from now on.
-    pub fn redact(&self, redact: Redact) {
-        redact.join(&mut self.state().redactions);
-    }
-
-    /// A message without those secrets; `None` if there are none in it.
-    pub fn redacted(&self, text: &str) -> Option<String> {
-        let redactions = self.state().redactions.clone();
-        redactions.iter().fold(None, |text_so_far: Option<String>, redact| {
-            let now = redact.message(text_so_far.as_deref().unwrap_or(text));
-            now.or(text_so_far)
-        })
     }
 
     /// Who began the protocol session.
@@ -135,8 +120,10 @@ pub struct Passing {
     pub governor: Arc<dyn Govern>,
     /// The call that is to be answered, by its id.
     pub call: Option<(String, Report)>,
-    /// The id of a `tools/list` that is to be answered.
-    pub list: Option<String>,
+    /// Takes secrets out of what comes.
+    pub secrets: Redact,
+    /// Why an error that the upstream answers with does not mean that the call was not carried out.
+    pub unsure: Option<&'static str>,
     /// The id of a request that is no call: its answer is that of no other.
     pub own: Option<String>,
     /// What the protocol session has open.
@@ -148,17 +135,37 @@ pub struct Passing {
 }
 
 impl Passing {
-    /// A message as the client may see it; `None` if just as it is.
-    pub fn pass(&mut self, text: &str) -> Option<String> {
-        let read = Message::read(text).ok();
-        let answered = read.as_ref().and_then(|message| Some((message.answers()?, message)));
-        let Some((id, message)) = answered else { return self.open.redacted(text) };
-        if self.list.as_deref() == Some(id) {
-            let shown = govern::shown_tools(&*self.governor, text);
-            let redacted = self.open.redacted(shown.as_deref().unwrap_or(text));
-            return redacted.or(shown);
+    /// A message, or a batch of them, as the client may see it: written anew from what was understood. `None` if nothing of it
+    /// was.
+    pub async fn pass(&mut self, text: String) -> Option<String> {
+        let is_batch = text.trim_start().starts_with('[');
+        let mut passed = Vec::new();
+        for text in message::messages(text) {
+            passed.extend(self.pass_one(text).await);
         }
-        let redacted = self.open.redacted(text);
+        match (passed.is_empty(), is_batch) {
+            (true, _) => None,
+            (false, true) => Some(format!("[{}]", passed.join(","))),
+            (false, false) => passed.pop(),
+        }
+    }
+
+    async fn pass_one(&mut self, text: String) -> Option<String> {
+        let text = self.secrets.message(text).await?;
+        let message = Message::read(&text).ok()?;
+        let nameless =
+            message.method.is_none() && message.error.is_some() && message.answers().is_none_or(|id| id == "null");
+        let asked = self.call.as_ref().map(|(id, _)| id).or(self.own.as_ref());
+        let text = match asked.filter(|_| nameless) {
+            // An answer to what could not be read is the answer to the request that it comes back to.
+            Some(id) => {
+                let id = serde_json::from_str(id).ok();
+                Message { id, ..message }.text()
+            }
+            None => text,
+        };
+        let message = Message::read(&text).ok()?;
+        let Some(id) = message.answers() else { return Some(text) };
         let report = match self.call.take() {
             Some((of, report)) if of == id => Some(report),
             other => {
@@ -166,10 +173,17 @@ impl Passing {
                 if self.own.as_deref() == Some(id) { None } else { self.open.parked(id) }
             }
         };
-        let Some(report) = report else { return redacted };
-        let told = report.told(redacted.as_deref().unwrap_or(text));
-        report.send(redacted.as_deref().map_or_else(|| Outcome::of(message), Outcome::of_text));
-        told.or(redacted)
+        let Some(report) = report else {
+            // Whatever was asked for: a list may be answered on another stream than the one that asked.
+            return Some(govern::shown_tools(&*self.governor, &text).unwrap_or(text));
+        };
+        let told = report.told(&text);
+        report.send(match (Outcome::of(&message), self.unsure) {
+            // The upstream itself has failed, and may have done so in the middle of it.
+            (Outcome::Error(_), Some(why)) => Outcome::Unknown(why),
+            (outcome, _) => outcome,
+        });
+        Some(told.unwrap_or(text))
     }
 
     /// Whether an answer is still to come that haldir has to see.
@@ -218,17 +232,18 @@ mod tests {
         let passing = |own: Option<&str>| Passing {
             governor: Arc::new(Nobody),
             call: None,
-            list: None,
+            secrets: Redact::default(),
+            unsure: None,
             own: own.map(str::to_owned),
             open: open.clone(),
             until: None,
             turn: None,
         };
         let error = r#"{"jsonrpc":"2.0","id":5,"error":{"code":-32601,"message":"no/such_method"}}"#;
-        assert!(passing(Some("5")).pass(error).is_none());
+        assert!(passing(Some("5")).pass(error.to_owned()).await.is_some());
         assert!(outcome.lock().unwrap().is_none() && open.is_parked("5"));
         let result = r#"{"jsonrpc":"2.0","id":5,"result":{"content":[]}}"#;
-        assert!(passing(Some("6")).pass(result).is_none());
+        assert!(passing(Some("6")).pass(result.to_owned()).await.is_some());
         assert!(matches!(&*outcome.lock().unwrap(), Some(Outcome::Result(_))) && !open.is_parked("5"));
     }
 }

@@ -16,7 +16,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::{
     bridge::text,
     events::{self, EventReader},
-    message::{self, FIRST_MODERN, INTERNAL_ERROR, Message},
+    govern::Outcome,
+    message::{self, FIRST_MODERN, Message},
     wrap::Said,
 };
 use crate::{
@@ -31,6 +32,13 @@ const MAX_LISTENS: u32 = 10;
 const LISTEN_PAUSE: Duration = Duration::from_secs(1);
 /// How long a goodbye may take.
 const GOODBYE: Duration = Duration::from_secs(5);
+
+/// Why a request was not carried out.
+const UNREACHABLE: &str = "the upstream cannot be reached";
+const REDIRECTED: &str = "the upstream redirects to another address: register that one, if it is meant";
+const UNAUTHORIZED: &str = "the upstream does not accept the credentials that haldir has for it";
+const REFUSED: &str = "the upstream did not accept the request";
+const RESTING: &str = "the upstream is left alone for a while, or has too many calls under way";
 
 const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 const VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
@@ -197,12 +205,12 @@ impl Speaker {
         let request = (method, headers, body.map(Bytes::from).unwrap_or_default());
         let sent = self.wire.client.send(&self.wire.url, request, self.wire.call_timeout).await;
         let response = sent.map_err(|unanswered| match unanswered {
-            Unanswered::Unreachable => "the upstream cannot be reached",
+            Unanswered::Unreachable => UNREACHABLE,
             Unanswered::TimedOut => "the upstream did not answer in time",
             Unanswered::BrokeOff => "the connection to the upstream broke off",
         })?;
         if response.status().is_redirection() {
-            return Err("the upstream redirects to another address: register that one, if it is meant");
+            return Err(REDIRECTED);
         }
         Ok(response)
     }
@@ -214,13 +222,13 @@ impl Speaker {
             Kind::Listening => None,
             _ => match link.enter().await {
                 Ok(turn) => Some(turn),
-                Err(busy) => return self.say(message::error(Some(id), INTERNAL_ERROR, &busy.message)).await,
+                Err(busy) => return self.fail(id, busy.message, Outcome::Unsent(RESTING)).await,
             },
         };
         if kind == Kind::Call
             && let Err(resting) = link.admit()
         {
-            return self.say(message::error(Some(id), INTERNAL_ERROR, &resting.message)).await;
+            return self.fail(id, resting.message, Outcome::Unsent(RESTING)).await;
         }
         // One that is taken back says nothing of the upstream.
         let sent = self.send(Method::POST, headers, Some(text)).await;
@@ -232,8 +240,16 @@ impl Speaker {
             Err(problem) => Err(problem),
         };
         if let Err(problem) = answered {
-            self.say(message::error(Some(id), INTERNAL_ERROR, problem)).await;
+            let is_unsent = matches!(problem, UNREACHABLE | REDIRECTED | UNAUTHORIZED | REFUSED);
+            let outcome = if is_unsent { Outcome::Unsent(problem) } else { Outcome::Unknown(problem) };
+            self.fail(id, problem.to_owned(), outcome).await;
         }
+    }
+
+    /// Says that no answer will come: in words of ours, which are not to be taken for the upstream's.
+    async fn fail(&self, id: &str, told: String, outcome: Outcome) {
+        // As in `say`.
+        let _ = self.said.send(Said::Failed { id: id.to_owned(), told, outcome }).await;
     }
 
     async fn say(&self, text: String) {
@@ -247,7 +263,7 @@ impl Speaker {
             self.state().session = Some(session.clone());
         }
         if matches!(response.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
-            return Err("the upstream does not accept the credentials that haldir has for it");
+            return Err(UNAUTHORIZED);
         }
         let kind = response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
         let is_stream = kind.starts_with("text/event-stream");
@@ -277,11 +293,19 @@ impl Speaker {
         if !is_stream && !text.trim().is_empty() && self.heard(text, id, begins).await {
             return Ok(());
         }
-        Err("the upstream did not answer")
+        Err(if response.status().is_client_error() { REFUSED } else { "the upstream did not answer" })
     }
 
-    /// Whether this was the answer.
+    /// Whether the answer was in this message, or batch of them.
     async fn heard(&self, text: String, id: Option<&str>, begins: bool) -> bool {
+        let mut answered = false;
+        for text in message::messages(text) {
+            answered |= self.heard_one(text, id, begins).await;
+        }
+        answered
+    }
+
+    async fn heard_one(&self, text: String, id: Option<&str>, begins: bool) -> bool {
         let Ok(message) = Message::read(&text) else { return false };
         // Some answer what they cannot read without its id.
         let is_error = message.method.is_none() && message.error.is_some() && message.id.is_none();

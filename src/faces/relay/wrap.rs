@@ -13,7 +13,7 @@ use tokio_util::sync::DropGuard;
 use super::{
     bridge::{Bridge, Step},
     exchange::Exchange,
-    govern::{Govern, Redact},
+    govern::{Govern, Outcome, Redact},
     waiting::{self, Room},
     wire::{Connected, Wire},
 };
@@ -83,6 +83,15 @@ pub enum Said {
     Held(String, Option<OwnedSemaphorePermit>),
     /// One that was longer than allowed.
     TooLong,
+    /// No answer will come to this request.
+    Failed {
+        /// The request.
+        id: String,
+        /// What its client is told.
+        told: String,
+        /// What became of it, as far as it is known.
+        outcome: Outcome,
+    },
 }
 
 impl Said {
@@ -90,7 +99,7 @@ impl Said {
     fn text(self) -> Option<String> {
         match self {
             Self::Message(text) | Self::Held(text, _) => Some(text),
-            Self::TooLong => None,
+            Self::TooLong | Self::Failed { .. } => None,
         }
     }
 }
@@ -135,7 +144,7 @@ impl Running {
 pub async fn serve(
     governor: Arc<dyn Govern>,
     command: &ChildCommand,
-    secrets: Option<Redact>,
+    secrets: Redact,
     (call_timeout, bridges): (Duration, bool),
     (input, output): (impl AsyncRead + Unpin + Send + 'static, impl AsyncWrite + Unpin + Send + 'static),
     shutdown: impl Future<Output = ()>,
@@ -172,7 +181,7 @@ impl Relay {
     pub fn start(
         governor: Arc<dyn Govern>,
         source: Source,
-        secrets: Option<Redact>,
+        secrets: Redact,
         call_timeout: Duration,
         bridges: bool,
         (client, to_client): (mpsc::Receiver<Said>, waiting::Sender),
@@ -222,6 +231,14 @@ impl Relay {
                     None => return Ok(()),
                 },
                 message = child.output.recv() => {
+                    let message = match message {
+                        Some(Said::Failed { id, told, outcome }) => {
+                            self.exchange.failed(&id, &told, outcome).await;
+                            self.take(Vec::new()).await;
+                            continue;
+                        }
+                        message => message,
+                    };
                     let why = match message.map(Said::text) {
                         Some(Some(text)) => {
                             self.exchange.from_upstream(text).await;

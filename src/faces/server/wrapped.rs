@@ -13,7 +13,8 @@ use crate::{
         elicitation::ApproveBy,
         relay::{
             bound_session::BoundSession,
-            governor::{self, Governor, Tools},
+            govern::Redact,
+            governor::{Governor, Tools},
             options::WrapOptions,
             policy_file, wrap,
         },
@@ -45,7 +46,8 @@ pub fn serve(cli: &Cli, options: &WrapOptions) -> Result<()> {
         haldir.declare_upstream(&cx, &name).await?;
         let mut command = options.command(&cli.store.path()?, &name)?;
         let (variables, texts): (Vec<_>, Vec<_>) = std::env::vars().filter(|(_, text)| has_secret(text)).unzip();
-        let (texts, sent) = haldir.fill_secrets(&cx, &name, &texts)?;
+        let (texts, known) = haldir.fill_secrets(&cx, &name, &texts)?;
+        command.known = Arc::clone(&known);
         command.environment = variables.into_iter().map(Into::into).zip(texts).collect();
         let session = Arc::new(BoundSession::new(haldir.clone(), credential.clone(), options.terms()?));
         let governor = Governor::new(
@@ -66,7 +68,7 @@ pub fn serve(cli: &Cli, options: &WrapOptions) -> Result<()> {
         let timeout = (options.call_timeout(), options.bridges());
         let pipes = rmcp::transport::io::stdio_pipes();
         let outcome =
-            wrap::serve(Arc::new(governor), &command, governor::redaction(sent), timeout, pipes, asked_to_stop).await;
+            wrap::serve(Arc::new(governor), &command, Redact::new(known), timeout, pipes, asked_to_stop).await;
         stop.cancel();
         let _ = courier.await;
         let _ = keeper.await;

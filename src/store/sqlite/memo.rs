@@ -15,7 +15,7 @@ use std::{
 
 use crate::{
     model::{ApiKey, Money, Session, SessionId, TenantId, Upstream, UpstreamName},
-    store::Cost,
+    store::{Cost, SecretVersions},
 };
 
 /// Rows of each kind that are remembered; one more, and all are forgotten.
@@ -51,6 +51,7 @@ struct Rows {
     sessions: HashMap<SessionId, (TenantId, Arc<Session>)>,
     /// But for the counts in them, which calls change all the time.
     upstreams: HashMap<TenantId, HashMap<UpstreamName, Arc<Upstream>>>,
+    secrets: HashMap<(TenantId, UpstreamName), SecretVersions>,
 }
 
 impl Memo {
@@ -79,6 +80,26 @@ impl Memo {
 
     pub(super) fn upstream(&self, state: State, tenant: &TenantId, name: &UpstreamName) -> Option<Arc<Upstream>> {
         self.look_up(state, |rows| rows.upstreams.get(tenant)?.get(name).cloned())
+    }
+
+    pub(super) fn secrets_for(
+        &self,
+        state: State,
+        tenant: &TenantId,
+        upstream: &UpstreamName,
+    ) -> Option<SecretVersions> {
+        self.look_up(state, |rows| rows.secrets.get(&(tenant.clone(), upstream.clone())).cloned())
+    }
+
+    /// Remembers which secrets may go to an upstream, as it was read in `state` or later.
+    pub(super) fn keep_secrets_for(
+        &self,
+        state: State,
+        tenant: &TenantId,
+        upstream: &UpstreamName,
+        secrets: &SecretVersions,
+    ) {
+        self.keep(state, |rows| rows.secrets.insert((tenant.clone(), upstream.clone()), Arc::clone(secrets)));
     }
 
     /// Remembers keys that were read in `state` or later.
@@ -138,7 +159,7 @@ impl Memo {
         if (1..=MAX_BEHIND).contains(&behind) {
             return; // A read that began before the last commits: what is remembered is newer.
         }
-        let most = rows.keys.len().max(rows.sessions.len()).max(rows.upstreams.len());
+        let most = rows.keys.len().max(rows.sessions.len()).max(rows.upstreams.len()).max(rows.secrets.len());
         if rows.state != Some(state) || most >= MAX_ROWS {
             *rows = Rows { state: Some(state), ..Rows::default() };
         }

@@ -35,6 +35,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 16, name: "folds", sql: include_str!("migrations/0016_folds.sql") },
     Migration { version: 17, name: "postings", sql: include_str!("migrations/0017_postings.sql") },
     Migration { version: 18, name: "calls", sql: include_str!("migrations/0018_calls.sql") },
+    Migration { version: 20, name: "sent secrets", sql: include_str!("migrations/0020_sent_secrets.sql") },
 ];
 
 /// Where one migration stands in a database.

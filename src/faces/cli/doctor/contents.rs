@@ -120,6 +120,7 @@ fn services(keyring: Keyring) -> Result<Services> {
         webhook_bell: tokio::sync::Notify::default(),
         meter: Arc::default(),
         upstreams,
+        known_secrets: crate::redact::KnownSecrets::default(),
         children_asked: tokio::sync::watch::Sender::new(false),
         calls_under_way: crate::call::CallsUnderWay::default(),
         attention: crate::call::Attention::default(),

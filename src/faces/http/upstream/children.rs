@@ -27,7 +27,8 @@ use crate::{
             respond,
         },
         relay::{
-            governor::{self, Governor, Tools},
+            govern::Redact,
+            governor::{Governor, Tools},
             hub::{Allowed, Heard, Hub},
             message::{self, Call, INVALID_REQUEST, Message},
             wrap::Source,
@@ -35,7 +36,7 @@ use crate::{
     },
     model::{Credential, UpstreamName},
     operations::Haldir,
-    operations::proxied::Sent,
+    redact::Known,
     upstream::{Link, Target, Turn},
 };
 
@@ -50,8 +51,8 @@ pub struct Children<'a> {
     pub source: Source,
     /// The registration.
     pub target: &'a Target,
-    /// The secrets in its environment, or its headers.
-    pub sent: Vec<Sent>,
+    /// The secrets that it can have received.
+    pub known: Arc<Known>,
     /// Whose turn it is at a child; a wire asks itself.
     pub link: Option<Arc<Link>>,
 }
@@ -188,7 +189,7 @@ impl Children<'_> {
             };
             let (haldir, credential, name) = (shared.haldir.clone(), self.credential.clone(), self.name.clone());
             let governor = Governor::new(haldir, credential, name, session, Tools::Beside, shared.asking);
-            let secrets = governor::redaction(self.sent.clone());
+            let secrets = Redact::new(Arc::clone(&self.known));
             Hub::start(Arc::new(governor), self.source.clone(), secrets, shared.call_timeout, bridges).map(Arc::new)
         };
         shared.upstream_sessions.begin_child(self.name.as_str(), id, (self.credential, self.target), start)

@@ -7,12 +7,12 @@ use crate::{
         http::App,
         relay::{
             govern::{Govern, Redact},
-            governor::{self, Governor, Tools},
+            governor::{Governor, Tools},
             wire::Wire,
         },
     },
     model::{Credential, UpstreamName},
-    operations::proxied::Sent,
+    redact::Known,
     upstream::{HttpPlace, Link, UpstreamLimits},
 };
 
@@ -21,8 +21,8 @@ pub struct Route {
     pub name: UpstreamName,
     /// Its address, and the headers of every request.
     pub place: Arc<HttpPlace>,
-    /// Takes the secrets in the headers out of what comes back.
-    pub redact: Option<Redact>,
+    /// Takes secrets out of what comes back.
+    pub secrets: Redact,
     pub governor: Arc<dyn Govern>,
     pub limits: UpstreamLimits,
     /// haldir's own connection, which knows how the upstream is.
@@ -35,7 +35,7 @@ impl Route {
         credential: &Credential,
         name: UpstreamName,
         place: Arc<HttpPlace>,
-        (link, sent): (Arc<Link>, Vec<Sent>),
+        (link, known): (Arc<Link>, Arc<Known>),
     ) -> Self {
         let haldir = &app.shared.haldir;
         let session = match credential {
@@ -46,7 +46,7 @@ impl Route {
             Governor::new(haldir.clone(), credential.clone(), name.clone(), session, Tools::Asked, app.shared.asking)
                 .over(Arc::clone(&link));
         let limits = haldir.upstream_limits();
-        Self { name, place, redact: governor::redaction(sent), governor: Arc::new(governor), limits, link }
+        Self { name, place, secrets: Redact::new(known), governor: Arc::new(governor), limits, link }
     }
 
     /// The upstream as a connection of messages.

@@ -2,20 +2,20 @@
 
 use axum::{body::Body, response::Response};
 use bytes::Bytes;
-use http::{HeaderMap, Method, StatusCode, header};
+use http::{HeaderMap, HeaderName, Method, StatusCode, header};
 
 use super::{
-    Exchange, LISTEN,
+    Exchange, LISTEN, answer,
     departure::{Leaving, Outgoing},
     failed::Failed,
-    headers::{PROTOCOL_VERSION, for_upstream},
+    headers::for_upstream,
     not_carried_out, rpc_error, stream,
 };
 use crate::{
     error::{Error, Result},
     faces::{
-        http::{listening, mcp_sessions::SESSION_ID},
-        relay::{message::INTERNAL_ERROR, passing::Passing},
+        http::{listening, mcp_sessions::SESSION_ID, respond},
+        relay::{govern::Outcome, message::INTERNAL_ERROR, passing::Passing},
     },
     operations::Haldir,
     outbound::carrier::Answer,
@@ -24,8 +24,8 @@ use crate::{
 /// Redirects that are followed, within one origin.
 const MAX_REDIRECTS: usize = 3;
 
-/// Headers of the upstream that reach the client.
-const TO_CLIENT: [&str; 5] = ["content-type", "retry-after", "allow", SESSION_ID, PROTOCOL_VERSION];
+/// Why nobody knows what became of a call.
+const FAILED: &str = "the upstream failed, maybe in the middle of the call";
 
 impl Exchange {
     /// Sends a request on, and answers with what comes back.
@@ -72,15 +72,28 @@ impl Exchange {
             let id = not_carried_out(&mut passing, problem);
             return Ok(rpc_error(StatusCode::BAD_GATEWAY, id.as_deref(), INTERNAL_ERROR, problem));
         }
-        if begins && let Some(id) = response.headers().get(SESSION_ID) {
+        if response.status().is_redirection() {
+            let id = not_carried_out(&mut passing, Failed::Redirected.message());
+            let problem = Failed::Redirected.message();
+            return Ok(rpc_error(StatusCode::BAD_GATEWAY, id.as_deref(), INTERNAL_ERROR, problem));
+        }
+        let session = match answer::session(response.headers(), &passing.secrets) {
+            Ok(session) => session,
+            Err(problem) => {
+                let id = passing.call.take().map(|(id, _)| id).or(passing.own);
+                return Ok(rpc_error(StatusCode::BAD_GATEWAY, id.as_deref(), INTERNAL_ERROR, problem));
+            }
+        };
+        if begins && let Some(id) = &session {
             let begun = self.app.shared.upstream_sessions.begin(self.route.name.as_str(), id, &self.credential);
             passing.open = begun?;
             passing.open.begun_by(self.client.clone());
         }
-        if let Some(redact) = &self.route.redact {
-            passing.open.redact(redact.clone());
-        }
-        self.passed_on(headers, response, passing, modern).await
+        let headers_of_answer = answer::headers(response.headers());
+        let mut passed = self.passed_on(headers, response, passing, modern).await?;
+        passed.headers_mut().extend(headers_of_answer);
+        passed.headers_mut().extend(session.map(|id| (HeaderName::from_static(SESSION_ID), id)));
+        Ok(passed)
     }
 
     /// The upstream's answer, as the client may see it.
@@ -92,39 +105,47 @@ impl Exchange {
         modern: bool,
     ) -> Result<Response> {
         let status = response.status();
-        let mut built = Response::builder().status(status);
-        for name in TO_CLIENT {
-            for value in response.headers().get_all(name) {
-                built = built.header(name, value);
-            }
-        }
-        let session = headers.contains_key(SESSION_ID);
-        let park = session.then_some(self.app.shared.call_timeout);
-        let body = if stream::is_event_stream(&response) {
-            built = built.header(header::CACHE_CONTROL, "no-cache");
+        let most = self.route.limits.answer_bytes;
+        if status.is_success() && stream::is_event_stream(&response) {
+            let session = headers.contains_key(SESSION_ID);
+            let park = session.then_some(self.app.shared.call_timeout);
             let listens = passing.until.is_none();
-            let manners = stream::Manners { modern, park };
-            let events = stream::events(response, passing, self.route.limits.answer_bytes, manners);
-            if listens {
+            let events = stream::events(response, passing, most, stream::Manners { modern, park });
+            let body = if listens {
                 listening::looked_after(events, &self.app, &self.credential, Haldir::may_use_proxy)
             } else {
                 Body::from_stream(events)
-            }
-        } else {
-            match stream::whole(response, &mut passing, self.route.limits.answer_bytes).await {
-                Ok(body) => {
-                    if !status.is_success() {
-                        not_carried_out(&mut passing, "the upstream did not accept the request");
-                    }
-                    Body::from(body)
-                }
-                Err(problem) => {
-                    let id = passing.call.take().map(|(id, _)| id);
-                    return Ok(rpc_error(StatusCode::BAD_GATEWAY, id.as_deref(), INTERNAL_ERROR, problem));
-                }
-            }
+            };
+            let built = Response::builder().status(status).header(header::CONTENT_TYPE, "text/event-stream");
+            return built.header(header::CACHE_CONTROL, "no-cache").body(body).map_err(Error::internal);
+        }
+        let id = passing.call.as_ref().map(|(id, _)| id.clone()).or_else(|| passing.own.clone());
+        let body = match stream::whole(response, most).await {
+            Ok(body) => body,
+            Err(problem) => return Ok(rpc_error(StatusCode::BAD_GATEWAY, id.as_deref(), INTERNAL_ERROR, problem)),
         };
-        built.body(body).map_err(Error::internal)
+        if status.is_success() && body.trim_ascii().is_empty() {
+            return Response::builder().status(status).body(Body::empty()).map_err(Error::internal);
+        }
+        passing.unsure = status.is_server_error().then_some(FAILED);
+        let (text, secrets) = (String::from_utf8(body), passing.secrets.clone());
+        let (passed, body) = match text {
+            Ok(text) if !status.is_success() => (passing.pass(text.clone()).await, text.into_bytes()),
+            Ok(text) => (passing.pass(text).await, Vec::new()),
+            Err(error) => (None, error.into_bytes()),
+        };
+        if let Some((_, report)) = passing.call.take() {
+            // What it failed in the middle of may have been carried out.
+            report.send(match status {
+                _ if status.is_server_error() => Outcome::Unknown(FAILED),
+                _ if status.is_success() => Outcome::Unknown("the upstream's answer is no answer to the call"),
+                _ => Outcome::Unsent("the upstream did not accept the request"),
+            });
+        }
+        match passed {
+            Some(text) => Ok(respond::json(status.as_u16(), text)),
+            None => Ok(answer::no_message(status, body, id.as_deref(), &secrets).await),
+        }
     }
 
     /// A request of the client as it goes on.

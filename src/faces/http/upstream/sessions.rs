@@ -224,21 +224,17 @@ impl UpstreamSessions {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::value::RawValue;
-
     use super::*;
-    use crate::faces::relay::govern::Redact;
+    use crate::faces::relay::govern::Report;
 
-    #[test]
-    fn a_session_that_is_begun_again_under_its_id_keeps_its_secrets() {
+    #[tokio::test]
+    async fn a_session_that_is_begun_again_under_its_id_keeps_what_is_open() {
         let (sessions, id) = (UpstreamSessions::default(), HeaderValue::from_static("same"));
         let key = |key: &str| Credential::ApiKey(key.to_owned().into());
-        let hide = |json: Box<RawValue>| RawValue::from_string(json.get().replace("hidden", "...")).unwrap();
-        sessions.begin("up", &id, &key("hld_a")).unwrap().redact(Redact::new([1; 32], hide));
-        let again = sessions.begin("up", &id, &key("hld_a")).unwrap();
-        let text = r#"{"jsonrpc":"2.0","method":"notifications/message","params":{"data":"hidden"}}"#;
-        assert!(again.redacted(text).unwrap().contains("\"...\""));
+        let report = Report::new(drop, None);
+        sessions.begin("up", &id, &key("hld_a")).unwrap().park("5".to_owned(), report, Duration::from_secs(60));
+        assert!(sessions.begin("up", &id, &key("hld_a")).unwrap().is_parked("5"));
         assert!(sessions.begin("up", &id, &key("hld_b")).is_err());
-        assert!(sessions.begin("other", &id, &key("hld_b")).unwrap().redacted(text).is_none());
+        assert!(!sessions.begin("other", &id, &key("hld_b")).unwrap().is_parked("5"));
     }
 }

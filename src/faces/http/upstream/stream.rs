@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures::{
     StreamExt,
     stream::{self, BoxStream},
@@ -41,24 +41,16 @@ pub fn is_event_stream(response: &Answer) -> bool {
     stated.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("text/event-stream")
 }
 
-/// An answer that is one message, or nothing.
-pub async fn whole(mut response: Answer, passing: &mut Passing, most: usize) -> Result<Bytes, &'static str> {
-    let mut body = Bytes::new();
+/// The whole body of an answer.
+pub async fn whole(mut response: Answer, most: usize) -> Result<Vec<u8>, &'static str> {
+    let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|_| "the upstream's answer broke off")? {
         if body.len() + chunk.len() > most {
             return Err("the upstream's answer is larger than allowed");
         }
-        if body.is_empty() {
-            // Most have come with their first piece.
-            body = chunk;
-        } else {
-            let mut more = BytesMut::from(body);
-            more.extend_from_slice(&chunk);
-            body = more.freeze();
-        }
+        body.extend_from_slice(&chunk);
     }
-    let Ok(text) = std::str::from_utf8(&body) else { return Err("the upstream's answer is no UTF-8") };
-    Ok(passing.pass(text).map_or_else(|| body.clone(), Bytes::from))
+    Ok(body)
 }
 
 /// An event stream, event by event.
@@ -96,7 +88,7 @@ async fn pump(mut response: Answer, mut passing: Passing, most: usize, manners: 
         reader.push(&chunk);
         while let Some(event) = reader.next_event() {
             resumable |= events::has_id(&event);
-            let event = passed(&mut passing, event);
+            let event = passed(&mut passing, &event).await;
             // Fails if the client has left, see above; one that does not read holds nothing open for ever.
             let _ = within(passing.until, sender.send(event)).await;
         }
@@ -150,11 +142,17 @@ async fn give_up(mut passing: Passing, why: &'static str, sender: &mpsc::Sender<
     let _ = tokio::time::timeout(LAST_WORD, sender.send(event)).await;
 }
 
-fn passed(passing: &mut Passing, event: Bytes) -> Bytes {
-    let Ok(text) = std::str::from_utf8(&event) else { return Bytes::from_static(b": dropped, it was no UTF-8\n\n") };
-    let Some(data) = events::data(text).filter(|data| !data.is_empty()) else { return event };
-    match passing.pass(&data) {
-        Some(changed) => Bytes::from(events::with_data(text, &changed)),
-        None => event,
-    }
+/// The event written anew: its id and its pause, and the message in it as the client may see it. Comments, other kinds of
+/// events and what is no message become an empty comment, which shows that the stream is open.
+async fn passed(passing: &mut Passing, event: &[u8]) -> Bytes {
+    let Some(event) = std::str::from_utf8(event).ok().map(events::Event::read) else { return COMMENT };
+    let message = match event.data {
+        Some(data) if data.is_empty() => Some(String::new()),
+        Some(data) if event.is_message => passing.pass(data).await,
+        _ => None,
+    };
+    let id = event.id.filter(|id| !passing.secrets.finds(id));
+    events::written(id.as_deref(), event.retry, event.is_named, message.as_deref()).map_or(COMMENT, Bytes::from)
 }
+
+const COMMENT: Bytes = Bytes::from_static(b":\n\n");

@@ -1,0 +1,238 @@
+//! Secrets in what comes back from an upstream: every occurrence of a value that it can have received is cut out, in
+//! whatever form a program repeats it.
+//!
+//! A text is read once for all values together, and once more for each of [`LEVELS`] layers of escapes in it: the time
+//! grows with the length of the text and with nothing else. What comes out is bounded as well. A large text is read on a
+//! thread of the blocking pool ([`aside`]), so that no thread that serves connections waits for it.
+//!
+//! - [`encodings`]: the table of encodings, each with its source.
+//! - [`needles`]: the automaton that finds all forms of all values.
+//! - [`views`]: texts with their escapes decoded.
+//! - [`document`]: strings, names and numbers of a JSON text, and texts that are split over parts and messages.
+//! - [`known`]: which values an upstream can have received.
+
+mod aside;
+mod document;
+mod encodings;
+mod known;
+mod needles;
+#[cfg(test)]
+mod tests;
+mod views;
+
+use std::borrow::Cow;
+
+use serde_json::value::RawValue;
+use zeroize::Zeroizing;
+
+use crate::error;
+
+pub use self::{
+    aside::aside,
+    document::Carry,
+    known::{Known, KnownSecrets, Version},
+};
+use self::{
+    needles::{Found, Needles},
+    views::View,
+};
+
+/// Layers of escapes that are decoded one after the other: JSON in a string of JSON in a string, percent-encoded, is three.
+const LEVELS: usize = 3;
+/// Values that are cut out of one answer; one that has more is not passed on at all.
+const MAX_FOUND: usize = 262_144;
+/// The longest text, in bytes.
+const MAX_TEXT_BYTES: usize = u32::MAX as usize;
+/// Bytes of a value's name in a mark.
+const MAX_MARK_BYTES: usize = 160;
+
+/// A value that is to be cut out, and its name, which stands in its place.
+#[derive(Clone)]
+pub struct Secret {
+    /// The secret's name.
+    pub name: String,
+    /// Its value.
+    pub value: Zeroizing<String>,
+}
+
+/// A text holds more values than [`MAX_FOUND`], or nests too deep: it is not passed on.
+#[derive(Debug)]
+pub struct TooMuch;
+
+/// Cuts some values out of texts.
+pub struct Redactor {
+    needles: Needles,
+    names: Vec<String>,
+    /// Whether a value may stand in a number.
+    numeric: bool,
+}
+
+impl Redactor {
+    /// For these values. It takes some milliseconds for hundreds of them, so it is kept.
+    pub fn new(secrets: &[Secret]) -> error::Result<Self> {
+        let is_numeric = |secret: &Secret| {
+            secret.value.bytes().all(|byte| matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E' | b'0'..=b'9'))
+        };
+        let named = |secret: &Secret| secret.name.chars().take(MAX_MARK_BYTES / 4).collect();
+        Ok(Self {
+            needles: Needles::new(secrets)?,
+            names: secrets.iter().map(named).collect(),
+            numeric: secrets.iter().any(is_numeric),
+        })
+    }
+
+    /// The JSON text without the values. One that holds none of them is given back as it was written.
+    pub fn json(&self, answer: Box<RawValue>) -> Box<RawValue> {
+        self.json_after(answer, None)
+    }
+
+    /// As [`Self::json`], for the parameters of a notification that follows others of its kind: a value may be split over
+    /// them.
+    pub fn told(&self, params: Box<RawValue>, before: &mut Carry) -> Box<RawValue> {
+        self.json_after(params, Some(before))
+    }
+
+    fn json_after(&self, answer: Box<RawValue>, before: Option<&mut Carry>) -> Box<RawValue> {
+        match document::cuts(answer.get(), self, before) {
+            Ok(cuts) if cuts.is_empty() => answer,
+            Ok(cuts) => {
+                let text = document::spliced(answer.get(), &cuts, self);
+                RawValue::from_string(text).unwrap_or_else(|_| nothing())
+            }
+            Err(TooMuch) => nothing(),
+        }
+    }
+
+    /// The text without the values.
+    pub fn text<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        let Ok(found) = self.found(text.as_bytes()) else { return Cow::Borrowed(NOTHING) };
+        if found.is_empty() {
+            return Cow::Borrowed(text);
+        }
+        let mut mark = Mark::new(self);
+        let mut clean = String::with_capacity(text.len() + MAX_MARK_BYTES);
+        let mut from = 0;
+        for Found { at, whose } in found {
+            let (start, end) = (text.floor_char_boundary(at.start).max(from), text.ceil_char_boundary(at.end));
+            clean.push_str(&text[from..start]);
+            clean.push_str(&mark.plain(whose, end - start));
+            from = end;
+        }
+        clean.push_str(&text[from..]);
+        Cow::Owned(clean)
+    }
+
+    /// Whether one of the values stands in the text.
+    pub fn finds(&self, text: &str) -> bool {
+        !matches!(self.found(text.as_bytes()), Ok(found) if found.is_empty())
+    }
+
+    /// Where the values stand in a text, in order, none over another.
+    fn found(&self, text: &[u8]) -> Result<Vec<Found>, TooMuch> {
+        if text.len() > MAX_TEXT_BYTES {
+            return Err(TooMuch);
+        }
+        let mut views: Vec<View> = View::without_line_ends(text).into_iter().collect();
+        let mut all = Vec::new();
+        for level in 0..=LEVELS {
+            let last = views.last().map_or(text, |view| &view.bytes);
+            if level > 0 {
+                let Some(view) = View::of(last) else { break };
+                views.push(view);
+            }
+            let first = all.len();
+            self.needles.search(views.last().map_or(text, |view| &view.bytes), &mut all, MAX_FOUND);
+            for found in &mut all[first..] {
+                found.at = views.iter().rev().fold(found.at, |at, view| view.in_text(at));
+            }
+            if all.len() > MAX_FOUND {
+                return Err(TooMuch);
+            }
+        }
+        Ok(merged(all, views.len() > 1))
+    }
+
+    fn found_in_number(&self, text: &[u8]) -> Result<Option<Found>, TooMuch> {
+        if !self.numeric {
+            return Ok(None);
+        }
+        Ok(self.found(text)?.into_iter().next())
+    }
+
+    /// The end of a text that is the beginning of a value, half of it at least.
+    fn begun(&self, text: &[u8]) -> Option<Found> {
+        self.needles.begun(text)
+    }
+}
+
+/// What overlaps is one, and so is what follows at once and is of the same name.
+fn merged(mut all: Vec<Found>, sort: bool) -> Vec<Found> {
+    if sort {
+        all.sort_by_key(|found| (found.at.start, std::cmp::Reverse(found.at.end)));
+    }
+    all.dedup_by(|next, last| {
+        let overlaps = next.at.start < last.at.end || next.at.start == last.at.end && next.whose == last.whose;
+        if overlaps {
+            last.at.end = last.at.end.max(next.at.end);
+        }
+        overlaps
+    });
+    all
+}
+
+/// What stands in the place of an answer that is not passed on.
+const NOTHING: &str = "[redacted]";
+
+/// The result of a call whose answer is not passed on.
+fn nothing() -> Box<RawValue> {
+    let text = serde_json::json!({"content": [{"type": "text", "text": NOTHING}], "isError": true});
+    serde_json::value::to_raw_value(&text).unwrap_or_default()
+}
+
+/// Writes marks, within bounds.
+struct Mark<'r> {
+    redactor: &'r Redactor,
+    /// Bytes by which marks may still be longer than what they stand for.
+    room: usize,
+}
+
+impl<'r> Mark<'r> {
+    /// Bytes by which marks may make a text longer. From then on a star stands for each value.
+    const MAX_GROWTH: usize = 65_536;
+
+    fn new(redactor: &'r Redactor) -> Self {
+        Self { redactor, room: Self::MAX_GROWTH }
+    }
+
+    /// The mark, or something that is no longer than what it stands for.
+    fn bounded(&mut self, mark: String, length: usize, short: &'static str) -> Cow<'static, str> {
+        let growth = mark.len().saturating_sub(length);
+        match self.room.checked_sub(growth) {
+            Some(room) => {
+                self.room = room;
+                Cow::Owned(mark)
+            }
+            None => Cow::Borrowed(short),
+        }
+    }
+
+    fn named(&self, whose: u32) -> String {
+        let name = self.redactor.names.get(whose as usize).map_or("", String::as_str);
+        format!("[redacted: {name}]")
+    }
+
+    fn plain(&mut self, whose: u32, length: usize) -> Cow<'static, str> {
+        let mark = self.named(whose);
+        self.bounded(mark, length, "*")
+    }
+
+    fn in_json(&mut self, whose: u32, length: usize) -> Cow<'static, str> {
+        let quoted = serde_json::Value::from(self.named(whose)).to_string();
+        self.bounded(quoted[1..quoted.len() - 1].to_owned(), length, "*")
+    }
+
+    fn for_number(&mut self, whose: u32, length: usize) -> Cow<'static, str> {
+        let quoted = serde_json::Value::from(self.named(whose)).to_string();
+        self.bounded(quoted, length, "0")
+    }
+}

@@ -1,0 +1,225 @@
+//! Values come back in many forms, and no form of them may pass.
+
+use base64::{
+    Engine,
+    engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD},
+};
+use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::{Value, json, value::RawValue};
+
+use super::*;
+
+fn secret(name: &str, value: &str) -> Secret {
+    Secret { name: name.to_owned(), value: Zeroizing::new(value.to_owned()) }
+}
+
+fn redactor(value: &str) -> Redactor {
+    Redactor::new(&[secret("key", value)]).unwrap()
+}
+
+fn raw(text: &str) -> Box<RawValue> {
+    RawValue::from_string(text.to_owned()).unwrap()
+}
+
+fn redacted(answer: &Value, value: &str) -> String {
+    redactor(value).json(raw(&answer.to_string())).get().to_owned()
+}
+
+fn texts(parts: &[&str], value: &str) -> String {
+    let parts: Vec<_> = parts.iter().map(|text| json!({"type": "text", "text": text})).collect();
+    redacted(&json!({ "content": parts }), value)
+}
+
+const VALUE: &str = "s3cr\"et/pass word+&<\u{e9}'!(*)";
+
+/// encodeURI of JavaScript leaves these as they are, besides letters and digits.
+const URI: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'/')
+    .remove(b'!')
+    .remove(b'\'')
+    .remove(b'(')
+    .remove(b')')
+    .remove(b'*')
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'~');
+
+/// What Go's encoding/json and Python's json make of a text.
+fn json_of_others(text: &str) -> String {
+    let go = json!(text).to_string().replace('&', "\\u0026").replace('<', "\\u003c").replace('>', "\\u003E");
+    go.chars().map(|c| if c.is_ascii() { c.to_string() } else { format!("\\u{:04x}", u32::from(c)) }).collect()
+}
+
+fn html(text: &str) -> String {
+    let marked = text.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&#34;").replace('\'', "&#x27;");
+    marked.replace('\u{e9}', "&eacute;")
+}
+
+#[test]
+fn every_form_of_a_value_is_cut_out() {
+    let inner = json!({ "v": VALUE }).to_string();
+    let percent = utf8_percent_encode(VALUE, NON_ALPHANUMERIC).to_string();
+    let uri = utf8_percent_encode(VALUE, URI).to_string();
+    let hex: String = VALUE.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let forms = [
+        VALUE.to_owned(),
+        format!("it is {VALUE}, twice {VALUE}"),
+        inner.clone(),
+        json!({ "inner": inner }).to_string(),
+        inner.replace('/', "\\/"),
+        json_of_others(VALUE),
+        json_of_others(&json_of_others(VALUE)),
+        percent.clone(),
+        percent.to_lowercase(),
+        uri.clone(),
+        json!(uri.to_lowercase()).to_string(),
+        utf8_percent_encode(VALUE, CONTROLS).to_string(),
+        percent.replace("%20", "+"),
+        utf8_percent_encode(&percent, NON_ALPHANUMERIC).to_string(),
+        html(VALUE),
+        json!(html(VALUE)).to_string(),
+        VALUE.replace('"', "\"\""),
+        VALUE.replace('\'', "''"),
+        VALUE.replace('\u{e9}', "\\303\\251").replace(' ', "\\ ").replace('(', "\\("),
+        VALUE.replace('\u{e9}', "\\xe9").replace('\'', "\\'"),
+        percent.replace("%C3%A9", "%E9"),
+        percent.replace("%C3%A9", "%u00E9"),
+        STANDARD_NO_PAD.encode(VALUE),
+        URL_SAFE_NO_PAD.encode(VALUE),
+        format!("Basic {}", STANDARD.encode(format!("user:{VALUE}"))),
+        URL_SAFE.encode(format!("ab{VALUE}z")),
+        STANDARD.encode(format!("ab{VALUE}z")).replace('+', "%2B").replace('/', "\\/"),
+        STANDARD
+            .encode(format!("abc{VALUE}z"))
+            .as_bytes()
+            .chunks(9)
+            .map(String::from_utf8_lossy)
+            .collect::<Vec<_>>()
+            .join("\r\n"),
+        hex.clone(),
+        hex.to_uppercase(),
+        VALUE.chars().rev().collect(),
+    ];
+    for text in forms {
+        for answer in [
+            json!({"content": [{"type": "text", "text": text}]}),
+            json!({"structuredContent": {"a": {"b": text}}}),
+            json!({"message": text}),
+        ] {
+            let found = redacted(&answer, VALUE);
+            assert!(found.contains("[redacted: key]"), "{text} became {found}");
+            for part in ["s3cr", "pass", "czNjc", "NzM2M", "drow", &hex[8..24]] {
+                assert!(!found.to_lowercase().contains(&part.to_lowercase()), "{text} became {found}");
+            }
+        }
+        assert!(redactor(VALUE).text(&text).contains("[redacted: key]"), "{text}");
+    }
+    assert_eq!(redacted(&json!({VALUE: 1, "n": [VALUE]}), VALUE).matches("redacted").count(), 2);
+    assert_eq!(redacted(&json!({"n": [1, 123_456, 7]}), "123456"), r#"{"n":[1,"[redacted: key]",7]}"#);
+}
+
+#[test]
+fn an_answer_is_cut_and_otherwise_stays_as_it_was_written() {
+    let answer = r#"{"b":1.10, "a":[], "big":12345678901234567890123,"\ud800":"\/x"}"#;
+    assert_eq!(redactor("xyzxyz").json(raw(answer)).get(), answer);
+    let with = r#"{"b":1.10, "a":"\u0041 topsecret\n", "a":"topsecret"}"#;
+    let without = r#"{"b":1.10, "a":"\u0041 [redacted: key]\n", "a":"[redacted: key]"}"#;
+    assert_eq!(redactor("topsecret").json(raw(with)).get(), without);
+    // What looks like a value across an escape is none, and what is cut leaves no half of one.
+    assert_eq!(redactor("u0026x").json(raw(r#"["\u0026x"]"#)).get(), r#"["\u0026x"]"#);
+    assert_eq!(redactor("\u{e9}t\u{e9}12").json(raw("[\"a\u{e9}t\\u00e912b\"]")).get(), "[\"a[redacted: key]b\"]");
+}
+
+#[test]
+fn a_value_that_is_split_over_parts_is_cut_out_of_all() {
+    let found = texts(&["a topse", "cret", "value b", "x"], "topsecretvalue");
+    assert_eq!(found.matches("redacted").count(), 1, "{found}");
+    assert!(!found.contains("topse") && !found.contains("cret\"") && !found.contains("value"), "{found}");
+    assert!(found.contains("\" b\"") && found.contains("a [redacted"), "{found}");
+    let hex: String = "topsecretvalue".bytes().map(|byte| format!("{byte:02X}")).collect();
+    let found = texts(&[&hex[..9], &hex[9..]], "topsecretvalue");
+    assert!(found.contains("[redacted: key]") && !found.contains(&hex[..9]) && !found.contains(&hex[9..]), "{found}");
+    for answer in [
+        json!({"contents": [{"uri": "a", "text": "topse"}, {"uri": "b", "text": "cretvalue"}]}),
+        json!({"content": [{"type": "resource", "resource": {"text": "topse"}}, {"type": "text", "text": "cretvalue"}]}),
+        json!({"messages": [{"content": {"type": "text", "text": "topse"}}, {"content": {"type": "text", "text": "cretvalue"}}]}),
+        json!({"structuredContent": {"lines": ["topse", "", "cretvalue"]}}),
+    ] {
+        let found = redacted(&answer, "topsecretvalue");
+        assert!(!found.contains("topse") && !found.contains("cretvalue"), "{found}");
+    }
+}
+
+#[test]
+fn a_value_that_is_split_over_messages_is_not_told() {
+    let redactor = redactor("topsecretvalue");
+    let mut before = Carry::default();
+    let mut told = |text: &str| {
+        let params = json!({"progressToken": 1, "progress": 1, "message": text}).to_string();
+        let told = redactor.told(raw(&params), &mut before);
+        serde_json::from_str::<Value>(told.get()).unwrap()["message"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(told("it is tops"), "it is tops");
+    assert_eq!(told("ecretva"), "[redacted: key]");
+    assert_eq!(told("lue and more"), "[redacted: key] and more");
+    assert_eq!(told("it is topsecre"), "it is [redacted: key]");
+    assert_eq!(told("tvalue"), "[redacted: key]");
+    assert_eq!(told("top secret value"), "top secret value");
+}
+
+#[test]
+fn a_value_that_stands_in_its_own_mark_is_cut_out_once() {
+    for value in ["r", "key", "redacted", "\u{f0000}"] {
+        let found = texts(&[value], value);
+        assert!(found.contains(r#""text":"[redacted: key]""#), "{found}");
+    }
+}
+
+#[test]
+fn of_several_values_each_is_cut_out_by_its_name() {
+    let all = [secret("a", "alpha-1234"), secret("b", "alpha-1234-beta"), secret("c", "gamma-9876")];
+    let redactor = Redactor::new(&all).unwrap();
+    let text = "alpha-1234 alpha-1234-beta gamma-9876alpha-1234";
+    assert_eq!(redactor.text(text), "[redacted: a] [redacted: b] [redacted: c][redacted: a]");
+    // As long as a file, and known from its beginning on.
+    let long: String = (0..9_000).map(|number| format!("{number:x}")).collect();
+    let redactor = Redactor::new(&[secret("file", &long)]).unwrap();
+    assert_eq!(redactor.text(&format!("<{long}>")), "<[redacted: file]>");
+    let wrapped =
+        STANDARD.encode(&long).as_bytes().chunks(76).map(String::from_utf8_lossy).collect::<Vec<_>>().join("\n");
+    let found = redactor.text(&wrapped);
+    assert!(found.starts_with("[redacted: file]") && found.len() < 24, "{found}");
+}
+
+#[test]
+fn what_comes_out_is_bounded_whatever_goes_in() {
+    let redactor = Redactor::new(&[secret(&"n".repeat(128), "x")]).unwrap();
+    let many = "x,".repeat(100_000);
+    let clean = redactor.text(&many);
+    assert!(clean.len() <= many.len() + Mark::MAX_GROWTH && !clean.contains('x'), "{}", clean.len());
+    let answer = json!({"content": [{"type": "text", "text": many}], "x": [0]}).to_string();
+    let clean = redactor.json(raw(&answer));
+    assert!(clean.get().len() <= answer.len() + Mark::MAX_GROWTH && clean.get().contains("*,*"));
+    // More than anybody means is not passed on.
+    let more = json!({ "content": [{"type": "text", "text": "x,".repeat(MAX_FOUND + 1)}] }).to_string();
+    assert_eq!(redactor.json(raw(&more)).get(), nothing().get());
+    let deep = format!("{}{}", "[".repeat(500), "]".repeat(500));
+    assert_eq!(redactor.json(raw(&deep)).get(), nothing().get());
+}
+
+/// Each byte of a text is looked at a bounded number of times, whatever it is: twice as much takes twice as many steps.
+/// What would show that it is not so is a time, so this takes a text on which the square of its length would take minutes.
+#[test]
+fn a_text_full_of_escaped_values_is_read_in_passes() {
+    let redactor = redactor("a-b");
+    let text = "a%2Db".repeat(200_000);
+    assert_eq!(redactor.text(&text), "[redacted: key]");
+    let parts: Vec<_> = (0..20_000).map(|_| json!({"type": "text", "text": "a%2"})).collect();
+    let answer = json!({ "content": parts }).to_string();
+    assert_eq!(redactor.json(raw(&answer)).get(), answer);
+    // A value that repeats itself, and a text that begins it everywhere.
+    let repeats = "ab".repeat(20_000);
+    let redactor = Redactor::new(&[secret("file", &format!("{repeats}!"))]).unwrap();
+    assert!(redactor.text(&repeats.repeat(20)).len() < 100);
+}
