@@ -4,7 +4,14 @@ mod file;
 pub mod logging;
 mod master_key;
 
-use std::{path::PathBuf, str::FromStr, sync::Arc, time::Duration};
+use std::{
+    fs::File,
+    io::Read,
+    path::{Path, PathBuf},
+    str::FromStr,
+    sync::Arc,
+    time::Duration,
+};
 
 use clap::Args;
 pub use master_key::KeySource;
@@ -145,10 +152,24 @@ impl StoreOptions {
     /// Opens the store.
     pub async fn open(&self, settings: Settings) -> Result<Haldir> {
         let path = self.path()?;
+        require_database(&path)?;
         let key = master_key::load(&path)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         Haldir::open(&path, &key, settings, clock).await
     }
+}
+
+/// The first bytes of every SQLite database (<https://www.sqlite.org/fileformat.html>, section 1.3).
+const SQLITE_HEADER: &[u8; 16] = b"SQLite format 3\0";
+
+/// Refuses a file of another kind before a key for it is looked for. An empty file, or none, becomes a store.
+fn require_database(path: &Path) -> Result<()> {
+    let mut start = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(SQLITE_HEADER.len() as u64).read_to_end(&mut start));
+    if read.is_err() || start.is_empty() || start == SQLITE_HEADER {
+        return Ok(()); // opening the store says what is wrong with a file that cannot be read
+    }
+    Err(bad_setting("HALDIR_DB", &format!("{} is not a SQLite database: name the store's own file", path.display())))
 }
 
 fn parse_pace(text: &str) -> Result<WebhookPace, String> {

@@ -67,8 +67,10 @@ pub struct Verified {
 
 /// Checks a pack's JSON with one of the keys that are trusted; the error says what does not hold.
 pub fn verify(json: &str, trusted: &[PublicKey]) -> std::result::Result<Verified, String> {
+    let value: Value = serde_json::from_str(json).map_err(|error| {
+        format!("it is not JSON ({error}): the signature covers the JSON form, not the Markdown or HTML made from it")
+    })?;
     let computed = digest(json).map_err(|error| format!("it cannot be read as a pack: {}", error.message))?;
-    let value: Value = serde_json::from_str(json).map_err(|error| format!("it is no JSON: {error}"))?;
     let text = |name: &str| value[name].as_str().map(str::to_owned).ok_or_else(|| format!("it has no {name}"));
     let signatures: Signatures = serde_json::from_value(value["signatures"].clone())
         .map_err(|error| format!("its signatures cannot be read: {error}"))?;

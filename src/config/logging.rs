@@ -1,9 +1,11 @@
 //! The log: on standard error, since standard output belongs to the protocol.
 
+use std::str::FromStr;
+
 use tracing::{Level, Metadata};
 use tracing_subscriber::{
     Layer,
-    filter::{FilterExt, Targets, filter_fn},
+    filter::{FilterExt, LevelFilter, Targets, filter_fn},
     layer::SubscriberExt,
     util::SubscriberInitExt,
 };
@@ -18,8 +20,8 @@ const WIRE_LIBRARIES: [&str; 6] = ["rmcp", "hyper", "hyper_util", "reqwest", "ru
 /// Starts the log with the filter in `HALDIR_LOG`, in the syntax of [`Targets`]: a level, or a module's path and its
 /// level, such as `info,haldir::store=debug`.
 pub fn start(default: &str) -> Result<()> {
-    let filter = std::env::var("HALDIR_LOG").unwrap_or_else(|_| default.to_owned());
-    let filter: Targets = filter.parse().map_err(|error| bad_setting("HALDIR_LOG", &format!("{error}")))?;
+    let filter = std::env::var("HALDIR_LOG").ok().filter(|filter| !filter.is_empty());
+    let filter = parse(filter.as_deref().unwrap_or(default)).map_err(|problem| bad_setting("HALDIR_LOG", &problem))?;
     let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(colours);
     let layer = lines.with_filter(filter.and(filter_fn(is_discreet)));
@@ -28,7 +30,37 @@ pub fn start(default: &str) -> Result<()> {
     Ok(())
 }
 
+/// `Targets` takes a word that is no level for the name of a module, all of whose lines it then shows: a mistyped level
+/// would switch the log off without a word.
+fn parse(filter: &str) -> std::result::Result<Targets, String> {
+    let expected =
+        "expected off, error, warn, info, debug or trace, or a module and a level such as haldir::store=debug";
+    for part in filter.split(',') {
+        let level = part.rsplit('=').next().unwrap_or(part);
+        if LevelFilter::from_str(level).is_err() {
+            return Err(format!("`{}` is no level: {expected}", level.trim()));
+        }
+    }
+    filter.parse().map_err(|error| format!("{error}: {expected}"))
+}
+
 fn is_discreet(metadata: &Metadata<'_>) -> bool {
     let library = metadata.target().split("::").next().unwrap_or_default();
     !WIRE_LIBRARIES.contains(&library) || *metadata.level() <= Level::WARN
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse;
+
+    #[test]
+    fn a_word_that_is_no_level_is_refused() {
+        for filter in ["debug", "INFO", "info,haldir::store=debug", "haldir=trace", "off"] {
+            assert!(parse(filter).is_ok(), "{filter}");
+        }
+        for filter in ["verbose", "info,verbose", "haldir=loud", "haldir::store"] {
+            let problem = parse(filter).unwrap_err();
+            assert!(problem.contains("expected off, error"), "{filter}: {problem}");
+        }
+    }
 }

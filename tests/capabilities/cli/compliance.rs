@@ -53,6 +53,10 @@ fn an_altered_pack_and_a_foreign_key_are_refused() {
     let (_other, others_file, _) = packed();
     terminal.refused(&["compliance", "verify", &others_file], 1);
     terminal.refused(&["compliance", "verify", "nowhere.json"], 2);
+    let markdown = terminal.folder.path().join("pack.md").display().to_string();
+    terminal.done(&["compliance", "evidence", "--out", &markdown]);
+    let refused = terminal.refused(&["compliance", "verify", &markdown], 1);
+    assert!(refused.stdout.contains("the signature covers the JSON form"), "{refused:?}");
     terminal.refused(&["compliance", "verify", &file, "--public-key", "AB"], 2);
 }
 

@@ -120,3 +120,23 @@ fn migrate_up_makes_a_whole_store() {
     assert!(terminal.done(&["migrate", "up"]).stdout.contains("up to date"));
     terminal.done(&["doctor"]);
 }
+
+#[test]
+fn a_file_that_is_no_store_and_a_folder_that_cannot_be_read_are_named_as_such() {
+    let terminal = Terminal::new();
+    let text = terminal.folder.path().join("notes.txt");
+    fs::write(&text, "not a database").unwrap();
+    let refused = terminal.refused(&["--db", text.to_str().unwrap(), "keys", "list"], 2);
+    assert!(refused.stderr.contains("not a SQLite database"), "{refused:?}");
+    assert_eq!(fs::read(&text).unwrap(), b"not a database");
+    // A path through a file cannot be read either, whatever user runs the test.
+    let below = text.join("haldir.db");
+    let refused = terminal.refused(&["--db", below.to_str().unwrap(), "keys", "list"], 1);
+    assert!(
+        refused.stderr.contains("cannot be opened") && !refused.stderr.contains("there is no store"),
+        "{refused:?}"
+    );
+    let mut command = terminal.command(&["keys", "list"]);
+    let refused = super::outcome(command.env("HALDIR_LOG", "verbose"));
+    assert!(refused.code == 2 && refused.stderr.contains("`verbose` is no level"), "{refused:?}");
+}
