@@ -17,6 +17,7 @@ pub mod list_pending_approvals;
 pub mod person;
 pub mod raise;
 pub mod request_approval;
+mod steps;
 
 pub use asked::Asked;
 pub use consume::consume;

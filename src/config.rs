@@ -195,14 +195,17 @@ fn parse_upstream_limits(text: &str) -> Result<UpstreamLimits, String> {
 #[derive(Clone, Copy, Debug)]
 pub struct HourlyLimits(pub Option<RateLimits>);
 
-/// Reads `off`, or figures such as `free=100,pro=5000`; tiers not named keep their own.
+/// Reads `off`, `on`, or figures such as `free=100,pro=5000`; tiers not named keep their own.
 pub fn parse_rate_limits(text: &str) -> Result<HourlyLimits, String> {
     if text == "off" {
         return Ok(HourlyLimits(None));
     }
     let mut limits = RateLimits::default();
+    if text == "on" {
+        return Ok(HourlyLimits(Some(limits)));
+    }
     for part in text.split(',') {
-        let (tier, figure) = part.split_once('=').ok_or("expected off, or figures such as free=100,pro=5000")?;
+        let (tier, figure) = part.split_once('=').ok_or("expected off, on, or figures such as free=100,pro=5000")?;
         let figure = figure.trim().parse().map_err(|_| format!("`{figure}` is no number of calls"))?;
         match tier.trim() {
             "free" => limits.free = figure,

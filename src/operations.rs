@@ -13,7 +13,7 @@ mod input;
 pub mod mirrors;
 mod open;
 mod outgoing;
-mod places;
+pub mod places;
 pub mod proxied;
 mod streaming;
 pub mod tool_changes;
@@ -47,7 +47,7 @@ use crate::{
         check_permission::CheckPermission, create_api_key::CreateApiKey, create_session::CreateSession,
         get_session::GetSession, get_usage::GetUsage, list_api_keys::ListApiKeys, list_descendants::ListDescendants,
         list_sessions::ListSessions, revoke_api_key::RevokeApiKey, revoke_session::RevokeSession,
-        rotate_api_key::RotateApiKey,
+        rotate_api_key::RotateApiKey, set_api_key_tier::SetApiKeyTier, stop_agent::StopAgent,
     },
     model::{
         Resource::{Admin, Approvals, Audit, Payments, Proxy, Sessions, Vault, Webhooks},
@@ -89,12 +89,14 @@ static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| vec![
         .route(Post, "/v1/sessions", 201).needs(Sessions, Agent),
     read::<GetSession>("getSession", "Get session").tool(Hints::READS)
         .route(Get, "/v1/sessions/{session_id}", 200).needs(Sessions, Agent),
-    write::<RevokeSession>("revokeSession", "Revoke session").tool(Hints::ENDS)
+    outward::<RevokeSession>("revokeSession", "Revoke session").tool(Hints::ENDS)
         .route(Delete, "/v1/sessions/{session_id}", 200).needs(Sessions, Agent),
     read::<CheckPermission>("checkPermission", "Check permission").tool(Hints::READS)
         .route(Post, "/v1/sessions/{session_id}/check", 200).needs(Sessions, Agent),
     scan::<ListSessions>("listSessions", "List sessions")
         .route(Get, "/v1/sessions", 200).needs(Sessions, Agent),
+    outward::<StopAgent>("stopAgent", "Stop agent")
+        .route(Post, "/v1/agents/{agent_id}/stop", 200).needs(Sessions, Operator),
     scan::<ListDescendants>("listDescendants", "List delegated sessions")
         .route(Get, "/v1/sessions/{session_id}/descendants", 200).needs(Sessions, Agent),
     write::<StoreSecret>("storeSecret", "Store secret").tool(Hints::REPLACES)
@@ -151,7 +153,7 @@ static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| vec![
         .route(Get, "/v1/approvals/pending", 200).needs(Approvals, Agent),
     wait::<GetApproval>("getApproval", "Get approval")
         .route(Get, "/v1/approvals/{request_id}", 200).needs(Approvals, Agent),
-    write::<ApproveRequest>("approveRequest", "Approve request")
+    outward::<ApproveRequest>("approveRequest", "Approve request")
         .route(Post, "/v1/approvals/{request_id}/approve", 200).needs(Approvals, Operator),
     write::<DenyRequest>("denyRequest", "Deny request")
         .route(Post, "/v1/approvals/{request_id}/deny", 200).needs(Approvals, Operator),
@@ -203,6 +205,8 @@ static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| vec![
         .route(Get, "/v1/keys", 200).needs(Admin, Operator),
     write::<RotateApiKey>("rotateApiKey", "Rotate API key").answers_secret()
         .route(Post, "/v1/keys/{prefix}/rotate", 201).needs(Admin, Operator),
+    write::<SetApiKeyTier>("setApiKeyTier", "Set API key tier")
+        .route(Put, "/v1/keys/{prefix}/tier", 200).needs(Admin, Operator),
     write::<RevokeApiKey>("revokeApiKey", "Revoke API key")
         .route(Delete, "/v1/keys/{prefix}", 200).needs(Admin, Operator),
     write::<RegisterWebhook>("registerWebhook", "Register webhook").answers_secret().calls_out_to("url")

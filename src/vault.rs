@@ -6,6 +6,7 @@ pub mod capture_payment;
 pub mod delete_secret;
 pub mod get_secret;
 pub mod list_secrets;
+mod replacing;
 pub mod sealing;
 pub mod store_secret;
 pub mod void_payment;

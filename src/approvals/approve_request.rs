@@ -11,7 +11,7 @@ use super::{
     edited,
 };
 use crate::{
-    call::{WriteContext, WriteOperation},
+    call::{OutwardContext, OutwardOperation, WriteContext},
     error::Result,
     model::{ApprovalId, ApprovalStatus},
 };
@@ -47,15 +47,28 @@ pub struct RequestApproved {
     request_id: ApprovalId,
 }
 
-impl WriteOperation for ApproveRequest {
+impl OutwardOperation for ApproveRequest {
     type Output = RequestApproved;
 
-    fn run(self, cx: &mut WriteContext<'_>) -> Result<RequestApproved> {
-        let approval = open(cx, &self.request_id)?;
-        let given = self.arguments.as_deref().filter(|given| given.get() != "null");
-        let arguments = given.map(|given| edited::checked(cx, &approval, given.get())).transpose()?.flatten();
-        let (status, decided_by, note) = (ApprovalStatus::Approved, said(self.decided_by), said(self.note));
-        decide(cx, approval, Decision { status, decided_by, note, arguments })?;
-        Ok(RequestApproved { approved: true, request_id: self.request_id })
+    async fn run(self, cx: OutwardContext) -> Result<RequestApproved> {
+        let Self { request_id, decided_by, note, arguments } = self;
+        let checked = match arguments.filter(|given| given.get() != "null") {
+            Some(given) => edited::check(&cx, &request_id, given.get()).await?,
+            None => None,
+        };
+        let id = request_id.clone();
+        let approve = move |cx: &mut WriteContext<'_>| {
+            let approval = open(cx, &id)?;
+            let arguments = checked.map(|checked| checked.confirmed(cx, &approval)).transpose()?.flatten();
+            let (status, decided_by, note) = (ApprovalStatus::Approved, said(decided_by), said(note));
+            decide(cx, approval, Decision { status, decided_by, note, arguments })
+        };
+        let decided = cx.write(move |cx| match approve(cx) {
+            // That the request has expired is found here, and stays found.
+            Err(error) if error.keeps_changes() => Ok(Err(error)),
+            outcome => outcome.map(Ok),
+        });
+        decided.await??;
+        Ok(RequestApproved { approved: true, request_id })
     }
 }

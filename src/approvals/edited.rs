@@ -6,40 +6,70 @@ use serde::Serialize;
 use serde_json::{Value, value::RawValue};
 
 use crate::{
-    call::WriteContext,
+    call::{OutwardContext, WriteContext},
     error::{Code, Error, Result},
-    model::Approval,
+    model::{Approval, ApprovalId, TenantId},
     proxy::{
         approval::ACTION,
         arguments::Arguments,
         tool::{Called, meanings},
     },
+    store::ReadTx,
 };
 
-use super::asked::MAX_DETAILS_BYTES;
+use super::{asked::MAX_DETAILS_BYTES, steps};
 
 /// Changed arguments that are named.
 const MAX_NAMED: usize = 100;
 /// Problems with arguments that are told at once.
 const MAX_PROBLEMS: usize = 5;
 
-/// What is to be sent instead, in canonical form, if the tool takes it; `None` if it is just what was asked for.
-pub(super) fn checked(cx: &WriteContext<'_>, approval: &Approval, json: &str) -> Result<Option<String>> {
-    let called = Called { name: &approval.tool, upstream: None, offered: None };
-    let mut found = meanings(cx.tx.as_read(), &cx.caller.tenant, called)?;
-    found.retain(|tool| tool.qualified() == approval.tool);
-    let tool = found.pop().filter(|_| approval.action == ACTION);
-    let Some(tool) = tool else {
-        let message = "arguments can be changed of a call of an upstream's tool alone: approve it as asked, or deny it";
-        return Err(Error::invalid("arguments", message));
-    };
+/// Arguments that the tool takes, as it was when they were looked at.
+pub(super) struct Checked {
+    /// In canonical form.
+    canonical: String,
+    /// Of the tool.
+    definition: String,
+}
+
+/// Looks whether the tool of a request takes these arguments. The schema is the upstream's, so this is done outside of any
+/// transaction, on no thread that serves connections, and within bounds. `None` if there is no such request.
+pub(super) async fn check(cx: &OutwardContext, request: &ApprovalId, json: &str) -> Result<Option<Checked>> {
+    let found = cx.read(|cx| {
+        let Some(approval) = cx.tx.approval(&cx.caller.tenant, request)? else { return Ok(None) };
+        definition(cx.tx, &cx.caller.tenant, &approval).map(Some)
+    })?;
+    let Some(definition) = found else { return Ok(None) };
     if json.len() > MAX_DETAILS_BYTES {
         let message = format!("arguments must have at most {MAX_DETAILS_BYTES} bytes of JSON");
         return Err(Error::invalid("arguments", message));
     }
-    let arguments = Arguments::parse(json)?;
-    check_schema(&tool.definition, json)?;
-    Ok(Some(arguments.canonical().to_owned()).filter(|edited| edited != asked(approval)))
+    let canonical = Arguments::parse(json)?.canonical().to_owned();
+    let json = json.to_owned();
+    let check = move || check_schema(&definition, &json).map(|()| Checked { canonical, definition });
+    tokio::task::spawn_blocking(check).await.map_err(Error::internal)?.map(Some)
+}
+
+impl Checked {
+    /// What is to be sent instead, if the tool is still the one that was looked at; `None` if it is just what was asked for.
+    pub(super) fn confirmed(self, cx: &WriteContext<'_>, approval: &Approval) -> Result<Option<String>> {
+        if definition(cx.tx.as_read(), &cx.caller.tenant, approval)? != self.definition {
+            let message = "the tool has changed meanwhile: look at it again, and decide then";
+            return Err(Error::new(Code::Conflict, message).field("arguments"));
+        }
+        Ok(Some(self.canonical).filter(|edited| edited != asked(approval)))
+    }
+}
+
+/// Of the tool that the request is about.
+fn definition(tx: &dyn ReadTx, tenant: &TenantId, approval: &Approval) -> Result<String> {
+    let mut found = meanings(tx, tenant, Called { name: &approval.tool, upstream: None, offered: None })?;
+    found.retain(|tool| tool.qualified() == approval.tool);
+    let tool = found.pop().filter(|_| approval.action == ACTION);
+    tool.map(|tool| tool.definition.clone()).ok_or_else(|| {
+        let message = "arguments can be changed of a call of an upstream's tool alone: approve it as asked, or deny it";
+        Error::invalid("arguments", message)
+    })
 }
 
 /// What the tool's own server would refuse is refused before it is approved.
@@ -50,8 +80,9 @@ fn check_schema(definition: &str, arguments: &str) -> Result<()> {
         let message = format!("the tool's schema cannot be used to check them: {problem}");
         Error::new(Code::InvalidArgument, message).field("arguments")
     };
-    let validator = jsonschema::validator_for(schema).map_err(|error| unusable(error.to_string()))?;
     let arguments: Value = serde_json::from_str(arguments).map_err(Error::internal)?;
+    steps::bounded(schema, &arguments).map_err(|problem| unusable(problem.to_owned()))?;
+    let validator = jsonschema::validator_for(schema).map_err(|error| unusable(error.to_string()))?;
     let problems: Vec<_> = validator
         .iter_errors(&arguments)
         .take(MAX_PROBLEMS)

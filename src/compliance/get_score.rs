@@ -7,8 +7,8 @@ use super::sections::is_scoped;
 use crate::{
     call::{ReadContext, ReadOperation},
     error::Result,
-    gate::authenticate::is_live,
-    model::{Role, Scope, UnixMicros},
+    gate::{authenticate::is_live, session::may_act},
+    model::{Role, Scope, Session, UnixMicros},
     store::{AuditQuery, SessionQuery, WebhookState},
     vault::sealing,
     watch::{canonical, chain},
@@ -249,7 +249,14 @@ fn spending(cx: &ReadContext<'_>) -> Result<Judged> {
     let query = SessionQuery { limit: MAX_SESSIONS, ..SessionQuery::default() };
     let spend = Scope::parse("spend").map_err(crate::error::Error::internal)?;
     let mut sessions = cx.tx.sessions(&cx.caller.tenant, &query)?;
-    sessions.retain(|session| session.is_valid(cx.now) && session.scopes.hold(&spend));
+    sessions.retain(|session| session.scopes.hold(&spend));
+    let may_act = |session: &Session| may_act(cx.tx, &cx.caller.tenant, session, cx.now);
+    let sessions = sessions.into_iter().filter_map(|session| match may_act(&session) {
+        Ok(true) => Some(Ok(session)),
+        Ok(false) => None,
+        Err(error) => Some(Err(error)),
+    });
+    let sessions: Vec<_> = sessions.collect::<Result<_>>()?;
     let spenders = sessions.len();
     let unbounded = sessions.iter().filter(|session| session.remaining().is_none()).count();
     let remedy =

@@ -31,6 +31,17 @@ impl Backend {
         }
     }
 
+    /// Counts a request that calls no operation, or refuses it; where calls go elsewhere, nothing is counted here.
+    pub async fn admit(&self, credential: &Credential) -> Result<()> {
+        match self {
+            Self::Local(haldir) => {
+                haldir.authenticate_only(credential)?;
+                haldir.admit(credential).await
+            }
+            Self::Remote(_) => Ok(()),
+        }
+    }
+
     /// Whether the credential is good; where calls go elsewhere, elsewhere decides that with every call.
     pub fn authenticate(&self, credential: &Credential) -> Result<()> {
         match self {

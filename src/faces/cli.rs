@@ -15,6 +15,7 @@ mod migrate;
 mod output;
 mod policy;
 mod stdin;
+mod stop;
 mod target;
 mod upstreams;
 mod webhooks;
@@ -105,6 +106,9 @@ enum Command {
     /// Have events sent to an address: list, add, delete, rotate, ping, deliveries, dead-letters, resend.
     #[command(subcommand)]
     Webhooks(webhooks::WebhooksCommand),
+    /// Stop an agent: end all of its sessions in one step.
+    #[command(after_help = stop::HELP)]
+    Stop(stop::StopOptions),
     /// Count the calls of a month.
     #[command(after_help = "Example:\n  haldir usage --month 2026-11")]
     Usage(figures::UsageOptions),
@@ -178,6 +182,7 @@ fn execute(cli: Cli) -> Result<ExitCode, Stop> {
         Command::Approvals(command) => approvals::run(&command, &global, screen),
         Command::Compliance(command) => compliance::run(&command, &global, screen),
         Command::Webhooks(command) => webhooks::run(&command, &global, screen),
+        Command::Stop(options) => stop::run(&options, &global, screen),
         Command::Usage(options) => figures::usage(&options, &global, screen),
         Command::Overview => figures::overview(&global, screen),
         Command::Upstreams(command) => upstreams::run(&command, &global, screen),

@@ -1,5 +1,6 @@
 //! HTTP: the listener, and what it serves: `/mcp`, `/v1`, the OpenAPI document, health.
 
+pub mod descriptors;
 pub mod discovery;
 pub mod guard;
 pub mod health;
@@ -55,6 +56,8 @@ pub struct HttpSettings {
     pub call_timeout: Duration,
     /// Where to report a vulnerability: a URI, for `security.txt`.
     pub security_contact: Option<String>,
+    /// Connections at a time.
+    pub connections: usize,
     /// Opens `/metrics` to its bearer.
     pub metrics_token: Option<Zeroizing<String>>,
 }
@@ -74,6 +77,8 @@ struct Shared {
     /// The session of local callers who name none.
     local_session: Arc<BoundSession>,
     upstream_sessions: upstream::UpstreamSessions,
+    /// The streams that clients hold open.
+    listeners: descriptors::Listeners,
     openapi: String,
     discovery: discovery::Discovery,
     public_url: String,
@@ -103,6 +108,7 @@ impl App {
             upstreams: Carrier::new(haldir.outbound(), upstream::LISTEN)?,
             local_session,
             upstream_sessions: upstream::UpstreamSessions::default(),
+            listeners: descriptors::Listeners::new(settings.connections),
             openapi: openapi::document(&public_url)?,
             discovery: discovery::Discovery::new(&public_url, settings)?,
             haldir,

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::session;
 use crate::{
     call::{ReadContext, ReadOperation},
     error::Result,
@@ -35,9 +36,13 @@ impl ReadOperation for CheckPermission {
     type Output = PermissionChecked;
 
     fn run(self, cx: &ReadContext<'_>) -> Result<PermissionChecked> {
-        let session = cx.tx.session(&cx.caller.tenant, &self.session_id)?;
-        let allowed =
-            session.is_some_and(|session| session.is_valid(cx.now) && session.scopes.hold_named(self.scope.as_str()));
+        let allowed = match cx.tx.session(&cx.caller.tenant, &self.session_id)? {
+            Some(session) => {
+                session.scopes.hold_named(self.scope.as_str())
+                    && session::may_act(cx.tx, &cx.caller.tenant, &session, cx.now)?
+            }
+            None => false,
+        };
         Ok(PermissionChecked { allowed, session_id: self.session_id, scope: self.scope.into_string() })
     }
 }

@@ -10,7 +10,7 @@ use crate::{
     call::{WriteContext, WriteOperation},
     crypto,
     error::{Code, Error, Result},
-    model::{AgentId, Ceilings, Money, Scope, Scopes, Session, SessionId, UnixMicros, scope},
+    model::{AgentId, Caller, Ceilings, Money, Scope, Scopes, Session, SessionId, UnixMicros, caller::tighter, scope},
     watch::{self, Draft},
 };
 
@@ -84,7 +84,7 @@ impl WriteOperation for CreateSession {
             }
             None => None,
         };
-        let session = self.decide(&cx.caller.ceilings, &cx.caller.principal, parent.as_deref(), cx.now)?;
+        let session = self.decide(cx.caller, parent.as_deref(), cx.now)?;
         let session = Arc::new(session);
         cx.tx.insert_session(&cx.caller.tenant, &session)?;
         let created = SessionCreated {
@@ -103,10 +103,11 @@ impl WriteOperation for CreateSession {
 }
 
 impl CreateSession {
-    fn decide(self, ceilings: &Ceilings, creator: &str, parent: Option<&Session>, now: UnixMicros) -> Result<Session> {
+    fn decide(self, creator: &Caller, parent: Option<&Session>, now: UnixMicros) -> Result<Session> {
+        let ceilings = &creator.ceilings;
         let (scopes, budget) = self.scopes(ceilings, parent)?;
         let spend_limit = self.spend_limit(budget, ceilings, parent)?;
-        let expires_at = self.expires_at(ceilings, parent, now)?;
+        let expires_at = self.expires_at(creator, parent, now)?;
         let depth = parent.map_or(0, |parent| parent.depth + 1);
         if depth > MAX_DEPTH {
             let message = format!("at most {MAX_DEPTH} delegations may lie below one another");
@@ -127,7 +128,7 @@ impl CreateSession {
             revoked_at: None,
             parent: self.parent_session_id,
             depth,
-            created_by: creator.to_owned(),
+            created_by: creator.principal.clone(),
         })
     }
 
@@ -194,11 +195,13 @@ impl CreateSession {
         Ok(Some(limit))
     }
 
-    fn expires_at(&self, ceilings: &Ceilings, parent: Option<&Session>, now: UnixMicros) -> Result<Option<UnixMicros>> {
+    /// A session ends no later than its parent, and no later than the key that makes it.
+    fn expires_at(&self, creator: &Caller, parent: Option<&Session>, now: UnixMicros) -> Result<Option<UnixMicros>> {
+        let ceilings = &creator.ceilings;
         let parent_end = parent.and_then(|parent| parent.expires_at);
         let Some(ttl) = self.ttl else {
             let default = now.plus_seconds(ceilings.ttl.map_or(DEFAULT_TTL, |most| most.min(DEFAULT_TTL)));
-            return Ok(Some(parent_end.map_or(default, |end| end.min(default))));
+            return Ok(tighter(Some(default), tighter(parent_end, creator.expires_at)));
         };
         if !(0..=MAX_TTL).contains(&ttl) {
             let message = format!("ttl must be from 1 to {MAX_TTL} seconds, or 0 for a session without end");
@@ -208,6 +211,13 @@ impl CreateSession {
         if let Some(most) = ceilings.ttl.filter(|most| ttl == 0 || ttl > *most) {
             let asked = if ttl == 0 { "a session without end".to_owned() } else { format!("a ttl of {ttl} s") };
             return Err(ceiling("ttl", &asked, &format!("at most {most} s are allowed"), "HALDIR_MAX_TTL"));
+        }
+        if let Some(key_end) = creator.expires_at.filter(|key_end| end.is_none_or(|end| end > *key_end)) {
+            let message = format!(
+                "the API key ends in {} s, and its sessions with it: ask for at most that, or leave ttl out",
+                key_end.seconds_since(now)
+            );
+            return Err(Error::new(Code::CeilingExceeded, message).field("ttl"));
         }
         if let Some(parent_end) = parent_end.filter(|parent_end| end.is_none_or(|end| end > *parent_end)) {
             let left = parent_end.seconds_since(now);

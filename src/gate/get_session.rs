@@ -24,6 +24,6 @@ impl ReadOperation for GetSession {
 
     fn run(self, cx: &ReadContext<'_>) -> Result<SessionDetail> {
         let session = session::require(cx.tx, &cx.caller.tenant, &self.session_id)?;
-        Ok(SessionDetail::new(&session, cx.now))
+        SessionDetail::new(cx.tx, &cx.caller.tenant, &session, cx.now)
     }
 }

@@ -54,7 +54,8 @@ impl ReadOperation for ListDescendants {
         }
         let truncated = found.len() > MAX_DESCENDANTS;
         found.truncate(MAX_DESCENDANTS);
-        let descendants: Vec<_> = found.iter().map(|session| SessionDetail::new(session, cx.now)).collect();
+        let shown = found.iter().map(|session| SessionDetail::new(cx.tx, tenant, session, cx.now));
+        let descendants: Vec<_> = shown.collect::<Result<_>>()?;
         Ok(Descendants { session_id: self.session_id, count: descendants.len(), descendants, truncated })
     }
 }

@@ -57,7 +57,8 @@ impl ReadOperation for ListSessions {
         sessions.truncate(limit);
         let last = sessions.last().filter(|_| more);
         let next_cursor = last.map(|session| format!("{}.{}", session.created_at.0, session.id));
-        let sessions: Vec<_> = sessions.iter().map(|session| SessionDetail::new(session, cx.now)).collect();
+        let shown = sessions.iter().map(|session| SessionDetail::new(cx.tx, &cx.caller.tenant, session, cx.now));
+        let sessions: Vec<_> = shown.collect::<Result<_>>()?;
         Ok(SessionList { count: sessions.len(), sessions, next_cursor })
     }
 }

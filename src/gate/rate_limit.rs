@@ -39,6 +39,8 @@ pub struct Remaining {
 #[derive(Clone, Copy, Default)]
 struct Lease {
     hour: i64,
+    /// The limit that it was taken under: an operator may have changed the key's tier since.
+    limit: i64,
     /// Calls taken from the store and not used yet.
     left: i64,
     /// Calls that the hour's count had left when the lease was taken.
@@ -61,7 +63,7 @@ impl RateLimiter {
         let hour = now.as_seconds().div_euclid(SECONDS_PER_HOUR);
         let reset = (hour + 1) * SECONDS_PER_HOUR;
         let answer = |lease: Lease| Remaining { limit, remaining: lease.left + lease.beyond, reset };
-        let counted = || match self.take_leased(key, hour) {
+        let counted = || match self.take_leased(key, hour, limit) {
             Some(lease) if lease.left >= 0 => Some(Ok(answer(lease))),
             Some(_) => Some(Err(exceeded(limit, key.tier, reset, now))),
             None => None,
@@ -81,8 +83,8 @@ impl RateLimiter {
             leases.clear();
         }
         let lease = leases.entry(key.digest).or_default();
-        if lease.hour != hour {
-            *lease = Lease { hour, left: 0, beyond: 0 };
+        if (lease.hour, lease.limit) != (hour, limit) {
+            *lease = Lease { hour, limit, left: 0, beyond: 0 };
         }
         lease.left += taken - 1;
         lease.beyond = limit - used;
@@ -95,9 +97,9 @@ impl RateLimiter {
 
     /// Uses one leased call; `None` where a new lease has to be asked for, a negative `left` where there is none
     /// this hour.
-    fn take_leased(&self, key: &ApiKey, hour: i64) -> Option<Lease> {
+    fn take_leased(&self, key: &ApiKey, hour: i64, limit: i64) -> Option<Lease> {
         let mut leases = self.leases.lock().unwrap_or_else(PoisonError::into_inner);
-        let lease = leases.get_mut(&key.digest).filter(|lease| lease.hour == hour)?;
+        let lease = leases.get_mut(&key.digest).filter(|lease| (lease.hour, lease.limit) == (hour, limit))?;
         if lease.left > 0 {
             lease.left -= 1;
             return Some(*lease);

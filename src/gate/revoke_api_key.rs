@@ -13,7 +13,8 @@ use crate::{
     watch::{self, Draft},
 };
 
-/// Revoke an API key: it is refused from the next call on, in every process. Revoking twice is no error.
+/// Revoke an API key: it is refused from the next call on, in every process, and the sessions that it made end. Revoking
+/// twice is no error.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RevokeApiKey {
@@ -35,16 +36,22 @@ impl WriteOperation for RevokeApiKey {
 
     fn run(self, cx: &mut WriteContext<'_>) -> Result<ApiKeyRevoked> {
         let prefix = self.prefix.into_string();
-        let keys = cx.tx.api_keys_by_prefix(&prefix)?;
-        let mut ours = keys.iter().filter(|key| key.tenant == cx.caller.tenant).peekable();
-        if ours.peek().is_none() {
-            return Err(authenticate::unknown_key(&prefix));
-        }
-        for key in ours.filter(|key| key.revoked_at.is_none()) {
-            cx.tx.update_api_key(&key.digest, ApiKeyUpdate::Revoked(cx.now))?;
-            let details = json!({"key_prefix": key.prefix, "name": key.name});
-            watch::append(cx, Draft::governance("key.revoke", None, &details)?)?;
-        }
+        revoke(cx, &prefix)?;
         Ok(ApiKeyRevoked { revoked: true, prefix })
     }
+}
+
+/// Revokes the caller's tenant's key of this name. Sessions that it made may not act from then on.
+pub(super) fn revoke(cx: &mut WriteContext<'_>, prefix: &str) -> Result<()> {
+    let keys = cx.tx.api_keys_by_prefix(prefix)?;
+    let mut ours = keys.iter().filter(|key| key.tenant == cx.caller.tenant).peekable();
+    if ours.peek().is_none() {
+        return Err(authenticate::unknown_key(prefix));
+    }
+    for key in ours.filter(|key| key.revoked_at.is_none()) {
+        cx.tx.update_api_key(&key.digest, ApiKeyUpdate::Revoked(cx.now))?;
+        let details = json!({"key_prefix": key.prefix, "name": key.name});
+        watch::append(cx, Draft::governance("key.revoke", None, &details)?)?;
+    }
+    Ok(())
 }

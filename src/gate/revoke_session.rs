@@ -1,22 +1,15 @@
 //! `revokeSession`.
 
-use std::sync::Arc;
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
-use super::session;
+use super::{ending, session};
 use crate::{
-    call::{WriteContext, WriteOperation},
+    call::{OutwardContext, OutwardOperation},
     error::Result,
-    model::{Session, SessionId},
-    watch::{self, Draft},
-    webhooks::{self, Happening},
+    model::SessionId,
 };
 
-/// Descendants that are read at a time.
-const PAGE: usize = 500;
 /// Descendants that an answer names.
 const MAX_NAMED: usize = 1_000;
 
@@ -46,48 +39,14 @@ pub struct SessionRevoked {
     cascade_revoked_count: usize,
 }
 
-impl WriteOperation for RevokeSession {
+impl OutwardOperation for RevokeSession {
     type Output = SessionRevoked;
 
-    fn run(self, cx: &mut WriteContext<'_>) -> Result<SessionRevoked> {
-        let session = session::require(cx.tx.as_read(), &cx.caller.tenant, &self.session_id)?;
-        let (mut cascade_revoked, mut cascade_revoked_count) = (Vec::new(), 0);
-        let revoked = session.clone();
-        let mut pending = vec![session];
-        let root = self.session_id.clone();
-        while let Some(session) = pending.pop() {
-            // What was revoked before ended with all below it, and nothing can have begun there since.
-            if session.revoked_at.is_some() {
-                continue;
-            }
-            cx.tx.revoke_session(&cx.caller.tenant, &session.id, cx.now)?;
-            let details = json!({"session_id": session.id, "revoked_with": root});
-            watch::append(cx, Draft::governance("session.revoke", Some(&session), &details)?)?;
-            if session.id != root {
-                cascade_revoked_count += 1;
-                if cascade_revoked.len() < MAX_NAMED {
-                    cascade_revoked.push(session.id.clone());
-                }
-            }
-            pending.extend(children(cx, &session)?);
-        }
-        if revoked.revoked_at.is_none() {
-            let happening = Happening::SessionRevoked { session: &revoked, cascade_revoked: cascade_revoked_count };
-            webhooks::emit(cx, &happening)?;
-        }
+    async fn run(self, cx: OutwardContext) -> Result<SessionRevoked> {
+        cx.read(|cx| session::require(cx.tx, &cx.caller.tenant, &self.session_id).map(drop))?;
+        let mut cascade_revoked = ending::end(&cx, &self.session_id).await?;
+        let cascade_revoked_count = cascade_revoked.len();
+        cascade_revoked.truncate(MAX_NAMED);
         Ok(SessionRevoked { revoked: true, session_id: self.session_id, cascade_revoked, cascade_revoked_count })
-    }
-}
-
-fn children(cx: &WriteContext<'_>, session: &Session) -> Result<Vec<Arc<Session>>> {
-    let mut all: Vec<Arc<Session>> = Vec::new();
-    loop {
-        let after = all.last().map_or("", |child| child.id.as_str());
-        let page = cx.tx.child_sessions(&cx.caller.tenant, &session.id, after, PAGE)?;
-        let is_last = page.len() < PAGE;
-        all.extend(page);
-        if is_last {
-            return Ok(all);
-        }
     }
 }

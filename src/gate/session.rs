@@ -5,6 +5,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::authenticate::KEY_PREFIX;
 use crate::{
     error::{Code, Error, Result},
     model::{Money, Scope, Scopes, Session, SessionId, TenantId, UnixMicros},
@@ -13,11 +14,50 @@ use crate::{
 
 /// The session, if it may act now.
 pub fn require_valid(tx: &dyn ReadTx, tenant: &TenantId, id: &SessionId, now: UnixMicros) -> Result<Arc<Session>> {
-    let session = tx.session(tenant, id)?.filter(|session| session.is_valid(now));
-    session.ok_or_else(|| {
-        Error::new(Code::SessionInvalid, "the session does not exist, has expired or was revoked: create a new one")
-            .field("session_id")
-    })
+    if let Some(session) = tx.session(tenant, id)?
+        && may_act(tx, tenant, &session, now)?
+    {
+        return Ok(session);
+    }
+    let message = "the session does not exist, has expired or was revoked: create a new one";
+    Err(Error::new(Code::SessionInvalid, message).field("session_id"))
+}
+
+/// Whether the session may act now. It may not once it has expired, or once it, a session above it, or the key that made
+/// one of them was revoked. Looked up each time, so that one change ends any number of sessions at once.
+pub fn may_act(tx: &dyn ReadTx, tenant: &TenantId, session: &Session, now: UnixMicros) -> Result<bool> {
+    if !session.is_valid(now) || is_of_revoked_key(tx, tenant, session)? {
+        return Ok(false);
+    }
+    for level in above(tx, tenant, session)? {
+        if level.revoked_at.is_some() || is_of_revoked_key(tx, tenant, &level)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Whether the key that made the session was revoked. A key that expired was known to do so when the session was made.
+fn is_of_revoked_key(tx: &dyn ReadTx, tenant: &TenantId, session: &Session) -> Result<bool> {
+    if !session.created_by.starts_with(KEY_PREFIX) {
+        return Ok(false);
+    }
+    let keys = tx.api_keys_by_prefix(&session.created_by)?;
+    let mut ours = keys.iter().filter(|key| key.tenant == *tenant).peekable();
+    Ok(ours.peek().is_some() && ours.all(|key| key.revoked_at.is_some()))
+}
+
+/// The sessions above `session`, its parent first: at most as many as delegations may lie below one another.
+pub fn above(tx: &dyn ReadTx, tenant: &TenantId, session: &Session) -> Result<Vec<Arc<Session>>> {
+    let mut line: Vec<Arc<Session>> = Vec::new();
+    let mut next = session.parent.clone();
+    while let Some(id) = next {
+        let level = tx.session(tenant, &id)?;
+        let level = level.ok_or_else(|| Error::internal(format!("session {id} is gone, but not its children")))?;
+        next = level.parent.clone();
+        line.push(level);
+    }
+    Ok(line)
 }
 
 /// Refuses unless the session holds the scope.
@@ -49,7 +89,7 @@ pub struct SessionDetail {
     pub spent: Money,
     /// What is left of its budget; null without one.
     pub remaining_budget: Option<Money>,
-    /// Whether it may act now: neither revoked nor expired.
+    /// Whether it may act now: it has not expired, and neither it, nor a session above it, nor its key was revoked.
     pub is_valid: bool,
     /// Whether it was revoked.
     pub revoked: bool,
@@ -69,9 +109,9 @@ pub struct SessionDetail {
 
 impl SessionDetail {
     /// How `session` looks at `now`.
-    pub fn new(session: &Session, now: UnixMicros) -> Self {
-        Self {
-            is_valid: session.is_valid(now),
+    pub fn new(tx: &dyn ReadTx, tenant: &TenantId, session: &Session, now: UnixMicros) -> Result<Self> {
+        Ok(Self {
+            is_valid: may_act(tx, tenant, session, now)?,
             revoked: session.revoked_at.is_some(),
             remaining_budget: session.spend_limit.map(|limit| limit.minus_floor_zero(session.spent)),
             session_id: session.id.clone(),
@@ -85,6 +125,6 @@ impl SessionDetail {
             delegation_depth: session.depth,
             logged_cost_usd: session.logged_cost,
             action_count: session.action_count,
-        }
+        })
     }
 }

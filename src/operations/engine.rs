@@ -111,6 +111,24 @@ impl Haldir {
         self.count(&authenticated, now).await.ok().flatten()
     }
 
+    /// Counts a request that calls no operation, such as a `ping`, or refuses it: nothing that a known key sends is free.
+    pub async fn admit(&self, credential: &Credential) -> Result<()> {
+        if !self.counts_calls() {
+            return Ok(());
+        }
+        let now = self.inner.services.clock.now();
+        let authenticate = |tx: &dyn ReadTx| authenticate::authenticate(tx, &self.inner.services, credential, now);
+        let authenticated = self.inner.store.read(authenticate)?;
+        self.count(&authenticated, now).await.map(drop)
+    }
+
+    /// Who shows this credential.
+    pub fn caller_of(&self, credential: &Credential) -> Result<Caller> {
+        let now = self.inner.services.clock.now();
+        let services = &self.inner.services;
+        Ok(self.inner.store.read(|tx| authenticate::authenticate(tx, services, credential, now))?.caller)
+    }
+
     /// The second half: whether they may, and the work itself.
     pub async fn carry_out(
         &self,

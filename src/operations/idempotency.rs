@@ -21,9 +21,17 @@ const KEEP_SECONDS: i64 = 86_400;
 const MAX_KEY_CHARS: usize = 255;
 /// Old answers that one call clears away: more than it adds, so that they do not pile up.
 const FORGET_AT_ONCE: usize = 4;
+/// Answers of one tenant that are kept at a time. With one more key a call is refused, and not carried out.
+const MAX_ANSWERS_OF_TENANT: i64 = 100_000;
+/// Bytes of the answers of one tenant that are kept at a time. A call beyond is carried out; its repetition is a conflict,
+/// as where an answer is too long.
+const MAX_BYTES_OF_TENANT: i64 = 16 * 1024 * 1024;
 
 /// The longest answer that is kept, in bytes.
 const MAX_KEPT_BYTES: usize = 1024 * 1024;
+
+/// An answer of up to so many bytes is kept even then: those of nearly all operations are.
+const ALWAYS_KEPT_BYTES: usize = 1024;
 
 /// A call that can be repeated.
 pub(super) struct Repeatable {
@@ -47,7 +55,7 @@ impl Repeatable {
     pub(super) fn earlier(&self, cx: &WriteContext<'_>) -> Result<Option<Result<(u16, Answer)>>> {
         let found = cx.tx.idempotent_answer(&cx.caller.tenant, &cx.caller.principal, &self.key)?;
         let Some(answer) = found.filter(|answer| cx.now.seconds_since(answer.created_at) < KEEP_SECONDS) else {
-            return Ok(None);
+            return self.require_room(cx).map(|()| None);
         };
         if !crypto::same(&answer.digest, &self.digest) {
             let message = "this idempotency key came with another call before: use a new key for a new call";
@@ -61,6 +69,19 @@ impl Repeatable {
                 "this call was carried out before; its answer held a secret, or was too long, and was not kept",
             )),
         }
+    }
+
+    /// Refuses a call whose answer could not even be remembered: its repetition would be carried out again.
+    fn require_room(&self, cx: &WriteContext<'_>) -> Result<()> {
+        let (answers, _) = cx.tx.kept_answers(&cx.caller.tenant)?;
+        if answers < MAX_ANSWERS_OF_TENANT {
+            return Ok(());
+        }
+        let message = format!(
+            "this tenant has used {answers} idempotency keys within a day, and may use {MAX_ANSWERS_OF_TENANT}: call \
+             without one, or try again later"
+        );
+        Err(Error::new(Code::Unavailable, message))
     }
 
     /// Takes the key for a call that is about to leave: until it is known how that ends, its repetition is a conflict.
@@ -84,7 +105,9 @@ impl Repeatable {
     /// Keeps the answer for a retry.
     pub(super) fn keep(&self, cx: &mut WriteContext<'_>, operation: &Operation, status: u16, body: &str) -> Result<()> {
         cx.tx.forget_answers(cx.now.plus_seconds(-KEEP_SECONDS), FORGET_AT_ONCE)?;
-        let is_short = body.len() <= MAX_KEPT_BYTES;
+        let (_, bytes) = cx.tx.kept_answers(&cx.caller.tenant)?;
+        let has_room = i64::try_from(body.len()).is_ok_and(|more| bytes.saturating_add(more) <= MAX_BYTES_OF_TENANT);
+        let is_short = body.len() <= MAX_KEPT_BYTES && (has_room || body.len() <= ALWAYS_KEPT_BYTES);
         let body = (is_short && (status >= 400 || !operation.answers_secret)).then(|| body.to_owned());
         self.put(cx, status, body, cx.now)
     }

@@ -10,17 +10,17 @@ use crate::model::{Caller, TenantId};
 
 /// How many calls there may be at a time.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Bounds {
+pub struct Bounds {
     /// Of everybody.
-    pub(super) all: usize,
+    pub all: usize,
     /// Of one tenant.
-    pub(super) of_tenant: usize,
+    pub of_tenant: usize,
     /// Of one caller.
-    pub(super) of_caller: usize,
+    pub of_caller: usize,
 }
 
 /// The places, and who has them.
-pub(super) struct Places {
+pub struct Places {
     bounds: Bounds,
     // A std mutex: it is held to count, never across a wait.
     taken: Mutex<Taken>,
@@ -37,26 +37,37 @@ struct Taken {
 type Who = (TenantId, String);
 
 /// One place; dropping it gives it back.
-pub(super) struct Place {
+pub struct Place {
     places: Arc<Places>,
     who: Who,
 }
 
 impl Places {
-    pub(super) fn new(bounds: Bounds) -> Arc<Self> {
+    /// So many places, all free.
+    pub fn new(bounds: Bounds) -> Arc<Self> {
         Arc::new(Self { bounds, taken: Mutex::default() })
     }
 
+    /// Whether there is a place for this caller now.
+    pub fn has_room(&self, caller: &Caller) -> bool {
+        let who = (caller.tenant.clone(), caller.principal.clone());
+        let taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        self.room(&taken, &who).is_some()
+    }
+
+    /// What the tenant and the caller have now, if there is room for one more.
+    fn room(&self, taken: &Taken, who: &Who) -> Option<(usize, usize)> {
+        let of_tenant = taken.by_tenant.get(&who.0).copied().unwrap_or(0);
+        let of_caller = taken.by_caller.get(who).copied().unwrap_or(0);
+        let Bounds { all, of_tenant: most_of_tenant, of_caller: most_of_caller } = self.bounds;
+        (taken.all < all && of_tenant < most_of_tenant && of_caller < most_of_caller).then_some((of_tenant, of_caller))
+    }
+
     /// A place for this caller, if there is one.
-    pub(super) fn take(self: &Arc<Self>, caller: &Caller) -> Option<Place> {
+    pub fn take(self: &Arc<Self>, caller: &Caller) -> Option<Place> {
         let who = (caller.tenant.clone(), caller.principal.clone());
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_tenant = taken.by_tenant.get(&who.0).copied().unwrap_or(0);
-        let of_caller = taken.by_caller.get(&who).copied().unwrap_or(0);
-        let Bounds { all, of_tenant: most_of_tenant, of_caller: most_of_caller } = self.bounds;
-        if taken.all >= all || of_tenant >= most_of_tenant || of_caller >= most_of_caller {
-            return None;
-        }
+        let (of_tenant, of_caller) = self.room(&taken, &who)?;
         taken.all += 1;
         taken.by_tenant.insert(who.0.clone(), of_tenant + 1);
         taken.by_caller.insert(who.clone(), of_caller + 1);

@@ -1,4 +1,7 @@
-//! Flow rules: a session that has read what nobody vouches for calls no egress or destructive tool without approval.
+//! Flow rules: who has read what nobody vouches for calls no egress or destructive tool without approval.
+//!
+//! What one session has read, the agent behind it knows in all its sessions: those above and below it, and those that
+//! the same key acts in. An agent chooses its sessions and its name, but not its key.
 
 use serde_json::json;
 
@@ -6,10 +9,50 @@ use super::trace::Trace;
 use crate::{
     call::WriteContext,
     error::Result,
-    model::{PinnedTool, Session},
+    gate::session,
+    model::{Caller, PinnedTool, Role, Session, TenantId, UnixMicros},
+    store::ReadTx,
 };
 
 const STEP: &str = "flow";
+/// How long what a key has read from a source is held against its other sessions, in seconds.
+const KEY_TAINT_SECONDS: i64 = 24 * 3_600;
+/// A key that reads from sources all the time has its row renewed this often, in seconds.
+const RENEW_SECONDS: i64 = 60;
+/// What names a key where sessions and agents are named too. Neither can begin with a line break.
+const KEY_SUBJECT: &str = "\nkey ";
+
+/// The key that a caller's calls count for, whatever session and agent they name. An operator sets the bounds, and so
+/// is not held to them by key.
+pub(super) fn bound_key(caller: &Caller) -> Option<&str> {
+    (caller.role == Role::Agent).then_some(caller.principal.as_str())
+}
+
+/// How counts and taints name a key.
+pub(super) fn key_subject(key: &str) -> String {
+    format!("{KEY_SUBJECT}{key}")
+}
+
+/// The untrusted source that the session, one above it, or its key has read from.
+pub(super) fn source(
+    tx: &dyn ReadTx,
+    tenant: &TenantId,
+    session: &Session,
+    key: Option<&str>,
+    now: UnixMicros,
+) -> Result<Option<String>> {
+    if let Some((source, _)) = tx.taint(tenant, session.id.as_str())? {
+        return Ok(Some(source));
+    }
+    for level in session::above(tx, tenant, session)? {
+        if let Some((source, _)) = tx.taint(tenant, level.id.as_str())? {
+            return Ok(Some(source));
+        }
+    }
+    let Some(key) = key else { return Ok(None) };
+    let found = tx.taint(tenant, &key_subject(key))?;
+    Ok(found.filter(|(_, at)| now < at.plus_seconds(KEY_TAINT_SECONDS)).map(|(source, _)| source))
+}
 
 /// Why the call needs an approval for what its session has read; `None` if it does not.
 pub(super) fn needs_approval(
@@ -21,21 +64,30 @@ pub(super) fn needs_approval(
     if !tool.marks.sink {
         return Ok(None);
     }
-    let Some(source) = cx.tx.taint(&cx.caller.tenant, &session.id)? else {
+    let Some(source) = source(cx.tx.as_read(), &cx.caller.tenant, session, bound_key(cx.caller), cx.now)? else {
         trace.pass(STEP, json!({"sink": true, "source": null}));
         return Ok(None);
     };
     trace.pass_by(STEP, "approval", json!({"sink": true, "source": source}));
     Ok(Some(format!(
-        "the session has read from {source}, which nobody vouches for, and {} is a sink",
+        "the session, or another one of the same agent, has read from {source}, which nobody vouches for, and {} is a sink",
         tool.qualified()
     )))
 }
 
 /// Remembers that the session reads from a source, before it does.
 pub(super) fn note(cx: &mut WriteContext<'_>, session: &Session, tool: &PinnedTool) -> Result<()> {
-    if tool.marks.source {
-        cx.tx.put_taint(&cx.caller.tenant, &session.id, &tool.qualified(), cx.now)?;
+    if !tool.marks.source {
+        return Ok(());
+    }
+    let (tenant, source) = (&cx.caller.tenant, tool.qualified());
+    let never = UnixMicros(i64::MIN);
+    cx.tx.put_taint(tenant, session.id.as_str(), &source, cx.now, never)?;
+    for level in session::above(cx.tx.as_read(), tenant, session)? {
+        cx.tx.put_taint(tenant, level.id.as_str(), &source, cx.now, never)?;
+    }
+    if let Some(key) = bound_key(cx.caller) {
+        cx.tx.put_taint(tenant, &key_subject(key), &source, cx.now, cx.now.plus_seconds(-RENEW_SECONDS))?;
     }
     Ok(())
 }

@@ -203,6 +203,7 @@ fn permit(
     let question = Question {
         tenant: &cx.caller.tenant,
         key: &cx.caller.principal,
+        bound_key: flow::bound_key(cx.caller),
         session_id: session.id.as_str(),
         session: Some(&session),
         pinned: Some(&tool),

@@ -8,7 +8,7 @@ mod window;
 pub(super) use rate::{CLEAR_AT_ONCE, over, window_start};
 use serde_json::{Value, json};
 
-use super::{approval, tool, trace::Trace};
+use super::{approval, flow, tool, trace::Trace};
 use crate::{
     call::WriteContext,
     error::{Code, Error, Result},
@@ -27,6 +27,8 @@ pub struct Question<'a> {
     pub tenant: &'a TenantId,
     /// The API key of the call, by its first characters.
     pub key: &'a str,
+    /// The same key, if its calls count for it whatever agent they name.
+    pub bound_key: Option<&'a str>,
     /// The session that it is made in.
     pub session_id: &'a str,
     /// The same, where it is known.
@@ -67,7 +69,7 @@ pub(super) trait Past {
     fn is_clear(&self) -> Result<bool>;
     /// How often a policy let `subject` through after `after`.
     fn used(&self, policy: &PolicyId, subject: &str, after: i64) -> Result<i64>;
-    /// Whether the session has called a tool that is marked as a source.
+    /// Whether the session, one above it, or its key has called a tool that is marked as a source.
     #[cfg_attr(not(feature = "cedar"), allow(dead_code, reason = "only Cedar policies need it"))]
     fn tainted(&self) -> Result<bool>;
 }
@@ -143,8 +145,9 @@ impl Past for Stored<'_> {
     }
 
     fn tainted(&self) -> Result<bool> {
-        let session = self.question.session.map(|session| &session.id);
-        Ok(session.map(|id| self.tx.taint(self.question.tenant, id)).transpose()?.flatten().is_some())
+        let Question { tenant, session, bound_key, at, .. } = *self.question;
+        let source = session.map(|session| flow::source(self.tx, tenant, session, bound_key, at));
+        Ok(source.transpose()?.flatten().is_some())
     }
 }
 
@@ -178,10 +181,7 @@ pub(super) fn ask(policy: &Policy, question: &Question<'_>, past: &dyn Past) -> 
         PolicyType::Cedar => cedar::judge(policy, question, past)?,
         _ if !is_about => Said::Nothing,
         PolicyType::SpendLimit => amount::within(definition, question.arguments)?,
-        PolicyType::RateLimit => {
-            let used = past.used(&policy.id, question.agent, rate::window_start(question.at))?;
-            rate::within(policy, question, used)
-        }
+        PolicyType::RateLimit => rate::within(policy, question, past)?,
         PolicyType::TimeWindow => window::open(definition, question.at),
     })
 }

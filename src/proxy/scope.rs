@@ -13,11 +13,14 @@ const STEP: &str = "scope";
 /// The scope that calls tools.
 pub const EXECUTE: &str = "execute";
 
-/// What a call of this tool needs. A name that no scope can spell needs the whole upstream.
+/// What a call of this tool needs. A name that is not one part of a scope needs the whole upstream: the scope
+/// `execute:up:echo` holds everything below it, and so would hold a tool named `echo:danger`.
 fn needed(tool: &PinnedTool) -> Result<Scope> {
-    Scope::parse(format!("{EXECUTE}:{}:{}", tool.upstream, tool.name))
-        .or_else(|_| Scope::parse(format!("{EXECUTE}:{}:*", tool.upstream)))
-        .map_err(Error::internal)
+    let whole = || Scope::parse(format!("{EXECUTE}:{}:*", tool.upstream)).map_err(Error::internal);
+    if tool.name.contains([':', '*']) {
+        return whole();
+    }
+    Scope::parse(format!("{EXECUTE}:{}:{}", tool.upstream, tool.name)).or_else(|_| whole())
 }
 
 pub(super) fn held(session: &Session, tool: &PinnedTool, trace: &mut Trace) -> Result<()> {

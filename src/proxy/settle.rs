@@ -19,8 +19,8 @@ use crate::{
 pub(super) enum Ending {
     /// The upstream answered; its result may say that it is an error, and what the call cost.
     Answered { failed: bool, bytes: usize, cost: Option<Stated> },
-    /// It was not carried out.
-    Failed { kind: &'static str, why: String },
+    /// The call did not leave, or the upstream answered with a failure.
+    Failed { kind: &'static str, why: String, unsent: bool },
     /// It may have been carried out.
     Unknown { why: String },
 }
@@ -28,9 +28,12 @@ pub(super) enum Ending {
 impl Ending {
     pub(super) fn of(failure: &Failure) -> Self {
         let why = failure.message.clone();
-        let not_carried_out =
-            failure.unsent || matches!(failure.kind, FailureKind::Rpc(_) | FailureKind::Status(..) | FailureKind::Busy);
-        if not_carried_out { Self::Failed { kind: failure.kind.name(), why } } else { Self::Unknown { why } }
+        let unsent = failure.unsent || matches!(failure.kind, FailureKind::Busy);
+        if unsent || matches!(failure.kind, FailureKind::Rpc(_) | FailureKind::Status(..)) {
+            Self::Failed { kind: failure.kind.name(), why, unsent }
+        } else {
+            Self::Unknown { why }
+        }
     }
 
     fn action(&self) -> &'static str {
@@ -41,9 +44,15 @@ impl Ending {
         }
     }
 
-    /// Whether the call came to nothing, and so burns neither budget nor rate. What may have been carried out does.
+    /// Whether the call never left, and so burns neither budget nor rate. One that left may have been carried out,
+    /// whatever its upstream says of it: an upstream that acts and then answers with an error would otherwise let an
+    /// agent act without end on a budget for one call.
     fn gives_back(&self) -> bool {
-        matches!(self, Self::Answered { failed: true, .. } | Self::Failed { .. })
+        matches!(self, Self::Failed { unsent: true, .. })
+    }
+
+    fn is_failure(&self) -> bool {
+        !matches!(self, Self::Answered { failed: false, .. })
     }
 }
 
@@ -69,7 +78,8 @@ pub(super) fn settle(cx: &mut WriteContext<'_>, call: &OpenCall, ending: &Ending
     let (unneeded, alert) = match ending {
         _ if gives_back => (call.cost, String::new()),
         Ending::Answered { cost: Some(Stated::Unneeded(amount)), .. } if was_open => (*amount, String::new()),
-        Ending::Answered { cost: Some(Stated::Unclear(why)), .. } => (Money::ZERO, why.clone()),
+        // That a failure tells no cost is no reason to look twice.
+        Ending::Answered { failed: false, cost: Some(Stated::Unclear(why)), .. } => (Money::ZERO, why.clone()),
         _ => (Money::ZERO, String::new()),
     };
     if unneeded > Money::ZERO {
@@ -84,15 +94,14 @@ pub(super) fn settle(cx: &mut WriteContext<'_>, call: &OpenCall, ending: &Ending
         if !call.uses.is_empty() {
             cx.tx.forget_policy_uses(super::policy::over(cx.now.0), super::policy::CLEAR_AT_ONCE)?;
         }
-        let failed = ending.gives_back() || matches!(ending, Ending::Unknown { .. });
         let micros = i64::try_from(took.as_micros()).unwrap_or(i64::MAX);
-        cx.tx.count_call(&tenant, &call.upstream, micros, failed)?;
+        cx.tx.count_call(&tenant, &call.upstream, micros, ending.is_failure())?;
     }
     let session = cx.tx.session(&tenant, &call.session_id)?;
     let name = format!("{}.{}", call.upstream, call.tool);
     let (kind, why, bytes) = match ending {
         Ending::Answered { bytes, .. } => (None, None, Some(*bytes)),
-        Ending::Failed { kind, why } => (Some(*kind), Some(why), None),
+        Ending::Failed { kind, why, .. } => (Some(*kind), Some(why), None),
         Ending::Unknown { why } => (None, Some(why), None),
     };
     let details = Details {

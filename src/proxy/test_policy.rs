@@ -12,6 +12,7 @@ use serde_json::{Value, value::RawValue};
 use super::{
     add_policy::{AddProxyPolicy, check},
     arguments::Arguments,
+    flow::key_subject,
     policy::{self, Past, Question, Said, cedar},
     tool,
 };
@@ -19,7 +20,7 @@ use crate::{
     call::{ReadContext, ReadOperation},
     error::{Error, Result},
     model::{
-        Entry, EntryId, Money, PinnedTool, Policy, PolicyDefinition, PolicyId, PolicyType, PolicyUse, Session,
+        Entry, EntryId, Money, PinnedTool, Policy, PolicyDefinition, PolicyId, PolicyType, PolicyUse, Role, Session,
         SessionId, UnixMicros, UpstreamName, text::Text,
     },
     store::AuditQuery,
@@ -33,6 +34,8 @@ const DEFAULT_CALLS: i64 = 1_000;
 const MAX_ENTRIES: usize = 100_000;
 /// Entries at a time.
 const PAGE: usize = 1_000;
+/// What the log calls an operator at the terminal.
+const OPERATOR: &str = "operator";
 /// Refusals that are listed.
 const MAX_LISTED: usize = 100;
 
@@ -233,10 +236,12 @@ fn was(action: &str) -> Option<&'static str> {
 struct Replay {
     /// When calls were let through, by whom they count for.
     passed: HashMap<String, Vec<i64>>,
-    /// Sessions that have read from a source.
+    /// Sessions and keys that have read from a source.
     tainted: HashSet<String>,
     sessions: HashMap<String, Option<Arc<Session>>>,
     tools: HashMap<String, Option<Arc<PinnedTool>>>,
+    /// Whether calls count for the key that made them, by what the log calls it.
+    bound: HashMap<String, bool>,
 }
 
 /// What happened before one of them.
@@ -257,7 +262,9 @@ impl Past for Before<'_> {
     }
 
     fn tainted(&self) -> Result<bool> {
-        Ok(self.replay.tainted.contains(self.question.session_id))
+        let of_key = self.question.bound_key.map(key_subject);
+        let tainted = &self.replay.tainted;
+        Ok(tainted.contains(self.question.session_id) || of_key.is_some_and(|subject| tainted.contains(&subject)))
     }
 }
 
@@ -267,9 +274,11 @@ impl Replay {
         let Entry { agent_id, session_id, at, .. } = &call.entry;
         // Both as they are now: the log does not have them as they were.
         let (session, pinned) = (self.session(cx, session_id)?, self.tool(cx, upstream, tool)?);
+        let bound = self.is_bound(cx, &call.entry.actor)?;
         let question = Question {
             tenant: &cx.caller.tenant,
             key: &call.entry.actor,
+            bound_key: bound.then_some(call.entry.actor.as_str()),
             session_id,
             session: session.as_deref(),
             agent: agent_id,
@@ -303,9 +312,24 @@ impl Replay {
             }
             if pinned.is_some_and(|tool| tool.marks.source) {
                 self.tainted.insert(session_id.clone());
+                if bound {
+                    self.tainted.insert(key_subject(&call.entry.actor));
+                }
             }
         }
         Ok(None)
+    }
+
+    /// Whether the calls of `actor` count for its key: those of operators do not.
+    fn is_bound(&mut self, cx: &ReadContext<'_>, actor: &str) -> Result<bool> {
+        if let Some(known) = self.bound.get(actor) {
+            return Ok(*known);
+        }
+        let keys = cx.tx.api_keys_by_prefix(actor)?;
+        let key = keys.iter().find(|key| key.tenant == cx.caller.tenant);
+        let bound = key.map_or(actor != OPERATOR, |key| key.role == Role::Agent);
+        self.bound.insert(actor.to_owned(), bound);
+        Ok(bound)
     }
 
     fn session(&mut self, cx: &ReadContext<'_>, id: &str) -> Result<Option<Arc<Session>>> {

@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     error::Result,
-    model::{
-        OpenCall, PinnedTool, Policy, PolicyId, PolicyUse, SessionId, TenantId, UnixMicros, Upstream, UpstreamName,
-    },
+    model::{OpenCall, PinnedTool, Policy, PolicyId, PolicyUse, TenantId, UnixMicros, Upstream, UpstreamName},
 };
 
 #[allow(missing_docs)]
@@ -43,8 +41,8 @@ pub trait ReadProxy {
     fn open_call(&self, tenant: &TenantId, id: &str) -> Result<Option<OpenCall>>;
     /// Calls of all tenants that no process vouches for any more, at most `limit`.
     fn abandoned_calls(&self, before: UnixMicros, limit: usize) -> Result<Vec<(TenantId, OpenCall)>>;
-    /// The untrusted source that a session has read from, if any.
-    fn taint(&self, tenant: &TenantId, session: &SessionId) -> Result<Option<String>>;
+    /// The untrusted source that a session, or whoever else `subject` names, has read from, and when.
+    fn taint(&self, tenant: &TenantId, subject: &str) -> Result<Option<(String, UnixMicros)>>;
 }
 
 #[allow(missing_docs)]
@@ -75,5 +73,13 @@ pub trait WriteProxy {
     fn renew_call(&mut self, tenant: &TenantId, id: &str, lease: UnixMicros) -> Result<bool>;
     /// Whether it was still open.
     fn delete_open_call(&mut self, tenant: &TenantId, id: &str) -> Result<bool>;
-    fn put_taint(&mut self, tenant: &TenantId, session: &SessionId, source: &str, at: UnixMicros) -> Result<()>;
+    /// One that is there already is renewed if it is from before `older`.
+    fn put_taint(
+        &mut self,
+        tenant: &TenantId,
+        subject: &str,
+        source: &str,
+        at: UnixMicros,
+        older: UnixMicros,
+    ) -> Result<()>;
 }

@@ -18,7 +18,7 @@ use crate::{
     error::Result,
     model::{
         AgentId, ApiKey, Authorization, AuthorizationId, Entry, EntryView, Money, SecretName, Session, SessionId,
-        StoredSecret, TenantId, UnixMicros, UpstreamName,
+        StoredSecret, TenantId, Tier, UnixMicros, UpstreamName,
     },
 };
 
@@ -98,6 +98,8 @@ pub enum ApiKeyUpdate {
     Expires(UnixMicros),
     /// It was used.
     Used(UnixMicros),
+    /// It has another hourly limit.
+    Tier(Tier),
 }
 
 /// Tenants and API keys.
@@ -358,6 +360,8 @@ pub trait ReadCounters {
     fn tool_costs(&self, tenant: &TenantId, of: ToolTally<'_>, limit: usize) -> Result<Vec<ToolSpend>>;
     /// What the whole tenant has authorized and not given back.
     fn authorized_total(&self, tenant: &TenantId) -> Result<Money>;
+    /// How many answers the tenant has kept for repeated calls, and the bytes of their bodies.
+    fn kept_answers(&self, tenant: &TenantId) -> Result<(i64, i64)>;
     fn idempotent_answer(&self, tenant: &TenantId, caller: &str, key: &str) -> Result<Option<IdempotentAnswer>>;
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::{
     call::WriteContext,
     error::{Code, Error, Result},
+    gate::session,
     model::{Money, Session, SessionId},
 };
 
@@ -14,10 +15,7 @@ pub const BUDGET_CURRENCY: &str = "USD";
 /// The session and those above it, itself first.
 fn lineage(cx: &WriteContext<'_>, session: &Arc<Session>) -> Result<Vec<Arc<Session>>> {
     let mut line = vec![Arc::clone(session)];
-    while let Some(id) = line.last().and_then(|level| level.parent.clone()) {
-        let above = cx.tx.session(&cx.caller.tenant, &id)?;
-        line.push(above.ok_or_else(|| Error::internal(format!("session {id} is gone, but not its children")))?);
-    }
+    line.extend(session::above(cx.tx.as_read(), &cx.caller.tenant, session)?);
     Ok(line)
 }
 

@@ -4,10 +4,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::replacing;
 use crate::{
     call::{WriteContext, WriteOperation},
     error::{Error, Result},
-    model::SecretName,
+    model::{SecretName, SessionId},
     watch::{self, Draft},
 };
 
@@ -17,6 +18,9 @@ use crate::{
 pub struct DeleteSecret {
     /// Its name.
     name: SecretName,
+    /// The session that deletes it. An agent needs one: it must hold the scope that the secret requires.
+    #[serde(default)]
+    session_id: Option<SessionId>,
 }
 
 /// What was deleted.
@@ -32,9 +36,10 @@ impl WriteOperation for DeleteSecret {
     type Output = SecretDeleted;
 
     fn run(self, cx: &mut WriteContext<'_>) -> Result<SecretDeleted> {
-        if !cx.tx.delete_secret(&cx.caller.tenant, &self.name)? {
-            return Err(Error::not_found(format!("the secret {}", self.name)).field("name"));
-        }
+        let stored = cx.tx.secret(&cx.caller.tenant, &self.name)?;
+        let stored = stored.ok_or_else(|| Error::not_found(format!("the secret {}", self.name)).field("name"))?;
+        replacing::permit(cx, &stored, self.session_id.as_ref())?;
+        cx.tx.delete_secret(&cx.caller.tenant, &self.name)?;
         watch::append(cx, Draft::governance("secret.delete", None, &json!({"name": self.name}))?)?;
         Ok(SecretDeleted { deleted: true, name: self.name })
     }

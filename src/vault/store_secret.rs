@@ -4,11 +4,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::sealing::{self, Plaintext};
+use super::{
+    replacing,
+    sealing::{self, Plaintext},
+};
 use crate::{
     call::{WriteContext, WriteOperation},
     error::{Error, Result},
-    model::{Disclosure, Scope, SecretName, StoredSecret, UpstreamName},
+    model::{Disclosure, Scope, SecretName, SessionId, StoredSecret, UpstreamName},
     watch::{self, Draft},
 };
 
@@ -40,6 +43,10 @@ pub struct StoreSecret {
     #[serde(default)]
     #[schemars(length(max = 64))]
     upstreams: Option<Vec<UpstreamName>>,
+    /// The session that stores it. An agent needs one to replace a secret: it must hold the scope that the stored one
+    /// requires. New names and operators need none.
+    #[serde(default)]
+    session_id: Option<SessionId>,
 }
 
 /// What was stored.
@@ -58,7 +65,11 @@ impl WriteOperation for StoreSecret {
 
     fn run(self, cx: &mut WriteContext<'_>) -> Result<SecretStored> {
         let tenant = &cx.caller.tenant;
-        let version = cx.tx.secret(tenant, &self.name)?.map_or(1, |secret| secret.version + 1);
+        let stored = cx.tx.secret(tenant, &self.name)?;
+        if let Some(stored) = &stored {
+            replacing::permit(cx, stored, self.session_id.as_ref())?;
+        }
+        let version = stored.map_or(1, |secret| secret.version + 1);
         let scope_required = match self.scope_required {
             Some(scope) => scope,
             None => Scope::parse("read").map_err(Error::internal)?,

@@ -1,7 +1,11 @@
 //! `exportAudit`.
 
+use std::borrow::Cow;
+
+use icu_properties::{CodePointSetData, props::DefaultIgnorableCodePoint};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use unicode_normalization::UnicodeNormalization;
 
 use super::{
     canonical::hex,
@@ -13,8 +17,11 @@ use crate::{
     model::{AgentId, Entry, SessionId, TenantId, TimePoint, text::Text},
 };
 
-/// The columns of the CSV form.
-const COLUMNS: [&str; 14] = [
+/// Further characters that some spreadsheets read as a minus: the minus sign, and the small hyphen-minus.
+const MINUS_SIGNS: [char; 2] = ['\u{2212}', '\u{fe63}'];
+
+/// The columns of the CSV form. Those that were added later stand behind the others, whose places programs rely on.
+const COLUMNS: [&str; 18] = [
     "entry_id",
     "timestamp",
     "timestamp_iso",
@@ -29,6 +36,10 @@ const COLUMNS: [&str; 14] = [
     "details_json",
     "prev_hash",
     "entry_hash",
+    "seq",
+    "kind",
+    "actor",
+    "details_digest",
 ];
 
 /// Export the audit log, oldest entry first, as JSONL or CSV. JSONL ends with a manifest line; that of a CSV export
@@ -143,6 +154,10 @@ fn row(tenant: &TenantId, entry: &Entry) -> Result<Vec<u8>> {
         entry.details.as_deref().unwrap_or_default(),
         &hex(&entry.prev_hash),
         &hex(&entry.entry_hash),
+        &entry.seq.to_string(),
+        entry.kind.word(),
+        &no_formula(&entry.actor),
+        &entry.details_digest.map_or_else(String::new, |digest| hex(&digest)),
     ])
 }
 
@@ -153,7 +168,62 @@ fn record(cells: [&str; COLUMNS.len()]) -> Result<Vec<u8>> {
     writer.into_inner().map_err(|error| Error::internal(error.error()))
 }
 
+/// What spreadsheets take for the beginning of a formula.
+const BEGINS_FORMULA: [char; 4] = ['=', '+', '-', '@'];
+
 /// Agents write these texts, and auditors open them in spreadsheets: a cell that begins like a formula would be run.
-fn no_formula(text: &str) -> std::borrow::Cow<'_, str> {
-    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}").into() } else { text.into() }
+///
+/// Spreadsheets fold full-width characters into narrow ones, and pass over what is not seen: both are taken away before the
+/// first character is looked at. A tab, a line break or a blank in front of a formula is passed over by some as well.
+fn no_formula(text: &str) -> Cow<'_, str> {
+    let is_passed_over = |c: &char| {
+        c.is_whitespace() || c.is_control() || CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(*c)
+    };
+    // The byte-order mark is not among the ignorable ones of every edition of Unicode.
+    let first = text.chars().find(|c| !is_passed_over(c) && *c != '\u{feff}');
+    let folded = first.and_then(|c| std::iter::once(c).nfkc().next());
+    let begins = folded.is_some_and(|c| BEGINS_FORMULA.contains(&c) || MINUS_SIGNS.contains(&c));
+    if begins || text.starts_with(['\t', '\r', '\n']) { format!("'{text}").into() } else { text.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_spreadsheet_takes_for_a_formula_is_preceded_by_an_apostrophe() {
+        for formula in [
+            "=1+1",
+            "+1",
+            "-1",
+            "@SUM(A1)",
+            "\t=1",
+            "\r=1",
+            "\n=1",
+            "\u{ff1d}1+1",
+            "\u{ff0b}1",
+            "\u{ff0d}1",
+            "\u{ff20}x",
+            "\u{fe62}1",
+            "\u{fe66}1",
+            "\u{fe6b}x",
+            "\u{2212}1",
+            "\u{feff}=1",
+            "\u{200b}=1",
+            "\u{200d}\u{2060}=1",
+            " =1",
+            "\u{a0}=1",
+            "\u{3000}=1",
+            "\u{ad}=1",
+            "\u{202e}=1",
+            "\u{fe0f}=1",
+            "\u{e0001}=1",
+            "\u{180e}=1",
+        ] {
+            assert_eq!(no_formula(formula), format!("'{formula}"), "{formula:?}");
+        }
+        for plain in ["", "echo", "a=b", "1-2", "user@example.com", "\u{e9}=1", " x", "\u{200b}x", "'=1"] {
+            assert_eq!(no_formula(plain), plain, "{plain:?}");
+        }
+    }
 }

@@ -8,7 +8,7 @@ use crate::{
     call::{ReadContext, ReadOperation},
     compliance::MAX_SCHEDULES,
     error::Result,
-    gate::get_usage,
+    gate::{get_usage, session::may_act},
     model::{
         AgentId, Day, Entry, EntryId, Money, Month, Scopes, Session, SessionId, TenantId, Tier, UnixMicros,
         month::MICROS_PER_DAY,
@@ -246,7 +246,12 @@ fn sessions(cx: &ReadContext<'_>) -> Result<SessionsOverview> {
     let tenant = &cx.caller.tenant;
     let open = cx.tx.open_sessions(tenant, cx.now, MAX_TOLD_APART)?;
     let newest = cx.tx.sessions(tenant, &SessionQuery { limit: NEWEST_SESSIONS, ..SessionQuery::default() })?;
-    let shown: Vec<_> = newest.into_iter().filter(|session| session.is_valid(cx.now)).take(MAX_SESSIONS).collect();
+    let mut shown = Vec::new();
+    for session in newest {
+        if shown.len() < MAX_SESSIONS && may_act(cx.tx, tenant, &session, cx.now)? {
+            shown.push(session);
+        }
+    }
     let ids: Vec<_> = shown.iter().map(|session| session.id.clone()).collect();
     let last = cx.tx.last_entries_of(tenant, &ids)?;
     let line = |session: Session| SessionLine {

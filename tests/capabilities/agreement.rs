@@ -257,6 +257,7 @@ fn good_inputs() -> Vec<(&'static str, Value)> {
         ("getUsage", json!({})),
         ("getMetrics", json!({})),
         ("getOverview", json!({})),
+        ("setApiKeyTier", json!({"prefix": "$prefix", "tier": "pro"})),
         ("revokeApiKey", json!({"prefix": "$prefix"})),
         ("registerWebhook", json!({"url": "https://receiver.invalid/hook", "name": "w", "events": ["anomaly"]})),
         ("rotateWebhookSecret", json!({"webhook_id": "$webhook", "grace_seconds": 60})),
@@ -284,6 +285,7 @@ fn good_inputs() -> Vec<(&'static str, Value)> {
         ("markTool", json!({"name": "up", "tool": "echo", "source": true, "cost": 0.5})),
         ("acceptTools", json!({"name": "up"})),
         ("deleteUpstream", json!({"name": "up"})),
+        ("stopAgent", json!({"agent_id": "nobody"})),
         ("revokeSession", json!({"session_id": "$session"})),
         ("getSession", json!({"session_id": "$session"})),
     ]

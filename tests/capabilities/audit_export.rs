@@ -105,17 +105,22 @@ fn csv_reads_back_as_it_was_and_runs_nothing_in_a_spreadsheet() {
     assert_eq!(
         header,
         "entry_id,timestamp,timestamp_iso,tenant_id,session_id,agent_id,tool,action,cost_usd,flagged,flag_reason,\
-         details_json,prev_hash,entry_hash"
+         details_json,prev_hash,entry_hash,seq,kind,actor,details_digest"
     );
     let rows: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
     let exported = lines(&operator.get("/v1/audit/export").text);
     assert_eq!(rows.len() + 1, exported.len());
     for (row, line) in rows.iter().zip(&exported) {
         for (place, field) in
-            [(0, "entry_id"), (4, "session_id"), (7, "action"), (10, "flag_reason"), (13, "entry_hash")]
+            [(0, "entry_id"), (4, "session_id"), (7, "action"), (10, "flag_reason"), (13, "entry_hash"), (15, "kind")]
         {
             assert_eq!(row[place], text(line, field));
         }
+        assert_eq!(row[14], line["seq"].to_string());
+        assert_eq!(
+            (&row[16], &row[17]),
+            (line["actor"].as_str().unwrap(), line["details_digest"].as_str().unwrap_or(""))
+        );
         assert_eq!(row[1].split_once('.').unwrap().1.len(), 6);
         assert!(row[2].ends_with('Z'));
         assert_eq!(row[9], line["flagged"].to_string());

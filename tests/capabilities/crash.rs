@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use haldir::{call::AnomalyThresholds, crypto::Key};
+use haldir::{call::AnomalyThresholds, crypto::Key, store::sqlite::Migrator};
 
 use crate::support::{
     Client, House, InProcess, Process, Random, Server, at_once, integer, json, lock, long, tables, text,
@@ -197,7 +197,7 @@ fn a_step_of_the_schema_is_taken_as_a_whole_or_not_at_all() {
         }
         process.kill();
         let tables = "SELECT count(*) FROM sqlite_schema WHERE name IN ('logs', 'entries_by_place', 'audit_postings')";
-        if version() == 18 {
+        if version() == Migrator::LATEST {
             assert_eq!(house.sql_value::<i64>(tables), 2);
             break;
         }
@@ -210,7 +210,7 @@ fn a_step_of_the_schema_is_taken_as_a_whole_or_not_at_all() {
     }
     assert!(ended_within > 2, "the process has ended within the step only {ended_within} times");
     let haldir = open();
-    assert_eq!((version(), haldir.verify()), (18, before));
+    assert_eq!((version(), haldir.verify()), (Migrator::LATEST, before));
     haldir.ok("logAction", &entry);
     assert_eq!(haldir.verify()["verified"], true);
 }

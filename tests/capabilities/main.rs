@@ -11,6 +11,7 @@ mod audit_export;
 mod audit_stats;
 mod bad_input;
 mod bad_requests;
+mod bounds;
 mod bridged;
 mod children;
 mod cli;

@@ -1,6 +1,11 @@
 //! The listener: accepts connections within bounds, and drains them when it is told to stop.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::Router;
 use hyper::server::conn::http1;
@@ -18,8 +23,6 @@ use tokio_util::sync::CancellationToken;
 use super::{lanes::Lanes, unread::Unread};
 use crate::error::{Code, Error, Result};
 
-/// Connections at a time; one more waits to be accepted.
-const MAX_CONNECTIONS: usize = 8_192;
 /// How long a client may take to send a request's head; also how long an idle connection is kept.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 /// The largest head of a request, in bytes.
@@ -30,6 +33,8 @@ const MAX_HEADERS: usize = 64;
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 /// Pause after an accept that failed, as it does when file handles run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// Between two lines of the log about that: it may last for hours.
+const SAY_EVERY: Duration = Duration::from_secs(60);
 
 /// Binds `address`.
 pub async fn bind(address: &str) -> Result<TcpListener> {
@@ -43,20 +48,28 @@ pub fn local_address(listener: &TcpListener) -> Result<SocketAddr> {
     listener.local_addr().map_err(Error::internal)
 }
 
-/// Serves `router` on `lanes` until `shutdown`, then answers what is in flight.
-pub async fn serve(listener: TcpListener, router: Router, lanes: &Lanes, shutdown: CancellationToken) {
+/// Serves `router` on `lanes` until `shutdown`, then answers what is in flight. There are at most so many `connections`
+/// at a time; one more waits to be accepted.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    lanes: &Lanes,
+    connections: usize,
+    shutdown: CancellationToken,
+) {
     let graceful = GracefulShutdown::new();
-    let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let slots = Arc::new(Semaphore::new(connections));
     let mut server = http1::Builder::new();
     server
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
         .max_buf_size(MAX_HEADER_BYTES)
         .max_headers(MAX_HEADERS);
+    let mut said: Option<Instant> = None;
     loop {
         let accepted = tokio::select! {
             () = shutdown.cancelled() => break,
-            accepted = accept(&listener, &slots) => accepted,
+            accepted = accept(&listener, &slots, &mut said) => accepted,
         };
         let Some((stream, slot)) = accepted else { continue };
         let (server, service) = (server.clone(), TowerToHyperService::new(router.clone()));
@@ -83,6 +96,7 @@ pub async fn serve(listener: TcpListener, router: Router, lanes: &Lanes, shutdow
 async fn accept(
     listener: &TcpListener,
     slots: &Arc<Semaphore>,
+    said: &mut Option<Instant>,
 ) -> Option<(std::net::TcpStream, tokio::sync::OwnedSemaphorePermit)> {
     let slot = Arc::clone(slots).acquire_owned().await.ok()?;
     match listener.accept().await {
@@ -92,7 +106,10 @@ async fn accept(
             Some((stream.into_std().ok()?, slot))
         }
         Err(error) => {
-            tracing::warn!(%error, "a connection was not accepted");
+            if said.is_none_or(|said| said.elapsed() >= SAY_EVERY) {
+                *said = Some(Instant::now());
+                tracing::warn!(%error, "a connection was not accepted; said once a minute while it lasts");
+            }
             tokio::time::sleep(ACCEPT_PAUSE).await;
             None
         }

@@ -9,7 +9,11 @@ use futures::{Stream, StreamExt, stream};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 
 use super::{App, upstream::LISTEN};
-use crate::{error::Result as Checked, model::Credential, operations::Haldir};
+use crate::{
+    error::Result as Checked,
+    model::Credential,
+    operations::{Haldir, places::Place},
+};
 
 /// How often the key is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -21,6 +25,8 @@ type May = fn(&Haldir, &Credential) -> Checked<()>;
 
 struct Listening<S> {
     events: S,
+    /// Given back when the stream ends.
+    _place: Place,
     app: App,
     credential: Credential,
     may: May,
@@ -29,15 +35,16 @@ struct Listening<S> {
     until: Instant,
 }
 
-/// The events, for as long as the key may hear them, and a day at most.
+/// The events, for as long as the key may hear them, and a day at most; none where too many streams are held open.
 pub fn looked_after<S>(events: S, app: &App, credential: &Credential, may: May) -> Body
 where
     S: Stream<Item = Result<Bytes, Infallible>> + Send + Unpin + 'static,
 {
+    let Some(place) = app.shared.listeners.take(app, credential) else { return Body::empty() };
     let mut look = interval(LOOK_EVERY);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (app, credential, until) = (app.clone(), credential.clone(), Instant::now() + LISTEN);
-    let listening = Listening { events, app, credential, may, look, quiet: 0, until };
+    let listening = Listening { events, _place: place, app, credential, may, look, quiet: 0, until };
     Body::from_stream(stream::unfold(listening, |mut listening| async move {
         let event = listening.next().await?;
         Some((event, listening))

@@ -153,6 +153,10 @@ async fn answer(app: &App, credential: &Credential, request: Request) -> Result<
         return Ok(unknown_session());
     }
     if request.method() != Method::POST {
+        face.backend.admit(credential).await?;
+        if request.method() == Method::GET {
+            app.shared.listeners.require_room(app, credential)?;
+        }
         let (mut parts, body) = request.into_parts();
         parts.extensions.insert(credential.clone());
         let response = face.in_session.handle(Request::from_parts(parts, body)).await;
@@ -167,6 +171,10 @@ async fn answer(app: &App, credential: &Credential, request: Request) -> Result<
     }
     if may_ask_itself {
         face.backend.authenticate(credential)?;
+    }
+    // A call of a tool counts itself.
+    if !message.as_ref().is_ok_and(Message::calls_a_tool) {
+        face.backend.admit(credential).await?;
     }
     let message = match message {
         Ok(message) => message,
@@ -186,7 +194,10 @@ async fn answer(app: &App, credential: &Credential, request: Request) -> Result<
         request.extensions_mut().insert(OneAnswer);
     }
     let response = match (begins_session, in_session) {
-        (true, _) => face.sessions.begin(credential, Box::pin(face.in_session.handle(request))).await?,
+        (true, _) => {
+            let tenant = app.shared.haldir.caller_of(credential)?.tenant;
+            face.sessions.begin(credential, tenant, Box::pin(face.in_session.handle(request))).await?
+        }
         (false, true) => face.in_session.handle(request).await,
         (false, false) => face.stateless.handle(request).await,
     };
@@ -312,6 +323,12 @@ impl<'a> Message<'a> {
         serde_json::from_str(params.get()).ok()
     }
 
+    /// Whether it calls one of haldir's tools, or names one as those of upstreams are named.
+    fn calls_a_tool(&self) -> bool {
+        let name = self.call_params().map(|params| params.name);
+        name.is_some_and(|name| operations::tool(&name).is_some() || name.contains('.') || name.contains("__"))
+    }
+
     fn arguments(&self) -> Option<RawArguments> {
         Some(RawArguments(self.call_params()?.arguments?.get().into()))
     }
@@ -375,7 +392,7 @@ struct TextBlock<'a> {
 impl PlainCall<'_> {
     async fn answer(&self, backend: &Backend, credential: &Credential) -> Result<Response> {
         let Some(operation) = operations::tool(&self.params.name) else {
-            backend.authenticate(credential)?;
+            backend.admit(credential).await?;
             return Ok(rpc_error(StatusCode::OK, Some(self.id), &server::unknown_tool(&self.params.name)));
         };
         let arguments = self.params.arguments.map_or("{}", RawValue::get);

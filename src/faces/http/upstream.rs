@@ -91,6 +91,13 @@ async fn passed(app: &App, credential: &Credential, name: &str, request: Request
     };
     let read = std::str::from_utf8(&body).map_err(|_| (message::PARSE_ERROR, "this is no UTF-8".to_owned()));
     let read = read.and_then(Message::read);
+    // A call of a tool counts itself once it is decided on.
+    if !read.as_ref().is_ok_and(|message| message.is("tools/call") && Call::read(message.params).is_ok()) {
+        app.shared.haldir.admit(credential).await?;
+    }
+    if method == Method::GET {
+        app.shared.listeners.require_room(app, credential)?;
+    }
     let route = match (link.http()?, &target.place) {
         (Some(place), _) => {
             let route = Route::new(app, credential, name, place, (link, Arc::clone(&known)));
@@ -339,7 +346,14 @@ impl Exchange {
     }
 }
 
-/// Reports that a call was refused as a request; answers its id.
+/// Reports that the upstream refused a call as a request; answers its id. It may have carried it out all the same.
+fn refused_by_upstream(passing: &mut Passing, why: &'static str) -> Option<String> {
+    let (id, report) = passing.call.take()?;
+    report.send(Outcome::Unknown(why));
+    Some(id)
+}
+
+/// Reports that a call did not leave; answers its id.
 fn not_carried_out(passing: &mut Passing, why: &'static str) -> Option<String> {
     let (id, report) = passing.call.take()?;
     report.send(Outcome::Unsent(why));

@@ -81,7 +81,7 @@ pub async fn call(
     let answer = match options(operation, arguments) {
         Ok((input, options)) => backend.call(operation, credential, &input, options).await,
         // Nobody called, so nobody has asked who is calling.
-        Err(error) => Err(backend.authenticate(credential).err().unwrap_or(error)),
+        Err(error) => Err(backend.admit(credential).await.err().unwrap_or(error)),
     };
     match answer {
         Ok(reply) => Ok(Outcome { json: reply.body, structured: true, is_error: false }),

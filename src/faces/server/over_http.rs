@@ -8,12 +8,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Cli, terminated};
 use crate::{
-    call::RateLimits,
     config::{self, HourlyLimits, bad_setting, logging},
     error::{Error, Result},
     faces::{
         elicitation::ApproveBy,
-        http::{App, HttpSettings, lanes::Lanes, listener},
+        http::{App, HttpSettings, descriptors, lanes::Lanes, listener},
         otlp::{Exporter, OtlpSettings},
     },
     model::Ceilings,
@@ -25,7 +24,8 @@ pub struct ServeOptions {
     /// Where to listen; port 0 picks one. Default: 127.0.0.1:8000, or 0.0.0.0 and the port in PORT.
     #[arg(long, env = "HALDIR_LISTEN", value_name = "ADDRESS:PORT")]
     listen: Option<String>,
-    /// Calls an hour by tier, such as free=100,pro=5000,enterprise=50000; or off.
+    /// Calls an hour that a key may make, by its tier: figures such as free=100,pro=5000,enterprise=50000, or on for just
+    /// these. Default: off.
     #[arg(long, env = "HALDIR_RATE_LIMITS", value_name = "LIMITS", value_parser = config::parse_rate_limits)]
     rate_limits: Option<HourlyLimits>,
     /// Where clients reach the server, such as `https://haldir.example.com`.
@@ -83,7 +83,7 @@ async fn run(cli: &Cli, options: &ServeOptions, lanes: &Lanes) -> Result<()> {
         return Err(bad_setting("--local-agent", "needs a loopback address: others can reach this one"));
     }
     let mut settings = cli.store.settings(&cli.ceilings)?;
-    settings.rate_limits = options.rate_limits.unwrap_or(HourlyLimits(Some(RateLimits::default()))).0;
+    settings.rate_limits = options.rate_limits.unwrap_or(HourlyLimits(None)).0;
     // Over HTTP a key is what its operator made it; only what is set here bounds it further.
     settings.key_defaults = Ceilings::NONE;
     settings.open_bootstrap = address.ip().is_loopback();
@@ -95,7 +95,9 @@ async fn run(cli: &Cli, options: &ServeOptions, lanes: &Lanes) -> Result<()> {
     }
     let asked_to_stop = terminated()?;
     let shutdown = CancellationToken::new();
+    let connections = descriptors::connections();
     let http = HttpSettings {
+        connections,
         public_url: options.public_url.clone(),
         allowed_hosts: options.allow_host.clone(),
         allowed_origins: options.allow_origin.clone(),
@@ -130,7 +132,7 @@ async fn run(cli: &Cli, options: &ServeOptions, lanes: &Lanes) -> Result<()> {
     });
     let courier = tokio::spawn(haldir.deliver_webhooks(shutdown.clone()));
     let schedules = tokio::spawn(haldir.run_schedules(shutdown.clone()));
-    listener::serve(listener, router, lanes, shutdown).await;
+    listener::serve(listener, router, lanes, connections, shutdown).await;
     haldir.end_upstreams().await;
     let _ = courier.await;
     let _ = schedules.await;

@@ -1,16 +1,20 @@
-//! `rate_limit`: so many calls of one agent within any minute, counted in the store, so that several processes agree.
+//! `rate_limit`: so many calls of one agent, and of one key, within any minute, counted in the store, so that several processes agree.
 
 use serde_json::json;
 
-use super::{Question, Said};
-use crate::model::{Policy, PolicyUse, UnixMicros};
+use super::{Past, Question, Said};
+use crate::{
+    error::Result,
+    model::{Policy, PolicyUse, UnixMicros},
+    proxy::flow::key_subject,
+};
 
 /// The window, in microseconds.
 const MINUTE: i64 = 60_000_000;
 /// Calls are counted by tenths of a second: at most 601 rows make up a window.
 const GRAIN: i64 = 100_000;
 /// Rows that lie behind every window, and are cleared away with each call: more than it adds.
-pub(in crate::proxy) const CLEAR_AT_ONCE: usize = 4;
+pub(in crate::proxy) const CLEAR_AT_ONCE: usize = 8;
 
 /// The time before which no count matters any more.
 pub(in crate::proxy) fn over(now: i64) -> i64 {
@@ -27,14 +31,27 @@ pub(super) fn grain(at: UnixMicros) -> i64 {
     at.0 - at.0.rem_euclid(GRAIN)
 }
 
-pub(super) fn within(policy: &Policy, question: &Question<'_>, used: i64) -> Said {
+/// Counts by the agent that the session names, and by the key, which the agent cannot choose.
+pub(super) fn within(policy: &Policy, question: &Question<'_>, past: &dyn Past) -> Result<Said> {
     let most = policy.definition.max_per_minute.unwrap_or(0);
-    let subject = question.agent;
-    let saw = json!({"agent_id": subject, "calls": used, "max_per_minute": most});
-    if used >= most {
-        let why = format!("the agent has made {used} calls within a minute, and may make {most}: try again later");
-        return Said::Forbidden(why, saw);
+    let after = window_start(question.at);
+    let used = past.used(&policy.id, question.agent, after)?;
+    let mut saw = json!({"agent_id": question.agent, "calls": used, "max_per_minute": most});
+    let mut subjects = vec![question.agent.to_owned()];
+    let mut reached = (used >= most).then_some(("the agent", used));
+    if let Some(key) = question.bound_key {
+        let subject = key_subject(key);
+        let used = past.used(&policy.id, &subject, after)?;
+        saw["key"] = key.into();
+        saw["calls_of_key"] = used.into();
+        subjects.push(subject);
+        reached = reached.or((used >= most).then_some(("the agent's key", used)));
     }
-    let counted = PolicyUse { policy: policy.id.to_string(), subject: subject.to_owned(), at: grain(question.at) };
-    Said::Pass(saw, vec![counted])
+    if let Some((whose, used)) = reached {
+        let why = format!("{whose} has made {used} calls within a minute, and may make {most}: try again later");
+        return Ok(Said::Forbidden(why, saw));
+    }
+    let (policy, at) = (policy.id.to_string(), grain(question.at));
+    let counted = subjects.into_iter().map(|subject| PolicyUse { policy: policy.clone(), subject, at });
+    Ok(Said::Pass(saw, counted.collect()))
 }

@@ -44,6 +44,11 @@ statements! {
     ANSWER = "SELECT digest, status, body, created_at FROM idempotency WHERE tenant = ?1 AND caller = ?2 AND key = ?3";
     PUT_ANSWER = "INSERT OR REPLACE INTO idempotency (tenant, caller, key, digest, status, body, created_at)
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+    KEPT_ANSWERS = "SELECT answers, bytes FROM kept_answers WHERE tenant = ?1";
+    ADD_KEPT_ANSWERS = "INSERT INTO kept_answers (tenant, answers, bytes) VALUES (?1, ?2, ?3)
+        ON CONFLICT DO UPDATE SET answers = max(0, answers + ?2), bytes = max(0, bytes + ?3)";
+    ANSWER_BYTES = "SELECT coalesce(length(CAST(body AS BLOB)), 0) FROM idempotency
+        WHERE tenant = ?1 AND caller = ?2 AND key = ?3";
     OLD_ANSWERS = "SELECT tenant, caller, key FROM idempotency WHERE created_at < ?1 ORDER BY created_at LIMIT ?2";
     FORGET_ANSWER = "DELETE FROM idempotency WHERE tenant = ?1 AND caller = ?2 AND key = ?3";
     CALLS = "SELECT used FROM hourly_calls WHERE key_digest = ?1 AND hour = ?2";
@@ -131,6 +136,12 @@ impl ReadCounters for SqliteTx<'_> {
         Ok(Money::from_nanos(nanos.unwrap_or(0)))
     }
 
+    fn kept_answers(&self, tenant: &TenantId) -> Result<(i64, i64)> {
+        let mut statement = self.connection()?.prepare_cached(KEPT_ANSWERS)?;
+        let found = statement.query_row([tenant.as_str()], |row| Ok((row.get(0)?, row.get(1)?)));
+        Ok(found.optional()?.unwrap_or_default())
+    }
+
     fn idempotent_answer(&self, tenant: &TenantId, caller: &str, key: &str) -> Result<Option<IdempotentAnswer>> {
         let mut statement = self.connection()?.prepare_cached(ANSWER)?;
         let mut rows = statement.query([tenant.as_str(), caller, key])?;
@@ -183,6 +194,13 @@ impl WriteCounters for SqliteTx<'_> {
         key: &str,
         answer: &IdempotentAnswer,
     ) -> Result<()> {
+        let before = answer_bytes(self.connection()?, tenant.as_str(), caller, key)?;
+        let bytes = i64::try_from(answer.body.as_ref().map_or(0, String::len)).unwrap_or(i64::MAX);
+        let added = (i64::from(before.is_none()), bytes - before.unwrap_or(0));
+        if added != (0, 0) {
+            let mut statement = self.writable()?.prepare_cached(ADD_KEPT_ANSWERS)?;
+            statement.execute(params![tenant.as_str(), added.0, added.1])?;
+        }
         self.writable()?.prepare_cached(PUT_ANSWER)?.execute(params![
             tenant.as_str(),
             caller,
@@ -201,7 +219,10 @@ impl WriteCounters for SqliteTx<'_> {
             .query_map(params![before.0, rows(limit)], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
             .collect::<Result<_, _>>()?;
         let mut delete = self.writable()?.prepare_cached(FORGET_ANSWER)?;
+        let mut count = self.writable()?.prepare_cached(ADD_KEPT_ANSWERS)?;
         for (tenant, caller, key) in old {
+            let bytes = answer_bytes(self.connection()?, &tenant, &caller, &key)?.unwrap_or(0);
+            count.execute(params![tenant, -1, -bytes])?;
             delete.execute([tenant, caller, key])?;
         }
         Ok(())
@@ -216,6 +237,12 @@ impl WriteCounters for SqliteTx<'_> {
         }
         Ok((taken, used + taken))
     }
+}
+
+/// The length of an answer's body that is kept; `None` if there is no such answer.
+fn answer_bytes(connection: &Connection, tenant: &str, caller: &str, key: &str) -> Result<Option<i64>> {
+    let mut statement = connection.prepare_cached(ANSWER_BYTES)?;
+    Ok(statement.query_row([tenant, caller, key], |row| row.get(0)).optional()?)
 }
 
 pub(super) fn write_authorized(connection: &Connection, tenant: &TenantId, total: Money) -> Result<()> {

@@ -36,6 +36,7 @@ statements! {
         max_spend, max_ttl, created_at, expires_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
     REVOKE_KEY = "UPDATE api_keys SET revoked_at = ?2 WHERE digest = ?1 AND revoked_at IS NULL";
     END_KEY = "UPDATE api_keys SET expires_at = ?2 WHERE digest = ?1";
+    SET_TIER = "UPDATE api_keys SET tier = ?2 WHERE digest = ?1";
     USE_KEY = "UPDATE api_keys SET last_used_at = ?2 WHERE digest = ?1";
 }
 
@@ -133,6 +134,10 @@ impl WriteKeys for SqliteTx<'_> {
             ApiKeyUpdate::Revoked(at) => (REVOKE_KEY, at),
             ApiKeyUpdate::Expires(at) => (END_KEY, at),
             ApiKeyUpdate::Used(at) => (USE_KEY, at),
+            ApiKeyUpdate::Tier(tier) => {
+                self.writable()?.prepare_cached(SET_TIER)?.execute(params![digest, word(&tier)?])?;
+                return Ok(());
+            }
         };
         self.writable()?.prepare_cached(sql)?.execute(params![digest, at.0])?;
         Ok(())

@@ -12,8 +12,8 @@ use super::{
 use crate::{
     error::Result,
     model::{
-        OpenCall, PinnedTool, Policy, PolicyDefinition, PolicyId, PolicyUse, SessionId, TenantId, ToolMarks,
-        UnixMicros, Upstream, UpstreamName,
+        OpenCall, PinnedTool, Policy, PolicyDefinition, PolicyId, PolicyUse, TenantId, ToolMarks, UnixMicros, Upstream,
+        UpstreamName,
     },
     store::{ReadProxy, WriteProxy},
 };
@@ -63,9 +63,9 @@ statements! {
         ON CONFLICT DO UPDATE SET uses = max(0, uses + ?5)";
     OLD_POLICY_USES = "SELECT tenant, policy, subject, at FROM policy_uses WHERE at < ?1 ORDER BY at LIMIT ?2";
     FORGET_POLICY_USE = "DELETE FROM policy_uses WHERE tenant = ?1 AND policy = ?2 AND subject = ?3 AND at = ?4";
-    TAINT = "SELECT source FROM session_taints WHERE tenant = ?1 AND session_id = ?2";
+    TAINT = "SELECT source, at FROM session_taints WHERE tenant = ?1 AND session_id = ?2";
     PUT_TAINT = "INSERT INTO session_taints (tenant, session_id, source, at) VALUES (?1, ?2, ?3, ?4)
-        ON CONFLICT DO NOTHING";
+        ON CONFLICT DO UPDATE SET source = ?3, at = ?4 WHERE at < ?5";
 }
 
 impl FromColumn for BTreeMap<String, String> {
@@ -251,10 +251,10 @@ impl ReadProxy for SqliteTx<'_> {
         self.find_abandoned(before, limit)
     }
 
-    fn taint(&self, tenant: &TenantId, session: &SessionId) -> Result<Option<String>> {
+    fn taint(&self, tenant: &TenantId, subject: &str) -> Result<Option<(String, UnixMicros)>> {
         let mut statement = self.connection()?.prepare_cached(TAINT)?;
-        let mut rows = statement.query([tenant.as_str(), session.as_str()])?;
-        Ok(rows.next()?.map(|row| row.get(0)).transpose()?)
+        let mut rows = statement.query([tenant.as_str(), subject])?;
+        Ok(rows.next()?.map(|row| Ok::<_, rusqlite::Error>((row.get(0)?, UnixMicros(row.get(1)?)))).transpose()?)
     }
 }
 
@@ -370,9 +370,16 @@ impl WriteProxy for SqliteTx<'_> {
         self.hold_closing(tenant, id)
     }
 
-    fn put_taint(&mut self, tenant: &TenantId, session: &SessionId, source: &str, at: UnixMicros) -> Result<()> {
-        let mut statement = self.aside()?.prepare_cached(PUT_TAINT)?;
-        statement.execute(params![tenant.as_str(), session.as_str(), source, at.0])?;
+    fn put_taint(
+        &mut self,
+        tenant: &TenantId,
+        subject: &str,
+        source: &str,
+        at: UnixMicros,
+        older: UnixMicros,
+    ) -> Result<()> {
+        let mut statement = self.writable()?.prepare_cached(PUT_TAINT)?;
+        statement.execute(params![tenant.as_str(), subject, source, at.0, older.0])?;
         Ok(())
     }
 }

@@ -20,7 +20,7 @@ use crate::{
     error::{Code, Error, Result},
     faces::{
         cli::{Screen, Stop, local, output::line, target::Target},
-        http::{lanes::Lanes, listener},
+        http::{descriptors, lanes::Lanes, listener},
     },
     model::{Clock, time::SystemClock},
     witness::{self, Witness},
@@ -70,13 +70,14 @@ pub fn run(options: &WitnessOptions, screen: Screen) -> Result<ExitCode, Stop> {
             .layer(DefaultBodyLimit::max(2 * MAX_NOTE_BYTES))
             .layer(middleware::from_fn(in_time))
             .with_state(witness);
+        let connections = descriptors::connections();
         let shutdown = CancellationToken::new();
         let child = shutdown.clone();
         tokio::spawn(async move {
             let _ = tokio::signal::ctrl_c().await;
             child.cancel();
         });
-        listener::serve(listener, router, &Lanes::default(), shutdown).await;
+        listener::serve(listener, router, &Lanes::default(), connections, shutdown).await;
         Ok(())
     });
     served.map(|()| ExitCode::SUCCESS)

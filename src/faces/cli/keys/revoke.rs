@@ -6,7 +6,10 @@ use clap::Args;
 use serde_json::json;
 
 use super::super::{GlobalOptions, Screen, Stop, output::line, target::Target};
-use crate::{error::Error, gate::authenticate::PUBLIC_CHARS};
+use crate::{
+    error::{Error, Result as Checked},
+    gate::authenticate::PUBLIC_CHARS,
+};
 
 #[derive(Args)]
 pub struct RevokeOptions {
@@ -15,12 +18,17 @@ pub struct RevokeOptions {
     prefix: String,
 }
 
-pub fn run(options: &RevokeOptions, global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
-    // Checked here, so that a whole key given by mistake is not repeated in an error.
-    if options.prefix.chars().count() > PUBLIC_CHARS {
+/// Refuses what is longer, so that a whole key given by mistake is not repeated in an error.
+pub fn require_prefix(prefix: &str) -> Checked<()> {
+    if prefix.chars().count() > PUBLIC_CHARS {
         let message = format!("PREFIX is the first {PUBLIC_CHARS} characters of a key: see `haldir keys list`");
-        return Err(Error::invalid("prefix", message).into());
+        return Err(Error::invalid("prefix", message));
     }
+    Ok(())
+}
+
+pub fn run(options: &RevokeOptions, global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
+    require_prefix(&options.prefix)?;
     let input = json!({"prefix": options.prefix}).to_string();
     let reply = Target::open(global)?.call("revokeApiKey", &input)?;
     if screen.json {

@@ -32,8 +32,9 @@ impl Failed {
     /// For the log.
     pub(super) fn outcome(&self) -> Outcome {
         match self {
-            Self::Unsent | Self::Redirected => Outcome::Unsent(self.message()),
-            Self::TimedOut | Self::BrokeOff => Outcome::Unknown(self.message()),
+            Self::Unsent => Outcome::Unsent(self.message()),
+            // An upstream can carry a call out and then redirect.
+            Self::Redirected | Self::TimedOut | Self::BrokeOff => Outcome::Unknown(self.message()),
         }
     }
 }

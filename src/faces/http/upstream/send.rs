@@ -9,7 +9,7 @@ use super::{
     departure::{Leaving, Outgoing},
     failed::Failed,
     headers::for_upstream,
-    not_carried_out, rpc_error, stream,
+    not_carried_out, refused_by_upstream, rpc_error, stream,
 };
 use crate::{
     error::{Error, Result},
@@ -69,11 +69,11 @@ impl Exchange {
         if matches!(response.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
             // The client's own credentials are for haldir, so this is not about them.
             let problem = "the upstream does not accept the credentials that haldir has for it";
-            let id = not_carried_out(&mut passing, problem);
+            let id = refused_by_upstream(&mut passing, problem);
             return Ok(rpc_error(StatusCode::BAD_GATEWAY, id.as_deref(), INTERNAL_ERROR, problem));
         }
         if response.status().is_redirection() {
-            let id = not_carried_out(&mut passing, Failed::Redirected.message());
+            let id = refused_by_upstream(&mut passing, Failed::Redirected.message());
             let problem = Failed::Redirected.message();
             return Ok(rpc_error(StatusCode::BAD_GATEWAY, id.as_deref(), INTERNAL_ERROR, problem));
         }
@@ -85,7 +85,11 @@ impl Exchange {
             }
         };
         if begins && let Some(id) = &session {
-            let begun = self.app.shared.upstream_sessions.begin(self.route.name.as_str(), id, &self.credential);
+            let begun = self.app.shared.upstream_sessions.begin(
+                self.route.name.as_str(),
+                id,
+                (&self.credential, &self.app.shared.haldir.caller_of(&self.credential)?.tenant),
+            );
             passing.open = begun?;
             passing.open.begun_by(self.client.clone());
         }
@@ -135,12 +139,12 @@ impl Exchange {
             Err(error) => (None, error.into_bytes()),
         };
         if let Some((_, report)) = passing.call.take() {
-            // What it failed in the middle of may have been carried out.
-            report.send(match status {
-                _ if status.is_server_error() => Outcome::Unknown(FAILED),
-                _ if status.is_success() => Outcome::Unknown("the upstream's answer is no answer to the call"),
-                _ => Outcome::Unsent("the upstream did not accept the request"),
-            });
+            // Whatever it says, it may have carried the call out.
+            report.send(Outcome::Unknown(match status {
+                _ if status.is_server_error() => FAILED,
+                _ if status.is_success() => "the upstream's answer is no answer to the call",
+                _ => "the upstream did not accept the request",
+            }));
         }
         match passed {
             Some(text) => Ok(respond::json(status.as_u16(), text)),

@@ -14,15 +14,17 @@ use crate::{
         http::mcp_sessions::{Owner, SESSION_ID, owner},
         relay::{hub::Hub, passing::Open},
     },
-    model::Credential,
+    model::{Credential, TenantId},
     upstream::Target,
 };
 
-/// Sessions at a time, and of one key.
+/// Sessions at a time, of one tenant, and of one key.
 const MAX_SESSIONS: usize = 4_096;
+const MAX_SESSIONS_OF_TENANT: usize = 2_048;
 const MAX_SESSIONS_OF_KEY: usize = 1_024;
-/// Sessions with a child of their own, and of one key.
+/// Sessions with a child of their own, of one tenant, and of one key.
 const MAX_CHILDREN: usize = 128;
+const MAX_CHILDREN_OF_TENANT: usize = 96;
 const MAX_CHILDREN_OF_KEY: usize = 32;
 /// A session that was not used for so long is forgotten.
 const IDLE: Duration = Duration::from_secs(3_600);
@@ -34,6 +36,7 @@ type Name = (String, HeaderValue);
 
 struct Session {
     owner: Owner,
+    tenant: TenantId,
     used: Instant,
     open: Open,
     /// The child that serves it, where the upstream is one.
@@ -81,10 +84,15 @@ impl UpstreamSessions {
     }
 
     /// A session that the upstream began for this caller.
-    pub fn begin(&self, upstream: &str, id: &HeaderValue, credential: &Credential) -> Result<Open> {
+    pub fn begin(
+        &self,
+        upstream: &str,
+        id: &HeaderValue,
+        (credential, tenant): (&Credential, &TenantId),
+    ) -> Result<Open> {
         let (owner, now) = (owner(credential), Instant::now());
         let mut sessions = self.sessions();
-        Self::make_room(&mut sessions, &owner, now)?;
+        Self::make_room(&mut sessions, &owner, tenant, now)?;
         let name = (upstream.to_owned(), id.clone());
         let known = sessions.get(&name);
         if known.is_some_and(|session| session.owner != owner) {
@@ -92,7 +100,7 @@ impl UpstreamSessions {
         }
         // An upstream that gives one a second time still has the secrets that it was sent there.
         let open = known.map_or_else(Open::default, |session| session.open.clone());
-        sessions.insert(name, Session { owner, used: now, open: open.clone(), child: None });
+        sessions.insert(name, Session { owner, tenant: tenant.clone(), used: now, open: open.clone(), child: None });
         Ok(open)
     }
 
@@ -130,21 +138,25 @@ impl UpstreamSessions {
     fn place(&self, name: &Name, credential: &Credential, target: &Target) -> Result<Arc<Child>> {
         let (owner, now) = (owner(credential), Instant::now());
         let mut sessions = self.sessions();
-        Self::make_room(&mut sessions, &owner, now)?;
+        Self::make_room(&mut sessions, &owner, &target.tenant, now)?;
         Self::end_outdated(&mut sessions, name, &owner, target);
         if let Some(Session { child: Some(child), .. }) = sessions.get(name).filter(|session| session.owner == owner) {
             return Ok(Arc::clone(child));
         }
         let children = sessions.values().filter(|session| session.child.is_some());
-        let (all, own) =
-            children.fold((0, 0), |(all, own), session| (all + 1, own + usize::from(session.owner == owner)));
-        if (all >= MAX_CHILDREN || own >= MAX_CHILDREN_OF_KEY) && !Self::one_makes_way(&mut sessions, &owner, now) {
+        let (all, of_tenant, own) = children.fold((0, 0, 0), |(all, of_tenant, own), session| {
+            let (is_tenants, is_own) = (session.tenant == target.tenant, session.owner == owner);
+            (all + 1, of_tenant + usize::from(is_tenants), own + usize::from(is_own))
+        });
+        let full = all >= MAX_CHILDREN || of_tenant >= MAX_CHILDREN_OF_TENANT || own >= MAX_CHILDREN_OF_KEY;
+        if full && !Self::one_makes_way(&mut sessions, &owner, now) {
             let message = format!("{all} child processes serve sessions already, {own} of them of this key; try again");
             return Err(Error::new(Code::Unavailable, message));
         }
         let child = Child { target: target.clone(), hub: OnceLock::new(), starting: Mutex::default() };
         let child = Arc::new(child);
-        let session = Session { owner, used: now, open: Open::default(), child: Some(Arc::clone(&child)) };
+        let tenant = target.tenant.clone();
+        let session = Session { owner, tenant, used: now, open: Open::default(), child: Some(Arc::clone(&child)) };
         sessions.insert(name.clone(), session);
         Ok(child)
     }
@@ -192,7 +204,7 @@ impl UpstreamSessions {
         }
     }
 
-    fn make_room(sessions: &mut HashMap<Name, Session>, owner: &Owner, now: Instant) -> Result<()> {
+    fn make_room(sessions: &mut HashMap<Name, Session>, owner: &Owner, tenant: &TenantId, now: Instant) -> Result<()> {
         let has_ended = |session: &Session| session.hub().is_some_and(|hub| hub.has_ended());
         sessions.retain(|_, session| {
             let stays = now.duration_since(session.used) < IDLE && !has_ended(session);
@@ -202,9 +214,11 @@ impl UpstreamSessions {
             stays
         });
         let own = sessions.values().filter(|session| session.owner == *owner).count();
-        if sessions.len() >= MAX_SESSIONS || own >= MAX_SESSIONS_OF_KEY {
+        let of_tenant = sessions.values().filter(|session| session.tenant == *tenant).count();
+        if sessions.len() >= MAX_SESSIONS || of_tenant >= MAX_SESSIONS_OF_TENANT || own >= MAX_SESSIONS_OF_KEY {
             let message = format!(
-                "{} sessions of upstreams are open already, {own} of them of this key; try again",
+                "{} sessions of upstreams are open already, {of_tenant} of them of this tenant and {own} of this key; try \
+                 again",
                 sessions.len()
             );
             return Err(Error::new(Code::Unavailable, message));
@@ -230,11 +244,16 @@ mod tests {
     #[tokio::test]
     async fn a_session_that_is_begun_again_under_its_id_keeps_what_is_open() {
         let (sessions, id) = (UpstreamSessions::default(), HeaderValue::from_static("same"));
+        let tenant = TenantId::local();
         let key = |key: &str| Credential::ApiKey(key.to_owned().into());
         let report = Report::new(drop, None);
-        sessions.begin("up", &id, &key("hld_a")).unwrap().park("5".to_owned(), report, Duration::from_secs(60));
-        assert!(sessions.begin("up", &id, &key("hld_a")).unwrap().is_parked("5"));
-        assert!(sessions.begin("up", &id, &key("hld_b")).is_err());
-        assert!(!sessions.begin("other", &id, &key("hld_b")).unwrap().is_parked("5"));
+        sessions.begin("up", &id, (&key("hld_a"), &tenant)).unwrap().park(
+            "5".to_owned(),
+            report,
+            Duration::from_secs(60),
+        );
+        assert!(sessions.begin("up", &id, (&key("hld_a"), &tenant)).unwrap().is_parked("5"));
+        assert!(sessions.begin("up", &id, (&key("hld_b"), &tenant)).is_err());
+        assert!(!sessions.begin("other", &id, (&key("hld_b"), &tenant)).unwrap().is_parked("5"));
     }
 }

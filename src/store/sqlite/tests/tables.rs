@@ -79,8 +79,8 @@ pub fn as_version_17(sql: &Connection) {
          ALTER TABLE upstreams ADD COLUMN latency INTEGER NOT NULL DEFAULT 0;
          UPDATE upstreams SET (calls, errors, latency) =
              (SELECT calls, errors, latency FROM calls WHERE id = ':' || name AND calls.tenant = upstreams.tenant);
-         DROP TABLE calls;
-         DELETE FROM schema_migrations WHERE version = 18; PRAGMA user_version = 17",
+         DROP TABLE calls; DROP TABLE kept_answers; DROP INDEX secrets_sent;
+         DELETE FROM schema_migrations WHERE version >= 18; PRAGMA user_version = 17",
     )
     .unwrap();
 }

@@ -57,10 +57,16 @@ pub fn gather(
     facts.number(compiled, "weekday", (days + FIRST_WEEKDAY - 1).rem_euclid(7) + 1);
     let mut uses = Vec::new();
     for count in counts(question) {
-        if wants(count.name) {
-            facts.numbers.push((count.name, past.used(&policy.id, &count.subject, count.after)?));
-            uses.push(PolicyUse { policy: policy.id.to_string(), subject: count.subject, at: count.at });
+        if !wants(count.name) {
+            continue;
         }
+        // The agent's name is the agent's choice; its key is not. Whichever has made more calls counts.
+        let mut used = 0;
+        for subject in std::iter::once(count.subject).chain(count.of_key) {
+            used = used.max(past.used(&policy.id, &subject, count.after)?);
+            uses.push(PolicyUse { policy: policy.id.to_string(), subject, at: count.at });
+        }
+        facts.numbers.push((count.name, used));
     }
     if wants("tainted") {
         facts.tainted = Some(past.tainted()?);
@@ -72,6 +78,8 @@ pub fn gather(
 struct Count {
     name: &'static str,
     subject: String,
+    /// The same of the key, where calls count for it too.
+    of_key: Option<String>,
     /// Those from after this time count.
     after: i64,
     /// Where this call would be counted.
@@ -85,12 +93,17 @@ fn counts(question: &Question<'_>) -> [Count; 4] {
     let end = question.session.and_then(|session| session.expires_at).map_or(i64::MAX, |end| end.0);
     let (after, at) = (rate::window_start(question.at), rate::grain(question.at));
     // As JSON: no name can be taken for two.
-    let count = |name, subject: Value, after, at| Count { name, subject: subject.to_string(), after, at };
+    let text = |subject: Value| subject.to_string();
+    let count = |name, subject: Value, after, at| Count { name, subject: text(subject), of_key: None, after, at };
+    let by_key = |count: Count, subject: &dyn Fn(&str) -> Value| Count {
+        of_key: question.bound_key.map(|key| text(subject(key))),
+        ..count
+    };
     [
         count("session_calls", json!(["session", session]), 0, end),
         count("session_tool_calls", json!(["session", session, tool]), 0, end),
-        count("minute_calls", json!(["agent", agent]), after, at),
-        count("minute_tool_calls", json!(["agent", agent, tool]), after, at),
+        by_key(count("minute_calls", json!(["agent", agent]), after, at), &|key| json!(["key", key])),
+        by_key(count("minute_tool_calls", json!(["agent", agent, tool]), after, at), &|key| json!(["key", key, tool])),
     ]
 }
 

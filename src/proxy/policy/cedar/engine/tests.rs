@@ -65,6 +65,7 @@ fn question<'a>(tenant: &'a TenantId, tool: &'a str, arguments: &'a str) -> Ques
     Question {
         tenant,
         key: "hld_0123",
+        bound_key: None,
         session_id: "ses_x",
         session: None,
         agent: "writer",

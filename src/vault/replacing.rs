@@ -1,0 +1,27 @@
+//! Who may replace or delete a secret that is stored: an operator, or an agent whose session may read it.
+
+use crate::{
+    call::WriteContext,
+    error::{Code, Error, Result},
+    gate::session,
+    model::{Role, SessionId, StoredSecret},
+};
+
+/// Refuses an agent without a session that holds the scope of `stored`: otherwise it could put a value of its own in
+/// the place of an operator's, or lower the scope that the secret requires.
+pub(super) fn permit(cx: &WriteContext<'_>, stored: &StoredSecret, session_id: Option<&SessionId>) -> Result<()> {
+    if cx.caller.role == Role::Operator {
+        return Ok(());
+    }
+    let scope = &stored.scope_required;
+    let Some(id) = session_id else {
+        let message = format!(
+            "the secret {} exists: an operator can replace or delete it, or an agent whose session holds the scope \
+             `{scope}`; name that session as session_id",
+            stored.name
+        );
+        return Err(Error::new(Code::ScopeDenied, message).field("session_id").with("required", scope.as_str()));
+    };
+    let session = session::require_valid(cx.tx.as_read(), &cx.caller.tenant, id, cx.now)?;
+    session::require_scope(&session, scope)
+}

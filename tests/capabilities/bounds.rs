@@ -1,0 +1,5 @@
+//! Bounds hold by key, tenant and process, whatever names a caller gives itself, and whatever an upstream says of a call.
+
+mod agents;
+mod calls;
+mod load;
