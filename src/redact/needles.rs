@@ -106,10 +106,13 @@ impl Needles {
 
     /// The end of the text that is the first half of a value, or more, but not the whole.
     pub(super) fn begun(&self, text: &[u8]) -> Option<Found> {
+        let last = text.last()?;
         let begun = |needle: &Needle| {
             let whole = needle.begin.len();
             let half = whole.div_ceil(2).max(encodings::MIN_ENCODED_BYTES.min(whole));
-            let length = (half..whole).rev().find(|length| text.ends_with(&needle.begin[..*length]))?;
+            let length = (half..whole)
+                .rev()
+                .find(|length| needle.begin[*length - 1] == *last && text.ends_with(&needle.begin[..*length]))?;
             Some((length, needle.whose))
         };
         let (length, whose) = self.forms.iter().filter_map(begun).max()?;

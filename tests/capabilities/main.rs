@@ -5,6 +5,8 @@ mod support;
 
 mod agreement;
 mod anomalies;
+#[cfg(unix)]
+mod answers;
 mod approvals;
 mod audit_chain;
 mod audit_export;

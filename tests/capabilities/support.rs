@@ -11,6 +11,7 @@ mod growing;
 mod held_port;
 mod in_process;
 mod mcp_session;
+pub mod odd_upstream;
 pub mod program;
 mod read_by_server;
 mod receiver;

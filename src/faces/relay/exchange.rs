@@ -3,6 +3,8 @@
 mod asks;
 mod ends;
 mod pins;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::{HashMap, HashSet},

@@ -126,6 +126,8 @@ pub struct Passing {
     pub unsure: Option<&'static str>,
     /// The id of a request that is no call: its answer is that of no other.
     pub own: Option<String>,
+    /// Whether nothing was asked, so that only the status of the answer counts.
+    pub unasked: bool,
     /// What the protocol session has open.
     pub open: Open,
     /// When the answer must have come.
@@ -233,6 +235,7 @@ mod tests {
             governor: Arc::new(Nobody),
             call: None,
             secrets: Redact::default(),
+            unasked: false,
             unsure: None,
             own: own.map(str::to_owned),
             open: open.clone(),

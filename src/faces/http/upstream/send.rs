@@ -128,7 +128,7 @@ impl Exchange {
             Ok(body) => body,
             Err(problem) => return Ok(rpc_error(StatusCode::BAD_GATEWAY, id.as_deref(), INTERNAL_ERROR, problem)),
         };
-        if status.is_success() && body.trim_ascii().is_empty() {
+        if status.is_success() && (passing.unasked || body.trim_ascii().is_empty()) {
             return Response::builder().status(status).body(Body::empty()).map_err(Error::internal);
         }
         passing.unsure = status.is_server_error().then_some(FAILED);

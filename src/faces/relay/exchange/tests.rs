@@ -1,0 +1,68 @@
+//! What an upstream on a pipe says, as its client hears it.
+
+use futures::future::BoxFuture;
+use zeroize::Zeroizing;
+
+use super::*;
+use crate::redact::{Known, Secret};
+
+struct Nobody;
+
+impl Govern for Nobody {
+    fn observe(&self, _: Vec<Box<RawValue>>) -> BoxFuture<'_, Result<()>> {
+        unreachable!()
+    }
+
+    fn visible(&self, _: &[&RawValue]) -> Result<Vec<bool>> {
+        unreachable!()
+    }
+
+    fn admit(&self, _: Asked) -> BoxFuture<'_, Result<Decision>> {
+        unreachable!()
+    }
+
+    fn recorded(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {})
+    }
+}
+
+#[tokio::test]
+async fn batches_are_read_and_every_message_is_written_anew() {
+    let known = Known::default();
+    known.learn([Secret { name: "token".to_owned(), value: Zeroizing::new("tok-12345678".to_owned()) }]);
+    let (to_client, mut heard) = mpsc::channel(16);
+    let (to_upstream, mut asked) = mpsc::channel(16);
+    let secrets = Redact::new(Arc::new(known));
+    let mut exchange = Exchange::new(Arc::new(Nobody), to_client, to_upstream, Duration::from_secs(60), secrets);
+    for id in [1, 2] {
+        exchange.from_client(&format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"ping"}}"#), None).await;
+        assert!(asked.recv().await.is_some());
+    }
+    let upstream = [
+        r#"[{"jsonrpc":"2.0","method":"notifications/message","params":{"data":"a tok-1234"},"tok-12345678":"tok-12345678"},
+            {"jsonrpc":"2.0","id":1,"result":{"x":"tok-12345678"},"x":"tok-12345678"}]"#,
+        r#"{"jsonrpc":"2.0","method":"notifications/message","params":{"data":"5678 b"}}"#,
+        r#"{"jsonrpc":"2.0","id":"tok-12345678","method":"roots/list"}"#,
+        r#"{"jsonrpc":"2.0","id":"q","method":"tok-12345678"}"#,
+        r#"{"jsonrpc":"2.0","id":2,"result":{},"error":{"code":1,"message":"x"}}"#,
+        "tok-12345678",
+        r#"{"jsonrpc":"2.0","id":2,"result":{}}"#,
+    ];
+    for text in upstream {
+        exchange.from_upstream(text.to_owned()).await;
+    }
+    drop(exchange);
+    let mut all = Vec::new();
+    while let Some(text) = heard.recv().await {
+        all.push(text);
+    }
+    assert_eq!(
+        all,
+        [
+            r#"{"jsonrpc":"2.0","method":"notifications/message","params":{"data":"a [redacted: token]"}}"#,
+            r#"{"jsonrpc":"2.0","id":1,"result":{"x":"[redacted: token]"}}"#,
+            r#"{"jsonrpc":"2.0","method":"notifications/message","params":{"data":"[redacted: token] b"}}"#,
+            r#"{"jsonrpc":"2.0","id":2,"result":{}}"#,
+        ]
+    );
+}
