@@ -66,7 +66,9 @@ const FORMS: &[Form] = &[
 ];
 
 /// Every form of the value, each once and without line ends, which are passed over in texts: encoders break lines.
+/// White space at its ends is not looked for either: much is trimmed before it is used.
 pub(super) fn forms(value: &str) -> Written {
+    let value = if value.trim().is_empty() { value } else { value.trim() };
     let mut all = Vec::with_capacity(16);
     for form in FORMS {
         debug_assert!(!form.source.is_empty());

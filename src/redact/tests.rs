@@ -182,6 +182,9 @@ fn of_several_values_each_is_cut_out_by_its_name() {
     let redactor = Redactor::new(&all).unwrap();
     let text = "alpha-1234 alpha-1234-beta gamma-9876alpha-1234";
     assert_eq!(redactor.text(text), "[redacted: a] [redacted: b] [redacted: c][redacted: a]");
+    // Whoever uses a value trims it, in most cases.
+    let redactor = Redactor::new(&[secret("file", " alpha-1234\r\n")]).unwrap();
+    assert_eq!(redactor.text("[alpha-1234] YWxwaGEtMTIzNA=="), "[[redacted: file]] [redacted: file]==");
     // As long as a file, and known from its beginning on.
     let long: String = (0..9_000).map(|number| format!("{number:x}")).collect();
     let redactor = Redactor::new(&[secret("file", &long)]).unwrap();

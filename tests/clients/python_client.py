@@ -65,7 +65,7 @@ async def refusals(c, label):
     names["$revoked"] = await c.session()
     await c.call("revokeSession", session_id=names["$revoked"])
     await c.call("storeSecret", name="kept", value="v")
-    await c.call("storeSecret", name="injected", value="v", disclosure="inject")
+    await c.call("storeSecret", name="injected", value="injected-1", disclosure="inject")
     await c.call("storeSecret", name="guarded", value="v", scope_required="treasury")
     for tool, cases in REFUSALS.items():
         for case in cases:

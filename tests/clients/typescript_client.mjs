@@ -159,7 +159,7 @@ function connection({ label, client, version }) {
     await call('revokeSession', { session_id: revoked });
     for (const secret of [
       { name: 'kept' },
-      { name: 'injected', disclosure: 'inject' },
+      { name: 'injected', value: 'injected-1', disclosure: 'inject' },
       { name: 'guarded', scope_required: 'treasury' },
     ]) {
       await call('storeSecret', { value: 'v', ...secret });

@@ -33,7 +33,7 @@ const LISTEN_PAUSE: Duration = Duration::from_secs(1);
 /// How long a goodbye may take.
 const GOODBYE: Duration = Duration::from_secs(5);
 
-/// Why a request was not carried out.
+/// Why a request was not answered.
 const UNREACHABLE: &str = "the upstream cannot be reached";
 const REDIRECTED: &str = "the upstream redirects to another address: register that one, if it is meant";
 const UNAUTHORIZED: &str = "the upstream does not accept the credentials that haldir has for it";
@@ -240,8 +240,8 @@ impl Speaker {
             Err(problem) => Err(problem),
         };
         if let Err(problem) = answered {
-            let is_unsent = matches!(problem, UNREACHABLE | REDIRECTED | UNAUTHORIZED | REFUSED);
-            let outcome = if is_unsent { Outcome::Unsent(problem) } else { Outcome::Unknown(problem) };
+            // What has left may have been carried out, whatever was answered.
+            let outcome = if problem == UNREACHABLE { Outcome::Unsent(problem) } else { Outcome::Unknown(problem) };
             self.fail(id, problem.to_owned(), outcome).await;
         }
     }

@@ -15,7 +15,7 @@ use crate::{
     error::{Error, Result},
     faces::{
         http::{listening, mcp_sessions::SESSION_ID, respond},
-        relay::{govern::Outcome, message::INTERNAL_ERROR, passing::Passing},
+        relay::{message::INTERNAL_ERROR, passing::Passing},
     },
     operations::Haldir,
     outbound::carrier::Answer,
@@ -138,14 +138,12 @@ impl Exchange {
             Ok(text) => (passing.pass(text).await, Vec::new()),
             Err(error) => (None, error.into_bytes()),
         };
-        if let Some((_, report)) = passing.call.take() {
-            // Whatever it says, it may have carried the call out.
-            report.send(Outcome::Unknown(match status {
-                _ if status.is_server_error() => FAILED,
-                _ if status.is_success() => "the upstream's answer is no answer to the call",
-                _ => "the upstream did not accept the request",
-            }));
-        }
+        let why = match status {
+            _ if status.is_server_error() => FAILED,
+            _ if status.is_success() => "the upstream's answer is no answer to the call",
+            _ => "the upstream did not accept the request",
+        };
+        refused_by_upstream(&mut passing, why);
         match passed {
             Some(text) => Ok(respond::json(status.as_u16(), text)),
             None => Ok(answer::no_message(status, body, id.as_deref(), &secrets).await),
