@@ -189,7 +189,7 @@ fn execute(cli: Cli) -> Result<ExitCode, Stop> {
         Command::Policy(command) => policy::run(&command, &global, screen),
         Command::Doctor => doctor::run(&global, screen),
         Command::Migrate(command) => migrate::run(&command, &global, screen),
-        Command::WrapConfig(options) => wrap_config::run(&options, screen),
+        Command::WrapConfig(options) => wrap_config::run(&options, &global, screen),
         Command::Call(command) => call::run(command, &global, screen),
     }
 }

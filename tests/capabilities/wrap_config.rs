@@ -83,16 +83,56 @@ fn what_is_written_wraps_every_program_and_undo_gives_back_the_very_file() {
     assert_eq!(names(path.parent().unwrap()), ["claude_desktop_config.json"]);
 }
 
+/// Clients rewrite their files: what they have changed stays, and each server is unwrapped by its own entry.
 #[test]
-fn undo_never_takes_away_what_somebody_has_changed_since() {
+fn undo_never_takes_away_what_was_changed_since() {
     let (home, path) = Home::with(".codeium/windsurf/mcp_config.json");
     assert_eq!(home.run(&["windsurf", "--undo"]).0, 1, "nothing was written yet");
     assert_eq!(home.run(&["windsurf", "--write"]).0, 0);
     let changed = fs::read_to_string(&path).unwrap().replace("dark", "light");
     fs::write(&path, &changed).unwrap();
+    let (code, said, errors) = home.run(&["windsurf", "--undo", "--only", "bare"]);
+    assert!(code == 0 && said.contains("no longer wraps bare"), "{code} {said} {errors}");
+    let (code, said, errors) = home.run(&["windsurf", "--undo"]);
+    assert!(code == 0 && said.contains("no longer wraps files"), "{code} {said} {errors}");
+    let bare = "{ \"command\": \"/usr/bin/bare\" }";
+    let expected = CONFIG.replace("dark", "light").replace(bare, "{ \"command\": \"/usr/bin/bare\", \"args\": [] }");
+    assert_eq!(fs::read_to_string(&path).unwrap(), expected);
     let (code, _, errors) = home.run(&["windsurf", "--undo"]);
     assert!(code == 1 && errors.contains("nothing was changed"), "{code} {errors}");
-    assert_eq!(fs::read_to_string(&path).unwrap(), changed);
+}
+
+/// The wrapped servers work on the store that the operator named, in every client's own place and format.
+#[test]
+fn clients_with_other_files_are_wrapped_on_the_store_that_was_named() {
+    let toml = "[mcp_servers.files]\ncommand = \"npx\"\nargs = [\"-y\", \"files\"] # mine\n";
+    let yaml = "mcpServers:\n  - name: files\n    command: npx # mine\n    args:\n      - -y\n      - files\n";
+    let json =
+        "{\n  // mine\n  \"mcp\": {\"files\": {\"type\": \"local\", \"command\": [\"npx\", \"-y\", \"files\"]}}\n}\n";
+    for (client, file, text) in [
+        ("codex", ".codex/config.toml", toml),
+        ("continue", ".continue/config.yaml", yaml),
+        ("opencode", ".config/opencode/opencode.jsonc", json),
+    ] {
+        let (home, path) = Home::with(file);
+        fs::write(&path, text).unwrap();
+        let (code, said, errors) = home.run(&[client, "--write", "--db", "/var/lib/haldir.db"]);
+        assert_eq!(code, 0, "{client}: {said}{errors}");
+        let wrapped = fs::read_to_string(&path).unwrap();
+        let plain: String = wrapped.chars().filter(|c| !matches!(c, '\n' | ' ' | '-' | ',')).collect();
+        assert!(
+            plain.contains("\"wrap\"\"name\"\"files\"\"db\"\"/var/lib/haldir.db\"\"\"\"npx\""),
+            "{client}: {wrapped}"
+        );
+        assert!(wrapped.contains("mine"), "{client}: {wrapped}");
+        assert_eq!(home.run(&[client, "--undo"]).0, 0);
+        assert_eq!(fs::read_to_string(&path).unwrap(), text, "{client}");
+    }
+    let (home, _) = Home::with("elsewhere/.claude.json");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_haldir"));
+    command.env_clear().env("HOME", home.0.path()).env("CLAUDE_CONFIG_DIR", home.0.path().join("elsewhere"));
+    let shown = command.args(["wrap-config", "claude-code"]).output().unwrap();
+    assert!(String::from_utf8(shown.stdout).unwrap().contains("files"), "the folder that the variable names is used");
 }
 
 #[test]

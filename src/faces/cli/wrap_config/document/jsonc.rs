@@ -1,48 +1,6 @@
 //! JSON as editors write it, with comments and commas at the end, and where in the text each value stands.
 
-use std::ops::Range;
-
-/// Levels of arrays and objects in each other.
-const MAX_DEPTH: usize = 128;
-
-/// A value, and where it stands.
-#[derive(Debug)]
-pub struct Node {
-    /// Bytes of the text.
-    pub span: Range<usize>,
-    /// What it is.
-    pub value: Value,
-}
-
-/// What a value is.
-#[derive(Debug)]
-pub enum Value {
-    /// Names and values, in their order.
-    Object(Vec<(String, Node)>),
-    /// Values, in their order.
-    Array(Vec<Node>),
-    /// A text.
-    Text(String),
-    /// A number, `true`, `false` or `null`.
-    Other,
-}
-
-impl Node {
-    /// The value under a name, if this is an object that has it.
-    pub fn get(&self, name: &str) -> Option<&Self> {
-        self.members().iter().find(|(known, _)| known == name).map(|(_, value)| value)
-    }
-
-    /// The members, if this is an object.
-    pub fn members(&self) -> &[(String, Self)] {
-        if let Value::Object(members) = &self.value { members } else { &[] }
-    }
-
-    /// The text, if this is one.
-    pub fn text(&self) -> Option<&str> {
-        if let Value::Text(text) = &self.value { Some(text) } else { None }
-    }
-}
+use super::{MAX_DEPTH, Node, Value};
 
 /// Reads a document.
 pub fn parse(text: &str) -> Result<Node, String> {
@@ -100,7 +58,10 @@ impl Reader<'_> {
                 reader.take(b':')?;
                 Ok((name, reader.value(depth + 1)?))
             })?),
-            Some(b'[') => Value::Array(self.list(b']', |reader| reader.value(depth + 1))?),
+            Some(b'[') => {
+                let items = self.list(b']', |reader| reader.value(depth + 1))?;
+                Value::Array { items, is_block: false }
+            }
             Some(b'"') => Value::Text(self.string()?),
             _ => {
                 let rest = &self.text[self.at..];
@@ -159,7 +120,7 @@ mod tests {
         let node = parse(text).unwrap();
         let inner = node.get("c").unwrap();
         assert_eq!(&text[inner.span.clone()], "{\"d\": null,}");
-        let Value::Array(items) = &node.get("a").unwrap().value else { panic!("no array") };
+        let items = node.get("a").unwrap().items().unwrap();
         assert_eq!((items.len(), items[1].text().unwrap()), (2, "b\"{"));
         for text in ["", "{", "{\"a\" 1}", "{a: 1}", "[1 2]", "{} {}", "/* ", "[tru]", "{\"a\": \"b}"] {
             assert!(parse(text).is_err(), "{text}");

@@ -1,0 +1,89 @@
+//! How a client's file names the program of a server. Clients differ in the member's name, and in whether program and
+//! arguments stand together.
+
+use super::document::Node;
+
+/// Where an entry names its program and arguments.
+pub enum Launch<'a> {
+    /// Apart: `"command": "npx", "args": ["-y", "x"]`.
+    Apart {
+        /// The program.
+        program: &'a Node,
+        /// Its arguments, if any are given.
+        arguments: Option<&'a Node>,
+        /// The object in which both stand.
+        object: &'a Node,
+    },
+    /// Together: `"command": ["npx", "-y", "x"]` (OpenCode, Kilo).
+    Together {
+        /// The list.
+        words: &'a Node,
+    },
+}
+
+const NO_PROGRAM: &str = "it is no program: register its address with haldir, and use /mcp/NAME of haldir instead";
+
+impl<'a> Launch<'a> {
+    /// Reads an entry; the error says why it cannot be wrapped.
+    pub fn of(entry: &'a Node) -> Result<Self, &'static str> {
+        // Cline: {"transport": {"type": "stdio", "command", "args"}}
+        let object = entry.get("transport").filter(|inner| !inner.members().is_empty()).unwrap_or(entry);
+        // Goose has `cmd`.
+        let command = object.get("command").or_else(|| object.get("cmd")).ok_or(NO_PROGRAM)?;
+        if let Some(items) = command.items() {
+            let is_text = !items.is_empty() && items.iter().all(|item| item.text().is_some());
+            return if is_text {
+                Ok(Self::Together { words: command })
+            } else {
+                Err("its command is no list of texts")
+            };
+        }
+        // Zed once had {"command": {"path", "args"}}.
+        let (program, object) = match command.get("path") {
+            Some(path) => (path, command),
+            None => (command, object),
+        };
+        if program.text().is_none() {
+            return Err("its command is no text");
+        }
+        let arguments = object.get("args");
+        let is_text = |node: &Node| node.items().is_some_and(|items| items.iter().all(|item| item.text().is_some()));
+        match arguments {
+            Some(arguments) if !is_text(arguments) => Err("its args are no list of texts"),
+            _ => Ok(Self::Apart { program, arguments, object }),
+        }
+    }
+
+    /// The program and its arguments.
+    pub fn words(&self) -> Vec<&'a str> {
+        match self {
+            Self::Apart { program, arguments, .. } => {
+                let arguments = arguments.and_then(Node::items).unwrap_or_default();
+                program.text().into_iter().chain(arguments.iter().filter_map(Node::text)).collect()
+            }
+            Self::Together { words } => words.items().unwrap_or_default().iter().filter_map(Node::text).collect(),
+        }
+    }
+}
+
+/// What `haldir-mcp wrap` was told by an entry that it stands in.
+pub struct Wrapped<'a> {
+    /// The name of the upstream.
+    pub name: Option<&'a str>,
+    /// The place of the wrapped program among the entry's words.
+    pub program: usize,
+}
+
+/// Whether a program is haldir's.
+pub fn is_ours(program: &str) -> bool {
+    let file = program.rsplit(['/', '\\']).next().unwrap_or(program);
+    file.strip_suffix(".exe").unwrap_or(file) == "haldir-mcp"
+}
+
+/// Reads the words of an entry that haldir has wrapped.
+pub fn wrapped<'a>(words: &[&'a str]) -> Option<Wrapped<'a>> {
+    let program = words.iter().position(|word| *word == "--")? + 1;
+    let is_wrap = is_ours(words.first()?) && words.get(1) == Some(&"wrap") && program < words.len();
+    let name = words.iter().position(|word| *word == "--name").and_then(|at| words.get(at + 1)).copied();
+    is_wrap.then_some(Wrapped { name, program })
+}
