@@ -1,5 +1,6 @@
 //! What an operator sets: by flag, by environment variable, or in a config file, in this order.
 
+pub mod duration;
 mod file;
 pub mod logging;
 mod master_key;

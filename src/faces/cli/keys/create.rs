@@ -11,12 +11,12 @@ use super::super::{
     output::{line, note, printable},
     target::Target,
 };
-use crate::{error::Error, model::Money};
+use crate::{config::duration::parse_seconds, error::Error, model::Money};
 
 pub const HELP: &str = "\
 Examples:
   KEY=$(haldir keys create --name ci)
-  haldir keys create --name bot --role agent --max-scopes read,spend --max-spend 20 --max-ttl 3600
+  haldir keys create --name bot --role agent --max-scopes read,spend --max-spend 20 --max-ttl 1h
   haldir keys create --json | jq -r .key";
 
 #[derive(Args)]
@@ -41,11 +41,11 @@ pub struct CreateOptions {
     /// The most that one session created with it may spend. Default: no limit.
     #[arg(long, value_name = "USD")]
     max_spend: Option<Money>,
-    /// The longest life of a session created with it. Default: no limit of the key's own.
-    #[arg(long, value_name = "SECONDS")]
+    /// The longest life of a session created with it. Default: no limit of the key's own. Such as 1h.
+    #[arg(long, value_name = "DURATION", value_parser = parse_seconds)]
     max_ttl: Option<i64>,
-    /// Seconds until the key expires. Default: never.
-    #[arg(long, value_name = "SECONDS")]
+    /// How long until the key expires, such as 30d; a number is seconds. Default: never.
+    #[arg(long, value_name = "DURATION", value_parser = parse_seconds)]
     expires_in: Option<i64>,
     /// Print the key and nothing else.
     #[arg(long, short)]

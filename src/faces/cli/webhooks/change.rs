@@ -12,7 +12,7 @@ use super::{
     },
     WebhookArgument,
 };
-use crate::error::Error;
+use crate::{config::duration::parse_seconds, error::Error};
 
 #[derive(Args)]
 pub struct AddOptions {
@@ -32,8 +32,8 @@ pub struct AddOptions {
 pub struct RotateOptions {
     #[command(flatten)]
     which: WebhookArgument,
-    /// How long the old secret stays valid, in seconds: from 60 to 604800. Default: 86400.
-    #[arg(long, value_name = "SECONDS")]
+    /// How long the old secret stays valid: from 1m to 7d; a number is seconds. Default: 1d.
+    #[arg(long, value_name = "DURATION", value_parser = parse_seconds)]
     grace: Option<i64>,
 }
 
