@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use super::engine::Haldir;
 use crate::{
     crypto::Hash,
-    error::{Error, Result},
+    error::{Code, Error, Result},
     model::TenantId,
     outbound::Outbound,
     watch::tree::{self, Tree},
@@ -140,9 +140,7 @@ impl Haldir {
             let mut log = Tree::open(tx, &services.keyring, tenant)?;
             match has {
                 Some((size, root)) if *size > log.size() || log.root_at(*size)? != *root => {
-                    return Err(Error::internal(
-                        "the log does not begin with what was mirrored of it: it was rewritten",
-                    ));
+                    return Err(failed("the log does not begin with what was mirrored of it: it was rewritten"));
                 }
                 Some((size, _)) if *size == log.size() => return Ok(None),
                 None if log.size() == 0 => return Ok(None),
@@ -162,9 +160,14 @@ impl Haldir {
         match mirror.clone() {
             Mirror::Http(address) => post(&self.inner.services.settings.outbound, &address, next.note).await,
             Mirror::Git(folder) => blocking(Box::new(move || git::commit(&folder, &next))).await,
-            Mirror::File(path) => blocking(Box::new(move || append(&path, &next).map_err(Error::internal))).await,
+            Mirror::File(path) => blocking(Box::new(move || append(&path, &next).map_err(failed))).await,
         }
     }
+}
+
+/// Why a mirror has not what it should have: for the log, which nobody else reads.
+fn failed(why: impl fmt::Display) -> Error {
+    Error::new(Code::Unavailable, why.to_string())
 }
 
 fn append(path: &Path, next: &Copied) -> io::Result<()> {
@@ -183,11 +186,11 @@ async fn post(outbound: &Outbound, address: &str, note: String) -> Result<()> {
     let client: Client = outbound.client(HTTP_TIMEOUT)?;
     let request = client.post(url).header("content-type", "text/plain; charset=utf-8").body(note);
     // Without the address, which may hold a secret.
-    let answer = request.send().await.map_err(|error| Error::internal(error.without_url()))?;
+    let answer = request.send().await.map_err(|error| failed(error.without_url()))?;
     if answer.status().is_success() {
         Ok(())
     } else {
-        Err(Error::internal(format!("the archiver answered with status {}", answer.status().as_u16())))
+        Err(failed(format!("the archiver answered with status {}", answer.status().as_u16())))
     }
 }
 

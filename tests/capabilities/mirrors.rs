@@ -55,6 +55,11 @@ fn checkpoints_reach_a_file_an_archiver_and_a_git_repository_and_one_that_fails_
     );
     let operator = server.first_key();
     let verifier = verifier_of(&operator);
+    until("the log says why one fails", || {
+        let says_why = |line: &str| line.contains("git:/nowhere/at/all") && line.contains("No such file");
+        grow(&operator);
+        server.process.errors().lines().any(says_why)
+    });
     for _ in 0..2 {
         let size = Some(grow(&operator));
         until("the file's line", || {

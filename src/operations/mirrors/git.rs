@@ -9,8 +9,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::Copied;
-use crate::error::{Error, Result};
+use super::{Copied, failed};
+use crate::error::Result;
 
 /// How long git may take for one of its commands.
 const GIT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -23,7 +23,7 @@ const MAX_MESSAGE_BYTES: u64 = 1_024;
 pub fn commit(folder: &Path, next: &Copied) -> Result<()> {
     // The last part of an origin is the log's own name, in hexadecimal.
     let name: String = next.origin.rsplit('/').next().unwrap_or_default().to_owned() + ".checkpoint";
-    fs::write(folder.join(&name), &next.note).map_err(Error::internal)?;
+    fs::write(folder.join(&name), &next.note).map_err(failed)?;
     git(folder, &["add", "--", &name])?;
     let message = format!("{} at {} entries", next.origin, next.size);
     let commit = [
@@ -59,16 +59,16 @@ fn git(folder: &Path, arguments: &[&str]) -> Result<()> {
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
-        .map_err(|error| Error::internal(format!("git cannot be run: {error}")))?;
+        .map_err(|error| failed(format!("git cannot be run: {error}")))?;
     let began = Instant::now();
     let status = loop {
-        if let Some(status) = child.try_wait().map_err(Error::internal)? {
+        if let Some(status) = child.try_wait().map_err(failed)? {
             break status;
         }
         if began.elapsed() > GIT_TIMEOUT {
-            child.kill().map_err(Error::internal)?;
-            child.wait().map_err(Error::internal)?;
-            return Err(Error::internal(format!("git took longer than {} seconds", GIT_TIMEOUT.as_secs())));
+            child.kill().map_err(failed)?;
+            child.wait().map_err(failed)?;
+            return Err(failed(format!("git took longer than {} seconds", GIT_TIMEOUT.as_secs())));
         }
         thread::sleep(LOOK_EVERY);
     };
@@ -77,7 +77,7 @@ fn git(folder: &Path, arguments: &[&str]) -> Result<()> {
     }
     let mut said = Vec::new();
     if let Some(errors) = child.stderr.take() {
-        errors.take(MAX_MESSAGE_BYTES).read_to_end(&mut said).map_err(Error::internal)?;
+        errors.take(MAX_MESSAGE_BYTES).read_to_end(&mut said).map_err(failed)?;
     }
-    Err(Error::internal(format!("git failed: {}", String::from_utf8_lossy(&said).trim())))
+    Err(failed(format!("git failed: {}", String::from_utf8_lossy(&said).trim())))
 }
