@@ -2,6 +2,7 @@
 
 pub mod duration;
 mod file;
+mod limits;
 pub mod logging;
 mod master_key;
 
@@ -15,6 +16,7 @@ use std::{
 };
 
 use clap::Args;
+pub use limits::LimitOptions;
 pub use master_key::KeySource;
 use zeroize::Zeroizing;
 

@@ -24,7 +24,9 @@ pub use id::{
 pub use log_level::LogLevel;
 pub use money::Money;
 pub use month::{Day, Month};
-pub use proxy::{OpenCall, PinnedTool, Policy, PolicyDefinition, PolicyType, PolicyUse, ToolMarks, Upstream};
+pub use proxy::{
+    OpenCall, PinnedTool, Policy, PolicyDefinition, PolicyType, PolicyUse, ToolMarks, Upstream, UpstreamSettings,
+};
 pub use record::{
     ApiKey, Authorization, AuthorizationStatus, Disclosure, Entry, EntryBytes, EntryKind, EntryLine, EntryView,
     Session, StoredSecret,

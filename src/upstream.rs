@@ -29,12 +29,12 @@ use child::ChildCommand;
 pub use floor::{Listener, Pace, Question, Reply, Said, Wish};
 use levels::Levels;
 pub use levels::Wanted;
-pub use link::{Again, HttpPlace, Link, Revisions, ToolCall, Turn};
+pub use link::{Again, HttpPlace, LONGEST, Link, Revisions, ToolCall, Turn};
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
 use crate::{
-    model::{LogLevel, TenantId, UpstreamName},
+    model::{LogLevel, TenantId, UpstreamName, UpstreamSettings},
     outbound::Outbound,
 };
 
@@ -43,7 +43,10 @@ use crate::{
 pub struct UpstreamLimits {
     /// How long a connection may take to be made, its handshake included.
     pub connect_timeout: Duration,
-    /// How long one call may take.
+    /// How long a child may take to start, and any upstream to list its tools.
+    pub start_timeout: Duration,
+    /// How long an upstream may be silent about a call. What it says of the call's progress, and the time in which the
+    /// client is asked something, do not count.
     pub call_timeout: Duration,
     /// The largest answer, in bytes.
     pub answer_bytes: usize,
@@ -61,12 +64,31 @@ impl Default for UpstreamLimits {
     fn default() -> Self {
         Self {
             connect_timeout: Duration::from_secs(15),
-            call_timeout: Duration::from_secs(60),
-            answer_bytes: 8 * 1024 * 1024,
-            concurrency: 32,
-            queue_timeout: Duration::from_secs(5),
+            start_timeout: Duration::from_secs(60),
+            call_timeout: Duration::from_secs(600),
+            answer_bytes: 16 * 1024 * 1024,
+            concurrency: 64,
+            queue_timeout: Duration::from_secs(30),
             list_age: Duration::from_secs(60),
             backoff: Duration::from_millis(500),
+        }
+    }
+}
+
+impl UpstreamLimits {
+    /// Those of one upstream.
+    #[must_use]
+    pub fn of(self, settings: &UpstreamSettings) -> Self {
+        let seconds = |set: Option<i64>, all: Duration| {
+            set.and_then(|set| u64::try_from(set).ok()).map_or(all, Duration::from_secs)
+        };
+        let number = |set: Option<i64>, all: usize| set.and_then(|set| usize::try_from(set).ok()).unwrap_or(all);
+        Self {
+            call_timeout: seconds(settings.call_timeout, self.call_timeout),
+            start_timeout: seconds(settings.start_timeout, self.start_timeout),
+            concurrency: number(settings.concurrency, self.concurrency),
+            answer_bytes: number(settings.max_answer, self.answer_bytes),
+            ..self
         }
     }
 }
@@ -82,6 +104,8 @@ pub struct Target {
     pub generation: i64,
     /// How it is reached.
     pub place: Place,
+    /// What is set for it alone.
+    pub limits: UpstreamSettings,
 }
 
 /// How an upstream is reached.
@@ -105,7 +129,7 @@ impl fmt::Debug for Target {
 }
 
 /// Why an upstream gave no result.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Failure {
     /// What went wrong.
     pub kind: FailureKind,
@@ -116,10 +140,12 @@ pub struct Failure {
 }
 
 /// The kinds of failure.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum FailureKind {
     /// It could not be reached, or broke off.
     Unavailable,
+    /// It is being started, and has not answered yet.
+    Starting,
     /// It did not answer in time.
     TimedOut,
     /// Its answer was larger than allowed.
@@ -139,6 +165,7 @@ impl FailureKind {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Unavailable => "upstream_unavailable",
+            Self::Starting => "upstream_starting",
             Self::TimedOut => "upstream_timeout",
             Self::TooLarge => "upstream_answer_too_large",
             Self::Busy => "upstream_busy",
@@ -196,7 +223,8 @@ impl Connections {
             return Arc::clone(link);
         }
         let levels = self.levels(&target.tenant);
-        let link = Arc::new(Link::new(target, self.outbound.clone(), self.limits, levels));
+        let limits = self.limits.of(&target.limits);
+        let link = Arc::new(Link::new(target, self.outbound.clone(), limits, levels));
         links.insert(key, Arc::clone(&link));
         link
     }

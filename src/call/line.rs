@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 
 use crate::{
     model::LogLevel,
-    upstream::{Again, Said},
+    upstream::{Again, Said, Wish},
 };
 
 /// The client that made a call, as far as it can be spoken to while the call lasts.
@@ -27,4 +27,13 @@ pub struct Line {
     pub again: Option<Again>,
     /// What it is told and asked.
     pub to_client: mpsc::Sender<Said>,
+}
+
+impl Line {
+    /// Whether there is anything that it can be asked.
+    pub fn can_be_asked(&self) -> bool {
+        [Wish::Sampling, Wish::Elicitation, Wish::Roots]
+            .iter()
+            .any(|wish| self.capabilities.get(wish.capability()).is_some_and(|can| !can.is_null()))
+    }
 }

@@ -232,6 +232,17 @@ pub fn answer_in(responses: Option<&RawValue>) -> Answer {
     Answer::read(all.get(INPUT).map(AsRef::as_ref))
 }
 
+/// How often a client that waits while a person decides is told so: many give a call up that is silent for a minute.
+pub const TELL_EVERY: Duration = Duration::from_secs(15);
+/// What it is told.
+pub const WAITS: &str = "waiting for a person to decide about the call";
+
+/// How far a call is that waits for a person, when that is told for the `times`th time: so little that whatever the tool
+/// says of its own progress later is more.
+pub fn step(times: u32) -> f64 {
+    f64::from(times) * 1e-6
+}
+
 /// What a model is told besides, where a person was asked and has not decided.
 pub const UNDECIDED: &str = "The person at this client was asked, and has not decided.";
 

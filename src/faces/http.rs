@@ -11,6 +11,7 @@ mod listening;
 pub mod mcp;
 pub mod mcp_sessions;
 pub mod openapi;
+mod quiet;
 pub mod respond;
 pub mod rest;
 pub mod telemetry;
@@ -34,7 +35,7 @@ use crate::{
     outbound::carrier::Carrier,
 };
 
-/// The largest request body, in bytes.
+/// The largest request body of the REST API, in bytes.
 pub const MAX_BODY_BYTES: usize = 1024 * 1024;
 /// How long a client may take to send a request's body.
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -52,8 +53,8 @@ pub struct HttpSettings {
     pub local_agent: bool,
     /// Whether the person at an agent's client is asked about calls that need an approval.
     pub asking: Asking,
-    /// How long a call through `/mcp/{upstream}` may take.
-    pub call_timeout: Duration,
+    /// The largest message of an MCP client, in bytes.
+    pub message_bytes: usize,
     /// Where to report a vulnerability: a URI, for `security.txt`.
     pub security_contact: Option<String>,
     /// Connections at a time.
@@ -85,7 +86,7 @@ struct Shared {
     /// Who calls `/mcp` without a key.
     keyless: Credential,
     asking: Asking,
-    call_timeout: Duration,
+    message_bytes: usize,
     metrics_token: telemetry::MetricsToken,
 }
 
@@ -104,7 +105,7 @@ impl App {
         let local_session = Arc::new(BoundSession::new(haldir.clone(), Credential::LocalAgent, terms));
         let shared = Shared {
             guard,
-            mcp: mcp::McpFace::new(haldir.clone(), &local_session, settings.asking, shutdown),
+            mcp: mcp::McpFace::new(haldir.clone(), &local_session, settings.asking, settings.message_bytes, shutdown),
             upstreams: Carrier::new(haldir.outbound(), upstream::LISTEN)?,
             local_session,
             upstream_sessions: upstream::UpstreamSessions::default(),
@@ -115,7 +116,7 @@ impl App {
             public_url,
             keyless: if settings.local_agent { Credential::LocalAgent } else { Credential::Anonymous },
             asking: settings.asking,
-            call_timeout: settings.call_timeout,
+            message_bytes: settings.message_bytes,
             metrics_token,
         };
         Ok(Self { shared: Arc::new(shared) })

@@ -12,7 +12,8 @@ use over_http::ServeOptions;
 #[cfg(unix)]
 use crate::upstream::watchdog;
 use crate::{
-    config::{CeilingOptions, StoreOptions},
+    call::Settings,
+    config::{CeilingOptions, LimitOptions, StoreOptions},
     error::{Error, Result},
     faces::{cli, elicitation::DecisionOptions, relay::options::WrapOptions},
 };
@@ -40,6 +41,8 @@ struct Cli {
     #[command(flatten)]
     ceilings: CeilingOptions,
     #[command(flatten)]
+    limits: LimitOptions,
+    #[command(flatten)]
     decisions: DecisionOptions,
     #[command(subcommand)]
     command: Option<Command>,
@@ -52,6 +55,14 @@ enum Command {
     /// Stand in front of an MCP server that speaks on standard input and output: its own tools, prompts and resources,
     /// every call governed. Such as: haldir-mcp wrap --name github -- npx -y some-mcp-server
     Wrap(WrapOptions),
+}
+
+impl Cli {
+    /// The settings of a haldir on the store.
+    fn settings(&self) -> Result<Settings> {
+        let settings = self.store.settings(&self.ceilings)?;
+        Ok(Settings { upstreams: self.limits.upstreams(self.store.upstream_limits), ..settings })
+    }
 }
 
 /// Does what the command line says. With [`cli::COMMAND`] as its first argument, the program is the terminal client.

@@ -16,6 +16,7 @@ pub struct Upstream {
     pub url: String,
     /// Headers of every request; `{{secret:NAME}}` stands for a secret.
     pub headers: BTreeMap<String, String>,
+    pub limits: UpstreamSettings,
     /// One more each time it is registered anew: connections of an older one are not used.
     pub generation: i64,
     /// Whether it answered when it was last asked.
@@ -29,6 +30,44 @@ pub struct Upstream {
     pub latency: i64,
     pub created_at: UnixMicros,
     pub created_by: String,
+}
+
+/// What an operator sets for one upstream. What is not set is as the server has it for all of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct UpstreamSettings {
+    /// Seconds that it may be silent about a call, from 1 to 86400. What it says of a call's progress begins them anew.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 86_400))]
+    pub call_timeout: Option<i64>,
+    /// Seconds that it may take to start, if it is a child process, or to list its tools, from 1 to 86400.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 86_400))]
+    pub start_timeout: Option<i64>,
+    /// Calls of it at a time, from 1 to 1024.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1_024))]
+    pub concurrency: Option<i64>,
+    /// The largest answer, in bytes, from 4096 to 268435456.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 4_096, max = 268_435_456))]
+    pub max_answer: Option<i64>,
+}
+
+impl UpstreamSettings {
+    /// What is wrong with them: the field, and what it must be.
+    pub fn problem(&self) -> Option<(&'static str, String)> {
+        let all = [
+            ("call_timeout", self.call_timeout, 1, 86_400),
+            ("start_timeout", self.start_timeout, 1, 86_400),
+            ("concurrency", self.concurrency, 1, 1_024),
+            ("max_answer", self.max_answer, 4_096, 268_435_456),
+        ];
+        let is_bad =
+            |value: Option<i64>, least: i64, most: i64| value.is_some_and(|value| !(least..=most).contains(&value));
+        let bad = all.into_iter().find(|(_, value, least, most)| is_bad(*value, *least, *most));
+        bad.map(|(name, _, least, most)| (name, format!("must be from {least} to {most}")))
+    }
 }
 
 /// A tool as it was first seen, and what has become of it since.

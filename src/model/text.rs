@@ -27,6 +27,42 @@ pub const LINE_PATTERN: &str = r"^[^\x00-\x1f\x7f-\x9f]*$";
 /// The same with line breaks and tabs.
 pub const MULTILINE_PATTERN: &str = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*$";
 
+/// JSON in which every half of a surrogate pair that stands alone is written as U+FFFD, as browsers make text of it. Some
+/// programs write what is left of a character that they have cut in two; no reader agrees with the next on what it is, so
+/// that what is judged would not be what is carried out.
+pub fn without_halves(json: &[u8]) -> Cow<'_, [u8]> {
+    const REPLACEMENT: &[u8; 4] = b"fffd";
+    let mut whole: Cow<'_, [u8]> = Cow::Borrowed(json);
+    let mut at = 0;
+    while let Some(found) = json[at..].iter().position(|byte| *byte == b'\\') {
+        at += found;
+        match (half(json, at), half(json, at + 6)) {
+            (Some(true), Some(false)) => at += 12,
+            (Some(_), _) => {
+                whole.to_mut()[at + 2..at + 6].copy_from_slice(REPLACEMENT);
+                at += 6;
+            }
+            // What is escaped is no escape itself.
+            (None, _) => at += 2,
+        }
+        if at >= json.len() {
+            break;
+        }
+    }
+    whole
+}
+
+/// Whether the escape that begins here is the first half of a pair, or the second; `None` if it is neither.
+fn half(json: &[u8], at: usize) -> Option<bool> {
+    let escape = json.get(at..at + 6)?.strip_prefix(b"\\u")?;
+    let unit = u16::from_str_radix(std::str::from_utf8(escape).ok()?, 16).ok()?;
+    match unit {
+        0xd800..=0xdbff => Some(true),
+        0xdc00..=0xdfff => Some(false),
+        _ => None,
+    }
+}
+
 /// Text of `MIN` to `MAX` characters without control characters other than line breaks and tabs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
@@ -69,5 +105,30 @@ impl<const MIN: usize, const MAX: usize> JsonSchema for Text<MIN, MAX> {
             schema.insert("minLength".into(), MIN.into());
         }
         schema
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn halves_of_characters_are_replaced_and_nothing_else() {
+        for (written, read) in [
+            (r#""\ud83d""#, "\u{fffd}"),
+            (r#""a\uDE00b""#, "a\u{fffd}b"),
+            (r#""\ud83d\ud83d\ude00""#, "\u{fffd}\u{1f600}"),
+            (r#""\ude00\ud83d""#, "\u{fffd}\u{fffd}"),
+            (r#""\ud83dx\ude00""#, "\u{fffd}x\u{fffd}"),
+            (r#""\\ud83d""#, r"\ud83d"),
+            (r#""\\\ud83d""#, "\\\u{fffd}"),
+            (r#""\u00e9\n\ud83d\ude00""#, "\u{e9}\n\u{1f600}"),
+        ] {
+            let whole = without_halves(written.as_bytes());
+            assert_eq!(serde_json::from_slice::<String>(&whole).unwrap(), read, "{written}");
+        }
+        for same in [r#""\ud8"#, r#""\u+83d""#, r#"{"a":"\ud83d\ude00"}"#, "\\", ""] {
+            assert!(matches!(without_halves(same.as_bytes()), Cow::Borrowed(_)), "{same}");
+        }
     }
 }

@@ -17,7 +17,7 @@ use crate::{
     gate::{authenticate, session},
     model::{
         ApprovalId, Credential, LogLevel, Permission, Person, Resource, Role, SessionId, TenantId, Upstream,
-        UpstreamName,
+        UpstreamName, UpstreamSettings,
     },
     operations::{definition::Operation, engine::Haldir, engine::permitted, upkeep},
     proxy::{abandoned, catalogue, question, secret, target},
@@ -45,9 +45,12 @@ pub use crate::{
 /// Between two looks for calls that no process vouches for any more.
 const CLOSE_EVERY: Duration = Duration::from_secs(3);
 /// Between two looks for upstreams that nobody has asked for a while.
-const CHECK_EVERY: Duration = Duration::from_secs(15);
-/// How long a client waits for the tools of children that were never asked. Clients have patience for a minute.
-const FIRST_LIST: Duration = Duration::from_secs(20);
+const CHECK_EVERY: Duration = Duration::from_secs(5);
+/// Seconds after which one that is not well is asked again.
+const UNWELL_AGE: i64 = 4;
+/// How long a client waits for the tools of children that were never asked. Some clients give a request 5 s in all; those
+/// that listen are told once a child is there.
+const FIRST_LIST: Duration = Duration::from_secs(4);
 /// Upstreams that are asked at a time.
 const CHECKS_AT_ONCE: usize = 8;
 /// Who is in the log as the one that closed such a call.
@@ -135,6 +138,18 @@ impl Haldir {
         cx.read(|cx| {
             let as_accepted = |tool: &&RawValue| catalogue::is_as_accepted(cx.tx, &cx.caller.tenant, upstream, tool);
             tools.iter().map(as_accepted).collect()
+        })
+    }
+
+    /// Whether all of these tools were seen before.
+    pub fn knows_tools(&self, cx: &OutwardContext, upstream: &UpstreamName, tools: &[&RawValue]) -> Result<bool> {
+        cx.read(|cx| {
+            for tool in tools {
+                if !catalogue::is_known(cx.tx, &cx.caller.tenant, upstream, tool)? {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
         })
     }
 
@@ -271,7 +286,9 @@ impl Haldir {
         self.check_children().await?;
         let now = self.inner.services.clock.now();
         let age = i64::try_from(self.inner.services.settings.upstreams.list_age.as_secs()).unwrap_or(i64::MAX);
-        let due = self.inner.store.read(|tx| tx.upstreams_to_check(now.plus_seconds(-age), CHECKS_AT_ONCE))?;
+        // One that is not well is asked again at each look: until it answers, its tools are offered to nobody.
+        let since = (now.plus_seconds(-age), now.plus_seconds(-UNWELL_AGE));
+        let due = self.inner.store.read(|tx| tx.upstreams_to_check(since, CHECKS_AT_ONCE))?;
         let checks = due.into_iter().map(|(tenant, name)| self.check_upstream(tenant, name));
         futures::future::join_all(checks).await.into_iter().collect()
     }
@@ -380,6 +397,7 @@ fn declare(cx: &mut WriteContext<'_>, name: UpstreamName) -> Result<()> {
         name,
         url: String::new(),
         headers: std::collections::BTreeMap::new(),
+        limits: UpstreamSettings::default(),
         generation: cx.now.0,
         healthy: false,
         problem: "it was not asked yet".to_owned(),

@@ -21,6 +21,8 @@ pub struct Carrier {
     outbound: Outbound,
     plain: kept::Kept,
     tls: Client,
+    /// The longest that any request may take.
+    most: Duration,
 }
 
 /// A request over plain HTTP that only needs to be sent.
@@ -46,14 +48,14 @@ impl Ready {
 pub enum Answer {
     /// Over plain HTTP.
     Plain(Box<kept::Answer>),
-    /// Over TLS.
-    Tls(reqwest::Response),
+    /// Over TLS, and until when its body may come.
+    Tls(Box<reqwest::Response>, Instant),
 }
 
 impl Carrier {
     /// No request takes longer than `most`.
     pub fn new(outbound: &Outbound, most: Duration) -> Result<Self> {
-        Ok(Self { outbound: outbound.clone(), plain: kept::Kept::new(outbound), tls: outbound.client(most)? })
+        Ok(Self { outbound: outbound.clone(), plain: kept::Kept::new(outbound), tls: outbound.client(most)?, most })
     }
 
     /// Makes a request ready to be sent, if that can be done without waiting.
@@ -71,7 +73,8 @@ impl Carrier {
         Ok(Answer::Plain(Box::new(answer)))
     }
 
-    /// Sends a request, and answers with the head of what comes back; `within` is the time for all of it.
+    /// Sends a request, and answers with the head of what comes back; `within` is the time for all of it, unless
+    /// [`Answer::wait_until`] says otherwise.
     pub async fn send(
         &self,
         url: &Url,
@@ -84,11 +87,15 @@ impl Carrier {
             let answer = self.plain.send(&address, request, Instant::now() + within).await?;
             return Ok(Answer::Plain(Box::new(answer)));
         }
-        let mut request = self.tls.request(method, url.clone()).headers(headers).timeout(within);
+        let until = Instant::now() + within;
+        let mut request = self.tls.request(method, url.clone()).headers(headers).timeout(self.most);
         if !body.is_empty() {
             request = request.body(body);
         }
-        request.send().await.map(Answer::Tls).map_err(|error| unanswered(&error))
+        match tokio::time::timeout_at(until, request.send()).await {
+            Ok(sent) => sent.map(|sent| Answer::Tls(Box::new(sent), until)).map_err(|error| unanswered(&error)),
+            Err(_) => Err(Unanswered::TimedOut),
+        }
     }
 }
 
@@ -102,7 +109,7 @@ impl Answer {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::Plain(answer) => answer.status,
-            Self::Tls(response) => response.status(),
+            Self::Tls(response, _) => response.status(),
         }
     }
 
@@ -110,7 +117,15 @@ impl Answer {
     pub fn headers(&self) -> &HeaderMap {
         match self {
             Self::Plain(answer) => &answer.headers,
-            Self::Tls(response) => response.headers(),
+            Self::Tls(response, _) => response.headers(),
+        }
+    }
+
+    /// The rest of the body may come until then.
+    pub fn wait_until(&mut self, then: Instant) {
+        match self {
+            Self::Plain(answer) => answer.wait_until(then),
+            Self::Tls(_, until) => *until = then,
         }
     }
 
@@ -118,7 +133,10 @@ impl Answer {
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, Unanswered> {
         match self {
             Self::Plain(answer) => answer.chunk().await,
-            Self::Tls(response) => response.chunk().await.map_err(|error| unanswered(&error)),
+            Self::Tls(response, until) => match tokio::time::timeout_at(*until, response.chunk()).await {
+                Ok(chunk) => chunk.map_err(|error| unanswered(&error)),
+                Err(_) => Err(Unanswered::TimedOut),
+            },
         }
     }
 }

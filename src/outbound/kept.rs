@@ -265,6 +265,11 @@ fn unwoken<F: Future + Unpin>(work: F) -> Poll<F::Output> {
 }
 
 impl Answer {
+    /// The rest of the body may come until then.
+    pub fn wait_until(&mut self, until: Instant) {
+        self.until = until;
+    }
+
     /// The next piece of the body; `None` once it has ended.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, Unanswered> {
         let until = self.until;

@@ -118,6 +118,12 @@ fn is_pinned(known: &PinnedTool, offer: &Offer) -> bool {
             && digest(&known.definition).is_ok_and(|now| now == offer.digest)
 }
 
+/// Whether a tool of this name was seen before; also if it cannot be read as one, since it is called in no case.
+pub fn is_known(tx: &dyn ReadTx, tenant: &TenantId, upstream: &UpstreamName, tool: &RawValue) -> Result<bool> {
+    let Ok(Named { name }) = serde_json::from_str(tool.get()) else { return Ok(true) };
+    Ok(tx.pinned_tool(tenant, upstream, &name)?.is_some())
+}
+
 fn read(tool: &RawValue) -> Option<(String, Offer)> {
     let definition = tool.get();
     let Named { name } = serde_json::from_str(definition).ok()?;

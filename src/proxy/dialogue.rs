@@ -127,6 +127,7 @@ impl Talk<'_> {
             name: self.going.tool().1,
             arguments: self.going.arguments().clone(),
             capabilities: serde_json::from_value(self.line.capabilities.as_ref().clone()).ok(),
+            shaken: !self.line.modern && self.line.can_be_asked(),
             again,
             level: self.line.level,
             listener: Some(listener),

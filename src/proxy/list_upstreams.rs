@@ -9,7 +9,7 @@ use super::{catalogue::MAX_PINS, policy::MAX_POLICIES, register_upstream::MAX_UP
 use crate::{
     call::{ReadContext, ReadOperation},
     error::Result,
-    model::{UnixMicros, Upstream, UpstreamName},
+    model::{UnixMicros, Upstream, UpstreamName, UpstreamSettings},
 };
 
 /// List the upstream servers, whether they are well, and what was called of them.
@@ -51,6 +51,8 @@ pub struct UpstreamDetail {
     last_check: Option<UnixMicros>,
     /// The names of the headers that go with every request.
     headers: Vec<String>,
+    /// Limits that hold for it alone.
+    limits: UpstreamSettings,
     /// When it was first registered, in Unix seconds.
     created_at: UnixMicros,
 }
@@ -91,6 +93,7 @@ fn detail(cx: &ReadContext<'_>, upstream: Upstream) -> Result<UpstreamDetail> {
         avg_latency_ms: (mean * 1_000.0).round() / 1_000.0,
         last_check: upstream.checked_at,
         headers: upstream.headers.into_keys().collect(),
+        limits: upstream.limits,
         created_at: upstream.created_at,
     })
 }

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     call::{Hearing, OutwardContext, OutwardOperation},
-    error::{Error, Result},
+    error::{Code, Error, Result},
     model::{Held, SessionId, UpstreamName, text::Text},
     upstream::{Failure, FailureKind, ToolCall},
 };
@@ -89,7 +89,10 @@ impl OutwardOperation for ProxyCall {
         let arguments = if arguments == "null" { "{}".to_owned() } else { arguments };
         let attempt = Attempt { session_id: self.session_id, tool: name, upstream: None, offered: None, arguments };
         match governed::begin(&cx, attempt).await? {
-            Verdict::Refused(error) => Err(as_tool_result(error)),
+            Verdict::Refused(error) => match unlisted(&error, fresh.as_ref()) {
+                Some(failure) => Ok(answer(Err(failure))),
+                None => Err(as_tool_result(error)),
+            },
             Verdict::Held(held) => Ok(on_hold(&cx, held)),
             Verdict::Go(going) => Ok(answer(carried_out(*going, fresh, &cx.hearing).await)),
         }
@@ -110,7 +113,10 @@ pub async fn as_written(
     let fresh = fresh(&cx, &tool).await?;
     let attempt = Attempt { session_id, tool, upstream: None, offered: None, arguments };
     match governed::begin(&cx, attempt).await? {
-        Verdict::Refused(error) => Err(error),
+        Verdict::Refused(error) => match unlisted(&error, fresh.as_ref()) {
+            Some(failure) => Ok(failed(&failure)),
+            None => Err(error),
+        },
         Verdict::Held(held) => Ok(on_hold(&cx, held).json),
         Verdict::Go(going) => {
             Ok(carried_out(*going, fresh, &cx.hearing).await.unwrap_or_else(|failure| failed(&failure)))
@@ -121,19 +127,22 @@ pub async fn as_written(
 /// The upstream that a name may mean, with a list of tools that is recent: a tool that has changed since is found out
 /// before it is called. Whether it may be called at all is decided later, and again by the store alone.
 async fn fresh(cx: &OutwardContext, name: &str) -> Result<Option<Fresh>> {
-    let upstream = cx.read(|cx| {
+    let (upstream, is_known) = cx.read(|cx| {
         let meanings = tool::meanings(cx.tx, &cx.caller.tenant, Called { name, upstream: None, offered: None })?;
         let listed = meanings.first().map(|tool| tool.upstream.clone());
+        let is_known = listed.is_some();
         // One whose tools were never seen is asked as well.
         let named = || UpstreamName::parse(name.split_once('.')?.0).ok();
         let registered =
             |name: UpstreamName| Ok(cx.tx.upstream(&cx.caller.tenant, &name)?.map(|known| known.name.clone()));
-        listed.map_or_else(|| named().map_or(Ok(None), registered), |name| Ok(Some(name)))
+        let upstream: Result<_> = listed.map_or_else(|| named().map_or(Ok(None), registered), |name| Ok(Some(name)));
+        Ok((upstream?, is_known))
     })?;
     let Some(upstream) = upstream else { return Ok(None) };
     let Ok(reach) = target::reach(cx, &upstream) else { return Ok(None) };
     let mut not_listed = None;
-    if reach.link.must_list().await {
+    let link = &reach.link;
+    if link.must_list().await || !is_known && link.must_list_unknown().await {
         not_listed = target::refresh(cx, &upstream, &reach).await?.err();
     }
     Ok(Some(Fresh { upstream, reach, not_listed }))
@@ -145,6 +154,14 @@ struct Fresh {
     reach: Reach,
     /// Why its tools could not be listed: then none is called, since nobody knows whether it is as it was accepted.
     not_listed: Option<Failure>,
+}
+
+/// Why a tool is not known of an upstream whose tools could not be listed.
+fn unlisted(error: &Error, fresh: Option<&Fresh>) -> Option<Failure> {
+    let Fresh { upstream, reach, not_listed } = fresh.filter(|_| error.code == Code::UnknownTool)?;
+    let failure = not_listed.as_ref()?;
+    let message = format!("the tools of {upstream} are not known yet: {}", reach.known.text(&failure.message));
+    Some(Failure { kind: failure.kind.clone(), message, unsent: true })
 }
 
 async fn carried_out(going: Going, fresh: Option<Fresh>, hearing: &Hearing) -> Result<Box<RawValue>, Failure> {
@@ -166,7 +183,15 @@ async fn carried_out(going: Going, fresh: Option<Fresh>, hearing: &Hearing) -> R
     let outcome = match &hearing.line {
         None => {
             let (name, arguments) = (going.tool().1, going.arguments().clone());
-            let call = ToolCall { name, arguments, capabilities: None, again: None, level: None, listener: None };
+            let call = ToolCall {
+                name,
+                arguments,
+                capabilities: None,
+                shaken: false,
+                again: None,
+                level: None,
+                listener: None,
+            };
             tokio::select! {
                 biased;
                 () = hearing.taken_back() => Outcome::Failed(Failure::cancelled(false)),

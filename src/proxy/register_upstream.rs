@@ -11,7 +11,7 @@ use super::{secret, target};
 use crate::{
     call::{OutwardContext, OutwardOperation, WriteContext},
     error::{Code, Error, Result},
-    model::{Upstream, UpstreamName, text::Text},
+    model::{Upstream, UpstreamName, UpstreamSettings, text::Text},
     outbound::MAX_URL_CHARS,
     upstream::FailureKind,
     watch::{self, Draft},
@@ -63,6 +63,9 @@ pub struct RegisterUpstream {
         "additionalProperties" = {"type": "string", "maxLength": MAX_HEADER_CHARS, "pattern": "^[\t -~]*$"},
     ))]
     headers: Option<BTreeMap<String, String>>,
+    /// Limits that hold for it alone. Default: those of the server.
+    #[serde(default)]
+    limits: Option<UpstreamSettings>,
 }
 
 /// What was registered, and what it answered.
@@ -103,14 +106,21 @@ impl OutwardOperation for RegisterUpstream {
         let url = cx.services.settings.outbound.parse(self.url.as_str())?;
         let headers = self.headers.unwrap_or_default();
         check_headers(&headers)?;
+        let limits = self.limits.unwrap_or_default();
+        if let Some((field, problem)) = limits.problem() {
+            return Err(Error::invalid("limits", format!("limits.{field} {problem}")));
+        }
         let (name, address) = (self.name, self.url.into_string());
         let host = url.host_str().unwrap_or_default().to_owned();
         let (known, put) = (name.clone(), address.clone());
         cx.write(move |cx| {
-            let upstream = registered(cx, known, put, headers)?;
+            let upstream = registered(cx, known, put, (headers, limits))?;
             // The rest of the address may be a secret; agents read the log.
             let names: Vec<_> = upstream.headers.keys().collect();
-            let details = json!({"name": upstream.name, "host": host, "headers": names});
+            let mut details = json!({"name": upstream.name, "host": host, "headers": names});
+            if limits != UpstreamSettings::default() {
+                details["limits"] = json!(limits);
+            }
             watch::append(cx, Draft::governance("upstream.register", None, &details)?)?;
             Ok(())
         })
@@ -154,7 +164,7 @@ fn registered(
     cx: &mut WriteContext<'_>,
     name: UpstreamName,
     url: String,
-    headers: BTreeMap<String, String>,
+    (headers, limits): (BTreeMap<String, String>, UpstreamSettings),
 ) -> Result<Upstream> {
     let tenant = cx.caller.tenant.clone();
     if cx.services.settings.children.get(&tenant, &name).is_some() {
@@ -174,6 +184,7 @@ fn registered(
         name,
         url,
         headers,
+        limits,
         // Connections of the registration before serve it no more, also if it was deleted in between.
         generation: before.as_ref().map_or(cx.now.0, |before| before.generation.max(cx.now.0 - 1) + 1),
         healthy: false,

@@ -6,7 +6,7 @@ use super::{catalogue, secret};
 use crate::{
     call::{OutwardContext, ReadContext, TenantKeys},
     error::{Code, Error, Result},
-    model::{Upstream, UpstreamName},
+    model::{Upstream, UpstreamName, UpstreamSettings},
     redact::Known,
     upstream::{Failure, Link, Place, Target, child::ChildCommand},
 };
@@ -37,21 +37,28 @@ pub fn target_in(cx: &ReadContext<'_>, name: &UpstreamName) -> Result<(Target, A
     let keys = cx.services.keyring.tenant(cx.tx, &cx.caller.tenant)?;
     let known = secret::known(cx, name)?;
     if upstream.url.is_empty() {
-        let command = child(cx, &keys, name, &known)?;
+        let (command, limits) = child(cx, &keys, name, &known)?;
         let (tenant, generation) = (cx.caller.tenant.clone(), upstream.generation);
-        return Ok((Target { tenant, name: upstream.name.clone(), generation, place: Place::Child(command) }, known));
+        let place = Place::Child(command);
+        return Ok((Target { tenant, name: upstream.name.clone(), generation, place, limits }, known));
     }
     let mut headers = BTreeMap::new();
     for (header, value) in &upstream.headers {
         headers.insert(header.clone(), secret::fill_header(cx, &keys, name, value)?);
     }
-    let Upstream { name, url, generation, .. } = &*upstream;
+    let Upstream { name, url, generation, limits, .. } = &*upstream;
     let place = Place::Http { url: url.clone(), headers };
-    Ok((Target { tenant: cx.caller.tenant.clone(), name: name.clone(), generation: *generation, place }, known))
+    let (tenant, name) = (cx.caller.tenant.clone(), name.clone());
+    Ok((Target { tenant, name, generation: *generation, place, limits: *limits }, known))
 }
 
-/// How a child of the configuration is started, with the secrets in its environment.
-fn child(cx: &ReadContext<'_>, keys: &TenantKeys, name: &UpstreamName, known: &Arc<Known>) -> Result<ChildCommand> {
+/// How a child of the configuration is started, with the secrets in its environment, and its limits.
+fn child(
+    cx: &ReadContext<'_>,
+    keys: &TenantKeys,
+    name: &UpstreamName,
+    known: &Arc<Known>,
+) -> Result<(ChildCommand, UpstreamSettings)> {
     let children = &cx.services.settings.children;
     let Some(child) = children.get(&cx.caller.tenant, name) else {
         let message = format!("the upstream {name} is a child process of another haldir, which alone can call it");
@@ -61,7 +68,7 @@ fn child(cx: &ReadContext<'_>, keys: &TenantKeys, name: &UpstreamName, known: &A
     for (variable, value) in &child.env {
         environment.push((variable.into(), secret::fill_header(cx, keys, name, value)?));
     }
-    Ok(children.command(name, child, environment, Arc::clone(known)))
+    Ok((children.command(name, child, environment, Arc::clone(known)), child.limits))
 }
 
 /// Lists the upstream's tools anew, and holds them against their pins.

@@ -15,8 +15,13 @@ pub trait ReadProxy {
     fn upstream_alike(&self, tenant: &TenantId, name: &UpstreamName) -> Result<Option<Upstream>>;
     /// In the order of their names, at most `limit`.
     fn upstreams(&self, tenant: &TenantId, limit: usize) -> Result<Vec<Upstream>>;
-    /// Upstreams of all tenants that were not asked since `before`, longest first, at most `limit`.
-    fn upstreams_to_check(&self, before: UnixMicros, limit: usize) -> Result<Vec<(TenantId, UpstreamName)>>;
+    /// Upstreams of all tenants that were not asked since `before`, and those that were not well since the later `unwell`,
+    /// longest first, at most `limit`.
+    fn upstreams_to_check(
+        &self,
+        before_and_unwell: (UnixMicros, UnixMicros),
+        limit: usize,
+    ) -> Result<Vec<(TenantId, UpstreamName)>>;
     fn pinned_tool(&self, tenant: &TenantId, upstream: &UpstreamName, name: &str) -> Result<Option<Arc<PinnedTool>>>;
     /// The tools of this name, whichever upstream has them, at most `limit`.
     fn tools_named(&self, tenant: &TenantId, name: &str, limit: usize) -> Result<Vec<PinnedTool>>;

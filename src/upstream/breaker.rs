@@ -8,11 +8,10 @@ use std::{
 
 /// Failures in a row that are taken as they come.
 const TOLERATED: u32 = 3;
-/// The longest pause.
-const LONGEST: Duration = Duration::from_secs(60);
 
 pub(super) struct Breaker {
     first_pause: Duration,
+    longest: Duration,
     state: Mutex<State>,
 }
 
@@ -23,8 +22,9 @@ struct State {
 }
 
 impl Breaker {
-    pub(super) fn new(first_pause: Duration) -> Self {
-        Self { first_pause, state: Mutex::default() }
+    /// The pauses double from the first to the longest.
+    pub(super) fn new(first_pause: Duration, longest: Duration) -> Self {
+        Self { first_pause, longest, state: Mutex::default() }
     }
 
     /// Whether a call may be tried; else how long to wait. The one that is let through after a pause holds back the
@@ -60,7 +60,7 @@ impl Breaker {
 
     fn pause(&self, failures: u32) -> Duration {
         let doublings = failures.saturating_sub(TOLERATED).min(16);
-        self.first_pause.saturating_mul(1 << doublings).min(LONGEST)
+        self.first_pause.saturating_mul(1 << doublings).min(self.longest)
     }
 }
 
@@ -70,7 +70,7 @@ mod tests {
 
     #[test]
     fn after_failures_in_a_row_one_call_tries_first() {
-        let breaker = Breaker::new(Duration::from_secs(1));
+        let breaker = Breaker::new(Duration::from_secs(1), Duration::from_secs(60));
         let start = Instant::now();
         for _ in 0..TOLERATED {
             assert!(breaker.admit(start).is_ok());
@@ -87,9 +87,9 @@ mod tests {
 
     #[test]
     fn pauses_have_an_end() {
-        let breaker = Breaker::new(Duration::from_secs(1));
+        let breaker = Breaker::new(Duration::from_secs(1), Duration::from_secs(60));
         let now = Instant::now();
         (0..100).for_each(|_| breaker.failed(now));
-        assert_eq!(breaker.admit(now), Err(LONGEST));
+        assert_eq!(breaker.admit(now), Err(Duration::from_secs(60)));
     }
 }

@@ -6,8 +6,8 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use rmcp::model::{ClientJsonRpcMessage, GetExtensions, GetMeta, RequestId};
-use serde::Deserialize;
+use rmcp::model::{ClientJsonRpcMessage, ErrorData, GetExtensions, GetMeta, RequestId};
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
@@ -22,7 +22,7 @@ struct Inner {
     arguments: Option<Zeroizing<String>>,
     /// Answers that the call is made again with.
     again: Option<Again>,
-    /// Its place among the calls that somebody listens to.
+    /// The place of a call on the floor.
     place: Option<u64>,
     /// Whether rmcp may do without the result.
     alone: bool,
@@ -43,19 +43,34 @@ struct Envelope<'a> {
     id: Option<RequestId>,
     #[serde(default, borrow)]
     method: Option<&'a RawValue>,
-    #[serde(default, borrow)]
+    #[serde(default, borrow, deserialize_with = "present")]
     result: Option<&'a RawValue>,
     #[serde(default, borrow)]
     error: Option<&'a RawValue>,
 }
 
+/// A member that is null is there.
+fn present<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'a RawValue>, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(Some)
+}
+
+/// The same without its id.
+#[derive(Deserialize)]
+struct Bare<'a> {
+    #[serde(default, borrow)]
+    method: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    error: Option<&'a RawValue>,
+}
+
 impl Exact {
-    /// For a call with these arguments, whose result rmcp need not see.
-    pub(super) fn call(arguments: Zeroizing<String>, again: Option<Again>, place: Option<u64>) -> Self {
+    /// For a call with these arguments and this place on the floor, whose result rmcp need not see.
+    pub(super) fn call(arguments: Zeroizing<String>, again: Option<Again>, place: u64) -> Self {
+        let place = Some(place);
         Self(Arc::new(Inner { arguments: Some(arguments), again, place, alone: true, outcome: Mutex::default() }))
     }
 
-    /// Its place among the calls that somebody listens to.
+    /// The place of a call on the floor.
     pub(super) fn place(&self) -> Option<u64> {
         self.0.place
     }
@@ -99,13 +114,20 @@ impl Exact {
         }
         let outcome = match (envelope.result, envelope.error) {
             (Some(result), None) => Outcome::Result(result.to_owned()),
-            (None, Some(error)) => Outcome::Error(error.to_owned()),
+            (result, Some(error)) if result.is_none_or(|result| result.get() == "null") => {
+                Outcome::Error(error.to_owned())
+            }
             _ => return None,
         };
         let shown = matches!((&outcome, self.0.alone), (Outcome::Result(_), true))
             .then(|| serde_json::json!({"jsonrpc": "2.0", "id": id, "result": {"content": []}}).to_string());
         *self.0.outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
         shown
+    }
+
+    /// Keeps an error that stands in the answer to this request, whatever id it bears.
+    pub(super) fn refused(&self, error: Box<RawValue>) {
+        *self.0.outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(Outcome::Error(error));
     }
 
     pub(super) fn take(&self) -> Option<Outcome> {
@@ -120,8 +142,17 @@ pub(super) fn token(message: &ClientJsonRpcMessage) -> Option<String> {
 }
 
 /// Some servers write a number that they were sent as text.
-fn same(a: &RequestId, b: &RequestId) -> bool {
+pub(super) fn same(a: &RequestId, b: &RequestId) -> bool {
     a == b || a.to_string() == b.to_string()
+}
+
+/// The error that a message is, if it is one: as it was written, and as rmcp reads it. Whether it names a request is not
+/// asked: servers answer what they refuse without having read it under `null`, or under an id of their own.
+pub(super) fn error_in(text: &str) -> Option<(Box<RawValue>, ErrorData)> {
+    let envelope: Bare<'_> = serde_json::from_str(text).ok()?;
+    let error = envelope.error.filter(|_| envelope.method.is_none())?;
+    let read = serde_json::from_str(error.get()).ok()?;
+    Some((error.to_owned(), read))
 }
 
 #[cfg(test)]
@@ -131,9 +162,23 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_error_is_one_whatever_id_it_bears() {
+        for id in ["null", "7", "\"server-error\"", "1e400"] {
+            let text = format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":-32600,"message":"no"}}}}"#);
+            let (written, read) = error_in(&text).unwrap_or_else(|| panic!("{text}"));
+            assert_eq!((written.get(), read.code.0), (r#"{"code":-32600,"message":"no"}"#, -32_600));
+        }
+        for text in
+            [r#"{"error":"no"}"#, r#"{"id":1,"result":{}}"#, r#"{"method":"a","error":{"code":1,"message":""}}"#]
+        {
+            assert!(error_in(text).is_none(), "{text}");
+        }
+    }
+
+    #[test]
     fn what_is_sent_and_answered_stays_as_it_was_written() {
         let arguments = r#"{"amount":0.10,"big":123456789012345678901234567890}"#;
-        let exact = Exact::call(Zeroizing::new(arguments.to_owned()), None, None);
+        let exact = Exact::call(Zeroizing::new(arguments.to_owned()), None, 1);
         let mut request = CallToolRequest::new(CallToolRequestParams::new("pay"));
         request.extensions.insert(exact.clone());
         let message = ClientJsonRpcMessage::request(ClientRequest::CallToolRequest(request), RequestId::Number(7));

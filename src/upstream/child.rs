@@ -13,21 +13,26 @@ use std::{
 use serde::Deserialize;
 use tokio::{
     process::{Child, ChildStdin, ChildStdout, Command},
+    task::JoinHandle,
     time::timeout,
 };
 use zeroize::Zeroizing;
 
-use super::stderr_log::{self, StderrLog};
+use super::stderr_log::{self, LastWords, StderrLog};
 use crate::{
-    model::{TenantId, UpstreamName},
+    model::{TenantId, UpstreamName, UpstreamSettings},
     redact::Known,
 };
 
 /// How long a child has to end after its input has ended, and again after it was asked to.
 const GRACE: Duration = Duration::from_secs(2);
+/// How long the end of a child whose output has ended is waited for, to say how it ended.
+const ENDED_WITHIN: Duration = Duration::from_millis(500);
+/// What stands before the end of a child's standard error, which may hold secrets.
+pub const LAST_WORDS: &str = "; its last words: ";
 
 /// What every child may see of haldir's own environment, as the SDKs' clients have it, and what a locale needs.
-const HARMLESS: [&str; 15] = [
+const HARMLESS: [&str; 25] = [
     "HOME",
     "LANG",
     "LC_ALL",
@@ -38,11 +43,22 @@ const HARMLESS: [&str; 15] = [
     "TMPDIR",
     "TZ",
     "USER",
+    // Of Windows.
     "APPDATA",
+    "COMSPEC",
+    "HOMEDRIVE",
+    "HOMEPATH",
+    "LOCALAPPDATA",
     "PATHEXT",
+    "PROCESSOR_ARCHITECTURE",
+    "PROGRAMDATA",
+    "PROGRAMFILES",
+    "SYSTEMDRIVE",
     "SYSTEMROOT",
     "TEMP",
+    "USERNAME",
     "USERPROFILE",
+    "WINDIR",
 ];
 /// Children of the configuration, and variables and arguments of one.
 const MAX_CHILDREN: usize = 64;
@@ -66,6 +82,9 @@ pub struct ChildUpstream {
     /// Where it is started.
     #[serde(default)]
     pub folder: Option<PathBuf>,
+    /// What holds for it alone.
+    #[serde(default)]
+    pub limits: UpstreamSettings,
     /// Whose it is. Default: the local tenant.
     #[serde(default = "TenantId::local")]
     pub tenant: TenantId,
@@ -91,6 +110,9 @@ impl Children {
             }
             if child.args.len() + child.env.len() + child.inherit.len() > MAX_PARTS {
                 return Err(format!("upstreams.{name}: has more than {MAX_PARTS} arguments and variables"));
+            }
+            if let Some((field, problem)) = child.limits.problem() {
+                return Err(format!("upstreams.{name}.limits: {field} {problem}"));
             }
             let is_bad = |variable: &&String| variable.is_empty() || variable.contains(['=', '\0']);
             if let Some(bad) = child.env.keys().chain(&child.inherit).find(is_bad) {
@@ -149,11 +171,41 @@ impl Inherited {
         let is_wanted = match self {
             Self::All => true,
             Self::Harmless(more) => {
-                more.iter().any(|known| known == name) || HARMLESS.iter().any(|known| OsStr::new(known) == name)
+                let is_it = |known: &OsStr| is_same(known, name, cfg!(windows));
+                more.iter().any(|known| is_it(known)) || HARMLESS.iter().any(|known| is_it(OsStr::new(known)))
             }
         };
         !is_ours && is_wanted
     }
+}
+
+/// Whether two names are those of one variable: on Windows their case does not count, and `PATH` is written `Path`.
+fn is_same(one: &OsStr, other: &OsStr, folds_case: bool) -> bool {
+    one == other || (folds_case && one.eq_ignore_ascii_case(other))
+}
+
+/// The file that a shell would start for this name, where the system itself looks for programs with the extension `exe`
+/// only: `npx` is `npx.cmd` on Windows. None if it is for the system to say.
+#[cfg(any(windows, test))]
+fn as_a_shell_finds(
+    program: &OsStr,
+    folders: impl Iterator<Item = PathBuf>,
+    extensions: &str,
+    exists: impl Fn(&std::path::Path) -> bool,
+) -> Option<PathBuf> {
+    let name = std::path::Path::new(program);
+    if name.extension().is_some() || name.components().count() != 1 {
+        return None;
+    }
+    let in_folder = |folder: PathBuf| {
+        let with = |extension: &str| {
+            let mut file = name.as_os_str().to_owned();
+            file.push(extension.to_ascii_lowercase());
+            folder.join(file)
+        };
+        extensions.split(';').filter(|extension| !extension.is_empty()).map(with).find(|file| exists(file))
+    };
+    folders.into_iter().find_map(in_folder)
 }
 
 /// How a child is started.
@@ -180,12 +232,29 @@ pub struct ChildProcess {
     child: Child,
     /// None once it was ended.
     group: Option<u32>,
+    words: LastWords,
+    errors: JoinHandle<()>,
 }
 
 impl ChildCommand {
+    /// The program as the system takes it.
+    #[cfg(windows)]
+    fn file(&self) -> OsString {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let extensions = std::env::var("PATHEXT").unwrap_or_else(|_| ".COM;.EXE;.BAT;.CMD".to_owned());
+        let found = as_a_shell_finds(&self.program, std::env::split_paths(&path), &extensions, |file| file.is_file());
+        found.map_or_else(|| self.program.clone(), PathBuf::into_os_string)
+    }
+
+    /// The program as the system takes it.
+    #[cfg(not(windows))]
+    fn file(&self) -> &OsStr {
+        &self.program
+    }
+
     /// Starts the child. It gets the environment without what is for haldir alone.
     pub fn start(&self) -> io::Result<(ChildProcess, ChildStdin, ChildStdout)> {
-        let mut command = Command::new(&self.program);
+        let mut command = Command::new(self.file());
         command.args(&self.arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.env_clear().envs(std::env::vars_os().filter(|(name, _)| self.inherited.holds(name)));
         if let Some(folder) = &self.folder {
@@ -202,13 +271,14 @@ impl ChildCommand {
             return Err(io::Error::other("the child has no pipes"));
         };
         let log = StderrLog::open(&self.log)?;
-        tokio::spawn(log.take(errors, Arc::clone(&self.known)));
+        let words = LastWords::default();
+        let errors = tokio::spawn(log.take(errors, Arc::clone(&self.known), words.clone()));
         let group = child.id();
         #[cfg(unix)]
         if let Some(group) = group {
             super::watchdog::watch(group);
         }
-        Ok((ChildProcess { child, group }, input, output))
+        Ok((ChildProcess { child, group, words, errors }, input, output))
     }
 }
 
@@ -216,6 +286,24 @@ impl ChildProcess {
     /// Waits until the child ends by itself.
     pub async fn ended(&mut self) -> io::Result<ExitStatus> {
         self.child.wait().await
+    }
+
+    /// How a child ended whose output has ended, for who has asked something of it: with what it last wrote to standard
+    /// error.
+    pub async fn how_it_ended(&mut self) -> String {
+        let status = timeout(ENDED_WITHIN, self.child.wait()).await;
+        // What it started may hold the pipe open.
+        if !self.errors.is_finished() {
+            let _ = timeout(ENDED_WITHIN, &mut self.errors).await;
+        }
+        let status = match status {
+            Ok(Ok(status)) => format!("the child ended ({status})"),
+            Ok(Err(_)) | Err(_) => "the child closed its standard output".to_owned(),
+        };
+        match self.words.text() {
+            words if words.is_empty() => status,
+            words => format!("{status}{LAST_WORDS}{words}"),
+        }
     }
 
     /// Ends the child and all that it started: its input has ended already, then it is asked, then it is killed.
@@ -267,3 +355,29 @@ fn signal(group: Option<u32>, ask: &Ask) {
 
 #[cfg(not(unix))]
 fn signal(_: Option<u32>, _: &Ask) {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_is_the_file_that_a_shell_finds() {
+        let there = [PathBuf::from("b/npx.cmd"), PathBuf::from("b/node.exe"), PathBuf::from("c/npx.exe")];
+        let find = |program: &str| {
+            let folders = ["a", "b", "c"].map(PathBuf::from).into_iter();
+            as_a_shell_finds(OsStr::new(program), folders, ".COM;.EXE;;.CMD", |file| there.iter().any(|it| it == file))
+        };
+        assert_eq!(find("npx"), Some(PathBuf::from("b/npx.cmd")));
+        assert_eq!(find("node"), Some(PathBuf::from("b/node.exe")));
+        for left in ["npm", "npx.cmd", "b/npx"] {
+            assert_eq!(find(left), None, "{left}");
+        }
+    }
+
+    #[test]
+    fn the_case_of_a_variable_counts_where_the_system_says_so() {
+        let (one, other) = (OsStr::new("PATH"), OsStr::new("Path"));
+        assert!(is_same(one, other, true) && !is_same(one, other, false) && is_same(one, one, false));
+        assert!(!is_same(one, OsStr::new("PATHEXT"), true));
+    }
+}

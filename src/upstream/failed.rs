@@ -70,6 +70,9 @@ pub(super) fn not_connected(error: &ClientInitializeError) -> Failure {
     if matches!(error, ClientInitializeError::NoCompatibleProtocolVersion { .. }) {
         return Failure::unsent(FailureKind::Unavailable, OTHER_REVISION);
     }
+    if let ClientInitializeError::LegacyFallbackFailed { fallback, .. } = error {
+        return not_connected(fallback);
+    }
     let found = match error {
         ClientInitializeError::TransportError { error, .. } => cause(&*error.error),
         other => cause(other),

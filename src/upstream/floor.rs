@@ -64,6 +64,8 @@ struct State {
     keys: u64,
     /// The others, oldest first.
     calls: Vec<Heard>,
+    /// How calls spend their time that nobody listens to.
+    silent: Vec<Silent>,
     /// Questions without an answer.
     questions: Vec<Open>,
 }
@@ -75,6 +77,13 @@ struct Heard {
     /// Until the call is given up.
     listener: Option<Listener>,
     whose: u64,
+}
+
+/// A call that nobody listens to: what it says of its progress gives it time, and is told to nobody.
+struct Silent {
+    key: u64,
+    token: Option<String>,
+    pace: Arc<Pace>,
 }
 
 /// A question without an answer.
@@ -143,13 +152,14 @@ fn error(id: &str, code: i32, message: &str) -> String {
 /// A call's place on the floor. One that is dropped before it was answered is kept for a while.
 pub(super) struct Place {
     floor: Floor,
-    key: Option<u64>,
+    key: u64,
+    is_plain: bool,
     over: bool,
 }
 
 impl Place {
-    /// Names the call to the transport; `None` if nobody listens to it.
-    pub(super) fn key(&self) -> Option<u64> {
+    /// Names the call to the transport.
+    pub(super) fn key(&self) -> u64 {
         self.key
     }
 
@@ -161,21 +171,19 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
+        let (floor, key, is_plain) = (self.floor.clone(), self.key, self.is_plain);
         if self.over {
-            return self.floor.leave(self.key);
+            return floor.leave(key, is_plain);
         }
-        if let Some(key) = self.key
-            && let Some(call) = self.floor.state().calls.iter_mut().find(|call| call.key == key)
-        {
+        if let Some(call) = floor.state().calls.iter_mut().find(|call| call.key == key) {
             call.listener = None;
         }
-        let (floor, key) = (self.floor.clone(), self.key);
         match tokio::runtime::Handle::try_current() {
             Ok(runtime) => drop(runtime.spawn(async move {
                 tokio::time::sleep(LINGER).await;
-                floor.leave(key);
+                floor.leave(key, is_plain);
             })),
-            Err(_) => floor.leave(key),
+            Err(_) => floor.leave(key, is_plain),
         }
     }
 }
@@ -196,36 +204,38 @@ impl Floor {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A call begins.
-    pub(super) fn enter(&self, listener: Option<&Listener>) -> Place {
-        let key = match listener {
-            None => {
-                self.0.plain.fetch_add(1, Ordering::AcqRel);
-                None
-            }
-            Some(listener) => {
-                let mut state = self.state();
-                state.keys += 1;
-                let key = state.keys;
-                let (listener, whose) = (Some(listener.clone()), listener.whose);
-                state.calls.push(Heard { key, id: None, token: None, listener, whose });
-                Some(key)
-            }
-        };
-        Place { floor: self.clone(), key, over: false }
+    /// A call begins. What is heard of the progress of one that nobody listens to is counted as `pace`'s.
+    pub(super) fn enter(&self, listener: Option<&Listener>, pace: &Arc<Pace>) -> Place {
+        let mut state = self.state();
+        state.keys += 1;
+        let key = state.keys;
+        if let Some(listener) = listener {
+            let (listener, whose) = (Some(listener.clone()), listener.whose);
+            state.calls.push(Heard { key, id: None, token: None, listener, whose });
+        } else {
+            self.0.plain.fetch_add(1, Ordering::AcqRel);
+            state.silent.push(Silent { key, token: None, pace: Arc::clone(pace) });
+        }
+        drop(state);
+        Place { floor: self.clone(), key, is_plain: listener.is_none(), over: false }
     }
 
-    fn leave(&self, key: Option<u64>) {
-        match key {
-            None => drop(self.0.plain.fetch_sub(1, Ordering::AcqRel)),
-            Some(key) => self.state().calls.retain(|call| call.key != key),
+    fn leave(&self, key: u64, is_plain: bool) {
+        if is_plain {
+            self.0.plain.fetch_sub(1, Ordering::AcqRel);
+            self.state().silent.retain(|call| call.key != key);
+        } else {
+            self.state().calls.retain(|call| call.key != key);
         }
     }
 
     /// The call leaves under this id, with this token.
     pub(super) fn sent(&self, key: u64, id: &RequestId, token: Option<String>) {
-        if let Some(call) = self.state().calls.iter_mut().find(|call| call.key == key) {
+        let mut state = self.state();
+        if let Some(call) = state.calls.iter_mut().find(|call| call.key == key) {
             call.id = Some(id.clone());
+            call.token = token;
+        } else if let Some(call) = state.silent.iter_mut().find(|call| call.key == key) {
             call.token = token;
         }
     }
@@ -233,11 +243,21 @@ impl Floor {
     /// Takes a message that is no answer; `stream` is the request whose answer it stands in, where there is such a thing.
     pub(super) fn heard(&self, text: &str, stream: Option<&RequestId>) -> Taken {
         let mut state = self.state();
-        if state.calls.is_empty() {
+        if state.calls.is_empty() && state.silent.is_empty() {
             return Taken::Passes;
         }
         let Ok(message) = serde_json::from_str::<Message<'_>>(text) else { return Taken::Passes };
         let Some(method) = message.method.as_deref() else { return Taken::Passes };
+        if method == "notifications/progress" {
+            let token = member(message.params, "progressToken").map(unquoted);
+            if let Some(call) = state.silent.iter().find(|call| call.token.is_some() && call.token == token) {
+                call.pace.moved();
+                return Taken::Done;
+            }
+        }
+        if state.calls.is_empty() {
+            return Taken::Passes;
+        }
         let params = || message.params.map(ToOwned::to_owned);
         match (method, message.id) {
             // Before anything is kept of it.
@@ -250,6 +270,9 @@ impl Floor {
             ("notifications/progress", None) => {
                 let token = member(message.params, "progressToken").map(unquoted);
                 let call = state.calls.iter().find(|call| call.token.is_some() && call.token == token);
+                if let Some(listener) = call.and_then(|call| call.listener.as_ref()) {
+                    listener.pace.moved();
+                }
                 say(call.and_then(|call| call.listener.as_ref()), params().map(Said::Progress))
             }
             ("notifications/message", None) => say(self.whose(&state, stream).ok().flatten(), params().map(Said::Log)),

@@ -1,8 +1,12 @@
 //! Lines of bounded length.
 
+mod id;
+
 use std::io;
 
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
+
+use self::id::IdFinder;
 
 /// Reads lines of at most so many bytes.
 pub struct LineReader<R> {
@@ -11,8 +15,8 @@ pub struct LineReader<R> {
     max: usize,
     /// Whether a line that is too long is read to its end.
     skips: bool,
-    /// Whether the line that is being read is too long.
-    too_long: bool,
+    /// Of a line that is too long: what is looked for in it.
+    too_long: Option<IdFinder>,
     /// Whether it was told, so that the next one begins.
     told: bool,
 }
@@ -21,8 +25,9 @@ pub struct LineReader<R> {
 pub enum Line<'a> {
     /// A line, without its end.
     Complete(&'a [u8]),
-    /// A line that was longer. It was skipped, or is left where it was if its end is not waited for.
-    TooLong,
+    /// A line that was longer. It was skipped, or is left where it was if its end is not waited for. The id of the message
+    /// that it was, as it was written, if it was read to its end and has one.
+    TooLong(Option<String>),
     /// Nothing more will come.
     End,
 }
@@ -30,7 +35,7 @@ pub enum Line<'a> {
 impl<R: AsyncRead + Unpin> LineReader<R> {
     /// Reads `input`.
     pub fn new(input: R, max: usize) -> Self {
-        Self { input: BufReader::new(input), line: Vec::new(), max, skips: true, too_long: false, told: false }
+        Self { input: BufReader::new(input), line: Vec::new(), max, skips: true, too_long: None, told: false }
     }
 
     /// Says of a line that it is too long as soon as it is, for who hears nothing after it: it may have no end.
@@ -43,13 +48,13 @@ impl<R: AsyncRead + Unpin> LineReader<R> {
     pub async fn next(&mut self) -> io::Result<Line<'_>> {
         if std::mem::take(&mut self.told) {
             self.line.clear();
-            self.too_long = false;
+            self.too_long = None;
         }
         loop {
             let available = self.input.fill_buf().await?;
             if available.is_empty() {
                 self.told = true;
-                let nothing = self.line.is_empty() || self.too_long;
+                let nothing = self.line.is_empty() || self.too_long.is_some();
                 return Ok(if nothing { Line::End } else { Line::Complete(&self.line) });
             }
             let end = available.iter().position(|byte| *byte == b'\n');
@@ -57,17 +62,33 @@ impl<R: AsyncRead + Unpin> LineReader<R> {
                 Some(end) => (&available[..end], end + 1),
                 None => (available, available.len()),
             };
-            self.too_long |= self.line.len() + part.len() > self.max;
-            if !self.too_long {
+            if let Some(finder) = &mut self.too_long {
+                finder.feed(part);
+            } else if self.line.len() + part.len() > self.max {
+                let mut finder = IdFinder::default();
+                finder.feed(&self.line);
+                finder.feed(part);
+                self.too_long = Some(finder);
+            } else {
                 self.line.extend_from_slice(part);
             }
             self.input.consume(used);
-            if end.is_some() || (self.too_long && !self.skips) {
+            if end.is_some() || (self.too_long.is_some() && !self.skips) {
                 self.told = true;
-                return Ok(if self.too_long { Line::TooLong } else { Line::Complete(&self.line) });
+                return Ok(match &self.too_long {
+                    Some(finder) => Line::TooLong(finder.id()),
+                    None => Line::Complete(&self.line),
+                });
             }
         }
     }
+}
+
+/// The id of a message, as it is written, also if nothing else of it can be read.
+pub fn id_in(message: &[u8]) -> Option<String> {
+    let mut finder = IdFinder::default();
+    finder.feed(message);
+    finder.id()
 }
 
 #[cfg(test)]
@@ -84,8 +105,10 @@ mod tests {
         assert!(tokio::time::timeout(std::time::Duration::from_millis(10), lines.next()).await.is_err());
         writer.write_all(b"cd\nmore than eight\nnext\n").await.unwrap();
         assert!(matches!(lines.next().await.unwrap(), Line::Complete(b"abcd")));
-        assert!(matches!(lines.next().await.unwrap(), Line::TooLong));
+        assert!(matches!(lines.next().await.unwrap(), Line::TooLong(None)));
         assert!(matches!(lines.next().await.unwrap(), Line::Complete(b"next")));
+        writer.write_all(b"{\"a\":[1,2],\"id\":7}\n").await.unwrap();
+        assert!(matches!(lines.next().await.unwrap(), Line::TooLong(Some(id)) if id == "7"));
     }
 
     #[tokio::test]
@@ -93,6 +116,6 @@ mod tests {
         let (mut writer, reader) = tokio::io::duplex(1_024);
         let mut lines = LineReader::new(reader, 8).without_skipping();
         writer.write_all(b"more than eight").await.unwrap();
-        assert!(matches!(lines.next().await.unwrap(), Line::TooLong));
+        assert!(matches!(lines.next().await.unwrap(), Line::TooLong(_)));
     }
 }

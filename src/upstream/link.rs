@@ -1,51 +1,39 @@
 //! One upstream, as this process reaches it: its connection, its turn-taking, its breaker.
 
+mod call;
 mod connect;
+mod list;
+mod slot;
 #[cfg(test)]
 mod tests;
 
 use std::{
-    sync::{Arc, OnceLock, PoisonError, atomic::Ordering},
+    sync::{Arc, OnceLock, PoisonError, atomic::AtomicBool},
     time::{Duration, Instant},
 };
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::Url;
-use rmcp::{
-    RoleClient,
-    model::{
-        CallToolRequest, CallToolRequestParams, ClientCapabilities, ClientRequest, JsonObject, ListToolsRequest,
-        PaginatedRequestParams, RequestMetaObject,
-    },
-    service::{Peer, PeerRequestOptions},
-};
-use serde::Deserialize;
+use rmcp::{RoleClient, model::ClientCapabilities, service::Peer};
 use serde_json::value::RawValue;
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
+use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
 use super::{
-    Failure, FailureKind, Place, Target, UpstreamLimits,
-    awaited::Awaited,
-    breaker::Breaker,
-    capture::{Exact, Outcome},
-    failed::{failure, timed_out},
-    floor::{Listener, Place as OnFloor},
-    follow,
-    levels::{self, Levels},
+    Failure, FailureKind, Place, Target, UpstreamLimits, breaker::Breaker, child::LAST_WORDS, floor::Listener, follow,
+    levels::Levels,
 };
 use crate::{error::Error, model::LogLevel, outbound::Outbound};
-use connect::{Connected, Events};
+use connect::{Beginning, Dialer, Events};
+use slot::Slot;
 
-/// Pages of a list of tools, and tools in it: more is no catalogue.
-const MAX_PAGES: usize = 100;
-const MAX_TOOLS: usize = 1_000;
-/// The longest that a call may take in which somebody is asked something.
-pub(super) const MOST: Duration = Duration::from_secs(600);
-/// How old the list of a child may be that says nothing of changes, while somebody would be told of them.
-const CHILD_LIST_AGE: Duration = Duration::from_secs(10);
-/// How often it is looked whether they have answered.
-const LOOK: Duration = Duration::from_millis(500);
+/// The longest that a call may take, whatever is heard of its progress, and however long somebody is asked something.
+pub const LONGEST: Duration = Duration::from_secs(3_600);
+
+/// The longest that an upstream is left alone for having failed, and a child.
+const LONGEST_PAUSE: Duration = Duration::from_secs(15);
+const LONGEST_PAUSE_OF_CHILD: Duration = Duration::from_secs(60);
 
 /// A connection, made when it is needed.
 pub struct Link {
@@ -60,8 +48,15 @@ pub struct Link {
     levels: Levels,
     /// What the newest connection has shown.
     revisions: std::sync::Mutex<Option<Revisions>>,
-    // Tokio's mutex: it is held while the connection is made, so that only one is.
-    state: Mutex<Option<Connected>>,
+    /// Whether any connection has said that the tools are other ones now.
+    tools_changed: Arc<AtomicBool>,
+    // Tokio's mutexes: they are held while the connection is made, so that only one is.
+    state: Mutex<Slot>,
+    /// At a server of both kinds of revisions: the connection with a handshake, for calls whose client is asked as it is
+    /// with one.
+    shaken: Mutex<Slot>,
+    /// Whoever waits for a connection waits no longer.
+    stop: CancellationToken,
 }
 
 /// A turn among those that call an upstream.
@@ -95,6 +90,9 @@ pub struct ToolCall<'a> {
     pub arguments: Zeroizing<String>,
     /// What the caller's client can be asked, from 2026-07-28 on; `None` is nothing.
     pub capabilities: Option<ClientCapabilities>,
+    /// Whether the caller's client is asked by requests, as before 2026-07-28: a server of both kinds of revisions asks
+    /// only so on a connection with a handshake.
+    pub shaken: bool,
     /// Answers that the upstream asked for.
     pub again: Option<Again>,
     /// The least level of log messages that the caller's client wants; `None` is none.
@@ -112,32 +110,38 @@ pub struct Again {
     pub state: Option<String>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Page {
-    tools: Vec<Box<RawValue>>,
-    #[serde(default)]
-    next_cursor: Option<String>,
-}
-
 impl Link {
     pub(super) fn new(target: Target, outbound: Outbound, limits: UpstreamLimits, levels: Levels) -> Self {
+        // To start a program costs more than to ask whether one listens.
+        let longest = match target.place {
+            Place::Http { .. } => LONGEST_PAUSE,
+            Place::Child(_) => LONGEST_PAUSE_OF_CHILD,
+        };
         Self {
             target,
             levels,
             outbound,
             limits,
             turns: Arc::new(Semaphore::new(limits.concurrency)),
-            breaker: Breaker::new(limits.backoff),
+            breaker: Breaker::new(limits.backoff, longest),
             http: OnceLock::new(),
             revisions: std::sync::Mutex::default(),
-            state: Mutex::new(None),
+            tools_changed: Arc::default(),
+            state: Mutex::default(),
+            shaken: Mutex::default(),
+            stop: CancellationToken::new(),
         }
     }
 
     /// Whether this is the connection for that registration, with those headers.
     pub(super) fn serves(&self, target: &Target) -> bool {
-        (self.target.generation, &self.target.place) == (target.generation, &target.place)
+        (self.target.generation, &self.target.place, &self.target.limits)
+            == (target.generation, &target.place, &target.limits)
+    }
+
+    /// Its bounds.
+    pub fn limits(&self) -> &UpstreamLimits {
+        &self.limits
     }
 
     /// Where it is over HTTP, and the headers of every request; `None` if it is a child.
@@ -197,187 +201,20 @@ impl Link {
             return known;
         }
         let _turn = self.turn().await.ok()?;
-        let reached = tokio::time::timeout(self.limits.connect_timeout, self.peer()).await;
-        self.judged(reached.unwrap_or_else(|_| Err(timed_out(self.limits.connect_timeout)))).ok()?;
+        let reached = self.peer(Beginning::Any).await;
+        self.judged(reached).ok()?;
         *self.revisions.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Whether its tools must be listed before the next call: it is not connected, the list is old, or it said that it
-    /// changed.
-    pub async fn must_list(&self) -> bool {
-        match &*self.state.lock().await {
-            Some(Connected { service, events, listed: Some(listed) }) => {
-                service.peer().is_transport_closed()
-                    || events.tools_changed.load(Ordering::Acquire)
-                    || listed.elapsed() > self.limits.list_age
-            }
-            _ => true,
-        }
-    }
-
-    /// Whether it has said that its tools are other ones than it listed, or has to be asked whether they are.
-    pub fn has_changed(&self) -> bool {
-        // While the connection is made nothing was listed over it.
-        let Ok(state) = self.state.try_lock() else { return false };
-        let Some(connected) = state.as_ref() else { return false };
-        let revisions = *self.revisions.lock().unwrap_or_else(PoisonError::into_inner);
-        let says_nothing = matches!(self.target.place, Place::Child(_)) && revisions.is_some_and(|known| known.modern);
-        let is_old = says_nothing && connected.listed.is_some_and(|listed| listed.elapsed() > CHILD_LIST_AGE);
-        is_old || connected.events.tools_changed.load(Ordering::Acquire)
-    }
-
-    /// All its tools, each as it was written.
-    pub async fn list_tools(&self) -> Result<Vec<Box<RawValue>>, Failure> {
-        let _turn = self.turn().await?;
-        let listed = tokio::time::timeout(self.limits.connect_timeout, self.list()).await;
-        self.judged(listed.unwrap_or_else(|_| Err(timed_out(self.limits.connect_timeout))))
-    }
-
-    async fn list(&self) -> Result<Vec<Box<RawValue>>, Failure> {
-        let (peer, events) = self.peer().await?;
-        // Before the list is asked for: a change during it is heard, and it is asked for again.
-        events.tools_changed.store(false, Ordering::Release);
-        let mut tools = Vec::new();
-        let mut cursor = None;
-        for _ in 0..MAX_PAGES {
-            let params = PaginatedRequestParams::default().with_cursor(cursor);
-            let exact = Exact::default();
-            let mut request = ListToolsRequest::with_param(params);
-            request.extensions.insert(exact.clone());
-            let page = self.ask(&peer, ClientRequest::ListToolsRequest(request), &exact, None, None).await?;
-            let page: Page = serde_json::from_str(page.get())
-                .map_err(|_| Failure::new(FailureKind::Unavailable, "its list of tools is none that can be read"))?;
-            tools.extend(page.tools);
-            if tools.len() > MAX_TOOLS {
-                return Err(Failure::new(FailureKind::TooLarge, format!("it offers more than {MAX_TOOLS} tools")));
-            }
-            cursor = page.next_cursor.filter(|cursor| !cursor.is_empty());
-            if cursor.is_none() {
-                if let Some(connected) = &mut *self.state.lock().await {
-                    connected.listed = Some(Instant::now());
-                }
-                return Ok(tools);
-            }
-        }
-        Err(Failure::new(FailureKind::TooLarge, format!("its list of tools has more than {MAX_PAGES} pages")))
-    }
-
-    /// Calls a tool; answers its result as it was written.
-    pub async fn call_tool(&self, call: ToolCall<'_>) -> Result<Box<RawValue>, Failure> {
-        let _turn = self.turn().await?;
-        let listener = call.listener.clone();
-        if let Some(listener) = listener {
-            return Box::pin(self.heard_out(self.call(call), &listener, MOST)).await;
-        }
-        let outcome = tokio::time::timeout(self.limits.call_timeout, self.call(call)).await;
-        self.judged(outcome.unwrap_or_else(|_| Err(timed_out(self.limits.call_timeout))))
-    }
-
-    /// A call in which the client may be asked something. That nobody has answered it is no failure of the upstream.
-    async fn heard_out<T>(
-        &self,
-        call: impl Future<Output = Result<T, Failure>>,
-        listener: &Listener,
-        most: Duration,
-    ) -> Result<T, Failure> {
-        match self.in_good_time(call, listener, most).await {
-            Ok(outcome) => self.judged(outcome),
-            Err(_) if listener.pace.is_asking() => Err(timed_out(most)),
-            Err(_) => self.judged(Err(timed_out(self.limits.call_timeout))),
-        }
-    }
-
-    /// As a timeout does it, but for the time in which the client is asked something.
-    async fn in_good_time<T>(
-        &self,
-        call: impl Future<Output = T>,
-        listener: &Listener,
-        most: Duration,
-    ) -> Result<T, tokio::time::error::Elapsed> {
-        let begin = Instant::now();
-        let mut call = std::pin::pin!(call);
-        loop {
-            let left = match listener.pace.since(begin) {
-                Some(since) => self.limits.call_timeout.saturating_sub(since.elapsed()),
-                None => LOOK,
-            };
-            let left = left.min(most.saturating_sub(begin.elapsed()));
-            match tokio::time::timeout(left, call.as_mut()).await {
-                Ok(outcome) => return Ok(outcome),
-                Err(elapsed) => {
-                    let is_over = listener.pace.since(begin).is_some_and(|at| at.elapsed() >= self.limits.call_timeout);
-                    if is_over || begin.elapsed() >= most {
-                        return Err(elapsed);
-                    }
-                }
-            }
-        }
     }
 
     /// Tells an upstream that is connected what clients want to hear.
     pub(super) async fn tell_level(&self) {
-        let connected = {
+        for place in [&self.state, &self.shaken] {
             // While the connection is made nobody has called over it, and whoever does tells it first.
-            let Ok(state) = self.state.try_lock() else { return };
-            state.as_ref().map(|connected| (connected.service.peer().clone(), connected.events.clone()))
-        };
-        let Some((peer, events)) = connected.filter(|(peer, _)| !peer.is_transport_closed()) else { return };
-        if let Some(_turn) = self.try_enter() {
-            events.told.tell(&peer, &self.levels).await;
-        }
-    }
-
-    async fn call(&self, call: ToolCall<'_>) -> Result<Box<RawValue>, Failure> {
-        let (peer, events) = self.peer().await?;
-        let _wanted = call.level.map(|level| self.levels.want(level));
-        events.told.tell(&peer, &self.levels).await;
-        let mut params = CallToolRequestParams::new(call.name.to_owned());
-        // For headers that mirror arguments; what is sent is the text.
-        params.arguments = serde_json::from_str::<JsonObject>(&call.arguments).ok();
-        let place = events.floor.enter(call.listener.as_ref());
-        let exact = Exact::call(call.arguments, call.again, place.key());
-        let mut request = CallToolRequest::new(params);
-        request.extensions.insert(exact.clone());
-        // Before, it was told once for all.
-        let is_modern = peer.peer_info().is_some_and(|info| !info.protocol_version.has_initialize());
-        let meta = is_modern.then(|| {
-            let mut meta = RequestMetaObject::default();
-            meta.set_client_capabilities(call.capabilities.unwrap_or_default());
-            if let Some(level) = call.level {
-                levels::ask(&mut meta, level);
+            let connected = place.try_lock().ok().and_then(|slot| slot.usable());
+            let Some((peer, events)) = connected else { continue };
+            if let Some(_turn) = self.try_enter() {
+                events.told.tell(&peer, &self.levels).await;
             }
-            meta
-        });
-        let asking = self.ask(&peer, ClientRequest::CallToolRequest(request), &exact, meta, Some(place));
-        tokio::select! {
-            biased;
-            answered = asking => answered.map_err(|failure| events.explained(failure)),
-            () = events.floor.given_up() => {
-                Err(Failure::new(FailureKind::Unavailable, "it does not take the answers to its questions"))
-            }
-        }
-    }
-
-    async fn ask(
-        &self,
-        peer: &Peer<RoleClient>,
-        request: ClientRequest,
-        exact: &Exact,
-        meta: Option<RequestMetaObject>,
-        place: Option<OnFloor>,
-    ) -> Result<Box<RawValue>, Failure> {
-        // Who calls keeps the time.
-        let mut options = PeerRequestOptions::no_options();
-        options.meta = meta;
-        let handle = peer.send_cancellable_request(request, options).await.map_err(|error| failure(&error))?;
-        let mut awaited = Awaited::new(peer, handle.id.clone(), place);
-        let answered = handle.await_response().await;
-        awaited.over();
-        match (exact.take(), answered) {
-            (Some(Outcome::Result(result)), _) => Ok(result),
-            (Some(Outcome::Error(error)), _) => Err(Failure::new(FailureKind::Rpc(error), "it answered with an error")),
-            (None, Err(error)) => Err(failure(&error)),
-            (None, Ok(_)) => Err(Failure::new(FailureKind::Unavailable, "its answer could not be read")),
         }
     }
 
@@ -397,41 +234,71 @@ impl Link {
     fn judged<T>(&self, outcome: Result<T, Failure>) -> Result<T, Failure> {
         match &outcome {
             Ok(_) | Err(Failure { kind: FailureKind::Rpc(_) | FailureKind::TooLarge, .. }) => self.breaker.succeeded(),
+            // It is waited for, and has not failed.
+            Err(Failure { kind: FailureKind::Starting, .. }) => {}
             Err(_) => self.breaker.failed(Instant::now()),
         }
         outcome
     }
 
-    async fn peer(&self) -> Result<(Peer<RoleClient>, Events), Failure> {
-        let mut state = self.state.lock().await;
-        if let Some(connected) = &*state
-            && !connected.service.peer().is_transport_closed()
-            && !connected.events.floor.is_given_up()
-        {
-            return Ok((connected.service.peer().clone(), connected.events.clone()));
-        }
-        if let Some(ended) = state.take() {
-            ended.end().await;
-        }
+    /// The connection that begins so, which is made if there is none.
+    async fn peer(&self, beginning: Beginning) -> Result<(Peer<RoleClient>, Events), Failure> {
+        let entered = Instant::now();
+        let place = if beginning == Beginning::Handshake { &self.shaken } else { &self.state };
+        let mut slot = place.lock().await;
         // Apart: it would make every call as large as itself, connected or not.
-        let connected = Box::pin(self.connect()).await?;
-        let found = (connected.service.peer().clone(), connected.events.clone());
-        let spoken = connected.service.peer().peer_info().map(|info| info.protocol_version.clone());
-        let modern = spoken.is_some_and(|version| !version.has_initialize());
-        let with_handshake = !modern || connected.events.known.has_handshake();
-        *self.revisions.lock().unwrap_or_else(PoisonError::into_inner) = Some(Revisions { modern, with_handshake });
+        let made = tokio::select! {
+            made = Box::pin(slot.connected(|| self.dialer(), beginning, (entered, self.patience()))) => made,
+            () = self.stop.cancelled() => Err(Failure::unsent(FailureKind::Unavailable, "haldir is ending")),
+        };
+        let made = made.inspect_err(|failure| self.tell_of(failure))?;
+        let found = slot.usable().ok_or_else(|| Failure::unsent(FailureKind::Unavailable, "the connection broke"))?;
+        let Some(revisions) = made.filter(|_| beginning == Beginning::Any) else { return Ok(found) };
+        *self.revisions.lock().unwrap_or_else(PoisonError::into_inner) = Some(revisions);
         // A child that is told to end would wait for whoever follows it: it is asked instead, see `has_changed`.
-        if modern && matches!(self.target.place, Place::Http { .. }) {
+        if revisions.modern && matches!(self.target.place, Place::Http { .. }) {
             tokio::spawn(follow::changes(found.0.clone(), Arc::clone(&found.1.tools_changed)));
         }
-        *state = Some(connected);
         Ok(found)
     }
 
-    /// Ends the connection, and the child behind it.
+    /// Tells the operator of a child that does not start.
+    fn tell_of(&self, failure: &Failure) {
+        if let Place::Child(command) = &self.target.place {
+            // What it last wrote may hold secrets.
+            let problem = failure.message.split(LAST_WORDS).next().unwrap_or_default();
+            tracing::warn!(upstream = %self.target.name, log = %command.log.display(), problem, "a child is not there");
+        }
+    }
+
+    fn dialer(&self) -> Dialer {
+        Dialer {
+            place: self.target.place.clone(),
+            outbound: self.outbound.clone(),
+            limits: self.limits,
+            tools_changed: Arc::clone(&self.tools_changed),
+            without_handshake: self.known_revisions().is_some_and(|known| !known.with_handshake),
+        }
+    }
+
+    fn known_revisions(&self) -> Option<Revisions> {
+        *self.revisions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How long an attempt to connect is waited for.
+    fn patience(&self) -> Duration {
+        match self.target.place {
+            // It ends by itself before.
+            Place::Http { .. } => self.limits.connect_timeout.saturating_mul(4),
+            Place::Child(_) => self.limits.start_timeout,
+        }
+    }
+
+    /// Ends the connections, and the child behind them.
     pub(super) async fn close(&self) {
-        if let Some(connected) = self.state.lock().await.take() {
-            connected.end().await;
+        self.stop.cancel();
+        for place in [&self.state, &self.shaken] {
+            place.lock().await.close().await;
         }
     }
 }

@@ -17,6 +17,7 @@ use tokio::{
     io::AsyncWriteExt,
     process::{ChildStdin, ChildStdout},
 };
+use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
 use super::{
@@ -33,6 +34,8 @@ const MAX_AWAITED: usize = 1_024;
 
 /// How long a line that is being written may keep the input from being closed.
 const CLOSED_WITHIN: Duration = Duration::from_secs(1);
+/// How long a child that takes no input any more is heard.
+const HEARD_OUT: Duration = Duration::from_secs(1);
 /// Why a child is left that asks, and does not read.
 const TOOK_NOTHING: &str = "it does not take the answers to its questions";
 
@@ -70,6 +73,8 @@ pub(super) struct Piped {
     most: usize,
     silence: Silence,
     floor: Floor,
+    /// Whether the child has closed its input.
+    deaf: CancellationToken,
     /// Until the connection is closed.
     replies: Option<Replies<()>>,
 }
@@ -103,6 +108,7 @@ impl Piped {
             most,
             silence,
             floor,
+            deaf: CancellationToken::new(),
             replies: Some(replies),
         })
     }
@@ -172,6 +178,7 @@ impl Transport<RoleClient> for Piped {
         item: TxJsonRpcMessage<RoleClient>,
     ) -> impl Future<Output = Result<(), Self::Error>> + Send + 'static {
         let (input, awaited, floor) = (Arc::clone(&self.input), Arc::clone(&self.awaited), self.floor.clone());
+        let deaf = self.deaf.clone();
         async move {
             let text = match Exact::of(&item) {
                 Some((exact, id)) => {
@@ -188,7 +195,12 @@ impl Transport<RoleClient> for Piped {
                 }
                 None => Zeroizing::new(serde_json::to_string(&item)?),
             };
-            write_line(&input, text.as_bytes()).await
+            match write_line(&input, text.as_bytes()).await {
+                // Its reader says why there is no answer.
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => deaf.cancel(),
+                written => written?,
+            }
+            Ok(())
         }
     }
 
@@ -199,7 +211,18 @@ impl Transport<RoleClient> for Piped {
                 self.silence.set(Reason::Ended, TOOK_NOTHING.to_owned());
                 return None;
             }
-            match self.output.next().await {
+            let deaf = &self.deaf;
+            let gone = async {
+                deaf.cancelled().await;
+                tokio::time::sleep(HEARD_OUT).await;
+            };
+            let line = tokio::select! {
+                biased;
+                line = self.output.next() => line,
+                // It is asked in vain, and may say things for ever.
+                () = gone => Ok(Line::End),
+            };
+            match line {
                 Ok(Line::Complete(line)) if line.trim_ascii().is_empty() => {}
                 Ok(Line::Complete(line)) => {
                     let text = String::from_utf8_lossy(line).into_owned();
@@ -212,13 +235,17 @@ impl Transport<RoleClient> for Piped {
                     }
                 }
                 // Nobody knows whose answer that was, and it may never end.
-                Ok(Line::TooLong) => {
+                Ok(Line::TooLong(_)) => {
                     drop(self.process.take());
                     self.silence.set(Reason::TooLong, format!("the answer has more than {} bytes", self.most));
                     return None;
                 }
                 Ok(Line::End) => {
-                    self.silence.set(Reason::Ended, "the child ended".to_owned());
+                    let how = match &mut self.process {
+                        Some(process) => process.how_it_ended().await,
+                        None => "the child ended".to_owned(),
+                    };
+                    self.silence.set(Reason::Ended, how);
                     return None;
                 }
                 Err(error) => {

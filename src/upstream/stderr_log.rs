@@ -1,10 +1,11 @@
 //! What a child writes to standard error: kept apart, in a file of bounded size.
 
 use std::{
+    collections::VecDeque,
     fs::{self, File, OpenOptions},
     io::{self, Write},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use tokio::io::{AsyncRead, AsyncReadExt};
@@ -15,6 +16,33 @@ use crate::{model::UpstreamName, redact::Known};
 const MAX_BYTES: u64 = 1024 * 1024;
 /// A line that is longer is written in pieces.
 const MAX_LINE_BYTES: usize = 65_536;
+
+/// Bytes at the end of it that are kept for who asks why a child ended.
+const MAX_LAST_WORDS: usize = 1_024;
+
+/// The end of what a child has written to standard error.
+#[derive(Clone, Default)]
+pub struct LastWords(Arc<Mutex<VecDeque<u8>>>);
+
+impl LastWords {
+    fn push(&self, bytes: &[u8]) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.extend(&bytes[bytes.len().saturating_sub(MAX_LAST_WORDS)..]);
+        let surplus = kept.len().saturating_sub(MAX_LAST_WORDS);
+        kept.drain(..surplus);
+    }
+
+    /// On one line; without the line of which only the end is kept.
+    pub fn text(&self) -> String {
+        let kept: Vec<u8> = self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().collect();
+        let begins = kept.len() == MAX_LAST_WORDS;
+        let text = String::from_utf8_lossy(&kept);
+        let whole = text.split_once('\n').filter(|(_, rest)| begins && !rest.trim().is_empty());
+        let text = whole.map_or(text.as_ref(), |(_, rest)| rest);
+        let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        line.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+}
 
 /// A log file, and the one before it.
 pub struct StderrLog {
@@ -47,7 +75,7 @@ impl StderrLog {
 
     /// Takes everything from `errors` until it ends, line by line and without these secrets. A log that cannot be written
     /// does not stop the child.
-    pub async fn take(mut self, mut errors: impl AsyncRead + Unpin, known: Arc<Known>) {
+    pub async fn take(mut self, mut errors: impl AsyncRead + Unpin, known: Arc<Known>, words: LastWords) {
         let (mut buffer, mut waiting) = ([0; 8192], Vec::new());
         let mut works = true;
         loop {
@@ -60,7 +88,9 @@ impl StderrLog {
             };
             let rest = waiting.split_off(whole);
             let lines = std::mem::replace(&mut waiting, rest);
-            if works && let Err(error) = self.write(known.text(&String::from_utf8_lossy(&lines)).as_bytes()) {
+            let clean = known.text(&String::from_utf8_lossy(&lines));
+            words.push(clean.as_bytes());
+            if works && let Err(error) = self.write(clean.as_bytes()) {
                 tracing::warn!(%error, path = %self.path.display(), "the log of a child can no longer be written");
                 works = false;
             }
@@ -101,4 +131,20 @@ fn append_to(path: &Path) -> io::Result<File> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options.open(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_words_are_the_last_whole_lines() {
+        let words = LastWords::default();
+        words.push(b"one\n");
+        words.push(b"two\x1b[0m\n");
+        assert_eq!(words.text(), "one two [0m");
+        words.push(&[b'x'; 4_096]);
+        words.push(b"\nlast line\n");
+        assert_eq!(words.text(), "last line");
+    }
 }

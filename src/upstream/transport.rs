@@ -1,6 +1,7 @@
 //! Streamable HTTP to an upstream, for rmcp's client: allowed addresses only, no redirect to another origin, and no more
 //! bytes than allowed.
 
+mod session;
 mod wire;
 
 use std::{
@@ -23,14 +24,15 @@ use serde::Deserialize;
 use sse_stream::{Sse, SseStream};
 use zeroize::Zeroizing;
 
+pub(super) use session::Refusals;
 pub(super) use wire::WireError;
 use wire::{Failed, SESSION, Wire, body, is_kind, pieces};
 
 use super::{
     UpstreamLimits,
-    capture::{Exact, token},
+    capture::{Exact, error_in, same, token},
     floor::{Floor, Taken},
-    link::MOST,
+    link::LONGEST,
     replies::{Owed, Replies},
 };
 use crate::{error::Result, outbound::Outbound};
@@ -52,6 +54,7 @@ pub(super) struct Transport {
     wire: Wire,
     limits: UpstreamLimits,
     known: KnownVersions,
+    refusals: Refusals,
     floor: Floor,
     replies: Replies<Arc<Address>>,
 }
@@ -115,8 +118,13 @@ impl KnownVersions {
 }
 
 impl Transport {
-    pub(super) fn new(outbound: Outbound, limits: UpstreamLimits, known: KnownVersions, floor: Floor) -> Result<Self> {
-        let wire = Wire { client: outbound.client(limits.call_timeout)?, outbound };
+    pub(super) fn new(
+        outbound: Outbound,
+        limits: UpstreamLimits,
+        (known, refusals): (KnownVersions, Refusals),
+        floor: Floor,
+    ) -> Result<Self> {
+        let wire = Wire { client: outbound.client(limits.call_timeout.max(limits.start_timeout))?, outbound };
         let with = wire.clone();
         let replies = Replies::new(floor.clone(), move |to: Arc<Address>, text: String| {
             let wire = with.clone();
@@ -130,7 +138,7 @@ impl Transport {
                 }
             }
         });
-        Ok(Self { wire, limits, known, floor, replies })
+        Ok(Self { wire, limits, known, refusals, floor, replies })
     }
 
     fn answers(&self, uri: Arc<str>, session: Option<Arc<str>>, headers: HashMap<HeaderName, HeaderValue>) -> Answers {
@@ -139,30 +147,40 @@ impl Transport {
     }
 }
 
+/// What the stream that answers a request is looked through for.
+#[derive(Default)]
+struct Asked {
+    /// The request, if it is one.
+    id: Option<RequestId>,
+    exact: Option<Exact>,
+    known: Option<KnownVersions>,
+}
+
 fn events(
     response: Response,
     most: usize,
-    exact: Option<(Exact, RequestId)>,
-    known: Option<KnownVersions>,
+    asked: Asked,
     answers: Answers,
 ) -> BoxStream<'static, Result<Sse, SseError>> {
     let events = SseStream::from_bytes_stream(pieces(response, most));
-    let kept = Arc::new((exact, known, answers));
+    let kept = Arc::new((asked, answers));
     events
         .then(move |event| {
             let kept = Arc::clone(&kept);
             async move {
-                let (exact, known, answers) = &*kept;
+                let (Asked { id, exact, known }, answers) = &*kept;
                 let mut event = event?;
                 if let (Some(known), Some(data)) = (known, &event.data) {
                     known.read(data);
                 }
                 let Some(data) = &event.data else { return Ok(event) };
-                let shown = exact.as_ref().and_then(|(exact, id)| exact.keep(id, data));
+                let shown = exact.as_ref().zip(id.as_ref()).and_then(|(exact, id)| exact.keep(id, data));
                 if shown.is_some() {
                     event.data = shown;
-                } else if answers.take(data, exact.as_ref().map(|(_, id)| id)).await? {
+                } else if answers.take(data, id.as_ref().filter(|_| exact.is_some())).await? {
                     event.data = None;
+                } else if let Some(refused) = id.as_ref().and_then(|id| refused(data, id, exact.as_ref())) {
+                    event.data = serde_json::to_string(&refused).ok();
                 }
                 Ok(event)
             }
@@ -170,25 +188,40 @@ fn events(
         .boxed()
 }
 
-/// The message that a body is; what rmcp must not see of an answer that is wanted as it was written is kept from it.
-fn answer(body: &[u8], exact: Option<&(Exact, RequestId)>) -> Option<ServerJsonRpcMessage> {
-    let shown = match (exact, std::str::from_utf8(body)) {
-        (Some((exact, id)), Ok(text)) => exact.keep(id, text),
-        _ => None,
-    };
-    serde_json::from_slice(shown.as_ref().map_or(body, |shown| shown.as_bytes())).ok()
+/// The error that a message in the answer to a request is: the answer to that request, whatever id it bears.
+fn refused(text: &str, id: &RequestId, exact: Option<&Exact>) -> Option<ServerJsonRpcMessage> {
+    let (written, error) = error_in(text)?;
+    if let Some(exact) = exact {
+        exact.refused(written);
+    }
+    Some(ServerJsonRpcMessage::error(error, Some(id.clone())))
+}
+
+/// The message that a body is, which answers the request of this id; what rmcp must not see of an answer that is wanted as
+/// it was written is kept from it. An error is the answer to the request whatever id it bears; anything else that bears
+/// another id is none, and nothing more will come.
+fn answer(body: &[u8], id: Option<&RequestId>, exact: Option<&Exact>) -> Option<ServerJsonRpcMessage> {
+    let text = std::str::from_utf8(body).ok()?;
+    let Some(id) = id else { return serde_json::from_str(text).ok() };
+    let shown = exact.and_then(|exact| exact.keep(id, text));
+    if shown.is_none()
+        && let Some(refused) = refused(text, id, exact)
+    {
+        return Some(refused);
+    }
+    match serde_json::from_str(shown.as_deref().unwrap_or(text)).ok()? {
+        ServerJsonRpcMessage::Response(response) if !same(&response.id, id) => None,
+        message => Some(message),
+    }
 }
 
 /// An answer that is no success: a JSON-RPC error if it holds one, which tells more than the status.
 async fn not_well(
     response: Response,
     message: &ClientJsonRpcMessage,
-    in_session: bool,
+    exact: Option<&Exact>,
 ) -> Result<StreamableHttpPostResponse, Failed> {
     let status = response.status();
-    if status == StatusCode::NOT_FOUND && in_session {
-        return Err(StreamableHttpError::SessionExpired);
-    }
     let is_json = is_kind(&response, "application/json");
     let text = body(response, MAX_ERROR_BYTES).await.unwrap_or_default();
     let excerpt: String = String::from_utf8_lossy(&text).chars().take(EXCERPT_CHARS).collect();
@@ -197,20 +230,17 @@ async fn not_well(
     if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS) {
         return Err(failed());
     }
-    let told = match serde_json::from_slice::<ServerJsonRpcMessage>(&text) {
-        Ok(ServerJsonRpcMessage::Error(error)) if is_json => Some(error),
-        _ => None,
-    };
+    let ClientJsonRpcMessage::Request(request) = message else { return Err(failed()) };
+    let told = std::str::from_utf8(&text).ok().filter(|_| is_json);
+    let told = told.and_then(|text| refused(text, &request.id, exact));
     // A server from before `server/discover` refuses it in its own way; the handshake then goes back to `initialize`.
-    if let (ClientJsonRpcMessage::Request(request), true) = (message, status.is_client_error())
-        && matches!(request.request, ClientRequest::DiscoverRequest(_))
-    {
-        let error = told.map_or_else(|| ErrorData::invalid_request(format!("HTTP {status}"), None), |told| told.error);
-        let answer = ServerJsonRpcMessage::error(error, Some(request.id.clone()));
-        return Ok(StreamableHttpPostResponse::Json(answer, None));
-    }
-    match told {
-        Some(error) => Ok(StreamableHttpPostResponse::Json(ServerJsonRpcMessage::Error(error), None)),
+    let is_discovery = matches!(request.request, ClientRequest::DiscoverRequest(_)) && status.is_client_error();
+    let in_its_way = || {
+        let error = ErrorData::invalid_request(format!("HTTP {status}"), None);
+        ServerJsonRpcMessage::error(error, Some(request.id.clone()))
+    };
+    match told.or_else(|| is_discovery.then(in_its_way)) {
+        Some(error) => Ok(StreamableHttpPostResponse::Json(error, None)),
         None => Err(failed()),
     }
 }
@@ -227,6 +257,10 @@ impl StreamableHttpClient for Transport {
         custom_headers: HashMap<HeaderName, HeaderValue>,
     ) -> Result<StreamableHttpPostResponse, Failed> {
         let exact = Exact::of(&message);
+        let id = match &message {
+            ClientJsonRpcMessage::Request(request) => Some(request.id.clone()),
+            _ => None,
+        };
         let sent = match &exact {
             Some((exact, id)) => {
                 if let Some(place) = exact.place() {
@@ -238,14 +272,14 @@ impl StreamableHttpClient for Transport {
         };
         let is_listening = matches!(&message, ClientJsonRpcMessage::Request(request)
             if matches!(request.request, ClientRequest::SubscriptionsListenRequest(_)));
-        let has_listener = exact.as_ref().is_some_and(|(exact, _)| exact.place().is_some());
+        let is_call = exact.as_ref().is_some_and(|(exact, _)| exact.place().is_some());
         let session = session_id.as_deref();
         let build = |url| {
             let request = self.wire.request(Method::POST, url, session, &custom_headers);
             let request = request.header(header::CONTENT_TYPE, "application/json").body(sent.to_string());
-            // Somebody may be asked in the middle of it; who waits for it keeps the time.
-            match (has_listener, is_listening) {
-                (true, _) => request.timeout(MOST),
+            // Progress gives it time, and somebody may be asked in the middle of it: who waits for it keeps the time.
+            match (is_call, is_listening) {
+                (true, _) => request.timeout(LONGEST.max(self.limits.call_timeout)),
                 (_, true) => request.timeout(LISTEN),
                 _ => request,
             }
@@ -256,9 +290,18 @@ impl StreamableHttpClient for Transport {
             return Ok(StreamableHttpPostResponse::Accepted);
         }
         if !status.is_success() {
-            return not_well(response, &message, session.is_some()).await;
+            if let Some(session) = session
+                && status.is_client_error()
+                && self.has_ended(status, &uri, session, &custom_headers).await
+            {
+                return Err(StreamableHttpError::SessionExpired);
+            }
+            self.refusals.count(status.is_server_error() && session.is_some());
+            return not_well(response, &message, exact.as_ref().map(|(exact, _)| exact)).await;
         }
-        let wants_answer = matches!(message, ClientJsonRpcMessage::Request(_));
+        self.refusals.count(false);
+        let wants_answer = id.is_some();
+        let exact = exact.map(|(exact, _)| exact);
         let given = response.headers().get(SESSION).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let most = self.limits.answer_bytes;
         let discovers = matches!(&message, ClientJsonRpcMessage::Request(request)
@@ -267,7 +310,8 @@ impl StreamableHttpClient for Transport {
         if is_kind(&response, "text/event-stream") {
             let session = session_id.clone().or_else(|| given.as_deref().map(Arc::from));
             let answers = self.answers(uri, session, custom_headers);
-            return Ok(StreamableHttpPostResponse::Sse(events(response, most, exact, discovers, answers), given));
+            let asked = Asked { id, exact, known: discovers };
+            return Ok(StreamableHttpPostResponse::Sse(events(response, most, asked, answers), given));
         }
         if !is_kind(&response, "application/json") {
             if !wants_answer {
@@ -280,10 +324,13 @@ impl StreamableHttpClient for Transport {
         if let (Some(known), Ok(text)) = (&discovers, std::str::from_utf8(&body)) {
             known.read(text);
         }
-        match answer(&body, exact.as_ref()) {
+        match answer(&body, id.as_ref(), exact.as_ref()) {
             Some(message) => Ok(StreamableHttpPostResponse::Json(message, given)),
             None if !wants_answer => Ok(StreamableHttpPostResponse::Accepted),
-            None => Err(StreamableHttpError::UnexpectedServerResponse(Cow::Borrowed("no JSON-RPC message"))),
+            None => {
+                let problem = "it holds no JSON-RPC response to the request";
+                Err(StreamableHttpError::UnexpectedServerResponse(Cow::Borrowed(problem)))
+            }
         }
     }
 
@@ -319,6 +366,6 @@ impl StreamableHttpClient for Transport {
             return Err(StreamableHttpError::ServerDoesNotSupportSse);
         }
         let answers = self.answers(uri, session_id, custom_headers);
-        Ok(events(response, self.limits.answer_bytes, None, None, answers))
+        Ok(events(response, self.limits.answer_bytes, Asked::default(), answers))
     }
 }

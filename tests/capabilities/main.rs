@@ -55,6 +55,7 @@ mod tamper;
 mod tamper_rebuilt;
 mod transparent;
 mod upstream_limits;
+mod upstreams;
 mod usage;
 mod verify_parts;
 mod webhooks;

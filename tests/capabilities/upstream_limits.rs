@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Calls of one upstream at a time.
-const AT_A_TIME: usize = 32;
+const AT_A_TIME: usize = 8;
 
 /// A call of 2026-07-28 that takes a minute.
 fn slow(server: &Server, client: &Client, session: &str, id: usize) -> Events {
@@ -36,14 +36,17 @@ fn echo(client: &Client, session: &str) -> Value {
 fn no_more_calls_of_an_upstream_are_under_way_than_allowed() {
     for flag in ["--new", "--old"] {
         let house = House::new();
-        let (server, operator) = house.serve_operator();
+        let mut command = house.serving();
+        command.env("HALDIR_UPSTREAM_CALLS", AT_A_TIME.to_string()).env("HALDIR_QUEUE_TIMEOUT", "1");
+        let server = Server::start(command);
+        let operator = server.first_key();
         let upstream = registered(&operator, flag);
         let session = operator.session(&json!({"scopes": ["execute"]}));
         assert!(echo(&operator, &session)["result"].is_object());
         let calls: Vec<_> = (0..AT_A_TIME).map(|at| slow(&server, &operator, &session, at + 10)).collect();
         until("the upstream has them all", || upstream.errors().matches("a call sleeps").count() == AT_A_TIME);
         let refused = echo(&operator, &session)["error"]["message"].to_string();
-        assert!(refused.contains("32 calls of it are under way already"), "{flag}: {refused}");
+        assert!(refused.contains("8 calls of it are under way already"), "{flag}: {refused}");
         // Its outcome is known as well: it was not carried out.
         assert_eq!(entries(&operator, "proxyCall.failed").len(), 1, "{flag}");
         // Who leaves makes room.

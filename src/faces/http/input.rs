@@ -1,6 +1,6 @@
 //! From an HTTP request to an operation's JSON input and its caller's credential.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use axum::{body::Body, extract::Request};
 use bytes::Bytes;
@@ -10,10 +10,10 @@ use percent_encoding::percent_decode_str;
 use serde_json::{Value, value::RawValue};
 use zeroize::Zeroizing;
 
-use super::{BODY_TIMEOUT, MAX_BODY_BYTES};
+use super::BODY_TIMEOUT;
 use crate::{
     error::{Code, Error, Result},
-    model::Credential,
+    model::{Credential, text::without_halves},
     operations::Operation,
 };
 
@@ -32,16 +32,15 @@ fn announced_length(request: &Request<Body>) -> Option<u64> {
     request.headers().get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-/// Reads a body, within its size and time.
-pub async fn body(request: Request<Body>) -> Result<Bytes> {
+/// Reads a body of at most so many bytes, within its time.
+pub async fn body_within(request: Request<Body>, most: usize) -> Result<Bytes> {
     let too_large = || {
-        Error::new(Code::PayloadTooLarge, format!("a request body has at most {MAX_BODY_BYTES} bytes"))
-            .with("max_bytes", MAX_BODY_BYTES)
+        Error::new(Code::PayloadTooLarge, format!("a request body has at most {most} bytes")).with("max_bytes", most)
     };
-    if announced_length(&request).is_some_and(|length| length > MAX_BODY_BYTES as u64) {
+    if announced_length(&request).is_some_and(|length| length > most as u64) {
         return Err(too_large());
     }
-    let limited = Limited::new(request.into_body(), MAX_BODY_BYTES);
+    let limited = Limited::new(request.into_body(), most);
     match tokio::time::timeout(BODY_TIMEOUT, limited.collect()).await {
         Err(_) => {
             let message = format!("the request body did not arrive within {} s", BODY_TIMEOUT.as_secs());
@@ -50,6 +49,14 @@ pub async fn body(request: Request<Body>) -> Result<Bytes> {
         Ok(Err(error)) if error.downcast_ref::<LengthLimitError>().is_some() => Err(too_large()),
         Ok(Err(_)) => Err(Error::new(Code::MalformedJson, "the request body broke off")),
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
+    }
+}
+
+/// JSON for an upstream, in which no half of a character stands: what is judged is what the upstream reads.
+pub fn whole(body: Bytes) -> Bytes {
+    match without_halves(&body) {
+        Cow::Borrowed(_) => body,
+        Cow::Owned(whole) => whole.into(),
     }
 }
 

@@ -33,7 +33,7 @@ use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
 use super::{
-    App, MAX_BODY_BYTES,
+    App,
     guard::RequestId,
     input, listening,
     mcp_sessions::{McpSessions, SESSION_ID},
@@ -44,7 +44,9 @@ use crate::{
     faces::{
         backend::Backend,
         elicitation::Asking,
-        mcp::{HaldirMcp, RawArguments, exact, line::OneAnswer, server, suspended::Suspended, tools},
+        mcp::{
+            HaldirMcp, RawArguments, exact, line::OneAnswer, server, stdio::calls_upstream, suspended::Suspended, tools,
+        },
         relay::bound_session::BoundSession,
     },
     model::Credential,
@@ -71,12 +73,13 @@ impl McpFace {
         haldir: Haldir,
         local_session: &Arc<BoundSession>,
         asking: Asking,
+        message_bytes: usize,
         shutdown: &CancellationToken,
     ) -> Self {
         let changes = ToolChanges::new(haldir.clone());
         let backend = Backend::Local(haldir);
         let config = StreamableHttpServerConfig::default()
-            .with_max_request_body_bytes(MAX_BODY_BYTES)
+            .with_max_request_body_bytes(message_bytes)
             .with_cancellation_token(shutdown.clone())
             // The guard has checked both, for all of HTTP.
             .disable_allowed_hosts()
@@ -164,7 +167,8 @@ async fn answer(app: &App, credential: &Credential, request: Request) -> Result<
     }
     input::check_content_type(request.headers())?;
     let (parts, body) = request.into_parts();
-    let body = input::body(Request::from_parts(parts.clone(), body)).await?;
+    let body = input::body_within(Request::from_parts(parts.clone(), body), app.shared.message_bytes).await?;
+    let body = if calls_upstream(&body) { input::whole(body) } else { body };
     let message = Message::read(&body);
     if let Some(call) = message.as_ref().ok().and_then(|message| message.plain_tool_call(&parts.headers)) {
         return call.answer(&face.backend, credential).await;

@@ -11,7 +11,7 @@ use axum::{
 use http::HeaderMap;
 use tokio_util::sync::CancellationToken;
 
-use super::{App, guard::RequestId, input, respond};
+use super::{App, MAX_BODY_BYTES, guard::RequestId, input, respond};
 use crate::{
     error::{Error, Result},
     model::Credential,
@@ -111,7 +111,12 @@ async fn carry_out(
         if !input::has_small_body(&request) {
             authenticate()?;
         }
-        match input::body(request).await.and_then(|body| input::merge(given, &body)) {
+        // A call of a tool may have as many bytes as it may have over MCP.
+        let is_call = operation.name == "proxyCall";
+        let most = if is_call { app.shared.message_bytes } else { MAX_BODY_BYTES };
+        let read = input::body_within(request, most).await;
+        let read = read.map(|body| if is_call { input::whole(body) } else { body });
+        match read.and_then(|body| input::merge(given, &body)) {
             Ok(input) => input,
             Err(error) if operation.open_to_anonymous => return Err(error),
             Err(error) => return Err(app.shared.haldir.authenticate_unread(credential).err().unwrap_or(error)),

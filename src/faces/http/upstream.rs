@@ -14,6 +14,7 @@ mod headers;
 mod route;
 mod send;
 mod sessions;
+mod stands_in;
 mod stream;
 
 use std::{
@@ -47,7 +48,7 @@ use crate::{
         wrap::Source,
     },
     model::{Credential, UpstreamName},
-    upstream::{Link, Place},
+    upstream::{Link, Place, lines},
 };
 
 /// How long a stream may stay open that is no answer to a call.
@@ -85,7 +86,9 @@ async fn passed(app: &App, credential: &Credential, name: &str, request: Request
     let (method, headers) = (request.method().clone(), request.headers().clone());
     let body = if method == Method::POST {
         input::check_content_type(&headers)?;
-        input::body(request).await?
+        let body = input::body_within(request, app.shared.message_bytes).await?;
+        let whole = std::str::from_utf8(&body).ok().and_then(message::whole);
+        whole.map_or(body, Bytes::from)
     } else {
         Bytes::new()
     };
@@ -104,7 +107,7 @@ async fn passed(app: &App, credential: &Credential, name: &str, request: Request
             let relayed = || {
                 let (name, target, known) = (&route.name, &target, Arc::clone(&known));
                 let source = Source::Wire(Box::new(route.wire(app)));
-                Children { app, credential, name, source, target, known, link: None }
+                Children { app, credential, name, source, target, known, link: None, limits: route.limits }
             };
             let has_session = headers.contains_key(SESSION_ID);
             if has_session && relayed().serves(&headers) || !has_session && needs_bridge(&route.link, &read).await {
@@ -115,7 +118,8 @@ async fn passed(app: &App, credential: &Credential, name: &str, request: Request
         (None, Place::Child(command)) => {
             let source = Source::Child(command.clone());
             let target = &target;
-            let children = Children { app, credential, name: &name, source, target, known, link: Some(link) };
+            let limits = *link.limits();
+            let children = Children { app, credential, name: &name, source, target, known, link: Some(link), limits };
             return children.answer(&method, &headers, &body).await;
         }
         (None, Place::Http { .. }) => return Err(Error::internal("an upstream over HTTP has no address")),
@@ -129,7 +133,10 @@ async fn passed(app: &App, credential: &Credential, name: &str, request: Request
     if method == Method::POST {
         return match read {
             Ok(message) => exchange.post(headers, &message, &body, session).await,
-            Err((code, problem)) => Ok(rpc_error(StatusCode::BAD_REQUEST, None, code, &problem)),
+            Err((code, problem)) => {
+                let id = lines::id_in(&body);
+                Ok(rpc_error(StatusCode::BAD_REQUEST, id.as_deref(), code, &problem))
+            }
         };
     }
     exchange.other(&method, &headers).await
@@ -181,6 +188,8 @@ impl Exchange {
         if self.open.hear(message) {
             return Ok(respond::json(202, String::new()));
         }
+        // What the upstream asks in the middle of a call may come on the stream that the client is about to listen to.
+        self.open.listened().await;
         self.client = message.is("initialize").then(|| message.speaker());
         let id = message.request_id().map(str::to_owned);
         if let Some(header) = mismatch(&headers, message.method.as_deref(), None) {
@@ -205,7 +214,9 @@ impl Exchange {
             own: id.clone(),
             unasked: id.is_none(),
             open: self.open.clone(),
-            until: Some(Instant::now() + self.app.shared.call_timeout),
+            until: Some(Instant::now() + self.route.limits.call_timeout),
+            silence: self.route.limits.call_timeout,
+            begun: Instant::now(),
             turn: None,
         };
         if message.is("subscriptions/listen") {
@@ -296,7 +307,9 @@ impl Exchange {
             own: None,
             unasked: false,
             open: self.open.clone(),
-            until: Some(Instant::now() + self.app.shared.call_timeout),
+            until: Some(Instant::now() + self.route.limits.call_timeout),
+            silence: self.route.limits.call_timeout,
+            begun: Instant::now(),
             turn: None,
         };
         self.send(headers, leaving, passing, *modern).await
@@ -336,12 +349,16 @@ impl Exchange {
             unasked: *method == Method::DELETE,
             open: self.open.clone(),
             until: None,
+            silence: self.route.limits.call_timeout,
+            begun: Instant::now(),
             turn: None,
         };
         let ends = (method == Method::DELETE).then(|| headers.get(SESSION_ID).cloned()).flatten();
         let (app, name) = (self.app.clone(), self.route.name.clone());
         let outgoing = self.outgoing(method.clone(), headers, None, true);
+        let listening = (method == Method::GET).then(|| self.open.listening());
         let response = self.send(headers, Leaving::Later(outgoing), passing, false).await?;
+        drop(listening);
         if let (Some(id), true) = (ends, response.status() != StatusCode::METHOD_NOT_ALLOWED) {
             app.shared.upstream_sessions.end(name.as_str(), &id);
         }

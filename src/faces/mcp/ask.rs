@@ -6,7 +6,7 @@ use rmcp::{
     RoleServer,
     model::{
         CallToolRequestParams, CallToolResponse, CancelledNotificationParam, ClientResult, ElicitRequest,
-        ElicitRequestParams, InputRequiredResult, ServerRequest,
+        ElicitRequestParams, InputRequiredResult, ProgressNotificationParam, ServerRequest,
     },
     service::{PeerRequestOptions, RequestContext},
 };
@@ -18,7 +18,7 @@ use crate::{
     error::{Code, Error, Result},
     faces::{
         backend::Backend,
-        elicitation::{self, Answer, Asking, Client, Decided, State, UNDECIDED},
+        elicitation::{self, Answer, Asking, Client, Decided, State, TELL_EVERY, UNDECIDED, WAITS, step},
     },
     model::{ApprovalId, Credential, Held},
     operations::{
@@ -139,9 +139,18 @@ impl Ask<'_> {
         let options = PeerRequestOptions::with_timeout(self.asks.asking.within);
         let asked = self.context.peer.send_request_with_option(request, options).await.ok()?;
         let dialog = asked.id.clone();
-        let answered = tokio::select! {
-            answered = asked.await_response() => answered,
-            () = self.context.ct.cancelled() => {
+        let mut answered = std::pin::pin!(asked.await_response());
+        let mut times = 0;
+        let answered = loop {
+            let waited = tokio::select! {
+                answered = answered.as_mut() => break answered,
+                () = self.context.ct.cancelled() => false,
+                () = tokio::time::sleep(TELL_EVERY) => true,
+            };
+            if waited {
+                times += 1;
+                self.tell_that_it_waits(times).await;
+            } else {
                 let reason = Some("the call was cancelled".to_owned());
                 // Fails if the client has left.
                 let _ = self.context.peer.notify_cancelled(CancelledNotificationParam::new(Some(dialog), reason)).await;
@@ -152,6 +161,15 @@ impl Ask<'_> {
             Ok(ClientResult::ElicitResult(result)) => serde_json::to_value(result).ok(),
             _ => None,
         }
+    }
+
+    /// Progress, if the client wants to know of it.
+    async fn tell_that_it_waits(&self, times: u32) {
+        let Some(token) = self.context.meta.get_progress_token() else { return };
+        let mut told = ProgressNotificationParam::new(token, step(times));
+        told.message = Some(WAITS.to_owned());
+        // Fails if the client has left, which ends the call as well.
+        let _ = self.context.peer.notify_progress(told).await;
     }
 
     /// Takes in an answer: a no is decided at once, a yes with the call. Nothing if it was neither.

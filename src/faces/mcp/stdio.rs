@@ -2,7 +2,7 @@
 //!
 //! Bad input of any kind is answered, never fatal: a client that sends one wrong line keeps its connection.
 
-use std::{io, sync::Arc};
+use std::{borrow::Cow, io, sync::Arc};
 
 use rmcp::{
     RoleServer, ServiceExt,
@@ -16,20 +16,22 @@ use rmcp::{
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::{
-    io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader},
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt},
     sync::Mutex,
 };
 
 use super::{HaldirMcp, RawArguments, exact};
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    model::text::without_halves,
+    operations,
+    upstream::lines::{Line, LineReader},
+};
 
-/// The longest line, in bytes.
-const MAX_LINE_BYTES: usize = 4 * 1024 * 1024;
-
-/// Serves until standard input ends or `shutdown` is done.
-pub async fn serve(server: HaldirMcp, shutdown: impl Future<Output = ()>) -> Result<()> {
+/// Serves until standard input ends or `shutdown` is done. A line has at most `most` bytes.
+pub async fn serve(server: HaldirMcp, most: usize, shutdown: impl Future<Output = ()>) -> Result<()> {
     let (input, output) = stdio_pipes();
-    let transport = Lines::new(input, output);
+    let transport = Lines::new(input, output, most);
     let work = async {
         // An error here is a client that left before it had initialised: nothing went wrong on this side.
         match Box::pin(server.serve(transport)).await {
@@ -48,48 +50,17 @@ pub async fn serve(server: HaldirMcp, shutdown: impl Future<Output = ()>) -> Res
 
 /// A transport of lines.
 struct Lines<R, W> {
-    input: BufReader<R>,
-    line: Vec<u8>,
+    input: LineReader<R>,
     // A tokio mutex: it is held across the write, so that answers of concurrent calls do not mix.
     output: Arc<Mutex<W>>,
     /// Whether a request has come: what comes before it cannot be an answer or a notification to anything.
     begun: bool,
-}
-
-enum Line {
-    Complete,
-    TooLong,
-    End,
+    most: usize,
 }
 
 impl<R: AsyncRead + Unpin + Send, W: AsyncWrite + Unpin + Send + 'static> Lines<R, W> {
-    fn new(input: R, output: W) -> Self {
-        Self { input: BufReader::new(input), line: Vec::new(), output: Arc::new(Mutex::new(output)), begun: false }
-    }
-
-    /// Reads the next line into `self.line`, and skips the rest of one that is too long.
-    async fn read_line(&mut self) -> io::Result<Line> {
-        self.line.clear();
-        let mut too_long = false;
-        loop {
-            let available = self.input.fill_buf().await?;
-            if available.is_empty() {
-                return Ok(if self.line.is_empty() || too_long { Line::End } else { Line::Complete });
-            }
-            let end = available.iter().position(|byte| *byte == b'\n');
-            let (part, used) = match end {
-                Some(end) => (&available[..end], end + 1),
-                None => (available, available.len()),
-            };
-            too_long |= self.line.len() + part.len() > MAX_LINE_BYTES;
-            if !too_long {
-                self.line.extend_from_slice(part);
-            }
-            self.input.consume(used);
-            if end.is_some() {
-                return Ok(if too_long { Line::TooLong } else { Line::Complete });
-            }
-        }
+    fn new(input: R, output: W, most: usize) -> Self {
+        Self { input: LineReader::new(input, most), output: Arc::new(Mutex::new(output)), begun: false, most }
     }
 
     async fn refuse(&mut self, code: ErrorCode, message: String, id: Option<RequestId>) {
@@ -98,6 +69,34 @@ impl<R: AsyncRead + Unpin + Send, W: AsyncWrite + Unpin + Send + 'static> Lines<
             tracing::info!(%error, "the client no longer reads");
         }
     }
+}
+
+/// Whether a message calls a tool that is none of haldir's own. Only for these is the half of a character, which some
+/// clients leave of one that they have cut in two, replaced as browsers do it: haldir's own tools keep what they are given.
+pub fn calls_upstream(message: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct Called<'a> {
+        #[serde(borrow)]
+        method: Cow<'a, str>,
+        params: Named,
+        // One with a half of a character is none.
+        #[serde(default, rename = "id")]
+        _id: Option<RequestId>,
+    }
+    #[derive(Deserialize)]
+    struct Named {
+        name: String,
+    }
+    // A look for the letter tells nearly all others.
+    let may_hold = message.windows(3).any(|bytes| bytes.eq_ignore_ascii_case(b"\\ud"));
+    may_hold
+        && serde_json::from_slice::<Called<'_>>(message)
+            .is_ok_and(|called| called.method == "tools/call" && operations::named(&called.params.name).is_none())
+}
+
+/// What a client is told whose message has more bytes than that.
+pub fn too_long(most: usize) -> String {
+    format!("a message has at most {most} bytes; the operator can raise that with HALDIR_MAX_MESSAGE")
 }
 
 /// Reads a JSON-RPC message, with the arguments of a tool call as they were written.
@@ -175,11 +174,12 @@ where
 
     async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleServer>> {
         loop {
-            match self.read_line().await {
-                Ok(Line::Complete) => {}
-                Ok(Line::TooLong) => {
-                    let message = format!("a message has at most {MAX_LINE_BYTES} bytes");
-                    self.refuse(ErrorCode::INVALID_REQUEST, message, None).await;
+            let line = match self.input.next().await {
+                Ok(Line::Complete(line)) => line,
+                Ok(Line::TooLong(id)) => {
+                    let message = too_long(self.most);
+                    let id = id.and_then(|id| serde_json::from_str(&id).ok());
+                    self.refuse(ErrorCode::INVALID_REQUEST, message, id).await;
                     continue;
                 }
                 Ok(Line::End) => return None,
@@ -187,11 +187,12 @@ where
                     tracing::info!(%error, "standard input can no longer be read");
                     return None;
                 }
-            }
-            if self.line.trim_ascii().is_empty() {
+            };
+            if line.trim_ascii().is_empty() {
                 continue;
             }
-            match read_message(&self.line) {
+            let whole = if calls_upstream(line) { without_halves(line) } else { line.into() };
+            match read_message(&whole) {
                 Ok(message) => {
                     self.begun |= matches!(message, JsonRpcMessage::Request(_));
                     if self.begun {

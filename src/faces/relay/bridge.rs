@@ -84,8 +84,8 @@ enum First {
     Discover(String),
     /// Ours, since the client began with another request of 2026-07-28, which is held.
     Probe(String),
-    /// Our `server/discover`, after the client's `initialize` was refused so.
-    SecondDiscover { initialize: String, refused: String },
+    /// Our `server/discover`, after the client's `initialize` was refused so; `again` if another server was begun for it.
+    SecondDiscover { initialize: String, refused: String, again: bool },
     /// Our `initialize`, after `server/discover` was refused so.
     SecondInitialize { first: String, refused: String },
 }
@@ -130,19 +130,19 @@ impl Bridge {
     }
 
     /// The upstream has ended. Some do when they are begun with in a way that they do not know: the next one is to be told
-    /// this first.
-    pub fn upstream_ended(&mut self) -> Option<String> {
+    /// this first. `told` is what the client is told if nothing helps.
+    pub fn upstream_ended(&mut self, told: &str) -> Option<String> {
         if !matches!(self.state, State::Asked { .. }) {
             return None;
         }
         let State::Asked { id, first } = std::mem::replace(&mut self.state, State::Fresh) else { return None };
         match first {
-            First::SecondDiscover { initialize, refused } => {
-                let next = self.ids.next();
-                let discover = NewServer::discover(&next, &initialize);
-                self.state = State::Asked { id: next, first: First::SecondDiscover { initialize, refused } };
-                self.ignored = Some(id);
-                Some(discover)
+            First::Initialize(initialize) => {
+                let refused = message::error(Some(&id), INTERNAL_ERROR, told);
+                Some(self.discover_again(id, initialize, refused))
+            }
+            First::SecondDiscover { initialize, refused, again: false } => {
+                Some(self.discover_again(id, initialize, refused))
             }
             First::Discover(first) if !self.always => {
                 self.state = State::Asked { id, first: First::Discover(first) };
@@ -161,6 +161,32 @@ impl Bridge {
                 None
             }
         }
+    }
+
+    /// Has the next server told of a client without a handshake, after the one before has ended. It is done once: a
+    /// server that ends then as well does not run at all.
+    fn discover_again(&mut self, id: String, initialize: String, refused: String) -> String {
+        let next = self.ids.next();
+        let discover = NewServer::discover(&next, &initialize);
+        self.state = State::Asked { id: next, first: First::SecondDiscover { initialize, refused, again: true } };
+        self.ignored = Some(id);
+        discover
+    }
+
+    /// There will be no other upstream: what waits for the first words to be answered is told so.
+    pub fn give_up(&mut self, told: &str) -> Vec<Step> {
+        let mut waiting = std::mem::take(&mut self.held);
+        if let State::Asked { first, .. } = std::mem::replace(&mut self.state, State::Fresh) {
+            let (First::Initialize(first)
+            | First::Discover(first)
+            | First::Probe(first)
+            | First::SecondDiscover { initialize: first, .. }
+            | First::SecondInitialize { first, .. }) = first;
+            if !waiting.contains(&first) {
+                waiting.insert(0, first);
+            }
+        }
+        waiting.iter().flat_map(|text| refused(text, told)).collect()
     }
 
     fn hold(&mut self, text: String) -> Vec<Step> {
@@ -217,8 +243,8 @@ impl Bridge {
             First::Initialize(initialize) => {
                 let id = self.ids.next();
                 let discover = NewServer::discover(&id, &initialize);
-                self.state =
-                    State::Asked { id, first: First::SecondDiscover { initialize, refused: answer.to_owned() } };
+                let refused = answer.to_owned();
+                self.state = State::Asked { id, first: First::SecondDiscover { initialize, refused, again: false } };
                 return vec![Step::Upstream(discover)];
             }
             First::Discover(_) if modern || is_modern_error(&message) => vec![Step::Client(answer.to_owned())],

@@ -19,7 +19,7 @@ use tokio::{
     time::{Instant, Interval, MissedTickBehavior},
 };
 
-use self::asks::Waiting;
+use self::{asks::Waiting, pins::Listing};
 use super::{
     govern::{Asked, Decision, Govern, Outcome, Redact, Report},
     message::{self, Call, INTERNAL_ERROR, INVALID_REQUEST, Message},
@@ -27,17 +27,18 @@ use super::{
 use crate::{
     error::Result,
     faces::elicitation::{Answer, Client, Decided},
+    upstream::lines,
 };
 
 /// Requests of a client that are under way at a time.
 const MAX_REQUESTS: usize = 256;
-/// How long an upstream has to list its tools.
-const LIST_TIMEOUT: Duration = Duration::from_secs(10);
-/// Pages of an upstream's list of tools, and tools on all of them.
-const MAX_PAGES: usize = 100;
-const MAX_TOOLS: usize = 2_000;
+/// How many times the time that a call waits for the upstream's tools is waited for the list itself, before it is asked
+/// for again.
+const LIST_PATIENCE: u32 = 10;
 /// How long a cancelled call may still be answered.
 const CANCEL_GRACE: Duration = Duration::from_secs(5);
+/// Why a call that was answered has no result: nobody knows what became of it.
+const NO_RESULT: &str = "the upstream answered with null, which is no result";
 /// What the ids of haldir's own requests begin with.
 const OWN_ID: &str = "\"haldir-";
 
@@ -46,12 +47,14 @@ pub struct Exchange {
     governor: Arc<dyn Govern>,
     to_client: mpsc::Sender<String>,
     to_upstream: mpsc::Sender<String>,
-    call_timeout: Duration,
+    times: Times,
     /// Calls of tools by the id that the client gave them.
     calls: HashMap<String, ToolCall>,
     /// Other requests of the client that the upstream has.
     requests: HashMap<String, Asking>,
     pins: Pins,
+    /// The client's own list, as far as it has come.
+    listing: Listing,
     /// The tools that the upstream offers over this connection, since they were last compared with their pins.
     offered: HashSet<String>,
     decisions: JoinSet<(String, Result<Decision>)>,
@@ -68,10 +71,19 @@ pub struct Exchange {
     clock: Interval,
 }
 
+/// How long things may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Times {
+    /// How long an upstream may be silent about a call: what it says of its progress does not count.
+    pub call: Duration,
+    /// How long it may take to start, or to list its tools.
+    pub start: Duration,
+}
+
 /// What a client is waiting for.
-#[derive(Clone, Copy, PartialEq)]
 enum Asking {
-    ToolList,
+    /// A page of the list of tools, asked for with this cursor.
+    ToolList(Option<String>),
     Other,
 }
 
@@ -85,7 +97,10 @@ struct ToolCall {
     /// Whether they were asked already: nobody is asked twice about one call.
     asked: bool,
     cancelled: bool,
+    since: Instant,
     until: Instant,
+    /// What the client knows its progress by, as it was written.
+    token: Option<String>,
 }
 
 enum Stage {
@@ -102,7 +117,13 @@ enum Stage {
 /// Whether the upstream's tools were compared with their pins.
 enum Pins {
     Unknown,
-    Asking { id: String, tools: Vec<Box<RawValue>>, pages: usize, until: Instant, context: Option<String> },
+    /// The answer to this request is waited for.
+    Asking {
+        id: String,
+        listing: Listing,
+        since: Instant,
+        context: Option<String>,
+    },
     Known,
 }
 
@@ -112,7 +133,7 @@ impl Exchange {
         governor: Arc<dyn Govern>,
         to_client: mpsc::Sender<String>,
         to_upstream: mpsc::Sender<String>,
-        call_timeout: Duration,
+        times: Times,
         secrets: Redact,
     ) -> Self {
         let mut clock = tokio::time::interval(Duration::from_secs(1));
@@ -121,10 +142,11 @@ impl Exchange {
             governor,
             to_client,
             to_upstream,
-            call_timeout,
+            times,
             calls: HashMap::new(),
             requests: HashMap::new(),
             pins: Pins::Unknown,
+            listing: Listing::default(),
             offered: HashSet::new(),
             decisions: JoinSet::new(),
             secrets,
@@ -140,7 +162,11 @@ impl Exchange {
     pub async fn from_client(&mut self, text: &str, session: Option<&str>) {
         let message = match Message::read(text) {
             Ok(message) => message,
-            Err((code, problem)) => return self.answer(message::error(None, code, &problem)).await,
+            Err((code, problem)) => {
+                // Under the id that it has: whoever sent it waits for that one.
+                let id = lines::id_in(text.as_bytes());
+                return self.answer(message::error(id.as_deref(), code, &problem)).await;
+            }
         };
         if let Some(answered) = message.answers().filter(|id| id.starts_with(OWN_ID)) {
             // A late one is nobody's: upstreams ask under other ids.
@@ -177,7 +203,7 @@ impl Exchange {
             self.client = message.speaker();
             self.pins = Pins::Unknown;
         }
-        let asking = if message.is("tools/list") { Asking::ToolList } else { Asking::Other };
+        let asking = if message.is("tools/list") { Asking::ToolList(pins::cursor_of(&message)) } else { Asking::Other };
         self.requests.insert(id.to_owned(), asking);
         self.pass_on(message.text()).await;
     }
@@ -213,6 +239,10 @@ impl Exchange {
     async fn heard(&mut self, text: String) {
         let Ok(message) = Message::read(&text) else { return };
         if let Some(id) = message.answers() {
+            if message.result.is_some_and(|result| result.get() == "null") {
+                // MCP has no such result, and a client would wait on.
+                return self.failed(id, NO_RESULT, Outcome::Unknown(NO_RESULT)).await;
+            }
             if id.starts_with(OWN_ID) {
                 let result = message.result.map(|result| result.get().to_owned());
                 return self.listed(id, result).await;
@@ -224,11 +254,19 @@ impl Exchange {
             let Some(asking) = self.requests.remove(id) else {
                 return tracing::debug!("the upstream answered what nobody asked");
             };
-            let text = match asking {
-                Asking::ToolList => self.shown(text),
-                Asking::Other => text,
+            let (text, listed) = match asking {
+                Asking::ToolList(cursor) => {
+                    let result = message.result.map(|result| result.get().to_owned());
+                    let listed = self.client_listed(cursor, result);
+                    (self.shown(text), listed)
+                }
+                Asking::Other => (text, None),
             };
-            return self.answer(text).await;
+            self.answer(text).await;
+            if let Some(tools) = listed {
+                self.know(tools).await;
+            }
+            return;
         }
         if message.request_id().is_some_and(|id| id.starts_with(OWN_ID)) {
             // The client's answer to it would look like one to haldir.
@@ -236,6 +274,10 @@ impl Exchange {
         }
         if message.is("notifications/tools/list_changed") {
             self.pins = Pins::Unknown;
+            self.listing = Listing::default();
+        }
+        if message.is("notifications/progress") {
+            self.heard_of_progress(&message);
         }
         self.answer(text).await;
     }
@@ -252,18 +294,25 @@ impl Exchange {
         }
     }
 
-    /// The upstream is gone: nothing that it was asked will be answered.
-    pub async fn upstream_ended(&mut self, why: &'static str) {
+    /// The upstream is gone: nothing that it was asked will be answered. `told` is what the client is told, `why` what the
+    /// log is.
+    pub async fn upstream_ended(&mut self, why: &'static str, told: &str) {
         self.pins = Pins::Unknown;
+        self.listing = Listing::default();
         let requests: Vec<_> = self.requests.drain().map(|(id, _)| id).collect();
         for id in requests {
-            self.answer(message::error(Some(&id), INTERNAL_ERROR, why)).await;
+            self.answer(message::error(Some(&id), INTERNAL_ERROR, told)).await;
         }
         let sent = |call: &ToolCall| matches!(call.stage, Stage::Listing | Stage::Sent(_));
         let lost: Vec<_> = self.calls.iter().filter(|(_, call)| sent(call)).map(|(id, _)| id.clone()).collect();
         for id in lost {
-            self.give_up(&id, why).await;
+            self.give_up(&id, why, told).await;
         }
+    }
+
+    /// A message of the client that was not taken, and the id that it has, as it was written.
+    pub async fn refuse(&mut self, id: Option<&str>, problem: &str) {
+        self.answer(message::error(id, INVALID_REQUEST, problem)).await;
     }
 
     /// Goes on with a new upstream; answers what it has to be told first, if the client had initialised.
@@ -305,16 +354,19 @@ impl Exchange {
             Err((code, problem)) => return self.answer(message::error(Some(id), code, &problem)).await,
         };
         let session = call.session.clone().or_else(|| session.map(str::to_owned));
-        let until = Instant::now() + self.call_timeout;
+        let since = Instant::now();
+        let until = since + self.times.call;
+        let token = message.progress_token();
         // A client that says so of each request has asked already, if it was told to.
         let (decided, asked) = (call.decided(message), call.answered.is_some());
         let (text, stage) = (text.to_owned(), Stage::Listing);
-        let call = ToolCall { text, session, stage, decided, asked, cancelled: false, until };
+        let call = ToolCall { text, session, stage, decided, asked, cancelled: false, since, until, token };
         self.calls.insert(id.to_owned(), call);
         match self.pins {
             Pins::Known => self.decide(id),
-            Pins::Asking { .. } => {}
-            Pins::Unknown => self.ask_for_tools(pins::context_of(message)).await,
+            // A late answer is an answer: it is not asked for again while it may come.
+            Pins::Asking { since, .. } if since.elapsed() < self.times.start.saturating_mul(LIST_PATIENCE) => {}
+            Pins::Asking { .. } | Pins::Unknown => self.ask_for_tools(pins::context_of(message)).await,
         }
     }
 

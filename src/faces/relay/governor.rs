@@ -169,6 +169,12 @@ impl Govern for Governor {
 
     fn visible(&self, tools: &[&RawValue]) -> Result<Vec<bool>> {
         let cx = self.haldir.watch_proxy(&self.credential)?;
+        if let Some(link) = &self.link
+            && !self.haldir.knows_tools(&cx, &self.upstream, tools)?
+        {
+            // The client may call what it sees here.
+            link.list_is_old();
+        }
         self.haldir.visible_tools(&cx, &self.upstream, tools)
     }
 

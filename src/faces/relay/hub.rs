@@ -26,7 +26,7 @@ use super::{
     json,
     message::{self, Message, SESSION_META},
     waiting::{self, NotTaken},
-    wrap::{Relay, Said, Source},
+    wrap::{Bounds, Relay, Said, Source},
 };
 use crate::{error::Result, upstream::Turn};
 
@@ -90,6 +90,8 @@ struct Open {
     /// What the client gave, where the connection is shared.
     theirs: Option<Theirs>,
     sender: waiting::Sender,
+    /// When it was asked, or its upstream last said how far it is.
+    moved: Instant,
 }
 
 struct Theirs {
@@ -122,12 +124,12 @@ impl Hub {
         governor: Arc<dyn Govern>,
         source: Source,
         secrets: Redact,
-        call_timeout: Duration,
+        bounds: Bounds,
         bridges: bool,
     ) -> Result<Self> {
         let (input, client) = mpsc::channel(MAX_WAITING);
         let (to_client, outgoing) = waiting::channel(MAX_WAITING);
-        let relay = Relay::start(governor, source, secrets, call_timeout, bridges, (client, to_client))?;
+        let relay = Relay::start(governor, source, secrets, bounds, bridges, (client, to_client))?;
         let routes =
             Routes { open: Vec::new(), listener: None, waiting: VecDeque::new(), used: Instant::now(), numbers: 0 };
         let routes = Arc::new(Mutex::new(routes));
@@ -168,7 +170,7 @@ impl Hub {
         allowed: Option<Allowed>,
     ) -> Option<Heard> {
         let own = message.request_id()?.to_owned();
-        let token = progress_token(message);
+        let token = message.progress_token();
         let (sender, receiver) = waiting::channel(MAX_WAITING);
         let (number, text) = {
             let mut routes = self.routes();
@@ -182,7 +184,7 @@ impl Hub {
             let sent = if shared { token.as_ref().map(|_| id.clone()) } else { token.clone() };
             let text = sent_as(message, &id, sent.as_deref(), session);
             let theirs = shared.then_some(Theirs { id: own, token });
-            routes.open.push(Open { number, id, token: sent, theirs, sender });
+            routes.open.push(Open { number, id, token: sent, theirs, sender, moved: Instant::now() });
             if routes.listener.is_none() {
                 // A client that opens no stream of its own is asked on this one.
                 let waiting = std::mem::take(&mut routes.waiting);
@@ -287,7 +289,9 @@ impl Routes {
         let Some(at) = about else {
             return tracing::debug!("an answer came that nobody waits for");
         };
-        let open = &self.open[at];
+        let open = &mut self.open[at];
+        // Whatever the upstream says to a request shows that it is at it.
+        open.moved = Instant::now();
         let told = open.sender.try_send(open.told(text, answers));
         if !answers {
             // A client that does not read as fast as the upstream sends loses what is not its answer.
@@ -361,10 +365,4 @@ fn sent_as(message: &Message<'_>, id: &str, token: Option<&str>, session: Option
     let meta = text::edited(meta, |_| true, &put);
     let params = text::edited(message.params, |_| true, &[("_meta", &meta)]);
     text::request(id, message.method.as_deref().unwrap_or_default(), &params)
-}
-
-/// The token that a request gives for its progress, as it was written.
-fn progress_token(message: &Message<'_>) -> Option<String> {
-    let meta = json::object(message.params?).ok()?.get("_meta")?;
-    json::object(meta).ok()?.get("progressToken").map(|token| token.get().to_owned())
 }

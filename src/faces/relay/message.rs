@@ -5,13 +5,13 @@ mod id;
 use std::borrow::Cow;
 
 pub use id::id_of;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, value::RawValue};
 
 use super::json;
 use crate::{
     faces::elicitation::{self, Answer, Client, Decided, State},
-    model::ApprovalId,
+    model::{ApprovalId, text::without_halves},
     operations::proxied::Question,
 };
 
@@ -41,8 +41,8 @@ pub struct Message<'a> {
     /// Of requests and notifications.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     pub params: Option<&'a RawValue>,
-    /// Of responses.
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    /// Of responses. One that is null is there: what bears it answers a request.
+    #[serde(borrow, default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub result: Option<&'a RawValue>,
     /// Of responses.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
@@ -68,7 +68,7 @@ impl<'a> Message<'a> {
     /// Reads a message.
     pub fn read(text: &'a str) -> Result<Self, Refused> {
         match serde_json::from_str::<Self>(text) {
-            Ok(message) if message.jsonrpc == "2.0" => message.unmistakable(),
+            Ok(message) if message.jsonrpc == "2.0" => message.without_empty_result().unmistakable(),
             Ok(_) => Err((INVALID_REQUEST, "expected \"jsonrpc\": \"2.0\"".to_owned())),
             Err(error) if error.is_syntax() || error.is_eof() => {
                 Err((PARSE_ERROR, format!("this is no JSON: {error}")))
@@ -78,6 +78,12 @@ impl<'a> Message<'a> {
             }
             Err(error) => Err((INVALID_REQUEST, format!("expected a JSON-RPC 2.0 message: {error}"))),
         }
+    }
+
+    /// Some write a null beside an error.
+    fn without_empty_result(self) -> Self {
+        let result = self.result.filter(|result| self.error.is_none() || result.get() != "null");
+        Self { result, ..self }
     }
 
     /// Refuses a method that a careless server takes for a call of a tool, and that is not governed as one.
@@ -143,6 +149,17 @@ impl<'a> Message<'a> {
         Some(format!("{} {}", of("clientInfo"), of("clientCapabilities")))
     }
 
+    /// The token that a request gives for its progress, as it was written.
+    pub fn progress_token(&self) -> Option<String> {
+        let meta = json::object(self.params?).ok()?.get("_meta")?;
+        json::object(meta).ok()?.get("progressToken").map(|token| token.get().to_owned())
+    }
+
+    /// The token that a notification about progress names, as it was written.
+    pub fn named_token(&self) -> Option<String> {
+        json::object(self.params?).ok()?.get("progressToken").map(|token| token.get().to_owned())
+    }
+
     /// Written anew: exactly what was read, and nothing that another reader might see in it besides.
     pub fn text(&self) -> String {
         // Texts and raw JSON under fixed names: there is nothing here that cannot be written.
@@ -163,6 +180,10 @@ pub fn messages(text: String) -> Vec<String> {
         return Vec::new();
     }
     batch.into_iter().map(|message| message.get().to_owned()).collect()
+}
+
+fn present<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'a RawValue>, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(Some)
 }
 
 /// The parameters of a `tools/call`.
@@ -301,6 +322,14 @@ impl<'a> Call<'a> {
     }
 }
 
+/// A message in which no half of a character stands, so that what is judged is what the upstream reads; `None` if there is
+/// none in it. One in its id stays: that message is refused.
+pub fn whole(text: &str) -> Option<String> {
+    let Cow::Owned(whole) = without_halves(text.as_bytes()) else { return None };
+    Message::read(text).ok()?;
+    String::from_utf8(whole).ok()
+}
+
 /// Text as JSON.
 pub fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
@@ -310,6 +339,13 @@ pub fn quoted(text: &str) -> String {
 pub fn error(id: Option<&str>, code: i32, message: &str) -> String {
     let id = id.unwrap_or("null");
     format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":{code},"message":{}}}}}"#, quoted(message))
+}
+
+/// The notification that a call waits for a person, told under this token for the `times`th time.
+pub fn waits(token: &str, times: u32) -> String {
+    let (progress, words) = (elicitation::step(times), quoted(elicitation::WAITS));
+    let params = format!(r#"{{"progressToken":{token},"progress":{progress},"message":{words}}}"#);
+    format!(r#"{{"jsonrpc":"2.0","method":"notifications/progress","params":{params}}}"#)
 }
 
 /// A response with this result.
@@ -324,6 +360,15 @@ mod tests {
     fn refused(text: &str) -> i32 {
         let message = Message::read(text).and_then(|message| Call::read(message.params).map(drop));
         message.err().unwrap_or_else(|| panic!("{text} was taken")).0
+    }
+
+    #[test]
+    fn that_a_call_waits_is_told_under_its_token_and_as_less_than_any_progress() {
+        let read = |text: String| serde_json::from_str::<Value>(&text).unwrap()["params"].clone();
+        let (first, last) = (read(waits("\"p\"", 1)), read(waits("7", 40)));
+        assert_eq!((&first["progressToken"], &last["progressToken"]), (&Value::from("p"), &Value::from(7)));
+        let steps = [&first, &last].map(|told| told["progress"].as_f64().unwrap());
+        assert!(0.0 < steps[0] && steps[0] < steps[1] && steps[1] < 0.001, "{steps:?}");
     }
 
     #[test]

@@ -5,7 +5,6 @@ use std::{
     path::{Path, PathBuf},
     str::FromStr,
     sync::Arc,
-    time::Duration,
 };
 
 use clap::Args;
@@ -46,9 +45,6 @@ pub struct WrapOptions {
     /// A file with policies that are added to the store, once each, such as `{"policies": [{"type": "block_tool", …}]}`.
     #[arg(long, env = "HALDIR_POLICY", value_name = "FILE")]
     policy: Option<PathBuf>,
-    /// Seconds that one call may take.
-    #[arg(long, env = "HALDIR_CALL_TIMEOUT", value_name = "SECONDS", default_value_t = 600)]
-    call_timeout: u64,
     /// Answer a client of MCP 2026-07-28 in the place of a server that shakes hands also where the client may know the
     /// handshake itself: for clients that know nothing else.
     #[arg(long, env = "HALDIR_BRIDGE")]
@@ -110,10 +106,5 @@ impl WrapOptions {
     /// Whether the client knows no handshake.
     pub fn bridges(&self) -> bool {
         self.bridge
-    }
-
-    /// How long one call may take.
-    pub fn call_timeout(&self) -> Duration {
-        Duration::from_secs(self.call_timeout.max(1))
     }
 }

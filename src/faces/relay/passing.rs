@@ -7,6 +7,7 @@ use std::{
 };
 
 use tokio::sync::oneshot;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{
     govern::{self, Govern, Outcome, Redact, Report},
@@ -15,7 +16,7 @@ use super::{
 use crate::{
     crypto,
     faces::elicitation::{Answer, Client},
-    upstream::Turn,
+    upstream::{LONGEST, Turn},
 };
 
 /// What a protocol session of an upstream has open.
@@ -30,7 +31,12 @@ struct State {
     client: Client,
     /// Questions that the person at the client has before them.
     asks: HashMap<String, oneshot::Sender<Answer>>,
+    /// The client's request for the stream of what belongs to no request, while the upstream has not answered it.
+    listening: Option<CancellationToken>,
 }
+
+/// How long a request waits for the client's listening to have begun that came before it.
+const LISTENED_WITHIN: Duration = Duration::from_secs(2);
 
 /// Questions that a person has before them at a time: whoever is asked more reads none of them.
 const MAX_ASKS: usize = 4;
@@ -92,6 +98,26 @@ impl Open {
         true
     }
 
+    /// The client begins to listen; it has begun once this is dropped.
+    pub fn listening(&self) -> DropGuard {
+        let begun = CancellationToken::new();
+        self.state().listening = Some(begun.clone());
+        begun.drop_guard()
+    }
+
+    /// Waits until a client listens that has begun to: a request that it makes after that must not overtake it.
+    pub async fn listened(&self) {
+        let Some(begun) = self.state().listening.clone() else { return };
+        // An upstream that has nothing to say may answer with its first event only.
+        let _ = tokio::time::timeout(LISTENED_WITHIN, begun.cancelled()).await;
+        // Nobody waits for it twice.
+        begun.cancel();
+        let mut state = self.state();
+        if state.listening.as_ref().is_some_and(CancellationToken::is_cancelled) {
+            state.listening = None;
+        }
+    }
+
     /// Keeps a call open for so long.
     pub fn park(&self, id: String, report: Report, time: Duration) {
         self.state().parked.insert(id.clone(), report);
@@ -130,8 +156,12 @@ pub struct Passing {
     pub unasked: bool,
     /// What the protocol session has open.
     pub open: Open,
-    /// When the answer must have come.
+    /// When the answer must have come. It is later with each word of the upstream on the call's progress.
     pub until: Option<Instant>,
+    /// How long the upstream may be silent.
+    pub silence: Duration,
+    /// When the request came.
+    pub begun: Instant,
     /// The turn of the request, until its answer is through.
     pub turn: Option<Turn>,
 }
@@ -167,7 +197,13 @@ impl Passing {
             None => text,
         };
         let message = Message::read(&text).ok()?;
-        let Some(id) = message.answers() else { return Some(text) };
+        let Some(id) = message.answers() else {
+            if let (Some(until), true) = (&mut self.until, message.is("notifications/progress")) {
+                let longest = self.begun + LONGEST.max(self.silence);
+                *until = (*until).max(Instant::now() + self.silence).min(longest);
+            }
+            return Some(text);
+        };
         let report = match self.call.take() {
             Some((of, report)) if of == id => Some(report),
             other => {
@@ -226,6 +262,17 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn no_request_overtakes_the_clients_listening() {
+        let open = Open::default();
+        open.listened().await;
+        let begun = open.listening();
+        let mut waits = Box::pin(open.listened());
+        assert!(futures::poll!(waits.as_mut()).is_pending());
+        drop(begun);
+        waits.await;
+    }
+
+    #[tokio::test]
     async fn a_call_that_is_parked_is_answered_by_no_other_requests_answer() {
         let (open, outcome) = (Open::default(), Arc::new(Mutex::new(None)));
         let kept = Arc::clone(&outcome);
@@ -240,6 +287,8 @@ mod tests {
             own: own.map(str::to_owned),
             open: open.clone(),
             until: None,
+            silence: Duration::ZERO,
+            begun: Instant::now(),
             turn: None,
         };
         let error = r#"{"jsonrpc":"2.0","id":5,"error":{"code":-32601,"message":"no/such_method"}}"#;

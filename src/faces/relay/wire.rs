@@ -10,7 +10,7 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use reqwest::Url;
-use tokio::{sync::mpsc, task::AbortHandle};
+use tokio::{sync::mpsc, task::AbortHandle, time::Instant};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{
@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     outbound::carrier::{Answer, Carrier, Unanswered},
-    upstream::Link,
+    upstream::{LONGEST, Link},
 };
 
 /// Messages that wait for their reader.
@@ -32,12 +32,17 @@ const MAX_LISTENS: u32 = 10;
 const LISTEN_PAUSE: Duration = Duration::from_secs(1);
 /// How long a goodbye may take.
 const GOODBYE: Duration = Duration::from_secs(5);
+/// How long messages wait until the upstream has answered that it is listened to.
+const LISTENED_WITHIN: Duration = Duration::from_secs(2);
+/// How long an upstream has to say whether it knows a session.
+const PING_WITHIN: Duration = Duration::from_secs(5);
 
 /// Why a request was not answered.
 const UNREACHABLE: &str = "the upstream cannot be reached";
 const REDIRECTED: &str = "the upstream redirects to another address: register that one, if it is meant";
 const UNAUTHORIZED: &str = "the upstream does not accept the credentials that haldir has for it";
 const REFUSED: &str = "the upstream did not accept the request";
+const FORGOTTEN: &str = "the upstream has forgotten the session, as it does when it is started again: call again";
 const RESTING: &str = "the upstream is left alone for a while, or has too many calls under way";
 
 const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
@@ -160,7 +165,10 @@ impl Speaker {
             tracing::debug!(problem, "a message did not reach the upstream");
         }
         if begun {
-            tokio::spawn(self.clone().listen());
+            // What the upstream asks in the middle of a call may come on that stream: no call overtakes it.
+            let listening = CancellationToken::new();
+            tokio::spawn(self.clone().listen(listening.clone().drop_guard()));
+            let _ = tokio::time::timeout(LISTENED_WITHIN, listening.cancelled()).await;
         }
     }
 
@@ -174,6 +182,7 @@ impl Speaker {
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(header::ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
+        headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         let mut put = |name: HeaderName, value: &str| {
             if let Ok(value) = HeaderValue::from_str(value) {
                 headers.insert(name, value);
@@ -236,6 +245,11 @@ impl Speaker {
             link.reached(sent.is_ok());
         }
         let answered = match sent {
+            Ok(response) if kind != Kind::Beginning && self.is_over(response.status()).await => {
+                self.fail(id, FORGOTTEN.to_owned(), Outcome::Unsent(FORGOTTEN)).await;
+                // The relay then begins another one, in the client's words.
+                return self.stop.cancel();
+            }
             Ok(response) => self.hear(response, Some(id), kind == Kind::Beginning).await,
             Err(problem) => Err(problem),
         };
@@ -244,6 +258,25 @@ impl Speaker {
             let outcome = if problem == UNREACHABLE { Outcome::Unsent(problem) } else { Outcome::Unknown(problem) };
             self.fail(id, problem.to_owned(), outcome).await;
         }
+    }
+
+    /// Whether the session is over, one of whose requests was answered with this status. 404 says so; older SDKs say 400,
+    /// which may be about the request as well, so a ping tells.
+    async fn is_over(&self, status: StatusCode) -> bool {
+        if self.state().session.is_none() || !status.is_client_error() {
+            return false;
+        }
+        match status {
+            StatusCode::NOT_FOUND => return true,
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS => return false,
+            _ => {}
+        }
+        let ping = r#"{"jsonrpc":"2.0","id":"haldir-ping","method":"ping"}"#.to_owned();
+        let Ok(message) = Message::read(&ping) else { return false };
+        let headers = self.headers(&message);
+        let asked = self.send(Method::POST, headers, Some(ping.clone()));
+        let answered = tokio::time::timeout(PING_WITHIN, asked).await;
+        answered.is_ok_and(|answered| answered.is_ok_and(|response| response.status().is_client_error()))
     }
 
     /// Says that no answer will come: in words of ours, which are not to be taken for the upstream's.
@@ -268,6 +301,7 @@ impl Speaker {
         let kind = response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
         let is_stream = kind.starts_with("text/event-stream");
         let (mut reader, mut body) = (EventReader::default(), BytesMut::new());
+        let longest = Instant::now() + LONGEST.max(self.wire.call_timeout);
         while let Some(chunk) = response.chunk().await.map_err(|_| "the upstream's answer broke off")? {
             if !is_stream {
                 if body.len() + chunk.len() > self.wire.answer_bytes {
@@ -279,9 +313,11 @@ impl Speaker {
             reader.push(&chunk);
             while let Some(event) = reader.next_event() {
                 let data = std::str::from_utf8(&event).ok().and_then(events::data).filter(|data| !data.is_empty());
-                if let Some(data) = data
-                    && self.heard(data, id, begins).await
-                {
+                let Some(data) = data else { continue };
+                if Message::read(&data).is_ok_and(|message| message.is("notifications/progress")) {
+                    response.wait_until(longest.min(Instant::now() + self.wire.call_timeout));
+                }
+                if self.heard(data, id, begins).await {
                     return Ok(());
                 }
             }
@@ -327,7 +363,8 @@ impl Speaker {
     }
 
     /// Keeps the stream open of what belongs to no request, where the upstream has one.
-    async fn listen(self) {
+    async fn listen(self, begun: DropGuard) {
+        let mut begun = Some(begun);
         for _ in 0..MAX_LISTENS {
             let mut headers = HeaderMap::new();
             headers.insert(header::ACCEPT, HeaderValue::from_static("text/event-stream"));
@@ -335,7 +372,9 @@ impl Speaker {
                 headers.insert(VERSION, version);
             }
             let listening = async {
-                match self.send(Method::GET, headers, None).await {
+                let answered = self.send(Method::GET, headers, None).await;
+                drop(begun.take());
+                match answered {
                     Ok(response) if response.status() == StatusCode::OK => {
                         // It ends whenever the upstream likes.
                         let _ = self.hear(response, None, false).await;

@@ -12,23 +12,22 @@ use tokio_util::sync::DropGuard;
 
 use super::{
     bridge::{Bridge, Step},
-    exchange::Exchange,
+    exchange::{Exchange, Times},
     govern::{Govern, Outcome, Redact},
+    message,
     waiting::{self, Room},
     wire::{Connected, Wire},
 };
 use crate::{
     error::{Code, Error, Result},
+    faces::mcp::stdio::too_long,
     upstream::{
+        UpstreamLimits,
         child::{ChildCommand, ChildProcess},
         lines::{Line, LineReader},
     },
 };
 
-/// The longest message of a client, in bytes.
-const MAX_CLIENT_BYTES: usize = 4 * 1024 * 1024;
-/// The longest message of a child, in bytes. One that sends more is ended: nobody knows what it meant to answer.
-const MAX_CHILD_BYTES: usize = 16 * 1024 * 1024;
 /// Messages that wait for their reader.
 const MAX_WAITING: usize = 256;
 /// Messages that follow from one: an answer to each request that may be under way, and some.
@@ -40,8 +39,9 @@ const MAX_STARTS: u32 = 5;
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 /// How long the last messages have to reach a client that is leaving.
 const LAST_WORDS: Duration = Duration::from_secs(2);
-/// How long a child that was started again has to answer the handshake.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
+/// Why an upstream does not answer.
+const ENDED: &str = "the server ended before it had answered";
+const TOO_LARGE: &str = "the server sent a message that is larger than allowed, and was ended";
 
 /// Where an upstream is.
 #[derive(Clone)]
@@ -81,8 +81,8 @@ pub enum Said {
     Message(String),
     /// One that holds its place in the room of those that wait.
     Held(String, Option<OwnedSemaphorePermit>),
-    /// One that was longer than allowed.
-    TooLong,
+    /// One that was longer than allowed, and its id, as it was written, if that is known.
+    TooLong(Option<String>),
     /// No answer will come to this request.
     Failed {
         /// The request.
@@ -94,18 +94,38 @@ pub enum Said {
     },
 }
 
+/// Within which bounds a client and an upstream are served.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// How long things may take.
+    pub times: Times,
+    /// The longest message of a client, in bytes.
+    pub message_bytes: usize,
+    /// The longest message of a child, in bytes. One that sends more is ended: nobody knows what it meant to answer.
+    pub answer_bytes: usize,
+}
+
+impl Bounds {
+    /// Those of an upstream, and of its client's messages.
+    pub fn new(limits: &UpstreamLimits, message_bytes: usize) -> Self {
+        let times = Times { call: limits.call_timeout, start: limits.start_timeout };
+        Self { times, message_bytes, answer_bytes: limits.answer_bytes }
+    }
+}
+
 impl Said {
-    /// Its text, if it can be read.
-    fn text(self) -> Option<String> {
+    /// Its text; else the id of what was too long.
+    fn text(self) -> std::result::Result<String, Option<String>> {
         match self {
-            Self::Message(text) | Self::Held(text, _) => Some(text),
-            Self::TooLong | Self::Failed { .. } => None,
+            Self::Message(text) | Self::Held(text, _) => Ok(text),
+            Self::TooLong(id) => Err(id),
+            Self::Failed { id, .. } => Err(Some(id)),
         }
     }
 }
 
 impl Running {
-    fn start(source: &Source) -> Result<Self> {
+    fn start(source: &Source, answer_bytes: usize) -> Result<Self> {
         let command = match source {
             Source::Child(command) => command,
             Source::Wire(wire) => {
@@ -120,9 +140,17 @@ impl Running {
         let (sender, receiver) = mpsc::channel(MAX_WAITING);
         let writer = tokio::spawn(write_lines(receiver, input));
         let (said, output_messages) = mpsc::channel(MAX_WAITING);
-        tokio::spawn(read_lines(LineReader::new(output, MAX_CHILD_BYTES).without_skipping(), said));
+        tokio::spawn(read_lines(LineReader::new(output, answer_bytes).without_skipping(), said));
         let behind = Behind::Child(process, writer);
         Ok(Self { input: sender, output: output_messages, behind, since: Instant::now() })
+    }
+
+    /// How it ended, for who has asked something of it.
+    async fn how_it_ended(&mut self) -> String {
+        match &mut self.behind {
+            Behind::Child(process, _) => process.how_it_ended().await,
+            Behind::Wire(_) => "its session is over".to_owned(),
+        }
     }
 
     /// Ends its input, then the child.
@@ -145,15 +173,14 @@ pub async fn serve(
     governor: Arc<dyn Govern>,
     command: &ChildCommand,
     secrets: Redact,
-    (call_timeout, bridges): (Duration, bool),
+    (bounds, bridges): (Bounds, bool),
     (input, output): (impl AsyncRead + Unpin + Send + 'static, impl AsyncWrite + Unpin + Send + 'static),
     shutdown: impl Future<Output = ()>,
 ) -> Result<()> {
     let (to_client, outgoing) = waiting::channel(MAX_WAITING);
     let (said, client) = mpsc::channel(MAX_WAITING);
-    let relay =
-        Relay::start(governor, Source::Child(command.clone()), secrets, call_timeout, bridges, (client, to_client))?;
-    tokio::spawn(read_lines(LineReader::new(input, MAX_CLIENT_BYTES), said));
+    let relay = Relay::start(governor, Source::Child(command.clone()), secrets, bounds, bridges, (client, to_client))?;
+    tokio::spawn(read_lines(LineReader::new(input, bounds.message_bytes), said));
     let writer = tokio::spawn(write_to_client(outgoing, output));
     let outcome = relay.serve(shutdown).await;
     // The channel is closed, so the writer ends once it has written what there is, if anybody reads it.
@@ -164,6 +191,7 @@ pub async fn serve(
 /// A client, and the upstream behind it.
 pub struct Relay {
     source: Source,
+    bounds: Bounds,
     exchange: Exchange,
     /// What the exchange has for the client.
     from_exchange: mpsc::Receiver<String>,
@@ -182,15 +210,15 @@ impl Relay {
         governor: Arc<dyn Govern>,
         source: Source,
         secrets: Redact,
-        call_timeout: Duration,
+        bounds: Bounds,
         bridges: bool,
         (client, to_client): (mpsc::Receiver<Said>, waiting::Sender),
     ) -> Result<Self> {
-        let child = Running::start(&source)?;
+        let child = Running::start(&source, bounds.answer_bytes)?;
         let (answers, from_exchange) = mpsc::channel(MAX_STEPS);
-        let exchange = Exchange::new(governor, answers, child.input.clone(), call_timeout, secrets);
+        let exchange = Exchange::new(governor, answers, child.input.clone(), bounds.times, secrets);
         let bridge = Bridge::new(bridges);
-        Ok(Self { source, exchange, from_exchange, bridge, again: None, client, to_client, child: Some(child) })
+        Ok(Self { source, bounds, exchange, from_exchange, bridge, again: None, client, to_client, child: Some(child) })
     }
 
     /// Serves the client until it leaves, the child cannot be started again, or `shutdown` is done.
@@ -199,6 +227,9 @@ impl Relay {
             outcome = self.run() => outcome,
             () = shutdown => Ok(()),
         };
+        if let Err(error) = &outcome {
+            self.give_up(&error.message).await;
+        }
         if let Some(child) = self.child {
             child.stop().await;
         }
@@ -220,12 +251,14 @@ impl Relay {
             };
             tokio::select! {
                 message = self.client.recv() => match message.map(Said::text) {
-                    Some(Some(text)) => {
+                    Some(Ok(text)) => {
+                        let text = message::whole(&text).unwrap_or(text);
                         let steps = self.bridge.client_said(text);
                         self.take(steps).await;
                     }
-                    Some(None) => {
-                        self.exchange.from_client("", None).await;
+                    Some(Err(id)) => {
+                        let problem = too_long(self.bounds.message_bytes);
+                        self.exchange.refuse(id.as_deref(), &problem).await;
                         self.take(Vec::new()).await;
                     }
                     None => return Ok(()),
@@ -239,31 +272,39 @@ impl Relay {
                         }
                         message => message,
                     };
-                    let why = match message.map(Said::text) {
-                        Some(Some(text)) => {
+                    let (why, told) = match message.map(Said::text) {
+                        Some(Ok(text)) => {
                             self.exchange.from_upstream(text).await;
                             self.take(Vec::new()).await;
                             continue;
                         }
-                        Some(None) => "the server sent a message of more than 16 MiB and was ended",
-                        None => "the server ended before it had answered",
+                        Some(Err(_)) => (TOO_LARGE, format!("{TOO_LARGE}: it has more than {} bytes", self.bounds.answer_bytes)),
+                        None => (ENDED, format!("{ENDED}: {}", child.how_it_ended().await)),
                     };
-                    self.again = self.bridge.upstream_ended();
+                    self.again = self.bridge.upstream_ended(&told);
                     if self.again.is_some() {
                         self.exchange.forget_handshake();
                     }
-                    self.exchange.upstream_ended(why).await;
+                    self.exchange.upstream_ended(why, &told).await;
                     if child.since.elapsed() > STARTED_WELL {
                         starts = 0;
                     }
                     self.take(Vec::new()).await;
                     if let Some(child) = self.child.take() {
-                        tell_of_end(child).await;
+                        tell_of_end(child, &self.source).await;
                     }
                 }
                 () = self.exchange.next() => self.take(Vec::new()).await,
             }
         }
+    }
+
+    /// The upstream is given up: who still waits for it is told so.
+    async fn give_up(&mut self, why: &str) {
+        self.exchange.upstream_ended(ENDED, why).await;
+        self.take(Vec::new()).await;
+        let steps = self.bridge.give_up(why);
+        self.take(steps).await;
     }
 
     /// Does what follows from a message, until nothing more does.
@@ -289,7 +330,7 @@ impl Relay {
             return Err(Error::new(Code::Unavailable, message));
         }
         sleep(FIRST_PAUSE * 2_u32.pow(*starts - 1)).await;
-        match restart(&self.source, &mut self.exchange).await {
+        match restart(&self.source, &mut self.exchange, self.bounds).await {
             Ok(running) => {
                 self.child = Some(running);
                 let again = self.again.take().map(Step::Upstream);
@@ -301,32 +342,36 @@ impl Relay {
     }
 }
 
-async fn tell_of_end(child: Running) {
+async fn tell_of_end(child: Running, source: &Source) {
     let mut child = child;
     let status: Option<io::Result<ExitStatus>> = match &mut child.behind {
         Behind::Child(process, _) => timeout(Duration::from_millis(100), process.ended()).await.ok(),
         Behind::Wire(_) => None,
     };
-    tracing::warn!(?status, "the wrapped server ended; it will be started again");
+    let log = match source {
+        Source::Child(command) => command.log.display().to_string(),
+        Source::Wire(_) => String::new(),
+    };
+    tracing::warn!(?status, log, server = source.name(), "the server ended; it will be started again");
     child.stop().await;
 }
 
 /// Starts the child again, and shakes hands with it in the client's words.
-async fn restart(source: &Source, exchange: &mut Exchange) -> Result<Running> {
-    let mut child = Running::start(source)?;
+async fn restart(source: &Source, exchange: &mut Exchange, bounds: Bounds) -> Result<Running> {
+    let mut child = Running::start(source, bounds.answer_bytes)?;
     let Some(initialize) = exchange.new_upstream(child.input.clone()).map(str::to_owned) else { return Ok(child) };
     let ended = || Error::new(Code::Unavailable, "the server ended before it had answered the handshake");
     child.input.send(initialize.clone()).await.map_err(|_| ended())?;
     let answered = async {
         loop {
-            match child.output.recv().await.and_then(Said::text) {
+            match child.output.recv().await.and_then(|said| said.text().ok()) {
                 Some(text) if Exchange::is_answer_to(&text, &initialize) => return Ok(()),
                 Some(text) => exchange.from_upstream(text).await,
                 None => return Err(ended()),
             }
         }
     };
-    let answered = timeout(HANDSHAKE_TIMEOUT, answered).await;
+    let answered = timeout(bounds.times.start, answered).await;
     if let Err(error) = answered.unwrap_or_else(|_| Err(ended())) {
         child.stop().await;
         return Err(error);
@@ -347,7 +392,7 @@ async fn read_lines(mut lines: LineReader<impl AsyncRead + Unpin>, said: mpsc::S
                 let place = room.enter(&text).await;
                 Said::Held(text, place)
             }
-            Ok(Line::TooLong) => Said::TooLong,
+            Ok(Line::TooLong(id)) => Said::TooLong(id),
             Ok(Line::End) | Err(_) => return,
         };
         if said.send(message).await.is_err() {

@@ -30,9 +30,9 @@ pub fn serve(cli: &Cli) -> Result<()> {
         if let Some(base_url) = std::env::var("HALDIR_BASE_URL").ok().filter(|url| !url.is_empty()) {
             let key = key.ok_or_else(|| bad_setting("HALDIR_API_KEY", "is required where HALDIR_BASE_URL is set"))?;
             let server = HaldirMcp::new(Backend::Remote(Remote::new(&base_url)?), Credential::ApiKey(key));
-            return stdio::serve(server, terminated()?).await;
+            return stdio::serve(server, cli.limits.message_bytes(), terminated()?).await;
         }
-        let haldir = cli.store.open(cli.store.settings(&cli.ceilings)?).await?;
+        let haldir = cli.store.open(cli.settings()?).await?;
         let credential = match key {
             Some(key) => haldir.adopt_or_find_key(key).await?,
             None => Credential::LocalAgent,
@@ -50,7 +50,7 @@ pub fn serve(cli: &Cli) -> Result<()> {
         let server = HaldirMcp::new(Backend::Local(haldir.clone()), credential)
             .bound_to(session)
             .asking(cli.decisions.asking(ApproveBy::Elicitation));
-        let outcome = stdio::serve(server, asked_to_stop).await;
+        let outcome = stdio::serve(server, cli.limits.message_bytes(), asked_to_stop).await;
         stop.cancel();
         haldir.end_upstreams().await;
         let _ = courier.await;

@@ -52,10 +52,6 @@ pub struct ServeOptions {
     #[arg(long, env = "HALDIR_MIRROR_EVERY", value_name = "SECONDS", default_value_t = DEFAULT_EVERY.as_secs(),
         value_parser = clap::value_parser!(u64).range(1..=86_400))]
     mirror_every: u64,
-    /// Seconds that one call through /mcp/{upstream} may take: a person may be asked something in the middle of it.
-    #[arg(long, env = "HALDIR_CALL_TIMEOUT", value_name = "SECONDS", default_value_t = 600,
-        value_parser = clap::value_parser!(u64).range(1..=86_400))]
-    call_timeout: u64,
     /// Threads that serve connections. Default: half of the cores, at least two.
     #[arg(long, env = "HALDIR_WORKERS", value_name = "N")]
     workers: Option<usize>,
@@ -82,7 +78,7 @@ async fn run(cli: &Cli, options: &ServeOptions, lanes: &Lanes) -> Result<()> {
     if options.local_agent && !address.ip().is_loopback() {
         return Err(bad_setting("--local-agent", "needs a loopback address: others can reach this one"));
     }
-    let mut settings = cli.store.settings(&cli.ceilings)?;
+    let mut settings = cli.settings()?;
     settings.rate_limits = options.rate_limits.unwrap_or(HourlyLimits(None)).0;
     // Over HTTP a key is what its operator made it; only what is set here bounds it further.
     settings.key_defaults = Ceilings::NONE;
@@ -104,7 +100,7 @@ async fn run(cli: &Cli, options: &ServeOptions, lanes: &Lanes) -> Result<()> {
         local_agent: options.local_agent,
         // A key that agents hold answers for itself: whether a person stands behind its client only an operator knows.
         asking: cli.decisions.asking(ApproveBy::Operator),
-        call_timeout: Duration::from_secs(options.call_timeout),
+        message_bytes: cli.limits.message_bytes(),
         security_contact: options.security_contact.clone(),
         metrics_token: config::secret_variable("HALDIR_METRICS_TOKEN"),
     };

@@ -16,7 +16,8 @@ use crate::{
             govern::Redact,
             governor::{Governor, Tools},
             options::WrapOptions,
-            policy_file, wrap,
+            policy_file,
+            wrap::{self, Bounds},
         },
     },
     model::Credential,
@@ -33,7 +34,7 @@ pub fn serve(cli: &Cli, options: &WrapOptions) -> Result<()> {
     }
     let runtime = Builder::new_current_thread().enable_all().build().map_err(Error::internal)?;
     let outcome = runtime.block_on(async {
-        let haldir = cli.store.open(cli.store.settings(&cli.ceilings)?).await?;
+        let haldir = cli.store.open(cli.settings()?).await?;
         let credential = match config::secret_variable("HALDIR_API_KEY") {
             Some(key) => haldir.adopt_or_find_key(key).await?,
             None => Credential::LocalAgent,
@@ -65,10 +66,9 @@ pub fn serve(cli: &Cli, options: &WrapOptions) -> Result<()> {
             let (haldir, stop) = (haldir.clone(), stop.clone());
             async move { haldir.keep_proxy(stop).await }
         });
-        let timeout = (options.call_timeout(), options.bridges());
+        let bounds = (Bounds::new(&haldir.upstream_limits(), cli.limits.message_bytes()), options.bridges());
         let pipes = rmcp::transport::io::stdio_pipes();
-        let outcome =
-            wrap::serve(Arc::new(governor), &command, Redact::new(known), timeout, pipes, asked_to_stop).await;
+        let outcome = wrap::serve(Arc::new(governor), &command, Redact::new(known), bounds, pipes, asked_to_stop).await;
         stop.cancel();
         let _ = courier.await;
         let _ = keeper.await;

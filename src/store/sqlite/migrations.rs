@@ -36,6 +36,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 17, name: "postings", sql: include_str!("migrations/0017_postings.sql") },
     Migration { version: 18, name: "calls", sql: include_str!("migrations/0018_calls.sql") },
     Migration { version: 20, name: "sent secrets", sql: include_str!("migrations/0020_sent_secrets.sql") },
+    Migration { version: 21, name: "upstream limits", sql: include_str!("migrations/0021_upstream_limits.sql") },
     Migration { version: 24, name: "kept answers", sql: include_str!("migrations/0024_kept_answers.sql") },
 ];
 

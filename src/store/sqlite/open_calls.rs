@@ -185,7 +185,7 @@ pub(super) fn delete_counts(connection: &Connection, tenant: &TenantId, name: &U
 mod tests {
     use crate::{
         error::{Error, Result},
-        model::{Money, OpenCall, SessionId, TenantId, UnixMicros, Upstream, UpstreamName},
+        model::{Money, OpenCall, SessionId, TenantId, UnixMicros, Upstream, UpstreamName, UpstreamSettings},
         store::Store,
     };
 
@@ -270,6 +270,7 @@ mod tests {
             name: name(),
             url: String::new(),
             headers: std::collections::BTreeMap::new(),
+            limits: UpstreamSettings::default(),
             generation: 1,
             healthy: true,
             problem: String::new(),

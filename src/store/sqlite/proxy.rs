@@ -13,14 +13,14 @@ use crate::{
     error::Result,
     model::{
         OpenCall, PinnedTool, Policy, PolicyDefinition, PolicyId, PolicyUse, TenantId, ToolMarks, UnixMicros, Upstream,
-        UpstreamName,
+        UpstreamName, UpstreamSettings,
     },
     store::{ReadProxy, WriteProxy},
 };
 
 macro_rules! upstream {
     () => {
-        "name, url, headers, generation, healthy, problem, checked_at, coalesce(counts.calls, 0),
+        "name, url, headers, limits, generation, healthy, problem, checked_at, coalesce(counts.calls, 0),
         coalesce(counts.errors, 0), coalesce(counts.latency, 0), created_at, created_by FROM upstreams AS known
         LEFT JOIN calls AS counts ON (counts.tenant, counts.id) = (known.tenant, ':' || known.name)"
     };
@@ -36,10 +36,10 @@ statements! {
     UPSTREAM = concat!("SELECT ", upstream!(), " WHERE known.tenant = ?1 AND name = ?2");
     UPSTREAM_ALIKE = concat!("SELECT ", upstream!(), " WHERE known.tenant = ?1 AND folded = ?2");
     UPSTREAMS = concat!("SELECT ", upstream!(), " WHERE known.tenant = ?1 ORDER BY name LIMIT ?2");
-    UPSTREAMS_TO_CHECK = "SELECT tenant, name FROM upstreams WHERE url <> '' AND checked_at < ?1 ORDER BY checked_at
-        LIMIT ?2";
-    PUT_UPSTREAM = "INSERT OR REPLACE INTO upstreams (tenant, name, folded, url, headers, generation, healthy, problem,
-        checked_at, created_at, created_by) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+    UPSTREAMS_TO_CHECK = "SELECT tenant, name FROM upstreams WHERE url <> ''
+        AND checked_at < ?2 AND (checked_at < ?1 OR healthy = 0) ORDER BY checked_at LIMIT ?3";
+    PUT_UPSTREAM = "INSERT OR REPLACE INTO upstreams (tenant, name, folded, url, headers, limits, generation, healthy,
+        problem, checked_at, created_at, created_by) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
     DELETE_UPSTREAM = "DELETE FROM upstreams WHERE tenant = ?1 AND name = ?2";
     SET_HEALTH = "UPDATE upstreams SET healthy = ?3, problem = ?4, checked_at = ?5 WHERE tenant = ?1 AND name = ?2";
     TOOL = concat!("SELECT ", tool!(), " FROM upstream_tools WHERE tenant = ?1 AND upstream = ?2 AND name = ?3");
@@ -92,6 +92,14 @@ impl FromColumn for PolicyDefinition {
     }
 }
 
+impl FromColumn for UpstreamSettings {
+    type Stored = String;
+
+    fn from_column(stored: String) -> Result<Self, String> {
+        from_json(&stored)
+    }
+}
+
 impl FromColumn for Vec<PolicyUse> {
     type Stored = String;
 
@@ -106,6 +114,7 @@ fn upstream(row: &Row<'_>) -> Result<Upstream> {
         name: columns.next()?,
         url: columns.next()?,
         headers: columns.next()?,
+        limits: columns.next()?,
         generation: columns.next()?,
         healthy: columns.next()?,
         problem: columns.next()?,
@@ -165,9 +174,13 @@ impl ReadProxy for SqliteTx<'_> {
         statement.query_and_then(params![tenant.as_str(), rows(limit)], upstream)?.collect()
     }
 
-    fn upstreams_to_check(&self, before: UnixMicros, limit: usize) -> Result<Vec<(TenantId, UpstreamName)>> {
+    fn upstreams_to_check(
+        &self,
+        (before, unwell): (UnixMicros, UnixMicros),
+        limit: usize,
+    ) -> Result<Vec<(TenantId, UpstreamName)>> {
         let mut statement = self.connection()?.prepare_cached(UPSTREAMS_TO_CHECK)?;
-        let found = statement.query_and_then(params![before.0, rows(limit)], |row| {
+        let found = statement.query_and_then(params![before.0, unwell.0, rows(limit)], |row| {
             let mut columns = Columns::of(row);
             Ok((columns.next()?, columns.next()?))
         })?;
@@ -267,6 +280,7 @@ impl WriteProxy for SqliteTx<'_> {
             folded(&upstream.name),
             upstream.url,
             json(&upstream.headers)?,
+            json(&upstream.limits)?,
             upstream.generation,
             upstream.healthy,
             upstream.problem,

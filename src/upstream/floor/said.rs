@@ -155,12 +155,17 @@ impl Pace {
         self.asking.fetch_sub(1, Ordering::AcqRel);
     }
 
+    /// The upstream has said how far it is: from here on it has all its time again.
+    pub(in crate::upstream) fn moved(&self) {
+        *self.answered.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
     /// Whether somebody is being asked.
     pub(in crate::upstream) fn is_asking(&self) -> bool {
         self.asking.load(Ordering::Acquire) > 0
     }
 
-    /// Since when the upstream has had all it asked for; `None` while it waits for an answer.
+    /// Since when the upstream has had all it asked for, and has said nothing; `None` while it waits for an answer.
     pub(in crate::upstream) fn since(&self, begin: Instant) -> Option<Instant> {
         let answered = *self.answered.lock().unwrap_or_else(PoisonError::into_inner);
         (!self.is_asking()).then(|| answered.unwrap_or(begin))

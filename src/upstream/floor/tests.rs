@@ -16,9 +16,9 @@ const LOGS: &str = r#"{"jsonrpc":"2.0","method":"notifications/message","params"
 async fn what_names_no_call_is_for_the_newest_of_one_client_and_for_nobody_where_there_are_two() {
     let floor = Floor::default();
     let ((one, mut heard), (other, mut heard_too)) = (listener(1), listener(2));
-    let first = floor.enter(Some(&one));
+    let first = floor.enter(Some(&one), &Arc::default());
     assert!(matches!(floor.heard(ASKS, None), Taken::Asked(_)) && heard.try_recv().is_ok());
-    let mut second = floor.enter(Some(&other));
+    let mut second = floor.enter(Some(&other), &Arc::default());
     assert!(matches!(floor.heard(ASKS, None), Taken::Refused(_)));
     assert!(matches!(floor.heard(LOGS, None), Taken::Done));
     assert!(heard.try_recv().is_err() && heard_too.try_recv().is_err());
@@ -26,14 +26,14 @@ async fn what_names_no_call_is_for_the_newest_of_one_client_and_for_nobody_where
     drop(second);
     assert!(matches!(floor.heard(LOGS, None), Taken::Done) && heard.try_recv().is_ok());
     // One that nobody listens to is somebody's as well.
-    let mut plain = floor.enter(None);
+    let mut plain = floor.enter(None, &Arc::default());
     assert!(matches!(floor.heard(ASKS, None), Taken::Refused(_)));
     plain.over();
     drop(plain);
     // One that was given up may still be asked about: what is asked is not for the next client.
     drop(first);
     let (third, mut heard) = listener(3);
-    let _third = floor.enter(Some(&third));
+    let _third = floor.enter(Some(&third), &Arc::default());
     assert!(matches!(floor.heard(ASKS, None), Taken::Refused(_)) && heard.try_recv().is_err());
 }
 
@@ -41,9 +41,9 @@ async fn what_names_no_call_is_for_the_newest_of_one_client_and_for_nobody_where
 async fn what_stands_in_the_answer_to_a_call_is_for_that_call_alone() {
     let floor = Floor::default();
     let ((one, mut heard), (other, mut heard_too)) = (listener(1), listener(2));
-    let (first, second) = (floor.enter(Some(&one)), floor.enter(Some(&other)));
-    floor.sent(first.key().unwrap(), &RequestId::Number(7), Some("3".to_owned()));
-    floor.sent(second.key().unwrap(), &RequestId::Number(8), Some("4".to_owned()));
+    let (first, second) = (floor.enter(Some(&one), &Arc::default()), floor.enter(Some(&other), &Arc::default()));
+    floor.sent(first.key(), &RequestId::Number(7), Some("3".to_owned()));
+    floor.sent(second.key(), &RequestId::Number(8), Some("4".to_owned()));
     assert!(matches!(floor.heard(ASKS, Some(&RequestId::Number(8))), Taken::Asked(_)));
     assert!(heard.try_recv().is_err() && matches!(heard_too.try_recv(), Ok(Said::Question(_))));
     assert!(matches!(floor.heard(ASKS, Some(&RequestId::Number(9))), Taken::Passes));
@@ -58,11 +58,25 @@ async fn what_stands_in_the_answer_to_a_call_is_for_that_call_alone() {
     assert!(heard.try_recv().is_err() && heard_too.try_recv().is_err());
 }
 
+#[test]
+fn progress_gives_a_call_time_that_nobody_listens_to() {
+    let floor = Floor::default();
+    let (begin, pace) = (Instant::now(), Arc::<Pace>::default());
+    let silent = floor.enter(None, &pace);
+    floor.sent(silent.key(), &RequestId::Number(7), Some("3".to_owned()));
+    let progress = |token: u32| {
+        let params = format!(r#"{{"progressToken":{token},"progress":1}}"#);
+        format!(r#"{{"jsonrpc":"2.0","method":"notifications/progress","params":{params}}}"#)
+    };
+    assert!(matches!(floor.heard(&progress(4), None), Taken::Passes) && pace.since(begin) == Some(begin));
+    assert!(matches!(floor.heard(&progress(3), None), Taken::Done) && pace.since(begin) > Some(begin));
+}
+
 #[tokio::test]
 async fn a_question_is_answered_once_and_may_be_taken_back() {
     let floor = Floor::default();
     let (one, mut heard) = listener(1);
-    let _first = floor.enter(Some(&one));
+    let _first = floor.enter(Some(&one), &Arc::default());
     let Taken::Asked(asked) = floor.heard(ASKS, None) else { panic!("nobody was asked") };
     let Ok(Said::Question(mut question)) = heard.try_recv() else { panic!("nothing was heard") };
     // Nobody has been asked yet.
@@ -88,8 +102,8 @@ async fn a_question_is_answered_once_and_may_be_taken_back() {
 async fn nothing_is_kept_of_what_is_too_long() {
     let floor = Floor::default();
     let (one, mut heard) = listener(1);
-    let first = floor.enter(Some(&one));
-    floor.sent(first.key().unwrap(), &RequestId::Number(7), Some("3".to_owned()));
+    let first = floor.enter(Some(&one), &Arc::default());
+    floor.sent(first.key(), &RequestId::Number(7), Some("3".to_owned()));
     let log = |bytes: usize| LOGS.replace(":1}", &format!(r#":"{}"}}"#, "x".repeat(bytes)));
     assert!(matches!(floor.heard(&log(65_536), None), Taken::Done) && heard.try_recv().is_err());
     assert!(matches!(floor.heard(&log(60_000), None), Taken::Done) && heard.try_recv().is_ok());
@@ -113,7 +127,7 @@ async fn a_question_has_its_place_until_it_is_answered_and_nobody_looks_at_it_an
     let floor = Floor::default();
     let (sender, mut heard) = mpsc::channel(2 * MAX_QUESTIONS);
     let one = Listener { whose: 1, sender, pace: Arc::default() };
-    let _first = floor.enter(Some(&one));
+    let _first = floor.enter(Some(&one), &Arc::default());
     let mut all: Vec<_> = (0..MAX_QUESTIONS).map(|_| floor.heard(ASKS, None)).collect();
     assert!(all.iter().all(|taken| matches!(taken, Taken::Asked(_))));
     // Taken back and answered, but still looked at.

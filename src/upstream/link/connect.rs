@@ -6,7 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use http::{HeaderName, HeaderValue};
@@ -22,16 +22,22 @@ use rmcp::{
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::Link;
-use crate::upstream::{
-    Failure, FailureKind, Place,
-    child::ChildCommand,
-    failed::{OTHER_REVISION, not_connected, timed_out},
-    floor::Floor,
-    levels::Told,
-    piped::{Piped, Silence},
-    transport::{KnownVersions, Transport},
+use super::Revisions;
+use crate::{
+    outbound::Outbound,
+    upstream::{
+        Failure, FailureKind, Place, UpstreamLimits,
+        child::ChildCommand,
+        failed::{OTHER_REVISION, not_connected, timed_out},
+        floor::Floor,
+        levels::Told,
+        piped::{Piped, Silence},
+        transport::{KnownVersions, Refusals, Transport},
+    },
 };
+
+/// How many times the time that a start may take a child is waited for in all, while it lives.
+const PATIENCE: u32 = 10;
 
 /// A connection that is made.
 pub(super) struct Connected {
@@ -41,6 +47,17 @@ pub(super) struct Connected {
 }
 
 impl Connected {
+    /// Whether it began without a handshake.
+    pub(super) fn is_modern(&self) -> bool {
+        self.service.peer().peer_info().is_some_and(|info| !info.protocol_version.has_initialize())
+    }
+
+    /// Whether requests may still be made over it.
+    pub(super) fn is_usable(&self) -> bool {
+        let Events { floor, refusals, .. } = &self.events;
+        !self.service.peer().is_transport_closed() && !floor.is_given_up() && !refusals.are_many()
+    }
+
     /// Waits until the connection is closed, and the child behind it has ended.
     pub(super) async fn end(self) {
         // Fails if its task has panicked, and then it has ended too.
@@ -48,9 +65,23 @@ impl Connected {
     }
 }
 
+/// How a connection begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Beginning {
+    /// As the server likes best.
+    Any,
+    /// With a handshake, as revisions before 2026-07-28 have it.
+    Handshake,
+}
+
 /// The newest revision if the server has it, else what it shakes hands with.
 fn either() -> ClientLifecycleMode {
     ClientLifecycleMode::Auto { preferred_versions: vec![rmcp::model::ProtocolVersion::LATEST], legacy_version: None }
+}
+
+/// Without a handshake.
+fn modern() -> ClientLifecycleMode {
+    ClientLifecycleMode::Discover { preferred_versions: vec![rmcp::model::ProtocolVersion::LATEST] }
 }
 
 /// Hears what an upstream says by itself.
@@ -60,7 +91,9 @@ pub(super) struct Events {
     /// Of a child: why it is heard no more.
     silence: Silence,
     /// Over HTTP: the revisions that it says to know.
-    pub(super) known: KnownVersions,
+    known: KnownVersions,
+    /// Over HTTP: whether the session is to be begun anew.
+    pub(super) refusals: Refusals,
     /// Who hears what it says in the middle of a call.
     pub(super) floor: Floor,
     /// What it knows of the log messages that are wanted.
@@ -93,71 +126,123 @@ impl ClientHandler for Events {
     }
 }
 
-impl Link {
-    pub(super) async fn connect(&self) -> Result<Connected, Failure> {
-        match &self.target.place {
-            Place::Http { url, headers } => match self.begin_http(url, headers, either()).await {
-                Err(failure) if failure.message == OTHER_REVISION => {
-                    self.begin_http(url, headers, ClientLifecycleMode::Initialize).await
-                }
-                begun => begun,
-            },
-            Place::Child(command) => {
-                let begun = self.begin_child(command, either()).await;
-                // Servers from before 2026-07-28 may take any other beginning than theirs for the end.
-                match begun {
-                    Err(Failure { kind: FailureKind::Unavailable, .. }) => {
-                        self.begin_child(command, ClientLifecycleMode::Initialize).await
-                    }
-                    begun => begun,
-                }
+/// Makes connections to one upstream.
+#[derive(Clone)]
+pub(super) struct Dialer {
+    pub(super) place: Place,
+    pub(super) outbound: Outbound,
+    pub(super) limits: UpstreamLimits,
+    /// Whether any of them has said that the tools are other ones now.
+    pub(super) tools_changed: Arc<AtomicBool>,
+    /// Whether the upstream, a child, has refused a handshake the last time.
+    pub(super) without_handshake: bool,
+}
+
+impl Dialer {
+    /// Makes one, and says which revisions the upstream knows.
+    pub(super) async fn connect(self, beginning: Beginning) -> Result<(Connected, Revisions), Failure> {
+        match &self.place {
+            Place::Http { url, headers } => {
+                let headers =
+                    Self::headers(headers).map_err(|problem| Failure::unsent(FailureKind::Unavailable, problem))?;
+                self.connect_http(url, headers, beginning).await
             }
+            Place::Child(command) => self.connect_child(command).await,
         }
+    }
+
+    async fn connect_http(
+        &self,
+        url: &str,
+        headers: HashMap<HeaderName, HeaderValue>,
+        beginning: Beginning,
+    ) -> Result<(Connected, Revisions), Failure> {
+        if beginning == Beginning::Handshake {
+            let (connected, _) = self.begin_http(url, headers, ClientLifecycleMode::Initialize).await?;
+            return Ok((connected, Revisions { modern: true, with_handshake: true }));
+        }
+        let (connected, transport) = match self.begin_http(url, headers.clone(), either()).await {
+            Err(failure) if failure.message == OTHER_REVISION => {
+                self.begin_http(url, headers.clone(), ClientLifecycleMode::Initialize).await?
+            }
+            begun => begun?,
+        };
+        let modern = connected.is_modern();
+        let with_handshake =
+            !modern || connected.events.known.has_handshake() || transport.shakes_hands(url, &headers).await;
+        Ok((connected, Revisions { modern, with_handshake }))
     }
 
     async fn begin_http(
         &self,
         url: &str,
-        headers: &BTreeMap<String, Zeroizing<String>>,
+        headers: HashMap<HeaderName, HeaderValue>,
         mode: ClientLifecycleMode,
-    ) -> Result<Connected, Failure> {
-        let unsent = |message: String| Failure::unsent(FailureKind::Unavailable, message);
-        let events = Events::default();
-        let transport = Transport::new(self.outbound.clone(), self.limits, events.known.clone(), events.floor.clone());
-        let transport = transport.map_err(|error| unsent(error.message.clone()))?;
+    ) -> Result<(Connected, Transport), Failure> {
+        let events = self.events();
+        let heard = (events.known.clone(), events.refusals.clone());
+        let transport = Transport::new(self.outbound.clone(), self.limits, heard, events.floor.clone());
+        let transport = transport.map_err(|error| Failure::unsent(FailureKind::Unavailable, error.message.clone()))?;
         let mut config =
             StreamableHttpClientTransportConfig::with_uri(url).max_concurrent_requests(self.limits.concurrency + 1);
-        config.custom_headers = Self::headers(headers).map_err(unsent)?;
+        config.custom_headers = headers;
         config.max_sse_event_size = self.limits.answer_bytes;
-        self.begin(StreamableHttpClientTransport::with_client(transport, config), mode, events).await
+        let client = StreamableHttpClientTransport::with_client(transport.clone(), config);
+        let connected = Self::begin(client, mode, events, self.limits.connect_timeout).await?;
+        Ok((connected, transport))
+    }
+
+    /// A handshake comes first: a server that knows none refuses it at once, while one from before 2026-07-28 may take
+    /// any other beginning for the end, or not answer it. One that is slow to start is waited for.
+    async fn connect_child(&self, command: &ChildCommand) -> Result<(Connected, Revisions), Failure> {
+        let mut modes = [ClientLifecycleMode::Initialize, modern()];
+        if self.without_handshake {
+            modes.reverse();
+        }
+        let [first, second] = modes;
+        let connected = match self.begin_child(command, first).await {
+            // It ran, and did not take this beginning.
+            Err(failure) if matches!(failure.kind, FailureKind::Unavailable) && !failure.message.contains(NO_START) => {
+                self.begin_child(command, second).await?
+            }
+            begun => begun?,
+        };
+        let modern = connected.is_modern();
+        Ok((connected, Revisions { modern, with_handshake: !modern }))
     }
 
     async fn begin_child(&self, command: &ChildCommand, mode: ClientLifecycleMode) -> Result<Connected, Failure> {
-        let events = Events::default();
+        let events = self.events();
         let floor = events.floor.clone();
         let piped =
             Piped::start(command, self.limits.answer_bytes, events.silence.clone(), floor).map_err(|error| {
-                let message = format!("{} cannot be started: {error}", command.program.to_string_lossy());
+                let message = format!("{} {NO_START}: {error}", command.program.to_string_lossy());
                 Failure::unsent(FailureKind::Unavailable, message)
             })?;
-        self.begin(piped, mode, events.clone()).await.map_err(|failure| events.explained(failure))
+        let within = self.limits.start_timeout.saturating_mul(PATIENCE);
+        let begun = Self::begin(piped, mode, events.clone(), within).await;
+        begun.map_err(|failure| events.explained(failure))
+    }
+
+    fn events(&self) -> Events {
+        Events { tools_changed: Arc::clone(&self.tools_changed), ..Events::default() }
     }
 
     async fn begin<T, E, A>(
-        &self,
         transport: T,
         mode: ClientLifecycleMode,
         events: Events,
+        within: Duration,
     ) -> Result<Connected, Failure>
     where
         T: IntoTransport<RoleClient, E, A>,
         E: std::error::Error + Send + Sync + 'static,
     {
         let serving = events.clone().serve_with_lifecycle(transport, mode);
-        match tokio::time::timeout(self.limits.connect_timeout, serving).await {
+        match tokio::time::timeout(within, serving).await {
             Ok(Ok(service)) => Ok(Connected { service, events, listed: None }),
             Ok(Err(error)) => Err(not_connected(&error)),
-            Err(_) => Err(Failure::unsent(FailureKind::TimedOut, timed_out(self.limits.connect_timeout).message)),
+            Err(_) => Err(Failure::unsent(FailureKind::TimedOut, timed_out(within).message)),
         }
     }
 
@@ -172,3 +257,6 @@ impl Link {
         headers.iter().map(read).collect()
     }
 }
+
+/// What is said of a program that does not even run.
+const NO_START: &str = "cannot be started";

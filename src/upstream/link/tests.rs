@@ -1,5 +1,8 @@
 use super::*;
-use crate::upstream::{Pace, Question, Wish};
+use crate::{
+    model::UpstreamSettings,
+    upstream::{Pace, Question, Wish},
+};
 
 #[tokio::test]
 async fn that_nobody_answers_a_question_is_no_failure_of_the_upstream() {
@@ -7,17 +10,15 @@ async fn that_nobody_answers_a_question_is_no_failure_of_the_upstream() {
     let (tenant, name) = (crate::model::TenantId::local(), crate::model::UpstreamName::parse("up").unwrap());
     let limits = UpstreamLimits { call_timeout: Duration::from_millis(5), ..UpstreamLimits::default() };
     let link = Link::new(
-        Target { tenant, name, generation: 1, place: reached },
+        Target { tenant, name, generation: 1, place: reached, limits: UpstreamSettings::default() },
         Outbound::default(),
         limits,
         Levels::default(),
     );
     let pace = Arc::<Pace>::default();
-    let (sender, _said) = tokio::sync::mpsc::channel(1);
-    let listener = Listener { whose: 1, sender, pace: Arc::clone(&pace) };
     let never = || {
         let call = std::future::pending::<Result<(), Failure>>();
-        link.heard_out(call, &listener, Duration::from_millis(20))
+        link.heard_out(call, &pace, Duration::from_millis(20))
     };
     let (mut question, _replied) = Question::new(Wish::Roots, None, &pace);
     question.begin();

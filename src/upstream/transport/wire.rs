@@ -59,6 +59,11 @@ impl Wire {
         for _ in 0..=MAX_REDIRECTS {
             self.outbound.check_form(&url).map_err(|error| WireError::Unsafe(error.message))?;
             let response = request(url.clone()).send().await.map_err(wire)?;
+            if let Some(coding) = response.headers().get(header::CONTENT_ENCODING)
+                && !coding.as_bytes().eq_ignore_ascii_case(b"identity")
+            {
+                return Err(WireError::Http("it compresses its answers although it was asked not to".to_owned()).into());
+            }
             if !matches!(response.status(), StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT) {
                 return Ok(response);
             }
@@ -82,6 +87,8 @@ impl Wire {
         headers: &HashMap<HeaderName, HeaderValue>,
     ) -> RequestBuilder {
         let mut request = self.client.request(method, url).header(header::ACCEPT, ACCEPTED);
+        // Without it a server may compress what it answers.
+        request = request.header(header::ACCEPT_ENCODING, "identity");
         for (name, value) in headers {
             request = request.header(name, value);
         }

@@ -76,7 +76,7 @@ fn rest(stream: &mut BufReader<TcpStream>) -> String {
 fn a_call_that_is_taken_back_gives_its_turn_to_others_though_its_stream_stays_open() {
     let house = House::new();
     let mut command = house.serving();
-    command.env("HALDIR_CONFIG", configure(&house, ""));
+    command.env("HALDIR_CONFIG", configure(&house, "")).env("HALDIR_UPSTREAM_CALLS", TURNS.to_string());
     let server = Server::start(command);
     let operator = server.first_key();
     let session = operator.session(&json!({"scopes": ["execute"]}));
@@ -104,7 +104,7 @@ fn a_call_that_is_taken_back_gives_its_turn_to_others_though_its_stream_stays_op
 fn a_request_that_is_no_call_and_never_answered_ends_by_the_time_limit_of_calls() {
     let house = House::new();
     let (mut command, mark) = marked(&house);
-    command.env("HALDIR_CALL_TIMEOUT", "1");
+    command.env("HALDIR_CALL_TIMEOUT", "1").env("HALDIR_UPSTREAM_CALLS", TURNS.to_string());
     let server = Server::start(command);
     let operator = server.first_key();
     let own = begin(&operator);

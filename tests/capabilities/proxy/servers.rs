@@ -75,10 +75,14 @@ fn a_server_that_is_none_is_registered_as_unhealthy_and_asked_again() {
     let stats = operator.get("/v1/proxy/upstreams").ok();
     assert_eq!(stats["upstreams"]["up"]["healthy"], false, "{stats}");
     let session = caller(&operator);
-    blocked(&call(&operator, &session, "up.echo", &json!({})), "unknown_tool");
+    // What it offers is not known, and why that is so is said.
+    let told = call(&operator, &session, "up.echo", &json!({})).json();
+    let text = told["content"][0]["text"].to_string();
+    assert!(told["isError"] == true && text.contains("not known yet") && text.contains("status 404"), "{told}");
+    assert!(upstream.calls().is_empty());
     upstream.fail(None);
     // It need not be registered again.
-    until("it is asked again", || call(&operator, &session, "up.echo", &json!({})).status == 200);
+    until("it is asked again", || call(&operator, &session, "up.echo", &json!({})).json()["isError"] == false);
     assert_eq!(operator.get("/v1/proxy/upstreams").ok()["upstreams"]["up"]["healthy"], true);
 }
 

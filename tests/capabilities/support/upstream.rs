@@ -28,6 +28,12 @@ pub enum Behaviour {
     Error(i64),
     /// Answers with an HTTP status.
     Status(u16),
+    /// Answers with an HTTP status, and a JSON-RPC error of this id.
+    Refused(u16, Value),
+    /// Answers with a result of this id.
+    As(Value),
+    /// Answers under a content encoding, unless it is asked for none.
+    Compressed,
     /// Redirects there.
     Redirect(String),
     /// Answers as an event stream: notifications first.
@@ -75,6 +81,12 @@ struct State {
     behaviour: Behaviour,
     /// Whether lists of tools are refused.
     hides: bool,
+    /// What the answer to `initialize` gives as the session, and the status of requests that name another one.
+    session: Option<(String, u16)>,
+    /// The cursor at the end of each list.
+    cursor: Option<Value>,
+    /// Whether it knows `server/discover` too, and names no revision with a handshake then.
+    serves_both: bool,
     /// Whether nothing but this status is answered, to whatever comes.
     down: Option<u16>,
     asked: Vec<Asked>,
@@ -111,6 +123,9 @@ impl Upstream {
             tools: tools.into_iter().collect(),
             behaviour: Behaviour::Echo,
             hides: false,
+            session: None,
+            cursor: None,
+            serves_both: false,
             down: None,
             asked: Vec::new(),
         };
@@ -137,6 +152,21 @@ impl Upstream {
     /// From now on it lists no tools, and carries them out all the same.
     pub fn hide(&self) {
         lock(&self.state).hides = true;
+    }
+
+    /// From now on it gives this session, and answers requests that name another one with this status.
+    pub fn serve_session(&self, id: &str, status: u16) {
+        lock(&self.state).session = Some((id.to_owned(), status));
+    }
+
+    /// From now on its list goes on with this cursor, whatever it is asked for with.
+    pub fn never_end(&self, cursor: &Value) {
+        lock(&self.state).cursor = Some(cursor.clone());
+    }
+
+    /// From now on it serves clients with a handshake, and those of 2026-07-28.
+    pub fn serve_both(&self) {
+        lock(&self.state).serves_both = true;
     }
 
     /// From now on calls are answered so.
@@ -177,17 +207,35 @@ impl Upstream {
         let body = String::from_utf8(body).ok()?;
         let message: Value = serde_json::from_str(&body).unwrap_or_default();
         let method = message["method"].as_str().unwrap_or_default().to_owned();
-        let (tools, behaviour, down, hides) = {
+        let (tools, behaviour, down, hides, session, cursor, serves_both) = {
             let mut state = lock(&self.state);
-            state.asked.push(Asked { method: method.clone(), headers, body });
-            (state.tools.clone(), state.behaviour.clone(), state.down, state.hides)
+            state.asked.push(Asked { method: method.clone(), headers: headers.clone(), body });
+            let State { tools, behaviour, down, hides, session, cursor, serves_both, .. } = &*state;
+            (tools.clone(), behaviour.clone(), *down, *hides, session.clone(), cursor.clone(), *serves_both)
         };
+        let header = |name: &str| headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
         let id = &message["id"];
         if let Some(status) = down {
             return send(stream, status, "text/plain", "");
         }
         if verb != "POST" {
             return send(stream, 405, "text/plain", "");
+        }
+        if let Some((own, status)) = &session {
+            match header("mcp-session-id") {
+                Some(named) if named != own => {
+                    let error = json!({"code": -32_600, "message": "Bad Request: what is this?"});
+                    let body = json!({"jsonrpc": "2.0", "id": "server-error", "error": error}).to_string();
+                    return send(stream, *status, "application/json", &body);
+                }
+                None if method == "initialize" => {
+                    let body = json!({"jsonrpc": "2.0", "id": id, "result": welcome(&message["params"])}).to_string();
+                    let head = format!("Mcp-Session-Id: {own}\r\nContent-Length: {}", body.len());
+                    begin(stream, "application/json", &head)?;
+                    return write!(&mut &*stream, "{body}").ok();
+                }
+                _ => {}
+            }
         }
         if id.is_null() {
             return send(stream, 202, "text/plain", "");
@@ -197,21 +245,32 @@ impl Upstream {
         }
         let params = &message["params"];
         match method.as_str() {
-            "initialize" => {
-                let result = json!({
-                    "protocolVersion": params["protocolVersion"], "capabilities": {"tools": {"listChanged": true}},
-                    "serverInfo": {"name": "upstream", "version": "1"},
-                });
+            "initialize" => result_of(stream, id, &welcome(params)),
+            "server/discover" if serves_both => {
+                let result = json!({"resultType": "complete", "supportedVersions": ["2026-07-28"],
+                    "capabilities": {"tools": {}}, "ttlMs": 0, "cacheScope": "private"});
                 result_of(stream, id, &result)
             }
             "ping" => result_of(stream, id, &json!({})),
-            "tools/list" if !hides => result_of(stream, id, &json!({"tools": tools})),
-            "tools/call" => Self::carry_out(stream, id, params, &behaviour),
+            "tools/list" if !hides => {
+                let mut result = json!({"tools": tools});
+                if let Some(cursor) = cursor {
+                    result["nextCursor"] = cursor;
+                }
+                result_of(stream, id, &result)
+            }
+            "tools/call" => Self::carry_out(stream, id, params, &behaviour, header("accept-encoding")),
             _ => json_of(stream, &json!({"jsonrpc": "2.0", "id": id, "error": {"code": -32601, "message": "unknown"}})),
         }
     }
 
-    fn carry_out(mut stream: &TcpStream, id: &Value, params: &Value, behaviour: &Behaviour) -> Option<()> {
+    fn carry_out(
+        mut stream: &TcpStream,
+        id: &Value,
+        params: &Value,
+        behaviour: &Behaviour,
+        coding: Option<&str>,
+    ) -> Option<()> {
         let text = |text: String| json!({"content": [{"type": "text", "text": text}]});
         match behaviour {
             Behaviour::Result(result) => result_of(stream, id, result),
@@ -225,6 +284,17 @@ impl Upstream {
                 json_of(stream, &json!({"jsonrpc": "2.0", "id": id, "error": {"code": code, "message": "no"}}))
             }
             Behaviour::Status(status) => send(stream, *status, "text/plain", "no"),
+            Behaviour::Refused(status, id) => {
+                let error = json!({"code": -32_600, "message": "no such thing"});
+                let body = json!({"jsonrpc": "2.0", "id": id, "error": error}).to_string();
+                send(stream, *status, "application/json", &body)
+            }
+            Behaviour::As(id) => result_of(stream, id, &text("somebody else's".to_owned())),
+            Behaviour::Compressed if coding == Some("identity") => result_of(stream, id, &text("plain".to_owned())),
+            Behaviour::Compressed => {
+                begin(stream, "application/json", "Content-Encoding: gzip\r\nContent-Length: 3")?;
+                stream.write_all(&[0x1f, 0x8b, 0x08]).ok()
+            }
             Behaviour::Redirect(to) => {
                 write!(stream, "HTTP/1.1 307 X\r\nLocation: {to}\r\nContent-Length: 0\r\n\r\n").ok()
             }
@@ -296,6 +366,13 @@ impl Upstream {
             }
         }
     }
+}
+
+fn welcome(params: &Value) -> Value {
+    json!({
+        "protocolVersion": params["protocolVersion"], "capabilities": {"tools": {"listChanged": true}},
+        "serverInfo": {"name": "upstream", "version": "1"},
+    })
 }
 
 /// Reads until the client hangs up, and hangs up as well.

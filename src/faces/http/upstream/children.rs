@@ -15,8 +15,9 @@ use futures::{
     stream::{self, BoxStream},
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use tokio::time::timeout;
 
-use super::{HALDIR_SESSION, mismatch, misnamed, rpc_error};
+use super::{HALDIR_SESSION, headers::is_modern, mismatch, misnamed, rpc_error, stands_in};
 use crate::{
     crypto,
     error::{Error, Result},
@@ -24,24 +25,26 @@ use crate::{
         http::{
             App, listening,
             mcp_sessions::{SESSION_ID, owner},
-            respond,
+            quiet, respond,
         },
         relay::{
             govern::Redact,
             governor::{Governor, Tools},
             hub::{Allowed, Heard, Hub},
             message::{self, Call, INVALID_REQUEST, Message},
-            wrap::Source,
+            wrap::{Bounds, Source},
         },
     },
     model::{Credential, UpstreamName},
     operations::Haldir,
     redact::Known,
-    upstream::{Link, Target, Turn},
+    upstream::{Link, Target, Turn, UpstreamLimits, lines},
 };
 
 /// How much longer a call may take than its own time limits say: they are looked at now and then.
 const CALL_GRACE: Duration = Duration::from_secs(15);
+/// An answer that comes so soon has a status of its own, where the revision has one for it; any other is a stream.
+const QUICK: Duration = Duration::from_secs(2);
 
 /// What is asked of a child.
 pub struct Children<'a> {
@@ -55,6 +58,8 @@ pub struct Children<'a> {
     pub known: Arc<Known>,
     /// Whose turn it is at a child; a wire asks itself.
     pub link: Option<Arc<Link>>,
+    /// Its bounds.
+    pub limits: UpstreamLimits,
 }
 
 impl Children<'_> {
@@ -98,10 +103,17 @@ impl Children<'_> {
         let read = std::str::from_utf8(body).map_err(|_| (message::PARSE_ERROR, "this is no UTF-8".to_owned()));
         let message = match read.and_then(Message::read) {
             Ok(message) => message,
-            Err((code, problem)) => return Ok(rpc_error(StatusCode::BAD_REQUEST, None, code, &problem)),
+            Err((code, problem)) => {
+                let id = lines::id_in(body);
+                return Ok(rpc_error(StatusCode::BAD_REQUEST, id.as_deref(), code, &problem));
+            }
         };
+        let modern = message.is_modern() || is_modern(headers) && !message.is("initialize");
+        let shared = modern && !headers.contains_key(SESSION_ID);
+        if shared && let Some(refusal) = stands_in::refusal(headers, &message) {
+            return Ok(refusal);
+        }
         let begins = message.is("initialize") && !headers.contains_key(SESSION_ID);
-        let shared = message.is_modern() && !headers.contains_key(SESSION_ID);
         let (hub, begun) = if begins {
             let id = crypto::token::<24>("").map_err(Error::internal)?;
             let id = HeaderValue::from_str(&id).map_err(Error::internal)?;
@@ -139,20 +151,30 @@ impl Children<'_> {
         };
         let allowed = (!listens).then(|| self.allowed(&message, turn));
         let session = headers.get(HALDIR_SESSION).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let Some(answer) = hub.ask(&message, session.as_deref(), shared, allowed).await else {
+        let Some(mut answer) = hub.ask(&message, session.as_deref(), shared, allowed).await else {
             let problem = "a request with this id is under way already, or the upstream has ended";
             return Ok(rpc_error(StatusCode::BAD_REQUEST, Some(id), INVALID_REQUEST, problem));
         };
         if !accepts_events(headers) {
             return whole(begun, answer, id).await;
         }
-        let events = heard(answer, hub);
+        let mut first = None;
+        if shared && let Ok(Some(text)) = timeout(QUICK, answer.next()).await {
+            // Only what has not begun as a stream has a status of its own.
+            if let Ok(message) = Message::read(&text)
+                && message.answers() == Some(id)
+            {
+                return Ok(respond::json(stands_in::status(&message).as_u16(), text.clone()));
+            }
+            first = Some(Ok(event(&text)));
+        }
+        let events = stream::iter(first).chain(heard(answer, hub)).boxed();
         Ok(event_stream(
             begun,
             if listens {
                 listening::looked_after(events, self.app, self.credential, Haldir::may_use_proxy)
             } else {
-                Body::from_stream(events)
+                Body::from_stream(quiet::kept_open(events))
             },
         ))
     }
@@ -160,7 +182,7 @@ impl Children<'_> {
     /// How long a request may take. A call has a time limit of its own, and one for the person at the client before that;
     /// its turn does not last so long.
     fn allowed(&self, message: &Message<'_>, turn: Option<Turn>) -> Allowed {
-        let (limit, within) = (self.app.shared.call_timeout, self.app.shared.asking.within);
+        let (limit, within) = (self.limits.call_timeout, self.app.shared.asking.within);
         let of_call = limit.saturating_mul(2).saturating_add(within).saturating_add(CALL_GRACE);
         Allowed { turn: (turn, limit), time: if message.is("tools/call") { of_call } else { limit } }
     }
@@ -190,7 +212,8 @@ impl Children<'_> {
             let (haldir, credential, name) = (shared.haldir.clone(), self.credential.clone(), self.name.clone());
             let governor = Governor::new(haldir, credential, name, session, Tools::Beside, shared.asking);
             let secrets = Redact::new(Arc::clone(&self.known));
-            Hub::start(Arc::new(governor), self.source.clone(), secrets, shared.call_timeout, bridges).map(Arc::new)
+            let bounds = Bounds::new(&self.limits, shared.message_bytes);
+            Hub::start(Arc::new(governor), self.source.clone(), secrets, bounds, bridges).map(Arc::new)
         };
         shared.upstream_sessions.begin_child(self.name.as_str(), id, (self.credential, self.target), start)
     }
@@ -210,17 +233,19 @@ fn unknown_session() -> Response {
 fn heard(heard: Heard, hub: Arc<Hub>) -> BoxStream<'static, Result<Bytes, Infallible>> {
     let events = stream::unfold((heard, hub), |(mut heard, hub)| async move {
         let text = heard.next().await?;
-        let event = Bytes::from(format!("event: message\ndata: {text}\n\n"));
-        Some((Ok(event), (heard, hub)))
+        Some((Ok(event(&text)), (heard, hub)))
     });
     events.boxed()
+}
+
+fn event(text: &str) -> Bytes {
+    Bytes::from(format!("event: message\ndata: {text}\n\n"))
 }
 
 fn event_stream(begun: Option<HeaderValue>, body: Body) -> Response {
     let mut response = Response::new(body);
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    quiet::say_that_it_is_one(headers);
     if let Some(id) = begun {
         headers.insert(SESSION_ID, id);
     }

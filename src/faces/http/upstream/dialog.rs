@@ -17,7 +17,7 @@ use super::{Calling, Exchange};
 use crate::{
     error::{Error, Result},
     faces::{
-        elicitation::{self, Answer, UNDECIDED},
+        elicitation::{self, Answer, TELL_EVERY, UNDECIDED},
         relay::{
             govern::Decision,
             message::{self, INTERNAL_ERROR, Message},
@@ -30,8 +30,6 @@ use crate::{
 
 /// Events that wait for a slow client.
 const MAX_WAITING: usize = 16;
-/// How often a stream on which a person is waited for shows that it is open.
-const KEEP_OPEN: Duration = Duration::from_secs(15);
 
 /// The stream that begins with the question.
 pub(super) fn begin(
@@ -56,6 +54,7 @@ pub(super) fn begin(
     Response::builder()
         .header(header::CONTENT_TYPE, "text/event-stream")
         .header(header::CACHE_CONTROL, "no-cache")
+        .header("x-accel-buffering", "no")
         .body(Body::from_stream(body))
         .map_err(Error::internal)
 }
@@ -73,7 +72,9 @@ async fn converse(
     waiting: Waiting,
     sender: mpsc::Sender<Bytes>,
 ) {
-    let mut open = interval(KEEP_OPEN);
+    let mut open = interval(TELL_EVERY);
+    let token = std::str::from_utf8(&calling.text).ok().and_then(|text| Message::read(text).ok()?.progress_token());
+    let mut times = 0;
     let answer = loop {
         tokio::select! {
             answer = &mut ask.answer => break answer.unwrap_or(Answer::None),
@@ -87,7 +88,13 @@ async fn converse(
             // The client has left: the request waits for whoever decides next.
             () = sender.closed() => return,
             _ = open.tick() => {
-                let _ = sender.send(Bytes::from_static(b":\n\n")).await;
+                // The first tick is at once.
+                let told = match (&token, times) {
+                    (Some(token), 1..) => event(&message::waits(token, times)),
+                    _ => Bytes::from_static(b":\n\n"),
+                };
+                times += 1;
+                let _ = sender.send(told).await;
             }
         }
     };

@@ -12,8 +12,8 @@ use crate::faces::{
 };
 
 pub const PROTOCOL_VERSION: &str = "mcp-protocol-version";
-const METHOD: &str = "mcp-method";
-const NAME: &str = "mcp-name";
+pub const METHOD: &str = "mcp-method";
+pub const NAME: &str = "mcp-name";
 const PARAMETERS: &str = "mcp-param-";
 /// What marks an argument in a tool's schema that stands in a header as well: the header's name behind [`PARAMETERS`].
 const MIRRORED: &str = "x-mcp-header";
@@ -105,7 +105,7 @@ pub fn mirroring(headers: &HeaderMap, mirrored: &HashMap<String, Option<String>>
 }
 
 /// A header's text, which is base64 where it is no ASCII (SEP-2243).
-fn said(value: &HeaderValue) -> Option<String> {
+pub fn said(value: &HeaderValue) -> Option<String> {
     let text = value.to_str().ok()?.trim();
     match text.strip_prefix("=?base64?").and_then(|rest| rest.strip_suffix("?=")) {
         Some(encoded) => String::from_utf8(BASE64_STANDARD.decode(encoded).ok()?).ok(),

@@ -45,7 +45,7 @@ impl Route {
         let governor =
             Governor::new(haldir.clone(), credential.clone(), name.clone(), session, Tools::Asked, app.shared.asking)
                 .over(Arc::clone(&link));
-        let limits = haldir.upstream_limits();
+        let limits = *link.limits();
         Self { name, place, secrets: Redact::new(known), governor: Arc::new(governor), limits, link }
     }
 
@@ -55,7 +55,7 @@ impl Route {
             client: app.shared.upstreams.clone(),
             url: self.place.url.clone(),
             headers: self.place.headers.clone(),
-            call_timeout: app.shared.call_timeout,
+            call_timeout: self.limits.call_timeout,
             answer_bytes: self.limits.answer_bytes,
             link: Arc::clone(&self.link),
         }

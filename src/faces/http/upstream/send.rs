@@ -2,7 +2,7 @@
 
 use axum::{body::Body, response::Response};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, Method, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 
 use super::{
     Exchange, LISTEN, answer,
@@ -14,7 +14,7 @@ use super::{
 use crate::{
     error::{Error, Result},
     faces::{
-        http::{listening, mcp_sessions::SESSION_ID, respond},
+        http::{listening, mcp_sessions::SESSION_ID, quiet, respond},
         relay::{message::INTERNAL_ERROR, passing::Passing},
     },
     operations::Haldir,
@@ -112,16 +112,18 @@ impl Exchange {
         let most = self.route.limits.answer_bytes;
         if status.is_success() && stream::is_event_stream(&response) {
             let session = headers.contains_key(SESSION_ID);
-            let park = session.then_some(self.app.shared.call_timeout);
+            let park = session.then_some(self.route.limits.call_timeout);
             let listens = passing.until.is_none();
             let events = stream::events(response, passing, most, stream::Manners { modern, park });
             let body = if listens {
                 listening::looked_after(events, &self.app, &self.credential, Haldir::may_use_proxy)
             } else {
-                Body::from_stream(events)
+                Body::from_stream(quiet::kept_open(events))
             };
-            let built = Response::builder().status(status).header(header::CONTENT_TYPE, "text/event-stream");
-            return built.header(header::CACHE_CONTROL, "no-cache").body(body).map_err(Error::internal);
+            let mut built = Response::new(body);
+            *built.status_mut() = status;
+            quiet::say_that_it_is_one(built.headers_mut());
+            return Ok(built);
         }
         let id = passing.call.as_ref().map(|(id, _)| id.clone()).or_else(|| passing.own.clone());
         let body = match stream::whole(response, most).await {
@@ -153,11 +155,13 @@ impl Exchange {
     /// A request of the client as it goes on.
     pub(super) fn outgoing(&self, method: Method, headers: &HeaderMap, body: Option<String>, lasts: bool) -> Outgoing {
         let mut sent = for_upstream(headers);
+        // Without it the upstream may compress what it answers, which nothing here could look into.
+        sent.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         // In the place of what the client has sent under the same name.
         for (name, value) in &self.route.place.headers {
             sent.insert(name.clone(), value.clone());
         }
-        let within = if lasts { LISTEN } else { self.app.shared.call_timeout };
+        let within = if lasts { LISTEN } else { self.route.limits.call_timeout };
         Outgoing { method, headers: sent, body: body.map(Bytes::from).unwrap_or_default(), within }
     }
 

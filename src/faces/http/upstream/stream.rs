@@ -88,7 +88,11 @@ async fn pump(mut response: Answer, mut passing: Passing, most: usize, manners: 
         reader.push(&chunk);
         while let Some(event) = reader.next_event() {
             resumable |= events::has_id(&event);
+            let until = passing.until;
             let event = passed(&mut passing, &event).await;
+            if let Some(later) = passing.until.filter(|_| passing.until != until) {
+                response.wait_until(later.into());
+            }
             // Fails if the client has left, see above; one that does not read holds nothing open for ever.
             let _ = within(passing.until, sender.send(event)).await;
         }

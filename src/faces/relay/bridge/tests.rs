@@ -237,6 +237,33 @@ fn a_server_that_knows_neither_beginning_is_said_to() {
 }
 
 #[test]
+fn a_server_that_ends_is_tried_once_in_the_other_way_and_then_said_to_have_ended() {
+    let mut bridge = Bridge::new(false);
+    let hello = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {"protocolVersion": "2025-06-18"}});
+    client(&mut bridge, &hello);
+    let discover: Value = serde_json::from_str(&bridge.upstream_ended("it ended: why").unwrap()).unwrap();
+    assert_eq!(discover["method"], "server/discover");
+    assert!(bridge.upstream_ended("it ended again").is_none());
+    // What the exchange says of the request that the server had.
+    let ended = |id: &Value| json!({"jsonrpc": "2.0", "id": id, "error": {"code": -32603, "message": "it ended"}});
+    assert_eq!(upstream(&mut bridge, &ended(&json!(1))), []);
+    let steps = upstream(&mut bridge, &ended(&discover["id"]));
+    let told = &steps[0].1;
+    assert_eq!((steps.len(), &told["id"], &told["error"]["message"]), (1, &json!(1), &json!("it ended: why")));
+}
+
+#[test]
+fn whoever_waits_for_a_server_that_is_given_up_is_told_so() {
+    let mut bridge = Bridge::new(true);
+    client(&mut bridge, &modern(1, "tools/list", &json!({})));
+    client(&mut bridge, &modern(2, "prompts/list", &json!({})));
+    let told = shown(bridge.give_up("it does not run"));
+    let ids: Vec<_> = told.iter().map(|(to, message)| (*to, message["id"].clone())).collect();
+    assert_eq!(ids, [('c', json!(1)), ('c', json!(2))]);
+    assert!(bridge.give_up("it does not run").is_empty());
+}
+
+#[test]
 fn a_client_that_may_know_the_handshake_hears_that_it_is_needed() {
     let mut bridge = Bridge::new(false);
     client(&mut bridge, &modern(1, "server/discover", &json!({})));

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     crypto,
-    faces::elicitation::{self, Answer, UNDECIDED},
+    faces::elicitation::{self, Answer, TELL_EVERY, UNDECIDED},
     model::ApprovalId,
     operations::proxied::{Held, Question},
 };
@@ -28,6 +28,8 @@ pub(super) struct Waiting {
     request_id: ApprovalId,
     held: Held,
     until: Instant,
+    /// When the client was last told that the call waits, and how often.
+    told: (Instant, u32),
 }
 
 impl Exchange {
@@ -69,7 +71,9 @@ impl Exchange {
         let Some(ask) = ask else { return told(held.text()) };
         entry.asked = true;
         let request_id = question.request_id.clone();
-        entry.stage = Stage::Asking(Waiting { ask: ask.clone(), request_id, held, until: Instant::now() + within });
+        let now = Instant::now();
+        let waiting = Waiting { ask: ask.clone(), request_id, held, until: now + within, told: (now, 0) };
+        entry.stage = Stage::Asking(waiting);
         self.asks.insert(ask.clone(), id.to_owned());
         let params = elicitation::params(&question.message);
         let request = format!(r#"{{"jsonrpc":"2.0","id":"{ask}","method":"elicitation/create","params":{params}}}"#);
@@ -86,7 +90,7 @@ impl Exchange {
 
     /// The person has answered, or closed the dialog.
     pub(super) async fn person_answered(&mut self, id: &str, answer: Answer) {
-        let until = Instant::now() + self.call_timeout;
+        let until = Instant::now() + self.times.call;
         let Some(call) = self.calls.get_mut(id) else { return };
         let Stage::Asking(waiting) = &call.stage else { return };
         let Some(decided) = answer.decided(waiting.request_id.clone(), &self.client.name) else {
@@ -104,6 +108,21 @@ impl Exchange {
         if let Some(Stage::Asking(waiting)) = self.calls.remove(id).map(|call| call.stage) {
             self.asks.remove(&waiting.ask);
             self.take_back(&waiting.ask, "the call was cancelled").await;
+        }
+    }
+
+    /// Progress of calls that wait for a person, for clients that want to know of it: many give up what is silent.
+    pub(super) async fn tell_that_they_wait(&mut self, now: Instant) {
+        let mut progress = Vec::new();
+        for call in self.calls.values_mut() {
+            let (Stage::Asking(waiting), Some(token)) = (&mut call.stage, &call.token) else { continue };
+            if waiting.told.0 + TELL_EVERY <= now {
+                waiting.told = (now, waiting.told.1 + 1);
+                progress.push(message::waits(token, waiting.told.1));
+            }
+        }
+        for text in progress {
+            self.answer(text).await;
         }
     }
 

@@ -9,8 +9,10 @@ use super::{
         govern::Outcome,
         message::{self, INTERNAL_ERROR, Message},
     },
-    CANCEL_GRACE, Exchange, Pins, Stage, ToolCall,
+    CANCEL_GRACE, Exchange, Stage, ToolCall,
 };
+
+use crate::upstream::LONGEST;
 
 impl Exchange {
     /// The client takes something back.
@@ -41,13 +43,22 @@ impl Exchange {
         self.pass_on(message.text()).await;
     }
 
+    /// The upstream has said how far a call is: it has all its time again, but no more than that in all.
+    pub(super) fn heard_of_progress(&mut self, message: &Message<'_>) {
+        let Some(token) = message.named_token() else { return };
+        let call = self.calls.values_mut().find(|call| call.token.as_ref() == Some(&token));
+        if let Some(call) = call.filter(|call| !call.cancelled) {
+            let longest = call.since + LONGEST.max(self.times.call);
+            call.until = longest.min(Instant::now() + self.times.call);
+        }
+    }
+
     /// Times that are over.
     pub(super) async fn look_at_the_clock(&mut self) {
         let now = Instant::now();
-        if matches!(&self.pins, Pins::Asking { until, .. } if *until <= now) {
-            self.pins_unknown("the upstream did not list its tools in time").await;
-        }
+        self.unlisted_too_long(now).await;
         self.ask_no_longer(now).await;
+        self.tell_that_they_wait(now).await;
         let sent = |call: &ToolCall| matches!(call.stage, Stage::Sent(_));
         let late = self.calls.iter().filter(|(_, call)| call.until <= now && sent(call));
         let late: Vec<_> = late.map(|(id, call)| (id.clone(), call.cancelled)).collect();
@@ -57,15 +68,16 @@ impl Exchange {
                 let cancel = format!(r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{params}}}"#);
                 self.pass_on(cancel).await;
             }
-            self.give_up(&id, "the upstream did not answer in time").await;
+            let why = "the upstream did not answer in time";
+            self.give_up(&id, why, why).await;
         }
     }
 
     /// Answers a call that the upstream will not.
-    pub(super) async fn give_up(&mut self, id: &str, why: &'static str) {
+    pub(super) async fn give_up(&mut self, id: &str, why: &'static str, told: &str) {
         let Some(call) = self.calls.remove(id) else { return };
         if !call.cancelled {
-            self.answer(message::error(Some(id), INTERNAL_ERROR, why)).await;
+            self.answer(message::error(Some(id), INTERNAL_ERROR, told)).await;
         }
         if let Stage::Sent(call) = call.stage {
             call.send(Outcome::Unknown(why));

@@ -1,5 +1,6 @@
 //! Which tools the upstream has, before one of them is called.
 
+use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use super::{
@@ -8,16 +9,58 @@ use super::{
         json,
         message::{self, Message},
     },
-    Exchange, LIST_TIMEOUT, MAX_PAGES, MAX_TOOLS, OWN_ID, Pins, Stage, ToolCall, is_modern,
+    Exchange, OWN_ID, Pins, Stage, ToolCall, is_modern,
 };
 use crate::error::{Code, Error};
+
+/// Pages of an upstream's list of tools, and tools on all of them.
+const MAX_PAGES: usize = 100;
+const MAX_TOOLS: usize = 2_000;
+
+/// A list of tools, page by page.
+#[derive(Default)]
+pub(super) struct Listing {
+    tools: Vec<Box<RawValue>>,
+    /// What its pages were asked for with, as it was written; the last one is that of the page that comes next.
+    cursors: Vec<String>,
+}
+
+/// What comes after a page.
+enum After {
+    /// The page with this cursor.
+    Page(String),
+    /// Nothing: these are all.
+    All(Vec<Box<RawValue>>),
+}
+
+impl Listing {
+    /// One more page. A list whose cursors lead nowhere, or that has no end, ends where that is seen: what came is used.
+    fn take(&mut self, page: ToolPage<'_>) -> After {
+        self.tools.extend(page.tools.into_iter().map(ToOwned::to_owned));
+        let next = page.next_cursor.map(RawValue::get).filter(|cursor| !matches!(*cursor, "null" | "\"\""));
+        let Some(next) = next else { return After::All(std::mem::take(self).tools) };
+        let repeats = self.cursors.iter().any(|cursor| cursor == next);
+        if repeats || self.cursors.len() + 1 >= MAX_PAGES || self.tools.len() > MAX_TOOLS {
+            tracing::warn!(
+                pages = self.cursors.len() + 1,
+                tools = self.tools.len(),
+                repeats,
+                "the upstream's list of tools has no end that haldir reaches; what came of it is used"
+            );
+            self.tools.truncate(MAX_TOOLS);
+            return After::All(std::mem::take(self).tools);
+        }
+        self.cursors.push(next.to_owned());
+        After::Page(next.to_owned())
+    }
+}
 
 impl Exchange {
     /// Asks the upstream for its tools, in the words of the client's revision.
     pub(super) async fn ask_for_tools(&mut self, context: Option<String>) {
         let id = self.own_id();
         self.pass_on(list_request(&id, context.as_deref(), None)).await;
-        self.pins = Pins::Asking { id, tools: Vec::new(), pages: 0, until: Instant::now() + LIST_TIMEOUT, context };
+        self.pins = Pins::Asking { id, listing: Listing::default(), since: Instant::now(), context };
     }
 
     pub(super) fn own_id(&mut self) -> String {
@@ -32,20 +75,41 @@ impl Exchange {
             return;
         }
         let next = self.own_id();
-        let Pins::Asking { id, tools, pages, context, .. } = &mut self.pins else { return };
+        let Pins::Asking { id, listing, context, .. } = &mut self.pins else { return };
         let page = result.as_deref().and_then(|result| serde_json::from_str::<ToolPage<'_>>(result).ok());
         let Some(page) = page else { return self.pins_unknown("the upstream did not list its tools").await };
-        tools.extend(page.tools.into_iter().map(ToOwned::to_owned));
-        *pages += 1;
-        if *pages > MAX_PAGES || tools.len() > MAX_TOOLS {
-            return self.pins_unknown("the upstream has more tools than haldir looks through").await;
+        match listing.take(page) {
+            After::Page(cursor) => {
+                let request = list_request(&next, context.as_deref(), Some(&cursor));
+                *id = next;
+                self.pass_on(request).await;
+            }
+            After::All(tools) => self.know(tools).await,
         }
-        if let Some(cursor) = page.next_cursor.filter(|cursor| cursor.get() != "null") {
-            let request = list_request(&next, context.as_deref(), Some(cursor.get()));
-            *id = next;
-            return self.pass_on(request).await;
+    }
+
+    /// A page of the list that the client asked for with this cursor. With the last one it is all tools, if they are not
+    /// known yet: then haldir need not ask for them, or wait for what it has asked for.
+    pub(super) fn client_listed(
+        &mut self,
+        cursor: Option<String>,
+        result: Option<String>,
+    ) -> Option<Vec<Box<RawValue>>> {
+        match cursor {
+            None => self.listing = Listing::default(),
+            // Of another list than the one that is followed.
+            Some(cursor) if self.listing.cursors.last() != Some(&cursor) => return None,
+            Some(_) => {}
         }
-        let tools = std::mem::take(tools);
+        let result = result?;
+        let page = serde_json::from_str::<ToolPage<'_>>(&result).ok()?;
+        let After::All(tools) = self.listing.take(page) else { return None };
+        let is_new = |tool: &Box<RawValue>| govern::tool_name(tool).is_some_and(|name| !self.offered.contains(&name));
+        (!matches!(self.pins, Pins::Known) || tools.iter().any(is_new)).then_some(tools)
+    }
+
+    /// These are the tools that there are.
+    pub(super) async fn know(&mut self, tools: Vec<Box<RawValue>>) {
         let offered = tools.iter().filter_map(|tool| govern::tool_name(tool)).collect();
         match self.governor.observe(tools).await {
             Ok(()) => {
@@ -65,6 +129,24 @@ impl Exchange {
         }
     }
 
+    /// Calls that have waited for the tools too long. The list is waited for further: a late one serves the next call.
+    pub(super) async fn unlisted_too_long(&mut self, now: Instant) {
+        let late = |call: &ToolCall| matches!(call.stage, Stage::Listing) && call.since + self.times.start <= now;
+        let late: Vec<_> = self.calls.iter().filter(|(_, call)| late(call)).map(|(id, _)| id.clone()).collect();
+        let why = "the upstream has not listed its tools in time; without its list none is called";
+        for id in late {
+            self.refuse_unlisted(&id, why).await;
+        }
+    }
+
+    async fn refuse_unlisted(&mut self, id: &str, why: &'static str) {
+        let Some(call) = self.calls.remove(id) else { return };
+        let told = Decision::of(&Error::new(Code::Unavailable, why));
+        if let Err(response) = told.admitted(id, is_modern(&call.text)) {
+            self.answer(response).await;
+        }
+    }
+
     /// Without knowing the tools there is no call.
     pub(super) async fn pins_unknown(&mut self, why: &'static str) {
         self.pins = Pins::Unknown;
@@ -75,11 +157,7 @@ impl Exchange {
             .map(|(id, _)| id.clone())
             .collect();
         for id in waiting {
-            let Some(call) = self.calls.remove(&id) else { continue };
-            let told = Decision::of(&Error::new(Code::Unavailable, why));
-            if let Err(response) = told.admitted(&id, is_modern(&call.text)) {
-                self.answer(response).await;
-            }
+            self.refuse_unlisted(&id, why).await;
         }
     }
 
@@ -95,6 +173,12 @@ impl Exchange {
             None => text,
         }
     }
+}
+
+/// The cursor that a client asks for a page with, as it was written.
+pub(super) fn cursor_of(message: &Message<'_>) -> Option<String> {
+    let cursor = json::object(message.params?).ok()?.get("cursor")?.get();
+    (cursor != "null").then(|| cursor.to_owned())
 }
 
 /// What the call says of its client and revision, which a list needs to say too (2026-07-28).

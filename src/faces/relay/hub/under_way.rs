@@ -2,7 +2,7 @@
 
 use std::{
     sync::{Arc, Mutex},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tokio::{sync::mpsc, time::sleep};
@@ -15,7 +15,7 @@ use super::{
     },
     Open, Routes, lock,
 };
-use crate::upstream::Turn;
+use crate::upstream::{LONGEST, Turn};
 
 /// One request. It is known by its number: a client may give the id of one that is over to another.
 #[derive(Clone)]
@@ -39,12 +39,23 @@ impl UnderWay {
         Some(open)
     }
 
+    /// How long it may still be silent; `None` if it was for too long, or is over.
+    fn left(&self, time: Duration) -> Option<Duration> {
+        let routes = lock(&self.routes);
+        let open = routes.open.iter().find(|open| open.number == self.number)?;
+        time.checked_sub(open.moved.elapsed()).filter(|left| !left.is_zero())
+    }
+
     /// Ends the turn after `turn_time`, however long the client reads or somebody there decides, and the request after
     /// `time`.
     pub(super) async fn watch(self, (turn, turn_time): (Option<Turn>, Duration), time: Duration) {
+        let began = Instant::now();
         sleep(turn_time.min(time)).await;
         drop(turn);
-        sleep(time.saturating_sub(turn_time)).await;
+        // What is said of its progress gives it all its time again.
+        while let Some(left) = self.left(time).filter(|_| began.elapsed() < LONGEST.max(time)) {
+            sleep(left).await;
+        }
         let Some(open) = self.take_back() else { return };
         let id = open.theirs.as_ref().map_or(&open.id, |theirs| &theirs.id);
         // A client that has not read what came before sees the stream end.

@@ -80,6 +80,7 @@ pub fn as_version_17(sql: &Connection) {
          UPDATE upstreams SET (calls, errors, latency) =
              (SELECT calls, errors, latency FROM calls WHERE id = ':' || name AND calls.tenant = upstreams.tenant);
          DROP TABLE calls; DROP TABLE kept_answers; DROP INDEX secrets_sent;
+         ALTER TABLE upstreams DROP COLUMN limits;
          DELETE FROM schema_migrations WHERE version >= 18; PRAGMA user_version = 17",
     )
     .unwrap();

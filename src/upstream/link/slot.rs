@@ -1,0 +1,106 @@
+//! A place for one connection: none, one that is being made, or one that there is.
+
+use std::time::{Duration, Instant};
+
+use rmcp::{RoleClient, service::Peer};
+use tokio_util::task::AbortOnDropHandle;
+
+use super::{
+    Revisions,
+    connect::{Beginning, Connected, Dialer, Events},
+};
+use crate::upstream::{Failure, FailureKind};
+
+/// The place. A connection is made by a task of its own: whoever waits for it may leave, and it is made all the same.
+#[derive(Default)]
+pub(super) struct Slot {
+    phase: Phase,
+    /// The newest attempt that failed: those who waited for it fail with it, and do not each try again.
+    failed: Option<(Instant, Failure)>,
+}
+
+#[derive(Default)]
+enum Phase {
+    #[default]
+    Empty,
+    Starting {
+        task: AbortOnDropHandle<Result<(Connected, Revisions), Failure>>,
+        since: Instant,
+    },
+    Made(Connected),
+}
+
+impl Slot {
+    /// The connection that there is, whether or not it can still be used.
+    pub(super) fn made(&self) -> Option<&Connected> {
+        match &self.phase {
+            Phase::Made(connected) => Some(connected),
+            Phase::Empty | Phase::Starting { .. } => None,
+        }
+    }
+
+    /// The same.
+    pub(super) fn made_mut(&mut self) -> Option<&mut Connected> {
+        match &mut self.phase {
+            Phase::Made(connected) => Some(connected),
+            Phase::Empty | Phase::Starting { .. } => None,
+        }
+    }
+
+    /// One that can be used, if there is one.
+    pub(super) fn usable(&self) -> Option<(Peer<RoleClient>, Events)> {
+        let connected = self.made().filter(|connected| connected.is_usable())?;
+        Some((connected.service.peer().clone(), connected.events.clone()))
+    }
+
+    /// One that can be used: made now, if there is none. `entered` is since when it was waited for; `patience` is how long
+    /// an attempt is, from its beginning. It goes on after that.
+    pub(super) async fn connected(
+        &mut self,
+        dialer: impl FnOnce() -> Dialer,
+        beginning: Beginning,
+        (entered, patience): (Instant, Duration),
+    ) -> Result<Option<Revisions>, Failure> {
+        if self.usable().is_some() {
+            return Ok(None);
+        }
+        if let Some((_, failure)) = self.failed.as_ref().filter(|(at, _)| *at >= entered) {
+            return Err(failure.clone());
+        }
+        if let Phase::Made(_) = &self.phase
+            && let Phase::Made(ended) = std::mem::take(&mut self.phase)
+        {
+            ended.end().await;
+        }
+        if let Phase::Empty = &self.phase {
+            let task = AbortOnDropHandle::new(tokio::spawn(dialer().connect(beginning)));
+            self.phase = Phase::Starting { task, since: Instant::now() };
+        }
+        let Phase::Starting { task, since } = &mut self.phase else { return Ok(None) };
+        let Ok(ended) = tokio::time::timeout(patience.saturating_sub(since.elapsed()), task).await else {
+            let message = format!("it has not answered yet, {} s after it was started", since.elapsed().as_secs());
+            return Err(Failure::unsent(FailureKind::Starting, message));
+        };
+        self.phase = Phase::Empty;
+        let made = ended.unwrap_or_else(|_| {
+            Err(Failure::unsent(FailureKind::Unavailable, "the attempt to connect to it was given up"))
+        });
+        match made {
+            Ok((connected, revisions)) => {
+                self.phase = Phase::Made(connected);
+                Ok(Some(revisions))
+            }
+            Err(failure) => {
+                self.failed = Some((Instant::now(), failure.clone()));
+                Err(failure)
+            }
+        }
+    }
+
+    /// Ends the connection, or the attempt to make one.
+    pub(super) async fn close(&mut self) {
+        if let Phase::Made(connected) = std::mem::take(&mut self.phase) {
+            connected.end().await;
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! Lists of tools: late ones, those without an end, and those that have changed without a word.
+
+use std::fs;
+
+use serde_json::Value;
+
+use super::{BOTH, call, server_script};
+use crate::{
+    proxy::register,
+    support::{
+        House, json,
+        program::Lines,
+        until,
+        upstream::{Upstream, tool},
+    },
+};
+
+fn wrapped(house: &House, list: &str, seconds: &str) -> Lines {
+    let mut command = house.program();
+    command.env("HALDIR_START_TIMEOUT", seconds);
+    command.args(["wrap", "--name", "up", "--", "/bin/sh", "-c", &server_script(list)]);
+    Lines::begun(command)
+}
+
+#[test]
+fn the_clients_own_list_is_one() {
+    let house = House::new();
+    // What haldir asks for itself is never answered.
+    let list = r#"case "$id" in '"haldir-'*) continue ;; esac; result="{\"tools\":[$tool]}""#;
+    let mut client = wrapped(&house, list, "60");
+    assert!(client.ask("tools/list", &json!({})).last().unwrap().contains("echo"));
+    assert_eq!(client.call("echo", &json!({}))["result"]["content"][0]["text"], "called");
+}
+
+#[test]
+fn a_late_list_serves_the_next_call() {
+    let house = House::new();
+    let (go, asked) = (house.folder().join("go"), house.folder().join("asked"));
+    let list = format!(
+        r#"echo x >> '{}'; while [ ! -e '{}' ]; do sleep 0.05; done; result="{{\"tools\":[$tool]}}""#,
+        asked.display(),
+        go.display()
+    );
+    let mut client = wrapped(&house, &list, "1");
+    let refused = client.call("echo", &json!({}));
+    assert!(refused.to_string().contains("has not listed its tools in time"), "{refused}");
+    fs::write(&go, "").unwrap();
+    until("the list has come", || client.call("echo", &json!({}))["result"]["content"][0]["text"] == "called");
+    assert_eq!(fs::read_to_string(&asked).unwrap(), "x\n", "it is asked for once");
+}
+
+#[test]
+fn a_list_whose_cursors_lead_nowhere_is_used_as_far_as_it_came() {
+    for cursor in ["", "again"] {
+        let house = House::new();
+        let list = format!(r#"result="{{\"tools\":[$tool],\"nextCursor\":\"{cursor}\"}}""#);
+        let mut client = wrapped(&house, &list, "60");
+        assert_eq!(client.call("echo", &json!({}))["result"]["content"][0]["text"], "called", "{cursor:?}");
+        let (house, upstream) = (House::new(), Upstream::new([tool("echo")]));
+        let (server, operator) = house.serve_operator();
+        upstream.never_end(&json!(cursor));
+        let made = register(&operator, "up", &upstream);
+        assert_eq!(made["healthy"], true, "{cursor:?}: {made}");
+        let session = operator.session(&json!({"scopes": ["execute"]}));
+        assert_eq!(call(&operator, &session, "up.echo")["isError"], false, "{cursor:?}");
+        assert_eq!(server.process.errors().contains("does not end"), !cursor.is_empty(), "{cursor:?}");
+    }
+}
+
+#[test]
+fn a_tool_that_a_client_has_seen_in_a_list_can_be_called() {
+    let (house, upstream) = (House::new(), Upstream::new([tool("echo")]));
+    let (_server, operator) = house.serve_operator();
+    register(&operator, "up", &upstream);
+    let session = operator.session(&json!({"scopes": ["execute"]}));
+    // Without a word about it.
+    upstream.offer([tool("echo"), tool("added")]);
+    let headers = [BOTH, ("X-Session-ID", session.as_str())];
+    let ask = |method: &str, params: &Value| {
+        let message = json!({"jsonrpc": "2.0", "id": 5, "method": method, "params": params});
+        operator.send("POST", "/mcp/up", &headers, &message.to_string()).json()
+    };
+    assert!(ask("tools/list", &json!({})).to_string().contains("added"));
+    let called = ask("tools/call", &json!({"name": "added", "arguments": {"n": 1}}));
+    assert_eq!(called["result"]["content"][0]["text"], r#"{"n":1}"#, "{called}");
+}
+
+#[test]
+fn a_tool_that_nobody_has_listed_yet_is_looked_for_when_it_is_called() {
+    let (house, upstream) = (House::new(), Upstream::new([tool("echo")]));
+    let (_server, operator) = house.serve_operator();
+    register(&operator, "up", &upstream);
+    let session = operator.session(&json!({"scopes": ["execute"]}));
+    upstream.offer([tool("echo"), tool("added")]);
+    until("it is found", || call(&operator, &session, "up.added")["isError"] == false);
+    let asked = upstream.asked().iter().filter(|asked| asked.method == "tools/list").count();
+    assert!(asked < 6, "it is asked for its tools {asked} times");
+}
