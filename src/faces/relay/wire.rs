@@ -246,7 +246,7 @@ impl Speaker {
         }
         let answered = match sent {
             Ok(response) if kind != Kind::Beginning && self.is_over(response.status()).await => {
-                self.fail(id, FORGOTTEN.to_owned(), Outcome::Unsent(FORGOTTEN)).await;
+                self.fail(id, FORGOTTEN.to_owned(), Outcome::Unknown(FORGOTTEN)).await;
                 // The relay then begins another one, in the client's words.
                 return self.stop.cancel();
             }
