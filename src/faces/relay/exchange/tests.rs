@@ -33,7 +33,9 @@ async fn batches_are_read_and_every_message_is_written_anew() {
     let (to_client, mut heard) = mpsc::channel(16);
     let (to_upstream, mut asked) = mpsc::channel(16);
     let secrets = Redact::new(Arc::new(known));
-    let mut exchange = Exchange::new(Arc::new(Nobody), to_client, to_upstream, Duration::from_secs(60), secrets);
+    let minute = Duration::from_secs(60);
+    let times = Times { call: minute, start: minute };
+    let mut exchange = Exchange::new(Arc::new(Nobody), to_client, to_upstream, times, secrets);
     for id in [1, 2] {
         exchange.from_client(&format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"ping"}}"#), None).await;
         assert!(asked.recv().await.is_some());
