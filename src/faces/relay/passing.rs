@@ -188,21 +188,22 @@ impl Passing {
         let nameless =
             message.method.is_none() && message.error.is_some() && message.answers().is_none_or(|id| id == "null");
         let asked = self.call.as_ref().map(|(id, _)| id).or(self.own.as_ref());
-        let text = match asked.filter(|_| nameless) {
-            // An answer to what could not be read is the answer to the request that it comes back to.
-            Some(id) => {
-                let id = serde_json::from_str(id).ok();
-                Message { id, ..message }.text()
-            }
-            None => text,
+        // An answer to what could not be read is the answer to the request that it comes back to.
+        let renamed = asked.filter(|_| nameless).map(|id| {
+            let id = serde_json::from_str(id).ok();
+            Message { id, jsonrpc: message.jsonrpc.clone(), method: None, ..message }.text()
+        });
+        let message = match &renamed {
+            Some(renamed) => Message::read(renamed).ok()?,
+            None => message,
         };
-        let message = Message::read(&text).ok()?;
+        let text: &str = renamed.as_deref().unwrap_or(&text);
         let Some(id) = message.answers() else {
             if let (Some(until), true) = (&mut self.until, message.is("notifications/progress")) {
                 let longest = self.begun + LONGEST.max(self.silence);
                 *until = (*until).max(Instant::now() + self.silence).min(longest);
             }
-            return Some(text);
+            return Some(text.to_owned());
         };
         let report = match self.call.take() {
             Some((of, report)) if of == id => Some(report),
@@ -213,15 +214,15 @@ impl Passing {
         };
         let Some(report) = report else {
             // Whatever was asked for: a list may be answered on another stream than the one that asked.
-            return Some(govern::shown_tools(&*self.governor, &text).unwrap_or(text));
+            return Some(govern::shown_tools(&*self.governor, text).unwrap_or_else(|| text.to_owned()));
         };
-        let told = report.told(&text);
+        let told = report.told(text);
         report.send(match (Outcome::of(&message), self.unsure) {
             // The upstream itself has failed, and may have done so in the middle of it.
             (Outcome::Error(_), Some(why)) => Outcome::Unknown(why),
             (outcome, _) => outcome,
         });
-        Some(told.unwrap_or(text))
+        Some(told.unwrap_or_else(|| text.to_owned()))
     }
 
     /// Whether an answer is still to come that haldir has to see.
