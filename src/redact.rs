@@ -113,12 +113,12 @@ impl Redactor {
         let mut clean = String::with_capacity(text.len() + MAX_MARK_BYTES);
         let mut from = 0;
         for Found { at, whose } in found {
-            let (start, end) = (text.floor_char_boundary(at.start).max(from), text.ceil_char_boundary(at.end));
-            clean.push_str(&text[from..start]);
-            clean.push_str(&mark.plain(whose, end - start));
-            from = end;
+            let at = at.letters(text.as_bytes());
+            clean.push_str(text.get(from..at.start).unwrap_or_default());
+            clean.push_str(&mark.plain(whose, at.end - at.start));
+            from = at.end;
         }
-        clean.push_str(&text[from..]);
+        clean.push_str(text.get(from..).unwrap_or_default());
         Cow::Owned(clean)
     }
 

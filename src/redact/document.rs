@@ -9,7 +9,7 @@ use super::{
     views::{Span, View},
 };
 
-/// Arrays and objects in each other; readers refuse more (serde_json at 128).
+/// Arrays and objects in each other; readers refuse more (`serde_json` at 128).
 const MAX_DEPTH: usize = 128;
 /// What is kept of a message for the next one of its kind, in bytes: a value may begin there.
 const TAIL_BYTES: usize = 2_048;
@@ -200,7 +200,7 @@ impl Reader<'_> {
         for Found { at, whose } in found {
             let at = view.as_ref().map_or(at, |view| view.in_text(at));
             let at = Span { start: inside.start + at.start, end: inside.start + at.end };
-            self.cuts.push(Cut { at: self.letters(at), put: Put::Mark(whose) });
+            self.cuts.push(Cut { at: at.letters(self.json), put: Put::Mark(whose) });
         }
         Ok(())
     }
@@ -229,7 +229,7 @@ impl Reader<'_> {
                     let part = Span { start: piece.inside.start + part.start, end: piece.inside.start + part.end };
                     let begins = at.start >= piece.from || nth == 0;
                     let put = if begins { Put::Mark(*whose) } else { Put::Nothing };
-                    self.cuts.push(Cut { at: self.letters(part), put });
+                    self.cuts.push(Cut { at: part.letters(self.json), put });
                 }
                 if at.end > until {
                     break;
@@ -267,19 +267,6 @@ impl Reader<'_> {
             self.cuts.push(Cut { at: Span { start, end: self.at }, put: Put::Text(whose) });
         }
         Ok(())
-    }
-
-    /// The same part, whole letters of it.
-    fn letters(&self, part: Span) -> Span {
-        let is_inner = |at: &usize| self.json.get(*at).is_some_and(|byte| byte & 0xC0 == 0x80);
-        let (mut start, mut end) = (part.start, part.end);
-        while is_inner(&start) {
-            start -= 1;
-        }
-        while is_inner(&end) {
-            end += 1;
-        }
-        Span { start, end }
     }
 }
 

@@ -223,7 +223,7 @@ fn percent(text: &[u8]) -> Option<Decoded> {
 }
 
 fn percent_u(text: &[u8]) -> Option<Decoded> {
-    unit_pair(text, b"%u")
+    unit_pair(text, *b"%u")
 }
 
 fn backslash_u(text: &[u8]) -> Option<Decoded> {
@@ -234,11 +234,11 @@ fn backslash_u(text: &[u8]) -> Option<Decoded> {
     if text.get(1) == Some(&b'U') {
         return Decoded::letter(char::from_u32(digits(text, 2, 8)?)?, 10);
     }
-    unit_pair(text, b"\\u")
+    unit_pair(text, *b"\\u")
 }
 
 /// A code unit of UTF-16, or two that are one character.
-fn unit_pair(text: &[u8], start: &[u8; 2]) -> Option<Decoded> {
+fn unit_pair(text: &[u8], start: [u8; 2]) -> Option<Decoded> {
     let unit = |from: usize| {
         let is_one = text.get(from..from + 2) == Some(&start[..]);
         is_one.then(|| digits(text, from + 2, 4)).flatten()
@@ -287,7 +287,7 @@ fn backslash_mark(text: &[u8]) -> Option<Decoded> {
 /// The longest character reference that is read.
 const MAX_REFERENCE: usize = 12;
 
-fn within<'t>(text: &'t [u8]) -> Option<&'t str> {
+fn within(text: &[u8]) -> Option<&str> {
     let end = text.iter().take(MAX_REFERENCE).position(|byte| *byte == b';')?;
     std::str::from_utf8(&text[1..end]).ok()
 }

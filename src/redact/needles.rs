@@ -126,9 +126,9 @@ struct Begins {
     /// Bytes of a form that are looked at.
     look: usize,
     /// How far it is at least from a place whose bytes up to `look` end with this block to one where a form may begin.
-    steps: Box<[u8; BLOCKS]>,
+    steps: Box<[u8]>,
     /// Whether a form may begin with the one block, and have the other at the end of what is looked at.
-    both: Box<[bool; BLOCKS]>,
+    both: Box<[bool]>,
 }
 
 /// Different values of [`block`].
@@ -154,7 +154,7 @@ impl Begins {
             return None;
         }
         let furthest = u8::try_from(look - BLOCK + 1).ok()?;
-        let mut begins = Self { look, steps: Box::new([furthest; BLOCKS]), both: Box::new([false; BLOCKS]) };
+        let mut begins = Self { look, steps: vec![furthest; BLOCKS].into(), both: vec![false; BLOCKS].into() };
         for form in forms {
             let begin = &form.begin[..look];
             for (last, window) in (0..furthest).rev().zip(begin.windows(BLOCK)) {

@@ -61,7 +61,7 @@ fn every_form_of_a_value_is_cut_out() {
     let inner = json!({ "v": VALUE }).to_string();
     let percent = utf8_percent_encode(VALUE, NON_ALPHANUMERIC).to_string();
     let uri = utf8_percent_encode(VALUE, URI).to_string();
-    let hex: String = VALUE.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let hex: String = VALUE.bytes().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
     let forms = [
         VALUE.to_owned(),
         format!("it is {VALUE}, twice {VALUE}"),
@@ -137,7 +137,7 @@ fn a_value_that_is_split_over_parts_is_cut_out_of_all() {
     assert_eq!(found.matches("redacted").count(), 1, "{found}");
     assert!(!found.contains("topse") && !found.contains("cret\"") && !found.contains("value"), "{found}");
     assert!(found.contains("\" b\"") && found.contains("a [redacted"), "{found}");
-    let hex: String = "topsecretvalue".bytes().map(|byte| format!("{byte:02X}")).collect();
+    let hex: String = "topsecretvalue".bytes().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().concat();
     let found = texts(&[&hex[..9], &hex[9..]], "topsecretvalue");
     assert!(found.contains("[redacted: key]") && !found.contains(&hex[..9]) && !found.contains(&hex[9..]), "{found}");
     for answer in [
@@ -186,7 +186,7 @@ fn of_several_values_each_is_cut_out_by_its_name() {
     let redactor = Redactor::new(&[secret("file", " alpha-1234\r\n")]).unwrap();
     assert_eq!(redactor.text("[alpha-1234] YWxwaGEtMTIzNA=="), "[[redacted: file]] [redacted: file]==");
     // As long as a file, and known from its beginning on.
-    let long: String = (0..9_000).map(|number| format!("{number:x}")).collect();
+    let long: String = (0..9_000).map(|number| format!("{number:x}")).collect::<Vec<_>>().concat();
     let redactor = Redactor::new(&[secret("file", &long)]).unwrap();
     assert_eq!(redactor.text(&format!("<{long}>")), "<[redacted: file]>");
     let wrapped =

@@ -11,6 +11,21 @@ pub(super) struct Span {
     pub(super) end: usize,
 }
 
+impl Span {
+    /// The same part, whole letters of it, of a text in UTF-8.
+    pub(super) fn letters(self, text: &[u8]) -> Self {
+        let is_inner = |at: usize| text.get(at).is_some_and(|byte| byte & 0xC0 == 0x80);
+        let Self { mut start, mut end } = self;
+        while is_inner(start) {
+            start -= 1;
+        }
+        while is_inner(end) {
+            end += 1;
+        }
+        Self { start, end }
+    }
+}
+
 /// A decoded text.
 pub(super) struct View {
     pub(super) bytes: Vec<u8>,

@@ -103,10 +103,10 @@ pub fn written(id: Option<&str>, retry: Option<u64>, named: bool, data: Option<&
     }
     let mut text = String::with_capacity(data.map_or(0, str::len) + 64);
     if let Some(id) = id {
-        text.push_str(&format!("id: {id}\n"));
+        text.extend(["id: ", id, "\n"]);
     }
     if let Some(retry) = retry {
-        text.push_str(&format!("retry: {retry}\n"));
+        text.extend(["retry: ", &retry.to_string(), "\n"]);
     }
     if let Some(data) = data {
         if named {

@@ -211,10 +211,11 @@ impl Exchange {
     /// A message of the upstream, or a batch of them. Each is written anew, without secrets, before it is looked at.
     pub async fn from_upstream(&mut self, text: String) {
         for text in message::messages(text) {
-            match self.secrets.message(text).await {
-                Some(clean) => self.heard(clean).await,
-                None => tracing::warn!("the upstream wrote something that is no JSON-RPC message; it was dropped"),
-            }
+            let Some(clean) = self.secrets.message(text).await else {
+                tracing::warn!("the upstream wrote something that is no JSON-RPC message; it was dropped");
+                continue;
+            };
+            self.heard(clean).await;
         }
     }
 

@@ -25,7 +25,7 @@ pub struct OddUpstream {
 pub fn said(status: u16, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
     let mut answer = format!("HTTP/1.1 {status} X\r\nContent-Length: {}\r\n", body.len());
     for (name, value) in headers {
-        answer.push_str(&format!("{name}: {value}\r\n"));
+        answer.extend([name, ": ", value, "\r\n"]);
     }
     answer.push_str("\r\n");
     let mut answer = answer.into_bytes();
