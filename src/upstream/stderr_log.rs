@@ -77,7 +77,7 @@ impl StderrLog {
     /// does not stop the child.
     pub async fn take(mut self, mut errors: impl AsyncRead + Unpin, known: Arc<Known>, words: LastWords) {
         let (mut buffer, mut waiting) = ([0; 8192], Vec::new());
-        let mut works = true;
+        let mut is_written = true;
         loop {
             let length = errors.read(&mut buffer).await.unwrap_or_default();
             waiting.extend_from_slice(&buffer[..length]);
@@ -90,9 +90,9 @@ impl StderrLog {
             let lines = std::mem::replace(&mut waiting, rest);
             let clean = known.text(&String::from_utf8_lossy(&lines));
             words.push(clean.as_bytes());
-            if works && let Err(error) = self.write(clean.as_bytes()) {
+            if is_written && let Err(error) = self.write(clean.as_bytes()) {
                 tracing::warn!(%error, path = %self.path.display(), "the log of a child can no longer be written");
-                works = false;
+                is_written = false;
             }
             if length == 0 {
                 return;

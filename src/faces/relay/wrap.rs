@@ -71,7 +71,7 @@ struct Running {
 
 /// What ends with the connection.
 enum Behind {
-    Child(ChildProcess, JoinHandle<()>),
+    Child(Box<ChildProcess>, JoinHandle<()>),
     Wire(DropGuard),
 }
 
@@ -141,7 +141,7 @@ impl Running {
         let writer = tokio::spawn(write_lines(receiver, input));
         let (said, output_messages) = mpsc::channel(MAX_WAITING);
         tokio::spawn(read_lines(LineReader::new(output, answer_bytes).without_skipping(), said));
-        let behind = Behind::Child(process, writer);
+        let behind = Behind::Child(Box::new(process), writer);
         Ok(Self { input: sender, output: output_messages, behind, since: Instant::now() })
     }
 

@@ -91,14 +91,14 @@ impl Link {
         &self,
         call: ToolCall<'_>,
         (peer, events): (Peer<RoleClient>, Events),
-        pace: Arc<Pace>,
+        progress: Arc<Pace>,
     ) -> Result<Box<RawValue>, Failure> {
         let _wanted = call.level.map(|level| self.levels.want(level));
         events.told.tell(&peer, &self.levels).await;
         let mut params = CallToolRequestParams::new(call.name.to_owned());
         // For headers that mirror arguments; what is sent is the text.
         params.arguments = serde_json::from_str::<JsonObject>(&call.arguments).ok();
-        let place = events.floor.enter(call.listener.as_ref(), &pace);
+        let place = events.floor.enter(call.listener.as_ref(), &progress);
         let exact = Exact::call(call.arguments, call.again, place.key());
         let mut request = CallToolRequest::new(params);
         request.extensions.insert(exact.clone());

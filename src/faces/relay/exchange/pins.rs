@@ -104,8 +104,8 @@ impl Exchange {
         let result = result?;
         let page = serde_json::from_str::<ToolPage<'_>>(&result).ok()?;
         let After::All(tools) = self.listing.take(page) else { return None };
-        let is_new = |tool: &Box<RawValue>| govern::tool_name(tool).is_some_and(|name| !self.offered.contains(&name));
-        (!matches!(self.pins, Pins::Known) || tools.iter().any(is_new)).then_some(tools)
+        let is_new = |tool: &RawValue| govern::tool_name(tool).is_some_and(|name| !self.offered.contains(&name));
+        (!matches!(self.pins, Pins::Known) || tools.iter().any(|tool| is_new(tool))).then_some(tools)
     }
 
     /// These are the tools that there are.
