@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-use clap::Args;
+use clap::{Args, builder::Resettable};
 pub use limits::LimitOptions;
 pub use master_key::KeySource;
 use zeroize::Zeroizing;
@@ -25,7 +25,7 @@ use crate::{
     crypto::Key,
     error::{Code, Error, Result},
     model::{Ceilings, Clock, Money, Scopes, time::SystemClock},
-    operations::Haldir,
+    operations::{Haldir, proxied::ToolNames},
     outbound::Outbound,
     upstream::{UpstreamLimits, child::Children},
 };
@@ -42,6 +42,10 @@ pub struct StoreOptions {
     /// A host that webhooks and upstreams may reach although it is not public, such as 127.0.0.1. May be repeated.
     #[arg(long, env = "HALDIR_ALLOW_PRIVATE", value_name = "HOST", value_delimiter = ',', global = true)]
     pub allow_private: Vec<String>,
+    /// How the tools of upstreams are listed: plain is upstream__tool, which every model API takes; dotted is
+    /// upstream.tool. Both are accepted in calls. Default: plain.
+    #[arg(long, env = "HALDIR_TOOL_NAMES", value_name = "plain|dotted", global = true)]
+    pub tool_names: Option<ToolNames>,
     /// For tests: what a second of retries takes, in microseconds, and how long an attempt may, in milliseconds.
     #[arg(long, env = "HALDIR_TEST_WEBHOOK_PACE", value_name = "MICROS,MILLIS", value_parser = parse_pace, hide = true,
         global = true)]
@@ -102,6 +106,15 @@ impl CeilingOptions {
     }
 }
 
+/// Reads no environment variable that is empty: compose files and bundles set those that nobody filled in.
+pub fn without_empty_variables(command: clap::Command) -> clap::Command {
+    let command = command.mut_args(|argument| {
+        let is_empty = argument.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
+        if is_empty { argument.env(Resettable::Reset) } else { argument }
+    });
+    command.mut_subcommands(without_empty_variables)
+}
+
 /// A setting that cannot be used.
 pub fn bad_setting(name: &'static str, problem: &str) -> Error {
     Error::new(Code::InvalidArgument, format!("{name}: {problem}")).field(name)
@@ -149,6 +162,7 @@ impl StoreOptions {
             webhooks: self.webhook_pace.unwrap_or_default(),
             upstreams: self.upstream_limits.unwrap_or_default(),
             children: children.map_err(|problem| bad_setting("HALDIR_CONFIG", &problem))?,
+            tool_names: self.tool_names.unwrap_or_default(),
         })
     }
 

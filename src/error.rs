@@ -172,6 +172,13 @@ impl Error {
         matches!(self.code.status(), 401 | 403) && self.code != Code::Unauthorized
     }
 
+    /// A whole sentence for the model at an agent's client: who said no, and why.
+    pub fn sentence(&self) -> String {
+        let who = if self.is_refusal() { "haldir refused this call" } else { "This call was not carried out" };
+        let end = if self.message.ends_with(['.', '!', '?']) { "" } else { "." };
+        format!("{who}: {}{end}", self.message)
+    }
+
     /// Whether what the call did before it failed is kept: the request that was raised, or the expiry that was found.
     pub fn keeps_changes(&self) -> bool {
         matches!(self.code, Code::ApprovalRequired | Code::ApprovalExpired)

@@ -9,6 +9,7 @@ pub mod money;
 pub mod month;
 pub mod proxy;
 pub mod record;
+mod reported;
 pub mod scope;
 pub mod text;
 pub mod time;
@@ -31,6 +32,7 @@ pub use record::{
     ApiKey, Authorization, AuthorizationStatus, Disclosure, Entry, EntryBytes, EntryKind, EntryLine, EntryView,
     Session, StoredSecret,
 };
+pub use reported::ReportedCost;
 pub use scope::{Scope, Scopes};
 pub use time::{Clock, UnixMicros};
 pub use time_point::TimePoint;

@@ -15,6 +15,7 @@ mod open;
 mod outgoing;
 pub mod places;
 pub mod proxied;
+pub mod schema_forms;
 mod streaming;
 pub mod tool_changes;
 mod tree_heads;

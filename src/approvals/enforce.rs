@@ -10,6 +10,7 @@ use crate::{
     call::WriteContext,
     error::Result,
     model::{ApprovalId, ApprovalRule, ApprovalStatus, Person, RuleType, tool_name},
+    proxy::listed_name,
 };
 
 /// Rules of a tenant.
@@ -92,7 +93,9 @@ pub fn hold(cx: &mut WriteContext<'_>, asked: &Asked<'_>, need: &Need, person: O
 /// Whether a rule names the tool: in another case, with look-alike letters, or without its upstream all the same.
 fn is_named(rule: &str, tool: &str) -> bool {
     match tool.split_once('.') {
-        Some((upstream, name)) => tool_name::forbids(rule, upstream, name),
+        Some((upstream, name)) => {
+            rule == listed_name::plain(upstream, name) || tool_name::forbids(rule, upstream, name)
+        }
         None => tool_name::alike(rule, tool),
     }
 }

@@ -10,6 +10,7 @@ use super::{Attention, CallsUnderWay, Keyring, Meter, keyring};
 use crate::{
     model::{Ceilings, Clock, Money, Tier},
     outbound::Outbound,
+    proxy::listed_name::ToolNames,
     redact::KnownSecrets,
     upstream::{Connections, UpstreamLimits, child::Children},
 };
@@ -62,6 +63,8 @@ pub struct Settings {
     pub upstreams: UpstreamLimits,
     /// Upstreams that are children of this process.
     pub children: Children,
+    /// Which form the names of upstreams' tools have in lists.
+    pub tool_names: ToolNames,
 }
 
 /// How fast webhooks are sent and tried again. Only tests set another pace.

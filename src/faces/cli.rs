@@ -23,11 +23,11 @@ mod wrap_config;
 
 use std::{ffi::OsString, process::ExitCode};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use output::{Screen, Stop};
 
 use crate::{
-    config::{StoreOptions, logging},
+    config::{StoreOptions, logging, without_empty_variables},
     error::Error,
     model::TenantId,
 };
@@ -158,7 +158,9 @@ pub fn run() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().skip(2).collect();
     // Before anything is parsed: a wrong argument is answered as JSON too.
     let json = arguments.iter().any(|argument| argument == "--json");
-    let outcome = match Cli::try_parse_from([OsString::from("haldir")].into_iter().chain(arguments)) {
+    let command = without_empty_variables(Cli::command());
+    let matches = command.try_get_matches_from([OsString::from("haldir")].into_iter().chain(arguments));
+    let outcome = match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => execute(cli),
         Err(error) => return output::explain_usage(&error, json),
     };

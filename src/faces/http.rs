@@ -1,19 +1,24 @@
 //! HTTP: the listener, and what it serves: `/mcp`, `/v1`, the OpenAPI document, health.
 
+mod cors;
 pub mod descriptors;
 pub mod discovery;
 pub mod guard;
 pub mod health;
 pub mod input;
 pub mod lanes;
+mod leftover;
 pub mod listener;
 mod listening;
 pub mod mcp;
 pub mod mcp_sessions;
+mod oauth;
 pub mod openapi;
 mod quiet;
+pub mod refusals;
 pub mod respond;
 pub mod rest;
+mod server_card;
 pub mod telemetry;
 mod unread;
 pub mod upstream;
@@ -126,7 +131,9 @@ impl App {
     pub fn router(&self) -> Router {
         rest::routes()
             .route("/mcp", mcp::routes())
+            .route("/mcp/server-card", get(server_card::serve_card))
             .route("/mcp/{upstream}", upstream::routes())
+            .route("/.well-known/ai-catalog.json", get(server_card::serve_catalog))
             .route("/openapi.json", get(openapi::serve))
             .route("/llms.txt", get(discovery::llms_txt))
             .route("/.well-known/ai-plugin.json", get(discovery::ai_plugin))
@@ -134,6 +141,7 @@ impl App {
             .route("/.well-known/mcp/server-card.json", get(discovery::server_card))
             .route("/.well-known/jwks.json", get(discovery::jwks))
             .route("/.well-known/security.txt", get(discovery::security_txt))
+            .merge(oauth::routes())
             .route("/health", get(health::healthz))
             .route("/healthz", get(health::healthz))
             .route("/livez", get(health::livez))

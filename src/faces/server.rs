@@ -6,14 +6,14 @@ mod wrapped;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use over_http::ServeOptions;
 
 #[cfg(unix)]
 use crate::upstream::watchdog;
 use crate::{
     call::Settings,
-    config::{CeilingOptions, LimitOptions, StoreOptions},
+    config::{CeilingOptions, LimitOptions, StoreOptions, without_empty_variables},
     error::{Error, Result},
     faces::{cli, elicitation::DecisionOptions, relay::options::WrapOptions},
 };
@@ -79,7 +79,8 @@ pub fn run() -> ExitCode {
         }
         watchdog::enable();
     }
-    let cli = Cli::parse();
+    let matches = without_empty_variables(Cli::command()).get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let outcome = match &cli.command {
         None => local::serve(&cli),
         Some(Command::Serve(options)) => over_http::serve(&cli, options),

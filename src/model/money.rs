@@ -26,7 +26,7 @@ pub const MAX_DECIMALS: u32 = 9;
 const NANOS_PER_UNIT: u64 = 1_000_000_000;
 
 /// The longest number text that is read at all: more is no amount but an attack on the parser.
-const MAX_NUMBER_CHARS: usize = 64;
+pub(super) const MAX_NUMBER_CHARS: usize = 64;
 
 impl Money {
     /// Nothing.

@@ -71,8 +71,7 @@ impl JsonSchema for TimePoint {
         json_schema!({
             "anyOf": [
                 {"type": "number", "minimum": 0, "maximum": 9_000_000_000_i64},
-                {"type": "string", "format": "date-time"},
-                {"type": "string", "format": "date"},
+                {"type": "string", "minLength": 1},
             ],
             "examples": [1_795_246_557.25, "2026-11-21T09:30:00Z", "2026-11-21"],
         })

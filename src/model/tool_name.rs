@@ -11,6 +11,10 @@ use unicode_security::confusable_detection::skeleton;
 
 /// Every tool.
 const ANY: &str = "*";
+/// What stands for every tool of the upstream in front of it.
+const WHOLE: [&str; 2] = [".*", "__*"];
+/// Between the names of upstream and tool, where agents see them.
+const SEPARATOR: &str = "__";
 
 type Folds = Arc<[String; 2]>;
 
@@ -77,16 +81,23 @@ pub fn alike(a: &str, b: &str) -> bool {
     a == b || folds(a).iter().zip(folds(b).iter()).any(|(a, b)| a == b)
 }
 
-/// Whether a rule that forbids names this tool: as `tool`, `upstream.tool`, `upstream.*` or `*`.
+/// Whether a rule that forbids names this tool: as `tool`, `upstream.tool`, `upstream.*` or `*`, or with `__` for the dot, as
+/// agents see the name.
 pub fn forbids(rule: &str, upstream: &str, tool: &str) -> bool {
-    let whole = rule.strip_suffix(".*").is_some_and(|named| alike(named, upstream));
-    rule == ANY || whole || alike(rule, tool) || alike(rule, &format!("{upstream}.{tool}"))
+    let whole = WHOLE.iter().any(|end| rule.strip_suffix(end).is_some_and(|named| alike(named, upstream)));
+    rule == ANY
+        || whole
+        || alike(rule, tool)
+        || alike(rule, &format!("{upstream}.{tool}"))
+        || (rule.contains(SEPARATOR) && alike(rule, &format!("{upstream}{SEPARATOR}{tool}")))
 }
 
 /// Whether a rule that allows names this tool, exactly. A bare name does only where no other upstream has such a tool.
 pub fn allows(rule: &str, upstream: &str, tool: &str, bare_is_clear: bool) -> bool {
-    let whole = rule.strip_suffix(".*").is_some_and(|named| named == upstream);
-    let exact = rule.strip_prefix(upstream).and_then(|rest| rest.strip_prefix('.')).is_some_and(|rest| rest == tool);
+    let whole = WHOLE.iter().any(|end| rule.strip_suffix(end).is_some_and(|named| named == upstream));
+    let rest = rule.strip_prefix(upstream);
+    let own = rest.and_then(|rest| rest.strip_prefix('.').or_else(|| rest.strip_prefix(SEPARATOR)));
+    let exact = own.is_some_and(|own| own == tool);
     rule == ANY || whole || exact || (bare_is_clear && rule == tool)
 }
 
@@ -117,6 +128,9 @@ mod tests {
             assert!(!forbids("delete", "up", other), "{other:?}");
         }
         assert!(!forbids("up.delete", "down", "delete"));
+        for rule in ["up__delete", "up__*", "UP__Delete"] {
+            assert!(forbids(rule, "up", "delete") && !forbids(rule, "down", "delete"), "{rule}");
+        }
     }
 
     #[test]
@@ -129,5 +143,7 @@ mod tests {
             assert!(!allows("up.read", "up", other, true) && !allows("read", "up", other, true), "{other:?}");
         }
         assert!(!allows("up.read", "Up", "read", true));
+        assert!(allows("up__read", "up", "read", false) && allows("up__*", "up", "x", false));
+        assert!(!allows("up__read", "up", "rea", true) && !allows("up__read", "u", "read", true));
     }
 }

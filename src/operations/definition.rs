@@ -7,7 +7,10 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use super::input;
+use super::{
+    input,
+    schema_forms::{self, PlainForms},
+};
 use crate::{
     call::{
         Finished, MAX_WAIT_SECONDS, OutwardContext, OutwardOperation, ReadContext, ReadOperation, Start, StreamContext,
@@ -146,12 +149,14 @@ impl Hints {
 impl Operation {
     /// JSON Schema 2020-12 of the input; its description is the operation's.
     pub fn input_schema(&self) -> Schema {
-        alone(self.input_schema, schema_settings().for_deserialize())
+        let mut schema = alone(self.input_schema, schema_settings(false).for_deserialize());
+        schema_forms::input(&mut schema);
+        schema
     }
 
     /// JSON Schema 2020-12 of the answer.
     pub fn output_schema(&self) -> Schema {
-        alone(self.output_schema, schema_settings().for_serialize())
+        alone(self.output_schema, schema_settings(false).for_serialize())
     }
 
     /// The input's schema as part of a larger document, whose generator collects the definitions.
@@ -191,14 +196,15 @@ impl Operation {
     }
 }
 
-/// How schemas are generated: JSON Schema 2020-12, with doc comments as running text.
-pub fn schema_settings() -> SchemaSettings {
+/// How schemas are generated: JSON Schema 2020-12 in forms that every reader takes, with doc comments as running text.
+/// `int64` says whether whole numbers are marked as such.
+pub fn schema_settings(int64: bool) -> SchemaSettings {
     let join_lines = RecursiveTransform(|schema: &mut Schema| {
         if let Some(Value::String(text)) = schema.get_mut("description") {
             *text = text.replace('\n', " ");
         }
     });
-    SchemaSettings::draft2020_12().with_transform(join_lines)
+    SchemaSettings::draft2020_12().with_transform(join_lines).with_transform(PlainForms { int64 })
 }
 
 /// The generator transforms definitions by itself, but not a schema that refers to them.
@@ -210,8 +216,9 @@ fn transformed(schema: fn(&mut SchemaGenerator) -> Schema, generator: &mut Schem
     schema
 }
 
-/// A schema that stands alone, with its definitions in it.
+/// A schema that stands alone. What it refers to stands in its place: converters lose references.
 fn alone(schema: fn(&mut SchemaGenerator) -> Schema, settings: SchemaSettings) -> Schema {
+    let settings = settings.with(|settings| settings.inline_subschemas = true);
     let mut generator = settings.into_generator();
     let mut schema = transformed(schema, &mut generator);
     let definitions = generator.take_definitions(true);

@@ -14,22 +14,47 @@ const MAX_NAME_SHOWN: usize = 100;
 /// How [`without_value`] words a float where an integer belongs.
 const FOUND_FLOAT: &str = "expected an integer, found floating point";
 
+/// What the refusal of a missing field ends with, and that of an unknown one has in it.
+const REQUIRED: &str = " is required";
+const UNKNOWN: &str = ": unknown field; expected ";
+
 /// Fields of one input that are mended by [`with_integer`]: no operation has as many.
 const MAX_MENDED: usize = 8;
 
-/// Reads an input. A whole number is an integer however it is written, as in JSON Schema: 60, 60.0 or 6e1.
+/// Reads an input. A whole number is an integer however it is written, as in JSON Schema: 60, 60.0 or 6e1. A null for a
+/// field that may be left out is as good as none: typed clients send it.
 pub(super) fn parse<T: DeserializeOwned>(json: &str) -> Result<T> {
-    let mut outcome = parse_as_written(json);
-    // serde takes a number with a decimal point for a float. Nearly nobody writes one, so nobody else pays for it.
+    let first = match parse_as_written(json) {
+        Ok(input) => return Ok(input),
+        Err(error) => error,
+    };
+    // serde takes a number with a decimal point for a float, and a null for a value of the wrong type. Nearly nobody writes
+    // either, so nobody else pays for it.
     let mut mended: Option<Zeroizing<String>> = None;
+    let mut error = first.clone();
     for _ in 0..MAX_MENDED {
-        let Err(error) = &outcome else { break };
         let text = mended.as_ref().map_or(json, |text| text.as_str());
-        let Some(better) = with_integer(text, error) else { break };
-        outcome = parse_as_written(&better);
+        let Some(better) = with_integer(text, &error).or_else(|| without_null(text, &error)) else { return Err(error) };
+        match parse_as_written(&better) {
+            Ok(input) => return Ok(input),
+            // The null was for a field that is required: that is what was wrong.
+            Err(next) if next.message.ends_with(REQUIRED) && next.field == error.field => return Err(error),
+            Err(next) => error = next,
+        }
         mended = Some(better);
     }
-    outcome
+    Err(first)
+}
+
+/// The input without the field that `error` is about, if null is all that it says of it.
+fn without_null(json: &str, error: &Error) -> Option<Zeroizing<String>> {
+    let field = error.field.as_ref().filter(|_| error.code == Code::InvalidArgument)?;
+    if error.message.contains(UNKNOWN) {
+        return None;
+    }
+    let mut fields: BTreeMap<String, &RawValue> = serde_json::from_str(json).ok()?;
+    fields.remove(field).filter(|value| value.get() == "null")?;
+    serde_json::to_string(&fields).ok().map(Zeroizing::new)
 }
 
 /// The input with the whole number that `error` is about written as an integer.
@@ -70,7 +95,7 @@ fn explain(json: &str, path: String, error: &serde_json::Error) -> Error {
     }
     let in_backticks = message.split('`').nth(1).unwrap_or_default();
     if message.starts_with("missing field") {
-        return Error::invalid(join(&path, in_backticks), format!("{in_backticks} is required"));
+        return Error::invalid(join(&path, in_backticks), format!("{in_backticks}{REQUIRED}"));
     }
     if message.starts_with("duplicate field") {
         return Error::invalid(join(&path, in_backticks), format!("{in_backticks} is given twice"));
@@ -81,7 +106,7 @@ fn explain(json: &str, path: String, error: &serde_json::Error) -> Error {
         let expected = rest.split_once("expected").map_or(expected, |(_, list)| list.trim());
         let expected = if rest.contains("there are no fields") { "no fields" } else { expected };
         let shown: String = in_backticks.chars().take(MAX_NAME_SHOWN).collect();
-        let message = format!("{shown}: unknown field; expected {}", expected.replace('`', ""));
+        let message = format!("{shown}{UNKNOWN}{}", expected.replace('`', ""));
         return Error::invalid(shown, message);
     }
     let field = if path == "." { String::new() } else { path };
@@ -153,10 +178,23 @@ mod tests {
         wait: Option<u64>,
         #[serde(default)]
         details: Option<Box<RawValue>>,
+        #[serde(default)]
+        deep: bool,
+    }
+
+    #[test]
+    fn a_null_is_as_good_as_none_where_the_field_may_be_left_out() {
+        assert!(!parse::<Input>(r#"{"limit":1,"deep":null,"wait":null}"#).unwrap().deep);
+        assert!(parse::<Input>(r#"{"limit":1.0,"deep":null}"#).is_ok());
+        for (json, field) in [(r#"{"limit":null,"deep":null}"#, "limit"), (r#"{"limit":1,"other":null}"#, "other")] {
+            let error = parse::<Input>(json).unwrap_err();
+            assert_eq!((error.code, error.field.as_deref()), (Code::InvalidArgument, Some(field)), "{json}");
+            assert!(!error.message.ends_with(REQUIRED), "{json}: {}", error.message);
+        }
     }
 
     fn read(json: &str) -> Result<(i64, Option<u64>, String)> {
-        let Input { limit, wait, details } = parse(json)?;
+        let Input { limit, wait, details, .. } = parse(json)?;
         Ok((limit, wait, details.map_or_else(String::new, |details| details.get().to_owned())))
     }
 

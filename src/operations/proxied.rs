@@ -16,11 +16,11 @@ use crate::{
     error::{Code, Error, Result},
     gate::{authenticate, session},
     model::{
-        ApprovalId, Credential, LogLevel, Permission, Person, Resource, Role, SessionId, TenantId, Upstream,
+        ApprovalId, Credential, LogLevel, Permission, Person, Resource, Role, Scopes, SessionId, TenantId, Upstream,
         UpstreamName, UpstreamSettings,
     },
     operations::{definition::Operation, engine::Haldir, engine::permitted, upkeep},
-    proxy::{abandoned, catalogue, question, secret, target},
+    proxy::{abandoned, callable::Callable, catalogue, question, secret, target, tool},
     store::Tx,
     upstream::{Link, Target, UpstreamLimits},
     watch::{self, Draft},
@@ -32,9 +32,11 @@ pub use crate::{
         catalogue::{Audience, Observed},
         edited::Edited,
         governed::{Attempt, Going, Leave, Outcome, Verdict, begin, begin_and, refusal_text},
+        listed_name::ToolNames,
         policy::cedar::{MAX_BYTES as MAX_CEDAR_BYTES, SCHEMA as CEDAR_SCHEMA},
-        proxy_call::{as_tool_result, as_written},
+        proxy_call::{answered_elsewhere, as_tool_result, as_written},
         question::Question,
+        register_upstream::RESERVED_NAME,
         secret::has_any as has_secret,
         target::{Listing, Reach, reach, refresh},
     },
@@ -123,21 +125,41 @@ impl Haldir {
         Ok(pinned.map_or_else(String::new, |tool| tool.definition.clone()))
     }
 
+    /// Whether a tool that is called by this name declares an argument of that name itself.
+    pub fn tool_takes(&self, credential: &Credential, called: &str, argument: &str) -> Result<bool> {
+        self.watch_proxy(credential)?.read(|cx| tool::takes(cx, called, argument))
+    }
+
     /// Waits until the outcomes that were reported are written.
     pub async fn caught_up(&self) {
         self.inner.store.caught_up().await;
     }
 
-    /// Which of these tools are as they were accepted, or not known yet: a client may see those.
+    /// Which of these tools a client may see: those that are as they were accepted, or not known yet, and that it may call
+    /// by the policies, and by the scopes of its session where those are known.
     pub fn visible_tools(
         &self,
         cx: &OutwardContext,
         upstream: &UpstreamName,
         tools: &[&RawValue],
+        scopes: Option<Scopes>,
     ) -> Result<Vec<bool>> {
+        #[derive(serde::Deserialize)]
+        struct Named {
+            name: String,
+        }
         cx.read(|cx| {
-            let as_accepted = |tool: &&RawValue| catalogue::is_as_accepted(cx.tx, &cx.caller.tenant, upstream, tool);
-            tools.iter().map(as_accepted).collect()
+            let callable = Callable::within(cx, scopes)?;
+            let is_visible = |tool: &&RawValue| {
+                if !catalogue::is_as_accepted(cx.tx, &cx.caller.tenant, upstream, tool)? {
+                    return Ok(false);
+                }
+                match serde_json::from_str::<Named>(tool.get()) {
+                    Ok(named) => callable.holds(cx, upstream, &named.name),
+                    Err(_) => Ok(false),
+                }
+            };
+            tools.iter().map(is_visible).collect()
         })
     }
 
@@ -222,6 +244,9 @@ impl Haldir {
         for (tenant, name) in self.inner.services.settings.children.all() {
             let problem =
                 |what: &str| Error::new(Code::Conflict, format!("upstreams.{name} in the config file: {what}"));
+            if name.as_str().eq_ignore_ascii_case(RESERVED_NAME) {
+                return Err(problem("this name is the place of haldir's own card"));
+            }
             if !self.has_tenant(tenant)? {
                 return Err(problem(&format!("there is no tenant {tenant}")));
             }
@@ -266,14 +291,11 @@ impl Haldir {
     }
 
     /// Waits, if only for a while, until the children were asked for their tools once: a store that is new knows none.
-    /// At once if each has one of the tools whose names these are.
-    pub async fn children_listed(&self, names: &[&str]) -> bool {
+    /// At once if each is among these, whose tools are known.
+    pub async fn children_listed(&self, known: &[&str]) -> bool {
         let services = &self.inner.services;
-        let is_of = |tool: &str, child: &str| tool.split_once('.').is_some_and(|(upstream, _)| upstream == child);
         let mut children = services.settings.children.all();
-        if *services.children_asked.borrow()
-            || children.all(|(_, child)| names.iter().any(|name| is_of(name, child.as_str())))
-        {
+        if *services.children_asked.borrow() || children.all(|(_, child)| known.contains(&child.as_str())) {
             return false;
         }
         let mut asked = services.children_asked.subscribe();

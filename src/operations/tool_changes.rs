@@ -13,7 +13,7 @@ use crate::{
     crypto,
     error::Result,
     model::{Credential, TenantId},
-    proxy::{catalogue::MAX_PINS, register_upstream::MAX_UPSTREAMS},
+    proxy::{catalogue::MAX_PINS, policy::MAX_POLICIES, register_upstream::MAX_UPSTREAMS},
 };
 
 /// How often it is looked, while somebody is connected who would be told.
@@ -101,6 +101,11 @@ impl Haldir {
         let names: Vec<_> = names.collect();
         let callable = self.inner.store.scan(move |tx| {
             let mut all = Vec::new();
+            // What they forbid is not listed.
+            for policy in tx.policies(&tenant, MAX_POLICIES)? {
+                all.extend_from_slice(policy.id.as_str().as_bytes());
+                all.push(0);
+            }
             for upstream in &names {
                 for (name, digest) in tx.callable_tools(&tenant, upstream, MAX_PINS)? {
                     all.extend_from_slice(upstream.as_str().as_bytes());

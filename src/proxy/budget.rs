@@ -9,7 +9,7 @@ use crate::{
     call::WriteContext,
     error::{Code, Error, Result},
     gate::session,
-    model::{Money, PinnedTool, Scope, Session, scope},
+    model::{Money, PinnedTool, ReportedCost, Scope, Session, scope},
     vault::budget,
 };
 
@@ -51,7 +51,7 @@ impl ByResult {
         };
         // An amount is a number, or the same as a text; anything else has no order of magnitude.
         let text = serde_json::from_str::<String>(found).unwrap_or_else(|_| found.to_owned());
-        match text.parse::<Money>() {
+        match ReportedCost::parse(&text).map(|cost| cost.amount) {
             Ok(cost) if cost.is_negative() => Stated::Unclear(format!("the cost at {place} is negative")),
             Ok(cost) if cost > *max => Stated::Unclear(format!(
                 "the cost at {place} is {cost} USD, which is more than the {max} USD set aside"

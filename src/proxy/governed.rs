@@ -57,8 +57,14 @@ pub enum Verdict {
     Refused(Error),
 }
 
-/// What a client is told of a refusal, as JSON.
+/// What the caller of a tool is told of a refusal: a sentence for the model, and JSON after it. A text that is JSON alone
+/// is taken for structured content by some clients, which then report nothing but that it does not fit the tool's schema.
 pub fn refusal_text(error: &Error) -> String {
+    format!("{}\n{}", error.sentence(), refusal_json(error))
+}
+
+/// The same as JSON alone, as REST answers it.
+pub(super) fn refusal_json(error: &Error) -> String {
     json!({"error": error.message, "code": error.code.name(), "blocked_by": "haldir"}).to_string()
 }
 

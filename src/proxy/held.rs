@@ -1,28 +1,45 @@
 //! What is told of a call that waits for a person's decision.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{error::Code, model::Held};
 
 impl Held {
-    /// What a client that cannot wait is told, as JSON.
+    /// What a client that cannot wait is told: sentences for the model, and JSON after them.
     pub fn text(&self) -> String {
         self.text_after("")
     }
 
     /// The same, beginning with what has been tried, which is a sentence or nothing.
     pub fn text_after(&self, tried: &str) -> String {
-        let Self { request_id, reason } = self;
         let space = if tried.is_empty() { "" } else { " " };
-        let message = format!(
-            "{tried}{space}The call was not made: a person has to approve it first. Tell the user that request \
-             {request_id} waits for a decision (an operator decides with `haldir approvals approve {request_id}`, or \
-             deny). Once they say that it is approved, repeat this call with exactly the same arguments: it is then made, \
-             once. Other arguments would be another request."
-        );
-        json!({
-            "status": Code::ApprovalRequired.name(), "request_id": request_id, "reason": reason, "message": message,
-        })
-        .to_string()
+        format!("{tried}{space}{}\n{}", self.message(), self.json())
+    }
+
+    /// JSON alone, as REST answers it.
+    pub(super) fn json(&self) -> String {
+        let Self { request_id, reason } = self;
+        let status = Code::ApprovalRequired.name();
+        json!({"status": status, "request_id": request_id, "reason": reason, "message": self.message()}).to_string()
+    }
+
+    /// Reads what [`Self::json`] wrote in another haldir.
+    pub(super) fn from_json(text: &str) -> Option<Self> {
+        let facts: Value = serde_json::from_str(text).ok()?;
+        let text = |name: &str| facts[name].as_str().map(str::to_owned);
+        if facts["status"] != Code::ApprovalRequired.name() {
+            return None;
+        }
+        Some(Self { request_id: text("request_id")?, reason: text("reason")? })
+    }
+
+    fn message(&self) -> String {
+        let request_id = &self.request_id;
+        format!(
+            "The call was not made: a person has to approve it first. Tell the user that request {request_id} waits for \
+             a decision (an operator decides with `haldir approvals approve {request_id}`, or deny). Once they say that \
+             it is approved, repeat this call with exactly the same arguments: it is then made, once. Other arguments \
+             would be another request."
+        )
     }
 }

@@ -4,11 +4,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{catalogue::raw, register_upstream::MAX_UPSTREAMS, tool};
+use super::{callable::Callable, catalogue::raw, register_upstream::MAX_UPSTREAMS, tool};
 use crate::{
     call::{ReadContext, ReadOperation},
     error::Result,
-    model::{PinnedTool, ToolMarks, UnixMicros, UpstreamName},
+    model::{PinnedTool, Role, SessionId, ToolMarks, UnixMicros, UpstreamName},
     watch::canonical::hex,
 };
 
@@ -26,6 +26,13 @@ pub struct ListProxyTools {
     /// Only those in this state.
     #[serde(default)]
     state: Option<ToolState>,
+    /// Only those that policies let be called, and the session if one is named. Default: true for agents, false for
+    /// operators.
+    #[serde(default)]
+    callable: Option<bool>,
+    /// Only those that this session may call.
+    #[serde(default)]
+    session_id: Option<SessionId>,
 }
 
 /// Whether a tool may be called, as far as its pin goes.
@@ -52,8 +59,10 @@ pub struct ProxyTools {
 /// A tool.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct ToolDetail {
-    /// `upstream.tool`.
+    /// What it is listed under for agents: `upstream__tool`, or what a model API takes in its place.
     name: String,
+    /// `upstream.tool`: by this policies, approval rules and the log know it.
+    full_name: String,
     /// What it says of itself.
     description: String,
     /// Whose it is.
@@ -107,12 +116,18 @@ impl ReadOperation for ListProxyTools {
             Some(name) => vec![name],
             None => cx.tx.upstreams(tenant, MAX_UPSTREAMS)?.into_iter().map(|upstream| upstream.name).collect(),
         };
+        let asks = self.session_id.is_some() || self.callable.unwrap_or(cx.caller.role == Role::Agent);
+        let callable = asks.then(|| Callable::of(cx, self.session_id.as_ref())).transpose()?;
         let mut tools = Vec::new();
         for name in names {
             for tool in cx.tx.tools_of(tenant, &name, "", MAX_LISTED - tools.len())? {
                 // Without a filter, those that are offered now.
                 let is_wanted = self.state.map_or(tool.listed, |wanted| state(&tool) == wanted);
-                if is_wanted {
+                let is_callable = match &callable {
+                    Some(callable) => callable.holds(cx, &tool.upstream, &tool.name)?,
+                    None => true,
+                };
+                if is_wanted && is_callable {
                     tools.push(detail(cx, tool)?);
                 }
             }
@@ -124,7 +139,8 @@ impl ReadOperation for ListProxyTools {
 fn detail(cx: &ReadContext<'_>, pinned: PinnedTool) -> Result<ToolDetail> {
     let definition = raw(&pinned.definition);
     Ok(ToolDetail {
-        name: pinned.qualified(),
+        name: cx.services.settings.tool_names.of(&pinned.upstream, &pinned.name),
+        full_name: pinned.qualified(),
         description: definition["description"].as_str().unwrap_or_default().to_owned(),
         bare_name: tool::bare_is_clear(cx.tx, &cx.caller.tenant, &pinned.name)?,
         input_schema: definition["inputSchema"].clone(),

@@ -8,7 +8,7 @@ mod window;
 pub(super) use rate::{CLEAR_AT_ONCE, over, window_start};
 use serde_json::{Value, json};
 
-use super::{approval, flow, tool, trace::Trace};
+use super::{approval, flow, listed_name, tool, trace::Trace};
 use crate::{
     call::WriteContext,
     error::{Code, Error, Result},
@@ -155,7 +155,10 @@ impl Past for Stored<'_> {
 pub(super) fn ask(policy: &Policy, question: &Question<'_>, past: &dyn Past) -> Result<Said> {
     let definition = &policy.definition;
     let (upstream, name) = (question.upstream, question.tool);
-    let named = |rule: &String| tool_name::forbids(rule, upstream, name);
+    // As agents see the name, also where it was shortened.
+    let names_some = definition.tool.is_some() || definition.tools.is_some();
+    let listed = names_some.then(|| listed_name::plain(upstream, name)).unwrap_or_default();
+    let named = |rule: &String| *rule == listed || tool_name::forbids(rule, upstream, name);
     let tools = || definition.tool.iter().chain(definition.tools.iter().flatten());
     let shown = format!("{upstream}.{name}");
     // The other types are about all tools unless they name some.
@@ -169,7 +172,7 @@ pub(super) fn ask(policy: &Policy, question: &Question<'_>, past: &dyn Past) -> 
         },
         PolicyType::AllowList => {
             let is_clear = past.is_clear()?;
-            if tools().any(|rule| tool_name::allows(rule, upstream, name, is_clear)) {
+            if tools().any(|rule| *rule == listed || tool_name::allows(rule, upstream, name, is_clear)) {
                 Said::Pass(json!({"tool": shown}), Vec::new())
             } else {
                 Said::Forbidden(

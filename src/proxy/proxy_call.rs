@@ -9,7 +9,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     dialogue,
-    governed::{self, Attempt, Going, Outcome, Verdict, refusal_text},
+    governed::{self, Attempt, Going, Outcome, Verdict, refusal_json},
+    listed_name,
     target::{self, Reach},
     tool::{self, Called},
 };
@@ -26,7 +27,7 @@ use crate::{
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ProxyCall {
-    /// The tool: `upstream.tool`, or `tool` while only one upstream has it.
+    /// The tool: as it is listed, such as `upstream__tool`; `upstream.tool`; or `tool` while only one upstream has it.
     tool: Text<1, 256>,
     /// What to call it with: an object, as the tool's schema says.
     #[serde(default)]
@@ -83,7 +84,7 @@ impl OutwardOperation for ProxyCall {
     type Output = ToolResult;
 
     async fn run(self, cx: OutwardContext) -> Result<ToolResult> {
-        let name = self.tool.into_string();
+        let name = meant(&cx, self.tool.into_string())?;
         let fresh = fresh(&cx, &name).await?;
         let arguments = self.arguments.map_or_else(|| "{}".to_owned(), |json| json.get().to_owned());
         let arguments = if arguments == "null" { "{}".to_owned() } else { arguments };
@@ -103,25 +104,38 @@ impl OutwardOperation for ProxyCall {
     }
 }
 
-/// As [`ProxyCall`], for faces that carry MCP themselves: a result is as its upstream wrote it, and nothing is added.
+/// As [`ProxyCall`], for faces that carry MCP themselves: a result is as its upstream wrote it, and nothing is added. A call
+/// that was not made is an error, with a sentence as its text.
 pub async fn as_written(
     cx: OutwardContext,
     tool: String,
     session_id: SessionId,
     arguments: String,
 ) -> Result<Box<RawValue>> {
+    let tool = meant(&cx, tool)?;
     let fresh = fresh(&cx, &tool).await?;
     let attempt = Attempt { session_id, tool, upstream: None, offered: None, arguments };
     match governed::begin(&cx, attempt).await? {
         Verdict::Refused(error) => match unlisted(&error, fresh.as_ref()) {
-            Some(failure) => Ok(failed(&failure)),
+            Some(failure) => Ok(error_result(&failure_text(&failure))),
             None => Err(error),
         },
-        Verdict::Held(held) => Ok(on_hold(&cx, held).json),
+        Verdict::Held(held) => {
+            let result = error_result(&held.text());
+            wait_for_somebody(&cx, held);
+            Ok(result)
+        }
         Verdict::Go(going) => {
-            Ok(carried_out(*going, fresh, &cx.hearing).await.unwrap_or_else(|failure| failed(&failure)))
+            let outcome = carried_out(*going, fresh, &cx.hearing).await;
+            Ok(outcome.unwrap_or_else(|failure| error_result(&failure_text(&failure))))
         }
     }
+}
+
+/// The name by which the log and policies know the tool, where it is called by the one that it is listed under.
+fn meant(cx: &OutwardContext, called: String) -> Result<String> {
+    let named = cx.read(|cx| listed_name::in_full(cx.tx, &cx.caller.tenant, &called))?;
+    Ok(named.unwrap_or(called))
 }
 
 /// The upstream that a name may mean, with a list of tools that is recent: a tool that has changed since is found out
@@ -233,21 +247,56 @@ fn complete(result: Box<RawValue>) -> Box<RawValue> {
 }
 
 fn failed(failure: &Failure) -> Box<RawValue> {
+    error_result(&failure_json(failure))
+}
+
+/// A sentence for the model, and JSON after it.
+fn failure_text(failure: &Failure) -> String {
+    format!("The call failed: {}.\n{}", failure.message.trim_end_matches('.'), failure_json(failure))
+}
+
+fn failure_json(failure: &Failure) -> String {
     let mut told = json!({"error": failure.message, "code": failure.kind.name()});
     if let FailureKind::Rpc(error) = &failure.kind {
         told["upstream_error"] = serde_json::from_str(error.get()).unwrap_or_default();
     }
-    raw(&json!({"content": [{"type": "text", "text": told.to_string()}], "isError": true}))
+    told.to_string()
 }
 
-/// Told to the client, and to whoever can ask the person there.
+fn error_result(text: &str) -> Box<RawValue> {
+    raw(&json!({"content": [{"type": "text", "text": text}], "isError": true}))
+}
+
+/// Answered to a caller of REST.
 fn on_hold(cx: &OutwardContext, held: Held) -> ToolResult {
-    let json = raw(&json!({"content": [{"type": "text", "text": held.text()}], "isError": false}));
+    let json = raw(&json!({"content": [{"type": "text", "text": held.json()}], "isError": false}));
+    wait_for_somebody(cx, held);
+    ToolResult { json, held: true }
+}
+
+/// Hands the request to whoever can ask the person at the client.
+fn wait_for_somebody(cx: &OutwardContext, held: Held) {
     if let Some(slot) = &cx.hearing.held {
         // It is looked at once.
         let _ = slot.set(held);
     }
-    ToolResult { json, held: true }
+}
+
+/// What another haldir answered over REST, as this one answers over MCP: a call that was not made is an error there, since
+/// a result has to fit the tool's output schema.
+pub fn answered_elsewhere(result: String) -> String {
+    #[derive(Deserialize)]
+    struct Told {
+        content: Vec<Part>,
+    }
+    #[derive(Deserialize)]
+    struct Part {
+        #[serde(default)]
+        text: String,
+    }
+    let told = serde_json::from_str::<Told>(&result).ok();
+    let held = told.as_ref().and_then(|told| Held::from_json(&told.content.first()?.text));
+    held.map_or(result, |held| error_result(&held.text()).get().to_owned())
 }
 
 /// A refusal that is a tool's result as well.
@@ -255,7 +304,7 @@ pub fn as_tool_result(error: Error) -> Error {
     if error.code.status() != 403 {
         return error;
     }
-    let content = json!([{"type": "text", "text": refusal_text(&error)}]);
+    let content = json!([{"type": "text", "text": refusal_json(&error)}]);
     error.with("isError", true).with("content", content)
 }
 

@@ -68,6 +68,9 @@ pub struct RegisterUpstream {
     limits: Option<UpstreamSettings>,
 }
 
+/// A name that no upstream may have: at `/mcp/{name}` stands a document of haldir's own (SEP-2127).
+pub const RESERVED_NAME: &str = "server-card";
+
 /// What was registered, and what it answered.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct UpstreamRegistered {
@@ -109,6 +112,10 @@ impl OutwardOperation for RegisterUpstream {
         let limits = self.limits.unwrap_or_default();
         if let Some((field, problem)) = limits.problem() {
             return Err(Error::invalid("limits", format!("limits.{field} {problem}")));
+        }
+        if self.name.as_str().eq_ignore_ascii_case(RESERVED_NAME) {
+            let message = format!("name: {RESERVED_NAME} is the place of haldir's own card: choose another name");
+            return Err(Error::invalid("name", message));
         }
         let (name, address) = (self.name, self.url.into_string());
         let host = url.host_str().unwrap_or_default().to_owned();

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::trace::Trace;
 use crate::{
     error::{Code, Error, Result},
-    model::{PinnedTool, Scope, Session},
+    model::{PinnedTool, Scope, Session, UpstreamName},
 };
 
 const STEP: &str = "scope";
@@ -15,16 +15,16 @@ pub const EXECUTE: &str = "execute";
 
 /// What a call of this tool needs. A name that is not one part of a scope needs the whole upstream: the scope
 /// `execute:up:echo` holds everything below it, and so would hold a tool named `echo:danger`.
-fn needed(tool: &PinnedTool) -> Result<Scope> {
-    let whole = || Scope::parse(format!("{EXECUTE}:{}:*", tool.upstream)).map_err(Error::internal);
-    if tool.name.contains([':', '*']) {
+pub(super) fn of(upstream: &UpstreamName, tool: &str) -> Result<Scope> {
+    let whole = || Scope::parse(format!("{EXECUTE}:{upstream}:*")).map_err(Error::internal);
+    if tool.contains([':', '*']) {
         return whole();
     }
-    Scope::parse(format!("{EXECUTE}:{}:{}", tool.upstream, tool.name)).or_else(|_| whole())
+    Scope::parse(format!("{EXECUTE}:{upstream}:{tool}")).or_else(|_| whole())
 }
 
 pub(super) fn held(session: &Session, tool: &PinnedTool, trace: &mut Trace) -> Result<()> {
-    let needed = needed(tool)?;
+    let needed = of(&tool.upstream, &tool.name)?;
     if session.scopes.hold(&needed) {
         trace.pass(STEP, json!({"needs": needed.as_str()}));
         return Ok(());

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::trace::Trace;
+use super::{catalogue::raw, listed_name, trace::Trace};
 use crate::{
-    call::WriteContext,
+    call::{ReadContext, WriteContext},
     error::{Code, Error, Result},
     model::{PinnedTool, TenantId, UpstreamName},
     store::ReadTx,
@@ -44,6 +44,15 @@ pub fn meanings(tx: &dyn ReadTx, tenant: &TenantId, called: Called<'_>) -> Resul
     Ok(found)
 }
 
+/// Whether a tool that the name can mean declares an argument of its own of this name.
+pub fn takes(cx: &ReadContext<'_>, called: &str, argument: &str) -> Result<bool> {
+    let tenant = &cx.caller.tenant;
+    let in_full = listed_name::in_full(cx.tx, tenant, called)?;
+    let name = in_full.as_deref().unwrap_or(called);
+    let meant = meanings(cx.tx, tenant, Called { name, upstream: None, offered: None })?;
+    Ok(meant.iter().any(|tool| raw(&tool.definition)["inputSchema"]["properties"].get(argument).is_some()))
+}
+
 /// Whether only one upstream offers a tool of this name.
 pub fn bare_is_clear(tx: &dyn ReadTx, tenant: &TenantId, name: &str) -> Result<bool> {
     Ok(tx.tools_named(tenant, name, ENOUGH)?.iter().filter(|tool| tool.listed).count() == 1)
@@ -56,13 +65,15 @@ pub(super) fn known(cx: &WriteContext<'_>, called: Called<'_>, trace: &mut Trace
     if found.len() > 1 {
         let names: Vec<_> = found.iter().map(|tool| tool.qualified()).collect();
         trace.stop(STEP, "ambiguous", json!({"name": shown, "means": names}));
+        let listed = cx.services.settings.tool_names;
+        let names: Vec<_> = found.iter().map(|tool| listed.of(&tool.upstream, &tool.name)).collect();
         let message = format!("the tool {shown} is offered by several upstreams: call one of {}", names.join(", "));
         return Err(Error::new(Code::UnknownTool, message).field("tool"));
     }
     let listed = |tool: &Arc<PinnedTool>| called.offered.unwrap_or(tool.listed);
     let Some(tool) = found.pop().filter(listed) else {
         trace.stop(STEP, "unknown", json!({"name": shown}));
-        let message = format!("Unknown tool {shown}: GET /v1/proxy/tools lists those that there are");
+        let message = format!("Unknown tool {shown}: list the tools anew to see those that there are");
         return Err(Error::new(Code::UnknownTool, message).field("tool"));
     };
     if tool.offered.is_some() {

@@ -61,12 +61,16 @@ pub struct Overview {
     health: HealthOverview,
 }
 
+/// What stands where there is no limit: clients print the number behind a slash, where 0 would read as none left.
+const NO_LIMIT_OF_CALLS: i64 = 999_999_999;
+const NO_LIMIT_OF_AGENTS: i64 = 999_999;
+
 /// Calls and spending of this month, UTC.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct UsageOverview {
     /// Calls with an API key.
     actions_this_month: i64,
-    /// Calls that a month may have; 0, since limits are by the hour here.
+    /// Calls that a month may have: always 999999999, which is no limit; limits are by the hour here.
     actions_limit: i64,
     /// Share of the limit that is used, from 0 to 1.
     actions_pct_used: f64,
@@ -87,7 +91,7 @@ pub struct SessionsOverview {
     active_count: i64,
     /// Agents that have one; told apart among the 10,000 sessions that last longest.
     agents_active: i64,
-    /// Agents that may have one; 0 is no limit.
+    /// Agents that may have one: always 999999, which is no limit.
     agents_limit: i64,
     /// The newest, at most 100, of the 1,000 sessions created last.
     sessions: Vec<SessionLine>,
@@ -215,7 +219,7 @@ impl ReadOperation for GetOverview {
             generated_at: cx.now.to_rfc3339(),
             usage: UsageOverview {
                 actions_this_month: used.calls,
-                actions_limit: 0,
+                actions_limit: NO_LIMIT_OF_CALLS,
                 actions_pct_used: 0.0,
                 spend_usd_this_month: period::since(cx, month.first_day())?.cost,
                 overage_actions: 0,
@@ -267,7 +271,7 @@ fn sessions(cx: &ReadContext<'_>) -> Result<SessionsOverview> {
     Ok(SessionsOverview {
         active_count: open.sessions,
         agents_active: open.agents,
-        agents_limit: 0,
+        agents_limit: NO_LIMIT_OF_AGENTS,
         sessions: shown.into_iter().map(line).collect(),
     })
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     call::{ReadContext, ReadOperation},
-    error::Result,
+    error::{Error, Result},
     model::{AgentId, Money, SessionId},
     store::{Cost, ToolSpend, ToolTally},
 };
@@ -61,8 +61,12 @@ impl ReadOperation for GetSpend {
 
 fn of_session(cx: &ReadContext<'_>, id: &SessionId, agent: Option<&AgentId>) -> Result<Spend> {
     let tenant = &cx.caller.tenant;
-    let session = cx.tx.session(tenant, id)?.filter(|session| agent.is_none_or(|agent| session.agent_id == *agent));
-    let Some(session) = session else { return Ok(Spend::default()) };
+    // Zeros would say that nothing was spent, where the id is wrong.
+    let unknown = || Error::not_found(format!("session {id}")).field("session_id");
+    let session = cx.tx.session(tenant, id)?.ok_or_else(unknown)?;
+    if agent.is_some_and(|agent| session.agent_id != *agent) {
+        return Ok(Spend::default());
+    }
     let tools = cx.tx.tool_costs(tenant, ToolTally::Session(id.as_str()), MAX_LINES + 1)?;
     Ok(Spend {
         total_usd: session.logged_cost,

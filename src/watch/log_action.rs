@@ -8,7 +8,7 @@ use crate::{
     call::{WriteContext, WriteOperation},
     error::{Error, Result},
     gate::session,
-    model::{EntryId, Money, SessionId, UnixMicros, text::Text},
+    model::{EntryId, Money, ReportedCost, SessionId, UnixMicros, text::Text},
     watch::{self, Draft, Event},
 };
 
@@ -31,10 +31,10 @@ pub struct LogAction {
     /// More about it: text or any JSON, at most 64 KiB.
     #[serde(default)]
     details: Option<Value>,
-    /// What it cost, in USD, with at most nine decimals. It is recorded, not deducted: authorizePayment deducts.
+    /// What it cost, in USD; more than nine decimals are rounded. It is recorded, not deducted: authorizePayment deducts.
     #[serde(default)]
     #[schemars(range(min = 0), extend("default" = 0))]
-    cost_usd: Option<Money>,
+    cost_usd: Option<ReportedCost>,
 }
 
 /// The entry that was made.
@@ -54,13 +54,17 @@ pub struct ActionLogged {
     entry_hash: String,
     /// When it was recorded, in Unix seconds.
     timestamp: UnixMicros,
+    /// The cost as it was recorded, in USD.
+    cost_usd: Money,
+    /// Whether the cost was rounded, since it had more than nine decimals.
+    cost_rounded: bool,
 }
 
 impl WriteOperation for LogAction {
     type Output = ActionLogged;
 
     fn run(self, cx: &mut WriteContext<'_>) -> Result<ActionLogged> {
-        let cost = self.cost_usd.unwrap_or_default();
+        let ReportedCost { amount: cost, rounded } = self.cost_usd.unwrap_or_default();
         if cost.is_negative() {
             return Err(Error::invalid("cost_usd", "cost_usd must be at least 0"));
         }
@@ -89,6 +93,8 @@ impl WriteOperation for LogAction {
             seq: entry.seq,
             entry_hash: watch::canonical::hex(&entry.entry_hash),
             timestamp: entry.at,
+            cost_usd: cost,
+            cost_rounded: rounded,
         })
     }
 }

@@ -76,7 +76,7 @@ fn request(client: &Client, url: &Url, job: &Job, now: UnixMicros) -> Result<req
         .header(header::CONTENT_TYPE, "application/json")
         .header("X-Haldir-Event", &event.event_type)
         .header("X-Haldir-Timestamp", seconds)
-        .header("X-Haldir-Webhook-Id", &event.event_id)
+        .header("X-Haldir-Webhook-Id", job.webhook.id)
         .header("X-Haldir-Delivery-Attempt", event.attempts + 1)
         .header("X-Haldir-Signature", secret::signature(newest, seconds, body))
         .header("webhook-id", &event.event_id)

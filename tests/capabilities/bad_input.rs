@@ -3,7 +3,7 @@
 use haldir::operations::{self, Method, Operation};
 use serde_json::Value;
 
-use crate::support::{Answer, Client, House, json, long, raw_exchange, text};
+use crate::support::{Answer, Client, House, json, long, raw_exchange, refusal_in, text};
 
 /// JSON text, or what claims to be, that is put into every field of every operation.
 fn garbage() -> Vec<String> {
@@ -210,7 +210,7 @@ fn is_clear_rpc(answer: &Value, what: &str) {
         assert!([-32700, -32600, -32601, -32602].contains(&code), "{shown}: {answer}");
         assert!(!text(&answer["error"], "message").is_empty());
     } else if answer["result"]["isError"] == true {
-        let said: Value = serde_json::from_str(answer["result"]["content"][0]["text"].as_str().unwrap()).unwrap();
+        let said = refusal_in(&answer["result"]);
         assert!(!text(&said, "code").is_empty() && said["code"] != "internal", "{shown}: {said}");
     } else {
         assert!(answer["result"].is_object(), "{shown}: {answer}");

@@ -69,7 +69,7 @@ fn a_child_of_the_configuration_is_reached_in_all_three_ways() {
     // Beside haldir's own tools.
     let connection = McpSession::begin(&operator);
     let listed = connection.send(&json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list"})).text;
-    assert!(listed.contains("\"up.echo\""), "{listed}");
+    assert!(listed.contains("\"up__echo\""), "{listed}");
     connection.tool("createSession", &json!({"agent_id": "a", "scopes": ["execute"]}));
     assert!(connection.tool("up.echo", &json!({"a": 7})).contains(r#"{\"a\":7}"#));
     // And by itself.
@@ -108,7 +108,7 @@ fn a_client_that_asks_once_sees_the_tools_of_a_child_that_has_just_been_started(
     command.env("HALDIR_CONFIG", configure(&house, ""));
     let stdio = Stdio::start(command);
     let listed = stdio.exchange(r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#);
-    assert!(listed.to_string().contains("\"up.echo\""), "{listed}");
+    assert!(listed.to_string().contains("\"up__echo\""), "{listed}");
     stdio.leave();
     // Nor does it wait for one that does not start.
     let house = House::new();

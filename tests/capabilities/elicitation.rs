@@ -12,7 +12,7 @@ use crate::{
     support::{
         Client, House, Server, json,
         program::{Lines, upstream_program},
-        text,
+        refusal_in, text,
     },
 };
 
@@ -101,7 +101,7 @@ impl Desk {
 /// What the model reads in a result of haldir's own.
 #[track_caller]
 fn told(result: &Value) -> Value {
-    serde_json::from_str(&text(&result["content"][0], "text")).unwrap_or_else(|_| panic!("{result}"))
+    refusal_in(result)
 }
 
 #[test]

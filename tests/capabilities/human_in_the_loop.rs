@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::{
     proxy::entries,
-    support::{House, json, program::Lines, text},
+    support::{House, json, program::Lines, refusal_in, text},
 };
 
 fn folder() -> PathBuf {
@@ -37,17 +37,18 @@ fn the_demo_plays_through_a_call_that_waits_for_a_person() {
         .filter_map(|line| line.strip_prefix("  is told "))
         .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}")))
         .collect();
-    let texts: Vec<_> = told.iter().map(|answer| text(&answer["result"]["content"][0], "text")).collect();
-    let waits = |text: &str| {
-        let held: Value = serde_json::from_str(text).unwrap_or_else(|_| panic!("{text}"));
+    let results: Vec<_> = told.iter().map(|answer| &answer["result"]).collect();
+    let texts: Vec<_> = results.iter().map(|result| text(&result["content"][0], "text")).collect();
+    let waits = |result: &Value| {
+        let held = refusal_in(result);
         assert_eq!(held["status"], "approval_required", "{held}");
     };
     assert_eq!(texts.len(), 7, "{said}");
     assert_eq!(texts[0], "draft minutes thesis ");
-    waits(&texts[1]);
+    waits(results[1]);
     assert_eq!(texts[2], "deleted minutes", "the repeated call was not made: {said}");
-    waits(&texts[3]);
-    waits(&texts[4]);
+    waits(results[3]);
+    waits(results[4]);
     assert_eq!(texts[5], "deleted draft", "the call was not made as the person changed it: {said}");
     let changed = &told[5]["result"]["_meta"]["io.haldir/edited_arguments"];
     assert_eq!((&changed["decided_by"], &changed["changed"]), (&json!("ann"), &json!(["name"])), "{said}");

@@ -291,18 +291,18 @@ fn a_client_is_told_that_the_tools_have_changed_whoever_changed_them() {
     let house = House::new();
     let mut lines = local(&house, OLD);
     assert_eq!(lines.call("up.echo", &json!({}))["result"]["content"][0]["text"], "{}");
-    assert!(lines.ask("tools/list", &json!({})).pop().unwrap().contains("\"up.poison\""));
+    assert!(lines.ask("tools/list", &json!({})).pop().unwrap().contains("\"up__poison\""));
     // The upstream says so itself: the tool that changed is in quarantine, and not in the list.
     let mut heard = lines.ask("tools/call", &json!({"name": "up.poison"}));
     while !heard.last().unwrap().contains(LIST_CHANGED) {
         heard.push(lines.line());
     }
-    assert!(!lines.ask("tools/list", &json!({})).pop().unwrap().contains("\"up.echo\""));
+    assert!(!lines.ask("tools/list", &json!({})).pop().unwrap().contains("\"up__echo\""));
     // An operator in another process accepts it.
     let (code, _, errors) = house.terminal(&["upstreams", "accept", "up", "echo"]);
     assert_eq!(code, 0, "{errors}");
     while !lines.line().contains(LIST_CHANGED) {}
-    assert!(lines.ask("tools/list", &json!({})).pop().unwrap().contains("\"up.echo\""));
+    assert!(lines.ask("tools/list", &json!({})).pop().unwrap().contains("\"up__echo\""));
     assert!(lines.leave().0);
 }
 
@@ -314,7 +314,7 @@ fn clients_over_http_of_either_revision_are_told_that_the_tools_have_changed() {
     let headers = [("Mcp-Session-Id", mcp.as_str()), REVISION];
     let list = json!({"jsonrpc": "2.0", "id": 2, "method": "tools/list"}).to_string();
     let listed = operator.send("POST", "/mcp", &[BOTH, headers[0], headers[1]], &list).text;
-    assert!(listed.contains("up.echo"), "{listed}");
+    assert!(listed.contains("up__echo"), "{listed}");
     let mut old = Events::listen(&server, operator.key(), "/mcp", &headers);
     let meta = json!({"io.modelcontextprotocol/protocolVersion": "2026-07-28",
         "io.modelcontextprotocol/clientInfo": {"name": "tests", "version": "1"},

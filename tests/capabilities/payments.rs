@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
-use crate::support::{Client, House, InProcess, at_once, json, text};
+use crate::support::{Client, House, InProcess, at_once, json, refusal_in, text};
 
 /// What no amount can be, with the code that says so.
 const NO_AMOUNTS: [(&str, &str); 13] = [
@@ -147,7 +147,7 @@ fn what_is_no_amount_is_refused_over_mcp_too() {
         let body = answer.json();
         if serde_json::from_str::<Value>(&arguments).is_ok() {
             assert_eq!((answer.status, &body["result"]["isError"]), (200, &json!(true)), "{amount}: {body}");
-            let said: Value = serde_json::from_str(body["result"]["content"][0]["text"].as_str().unwrap()).unwrap();
+            let said = refusal_in(&body["result"]);
             assert_eq!((&said["code"], &said["field"]), (&json!("invalid_argument"), &json!("amount")), "{amount}");
         } else {
             assert_eq!((answer.status, &body["error"]["code"]), (400, &json!(-32700)), "{amount}: {body}");
@@ -173,7 +173,7 @@ fn a_refused_payment_over_mcp_is_an_error_that_says_authorized_false() {
         let result =
             operator.tool("authorizePayment", &json!({"session_id": session, "amount": 2, "currency": currency}));
         assert_eq!(result["isError"], true, "{result}");
-        let said: Value = serde_json::from_str(result["content"][0]["text"].as_str().unwrap()).unwrap();
+        let said = refusal_in(&result);
         assert_eq!((&said["authorized"], &said["code"]), (&json!(false), &json!(code)), "{said}");
         assert!(!text(&said, "reason").is_empty());
     }

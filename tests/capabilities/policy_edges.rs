@@ -42,6 +42,7 @@ impl Clocked {
             webhooks: haldir::call::WebhookPace::default(),
             upstreams: haldir::upstream::UpstreamLimits::default(),
             children: haldir::upstream::child::Children::default(),
+            tool_names: haldir::operations::proxied::ToolNames::default(),
         };
         let clock = std::sync::Arc::new(ManualClock::new(at(0)));
         let runtime = tokio::runtime::Runtime::new().unwrap();

@@ -86,7 +86,7 @@ fn a_tool_is_found_listed_and_called_by_both_its_names() {
     let agent = operator.mint(&json!({"role": "agent"}));
     let listed = agent.get("/v1/proxy/tools").ok();
     let echo = &listed["tools"][0];
-    assert_eq!((&listed["count"], &echo["name"], &echo["upstream"]), (&json!(2), &json!("up.echo"), &json!("up")));
+    assert_eq!((&listed["count"], &echo["name"], &echo["upstream"]), (&json!(2), &json!("up__echo"), &json!("up")));
     assert_eq!((&echo["description"], &echo["inputSchema"]), (&json!("does echo"), &json!({"type": "object"})));
     let session = caller(&agent);
     for name in ["up.echo", "echo"] {

@@ -26,7 +26,7 @@ fn last(lines: &[String]) -> Value {
 fn the_tools_of_upstreams_elsewhere_are_listed_and_called_in_a_session_there() {
     let (_house, _server, operator, _upstream, mut lines) = remote("--old");
     let listed = lines.ask("tools/list", &json!({})).pop().unwrap();
-    assert!(listed.contains("\"up.echo\"") && listed.contains("\"createSession\""), "{listed}");
+    assert!(listed.contains("\"up__echo\"") && listed.contains("\"createSession\""), "{listed}");
     lines.refused("up.echo", &json!({}), "session_invalid");
     lines.call("createSession", &json!({"agent_id": "a", "scopes": ["execute"]}));
     let told = lines.ask("tools/call", &json!({"name": "up.echo", "arguments": {"n": 1}})).pop().unwrap();

@@ -15,6 +15,7 @@ pub mod odd_upstream;
 pub mod program;
 mod read_by_server;
 mod receiver;
+mod refusal;
 mod stdio;
 #[path = "../../src/store/sqlite/tests/tables.rs"]
 pub mod tables;
@@ -41,6 +42,7 @@ pub use in_process::{InProcess, start_of_time};
 pub use mcp_session::McpSession;
 pub use read_by_server::read_by_server;
 pub use receiver::{Delivery, Receiver, Reply};
+pub use refusal::refusal_in;
 pub use serde_json::json;
 pub use stdio::Stdio;
 

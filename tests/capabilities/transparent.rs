@@ -12,7 +12,7 @@ use crate::{
     support::{
         Answer, Client, House, McpSession, Process, Stdio, json,
         program::upstream_program,
-        text, until,
+        refusal_in, text, until,
         upstream::{Behaviour, Upstream, tool},
     },
 };
@@ -92,7 +92,7 @@ fn a_call_without_a_session_a_scope_or_a_key_does_not_reach_the_upstream() {
         let answer = call(&operator, &headers, "echo", &json!({}));
         let result = &answer.json()["result"];
         assert_eq!(result["isError"], true, "{}", answer.text);
-        let told: Value = serde_json::from_str(&text(&result["content"][0], "text")).unwrap();
+        let told = refusal_in(result);
         assert_eq!((&told["code"], &told["blocked_by"]), (&json!(code), &json!("haldir")), "{told}");
     }
     assert_eq!(call(&server.anonymous(), &[], "echo", &json!({})).status, 401);
@@ -168,7 +168,7 @@ fn headers_say_to_the_upstream_what_was_decided_and_nothing_else() {
     let rule = json!({"type": "tool_blocked", "tools": ["deploy"]});
     assert_eq!(operator.post("/v1/approvals/rules", &rule).status, 201);
     let held = call(&operator, &all, "deploy", &arguments);
-    let held: Value = serde_json::from_str(&text(&held.json()["result"]["content"][0], "text")).unwrap();
+    let held = refusal_in(&held.json()["result"]);
     let path = format!("/v1/approvals/{}/approve", text(&held, "request_id"));
     operator.post(&path, &json!({"arguments": {"region": "\u{e9}", "count": 1}})).ok();
     assert_eq!(call(&operator, &all, "deploy", &arguments).status, 200);
@@ -255,8 +255,8 @@ fn tools_of_upstreams_stand_beside_haldirs_own() {
     upstream.behave(Behaviour::Result(result.clone()));
     let over_http = McpSession::begin(&operator);
     let listed = over_http.send(&json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list"})).text;
-    assert!(listed.contains("\"up.echo\"") && listed.contains("\"createSession\""), "{listed}");
-    let refused = over_http.tool("up.echo", &json!({}));
+    assert!(listed.contains("\"up__echo\"") && listed.contains("\"createSession\""), "{listed}");
+    let refused = over_http.tool("up__echo", &json!({}));
     assert!(refused.contains("session_invalid"), "{refused}");
     over_http.tool("createSession", &json!({"agent_id": "a", "scopes": ["execute"]}));
     // The session that was made over this connection.

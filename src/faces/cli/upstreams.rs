@@ -174,7 +174,7 @@ struct ListedTools {
 
 #[derive(Deserialize)]
 struct Tool {
-    name: String,
+    full_name: String,
     state: String,
     description: String,
     warnings: Vec<String>,
@@ -194,7 +194,7 @@ fn tools(options: &ToolsOptions, global: &GlobalOptions, screen: Screen) -> Resu
     }
     let row = |tool: Tool| {
         let description: String = tool.description.chars().take(80).collect();
-        vec![tool.name, tool.state, tool.warnings.join("; "), description]
+        vec![tool.full_name, tool.state, tool.warnings.join("; "), description]
     };
     let rows: Vec<_> = listed.tools.into_iter().map(row).collect();
     table(&["TOOL", "STATE", "WARNINGS", "DESCRIPTION"], &rows)?;
@@ -208,7 +208,7 @@ fn accept(options: &AcceptOptions, global: &GlobalOptions, screen: Screen) -> Re
         let reply = target.call("listProxyTools", &input)?;
         let listed: ListedTools = serde_json::from_str(&reply.body).map_err(Error::internal)?;
         for tool in &listed.tools {
-            line(&printable(&format!("{}: offered now as {}", tool.name, tool.offered)))?;
+            line(&printable(&format!("{}: offered now as {}", tool.full_name, tool.offered)))?;
         }
         note(&format!("{} changed; name one of them, or say --yes, to accept", listed.tools.len()));
         return Ok(ExitCode::FAILURE);

@@ -7,7 +7,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::HeaderValue;
 use serde_json::{Value, json};
 
-use super::{App, HttpSettings, guard::RequestId, respond};
+use super::{App, HttpSettings, guard::RequestId, respond, server_card};
 use crate::{
     call::PublishedKey,
     error::{Code, Error, Result},
@@ -29,6 +29,8 @@ pub struct Discovery {
     plugin: String,
     mcp: String,
     card: String,
+    server_card: String,
+    catalog: String,
     contact: Option<String>,
     public_url: String,
 }
@@ -46,9 +48,23 @@ impl Discovery {
             plugin: plugin(&public_url, contact.as_deref()).to_string(),
             mcp: mcp(&public_url).to_string(),
             card: card(&public_url)?.to_string(),
+            server_card: server_card::card(&public_url, SUMMARY).to_string(),
+            catalog: server_card::catalog(&public_url, SUMMARY).to_string(),
             contact,
             public_url,
         })
+    }
+}
+
+impl Discovery {
+    /// The server card by SEP-2127.
+    pub fn server_card(&self) -> &str {
+        &self.server_card
+    }
+
+    /// The catalog that leads to it.
+    pub fn catalog(&self) -> &str {
+        &self.catalog
     }
 }
 
@@ -75,7 +91,8 @@ fn llms(public_url: &str) -> String {
     );
     for (name, path, about) in [
         ("OpenAPI", "/openapi.json", "every operation of the REST API, with schemas"),
-        ("MCP server card", "/.well-known/mcp/server-card.json", "tools, prompts and resources"),
+        ("MCP server card", "/mcp/server-card", "where to connect, and how"),
+        ("Tools", "/.well-known/mcp/server-card.json", "tools, prompts and resources"),
         ("Signing keys", "/.well-known/jwks.json", "the keys that tree heads are signed with"),
         ("Index", "/v1", "the groups of the REST API"),
     ] {
@@ -143,7 +160,8 @@ fn mcp(public_url: &str) -> Value {
         "links": {
             "openapi": format!("{public_url}/openapi.json"),
             "llms": format!("{public_url}/llms.txt"),
-            "serverCard": format!("{public_url}/.well-known/mcp/server-card.json"),
+            "serverCard": format!("{public_url}/mcp/server-card"),
+            "catalog": format!("{public_url}/.well-known/ai-catalog.json"),
         },
     })
 }
@@ -180,7 +198,7 @@ pub async fn mcp_json(State(app): State<App>) -> Response {
 
 /// `/.well-known/mcp/server-card.json`.
 pub async fn server_card(State(app): State<App>) -> Response {
-    respond::json(200, app.shared.discovery.card.clone())
+    server_card::public(&app.shared.discovery.card, HeaderValue::from_static("application/json"))
 }
 
 /// `/.well-known/jwks.json` (RFC 7517, RFC 8037): the keys that tree heads are signed with, the newest first.

@@ -18,9 +18,9 @@ use axum::{
     middleware::Next,
     response::Response,
 };
-use http::{HeaderMap, HeaderValue, Uri, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 
-use super::{App, HttpSettings, respond};
+use super::{App, HttpSettings, cors, leftover::Leftover, respond};
 use crate::{
     crypto,
     error::{Code, Error, Result},
@@ -46,13 +46,16 @@ impl RequestId {
 pub struct Guard {
     /// Allowed host names; `None` is any.
     hosts: Option<Vec<String>>,
-    /// Origins allowed by name, lower-case.
+    /// Origins allowed by name, in lower case.
     origins: Vec<String>,
     loopback: bool,
     /// Random per process, so that ids of several processes differ.
     id_prefix: String,
     next_id: AtomicU64,
 }
+
+/// Paths that orchestrators ask, whatever name they use.
+const PROBES: [&str; 5] = ["/health", "/healthz", "/livez", "/readyz", "/metrics"];
 
 const LOOPBACK_NAMES: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
 
@@ -93,19 +96,46 @@ impl Guard {
     }
 
     fn admit(&self, request: &Request) -> Result<()> {
+        for name in [header::HOST, header::ORIGIN] {
+            // RFC 9112, section 3.2: whoever stands in front may have read the other one.
+            if request.headers().get_all(&name).iter().nth(1).is_some() {
+                let message = format!("the header {name} is given more than once: send one");
+                return Err(Error::new(Code::InvalidArgument, message));
+            }
+        }
         let named = request.headers().get(header::HOST).map(HeaderValue::to_str);
         let host = match (named, request.uri().host()) {
             (Some(Ok(host)), _) | (None, Some(host)) => host_name(host).to_ascii_lowercase(),
             _ => return Err(forbidden("the Host header is missing or no text")),
         };
-        if self.hosts.as_ref().is_some_and(|hosts| !hosts.contains(&host)) {
+        // Probes come by address, and learn nothing that a page could use.
+        let is_probe = PROBES.contains(&request.uri().path());
+        if !is_probe && self.hosts.as_ref().is_some_and(|hosts| !hosts.contains(&host)) {
             return Err(forbidden("this host name is not served here: an operator allows it with --allow-host"));
         }
         match request.headers().get(header::ORIGIN).map(HeaderValue::to_str) {
             None => Ok(()),
+            // What is on them is for everybody, and changes nothing.
+            Some(_) if request.method() == Method::GET && is_public(request.uri().path()) => Ok(()),
             Some(Ok(origin)) if self.admits_origin(origin) => Ok(()),
             Some(_) => Err(forbidden("this origin is not allowed: an operator allows it with --allow-origin")),
         }
+    }
+
+    /// Whether the request says that it is for this machine itself. Behind a reverse proxy on the same machine it comes from
+    /// anywhere, and names a public host.
+    pub fn is_for_loopback(&self, headers: &HeaderMap) -> bool {
+        let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+        let is_loopback = |host: &str| LOOPBACK_NAMES.contains(&host_name(host).to_ascii_lowercase().as_str());
+        let forwarded = FORWARDED.iter().any(|name| headers.contains_key(*name));
+        self.loopback && !forwarded && host.is_some_and(is_loopback)
+    }
+
+    /// The origin of the page that sends this, where an operator has allowed it by name: it may read the answer.
+    fn page<'a>(&self, headers: &'a HeaderMap) -> Option<&'a HeaderValue> {
+        let origin = headers.get(header::ORIGIN)?;
+        origin.to_str().ok().filter(|text| self.origins.contains(&normal(text)))?;
+        Some(origin)
     }
 
     fn admits_origin(&self, origin: &str) -> bool {
@@ -116,6 +146,14 @@ impl Guard {
         };
         self.origins.contains(&origin) || local()
     }
+}
+
+/// What reverse proxies add.
+const FORWARDED: [&str; 4] = ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip"];
+
+/// Whether any page may read this: documents by which servers are found.
+fn is_public(path: &str) -> bool {
+    path == "/mcp/server-card" || path.starts_with("/.well-known/")
 }
 
 /// `Host` without its port.
@@ -149,7 +187,11 @@ pub async fn check(State(app): State<App>, mut request: Request, next: Next) -> 
     // Without the query, in which a secret may stand. Nobody pays for it who does not want it.
     let asked = tracing::enabled!(tracing::Level::DEBUG)
         .then(|| (request.method().clone(), request.uri().path().to_owned(), Instant::now()));
+    let page = guard.page(request.headers()).cloned();
+    let leftover = Leftover::of(&mut request);
+    let asks_first = page.is_some() && cors::asks_first(&request);
     let mut response = match guard.admit(&request) {
+        Ok(()) if asks_first => cors::allowed(&request),
         Ok(()) => {
             request.extensions_mut().insert(id.clone());
             let parent = parent(request.headers());
@@ -157,8 +199,17 @@ pub async fn check(State(app): State<App>, mut request: Request, next: Next) -> 
         }
         Err(error) => respond::error(&error, &id),
     };
+    if let Some(leftover) = leftover.filter(|_| response.status() != StatusCode::REQUEST_TIMEOUT) {
+        leftover.read().await;
+    }
+    let headers = response.headers_mut();
     if let Ok(value) = HeaderValue::from_str(id.as_str()) {
-        response.headers_mut().insert(REQUEST_ID, value);
+        headers.insert(REQUEST_ID, value);
+    }
+    // No browser guesses what an answer is.
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if let Some(origin) = page {
+        cors::readable_by(headers, origin);
     }
     if let Some((method, path, began)) = asked {
         let (status, took) = (response.status().as_u16(), began.elapsed().as_micros());

@@ -19,23 +19,30 @@ use crate::{
 
 /// A body up to this many bytes is read before anyone asks who sends it: the call itself asks, and asking twice
 /// costs a small call more than its body does.
-const SMALL_BODY_BYTES: u64 = 16 * 1024;
+const SMALL_BODY_BYTES: usize = 16 * 1024;
 /// Characters of a field's name that a refusal repeats.
 const MAX_NAME_SHOWN: usize = 100;
 
 /// Whether the request says that its body is small.
 pub fn has_small_body(request: &Request<Body>) -> bool {
-    announced_length(request).is_some_and(|length| length <= SMALL_BODY_BYTES)
+    announced_length(request).is_some_and(|length| length <= SMALL_BODY_BYTES as u64)
 }
 
 fn announced_length(request: &Request<Body>) -> Option<u64> {
     request.headers().get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
+/// Reads the body of somebody without a key: what many of them send without end takes little memory.
+pub async fn small_body(request: Request<Body>) -> Result<Bytes> {
+    body_within(request, SMALL_BODY_BYTES).await
+}
+
 /// Reads a body of at most so many bytes, within its time.
 pub async fn body_within(request: Request<Body>, most: usize) -> Result<Bytes> {
     let too_large = || {
-        Error::new(Code::PayloadTooLarge, format!("a request body has at most {most} bytes")).with("max_bytes", most)
+        let without_key = if most == SMALL_BODY_BYTES { " without an API key" } else { "" };
+        let message = format!("a request body{without_key} has at most {most} bytes");
+        Error::new(Code::PayloadTooLarge, message).with("max_bytes", most)
     };
     if announced_length(&request).is_some_and(|length| length > most as u64) {
         return Err(too_large());

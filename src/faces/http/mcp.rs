@@ -13,7 +13,7 @@ use axum::{
     Extension,
     body::Body,
     extract::{Request, State},
-    response::Response,
+    response::{IntoResponse, Response},
     routing::MethodRouter,
 };
 use bytes::Bytes;
@@ -37,7 +37,7 @@ use super::{
     guard::RequestId,
     input, listening,
     mcp_sessions::{McpSessions, SESSION_ID},
-    respond,
+    refusals, respond,
 };
 use crate::{
     error::{Error, Result},
@@ -45,17 +45,24 @@ use crate::{
         backend::Backend,
         elicitation::Asking,
         mcp::{
-            HaldirMcp, RawArguments, exact, line::OneAnswer, server, stdio::calls_upstream, suspended::Suspended, tools,
+            HaldirMcp, RawArguments, exact,
+            line::OneAnswer,
+            session::{self, SESSION_HEADER, Standing},
+            stdio::calls_upstream,
+            suspended::Suspended,
+            tools,
         },
         relay::bound_session::BoundSession,
     },
     model::Credential,
-    operations::{self, Haldir, tool_changes::ToolChanges},
+    operations::{self, Haldir, Operation, tool_changes::ToolChanges},
 };
 
 const PROTOCOL_VERSION: &str = "mcp-protocol-version";
 /// The first revision without sessions: from here on every request describes itself, which rmcp checks.
 const FIRST_STATELESS: &str = "2026-07-28";
+/// The first revision whose streams begin with an event without data.
+const FIRST_PRIMED: &str = "2025-11-25";
 /// What rmcp wants of every client, and plain clients do not say.
 const ACCEPT_BOTH: HeaderValue = HeaderValue::from_static("application/json, text/event-stream");
 
@@ -63,6 +70,8 @@ const ACCEPT_BOTH: HeaderValue = HeaderValue::from_static("application/json, tex
 pub struct McpFace {
     backend: Backend,
     sessions: McpSessions,
+    /// The sessions of haldir's that callers made last.
+    standing: Standing,
     in_session: StreamableHttpService<HaldirMcp, LocalSessionManager>,
     stateless: StreamableHttpService<HaldirMcp, NeverSessionManager>,
 }
@@ -85,12 +94,14 @@ impl McpFace {
             .disable_allowed_hosts()
             .disable_allowed_origins();
         let sessions = McpSessions::default();
-        let suspended = Suspended::default();
+        let (suspended, standing) = (Suspended::default(), Standing::default());
         // A server for each session, since each has a log level of its own.
         let factory = |backend: Backend| {
             let (session, changes, suspended) = (Arc::clone(local_session), changes.clone(), suspended.clone());
+            let standing = standing.clone();
             move || {
                 let server = HaldirMcp::new(backend.clone(), Credential::Anonymous).following(changes.clone());
+                let server = server.standing_on(standing.clone());
                 Ok(server.bound_to(Arc::clone(&session)).asking(asking).suspending_in(suspended.clone()))
             }
         };
@@ -106,6 +117,7 @@ impl McpFace {
                 config.with_legacy_session_mode(false).with_json_response(true),
             ),
             sessions,
+            standing,
             backend,
         }
     }
@@ -118,7 +130,7 @@ pub fn routes() -> MethodRouter<App> {
 
 async fn serve(State(app): State<App>, Extension(id): Extension<RequestId>, request: Request) -> Response {
     let credential = credential(&request).unwrap_or_else(|| app.shared.keyless.clone());
-    answer(&app, &credential, request).await.unwrap_or_else(|error| respond::error(&error, &id))
+    refusals::in_rpc(request, &id, |request| answer(&app, &credential, request)).await
 }
 
 /// A response that lasts for as long as the client listens ends with the key that it listens by.
@@ -162,8 +174,14 @@ async fn answer(app: &App, credential: &Credential, request: Request) -> Result<
         }
         let (mut parts, body) = request.into_parts();
         parts.extensions.insert(credential.clone());
+        let (ends, primes) = (parts.method == Method::DELETE, takes_priming(&parts.headers, None));
         let response = face.in_session.handle(Request::from_parts(parts, body)).await;
-        return Ok(listened(app, credential, readable(with_exact_numbers(response).await)));
+        let mut response = readable(with_exact_numbers(response, primes).await);
+        // There is nothing more to come, and clients warn about a 202.
+        if ends && response.status() == StatusCode::ACCEPTED {
+            response = StatusCode::NO_CONTENT.into_response();
+        }
+        return Ok(listened(app, credential, response));
     }
     input::check_content_type(request.headers())?;
     let (parts, body) = request.into_parts();
@@ -171,7 +189,7 @@ async fn answer(app: &App, credential: &Credential, request: Request) -> Result<
     let body = if calls_upstream(&body) { input::whole(body) } else { body };
     let message = Message::read(&body);
     if let Some(call) = message.as_ref().ok().and_then(|message| message.plain_tool_call(&parts.headers)) {
-        return call.answer(&face.backend, credential).await;
+        return call.answer(face, credential, session_header(&parts.headers)).await;
     }
     if may_ask_itself {
         face.backend.authenticate(credential)?;
@@ -189,6 +207,7 @@ async fn answer(app: &App, credential: &Credential, request: Request) -> Result<
         return Ok(rpc_error(StatusCode::BAD_REQUEST, message.id, &error));
     }
     let begins_session = message.method.as_deref() == Some("initialize") && accepts_events(&parts.headers);
+    let primes = takes_priming(&parts.headers, message.revision_asked_for().as_deref());
     let (is_tool_call, arguments) = (message.method.as_deref() == Some("tools/call"), message.arguments());
     let listens = message.method.as_deref() == Some("subscriptions/listen");
     let in_session = begins_session || parts.headers.contains_key(SESSION_ID);
@@ -205,13 +224,25 @@ async fn answer(app: &App, credential: &Credential, request: Request) -> Result<
         (false, true) => face.in_session.handle(request).await,
         (false, false) => face.stateless.handle(request).await,
     };
-    let response = if is_tool_call { with_exact_numbers(response).await } else { response.map(Body::new) };
+    let response =
+        if is_tool_call || !primes { with_exact_numbers(response, primes).await } else { response.map(Body::new) };
     Ok(if listens { listened(app, credential, readable(response)) } else { readable(response) })
 }
 
-/// rmcp's response, with the numbers of tool results as they were written. It writes one message, or one event, a
-/// frame.
-async fn with_exact_numbers(response: http::Response<BoxBody<Bytes, Infallible>>) -> Response {
+/// Whether the client takes an event without data at the beginning of a stream, which names the id to go on from. Clients
+/// of earlier revisions take every event for a message, and give up: some have no tools then.
+fn takes_priming(headers: &HeaderMap, asked_for: Option<&str>) -> bool {
+    let said = headers.get(PROTOCOL_VERSION).and_then(|version| version.to_str().ok());
+    said.or(asked_for).is_some_and(|revision| revision >= FIRST_PRIMED)
+}
+
+fn session_header(headers: &HeaderMap) -> Option<&str> {
+    headers.get(SESSION_HEADER)?.to_str().ok()
+}
+
+/// rmcp's response, with the numbers of tool results as they were written, and without events that have no data where the
+/// client does not take them. rmcp writes one message, or one event, a frame.
+async fn with_exact_numbers(response: http::Response<BoxBody<Bytes, Infallible>>, primes: bool) -> Response {
     let (parts, body) = response.into_parts();
     let content_type = parts.headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
     let body = match content_type {
@@ -219,12 +250,22 @@ async fn with_exact_numbers(response: http::Response<BoxBody<Bytes, Infallible>>
             let bytes = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
             Body::from(replaced(bytes, exact::restore))
         }
-        Some(b"text/event-stream") => {
-            Body::new(body.map_frame(|frame| frame.map_data(|event| replaced(event, exact::restore_event))))
-        }
+        Some(b"text/event-stream") => Body::new(body.map_frame(move |frame| {
+            frame.map_data(|event| {
+                if !primes && is_priming(&event) { Bytes::new() } else { replaced(event, exact::restore_event) }
+            })
+        })),
         _ => Body::new(body),
     };
     Response::from_parts(parts, body)
+}
+
+/// Whether this is an event whose data is empty.
+fn is_priming(event: &[u8]) -> bool {
+    let mut lines = event.split(|byte| *byte == b'\n').filter(|line| line.starts_with(b"data"));
+    let is_empty =
+        |line: &[u8]| line.trim_ascii_end().strip_prefix(b"data").is_some_and(|rest| rest.is_empty() || rest == b":");
+    lines.next().is_some_and(is_empty) && lines.next().is_none()
 }
 
 fn replaced(bytes: Bytes, replacement: impl Fn(&str) -> Option<String>) -> Bytes {
@@ -333,6 +374,17 @@ impl<'a> Message<'a> {
         name.is_some_and(|name| operations::tool(&name).is_some() || name.contains('.') || name.contains("__"))
     }
 
+    /// The revision that an `initialize` asks for.
+    fn revision_asked_for(&self) -> Option<String> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Asked {
+            protocol_version: String,
+        }
+        let params = self.params.filter(|_| self.method.as_deref() == Some("initialize"))?;
+        serde_json::from_str::<Asked>(params.get()).ok().map(|asked| asked.protocol_version)
+    }
+
     fn arguments(&self) -> Option<RawArguments> {
         Some(RawArguments(self.call_params()?.arguments?.get().into()))
     }
@@ -355,10 +407,9 @@ impl<'a> Message<'a> {
         if !params.arguments.is_none_or(is_object_or_null) {
             return None; // rmcp says that arguments are an object.
         }
-        if params.name.contains('.') {
-            return None; // A tool of an upstream, which takes the long way.
-        }
-        Some(PlainCall { id, params })
+        // A tool of an upstream takes the long way.
+        let operation = operations::tool(&params.name)?;
+        Some(PlainCall { id, params, operation })
     }
 }
 
@@ -369,6 +420,7 @@ fn is_object_or_null(json: &RawValue) -> bool {
 struct PlainCall<'a> {
     id: &'a RawValue,
     params: CallParams<'a>,
+    operation: &'static Operation,
 }
 
 #[derive(Serialize)]
@@ -394,20 +446,23 @@ struct TextBlock<'a> {
 }
 
 impl PlainCall<'_> {
-    async fn answer(&self, backend: &Backend, credential: &Credential) -> Result<Response> {
-        let Some(operation) = operations::tool(&self.params.name) else {
-            backend.admit(credential).await?;
-            return Ok(rpc_error(StatusCode::OK, Some(self.id), &server::unknown_tool(&self.params.name)));
-        };
+    async fn answer(&self, face: &McpFace, credential: &Credential, named: Option<&str>) -> Result<Response> {
         let arguments = self.params.arguments.map_or("{}", RawValue::get);
         let arguments = if arguments == "null" { "{}" } else { arguments };
-        let outcome = tools::call(backend, credential, operation, arguments).await?;
+        let session = if session::uses_session(self.operation) && !session::may_name_one(arguments) {
+            named.map(str::to_owned).or_else(|| face.standing.of(credential))
+        } else {
+            None
+        };
+        let arguments = session::filled(self.operation, arguments, session.as_deref());
+        let outcome = tools::call(&face.backend, credential, self.operation, &arguments).await?;
+        face.standing.note(credential, self.operation, &outcome);
         let structured = if outcome.structured { serde_json::from_str(&outcome.json).ok() } else { None };
         let response = RpcResponse {
             jsonrpc: "2.0",
             id: self.id,
             result: ToolResult {
-                content: [TextBlock { r#type: "text", text: &outcome.json }],
+                content: [TextBlock { r#type: "text", text: &outcome.text() }],
                 structured_content: structured,
                 is_error: outcome.is_error,
             },

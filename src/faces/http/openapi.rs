@@ -25,16 +25,18 @@ pub async fn serve(State(app): State<App>) -> Response {
 
 /// Writes the document for a server at `public_url`.
 pub fn document(public_url: &str) -> Result<String> {
-    let mut settings = operations::schema_settings();
+    let mut settings = operations::schema_settings(true);
     settings.definitions_path = COMPONENTS.into();
     let mut inputs = settings.clone().for_deserialize().into_generator();
     let mut outputs = settings.for_serialize().into_generator();
-    let mut paths = Map::new();
+    let (mut paths, mut named) = (Map::new(), Map::new());
     for operation in operations::all() {
         let input = operation.input_schema_in(&mut inputs).to_value();
         let output = operation.output_schema_in(&mut outputs).to_value();
         let path = paths.entry(operation.path.replace("{*", "{")).or_insert_with(|| json!({}));
-        path[operation.method.as_str().to_ascii_lowercase()] = describe(operation, input, output);
+        let mut described = describe(operation, input, output);
+        named.extend(name_parts(operation, &mut described));
+        path[operation.method.as_str().to_ascii_lowercase()] = described;
     }
     for (path, description) in [
         ("/healthz", "Whether the process runs"),
@@ -48,6 +50,7 @@ pub fn document(public_url: &str) -> Result<String> {
     let mut schemas = Map::new();
     schemas.extend(inputs.take_definitions(true));
     schemas.extend(outputs.take_definitions(true));
+    schemas.extend(named);
     schemas.insert("Error".to_owned(), error_schema());
     schemas.insert("RateLimitError".to_owned(), rate_limit_schema());
     let document = json!({
@@ -93,6 +96,27 @@ fn describe(operation: &Operation, mut input: Value, mut output: Value) -> Value
         described["security"] = json!([{}, {"BearerAuth": []}, {"ApiKeyAuth": []}]);
     }
     described
+}
+
+/// Moves the schemas of body and answer to the components: generators of clients name their types by what stands there.
+fn name_parts(operation: &Operation, described: &mut Value) -> Map<String, Value> {
+    let mut name = operation.name.to_owned();
+    name[..1].make_ascii_uppercase();
+    let status = operation.status.to_string();
+    let mut named = Map::new();
+    for (place, end) in [
+        ("/requestBody".to_owned(), "Request"),
+        (format!("/responses/{status}"), "Response"),
+        ("/responses/403".to_owned(), "Refusal"),
+    ] {
+        let schema = described.pointer_mut(&format!("{place}/content/application~1json/schema"));
+        if let Some(schema) = schema.filter(|schema| schema["$ref"].is_null()) {
+            let name = format!("{name}{end}");
+            let reference = json!({"$ref": format!("#{COMPONENTS}/{name}")});
+            named.insert(name, std::mem::replace(schema, reference));
+        }
+    }
+    named
 }
 
 fn role(operation: &Operation) -> &'static str {
@@ -165,8 +189,17 @@ fn as_text(mut schema: Value) -> Value {
     for alternatives in ["type", "anyOf"] {
         let Some(Value::Array(all)) = schema.get_mut(alternatives) else { continue };
         all.retain(|one| !nullable(one));
-        if let ([only], "type") = (all.as_slice(), alternatives) {
-            schema["type"] = only.clone();
+        let [only] = all.as_slice() else { continue };
+        let only = only.clone();
+        match (&only, alternatives) {
+            (_, "type") => schema["type"] = only,
+            (Value::Object(rules), _) => {
+                if let Some(members) = schema.as_object_mut() {
+                    members.remove(alternatives);
+                    members.extend(rules.clone());
+                }
+            }
+            _ => {}
         }
     }
     if schema["default"].is_null() {
@@ -187,10 +220,10 @@ fn responses(operation: &Operation, answer: &str, output: &Value) -> Value {
     let description = if answer.is_empty() { operation.title } else { answer };
     let mut success = json!({"description": description});
     if operation.status != 204 {
-        // OpenAPI 3.1 has no schema for lines of JSON.
+        // OpenAPI 3.1 has no schema for lines of JSON: as text, generators of clients do not leave them out.
         let schema = |name: &str| match name {
             "application/json" => json!({"schema": output}),
-            "application/x-ndjson" => json!({}),
+            "application/x-ndjson" => json!({"schema": {"type": "string", "description": "JSON, one value a line."}}),
             _ => json!({"schema": {"type": "string"}}),
         };
         let content = operation.media_types.iter().map(|name| ((*name).to_owned(), schema(name)));

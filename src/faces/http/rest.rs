@@ -10,10 +10,11 @@ use axum::{
 };
 use http::HeaderMap;
 use tokio_util::sync::CancellationToken;
+use zeroize::Zeroizing;
 
 use super::{App, MAX_BODY_BYTES, guard::RequestId, input, respond};
 use crate::{
-    error::{Error, Result},
+    error::{Code, Error, Result},
     model::Credential,
     operations::{self, CallOptions, Entered, Method, Operation, Run, proxied::as_tool_result},
 };
@@ -90,6 +91,7 @@ async fn carry_out(
     let haldir = &app.shared.haldir;
     let idempotency_key = header_text(request.headers(), "idempotency-key")?;
     let on_hang_up = header_text(request.headers(), ON_HANG_UP)?;
+    let for_loopback = app.shared.guard.is_for_loopback(request.headers());
     let mut given: Vec<(String, String)> =
         path.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     if !operation.method.has_body()
@@ -103,8 +105,9 @@ async fn carry_out(
     let given = fields.object(given)?;
     let input = if operation.method.has_body() {
         input::check_content_type(request.headers())?;
+        let is_stranger = operation.open_to_anonymous && matches!(credential, Credential::Anonymous);
         let authenticate = || {
-            let is_known = operation.open_to_anonymous || entered.is_some();
+            let is_known = is_stranger || entered.is_some();
             if is_known { Ok(()) } else { haldir.authenticate_only(credential) }
         };
         // Who may not call at all is told so before a large body is read, and before what is wrong with it.
@@ -114,16 +117,23 @@ async fn carry_out(
         // A call of a tool may have as many bytes as it may have over MCP.
         let is_call = operation.name == "proxyCall";
         let most = if is_call { app.shared.message_bytes } else { MAX_BODY_BYTES };
-        let read = input::body_within(request, most).await;
+        let read = if is_stranger { input::small_body(request).await } else { input::body_within(request, most).await };
         let read = read.map(|body| if is_call { input::whole(body) } else { body });
         match read.and_then(|body| input::merge(given, &body)) {
             Ok(input) => input,
-            Err(error) if operation.open_to_anonymous => return Err(error),
+            Err(error) if is_stranger => return Err(error),
             Err(error) => return Err(app.shared.haldir.authenticate_unread(credential).err().unwrap_or(error)),
         }
     } else {
         given.into_text()
     };
+    if operation.open_to_anonymous && matches!(credential, Credential::Anonymous) && !for_loopback && !has_token(&input)
+    {
+        // Whoever comes through a reverse proxy is a stranger, although the connection comes from this machine.
+        let message = "making a key needs an operator's API key, or the bootstrap token as bootstrap_token; the first \
+                       one of a store also `haldir keys create` beside it";
+        return Err(Error::new(Code::Unauthorized, message));
+    }
     if matches!(operation.run, Run::Stream(_)) {
         let entered = match entered {
             Some(entered) => entered,
@@ -143,6 +153,15 @@ async fn carry_out(
         None => haldir.call(operation, credential, &input, options).await?,
     };
     Ok(respond::reply(reply))
+}
+
+/// Whether an input that asks for a key brings a token.
+fn has_token(input: &str) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Brought {
+        bootstrap_token: Option<Zeroizing<String>>,
+    }
+    serde_json::from_str::<Brought>(input).is_ok_and(|brought| brought.bootstrap_token.is_some())
 }
 
 fn header_text(headers: &HeaderMap, name: &'static str) -> Result<Option<String>> {

@@ -93,9 +93,10 @@ impl Exposition {
         }
         let name = "haldir_request_duration_seconds";
         self.head(name, "histogram", "From a call to its answer, by operation.")?;
-        for operation in operations::all() {
+        // Of those that were called: the others would be most of the answer, and say nothing.
+        for operation in operations::all().iter().filter(|one| one.measured.latency.read().count() > 0) {
             let label = format!("operation=\"{}\"", operation.name);
-            self.histogram(name, &label, &operation.measured.latency, MICROS_PER_SECOND)?;
+            self.buckets(name, &label, &operation.measured.latency, MICROS_PER_SECOND, is_shown)?;
         }
         self.head("haldir_rate_limited_total", "counter", "Calls refused by the hourly limit, by tier.")?;
         for (tier, count) in [Tier::Free, Tier::Pro, Tier::Enterprise].iter().zip(&MEASURES.rate_limited) {
@@ -120,13 +121,27 @@ impl Exposition {
         writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}")
     }
 
-    /// Buckets are cumulative here; `unit` parts make one of the series' unit.
     fn histogram(&mut self, name: &str, label: &str, histogram: &Histogram, unit: u64) -> fmt::Result {
+        self.buckets(name, label, histogram, unit, |_| true)
+    }
+
+    /// Buckets are cumulative here; `unit` parts make one of the series' unit.
+    fn buckets(
+        &mut self,
+        name: &str,
+        label: &str,
+        histogram: &Histogram,
+        unit: u64,
+        is_shown: impl Fn(u64) -> bool,
+    ) -> fmt::Result {
         let read = histogram.read();
         let comma = if label.is_empty() { "" } else { "," };
         let mut cumulative = 0;
         for (bucket, count) in read.counts.iter().enumerate() {
             cumulative += count;
+            if Distribution::bound(bucket).is_some_and(|bound| !is_shown(bound)) {
+                continue;
+            }
             write!(self.0, "{name}_bucket{{{label}{comma}le=\"")?;
             match Distribution::bound(bucket) {
                 Some(bound) => self.number(bound, unit)?,
@@ -147,6 +162,11 @@ impl Exposition {
             write!(self.0, "{}.{:06}", value / MICROS_PER_SECOND, value % MICROS_PER_SECOND)
         }
     }
+}
+
+/// The bounds of durations that are shown by operation: from 64 µs on, each four times the one before.
+fn is_shown(bound: u64) -> bool {
+    bound >= 64 && bound.trailing_zeros() % 2 == 0
 }
 
 /// Memory in use, where the system tells it.

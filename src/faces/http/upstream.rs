@@ -37,7 +37,7 @@ use http::{HeaderMap, Method, StatusCode};
 use route::Route;
 pub use sessions::UpstreamSessions;
 
-use super::{App, guard::RequestId, input, mcp, mcp_sessions::SESSION_ID, respond};
+use super::{App, guard::RequestId, input, mcp, mcp_sessions::SESSION_ID, refusals, respond};
 use crate::{
     error::{Code, Error, Result},
     faces::elicitation::{Answer, Client, Decided, UNDECIDED},
@@ -71,11 +71,12 @@ async fn serve(
     request: Request,
 ) -> Response {
     let credential = mcp::credential(&request).unwrap_or_else(|| app.shared.keyless.clone());
-    let answered = match answer::same_site(request.headers()) {
-        Ok(()) => passed(&app, &credential, &name, request).await,
-        Err(error) => Err(error),
-    };
-    answer::confined(answered.unwrap_or_else(|error| respond::error(&error, &id)))
+    let (app, credential, name) = (&app, &credential, &name);
+    let answered = refusals::in_rpc(request, &id, |request: Request| async move {
+        answer::same_site(request.headers())?;
+        passed(app, credential, name, request).await
+    });
+    answer::confined(answered.await)
 }
 
 async fn passed(app: &App, credential: &Credential, name: &str, request: Request) -> Result<Response> {
@@ -277,15 +278,12 @@ impl Exchange {
                 let (asked, undecided) = (call.answered.is_some(), matches!(call.answered, Some((_, Answer::None))));
                 match call.asking(&question).filter(|_| !asked && message.speaker().can_ask) {
                     Some(result) => return Ok(respond::json(200, message::response(id, &result))),
-                    None => Decision::Told {
-                        text: held.text_after(if undecided { UNDECIDED } else { "" }),
-                        is_error: false,
-                    },
+                    None => Decision::Told(held.text_after(if undecided { UNDECIDED } else { "" })),
                 }
             }
             Ok(Decision::Ask { question, held, within }) if !asked && self.can_ask(headers) => match self.open.ask() {
                 Some(ask) => return dialog::begin(self, calling, ask, &question, held, within),
-                None => Decision::Told { text: held.text(), is_error: false },
+                None => Decision::Told(held.text()),
             },
             Ok(decision) => decision,
         };

@@ -27,6 +27,7 @@ use super::{
     completion, line,
     logging::{self, Level},
     prompts, resources,
+    session::{self, Session, Standing},
     suspended::Suspended,
     tools, upstreams,
 };
@@ -55,7 +56,7 @@ pub struct HaldirMcp {
     log_level: Level,
     /// What upstreams are told of it, for as long as this connection lasts.
     wanted_logs: Mutex<Option<WantedLogs>>,
-    session: upstreams::Session,
+    session: Session,
     asks: Asks,
     suspended: Suspended,
     /// Tells this connection from others.
@@ -77,7 +78,7 @@ impl HaldirMcp {
             credential,
             log_level: Level::default(),
             wanted_logs: Mutex::default(),
-            session: upstreams::Session::default(),
+            session: Session::default(),
             asks: Asks::default(),
             suspended: Suspended::default(),
             whose: line::next_client(),
@@ -119,10 +120,36 @@ impl HaldirMcp {
         });
     }
 
+    /// Tells the client that has listed the tools that its list is another one, where another session of its may call others.
+    async fn tell_of_session(
+        &self,
+        before: Option<String>,
+        credential: &Credential,
+        context: &RequestContext<RoleServer>,
+    ) {
+        let now = self.session.made_by(credential);
+        if now == before || !self.follows.load(Ordering::Relaxed) || !lasts(context) {
+            return;
+        }
+        let listed = async |session: Option<&str>| upstreams::names(&self.backend, credential, session).await;
+        if listed(before.as_deref()).await != listed(now.as_deref()).await
+            && let Err(error) = context.peer.notify_tool_list_changed().await
+        {
+            tracing::debug!(%error, "a change of the tools was not told");
+        }
+    }
+
     /// Calls the tools of upstreams in this session, where a local agent names none.
     #[must_use]
     pub fn bound_to(mut self, session: Arc<BoundSession>) -> Self {
         self.session.bind(session);
+        self
+    }
+
+    /// Remembers sessions by who made them, for callers without a lasting connection.
+    #[must_use]
+    pub fn standing_on(mut self, standing: Standing) -> Self {
+        self.session.stand_on(standing);
         self
     }
 
@@ -192,7 +219,9 @@ impl ServerHandler for HaldirMcp {
         // Before they are listed, so that no change is missed in between.
         self.follow(&context).await;
         let mut all = tools::all().to_vec();
-        all.extend(upstreams::tools(&self.backend, &self.credential(&context)).await);
+        let credential = self.credential(&context);
+        let session = Session::named(&context).or_else(|| self.session.made_by(&credential));
+        all.extend(upstreams::tools(&self.backend, &credential, session.as_deref()).await);
         Ok(ListToolsResult::with_all_items(all))
     }
 
@@ -245,9 +274,21 @@ impl ServerHandler for HaldirMcp {
             };
             return call.answer(&self.backend, &credential, &self.session, &context, ask).await;
         };
+        let session = if session::uses_session(operation) && !session::may_name_one(&arguments) {
+            match Session::named(&context) {
+                Some(named) => Some(named),
+                // Without any, the tool says that it needs one.
+                None => self.session.of(&credential).await.ok(),
+            }
+        } else {
+            None
+        };
+        let arguments = session::filled(operation, &arguments, session.as_deref());
+        let before = self.session.made_by(&credential);
         let outcome = tools::call(&self.backend, &credential, operation, &arguments).await;
         let outcome = outcome.unwrap_or_else(|error| tools::refusal(&error));
-        self.session.note(operation, &outcome);
+        self.session.note(&credential, operation, &outcome);
+        self.tell_of_session(before, &credential, &context).await;
         self.log_level.tell(&context, operation.name, &outcome).await;
         Ok(outcome.into_result().into())
     }
@@ -344,6 +385,9 @@ fn lasts(context: &RequestContext<RoleServer>) -> bool {
     !is_modern(context) && parts.is_none_or(|parts| parts.headers.contains_key("mcp-session-id"))
 }
 
+/// Tools of upstreams that are named to a client that has called one that there is not.
+const MAX_NAMED: usize = 100;
+
 /// The methods that 2026-07-28 no longer has, of those that this server answers before it.
 const ENDED_METHODS: [&str; 3] = ["initialize", "ping", "logging/setLevel"];
 
@@ -364,8 +408,12 @@ const KNOWN_METHODS: [&str; 12] = [
 ];
 
 /// A tool that does not exist is a fault of the request, not of a tool (MCP, Tools, Error handling).
-pub fn unknown_tool(name: &str) -> ErrorData {
-    let names: Vec<_> = tools::all().iter().map(|tool| tool.name.as_ref()).collect();
+pub fn unknown_tool(name: &str, of_upstreams: &[&str]) -> ErrorData {
+    let own = tools::all().iter().map(|tool| tool.name.as_ref());
+    let mut names: Vec<_> = own.chain(of_upstreams.iter().copied().take(MAX_NAMED)).collect();
+    if of_upstreams.len() > MAX_NAMED {
+        names.push("and more, which tools/list has");
+    }
     let name: String = name.chars().take(100).collect();
     ErrorData::invalid_params(format!("the tool {name} is unknown; there are: {}", names.join(", ")), None)
 }

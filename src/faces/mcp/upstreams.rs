@@ -1,6 +1,6 @@
-//! The tools of upstream servers beside haldir's own, as `upstream.tool`.
+//! The tools of upstream servers beside haldir's own, as `upstream__tool`.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use rmcp::{
     ErrorData, RoleServer,
@@ -13,114 +13,99 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     ask::{self, Ask, Asked},
-    exact,
+    exact, harmless,
     line::{self, Ear, Heard},
     logging::Level,
     server,
+    session::{self, Session},
     suspended::{Asker, Running, Suspended},
-    tools::Outcome,
 };
 use crate::{
     error::{Code, Error, Result},
-    faces::{
-        backend::Backend,
-        relay::{
-            bound_session::BoundSession,
-            message::{self, SESSION_META},
-        },
-    },
+    faces::{backend::Backend, relay::message},
     model::{Credential, SessionId},
     operations::{
-        self, CallOptions, Haldir, Operation,
+        self, CallOptions, Haldir,
         proxied::{self, Hearing, refusal_text},
     },
 };
 
-/// The header that names the session of a call.
-const SESSION_HEADER: &str = "x-session-id";
+/// A tool of an upstream, as it is listed.
+struct Listed {
+    tool: Tool,
+    /// `upstream.tool`.
+    full_name: String,
+    upstream: String,
+    /// Its own name, where that is enough.
+    bare_name: Option<String>,
+    takes_session_id: bool,
+}
+
+impl Listed {
+    fn is_called(&self, name: &str) -> bool {
+        self.tool.name == name || self.full_name == name || self.bare_name.as_deref() == Some(name)
+    }
+}
 
 /// The tools of upstreams that may be called, as far as this caller may see them. The first answer waits for children of
 /// this process that have just been started, since a client that has asked does not ask again.
-pub async fn tools(backend: &Backend, credential: &Credential) -> Vec<Tool> {
-    let listed = pinned(backend, credential).await;
+pub async fn tools(backend: &Backend, credential: &Credential, session: Option<&str>) -> Vec<Tool> {
+    listed(backend, credential, session).await.into_iter().map(|listed| listed.tool).collect()
+}
+
+/// The names of those that may be called now.
+pub async fn names(backend: &Backend, credential: &Credential, session: Option<&str>) -> Vec<String> {
+    let listed = pinned(backend, credential, session).await;
+    listed.into_iter().map(|listed| listed.tool.name.into_owned()).collect()
+}
+
+async fn listed(backend: &Backend, credential: &Credential, session: Option<&str>) -> Vec<Listed> {
+    let listed = pinned(backend, credential, session).await;
     if let Backend::Local(haldir) = backend {
-        let names: Vec<&str> = listed.iter().map(|tool| tool.name.as_ref()).collect();
-        if haldir.children_listed(&names).await {
-            return pinned(backend, credential).await;
+        let upstreams: Vec<&str> = listed.iter().map(|listed| listed.upstream.as_str()).collect();
+        if haldir.children_listed(&upstreams).await {
+            return pinned(backend, credential, session).await;
         }
     }
     listed
 }
 
-async fn pinned(backend: &Backend, credential: &Credential) -> Vec<Tool> {
+async fn pinned(backend: &Backend, credential: &Credential, session: Option<&str>) -> Vec<Listed> {
     #[derive(Deserialize)]
-    struct Listed {
+    struct Answer {
         tools: Vec<Value>,
     }
-    let listed = match operations::named("listProxyTools") {
-        Some(operation) => backend.call(operation, credential, "{\"state\":\"pinned\"}", CallOptions::default()).await,
+    // Also an operator calls them as an agent does.
+    let input = json!({"state": "pinned", "callable": true, "session_id": session}).to_string();
+    let answer = match operations::named("listProxyTools") {
+        Some(operation) => backend.call(operation, credential, &input, CallOptions::default()).await,
         None => return Vec::new(),
     };
     // A key that may not see them sees haldir's own tools all the same.
-    let Ok(reply) = listed else { return Vec::new() };
-    let Ok(Listed { tools }) = serde_json::from_str(&reply.body) else { return Vec::new() };
+    let Ok(reply) = answer else { return Vec::new() };
+    let Ok(Answer { tools }) = serde_json::from_str(&reply.body) else { return Vec::new() };
     tools.into_iter().filter_map(tool).collect()
 }
 
-/// A tool as its upstream defines it, under its whole name. How it may be called over a connection of its own does not
-/// hold here.
-fn tool(mut listed: Value) -> Option<Tool> {
+/// A tool as its upstream defines it, as far as every client can read that, under the name that it is listed under.
+fn tool(mut listed: Value) -> Option<Listed> {
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    let (upstream, own) = (text(&listed["upstream"])?, text(&listed["tool"])?);
     let name = listed["name"].take();
     let Value::Object(mut definition) = listed["definition"].take() else { return None };
+    harmless::mend(&mut definition);
+    let takes_session_id = definition["inputSchema"]["properties"].get(session::ARGUMENT).is_some();
     definition.insert("name".to_owned(), name);
-    definition.remove("execution");
-    serde_json::from_value(Value::Object(definition)).ok()
-}
-
-/// The session that calls of a connection are made in, where they name none.
-#[derive(Default)]
-pub struct Session {
-    // A std mutex: held to look or to write, never across a wait.
-    made: Mutex<Option<String>>,
-    bound: Option<Arc<BoundSession>>,
-}
-
-impl Session {
-    /// Falls back to this one for a local agent.
-    pub fn bind(&mut self, session: Arc<BoundSession>) {
-        self.bound = Some(session);
-    }
-
-    /// A session that was made over this connection is the one that its next calls are made in.
-    pub fn note(&self, operation: &Operation, outcome: &Outcome) {
-        #[derive(Deserialize)]
-        struct Made {
-            session_id: String,
+    let tool = match serde_json::from_value(Value::Object(definition)) {
+        Ok(tool) => tool,
+        Err(error) => {
+            tracing::warn!(%upstream, tool = own, %error, "a tool is not listed over MCP: its definition cannot be read");
+            return None;
         }
-        if operation.name == "createSession"
-            && !outcome.is_error
-            && let Ok(Made { session_id }) = serde_json::from_str(&outcome.json)
-        {
-            *self.made.lock().unwrap_or_else(PoisonError::into_inner) = Some(session_id);
-        }
-    }
-
-    async fn of(&self, credential: &Credential, context: &RequestContext<RoleServer>) -> Result<String> {
-        let named = context.meta.get(SESSION_META).and_then(Value::as_str).map(str::to_owned);
-        let parts = context.extensions.get::<http::request::Parts>();
-        let header = || parts?.headers.get(SESSION_HEADER)?.to_str().ok().map(str::to_owned);
-        let made = || self.made.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some(session) = named.or_else(header).or_else(made) {
-            return Ok(session);
-        }
-        match (&self.bound, credential) {
-            (Some(bound), Credential::LocalAgent) => bound.id().await.map(|id| id.to_string()),
-            _ => Err(Error::new(
-                Code::SessionInvalid,
-                "the call names no session: make one with createSession first, or send its id as X-Session-ID",
-            )),
-        }
-    }
+    };
+    let full_name = format!("{upstream}.{own}");
+    let bare_name = (listed["bare_name"] == true).then_some(own);
+    Some(Listed { tool, full_name, upstream, bare_name, takes_session_id })
 }
 
 fn session_id(text: &str) -> Result<SessionId> {
@@ -129,7 +114,7 @@ fn session_id(text: &str) -> Result<SessionId> {
 
 /// A call of a tool that is not haldir's own.
 pub struct Call<'a> {
-    /// `upstream.tool`, or `tool`.
+    /// As it is listed; `upstream.tool`; or `tool`.
     pub tool: &'a str,
     /// JSON text, as it was written.
     pub arguments: &'a str,
@@ -153,8 +138,44 @@ impl Call<'_> {
         context: &RequestContext<RoleServer>,
         ask: Option<Ask<'_>>,
     ) -> Result<CallToolResponse, ErrorData> {
+        let taken = self.taken_session(backend, credential).await;
+        let Some((in_arguments, arguments)) = taken else {
+            return self.answer_in(Session::named(context), backend, credential, session, context, ask).await;
+        };
+        let call = Call { arguments: &arguments, ..*self };
+        let named = Session::named(context).unwrap_or(in_arguments);
+        call.answer_in(Some(named), backend, credential, session, context, ask).await
+    }
+
+    /// The session that stands among the arguments, and those without it: it is not for the upstream, which could act in it.
+    /// A tool with an argument of that name has it for itself.
+    async fn taken_session(&self, backend: &Backend, credential: &Credential) -> Option<(String, String)> {
+        let taken = session::taken_from(self.arguments)?;
+        let has_it = match backend {
+            Backend::Local(haldir) => haldir.tool_takes(credential, self.tool, session::ARGUMENT).unwrap_or(true),
+            Backend::Remote(_) => {
+                let listed = pinned(backend, credential, None).await;
+                listed.iter().any(|listed| listed.is_called(self.tool) && listed.takes_session_id)
+            }
+        };
+        (!has_it).then_some(taken)
+    }
+
+    async fn answer_in(
+        &self,
+        named: Option<String>,
+        backend: &Backend,
+        credential: &Credential,
+        session: &Session,
+        context: &RequestContext<RoleServer>,
+        ask: Option<Ask<'_>>,
+    ) -> Result<CallToolResponse, ErrorData> {
         let state = self.params.request_state.as_deref().filter(|state| Suspended::is_state(state));
-        let (outcome, has_session) = match session.of(credential, context).await {
+        let found = match named {
+            Some(named) => Ok(named),
+            None => session.of(credential).await,
+        };
+        let (outcome, has_session) = match found {
             Ok(session) => match (state, backend) {
                 (Some(state), Backend::Local(haldir)) => {
                     let Some(outcome) = self.gone_on(haldir, credential, &session, context, state).await else {
@@ -172,19 +193,14 @@ impl Call<'_> {
             Err(error) => error,
         };
         // Without a session nobody has looked for the tool. Who may not even ask which there are is told that there is none.
-        let is_unknown = match error.code {
-            Code::UnknownTool => true,
-            Code::SessionInvalid => !self.is_shown(backend, credential).await,
-            _ => !has_session && !self.is_shown(backend, credential).await,
-        };
-        if is_unknown {
-            return Err(server::unknown_tool(self.tool));
+        if error.code == Code::UnknownTool || error.code == Code::SessionInvalid || !has_session {
+            let listed = listed(backend, credential, None).await;
+            if error.code == Code::UnknownTool || !listed.iter().any(|listed| listed.is_called(self.tool)) {
+                let names: Vec<_> = listed.iter().map(|listed| listed.tool.name.as_ref()).collect();
+                return Err(server::unknown_tool(self.tool, &names));
+            }
         }
         Ok(CallToolResult::error(vec![ContentBlock::text(refusal_text(&error))]).into())
-    }
-
-    async fn is_shown(&self, backend: &Backend, credential: &Credential) -> bool {
-        tools(backend, credential).await.iter().any(|tool| tool.name == self.tool)
     }
 
     /// Makes the call, and asks the person at the client if that is what it waits for.
@@ -209,7 +225,7 @@ impl Call<'_> {
         let Some(held) = slot.get() else { return Ok(made(result)) };
         match ask.ask(held, brought.as_ref(), params).await? {
             Asked::Decided(hearing) => attempt(hearing).await.map(made),
-            Asked::Told(text) => Ok(CallToolResult::success(vec![ContentBlock::text(text)]).into()),
+            Asked::Told(text) => Ok(CallToolResult::error(vec![ContentBlock::text(text)]).into()),
             Asked::InputRequired(response) => Ok(*response),
         }
     }
@@ -242,7 +258,7 @@ impl Call<'_> {
         );
         let reply =
             backend.call(operation, credential, &input, CallOptions { hearing, ..CallOptions::default() }).await?;
-        Ok(reply.body.to_string())
+        Ok(proxied::answered_elsewhere(reply.body.to_string()))
     }
 
     async fn make_here(

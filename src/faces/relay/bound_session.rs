@@ -56,6 +56,11 @@ impl BoundSession {
         Self { haldir, credential, terms, current: Mutex::default() }
     }
 
+    /// What the agent may do, as far as its operator said so here: a session that was made before has scopes of its own.
+    pub fn scopes(&self) -> Option<Scopes> {
+        self.terms.scopes.clone().filter(|_| self.terms.session.is_none())
+    }
+
     /// The session's id.
     pub async fn id(&self) -> Result<SessionId> {
         if let Some(session) = &self.terms.session {

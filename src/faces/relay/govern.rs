@@ -54,13 +54,9 @@ pub struct Admitted {
 pub enum Decision {
     /// It may go on.
     Go(Admitted),
-    /// It may not; this is what the client is told instead.
-    Told {
-        /// For the model.
-        text: String,
-        /// Whether it is an error, rather than a "not yet".
-        is_error: bool,
-    },
+    /// It may not, or not yet: this text is the client's result instead, as an error. A result that is none would have to
+    /// fit the tool's output schema, and the client's library would refuse it before the model sees why.
+    Told(String),
     /// The person at the client may decide; a client that cannot ask them is told that the call waits.
     Ask {
         /// What to ask.
@@ -77,18 +73,18 @@ pub enum Decision {
 impl Decision {
     /// What a client is told of an error.
     pub fn of(error: &Error) -> Self {
-        Self::Told { text: refusal_text(error), is_error: true }
+        Self::Told(refusal_text(error))
     }
 
     /// The call, or the response to it that says why there is none; `modern` from 2026-07-28 on.
     pub fn admitted(self, id: &str, modern: bool) -> Result<Admitted, String> {
         match self {
             Self::Go(admitted) => Ok(admitted),
-            Self::Ask { held, .. } => Self::Told { text: held.text(), is_error: false }.admitted(id, modern),
-            Self::Told { text, is_error } => {
+            Self::Ask { held, .. } => Self::Told(held.text()).admitted(id, modern),
+            Self::Told(text) => {
                 let kind = if modern { r#""resultType":"complete","# } else { "" };
                 let part = format!(r#"{{"type":"text","text":{}}}"#, message::quoted(&text));
-                let result = format!(r#"{{{kind}"content":[{part}],"isError":{is_error}}}"#);
+                let result = format!(r#"{{{kind}"content":[{part}],"isError":true}}"#);
                 Err(message::response(id, &result))
             }
             Self::Unknown(problem) => Err(message::error(Some(id), message::INVALID_PARAMS, &problem)),

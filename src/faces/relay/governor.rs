@@ -88,6 +88,12 @@ impl Governor {
             Verdict::Go(going) => Decision::Go(admitted(*going)),
             Verdict::Held(held) => self.held(&cx, held, asks).await?,
             Verdict::Refused(error) if error.code == Code::UnknownTool => Decision::Unknown(error.message),
+            Verdict::Refused(error) if error.code == Code::SessionInvalid && self.session.is_some() => {
+                // The agent cannot make another one: only who started it can.
+                let message = "the session that this agent was started with has ended: it was revoked, or has expired. \
+                               Tell the user that no further call is made until they start it anew";
+                Decision::of(&Error::new(Code::SessionInvalid, message).field("session_id"))
+            }
             Verdict::Refused(error) => Decision::of(&error),
         })
     }
@@ -101,7 +107,7 @@ impl Governor {
         };
         Ok(match question {
             Some(question) => Decision::Ask { question, held, within: self.asking.within },
-            None => Decision::Told { text: held.text(), is_error: false },
+            None => Decision::Told(held.text()),
         })
     }
 
@@ -175,7 +181,8 @@ impl Govern for Governor {
             // The client may call what it sees here.
             link.list_is_old();
         }
-        self.haldir.visible_tools(&cx, &self.upstream, tools)
+        let scopes = self.session.as_ref().and_then(|session| session.scopes());
+        self.haldir.visible_tools(&cx, &self.upstream, tools, scopes)
     }
 
     fn admit(&self, asked: Asked) -> BoxFuture<'_, Result<Decision>> {

@@ -22,7 +22,7 @@ use crate::{
 
 /// Serves until the client leaves.
 pub fn serve(cli: &Cli) -> Result<()> {
-    logging::start("warn,rmcp::service=error")?;
+    logging::start("warn,rmcp=off")?;
     // One thread: a client waits for one answer at a time, and start-up and memory count here.
     let runtime = Builder::new_current_thread().enable_all().build().map_err(Error::internal)?;
     let outcome = runtime.block_on(async {

@@ -59,7 +59,7 @@ pub struct ServeOptions {
 
 /// Serves until the process is asked to stop.
 pub fn serve(cli: &Cli, options: &ServeOptions) -> Result<()> {
-    logging::start("info,rmcp::service=error")?;
+    logging::start("info,rmcp=off")?;
     let cores = std::thread::available_parallelism().map_or(2, usize::from);
     // The writer, the disk and the kernel want the rest: a writer that workers keep from its core holds up every call
     // (measured on 4 cores: a tenth fewer durable writes with 3 workers than with 2).
@@ -82,12 +82,14 @@ async fn run(cli: &Cli, options: &ServeOptions, lanes: &Lanes) -> Result<()> {
     settings.rate_limits = options.rate_limits.unwrap_or(HourlyLimits(None)).0;
     // Over HTTP a key is what its operator made it; only what is set here bounds it further.
     settings.key_defaults = Ceilings::NONE;
-    settings.open_bootstrap = address.ip().is_loopback();
+    // A public URL says that a reverse proxy stands in front: then everybody comes from this machine.
+    settings.open_bootstrap = address.ip().is_loopback() && options.public_url.is_none();
+    let is_open = settings.open_bootstrap;
     let has_token = settings.bootstrap_token.is_some();
     let haldir = cli.store.open(settings).await?;
     haldir.declare_children().await?;
     if haldir.has_no_key()? {
-        eprintln!("{}", how_to_begin(address, has_token));
+        eprintln!("{}", how_to_begin(address, has_token, is_open));
     }
     let asked_to_stop = terminated()?;
     let shutdown = CancellationToken::new();
@@ -148,6 +150,7 @@ fn listen_address(options: &ServeOptions) -> Result<String> {
         return Ok(listen.clone());
     }
     match std::env::var("PORT") {
+        Ok(port) if port.is_empty() => Ok("127.0.0.1:8000".to_owned()),
         Ok(port) => match port.parse::<u16>() {
             Ok(port) => Ok(format!("0.0.0.0:{port}")),
             Err(_) => Err(bad_setting("PORT", "must be a port number from 0 to 65535")),
@@ -156,8 +159,8 @@ fn listen_address(options: &ServeOptions) -> Result<String> {
     }
 }
 
-fn how_to_begin(address: SocketAddr, has_token: bool) -> String {
-    let body = match (has_token, address.ip().is_loopback()) {
+fn how_to_begin(address: SocketAddr, has_token: bool, is_open: bool) -> String {
+    let body = match (has_token, is_open) {
         (true, _) => r#"{"name":"operator","tier":"pro","bootstrap_token":"…"}"#,
         (false, true) => r#"{"name":"operator","tier":"pro"}"#,
         (false, false) => {

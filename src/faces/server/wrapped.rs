@@ -26,7 +26,7 @@ use crate::{
 
 /// Serves until the client leaves.
 pub fn serve(cli: &Cli, options: &WrapOptions) -> Result<()> {
-    logging::start("warn,rmcp::service=error")?;
+    logging::start("warn,rmcp=off")?;
     if std::env::var("HALDIR_BASE_URL").is_ok_and(|url| !url.is_empty()) {
         let problem =
             "a wrapped server is governed by the store of this machine: unset it, or register the server there";

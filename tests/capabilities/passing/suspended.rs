@@ -184,7 +184,7 @@ fn a_client_on_standard_input_is_asked_by_a_result_too_and_so_is_one_that_reads_
         parsed(&lines.ask(method, &params))
     };
     eventually("the child answers", || {
-        ask(json!({}), "tools/list").pop().unwrap().to_string().contains("up.test_roots").then_some(())
+        ask(json!({}), "tools/list").pop().unwrap().to_string().contains("up__test_roots").then_some(())
     });
     let made = json!({"name": "createSession", "arguments": {"agent_id": "a", "scopes": ["execute"]}});
     assert_eq!(ask(made, "tools/call").pop().unwrap()["result"]["isError"], false);

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::{add_policy, blocked, call, caller, carried_out, entries, register};
 use crate::support::{
-    Answer, Client, House, Server, at_once, json, text,
+    Answer, Client, House, Server, at_once, json, refusal_in, text,
     upstream::{Behaviour, Upstream},
 };
 
@@ -196,7 +196,7 @@ fn the_changed_call_passes_through_the_servers_own_address_too() {
         let headers = [("Accept", "application/json, text/event-stream"), ("X-Session-ID", setting.session.as_str())];
         setting.agent.send("POST", "/mcp/post", &headers, &message).json()["result"].clone()
     };
-    let held: Value = serde_json::from_str(&text(&call()["content"][0], "text")).unwrap();
+    let held = refusal_in(&call());
     setting.approve(&text(&held, "request_id"), &json!({"to": "ann@example.com", "body": "hello"})).ok();
     let result = call();
     assert_eq!(result["_meta"]["io.haldir/edited_arguments"]["changed"], json!(["to"]), "{result}");

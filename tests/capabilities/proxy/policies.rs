@@ -44,7 +44,7 @@ fn an_allow_list_allows_exactly_what_it_names() {
     // With two tools of one name, the name alone means neither.
     register(&operator, "evil", &bad);
     let told = blocked(&call(&operator, &session, "read", &json!({})), "unknown_tool");
-    assert!(text(&told, "error").contains("evil.read, up.read"), "{told}");
+    assert!(text(&told, "error").contains("evil__read, up__read"), "{told}");
     for name in ["evil.read", "up.read"] {
         blocked(&call(&operator, &session, name, &json!({})), "policy_denied");
     }

@@ -54,7 +54,12 @@ impl Answer {
     /// The body of a refusal with this status and code, in the shape that every refusal has.
     #[track_caller]
     pub fn refused(&self, status: u16, code: &str) -> Value {
-        let body = self.json();
+        let mut body = self.json();
+        // Where JSON-RPC is spoken it is in an error of that.
+        if body["jsonrpc"] == "2.0" {
+            assert!(!text(&body["error"], "message").is_empty(), "{body}");
+            body = body["error"]["data"].take();
+        }
         assert_eq!((self.status, body["code"].as_str()), (status, Some(code)), "{body}");
         assert!(!text(&body, "error").is_empty() && !text(&body, "request_id").is_empty(), "{body}");
         body

@@ -50,6 +50,7 @@ impl InProcess {
             webhooks: haldir::call::WebhookPace::default(),
             upstreams: haldir::upstream::UpstreamLimits::default(),
             children: haldir::upstream::child::Children::default(),
+            tool_names: haldir::operations::proxied::ToolNames::default(),
         };
         let clock = Arc::new(ManualClock::new(start_of_time()));
         let runtime = Runtime::new().unwrap();

@@ -12,7 +12,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::Process;
+use super::{Process, refusal_in};
 
 /// Where the program is. `cargo test` builds it with all examples; a run of this test program alone does not, and builds it
 /// here if it is missing or older than what it is made of.
@@ -128,8 +128,7 @@ impl Lines {
     pub fn refused(&mut self, tool: &str, arguments: &Value, code: &str) {
         let answer = self.call(tool, arguments);
         assert_eq!(answer["result"]["isError"], true, "{answer}");
-        let text = answer["result"]["content"][0]["text"].as_str().unwrap();
-        let told: Value = serde_json::from_str(text).unwrap();
+        let told = refusal_in(&answer["result"]);
         assert_eq!((&told["code"], &told["blocked_by"]), (&json!(code), &json!("haldir")), "{told}");
     }
 

@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::{Process, lock, text};
+use super::{Process, lock, refusal_in, text};
 
 /// A running stdio server, initialised. Calls follow one another.
 pub struct Stdio {
@@ -80,7 +80,7 @@ impl Stdio {
     pub fn refused(&self, name: &str, arguments: &Value, code: &str) -> Value {
         let result = self.tool(name, arguments);
         assert_eq!(result["isError"], true, "{result}");
-        let body: Value = serde_json::from_str(result["content"][0]["text"].as_str().unwrap()).unwrap();
+        let body = refusal_in(&result);
         assert_eq!(body["code"], code, "{body}");
         body
     }

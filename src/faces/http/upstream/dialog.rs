@@ -100,7 +100,7 @@ async fn converse(
     };
     drop(ask);
     let Some(decided) = answer.decided(waiting.request_id, &exchange.open.client().name) else {
-        let told = Decision::Told { text: waiting.held.text_after(UNDECIDED), is_error: false };
+        let told = Decision::Told(waiting.held.text_after(UNDECIDED));
         if let Err(response) = told.admitted(&calling.id, false) {
             // As above.
             let _ = sender.send(event(&response)).await;

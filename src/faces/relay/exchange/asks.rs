@@ -51,7 +51,7 @@ impl Exchange {
         within: Duration,
     ) -> Option<Decision> {
         let entry = self.calls.get_mut(id)?;
-        let told = |text: String| Some(Decision::Told { text, is_error: false });
+        let told = |text: String| Some(Decision::Told(text));
         if entry.cancelled {
             return told(held.text());
         }
@@ -144,7 +144,7 @@ impl Exchange {
     }
 
     async fn told(&self, id: &str, text: String) {
-        if let Err(response) = (Decision::Told { text, is_error: false }).admitted(id, false) {
+        if let Err(response) = Decision::Told(text).admitted(id, false) {
             self.answer(response).await;
         }
     }

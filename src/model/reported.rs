@@ -1,0 +1,89 @@
+//! A cost as somebody reports it, which is often a sum of binary fractions: `0.009000000000000001`. It is rounded where an
+//! amount to pay would be refused: what was done is recorded all the same.
+
+use std::borrow::Cow;
+
+use rust_decimal::{Decimal, RoundingStrategy};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::{Deserialize, Deserializer, de::Error};
+use serde_json::value::RawValue;
+
+use super::{
+    Money,
+    money::{MAX_DECIMALS, MAX_NUMBER_CHARS},
+};
+
+/// A reported cost in USD.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReportedCost {
+    /// The amount, with at most nine decimals.
+    pub amount: Money,
+    /// Whether more decimals were reported.
+    pub rounded: bool,
+}
+
+impl ReportedCost {
+    /// Reads the text of a number. What is half way goes up: nobody gains by it.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let problem = match text.parse::<Money>() {
+            Ok(amount) => return Ok(Self { amount, rounded: false }),
+            Err(problem) => problem,
+        };
+        // Only what JSON takes for a number, and only so long that nobody computes with it for long.
+        if text.len() > MAX_NUMBER_CHARS || serde_json::from_str::<f64>(text).is_err() {
+            return Err(problem);
+        }
+        let read = if text.contains(['e', 'E']) { small(text) } else { text.parse::<Decimal>().ok() };
+        let rounded = read.ok_or_else(|| problem.clone())?;
+        let rounded = rounded.round_dp_with_strategy(MAX_DECIMALS, RoundingStrategy::MidpointAwayFromZero);
+        let amount = rounded.normalize().to_string().parse().map_err(|_: String| problem)?;
+        Ok(Self { amount, rounded: true })
+    }
+}
+
+/// In scientific notation; one that is too small for a decimal is as good as nothing.
+fn small(text: &str) -> Option<Decimal> {
+    let nothing = || serde_json::from_str::<f64>(text).ok().filter(|value| value.abs() < 1e-20).map(|_| Decimal::ZERO);
+    Decimal::from_scientific(text).ok().or_else(nothing)
+}
+
+impl<'de> Deserialize<'de> for ReportedCost {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = Box::<RawValue>::deserialize(deserializer)?;
+        Self::parse(raw.get()).map_err(D::Error::custom)
+    }
+}
+
+impl JsonSchema for ReportedCost {
+    fn schema_name() -> Cow<'static, str> {
+        Money::schema_name()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        Money::json_schema(generator)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sum_of_binary_fractions_is_rounded_and_an_exact_amount_is_not() {
+        let read = |text: &str| ReportedCost::parse(text).map(|cost| (cost.amount.to_string(), cost.rounded));
+        let ok = |text: &str, rounded| Ok((text.to_owned(), rounded));
+        assert_eq!(read("0.009000000000000001"), ok("0.009", true));
+        assert_eq!(read("0.30000000000000004"), ok("0.3", true));
+        assert_eq!(read("9.000000000000001e-3"), ok("0.009", true));
+        assert_eq!(read("0.0000000005"), ok("0.000000001", true));
+        assert_eq!(read("1e-300"), ok("0", true));
+        assert_eq!((read("29.99"), read("1e2")), (ok("29.99", false), ok("100", false)));
+        for bad in ["1e300", "9223372036.8547758080001", "\"1\"", "NaN", "", "1.", "0x1", "-", "null", "1_0"] {
+            assert!(read(bad).is_err(), "{bad}");
+        }
+    }
+}
