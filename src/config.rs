@@ -17,7 +17,10 @@ use std::{
 
 use clap::{Args, builder::Resettable};
 pub use limits::LimitOptions;
-pub use master_key::KeySource;
+pub use master_key::{
+    KeySource, file as key_file, next_file, read_file as read_key_file, settle_next, write as write_key,
+    write_new as write_key_to, write_next,
+};
 use zeroize::Zeroizing;
 
 use crate::{
@@ -25,7 +28,7 @@ use crate::{
     crypto::Key,
     error::{Code, Error, Result},
     model::{Ceilings, Clock, Money, Scopes, time::SystemClock},
-    operations::{Haldir, proxied::ToolNames},
+    operations::{Haldir, copies, proxied::ToolNames},
     outbound::Outbound,
     upstream::{UpstreamLimits, child::Children},
 };
@@ -138,7 +141,9 @@ impl StoreOptions {
 
     /// The store's encryption key and where it comes from; `None` if there is none yet, and none is made.
     pub fn find_key(&self) -> Result<Option<(KeySource, Key)>> {
-        master_key::find(&self.path()?)
+        let path = self.path()?;
+        settle_key(&path)?;
+        master_key::find(&path)
     }
 
     /// Where the key file is, or would be.
@@ -170,6 +175,7 @@ impl StoreOptions {
     pub async fn open(&self, settings: Settings) -> Result<Haldir> {
         let path = self.path()?;
         require_database(&path)?;
+        settle_key(&path)?;
         let key = master_key::load(&path)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         Haldir::open(&path, &key, settings, clock).await
@@ -187,6 +193,14 @@ fn require_database(path: &Path) -> Result<()> {
         return Ok(()); // opening the store says what is wrong with a file that cannot be read
     }
     Err(bad_setting("HALDIR_DB", &format!("{} is not a SQLite database: name the store's own file", path.display())))
+}
+
+/// Finishes what a process left behind that ended while it put a new encryption key into use: the store says which of the
+/// two keys is its own.
+fn settle_key(path: &Path) -> Result<()> {
+    let Some(next) = master_key::find_next(path)? else { return Ok(()) };
+    let is_own = path.exists() && copies::is_own_key(path, &next)?;
+    master_key::settle_next(path, is_own)
 }
 
 fn parse_pace(text: &str) -> Result<WebhookPace, String> {

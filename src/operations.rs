@@ -3,6 +3,7 @@
 //! From it come the MCP tools, the `/v1` routes, the OpenAPI document, `schemas/`, and the terminal client's
 //! calls. Adding an operation is one new file in its room, and one line here.
 
+pub mod copies;
 mod definition;
 pub mod demo;
 mod denial;

@@ -117,6 +117,21 @@ impl Signers {
         self.create(tx, number, now)
     }
 
+    /// Seals the private keys under the master key of `next`, and authenticates all keys under it.
+    pub(super) fn reseal(&self, tx: &mut dyn Tx, next: &Self) -> Result<()> {
+        let stored = tx.signing_keys(usize::MAX)?;
+        self.open(&stored)?;
+        for mut key in stored {
+            if let Some(sealed) = &key.seed {
+                let seed = self.seal.open(&key.public_key, sealed).map_err(|_| altered())?;
+                key.seed = Some(next.seal.seal(&key.public_key, &seed).map_err(Error::internal)?);
+            }
+            key.mac = next.mac(&key);
+            tx.put_signing_key(&key)?;
+        }
+        Ok(())
+    }
+
     /// Erases the private keys whose time is over, and answers whose they were.
     pub(super) fn erase_retired(&self, tx: &mut dyn Tx, now: UnixMicros) -> Result<Vec<PublicKey>> {
         let stored = tx.signing_keys(MAX_PUBLISHED)?;

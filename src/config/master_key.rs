@@ -4,7 +4,7 @@ use std::{
     ffi::OsString,
     fmt,
     fs::{self, File, OpenOptions},
-    io::{self, Write},
+    io::{self, Read, Write},
     path::{Path, PathBuf},
 };
 
@@ -17,6 +17,8 @@ use crate::{
 };
 
 const VARIABLE: &str = "HALDIR_ENCRYPTION_KEY";
+/// A key file has 44 characters, and perhaps white space.
+const MAX_KEY_FILE_BYTES: usize = 4_096;
 
 /// Where a store's key comes from.
 #[derive(Clone, Debug)]
@@ -80,15 +82,82 @@ fn unusable(path: &Path, problem: &dyn std::fmt::Display) -> Error {
 }
 
 fn read(path: &Path) -> io::Result<Result<Key>> {
-    let text = Zeroizing::new(fs::read_to_string(path)?);
+    // A named pipe would never be opened, and a device never end.
+    let found = fs::metadata(path)?;
+    if !found.is_file() {
+        return Ok(Err(unusable(path, &"is no regular file")));
+    }
+    let mut text = Zeroizing::new(String::with_capacity(MAX_KEY_FILE_BYTES));
+    File::open(path)?.take(MAX_KEY_FILE_BYTES as u64).read_to_string(&mut text)?;
     #[cfg(unix)]
     {
-        let mode = std::os::unix::fs::PermissionsExt::mode(&fs::metadata(path)?.permissions());
-        if mode & 0o077 != 0 {
+        use std::os::unix::fs::{MetadataExt, PermissionsExt};
+        let mode = found.permissions().mode();
+        // A file that somebody else owns is one that was mounted, such as a secret of Kubernetes: its group is how this
+        // process may read it at all. root is somebody else there.
+        let own = rustix::process::geteuid().as_raw();
+        let is_mounted = found.uid() != own || own == 0;
+        if mode & 0o007 != 0 || (mode & 0o070 != 0 && !is_mounted) {
             return Ok(Err(unusable(path, &"can be read by others: run chmod 600 on it")));
         }
     }
     Ok(Key::parse(&text).map_err(|error| unusable(path, &format!("holds no key: {error}"))))
+}
+
+/// Where the key stands that is to be the next one while the store is rekeyed.
+pub fn next_file(database: &Path) -> PathBuf {
+    beside(database, ".key.next")
+}
+
+/// Writes the key that is to be the next one, whole and durable.
+pub fn write_next(database: &Path, key: &Key) -> Result<()> {
+    let path = next_file(database);
+    write_new(&path, key).and_then(|()| sync_folder(&path)).map_err(|error| unusable(&path, &error))
+}
+
+/// The key that is to be the next one, if there is one.
+pub fn find_next(database: &Path) -> Result<Option<Key>> {
+    let path = next_file(database);
+    match read(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        outcome => outcome.map_err(|error| unusable(&path, &error))?.map(Some),
+    }
+}
+
+/// Puts the next key in the place of the one before, if it is the store's own by now; else it is taken away.
+pub fn settle_next(database: &Path, is_own: bool) -> Result<()> {
+    let (next, path) = (next_file(database), file(database));
+    let done = if is_own { fs::rename(&next, &path) } else { fs::remove_file(&next) };
+    done.and_then(|()| sync_folder(&path)).map_err(|error| unusable(&next, &error))
+}
+
+/// Writes the key of the store at `database`, which has no key file.
+pub fn write(database: &Path, key: &Key) -> Result<()> {
+    let path = file(database);
+    write_new(&path, key).and_then(|()| sync_folder(&path)).map_err(|error| unusable(&path, &error))
+}
+
+/// The key in this file.
+pub fn read_file(path: &Path) -> Result<Key> {
+    read(path).map_err(|error| unusable(path, &error))?
+}
+
+/// Writes a key to a file that is not there yet, and that only its owner can read.
+pub fn write_new(path: &Path, key: &Key) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path)?;
+    file.write_all(key.to_base64().as_bytes())?;
+    file.write_all(b"\n")?;
+    file.sync_all()
+}
+
+fn sync_folder(path: &Path) -> io::Result<()> {
+    let Some(folder) = path.parent() else { return Ok(()) };
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    File::open(folder)?.sync_all()
 }
 
 /// Writes a new key. Two processes may start at once: the file appears whole, and the first one stays.
@@ -104,23 +173,18 @@ fn create(path: &Path) -> io::Result<()> {
     let key = Key::generate().map_err(io::Error::other)?;
     let name = crypto::token::<9>(".new-").map_err(io::Error::other)?;
     let temporary = beside(path, &name);
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(&temporary)?;
-    file.write_all(key.to_base64().as_bytes())?;
-    file.write_all(b"\n")?;
-    file.sync_all()?;
+    write_new(&temporary, &key)?;
     let linked = match fs::hard_link(&temporary, path) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
-        _ => Ok(()),
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        // A file system without hard links, such as FAT or some network shares.
+        Err(_) => match write_new(path, &key) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+            _ => Ok(()),
+        },
     };
     fs::remove_file(&temporary)?;
     // A key whose directory entry is lost with the power would lock the store that was made with it.
-    if let Some(folder) = path.parent() {
-        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-        File::open(folder)?.sync_all()?;
-    }
+    sync_folder(path)?;
     linked
 }

@@ -5,6 +5,7 @@
 
 mod approvals;
 mod audit;
+mod backup;
 mod call;
 mod compliance;
 mod doctor;
@@ -14,9 +15,12 @@ mod local;
 mod migrate;
 mod output;
 mod policy;
+mod rekey;
+mod restore;
 mod stdin;
 mod stop;
 mod target;
+mod unfinished;
 mod upstreams;
 mod webhooks;
 mod wrap_config;
@@ -124,6 +128,15 @@ enum Command {
     /// Check the local installation: one line per check, and how to mend what is wrong.
     #[command(after_help = doctor::HELP)]
     Doctor,
+    /// Copy the local store while it is in use, and verify the copy.
+    #[command(after_help = backup::HELP)]
+    Backup(backup::BackupOptions),
+    /// Put a backup in the place of the local store, unless that is newer.
+    #[command(after_help = restore::HELP)]
+    Restore(restore::RestoreOptions),
+    /// Put a new encryption key into use for the local store.
+    #[command(after_help = rekey::HELP)]
+    Rekey,
     /// Show, apply and verify the migrations of the local store.
     #[command(subcommand)]
     Migrate(migrate::MigrateCommand),
@@ -174,7 +187,16 @@ fn execute(cli: Cli) -> Result<ExitCode, Stop> {
     let log = if matches!(command, Command::Doctor | Command::Migrate(_)) { "off" } else { "error" };
     logging::start(log)?;
     let screen = Screen::new(global.json);
-    if matches!(command, Command::Doctor | Command::Migrate(_) | Command::WrapConfig(_) | Command::Demo(_)) {
+    if matches!(
+        command,
+        Command::Doctor
+            | Command::Migrate(_)
+            | Command::Backup(_)
+            | Command::Restore(_)
+            | Command::Rekey
+            | Command::WrapConfig(_)
+            | Command::Demo(_)
+    ) {
         global.require_no_server()?;
     }
     match command {
@@ -190,6 +212,9 @@ fn execute(cli: Cli) -> Result<ExitCode, Stop> {
         Command::Upstreams(command) => upstreams::run(&command, &global, screen),
         Command::Policy(command) => policy::run(&command, &global, screen),
         Command::Doctor => doctor::run(&global, screen),
+        Command::Backup(options) => backup::run(&options, &global, screen),
+        Command::Restore(options) => restore::run(&options, &global, screen),
+        Command::Rekey => rekey::run(&global, screen),
         Command::Migrate(command) => migrate::run(&command, &global, screen),
         Command::WrapConfig(options) => wrap_config::run(&options, &global, screen),
         Command::Call(command) => call::run(command, &global, screen),

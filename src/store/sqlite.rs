@@ -11,6 +11,7 @@ mod batch;
 mod checkpoint;
 mod compliance;
 mod connection;
+pub mod copying;
 mod counters;
 mod durability;
 mod flagged;

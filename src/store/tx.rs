@@ -107,6 +107,8 @@ pub enum ApiKeyUpdate {
 pub trait ReadKeys {
     /// The tenant's data key, wrapped under the master key; `None` if there is no such tenant.
     fn wrapped_data_key(&self, tenant: &TenantId) -> Result<Option<Vec<u8>>>;
+    /// Tenants in the order of their ids, after `after`, at most `limit`.
+    fn tenants(&self, after: &str, limit: usize) -> Result<Vec<TenantId>>;
     /// A value that proves whether a master key is the store's own.
     fn master_key_check(&self) -> Result<Option<Vec<u8>>>;
     fn any_api_key(&self) -> Result<bool>;
@@ -119,6 +121,8 @@ pub trait ReadKeys {
 #[allow(missing_docs)]
 pub trait WriteKeys {
     fn insert_tenant(&mut self, tenant: &TenantId, wrapped_data_key: &[u8], now: UnixMicros) -> Result<()>;
+    /// Puts the tenant's data key as it is wrapped now.
+    fn set_wrapped_data_key(&mut self, tenant: &TenantId, wrapped_data_key: &[u8]) -> Result<()>;
     fn set_master_key_check(&mut self, check: &[u8]) -> Result<()>;
     fn insert_api_key(&mut self, key: &ApiKey) -> Result<()>;
     fn update_api_key(&mut self, digest: &[u8; 32], update: ApiKeyUpdate) -> Result<()>;

@@ -37,6 +37,15 @@ pub struct Tree<'a> {
     tiles: HashMap<(u32, i64), Vec<Hash>>,
 }
 
+/// Refuses while the tree of a log is being built: what its tiles say cannot be compared with anything until then. Who opens
+/// the store builds it.
+pub fn require_built(tx: &dyn ReadTx, tenant: &TenantId) -> Result<()> {
+    let Some(build) = tx.tree_build(tenant)? else { return Ok(()) };
+    let message =
+        format!("the tree of this log is being built, {} of {} entries so far; try again", build.done, build.total);
+    Err(Error::new(Code::Unavailable, message))
+}
+
 impl<'a> Tree<'a> {
     /// The tree that ends at the log's authenticated head.
     pub fn open(tx: &'a dyn ReadTx, keyring: &Keyring, tenant: &'a TenantId) -> Result<Self> {
@@ -46,15 +55,7 @@ impl<'a> Tree<'a> {
 
     /// The tree that ends at `head`, which is authentic.
     pub fn at(tx: &'a dyn ReadTx, tenant: &'a TenantId, head: &Head) -> Result<Self> {
-        if let Some(build) = tx.tree_build(tenant)? {
-            return Err(Error::new(
-                Code::Unavailable,
-                format!(
-                    "the tree of this log is being built, {} of {} entries so far; try again",
-                    build.done, build.total
-                ),
-            ));
-        }
+        require_built(tx, tenant)?;
         let frontier = chain::frontier(head)?;
         let root = frontier.root();
         Ok(Self { tx, tenant, frontier, root, tiles: HashMap::new() })

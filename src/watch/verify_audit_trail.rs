@@ -7,7 +7,7 @@ use super::{
     canonical::hex,
     chain,
     check::{BadEntry, Check, Tiles},
-    retention,
+    retention, tree,
 };
 use crate::{
     call::{ReadContext, ReadOperation},
@@ -58,7 +58,8 @@ impl Verification {
         let keys = cx.services.keyring.tenant(cx.tx, tenant)?;
         let mut check = Check::default().plainly(plainly);
         let erased_up_to = retention::erased_up_to(cx.tx, &keys, tenant)?;
-        let mut tiles = Tiles::new(cx.tx.tree_build(tenant)?.is_none());
+        tree::require_built(cx.tx, tenant)?;
+        let mut tiles = Tiles::new(true);
         // From the smallest number there is: an entry in front of the first would be one too many.
         check.follow_stored(cx.tx, tenant, (i64::MIN, i64::MAX), erased_up_to, &mut tiles)?;
         let head = cx.tx.head(tenant)?;

@@ -6,7 +6,7 @@ use super::{
     chain,
     check::{BadEntry, Check, Tiles},
     in_order::in_order,
-    retention,
+    retention, tree,
     verify_audit_trail::Verification,
 };
 use crate::{
@@ -41,7 +41,7 @@ fn verify_by(
     plainly: bool,
     progress: &mut dyn FnMut(i64, i64),
 ) -> Result<Verification> {
-    let Beginning { keys, head, built, in_front, beyond } = Beginning::read(store, keyring, tenant)?;
+    let Beginning { keys, head, in_front, beyond } = Beginning::read(store, keyring, tenant)?;
     let total = head.as_ref().map_or(0, |head| head.seq);
     let mut check = Check::default().plainly(plainly);
     if head.is_none() {
@@ -55,7 +55,7 @@ fn verify_by(
             check.follow_stored(tx, tenant, (first, total + 1), erased, tiles)
         })
     };
-    let mut tiles = Tiles::new(built);
+    let mut tiles = Tiles::new(true);
     let mut first = 1;
     let mut next = || {
         let part = (first, (first + ENTRIES_AT_A_TIME).min(total + 1));
@@ -65,7 +65,7 @@ fn verify_by(
     let work = |(first, end): (i64, i64)| -> Result<(i64, Check, Tiles)> {
         store.read(|tx| {
             let erased = retention::erased_up_to(tx, &keys, tenant)?;
-            let (mut check, mut tiles) = (Check::behind(first - 1).plainly(plainly), Tiles::new(built));
+            let (mut check, mut tiles) = (Check::behind(first - 1).plainly(plainly), Tiles::new(true));
             check.follow_stored(tx, tenant, (first, end), erased, &mut tiles)?;
             tiles.compare(tx, tenant)?;
             Ok((end, check, tiles))
@@ -102,8 +102,6 @@ fn verify_by(
 struct Beginning {
     keys: Arc<TenantKeys>,
     head: Option<Head>,
-    /// Whether all of the tree's tiles are built.
-    built: bool,
     /// Whether something stands in front of the first entry, which haldir did not append.
     in_front: bool,
     /// What stands behind the head, which haldir did not append either.
@@ -127,7 +125,8 @@ impl Beginning {
                 beyond = Some(read.and_then(|entry| entry.to_entry().map_err(problem)));
                 false
             })?;
-            Ok(Self { keys, head, built: tx.tree_build(tenant)?.is_none(), in_front, beyond })
+            tree::require_built(tx, tenant)?;
+            Ok(Self { keys, head, in_front, beyond })
         })
     }
 }

@@ -21,6 +21,7 @@ mod client_configs;
 mod clients;
 mod compliance;
 mod compliance_schedules;
+mod copies;
 mod crash;
 mod discovery;
 mod earlier_calls;

@@ -9,6 +9,7 @@ mod witness;
 
 use std::process::ExitCode;
 
+pub use bundle::beside;
 use clap::Subcommand;
 pub use demo::{DemoCommand, run as run_demo};
 

@@ -46,7 +46,9 @@ pub fn serve(cli: &Cli, options: &WrapOptions) -> Result<()> {
         }
         haldir.declare_upstream(&cx, &name).await?;
         let mut command = options.command(&cli.store.path()?, &name)?;
-        let (variables, texts): (Vec<_>, Vec<_>) = std::env::vars().filter(|(_, text)| has_secret(text)).unzip();
+        // One that is no text names no secret.
+        let variables = std::env::vars_os().filter_map(|(name, text)| Some((name, text.into_string().ok()?)));
+        let (variables, texts): (Vec<_>, Vec<_>) = variables.filter(|(_, text)| has_secret(text)).unzip();
         let (texts, known) = haldir.fill_secrets(&cx, &name, &texts)?;
         command.known = Arc::clone(&known);
         command.environment = variables.into_iter().map(Into::into).zip(texts).collect();

@@ -1,6 +1,6 @@
 //! A database looked at from outside, for diagnosis: nothing is created, and nothing is changed.
 
-use std::{fmt, path::Path, time::Duration};
+use std::{collections::BTreeMap, fmt, path::Path, time::Duration};
 
 use rusqlite::{Connection, OpenFlags};
 
@@ -14,6 +14,15 @@ use crate::{
 const BUSY_LIMIT: Duration = Duration::from_secs(5);
 /// Problems that one check names at most.
 const MAX_PROBLEMS: usize = 10;
+
+/// Tables, indexes, triggers and views by name: what each is, and the statement that made it.
+fn schema(connection: &Connection) -> Result<BTreeMap<String, (String, String)>> {
+    let mut statement = connection.prepare(
+        "SELECT name, type, coalesce(sql, '') FROM sqlite_schema WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'",
+    )?;
+    let found = statement.query_map([], |row| Ok((row.get(0)?, (row.get(1)?, row.get(2)?))))?;
+    Ok(found.collect::<rusqlite::Result<_>>()?)
+}
 
 /// An existing database, opened for looking only.
 pub struct Inspection {
@@ -39,6 +48,31 @@ impl Inspection {
             APPLICATION_ID => Ok(Self { connection }),
             _ => Err(unreadable(&"it is empty, or the database of another program")),
         }
+    }
+
+    pub(super) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    /// What stands in the schema that this build's migrations do not make, and what of theirs is missing or otherwise:
+    /// a trigger, for instance, that changes rows behind haldir's back. The schema must be up to date.
+    pub fn foreign_schema(&self) -> Result<Vec<String>> {
+        let mut expected = Connection::open_in_memory()?;
+        scan::prepare(&expected)?;
+        Migrator::new(&mut expected).up()?;
+        let (ours, theirs) = (schema(&expected)?, schema(&self.connection)?);
+        let mut found = Vec::new();
+        for (name, (kind, sql)) in &theirs {
+            match ours.get(name) {
+                None => found.push(format!("the {kind} {name} was added")),
+                Some((_, expected)) if expected != sql => found.push(format!("the {kind} {name} was changed")),
+                Some(_) => {}
+            }
+        }
+        let missing = ours.iter().filter(|(name, _)| !theirs.contains_key(*name));
+        found.extend(missing.map(|(name, (kind, _))| format!("the {kind} {name} is missing")));
+        found.truncate(MAX_PROBLEMS);
+        Ok(found)
     }
 
     /// What the database's own check (`PRAGMA quick_check`) finds wrong with the file; nothing if it is sound.

@@ -24,6 +24,8 @@ macro_rules! api_key {
 
 statements! {
     TENANT_DATA_KEY = "SELECT data_key FROM tenants WHERE id = ?1";
+    TENANTS_BY_ID = "SELECT id FROM tenants WHERE id > ?1 ORDER BY id LIMIT ?2";
+    SET_DATA_KEY = "UPDATE tenants SET data_key = ?2 WHERE id = ?1";
     INSERT_TENANT = "INSERT INTO tenants (id, data_key, created_at) VALUES (?1, ?2, ?3)";
     META_VALUE = "SELECT value FROM meta WHERE key = 'master_key_check'";
     PUT_META_VALUE = "INSERT OR REPLACE INTO meta (key, value) VALUES ('master_key_check', ?1)";
@@ -69,6 +71,11 @@ impl ReadKeys for SqliteTx<'_> {
         Ok(statement.query_row([tenant.as_str()], |row| row.get(0)).optional()?)
     }
 
+    fn tenants(&self, after: &str, limit: usize) -> Result<Vec<TenantId>> {
+        let mut statement = self.connection()?.prepare_cached(TENANTS_BY_ID)?;
+        statement.query_and_then(params![after, rows(limit)], |row| Columns::of(row).next())?.collect()
+    }
+
     fn master_key_check(&self) -> Result<Option<Vec<u8>>> {
         Ok(self.connection()?.prepare_cached(META_VALUE)?.query_row([], |row| row.get(0)).optional()?)
     }
@@ -102,6 +109,12 @@ impl WriteKeys for SqliteTx<'_> {
     fn insert_tenant(&mut self, tenant: &TenantId, wrapped_data_key: &[u8], now: UnixMicros) -> Result<()> {
         let mut statement = self.writable()?.prepare_cached(INSERT_TENANT)?;
         statement.execute(params![tenant.as_str(), wrapped_data_key, now.0])?;
+        Ok(())
+    }
+
+    fn set_wrapped_data_key(&mut self, tenant: &TenantId, wrapped_data_key: &[u8]) -> Result<()> {
+        let mut statement = self.writable()?.prepare_cached(SET_DATA_KEY)?;
+        statement.execute(params![tenant.as_str(), wrapped_data_key])?;
         Ok(())
     }
 

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::{
     super::{GlobalOptions, migrate::Standing},
     Check,
-    files::shell_word,
+    files::{self, shell_word},
 };
 use crate::{
     call::{Keyring, ReadContext, Services},
@@ -22,6 +22,9 @@ use crate::{
 
 /// Keys that are counted; nobody has more.
 const MAX_KEYS: usize = 100_000;
+
+/// Seconds that the log may be ahead of the clock: several machines' clocks differ.
+const MAX_SECONDS_AHEAD: i64 = 60;
 
 const RESTORE: &str = "restore the database from a backup";
 
@@ -39,6 +42,12 @@ pub(super) fn examine(global: &GlobalOptions, path: &Path) -> Vec<Check> {
     checks.push(migrations);
     let (key, services) = encryption_key(global, is_current.then_some(&inspection));
     checks.push(key);
+    if is_current {
+        checks.push(schema(&inspection));
+        checks.extend(
+            inspection.read(|tx| clock(tx, &global.tenant)).unwrap_or_else(|error| Some(unreadable("clock", &error))),
+        );
+    }
     if !is_current {
         checks.push(Check::warn("audit log", "not checked: the schema is not this build's", "see migrations"));
         return checks;
@@ -78,6 +87,28 @@ fn migrations(inspection: &mut Inspection) -> (Check, bool) {
     }
 }
 
+/// Whether anything stands in the schema that haldir did not put there: a trigger could change what is written, unseen.
+fn schema(inspection: &Inspection) -> Check {
+    match inspection.foreign_schema() {
+        Ok(found) if found.is_empty() => Check::ok("schema", "just what this build's migrations make"),
+        Ok(found) => {
+            let remedy = "keep this database as evidence, find out who changed it, and restore a backup";
+            Check::fail("schema", format!("it was changed outside haldir: {}", found.join(", ")), remedy)
+        }
+        Err(error) => unreadable("schema", &error),
+    }
+}
+
+/// Whether the log is ahead of the clock: the times of entries never go back, so new ones bear that of the last one.
+fn clock(tx: &dyn ReadTx, tenant: &TenantId) -> Result<Option<Check>> {
+    let (now, Some(head)) = (SystemClock.now(), tx.head(tenant)?) else { return Ok(None) };
+    let ahead = head.at.seconds_since(now);
+    Ok((ahead > MAX_SECONDS_AHEAD).then(|| {
+        let detail = format!("the last entry is of {}, {ahead} s ahead of this machine's clock", head.at.to_rfc3339());
+        Check::warn("clock", detail, "set the clock; until it has passed that time, new entries bear it")
+    }))
+}
+
 /// The check, and what works with the key if it is the store's own. Without a readable store the key is looked at
 /// alone.
 fn encryption_key(global: &GlobalOptions, inspection: Option<&Inspection>) -> (Check, Option<Services>) {
@@ -98,11 +129,14 @@ fn encryption_key(global: &GlobalOptions, inspection: Option<&Inspection>) -> (C
     match inspection.map(|inspection| inspection.read(|tx| keyring.check_existing(tx))) {
         Some(Err(error)) => (Check::fail(NAME, error, "the key that fits is the one from the store's first use"), None),
         Some(Ok(())) => {
-            let place = match &source {
-                KeySource::Variable => "",
-                KeySource::File(_) => " (mode 600)",
+            let check = match &source {
+                KeySource::File(path) if files::is_for_group(path) => {
+                    let detail = format!("{source} is this store's, and its group can read it");
+                    Check::warn(NAME, detail, "right for a secret that was mounted for a group; else run chmod 600 on it")
+                }
+                KeySource::File(_) => Check::ok(NAME, format!("{source} (mode 600) is this store's; keep a copy elsewhere")),
+                KeySource::Variable => Check::ok(NAME, format!("{source} is this store's; keep a copy elsewhere")),
             };
-            let check = Check::ok(NAME, format!("{source}{place} is this store's; keep a copy elsewhere"));
             (check, services(keyring).ok())
         }
         None => (Check::ok(NAME, format!("{source} holds a key; whether it fits was not checked")), None),

@@ -46,6 +46,19 @@ pub(super) fn permissions(_: &Path) -> Check {
     Check::warn("permissions", "not checked on this platform", "let only haldir's user reach the store's folder")
 }
 
+/// Whether a file's group can read or write it.
+#[cfg(unix)]
+pub(super) fn is_for_group(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+
+    path.metadata().is_ok_and(|file| file.permissions().mode() & 0o070 != 0)
+}
+
+#[cfg(not(unix))]
+pub(super) fn is_for_group(_: &Path) -> bool {
+    false
+}
+
 /// How much room the store's disk has; nothing where that cannot be asked.
 #[cfg(unix)]
 pub(super) fn free_space(database: &Path) -> Option<Check> {

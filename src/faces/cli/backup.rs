@@ -1,0 +1,189 @@
+//! `haldir backup`.
+
+use std::{
+    fs::{self, File},
+    io::Write,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+    thread,
+};
+
+use clap::Args;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::{
+    GlobalOptions, Screen, Stop,
+    audit::beside,
+    local::{require, runtime},
+    output::line,
+    unfinished::Unfinished,
+};
+use crate::{
+    config::{CeilingOptions, write_key_to},
+    crypto::Key,
+    error::{Code, Error, Result},
+    model::{Clock, time::SystemClock},
+    operations::{
+        Haldir,
+        copies::{self, LogHead},
+    },
+};
+
+pub const HELP: &str = "\
+The servers on the store go on meanwhile. The copy holds every write that was acknowledged before the command began; each log
+in it is verified. Without --with-key it is of no use to who has not got the store's encryption key as well: keep that elsewhere.
+
+Examples:
+  haldir backup /backups/haldir-$(date +%F)
+  haldir restore /backups/haldir-2026-11-29";
+
+/// The form of a backup.
+pub const FORMAT: u32 = 1;
+/// The files of a backup.
+pub const DATABASE: &str = "haldir.db";
+pub const MANIFEST: &str = "manifest.json";
+pub const KEY: &str = "haldir.db.key";
+
+#[derive(Args)]
+pub struct BackupOptions {
+    /// The folder to make. It must not exist.
+    #[arg(value_name = "FOLDER")]
+    folder: PathBuf,
+    /// Put the encryption key beside the copy. Whoever has the folder can then read all secrets.
+    #[arg(long)]
+    with_key: bool,
+}
+
+/// What a backup says of itself.
+#[derive(Serialize, Deserialize)]
+pub struct Manifest {
+    /// See [`FORMAT`].
+    pub format_version: u32,
+    /// The program that made it.
+    pub haldir: String,
+    /// When it was made, by RFC 3339.
+    pub made_at: String,
+    /// Bytes of the database.
+    pub bytes: u64,
+    /// SHA-256 of the database, in hexadecimal.
+    pub sha256: String,
+    /// Whether the encryption key is in it.
+    pub with_key: bool,
+    /// How far each log reaches.
+    pub logs: Vec<LogHead>,
+}
+
+pub fn run(options: &BackupOptions, global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
+    let path = global.store.path()?;
+    require(&path)?;
+    let Some((_, key)) = global.store.find_key()? else {
+        return Err(
+            Error::new(Code::Unavailable, "there is no encryption key, and a copy cannot be verified without").into()
+        );
+    };
+    if options.folder.exists() {
+        let message = format!("{} exists already: name a folder that does not", options.folder.display());
+        return Err(Error::new(Code::Conflict, message).field("folder").into());
+    }
+    // Under another name until it is whole, so that nobody takes a part for a backup.
+    let part = beside(&options.folder, ".part");
+    make_folder(&part).map_err(|error| unusable(&part, &error))?;
+    let unfinished = Unfinished::new(part.clone());
+    let manifest = fill(global, &path, &part, &key, options.with_key)?;
+    fs::rename(&part, &options.folder).map_err(|error| unusable(&options.folder, &error))?;
+    unfinished.keep();
+    let entries: u64 = manifest.logs.iter().map(|log| log.tree_size).sum();
+    let folder = options.folder.display();
+    if screen.json {
+        let answer = json!({
+            "folder": options.folder, "bytes": manifest.bytes, "sha256": manifest.sha256, "logs": manifest.logs.len(),
+            "entries": entries, "with_key": manifest.with_key, "verified": true,
+        });
+        line(&answer.to_string())?;
+    } else {
+        line(&format!(
+            "{folder}: {} bytes, {entries} entries in {} logs, verified",
+            manifest.bytes,
+            manifest.logs.len()
+        ))?;
+        if !manifest.with_key {
+            line("The encryption key is not in it: keep a copy of that elsewhere.")?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn fill(global: &GlobalOptions, path: &Path, part: &Path, key: &Key, with_key: bool) -> Result<Manifest> {
+    let database = part.join(DATABASE);
+    copies::copy(path, &database)?;
+    let haldir = open(global, &database, key)?;
+    let logs = verified(&haldir)?;
+    haldir.close();
+    drop(haldir);
+    // In one file: what verification has left in the copy's own log goes into it.
+    copies::require_alone(&database)?;
+    let bytes = fs::metadata(&database).map_err(|error| unusable(&database, &error))?.len();
+    let manifest = Manifest {
+        format_version: FORMAT,
+        haldir: env!("CARGO_PKG_VERSION").to_owned(),
+        made_at: SystemClock.now().to_rfc3339(),
+        bytes,
+        sha256: copies::digest_of(&database)?,
+        with_key,
+        logs,
+    };
+    if with_key {
+        let file = part.join(KEY);
+        write_key_to(&file, key).map_err(|error| unusable(&file, &error))?;
+    }
+    let text = serde_json::to_string_pretty(&manifest).map_err(Error::internal)?;
+    let file = part.join(MANIFEST);
+    write(&file, text.as_bytes()).map_err(|error| unusable(&file, &error))?;
+    File::open(part).and_then(|folder| folder.sync_all()).map_err(|error| unusable(part, &error))?;
+    Ok(manifest)
+}
+
+/// Opens a copy with this key.
+pub fn open(global: &GlobalOptions, database: &Path, key: &Key) -> Result<Haldir> {
+    let settings = global.store.settings(&CeilingOptions::default())?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    runtime()?.block_on(Haldir::open(database, key, settings, clock))
+}
+
+/// Verifies every log; answers how far each reaches.
+pub fn verified(haldir: &Haldir) -> Result<Vec<LogHead>> {
+    let logs = haldir.log_heads()?;
+    let threads = thread::available_parallelism().map_or(2, usize::from);
+    for log in &logs {
+        let found = haldir.verify_log(&log.tenant, threads, &mut |_, _| {})?;
+        if !found.is_verified() {
+            let message = format!("the log of {} is not what it was: {}", log.tenant, found.message());
+            return Err(Error::new(Code::Conflict, message));
+        }
+    }
+    Ok(logs)
+}
+
+fn make_folder(path: &Path) -> std::io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
+}
+
+fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+/// A path that cannot be written to.
+pub fn unusable(path: &Path, error: &std::io::Error) -> Error {
+    Error::new(Code::Unavailable, format!("{} cannot be written: {error}", path.display())).field("folder")
+}

@@ -1,0 +1,71 @@
+//! `haldir rekey`.
+
+use std::process::ExitCode;
+
+use serde_json::json;
+
+use super::{
+    GlobalOptions, Screen, Stop, backup,
+    local::{require, runtime},
+    output::line,
+};
+use crate::{
+    config::{KeySource, bad_setting, key_file, secret_variable, settle_next, write_next},
+    crypto::Key,
+    error::{Code, Error},
+    operations::copies,
+};
+
+const VARIABLE: &str = "HALDIR_NEW_ENCRYPTION_KEY";
+
+pub const HELP: &str = "\
+Stop the servers and clients on the store first. The new key wraps the data keys of all tenants and seals the keys that sign
+tree heads, all in one transaction; what is sealed under a data key stays as it is. It is made at random, or taken from
+HALDIR_NEW_ENCRYPTION_KEY, which is needed where HALDIR_ENCRYPTION_KEY holds the old one. Backups keep the key that they were made with.
+
+Examples:
+  haldir rekey
+  HALDIR_NEW_ENCRYPTION_KEY=$(openssl rand -base64 32) haldir rekey";
+
+pub fn run(global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
+    let path = global.store.path()?;
+    require(&path)?;
+    let Some((source, old)) = global.store.find_key()? else {
+        return Err(Error::new(Code::Unavailable, "there is no encryption key that could be replaced").into());
+    };
+    let given = secret_variable(VARIABLE).map(|text| Key::parse(&text)).transpose();
+    let new = match given.map_err(|error| bad_setting(VARIABLE, &error.to_string()))? {
+        Some(key) => key,
+        None if matches!(source, KeySource::Variable) => {
+            let problem =
+                "is needed: the old key comes from HALDIR_ENCRYPTION_KEY, and a new one has to be kept by you";
+            return Err(bad_setting(VARIABLE, problem).into());
+        }
+        None => Key::generate().map_err(Error::internal)?,
+    };
+    if *new.to_base64() == *old.to_base64() {
+        return Err(bad_setting(VARIABLE, "is the key that the store has already").into());
+    }
+    copies::require_alone(&path)?;
+    let in_file = matches!(source, KeySource::File(_));
+    if in_file {
+        // Durable before the store needs it. Whoever opens the store next finishes what is left undone here.
+        write_next(&path, &new)?;
+    }
+    let haldir = backup::open(global, &path, &old)?;
+    let wrapped = runtime()?.block_on(haldir.rekey(&new));
+    haldir.close();
+    drop(haldir);
+    if in_file {
+        settle_next(&path, copies::is_own_key(&path, &new)?)?;
+    }
+    let wrapped = wrapped?;
+    if screen.json {
+        line(&json!({"rekeyed": true, "data_keys": wrapped}).to_string())?;
+    } else if in_file {
+        line(&format!("{} holds the new key; {wrapped} data keys are wrapped under it", key_file(&path).display()))?;
+    } else {
+        line(&format!("{wrapped} data keys are wrapped under the new key: set HALDIR_ENCRYPTION_KEY to it"))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,250 @@
+//! `haldir restore`.
+
+use std::{
+    fs::{self, File},
+    io::{self, Read},
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use clap::Args;
+use serde_json::json;
+
+use super::{
+    GlobalOptions, Screen, Stop,
+    audit::beside,
+    backup::{self, DATABASE, FORMAT, KEY, MANIFEST, Manifest, unusable},
+    output::line,
+    unfinished::Unfinished,
+};
+use crate::{
+    config::{key_file, read_key_file, write_key},
+    crypto::Key,
+    error::{Code, Error, Result},
+    model::{Clock, time::SystemClock},
+    operations::{
+        Haldir,
+        copies::{self, LogHead, Standing},
+    },
+    witness::Pin,
+};
+
+pub const HELP: &str = "\
+Stop the servers and clients on the store first. The backup is verified before anything is changed. A store that is there is
+moved aside, and refused if one of its logs has entries that the backup does not have.
+
+Examples:
+  haldir restore /backups/haldir-2026-11-29
+  haldir --db /var/lib/haldir/haldir.db restore /backups/haldir-2026-11-29 --pin /elsewhere/haldir.pin";
+
+/// The largest manifest that is read.
+const MAX_MANIFEST_BYTES: u64 = 16 * 1024 * 1024;
+
+#[derive(Args)]
+pub struct RestoreOptions {
+    /// The folder that `haldir backup` made.
+    #[arg(value_name = "FOLDER")]
+    folder: PathBuf,
+    /// A checkpoint that `haldir audit pin` keeps: a backup that is older, or of another log, is refused.
+    #[arg(long, value_name = "FILE")]
+    pin: Option<PathBuf>,
+}
+
+pub fn run(options: &RestoreOptions, global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
+    let manifest = read(&options.folder)?;
+    let path = global.store.path()?;
+    let source = options.folder.join(DATABASE);
+    if copies::digest_of(&source)? != manifest.sha256 {
+        let message = format!("{} is not the file that the backup was made of: its digest differs", source.display());
+        return Err(Error::new(Code::Conflict, message).into());
+    }
+    let (key, brings_key) = find_key(global, options, &path)?;
+    // Beside its place, so that it is moved there in one step.
+    let staged = beside(&path, ".restoring");
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        make_folder(folder).map_err(|error| unusable(folder, &error))?;
+    }
+    let unfinished = Unfinished::new(staged.clone());
+    copy(&source, &staged).map_err(|error| unusable(&staged, &error))?;
+    let haldir = backup::open(global, &staged, &key)?;
+    check(&haldir, &manifest, options.pin.as_deref())?;
+    if path.exists() {
+        let heads = heads_of_store(global, &path)?;
+        refuse_older(&path, &haldir.standing(&heads)?)?;
+    }
+    haldir.close();
+    drop(haldir);
+    copies::require_alone(&staged)?;
+    let aside = install(&path, &staged, brings_key.then_some(&key))?;
+    unfinished.keep();
+    let entries: u64 = manifest.logs.iter().map(|log| log.tree_size).sum();
+    if screen.json {
+        let answer = json!({
+            "restored": true, "store": path, "made_at": manifest.made_at, "logs": manifest.logs.len(),
+            "entries": entries, "moved_aside": aside,
+        });
+        line(&answer.to_string())?;
+    } else {
+        line(&format!("{}: restored as of {}, {entries} entries, verified", path.display(), manifest.made_at))?;
+        if let Some(aside) = aside {
+            line(&format!("what was there is now {}", aside.display()))?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn read(folder: &Path) -> Result<Manifest> {
+    let path = folder.join(MANIFEST);
+    let problem = |problem: &dyn std::fmt::Display| {
+        let message = format!("{} is no backup that can be read: {problem}", folder.display());
+        Error::new(Code::InvalidArgument, message).field("folder")
+    };
+    let mut text = String::new();
+    let file = File::open(&path).map_err(|error| problem(&error))?;
+    file.take(MAX_MANIFEST_BYTES).read_to_string(&mut text).map_err(|error| problem(&error))?;
+    let manifest: Manifest = serde_json::from_str(&text).map_err(|error| problem(&error))?;
+    if manifest.format_version != FORMAT {
+        return Err(problem(&format!("its form is {}, this haldir knows {FORMAT}", manifest.format_version)));
+    }
+    Ok(manifest)
+}
+
+/// The key that opens the backup, and whether it comes with it.
+fn find_key(global: &GlobalOptions, options: &RestoreOptions, path: &Path) -> Result<(Key, bool)> {
+    let brought = options.folder.join(KEY);
+    if brought.exists() && crate::config::secret_variable("HALDIR_ENCRYPTION_KEY").is_none() {
+        let key = read_key_file(&brought)?;
+        let file = key_file(path);
+        if file.exists() && !path.exists() && *read_key_file(&file)?.to_base64() != *key.to_base64() {
+            let message = format!("{} holds another key than the backup: move it away first", file.display());
+            return Err(Error::new(Code::Conflict, message));
+        }
+        return Ok((key, true));
+    }
+    global.store.find_key()?.map(|(_, key)| (key, false)).ok_or_else(|| {
+        let file = key_file(path);
+        let message = format!(
+            "the backup holds no encryption key: put the store's at {}, or set HALDIR_ENCRYPTION_KEY",
+            file.display()
+        );
+        Error::new(Code::Unavailable, message)
+    })
+}
+
+fn check(haldir: &Haldir, manifest: &Manifest, pin: Option<&Path>) -> Result<()> {
+    let heads = backup::verified(haldir)?;
+    let same = |one: &LogHead, other: &LogHead| {
+        (&one.tenant, one.tree_size, &one.root_hash) == (&other.tenant, other.tree_size, &other.root_hash)
+    };
+    let is_whole = heads.len() == manifest.logs.len() && heads.iter().zip(&manifest.logs).all(|(a, b)| same(a, b));
+    if !is_whole {
+        return Err(Error::new(Code::Conflict, "the logs in the backup are not those that its manifest names"));
+    }
+    let Some(file) = pin else { return Ok(()) };
+    let unreadable = |problem: &dyn std::fmt::Display| {
+        Error::new(Code::InvalidArgument, format!("{} is no pin of haldir's: {problem}", file.display())).field("pin")
+    };
+    let text = fs::read_to_string(file).map_err(|error| unreadable(&error))?;
+    let pin: Pin = serde_json::from_str(&text).map_err(|error| unreadable(&error))?;
+    let pinned = pin.open().map_err(|problem| unreadable(&problem))?.checkpoint;
+    for head in &heads {
+        if haldir.log_origin(&head.tenant)? != pinned.origin {
+            continue;
+        }
+        let message = match haldir.root_at(&head.tenant, pinned.size)? {
+            Some(root) if root == pinned.root => return Ok(()),
+            Some(_) => "the backup's log does not begin with the one that was pinned: it was rewritten".to_owned(),
+            None => format!(
+                "the backup is older than what was pinned: it has {} entries, and {} were pinned",
+                head.tree_size, pinned.size
+            ),
+        };
+        return Err(Error::new(Code::Conflict, message).field("pin"));
+    }
+    Err(Error::new(Code::Conflict, format!("the backup has no log {}, which was pinned", pinned.origin)).field("pin"))
+}
+
+/// How far the logs of the store reach that is to be replaced. Nobody else may have it open.
+fn heads_of_store(global: &GlobalOptions, path: &Path) -> Result<Vec<LogHead>> {
+    copies::require_alone(path)?;
+    let cannot = |problem: &str| {
+        let message = format!(
+            "the store at {} cannot be compared with the backup, {problem}: move its files away if it is to be given up",
+            path.display()
+        );
+        Error::new(Code::Conflict, message).field("db")
+    };
+    let key =
+        global.store.find_key()?.map(|(_, key)| key).ok_or_else(|| cannot("since its encryption key is missing"))?;
+    let haldir = backup::open(global, path, &key).map_err(|error| cannot(&error.message))?;
+    let heads = haldir.log_heads();
+    haldir.close();
+    drop(haldir);
+    copies::require_alone(path)?;
+    heads.map_err(|error| cannot(&error.message))
+}
+
+fn refuse_older(path: &Path, standing: &Standing) -> Result<()> {
+    let problem = match standing {
+        Standing::Whole => return Ok(()),
+        Standing::Older(tenant) => {
+            format!("is newer than the backup: its log of {tenant} has entries that the backup lacks")
+        }
+        Standing::Other(tenant) => format!("has another log of {tenant} than the backup"),
+    };
+    let message = format!("the store at {} {problem}. Move its files away if it is to be given up", path.display());
+    Err(Error::new(Code::Conflict, message).field("db"))
+}
+
+/// Moves what is there aside, and the copy into its place; answers where the store is that was there.
+fn install(path: &Path, staged: &Path, key: Option<&Key>) -> Result<Option<PathBuf>> {
+    let suffix = format!(".before-restore-{}", SystemClock.now().as_seconds());
+    let move_aside = |path: &Path| {
+        let aside = beside(path, &suffix);
+        fs::rename(path, &aside).map(|()| aside).map_err(|error| unusable(path, &error))
+    };
+    if let Some(key) = key {
+        let file = key_file(path);
+        let differs = file.exists() && *read_key_file(&file)?.to_base64() != *key.to_base64();
+        if differs {
+            move_aside(&file)?;
+        }
+        if !file.exists() {
+            write_key(path, key)?;
+        }
+    }
+    let aside = if path.exists() { Some(move_aside(path)?) } else { None };
+    // Left by a process that was killed: they belong to what was there.
+    for suffix in ["-wal", "-shm"] {
+        let left = beside(path, suffix);
+        if left.exists() {
+            move_aside(&left)?;
+        }
+    }
+    fs::rename(staged, path).map_err(|error| unusable(path, &error))?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(|error| unusable(folder, &error))?;
+    Ok(aside)
+}
+
+fn make_folder(path: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
+}
+
+fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    // Left by a restore that was killed.
+    if to.exists() {
+        fs::remove_file(to)?;
+    }
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut target = options.open(to)?;
+    io::copy(&mut File::open(from)?, &mut target)?;
+    target.sync_all()
+}

@@ -1,0 +1,153 @@
+//! Copies of a store: what they say of its logs, and whether one is older than another.
+
+use serde::{Deserialize, Serialize};
+
+use super::engine::Haldir;
+use crate::{
+    call::Keyring,
+    crypto::{self, Hash, Key},
+    error::{Code, Error, Result},
+    model::TenantId,
+    store::{ReadTx, Tx, sqlite},
+    watch::{
+        Draft,
+        canonical::hex,
+        tree::{self, Tree},
+    },
+};
+
+pub use sqlite::copying::{copy, require_alone};
+
+/// Logs that are read on one snapshot.
+const LOGS_AT_A_TIME: usize = 100;
+/// Tenants that are read at a time when their keys are wrapped anew.
+const TENANTS_AT_A_TIME: usize = 100;
+
+/// How far a log reaches in a copy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogHead {
+    /// Whose log it is.
+    pub tenant: TenantId,
+    /// How many entries it has.
+    pub tree_size: u64,
+    /// The root of its Merkle tree, in hexadecimal.
+    pub root_hash: String,
+    /// The same as a signed checkpoint, which `haldir audit pin` keeps.
+    pub checkpoint: String,
+}
+
+/// How a copy stands to a store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// All of the store is in the copy.
+    Whole,
+    /// This log of the store has entries that the copy does not have.
+    Older(TenantId),
+    /// This log of the copy does not begin with that of the store.
+    Other(TenantId),
+}
+
+impl Haldir {
+    /// The heads of all logs, in the order of their tenants.
+    pub fn log_heads(&self) -> Result<Vec<LogHead>> {
+        let (services, mut heads, mut after) = (&self.inner.services, Vec::new(), String::new());
+        loop {
+            let logs = self.inner.store.read(|tx| tx.log_sizes(&after, LOGS_AT_A_TIME))?;
+            let Some((last, _)) = logs.last() else { return Ok(heads) };
+            after = last.to_string();
+            for (tenant, _) in logs {
+                heads.push(self.inner.store.read(|tx| {
+                    let log = Tree::open(tx, &services.keyring, &tenant)?;
+                    let origin = tree::origin(&tenant, services.keyring.tenant(tx, &tenant)?.log_name);
+                    let keys = services.keyring.signing_keys(tx)?;
+                    let checkpoint = tree::checkpoint(&keys, &origin, log.size(), log.root(), services.clock.now());
+                    Ok(LogHead {
+                        tenant: tenant.clone(),
+                        tree_size: log.size(),
+                        root_hash: hex(&log.root()),
+                        checkpoint: checkpoint.to_string(),
+                    })
+                })?);
+            }
+        }
+    }
+
+    /// How this copy stands to a store whose logs reach as far as `heads` say.
+    pub fn standing(&self, heads: &[LogHead]) -> Result<Standing> {
+        for head in heads {
+            let root = self.root_at(&head.tenant, head.tree_size)?;
+            match root {
+                None => return Ok(Standing::Older(head.tenant.clone())),
+                Some(root) if hex(&root) != head.root_hash => return Ok(Standing::Other(head.tenant.clone())),
+                Some(_) => {}
+            }
+        }
+        Ok(Standing::Whole)
+    }
+
+    /// The root of the tenant's log when it had so many entries; `None` if it has not.
+    pub fn root_at(&self, tenant: &TenantId, size: u64) -> Result<Option<Hash>> {
+        let services = &self.inner.services;
+        self.inner.store.read(|tx| {
+            if tx.wrapped_data_key(tenant)?.is_none() {
+                return Ok(None);
+            }
+            let mut log = Tree::open(tx, &services.keyring, tenant)?;
+            if log.size() < size { Ok(None) } else { log.root_at(size).map(Some) }
+        })
+    }
+
+    /// The names of the tenant's log in checkpoints.
+    pub fn log_origin(&self, tenant: &TenantId) -> Result<String> {
+        let services = &self.inner.services;
+        self.inner.store.read(|tx| Ok(tree::origin(tenant, services.keyring.tenant(tx, tenant)?.log_name)))
+    }
+
+    /// Puts a new master key in the place of this one: wraps every tenant's data key and seals every signing key under it,
+    /// in one transaction. Nothing that is sealed under a data key changes.
+    pub async fn rekey(&self, new: &Key) -> Result<u64> {
+        let (services, next) = (std::sync::Arc::clone(&self.inner.services), Keyring::new(new));
+        let work = move |tx: &mut dyn Tx| {
+            // First: it needs the keys as they are wrapped until now.
+            let now = services.clock.now();
+            let caller = super::upkeep::caller(TenantId::local(), "operator");
+            let mut cx = crate::call::WriteContext { tx: &mut *tx, caller: &caller, now, services: &services };
+            crate::watch::append(&mut cx, Draft::governance("master_key.rotate", None, &serde_json::json!({}))?)?;
+            let mut wrapped = 0;
+            let mut after = String::new();
+            loop {
+                let tenants = tx.tenants(&after, TENANTS_AT_A_TIME)?;
+                let Some(last) = tenants.last() else { break };
+                after = last.to_string();
+                for tenant in &tenants {
+                    services.keyring.rewrap(tx, tenant, &next)?;
+                    wrapped += 1;
+                }
+            }
+            services.keyring.reseal(tx, &next)?;
+            Ok(wrapped)
+        };
+        self.inner.store.write(work).await
+    }
+}
+
+/// Whether this is the store's own master key, looked at from outside.
+pub fn is_own_key(path: &std::path::Path, key: &Key) -> Result<bool> {
+    let inspection = sqlite::Inspection::open(path)?;
+    let keyring = Keyring::new(key);
+    Ok(inspection.read(|tx: &dyn ReadTx| Ok(keyring.check_existing(tx).is_ok()))?)
+}
+
+/// SHA-256 of a file, in hexadecimal.
+pub fn digest_of(path: &std::path::Path) -> Result<String> {
+    let unreadable =
+        |error: std::io::Error| Error::new(Code::Unavailable, format!("{} cannot be read: {error}", path.display()));
+    let mut file = std::fs::File::open(path).map_err(unreadable)?;
+    let (mut hash, mut buffer) = (crypto::Sha256::default(), vec![0; 1024 * 1024]);
+    loop {
+        match std::io::Read::read(&mut file, &mut buffer).map_err(unreadable)? {
+            0 => return Ok(hex(&hash.finish())),
+            read => hash.update(&buffer[..read]),
+        }
+    }
+}
