@@ -2,7 +2,7 @@
 //! They are of the whole process, and start with it; nothing of a tenant is in them.
 
 use std::{
-    sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed},
+    sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed},
     time::Duration,
 };
 
@@ -175,6 +175,8 @@ pub struct Measures {
     pub sync_time: Histogram,
     /// From an event to its delivery by webhook, successful attempts only.
     pub webhook_lag: Histogram,
+    /// Whether the last commit of the store failed: its disk may be full.
+    pub writes_fail: AtomicBool,
     /// Calls over the hourly limit, by tier: free, pro, enterprise.
     pub rate_limited: [Counter; 3],
 }
@@ -185,6 +187,7 @@ pub static MEASURES: Measures = Measures {
     batch_size: Histogram::new(),
     sync_time: Histogram::new(),
     webhook_lag: Histogram::new(),
+    writes_fail: AtomicBool::new(false),
     rate_limited: [const { Counter::new() }; 3],
 };
 

@@ -1,6 +1,9 @@
 //! Opening a store for work: its key, and the local tenant.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::Path,
+    sync::{Arc, atomic::Ordering},
+};
 
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -23,6 +26,7 @@ use crate::{
         last_use::LastUse,
         rate_limit::RateLimiter,
     },
+    measure::MEASURES,
     model::{ApiKey, Caller, Ceilings, Clock, Credential, Role, TenantId, Tier},
     store::{ReadTx, Store},
     upstream::Connections,
@@ -106,6 +110,19 @@ impl Haldir {
     /// Whether the store answers.
     pub fn check_store(&self) -> Result<()> {
         self.inner.store.read(|tx| tx.any_api_key().map(drop))
+    }
+
+    /// Whether the store takes writes. Where the last commit failed, another one is tried.
+    pub async fn check_writes(&self) -> Result<()> {
+        if !MEASURES.writes_fail.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let write_again = |tx: &mut dyn crate::store::Tx| {
+            // The value that is there: a commit that writes a page, and changes nothing.
+            let check = tx.master_key_check()?.unwrap_or_default();
+            tx.set_master_key_check(&check)
+        };
+        self.inner.store.write(write_again).await
     }
 
     /// The credential of a key that a stdio client was configured with. An empty store adopts the first one it is

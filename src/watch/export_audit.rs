@@ -42,8 +42,8 @@ const COLUMNS: [&str; 18] = [
     "details_digest",
 ];
 
-/// Export the audit log, oldest entry first, as JSONL or CSV. JSONL ends with a manifest line; that of a CSV export
-/// comes from /v1/audit/export/manifest. In CSV, text that a spreadsheet would take for a formula is preceded by an
+/// Export the audit log, oldest entry first, as JSONL or CSV. JSONL ends with a manifest line unless manifest is
+/// false; that of any other export comes from /v1/audit/export/manifest. In CSV, text that a spreadsheet would take for a formula is preceded by an
 /// apostrophe; JSONL has it as it was logged.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -70,6 +70,11 @@ pub struct ExportAudit {
     /// true: only flagged entries; false: only others.
     #[serde(default)]
     flagged: Option<bool>,
+    /// Of JSONL, whether its last line is the manifest: false leaves it out, for programs that read every line as an entry.
+    /// Default: true.
+    #[serde(default)]
+    #[schemars(extend("default" = true))]
+    manifest: Option<bool>,
 }
 
 impl StreamOperation for ExportAudit {
@@ -78,7 +83,7 @@ impl StreamOperation for ExportAudit {
     type Body = String;
 
     fn run(self, cx: &StreamContext<'_>, start: Start) -> Result<Finished> {
-        let Self { format, session_id, agent_id, tool, since, until, flagged } = self;
+        let Self { format, session_id, agent_id, tool, since, until, flagged, manifest } = self;
         let filters = Filters {
             session_id,
             agent_id,
@@ -88,7 +93,7 @@ impl StreamOperation for ExportAudit {
             flagged,
         };
         match format.as_deref() {
-            None | Some("jsonl") => jsonl(cx, filters, start),
+            None | Some("jsonl") => jsonl(cx, filters, start, manifest.unwrap_or(true)),
             Some("csv") => csv(cx, filters, start),
             Some(other) => {
                 let got: String = other.chars().take(100).collect();
@@ -108,15 +113,18 @@ fn head(cx: &StreamContext<'_>, content_type: &'static str, extension: &str, man
         .header("x-accel-buffering", "no")
 }
 
-fn jsonl(cx: &StreamContext<'_>, filters: Filters, start: Start) -> Result<Finished> {
-    let head = head(cx, "application/x-ndjson; charset=utf-8", "jsonl", "embedded-final-line");
+fn jsonl(cx: &StreamContext<'_>, filters: Filters, start: Start, with_manifest: bool) -> Result<Finished> {
+    let place = if with_manifest { "embedded-final-line" } else { "out-of-band" };
+    let head = head(cx, "application/x-ndjson; charset=utf-8", "jsonl", place);
     let mut out = start.begin(head)?;
     let tenant = &cx.caller.tenant;
     let manifest = export::walk(cx, filters, |progress| match progress {
         Some(entry) => write_line(&mut out, &Line::new(tenant, entry)?),
         None => export::still_read(&out),
     })?;
-    write_line(&mut out, &manifest)?;
+    if with_manifest {
+        write_line(&mut out, &manifest)?;
+    }
     out.finish()
 }
 

@@ -15,6 +15,8 @@ use crate::{
     watch::{self, Draft},
 };
 
+/// Attempts after which an event that its receiver refuses makes way for those behind it.
+const MAX_REFUSALS: i64 = 5;
 /// Events that may wait for one webhook; one more is a dead letter at once.
 const MAX_WAITING: i64 = 100_000;
 /// Events of a webhook that ended that are put away in one transaction.
@@ -210,6 +212,11 @@ pub(super) fn settle(cx: &mut WriteContext<'_>, job: &Job, outcome: &Outcome) ->
     Ok(next)
 }
 
+/// Whether an answer is about the event, and not about the receiver's state, its address or its credentials.
+fn is_refused(status: u16) -> bool {
+    matches!(status, 400 | 405 | 406 | 411..=417 | 421 | 422 | 431 | 451)
+}
+
 /// After an attempt that failed: the event is tried again later, or given up. Answers when it is tried again.
 fn failed(
     cx: &mut WriteContext<'_>,
@@ -226,6 +233,15 @@ fn failed(
             let details = json!({"webhook_id": webhook.id, "reason": "the receiver answered 410: gone"});
             watch::append(cx, Draft::governance("webhook.disable", None, &details)?)?;
         }
+        webhook.due_at = (webhook.waiting > 0).then_some(cx.now);
+        return Ok(None);
+    }
+    if is_refused(outcome.status) && event.attempts >= MAX_REFUSALS {
+        let reason =
+            format!("the receiver refuses it: {} attempts, the last answered {}", event.attempts, outcome.status);
+        bury(cx, webhook, event, &reason)?;
+        // It is this event that it does not take: what waits behind it is tried at once.
+        webhook.failures = 0;
         webhook.due_at = (webhook.waiting > 0).then_some(cx.now);
         return Ok(None);
     }

@@ -94,6 +94,18 @@ fn filters_hold_for_the_export_and_stand_in_its_manifest() {
 }
 
 #[test]
+fn jsonl_without_its_manifest_is_entries_alone() {
+    let (_house, _server, operator, _session) = log();
+    let whole = operator.get("/v1/audit/export");
+    let plain = operator.get("/v1/audit/export?manifest=false");
+    assert_eq!(plain.header("x-haldir-export-manifest"), Some("out-of-band"));
+    let (whole, plain) = (lines(&whole.text), lines(&plain.text));
+    assert_eq!((plain.len() + 1, &plain[..]), (whole.len(), &whole[..whole.len() - 1]));
+    assert!(plain.iter().all(|line| line["entry_id"].is_string() && line.get("type").is_none()));
+    operator.get("/v1/audit/export?manifest=maybe").refused_field(400, "invalid_argument", "manifest");
+}
+
+#[test]
 fn csv_reads_back_as_it_was_and_runs_nothing_in_a_spreadsheet() {
     let (_house, _server, operator, _session) = log();
     let answer = operator.get("/v1/audit/export?format=csv");

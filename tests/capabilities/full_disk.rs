@@ -3,7 +3,7 @@
 
 use std::process::Command;
 
-use crate::support::{House, Server, json, text};
+use crate::support::{House, Server, json, text, until};
 
 /// The most that any file of the store may have, in blocks of 512 bytes: 3 MiB.
 const MOST_BLOCKS: &str = "6144";
@@ -55,6 +55,14 @@ fn a_full_disk_refuses_writes_lets_reads_go_on_and_loses_nothing_that_was_acknow
         assert!(operator.get("/v1/audit?limit=5").ok()["entries"].as_array().unwrap().len() == 5);
     }
     assert_eq!(server.anonymous().get("/livez").status, 200);
+    // An entry that is as large as any until it fails: then the server says that it takes no writes.
+    let large = json!({"session_id": session, "action": "work", "details": "x".repeat(60_000)});
+    until("a write fails", || operator.post("/v1/audit", &large).status == 503);
+    let ready = server.anonymous().get("/readyz");
+    let status = server.anonymous().get("/v1/status").json();
+    assert!(ready.status == 200 || ready.text.contains("takes no writes"), "{}", ready.text);
+    assert_eq!(ready.status == 200, status["status"] == "ok", "{status}");
+    assert!(!server.process.errors().contains("no transaction is active"), "{}", server.process.errors());
     drop(server);
 
     let server = house.serve();

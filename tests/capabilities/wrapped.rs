@@ -104,6 +104,20 @@ fn every_call_of_a_wrapped_server_is_judged_and_in_the_log() {
 }
 
 #[test]
+fn the_session_of_a_wrapped_server_ends_with_its_process() {
+    let house = House::new();
+    let (_server, operator) = house.serve_operator();
+    let mut wrapped = Lines::begun(wrap(&house, &["--agent", "writer"]));
+    wrapped.call("echo", &json!({}));
+    let of_it = || operator.get("/v1/sessions?agent_id=writer").ok()["sessions"][0].clone();
+    assert_eq!(of_it()["is_valid"], true);
+    assert!(wrapped.leave().0);
+    let left = of_it();
+    assert_eq!((&left["is_valid"], &left["revoked"]), (&json!(false), &json!(true)), "{left}");
+    operator.verified();
+}
+
+#[test]
 fn a_call_that_could_be_read_in_two_ways_does_not_reach_the_server() {
     let house = House::new();
     let (_server, operator) = house.serve_operator();

@@ -35,16 +35,19 @@ pub async fn readyz(State(app): State<App>) -> Response {
     let database = tokio::task::spawn_blocking(move || haldir.check_store()).await;
     let database = database.is_ok_and(|checked| checked.is_ok());
     let took = (began.elapsed().as_secs_f64() * 1e6).round() / 1e3;
+    let writes = !database || app.shared.haldir.check_writes().await.is_ok();
+    let ready = database && writes;
     let check = |name: &str, ok: bool, message: &str, took: f64| json!({"name": name, "ok": ok, "message": message, "duration_ms": took});
     let checks = [
         check("database", database, if database { "ok" } else { "the store does not answer" }, took),
+        check("writes", writes, if writes { "ok" } else { "the store takes no writes; its disk may be full" }, 0.0),
         // Opening the store has applied the migrations and opened a value sealed under the key: both held then.
         check("migrations", true, "ok", 0.0),
         check("encryption_key", true, "ok", 0.0),
     ];
     let checked_at = SystemClock.now();
-    let body = json!({"ready": database, "service": "haldir", "checked_at": checked_at, "checks": checks});
-    respond::json(if database { 200 } else { 503 }, body.to_string())
+    let body = json!({"ready": ready, "service": "haldir", "checked_at": checked_at, "checks": checks});
+    respond::json(if ready { 200 } else { 503 }, body.to_string())
 }
 
 /// What there is.

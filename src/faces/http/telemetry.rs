@@ -181,6 +181,7 @@ pub async fn status(State(app): State<App>) -> Response {
     let haldir = app.shared.haldir.clone();
     let checked = tokio::task::spawn_blocking(move || haldir.check_store()).await;
     let database = checked.is_ok_and(|checked| checked.is_ok());
+    let writes = !database || app.shared.haldir.check_writes().await.is_ok();
     let now = SystemClock.now();
     let component = |name: &str, state: &str, message: &str| json!({"name": name, "state": state, "message": message, "checked_at": now});
     let proxy = match app.shared.haldir.upstream_connections() {
@@ -190,16 +191,20 @@ pub async fn status(State(app): State<App>) -> Response {
     };
     let components = [
         component("api", "ok", "ok"),
-        if database {
-            component("database", "ok", "ok")
-        } else {
-            component("database", "down", "the store does not answer")
+        match (database, writes) {
+            (true, true) => component("database", "ok", "ok"),
+            (true, false) => component("database", "degraded", "the store takes no writes; its disk may be full"),
+            (false, _) => component("database", "down", "the store does not answer"),
         },
         component("billing", "off", "there is none"),
         component("proxy", proxy.0, proxy.1),
     ];
     let body = json!({
-        "status": if database { "ok" } else { "down" },
+        "status": match (database, writes) {
+            (true, true) => "ok",
+            (true, false) => "degraded",
+            (false, _) => "down",
+        },
         "checked_at": now,
         "components": components,
         "metrics": figures(),

@@ -80,6 +80,18 @@ impl BoundSession {
         Ok(id)
     }
 
+    /// Ends the session, if one was made: nobody else knows it, and nobody acts in it any more.
+    pub async fn end(&self) {
+        let Some(made) = self.current.lock().await.take() else { return };
+        let Some(operation) = operations::named("revokeSession") else { return };
+        let input = json!({"session_id": made.session_id}).to_string();
+        let ended = self.haldir.call(operation, &self.credential, &input, CallOptions::default()).await;
+        if let Err(error) = ended {
+            // It ends by itself once its time is over.
+            tracing::warn!(%error, "the session of this process could not be ended");
+        }
+    }
+
     async fn make(&self) -> Result<Made> {
         let SessionTerms { agent, scopes, budget, ttl, .. } = &self.terms;
         let mut input = json!({

@@ -48,9 +48,10 @@ pub fn serve(cli: &Cli) -> Result<()> {
         });
         let session = Arc::new(BoundSession::new(haldir.clone(), credential.clone(), SessionTerms::default()));
         let server = HaldirMcp::new(Backend::Local(haldir.clone()), credential)
-            .bound_to(session)
+            .bound_to(Arc::clone(&session))
             .asking(cli.decisions.asking(ApproveBy::Elicitation));
         let outcome = stdio::serve(server, cli.limits.message_bytes(), asked_to_stop).await;
+        session.end().await;
         stop.cancel();
         haldir.end_upstreams().await;
         let _ = courier.await;

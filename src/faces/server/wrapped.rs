@@ -57,7 +57,7 @@ pub fn serve(cli: &Cli, options: &WrapOptions) -> Result<()> {
             haldir.clone(),
             credential,
             name,
-            Some(session),
+            Some(Arc::clone(&session)),
             Tools::Observed,
             cli.decisions.asking(ApproveBy::Elicitation),
         );
@@ -71,6 +71,7 @@ pub fn serve(cli: &Cli, options: &WrapOptions) -> Result<()> {
         let bounds = (Bounds::new(&haldir.upstream_limits(), cli.limits.message_bytes()), options.bridges());
         let pipes = rmcp::transport::io::stdio_pipes();
         let outcome = wrap::serve(Arc::new(governor), &command, Redact::new(known), bounds, pipes, asked_to_stop).await;
+        session.end().await;
         stop.cancel();
         let _ = courier.await;
         let _ = keeper.await;

@@ -4,7 +4,7 @@
 use std::{
     cell::Cell,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     thread,
     time::Duration,
 };
@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     error::{Code, Error, Result},
+    measure::MEASURES,
     store::Tx,
 };
 
@@ -90,6 +91,12 @@ impl Batch {
 
     /// Runs what is waiting, in the transaction that has begun, and commits it.
     pub(super) fn commit(&self, durability: &Durability, queue: &Queue, answers: &mut Answers) -> Result<()> {
+        let outcome = self.write_out(durability, queue, answers);
+        MEASURES.writes_fail.store(outcome.is_err(), Ordering::Relaxed);
+        outcome
+    }
+
+    fn write_out(&self, durability: &Durability, queue: &Queue, answers: &mut Answers) -> Result<()> {
         self.pending.begin(self.memo.state());
         self.run_waiting(durability, queue, answers);
         if !self.is_open() {
@@ -101,7 +108,7 @@ impl Batch {
         let committed = written.and_then(|()| execute(&self.connection, "COMMIT"));
         committed.inspect_err(|_| {
             self.pending.take_back();
-            drop(execute(&self.connection, "ROLLBACK"));
+            self.roll_back();
         })
     }
 
@@ -163,11 +170,19 @@ impl Batch {
 
     /// Ends the transaction: what was done in it does not stand.
     fn give_up(&self) {
-        if let Err(error) = execute(&self.connection, "ROLLBACK") {
+        if !self.roll_back() {
             // Still open, it cannot be committed: see `is_open`.
-            tracing::error!(%error, "a transaction could not be rolled back");
             self.broken.set(true);
         }
+    }
+
+    /// Whether no transaction is open any more. SQLite may have ended it already: that is no fault to be told of.
+    fn roll_back(&self) -> bool {
+        if self.connection.is_autocommit() {
+            return true;
+        }
+        let undone = execute(&self.connection, "ROLLBACK");
+        undone.inspect_err(|error| tracing::error!(%error, "a transaction could not be rolled back")).is_ok()
     }
 }
 

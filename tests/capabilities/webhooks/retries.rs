@@ -56,6 +56,24 @@ fn what_fails_is_tried_again_in_order_and_every_attempt_is_listed() {
 }
 
 #[test]
+fn an_event_that_its_receiver_refuses_makes_way_for_those_behind_it() {
+    let (house, receiver) = (House::new(), Receiver::new());
+    let (_server, operator) = start(&house);
+    receiver.then((0..5).map(|number| Reply::status(if number % 2 == 0 { 400 } else { 422 })));
+    register(&operator, &receiver, &json!(["anomaly"]));
+    let session = operator.session(&json!({}));
+    for name in ["refused", "second", "third"] {
+        anomaly(&operator, &session, name);
+    }
+    let got = receiver.wait_for(7);
+    assert_eq!(actions(&got[4..]), ["refused", "second", "third"]);
+    until("the last is recorded", || only(&operator)["fire_count"] == 2);
+    let letters = operator.get("/v1/webhooks/dead-letters").ok();
+    assert_eq!(letters["count"], 1, "{letters}");
+    assert!(letters.to_string().contains("refuses it"), "{letters}");
+}
+
+#[test]
 fn a_redirect_is_followed_to_allowed_addresses_only() {
     let (house, receiver) = (House::new(), Receiver::new());
     let (_server, operator) = start(&house);

@@ -132,9 +132,15 @@ fn encryption_key(global: &GlobalOptions, inspection: Option<&Inspection>) -> (C
             let check = match &source {
                 KeySource::File(path) if files::is_for_group(path) => {
                     let detail = format!("{source} is this store's, and its group can read it");
-                    Check::warn(NAME, detail, "right for a secret that was mounted for a group; else run chmod 600 on it")
+                    Check::warn(
+                        NAME,
+                        detail,
+                        "right for a secret that was mounted for a group; else run chmod 600 on it",
+                    )
                 }
-                KeySource::File(_) => Check::ok(NAME, format!("{source} (mode 600) is this store's; keep a copy elsewhere")),
+                KeySource::File(_) => {
+                    Check::ok(NAME, format!("{source} (mode 600) is this store's; keep a copy elsewhere"))
+                }
                 KeySource::Variable => Check::ok(NAME, format!("{source} is this store's; keep a copy elsewhere")),
             };
             (check, services(keyring).ok())
