@@ -51,10 +51,10 @@ fn is_of_revoked_key(tx: &dyn ReadTx, tenant: &TenantId, session: &Session) -> R
 pub fn above(tx: &dyn ReadTx, tenant: &TenantId, session: &Session) -> Result<Vec<Arc<Session>>> {
     let mut line: Vec<Arc<Session>> = Vec::new();
     let mut next = session.parent.clone();
-    while let Some(id) = next {
+    while let Some(id) = next.take() {
         let level = tx.session(tenant, &id)?;
         let level = level.ok_or_else(|| Error::internal(format!("session {id} is gone, but not its children")))?;
-        next = level.parent.clone();
+        next.clone_from(&level.parent);
         line.push(level);
     }
     Ok(line)

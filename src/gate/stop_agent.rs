@@ -22,7 +22,7 @@ const MAX_PASSES: usize = 4;
 /// Sessions that an answer names.
 const MAX_NAMED: usize = 1_000;
 
-/// Stop an agent: end all of its sessions now and for good, and those that they delegated to. With revoke_keys the agent
+/// Stop an agent: end all of its sessions now and for good, and those that they delegated to. With `revoke_keys` the agent
 /// keys that made them are revoked as well; otherwise the agent can make a new session with the same key.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -135,7 +135,7 @@ impl Haldir {
 pub fn is_own_key(path: &std::path::Path, key: &Key) -> Result<bool> {
     let inspection = sqlite::Inspection::open(path)?;
     let keyring = Keyring::new(key);
-    Ok(inspection.read(|tx: &dyn ReadTx| Ok(keyring.check_existing(tx).is_ok()))?)
+    inspection.read(|tx: &dyn ReadTx| Ok(keyring.check_existing(tx).is_ok()))
 }
 
 /// SHA-256 of a file, in hexadecimal.

@@ -55,7 +55,7 @@ impl Repeatable {
     pub(super) fn earlier(&self, cx: &WriteContext<'_>) -> Result<Option<Result<(u16, Answer)>>> {
         let found = cx.tx.idempotent_answer(&cx.caller.tenant, &cx.caller.principal, &self.key)?;
         let Some(answer) = found.filter(|answer| cx.now.seconds_since(answer.created_at) < KEEP_SECONDS) else {
-            return self.require_room(cx).map(|()| None);
+            return Self::require_room(cx).map(|()| None);
         };
         if !crypto::same(&answer.digest, &self.digest) {
             let message = "this idempotency key came with another call before: use a new key for a new call";
@@ -72,7 +72,7 @@ impl Repeatable {
     }
 
     /// Refuses a call whose answer could not even be remembered: its repetition would be carried out again.
-    fn require_room(&self, cx: &WriteContext<'_>) -> Result<()> {
+    fn require_room(cx: &WriteContext<'_>) -> Result<()> {
         let (answers, _) = cx.tx.kept_answers(&cx.caller.tenant)?;
         if answers < MAX_ANSWERS_OF_TENANT {
             return Ok(());

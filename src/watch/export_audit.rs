@@ -136,7 +136,7 @@ fn write_line(out: &mut Sink, value: &impl Serialize) -> Result<()> {
 fn csv(cx: &StreamContext<'_>, filters: Filters, start: Start) -> Result<Finished> {
     let mut out = start.begin(head(cx, "text/csv; charset=utf-8", "csv", "out-of-band"))?;
     let tenant = &cx.caller.tenant;
-    out.write(&record(COLUMNS)?)?;
+    out.write(&record(&COLUMNS)?)?;
     export::walk(cx, filters, |progress| match progress {
         Some(entry) => out.write(&row(tenant, entry)?),
         None => export::still_read(&out),
@@ -146,7 +146,7 @@ fn csv(cx: &StreamContext<'_>, filters: Filters, start: Start) -> Result<Finishe
 
 fn row(tenant: &TenantId, entry: &Entry) -> Result<Vec<u8>> {
     let (seconds, micros) = (entry.at.0.div_euclid(1_000_000), entry.at.0.rem_euclid(1_000_000));
-    record([
+    record(&[
         entry.id.as_str(),
         &format!("{seconds}.{micros:06}"),
         &entry.at.to_rfc3339_micros(),
@@ -170,7 +170,7 @@ fn row(tenant: &TenantId, entry: &Entry) -> Result<Vec<u8>> {
 }
 
 /// A record of RFC 4180, with line feeds alone at the ends of lines.
-fn record(cells: [&str; COLUMNS.len()]) -> Result<Vec<u8>> {
+fn record(cells: &[&str; COLUMNS.len()]) -> Result<Vec<u8>> {
     let mut writer = ::csv::WriterBuilder::new().terminator(::csv::Terminator::Any(b'\n')).from_writer(Vec::new());
     writer.write_record(cells).map_err(Error::internal)?;
     writer.into_inner().map_err(|error| Error::internal(error.error()))

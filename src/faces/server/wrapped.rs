@@ -51,7 +51,7 @@ pub fn serve(cli: &Cli, options: &WrapOptions) -> Result<()> {
         let (variables, texts): (Vec<_>, Vec<_>) = variables.filter(|(_, text)| has_secret(text)).unzip();
         let (texts, known) = haldir.fill_secrets(&cx, &name, &texts)?;
         command.known = Arc::clone(&known);
-        command.environment = variables.into_iter().map(Into::into).zip(texts).collect();
+        command.environment = variables.into_iter().zip(texts).collect();
         let session = Arc::new(BoundSession::new(haldir.clone(), credential.clone(), options.terms()?));
         let governor = Governor::new(
             haldir.clone(),
