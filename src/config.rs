@@ -45,8 +45,8 @@ pub struct StoreOptions {
     /// A host that webhooks and upstreams may reach although it is not public, such as 127.0.0.1. May be repeated.
     #[arg(long, env = "HALDIR_ALLOW_PRIVATE", value_name = "HOST", value_delimiter = ',', global = true)]
     pub allow_private: Vec<String>,
-    /// How the tools of upstreams are listed: plain is upstream__tool, which every model API takes; dotted is
-    /// upstream.tool. Both are accepted in calls. Default: plain.
+    /// How the tools of upstreams are listed: plain is `upstream__tool`, which every model API takes; dotted is
+    /// `upstream.tool`. Both are accepted in calls. Default: plain.
     #[arg(long, env = "HALDIR_TOOL_NAMES", value_name = "plain|dotted", global = true)]
     pub tool_names: Option<ToolNames>,
     /// For tests: what a second of retries takes, in microseconds, and how long an attempt may, in milliseconds.

@@ -110,6 +110,7 @@ impl fmt::Debug for Settings {
             .field("webhooks", &self.webhooks)
             .field("upstreams", &self.upstreams)
             .field("children", &self.children.all().map(|(_, name)| name).collect::<Vec<_>>())
+            .field("tool_names", &self.tool_names)
             .finish()
     }
 }

@@ -157,7 +157,7 @@ pub(super) fn ask(policy: &Policy, question: &Question<'_>, past: &dyn Past) -> 
     let (upstream, name) = (question.upstream, question.tool);
     // As agents see the name, also where it was shortened.
     let names_some = definition.tool.is_some() || definition.tools.is_some();
-    let listed = names_some.then(|| listed_name::plain(upstream, name)).unwrap_or_default();
+    let listed = if names_some { listed_name::plain(upstream, name) } else { String::new() };
     let named = |rule: &String| *rule == listed || tool_name::forbids(rule, upstream, name);
     let tools = || definition.tool.iter().chain(definition.tools.iter().flatten());
     let shown = format!("{upstream}.{name}");

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::{App, guard::RequestId, respond};
 use crate::error::{Code, Error};
 
-/// What clients ask (RFC 8414, RFC 9728, RFC 7591, OpenID Connect Discovery).
+/// What clients ask (RFC 8414, RFC 9728, RFC 7591, and what `OpenID` calls discovery).
 const PATHS: [&str; 10] = [
     "/.well-known/oauth-authorization-server",
     "/.well-known/oauth-authorization-server/{*resource}",

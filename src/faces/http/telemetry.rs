@@ -166,7 +166,7 @@ impl Exposition {
 
 /// The bounds of durations that are shown by operation: from 64 µs on, each four times the one before.
 fn is_shown(bound: u64) -> bool {
-    bound >= 64 && bound.trailing_zeros() % 2 == 0
+    bound >= 64 && bound.trailing_zeros().is_multiple_of(2)
 }
 
 /// Memory in use, where the system tells it.

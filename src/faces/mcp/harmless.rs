@@ -110,7 +110,7 @@ fn mend_types(schema: &mut Value) -> bool {
     };
     let mut mended = false;
     if let Some(kind) = members.remove("type") {
-        let (right, changed) = right_type(kind);
+        let (right, changed) = right_type(&kind);
         mended |= changed;
         members.extend(right.map(|kind| ("type".to_owned(), kind)));
     }
@@ -130,20 +130,22 @@ fn mend_types(schema: &mut Value) -> bool {
         } else if SEVERAL.contains(&name)
             && let Value::Array(all) = member
         {
-            all.iter_mut().for_each(|one| mended |= mend_types(one));
+            for one in all {
+                mended |= mend_types(one);
+            }
         }
     }
     mended
 }
 
 /// The type, or types, as JSON Schema has them; none where nobody can tell. And whether that is another than what was there.
-fn right_type(kind: Value) -> (Option<Value>, bool) {
+fn right_type(kind: &Value) -> (Option<Value>, bool) {
     let known = |name: &str| {
         let lower = name.to_ascii_lowercase();
         let meant = MEANT.iter().find(|(written, _)| *written == lower).map(|(_, meant)| *meant);
         TYPES.iter().find(|known| **known == lower).copied().or(meant)
     };
-    let right = match &kind {
+    let right = match kind {
         Value::String(name) => known(name).map(Value::from),
         Value::Array(names) => {
             let right: Vec<_> = names.iter().filter_map(|name| known(name.as_str()?)).map(Value::from).collect();
@@ -151,7 +153,7 @@ fn right_type(kind: Value) -> (Option<Value>, bool) {
         }
         _ => None,
     };
-    let changed = right.as_ref() != Some(&kind);
+    let changed = right.as_ref() != Some(kind);
     (right, changed)
 }
 

@@ -194,9 +194,9 @@ impl Call<'_> {
         };
         // Without a session nobody has looked for the tool. Who may not even ask which there are is told that there is none.
         if error.code == Code::UnknownTool || error.code == Code::SessionInvalid || !has_session {
-            let listed = listed(backend, credential, None).await;
-            if error.code == Code::UnknownTool || !listed.iter().any(|listed| listed.is_called(self.tool)) {
-                let names: Vec<_> = listed.iter().map(|listed| listed.tool.name.as_ref()).collect();
+            let all = listed(backend, credential, None).await;
+            if error.code == Code::UnknownTool || !all.iter().any(|one| one.is_called(self.tool)) {
+                let names: Vec<_> = all.iter().map(|one| one.tool.name.as_ref()).collect();
                 return Err(server::unknown_tool(self.tool, &names));
             }
         }
