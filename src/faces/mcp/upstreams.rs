@@ -196,8 +196,8 @@ impl Call<'_> {
         if error.code == Code::UnknownTool || error.code == Code::SessionInvalid || !has_session {
             let all = listed(backend, credential, None).await;
             if error.code == Code::UnknownTool || !all.iter().any(|one| one.is_called(self.tool)) {
-                let names: Vec<_> = all.iter().map(|one| one.tool.name.as_ref()).collect();
-                return Err(server::unknown_tool(self.tool, &names));
+                let known: Vec<_> = all.iter().map(|one| one.tool.name.as_ref()).collect();
+                return Err(server::unknown_tool(self.tool, &known));
             }
         }
         Ok(CallToolResult::error(vec![ContentBlock::text(refusal_text(&error))]).into())

@@ -81,9 +81,9 @@ def schema_faults(schema, where="parameters", depth=0):
         faults += schema_faults(branch, f"{where}/{index}", depth + 1)
     for name, part in schema.get("properties", {}).items():
         faults += schema_faults(part, f"{where}.{name}", depth + 1)
-    if "items" in schema:
+    if schema.get("items"):  # an empty schema is anything, and all three take it there
         faults += schema_faults(schema["items"], f"{where}[]", depth + 1)
-    elif kind == "array":
+    elif kind == "array" and "items" not in schema:
         faults.append(f"{where}: an array without items")
     return faults
 

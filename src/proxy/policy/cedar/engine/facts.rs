@@ -61,12 +61,12 @@ pub fn gather(
             continue;
         }
         // The agent's name is the agent's choice; its key is not. Whichever has made more calls counts.
-        let mut used = 0;
+        let mut calls = 0;
         for subject in std::iter::once(count.subject).chain(count.of_key) {
-            used = used.max(past.used(&policy.id, &subject, count.after)?);
+            calls = calls.max(past.used(&policy.id, &subject, count.after)?);
             uses.push(PolicyUse { policy: policy.id.to_string(), subject, at: count.at });
         }
-        facts.numbers.push((count.name, used));
+        facts.numbers.push((count.name, calls));
     }
     if wants("tainted") {
         facts.tainted = Some(past.tainted()?);
