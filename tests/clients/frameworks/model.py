@@ -41,7 +41,10 @@ def find(tools, name):
 
 def next_call(tools, results):
     """The call after those whose results are given, as name and arguments; None at the end, and where there are no tools."""
-    if not tools or len(results) >= len(CALLS):
+    if tools and len(results) == len(CALLS):
+        submit = find(tools, "submit")  # how DSPy is told of the end
+        return (submit["name"], {"answer": "done"}) if submit and plain(submit["name"]) == "submit" else None
+    if not tools or len(results) > len(CALLS):
         return None
     name, arguments = CALLS[len(results)]
     session = next(iter(SESSION.findall(results[0])), "none") if results else "none"
@@ -265,6 +268,7 @@ class Model:
         model = self
         self.seen = []
         self.refused = []
+        self.earlier = {}  # the results of a conversation, by the id of the last response in it
         self.lock = threading.Lock()
 
         class Handler(BaseHTTPRequestHandler):
@@ -313,13 +317,18 @@ class Model:
         request.setdefault("stream", "stream" in path)
         tools, results = interface.tools(request), interface.results(request)
         with self.lock:
+            if request.get("previous_response_id"):  # the conversation so far is not repeated
+                results = self.earlier[request["previous_response_id"]] + results
             self.seen.append({"tools": tools, "results": results})
             bad = [tool["name"] for tool in tools if not NAME.fullmatch(tool["name"])]
             self.refused += bad
         if bad:
             message = f"Invalid tool names {bad}: expected a string that matches '^[a-zA-Z0-9_-]{{1,64}}$'"
             return 400, {"error": {"message": message, "type": "invalid_request_error", "code": "invalid_value"}}
-        return 200, interface.answer(request, next_call(tools, results), len(results))
+        answer = interface.answer(request, next_call(tools, results), len(results))
+        with self.lock:
+            self.earlier[f"resp_{len(results)}"] = results
+        return 200, answer
 
     def close(self):
         self.server.shutdown()

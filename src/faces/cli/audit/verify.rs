@@ -102,6 +102,7 @@ pub fn run(options: &VerifyOptions, global: &GlobalOptions, screen: Screen) -> R
 }
 
 /// What a check has found.
+#[derive(Clone, Copy)]
 enum Outcome {
     Good,
     /// A bundle agrees with itself; its signatures are by a key that came with it.
@@ -118,10 +119,6 @@ fn show(screen: Screen, outcome: Outcome, message: &str, report: &str) -> Result
         Outcome::Consistent => ("consistent with itself, not verified", ExitCode::from(CONSISTENT)),
         Outcome::Bad => ("NOT VERIFIED", ExitCode::FAILURE),
     };
-    if screen.json {
-        line(report)?
-    } else {
-        line(&format!("{word}: {}", printable(message)))?
-    }
+    line(&if screen.json { report.to_owned() } else { format!("{word}: {}", printable(message)) })?;
     Ok(code)
 }

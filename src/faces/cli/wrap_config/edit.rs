@@ -12,7 +12,7 @@ use crate::crypto;
 
 /// Under which names clients list their servers.
 const LISTS: [&str; 5] = ["mcpServers", "mcp_servers", "servers", "context_servers", "amp.mcpServers"];
-/// OpenCode's and Kilo's name, which VS Code's settings have as well, for an object that has such a list in it.
+/// The name that `OpenCode` and Kilo use, and VS Code's settings as well, for an object that has such a list in it.
 const LIST_OR_PARENT: &str = "mcp";
 /// Goose's name, in YAML: in JSON it is a list of something else.
 const GOOSE: &str = "extensions";
@@ -65,7 +65,7 @@ pub fn wrap(text: &str, format: Format, wrapping: &Wrapping<'_>) -> Result<Chang
     let document = format.parse(text)?;
     let servers = servers(&document, format);
     let mut names = Names::of(&servers);
-    let change = each(&servers, wrapping.only, |server, launch, edits| {
+    each(&servers, wrapping.only, |server, launch, edits| {
         let words = launch.words();
         if entry::is_ours(words[0]) {
             return Err("it is haldir");
@@ -76,8 +76,7 @@ pub fn wrap(text: &str, format: Format, wrapping: &Wrapping<'_>) -> Result<Chang
         before.extend(["--".to_owned(), words[0].to_owned()]);
         insert(text, format, launch, wrapping.program, &before, edits);
         Ok(())
-    });
-    change
+    })
 }
 
 /// How to take haldir away from the servers of a client's file, each by what stands in its own entry.

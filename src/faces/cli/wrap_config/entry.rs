@@ -14,7 +14,7 @@ pub enum Launch<'a> {
         /// The object in which both stand.
         object: &'a Node,
     },
-    /// Together: `"command": ["npx", "-y", "x"]` (OpenCode, Kilo).
+    /// Together: `"command": ["npx", "-y", "x"]` (`OpenCode`, Kilo).
     Together {
         /// The list.
         words: &'a Node,

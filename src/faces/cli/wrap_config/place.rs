@@ -10,7 +10,7 @@ enum Base {
     Home,
     /// Where programs with windows keep their settings.
     Settings,
-    /// `~/.config`, or what XDG_CONFIG_HOME names.
+    /// `~/.config`, or what `XDG_CONFIG_HOME` names.
     Config,
     /// The folder that a variable of the client's own names, or else this one below the home.
     Variable(&'static str, &'static str),
