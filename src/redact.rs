@@ -1,15 +1,15 @@
 //! Secrets in what comes back from an upstream: every occurrence of a value that it can have received is cut out, in
 //! whatever form a program repeats it.
 //!
-//! A text is read once for all values together, and once more for each of [`LEVELS`] layers of escapes in it: the time
+//! A text is read once for all values together, and once more for each of `LEVELS` layers of escapes in it: the time
 //! grows with the length of the text and with nothing else. What comes out is bounded as well. A large text is read on a
 //! thread of the blocking pool ([`aside`]), so that no thread that serves connections waits for it.
 //!
-//! - [`encodings`]: the table of encodings, each with its source.
-//! - [`needles`]: the automaton that finds all forms of all values.
-//! - [`views`]: texts with their escapes decoded.
-//! - [`document`]: strings, names and numbers of a JSON text, and texts that are split over parts and messages.
-//! - [`known`]: which values an upstream can have received.
+//! - `encodings`: the table of encodings, each with its source.
+//! - `needles`: the automaton that finds all forms of all values.
+//! - `views`: texts with their escapes decoded.
+//! - `document`: strings, names and numbers of a JSON text, and texts that are split over parts and messages.
+//! - `known`: which values an upstream can have received.
 
 mod aside;
 mod document;
@@ -55,7 +55,7 @@ pub struct Secret {
     pub value: Zeroizing<String>,
 }
 
-/// A text holds more values than [`MAX_FOUND`], or nests too deep: it is not passed on.
+/// A text holds more values than `MAX_FOUND`, or nests too deep: it is not passed on.
 #[derive(Debug)]
 pub struct TooMuch;
 

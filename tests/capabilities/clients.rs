@@ -102,7 +102,9 @@ fn is_plain(place: &str, schema: &Value, within_alternatives: bool) {
         (Value::String(_), None) => {}
         (Value::Null, Some(alternatives)) => {
             assert!(!within_alternatives, "{place}: alternatives within alternatives: {schema}");
-            alternatives.iter().for_each(|one| is_plain(place, one, true));
+            for one in alternatives {
+                is_plain(place, one, true);
+            }
         }
         _ => panic!("{place} has no type of its own: {schema}"),
     }

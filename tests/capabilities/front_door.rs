@@ -329,6 +329,22 @@ fn figures_are_of_what_was_called_alone() {
     assert_eq!(of("getEvidence"), 0);
 }
 
+fn no_words_as_alternatives(place: &str, value: &Value) {
+    match value {
+        Value::Object(members) => {
+            if let Some(alternatives) = members.get("oneOf").and_then(Value::as_array) {
+                let words = alternatives.iter().all(|one| one.get("const").is_some() || one.get("enum").is_some());
+                assert!(!words, "{place}: words as alternatives");
+            }
+            for (name, value) in members {
+                no_words_as_alternatives(&format!("{place}/{name}"), value);
+            }
+        }
+        Value::Array(all) => all.iter().for_each(|value| no_words_as_alternatives(place, value)),
+        _ => {}
+    }
+}
+
 #[test]
 fn the_document_has_plain_enumerations_and_names_for_its_parts() {
     let house = House::new();
@@ -338,20 +354,7 @@ fn the_document_has_plain_enumerations_and_names_for_its_parts() {
     for form in ["\"uint\"", "\"oneOf\":[{\"const\"", "[\"string\",\"null\"]"] {
         assert!(!whole.contains(form), "{form} in the document");
     }
-    fn walk(place: &str, value: &Value) {
-        match value {
-            Value::Object(members) => {
-                if let Some(alternatives) = members.get("oneOf").and_then(Value::as_array) {
-                    let words = alternatives.iter().all(|one| one.get("const").is_some() || one.get("enum").is_some());
-                    assert!(!words, "{place}: words as alternatives");
-                }
-                members.iter().for_each(|(name, value)| walk(&format!("{place}/{name}"), value));
-            }
-            Value::Array(all) => all.iter().for_each(|value| walk(place, value)),
-            _ => {}
-        }
-    }
-    walk("", &document);
+    no_words_as_alternatives("", &document);
     let created = &document["paths"]["/v1/sessions"]["post"];
     let body = &created["requestBody"]["content"]["application/json"]["schema"]["$ref"];
     let answer = &created["responses"]["201"]["content"]["application/json"]["schema"]["$ref"];

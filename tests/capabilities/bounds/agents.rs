@@ -62,9 +62,9 @@ fn a_session_ends_no_later_than_the_key_that_makes_it() {
 #[test]
 fn the_sessions_of_a_revoked_key_end_with_it() {
     let house = House::new();
-    let (_server, operator) = house.serve_operator();
+    let (server, operator) = house.serve_operator();
     let made = operator.post("/v1/keys", &json!({"role": "agent"})).ok();
-    let agent = Client::new(_server.address, Some(text(&made, "key")));
+    let agent = Client::new(server.address, Some(text(&made, "key")));
     let (own, other) = (agent.session(&json!({"scopes": ["read"]})), operator.session(&json!({"scopes": ["read"]})));
     // One below it, made with another key, ends as well.
     let below = operator.session(&json!({"parent_session_id": own, "scopes": ["read"]}));

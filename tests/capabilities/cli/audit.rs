@@ -93,7 +93,7 @@ fn a_bundle_is_verified_without_a_store_and_names_the_entry_that_was_altered() {
     let TrustedKey::Named(named) = TrustedKey::parse(&key).unwrap() else { panic!("{key} has a name") };
     let bytes = named.key().as_bytes().to_owned();
     let (hex, base64) =
-        (bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>(), URL_SAFE_NO_PAD.encode(bytes));
+        (bytes.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}")), URL_SAFE_NO_PAD.encode(bytes));
     for form in [hex.as_str(), &hex.to_uppercase(), &base64, &STANDARD.encode(bytes)] {
         let done = terminal.done(&["audit", "verify", &bundle, "--key", form]);
         assert!(done.stdout.starts_with("verified: "), "{form}: {done:?}");

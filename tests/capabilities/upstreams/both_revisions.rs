@@ -28,7 +28,7 @@ fn a_client_with_a_handshake_has_its_own_with_the_upstream() {
     let begun = operator.send("POST", "/mcp/up", &[BOTH], &hello(&json!({})));
     // The upstream's session, not one of a bridge of haldir's.
     assert_eq!(begun.header("mcp-session-id"), Some("theirs"), "{}", begun.text);
-    let initialize = upstream.asked().into_iter().filter(|asked| asked.method == "initialize").next_back().unwrap();
+    let initialize = upstream.asked().into_iter().rfind(|asked| asked.method == "initialize").unwrap();
     assert_eq!(initialize.json()["params"]["clientInfo"]["name"], "tests", "{}", initialize.body);
     let session = operator.session(&json!({"scopes": ["execute"]}));
     let headers = [BOTH, ("Mcp-Session-Id", "theirs"), ("X-Session-ID", session.as_str())];
