@@ -81,7 +81,8 @@ fn a_backup_under_write_load_holds_every_write_that_was_acknowledged_before_it_b
         }
         stop.store(true, Ordering::Relaxed);
     });
-    let private = |name: &str| fs::metadata(path(&backups, name)).unwrap().permissions().mode() & 0o777 == 0o600;
+    let mode = |name: &str| fs::metadata(path(&backups, name)).unwrap().permissions().mode() & 0o777;
+    let private = |name: &str| [0o600, 0o700].contains(&mode(name));
     assert!(private("backup 0") && private("backup 0/haldir.db") && private("backup 0/haldir.db.key"));
     assert!(private("backup 0/manifest.json"));
     refused(terminal(&house.db(), &[], &["backup", &path(&backups, "backup 0")]), "exists already");
