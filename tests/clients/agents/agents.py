@@ -7,6 +7,8 @@ Each function writes the agent's own configuration into its home, and returns th
 import json
 
 TASK = "Buy the book."
+# Without a terminal these decline every elicitation, and so deny the call for their user: an operator decides instead.
+DECLINE = {"codex", "copilot"}
 
 
 def write(file, content):

@@ -59,6 +59,8 @@ def next_call(tools, results):
 
 def schema_faults(schema, where="parameters", depth=0):
     """What converters for OpenAI, Anthropic or Gemini do not take of an object's schema, as texts."""
+    if schema is None and depth == 0:
+        return []  # a function without parameters
     if not isinstance(schema, dict):
         return [f"{where} is no object"]
     faults = []
