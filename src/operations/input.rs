@@ -39,6 +39,7 @@ pub(super) fn parse<T: DeserializeOwned>(json: &str) -> Result<T> {
             Ok(input) => return Ok(input),
             // The null was for a field that is required: that is what was wrong.
             Err(next) if next.message.ends_with(REQUIRED) && next.field == error.field => return Err(error),
+            Err(next) if next.message.ends_with(REQUIRED) && next.field == first.field => return Err(first),
             Err(next) => error = next,
         }
         mended = Some(better);

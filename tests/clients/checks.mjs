@@ -48,11 +48,27 @@ export function placeholders(value, names) {
   return Object.hasOwn(names, value) ? names[value] : value;
 }
 
-/** The JSON in a tool result; the text and structuredContent are the same. */
+/**
+ * The JSON in a tool result; the text and structuredContent are the same.
+ * A refusal's text has a sentence for people before it, on a line of its own, which tells the error.
+ */
 function bodyOf(result) {
   assert.equal(result.content.length, 1, `one content, not ${result.content.length}`);
   assert.equal(result.content[0].type, 'text');
-  const body = JSON.parse(result.content[0].text);
+  let { text } = result.content[0];
+  let sentence;
+  if (result.isError) {
+    const end = text.indexOf('\n');
+    assert.notEqual(end, -1, `a sentence alone, no JSON on the next line: ${text}`);
+    [sentence, text] = [text.slice(0, end), text.slice(end + 1)];
+    assert.match(sentence, /^\w\S* .*\S[.!?]$/);
+  }
+  const body = JSON.parse(text);
+  if (sentence !== undefined) {
+    const told = body.error || body.reason;
+    assert.ok(typeof told === 'string', `no error text in ${text}`);
+    assert.ok(sentence.includes(told.replace(/\.+$/, '')), `${told} is not told in ${sentence}`);
+  }
   if (result.structuredContent !== undefined) assert.deepEqual(result.structuredContent, body);
   return body;
 }

@@ -71,10 +71,22 @@ def placeholders(value, names):
 
 
 def body_of(result):
-    """The JSON in a tool result (as a dict of the wire's names); text and structuredContent are the same."""
+    """The JSON in a tool result (as a dict of the wire's names); text and structuredContent are the same.
+
+    A refusal's text has a sentence for people before it, on a line of its own, which tells the error.
+    """
     content = result["content"]
     expect(len(content) == 1 and content[0]["type"] == "text", f"one text content, not {shorten(content)}")
-    body = json.loads(content[0]["text"])
+    text, sentence = content[0]["text"], None
+    if result.get("isError"):
+        sentence, newline, text = text.partition("\n")
+        expect(newline, f"a sentence alone, no JSON on the next line: {shorten(sentence)}")
+        expect(re.fullmatch(r"\w\S* .*\S[.!?]", sentence), f"no sentence but {shorten(repr(sentence))}")
+    body = json.loads(text)
+    if sentence is not None:
+        expect(isinstance(body, dict), f"no JSON object but {shorten(body)}")
+        told = body.get("error") or body.get("reason")
+        expect(isinstance(told, str) and told.rstrip(".") in sentence, f"{told!r} is not told in {sentence!r}")
     if "structuredContent" in result:
         structured = json.loads(json.dumps(result["structuredContent"], default=float))
         expect(structured == body, f"text {shorten(body)} differs from {shorten(structured)}")

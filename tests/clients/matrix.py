@@ -3,9 +3,10 @@
 The servers are asked all of questions.json: every tool with good and bad input and, where a way carries them, prompts,
 resources and completion. Each client asks the server alone and through haldir, and both must have the same answers, byte
 for byte: what came over the transport, the keys in their order, what the client made of it, and the progress on the way.
-Only times, drawn ids and the folder are made alike. As `upstream.tool` there are tools alone, and of a tool's definition
-the name is prefixed and `execution` is gone, since a task belongs to a connection of its own, and those that a server
-offers to clients that can be asked are there for all; REST always says `isError`.
+Only times, drawn ids and the folder are made alike. As `upstream__tool` there are tools alone, and of a tool's definition
+the name is prefixed and `execution` is gone, since a task belongs to a connection of its own, members may stand in another
+order, and those that a server offers to clients that can be asked are there for all; REST calls `upstream.tool` and always
+says `isError`.
 The Inspector, a process for each question, asks of every tool and method as many questions as MATRIX_PER_TOOL says.
 Prints `ok NAME` or `FAILED NAME: what was wrong` for each, and the matrix at the end.
 """
@@ -40,7 +41,7 @@ CLIENTS = {
     "TypeScript 2 2026": (2, "auto"),
 }
 DIRECT, WRAP, STDIO, HTTP, TRANSPARENT, REST = (
-    "direct", "wrap", "upstream.tool, stdio", "upstream.tool, /mcp", "/mcp/{upstream}", "POST /v1/proxy/call"
+    "direct", "wrap", "upstream__tool, stdio", "upstream__tool, /mcp", "/mcp/{upstream}", "POST /v1/proxy/call"
 )
 WHOLE = (DIRECT, WRAP, TRANSPARENT)  # where the server is alone, with all that it has
 TASK = "simulate-research-query"
@@ -54,7 +55,7 @@ class Cell:
     def __init__(self, scratch, server, way, client, offers):
         self.server, self.way, self.client, self.offers = server, way, client, offers
         self.name = f"{server}, {way}, {client}"
-        self.prefix = "" if way in WHOLE else f"{server}."
+        self.prefix = "" if way in WHOLE else f"{server}." if way == REST else f"{server}__"
         self.home, self.root = scratch / "home", scratch / "root"
         words = re.sub(r"\W+", "-", self.name + str(offers))
         self.key = words
@@ -221,14 +222,14 @@ def readable(blob):
 
 
 def tools(answer, prefix):
-    """The definitions of one server's tools, as `upstream.tool` has them."""
+    """The definitions of one server's tools, as `upstream__tool` has them."""
     listed = json.loads(answer)["received"][-1]["tools"]
     own = [tool for tool in listed if tool["name"].startswith(prefix) and not OFFERED.fullmatch(tool["name"])]
     for tool in own:
         tool["name"] = tool["name"].removeprefix(prefix)
         tool.pop("execution", None)
     own = [tool for tool in own if tool["name"] not in FOR_THE_ASKED]
-    return sorted(own, key=lambda tool: tool["name"])
+    return [json.dumps(tool, sort_keys=True) for tool in sorted(own, key=lambda tool: tool["name"])]
 
 
 def same(cell, method, alone, through):

@@ -34,10 +34,25 @@ class Answer:
         return body["result"]
 
     def rejected(self, code, *statuses):
+        """The error of a JSON-RPC error body, which has nothing beside its three fields."""
         body = self.json()
         expect(self.status in statuses, f"status {self.status}: {shorten(self.text)}")
         fits(body, jsonrpc="2.0")
-        fits(body["error"], code=code)
+        expect(set(body) == {"jsonrpc", "id", "error"}, f"other fields: {shorten(self.text)}")
+        error = body["error"]
+        fits(error, code=code)
+        expect(isinstance(error["message"], str) and error["message"], f"no message: {shorten(self.text)}")
+        expect(set(error) <= {"code", "message", "data"}, f"other fields: {shorten(self.text)}")
+        return error
+
+    def refused(self, code, status, name, number=None):
+        """haldir's own refusal of a request at /mcp: its usual body is the data of a JSON-RPC error."""
+        error = self.rejected(code, status)
+        fits(self.json(), id=number)
+        data = error["data"]
+        fits(data, error=error["message"], code=name, request_id=self.headers["X-Request-ID"])
+        expect(isinstance(data["retryable"], bool), f"retryable is {data['retryable']!r}")
+        return error
 
 
 def send(method, path, body=b"", headers=None):
@@ -141,12 +156,23 @@ def no_key_and_wrong_keys_get_the_same_401():
         for method in ("tools/list", "initialize"):
             answer = request(method, headers=headers)
             expect(answer.status == 401, f"{method} with {list(headers)}: {answer.status} {shorten(answer.text)}")
-            body = answer.json()
-            expect(body.pop("request_id") == answer.headers["X-Request-ID"], "request_id differs from X-Request-ID")
-            expect(body["error"], "no error text")
-            bodies.append((sorted(body), body["code"]))
+            error = answer.refused(-32001, 401, "unauthorized", 1)
+            expect(answer.headers["WWW-Authenticate"], "no WWW-Authenticate")
+            del error["data"]["request_id"]
+            bodies.append(error)
     expect(all(body == bodies[0] for body in bodies), f"they differ: {bodies}")
     expect(request("ping", path="/mcp?apiKey=hld_wrong", headers={}).status == 401, "a wrong apiKey comes in")
+
+
+def what_http_itself_refuses_is_a_json_rpc_error():
+    answer = send("POST", "/mcp", b"{}", BEARER | {"Content-Type": "text/plain"})
+    answer.refused(-32602, 415, "unsupported_media_type")
+    error = post('{"a":"' + "x" * 4_194_304 + '"}').refused(-32602, 413, "payload_too_large")
+    fits(error["data"], max_bytes=4_194_304)
+    for method in ("GET", "DELETE"):
+        send(method, "/mcp").refused(-32001, 401, "unauthorized")
+    send("GET", "/mcp", headers=BEARER).rejected(-32600, 406)
+    send("DELETE", "/mcp", headers=BEARER).rejected(-32600, 400)
 
 
 def a_foreign_host_is_refused():
@@ -263,6 +289,33 @@ def protocol_session():
     return headers
 
 
+def the_default_session_is_the_one_that_this_client_made_last():
+    mine = session()
+    other = post('{"name":"another"}', path="/v1/keys").json()
+    theirs = BEARER | {"Authorization": f"Bearer {other['key']}"}
+    nothing = request("tools/call", '{"name":"getSession","arguments":{}}', headers=theirs).result()
+    fits(refused(nothing, "session_id"), code="invalid_argument")  # a client that made none has no default
+    params = '{"name":"createSession","arguments":{"agent_id":"other"}}'
+    made = request("tools/call", params, headers=theirs).result()["structuredContent"]["session_id"]
+    for headers, wanted in ((BEARER, mine), (theirs, made), (BEARER, mine)):
+        for default in ("{}", '{"session_id":null}', '{"session_id":""}'):
+            params = f'{{"name":"getSession","arguments":{default}}}'
+            fits(request("tools/call", params, headers=headers).result()["structuredContent"], session_id=wanted)
+    fits(good("revokeSession", "{}"), revoked=True, session_id=mine)
+    for tool in ("getSession", "revokeSession"):  # what has ended is no default
+        refused(call(tool, "{}"), "session_id")
+    refused(call("authorizePayment", '{"amount":1}'))
+    fits(good("getSession", f'{{"session_id":"{mine}"}}'), is_valid=False)
+
+
+def delete_ends_a_session_of_the_protocol_without_a_body():
+    headers = protocol_session()
+    expect(events(request("ping", headers=headers))[-1]["result"] == {}, "no empty result")
+    answer = send("DELETE", "/mcp", headers=headers)
+    expect((answer.status, answer.text) == (204, ""), f"{answer.status} {answer.text!r}")
+    request("ping", headers=headers).rejected(-32600, 404)
+
+
 def amounts_are_exact_in_event_streams_and_in_the_modern_version():
     worker, cost = session(), Decimal("1234567890.123456789")  # no float holds it
     good("logAction", f'{{"session_id":"{worker}","action":"a","tool":"t","cost_usd":{cost}}}')
@@ -330,6 +383,22 @@ def costs_are_summed_exactly():
     fits(good("getSpend", f'{{"session_id":"{worker}"}}'), total_usd=Decimal("0.370370367"))
 
 
+def a_cost_of_more_than_nine_decimals_is_rounded_and_says_so():
+    worker = session()
+    for cost, kept, rounded in (
+        ("0.1234567891", "0.123456789", True),
+        ("0.1234567896", "0.12345679", True),
+        ("1.00000000001", "1", True),
+        ("1e-10", "0", True),
+        ("1234567890.1234567891", "1234567890.123456789", True),
+        ("0.123456789", "0.123456789", False),
+        ("1e-9", "0.000000001", False),
+    ):
+        entry = good("logAction", f'{{"session_id":"{worker}","action":"a","cost_usd":{cost}}}')
+        fits(entry, logged=True, cost_usd=Decimal(kept), cost_rounded=rounded)
+    fits(good("getSpend", f'{{"session_id":"{worker}"}}'), total_usd=Decimal("1234567891.493827158"))
+
+
 def what_is_no_amount_is_refused_and_nothing_is_spent():
     buyer = session()
     for amount in ("1e300", "1e400", "-1", "-0.1", "0", "0.0", "-0", "true", '"1"', '"nan"', "null", "[1]", "{}"):
@@ -365,6 +434,7 @@ CHECKS = (
     a_notification_is_accepted_without_an_answer,
     a_batch_is_answered_or_declined_by_name,
     no_key_and_wrong_keys_get_the_same_401,
+    what_http_itself_refuses_is_a_json_rpc_error,
     a_foreign_host_is_refused,
     a_foreign_origin_is_refused,
     malformed_json_is_a_parse_error,
@@ -376,6 +446,8 @@ CHECKS = (
     initialize_offers_the_newest_handshake_for_other_versions,
     every_version_is_served_after_its_handshake,
     the_modern_version_needs_no_handshake,
+    the_default_session_is_the_one_that_this_client_made_last,
+    delete_ends_a_session_of_the_protocol_without_a_body,
     amounts_are_exact_in_event_streams_and_in_the_modern_version,
     a_log_level_is_accepted_in_a_session_and_without_one,
     the_modern_version_asks_for_log_messages_with_each_request,
@@ -383,6 +455,7 @@ CHECKS = (
     three_dimes_fit_thirty_cents_and_a_fourth_does_not,
     nine_decimals_are_kept_and_ten_refused,
     costs_are_summed_exactly,
+    a_cost_of_more_than_nine_decimals_is_rounded_and_says_so,
     what_is_no_amount_is_refused_and_nothing_is_spent,
     what_is_no_budget_opens_no_session,
     a_budget_of_nothing_spends_nothing,

@@ -160,6 +160,16 @@ def two_processes_share_one_store():
         fits(good(one.call("getSession", session_id=session)), is_valid=False, spent=0.3)
 
 
+def two_processes_have_each_their_own_default_session():
+    with Server() as one, Server() as other:
+        made = [good(server.call("createSession", agent_id="a"))["session_id"] for server in (one, other)]
+        for server, session in zip((one, other), made):
+            for default in ({}, {"session_id": None}, {"session_id": ""}):
+                fits(good(server.call("getSession", **default)), session_id=session)
+        fits(good(one.call("revokeSession")), revoked=True, session_id=made[0])
+        fits(good(other.call("getSession")), session_id=made[1], is_valid=True)
+
+
 def amounts_are_exact_in_text_and_in_structured_content():
     with Server() as server:
         arguments = '{"agent_id":"exact","scopes":["spend"],"spend_limit":99.999999999}'
@@ -245,6 +255,7 @@ CHECKS = (
     a_notification_and_an_empty_line_get_no_answer,
     a_line_of_a_million_characters_is_refused_and_the_next_one_works,
     two_processes_share_one_store,
+    two_processes_have_each_their_own_default_session,
     amounts_are_exact_in_text_and_in_structured_content,
     refusals_are_told_to_who_asks_for_them,
     a_remote_server_is_asked_with_its_key,

@@ -11,13 +11,13 @@ from checks import TOOLS, UNKNOWN_SESSION, expect, fits, good, near, refused, re
 
 REQUIRED = {
     "createSession": {"agent_id"},
-    "getSession": {"session_id"},
-    "revokeSession": {"session_id"},
-    "checkPermission": {"session_id", "scope"},
+    "getSession": set(),
+    "revokeSession": set(),
+    "checkPermission": {"scope"},
     "storeSecret": {"name", "value"},
-    "getSecret": {"name", "session_id"},
-    "authorizePayment": {"session_id", "amount"},
-    "logAction": {"session_id", "action"},
+    "getSecret": {"name"},
+    "authorizePayment": {"amount"},
+    "logAction": {"action"},
     "getAuditTrail": set(),
     "getSpend": set(),
 }
@@ -35,6 +35,20 @@ async def rejected(awaitable, *codes):
         expect(error.error.message, "no message")
         return
     raise AssertionError(f"not rejected: {result}")
+
+
+def takes_null(schema):
+    """Whether null fits; what is optional is a flat anyOf of typed alternatives, the last of which is null."""
+    if "anyOf" not in schema:
+        expect(isinstance(schema.get("type"), str) and schema["type"] != "null", f"no one type in {schema}")
+        return False
+    expect("type" not in schema, f"both type and anyOf in {schema}")
+    *others, last = schema["anyOf"]
+    expect(others and last == {"type": "null"}, f"null is not the last of {schema}")
+    for other in others:
+        expect(isinstance(other.get("type"), str) and other["type"] != "null", f"not flat: {schema}")
+        expect("anyOf" not in other, f"not flat: {schema}")
+    return True
 
 
 def check(function):
@@ -61,6 +75,9 @@ async def lists_the_ten_tools_with_true_schemas(c):
     for name, tool in tools.items():
         expect(tool.description, f"{name} has no description")
         expect(set(tool.input_schema.get("required", [])) == REQUIRED[name], f"{name}: {tool.input_schema}")
+        for argument, schema in tool.input_schema["properties"].items():
+            optional = argument not in REQUIRED[name]
+            expect(takes_null(schema) == optional, f"{name}.{argument} is optional: {optional}, yet {schema}")
         expect(tool.output_schema and tool.output_schema["type"] == "object", f"{name} has no outputSchema")
         for schema in (tool.input_schema, tool.output_schema):
             jsonschema.Draft202012Validator.check_schema(schema)
@@ -81,6 +98,44 @@ async def createSession_opens_a_bounded_session_and_getSession_shows_it(c):
     fits(shown, session_id=made["session_id"], agent_id="bot", scopes=["read", "spend"], spend_limit=12.5)
     fits(shown, spent=0, remaining_budget=12.5, is_valid=True, expires_at=made["expires_at"])
     near(shown["created_at"], time.time())
+
+
+@check
+async def the_session_made_last_is_the_default(c):
+    other = await c.session()
+    last = await c.session()
+    for default in ({}, {"session_id": None}, {"session_id": ""}):
+        fits(good(await c.call("getSession", **default)), session_id=last, agent_id="python")
+        for scope, allowed in (("read", True), ("write", False)):
+            answer = good(await c.call("checkPermission", scope=scope, **default))
+            fits(answer, allowed=allowed, session_id=last, scope=scope)
+        name = f"default-{time.time_ns()}"
+        fits(good(await c.call("storeSecret", name=name, value="v")), stored=True)
+        fits(good(await c.call("getSecret", name=name, **default)), name=name, value="v")
+        fits(good(await c.call("authorizePayment", amount=1, **default)), authorized=True, session_id=last)
+        entry = good(await c.call("logAction", action="by default", **default))["entry_id"]
+        newest = good(await c.call("getAuditTrail", session_id=last, limit=1))["entries"][0]
+        fits(newest, entry_id=entry, session_id=last, action="by default")
+    fits(good(await c.call("getSession", session_id=last)), spent=3)
+    fits(good(await c.call("getSession", session_id=other)), spent=0)  # who is named is meant
+    fits(good(await c.call("revokeSession")), revoked=True, session_id=last)
+    fits(good(await c.call("getSession", session_id=last)), is_valid=False)
+    fits(good(await c.call("getSession", session_id=other)), is_valid=True)
+
+
+@check
+async def null_and_an_empty_string_for_what_is_optional_are_nothing(c):
+    nothing = {"scopes": None, "ttl": None, "spend_limit": None, "idempotency_key": None}
+    for empty in (None, ""):
+        made = good(await c.call("createSession", agent_id="bot", parent_session_id=empty, **nothing))
+        fits(made, scopes=["read", "browse"], ttl=3600, spend_limit=None, parent_session_id="")
+        session = made["session_id"]
+        action = {"session_id": session, "action": "use", "tool": empty, "details": None, "cost_usd": None}
+        fits(good(await c.call("logAction", **action)), logged=True, cost_usd=0, cost_rounded=False)
+        wanted = {"tool": empty, "agent_id": empty, "cursor": empty, "since": empty, "until": empty}
+        trail = good(await c.call("getAuditTrail", session_id=session, limit=None, flagged=None, **wanted))
+        fits(trail["entries"][0], session_id=session, action="use", tool="", details=None)
+        fits(good(await c.call("getSpend", session_id=session, agent_id=empty)), total_usd=0, action_count=1)
 
 
 @check
@@ -207,6 +262,22 @@ async def a_cost_beyond_the_budget_is_flagged_with_a_reason(c):
     only = good(await c.call("getAuditTrail", session_id=session, flagged=True))
     expect(entry["entry_id"] in [e["entry_id"] for e in only["entries"]], "the flagged filter misses it")
     expect(all(e["flagged"] for e in only["entries"]), "the flagged filter lets others through")
+
+
+@check
+async def a_cost_of_ten_decimals_is_rounded_to_nine_and_says_so(c):
+    session = await c.session()
+    for cost, kept, rounded in (
+        (0.1234567891, 0.123456789, True),
+        (0.1234567896, 0.12345679, True),
+        (0.123456789, 0.123456789, False),
+        (0.25, 0.25, False),
+    ):
+        entry = good(await c.call("logAction", session_id=session, action="use", cost_usd=cost))
+        fits(entry, logged=True, cost_usd=kept, cost_rounded=rounded)
+        newest = good(await c.call("getAuditTrail", session_id=session, limit=1))["entries"][0]
+        fits(newest, entry_id=entry["entry_id"], cost_usd=kept)
+    fits(good(await c.call("getSpend", session_id=session)), total_usd=0.620370368)
 
 
 @check

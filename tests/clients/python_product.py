@@ -139,11 +139,15 @@ def revoke_session_ends_it_for_good(c):
 def secrets_are_stored_listed_read_and_deleted(c):
     name, session = f"token-{os.urandom(4).hex()}", c.session()
     fits(c.store_secret(name, "first"), stored=True, name=name)
-    c.store_secret(name, "second")
+    # A name that exists is an operator's, or a session's that holds the secret's scope, which this client names in no call.
+    raises(haldir.HaldirPermissionError, 403, c.store_secret, name, "second")
+    fits(c.get_secret(name, session_id=session), name=name, value="first")
+    c.operator.store_secret(name, "second")
     fits(c.get_secret(name, session_id=session), name=name, value="second")
     listed = c.list_secrets()
     expect(name in listed["secrets"] and listed["count"] == len(listed["secrets"]), shorten(listed))
-    fits(c.delete_secret(name), deleted=True, name=name)
+    raises(haldir.HaldirPermissionError, 403, c.delete_secret, name)
+    fits(c.operator.delete_secret(name), deleted=True, name=name)
     raises(haldir.HaldirNotFoundError, 404, c.get_secret, name, session_id=session)
     raises(haldir.HaldirNotFoundError, 404, c.delete_secret, name)
 
@@ -315,6 +319,7 @@ def a_with_block_opens_and_closes_it(lab, flavour):
 def clients(lab, flavour, connect):
     """All checks on one flavour of client; `connect` makes one with a key."""
     c = connect(lab.agent)
+    c.operator = connect(lab.operator)
     for function in CLIENT_CHECKS:
         lab.check(f"{flavour}: {function.__name__}", function, c)
     lab.check(f"{flavour}: a wrong key is an auth error", a_wrong_key_is_an_auth_error, connect)

@@ -53,10 +53,18 @@ def before_call(context, case, kwargs):
         if not os.environ.get("HAS_CEDAR"):
             body["type"], body["tool"] = "block_tool", "other"
             del body["cedar"]
+    # A short value that is sent to upstreams is refused, which depends on other members.
+    if case.operation.label == "POST /v1/secrets" and isinstance(body.get("value"), str):
+        if body.get("upstreams") or body.get("disclosure") == "inject":
+            body["value"] = "generated" + body["value"]
     # A window of no length is refused.
     if isinstance(body.get("start_hour"), int | float) and body["start_hour"] == body.get("end_hour"):
         body["end_hour"] += 1
     query, headers = case.query or {}, case.headers or {}
+    # A time has one of several forms; more alternatives in its schema would be more than converters of frameworks read.
+    for name in ("since", "until"):
+        if isinstance(query.get(name), str):
+            query[name] = chance.choice(["2026-11-21", "2026-11-21T09:30:00Z", "1795246557.25"])
     # Nothing decides while it waits: a second shows as much as thirty.
     if "wait" in query:
         query["wait"] = min(int(query["wait"]), 1)

@@ -64,6 +64,18 @@ function connection({ label, client, version }) {
       const none = { session_id: h.UNKNOWN_SESSION, scope: 'read' };
       h.fits(h.good(await call('checkPermission', none)), { allowed: false });
     });
+    await check('the session made last is the default', async () => {
+      const other = await open();
+      const session_id = await open();
+      for (const args of [{}, { session_id: null }, { session_id: '' }]) {
+        h.fits(h.good(await call('getSession', args)), { session_id, agent_id: 'typescript' });
+        const allowed = h.good(await call('checkPermission', { scope: 'spend', ...args }));
+        h.fits(allowed, { allowed: true, scope: 'spend', session_id });
+      }
+      h.fits(h.good(await call('revokeSession', {})), { revoked: true, session_id });
+      h.fits(h.good(await call('getSession', { session_id })), { is_valid: false });
+      h.fits(h.good(await call('getSession', { session_id: other })), { is_valid: true });
+    });
     await check('a revoked session and its child stay revoked', async () => {
       const parent = await open();
       const child = await open({ parent_session_id: parent, spend_limit: 5, ttl: 60 });
@@ -109,6 +121,12 @@ function connection({ label, client, version }) {
       const spend = h.good(await call('getSpend', { session_id }));
       h.fits(spend, { total_usd: 0.2 });
       h.fits(spend.by_tool, { web: 0.2 });
+    });
+    await check('a cost of ten decimals is rounded to nine', async () => {
+      const session_id = await open();
+      const entry = h.good(await call('logAction', { session_id, action: 'use', cost_usd: 0.1234567891 }));
+      h.fits(entry, { logged: true, cost_usd: 0.123456789, cost_rounded: true });
+      h.fits(h.good(await call('getSpend', { session_id })), { total_usd: 0.123456789 });
     });
     await check('resources are read as JSON', async () => {
       const { resources } = await client.listResources();

@@ -1,8 +1,9 @@
 """Servers that other people wrote, behind haldir and without it: upstreams.py BINARY PACKAGES NODE
 
-Everything a server says over standard output is compared byte for byte: handshake, lists, calls of all its tools with
-progress and log messages, prompts, resources, completion, errors. Behind `haldir-mcp wrap` and behind /mcp/{upstream}
-(the server's own streamable HTTP) nothing may differ.
+Everything a server says is compared: handshake, lists, calls of all its tools with progress and log messages, prompts,
+resources, completion, errors. Behind `haldir-mcp wrap` and behind /mcp/{upstream} (the server's own streamable HTTP) the
+text of `result`, `error` and `params` must be what the server wrote, byte for byte; the message around it is written anew,
+with the same members in haldir's own order and with nothing between them.
 Prints `ok NAME` or `FAILED NAME: what was wrong` for each check.
 """
 
@@ -36,6 +37,8 @@ TIMES = re.compile(
 FOR_THE_ASKED = {
     "get-roots-list", "trigger-elicitation-request", "trigger-sampling-request", "trigger-url-elicitation",
 }
+TEXTS = ("result", "error", "params")
+ORDER = ("jsonrpc", "id", "method", *TEXTS)
 IDS = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\b[0-9a-f]{32}\b")
 
 
@@ -126,14 +129,45 @@ def undrawn(text):
     return IDS.sub("ID", TIMES.sub("TIME", text))
 
 
-def comparable(lines):
-    return list(map(undrawn, lines))
+def members(line):
+    """The members of a JSON object, in their order, each with its value as it was written."""
+    def skip(at):
+        return re.compile(r"[ \t\r\n]*").match(line, at).end()
+
+    found, decode, at = [], json.JSONDecoder().raw_decode, skip(0)
+    expect(line[at] == "{", f"no object: {line[:300]!r}")
+    while line[at] != "}":
+        name, at = decode(line, skip(at + 1))
+        at = skip(at)
+        expect(line[at] == ":", f"no member: {line[:300]!r}")
+        begin = skip(at + 1)
+        at = decode(line, begin)[1]
+        found.append((name, line[begin:at]))
+        at = skip(at)
+    expect(skip(at + 1) == len(line), f"more than an object: {line[:300]!r}")
+    expect(len(dict(found)) == len(found), f"a member twice: {line[:300]!r}")
+    return found
+
+
+def comparable(line):
+    """The message around as JSON, its members by name, and within it the server's own text byte for byte."""
+    return json.dumps(sorted(
+        (name, undrawn(value) if name in TEXTS else json.loads(value)) for name, value in members(line)
+    ), ensure_ascii=False)
 
 
 def told_apart(lines):
-    """The answer, and beside it, since they may overtake each other, the set of notifications and requests."""
-    beside = [line for line in lines if '"method"' in line and '"list_changed"' not in line]
-    return comparable(lines[-1:]), sorted(comparable(beside))
+    """The answer, and beside it, since they may overtake each other, all notifications and requests."""
+    beside = [line for line in lines[:-1] if "list_changed" not in dict(members(line)).get("method", "")]
+    return comparable(lines[-1]), sorted(map(comparable, beside))
+
+
+def written_anew(line):
+    """That a message has haldir's form: its members in one order, and nothing between them."""
+    found = members(line)
+    places = [ORDER.index(name) for name, _ in found]
+    expect(places == sorted(places), f"in another order: {line[:300]!r}")
+    expect(line.strip() == "{" + ",".join(f'"{name}":{value}' for name, value in found) + "}", f"not dense: {line[:300]!r}")
 
 
 def compare_lines(name, script, server, questions):
@@ -153,7 +187,9 @@ def compare_lines(name, script, server, questions):
 
 def same(one, other):
     (answer, beside), (behind, beside_behind) = told_apart(one), told_apart(other)
-    expect(answer == behind, f"direct {answer[0][:300]!r}, behind haldir {behind[0][:300]!r}")
+    expect(answer == behind, f"direct {answer[:300]!r}, behind haldir {behind[:300]!r}")
+    for line in other:
+        written_anew(line)
     expect(beside == beside_behind, f"direct {beside!r}, behind haldir {beside_behind!r}")
 
 

@@ -1,8 +1,9 @@
 """Servers that other people wrote, as children of `haldir-mcp serve`: upstreams_http.py BINARY PACKAGES NODE
 
-They stand in its config file, and are reached in two ways: at /mcp/{upstream}, where every message must be what the server
-says on standard output by itself, and as `upstream.tool` on /mcp and on standard input and output, where lists of tools
-must be the same but for the names, and results byte for byte.
+They stand in its config file, and are reached in two ways: at /mcp/{upstream}, where every message must say what the server
+says on standard output by itself, with its text byte for byte, and as `upstream__tool` on /mcp and on standard input and
+output, where lists of tools must be the same but for the names, and results byte for byte, also by the old name
+`upstream.tool`.
 Prints `ok NAME` or `FAILED NAME: what was wrong` for each check.
 """
 
@@ -19,7 +20,7 @@ from pathlib import Path
 
 import upstreams
 from checks import expect, run_check, summary
-from upstreams import BINARY, FOR_THE_ASKED, NODE, SERVERS, Http, Lines, answer, asked_of, comparable, same
+from upstreams import BINARY, FOR_THE_ASKED, NODE, SERVERS, Http, Lines, answer, asked_of, members, same, undrawn
 
 HELLO = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}
 
@@ -54,13 +55,11 @@ def transparent(label, server, url, questions):
 
 def result_text(lines):
     """The result of the last line as it was written."""
-    line = comparable(lines[-1:])[0]
-    begin = line.index('"result":') + len('"result":')
-    return line[begin : json.JSONDecoder().raw_decode(line, begin)[1]]
+    return undrawn(dict(members(lines[-1]))["result"])
 
 
 def prefixed(label, name, server, behind, questions):
-    """`upstream.tool` against the server alone; `behind` is a client of haldir that has begun."""
+    """`upstream__tool` against the server alone; `behind` is a client of haldir that has begun."""
     direct = Lines([NODE, *server])
     direct.ask("initialize", HELLO)
     direct.write({"jsonrpc": "2.0", "method": "notifications/initialized"})
@@ -68,26 +67,35 @@ def prefixed(label, name, server, behind, questions):
     def lists():
         alone = json.loads(direct.ask("tools/list")[-1])["result"]["tools"]
         all_tools = json.loads(behind.ask("tools/list")[-1])["result"]["tools"]
-        shown = {tool["name"].removeprefix(f"{name}."): tool for tool in all_tools if tool["name"].startswith(f"{name}.")}
+        dotted = [tool["name"] for tool in all_tools if "." in tool["name"]]
+        expect(not dotted, f"listed by old names: {dotted}")
+        shown = {tool["name"].removeprefix(f"{name}__"): tool for tool in all_tools if tool["name"].startswith(f"{name}__")}
         expect(set(shown) - FOR_THE_ASKED == {tool["name"] for tool in alone} - FOR_THE_ASKED, f"{sorted(shown)}")
         for tool in alone:
             tool.pop("execution", None)  # how it may be called over its own connection
-            expect(shown[tool["name"]] == tool | {"name": f"{name}.{tool['name']}"}, f"{tool} is {shown[tool['name']]}")
+            one, other = tool | {"name": f"{name}__{tool['name']}"}, shown[tool["name"]]
+            one, other = (json.dumps(definition, sort_keys=True) for definition in (one, other))  # in haldir's own order
+            expect(one == other, f"direct {one}, behind haldir {other}")
 
     run_check(f"{label}: tools/list", lists)
+    dotted = set()
     for method, params in questions:
         if method != "tools/call":
             continue
-        renamed = params | {"name": f"{name}.{params['name']}"}
+        names = [f"{name}__{params['name']}"]
+        if params["name"] not in dotted:  # the old name, once for each tool
+            dotted.add(params["name"])
+            names.append(f"{name}.{params['name']}")
+        for called in names:
 
-        def compare():
-            alone, through = direct.ask(method, params), behind.ask(method, renamed)  # noqa: B023
-            one, other = (result_text(lines) for lines in (alone, through))
-            if '"isError"' not in one and '"isError"' in other:  # /mcp answers with `isError` in any case
-                one, other = json.loads(one) | {"isError": False}, json.loads(other)
-            expect(one == other, f"direct {str(one)[:300]!r}, behind haldir {str(other)[:300]!r}")
+            def compare():
+                alone, through = direct.ask(method, params), behind.ask(method, params | {"name": called})  # noqa: B023
+                one, other = (result_text(lines) for lines in (alone, through))
+                if "isError" not in dict(members(one)) and one != other:  # /mcp may answer with `isError` in any case
+                    one, other = sorted([*members(one), ("isError", "false")]), sorted(members(other))
+                expect(one == other, f"direct {str(one)[:300]!r}, behind haldir {str(other)[:300]!r}")
 
-        run_check(f"{label}: {params['name']}", compare)
+            run_check(f"{label}: {called}", compare)
     direct.end()
 
 
@@ -119,8 +127,8 @@ def main():
             for way in ("/mcp", "stdio"):
                 client = Http(f"{base}/mcp") if way == "/mcp" else Lines([BINARY, *store], environment)
                 client.begin()
-                prefixed(f"everything.tool on {way}", "everything", everything_server, client, asked)
-                prefixed(f"files.tool on {way}", "files", files_server, client, asked_of("files", folder))
+                prefixed(f"everything__tool on {way}", "everything", everything_server, client, asked)
+                prefixed(f"files__tool on {way}", "files", files_server, client, asked_of("files", folder))
                 if way == "stdio":
                     run_check("haldir on stdio ends with its client, and its children with it", client.end)
         finally:
