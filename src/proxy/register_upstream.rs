@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use http::{HeaderName, HeaderValue};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
+use serde_json::{Value, json};
 
 use super::{secret, target};
 use crate::{
@@ -64,8 +64,17 @@ pub struct RegisterUpstream {
     ))]
     headers: Option<BTreeMap<String, String>>,
     /// Limits that hold for it alone. Default: those of the server.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "as_object")]
     limits: Option<UpstreamSettings>,
+}
+
+/// Reads settings from an object alone: serde takes a list for a struct as well, which the schema does not.
+fn as_object<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Option<UpstreamSettings>, D::Error> {
+    match Option::<Value>::deserialize(deserializer)? {
+        None | Some(Value::Null) => Ok(None),
+        Some(value @ Value::Object(_)) => serde_json::from_value(value).map(Some).map_err(D::Error::custom),
+        Some(_) => Err(D::Error::custom("expected an object with limits")),
+    }
 }
 
 /// A name that no upstream may have: at `/mcp/{name}` stands a document of haldir's own (SEP-2127).

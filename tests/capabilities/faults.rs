@@ -68,7 +68,7 @@ fn an_mcp_session_answers_only_the_key_that_began_it() {
     }
     assert_eq!(session.claimed_by(&stranger).send(&json!({"jsonrpc": "2.0", "id": 1, "method": "ping"})).status, 404);
     assert!(session.tool("createSession", &json!({"agent_id": "a"})).contains("ses_"));
-    assert_eq!(owner.send("DELETE", "/mcp", &headers, "").status, 202);
+    assert_eq!(owner.send("DELETE", "/mcp", &headers, "").status, 204);
 }
 
 #[test]

@@ -4,7 +4,10 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        mpsc::{self, Sender},
+    },
     thread,
 };
 
@@ -21,14 +24,17 @@ impl Unfinished {
     pub fn new(path: PathBuf) -> Self {
         let path = Arc::new(Mutex::new(Some(path)));
         let watched = Arc::clone(&path);
+        let (ready, is_ready) = mpsc::channel();
         // A thread of its own: what writes does not wait for signals. It ends with the process.
         thread::spawn(move || {
             let Ok(runtime) = local::runtime() else { return };
-            if runtime.block_on(asked_to_stop()) {
+            if runtime.block_on(asked_to_stop(ready)) {
                 remove(&watched);
                 process::exit(INTERRUPTED);
             }
         });
+        // Nothing is written before a signal would take it away; an error is a thread that cannot watch for one.
+        let _ = is_ready.recv();
         Self(path)
     }
 
@@ -58,12 +64,13 @@ fn remove_all(path: &Path) {
 }
 
 #[cfg(unix)]
-async fn asked_to_stop() -> bool {
+async fn asked_to_stop(ready: Sender<()>) -> bool {
     use tokio::signal::unix::{SignalKind, signal};
     let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
     else {
         return false;
     };
+    let _ = ready.send(());
     tokio::select! {
         _ = terminate.recv() => true,
         _ = interrupt.recv() => true,
@@ -71,6 +78,7 @@ async fn asked_to_stop() -> bool {
 }
 
 #[cfg(not(unix))]
-async fn asked_to_stop() -> bool {
+async fn asked_to_stop(ready: Sender<()>) -> bool {
+    drop(ready);
     tokio::signal::ctrl_c().await.is_ok()
 }

@@ -11,6 +11,6 @@ pub fn refusal_in(result: &Value) -> Value {
     assert_eq!(result["isError"], true, "{result}");
     let told = text(&result["content"][0], "text");
     let (sentence, facts) = told.split_once('\n').unwrap_or_else(|| panic!("{result}"));
-    assert!(sentence.ends_with('.') && sentence.contains(' ') && !sentence.contains('{'), "{sentence}");
+    assert!(sentence.ends_with('.') && sentence.contains(' ') && !sentence.starts_with('{'), "{sentence}");
     serde_json::from_str(facts).unwrap_or_else(|_| panic!("{result}"))
 }
