@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 
 use http::{HeaderName, HeaderValue};
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
-use serde_json::{Value, json};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{MapAccess, Visitor, value::MapAccessDeserializer},
+};
+use serde_json::json;
 
 use super::{secret, target};
 use crate::{
@@ -70,11 +73,23 @@ pub struct RegisterUpstream {
 
 /// Reads settings from an object alone: serde takes a list for a struct as well, which the schema does not.
 fn as_object<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Option<UpstreamSettings>, D::Error> {
-    match Option::<Value>::deserialize(deserializer)? {
-        None | Some(Value::Null) => Ok(None),
-        Some(value @ Value::Object(_)) => serde_json::from_value(value).map(Some).map_err(D::Error::custom),
-        Some(_) => Err(D::Error::custom("expected an object with limits")),
+    struct Object;
+    impl<'de> Visitor<'de> for Object {
+        type Value = Option<UpstreamSettings>;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("an object")
+        }
+
+        fn visit_unit<E>(self) -> std::result::Result<Self::Value, E> {
+            Ok(None)
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> std::result::Result<Self::Value, A::Error> {
+            UpstreamSettings::deserialize(MapAccessDeserializer::new(map)).map(Some)
+        }
     }
+    deserializer.deserialize_any(Object)
 }
 
 /// A name that no upstream may have: at `/mcp/{name}` stands a document of haldir's own (SEP-2127).
