@@ -108,7 +108,8 @@ fn explain(json: &str, path: String, error: &serde_json::Error) -> Error {
         let expected = if rest.contains("there are no fields") { "no fields" } else { expected };
         let shown: String = in_backticks.chars().take(MAX_NAME_SHOWN).collect();
         let message = format!("{shown}{UNKNOWN}{}", expected.replace('`', ""));
-        return Error::invalid(shown, message);
+        let field = if path.starts_with(&shown) { shown } else { join(&path, &shown) };
+        return Error::invalid(field, message);
     }
     let field = if path == "." { String::new() } else { path };
     let message = without_value(message);
