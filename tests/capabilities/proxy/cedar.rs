@@ -168,7 +168,8 @@ fn a_policy_set_that_changes_holds_on_the_next_call_in_every_process() {
     let made = at_once(4, |index| {
         (0..4).filter(|_| call(&clients[index], &session, "echo", &json!({})).status == 200).count()
     });
-    assert_eq!(made.iter().sum::<usize>(), 5, "{made:?}");
+    // The one that was answered with 500 may have been carried out, so it counts.
+    assert_eq!(made.iter().sum::<usize>(), 4, "{made:?}");
     carried_out(&call(&operator, &session, "erase", &json!({})));
     let key = operator.key().to_owned();
     drop((servers, clients, operator, first));
