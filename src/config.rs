@@ -109,7 +109,7 @@ impl CeilingOptions {
     }
 }
 
-/// Reads no environment variable that is empty: compose files and bundles set those that nobody filled in.
+/// Reads no environment variable that is empty: compose files and bundles set those that the user left empty.
 pub fn without_empty_variables(command: clap::Command) -> clap::Command {
     let command = command.mut_args(|argument| {
         let is_empty = argument.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());

@@ -93,8 +93,8 @@ fn read(path: &Path) -> io::Result<Result<Key>> {
     {
         use std::os::unix::fs::{MetadataExt, PermissionsExt};
         let mode = found.permissions().mode();
-        // A file that somebody else owns is one that was mounted, such as a secret of Kubernetes: its group is how this
-        // process may read it at all. root is somebody else there.
+        // A file that another user owns is one that was mounted, such as a secret of Kubernetes: its group is how this
+        // process may read it at all. root is another user there.
         let own = rustix::process::geteuid().as_raw();
         let is_mounted = found.uid() != own || own == 0;
         if mode & 0o007 != 0 || (mode & 0o070 != 0 && !is_mounted) {

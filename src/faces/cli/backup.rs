@@ -51,7 +51,7 @@ pub struct BackupOptions {
     /// The folder to make. It must not exist.
     #[arg(value_name = "FOLDER")]
     folder: PathBuf,
-    /// Put the encryption key beside the copy. Whoever has the folder can then read all secrets.
+    /// Put the encryption key beside the copy. A reader of the folder can then read all secrets.
     #[arg(long)]
     with_key: bool,
 }
@@ -87,7 +87,7 @@ pub fn run(options: &BackupOptions, global: &GlobalOptions, screen: Screen) -> R
         let message = format!("{} exists already: name a folder that does not", options.folder.display());
         return Err(Error::new(Code::Conflict, message).field("folder").into());
     }
-    // Under another name until it is whole, so that nobody takes a part for a backup.
+    // Under another name until it is whole, so that an operator does not take a part for a backup.
     let part = beside(&options.folder, ".part");
     make_folder(&part).map_err(|error| unusable(&part, &error))?;
     let unfinished = Unfinished::new(part.clone());

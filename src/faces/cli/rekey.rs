@@ -49,7 +49,7 @@ pub fn run(global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
     copies::require_alone(&path)?;
     let in_file = matches!(source, KeySource::File(_));
     if in_file {
-        // Durable before the store needs it. Whoever opens the store next finishes what is left undone here.
+        // Durable before the store needs it. The next process that opens the store finishes what is left undone here.
         write_next(&path, &new)?;
     }
     let haldir = backup::open(global, &path, &old)?;

@@ -164,7 +164,7 @@ fn check(haldir: &Haldir, manifest: &Manifest, pin: Option<&Path>) -> Result<()>
     Err(Error::new(Code::Conflict, format!("the backup has no log {}, which was pinned", pinned.origin)).field("pin"))
 }
 
-/// How far the logs of the store reach that is to be replaced. Nobody else may have it open.
+/// How far the logs of the store reach that is to be replaced. No other process may have it open.
 fn heads_of_store(global: &GlobalOptions, path: &Path) -> Result<Vec<LogHead>> {
     copies::require_alone(path)?;
     let cannot = |problem: &str| {

@@ -51,7 +51,7 @@ impl Drop for Unfinished {
 }
 
 fn remove(path: &Mutex<Option<PathBuf>>) {
-    // Held while it is removed: nobody finishes it meanwhile.
+    // Held while it is removed: the writing thread cannot finish it meanwhile.
     let mut path = path.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(path) = path.take() {
         remove_all(&path);
