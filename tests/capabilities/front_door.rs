@@ -211,6 +211,30 @@ fn a_refusal_at_mcp_is_a_json_rpc_error_under_the_requests_id() {
 }
 
 #[test]
+fn what_the_transport_refuses_at_mcp_is_a_json_rpc_error_that_names_the_request() {
+    let house = House::new();
+    let (_server, operator) = house.serve_operator();
+    let list = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
+    let event_stream = [("Accept", "application/json, text/event-stream")];
+    for (method, path, headers, body, status) in [
+        ("POST", "/mcp", &[("Origin", "https://evil.example")][..], list, 403),
+        ("POST", "/mcp/up", &[("Origin", "https://evil.example")], list, 403),
+        ("PUT", "/mcp", &[], list, 405),
+        ("PUT", "/mcp/up", &[], list, 405),
+        ("POST", "/mcp", &[], "[", 400),
+        ("POST", "/mcp", &[], r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":[]}"#, 400),
+        ("POST", "/mcp", &[("Mcp-Session-Id", "unknown")], list, 404),
+        ("GET", "/mcp", &event_stream, "", 400),
+    ] {
+        let answer = operator.send(method, path, headers, body);
+        let told = answer.json();
+        assert_eq!((answer.status, &told["jsonrpc"]), (status, &json!("2.0")), "{method} {path} {body}: {told}");
+        assert!(told["error"]["code"].is_i64() && !text(&told["error"], "message").is_empty(), "{told}");
+        assert_eq!(told["error"]["data"]["request_id"].as_str(), answer.header("x-request-id"), "{told}");
+    }
+}
+
+#[test]
 fn the_end_of_a_protocol_session_has_no_content() {
     let house = House::new();
     let (_server, operator) = house.serve_operator();

@@ -20,7 +20,7 @@ use axum::{
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 
-use super::{App, HttpSettings, cors, leftover::Leftover, respond};
+use super::{App, HttpSettings, cors, leftover::Leftover, refusals};
 use crate::{
     crypto,
     error::{Code, Error, Result},
@@ -188,6 +188,7 @@ pub async fn check(State(app): State<App>, mut request: Request, next: Next) -> 
     let asked = tracing::enabled!(tracing::Level::DEBUG)
         .then(|| (request.method().clone(), request.uri().path().to_owned(), Instant::now()));
     let page = guard.page(request.headers()).cloned();
+    let refusal = refusals::form_at(request.uri().path());
     let leftover = Leftover::of(&mut request);
     let asks_first = page.is_some() && cors::asks_first(&request);
     let mut response = match guard.admit(&request) {
@@ -197,7 +198,7 @@ pub async fn check(State(app): State<App>, mut request: Request, next: Next) -> 
             let parent = parent(request.headers());
             spans::within(parent, next.run(request)).await
         }
-        Err(error) => respond::error(&error, &id),
+        Err(error) => refusal(&error, &id),
     };
     if let Some(leftover) = leftover.filter(|_| response.status() != StatusCode::REQUEST_TIMEOUT) {
         leftover.read().await;

@@ -2,7 +2,7 @@
 //! request: whatever else stands there, they report that the server returned an error.
 
 use axum::{body::Body, extract::Request, response::Response};
-use http::Method;
+use http::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{json, value::RawValue};
 
@@ -35,6 +35,18 @@ where
     answered.unwrap_or_else(|error| refusal(&error, &body, id))
 }
 
+/// Writes an error in the form that the clients of this path read, where nothing of the request's body was read.
+pub fn form_at(path: &str) -> fn(&Error, &RequestId) -> Response {
+    let carries_rpc = path == "/mcp" || path.strip_prefix("/mcp/").is_some_and(|rest| rest != "server-card");
+    if carries_rpc { |error, id| refusal(error, b"", id) } else { respond::error }
+}
+
+/// An error of the transport itself; `named` is the id of the request, as JSON, where it was read.
+pub fn of_transport(status: StatusCode, named: Option<&str>, code: i32, problem: &str, id: &RequestId) -> Response {
+    let data = json!({ "request_id": id.as_str() });
+    respond::json(status.as_u16(), rpc(named.unwrap_or("null"), code, problem, &data.to_string()))
+}
+
 fn refusal(error: &Error, request: &[u8], id: &RequestId) -> Response {
     #[derive(Deserialize)]
     struct Named<'a> {
@@ -49,12 +61,12 @@ fn refusal(error: &Error, request: &[u8], id: &RequestId) -> Response {
         _ if error.is_refusal() || error.code.may_retry() => REFUSED,
         _ => to_rpc(error).code.0,
     };
-    let body = format!(
-        r#"{{"jsonrpc":"2.0","id":{named},"error":{{"code":{code},"message":{},"data":{}}}}}"#,
-        json!(error.message),
-        error.body(Some(id.as_str()))
-    );
+    let body = rpc(named, code, &error.message, &error.body(Some(id.as_str())));
     let mut response = respond::json(error.code.status(), body);
     respond::decorate(&mut response, error);
     response
+}
+
+fn rpc(id: &str, code: i32, message: &str, data: &str) -> String {
+    format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":{code},"message":{},"data":{data}}}}}"#, json!(message))
 }

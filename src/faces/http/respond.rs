@@ -5,7 +5,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use zeroize::Zeroizing;
 
-use super::{App, guard::RequestId, input};
+use super::{App, guard::RequestId, input, refusals};
 use crate::{
     error::{Code, Error, Result},
     operations::{Remaining, Reply, Streamed},
@@ -120,7 +120,8 @@ pub async fn method_not_allowed(
     headers: HeaderMap,
 ) -> Response {
     let message = format!("{} does not take {method}; GET /openapi.json says what it takes", uri.path());
-    counted(&app, &headers, error(&Error::new(Code::MethodNotAllowed, message), &id)).await
+    let error = Error::new(Code::MethodNotAllowed, message);
+    counted(&app, &headers, refusals::form_at(uri.path())(&error, &id)).await
 }
 
 /// A known key is told what is left of its hour also where it calls what is not there; that counts like any call.
