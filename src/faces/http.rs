@@ -36,7 +36,7 @@ use crate::{
         relay::bound_session::{BoundSession, SessionTerms},
     },
     model::Credential,
-    operations::Haldir,
+    operations::{Haldir, tool_changes::ToolChanges},
     outbound::carrier::Carrier,
 };
 
@@ -90,6 +90,8 @@ struct Shared {
     public_url: String,
     /// Who calls `/mcp` without a key.
     keyless: Credential,
+    /// Where changes of upstreams' tools are looked for, for all clients.
+    tool_changes: ToolChanges,
     asking: Asking,
     message_bytes: usize,
     metrics_token: telemetry::MetricsToken,
@@ -108,9 +110,12 @@ impl App {
         let public_url = settings.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
         let terms = SessionTerms::default();
         let local_session = Arc::new(BoundSession::new(haldir.clone(), Credential::LocalAgent, terms));
+        let tool_changes = ToolChanges::new(haldir.clone());
+        let following = (haldir.clone(), tool_changes.clone());
         let shared = Shared {
             guard,
-            mcp: mcp::McpFace::new(haldir.clone(), &local_session, settings.asking, settings.message_bytes, shutdown),
+            mcp: mcp::McpFace::new(following, &local_session, settings.asking, settings.message_bytes, shutdown),
+            tool_changes,
             upstreams: Carrier::new(haldir.outbound(), upstream::LISTEN)?,
             local_session,
             upstream_sessions: upstream::UpstreamSessions::default(),

@@ -69,10 +69,12 @@ pub fn observe(
 ) -> Result<Observed> {
     let tenant = cx.caller.tenant.clone();
     let mut offers: BTreeMap<String, Vec<Offer>> = BTreeMap::new();
+    let mut left_out = LeftOut::default();
     for tool in listing {
         // What cannot be read as a tool cannot be called as one.
-        if let Some((name, offer)) = read(tool) {
-            offers.entry(name).or_default().push(offer);
+        match read(tool) {
+            Ok((name, offer)) => offers.entry(name).or_default().push(offer),
+            Err(problem) => left_out.count(tool, problem),
         }
     }
     let known = cx.tx.tools_of(&tenant, upstream, "", MAX_PINS)?;
@@ -85,12 +87,41 @@ pub fn observe(
     }
     // Pins are never forgotten to make room: a server that renames its tools for ever would get rid of them.
     let room = MAX_PINS.saturating_sub(pins);
+    if offers.len() > room {
+        tracing::warn!(%upstream, "tools are left out: an upstream has at most {MAX_PINS}, those of before included");
+    }
+    left_out.tell(upstream);
     for (name, offered) in offers.into_iter().take(room) {
         let tool = first_seen(cx, upstream, name, offered, audience)?;
         observed.take(&tool);
     }
     observed.names.sort();
     Ok(observed)
+}
+
+/// Tools of a listing that cannot be pinned, as the operator is told of them.
+#[derive(Default)]
+struct LeftOut {
+    count: usize,
+    first: Option<(String, &'static str)>,
+}
+
+impl LeftOut {
+    fn count(&mut self, tool: &RawValue, problem: &'static str) {
+        self.count += 1;
+        self.first.get_or_insert_with(|| {
+            let named = serde_json::from_str::<Named>(tool.get());
+            // Of a name that is too long the beginning tells which tool it is.
+            (named.map(|named| named.name.chars().take(MAX_NAME_CHARS).collect()).unwrap_or_default(), problem)
+        });
+    }
+
+    /// One line, however many they are: what an upstream writes does not fill the log.
+    fn tell(self, upstream: &UpstreamName) {
+        if let Some((tool, problem)) = self.first {
+            tracing::warn!(%upstream, left_out = self.count, tool, problem, "tools of an upstream are not listed");
+        }
+    }
 }
 
 impl Observed {
@@ -105,7 +136,7 @@ impl Observed {
 
 /// Whether a tool is as it was accepted, or not known yet; not if it cannot be read as one.
 pub fn is_as_accepted(tx: &dyn ReadTx, tenant: &TenantId, upstream: &UpstreamName, tool: &RawValue) -> Result<bool> {
-    let Some((name, offer)) = read(tool) else { return Ok(false) };
+    let Ok((name, offer)) = read(tool) else { return Ok(false) };
     let known = tx.pinned_tool(tenant, upstream, &name)?;
     Ok(known.is_none_or(|known| known.offered.is_none() && is_pinned(&known, &offer)))
 }
@@ -124,20 +155,25 @@ pub fn is_known(tx: &dyn ReadTx, tenant: &TenantId, upstream: &UpstreamName, too
     Ok(tx.pinned_tool(tenant, upstream, &name)?.is_some())
 }
 
-fn read(tool: &RawValue) -> Option<(String, Offer)> {
+/// A tool under its name, or what is wrong with it.
+fn read(tool: &RawValue) -> std::result::Result<(String, Offer), &'static str> {
     let definition = tool.get();
-    let Named { name } = serde_json::from_str(definition).ok()?;
-    if definition.len() > MAX_DEFINITION_BYTES || text::problem(&name, 1, MAX_NAME_CHARS, false).is_some() {
-        return None;
+    if definition.len() > MAX_DEFINITION_BYTES {
+        return Err("its definition has more than 65,536 bytes");
+    }
+    let Named { name } = serde_json::from_str(definition).map_err(|_| "it is no object with a name")?;
+    if text::problem(&name, 1, MAX_NAME_CHARS, false).is_some() {
+        return Err("its name is empty, longer than 128 characters, or has characters that cannot be seen");
     }
     // Some readers do not mind the case of a name: what they would show is not what others see.
-    let members: BTreeMap<String, &RawValue> = serde_json::from_str(definition).ok()?;
+    let members: BTreeMap<String, &RawValue> =
+        serde_json::from_str(definition).map_err(|_| "its definition is no object")?;
     let folded: BTreeSet<String> = members.keys().map(|name| name.to_lowercase()).collect();
     if folded.len() < members.len() {
-        return None;
+        return Err("two members of its definition differ in the case of their names only");
     }
-    let digest = digest(definition).ok()?;
-    Some((name, Offer { definition: definition.to_owned(), digest }))
+    let digest = digest(definition).map_err(|_| "its definition cannot be brought into the form that is pinned")?;
+    Ok((name, Offer { definition: definition.to_owned(), digest }))
 }
 
 /// BLAKE3 of everything that is told of a tool, icons, metadata and what MCP does not know yet included, in a form that white

@@ -6,11 +6,12 @@ use serde_json::Value;
 use crate::{
     proxy::{add_policy, call, carried_out, register},
     support::{
-        Answer, Client, House, Server, json,
+        Answer, Client, Events, House, Server, json,
         program::{Lines, upstream_program},
         refusal_in, text, until,
         upstream::{Upstream, tool},
     },
+    transparent::{register_at, running},
 };
 
 /// A key of an agent's, and what it lists over MCP.
@@ -207,6 +208,19 @@ fn a_session_holds_for_clients_that_keep_no_connection() {
 }
 
 #[test]
+fn an_agent_ends_the_session_that_it_made_and_never_by_default_that_of_its_process() {
+    let house = House::new();
+    let stdio = house.stdio();
+    let bound = text(&stdio.tool("getSession", &json!({}))["structuredContent"], "session_id");
+    let made = stdio.session(&json!({"scopes": ["read"]}));
+    assert_eq!(stdio.tool("revokeSession", &json!({}))["structuredContent"]["session_id"], json!(made));
+    assert_eq!(refusal_in(&stdio.tool("revokeSession", &json!({})))["field"], "session_id");
+    let now = stdio.tool("getSession", &json!({}));
+    assert_eq!(now["structuredContent"]["session_id"], json!(bound));
+    assert_eq!(now["structuredContent"]["is_valid"], true, "{now}");
+}
+
+#[test]
 fn a_session_among_the_arguments_of_an_upstreams_tool_is_used_and_does_not_leave() {
     let own =
         json!({"name": "resume", "inputSchema": {"type": "object", "properties": {"session_id": {"type": "string"}}}});
@@ -289,9 +303,56 @@ fn a_client_is_told_when_a_policy_changes_what_it_may_call() {
     client.ask("tools/list", &json!({}));
     add_policy(&operator, &json!({"type": "deny_list", "tools": ["wipe"]}));
     let told: Value = serde_json::from_str(&client.line()).unwrap();
-    assert_eq!(told["method"], "notifications/tools/list_changed", "{told}");
+    assert_eq!(told["method"], LIST_CHANGED, "{told}");
     let list = client.ask("tools/list", &json!({})).pop().unwrap();
     assert!(!list.contains("up__wipe") && list.contains("up__echo"), "{list}");
+}
+
+const LIST_CHANGED: &str = "notifications/tools/list_changed";
+
+#[test]
+fn a_wrapped_client_is_told_when_a_policy_changes_what_it_may_call() {
+    let house = House::new();
+    let (_server, operator) = house.serve_operator();
+    let mut command = house.program();
+    command.args(["wrap", "--name", "files", "--"]).arg(upstream_program()).arg("--stdio");
+    let mut wrapped = Lines::start(command);
+    let hello = wrapped.begin().pop().unwrap();
+    assert!(hello.contains(r#""listChanged":true"#), "{hello}");
+    assert!(wrapped.ask("tools/list", &json!({})).pop().unwrap().contains("\"echo\""));
+    let policy = add_policy(&operator, &json!({"type": "deny_list", "tools": ["echo"]}));
+    while !wrapped.line().contains(LIST_CHANGED) {}
+    assert!(!wrapped.ask("tools/list", &json!({})).pop().unwrap().contains("\"echo\""));
+    operator.delete(&format!("/v1/proxy/policies/{policy}")).ok();
+    while !wrapped.line().contains(LIST_CHANGED) {}
+    assert!(wrapped.ask("tools/list", &json!({})).pop().unwrap().contains("\"echo\""));
+    assert!(wrapped.leave().0);
+}
+
+#[test]
+fn a_client_of_one_upstream_is_told_when_a_policy_changes_what_it_may_call() {
+    let house = House::new();
+    let ((_upstream, url), (server, operator)) = (running(), house.serve_operator());
+    register_at(&operator, "web", &url);
+    let hello = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {
+        "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "tests", "version": "1"}}});
+    let both = ("Accept", "application/json, text/event-stream");
+    let begun = operator.send("POST", "/mcp/web", &[both], &hello.to_string());
+    assert!(begun.text.contains(r#""listChanged":true"#), "{}", begun.text);
+    let id = begun.header("mcp-session-id").unwrap().to_owned();
+    let headers = [("Mcp-Session-Id", id.as_str()), ("MCP-Protocol-Version", "2025-06-18")];
+    let list = || {
+        let headers = [both, headers[0], headers[1]];
+        operator.send("POST", "/mcp/web", &headers, r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#).text
+    };
+    let initialized = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
+    assert!(operator.send("POST", "/mcp/web", &[both, headers[0], headers[1]], initialized).status < 300);
+    assert!(list().contains("\"echo\""));
+    let mut events = Events::listen(&server, operator.key(), "/mcp/web", &headers);
+    events.begun();
+    add_policy(&operator, &json!({"type": "deny_list", "tools": ["echo"]}));
+    while events.next()["method"] != LIST_CHANGED {}
+    assert!(!list().contains("\"echo\""));
 }
 
 #[test]

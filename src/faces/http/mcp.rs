@@ -81,15 +81,14 @@ pub struct McpFace {
 }
 
 impl McpFace {
-    /// Serves `haldir` until `shutdown`.
+    /// Serves `haldir` until `shutdown`, and tells clients of `changes`.
     pub fn new(
-        haldir: Haldir,
+        (haldir, changes): (Haldir, ToolChanges),
         local_session: &Arc<BoundSession>,
         asking: Asking,
         message_bytes: usize,
         shutdown: &CancellationToken,
     ) -> Self {
-        let changes = ToolChanges::new(haldir.clone());
         let backend = Backend::Local(haldir);
         let config = StreamableHttpServerConfig::default()
             .with_max_request_body_bytes(message_bytes)

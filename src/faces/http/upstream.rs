@@ -213,6 +213,7 @@ impl Exchange {
             secrets: self.route.secrets.clone(),
             unsure: None,
             own: id.clone(),
+            initializes: self.client.is_some(),
             unasked: id.is_none(),
             open: self.open.clone(),
             until: Some(Instant::now() + self.route.limits.call_timeout),
@@ -303,6 +304,7 @@ impl Exchange {
             secrets: self.route.secrets.clone(),
             unsure: None,
             own: None,
+            initializes: false,
             unasked: false,
             open: self.open.clone(),
             until: Some(Instant::now() + self.route.limits.call_timeout),
@@ -344,6 +346,7 @@ impl Exchange {
             secrets: self.route.secrets.clone(),
             unsure: None,
             own: None,
+            initializes: false,
             unasked: *method == Method::DELETE,
             open: self.open.clone(),
             until: None,
@@ -355,8 +358,12 @@ impl Exchange {
         let (app, name) = (self.app.clone(), self.route.name.clone());
         let outgoing = self.outgoing(method.clone(), headers, None, true);
         let listening = (method == Method::GET).then(|| self.open.listening());
-        let response = self.send(headers, Leaving::Later(outgoing), passing, false).await?;
+        let governor = Arc::clone(&self.route.governor);
+        let mut response = self.send(headers, Leaving::Later(outgoing), passing, false).await?;
         drop(listening);
+        if method == Method::GET && response.status().is_success() {
+            response = stream::with_changes(response, governor.changes().await);
+        }
         if let (Some(id), true) = (ends, response.status() != StatusCode::METHOD_NOT_ALLOWED) {
             app.shared.upstream_sessions.end(name.as_str(), &id);
         }

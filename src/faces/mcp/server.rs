@@ -1,13 +1,9 @@
 //! haldir as an rmcp server.
 #![expect(deprecated, reason = "SEP-2577 deprecates logging; clients of every earlier revision have it")]
 
-use std::{
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+mod changes;
+
+use std::sync::{Arc, Mutex, PoisonError, atomic::AtomicBool};
 
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
@@ -44,9 +40,6 @@ const INSTRUCTIONS: &str = "haldir governs what you may do. Begin with createSes
     before a sensitive action and authorizePayment before every payment; if either says no, do not go on. Read \
     secrets with getSecret only when they are about to be used, and never repeat them. Record what you did with \
     logAction, and end with revokeSession.";
-
-/// How often it is looked whether a client is still there that is told of changes.
-const LOOK_EVERY: Duration = Duration::from_secs(15);
 
 /// haldir, serving one connection.
 pub struct HaldirMcp {
@@ -92,51 +85,6 @@ impl HaldirMcp {
     pub fn following(mut self, changes: ToolChanges) -> Self {
         self.changes = Some(changes);
         self
-    }
-
-    /// Tells the client from now on that its list of tools has changed: once for a connection that lasts.
-    async fn follow(&self, context: &RequestContext<RoleServer>) {
-        let Some(changes) = self.changes.as_ref().filter(|_| lasts(context)) else { return };
-        if self.follows.swap(true, Ordering::Relaxed) {
-            return;
-        }
-        // Who may see no tools is told of none.
-        let Ok(mut changes) = changes.follow(&self.credential(context)).await else {
-            return self.follows.store(false, Ordering::Relaxed);
-        };
-        let peer = context.peer.clone();
-        tokio::spawn(async move {
-            loop {
-                let change = tokio::time::timeout(LOOK_EVERY, changes.changed()).await;
-                let goes_on = match change {
-                    Ok(Ok(())) => peer.notify_tool_list_changed().await.is_ok(),
-                    Ok(Err(_)) => false,
-                    Err(_) => !peer.is_transport_closed(),
-                };
-                if !goes_on {
-                    return;
-                }
-            }
-        });
-    }
-
-    /// Tells the client that has listed the tools that its list is another one, where another session of its may call others.
-    async fn tell_of_session(
-        &self,
-        before: Option<String>,
-        credential: &Credential,
-        context: &RequestContext<RoleServer>,
-    ) {
-        let now = self.session.made_by(credential);
-        if now == before || !self.follows.load(Ordering::Relaxed) || !lasts(context) {
-            return;
-        }
-        let listed = async |session: Option<&str>| upstreams::names(&self.backend, credential, session).await;
-        if listed(before.as_deref()).await != listed(now.as_deref()).await
-            && let Err(error) = context.peer.notify_tool_list_changed().await
-        {
-            tracing::debug!(%error, "a change of the tools was not told");
-        }
     }
 
     /// Calls the tools of upstreams in this session, where a local agent names none.
@@ -277,6 +225,8 @@ impl ServerHandler for HaldirMcp {
         let session = if session::uses_session(operation) && !session::may_name_one(&arguments) {
             match Session::named(&context) {
                 Some(named) => Some(named),
+                // An agent ends what it made, never by default what its operator bound this process to.
+                None if operation.name == "revokeSession" => self.session.made_by(&credential),
                 // Without any, the tool says that it needs one.
                 None => self.session.of(&credential).await.ok(),
             }

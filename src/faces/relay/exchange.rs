@@ -1,6 +1,7 @@
 //! One client and one upstream, and what goes on between them.
 
 mod asks;
+mod calls;
 mod ends;
 mod pins;
 #[cfg(test)]
@@ -8,21 +9,21 @@ mod tests;
 
 use std::{
     collections::{HashMap, HashSet},
+    future,
     sync::Arc,
     time::Duration,
 };
 
-use serde_json::value::RawValue;
 use tokio::{
-    sync::mpsc,
+    sync::{mpsc, watch},
     task::JoinSet,
     time::{Instant, Interval, MissedTickBehavior},
 };
 
 use self::{asks::Waiting, pins::Listing};
 use super::{
-    govern::{Asked, Decision, Govern, Outcome, Redact, Report},
-    message::{self, Call, INTERNAL_ERROR, INVALID_REQUEST, Message},
+    govern::{self, Decision, Govern, LIST_CHANGED, Outcome, Redact, Report},
+    message::{self, INTERNAL_ERROR, INVALID_REQUEST, Message},
 };
 use crate::{
     error::Result,
@@ -69,6 +70,8 @@ pub struct Exchange {
     initialize: Option<String>,
     /// When the clock is looked at: also while messages come without a pause.
     clock: Interval,
+    /// Changes of what the client may call, once it has listed that.
+    changes: Option<watch::Receiver<u64>>,
 }
 
 /// How long things may take.
@@ -84,6 +87,7 @@ pub struct Times {
 enum Asking {
     /// A page of the list of tools, asked for with this cursor.
     ToolList(Option<String>),
+    Initialize,
     Other,
 }
 
@@ -155,6 +159,7 @@ impl Exchange {
             asks: HashMap::new(),
             initialize: None,
             clock,
+            changes: None,
         }
     }
 
@@ -203,7 +208,11 @@ impl Exchange {
             self.client = message.speaker();
             self.pins = Pins::Unknown;
         }
-        let asking = if message.is("tools/list") { Asking::ToolList(pins::cursor_of(&message)) } else { Asking::Other };
+        let asking = match message.method.as_deref() {
+            Some("tools/list") => Asking::ToolList(pins::cursor_of(&message)),
+            Some("initialize") => Asking::Initialize,
+            _ => Asking::Other,
+        };
         self.requests.insert(id.to_owned(), asking);
         self.pass_on(message.text()).await;
     }
@@ -255,17 +264,23 @@ impl Exchange {
             let Some(asking) = self.requests.remove(id) else {
                 return tracing::debug!("the upstream answered what nobody asked");
             };
+            let lists = matches!(asking, Asking::ToolList(_));
             let (text, listed) = match asking {
                 Asking::ToolList(cursor) => {
                     let result = message.result.map(|result| result.get().to_owned());
                     let listed = self.client_listed(cursor, result);
                     (self.shown(text), listed)
                 }
+                Asking::Initialize => (govern::promising_changes(&text).unwrap_or(text), None),
                 Asking::Other => (text, None),
             };
             self.answer(text).await;
             if let Some(tools) = listed {
                 self.know(tools).await;
+            }
+            if lists && self.changes.is_none() {
+                // What this list has made known is no change to it.
+                self.changes = self.governor.changes().await;
             }
             return;
         }
@@ -291,6 +306,7 @@ impl Exchange {
                 Ok((id, decision)) => self.decided(&id, decision).await,
                 Err(error) => tracing::error!(%error, "a decision was lost"),
             },
+            () = changed(&mut self.changes) => self.answer(LIST_CHANGED.to_owned()).await,
             _ = self.clock.tick() => self.look_at_the_clock().await,
         }
     }
@@ -349,102 +365,6 @@ impl Exchange {
         self.governor.recorded().await;
     }
 
-    async fn call(&mut self, id: &str, message: &Message<'_>, text: &str, session: Option<&str>) {
-        let call = match Call::read(message.params) {
-            Ok(call) => call,
-            Err((code, problem)) => return self.answer(message::error(Some(id), code, &problem)).await,
-        };
-        let session = call.session.clone().or_else(|| session.map(str::to_owned));
-        let since = Instant::now();
-        let until = since + self.times.call;
-        let token = message.progress_token();
-        // A client that says so of each request has asked already, if it was told to.
-        let (decided, asked) = (call.decided(message), call.answered.is_some());
-        let (text, stage) = (text.to_owned(), Stage::Listing);
-        let call = ToolCall { text, session, stage, decided, asked, cancelled: false, since, until, token };
-        self.calls.insert(id.to_owned(), call);
-        match self.pins {
-            Pins::Known => self.decide(id),
-            // A late answer is an answer: it is not asked for again while it may come.
-            Pins::Asking { since, .. } if since.elapsed() < self.times.start.saturating_mul(LIST_PATIENCE) => {}
-            Pins::Asking { .. } | Pins::Unknown => self.ask_for_tools(pins::context_of(message)).await,
-        }
-    }
-
-    fn decide(&mut self, id: &str) {
-        let asks = self.may_ask(id);
-        let Some(entry) = self.calls.get_mut(id) else { return };
-        let Some((tool, arguments)) =
-            read_again(&entry.text, |call| (call.name.clone(), call.arguments.map_or("{}", RawValue::get).to_owned()))
-        else {
-            return;
-        };
-        entry.stage = Stage::Deciding;
-        let offered = Some(self.offered.contains(&tool));
-        let (session, decided) = (entry.session.clone(), entry.decided.take());
-        let asked = Asked { tool, arguments, session, decided, offered, asks, leave: None };
-        let (governor, id) = (Arc::clone(&self.governor), id.to_owned());
-        self.decisions.spawn(async move {
-            let decision = governor.admit(asked).await;
-            (id, decision)
-        });
-    }
-
-    async fn decided(&mut self, id: &str, decision: Result<Decision>) {
-        let Some(call) = self.calls.get(id) else { return };
-        let (modern, cancelled) = (is_modern(&call.text), call.cancelled);
-        let decision = decision.unwrap_or_else(|error| Decision::of(&error));
-        let decision = match decision {
-            Decision::Ask { question, held, within } => match self.ask(id, &question, held, within).await {
-                Some(decision) => decision,
-                None => return,
-            },
-            decision => decision,
-        };
-        let admitted = match decision.admitted(id, modern) {
-            Ok(admitted) => admitted,
-            Err(response) => {
-                self.calls.remove(id);
-                if !cancelled {
-                    self.answer(response).await;
-                }
-                return;
-            }
-        };
-        let Some(entry) = self.calls.get_mut(id).filter(|call| !call.cancelled) else {
-            self.calls.remove(id);
-            return admitted.report.send(Outcome::Unsent("the client took the call back before it left"));
-        };
-        if !matches!(self.pins, Pins::Known) {
-            // The tools have changed since: what was decided on may not be what would be called.
-            entry.stage = Stage::Listing;
-            let context = Message::read(&entry.text).ok().and_then(|message| pins::context_of(&message));
-            admitted.report.send(Outcome::Unsent("the tools changed before the call left"));
-            if matches!(self.pins, Pins::Unknown) {
-                self.ask_for_tools(context).await;
-            }
-            return;
-        }
-        let Some(text) = read_again(&entry.text, |call| call.forwarded(id, &admitted.arguments)) else { return };
-        entry.stage = Stage::Sent(admitted.report);
-        self.pass_on(text).await;
-    }
-
-    /// The answer to a call of a tool.
-    async fn called(&mut self, id: &str, text: String) {
-        if !self.calls.get(id).is_some_and(|call| matches!(call.stage, Stage::Sent(_))) {
-            // An answer to what was not yet asked is no answer.
-            return tracing::warn!("the upstream answered a call that it did not have yet; the answer was dropped");
-        }
-        let Some(ToolCall { stage: Stage::Sent(report), cancelled, .. }) = self.calls.remove(id) else { return };
-        let outcome = Outcome::of_text(&text);
-        if !cancelled {
-            let told = report.told(&text).unwrap_or(text);
-            self.answer(told).await;
-        }
-        report.send(outcome);
-    }
-
     async fn answer(&self, text: String) {
         // Fails if the client has left, which its reader notices too.
         let _ = self.to_client.send(text).await;
@@ -456,11 +376,13 @@ impl Exchange {
     }
 }
 
-fn read_again<T>(text: &str, with: impl FnOnce(&Call<'_>) -> T) -> Option<T> {
-    let message = Message::read(text).ok()?;
-    Call::read(message.params).ok().map(|call| with(&call))
-}
-
-fn is_modern(text: &str) -> bool {
-    Message::read(text).is_ok_and(|message| message.is_modern())
+/// The next change; never, where none is told.
+async fn changed(changes: &mut Option<watch::Receiver<u64>>) {
+    let told = match changes {
+        Some(receiver) => receiver.changed().await.is_ok(),
+        None => false,
+    };
+    if !told {
+        future::pending().await
+    }
 }

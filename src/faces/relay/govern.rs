@@ -8,6 +8,7 @@ use std::{
 use futures::future::BoxFuture;
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use tokio::sync::watch;
 
 use super::{
     json,
@@ -227,6 +228,9 @@ pub trait Govern: Send + Sync + 'static {
 
     /// Waits until all outcomes that were reported are recorded.
     fn recorded(&self) -> BoxFuture<'_, ()>;
+
+    /// Tells of every change of what the client may call from now on; `None` where nothing does.
+    fn changes(&self) -> BoxFuture<'_, Option<watch::Receiver<u64>>>;
 }
 
 /// A page of a list of tools.
@@ -248,6 +252,23 @@ pub fn tool_name(tool: &RawValue) -> Option<String> {
         name: String,
     }
     serde_json::from_str::<Named>(tool.get()).ok().map(|named| named.name)
+}
+
+/// What a client is told when it may call other tools than before.
+pub const LIST_CHANGED: &str = r#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#;
+
+/// The answer to an `initialize`, with the promise to tell of changes of the list of tools: haldir does, whether or not the
+/// upstream does. `None` if it has none to list, or promises that already.
+pub fn promising_changes(text: &str) -> Option<String> {
+    let Message { id: Some(id), result: Some(result), .. } = Message::read(text).ok()? else { return None };
+    let members = json::object(result).ok()?;
+    let capabilities = json::object(members.get("capabilities")?).ok()?;
+    let tools = json::object(capabilities.get("tools")?).ok()?;
+    if tools.get("listChanged").is_some_and(|promised| promised.get() == "true") {
+        return None;
+    }
+    let tools = tools.with("listChanged", "true");
+    Some(message::response(id.get(), &members.with("capabilities", &capabilities.with("tools", &tools))))
 }
 
 /// An answer without the tools that the client may not see, if it lists tools; `None` if it may see all of it.

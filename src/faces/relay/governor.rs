@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use futures::{FutureExt, future::BoxFuture};
 use serde_json::value::RawValue;
+use tokio::sync::watch;
 
 use super::{
     bound_session::BoundSession,
@@ -16,6 +17,7 @@ use crate::{
     operations::{
         Haldir,
         proxied::{self, Attempt, Audience, Going, Held, OutwardContext, Verdict},
+        tool_changes::ToolChanges,
     },
     upstream::{Failure, FailureKind, Link},
 };
@@ -42,6 +44,8 @@ pub struct Governor {
     asking: Asking,
     /// The upstream's connection, where the one who asks knows it already.
     link: Option<Arc<Link>>,
+    /// Where changes of what may be called are looked for.
+    changes: ToolChanges,
 }
 
 impl Governor {
@@ -52,9 +56,9 @@ impl Governor {
         upstream: UpstreamName,
         session: Option<Arc<BoundSession>>,
         tools: Tools,
-        asking: Asking,
+        (asking, changes): (Asking, ToolChanges),
     ) -> Self {
-        Self { haldir, credential, upstream, session, tools, asking, link: None }
+        Self { haldir, credential, upstream, session, tools, asking, link: None, changes }
     }
 
     /// Of an upstream that is reached over this connection.
@@ -191,5 +195,14 @@ impl Govern for Governor {
 
     fn recorded(&self) -> BoxFuture<'_, ()> {
         self.haldir.caught_up().boxed()
+    }
+
+    fn changes(&self) -> BoxFuture<'_, Option<watch::Receiver<u64>>> {
+        async move {
+            let changes = self.changes.follow(&self.credential).await;
+            // Without them the client goes on with the list that it has.
+            changes.inspect_err(|error| tracing::warn!(%error, "changes of the tools are not followed")).ok()
+        }
+        .boxed()
     }
 }

@@ -8,7 +8,7 @@ use serde::{
     Deserialize, Deserializer,
     de::{Error as _, MapAccess, Visitor},
 };
-use serde_json::value::RawValue;
+use serde_json::{json, value::RawValue};
 
 /// Levels of arrays and objects in each other.
 const MAX_DEPTH: usize = 64;
@@ -23,6 +23,14 @@ impl<'a> Object<'a> {
     /// The value under a name.
     pub fn get(&self, name: &str) -> Option<&'a RawValue> {
         self.0.iter().find(|(known, _)| known == name).map(|(_, value)| *value)
+    }
+
+    /// Its text with this value, as JSON, under a name in place of what stands there, if anything does.
+    pub fn with(&self, name: &str, value: &str) -> String {
+        let others =
+            self.0.iter().filter(|(known, _)| known != name).map(|(known, other)| (known.as_ref(), other.get()));
+        let members = others.chain([(name, value)]).map(|(name, value)| format!("{}:{value}", json!(name)));
+        format!("{{{}}}", members.collect::<Vec<_>>().join(","))
     }
 
     /// The same, if it has no two names which differ in their case only.

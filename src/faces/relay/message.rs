@@ -1,18 +1,19 @@
 //! A JSON-RPC message, as far as the relay looks into it.
 
+mod call;
 mod id;
 
 use std::borrow::Cow;
 
+pub use call::Call;
 pub use id::id_of;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, value::RawValue};
 
 use super::json;
 use crate::{
-    faces::elicitation::{self, Answer, Client, Decided, State},
-    model::{ApprovalId, text::without_halves},
-    operations::proxied::Question,
+    faces::elicitation::{self, Client},
+    model::text::without_halves,
 };
 
 /// Where a call of a client that knows haldir names its session, in the call's `_meta`.
@@ -186,142 +187,6 @@ fn present<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Option<
     <&RawValue>::deserialize(deserializer).map(Some)
 }
 
-/// The parameters of a `tools/call`.
-pub struct Call<'a> {
-    /// The tool.
-    pub name: String,
-    /// Its arguments, as they were written.
-    pub arguments: Option<&'a RawValue>,
-    /// The session that the call itself names.
-    pub session: Option<String>,
-    /// haldir's own question, and the answer with which the client calls again (2026-07-28).
-    pub answered: Option<(State, Answer)>,
-    params: json::Object<'a>,
-    /// Its `_meta`, where that can be read in one way only.
-    meta: Option<json::Object<'a>>,
-}
-
-impl<'a> Call<'a> {
-    /// Reads the parameters, strictly: what is judged must be what the upstream reads.
-    pub fn read(params: Option<&'a RawValue>) -> Result<Self, Refused> {
-        let bad = |problem: String| (INVALID_PARAMS, format!("the parameters of tools/call: {problem}"));
-        let params = params.ok_or_else(|| bad("there are none".to_owned()))?;
-        let params = json::object(params).map_err(bad)?;
-        for known in ["name", "arguments", "_meta", STATE, RESPONSES] {
-            if params.0.iter().any(|(name, _)| name != known && name.eq_ignore_ascii_case(known)) {
-                return Err(bad(format!("write `{known}` exactly so")));
-            }
-        }
-        let name = params.get("name").ok_or_else(|| bad("`name` is missing".to_owned()))?;
-        let name = serde_json::from_str(name.get()).map_err(|_| bad("`name` must be text".to_owned()))?;
-        let arguments = params.get("arguments").filter(|arguments| arguments.get() != "null");
-        let mut meta = None;
-        for (name, value) in &params.0 {
-            match name.as_ref() {
-                "arguments" if arguments.is_some() => {
-                    json::unambiguous_object(value).and_then(json::Object::distinct).map_err(bad)?;
-                }
-                "_meta" if value.get().starts_with('{') => {
-                    meta = json::unambiguous_object(value).map_err(bad)?.distinct().ok();
-                }
-                _ => json::unambiguous(value).map_err(bad)?,
-            }
-        }
-        let session =
-            match meta.as_ref().and_then(|meta| meta.get(SESSION_META)).map(|id| serde_json::from_str(id.get())) {
-                None => None,
-                Some(Ok(id)) => Some(id),
-                Some(Err(_)) => return Err(bad(format!("`{SESSION_META}` must be text"))),
-            };
-        let state = params.get(STATE).and_then(|state| serde_json::from_str::<String>(state.get()).ok());
-        let answered = match state.as_deref().and_then(State::read) {
-            None => None,
-            Some(Ok(state)) => Some((state, elicitation::answer_in(params.get(RESPONSES)))),
-            Some(Err(problem)) => return Err(bad(problem.to_owned())),
-        };
-        Ok(Self { name, arguments, session, answered, params, meta })
-    }
-
-    /// What the person at the client has decided on the call, as it says itself; `message` is the one that it came in.
-    pub fn decided(&self, message: &Message<'_>) -> Option<Decided> {
-        let (state, answer) = self.answered.as_ref()?;
-        let request = ApprovalId::parse(state.request_id.clone()).ok()?;
-        let decided = answer.clone().decided(request, &message.speaker().name)?;
-        Some(Decided { proof: Some(state.proof.clone()), ..decided })
-    }
-
-    /// The result that asks the person at the client, who calls again with the answer (2026-07-28). What the call has
-    /// for the upstream travels along.
-    pub fn asking(&self, question: &Question) -> Option<String> {
-        let (request_id, proof) = (question.request_id.to_string(), question.proof.clone());
-        let state = match &self.answered {
-            Some((state, _)) => State {
-                request_id,
-                proof,
-                request_state: state.request_state.clone(),
-                input_responses: state.input_responses.clone(),
-            },
-            None => State {
-                request_id,
-                proof,
-                request_state: self
-                    .params
-                    .get(STATE)
-                    .map(|state| serde_json::from_str(state.get()))
-                    .transpose()
-                    .ok()?,
-                input_responses: self.params.get(RESPONSES).map(ToOwned::to_owned),
-            },
-        };
-        state.asking(&question.message)
-    }
-
-    /// The call as it goes on: with these arguments, and without what was for haldir.
-    pub fn forwarded(&self, id: &str, arguments: &str) -> String {
-        let mut text = format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"#);
-        let mut member = |name: &str, value: &str| {
-            if !text.ends_with('{') {
-                text.push(',');
-            }
-            text.push_str(&quoted(name));
-            text.push(':');
-            text.push_str(value);
-        };
-        for (name, value) in &self.params.0 {
-            match name.as_ref() {
-                "name" => member(name, &quoted(&self.name)),
-                "arguments" if self.arguments.is_some() => member(name, arguments),
-                "_meta" if self.session.is_some() => match self.meta_for_upstream().as_str() {
-                    "{}" => {}
-                    meta => member(name, meta),
-                },
-                STATE | RESPONSES if self.answered.is_some() => {}
-                _ => member(name, value.get()),
-            }
-        }
-        if self.arguments.is_none() && arguments != "{}" {
-            member("arguments", arguments);
-        }
-        if let Some((state, _)) = &self.answered {
-            if let Some(theirs) = &state.request_state {
-                member(STATE, &quoted(theirs));
-            }
-            if let Some(theirs) = &state.input_responses {
-                member(RESPONSES, theirs.get());
-            }
-        }
-        text.push_str("}}");
-        text
-    }
-
-    /// Its `_meta` without the session.
-    fn meta_for_upstream(&self) -> String {
-        let kept = self.meta.iter().flat_map(|meta| &meta.0).filter(|(name, _)| name != SESSION_META);
-        let members: Vec<_> = kept.map(|(name, value)| format!("{}:{}", quoted(name), value.get())).collect();
-        format!("{{{}}}", members.join(","))
-    }
-}
-
 /// A message in which no half of a character stands, so that what is judged is what the upstream reads; `None` if there is
 /// none in it. One in its id stays: that message is refused.
 pub fn whole(text: &str) -> Option<String> {
@@ -354,88 +219,4 @@ pub fn response(id: &str, result: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn refused(text: &str) -> i32 {
-        let message = Message::read(text).and_then(|message| Call::read(message.params).map(drop));
-        message.err().unwrap_or_else(|| panic!("{text} was taken")).0
-    }
-
-    #[test]
-    fn that_a_call_waits_is_told_under_its_token_and_as_less_than_any_progress() {
-        let read = |text: String| serde_json::from_str::<Value>(&text).unwrap()["params"].clone();
-        let (first, last) = (read(waits("\"p\"", 1)), read(waits("7", 40)));
-        assert_eq!((&first["progressToken"], &last["progressToken"]), (&Value::from("p"), &Value::from(7)));
-        let steps = [&first, &last].map(|told| told["progress"].as_f64().unwrap());
-        assert!(0.0 < steps[0] && steps[0] < steps[1] && steps[1] < 0.001, "{steps:?}");
-    }
-
-    #[test]
-    fn what_two_readers_would_understand_differently_is_no_call() {
-        let call = |params: &str| format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{params}}}"#);
-        assert_eq!(refused(r#"{"jsonrpc":"2.0","id":1,"method":"ping","method":"tools/call"}"#), INVALID_REQUEST);
-        assert_eq!(refused(r#"[{"jsonrpc":"2.0","id":1,"method":"ping"}]"#), INVALID_REQUEST);
-        assert_eq!(refused("{"), PARSE_ERROR);
-        for params in [
-            r#"{"name":"read","name":"delete"}"#,
-            r#"{"name":"read","Name":"delete"}"#,
-            r#"{"name":"read","n\u0061me":"delete"}"#,
-            r#"{"Name":"read"}"#,
-            r#"{"name":7}"#,
-            r#"{"name":"read","arguments":{"path":"a","path":"b"}}"#,
-            r#"{"name":"read","arguments":{"path":"a","Path":"b"}}"#,
-            r#"{"name":"read","arguments":[{"path":"a"}]}"#,
-            r#"{"name":"read","arguments":{"x":{"y":1,"y":2}}}"#,
-            r#"{"name":"read","_meta":{"io.haldir/session_id":7}}"#,
-            "[]",
-            "{}",
-        ] {
-            assert_eq!(refused(&call(params)), INVALID_PARAMS, "{params}");
-        }
-    }
-
-    #[test]
-    fn a_call_goes_on_as_it_was_written_without_what_was_for_haldir() {
-        let params = r#"{"_meta":{"progressToken":1.0,"io.haldir/session_id":"ses_x","a.b/c":{}},"name":"e\u0063ho","arguments":{"n":1.10,"big":12345678901234567890123}}"#;
-        let raw: Box<RawValue> = serde_json::from_str(params).unwrap();
-        let call = Call::read(Some(&raw)).unwrap();
-        assert_eq!((call.name.as_str(), call.session.as_deref()), ("echo", Some("ses_x")));
-        assert_eq!(
-            call.forwarded("\"a\"", call.arguments.unwrap().get()),
-            r#"{"jsonrpc":"2.0","id":"a","method":"tools/call","params":{"_meta":{"progressToken":1.0,"a.b/c":{}},"name":"echo","arguments":{"n":1.10,"big":12345678901234567890123}}}"#
-        );
-    }
-
-    #[test]
-    fn what_haldir_asked_the_client_is_not_for_the_upstream() {
-        let read = |params: &str| serde_json::from_str::<Box<RawValue>>(params).unwrap();
-        let first =
-            read(r#"{"name":"a","arguments":{"n":1.10},"requestState":"theirs","inputResponses":{"x":{"n":2.0}}}"#);
-        let question = Question {
-            request_id: ApprovalId::parse("apr_1").unwrap(),
-            message: "?".to_owned(),
-            proof: "p".to_owned(),
-        };
-        let asked: Value = serde_json::from_str(&Call::read(Some(&first)).unwrap().asking(&question).unwrap()).unwrap();
-        let again = read(&format!(
-            r#"{{"name":"a","arguments":{{"n":1.10}},"requestState":{},"inputResponses":{{"haldir_approval":{{"action":"decline"}}}}}}"#,
-            asked["requestState"]
-        ));
-        let call = Call::read(Some(&again)).unwrap();
-        assert!(matches!(&call.answered, Some((state, Answer::Deny(_))) if state.request_id == "apr_1"));
-        assert_eq!(
-            call.forwarded("1", r#"{"n":1.10}"#),
-            r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","arguments":{"n":1.10},"requestState":"theirs","inputResponses":{"x":{"n":2.0}}}}"#
-        );
-        let own = Call::read(Some(&first)).unwrap();
-        assert!(own.answered.is_none() && own.forwarded("1", "{}").contains("theirs"));
-    }
-
-    #[test]
-    fn a_message_is_passed_on_with_its_own_text_and_without_unknown_fields() {
-        let text = r#"{"jsonrpc":"2.0","Method":"tools/call","id":1e2,"method":"x/y","params":{"a":1.00}}"#;
-        let expected = r#"{"jsonrpc":"2.0","id":100,"method":"x/y","params":{"a":1.00}}"#;
-        assert_eq!(Message::read(text).unwrap().text(), expected);
-    }
-}
+mod tests;

@@ -152,6 +152,8 @@ pub struct Passing {
     pub unsure: Option<&'static str>,
     /// The id of a request that is no call: its answer is that of no other.
     pub own: Option<String>,
+    /// Whether the client begins a protocol session with it.
+    pub initializes: bool,
     /// Whether nothing was asked, so that only the status of the answer counts.
     pub unasked: bool,
     /// What the protocol session has open.
@@ -213,6 +215,9 @@ impl Passing {
             }
         };
         let Some(report) = report else {
+            if self.initializes {
+                return Some(govern::promising_changes(text).unwrap_or_else(|| text.to_owned()));
+            }
             // Whatever was asked for: a list may be answered on another stream than the one that asked.
             return Some(govern::shown_tools(&*self.governor, text).unwrap_or_else(|| text.to_owned()));
         };
@@ -235,6 +240,7 @@ impl Passing {
 mod tests {
     use futures::future::BoxFuture;
     use serde_json::value::RawValue;
+    use tokio::sync::watch;
 
     use super::*;
     use crate::{
@@ -258,6 +264,10 @@ mod tests {
         }
 
         fn recorded(&self) -> BoxFuture<'_, ()> {
+            unreachable!()
+        }
+
+        fn changes(&self) -> BoxFuture<'_, Option<watch::Receiver<u64>>> {
             unreachable!()
         }
     }
@@ -284,6 +294,7 @@ mod tests {
             call: None,
             secrets: Redact::default(),
             unasked: false,
+            initializes: false,
             unsure: None,
             own: own.map(str::to_owned),
             open: open.clone(),

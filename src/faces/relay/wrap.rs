@@ -1,31 +1,31 @@
 //! A wrapped server: MCP on standard input and output, with a child behind it.
 
-use std::{collections::VecDeque, io, process::ExitStatus, sync::Arc, time::Duration};
+mod lines;
+mod running;
+
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use tokio::{
-    io::{AsyncRead, AsyncWrite, AsyncWriteExt},
+    io::{AsyncRead, AsyncWrite},
     sync::{OwnedSemaphorePermit, mpsc},
-    task::JoinHandle,
-    time::{Instant, sleep, timeout},
+    time::{sleep, timeout},
 };
-use tokio_util::sync::DropGuard;
 
+use self::{
+    lines::{read_lines, write_to_client},
+    running::{Running, restart, tell_of_end},
+};
 use super::{
     bridge::{Bridge, Step},
     exchange::{Exchange, Times},
     govern::{Govern, Outcome, Redact},
-    message,
-    waiting::{self, Room},
-    wire::{Connected, Wire},
+    message, waiting,
+    wire::Wire,
 };
 use crate::{
     error::{Code, Error, Result},
     faces::mcp::stdio::too_long,
-    upstream::{
-        UpstreamLimits,
-        child::{ChildCommand, ChildProcess},
-        lines::{Line, LineReader},
-    },
+    upstream::{UpstreamLimits, child::ChildCommand, lines::LineReader},
 };
 
 /// Messages that wait for their reader.
@@ -59,20 +59,6 @@ impl Source {
             Self::Wire(_) => "the upstream".to_owned(),
         }
     }
-}
-
-/// An upstream as the relay sees it.
-struct Running {
-    input: mpsc::Sender<String>,
-    output: mpsc::Receiver<Said>,
-    behind: Behind,
-    since: Instant,
-}
-
-/// What ends with the connection.
-enum Behind {
-    Child(Box<ChildProcess>, JoinHandle<()>),
-    Wire(DropGuard),
 }
 
 /// What one side has said.
@@ -120,50 +106,6 @@ impl Said {
             Self::Message(text) | Self::Held(text, _) => Ok(text),
             Self::TooLong(id) => Err(id),
             Self::Failed { id, .. } => Err(Some(id)),
-        }
-    }
-}
-
-impl Running {
-    fn start(source: &Source, answer_bytes: usize) -> Result<Self> {
-        let command = match source {
-            Source::Child(command) => command,
-            Source::Wire(wire) => {
-                let Connected { input, output, guard } = wire.start();
-                return Ok(Self { input, output, behind: Behind::Wire(guard), since: Instant::now() });
-            }
-        };
-        let (process, input, output) = command.start().map_err(|error| {
-            let message = format!("{} cannot be started: {error}", command.program.to_string_lossy());
-            Error::new(Code::InvalidArgument, message)
-        })?;
-        let (sender, receiver) = mpsc::channel(MAX_WAITING);
-        let writer = tokio::spawn(write_lines(receiver, input));
-        let (said, output_messages) = mpsc::channel(MAX_WAITING);
-        tokio::spawn(read_lines(LineReader::new(output, answer_bytes).without_skipping(), said));
-        let behind = Behind::Child(Box::new(process), writer);
-        Ok(Self { input: sender, output: output_messages, behind, since: Instant::now() })
-    }
-
-    /// How it ended, for who has asked something of it.
-    async fn how_it_ended(&mut self) -> String {
-        match &mut self.behind {
-            Behind::Child(process, _) => process.how_it_ended().await,
-            Behind::Wire(_) => "its session is over".to_owned(),
-        }
-    }
-
-    /// Ends its input, then the child.
-    async fn stop(self) {
-        drop(self.input);
-        match self.behind {
-            Behind::Child(process, writer) => {
-                writer.abort();
-                // The pipe is closed by now, unless the writer is in the middle of an abort.
-                let _ = writer.await;
-                process.stop().await;
-            }
-            Behind::Wire(guard) => drop(guard),
         }
     }
 }
@@ -340,92 +282,4 @@ impl Relay {
         }
         Ok(())
     }
-}
-
-async fn tell_of_end(child: Running, source: &Source) {
-    let mut child = child;
-    let status: Option<io::Result<ExitStatus>> = match &mut child.behind {
-        Behind::Child(process, _) => timeout(Duration::from_millis(100), process.ended()).await.ok(),
-        Behind::Wire(_) => None,
-    };
-    let log = match source {
-        Source::Child(command) => command.log.display().to_string(),
-        Source::Wire(_) => String::new(),
-    };
-    tracing::warn!(?status, log, server = source.name(), "the server ended; it will be started again");
-    child.stop().await;
-}
-
-/// Starts the child again, and shakes hands with it in the client's words.
-async fn restart(source: &Source, exchange: &mut Exchange, bounds: Bounds) -> Result<Running> {
-    let mut child = Running::start(source, bounds.answer_bytes)?;
-    let Some(initialize) = exchange.new_upstream(child.input.clone()).map(str::to_owned) else { return Ok(child) };
-    let ended = || Error::new(Code::Unavailable, "the server ended before it had answered the handshake");
-    child.input.send(initialize.clone()).await.map_err(|_| ended())?;
-    let answered = async {
-        loop {
-            match child.output.recv().await.and_then(|said| said.text().ok()) {
-                Some(text) if Exchange::is_answer_to(&text, &initialize) => return Ok(()),
-                Some(text) => exchange.from_upstream(text).await,
-                None => return Err(ended()),
-            }
-        }
-    };
-    let answered = timeout(bounds.times.start, answered).await;
-    if let Err(error) = answered.unwrap_or_else(|_| Err(ended())) {
-        child.stop().await;
-        return Err(error);
-    }
-    let initialized = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#.to_owned();
-    child.input.send(initialized).await.map_err(|_| ended())?;
-    Ok(child)
-}
-
-async fn read_lines(mut lines: LineReader<impl AsyncRead + Unpin>, said: mpsc::Sender<Said>) {
-    let room = Room::default();
-    loop {
-        let message = match lines.next().await {
-            Ok(Line::Complete(line)) if line.trim_ascii().is_empty() => continue,
-            // What is no UTF-8 is no JSON: the reader of messages says so.
-            Ok(Line::Complete(line)) => {
-                let text = String::from_utf8_lossy(line).into_owned();
-                let place = room.enter(&text).await;
-                Said::Held(text, place)
-            }
-            Ok(Line::TooLong(id)) => Said::TooLong(id),
-            Ok(Line::End) | Err(_) => return,
-        };
-        if said.send(message).await.is_err() {
-            return;
-        }
-    }
-}
-
-async fn write_lines(mut messages: mpsc::Receiver<String>, mut output: impl AsyncWrite + Unpin) {
-    while let Some(text) = messages.recv().await {
-        if !write_line(text, &mut output).await {
-            return;
-        }
-    }
-}
-
-async fn write_to_client(mut messages: waiting::Receiver, mut output: impl AsyncWrite + Unpin) {
-    while let Some(text) = messages.recv().await {
-        if !write_line(text, &mut output).await {
-            return;
-        }
-    }
-}
-
-/// Answers whether anybody reads.
-async fn write_line(mut text: String, output: &mut (impl AsyncWrite + Unpin)) -> bool {
-    text.push('\n');
-    let mut written = output.write_all(text.as_bytes()).await;
-    if written.is_ok() {
-        written = output.flush().await;
-    }
-    if let Err(error) = &written {
-        tracing::info!(%error, "nobody reads any more");
-    }
-    written.is_ok()
 }

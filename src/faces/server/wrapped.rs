@@ -21,7 +21,7 @@ use crate::{
         },
     },
     model::Credential,
-    operations::proxied::has_secret,
+    operations::{proxied::has_secret, tool_changes::ToolChanges},
 };
 
 /// Serves until the client leaves.
@@ -59,7 +59,7 @@ pub fn serve(cli: &Cli, options: &WrapOptions) -> Result<()> {
             name,
             Some(Arc::clone(&session)),
             Tools::Observed,
-            cli.decisions.asking(ApproveBy::Elicitation),
+            (cli.decisions.asking(ApproveBy::Elicitation), ToolChanges::new(haldir.clone())),
         );
         let asked_to_stop = terminated()?;
         let stop = CancellationToken::new();

@@ -96,3 +96,19 @@ fn a_tool_that_nobody_has_listed_yet_is_looked_for_when_it_is_called() {
     let asked = upstream.asked().iter().filter(|asked| asked.method == "tools/list").count();
     assert!(asked < 6, "it is asked for its tools {asked} times");
 }
+
+#[test]
+fn a_tool_that_cannot_be_listed_is_named_in_the_operators_log() {
+    let house = House::new();
+    let long = json!({"name": "long", "description": "d".repeat(70_000), "inputSchema": {"type": "object"}});
+    let twice = json!({"name": "twice", "inputSchema": {"type": "object"}, "Name": "other"});
+    let upstream = Upstream::new([tool("echo"), long, twice]);
+    let (server, operator) = house.serve_operator();
+    register(&operator, "up", &upstream);
+    let listed = operator.get("/v1/proxy/tools").ok();
+    assert_eq!(listed["tools"].as_array().map(Vec::len), Some(1), "{listed}");
+    until("the log names the first and counts both", || {
+        let log = server.process.errors();
+        log.contains("left_out=2") && log.contains("\"long\"") && log.contains("65,536 bytes")
+    });
+}

@@ -210,7 +210,14 @@ impl Children<'_> {
                 _ => None,
             };
             let (haldir, credential, name) = (shared.haldir.clone(), self.credential.clone(), self.name.clone());
-            let governor = Governor::new(haldir, credential, name, session, Tools::Beside, shared.asking);
+            let governor = Governor::new(
+                haldir,
+                credential,
+                name,
+                session,
+                Tools::Beside,
+                (shared.asking, shared.tool_changes.clone()),
+            );
             let secrets = Redact::new(Arc::clone(&self.known));
             let bounds = Bounds::new(&self.limits, shared.message_bytes);
             Hub::start(Arc::new(governor), self.source.clone(), secrets, bounds, bridges).map(Arc::new)

@@ -42,9 +42,9 @@ impl Route {
             Credential::LocalAgent => Some(Arc::clone(&app.shared.local_session)),
             _ => None,
         };
-        let governor =
-            Governor::new(haldir.clone(), credential.clone(), name.clone(), session, Tools::Asked, app.shared.asking)
-                .over(Arc::clone(&link));
+        let terms = (app.shared.asking, app.shared.tool_changes.clone());
+        let governor = Governor::new(haldir.clone(), credential.clone(), name.clone(), session, Tools::Asked, terms)
+            .over(Arc::clone(&link));
         let limits = *link.limits();
         Self { name, place, secrets: Redact::new(known), governor: Arc::new(governor), limits, link }
     }

@@ -5,18 +5,19 @@ use std::{
     time::{Duration, Instant},
 };
 
+use axum::{body::Body, response::Response};
 use bytes::Bytes;
 use futures::{
     StreamExt,
     stream::{self, BoxStream},
 };
 use http::header;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::{
     faces::relay::{
         events::{self, EventReader},
-        govern::Outcome,
+        govern::{LIST_CHANGED, Outcome},
         message,
         passing::Passing,
     },
@@ -119,6 +120,20 @@ async fn pump(mut response: Answer, mut passing: Passing, most: usize, manners: 
         None if resumable => {}
         None => give_up(passing, ended, &sender).await,
     }
+}
+
+/// A stream that a client listens to, with what it is told when it may call other tools than before.
+pub fn with_changes(response: Response, changes: Option<watch::Receiver<u64>>) -> Response {
+    let Some(changes) = changes else { return response };
+    let (parts, body) = response.into_parts();
+    let events = stream::unfold((body.into_data_stream(), changes), |(mut events, mut changes)| async move {
+        let event = tokio::select! {
+            event = events.next() => event?.ok()?,
+            Ok(()) = changes.changed() => Bytes::from(format!("event: message\ndata: {LIST_CHANGED}\n\n")),
+        };
+        Some((Ok::<_, Infallible>(event), (events, changes)))
+    });
+    Response::from_parts(parts, Body::from_stream(events))
 }
 
 const LATE: &str = "the upstream did not answer in time";

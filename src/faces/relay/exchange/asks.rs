@@ -9,7 +9,8 @@ use super::{
         govern::Decision,
         message::{self, Message},
     },
-    Exchange, Stage, read_again,
+    Exchange, Stage,
+    calls::read_again,
 };
 use crate::{
     crypto,

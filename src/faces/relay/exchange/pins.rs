@@ -9,7 +9,8 @@ use super::{
         json,
         message::{self, Message},
     },
-    Exchange, OWN_ID, Pins, Stage, ToolCall, is_modern,
+    Exchange, OWN_ID, Pins, Stage, ToolCall,
+    calls::is_modern,
 };
 use crate::error::{Code, Error};
 

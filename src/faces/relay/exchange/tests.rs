@@ -1,9 +1,11 @@
 //! What an upstream on a pipe says, as its client hears it.
 
 use futures::future::BoxFuture;
+use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
 use super::*;
+use crate::faces::relay::govern::Asked;
 use crate::redact::{Known, Secret};
 
 struct Nobody;
@@ -23,6 +25,10 @@ impl Govern for Nobody {
 
     fn recorded(&self) -> BoxFuture<'_, ()> {
         Box::pin(async {})
+    }
+
+    fn changes(&self) -> BoxFuture<'_, Option<watch::Receiver<u64>>> {
+        Box::pin(async { None })
     }
 }
 
