@@ -1,5 +1,6 @@
 //! What an operator sets: by flag, by environment variable, or in a config file, in this order.
 
+pub mod address;
 pub mod duration;
 mod file;
 mod limits;
@@ -68,8 +69,8 @@ pub struct CeilingOptions {
     /// The most that one session may spend, in USD. Default for the local tenant: 100.
     #[arg(long, env = "HALDIR_MAX_SPEND", value_name = "USD", global = true)]
     pub max_spend: Option<String>,
-    /// The longest life of a session, in seconds. Default for the local tenant: 86400.
-    #[arg(long, env = "HALDIR_MAX_TTL", value_name = "SECONDS", global = true)]
+    /// The longest life of a session, such as 8h; a number is seconds. Default for the local tenant: 1d.
+    #[arg(long, env = "HALDIR_MAX_TTL", value_name = "DURATION", global = true, value_parser = duration::parse_seconds)]
     pub max_ttl: Option<i64>,
 }
 

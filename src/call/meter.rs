@@ -23,7 +23,7 @@ pub const FLUSH_AFTER: Duration = Duration::from_secs(2);
 /// What this process has counted and not yet stored.
 #[derive(Default)]
 pub struct Meter {
-    // A std mutex: it is held for a look-up, never across a write. Only tenants with a live key are in it.
+    // A std mutex: it is held for a look-up, never across a write. Only tenants whose callers are known are in it.
     calls: Mutex<HashMap<TenantId, Vec<(Day, i64)>>>,
     scheduled: AtomicBool,
 }

@@ -1,6 +1,11 @@
 //! Durations as operators write them.
 
+use std::ops::RangeInclusive;
+
 use jiff::{Span, SpanRelativeTo, Unit};
+
+/// Units of which a duration may be a whole number, the largest first, in seconds.
+const UNITS: [(u64, char); 3] = [(86_400, 'd'), (3_600, 'h'), (60, 'm')];
 
 /// Reads a number of seconds, or a duration with units such as `90s`, `15m`, `1h 30m` or `30d`; a day has 24 hours.
 ///
@@ -17,9 +22,26 @@ pub fn parse_seconds(text: &str) -> Result<i64, String> {
     if is_whole { Ok(seconds.get_seconds()) } else { Err(expected()) }
 }
 
+/// Reads a duration within these seconds: for options of clap.
+pub fn within(bounds: RangeInclusive<u64>) -> impl Fn(&str) -> Result<u64, String> + Clone {
+    move |text| {
+        let seconds = parse_seconds(text)?;
+        u64::try_from(seconds)
+            .ok()
+            .filter(|seconds| bounds.contains(seconds))
+            .ok_or_else(|| format!("`{text}` is not from {} to {}", shown(*bounds.start()), shown(*bounds.end())))
+    }
+}
+
+/// A duration in its largest whole unit, such as `1d` or `90s`.
+pub fn shown(seconds: u64) -> String {
+    let whole = UNITS.iter().find(|(unit, _)| seconds > 0 && seconds % unit == 0);
+    whole.map_or_else(|| format!("{seconds}s"), |(unit, name)| format!("{}{name}", seconds / unit))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::parse_seconds;
+    use super::{parse_seconds, shown, within};
 
     #[test]
     fn seconds_and_units_are_read_and_nothing_else() {
@@ -33,5 +55,16 @@ mod tests {
         for text in ["", "soon", "1mo", "1y", "1.5", "10ms", "1h1"] {
             assert!(parse_seconds(text).is_err_and(|problem| problem.contains("30d")), "{text}");
         }
+    }
+
+    #[test]
+    fn bounds_are_named_as_people_write_them() {
+        let read = within(1..=86_400);
+        assert_eq!((read("1d"), read("2m"), read("5")), (Ok(86_400), Ok(120), Ok(5)));
+        for text in ["0", "-1", "25h"] {
+            assert_eq!(read(text), Err(format!("`{text}` is not from 1s to 1d")));
+        }
+        let all = [(0, "0s"), (90, "90s"), (120, "2m"), (5_400, "90m"), (172_800, "2d")];
+        assert!(all.iter().all(|(seconds, text)| shown(*seconds) == *text));
     }
 }

@@ -5,27 +5,28 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::duration::within;
 use crate::upstream::UpstreamLimits;
 
 /// Bounds that an operator sets.
 #[derive(Args, Clone, Debug)]
 pub struct LimitOptions {
-    /// Seconds that an upstream may be silent about one call. What it says of the call's progress begins them anew, and the
-    /// time in which a person is asked something does not count.
-    #[arg(long, env = "HALDIR_CALL_TIMEOUT", value_name = "SECONDS", default_value_t = 600, global = true,
-        value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    /// How long an upstream may be silent about one call, such as 10m; a number is seconds. What it says of the call's
+    /// progress begins that anew, and the time in which a person is asked something does not count.
+    #[arg(long, env = "HALDIR_CALL_TIMEOUT", value_name = "DURATION", default_value = "10m", global = true,
+        value_parser = within(1..=86_400))]
     call_timeout: u64,
-    /// Seconds that a server which haldir starts may take until it answers, and any upstream to list its tools.
-    #[arg(long, env = "HALDIR_START_TIMEOUT", value_name = "SECONDS", default_value_t = 60, global = true,
-        value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    /// How long a server that haldir starts may take until it answers, and any upstream to list its tools.
+    #[arg(long, env = "HALDIR_START_TIMEOUT", value_name = "DURATION", default_value = "1m", global = true,
+        value_parser = within(1..=86_400))]
     start_timeout: u64,
     /// Calls of one upstream at a time.
     #[arg(long, env = "HALDIR_UPSTREAM_CALLS", value_name = "N", default_value_t = 64, global = true,
         value_parser = clap::value_parser!(u32).range(1..=1_024))]
     upstream_calls: u32,
-    /// Seconds that a further call waits for its turn.
-    #[arg(long, env = "HALDIR_QUEUE_TIMEOUT", value_name = "SECONDS", default_value_t = 30, global = true,
-        value_parser = clap::value_parser!(u64).range(0..=86_400))]
+    /// How long a further call waits for its turn.
+    #[arg(long, env = "HALDIR_QUEUE_TIMEOUT", value_name = "DURATION", default_value = "30s", global = true,
+        value_parser = within(0..=86_400))]
     queue_timeout: u64,
     /// The largest message of a client, in bytes.
     #[arg(long, env = "HALDIR_MAX_MESSAGE", value_name = "BYTES", default_value_t = 4 * 1024 * 1024, global = true,

@@ -22,12 +22,17 @@ const WIRE_LIBRARIES: [&str; 6] = ["rmcp", "hyper", "hyper_util", "reqwest", "ru
 pub fn start(default: &str) -> Result<()> {
     let filter = std::env::var("HALDIR_LOG").ok().filter(|filter| !filter.is_empty());
     let filter = parse(filter.as_deref().unwrap_or(default)).map_err(|problem| bad_setting("HALDIR_LOG", &problem))?;
-    let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    let colours = std::io::IsTerminal::is_terminal(&std::io::stderr()) && may_colour();
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(colours);
     let layer = lines.with_filter(filter.and(filter_fn(is_discreet)));
     // Fails only if a log was started before, which serves as well.
     let _ = tracing_subscriber::registry().with(layer).try_init();
     Ok(())
+}
+
+/// Whether colours are not unwanted, by <https://no-color.org>: by `NO_COLOR`, set to whatever but nothing.
+pub fn may_colour() -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 /// `Targets` takes a word that is no level for the name of a module, all of whose lines it then shows: a mistyped level

@@ -53,7 +53,7 @@ pub fn find(database: &Path) -> Result<Option<(KeySource, Key)>> {
     match read(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         outcome => {
-            let key = outcome.map_err(|error| unusable(&path, &error))??;
+            let key = outcome.map_err(|error| unreadable(&path, &error))??;
             Ok(Some((KeySource::File(path), key)))
         }
     }
@@ -68,7 +68,7 @@ pub fn load(database: &Path) -> Result<Key> {
     if fs::metadata(database).is_ok_and(|file| file.len() > 0) {
         return Err(unusable(&path, &"is missing, and the store cannot be opened without it"));
     }
-    create(&path).and_then(|()| read(&path)).map_err(|error| unusable(&path, &error))?
+    create(&path).and_then(|()| read(&path)).map_err(|error| unreadable(&path, &error))?
 }
 
 fn beside(database: &Path, suffix: &str) -> PathBuf {
@@ -79,6 +79,10 @@ fn beside(database: &Path, suffix: &str) -> PathBuf {
 
 fn unusable(path: &Path, problem: &dyn std::fmt::Display) -> Error {
     Error::new(Code::Unavailable, format!("the key file {} {problem}", path.display()))
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> Error {
+    unusable(path, &format!("cannot be used: {error}"))
 }
 
 fn read(path: &Path) -> io::Result<Result<Key>> {
@@ -112,7 +116,7 @@ pub fn next_file(database: &Path) -> PathBuf {
 /// Writes the key that is to be the next one, whole and durable.
 pub fn write_next(database: &Path, key: &Key) -> Result<()> {
     let path = next_file(database);
-    write_new(&path, key).and_then(|()| sync_folder(&path)).map_err(|error| unusable(&path, &error))
+    write_new(&path, key).and_then(|()| sync_folder(&path)).map_err(|error| unreadable(&path, &error))
 }
 
 /// The key that is to be the next one, if there is one.
@@ -120,7 +124,7 @@ pub fn find_next(database: &Path) -> Result<Option<Key>> {
     let path = next_file(database);
     match read(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        outcome => outcome.map_err(|error| unusable(&path, &error))?.map(Some),
+        outcome => outcome.map_err(|error| unreadable(&path, &error))?.map(Some),
     }
 }
 
@@ -128,18 +132,18 @@ pub fn find_next(database: &Path) -> Result<Option<Key>> {
 pub fn settle_next(database: &Path, is_own: bool) -> Result<()> {
     let (next, path) = (next_file(database), file(database));
     let done = if is_own { fs::rename(&next, &path) } else { fs::remove_file(&next) };
-    done.and_then(|()| sync_folder(&path)).map_err(|error| unusable(&next, &error))
+    done.and_then(|()| sync_folder(&path)).map_err(|error| unreadable(&next, &error))
 }
 
 /// Writes the key of the store at `database`, which has no key file.
 pub fn write(database: &Path, key: &Key) -> Result<()> {
     let path = file(database);
-    write_new(&path, key).and_then(|()| sync_folder(&path)).map_err(|error| unusable(&path, &error))
+    write_new(&path, key).and_then(|()| sync_folder(&path)).map_err(|error| unreadable(&path, &error))
 }
 
 /// The key in this file.
 pub fn read_file(path: &Path) -> Result<Key> {
-    read(path).map_err(|error| unusable(path, &error))?
+    read(path).map_err(|error| unreadable(path, &error))?
 }
 
 /// Writes a key to a file that is not there yet, and that only its owner can read.

@@ -10,11 +10,14 @@ mod call;
 mod compliance;
 mod doctor;
 mod figures;
+mod interruption;
 mod keys;
 mod local;
+mod manual;
 mod migrate;
 mod output;
 mod policy;
+mod progress;
 mod rekey;
 mod restore;
 mod stdin;
@@ -28,6 +31,7 @@ mod wrap_config;
 use std::{ffi::OsString, process::ExitCode};
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+pub use output::exit_code;
 use output::{Screen, Stop};
 
 use crate::{
@@ -36,11 +40,14 @@ use crate::{
     model::TenantId,
 };
 
+/// Columns of help texts at most: what the narrowest usual terminal has, and a comfortable line in a wider one.
+pub const HELP_WIDTH: usize = 80;
+
 /// Governance for AI agents, from a terminal: operate the local store of this machine, or a haldir server elsewhere.
 ///
 /// Without --url, commands work on the local store, as its operator: no server is needed. With it they go to a server.
 #[derive(Parser)]
-#[command(name = "haldir", version, max_term_width = 100, after_help = EXAMPLES)]
+#[command(name = "haldir", version, max_term_width = HELP_WIDTH, after_help = EXAMPLES)]
 struct Cli {
     #[command(flatten, next_help_heading = "Options of every command")]
     global: GlobalOptions,
@@ -57,8 +64,11 @@ Examples:
   haldir call create-session --agent-id research-bot --scopes read,spend:5
   haldir --url https://haldir.example.com call get-audit-trail --limit 10
 
-Exit codes: 0 done, 1 refused or failed, 2 called in a way that cannot work. NO_COLOR switches colours off.
-Further environment: HALDIR_ENCRYPTION_KEY (instead of the key file), HALDIR_LOG (such as debug).";
+Exit codes: 0 done, 1 refused or failed, 2 called in a way that cannot work.
+NO_COLOR switches colours off. Tables have the width of the terminal; where
+they are written elsewhere, each row is one line, unless COLUMNS is set.
+Further environment: HALDIR_ENCRYPTION_KEY (instead of the key file), HALDIR_LOG
+(such as debug).";
 
 #[derive(Args)]
 struct GlobalOptions {
@@ -93,22 +103,22 @@ struct ServerOptions {
 #[derive(Subcommand)]
 enum Command {
     /// Make, list and revoke API keys.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example:\n  haldir keys list")]
     Keys(keys::KeysCommand),
     /// Decide what agents ask approval for: list, show, approve, deny.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example:\n  haldir approvals list")]
     Approvals(approvals::ApprovalsCommand),
     /// Check the log, alone or from outside: verify, export, pin, mirror, witness.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example:\n  haldir audit verify")]
     Audit(audit::AuditCommand),
     /// Show what haldir does, on a store that is thrown away.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example:\n  haldir demo tamper")]
     Demo(audit::DemoCommand),
     /// Make evidence packs for auditors, check them offline, see the score, keep schedules.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example:\n  haldir compliance score")]
     Compliance(compliance::ComplianceCommand),
     /// Have events sent to an address: list, add, delete, rotate, ping, deliveries, dead-letters, resend.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example:\n  haldir webhooks list")]
     Webhooks(webhooks::WebhooksCommand),
     /// Stop an agent: end all of its sessions in one step.
     #[command(after_help = stop::HELP)]
@@ -120,10 +130,10 @@ enum Command {
     #[command(after_help = "Example:\n  haldir overview --json | jq .audit")]
     Overview,
     /// Register, list, accept and remove upstream MCP servers.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example:\n  haldir upstreams list")]
     Upstreams(upstreams::UpstreamsCommand),
     /// Say what may be called of upstream servers: add, list, test, remove.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example:\n  haldir policy list")]
     Policy(policy::PolicyCommand),
     /// Check the local installation: one line per check, and how to mend what is wrong.
     #[command(after_help = doctor::HELP)]
@@ -138,10 +148,17 @@ enum Command {
     #[command(after_help = rekey::HELP)]
     Rekey,
     /// Show, apply and verify the migrations of the local store.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example:\n  haldir migrate status")]
     Migrate(migrate::MigrateCommand),
     /// Put haldir in front of every server that an MCP client starts, and take it away again.
+    #[command(after_help = wrap_config::HELP)]
     WrapConfig(wrap_config::WrapConfigOptions),
+    /// Print the completions of a shell.
+    #[command(after_help = manual::COMPLETIONS_HELP)]
+    Completions(manual::CompletionsOptions),
+    /// Print a manual page, or write those of all commands.
+    #[command(after_help = manual::MAN_HELP)]
+    Man(manual::ManOptions),
     /// Call an operation: of the local store as its operator, or of a haldir elsewhere with --url and --key.
     #[command(subcommand, after_help = call::HELP)]
     Call(call::CallCommand),
@@ -195,6 +212,8 @@ fn execute(cli: Cli) -> Result<ExitCode, Stop> {
             | Command::Restore(_)
             | Command::Rekey
             | Command::WrapConfig(_)
+            | Command::Completions(_)
+            | Command::Man(_)
             | Command::Demo(_)
     ) {
         global.require_no_server()?;
@@ -216,6 +235,8 @@ fn execute(cli: Cli) -> Result<ExitCode, Stop> {
         Command::Restore(options) => restore::run(&options, &global, screen),
         Command::Rekey => rekey::run(&global, screen),
         Command::Migrate(command) => migrate::run(&command, &global, screen),
+        Command::Completions(options) => manual::completions(&options, screen),
+        Command::Man(options) => manual::man(&options, screen),
         Command::WrapConfig(options) => wrap_config::run(&options, &global, screen),
         Command::Call(command) => call::run(command, &global, screen),
     }

@@ -8,7 +8,10 @@ use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json, value::RawValue};
 
-use crate::model::{ApprovalId, Person};
+use crate::{
+    config::duration::within,
+    model::{ApprovalId, Person},
+};
 
 /// What stands in front of a `requestState` that is haldir's own.
 const STATE: &str = "haldir-approval:";
@@ -35,9 +38,9 @@ pub struct DecisionOptions {
     /// alone. Default: elicitation on standard input and output, operator with serve.
     #[arg(long, env = "HALDIR_APPROVE_BY", value_name = "WHO", global = true)]
     approve_by: Option<ApproveBy>,
-    /// Seconds that the person at the client has to decide; the call waits for them.
-    #[arg(long, env = "HALDIR_APPROVE_WITHIN", value_name = "SECONDS", default_value_t = 300, global = true,
-        value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    /// How long the person at the client has to decide; the call waits for them.
+    #[arg(long, env = "HALDIR_APPROVE_WITHIN", value_name = "DURATION", default_value = "5m", global = true,
+        value_parser = within(1..=3_600))]
     approve_within: u64,
 }
 

@@ -48,7 +48,7 @@ pub const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// What the HTTP face is told.
 #[derive(Clone)]
 pub struct HttpSettings {
-    /// Where clients reach it, such as `https://haldir.example.com`; else where it listens.
+    /// Where clients reach it, such as `https://haldir.example.com`, without a slash at its end; else where it listens.
     pub public_url: Option<String>,
     /// Further host names in the `Host` header.
     pub allowed_hosts: Vec<String>,

@@ -137,7 +137,8 @@ impl CreateApiKey {
             "the first key needs the bootstrap token here: start the server with HALDIR_BOOTSTRAP_TOKEN and send it as \
              bootstrap_token, or run `haldir keys create` beside the store"
         } else {
-            "making a key needs an operator's API key, or the bootstrap token as bootstrap_token"
+            "this store has its first key already: send an operator's API key as `Authorization: Bearer hld_…`, make another \
+             one with `haldir keys create --role operator` beside the store, or send the bootstrap token as bootstrap_token"
         };
         Err(Error::new(Code::Unauthorized, message))
     }

@@ -12,8 +12,9 @@ use crate::{
     store::Usage,
 };
 
-/// Count the calls that this tenant made with its API keys in a month: every authenticated call of an operation, over
-/// REST or as an MCP tool over HTTP or stdio, whatever came of it, this one included.
+/// Count the calls that this tenant's agents and API keys made in a month: every authenticated call of an operation or of a
+/// wrapped server's tool, over REST, MCP over HTTP or stdio, whatever came of it. What an operator does at a terminal beside
+/// the store does not count.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GetUsage {

@@ -138,16 +138,21 @@ pub fn is_own_key(path: &std::path::Path, key: &Key) -> Result<bool> {
     inspection.read(|tx: &dyn ReadTx| Ok(keyring.check_existing(tx).is_ok()))
 }
 
-/// SHA-256 of a file, in hexadecimal.
-pub fn digest_of(path: &std::path::Path) -> Result<String> {
+/// SHA-256 of a file, in hexadecimal; `progress` is told how many bytes are read, of how many.
+pub fn digest_of(path: &std::path::Path, progress: &mut dyn FnMut(u64, u64)) -> Result<String> {
     let unreadable =
         |error: std::io::Error| Error::new(Code::Unavailable, format!("{} cannot be read: {error}", path.display()));
     let mut file = std::fs::File::open(path).map_err(unreadable)?;
+    let (mut done, total) = (0, file.metadata().map_err(unreadable)?.len());
     let (mut hash, mut buffer) = (crypto::Sha256::default(), vec![0; 1024 * 1024]);
     loop {
         match std::io::Read::read(&mut file, &mut buffer).map_err(unreadable)? {
             0 => return Ok(hex(&hash.finish())),
-            read => hash.update(&buffer[..read]),
+            read => {
+                hash.update(&buffer[..read]);
+                done += read as u64;
+                progress(done, total);
+            }
         }
     }
 }

@@ -45,6 +45,8 @@ pub struct CallOptions {
     pub idempotency_key: Option<String>,
     /// What the face has heard of the person at the agent's client. It never comes from a caller's input.
     pub hearing: Hearing,
+    /// The call is haldir's own, such as that for the session of a client that makes none: no agent has made it.
+    pub is_own: bool,
 }
 
 /// An operation's answer.
@@ -83,7 +85,7 @@ impl Haldir {
             let outcome = self.read_at_once(operation, run, credential, input, now).await;
             return measured(operation, begun, outcome, |reply| reply.status);
         }
-        let entered = self.enter(operation, credential).await?;
+        let entered = self.enter_metered(operation, credential, !options.is_own).await?;
         self.carry_out(operation, credential, entered, input, options).await
     }
 
@@ -94,8 +96,17 @@ impl Haldir {
 
     /// The first half of a call: who asks, and whether the hour has room for it.
     pub async fn enter(&self, operation: &'static Operation, credential: &Credential) -> Result<Entered> {
+        self.enter_metered(operation, credential, true).await
+    }
+
+    async fn enter_metered(
+        &self,
+        operation: &'static Operation,
+        credential: &Credential,
+        of_agent: bool,
+    ) -> Result<Entered> {
         let now = self.inner.services.clock.now();
-        let authenticated = self.inner.store.read(|tx| self.authenticate(tx, operation, credential, now))?;
+        let authenticated = self.inner.store.read(|tx| self.authenticate(tx, operation, credential, of_agent, now))?;
         let remaining = self.count(&authenticated, now).await?;
         Ok(Entered { caller: authenticated.caller, now, remaining })
     }
@@ -209,7 +220,7 @@ impl Haldir {
             self.inner.store.caught_up().await;
         }
         let (caller, answer) = self.inner.store.read(|tx| {
-            let Authenticated { caller, .. } = self.authenticate(tx, operation, credential, now)?;
+            let Authenticated { caller, .. } = self.authenticate(tx, operation, credential, true, now)?;
             let answer = permitted(operation, &caller).and_then(|()| self.run_read(tx, run, &caller, input, now));
             Ok((caller, answer))
         })?;
@@ -253,9 +264,7 @@ impl Haldir {
         let now = self.inner.services.clock.now();
         let services = &self.inner.services;
         let authenticated = self.inner.store.read(|tx| authenticate::authenticate(tx, services, credential, now))?;
-        if let Some(key) = &authenticated.key {
-            services.meter.count(&self.inner.store, &key.tenant, now);
-        }
+        self.meter(credential, &authenticated, now);
         Ok(())
     }
 
@@ -275,6 +284,7 @@ impl Haldir {
         tx: &dyn ReadTx,
         operation: &Operation,
         credential: &Credential,
+        of_agent: bool,
         now: UnixMicros,
     ) -> Result<Authenticated> {
         if operation.open_to_anonymous && matches!(credential, Credential::Anonymous) {
@@ -283,9 +293,18 @@ impl Haldir {
         let authenticated = authenticate::authenticate(tx, &self.inner.services, credential, now)?;
         if let Some(key) = &authenticated.key {
             self.inner.last_use.note(&self.inner.store, key, now);
-            self.inner.services.meter.count(&self.inner.store, &key.tenant, now);
+        }
+        if of_agent || authenticated.key.is_some() {
+            self.meter(credential, &authenticated, now);
         }
         Ok(authenticated)
+    }
+
+    /// Counts a call for the tenant's usage: of everybody but the operator of this machine, who only looks.
+    fn meter(&self, credential: &Credential, authenticated: &Authenticated, now: UnixMicros) {
+        if !matches!(credential, Credential::LocalOperator(_)) {
+            self.inner.services.meter.count(&self.inner.store, &authenticated.caller.tenant, now);
+        }
     }
 
     pub(super) async fn permit(

@@ -73,9 +73,10 @@ struct Inner {
     memo: Arc<Memo>,
 }
 
-/// Brings the schema of the database at `path` up to date; answers how many migrations that took.
-pub fn migrate(path: &Path) -> Result<usize> {
-    Migrator::new(&mut connection::open(path)?).up()
+/// Brings the schema of the database at `path` up to date; answers how many migrations that took. `progress` is told how many
+/// are applied, of how many.
+pub fn migrate(path: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<usize> {
+    Migrator::new(&mut connection::open(path)?).up_telling(progress)
 }
 
 impl Sqlite {

@@ -1,5 +1,10 @@
 //! Following a log: each entry judged by itself, then in its order, then the end against the head.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -115,6 +120,8 @@ pub struct Check {
     leaves: Vec<Hash>,
     /// Whether each hash of the tree is computed by itself.
     plainly: bool,
+    /// Told how far the check has come, for a person who waits.
+    counted: Option<Arc<AtomicU64>>,
     actions: i64,
     cost: Money,
     flagged: i64,
@@ -144,6 +151,7 @@ impl Check {
             tree: Frontier::default(),
             leaves: Vec::new(),
             plainly: false,
+            counted: None,
             actions: 0,
             cost: Money::ZERO,
             flagged: 0,
@@ -158,6 +166,12 @@ impl Check {
     #[must_use]
     pub fn plainly(self, plainly: bool) -> Self {
         Self { plainly, ..self }
+    }
+
+    /// The same, and `counted` holds the number of the entry that was followed last.
+    #[must_use]
+    pub fn counting(self, counted: Option<Arc<AtomicU64>>) -> Self {
+        Self { counted, ..self }
     }
 
     /// The hash of the entry that was followed last.
@@ -206,6 +220,9 @@ impl Check {
         crypto::leaf_hashes(&texts[..ahead.entries.len()], self.plainly, &mut self.leaves);
         for entry in &ahead.entries {
             self.go_on(entry);
+        }
+        if let Some(counted) = &self.counted {
+            counted.store(self.seq.unsigned_abs(), Ordering::Relaxed);
         }
         if self.leaves.len() >= LEAVES_AT_A_TIME {
             self.grow(tiles);

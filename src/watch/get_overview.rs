@@ -68,7 +68,7 @@ const NO_LIMIT_OF_AGENTS: i64 = 999_999;
 /// Calls and spending of this month, UTC.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct UsageOverview {
-    /// Calls with an API key.
+    /// Calls of agents and API keys.
     actions_this_month: i64,
     /// Calls that a month may have: always 999999999, which is no limit; limits are by the hour here.
     actions_limit: i64,

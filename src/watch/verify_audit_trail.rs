@@ -1,5 +1,7 @@
 //! `verifyAuditTrail`.
 
+use std::sync::{Arc, atomic::AtomicU64};
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -46,17 +48,22 @@ impl ReadOperation for VerifyAuditTrail {
     type Output = Verification;
 
     fn run(self, cx: &ReadContext<'_>) -> Result<Verification> {
-        let found = Verification::by(cx, false)?;
-        // Whatever is not good is looked at once more, with each hash computed by itself.
-        if found.is_verified() { Ok(found) } else { Verification::by(cx, true) }
+        Verification::counted(cx, None)
     }
 }
 
 impl Verification {
-    fn by(cx: &ReadContext<'_>, plainly: bool) -> Result<Self> {
+    /// Checks the log on the snapshot of `cx`; `counted` is told the number of the entry that was followed last.
+    pub fn counted(cx: &ReadContext<'_>, counted: Option<&Arc<AtomicU64>>) -> Result<Self> {
+        let found = Self::by(cx, false, counted)?;
+        // Whatever is not good is looked at once more, with each hash computed by itself.
+        if found.is_verified() { Ok(found) } else { Self::by(cx, true, counted) }
+    }
+
+    fn by(cx: &ReadContext<'_>, plainly: bool, counted: Option<&Arc<AtomicU64>>) -> Result<Self> {
         let tenant = &cx.caller.tenant;
         let keys = cx.services.keyring.tenant(cx.tx, tenant)?;
-        let mut check = Check::default().plainly(plainly);
+        let mut check = Check::default().plainly(plainly).counting(counted.cloned());
         let erased_up_to = retention::erased_up_to(cx.tx, &keys, tenant)?;
         tree::require_built(cx.tx, tenant)?;
         let mut tiles = Tiles::new(true);
@@ -102,6 +109,11 @@ impl Verification {
     /// Whether all is good.
     pub fn is_verified(&self) -> bool {
         self.verified
+    }
+
+    /// How many entries were found good.
+    pub fn entries_checked(&self) -> i64 {
+        self.entries_checked
     }
 
     /// In one sentence.

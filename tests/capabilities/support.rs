@@ -13,6 +13,8 @@ mod in_process;
 mod mcp_session;
 pub mod odd_upstream;
 pub mod program;
+#[cfg(unix)]
+pub mod pty;
 mod read_by_server;
 mod receiver;
 mod refusal;
@@ -40,6 +42,8 @@ pub use growing::Growing;
 pub use held_port::HeldPort;
 pub use in_process::{InProcess, start_of_time};
 pub use mcp_session::McpSession;
+#[cfg(unix)]
+pub use pty::Pty;
 pub use read_by_server::read_by_server;
 pub use receiver::{Delivery, Receiver, Reply};
 pub use refusal::refusal_in;

@@ -104,6 +104,28 @@ fn every_call_of_a_wrapped_server_is_judged_and_in_the_log() {
 }
 
 #[test]
+fn calls_of_a_wrapped_server_are_in_the_usage_and_the_overview_of_its_operator() {
+    let house = House::new();
+    let usage = || {
+        let (code, output, errors) = house.terminal(&["usage", "--json"]);
+        assert_eq!(code, 0, "{errors}");
+        serde_json::from_str::<Value>(&output).unwrap()["action_count"].clone()
+    };
+    let mut wrapped = Lines::begun(wrap(&house, &["--agent", "bot"]));
+    for _ in 0..3 {
+        wrapped.call("test_simple_text", &json!({}));
+    }
+    assert!(wrapped.leave().0);
+    // Neither the session that haldir makes for the agent nor what the operator asks at the terminal counts.
+    assert_eq!((usage(), usage()), (json!(3), json!(3)));
+    let (code, overview, _) = house.terminal(&["overview"]);
+    let has = |row: &[&str]| overview.lines().any(|line| row.iter().all(|cell| line.contains(cell)));
+    assert_eq!(code, 0);
+    assert!(has(&["usage", "actions this month", "3"]), "{overview}");
+    assert!(has(&["bot", "test", "test_simple_text"]), "{overview}");
+}
+
+#[test]
 fn the_session_of_a_wrapped_server_ends_with_its_process() {
     let house = House::new();
     let (_server, operator) = house.serve_operator();

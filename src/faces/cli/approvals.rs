@@ -18,16 +18,18 @@ pub enum ApprovalsCommand {
     List(list::ListOptions),
     /// Show a request: exactly what an approval would be for.
     #[command(after_help = "Examples:\n  haldir approvals show apr_3kHhR1oEwJrN8qT0vYb6Zg\n  haldir approvals show \
-                            apr_3kHhR1oEwJrN8qT0vYb6Zg --wait 30 --json | jq -r .status")]
+                            apr_3kHhR1oEwJrN8qT0vYb6Zg \\\n    --wait 30s --json | jq -r .status")]
     Show(show::ShowOptions),
     /// Approve a request: it may be done once, exactly as it was asked, or as you changed it. A decision stands.
-    #[command(after_help = "Examples:\n  haldir approvals approve apr_3kHhR1oEwJrN8qT0vYb6Zg --note 'within the \
-                            quarter budget'\n  haldir approvals approve apr_3kHhR1oEwJrN8qT0vYb6Zg --arguments \
-                            '{\"path\": \"/tmp/a\"}'")]
+    #[command(
+        after_help = "Examples:\n  haldir approvals approve apr_3kHhR1oEwJrN8qT0vYb6Zg \\\n    --note 'within the \
+                            quarter budget'\n  haldir approvals approve apr_3kHhR1oEwJrN8qT0vYb6Zg \\\n    --arguments \
+                            '{\"path\": \"/tmp/a\"}'"
+    )]
     Approve(decide::ApproveOptions),
     /// Deny a request. A decision stands.
     #[command(
-        after_help = "Example:\n  haldir approvals deny apr_3kHhR1oEwJrN8qT0vYb6Zg --note 'use the cheaper plan'"
+        after_help = "Example:\n  haldir approvals deny apr_3kHhR1oEwJrN8qT0vYb6Zg \\\n    --note 'use the cheaper plan'"
     )]
     Deny(decide::DecisionOptions),
 }

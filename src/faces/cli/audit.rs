@@ -19,7 +19,7 @@ use super::{GlobalOptions, Screen, Stop};
 pub enum AuditCommand {
     /// Check the whole log of the local store, on all cores; or a bundle, without a store and without a server.
     #[command(after_help = "Exit code 1 if anything was changed.\n\nExamples:\n  haldir audit verify\n  haldir audit \
-                            verify log.bundle --key 'haldir/local/5f1c…+b3a1c2d4+AY8…'")]
+                            verify log.bundle \\\n    --key 'haldir/local/5f1c…+b3a1c2d4+AY8…'")]
     Verify(verify::VerifyOptions),
     /// Write the log with its proofs, a checkpoint and the public keys into a file that `verify` checks anywhere.
     #[command(after_help = "Example:\n  haldir audit export --bundle log.bundle")]
@@ -31,17 +31,19 @@ pub enum AuditCommand {
     Pin(pin::PinOptions),
     /// Append each new checkpoint to a file, on a schedule, cosigned by witnesses; stop where the log was rewritten.
     #[command(
-        after_help = "Example:\n  haldir audit mirror --to /mnt/archive/checkpoints.jsonl --every 300 --witness \
-                            https://witness.example.org --witness-key 'witness.example.org+1a2b3c4d+BJx…'"
+        after_help = "Example:\n  haldir audit mirror --to /mnt/archive/checkpoints.jsonl --every 5m \\\n    --witness \
+                            https://witness.example.org \\\n    --witness-key 'witness.example.org+1a2b3c4d+BJx…'"
     )]
     Mirror(pin::MirrorOptions),
     /// Run a witness for another haldir: it signs what it sees of a log, and never two histories of one.
     #[command(
-        after_help = "Example:\n  haldir audit witness --listen 127.0.0.1:8765 --name witness.example.org --folder \
+        override_usage = "haldir audit witness [OPTIONS] --name NAME --folder FOLDER --log KEY",
+        after_help = "Example:\n  haldir audit witness --listen 127.0.0.1:8765 --name witness.example.org \\\n    --folder \
                             ./witness --log 'haldir/local/5f1c…+b3a1c2d4+AY8…'"
     )]
     Witness(witness::WitnessOptions),
     /// Put a new signing key into use. The one before signs checkpoints as well for a while.
+    #[command(after_help = "Example:\n  haldir audit rotate-key --overlap-days 30")]
     RotateKey(keys::RotateOptions),
 }
 

@@ -18,6 +18,7 @@ use super::{
     audit::beside,
     local::{require, runtime},
     output::line,
+    progress::{Progress, Unit},
     unfinished::Unfinished,
 };
 use crate::{
@@ -32,8 +33,9 @@ use crate::{
 };
 
 pub const HELP: &str = "\
-The servers on the store go on meanwhile. The copy holds every write that was acknowledged before the command began; each log
-in it is verified. Without --with-key it is of no use to who has not got the store's encryption key as well: keep that elsewhere.
+The servers on the store go on meanwhile. The copy holds every write that was \
+acknowledged before the command began; each log in it is verified. Without \
+--with-key it is of no use without the store's encryption key: keep that elsewhere.
 
 Examples:
   haldir backup /backups/haldir-$(date +%F)
@@ -91,7 +93,7 @@ pub fn run(options: &BackupOptions, global: &GlobalOptions, screen: Screen) -> R
     let part = beside(&options.folder, ".part");
     make_folder(&part).map_err(|error| unusable(&part, &error))?;
     let unfinished = Unfinished::new(part.clone());
-    let manifest = fill(global, &path, &part, &key, options.with_key)?;
+    let manifest = fill((global, screen), &path, &part, &key, options.with_key)?;
     fs::rename(&part, &options.folder).map_err(|error| unusable(&options.folder, &error))?;
     unfinished.keep();
     let entries: u64 = manifest.logs.iter().map(|log| log.tree_size).sum();
@@ -115,11 +117,19 @@ pub fn run(options: &BackupOptions, global: &GlobalOptions, screen: Screen) -> R
     Ok(ExitCode::SUCCESS)
 }
 
-fn fill(global: &GlobalOptions, path: &Path, part: &Path, key: &Key, with_key: bool) -> Result<Manifest> {
+fn fill(
+    (global, screen): (&GlobalOptions, Screen),
+    path: &Path,
+    part: &Path,
+    key: &Key,
+    with_key: bool,
+) -> Result<Manifest> {
     let database = part.join(DATABASE);
+    let copying = copying(screen, path, &database);
     copies::copy(path, &database)?;
+    drop(copying);
     let haldir = open(global, &database, key)?;
-    let logs = verified(&haldir)?;
+    let logs = verified(&haldir, screen)?;
     haldir.close();
     drop(haldir);
     // In one file: what verification has left in the copy's own log goes into it.
@@ -130,7 +140,7 @@ fn fill(global: &GlobalOptions, path: &Path, part: &Path, key: &Key, with_key: b
         haldir: env!("CARGO_PKG_VERSION").to_owned(),
         made_at: SystemClock.now().to_rfc3339(),
         bytes,
-        sha256: copies::digest_of(&database)?,
+        sha256: digest(screen, &database)?,
         with_key,
         logs,
     };
@@ -152,12 +162,29 @@ pub fn open(global: &GlobalOptions, database: &Path, key: &Key) -> Result<Haldir
     runtime()?.block_on(Haldir::open(database, key, settings, clock))
 }
 
+/// The bar of a file that is copied, by the size of the copy.
+pub fn copying(screen: Screen, from: &Path, to: &Path) -> Progress {
+    let (from, to) = (from.to_owned(), to.to_owned());
+    let size = |path: &Path| path.metadata().map(|file| file.len()).ok();
+    Progress::measured(screen, "copying", Unit::Bytes, move || Some((size(&to)?, size(&from)?)))
+}
+
+/// The digest of a database, with a bar.
+pub fn digest(screen: Screen, database: &Path) -> Result<String> {
+    let progress = Progress::new(screen, "computing the digest", Unit::Bytes);
+    copies::digest_of(database, &mut |done, total| progress.at(done, total))
+}
+
 /// Verifies every log; answers how far each reaches.
-pub fn verified(haldir: &Haldir) -> Result<Vec<LogHead>> {
+pub fn verified(haldir: &Haldir, screen: Screen) -> Result<Vec<LogHead>> {
     let logs = haldir.log_heads()?;
     let threads = thread::available_parallelism().map_or(2, usize::from);
+    let progress = Progress::new(screen, "verifying", Unit::Count);
+    let (mut before, total) = (0, logs.iter().map(|log| log.tree_size).sum());
     for log in &logs {
-        let found = haldir.verify_log(&log.tenant, threads, &mut |_, _| {})?;
+        let mut at = |done: i64, _| progress.at(before + done.unsigned_abs(), total);
+        let found = haldir.verify_log(&log.tenant, threads, &mut at)?;
+        before += log.tree_size;
         if !found.is_verified() {
             let message = format!("the log of {} is not what it was: {}", log.tenant, found.message());
             return Err(Error::new(Code::Conflict, message));

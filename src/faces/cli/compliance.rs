@@ -15,7 +15,7 @@ use super::{GlobalOptions, Screen, Stop};
 pub enum ComplianceCommand {
     /// Make the evidence pack of a period, signed.
     #[command(
-        after_help = "Examples:\n  haldir compliance evidence --since 2026-01-01 --until 2026-04-01 --out q1.json\n  \
+        after_help = "Examples:\n  haldir compliance evidence --since 2026-01-01 --until 2026-04-01 \\\n    --out q1.json\n  \
                             haldir compliance evidence --format html --out evidence.html\n\nThe pack of a period that is \
                             over is the same whenever it is made, but for the date of making."
     )]
@@ -25,12 +25,12 @@ pub enum ComplianceCommand {
     Score,
     /// Check a pack in JSON: its digest and its signature, without a server. Exit code 1 if it does not hold.
     #[command(after_help = "Examples:\n  haldir compliance verify q1.json --public-key 9f86d081…\n  curl -s \
-                            https://haldir.example.com/.well-known/jwks.json >keys.json\n  haldir compliance verify q1.json \
+                            https://haldir.example.com/.well-known/jwks.json > keys.json\n  haldir compliance verify q1.json \
                             --jwks keys.json\n\nTake the key from a source that you trust: the one in the pack proves \
                             nothing.")]
     Verify(verify::VerifyOptions),
     /// List, create and delete schedules of packs.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example:\n  haldir compliance schedules list")]
     Schedules(schedules::SchedulesCommand),
 }
 

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::{
     GlobalOptions, Screen, Stop,
-    output::{Level, line, printable},
+    output::{Level, line, paragraph, printable},
 };
 use crate::config::CeilingOptions;
 
@@ -19,6 +19,9 @@ Nothing is created and nothing is changed. Exit code 1 if a check says FAIL.
 Examples:
   haldir doctor
   haldir doctor --json | jq '.checks[] | select(.status != \"ok\")'";
+
+/// Where what was found begins in a line: behind its level and its name.
+const INDENT: (usize, usize) = (6, 22);
 
 /// What one look found.
 struct Check {
@@ -44,7 +47,7 @@ impl Check {
 }
 
 pub fn run(global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
-    let checks = examine(global);
+    let checks = examine(global, screen);
     let healthy = checks.iter().all(|check| check.level != Level::Fail);
     if screen.json {
         let checks: Vec<_> = checks
@@ -59,13 +62,14 @@ pub fn run(global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
     } else {
         for Check { name, level, detail, remedy } in &checks {
             let remedy = remedy.as_ref().map_or_else(String::new, |remedy| format!(" -> {remedy}"));
-            line(&format!("{}  {name:<14}  {}", screen.word(*level), printable(&format!("{detail}{remedy}"))))?;
+            let finding = format!("{name:<14}  {}", printable(&format!("{detail}{remedy}")));
+            line(&format!("{}  {}", screen.word(*level), paragraph(&finding, INDENT)))?;
         }
     }
     Ok(if healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn examine(global: &GlobalOptions) -> Vec<Check> {
+fn examine(global: &GlobalOptions, screen: Screen) -> Vec<Check> {
     let mut checks = vec![version(), config(global)];
     let path = match global.store.path() {
         Ok(path) => path,
@@ -97,7 +101,7 @@ fn examine(global: &GlobalOptions) -> Vec<Check> {
     }
     checks.push(files::permissions(&path));
     checks.extend(files::free_space(&path));
-    checks.extend(contents::examine(global, &path));
+    checks.extend(contents::examine(global, screen, &path));
     checks
 }
 

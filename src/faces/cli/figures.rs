@@ -11,7 +11,7 @@ use super::{
     output::{line, table},
     target::Target,
 };
-use crate::error::Error;
+use crate::{error::Error, model::UnixMicros};
 
 #[derive(Args)]
 pub struct UsageOptions {
@@ -37,7 +37,24 @@ pub fn usage(options: &UsageOptions, global: &GlobalOptions, screen: Screen) -> 
     Ok(ExitCode::SUCCESS)
 }
 
-/// The overview: a row for each figure; its lists are left to `--json`.
+/// The newest entries of agents that are shown below the figures.
+const SHOWN: usize = 10;
+
+/// What the overview says of the log.
+#[derive(Deserialize)]
+struct Recent {
+    recent: Vec<RecentEntry>,
+}
+
+#[derive(Deserialize)]
+struct RecentEntry {
+    agent_id: String,
+    tool: String,
+    action: String,
+    timestamp: UnixMicros,
+}
+
+/// The overview: a row for each figure, and what agents did last; its other lists are left to `--json`.
 pub fn overview(global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
     let reply = Target::open(global)?.call("getOverview", "{}")?;
     if screen.json {
@@ -47,7 +64,7 @@ pub fn overview(global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop
     // As JSON text, so that amounts stay as they were written.
     let sections: BTreeMap<String, Box<RawValue>> = serde_json::from_str(&reply.body).map_err(Error::internal)?;
     let mut rows = Vec::new();
-    for (section, value) in sections {
+    for (section, value) in &sections {
         let Ok(figures) = serde_json::from_str::<BTreeMap<String, Box<RawValue>>>(value.get()) else {
             continue;
         };
@@ -58,5 +75,14 @@ pub fn overview(global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop
         }
     }
     table(&["OF", "WHAT", "FIGURE"], &rows)?;
+    let Some(audit) = sections.get("audit") else { return Ok(ExitCode::SUCCESS) };
+    let audit: Recent = serde_json::from_str(audit.get()).map_err(Error::internal)?;
+    let newest = audit.recent.into_iter().filter(|entry| !entry.agent_id.is_empty()).take(SHOWN);
+    let rows: Vec<_> =
+        newest.map(|entry| vec![entry.timestamp.to_rfc3339(), entry.agent_id, entry.tool, entry.action]).collect();
+    if !rows.is_empty() {
+        line("")?;
+        table(&["NEWEST", "AGENT", "TOOL", "ACTION"], &rows)?;
+    }
     Ok(ExitCode::SUCCESS)
 }

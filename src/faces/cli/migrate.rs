@@ -10,6 +10,7 @@ use super::{
     GlobalOptions, Screen, Stop,
     local::{self, Local},
     output::{line, table},
+    progress::{Progress, Unit},
 };
 use crate::{
     error::{Code, Error},
@@ -142,7 +143,8 @@ fn up(global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
     let applied = if path.metadata().is_ok_and(|file| file.len() > 0) {
         // Nothing is built upon a schema that is not what it should be.
         standing(global)?.require_sound()?;
-        sqlite::migrate(&path)?
+        let progress = Progress::new(screen, "migrating", Unit::Count);
+        sqlite::migrate(&path, &mut |done, total| progress.at(done, total))?
     } else {
         // A database without its key could not be opened again: a new store is made whole.
         drop(Local::open(global)?);

@@ -1,15 +1,21 @@
 //! What the client writes: answers and tables to standard output, errors where their reader looks for them.
 
 mod json;
+mod layout;
+mod table;
 
 use std::{
     io::{self, IsTerminal, Write},
     process::ExitCode,
 };
 
-use comfy_table::{Table, presets};
+pub use layout::paragraph;
+pub use table::table;
 
-use crate::error::{Code, Error};
+use crate::{
+    config::logging,
+    error::{Code, Error},
+};
 
 /// Exit code of a call that cannot work as it was written.
 const USAGE: u8 = 2;
@@ -46,14 +52,17 @@ impl Stop {
             }
             Self::Error(error) => {
                 tell(&error, json);
-                if matches!(error.code, Code::InvalidArgument | Code::MalformedJson) {
-                    ExitCode::from(USAGE)
-                } else {
-                    ExitCode::FAILURE
-                }
+                exit_code(&error)
             }
         }
     }
+}
+
+/// The exit code for an error, of both programs: what was called in a way that cannot work, bad settings included, has one of
+/// its own.
+pub fn exit_code(error: &Error) -> ExitCode {
+    let is_usage = matches!(error.code, Code::InvalidArgument | Code::MalformedJson);
+    if is_usage { ExitCode::from(USAGE) } else { ExitCode::FAILURE }
 }
 
 /// Writes a line to standard error. Where that is closed there is nobody left to tell.
@@ -87,25 +96,12 @@ fn write_visibly(output: &mut impl Write, text: &str) -> io::Result<()> {
     output.write_all(rest.as_bytes())
 }
 
-/// Writes a table. Cells hold text that agents chose, so nothing in them reaches the terminal as a command.
-pub fn table(header: &[&str], rows: &[Vec<String>]) -> Result<(), Stop> {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_header(header.to_vec());
-    for row in rows {
-        table.add_row(row.iter().map(|cell| printable(cell)).collect::<Vec<_>>());
-    }
-    for row in table.lines() {
-        line(row.trim())?;
-    }
-    Ok(())
-}
-
 fn tell(error: &Error, json: bool) {
     if json {
         // As above: the exit code still says that it failed.
         let _ = line(&error.body(None));
     } else {
-        note(&format!("haldir: {}", printable(&error.message)));
+        note(&layout::wrapped(&format!("haldir: {}", printable(&error.message)), (0, 0), layout::width(&io::stderr())));
     }
 }
 
@@ -158,9 +154,7 @@ impl Screen {
     /// Standard output as it is.
     pub fn new(json: bool) -> Self {
         let terminal = io::stdout().is_terminal();
-        // https://no-color.org: set, to whatever but nothing.
-        let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        Self { json, terminal, colours: terminal && !json && !unwanted }
+        Self { json, terminal, colours: terminal && !json && logging::may_colour() }
     }
 
     /// Writes an operation's answer: indented for people, as it came for programs.

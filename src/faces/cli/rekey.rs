@@ -8,6 +8,7 @@ use super::{
     GlobalOptions, Screen, Stop, backup,
     local::{require, runtime},
     output::line,
+    progress::{Progress, Unit},
 };
 use crate::{
     config::{KeySource, bad_setting, key_file, secret_variable, settle_next, write_next},
@@ -19,9 +20,11 @@ use crate::{
 const VARIABLE: &str = "HALDIR_NEW_ENCRYPTION_KEY";
 
 pub const HELP: &str = "\
-Stop the servers and clients on the store first. The new key wraps the data keys of all tenants and seals the keys that sign
-tree heads, all in one transaction; what is sealed under a data key stays as it is. It is made at random, or taken from
-HALDIR_NEW_ENCRYPTION_KEY, which is needed where HALDIR_ENCRYPTION_KEY holds the old one. Backups keep the key that they were made with.
+Stop the servers and clients on the store first. The new key wraps the data keys \
+of all tenants and seals the keys that sign tree heads, all in one transaction; \
+what is sealed under a data key stays as it is. It is made at random, or taken \
+from HALDIR_NEW_ENCRYPTION_KEY, which is needed where HALDIR_ENCRYPTION_KEY holds \
+the old one. Backups keep the key that they were made with.
 
 Examples:
   haldir rekey
@@ -52,6 +55,7 @@ pub fn run(global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
         // Durable before the store needs it. The next process that opens the store finishes what is left undone here.
         write_next(&path, &new)?;
     }
+    let progress = Progress::new(screen, "wrapping data keys", Unit::Unknown);
     let haldir = backup::open(global, &path, &old)?;
     let wrapped = runtime()?.block_on(haldir.rekey(&new));
     haldir.close();
@@ -60,6 +64,7 @@ pub fn run(global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
         settle_next(&path, copies::is_own_key(&path, &new)?)?;
     }
     let wrapped = wrapped?;
+    drop(progress);
     if screen.json {
         line(&json!({"rekeyed": true, "data_keys": wrapped}).to_string())?;
     } else if in_file {

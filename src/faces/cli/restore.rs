@@ -30,12 +30,14 @@ use crate::{
 };
 
 pub const HELP: &str = "\
-Stop the servers and clients on the store first. The backup is verified before anything is changed. A store that is there is
-moved aside, and refused if one of its logs has entries that the backup does not have.
+Stop the servers and clients on the store first. The backup is verified before \
+anything is changed. A store that is there is moved aside; if one of its logs has \
+entries that the backup does not have, the command refuses.
 
 Examples:
   haldir restore /backups/haldir-2026-11-29
-  haldir --db /var/lib/haldir/haldir.db restore /backups/haldir-2026-11-29 --pin /elsewhere/haldir.pin";
+  haldir --db /var/lib/haldir/haldir.db \\
+    restore /backups/haldir-2026-11-29 --pin /elsewhere/haldir.pin";
 
 /// The largest manifest that is read.
 const MAX_MANIFEST_BYTES: u64 = 16 * 1024 * 1024;
@@ -54,7 +56,7 @@ pub fn run(options: &RestoreOptions, global: &GlobalOptions, screen: Screen) -> 
     let manifest = read(&options.folder)?;
     let path = global.store.path()?;
     let source = options.folder.join(DATABASE);
-    if copies::digest_of(&source)? != manifest.sha256 {
+    if backup::digest(screen, &source)? != manifest.sha256 {
         let message = format!("{} is not the file that the backup was made of: its digest differs", source.display());
         return Err(Error::new(Code::Conflict, message).into());
     }
@@ -65,9 +67,11 @@ pub fn run(options: &RestoreOptions, global: &GlobalOptions, screen: Screen) -> 
         make_folder(folder).map_err(|error| unusable(folder, &error))?;
     }
     let unfinished = Unfinished::new(staged.clone());
+    let copying = backup::copying(screen, &source, &staged);
     copy(&source, &staged).map_err(|error| unusable(&staged, &error))?;
+    drop(copying);
     let haldir = backup::open(global, &staged, &key)?;
-    check(&haldir, &manifest, options.pin.as_deref())?;
+    check(&haldir, &manifest, options.pin.as_deref(), screen)?;
     if path.exists() {
         let heads = heads_of_store(global, &path)?;
         refuse_older(&path, &haldir.standing(&heads)?)?;
@@ -131,8 +135,8 @@ fn find_key(global: &GlobalOptions, options: &RestoreOptions, path: &Path) -> Re
     })
 }
 
-fn check(haldir: &Haldir, manifest: &Manifest, pin: Option<&Path>) -> Result<()> {
-    let heads = backup::verified(haldir)?;
+fn check(haldir: &Haldir, manifest: &Manifest, pin: Option<&Path>, screen: Screen) -> Result<()> {
+    let heads = backup::verified(haldir, screen)?;
     let same = |one: &LogHead, other: &LogHead| {
         (&one.tenant, one.tree_size, &one.root_hash) == (&other.tenant, other.tree_size, &other.root_hash)
     };

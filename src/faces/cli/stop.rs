@@ -13,7 +13,8 @@ use super::{
 use crate::error::Error;
 
 pub const HELP: &str = "\
-An agent that holds a key can begin a new session with it: --revoke-keys takes the keys away as well.
+An agent that holds a key can begin a new session with it: --revoke-keys takes \
+the keys away as well.
 
 Examples:
   haldir stop research-bot

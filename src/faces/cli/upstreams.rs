@@ -25,7 +25,7 @@ pub enum UpstreamsCommand {
     /// Register a server, and pin its tools as they are now. Registering a name again replaces its address.
     #[command(
         after_help = "Examples:\n  haldir upstreams add github https://mcp.example.com/mcp\n  haldir upstreams add \
-                            github https://mcp.example.com/mcp --header 'Authorization: Bearer {{secret:github}}'"
+                            github https://mcp.example.com/mcp \\\n    --header 'Authorization: Bearer {{secret:github}}'"
     )]
     Add(AddOptions),
     /// Remove a server with its tools and their pins.

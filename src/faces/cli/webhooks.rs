@@ -19,14 +19,16 @@ pub enum WebhooksCommand {
     )]
     List,
     /// Have events sent to an address. The secret that they are signed with stands alone on standard output, this once.
-    #[command(after_help = "Example:\n  SECRET=$(haldir webhooks add https://hooks.example.com/haldir --events \
-                            anomaly,budget_exhausted)")]
+    #[command(
+        after_help = "Example:\n  SECRET=$(haldir webhooks add https://hooks.example.com/haldir \\\n    --events \
+                            anomaly,budget_exhausted)"
+    )]
     Add(change::AddOptions),
     /// Delete a webhook, and what waits for it.
     #[command(after_help = "Example:\n  haldir webhooks delete 1")]
     Delete(WebhookArgument),
     /// Make a new secret, which stands alone on standard output, this once; the old one stays valid for a while.
-    #[command(after_help = "Example:\n  SECRET=$(haldir webhooks rotate 1 --grace 3600)")]
+    #[command(after_help = "Example:\n  SECRET=$(haldir webhooks rotate 1 --grace 1h)")]
     Rotate(change::RotateOptions),
     /// Send a test event.
     #[command(after_help = "Example:\n  haldir webhooks ping 1 && haldir webhooks deliveries --limit 1")]

@@ -38,7 +38,7 @@ pub struct Discovery {
 impl Discovery {
     /// Writes them for a server at `public_url`.
     pub fn new(public_url: &str, settings: &HttpSettings) -> Result<Self> {
-        let public_url = public_url.trim_end_matches('/').to_owned();
+        let public_url = public_url.to_owned();
         let contact = settings.security_contact.clone();
         if let Some(contact) = &contact {
             check_contact(contact)?;

@@ -22,6 +22,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 
 use super::{App, HttpSettings, cors, leftover::Leftover, refusals};
 use crate::{
+    config::address::origin_of,
     crypto,
     error::{Code, Error, Result},
     spans::{self, Parent},
@@ -73,7 +74,7 @@ impl Guard {
             IpAddr::V6(ip) => format!("[{ip}]"),
         });
         let mut origins: Vec<String> = settings.allowed_origins.iter().map(|origin| normal(origin)).collect();
-        origins.extend(settings.public_url.as_deref().map(normal));
+        origins.extend(settings.public_url.as_deref().and_then(origin_of).as_deref().map(normal));
         Self {
             hosts: restricted.then_some(hosts),
             origins,

@@ -38,9 +38,14 @@ const SAY_EVERY: Duration = Duration::from_secs(60);
 
 /// Binds `address`.
 pub async fn bind(address: &str) -> Result<TcpListener> {
-    TcpListener::bind(address)
-        .await
-        .map_err(|error| Error::new(Code::Unavailable, format!("cannot listen on {address}: {error}")))
+    TcpListener::bind(address).await.map_err(|error| {
+        let advice = match error.kind() {
+            io::ErrorKind::AddrInUse => ": another process listens there; end it, or choose another port with --listen",
+            io::ErrorKind::PermissionDenied => ": choose a port from 1024 up with --listen",
+            _ => "",
+        };
+        Error::new(Code::Unavailable, format!("cannot listen on {address}: {error}{advice}"))
+    })
 }
 
 /// The bound address.

@@ -50,6 +50,11 @@ struct Made {
     expires_at: UnixMicros,
 }
 
+/// What the agent has not asked for is no call of its.
+fn own() -> CallOptions {
+    CallOptions { is_own: true, ..CallOptions::default() }
+}
+
 impl BoundSession {
     /// Nothing is made yet.
     pub fn new(haldir: Haldir, credential: Credential, terms: SessionTerms) -> Self {
@@ -85,7 +90,7 @@ impl BoundSession {
         let Some(made) = self.current.lock().await.take() else { return };
         let Some(operation) = operations::named("revokeSession") else { return };
         let input = json!({"session_id": made.session_id}).to_string();
-        let ended = self.haldir.call(operation, &self.credential, &input, CallOptions::default()).await;
+        let ended = self.haldir.call(operation, &self.credential, &input, own()).await;
         if let Err(error) = ended {
             // It ends by itself once its time is over.
             tracing::warn!(%error, "the session of this process could not be ended");
@@ -110,7 +115,7 @@ impl BoundSession {
         }
         let operation =
             operations::named("createSession").ok_or_else(|| Error::internal("there is no createSession"))?;
-        let reply = self.haldir.call(operation, &self.credential, &input, CallOptions::default()).await?;
+        let reply = self.haldir.call(operation, &self.credential, &input, own()).await?;
         serde_json::from_str(&reply.body).map_err(Error::internal)
     }
 }

@@ -11,7 +11,7 @@ use clap::Args;
 
 use super::bound_session::SessionTerms;
 use crate::{
-    config::bad_setting,
+    config::{bad_setting, duration::parse_seconds},
     error::{Error, Result},
     model::{Money, Scopes, SessionId, UpstreamName},
     upstream::{
@@ -35,8 +35,8 @@ pub struct WrapOptions {
     /// The most that the agent may spend, in USD. Default: the ceiling.
     #[arg(long, env = "HALDIR_BUDGET", value_name = "USD")]
     budget: Option<String>,
-    /// Seconds from the first call until no further one is let through. Default: no end.
-    #[arg(long, env = "HALDIR_TTL", value_name = "SECONDS")]
+    /// How long from the first call until no further one is let through, such as 8h; a number is seconds. Default: no end.
+    #[arg(long, env = "HALDIR_TTL", value_name = "DURATION", value_parser = parse_seconds)]
     ttl: Option<i64>,
     /// A session that was made for the agent, instead of one of its own.
     #[arg(long, env = "HALDIR_SESSION_ID", value_name = "ID", hide_env_values = true,

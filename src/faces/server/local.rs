@@ -1,6 +1,6 @@
 //! MCP over standard input and output, for one client.
 
-use std::sync::Arc;
+use std::{io::IsTerminal, sync::Arc};
 
 use tokio::runtime::Builder;
 use tokio_util::sync::CancellationToken;
@@ -20,9 +20,24 @@ use crate::{
     model::Credential,
 };
 
+/// What a person is told who starts the program at a terminal, where nothing else would be seen of it.
+fn explain_waiting() {
+    let program = std::env::current_exe().map_or_else(|_| "haldir-mcp".to_owned(), |path| path.display().to_string());
+    // As JSON has it: a path may hold what must be escaped.
+    let entry = serde_json::json!({"mcpServers": {"haldir": {"command": program}}});
+    eprintln!(
+        "haldir-mcp waits for an MCP client on standard input. A client starts it by\nitself, with this in its \
+         configuration:\n\n  {entry}\n\nhaldir wrap-config puts it in front of the servers that a client has.\nhaldir-mcp \
+         serve serves over HTTP; haldir-mcp --help says more. Ctrl-C ends it."
+    );
+}
+
 /// Serves until the client leaves.
 pub fn serve(cli: &Cli) -> Result<()> {
     logging::start("warn,rmcp=off")?;
+    if std::io::stdin().is_terminal() {
+        explain_waiting();
+    }
     // One thread: a client waits for one answer at a time, and start-up and memory count here.
     let runtime = Builder::new_current_thread().enable_all().build().map_err(Error::internal)?;
     let outcome = runtime.block_on(async {

@@ -8,7 +8,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Cli, terminated};
 use crate::{
-    config::{self, HourlyLimits, bad_setting, logging},
+    config::{
+        self, HourlyLimits, address, bad_setting,
+        duration::{shown, within},
+        logging,
+    },
     error::{Error, Result},
     faces::{
         elicitation::ApproveBy,
@@ -22,20 +26,20 @@ use crate::{
 #[derive(Args)]
 pub struct ServeOptions {
     /// Where to listen; port 0 picks one. Default: 127.0.0.1:8000, or 0.0.0.0 and the port in PORT.
-    #[arg(long, env = "HALDIR_LISTEN", value_name = "ADDRESS:PORT")]
+    #[arg(long, env = "HALDIR_LISTEN", value_name = "ADDRESS:PORT", value_parser = address::parse_listen)]
     listen: Option<String>,
     /// Calls an hour that a key may make, by its tier: figures such as free=100,pro=5000,enterprise=50000, or on for just
     /// these. Default: off.
     #[arg(long, env = "HALDIR_RATE_LIMITS", value_name = "LIMITS", value_parser = config::parse_rate_limits)]
     rate_limits: Option<HourlyLimits>,
     /// Where clients reach the server, such as `https://haldir.example.com`.
-    #[arg(long, env = "HALDIR_PUBLIC_URL", value_name = "URL")]
+    #[arg(long, env = "HALDIR_PUBLIC_URL", value_name = "URL", value_parser = address::parse_public_url)]
     public_url: Option<String>,
     /// A further host name in the Host header. May be repeated.
-    #[arg(long, value_name = "HOST")]
+    #[arg(long, value_name = "HOST", value_parser = address::parse_host)]
     allow_host: Vec<String>,
     /// A further origin of browsers, such as `https://app.example.com`. May be repeated.
-    #[arg(long, value_name = "ORIGIN")]
+    #[arg(long, value_name = "ORIGIN", value_parser = address::parse_origin)]
     allow_origin: Vec<String>,
     /// Let callers of /mcp without a key act as the local agent, as on standard input, within the same ceilings. On a
     /// loopback address only, for a client on this machine that cannot send a key.
@@ -48,9 +52,9 @@ pub struct ServeOptions {
     /// takes them by POST. May be repeated; in the variable, with commas between.
     #[arg(long = "mirror", env = "HALDIR_MIRRORS", value_name = "TARGET", value_delimiter = ',', value_parser = Mirror::parse)]
     mirrors: Vec<Mirror>,
-    /// Seconds between two looks for checkpoints to copy.
-    #[arg(long, env = "HALDIR_MIRROR_EVERY", value_name = "SECONDS", default_value_t = DEFAULT_EVERY.as_secs(),
-        value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    /// How long between two looks for checkpoints to copy.
+    #[arg(long, env = "HALDIR_MIRROR_EVERY", value_name = "DURATION", default_value = shown(DEFAULT_EVERY.as_secs()),
+        value_parser = within(1..=86_400))]
     mirror_every: u64,
     /// Threads that serve connections. Default: half of the cores, at least two.
     #[arg(long, env = "HALDIR_WORKERS", value_name = "N")]

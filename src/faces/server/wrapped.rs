@@ -1,6 +1,6 @@
 //! `haldir-mcp wrap`: in front of a server that speaks on standard input and output.
 
-use std::sync::Arc;
+use std::{io::IsTerminal, sync::Arc};
 
 use tokio::runtime::Builder;
 use tokio_util::sync::CancellationToken;
@@ -27,6 +27,9 @@ use crate::{
 /// Serves until the client leaves.
 pub fn serve(cli: &Cli, options: &WrapOptions) -> Result<()> {
     logging::start("warn,rmcp=off")?;
+    if std::io::stdin().is_terminal() {
+        eprintln!("haldir-mcp waits for an MCP client on standard input, in front of the server. Ctrl-C ends it.");
+    }
     if std::env::var("HALDIR_BASE_URL").is_ok_and(|url| !url.is_empty()) {
         let problem =
             "a wrapped server is governed by the store of this machine: unset it, or register the server there";

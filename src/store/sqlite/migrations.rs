@@ -79,6 +79,11 @@ impl<'c> Migrator<'c> {
 
     /// Applies what is pending; answers how many that were. The whole step up is one transaction.
     pub fn up(&mut self) -> Result<usize> {
+        self.up_telling(&mut |_, _| {})
+    }
+
+    /// The same; `progress` is told how many are applied, of how many.
+    pub fn up_telling(&mut self, progress: &mut dyn FnMut(u64, u64)) -> Result<usize> {
         let latest = Self::LATEST;
         // The common case, without a write lock.
         if self.version()? == latest {
@@ -99,8 +104,10 @@ impl<'c> Migrator<'c> {
                 checksum BLOB NOT NULL, applied_at INTEGER NOT NULL
             ) STRICT",
         )?;
+        let pending: Vec<_> = MIGRATIONS.iter().filter(|migration| migration.version > current).collect();
         let mut applied = 0;
-        for migration in MIGRATIONS.iter().filter(|migration| migration.version > current) {
+        for migration in &pending {
+            progress(applied as u64, pending.len() as u64);
             transaction.execute_batch(migration.sql)?;
             transaction.execute(
                 "INSERT INTO schema_migrations (version, name, checksum, applied_at) VALUES (?1, ?2, ?3, ?4)",

@@ -12,6 +12,7 @@ use super::super::{
     target::Target,
 };
 use crate::{
+    config::duration::parse_seconds,
     error::Error,
     model::{Money, UnixMicros},
 };
@@ -21,8 +22,8 @@ pub struct ShowOptions {
     /// The request, as `haldir approvals list` names it.
     #[arg(value_name = "REQUEST")]
     request_id: String,
-    /// Seconds to wait for a decision, from 0 to 30. Default: 0.
-    #[arg(long, value_name = "SECONDS")]
+    /// How long to wait for a decision, from 0 to 30s. Default: not at all.
+    #[arg(long, value_name = "DURATION", value_parser = parse_seconds)]
     wait: Option<i64>,
 }
 

@@ -11,9 +11,20 @@ use clap::Args;
 use serde_json::json;
 
 use crate::{
+    crypto::{Checkpoint, Note},
     error::{Code, Error, Result},
-    faces::cli::{GlobalOptions, Screen, Stop, output::line, target::Target, unfinished::Unfinished},
+    faces::cli::{
+        GlobalOptions, Screen, Stop,
+        output::line,
+        progress::{Progress, Unit},
+        target::Target,
+        unfinished::Unfinished,
+    },
+    operations::bundle::Opening,
 };
+
+/// The longest first line of a bundle that is read for the progress of its export.
+const MAX_OPENING_BYTES: usize = 1024 * 1024;
 
 #[derive(Args)]
 pub struct ExportOptions {
@@ -34,7 +45,7 @@ pub fn run(options: &ExportOptions, global: &GlobalOptions, screen: Screen) -> R
     // Under another name until it is whole, so that nobody takes a part for the whole.
     let part = beside(&options.bundle, ".part");
     let unfinished = Unfinished::new(part.clone());
-    let bytes = write(&target, &part)?;
+    let bytes = write(&target, &part, screen)?;
     put(&part, &options.bundle, options.force).map_err(|error| unusable(&options.bundle, &error))?;
     unfinished.keep();
     let path = options.bundle.display().to_string();
@@ -71,15 +82,48 @@ fn unusable(path: &Path, error: &std::io::Error) -> Error {
     Error::new(Code::InvalidArgument, format!("{} cannot be written: {error}", path.display())).field("bundle")
 }
 
-fn write(target: &Target, path: &Path) -> Result<u64> {
+/// How many lines of a bundle have come, and how many entries its first line says that there are.
+struct Extent {
+    opening: Option<Vec<u8>>,
+    entries: u64,
+    lines: u64,
+}
+
+impl Extent {
+    fn new() -> Self {
+        Self { opening: Some(Vec::new()), entries: 0, lines: 0 }
+    }
+
+    fn follow(&mut self, piece: &[u8]) {
+        if let Some(opening) = &mut self.opening {
+            let end = memchr::memchr(b'\n', piece);
+            opening.extend_from_slice(&piece[..end.unwrap_or(piece.len())]);
+            if end.is_some() || opening.len() > MAX_OPENING_BYTES {
+                self.entries = entries_of(opening).unwrap_or_default();
+                self.opening = None;
+            }
+        }
+        self.lines += memchr::memchr_iter(b'\n', piece).count() as u64;
+    }
+}
+
+fn entries_of(opening: &[u8]) -> Option<u64> {
+    let opening: Opening = serde_json::from_slice(opening).ok()?;
+    let note = Note::parse(&opening.checkpoint).ok()?;
+    Some(Checkpoint::parse(&note.text).ok()?.size)
+}
+
+fn write(target: &Target, path: &Path, screen: Screen) -> Result<u64> {
     let mut open = OpenOptions::new();
     open.write(true).create(true).truncate(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut open, 0o600);
     let mut out = BufWriter::new(open.open(path).map_err(|error| unusable(path, &error))?);
-    let mut bytes = 0;
+    let (mut bytes, mut extent, progress) = (0, Extent::new(), Progress::new(screen, "exporting", Unit::Count));
     target.stream("exportBundle", "{}", &mut |piece| {
         bytes += piece.len() as u64;
+        extent.follow(piece);
+        progress.at(extent.lines, extent.entries);
         out.write_all(piece).map_err(|error| unusable(path, &error))
     })?;
     let file = out.into_inner().map_err(|error| unusable(path, error.error()))?;

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use super::{bundle::beside, verify::parse_verifier, witness};
 use crate::{
+    config::duration::within,
     crypto::{Checkpoint, Hash, Note, Verifier},
     error::{Code, Error, Result},
     faces::cli::{
@@ -37,8 +38,8 @@ pub struct MirrorOptions {
     /// The file that each new checkpoint is appended to, as one JSON object a line.
     #[arg(long, value_name = "FILE")]
     to: PathBuf,
-    /// Look again every so many seconds. Default: once.
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    /// Look again each time after so long, such as 5m; a number is seconds. Default: look once.
+    #[arg(long, value_name = "DURATION", value_parser = within(1..=86_400))]
     every: Option<u64>,
     /// A witness that is asked for its cosignature. May be repeated, each with its --witness-key.
     #[arg(long = "witness", value_name = "URL")]

@@ -1,13 +1,6 @@
 //! `haldir audit verify`.
 
-use std::{
-    fs::File,
-    io::{BufReader, IsTerminal},
-    path::PathBuf,
-    process::ExitCode,
-    thread,
-    time::{Duration, Instant},
-};
+use std::{fs::File, io::BufReader, path::PathBuf, process::ExitCode, thread};
 
 use clap::Args;
 use serde_json::Value;
@@ -18,16 +11,16 @@ use crate::{
     faces::cli::{
         GlobalOptions, Screen, Stop,
         local::Local,
-        output::{line, note, printable},
+        output::{line, printable},
+        progress::{Progress, Unit},
         target::{self, Target},
     },
     operations::bundle,
 };
 
-/// How often progress is shown.
-const SHOW_EVERY: Duration = Duration::from_millis(500);
 /// The buffer that a bundle is read through.
 const BUFFER_BYTES: usize = 1024 * 1024;
+const VERIFYING: &str = "verifying";
 
 #[derive(Args)]
 pub struct VerifyOptions {
@@ -46,38 +39,17 @@ pub fn parse_verifier(text: &str) -> Result<Verifier, String> {
     Verifier::parse(text)
 }
 
-/// Shows on standard error how far the work has come, where somebody may be looking.
-struct Progress {
-    began: Instant,
-    shown: Instant,
-    is_shown: bool,
-}
-
-impl Progress {
-    fn new(screen: Screen) -> Self {
-        let now = Instant::now();
-        Self { began: now, shown: now, is_shown: !screen.json && std::io::stderr().is_terminal() }
-    }
-
-    fn at(&mut self, done: u64, total: u64) {
-        if self.is_shown && self.shown.elapsed() >= SHOW_EVERY {
-            self.shown = Instant::now();
-            let each_second = u128::from(done) * 1_000 / self.began.elapsed().as_millis().max(1);
-            note(&format!("{done} of {total} entries, {each_second} a second"));
-        }
-    }
-}
-
 pub fn run(options: &VerifyOptions, global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
     let threads = options.threads.map_or_else(|| thread::available_parallelism().map_or(2, usize::from), usize::from);
-    let mut progress = Progress::new(screen);
     if let Some(path) = &options.bundle {
         global.require_no_server()?;
         let file = File::open(path).map_err(|error| {
             Error::new(Code::InvalidArgument, format!("{} cannot be read: {error}", path.display())).field("bundle")
         })?;
         let input = BufReader::with_capacity(BUFFER_BYTES, file);
+        let progress = Progress::new(screen, VERIFYING, Unit::Count);
         let report = bundle::verify(input, &options.keys, threads, &mut |done, total| progress.at(done, total))?;
+        drop(progress);
         let outcome = match (report.verified, report.key_is_trusted) {
             (false, _) => Outcome::Bad,
             (true, false) => Outcome::Consistent,
@@ -89,14 +61,19 @@ pub fn run(options: &VerifyOptions, global: &GlobalOptions, screen: Screen) -> R
         return Err(Error::invalid("key", "--key goes with a bundle: the store has its own keys").into());
     }
     if target::server_address(global.server.url.as_deref()).is_some() {
-        let reply = Target::open(global)?.call("verifyAuditTrail", "{}")?;
+        let target = Target::open(global)?;
+        let progress = Progress::new(screen, "the server verifies its log", Unit::Unknown);
+        let reply = target.call("verifyAuditTrail", "{}")?;
+        drop(progress);
         let answer: Value = serde_json::from_str(&reply.body).map_err(Error::internal)?;
         let outcome = if answer["verified"] == true { Outcome::Good } else { Outcome::Bad };
         return show(screen, outcome, answer["message"].as_str().unwrap_or_default(), &reply.body);
     }
     let local = Local::open_existing(global)?;
-    let mut progress = |done: i64, total: i64| progress.at(done.cast_unsigned(), total.cast_unsigned());
-    let report = local.haldir.verify_log(&global.tenant, threads, &mut progress)?;
+    let progress = Progress::new(screen, VERIFYING, Unit::Count);
+    let mut at = |done: i64, total: i64| progress.at(done.unsigned_abs(), total.unsigned_abs());
+    let report = local.haldir.verify_log(&global.tenant, threads, &mut at)?;
+    drop(progress);
     let outcome = if report.is_verified() { Outcome::Good } else { Outcome::Bad };
     show(screen, outcome, report.message(), &serde_json::to_string(&report).map_err(Error::internal)?)
 }

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{pin::consistency, verify::parse_verifier};
 use crate::{
+    config::address::parse_listen,
     crypto::{Checkpoint, MAX_NOTE_BYTES, Note, Verifier},
     error::{Code, Error, Result},
     faces::{
@@ -34,7 +35,7 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Args)]
 pub struct WitnessOptions {
     /// The address to listen on. It takes requests from whoever reaches it, and signs only what its logs have signed.
-    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8765")]
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8765", value_parser = parse_listen)]
     listen: String,
     /// The witness' name, such as the host name that it is reached by.
     #[arg(long, value_name = "NAME", value_parser = parse_name)]

@@ -1,8 +1,9 @@
 //! An operation as a clap command.
 
 use clap::{Arg, Command};
+use unicode_width::UnicodeWidthStr;
 
-use super::field::Field;
+use super::{super::HELP_WIDTH, field::Field};
 use crate::operations::Operation;
 
 pub const JSON_INPUT: &str = "json-input";
@@ -73,9 +74,17 @@ fn idempotency_key() -> Arg {
 
 /// The shortest call that can work: what is required, with an example of each.
 fn example(operation: &Operation, fields: &[Field]) -> String {
-    let mut line = format!("Example:\n  haldir call {}", name(operation));
+    let mut example = format!("Example:\n  haldir call {}", name(operation));
+    let mut columns = example.lines().last().unwrap_or_default().width();
     for field in fields.iter().filter(|field| field.required) {
-        line.extend([" --", &field.flag, " ", &field.example]);
+        let flag = format!(" --{} {}", field.flag, field.example);
+        // Room for the backslash, by which the shell reads on.
+        if columns + flag.width() + 2 > HELP_WIDTH {
+            example.push_str(" \\\n   ");
+            columns = 3;
+        }
+        columns += flag.width();
+        example.push_str(&flag);
     }
-    line
+    example
 }

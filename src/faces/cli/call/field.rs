@@ -6,10 +6,13 @@ use clap::{Arg, ArgAction, builder::PossibleValuesParser};
 use serde_json::{Number, Value};
 
 use super::command::{IDEMPOTENCY_KEY, JSON_INPUT};
-use crate::operations::Operation;
+use crate::{config::duration::parse_seconds, operations::Operation};
 
 /// Flags of every command: a field of such a name has a flag with `input-` in front.
 const TAKEN: [&str; 8] = ["help", "version", "json", "db", "config", "tenant", JSON_INPUT, IDEMPOTENCY_KEY];
+
+/// Fields of inputs that hold seconds.
+const DURATIONS: [&str; 5] = ["expires_in", "grace_seconds", "max_ttl", "ttl", "wait"];
 
 /// How the text of a flag becomes JSON.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,6 +21,8 @@ pub enum Kind {
     Text(Vec<String>),
     /// A number, kept as it is written.
     Number,
+    /// Seconds, or a duration with units such as `1h`.
+    Duration,
     /// `true` or `false`.
     Boolean,
     /// An array: separated by commas, or the flag repeated.
@@ -53,7 +58,10 @@ impl Field {
         let properties = schema["properties"].as_object().into_iter().flatten();
         let mut fields: Vec<_> = properties
             .map(|(name, property)| {
-                let kind = kind(schema, property);
+                let kind = match kind(schema, property) {
+                    Kind::Number if DURATIONS.contains(&name.as_str()) => Kind::Duration,
+                    kind => kind,
+                };
                 let flag = name.replace('_', "-");
                 Self {
                     flag: if TAKEN.contains(&flag.as_str()) { format!("input-{flag}") } else { flag },
@@ -81,6 +89,7 @@ impl Field {
             Kind::Text(choices) if choices.is_empty() => argument.value_name("TEXT"),
             Kind::Text(choices) => argument.value_parser(PossibleValuesParser::new(choices.clone())),
             Kind::Number => argument.value_name("NUMBER").allow_negative_numbers(true).value_parser(number),
+            Kind::Duration => argument.value_name("DURATION").allow_negative_numbers(true).value_parser(duration),
             Kind::Boolean => argument
                 .value_name("true|false")
                 .num_args(0..=1)
@@ -101,6 +110,7 @@ impl Field {
 fn json(kind: &Kind, text: &str) -> Result<String, &'static str> {
     match kind {
         Kind::Number => number(text).map(|text| text.trim().to_owned()).map_err(|_| "a number, such as 29.99"),
+        Kind::Duration => duration(text).map_err(|_| "seconds, or a duration such as 15m, 1h or 30d"),
         Kind::Boolean if matches!(text, "true" | "false") => Ok(text.to_owned()),
         Kind::Boolean => Err("true or false"),
         Kind::List(item) => {
@@ -118,6 +128,14 @@ fn number(text: &str) -> Result<String, String> {
         return Ok(text.to_owned());
     }
     Err("expected a number, such as 29.99".to_owned())
+}
+
+/// Lets through seconds, and the sign for standard input; a duration with units becomes seconds.
+fn duration(text: &str) -> Result<String, String> {
+    if number(text).is_ok() {
+        return Ok(text.trim().to_owned());
+    }
+    parse_seconds(text).map(|seconds| seconds.to_string())
 }
 
 /// What a schema asks for. What allows several types takes any JSON, and the operation decides.
@@ -175,6 +193,7 @@ fn example(schema: &Value, kind: &Kind) -> String {
         (Some(Value::String(text)), _) => text.clone(),
         (Some(number @ Value::Number(_)), _) => number.to_string(),
         (_, Kind::Number) => "1".to_owned(),
+        (_, Kind::Duration) => "1h".to_owned(),
         (_, Kind::Boolean) => "true".to_owned(),
         (_, Kind::Text(choices)) => choices.first().cloned().unwrap_or_else(|| "TEXT".to_owned()),
         (_, Kind::List(_)) => "a,b".to_owned(),
@@ -207,6 +226,23 @@ mod tests {
         ] {
             assert_eq!(kind(&root, &schema), expected, "{schema}");
         }
+    }
+
+    #[test]
+    fn each_field_of_seconds_takes_a_duration() {
+        for operation in crate::operations::all() {
+            let schema = operation.input_schema().to_value();
+            for field in Field::from_schema(&schema) {
+                let description = schema["properties"][&field.name]["description"].as_str().unwrap_or_default();
+                let is_of_seconds = matches!(field.kind, Kind::Number | Kind::Duration)
+                    && description.contains("econds")
+                    && !description.contains("Unix seconds");
+                assert_eq!(field.kind == Kind::Duration, is_of_seconds, "{} of {}", field.name, operation.name);
+            }
+        }
+        assert_eq!(json(&Kind::Duration, "1h 30m"), Ok("5400".to_owned()));
+        assert_eq!(json(&Kind::Duration, "0"), Ok("0".to_owned()));
+        assert!(json(&Kind::Duration, "soon").is_err());
     }
 
     #[test]

@@ -13,6 +13,7 @@ use serde_json::json;
 use super::super::{
     GlobalOptions, Screen, Stop,
     output::{line, note},
+    progress::{Progress, Unit},
     target::Target,
 };
 use crate::error::{Code, Error};
@@ -51,10 +52,13 @@ pub fn run(options: &EvidenceOptions, global: &GlobalOptions, screen: Screen) ->
     }
     let input = json!({"since": options.since, "until": options.until, "format": format}).to_string();
     let mut pack = Vec::new();
-    Target::open(global)?.stream("getEvidence", &input, &mut |piece| {
+    let target = Target::open(global)?;
+    let progress = Progress::new(screen, "making the pack", Unit::Unknown);
+    target.stream("getEvidence", &input, &mut |piece| {
         pack.extend_from_slice(piece);
         Ok(())
     })?;
+    drop(progress);
     let Some(path) = &options.out else {
         let mut output = io::stdout().lock();
         output.write_all(&pack)?;

@@ -20,7 +20,8 @@ pub enum SchedulesCommand {
     List,
     /// Have a pack made of each period once it is over, and delivered to a webhook. A server has to run for it.
     #[command(
-        after_help = "Example:\n  haldir compliance schedules create --name board --cadence quarterly --delivery \
+        override_usage = "haldir compliance schedules create [OPTIONS] --name NAME\n       --cadence CADENCE --delivery WHERE",
+        after_help = "Example:\n  haldir compliance schedules create --name board --cadence quarterly \\\n    --delivery \
                             webhook:1"
     )]
     Create(CreateOptions),

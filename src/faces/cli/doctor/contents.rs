@@ -1,11 +1,19 @@
 //! What is in the store: the database, its schema, its key, its API keys, and the audit log.
 
-use std::{path::Path, sync::Arc};
-
-use serde::Deserialize;
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use super::{
-    super::{GlobalOptions, migrate::Standing},
+    super::{
+        GlobalOptions, Screen,
+        migrate::Standing,
+        progress::{Progress, Unit},
+    },
     Check,
     files::{self, shell_word},
 };
@@ -15,9 +23,9 @@ use crate::{
     error::{Error, Result},
     gate::authenticate::is_live,
     model::{Caller, Ceilings, Clock, Role, TenantId, Tier, UnixMicros, time::SystemClock},
-    operations::{self, Run},
     store::{ReadTx, sqlite::Inspection},
     upstream::Connections,
+    watch::verify_audit_trail::Verification,
 };
 
 /// Keys that are counted; nobody has more.
@@ -28,12 +36,14 @@ const MAX_SECONDS_AHEAD: i64 = 60;
 
 const RESTORE: &str = "restore the database from a backup";
 
-pub(super) fn examine(global: &GlobalOptions, path: &Path) -> Vec<Check> {
+pub(super) fn examine(global: &GlobalOptions, screen: Screen, path: &Path) -> Vec<Check> {
     let mut inspection = match Inspection::open(path) {
         Ok(inspection) => inspection,
         Err(error) => return vec![Check::fail("database", error, "restore it from a backup, or choose another path")],
     };
+    let progress = Progress::new(screen, "SQLite's quick check", Unit::Unknown);
     let problems = inspection.problems();
+    drop(progress);
     let mut checks = vec![match problems.first() {
         Some(first) => Check::fail("database", format!("damaged, {} problems: {first}", problems.len()), RESTORE),
         None => Check::ok("database", "opens, and SQLite's quick check finds no damage"),
@@ -57,7 +67,7 @@ pub(super) fn examine(global: &GlobalOptions, path: &Path) -> Vec<Check> {
     );
     checks.push(match services {
         Some(services) => inspection
-            .read(|tx| audit_log(tx, &global.tenant, &services))
+            .read(|tx| audit_log(tx, &global.tenant, &services, screen))
             .unwrap_or_else(|error| unreadable("audit log", &error)),
         None => Check::warn("audit log", "not checked: that needs the encryption key", "see encryption key"),
     });
@@ -180,23 +190,12 @@ fn api_keys(tx: &dyn ReadTx, tenant: &TenantId) -> Result<Check> {
     })
 }
 
-#[derive(Deserialize)]
-struct Verification {
-    verified: bool,
-    entries_checked: i64,
-    message: String,
-}
-
 /// Runs `verifyAuditTrail` on the snapshot, so that not even an opened store is needed.
-fn audit_log(tx: &dyn ReadTx, tenant: &TenantId, services: &Services) -> Result<Check> {
+fn audit_log(tx: &dyn ReadTx, tenant: &TenantId, services: &Services, screen: Screen) -> Result<Check> {
     const NAME: &str = "audit log";
     if tx.wrapped_data_key(tenant)?.is_none() {
         return Ok(Check::fail(NAME, format!("there is no tenant {tenant}"), "leave --tenant out for the store's own"));
     }
-    let Some(Run::Scan(verify) | Run::Read(verify)) = operations::named("verifyAuditTrail").map(|known| known.run)
-    else {
-        return Err(Error::internal("no operation verifyAuditTrail"));
-    };
     let caller = Caller {
         tenant: tenant.clone(),
         principal: "operator".to_owned(),
@@ -208,11 +207,15 @@ fn audit_log(tx: &dyn ReadTx, tenant: &TenantId, services: &Services) -> Result<
         is_key: false,
     };
     let now: UnixMicros = services.clock.now();
-    let answer = verify(&ReadContext { tx, caller: &caller, now, services }, "{}")?;
-    let found: Verification = serde_json::from_str(&answer).map_err(Error::internal)?;
-    if found.verified {
-        return Ok(Check::ok(NAME, format!("{} entries, all verified", found.entries_checked)));
+    let (total, counted) = (tx.head(tenant)?.map_or(0, |head| head.seq.unsigned_abs()), Arc::new(AtomicU64::new(0)));
+    let told = Arc::clone(&counted);
+    let measure = move || Some((told.load(Ordering::Relaxed), total));
+    let progress = Progress::measured(screen, "verifying", Unit::Count, measure);
+    let found = Verification::counted(&ReadContext { tx, caller: &caller, now, services }, Some(&counted))?;
+    drop(progress);
+    if found.is_verified() {
+        return Ok(Check::ok(NAME, format!("{} entries, all verified", found.entries_checked())));
     }
     let remedy = "keep this database as evidence, find out who changed it, and restore a backup";
-    Ok(Check::fail(NAME, format!("the log was changed: {}", found.message), remedy))
+    Ok(Check::fail(NAME, format!("the log was changed: {}", found.message()), remedy))
 }

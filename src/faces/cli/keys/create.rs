@@ -16,7 +16,8 @@ use crate::{config::duration::parse_seconds, error::Error, model::Money};
 pub const HELP: &str = "\
 Examples:
   KEY=$(haldir keys create --name ci)
-  haldir keys create --name bot --role agent --max-scopes read,spend --max-spend 20 --max-ttl 1h
+  haldir keys create --name bot --role agent --max-scopes read,spend \\
+    --max-spend 20 --max-ttl 1h
   haldir keys create --json | jq -r .key";
 
 #[derive(Args)]

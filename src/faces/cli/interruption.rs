@@ -1,0 +1,88 @@
+//! Ctrl-C and SIGTERM: what a command has begun is put right before the process ends.
+
+use std::{
+    mem, process,
+    sync::{
+        Mutex, MutexGuard, Once, PoisonError,
+        atomic::{AtomicU64, Ordering},
+        mpsc::{self, Sender},
+    },
+    thread,
+};
+
+use super::local;
+
+/// The exit code of a program that Ctrl-C ended, as shells have it.
+const INTERRUPTED: i32 = 130;
+
+type Action = Box<dyn FnOnce() + Send>;
+
+/// What is to be done, in the order in which it was asked for. A static: signals concern the whole process.
+static ACTIONS: Mutex<Vec<(u64, Action)>> = Mutex::new(Vec::new());
+
+fn actions() -> MutexGuard<'static, Vec<(u64, Action)>> {
+    ACTIONS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// An action that is run if the process is interrupted before this is dropped.
+pub struct OnInterrupt(u64);
+
+impl OnInterrupt {
+    /// From when this returns on, an interruption runs the action. The newest action is run first.
+    pub fn run(action: impl FnOnce() + Send + 'static) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        static WATCH: Once = Once::new();
+        let id = NEXT.fetch_add(1, Ordering::Relaxed);
+        actions().push((id, Box::new(action)));
+        WATCH.call_once(watch);
+        Self(id)
+    }
+}
+
+impl Drop for OnInterrupt {
+    fn drop(&mut self) {
+        let mut actions = actions();
+        let place = actions.iter().position(|(id, _)| *id == self.0);
+        let action = place.map(|place| actions.remove(place));
+        // Dropped when the lock is released: an action may hold what is dropped with it.
+        drop(actions);
+        drop(action);
+    }
+}
+
+/// Waits for signals on a thread of its own, which ends with the process: the thread that works does not wait for them.
+fn watch() {
+    let (ready, is_ready) = mpsc::channel();
+    thread::spawn(move || {
+        let Ok(runtime) = local::runtime() else { return };
+        if runtime.block_on(asked_to_stop(ready)) {
+            let actions = mem::take(&mut *actions());
+            for (_, action) in actions.into_iter().rev() {
+                action();
+            }
+            process::exit(INTERRUPTED);
+        }
+    });
+    // Nothing is begun before a signal would put it right; an error is a thread that cannot watch for one.
+    let _ = is_ready.recv();
+}
+
+#[cfg(unix)]
+async fn asked_to_stop(ready: Sender<()>) -> bool {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        return false;
+    };
+    let _ = ready.send(());
+    tokio::select! {
+        _ = terminate.recv() => true,
+        _ = interrupt.recv() => true,
+    }
+}
+
+#[cfg(not(unix))]
+async fn asked_to_stop(ready: Sender<()>) -> bool {
+    drop(ready);
+    tokio::signal::ctrl_c().await.is_ok()
+}

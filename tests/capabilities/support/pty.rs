@@ -1,0 +1,106 @@
+//! A program at a terminal.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::Read,
+    os::fd::OwnedFd,
+    process::{Child, Command},
+    sync::{Arc, Mutex},
+    thread::{self, JoinHandle},
+};
+
+use rustix::{
+    process::{Pid, Signal, kill_process},
+    pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
+    termios::{Winsize, tcsetwinsize},
+};
+
+use super::{lock, until};
+
+/// A program whose standard input, output and error are a terminal, unless they were set otherwise.
+pub struct Pty {
+    child: Child,
+    seen: Arc<Mutex<Vec<u8>>>,
+    reader: Option<JoinHandle<()>>,
+}
+
+/// Which of a program's streams are the terminal.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Streams {
+    All,
+    /// Standard output stays what the command says.
+    AllButOutput,
+}
+
+impl Pty {
+    /// Starts the command at a terminal of so many columns.
+    pub fn start(command: Command, columns: u16) -> Self {
+        Self::with(command, columns, Streams::All)
+    }
+
+    pub fn with(mut command: Command, columns: u16, streams: Streams) -> Self {
+        let (master, slave) = open(columns);
+        command.env("TERM", "xterm").stdin(slave.try_clone().unwrap()).stderr(slave.try_clone().unwrap());
+        if streams == Streams::All {
+            command.stdout(slave.try_clone().unwrap());
+        }
+        let child = command.spawn().unwrap();
+        // The command holds the terminal's other ends: it ends when they are closed.
+        drop((slave, command));
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let sink = Arc::clone(&seen);
+        let reader = thread::spawn(move || {
+            let (mut master, mut buffer) = (File::from(master), [0; 4096]);
+            while let Ok(length @ 1..) = master.read(&mut buffer) {
+                lock(&sink).extend_from_slice(&buffer[..length]);
+            }
+        });
+        Self { child, seen, reader: Some(reader) }
+    }
+
+    pub fn child(&mut self) -> &mut Child {
+        &mut self.child
+    }
+
+    /// What the terminal was sent so far.
+    pub fn seen(&self) -> String {
+        String::from_utf8_lossy(&lock(&self.seen)).into_owned()
+    }
+
+    /// Waits until this was sent.
+    #[track_caller]
+    pub fn wait_for(&self, text: &str) {
+        until(&format!("{text:?} is on the terminal"), || self.seen().contains(text));
+    }
+
+    /// What Ctrl-C does.
+    pub fn interrupt(&self) {
+        kill_process(Pid::from_child(&self.child), Signal::INT).unwrap();
+    }
+
+    /// Waits for the program's end; answers its exit code and all that the terminal was sent.
+    pub fn finish(mut self) -> (Option<i32>, String) {
+        let status = self.child.wait().unwrap();
+        if let Some(reader) = self.reader.take() {
+            reader.join().unwrap();
+        }
+        (status.code(), self.seen())
+    }
+}
+
+impl Drop for Pty {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn open(columns: u16) -> (OwnedFd, File) {
+    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+    grantpt(&master).unwrap();
+    unlockpt(&master).unwrap();
+    let name = ptsname(&master, Vec::new()).unwrap();
+    let slave = OpenOptions::new().read(true).write(true).open(name.to_str().unwrap()).unwrap();
+    tcsetwinsize(&slave, Winsize { ws_row: 24, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 }).unwrap();
+    (master, slave)
+}
