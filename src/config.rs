@@ -30,7 +30,7 @@ use crate::{
     error::{Code, Error, Result},
     model::{Ceilings, Clock, Money, Scopes, time::SystemClock},
     operations::{Haldir, copies, proxied::ToolNames},
-    outbound::Outbound,
+    outbound::{Outbound, way::Ways},
     upstream::{UpstreamLimits, child::Children},
 };
 
@@ -40,7 +40,8 @@ pub struct StoreOptions {
     /// The database file. Default: haldir/haldir.db in the user's data directory.
     #[arg(long, env = "HALDIR_DB", value_name = "PATH", global = true)]
     pub db: Option<PathBuf>,
-    /// A TOML file with upstreams that are started as children, and thresholds of the anomaly rules, see README.
+    /// A TOML file with upstreams that are started as children, how others are reached, and thresholds of the anomaly
+    /// rules, see README.
     #[arg(long, env = "HALDIR_CONFIG", value_name = "PATH", global = true)]
     pub config: Option<PathBuf>,
     /// A host that webhooks and upstreams may reach although it is not public, such as 127.0.0.1. May be repeated.
@@ -156,6 +157,7 @@ impl StoreOptions {
     pub fn settings(&self, ceilings: &CeilingOptions) -> Result<Settings> {
         let file = file::read(self.config.as_deref())?;
         let children = Children::new(file.upstreams, self.path()?);
+        let ways = Ways::read(&file.connections);
         Ok(Settings {
             local_ceilings: ceilings.local()?,
             key_ceilings: ceilings.set()?,
@@ -164,7 +166,8 @@ impl StoreOptions {
             rate_limits: None,
             bootstrap_token: secret_variable("HALDIR_BOOTSTRAP_TOKEN"),
             open_bootstrap: false,
-            outbound: Outbound::new(&self.allow_private),
+            outbound: Outbound::new(&self.allow_private)
+                .with_ways(ways.map_err(|problem| bad_setting("HALDIR_CONFIG", &problem))?),
             webhooks: self.webhook_pace.unwrap_or_default(),
             upstreams: self.upstream_limits.unwrap_or_default(),
             children: children.map_err(|problem| bad_setting("HALDIR_CONFIG", &problem))?,

@@ -3,20 +3,22 @@
 
 pub mod carrier;
 pub mod kept;
+pub mod way;
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, HashMap},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     sync::Arc,
     time::Duration,
 };
 
 use reqwest::{
-    Client, Url,
+    Client, ClientBuilder, Url,
     dns::{Addrs, Name, Resolve, Resolving},
     redirect::Policy,
 };
 
+use self::way::{Way, Ways};
 use crate::error::{Code, Error, Result};
 
 /// The longest address, in characters.
@@ -32,13 +34,33 @@ const USER_AGENT: &str = concat!("Haldir/", env!("CARGO_PKG_VERSION"));
 #[derive(Clone, Debug, Default)]
 pub struct Outbound {
     allowed: Arc<BTreeSet<String>>,
+    ways: Ways,
 }
 
 impl Outbound {
     /// Allows these hosts, names or addresses, wherever they lead.
     pub fn new(hosts: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
         let allowed = hosts.into_iter().map(|host| plain(host.as_ref())).filter(|host| !host.is_empty()).collect();
-        Self { allowed: Arc::new(allowed) }
+        Self { allowed: Arc::new(allowed), ways: Ways::default() }
+    }
+
+    /// The same, and some addresses of upstreams are reached in a way of their own.
+    #[must_use]
+    pub fn with_ways(self, ways: Ways) -> Self {
+        Self { ways, ..self }
+    }
+
+    /// Refuses an address whose way is another tenant's: it would be reached with that tenant's certificate.
+    pub fn require_tenant(&self, url: &str, tenant: &str) -> Result<()> {
+        if self.ways.is_empty() {
+            return Ok(());
+        }
+        match self.ways.to(&self.parse(url)?) {
+            Some(way) if !way.is_of(tenant) => {
+                Err(unsafe_url("the config file of this server keeps this address for another tenant"))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Reads an address: what can be said of it without looking its name up.
@@ -86,7 +108,9 @@ impl Outbound {
     pub async fn check(&self, url: &Url) -> Result<()> {
         self.check_form(url)?;
         let host = url.host_str().unwrap_or_default();
-        if self.allows_host(host) || literal(host).is_some() {
+        // Behind a proxy, which the operator chose for this very address, that looks names up.
+        let is_proxied = self.ways.to(url).is_some_and(Way::has_proxy);
+        if is_proxied || self.allows_host(host) || literal(host).is_some() {
             return Ok(());
         }
         self.resolve(host).await.map(drop).map_err(unsafe_url)
@@ -95,6 +119,31 @@ impl Outbound {
     /// An HTTP client that connects to names only where they lead to allowed addresses, takes no proxy from the
     /// environment, and follows no redirect.
     pub fn client(&self, timeout: Duration) -> Result<Client> {
+        Self::builder(timeout).dns_resolver(Arc::new(self.clone())).build().map_err(Error::internal)
+    }
+
+    /// The same for an upstream at this address: in the way that the operator set for it, if there is one.
+    pub fn client_to(&self, url: &Url, timeout: Duration) -> Result<Client> {
+        match self.ways.to(url) {
+            Some(way) => self.client_by(way, timeout),
+            None => self.client(timeout),
+        }
+    }
+
+    /// The clients of all addresses that are reached in a way of their own, by origin.
+    pub fn clients_by_origin(&self, timeout: Duration) -> Result<HashMap<String, Client>> {
+        let client = |(origin, way): (&String, &Way)| Ok((origin.clone(), self.client_by(way, timeout)?));
+        self.ways.all().map(client).collect()
+    }
+
+    fn client_by(&self, way: &Way, timeout: Duration) -> Result<Client> {
+        let client = way.apply(Self::builder(timeout));
+        // A proxy is the one name that is looked up then, and the operator chose it.
+        let client = if way.has_proxy() { client } else { client.dns_resolver(Arc::new(self.clone())) };
+        client.build().map_err(Error::internal)
+    }
+
+    fn builder(timeout: Duration) -> ClientBuilder {
         // Fails only if another provider was installed before, which serves as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
         Client::builder()
@@ -103,10 +152,7 @@ impl Outbound {
             .redirect(Policy::none())
             .no_proxy()
             .referer(false)
-            .dns_resolver(Arc::new(self.clone()))
             .user_agent(USER_AGENT)
-            .build()
-            .map_err(Error::internal)
     }
 
     fn allows_host(&self, host: &str) -> bool {

@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, fs, path::Path};
 use serde::Deserialize;
 
 use super::bad_setting;
-use crate::{call::AnomalyThresholds, error::Result, model::UpstreamName, upstream::child::ChildUpstream};
+use crate::{
+    call::AnomalyThresholds, error::Result, model::UpstreamName, outbound::way::WaySettings,
+    upstream::child::ChildUpstream,
+};
 
 /// The largest config file, in bytes: more is some other file.
 const MAX_BYTES: u64 = 1024 * 1024;
@@ -18,6 +21,8 @@ pub struct ConfigFile {
     pub anomalies: AnomalyThresholds,
     /// MCP servers that haldir starts, and stands in front of.
     pub upstreams: BTreeMap<UpstreamName, ChildUpstream>,
+    /// How the upstreams at some addresses are reached, by the address's origin.
+    pub connections: BTreeMap<String, WaySettings>,
 }
 
 /// Reads the file; without one, everything has its default.

@@ -1,7 +1,7 @@
 //! Carries requests out to allowed addresses, and what is answered back: over plain HTTP on kept connections, over TLS
-//! with the client of [`Outbound::client`]. Neither follows a redirect.
+//! or in a way of the address's own with the client of [`Outbound::client_to`]. Neither follows a redirect.
 
-use std::time::Duration;
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode, Uri, uri::Authority};
@@ -21,6 +21,8 @@ pub struct Carrier {
     outbound: Outbound,
     plain: kept::Kept,
     tls: Client,
+    /// Those of addresses with a way of their own, by origin.
+    own: Arc<HashMap<String, Client>>,
     /// The longest that any request may take.
     most: Duration,
 }
@@ -55,16 +57,22 @@ pub enum Answer {
 impl Carrier {
     /// No request takes longer than `most`.
     pub fn new(outbound: &Outbound, most: Duration) -> Result<Self> {
-        Ok(Self { outbound: outbound.clone(), plain: kept::Kept::new(outbound), tls: outbound.client(most)?, most })
+        let own = outbound.clients_by_origin(most)?;
+        let (plain, tls) = (kept::Kept::new(outbound), outbound.client(most)?);
+        Ok(Self { outbound: outbound.clone(), plain, tls, own: Arc::new(own), most })
     }
 
     /// Makes a request ready to be sent, if that can be done without waiting.
     pub fn ready(&self, url: &Url, request: Request, within: Duration) -> Option<Ready> {
-        if url.scheme() != "http" || self.outbound.check_form(url).is_err() {
+        if url.scheme() != "http" || self.own(url).is_some() || self.outbound.check_form(url).is_err() {
             return None;
         }
         let (address, request) = plain(url, request)?;
         Some(Ready { ready: self.plain.ready(&address, request)?, within })
+    }
+
+    fn own(&self, url: &Url) -> Option<&Client> {
+        if self.own.is_empty() { None } else { self.own.get(&url.origin().ascii_serialization()) }
     }
 
     /// Answers with the head of what comes back to a request that was sent.
@@ -82,13 +90,14 @@ impl Carrier {
         within: Duration,
     ) -> Result<Answer, Unanswered> {
         self.outbound.check_form(url).map_err(|_| Unanswered::Unreachable)?;
-        if url.scheme() == "http" {
+        let own = self.own(url);
+        if url.scheme() == "http" && own.is_none() {
             let (address, request) = plain(url, (method, headers, body)).ok_or(Unanswered::Unreachable)?;
             let answer = self.plain.send(&address, request, Instant::now() + within).await?;
             return Ok(Answer::Plain(Box::new(answer)));
         }
         let until = Instant::now() + within;
-        let mut request = self.tls.request(method, url.clone()).headers(headers).timeout(self.most);
+        let mut request = own.unwrap_or(&self.tls).request(method, url.clone()).headers(headers).timeout(self.most);
         if !body.is_empty() {
             request = request.body(body);
         }

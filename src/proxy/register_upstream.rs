@@ -131,6 +131,7 @@ impl OutwardOperation for RegisterUpstream {
 
     async fn run(self, cx: OutwardContext) -> Result<UpstreamRegistered> {
         let url = cx.services.settings.outbound.parse(self.url.as_str())?;
+        cx.services.settings.outbound.require_tenant(self.url.as_str(), cx.caller.tenant.as_str())?;
         let headers = self.headers.unwrap_or_default();
         check_headers(&headers)?;
         let limits = self.limits.unwrap_or_default();

@@ -42,6 +42,7 @@ pub fn target_in(cx: &ReadContext<'_>, name: &UpstreamName) -> Result<(Target, A
         let place = Place::Child(command);
         return Ok((Target { tenant, name: upstream.name.clone(), generation, place, limits }, known));
     }
+    cx.services.settings.outbound.require_tenant(&upstream.url, cx.caller.tenant.as_str())?;
     let mut headers = BTreeMap::new();
     for (header, value) in &upstream.headers {
         headers.insert(header.clone(), secret::fill_header(cx, &keys, name, value)?);

@@ -119,12 +119,13 @@ impl KnownVersions {
 
 impl Transport {
     pub(super) fn new(
-        outbound: Outbound,
+        (outbound, url): (Outbound, &str),
         limits: UpstreamLimits,
         (known, refusals): (KnownVersions, Refusals),
         floor: Floor,
     ) -> Result<Self> {
-        let wire = Wire { client: outbound.client(limits.call_timeout.max(limits.start_timeout))?, outbound };
+        let client = outbound.client_to(&outbound.parse(url)?, limits.call_timeout.max(limits.start_timeout))?;
+        let wire = Wire { client, outbound };
         let with = wire.clone();
         let replies = Replies::new(floor.clone(), move |to: Arc<Address>, text: String| {
             let wire = with.clone();

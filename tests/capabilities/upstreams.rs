@@ -6,6 +6,8 @@ mod both_revisions;
 mod limits;
 mod lists;
 mod starting;
+#[cfg(unix)]
+mod tls;
 
 use serde_json::Value;
 

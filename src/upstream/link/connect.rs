@@ -181,7 +181,7 @@ impl Dialer {
     ) -> Result<(Connected, Transport), Failure> {
         let events = self.events();
         let heard = (events.known.clone(), events.refusals.clone());
-        let transport = Transport::new(self.outbound.clone(), self.limits, heard, events.floor.clone());
+        let transport = Transport::new((self.outbound.clone(), url), self.limits, heard, events.floor.clone());
         let transport = transport.map_err(|error| Failure::unsent(FailureKind::Unavailable, error.message.clone()))?;
         let mut config =
             StreamableHttpClientTransportConfig::with_uri(url).max_concurrent_requests(self.limits.concurrency + 1);
