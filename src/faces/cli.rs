@@ -13,6 +13,7 @@ mod figures;
 mod interruption;
 mod keys;
 mod local;
+mod log;
 mod manual;
 mod migrate;
 mod output;
@@ -20,6 +21,7 @@ mod policy;
 mod progress;
 mod rekey;
 mod restore;
+mod sessions;
 mod stdin;
 mod stop;
 mod target;
@@ -120,6 +122,12 @@ enum Command {
     /// Have events sent to an address: list, add, delete, rotate, ping, deliveries, dead-letters, resend.
     #[command(subcommand, after_help = "Example:\n  haldir webhooks list")]
     Webhooks(webhooks::WebhooksCommand),
+    /// Show what happened: calls with their arguments, and what came of them.
+    #[command(after_help = log::HELP)]
+    Log(log::LogOptions),
+    /// List, show and end sessions, with those below them.
+    #[command(subcommand, after_help = "Example:\n  haldir sessions list")]
+    Sessions(sessions::SessionsCommand),
     /// Stop an agent: end all of its sessions in one step.
     #[command(after_help = stop::HELP)]
     Stop(stop::StopOptions),
@@ -225,6 +233,8 @@ fn execute(cli: Cli) -> Result<ExitCode, Stop> {
         Command::Approvals(command) => approvals::run(&command, &global, screen),
         Command::Compliance(command) => compliance::run(&command, &global, screen),
         Command::Webhooks(command) => webhooks::run(&command, &global, screen),
+        Command::Log(options) => log::run(&options, &global, screen),
+        Command::Sessions(command) => sessions::run(&command, &global, screen),
         Command::Stop(options) => stop::run(&options, &global, screen),
         Command::Usage(options) => figures::usage(&options, &global, screen),
         Command::Overview => figures::overview(&global, screen),

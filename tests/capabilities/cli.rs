@@ -5,6 +5,7 @@ mod audit;
 mod calls;
 mod compliance;
 mod help;
+mod history;
 mod keys;
 mod screen;
 mod settings;

@@ -1,0 +1,249 @@
+//! `haldir log`: what happened, for people. A call of an upstream's tool is one line, with its arguments and what came of it;
+//! the audit log has an entry for its beginning and one for its end.
+
+use std::{collections::HashMap, process::ExitCode};
+
+use clap::Args;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{
+    GlobalOptions, Screen, Stop,
+    output::{line, note, table},
+    target::Target,
+};
+use crate::{
+    config::duration::parse_seconds,
+    error::{Error, Result},
+    model::{Clock, UnixMicros, time::SystemClock},
+};
+
+pub const HELP: &str = "\
+The newest is at the bottom. Entries as the audit log has them, with their hashes, are those of \
+haldir call get-audit-trail.
+
+Examples:
+  haldir log
+  haldir log --agent research-bot --since 1h
+  haldir log --refused --since 7d
+  haldir log --tool github.create_issue -n 100 --json | jq '.entries[].reason'";
+
+/// Entries in one answer of the audit log.
+const PAGE: usize = 500;
+/// Entries that are looked at for those that are wanted.
+const MAX_SEEN: usize = 20_000;
+/// Characters of arguments that a line shows.
+const MAX_SHOWN_CHARS: usize = 200;
+
+#[derive(Args)]
+pub struct LogOptions {
+    /// Only what this agent did.
+    #[arg(long, value_name = "AGENT")]
+    agent: Option<String>,
+    /// Only what happened in this session.
+    #[arg(long, value_name = "SESSION")]
+    session: Option<String>,
+    /// Only this tool, such as github.search; haldir's own decisions bear the tool haldir.
+    #[arg(long, value_name = "TOOL")]
+    tool: Option<String>,
+    /// Only what happened since then: a date, a date-time, or how long ago, such as 1h or 7d.
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
+    /// Only what happened before then, in the same forms.
+    #[arg(long, value_name = "TIME")]
+    until: Option<String>,
+    /// Only what was refused, or waits for a decision.
+    #[arg(long)]
+    refused: bool,
+    /// Only what was flagged as anomalous.
+    #[arg(long)]
+    flagged: bool,
+    /// How many lines at most.
+    #[arg(short = 'n', long = "lines", value_name = "N", default_value_t = 20,
+        value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    lines: u16,
+}
+
+#[derive(Deserialize)]
+struct Page {
+    entries: Vec<Entry>,
+    next_cursor: Option<Value>,
+}
+
+#[derive(Deserialize)]
+struct Entry {
+    entry_id: String,
+    #[serde(default)]
+    unreadable: Option<String>,
+    kind: String,
+    action: String,
+    agent_id: String,
+    session_id: String,
+    tool: String,
+    timestamp: UnixMicros,
+    #[serde(default)]
+    details: Value,
+    flag_reason: String,
+}
+
+/// One thing that happened.
+struct Happening {
+    entry: Entry,
+    outcome: String,
+    reason: String,
+}
+
+impl Happening {
+    fn json(&self) -> Value {
+        let Self { entry, outcome, reason } = self;
+        json!({
+            "entry_id": entry.entry_id, "at": entry.timestamp.to_rfc3339(), "agent_id": entry.agent_id,
+            "session_id": entry.session_id, "tool": entry.tool, "action": entry.action, "arguments": arguments(entry),
+            "outcome": outcome, "reason": reason, "flag_reason": entry.flag_reason,
+        })
+    }
+
+    fn row(&self) -> Vec<String> {
+        let Self { entry, outcome, reason } = self;
+        let arguments = match arguments(entry) {
+            Value::Null => String::new(),
+            value => short(&value.to_string()),
+        };
+        let flagged =
+            if entry.flag_reason.is_empty() { String::new() } else { format!("flagged: {}", entry.flag_reason) };
+        let why: Vec<_> = [reason.as_str(), &flagged].into_iter().filter(|text| !text.is_empty()).collect();
+        vec![
+            entry.timestamp.to_rfc3339(),
+            entry.agent_id.clone(),
+            what(entry),
+            outcome.clone(),
+            arguments,
+            why.join("; "),
+        ]
+    }
+}
+
+/// The tool; of a decision of haldir's own what was decided.
+fn what(entry: &Entry) -> String {
+    let is_call = entry.action.starts_with("proxyCall.") || entry.kind == "action";
+    match (is_call, entry.kind == "action" && !entry.action.is_empty()) {
+        (true, true) => format!("{} {}", entry.tool, entry.action).trim().to_owned(),
+        (true, false) => entry.tool.clone(),
+        _ => entry.action.trim_end_matches(".denied").to_owned(),
+    }
+}
+
+/// What a call was made with, or what an agent says of its action.
+fn arguments(entry: &Entry) -> Value {
+    match (entry.kind.as_str(), entry.action.starts_with("proxyCall.")) {
+        ("action", _) => entry.details.clone(),
+        (_, true) => entry.details["arguments"].clone(),
+        _ => Value::Null,
+    }
+}
+
+fn short(text: &str) -> String {
+    let shown: String = text.chars().take(MAX_SHOWN_CHARS).collect();
+    if shown.len() < text.len() { format!("{shown}…") } else { shown }
+}
+
+/// How calls ended, by their ids: their ends come first, since the log is read from its end.
+#[derive(Default)]
+struct Ends {
+    known: HashMap<String, (String, String)>,
+    /// Whether beginnings may be missing, so that ends are lines of their own.
+    are_alone: bool,
+}
+
+impl Ends {
+    /// What an entry says to a person; `None` if another entry says it.
+    fn read(&mut self, entry: Entry) -> Option<Happening> {
+        let text = |name: &str| entry.details[name].as_str().unwrap_or_default().to_owned();
+        if let Some(problem) = &entry.unreadable {
+            let reason = format!("altered outside haldir: {problem}; run haldir audit verify");
+            return Some(Happening { outcome: "UNREADABLE".to_owned(), reason, entry });
+        }
+        let (outcome, reason) = match entry.action.strip_prefix("proxyCall.") {
+            Some("begin") => self.known.remove(&text("call_id")).unwrap_or(("running".to_owned(), String::new())),
+            Some("denied") => ("refused".to_owned(), text("reason")),
+            Some("held") => ("held".to_owned(), text("reason")),
+            Some("asked") => ("asked".to_owned(), text("method")),
+            Some(end) if self.are_alone => (ending(end, &entry.details), text("reason")),
+            Some(end) if !text("call_id").is_empty() => {
+                self.known.insert(text("call_id"), (ending(end, &entry.details), text("reason")));
+                return None;
+            }
+            _ if entry.action.ends_with(".denied") => ("refused".to_owned(), text("reason")),
+            _ if entry.kind == "action" => ("logged".to_owned(), String::new()),
+            _ => ("done".to_owned(), text("reason")),
+        };
+        Some(Happening { entry, outcome, reason })
+    }
+}
+
+/// The end of a call, in a word, and how long it took.
+fn ending(action: &str, details: &Value) -> String {
+    match details["milliseconds"].as_u64() {
+        Some(millis) => format!("{action}, {millis} ms"),
+        None => action.to_owned(),
+    }
+}
+
+/// A time as the audit log takes it: what is a duration lies so long before now.
+fn time(text: &str) -> Value {
+    let has_unit = text.ends_with(|c: char| c.is_ascii_alphabetic() && c != 'Z');
+    match parse_seconds(text) {
+        Ok(seconds) if has_unit => json!(SystemClock.now().plus_seconds(-seconds).as_seconds()),
+        Ok(seconds) => json!(seconds),
+        Err(_) => json!(text),
+    }
+}
+
+fn read(options: &LogOptions, target: &Target) -> Result<(Vec<Happening>, bool)> {
+    let mut ends = Ends { are_alone: options.flagged, ..Ends::default() };
+    let (mut found, mut seen, mut cursor) = (Vec::new(), 0, Value::Null);
+    let wanted = usize::from(options.lines);
+    loop {
+        let input = json!({
+            "agent_id": options.agent, "session_id": options.session, "tool": options.tool,
+            "since": options.since.as_deref().map(time), "until": options.until.as_deref().map(time),
+            "flagged": options.flagged.then_some(true), "limit": PAGE, "cursor": cursor,
+        });
+        let reply = target.call("getAuditTrail", &input.to_string())?;
+        let page: Page = serde_json::from_str(&reply.body).map_err(Error::internal)?;
+        seen += page.entries.len();
+        let happened = page.entries.into_iter().filter_map(|entry| ends.read(entry));
+        found.extend(happened.filter(|one| !options.refused || matches!(one.outcome.as_str(), "refused" | "held")));
+        if found.len() >= wanted || seen >= MAX_SEEN {
+            let more = found.len() > wanted || page.next_cursor.is_some();
+            found.truncate(wanted);
+            return Ok((found, more));
+        }
+        match page.next_cursor {
+            Some(next) => cursor = next,
+            None => return Ok((found, false)),
+        }
+    }
+}
+
+pub fn run(options: &LogOptions, global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
+    let (mut found, more) = read(options, &Target::open(global)?)?;
+    found.reverse();
+    if screen.json {
+        let entries: Vec<_> = found.iter().map(Happening::json).collect();
+        line(&json!({"entries": entries, "more": more}).to_string())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if found.is_empty() {
+        line("nothing of the kind is in the log")?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if more {
+        note("there is more: -n for more lines, --since for a time");
+    }
+    table(
+        &["TIME", "AGENT", "WHAT", "OUTCOME", "ARGUMENTS", "WHY"],
+        &found.iter().map(Happening::row).collect::<Vec<_>>(),
+    )?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,261 @@
+//! `haldir sessions`: who may do what, for how long, and at whose request.
+
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{
+    GlobalOptions, Screen, Stop,
+    output::{line, note, printable, table},
+    target::Target,
+};
+use crate::{
+    error::{Error, Result},
+    model::{Clock, Money, UnixMicros, time::SystemClock},
+};
+
+/// Sessions in one answer.
+const PAGE: i64 = 1_000;
+/// Pages that are read for the sessions that are wanted.
+const MAX_PAGES: usize = 20;
+
+#[derive(Subcommand)]
+pub enum SessionsCommand {
+    /// List sessions, newest first: those that may act now, or all.
+    #[command(after_help = "Examples:\n  haldir sessions list\n  haldir sessions list --agent research-bot --all\n  \
+                            haldir sessions list --json | jq -r '.sessions[].session_id'")]
+    List(ListOptions),
+    /// Show a session: what it may do, what it has spent, and who delegated to it.
+    #[command(after_help = "Example:\n  haldir sessions show ses_7QngysoIEvGaPOxlVku1WvEJ5V1G1Q9u")]
+    Show(SessionArgument),
+    /// Show a session with all sessions below it.
+    #[command(after_help = "Example:\n  haldir sessions tree ses_7QngysoIEvGaPOxlVku1WvEJ5V1G1Q9u")]
+    Tree(SessionArgument),
+    /// End a session, and all sessions below it, now and for good.
+    #[command(after_help = "Example:\n  haldir sessions revoke ses_7QngysoIEvGaPOxlVku1WvEJ5V1G1Q9u")]
+    Revoke(SessionArgument),
+}
+
+#[derive(Args)]
+pub struct ListOptions {
+    /// Only this agent's.
+    #[arg(long, value_name = "AGENT")]
+    agent: Option<String>,
+    /// Those that have ended as well.
+    #[arg(long)]
+    all: bool,
+    /// How many at most.
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 100,
+        value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    limit: u16,
+}
+
+#[derive(Args)]
+pub struct SessionArgument {
+    /// The session's id, or so much of its beginning that no other one has it.
+    #[arg(value_name = "SESSION")]
+    session: String,
+}
+
+#[derive(Deserialize)]
+struct Page {
+    sessions: Vec<Session>,
+    next_cursor: Option<Value>,
+}
+
+#[derive(Deserialize)]
+struct Below {
+    descendants: Vec<Session>,
+    truncated: bool,
+}
+
+#[derive(Deserialize)]
+struct Session {
+    session_id: String,
+    agent_id: String,
+    scopes: Vec<String>,
+    spend_limit: Option<Money>,
+    spent: Money,
+    remaining_budget: Option<Money>,
+    created_at: UnixMicros,
+    expires_at: UnixMicros,
+    is_valid: bool,
+    revoked: bool,
+    parent_session_id: String,
+    action_count: i64,
+    logged_cost_usd: Money,
+}
+
+impl Session {
+    /// Its state in a word.
+    fn state(&self, now: UnixMicros) -> &'static str {
+        match self {
+            Self { is_valid: true, .. } => "active",
+            Self { revoked: true, .. } => "revoked",
+            Self { expires_at, .. } if expires_at.0 != 0 && *expires_at <= now => "expired",
+            // A session above it, or its key, has ended.
+            _ => "ended",
+        }
+    }
+
+    fn ends(&self) -> String {
+        if self.expires_at.0 == 0 { "never".to_owned() } else { self.expires_at.to_rfc3339() }
+    }
+
+    fn spending(&self) -> String {
+        self.spend_limit.map_or_else(|| self.spent.to_string(), |limit| format!("{} of {limit}", self.spent))
+    }
+}
+
+pub fn run(command: &SessionsCommand, global: &GlobalOptions, screen: Screen) -> std::result::Result<ExitCode, Stop> {
+    let target = Target::open(global)?;
+    match command {
+        SessionsCommand::List(options) => list(options, &target, screen),
+        SessionsCommand::Show(which) => show(&whole_id(&target, &which.session)?, &target, screen),
+        SessionsCommand::Tree(which) => tree(&whole_id(&target, &which.session)?, &target, screen),
+        SessionsCommand::Revoke(which) => revoke(&whole_id(&target, &which.session)?, &target, screen),
+    }?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The session whose id begins like this.
+fn whole_id(target: &Target, given: &str) -> Result<String> {
+    let answer = target.call_value("listSessions", &json!({"id_prefix": given, "limit": 2}))?;
+    let ids: Vec<_> =
+        answer["sessions"].as_array().into_iter().flatten().filter_map(|one| one["session_id"].as_str()).collect();
+    match ids.as_slice() {
+        [one] => Ok((*one).to_owned()),
+        [] => {
+            Err(Error::not_found("a session whose id begins like this: see haldir sessions list --all")
+                .field("session"))
+        }
+        _ if ids.contains(&given) => Ok(given.to_owned()),
+        _ => Err(Error::invalid("session", "more than one session has an id that begins like this: write more of it")),
+    }
+}
+
+fn list(options: &ListOptions, target: &Target, screen: Screen) -> std::result::Result<(), Stop> {
+    let (mut sessions, mut raw, mut cursor, mut more) = (Vec::new(), Vec::new(), Value::Null, false);
+    for _ in 0..MAX_PAGES {
+        let limit = if options.all { i64::from(options.limit).min(PAGE) } else { PAGE };
+        let input = json!({"agent_id": options.agent, "limit": limit, "cursor": cursor}).to_string();
+        let reply = target.call("listSessions", &input)?;
+        let page: Page = serde_json::from_str(&reply.body).map_err(Error::internal)?;
+        let texts: Value = serde_json::from_str(&reply.body).map_err(Error::internal)?;
+        let texts = texts["sessions"].as_array().cloned().unwrap_or_default();
+        let wanted = page.sessions.into_iter().zip(texts).filter(|(session, _)| options.all || session.is_valid);
+        for (session, text) in wanted {
+            sessions.push(session);
+            raw.push(text);
+        }
+        more = page.next_cursor.is_some() || sessions.len() > usize::from(options.limit);
+        match page.next_cursor {
+            Some(next) if sessions.len() < usize::from(options.limit) => cursor = next,
+            _ => break,
+        }
+    }
+    sessions.truncate(usize::from(options.limit));
+    raw.truncate(usize::from(options.limit));
+    if screen.json {
+        return line(&json!({"sessions": raw, "more": more}).to_string());
+    }
+    if sessions.is_empty() {
+        return line(if options.all {
+            "there is no session"
+        } else {
+            "no session may act now: --all shows those that have ended"
+        });
+    }
+    let now = SystemClock.now();
+    let row = |session: &Session| {
+        let scopes = session.scopes.join(" ");
+        let (state, actions) = (session.state(now).to_owned(), session.action_count.to_string());
+        let (id, agent) = (session.session_id.clone(), session.agent_id.clone());
+        vec![id, agent, state, scopes, session.spending(), actions, session.ends()]
+    };
+    table(
+        &["SESSION", "AGENT", "STATE", "SCOPES", "USD", "ACTIONS", "ENDS"],
+        &sessions.iter().map(row).collect::<Vec<_>>(),
+    )?;
+    if more {
+        note("there are more: -n for more of them");
+    }
+    Ok(())
+}
+
+fn session(target: &Target, id: &str) -> Result<(Session, String)> {
+    let reply = target.call("getSession", &json!({"session_id": id}).to_string())?;
+    Ok((serde_json::from_str(&reply.body).map_err(Error::internal)?, reply.body.to_string()))
+}
+
+fn show(id: &str, target: &Target, screen: Screen) -> std::result::Result<(), Stop> {
+    let (session, text) = session(target, id)?;
+    if screen.json {
+        return line(&text);
+    }
+    let budget = session.spend_limit.map_or_else(|| "no limit of its own".to_owned(), |limit| format!("{limit} USD"));
+    let left = session.remaining_budget.map_or_else(String::new, |left| format!("{left} USD"));
+    let rows = [
+        ("agent", session.agent_id.clone()),
+        ("state", session.state(SystemClock.now()).to_owned()),
+        ("scopes", session.scopes.join(" ")),
+        ("budget", budget),
+        ("spent", format!("{} USD", session.spent)),
+        ("left", left),
+        ("logged cost", format!("{} USD", session.logged_cost_usd)),
+        ("actions", session.action_count.to_string()),
+        ("created", session.created_at.to_rfc3339()),
+        ("ends", session.ends()),
+        ("delegated by", session.parent_session_id.clone()),
+    ];
+    let rows = rows.into_iter().filter(|(_, value)| !value.is_empty());
+    let rows: Vec<_> = rows.map(|(name, value)| vec![name.to_owned(), value]).collect();
+    table(&["session", &session.session_id], &rows)
+}
+
+fn tree(id: &str, target: &Target, screen: Screen) -> std::result::Result<(), Stop> {
+    let (top, _) = session(target, id)?;
+    let reply = target.call("listDescendants", &json!({"session_id": id}).to_string())?;
+    if screen.json {
+        return line(&reply.body);
+    }
+    let below: Below = serde_json::from_str(&reply.body).map_err(Error::internal)?;
+    let now = SystemClock.now();
+    branch(&top, &below.descendants, 0, now)?;
+    if below.truncated {
+        note("there are more sessions below than one answer holds");
+    }
+    Ok(())
+}
+
+/// A session and those below it, each indented under the one that delegated to it.
+fn branch(session: &Session, all: &[Session], depth: usize, now: UnixMicros) -> std::result::Result<(), Stop> {
+    let text = format!(
+        "{}{}  {}  {}  {} USD  {}",
+        "  ".repeat(depth),
+        session.session_id,
+        session.agent_id,
+        session.state(now),
+        session.spending(),
+        session.scopes.join(" ")
+    );
+    line(&printable(&text))?;
+    let children = all.iter().filter(|other| other.parent_session_id == session.session_id);
+    children.into_iter().try_for_each(|child| branch(child, all, depth + 1, now))
+}
+
+fn revoke(id: &str, target: &Target, screen: Screen) -> std::result::Result<(), Stop> {
+    let reply = target.call("revokeSession", &json!({"session_id": id}).to_string())?;
+    if screen.json {
+        return line(&reply.body);
+    }
+    let answer: Value = serde_json::from_str(&reply.body).map_err(Error::internal)?;
+    let below = match answer["cascade_revoked_count"].as_u64().unwrap_or_default() {
+        0 => String::new(),
+        1 => ", and one session below it".to_owned(),
+        count => format!(", and {count} sessions below it"),
+    };
+    line(&format!("ended {id}{below}"))
+}

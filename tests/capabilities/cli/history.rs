@@ -1,0 +1,85 @@
+//! `haldir log` and `haldir sessions`.
+
+use serde_json::json;
+
+use super::Terminal;
+use crate::support::{
+    House,
+    program::{Lines, upstream_program},
+};
+
+/// A wrapped server whose agent has called a tool, and one that it may not.
+fn wrapped(house: &House) {
+    let (code, _, errors) = house.terminal(&["policy", "add", "block_tool", "--tool", "test.test_image_content"]);
+    assert_eq!(code, 0, "{errors}");
+    let mut command = house.program();
+    command.args(["wrap", "--name", "test", "--agent", "bot", "--"]).arg(upstream_program()).arg("--stdio");
+    let mut wrapped = Lines::begun(command);
+    wrapped.call("test_simple_text", &json!({"path": "/tmp/a"}));
+    wrapped.call("test_image_content", &json!({}));
+    assert!(wrapped.leave().0);
+}
+
+#[test]
+fn the_log_says_for_people_what_was_called_and_what_came_of_it() {
+    let house = House::new();
+    wrapped(&house);
+    let log = |options: &[&str]| {
+        let (code, output, errors) = house.terminal(&[&["log"], options].concat());
+        assert_eq!(code, 0, "{errors}");
+        output
+    };
+    let all = log(&[]);
+    let lines: Vec<_> = all.lines().collect();
+    let place = |parts: &[&str]| {
+        let found = lines.iter().position(|line| parts.iter().all(|part| line.contains(part)));
+        found.unwrap_or_else(|| panic!("{parts:?} in {all}"))
+    };
+    assert!(lines[0].starts_with("TIME") && lines[0].ends_with("WHY"), "{all}");
+    // One line for a call, with its arguments and its end; the newest at the bottom.
+    let called = place(&["bot", "test.test_simple_text", "ok, ", " ms", r#"{"path":"/tmp/a"}"#]);
+    let refused = place(&["bot", "test.test_image_content", "refused", "policy"]);
+    assert!(place(&["session.create"]) < called && called < refused, "{all}");
+    assert_eq!(all.matches("test.test_simple_text").count(), 1, "{all}");
+    let only_refused = log(&["--refused", "--agent", "bot", "--since", "1h"]);
+    assert_eq!(only_refused.lines().count(), 2, "{only_refused}");
+    assert!(only_refused.contains("test.test_image_content"), "{only_refused}");
+    assert_eq!(log(&["--until", "2020-01-01"]), "nothing of the kind is in the log\n");
+    assert_eq!(log(&["-n", "1"]).lines().count(), 2);
+    let entries: serde_json::Value =
+        serde_json::from_str(&log(&["--json", "--tool", "test.test_simple_text"])).unwrap();
+    let entry = &entries["entries"][0];
+    assert_eq!((&entry["agent_id"], &entry["arguments"]), (&json!("bot"), &json!({"path": "/tmp/a"})), "{entries}");
+    assert!(entry["outcome"].as_str().unwrap().starts_with("ok"), "{entries}");
+    let (code, _, errors) = house.terminal(&["log", "--since", "soon"]);
+    assert!(code == 2 && errors.contains("since"), "{errors}");
+}
+
+#[test]
+fn sessions_are_listed_shown_with_those_below_them_and_ended() {
+    let (terminal, _) = Terminal::with_store();
+    let top = terminal.session();
+    let create =
+        ["call", "create-session", "--agent-id", "helper", "--scopes", "read", "--ttl", "10m", "--parent-session-id"];
+    let below = terminal.done(&[&create[..], &[&top]].concat()).json()["session_id"].as_str().unwrap().to_owned();
+    let listed = terminal.done(&["sessions", "list"]).stdout;
+    assert!(listed.lines().count() == 3 && listed.contains(&top) && listed.contains("0 of 5"), "{listed}");
+    assert_eq!(terminal.done(&["sessions", "list", "--agent", "helper"]).stdout.lines().count(), 2);
+    // So much of an id as names one session alone.
+    let shown = terminal.done(&["sessions", "show", &below[..20]]).stdout;
+    assert!(shown.contains("helper") && shown.contains("active") && shown.contains(&top), "{shown}");
+    let ambiguous = terminal.refused(&["sessions", "show", "ses_"], 2).stderr;
+    assert!(ambiguous.contains("more than one"), "{ambiguous}");
+    let unknown = terminal.refused(&["sessions", "show", "ses_none"], 1).stderr;
+    assert!(unknown.contains("haldir sessions list"), "{unknown}");
+    let tree = terminal.done(&["sessions", "tree", &top]).stdout;
+    let lines: Vec<_> = tree.lines().collect();
+    assert!(lines[0].starts_with(&top) && lines[1].starts_with(&format!("  {below}")), "{tree}");
+    let ended = terminal.done(&["sessions", "revoke", &top]).stdout;
+    assert_eq!(ended, format!("ended {top}, and one session below it\n"));
+    assert!(terminal.done(&["sessions", "list"]).stdout.contains("--all"));
+    let all = terminal.done(&["sessions", "list", "--all"]).stdout;
+    assert_eq!(all.matches("revoked").count(), 2, "{all}");
+    let json = terminal.done(&["sessions", "list", "--all", "--json"]).json();
+    assert_eq!((json["sessions"].as_array().unwrap().len(), &json["more"]), (2, &json!(false)));
+}
