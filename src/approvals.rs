@@ -20,6 +20,6 @@ pub mod request_approval;
 mod steps;
 
 pub use asked::Asked;
-pub use consume::consume;
+pub use consume::{consume, withdraw};
 pub use enforce::{Need, enforce, has_rules, hold, need};
 pub use raise::{announce, raise};

@@ -3,8 +3,8 @@
 //!
 //! # The pipeline
 //!
-//! session → [`tool`] known and pinned → [`edited`] arguments in place of those that were asked → [`scope`] → [`policy`] → [`flow`] and [`approval`], after the budget was looked
-//! at → [`budget`] → [`secret`] in → *the call* → secrets out ([`crate::redact`]) → audit → alerts. Each step stands in its own
+//! session → [`tool`] known and pinned → [`edited`] arguments in place of those that were asked → [`scope`] → [`policy`] → [`flow`] → with the secrets in, the policies
+//! once more ([`filled`]) → [`approval`], after the budget was looked at → [`budget`] → [`secret`] in → *the call* → secrets out ([`crate::redact`]) → audit → alerts. Each step stands in its own
 //! file, and says no when in doubt. What each saw goes into the entry of the call ([`trace`]).
 //!
 //! A call crosses two transactions ([`governed`]). The first decides; if the call may leave, it appends the entry that
@@ -40,6 +40,7 @@ pub mod delete_policy;
 pub mod delete_upstream;
 mod dialogue;
 pub mod edited;
+pub(crate) mod filled;
 pub mod flow;
 pub mod governed;
 pub mod held;

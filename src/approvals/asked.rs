@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use crate::{
     crypto,
     error::{Error, Result},
-    model::{Money, Session},
+    model::{Money, SecretName, Session},
 };
 
 /// The largest details or arguments, in bytes of JSON.
@@ -16,9 +16,11 @@ pub const MAX_DETAILS_BYTES: usize = 65_536;
 const MAX_DEPTH: usize = 64;
 /// Version of the digest's form.
 const VERSION: u8 = 1;
+/// The same where secrets stand in the details.
+const WITH_SECRETS: u8 = 2;
 
 /// What an agent would do, if it is approved.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Asked<'a> {
     /// The session that it would be done in.
     pub session: &'a Session,
@@ -30,19 +32,25 @@ pub struct Asked<'a> {
     pub amount: Money,
     /// Arguments or details, as JSON text.
     pub details: Option<&'a str>,
+    /// The secrets that stand in the details by name, in the versions that they have.
+    pub secrets: Vec<(SecretName, i64)>,
     /// Whether it destroys or overwrites something.
     pub destructive: bool,
 }
 
 impl Asked<'_> {
-    /// The BLAKE3 digest of session, tool, action, amount and details. Two that differ in any of these differ in it;
-    /// white space and the order of members in the details make no difference.
+    /// The BLAKE3 digest of session, tool, action, amount, details and the versions of the secrets named in them. Two that
+    /// differ in any of these differ in it; white space and the order of members in the details make no difference.
     pub fn digest(&self) -> Result<[u8; 32]> {
         let details = self.details.map(canonical).transpose()?;
         let session = self.session.id.as_str();
         // As JSON: every part is quoted, so that none can be shifted into the next.
         let parts = (VERSION, session, self.tool, self.action, self.amount.to_string(), details);
-        let bytes = serde_json::to_vec(&parts).map_err(Error::internal)?;
+        let bytes = match self.secrets.as_slice() {
+            [] => serde_json::to_vec(&parts),
+            secrets => serde_json::to_vec(&(WITH_SECRETS, parts, secrets)),
+        };
+        let bytes = bytes.map_err(Error::internal)?;
         Ok(crypto::digest(&[&bytes]))
     }
 }

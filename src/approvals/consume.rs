@@ -22,6 +22,14 @@ pub fn consume(cx: &mut WriteContext<'_>, request_id: &ApprovalId, digest: &[u8;
     record(cx, "approval.use", &approval)
 }
 
+/// Ends an approval that holds no more: what it named is another thing by now.
+pub fn withdraw(cx: &mut WriteContext<'_>, mut approval: Approval) -> Result<()> {
+    approval.used_at = Some(cx.now);
+    approval.settled_at = Some(cx.now);
+    cx.tx.update_approval(&cx.caller.tenant, &approval)?;
+    record(cx, "approval.withdraw", &approval)
+}
+
 fn require_usable(approval: &Approval, digest: &[u8; 32], now: UnixMicros) -> Result<()> {
     let refused = |message: &str| {
         let error = Error::new(Code::ApprovalInvalid, message).field("approval_id");

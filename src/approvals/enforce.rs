@@ -38,7 +38,13 @@ pub fn need(cx: &WriteContext<'_>, asked: &Asked<'_>, because: Option<String>) -
             why.get_or_insert(reason);
         }
     }
-    Ok(why.map(|why| Need { why, operator_only }))
+    Ok(why.map(|why| Need { why: with_secrets(why, asked), operator_only }))
+}
+
+/// The reason, and the secrets that would be sent: whoever decides sees their names in the arguments, and never their values.
+fn with_secrets(why: String, asked: &Asked<'_>) -> String {
+    let names: Vec<_> = asked.secrets.iter().map(|(name, version)| format!("{name} (version {version})")).collect();
+    if names.is_empty() { why } else { format!("{why}; it sends the secrets {}", names.join(", ")) }
 }
 
 /// Whether there is any rule by which a call could need one.

@@ -14,6 +14,7 @@ use crate::{
     error::{Error, Result},
     gate::session,
     model::{ApprovalId, ApprovalStatus, Money, SessionId, UnixMicros, text::Text},
+    proxy::filled,
 };
 
 /// Ask an operator for approval. The decision is read with getApproval; it is bound to exactly what is asked here, and
@@ -81,6 +82,7 @@ impl WriteOperation for RequestApproval {
             tool: self.tool.as_ref().map_or("", Text::as_str),
             action: self.action.as_ref().map_or("", Text::as_str),
             amount,
+            secrets: filled::versions(cx.tx.as_read(), &cx.caller.tenant, details.as_deref().unwrap_or_default())?,
             details: details.as_deref().filter(|details| *details != "null"),
             destructive: false,
         };

@@ -27,6 +27,12 @@ pub const LINE_PATTERN: &str = r"^[^\x00-\x1f\x7f-\x9f]*$";
 /// The same with line breaks and tabs.
 pub const MULTILINE_PATTERN: &str = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*$";
 
+/// A name as readers have it that do not mind the case, Go's `encoding/json` among them: two names that are one to any of them
+/// are the same here (Unicode, section 5.18; the long s and the Kelvin sign included).
+pub fn folded(name: &str) -> String {
+    if name.is_ascii() { name.to_ascii_lowercase() } else { name.to_uppercase().to_lowercase() }
+}
+
 /// JSON in which every half of a surrogate pair that stands alone is written as U+FFFD, as browsers make text of it. Some
 /// programs write what is left of a character that they have cut in two; no reader agrees with the next on what it is, so
 /// that what is judged would not be what is carried out.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{arguments::Arguments, policy::amount, trace::Trace};
+use super::{arguments::Arguments, filled, policy::amount, trace::Trace};
 use crate::{
     approvals::{self, Asked, Need},
     call::WriteContext,
@@ -32,7 +32,7 @@ pub(super) fn given(
         return Ok(());
     }
     let name = tool.qualified();
-    let asked = asked(session, tool, &name, arguments)?;
+    let asked = asked(cx, session, tool, &name, arguments)?;
     let Some(need) = approvals::need(cx, &asked, because)? else {
         trace.pass(STEP, json!({"destructive": asked.destructive}));
         return Ok(());
@@ -64,6 +64,7 @@ pub(super) fn given(
 
 /// What an approval of this call is for; `name` is the tool's, with its upstream.
 pub(super) fn asked<'a>(
+    cx: &WriteContext<'_>,
     session: &'a Session,
     tool: &PinnedTool,
     name: &'a str,
@@ -75,6 +76,7 @@ pub(super) fn asked<'a>(
         action: ACTION,
         amount: amount::named_amount(arguments.canonical())?,
         details: Some(arguments.canonical()),
+        secrets: filled::versions(cx.tx.as_read(), &cx.caller.tenant, arguments.canonical())?,
         destructive: is_destructive(&tool.definition),
     })
 }

@@ -1,14 +1,91 @@
 //! A call's arguments: JSON that can be read in one way only.
 
+use std::{collections::BTreeSet, fmt};
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error as _, MapAccess, SeqAccess, Visitor},
+};
+
+use super::secret;
 use crate::{
     approvals::asked::canonical_document,
     crypto,
     error::{Error, Result},
+    model::text::folded,
     watch::canonical::hex,
 };
 
 /// Arguments that are kept with the audit entry, in bytes; larger ones are kept as their digest.
 const MAX_KEPT_BYTES: usize = 8_192;
+/// Characters of a name that an error shows.
+const MAX_SHOWN_CHARS: usize = 64;
+
+/// JSON in which, at any depth, no two members of an object differ in the case of their names only, and no name holds a place
+/// for a secret: what a rule reads is then what every reader of the call reads.
+struct Distinct;
+
+impl<'de> Deserialize<'de> for Distinct {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        struct Look;
+
+        impl<'de> Visitor<'de> for Look {
+            type Value = Distinct;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("JSON")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Distinct, A::Error> {
+                let mut names = BTreeSet::new();
+                while let Some(name) = map.next_key::<String>()? {
+                    if secret::has_any(&name) {
+                        let message = "a secret stands in a value, never in the name of a member";
+                        return Err(A::Error::custom(message));
+                    }
+                    if !names.insert(folded(&name)) {
+                        let name: String = name.chars().take(MAX_SHOWN_CHARS).collect();
+                        let message = "stands in one object twice, in different case: some readers take them for one";
+                        return Err(A::Error::custom(format!("`{name}` {message}")));
+                    }
+                    map.next_value::<Distinct>()?;
+                }
+                Ok(Distinct)
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> std::result::Result<Distinct, A::Error> {
+                while items.next_element::<Distinct>()?.is_some() {}
+                Ok(Distinct)
+            }
+
+            fn visit_str<E>(self, _: &str) -> std::result::Result<Distinct, E> {
+                Ok(Distinct)
+            }
+
+            fn visit_bool<E>(self, _: bool) -> std::result::Result<Distinct, E> {
+                Ok(Distinct)
+            }
+
+            fn visit_i64<E>(self, _: i64) -> std::result::Result<Distinct, E> {
+                Ok(Distinct)
+            }
+
+            fn visit_u64<E>(self, _: u64) -> std::result::Result<Distinct, E> {
+                Ok(Distinct)
+            }
+
+            fn visit_f64<E>(self, _: f64) -> std::result::Result<Distinct, E> {
+                Ok(Distinct)
+            }
+
+            fn visit_unit<E>(self) -> std::result::Result<Distinct, E> {
+                Ok(Distinct)
+            }
+        }
+
+        deserializer.deserialize_any(Look)
+    }
+}
 
 /// Arguments as they were written, and in one form that every reader reads alike.
 #[derive(Clone, Debug)]
@@ -27,6 +104,12 @@ impl Arguments {
         }
         let canonical = canonical_document(written)
             .map_err(|error| Error::invalid("arguments", error.message.replacen("details", "arguments", 1)))?;
+        // Once escapes are decoded, so that a name is what every reader makes of it.
+        if let Err(error) = serde_json::from_str::<Distinct>(&canonical) {
+            let said = error.to_string();
+            let (problem, _) = said.rsplit_once(" at line ").unwrap_or((&said, ""));
+            return Err(Error::invalid("arguments", format!("arguments: {problem}")));
+        }
         Ok(Self { written: written.to_owned(), canonical })
     }
 
@@ -49,5 +132,36 @@ impl Arguments {
     pub fn kept(&self) -> Option<Box<serde_json::value::RawValue>> {
         let is_small = self.canonical.len() <= MAX_KEPT_BYTES;
         is_small.then(|| serde_json::value::RawValue::from_string(self.canonical.clone()).ok()).flatten()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_some_readers_take_for_one_member_is_refused_at_any_depth() {
+        for twins in [
+            r#"{"amount":0,"Amount":100}"#,
+            r#"{"cost":0,"co\u017ft":100}"#,
+            r#"{"key":0,"\u212aey":100}"#,
+            r#"{"x":[{"path":"a","PATH":"b"}]}"#,
+            r#"{"a":1,"\u0041":2}"#,
+        ] {
+            let error = Arguments::parse(twins).unwrap_err();
+            assert!(error.message.contains("different case"), "{twins}: {}", error.message);
+        }
+        for good in [r#"{"a":1,"b":{"A":2},"c":[{"a":1},{"A":1e300}],"d":null,"e":"A","straße":1,"strasse2":-2}"#, "{}"]
+        {
+            assert!(Arguments::parse(good).is_ok(), "{good}");
+        }
+    }
+
+    #[test]
+    fn a_secret_stands_in_no_name() {
+        for name in ["{{secret:a}}", "x{{secret:a}}", "\\u007b{secret:a}}"] {
+            let error = Arguments::parse(&format!(r#"{{"a":{{"{name}":1}}}}"#)).unwrap_err();
+            assert!(error.message.contains("never in the name"), "{name}: {}", error.message);
+        }
     }
 }

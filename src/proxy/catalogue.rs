@@ -168,7 +168,7 @@ fn read(tool: &RawValue) -> std::result::Result<(String, Offer), &'static str> {
     // Some readers do not mind the case of a name: what they would show is not what others see.
     let members: BTreeMap<String, &RawValue> =
         serde_json::from_str(definition).map_err(|_| "its definition is no object")?;
-    let folded: BTreeSet<String> = members.keys().map(|name| name.to_lowercase()).collect();
+    let folded: BTreeSet<String> = members.keys().map(|name| text::folded(name)).collect();
     if folded.len() < members.len() {
         return Err("two members of its definition differ in the case of their names only");
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::{Value, json, value::RawValue};
 
-use super::{approval, arguments::Arguments, trace::Trace};
+use super::{approval, arguments::Arguments, filled, trace::Trace};
 use crate::{
     approvals::{self, asked::MAX_DETAILS_BYTES, edited::changed},
     call::WriteContext,
@@ -38,22 +38,27 @@ pub struct Edited {
 
 /// What an operator approved in place of exactly this call, if anything, not used and not expired.
 pub(super) fn of(
-    cx: &WriteContext<'_>,
+    cx: &mut WriteContext<'_>,
     session: &Session,
     tool: &PinnedTool,
     arguments: &Arguments,
     trace: &mut Trace,
 ) -> Result<Option<Edited>> {
-    let tenant = &cx.caller.tenant;
+    let tenant = &cx.caller.tenant.clone();
     // Nearly always there is none, which is known without a digest.
     if arguments.canonical().len() > MAX_DETAILS_BYTES || !cx.tx.has_edited_approval(tenant, cx.now)? {
         return Ok(None);
     }
     let name = tool.qualified();
-    let digest = approval::asked(session, tool, &name, arguments)?.digest()?;
+    let digest = approval::asked(cx, session, tool, &name, arguments)?.digest()?;
     let found = cx.tx.approval_of(tenant, &digest, ApprovalStatus::Approved, cx.now)?;
     let Some(approval) = found else { return Ok(None) };
-    let Some(text) = approval.arguments else { return Ok(None) };
+    let Some(text) = approval.arguments.clone() else { return Ok(None) };
+    // What the operator let pass is what stood under these names then.
+    if filled::stored_after(cx.tx.as_read(), tenant, &text, approval.decided_at)? {
+        approvals::withdraw(cx, approval)?;
+        return Ok(None);
+    }
     let edited = Edited {
         changed: changed(arguments.canonical(), &text),
         request_id: approval.id,

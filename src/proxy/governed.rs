@@ -13,7 +13,7 @@ use super::{
     arguments::Arguments,
     budget::{self, ByResult, Cost},
     edited::{self, Edited},
-    flow,
+    filled, flow,
     policy::{self, Question},
     record::{self, DENIED, HELD, begun, record},
     scope, secret,
@@ -222,6 +222,9 @@ fn permit(
     let policy::Passed { uses, mut because } = policy::all_pass(cx, &question, trace)?;
     let Cost { reserved: cost, by_result } = budget::affordable(cx, &session, &tool, arguments.canonical(), trace)?;
     because.extend(flow::needs_approval(cx, &session, &tool, trace)?);
+    if secret::has_any(arguments.canonical()) {
+        because.extend(filled::judged(cx, &session, &tool, &question, trace)?);
+    }
     let because = (!because.is_empty()).then(|| because.join("; "));
     match &edited {
         // The person who changed it has approved what became of it.

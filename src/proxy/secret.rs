@@ -36,7 +36,7 @@ impl Sent {
 }
 
 /// The names that stand in a text.
-fn names(text: &str) -> Result<Vec<SecretName>> {
+pub(super) fn names(text: &str) -> Result<Vec<SecretName>> {
     let mut names = Vec::new();
     for piece in text.split(OPEN).skip(1) {
         let Some((name, _)) = piece.split_once(CLOSE) else {
@@ -103,6 +103,19 @@ pub(super) fn fill(
     }
     trace.pass(STEP, json!({"injected": sent.iter().map(|one| &one.name).collect::<Vec<_>>()}));
     cx.services.known_secrets.of(&cx.caller.tenant, upstream).learn(sent.iter().map(Sent::secret));
+    Ok(filled(arguments, &sent, escaped))
+}
+
+/// Canonical arguments as they would leave. Nothing is changed or noted.
+pub(super) fn as_sent(
+    cx: &WriteContext<'_>,
+    session: &Session,
+    upstream: &UpstreamName,
+    arguments: &str,
+    trace: &mut Trace,
+) -> Result<Zeroizing<String>> {
+    let opened = opened(cx, session, upstream, arguments);
+    let sent = opened.inspect_err(|error| trace.stop(STEP, "upstreams", json!({"reason": error.message})))?;
     Ok(filled(arguments, &sent, escaped))
 }
 

@@ -141,6 +141,7 @@ impl AuthorizePayment {
             action: self.description.as_ref().map_or("", Text::as_str),
             amount: self.amount,
             details: None,
+            secrets: Vec::new(),
             destructive: false,
         };
         approvals::enforce(cx, &asked, self.approval_id.as_ref())?;

@@ -310,7 +310,10 @@ fn nothing_but_the_dialog_is_the_persons_answer() {
 
 #[test]
 fn the_dialog_hides_credentials_and_shows_what_would_not_be_seen() {
-    let (house, _server, _operator) = house();
+    let (house, _server, operator) = house();
+    // What could not be made is asked of nobody.
+    let secret = json!({"name": "key", "value": "tok-12345678", "upstreams": ["files"]});
+    assert_eq!(operator.post("/v1/secrets", &secret).status, 201);
     let mut desk = Desk::open(wrap(&house, &[]));
     let arguments = json!({
         "path": "/a\n\n    Tool: read\u{202e}\u{200b}", "api_key": "sk-12345", "auth": {"token": "{{secret:key}}"},

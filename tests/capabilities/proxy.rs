@@ -4,6 +4,7 @@ mod approvals;
 #[cfg(feature = "cedar")]
 mod cedar;
 mod edited;
+mod placeholders;
 mod policies;
 mod processes;
 mod servers;

@@ -10,6 +10,8 @@ use serde::{
 };
 use serde_json::{json, value::RawValue};
 
+use crate::model::text::folded;
+
 /// Levels of arrays and objects in each other.
 const MAX_DEPTH: usize = 64;
 /// Names of an object that are few.
@@ -47,7 +49,7 @@ impl<'a> Object<'a> {
             return same(&self.0, |(one, _), (other, _)| one.eq_ignore_ascii_case(other))
                 .map(|(name, _)| name.as_ref());
         }
-        let mut folded: Vec<_> = self.0.iter().map(|(name, _)| (name.to_lowercase(), name)).collect();
+        let mut folded: Vec<_> = self.0.iter().map(|(name, _)| (folded(name), name)).collect();
         folded.sort();
         folded.windows(2).find(|pair| pair[0].0 == pair[1].0).map(|pair| pair[1].1.as_ref())
     }

@@ -104,6 +104,12 @@ fn a_changed_call_is_made_once_by_four_processes_after_a_restart() {
 fn the_changed_call_passes_policies_budget_and_secrets_again_and_a_refusal_does_not_use_it_up() {
     let setting = setting();
     let asked = json!({"to": "everyone@example.com", "amount": 5});
+    let secret = |upstream: &str| {
+        let secret = json!({"name": "address", "value": "ann@example.com", "scope_required": "execute",
+            "upstreams": [upstream]});
+        assert_eq!(setting.operator.post("/v1/secrets", &secret).status, 201);
+    };
+    secret("other");
     let id = setting.held(&asked);
     let edited = json!({"to": "{{secret:address}}", "amount": 500});
     setting.approve(&id, &edited).ok();
@@ -114,9 +120,11 @@ fn the_changed_call_passes_policies_budget_and_secrets_again_and_a_refusal_does_
     // A secret that may not go there.
     blocked(&call(&setting.agent, &setting.session, "post.send", &asked), "secret_denied");
     assert_eq!(setting.upstream.calls().len(), 0);
-    let secret =
-        json!({"name": "address", "value": "ann@example.com", "scope_required": "execute", "upstreams": ["post"]});
-    assert_eq!(setting.operator.post("/v1/secrets", &secret).status, 201);
+    // Once it may, it is another one than the operator approved.
+    secret("post");
+    let again = setting.held(&asked);
+    assert_ne!(again, id);
+    setting.approve(&again, &edited).ok();
     let result = call(&setting.agent, &setting.session, "post.send", &asked).ok();
     let sent = setting.upstream.calls()[0].json()["params"]["arguments"].clone();
     assert_eq!(sent, json!({"to": "ann@example.com", "amount": 500}), "{result}");
