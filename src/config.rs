@@ -70,6 +70,10 @@ pub struct CeilingOptions {
     /// The most that one session may spend, in USD. Default for the local tenant: 100.
     #[arg(long, env = "HALDIR_MAX_SPEND", value_name = "USD", global = true)]
     pub max_spend: Option<String>,
+    /// The most that all sessions of a key, or of the keyless local agent, may spend together in a UTC day, in USD, however
+    /// many sessions and processes there are. Default: no limit.
+    #[arg(long, env = "HALDIR_MAX_DAILY_SPEND", value_name = "USD", global = true)]
+    pub max_daily_spend: Option<String>,
     /// The longest life of a session, such as 8h; a number is seconds. Default for the local tenant: 1d.
     #[arg(long, env = "HALDIR_MAX_TTL", value_name = "DURATION", global = true, value_parser = duration::parse_seconds)]
     pub max_ttl: Option<i64>,
@@ -86,6 +90,7 @@ impl CeilingOptions {
         Ok(Ceilings {
             admin: set.scopes.is_some(),
             spend: set.spend.or(Some(DEFAULT_MAX_SPEND)),
+            daily: set.daily,
             ttl: set.ttl.or(Some(DEFAULT_MAX_TTL)),
             scopes: set.scopes,
         })
@@ -94,18 +99,18 @@ impl CeilingOptions {
     /// What is set, and nothing else.
     fn set(&self) -> Result<Ceilings> {
         let scopes = self.max_scopes.as_deref().map(Scopes::parse_list).transpose();
-        let spend = self.max_spend.as_deref().map(Money::from_str).transpose();
-        let spend = spend.and_then(|spend| match spend {
+        let amount = |text: &Option<String>| match text.as_deref().map(Money::from_str).transpose()? {
             Some(spend) if spend.is_negative() => Err("must be at least 0".to_owned()),
             spend => Ok(spend),
-        });
+        };
         if self.max_ttl.is_some_and(|ttl| ttl < 1) {
             return Err(bad_setting("HALDIR_MAX_TTL", "must be at least 1 second"));
         }
         Ok(Ceilings {
             scopes: scopes.map_err(|problem| bad_setting("HALDIR_MAX_SCOPES", &problem))?,
             admin: true,
-            spend: spend.map_err(|problem| bad_setting("HALDIR_MAX_SPEND", &problem))?,
+            spend: amount(&self.max_spend).map_err(|problem| bad_setting("HALDIR_MAX_SPEND", &problem))?,
+            daily: amount(&self.max_daily_spend).map_err(|problem| bad_setting("HALDIR_MAX_DAILY_SPEND", &problem))?,
             ttl: self.max_ttl,
         })
     }

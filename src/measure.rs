@@ -179,6 +179,18 @@ pub struct Measures {
     pub writes_fail: AtomicBool,
     /// Calls over the hourly limit, by tier: free, pro, enterprise.
     pub rate_limited: [Counter; 3],
+    /// Calls that were refused, and are in the log as that, by the place of the error's code.
+    pub refused: [Counter; MAX_CODES],
+}
+
+/// As many codes of errors as can be counted.
+pub const MAX_CODES: usize = 64;
+
+impl Measures {
+    /// What counts refusals with a code, which has this place among all codes.
+    pub fn refused_by(&self, code: usize) -> &Counter {
+        &self.refused[code.min(MAX_CODES - 1)]
+    }
 }
 
 /// This process's.
@@ -189,6 +201,7 @@ pub static MEASURES: Measures = Measures {
     webhook_lag: Histogram::new(),
     writes_fail: AtomicBool::new(false),
     rate_limited: [const { Counter::new() }; 3],
+    refused: [const { Counter::new() }; MAX_CODES],
 };
 
 #[cfg(test)]

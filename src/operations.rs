@@ -32,7 +32,7 @@ pub use engine::{CallOptions, Entered, Haldir, Reply};
 pub use input::take_idempotency_key;
 pub use streaming::Streamed;
 
-pub use crate::{gate::rate_limit::Remaining, watch::bundle};
+pub use crate::{gate::rate_limit::Remaining, store::Backlog, watch::bundle};
 
 use crate::{
     approvals::{
@@ -48,8 +48,9 @@ use crate::{
     gate::{
         check_permission::CheckPermission, create_api_key::CreateApiKey, create_session::CreateSession,
         get_session::GetSession, get_usage::GetUsage, list_api_keys::ListApiKeys, list_descendants::ListDescendants,
-        list_sessions::ListSessions, revoke_api_key::RevokeApiKey, revoke_session::RevokeSession,
-        rotate_api_key::RotateApiKey, set_api_key_tier::SetApiKeyTier, stop_agent::StopAgent,
+        list_sessions::ListSessions, list_tenants::ListTenants, name_tenant::NameTenant, revoke_api_key::RevokeApiKey,
+        revoke_session::RevokeSession, rotate_api_key::RotateApiKey, set_api_key_tier::SetApiKeyTier,
+        stop_agent::StopAgent,
     },
     model::{
         Resource::{Admin, Approvals, Audit, Payments, Proxy, Sessions, Vault, Webhooks},
@@ -66,12 +67,12 @@ use crate::{
         get_secret::GetSecret, list_secrets::ListSecrets, store_secret::StoreSecret, void_payment::VoidPayment,
     },
     watch::{
-        export_audit::ExportAudit, export_bundle::ExportBundle, get_audit_entry::GetAuditEntry,
-        get_audit_retention::GetAuditRetention, get_audit_stats::GetAuditStats, get_audit_trail::GetAuditTrail,
-        get_checkpoint::GetCheckpoint, get_consistency_proof::GetConsistencyProof,
+        erase_agent::EraseAgent, erase_session::EraseSession, export_audit::ExportAudit, export_bundle::ExportBundle,
+        get_audit_entry::GetAuditEntry, get_audit_retention::GetAuditRetention, get_audit_stats::GetAuditStats,
+        get_audit_trail::GetAuditTrail, get_checkpoint::GetCheckpoint, get_consistency_proof::GetConsistencyProof,
         get_export_manifest::GetExportManifest, get_inclusion_proof::GetInclusionProof, get_metrics::GetMetrics,
         get_overview::GetOverview, get_spend::GetSpend, get_tile::GetTile, get_tree_head::GetTreeHead,
-        list_log_keys::ListLogKeys, list_retention_checkpoints::ListRetentionCheckpoints,
+        list_erasures::ListErasures, list_log_keys::ListLogKeys, list_retention_checkpoints::ListRetentionCheckpoints,
         list_tree_heads::ListTreeHeads, log_action::LogAction, prune_audit_details::PruneAuditDetails,
         set_audit_retention::SetAuditRetention, verify_audit_trail::VerifyAuditTrail,
         verify_tree_heads::VerifyTreeHeads,
@@ -173,6 +174,12 @@ static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| vec![
         .route(Post, "/v1/audit/retention/prune", 200).needs(Audit, Operator),
     scan::<ListRetentionCheckpoints>("listRetentionCheckpoints", "List runs that erased details")
         .route(Get, "/v1/audit/retention/checkpoints", 200).needs(Audit, Agent),
+    outward::<EraseAgent>("eraseAgent", "Erase what concerns an agent")
+        .route(Post, "/v1/agents/{agent_id}/erase", 200).needs(Admin, Operator),
+    outward::<EraseSession>("eraseSession", "Erase what concerns a session")
+        .route(Post, "/v1/sessions/{session_id}/erase", 200).needs(Admin, Operator),
+    scan::<ListErasures>("listErasures", "List erasures")
+        .route(Get, "/v1/erasures", 200).needs(Admin, Operator),
     outward::<RegisterUpstream>("registerUpstream", "Register upstream").calls_out_to("url")
         .route(Post, "/v1/proxy/upstreams", 201).needs(Proxy, Operator),
     scan::<ListUpstreams>("listUpstreams", "List upstreams")
@@ -211,6 +218,10 @@ static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| vec![
         .route(Put, "/v1/keys/{prefix}/tier", 200).needs(Admin, Operator),
     write::<RevokeApiKey>("revokeApiKey", "Revoke API key")
         .route(Delete, "/v1/keys/{prefix}", 200).needs(Admin, Operator),
+    scan::<ListTenants>("listTenants", "List tenants").open_to_anonymous()
+        .route(Post, "/v1/tenants/list", 200).needs(Admin, Operator),
+    write::<NameTenant>("nameTenant", "Name a tenant").open_to_anonymous()
+        .route(Put, "/v1/tenants/{tenant_id}/name", 200).needs(Admin, Operator),
     write::<RegisterWebhook>("registerWebhook", "Register webhook").answers_secret().calls_out_to("url")
         .route(Post, "/v1/webhooks", 201).needs(Webhooks, Operator),
     scan::<ListWebhooks>("listWebhooks", "List webhooks")

@@ -2,6 +2,7 @@
 //! reach. Names are resolved and checked when an address is registered, and again at every connection.
 
 pub mod carrier;
+pub mod cause;
 pub mod kept;
 pub mod way;
 

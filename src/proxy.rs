@@ -63,3 +63,4 @@ pub mod target;
 pub mod test_policy;
 pub mod tool;
 pub mod trace;
+pub mod uncounted;

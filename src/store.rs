@@ -6,6 +6,7 @@
 
 mod approvals;
 pub mod compliance;
+pub mod erasing;
 mod proxy;
 pub mod retention;
 pub mod scan;
@@ -27,11 +28,11 @@ pub use proxy::{ReadProxy, WriteProxy};
 pub use tx::{
     AgentStats, ApiKeyUpdate, AuditPage, AuditPart, AuditQuery, Cost, Head, IdempotentAnswer, LogKeeper, ReadAudit,
     ReadCounters, ReadKeys, ReadPayments, ReadSecrets, ReadSessions, ReadTx, SecretVersions, SessionQuery,
-    StoredEntryProblem, ToolSpend, ToolTally, Tx, WriteAudit, WriteCounters, WriteKeys, WritePayments, WriteSecrets,
-    WriteSessions,
+    StoredEntryProblem, TenantRecord, ToolSpend, ToolTally, Tx, WriteAudit, WriteCounters, WriteKeys, WritePayments,
+    WriteSecrets, WriteSessions,
 };
 
-pub use usage::{OpenSessions, ReadUsage, Totals, Usage, WriteUsage};
+pub use usage::{Backlog, OpenSessions, ReadUsage, Totals, Usage, WriteUsage};
 pub use webhooks::{
     Attempt, DeadLetter, PreviousSecret, QueuedEvent, ReadWebhooks, Webhook, WebhookState, WriteWebhooks,
 };

@@ -3,6 +3,7 @@
 pub mod authorize_payment;
 pub mod budget;
 pub mod capture_payment;
+mod daily;
 pub mod delete_secret;
 pub mod get_secret;
 pub mod list_secrets;

@@ -2,12 +2,17 @@
 //! that nobody, the operator included, can rewrite unnoticed.
 
 mod ahead;
+pub mod ahead_of_clock;
 pub mod anomaly;
 pub mod append;
 pub mod bundle;
 pub mod canonical;
 pub mod chain;
 mod check;
+pub mod erase_agent;
+mod erase_records;
+pub mod erase_session;
+pub mod erasing;
 pub mod export;
 pub mod export_audit;
 pub mod export_bundle;
@@ -25,6 +30,7 @@ pub mod get_spend;
 pub mod get_tile;
 pub mod get_tree_head;
 mod in_order;
+pub mod list_erasures;
 pub mod list_log_keys;
 pub mod list_retention_checkpoints;
 pub mod list_tree_heads;

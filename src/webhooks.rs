@@ -19,6 +19,7 @@ mod secret;
 mod send;
 
 pub use event::{EventKind, Happening, budget_refused, emit, send_to};
+pub use queue::DEAD_AFTER;
 
 use crate::{
     error::{Code, Error, Result},

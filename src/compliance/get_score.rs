@@ -11,7 +11,7 @@ use crate::{
     model::{Role, Scope, Session, UnixMicros},
     store::{AuditQuery, SessionQuery, WebhookState},
     vault::sealing,
-    watch::{canonical, chain},
+    watch::{chain, erasing},
 };
 
 /// What is looked at: keys, the newest sessions, the newest entries.
@@ -179,11 +179,12 @@ fn log(cx: &ReadContext<'_>) -> Result<Judged> {
         Ok((Fail, format!("the newest part of the log was altered: {what}"), remedy))
     };
     let Some(head) = cx.tx.head(tenant)? else { return altered("its end is missing") };
+    let keys = cx.services.keyring.tenant(cx.tx, tenant)?;
     let (mut expected, mut seq, mut newest) = (head.entry_hash, head.seq, None);
     for entry in &entries {
         let Ok(entry) = entry else { return altered("an entry cannot be read") };
-        let computed = canonical::entry_hash(&canonical::bytes(tenant, entry));
-        if entry.seq != seq || computed != entry.entry_hash || entry.entry_hash != expected {
+        let is_good = erasing::is_as_haldir_left_it(cx.tx, &keys, tenant, entry)?;
+        if entry.seq != seq || !is_good || entry.entry_hash != expected {
             return altered(&format!("entry {seq} is missing or does not match its hash"));
         }
         newest.get_or_insert(entry.at);

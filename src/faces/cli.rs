@@ -9,6 +9,7 @@ mod backup;
 mod call;
 mod compliance;
 mod doctor;
+mod erase;
 mod figures;
 mod interruption;
 mod keys;
@@ -25,6 +26,7 @@ mod sessions;
 mod stdin;
 mod stop;
 mod target;
+mod tenants;
 mod unfinished;
 mod upstreams;
 mod webhooks;
@@ -131,6 +133,9 @@ enum Command {
     /// Stop an agent: end all of its sessions in one step.
     #[command(after_help = stop::HELP)]
     Stop(stop::StopOptions),
+    /// Erase everything about one agent or one session; every proof of the log still holds.
+    #[command(after_help = erase::HELP)]
+    Erase(erase::EraseOptions),
     /// Count the calls of a month.
     #[command(after_help = "Example:\n  haldir usage --month 2026-11")]
     Usage(figures::UsageOptions),
@@ -143,6 +148,9 @@ enum Command {
     /// Say what may be called of upstream servers: add, list, test, remove.
     #[command(subcommand, after_help = "Example:\n  haldir policy list")]
     Policy(policy::PolicyCommand),
+    /// List and name the tenants of a store, or of a server with its bootstrap token.
+    #[command(subcommand)]
+    Tenants(tenants::TenantsCommand),
     /// Check the local installation: one line per check, and how to mend what is wrong.
     #[command(after_help = doctor::HELP)]
     Doctor,
@@ -236,10 +244,12 @@ fn execute(cli: Cli) -> Result<ExitCode, Stop> {
         Command::Log(options) => log::run(&options, &global, screen),
         Command::Sessions(command) => sessions::run(&command, &global, screen),
         Command::Stop(options) => stop::run(&options, &global, screen),
+        Command::Erase(options) => erase::run(&options, &global, screen),
         Command::Usage(options) => figures::usage(&options, &global, screen),
         Command::Overview => figures::overview(&global, screen),
         Command::Upstreams(command) => upstreams::run(&command, &global, screen),
         Command::Policy(command) => policy::run(&command, &global, screen),
+        Command::Tenants(command) => tenants::run(&command, &global, screen),
         Command::Doctor => doctor::run(&global, screen),
         Command::Backup(options) => backup::run(&options, &global, screen),
         Command::Restore(options) => restore::run(&options, &global, screen),

@@ -12,6 +12,7 @@ use crate::{
     error::{Code, Error, Result},
     model::Credential,
     operations::{CallOptions, Method, Operation, Reply, Run},
+    outbound::cause,
 };
 
 /// How long connecting may take.
@@ -189,9 +190,10 @@ impl Remote {
     fn unreachable(&self, error: reqwest::Error) -> Error {
         // The address may name a session, and whoever knows that can act in it.
         let error = error.without_url();
-        tracing::warn!(%error, "the remote haldir was not reached");
-        let host = self.base.host_str().unwrap_or_default();
-        Error::new(Code::Unavailable, format!("the haldir at {host} (HALDIR_BASE_URL) was not reached; try again"))
+        let place = cause::place(&self.base);
+        let why = cause::class(&error);
+        tracing::warn!(error = cause::chain(&error), place, "the remote haldir was not reached");
+        Error::new(Code::Unavailable, format!("the haldir at {place} (HALDIR_BASE_URL) was not reached: {why}"))
     }
 }
 

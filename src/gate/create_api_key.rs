@@ -5,9 +5,12 @@ use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::authenticate::{self, KEY_PREFIX, PUBLIC_CHARS};
+use super::{
+    authenticate::{self, KEY_PREFIX, PUBLIC_CHARS},
+    tenants,
+};
 use crate::{
-    call::{WriteContext, WriteOperation},
+    call::{Settings, WriteContext, WriteOperation},
     crypto,
     error::{Code, Error, Result},
     model::{
@@ -47,6 +50,10 @@ pub struct CreateApiKey {
     #[serde(default)]
     #[schemars(range(min = 0))]
     max_spend: Option<Money>,
+    /// The most that all sessions created with it may spend together in a UTC day, in USD.
+    #[serde(default)]
+    #[schemars(range(min = 0))]
+    max_daily_spend: Option<Money>,
     /// The longest life of a session created with it, in seconds.
     #[serde(default)]
     #[schemars(range(min = 1, max = 2_592_000))]
@@ -55,15 +62,18 @@ pub struct CreateApiKey {
     #[serde(default)]
     #[schemars(range(min = 1, max = 315_360_000))]
     expires_in: Option<i64>,
-    /// The server's `HALDIR_BOOTSTRAP_TOKEN`, instead of an operator's key.
+    /// The server's `HALDIR_BOOTSTRAP_TOKEN`, instead of an operator's key: a new tenant is made with the key.
     #[serde(default)]
     bootstrap_token: Option<BootstrapToken>,
+    /// What the new tenant is called, with the bootstrap token. No two tenants have the same name.
+    #[serde(default)]
+    tenant_name: Option<Text<1, 128>>,
 }
 
 /// The token as presented; wiped from memory afterwards.
 #[derive(Default, JsonSchema)]
 #[schemars(transparent)]
-struct BootstrapToken(#[schemars(with = "String", length(max = 1024))] Zeroizing<String>);
+pub(super) struct BootstrapToken(#[schemars(with = "String", length(max = 1024))] Zeroizing<String>);
 
 impl<'de> Deserialize<'de> for BootstrapToken {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
@@ -75,11 +85,20 @@ impl<'de> Deserialize<'de> for BootstrapToken {
     }
 }
 
+impl BootstrapToken {
+    /// Whether it is the one that the server was started with.
+    pub(super) fn is_the_servers(&self, settings: &Settings) -> bool {
+        settings.is_bootstrap_token(&self.0)
+    }
+}
+
 impl std::fmt::Debug for BootstrapToken {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("BootstrapToken(…)")
     }
 }
+
+const KEEP: &str = "Keep this key in a safe place: it is not stored here and will not be shown again.";
 
 /// The new key.
 #[derive(Serialize, JsonSchema)]
@@ -99,8 +118,12 @@ pub struct ApiKeyCreated {
     scopes: Vec<String>,
     /// The tenant it belongs to.
     tenant_id: TenantId,
+    /// Whether the tenant was made with this key: it sees nothing of what other tenants have.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schemars(default)]
+    tenant_created: bool,
     /// What to do now.
-    message: &'static str,
+    message: String,
 }
 
 impl WriteOperation for CreateApiKey {
@@ -108,18 +131,26 @@ impl WriteOperation for CreateApiKey {
 
     fn run(self, cx: &mut WriteContext<'_>) -> Result<ApiKeyCreated> {
         if !cx.caller.is_anonymous() {
+            if self.tenant_name.is_some() {
+                let message = "tenant_name names a new tenant, which the bootstrap token makes: an operator's key makes keys \
+                               of its own tenant";
+                return Err(Error::invalid("tenant_name", message));
+            }
             let key = self.for_maker(cx)?;
-            return issue(cx, key);
+            return issue(cx, key, false);
         }
         let first = self.may_begin(cx)?;
         let tenant = if first { TenantId::local() } else { new_tenant(cx)? };
+        if let Some(name) = &self.tenant_name {
+            tenants::name(cx, &tenant, name.as_str(), "tenant_name")?;
+        }
         let caller = Caller { tenant, permissions: vec!["*".into()], ceilings: Ceilings::NONE, ..cx.caller.clone() };
         let mut cx = WriteContext { tx: &mut *cx.tx, caller: &caller, now: cx.now, services: cx.services };
         if self.role == Some(Role::Agent) {
             return Err(Error::invalid("role", "the first key of a tenant is an operator's: leave role out"));
         }
         let key = Self { role: Some(Role::Operator), ..self }.for_maker(&cx)?;
-        issue(&mut cx, key)
+        issue(&mut cx, key, !first)
     }
 }
 
@@ -167,6 +198,9 @@ impl CreateApiKey {
         if self.max_spend.is_some_and(Money::is_negative) {
             return Err(Error::invalid("max_spend", "max_spend must be at least 0"));
         }
+        if self.max_daily_spend.is_some_and(Money::is_negative) {
+            return Err(Error::invalid("max_daily_spend", "max_daily_spend must be at least 0"));
+        }
         let in_range = |value: Option<i64>, max: i64, field: &'static str| match value {
             Some(value) if !(1..=max).contains(&value) => {
                 Err(Error::invalid(field, format!("{field} must be from 1 to {max} seconds")))
@@ -179,6 +213,7 @@ impl CreateApiKey {
             admin: role == Role::Operator || self.max_scopes.is_some(),
             scopes: self.max_scopes,
             spend: self.max_spend,
+            daily: self.max_daily_spend,
             ttl: self.max_ttl,
         };
         Ok(ApiKey {
@@ -206,7 +241,7 @@ fn new_tenant(cx: &mut WriteContext<'_>) -> Result<TenantId> {
     Ok(tenant)
 }
 
-fn issue(cx: &mut WriteContext<'_>, key: ApiKey) -> Result<ApiKeyCreated> {
+fn issue(cx: &mut WriteContext<'_>, key: ApiKey, tenant_created: bool) -> Result<ApiKeyCreated> {
     let secret = Zeroizing::new(crypto::token::<32>(KEY_PREFIX).map_err(Error::internal)?);
     let key = record(cx, key, &secret)?;
     Ok(ApiKeyCreated {
@@ -216,8 +251,13 @@ fn issue(cx: &mut WriteContext<'_>, key: ApiKey) -> Result<ApiKeyCreated> {
         tier: key.tier,
         role: key.role,
         scopes: key.scopes,
+        message: if tenant_created {
+            format!("{KEEP} It belongs to the new tenant {}, which has nothing of what other tenants have.", key.tenant)
+        } else {
+            KEEP.to_owned()
+        },
         tenant_id: key.tenant,
-        message: "Keep this key in a safe place: it is not stored here and will not be shown again.",
+        tenant_created,
     })
 }
 

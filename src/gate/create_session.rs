@@ -46,6 +46,11 @@ pub struct CreateSession {
     #[serde(default)]
     #[schemars(range(min = 0))]
     spend_limit: Option<Money>,
+    /// The most that all sessions of this agent that say so may spend in a UTC day, in USD, whatever process made them; 0 is
+    /// nothing. It holds besides `spend_limit`.
+    #[serde(default)]
+    #[schemars(range(min = 0))]
+    daily_spend_limit: Option<Money>,
     /// The session that delegates to the new one.
     #[serde(default)]
     parent_session_id: Option<SessionId>,
@@ -62,6 +67,9 @@ pub struct SessionCreated {
     scopes: Scopes,
     /// Its budget in USD; null is no limit of its own.
     spend_limit: Option<Money>,
+    /// What it and its agent's other sessions that say so may spend in a UTC day, in USD; absent without such a limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    daily_spend_limit: Option<Money>,
     /// When it expires, in Unix seconds; 0 is never.
     expires_at: UnixMicros,
     /// Its life in seconds; 0 is without end.
@@ -92,6 +100,7 @@ impl WriteOperation for CreateSession {
             agent_id: session.agent_id.clone(),
             scopes: session.scopes.clone(),
             spend_limit: session.spend_limit,
+            daily_spend_limit: session.daily_limit,
             expires_at: session.expires_at.unwrap_or_default(),
             ttl: session.expires_at.map_or(0, |end| end.seconds_since(cx.now)),
             parent_session_id: session.parent.as_ref().map_or_else(String::new, ToString::to_string),
@@ -108,6 +117,9 @@ impl CreateSession {
         let (scopes, budget) = self.scopes(ceilings, parent)?;
         let spend_limit = self.spend_limit(budget, ceilings, parent)?;
         let expires_at = self.expires_at(creator, parent, now)?;
+        if self.daily_spend_limit.is_some_and(Money::is_negative) {
+            return Err(Error::invalid("daily_spend_limit", "daily_spend_limit must be at least 0"));
+        }
         let depth = parent.map_or(0, |parent| parent.depth + 1);
         if depth > MAX_DEPTH {
             let message = format!("at most {MAX_DEPTH} delegations may lie below one another");
@@ -120,6 +132,8 @@ impl CreateSession {
             scopes,
             spend_limit,
             spend_ceiling: ceilings.spend,
+            daily_limit: self.daily_spend_limit,
+            daily_ceiling: ceilings.daily,
             spent: Money::ZERO,
             logged_cost: Money::ZERO,
             action_count: 0,

@@ -50,6 +50,8 @@ pub struct ApiKeyDetail {
     pub max_scopes: Option<Scopes>,
     /// The most that one session may spend, in USD; null is no limit.
     pub max_spend: Option<Money>,
+    /// The most that all sessions created with it may spend together in a UTC day, in USD; null is no limit of its own.
+    pub max_daily_spend: Option<Money>,
     /// The longest life of a session, in seconds; null is no limit.
     pub max_ttl: Option<i64>,
     pub created_at: UnixMicros,
@@ -62,7 +64,7 @@ pub struct ApiKeyDetail {
 
 impl From<ApiKey> for ApiKeyDetail {
     fn from(key: ApiKey) -> Self {
-        let Ceilings { scopes, spend, ttl, .. } = key.ceilings;
+        let Ceilings { scopes, spend, daily, ttl, .. } = key.ceilings;
         Self {
             prefix: key.prefix,
             name: key.name,
@@ -71,6 +73,7 @@ impl From<ApiKey> for ApiKeyDetail {
             scopes: key.scopes,
             max_scopes: scopes,
             max_spend: spend,
+            max_daily_spend: daily,
             max_ttl: ttl,
             created_at: key.created_at,
             expires_at: key.expires_at,

@@ -85,6 +85,9 @@ pub struct SessionDetail {
     pub scopes: Scopes,
     /// Its budget in USD; null is no limit of its own.
     pub spend_limit: Option<Money>,
+    /// What it and its agent's other sessions that say so may spend in a UTC day, in USD; absent without such a limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub daily_spend_limit: Option<Money>,
     /// What it and its descendants have authorized, in USD.
     pub spent: Money,
     /// What is left of its budget; null without one.
@@ -118,6 +121,7 @@ impl SessionDetail {
             agent_id: session.agent_id.to_string(),
             scopes: session.scopes.clone(),
             spend_limit: session.spend_limit,
+            daily_spend_limit: session.daily_limit,
             spent: session.spent,
             created_at: session.created_at,
             expires_at: session.expires_at.unwrap_or_default(),

@@ -137,13 +137,16 @@ pub struct Ceilings {
     pub admin: bool,
     /// The most that one session may spend.
     pub spend: Option<Money>,
+    /// The most that all sessions of one maker may spend in a UTC day.
+    #[serde(default)]
+    pub daily: Option<Money>,
     /// The longest life of a session, in seconds.
     pub ttl: Option<i64>,
 }
 
 impl Ceilings {
     /// No bounds.
-    pub const NONE: Self = Self { scopes: None, admin: true, spend: None, ttl: None };
+    pub const NONE: Self = Self { scopes: None, admin: true, spend: None, daily: None, ttl: None };
 
     /// These, and where there is no bound, the one of `defaults`.
     #[must_use]
@@ -152,6 +155,7 @@ impl Ceilings {
             scopes: self.scopes.clone().or_else(|| defaults.scopes.clone()),
             admin: self.admin,
             spend: self.spend.or(defaults.spend),
+            daily: self.daily.or(defaults.daily),
             ttl: self.ttl.or(defaults.ttl),
         }
     }
@@ -169,6 +173,7 @@ impl Ceilings {
             scopes,
             admin: self.admin && other.admin,
             spend: tighter(self.spend, other.spend),
+            daily: tighter(self.daily, other.daily),
             ttl: tighter(self.ttl, other.ttl),
         }
     }

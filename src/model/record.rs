@@ -39,6 +39,10 @@ pub struct Session {
     pub spend_limit: Option<Money>,
     /// What its key allowed a session to spend when it was created.
     pub spend_ceiling: Option<Money>,
+    /// What all sessions of its agent that say so may spend in a UTC day; `None` is no such bound.
+    pub daily_limit: Option<Money>,
+    /// What its key allowed all of its sessions to spend in a UTC day when it was created.
+    pub daily_ceiling: Option<Money>,
     /// What it and its descendants have authorized and not given back.
     pub spent: Money,
     /// What it has logged as cost.
@@ -192,6 +196,11 @@ pub struct EntryView<'a> {
 }
 
 impl Entry {
+    /// Whether its texts were erased: no agent has an empty name.
+    pub fn is_erased(&self) -> bool {
+        self.agent_id.is_empty()
+    }
+
     /// The entry as a view.
     pub fn view(&self) -> EntryView<'_> {
         EntryView {

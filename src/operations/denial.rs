@@ -7,6 +7,7 @@ use super::definition::Operation;
 use crate::{
     call::WriteContext,
     error::{Code, Error, Result},
+    measure::MEASURES,
     model::{Money, SessionId},
     watch::{self, Draft, Event},
     webhooks,
@@ -26,6 +27,7 @@ struct Payment {
 
 /// Appends the entry that says that `operation` was refused, and why.
 pub(super) fn record(cx: &mut WriteContext<'_>, operation: &Operation, input: &str, error: &Error) -> Result<()> {
+    MEASURES.refused_by(error.code as usize).add_one();
     let named = serde_json::from_str::<Subject>(input).unwrap_or_default().session_id;
     // What has not the form of an id may be anything, be it a secret in the wrong field: it is not kept.
     let named = named.filter(SessionId::is_well_formed);

@@ -30,6 +30,8 @@ pub struct Haldir {
 }
 
 pub(super) struct Inner {
+    /// The database file.
+    pub(super) path: std::path::PathBuf,
     pub(super) store: Store,
     pub(super) services: Arc<Services>,
     pub(super) limiter: RateLimiter,

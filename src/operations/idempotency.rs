@@ -37,6 +37,8 @@ const ALWAYS_KEPT_BYTES: usize = 1024;
 pub(super) struct Repeatable {
     key: String,
     digest: [u8; 32],
+    /// The session that the input names; what is erased of a session takes the answer with it.
+    session_id: String,
 }
 
 impl Repeatable {
@@ -46,9 +48,10 @@ impl Repeatable {
         }
         // In the order of their names, but each as written: two amounts that differ in the last digit differ.
         let fields: BTreeMap<String, Box<RawValue>> = super::input::parse(input)?;
+        let session = fields.get("session_id").and_then(|session| serde_json::from_str(session.get()).ok());
         let fields = serde_json::to_string(&fields).map_err(Error::internal)?;
         let digest = crypto::digest(&[operation.name.as_bytes(), b"\0", fields.as_bytes()]);
-        Ok(Self { key: key.to_owned(), digest })
+        Ok(Self { key: key.to_owned(), digest, session_id: session.unwrap_or_default() })
     }
 
     /// The answer that was given to the same call before; a refusal is an answer.
@@ -66,7 +69,7 @@ impl Repeatable {
             Some(body) => Ok(Some(Err(Error::from_body(answer.status, &body)))),
             None => Err(Error::new(
                 Code::Conflict,
-                "this call was carried out before; its answer held a secret, or was too long, and was not kept",
+                "this call was carried out before; its answer held a secret, was too long or was erased, and is not kept",
             )),
         }
     }
@@ -98,7 +101,8 @@ impl Repeatable {
     }
 
     fn put(&self, cx: &mut WriteContext<'_>, status: u16, body: Option<String>, created_at: UnixMicros) -> Result<()> {
-        let answer = IdempotentAnswer { digest: self.digest, status, body, created_at };
+        let answer =
+            IdempotentAnswer { digest: self.digest, status, body, created_at, session_id: self.session_id.clone() };
         cx.tx.put_idempotent_answer(&cx.caller.tenant, &cx.caller.principal, &self.key, &answer)
     }
 

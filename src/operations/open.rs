@@ -28,11 +28,24 @@ use crate::{
     },
     measure::MEASURES,
     model::{ApiKey, Caller, Ceilings, Clock, Credential, Role, TenantId, Tier},
-    store::{ReadTx, Store},
+    store::{Backlog, ReadTx, Store},
     upstream::Connections,
     watch::{chain, tree},
-    webhooks::delivery,
+    webhooks::{DEAD_AFTER, delivery},
 };
+
+/// The room that the disk of a file has left; nothing where that cannot be asked.
+#[cfg(unix)]
+fn free_bytes(path: &Path) -> Option<u64> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let disk = rustix::fs::statvfs(folder).ok()?;
+    Some(disk.f_bavail.saturating_mul(disk.f_frsize))
+}
+
+#[cfg(not(unix))]
+fn free_bytes(_: &Path) -> Option<u64> {
+    None
+}
 
 impl Haldir {
     /// Opens the store at `path`, creating what is missing.
@@ -52,6 +65,7 @@ impl Haldir {
             attention: crate::call::Attention::default(),
         });
         let inner = Inner {
+            path: path.to_owned(),
             store,
             services,
             limiter: RateLimiter::default(),
@@ -123,6 +137,22 @@ impl Haldir {
             tx.set_master_key_check(&check)
         };
         self.inner.store.write(write_again).await
+    }
+
+    /// What waits in the whole store.
+    pub fn backlog(&self) -> Result<Backlog> {
+        let now = self.inner.services.clock.now();
+        self.inner.store.read(|tx| tx.backlog(now, DEAD_AFTER))
+    }
+
+    /// How large the store is, with its write-ahead log, and how much room its disk has left, in bytes; `None` where the
+    /// system does not tell.
+    pub fn disk(&self) -> (Option<u64>, Option<u64>) {
+        let path = &self.inner.path;
+        let size = |path: &Path| std::fs::metadata(path).ok().map(|file| file.len());
+        let mut log = path.as_os_str().to_owned();
+        log.push("-wal");
+        (size(path).map(|bytes| bytes + size(Path::new(&log)).unwrap_or(0)), free_bytes(path))
     }
 
     /// The credential of a key that a stdio client was configured with. An empty store adopts the first one it is

@@ -20,7 +20,7 @@ use crate::{
         UpstreamName, UpstreamSettings,
     },
     operations::{definition::Operation, engine::Haldir, engine::permitted, upkeep},
-    proxy::{abandoned, callable::Callable, catalogue, question, secret, target, tool},
+    proxy::{abandoned, callable::Callable, catalogue, question, secret, target, tool, uncounted as not_counted},
     store::Tx,
     upstream::{Link, Target, UpstreamLimits},
     watch::{self, Draft},
@@ -39,10 +39,16 @@ pub use crate::{
         register_upstream::RESERVED_NAME,
         secret::has_any as has_secret,
         target::{Listing, Reach, reach, refresh},
+        uncounted::Uncounted,
     },
     redact::Known,
     upstream::{Again, Question as Wanted, Said, Wanted as WantedLogs, Wish},
 };
+
+/// What budgets do not count of the tools of an upstream.
+pub fn uncounted(cx: &OutwardContext, upstream: &UpstreamName) -> Result<Uncounted> {
+    cx.read(|cx| not_counted::of(cx.tx, &cx.caller.tenant, upstream))
+}
 
 /// Between two looks for calls that no process vouches for any more.
 const CLOSE_EVERY: Duration = Duration::from_secs(3);

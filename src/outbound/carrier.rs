@@ -9,7 +9,7 @@ use reqwest::{Client, Url};
 use tokio::time::Instant;
 
 pub use super::kept::Unanswered;
-use super::{Outbound, kept};
+use super::{Outbound, cause, kept};
 use crate::error::Result;
 
 /// Method, headers and body of a request.
@@ -102,7 +102,14 @@ impl Carrier {
             request = request.body(body);
         }
         match tokio::time::timeout_at(until, request.send()).await {
-            Ok(sent) => sent.map(|sent| Answer::Tls(Box::new(sent), until)).map_err(|error| unanswered(&error)),
+            Ok(sent) => sent.map(|sent| Answer::Tls(Box::new(sent), until)).map_err(|error| {
+                let place = cause::place(url);
+                if error.is_connect() && cause::is_due(&place) {
+                    tracing::warn!(place, error = cause::chain(&error.without_url()), "an upstream was not reached");
+                    return Unanswered::Unreachable;
+                }
+                unanswered(&error)
+            }),
             Err(_) => Err(Unanswered::TimedOut),
         }
     }

@@ -35,7 +35,7 @@ use tokio::{
 };
 use tower::Service;
 
-use super::{CONNECT_TIMEOUT, Outbound, USER_AGENT};
+use super::{CONNECT_TIMEOUT, Outbound, USER_AGENT, cause};
 
 /// How long a connection is kept that nobody uses, and how many of them to one address.
 const KEPT: Duration = Duration::from_secs(90);
@@ -43,6 +43,14 @@ const MAX_KEPT: usize = 64;
 /// When a silent connection is asked whether it is still there, how often, and how many times.
 const PROBE: Duration = Duration::from_secs(15);
 const PROBES: u32 = 3;
+
+/// Says in the log that an address was not reached, and why.
+fn tell(address: &Authority, error: &str) {
+    let place = address.as_str();
+    if cause::is_due(place) {
+        tracing::warn!(place, error, "an upstream was not reached");
+    }
+}
 
 /// A request that can be sent as it is.
 pub type Outgoing = Request<Full<Bytes>>;
@@ -209,7 +217,14 @@ impl Kept {
         let stream = match connected {
             Ok(Ok(stream)) => stream,
             Err(_) if until <= soon => return Err(Unanswered::TimedOut),
-            Ok(Err(_)) | Err(_) => return Err(Unanswered::Unreachable),
+            Ok(Err(error)) => {
+                tell(address, &cause::chain(&error));
+                return Err(Unanswered::Unreachable);
+            }
+            Err(_) => {
+                tell(address, "no connection within 5 s");
+                return Err(Unanswered::Unreachable);
+            }
         };
         let (sender, driver) = http1::handshake(stream).await.map_err(|_| Unanswered::Unreachable)?;
         Ok(Wire { place: place(address), sender, driver: Box::pin(driver), has_ended: false })

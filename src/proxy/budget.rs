@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::{pointer, policy::amount, trace::Trace};
+use super::{pointer, policy::amount, trace::Trace, uncounted};
 use crate::{
     call::WriteContext,
     error::{Code, Error, Result},
@@ -72,6 +72,13 @@ pub(super) fn affordable(
 ) -> Result<Cost> {
     let reserved = cost(tool, arguments).inspect_err(|_| trace.stop(STEP, "cost", json!(tool.marks)))?;
     if reserved == Money::ZERO {
+        if budget::is_bounded(cx, session)?
+            && let Some((place, amount)) = uncounted::amount(tool, arguments)?
+        {
+            uncounted::warn(tool, &place);
+            let not_counted = json!({"argument": place, "amount": amount, "reason": "the tool has no marked cost"});
+            trace.pass(STEP, json!({"cost": reserved, "not_counted": not_counted}));
+        }
         return Ok(Cost::default());
     }
     let spend = Scope::parse(scope::SPEND).map_err(Error::internal)?;

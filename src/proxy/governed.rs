@@ -26,6 +26,7 @@ use crate::{
     crypto,
     error::{Code, Error, Result},
     gate::session,
+    measure::MEASURES,
     model::{Held, OpenCall, Person, SessionId, UpstreamName},
     redact::{Carry, Known},
     upstream::{Failure, FailureKind},
@@ -177,11 +178,13 @@ fn decide(
                 |name: &str| error.extra(name).and_then(|value| serde_json::from_str::<String>(value.get()).ok());
             let held =
                 Held { request_id: text("approval_request_id").unwrap_or_default(), reason: error.message.clone() };
+            MEASURES.refused_by(error.code as usize).add_one();
             record(cx, attempt, arguments, HELD, &error, &trace)?;
             Ok(Decided::Held(held))
         }
         Err(error) if error.is_refusal() => {
             cx.tx.start_over()?;
+            MEASURES.refused_by(error.code as usize).add_one();
             record(cx, attempt, arguments, DENIED, &error, &trace)?;
             Ok(Decided::Refused(error))
         }

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{callable::Callable, catalogue::raw, register_upstream::MAX_UPSTREAMS, tool};
+use super::{callable::Callable, catalogue::raw, register_upstream::MAX_UPSTREAMS, tool, uncounted};
 use crate::{
     call::{ReadContext, ReadOperation},
     error::Result,
@@ -138,6 +138,11 @@ impl ReadOperation for ListProxyTools {
 
 fn detail(cx: &ReadContext<'_>, pinned: PinnedTool) -> Result<ToolDetail> {
     let definition = raw(&pinned.definition);
+    let mut warnings = pinned.warnings.clone();
+    if let Some(place) = uncounted::argument(&pinned) {
+        warnings
+            .push(format!("the argument {place} looks like an amount, and no cost is marked: budgets do not count it"));
+    }
     Ok(ToolDetail {
         name: cx.services.settings.tool_names.of(&pinned.upstream, &pinned.name),
         full_name: pinned.qualified(),
@@ -150,7 +155,7 @@ fn detail(cx: &ReadContext<'_>, pinned: PinnedTool) -> Result<ToolDetail> {
         state: state(&pinned),
         digest: hex(&pinned.digest),
         offered: pinned.offered.as_deref().map(raw).unwrap_or_default(),
-        warnings: pinned.warnings,
+        warnings,
         marks: pinned.marks,
         first_seen: pinned.first_seen,
         changed_at: pinned.changed_at,

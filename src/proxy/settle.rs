@@ -83,7 +83,7 @@ pub(super) fn settle(cx: &mut WriteContext<'_>, call: &OpenCall, ending: &Ending
         _ => (Money::ZERO, String::new()),
     };
     if unneeded > Money::ZERO {
-        budget::give_back(cx, &call.session_id, unneeded)?;
+        budget::give_back(cx, &call.session_id, unneeded, call.started_at)?;
     }
     if gives_back {
         for counted in &call.uses {

@@ -14,6 +14,7 @@ mod connection;
 pub mod copying;
 mod counters;
 mod durability;
+mod erasing;
 mod flagged;
 mod folding;
 mod inspection;
@@ -84,6 +85,7 @@ impl Sqlite {
     pub fn open(path: &Path) -> Result<Self> {
         let mut connection = connection::open(path)?;
         Migrator::new(&mut connection).up()?;
+        connection::overwrite_deleted(&connection)?;
         let memo = Arc::new(Memo::new(path));
         let writer = Writer::start(path, connection, Arc::clone(&memo))?;
         Ok(Self { inner: Arc::new(Inner { readers: Readers::new(path), writer, memo }) })

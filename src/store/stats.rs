@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{
     error::Result,
     model::{Day, EntryKind, EntryLine, Money, TenantId, UnixMicros},
+    store::erasing::ERASED,
 };
 
 /// What stands for the names beyond a bound.
@@ -76,6 +77,21 @@ impl Tally {
         self.sessions = self.sessions.saturating_add(i64::from(begins));
         bound.count(&mut self.by_tool, entry.tool, 1);
         bound.count(&mut self.by_action, entry.action, 1);
+    }
+
+    /// Moves a counted entry from its names to [`ERASED`]; every sum stays.
+    pub fn forget_names(&mut self, entry: &EntryLine<'_>) {
+        let move_one = |names: &mut BTreeMap<String, i64>, name: &str| {
+            let name = if names.contains_key(name) { name } else { OTHER };
+            let Some(times) = names.get_mut(name) else { return };
+            *times -= 1;
+            if *times <= 0 {
+                names.remove(name);
+            }
+            *names.entry(ERASED.to_owned()).or_default() += 1;
+        };
+        move_one(&mut self.by_tool, entry.tool);
+        move_one(&mut self.by_action, entry.action);
     }
 
     /// Counts what another has counted.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::{
     ReadApprovals, ReadProxy, WriteApprovals, WriteProxy,
     compliance::{ReadCompliance, WriteCompliance},
+    erasing::{ReadErasures, WriteErasures},
     retention::{ReadRetention, WriteRetention},
     scan::ReadRows,
     signing::{ReadSigningKeys, WriteSigningKeys},
@@ -34,6 +35,7 @@ pub trait ReadTx:
     + ReadApprovals
     + ReadStats
     + ReadRetention
+    + ReadErasures
     + ReadWebhooks
     + ReadUsage
     + ReadSigningKeys
@@ -54,6 +56,7 @@ impl<T> ReadTx for T where
         + ReadApprovals
         + ReadStats
         + ReadRetention
+        + ReadErasures
         + ReadWebhooks
         + ReadUsage
         + ReadSigningKeys
@@ -74,6 +77,7 @@ pub trait Tx:
     + WriteCounters
     + WriteApprovals
     + WriteRetention
+    + WriteErasures
     + WriteWebhooks
     + WriteUsage
     + WriteSigningKeys
@@ -109,6 +113,10 @@ pub trait ReadKeys {
     fn wrapped_data_key(&self, tenant: &TenantId) -> Result<Option<Vec<u8>>>;
     /// Tenants in the order of their ids, after `after`, at most `limit`.
     fn tenants(&self, after: &str, limit: usize) -> Result<Vec<TenantId>>;
+    /// The same, with what is known of each.
+    fn tenant_records(&self, after: &str, limit: usize) -> Result<Vec<TenantRecord>>;
+    /// The tenant of this name.
+    fn tenant_named(&self, name: &str) -> Result<Option<TenantId>>;
     /// A value that proves whether a master key is the store's own.
     fn master_key_check(&self) -> Result<Option<Vec<u8>>>;
     fn any_api_key(&self) -> Result<bool>;
@@ -118,8 +126,20 @@ pub trait ReadKeys {
     fn api_keys(&self, tenant: &TenantId, before: Option<&(UnixMicros, String)>, limit: usize) -> Result<Vec<ApiKey>>;
 }
 
+/// A tenant, as the operators of the store know it.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub struct TenantRecord {
+    pub id: TenantId,
+    /// Empty without one.
+    pub name: String,
+    pub created_at: UnixMicros,
+}
+
 #[allow(missing_docs)]
 pub trait WriteKeys {
+    /// Whether there is such a tenant.
+    fn name_tenant(&mut self, tenant: &TenantId, name: &str) -> Result<bool>;
     fn insert_tenant(&mut self, tenant: &TenantId, wrapped_data_key: &[u8], now: UnixMicros) -> Result<()>;
     /// Puts the tenant's data key as it is wrapped now.
     fn set_wrapped_data_key(&mut self, tenant: &TenantId, wrapped_data_key: &[u8]) -> Result<()>;
@@ -183,11 +203,22 @@ pub trait WriteSecrets {
 
 #[allow(missing_docs)]
 pub trait ReadPayments {
+    /// What was spent on a UTC day of what is bounded by day, by a keyed hash of whose it is.
+    fn daily_spent(&self, tenant: &TenantId, day: i64, of: &[u8; 32]) -> Result<Money>;
     fn authorization(&self, tenant: &TenantId, id: &AuthorizationId) -> Result<Option<Authorization>>;
 }
 
 #[allow(missing_docs)]
 pub trait WritePayments {
+    /// Puts what was spent on a day, and forgets some of what was spent before `forget_before`.
+    fn put_daily_spent(
+        &mut self,
+        tenant: &TenantId,
+        day: i64,
+        of: &[u8; 32],
+        spent: Money,
+        forget_before: i64,
+    ) -> Result<()>;
     fn insert_authorization(&mut self, tenant: &TenantId, authorization: &Authorization) -> Result<()>;
     fn settle_authorization(&mut self, tenant: &TenantId, authorization: &Authorization) -> Result<()>;
 }
@@ -321,6 +352,12 @@ impl Cost {
     pub fn plus(self, other: Self) -> Self {
         Self { actions: self.actions.saturating_add(other.actions), cost: self.cost.saturating_add(other.cost) }
     }
+
+    /// What is left without the other.
+    #[must_use]
+    pub fn minus(self, other: Self) -> Self {
+        Self { actions: self.actions.saturating_sub(other.actions), cost: self.cost.minus_floor_zero(other.cost) }
+    }
 }
 
 /// Whose use of a tool is counted.
@@ -350,6 +387,8 @@ pub struct IdempotentAnswer {
     /// `None` where the answer holds a secret: such answers are never kept.
     pub body: Option<String>,
     pub created_at: UnixMicros,
+    /// The session that the call named; empty if it named none. Nothing is decided by it.
+    pub session_id: String,
 }
 
 /// Small rows that are counted in: agents, tools, hourly limits, idempotency keys.

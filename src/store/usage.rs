@@ -65,8 +65,26 @@ pub trait ReadUsage {
     fn top_tools(&self, tenant: &TenantId, limit: usize) -> Result<Vec<(String, Cost)>>;
     /// The agents with most actions, likewise.
     fn top_agents(&self, tenant: &TenantId, limit: usize) -> Result<Vec<(String, Cost)>>;
+    /// What waits, of all tenants together: for whoever watches the process. It takes as long as much waits.
+    fn backlog(&self, now: UnixMicros, failures: i64) -> Result<Backlog>;
+    /// The webhooks of a tenant that have failed so often in a row, or that many events wait for: how many.
+    fn failing_webhooks(&self, tenant: &TenantId, failures: i64) -> Result<i64>;
     /// When a session's newest entry was made.
     fn last_entries_of(&self, tenant: &TenantId, sessions: &[SessionId]) -> Result<HashMap<SessionId, UnixMicros>>;
+}
+
+/// What waits in the whole store.
+#[derive(Clone, Copy, Debug, Default)]
+#[allow(missing_docs)]
+pub struct Backlog {
+    /// Approval requests that are neither decided nor expired.
+    pub approvals: i64,
+    /// Events on their way to webhooks.
+    pub events: i64,
+    /// Events that were given up.
+    pub dead_letters: i64,
+    /// Webhooks whose receivers do not take what they are sent, or that were disabled for it.
+    pub failing_webhooks: i64,
 }
 
 #[allow(missing_docs)]

@@ -134,6 +134,8 @@ pub trait WriteWebhooks {
     /// Whether it was there.
     fn delete_event(&mut self, tenant: &TenantId, webhook: i64, seq: i64) -> Result<bool>;
     fn put_dead_letter(&mut self, tenant: &TenantId, letter: &DeadLetter) -> Result<()>;
+    /// Deletes the oldest dead letters with smaller numbers, at most `limit`; answers how many.
+    fn forget_dead_letters(&mut self, tenant: &TenantId, webhook: i64, before_seq: i64, limit: usize) -> Result<usize>;
     fn delete_dead_letter(&mut self, tenant: &TenantId, webhook: i64, seq: i64) -> Result<()>;
     /// Records an attempt; its number is given out here.
     fn insert_attempt(&mut self, tenant: &TenantId, attempt: &Attempt) -> Result<()>;

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use super::daily;
 use crate::{
     call::WriteContext,
     error::{Code, Error, Result},
     gate::session,
-    model::{Money, Session, SessionId},
+    model::{Money, Session, SessionId, UnixMicros},
 };
 
 /// The one currency of budgets, until a budget can name another.
@@ -19,9 +20,19 @@ fn lineage(cx: &WriteContext<'_>, session: &Arc<Session>) -> Result<Vec<Arc<Sess
     Ok(line)
 }
 
-/// Refuses unless the session and every session above it have `amount` left.
+/// Refuses unless the session and every session above it have `amount` left, and the day has.
 pub fn require_left(cx: &WriteContext<'_>, session: &Arc<Session>, amount: Money) -> Result<()> {
-    check(&lineage(cx, session)?, amount)
+    let line = lineage(cx, session)?;
+    check(&line, amount)?;
+    daily::check(cx, &line, amount).map(drop)
+}
+
+/// Whether anything bounds what the session may spend.
+pub fn is_bounded(cx: &WriteContext<'_>, session: &Arc<Session>) -> Result<bool> {
+    let is_bounded = |level: &Arc<Session>| {
+        level.remaining().is_some() || level.daily_limit.is_some() || level.daily_ceiling.is_some()
+    };
+    Ok(lineage(cx, session)?.iter().any(is_bounded))
 }
 
 /// The first that does not have `amount` left, and what it has.
@@ -44,10 +55,12 @@ pub fn refusing(cx: &WriteContext<'_>, session: &Arc<Session>, amount: Money) ->
     Ok(first_without(&line, amount).map(|(level, _)| Arc::clone(level)))
 }
 
-/// Deducts `amount` from the session and every session above it, if each has it left.
+/// Deducts `amount` from the session and every session above it, and from the day, if each has it left.
 pub fn deduct(cx: &mut WriteContext<'_>, session: &Arc<Session>, amount: Money) -> Result<()> {
     let line = lineage(cx, session)?;
     check(&line, amount)?;
+    let bounds = daily::check(cx, &line, amount)?;
+    daily::deduct(cx, &bounds, amount)?;
     let out_of_range = || Error::invalid("amount", "the session's total would be out of range");
     for level in &line {
         let spent = level.spent.checked_add(amount).ok_or_else(out_of_range)?;
@@ -56,11 +69,13 @@ pub fn deduct(cx: &mut WriteContext<'_>, session: &Arc<Session>, amount: Money) 
     count(cx, session, amount)
 }
 
-/// Gives `amount` back to the session and every session above it.
-pub fn give_back(cx: &mut WriteContext<'_>, session_id: &SessionId, amount: Money) -> Result<()> {
+/// Gives `amount`, which was spent at `spent_at`, back to the session and every session above it, and to that day.
+pub fn give_back(cx: &mut WriteContext<'_>, session_id: &SessionId, amount: Money, spent_at: UnixMicros) -> Result<()> {
     let session = cx.tx.session(&cx.caller.tenant, session_id)?;
     let session = session.ok_or_else(|| Error::internal(format!("session {session_id} is gone")))?;
-    for level in lineage(cx, &session)? {
+    let line = lineage(cx, &session)?;
+    daily::give_back(cx, &line, amount, spent_at)?;
+    for level in line {
         cx.tx.set_spent(&cx.caller.tenant, &level.id, level.spent.minus_floor_zero(amount))?;
     }
     count(cx, &session, Money::from_nanos(-amount.nanos()))

@@ -78,7 +78,7 @@ pub fn settle(
     status: AuthorizationStatus,
 ) -> Result<PaymentSettled> {
     let returned = authorization.amount.minus_floor_zero(captured);
-    budget::give_back(cx, &authorization.session_id, returned)?;
+    budget::give_back(cx, &authorization.session_id, returned, authorization.created_at)?;
     let authorization = Authorization { captured, status, settled_at: Some(cx.now), ..authorization };
     cx.tx.settle_authorization(&cx.caller.tenant, &authorization)?;
     let session = cx.tx.session(&cx.caller.tenant, &authorization.session_id)?;

@@ -60,13 +60,13 @@ impl Ahead {
         self.entries.len() >= SEVERAL
     }
 
-    /// Gathers the next entry; `false` if it is not good, whatever the reason.
-    pub fn gather(&mut self, tenant: &TenantId, entry: &EntryBytes<'_>, erased_up_to: i64) -> bool {
+    /// Gathers the next entry, whose details were erased if `is_erased`; `false` if it is not good, whatever the reason.
+    pub fn gather(&mut self, tenant: &TenantId, entry: &EntryBytes<'_>, is_erased: bool) -> bool {
         let follows = entry.seq == self.seq + 1
             && self.last.is_none_or(|last| last == *entry.prev_hash)
             && entry.at >= self.at
             && entry.details.is_none_or(is_text)
-            && self.gather_details(entry, entry.seq <= erased_up_to);
+            && self.gather_details(entry, is_erased);
         if !follows {
             return false;
         }

@@ -14,7 +14,7 @@ use crate::{
         Usage,
         compliance::{LogTotals, MARK_EVERY},
     },
-    watch::{anomaly, canonical, chain},
+    watch::{ahead_of_clock, anomaly, canonical, chain},
     webhooks::{self, Happening},
 };
 
@@ -79,6 +79,7 @@ pub fn append(cx: &mut WriteContext<'_>, draft: Draft<'_>) -> Result<Arc<Entry>>
     let mut head = chain::authentic_head(cx.tx.as_read(), &keys, tenant)?;
     // Clocks of several processes differ; within a log, time does not go back.
     let at = cx.now.max(head.at);
+    ahead_of_clock::tell(tenant, at, cx.now);
     let judged = match draft.session {
         Some(session) => count(cx, &draft, session)?,
         None => String::new(),

@@ -17,10 +17,13 @@ use super::{canonical::hex, in_order::in_order};
 use crate::{
     crypto::{Checkpoint, Note, PublicKey, TrustedKey, Verifier},
     error::{Code, Error, Result},
+    model::Entry,
 };
 
 /// The version of the form.
 pub const VERSION: u32 = 1;
+/// The version of a bundle in which some entries were erased: an older haldir says that it does not know it.
+pub const VERSION_WITH_ERASED: u32 = 2;
 /// Bytes that a thread is given at a time, in whole lines.
 const BLOCK_BYTES: usize = 256 * 1024;
 /// The longest line: details are at most as large as a request.
@@ -55,6 +58,33 @@ pub struct EntryLine<'a> {
     pub salt: Option<std::borrow::Cow<'a, str>>,
 }
 
+/// An entry whose texts were erased. Its leaf makes the tree, and its hash the chain: neither can be changed unnoticed.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct ErasedLine {
+    pub seq: u64,
+    pub entry_id: String,
+    pub at: i64,
+    pub prev_hash: String,
+    pub hash: String,
+    pub leaf: String,
+}
+
+impl ErasedLine {
+    /// Of this entry, which is this leaf.
+    pub fn of(entry: &Entry, leaf: &[u8; 32]) -> Self {
+        Self {
+            seq: entry.seq.cast_unsigned(),
+            entry_id: entry.id.to_string(),
+            at: entry.at.0,
+            prev_hash: hex(&entry.prev_hash),
+            hash: hex(&entry.entry_hash),
+            leaf: hex(leaf),
+        }
+    }
+}
+
 /// A head that was signed when the log ended with the entry before this line.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -78,6 +108,8 @@ pub struct BundleReport {
     pub details_checked: u64,
     /// Details that are not in the bundle: erased by retention, or left out.
     pub details_erased: u64,
+    /// Entries whose texts were erased: they are in their places, and nothing says what they were.
+    pub entries_erased: u64,
     /// Heads, signed on the way, that the entries were found to agree with.
     pub heads_checked: u64,
     /// The log's name.
@@ -156,6 +188,7 @@ pub fn verify(
         entries_checked: check.tree.size(),
         details_checked: check.details.0,
         details_erased: check.details.1,
+        entries_erased: check.erased,
         heads_checked: check.heads,
         origin: checkpoint.origin,
         tree_size: checkpoint.size,
@@ -173,8 +206,10 @@ fn no_bundle(what: &str) -> Error {
 
 fn open(first: &[u8], trusted: &[TrustedKey]) -> Result<(Opening, Checkpoint, Verifier, bool)> {
     let opening: Opening = serde_json::from_slice(first).map_err(|error| no_bundle(&error.to_string()))?;
-    if opening.haldir_bundle != VERSION {
-        return Err(no_bundle(&format!("it has version {}, this haldir reads {VERSION}", opening.haldir_bundle)));
+    if !(VERSION..=VERSION_WITH_ERASED).contains(&opening.haldir_bundle) {
+        let message =
+            format!("it has version {}, this haldir reads {VERSION} and {VERSION_WITH_ERASED}", opening.haldir_bundle);
+        return Err(no_bundle(&message));
     }
     let note = Note::parse(&opening.checkpoint).map_err(|what| no_bundle(&what))?;
     let checkpoint = Checkpoint::parse(&note.text).map_err(|what| no_bundle(&what))?;

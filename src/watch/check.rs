@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::{
     ahead::{Ahead, Gathered},
     canonical, chain,
+    erasing::{Erased, Marks},
 };
 use crate::{
     crypto::{self, Frontier, Hash},
@@ -18,6 +19,7 @@ use crate::{
     model::{EntryBytes, EntryView, Money, TenantId, UnixMicros},
     store::{
         Head, ReadTx, StoredEntryProblem,
+        erasing::ErasedEntry,
         tree::{TILE_HEIGHT, TileHash},
     },
 };
@@ -38,6 +40,12 @@ pub struct BadEntry {
     pub entry_id: Option<String>,
     /// What is wrong with it.
     pub problem: String,
+}
+
+impl BadEntry {
+    fn of(entry: &EntryView<'_>, problem: &str) -> Self {
+        Self { seq: entry.seq, entry_id: Some(entry.id.to_owned()), problem: problem.to_owned() }
+    }
 }
 
 /// What the tree's tiles should hold, gathered until it is compared.
@@ -185,17 +193,34 @@ impl Check {
         tx: &dyn ReadTx,
         tenant: &TenantId,
         (first, end): (i64, i64),
-        erased_up_to: i64,
+        erased: Erased<'_>,
         tiles: &mut Tiles,
     ) -> Result<()> {
         let (mut failed, mut is_good, before) = (None, true, self.seq);
         let mut ahead = Ahead::of(self.seq, self.at, self.last);
+        let mut marks = Marks::new(tx, tenant, first);
         tx.each_row(tenant, first, &mut |row| {
             if row.is_some_and(|entry| entry.seq >= end) {
                 return false;
             }
-            is_good = row.is_some_and(|entry| ahead.gather(tenant, entry, erased_up_to))
-                && (!ahead.is_full() || self.settle(&mut ahead, tiles));
+            let Some(entry) = row else {
+                is_good = false;
+                return false;
+            };
+            let mark = match marks.of(entry.seq) {
+                Ok(mark) => mark.filter(|mark| erased.vouches(tenant, entry, mark)),
+                Err(error) => {
+                    failed = Some(error);
+                    return false;
+                }
+            };
+            if let Some(leaf) = mark.as_ref().and_then(|mark| mark.leaf) {
+                is_good = self.settle(&mut ahead, tiles) && self.follow_erased(entry, leaf).is_none();
+                ahead = Ahead::of(self.seq, self.at, self.last);
+            } else {
+                is_good = ahead.gather(tenant, entry, mark.is_some() || entry.seq <= erased.up_to)
+                    && (!ahead.is_full() || self.settle(&mut ahead, tiles));
+            }
             if tiles.levels[0].1.len() >= COMPARED_AT_A_TIME {
                 failed = tiles.compare(tx, tenant).err();
             }
@@ -211,7 +236,26 @@ impl Check {
         }
         // Something is not good. What it is, and where, is found by following the rest one by one.
         let first = if self.seq == before { first } else { self.seq + 1 };
-        self.follow_closely(tx, tenant, (first, end), erased_up_to, tiles)
+        self.follow_closely(tx, tenant, (first, end), erased, tiles)
+    }
+
+    /// Goes on by an entry whose texts were erased: its hash and its leaf were computed while they were there, and are held
+    /// against the next entry and the tree. Answers what is wrong with it.
+    fn follow_erased(&mut self, entry: &EntryBytes<'_>, leaf: Hash) -> Option<&'static str> {
+        let problem = if entry.seq != self.seq + 1 {
+            Some("the entry does not belong to this log")
+        } else if self.last.is_some_and(|last| last != *entry.prev_hash) {
+            Some("the entry does not follow the one before it: one of the two was replaced")
+        } else if entry.at < self.at {
+            Some("the entry is older than the one before it")
+        } else {
+            None
+        };
+        if problem.is_none() {
+            self.leaves.push(leaf);
+            self.go_on(&Gathered::of(entry, 0));
+        }
+        problem
     }
 
     /// Goes on by what was gathered, if each entry has its hash; `false`, and nothing is changed, if not.
@@ -237,16 +281,38 @@ impl Check {
         tx: &dyn ReadTx,
         tenant: &TenantId,
         (first, end): (i64, i64),
-        erased_up_to: i64,
+        erased: Erased<'_>,
         tiles: &mut Tiles,
     ) -> Result<()> {
         let mut failed = None;
+        let mut marks = Marks::new(tx, tenant, first);
         tx.each_entry(tenant, first, &mut |read| {
             let seq = read.as_ref().map_or_else(|problem| problem.seq, |entry| Some(entry.seq));
             if seq.is_some_and(|seq| seq >= end) {
                 return false;
             }
-            if let Err(bad) = self.follow(tenant, read, erased_up_to, tiles) {
+            let mark = match seq.map_or(Ok(None), |seq| marks.of(seq)) {
+                Ok(mark) => mark,
+                Err(error) => {
+                    failed = Some(error);
+                    return false;
+                }
+            };
+            let mark =
+                mark.filter(|mark| read.as_ref().is_ok_and(|entry| erased.vouches(tenant, &entry.bytes(), mark)));
+            let followed = match (mark, read) {
+                (Some(ErasedEntry { leaf: Some(leaf), .. }), Ok(entry)) if entry.seq <= self.seq + 1 => {
+                    let bad = |problem: &str| BadEntry::of(&entry, problem);
+                    let followed = self.follow_erased(&entry.bytes(), leaf).map_or(Ok(()), |problem| Err(bad(problem)));
+                    self.grow(tiles);
+                    followed
+                }
+                (mark, read) => {
+                    let is_erased = mark.is_some() || seq.is_some_and(|seq| seq <= erased.up_to);
+                    self.follow(tenant, read, is_erased, tiles)
+                }
+            };
+            if let Err(bad) = followed {
                 self.first_bad = Some(bad);
                 return false;
             }
@@ -258,13 +324,12 @@ impl Check {
         failed.map_or(Ok(()), Err)
     }
 
-    /// Goes on by an entry, and gathers what the tiles should hold. Retention has erased the details of every entry up to
-    /// `erased_up_to`.
+    /// Goes on by an entry, and gathers what the tiles should hold. `is_erased` says whether its details were erased.
     pub fn follow(
         &mut self,
         tenant: &TenantId,
         read: Result<EntryView<'_>, StoredEntryProblem>,
-        erased_up_to: i64,
+        is_erased: bool,
         tiles: &mut Tiles,
     ) -> Result<(), BadEntry> {
         let expected = self.seq + 1;
@@ -286,10 +351,10 @@ impl Check {
         } else if entry.at < self.at {
             Some("the entry is older than the one before it")
         } else {
-            details_problem(&entry.bytes(), entry.seq <= erased_up_to)
+            details_problem(&entry.bytes(), is_erased)
         };
         if let Some(problem) = problem {
-            return Err(BadEntry { seq: entry.seq, entry_id: Some(entry.id.to_owned()), problem: problem.to_owned() });
+            return Err(BadEntry::of(&entry, problem));
         }
         self.leaves.push(crypto::leaf_hash(&self.bytes));
         self.go_on(&Gathered::of(&entry.bytes(), self.bytes.len()));
@@ -372,7 +437,7 @@ impl Check {
 pub(super) fn details_problem(entry: &EntryBytes<'_>, erased: bool) -> Option<&'static str> {
     match (entry.details, entry.details_salt, entry.details_digest) {
         (None, None, _) if erased => None,
-        _ if erased => Some("the details were erased by retention, and somebody put some in their place"),
+        _ if erased => Some("the details were erased, and somebody put some in their place"),
         (None, None, None) => None,
         (Some(details), Some(salt), Some(digest)) => (canonical::details_digest(salt, details) != *digest)
             .then_some("the details were altered: they do not match their digest"),

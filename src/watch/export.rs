@@ -196,6 +196,9 @@ pub struct Line<'a> {
     kind: EntryKind,
     actor: &'a str,
     details_digest: Option<String>,
+    /// Only where it is true.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    erased: bool,
 }
 
 impl<'a> Line<'a> {
@@ -219,6 +222,7 @@ impl<'a> Line<'a> {
             kind: entry.kind,
             actor: &entry.actor,
             details_digest: entry.details_digest.map(|digest| hex(&digest)),
+            erased: entry.is_erased(),
         })
     }
 }

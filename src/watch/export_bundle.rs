@@ -5,13 +5,17 @@ use serde::Deserialize;
 use serde_json::{json, value::RawValue};
 
 use super::{
-    bundle::{EntryLine, HeadLine, Opening, VERSION},
+    bundle::{EntryLine, ErasedLine, HeadLine, Opening, VERSION, VERSION_WITH_ERASED},
     canonical::{self, hex},
-    chain, export, tree,
+    chain,
+    erasing::Marks,
+    export, tree,
 };
 use crate::{
     call::{Finished, Head, Sink, Start, StreamContext, StreamOperation},
+    crypto::Hash,
     error::{Error, Result},
+    model::{Entry, TenantId},
     store::{AuditQuery, ReadTx, StoredEntryProblem, tree::RecordedHead},
 };
 
@@ -41,7 +45,14 @@ impl StreamOperation for ExportBundle {
         while next <= size {
             let query =
                 AuditQuery { first_seq: Some(next), before_seq: Some(size + 1), limit: PAGE, ..AuditQuery::default() };
-            let page = cx.store.read(|tx| tx.entries_forward(tenant, &query))?;
+            let (page, leaves) = cx.store.read(|tx| {
+                let page = tx.entries_forward(tenant, &query)?;
+                let mut marks = Marks::new(tx, tenant, next);
+                let leaf = |entry: &Entry| Ok(marks.of(entry.seq)?.and_then(|mark| mark.leaf));
+                let leaves: Vec<Option<Hash>> = page.entries.iter().flatten().map(leaf).collect::<Result<_>>()?;
+                Ok((page, leaves))
+            })?;
+            let mut leaves = leaves.into_iter();
             if page.entries.is_empty() {
                 return Err(Error::internal(format!("entry {next} of {tenant} is missing and cannot be exported")));
             }
@@ -49,14 +60,10 @@ impl StreamOperation for ExportBundle {
                 let entry = read.map_err(|StoredEntryProblem { problem, .. }| {
                     Error::internal(format!("entry {next} of {tenant} was altered and cannot be exported: {problem}"))
                 })?;
-                let bytes = String::from_utf8(canonical::bytes(tenant, &entry)).map_err(Error::internal)?;
-                let line = EntryLine {
-                    entry: &RawValue::from_string(bytes).map_err(Error::internal)?,
-                    hash: hex(&entry.entry_hash).into(),
-                    details: entry.details.as_deref().map(Into::into),
-                    salt: entry.details_salt.map(|salt| hex_of(&salt).into()),
-                };
-                write_line(&mut out, &line)?;
+                match leaves.next().flatten().filter(|_| entry.is_erased()) {
+                    Some(leaf) => write_line(&mut out, &json!({"erased": ErasedLine::of(&entry, &leaf)}))?,
+                    None => write_entry(&mut out, tenant, &entry)?,
+                }
                 while heads.last().is_some_and(|head| head.tree_size <= entry.seq) {
                     if let Some(head) = heads.pop().filter(|head| head.tree_size == entry.seq) {
                         write_line(&mut out, &json!({"head": line_of(&head)}))?;
@@ -74,6 +81,17 @@ impl StreamOperation for ExportBundle {
     }
 }
 
+fn write_entry(out: &mut Sink, tenant: &TenantId, entry: &Entry) -> Result<()> {
+    let bytes = String::from_utf8(canonical::bytes(tenant, entry)).map_err(Error::internal)?;
+    let line = EntryLine {
+        entry: &RawValue::from_string(bytes).map_err(Error::internal)?,
+        hash: hex(&entry.entry_hash).into(),
+        details: entry.details.as_deref().map(Into::into),
+        salt: entry.details_salt.map(|salt| hex_of(&salt).into()),
+    };
+    write_line(out, &line)
+}
+
 fn hex_of(bytes: &[u8]) -> String {
     canonical::hex(bytes)
 }
@@ -87,7 +105,9 @@ fn open(tx: &dyn ReadTx, cx: &StreamContext<'_>) -> Result<(Opening, i64, Vec<Re
     let origin = tree::origin(tenant, keys.log_name);
     let checkpoint = tree::checkpoint(&signing, &origin, frontier.size(), frontier.root(), cx.now).to_string();
     let keys = signing.published().iter().map(|published| tree::verifier(&origin, published).to_string()).collect();
-    let opening = Opening { haldir_bundle: VERSION, tenant_id: tenant.to_string(), origin, checkpoint, keys };
+    let has_erased = !tx.erased_entries(tenant, 1, 1)?.is_empty();
+    let haldir_bundle = if has_erased { VERSION_WITH_ERASED } else { VERSION };
+    let opening = Opening { haldir_bundle, tenant_id: tenant.to_string(), origin, checkpoint, keys };
     Ok((opening, head.seq, heads_after(tx, cx, 0, head.seq)?))
 }
 

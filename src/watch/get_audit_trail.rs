@@ -94,6 +94,11 @@ pub struct AuditEntry {
     prev_hash: String,
     /// BLAKE3 over this entry's canonical bytes, in hexadecimal.
     entry_hash: String,
+    /// True where the entry was erased at an operator's word: only its place, time, cost and hashes are left. Absent
+    /// otherwise.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schemars(default)]
+    erased: bool,
     /// What keeps the entry from being read: it was altered outside haldir, and its other fields say nothing. Absent
     /// otherwise; whether an entry that can be read is unaltered, verifyAuditTrail says.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -107,6 +112,7 @@ impl AuditEntry {
             Ok(entry) => entry,
             Err(StoredEntryProblem { seq, problem }) => return Self::unreadable(seq.unwrap_or_default(), &problem),
         };
+        let erased = entry.is_erased();
         let Ok(details) = entry.details.map(RawValue::from_string).transpose() else {
             return Self::unreadable(entry.seq, "details is not JSON");
         };
@@ -114,6 +120,7 @@ impl AuditEntry {
             entry_id: entry.id.to_string(),
             seq: entry.seq,
             kind: entry.kind,
+            erased,
             session_id: entry.session_id,
             agent_id: entry.agent_id,
             tool: entry.tool,
@@ -150,6 +157,7 @@ impl AuditEntry {
             details_digest: None,
             prev_hash: String::new(),
             entry_hash: String::new(),
+            erased: false,
             unreadable: Some(format!("the entry was altered: {problem}")),
         }
     }

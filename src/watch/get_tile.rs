@@ -20,7 +20,8 @@ const MAX_LEVEL: u32 = 63;
 const MAX_ENTRY_BYTES: usize = 0xffff;
 
 /// Read a tile of the log's Merkle tree, or a bundle of its entries' canonical bytes, at the paths of C2SP tlog-tiles:
-/// `<level>/<index>` or `entries/<index>`, with `.p/<width>` behind it for one that is not full.
+/// `<level>/<index>` or `entries/<index>`, with `.p/<width>` behind it for one that is not full. An entry that was erased is
+/// empty in a bundle; its hash in the tile stays.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GetTile {
@@ -37,9 +38,10 @@ impl StreamOperation for GetTile {
         let not_found = || Error::not_found("the tile").field("tile");
         let wanted = Wanted::parse(self.tile.as_str()).ok_or_else(not_found)?;
         let bytes = cx.store.read(|tx| wanted.read(tx, cx))?.ok_or_else(not_found)?;
-        // A tile never changes: a full one for good, and another width is another tile.
-        let head =
-            Head::new("application/octet-stream").header("cache-control", "private, max-age=31536000, immutable");
+        // A tile of hashes never changes: a full one for good, and another width is another tile.
+        // Entries may be erased later; hashes never change.
+        let cached = if wanted.level.is_some() { "private, max-age=31536000, immutable" } else { "private, no-cache" };
+        let head = Head::new("application/octet-stream").header("cache-control", cached);
         let mut out = start.begin(head)?;
         out.write(&bytes)?;
         out.finish()
@@ -101,7 +103,8 @@ impl Wanted {
             let mut bytes = Vec::new();
             let entries = tx.entries_forward(tenant, &query)?.entries;
             for entry in entries.iter().flatten() {
-                let canonical = canonical::bytes(tenant, entry);
+                // Nothing is left of an erased entry but its leaf, which the tile of level 0 has.
+                let canonical = if entry.is_erased() { Vec::new() } else { canonical::bytes(tenant, entry) };
                 let length = u16::try_from(canonical.len()).map_err(|_| too_long(entry.seq))?;
                 bytes.extend_from_slice(&length.to_be_bytes());
                 bytes.extend_from_slice(&canonical);

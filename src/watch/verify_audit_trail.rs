@@ -9,6 +9,7 @@ use super::{
     canonical::hex,
     chain,
     check::{BadEntry, Check, Tiles},
+    erasing::Erased,
     retention, tree,
 };
 use crate::{
@@ -64,11 +65,11 @@ impl Verification {
         let tenant = &cx.caller.tenant;
         let keys = cx.services.keyring.tenant(cx.tx, tenant)?;
         let mut check = Check::default().plainly(plainly).counting(counted.cloned());
-        let erased_up_to = retention::erased_up_to(cx.tx, &keys, tenant)?;
+        let erased = Erased::read(cx.tx, &keys, tenant)?;
         tree::require_built(cx.tx, tenant)?;
         let mut tiles = Tiles::new(true);
         // From the smallest number there is: an entry in front of the first would be one too many.
-        check.follow_stored(cx.tx, tenant, (i64::MIN, i64::MAX), erased_up_to, &mut tiles)?;
+        check.follow_stored(cx.tx, tenant, (i64::MIN, i64::MAX), erased, &mut tiles)?;
         let head = cx.tx.head(tenant)?;
         if check.first_bad.is_none() {
             let authentic = |head: &Head| chain::is_authentic(&keys, tenant, head);

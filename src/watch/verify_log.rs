@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{
     chain,
     check::{BadEntry, Check, Tiles},
+    erasing::Erased,
     in_order::in_order,
     retention, tree,
     verify_audit_trail::Verification,
@@ -21,8 +22,8 @@ const ENTRIES_AT_A_TIME: i64 = 4_096;
 
 /// Checks every entry of the log as it was when this began; `progress` is told how many are done, of how many.
 ///
-/// Each part is read on a snapshot of its own: entries never change, but for details that retention erases, and how far
-/// that has come is read on the same snapshot.
+/// Each part is read on a snapshot of its own: entries never change, but for what is erased of them, and that is read on
+/// the same snapshot.
 pub fn verify(
     store: &Store,
     keyring: &Keyring,
@@ -51,7 +52,7 @@ fn verify_by(
     // One by one, on one snapshot.
     let one_by_one = |check: &mut Check, first: i64, tiles: &mut Tiles| {
         store.read(|tx| {
-            let erased = retention::erased_up_to(tx, &keys, tenant)?;
+            let erased = Erased::read(tx, &keys, tenant)?;
             check.follow_stored(tx, tenant, (first, total + 1), erased, tiles)
         })
     };
@@ -64,7 +65,7 @@ fn verify_by(
     };
     let work = |(first, end): (i64, i64)| -> Result<(i64, Check, Tiles)> {
         store.read(|tx| {
-            let erased = retention::erased_up_to(tx, &keys, tenant)?;
+            let erased = Erased::read(tx, &keys, tenant)?;
             let (mut check, mut tiles) = (Check::behind(first - 1).plainly(plainly), Tiles::new(true));
             check.follow_stored(tx, tenant, (first, end), erased, &mut tiles)?;
             tiles.compare(tx, tenant)?;
@@ -90,7 +91,7 @@ fn verify_by(
     }
     if let (None, Some(read)) = (&check.first_bad, beyond) {
         let read = read.as_ref().map(Entry::view).map_err(Clone::clone);
-        check.first_bad = check.follow(tenant, read, 0, &mut Tiles::new(false)).err();
+        check.first_bad = check.follow(tenant, read, false, &mut Tiles::new(false)).err();
     }
     if check.first_bad.is_none() {
         check.first_bad = end(store, &keys, tenant, &check, head.as_ref(), &mut tiles)?;

@@ -2,7 +2,7 @@
 //! at a time sends a webhook's events, and that another goes on if that one dies.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -36,12 +36,24 @@ const KEEP_SECONDS: i64 = 30 * 86_400;
 /// Steps of one cleaning; what is left then waits for the next.
 const MAX_CLEAN_STEPS: usize = 50;
 
+/// Between two words of the log about one receiver that is dead.
+const TELL_EVERY: Duration = Duration::from_secs(3_600);
+/// Receivers that the log is told of.
+const MAX_TOLD: usize = 1_024;
+
 /// Who the audit log says disabled a webhook.
 const PRINCIPAL: &str = "haldir";
 
 /// Delivers until told to stop; attempts that are under way then are taken back, to be made again.
 pub async fn run(store: Store, services: Arc<Services>, stop: CancellationToken) {
-    let courier = Arc::new(Courier { store, services, stop, busy: Mutex::default(), client: Mutex::default() });
+    let courier = Arc::new(Courier {
+        store,
+        services,
+        stop,
+        busy: Mutex::default(),
+        client: Mutex::default(),
+        told: Mutex::default(),
+    });
     let places = Arc::new(Semaphore::new(MAX_AT_ONCE));
     let mut rounds = JoinSet::new();
     let mut clean_at = Instant::now() + FIRST_CLEAN_AFTER;
@@ -76,6 +88,18 @@ pub async fn run(store: Store, services: Arc<Services>, stop: CancellationToken)
     while rounds.join_next().await.is_some() {}
 }
 
+/// The last attempt in a few words.
+fn how_it_ended(outcome: &queue::Outcome) -> String {
+    if outcome.status == 0 { outcome.error.clone() } else { format!("answered {}", outcome.status) }
+}
+
+/// Where a receiver is, without path and query, which may hold secrets.
+fn host_and_port(url: &str) -> String {
+    let url = reqwest::Url::parse(url).ok();
+    let place = url.as_ref().and_then(|url| Some((url.host_str()?, url.port_or_known_default()?)));
+    place.map_or_else(String::new, |(host, port)| format!("{host}:{port}"))
+}
+
 struct Courier {
     store: Store,
     services: Arc<Services>,
@@ -84,6 +108,8 @@ struct Courier {
     busy: Mutex<HashSet<(TenantId, i64)>>,
     /// Made when the first event is due: many processes never have one.
     client: Mutex<Option<Client>>,
+    /// When the log was last told of a receiver that is dead.
+    told: Mutex<HashMap<(TenantId, i64), Instant>>,
 }
 
 /// A webhook that a round of this process is at work on.
@@ -124,9 +150,34 @@ impl Courier {
             } else {
                 tracing::info!(webhook = id, status = outcome.status, error = outcome.error, "a webhook failed");
             }
+            let how = how_it_ended(&outcome);
             next = self.write(tenant, move |cx| queue::settle(cx, &job, &outcome)).await?;
+            self.tell_of_dead(tenant, id, &how);
         }
         Ok(())
+    }
+
+    /// Says in the log that a receiver takes nothing, at first and then once an hour.
+    fn tell_of_dead(&self, tenant: &TenantId, id: i64, how: &str) {
+        let Ok(Some(webhook)) = self.store.read(|tx| tx.webhook(tenant, id)) else { return };
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (tenant.clone(), id);
+        if webhook.failures < queue::DEAD_AFTER {
+            if told.remove(&key).is_some() {
+                tracing::warn!(webhook = id, %tenant, "the receiver takes events again");
+            }
+            return;
+        }
+        let is_due = told.get(&key).is_none_or(|last| last.elapsed() >= TELL_EVERY);
+        if !is_due || (told.len() >= MAX_TOLD && !told.contains_key(&key)) {
+            return;
+        }
+        told.insert(key, Instant::now());
+        let (failures, waiting, receiver) = (webhook.failures, webhook.waiting, host_and_port(&webhook.url));
+        tracing::warn!(
+            webhook = id, %tenant, receiver, failures, waiting, last = how,
+            "a webhook's receiver takes nothing: its events wait, up to 100,000 of them"
+        );
     }
 
     fn client(&self) -> Result<Client> {

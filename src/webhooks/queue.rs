@@ -19,6 +19,12 @@ use crate::{
 const MAX_REFUSALS: i64 = 5;
 /// Events that may wait for one webhook; one more is a dead letter at once.
 const MAX_WAITING: i64 = 100_000;
+/// Numbers of events among which a webhook's dead letters are kept: older ones make way for new ones.
+const MAX_DEAD: i64 = 100_000;
+/// Old dead letters that make way for a new one: more than one, so that they become fewer.
+const MAKE_WAY: usize = 2;
+/// Attempts that failed in a row after which the receiver is said to be dead.
+pub const DEAD_AFTER: i64 = 5;
 /// Events of a webhook that ended that are put away in one transaction.
 const STEP: usize = 200;
 /// The status by which a receiver says that it is gone for good.
@@ -44,7 +50,8 @@ pub(super) fn put(
     };
     if webhook.waiting >= MAX_WAITING {
         let reason = format!("{MAX_WAITING} events were waiting already");
-        cx.tx.put_dead_letter(tenant, &DeadLetter { webhook_id: webhook.id, event, died_at: cx.now, reason })?;
+        let letter = DeadLetter { webhook_id: webhook.id, event, died_at: cx.now, reason };
+        put_dead_letter(cx, &letter, webhook.last_seq)?;
     } else {
         webhook.waiting += 1;
         // If others wait already, it is not its turn, and the time of the next attempt stands.
@@ -149,7 +156,14 @@ fn bury(cx: &mut WriteContext<'_>, webhook: &mut Webhook, event: QueuedEvent, re
     cx.tx.delete_event(tenant, webhook.id, event.seq)?;
     webhook.waiting -= 1;
     let letter = DeadLetter { webhook_id: webhook.id, event, died_at: cx.now, reason: reason.to_owned() };
-    cx.tx.put_dead_letter(tenant, &letter)
+    put_dead_letter(cx, &letter, webhook.last_seq)
+}
+
+/// Keeps a dead letter, among a bounded number of them.
+fn put_dead_letter(cx: &mut WriteContext<'_>, letter: &DeadLetter, last_seq: i64) -> Result<()> {
+    let tenant = &cx.caller.tenant;
+    cx.tx.put_dead_letter(tenant, letter)?;
+    cx.tx.forget_dead_letters(tenant, letter.webhook_id, last_seq - MAX_DEAD, MAKE_WAY).map(drop)
 }
 
 /// Gives a lease back without an attempt.

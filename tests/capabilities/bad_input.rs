@@ -86,7 +86,7 @@ fn base(operation: &Operation, session: &str) -> Vec<(String, String)> {
                 "retain_days" => json!(36_500),
                 "name" | "value" | "action" | "agent_id" | "scope" => json!("x"),
                 "entry_id" | "authorization_id" | "prefix" | "request_id" | "rule_id" | "schedule_id" | "tool"
-                | "policy_id" => json!("none"),
+                | "policy_id" | "tenant_id" => json!("none"),
                 "tier" => json!("pro"),
                 "cadence" => json!("daily"),
                 "delivery" => json!("webhook:1"),

@@ -13,7 +13,7 @@ use crate::{
     error::{Code, Error, Result},
     measure::{Distribution, Histogram, MEASURES},
     model::{Clock, Credential, Tier, time::SystemClock},
-    operations,
+    operations::{self, Backlog},
 };
 
 /// The text format (<https://prometheus.io/docs/instrumenting/exposition_formats>).
@@ -42,7 +42,11 @@ pub async fn metrics(
 ) -> Response {
     match admitted(&app, &headers) {
         Ok(()) => {
-            let mut response = Response::new(Body::from(exposition()));
+            let haldir = app.shared.haldir.clone();
+            // It asks the store and the disk.
+            let figures = tokio::task::spawn_blocking(move || (haldir.backlog().ok(), haldir.disk())).await;
+            let (backlog, disk) = figures.unwrap_or_default();
+            let mut response = Response::new(Body::from(exposition(backlog, disk)));
             response.headers_mut().insert(header::CONTENT_TYPE, TEXT_FORMAT);
             response
         }
@@ -73,10 +77,11 @@ fn unauthorized() -> Error {
 }
 
 /// Every measure in the text format.
-fn exposition() -> String {
+fn exposition(backlog: Option<Backlog>, disk: (Option<u64>, Option<u64>)) -> String {
     let mut text = Exposition(String::with_capacity(64 * 1024));
     // Writing to a String does not fail.
     let _ = text.write_all();
+    let _ = text.write_store(backlog, disk);
     text.0
 }
 
@@ -113,6 +118,40 @@ impl Exposition {
         if let Some(bytes) = resident_bytes() {
             self.head("process_resident_memory_bytes", "gauge", "Memory in use.")?;
             writeln!(self.0, "process_resident_memory_bytes {bytes}")?;
+        }
+        Ok(())
+    }
+
+    /// What waits, and the room that is left.
+    fn write_store(&mut self, backlog: Option<Backlog>, (size, free): (Option<u64>, Option<u64>)) -> fmt::Result {
+        self.head("haldir_refused_total", "counter", "Calls that were refused, by the code of the error.")?;
+        for code in Code::ALL {
+            let count = MEASURES.refused_by(*code as usize).get();
+            if count > 0 {
+                writeln!(self.0, "haldir_refused_total{{code=\"{}\"}} {count}", code.name())?;
+            }
+        }
+        let waiting = backlog.map(|backlog| {
+            [
+                ("haldir_approvals_waiting", "Approval requests that wait for a decision.", backlog.approvals),
+                ("haldir_webhook_events_waiting", "Events on their way to webhooks.", backlog.events),
+                ("haldir_webhook_dead_letters", "Events that were given up.", backlog.dead_letters),
+                ("haldir_webhooks_failing", "Webhooks whose receivers take nothing.", backlog.failing_webhooks),
+            ]
+        });
+        for (name, help, value) in waiting.into_iter().flatten() {
+            self.head(name, "gauge", help)?;
+            writeln!(self.0, "{name} {value}")?;
+        }
+        let sizes = [
+            ("haldir_store_size_bytes", "The database and its write-ahead log.", size),
+            ("haldir_disk_free_bytes", "The room that the store's disk has left.", free),
+        ];
+        for (name, help, value) in sizes {
+            if let Some(value) = value {
+                self.head(name, "gauge", help)?;
+                writeln!(self.0, "{name} {value}")?;
+            }
         }
         Ok(())
     }
@@ -189,6 +228,12 @@ pub async fn status(State(app): State<App>) -> Response {
         (_, 0) => ("ok", "every upstream server that was called answers"),
         _ => ("degraded", "an upstream server fails, and is left alone for a while"),
     };
+    let haldir = app.shared.haldir.clone();
+    let failing = tokio::task::spawn_blocking(move || haldir.backlog().map_or(0, |found| found.failing_webhooks)).await;
+    let webhooks = match failing {
+        Ok(0) => ("ok", "ok"),
+        _ => ("degraded", "a webhook's receiver takes nothing; its events wait"),
+    };
     let components = [
         component("api", "ok", "ok"),
         match (database, writes) {
@@ -198,6 +243,7 @@ pub async fn status(State(app): State<App>) -> Response {
         },
         component("billing", "off", "there is none"),
         component("proxy", proxy.0, proxy.1),
+        component("webhooks", webhooks.0, webhooks.1),
     ];
     let body = json!({
         "status": match (database, writes) {

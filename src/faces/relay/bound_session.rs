@@ -28,6 +28,8 @@ pub struct SessionTerms {
     pub scopes: Option<Scopes>,
     /// The most that it may spend, in USD.
     pub budget: Option<Money>,
+    /// The most that it may spend in a UTC day, in USD, whatever process it is in.
+    pub daily_budget: Option<Money>,
     /// Seconds from the first call to the last; without it there is no end.
     pub ttl: Option<i64>,
     /// A session that was made for it already.
@@ -66,6 +68,11 @@ impl BoundSession {
         self.terms.scopes.clone().filter(|_| self.terms.session.is_none())
     }
 
+    /// Whether its operator bounds what it may spend.
+    pub fn has_budget(&self) -> bool {
+        self.terms.budget.is_some() || self.terms.daily_budget.is_some()
+    }
+
     /// The session's id.
     pub async fn id(&self) -> Result<SessionId> {
         if let Some(session) = &self.terms.session {
@@ -98,7 +105,7 @@ impl BoundSession {
     }
 
     async fn make(&self) -> Result<Made> {
-        let SessionTerms { agent, scopes, budget, ttl, .. } = &self.terms;
+        let SessionTerms { agent, scopes, budget, daily_budget, ttl, .. } = &self.terms;
         let mut input = json!({
             "agent_id": agent.as_deref().unwrap_or(DEFAULT_AGENT), "ttl": ttl.unwrap_or(DEFAULT_TTL),
         });
@@ -107,11 +114,12 @@ impl BoundSession {
             None => json!(DEFAULT_SCOPES),
         };
         let mut input = input.to_string();
-        if let Some(budget) = budget {
+        for (field, amount) in [("spend_limit", budget), ("daily_spend_limit", daily_budget)] {
+            let Some(amount) = amount else { continue };
             // As text, so that the amount stays exact.
-            let amount = serde_json::to_string(budget).map_err(Error::internal)?;
+            let amount = serde_json::to_string(amount).map_err(Error::internal)?;
             input.truncate(input.len() - 1);
-            input = format!("{input},\"spend_limit\":{amount}}}");
+            input = format!("{input},\"{field}\":{amount}}}");
         }
         let operation =
             operations::named("createSession").ok_or_else(|| Error::internal("there is no createSession"))?;

@@ -1,6 +1,9 @@
 //! haldir's own decisions, as the relay asks for them.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use futures::{FutureExt, future::BoxFuture};
 use serde_json::value::RawValue;
@@ -16,7 +19,7 @@ use crate::{
     model::{Credential, SessionId, UpstreamName},
     operations::{
         Haldir,
-        proxied::{self, Attempt, Audience, Going, Held, OutwardContext, Verdict},
+        proxied::{self, Attempt, Audience, Going, Held, OutwardContext, Uncounted, Verdict},
         tool_changes::ToolChanges,
     },
     upstream::{Failure, FailureKind, Link},
@@ -46,6 +49,8 @@ pub struct Governor {
     link: Option<Arc<Link>>,
     /// Where changes of what may be called are looked for.
     changes: ToolChanges,
+    /// Whether it was said what the budget does not count.
+    warned: AtomicBool,
 }
 
 impl Governor {
@@ -58,7 +63,8 @@ impl Governor {
         tools: Tools,
         (asking, changes): (Asking, ToolChanges),
     ) -> Self {
-        Self { haldir, credential, upstream, session, tools, asking, link: None, changes }
+        let warned = AtomicBool::new(false);
+        Self { haldir, credential, upstream, session, tools, asking, link: None, changes, warned }
     }
 
     /// Of an upstream that is reached over this connection.
@@ -100,6 +106,28 @@ impl Governor {
             }
             Verdict::Refused(error) => Decision::of(&error),
         })
+    }
+
+    /// Says once that a budget counts nothing, or not all that looks like an amount.
+    fn warn_of_uncounted(&self, cx: &OutwardContext) -> Result<()> {
+        let has_budget = self.session.as_ref().is_some_and(|session| session.has_budget());
+        if !has_budget || self.warned.swap(true, Ordering::Relaxed) {
+            return Ok(());
+        }
+        let Uncounted { any_counted, amounts } = proxied::uncounted(cx, &self.upstream)?;
+        let upstream = &self.upstream;
+        if !any_counted {
+            tracing::warn!(
+                %upstream,
+                "a budget is set, but no tool of this server has a marked cost: nothing counts against it. Mark costs with \
+                 `haldir call mark-tool`"
+            );
+        }
+        if !amounts.is_empty() {
+            let amounts = amounts.join(", ");
+            tracing::warn!(%upstream, %amounts, "arguments that look like amounts, and count against no budget");
+        }
+        Ok(())
     }
 
     async fn held(&self, cx: &OutwardContext, held: Held, asks: bool) -> Result<Decision> {
@@ -172,7 +200,8 @@ impl Govern for Governor {
         async move {
             let cx = self.haldir.watch_proxy(&self.credential)?;
             let audience = if self.tools == Tools::Observed { Audience::Everyone } else { Audience::One };
-            self.haldir.observe_tools(&cx, &self.upstream, tools, audience).await.map(drop)
+            self.haldir.observe_tools(&cx, &self.upstream, tools, audience).await?;
+            self.warn_of_uncounted(&cx)
         }
         .boxed()
     }

@@ -32,15 +32,20 @@ pub struct WrapOptions {
     /// What the agent may do, separated by commas, such as `execute:github:search`. Default: execute,read,browse.
     #[arg(long, env = "HALDIR_SCOPES", value_name = "LIST")]
     scopes: Option<String>,
-    /// The most that the agent may spend, in USD. Default: the ceiling.
+    /// The most that the agent may spend from one start of the client to its end, in USD. Default: the ceiling. It counts only
+    /// tools whose cost is marked (haldir call mark-tool), and each start has it anew: see --daily-budget.
     #[arg(long, env = "HALDIR_BUDGET", value_name = "USD")]
     budget: Option<String>,
+    /// The most that the agent may spend in a UTC day, in USD, however often the client is started: it counts by the agent's
+    /// name, over all servers that are wrapped with one. Only tools whose cost is marked count. Default: no limit.
+    #[arg(long, env = "HALDIR_DAILY_BUDGET", value_name = "USD")]
+    daily_budget: Option<String>,
     /// How long from the first call until no further one is let through, such as 8h; a number is seconds. Default: no end.
     #[arg(long, env = "HALDIR_TTL", value_name = "DURATION", value_parser = parse_seconds)]
     ttl: Option<i64>,
     /// A session that was made for the agent, instead of one of its own.
     #[arg(long, env = "HALDIR_SESSION_ID", value_name = "ID", hide_env_values = true,
-        conflicts_with_all = ["agent", "scopes", "budget", "ttl"])]
+        conflicts_with_all = ["agent", "scopes", "budget", "daily_budget", "ttl"])]
     session: Option<String>,
     /// A file with policies that are added to the store, once each, such as `{"policies": [{"type": "block_tool", …}]}`.
     #[arg(long, env = "HALDIR_POLICY", value_name = "FILE")]
@@ -68,7 +73,8 @@ impl WrapOptions {
     /// What the agent is granted.
     pub fn terms(&self) -> Result<SessionTerms> {
         let scopes = self.scopes.as_deref().map(Scopes::parse_list).transpose();
-        let budget = self.budget.as_deref().map(Money::from_str).transpose();
+        let amount = |text: &Option<String>| text.as_deref().map(Money::from_str).transpose();
+        let (budget, daily_budget) = (amount(&self.budget), amount(&self.daily_budget));
         let session = self.session.clone().map(SessionId::parse).transpose();
         if self.ttl.is_some_and(|ttl| ttl < 1) {
             return Err(bad_setting("HALDIR_TTL", "must be at least 1 second"));
@@ -77,6 +83,7 @@ impl WrapOptions {
             agent: self.agent.clone(),
             scopes: scopes.map_err(|problem| bad_setting("HALDIR_SCOPES", &problem))?,
             budget: budget.map_err(|problem| bad_setting("HALDIR_BUDGET", &problem))?,
+            daily_budget: daily_budget.map_err(|problem| bad_setting("HALDIR_DAILY_BUDGET", &problem))?,
             ttl: self.ttl,
             session: session.map_err(|problem| bad_setting("HALDIR_SESSION_ID", &problem))?,
         })

@@ -192,6 +192,14 @@ pub fn named_amount(arguments: &str) -> Result<Money> {
     Ok(amounts.max().unwrap_or(Money::ZERO))
 }
 
+/// The first amount that the arguments name as one and that is not nothing, and where it stands as a JSON pointer.
+pub fn first_named(arguments: &str) -> Result<Option<(String, Money)>> {
+    let mut found = Vec::new();
+    collect(arguments, String::new(), "", &mut found)?;
+    let mut amounts = found.iter().filter(|value| is_amount(&value.name));
+    Ok(amounts.find_map(|value| Some((value.path.clone(), read(value).filter(|amount| *amount > Money::ZERO)?))))
+}
+
 /// The amount at a JSON pointer.
 pub fn amount_at(arguments: &str, pointer: &str) -> Result<Option<Money>> {
     let mut found = Vec::new();
@@ -249,7 +257,8 @@ fn words(name: &str) -> Vec<String> {
     words
 }
 
-fn is_amount(name: &str) -> bool {
+/// Whether a name is that of an amount.
+pub fn is_amount(name: &str) -> bool {
     words(name).iter().any(|word| AMOUNT.contains(&word.as_str()))
 }
 

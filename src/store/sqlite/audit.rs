@@ -29,6 +29,8 @@ macro_rules! entry {
     };
 }
 
+pub(super) use entry;
+
 /// Entries that pass the filters, in the order of the log or from its end.
 macro_rules! filtered {
     ($index:literal, $lead:literal, $order:literal) => {
@@ -102,7 +104,7 @@ pub(super) fn hash(bytes: Vec<u8>) -> [u8; 32] {
 }
 
 /// An entry, or what keeps it from being read as one.
-fn read(row: &Row<'_>) -> Result<Entry, StoredEntryProblem> {
+pub(super) fn read(row: &Row<'_>) -> Result<Entry, StoredEntryProblem> {
     stored(row).and_then(|entry| entry.to_entry()).map_err(|problem| unreadable(row, problem))
 }
 

@@ -96,6 +96,20 @@ pub(super) fn connect(path: &Path, flags: OpenFlags) -> Result<Connection> {
     Ok(connection)
 }
 
+/// What is deleted is overwritten where it stood, so that no old copy of a name outlives what is erased later. Pages that
+/// become free are not: that would be writing for nothing, but where something is erased.
+pub(super) fn overwrite_deleted(connection: &Connection) -> Result<()> {
+    Ok(connection.pragma_update(None, "secure_delete", "FAST")?)
+}
+
+/// Does `work` so that pages that become free are overwritten as well.
+pub(super) fn overwriting<T>(connection: &Connection, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    connection.pragma_update(None, "secure_delete", true)?;
+    let done = work();
+    overwrite_deleted(connection)?;
+    done
+}
+
 thread_local! {
     static AT_ONCE: Cell<bool> = const { Cell::new(false) };
 }

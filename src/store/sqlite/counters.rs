@@ -16,7 +16,10 @@ use super::{
 use crate::{
     error::Result,
     model::{EntryKind, EntryLine, Money, TenantId, UnixMicros},
-    store::{AgentStats, Cost, IdempotentAnswer, ReadCounters, ToolSpend, ToolTally, WriteCounters, usage::rank},
+    store::{
+        AgentStats, Cost, IdempotentAnswer, ReadCounters, ToolSpend, ToolTally, WriteCounters, erasing::ERASED,
+        usage::rank,
+    },
 };
 
 statements! {
@@ -39,11 +42,12 @@ statements! {
     PUT_TOOL_USE = "INSERT INTO tool_tallies (tenant, of, tool, actions, cost, rank) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
         ON CONFLICT DO UPDATE SET actions = ?4, cost = ?5";
     RANK_TOOL = "UPDATE tool_tallies SET rank = ?4 WHERE tenant = ?1 AND of = ?2 AND tool = ?3";
+    DELETE_TOOL = "DELETE FROM tool_tallies WHERE tenant = ?1 AND of = ?2 AND tool = ?3";
     AUTHORIZED = "SELECT authorized FROM tenants WHERE id = ?1";
     PUT_AUTHORIZED = "UPDATE tenants SET authorized = ?2 WHERE id = ?1";
-    ANSWER = "SELECT digest, status, body, created_at FROM idempotency WHERE tenant = ?1 AND caller = ?2 AND key = ?3";
-    PUT_ANSWER = "INSERT OR REPLACE INTO idempotency (tenant, caller, key, digest, status, body, created_at)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+    ANSWER = "SELECT digest, status, body, created_at, ifnull(session_id, '') FROM idempotency WHERE tenant = ?1 AND caller = ?2 AND key = ?3";
+    PUT_ANSWER = "INSERT OR REPLACE INTO idempotency (tenant, caller, key, digest, status, body, created_at, session_id)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
     KEPT_ANSWERS = "SELECT answers, bytes FROM kept_answers WHERE tenant = ?1";
     ADD_KEPT_ANSWERS = "INSERT INTO kept_answers (tenant, answers, bytes) VALUES (?1, ?2, ?3)
         ON CONFLICT DO UPDATE SET answers = max(0, answers + ?2), bytes = max(0, bytes + ?3)";
@@ -152,6 +156,7 @@ impl ReadCounters for SqliteTx<'_> {
             status: columns.next()?,
             body: columns.next()?,
             created_at: columns.next()?,
+            session_id: columns.next()?,
         }))
     }
 }
@@ -209,6 +214,7 @@ impl WriteCounters for SqliteTx<'_> {
             answer.status,
             answer.body,
             answer.created_at.0,
+            answer.session_id,
         ])?;
         Ok(())
     }
@@ -296,6 +302,47 @@ pub(super) fn write_tool(connection: &Connection, (tenant, agent, tool): &ToolKe
 fn put_tool(connection: &Connection, tenant: &TenantId, of: &str, tool: &str, total: Cost, rank: i64) -> Result<()> {
     let mut statement = connection.prepare_cached(PUT_TOOL_USE)?;
     statement.execute(params![tenant.as_str(), of, tool, total.actions, total.cost.nanos(), rank])?;
+    Ok(())
+}
+
+/// Entries have lost the tools that they used: what was counted of these counts under [`ERASED`]. The tallies of their
+/// sessions go with the sessions.
+pub(super) fn forget_tools(tx: &SqliteTx<'_>, tenant: &TenantId, entries: &[(i64, EntryLine<'_>)]) -> Result<()> {
+    let mut moved: BTreeMap<(&str, &str), Cost> = BTreeMap::new();
+    for (_, entry) in entries.iter().filter(|(_, entry)| entry.kind == EntryKind::Action) {
+        for agent in ["", entry.agent_id] {
+            add(moved.entry((agent, entry.tool)).or_default(), entry.cost);
+        }
+    }
+    for ((agent, tool), gone) in moved {
+        for (tool, is_gone) in [(tool, true), (ERASED, false)] {
+            let change = |before: Cost| if is_gone { before.minus(gone) } else { before.plus(gone) };
+            if agent.is_empty() {
+                let connection = tx.writable()?;
+                let total = change(read_tool(connection, tenant, "", tool)?);
+                if total.actions <= 0 {
+                    connection.prepare_cached(DELETE_TOOL)?.execute([tenant.as_str(), "", tool])?;
+                    continue;
+                }
+                put_tool(connection, tenant, "", tool, total, rank(total.actions))?;
+                let params = params![tenant.as_str(), "", tool, rank(total.actions)];
+                connection.prepare_cached(RANK_TOOL)?.execute(params)?;
+                continue;
+            }
+            let key = (tenant.clone(), agent.to_owned(), tool.to_owned());
+            let of = owner(ToolTally::Agent(agent));
+            if let Some(held) = tx.pending()?.tools.get(&key) {
+                tx.pending()?.tools.put(key, change(held));
+                continue;
+            }
+            let total = change(read_tool(tx.connection()?, tenant, &of, tool)?);
+            if total.actions > 0 {
+                put_tool(tx.writable()?, tenant, &of, tool, total, 0)?;
+            } else {
+                tx.writable()?.prepare_cached(DELETE_TOOL)?.execute([tenant.as_str(), &of, tool])?;
+            }
+        }
+    }
     Ok(())
 }
 

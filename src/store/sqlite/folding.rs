@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     crypto::{self, Hash},
-    error::Result,
+    error::{Code, Error, Result},
     model::{Entry, EntryKind, EntryLine, Money, TenantId, UnixMicros},
     store::{
         LogKeeper, ReadAudit,
@@ -41,6 +41,7 @@ const MAX_KNOWN: usize = 1_024;
 statements! {
     FOLDED = "SELECT up_to FROM log_folds WHERE tenant = ?1";
     PUT_FOLDED = "INSERT INTO log_folds (tenant, up_to) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET up_to = ?2";
+    STORED_END = "SELECT seq FROM audit_heads WHERE tenant = ?1";
     TAIL = concat!("SELECT at, kind, session_id, agent_id, tool, action, cost, flagged FROM audit_entries WHERE place > ",
         place!("?2"), " AND place < ", place!("549755813888"), " ORDER BY place");
 }
@@ -226,6 +227,21 @@ impl Tails {
     pub(super) fn take_back(&self) {
         self.runs.borrow_mut().clear();
     }
+}
+
+/// Folds the log as far as it is written, at most [`MAX_FOLDED`] entries; answers up to which entry it is folded then.
+pub(super) fn fold_stored(connection: &Connection, tenant: &TenantId, keeper: &dyn LogKeeper) -> Result<i64> {
+    if tree::is_building(connection, tenant)? {
+        let message = "the tree of this log is being built; try again once that is done";
+        return Err(Error::new(Code::Unavailable, message));
+    }
+    let folded = folded(connection, tenant)?;
+    let last = connection.prepare_cached(STORED_END)?.query_row([tenant.as_str()], |row| row.get(0)).optional()?;
+    let end = last.unwrap_or(0).min(folded + MAX_FOLDED);
+    if end > folded {
+        Run::read(connection, tenant, folded, end, keeper)?.write(connection, tenant)?;
+    }
+    Ok(end.max(folded))
 }
 
 fn line<'r>(row: &'r Row<'_>) -> Result<EntryLine<'r>, String> {

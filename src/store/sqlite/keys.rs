@@ -12,18 +12,21 @@ use super::{
 use crate::{
     error::Result,
     model::{ApiKey, Ceilings, Money, TenantId, UnixMicros},
-    store::{ApiKeyUpdate, ReadKeys, WriteKeys},
+    store::{ApiKeyUpdate, ReadKeys, TenantRecord, WriteKeys},
 };
 
 macro_rules! api_key {
     () => {
-        "digest, prefix, tenant, name, tier, role, scopes, max_scopes, allow_admin, max_spend, max_ttl, created_at,
+        "digest, prefix, tenant, name, tier, role, scopes, max_scopes, allow_admin, max_spend, max_daily_spend, max_ttl, created_at,
         expires_at, last_used_at, revoked_at"
     };
 }
 
 statements! {
     TENANT_DATA_KEY = "SELECT data_key FROM tenants WHERE id = ?1";
+    TENANT_RECORDS = "SELECT id, name, created_at FROM tenants WHERE id > ?1 ORDER BY id LIMIT ?2";
+    TENANT_NAMED = "SELECT id FROM tenants WHERE name = ?1 AND name <> ''";
+    NAME_TENANT = "UPDATE tenants SET name = ?2 WHERE id = ?1";
     TENANTS_BY_ID = "SELECT id FROM tenants WHERE id > ?1 ORDER BY id LIMIT ?2";
     SET_DATA_KEY = "UPDATE tenants SET data_key = ?2 WHERE id = ?1";
     INSERT_TENANT = "INSERT INTO tenants (id, data_key, created_at) VALUES (?1, ?2, ?3)";
@@ -35,7 +38,8 @@ statements! {
         " FROM api_keys WHERE tenant = ?1 AND (created_at, prefix) < (?2, ?3)
         ORDER BY created_at DESC, prefix DESC LIMIT ?4");
     INSERT_KEY = "INSERT INTO api_keys (digest, prefix, tenant, name, tier, role, scopes, max_scopes, allow_admin,
-        max_spend, max_ttl, created_at, expires_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
+        max_spend, max_ttl, created_at, expires_at, max_daily_spend)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
     REVOKE_KEY = "UPDATE api_keys SET revoked_at = ?2 WHERE digest = ?1 AND revoked_at IS NULL";
     END_KEY = "UPDATE api_keys SET expires_at = ?2 WHERE digest = ?1";
     SET_TIER = "UPDATE api_keys SET tier = ?2 WHERE digest = ?1";
@@ -56,6 +60,7 @@ fn api_key(row: &Row<'_>) -> Result<ApiKey> {
             scopes: columns.next()?,
             admin: columns.next()?,
             spend: columns.next()?,
+            daily: columns.next()?,
             ttl: columns.next()?,
         },
         created_at: columns.next()?,
@@ -74,6 +79,20 @@ impl ReadKeys for SqliteTx<'_> {
     fn tenants(&self, after: &str, limit: usize) -> Result<Vec<TenantId>> {
         let mut statement = self.connection()?.prepare_cached(TENANTS_BY_ID)?;
         statement.query_and_then(params![after, rows(limit)], |row| Columns::of(row).next())?.collect()
+    }
+
+    fn tenant_records(&self, after: &str, limit: usize) -> Result<Vec<TenantRecord>> {
+        let mut statement = self.connection()?.prepare_cached(TENANT_RECORDS)?;
+        let read = |row: &Row<'_>| {
+            let mut columns = Columns::of(row);
+            Ok(TenantRecord { id: columns.next()?, name: columns.next()?, created_at: columns.next()? })
+        };
+        statement.query_and_then(params![after, rows(limit)], read)?.collect()
+    }
+
+    fn tenant_named(&self, name: &str) -> Result<Option<TenantId>> {
+        let mut statement = self.connection()?.prepare_cached(TENANT_NAMED)?;
+        statement.query_and_then([name], |row| Columns::of(row).next())?.next().transpose()
     }
 
     fn master_key_check(&self) -> Result<Option<Vec<u8>>> {
@@ -106,6 +125,10 @@ impl ReadKeys for SqliteTx<'_> {
 }
 
 impl WriteKeys for SqliteTx<'_> {
+    fn name_tenant(&mut self, tenant: &TenantId, name: &str) -> Result<bool> {
+        Ok(self.writable()?.prepare_cached(NAME_TENANT)?.execute([tenant.as_str(), name])? > 0)
+    }
+
     fn insert_tenant(&mut self, tenant: &TenantId, wrapped_data_key: &[u8], now: UnixMicros) -> Result<()> {
         let mut statement = self.writable()?.prepare_cached(INSERT_TENANT)?;
         statement.execute(params![tenant.as_str(), wrapped_data_key, now.0])?;
@@ -138,6 +161,7 @@ impl WriteKeys for SqliteTx<'_> {
             key.ceilings.ttl,
             key.created_at.0,
             key.expires_at.map(|at| at.0),
+            key.ceilings.daily.map(Money::nanos),
         ])?;
         Ok(())
     }

@@ -212,6 +212,8 @@ mod tests {
             scopes: Scopes::new([]),
             spend_limit: None,
             spend_ceiling: None,
+            daily_limit: None,
+            daily_ceiling: None,
             spent: Money::ZERO,
             logged_cost: Money::ZERO,
             action_count: 0,

@@ -38,6 +38,8 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 20, name: "sent secrets", sql: include_str!("migrations/0020_sent_secrets.sql") },
     Migration { version: 21, name: "upstream limits", sql: include_str!("migrations/0021_upstream_limits.sql") },
     Migration { version: 24, name: "kept answers", sql: include_str!("migrations/0024_kept_answers.sql") },
+    Migration { version: 25, name: "erasures", sql: include_str!("migrations/0025_erasures.sql") },
+    Migration { version: 26, name: "tenants and days", sql: include_str!("migrations/0026_tenants_and_days.sql") },
 ];
 
 /// Where one migration stands in a database.

@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{
     SqliteTx,
-    rows::{Columns, word},
+    rows::{Columns, rows, word},
     statements::statements,
 };
 use crate::{
     error::Result,
-    model::{Authorization, AuthorizationId, TenantId},
+    model::{Authorization, AuthorizationId, Money, TenantId},
     store::{ReadPayments, WritePayments},
 };
 
@@ -20,11 +20,25 @@ statements! {
         settled_at FROM authorizations WHERE tenant = ?1 AND id = ?2";
     INSERT_AUTHORIZATION = "INSERT INTO authorizations (tenant, id, session_id, agent_id, amount, captured, currency,
         description, status, created_at, settled_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+    DAILY_SPENT = "SELECT spent FROM daily_spend WHERE tenant = ?1 AND day = ?2 AND of = ?3";
+    PUT_DAILY_SPENT = "INSERT INTO daily_spend (tenant, day, of, spent) VALUES (?1, ?2, ?3, ?4)
+        ON CONFLICT DO UPDATE SET spent = ?4";
+    FORGET_DAYS = "DELETE FROM daily_spend WHERE tenant = ?1 AND (day, of) IN (SELECT day, of FROM daily_spend
+        WHERE tenant = ?1 AND day < ?2 ORDER BY day LIMIT ?3)";
     SETTLE_AUTHORIZATION = "UPDATE authorizations SET captured = ?3, status = ?4, settled_at = ?5
         WHERE tenant = ?1 AND id = ?2";
 }
 
+/// Rows of days that are over, which one payment clears away.
+const DAYS_FORGOTTEN_AT_ONCE: usize = 4;
+
 impl ReadPayments for SqliteTx<'_> {
+    fn daily_spent(&self, tenant: &TenantId, day: i64, of: &[u8; 32]) -> Result<Money> {
+        let mut statement = self.connection()?.prepare_cached(DAILY_SPENT)?;
+        let nanos = statement.query_row(params![tenant.as_str(), day, of], |row| row.get(0)).optional()?;
+        Ok(Money::from_nanos(nanos.unwrap_or(0)))
+    }
+
     fn authorization(&self, tenant: &TenantId, id: &AuthorizationId) -> Result<Option<Authorization>> {
         if let Some(new) = self.held().and_then(|held| held.new_payments.get(&(tenant.clone(), id.clone()))) {
             return Ok(Some(Authorization::clone(&new)));
@@ -49,6 +63,23 @@ impl ReadPayments for SqliteTx<'_> {
 }
 
 impl WritePayments for SqliteTx<'_> {
+    fn put_daily_spent(
+        &mut self,
+        tenant: &TenantId,
+        day: i64,
+        of: &[u8; 32],
+        spent: Money,
+        forget_before: i64,
+    ) -> Result<()> {
+        // Neither held nor remembered: it is read from its row each time.
+        let connection = self.aside()?;
+        let params = params![tenant.as_str(), day, of, spent.nanos()];
+        connection.prepare_cached(PUT_DAILY_SPENT)?.execute(params)?;
+        let params = params![tenant.as_str(), forget_before, rows(DAYS_FORGOTTEN_AT_ONCE)];
+        connection.prepare_cached(FORGET_DAYS)?.execute(params)?;
+        Ok(())
+    }
+
     fn insert_authorization(&mut self, tenant: &TenantId, authorization: &Authorization) -> Result<()> {
         let key = (tenant.clone(), authorization.id.clone());
         self.pending()?.new_payments.put(key, Arc::new(authorization.clone()));

@@ -7,7 +7,11 @@
 //! A row that is not in its form names none. What rows say of the log's tail is not asked for, and goes with the next
 //! fold.
 
+mod erased;
+
 use std::collections::{BTreeMap, HashMap};
+
+pub(super) use erased::{count, forget, move_entries};
 
 use rusqlite::{
     CachedStatement, Connection, OptionalExtension, params,
@@ -24,6 +28,7 @@ statements! {
     POSTING = "SELECT entries FROM audit_postings WHERE tenant = ?1 AND of = ?2 AND block = ?3";
     PUT_POSTING = "INSERT INTO audit_postings (tenant, of, block, entries) VALUES (?1, ?2, ?3, ?4)
         ON CONFLICT DO UPDATE SET entries = ?4";
+    DELETE_POSTING = "DELETE FROM audit_postings WHERE tenant = ?1 AND of = ?2 AND block = ?3";
     POSTINGS_FORWARD = "SELECT block, entries FROM audit_postings
         WHERE tenant = ?1 AND of = ?2 AND block >= ?3 AND block <= ?4 ORDER BY block LIMIT ?5";
     POSTINGS_BACKWARD = "SELECT block, entries FROM audit_postings
@@ -97,6 +102,11 @@ impl Places {
 
     fn with(mut self, others: Self) -> Self {
         self.0.iter_mut().zip(others.0).for_each(|(word, other)| *word |= other);
+        self
+    }
+
+    fn without(mut self, others: Self) -> Self {
+        self.0.iter_mut().zip(others.0).for_each(|(word, other)| *word &= !other);
         self
     }
 

@@ -5,6 +5,7 @@ use rusqlite::{OptionalExtension, Row, params};
 use super::{
     SqliteTx,
     audit::hash,
+    connection,
     rows::{Columns, rows},
     statements::{place, statements},
 };
@@ -115,13 +116,11 @@ impl WriteRetention for SqliteTx<'_> {
     }
 
     fn erase_details(&mut self, tenant: &TenantId, first: i64, end: i64) -> Result<i64> {
-        let connection = self.writable()?;
         let count = self.details_between(tenant, first, end)?;
-        // What was erased is overwritten in the file, not only unlinked. Elsewhere that would be work for nothing.
-        connection.pragma_update(None, "secure_delete", true)?;
-        let erased = connection.prepare_cached(ERASE)?.execute(params![tenant.as_str(), first, end]);
-        connection.pragma_update(None, "secure_delete", false)?;
-        erased?;
+        let connection = self.writable()?;
+        connection::overwriting(connection, || {
+            Ok(connection.prepare_cached(ERASE)?.execute(params![tenant.as_str(), first, end])?)
+        })?;
         Ok(count)
     }
 }

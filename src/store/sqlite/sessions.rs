@@ -17,7 +17,8 @@ use crate::{
 
 macro_rules! session {
     () => {
-        "id, agent_id, scopes, spend_limit, spend_ceiling, spent, logged_cost, action_count, created_at, expires_at,
+        "id, agent_id, scopes, spend_limit, spend_ceiling, daily_limit, daily_ceiling, spent,
+        logged_cost, action_count, created_at, expires_at,
         revoked_at, parent, depth, created_by"
     };
 }
@@ -32,7 +33,8 @@ statements! {
     // Left to itself, the planner takes the primary key, and looks at every session of the tenant.
     CHILDREN = concat!("SELECT ", session!(), " FROM sessions INDEXED BY sessions_by_parent WHERE tenant = ?1 AND parent = ?2 AND id > ?3 ORDER BY id LIMIT ?4");
     INSERT_SESSION = "INSERT INTO sessions (tenant, id, agent_id, scopes, spend_limit, spend_ceiling, created_at,
-        expires_at, revoked_at, parent, depth, created_by) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
+        expires_at, revoked_at, parent, depth, created_by, daily_limit, daily_ceiling)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
     REVOKE_SESSION = "UPDATE sessions SET revoked_at = ?3 WHERE tenant = ?1 AND id = ?2 AND revoked_at IS NULL";
     SET_SPENT = "UPDATE sessions SET spent = ?3 WHERE tenant = ?1 AND id = ?2";
     // Totals stop at the largest integer instead of becoming a float.
@@ -48,6 +50,8 @@ fn session(row: &Row<'_>) -> Result<Session> {
         scopes: columns.next()?,
         spend_limit: columns.next()?,
         spend_ceiling: columns.next()?,
+        daily_limit: columns.next()?,
+        daily_ceiling: columns.next()?,
         spent: columns.next()?,
         logged_cost: columns.next()?,
         action_count: columns.next()?,
@@ -192,6 +196,8 @@ pub(super) fn write_new(connection: &Connection, tenant: &TenantId, session: &Se
         session.parent.as_ref().map(SessionId::as_str),
         session.depth,
         session.created_by,
+        session.daily_limit.map(Money::nanos),
+        session.daily_ceiling.map(Money::nanos),
     ])?;
     Ok(())
 }
@@ -247,6 +253,8 @@ mod tests {
             scopes: Scopes::new([]),
             spend_limit: None,
             spend_ceiling: None,
+            daily_limit: None,
+            daily_ceiling: None,
             spent: Money::ZERO,
             logged_cost: Money::ZERO,
             action_count: 0,

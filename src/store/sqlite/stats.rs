@@ -102,6 +102,27 @@ impl DayCounts {
     }
 }
 
+/// Entries have lost what they did and with what: names that stand for nothing else any more are not kept.
+pub(super) fn forget_names(connection: &Connection, tenant: &TenantId, entries: &[(i64, EntryLine<'_>)]) -> Result<()> {
+    let mut changed: HashMap<(i64, String), Option<Tally>> = HashMap::new();
+    for (_, entry) in entries {
+        for counted in [Counted::Tenant, Counted::Agent(entry.agent_id)] {
+            let of = owner(counted)?;
+            for day in [day_of(entry.at), EVER] {
+                let tally = match changed.entry((day, of.clone())) {
+                    hash_map::Entry::Occupied(tally) => tally.into_mut(),
+                    hash_map::Entry::Vacant(place) => place.insert(read_day(connection, tenant, day, &of)?),
+                };
+                if let Some(tally) = tally {
+                    tally.forget_names(entry);
+                }
+            }
+        }
+    }
+    let known = changed.into_iter().filter_map(|(key, tally)| Some((key, tally?)));
+    DayCounts(known.collect()).write(connection, tenant)
+}
+
 impl ReadStats for SqliteTx<'_> {
     fn seq_at(&self, tenant: &TenantId, time: UnixMicros) -> Result<i64> {
         let last = self.head(tenant)?.map_or(0, |head| head.seq);

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     error::Result,
     model::{Month, SessionId, TenantId, UnixMicros},
-    store::{Cost, OpenSessions, ReadAudit, ReadUsage, Totals, Usage, WriteUsage},
+    store::{Backlog, Cost, OpenSessions, ReadAudit, ReadUsage, Totals, Usage, WriteUsage},
 };
 
 statements! {
@@ -24,6 +24,10 @@ statements! {
         ON CONFLICT DO UPDATE SET calls = min(calls, 9223372036854775807 - ?3) + ?3,
         secret_reads = min(secret_reads, 9223372036854775807 - ?4) + ?4";
     TOTALS = "SELECT keys, sessions, agents, secrets, payments, approvals FROM tenant_totals WHERE tenant = ?1";
+    WAITING_APPROVALS = "SELECT count(*) FROM approvals INDEXED BY approvals_pending WHERE status = 'pending' AND expires_at > ?1";
+    WAITING_EVENTS = "SELECT coalesce(sum(waiting), 0), coalesce(sum(failures >= ?1 OR state = 'disabled'), 0) FROM webhooks";
+    DEAD_LETTERS = "SELECT count(*) FROM webhook_dead WHERE died_at > ?1";
+    FAILING = "SELECT count(*) FROM webhooks WHERE tenant = ?1 AND id > 0 AND (failures >= ?2 OR state = 'disabled')";
     OPEN_SESSIONS = "SELECT count(*) FROM sessions INDEXED BY sessions_by_end
         WHERE tenant = ?1 AND ifnull(expires_at, 9223372036854775807) > ?2 AND revoked_at IS NULL";
     OPEN_AGENTS = "SELECT agent_id FROM sessions INDEXED BY sessions_by_end
@@ -125,6 +129,23 @@ impl ReadUsage for SqliteTx<'_> {
 
     fn top_agents(&self, tenant: &TenantId, limit: usize) -> Result<Vec<(String, Cost)>> {
         self.top(TOP_AGENTS, tenant, limit, |_| Ok(()))
+    }
+
+    fn backlog(&self, now: UnixMicros, failures: i64) -> Result<Backlog> {
+        let connection = self.connection()?;
+        let mut waiting = connection.prepare_cached(WAITING_EVENTS)?;
+        let (events, failing_webhooks) = waiting.query_row([failures], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(Backlog {
+            approvals: connection.prepare_cached(WAITING_APPROVALS)?.query_row([now.0], |row| row.get(0))?,
+            events,
+            dead_letters: connection.prepare_cached(DEAD_LETTERS)?.query_row([i64::MIN], |row| row.get(0))?,
+            failing_webhooks,
+        })
+    }
+
+    fn failing_webhooks(&self, tenant: &TenantId, failures: i64) -> Result<i64> {
+        let mut statement = self.connection()?.prepare_cached(FAILING)?;
+        Ok(statement.query_row(params![tenant.as_str(), failures], |row| row.get(0))?)
     }
 
     fn last_entries_of(&self, tenant: &TenantId, sessions: &[SessionId]) -> Result<HashMap<SessionId, UnixMicros>> {

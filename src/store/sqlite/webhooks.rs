@@ -33,6 +33,7 @@ statements! {
         WHERE tenant = ?1 AND webhook_id = ?2 AND seq > ?3 ORDER BY seq LIMIT ?4";
     PUT_DEAD = "INSERT OR REPLACE INTO webhook_dead (tenant, webhook_id, died_at, reason, seq, event_id, event_type, body,
         queued_at, attempts) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+    FIRST_DEAD = "SELECT seq FROM webhook_dead WHERE tenant = ?1 AND webhook_id = ?2 AND seq < ?3 ORDER BY seq LIMIT ?4";
     DELETE_DEAD = "DELETE FROM webhook_dead WHERE tenant = ?1 AND webhook_id = ?2 AND seq = ?3";
     ATTEMPTS = "SELECT seq, webhook_id, url, event_id, event_type, attempt, status, excerpt, error, duration, at, retry_at
         FROM webhook_attempts WHERE tenant = ?1 AND seq < ?2 ORDER BY seq DESC LIMIT ?3";
@@ -255,6 +256,17 @@ impl WriteWebhooks for SqliteTx<'_> {
             event.attempts,
         ])?;
         Ok(())
+    }
+
+    fn forget_dead_letters(&mut self, tenant: &TenantId, webhook: i64, before_seq: i64, limit: usize) -> Result<usize> {
+        let connection = self.writable()?;
+        let params = params![tenant.as_str(), webhook, before_seq, rows(limit)];
+        let old: Vec<i64> =
+            connection.prepare_cached(FIRST_DEAD)?.query_map(params, |row| row.get(0))?.collect::<Result<_, _>>()?;
+        for seq in &old {
+            connection.prepare_cached(DELETE_DEAD)?.execute(params![tenant.as_str(), webhook, seq])?;
+        }
+        Ok(old.len())
     }
 
     fn delete_dead_letter(&mut self, tenant: &TenantId, webhook: i64, seq: i64) -> Result<()> {

@@ -12,7 +12,7 @@ use reqwest::{Client, Method, RequestBuilder, Response, Url};
 use rmcp::transport::streamable_http_client::StreamableHttpError;
 use thiserror::Error;
 
-use crate::outbound::Outbound;
+use crate::outbound::{Outbound, cause};
 
 /// Redirects that are followed, within one origin.
 const MAX_REDIRECTS: usize = 3;
@@ -101,17 +101,19 @@ impl Wire {
 
 /// What went wrong, down to its cause, without the address.
 fn wire(error: reqwest::Error) -> WireError {
+    let place = error.url().map(cause::place).unwrap_or_default();
     let error = error.without_url();
+    if error.is_connect() {
+        // Agents hear the class of the cause; where the upstream is, and all of it, is for the operator.
+        if cause::is_due(&place) {
+            tracing::warn!(place, error = cause::chain(&error), "an upstream was not reached");
+        }
+        return WireError::Connect(cause::class(&error).to_owned());
+    }
     if error.is_timeout() {
         return WireError::TimedOut;
     }
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(&error);
-    while let Some(deeper) = cause {
-        text = format!("{text}: {deeper}");
-        cause = deeper.source();
-    }
-    if error.is_connect() { WireError::Connect(text) } else { WireError::Http(text) }
+    WireError::Http(cause::chain(&error))
 }
 
 /// The pieces of a body, up to so many bytes.

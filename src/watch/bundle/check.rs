@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{BadLine, HeadLine};
+use super::{BadLine, ErasedLine, HeadLine};
 use crate::{
     crypto::{self, Checkpoint, Frontier, Hash, PublicKey},
     watch::{
@@ -23,6 +23,7 @@ struct Line<'a> {
     hash: Option<&'a str>,
     details: Option<Cow<'a, str>>,
     salt: Option<&'a str>,
+    erased: Option<ErasedLine>,
     head: Option<HeadLine>,
     end: Option<u64>,
 }
@@ -53,6 +54,8 @@ pub enum Details {
     None,
     Good,
     Erased,
+    /// Not of the details alone, but of all texts.
+    EntryErased,
     Altered,
 }
 
@@ -97,6 +100,14 @@ pub fn judge(line: &[u8], tenant: &str, keys: &[PublicKey]) -> Judged {
         };
         return Judged::Head { size: head.tree_size, root, is_good };
     }
+    if let Some(erased) = line.erased {
+        let ErasedLine { seq, entry_id, at, prev_hash, hash, leaf } = erased;
+        let (Some(hash), Some(leaf)) = (unhex(&hash), unhex(&leaf)) else {
+            return Judged::Unreadable(format!("entry {seq} has no hash or no leaf"));
+        };
+        let (prev, details) = (unhex(&prev_hash), Details::EntryErased);
+        return Judged::Entry { seq, id: entry_id, at, prev, hash, is_hash: true, leaf, details };
+    }
     let Some(entry) = line.entry else { return Judged::Unreadable("a line is none of the form".to_owned()) };
     let claims: Claims<'_> = match serde_json::from_str(entry.get()) {
         Ok(claims) => claims,
@@ -138,6 +149,8 @@ pub struct Check {
     at: i64,
     /// Details that were good, and those that are not there.
     pub details: (u64, u64),
+    /// Entries whose texts were erased.
+    pub erased: u64,
     /// Heads that agree with the entries.
     pub heads: u64,
     ended: bool,
@@ -155,6 +168,7 @@ impl Check {
             last: canonical::GENESIS,
             at: i64::MIN,
             details: (0, 0),
+            erased: 0,
             heads: 0,
             ended: false,
             line: 1,
@@ -218,6 +232,7 @@ impl Check {
                 match details {
                     Details::Good => self.details.0 += 1,
                     Details::Erased => self.details.1 += 1,
+                    Details::EntryErased => self.erased += 1,
                     _ => {}
                 }
                 (self.last, self.at) = (hash, at);

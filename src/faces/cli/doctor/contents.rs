@@ -23,16 +23,14 @@ use crate::{
     error::{Error, Result},
     gate::authenticate::is_live,
     model::{Caller, Ceilings, Clock, Role, TenantId, Tier, UnixMicros, time::SystemClock},
-    store::{ReadTx, sqlite::Inspection},
+    store::{ReadTx, Webhook, WebhookState, sqlite::Inspection},
     upstream::Connections,
-    watch::verify_audit_trail::Verification,
+    watch::{ahead_of_clock::MAX_SECONDS, verify_audit_trail::Verification},
+    webhooks::DEAD_AFTER,
 };
 
 /// Keys that are counted; nobody has more.
 const MAX_KEYS: usize = 100_000;
-
-/// Seconds that the log may be ahead of the clock: several machines' clocks differ.
-const MAX_SECONDS_AHEAD: i64 = 60;
 
 const RESTORE: &str = "restore the database from a backup";
 
@@ -54,6 +52,11 @@ pub(super) fn examine(global: &GlobalOptions, screen: Screen, path: &Path) -> Ve
     checks.push(key);
     if is_current {
         checks.push(schema(&inspection));
+        checks.extend(
+            inspection
+                .read(|tx| webhooks(tx, &global.tenant))
+                .unwrap_or_else(|error| Some(unreadable("webhooks", &error))),
+        );
         checks.extend(
             inspection.read(|tx| clock(tx, &global.tenant)).unwrap_or_else(|error| Some(unreadable("clock", &error))),
         );
@@ -109,11 +112,27 @@ fn schema(inspection: &Inspection) -> Check {
     }
 }
 
+/// Whether receivers take what they are sent.
+fn webhooks(tx: &dyn ReadTx, tenant: &TenantId) -> Result<Option<Check>> {
+    let is_dead = |webhook: &Webhook| webhook.failures >= DEAD_AFTER || webhook.state == WebhookState::Disabled;
+    let dead: Vec<Webhook> = tx.webhooks(tenant)?.into_iter().filter(is_dead).collect();
+    let Some(first) = dead.first() else { return Ok(None) };
+    let waiting: i64 = dead.iter().map(|webhook| webhook.waiting).sum();
+    let detail = format!(
+        "{} take nothing, and {waiting} events wait for them; number {} has failed {} times in a row",
+        dead.len(),
+        first.id,
+        first.failures
+    );
+    let remedy = "see `haldir webhooks deliveries`; delete a webhook that is not needed any more";
+    Ok(Some(Check::warn("webhooks", detail, remedy)))
+}
+
 /// Whether the log is ahead of the clock: the times of entries never go back, so new ones bear that of the last one.
 fn clock(tx: &dyn ReadTx, tenant: &TenantId) -> Result<Option<Check>> {
     let (now, Some(head)) = (SystemClock.now(), tx.head(tenant)?) else { return Ok(None) };
     let ahead = head.at.seconds_since(now);
-    Ok((ahead > MAX_SECONDS_AHEAD).then(|| {
+    Ok((ahead > MAX_SECONDS).then(|| {
         let detail = format!("the last entry is of {}, {ahead} s ahead of this machine's clock", head.at.to_rfc3339());
         Check::warn("clock", detail, "set the clock; until it has passed that time, new entries bear it")
     }))

@@ -42,6 +42,9 @@ pub struct CreateOptions {
     /// The most that one session created with it may spend. Default: no limit.
     #[arg(long, value_name = "USD")]
     max_spend: Option<Money>,
+    /// The most that all sessions created with it may spend together in a UTC day. Default: no limit.
+    #[arg(long, value_name = "USD")]
+    max_daily_spend: Option<Money>,
     /// The longest life of a session created with it. Default: no limit of the key's own. Such as 1h.
     #[arg(long, value_name = "DURATION", value_parser = parse_seconds)]
     max_ttl: Option<i64>,
@@ -67,6 +70,8 @@ struct Input<'a> {
     max_scopes: Option<&'a [String]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     max_spend: Option<Money>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_daily_spend: Option<Money>,
     #[serde(skip_serializing_if = "Option::is_none")]
     max_ttl: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -96,6 +101,7 @@ pub fn run(options: &CreateOptions, global: &GlobalOptions, screen: Screen) -> R
         scopes: options.scopes.as_deref(),
         max_scopes: options.max_scopes.as_deref(),
         max_spend: options.max_spend,
+        max_daily_spend: options.max_daily_spend,
         max_ttl: options.max_ttl,
         expires_in: options.expires_in,
     };

@@ -81,6 +81,10 @@ pub fn as_version_17(sql: &Connection) {
              (SELECT calls, errors, latency FROM calls WHERE id = ':' || name AND calls.tenant = upstreams.tenant);
          DROP TABLE calls; DROP TABLE kept_answers; DROP INDEX secrets_sent;
          ALTER TABLE upstreams DROP COLUMN limits;
+         DROP TABLE subject_erasures; DROP TABLE erased_entries; ALTER TABLE idempotency DROP COLUMN session_id;
+         DROP INDEX tenants_by_name; ALTER TABLE tenants DROP COLUMN name; DROP TABLE daily_spend;
+         ALTER TABLE sessions DROP COLUMN daily_limit; ALTER TABLE sessions DROP COLUMN daily_ceiling;
+         ALTER TABLE api_keys DROP COLUMN max_daily_spend;
          DELETE FROM schema_migrations WHERE version >= 18; PRAGMA user_version = 17",
     )
     .unwrap();

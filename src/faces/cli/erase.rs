@@ -1,0 +1,74 @@
+//! `haldir erase`.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::{
+    GlobalOptions, Screen, Stop,
+    output::{line, note},
+    target::Target,
+};
+use crate::error::Error;
+
+pub const HELP: &str = "\
+Its sessions must have ended: haldir stop AGENT. Totals, and every proof of the log, stay as they are. If the command is
+interrupted, run it again: it goes on. Backups and exports that were made before still hold what is erased here.
+
+Examples:
+  haldir erase --agent research-bot --dry-run
+  haldir erase --agent research-bot --yes
+  haldir erase --session ses_kdQWugkeF2Zy3Q1s8c68UvDQvytmSPGf --yes";
+
+#[derive(Args)]
+pub struct EraseOptions {
+    /// The agent whose records are erased, by its name.
+    #[arg(long, value_name = "NAME", required_unless_present = "session", conflicts_with = "session")]
+    agent: Option<String>,
+    /// The session whose records are erased.
+    #[arg(long, value_name = "ID")]
+    session: Option<String>,
+    /// Say what there is, and erase nothing.
+    #[arg(long)]
+    dry_run: bool,
+    /// Erase: what is erased cannot be brought back.
+    #[arg(long)]
+    yes: bool,
+}
+
+pub fn run(options: &EraseOptions, global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
+    if !options.dry_run && !options.yes {
+        let message = "what is erased cannot be brought back: say --yes, or --dry-run to see what there is";
+        return Err(Error::invalid("yes", message).into());
+    }
+    let (operation, input) = match (&options.agent, &options.session) {
+        (Some(agent), _) => ("eraseAgent", json!({"agent_id": agent, "dry_run": options.dry_run})),
+        (None, session) => ("eraseSession", json!({"session_id": session, "dry_run": options.dry_run})),
+    };
+    let target = Target::open(global)?;
+    let answer = loop {
+        let answer = target.call_value(operation, &input)?;
+        if answer["complete"] == json!(true) || options.dry_run {
+            break answer;
+        }
+        if !screen.json {
+            note(&format!("{}, and goes on", counts(&answer)));
+        }
+    };
+    if screen.json {
+        line(&answer.to_string())?;
+    } else if options.dry_run {
+        line(&format!("there are {} sessions and {} entries of its own", answer["sessions"], answer["entries"]))?;
+    } else {
+        line(&format!("erased: {}", counts(&answer)))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn counts(answer: &Value) -> String {
+    format!(
+        "{} entries, the details of {} others, {} sessions, {} other records",
+        answer["entries"], answer["details"], answer["sessions"], answer["records"]
+    )
+}

@@ -1,0 +1,89 @@
+//! Amounts that no budget counts: of a tool whose cost nobody has marked. Nothing is refused for it, since what an argument
+//! means is a guess; it is said where budgets are set, where tools are listed, and in the entry of the call.
+
+use std::{
+    collections::BTreeSet,
+    sync::{Mutex, PoisonError},
+};
+
+use serde_json::Value;
+
+use super::{
+    catalogue::{MAX_PINS, raw},
+    policy::amount,
+};
+use crate::{
+    error::Result,
+    model::{Money, PinnedTool, TenantId, ToolMarks, UpstreamName},
+    store::ReadTx,
+};
+
+/// Arguments of a tool whose names are looked at.
+const MAX_PROPERTIES: usize = 64;
+/// Arguments of a call that are looked through, in bytes: it is done in the writer's transaction.
+const MAX_ARGUMENTS: usize = 64 * 1024;
+/// Tools that are named at once, and tools whose calls are remembered to have been warned of.
+const MAX_NAMED: usize = 20;
+const MAX_WARNED: usize = 1_000;
+
+/// What budgets do not count of an upstream.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Uncounted {
+    /// Whether any of its tools has a marked cost.
+    pub any_counted: bool,
+    /// Tools without a marked cost that have an argument like an amount, each with its argument; the first 20.
+    pub amounts: Vec<String>,
+}
+
+/// Whether an operator has said what a call costs.
+fn is_counted(marks: &ToolMarks) -> bool {
+    marks.cost.is_some() || marks.cost_argument.is_some() || marks.cost_result.is_some() || marks.cost_max.is_some()
+}
+
+/// What budgets do not count of the tools that this upstream offers.
+pub fn of(tx: &dyn ReadTx, tenant: &TenantId, upstream: &UpstreamName) -> Result<Uncounted> {
+    let tools = tx.tools_of(tenant, upstream, "", MAX_PINS)?;
+    let listed: Vec<_> = tools.iter().filter(|tool| tool.listed).collect();
+    let amounts = listed.iter().filter_map(|tool| Some(format!("{} ({})", tool.name, argument(tool)?)));
+    Ok(Uncounted {
+        any_counted: listed.iter().any(|tool| is_counted(&tool.marks)),
+        amounts: amounts.take(MAX_NAMED).collect(),
+    })
+}
+
+/// The argument of a tool without a marked cost that is a number and is named like an amount, as a JSON pointer.
+pub fn argument(tool: &PinnedTool) -> Option<String> {
+    if is_counted(&tool.marks) {
+        return None;
+    }
+    let definition = raw(&tool.definition);
+    let properties = definition["inputSchema"]["properties"].as_object()?;
+    let is_number = |schema: &Value| {
+        let is = |kind: &Value| kind == "number" || kind == "integer";
+        is(&schema["type"]) || schema["type"].as_array().is_some_and(|kinds| kinds.iter().any(is))
+    };
+    let mut named = properties.iter().take(MAX_PROPERTIES);
+    let (name, _) = named.find(|(name, schema)| is_number(schema) && amount::is_amount(name))?;
+    Some(format!("/{}", name.replace('~', "~0").replace('/', "~1")))
+}
+
+/// An amount among the arguments of a call of a tool without a marked cost, and where it stands.
+pub(super) fn amount(tool: &PinnedTool, arguments: &str) -> Result<Option<(String, Money)>> {
+    if is_counted(&tool.marks) || arguments.len() > MAX_ARGUMENTS {
+        return Ok(None);
+    }
+    amount::first_named(arguments)
+}
+
+/// Says in the log of the process, once for each tool, that its calls have amounts that are not counted.
+pub(super) fn warn(tool: &PinnedTool, place: &str) {
+    static WARNED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    let mut warned = WARNED.lock().unwrap_or_else(PoisonError::into_inner);
+    if warned.len() < MAX_WARNED && warned.insert(tool.qualified()) {
+        tracing::warn!(
+            tool = tool.qualified(),
+            argument = place,
+            "a call has what looks like an amount, but the tool has no marked cost: budgets do not count it"
+        );
+    }
+}

@@ -1,0 +1,88 @@
+//! What may be spent in a UTC day, across sessions and processes: a session's budget begins anew with each session, and a
+//! client may start a process, and so a session, for every call.
+//!
+//! An agent's limit counts the sessions of that agent that have one; whoever sets it also names the agent. A maker's ceiling
+//! counts all sessions that one key has made, or the keyless local agent, whatever names they give themselves. Both are
+//! checked and counted in the transaction that spends.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use crate::{
+    call::WriteContext,
+    crypto,
+    error::{Code, Error, Result},
+    model::{Day, Money, Session, UnixMicros},
+};
+
+/// Days that are kept besides today: what a call did not cost goes back to the day on which it was set aside.
+const KEPT_DAYS: i64 = 2;
+
+/// What is bounded: by a keyed hash of whose it is, the least of the limits that say so, and in words.
+pub(super) type Bounds = BTreeMap<[u8; 32], (Money, String)>;
+
+fn bounds(cx: &WriteContext<'_>, line: &[Arc<Session>]) -> Result<Bounds> {
+    let mut bounds = Bounds::new();
+    if line.iter().all(|level| level.daily_limit.is_none() && level.daily_ceiling.is_none()) {
+        return Ok(bounds);
+    }
+    let keys = cx.keys()?;
+    let tenant = cx.caller.tenant.as_str().as_bytes();
+    let mut add = |limit: Option<Money>, kind: &str, name: &str, whose: String| {
+        let Some(limit) = limit else { return };
+        let of = crypto::mac(&keys.erasures, &[b"daily", tenant, kind.as_bytes(), name.as_bytes()]);
+        let bound = bounds.entry(of).or_insert((limit, whose));
+        bound.0 = bound.0.min(limit);
+    };
+    for level in line {
+        let (agent, maker) = (level.agent_id.as_str(), level.created_by.as_str());
+        add(level.daily_limit, "agent", agent, format!("the agent {agent}"));
+        add(level.daily_ceiling, "maker", maker, format!("sessions made by {maker}"));
+    }
+    Ok(bounds)
+}
+
+/// Refuses unless the day has `amount` left for all that is bounded.
+pub(super) fn check(cx: &WriteContext<'_>, line: &[Arc<Session>], amount: Money) -> Result<Bounds> {
+    let bounds = bounds(cx, line)?;
+    let today = Day::of(cx.now).0;
+    for (of, (limit, whose)) in &bounds {
+        let spent = cx.tx.daily_spent(&cx.caller.tenant, today, of)?;
+        let left = limit.minus_floor_zero(spent);
+        if amount > left {
+            let message = format!(
+                "{amount} USD is more than the {left} USD that are left of the {limit} USD that {whose} may spend today; the \
+                 day ends at 00:00 UTC"
+            );
+            return Err(Error::new(Code::BudgetExceeded, message).field("amount").with("remaining_budget", left));
+        }
+    }
+    Ok(bounds)
+}
+
+/// Counts `amount` as spent today.
+pub(super) fn deduct(cx: &mut WriteContext<'_>, bounds: &Bounds, amount: Money) -> Result<()> {
+    let today = Day::of(cx.now).0;
+    for of in bounds.keys() {
+        let spent = cx.tx.daily_spent(&cx.caller.tenant, today, of)?.saturating_add(amount);
+        cx.tx.put_daily_spent(&cx.caller.tenant, today, of, spent, today - KEPT_DAYS)?;
+    }
+    Ok(())
+}
+
+/// Gives `amount` back to the day on which it was spent, if that is still counted.
+pub(super) fn give_back(
+    cx: &mut WriteContext<'_>,
+    line: &[Arc<Session>],
+    amount: Money,
+    spent_at: UnixMicros,
+) -> Result<()> {
+    let (day, today) = (Day::of(spent_at).0, Day::of(cx.now).0);
+    if day < today - KEPT_DAYS {
+        return Ok(());
+    }
+    for of in bounds(cx, line)?.into_keys() {
+        let spent = cx.tx.daily_spent(&cx.caller.tenant, day, &of)?.minus_floor_zero(amount);
+        cx.tx.put_daily_spent(&cx.caller.tenant, day, &of, spent, today - KEPT_DAYS)?;
+    }
+    Ok(())
+}
