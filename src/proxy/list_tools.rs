@@ -26,7 +26,8 @@ pub struct ListProxyTools {
     /// Only those in this state.
     #[serde(default)]
     state: Option<ToolState>,
-    /// Only those that policies let be called, and the session if one is named. Default: true for agents, false for
+    /// Only those that policies let be called, and the session if one is named; without those that must be called as a
+    /// task (execution.taskSupport is required), which only works at /mcp/{upstream}. Default: true for agents, false for
     /// operators.
     #[serde(default)]
     callable: Option<bool>,
@@ -107,6 +108,11 @@ fn state(tool: &PinnedTool) -> ToolState {
     }
 }
 
+/// Whether every plain call of a tool fails.
+fn must_be_a_task(definition: &str) -> bool {
+    definition.contains("taskSupport") && raw(definition)["execution"]["taskSupport"] == "required"
+}
+
 impl ReadOperation for ListProxyTools {
     type Output = ProxyTools;
 
@@ -124,7 +130,9 @@ impl ReadOperation for ListProxyTools {
                 // Without a filter, those that are offered now.
                 let is_wanted = self.state.map_or(tool.listed, |wanted| state(&tool) == wanted);
                 let is_callable = match &callable {
-                    Some(callable) => callable.holds(cx, &tool.upstream, &tool.name)?,
+                    Some(callable) => {
+                        !must_be_a_task(&tool.definition) && callable.holds(cx, &tool.upstream, &tool.name)?
+                    }
                     None => true,
                 };
                 if is_wanted && is_callable {

@@ -3,7 +3,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use rmcp::model::{ClientJsonRpcMessage, ErrorData, GetExtensions, GetMeta, RequestId};
@@ -11,7 +14,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
-use super::link::Again;
+use super::{Failure, link::Again};
 
 /// Rides on a request to the transport.
 #[derive(Clone, Default)]
@@ -26,6 +29,8 @@ struct Inner {
     place: Option<u64>,
     /// Whether rmcp may do without the result.
     alone: bool,
+    /// Whether it was handed to the network. What becomes of it then is the upstream's to say, whatever else fails.
+    left: AtomicBool,
     outcome: Mutex<Option<Outcome>>,
 }
 
@@ -34,6 +39,23 @@ struct Inner {
 pub(super) enum Outcome {
     Result(Box<RawValue>),
     Error(Box<RawValue>),
+    /// No answer will come.
+    Failed(Failure),
+}
+
+/// A request that is handed to the network.
+pub(super) struct Leaving {
+    exact: Exact,
+    had_left: bool,
+}
+
+impl Leaving {
+    /// Nothing of it was written this time.
+    pub(super) fn has_not_left(self) {
+        if !self.had_left {
+            self.exact.0.left.store(false, Ordering::Release);
+        }
+    }
 }
 
 /// A JSON-RPC message, as far as it must be understood here.
@@ -67,12 +89,22 @@ impl Exact {
     /// For a call with these arguments and this place on the floor, whose result rmcp need not see.
     pub(super) fn call(arguments: Zeroizing<String>, again: Option<Again>, place: u64) -> Self {
         let place = Some(place);
-        Self(Arc::new(Inner { arguments: Some(arguments), again, place, alone: true, outcome: Mutex::default() }))
+        Self(Arc::new(Inner { arguments: Some(arguments), again, place, alone: true, ..Inner::default() }))
     }
 
     /// The place of a call on the floor.
     pub(super) fn place(&self) -> Option<u64> {
         self.0.place
+    }
+
+    /// It is handed to the network. rmcp may do so again, where the upstream has begun its session anew.
+    pub(super) fn leave(&self) -> Leaving {
+        Leaving { exact: self.clone(), had_left: self.0.left.swap(true, Ordering::AcqRel) }
+    }
+
+    /// Whether anything of it may have arrived.
+    pub(super) fn has_left(&self) -> bool {
+        self.0.left.load(Ordering::Acquire)
     }
 
     pub(super) fn of(message: &ClientJsonRpcMessage) -> Option<(Self, RequestId)> {
@@ -128,6 +160,16 @@ impl Exact {
     /// Keeps an error that stands in the answer to this request, whatever id it bears.
     pub(super) fn refused(&self, error: Box<RawValue>) {
         *self.0.outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(Outcome::Error(error));
+    }
+
+    /// Keeps that no answer will come.
+    pub(super) fn failed(&self, failure: Failure) {
+        *self.0.outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(Outcome::Failed(failure));
+    }
+
+    /// Whether the answer has come.
+    pub(super) fn is_answered(&self) -> bool {
+        self.0.outcome.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
     pub(super) fn take(&self) -> Option<Outcome> {

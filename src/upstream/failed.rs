@@ -51,7 +51,7 @@ fn from_wire(wire: &WireError) -> Failure {
         WireError::TimedOut => Failure::new(FailureKind::TimedOut, message),
         WireError::TooLarge(_) => Failure::new(FailureKind::TooLarge, message),
         WireError::Status(status, said) => Failure::new(FailureKind::Status(*status, said.clone()), message),
-        WireError::Http(_) => Failure::new(FailureKind::Unavailable, message),
+        WireError::Http(_) | WireError::Redirected => Failure::new(FailureKind::Unavailable, message),
     }
 }
 

@@ -2,6 +2,7 @@
 //! bytes than allowed.
 
 mod session;
+mod stream;
 mod wire;
 
 use std::{
@@ -11,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use futures::{StreamExt, stream::BoxStream};
+use futures::stream::BoxStream;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use reqwest::{Method, Response};
 use rmcp::{
@@ -21,12 +22,13 @@ use rmcp::{
     },
 };
 use serde::Deserialize;
-use sse_stream::{Sse, SseStream};
+use sse_stream::Sse;
 use zeroize::Zeroizing;
 
 pub(super) use session::Refusals;
+use stream::{Asked, answering, events};
 pub(super) use wire::WireError;
-use wire::{Failed, SESSION, Wire, body, is_kind, pieces};
+use wire::{Failed, SESSION, Wire, body, is_kind};
 
 use super::{
     UpstreamLimits,
@@ -146,47 +148,24 @@ impl Transport {
         let address = Arc::new(Address { uri, session, headers });
         Answers { floor: self.floor.clone(), replies: self.replies.clone(), address }
     }
-}
 
-/// What the stream that answers a request is looked through for.
-#[derive(Default)]
-struct Asked {
-    /// The request, if it is one.
-    id: Option<RequestId>,
-    exact: Option<Exact>,
-    known: Option<KnownVersions>,
-}
-
-fn events(
-    response: Response,
-    most: usize,
-    asked: Asked,
-    answers: Answers,
-) -> BoxStream<'static, Result<Sse, SseError>> {
-    let events = SseStream::from_bytes_stream(pieces(response, most));
-    let kept = Arc::new((asked, answers));
-    events
-        .then(move |event| {
-            let kept = Arc::clone(&kept);
-            async move {
-                let (Asked { id, exact, known }, answers) = &*kept;
-                let mut event = event?;
-                if let (Some(known), Some(data)) = (known, &event.data) {
-                    known.read(data);
-                }
-                let Some(data) = &event.data else { return Ok(event) };
-                let shown = exact.as_ref().zip(id.as_ref()).and_then(|(exact, id)| exact.keep(id, data));
-                if shown.is_some() {
-                    event.data = shown;
-                } else if answers.take(data, id.as_ref().filter(|_| exact.is_some())).await? {
-                    event.data = None;
-                } else if let Some(refused) = id.as_ref().and_then(|id| refused(data, id, exact.as_ref())) {
-                    event.data = serde_json::to_string(&refused).ok();
-                }
-                Ok(event)
+    /// Asks for the stream of what belongs to no request, or for the one that goes on after an event.
+    async fn listen(
+        &self,
+        uri: &str,
+        session: Option<&str>,
+        last_event: Option<&str>,
+        headers: &HashMap<HeaderName, HeaderValue>,
+    ) -> Result<Response, Failed> {
+        let build = |url| {
+            let request = self.wire.request(Method::GET, url, session, headers).timeout(LISTEN);
+            match last_event {
+                Some(id) => request.header(LAST_EVENT, id),
+                None => request,
             }
-        })
-        .boxed()
+        };
+        self.wire.send(uri, build).await
+    }
 }
 
 /// The error that a message in the answer to a request is: the answer to that request, whatever id it bears.
@@ -285,7 +264,14 @@ impl StreamableHttpClient for Transport {
                 _ => request,
             }
         };
-        let response = self.wire.send(&uri, build).await?;
+        let leaving = exact.as_ref().map(|(exact, _)| exact.leave());
+        let sent = self.wire.send(&uri, build).await;
+        if let (Some(leaving), Err(error)) = (leaving, &sent)
+            && wire::is_unsent(error)
+        {
+            leaving.has_not_left();
+        }
+        let response = sent?;
         let status = response.status();
         if matches!(status, StatusCode::ACCEPTED | StatusCode::NO_CONTENT) {
             return Ok(StreamableHttpPostResponse::Accepted);
@@ -311,8 +297,11 @@ impl StreamableHttpClient for Transport {
         if is_kind(&response, "text/event-stream") {
             let session = session_id.clone().or_else(|| given.as_deref().map(Arc::from));
             let answers = self.answers(uri, session, custom_headers);
-            let asked = Asked { id, exact, known: discovers };
-            return Ok(StreamableHttpPostResponse::Sse(events(response, most, asked, answers), given));
+            let events = match id {
+                Some(id) => answering(self.clone(), response, Asked { id, exact, known: discovers }, answers),
+                None => events(response, most, answers),
+            };
+            return Ok(StreamableHttpPostResponse::Sse(events, given));
         }
         if !is_kind(&response, "application/json") {
             if !wants_answer {
@@ -355,18 +344,11 @@ impl StreamableHttpClient for Transport {
         _auth_header: Option<String>,
         custom_headers: HashMap<HeaderName, HeaderValue>,
     ) -> Result<BoxStream<'static, Result<Sse, SseError>>, Failed> {
-        let build = |url| {
-            let request = self.wire.request(Method::GET, url, session_id.as_deref(), &custom_headers).timeout(LISTEN);
-            match &last_event_id {
-                Some(id) => request.header(LAST_EVENT, id),
-                None => request,
-            }
-        };
-        let response = self.wire.send(&uri, build).await?;
+        let response = self.listen(&uri, session_id.as_deref(), last_event_id.as_deref(), &custom_headers).await?;
         if !response.status().is_success() || !is_kind(&response, "text/event-stream") {
             return Err(StreamableHttpError::ServerDoesNotSupportSse);
         }
         let answers = self.answers(uri, session_id, custom_headers);
-        Ok(events(response, self.limits.answer_bytes, Asked::default(), answers))
+        Ok(events(response, self.limits.answer_bytes, answers))
     }
 }

@@ -338,3 +338,44 @@ fn clients_over_http_of_either_revision_are_told_that_the_tools_have_changed() {
     hears(&mut old, LIST_CHANGED);
     hears(&mut new, LIST_CHANGED);
 }
+
+#[test]
+fn what_a_child_says_to_a_subscription_names_the_clients_own_request() {
+    let house = House::new();
+    let (server, operator, session) = serving(&house, "");
+    let meta = json!({"io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientInfo": {"name": "tests", "version": "1"},
+        "io.modelcontextprotocol/clientCapabilities": {}});
+    let ask = |id: &Value, method: &str, params: &Value| {
+        let mut params = params.clone();
+        params["_meta"] = meta.clone();
+        let name = params["name"].as_str().unwrap_or_default().to_owned();
+        let message = json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params});
+        let mut headers =
+            vec![("Mcp-Protocol-Version", "2026-07-28"), ("Mcp-Method", method), ("X-Session-ID", session.as_str())];
+        if !name.is_empty() {
+            headers.push(("Mcp-Name", &name));
+        }
+        Events::post(&server, operator.key(), "/mcp/up", &headers, &message)
+    };
+    let subscribe = json!({"notifications": {"toolsListChanged": true}});
+    let ids = [json!(3), json!("mine")];
+    let mut all = ids.each_ref().map(|id| ask(id, "subscriptions/listen", &subscribe));
+    let id_in = |message: &Value| message["params"]["_meta"]["io.modelcontextprotocol/subscriptionId"].clone();
+    for (events, id) in all.iter_mut().zip(&ids) {
+        let begun = events.next();
+        assert_eq!(begun["method"], "notifications/subscriptions/acknowledged", "{begun}");
+        assert_eq!(id_in(&begun), *id, "{begun}");
+    }
+    // The tools of this child are other ones from now on.
+    let told = ask(&json!(4), "tools/call", &json!({"name": "poison", "arguments": {}})).up_to(4);
+    let result = &told.last().unwrap()["result"];
+    assert!(result["content"].is_array() && result["isError"] != true, "{told:?}");
+    for (events, id) in all.iter_mut().zip(&ids) {
+        let mut message = events.next();
+        while message["method"] != LIST_CHANGED {
+            message = events.next();
+        }
+        assert_eq!(id_in(&message), *id, "{message}");
+    }
+}

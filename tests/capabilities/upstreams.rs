@@ -6,6 +6,7 @@ mod both_revisions;
 mod limits;
 mod lists;
 mod starting;
+mod streams;
 #[cfg(unix)]
 mod tls;
 

@@ -371,9 +371,10 @@ impl Exchange {
     }
 }
 
-/// Reports that the upstream refused a call as a request; answers its id. It may have carried it out all the same.
+/// Reports that the upstream refused a call as a request; answers the id of the request, a call or not. The upstream may have
+/// carried it out all the same.
 fn refused_by_upstream(passing: &mut Passing, why: &'static str) -> Option<String> {
-    let (id, report) = passing.call.take()?;
+    let Some((id, report)) = passing.call.take() else { return passing.own.clone() };
     report.send(Outcome::Unknown(why));
     Some(id)
 }

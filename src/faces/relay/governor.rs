@@ -77,9 +77,7 @@ impl Governor {
         let mut cx = self.haldir.enter_proxy(&self.credential).await?;
         let session_id = self.session(asked.session.clone()).await?;
         self.haldir.know_secrets(&cx, &self.upstream)?;
-        if self.tools == Tools::Asked {
-            self.look_at_tools(&cx).await?;
-        }
+        let not_listed = if self.tools == Tools::Asked { self.look_at_tools(&cx).await? } else { None };
         let Asked { tool, arguments, offered, decided, asks, leave, .. } = asked;
         if let Some(Decided { person, yes, proof }) = decided.filter(|_| self.asking.enabled) {
             let was_asked = |proof: String| proxied::was_asked(&cx, &person.request_id, &proof);
@@ -97,7 +95,11 @@ impl Governor {
         Ok(match proxied::begin_and(&cx, attempt, leave).await? {
             Verdict::Go(going) => Decision::Go(admitted(*going)),
             Verdict::Held(held) => self.held(&cx, held, asks).await?,
-            Verdict::Refused(error) if error.code == Code::UnknownTool => Decision::Unknown(error.message),
+            Verdict::Refused(error) if error.code == Code::UnknownTool => match not_listed {
+                // It may have that tool.
+                Some(failure) => Decision::Told(failure),
+                None => Decision::Unknown(error.message),
+            },
             Verdict::Refused(error) if error.code == Code::SessionInvalid && self.session.is_some() => {
                 // The agent cannot make another one: only who started it can.
                 let message = "the session that this agent was started with has ended: it was revoked, or has expired. \
@@ -157,19 +159,23 @@ impl Governor {
         }
     }
 
-    /// A tool that has changed is found out before it is called.
-    async fn look_at_tools(&self, cx: &OutwardContext) -> Result<()> {
+    /// A tool that has changed is found out before it is called. Answers why the tools could not be listed, if so.
+    async fn look_at_tools(&self, cx: &OutwardContext) -> Result<Option<String>> {
         if let Some(link) = &self.link
             && !link.must_list().await
         {
-            return Ok(());
+            return Ok(None);
         }
-        let Ok(reach) = proxied::reach(cx, &self.upstream) else { return Ok(()) };
-        if reach.link.must_list().await {
-            // Where it cannot be listed it is called as it was accepted; who decides is the store.
-            let _ = proxied::refresh(cx, &self.upstream, &reach).await?;
+        let Ok(reach) = proxied::reach(cx, &self.upstream) else { return Ok(None) };
+        if !reach.link.must_list().await {
+            return Ok(None);
         }
-        Ok(())
+        // Where it cannot be listed it is called as it was accepted; who decides is the store.
+        let listing = proxied::refresh(cx, &self.upstream, &reach).await?;
+        Ok(listing.err().map(|failure| {
+            let problem = reach.known.text(&failure.message);
+            format!("The call failed: the tools of {} are not known yet: {problem}", self.upstream)
+        }))
     }
 }
 

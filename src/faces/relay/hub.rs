@@ -5,6 +5,7 @@
 //! newest request that is still open, since it is most likely about that; what is about the connection as a whole goes to
 //! the stream that the client holds open for that, and waits a while for one.
 
+mod open;
 mod under_way;
 
 use std::{
@@ -19,7 +20,10 @@ use tokio_util::{
     task::AbortOnDropHandle,
 };
 
-use self::under_way::{Leaving, UnderWay};
+use self::{
+    open::{Open, Theirs, named},
+    under_way::{Leaving, UnderWay},
+};
 use super::{
     bridge::text,
     govern::{Govern, Redact},
@@ -80,42 +84,6 @@ struct Routes {
     used: Instant,
     /// Requests so far.
     numbers: u64,
-}
-
-struct Open {
-    number: u64,
-    id: String,
-    /// The progress token, as it was written.
-    token: Option<String>,
-    /// What the client gave, where the connection is shared.
-    theirs: Option<Theirs>,
-    sender: waiting::Sender,
-    /// When it was asked, or its upstream last said how far it is.
-    moved: Instant,
-}
-
-struct Theirs {
-    id: String,
-    token: Option<String>,
-}
-
-impl Open {
-    /// A message as its client expects it.
-    fn told(&self, text: String, answers: bool) -> String {
-        let Some(theirs) = &self.theirs else { return text };
-        let Ok(message) = Message::read(&text) else { return text };
-        if answers {
-            let id = serde_json::from_str(&theirs.id).ok();
-            return Message { id, ..message }.text();
-        }
-        match (&theirs.token, message.is("notifications/progress")) {
-            (Some(token), true) => {
-                let params = text::edited(message.params, |_| true, &[("progressToken", token)]);
-                text::notification("notifications/progress", &params)
-            }
-            _ => text,
-        }
-    }
 }
 
 impl Hub {
@@ -313,6 +281,11 @@ impl Routes {
         }
         let live = |open: &Open| !open.sender.is_closed();
         let newest = || self.open.iter().rposition(live).map(|at| (false, Some(at)));
+        if let Some(id) = named(&message)
+            && let Some(at) = self.open.iter().position(|open| open.is_named(&id, &message))
+        {
+            return Some((false, Some(at)));
+        }
         match message.method.as_deref() {
             Some("notifications/progress") => {
                 let token =

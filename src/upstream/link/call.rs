@@ -8,7 +8,7 @@ use std::{
 use rmcp::{
     RoleClient,
     model::{CallToolRequest, CallToolRequestParams, ClientRequest, JsonObject, RequestMetaObject},
-    service::{Peer, PeerRequestOptions},
+    service::{Peer, PeerRequestOptions, ServiceError},
 };
 use serde_json::value::RawValue;
 
@@ -133,14 +133,20 @@ impl Link {
         // Who calls keeps the time.
         let mut options = PeerRequestOptions::no_options();
         options.meta = meta;
-        let handle = peer.send_cancellable_request(request, options).await.map_err(|error| failure(&error))?;
+        // Another request of the connection may have failed for it, such as the handshake that begins a session anew.
+        let failed = |error: &ServiceError| {
+            let failure = failure(error);
+            Failure { unsent: failure.unsent && !exact.has_left(), ..failure }
+        };
+        let handle = peer.send_cancellable_request(request, options).await.map_err(|error| failed(&error))?;
         let mut awaited = Awaited::new(peer, handle.id.clone(), place);
         let answered = handle.await_response().await;
         awaited.over();
         match (exact.take(), answered) {
             (Some(Outcome::Result(result)), _) => Ok(result),
             (Some(Outcome::Error(error)), _) => Err(Failure::new(FailureKind::Rpc(error), "it answered with an error")),
-            (None, Err(error)) => Err(failure(&error)),
+            (Some(Outcome::Failed(failure)), _) => Err(failure),
+            (None, Err(error)) => Err(failed(&error)),
             (None, Ok(_)) => Err(Failure::new(FailureKind::Unavailable, "its answer could not be read")),
         }
     }

@@ -187,9 +187,16 @@ impl Dialer {
             StreamableHttpClientTransportConfig::with_uri(url).max_concurrent_requests(self.limits.concurrency + 1);
         config.custom_headers = headers;
         config.max_sse_event_size = self.limits.answer_bytes;
+        let headers = config.custom_headers.clone();
         let client = StreamableHttpClientTransport::with_client(transport.clone(), config);
-        let connected = Self::begin(client, mode, events, self.limits.connect_timeout).await?;
-        Ok((connected, transport))
+        let failure = match Self::begin(client, mode, events, self.limits.connect_timeout).await {
+            Ok(connected) => return Ok((connected, transport)),
+            Err(failure) => failure,
+        };
+        if takes_no_message(&failure) && transport.is_of_2024(url, &headers).await {
+            return Err(Failure { message: format!("{}: {OLD_TRANSPORT}", failure.message), ..failure });
+        }
+        Err(failure)
     }
 
     /// A handshake comes first: a server that knows none refuses it at once, while one from before 2026-07-28 may take
@@ -260,3 +267,12 @@ impl Dialer {
 
 /// What is said of a program that does not even run.
 const NO_START: &str = "cannot be started";
+
+/// What is said of a server of 2024-11-05.
+const OLD_TRANSPORT: &str = "it serves the HTTP+SSE transport of 2024-11-05, which haldir does not speak; register the \
+    address of its streamable HTTP transport, if it has one, often ending in /mcp";
+
+/// Whether there is nothing at the address that takes messages.
+fn takes_no_message(failure: &Failure) -> bool {
+    matches!(failure.kind, FailureKind::Status(404 | 405, _))
+}

@@ -52,8 +52,9 @@ impl Refusals {
 }
 
 impl Transport {
-    /// Whether a session is over whose request was refused with this status. 404 says so; older SDKs say 400, which may be
-    /// about the request as well. Then a ping tells: it has nothing in it that could be refused but the session.
+    /// Whether a session is over whose request was refused with this status. 404 says so, and older SDKs say 400; either may
+    /// be about the request as well, which would then be carried out twice. So a ping tells: it has nothing in it that could
+    /// be refused but the session.
     pub(super) async fn has_ended(
         &self,
         status: StatusCode,
@@ -61,11 +62,9 @@ impl Transport {
         session: &str,
         headers: &HashMap<HeaderName, HeaderValue>,
     ) -> bool {
-        match status {
-            StatusCode::NOT_FOUND => return true,
-            // These are about who asks, and how often.
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS => return false,
-            _ => {}
+        // These are about who asks, and how often.
+        if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS) {
+            return false;
         }
         let ping = json!({"jsonrpc": "2.0", "id": "haldir-ping", "method": "ping"}).to_string();
         let build = |url| {
@@ -76,6 +75,20 @@ impl Transport {
             Ok(Ok(response)) => response.status().is_client_error(),
             Ok(Err(_)) | Err(_) => false,
         }
+    }
+
+    /// Whether an upstream that takes no message at this address serves there the event stream with which the transport of
+    /// 2024-11-05 (HTTP+SSE) begins.
+    pub(in crate::upstream) async fn is_of_2024(&self, uri: &str, headers: &HashMap<HeaderName, HeaderValue>) -> bool {
+        let asked = timeout(ASKED_WITHIN, async {
+            let response = self.listen(uri, None, None, headers).await.ok()?;
+            if response.status() != StatusCode::OK || !is_kind(&response, "text/event-stream") {
+                return None;
+            }
+            let mut events = std::pin::pin!(SseStream::from_bytes_stream(pieces(response, MAX_ANSWER_BYTES)));
+            events.next().await?.ok()?.event
+        });
+        asked.await.is_ok_and(|event| event.as_deref() == Some("endpoint"))
     }
 
     /// Whether the upstream takes a handshake, whatever it has answered to `server/discover`. Servers of both kinds name

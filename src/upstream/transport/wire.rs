@@ -33,6 +33,8 @@ pub(in crate::upstream) enum WireError {
     TooLarge(usize),
     #[error("{0}")]
     Unsafe(String),
+    #[error("it redirects to another address: register that one, if it is meant")]
+    Redirected,
     #[error("it answered with status {0}")]
     Status(u16, String),
 }
@@ -45,6 +47,11 @@ impl From<WireError> for Failed {
     }
 }
 
+/// Whether a request that failed so was certainly not written to any connection.
+pub(super) fn is_unsent(error: &Failed) -> bool {
+    matches!(error, StreamableHttpError::Client(WireError::Connect(_) | WireError::Unsafe(_)))
+}
+
 /// How requests are sent.
 #[derive(Clone)]
 pub(super) struct Wire {
@@ -53,12 +60,19 @@ pub(super) struct Wire {
 }
 
 impl Wire {
-    /// Sends, and follows redirects that stay where the operator pointed.
+    /// Sends, and follows redirects that stay where the operator pointed. Only what the first address did not get is
+    /// [`is_unsent`].
     pub(super) async fn send(&self, uri: &str, request: impl Fn(Url) -> RequestBuilder) -> Result<Response, Failed> {
         let mut url = self.outbound.parse(uri).map_err(|error| WireError::Unsafe(error.message))?;
-        for _ in 0..=MAX_REDIRECTS {
-            self.outbound.check_form(&url).map_err(|error| WireError::Unsafe(error.message))?;
-            let response = request(url.clone()).send().await.map_err(wire)?;
+        for redirects in 0..=MAX_REDIRECTS {
+            // The first address is the operator's; what goes to any other has arrived at that one before.
+            let is_first = redirects == 0;
+            let checked = self.outbound.check_form(&url);
+            checked.map_err(|error| if is_first { WireError::Unsafe(error.message) } else { WireError::Redirected })?;
+            let response = request(url.clone()).send().await.map_err(|error| match wire(error) {
+                WireError::Connect(text) if !is_first => WireError::Http(text),
+                error => error,
+            })?;
             if let Some(coding) = response.headers().get(header::CONTENT_ENCODING)
                 && !coding.as_bytes().eq_ignore_ascii_case(b"identity")
             {
@@ -70,8 +84,7 @@ impl Wire {
             let location = response.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
             let target = location.and_then(|location| url.join(location).ok());
             let Some(target) = target.filter(|target| target.origin() == url.origin()) else {
-                let message = "it redirects to another address: register that one, if it is meant";
-                return Err(WireError::Unsafe(message.to_owned()).into());
+                return Err(WireError::Redirected.into());
             };
             url = target;
         }

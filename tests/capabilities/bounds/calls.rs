@@ -36,6 +36,7 @@ fn a_call_that_left_is_paid_for_whatever_its_upstream_says() {
         Behaviour::Error(-32_602),
         Behaviour::Result(json!({"content": [], "isError": true})),
         Behaviour::HangUp,
+        Behaviour::Redirect("http://127.0.0.2:9/".to_owned()),
     ];
     for behaviour in &behaviours {
         for directly in [true, false] {

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::lock;
 
-/// Answers a request, by its verb and its message.
+/// Answers a request, by its verb and its message; one without a body is `{"after": …}`, the event to go on after.
 type Say = Box<dyn Fn(&str, &Value) -> Option<Vec<u8>> + Send>;
 
 /// It listens until the test ends.
@@ -31,6 +31,11 @@ pub fn said(status: u16, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
     let mut answer = answer.into_bytes();
     answer.extend_from_slice(body);
     answer
+}
+
+/// An event stream, which ends.
+pub fn said_events(events: &str) -> Vec<u8> {
+    said(200, &[("Content-Type", "text/event-stream")], events.as_bytes())
 }
 
 /// A JSON body.
@@ -68,18 +73,20 @@ impl OddUpstream {
         let mut line = String::new();
         reader.read_line(&mut line).ok().filter(|read| *read > 0)?;
         let verb = line.split(' ').next()?.to_owned();
-        let mut length = 0;
+        let (mut length, mut after) = (0, Value::Null);
         loop {
             let mut line = String::new();
             reader.read_line(&mut line).ok()?;
             let Some((name, value)) = line.split_once(':') else { break };
             if name.eq_ignore_ascii_case("content-length") {
                 length = value.trim().parse().ok()?;
+            } else if name.eq_ignore_ascii_case("last-event-id") {
+                after = value.trim().into();
             }
         }
         let mut body = vec![0; length];
         reader.read_exact(&mut body).ok()?;
-        let message: Value = serde_json::from_slice(&body).unwrap_or_default();
+        let message: Value = serde_json::from_slice(&body).unwrap_or_else(|_| json!({"after": after}));
         let answer = lock(&self.say)(&verb, &message).unwrap_or_else(|| usual(&verb, &message));
         stream.write_all(&answer).ok().filter(|()| !answer.is_empty())
     }

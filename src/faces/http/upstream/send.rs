@@ -59,10 +59,13 @@ impl Exchange {
         let response = match asked {
             Ok(response) => response,
             Err(failed) => {
-                let id = passing.call.take().map(|(id, report)| {
-                    report.send(failed.outcome());
-                    id
-                });
+                let id = match passing.call.take() {
+                    Some((id, report)) => {
+                        report.send(failed.outcome());
+                        Some(id)
+                    }
+                    None => passing.own.take(),
+                };
                 return Ok(rpc_error(StatusCode::BAD_GATEWAY, id.as_deref(), INTERNAL_ERROR, failed.message()));
             }
         };
@@ -173,12 +176,16 @@ impl Exchange {
             Leaving::Left { outgoing, sent, .. } => (outgoing, Some(sent)),
         };
         let mut url = self.route.place.url.clone();
-        for _ in 0..=MAX_REDIRECTS {
+        for redirects in 0..=MAX_REDIRECTS {
             let sending = match left.take() {
                 Some(sent) => upstreams.answered(*sent).await,
                 None => upstreams.send(&url, outgoing.request(), outgoing.within).await,
             };
-            let response = sending.map_err(Failed::of)?;
+            let response = sending.map_err(|unanswered| match Failed::of(unanswered) {
+                // It has arrived at the address that redirected it.
+                Failed::Unsent if redirects > 0 => Failed::BrokeOff,
+                failed => failed,
+            })?;
             if !matches!(response.status(), StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT) {
                 return Ok(response);
             }

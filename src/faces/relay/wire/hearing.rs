@@ -1,61 +1,170 @@
 //! What an upstream over HTTP says: in the answer to a request, and on the stream of what belongs to no request.
 
+use std::time::Duration;
+
 use bytes::BytesMut;
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use tokio::time::Instant;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::DropGuard;
 
 use super::{
     super::{
         bridge::text,
-        events::{self, EventReader},
+        events::{Event, EventReader},
         message::{self, Message},
     },
     LISTEN_PAUSE, MAX_LISTENS, REFUSED, SESSION, Speaker, UNAUTHORIZED, VERSION,
 };
-use crate::{outbound::carrier::Answer, upstream::LONGEST};
+use crate::{
+    outbound::carrier::{Answer, Unanswered},
+    upstream::LONGEST,
+};
+
+/// How often the stream of one request is resumed, and how often in a row without an answer to that.
+const MAX_RESUMES: u32 = 4_096;
+const MAX_FAILED_RESUMES: u32 = 5;
+/// The pause before, where the upstream names none, and what it may name.
+const RESUME_PAUSE: Duration = Duration::from_secs(1);
+const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+const LAST_EVENT: HeaderName = HeaderName::from_static("last-event-id");
+
+const BROKE_OFF: &str = "the upstream's answer broke off";
+const TOO_LARGE: &str = "the upstream's answer is larger than allowed";
+const UNANSWERED: &str = "the upstream did not answer";
+
+/// What became of a stream.
+enum Ended {
+    Answered,
+    /// It ended, or broke off, before the answer.
+    Unanswered(&'static str),
+}
+
+/// From where a stream can be gone on with, and until when.
+struct Place {
+    /// The id of the last event.
+    last: Option<HeaderValue>,
+    pause: Duration,
+    until: Instant,
+    /// The latest that progress can make of that.
+    longest: Instant,
+}
 
 impl Speaker {
-    /// Everything in an answer; an error if what was asked is not answered in it.
-    pub(super) async fn hear(&self, mut response: Answer, id: Option<&str>, begins: bool) -> Result<(), &'static str> {
+    /// Everything in an answer; an error if what was asked is not answered in it, nor on a stream that goes on with it.
+    pub(super) async fn hear(&self, response: Answer, id: Option<&str>, begins: bool) -> Result<(), &'static str> {
         if begins && let Some(session) = response.headers().get(SESSION) {
             self.state().session = Some(session.clone());
         }
         if matches!(response.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
             return Err(UNAUTHORIZED);
         }
-        let kind = response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-        let is_stream = kind.starts_with("text/event-stream");
-        let (mut reader, mut body) = (EventReader::default(), BytesMut::new());
-        let longest = Instant::now() + LONGEST.max(self.wire.call_timeout);
-        while let Some(chunk) = response.chunk().await.map_err(|_| "the upstream's answer broke off")? {
-            if !is_stream {
-                if body.len() + chunk.len() > self.wire.answer_bytes {
-                    return Err("the upstream's answer is larger than allowed");
-                }
-                body.extend_from_slice(&chunk);
-                continue;
+        if !is_event_stream(&response) {
+            return self.hear_body(response, id, begins).await;
+        }
+        let is_refused = response.status().is_client_error();
+        let now = Instant::now();
+        let (until, longest) = (now + self.wire.call_timeout, now + LONGEST.max(self.wire.call_timeout));
+        let mut place = Place { last: None, pause: RESUME_PAUSE, until, longest };
+        let mut ended = self.hear_events(response, id, begins, &mut place).await?;
+        let mut resumed = 0;
+        while let Ended::Unanswered(problem) = ended {
+            // What belongs to no request is listened to anew instead.
+            let Some(last) = place.last.clone().filter(|_| id.is_some() && resumed < MAX_RESUMES) else {
+                return Err(if is_refused { REFUSED } else { problem });
+            };
+            let Some(response) = self.resume(&last, &mut resumed, &place).await else { return Err(problem) };
+            ended = self.hear_events(response, id, begins, &mut place).await?;
+        }
+        Ok(())
+    }
+
+    async fn hear_body(&self, mut response: Answer, id: Option<&str>, begins: bool) -> Result<(), &'static str> {
+        let mut body = BytesMut::new();
+        while let Some(chunk) = response.chunk().await.map_err(|_| BROKE_OFF)? {
+            if body.len() + chunk.len() > self.wire.answer_bytes {
+                return Err(TOO_LARGE);
             }
-            reader.push(&chunk);
+            body.extend_from_slice(&chunk);
+        }
+        let text = String::from_utf8(body.to_vec()).map_err(|_| "the upstream's answer is no UTF-8")?;
+        if !text.trim().is_empty() && self.heard(text, id, begins).await {
+            return Ok(());
+        }
+        Err(if response.status().is_client_error() { REFUSED } else { UNANSWERED })
+    }
+
+    async fn hear_events(
+        &self,
+        mut response: Answer,
+        id: Option<&str>,
+        begins: bool,
+        place: &mut Place,
+    ) -> Result<Ended, &'static str> {
+        let mut reader = EventReader::default();
+        loop {
+            match response.chunk().await {
+                Ok(Some(chunk)) => reader.push(&chunk),
+                Ok(None) => return Ok(Ended::Unanswered(UNANSWERED)),
+                Err(Unanswered::TimedOut) => return Err(BROKE_OFF),
+                Err(_) => return Ok(Ended::Unanswered(BROKE_OFF)),
+            }
             while let Some(event) = reader.next_event() {
-                let data = std::str::from_utf8(&event).ok().and_then(events::data).filter(|data| !data.is_empty());
-                let Some(data) = data else { continue };
+                let Ok(event) = std::str::from_utf8(&event) else { continue };
+                let event = Event::read(event);
+                if let Some(id) = event.id {
+                    place.last = HeaderValue::from_str(&id).ok().filter(|id| !id.is_empty());
+                }
+                if let Some(retry) = event.retry {
+                    place.pause = Duration::from_millis(retry).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
+                }
+                let Some(data) = event.data.filter(|data| !data.is_empty()) else { continue };
                 if Message::read(&data).is_ok_and(|message| message.is("notifications/progress")) {
-                    response.wait_until(longest.min(Instant::now() + self.wire.call_timeout));
+                    place.until = place.longest.min(Instant::now() + self.wire.call_timeout);
+                    response.wait_until(place.until);
                 }
                 if self.heard(data, id, begins).await {
-                    return Ok(());
+                    return Ok(Ended::Answered);
                 }
             }
             if reader.pending() > self.wire.answer_bytes {
-                return Err("the upstream's answer is larger than allowed");
+                return Err(TOO_LARGE);
             }
         }
-        let text = String::from_utf8(body.to_vec()).map_err(|_| "the upstream's answer is no UTF-8")?;
-        if !is_stream && !text.trim().is_empty() && self.heard(text, id, begins).await {
-            return Ok(());
+    }
+
+    /// Another stream that goes on after an event (SEP-1699); `None` if there is none to be had in time.
+    async fn resume(&self, last: &HeaderValue, resumed: &mut u32, place: &Place) -> Option<Answer> {
+        for _ in 0..MAX_FAILED_RESUMES {
+            if *resumed >= MAX_RESUMES || Instant::now() + place.pause >= place.until {
+                return None;
+            }
+            *resumed += 1;
+            tokio::time::sleep(place.pause).await;
+            let mut headers = self.listening_headers();
+            headers.insert(LAST_EVENT, last.clone());
+            match timeout_at(place.until, self.send(Method::GET, headers, None)).await.ok()? {
+                Ok(mut response) if response.status() == StatusCode::OK && is_event_stream(&response) => {
+                    response.wait_until(place.until);
+                    return Some(response);
+                }
+                // It has no such stream, or no such session any more.
+                Ok(response) if !response.status().is_server_error() => return None,
+                Ok(_) | Err(_) => {}
+            }
         }
-        Err(if response.status().is_client_error() { REFUSED } else { "the upstream did not answer" })
+        None
+    }
+
+    fn listening_headers(&self) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::ACCEPT, HeaderValue::from_static("text/event-stream"));
+        headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        if let Some(version) = self.state().version.as_deref().and_then(|text| HeaderValue::from_str(text).ok()) {
+            headers.insert(VERSION, version);
+        }
+        headers
     }
 
     /// Whether the answer was in this message, or batch of them.
@@ -92,13 +201,8 @@ impl Speaker {
     pub(super) async fn listen(self, begun: DropGuard) {
         let mut begun = Some(begun);
         for _ in 0..MAX_LISTENS {
-            let mut headers = HeaderMap::new();
-            headers.insert(header::ACCEPT, HeaderValue::from_static("text/event-stream"));
-            if let Some(version) = self.state().version.as_deref().and_then(|text| HeaderValue::from_str(text).ok()) {
-                headers.insert(VERSION, version);
-            }
             let listening = async {
-                let answered = self.send(Method::GET, headers, None).await;
+                let answered = self.send(Method::GET, self.listening_headers(), None).await;
                 drop(begun.take());
                 match answered {
                     Ok(response) if response.status() == StatusCode::OK => {
@@ -119,4 +223,9 @@ impl Speaker {
             tokio::time::sleep(LISTEN_PAUSE).await;
         }
     }
+}
+
+fn is_event_stream(response: &Answer) -> bool {
+    let kind = response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    kind.starts_with("text/event-stream")
 }
