@@ -35,7 +35,7 @@ pub fn within(bounds: RangeInclusive<u64>) -> impl Fn(&str) -> Result<u64, Strin
 
 /// A duration in its largest whole unit, such as `1d` or `90s`.
 pub fn shown(seconds: u64) -> String {
-    let whole = UNITS.iter().find(|(unit, _)| seconds > 0 && seconds % unit == 0);
+    let whole = UNITS.iter().find(|(unit, _)| seconds > 0 && seconds.is_multiple_of(*unit));
     whole.map_or_else(|| format!("{seconds}s"), |(unit, name)| format!("{}{name}", seconds / unit))
 }
 

@@ -180,7 +180,10 @@ fn identity(certificate: &Path, key: &Path) -> Result<Identity, String> {
 fn require_private(path: &Path) -> Result<(), String> {
     use std::os::unix::fs::PermissionsExt;
     let mode = path.metadata().map_err(|error| error.to_string())?.permissions().mode();
-    if mode & 0o007 == 0 { Ok(()) } else { Err(format!("every user can reach it: run chmod 600 {}", path.display())) }
+    if mode & 0o007 != 0 {
+        return Err(format!("every user can reach it: run chmod 600 {}", path.display()));
+    }
+    Ok(())
 }
 
 #[cfg(not(unix))]

@@ -72,7 +72,8 @@ struct Page {
 
 #[derive(Deserialize)]
 struct Entry {
-    entry_id: String,
+    #[serde(rename = "entry_id")]
+    id: String,
     #[serde(default)]
     unreadable: Option<String>,
     kind: String,
@@ -97,7 +98,7 @@ impl Happening {
     fn json(&self) -> Value {
         let Self { entry, outcome, reason } = self;
         json!({
-            "entry_id": entry.entry_id, "at": entry.timestamp.to_rfc3339(), "agent_id": entry.agent_id,
+            "entry_id": entry.id, "at": entry.timestamp.to_rfc3339(), "agent_id": entry.agent_id,
             "session_id": entry.session_id, "tool": entry.tool, "action": entry.action, "arguments": arguments(entry),
             "outcome": outcome, "reason": reason, "flag_reason": entry.flag_reason,
         })

@@ -139,10 +139,14 @@ mod tests {
             }
             let broken = help.lines().filter(|line| line.starts_with("  ") && line.width() > HELP_WIDTH);
             problems.extend(broken.map(|line| format!("{}: {line}", command.get_name())));
-            command.get_subcommands().for_each(|command| look(command, problems));
+            for command in command.get_subcommands() {
+                look(command, problems);
+            }
         }
         let mut problems = Vec::new();
-        PROGRAMS.iter().for_each(|name| look(&program(name), &mut problems));
+        for name in PROGRAMS {
+            look(&program(name), &mut problems);
+        }
         assert!(problems.is_empty(), "{problems:#?}");
     }
 }

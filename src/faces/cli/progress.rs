@@ -58,26 +58,26 @@ type Measure = Box<dyn Fn() -> Option<(u64, u64)> + Send>;
 /// A bar that shows how much is left as soon as that is known, and the time until then.
 #[derive(Clone)]
 struct Bar {
-    bar: ProgressBar,
+    line: ProgressBar,
     unit: Unit,
     is_known: Arc<AtomicBool>,
 }
 
 impl Bar {
     fn new(what: &'static str, unit: Unit) -> Self {
-        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
-        bar.set_style(Unit::Unknown.style());
-        bar.set_message(what);
-        Self { bar, unit, is_known: Arc::default() }
+        let line = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
+        line.set_style(Unit::Unknown.style());
+        line.set_message(what);
+        Self { line, unit, is_known: Arc::default() }
     }
 
     fn at(&self, done: u64, total: u64) {
         if total > 0 && !self.is_known.swap(true, Ordering::Relaxed) {
-            self.bar.set_style(self.unit.style());
+            self.line.set_style(self.unit.style());
         }
         if total > 0 {
-            self.bar.set_length(total);
-            self.bar.set_position(done.min(total));
+            self.line.set_length(total);
+            self.line.set_position(done.min(total));
         }
     }
 }
@@ -121,17 +121,17 @@ impl Progress {
                     drawn.at(done, total);
                 }
                 if !is_shown && began.elapsed() >= SHOW_AFTER {
-                    drawn.bar.set_draw_target(ProgressDrawTarget::stderr());
+                    drawn.line.set_draw_target(ProgressDrawTarget::stderr());
                     is_shown = true;
                 }
                 if is_shown {
-                    drawn.bar.tick();
+                    drawn.line.tick();
                 }
             }
         });
         let interrupted = {
             let bar = bar.clone();
-            OnInterrupt::run(move || bar.bar.finish_and_clear())
+            OnInterrupt::run(move || bar.line.finish_and_clear())
         };
         Self(Some(Shown { bar, drawing: Some((stop, thread)), _interrupted: interrupted }))
     }
@@ -151,6 +151,6 @@ impl Drop for Shown {
             // So that nothing is drawn once the line is cleared; the thread cannot have failed in what it does.
             let _ = thread.join();
         }
-        self.bar.bar.finish_and_clear();
+        self.bar.line.finish_and_clear();
     }
 }
