@@ -383,6 +383,6 @@ async fn changed(changes: &mut Option<watch::Receiver<u64>>) {
         None => false,
     };
     if !told {
-        future::pending().await
+        future::pending::<()>().await;
     }
 }
