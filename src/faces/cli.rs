@@ -149,7 +149,7 @@ enum Command {
     #[command(subcommand, after_help = "Example:\n  haldir policy list")]
     Policy(policy::PolicyCommand),
     /// List and name the tenants of a store, or of a server with its bootstrap token.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example:\n  haldir tenants list")]
     Tenants(tenants::TenantsCommand),
     /// Check the local installation: one line per check, and how to mend what is wrong.
     #[command(after_help = doctor::HELP)]

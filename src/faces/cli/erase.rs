@@ -13,8 +13,9 @@ use super::{
 use crate::error::Error;
 
 pub const HELP: &str = "\
-Its sessions must have ended: haldir stop AGENT. Totals, and every proof of the log, stay as they are. If the command is
-interrupted, run it again: it goes on. Backups and exports that were made before still hold what is erased here.
+Its sessions must have ended: haldir stop AGENT. Totals, and every proof of the \
+log, stay as they are. If the command is interrupted, run it again: it goes on. \
+Backups and exports that were made before still hold what is erased here.
 
 Examples:
   haldir erase --agent research-bot --dry-run
