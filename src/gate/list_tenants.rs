@@ -32,6 +32,7 @@ pub struct ListTenants {
 
 /// Tenants.
 #[derive(Debug, Serialize, JsonSchema)]
+#[allow(clippy::struct_field_names)] // It is the name on the wire.
 pub struct Tenants {
     /// How many are in this answer.
     count: usize,

@@ -252,9 +252,10 @@ fn go_on(
             let step = cx.tx.erase_records(&tenant, subject, *records, &run.position, run.begun_at)?;
             let counted = if *records == Records::Sessions { &mut run.sessions } else { &mut run.records };
             *counted += step.erased;
-            match step.next {
-                Some(next) => run.position = next,
-                None => (run.stage, run.position) = (table + 1, String::new()),
+            if let Some(next) = step.next {
+                run.position = next;
+            } else {
+                (run.stage, run.position) = (table + 1, String::new());
             }
         }
     }

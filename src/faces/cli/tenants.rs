@@ -16,6 +16,7 @@ use crate::config::secret_variable;
 const PAGE: i64 = 1_000;
 
 #[derive(Subcommand)]
+#[allow(clippy::doc_markdown)] // Help texts: a terminal would show the backticks.
 pub enum TenantsCommand {
     /// List the tenants of the whole store. On a server it needs HALDIR_BOOTSTRAP_TOKEN.
     #[command(after_help = "Example:\n  haldir tenants list")]
