@@ -30,7 +30,7 @@ pub use proxy::{
 };
 pub use record::{
     ApiKey, Authorization, AuthorizationStatus, Disclosure, Entry, EntryBytes, EntryKind, EntryLine, EntryView,
-    Session, StoredSecret,
+    SecretVersion, SecretVersions, Session, StoredSecret,
 };
 pub use reported::ReportedCost;
 pub use scope::{Scope, Scopes};

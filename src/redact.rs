@@ -20,7 +20,7 @@ mod needles;
 mod tests;
 mod views;
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
 
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
@@ -30,7 +30,7 @@ use crate::error;
 pub use self::{
     aside::aside,
     document::Carry,
-    known::{Known, KnownSecrets, Version},
+    known::{Audience, Known, KnownSecrets, Learnt, Sent},
 };
 use self::{
     needles::{Found, Needles},
@@ -43,8 +43,8 @@ const LEVELS: usize = 3;
 const MAX_FOUND: usize = 262_144;
 /// The longest text, in bytes.
 const MAX_TEXT_BYTES: usize = u32::MAX as usize;
-/// Bytes of a value's name in a mark.
-const MAX_MARK_BYTES: usize = 160;
+/// Characters of a secret's name in a mark.
+const MAX_MARK_NAME: usize = 64;
 
 /// A value that is to be cut out, and its name, which stands in its place.
 #[derive(Clone)]
@@ -59,26 +59,66 @@ pub struct Secret {
 #[derive(Debug)]
 pub struct TooMuch;
 
-/// Cuts some values out of texts.
-pub struct Redactor {
+/// Values that are looked for together.
+pub struct Part {
     needles: Needles,
-    names: Vec<String>,
+    /// What stands in the place of each.
+    marks: Vec<String>,
     /// Whether a value may stand in a number.
     numeric: bool,
 }
 
-impl Redactor {
-    /// For these values. It takes some milliseconds for hundreds of them, so it is kept.
-    pub fn new(secrets: &[Secret]) -> error::Result<Self> {
+impl Part {
+    /// For these values; their marks may bear their names, or not. It takes some milliseconds for hundreds of them, so it is kept.
+    pub fn new(secrets: &[Secret], named: bool) -> error::Result<Self> {
         let is_numeric = |secret: &Secret| {
             secret.value.bytes().all(|byte| matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E' | b'0'..=b'9'))
         };
-        let named = |secret: &Secret| secret.name.chars().take(MAX_MARK_BYTES / 4).collect();
+        let mark = |secret: &Secret| match &secret.name {
+            name if named && is_plain(name) => format!("[redacted: {name}]"),
+            _ => NOTHING.to_owned(),
+        };
         Ok(Self {
             needles: Needles::new(secrets)?,
-            names: secrets.iter().map(named).collect(),
+            marks: secrets.iter().map(mark).collect(),
             numeric: secrets.iter().any(is_numeric),
         })
+    }
+}
+
+/// Whether a name may stand in a text for a model: not if it could be a sentence or an address.
+fn is_plain(name: &str) -> bool {
+    (1..=MAX_MARK_NAME).contains(&name.len())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-'))
+}
+
+/// Cuts some values out of texts.
+#[derive(Clone)]
+pub struct Redactor {
+    parts: Vec<Arc<Part>>,
+}
+
+impl Redactor {
+    /// For these values, by their names.
+    pub fn new(secrets: &[Secret]) -> error::Result<Self> {
+        Ok(Self::of(vec![Arc::new(Part::new(secrets, true)?)]))
+    }
+
+    /// For the values of all of these. Of one that several have, the first gives the mark.
+    pub fn of(parts: Vec<Arc<Part>>) -> Self {
+        Self { parts }
+    }
+
+    /// What stands in the place of a value.
+    fn mark(&self, whose: u32) -> &str {
+        let mut whose = whose as usize;
+        for part in &self.parts {
+            match part.marks.get(whose) {
+                Some(mark) => return mark,
+                None => whose -= part.marks.len(),
+            }
+        }
+        NOTHING
     }
 
     /// The JSON text without the values. One that holds none of them is given back as it was written.
@@ -110,7 +150,7 @@ impl Redactor {
             return Cow::Borrowed(text);
         }
         let mut mark = Mark::new(self);
-        let mut clean = String::with_capacity(text.len() + MAX_MARK_BYTES);
+        let mut clean = String::with_capacity(text.len() + 2 * MAX_MARK_NAME);
         let mut from = 0;
         for Found { at, whose } in found {
             let at = at.letters(text.as_bytes());
@@ -141,7 +181,15 @@ impl Redactor {
                 views.push(view);
             }
             let first = all.len();
-            self.needles.search(views.last().map_or(text, |view| &view.bytes), &mut all, MAX_FOUND);
+            let mut values = 0;
+            for part in &self.parts {
+                let of_part = all.len();
+                part.needles.search(views.last().map_or(text, |view| &view.bytes), &mut all, MAX_FOUND);
+                for found in &mut all[of_part..] {
+                    found.whose += values;
+                }
+                values += u32::try_from(part.marks.len()).unwrap_or(u32::MAX);
+            }
             for found in &mut all[first..] {
                 found.at = views.iter().rev().fold(found.at, |at, view| view.in_text(at));
             }
@@ -149,11 +197,11 @@ impl Redactor {
                 return Err(TooMuch);
             }
         }
-        Ok(merged(all, views.len() > 1))
+        Ok(merged(all, views.len() > 1 || self.parts.len() > 1))
     }
 
     fn found_in_number(&self, text: &[u8]) -> Result<Option<Found>, TooMuch> {
-        if !self.numeric {
+        if !self.parts.iter().any(|part| part.numeric) {
             return Ok(None);
         }
         Ok(self.found(text)?.into_iter().next())
@@ -161,7 +209,13 @@ impl Redactor {
 
     /// The end of a text that is the beginning of a value, half of it at least.
     fn begun(&self, text: &[u8]) -> Option<Found> {
-        self.needles.begun(text)
+        let mut values = 0;
+        let mut begun = Vec::new();
+        for part in &self.parts {
+            begun.extend(part.needles.begun(text).map(|found| Found { whose: found.whose + values, ..found }));
+            values += u32::try_from(part.marks.len()).unwrap_or(u32::MAX);
+        }
+        begun.into_iter().min_by_key(|found| found.at.start)
     }
 }
 
@@ -217,8 +271,7 @@ impl<'r> Mark<'r> {
     }
 
     fn named(&self, whose: u32) -> String {
-        let name = self.redactor.names.get(whose as usize).map_or("", String::as_str);
-        format!("[redacted: {name}]")
+        self.redactor.mark(whose).to_owned()
     }
 
     fn plain(&mut self, whose: u32, length: usize) -> Cow<'static, str> {

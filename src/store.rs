@@ -27,9 +27,9 @@ pub use approvals::{ApprovalQuery, ReadApprovals, WriteApprovals};
 pub use proxy::{ReadProxy, WriteProxy};
 pub use tx::{
     AgentStats, ApiKeyUpdate, AuditPage, AuditPart, AuditQuery, Cost, Head, IdempotentAnswer, LogKeeper, ReadAudit,
-    ReadCounters, ReadKeys, ReadPayments, ReadSecrets, ReadSessions, ReadTx, SecretVersions, SessionQuery,
-    StoredEntryProblem, TenantRecord, ToolSpend, ToolTally, Tx, WriteAudit, WriteCounters, WriteKeys, WritePayments,
-    WriteSecrets, WriteSessions,
+    ReadCounters, ReadKeys, ReadPayments, ReadSecrets, ReadSessions, ReadTx, SessionQuery, StoredEntryProblem,
+    TenantRecord, ToolSpend, ToolTally, Tx, WriteAudit, WriteCounters, WriteKeys, WritePayments, WriteSecrets,
+    WriteSessions,
 };
 
 pub use usage::{Backlog, OpenSessions, ReadUsage, Totals, Usage, WriteUsage};

@@ -1,5 +1,7 @@
 //! What the store keeps, as plain records.
 
+use std::sync::Arc;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -94,7 +96,22 @@ pub struct StoredSecret {
     /// The upstreams that it may be sent to; no other gets it.
     pub upstreams: Vec<UpstreamName>,
     pub created_at: UnixMicros,
+    /// The principal of the agent that stored it; empty for an operator.
+    pub stored_by: String,
 }
+
+/// A value of a secret that an upstream can have received. The version alone does not name it: a name that was deleted begins
+/// anew.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
+pub struct SecretVersion {
+    pub name: SecretName,
+    pub version: i64,
+    pub created_at: UnixMicros,
+}
+
+/// Values of secrets, those that were replaced included.
+pub type SecretVersions = Arc<[SecretVersion]>;
 
 /// Where a payment authorization stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

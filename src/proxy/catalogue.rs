@@ -11,7 +11,7 @@ use crate::{
     approvals::asked::canonical_document,
     call::WriteContext,
     crypto,
-    error::{Error, Result},
+    error::{Code, Error, Result},
     model::{PinnedTool, TenantId, ToolMarks, UpstreamName, text},
     store::ReadTx,
     watch::{self, Draft},
@@ -23,6 +23,10 @@ pub const MAX_TOOLS: usize = 1_000;
 pub const MAX_PINS: usize = 2 * MAX_TOOLS;
 /// The largest definition of a tool, in bytes.
 const MAX_DEFINITION_BYTES: usize = 65_536;
+/// What is kept of a larger one, in bytes.
+const MAX_SHOWN_BYTES: usize = 4_096;
+/// Names that a definition can be read to have, at most.
+const MAX_NAMES: usize = 16;
 /// The longest name of a tool.
 const MAX_NAME_CHARS: usize = 128;
 
@@ -38,7 +42,24 @@ struct Named {
 /// A tool as it is offered.
 struct Offer {
     definition: String,
-    digest: [u8; 32],
+    /// `None` if it cannot be read: then it is the accepted one in no case.
+    digest: Option<[u8; 32]>,
+    /// Why it cannot be read.
+    problem: Option<&'static str>,
+}
+
+impl Offer {
+    /// One that cannot be read, as far as an operator is shown it.
+    fn unreadable(definition: &str, problem: &'static str) -> Self {
+        let mut end = definition.len();
+        if end > MAX_DEFINITION_BYTES {
+            end = MAX_SHOWN_BYTES;
+        }
+        while !definition.is_char_boundary(end) {
+            end -= 1;
+        }
+        Self { definition: definition[..end].to_owned(), digest: None, problem: Some(problem) }
+    }
 }
 
 /// What a listing has brought.
@@ -70,14 +91,26 @@ pub fn observe(
     let tenant = cx.caller.tenant.clone();
     let mut offers: BTreeMap<String, Vec<Offer>> = BTreeMap::new();
     let mut left_out = LeftOut::default();
+    let mut unreadable = Vec::new();
     for tool in listing {
         // What cannot be read as a tool cannot be called as one.
         match read(tool) {
             Ok((name, offer)) => offers.entry(name).or_default().push(offer),
-            Err(problem) => left_out.count(tool, problem),
+            Err(problem) => {
+                left_out.count(tool, problem);
+                unreadable.push((tool, problem));
+            }
         }
     }
     let known = cx.tx.tools_of(&tenant, upstream, "", MAX_PINS)?;
+    for (tool, problem) in unreadable {
+        for name in names(tool.get()) {
+            // Others may read it, and call the tool for what they have read: it is another than the one that is known.
+            if offers.contains_key(&name) || known.iter().any(|known| known.name == name) {
+                offers.entry(name).or_default().push(Offer::unreadable(tool.get(), problem));
+            }
+        }
+    }
     let pins = known.len();
     let mut observed = Observed::default();
     for tool in known {
@@ -144,15 +177,63 @@ pub fn is_as_accepted(tx: &dyn ReadTx, tenant: &TenantId, upstream: &UpstreamNam
 /// Whether the offer is the tool as it was accepted. The digest of a pin from before every member was pinned is of some of
 /// them, and its definition has all.
 fn is_pinned(known: &PinnedTool, offer: &Offer) -> bool {
-    known.digest == offer.digest
+    let Some(offered) = offer.digest else { return false };
+    known.digest == offered
         || digest_before(&known.definition).is_ok_and(|before| before == known.digest)
-            && digest(&known.definition).is_ok_and(|now| now == offer.digest)
+            && digest(&known.definition).is_ok_and(|now| now == offered)
 }
 
-/// Whether a tool of this name was seen before; also if it cannot be read as one, since it is called in no case.
+/// Whether a tool of this name was seen before; of one that cannot be read, whether what its name can be read to be is in
+/// quarantine or unknown already.
 pub fn is_known(tx: &dyn ReadTx, tenant: &TenantId, upstream: &UpstreamName, tool: &RawValue) -> Result<bool> {
-    let Ok(Named { name }) = serde_json::from_str(tool.get()) else { return Ok(true) };
-    Ok(tx.pinned_tool(tenant, upstream, &name)?.is_some())
+    if let Ok((name, _)) = read(tool) {
+        return Ok(tx.pinned_tool(tenant, upstream, &name)?.is_some());
+    }
+    for name in names(tool.get()) {
+        if tx.pinned_tool(tenant, upstream, &name)?.is_some_and(|known| known.is_callable()) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Every name that some reader can take a definition to have: of members called `name` in whatever case, however often, and
+/// whatever else is wrong with it.
+fn names(definition: &str) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let (mut depth, mut at) = (0_usize, 0);
+    let mut member: Option<String> = None;
+    let bytes = definition.as_bytes();
+    while let Some(byte) = bytes.get(at) {
+        match byte {
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            b',' if depth == 1 => member = None,
+            b'"' => {
+                let start = at;
+                at += 1;
+                while bytes.get(at).is_some_and(|byte| *byte != b'"') {
+                    at += if bytes[at] == b'\\' { 2 } else { 1 };
+                }
+                let text = definition.get(start..=at).and_then(|text| serde_json::from_str::<String>(text).ok());
+                let rest = bytes.get(at + 1..).unwrap_or_default();
+                let is_member = || rest.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b':');
+                match (text, &member) {
+                    (Some(text), None) if depth == 1 && is_member() => member = Some(text),
+                    (Some(text), Some(member)) if depth == 1 && member.to_lowercase() == "name" => {
+                        found.insert(text);
+                    }
+                    _ => {}
+                }
+            }
+            _ => {}
+        }
+        if found.len() >= MAX_NAMES {
+            break;
+        }
+        at += 1;
+    }
+    found
 }
 
 /// A tool under its name, or what is wrong with it.
@@ -173,7 +254,7 @@ fn read(tool: &RawValue) -> std::result::Result<(String, Offer), &'static str> {
         return Err("two members of its definition differ in the case of their names only");
     }
     let digest = digest(definition).map_err(|_| "its definition cannot be brought into the form that is pinned")?;
-    Ok((name, Offer { definition: definition.to_owned(), digest }))
+    Ok((name, Offer { definition: definition.to_owned(), digest: Some(digest), problem: None }))
 }
 
 /// BLAKE3 of everything that is told of a tool, icons, metadata and what MCP does not know yet included, in a form that white
@@ -202,6 +283,7 @@ fn compared(
     let mut now = PinnedTool { listed, ..tool.clone() };
     // Offered twice under one name: one that differs is enough.
     let other = offered.into_iter().flatten().find(|offer| !is_pinned(tool, offer));
+    let problem = other.as_ref().and_then(|offer| offer.problem);
     if is_offered {
         now.offered = other.map(|offer| offer.definition);
     }
@@ -215,8 +297,10 @@ fn compared(
     if is_new_change {
         let details = json!({
             "tool": now.qualified(), "accepted": raw(&now.definition), "offered": now.offered.as_deref().map(raw),
+            "problem": problem,
         });
-        let alert = format!("the tool {} is not as it was accepted, and is in quarantine", now.qualified());
+        let why = problem.map(|problem| format!(": {problem}")).unwrap_or_default();
+        let alert = format!("the tool {} is not as it was accepted, and is in quarantine{why}", now.qualified());
         alert_entry(cx, "upstream.tool_changed", &now.qualified(), alert, &details)?;
     }
     Ok(now)
@@ -230,7 +314,10 @@ fn first_seen(
     audience: Audience,
 ) -> Result<PinnedTool> {
     let mut offered = offered.into_iter();
-    let Some(Offer { definition, digest }) = offered.next() else { return Err(Error::internal("nothing is offered")) };
+    // What cannot be read comes after what can.
+    let Some(Offer { definition, digest: Some(digest), .. }) = offered.next() else {
+        return Err(Error::internal("nothing is offered"));
+    };
     let tool = PinnedTool {
         upstream: upstream.clone(),
         name,
@@ -238,7 +325,7 @@ fn first_seen(
         definition,
         digest,
         // Offered twice under one name: nobody can say which of the two would be called.
-        offered: offered.find(|other| other.digest != digest).map(|other| other.definition),
+        offered: offered.find(|other| other.digest != Some(digest)).map(|other| other.definition),
         listed: audience == Audience::Everyone,
         marks: ToolMarks::default(),
         first_seen: cx.now,
@@ -268,6 +355,18 @@ pub(super) fn raw(json: &str) -> Value {
 /// Takes a tool as it is offered now for the accepted one.
 pub(super) fn accept(tool: PinnedTool, by: &str) -> Result<PinnedTool> {
     let Some(offered) = tool.offered else { return Ok(tool) };
+    let unreadable = |problem| {
+        let message = format!(
+            "what the upstream offers as {}.{} cannot be accepted: {problem}. It has to offer a definition that can be read \
+             in one way",
+            tool.upstream, tool.name
+        );
+        Err(Error::new(Code::Conflict, message).field("tool"))
+    };
+    let text = RawValue::from_string(offered.clone());
+    if let Err(problem) = text.as_deref().map_err(|_| "it is larger than 65,536 bytes").and_then(read) {
+        return unreadable(problem);
+    }
     Ok(PinnedTool {
         digest: digest(&offered)?,
         warnings: suspicion::warnings(&offered),

@@ -125,7 +125,7 @@ pub async fn begin_and(cx: &OutwardContext, attempt: Attempt, leave: Option<Leav
     Ok(match decided {
         Decided::Go(leaving) => {
             let Leaving { call, arguments, by_result, edited } = *leaving;
-            let known = cx.services.known_secrets.of(&cx.caller.tenant, &call.upstream);
+            let known = secret::for_caller(&cx.services, &cx.caller, &call.upstream);
             let (cx, call, by_result) = (cx.clone(), Arc::new(call), by_result.map(Box::new));
             let (began, vouched) = (Instant::now(), CallsUnderWay::add(&cx, &call));
             let settled = false;

@@ -7,11 +7,11 @@ use zeroize::Zeroizing;
 
 use super::trace::Trace;
 use crate::{
-    call::{ReadContext, TenantKeys, WriteContext},
+    call::{ReadContext, Services, TenantKeys, WriteContext},
     error::{Code, Error, Result},
     gate::session,
-    model::{SecretName, Session, StoredSecret, TenantId, UpstreamName},
-    redact::{Known, Secret},
+    model::{Caller, Role, SecretName, SecretVersion, Session, StoredSecret, TenantId, UpstreamName},
+    redact::{Audience, Known, Learnt, Secret},
     store::ReadTx,
     vault::sealing::{self, Plaintext},
     watch::{self, Draft, Event},
@@ -27,11 +27,24 @@ const MAX_SECRETS: usize = 32;
 struct Sent {
     name: SecretName,
     value: Plaintext,
+    version: SecretVersion,
+    stored_by: String,
 }
 
 impl Sent {
-    fn secret(&self) -> Secret {
-        Secret { name: self.name.to_string(), value: Zeroizing::new(self.value.expose().to_owned()) }
+    fn open(keys: &TenantKeys, tenant: &TenantId, secret: StoredSecret) -> Result<Self> {
+        let value = sealing::open(keys, tenant, &secret)?;
+        let StoredSecret { name, version, created_at, stored_by, .. } = secret;
+        let version = SecretVersion { name: name.clone(), version, created_at };
+        Ok(Self { name, value, version, stored_by })
+    }
+
+    fn learnt(&self) -> Learnt {
+        Learnt {
+            secret: Secret { name: self.name.to_string(), value: Zeroizing::new(self.value.expose().to_owned()) },
+            version: self.version.clone(),
+            stored_by: self.stored_by.clone(),
+        }
     }
 }
 
@@ -102,7 +115,7 @@ pub(super) fn fill(
         watch::append(cx, Draft { event: Event::SecretRead, ..draft })?;
     }
     trace.pass(STEP, json!({"injected": sent.iter().map(|one| &one.name).collect::<Vec<_>>()}));
-    cx.services.known_secrets.of(&cx.caller.tenant, upstream).learn(sent.iter().map(Sent::secret));
+    cx.services.known_secrets.of(&cx.caller.tenant, upstream).learn(sent.iter().map(Sent::learnt));
     Ok(filled(arguments, &sent, escaped))
 }
 
@@ -124,7 +137,7 @@ fn opened(cx: &WriteContext<'_>, session: &Session, upstream: &UpstreamName, tex
     let open = |name: SecretName| {
         let secret = allowed(cx.tx.as_read(), tenant, upstream, &name)?;
         session::require_scope(session, &secret.scope_required)?;
-        Ok(Sent { name, value: sealing::open(&*cx.keys()?, tenant, &secret)? })
+        Sent::open(&*cx.keys()?, tenant, secret)
     };
     names(text)?.into_iter().map(open).collect()
 }
@@ -139,34 +152,43 @@ pub(crate) fn fill_header(
     let tenant = &cx.caller.tenant;
     let open = |name: SecretName| {
         let secret = allowed(cx.tx, tenant, upstream, &name)?;
-        Ok(Sent { name, value: sealing::open(keys, tenant, &secret)? })
+        Sent::open(keys, tenant, secret)
     };
     let sent: Vec<Sent> = names(value)?.into_iter().map(open).collect::<Result<_>>()?;
-    cx.services.known_secrets.of(tenant, upstream).learn(sent.iter().map(Sent::secret));
+    cx.services.known_secrets.of(tenant, upstream).learn(sent.iter().map(Sent::learnt));
     Ok(filled(value, &sent, str::to_owned))
 }
 
-/// Every secret that this upstream can have received: those that the store would send it now, and those that this process
-/// has sent it so far.
+/// Every value that this upstream can have received, as they are cut out for this caller: those that the store would send it now,
+/// those that it could be sent before they were replaced, narrowed or deleted, and those that this process has sent it.
 pub(crate) fn known(cx: &ReadContext<'_>, upstream: &UpstreamName) -> Result<Arc<Known>> {
     let tenant = &cx.caller.tenant;
-    let known = cx.services.known_secrets.of(tenant, upstream);
+    let sent = cx.services.known_secrets.of(tenant, upstream);
+    let known = for_caller(cx.services, cx.caller, upstream);
     let stored = cx.tx.secrets_for(tenant, upstream)?;
-    if known.has_stored(&stored) {
+    if sent.has_stored(&stored) {
         return Ok(known);
     }
     let keys = cx.services.keyring.tenant(cx.tx, tenant)?;
     let mut opened = Vec::new();
-    for (name, ..) in stored.iter() {
-        let Some(secret) = cx.tx.secret(tenant, name)? else { continue };
+    for version in sent.unknown(&stored) {
+        let Some(secret) = cx.tx.secret_version(tenant, &version)? else { continue };
         // One that does not open cannot be sent either; who tries is told.
-        if let Ok(value) = sealing::open(&keys, tenant, &secret) {
-            opened.push(Sent { name: name.clone(), value }.secret());
+        if let Ok(value) = Sent::open(&keys, tenant, secret) {
+            opened.push(value.learnt());
         }
     }
-    known.learn(opened);
-    known.note_stored(stored);
+    sent.learn_stored(opened, stored);
     Ok(known)
+}
+
+/// What is known of this upstream's secrets so far, as they are cut out for this caller.
+pub(super) fn for_caller(services: &Services, caller: &Caller, upstream: &UpstreamName) -> Arc<Known> {
+    let audience = match caller.role {
+        Role::Operator => Audience::Everyone,
+        Role::Agent => Audience::Agent(caller.principal.clone()),
+    };
+    Arc::new(Known::new(services.known_secrets.of(&caller.tenant, upstream), audience))
 }
 
 /// Whether a secret stands in the text.

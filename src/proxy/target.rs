@@ -7,7 +7,7 @@ use crate::{
     call::{OutwardContext, ReadContext, TenantKeys},
     error::{Code, Error, Result},
     model::{Upstream, UpstreamName, UpstreamSettings},
-    redact::Known,
+    redact::{Audience, Known},
     upstream::{Failure, Link, Place, Target, child::ChildCommand},
 };
 
@@ -69,7 +69,7 @@ fn child(
     for (variable, value) in &child.env {
         environment.push((variable.into(), secret::fill_header(cx, keys, name, value)?));
     }
-    Ok((children.command(name, child, environment, Arc::clone(known)), child.limits))
+    Ok((children.command(name, child, environment, Arc::new(known.to(Audience::Log))), child.limits))
 }
 
 /// Lists the upstream's tools anew, and holds them against their pins.
@@ -78,10 +78,11 @@ pub async fn refresh(cx: &OutwardContext, name: &UpstreamName, reach: &Reach) ->
     let name = name.clone();
     match listing {
         Ok(listed) => {
-            // What it was sent may stand in a description as well.
+            // What it was sent may stand in a description as well. What agents stored changes none.
+            let definitions = reach.known.to(Audience::Definitions);
             let mut tools = Vec::with_capacity(listed.len());
             for tool in listed {
-                tools.push(reach.known.json(tool).await);
+                tools.push(definitions.json(tool).await);
             }
             let observed = cx.write(move |cx| {
                 let observed = catalogue::observe(cx, &name, &tools, catalogue::Audience::Everyone)?;

@@ -112,6 +112,9 @@ impl Reader<'_> {
                     }
                     self.frames.push(Frame { is_array: byte == b'[', key: Key::Other, run: None });
                     self.at += 1;
+                    if byte == b'[' {
+                        self.bytes()?;
+                    }
                 }
                 b'}' | b']' => {
                     if let Some(run) = self.frames.pop().and_then(|frame| frame.run) {
@@ -254,6 +257,24 @@ impl Reader<'_> {
         self.cut(&run, &found);
         let from = run.joined.len().saturating_sub(TAIL_BYTES);
         carry.0 = run.joined.split_off(from);
+        Ok(())
+    }
+
+    /// The inside of an array of nothing but numbers without signs: bytes, as JSON of a Buffer has them.
+    fn bytes(&mut self) -> Result<(), TooMuch> {
+        let inside = self.json.get(self.at..).unwrap_or_default();
+        let is_listed = |byte: &u8| byte.is_ascii_digit() || byte.is_ascii_whitespace() || *byte == b',';
+        let length = inside.iter().position(|byte| !is_listed(byte)).unwrap_or(inside.len());
+        if length == 0 || inside.get(length) != Some(&b']') {
+            return Ok(());
+        }
+        let numbers: Vec<u8> = inside[..length].iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
+        // A single number is looked at by itself.
+        let is_several = |found: &Found| numbers[found.at.start..found.at.end].contains(&b',');
+        if let Some(Found { whose, .. }) = self.redactor.found(&numbers)?.into_iter().find(is_several) {
+            self.cuts.push(Cut { at: Span { start: self.at, end: self.at + length }, put: Put::Text(whose) });
+            self.at += length;
+        }
         Ok(())
     }
 

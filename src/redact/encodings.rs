@@ -4,7 +4,7 @@
 
 use base64::{
     Engine,
-    engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD},
+    engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD},
 };
 use zeroize::Zeroizing;
 
@@ -60,10 +60,82 @@ const FORMS: &[Form] = &[
         write: |value, all| aligned(value, &URL_SAFE_NO_PAD, all),
     },
     Form {
+        source: "bytes as decimal numbers with commas: JSON of a Buffer of Node.js and of a Uint8Array, a list of Python",
+        write: |value, all| {
+            for comma in [",", ", "] {
+                let numbers: Vec<_> = value.bytes().map(|byte| byte.to_string()).collect();
+                put_encoded(all, numbers.join(comma).into_bytes());
+            }
+        },
+    },
+    Form {
+        source: "base16 with a mark between bytes, in either case: xxd, hexdump, bytes.hex(' '), fingerprints",
+        write: |value, all| {
+            for digits in [b"0123456789abcdef", b"0123456789ABCDEF"] {
+                let hex = Zeroizing::new(hex(value, digits));
+                for mark in [b' ', b':', b'-'] {
+                    let pairs: Vec<&[u8]> = hex.chunks(2).collect();
+                    put_encoded(all, pairs.join(&mark));
+                }
+            }
+        },
+    },
+    Form {
+        source: "base64 of base64: a value in a Kubernetes Secret that was encoded already",
+        write: |value, all| {
+            let once = Zeroizing::new(STANDARD.encode(value));
+            put_encoded(all, STANDARD_NO_PAD.encode(&*once).into_bytes());
+        },
+    },
+    Form {
         source: "the characters in reverse: what a model is asked for to get a value past a filter",
         write: |value, all| put_encoded(all, value.chars().rev().collect::<String>().into_bytes()),
     },
 ];
+
+/// The least length of a line, or another part of a value, that is looked for by itself, in characters.
+const MIN_PART_CHARS: usize = 16;
+/// Parts of one value that are looked for.
+const MAX_PARTS: usize = 64;
+
+/// The secret parts of a value that consists of several, each of which tells enough: lines of a key file, which programs indent,
+/// number, or list; the texts of a JSON object, such as the key of a service account; the password in an address.
+fn parts(value: &str) -> Vec<Zeroizing<String>> {
+    let mut parts: Vec<Zeroizing<String>> = Vec::new();
+    let mut add = |part: &str| {
+        let part = part.trim();
+        if parts.len() < MAX_PARTS && part.len() < value.len() && !parts.iter().any(|known| **known == *part) {
+            parts.push(Zeroizing::new(part.to_owned()));
+        }
+    };
+    let is_telling = |line: &str| line.chars().count() >= MIN_PART_CHARS && !line.starts_with("-----");
+    let mut lines = |text: &str| text.lines().map(str::trim).filter(|line| is_telling(line)).for_each(&mut add);
+    match serde_json::from_str::<ServiceAccount>(value) {
+        // Of such a file nothing but the key itself is secret, and addresses in it stand in many answers.
+        Ok(ServiceAccount { private_key }) => lines(&Zeroizing::new(private_key.unwrap_or_default())),
+        Err(_) if value.contains('\n') => lines(value),
+        Err(_) => {}
+    }
+    // scheme://user:password@host (RFC 3986, section 3.2.1).
+    if let Some((_, rest)) = value.split_once("://")
+        && let Some((user, _)) = rest.split(['/', '?', '#']).next().and_then(|authority| authority.rsplit_once('@'))
+        && let Some((_, password)) = user.split_once(':')
+        && password.chars().count() >= MIN_PASSWORD_CHARS
+    {
+        add(password);
+    }
+    parts
+}
+
+/// The least length of a password in an address: that of a secret that is sent at all.
+const MIN_PASSWORD_CHARS: usize = 8;
+
+/// Of the file with which programs sign in at Google Cloud.
+#[derive(serde::Deserialize)]
+struct ServiceAccount {
+    #[serde(default)]
+    private_key: Option<String>,
+}
 
 /// Every form of the value, each once and without line ends, which are passed over in texts: encoders break lines.
 /// White space at its ends is not looked for either: much is trimmed before it is used.
@@ -73,6 +145,9 @@ pub(super) fn forms(value: &str) -> Written {
     for form in FORMS {
         debug_assert!(!form.source.is_empty());
         (form.write)(value, &mut all);
+    }
+    for part in parts(value) {
+        put(&mut all, part.as_bytes().to_vec());
     }
     all
 }

@@ -226,3 +226,64 @@ fn a_text_full_of_escaped_values_is_read_in_passes() {
     let redactor = Redactor::new(&[secret("file", &format!("{repeats}!"))]).unwrap();
     assert!(redactor.text(&repeats.repeat(20)).len() < 100);
 }
+
+#[test]
+fn a_key_is_found_line_by_line_and_a_password_without_its_address() {
+    let lines = ["MIIEvQIBADANBgkqhkiG9w0BAQEF", "AASCBKcwggSjAgEAAoIBAQC7VJTU", "t9Us8cKjMzEfYyjiWA4R4/M2bS1"];
+    let pem = format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", lines.join("\n"));
+    let account =
+        json!({"type": "service_account", "private_key": pem, "token_uri": "https://oauth2.example.com/token"});
+    let yaml = format!("key: |\n  {}\n", lines.join("  \n  "));
+    for value in [&pem, &account.to_string(), &format!("{account:#}"), &yaml] {
+        for shown in [
+            lines.iter().map(|line| format!("    {line}")).collect::<Vec<_>>().join("\n"),
+            lines.iter().enumerate().map(|(nth, line)| format!("{nth}: {line}")).collect::<Vec<_>>().join("\n"),
+            lines.iter().map(|line| format!("{line}  \r\n")).collect::<String>(),
+            pem.clone(),
+        ] {
+            let clean = redactor(value).text(&shown).into_owned();
+            assert!(!lines.iter().any(|line| clean.contains(line)), "{value}: {clean}");
+        }
+        let listed = redacted(&json!({ "structuredContent": {"lines": lines} }), value);
+        assert!(!lines.iter().any(|line| listed.contains(line)), "{listed}");
+    }
+    let account = account.to_string();
+    let address = "see https://oauth2.example.com/token, type service_account";
+    assert_eq!(redactor(&account).text(address), address);
+    let url = redactor("postgres://app:p4ss-w0rd!x@db.example.com:5432/main?sslmode=require");
+    assert_eq!(url.text("PGPASSWORD=p4ss-w0rd!x app@db.example.com"), "PGPASSWORD=[redacted: key] app@db.example.com");
+}
+
+#[test]
+fn bytes_as_numbers_and_in_pairs_of_digits_are_found() {
+    let value = "S3cr3t-Tok3n";
+    let bytes = value.as_bytes();
+    let redactor = redactor(value);
+    let numbers: Vec<_> = bytes.iter().map(ToString::to_string).collect();
+    for mark in [" ", ":", "-"] {
+        let lower: Vec<_> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let upper: Vec<_> = bytes.iter().map(|byte| format!("{byte:02X}")).collect();
+        for hex in [lower, upper] {
+            assert_eq!(redactor.text(&hex.join(mark)), "[redacted: key]");
+        }
+    }
+    assert_eq!(redactor.text(&format!("[{}]", numbers.join(", "))), "[[redacted: key]]");
+    assert_eq!(redactor.text(&format!("[{}]", numbers.join(","))), "[[redacted: key]]");
+    let twice = STANDARD.encode(STANDARD.encode(value));
+    assert!(!redactor.text(&twice).contains(&twice[..8]), "{twice}");
+    let buffer = json!({"structuredContent": {"type": "Buffer", "data": bytes}, "other": [1, 2, 3]});
+    for written in [buffer.to_string(), format!("{buffer:#}")] {
+        let clean: Value = serde_json::from_str(redactor.json(raw(&written)).get()).unwrap();
+        assert_eq!(
+            clean,
+            json!({"structuredContent": {"type": "Buffer", "data": ["[redacted: key]"]}, "other": [1, 2, 3]})
+        );
+    }
+}
+
+#[test]
+fn a_mark_bears_plain_names_only() {
+    for (name, mark) in [("stripe_key.v2-a", "[redacted: stripe_key.v2-a]"), ("a/b:c@d", "[redacted]")] {
+        assert_eq!(Redactor::new(&[secret(name, "topsecret")]).unwrap().text("topsecret"), mark);
+    }
+}

@@ -18,8 +18,8 @@ use super::{
 use crate::{
     error::Result,
     model::{
-        AgentId, ApiKey, Authorization, AuthorizationId, Entry, EntryView, Money, SecretName, Session, SessionId,
-        StoredSecret, TenantId, Tier, UnixMicros, UpstreamName,
+        AgentId, ApiKey, Authorization, AuthorizationId, Entry, EntryView, Money, SecretName, SecretVersion,
+        SecretVersions, Session, SessionId, StoredSecret, TenantId, Tier, UnixMicros, UpstreamName,
     },
 };
 
@@ -182,23 +182,26 @@ pub trait WriteSessions {
     fn add_logged(&mut self, tenant: &TenantId, id: &SessionId, cost: Money) -> Result<()>;
 }
 
-/// Secrets, each with its version and when that was stored.
-pub type SecretVersions = Arc<[(SecretName, i64, UnixMicros)]>;
-
 #[allow(missing_docs)]
 pub trait ReadSecrets {
     fn secret(&self, tenant: &TenantId, name: &SecretName) -> Result<Option<StoredSecret>>;
     /// In the order of their names, after `after`, at most `limit`.
     fn secret_names(&self, tenant: &TenantId, after: &str, limit: usize) -> Result<Vec<SecretName>>;
-    /// Those that may be sent to this upstream, in the order of their names: name, version, and when that was stored.
+    /// Those that may be sent to this upstream, and those that could be before they were replaced, narrowed or deleted.
     fn secrets_for(&self, tenant: &TenantId, upstream: &UpstreamName) -> Result<SecretVersions>;
+    /// One of these, as it is or was stored.
+    fn secret_version(&self, tenant: &TenantId, version: &SecretVersion) -> Result<Option<StoredSecret>>;
+    /// How many secrets may be sent to upstreams, but for the one of this name, and the bytes of their sealed values: those of one
+    /// storer, or of all agents for `None`.
+    fn sendable(&self, tenant: &TenantId, stored_by: Option<&str>, but: &SecretName) -> Result<(usize, usize)>;
 }
 
 #[allow(missing_docs)]
 pub trait WriteSecrets {
+    /// What it replaces is kept among the former values, if it could be sent.
     fn put_secret(&mut self, tenant: &TenantId, secret: &StoredSecret) -> Result<()>;
-    /// Whether there was one.
-    fn delete_secret(&mut self, tenant: &TenantId, name: &SecretName) -> Result<bool>;
+    /// Whether there was one. It is kept among the former values, if it could be sent.
+    fn delete_secret(&mut self, tenant: &TenantId, name: &SecretName, now: UnixMicros) -> Result<bool>;
 }
 
 #[allow(missing_docs)]

@@ -39,7 +39,7 @@ impl WriteOperation for DeleteSecret {
         let stored = cx.tx.secret(&cx.caller.tenant, &self.name)?;
         let stored = stored.ok_or_else(|| Error::not_found(format!("the secret {}", self.name)).field("name"))?;
         replacing::permit(cx, &stored, self.session_id.as_ref())?;
-        cx.tx.delete_secret(&cx.caller.tenant, &self.name)?;
+        cx.tx.delete_secret(&cx.caller.tenant, &self.name, cx.now)?;
         watch::append(cx, Draft::governance("secret.delete", None, &json!({"name": self.name}))?)?;
         Ok(SecretDeleted { deleted: true, name: self.name })
     }

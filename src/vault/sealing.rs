@@ -79,11 +79,15 @@ pub fn open(keys: &TenantKeys, tenant: &TenantId, secret: &StoredSecret) -> Resu
 
 /// A JSON array: no choice of tenant and name can look like another.
 fn associated(tenant: &TenantId, secret: &StoredSecret) -> Vec<u8> {
-    let StoredSecret { name, version, scope_required, disclosure, upstreams, .. } = secret;
+    let StoredSecret { name, version, scope_required, disclosure, upstreams, stored_by, .. } = secret;
     let mut bound = serde_json::json!([tenant, name, version, scope_required, disclosure]);
     // Secrets that go to no upstream are sealed as they were before there were any.
     if let (Some(bound), false) = (bound.as_array_mut(), upstreams.is_empty()) {
         bound.push(serde_json::json!(upstreams));
+    }
+    // Whoever has the database cannot have an operator's secret looked for as if it were an agent's.
+    if let (Some(bound), false) = (bound.as_array_mut(), stored_by.is_empty()) {
+        bound.push(serde_json::json!(stored_by));
     }
     bound.to_string().into_bytes()
 }

@@ -10,8 +10,8 @@ use super::{
 };
 use crate::{
     call::{WriteContext, WriteOperation},
-    error::{Error, Result},
-    model::{Disclosure, Scope, SecretName, SessionId, StoredSecret, UpstreamName},
+    error::{Code, Error, Result},
+    model::{Disclosure, Role, Scope, SecretName, SessionId, StoredSecret, UpstreamName},
     watch::{self, Draft},
 };
 
@@ -20,6 +20,36 @@ const MAX_UPSTREAMS: usize = 64;
 /// The least length of a secret that is sent to upstreams. What an answer repeats is cut out of it, so that whoever has an
 /// upstream repeat every text of a few letters sees by what is missing which one is the secret.
 pub const MIN_INJECTED_CHARS: usize = 8;
+
+/// Secrets that may be sent to upstreams, and bytes of their values: of one agent's key, of all agents of a tenant together, and of
+/// its operators. Everything from an upstream is searched for all of them, so that they cost memory and time of every call.
+const AGENT_BOUNDS: (usize, usize) = (64, 131_072);
+const AGENTS_BOUNDS: (usize, usize) = (256, 524_288);
+const OPERATORS_BOUNDS: (usize, usize) = (1_024, 4_194_304);
+
+/// Refuses a secret that may be sent to upstreams and is one too many.
+fn require_room(cx: &WriteContext<'_>, secret: &StoredSecret, value: &Plaintext) -> Result<()> {
+    if secret.upstreams.is_empty() {
+        return Ok(());
+    }
+    let storer = secret.stored_by.as_str();
+    let all: &[_] = if storer.is_empty() {
+        &[(Some(""), OPERATORS_BOUNDS, "operators")]
+    } else {
+        &[(Some(storer), AGENT_BOUNDS, "one agent's key"), (None, AGENTS_BOUNDS, "all agents together")]
+    };
+    for (stored_by, (most, most_bytes), whose) in all {
+        let (count, bytes) = cx.tx.sendable(&cx.caller.tenant, *stored_by, &secret.name)?;
+        if count >= *most || bytes + value.expose().len() > *most_bytes {
+            let message = format!(
+                "there is no room for another secret with upstreams: those of {whose} are at most {most} with {most_bytes} \
+                 bytes. Delete one that is not needed, or store this one without upstreams"
+            );
+            return Err(Error::new(Code::Conflict, message).field("upstreams"));
+        }
+    }
+    Ok(())
+}
 
 /// Put a credential into the vault, sealed at rest, so that it need not stand in a prompt, a file or the
 /// environment. Storing an existing name makes a new version, and the old value is gone. With disclosure inject
@@ -99,7 +129,9 @@ impl WriteOperation for StoreSecret {
             disclosure: self.disclosure,
             upstreams,
             created_at: cx.now,
+            stored_by: if cx.caller.role == Role::Operator { String::new() } else { cx.caller.principal.clone() },
         };
+        require_room(cx, &secret, &self.value)?;
         secret.sealed = sealing::seal(&*cx.keys()?, tenant, &secret, &self.value)?;
         cx.tx.put_secret(tenant, &secret)?;
         let details = json!({

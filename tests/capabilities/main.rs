@@ -30,6 +30,8 @@ mod elicitation;
 mod erasure;
 mod faults;
 mod filters;
+#[cfg(unix)]
+mod former_secrets;
 mod front_door;
 mod full_disk;
 mod hostile;

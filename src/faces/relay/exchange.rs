@@ -176,7 +176,7 @@ impl Exchange {
         if let Some(answered) = message.answers().filter(|id| id.starts_with(OWN_ID)) {
             // A late one is nobody's: upstreams ask under other ids.
             let Some(call) = self.asked_about(answered) else { return };
-            return self.person_answered(&call, Answer::read(message.result)).await;
+            return self.person_answered(&call, Answer::read(message.result.filter(|_| message.error.is_none()))).await;
         }
         let Some(id) = message.request_id() else {
             if message.is("notifications/cancelled") {
@@ -220,7 +220,8 @@ impl Exchange {
     /// A message of the upstream, or a batch of them. Each is written anew, without secrets, before it is looked at.
     pub async fn from_upstream(&mut self, text: String) {
         for text in message::messages(text) {
-            let Some(clean) = self.secrets.message(text).await else {
+            let may_list = Redact::may_list(&text, |id| self.calls.contains_key(id));
+            let Some(clean) = self.secrets.message(text, may_list).await else {
                 tracing::warn!("the upstream wrote something that is no JSON-RPC message; it was dropped");
                 continue;
             };

@@ -18,7 +18,7 @@ use crate::{
     error::{Error, Result},
     faces::elicitation::Decided,
     operations::proxied::{Edited, Held, Question, refusal_text},
-    redact::{Carry, Known, aside},
+    redact::{Audience, Carry, Known, Redactor, aside},
 };
 
 /// A `tools/call`, as a client asked for it.
@@ -134,14 +134,46 @@ impl Redact {
         Self { known, told: Arc::default() }
     }
 
-    /// A message written anew, without secrets. One that cannot be read is none, and so is one whose id or method holds a
-    /// secret: what it stands for would be something else.
-    pub async fn message(&self, text: String) -> Option<String> {
-        let redact = self.clone();
-        aside(text.len(), move || redact.clean(&text)).await.flatten()
+    /// Whether a message may be a list of tools: it answers, and no call.
+    pub fn may_list(text: &str, is_call: impl FnOnce(&str) -> bool) -> bool {
+        let read = || Message::read(text).ok().filter(|message| message.result.is_some());
+        text.contains("\"tools\"") && read().is_some_and(|message| message.answers().is_some_and(|id| !is_call(id)))
     }
 
-    fn clean(&self, text: &str) -> Option<String> {
+    /// A message written anew, without secrets. What agents stored is not cut out of the tools of a list. One that cannot be read is none, and so is one whose id or method holds a
+    /// secret: what it stands for would be something else.
+    pub async fn message(&self, text: String, may_list: bool) -> Option<String> {
+        // An error is met again below.
+        drop(self.known.redactor_aside().await);
+        let redact = self.clone();
+        aside(text.len(), move || redact.clean(&text, may_list)).await.flatten()
+    }
+
+    /// A list of tools without secrets; `None` if it is none that can be read.
+    fn listing(&self, result: &RawValue, redactor: &Redactor) -> Option<Box<RawValue>> {
+        let members = json::object(result).ok()?;
+        let tools: Vec<&RawValue> = serde_json::from_str(members.get("tools")?.get()).ok()?;
+        let definitions = self.known.to(Audience::Definitions).redactor().ok()?;
+        let definition = |tool: &RawValue| match &definitions {
+            Some(definitions) => definitions.json(tool.to_owned()),
+            None => tool.to_owned(),
+        };
+        let tools: Vec<_> = tools.into_iter().map(definition).collect();
+        let tools = tools.iter().map(|tool| tool.get()).collect::<Vec<_>>().join(",");
+        let mut clean = Vec::with_capacity(members.0.len());
+        for (name, value) in &members.0 {
+            if name.as_ref() == "tools" {
+                clean.push(format!("\"tools\":[{tools}]"));
+            } else if redactor.finds(name) {
+                return None;
+            } else {
+                clean.push(format!("{}:{}", message::quoted(name), redactor.json((*value).to_owned()).get()));
+            }
+        }
+        RawValue::from_string(format!("{{{}}}", clean.join(","))).ok()
+    }
+
+    fn clean(&self, text: &str, may_list: bool) -> Option<String> {
         let message = Message::read(text).ok().filter(Message::is_one)?;
         let Some(redactor) = self.known.redactor().ok()? else { return Some(message.text()) };
         let names = [message.id.as_deref().map(RawValue::get), message.method.as_deref()];
@@ -162,7 +194,8 @@ impl Redact {
             }
             (params, _) => clean(params),
         };
-        let (result, error) = (clean(message.result), clean(message.error));
+        let listing = message.result.filter(|_| may_list).and_then(|result| self.listing(result, &redactor));
+        let (result, error) = (listing.or_else(|| clean(message.result)), clean(message.error));
         let (params, result, error) = (params.as_deref(), result.as_deref(), error.as_deref());
         Some(Message { params, result, error, ..message }.text())
     }

@@ -93,7 +93,7 @@ impl Open {
         let asked = self.state().asks.remove(&id);
         if let Some(asked) = asked {
             // Fails if nobody waits for it any more.
-            let _ = asked.send(Answer::read(message.result));
+            let _ = asked.send(Answer::read(message.result.filter(|_| message.error.is_none())));
         }
         true
     }
@@ -185,7 +185,9 @@ impl Passing {
     }
 
     async fn pass_one(&mut self, text: String) -> Option<String> {
-        let text = self.secrets.message(text).await?;
+        let is_call = |id: &str| self.call.as_ref().is_some_and(|(call, _)| call == id) || self.open.is_parked(id);
+        let may_list = Redact::may_list(&text, is_call);
+        let text = self.secrets.message(text, may_list).await?;
         let message = Message::read(&text).ok()?;
         let nameless =
             message.method.is_none() && message.error.is_some() && message.answers().is_none_or(|id| id == "null");

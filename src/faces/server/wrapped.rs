@@ -22,6 +22,7 @@ use crate::{
     },
     model::Credential,
     operations::{proxied::has_secret, tool_changes::ToolChanges},
+    redact::Audience,
 };
 
 /// Serves until the client leaves.
@@ -53,7 +54,7 @@ pub fn serve(cli: &Cli, options: &WrapOptions) -> Result<()> {
         let variables = std::env::vars_os().filter_map(|(name, text)| Some((name, text.into_string().ok()?)));
         let (variables, texts): (Vec<_>, Vec<_>) = variables.filter(|(_, text)| has_secret(text)).unzip();
         let (texts, known) = haldir.fill_secrets(&cx, &name, &texts)?;
-        command.known = Arc::clone(&known);
+        command.known = Arc::new(known.to(Audience::Log));
         command.environment = variables.into_iter().zip(texts).collect();
         let session = Arc::new(BoundSession::new(haldir.clone(), credential.clone(), options.terms()?));
         let governor = Governor::new(

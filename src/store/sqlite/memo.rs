@@ -14,8 +14,8 @@ use std::{
 };
 
 use crate::{
-    model::{ApiKey, Money, Session, SessionId, TenantId, Upstream, UpstreamName},
-    store::{Cost, SecretVersions},
+    model::{ApiKey, Money, SecretVersions, Session, SessionId, TenantId, Upstream, UpstreamName},
+    store::Cost,
 };
 
 /// Rows of each kind that are remembered; one more, and all are forgotten.

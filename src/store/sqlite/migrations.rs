@@ -40,6 +40,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 24, name: "kept answers", sql: include_str!("migrations/0024_kept_answers.sql") },
     Migration { version: 25, name: "erasures", sql: include_str!("migrations/0025_erasures.sql") },
     Migration { version: 26, name: "tenants and days", sql: include_str!("migrations/0026_tenants_and_days.sql") },
+    Migration { version: 27, name: "former secrets", sql: include_str!("migrations/0027_former_secrets.sql") },
 ];
 
 /// Where one migration stands in a database.

@@ -92,7 +92,8 @@ mod tests {
             while let Some(row) = rows.next().unwrap() {
                 let step: String = row.get(3).unwrap();
                 // The upstreams of one secret are a list of a few names in its own row.
-                let is_list_in_row = name == "SECRETS_FOR" && step.starts_with("SCAN json_each");
+                let is_of_sent = ["SECRETS_FOR", "FORMER_FOR"].contains(&name);
+                let is_list_in_row = is_of_sent && step.starts_with("SCAN json_each");
                 // What waits in the whole store is counted for whoever watches it, in indexes of what waits alone.
                 let is_backlog = ["WAITING_APPROVALS", "WAITING_EVENTS"].contains(&name);
                 let may_scan = step == "SCAN CONSTANT ROW" || name == "ABANDONED_CALLS" || is_list_in_row || is_backlog;
@@ -102,8 +103,11 @@ mod tests {
                 // The tenant alone leaves a whole tenant to read; only lists of one may do that, a page at a time.
                 let by_tenant_alone =
                     step.ends_with("(tenant=?)") && step.starts_with("SEARCH") && !step.starts_with("SEARCH logs ");
-                // An index of those secrets alone that may be sent to upstreams, which are few; the row cache has the answer.
-                let is_partial = name == "SECRETS_FOR" && step.contains("COVERING INDEX secrets_sent");
+                // An index of those secrets alone that may be sent to upstreams, which are few, and one of former values, which
+                // are bounded; the row cache has the answer.
+                let is_partial = is_of_sent
+                    && (step.contains("COVERING INDEX secrets_sent")
+                        || step.contains("COVERING INDEX former_secrets_sent"));
                 let whole = is_partial || sql.matches("tenant = ?1").count() == 1 && !sql.contains(" AND ");
                 assert!(!by_tenant_alone || whole, "{name} reads a whole tenant: {step}");
             }

@@ -6,7 +6,10 @@ use zeroize::Zeroizing;
 
 use super::*;
 use crate::faces::relay::govern::Asked;
-use crate::redact::{Known, Secret};
+use crate::{
+    model::{SecretName, SecretVersion, UnixMicros},
+    redact::{Audience, Known, Learnt, Secret, Sent},
+};
 
 struct Nobody;
 
@@ -34,8 +37,14 @@ impl Govern for Nobody {
 
 #[tokio::test]
 async fn batches_are_read_and_every_message_is_written_anew() {
-    let known = Known::default();
-    known.learn([Secret { name: "token".to_owned(), value: Zeroizing::new("tok-12345678".to_owned()) }]);
+    let sent = Arc::new(Sent::default());
+    let name = SecretName::parse("token").unwrap();
+    sent.learn([Learnt {
+        secret: Secret { name: name.to_string(), value: Zeroizing::new("tok-12345678".to_owned()) },
+        version: SecretVersion { name, version: 1, created_at: UnixMicros(1) },
+        stored_by: String::new(),
+    }]);
+    let known = Known::new(sent, Audience::Everyone);
     let (to_client, mut heard) = mpsc::channel(16);
     let (to_upstream, mut asked) = mpsc::channel(16);
     let secrets = Redact::new(Arc::new(known));

@@ -80,6 +80,7 @@ pub fn as_version_17(sql: &Connection) {
          UPDATE upstreams SET (calls, errors, latency) =
              (SELECT calls, errors, latency FROM calls WHERE id = ':' || name AND calls.tenant = upstreams.tenant);
          DROP TABLE calls; DROP TABLE kept_answers; DROP INDEX secrets_sent;
+         DROP TABLE former_secrets; DROP INDEX secrets_by_storer; ALTER TABLE secrets DROP COLUMN stored_by;
          ALTER TABLE upstreams DROP COLUMN limits;
          DROP TABLE subject_erasures; DROP TABLE erased_entries; ALTER TABLE idempotency DROP COLUMN session_id;
          DROP INDEX tenants_by_name; ALTER TABLE tenants DROP COLUMN name; DROP TABLE daily_spend;
