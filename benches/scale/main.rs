@@ -351,6 +351,8 @@ fn session(number: i64) -> Result<Session> {
         scopes: Scopes::new([]),
         spend_limit: None,
         spend_ceiling: None,
+        daily_limit: None,
+        daily_ceiling: None,
         spent: Money::ZERO,
         logged_cost: Money::ZERO,
         action_count: 0,
