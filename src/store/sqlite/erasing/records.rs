@@ -38,7 +38,8 @@ statements! {
     LETTERS_AFTER = "SELECT webhook_id, seq, event_id, body FROM webhook_dead WHERE tenant = ?1
         AND (webhook_id, seq) > (?2, ?3) ORDER BY webhook_id, seq LIMIT ?4";
     DELETE_LETTER = "DELETE FROM webhook_dead WHERE tenant = ?1 AND webhook_id = ?2 AND seq = ?3";
-    BLANK_ATTEMPTS = "UPDATE webhook_attempts SET excerpt = '', error = '' WHERE tenant = ?1 AND event_id = ?2";
+    BLANK_ATTEMPTS = "UPDATE webhook_attempts INDEXED BY webhook_attempts_by_event SET excerpt = '', error = ''
+        WHERE tenant = ?1 AND event_id = ?2";
     ANSWERS_AFTER = "SELECT caller, key, session_id, body FROM idempotency WHERE tenant = ?1 AND (caller, key) > (?2, ?3)
         ORDER BY caller, key LIMIT ?4";
     BLANK_ANSWER = "UPDATE idempotency SET body = NULL, session_id = '' WHERE tenant = ?1 AND caller = ?2 AND key = ?3";
