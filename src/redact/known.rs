@@ -365,7 +365,7 @@ impl Known {
 /// letters and digits.
 fn is_token(value: &str) -> bool {
     let value = value.trim();
-    let count = |is: fn(&u8) -> bool| value.bytes().filter(|byte| is(byte)).count();
+    let count = |is: fn(&u8) -> bool| value.bytes().filter(is).count();
     let different: HashSet<u8> = value.bytes().collect();
     value.len() >= MIN_TOKEN_CHARS
         && value.bytes().all(|byte| byte.is_ascii_graphic())
