@@ -238,7 +238,7 @@ fn a_key_is_found_line_by_line_and_a_password_without_its_address() {
         for shown in [
             lines.iter().map(|line| format!("    {line}")).collect::<Vec<_>>().join("\n"),
             lines.iter().enumerate().map(|(nth, line)| format!("{nth}: {line}")).collect::<Vec<_>>().join("\n"),
-            lines.iter().map(|line| format!("{line}  \r\n")).collect::<String>(),
+            lines.join("  \r\n"),
             pem.clone(),
         ] {
             let clean = redactor(value).text(&shown).into_owned();

@@ -41,7 +41,8 @@ fn card() -> Value {
     let remote = Backend::Remote(Remote::new("http://localhost").unwrap());
     let info = HaldirMcp::new(remote, Credential::Anonymous).get_info();
     let versions: Vec<_> = ProtocolVersion::KNOWN_VERSIONS.iter().map(ProtocolVersion::as_str).collect();
-    let tools: Vec<_> = tools::all()
+    // Of the operations, not of `schemas/tools.json`: both files are then written anew in one run.
+    let tools: Vec<_> = tools::of_operations()
         .iter()
         .map(|tool| {
             json!({
