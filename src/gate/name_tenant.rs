@@ -18,8 +18,7 @@ pub struct NameTenant {
     /// The tenant.
     tenant_id: TenantId,
     /// Its name from now on.
-    #[serde(default)]
-    #[schemars(required, with = "Text<1, 128>")]
+    #[schemars(required)]
     name: Option<Text<1, 128>>,
     /// The server's `HALDIR_BOOTSTRAP_TOKEN`.
     #[serde(default)]
