@@ -108,7 +108,7 @@ fn a_tool_that_cannot_be_listed_is_named_in_the_operators_log() {
     let listed = operator.get("/v1/proxy/tools").ok();
     assert_eq!(listed["tools"].as_array().map(Vec::len), Some(1), "{listed}");
     until("the log names the first and counts both", || {
-        let log = server.process.errors();
-        log.contains("left_out=2") && log.contains("\"long\"") && log.contains("65,536 bytes")
+        let told = server.process.errors();
+        told.contains("left_out=2") && told.contains("\"long\"") && told.contains("65,536 bytes")
     });
 }
