@@ -40,7 +40,7 @@ pub mod delete_policy;
 pub mod delete_upstream;
 mod dialogue;
 pub mod edited;
-pub(crate) mod filled;
+pub mod filled;
 pub mod flow;
 pub mod governed;
 pub mod held;
