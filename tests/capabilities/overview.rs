@@ -84,7 +84,7 @@ fn the_status_needs_no_key_and_tells_of_no_tenant() {
     assert_eq!(seen["status"], "ok");
     assert!(seen["checked_at"].as_f64() > Some(1e9));
     let names: Vec<_> = seen["components"].as_array().unwrap().iter().map(|part| text(part, "name")).collect();
-    assert_eq!(names, ["api", "database", "billing", "proxy"]);
+    assert_eq!(names, ["api", "database", "billing", "proxy", "webhooks"]);
     let metrics = &seen["metrics"];
     assert_eq!(metrics["success_rate"], json!({"total": 2, "errors": 0, "ratio": 1.0}));
     let [p50, p95, p99] = ["p50", "p95", "p99"].map(|name| metrics["latency_seconds"][name].as_f64().unwrap());

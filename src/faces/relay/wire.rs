@@ -89,7 +89,8 @@ enum Kind {
 struct State {
     session: Option<HeaderValue>,
     version: Option<String>,
-    running: HashMap<String, AbortHandle>,
+    /// Requests under way: what ends them here, and what says that their client has taken them back.
+    running: HashMap<String, (AbortHandle, CancellationToken)>,
 }
 
 #[derive(Clone)]
@@ -141,22 +142,26 @@ impl Speaker {
                 Some("subscriptions/listen") => Kind::Listening,
                 _ => Kind::Other,
             };
+            let taken_back = CancellationToken::new();
+            let is_taken_back = taken_back.clone();
             let running = tokio::spawn(async move {
-                speaker.ask(&known, headers, text, kind).await;
+                speaker.ask(&known, headers, text, kind, &is_taken_back).await;
                 speaker.state().running.remove(&known);
             });
             if !running.is_finished() {
-                self.state().running.insert(id, running.abort_handle());
+                self.state().running.insert(id, (running.abort_handle(), taken_back));
             }
             return;
         }
         if message.is("notifications/cancelled") {
             // From 2026-07-28 on it is the end of the stream that says so.
             let id = text::member(message.params, "requestId").and_then(message::id_of);
-            if let Some(running) = id.and_then(|id| self.state().running.remove(&id))
-                && self.is_modern()
-            {
-                return running.abort();
+            if let Some((running, taken_back)) = id.and_then(|id| self.state().running.remove(&id)) {
+                if self.is_modern() {
+                    return running.abort();
+                }
+                // A stream that ends now is not gone on with: no answer is to come.
+                taken_back.cancel();
             }
         }
         let headers = self.headers(&message);
@@ -226,7 +231,7 @@ impl Speaker {
     }
 
     /// One request, until its answer has come; without one, it is told so.
-    async fn ask(&self, id: &str, headers: HeaderMap, text: String, kind: Kind) {
+    async fn ask(&self, id: &str, headers: HeaderMap, text: String, kind: Kind, taken_back: &CancellationToken) {
         let link = &self.wire.link;
         let _turn = match kind {
             Kind::Listening => None,
@@ -251,7 +256,7 @@ impl Speaker {
                 // The relay then begins another one, in the client's words.
                 return self.stop.cancel();
             }
-            Ok(response) => self.hear(response, Some(id), kind == Kind::Beginning).await,
+            Ok(response) => self.hear(response, Some((id, taken_back)), kind == Kind::Beginning).await,
             Err(problem) => Err(problem),
         };
         if let Err(problem) = answered {
@@ -297,7 +302,7 @@ impl Speaker {
             let mut state = self.state();
             (std::mem::take(&mut state.running), state.session.is_some())
         };
-        for running in running.into_values() {
+        for (running, _) in running.into_values() {
             running.abort();
         }
         if has_session {

@@ -85,7 +85,7 @@ fn long_work_shows_how_much_is_left_and_an_interruption_leaves_nothing_on_the_li
     let path = pipe(terminal.folder.path());
     let verify = ["audit", "verify", path.to_str().unwrap(), "--threads", "1"];
     for is_interrupted in [true, false] {
-        let working = Pty::start(terminal.command(&verify), 80);
+        let mut working = Pty::start(terminal.command(&verify), 80);
         let mut pipe = OpenOptions::new().write(true).open(&path).unwrap();
         pipe.write_all(&bundle[..bundle.len() * 2 / 3]).unwrap();
         // The bar, with the rate and the time that is left.

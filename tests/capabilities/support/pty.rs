@@ -73,9 +73,16 @@ impl Pty {
         until(&format!("{text:?} is on the terminal"), || self.seen().contains(text));
     }
 
-    /// What Ctrl-C does.
-    pub fn interrupt(&self) {
-        kill_process(Pid::from_child(&self.child), Signal::INT).unwrap();
+    /// What Ctrl-C does, until the program ends: where its parent ignores the signal, one that has just begun does so too.
+    #[track_caller]
+    pub fn interrupt(&mut self) {
+        until("the program has ended", || {
+            let ended = self.child.try_wait().unwrap().is_some();
+            if !ended {
+                kill_process(Pid::from_child(&self.child), Signal::INT).unwrap();
+            }
+            ended
+        });
     }
 
     /// Waits for the program's end; answers its exit code and all that the terminal was sent.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use tokio::time::{Instant, timeout_at};
-use tokio_util::sync::DropGuard;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{
     super::{
@@ -53,7 +53,13 @@ struct Place {
 
 impl Speaker {
     /// Everything in an answer; an error if what was asked is not answered in it, nor on a stream that goes on with it.
-    pub(super) async fn hear(&self, response: Answer, id: Option<&str>, begins: bool) -> Result<(), &'static str> {
+    pub(super) async fn hear(
+        &self,
+        response: Answer,
+        asked: Option<(&str, &CancellationToken)>,
+        begins: bool,
+    ) -> Result<(), &'static str> {
+        let id = asked.map(|(id, _)| id);
         if begins && let Some(session) = response.headers().get(SESSION) {
             self.state().session = Some(session.clone());
         }
@@ -71,10 +77,15 @@ impl Speaker {
         let mut resumed = 0;
         while let Ended::Unanswered(problem) = ended {
             // What belongs to no request is listened to anew instead.
-            let Some(last) = place.last.clone().filter(|_| id.is_some() && resumed < MAX_RESUMES) else {
+            let (Some(last), Some((_, taken_back))) = (place.last.clone(), asked) else {
                 return Err(if is_refused { REFUSED } else { problem });
             };
-            let Some(response) = self.resume(&last, &mut resumed, &place).await else { return Err(problem) };
+            let response = tokio::select! {
+                biased;
+                () = taken_back.cancelled() => None,
+                response = self.resume(&last, &mut resumed, &place) => response,
+            };
+            let Some(response) = response else { return Err(problem) };
             ended = self.hear_events(response, id, begins, &mut place).await?;
         }
         Ok(())
