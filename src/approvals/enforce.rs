@@ -41,7 +41,7 @@ pub fn need(cx: &WriteContext<'_>, asked: &Asked<'_>, because: Option<String>) -
     Ok(why.map(|why| Need { why: with_secrets(why, asked), operator_only }))
 }
 
-/// The reason, and the secrets that would be sent: whoever decides sees their names in the arguments, and never their values.
+/// The reason, and the secrets that would be sent: the operator who decides sees their names in the arguments, never their values.
 fn with_secrets(why: String, asked: &Asked<'_>) -> String {
     let names: Vec<_> = asked.secrets.iter().map(|(name, version)| format!("{name} (version {version})")).collect();
     if names.is_empty() { why } else { format!("{why}; it sends the secrets {}", names.join(", ")) }

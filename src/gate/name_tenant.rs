@@ -39,7 +39,7 @@ impl WriteOperation for NameTenant {
 
     fn run(self, cx: &mut WriteContext<'_>) -> Result<TenantNamed> {
         let may = tenants::require_operator_of_store(cx.caller, &cx.services.settings, self.bootstrap_token.as_ref());
-        // Somebody without a credential hears that first, everybody else what their input lacks.
+        // A caller without a credential is refused first; any other is told what its input lacks.
         let Some(name) = self.name else {
             return Err(may
                 .err()

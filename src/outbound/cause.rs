@@ -1,4 +1,4 @@
-//! Why a server was not reached: its class for whoever called, all of it for the log of the operator.
+//! Why a server was not reached: its class for the caller, all of it for the operator's log.
 
 use std::{
     collections::BTreeMap,

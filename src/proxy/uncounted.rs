@@ -1,4 +1,4 @@
-//! Amounts that no budget counts: of a tool whose cost nobody has marked. Nothing is refused for it, since what an argument
+//! Amounts that no budget counts: of a tool whose cost no operator has marked. Nothing is refused for it, since what an argument
 //! means is a guess; it is said where budgets are set, where tools are listed, and in the entry of the call.
 
 use std::{

@@ -1,9 +1,9 @@
 //! Which secrets each upstream can have received, and out of whose answers they are cut. What it was given in one call it can
-//! answer in any other, whoever makes that, so that everything from an upstream is searched for all values of operators.
+//! answer in any other, whichever client makes that, so that everything from an upstream is searched for all values of operators.
 //!
 //! A value that an agent stored is whatever the agent likes: cut out of everything, `not_approved` would change what others
 //! read, and a sentence of a tool's description would put the tool into quarantine. So it is cut out of answers to the agent
-//! itself; out of those to others only if nobody would write it but to name that secret ([`is_token`]), and without the name
+//! itself; out of those to others only if a text would hold it by chance in no case ([`is_token`]), and without the name
 //! that the agent chose; and never out of definitions of tools.
 
 #[cfg(test)]
@@ -36,7 +36,7 @@ const MIN_TOKEN_VARIETY: (usize, usize, usize) = (10, 3, 2);
 /// For whom something of an upstream is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Audience {
-    /// Whoever is not an agent.
+    /// Operators, and the processes of this machine.
     Everyone,
     /// An agent, by its principal.
     Agent(String),
@@ -160,7 +160,7 @@ impl State {
 #[derive(Default)]
 pub struct Sent(Mutex<State>);
 
-/// The same, as they are cut out for somebody.
+/// The same, as they are cut out for one caller.
 #[derive(Clone)]
 pub struct Known {
     sent: Arc<Sent>,

@@ -82,7 +82,7 @@ impl Bar {
     }
 }
 
-/// The bar of one piece of work, until it is dropped. Where nobody looks, it does nothing.
+/// The bar of one piece of work, until it is dropped. Where standard error is no terminal, it does nothing.
 pub struct Progress(Option<Shown>);
 
 struct Shown {

@@ -55,7 +55,7 @@ async fn write_line(mut text: String, output: &mut (impl AsyncWrite + Unpin)) ->
         written = output.flush().await;
     }
     if let Err(error) = &written {
-        tracing::info!(%error, "nobody reads any more");
+        tracing::info!(%error, "the reader of the pipe has left");
     }
     written.is_ok()
 }
