@@ -225,6 +225,8 @@ def tools(answer, prefix):
     """The definitions of one server's tools, as `upstream__tool` has them."""
     listed = json.loads(answer)["received"][-1]["tools"]
     own = [tool for tool in listed if tool["name"].startswith(prefix) and not OFFERED.fullmatch(tool["name"])]
+    # What must be called as a task is called over a connection of its own.
+    own = [tool for tool in own if tool.get("execution", {}).get("taskSupport") != "required"]
     for tool in own:
         tool["name"] = tool["name"].removeprefix(prefix)
         tool.pop("execution", None)
