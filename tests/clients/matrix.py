@@ -46,6 +46,7 @@ DIRECT, WRAP, STDIO, HTTP, TRANSPARENT, REST = (
 WHOLE = (DIRECT, WRAP, TRANSPARENT)  # where the server is alone, with all that it has
 TASK = "simulate-research-query"
 OFFERED = re.compile("get-roots-list|trigger-(sampling|elicitation|url).*")  # for clients that offer something
+TASKS_ONLY = {"simulate-research-query"}
 BLOB = re.compile(r'"([A-Za-z0-9+/]{40,}=*)"')
 
 
@@ -225,8 +226,8 @@ def tools(answer, prefix):
     """The definitions of one server's tools, as `upstream__tool` has them."""
     listed = json.loads(answer)["received"][-1]["tools"]
     own = [tool for tool in listed if tool["name"].startswith(prefix) and not OFFERED.fullmatch(tool["name"])]
-    # What must be called as a task is called over a connection of its own.
-    own = [tool for tool in own if tool.get("execution", {}).get("taskSupport") != "required"]
+    # What must be called as a task is called over a connection of its own. Not every SDK shows which tools those are.
+    own = [tool for tool in own if tool["name"] not in TASKS_ONLY]
     for tool in own:
         tool["name"] = tool["name"].removeprefix(prefix)
         tool.pop("execution", None)
