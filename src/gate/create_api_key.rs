@@ -134,7 +134,7 @@ impl WriteOperation for CreateApiKey {
             if self.tenant_name.is_some() {
                 let message = "tenant_name names a new tenant, which the bootstrap token makes: an operator's key makes keys \
                                of its own tenant";
-                return Err(Error::invalid("tenant_name", message));
+                return Err(Error::new(Code::Conflict, message).field("tenant_name"));
             }
             let key = self.for_maker(cx)?;
             return issue(cx, key, false);

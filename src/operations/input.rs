@@ -61,8 +61,12 @@ fn without_null(json: &str, error: &Error) -> Option<Zeroizing<String>> {
 /// The input with the whole number that `error` is about written as an integer.
 fn with_integer(json: &str, error: &Error) -> Option<Zeroizing<String>> {
     let field = error.field.as_ref().filter(|_| error.message.ends_with(FOUND_FLOAT))?;
-    let fields: BTreeMap<String, &RawValue> = serde_json::from_str(json).ok()?;
-    let number = fields.get(field)?.get();
+    let mut number = json;
+    // Of an object within the input, as the error names it: `limits.call_timeout`.
+    for name in field.split('.') {
+        let fields: BTreeMap<String, &RawValue> = serde_json::from_str(number).ok()?;
+        number = fields.get(name)?.get();
+    }
     // Up to 2^53 a float is exact, and so is its text.
     let value =
         number.parse::<f64>().ok().filter(|value| value.fract() == 0.0 && value.abs() < 9_007_199_254_740_992.0)?;

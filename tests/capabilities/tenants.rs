@@ -62,7 +62,7 @@ fn a_tenant_that_the_bootstrap_token_makes_is_named_and_said_to_be_new() {
     list(json!({})).refused(401, "unauthorized");
     list(json!({"bootstrap_token": "a guess"})).refused(401, "unauthorized");
     name(&nameless, json!({"name": "mine"})).refused(401, "unauthorized");
-    operator.post("/v1/keys", &json!({"tenant_name": "mine"})).refused_field(400, "invalid_argument", "tenant_name");
+    operator.post("/v1/keys", &json!({"tenant_name": "mine"})).refused_field(409, "conflict", "tenant_name");
     assert_eq!(named(&nameless), "other");
     // The tenant's own log says what it is called now.
     let theirs = server.with_key(acme["key"].as_str().unwrap());

@@ -65,7 +65,8 @@ fn limits_that_make_no_sense_are_refused() {
 fn more_calls_than_have_a_turn_wait_for_it() {
     let (house, upstream) = (House::new(), Upstream::new([tool("echo")]));
     let (_server, operator) = house.serve_operator();
-    let limits = json!({"concurrency": 1});
+    // A whole number, however it is written.
+    let limits = json!({"concurrency": 1.0, "call_timeout": 60.0});
     let made = operator.post("/v1/proxy/upstreams", &json!({"name": "up", "url": upstream.url(), "limits": limits}));
     assert_eq!(made.status, 201, "{}", made.text);
     let session = operator.session(&json!({"scopes": ["execute"]}));
