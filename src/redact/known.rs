@@ -300,12 +300,12 @@ impl Audience {
 }
 
 impl Known {
-    /// Of an upstream, for somebody.
+    /// Of an upstream, for one caller.
     pub fn new(sent: Arc<Sent>, audience: Audience) -> Self {
         Self { sent, audience }
     }
 
-    /// The same for somebody else.
+    /// The same for another caller.
     #[must_use]
     pub fn to(&self, audience: Audience) -> Self {
         Self { sent: Arc::clone(&self.sent), audience }
@@ -361,7 +361,7 @@ impl Known {
     }
 }
 
-/// Whether nobody would write this but to name the secret that it is: long, one word, of many different characters, with
+/// Whether a text holds this only where it names the secret: long, one word, of many different characters, with
 /// letters and digits.
 fn is_token(value: &str) -> bool {
     let value = value.trim();

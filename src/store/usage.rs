@@ -65,7 +65,7 @@ pub trait ReadUsage {
     fn top_tools(&self, tenant: &TenantId, limit: usize) -> Result<Vec<(String, Cost)>>;
     /// The agents with most actions, likewise.
     fn top_agents(&self, tenant: &TenantId, limit: usize) -> Result<Vec<(String, Cost)>>;
-    /// What waits, of all tenants together: for whoever watches the process. It takes as long as much waits.
+    /// What waits, of all tenants together: for the operator's metrics. It takes as long as much waits.
     fn backlog(&self, now: UnixMicros, failures: i64) -> Result<Backlog>;
     /// The webhooks of a tenant that have failed so often in a row, or that many events wait for: how many.
     fn failing_webhooks(&self, tenant: &TenantId, failures: i64) -> Result<i64>;

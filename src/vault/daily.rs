@@ -1,7 +1,7 @@
 //! What may be spent in a UTC day, across sessions and processes: a session's budget begins anew with each session, and a
 //! client may start a process, and so a session, for every call.
 //!
-//! An agent's limit counts the sessions of that agent that have one; whoever sets it also names the agent. A maker's ceiling
+//! An agent's limit counts the sessions of that agent that have one; the operator who sets it also names the agent. A maker's ceiling
 //! counts all sessions that one key has made, or the keyless local agent, whatever names they give themselves. Both are
 //! checked and counted in the transaction that spends.
 

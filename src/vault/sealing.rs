@@ -85,7 +85,7 @@ fn associated(tenant: &TenantId, secret: &StoredSecret) -> Vec<u8> {
     if let (Some(bound), false) = (bound.as_array_mut(), upstreams.is_empty()) {
         bound.push(serde_json::json!(upstreams));
     }
-    // Whoever has the database cannot have an operator's secret looked for as if it were an agent's.
+    // A person with write access to the database cannot have an operator's secret looked for as if it were an agent's.
     if let (Some(bound), false) = (bound.as_array_mut(), stored_by.is_empty()) {
         bound.push(serde_json::json!(stored_by));
     }

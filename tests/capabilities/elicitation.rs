@@ -311,7 +311,7 @@ fn nothing_but_the_dialog_is_the_persons_answer() {
 #[test]
 fn the_dialog_hides_credentials_and_shows_what_would_not_be_seen() {
     let (house, _server, operator) = house();
-    // What could not be made is asked of nobody.
+    // No person is asked about a call that could not be made.
     let secret = json!({"name": "key", "value": "tok-12345678", "upstreams": ["files"]});
     assert_eq!(operator.post("/v1/secrets", &secret).status, 201);
     let mut desk = Desk::open(wrap(&house, &[]));

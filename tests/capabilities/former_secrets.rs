@@ -102,7 +102,7 @@ fn what_an_agent_stored_changes_nothing_for_others() {
         told(&one, &of_one, &upstream, says),
         "[redacted: poison]; [redacted]: [redacted: approved] [redacted: account] [redacted] [redacted: token]"
     );
-    // The tool is listed as it is, and in no quarantine, whoever asks.
+    // The tool is listed as it is, and in no quarantine, for every caller.
     for (agent, session) in [(&one, &of_one), (&other, &of_other)] {
         let listed = listed(agent, session);
         assert!(listed.contains("Never deletes anything"), "{listed}");

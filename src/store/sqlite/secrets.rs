@@ -15,7 +15,7 @@ use crate::{
 
 /// Former values of one name that one principal stored: the oldest make way.
 const MAX_FORMER_OF_NAME: usize = 64;
-/// Former values of one agent's key, and the bytes of them; nobody else's make way for them.
+/// Former values of one agent's key, and the bytes of them; those of other keys never make way for them.
 const MAX_FORMER_OF_AGENT: (i64, i64) = (64, 131_072);
 /// Those of operators.
 const MAX_FORMER_OF_OPERATORS: (i64, i64) = (1_024, 4_194_304);

@@ -94,7 +94,7 @@ mod tests {
                 // The upstreams of one secret are a list of a few names in its own row.
                 let is_of_sent = ["SECRETS_FOR", "FORMER_FOR"].contains(&name);
                 let is_list_in_row = is_of_sent && step.starts_with("SCAN json_each");
-                // What waits in the whole store is counted for whoever watches it, in indexes of what waits alone.
+                // What waits in the whole store is counted for the operator's metrics, in indexes of what waits alone.
                 let is_backlog = ["WAITING_APPROVALS", "WAITING_EVENTS"].contains(&name);
                 let may_scan = step == "SCAN CONSTANT ROW" || name == "ABANDONED_CALLS" || is_list_in_row || is_backlog;
                 assert!(!step.contains("SCAN") || may_scan, "{name} reads a whole table: {step}");

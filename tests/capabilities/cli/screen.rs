@@ -108,7 +108,7 @@ fn long_work_shows_how_much_is_left_and_an_interruption_leaves_nothing_on_the_li
             assert!(code == Some(3) && rest.starts_with("consistent with itself"), "{code:?} {after:?}");
         }
     }
-    // Where nobody looks, nothing is shown.
+    // Where standard error is no terminal, no bar is shown.
     let mut command = terminal.command(&verify);
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     OpenOptions::new().write(true).open(&path).unwrap().write_all(&bundle).unwrap();
