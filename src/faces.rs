@@ -3,6 +3,7 @@
 pub mod backend;
 pub mod cli;
 pub mod elicitation;
+mod history;
 pub mod http;
 pub mod mcp;
 pub mod otlp;

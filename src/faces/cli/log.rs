@@ -1,7 +1,7 @@
 //! `haldir log`: what happened, for people. A call of an upstream's tool is one line, with its arguments and what came of it;
 //! the audit log has an entry for its beginning and one for its end.
 
-use std::{collections::HashMap, process::ExitCode};
+use std::process::ExitCode;
 
 use clap::Args;
 use serde::Deserialize;
@@ -15,7 +15,8 @@ use super::{
 use crate::{
     config::duration::parse_seconds,
     error::{Error, Result},
-    model::{Clock, UnixMicros, time::SystemClock},
+    faces::history::{Entry, Event, History},
+    model::{Clock, time::SystemClock},
 };
 
 pub const HELP: &str = "\
@@ -70,124 +71,30 @@ struct Page {
     next_cursor: Option<Value>,
 }
 
-#[derive(Deserialize)]
-struct Entry {
-    #[serde(rename = "entry_id")]
-    id: String,
-    #[serde(default)]
-    unreadable: Option<String>,
-    kind: String,
-    action: String,
-    agent_id: String,
-    session_id: String,
-    tool: String,
-    timestamp: UnixMicros,
-    #[serde(default)]
-    details: Value,
-    flag_reason: String,
+fn json_of(event: &Event) -> Value {
+    let Event { entry, outcome, reason } = event;
+    json!({
+        "entry_id": entry.id, "at": entry.timestamp.to_rfc3339(), "agent_id": entry.agent_id,
+        "session_id": entry.session_id, "tool": entry.tool, "action": entry.action, "arguments": event.arguments(),
+        "outcome": outcome, "reason": reason, "flag_reason": entry.flag_reason,
+    })
 }
 
-/// One thing that happened.
-struct Happening {
-    entry: Entry,
-    outcome: String,
-    reason: String,
-}
-
-impl Happening {
-    fn json(&self) -> Value {
-        let Self { entry, outcome, reason } = self;
-        json!({
-            "entry_id": entry.id, "at": entry.timestamp.to_rfc3339(), "agent_id": entry.agent_id,
-            "session_id": entry.session_id, "tool": entry.tool, "action": entry.action, "arguments": arguments(entry),
-            "outcome": outcome, "reason": reason, "flag_reason": entry.flag_reason,
-        })
-    }
-
-    fn row(&self) -> Vec<String> {
-        let Self { entry, outcome, reason } = self;
-        let arguments = match arguments(entry) {
-            Value::Null => String::new(),
-            value => short(&value.to_string()),
-        };
-        let flagged =
-            if entry.flag_reason.is_empty() { String::new() } else { format!("flagged: {}", entry.flag_reason) };
-        let why: Vec<_> = [reason.as_str(), &flagged].into_iter().filter(|text| !text.is_empty()).collect();
-        vec![
-            entry.timestamp.to_rfc3339(),
-            entry.agent_id.clone(),
-            what(entry),
-            outcome.clone(),
-            arguments,
-            why.join("; "),
-        ]
-    }
-}
-
-/// The tool; of a decision of haldir's own what was decided.
-fn what(entry: &Entry) -> String {
-    let is_call = entry.action.starts_with("proxyCall.") || entry.kind == "action";
-    match (is_call, entry.kind == "action" && !entry.action.is_empty()) {
-        (true, true) => format!("{} {}", entry.tool, entry.action).trim().to_owned(),
-        (true, false) => entry.tool.clone(),
-        _ => entry.action.trim_end_matches(".denied").to_owned(),
-    }
-}
-
-/// What a call was made with, or what an agent says of its action.
-fn arguments(entry: &Entry) -> Value {
-    match (entry.kind.as_str(), entry.action.starts_with("proxyCall.")) {
-        ("action", _) => entry.details.clone(),
-        (_, true) => entry.details["arguments"].clone(),
-        _ => Value::Null,
-    }
+fn row_of(event: &Event) -> Vec<String> {
+    let Event { entry, outcome, reason } = event;
+    let arguments = match event.arguments() {
+        Value::Null => String::new(),
+        value => short(&value.to_string()),
+    };
+    let flagged = if entry.flag_reason.is_empty() { String::new() } else { format!("flagged: {}", entry.flag_reason) };
+    let why: Vec<_> = [reason.as_str(), &flagged].into_iter().filter(|text| !text.is_empty()).collect();
+    let (at, why) = (entry.timestamp.to_rfc3339(), why.join("; "));
+    vec![at, entry.agent_id.clone(), event.what(), outcome.clone(), arguments, why]
 }
 
 fn short(text: &str) -> String {
     let shown: String = text.chars().take(MAX_SHOWN_CHARS).collect();
     if shown.len() < text.len() { format!("{shown}…") } else { shown }
-}
-
-/// How calls ended, by their ids: their ends come first, since the log is read from its end.
-#[derive(Default)]
-struct Ends {
-    known: HashMap<String, (String, String)>,
-    /// Whether beginnings may be missing, so that ends are lines of their own.
-    are_alone: bool,
-}
-
-impl Ends {
-    /// What an entry says to a person; `None` if another entry says it.
-    fn read(&mut self, entry: Entry) -> Option<Happening> {
-        let text = |name: &str| entry.details[name].as_str().unwrap_or_default().to_owned();
-        if let Some(problem) = &entry.unreadable {
-            let reason = format!("altered outside haldir: {problem}; run haldir audit verify");
-            return Some(Happening { outcome: "UNREADABLE".to_owned(), reason, entry });
-        }
-        let (outcome, reason) = match entry.action.strip_prefix("proxyCall.") {
-            Some("begin") => self.known.remove(&text("call_id")).unwrap_or(("running".to_owned(), String::new())),
-            Some("denied") => ("refused".to_owned(), text("reason")),
-            Some("held") => ("held".to_owned(), text("reason")),
-            Some("asked") => ("asked".to_owned(), text("method")),
-            Some(end) if self.are_alone => (ending(end, &entry.details), text("reason")),
-            Some(end) if !text("call_id").is_empty() => {
-                self.known.insert(text("call_id"), (ending(end, &entry.details), text("reason")));
-                return None;
-            }
-            _ if entry.action.ends_with(".denied") => ("refused".to_owned(), text("reason")),
-            _ if entry.kind == "action" => ("logged".to_owned(), String::new()),
-            _ => ("done".to_owned(), text("reason")),
-        };
-        Some(Happening { entry, outcome, reason })
-    }
-}
-
-/// The end of a call, in a word, and how long it took.
-fn ending(action: &str, details: &Value) -> String {
-    match details["milliseconds"].as_u64() {
-        Some(millis) => format!("{action}, {millis} ms"),
-        None => action.to_owned(),
-    }
 }
 
 /// A time as the audit log takes it: what is a duration lies so long before now.
@@ -200,8 +107,8 @@ fn time(text: &str) -> Value {
     }
 }
 
-fn read(options: &LogOptions, target: &Target) -> Result<(Vec<Happening>, bool)> {
-    let mut ends = Ends { are_alone: options.flagged, ..Ends::default() };
+fn read(options: &LogOptions, target: &Target) -> Result<(Vec<Event>, bool)> {
+    let mut history = History::new(options.flagged);
     let (mut found, mut seen, mut cursor) = (Vec::new(), 0, Value::Null);
     let wanted = usize::from(options.lines);
     loop {
@@ -213,8 +120,8 @@ fn read(options: &LogOptions, target: &Target) -> Result<(Vec<Happening>, bool)>
         let reply = target.call("getAuditTrail", &input.to_string())?;
         let page: Page = serde_json::from_str(&reply.body).map_err(Error::internal)?;
         seen += page.entries.len();
-        let happened = page.entries.into_iter().filter_map(|entry| ends.read(entry));
-        found.extend(happened.filter(|one| !options.refused || matches!(one.outcome.as_str(), "refused" | "held")));
+        let happened = page.entries.into_iter().filter_map(|entry| history.read(entry));
+        found.extend(happened.filter(|event| !options.refused || event.is_refused()));
         if found.len() >= wanted || seen >= MAX_SEEN {
             let more = found.len() > wanted || page.next_cursor.is_some();
             found.truncate(wanted);
@@ -231,7 +138,7 @@ pub fn run(options: &LogOptions, global: &GlobalOptions, screen: Screen) -> Resu
     let (mut found, more) = read(options, &Target::open(global)?)?;
     found.reverse();
     if screen.json {
-        let entries: Vec<_> = found.iter().map(Happening::json).collect();
+        let entries: Vec<_> = found.iter().map(json_of).collect();
         line(&json!({"entries": entries, "more": more}).to_string())?;
         return Ok(ExitCode::SUCCESS);
     }
@@ -242,9 +149,6 @@ pub fn run(options: &LogOptions, global: &GlobalOptions, screen: Screen) -> Resu
     if more {
         note("there is more: -n for more lines, --since for a time");
     }
-    table(
-        &["TIME", "AGENT", "WHAT", "OUTCOME", "ARGUMENTS", "WHY"],
-        &found.iter().map(Happening::row).collect::<Vec<_>>(),
-    )?;
+    table(&["TIME", "AGENT", "WHAT", "OUTCOME", "ARGUMENTS", "WHY"], &found.iter().map(row_of).collect::<Vec<_>>())?;
     Ok(ExitCode::SUCCESS)
 }

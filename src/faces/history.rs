@@ -1,0 +1,120 @@
+//! The audit log as a history for people: a call of an upstream's tool is one event, with its arguments and its outcome,
+//! although the log has one entry for its beginning and one for its end.
+
+use std::collections::HashMap;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::model::UnixMicros;
+
+/// An entry of the audit log, as `getAuditTrail` answers it.
+#[derive(Deserialize)]
+pub struct Entry {
+    /// Names the entry; empty where it cannot be read.
+    #[serde(rename = "entry_id")]
+    pub id: String,
+    /// What keeps the entry from being read.
+    #[serde(default)]
+    pub unreadable: Option<String>,
+    /// `action` or `governance`.
+    pub kind: String,
+    /// What was done.
+    pub action: String,
+    /// The agent.
+    pub agent_id: String,
+    /// The session, or empty.
+    pub session_id: String,
+    /// The tool or service.
+    pub tool: String,
+    /// When it was recorded.
+    pub timestamp: UnixMicros,
+    /// More about it.
+    #[serde(default)]
+    pub details: Value,
+    /// Why it was flagged as anomalous; empty if it was not.
+    pub flag_reason: String,
+}
+
+/// An event of the history.
+pub struct Event {
+    /// The entry that shows it.
+    pub entry: Entry,
+    /// The outcome: `running`, `refused`, `held`, `logged`, `done`, or the end of a call and how long it took.
+    pub outcome: String,
+    /// Why, as the log has it; empty if there is no reason.
+    pub reason: String,
+}
+
+impl Event {
+    /// The tool of a call; of a decision of haldir's own, what was decided.
+    pub fn what(&self) -> String {
+        let entry = &self.entry;
+        let is_call = entry.action.starts_with("proxyCall.") || entry.kind == "action";
+        match (is_call, entry.kind == "action" && !entry.action.is_empty()) {
+            (true, true) => format!("{} {}", entry.tool, entry.action).trim().to_owned(),
+            (true, false) => entry.tool.clone(),
+            _ => entry.action.trim_end_matches(".denied").to_owned(),
+        }
+    }
+
+    /// The arguments of a call, or what an agent says of its action.
+    pub fn arguments(&self) -> Value {
+        let entry = &self.entry;
+        match (entry.kind.as_str(), entry.action.starts_with("proxyCall.")) {
+            ("action", _) => entry.details.clone(),
+            (_, true) => entry.details["arguments"].clone(),
+            _ => Value::Null,
+        }
+    }
+
+    /// Whether the event is a refusal, or waits for a decision.
+    pub fn is_refused(&self) -> bool {
+        matches!(self.outcome.as_str(), "refused" | "held")
+    }
+}
+
+/// Joins the ends of calls with their beginnings. Entries are given newest first, so that an end comes before its beginning.
+pub struct History {
+    ends: HashMap<String, (String, String)>,
+    ends_are_alone: bool,
+}
+
+impl History {
+    /// An empty history. Under a filter that may leave beginnings out, ends are events of their own.
+    pub fn new(ends_are_alone: bool) -> Self {
+        Self { ends: HashMap::new(), ends_are_alone }
+    }
+
+    /// The event that an entry shows; `None` for the end of a call, which belongs to the event of its beginning.
+    pub fn read(&mut self, entry: Entry) -> Option<Event> {
+        let text = |name: &str| entry.details[name].as_str().unwrap_or_default().to_owned();
+        if let Some(problem) = &entry.unreadable {
+            let reason = format!("altered outside haldir: {problem}; run haldir audit verify");
+            return Some(Event { outcome: "UNREADABLE".to_owned(), reason, entry });
+        }
+        let (outcome, reason) = match entry.action.strip_prefix("proxyCall.") {
+            Some("begin") => self.ends.remove(&text("call_id")).unwrap_or(("running".to_owned(), String::new())),
+            Some("denied") => ("refused".to_owned(), text("reason")),
+            Some("held") => ("held".to_owned(), text("reason")),
+            Some("asked") => ("asked".to_owned(), text("method")),
+            Some(end) if self.ends_are_alone => (ending(end, &entry.details), text("reason")),
+            Some(end) if !text("call_id").is_empty() => {
+                self.ends.insert(text("call_id"), (ending(end, &entry.details), text("reason")));
+                return None;
+            }
+            _ if entry.action.ends_with(".denied") => ("refused".to_owned(), text("reason")),
+            _ if entry.kind == "action" => ("logged".to_owned(), String::new()),
+            _ => ("done".to_owned(), text("reason")),
+        };
+        Some(Event { entry, outcome, reason })
+    }
+}
+
+/// The end of a call, in a word, and how long it took.
+fn ending(action: &str, details: &Value) -> String {
+    match details["milliseconds"].as_u64() {
+        Some(millis) => format!("{action}, {millis} ms"),
+        None => action.to_owned(),
+    }
+}
