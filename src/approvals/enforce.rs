@@ -9,7 +9,7 @@ use super::{
 use crate::{
     call::WriteContext,
     error::Result,
-    model::{ApprovalId, ApprovalRule, ApprovalStatus, Person, RuleType, tool_name},
+    model::{ApprovalId, ApprovalRule, ApprovalStatus, Money, Person, RuleType, tool_name},
     proxy::listed_name,
 };
 
@@ -109,8 +109,15 @@ fn is_named(rule: &str, tool: &str) -> bool {
 /// Why the rule wants an approval for this; `None` if it does not.
 fn reason(rule: &ApprovalRule, asked: &Asked<'_>) -> Option<String> {
     match rule.rule_type {
-        RuleType::SpendOver => (asked.amount > rule.threshold)
-            .then(|| format!("{} USD is more than the {} USD that need no approval", asked.amount, rule.threshold)),
+        RuleType::SpendOver if asked.amount <= rule.threshold => None,
+        // What calls have in an amount's place that cannot be read.
+        RuleType::SpendOver if asked.amount == Money::MOST => Some(format!(
+            "an amount that cannot be read exactly may be more than the {} USD that need no approval",
+            rule.threshold
+        )),
+        RuleType::SpendOver => {
+            Some(format!("{} USD is more than the {} USD that need no approval", asked.amount, rule.threshold))
+        }
         RuleType::ToolBlocked => rule
             .tools
             .iter()

@@ -32,6 +32,9 @@ impl Money {
     /// Nothing.
     pub const ZERO: Self = Self(0);
 
+    /// The largest amount. It stands for what is too large for one, or cannot be read.
+    pub const MOST: Self = Self(i64::MAX);
+
     /// From nano-units, as the store keeps them.
     pub const fn from_nanos(nanos: i64) -> Self {
         Self(nanos)

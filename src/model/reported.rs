@@ -25,6 +25,22 @@ pub struct ReportedCost {
 impl ReportedCost {
     /// Reads the text of a number. What is half way goes up: nobody gains by it.
     pub fn parse(text: &str) -> Result<Self, String> {
+        Self::rounded(text, RoundingStrategy::MidpointAwayFromZero)
+    }
+
+    /// As [`Self::parse`]; whatever has more decimals is rounded away from zero, so that no part of a cost is too small to
+    /// count.
+    pub fn parse_up(text: &str) -> Result<Self, String> {
+        let read = Self::rounded(text, RoundingStrategy::AwayFromZero)?;
+        let digits = text.split(['e', 'E']).next().unwrap_or_default();
+        if read.amount == Money::ZERO && digits.bytes().any(|byte| matches!(byte, b'1'..=b'9')) {
+            let least = if text.starts_with('-') { -1 } else { 1 };
+            return Ok(Self { amount: Money::from_nanos(least), rounded: true });
+        }
+        Ok(read)
+    }
+
+    fn rounded(text: &str, strategy: RoundingStrategy) -> Result<Self, String> {
         let problem = match text.parse::<Money>() {
             Ok(amount) => return Ok(Self { amount, rounded: false }),
             Err(problem) => problem,
@@ -35,7 +51,7 @@ impl ReportedCost {
         }
         let read = if text.contains(['e', 'E']) { small(text) } else { text.parse::<Decimal>().ok() };
         let rounded = read.ok_or_else(|| problem.clone())?;
-        let rounded = rounded.round_dp_with_strategy(MAX_DECIMALS, RoundingStrategy::MidpointAwayFromZero);
+        let rounded = rounded.round_dp_with_strategy(MAX_DECIMALS, strategy);
         let amount = rounded.normalize().to_string().parse().map_err(|_: String| problem)?;
         Ok(Self { amount, rounded: true })
     }
@@ -82,6 +98,13 @@ mod tests {
         assert_eq!(read("0.0000000005"), ok("0.000000001", true));
         assert_eq!(read("1e-300"), ok("0", true));
         assert_eq!((read("29.99"), read("1e2")), (ok("29.99", false), ok("100", false)));
+        let up = |text: &str| ReportedCost::parse_up(text).map(|cost| (cost.amount.to_string(), cost.rounded));
+        assert_eq!(up("0.009000000000000001"), ok("0.009000001", true));
+        assert_eq!((up("1e-12"), up("1e-300")), (ok("0.000000001", true), ok("0.000000001", true)));
+        assert_eq!(
+            (up("-1e-12"), up("0e-300"), up("2.5")),
+            (ok("-0.000000001", true), ok("0", true), ok("2.5", false))
+        );
         for bad in ["1e300", "9223372036.8547758080001", "\"1\"", "NaN", "", "1.", "0x1", "-", "null", "1_0"] {
             assert!(read(bad).is_err(), "{bad}");
         }

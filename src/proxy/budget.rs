@@ -46,17 +46,25 @@ impl ByResult {
     /// Reads it from a result, as the upstream wrote it.
     pub(super) fn stated(&self, result: &str) -> Stated {
         let Self { place, max } = self;
-        let Some(found) = pointer::at(&pointer::members(result), place) else {
-            return Stated::Unclear(format!("the result has no cost at {place}"));
+        let found = match pointer::only_at(result, place) {
+            Ok(Some(found)) => found,
+            Ok(None) => return Stated::Unclear(format!("the result has no cost at {place}")),
+            Err(pointer::Twice) => {
+                return Stated::Unclear(format!(
+                    "on the way to the cost at {place}, a member stands twice in one object"
+                ));
+            }
         };
         // An amount is a number, or the same as a text; anything else has no order of magnitude.
         let text = serde_json::from_str::<String>(found).unwrap_or_else(|_| found.to_owned());
-        match ReportedCost::parse(&text).map(|cost| cost.amount) {
-            Ok(cost) if cost.is_negative() => Stated::Unclear(format!("the cost at {place} is negative")),
-            Ok(cost) if cost > *max => Stated::Unclear(format!(
-                "the cost at {place} is {cost} USD, which is more than the {max} USD set aside"
+        let read = ReportedCost::parse(&text).and_then(|near| Ok((near.amount, ReportedCost::parse_up(&text)?.amount)));
+        match read {
+            Ok((_, up)) if up.is_negative() => Stated::Unclear(format!("the cost at {place} is negative")),
+            Ok((near, _)) if near > *max => Stated::Unclear(format!(
+                "the cost at {place} is {near} USD, which is more than the {max} USD set aside"
             )),
-            Ok(cost) => Stated::Unneeded(max.minus_floor_zero(cost)),
+            // A cost that is too small for an amount is not nothing, however often it comes.
+            Ok((_, up)) => Stated::Unneeded(max.minus_floor_zero(up)),
             Err(_) => Stated::Unclear(format!("the cost at {place} is no amount")),
         }
     }
@@ -104,8 +112,49 @@ pub(super) fn cost(tool: &PinnedTool, arguments: &str) -> Result<Money> {
     let stated = amount::amount_at(arguments, pointer)?.ok_or_else(|| {
         Error::new(
             Code::BudgetExceeded,
-            format!("the cost of {} is at {pointer}, where no amount stands", tool.qualified()),
+            format!("the cost of {} is at {pointer}, where no amount stands: {}", tool.qualified(), amount::EXPECTED),
         )
     })?;
     fixed.checked_add(stated).ok_or_else(out_of_range)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn left(result: &str) -> std::result::Result<String, String> {
+        let by_result = ByResult { place: "/a/price".to_owned(), max: Money::from_units(1) };
+        match by_result.stated(result) {
+            Stated::Unneeded(amount) => Ok(amount.to_string()),
+            Stated::Unclear(why) => Err(why),
+        }
+    }
+
+    #[test]
+    fn the_least_cost_is_not_nothing() {
+        for least in ["1e-12", "0.0000000000001", "1e-400", "\"1e-12\"", "0.000000001"] {
+            assert_eq!(left(&format!(r#"{{"a":{{"price":{least}}}}}"#)), Ok("0.999999999".to_owned()), "{least}");
+        }
+        for (cost, unneeded) in
+            [("0", "1"), ("0.0e-12", "1"), ("0.30000000000000004", "0.699999999"), ("1.00000000000001", "0")]
+        {
+            assert_eq!(left(&format!(r#"{{"a":{{"price":{cost}}}}}"#)), Ok(unneeded.to_owned()), "{cost}");
+        }
+        let why = left(r#"{"a":{"price":-1e-12}}"#).unwrap_err();
+        assert!(why.contains("negative"), "{why}");
+    }
+
+    #[test]
+    fn a_cost_that_can_be_read_in_two_ways_is_not_believed() {
+        for result in [
+            r#"{"a":{"price":1,"price":0}}"#,
+            r#"{"a":{"price":0,"price":1}}"#,
+            r#"{"a":{"price":1},"a":{"price":0}}"#,
+            r#"{"a":{"price":1,"\u0070rice":0}}"#,
+        ] {
+            let why = left(result).unwrap_err();
+            assert!(why.contains("stands twice"), "{result}: {why}");
+        }
+        assert_eq!(left(r#"{"x":1,"x":2,"a":{"price":0.25}}"#), Ok("0.75".to_owned()));
+    }
 }

@@ -1,7 +1,11 @@
 //! JSON pointers (RFC 6901) into JSON text: what is found is as it was written.
 
-use std::{borrow::Cow, collections::BTreeMap, str::FromStr};
+use std::{borrow::Cow, collections::BTreeMap, fmt, str::FromStr};
 
+use serde::{
+    Deserializer,
+    de::{DeserializeSeed, IgnoredAny, MapAccess, Visitor},
+};
 use serde_json::value::RawValue;
 
 /// The members of an object.
@@ -14,19 +18,80 @@ pub fn members(json: &str) -> Members<'_> {
 
 /// What stands at a JSON pointer (RFC 6901).
 pub fn at<'a>(arguments: &Members<'a>, pointer: &str) -> Option<&'a str> {
-    let mut steps = pointer.strip_prefix('/')?.split('/').map(|step| step.replace("~1", "/").replace("~0", "~"));
+    let mut steps = steps(pointer)?;
     let mut found = arguments.get(steps.next()?.as_str())?.get();
     for step in steps {
         found = match found.as_bytes().first() {
             Some(b'{') => members(found).get(step.as_str())?.get(),
-            Some(b'[') => {
-                let items: Vec<&RawValue> = serde_json::from_str(found).ok()?;
-                items.get(usize::from_str(&step).ok().filter(|index| index.to_string() == step)?)?.get()
-            }
+            Some(b'[') => item(found, &step)?,
             _ => return None,
         };
     }
     Some(found)
+}
+
+fn steps(pointer: &str) -> Option<impl Iterator<Item = String>> {
+    Some(pointer.strip_prefix('/')?.split('/').map(|step| step.replace("~1", "/").replace("~0", "~")))
+}
+
+fn item<'a>(array: &'a str, step: &str) -> Option<&'a str> {
+    let items: Vec<&RawValue> = serde_json::from_str(array).ok()?;
+    Some(items.get(usize::from_str(step).ok().filter(|index| index.to_string() == step)?)?.get())
+}
+
+/// On the way to a place a member stands in its object twice: readers differ on which of them is meant.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Twice;
+
+/// What stands at a JSON pointer in a text that another program wrote, if it is the only one that can be meant.
+pub fn only_at<'a>(json: &'a str, pointer: &str) -> Result<Option<&'a str>, Twice> {
+    let Some(steps) = steps(pointer) else { return Ok(None) };
+    let mut found = json.trim_ascii();
+    for step in steps {
+        let next = match found.as_bytes().first() {
+            Some(b'{') => Member(&step).deserialize(&mut serde_json::Deserializer::from_str(found)),
+            Some(b'[') => Ok(Ok(item(found, &step))),
+            _ => return Ok(None),
+        };
+        match next {
+            Ok(Ok(Some(next))) => found = next,
+            Ok(Ok(None)) | Err(_) => return Ok(None),
+            Ok(Err(twice)) => return Err(twice),
+        }
+    }
+    Ok(Some(found))
+}
+
+/// Reads the one member of this name.
+struct Member<'n>(&'n str);
+
+impl<'de> DeserializeSeed<'de> for Member<'_> {
+    type Value = Result<Option<&'de str>, Twice>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Member<'_> {
+    type Value = Result<Option<&'de str>, Twice>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut found = None;
+        let mut twice = false;
+        while let Some(name) = map.next_key::<Cow<'_, str>>()? {
+            if name == self.0 {
+                twice |= found.replace(map.next_value::<&RawValue>()?.get()).is_some();
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(if twice { Err(Twice) } else { Ok(found) })
+    }
 }
 
 /// The first step of a pointer that leads into something in which nothing can stand at the next one, such as a text.
@@ -86,6 +151,12 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(at(&arguments, pointer), found, "{pointer}");
+            assert_eq!(only_at(json, pointer), Ok(found), "{pointer}");
         }
+        let twice = r#"{"a":{"b":1,"b":2},"c":3,"\u0063":4,"d":5}"#;
+        for pointer in ["/a/b", "/c"] {
+            assert_eq!(only_at(twice, pointer), Err(Twice), "{pointer}");
+        }
+        assert_eq!(only_at(twice, "/d"), Ok(Some("5")));
     }
 }

@@ -1,122 +1,19 @@
 //! `spend_limit`: no call with a larger amount. What an amount is, tools decide as they like; so every number counts,
-//! unless its name says that it is something else, and what is named as an amount must be one.
+//! unless its name says that it is something else, and what is named as an amount must be one. A text is an amount if it is
+//! a plain decimal; one that only some readers would take for an amount, such as `1,000` or `EUR 100`, is refused.
+
+mod names;
+mod read;
 
 use serde_json::{Value, json, value::RawValue};
 
+pub use self::names::is_amount;
+use self::{names::is_other, read::Read};
 use super::Said;
 use crate::{
     error::{Error, Result},
     model::{Money, PolicyDefinition},
 };
-
-/// Words in the name of an amount.
-const AMOUNT: &[&str] = &[
-    "amount",
-    "amounts",
-    "price",
-    "prices",
-    "cost",
-    "costs",
-    "total",
-    "sum",
-    "usd",
-    "eur",
-    "gbp",
-    "dollars",
-    "dollar",
-    "cents",
-    "euros",
-    "payment",
-    "pay",
-    "spend",
-    "budget",
-    "fee",
-    "fees",
-    "charge",
-    "money",
-    "deposit",
-    "withdrawal",
-    "transfer",
-    "bid",
-    "tip",
-    "value",
-    "subtotal",
-    "balance",
-    "salary",
-    "invoice",
-    "refund",
-    "max_price",
-];
-/// Words in the name of a number that is no amount.
-const OTHER: &[&str] = &[
-    "id",
-    "ids",
-    "uid",
-    "uuid",
-    "limit",
-    "count",
-    "page",
-    "pages",
-    "offset",
-    "cursor",
-    "size",
-    "width",
-    "height",
-    "depth",
-    "length",
-    "port",
-    "year",
-    "month",
-    "day",
-    "days",
-    "hour",
-    "hours",
-    "minute",
-    "minutes",
-    "second",
-    "seconds",
-    "ms",
-    "time",
-    "timestamp",
-    "date",
-    "since",
-    "until",
-    "timeout",
-    "ttl",
-    "index",
-    "line",
-    "lines",
-    "column",
-    "row",
-    "rows",
-    "version",
-    "latitude",
-    "longitude",
-    "lat",
-    "lon",
-    "lng",
-    "zoom",
-    "seed",
-    "temperature",
-    "tokens",
-    "top",
-    "retries",
-    "attempts",
-    "number",
-    "issue",
-    "zip",
-    "phone",
-    "start",
-    "end",
-    "from",
-    "position",
-    "bytes",
-    "level",
-    "quality",
-    "radius",
-    "angle",
-    "per",
-];
 
 /// A number or a text in the arguments, and where.
 struct Found {
@@ -126,6 +23,23 @@ struct Found {
     /// The number as it is written, or the text.
     text: String,
     is_text: bool,
+}
+
+/// What an amount is, for whoever has sent something else.
+pub const EXPECTED: &str = "send a JSON number, such as 29.99, or its digits as a text, such as \"29.99\", without currency, \
+                            plus sign, exponent or separators";
+
+impl Found {
+    fn read(&self) -> Read {
+        if self.is_text { read::text(&self.text) } else { read::number(&self.text) }
+    }
+
+    fn amount(&self) -> Option<Money> {
+        match self.read() {
+            Read::Amount(amount) => Some(amount),
+            Read::Unclear | Read::Text => None,
+        }
+    }
 }
 
 pub(super) fn within(definition: &PolicyDefinition, arguments: &str) -> Result<Said> {
@@ -141,19 +55,22 @@ pub(super) fn within(definition: &PolicyDefinition, arguments: &str) -> Result<S
         if !is_amount && !may_be {
             continue;
         }
-        match read(value) {
-            Some(amount) if amount > max => {
+        match value.read() {
+            Read::Amount(amount) if amount > max => {
                 return Ok(forbidden(
                     format!("{amount} USD is more than the {max} USD that one call may be about"),
                     &value.path,
                 ));
             }
-            Some(amount) => largest = largest.max(amount),
+            Read::Amount(amount) => largest = largest.max(amount),
             // A text under a name that says nothing is just a text.
-            None if is_amount || !value.is_text => {
-                return Ok(forbidden(format!("{} is no amount that can be read", value.path), &value.path));
+            Read::Text if !is_amount => {}
+            Read::Text | Read::Unclear => {
+                return Ok(forbidden(
+                    format!("{} is no amount that can be read exactly: {EXPECTED}", value.path),
+                    &value.path,
+                ));
             }
-            None => {}
         }
     }
     if let Some(pointer) = &definition.argument
@@ -175,20 +92,25 @@ pub(super) fn largest(arguments: &str) -> Result<std::result::Result<Money, Stri
         if !is_amount && is_other(&value.name) {
             continue;
         }
-        match read(&value) {
-            Some(amount) => largest = largest.max(amount),
-            None if is_amount || !value.is_text => return Ok(Err(value.path)),
-            None => {}
+        match value.read() {
+            Read::Amount(amount) => largest = largest.max(amount),
+            Read::Text if !is_amount => {}
+            Read::Text | Read::Unclear => return Ok(Err(value.path)),
         }
     }
     Ok(Ok(largest))
 }
 
-/// The largest amount that the arguments name as one, for whoever approves.
+/// The largest amount that the arguments name as one, for whoever approves. One that cannot be read exactly is [`Money::MOST`]: an
+/// approval is then asked for whatever the rule's threshold.
 pub fn named_amount(arguments: &str) -> Result<Money> {
     let mut found = Vec::new();
     collect(arguments, String::new(), "", &mut found)?;
-    let amounts = found.iter().filter(|value| is_amount(&value.name)).filter_map(read);
+    let amounts = found.iter().filter(|value| is_amount(&value.name)).filter_map(|value| match value.read() {
+        Read::Amount(amount) => Some(amount),
+        Read::Unclear => Some(Money::MOST),
+        Read::Text => None,
+    });
     Ok(amounts.max().unwrap_or(Money::ZERO))
 }
 
@@ -197,73 +119,14 @@ pub fn first_named(arguments: &str) -> Result<Option<(String, Money)>> {
     let mut found = Vec::new();
     collect(arguments, String::new(), "", &mut found)?;
     let mut amounts = found.iter().filter(|value| is_amount(&value.name));
-    Ok(amounts.find_map(|value| Some((value.path.clone(), read(value).filter(|amount| *amount > Money::ZERO)?))))
+    Ok(amounts.find_map(|value| Some((value.path.clone(), value.amount().filter(|amount| *amount > Money::ZERO)?))))
 }
 
 /// The amount at a JSON pointer.
 pub fn amount_at(arguments: &str, pointer: &str) -> Result<Option<Money>> {
     let mut found = Vec::new();
     collect(arguments, String::new(), "", &mut found)?;
-    Ok(found.iter().find(|value| value.path == pointer).and_then(read).filter(|amount| !amount.is_negative()))
-}
-
-/// The amount without its sign: a negative one moves money as well.
-fn read(value: &Found) -> Option<Money> {
-    let text = value.text.trim().trim_start_matches('$').trim_end_matches("USD").trim();
-    let text = text.strip_prefix('-').unwrap_or(text);
-    // What is written with an exponent is a number all the same; an amount that cannot be held is too large anyway.
-    without_groups(text)?.parse().ok().or_else(|| {
-        let is_number = !value.is_text && serde_json::from_str::<f64>(&value.text).is_ok();
-        is_number.then(|| beyond(text))
-    })
-}
-
-/// Digits without the commas between thousands; a comma anywhere else makes it unclear what is meant.
-fn without_groups(text: &str) -> Option<String> {
-    let (whole, rest) = text.split_once('.').map_or((text, ""), |(whole, rest)| (whole, rest));
-    let mut groups = whole.split(',');
-    let first = groups.next().unwrap_or_default();
-    let is_grouped = groups.clone().next().is_some();
-    let well = !is_grouped || ((1..=3).contains(&first.len()) && groups.all(|group| group.len() == 3));
-    (well && !rest.contains(',')).then(|| text.replace(',', ""))
-}
-
-/// A number that is no exact amount: too many decimals, or too large. It counts as the next amount above.
-fn beyond(text: &str) -> Money {
-    let number: f64 = text.parse().unwrap_or(f64::INFINITY);
-    if number < 9.0e9 {
-        format!("{number:.9}").parse::<Money>().map_or(MOST, |rounded| rounded.saturating_add(Money::from_nanos(1)))
-    } else {
-        MOST
-    }
-}
-
-const MOST: Money = Money::from_nanos(i64::MAX);
-
-/// The words of a name, in any of the ways in which names are put together.
-fn words(name: &str) -> Vec<String> {
-    let mut words = vec![String::new()];
-    let mut was_lower = false;
-    for c in name.chars() {
-        let begins = !c.is_alphanumeric() || (c.is_uppercase() && was_lower);
-        if begins && words.last().is_some_and(|word| !word.is_empty()) {
-            words.push(String::new());
-        }
-        was_lower = c.is_lowercase();
-        if let (true, Some(word)) = (c.is_alphanumeric(), words.last_mut()) {
-            word.extend(c.to_lowercase());
-        }
-    }
-    words
-}
-
-/// Whether a name is that of an amount.
-pub fn is_amount(name: &str) -> bool {
-    words(name).iter().any(|word| AMOUNT.contains(&word.as_str()))
-}
-
-fn is_other(name: &str) -> bool {
-    !is_amount(name) && words(name).iter().any(|word| OTHER.contains(&word.as_str()))
+    Ok(found.iter().find(|value| value.path == pointer).and_then(Found::amount))
 }
 
 /// Every number and text, with a JSON pointer to it. Numbers stay as they were written.
@@ -340,12 +203,22 @@ mod tests {
             json!({"lump": 1e300}),
             json!({"price_limit": 5000}),
             json!({"gift": "500"}),
+            json!({"gift": "EUR 100"}),
+            json!({"gift": "500$"}),
+            json!({"gift": "+500"}),
+            json!({"gift": "1,000"}),
+            json!({"gift": "1e3"}),
+            json!({"amount": "$5"}),
+            json!({"amount": "1e1"}),
+            json!({"amount": "1,0"}),
+            json!({"amount": "+5"}),
         ] {
             assert!(!passes(&arguments), "{arguments}");
         }
         for arguments in [
             json!({"amount": 100}),
             json!({"amount": "99.5", "id": 123_456}),
+            json!({"amount": 1e1, "price": " 7 ", "cost": "-3.50"}),
             json!({"query": "buy 500 things"}),
             json!({"limit": 1000, "page": 200, "issueNumber": 4711, "timeout_ms": 60_000}),
             json!({}),
@@ -361,5 +234,20 @@ mod tests {
             |arguments: Value| matches!(within(&limit(Some("/a/b")), &arguments.to_string()).unwrap(), Said::Pass(..));
         assert!(asks(json!({"a": {"b": 100}, "amount": 5000})));
         assert!(!asks(json!({"a": {"b": 101}})) && !asks(json!({"a": {}})) && !asks(json!({"a": {"b": "x"}})));
+        for unclear in ["EUR 10", "10$", "$10", "+10", "1,0", "1e1", "1_0", "0x1", "\u{ff11}", "10 USD", ""] {
+            let said = within(&limit(Some("/a/b")), &json!({"a": {"b": unclear}}).to_string()).unwrap();
+            let Said::Forbidden(why, _) = said else { panic!("{unclear} passed") };
+            assert!(why.contains("/a/b is no amount that can be read exactly: send a JSON number"), "{unclear}: {why}");
+        }
+    }
+
+    #[test]
+    fn an_amount_that_cannot_be_read_needs_an_approval_and_costs_no_less() {
+        let named = |text: &str| named_amount(&json!({"amount": text}).to_string()).unwrap();
+        assert_eq!((named("EUR 100"), named("1,000"), named("1e3")), (Money::MOST, Money::MOST, Money::MOST));
+        assert_eq!((named("7.5"), named("as agreed")), ("7.5".parse().unwrap(), Money::ZERO));
+        let cost = |text: &str| amount_at(&json!({"price": text}).to_string(), "/price").unwrap();
+        assert_eq!((cost("EUR 100"), cost("1,000"), cost("1e3"), cost("+1")), (None, None, None, None));
+        assert_eq!(cost("-2"), Some(Money::from_units(2)));
     }
 }

@@ -173,8 +173,38 @@ fn an_amount_passes_no_limit_under_another_name_or_form() {
         let body = format!(r#"{{"session_id":"{session}","tool":"pay","arguments":{arguments}}}"#);
         blocked(&operator.post_text("/v1/proxy/call", &body), "policy_denied");
     }
+    // Texts that one tool reads as an amount, and another one as another: under any name.
+    for (name, amount) in ["EUR 100", "100$", "+100", "1,0", "1e1", "1_0", "0x1"]
+        .map(|text| ("amount", text))
+        .into_iter()
+        .chain([("gift", "EUR 100"), ("gift", "500$"), ("gift", "+500"), ("gift", "1,000"), ("gift", "1e3")])
+    {
+        let said = blocked(&call(&operator, &session, "pay", &json!({name: amount})), "policy_denied");
+        let why = text(&said, "error");
+        assert!(
+            why.contains(&format!("/{name} is no amount")) && why.contains("send a JSON number"),
+            "{amount}: {why}"
+        );
+    }
     assert_eq!(upstream.calls().len(), 0);
     carried_out(&call(&operator, &session, "pay", &json!({"amount": 100, "id": 4711, "note": "500 thanks"})));
+    carried_out(&call(&operator, &session, "pay", &json!({"amount": "99.50", "when": "2026-11-30"})));
+}
+
+#[test]
+fn an_amount_that_cannot_be_read_needs_the_approval_that_a_large_one_needs() {
+    let (house, upstream) = (House::new(), Upstream::new([tool("pay")]));
+    let (_server, operator) = house.serve_operator();
+    register(&operator, "up", &upstream);
+    let session = caller(&operator);
+    operator.post("/v1/approvals/rules", &json!({"type": "spend_over", "threshold": 100})).ok();
+    carried_out(&call(&operator, &session, "pay", &json!({"amount": "99.50"})));
+    for amount in [json!("EUR 5000"), json!("5,000"), json!("5e3"), json!(5_000)] {
+        let told = carried_out(&call(&operator, &session, "pay", &json!({"amount": amount})));
+        let told: Value = serde_json::from_str(&told).unwrap();
+        assert_eq!(told["status"], "approval_required", "{amount}: {told}");
+    }
+    assert_eq!(upstream.calls().len(), 1);
 }
 
 fn mark(operator: &Client, tool: &str, marks: &Value) -> Answer {

@@ -1,0 +1,136 @@
+//! What the name of an argument says: that it is an amount, that it is something else, or neither.
+
+/// Words in the name of an amount.
+const AMOUNT: &[&str] = &[
+    "amount",
+    "amounts",
+    "price",
+    "prices",
+    "cost",
+    "costs",
+    "total",
+    "sum",
+    "usd",
+    "eur",
+    "gbp",
+    "dollars",
+    "dollar",
+    "cents",
+    "euros",
+    "payment",
+    "pay",
+    "spend",
+    "budget",
+    "fee",
+    "fees",
+    "charge",
+    "money",
+    "deposit",
+    "withdrawal",
+    "transfer",
+    "bid",
+    "tip",
+    "value",
+    "subtotal",
+    "balance",
+    "salary",
+    "invoice",
+    "refund",
+    "max_price",
+];
+/// Words in the name of a number that is no amount.
+const OTHER: &[&str] = &[
+    "id",
+    "ids",
+    "uid",
+    "uuid",
+    "limit",
+    "count",
+    "page",
+    "pages",
+    "offset",
+    "cursor",
+    "size",
+    "width",
+    "height",
+    "depth",
+    "length",
+    "port",
+    "year",
+    "month",
+    "day",
+    "days",
+    "hour",
+    "hours",
+    "minute",
+    "minutes",
+    "second",
+    "seconds",
+    "ms",
+    "time",
+    "timestamp",
+    "date",
+    "since",
+    "until",
+    "timeout",
+    "ttl",
+    "index",
+    "line",
+    "lines",
+    "column",
+    "row",
+    "rows",
+    "version",
+    "latitude",
+    "longitude",
+    "lat",
+    "lon",
+    "lng",
+    "zoom",
+    "seed",
+    "temperature",
+    "tokens",
+    "top",
+    "retries",
+    "attempts",
+    "number",
+    "issue",
+    "zip",
+    "phone",
+    "start",
+    "end",
+    "from",
+    "position",
+    "bytes",
+    "level",
+    "quality",
+    "radius",
+    "angle",
+    "per",
+];
+
+/// The words of a name, in any of the ways in which names are put together.
+fn words(name: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut was_lower = false;
+    for c in name.chars() {
+        let begins = !c.is_alphanumeric() || (c.is_uppercase() && was_lower);
+        if begins && words.last().is_some_and(|word| !word.is_empty()) {
+            words.push(String::new());
+        }
+        was_lower = c.is_lowercase();
+        if let (true, Some(word)) = (c.is_alphanumeric(), words.last_mut()) {
+            word.extend(c.to_lowercase());
+        }
+    }
+    words
+}
+
+/// Whether a name is that of an amount.
+pub fn is_amount(name: &str) -> bool {
+    words(name).iter().any(|word| AMOUNT.contains(&word.as_str()))
+}
+
+pub(super) fn is_other(name: &str) -> bool {
+    !is_amount(name) && words(name).iter().any(|word| OTHER.contains(&word.as_str()))
+}
