@@ -15,6 +15,7 @@ pub mod mcp_sessions;
 mod oauth;
 pub mod openapi;
 mod quiet;
+mod receiving;
 pub mod refusals;
 pub mod respond;
 pub mod rest;
@@ -85,6 +86,8 @@ struct Shared {
     upstream_sessions: upstream::UpstreamSessions,
     /// The streams that clients hold open.
     listeners: descriptors::Listeners,
+    /// The bodies that clients are sending.
+    receiving: receiving::Receiving,
     openapi: String,
     discovery: discovery::Discovery,
     public_url: String,
@@ -120,6 +123,7 @@ impl App {
             local_session,
             upstream_sessions: upstream::UpstreamSessions::default(),
             listeners: descriptors::Listeners::new(settings.connections),
+            receiving: receiving::Receiving::new(settings.message_bytes.max(MAX_BODY_BYTES)),
             openapi: openapi::document(&public_url)?,
             discovery: discovery::Discovery::new(&public_url, settings)?,
             haldir,

@@ -1,4 +1,5 @@
-//! Places that calls take for as long as they last. Nobody takes the places of all others, be it with many keys.
+//! Places that calls take for as long as they last, one or several each. Nobody takes the places of all others, be it with
+//! many keys.
 
 use std::{
     collections::HashMap,
@@ -36,10 +37,11 @@ struct Taken {
 /// A caller, by tenant and principal.
 type Who = (TenantId, String);
 
-/// One place; dropping it gives it back.
+/// What a caller has taken, one place or several; dropping it gives them back.
 pub struct Place {
     places: Arc<Places>,
     who: Who,
+    count: usize,
 }
 
 impl Places {
@@ -52,42 +54,67 @@ impl Places {
     pub fn has_room(&self, caller: &Caller) -> bool {
         let who = (caller.tenant.clone(), caller.principal.clone());
         let taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        self.room(&taken, &who).is_some()
+        self.room(&taken, &who, 1).is_some()
     }
 
-    /// What the tenant and the caller have now, if there is room for one more.
-    fn room(&self, taken: &Taken, who: &Who) -> Option<(usize, usize)> {
+    /// What all, the tenant and the caller would have with so many more, if there is room for them.
+    fn room(&self, taken: &Taken, who: &Who, more: usize) -> Option<(usize, usize, usize)> {
+        let with_more = |now: usize, most: usize| now.checked_add(more).filter(|count| *count <= most);
         let of_tenant = taken.by_tenant.get(&who.0).copied().unwrap_or(0);
         let of_caller = taken.by_caller.get(who).copied().unwrap_or(0);
         let Bounds { all, of_tenant: most_of_tenant, of_caller: most_of_caller } = self.bounds;
-        (taken.all < all && of_tenant < most_of_tenant && of_caller < most_of_caller).then_some((of_tenant, of_caller))
+        let all = with_more(taken.all, all)?;
+        Some((all, with_more(of_tenant, most_of_tenant)?, with_more(of_caller, most_of_caller)?))
+    }
+
+    fn add(&self, who: &Who, more: usize) -> bool {
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some((all, of_tenant, of_caller)) = self.room(&taken, who, more) else { return false };
+        taken.all = all;
+        taken.by_tenant.insert(who.0.clone(), of_tenant);
+        taken.by_caller.insert(who.clone(), of_caller);
+        true
     }
 
     /// A place for this caller, if there is one.
     pub fn take(self: &Arc<Self>, caller: &Caller) -> Option<Place> {
+        self.take_several(caller, 1)
+    }
+
+    /// So many places for this caller, if there are as many.
+    pub fn take_several(self: &Arc<Self>, caller: &Caller, count: usize) -> Option<Place> {
         let who = (caller.tenant.clone(), caller.principal.clone());
-        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        let (of_tenant, of_caller) = self.room(&taken, &who)?;
-        taken.all += 1;
-        taken.by_tenant.insert(who.0.clone(), of_tenant + 1);
-        taken.by_caller.insert(who.clone(), of_caller + 1);
-        Some(Place { places: Arc::clone(self), who })
+        self.add(&who, count).then(|| Place { places: Arc::clone(self), who, count })
+    }
+}
+
+impl Place {
+    /// Takes so many more; `false` if there are not as many, and then nothing has changed.
+    pub fn grow(&mut self, more: usize) -> bool {
+        let grown = self.places.add(&self.who, more);
+        self.count += if grown { more } else { 0 };
+        grown
+    }
+
+    /// How many places it is.
+    pub fn count(&self) -> usize {
+        self.count
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
         let mut taken = self.places.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        taken.all -= 1;
-        give_back(&mut taken.by_tenant, &self.who.0);
-        give_back(&mut taken.by_caller, &self.who);
+        taken.all -= self.count;
+        give_back(&mut taken.by_tenant, &self.who.0, self.count);
+        give_back(&mut taken.by_caller, &self.who, self.count);
     }
 }
 
-/// One less; who has none is forgotten.
-fn give_back<K: Eq + Hash>(counts: &mut HashMap<K, usize>, who: &K) {
+/// So many less; who has none is forgotten.
+fn give_back<K: Eq + Hash>(counts: &mut HashMap<K, usize>, who: &K, less: usize) {
     if let Some(count) = counts.get_mut(who) {
-        *count -= 1;
+        *count -= less;
         if *count == 0 {
             counts.remove(who);
         }
@@ -116,6 +143,9 @@ mod tests {
         drop(first);
         let again = take("local", "a").unwrap();
         drop((second, third, fourth, again));
+        let mut several = places.take_several(&caller("local", "a"), 1).unwrap();
+        assert!(several.grow(1) && !several.grow(1) && several.count() == 2);
+        drop(several);
         let taken = places.taken.lock().unwrap();
         assert!(taken.all == 0 && taken.by_tenant.is_empty() && taken.by_caller.is_empty(), "somebody is remembered");
     }

@@ -5,12 +5,13 @@ use std::{borrow::Cow, collections::BTreeMap};
 use axum::{body::Body, extract::Request};
 use bytes::Bytes;
 use http::{HeaderMap, header};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body::Body as _;
+use http_body_util::BodyExt;
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, value::RawValue};
 use zeroize::Zeroizing;
 
-use super::BODY_TIMEOUT;
+use super::{BODY_TIMEOUT, receiving::Payer};
 use crate::{
     error::{Code, Error, Result},
     model::{Credential, text::without_halves},
@@ -32,31 +33,58 @@ fn announced_length(request: &Request<Body>) -> Option<u64> {
     request.headers().get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-/// Reads the body of somebody without a key: what many of them send without end takes little memory.
-pub async fn small_body(request: Request<Body>) -> Result<Bytes> {
-    body_within(request, SMALL_BODY_BYTES).await
+/// Reads the body of somebody without a key, or before it is looked at: what many of them send without end takes little memory.
+pub async fn small_body(request: Request<Body>, payer: Payer<'_>) -> Result<Bytes> {
+    body_within(request, SMALL_BODY_BYTES, payer).await
 }
 
-/// Reads a body of at most so many bytes, within its time.
-pub async fn body_within(request: Request<Body>, most: usize) -> Result<Bytes> {
-    let too_large = || {
-        let without_key = if most == SMALL_BODY_BYTES { " without an API key" } else { "" };
-        let message = format!("a request body{without_key} has at most {most} bytes");
-        Error::new(Code::PayloadTooLarge, message).with("max_bytes", most)
-    };
-    if announced_length(&request).is_some_and(|length| length > most as u64) {
-        return Err(too_large());
+/// Reads a body of at most so many bytes, within its time. What is held of it until it is whole is charged to its sender.
+pub async fn body_within(request: Request<Body>, most: usize, payer: Payer<'_>) -> Result<Bytes> {
+    let announced = announced_length(&request);
+    if announced.is_some_and(|length| length > most as u64) {
+        return Err(too_large(most));
     }
-    let limited = Limited::new(request.into_body(), most);
-    match tokio::time::timeout(BODY_TIMEOUT, limited.collect()).await {
+    let announced = announced.and_then(|length| usize::try_from(length).ok());
+    match tokio::time::timeout(BODY_TIMEOUT, received(request.into_body(), most, announced, payer)).await {
+        Ok(received) => received,
         Err(_) => {
             let message = format!("the request body did not arrive within {} s", BODY_TIMEOUT.as_secs());
             Err(Error::new(Code::RequestTimeout, message))
         }
-        Ok(Err(error)) if error.downcast_ref::<LengthLimitError>().is_some() => Err(too_large()),
-        Ok(Err(_)) => Err(Error::new(Code::MalformedJson, "the request body broke off")),
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
     }
+}
+
+fn too_large(most: usize) -> Error {
+    let without_key = if most == SMALL_BODY_BYTES { " without an API key" } else { "" };
+    let message = format!("a request body{without_key} has at most {most} bytes");
+    Error::new(Code::PayloadTooLarge, message).with("max_bytes", most)
+}
+
+/// The body in one piece. Pieces are copied into one buffer as they arrive: a list of them would take many times their size
+/// where they are small.
+async fn received(mut body: Body, most: usize, announced: Option<usize>, payer: Payer<'_>) -> Result<Bytes> {
+    let broke_off = |_| Error::new(Code::MalformedJson, "the request body broke off");
+    let largest = announced.map_or(most, |announced| announced.min(most));
+    let is_small = largest <= SMALL_BODY_BYTES;
+    let mut charge = payer.charge();
+    let mut held = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(piece) = frame.map_err(broke_off)?.into_data() else { continue };
+        let length = held.len().saturating_add(piece.len());
+        if length > most {
+            return Err(too_large(most));
+        }
+        if held.is_empty() && body.is_end_stream() {
+            return Ok(piece);
+        }
+        if length > held.capacity() {
+            let capacity = held.capacity().saturating_mul(2).min(largest).max(length);
+            charge.hold(capacity - held.capacity(), is_small, || payer.caller())?;
+            held.reserve_exact(capacity - held.len());
+        }
+        held.extend_from_slice(&piece);
+    }
+    Ok(held.into())
 }
 
 /// JSON for an upstream, in which no half of a character stands: what is judged is what the upstream reads.

@@ -42,6 +42,7 @@ use super::{
     guard::RequestId,
     input, listening,
     mcp_sessions::{McpSessions, SESSION_ID},
+    receiving::Payer,
     refusals,
 };
 use crate::{
@@ -133,7 +134,8 @@ pub fn routes() -> MethodRouter<App> {
 
 async fn serve(State(app): State<App>, Extension(id): Extension<RequestId>, request: Request) -> Response {
     let credential = credential(&request).unwrap_or_else(|| app.shared.keyless.clone());
-    refusals::in_rpc(request, &id, |request| answer(&app, &credential, request, &id)).await
+    refusals::in_rpc(request, Payer::Sender(&app, &credential), &id, |request| answer(&app, &credential, request, &id))
+        .await
 }
 
 /// A response that lasts for as long as the client listens ends with the key that it listens by.
@@ -188,7 +190,8 @@ async fn answer(app: &App, credential: &Credential, request: Request, id: &Reque
     }
     input::check_content_type(request.headers())?;
     let (parts, body) = request.into_parts();
-    let body = input::body_within(Request::from_parts(parts.clone(), body), app.shared.message_bytes).await?;
+    let (request, payer) = (Request::from_parts(parts.clone(), body), Payer::Sender(app, credential));
+    let body = input::body_within(request, app.shared.message_bytes, payer).await?;
     let body = if calls_upstream(&body) { input::whole(body) } else { body };
     let message = Message::read(&body);
     if let Some(call) = message.as_ref().ok().and_then(|message| message.plain_tool_call(&parts.headers)) {

@@ -6,7 +6,7 @@ use http::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{json, value::RawValue};
 
-use super::{guard::RequestId, input, respond};
+use super::{guard::RequestId, input, receiving::Payer, respond};
 use crate::{
     error::{Code, Error, Result},
     faces::mcp::server::to_rpc,
@@ -18,7 +18,12 @@ const UNAUTHORIZED: i32 = -32_001;
 const REFUSED: i32 = -32_000;
 
 /// Answers a request; an error becomes a JSON-RPC error, under the request's id where that was read.
-pub async fn in_rpc<F>(request: Request, id: &RequestId, answer: impl FnOnce(Request) -> F) -> Response
+pub async fn in_rpc<F>(
+    request: Request,
+    payer: Payer<'_>,
+    id: &RequestId,
+    answer: impl FnOnce(Request) -> F,
+) -> Response
 where
     F: Future<Output = Result<Response>>,
 {
@@ -27,7 +32,7 @@ where
         return answer(request).await.unwrap_or_else(|error| refusal(&error, b"", id));
     }
     let (parts, body) = request.into_parts();
-    let body = match input::small_body(Request::from_parts(parts.clone(), body)).await {
+    let body = match input::small_body(Request::from_parts(parts.clone(), body), payer).await {
         Ok(body) => body,
         Err(error) => return refusal(&error, b"", id),
     };

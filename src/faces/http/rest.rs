@@ -12,7 +12,7 @@ use http::HeaderMap;
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
-use super::{App, MAX_BODY_BYTES, guard::RequestId, input, respond};
+use super::{App, MAX_BODY_BYTES, guard::RequestId, input, receiving::Payer, respond};
 use crate::{
     error::{Code, Error, Result},
     model::Credential,
@@ -117,7 +117,11 @@ async fn carry_out(
         // A call of a tool may have as many bytes as it may have over MCP.
         let is_call = operation.name == "proxyCall";
         let most = if is_call { app.shared.message_bytes } else { MAX_BODY_BYTES };
-        let read = if is_stranger { input::small_body(request).await } else { input::body_within(request, most).await };
+        let read = if is_stranger {
+            input::small_body(request, Payer::Stranger(app)).await
+        } else {
+            input::body_within(request, most, Payer::Sender(app, credential)).await
+        };
         let read = read.map(|body| if is_call { input::whole(body) } else { body });
         match read.and_then(|body| input::merge(given, &body)) {
             Ok(input) => input,

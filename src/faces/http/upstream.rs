@@ -37,7 +37,7 @@ use http::{HeaderMap, Method, StatusCode};
 use route::Route;
 pub use sessions::UpstreamSessions;
 
-use super::{App, guard::RequestId, input, mcp, mcp_sessions::SESSION_ID, refusals, respond};
+use super::{App, guard::RequestId, input, mcp, mcp_sessions::SESSION_ID, receiving::Payer, refusals, respond};
 use crate::{
     error::{Code, Error, Result},
     faces::elicitation::{Answer, Client, Decided, UNDECIDED},
@@ -72,7 +72,7 @@ async fn serve(
 ) -> Response {
     let credential = mcp::credential(&request).unwrap_or_else(|| app.shared.keyless.clone());
     let (app, credential, name) = (&app, &credential, &name);
-    let answered = refusals::in_rpc(request, &id, |request: Request| async move {
+    let answered = refusals::in_rpc(request, Payer::Sender(app, credential), &id, |request: Request| async move {
         answer::same_site(request.headers())?;
         passed(app, credential, name, request).await
     });
@@ -87,7 +87,7 @@ async fn passed(app: &App, credential: &Credential, name: &str, request: Request
     let (method, headers) = (request.method().clone(), request.headers().clone());
     let body = if method == Method::POST {
         input::check_content_type(&headers)?;
-        let body = input::body_within(request, app.shared.message_bytes).await?;
+        let body = input::body_within(request, app.shared.message_bytes, Payer::Sender(app, credential)).await?;
         let whole = std::str::from_utf8(&body).ok().and_then(message::whole);
         whole.map_or(body, Bytes::from)
     } else {

@@ -1,0 +1,166 @@
+//! The bytes of bodies that are being received. A client may send half of a body and stop, on many connections at once, so
+//! what is held of such bodies is bounded: of all clients together, of a tenant, of a key, and of those who have shown no key.
+
+use std::sync::Arc;
+
+use super::App;
+use crate::{
+    error::{Code, Error, Result},
+    model::{Caller, Credential},
+    operations::places::{Bounds, Place, Places},
+};
+
+/// Bytes of all who have shown a key, of a tenant, and of a key.
+const KNOWN: Bounds = Bounds { all: 192 * MIB, of_tenant: 64 * MIB, of_caller: 32 * MIB };
+/// Bytes of all bodies whose sender is not known yet.
+const STRANGERS_BYTES: usize = 8 * MIB;
+/// Bodies of the largest size that one key may send at a time, at least, whatever that size was set to.
+const MIN_BODIES_OF_CALLER: usize = 2;
+const MIB: usize = 1024 * 1024;
+
+/// What is held now, and of whom.
+pub struct Receiving {
+    known: Arc<Places>,
+    bounds: Bounds,
+    strangers: Arc<Places>,
+}
+
+/// Who is charged for what is held of a body.
+#[derive(Clone, Copy)]
+pub enum Payer<'a> {
+    /// Somebody who shows no key.
+    Stranger(&'a App),
+    /// Whoever shows this. Small bodies are read before it is looked at.
+    Sender(&'a App, &'a Credential),
+}
+
+/// What is held of one body.
+pub(super) struct Charge<'a> {
+    receiving: &'a Receiving,
+    place: Option<Place>,
+    /// Whether its sender has been looked at.
+    known: bool,
+}
+
+impl Receiving {
+    /// Where a body has at most so many bytes.
+    pub fn new(largest: usize) -> Self {
+        let of_caller = KNOWN.of_caller.max(largest.saturating_mul(MIN_BODIES_OF_CALLER));
+        let of_tenant = KNOWN.of_tenant.max(of_caller);
+        let bounds = Bounds { all: KNOWN.all.max(of_tenant), of_tenant, of_caller };
+        let strangers = Bounds { all: STRANGERS_BYTES, of_tenant: STRANGERS_BYTES, of_caller: STRANGERS_BYTES };
+        Self { known: Places::new(bounds), bounds, strangers: Places::new(strangers) }
+    }
+
+    fn full(&self) -> Error {
+        let Bounds { all, of_tenant, of_caller } = self.bounds;
+        let message = format!(
+            "too many bytes of request bodies are on their way already: {of_caller} of one caller, {of_tenant} of a \
+             tenant or {all} together; send this one again later"
+        );
+        Error::new(Code::Unavailable, message)
+    }
+}
+
+impl<'a> Payer<'a> {
+    pub(super) fn charge(self) -> Charge<'a> {
+        let (Self::Stranger(app) | Self::Sender(app, _)) = self;
+        Charge { receiving: &app.shared.receiving, place: None, known: false }
+    }
+
+    /// Who that is; an error if nobody is known by it.
+    pub(super) fn caller(self) -> Result<Caller> {
+        match self {
+            Self::Stranger(app) => Err(app.shared.receiving.full()),
+            Self::Sender(app, credential) => app.shared.haldir.caller_of(credential),
+        }
+    }
+}
+
+impl Charge<'_> {
+    /// Holds so many bytes more. A small body is charged to strangers while they have room; otherwise, as every large one,
+    /// to its sender, so that strangers cannot keep out who has a key.
+    pub(super) fn hold(&mut self, bytes: usize, small: bool, caller: impl FnOnce() -> Result<Caller>) -> Result<()> {
+        if let Some(place) = &mut self.place
+            && place.grow(bytes)
+        {
+            return Ok(());
+        }
+        if self.known {
+            return Err(self.receiving.full());
+        }
+        if small && self.place.is_none() {
+            self.place = self.receiving.strangers.take_several(&Caller::anonymous(), bytes);
+            if self.place.is_some() {
+                return Ok(());
+            }
+        }
+        let before = self.place.as_ref().map_or(0, Place::count);
+        self.place = self.receiving.known.take_several(&caller()?, before + bytes);
+        self.known = true;
+        self.place.is_some().then_some(()).ok_or_else(|| self.receiving.full())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SMALL: usize = 16 * 1024;
+
+    fn of(principal: &str) -> impl Fn() -> Result<Caller> {
+        let caller = Caller { principal: principal.to_owned(), ..Caller::anonymous() };
+        move || Ok(caller.clone())
+    }
+
+    fn nobody() -> Result<Caller> {
+        Err(Error::new(Code::Unauthorized, "who?"))
+    }
+
+    fn charge(receiving: &Receiving) -> Charge<'_> {
+        Charge { receiving, place: None, known: false }
+    }
+
+    #[test]
+    fn strangers_hold_a_small_share_and_keep_nobody_with_a_key_out() {
+        let receiving = Receiving::new(4 * MIB);
+        let mut held = Vec::new();
+        for _ in 0..STRANGERS_BYTES / SMALL {
+            let mut one = charge(&receiving);
+            one.hold(SMALL, true, nobody).unwrap();
+            held.push(one);
+        }
+        assert_eq!(charge(&receiving).hold(1, true, nobody).unwrap_err().code, Code::Unauthorized);
+        // One that is half sent already goes on as its sender's.
+        assert!(held[0].hold(SMALL, true, of("a")).is_ok());
+        assert!(charge(&receiving).hold(SMALL, true, of("b")).is_ok());
+        drop(held);
+        assert!(charge(&receiving).hold(SMALL, true, nobody).is_ok());
+    }
+
+    #[test]
+    fn a_key_and_a_tenant_leave_room_for_others() {
+        let receiving = Receiving::new(4 * MIB);
+        let fill = |principal: &str| {
+            let mut held = Vec::new();
+            loop {
+                let mut one = charge(&receiving);
+                match one.hold(4 * MIB, false, of(principal)) {
+                    Ok(()) => held.push(one),
+                    Err(error) => {
+                        assert_eq!((error.code, error.code.status()), (Code::Unavailable, 503));
+                        return held;
+                    }
+                }
+            }
+        };
+        let (a, b) = (fill("a"), fill("b"));
+        assert_eq!((a.len(), b.len(), fill("c").len()), (8, 8, 0));
+        drop(a);
+        assert_eq!(fill("c").len(), 8);
+        // Whatever a message may have, two of a key fit.
+        let large = Receiving::new(400 * MIB);
+        let (mut first, mut second) = (charge(&large), charge(&large));
+        assert!(first.hold(400 * MIB, false, of("a")).is_ok() && second.hold(400 * MIB, false, of("a")).is_ok());
+    }
+}
