@@ -15,9 +15,10 @@ pub mod text;
 pub mod time;
 mod time_point;
 pub mod tool_name;
+pub mod visible;
 
 pub use approval::{Approval, ApprovalRule, ApprovalStatus, Held, Person, RuleType};
-pub use caller::{Caller, Ceilings, Credential, Permission, Resource, Role, Tier};
+pub use caller::{Caller, Ceilings, Credential, Permission, Resource, Role, SignedInKey, Tier};
 pub use cursor::{DeliveryCursor, SeqCursor, TimeCursor};
 pub use id::{
     AgentId, ApprovalId, AuthorizationId, EntryId, PolicyId, RuleId, SecretName, SessionId, TenantId, UpstreamName,

@@ -17,6 +17,7 @@ mod outgoing;
 pub mod places;
 pub mod proxied;
 pub mod schema_forms;
+mod sign_in;
 mod streaming;
 pub mod tool_changes;
 mod tree_heads;

@@ -8,6 +8,7 @@ mod audit;
 mod backup;
 mod call;
 mod compliance;
+mod dashboard;
 mod doctor;
 mod erase;
 mod figures;
@@ -32,6 +33,7 @@ mod upstreams;
 mod webhooks;
 mod wrap_config;
 
+pub(in crate::faces) use call::field;
 use std::{ffi::OsString, process::ExitCode};
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -142,6 +144,9 @@ enum Command {
     /// Show what stands at a glance: usage, sessions, secrets, log, webhooks, approvals.
     #[command(after_help = "Example:\n  haldir overview --json | jq .audit")]
     Overview,
+    /// Open the dashboard in a browser: of the local store, signed in, or of a server.
+    #[command(after_help = dashboard::HELP)]
+    Dashboard(dashboard::DashboardOptions),
     /// Register, list, accept and remove upstream MCP servers.
     #[command(subcommand, after_help = "Example:\n  haldir upstreams list")]
     Upstreams(upstreams::UpstreamsCommand),
@@ -247,6 +252,7 @@ fn execute(cli: Cli) -> Result<ExitCode, Stop> {
         Command::Erase(options) => erase::run(&options, &global, screen),
         Command::Usage(options) => figures::usage(&options, &global, screen),
         Command::Overview => figures::overview(&global, screen),
+        Command::Dashboard(options) => dashboard::run(&options, &global, screen),
         Command::Upstreams(command) => upstreams::run(&command, &global, screen),
         Command::Policy(command) => policy::run(&command, &global, screen),
         Command::Tenants(command) => tenants::run(&command, &global, screen),

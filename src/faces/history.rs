@@ -14,9 +14,14 @@ pub struct Entry {
     /// Names the entry; empty where it cannot be read.
     #[serde(rename = "entry_id")]
     pub id: String,
+    /// Its place in the log, from 1.
+    pub seq: i64,
     /// What keeps the entry from being read.
     #[serde(default)]
     pub unreadable: Option<String>,
+    /// Whether it was altered outside haldir, although it can be read.
+    #[serde(default)]
+    pub altered: bool,
     /// `action` or `governance`.
     pub kind: String,
     /// What was done.
@@ -92,6 +97,11 @@ impl History {
         if let Some(problem) = &entry.unreadable {
             let reason = format!("altered outside haldir: {problem}; run haldir audit verify");
             return Some(Event { outcome: "UNREADABLE".to_owned(), reason, entry });
+        }
+        if entry.altered {
+            let reason =
+                "altered outside haldir: its fields are not those of its hash; run haldir audit verify".to_owned();
+            return Some(Event { outcome: "ALTERED".to_owned(), reason, entry });
         }
         let (outcome, reason) = match entry.action.strip_prefix("proxyCall.") {
             Some("begin") => self.ends.remove(&text("call_id")).unwrap_or(("running".to_owned(), String::new())),

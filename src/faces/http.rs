@@ -1,6 +1,7 @@
 //! HTTP: the listener, and what it serves: `/mcp`, `/v1`, the OpenAPI document, health.
 
 mod cors;
+pub mod dashboard;
 pub mod descriptors;
 pub mod discovery;
 pub mod guard;
@@ -69,6 +70,23 @@ pub struct HttpSettings {
     pub metrics_token: Option<Zeroizing<String>>,
 }
 
+impl HttpSettings {
+    /// Those of a server for this machine alone, with so many connections at a time.
+    pub fn loopback(connections: usize) -> Self {
+        Self {
+            public_url: None,
+            allowed_hosts: Vec::new(),
+            allowed_origins: Vec::new(),
+            local_agent: false,
+            asking: Asking::default(),
+            message_bytes: MAX_BODY_BYTES,
+            security_contact: None,
+            connections,
+            metrics_token: None,
+        }
+    }
+}
+
 /// What every handler shares.
 #[derive(Clone)]
 pub struct App {
@@ -98,6 +116,10 @@ struct Shared {
     asking: Asking,
     message_bytes: usize,
     metrics_token: telemetry::MetricsToken,
+    /// Browsers that are signed in at the dashboard.
+    signed_in: dashboard::SignedIn,
+    /// Cancelled when the server is about to stop: streams end then.
+    stopping: CancellationToken,
 }
 
 impl App {
@@ -132,8 +154,25 @@ impl App {
             asking: settings.asking,
             message_bytes: settings.message_bytes,
             metrics_token,
+            signed_in: dashboard::SignedIn::default(),
+            stopping: shutdown.clone(),
         };
         Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// A token for `/dashboard/open`, which signs one browser in with this credential, once.
+    pub fn one_time_link(&self, credential: Credential) -> Result<Zeroizing<String>> {
+        self.shared.signed_in.link(credential, self.shared.haldir.now())
+    }
+
+    /// The routes of the dashboard alone.
+    pub fn dashboard_router(&self) -> Router {
+        dashboard::routes()
+            .route("/", get(dashboard::root))
+            .fallback(respond::not_found)
+            .method_not_allowed_fallback(respond::method_not_allowed)
+            .layer(middleware::from_fn_with_state(self.clone(), guard::check))
+            .with_state(self.clone())
     }
 
     /// Every route.
@@ -151,6 +190,8 @@ impl App {
             .route("/.well-known/jwks.json", get(discovery::jwks))
             .route("/.well-known/security.txt", get(discovery::security_txt))
             .merge(oauth::routes())
+            .merge(dashboard::routes())
+            .route("/", get(dashboard::root))
             .route("/health", get(health::healthz))
             .route("/healthz", get(health::healthz))
             .route("/livez", get(health::livez))

@@ -9,6 +9,7 @@ pub type Owner = [u8; 32];
 pub fn owner(credential: &Credential) -> Owner {
     match credential {
         Credential::ApiKey(key) => crypto::digest(&[key.as_bytes()]),
+        Credential::SignedIn(key) => key.digest,
         Credential::Anonymous | Credential::LocalAgent | Credential::LocalOperator(_) => Owner::default(),
     }
 }

@@ -128,7 +128,7 @@ pub fn run() -> ExitCode {
 
 /// Ends when the process is asked to stop: SIGTERM, or Ctrl-C. Both are heard from the call on, not only once somebody
 /// waits for this; to be called when the store is open, since nobody waits before that.
-fn terminated() -> Result<impl Future<Output = ()> + Send + 'static> {
+pub(in crate::faces) fn terminated() -> Result<impl Future<Output = ()> + Send + 'static> {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};

@@ -7,7 +7,7 @@ use crate::{
     call::{Services, Settings},
     crypto,
     error::{Code, Error, Result},
-    model::{ApiKey, Caller, Ceilings, Credential, Role, TenantId, Tier, UnixMicros},
+    model::{ApiKey, Caller, Ceilings, Credential, Role, SignedInKey, TenantId, Tier, UnixMicros},
     store::ReadTx,
 };
 
@@ -62,8 +62,13 @@ pub fn authenticate(
         Credential::LocalOperator(tenant) => {
             Ok(keyless(tenant.clone(), "operator", Role::Operator, "*", Ceilings::NONE))
         }
-        Credential::ApiKey(presented) => {
-            let key = find_key(tx, presented)?.filter(|key| is_live(key, now)).ok_or_else(unauthorized)?;
+        Credential::ApiKey(_) | Credential::SignedIn(_) => {
+            let found = match credential {
+                Credential::ApiKey(presented) => find_key(tx, presented)?,
+                Credential::SignedIn(SignedInKey { prefix, digest }) => find_by_digest(tx, prefix, digest)?,
+                _ => None,
+            };
+            let key = found.filter(|key| is_live(key, now)).ok_or_else(unauthorized)?;
             let ceilings = match key.role {
                 Role::Operator => key.ceilings.clone(),
                 Role::Agent => {
@@ -92,9 +97,12 @@ pub fn find_key(tx: &dyn ReadTx, presented: &str) -> Result<Option<Arc<ApiKey>>>
         return Ok(None);
     }
     let Some(prefix) = presented.get(..PUBLIC_CHARS) else { return Ok(None) };
-    let digest = digest(presented);
+    find_by_digest(tx, prefix, &digest(presented))
+}
+
+fn find_by_digest(tx: &dyn ReadTx, prefix: &str, digest: &[u8; 32]) -> Result<Option<Arc<ApiKey>>> {
     let candidates = tx.api_keys_by_prefix(prefix)?;
-    Ok(candidates.iter().find(|key| crypto::same(&key.digest, &digest)).cloned())
+    Ok(candidates.iter().find(|key| crypto::same(&key.digest, digest)).cloned())
 }
 
 /// What is kept of a key.

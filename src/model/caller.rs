@@ -196,8 +196,19 @@ pub enum Credential {
     ApiKey(Zeroizing<String>),
     /// The keyless stdio server: an agent of the local tenant.
     LocalAgent,
+    /// An API key by its digest: the person at a browser who signed in with the key itself.
+    SignedIn(SignedInKey),
     /// Someone with the store's file in their hands: the terminal client.
     LocalOperator(TenantId),
+}
+
+/// What is kept of an API key that a person signed in with: enough to find it in the store, and no secret.
+#[derive(Clone)]
+pub struct SignedInKey {
+    /// Its first characters, by which people know it.
+    pub prefix: String,
+    /// Its digest, as the store has it.
+    pub digest: [u8; 32],
 }
 
 impl fmt::Debug for Credential {
@@ -206,6 +217,7 @@ impl fmt::Debug for Credential {
             Self::Anonymous => "Anonymous",
             Self::ApiKey(_) => "ApiKey(…)",
             Self::LocalAgent => "LocalAgent",
+            Self::SignedIn(_) => "SignedIn(…)",
             Self::LocalOperator(_) => "LocalOperator",
         })
     }

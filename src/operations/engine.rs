@@ -302,9 +302,9 @@ impl Haldir {
         Ok(authenticated)
     }
 
-    /// Counts a call for the tenant's usage: of everybody but the operator of this machine, who only looks.
+    /// Counts a call for the tenant's usage: of all callers but people, at the terminal of this machine or the dashboard.
     fn meter(&self, credential: &Credential, authenticated: &Authenticated, now: UnixMicros) {
-        if !matches!(credential, Credential::LocalOperator(_)) {
+        if !matches!(credential, Credential::LocalOperator(_) | Credential::SignedIn(_)) {
             self.inner.services.meter.count(&self.inner.store, &authenticated.caller.tenant, now);
         }
     }

@@ -194,6 +194,18 @@ pub fn details_digest(salt: &[u8; 16], details: &[u8]) -> [u8; 32] {
     crypto::digest(&[salt, details])
 }
 
+/// Whether an entry is what its own hash says, and its details are those of their digest. An entry that is put in its place
+/// with a hash of its own is found by the entry behind it, or by the tree.
+pub fn is_intact(tenant: &TenantId, entry: &Entry) -> bool {
+    let details = match (&entry.details, &entry.details_salt, &entry.details_digest) {
+        (Some(details), Some(salt), Some(digest)) => details_digest(salt, details.as_bytes()) == *digest,
+        (Some(_), ..) => false,
+        // Details that were erased leave their digest.
+        (None, ..) => true,
+    };
+    details && entry_hash(&bytes(tenant, entry)) == entry.entry_hash
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

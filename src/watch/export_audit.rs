@@ -183,7 +183,7 @@ const BEGINS_FORMULA: [char; 4] = ['=', '+', '-', '@'];
 ///
 /// Spreadsheets fold full-width characters into narrow ones, and pass over what is not seen: both are taken away before the
 /// first character is looked at. A tab, a line break or a blank in front of a formula is passed over by some as well.
-fn no_formula(text: &str) -> Cow<'_, str> {
+pub fn no_formula(text: &str) -> Cow<'_, str> {
     let is_passed_over = |c: &char| {
         c.is_whitespace() || c.is_control() || CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(*c)
     };

@@ -29,6 +29,6 @@ impl ReadOperation for GetAuditEntry {
         // One that cannot be read has no id to compare: it stands at this place, and says what is wrong with it.
         let is_it = |found: &Result<Entry, _>| found.as_ref().map_or(true, |entry| entry.id == self.entry_id);
         let found = found.filter(is_it).ok_or_else(|| Error::not_found("the audit entry").field("entry_id"))?;
-        Ok(AuditEntry::new(found))
+        Ok(AuditEntry::new(&cx.caller.tenant, found))
     }
 }

@@ -4,11 +4,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::canonical::hex;
+use super::canonical::{self, hex};
 use crate::{
     call::{ReadContext, ReadOperation, page_size},
     error::Result,
-    model::{AgentId, Entry, EntryKind, Money, SeqCursor, SessionId, TimePoint, UnixMicros, text::Text},
+    model::{AgentId, Entry, EntryKind, Money, SeqCursor, SessionId, TenantId, TimePoint, UnixMicros, text::Text},
     store::{AuditQuery, StoredEntryProblem},
 };
 
@@ -103,16 +103,22 @@ pub struct AuditEntry {
     /// otherwise; whether an entry that can be read is unaltered, verifyAuditTrail says.
     #[serde(skip_serializing_if = "Option::is_none")]
     unreadable: Option<String>,
+    /// True where the entry can be read, but its fields or its details are not those of its own hash: it was altered outside
+    /// haldir. Absent otherwise; whether the whole log is unaltered, verifyAuditTrail says.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schemars(default)]
+    altered: bool,
 }
 
 impl AuditEntry {
-    /// The wire form.
-    pub fn new(read: Result<Entry, StoredEntryProblem>) -> Self {
+    /// The wire form of an entry in the log of `tenant`.
+    pub fn new(tenant: &TenantId, read: Result<Entry, StoredEntryProblem>) -> Self {
         let entry = match read {
             Ok(entry) => entry,
             Err(StoredEntryProblem { seq, problem }) => return Self::unreadable(seq.unwrap_or_default(), &problem),
         };
         let erased = entry.is_erased();
+        let altered = !erased && !canonical::is_intact(tenant, &entry);
         let Ok(details) = entry.details.map(RawValue::from_string).transpose() else {
             return Self::unreadable(entry.seq, "details is not JSON");
         };
@@ -135,6 +141,7 @@ impl AuditEntry {
             prev_hash: hex(&entry.prev_hash),
             entry_hash: hex(&entry.entry_hash),
             unreadable: None,
+            altered,
         }
     }
 
@@ -158,6 +165,7 @@ impl AuditEntry {
             prev_hash: String::new(),
             entry_hash: String::new(),
             erased: false,
+            altered: false,
             unreadable: Some(format!("the entry was altered: {problem}")),
         }
     }
@@ -181,7 +189,7 @@ impl ReadOperation for GetAuditTrail {
         };
         let page = cx.tx.entries(&cx.caller.tenant, &query)?;
         let next_cursor = page.older_than.map(|seq| seq.to_string());
-        let entries: Vec<_> = page.entries.into_iter().map(AuditEntry::new).collect();
+        let entries: Vec<_> = page.entries.into_iter().map(|read| AuditEntry::new(&cx.caller.tenant, read)).collect();
         Ok(AuditTrail { count: entries.len(), entries, next_cursor })
     }
 }

@@ -24,6 +24,7 @@ mod compliance_schedules;
 mod copies;
 mod crash;
 mod daily_budgets;
+mod dashboard;
 mod discovery;
 mod earlier_calls;
 mod elicitation;

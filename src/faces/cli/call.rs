@@ -1,7 +1,7 @@
 //! `haldir call`: every operation as a command, with flags made from the schema of its input.
 
 mod command;
-mod field;
+pub(in crate::faces) mod field;
 mod input;
 
 use std::{io::Write, process::ExitCode};

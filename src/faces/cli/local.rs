@@ -46,6 +46,11 @@ impl Local {
         Self::open(global)
     }
 
+    /// Runs work of a command that lasts, such as a server, to its end.
+    pub fn block_on<T>(&self, work: impl Future<Output = T>) -> T {
+        self.runtime.block_on(work)
+    }
+
     /// Calls an operation.
     pub fn call(&self, operation: &'static Operation, input: &str, options: CallOptions) -> Result<Reply> {
         self.runtime.block_on(self.haldir.call(operation, &self.credential, input, options))

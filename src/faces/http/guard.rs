@@ -20,7 +20,7 @@ use axum::{
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 
-use super::{App, HttpSettings, cors, leftover::Leftover, refusals};
+use super::{App, HttpSettings, cors, dashboard, leftover::Leftover, refusals};
 use crate::{
     config::address::origin_of,
     crypto,
@@ -119,6 +119,13 @@ impl Guard {
             // What is on them is for everybody, and changes nothing.
             Some(_) if request.method() == Method::GET && is_public(request.uri().path()) => Ok(()),
             Some(Ok(origin)) if self.admits_origin(origin) => Ok(()),
+            // A page of the dashboard itself. Its cookie is for this host alone, so that a page on a name of its own that leads
+            // here (DNS rebinding) brings none.
+            Some(Ok(origin))
+                if dashboard::has(request.uri().path()) && authority_of(origin) == host_header(request) =>
+            {
+                Ok(())
+            }
             Some(_) => Err(forbidden("this origin is not allowed: an operator allows it with --allow-origin")),
         }
     }
@@ -163,6 +170,17 @@ fn host_name(host: &str) -> &str {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
         _ => host,
     }
+}
+
+/// Host and port of an origin, in lower case.
+fn authority_of(origin: &str) -> Option<String> {
+    origin.split_once("://").map(|(_, authority)| normal(authority))
+}
+
+/// Host and port that a request is for, in lower case.
+fn host_header(request: &Request) -> Option<String> {
+    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+    host.or_else(|| request.uri().authority().map(http::uri::Authority::as_str)).map(normal)
 }
 
 fn normal(origin: &str) -> String {

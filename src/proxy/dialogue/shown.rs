@@ -8,7 +8,7 @@ use serde::{
 };
 use serde_json::value::{RawValue, to_raw_value};
 
-use crate::proxy::question::visible;
+use crate::model::visible::visible;
 
 /// Lines of a message that are told from each other.
 const MAX_LINES: usize = 64;

@@ -71,6 +71,13 @@ impl Events {
         }
     }
 
+    /// Waits until the server ends the stream; what comes before is passed over.
+    pub fn ended(&mut self) {
+        let mut rest = Vec::new();
+        // A connection that is closed is an end as well.
+        let _ = self.0.read_to_end(&mut rest);
+    }
+
     /// All messages up to the answer to this id.
     #[track_caller]
     pub fn up_to(&mut self, id: u64) -> Vec<Value> {

@@ -1,0 +1,244 @@
+//! Requests that wait for a decision, and one request with everything that an approval would allow.
+
+use axum::{extract::Path, response::Response};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{
+    view::{
+        Field, Form, Inline, Input, Page, Part, Section, Table, Tone, button, code, json as laid_out, link, money,
+        path_of, pill, shown, text, time, time_or,
+    },
+    viewer::Viewer,
+};
+use crate::{
+    error::Result,
+    model::{Money, UnixMicros},
+};
+
+/// Requests on the page.
+const REQUESTS: usize = 100;
+/// The action of a request for a call of an upstream's tool.
+const CALL: &str = "call";
+/// The amount of a request that is no payment.
+const NO_AMOUNT: Money = Money::ZERO;
+
+/// A request, as `getApproval` answers it.
+#[derive(Deserialize)]
+pub struct Request {
+    #[serde(rename = "request_id")]
+    id: String,
+    status: String,
+    session_id: String,
+    agent_id: String,
+    tool: String,
+    action: String,
+    amount: Money,
+    reason: String,
+    details: Value,
+    digest: String,
+    created_at: UnixMicros,
+    expires_at: UnixMicros,
+    decided_by: String,
+    decision_note: String,
+    decided_at: Option<UnixMicros>,
+    used_at: Option<UnixMicros>,
+    operator_only: bool,
+    arguments: Value,
+    changed: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Pending {
+    requests: Vec<Request>,
+    next_cursor: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Rules {
+    rules: Vec<Rule>,
+}
+
+#[derive(Deserialize)]
+struct Rule {
+    #[serde(rename = "rule_id")]
+    id: String,
+    #[serde(rename = "type")]
+    kind: String,
+    threshold: Money,
+    tools: Vec<String>,
+    operator_only: bool,
+    created_by: String,
+}
+
+/// The columns of [`row`].
+pub const HEADER: [&str; 7] = ["Asked", "Agent", "Tool", "Arguments", "Amount", "Why", "Decide"];
+
+/// A request in a table.
+pub fn row(viewer: &Viewer, request: &Request) -> Vec<Vec<Inline>> {
+    let mut decide = vec![Inline::Link { href: path_of(&["approvals", &request.id]), text: "Review".to_owned() }];
+    if viewer.may("approveRequest") {
+        let form = |operation, word| Form::button(operation, word, &[("request_id", &request.id)], "/dashboard");
+        decide.push(Inline::Form(form("approveRequest", "Approve")));
+        decide.push(Inline::Form(form("denyRequest", "Deny")));
+    }
+    vec![
+        time(request.created_at),
+        link(&["agents", &request.agent_id], &request.agent_id),
+        text(what(request)),
+        if request.details.is_null() { Vec::new() } else { code(request.details.to_string()) },
+        if request.amount == NO_AMOUNT { text("") } else { money(request.amount) },
+        text(&request.reason),
+        decide,
+    ]
+}
+
+fn what(request: &Request) -> String {
+    format!("{} {}", request.tool, request.action).trim().to_owned()
+}
+
+impl Request {
+    /// Whether an upstream's tool would be called, so that an operator can change its arguments.
+    fn is_call(&self) -> bool {
+        self.details.is_object() && self.action == CALL
+    }
+}
+
+/// All requests that wait, and the rules.
+pub async fn list(viewer: Viewer) -> Response {
+    let page = listed(&viewer).await;
+    viewer.answer("/approvals", page)
+}
+
+async fn listed(viewer: &Viewer) -> Result<Page> {
+    let waiting = match viewer.read_if_open::<Pending>("listPendingApprovals", json!({"limit": REQUESTS})).await? {
+        Some(pending) => {
+            let rows = pending.requests.iter().map(|request| row(viewer, request)).collect();
+            let mut parts = vec![Table::new(&HEADER, rows, "No request waits for a decision.")];
+            if pending.next_cursor.is_some() {
+                parts.push(Part::Text(text(format!("Only the newest {REQUESTS} are shown."))));
+            }
+            Section::live("waiting", format!("Waiting for a decision ({})", pending.requests.len()), parts)
+        }
+        None => viewer.closed("waiting", "Waiting for a decision", "listPendingApprovals"),
+    };
+    let rules = match viewer.read_if_open::<Rules>("listApprovalRules", json!({})).await? {
+        Some(rules) => rules_section(&rules.rules),
+        None => viewer.closed("rules", "Rules", "listApprovalRules"),
+    };
+    Ok(Page::new("Approvals", vec![waiting, rules]))
+}
+
+fn rules_section(rules: &[Rule]) -> Section {
+    let says = |rule: &Rule| match rule.kind.as_str() {
+        "spend_over" => format!("payments of more than {} USD", rule.threshold),
+        "tool_blocked" => format!("calls of {}", rule.tools.join(", ")),
+        "destructive" => "calls that destroy or overwrite something".to_owned(),
+        "all" => "every call and payment".to_owned(),
+        other => other.to_owned(),
+    };
+    let row = |rule: &Rule| {
+        let delete = Form::button("deleteApprovalRule", "Delete", &[("rule_id", &rule.id)], "/dashboard/approvals")
+            .after("From now on nothing needs an approval because of this rule.");
+        vec![text(says(rule)), text(decides(rule.operator_only)), text(&rule.created_by), button(delete)]
+    };
+    let rows = rules.iter().map(row).collect();
+    let table =
+        Table::new(&["Needs an approval", "Decided by", "Made by", ""], rows, "No rule: nothing needs an approval.");
+    let add = Form::button("addApprovalRule", "Add rule", &[], "/dashboard/approvals").with(vec![
+        Field::new(
+            "type",
+            "What needs an approval",
+            Input::Choice(&["spend_over", "tool_blocked", "destructive", "all"]),
+            "",
+        ),
+        Field::new("threshold", "Payments over (USD)", Input::Number, "with spend_over"),
+        Field::new("tools", "Tools", Input::Line, "with tool_blocked, separated by commas"),
+        Field::new("operator_only", "Only an operator decides", Input::Choice(&["false", "true"]), ""),
+    ]);
+    Section::new("rules", "Rules", vec![table, Part::Form(add)])
+}
+
+fn decides(operator_only: bool) -> &'static str {
+    if operator_only { "an operator" } else { "an operator, or the person at the client" }
+}
+
+/// One request.
+pub async fn show(viewer: Viewer, Path(id): Path<String>) -> Response {
+    let page = request_page(&viewer, &id).await;
+    viewer.answer("/approvals", page)
+}
+
+async fn request_page(viewer: &Viewer, id: &str) -> Result<Page> {
+    let Some(request) = viewer.read_if_open::<Request>("getApproval", json!({"request_id": id})).await? else {
+        return Ok(Page::new("Request", vec![viewer.closed("request", "Request", "getApproval")]));
+    };
+    let tone = match request.status.as_str() {
+        "pending" => Tone::Warn,
+        "approved" => Tone::Good,
+        _ => Tone::Bad,
+    };
+    let mut facts = vec![
+        ("State", pill(tone, &request.status)),
+        ("Agent", link(&["agents", &request.agent_id], &request.agent_id)),
+        ("Session", link(&["sessions", &request.session_id], &request.session_id)),
+        ("Tool", text(&request.tool)),
+        ("Action", text(&request.action)),
+        ("Amount", money(request.amount)),
+        ("Why it needs an approval", text(&request.reason)),
+        ("Decided by", text(decides(request.operator_only))),
+        ("Asked", time(request.created_at)),
+        ("Ends", time(request.expires_at)),
+        ("Digest", code(&request.digest)),
+    ];
+    if request.decided_at.is_some() {
+        facts.push(("Decided", time_or(request.decided_at, "not yet")));
+        facts.push(("Decision by", text(&request.decided_by)));
+        facts.push(("Note", text(&request.decision_note)));
+        facts.push(("Used", time_or(request.used_at, "not yet")));
+    }
+    let mut parts = vec![Part::Facts(facts)];
+    let call = vec![Part::Code(laid_out(&request.details))];
+    let mut sections = vec![Section::live("call", "What would be done", call)];
+    if !request.arguments.is_null() {
+        let changed: Vec<_> = request.changed.iter().map(|name| shown(name)).collect();
+        let says = format!("An operator changed: {}.", changed.join(", "));
+        sections.push(Section::new(
+            "instead",
+            "What is done instead",
+            vec![Part::Text(text(says)), Part::Code(laid_out(&request.arguments))],
+        ));
+    }
+    if request.status == "pending" && viewer.may("approveRequest") {
+        sections.push(decisions(&request));
+    } else if request.status == "pending" {
+        parts.push(Part::Alert("Only an operator's key with the scope approvals:write can decide.".to_owned()));
+    }
+    sections.insert(0, Section::live("request", "Request", parts));
+    Ok(Page::new(format!("Request: {}", shown(&what(&request))), sections))
+}
+
+fn decisions(request: &Request) -> Section {
+    let next = path_of(&["approvals", &request.id]);
+    let note = || Field::new("note", "Note for the agent", Input::Line, "optional; the agent sees it");
+    let form = |operation, word| Form::button(operation, word, &[("request_id", &request.id)], next.clone());
+    let mut parts = vec![
+        Part::Text(text(
+            "Approve: the agent may do exactly this, once. Deny: the call is refused, and your note is the reason.",
+        )),
+        Part::Form(form("approveRequest", "Approve as asked").with(vec![note()])),
+        Part::Form(form("denyRequest", "Deny").with(vec![note()])),
+    ];
+    if request.is_call() {
+        let arguments = serde_json::to_string_pretty(&request.details).unwrap_or_default();
+        let changed = Field::new("arguments", "Arguments", Input::Lines, "JSON, as the tool's schema says")
+            .holding(arguments)
+            .required();
+        let edited = form("approveRequest", "Approve with these arguments").with(vec![changed, note()]);
+        parts.push(Part::Form(edited.after(
+            "The call is made with the arguments below in place of those that were asked. Policies and budgets are applied \
+             again, and the agent is told what was changed.",
+        )));
+    }
+    Section::new("decide", "Decide", parts)
+}

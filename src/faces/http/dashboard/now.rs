@@ -1,0 +1,173 @@
+//! The first page: what waits for a decision, what agents do, and whether the log can be trusted.
+
+use axum::response::Response;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{
+    agents::{Session, stop_agent},
+    approvals::{self, Request},
+    trail::{self, Filter},
+    view::{Inline, Page, Part, Section, Table, Tone, button, link, pill, spent_of, text},
+    viewer::Viewer,
+};
+use crate::{error::Result, model::Money};
+
+/// Calls that are shown.
+const CALLS: usize = 20;
+/// Sessions that are shown.
+const SESSIONS: usize = 20;
+/// Requests that are shown.
+const REQUESTS: usize = 20;
+
+#[derive(Deserialize)]
+struct Overview {
+    usage: Usage,
+    sessions: Sessions,
+    audit: Log,
+    webhooks: Webhooks,
+    approvals: Approvals,
+    health: Health,
+}
+
+#[derive(Deserialize)]
+struct Usage {
+    actions_this_month: i64,
+    spend_usd_this_month: Money,
+}
+
+#[derive(Deserialize)]
+struct Sessions {
+    active_count: i64,
+    agents_active: i64,
+    sessions: Vec<Session>,
+}
+
+#[derive(Deserialize)]
+struct Log {
+    total_entries: i64,
+    flagged_7d: i64,
+    chain_verified: bool,
+    last_entry_at: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Webhooks {
+    registered_count: i64,
+    deliveries_24h: i64,
+    failed_24h: i64,
+}
+
+#[derive(Deserialize)]
+struct Approvals {
+    pending_count: i64,
+}
+
+#[derive(Deserialize)]
+struct Health {
+    components: Vec<Component>,
+}
+
+#[derive(Deserialize)]
+struct Component {
+    name: String,
+    state: String,
+    message: String,
+}
+
+#[derive(Deserialize)]
+struct Pending {
+    requests: Vec<Request>,
+}
+
+/// The page.
+pub async fn page(viewer: Viewer) -> Response {
+    let page = sections(&viewer).await.map(|sections| Page::new("Now", sections));
+    viewer.answer("", page)
+}
+
+async fn sections(viewer: &Viewer) -> Result<Vec<Section>> {
+    let mut sections = Vec::new();
+    let pending = viewer.read_if_open::<Pending>("listPendingApprovals", json!({"limit": REQUESTS})).await?;
+    sections.push(match pending {
+        Some(pending) => waiting(viewer, &pending.requests),
+        None => viewer.closed("waiting", "Waiting for a decision", "listPendingApprovals"),
+    });
+    let overview = viewer.read_if_open::<Overview>("getOverview", json!({})).await?;
+    if viewer.may("getAuditTrail") {
+        let filter = Filter { limit: CALLS, ..Filter::default() };
+        let (table, _) = trail::table(viewer, &filter, "Nothing has happened yet.").await?;
+        sections.push(Section::live("calls", "Latest calls and decisions", vec![table]));
+    } else {
+        sections.push(viewer.closed("calls", "Latest calls and decisions", "getAuditTrail"));
+    }
+    match overview {
+        Some(overview) => {
+            sections.push(agents(viewer, &overview));
+            sections.push(trust(&overview));
+        }
+        None => sections.push(viewer.closed("agents", "Agents at work", "getOverview")),
+    }
+    Ok(sections)
+}
+
+fn waiting(viewer: &Viewer, requests: &[Request]) -> Section {
+    let rows = requests.iter().map(|request| approvals::row(viewer, request)).collect();
+    let table = Table::new(&approvals::HEADER, rows, "No request waits for a decision.");
+    Section::live("waiting", format!("Waiting for a decision ({})", requests.len()), vec![table])
+}
+
+fn agents(viewer: &Viewer, overview: &Overview) -> Section {
+    let sessions = &overview.sessions;
+    let row = |session: &Session| {
+        vec![
+            link(&["agents", &session.agent_id], &session.agent_id),
+            link(&["sessions", &session.id], &session.id),
+            spent_of(session.spent, session.spend_limit),
+            text(session.scopes.join(", ")),
+            if viewer.may("stopAgent") { button(stop_agent(&session.agent_id, "/dashboard")) } else { text("") },
+        ]
+    };
+    let rows = sessions.sessions.iter().take(SESSIONS).map(row).collect();
+    let header = ["Agent", "Session", "Budget", "Scopes", ""];
+    let count = format!("{} open sessions of {} agents.", sessions.active_count, sessions.agents_active);
+    let parts = vec![Part::Text(text(count)), Table::new(&header, rows, "No agent has an open session.")];
+    Section::live("agents", "Agents at work", parts)
+}
+
+fn trust(overview: &Overview) -> Section {
+    let log = &overview.audit;
+    let sealed = if log.chain_verified {
+        pill(Tone::Good, "authentic")
+    } else {
+        pill(Tone::Bad, "altered outside haldir: run haldir audit verify")
+    };
+    let flagged = Inline::Link {
+        href: "/dashboard/trail?flagged=true".to_owned(),
+        text: format!("{} in seven days", log.flagged_7d),
+    };
+    let mut facts = vec![
+        ("Log", text(format!("{} entries", log.total_entries))),
+        ("End of the log", sealed),
+        ("Last entry", text(log.last_entry_at.as_deref().unwrap_or("none yet"))),
+        ("Flagged entries", vec![flagged]),
+        ("Calls this month", text(overview.usage.actions_this_month.to_string())),
+        ("Cost logged this month", text(format!("{} USD", overview.usage.spend_usd_this_month))),
+        ("Requests that wait", text(overview.approvals.pending_count.to_string())),
+        ("Webhooks", text(webhooks(&overview.webhooks))),
+    ];
+    if let Some(proxy) = overview.health.components.iter().find(|component| component.name == "proxy") {
+        let tone = match proxy.state.as_str() {
+            "ok" => Tone::Good,
+            "off" => Tone::Plain,
+            _ => Tone::Bad,
+        };
+        facts.push(("Upstream servers", pill(tone, &proxy.message)));
+    }
+    Section::live("trust", "Trust", vec![Part::Facts(facts)])
+}
+
+fn webhooks(webhooks: &Webhooks) -> String {
+    let Webhooks { registered_count, deliveries_24h, failed_24h } = webhooks;
+    format!("{registered_count} registered; {deliveries_24h} deliveries in 24 hours, {failed_24h} failed")
+}

@@ -1,0 +1,190 @@
+//! Browsers that are signed in at the dashboard. A browser holds a random cookie; this process keeps what the cookie stands
+//! for under the cookie's digest. The API key itself is not kept: each request looks its digest up in the store, so that a
+//! session ends when its key is revoked.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use zeroize::Zeroizing;
+
+use crate::{
+    crypto,
+    error::{Error, Result},
+    model::{Credential, UnixMicros},
+};
+
+/// Browsers that are signed in at a time. The one that has been idle longest makes room for one more.
+const MAX_SIGNED_IN: usize = 1_024;
+/// Seconds without a request of the person after which a browser is signed out.
+const IDLE_SECONDS: i64 = 60 * 60;
+/// Seconds after which a browser is signed out in any case.
+pub const LIFETIME_SECONDS: i64 = 12 * 60 * 60;
+/// Seconds within which a one-time link has to be opened.
+const LINK_SECONDS: i64 = 120;
+/// One-time links that are open at a time; the oldest makes room for one more.
+const MAX_LINKS: usize = 16;
+
+type Digest = [u8; 32];
+
+/// Browsers that are signed in, and one-time links.
+#[derive(Default)]
+pub struct SignedIn {
+    // A std mutex: it is held for a look-up, never across a wait.
+    inner: Mutex<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    browsers: HashMap<Digest, Browser>,
+    links: HashMap<Digest, (Credential, UnixMicros)>,
+}
+
+/// A browser that is signed in.
+#[derive(Clone)]
+pub struct Browser {
+    /// The key or the operator that it acts for.
+    pub credential: Credential,
+    /// What its forms have to bring along, so that no other page can send them.
+    pub form_token: String,
+    /// What the last form came to, shown once.
+    notice: Option<String>,
+    signed_in_at: UnixMicros,
+    used_at: UnixMicros,
+}
+
+impl SignedIn {
+    /// Signs a browser in; answers its cookie's value.
+    pub fn add(&self, credential: Credential, now: UnixMicros) -> Result<Zeroizing<String>> {
+        let cookie = Zeroizing::new(crypto::token::<32>("").map_err(Error::internal)?);
+        let form_token = crypto::token::<24>("").map_err(Error::internal)?;
+        let browser = Browser { credential, form_token, notice: None, signed_in_at: now, used_at: now };
+        let mut inner = self.lock();
+        inner.browsers.retain(|_, browser| browser.is_live(now));
+        make_room(&mut inner.browsers, MAX_SIGNED_IN, |browser| browser.used_at);
+        inner.browsers.insert(digest(&cookie), browser);
+        Ok(cookie)
+    }
+
+    /// The browser with this cookie. A request of a person keeps it signed in; one of the page itself does not.
+    pub fn find(&self, cookie: &str, by_person: bool, now: UnixMicros) -> Option<Browser> {
+        let (mut inner, digest) = (self.lock(), digest(cookie));
+        let browser = inner.browsers.get_mut(&digest)?;
+        if !browser.is_live(now) {
+            inner.browsers.remove(&digest);
+            return None;
+        }
+        if by_person {
+            browser.used_at = now;
+        }
+        Some(browser.clone())
+    }
+
+    /// Keeps a sentence for the next page of this browser.
+    pub fn leave_notice(&self, cookie: &str, notice: String) {
+        if let Some(browser) = self.lock().browsers.get_mut(&digest(cookie)) {
+            browser.notice = Some(notice);
+        }
+    }
+
+    /// The sentence that was kept for this page, once.
+    pub fn take_notice(&self, cookie: &str) -> Option<String> {
+        self.lock().browsers.get_mut(&digest(cookie))?.notice.take()
+    }
+
+    /// Signs a browser out.
+    pub fn remove(&self, cookie: &str) {
+        self.lock().browsers.remove(&digest(cookie));
+    }
+
+    /// A token that signs one browser in, once and soon.
+    pub fn link(&self, credential: Credential, now: UnixMicros) -> Result<Zeroizing<String>> {
+        let token = Zeroizing::new(crypto::token::<32>("").map_err(Error::internal)?);
+        let mut inner = self.lock();
+        make_room(&mut inner.links, MAX_LINKS, |(_, made_at)| *made_at);
+        inner.links.insert(digest(&token), (credential, now));
+        Ok(token)
+    }
+
+    /// What a one-time link stands for. It serves no second time.
+    pub fn open_link(&self, token: &str, now: UnixMicros) -> Option<Credential> {
+        let (credential, made_at) = self.lock().links.remove(&digest(token))?;
+        (now.seconds_since(made_at) < LINK_SECONDS).then_some(credential)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Browser {
+    fn is_live(&self, now: UnixMicros) -> bool {
+        now.seconds_since(self.used_at) < IDLE_SECONDS && now.seconds_since(self.signed_in_at) < LIFETIME_SECONDS
+    }
+}
+
+/// Removes the oldest until there is room for one more.
+fn make_room<V>(all: &mut HashMap<Digest, V>, most: usize, age: impl Fn(&V) -> UnixMicros) {
+    while all.len() >= most {
+        let oldest = all.iter().min_by_key(|(_, value)| age(value)).map(|(digest, _)| *digest);
+        let Some(oldest) = oldest else { return };
+        all.remove(&oldest);
+    }
+}
+
+/// Cookies and links are looked up by their digests, which take as long to compare whatever is guessed.
+fn digest(token: &str) -> Digest {
+    crypto::digest(&[token.as_bytes()])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::TenantId;
+
+    fn at(seconds: i64) -> UnixMicros {
+        UnixMicros(0).plus_seconds(1_000_000 + seconds)
+    }
+
+    fn operator() -> Credential {
+        Credential::LocalOperator(TenantId::local())
+    }
+
+    #[test]
+    fn a_browser_is_signed_out_when_it_is_idle_and_in_any_case_at_the_end() {
+        let signed_in = SignedIn::default();
+        let cookie = signed_in.add(operator(), at(0)).unwrap();
+        assert!(signed_in.find(&cookie, true, at(IDLE_SECONDS - 1)).is_some());
+        // The page asks by itself: that keeps nothing alive.
+        assert!(signed_in.find(&cookie, false, at(2 * IDLE_SECONDS - 2)).is_some());
+        assert!(signed_in.find(&cookie, true, at(2 * IDLE_SECONDS - 1)).is_none());
+        assert!(signed_in.find(&cookie, true, at(0)).is_none(), "it came back");
+        let cookie = signed_in.add(operator(), at(0)).unwrap();
+        let used = (0..LIFETIME_SECONDS).step_by(1_800).all(|now| signed_in.find(&cookie, true, at(now)).is_some());
+        assert!(used && signed_in.find(&cookie, true, at(LIFETIME_SECONDS)).is_none());
+    }
+
+    #[test]
+    fn a_link_serves_once_and_soon() {
+        let signed_in = SignedIn::default();
+        let link = signed_in.link(operator(), at(0)).unwrap();
+        assert!(signed_in.open_link(&link, at(LINK_SECONDS - 1)).is_some());
+        assert!(signed_in.open_link(&link, at(LINK_SECONDS - 1)).is_none());
+        let late = signed_in.link(operator(), at(0)).unwrap();
+        assert!(signed_in.open_link(&late, at(LINK_SECONDS)).is_none());
+    }
+
+    #[test]
+    fn the_browser_that_has_been_idle_longest_makes_room() {
+        let signed_in = SignedIn::default();
+        let first = signed_in.add(operator(), at(0)).unwrap();
+        let second = signed_in.add(operator(), at(1)).unwrap();
+        signed_in.find(&first, true, at(2)).unwrap();
+        for _ in 2..=MAX_SIGNED_IN {
+            signed_in.add(operator(), at(3)).unwrap();
+        }
+        assert!(signed_in.find(&second, true, at(3)).is_none());
+        assert!(signed_in.find(&first, true, at(3)).is_some());
+    }
+}

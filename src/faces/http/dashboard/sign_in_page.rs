@@ -1,0 +1,126 @@
+//! Signing in with an API key or a one-time link, and signing out.
+
+use axum::{
+    extract::{Request, State},
+    response::Response,
+};
+use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use zeroize::Zeroizing;
+
+use super::{
+    Frame, PATH, act, rendered, see_other,
+    sign_in::LIFETIME_SECONDS,
+    view::{Field, Form, Input, Page, Part, Section, text},
+    viewer::{COOKIE, Viewer, outside_error},
+    within,
+};
+use crate::{
+    error::{Code, Result},
+    faces::http::{App, input},
+    model::Credential,
+};
+
+/// The form.
+pub async fn page(uri: Uri) -> Response {
+    let next = input::query(uri.query().unwrap_or_default()).unwrap_or_default();
+    let next = next.iter().find(|(name, _)| name == "next").map_or(PATH, |(_, next)| within(next));
+    form(StatusCode::OK, next, None)
+}
+
+fn form(status: StatusCode, next: &str, problem: Option<&str>) -> Response {
+    let about = "Sign in with an API key. An operator's key sees everything of its tenant; the key of an agent sees what \
+                 its scopes allow.";
+    let beside =
+        "On the machine of the store, haldir dashboard signs you in without a key; haldir keys create makes one.";
+    let key = Field::new("key", "API key", Input::Secret, "hld_…").required();
+    let form = Form {
+        action: format!("{PATH}/sign-in"),
+        fields: vec![key],
+        button: "Sign in",
+        consequence: None,
+        next: next.to_owned(),
+    };
+    let problem = problem.map(|problem| Part::Alert(problem.to_owned()));
+    let parts =
+        [Part::Text(text(about))].into_iter().chain(problem).chain([Part::Form(form), Part::Text(text(beside))]);
+    let section = Section::new("sign-in", "Sign in", parts.collect());
+    rendered(status, &Frame::outside(), &Page::new("Sign in", vec![section]))
+}
+
+/// Takes the key.
+pub async fn submit(State(app): State<App>, request: Request) -> Response {
+    let secure = is_secure(&app, request.headers());
+    let fields = match act::fields(request).await {
+        Ok(fields) => fields,
+        Err(error) => return outside_error(&error),
+    };
+    let mut key = fields.text("key");
+    let trimmed = key.trim().len();
+    if trimmed != key.len() {
+        key = Zeroizing::new(key.trim().to_owned());
+    }
+    let next = fields.text("_next");
+    let haldir = &app.shared.haldir;
+    match haldir.sign_in(&Credential::ApiKey(key)) {
+        Ok((credential, _)) => signed_in(&app, credential, within(&next), secure),
+        Err(error) if error.code == Code::Unauthorized => {
+            let problem = "There is no such key: it is mistyped, revoked or expired.";
+            form(StatusCode::UNAUTHORIZED, within(&next), Some(problem))
+        }
+        Err(error) => outside_error(&error),
+    }
+}
+
+/// Opens a one-time link, as `haldir dashboard` makes it.
+pub async fn open_link(State(app): State<App>, headers: HeaderMap, uri: Uri) -> Response {
+    let query = input::query(uri.query().unwrap_or_default()).unwrap_or_default();
+    let token = query.into_iter().find(|(name, _)| name == "token").map(|(_, token)| Zeroizing::new(token));
+    let now = app.shared.haldir.now();
+    match token.and_then(|token| app.shared.signed_in.open_link(&token, now)) {
+        Some(credential) => signed_in(&app, credential, PATH, is_secure(&app, &headers)),
+        None => {
+            let problem = "This link was used already, or is too old: run haldir dashboard again.";
+            form(StatusCode::UNAUTHORIZED, PATH, Some(problem))
+        }
+    }
+}
+
+fn signed_in(app: &App, credential: Credential, next: &str, secure: bool) -> Response {
+    let added = app.shared.signed_in.add(credential, app.shared.haldir.now());
+    match added.and_then(|token| set_cookie(&token, LIFETIME_SECONDS, secure)) {
+        Ok(cookie) => {
+            let mut response = see_other(next);
+            response.headers_mut().insert(header::SET_COOKIE, cookie);
+            response
+        }
+        Err(error) => outside_error(&error),
+    }
+}
+
+/// Ends the session of this browser.
+pub async fn sign_out(viewer: Viewer, request: Request) -> Response {
+    let secure = is_secure(&viewer.app, request.headers());
+    if let Err(error) = act::checked_fields(&viewer, request).await {
+        return viewer.failed("", "Not signed out", &error);
+    }
+    viewer.sign_out();
+    let mut response = see_other(&format!("{PATH}/sign-in"));
+    if let Ok(cookie) = set_cookie("", 0, secure) {
+        response.headers_mut().insert(header::SET_COOKIE, cookie);
+    }
+    response
+}
+
+fn set_cookie(value: &str, max_age: i64, secure: bool) -> Result<HeaderValue> {
+    let secure = if secure { "; Secure" } else { "" };
+    let cookie = format!("{COOKIE}={value}; Path={PATH}; Max-Age={max_age}; HttpOnly; SameSite=Strict{secure}");
+    let mut cookie = HeaderValue::from_str(&cookie).map_err(crate::error::Error::internal)?;
+    cookie.set_sensitive(true);
+    Ok(cookie)
+}
+
+/// Whether the browser reaches this server over TLS: the public URL says so, or the page that sends the form.
+fn is_secure(app: &App, headers: &HeaderMap) -> bool {
+    let origin = headers.get(header::ORIGIN).and_then(|origin| origin.to_str().ok()).unwrap_or_default();
+    app.shared.public_url.starts_with("https://") || origin.starts_with("https://")
+}

@@ -1,0 +1,168 @@
+//! The person whose browser sends a request, and what their credential may see.
+
+use axum::{
+    extract::FromRequestParts,
+    response::{IntoResponse, Response},
+};
+use http::{HeaderMap, StatusCode, header, request::Parts};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use zeroize::Zeroizing;
+
+use super::{
+    Frame, PATH, rendered, see_other,
+    sign_in::Browser,
+    view::{Page, Part, Section, query_of, shown},
+};
+use crate::{
+    error::{Code, Error, Result},
+    faces::http::App,
+    model::{Caller, Role},
+    operations::{self, CallOptions, Operation, Reply},
+};
+
+/// The name of the cookie.
+pub const COOKIE: &str = "haldir_dashboard";
+/// Sent by the script of a page that fetches itself again.
+const BY_PAGE: &str = "x-haldir-live";
+
+/// The person at a browser that is signed in.
+pub struct Viewer {
+    /// The server.
+    pub app: App,
+    /// Their caller: tenant, role and scopes.
+    pub caller: Caller,
+    /// Their browser.
+    pub browser: Browser,
+    cookie: Zeroizing<String>,
+    by_person: bool,
+}
+
+impl FromRequestParts<App> for Viewer {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> std::result::Result<Self, Response> {
+        let by_person = !parts.headers.contains_key(BY_PAGE);
+        let elsewhere = || {
+            let here = parts.uri.path_and_query().map_or(PATH, |path| path.as_str());
+            // A form that comes too late cannot be sent again by a link.
+            let next = if parts.method == http::Method::GET { here } else { "" };
+            see_other(&format!("{PATH}/sign-in{}", query_of(&[("next", next)])))
+        };
+        let haldir = &app.shared.haldir;
+        let Some(cookie) = cookie(&parts.headers) else { return Err(elsewhere()) };
+        let Some(browser) = app.shared.signed_in.find(&cookie, by_person, haldir.now()) else {
+            return Err(elsewhere());
+        };
+        match haldir.caller_of(&browser.credential) {
+            Ok(caller) => Ok(Self { app: app.clone(), caller, browser, cookie, by_person }),
+            Err(error) if error.code == Code::Unauthorized => {
+                app.shared.signed_in.remove(&cookie);
+                Err(elsewhere())
+            }
+            Err(error) => Err(outside_error(&error)),
+        }
+    }
+}
+
+/// The value of the dashboard's cookie (RFC 6265, section 5.4).
+pub fn cookie(headers: &HeaderMap) -> Option<Zeroizing<String>> {
+    let all = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let pairs = all.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    pairs.filter(|(name, _)| *name == COOKIE).map(|(_, value)| value.to_owned().into()).next()
+}
+
+impl Viewer {
+    /// Whether the person may call an operation.
+    pub fn may(&self, operation: &str) -> bool {
+        operations::named(operation).is_some_and(|operation| operation.is_open_to(&self.caller))
+    }
+
+    /// Whether the person is an operator.
+    pub fn is_operator(&self) -> bool {
+        self.caller.role == Role::Operator
+    }
+
+    /// Calls an operation.
+    pub async fn call(&self, operation: &'static Operation, input: &str) -> Result<Reply> {
+        let haldir = &self.app.shared.haldir;
+        haldir.call(operation, &self.browser.credential, input, CallOptions::default()).await
+    }
+
+    /// Reads what an operation answers.
+    pub async fn read<T: DeserializeOwned>(&self, operation: &str, input: Value) -> Result<T> {
+        let named = operations::named(operation).ok_or_else(|| Error::internal(format!("no operation {operation}")))?;
+        let reply = self.call(named, &input.to_string()).await?;
+        serde_json::from_str(&reply.body).map_err(Error::internal)
+    }
+
+    /// Reads what an operation answers, if the person may call it. Refusals are entries of the log: a page makes none.
+    pub async fn read_if_open<T: DeserializeOwned>(&self, operation: &str, input: Value) -> Result<Option<T>> {
+        if self.may(operation) { self.read(operation, input).await.map(Some) } else { Ok(None) }
+    }
+
+    /// A section in place of what the person may not see.
+    pub fn closed(&self, id: &'static str, title: &str, operation: &str) -> Section {
+        let needs = operations::named(operation).map(|operation| operation.needs.to_string()).unwrap_or_default();
+        let message = format!("The key {} may not see this: it needs the scope {needs}", self.caller.principal);
+        let role = if self.is_operator() { "." } else { ", and for some parts the role of an operator." };
+        Section::new(id, title, vec![Part::Alert(message + role)])
+    }
+
+    /// Keeps a sentence for the next page.
+    pub fn leave_notice(&self, notice: String) {
+        self.app.shared.signed_in.leave_notice(&self.cookie, notice);
+    }
+
+    /// Ends the browser's session.
+    pub fn sign_out(&self) {
+        self.app.shared.signed_in.remove(&self.cookie);
+    }
+
+    /// The page as an answer; an error becomes a page that says what was wrong.
+    pub fn answer(&self, current: &str, page: Result<Page>) -> Response {
+        match page {
+            Ok(page) => rendered(StatusCode::OK, &self.frame(current), &page),
+            Err(error) => self.failed(current, "Not found or not possible", &error),
+        }
+    }
+
+    /// A page that says what was wrong.
+    pub fn failed(&self, current: &str, title: &str, error: &Error) -> Response {
+        let status = StatusCode::from_u16(error.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        rendered(status, &self.frame(current), &error_page(title, error))
+    }
+
+    fn frame(&self, current: &str) -> Frame {
+        let role = if self.is_operator() { "operator" } else { "agent" };
+        // A page that fetches itself again leaves the notice for the page that the person sees.
+        let notice = if self.by_person { self.app.shared.signed_in.take_notice(&self.cookie) } else { None };
+        Frame {
+            menu: Frame::menu(current),
+            signed_in_as: format!("{} ({role})", shown(&self.caller.principal)),
+            tenant: self.caller.tenant.to_string(),
+            form_token: self.browser.form_token.clone(),
+            notice,
+            is_signed_in: true,
+        }
+    }
+}
+
+fn error_page(title: &str, error: &Error) -> Page {
+    let mut message = error.sentence();
+    if let Some(field) = &error.field {
+        message = format!("{}: {message}", shown(field));
+    }
+    Page::new(title, vec![Section::new("error", title, vec![Part::Alert(shown_error(&message))])])
+}
+
+/// An error is longer than a name, and may repeat what somebody wrote.
+fn shown_error(message: &str) -> String {
+    super::view::lines(message)
+}
+
+/// An error where nobody is known to be signed in.
+pub fn outside_error(error: &Error) -> Response {
+    let status = StatusCode::from_u16(error.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    rendered(status, &Frame::outside(), &error_page("Not possible", error)).into_response()
+}

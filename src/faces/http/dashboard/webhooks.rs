@@ -1,0 +1,153 @@
+//! Webhooks: subscriptions, deliveries, and events that were given up.
+
+use axum::response::Response;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{
+    view::{Field, Form, Inline, Input, Page, Part, Section, Table, Tone, button, code, pill, text, time},
+    viewer::Viewer,
+};
+use crate::{error::Result, model::UnixMicros};
+
+/// Deliveries that are shown.
+const DELIVERIES: usize = 50;
+const HERE: &str = "/dashboard/webhooks";
+
+#[derive(Deserialize)]
+struct Webhooks {
+    webhooks: Vec<Webhook>,
+}
+
+#[derive(Deserialize)]
+struct Webhook {
+    #[serde(rename = "webhook_id")]
+    id: i64,
+    name: String,
+    url: String,
+    events: Vec<String>,
+    active: bool,
+    fire_count: i64,
+    fail_count: i64,
+    waiting: i64,
+}
+
+#[derive(Deserialize)]
+struct Deliveries {
+    deliveries: Vec<Delivery>,
+}
+
+#[derive(Deserialize)]
+struct Delivery {
+    created_at: UnixMicros,
+    event_type: String,
+    webhook_url: String,
+    attempt: i64,
+    status_code: i64,
+    duration_ms: i64,
+    error: String,
+}
+
+#[derive(Deserialize)]
+struct DeadLetters {
+    dead_letters: Vec<DeadLetter>,
+}
+
+#[derive(Deserialize)]
+struct DeadLetter {
+    webhook_id: i64,
+    event_type: String,
+    died_at: UnixMicros,
+    attempts: i64,
+    reason: String,
+}
+
+/// The page.
+pub async fn page(viewer: Viewer) -> Response {
+    let page = sections(&viewer).await.map(|sections| Page::new("Webhooks", sections));
+    viewer.answer("/webhooks", page)
+}
+
+async fn sections(viewer: &Viewer) -> Result<Vec<Section>> {
+    let Some(found) = viewer.read_if_open::<Webhooks>("listWebhooks", json!({})).await? else {
+        return Ok(vec![viewer.closed("webhooks", "Webhooks", "listWebhooks")]);
+    };
+    let mut sections = vec![subscriptions(&found.webhooks)];
+    if let Some(found) = viewer.read_if_open::<Deliveries>("listDeliveries", json!({"limit": DELIVERIES})).await? {
+        sections.push(deliveries(&found.deliveries));
+    }
+    if let Some(found) = viewer.read_if_open::<DeadLetters>("listDeadLetters", json!({})).await? {
+        sections.push(dead_letters(&found.dead_letters));
+    }
+    Ok(sections)
+}
+
+fn subscriptions(webhooks: &[Webhook]) -> Section {
+    let row = |webhook: &Webhook| {
+        let id = webhook.id.to_string();
+        let form = |operation, word| Form::button(operation, word, &[("webhook_id", &id)], HERE);
+        let rotate = form("rotateWebhookSecret", "New secret").after(
+            "Events are signed with a new secret, which is shown once. The old one is valid beside it for a while.",
+        );
+        let delete = form("deleteWebhook", "Delete").after("Events that still wait for this receiver are dropped.");
+        let forms = [form("pingWebhook", "Ping"), rotate, delete].map(Inline::Form).into();
+        vec![
+            text(&webhook.name),
+            code(&webhook.url),
+            text(if webhook.events.is_empty() { "all".to_owned() } else { webhook.events.join(", ") }),
+            if webhook.active { pill(Tone::Good, "active") } else { pill(Tone::Bad, "off") },
+            text(format!("{} sent, {} failed, {} waiting", webhook.fire_count, webhook.fail_count, webhook.waiting)),
+            forms,
+        ]
+    };
+    let header = ["Name", "Address", "Events", "State", "Deliveries", ""];
+    let table = Table::new(&header, webhooks.iter().map(row).collect(), "No webhook: nobody is told of events.");
+    let add = Form::button("registerWebhook", "Add webhook", &[], HERE).with(vec![
+        Field::new("url", "Address", Input::Line, "https://example.com/haldir").required(),
+        Field::new("name", "Name", Input::Line, ""),
+        Field::new("events", "Events", Input::Line, "separated by commas; empty is all"),
+    ]);
+    Section::new("webhooks", "Webhooks", vec![table, Part::Form(add)])
+}
+
+fn deliveries(deliveries: &[Delivery]) -> Section {
+    let row = |delivery: &Delivery| {
+        let was_taken = (200..300).contains(&delivery.status_code);
+        let tone = if was_taken { Tone::Good } else { Tone::Bad };
+        let outcome = if delivery.status_code == 0 {
+            pill(tone, &delivery.error)
+        } else {
+            pill(tone, delivery.status_code.to_string())
+        };
+        vec![
+            time(delivery.created_at),
+            text(&delivery.event_type),
+            code(&delivery.webhook_url),
+            text(delivery.attempt.to_string()),
+            outcome,
+            text(format!("{} ms", delivery.duration_ms)),
+        ]
+    };
+    let header = ["Time", "Event", "Address", "Attempt", "Answer", "Took"];
+    let rows = deliveries.iter().map(row).collect();
+    Section::live("deliveries", "Latest deliveries", vec![Table::new(&header, rows, "Nothing has been delivered yet.")])
+}
+
+fn dead_letters(letters: &[DeadLetter]) -> Section {
+    let row = |letter: &DeadLetter| {
+        let id = letter.webhook_id.to_string();
+        let resend = Form::button("resendDeadLetters", "Resend all", &[("webhook_id", &id)], HERE)
+            .after("All events that were given up for this webhook are sent again.");
+        vec![
+            time(letter.died_at),
+            text(&letter.event_type),
+            text(&id),
+            text(letter.attempts.to_string()),
+            text(&letter.reason),
+            button(resend),
+        ]
+    };
+    let header = ["Given up", "Event", "Webhook", "Attempts", "Why", ""];
+    let rows = letters.iter().map(row).collect();
+    Section::live("dead-letters", "Dead letters", vec![Table::new(&header, rows, "No event was given up.")])
+}

@@ -1,0 +1,364 @@
+//! The dashboard, as a browser meets it: cookies, forms, and HTML.
+
+use std::{
+    fmt::Write as _,
+    io::{BufRead, BufReader},
+    process::{Command, Stdio},
+};
+
+use crate::support::{Answer, Client, Events, House, Process, Server, json, text};
+
+/// Every page of the menu.
+const PAGES: [&str; 11] = [
+    "/dashboard",
+    "/dashboard/approvals",
+    "/dashboard/agents",
+    "/dashboard/trail",
+    "/dashboard/spend",
+    "/dashboard/servers",
+    "/dashboard/policies",
+    "/dashboard/webhooks",
+    "/dashboard/keys",
+    "/dashboard/evidence",
+    "/dashboard/settings",
+];
+const FORM: (&str, &str) = ("Content-Type", "application/x-www-form-urlencoded");
+
+/// A browser that keeps the dashboard's cookie.
+struct Browser {
+    client: Client,
+    cookie: String,
+}
+
+impl Browser {
+    fn sign_in(server: &Server, key: &str) -> Self {
+        let client = server.anonymous();
+        let answer = client.send("POST", "/dashboard/sign-in", &[FORM], &format!("key={key}&_next=/dashboard"));
+        assert_eq!((answer.status, answer.header("location")), (303, Some("/dashboard")), "{answer:?}");
+        let cookie = answer.header("set-cookie").unwrap().split(';').next().unwrap().to_owned();
+        Self { client, cookie }
+    }
+
+    fn get(&self, path: &str) -> Answer {
+        self.client.send("GET", path, &[("Cookie", &self.cookie)], "")
+    }
+
+    fn page(&self, path: &str) -> String {
+        let answer = self.get(path);
+        assert_eq!(answer.status, 200, "{path}: {}", answer.text);
+        answer.text
+    }
+
+    /// Sends a form of a page, with that page's token.
+    fn submit(&self, operation: &str, fields: &[(&str, &str)]) -> Answer {
+        let page = self.page("/dashboard/settings");
+        let token = page.split("name=\"_token\" value=\"").nth(1).unwrap().split('"').next().unwrap();
+        self.post(&format!("/dashboard/do/{operation}"), &[], &[&[("_token", token)], fields].concat())
+    }
+
+    fn post(&self, path: &str, headers: &[(&str, &str)], fields: &[(&str, &str)]) -> Answer {
+        let mut body = String::new();
+        for (name, value) in fields {
+            let separator = if body.is_empty() { "" } else { "&" };
+            let encoded: String = value.bytes().fold(String::new(), |mut all, byte| {
+                let _ = write!(all, "%{byte:02x}");
+                all
+            });
+            let _ = write!(body, "{separator}{name}={encoded}");
+        }
+        let headers = [&[FORM, ("Cookie", self.cookie.as_str())], headers].concat();
+        self.client.send("POST", path, &headers, &body)
+    }
+}
+
+#[test]
+fn a_person_signs_in_with_a_key_and_signs_out() {
+    let house = House::new();
+    let (server, operator) = house.serve_operator();
+    let stranger = server.anonymous();
+    assert_eq!(stranger.get("/").header("location"), Some("/dashboard"));
+    for page in PAGES {
+        let answer = stranger.get(page);
+        let to = answer.header("location").unwrap().to_owned();
+        assert!(answer.status == 303 && to.starts_with("/dashboard/sign-in?next=%2Fdashboard"), "{answer:?}");
+        assert_eq!(stranger.get(&to).status, 200);
+    }
+    for wrong in ["", "hld_wrong", "hld_0123456789012345678901234567890123456789", "<script>"] {
+        let answer = stranger.send("POST", "/dashboard/sign-in", &[FORM], &format!("key={wrong}"));
+        assert!(answer.status == 401 && answer.header("set-cookie").is_none(), "{answer:?}");
+        assert!(answer.text.contains("There is no such key") && !answer.text.contains("<script>"), "{}", answer.text);
+    }
+    let signed_in = stranger.send("POST", "/dashboard/sign-in", &[FORM], &format!("key={}", operator.key()));
+    let cookie = signed_in.header("set-cookie").unwrap();
+    for needed in ["; HttpOnly", "; SameSite=Strict", "; Path=/dashboard", "; Max-Age=43200"] {
+        assert!(cookie.contains(needed), "{cookie}");
+    }
+    assert!(!cookie.contains("Secure"), "this machine speaks no TLS: {cookie}");
+    let browser = Browser::sign_in(&server, operator.key());
+    let token = browser.page("/dashboard");
+    let token = token.split("name=\"_token\" value=\"").nth(1).unwrap().split('"').next().unwrap();
+    browser.post("/dashboard/sign-out", &[], &[]).status_is(403);
+    assert_eq!(browser.get("/dashboard").status, 200);
+    let out = browser.post("/dashboard/sign-out", &[], &[("_token", token)]);
+    assert!(out.status == 303 && out.header("set-cookie").unwrap().contains("Max-Age=0"));
+    assert_eq!(browser.get("/dashboard").status, 303);
+}
+
+trait Status {
+    fn status_is(&self, status: u16);
+}
+
+impl Status for Answer {
+    #[track_caller]
+    fn status_is(&self, status: u16) {
+        assert_eq!(self.status, status, "{}", self.text);
+    }
+}
+
+#[test]
+fn a_sign_in_leads_nowhere_but_to_the_dashboard() {
+    let house = House::new();
+    let (server, operator) = house.serve_operator();
+    let stranger = server.anonymous();
+    for elsewhere in [
+        "https://example.com",
+        "//example.com",
+        "/dashboardx",
+        "/v1/keys",
+        "/dashboard\\@example.com",
+        "/dashboard/%0d%0aX: 1",
+    ] {
+        let body = format!("key={}&_next={elsewhere}", operator.key());
+        let answer = stranger.send("POST", "/dashboard/sign-in", &[FORM], &body);
+        assert_eq!((answer.status, answer.header("location")), (303, Some("/dashboard")), "{elsewhere}");
+    }
+    let body = format!("key={}&_next=/dashboard/trail?tool=x", operator.key());
+    let answer = stranger.send("POST", "/dashboard/sign-in", &[FORM], &body);
+    assert_eq!(answer.header("location"), Some("/dashboard/trail?tool=x"));
+}
+
+#[test]
+fn forms_of_other_pages_change_nothing() {
+    let house = House::new();
+    let (server, operator) = house.serve_operator();
+    let browser = Browser::sign_in(&server, operator.key());
+    let session = operator.session(&json!({"agent_id": "a"}));
+    let fields = [("session_id", session.as_str())];
+    browser.post("/dashboard/do/revokeSession", &[], &fields).status_is(403);
+    browser.post("/dashboard/do/revokeSession", &[], &[fields[0], ("_token", "wrong")]).status_is(403);
+    let page = browser.page("/dashboard");
+    let token = page.split("name=\"_token\" value=\"").nth(1).unwrap().split('"').next().unwrap();
+    let with_token = [fields[0], ("_token", token)];
+    browser.post("/dashboard/do/revokeSession", &[("Origin", "https://example.com")], &with_token).status_is(403);
+    browser.post("/dashboard/do/revokeSession", &[("Origin", "null")], &with_token).status_is(403);
+    // What no form of the dashboard does cannot be done by one, and what is no form is none.
+    browser.post("/dashboard/do/eraseAgent", &[], &[("agent_id", "a"), ("_token", token)]).status_is(404);
+    let json_body = json!({"session_id": session, "_token": token}).to_string();
+    let headers = [("Cookie", browser.cookie.as_str()), ("Content-Type", "application/json")];
+    browser.client.send("POST", "/dashboard/do/revokeSession", &headers, &json_body).status_is(415);
+    assert_eq!(operator.get(&format!("/v1/sessions/{session}")).ok()["is_valid"], true);
+    let own = format!("http://{}", server.address);
+    browser.post("/dashboard/do/revokeSession", &[("Origin", &own)], &with_token).status_is(303);
+    assert_eq!(operator.get(&format!("/v1/sessions/{session}")).ok()["is_valid"], false);
+    let page = browser.page("/dashboard");
+    assert!(page.contains("Done: revoke session."), "{page}");
+    assert!(!browser.page("/dashboard").contains("Done:"), "shown twice");
+}
+
+#[test]
+fn a_browser_is_signed_out_with_its_key() {
+    let house = House::new();
+    let (server, operator) = house.serve_operator();
+    let other = operator.mint(&json!({"name": "other", "role": "operator"}));
+    let browser = Browser::sign_in(&server, other.key());
+    let mut live = Events::listen(&server, "", "/dashboard/live", &[("Cookie", &browser.cookie)]);
+    live.begun();
+    let before = live.next().as_i64().unwrap();
+    operator.session(&json!({"agent_id": "a"}));
+    assert_eq!(live.next(), json!(before + 1));
+    operator.delete(&format!("/v1/keys/{}", &other.key()[..12])).ok();
+    assert!(browser.get("/dashboard").header("location").unwrap().starts_with("/dashboard/sign-in"));
+    live.ended();
+}
+
+#[test]
+fn a_key_sees_what_its_scopes_allow_and_its_pages_leave_no_refusals() {
+    let house = House::new();
+    let (server, operator) = house.serve_operator();
+    operator.session(&json!({"agent_id": "seen-by-readers"}));
+    let reader = operator.mint(&json!({"name": "reader", "role": "agent", "scopes": ["sessions:read"]}));
+    let browser = Browser::sign_in(&server, reader.key());
+    let before = operator.log_size();
+    for path in PAGES {
+        let page = browser.page(path);
+        assert!(!page.contains("/dashboard/do/"), "{path} has a form that this key may not send");
+    }
+    assert!(browser.page("/dashboard/agents").contains("seen-by-readers"));
+    assert!(browser.page("/dashboard/trail").contains("it needs the scope audit:read"));
+    assert_eq!(operator.log_size(), before, "looking left entries");
+    // What is not shown is refused as well.
+    browser.submit("createApiKey", &[("name", "x")]).status_is(403);
+}
+
+#[test]
+fn text_of_agents_is_harmless_and_cut_on_every_page() {
+    let house = House::new();
+    let (server, operator) = house.serve_operator();
+    let name = "<script>alert(1)</script>\u{202e}\"onx='";
+    let session = operator.session(&json!({"agent_id": "<img src=x onerror=alert(1)>", "scopes": ["read", "spend"]}));
+    let long = "<b>".repeat(30_000);
+    for _ in 0..30 {
+        let entry =
+            json!({"session_id": session, "tool": name, "action": name, "details": {"a": "\u{1b}[31m", "b": long}});
+        operator.post("/v1/audit", &entry).ok();
+    }
+    let request = json!({"session_id": session, "tool": name, "action": name, "reason": name, "details": {"a": long}});
+    let request = text(&operator.post("/v1/approvals/request", &request).ok(), "request_id").to_owned();
+    operator.post("/v1/secrets", &json!({"name": "s", "value": "the-value-of-the-secret"})).ok();
+    let trail = operator.get("/v1/audit?limit=1").ok();
+    let entry = text(&trail["entries"][0], "entry_id").to_owned();
+    let browser = Browser::sign_in(&server, operator.key());
+    let more = [
+        format!("/dashboard/approvals/{request}"),
+        format!("/dashboard/sessions/{session}"),
+        format!("/dashboard/trail/{entry}"),
+        "/dashboard/agents/%3Cimg%20src=x%20onerror=alert(1)%3E".to_owned(),
+        "/dashboard/trail?tool=%3Cscript%3E&agent_id=%22%3E%3Cb%3E".to_owned(),
+    ];
+    for path in PAGES.iter().copied().chain(more.iter().map(String::as_str)) {
+        let answer = browser.get(path);
+        let page = &answer.text;
+        assert_eq!(answer.status, 200, "{path}: {page}");
+        for hostile in ["<script>alert", "<img", "<b>", "\u{202e}", "\u{1b}", "the-value-of-the-secret"] {
+            assert!(!page.contains(hostile), "{path} has {hostile:?}");
+        }
+        assert!(page.len() < 100_000, "{path} has {} bytes", page.len());
+        let policy = answer.header("content-security-policy").unwrap();
+        assert!(policy.starts_with("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
+        assert!(!page.contains("style=") && !page.contains("http://") && !page.contains("//cdn"), "{path}");
+        assert_eq!(page.matches("<script").count(), 1, "{path}: a script in the page");
+        assert_eq!(answer.header("cache-control"), Some("no-store"), "{path}");
+    }
+}
+
+#[test]
+fn a_person_decides_and_the_agent_hears_it() {
+    let house = House::new();
+    let (server, operator) = house.serve_operator();
+    let session = operator.session(&json!({"agent_id": "a"}));
+    let ask = |tool: &str| {
+        let request = json!({"session_id": session, "tool": tool, "action": "do", "reason": "because"});
+        text(&operator.post("/v1/approvals/request", &request).ok(), "request_id").to_owned()
+    };
+    let (first, second) = (ask("one.tool"), ask("other.tool"));
+    let browser = Browser::sign_in(&server, operator.key());
+    let page = browser.page("/dashboard");
+    assert!(page.contains("Waiting for a decision (2)") && page.contains("one.tool"), "{page}");
+    browser
+        .submit("approveRequest", &[("request_id", &first), ("note", "fine"), ("_next", "/dashboard")])
+        .status_is(303);
+    browser.submit("denyRequest", &[("request_id", &second), ("note", "too dear")]).status_is(303);
+    let state = |id: &str| operator.get(&format!("/v1/approvals/{id}")).ok();
+    assert_eq!(
+        (state(&first)["status"].clone(), state(&first)["decision_note"].clone()),
+        (json!("approved"), json!("fine"))
+    );
+    assert_eq!(
+        (state(&second)["status"].clone(), state(&second)["decision_note"].clone()),
+        (json!("denied"), json!("too dear"))
+    );
+    // The second decision is refused, and the page says so.
+    let again = browser.submit("approveRequest", &[("request_id", &second)]);
+    assert!(again.status >= 400 && again.text.contains("class=\"alert\""), "{}", again.text);
+    assert!(browser.page(&format!("/dashboard/approvals/{second}")).contains("too dear"));
+}
+
+#[test]
+fn a_new_key_is_shown_once_and_works() {
+    let house = House::new();
+    let (server, operator) = house.serve_operator();
+    let browser = Browser::sign_in(&server, operator.key());
+    let made = browser.submit(
+        "createApiKey",
+        &[("name", "from the page"), ("role", "agent"), ("scopes", "sessions:write, audit:read")],
+    );
+    made.status_is(200);
+    let is_part = |c: char| c.is_ascii_alphanumeric() || "_-".contains(c);
+    // The first characters of keys stand on pages too.
+    let key = made.text.split(|c| !is_part(c)).find(|word| word.starts_with("hld_") && word.len() > 30).unwrap();
+    server.with_key(key).session(&json!({"agent_id": "a"}));
+    let listed = browser.page("/dashboard/keys");
+    assert!(listed.contains("from the page") && !listed.contains(key));
+    let wrong = browser.submit("createApiKey", &[("max_spend", "ten")]);
+    assert!(wrong.status == 400 && wrong.text.contains("max_spend"), "{}", wrong.text);
+}
+
+#[test]
+fn an_altered_and_a_missing_entry_are_shown_in_their_places() {
+    let house = House::new();
+    let (server, operator) = house.serve_operator();
+    let session = operator.session(&json!({"agent_id": "a"}));
+    for action in ["first", "second", "third", "fourth"] {
+        operator.log(&session, action).ok();
+    }
+    let browser = Browser::sign_in(&server, operator.key());
+    let page = browser.page("/dashboard/trail");
+    assert!(!page.contains("ALTERED") && !page.contains("missing"), "{page}");
+    let size = operator.log_size();
+    let sql = house.sql();
+    sql.execute("UPDATE audit_entries SET cost = 5000000000 WHERE seq = ?1", [size - 2]).unwrap();
+    sql.execute("DELETE FROM audit_entries WHERE seq = ?1", [size - 1]).unwrap();
+    let page = browser.page("/dashboard/trail");
+    assert!(page.contains("ALTERED"), "{page}");
+    assert!(
+        page.contains(&format!("entry {} of the log were removed", size - 1)) || page.contains("missing"),
+        "{page}"
+    );
+    let entries = operator.get("/v1/audit").ok();
+    let altered: Vec<_> =
+        entries["entries"].as_array().unwrap().iter().filter(|entry| entry["altered"] == true).collect();
+    assert_eq!(altered.len(), 1, "{entries}");
+    let entry = browser.page(&format!("/dashboard/trail/{}", text(altered[0], "entry_id")));
+    assert!(entry.contains("This entry was altered outside haldir"), "{entry}");
+}
+
+#[test]
+fn assets_are_kept_by_browsers_for_good() {
+    let house = House::new();
+    let server = house.serve();
+    let client = server.anonymous();
+    let page = client.get("/dashboard/sign-in").text;
+    for (attribute, kind) in [("rel=\"stylesheet\" href=\"", "text/css"), ("<script src=\"", "text/javascript")] {
+        let path = page.split(attribute).nth(1).unwrap().split('"').next().unwrap();
+        let answer = client.get(path);
+        assert!(answer.status == 200 && answer.header("content-type").unwrap().starts_with(kind), "{answer:?}");
+        assert_eq!(answer.header("cache-control"), Some("public, max-age=31536000, immutable"));
+    }
+    client.get("/dashboard/assets/nothing.js").status_is(404);
+}
+
+#[cfg(unix)]
+#[test]
+fn the_terminal_opens_the_dashboard_of_its_store_signed_in_once() {
+    let house = House::new();
+    let (_server, operator) = house.serve_operator();
+    operator.session(&json!({"agent_id": "of-the-store"}));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_haldir"));
+    command.args(["dashboard", "--no-open"]).env_clear().env("HALDIR_DB", house.db());
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut process = Process::spawn(command);
+    let mut link = String::new();
+    BufReader::new(process.child().stdout.take().unwrap()).read_line(&mut link).unwrap();
+    let (address, path) = link.trim().strip_prefix("http://").unwrap().split_once('/').unwrap();
+    let client = Client::new(address.parse().unwrap(), None);
+    let opened = client.get(&format!("/{path}"));
+    let cookie = opened.header("set-cookie").unwrap().split(';').next().unwrap().to_owned();
+    assert_eq!((opened.status, opened.header("location")), (303, Some("/dashboard")));
+    let page = client.send("GET", "/dashboard", &[("Cookie", &cookie)], "").text;
+    assert!(page.contains("of-the-store") && page.contains("operator (operator)"), "{page}");
+    client.get(&format!("/{path}")).status_is(401);
+    // Nothing but the dashboard is there.
+    client.get("/v1/sessions").status_is(404);
+    process.terminate();
+    assert!(process.finish().0, "the command did not end well");
+}
