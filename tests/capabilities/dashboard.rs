@@ -306,8 +306,8 @@ fn an_altered_and_a_missing_entry_are_shown_in_their_places() {
     assert!(!page.contains("ALTERED") && !page.contains("missing"), "{page}");
     let size = operator.log_size();
     let sql = house.sql();
-    sql.execute("UPDATE audit_entries SET cost = 5000000000 WHERE seq = ?1", [size - 2]).unwrap();
-    sql.execute("DELETE FROM audit_entries WHERE seq = ?1", [size - 1]).unwrap();
+    sql.execute("UPDATE audit_entries SET cost = 5000000000 WHERE place = ?1", [size - 2]).unwrap();
+    sql.execute("DELETE FROM audit_entries WHERE place = ?1", [size - 1]).unwrap();
     let page = browser.page("/dashboard/trail");
     assert!(page.contains("ALTERED"), "{page}");
     assert!(
