@@ -5,17 +5,21 @@
 //! grows with the length of the text and with nothing else. What comes out is bounded as well. A large text is read on a
 //! thread of the blocking pool ([`aside`]), so that no thread that serves connections waits for it.
 //!
-//! - `encodings`: the table of encodings, each with its source.
+//! - `encodings`: the table of encodings of whole values, each with its source.
+//! - `escapes`: the table of escapes of single characters.
 //! - `needles`: the automaton that finds all forms of all values.
 //! - `views`: texts with their escapes decoded.
-//! - `document`: strings, names and numbers of a JSON text, and texts that are split over parts and messages.
+//! - `document`: strings, names and numbers of a JSON text.
+//! - `runs`: texts that are split over parts of an answer, and over messages.
 //! - `known`: which values an upstream can have received.
 
 mod aside;
 mod document;
 mod encodings;
+mod escapes;
 mod known;
 mod needles;
+mod runs;
 #[cfg(test)]
 mod tests;
 mod views;
@@ -29,11 +33,12 @@ use crate::error;
 
 pub use self::{
     aside::aside,
-    document::Carry,
     known::{Audience, Known, KnownSecrets, Learnt, Sent},
+    runs::{Carry, Told},
 };
 use self::{
     needles::{Found, Needles},
+    runs::After,
     views::View,
 };
 
@@ -123,17 +128,21 @@ impl Redactor {
 
     /// The JSON text without the values. One that holds none of them is given back as it was written.
     pub fn json(&self, answer: Box<RawValue>) -> Box<RawValue> {
-        self.json_after(answer, None)
+        self.json_after(answer, After::Nothing)
     }
 
-    /// As [`Self::json`], for the parameters of a notification that follows others of its kind: a value may be split over
-    /// them.
-    pub fn told(&self, params: Box<RawValue>, before: &mut Carry) -> Box<RawValue> {
-        self.json_after(params, Some(before))
+    /// As [`Self::json`], for the answer to a request while which something was told: a value may begin in that.
+    pub fn answer(&self, answer: Box<RawValue>, before: &Carry) -> Box<RawValue> {
+        self.json_after(answer, After::All(before))
     }
 
-    fn json_after(&self, answer: Box<RawValue>, before: Option<&mut Carry>) -> Box<RawValue> {
-        match document::cuts(answer.get(), self, before) {
+    /// As [`Self::json`], for the parameters of a notification that follows others: a value may be split over them.
+    pub fn told(&self, params: Box<RawValue>, kind: Told, before: &mut Carry) -> Box<RawValue> {
+        self.json_after(params, After::Told(before, kind))
+    }
+
+    fn json_after(&self, answer: Box<RawValue>, after: After<'_>) -> Box<RawValue> {
+        match document::cuts(answer.get(), self, after) {
             Ok(cuts) if cuts.is_empty() => answer,
             Ok(cuts) => {
                 let text = document::spliced(answer.get(), &cuts, self);

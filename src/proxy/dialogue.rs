@@ -22,6 +22,7 @@ use super::{
 };
 use crate::{
     call::Line,
+    redact::Told,
     upstream::{Again, Failure, FailureKind, Link, Listener, Pace, Question, Reply, Said, ToolCall, Wish},
 };
 use shown::Members;
@@ -162,10 +163,10 @@ impl Talk<'_> {
         let short = |params: Box<RawValue>| (params.get().len() <= MAX_TOLD_BYTES).then_some(params);
         let told = match said {
             Said::Progress(params) if self.line.progress => {
-                short(params).map(|params| Said::Progress(self.going.told(params, false)))
+                short(params).map(|params| Said::Progress(self.going.told(params, Told::Progress)))
             }
             Said::Log(params) if self.line.level.is_some() => {
-                short(params).map(|params| Said::Log(self.logged(self.going.told(params, true))))
+                short(params).map(|params| Said::Log(self.logged(self.going.told(params, Told::Log))))
             }
             _ => None,
         };

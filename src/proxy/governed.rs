@@ -28,7 +28,7 @@ use crate::{
     gate::session,
     measure::MEASURES,
     model::{Held, OpenCall, Person, SessionId, UpstreamName},
-    redact::{Carry, Known},
+    redact::{Carry, Known, Told},
     upstream::{Failure, FailureKind},
     vault,
 };
@@ -76,8 +76,8 @@ pub struct Going {
     arguments: Zeroizing<String>,
     /// The secrets that must not come back.
     known: Arc<Known>,
-    /// What was told so far in progress, and in log messages.
-    told: [Mutex<Carry>; 2],
+    /// What was told so far.
+    told: Mutex<Carry>,
     /// What the result will say that it cost.
     by_result: Option<Box<ByResult>>,
     edited: Option<Arc<Edited>>,
@@ -284,13 +284,17 @@ impl Going {
 
     /// What came back besides the answer, such as a question, without secrets.
     pub(super) async fn redact(&self, text: Box<RawValue>) -> Box<RawValue> {
-        self.known.json(text).await
+        self.known.answer(text, self.told_so_far()).await
     }
 
     /// What is told in progress, or in a log message, without secrets: also such as are split over several.
-    pub(super) fn told(&self, params: Box<RawValue>, is_log: bool) -> Box<RawValue> {
-        let mut before = self.told[usize::from(is_log)].lock().unwrap_or_else(PoisonError::into_inner);
-        self.known.told(params, &mut before)
+    pub(super) fn told(&self, params: Box<RawValue>, kind: Told) -> Box<RawValue> {
+        let mut before = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        self.known.told(params, kind, &mut before)
+    }
+
+    fn told_so_far(&self) -> Carry {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Writes down that the upstream asks the client something, and whether the client was asked.
@@ -304,7 +308,7 @@ impl Going {
         match outcome {
             Outcome::Answered(result) => {
                 self.finish(self.answered(&result));
-                let result = self.known.json(result).await;
+                let result = self.known.answer(result, self.told_so_far()).await;
                 Ok(match &self.edited {
                     Some(edited) => edited.told_with(result),
                     None => result,
@@ -314,7 +318,7 @@ impl Going {
                 let Failure { mut kind, message, unsent } = failure;
                 let message = self.known.text(&message);
                 if let FailureKind::Rpc(error) = kind {
-                    kind = FailureKind::Rpc(self.known.json(error).await);
+                    kind = FailureKind::Rpc(self.known.answer(error, self.told_so_far()).await);
                 }
                 let mut failure = Failure { kind, message, unsent };
                 self.finish(Ending::of(&failure));

@@ -6,13 +6,14 @@ use memchr::memchr2;
 use super::{
     Mark, Redactor, TooMuch,
     needles::Found,
+    runs::{After, Carry, Run},
     views::{Span, View},
 };
 
 /// Arrays and objects in each other; readers refuse more (`serde_json` at 128).
 const MAX_DEPTH: usize = 128;
-/// What is kept of a message for the next one of its kind, in bytes: a value may begin there.
-const TAIL_BYTES: usize = 2_048;
+/// Texts of one answer that are looked at with each other: an answer has two, unless it has a member twice.
+const MAX_SECTIONS: usize = 4;
 
 /// A part of the text that is not passed on.
 pub(super) struct Cut {
@@ -29,33 +30,15 @@ enum Put {
     Nothing,
 }
 
-/// The end of what an upstream has told so far in messages of one kind.
-#[derive(Default)]
-pub struct Carry(Vec<u8>);
-
-/// Strings that are read as one text.
-#[derive(Default)]
-struct Run {
-    joined: Vec<u8>,
-    pieces: Vec<Piece>,
-}
-
-struct Piece {
-    /// Where it begins in the joined text.
-    from: usize,
-    /// The inside of the string, in the JSON text.
-    inside: Span,
-    escaped: bool,
-}
-
 /// Names of members that matter to which strings are one text.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Key {
     Text,
     Resource,
     Content,
-    /// What is told in progress (`message`), and in a log message (`data`).
-    Told,
+    /// At the root, all of whose texts are one: structured content, what is told in progress (`message`) and in a log message
+    /// (`data`), and both of an error.
+    Whole,
     Other,
 }
 
@@ -71,16 +54,38 @@ struct Reader<'a> {
     at: usize,
     frames: Vec<Frame>,
     cuts: Vec<Cut>,
+    /// The texts of members of the root, each of which is one.
+    sections: Vec<Run>,
+    /// Whether the last of them goes on.
+    goes_on: bool,
 }
 
 /// Where secrets stand in a JSON text that is known to be one. Texts of the parts of an answer, be they `text`,
-/// `resource.text` or `content.text` of the items of an array or the items themselves, are looked at as one text; so is
-/// what is told in a message with what was told before.
-pub(super) fn cuts(json: &str, redactor: &Redactor, carry: Option<&mut Carry>) -> Result<Vec<Cut>, TooMuch> {
-    let mut reader = Reader { json: json.as_bytes(), redactor, at: 0, frames: Vec::new(), cuts: Vec::new() };
-    reader.read(carry)?;
-    reader.cuts.sort_by_key(|cut| cut.at.start);
-    Ok(reader.cuts)
+/// `resource.text` or `content.text` of the items of an array or the items themselves, are looked at as one text; so are
+/// all texts in structured content, and what is told in a message with what was told before. Where one of these ends and
+/// another begins, in whichever order, and where what was told ends and an answer begins, it is looked at both together.
+pub(super) fn cuts(json: &str, redactor: &Redactor, after: After<'_>) -> Result<Vec<Cut>, TooMuch> {
+    let (json, frames, cuts, sections) = (json.as_bytes(), Vec::new(), Vec::new(), Vec::new());
+    let mut reader = Reader { json, redactor, at: 0, frames, cuts, sections, goes_on: false };
+    reader.read()?;
+    reader.look_at_sections(after)?;
+    if reader.cuts.len() > super::MAX_FOUND {
+        return Err(TooMuch);
+    }
+    Ok(apart(reader.cuts))
+}
+
+/// In order, none over another.
+fn apart(mut cuts: Vec<Cut>) -> Vec<Cut> {
+    cuts.sort_by_key(|cut| (cut.at.start, std::cmp::Reverse(cut.at.end)));
+    cuts.dedup_by(|next, last| {
+        let overlaps = next.at.start < last.at.end;
+        if overlaps {
+            last.at.end = last.at.end.max(next.at.end);
+        }
+        overlaps
+    });
+    cuts
 }
 
 /// The text without those parts. It is at most [`Mark::MAX_GROWTH`] longer than it was.
@@ -103,7 +108,7 @@ pub(super) fn spliced(json: &str, cuts: &[Cut], redactor: &Redactor) -> String {
 }
 
 impl Reader<'_> {
-    fn read(&mut self, mut carry: Option<&mut Carry>) -> Result<(), TooMuch> {
+    fn read(&mut self) -> Result<(), TooMuch> {
         while let Some(byte) = self.json.get(self.at).copied() {
             match byte {
                 b'{' | b'[' => {
@@ -117,12 +122,14 @@ impl Reader<'_> {
                     }
                 }
                 b'}' | b']' => {
-                    if let Some(run) = self.frames.pop().and_then(|frame| frame.run) {
-                        self.look_at(&run)?;
+                    match self.frames.pop().and_then(|frame| frame.run) {
+                        Some(run) if self.is_content() => self.sections.push(*run),
+                        Some(run) => self.look_at(&run)?,
+                        None => {}
                     }
                     self.at += 1;
                 }
-                b'"' => self.string(&mut carry)?,
+                b'"' => self.string()?,
                 b'-' | b'0'..=b'9' => self.number()?,
                 _ => self.at += 1,
             }
@@ -133,7 +140,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn string(&mut self, carry: &mut Option<&mut Carry>) -> Result<(), TooMuch> {
+    fn string(&mut self) -> Result<(), TooMuch> {
         let start = self.at + 1;
         let (mut end, mut escaped) = (start, false);
         loop {
@@ -148,28 +155,38 @@ impl Reader<'_> {
         let inside = Span { start, end };
         let is_name = self.json[self.at..].iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b':')
             && self.frames.last().is_some_and(|frame| !frame.is_array);
+        let json = self.json;
         if is_name {
+            self.goes_on &= self.frames.len() > 1;
             if let Some(frame) = self.frames.last_mut() {
-                frame.key = match &self.json[start..end] {
+                frame.key = match &json[start..end] {
                     b"text" => Key::Text,
                     b"resource" => Key::Resource,
                     b"content" => Key::Content,
-                    b"message" | b"data" => Key::Told,
+                    b"structuredContent" | b"message" | b"data" => Key::Whole,
                     _ => Key::Other,
                 };
             }
-        } else if let Some(carry) = carry.as_deref_mut().filter(|_| self.is_told()) {
-            return self.told(carry, inside, escaped);
-        } else if let Some(array) = self.array() {
-            if start < end {
-                let json = self.json;
-                let run = self.frames[array].run.get_or_insert_default();
-                run.pieces.push(Piece { from: run.joined.len(), inside, escaped });
-                extend(&mut run.joined, &json[start..end], escaped);
+        } else if let [Frame { is_array: false, key: Key::Whole, .. }, ..] = self.frames.as_slice() {
+            if !self.goes_on && self.sections.len() < MAX_SECTIONS {
+                self.sections.push(Run::default());
             }
+            self.goes_on = true;
+            if let Some(section) = self.sections.last_mut() {
+                section.push(json, inside, escaped);
+            }
+            return Ok(());
+        } else if let Some(array) = self.array() {
+            self.frames[array].run.get_or_insert_default().push(json, inside, escaped);
             return Ok(());
         }
         self.alone(inside, escaped)
+    }
+
+    /// Whether the array that has just ended is the content of an answer.
+    fn is_content(&self) -> bool {
+        self.sections.len() < MAX_SECTIONS
+            && matches!(self.frames.as_slice(), [Frame { is_array: false, key: Key::Content, .. }])
     }
 
     /// The array with whose texts this string is read.
@@ -189,10 +206,6 @@ impl Reader<'_> {
         }
         let (at, array) = frame(3)?;
         (array.is_array && matches!(below.key, Key::Resource | Key::Content)).then_some(at)
-    }
-
-    fn is_told(&self) -> bool {
-        matches!(self.frames.as_slice(), [Frame { is_array: false, key: Key::Told, .. }])
     }
 
     /// A string that is a text for itself.
@@ -242,21 +255,53 @@ impl Reader<'_> {
         }
     }
 
-    /// What is told in a message, after what was told before.
-    fn told(&mut self, carry: &mut Carry, inside: Span, escaped: bool) -> Result<(), TooMuch> {
-        let mut run = Run { joined: std::mem::take(&mut carry.0), pieces: Vec::new() };
-        run.pieces.push(Piece { from: run.joined.len(), inside, escaped });
-        extend(&mut run.joined, &self.json[inside.start..inside.end], escaped);
-        let mut found = self.redactor.found(&run.joined)?;
-        // The next message may bring the rest.
-        if let Some(begun) = self.redactor.begun(&run.joined)
-            && found.last().is_none_or(|last| last.at.end <= begun.at.start)
-        {
-            found.push(begun);
+    fn look_at_sections(&mut self, after: After<'_>) -> Result<(), TooMuch> {
+        let sections = std::mem::take(&mut self.sections);
+        let (before, told) = match after {
+            After::Nothing => (None, None),
+            After::All(carry) => (Some(carry), None),
+            After::Told(carry, kind) => (None, Some((carry, kind))),
+        };
+        if let Some((carry, kind)) = told {
+            for section in &sections {
+                let other = carry.end_of(kind.other());
+                self.across(other, None, section)?;
+                let (found, length) = carry.follow(kind, section, self.redactor)?;
+                self.cut(&section.after(length), &found);
+            }
+        } else {
+            for section in &sections {
+                self.look_at(section)?;
+            }
         }
-        self.cut(&run, &found);
-        let from = run.joined.len().saturating_sub(TAIL_BYTES);
-        carry.0 = run.joined.split_off(from);
+        for (nth, section) in sections.iter().enumerate() {
+            for end in before.into_iter().flat_map(Carry::ends) {
+                self.across(end, None, section)?;
+            }
+            for (_, first) in sections.iter().enumerate().filter(|(other, _)| *other != nth) {
+                self.across(first.end(), Some(first), section)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Cuts out what begins at the end of one text, which is `first` if it is one of this answer, and ends at the beginning
+    /// of another.
+    fn across(&mut self, end: &[u8], first: Option<&Run>, second: &Run) -> Result<(), TooMuch> {
+        if end.is_empty() || second.joined.is_empty() {
+            return Ok(());
+        }
+        let seam = end.len();
+        let found = self.redactor.found(&[end, second.begin()].concat())?;
+        let Some(Found { at, whose }) = found.into_iter().find(|found| found.at.start < seam && seam < found.at.end)
+        else {
+            return Ok(());
+        };
+        if let Some(first) = first {
+            let length = first.joined.len();
+            self.cut(first, &[Found { at: Span { start: length - (seam - at.start), end: length }, whose }]);
+        }
+        self.cut(second, &[Found { at: Span { start: 0, end: at.end - seam }, whose }]);
         Ok(())
     }
 
@@ -288,13 +333,5 @@ impl Reader<'_> {
             self.cuts.push(Cut { at: Span { start, end: self.at }, put: Put::Text(whose) });
         }
         Ok(())
-    }
-}
-
-fn extend(joined: &mut Vec<u8>, inside: &[u8], escaped: bool) {
-    if escaped {
-        joined.extend_from_slice(&View::of_json(inside).bytes);
-    } else {
-        joined.extend_from_slice(inside);
     }
 }

@@ -1,18 +1,26 @@
-//! The encodings in which programs repeat a value: one table of forms that a value takes as a whole, and one of escapes
-//! that stand for single characters. A text is searched for the forms, and searched again with its escapes decoded, so
-//! that an encoder may leave whatever characters it likes as they are.
+//! The encodings in which programs repeat a value: one table of forms that a value takes as a whole. What stands for single
+//! characters is decoded instead: [`super::escapes`]. Hexadecimal digits are looked for in one case or the other: nothing
+//! writes both in one value.
 
 use base64::{
     Engine,
     engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD},
 };
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use zeroize::Zeroizing;
 
 /// The least length of an encoded form, in bytes: what base64 makes of a part of a very short value is anywhere.
 pub(super) const MIN_ENCODED_BYTES: usize = 6;
 
 /// The forms of one value.
-pub(super) type Written = Vec<Zeroizing<Vec<u8>>>;
+pub(super) type Written = Vec<Spelled>;
+
+/// One form of a value.
+pub(super) struct Spelled {
+    pub(super) bytes: Zeroizing<Vec<u8>>,
+    /// Whether the letter of base64 before it, and the one after it, hold some bits of the value as well.
+    pub(super) edges: (bool, bool),
+}
 
 /// A form that a value takes as a whole.
 struct Form {
@@ -88,10 +96,95 @@ const FORMS: &[Form] = &[
         },
     },
     Form {
+        source: "base64 and base16 of a text in which the value is escaped: JSON in JSON web tokens and in variables that hold a \
+                 file, an address with a password (RFC 4648; RFC 8259, section 7; RFC 3986, section 2.1)",
+        write: |value, all| {
+            for escaped in escaped(value) {
+                aligned(&escaped, &STANDARD_NO_PAD, all);
+                aligned(&escaped, &URL_SAFE_NO_PAD, all);
+                put_encoded(all, hex(&escaped, b"0123456789abcdef"));
+                put_encoded(all, hex(&escaped, b"0123456789ABCDEF"));
+            }
+        },
+    },
+    Form {
         source: "the characters in reverse: what a model is asked for to get a value past a filter",
         write: |value, all| put_encoded(all, value.chars().rev().collect::<String>().into_bytes()),
     },
 ];
+
+/// The longest value, in bytes, that is looked for escaped and encoded: each such form takes memory.
+const MAX_ESCAPED_BYTES: usize = 2_048;
+/// What encodeURIComponent of JavaScript leaves as it is, besides letters and digits (ECMA-262, section 19.2.6.4).
+const COMPONENT: &AsciiSet = &UNRESERVED.remove(b'!').remove(b'\'').remove(b'(').remove(b')').remove(b'*');
+/// All but what nothing reserves (RFC 3986, section 2.3).
+const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// How a program writes a text in JSON, besides what RFC 8259 asks for.
+struct Json {
+    /// Which program.
+    source: &'static str,
+    /// Marks that are written as code units.
+    units: &'static str,
+    /// Whether a slash is written after a backslash.
+    slash: bool,
+    /// Whether everything beyond ASCII is written as code units.
+    ascii: bool,
+    /// Whether code units have upper-case digits.
+    upper: bool,
+}
+
+const JSONS: &[Json] = &[
+    Json { source: "JSON.stringify of JavaScript (ECMA-262)", units: "", slash: false, ascii: false, upper: false },
+    Json { source: "encoding/json of Go", units: "&<>", slash: false, ascii: false, upper: false },
+    Json { source: "json of Python", units: "", slash: false, ascii: true, upper: false },
+    Json { source: "json_encode of PHP", units: "", slash: true, ascii: true, upper: false },
+    Json { source: "System.Text.Json of .NET", units: "\"&'+<>`", slash: false, ascii: true, upper: true },
+];
+
+impl Json {
+    fn write(&self, value: &str) -> Zeroizing<String> {
+        debug_assert!(!self.source.is_empty());
+        // Long enough, so that no copy is left behind where it grows.
+        let mut text = Zeroizing::new(String::with_capacity(value.len() * MAX_ESCAPE_BYTES));
+        for letter in value.chars() {
+            match letter {
+                '\\' => text.push_str("\\\\"),
+                '\n' => text.push_str("\\n"),
+                '\r' => text.push_str("\\r"),
+                '\t' => text.push_str("\\t"),
+                '/' if self.slash => text.push_str("\\/"),
+                letter if self.units.contains(letter) || letter < ' ' || self.ascii && !letter.is_ascii() => {
+                    for unit in letter.encode_utf16(&mut [0; 2]) {
+                        let digits = if self.upper { format!("{unit:04X}") } else { format!("{unit:04x}") };
+                        text.push_str("\\u");
+                        text.push_str(&digits);
+                    }
+                }
+                '"' => text.push_str("\\\""),
+                letter => text.push(letter),
+            }
+        }
+        text
+    }
+}
+
+/// Bytes of what stands for one byte, at most.
+const MAX_ESCAPE_BYTES: usize = 6;
+
+/// The value as it stands in JSON and in addresses, where it stands there in another way than by itself.
+fn escaped(value: &str) -> Vec<Zeroizing<String>> {
+    let mut different: Vec<Zeroizing<String>> = Vec::new();
+    if value.len() <= MAX_ESCAPED_BYTES {
+        let percent = [UNRESERVED, COMPONENT].map(|set| Zeroizing::new(utf8_percent_encode(value, set).to_string()));
+        for one in JSONS.iter().map(|json| json.write(value)).chain(percent) {
+            if *one != *value && !different.contains(&one) {
+                different.push(one);
+            }
+        }
+    }
+    different
+}
 
 /// The least length of a line, or another part of a value, that is looked for by itself, in characters.
 const MIN_PART_CHARS: usize = 16;
@@ -108,8 +201,20 @@ fn parts(value: &str) -> Vec<Zeroizing<String>> {
             parts.push(Zeroizing::new(part.to_owned()));
         }
     };
-    let is_telling = |line: &str| line.chars().count() >= MIN_PART_CHARS && !line.starts_with("-----");
-    let mut lines = |text: &str| text.lines().map(str::trim).filter(|line| is_telling(line)).for_each(&mut add);
+    let mut lines = |text: &str| {
+        let mut lines = text.lines().map(str::trim).peekable();
+        while let Some(line) = lines.next() {
+            // The last line of a key may be short, and is as random as the others.
+            let is_last = lines.peek().is_some_and(|next| next.starts_with("-----END"));
+            let (length, least) = match is_last {
+                true => (line.trim_end_matches('=').len(), MIN_ENCODED_BYTES),
+                false => (line.chars().count(), MIN_PART_CHARS),
+            };
+            if length >= least && !line.starts_with("-----") {
+                add(line);
+            }
+        }
+    };
     match serde_json::from_str::<ServiceAccount>(value) {
         // Of such a file nothing but the key itself is secret, and addresses in it stand in many answers.
         Ok(ServiceAccount { private_key }) => lines(&Zeroizing::new(private_key.unwrap_or_default())),
@@ -153,10 +258,14 @@ pub(super) fn forms(value: &str) -> Written {
 }
 
 fn put(all: &mut Written, form: Vec<u8>) {
-    let mut form = Zeroizing::new(form);
-    form.retain(|byte| !matches!(byte, b'\r' | b'\n'));
-    if !form.is_empty() && !all.contains(&form) {
-        all.push(form);
+    put_between(all, form, (false, false));
+}
+
+fn put_between(all: &mut Written, form: Vec<u8>, edges: (bool, bool)) {
+    let mut bytes = Zeroizing::new(form);
+    bytes.retain(|byte| !matches!(byte, b'\r' | b'\n'));
+    if !bytes.is_empty() && !all.iter().any(|known| known.bytes == bytes) {
+        all.push(Spelled { bytes, edges });
     }
 }
 
@@ -170,6 +279,9 @@ fn hex(value: &str, digits: &[u8; 16]) -> Vec<u8> {
     value.bytes().flat_map(|byte| [digits[usize::from(byte >> 4)], digits[usize::from(byte & 15)]]).collect()
 }
 
+/// Bits of a letter of base64.
+const LETTER_BITS: usize = 6;
+
 /// What base64 makes of the value at each of the three places that it can have: the letters that depend on nothing
 /// around it.
 fn aligned(value: &str, engine: &impl Engine, all: &mut Written) {
@@ -177,231 +289,18 @@ fn aligned(value: &str, engine: &impl Engine, all: &mut Written) {
         let mut bytes = Zeroizing::new(vec![0; shift]);
         bytes.extend_from_slice(value.as_bytes());
         let encoded = Zeroizing::new(engine.encode(&*bytes));
-        let whole = (bytes.len() / 3 * 4).min(encoded.len());
-        if from < whole {
-            put_encoded(all, encoded.as_bytes()[from..whole].to_vec());
-        }
+        let whole = (bytes.len() * 8 / LETTER_BITS).min(encoded.len());
         if shift == 0 {
             put_encoded(all, encoded.as_bytes().to_vec());
         }
-    }
-}
-
-/// What an escape stands for.
-#[derive(Clone, Copy)]
-pub(super) struct Decoded {
-    bytes: [u8; 4],
-    length: u8,
-    /// Bytes of the escape itself.
-    pub(super) taken: u8,
-}
-
-impl Decoded {
-    fn byte(byte: u8, taken: usize) -> Option<Self> {
-        Some(Self { bytes: [byte, 0, 0, 0], length: 1, taken: u8::try_from(taken).ok()? })
-    }
-
-    fn letter(letter: char, taken: usize) -> Option<Self> {
-        let mut bytes = [0; 4];
-        let length = u8::try_from(letter.encode_utf8(&mut bytes).len()).ok()?;
-        Some(Self { bytes, length, taken: u8::try_from(taken).ok()? })
-    }
-
-    pub(super) fn bytes(&self) -> &[u8] {
-        &self.bytes[..usize::from(self.length)]
-    }
-}
-
-/// A kind of escape.
-struct Escape {
-    /// Its first byte.
-    start: u8,
-    /// Where it is specified, and which programs write it.
-    source: &'static str,
-    read: fn(&[u8]) -> Option<Decoded>,
-}
-
-/// With which bytes escapes begin.
-pub(super) const PERCENT: u8 = b'%';
-pub(super) const BACKSLASH: u8 = b'\\';
-pub(super) const AMPERSAND: u8 = b'&';
-
-/// Of those with one beginning, the first that can be read is it.
-const ESCAPES: &[Escape] = &[
-    Escape { start: PERCENT, source: "percent-encoding (RFC 3986, section 2.1), in either case", read: percent },
-    Escape { start: PERCENT, source: "%uXXXX: JavaScript's escape() (ECMA-262, annex B.2.1)", read: percent_u },
-    Escape {
-        start: BACKSLASH,
-        source: "a backslash and a letter: JSON (RFC 8259, section 7), C (C11, 6.4.4.4)",
-        read: backslash_letter,
-    },
-    Escape {
-        start: BACKSLASH,
-        source: "a backslash and a mark: JSON's `\\\"` and `\\/`, `printf %q`, re.escape of Python, Markdown",
-        read: backslash_mark,
-    },
-    Escape {
-        start: BACKSLASH,
-        source: "\\uXXXX: JSON (RFC 8259, section 7), JavaScript, Java; of `&`, `<`, `>` also by encoding/json of Go, and \
-                 of all but ASCII by json of Python",
-        read: backslash_u,
-    },
-    Escape { start: BACKSLASH, source: "\\xXX: C, Python, JavaScript, Rust (C11, 6.4.4.4)", read: backslash_x },
-    Escape { start: BACKSLASH, source: "\\ooo: C (C11, 6.4.4.4), paths in git's output", read: octal },
-    Escape { start: AMPERSAND, source: "numeric character references (HTML 5, section 13.1.4), XML", read: reference },
-    Escape {
-        start: AMPERSAND,
-        source: "named character references: html.escape of Python and Go, htmlentities of PHP (HTML 4.01, section 24)",
-        read: named,
-    },
-];
-
-/// The escape that begins this text, decoded.
-pub(super) fn decoded(text: &[u8]) -> Option<Decoded> {
-    let start = *text.first()?;
-    for escape in ESCAPES {
-        debug_assert!(!escape.source.is_empty());
-        if escape.start == start
-            && let Some(decoded) = (escape.read)(text)
-        {
-            return Some(decoded);
+        if from < whole && whole - from >= MIN_ENCODED_BYTES {
+            let edges = (shift > 0, bytes.len() * 8 % LETTER_BITS > 0);
+            put_between(all, encoded.as_bytes()[from..whole].to_vec(), edges);
         }
     }
-    None
 }
 
-/// The escape of a JSON string that begins this text (RFC 8259, section 7). Half a surrogate is U+FFFD.
-pub(super) fn json_escape(text: &[u8]) -> Option<Decoded> {
-    match text.get(1)? {
-        b'u' => backslash_u(text),
-        _ => backslash_letter(text).or_else(|| backslash_mark(text)),
-    }
+/// Whether this is a letter of base64 or base64url.
+pub(super) fn is_letter(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_')
 }
-
-/// The value of so many hexadecimal digits.
-fn digits(text: &[u8], from: usize, count: usize) -> Option<u32> {
-    let mut sum = 0;
-    for digit in text.get(from..from + count)? {
-        let value = match digit {
-            b'0'..=b'9' => digit - b'0',
-            b'a'..=b'f' => digit - b'a' + 10,
-            b'A'..=b'F' => digit - b'A' + 10,
-            _ => return None,
-        };
-        sum = sum << 4 | u32::from(value);
-    }
-    Some(sum)
-}
-
-fn percent(text: &[u8]) -> Option<Decoded> {
-    Decoded::byte(u8::try_from(digits(text, 1, 2)?).ok()?, 3)
-}
-
-fn percent_u(text: &[u8]) -> Option<Decoded> {
-    unit_pair(text, *b"%u")
-}
-
-fn backslash_u(text: &[u8]) -> Option<Decoded> {
-    if text.get(1..3) == Some(b"u{") {
-        let length = text.iter().take(10).position(|byte| *byte == b'}')?;
-        return Decoded::letter(char::from_u32(digits(text, 3, length.checked_sub(3)?)?)?, length + 1);
-    }
-    if text.get(1) == Some(&b'U') {
-        return Decoded::letter(char::from_u32(digits(text, 2, 8)?)?, 10);
-    }
-    unit_pair(text, *b"\\u")
-}
-
-/// A code unit of UTF-16, or two that are one character.
-fn unit_pair(text: &[u8], start: [u8; 2]) -> Option<Decoded> {
-    let unit = |from: usize| {
-        let is_one = text.get(from..from + 2) == Some(&start[..]);
-        is_one.then(|| digits(text, from + 2, 4)).flatten()
-    };
-    let first = unit(0)?;
-    if let Some(letter) = char::from_u32(first) {
-        return Decoded::letter(letter, 6);
-    }
-    let second = unit(6).filter(|second| first < 0xDC00 && (0xDC00..0xE000).contains(second));
-    match second {
-        Some(second) => Decoded::letter(char::from_u32(0x1_0000 + ((first - 0xD800) << 10) + (second - 0xDC00))?, 12),
-        None => Decoded::letter(char::REPLACEMENT_CHARACTER, 6),
-    }
-}
-
-fn backslash_x(text: &[u8]) -> Option<Decoded> {
-    if text.get(1) != Some(&b'x') {
-        return None;
-    }
-    Decoded::byte(u8::try_from(digits(text, 2, 2)?).ok()?, 4)
-}
-
-fn octal(text: &[u8]) -> Option<Decoded> {
-    let digits = text.get(1..4)?;
-    let value = digits.iter().try_fold(0, |sum, digit| Some(sum * 8 + char::from(*digit).to_digit(8)?))?;
-    Decoded::byte(u8::try_from(value).ok()?, 4)
-}
-
-fn backslash_letter(text: &[u8]) -> Option<Decoded> {
-    let byte = match text.get(1)? {
-        b'n' => b'\n',
-        b'r' => b'\r',
-        b't' => b'\t',
-        b'b' => 8,
-        b'f' => 12,
-        _ => return None,
-    };
-    Decoded::byte(byte, 2)
-}
-
-fn backslash_mark(text: &[u8]) -> Option<Decoded> {
-    let byte = *text.get(1)?;
-    if byte.is_ascii_punctuation() || byte == b' ' { Decoded::byte(byte, 2) } else { None }
-}
-
-/// The longest character reference that is read.
-const MAX_REFERENCE: usize = 12;
-
-fn within(text: &[u8]) -> Option<&str> {
-    let end = text.iter().take(MAX_REFERENCE).position(|byte| *byte == b';')?;
-    std::str::from_utf8(&text[1..end]).ok()
-}
-
-fn reference(text: &[u8]) -> Option<Decoded> {
-    let inner = within(text)?;
-    let number = inner.strip_prefix('#')?;
-    let number = match number.strip_prefix(['x', 'X']) {
-        Some(hex) => u32::from_str_radix(hex, 16),
-        None => number.parse(),
-    };
-    Decoded::letter(char::from_u32(number.ok()?)?, inner.len() + 2)
-}
-
-fn named(text: &[u8]) -> Option<Decoded> {
-    let inner = within(text)?;
-    let letter = match inner {
-        "amp" => '&',
-        "lt" => '<',
-        "gt" => '>',
-        "quot" => '"',
-        "apos" => '\'',
-        "euro" => '\u{20ac}',
-        _ => {
-            let at = LATIN_1.iter().position(|name| *name == inner)?;
-            char::from_u32(0xA0 + u32::try_from(at).ok()?)?
-        }
-    };
-    Decoded::letter(letter, inner.len() + 2)
-}
-
-/// The names of U+00A0 to U+00FF (HTML 4.01, section 24.2).
-const LATIN_1: [&str; 96] = [
-    "nbsp", "iexcl", "cent", "pound", "curren", "yen", "brvbar", "sect", "uml", "copy", "ordf", "laquo", "not", "shy",
-    "reg", "macr", "deg", "plusmn", "sup2", "sup3", "acute", "micro", "para", "middot", "cedil", "sup1", "ordm",
-    "raquo", "frac14", "frac12", "frac34", "iquest", "Agrave", "Aacute", "Acirc", "Atilde", "Auml", "Aring", "AElig",
-    "Ccedil", "Egrave", "Eacute", "Ecirc", "Euml", "Igrave", "Iacute", "Icirc", "Iuml", "ETH", "Ntilde", "Ograve",
-    "Oacute", "Ocirc", "Otilde", "Ouml", "times", "Oslash", "Ugrave", "Uacute", "Ucirc", "Uuml", "Yacute", "THORN",
-    "szlig", "agrave", "aacute", "acirc", "atilde", "auml", "aring", "aelig", "ccedil", "egrave", "eacute", "ecirc",
-    "euml", "igrave", "iacute", "icirc", "iuml", "eth", "ntilde", "ograve", "oacute", "ocirc", "otilde", "ouml",
-    "divide", "oslash", "ugrave", "uacute", "ucirc", "uuml", "yacute", "thorn", "yuml",
-];

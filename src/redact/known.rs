@@ -16,7 +16,7 @@ use std::{
 
 use serde_json::value::RawValue;
 
-use super::{Carry, Part, Redactor, Secret, aside, nothing};
+use super::{Carry, Part, Redactor, Secret, Told, aside, nothing};
 use crate::{
     error::Result,
     model::{SecretVersion, SecretVersions, TenantId, UpstreamName},
@@ -332,21 +332,26 @@ impl Known {
 
     /// The JSON text without the values.
     pub async fn json(&self, answer: Box<RawValue>) -> Box<RawValue> {
+        self.answer(answer, Carry::default()).await
+    }
+
+    /// As [`Self::json`], for the answer to a request while which something was told.
+    pub async fn answer(&self, answer: Box<RawValue>, before: Carry) -> Box<RawValue> {
         match self.redactor_aside().await {
             Ok(None) => answer,
             Ok(Some(redactor)) => {
-                let clean = aside(answer.get().len(), move || redactor.json(answer));
+                let clean = aside(answer.get().len(), move || redactor.answer(answer, &before));
                 clean.await.unwrap_or_else(nothing)
             }
             Err(_) => nothing(),
         }
     }
 
-    /// The parameters of a notification that follows others of its kind, without the values.
-    pub fn told(&self, params: Box<RawValue>, before: &mut Carry) -> Box<RawValue> {
+    /// The parameters of a notification that follows others, without the values.
+    pub fn told(&self, params: Box<RawValue>, kind: Told, before: &mut Carry) -> Box<RawValue> {
         match self.redactor() {
             Ok(None) => params,
-            Ok(Some(redactor)) => redactor.told(params, before),
+            Ok(Some(redactor)) => redactor.told(params, kind, before),
             Err(_) => nothing(),
         }
     }

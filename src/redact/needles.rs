@@ -7,7 +7,11 @@ use aho_corasick::{
 };
 use zeroize::Zeroizing;
 
-use super::{Secret, encodings, views::Span};
+use super::{
+    Secret,
+    encodings::{self, Spelled},
+    views::Span,
+};
 use crate::{
     crypto,
     error::{Error, Result},
@@ -41,6 +45,8 @@ struct Needle {
     begin: Zeroizing<Vec<u8>>,
     /// The rest of a long form.
     rest: Zeroizing<Vec<u8>>,
+    /// Whether the letters around it say something of the value.
+    edges: (bool, bool),
 }
 
 impl Needles {
@@ -48,10 +54,10 @@ impl Needles {
         let disguise = disguise()?;
         let mut forms = Vec::new();
         for (whose, secret) in (0..).zip(secrets) {
-            for mut form in encodings::forms(&secret.value) {
-                let rest = Zeroizing::new(form.get(MAX_NEEDLE_BYTES..).unwrap_or_default().to_vec());
-                form.truncate(MAX_NEEDLE_BYTES);
-                forms.push(Needle { whose, begin: form, rest });
+            for Spelled { bytes: mut begin, edges } in encodings::forms(&secret.value) {
+                let rest = Zeroizing::new(begin.get(MAX_NEEDLE_BYTES..).unwrap_or_default().to_vec());
+                begin.truncate(MAX_NEEDLE_BYTES);
+                forms.push(Needle { whose, begin, rest, edges });
             }
         }
         let disguised = |needle: &Needle| -> Vec<u8> {
@@ -89,6 +95,13 @@ impl Needles {
                 // Not looked at again: a text may begin such a form everywhere.
                 at += more;
                 (state, now.at.end) = (self.start, at);
+            }
+            let is_letter = |at: usize| text.get(at).is_some_and(|byte| encodings::is_letter(*byte));
+            if needle.edges.0 && now.at.start > 0 && is_letter(now.at.start - 1) {
+                now.at.start -= 1;
+            }
+            if needle.edges.1 && more == needle.rest.len() && is_letter(now.at.end) {
+                now.at.end += 1;
             }
             while let Some(last) = found[first..].last().copied().filter(|last| last.at.end > now.at.start) {
                 // The longer one gives the name.

@@ -32,6 +32,9 @@ fn texts(parts: &[&str], value: &str) -> String {
 
 const VALUE: &str = "s3cr\"et/pass word+&<\u{e9}'!(*)";
 
+/// The same as System.Text.Json writes it.
+const DOT_NET: &str = r"s3cr\u0022et/pass word\u002B\u0026\u003C\u00E9\u0027!(*)";
+
 /// encodeURI of JavaScript leaves these as they are, besides letters and digits.
 const URI: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'/')
@@ -100,6 +103,15 @@ fn every_form_of_a_value_is_cut_out() {
         hex.clone(),
         hex.to_uppercase(),
         VALUE.chars().rev().collect(),
+        // JSON and addresses within base64 and base16, as in tokens and in variables that hold a file.
+        STANDARD.encode(&inner),
+        URL_SAFE_NO_PAD.encode(json!({ "sub": "x", "v": VALUE }).to_string()),
+        STANDARD.encode(json!(VALUE).to_string().replace('&', "\\u0026").replace('<', "\\u003c")),
+        STANDARD.encode(json!(VALUE).to_string().replace('\u{e9}', "\\u00e9").replace('/', "\\/")),
+        STANDARD.encode(json!(VALUE).to_string().replace('\u{e9}', "\\u00e9")),
+        STANDARD.encode(DOT_NET),
+        STANDARD.encode(format!("https://user:{percent}@example.com")),
+        inner.bytes().map(|byte| format!("{byte:02x}")).collect(),
     ];
     for text in forms {
         for answer in [
@@ -157,7 +169,7 @@ fn a_value_that_is_split_over_messages_is_not_told() {
     let mut before = Carry::default();
     let mut told = |text: &str| {
         let params = json!({"progressToken": 1, "progress": 1, "message": text}).to_string();
-        let told = redactor.told(raw(&params), &mut before);
+        let told = redactor.told(raw(&params), Told::Progress, &mut before);
         serde_json::from_str::<Value>(told.get()).unwrap()["message"].as_str().unwrap().to_owned()
     };
     assert_eq!(told("it is tops"), "it is tops");
@@ -166,6 +178,59 @@ fn a_value_that_is_split_over_messages_is_not_told() {
     assert_eq!(told("it is topsecre"), "it is [redacted: key]");
     assert_eq!(told("tvalue"), "[redacted: key]");
     assert_eq!(told("top secret value"), "top secret value");
+}
+
+#[test]
+fn a_value_that_is_split_over_the_members_of_an_answer_is_cut_out_of_all() {
+    let content = |text: &str| json!([{"type": "text", "text": text}]);
+    for answer in [
+        json!({"content": content("a topse"), "structuredContent": {"x": {"y": "cretvalue b"}}}),
+        json!({"structuredContent": {"x": ["cretvalue b"]}, "content": content("a topse")}),
+        json!({"structuredContent": {"n": 1, "x": "a topse"}, "isError": false, "content": content("cretvalue b")}),
+        json!({"content": content("x"), "structuredContent": {"first": "a topse", "n": 2, "second": "cretvalue b"}}),
+        json!({"code": -32_000, "message": "a topse", "data": {"detail": ["cretvalue b"]}}),
+        json!({"code": -32_000, "message": "a topse", "data": "cretvalue b"}),
+        json!({"code": -32_000, "data": "a topse", "message": "cretvalue b"}),
+    ] {
+        let found = redacted(&answer, "topsecretvalue");
+        assert!(!found.contains("topse") && !found.contains("cretvalue"), "{found}");
+        assert!(found.contains("a [redacted: key]") && found.contains(" b\""), "{found}");
+        assert!(serde_json::from_str::<Value>(&found).is_ok(), "{found}");
+    }
+    // A whole value at the seam is cut out once.
+    let answer = json!({"content": content("topsecretvalue"), "structuredContent": {"x": "topsecretvalue"}});
+    assert_eq!(redacted(&answer, "topsecretvalue").matches("[redacted: key]").count(), 2);
+    // Members that stand there many times take no longer for it.
+    let many = format!("{{{}}}", vec![r#""data":"tops""#; 50_000].join(","));
+    assert_eq!(redactor("topsecretvalue").json(raw(&many)).get(), many);
+}
+
+#[test]
+fn a_value_that_is_begun_in_a_message_and_ends_in_the_answer_is_not_told() {
+    let redactor = redactor("topsecretvalue");
+    let params = |member: &str, text: &str| raw(&json!({"progressToken": 1, member: text}).to_string());
+    for answer in [
+        json!({"content": [{"type": "text", "text": "retvalue b"}]}),
+        json!({"structuredContent": {"x": "retvalue b"}}),
+        json!({"code": 1, "message": "retvalue b"}),
+        json!({"code": 1, "message": "failed", "data": {"x": "retvalue b"}}),
+    ] {
+        let mut before = Carry::default();
+        let told = redactor.told(params("message", "a topsec"), Told::Progress, &mut before);
+        redactor.told(params("data", "something else"), Told::Log, &mut before);
+        let found = redactor.answer(raw(&answer.to_string()), &before);
+        assert!(found.get().contains("[redacted: key] b"), "{} and {}", told.get(), found.get());
+        assert!(!found.get().contains("retvalue"), "{}", found.get());
+    }
+    let mut before = Carry::default();
+    redactor.told(params("data", "a topsec"), Told::Log, &mut before);
+    let told = redactor.told(params("message", "retvalue b"), Told::Progress, &mut before);
+    assert!(told.get().contains("[redacted: key] b") && !told.get().contains("retvalue"), "{}", told.get());
+    let mut log =
+        |data: Value| redactor.told(raw(&json!({"level": "info", "data": data}).to_string()), Told::Log, &mut before);
+    log(json!({"n": 1, "text": "topse"}));
+    let told = log(json!({"more": ["cretvalue b"]}));
+    assert!(told.get().contains("[redacted: key] b") && !told.get().contains("cretvalue"), "{}", told.get());
 }
 
 #[test]
@@ -228,6 +293,27 @@ fn a_text_full_of_escaped_values_is_read_in_passes() {
 }
 
 #[test]
+fn base64_is_cut_out_with_the_letters_that_hold_some_bits_of_a_value() {
+    for value in ["topsecretvalue", "topsecretvalu", "topsecretval"] {
+        let redactor = redactor(value);
+        for (before, after) in
+            ["", "a", "ab", "abc"].into_iter().flat_map(|before| ["", "z", "yz", "xyz"].map(|z| (before, z)))
+        {
+            let encoded = STANDARD_NO_PAD.encode(format!("{before}{value}{after}"));
+            let clean = redactor.text(&encoded);
+            // The letters that would be the same whatever the value is.
+            let first = before.len() * 8 / 6;
+            let last = ((before.len() + value.len()) * 8).div_ceil(6).min(encoded.len());
+            assert_eq!(
+                clean,
+                format!("{}[redacted: key]{}", &encoded[..first], &encoded[last..]),
+                "{before} {value} {after}"
+            );
+        }
+    }
+}
+
+#[test]
 fn a_key_is_found_line_by_line_and_a_password_without_its_address() {
     let lines = ["MIIEvQIBADANBgkqhkiG9w0BAQEF", "AASCBKcwggSjAgEAAoIBAQC7VJTU", "t9Us8cKjMzEfYyjiWA4R4/M2bS1"];
     let pem = format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", lines.join("\n"));
@@ -252,6 +338,19 @@ fn a_key_is_found_line_by_line_and_a_password_without_its_address() {
     assert_eq!(redactor(&account).text(address), address);
     let url = redactor("postgres://app:p4ss-w0rd!x@db.example.com:5432/main?sslmode=require");
     assert_eq!(url.text("PGPASSWORD=p4ss-w0rd!x app@db.example.com"), "PGPASSWORD=[redacted: key] app@db.example.com");
+}
+
+#[test]
+fn the_last_line_of_a_key_is_found_though_it_is_short() {
+    let lines = ["MIIEvQIBADANBgkqhkiG9w0BAQEF", "AASCBKcwggSjAgEAAoIBAQC7VJTU", "R4M2bS1Aw=="];
+    let pem = format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", lines.join("\n"));
+    for value in [&pem, &json!({"type": "service_account", "private_key": pem}).to_string()] {
+        let shown = lines.iter().enumerate().map(|(nth, line)| format!("{nth}: {line}")).collect::<Vec<_>>().join("\n");
+        let clean = redactor(value).text(&shown).into_owned();
+        assert!(!lines.iter().any(|line| clean.contains(line)), "{value}: {clean}");
+    }
+    // Of a text that is no key, a short last line says nothing.
+    assert_eq!(redactor("a line that is long enough\nR4M2bS1Aw").text("R4M2bS1Aw"), "R4M2bS1Aw");
 }
 
 #[test]

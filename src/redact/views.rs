@@ -2,7 +2,7 @@
 
 use memchr::{memchr, memchr2_iter, memchr3};
 
-use super::encodings::{AMPERSAND, BACKSLASH, Decoded, PERCENT, decoded, json_escape};
+use super::escapes::{AMPERSAND, BACKSLASH, Decoded, PERCENT, decoded, json_escape};
 
 /// A part of a text, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -18,7 +18,7 @@ use crate::{
     error::{Error, Result},
     faces::elicitation::Decided,
     operations::proxied::{Edited, Held, Question, refusal_text},
-    redact::{Audience, Carry, Known, Redactor, aside},
+    redact::{Audience, Carry, Known, Redactor, Told, aside},
 };
 
 /// A `tools/call`, as a client asked for it.
@@ -124,8 +124,8 @@ impl Report {
 #[derive(Clone, Default)]
 pub struct Redact {
     known: Arc<Known>,
-    /// What was told so far in progress, and in log messages.
-    told: Arc<[Mutex<Carry>; 2]>,
+    /// What was told so far.
+    told: Arc<Mutex<Carry>>,
 }
 
 impl Redact {
@@ -181,17 +181,16 @@ impl Redact {
             tracing::warn!("an upstream sent a message whose id or method holds a secret; it was dropped");
             return None;
         }
-        let clean = |part: Option<&RawValue>| part.map(|part| redactor.json(part.to_owned()));
-        let before = match message.method.as_deref() {
-            Some("notifications/progress") => Some(&self.told[0]),
-            Some("notifications/message") => Some(&self.told[1]),
+        let told = || self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = told().clone();
+        let clean = |part: Option<&RawValue>| part.map(|part| redactor.answer(part.to_owned(), &before));
+        let kind = match message.method.as_deref() {
+            Some("notifications/progress") => Some(Told::Progress),
+            Some("notifications/message") => Some(Told::Log),
             _ => None,
         };
-        let params = match (message.params, before) {
-            (Some(params), Some(before)) => {
-                let mut before = before.lock().unwrap_or_else(PoisonError::into_inner);
-                Some(redactor.told(params.to_owned(), &mut before))
-            }
+        let params = match (message.params, kind) {
+            (Some(params), Some(kind)) => Some(redactor.told(params.to_owned(), kind, &mut told())),
             (params, _) => clean(params),
         };
         let listing = message.result.filter(|_| may_list).and_then(|result| self.listing(result, &redactor));
