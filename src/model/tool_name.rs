@@ -70,6 +70,11 @@ impl Folded {
         &self.name
     }
 
+    /// The ways in which it is read: names of which one is the same could be taken for each other.
+    pub fn folds(&self) -> &[String; 2] {
+        &self.folds
+    }
+
     /// Whether the two could be taken for each other.
     pub fn is_alike(&self, other: &Self) -> bool {
         self.name == other.name || self.folds.iter().zip(other.folds.iter()).any(|(a, b)| a == b)

@@ -113,7 +113,9 @@ pub fn observe(
     }
     let pins = known.len();
     let mut observed = Observed::default();
+    let mut look_alikes = suspicion::LookAlikes::default();
     for tool in known {
+        look_alikes.take(&tool.name);
         let offered = offers.remove(&tool.name);
         let now = compared(cx, &tool, offered, audience)?;
         observed.take(&now);
@@ -125,7 +127,8 @@ pub fn observe(
     }
     left_out.tell(upstream);
     for (name, offered) in offers.into_iter().take(room) {
-        let tool = first_seen(cx, upstream, name, offered, audience)?;
+        let looks_like = look_alikes.take(&name);
+        let tool = first_seen(cx, upstream, (name, looks_like), offered, audience)?;
         observed.take(&tool);
     }
     observed.names.sort();
@@ -309,7 +312,7 @@ fn compared(
 fn first_seen(
     cx: &mut WriteContext<'_>,
     upstream: &UpstreamName,
-    name: String,
+    (name, looks_like): (String, Option<String>),
     offered: Vec<Offer>,
     audience: Audience,
 ) -> Result<PinnedTool> {
@@ -321,7 +324,7 @@ fn first_seen(
     let tool = PinnedTool {
         upstream: upstream.clone(),
         name,
-        warnings: suspicion::warnings(&definition),
+        warnings: suspicion::warnings(&definition).into_iter().chain(looks_like).collect(),
         definition,
         digest,
         // Offered twice under one name: nobody can say which of the two would be called.
@@ -334,8 +337,7 @@ fn first_seen(
     };
     cx.tx.put_tool(&cx.caller.tenant, &tool)?;
     if !tool.warnings.is_empty() {
-        let alert =
-            format!("the description of {} addresses the model: {}", tool.qualified(), tool.warnings.join("; "));
+        let alert = format!("the definition of {} is suspicious: {}", tool.qualified(), tool.warnings.join("; "));
         alert_entry(cx, "upstream.tool_suspicious", &tool.qualified(), alert, &json!({"warnings": tool.warnings}))?;
     }
     Ok(tool)
@@ -369,7 +371,7 @@ pub(super) fn accept(tool: PinnedTool, by: &str) -> Result<PinnedTool> {
     }
     Ok(PinnedTool {
         digest: digest(&offered)?,
-        warnings: suspicion::warnings(&offered),
+        warnings: suspicion::warnings_after(&tool.warnings, &offered),
         definition: offered,
         offered: None,
         accepted_by: by.to_owned(),

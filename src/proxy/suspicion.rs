@@ -1,7 +1,11 @@
 //! Descriptions that speak to the model instead of describing a tool. What is found is shown to people; it decides
 //! nothing by itself.
 
+use std::collections::HashMap;
+
 use unicode_normalization::UnicodeNormalization;
+
+use crate::model::tool_name::Folded;
 
 /// Phrases that have no place in a description, in lower case.
 const PHRASES: &[&str] = &[
@@ -63,6 +67,39 @@ pub fn warnings(definition: &str) -> Vec<String> {
     warnings
 }
 
+/// What the warning of a name that looks like another one begins with. It is no matter of the definition, so it stays when
+/// another one is accepted.
+const LOOKS_LIKE: &str = "its name looks like that of ";
+
+/// The warnings of a definition that takes the place of another one.
+pub fn warnings_after(before: &[String], definition: &str) -> Vec<String> {
+    let of_name = before.iter().filter(|warning| warning.starts_with(LOOKS_LIKE)).cloned();
+    warnings(definition).into_iter().chain(of_name).collect()
+}
+
+/// Names of tools that are known, by what they look like.
+#[derive(Default)]
+pub struct LookAlikes([HashMap<String, String>; 2]);
+
+impl LookAlikes {
+    /// Takes in a name; answers the warning if a person could take it for another one. Names that differ in case or in what
+    /// stands between words are told apart.
+    pub fn take(&mut self, name: &str) -> Option<String> {
+        let folded = Folded::new(name);
+        let mut known = None;
+        for (names, fold) in self.0.iter_mut().zip(folded.folds()) {
+            let first = names.entry(fold.clone()).or_insert_with(|| name.to_owned());
+            known = known.or_else(|| (words(first) != words(name)).then(|| first.clone()));
+        }
+        known.map(|known| format!("{LOOKS_LIKE}{known}, and is another one"))
+    }
+}
+
+/// A name without what stands between words, in lower case.
+fn words(name: &str) -> String {
+    name.chars().filter(|c| !matches!(c, '-' | '_' | '.' | '/')).flat_map(char::to_lowercase).collect()
+}
+
 /// All texts in the definition, the names of members included.
 fn texts(definition: &str) -> String {
     fn gather(value: &serde_json::Value, text: &mut String) {
@@ -89,6 +126,20 @@ fn is_hidden(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_that_looks_like_another_one_is_noticed() {
+        let mut names = LookAlikes::default();
+        for other in ["delete_file", "deleteFile", "list", "l1st2"] {
+            assert_eq!(names.take(other), None, "{other}");
+        }
+        for twin in ["d\u{435}lete_file", "deIete_file", "1ist"] {
+            let warning = names.take(twin).unwrap_or_else(|| panic!("{twin} is not noticed"));
+            assert!(warning.contains("looks like that of"), "{warning}");
+            let after = warnings_after(&[warning.clone(), "says \"secretly\"".to_owned()], "{}");
+            assert_eq!(after, [warning]);
+        }
+    }
 
     #[test]
     fn what_speaks_to_the_model_is_noticed_wherever_it_stands() {
