@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::lock;
 
 /// Answers a request, by its verb and its message; one without a body is `{"after": …}`, the event to go on after.
-type Say = Box<dyn Fn(&str, &Value) -> Option<Vec<u8>> + Send>;
+type Say = Arc<dyn Fn(&str, &Value) -> Option<Vec<u8>> + Send + Sync>;
 
 /// It listens until the test ends.
 #[derive(Clone)]
@@ -47,7 +47,7 @@ impl OddUpstream {
     /// It shakes hands, and has the tool `echo`, which answers nothing.
     pub fn new() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let say: Say = Box::new(|_, _| None);
+        let say: Say = Arc::new(|_, _| None);
         let this = Self { address: listener.local_addr().unwrap(), say: Arc::new(Mutex::new(say)) };
         let server = this.clone();
         thread::spawn(move || {
@@ -64,8 +64,8 @@ impl OddUpstream {
     }
 
     /// From now on it says this, where there is something; an answer without bytes hangs up.
-    pub fn say(&self, say: impl Fn(&str, &Value) -> Option<Vec<u8>> + Send + 'static) {
-        *lock(&self.say) = Box::new(say);
+    pub fn say(&self, say: impl Fn(&str, &Value) -> Option<Vec<u8>> + Send + Sync + 'static) {
+        *lock(&self.say) = Arc::new(say);
     }
 
     fn answer(&self, mut stream: &TcpStream) -> Option<()> {
@@ -87,7 +87,8 @@ impl OddUpstream {
         let mut body = vec![0; length];
         reader.read_exact(&mut body).ok()?;
         let message: Value = serde_json::from_slice(&body).unwrap_or_else(|_| json!({"after": after}));
-        let answer = lock(&self.say)(&verb, &message).unwrap_or_else(|| usual(&verb, &message));
+        let say = Arc::clone(&lock(&self.say));
+        let answer = say(&verb, &message).unwrap_or_else(|| usual(&verb, &message));
         stream.write_all(&answer).ok().filter(|()| !answer.is_empty())
     }
 }

@@ -1,8 +1,14 @@
 //! Event streams that end before the answer, what has left and is paid for, and servers that cannot be reached so.
 
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicBool, AtomicUsize, Ordering},
+use std::{
+    io::Write,
+    net::TcpStream,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+        mpsc::channel,
+    },
+    time::{Duration, Instant},
 };
 
 use serde_json::Value;
@@ -11,7 +17,7 @@ use super::{BOTH, call, told};
 use crate::{
     bridged::modern,
     support::{
-        Client, HeldPort, House, McpSession, json,
+        Client, HeldPort, House, McpSession, json, lock,
         odd_upstream::{OddUpstream, said, said_events, said_json},
         until,
         upstream::{Upstream, tool},
@@ -216,6 +222,60 @@ fn a_call_that_is_answered_with_404_in_a_session_that_goes_on_is_sent_once() {
     assert_eq!((&failed["code"], calls.load(Ordering::Relaxed)), (&json!("upstream_status"), 1), "{failed}");
     assert_eq!(spent(&operator, &session), 1);
 }
+
+/// What an upstream asks in the middle of a call may come on the stream that the client is about to listen to. This one answers
+/// the listening only once it has the call, so it has that no sooner than haldir has waited for the answer in vain.
+#[test]
+fn a_call_does_not_overtake_the_listening_that_its_client_has_begun() {
+    let (house, upstream) = (House::new(), OddUpstream::new());
+    let (server, operator) = house.serve_operator();
+    let ((listens, listening), (called, calls), (release, released)) = (channel(), channel(), channel());
+    let released = Mutex::new(released);
+    upstream.say(move |verb, message| match message["method"].as_str() {
+        Some("initialize") => {
+            let headers = [("Content-Type", "application/json"), ("Mcp-Session-Id", "theirs")];
+            Some(said(200, &headers, welcome(message).as_bytes()))
+        }
+        Some("tools/call") => {
+            called.send(Instant::now()).unwrap();
+            release.send(()).unwrap();
+            None
+        }
+        _ if verb == "GET" && message["after"] == "of-the-client" => {
+            listens.send(()).unwrap();
+            lock(&released).recv().unwrap();
+            None
+        }
+        _ => None,
+    });
+    register(&operator, &upstream, &json!({}));
+    let hello = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {
+        "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "tests", "version": "1"}}});
+    let begun = operator.send("POST", "/mcp/up", &[BOTH], &hello.to_string());
+    assert_eq!(begun.header("mcp-session-id"), Some("theirs"), "{}", begun.text);
+    let mut stream = TcpStream::connect(server.address).unwrap();
+    write!(
+        stream,
+        "GET /mcp/up HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\nMcp-Session-Id: theirs\r\n\
+         Last-Event-ID: of-the-client\r\nAccept: text/event-stream\r\n\r\n",
+        server.address,
+        operator.key()
+    )
+    .unwrap();
+    listening.recv().unwrap();
+    let session = operator.session(&json!({"scopes": ["execute"]}));
+    let message =
+        json!({"jsonrpc": "2.0", "id": 5, "method": "tools/call", "params": {"name": "echo", "arguments": {}}});
+    let headers = [BOTH, ("Mcp-Session-Id", "theirs"), ("X-Session-ID", session.as_str())];
+    let sent = Instant::now();
+    let answer = operator.send("POST", "/mcp/up", &headers, &message.to_string()).text;
+    assert!(answer.contains("\"content\""), "{answer}");
+    let waited = calls.recv().unwrap() - sent;
+    assert!(waited >= LEAST_WAIT, "the call overtook the listening: it was sent on after {waited:?}");
+}
+
+/// Half of the time for which a request waits for the listening before it.
+const LEAST_WAIT: Duration = Duration::from_secs(1);
 
 #[test]
 fn a_server_that_was_never_reached_is_said_to_be_so_rather_than_its_tools() {
