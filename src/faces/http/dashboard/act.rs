@@ -19,7 +19,7 @@ use crate::{
     error::{Code, Error, Result},
     faces::{
         cli::field::{Field, Kind},
-        http::input,
+        http::{input, receiving::Payer},
     },
     operations::{self, Operation},
 };
@@ -74,20 +74,23 @@ impl Fields {
     }
 }
 
-/// Reads a form.
-pub async fn fields(request: Request) -> Result<Fields> {
+/// Reads a form. Who is not signed in sends a small one.
+pub async fn fields(request: Request, payer: Payer<'_>) -> Result<Fields> {
     let kind = request.headers().get(http::header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
     if kind.and_then(|kind| kind.split(';').next()).is_none_or(|kind| !kind.trim().eq_ignore_ascii_case(FORM)) {
         return Err(Error::new(Code::UnsupportedMediaType, format!("send the form as {FORM}")));
     }
-    let body = input::body_within(request, MAX_FORM_BYTES).await?;
+    let body = match payer {
+        Payer::Stranger(_) => input::small_body(request, payer).await?,
+        Payer::Sender(..) => input::body_within(request, MAX_FORM_BYTES, payer).await?,
+    };
     let pairs = form_urlencoded::parse(&body).take(MAX_FIELDS);
     Ok(Fields(pairs.map(|(name, value)| (name.into_owned(), Zeroizing::new(value.into_owned()))).collect()))
 }
 
 /// Reads a form of a person who is signed in. One without the token of their browser's pages was made by another page.
 pub async fn checked_fields(viewer: &Viewer, request: Request) -> Result<Fields> {
-    let fields = fields(request).await?;
+    let fields = fields(request, Payer::Sender(&viewer.app, &viewer.browser.credential)).await?;
     if !crypto::same(fields.text(TOKEN).as_bytes(), viewer.browser.form_token.as_bytes()) {
         let message = "the form does not come from a page that is signed in now: open the page again and repeat";
         return Err(Error::new(Code::ForbiddenOrigin, message));

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     error::{Code, Result},
-    faces::http::{App, input},
+    faces::http::{App, input, receiving::Payer},
     model::Credential,
 };
 
@@ -50,7 +50,7 @@ fn form(status: StatusCode, next: &str, problem: Option<&str>) -> Response {
 /// Takes the key.
 pub async fn submit(State(app): State<App>, request: Request) -> Response {
     let secure = is_secure(&app, request.headers());
-    let fields = match act::fields(request).await {
+    let fields = match act::fields(request, Payer::Stranger(&app)).await {
         Ok(fields) => fields,
         Err(error) => return outside_error(&error),
     };
