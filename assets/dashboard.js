@@ -3,7 +3,7 @@
 
 // The page fetches itself again when the log has grown, and replaces its live sections.
 const REFRESH_AFTER_MS = 250;
-let known = null;
+let known = document.body.dataset.logSize;
 let timer = null;
 
 function isInUse(section) {
@@ -28,9 +28,9 @@ async function refresh() {
 function listen() {
   const events = new EventSource('/dashboard/live');
   events.addEventListener('change', (event) => {
-    const isFirst = known === null;
+    if (event.data === known) return;
     known = event.data;
-    if (!isFirst && timer === null) timer = setTimeout(refresh, REFRESH_AFTER_MS);
+    if (timer === null) timer = setTimeout(refresh, REFRESH_AFTER_MS);
   });
 }
 

@@ -72,13 +72,15 @@ pub struct Frame {
     /// What the last form came to.
     notice: Option<String>,
     is_signed_in: bool,
+    /// Entries of the log that the page is of.
+    log_size: i64,
 }
 
 impl Frame {
     /// What stands around the page of somebody who is not signed in.
     fn outside() -> Self {
         let (signed_in_as, tenant, form_token) = <(String, String, String)>::default();
-        Self { menu: Vec::new(), signed_in_as, tenant, form_token, notice: None, is_signed_in: false }
+        Self { menu: Vec::new(), signed_in_as, tenant, form_token, notice: None, is_signed_in: false, log_size: 0 }
     }
 
     fn menu(current: &str) -> Vec<(String, &'static str, bool)> {

@@ -306,13 +306,21 @@ async fn place(viewer: &Viewer, entry: &Whole) -> Result<Section> {
         ("Digest of the details", entry.details_digest.as_deref().map_or_else(|| text("none"), code)),
     ];
     let mut parts = vec![Part::Facts(facts)];
-    let proof = viewer.read_if_open::<Box<RawValue>>("getInclusionProof", json!({"entry_id": entry.entry_id})).await?;
-    if let (Some(proof), false) = (proof, entry.erased) {
-        parts.push(Part::Text(text(
-            "Your browser computes the hash of this entry as it stands on this page, follows the proof to the root of the \
-             Merkle tree (RFC 6962), and verifies the signature of the tree head (Ed25519).",
-        )));
-        parts.push(Part::Proof(Proof { entry: hashed(viewer, entry).to_string(), proof: proof.get().to_owned() }));
+    match viewer.read_if_open::<Box<RawValue>>("getInclusionProof", json!({"entry_id": entry.entry_id})).await {
+        Ok(Some(proof)) if !entry.erased => {
+            parts.push(Part::Text(text(
+                "Your browser computes the hash of this entry as it stands on this page, follows the proof to the root of \
+                 the Merkle tree (RFC 6962), and verifies the signature of the tree head (Ed25519).",
+            )));
+            parts.push(Part::Proof(Proof { entry: hashed(viewer, entry).to_string(), proof: proof.get().to_owned() }));
+        }
+        Ok(_) => {}
+        // The tree of a log that was altered cannot be built, and that is what there is to say of it.
+        Err(_) => parts.push(Part::Alert(
+            "No proof can be made: the tree of this log is not the one that was recorded. Entries were altered outside \
+             haldir; haldir audit verify names the first."
+                .to_owned(),
+        )),
     }
     Ok(Section::new("proof", "Proof", parts))
 }

@@ -2,6 +2,7 @@
 //! upstreams reaches a page in one place only: escaped, with every invisible character shown, and cut to a bound.
 
 use askama::Template;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
 use crate::model::{Money, UnixMicros, visible::visible};
@@ -10,6 +11,9 @@ use crate::model::{Money, UnixMicros, visible::visible};
 const MAX_INLINE_CHARS: usize = 160;
 /// Characters of a text with a place of its own, such as the arguments of a call.
 const MAX_BLOCK_CHARS: usize = 20_000;
+
+/// Everything that could mean something in a path or a query; a dot too, since `..` does.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'~');
 
 /// A page.
 pub struct Page {
@@ -324,7 +328,7 @@ pub fn path_of(parts: &[&str]) -> String {
     let mut path = String::from("/dashboard");
     for part in parts {
         path.push('/');
-        path.extend(percent_encoding::utf8_percent_encode(part, percent_encoding::NON_ALPHANUMERIC));
+        path.extend(utf8_percent_encode(part, ENCODED));
     }
     path
 }
@@ -336,7 +340,7 @@ pub fn query_of(fields: &[(&str, &str)]) -> String {
         query.push(if query.is_empty() { '?' } else { '&' });
         query.push_str(name);
         query.push('=');
-        query.extend(percent_encoding::utf8_percent_encode(value, percent_encoding::NON_ALPHANUMERIC));
+        query.extend(utf8_percent_encode(value, ENCODED));
     }
     query
 }

@@ -36,6 +36,8 @@ pub struct Viewer {
     pub browser: Browser,
     cookie: Zeroizing<String>,
     by_person: bool,
+    /// Entries of the log before anything of the page was read: the page follows the log from there.
+    log_size: i64,
 }
 
 impl FromRequestParts<App> for Viewer {
@@ -54,8 +56,9 @@ impl FromRequestParts<App> for Viewer {
         let Some(browser) = app.shared.signed_in.find(&cookie, by_person, haldir.now()) else {
             return Err(elsewhere());
         };
-        match haldir.caller_of(&browser.credential) {
-            Ok(caller) => Ok(Self { app: app.clone(), caller, browser, cookie, by_person }),
+        let caller = haldir.caller_of(&browser.credential);
+        match caller.and_then(|caller| Ok((caller, haldir.log_size(&browser.credential)?))) {
+            Ok((caller, log_size)) => Ok(Self { app: app.clone(), caller, browser, cookie, by_person, log_size }),
             Err(error) if error.code == Code::Unauthorized => {
                 app.shared.signed_in.remove(&cookie);
                 Err(elsewhere())
@@ -144,6 +147,7 @@ impl Viewer {
             form_token: self.browser.form_token.clone(),
             notice,
             is_signed_in: true,
+            log_size: self.log_size,
         }
     }
 }
