@@ -16,11 +16,14 @@ mod interruption;
 mod keys;
 mod local;
 mod log;
+mod login;
 mod manual;
 mod migrate;
 mod output;
 mod policy;
+mod profile;
 mod progress;
+mod prompt;
 mod rekey;
 mod restore;
 mod sessions;
@@ -34,9 +37,9 @@ mod webhooks;
 mod wrap_config;
 
 pub(in crate::faces) use call::field;
-use std::{ffi::OsString, process::ExitCode};
+use std::{collections::BTreeMap, ffi::OsString, process::ExitCode};
 
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, parser::ValueSource};
 pub use output::exit_code;
 use output::{Screen, Stop};
 
@@ -51,7 +54,8 @@ pub const HELP_WIDTH: usize = 80;
 
 /// Governance for AI agents, from a terminal: operate the local store of this machine, or a haldir server elsewhere.
 ///
-/// Without --url, commands work on the local store, as its operator: no server is needed. With it they go to a server.
+/// Commands work on the local store, as its operator: no server is needed. With --url, or after haldir login, they go to
+/// a server.
 #[derive(Parser)]
 #[command(name = "haldir", version, max_term_width = HELP_WIDTH, after_help = EXAMPLES)]
 struct Cli {
@@ -65,9 +69,13 @@ struct Cli {
 
 const EXAMPLES: &str = "\
 Examples:
-  haldir doctor
+  haldir overview
+  haldir log --refused --since 1h
+  haldir spend --by day --agent research-bot --since 7d
+  haldir approvals list
+  haldir stop research-bot
   KEY=$(haldir keys create --name ci --role agent --max-spend 20)
-  haldir call create-session --agent-id research-bot --scopes read,spend:5
+  haldir login https://haldir.example.com
   haldir --url https://haldir.example.com call get-audit-trail --limit 10
 
 Exit codes: 0 done, 1 refused or failed, 2 called in a way that cannot work.
@@ -84,12 +92,18 @@ struct GlobalOptions {
     #[arg(long, env = "HALDIR_TENANT", value_name = "ID", global = true, default_value = "local",
         value_parser = parse_tenant)]
     tenant: TenantId,
+    /// A profile that `haldir login` stored: the command goes to its server. Default: `HALDIR_PROFILE`.
+    #[arg(long, value_name = "NAME", global = true, value_parser = profile::parse_name)]
+    profile: Option<String>,
     /// Write one JSON document to standard output, be it the answer or an error.
     #[arg(long, global = true)]
     json: bool,
     /// Where the command goes; the options stand in front of the command.
     #[arg(skip)]
     server: ServerOptions,
+    /// Those of these options that a flag gives, and not the environment: their ids and values.
+    #[arg(skip)]
+    given: BTreeMap<String, String>,
 }
 
 /// Where commands go. Not global in clap's sense: an operation may have fields of these names, so that each
@@ -108,6 +122,15 @@ struct ServerOptions {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Store a server and its key, so that commands go there.
+    #[command(after_help = login::LOGIN_HELP)]
+    Login(login::LoginOptions),
+    /// Forget a server and its key.
+    #[command(after_help = login::LOGOUT_HELP)]
+    Logout(login::LogoutOptions),
+    /// Say where commands go, and as whom; or list the profiles.
+    #[command(after_help = login::WHOAMI_HELP)]
+    Whoami(login::WhoamiOptions),
     /// Make, list and revoke API keys.
     #[command(subcommand, after_help = "Example:\n  haldir keys list")]
     Keys(keys::KeysCommand),
@@ -188,11 +211,11 @@ enum Command {
 impl GlobalOptions {
     /// Refuses `--url` and `--key` for a command about files of this machine.
     fn require_no_server(&self) -> Result<(), Error> {
-        if self.server.url.is_none() && self.server.key.is_none() {
+        if self.server.url.is_none() && self.server.key.is_none() && self.profile.is_none() {
             return Ok(());
         }
-        let message = "this command works on files of this machine: leave --url and --key out, and run it on the machine of \
-                       the server that it is about";
+        let message = "this command works on files of this machine: leave --url, --key and --profile out, and run it on the \
+                       machine of the server that it is about";
         Err(Error::invalid("url", message))
     }
 }
@@ -211,11 +234,28 @@ pub fn run() -> ExitCode {
     let json = arguments.iter().any(|argument| argument == "--json");
     let command = without_empty_variables(Cli::command());
     let matches = command.try_get_matches_from([OsString::from("haldir")].into_iter().chain(arguments));
-    let outcome = match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
-        Ok(cli) => execute(cli),
+    let parsed = matches.and_then(|matches| Ok((Cli::from_arg_matches(&matches)?, given(&matches))));
+    let outcome = match parsed {
+        Ok((mut cli, given)) => {
+            cli.global.given = given;
+            execute(cli)
+        }
         Err(error) => return output::explain_usage(&error, json),
     };
     outcome.unwrap_or_else(|stop| stop.report(json))
+}
+
+/// Options of every command that are settings, by their ids.
+const SETTINGS: [&str; 5] = ["db", "config", "allow_private", "tool_names", "tenant"];
+
+/// What flags say of settings.
+fn given(matches: &ArgMatches) -> BTreeMap<String, String> {
+    let is_given = |id: &&str| matches.value_source(id) == Some(ValueSource::CommandLine);
+    let text = |id: &str| {
+        let values = matches.get_raw(id).into_iter().flatten().map(|value| value.to_string_lossy());
+        (id.to_owned(), values.collect::<Vec<_>>().join(","))
+    };
+    SETTINGS.into_iter().filter(is_given).map(text).collect()
 }
 
 fn execute(cli: Cli) -> Result<ExitCode, Stop> {
@@ -240,6 +280,9 @@ fn execute(cli: Cli) -> Result<ExitCode, Stop> {
         global.require_no_server()?;
     }
     match command {
+        Command::Login(options) => login::login(&options, &global, screen),
+        Command::Logout(options) => login::logout(&options, &global, screen),
+        Command::Whoami(options) => login::whoami(&options, &global, screen),
         Command::Audit(command) => audit::run(command, &global, screen),
         Command::Demo(command) => audit::run_demo(&command, &global, screen),
         Command::Keys(command) => keys::run(&command, &global, screen),

@@ -71,6 +71,15 @@ impl Remote {
         }
     }
 
+    /// What stands at a path that needs no key, whatever its status.
+    pub async fn public(&self, path: &str) -> Result<String> {
+        let mut url = self.base.clone();
+        url.set_path(&format!("{}{path}", self.base.path().trim_end_matches('/')));
+        let response = self.client.get(url).send().await.map_err(|error| self.unreachable(error))?;
+        let body = self.body(response).await?;
+        Ok(std::str::from_utf8(&body).unwrap_or_default().to_owned())
+    }
+
     /// Calls an operation whose answer is a stream, and hands over each piece as it arrives.
     pub async fn stream(
         &self,
@@ -122,8 +131,7 @@ impl Remote {
         request.send().await.map_err(|error| self.unreachable(error))
     }
 
-    async fn read(&self, mut response: Response) -> Result<Reply> {
-        let status = response.status().as_u16();
+    async fn body(&self, mut response: Response) -> Result<Zeroizing<Vec<u8>>> {
         let mut body = Zeroizing::new(Vec::new());
         while let Some(chunk) = response.chunk().await.map_err(|error| self.unreachable(error))? {
             if body.len() + chunk.len() > MAX_ANSWER_BYTES {
@@ -131,6 +139,12 @@ impl Remote {
             }
             body.extend_from_slice(&chunk);
         }
+        Ok(body)
+    }
+
+    async fn read(&self, response: Response) -> Result<Reply> {
+        let status = response.status().as_u16();
+        let body = self.body(response).await?;
         let text = std::str::from_utf8(&body).unwrap_or_default();
         if status == 204 {
             return Ok(Reply { status, body: Zeroizing::new("{}".to_owned()) });
@@ -193,7 +207,7 @@ impl Remote {
         let place = cause::place(&self.base);
         let why = cause::class(&error);
         tracing::warn!(error = cause::chain(&error), place, "the remote haldir was not reached");
-        Error::new(Code::Unavailable, format!("the haldir at {place} (HALDIR_BASE_URL) was not reached: {why}"))
+        Error::new(Code::Unavailable, format!("the haldir at {place} was not reached: {why}"))
     }
 }
 

@@ -7,6 +7,7 @@ mod compliance;
 mod help;
 mod history;
 mod keys;
+mod profiles;
 mod screen;
 mod settings;
 mod store;

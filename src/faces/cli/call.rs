@@ -14,7 +14,7 @@ use super::{
     GlobalOptions, Screen, ServerOptions, Stop,
     local::{self, Local},
     stdin::StandardInput,
-    target,
+    target::{self, Place},
 };
 use crate::{
     config::secret_variable,
@@ -101,14 +101,17 @@ impl FromArgMatches for CallCommand {
 pub fn run(command: CallCommand, global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
     let mut stdin = StandardInput::default();
     let input = input::build(&command.given, command.json_input.as_deref(), &mut stdin)?;
-    let key = match command.server.key.or_else(|| global.server.key.clone()) {
-        Some(key) => Some(stdin.value("key", &key)?),
-        None => secret_variable("HALDIR_API_KEY"),
+    let server = ServerOptions {
+        url: command.server.url.or_else(|| global.server.url.clone()),
+        key: command.server.key.or_else(|| global.server.key.clone()),
     };
-    let url = target::server_address(command.server.url.as_deref().or(global.server.url.as_deref()));
-    if let Some(url) = &url {
-        target::announce_server(global, url);
-    }
+    let (url, key) = match Place::find(global, &server, &mut stdin)? {
+        Place::Server { url, key, profile } => {
+            target::announce_server(global, &url, profile.as_deref());
+            (Some(url), key)
+        }
+        Place::Store(key) => (None, key.or_else(|| secret_variable(target::KEY_VARIABLE))),
+    };
     if matches!(command.operation.run, Run::Stream(_)) {
         stream(command.operation, url.as_deref(), global, key, &input)?;
         return Ok(ExitCode::SUCCESS);

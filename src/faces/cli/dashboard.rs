@@ -6,10 +6,11 @@ use clap::Args;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    GlobalOptions, Screen, Stop,
+    GlobalOptions, Screen, ServerOptions, Stop,
     local::Local,
     output::{line, note},
-    target::server_address,
+    stdin::StandardInput,
+    target::Place,
 };
 use crate::{
     error::{Error, Result},
@@ -21,8 +22,9 @@ use crate::{
 };
 
 pub const HELP: &str = "\
-It listens on a free port of this machine until Ctrl-C. With --url it opens the
-dashboard of that server, where you sign in with an API key.
+It listens on a free port of this machine until Ctrl-C. With --url, or after
+haldir login, it opens the dashboard of that server, where you sign in with an
+API key.
 
 Examples:
   haldir dashboard
@@ -43,7 +45,9 @@ pub struct DashboardOptions {
 }
 
 pub fn run(options: &DashboardOptions, global: &GlobalOptions, screen: Screen) -> std::result::Result<ExitCode, Stop> {
-    if let Some(url) = server_address(global.server.url.as_deref()) {
+    // Who they are, the person says to the server itself.
+    let server = ServerOptions { url: global.server.url.clone(), key: None };
+    if let Place::Server { url, .. } = Place::find(global, &server, &mut StandardInput::default())? {
         let link = format!("{}/dashboard", url.trim_end_matches('/'));
         show(&link, options, screen)?;
         return Ok(ExitCode::SUCCESS);

@@ -4,28 +4,102 @@ use std::{io::IsTerminal, path::Path};
 
 use serde_json::Value;
 use tokio::runtime::Runtime;
+use zeroize::Zeroizing;
 
 use super::{
-    GlobalOptions,
+    GlobalOptions, ServerOptions,
     local::{self, Local},
-    output::note,
+    output::{note, printable},
+    profile::{self, Profiles},
     stdin::StandardInput,
 };
 use crate::{
     config::secret_variable,
-    error::{Error, Result},
+    error::{Code, Error, Result},
     faces::remote::Remote,
     model::Credential,
     operations::{self, CallOptions, Operation, Reply},
 };
 
 /// The environment variable that names a server when `--url` does not.
-const SERVER_VARIABLE: &str = "HALDIR_BASE_URL";
+pub const SERVER_VARIABLE: &str = "HALDIR_BASE_URL";
+/// The one with the key for it.
+pub const KEY_VARIABLE: &str = "HALDIR_API_KEY";
 
-/// The address of the server that a command goes to: `--url`, or `HALDIR_BASE_URL`; none for the local store.
-pub fn server_address(option: Option<&str>) -> Option<String> {
-    let variable = || std::env::var(SERVER_VARIABLE).ok();
-    option.map(str::to_owned).or_else(variable).filter(|url| !url.is_empty())
+/// Where a command goes, before anything is opened.
+pub enum Place {
+    /// The store of this machine, as its operator or with the key that a flag gives.
+    Store(Option<Zeroizing<String>>),
+    /// A server, and the key that calls bear.
+    Server {
+        /// Its address.
+        url: String,
+        /// `None`: calls bear none.
+        key: Option<Zeroizing<String>>,
+        /// The profile that names it, if one does.
+        profile: Option<String>,
+    },
+}
+
+impl Place {
+    /// A flag goes before the environment, that before the default profile, and that before the store: `--url`,
+    /// `--profile`, `--db`, `HALDIR_BASE_URL`, `HALDIR_PROFILE`, `HALDIR_DB`. A profile's key goes to the profile's server only;
+    /// `--key` and `HALDIR_API_KEY` go before it.
+    pub fn find(global: &GlobalOptions, server: &ServerOptions, stdin: &mut StandardInput) -> Result<Self> {
+        let given = server.key.as_deref().map(|key| stdin.value("key", key)).transpose()?;
+        let at = |url: String, given| Self::Server { url, key: given, profile: None };
+        if let Some(url) = &server.url {
+            if global.profile.is_some() {
+                return Err(Error::invalid("profile", "--url and --profile both name a server: give one of them"));
+            }
+            let variable = || secret_variable(KEY_VARIABLE);
+            // An empty one means none: the store, whatever the environment says.
+            return Ok(if url.is_empty() { Self::Store(given) } else { at(url.clone(), given.or_else(variable)) });
+        }
+        if let Some(name) = &global.profile {
+            // Named by a flag, so that its own key goes before that of the environment.
+            return Self::of_profile(name, given);
+        }
+        if global.given.contains_key("db") {
+            return Ok(Self::Store(given));
+        }
+        let with_variable = |given: Option<Zeroizing<String>>| given.or_else(|| secret_variable(KEY_VARIABLE));
+        if let Some(url) = std::env::var(SERVER_VARIABLE).ok().filter(|url| !url.is_empty()) {
+            return Ok(at(url, with_variable(given)));
+        }
+        if let Some(name) = profile::of_environment()? {
+            return Self::of_profile(&name, with_variable(given));
+        }
+        if global.store.db.is_some() {
+            return Ok(Self::Store(given));
+        }
+        // Without a home directory there is no profile, and the store says what it misses.
+        let Ok(file) = profile::file() else { return Ok(Self::Store(given)) };
+        match Profiles::read(&file)?.get(profile::DEFAULT) {
+            Some(_) => Self::of_profile(profile::DEFAULT, with_variable(given)),
+            None => Ok(Self::Store(given)),
+        }
+    }
+
+    fn of_profile(name: &str, given: Option<Zeroizing<String>>) -> Result<Self> {
+        let profiles = Profiles::read(&profile::file()?)?;
+        let Some(found) = profiles.get(name) else {
+            let message = format!(
+                "there is no profile {name}: `haldir login --profile {name}` makes it, and `haldir whoami --all` \
+                 lists those that there are"
+            );
+            return Err(Error::new(Code::NotFound, message).field("profile"));
+        };
+        let key = given.or_else(|| Some(found.key.clone()));
+        Ok(Self::Server { url: found.url.clone(), key, profile: Some(name.to_owned()) })
+    }
+
+    /// Whether it is a server.
+    pub fn is_server(global: &GlobalOptions) -> Result<bool> {
+        // Standard input is read once, by the command itself.
+        let server = ServerOptions { url: global.server.url.clone(), key: None };
+        Ok(matches!(Self::find(global, &server, &mut StandardInput::default())?, Self::Server { .. }))
+    }
 }
 
 /// What a command's operations run on.
@@ -39,30 +113,43 @@ pub enum Target {
 impl Target {
     /// The server that was named, or else the local store, which must exist.
     pub fn open(global: &GlobalOptions) -> Result<Self> {
-        Self::server(global)?.map_or_else(|| Self::store(global, Local::open_existing(global)?), Ok)
+        Self::at(global, Local::open_existing)
     }
 
     /// The same; a local store that does not exist is created.
     pub fn open_or_create(global: &GlobalOptions) -> Result<Self> {
-        Self::server(global)?.map_or_else(|| Self::store(global, Local::open(global)?), Ok)
+        Self::at(global, Local::open)
     }
 
-    fn server(global: &GlobalOptions) -> Result<Option<Self>> {
-        let Some(url) = server_address(global.server.url.as_deref()) else { return Ok(None) };
-        let key = match &global.server.key {
-            Some(key) => Some(StandardInput::default().value("key", key)?),
-            None => secret_variable("HALDIR_API_KEY"),
-        };
-        announce_server(global, &url);
-        let credential = key.map_or(Credential::Anonymous, Credential::ApiKey);
-        Ok(Some(Self::Server(Box::new(Remote::new(&url)?), credential, local::runtime()?)))
+    fn at(global: &GlobalOptions, store: fn(&GlobalOptions) -> Result<Local>) -> Result<Self> {
+        Self::open_place(global, Place::find(global, &global.server, &mut StandardInput::default())?, store)
     }
 
-    fn store(global: &GlobalOptions, mut local: Local) -> Result<Self> {
-        if let Some(key) = &global.server.key {
-            local.credential = Credential::ApiKey(StandardInput::default().value("key", key)?);
+    /// A place that was found before; `store` opens the local one.
+    pub fn open_place(
+        global: &GlobalOptions,
+        place: Place,
+        store: fn(&GlobalOptions) -> Result<Local>,
+    ) -> Result<Self> {
+        match place {
+            Place::Store(key) => {
+                let mut local = store(global)?;
+                if let Some(key) = key {
+                    local.credential = Credential::ApiKey(key);
+                }
+                Ok(Self::Store(Box::new(local)))
+            }
+            Place::Server { url, key, profile } => {
+                announce_server(global, &url, profile.as_deref());
+                Self::at_server(&url, key)
+            }
         }
-        Ok(Self::Store(Box::new(local)))
+    }
+
+    /// A server, whatever else is named.
+    pub fn at_server(url: &str, key: Option<Zeroizing<String>>) -> Result<Self> {
+        let credential = key.map_or(Credential::Anonymous, Credential::ApiKey);
+        Ok(Self::Server(Box::new(Remote::new(url)?), credential, local::runtime()?))
     }
 
     /// Calls the operation of this name with a JSON text as input.
@@ -72,6 +159,14 @@ impl Target {
             Self::Server(remote, credential, runtime) => {
                 runtime.block_on(remote.call(named(name)?, credential, input, CallOptions::default()))
             }
+        }
+    }
+
+    /// What a server says at a path that needs no key, whatever its status.
+    pub fn public(&self, path: &str) -> Result<String> {
+        match self {
+            Self::Store(_) => Err(Error::internal(format!("the store has no {path}"))),
+            Self::Server(remote, _, runtime) => runtime.block_on(remote.public(path)),
         }
     }
 
@@ -124,9 +219,10 @@ fn named(name: &str) -> Result<&'static Operation> {
 }
 
 /// Names the server on standard error, so that a command that went elsewhere than meant is noticed.
-pub fn announce_server(global: &GlobalOptions, url: &str) {
+pub fn announce_server(global: &GlobalOptions, url: &str, profile: Option<&str>) {
     if !global.json {
-        note(&format!("haldir: on the server {url}"));
+        let by = profile.map_or_else(String::new, |name| format!(" (profile {name})"));
+        note(&printable(&format!("haldir: on the server {url}{by}")));
     }
 }
 

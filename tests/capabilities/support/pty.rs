@@ -2,7 +2,7 @@
 
 use std::{
     fs::{File, OpenOptions},
-    io::Read,
+    io::{Read, Write},
     os::fd::OwnedFd,
     process::{Child, Command},
     sync::{Arc, Mutex},
@@ -12,7 +12,7 @@ use std::{
 use rustix::{
     process::{Pid, Signal, kill_process},
     pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
-    termios::{Winsize, tcsetwinsize},
+    termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize},
 };
 
 use super::{lock, until};
@@ -20,6 +20,7 @@ use super::{lock, until};
 /// A program whose standard input, output and error are a terminal, unless they were set otherwise.
 pub struct Pty {
     child: Child,
+    keyboard: File,
     seen: Arc<Mutex<Vec<u8>>>,
     reader: Option<JoinHandle<()>>,
 }
@@ -45,6 +46,7 @@ impl Pty {
             command.stdout(slave.try_clone().unwrap());
         }
         let child = command.spawn().unwrap();
+        let keyboard = File::from(master.try_clone().unwrap());
         // The command holds the terminal's other ends: it ends when they are closed.
         drop((slave, command));
         let seen = Arc::new(Mutex::new(Vec::new()));
@@ -55,11 +57,21 @@ impl Pty {
                 lock(&sink).extend_from_slice(&buffer[..length]);
             }
         });
-        Self { child, seen, reader: Some(reader) }
+        Self { child, keyboard, seen, reader: Some(reader) }
     }
 
     pub fn child(&mut self) -> &mut Child {
         &mut self.child
+    }
+
+    /// What a person does who presses these keys; Enter is `\r`.
+    pub fn press(&mut self, keys: &str) {
+        self.keyboard.write_all(keys.as_bytes()).unwrap();
+    }
+
+    /// Whether the terminal shows what is typed.
+    pub fn echoes(&self) -> bool {
+        tcgetattr(&self.keyboard).unwrap().local_modes.contains(LocalModes::ECHO)
     }
 
     /// What the terminal was sent so far.

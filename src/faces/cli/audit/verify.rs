@@ -13,7 +13,7 @@ use crate::{
         local::Local,
         output::{line, printable},
         progress::{Progress, Unit},
-        target::{self, Target},
+        target::{Place, Target},
     },
     operations::bundle,
 };
@@ -60,7 +60,7 @@ pub fn run(options: &VerifyOptions, global: &GlobalOptions, screen: Screen) -> R
     if !options.keys.is_empty() {
         return Err(Error::invalid("key", "--key goes with a bundle: the store has its own keys").into());
     }
-    if target::server_address(global.server.url.as_deref()).is_some() {
+    if Place::is_server(global)? {
         let target = Target::open(global)?;
         let progress = Progress::new(screen, "the server verifies its log", Unit::Unknown);
         let reply = target.call("verifyAuditTrail", "{}")?;
