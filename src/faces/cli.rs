@@ -3,6 +3,7 @@
 //! Exit codes: 0 done, 1 refused or failed, 2 called in a way that cannot work. With `--json`, standard output holds
 //! one JSON document whatever happens: the answer, or the error as `{"error", "code", …}`.
 
+mod agents;
 mod approvals;
 mod audit;
 mod backup;
@@ -27,6 +28,7 @@ mod prompt;
 mod rekey;
 mod restore;
 mod sessions;
+mod spend;
 mod stdin;
 mod stop;
 mod target;
@@ -155,6 +157,12 @@ enum Command {
     /// List, show and end sessions, with those below them.
     #[command(subcommand, after_help = "Example:\n  haldir sessions list")]
     Sessions(sessions::SessionsCommand),
+    /// List agents: what they may do now, and what they did.
+    #[command(after_help = agents::HELP)]
+    Agents(agents::AgentsOptions),
+    /// Sum up what agents logged as cost: by agent, tool, session, day or month.
+    #[command(after_help = spend::HELP)]
+    Spend(spend::SpendOptions),
     /// Stop an agent: end all of its sessions in one step.
     #[command(after_help = stop::HELP)]
     Stop(stop::StopOptions),
@@ -283,6 +291,8 @@ fn execute(cli: Cli) -> Result<ExitCode, Stop> {
         Command::Login(options) => login::login(&options, &global, screen),
         Command::Logout(options) => login::logout(&options, &global, screen),
         Command::Whoami(options) => login::whoami(&options, &global, screen),
+        Command::Agents(options) => agents::run(&options, &global, screen),
+        Command::Spend(options) => spend::run(&options, &global, screen),
         Command::Audit(command) => audit::run(command, &global, screen),
         Command::Demo(command) => audit::run_demo(&command, &global, screen),
         Command::Keys(command) => keys::run(&command, &global, screen),

@@ -98,7 +98,7 @@ fn short(text: &str) -> String {
 }
 
 /// A time as the audit log takes it: what is a duration lies so long before now.
-fn time(text: &str) -> Value {
+pub fn time(text: &str) -> Value {
     let has_unit = text.ends_with(|c: char| c.is_ascii_alphabetic() && c != 'Z');
     match parse_seconds(text) {
         Ok(seconds) if has_unit => json!(SystemClock.now().plus_seconds(-seconds).as_seconds()),

@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json, value::RawValue};
 
 use super::{
     GlobalOptions, Screen, Stop,
@@ -61,7 +61,7 @@ pub struct SessionArgument {
 
 #[derive(Deserialize)]
 struct Page {
-    sessions: Vec<Session>,
+    sessions: Vec<Box<RawValue>>,
     next_cursor: Option<Value>,
 }
 
@@ -71,22 +71,27 @@ struct Below {
     truncated: bool,
 }
 
+/// A session as haldir shows it.
 #[derive(Deserialize)]
-struct Session {
-    #[serde(rename = "session_id")]
-    id: String,
-    agent_id: String,
+pub struct Session {
+    session_id: String,
+    /// Whose it is.
+    pub agent_id: String,
     scopes: Vec<String>,
     spend_limit: Option<Money>,
     spent: Money,
     remaining_budget: Option<Money>,
-    created_at: UnixMicros,
+    /// When it was made.
+    pub created_at: UnixMicros,
     expires_at: UnixMicros,
-    is_valid: bool,
+    /// Whether it may act now.
+    pub is_valid: bool,
     revoked: bool,
     parent_session_id: String,
-    action_count: i64,
-    logged_cost_usd: Money,
+    /// What it has logged.
+    pub action_count: i64,
+    /// As cost.
+    pub logged_cost_usd: Money,
 }
 
 impl Session {
@@ -137,49 +142,68 @@ fn whole_id(target: &Target, given: &str) -> Result<String> {
     }
 }
 
-fn list(options: &ListOptions, target: &Target, screen: Screen) -> std::result::Result<(), Stop> {
-    let (mut sessions, mut raw, mut cursor, mut more) = (Vec::new(), Vec::new(), Value::Null, false);
+/// Hands over each session, newest first, as it is and as it was written, until `each` has seen enough; answers whether there
+/// are more than were read.
+pub fn each(
+    target: &Target,
+    agent: Option<&str>,
+    each: &mut dyn FnMut(Session, Box<RawValue>) -> bool,
+) -> Result<bool> {
+    let mut cursor = Value::Null;
     for _ in 0..MAX_PAGES {
-        let limit = if options.all { i64::from(options.limit).min(PAGE) } else { PAGE };
-        let input = json!({"agent_id": options.agent, "limit": limit, "cursor": cursor}).to_string();
+        let input = json!({"agent_id": agent, "limit": PAGE, "cursor": cursor}).to_string();
         let reply = target.call("listSessions", &input)?;
         let page: Page = serde_json::from_str(&reply.body).map_err(Error::internal)?;
-        let texts: Value = serde_json::from_str(&reply.body).map_err(Error::internal)?;
-        let texts = texts["sessions"].as_array().cloned().unwrap_or_default();
-        let wanted = page.sessions.into_iter().zip(texts).filter(|(session, _)| options.all || session.is_valid);
-        for (session, text) in wanted {
-            sessions.push(session);
-            raw.push(text);
+        for written in page.sessions {
+            let session = serde_json::from_str(written.get()).map_err(Error::internal)?;
+            if !each(session, written) {
+                return Ok(true);
+            }
         }
-        more = page.next_cursor.is_some() || sessions.len() > usize::from(options.limit);
         match page.next_cursor {
-            Some(next) if sessions.len() < usize::from(options.limit) => cursor = next,
-            _ => break,
+            Some(next) => cursor = next,
+            None => return Ok(false),
         }
     }
-    sessions.truncate(usize::from(options.limit));
-    raw.truncate(usize::from(options.limit));
+    Ok(true)
+}
+
+/// The list, for programs: amounts as they were written.
+#[derive(Serialize)]
+struct Listed {
+    sessions: Vec<Box<RawValue>>,
+    more: bool,
+}
+
+fn list(options: &ListOptions, target: &Target, screen: Screen) -> std::result::Result<(), Stop> {
+    let (mut sessions, mut written) = (Vec::new(), Vec::new());
+    let more = each(target, options.agent.as_deref(), &mut |session, text| {
+        if sessions.len() == usize::from(options.limit) {
+            return false;
+        }
+        if options.all || session.is_valid {
+            sessions.push(session);
+            written.push(text);
+        }
+        true
+    })?;
     if screen.json {
-        return line(&json!({"sessions": raw, "more": more}).to_string());
+        let listed = Listed { sessions: written, more };
+        return line(&serde_json::to_string(&listed).map_err(Error::internal)?);
     }
     if sessions.is_empty() {
-        return line(if options.all {
-            "there is no session"
-        } else {
-            "no session may act now: --all shows those that have ended"
-        });
+        let none = "no session may act now: --all shows those that have ended";
+        return line(if options.all { "there is no session" } else { none });
     }
     let now = SystemClock.now();
     let row = |session: &Session| {
         let scopes = session.scopes.join(" ");
         let (state, actions) = (session.state(now).to_owned(), session.action_count.to_string());
-        let (id, agent) = (session.id.clone(), session.agent_id.clone());
+        let (id, agent) = (session.session_id.clone(), session.agent_id.clone());
         vec![id, agent, state, scopes, session.spending(), actions, session.ends()]
     };
-    table(
-        &["SESSION", "AGENT", "STATE", "SCOPES", "USD", "ACTIONS", "ENDS"],
-        &sessions.iter().map(row).collect::<Vec<_>>(),
-    )?;
+    let rows: Vec<_> = sessions.iter().map(row).collect();
+    table(&["SESSION", "AGENT", "STATE", "SCOPES", "USD", "ACTIONS", "ENDS"], &rows)?;
     if more {
         note("there are more: -n for more of them");
     }
@@ -213,7 +237,7 @@ fn show(id: &str, target: &Target, screen: Screen) -> std::result::Result<(), St
     ];
     let rows = rows.into_iter().filter(|(_, value)| !value.is_empty());
     let rows: Vec<_> = rows.map(|(name, value)| vec![name.to_owned(), value]).collect();
-    table(&["session", &session.id], &rows)
+    table(&["session", &session.session_id], &rows)
 }
 
 fn tree(id: &str, target: &Target, screen: Screen) -> std::result::Result<(), Stop> {
@@ -236,14 +260,14 @@ fn branch(session: &Session, all: &[Session], depth: usize, now: UnixMicros) -> 
     let text = format!(
         "{}{}  {}  {}  {} USD  {}",
         "  ".repeat(depth),
-        session.id,
+        session.session_id,
         session.agent_id,
         session.state(now),
         session.spending(),
         session.scopes.join(" ")
     );
     line(&printable(&text))?;
-    let children = all.iter().filter(|other| other.parent_session_id == session.id);
+    let children = all.iter().filter(|other| other.parent_session_id == session.session_id);
     children.into_iter().try_for_each(|child| branch(child, all, depth + 1, now))
 }
 

@@ -1,4 +1,4 @@
-//! `haldir log` and `haldir sessions`.
+//! `haldir log`, `haldir sessions`, `haldir agents` and `haldir spend`.
 
 use serde_json::json;
 
@@ -82,4 +82,51 @@ fn sessions_are_listed_shown_with_those_below_them_and_ended() {
     assert_eq!(all.matches("revoked").count(), 2, "{all}");
     let json = terminal.done(&["sessions", "list", "--all", "--json"]).json();
     assert_eq!((json["sessions"].as_array().unwrap().len(), &json["more"]), (2, &json!(false)));
+}
+
+#[test]
+fn agents_and_what_they_spent_are_added_up() {
+    let (terminal, _) = Terminal::with_store();
+    assert_eq!(terminal.done(&["agents"]).stdout, "no agent has had a session\n");
+    let session = terminal.session();
+    let other = terminal.done(&["call", "create-session", "--agent-id", "=helper"]).json();
+    let other = other["session_id"].as_str().unwrap();
+    for (session, tool, cost) in
+        [(session.as_str(), "search", "1.10"), (&session, "mail", "0.05"), (other, "search", "2")]
+    {
+        let log = ["call", "log-action", "--session-id", session, "--tool", tool, "--action", "x", "--cost-usd", cost];
+        terminal.done(&log);
+    }
+    terminal.done(&["sessions", "revoke", other]);
+    let agents = terminal.done(&["agents"]).stdout;
+    let row = |table: &str, name: &str| {
+        let row = table.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{name} in {table}"));
+        row.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(row(&agents, "bot")[..5], ["bot", "1", "1", "2", "1.15"], "{agents}");
+    assert_eq!(row(&agents, "=helper")[..5], ["=helper", "0", "1", "1", "2"], "{agents}");
+    assert_eq!(terminal.done(&["agents", "--active"]).stdout.lines().count(), 2);
+    let json = terminal.done(&["agents", "--json"]).stdout;
+    assert!(json.contains(r#""agent_id":"bot","active":1,"sessions":1,"actions":2,"logged_cost_usd":1.15"#), "{json}");
+    let spend = terminal.done(&["spend"]).stdout;
+    let lines: Vec<_> = spend.lines().collect();
+    assert!(lines[0].starts_with("AGENT") && lines[1].starts_with("=helper"), "the most first: {spend}");
+    assert_eq!(lines[3], "3.15 USD logged in 3 actions; 0 USD of payments authorized");
+    let of_bot = terminal.done(&["spend", "--by", "tool", "--agent", "bot"]).stdout;
+    assert!(of_bot.contains("search") && of_bot.contains("1.15 USD logged in 2 actions"), "{of_bot}");
+    let csv = terminal.done(&["spend", "--csv"]).stdout;
+    assert_eq!(csv, "agent,usd\n'=helper,2\nbot,1.15\n", "what a spreadsheet takes for a formula is none");
+    // By day and by month, from the counters of the log.
+    let by_day = terminal.done(&["spend", "--by", "day", "--since", "2d", "--agent", "bot", "--json"]).json();
+    let days = by_day["lines"].as_array().unwrap();
+    assert_eq!((days.len(), &days[2]["usd"], &by_day["total_usd"]), (3, &json!(1.15), &json!(1.15)), "{by_day}");
+    assert!(days[2]["name"].as_str().unwrap().len() == 10 && by_day["authorized_usd"].is_null(), "{by_day}");
+    let by_month = terminal.done(&["spend", "--by", "month"]).stdout;
+    assert!(by_month.lines().count() == 14 && by_month.ends_with("\n3.15 USD logged\n"), "{by_month}");
+    let one = terminal.done(&["spend", "--by", "day", "--session", &session, "--csv", "--since", "1d"]).stdout;
+    assert!(one.starts_with("day,usd\n") && one.ends_with(",1.15\n") && one.lines().count() == 3, "{one}");
+    let bad = terminal.refused(&["spend", "--by", "tool", "--since", "1d"], 2).stderr;
+    assert!(bad.contains("--by day"), "{bad}");
+    assert!(terminal.refused(&["spend", "--by", "day", "--since", "1970-01-01"], 2).stderr.contains("ask for less"));
+    assert!(terminal.refused(&["spend", "--by", "day", "--since", "soon"], 2).stderr.contains("since"));
 }
