@@ -21,12 +21,14 @@ mod login;
 mod manual;
 mod migrate;
 mod output;
+mod payments;
 mod policy;
 mod profile;
 mod progress;
 mod prompt;
 mod rekey;
 mod restore;
+mod secrets;
 mod sessions;
 mod spend;
 mod stdin;
@@ -163,6 +165,12 @@ enum Command {
     /// Sum up what agents logged as cost: by agent, tool, session, day or month.
     #[command(after_help = spend::HELP)]
     Spend(spend::SpendOptions),
+    /// Store, list and delete secrets.
+    #[command(subcommand, after_help = "Example:\n  haldir secrets list")]
+    Secrets(secrets::SecretsCommand),
+    /// List and settle the payments that agents were allowed.
+    #[command(subcommand, after_help = "Example:\n  haldir payments list --open")]
+    Payments(payments::PaymentsCommand),
     /// Stop an agent: end all of its sessions in one step.
     #[command(after_help = stop::HELP)]
     Stop(stop::StopOptions),
@@ -293,6 +301,8 @@ fn execute(cli: Cli) -> Result<ExitCode, Stop> {
         Command::Whoami(options) => login::whoami(&options, &global, screen),
         Command::Agents(options) => agents::run(&options, &global, screen),
         Command::Spend(options) => spend::run(&options, &global, screen),
+        Command::Secrets(command) => secrets::run(&command, &global, screen),
+        Command::Payments(command) => payments::run(&command, &global, screen),
         Command::Audit(command) => audit::run(command, &global, screen),
         Command::Demo(command) => audit::run_demo(&command, &global, screen),
         Command::Keys(command) => keys::run(&command, &global, screen),

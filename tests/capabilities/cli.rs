@@ -12,6 +12,7 @@ mod screen;
 mod settings;
 mod store;
 mod upstreams;
+mod vault;
 mod webhooks;
 
 use std::{
