@@ -31,6 +31,7 @@ mod restore;
 mod secrets;
 mod sessions;
 mod spend;
+mod status;
 mod stdin;
 mod stop;
 mod target;
@@ -171,6 +172,12 @@ enum Command {
     /// List and settle the payments that agents were allowed.
     #[command(subcommand, after_help = "Example:\n  haldir payments list --open")]
     Payments(payments::PaymentsCommand),
+    /// Say how haldir is doing, in a word for each of its parts.
+    #[command(after_help = status::STATUS_HELP)]
+    Status,
+    /// Exit with 0 if haldir can do its work, else with 1.
+    #[command(after_help = status::READY_HELP)]
+    Ready,
     /// Stop an agent: end all of its sessions in one step.
     #[command(after_help = stop::HELP)]
     Stop(stop::StopOptions),
@@ -303,6 +310,8 @@ fn execute(cli: Cli) -> Result<ExitCode, Stop> {
         Command::Spend(options) => spend::run(&options, &global, screen),
         Command::Secrets(command) => secrets::run(&command, &global, screen),
         Command::Payments(command) => payments::run(&command, &global, screen),
+        Command::Status => status::status(&global, screen),
+        Command::Ready => status::ready(&global, screen),
         Command::Audit(command) => audit::run(command, &global, screen),
         Command::Demo(command) => audit::run_demo(&command, &global, screen),
         Command::Keys(command) => keys::run(&command, &global, screen),

@@ -131,8 +131,13 @@ impl Haldir {
         if !MEASURES.writes_fail.load(Ordering::Relaxed) {
             return Ok(());
         }
+        self.try_write().await
+    }
+
+    /// Tries a commit that writes a page, and changes nothing.
+    pub async fn try_write(&self) -> Result<()> {
         let write_again = |tx: &mut dyn crate::store::Tx| {
-            // The value that is there: a commit that writes a page, and changes nothing.
+            // The value that is there.
             let check = tx.master_key_check()?.unwrap_or_default();
             tx.set_master_key_check(&check)
         };

@@ -4,6 +4,7 @@ mod approvals;
 mod audit;
 mod calls;
 mod compliance;
+mod health;
 mod help;
 mod history;
 mod keys;

@@ -78,6 +78,11 @@ impl Local {
         self.runtime.block_on(self.haldir.rotate_signing_key(overlap_days))
     }
 
+    /// Whether the store takes writes: one that changes nothing is tried.
+    pub fn check_writes(&self) -> Result<()> {
+        self.runtime.block_on(self.haldir.try_write())
+    }
+
     /// Calls the operation of this name.
     pub fn call_named(&self, name: &str, input: &str) -> Result<Reply> {
         let operation = operations::named(name).ok_or_else(|| Error::internal(format!("no operation {name}")))?;

@@ -164,12 +164,27 @@ impl Screen {
 
     /// The word for a level, in its colour.
     pub fn word(self, level: Level) -> String {
-        let (word, colour) = match level {
-            Level::Ok => ("ok  ", 32),
-            Level::Warn => ("warn", 33),
-            Level::Fail => ("FAIL", 31),
+        let word = match level {
+            Level::Ok => "ok  ",
+            Level::Warn => "warn",
+            Level::Fail => "FAIL",
         };
-        if self.colours { format!("\x1b[{colour}m{word}\x1b[0m") } else { word.to_owned() }
+        self.coloured(level, word)
+    }
+
+    /// Text behind a pill in the colour of its level; what has none, such as a part that is switched off, has a hollow one.
+    pub fn pill(self, level: Option<Level>, text: &str) -> String {
+        let pill = level.map_or_else(|| "○".to_owned(), |level| self.coloured(level, "●"));
+        format!("{pill} {text}")
+    }
+
+    fn coloured(self, level: Level, text: &str) -> String {
+        let colour = match level {
+            Level::Ok => 32,
+            Level::Warn => 33,
+            Level::Fail => 31,
+        };
+        if self.colours { format!("\x1b[{colour}m{text}\x1b[0m") } else { text.to_owned() }
     }
 }
 

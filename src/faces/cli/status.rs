@@ -1,0 +1,148 @@
+//! `haldir status` and `haldir ready`: how haldir is doing, in a word for each of its parts, and as an exit code.
+
+use std::process::ExitCode;
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::{
+    GlobalOptions, Screen, Stop,
+    output::{Level, line, printable},
+    target::Target,
+};
+use crate::error::{Code, Error, Result};
+
+pub const STATUS_HELP: &str = "\
+Of a server it shows what it says to everyone; that needs no key. Of the local \
+store, what the overview says of it. Exit code 1 if nothing answers.
+
+Examples:
+  haldir status
+  haldir --url https://haldir.example.com status
+  haldir status --json | jq -r .status";
+
+pub const READY_HELP: &str = "\
+Exit code 0 if haldir can do its work now, and 1 if not; no key is needed.
+
+Examples:
+  haldir ready
+  haldir --url https://haldir.example.com ready && ./deploy.sh";
+
+/// Columns of a part's name.
+const NAME: usize = 10;
+
+/// A part of haldir.
+#[derive(Deserialize, Serialize)]
+struct Component {
+    name: String,
+    /// `ok`, `degraded`, `down` or `off`.
+    state: String,
+    message: String,
+}
+
+#[derive(Deserialize, Serialize)]
+struct Status {
+    status: String,
+    components: Vec<Component>,
+}
+
+/// What the overview has of it.
+#[derive(Deserialize)]
+struct Overview {
+    health: Status,
+}
+
+#[derive(Deserialize)]
+struct Readiness {
+    ready: bool,
+    checks: Vec<Check>,
+}
+
+#[derive(Deserialize, Serialize)]
+struct Check {
+    name: String,
+    ok: bool,
+    message: String,
+}
+
+/// The level that a state has; what is off is none.
+fn level(state: &str) -> Option<Level> {
+    match state {
+        "ok" => Some(Level::Ok),
+        "off" => None,
+        "down" => Some(Level::Fail),
+        _ => Some(Level::Warn),
+    }
+}
+
+pub fn status(global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
+    let target = Target::open(global)?;
+    let mut found: Status = match &target {
+        Target::Server(..) => read(&target.public("/v1/status")?)?,
+        Target::Store(_) => {
+            let reply = target.call("getOverview", "{}")?;
+            serde_json::from_str::<Overview>(&reply.body).map_err(Error::internal)?.health
+        }
+    };
+    // Nothing is billed here: the part is there for clients of the Python product.
+    found.components.retain(|component| component.name != "billing");
+    let code = if found.status == "down" { ExitCode::FAILURE } else { ExitCode::SUCCESS };
+    if screen.json {
+        line(&serde_json::to_string(&found).map_err(Error::internal)?)?;
+        return Ok(code);
+    }
+    line(&screen.pill(level(&found.status), &format!("haldir is {}", printable(&found.status))))?;
+    for Component { name, state, message } in &found.components {
+        // The message of what is well says no more than that.
+        let message = if message == "ok" { String::new() } else { format!("  {}", printable(message)) };
+        line(
+            screen
+                .pill(level(state), &format!("{:<NAME$}  {:<8}{message}", printable(name), printable(state)))
+                .trim_end(),
+        )?;
+    }
+    Ok(code)
+}
+
+pub fn ready(global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
+    let found = match Target::open(global) {
+        Ok(target) => look(&target),
+        Err(error) => Err(error),
+    };
+    let found = match found {
+        Ok(found) => found,
+        // A call that cannot work as it was written is no finding.
+        Err(error) if matches!(error.code, Code::InvalidArgument) => return Err(error.into()),
+        Err(error) => {
+            let check = Check { name: "reachable".to_owned(), ok: false, message: error.message };
+            Readiness { ready: false, checks: vec![check] }
+        }
+    };
+    if screen.json {
+        line(&json!({"ready": found.ready, "checks": found.checks}).to_string())?;
+    } else {
+        let (level, word) = if found.ready { (Level::Ok, "ready") } else { (Level::Fail, "not ready") };
+        line(&screen.pill(Some(level), word))?;
+        for Check { name, message, .. } in found.checks.iter().filter(|check| !check.ok) {
+            line(&printable(&format!("  {name}: {message}")))?;
+        }
+    }
+    Ok(if found.ready { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn look(target: &Target) -> Result<Readiness> {
+    let Target::Store(local) = target else { return read(&target.public("/readyz")?) };
+    let check = |name: &str, checked: Result<()>| {
+        let (ok, message) = checked.map_or_else(|error| (false, error.message), |()| (true, "ok".to_owned()));
+        Check { name: name.to_owned(), ok, message }
+    };
+    let checks = vec![check("database", local.haldir.check_store()), check("writes", local.check_writes())];
+    Ok(Readiness { ready: checks.iter().all(|check| check.ok), checks })
+}
+
+fn read<'a, T: Deserialize<'a>>(body: &'a str) -> Result<T> {
+    serde_json::from_str(body).map_err(|_| {
+        let message = "what answers at this address is no haldir: is the address that of its server?";
+        Error::new(Code::Unavailable, message)
+    })
+}

@@ -1,0 +1,51 @@
+//! `haldir status` and `haldir ready`, of the local store and of a server.
+
+use super::{Outcome, Terminal, outcome};
+use crate::support::{HeldPort, House, Pty};
+
+fn at(terminal: &Terminal, url: &str, arguments: &[&str]) -> Outcome {
+    outcome(&mut terminal.command(&[&["--url", url], arguments].concat()))
+}
+
+#[test]
+fn status_names_the_parts_of_a_store_and_of_a_server() {
+    let (terminal, _) = Terminal::with_store();
+    let status = terminal.done(&["status"]).stdout;
+    assert!(status.starts_with("● haldir is ok\n● api") && status.contains("○ proxy"), "{status}");
+    assert!(!status.contains("billing"), "{status}");
+    let json = terminal.done(&["status", "--json"]).json();
+    assert_eq!((&json["status"], &json["components"][1]["name"]), (&"ok".into(), &"database".into()), "{json}");
+    let coloured = Pty::start(terminal.command(&["status"]), 80).finish().1;
+    assert!(coloured.contains("\u{1b}[32m●\u{1b}[0m haldir is ok"), "{coloured:?}");
+
+    let server = House::new().serve();
+    let url = format!("http://{}", server.address);
+    let status = at(&terminal, &url, &["status"]);
+    assert!(status.code == 0 && status.stdout.contains("● webhooks"), "no key is needed: {status:?}");
+    // An altered log shows.
+    terminal.session();
+    terminal.database().execute("UPDATE audit_heads SET mac = zeroblob(32)", []).unwrap();
+    let altered = terminal.done(&["status", "--json"]).json();
+    assert_eq!(altered["status"], "degraded", "{altered}");
+}
+
+#[test]
+fn ready_says_by_its_exit_code_whether_haldir_can_work() {
+    let (terminal, _) = Terminal::with_store();
+    assert_eq!(terminal.done(&["ready"]).stdout, "● ready\n");
+    let house = House::new();
+    let server = house.serve();
+    let url = format!("http://{}", server.address);
+    let ready = at(&terminal, &url, &["ready", "--json"]);
+    assert_eq!((ready.code, &ready.json()["ready"]), (0, &true.into()), "{ready:?}");
+
+    let none = Terminal::new();
+    let missing = none.refused(&["ready"], 1);
+    assert!(missing.stdout.contains("not ready") && missing.stdout.contains("there is no store"), "{missing:?}");
+    assert!(!none.store().exists(), "looking makes none");
+    let nobody = HeldPort::new();
+    let url = format!("http://{}", nobody.address());
+    let away = at(&terminal, &url, &["ready", "--json"]);
+    assert_eq!((away.code, &away.json()["checks"][0]["ok"]), (1, &false.into()), "{away:?}");
+    assert_eq!(at(&terminal, "ftp://host", &["ready"]).code, 2);
+}
