@@ -2,6 +2,7 @@
 
 mod bundle;
 mod demo;
+mod export;
 mod keys;
 mod pin;
 mod verify;
@@ -13,7 +14,10 @@ pub use bundle::beside;
 use clap::Subcommand;
 pub use demo::{DemoCommand, run as run_demo};
 
-use super::{GlobalOptions, Screen, Stop};
+use super::{
+    GlobalOptions, Screen, Stop,
+    log::{self, LogOptions},
+};
 
 #[derive(Subcommand)]
 pub enum AuditCommand {
@@ -21,8 +25,17 @@ pub enum AuditCommand {
     #[command(after_help = "Exit code 1 if anything was changed.\n\nExamples:\n  haldir audit verify\n  haldir audit \
                             verify log.bundle \\\n    --key 'haldir/local/5f1c…+b3a1c2d4+AY8…'")]
     Verify(verify::VerifyOptions),
-    /// Write the log with its proofs, a checkpoint and the public keys into a file that `verify` checks anywhere.
-    #[command(after_help = "Example:\n  haldir audit export --bundle log.bundle")]
+    /// Show the last lines of what happened: the same as haldir log.
+    #[command(after_help = "Examples:\n  haldir audit tail\n  haldir audit tail --agent research-bot -n 50")]
+    Tail(LogOptions),
+    /// Write the log's entries as JSONL or CSV; or, as a bundle, with proofs, a checkpoint and the public keys, which
+    /// `verify` checks anywhere.
+    #[command(
+        after_help = "JSONL ends with a manifest. In CSV a text that a spreadsheet would take for a formula has an \
+                            apostrophe in front.\n\nExamples:\n  haldir audit export --format jsonl --out audit.jsonl\n  \
+                            haldir audit export --format csv --agent research-bot --since 30d \\\n    --out bot.csv\n  haldir \
+                            audit export --bundle log.bundle"
+    )]
     Export(bundle::ExportOptions),
     /// Keep a checkpoint in a file, and say whether the log still begins with the one that was kept there.
     #[command(after_help = "Run it often, from a machine that the log's operator cannot write to. Exit code 1 if the \
@@ -50,6 +63,7 @@ pub enum AuditCommand {
 pub fn run(command: AuditCommand, global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
     match command {
         AuditCommand::Verify(options) => verify::run(&options, global, screen),
+        AuditCommand::Tail(options) => log::run(&options, global, screen),
         AuditCommand::Export(options) => bundle::run(&options, global, screen),
         AuditCommand::Pin(options) => pin::run(&options, global, screen),
         AuditCommand::Mirror(options) => pin::mirror(&options, global, screen),

@@ -405,3 +405,34 @@ fn a_witness_does_not_wait_for_ever_for_a_request_that_does_not_arrive() {
     stream.read_exact(&mut answer).unwrap();
     assert_eq!(&answer, b"HTTP/1.1 408");
 }
+
+#[test]
+fn entries_are_exported_to_a_file_and_the_last_are_shown() {
+    let (terminal, _) = Terminal::with_store();
+    let session = terminal.session();
+    for (tool, cost) in [("search", "1.10"), ("=mail", "0")] {
+        let log = ["call", "log-action", "--session-id", &session, "--tool", tool, "--action", "x", "--cost-usd", cost];
+        terminal.done(&log);
+    }
+    let path = |name: &str| terminal.folder.path().join(name).to_str().unwrap().to_owned();
+    let (jsonl, csv) = (path("a.jsonl"), path("a.csv"));
+    let written = terminal.done(&["audit", "export", "--format", "jsonl", "--out", &jsonl, "--json"]).json();
+    let text = std::fs::read_to_string(&jsonl).unwrap();
+    assert_eq!(written["entries"], text.lines().count() - 1, "{written}");
+    assert!(text.contains(r#""cost_usd":1.1"#) && text.lines().last().unwrap().contains("manifest"), "{text}");
+    // The form is that of the name; only what is asked for is there.
+    let done = terminal.done(&["audit", "export", "--out", &csv, "--agent", "bot", "--tool", "=mail", "--since", "1h"]);
+    assert!(done.stdout.starts_with(&format!("{csv}: 1 entries, ")), "{done:?}");
+    let text = std::fs::read_to_string(&csv).unwrap();
+    assert!(text.starts_with("entry_id,") && text.lines().count() == 2 && text.contains("'=mail"), "{text}");
+    // A file that is there stays, unless it is to be written over; nothing is left beside it.
+    assert!(terminal.refused(&["audit", "export", "--out", &csv], 1).stderr.contains("--force"));
+    terminal.done(&["audit", "export", "--out", &csv, "--force"]);
+    assert!(!std::path::Path::new(&format!("{csv}.part")).exists());
+    let out = terminal.done(&["audit", "export", "--format", "csv"]).stdout;
+    assert!(out.starts_with("entry_id,") && out.contains("search"), "{out}");
+    terminal.refused(&["audit", "export", "--bundle", &path("b"), "--format", "csv"], 2);
+    terminal.refused(&["audit", "export", "--json"], 2);
+    let tail = terminal.done(&["audit", "tail", "--agent", "bot", "-n", "1"]).stdout;
+    assert!(tail.lines().count() == 2 && tail.contains("=mail"), "{tail}");
+}

@@ -10,6 +10,7 @@ use std::{
 use clap::Args;
 use serde_json::json;
 
+use super::export;
 use crate::{
     crypto::{Checkpoint, Note},
     error::{Code, Error, Result},
@@ -28,27 +29,62 @@ const MAX_OPENING_BYTES: usize = 1024 * 1024;
 
 #[derive(Args)]
 pub struct ExportOptions {
-    /// The file to write. It holds the details of every entry: keep it as you keep the store.
+    /// How entries are written. Default: by the name of the file, else jsonl.
+    #[arg(long, value_name = "FORMAT", value_parser = ["jsonl", "csv"], conflicts_with = "bundle")]
+    pub format: Option<String>,
+    /// The file to write entries to. Default: standard output.
+    #[arg(long, value_name = "FILE", conflicts_with = "bundle")]
+    pub out: Option<PathBuf>,
+    /// The file to write a bundle to: the whole log with its proofs. It holds the details of every entry: keep it as you
+    /// keep the store.
     #[arg(long, value_name = "FILE")]
-    bundle: PathBuf,
+    bundle: Option<PathBuf>,
+    /// Only this agent's entries.
+    #[arg(long, value_name = "AGENT", conflicts_with = "bundle")]
+    pub agent: Option<String>,
+    /// Only this session's entries.
+    #[arg(long, value_name = "SESSION", conflicts_with = "bundle")]
+    pub session: Option<String>,
+    /// Only entries of this tool.
+    #[arg(long, value_name = "TOOL", conflicts_with = "bundle")]
+    pub tool: Option<String>,
+    /// Only entries since then: a date, a date-time, or how long ago, such as 30d.
+    #[arg(long, value_name = "TIME", conflicts_with = "bundle")]
+    pub since: Option<String>,
+    /// Only entries before then, in the same forms.
+    #[arg(long, value_name = "TIME", conflicts_with = "bundle")]
+    pub until: Option<String>,
+    /// Only flagged entries.
+    #[arg(long, conflicts_with = "bundle")]
+    pub flagged: bool,
     /// Write over a file that is there.
     #[arg(long)]
-    force: bool,
+    pub force: bool,
+}
+
+/// Refuses a file that is there, unless it is to be written over.
+pub fn require_free(field: &str, path: &Path, force: bool) -> Result<()> {
+    if path.exists() && !force {
+        let message = format!("{} exists already: name another file, or give --force", path.display());
+        return Err(Error::new(Code::Conflict, message).field(field));
+    }
+    Ok(())
 }
 
 pub fn run(options: &ExportOptions, global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
-    if options.bundle.exists() && !options.force {
-        let message = format!("{} exists already: name another file, or give --force", options.bundle.display());
-        return Err(Error::new(Code::Conflict, message).field("bundle").into());
-    }
+    let Some(bundle) = &options.bundle else {
+        export::run(options, &Target::open(global)?, screen)?;
+        return Ok(ExitCode::SUCCESS);
+    };
+    require_free("bundle", bundle, options.force)?;
     let target = Target::open(global)?;
     // Under another name until it is whole, so that nobody takes a part for the whole.
-    let part = beside(&options.bundle, ".part");
+    let part = beside(bundle, ".part");
     let unfinished = Unfinished::new(part.clone());
     let bytes = write(&target, &part, screen)?;
-    put(&part, &options.bundle, options.force).map_err(|error| unusable(&options.bundle, &error))?;
+    put(&part, bundle, options.force).map_err(|error| unusable("bundle", bundle, &error))?;
     unfinished.keep();
-    let path = options.bundle.display().to_string();
+    let path = bundle.display().to_string();
     if screen.json {
         line(&json!({"bundle": path, "bytes": bytes}).to_string())?;
     } else {
@@ -58,7 +94,7 @@ pub fn run(options: &ExportOptions, global: &GlobalOptions, screen: Screen) -> R
 }
 
 /// Gives the file its name. Without force a file that is there stays, also one that has come meanwhile.
-fn put(part: &Path, name: &Path, force: bool) -> std::io::Result<()> {
+pub fn put(part: &Path, name: &Path, force: bool) -> std::io::Result<()> {
     if force {
         return fs::rename(part, name);
     }
@@ -78,8 +114,9 @@ pub fn beside(path: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
-fn unusable(path: &Path, error: &std::io::Error) -> Error {
-    Error::new(Code::InvalidArgument, format!("{} cannot be written: {error}", path.display())).field("bundle")
+/// A file that cannot be written.
+pub fn unusable(field: &str, path: &Path, error: &std::io::Error) -> Error {
+    Error::new(Code::InvalidArgument, format!("{} cannot be written: {error}", path.display())).field(field)
 }
 
 /// How many lines of a bundle have come, and how many entries its first line says that there are.
@@ -118,15 +155,15 @@ fn write(target: &Target, path: &Path, screen: Screen) -> Result<u64> {
     open.write(true).create(true).truncate(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut open, 0o600);
-    let mut out = BufWriter::new(open.open(path).map_err(|error| unusable(path, &error))?);
+    let mut out = BufWriter::new(open.open(path).map_err(|error| unusable("bundle", path, &error))?);
     let (mut bytes, mut extent, progress) = (0, Extent::new(), Progress::new(screen, "exporting", Unit::Count));
     target.stream("exportBundle", "{}", &mut |piece| {
         bytes += piece.len() as u64;
         extent.follow(piece);
         progress.at(extent.lines, extent.entries);
-        out.write_all(piece).map_err(|error| unusable(path, &error))
+        out.write_all(piece).map_err(|error| unusable("bundle", path, &error))
     })?;
-    let file = out.into_inner().map_err(|error| unusable(path, error.error()))?;
-    file.sync_all().map_err(|error| unusable(path, &error))?;
+    let file = out.into_inner().map_err(|error| unusable("bundle", path, error.error()))?;
+    file.sync_all().map_err(|error| unusable("bundle", path, &error))?;
     Ok(bytes)
 }

@@ -12,6 +12,7 @@ use serde_json::json;
 
 use super::super::{
     GlobalOptions, Screen, Stop,
+    log::time,
     output::{line, note},
     progress::{Progress, Unit},
     target::Target,
@@ -20,7 +21,8 @@ use crate::error::{Code, Error};
 
 #[derive(Args)]
 pub struct EvidenceOptions {
-    /// Where the period begins: a date, a date-time or Unix seconds. Default: 90 days before its end.
+    /// Where the period begins: a date, a date-time, Unix seconds, or how long ago, such as 90d. Default: 90 days
+    /// before its end.
     #[arg(long, value_name = "TIME")]
     since: Option<String>,
     /// Where it ends; not included. Default: now.
@@ -50,7 +52,10 @@ pub fn run(options: &EvidenceOptions, global: &GlobalOptions, screen: Screen) ->
     if screen.json && format != "json" && options.out.is_none() {
         return Err(Error::invalid("format", "--json writes JSON: name a file with --out for another format").into());
     }
-    let input = json!({"since": options.since, "until": options.until, "format": format}).to_string();
+    let input = json!({
+        "since": options.since.as_deref().map(time), "until": options.until.as_deref().map(time), "format": format,
+    })
+    .to_string();
     let mut pack = Vec::new();
     let target = Target::open(global)?;
     let progress = Progress::new(screen, "making the pack", Unit::Unknown);
