@@ -9,6 +9,7 @@ mod audit;
 mod backup;
 mod call;
 mod compliance;
+mod config;
 mod dashboard;
 mod doctor;
 mod erase;
@@ -28,6 +29,7 @@ mod progress;
 mod prompt;
 mod rekey;
 mod restore;
+mod retention;
 mod secrets;
 mod sessions;
 mod spend;
@@ -184,6 +186,9 @@ enum Command {
     /// Erase everything about one agent or one session; every proof of the log still holds.
     #[command(after_help = erase::HELP)]
     Erase(erase::EraseOptions),
+    /// Say how long the details of log entries are kept: show, set, runs, prune.
+    #[command(after_help = "Examples:\n  haldir retention\n  haldir retention set 90d")]
+    Retention(retention::RetentionOptions),
     /// Count the calls of a month.
     #[command(after_help = "Example:\n  haldir usage --month 2026-11")]
     Usage(figures::UsageOptions),
@@ -205,6 +210,9 @@ enum Command {
     /// Check the local installation: one line per check, and how to mend what is wrong.
     #[command(after_help = doctor::HELP)]
     Doctor,
+    /// Show the settings of both programs, and where each comes from.
+    #[command(subcommand, after_help = "Example:\n  haldir config show")]
+    Config(config::ConfigCommand),
     /// Copy the local store while it is in use, and verify the copy.
     #[command(after_help = backup::HELP)]
     Backup(backup::BackupOptions),
@@ -322,6 +330,7 @@ fn execute(cli: Cli) -> Result<ExitCode, Stop> {
         Command::Sessions(command) => sessions::run(&command, &global, screen),
         Command::Stop(options) => stop::run(&options, &global, screen),
         Command::Erase(options) => erase::run(&options, &global, screen),
+        Command::Retention(options) => retention::run(&options, &global, screen),
         Command::Usage(options) => figures::usage(&options, &global, screen),
         Command::Overview => figures::overview(&global, screen),
         Command::Dashboard(options) => dashboard::run(&options, &global, screen),
@@ -329,6 +338,7 @@ fn execute(cli: Cli) -> Result<ExitCode, Stop> {
         Command::Policy(command) => policy::run(&command, &global, screen),
         Command::Tenants(command) => tenants::run(&command, &global, screen),
         Command::Doctor => doctor::run(&global, screen),
+        Command::Config(command) => config::run(&command, &global, screen),
         Command::Backup(options) => backup::run(&options, &global, screen),
         Command::Restore(options) => restore::run(&options, &global, screen),
         Command::Rekey => rekey::run(&global, screen),

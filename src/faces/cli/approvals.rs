@@ -2,6 +2,7 @@
 
 mod decide;
 mod list;
+mod rules;
 mod show;
 
 use std::process::ExitCode;
@@ -32,6 +33,11 @@ pub enum ApprovalsCommand {
         after_help = "Example:\n  haldir approvals deny apr_3kHhR1oEwJrN8qT0vYb6Zg \\\n    --note 'use the cheaper plan'"
     )]
     Deny(decide::DecisionOptions),
+    /// Say what needs an approval: list, add, delete rules.
+    #[command(
+        after_help = "Examples:\n  haldir approvals rules\n  haldir approvals rules add spend_over --threshold 100"
+    )]
+    Rules(rules::RulesOptions),
 }
 
 pub fn run(command: &ApprovalsCommand, global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
@@ -40,5 +46,9 @@ pub fn run(command: &ApprovalsCommand, global: &GlobalOptions, screen: Screen) -
         ApprovalsCommand::Show(options) => show::run(options, global, screen),
         ApprovalsCommand::Approve(options) => decide::approve(options, global, screen),
         ApprovalsCommand::Deny(options) => decide::deny(options, global, screen),
+        ApprovalsCommand::Rules(options) => {
+            rules::run(options, global, screen)?;
+            Ok(ExitCode::SUCCESS)
+        }
     }
 }
