@@ -14,6 +14,7 @@ mod dashboard;
 mod doctor;
 mod erase;
 mod figures;
+mod init;
 mod interruption;
 mod keys;
 mod local;
@@ -225,6 +226,9 @@ enum Command {
     /// Show, apply and verify the migrations of the local store.
     #[command(subcommand, after_help = "Example:\n  haldir migrate status")]
     Migrate(migrate::MigrateCommand),
+    /// Write a folder with what a server of your own needs: settings, systemd, compose, reverse proxies.
+    #[command(after_help = init::HELP)]
+    Init(init::InitOptions),
     /// Put haldir in front of every server that an MCP client starts, and take it away again.
     #[command(after_help = wrap_config::HELP)]
     WrapConfig(wrap_config::WrapConfigOptions),
@@ -304,6 +308,7 @@ fn execute(cli: Cli) -> Result<ExitCode, Stop> {
             | Command::Restore(_)
             | Command::Rekey
             | Command::WrapConfig(_)
+            | Command::Init(_)
             | Command::Completions(_)
             | Command::Man(_)
             | Command::Demo(_)
@@ -342,6 +347,7 @@ fn execute(cli: Cli) -> Result<ExitCode, Stop> {
         Command::Backup(options) => backup::run(&options, &global, screen),
         Command::Restore(options) => restore::run(&options, &global, screen),
         Command::Rekey => rekey::run(&global, screen),
+        Command::Init(options) => init::run(&options, screen),
         Command::Migrate(command) => migrate::run(&command, &global, screen),
         Command::Completions(options) => manual::completions(&options, screen),
         Command::Man(options) => manual::man(&options, screen),

@@ -8,6 +8,7 @@ mod config;
 mod health;
 mod help;
 mod history;
+mod init;
 mod keys;
 mod profiles;
 mod rules;

@@ -1,0 +1,186 @@
+//! `haldir init`: a folder with what a server of one's own needs.
+
+use std::{
+    fs::{self, OpenOptions},
+    io::{self, Write},
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use clap::Args;
+use serde_json::json;
+use zeroize::Zeroizing;
+
+use super::{
+    Screen, Stop,
+    output::{line, note},
+    unfinished::Unfinished,
+};
+use crate::{
+    config::address::parse_public_url,
+    crypto,
+    error::{Code, Error, Result},
+};
+
+pub const HELP: &str = "\
+It writes haldir.toml and haldir.env (settings; the second holds a secret, and \
+only you may read it), haldir.service (systemd), compose.yaml (Docker, with Caddy \
+for TLS), Caddyfile and nginx.conf (reverse proxies as event streams need them), \
+and START.md, which says what to do with them. A folder that is not empty is left \
+as it is.
+
+Examples:
+  haldir init haldir-server
+  haldir init haldir-server --public-url https://haldir.example.com";
+
+/// Where programs of the machine's own are, unless haldir is installed elsewhere in the system.
+const PROGRAMS: &str = "/usr/local/bin";
+/// Where a service without a home may start programs from.
+const SYSTEM: [&str; 2] = ["/usr/", "/opt/"];
+/// The settings file, without what its first lines say of its place.
+const CONFIG: &str = include_str!("../../../examples/haldir.toml");
+const CONFIG_HEAD: &str = "\
+# The config file of haldir, with every setting at its default. A setting that is left out keeps its default. An unknown one is an
+# error, so that a spelling mistake is noticed.
+
+";
+/// Where its settings begin.
+const CONFIG_BEGINS: &str = "# When an entry of the audit log is flagged";
+
+/// The other files: their names, their texts, and whether only their owner may read them.
+const FILES: [(&str, &str, bool); 7] = [
+    ("haldir.env", include_str!("../../../templates/selfhost/haldir.env"), true),
+    ("haldir.service", include_str!("../../../templates/selfhost/haldir.service"), false),
+    ("compose.yaml", include_str!("../../../templates/selfhost/compose.yaml"), false),
+    ("Caddyfile", include_str!("../../../templates/selfhost/Caddyfile"), false),
+    ("nginx.conf", include_str!("../../../templates/selfhost/nginx.conf"), false),
+    ("START.md", include_str!("../../../templates/selfhost/START.md"), false),
+    (".gitignore", include_str!("../../../templates/selfhost/gitignore"), false),
+];
+
+#[derive(Args)]
+pub struct InitOptions {
+    /// The folder to write; it is made, or is there and empty.
+    #[arg(value_name = "FOLDER")]
+    folder: PathBuf,
+    /// Where clients will reach the server.
+    #[arg(long, value_name = "URL", default_value = "https://localhost", value_parser = parse_public_url)]
+    public_url: String,
+}
+
+/// What stands in the files in place of the words between at signs.
+struct Values {
+    folder: String,
+    host: String,
+    name: String,
+    program: String,
+    programs: String,
+    public_url: String,
+    token: Zeroizing<String>,
+}
+
+impl Values {
+    fn new(options: &InitOptions, folder: &Path) -> Result<Self> {
+        let unusable = |what: &str| Error::invalid("folder", format!("{}: {what}", folder.display()));
+        let folder_text = folder.to_str().ok_or_else(|| unusable("systemd takes a path that is UTF-8 only"))?;
+        // In a unit, a blank parts two values and a percent sign begins a specifier.
+        let is_plain =
+            |c: char| !c.is_whitespace() && !c.is_control() && !matches!(c, '%' | '"' | '\'' | '\\' | '$' | ':');
+        if !folder_text.chars().all(is_plain) {
+            return Err(unusable("choose a path without blanks, quotes, colons, % and $: a unit of systemd names it"));
+        }
+        let is_safe = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '\'' | '\\' | '$' | '{' | '}' | ';' | '`');
+        if !options.public_url.chars().all(is_safe) {
+            return Err(Error::invalid(
+                "public-url",
+                "write the address without blanks and quotes: settings hold it as it is",
+            ));
+        }
+        let url: http::Uri = options.public_url.parse().map_err(|_| Error::invalid("public-url", "is no address"))?;
+        let name = url.host().unwrap_or_default().to_owned();
+        // With its scheme and port, as Caddy has a site's address: http:// keeps it from ending TLS.
+        let authority = url.authority().map_or_else(|| name.clone(), ToString::to_string);
+        let host = if url.scheme_str() == Some("http") { format!("http://{authority}") } else { authority };
+        let own = std::env::current_exe().map_err(Error::internal)?;
+        let programs = own
+            .parent()
+            .and_then(Path::to_str)
+            .filter(|folder| SYSTEM.iter().any(|system| folder.starts_with(system)) && folder.chars().all(is_plain));
+        let programs = programs.unwrap_or(PROGRAMS).to_owned();
+        Ok(Self {
+            folder: folder_text.to_owned(),
+            host,
+            name,
+            program: format!("{programs}/haldir-mcp"),
+            programs,
+            public_url: options.public_url.clone(),
+            token: Zeroizing::new(crypto::token::<24>("").map_err(Error::internal)?),
+        })
+    }
+
+    fn fill(&self, text: &str) -> Zeroizing<String> {
+        let plain = text
+            .replace("@FOLDER@", &self.folder)
+            .replace("@HOST@", &self.host)
+            .replace("@NAME@", &self.name)
+            .replace("@PROGRAM@", &self.program)
+            .replace("@BIN@", &self.programs)
+            .replace("@PUBLIC_URL@", &self.public_url);
+        Zeroizing::new(plain.replace("@TOKEN@", &self.token))
+    }
+}
+
+pub fn run(options: &InitOptions, screen: Screen) -> Result<ExitCode, Stop> {
+    let given = &options.folder;
+    let bad = |error: &io::Error| {
+        Error::new(Code::InvalidArgument, format!("{} cannot be written: {error}", given.display())).field("folder")
+    };
+    let is_new = match fs::read_dir(given).map(|mut entries| entries.next().is_none()) {
+        Ok(false) => {
+            let message = format!("{} is not empty: name a new folder, or an empty one", given.display());
+            return Err(Error::new(Code::Conflict, message).field("folder").into());
+        }
+        Ok(true) => false,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => true,
+        Err(error) => return Err(bad(&error).into()),
+    };
+    // Before anything is made: the path stands in files.
+    let absolute = std::path::absolute(given).map_err(|error| bad(&error))?;
+    let values = Values::new(options, &absolute)?;
+    let mut unfinished = Vec::new();
+    if is_new {
+        fs::create_dir_all(given).map_err(|error| bad(&error))?;
+        unfinished.push(Unfinished::new(given.clone()));
+    }
+    let config = CONFIG.find(CONFIG_BEGINS).and_then(|begins| CONFIG.get(begins..)).unwrap_or(CONFIG);
+    let config = [CONFIG_HEAD, config].concat();
+    let files = FILES.into_iter().chain([("haldir.toml", config.as_str(), false)]);
+    let mut names = Vec::new();
+    for (name, text, is_secret) in files {
+        let path = given.join(name);
+        write(&path, &values.fill(text), is_secret).map_err(|error| bad(&error))?;
+        unfinished.push(Unfinished::new(path));
+        names.push(name);
+    }
+    unfinished.into_iter().for_each(Unfinished::keep);
+    if screen.json {
+        line(&json!({"folder": absolute, "public_url": options.public_url, "files": names}).to_string())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    line(&format!("wrote {} files to {}", names.len(), given.display()))?;
+    note(&format!("{} says how to start the server.", given.join("START.md").display()));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Writes a file that is not there yet.
+fn write(path: &Path, text: &str, is_secret: bool) -> io::Result<()> {
+    let mut open = OpenOptions::new();
+    open.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut open, if is_secret { 0o600 } else { 0o644 });
+    #[cfg(not(unix))]
+    let _ = is_secret;
+    let mut file = open.open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
+}
