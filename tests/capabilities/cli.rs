@@ -14,6 +14,7 @@ mod profiles;
 mod rules;
 mod screen;
 mod settings;
+mod snapshots;
 mod store;
 mod upstreams;
 mod vault;
