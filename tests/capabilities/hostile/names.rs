@@ -14,6 +14,7 @@ use crate::{
     proxy::{add_policy, entries, register},
     support::{
         HeldPort, Process, json,
+        odd_upstream::{OddUpstream, said_events},
         program::upstream_program,
         until,
         upstream::{Behaviour, Upstream, described, tool},
@@ -201,6 +202,50 @@ fn a_secret_that_comes_back_in_pieces_is_seen_on_no_way() {
             }
         }
     }
+}
+
+#[test]
+fn a_secret_that_comes_back_over_the_members_of_an_answer_and_over_messages_is_seen_on_no_way() {
+    let upstream = OddUpstream::new();
+    let front = Front::to_url(|operator| register_at(operator, "up", &upstream.url()));
+    let secret = json!({"name": "token", "value": "tok-12345678-end", "upstreams": ["up"], "disclosure": "inject",
+        "scope_required": "execute"});
+    assert_eq!(front.operator.post("/v1/secrets", &secret).status, 201);
+    let content = |text: &str| json!([{"type": "text", "text": text}]);
+    let (first, second) = ("it is tok-1234", "5678-end and more");
+    for (what, note, outcome) in [
+        ("content", None, json!({"result": {"content": content(first), "structuredContent": {"x": {"y": second}}}})),
+        ("structured", None, json!({"result": {"content": content(second), "structuredContent": {"x": [first]}}})),
+        ("members", None, json!({"result": {"content": [], "structuredContent": {"x": first, "y": second}}})),
+        ("error", None, json!({"error": {"code": -32_000, "message": first, "data": {"detail": second}}})),
+        ("log", Some(first), json!({"result": {"content": content(second)}})),
+        ("log of an error", Some(first), json!({"error": {"code": -32_000, "message": second}})),
+    ] {
+        let is_error = outcome.get("error").is_some();
+        upstream.say(move |_, message| {
+            (message["method"] == "tools/call").then(|| answer_of(&outcome, note, &message["id"]))
+        });
+        for way in front.ways() {
+            let told = front.call(way, "echo", &json!({"text": "{{secret:token}}"}));
+            // Where the client hears no log messages, it has one half alone.
+            let has_both = note.is_none() || way == Way::Own;
+            assert!(!has_both || !told.contains("5678-end"), "{what}, {way:?}: {told}");
+            // Nor has it the data of an error by REST.
+            assert!(!has_both || is_error || told.contains("redacted"), "{what}, {way:?}: {told}");
+        }
+    }
+}
+
+/// An answer to the request of this id, and a log message before it.
+fn answer_of(outcome: &Value, note: Option<&str>, id: &Value) -> Vec<u8> {
+    let mut answer = outcome.clone();
+    (answer["jsonrpc"], answer["id"]) = ("2.0".into(), id.clone());
+    let note = note.map(|text| {
+        let note = json!({"jsonrpc": "2.0", "method": "notifications/message",
+            "params": {"level": "error", "data": text}});
+        format!("data: {note}\n\n")
+    });
+    said_events(&format!("{}data: {answer}\n\n", note.unwrap_or_default()))
 }
 
 #[test]
