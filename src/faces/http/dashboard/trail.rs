@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// Entries that are read for a page of events.
-const ENTRIES: usize = 100;
+const ENTRIES: usize = 60;
 
 /// Which events are shown.
 #[derive(Default)]

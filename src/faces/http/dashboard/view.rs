@@ -7,8 +7,10 @@ use serde_json::Value;
 
 use crate::model::{Money, UnixMicros, visible::visible};
 
-/// Characters of a text beside others, such as a name in a table.
-const MAX_INLINE_CHARS: usize = 160;
+/// Characters of a text beside others, such as a reason in a table.
+const MAX_INLINE_CHARS: usize = 300;
+/// Characters of an identifier, or of arguments in a table.
+const MAX_CODE_CHARS: usize = 160;
 /// Characters of a text with a place of its own, such as the arguments of a call.
 const MAX_BLOCK_CHARS: usize = 20_000;
 
@@ -277,7 +279,7 @@ pub fn text(text: impl AsRef<str>) -> Vec<Inline> {
 
 /// An identifier.
 pub fn code(text: impl AsRef<str>) -> Vec<Inline> {
-    vec![Inline::Code(shown(text.as_ref()))]
+    vec![Inline::Code(cut(text.as_ref(), MAX_CODE_CHARS))]
 }
 
 /// A word with a colour.
@@ -393,7 +395,7 @@ mod tests {
     #[test]
     fn long_and_invisible_text_is_cut_and_shown() {
         assert_eq!(shown("a\u{202e}b\u{1b}[31m"), r"a\u{202e}b\u{1b}[31m");
-        assert_eq!(shown(&"x".repeat(200)), "x".repeat(MAX_INLINE_CHARS) + "…");
+        assert_eq!(shown(&"x".repeat(400)), "x".repeat(MAX_INLINE_CHARS) + "…");
         assert_eq!(lines("one\ntwo\u{7}"), "one\ntwo\\u{7}");
     }
 
