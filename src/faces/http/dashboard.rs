@@ -86,18 +86,6 @@ impl Frame {
     fn menu(current: &str) -> Vec<(String, &'static str, bool)> {
         MENU.iter().map(|(path, name)| (format!("{PATH}{path}"), *name, *path == current)).collect()
     }
-
-    fn style(&self) -> &'static str {
-        assets::STYLE.path()
-    }
-
-    fn icon(&self) -> &'static str {
-        assets::ICON.path()
-    }
-
-    fn script(&self) -> &'static str {
-        assets::SCRIPT.path()
-    }
 }
 
 /// The routes, and the headers of all their answers.
@@ -156,7 +144,8 @@ pub fn has(path: &str) -> bool {
 
 /// A page as an answer.
 fn rendered(status: StatusCode, frame: &Frame, page: &view::Page) -> Response {
-    let html = view::Rendered { frame, page }.render();
+    let (style, script, icon) = (assets::STYLE.path(), assets::SCRIPT.path(), assets::ICON.path());
+    let html = view::Rendered { frame, page, style, script, icon }.render();
     let (status, html) = match html {
         Ok(html) => (status, html),
         Err(error) => {

@@ -145,7 +145,8 @@ async fn listed(viewer: &Viewer, query: &str) -> Result<Page> {
         ]
     };
     let rows = agents.iter().map(agent_row).collect();
-    let summary = Table::new(&["Agent", "Open sessions", "Logged", "Actions", ""], rows, "No agent has had a session.");
+    let summary =
+        Table::part(&["Agent", "Open sessions", "Logged", "Actions", ""], rows, "No agent has had a session.");
     let rows = found.sessions.iter().map(|session| row(viewer, session, "/dashboard/agents")).collect();
     let next = found.next_cursor.map(|cursor| format!("/dashboard/agents{}", query_of(&[("cursor", &cursor)])));
     let table = Part::Table(Table { header: HEADER.to_vec(), rows, empty: "There is no session.", next });
@@ -182,7 +183,7 @@ async fn shown(viewer: &Viewer, agent: &str) -> Result<Page> {
     match viewer.read_if_open::<Sessions>("listSessions", json!({"agent_id": agent, "limit": SESSIONS})).await? {
         Some(found) => {
             let rows = found.sessions.iter().map(|session| row(viewer, session, &here)).collect();
-            let table = Table::new(&HEADER, rows, "This agent has no session.");
+            let table = Table::part(&HEADER, rows, "This agent has no session.");
             sections.push(Section::live("sessions", "Sessions", vec![table]));
         }
         None => sections.push(viewer.closed("sessions", "Sessions", "listSessions")),
@@ -231,7 +232,7 @@ async fn session_page(viewer: &Viewer, id: &str) -> Result<Page> {
     let mut sections = vec![Section::live("session", "Session", parts)];
     if let Some(below) = viewer.read_if_open::<Below>("listDescendants", json!({"session_id": id})).await? {
         let rows = below.descendants.iter().map(|session| row(viewer, session, &here)).collect();
-        let mut parts = vec![Table::new(&HEADER, rows, "It has delegated to no session.")];
+        let mut parts = vec![Table::part(&HEADER, rows, "It has delegated to no session.")];
         if below.truncated {
             parts.push(Part::Text(text("There are more than are shown.")));
         }

@@ -114,7 +114,7 @@ async fn listed(viewer: &Viewer) -> Result<Page> {
     let waiting = match viewer.read_if_open::<Pending>("listPendingApprovals", json!({"limit": REQUESTS})).await? {
         Some(pending) => {
             let rows = pending.requests.iter().map(|request| row(viewer, request)).collect();
-            let mut parts = vec![Table::new(&HEADER, rows, "No request waits for a decision.")];
+            let mut parts = vec![Table::part(&HEADER, rows, "No request waits for a decision.")];
             if pending.next_cursor.is_some() {
                 parts.push(Part::Text(text(format!("Only the newest {REQUESTS} are shown."))));
             }
@@ -144,7 +144,7 @@ fn rules_section(rules: &[Rule]) -> Section {
     };
     let rows = rules.iter().map(row).collect();
     let table =
-        Table::new(&["Needs an approval", "Decided by", "Made by", ""], rows, "No rule: nothing needs an approval.");
+        Table::part(&["Needs an approval", "Decided by", "Made by", ""], rows, "No rule: nothing needs an approval.");
     let add = Form::button("addApprovalRule", "Add rule", &[], "/dashboard/approvals").with(vec![
         Field::new(
             "type",

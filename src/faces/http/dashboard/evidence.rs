@@ -20,7 +20,8 @@ const HERE: &str = "/dashboard/evidence";
 
 #[derive(Deserialize)]
 struct Score {
-    score: i64,
+    #[serde(rename = "score")]
+    of_hundred: i64,
     passing: i64,
     total: i64,
     criteria: Vec<Criterion>,
@@ -86,8 +87,8 @@ fn score(found: &Score) -> Section {
         ]
     };
     let header = ["Control", "What it asks", "State", "Why", "How to mend it"];
-    let says = format!("{} of 100: {} of {} criteria pass.", found.score, found.passing, found.total);
-    let table = Table::new(&header, found.criteria.iter().map(row).collect(), "");
+    let says = format!("{} of 100: {} of {} criteria pass.", found.of_hundred, found.passing, found.total);
+    let table = Table::part(&header, found.criteria.iter().map(row).collect(), "");
     Section::new("score", "Score", vec![Part::Text(text(says)), table])
 }
 
@@ -120,7 +121,7 @@ fn schedules(schedules: &[Schedule]) -> Section {
         ]
     };
     let header = ["Name", "Cadence", "Delivered to", "Next", "Last run", ""];
-    let table = Table::new(&header, schedules.iter().map(row).collect(), "No schedule.");
+    let table = Table::part(&header, schedules.iter().map(row).collect(), "No schedule.");
     let add = Form::button("createComplianceSchedule", "Add schedule", &[], HERE).with(vec![
         Field::new("name", "Name", Input::Line, "").required(),
         Field::new("cadence", "Cadence", Input::Choice(&["monthly", "quarterly", "weekly", "daily"]), ""),

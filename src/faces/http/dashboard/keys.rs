@@ -89,7 +89,7 @@ fn keys(found: &Keys) -> Section {
         ]
     };
     let header = ["Key", "Name", "Role, tier", "Scopes", "Ceilings", "Made", "Last used", "Expires", ""];
-    let mut parts = vec![Table::new(&header, found.keys.iter().map(row).collect(), "There is no API key.")];
+    let mut parts = vec![Table::part(&header, found.keys.iter().map(row).collect(), "There is no API key.")];
     if found.next_cursor.is_some() {
         parts.push(Part::Text(text(format!("Only the newest {LISTED} are shown."))));
     }
@@ -111,7 +111,7 @@ fn secrets(viewer: &Viewer, found: &Secrets) -> Section {
             .after("Calls that name this secret are refused from now on.");
         vec![code(name), if viewer.may("deleteSecret") { button(delete) } else { text("") }]
     };
-    let table = Table::new(&["Name", ""], found.secrets.iter().map(row).collect(), "No secret is stored.");
+    let table = Table::part(&["Name", ""], found.secrets.iter().map(row).collect(), "No secret is stored.");
     let mut parts = vec![Part::Text(text("Values are sealed, and shown nowhere here.")), table];
     if found.next_cursor.is_some() {
         parts.push(Part::Text(text(format!("Only the first {LISTED} are shown."))));

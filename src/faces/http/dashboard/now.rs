@@ -40,7 +40,8 @@ struct Usage {
 struct Sessions {
     active_count: i64,
     agents_active: i64,
-    sessions: Vec<Session>,
+    #[serde(rename = "sessions")]
+    newest: Vec<Session>,
 }
 
 #[derive(Deserialize)]
@@ -113,7 +114,7 @@ async fn sections(viewer: &Viewer) -> Result<Vec<Section>> {
 
 fn waiting(viewer: &Viewer, requests: &[Request]) -> Section {
     let rows = requests.iter().map(|request| approvals::row(viewer, request)).collect();
-    let table = Table::new(&approvals::HEADER, rows, "No request waits for a decision.");
+    let table = Table::part(&approvals::HEADER, rows, "No request waits for a decision.");
     Section::live("waiting", format!("Waiting for a decision ({})", requests.len()), vec![table])
 }
 
@@ -128,10 +129,10 @@ fn agents(viewer: &Viewer, overview: &Overview) -> Section {
             if viewer.may("stopAgent") { button(stop_agent(&session.agent_id, "/dashboard")) } else { text("") },
         ]
     };
-    let rows = sessions.sessions.iter().take(SESSIONS).map(row).collect();
+    let rows = sessions.newest.iter().take(SESSIONS).map(row).collect();
     let header = ["Agent", "Session", "Budget", "Scopes", ""];
     let count = format!("{} open sessions of {} agents.", sessions.active_count, sessions.agents_active);
-    let parts = vec![Part::Text(text(count)), Table::new(&header, rows, "No agent has an open session.")];
+    let parts = vec![Part::Text(text(count)), Table::part(&header, rows, "No agent has an open session.")];
     Section::live("agents", "Agents at work", parts)
 }
 

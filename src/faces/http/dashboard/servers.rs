@@ -49,7 +49,8 @@ struct Tools {
 struct Tool {
     full_name: String,
     upstream: String,
-    tool: String,
+    #[serde(rename = "tool")]
+    name: String,
     state: String,
     description: String,
     definition: Value,
@@ -112,7 +113,7 @@ fn servers(viewer: &Viewer, upstreams: &BTreeMap<String, Upstream>) -> Section {
     };
     let rows = upstreams.iter().map(row).collect();
     let header = ["Name", "Address", "Health", "Tools", "Calls", "Latency", ""];
-    let mut parts = vec![Table::new(&header, rows, "No upstream server is registered.")];
+    let mut parts = vec![Table::part(&header, rows, "No upstream server is registered.")];
     if viewer.may("registerUpstream") {
         let fields = vec![
             Field::new("name", "Name", Input::Line, "github").required(),
@@ -136,7 +137,7 @@ fn changes(viewer: &Viewer, changed: &[&Tool]) -> Section {
             parts.push(Part::Difference(difference(&laid_out(&tool.definition), &laid_out(&tool.offered))));
         }
         if viewer.may("acceptTools") {
-            let values = [("name", tool.upstream.as_str()), ("tool", tool.tool.as_str())];
+            let values = [("name", tool.upstream.as_str()), ("tool", tool.name.as_str())];
             let accept = Form::button("acceptTools", "Accept the new definition", &values, "/dashboard/servers")
                 .after("Agents and their models see the new definition from now on, and can call the tool by it.");
             parts.push(Part::Form(accept));
@@ -169,7 +170,7 @@ fn tools(tools: &[Tool]) -> Section {
         ]
     };
     let header = ["Tool", "State", "Labels", "Description", "Warnings", "First seen"];
-    let table = Table::new(&header, tools.iter().map(row).collect(), "No server has offered a tool.");
+    let table = Table::part(&header, tools.iter().map(row).collect(), "No server has offered a tool.");
     Section::new("tools", "Tools", vec![table])
 }
 
@@ -247,7 +248,7 @@ async fn policies_page(viewer: &Viewer) -> Result<Page> {
     let mut sections = vec![Section::new(
         "policies",
         "Policies",
-        vec![Table::new(&header, rows, "No policy: sessions' scopes and budgets alone bound calls.")],
+        vec![Table::part(&header, rows, "No policy: sessions' scopes and budgets alone bound calls.")],
     )];
     if viewer.may("addProxyPolicy") {
         let kinds = Input::Choice(&[

@@ -76,13 +76,11 @@ pub async fn open_link(State(app): State<App>, headers: HeaderMap, uri: Uri) -> 
     let query = input::query(uri.query().unwrap_or_default()).unwrap_or_default();
     let token = query.into_iter().find(|(name, _)| name == "token").map(|(_, token)| Zeroizing::new(token));
     let now = app.shared.haldir.now();
-    match token.and_then(|token| app.shared.signed_in.open_link(&token, now)) {
-        Some(credential) => signed_in(&app, credential, PATH, is_secure(&app, &headers)),
-        None => {
-            let problem = "This link was used already, or is too old: run haldir dashboard again.";
-            form(StatusCode::UNAUTHORIZED, PATH, Some(problem))
-        }
+    if let Some(credential) = token.and_then(|token| app.shared.signed_in.open_link(&token, now)) {
+        return signed_in(&app, credential, PATH, is_secure(&app, &headers));
     }
+    let problem = "This link was used already, or is too old: run haldir dashboard again.";
+    form(StatusCode::UNAUTHORIZED, PATH, Some(problem))
 }
 
 fn signed_in(app: &App, credential: Credential, next: &str, secure: bool) -> Response {

@@ -292,7 +292,7 @@ fn decision(details: &Value) -> Option<Section> {
         ]
     };
     let table =
-        Table::new(&["Step", "Result", "Rule", "What it looked at"], steps.iter().map(row).collect(), "No steps.");
+        Table::part(&["Step", "Result", "Rule", "What it looked at"], steps.iter().map(row).collect(), "No steps.");
     let reason = details["reason"].as_str().map(|reason| Part::Text(text(reason)));
     Some(Section::new("decision", "How it was decided", reason.into_iter().chain([table]).collect()))
 }

@@ -201,7 +201,7 @@ impl Section {
 
 impl Table {
     /// A table without further pages.
-    pub fn new(header: &[&'static str], rows: Vec<Vec<Vec<Inline>>>, empty: &'static str) -> Part {
+    pub fn part(header: &[&'static str], rows: Vec<Vec<Vec<Inline>>>, empty: &'static str) -> Part {
         Part::Table(Self { header: header.to_vec(), rows, empty, next: None })
     }
 }
@@ -261,7 +261,7 @@ impl Field {
 
 impl Tone {
     /// The class of the style sheet.
-    pub fn class(&self) -> &'static str {
+    pub fn class(self) -> &'static str {
         match self {
             Self::Good => "good",
             Self::Warn => "warn",
@@ -386,6 +386,12 @@ pub struct Rendered<'a> {
     pub frame: &'a super::Frame,
     /// The page.
     pub page: &'a Page,
+    /// The path of the style sheet.
+    pub style: &'a str,
+    /// The path of the script.
+    pub script: &'a str,
+    /// The path of the icon.
+    pub icon: &'a str,
 }
 
 #[cfg(test)]

@@ -101,7 +101,7 @@ fn subscriptions(webhooks: &[Webhook]) -> Section {
         ]
     };
     let header = ["Name", "Address", "Events", "State", "Deliveries", ""];
-    let table = Table::new(&header, webhooks.iter().map(row).collect(), "No webhook: nobody is told of events.");
+    let table = Table::part(&header, webhooks.iter().map(row).collect(), "No webhook: nobody is told of events.");
     let add = Form::button("registerWebhook", "Add webhook", &[], HERE).with(vec![
         Field::new("url", "Address", Input::Line, "https://example.com/haldir").required(),
         Field::new("name", "Name", Input::Line, ""),
@@ -130,7 +130,11 @@ fn deliveries(deliveries: &[Delivery]) -> Section {
     };
     let header = ["Time", "Event", "Address", "Attempt", "Answer", "Took"];
     let rows = deliveries.iter().map(row).collect();
-    Section::live("deliveries", "Latest deliveries", vec![Table::new(&header, rows, "Nothing has been delivered yet.")])
+    Section::live(
+        "deliveries",
+        "Latest deliveries",
+        vec![Table::part(&header, rows, "Nothing has been delivered yet.")],
+    )
 }
 
 fn dead_letters(letters: &[DeadLetter]) -> Section {
@@ -149,5 +153,5 @@ fn dead_letters(letters: &[DeadLetter]) -> Section {
     };
     let header = ["Given up", "Event", "Webhook", "Attempts", "Why", ""];
     let rows = letters.iter().map(row).collect();
-    Section::live("dead-letters", "Dead letters", vec![Table::new(&header, rows, "No event was given up.")])
+    Section::live("dead-letters", "Dead letters", vec![Table::part(&header, rows, "No event was given up.")])
 }
