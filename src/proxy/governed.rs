@@ -135,7 +135,7 @@ pub async fn begin_and(cx: &OutwardContext, attempt: Attempt, leave: Option<Leav
                 call,
                 arguments,
                 known,
-                told: Default::default(),
+                told: Mutex::default(),
                 by_result,
                 edited,
                 began,

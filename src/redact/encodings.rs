@@ -206,9 +206,10 @@ fn parts(value: &str) -> Vec<Zeroizing<String>> {
         while let Some(line) = lines.next() {
             // The last line of a key may be short, and is as random as the others.
             let is_last = lines.peek().is_some_and(|next| next.starts_with("-----END"));
-            let (length, least) = match is_last {
-                true => (line.trim_end_matches('=').len(), MIN_ENCODED_BYTES),
-                false => (line.chars().count(), MIN_PART_CHARS),
+            let (length, least) = if is_last {
+                (line.trim_end_matches('=').len(), MIN_ENCODED_BYTES)
+            } else {
+                (line.chars().count(), MIN_PART_CHARS)
             };
             if length >= least && !line.starts_with("-----") {
                 add(line);

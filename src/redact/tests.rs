@@ -111,7 +111,7 @@ fn every_form_of_a_value_is_cut_out() {
         STANDARD.encode(json!(VALUE).to_string().replace('\u{e9}', "\\u00e9")),
         STANDARD.encode(DOT_NET),
         STANDARD.encode(format!("https://user:{percent}@example.com")),
-        inner.bytes().map(|byte| format!("{byte:02x}")).collect(),
+        inner.bytes().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat(),
     ];
     for text in forms {
         for answer in [

@@ -45,13 +45,11 @@ pub async fn body_within(request: Request<Body>, most: usize, payer: Payer<'_>) 
         return Err(too_large(most));
     }
     let announced = announced.and_then(|length| usize::try_from(length).ok());
-    match tokio::time::timeout(BODY_TIMEOUT, received(request.into_body(), most, announced, payer)).await {
-        Ok(received) => received,
-        Err(_) => {
-            let message = format!("the request body did not arrive within {} s", BODY_TIMEOUT.as_secs());
-            Err(Error::new(Code::RequestTimeout, message))
-        }
-    }
+    let received = received(request.into_body(), most, announced, payer);
+    tokio::time::timeout(BODY_TIMEOUT, received).await.unwrap_or_else(|_| {
+        let message = format!("the request body did not arrive within {} s", BODY_TIMEOUT.as_secs());
+        Err(Error::new(Code::RequestTimeout, message))
+    })
 }
 
 fn too_large(most: usize) -> Error {
