@@ -32,7 +32,8 @@ pub struct AgentsOptions {
 /// What an agent's sessions add up to.
 #[derive(Default, Serialize)]
 struct Agent {
-    agent_id: String,
+    #[serde(rename = "agent_id")]
+    name: String,
     active: usize,
     sessions: usize,
     actions: i64,
@@ -59,7 +60,7 @@ impl Agent {
     fn row(&self) -> Vec<String> {
         let (active, sessions) = (self.active.to_string(), self.sessions.to_string());
         let (actions, logged) = (self.actions.to_string(), self.logged_cost_usd.to_string());
-        vec![self.agent_id.clone(), active, sessions, actions, logged, self.newest_session_at.to_rfc3339()]
+        vec![self.name.clone(), active, sessions, actions, logged, self.newest_session_at.to_rfc3339()]
     }
 }
 
@@ -68,7 +69,7 @@ pub fn run(options: &AgentsOptions, global: &GlobalOptions, screen: Screen) -> R
     let mut by_name: BTreeMap<String, Agent> = BTreeMap::new();
     let more = sessions::each(&target, None, &mut |session, _| {
         let agent = by_name.entry(session.agent_id.clone()).or_default();
-        agent.agent_id.clone_from(&session.agent_id);
+        agent.name.clone_from(&session.agent_id);
         agent.add(&session);
         true
     })?;

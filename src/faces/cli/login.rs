@@ -248,14 +248,14 @@ fn use_of(name: &str) -> String {
 pub fn logout(options: &LogoutOptions, global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
     let path = profile::file()?;
     let mut profiles = Profiles::read(&path)?;
-    let named = match &global.profile {
+    let given = match &global.profile {
         Some(name) => Some(name.clone()),
         None => profile::of_environment()?,
     };
     let names = if options.all {
         profiles.all().map(|(name, _)| name.to_owned()).collect()
     } else {
-        vec![named.unwrap_or_else(|| profile::DEFAULT.to_owned())]
+        vec![given.unwrap_or_else(|| profile::DEFAULT.to_owned())]
     };
     let mut removed = Vec::new();
     for name in names {

@@ -190,7 +190,8 @@ impl Profiles {
 fn require_private(path: &Path, file: &File) -> Result<()> {
     use std::os::unix::fs::PermissionsExt;
     let mode = file.metadata().map_or(0, |data| data.permissions().mode() & 0o777);
-    if mode & 0o077 == 0 {
+    let of_others = 0o077;
+    if mode & of_others == 0 {
         return Ok(());
     }
     let message = format!(

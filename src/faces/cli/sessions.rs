@@ -74,7 +74,8 @@ struct Below {
 /// A session as haldir shows it.
 #[derive(Deserialize)]
 pub struct Session {
-    session_id: String,
+    #[serde(rename = "session_id")]
+    id: String,
     /// Whose it is.
     pub agent_id: String,
     scopes: Vec<String>,
@@ -199,7 +200,7 @@ fn list(options: &ListOptions, target: &Target, screen: Screen) -> std::result::
     let row = |session: &Session| {
         let scopes = session.scopes.join(" ");
         let (state, actions) = (session.state(now).to_owned(), session.action_count.to_string());
-        let (id, agent) = (session.session_id.clone(), session.agent_id.clone());
+        let (id, agent) = (session.id.clone(), session.agent_id.clone());
         vec![id, agent, state, scopes, session.spending(), actions, session.ends()]
     };
     let rows: Vec<_> = sessions.iter().map(row).collect();
@@ -237,7 +238,7 @@ fn show(id: &str, target: &Target, screen: Screen) -> std::result::Result<(), St
     ];
     let rows = rows.into_iter().filter(|(_, value)| !value.is_empty());
     let rows: Vec<_> = rows.map(|(name, value)| vec![name.to_owned(), value]).collect();
-    table(&["session", &session.session_id], &rows)
+    table(&["session", &session.id], &rows)
 }
 
 fn tree(id: &str, target: &Target, screen: Screen) -> std::result::Result<(), Stop> {
@@ -260,14 +261,14 @@ fn branch(session: &Session, all: &[Session], depth: usize, now: UnixMicros) -> 
     let text = format!(
         "{}{}  {}  {}  {} USD  {}",
         "  ".repeat(depth),
-        session.session_id,
+        session.id,
         session.agent_id,
         session.state(now),
         session.spending(),
         session.scopes.join(" ")
     );
     line(&printable(&text))?;
-    let children = all.iter().filter(|other| other.parent_session_id == session.session_id);
+    let children = all.iter().filter(|other| other.parent_session_id == session.id);
     children.into_iter().try_for_each(|child| branch(child, all, depth + 1, now))
 }
 

@@ -81,7 +81,8 @@ struct Listed {
 
 #[derive(Deserialize)]
 struct Rule {
-    rule_id: String,
+    #[serde(rename = "rule_id")]
+    id: String,
     #[serde(rename = "type")]
     kind: String,
     #[serde(default)]
@@ -91,6 +92,11 @@ struct Rule {
     operator_only: bool,
     created_by: String,
     created_at: UnixMicros,
+}
+
+#[derive(Deserialize)]
+struct Added {
+    rule_id: String,
 }
 
 pub fn run(options: &RulesOptions, global: &GlobalOptions, screen: Screen) -> Result<(), Stop> {
@@ -124,7 +130,7 @@ impl Rule {
             "all" => "everything".to_owned(),
             other => other.to_owned(),
         };
-        vec![self.rule_id, what, who.to_owned(), self.created_by, self.created_at.to_rfc3339()]
+        vec![self.id, what, who.to_owned(), self.created_by, self.created_at.to_rfc3339()]
     }
 }
 
@@ -135,10 +141,6 @@ fn add(options: &AddOptions, global: &GlobalOptions, screen: Screen) -> Result<(
     let reply = Target::open_or_create(global)?.call("addApprovalRule", &input)?;
     if screen.json {
         return line(&reply.body);
-    }
-    #[derive(Deserialize)]
-    struct Added {
-        rule_id: String,
     }
     let added: Added = serde_json::from_str(&reply.body).map_err(Error::internal)?;
     line(&printable(&format!("added {}", added.rule_id)))
