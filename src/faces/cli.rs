@@ -17,12 +17,14 @@ mod figures;
 mod init;
 mod interruption;
 mod keys;
+mod live;
 mod local;
 mod log;
 mod login;
 mod manual;
 mod migrate;
 mod output;
+mod overview;
 mod payments;
 mod policy;
 mod profile;
@@ -39,6 +41,8 @@ mod stdin;
 mod stop;
 mod target;
 mod tenants;
+mod top;
+mod trail;
 mod unfinished;
 mod upstreams;
 mod webhooks;
@@ -194,11 +198,14 @@ enum Command {
     #[command(after_help = "Example:\n  haldir usage --month 2026-11")]
     Usage(figures::UsageOptions),
     /// Show what stands at a glance: usage, sessions, secrets, log, webhooks, approvals.
-    #[command(after_help = "Example:\n  haldir overview --json | jq .audit")]
-    Overview,
+    #[command(after_help = overview::HELP)]
+    Overview(overview::OverviewOptions),
     /// Open the dashboard in a browser: of the local store, signed in, or of a server.
     #[command(after_help = dashboard::HELP)]
     Dashboard(dashboard::DashboardOptions),
+    /// Fill the screen with the agents that act: calls, refusals, spending; and stop one with a key.
+    #[command(after_help = top::HELP)]
+    Top(top::TopOptions),
     /// Register, list, accept and remove upstream MCP servers.
     #[command(subcommand, after_help = "Example:\n  haldir upstreams list")]
     Upstreams(upstreams::UpstreamsCommand),
@@ -296,8 +303,14 @@ fn given(matches: &ArgMatches) -> BTreeMap<String, String> {
 fn execute(cli: Cli) -> Result<ExitCode, Stop> {
     let Cli { mut global, server, command } = cli;
     global.server = server;
-    // Diagnosis looks at what may be broken, and says so in its own words.
-    let log = if matches!(command, Command::Doctor | Command::Migrate(_)) { "off" } else { "error" };
+    // Diagnosis looks at what may be broken, and says so in its own words. On a live screen there is no place for a log.
+    let log = match &command {
+        Command::Doctor | Command::Migrate(_) => "off",
+        Command::Overview(options) if options.is_live() => "off",
+        Command::Approvals(command) if command.is_live() => "off",
+        Command::Top(_) => "off",
+        _ => "error",
+    };
     logging::start(log)?;
     let screen = Screen::new(global.json);
     if matches!(
@@ -337,8 +350,9 @@ fn execute(cli: Cli) -> Result<ExitCode, Stop> {
         Command::Erase(options) => erase::run(&options, &global, screen),
         Command::Retention(options) => retention::run(&options, &global, screen),
         Command::Usage(options) => figures::usage(&options, &global, screen),
-        Command::Overview => figures::overview(&global, screen),
+        Command::Overview(options) => overview::run(&options, &global, screen),
         Command::Dashboard(options) => dashboard::run(&options, &global, screen),
+        Command::Top(options) => top::run(&options, &global, screen),
         Command::Upstreams(command) => upstreams::run(&command, &global, screen),
         Command::Policy(command) => policy::run(&command, &global, screen),
         Command::Tenants(command) => tenants::run(&command, &global, screen),

@@ -10,6 +10,8 @@ mod help;
 mod history;
 mod init;
 mod keys;
+mod live;
+mod overview;
 mod profiles;
 mod rules;
 mod screen;

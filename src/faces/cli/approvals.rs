@@ -4,6 +4,7 @@ mod decide;
 mod list;
 mod rules;
 mod show;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -38,6 +39,16 @@ pub enum ApprovalsCommand {
         after_help = "Examples:\n  haldir approvals rules\n  haldir approvals rules add spend_over --threshold 100"
     )]
     Rules(rules::RulesOptions),
+    /// Fill the screen with the requests that wait, as they arrive, and decide each with a key; q leaves.
+    #[command(after_help = "Examples:\n  haldir approvals watch\n  haldir approvals watch --by ann")]
+    Watch(watch::WatchOptions),
+}
+
+impl ApprovalsCommand {
+    /// Whether it fills the screen.
+    pub fn is_live(&self) -> bool {
+        matches!(self, Self::Watch(_))
+    }
 }
 
 pub fn run(command: &ApprovalsCommand, global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
@@ -50,5 +61,6 @@ pub fn run(command: &ApprovalsCommand, global: &GlobalOptions, screen: Screen) -
             rules::run(options, global, screen)?;
             Ok(ExitCode::SUCCESS)
         }
+        ApprovalsCommand::Watch(options) => watch::run(options, global, screen),
     }
 }

@@ -25,8 +25,10 @@ pub enum AuditCommand {
     #[command(after_help = "Exit code 1 if anything was changed.\n\nExamples:\n  haldir audit verify\n  haldir audit \
                             verify log.bundle \\\n    --key 'haldir/local/5f1c…+b3a1c2d4+AY8…'")]
     Verify(verify::VerifyOptions),
-    /// Show the last lines of what happened: the same as haldir log.
-    #[command(after_help = "Examples:\n  haldir audit tail\n  haldir audit tail --agent research-bot -n 50")]
+    /// Show the last lines of what happened, and with --follow each new one: the same as haldir log.
+    #[command(
+        after_help = "Examples:\n  haldir audit tail\n  haldir audit tail --agent research-bot -n 50\n  haldir audit tail --follow"
+    )]
     Tail(LogOptions),
     /// Write the log's entries as JSONL or CSV; or, as a bundle, with proofs, a checkpoint and the public keys, which
     /// `verify` checks anywhere.

@@ -5,15 +5,18 @@ use std::{
     sync::{
         Mutex, MutexGuard, Once, PoisonError,
         atomic::{AtomicU64, Ordering},
-        mpsc::{self, Sender},
+        mpsc::{self, Receiver, Sender},
     },
     thread,
+    time::Duration,
 };
 
 use super::local;
 
 /// The exit code of a program that Ctrl-C ended, as shells have it.
-const INTERRUPTED: i32 = 130;
+pub const INTERRUPTED: u8 = 130;
+/// How long a command has to end by itself once it is interrupted.
+const GRACE: Duration = Duration::from_secs(2);
 
 type Action = Box<dyn FnOnce() + Send>;
 
@@ -50,6 +53,31 @@ impl Drop for OnInterrupt {
     }
 }
 
+/// The end of a command that goes on until it is interrupted: it ends by itself, with its store closed.
+pub struct Interruption {
+    asked: Receiver<()>,
+    /// Dropped when the command has ended.
+    _ended: Sender<()>,
+    _watch: OnInterrupt,
+}
+
+impl Interruption {
+    /// From when this returns on, an interruption waits for this to be dropped, for a while.
+    pub fn watch() -> Self {
+        let ((ask, asked), (ended, has_ended)) = (mpsc::channel(), mpsc::channel::<()>());
+        let watch = OnInterrupt::run(move || {
+            let _ = ask.send(());
+            let _ = has_ended.recv_timeout(GRACE);
+        });
+        Self { asked, _ended: ended, _watch: watch }
+    }
+
+    /// Waits so long; answers whether it was interrupted.
+    pub fn within(&self, time: Duration) -> bool {
+        self.asked.recv_timeout(time).is_ok()
+    }
+}
+
 /// Waits for signals on a thread of its own, which ends with the process: the thread that works does not wait for them.
 fn watch() {
     let (ready, is_ready) = mpsc::channel();
@@ -60,7 +88,7 @@ fn watch() {
             for (_, action) in actions.into_iter().rev() {
                 action();
             }
-            process::exit(INTERRUPTED);
+            process::exit(INTERRUPTED.into());
         }
     });
     // Nothing is begun before a signal would put it right; an error is a thread that cannot watch for one.

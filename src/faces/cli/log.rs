@@ -1,6 +1,8 @@
 //! `haldir log`: what happened, for people. A call of an upstream's tool is one line, with its arguments and what came of it;
 //! the audit log has an entry for its beginning and one for its end.
 
+mod following;
+
 use std::process::ExitCode;
 
 use clap::Args;
@@ -8,9 +10,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    GlobalOptions, Screen, Stop,
+    GlobalOptions, Screen, Stop, live,
     output::{line, note, table},
     target::Target,
+    trail::Trail,
 };
 use crate::{
     config::duration::parse_seconds,
@@ -27,6 +30,7 @@ Examples:
   haldir log
   haldir log --agent research-bot --since 1h
   haldir log --refused --since 7d
+  haldir log --follow
   haldir log --tool github.create_issue -n 100 --json | jq '.entries[].reason'";
 
 /// Entries in one answer of the audit log.
@@ -63,6 +67,12 @@ pub struct LogOptions {
     #[arg(short = 'n', long = "lines", value_name = "N", default_value_t = 20,
         value_parser = clap::value_parser!(u16).range(1..=10_000))]
     lines: u16,
+    /// Stay, and show what happens as it does, until Ctrl-C. With --json one event on each line.
+    #[arg(short, long, conflicts_with = "until")]
+    follow: bool,
+    /// How often to ask haldir what is new, from 1s to 1h. Each time counts as a call where calls are limited.
+    #[arg(long, requires = "follow", value_name = "DURATION", default_value = live::EVERY, value_parser = live::every())]
+    every: u64,
 }
 
 #[derive(Deserialize)]
@@ -107,36 +117,54 @@ pub fn time(text: &str) -> Value {
     }
 }
 
-fn read(options: &LogOptions, target: &Target) -> Result<(Vec<Event>, bool)> {
+/// What was read: events, the newest first, whether there are more, and the number of the newest entry.
+struct Read {
+    found: Vec<Event>,
+    more: bool,
+    newest: i64,
+}
+
+/// Which entries are looked at.
+fn filter(options: &LogOptions) -> Value {
+    json!({
+        "agent_id": options.agent, "session_id": options.session, "tool": options.tool,
+        "since": options.since.as_deref().map(time), "until": options.until.as_deref().map(time),
+        "flagged": options.flagged.then_some(true),
+    })
+}
+
+fn read(options: &LogOptions, filter: &Value, target: &Target) -> Result<Read> {
     let mut history = History::new(options.flagged);
-    let (mut found, mut seen, mut cursor) = (Vec::new(), 0, Value::Null);
+    let (mut found, mut seen, mut cursor, mut newest) = (Vec::new(), 0, Value::Null, 0);
     let wanted = usize::from(options.lines);
     loop {
-        let input = json!({
-            "agent_id": options.agent, "session_id": options.session, "tool": options.tool,
-            "since": options.since.as_deref().map(time), "until": options.until.as_deref().map(time),
-            "flagged": options.flagged.then_some(true), "limit": PAGE, "cursor": cursor,
-        });
+        let mut input = filter.clone();
+        (input["limit"], input["cursor"]) = (PAGE.into(), cursor);
         let reply = target.call("getAuditTrail", &input.to_string())?;
         let page: Page = serde_json::from_str(&reply.body).map_err(Error::internal)?;
         seen += page.entries.len();
+        newest = page.entries.iter().map(|entry| entry.seq).fold(newest, i64::max);
         let happened = page.entries.into_iter().filter_map(|entry| history.read(entry));
         found.extend(happened.filter(|event| !options.refused || event.is_refused()));
         if found.len() >= wanted || seen >= MAX_SEEN {
             let more = found.len() > wanted || page.next_cursor.is_some();
             found.truncate(wanted);
-            return Ok((found, more));
+            return Ok(Read { found, more, newest });
         }
         match page.next_cursor {
             Some(next) => cursor = next,
-            None => return Ok((found, false)),
+            None => return Ok(Read { found, more: false, newest }),
         }
     }
 }
 
 pub fn run(options: &LogOptions, global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
-    let (mut found, more) = read(options, &Target::open(global)?)?;
+    let (target, filter) = (Target::open(global)?, filter(options));
+    let Read { mut found, more, newest } = read(options, &filter, &target)?;
     found.reverse();
+    if options.follow {
+        return following::run(options, Trail::behind(newest, filter), &found, target, screen);
+    }
     if screen.json {
         let entries: Vec<_> = found.iter().map(json_of).collect();
         line(&json!({"entries": entries, "more": more}).to_string())?;

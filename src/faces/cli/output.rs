@@ -1,7 +1,9 @@
 //! What the client writes: answers and tables to standard output, errors where their reader looks for them.
 
+pub mod amounts;
 mod json;
 mod layout;
+pub mod styled;
 mod table;
 
 use std::{
@@ -9,6 +11,7 @@ use std::{
     process::ExitCode,
 };
 
+pub use json::indented;
 pub use layout::paragraph;
 pub use table::table;
 
@@ -105,6 +108,24 @@ fn tell(error: &Error, json: bool) {
     }
 }
 
+/// Writes a row that follows others one by one, so that its columns cannot depend on those behind it. A cell that is longer than
+/// its column moves those behind it; a terminal that is narrower has a paragraph.
+pub fn row(cells: &[String], widths: &[usize]) -> Result<(), Stop> {
+    let mut text = String::new();
+    for (cell, width) in cells.iter().zip(widths) {
+        let cell = printable(cell);
+        let spaces = width.saturating_sub(styled::columns(&cell)) + 2;
+        text.push_str(&cell);
+        text.extend(std::iter::repeat_n(' ', spaces));
+    }
+    line(&paragraph(text.trim_end(), (0, 4)))
+}
+
+/// The lines of a paragraph of this width, broken between words.
+pub fn paragraph_lines(text: &str, width: usize) -> Vec<String> {
+    layout::wrapped(&printable(text), (0, 0), Some(width)).lines().map(str::to_owned).collect()
+}
+
 /// Answers arguments that clap does not accept, and requests for help and version, which clap treats as errors.
 pub fn explain_usage(error: &clap::Error, json: bool) -> ExitCode {
     if !error.use_stderr() || !json {
@@ -159,7 +180,31 @@ impl Screen {
 
     /// Writes an operation's answer: indented for people, as it came for programs.
     pub fn answer(self, json: &str) -> Result<(), Stop> {
-        if self.terminal && !self.json { line(&json::indented(json)) } else { line(json) }
+        if self.terminal && !self.json { line(&indented(json)) } else { line(json) }
+    }
+
+    /// Writes a line of text in colours, where those are wanted.
+    pub fn styled(self, text: &styled::Line) -> Result<(), Stop> {
+        // Not by `line`: the text is harmless already, and an escape is a colour.
+        let mut output = io::stdout().lock();
+        writeln!(output, "{}", text.written(self.colours))?;
+        Ok(output.flush()?)
+    }
+
+    /// Whether standard output is a terminal.
+    pub fn is_terminal(self) -> bool {
+        self.terminal
+    }
+
+    /// Whether colours are wanted.
+    pub fn has_colours(self) -> bool {
+        self.colours
+    }
+
+    /// How many columns a page has that is laid out for people: those of the terminal; what is written elsewhere has the
+    /// usual ones.
+    pub fn columns(self) -> usize {
+        layout::width(&io::stdout()).unwrap_or(layout::USUAL)
     }
 
     /// The word for a level, in its colour.

@@ -3,6 +3,7 @@
 use std::{
     fs::{File, OpenOptions},
     io::{Read, Write},
+    num::NonZeroU16,
     os::fd::OwnedFd,
     process::{Child, Command},
     sync::{Arc, Mutex},
@@ -12,8 +13,9 @@ use std::{
 use rustix::{
     process::{Pid, Signal, kill_process},
     pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
-    termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize},
+    termios::{LocalModes, Termios, Winsize, tcgetattr, tcsetwinsize},
 };
+use vt100::Parser;
 
 use super::{lock, until};
 
@@ -21,6 +23,10 @@ use super::{lock, until};
 pub struct Pty {
     child: Child,
     keyboard: File,
+    /// The terminal's settings before the program began.
+    before: Termios,
+    /// Rows and columns.
+    size: (u16, u16),
     seen: Arc<Mutex<Vec<u8>>>,
     reader: Option<JoinHandle<()>>,
 }
@@ -41,6 +47,7 @@ impl Pty {
 
     pub fn with(mut command: Command, columns: u16, streams: Streams) -> Self {
         let (master, slave) = open(columns);
+        let before = tcgetattr(&slave).unwrap();
         command.env("TERM", "xterm").stdin(slave.try_clone().unwrap()).stderr(slave.try_clone().unwrap());
         if streams == Streams::All {
             command.stdout(slave.try_clone().unwrap());
@@ -57,7 +64,7 @@ impl Pty {
                 lock(&sink).extend_from_slice(&buffer[..length]);
             }
         });
-        Self { child, keyboard, seen, reader: Some(reader) }
+        Self { child, keyboard, before, size: (ROWS, columns), seen, reader: Some(reader) }
     }
 
     pub fn child(&mut self) -> &mut Child {
@@ -67,6 +74,38 @@ impl Pty {
     /// What a person does who presses these keys; Enter is `\r`.
     pub fn press(&mut self, keys: &str) {
         self.keyboard.write_all(keys.as_bytes()).unwrap();
+    }
+
+    /// Gives the terminal's window another size.
+    pub fn resize(&mut self, rows: u16, columns: u16) {
+        self.size = (rows, columns);
+        tcsetwinsize(&self.keyboard, size(rows, columns)).unwrap();
+    }
+
+    /// What a person sees at the terminal, and how it is set.
+    pub fn screen(&self) -> vt100::Screen {
+        let [rows, columns] = [self.size.0, self.size.1].map(|number| NonZeroU16::new(number).unwrap());
+        let mut terminal = Parser::new(rows, columns, 0);
+        terminal.process(&lock(&self.seen));
+        terminal.screen().clone()
+    }
+
+    /// Waits until this is on the screen.
+    #[track_caller]
+    pub fn wait_for_screen(&self, text: &str) {
+        until(&format!("{text:?} is on the screen"), || self.screen().contents().contains(text));
+    }
+
+    /// Waits for the program's end, and checks that it leaves the terminal as it was; answers its exit code.
+    #[track_caller]
+    pub fn finish_clean(mut self) -> Option<i32> {
+        let code = self.child.wait().unwrap().code();
+        until("the terminal was given back", || self.seen().ends_with("\u{1b}[?7h\u{1b}[?25h\u{1b}[?1049l"));
+        let screen = self.screen();
+        assert!(!screen.alternate_screen() && !screen.hide_cursor(), "{:?}", screen.contents());
+        let after = tcgetattr(&self.keyboard).unwrap();
+        assert_eq!(format!("{after:?}"), format!("{:?}", self.before), "the terminal's settings");
+        code
     }
 
     /// Whether the terminal shows what is typed.
@@ -114,12 +153,19 @@ impl Drop for Pty {
     }
 }
 
+/// Rows of a terminal.
+const ROWS: u16 = 24;
+
+fn size(rows: u16, columns: u16) -> Winsize {
+    Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 }
+}
+
 fn open(columns: u16) -> (OwnedFd, File) {
     let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
     grantpt(&master).unwrap();
     unlockpt(&master).unwrap();
     let name = ptsname(&master, Vec::new()).unwrap();
     let slave = OpenOptions::new().read(true).write(true).open(name.to_str().unwrap()).unwrap();
-    tcsetwinsize(&slave, Winsize { ws_row: 24, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 }).unwrap();
+    tcsetwinsize(&slave, size(ROWS, columns)).unwrap();
     (master, slave)
 }

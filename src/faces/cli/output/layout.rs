@@ -6,7 +6,7 @@ use std::io::{self, IsTerminal};
 use unicode_width::UnicodeWidthStr;
 
 /// The width of a terminal that does not say how wide it is.
-const USUAL: usize = 80;
+pub const USUAL: usize = 80;
 /// The narrowest that text is laid out for.
 const NARROWEST: usize = 20;
 

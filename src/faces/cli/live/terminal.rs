@@ -1,0 +1,263 @@
+//! The terminal of a live screen: taken over, and given back as it was, whether the user leaves, a signal ends the program,
+//! or it panics.
+
+use std::{
+    io::{self, Stdout, Write},
+    panic,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use crossterm::{
+    cursor::{Hide, MoveTo, Show},
+    event::{self, Event, KeyEvent},
+    queue,
+    style::{Print, ResetColor},
+    terminal::{
+        self, Clear, ClearType, DisableLineWrap, EnableLineWrap, EnterAlternateScreen, LeaveAlternateScreen,
+        disable_raw_mode, enable_raw_mode,
+    },
+};
+
+use super::{super::interruption::OnInterrupt, Size};
+use crate::error::{Code, Error, Result};
+
+/// Keys that are taken at a time: what was pasted does not keep the screen from being drawn.
+const MAX_KEYS: usize = 64;
+
+/// A terminal in our hands. Whoever comes first gives it back: its owner, a signal, or a panic.
+struct Taken<W: Write>(Mutex<Option<W>>);
+
+impl<W: Write> Taken<W> {
+    /// Takes the terminal behind `output`.
+    fn take(mut output: W) -> io::Result<Self> {
+        // Without line wrap, a row that a terminal draws wider than we count it stays a row.
+        queue!(output, EnterAlternateScreen, Hide, DisableLineWrap, Clear(ClearType::All))?;
+        output.flush()?;
+        Ok(Self(Mutex::new(Some(output))))
+    }
+
+    fn held(&self) -> MutexGuard<'_, Option<W>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes to it, unless it was given back.
+    fn write(&self, write: impl FnOnce(&mut W) -> io::Result<()>) -> io::Result<()> {
+        self.held().as_mut().map_or(Ok(()), write)
+    }
+
+    /// Gives it back as it was.
+    fn give_back(&self) {
+        release(self.held().take());
+    }
+
+    /// The same in a panic, which may have come while it was held: then it is given back as the stack unwinds.
+    fn give_back_in_panic(&self) {
+        let held = match self.0.try_lock() {
+            Ok(mut held) => held.take(),
+            Err(std::sync::TryLockError::Poisoned(held)) => held.into_inner().take(),
+            Err(std::sync::TryLockError::WouldBlock) => None,
+        };
+        release(held);
+    }
+}
+
+fn release<W: Write>(output: Option<W>) {
+    let Some(mut output) = output else { return };
+    // A terminal that is gone needs nothing.
+    let _ = queue!(output, ResetColor, EnableLineWrap, Show, LeaveAlternateScreen);
+    let _ = output.flush();
+    let _ = disable_raw_mode();
+}
+
+/// The whole terminal, until it is dropped.
+pub struct FullScreen<W: Write = Stdout> {
+    taken: Arc<Taken<W>>,
+    /// What stands in each row, so that only what changes is written.
+    rows: Mutex<Vec<String>>,
+    _interrupted: OnInterrupt,
+}
+
+impl FullScreen {
+    /// Takes the terminal of the process over.
+    pub fn enter() -> Result<Self> {
+        let problem = |error: io::Error| {
+            Error::new(Code::Unavailable, format!("the terminal cannot be set up for a live view: {error}"))
+        };
+        enable_raw_mode().map_err(problem)?;
+        let taken = Self::take(io::stdout()).inspect_err(|_| {
+            let _ = disable_raw_mode();
+        });
+        taken.map_err(problem)
+    }
+}
+
+impl<W: Write + Send + 'static> FullScreen<W> {
+    /// Fills the terminal behind `output`.
+    fn take(output: W) -> io::Result<Self> {
+        let taken = Arc::new(Taken::take(output)?);
+        let (at_signal, at_panic) = (Arc::clone(&taken), Arc::clone(&taken));
+        let interrupted = OnInterrupt::run(move || at_signal.give_back());
+        // First of all, so that the message of the panic is read on the user's own screen.
+        let before = panic::take_hook();
+        panic::set_hook(Box::new(move |panic| {
+            at_panic.give_back_in_panic();
+            before(panic);
+        }));
+        Ok(Self { taken, rows: Mutex::default(), _interrupted: interrupted })
+    }
+
+    /// The size of the terminal now.
+    pub fn size(&self) -> io::Result<Size> {
+        let (columns, rows) = terminal::size()?;
+        Ok(Size { columns: usize::from(columns), rows: usize::from(rows) })
+    }
+
+    /// Shows these rows, which are within the size.
+    pub fn draw(&self, rows: &[String], size: Size, is_new: bool) -> io::Result<()> {
+        let mut shown = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
+        self.taken.write(|output| {
+            if is_new {
+                shown.clear();
+                queue!(output, Clear(ClearType::All))?;
+            }
+            for (place, row) in rows.iter().enumerate().take(size.rows) {
+                if shown.get(place) != Some(row) {
+                    let at = u16::try_from(place).unwrap_or(u16::MAX);
+                    queue!(output, MoveTo(0, at), ResetColor, Clear(ClearType::CurrentLine), Print(row))?;
+                }
+            }
+            output.flush()
+        })?;
+        shown.clear();
+        shown.extend_from_slice(rows);
+        Ok(())
+    }
+
+    /// The keys that were pressed; waits for one so long.
+    pub fn keys(&self, within: Duration) -> Result<Vec<KeyEvent>> {
+        let mut keys = Vec::new();
+        if !input::wait(within)? {
+            return Ok(keys);
+        }
+        while keys.len() < MAX_KEYS && event::poll(Duration::ZERO).map_err(input::gone)? {
+            if let Event::Key(key) = event::read().map_err(input::gone)? {
+                keys.push(key);
+            }
+        }
+        Ok(keys)
+    }
+}
+
+impl<W: Write> Drop for FullScreen<W> {
+    fn drop(&mut self) {
+        // The hook of panics holds it too, for as long as the program runs.
+        self.taken.give_back();
+    }
+}
+
+/// Waiting for input, and noticing that there will be none any more.
+mod input {
+    use std::{io, time::Duration};
+
+    use crate::error::{Code, Error, Result};
+
+    pub fn gone(error: io::Error) -> Error {
+        Error::new(Code::Unavailable, format!("the terminal is gone: {error}"))
+    }
+
+    /// Whether there may be keys. A terminal that hangs up is an error here: crossterm reads it again and again.
+    #[cfg(target_os = "linux")]
+    pub fn wait(within: Duration) -> Result<bool> {
+        use rustix::{
+            event::{PollFd, PollFlags, Timespec, poll},
+            io::Errno,
+        };
+        let stdin = io::stdin();
+        let mut input = [PollFd::new(&stdin, PollFlags::IN)];
+        let within = Timespec::try_from(within).map_err(Error::internal)?;
+        match poll(&mut input, Some(&within)) {
+            // A signal, such as that of a new size.
+            Err(Errno::INTR) => return Ok(true),
+            Err(error) => return Err(gone(error.into())),
+            Ok(_) => {}
+        }
+        let events = input[0].revents();
+        if events.intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL) {
+            return Err(gone(io::ErrorKind::UnexpectedEof.into()));
+        }
+        Ok(events.contains(PollFlags::IN))
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    pub fn wait(within: Duration) -> Result<bool> {
+        crossterm::event::poll(within).map_err(gone)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use super::*;
+
+    /// What a terminal was sent.
+    #[derive(Clone, Default)]
+    struct Sent(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Sent {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Sent {
+        fn text(&self) -> String {
+            String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        }
+    }
+
+    // DEC private modes: 1049 the alternate screen, 25 the cursor, 7 line wrap.
+    const TAKEN: &str = "\x1b[?1049h\x1b[?25l\x1b[?7l";
+    const GIVEN_BACK: &str = "\x1b[?7h\x1b[?25h\x1b[?1049l";
+
+    #[test]
+    fn a_terminal_is_given_back_once_when_it_is_dropped_and_when_the_program_panics() {
+        let sent = Sent::default();
+        let full = FullScreen::take(sent.clone()).unwrap();
+        assert!(sent.text().starts_with(TAKEN) && !sent.text().contains(GIVEN_BACK), "{:?}", sent.text());
+        drop(full);
+        assert!(sent.text().ends_with(GIVEN_BACK), "{:?}", sent.text());
+
+        let sent = Sent::default();
+        let failed = catch_unwind(AssertUnwindSafe(|| {
+            let full = FullScreen::take(sent.clone()).unwrap();
+            // Without the hook: the stack unwinds, and a draw may hold the terminal meanwhile.
+            let held = full.taken.held();
+            full.taken.give_back_in_panic();
+            assert!(!sent.text().contains(GIVEN_BACK));
+            drop(held);
+            std::panic::resume_unwind(Box::new("a bug"));
+        }));
+        assert!(failed.is_err());
+        assert_eq!(sent.text().matches(GIVEN_BACK).count(), 1, "{:?}", sent.text());
+    }
+
+    #[test]
+    fn nothing_is_drawn_once_the_terminal_was_given_back() {
+        let sent = Sent::default();
+        let full = FullScreen::take(sent.clone()).unwrap();
+        let size = Size { columns: 10, rows: 1 };
+        full.draw(&["drawn".to_owned()], size, true).unwrap();
+        full.taken.give_back_in_panic();
+        full.draw(&["late".to_owned()], size, true).unwrap();
+        drop(full);
+        let text = sent.text();
+        assert!(text.contains("drawn") && !text.contains("late") && text.matches(GIVEN_BACK).count() == 1, "{text:?}");
+    }
+}
