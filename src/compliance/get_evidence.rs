@@ -39,6 +39,7 @@ pub struct GetEvidence {
 /// The forms of a pack, for the schema: another is refused with a code of its own.
 #[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(rename = "PackFormat")]
 enum Format {
     Json,
     Markdown,

@@ -230,6 +230,7 @@ impl<'a> Line<'a> {
 /// The formats of an export.
 #[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
+#[schemars(rename = "ExportFormat")]
 pub enum Format {
     /// One JSON object a line, and the manifest as the last.
     #[default]

@@ -191,6 +191,32 @@ fn the_openapi_document_has_every_operation_and_no_other() {
     }
 }
 
+#[test]
+fn generators_of_clients_find_a_type_and_a_name_for_every_answer() {
+    let house = House::new();
+    let (server, _operator) = house.serve_operator();
+    let document = server.anonymous().get("/openapi.json").ok();
+    let ends_in_number = |name: &String| name.ends_with(|last: char| last.is_ascii_digit());
+    let names: Vec<_> = document["components"]["schemas"].as_object().unwrap().keys().collect();
+    let numbered: Vec<_> = names.iter().filter(|name| ends_in_number(name)).collect();
+    assert!(numbered.is_empty(), "two types of one name: {numbered:?}");
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            for (status, response) in operation["responses"].as_object().unwrap() {
+                let Some(content) = response["content"].as_object() else { continue };
+                // What openapi-python-client 0.29 knows: JSON, and whatever is text.
+                let is_known = |kind: &String| kind == "application/json" || kind.starts_with("text/");
+                let is_bytes = |kind: &String| kind == "application/octet-stream";
+                let place = format!("{method} {path} {status}");
+                assert!(content.keys().any(|kind| is_known(kind) || is_bytes(kind)), "{place}: {response}");
+                if let Some(json) = content.get("application/json") {
+                    assert!(json["schema"]["$ref"].is_string(), "{place} has a type without a name: {json}");
+                }
+            }
+        }
+    }
+}
+
 /// Sends an operation's input as its route wants it.
 pub fn over_rest(client: &Client, operation: &Operation, input: &Value) -> crate::support::Answer {
     let mut path = operation.path.replace("{*", "{");

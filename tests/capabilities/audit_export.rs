@@ -33,6 +33,24 @@ fn digest<'a>(ids: impl Iterator<Item = &'a str>) -> String {
 }
 
 #[test]
+fn lines_of_json_are_called_text_to_clients_that_accept_nothing_else() {
+    let (_house, _server, operator, _session) = log();
+    for path in ["/v1/audit/export", "/v1/audit/bundle"] {
+        let kind = |accept: &[(&str, &str)]| {
+            let answer = operator.send("GET", path, accept, "");
+            assert!(!lines(&answer.text).is_empty());
+            answer.header("content-type").unwrap().to_owned()
+        };
+        assert_eq!(kind(&[("Accept", "text/plain")]), "text/plain; charset=utf-8", "{path}");
+        assert_eq!(kind(&[("Accept", "TEXT/*;q=0.5")]), "text/plain; charset=utf-8", "{path}");
+        for accept in ["*/*", "application/x-ndjson, text/plain", "text/html", "text/plain, */*;q=0.1"] {
+            assert_eq!(kind(&[("Accept", accept)]), "application/x-ndjson; charset=utf-8", "{path} {accept}");
+        }
+        assert_eq!(kind(&[]), "application/x-ndjson; charset=utf-8", "{path}");
+    }
+}
+
+#[test]
 fn jsonl_has_every_entry_oldest_first_and_then_the_manifest() {
     let (_house, _server, operator, _session) = log();
     let answer = operator.get("/v1/audit/export");

@@ -5,7 +5,10 @@ mod keyless;
 use axum::{extract::State, response::Response};
 use serde_json::{Map, Value, json};
 
-use super::{App, respond};
+use super::{
+    App,
+    respond::{self, NDJSON, PLAIN_TEXT},
+};
 use crate::{
     error::{Code, Error, Result},
     model::{Resource, SessionId},
@@ -45,7 +48,9 @@ pub fn document(public_url: &str) -> Result<String> {
         ("/v1", "What there is"),
         ("/v1/status", "How this process is doing, without a figure of any tenant"),
     ] {
-        paths.insert(path.to_owned(), keyless::path(path, description));
+        let (described, answer) = keyless::path(path, description);
+        paths.insert(path.to_owned(), described);
+        named.extend([answer]);
     }
     let mut schemas = Map::new();
     schemas.extend(inputs.take_definitions(true));
@@ -100,8 +105,7 @@ fn describe(operation: &Operation, mut input: Value, mut output: Value) -> Value
 
 /// Moves the schemas of body and answer to the components: generators of clients name their types by what stands there.
 fn name_parts(operation: &Operation, described: &mut Value) -> Map<String, Value> {
-    let mut name = operation.name.to_owned();
-    name[..1].make_ascii_uppercase();
+    let name = capitalised(operation.name);
     let status = operation.status.to_string();
     let mut named = Map::new();
     for (place, end) in [
@@ -117,6 +121,13 @@ fn name_parts(operation: &Operation, described: &mut Value) -> Map<String, Value
         }
     }
     named
+}
+
+/// The name of an operation as the beginning of a type's.
+fn capitalised(operation: &str) -> String {
+    let mut name = operation.to_owned();
+    name[..1].make_ascii_uppercase();
+    name
 }
 
 fn role(operation: &Operation) -> &'static str {
@@ -220,13 +231,19 @@ fn responses(operation: &Operation, answer: &str, output: &Value) -> Value {
     let description = if answer.is_empty() { operation.title } else { answer };
     let mut success = json!({"description": description});
     if operation.status != 204 {
-        // OpenAPI 3.1 has no schema for lines of JSON: as text, generators of clients do not leave them out.
+        // OpenAPI 3.1 has no schema for lines of JSON.
         let schema = |name: &str| match name {
             "application/json" => json!({"schema": output}),
-            "application/x-ndjson" => json!({"schema": {"type": "string", "description": "JSON, one value a line."}}),
+            NDJSON => json!({"schema": {"type": "string", "description": "JSON, one value a line."}}),
+            PLAIN_TEXT => json!({"schema": {
+                "type": "string",
+                "description": "The same lines, for clients that accept text and nothing else.",
+            }}),
             _ => json!({"schema": {"type": "string"}}),
         };
-        let content = operation.media_types.iter().map(|name| ((*name).to_owned(), schema(name)));
+        // Generators that know no lines of JSON at all leave out an answer that has no other type.
+        let as_text = operation.media_types.contains(&NDJSON).then_some(PLAIN_TEXT);
+        let content = operation.media_types.iter().copied().chain(as_text).map(|name| (name.to_owned(), schema(name)));
         success["content"] = Value::Object(content.collect());
     }
     responses.insert(operation.status.to_string(), success);

@@ -12,6 +12,7 @@ use crate::{
 };
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 
 /// Bytes that are wiped from memory once they are sent.
 struct Wiped(Zeroizing<String>);
@@ -33,8 +34,7 @@ pub fn json(status: u16, body: impl Into<Zeroizing<String>>) -> Response {
 /// Plain text.
 pub fn text(body: String) -> Response {
     let mut response = Response::new(Body::from(body));
-    let kind = HeaderValue::from_static("text/plain; charset=utf-8");
-    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response.headers_mut().insert(header::CONTENT_TYPE, TEXT);
     response
 }
 
@@ -48,14 +48,33 @@ pub fn reply(reply: Reply) -> Response {
     json(reply.status, reply.body)
 }
 
+/// Lines of JSON.
+pub const NDJSON: &str = "application/x-ndjson";
+/// What they are called to clients that accept text and nothing else.
+pub const PLAIN_TEXT: &str = "text/plain";
+
+/// Whether a client accepts text, and neither lines of JSON nor anything else that they could be called.
+pub fn accepts_text_alone(headers: &HeaderMap) -> bool {
+    let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let kinds = accepted.flat_map(|value| value.split(',')).map(|kind| kind.split(';').next().unwrap_or("").trim());
+    let (mut text, mut lines) = (false, false);
+    for kind in kinds {
+        text |= kind.eq_ignore_ascii_case(PLAIN_TEXT) || kind.eq_ignore_ascii_case("text/*");
+        lines |= [NDJSON, "application/*", "*/*"].iter().any(|known| kind.eq_ignore_ascii_case(known));
+    }
+    text && !lines
+}
+
 /// The answer of an operation that is written while it is read.
-pub fn streamed(status: u16, streamed: Streamed) -> Result<Response> {
+pub fn streamed(status: u16, streamed: Streamed, as_text: bool) -> Result<Response> {
     let Streamed { head, pieces } = streamed;
     let pieces = futures::stream::unfold(pieces, |mut pieces| async { Some((pieces.next().await?, pieces)) });
     let mut response = Response::new(Body::from_stream(pieces));
     *response.status_mut() = StatusCode::from_u16(status).map_err(Error::internal)?;
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(head.content_type));
+    let is_lines = head.content_type.split(';').next() == Some(NDJSON);
+    let kind = if as_text && is_lines { TEXT } else { HeaderValue::from_static(head.content_type) };
+    headers.insert(header::CONTENT_TYPE, kind);
     for (name, value) in head.headers {
         let value = HeaderValue::from_str(&value).map_err(Error::internal)?;
         headers.insert(HeaderName::from_static(name), value);

@@ -92,6 +92,7 @@ async fn carry_out(
     let idempotency_key = header_text(request.headers(), "idempotency-key")?;
     let on_hang_up = header_text(request.headers(), ON_HANG_UP)?;
     let for_loopback = app.shared.guard.is_for_loopback(request.headers());
+    let as_text = respond::accepts_text_alone(request.headers());
     let mut given: Vec<(String, String)> =
         path.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     if !operation.method.has_body()
@@ -143,7 +144,7 @@ async fn carry_out(
             Some(entered) => entered,
             None => haldir.enter(operation, credential).await?,
         };
-        return respond::streamed(operation.status, haldir.stream(operation, entered, &input).await?);
+        return respond::streamed(operation.status, haldir.stream(operation, entered, &input).await?, as_text);
     }
     let mut options = CallOptions { idempotency_key, ..CallOptions::default() };
     // Dropped with this future, if the caller hangs up.

@@ -150,5 +150,5 @@ async fn streamed(viewer: &Viewer, name: &str, query: &str) -> Result<Response> 
     let haldir = &viewer.app.shared.haldir;
     let entered = haldir.enter(operation, &viewer.browser.credential).await?;
     let streamed = haldir.stream(operation, entered, &input).await?;
-    respond::streamed(operation.status, streamed)
+    respond::streamed(operation.status, streamed, false)
 }

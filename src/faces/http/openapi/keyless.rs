@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use super::{COMPONENTS, capitalised};
+
 fn schema(path: &str) -> Value {
     let (text, number) = (json!({"type": "string"}), json!({"type": "number", "description": "Unix seconds"}));
     let service = json!({"type": "string", "const": "haldir"});
@@ -13,7 +15,7 @@ fn schema(path: &str) -> Value {
             "checked_at": number,
         }),
         "/v1/status" => json!({
-            "status": {"type": "string", "enum": ["ok", "down"]}, "checked_at": number,
+            "status": {"type": "string", "enum": ["ok", "degraded", "down"]}, "checked_at": number,
             "components": {"type": "array", "items": {
                 "type": "object",
                 "required": ["name", "state", "message", "checked_at"],
@@ -57,8 +59,8 @@ fn schema(path: &str) -> Value {
     json!({"type": "object", "required": required, "properties": properties})
 }
 
-/// A path of this kind.
-pub(super) fn path(path: &str, description: &str) -> Value {
+/// A path of this kind, and the name and the schema of its answer.
+pub(super) fn path(path: &str, description: &str) -> (Value, (String, Value)) {
     let id = match path {
         "/healthz" => "healthCheck",
         "/livez" => "livenessCheck",
@@ -66,13 +68,14 @@ pub(super) fn path(path: &str, description: &str) -> Value {
         "/v1/status" => "getStatus",
         _ => "apiIndex",
     };
-    let schema = schema(path);
-    let mut responses =
-        json!({"200": {"description": description, "content": {"application/json": {"schema": schema}}}});
+    let name = format!("{}Response", capitalised(id));
+    let content = json!({"application/json": {"schema": {"$ref": format!("#{COMPONENTS}/{name}")}}});
+    let mut responses = json!({"200": {"description": description, "content": content}});
     if path == "/readyz" {
-        responses["503"] = json!({"description": "Not ready", "content": {"application/json": {"schema": schema}}});
+        responses["503"] = json!({"description": "Not ready", "content": content});
     }
-    json!({"get": {
+    let described = json!({"get": {
         "operationId": id, "summary": description, "tags": ["health"], "security": [], "responses": responses,
-    }})
+    }});
+    (described, (name, schema(path)))
 }
