@@ -28,6 +28,48 @@ fn two_hosts_or_two_origins_are_no_request() {
 }
 
 #[test]
+fn a_request_that_says_twice_who_asks_or_in_which_session_is_none() {
+    let house = House::new();
+    let (server, operator) = house.serve_operator();
+    let key = operator.key();
+    let (bearer, wrong) = (format!("Authorization: Bearer {key}"), "Authorization: Bearer hld_wrong");
+    let ask = |path: &str, headers: &[&str]| {
+        let headers = headers.join("\r\n");
+        raw(&server, &format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n\r\n"))
+    };
+    let api_key = format!("X-API-Key: {key}");
+    for (name, headers) in [
+        ("authorization", vec![bearer.as_str(), wrong]),
+        ("authorization", vec![wrong, bearer.as_str()]),
+        ("authorization", vec![bearer.as_str(), bearer.as_str()]),
+        ("x-api-key", vec![api_key.as_str(), "X-API-Key: hld_wrong"]),
+        ("x-api-key", vec![wrong, api_key.as_str()]),
+        ("x-api-key", vec![bearer.as_str(), "X-API-Key: hld_wrong"]),
+        ("x-session-id", vec![bearer.as_str(), "X-Session-ID: ses_a", "X-Session-ID: ses_b"]),
+        ("mcp-session-id", vec![bearer.as_str(), "Mcp-Session-Id: a", "Mcp-Session-Id: b"]),
+        (
+            "mcp-protocol-version",
+            vec![bearer.as_str(), "MCP-Protocol-Version: 2025-06-18", "MCP-Protocol-Version: 2026-07-28"],
+        ),
+        ("mcp-name", vec![bearer.as_str(), "Mcp-Name: a", "Mcp-Name: b"]),
+        ("idempotency-key", vec![bearer.as_str(), "Idempotency-Key: a", "Idempotency-Key: b"]),
+        ("content-type", vec![bearer.as_str(), "Content-Type: application/json", "Content-Type: text/plain"]),
+    ] {
+        for path in ["/v1/sessions", "/mcp", "/mcp/up"] {
+            let refused = ask(path, &headers);
+            assert!(refused.text.contains(name), "{path} {headers:?}: {}", refused.text);
+            refused.refused(400, "invalid_argument");
+        }
+    }
+    let twice = ask(&format!("/mcp?apiKey={key}&apiKey=hld_wrong"), &[]);
+    assert!(twice.text.contains("apiKey"), "{}", twice.text);
+    twice.refused(400, "invalid_argument");
+    // The same key in both of its places, and a list in two parts, are read in one way only.
+    assert_eq!(ask("/v1/sessions", &[&bearer, &api_key]).status, 200);
+    assert_eq!(ask("/v1/sessions", &[&bearer, "Accept: text/html", "Accept: application/json"]).status, 200);
+}
+
+#[test]
 fn probes_by_address_are_answered_whatever_the_public_name_is() {
     let house = House::new();
     let mut command = house.serving();

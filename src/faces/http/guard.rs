@@ -18,9 +18,9 @@ use axum::{
     middleware::Next,
     response::Response,
 };
-use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 
-use super::{App, HttpSettings, cors, dashboard, leftover::Leftover, refusals};
+use super::{App, HttpSettings, cors, dashboard, input, leftover::Leftover, refusals};
 use crate::{
     config::address::origin_of,
     crypto,
@@ -97,13 +97,7 @@ impl Guard {
     }
 
     fn admit(&self, request: &Request) -> Result<()> {
-        for name in [header::HOST, header::ORIGIN] {
-            // RFC 9112, section 3.2: whoever stands in front may have read the other one.
-            if request.headers().get_all(&name).iter().nth(1).is_some() {
-                let message = format!("the header {name} is given more than once: send one");
-                return Err(Error::new(Code::InvalidArgument, message));
-            }
-        }
+        unambiguous(request)?;
         let named = request.headers().get(header::HOST).map(HeaderValue::to_str);
         let host = match (named, request.uri().host()) {
             (Some(Ok(host)), _) | (None, Some(host)) => host_name(host).to_ascii_lowercase(),
@@ -154,6 +148,47 @@ impl Guard {
         };
         self.origins.contains(&origin) || local()
     }
+}
+
+/// Headers that decide who asks, for what, or in which session. The headers of MCP itself are told by their beginning.
+const DECISIVE: [HeaderName; 9] = [
+    header::HOST,
+    header::ORIGIN,
+    header::AUTHORIZATION,
+    header::CONTENT_TYPE,
+    HeaderName::from_static("x-api-key"),
+    HeaderName::from_static("x-session-id"),
+    HeaderName::from_static("idempotency-key"),
+    HeaderName::from_static("last-event-id"),
+    HeaderName::from_static("x-on-hang-up"),
+];
+const OF_MCP: &str = "mcp-";
+/// The parameter of the query that bears a key, see [`super::mcp::credential`].
+const KEY_PARAMETER: &str = "apiKey";
+
+/// Refuses a request that two readers may understand in two ways: a proxy in front may have judged the header that is not
+/// read here (RFC 9112, section 3.2, says so of `Host`).
+fn unambiguous(request: &Request) -> Result<()> {
+    let headers = request.headers();
+    let refuse = |what: &str| Err(Error::new(Code::InvalidArgument, format!("{what}: send one")));
+    let is_decisive = |name: &&HeaderName| DECISIVE.contains(name) || name.as_str().starts_with(OF_MCP);
+    for name in headers.keys().filter(is_decisive) {
+        if headers.get_all(name).iter().nth(1).is_some() {
+            return refuse(&format!("the header {name} is given more than once"));
+        }
+    }
+    if input::names_two_keys(headers) {
+        return refuse("the headers authorization and x-api-key hold different keys");
+    }
+    let query = request.uri().query().unwrap_or_default();
+    // Nearly no request has one.
+    if query.contains(KEY_PARAMETER) {
+        let keys = input::query(query)?.into_iter().filter(|(name, _)| name == KEY_PARAMETER).count();
+        if keys > 1 {
+            return refuse("apiKey is given more than once in the query");
+        }
+    }
+    Ok(())
 }
 
 /// What reverse proxies add.

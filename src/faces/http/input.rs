@@ -93,15 +93,30 @@ pub fn whole(body: Bytes) -> Bytes {
     }
 }
 
+/// The key in `Authorization`, with or without `Bearer`.
+fn bearer(value: &str) -> &str {
+    match value.split_once(' ') {
+        Some((scheme, key)) if scheme.eq_ignore_ascii_case("bearer") => key.trim(),
+        _ => value.trim(),
+    }
+}
+
+/// Whether two headers bear keys that are not the same.
+pub fn names_two_keys(headers: &HeaderMap) -> bool {
+    let (Some(authorization), Some(key)) = (headers.get(header::AUTHORIZATION), headers.get("x-api-key")) else {
+        return false;
+    };
+    match (authorization.to_str(), key.to_str()) {
+        (Ok(authorization), Ok(key)) => bearer(authorization) != key.trim(),
+        _ => true,
+    }
+}
+
 /// Who sends these headers: `Authorization: Bearer hld_…`, the same without `Bearer`, or `X-API-Key`.
 pub fn credential(headers: &HeaderMap) -> Credential {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let bearer = |value: &'_ str| match value.split_once(' ') {
-        Some((scheme, key)) if scheme.eq_ignore_ascii_case("bearer") => key.trim().to_owned(),
-        _ => value.trim().to_owned(),
-    };
     match (text("authorization"), text("x-api-key")) {
-        (Some(value), _) => Credential::ApiKey(Zeroizing::new(bearer(value))),
+        (Some(value), _) => Credential::ApiKey(Zeroizing::new(bearer(value).to_owned())),
         (None, Some(key)) => Credential::ApiKey(Zeroizing::new(key.trim().to_owned())),
         // A header that is no text is a wrong key, not none.
         (None, None) if headers.contains_key("authorization") || headers.contains_key("x-api-key") => {
