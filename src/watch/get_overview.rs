@@ -68,10 +68,16 @@ const NO_LIMIT_OF_AGENTS: i64 = 999_999;
 /// Calls and spending of this month, UTC.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct UsageOverview {
-    /// Calls of agents and API keys.
+    /// Calls of agents and API keys: requests, not the actions that agents log. The same as calls_this_month.
     actions_this_month: i64,
+    /// Calls of agents and API keys.
+    calls_this_month: i64,
+    /// Actions that agents have logged, with logAction.
+    logged_actions_this_month: i64,
     /// Calls that a month may have: always 999999999, which is no limit; limits are by the hour here.
     actions_limit: i64,
+    /// Whether there is such a limit: always false. A program that prints figures says then that there is none.
+    has_actions_limit: bool,
     /// Share of the limit that is used, from 0 to 1.
     actions_pct_used: f64,
     /// What agents have logged as cost.
@@ -93,6 +99,8 @@ pub struct SessionsOverview {
     agents_active: i64,
     /// Agents that may have one: always 999999, which is no limit.
     agents_limit: i64,
+    /// Whether there is such a limit: always false.
+    has_agents_limit: bool,
     /// The newest, at most 100, of the 1,000 sessions created last.
     sessions: Vec<SessionLine>,
 }
@@ -209,6 +217,7 @@ impl ReadOperation for GetOverview {
         let today = Day::of(cx.now);
         let month = Month::of(today);
         let used = get_usage::usage(cx, month)?;
+        let logged = period::since(cx, month.first_day())?;
         let head = cx.tx.head(tenant)?;
         let keys = cx.services.keyring.tenant(cx.tx, tenant)?;
         let chain_verified =
@@ -219,9 +228,12 @@ impl ReadOperation for GetOverview {
             generated_at: cx.now.to_rfc3339(),
             usage: UsageOverview {
                 actions_this_month: used.calls,
+                calls_this_month: used.calls,
+                logged_actions_this_month: logged.actions,
                 actions_limit: NO_LIMIT_OF_CALLS,
+                has_actions_limit: false,
                 actions_pct_used: 0.0,
-                spend_usd_this_month: period::since(cx, month.first_day())?.cost,
+                spend_usd_this_month: logged.cost,
                 overage_actions: 0,
                 overage_usd: Money::ZERO,
                 metered: false,
@@ -272,6 +284,7 @@ fn sessions(cx: &ReadContext<'_>) -> Result<SessionsOverview> {
         active_count: open.sessions,
         agents_active: open.agents,
         agents_limit: NO_LIMIT_OF_AGENTS,
+        has_agents_limit: false,
         sessions: shown.into_iter().map(line).collect(),
     })
 }

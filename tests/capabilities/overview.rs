@@ -24,6 +24,10 @@ fn the_overview_has_every_field_that_the_product_s_console_reads() {
     }
     assert_eq!((integer(usage, "actions_this_month"), usage["spend_usd_this_month"].as_f64()), (9, Some(200.0)));
     assert_eq!(usage["metered"], false);
+    // Requests and what agents have logged are two figures, and a limit that is none is said to be none.
+    assert_eq!(usage["calls_this_month"], usage["actions_this_month"]);
+    assert_eq!(integer(usage, "logged_actions_this_month"), 1);
+    assert_eq!((&usage["has_actions_limit"], &seen["sessions"]["has_agents_limit"]), (&json!(false), &json!(false)));
     let sessions = &seen["sessions"];
     assert_eq!((integer(sessions, "active_count"), integer(sessions, "agents_active")), (1, 1));
     assert_eq!(integer(sessions, "agents_limit"), 999_999, "clients print it behind a slash: 0 would be none left");
