@@ -27,6 +27,10 @@ pub struct Carrier {
     most: Duration,
 }
 
+/// Why a request does not leave.
+const NOT_ALLOWED: &str = "its address is none that haldir connects to";
+const GONE: &str = "the connection had ended";
+
 /// A request over plain HTTP that only needs to be sent.
 pub struct Ready {
     ready: kept::Ready,
@@ -77,7 +81,7 @@ impl Carrier {
 
     /// Answers with the head of what comes back to a request that was sent.
     pub async fn answered(&self, sent: Sent) -> Result<Answer, Unanswered> {
-        let answer = self.plain.answer(sent.sent.ok_or(Unanswered::Unreachable)?, sent.until).await?;
+        let answer = self.plain.answer(sent.sent.ok_or(Unanswered::Unreachable(GONE))?, sent.until).await?;
         Ok(Answer::Plain(Box::new(answer)))
     }
 
@@ -89,10 +93,10 @@ impl Carrier {
         (method, headers, body): Request,
         within: Duration,
     ) -> Result<Answer, Unanswered> {
-        self.outbound.check_form(url).map_err(|_| Unanswered::Unreachable)?;
+        self.outbound.check_form(url).map_err(|_| Unanswered::Unreachable(NOT_ALLOWED))?;
         let own = self.own(url);
         if url.scheme() == "http" && own.is_none() {
-            let (address, request) = plain(url, (method, headers, body)).ok_or(Unanswered::Unreachable)?;
+            let (address, request) = plain(url, (method, headers, body)).ok_or(Unanswered::Unreachable(NOT_ALLOWED))?;
             let answer = self.plain.send(&address, request, Instant::now() + within).await?;
             return Ok(Answer::Plain(Box::new(answer)));
         }
@@ -103,10 +107,9 @@ impl Carrier {
         }
         match tokio::time::timeout_at(until, request.send()).await {
             Ok(sent) => sent.map(|sent| Answer::Tls(Box::new(sent), until)).map_err(|error| {
-                let place = cause::place(url);
+                let (place, error) = (cause::place(url), error.without_url());
                 if error.is_connect() && cause::is_due(&place) {
-                    tracing::warn!(place, error = cause::chain(&error.without_url()), "an upstream was not reached");
-                    return Unanswered::Unreachable;
+                    tracing::warn!(place, error = cause::chain(&error), "an upstream was not reached");
                 }
                 unanswered(&error)
             }),
@@ -159,7 +162,7 @@ impl Answer {
 
 fn unanswered(error: &reqwest::Error) -> Unanswered {
     match (error.is_connect(), error.is_timeout()) {
-        (true, _) => Unanswered::Unreachable,
+        (true, _) => Unanswered::Unreachable(cause::class(error)),
         (_, true) => Unanswered::TimedOut,
         _ => Unanswered::BrokeOff,
     }

@@ -48,6 +48,9 @@ pub fn chain(error: &(dyn Error + 'static)) -> String {
     text
 }
 
+/// The class of what takes too long.
+pub const LATE: &str = "there was no answer in time";
+
 /// The class of the cause. It says nothing of addresses, paths or headers.
 pub fn class(error: &(dyn Error + 'static)) -> &'static str {
     let mut next = Some(error);
@@ -71,7 +74,7 @@ pub fn class(error: &(dyn Error + 'static)) -> &'static str {
         if let Some(reqwest) = error.downcast_ref::<reqwest::Error>()
             && reqwest.is_timeout()
         {
-            found = "there was no answer in time";
+            found = LATE;
         }
         let text = error.to_string();
         if text.starts_with("dns error") || text.ends_with("has no address") {
@@ -85,7 +88,7 @@ pub fn class(error: &(dyn Error + 'static)) -> &'static str {
 fn of_io(error: &io::Error) -> Option<&'static str> {
     Some(match error.kind() {
         io::ErrorKind::ConnectionRefused => "the connection was refused: nothing listens there",
-        io::ErrorKind::TimedOut => "there was no answer in time",
+        io::ErrorKind::TimedOut => LATE,
         io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => "there is no way to its network",
         io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted | io::ErrorKind::UnexpectedEof => {
             "the connection broke off"

@@ -44,6 +44,9 @@ const MAX_KEPT: usize = 64;
 const PROBE: Duration = Duration::from_secs(15);
 const PROBES: u32 = 3;
 
+/// Why nothing is sent to an address that is none.
+const NO_ADDRESS: &str = "its address is none that haldir connects to";
+
 /// Says in the log that an address was not reached, and why.
 fn tell(address: &Authority, error: &str) {
     let place = address.as_str();
@@ -65,8 +68,8 @@ mod http1_error {
 /// Why there is no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unanswered {
-    /// It never left: there was no connection to be had.
-    Unreachable,
+    /// It never left: there was no connection to be had. Why, without an address: this may be told to agents.
+    Unreachable(&'static str),
     /// Not in time.
     TimedOut,
     /// The connection ended before.
@@ -211,7 +214,7 @@ impl Kept {
 
     async fn connected(&self, address: &Authority, until: Instant) -> Result<Wire, Unanswered> {
         let uri = Uri::builder().scheme("http").authority(address.clone()).path_and_query("/").build();
-        let uri = uri.map_err(|_| Unanswered::Unreachable)?;
+        let uri = uri.map_err(|_| Unanswered::Unreachable(NO_ADDRESS))?;
         let soon = Instant::now() + CONNECT_TIMEOUT;
         let connected = timeout_at(soon.min(until), self.connector.clone().call(uri)).await;
         let stream = match connected {
@@ -219,14 +222,15 @@ impl Kept {
             Err(_) if until <= soon => return Err(Unanswered::TimedOut),
             Ok(Err(error)) => {
                 tell(address, &cause::chain(&error));
-                return Err(Unanswered::Unreachable);
+                return Err(Unanswered::Unreachable(cause::class(&error)));
             }
             Err(_) => {
                 tell(address, "no connection within 5 s");
-                return Err(Unanswered::Unreachable);
+                return Err(Unanswered::Unreachable(cause::LATE));
             }
         };
-        let (sender, driver) = http1::handshake(stream).await.map_err(|_| Unanswered::Unreachable)?;
+        let handshake = http1::handshake(stream).await;
+        let (sender, driver) = handshake.map_err(|error| Unanswered::Unreachable(cause::class(&error)))?;
         Ok(Wire { place: place(address), sender, driver: Box::pin(driver), has_ended: false })
     }
 }

@@ -140,6 +140,18 @@ fn what_was_not_reached_is_named_with_its_cause() {
     let told = agent.post("/v1/proxy/call", &call).text;
     assert!(told.contains("connection was refused"), "{told}");
     assert!(!told.contains(&place), "{told}");
+    // The same where the upstream is reached directly.
+    let params = json!({"name": "echo", "arguments": {}});
+    let message = json!({"jsonrpc": "2.0", "id": 5, "method": "tools/call", "params": params}).to_string();
+    let list = json!({"jsonrpc": "2.0", "id": 6, "method": "tools/list"}).to_string();
+    let hello = json!({"jsonrpc": "2.0", "id": 7, "method": "initialize", "params": {
+        "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "tests", "version": "1"}}});
+    for asked in [message, list, hello.to_string()] {
+        let headers = [("Accept", "application/json, text/event-stream"), ("X-Session-ID", session.as_str())];
+        let told = agent.send("POST", "/mcp/up", &headers, &asked).text;
+        assert!(told.contains("connection was refused"), "{asked}: {told}");
+        assert!(!told.contains(&place), "{asked}: {told}");
+    }
     until("the log names the place", || {
         let log = server.process.errors();
         log.lines().any(|line| line.contains("was not reached") && line.contains(&place))

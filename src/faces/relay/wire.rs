@@ -39,7 +39,6 @@ const LISTENED_WITHIN: Duration = Duration::from_secs(2);
 const PING_WITHIN: Duration = Duration::from_secs(5);
 
 /// Why a request was not answered.
-const UNREACHABLE: &str = "the upstream cannot be reached";
 const REDIRECTED: &str = "the upstream redirects to another address: register that one, if it is meant";
 const UNAUTHORIZED: &str = "the upstream does not accept the credentials that haldir has for it";
 const REFUSED: &str = "the upstream did not accept the request";
@@ -50,6 +49,33 @@ const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 const VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 const METHOD: HeaderName = HeaderName::from_static("mcp-method");
 const NAME: HeaderName = HeaderName::from_static("mcp-name");
+
+/// A request without an answer.
+#[derive(Debug)]
+enum Failed {
+    /// It did not leave: there was no connection to be had, for this reason.
+    Unreachable(&'static str),
+    /// It may have been carried out.
+    Unanswered(&'static str),
+}
+
+impl Failed {
+    /// For the client. Where the upstream is, is in haldir's log.
+    fn told(&self) -> String {
+        match self {
+            Self::Unreachable(why) => format!("the upstream cannot be reached: {why}"),
+            Self::Unanswered(why) => (*why).to_owned(),
+        }
+    }
+
+    /// For the log of calls.
+    fn outcome(&self) -> Outcome {
+        match self {
+            Self::Unreachable(why) => Outcome::Unsent(why),
+            Self::Unanswered(why) => Outcome::Unknown(why),
+        }
+    }
+}
 
 /// Where it is, and within which bounds.
 #[derive(Clone)]
@@ -168,7 +194,7 @@ impl Speaker {
         let begun = message.is("notifications/initialized");
         // What is not answered is lost if it does not arrive, as it would be on a pipe that breaks.
         if let Err(problem) = self.send(Method::POST, headers, Some(text)).await {
-            tracing::debug!(problem, "a message did not reach the upstream");
+            tracing::debug!(?problem, "a message did not reach the upstream");
         }
         if begun {
             // What the upstream asks in the middle of a call may come on that stream: no call overtakes it.
@@ -209,7 +235,7 @@ impl Speaker {
         headers
     }
 
-    async fn send(&self, method: Method, headers: HeaderMap, body: Option<String>) -> Result<Answer, &'static str> {
+    async fn send(&self, method: Method, headers: HeaderMap, body: Option<String>) -> Result<Answer, Failed> {
         let mut headers = headers;
         for (name, value) in &self.wire.headers {
             headers.insert(name.clone(), value.clone());
@@ -220,12 +246,12 @@ impl Speaker {
         let request = (method, headers, body.map(Bytes::from).unwrap_or_default());
         let sent = self.wire.client.send(&self.wire.url, request, self.wire.call_timeout).await;
         let response = sent.map_err(|unanswered| match unanswered {
-            Unanswered::Unreachable => UNREACHABLE,
-            Unanswered::TimedOut => "the upstream did not answer in time",
-            Unanswered::BrokeOff => "the connection to the upstream broke off",
+            Unanswered::Unreachable(why) => Failed::Unreachable(why),
+            Unanswered::TimedOut => Failed::Unanswered("the upstream did not answer in time"),
+            Unanswered::BrokeOff => Failed::Unanswered("the connection to the upstream broke off"),
         })?;
         if response.status().is_redirection() {
-            return Err(REDIRECTED);
+            return Err(Failed::Unanswered(REDIRECTED));
         }
         Ok(response)
     }
@@ -256,13 +282,14 @@ impl Speaker {
                 // The relay then begins another one, in the client's words.
                 return self.stop.cancel();
             }
-            Ok(response) => self.hear(response, Some((id, taken_back)), kind == Kind::Beginning).await,
-            Err(problem) => Err(problem),
+            Ok(response) => {
+                let heard = self.hear(response, Some((id, taken_back)), kind == Kind::Beginning).await;
+                heard.map_err(Failed::Unanswered)
+            }
+            Err(failed) => Err(failed),
         };
-        if let Err(problem) = answered {
-            // What has left may have been carried out, whatever was answered.
-            let outcome = if problem == UNREACHABLE { Outcome::Unsent(problem) } else { Outcome::Unknown(problem) };
-            self.fail(id, problem.to_owned(), outcome).await;
+        if let Err(failed) = answered {
+            self.fail(id, failed.told(), failed.outcome()).await;
         }
     }
 

@@ -66,7 +66,7 @@ impl Exchange {
                     }
                     None => passing.own.take(),
                 };
-                return Ok(rpc_error(StatusCode::BAD_GATEWAY, id.as_deref(), INTERNAL_ERROR, failed.message()));
+                return Ok(rpc_error(StatusCode::BAD_GATEWAY, id.as_deref(), INTERNAL_ERROR, &failed.told()));
             }
         };
         if matches!(response.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
@@ -183,7 +183,7 @@ impl Exchange {
             };
             let response = sending.map_err(|unanswered| match Failed::of(unanswered) {
                 // It has arrived at the address that redirected it.
-                Failed::Unsent if redirects > 0 => Failed::BrokeOff,
+                Failed::Unsent(_) if redirects > 0 => Failed::BrokeOff,
                 failed => failed,
             })?;
             if !matches!(response.status(), StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT) {
