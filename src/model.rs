@@ -3,6 +3,7 @@
 pub mod approval;
 pub mod caller;
 mod cursor;
+pub mod duration;
 pub mod id;
 mod log_level;
 pub mod money;

@@ -3,14 +3,17 @@
 use std::{
     collections::BTreeMap,
     ffi::{OsStr, OsString},
-    io,
+    fmt, io,
     path::PathBuf,
     process::{ExitStatus, Stdio},
     sync::Arc,
     time::Duration,
 };
 
-use serde::Deserialize;
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, Visitor},
+};
 use tokio::{
     process::{Child, ChildStdin, ChildStdout, Command},
     task::JoinHandle,
@@ -20,7 +23,7 @@ use zeroize::Zeroizing;
 
 use super::stderr_log::{self, LastWords, StderrLog};
 use crate::{
-    model::{TenantId, UpstreamName, UpstreamSettings},
+    model::{TenantId, UpstreamName, UpstreamSettings, duration::parse_seconds},
     redact::Known,
 };
 
@@ -82,12 +85,63 @@ pub struct ChildUpstream {
     /// Where it is started.
     #[serde(default)]
     pub folder: Option<PathBuf>,
-    /// What holds for it alone.
-    #[serde(default)]
+    /// What holds for it alone. Durations are seconds, or have a unit, as in `90s`.
+    #[serde(default, deserialize_with = "limits")]
     pub limits: UpstreamSettings,
     /// Whose it is. Default: the local tenant.
     #[serde(default = "TenantId::local")]
     pub tenant: TenantId,
+}
+
+/// Limits as the config file has them.
+fn limits<'de, D: Deserializer<'de>>(deserializer: D) -> Result<UpstreamSettings, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Written {
+        #[serde(default)]
+        call_timeout: Option<Seconds>,
+        #[serde(default)]
+        start_timeout: Option<Seconds>,
+        #[serde(default)]
+        concurrency: Option<i64>,
+        #[serde(default)]
+        max_answer: Option<i64>,
+    }
+    let Written { call_timeout, start_timeout, concurrency, max_answer } = Written::deserialize(deserializer)?;
+    let seconds = |written: Option<Seconds>| written.map(|Seconds(seconds)| seconds);
+    Ok(UpstreamSettings {
+        call_timeout: seconds(call_timeout),
+        start_timeout: seconds(start_timeout),
+        concurrency,
+        max_answer,
+    })
+}
+
+/// A duration: a number of seconds, or text with units.
+struct Seconds(i64);
+
+impl<'de> Deserialize<'de> for Seconds {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Written;
+
+        impl Visitor<'_> for Written {
+            type Value = Seconds;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a number of seconds, or a duration such as \"90s\", \"15m\" or \"1h\"")
+            }
+
+            fn visit_i64<E: de::Error>(self, seconds: i64) -> Result<Seconds, E> {
+                Ok(Seconds(seconds))
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Seconds, E> {
+                parse_seconds(text).map(Seconds).map_err(E::custom)
+            }
+        }
+
+        deserializer.deserialize_any(Written)
+    }
 }
 
 /// The children that the operator has configured.
@@ -381,3 +435,16 @@ mod tests {
         assert!(!is_same(one, OsStr::new("PATHEXT"), true));
     }
 }
+    #[test]
+    fn limits_in_the_config_file_are_seconds_or_have_a_unit() {
+        let child: ChildUpstream = toml::from_str(
+            "command = 'x'\nlimits = { call_timeout = '1h 30m', start_timeout = 90, concurrency = 2, max_answer = 4096 }",
+        )
+        .unwrap();
+        let (call_timeout, start_timeout) = (Some(5_400), Some(90));
+        let (concurrency, max_answer) = (Some(2), Some(4_096));
+        assert_eq!(child.limits, UpstreamSettings { call_timeout, start_timeout, concurrency, max_answer });
+        assert_eq!(toml::from_str::<ChildUpstream>("command = 'x'").unwrap().limits, UpstreamSettings::default());
+        assert!(toml::from_str::<ChildUpstream>("command = 'x'\nlimits = { other = 1 }").is_err());
+    }
+

@@ -59,6 +59,16 @@ fn limits_that_make_no_sense_are_refused() {
     let mut command = house.serving();
     command.env("HALDIR_CONFIG", configure(&house, "limits = { concurrency = 0 }"));
     assert!(refuses_to_start(command).contains("upstreams.up.limits: concurrency must be from 1 to 1024"));
+    for (written, problem) in [
+        (r#"call_timeout = "25h""#, "call_timeout must be from 1 to 86400"),
+        (r#"start_timeout = "soon""#, "`soon` is no duration: expected seconds, or units such as 90s"),
+        ("start_timeout = true", "expected a number of seconds, or a duration such as"),
+    ] {
+        let mut command = house.serving();
+        command.env("HALDIR_CONFIG", configure(&house, &format!("limits = {{ {written} }}")));
+        let said = refuses_to_start(command);
+        assert!(said.contains(problem), "{written}: {said}");
+    }
 }
 
 #[test]
