@@ -51,6 +51,15 @@ pub struct CallOptions {
     pub is_own: bool,
 }
 
+    /// The request that it is part of was counted against the hourly limit already.
+    pub is_counted: bool,
+}
+
+impl CallOptions {
+    /// Of a call that is part of a request which was counted when it came, or on standard input and output, where none is.
+    pub fn counted() -> Self {
+        Self { is_counted: true, ..Self::default() }
+    }
 /// An operation's answer.
 pub struct Reply {
     /// REST status.
@@ -87,7 +96,7 @@ impl Haldir {
             let outcome = self.read_at_once(operation, run, credential, input, now).await;
             return measured(operation, begun, outcome, |reply| reply.status);
         }
-        let entered = self.enter_metered(operation, credential, !options.is_own).await?;
+        let entered = self.enter_metered(operation, credential, !options.is_own, !options.is_counted).await?;
         self.carry_out(operation, credential, entered, input, options).await
     }
 
@@ -98,7 +107,16 @@ impl Haldir {
 
     /// The first half of a call: who asks, and whether the hour has room for it.
     pub async fn enter(&self, operation: &'static Operation, credential: &Credential) -> Result<Entered> {
-        self.enter_metered(operation, credential, true).await
+        self.enter_metered(operation, credential, true, true).await
+    }
+
+    /// As [`Self::enter`], for a call of a request that was counted against the hourly limit already.
+    pub(super) async fn enter_counted(
+        &self,
+        operation: &'static Operation,
+        credential: &Credential,
+    ) -> Result<Entered> {
+        self.enter_metered(operation, credential, true, false).await
     }
 
     async fn enter_metered(
@@ -108,8 +126,9 @@ impl Haldir {
         of_agent: bool,
     ) -> Result<Entered> {
         let now = self.inner.services.clock.now();
+        counts: bool,
         let authenticated = self.inner.store.read(|tx| self.authenticate(tx, operation, credential, of_agent, now))?;
-        let remaining = self.count(&authenticated, now).await?;
+        let remaining = if counts { self.count(&authenticated, now).await? } else { None };
         Ok(Entered { caller: authenticated.caller, now, remaining })
     }
 

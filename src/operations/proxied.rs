@@ -95,10 +95,14 @@ pub async fn deny(cx: &OutwardContext, person: Person) -> Result<()> {
 
 impl Haldir {
     /// The first thing for every call that a face governs: who asks, and whether their key may call tools at all. A
-    /// call counts against the key's hourly limit.
-    pub async fn enter_proxy(&self, credential: &Credential) -> Result<OutwardContext> {
+    /// call counts against the key's hourly limit, unless the request that makes it was counted already.
+    pub async fn enter_proxy(&self, credential: &Credential, is_counted: bool) -> Result<OutwardContext> {
         let operation = call_operation()?;
-        let entered = self.enter(operation, credential).await?;
+        let entered = if is_counted {
+            self.enter_counted(operation, credential).await?
+        } else {
+            self.enter(operation, credential).await?
+        };
         let (caller, now) = entered.into_parts();
         permitted(operation, &caller)?;
         Ok(self.outward(caller, now))

@@ -1,6 +1,14 @@
 //! Calls an hour, by tier: exact, in every process, and said in every answer.
 
-use crate::support::{Answer, House, Server, at_once, integer, json, text};
+use serde_json::Value;
+
+use crate::{
+    proxy::register,
+    support::{
+        Answer, Client, House, McpSession, Server, at_once, integer, json, text,
+        upstream::{Upstream, tool},
+    },
+};
 
 fn limited(house: &House) -> Server {
     let mut command = house.program();
@@ -41,6 +49,73 @@ fn the_free_tier_is_exact_across_two_processes_and_says_so() {
         }
         let over_mcp = agent.tool_text("getSpend", "{}");
         assert_eq!(over_mcp.status, 429, "another face has another count: {}", over_mcp.text);
+        return;
+    }
+}
+
+/// The tests' server, whose upstreams may be on this machine, and an upstream of it.
+fn limited_with_upstream(house: &House) -> (Server, Client, Upstream) {
+    let mut command = house.program();
+    command.args(["serve", "--listen", "127.0.0.1:0", "--rate-limits", "enterprise=100000"]);
+    command.args(["--allow-private", "127.0.0.1"]);
+    let server = Server::start(command);
+    let operator = server.first_key();
+    let upstream = Upstream::new([tool("echo")]);
+    register(&operator, "up", &upstream);
+    (server, operator, upstream)
+}
+
+#[test]
+fn every_request_counts_once_whatever_follows_from_it() {
+    let house = House::new();
+    let (_server, operator, _upstream) = limited_with_upstream(&house);
+    let session = operator.session(&json!({"scopes": ["execute"]}));
+    let protocol = McpSession::begin(&operator);
+    let left = || {
+        let answer = operator.get("/v1/sessions");
+        let remaining = answer.header("x-ratelimit-remaining").unwrap().parse::<i64>().unwrap();
+        (remaining, reset(&answer))
+    };
+    let call = |name: &str, arguments: Value| ("tools/call", json!({"name": name, "arguments": arguments}));
+    let named = json!({"session_id": session});
+    let asked = [
+        ("ping", json!({})),
+        ("tools/list", json!({})),
+        ("prompts/get", json!({"name": "security-audit", "arguments": {"session_id": session}})),
+        ("resources/read", json!({"uri": format!("haldir://sessions/{session}")})),
+        (
+            "completion/complete",
+            json!({
+                "ref": {"type": "ref/prompt", "name": "budget-check"},
+                "argument": {"name": "session_id", "value": "ses_"},
+            }),
+        ),
+        call("getSession", named.clone()),
+        call("getSession", json!({"session_id": 7})),
+        call("up__echo", named.clone()),
+        call("up.echo", named.clone()),
+        call("echo", named.clone()),
+        call("echo", json!({})),
+        call("nothing", named.clone()),
+        call("nothing", json!({})),
+        call("no.thing", json!({})),
+        call("no__thing", named),
+    ];
+    // An hour may end in the midst of it: then the count begins anew, and so does the test.
+    'hour: loop {
+        for (method, params) in &asked {
+            let message = json!({"jsonrpc": "2.0", "id": 7, "method": method, "params": params});
+            for in_session in [false, true] {
+                let (before, hour) = left();
+                let answer = if in_session { protocol.send(&message) } else { operator.post("/mcp", &message) };
+                let (after, now) = left();
+                if now != hour {
+                    continue 'hour;
+                }
+                // The request, and the look at what is left.
+                assert_eq!(before - after, 2, "{method} {params}: {}", answer.text);
+            }
+        }
         return;
     }
 }

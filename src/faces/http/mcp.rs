@@ -197,13 +197,8 @@ async fn answer(app: &App, credential: &Credential, request: Request, id: &Reque
     if let Some(call) = message.as_ref().ok().and_then(|message| message.plain_tool_call(&parts.headers)) {
         return call.answer(face, credential, session_header(&parts.headers)).await;
     }
-    if may_ask_itself {
-        face.backend.authenticate(credential)?;
-    }
-    // A call of a tool counts itself.
-    if !message.as_ref().is_ok_and(Message::calls_a_tool) {
-        face.backend.admit(credential).await?;
-    }
+    // Once, whatever it asks for: what follows from it is part of it.
+    face.backend.admit(credential).await?;
     let message = match message {
         Ok(message) => message,
         Err(error) => return Ok(rpc_error(StatusCode::BAD_REQUEST, None, &error, id)),
@@ -217,9 +212,11 @@ async fn answer(app: &App, credential: &Credential, request: Request, id: &Reque
     let (is_tool_call, arguments) = (message.method.as_deref() == Some("tools/call"), message.arguments());
     let listens = message.method.as_deref() == Some("subscriptions/listen");
     let in_session = begins_session || parts.headers.contains_key(SESSION_ID);
-    let one_answer = !in_session && !accepts_events(&parts.headers);
-    let mut request = for_rmcp(parts, credential, arguments, body.clone());
-    if one_answer {
+    let at_once = !in_session && !accepts_events(&parts.headers);
+    let answered = message.method.is_none().then(|| std::str::from_utf8(&body).ok().and_then(one_answer)).flatten();
+    let body = answered.map_or_else(|| body.clone(), Bytes::from);
+    let mut request = for_rmcp(parts, credential, arguments, body);
+    if at_once {
         request.extensions_mut().insert(OneAnswer);
     }
     let response = match (begins_session, in_session) {

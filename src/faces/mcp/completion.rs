@@ -39,7 +39,7 @@ async fn session_ids(backend: &Backend, credential: &Credential, start: &str) ->
     let start: String = start.chars().take(128).collect();
     let input = json!({"id_prefix": start, "limit": CompletionInfo::MAX_VALUES}).to_string();
     let operation = operations::named("listSessions").ok_or_else(|| Error::internal("listSessions is not listed"))?;
-    let reply = backend.call(operation, credential, &input, CallOptions::default()).await?;
+    let reply = backend.call(operation, credential, &input, CallOptions::counted()).await?;
     let list: Value = serde_json::from_str(&reply.body).map_err(Error::internal)?;
     let sessions = list["sessions"].as_array().map(Vec::as_slice).unwrap_or_default();
     Ok(sessions.iter().filter_map(|session| session["session_id"].as_str().map(str::to_owned)).collect())

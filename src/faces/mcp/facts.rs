@@ -79,7 +79,7 @@ pub struct Facts<'a> {
 impl Facts<'_> {
     async fn ask<T: DeserializeOwned>(&self, name: &str, input: &Value) -> Result<T> {
         let operation = operations::named(name).ok_or_else(|| Error::internal(format!("{name} is not listed")))?;
-        let reply = self.backend.call(operation, self.credential, &input.to_string(), CallOptions::default()).await?;
+        let reply = self.backend.call(operation, self.credential, &input.to_string(), CallOptions::counted()).await?;
         serde_json::from_str(&reply.body).map_err(Error::internal)
     }
 

@@ -52,7 +52,7 @@ pub async fn read(backend: &Backend, credential: &Credential, uri: &str) -> Resu
         return Err(unknown(uri));
     };
     let operation = operations::named(name).ok_or_else(|| unknown(uri))?;
-    let reply = backend.call(operation, credential, &input.to_string(), CallOptions::default()).await?;
+    let reply = backend.call(operation, credential, &input.to_string(), CallOptions::counted()).await?;
     let contents = ResourceContents::text(reply.body.as_str(), uri).with_mime_type(JSON);
     Ok(ReadResourceResult::new(vec![contents]))
 }

@@ -235,7 +235,7 @@ impl ServerHandler for HaldirMcp {
         };
         let arguments = session::filled(operation, &arguments, session.as_deref());
         let before = self.session.made_by(&credential);
-        let outcome = tools::call(&self.backend, &credential, operation, &arguments).await;
+        let outcome = tools::call(&self.backend, &credential, operation, &arguments, true).await;
         let outcome = outcome.unwrap_or_else(|error| tools::refusal(&error));
         self.session.note(&credential, operation, &outcome);
         self.tell_of_session(before, &credential, &context).await;

@@ -92,16 +92,21 @@ pub struct Outcome {
     pub is_error: bool,
 }
 
-/// Calls a tool with its arguments as they were written. An `Err` is about the caller, not about the call.
+/// Calls a tool with its arguments as they were written, in a request that was counted against the hourly limit already
+/// or not. An `Err` is about the caller, not about the call.
 pub async fn call(
     backend: &Backend,
     credential: &Credential,
     operation: &'static Operation,
     arguments: &str,
+    is_counted: bool,
 ) -> Result<Outcome> {
     let arguments = &*said(operation, arguments);
     let answer = match options(operation, arguments) {
-        Ok((input, options)) => backend.call(operation, credential, &input, options).await,
+        Ok((input, options)) => {
+            backend.call(operation, credential, &input, CallOptions { is_counted, ..options }).await
+        }
+        Err(error) if is_counted => Err(error),
         // Nobody called, so nobody has asked who is calling.
         Err(error) => Err(backend.admit(credential).await.err().unwrap_or(error)),
     };

@@ -78,7 +78,7 @@ async fn pinned(backend: &Backend, credential: &Credential, session: Option<&str
     // Also an operator calls them as an agent does.
     let input = json!({"state": "pinned", "callable": true, "session_id": session}).to_string();
     let answer = match operations::named("listProxyTools") {
-        Some(operation) => backend.call(operation, credential, &input, CallOptions::default()).await,
+        Some(operation) => backend.call(operation, credential, &input, CallOptions::counted()).await,
         None => return Vec::new(),
     };
     // A key that may not see them sees haldir's own tools all the same.
@@ -257,7 +257,7 @@ impl Call<'_> {
             json!(session)
         );
         let reply =
-            backend.call(operation, credential, &input, CallOptions { hearing, ..CallOptions::default() }).await?;
+            backend.call(operation, credential, &input, CallOptions { hearing, ..CallOptions::counted() }).await?;
         Ok(proxied::answered_elsewhere(reply.body.to_string()))
     }
 
@@ -269,7 +269,10 @@ impl Call<'_> {
         context: &RequestContext<RoleServer>,
         hearing: Hearing,
     ) -> Result<String> {
-        let mut cx = haldir.enter_proxy(credential).await?;
+        // Made again once the person at the client has decided, it is the same call.
+        let goes_on = hearing.person.is_some() && self.params.request_state.is_none();
+        let mut cx =
+            if goes_on { haldir.watch_proxy(credential)? } else { haldir.enter_proxy(credential, true).await? };
         let id = session_id(session)?;
         let arguments = self.arguments();
         let (tool, arguments) = (self.tool.to_owned(), arguments.to_owned());

@@ -74,7 +74,13 @@ impl Governor {
     }
 
     async fn decide(&self, asked: Asked) -> Result<Decision> {
-        let mut cx = self.haldir.enter_proxy(&self.credential).await?;
+        // The person at the client was asked in the middle of this very call, which was counted before.
+        let goes_on = asked.decided.as_ref().is_some_and(|decided| decided.proof.is_none());
+        let mut cx = if goes_on {
+            self.haldir.watch_proxy(&self.credential)?
+        } else {
+            self.haldir.enter_proxy(&self.credential, false).await?
+        };
         let session_id = self.session(asked.session.clone()).await?;
         self.haldir.know_secrets(&cx, &self.upstream)?;
         let not_listed = if self.tools == Tools::Asked { self.look_at_tools(&cx).await? } else { None };
@@ -140,7 +146,7 @@ impl Governor {
             (true, false) => proxied::question_about(cx, &held)?,
         };
         Ok(match question {
-            Some(question) => Decision::Ask { question, held, within: self.asking.within },
+            Some(question) => Decision::Ask { question, held, asking: self.asking },
             None => Decision::Told(held.text()),
         })
     }

@@ -63,12 +63,6 @@ impl<'a> Message<'a> {
         serde_json::from_str(params.get()).ok()
     }
 
-    /// Whether it calls one of haldir's tools, or names one as those of upstreams are named.
-    pub(super) fn calls_a_tool(&self) -> bool {
-        let name = self.call_params().map(|params| params.name);
-        name.is_some_and(|name| operations::tool(&name).is_some() || name.contains('.') || name.contains("__"))
-    }
-
     /// The revision that an `initialize` asks for.
     pub(super) fn revision_asked_for(&self) -> Option<String> {
         #[derive(Deserialize)]
@@ -156,7 +150,7 @@ impl PlainCall<'_> {
             None
         };
         let arguments = session::filled(self.operation, arguments, session.as_deref());
-        let outcome = tools::call(&face.backend, credential, self.operation, &arguments).await?;
+        let outcome = tools::call(&face.backend, credential, self.operation, &arguments, false).await?;
         face.standing.note(credential, self.operation, &outcome);
         let structured = if outcome.structured { serde_json::from_str(&outcome.json).ok() } else { None };
         let response = RpcResponse {
