@@ -13,6 +13,7 @@ mod services;
 mod signing;
 mod stream;
 mod under_way;
+mod unwritten;
 
 pub use attention::{Attended, Attention};
 pub use keyring::{Keyring, TenantKeys};
@@ -26,6 +27,7 @@ pub use services::{AnomalyThresholds, RateLimits, Services, Settings, WebhookPac
 pub use signing::{MAX_PUBLISHED, PublishedKey, SigningKeys, has_retired};
 pub use stream::{Finished, Head, Pieces, Sink, Start, StreamOperation, channel};
 pub use under_way::{CallsUnderWay, LEASE_SECONDS, Vouched};
+pub use unwritten::Unwritten;
 
 use crate::{
     error::Result,

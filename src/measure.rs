@@ -175,7 +175,7 @@ pub struct Measures {
     pub sync_time: Histogram,
     /// From an event to its delivery by webhook, successful attempts only.
     pub webhook_lag: Histogram,
-    /// Whether the last commit of the store failed: its disk may be full.
+    /// Whether a commit of the store has failed, and no check since has found room: its disk may be full.
     pub writes_fail: AtomicBool,
     /// Calls over the hourly limit, by tier: free, pro, enterprise.
     pub rate_limited: [Counter; 3],

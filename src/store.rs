@@ -89,7 +89,11 @@ impl Store {
     }
 
     /// As [`Self::write_soon`], without an answer: `failed` hears if it was not written, on whatever thread.
-    pub fn write_behind(&self, work: impl FnOnce(&mut dyn Tx) -> Result<()> + Send + 'static, failed: fn(Error)) {
+    pub fn write_behind(
+        &self,
+        work: impl FnOnce(&mut dyn Tx) -> Result<()> + Send + 'static,
+        failed: impl Fn(Error) + Send + Sync + 'static,
+    ) {
         self.sqlite.write_behind(work, failed);
     }
 

@@ -10,9 +10,13 @@ use std::{
 
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
-use super::{Line, ReadContext, Services, WriteContext};
+use super::{
+    Line, ReadContext, Services, WriteContext,
+    unwritten::{Outcome, Unwritten},
+};
 use crate::{
     error::Result,
     model::{Caller, Held, Person, UnixMicros},
@@ -108,11 +112,19 @@ impl OutwardContext {
         move |tx| work(&mut WriteContext { tx, caller: &caller, now, services: &services })
     }
 
-    /// Hands `work` to the writer, and does not wait for it. What is written later finds it written; until it is durable,
-    /// a few milliseconds later, a power failure can take it back.
-    pub fn write_behind(&self, work: impl FnOnce(&mut WriteContext<'_>) -> Result<()> + Send + 'static) {
-        self.store.write_behind(self.job(work), |error| {
-            tracing::error!(%error, "what became of a call could not be written");
-        });
+    /// Hands what became of a call to the writer, and does not wait for it. What is written later finds it written; until it
+    /// is durable, a few milliseconds later, a power failure can take it back. Where nothing can be written it is kept.
+    pub fn write_outcome(
+        &self,
+        call: &str,
+        work: impl Fn(&mut WriteContext<'_>) -> Result<()> + Send + Sync + 'static,
+    ) {
+        // Nothing of the client's: what it hears ends with the call, whenever this is written.
+        let (store, caller, services) = (self.store.clone(), self.caller.clone(), Arc::clone(&self.services));
+        let (at, runtime) = (services.clock.now(), Handle::try_current().ok());
+        let call = call.to_owned();
+        let outcome = Arc::new(Outcome { store, caller, services, call, at, work: Box::new(work), runtime });
+        let written = Arc::clone(&outcome);
+        self.store.write_behind(move |tx| written.write(tx), move |error| Unwritten::keep(&outcome, &error));
     }
 }

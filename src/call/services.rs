@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, de::Error};
 use tokio::sync::{Notify, watch};
 use zeroize::Zeroizing;
 
-use super::{Attention, CallsUnderWay, Keyring, Meter, keyring};
+use super::{Attention, CallsUnderWay, Keyring, Meter, Unwritten, keyring};
 use crate::{
     model::{Ceilings, Clock, Money, Tier},
     outbound::Outbound,
@@ -35,8 +35,18 @@ pub struct Services {
     pub children_asked: watch::Sender<bool>,
     /// Calls of upstreams that this process vouches for.
     pub calls_under_way: CallsUnderWay,
+    /// What became of calls, where that is still to be written.
+    pub unwritten: Unwritten,
     /// Looks after a call that is alone.
     pub attention: Attention,
+}
+
+impl Services {
+    /// Whether this process knows what becomes of a call, or will: nobody else is to close it, however long nothing can be
+    /// written.
+    pub fn knows_call(&self, id: &str) -> bool {
+        self.calls_under_way.holds(id) || self.unwritten.holds(id)
+    }
 }
 
 /// What the operator set.

@@ -57,6 +57,11 @@ impl CallsUnderWay {
         Vouched { services, number }
     }
 
+    /// Whether this process vouches for a call.
+    pub fn holds(&self, id: &str) -> bool {
+        self.state().calls.values().any(|(_, call, _)| call.id == id)
+    }
+
     /// Those that have lasted for a while; `None` if there are none at all, and nobody keeps any from then on.
     fn due(&self) -> Option<Vec<(OutwardContext, Arc<OpenCall>)>> {
         let mut state = self.state();

@@ -38,6 +38,8 @@ pub(super) struct Inner {
     pub(super) last_use: LastUse,
     pub(super) streams: Arc<Places>,
     pub(super) waiting: Waiting,
+    /// When writes were last tried, after one had failed.
+    pub(super) writes_checked: tokio::sync::Mutex<Option<Instant>>,
 }
 
 /// What comes with a call besides its input.
@@ -49,8 +51,6 @@ pub struct CallOptions {
     pub hearing: Hearing,
     /// The call is haldir's own, such as that for the session of a client that makes none: no agent has made it.
     pub is_own: bool,
-}
-
     /// The request that it is part of was counted against the hourly limit already.
     pub is_counted: bool,
 }
@@ -60,6 +60,8 @@ impl CallOptions {
     pub fn counted() -> Self {
         Self { is_counted: true, ..Self::default() }
     }
+}
+
 /// An operation's answer.
 pub struct Reply {
     /// REST status.
@@ -124,9 +126,9 @@ impl Haldir {
         operation: &'static Operation,
         credential: &Credential,
         of_agent: bool,
+        counts: bool,
     ) -> Result<Entered> {
         let now = self.inner.services.clock.now();
-        counts: bool,
         let authenticated = self.inner.store.read(|tx| self.authenticate(tx, operation, credential, of_agent, now))?;
         let remaining = if counts { self.count(&authenticated, now).await? } else { None };
         Ok(Entered { caller: authenticated.caller, now, remaining })

@@ -3,6 +3,7 @@
 use std::{
     path::Path,
     sync::{Arc, atomic::Ordering},
+    time::{Duration, Instant},
 };
 
 use tokio::sync::Notify;
@@ -34,6 +35,11 @@ use crate::{
     webhooks::{DEAD_AFTER, delivery},
 };
 
+/// Between two tries of the store, once a write has failed.
+const CHECK_WRITES_EVERY: Duration = Duration::from_secs(1);
+/// Bytes of such a try: more than nearly every write has.
+const CHECKED_BYTES: u32 = 256 * 1024;
+
 /// The room that the disk of a file has left; nothing where that cannot be asked.
 #[cfg(unix)]
 fn free_bytes(path: &Path) -> Option<u64> {
@@ -62,6 +68,7 @@ impl Haldir {
             known_secrets: crate::redact::KnownSecrets::default(),
             children_asked: tokio::sync::watch::Sender::new(false),
             calls_under_way: crate::call::CallsUnderWay::default(),
+            unwritten: crate::call::Unwritten::default(),
             attention: crate::call::Attention::default(),
         });
         let inner = Inner {
@@ -72,6 +79,7 @@ impl Haldir {
             last_use: LastUse::default(),
             streams: Places::new(MAX_STREAMS),
             waiting: Waiting::default(),
+            writes_checked: tokio::sync::Mutex::default(),
         };
         let haldir = Self { inner: Arc::new(inner) };
         haldir.prepare().await?;
@@ -126,22 +134,29 @@ impl Haldir {
         self.inner.store.read(|tx| tx.any_api_key().map(drop))
     }
 
-    /// Whether the store takes writes. Where the last commit failed, another one is tried.
+    /// Whether the store takes writes. Where a commit failed, it does once a write of some size has succeeded: on a disk
+    /// that is all but full, small ones do while others fail.
     pub async fn check_writes(&self) -> Result<()> {
         if !MEASURES.writes_fail.load(Ordering::Relaxed) {
             return Ok(());
         }
-        self.try_write().await
+        // Anybody may ask, and as often as they like.
+        let mut checked = self.inner.writes_checked.lock().await;
+        if checked.is_none_or(|checked| checked.elapsed() >= CHECK_WRITES_EVERY) {
+            *checked = Some(Instant::now());
+            self.try_write().await?;
+            MEASURES.writes_fail.store(false, Ordering::Relaxed);
+        }
+        if MEASURES.writes_fail.load(Ordering::Relaxed) {
+            return Err(Error::new(Code::Unavailable, "the store takes no writes"));
+        }
+        Ok(())
     }
 
-    /// Tries a commit that writes a page, and changes nothing.
+    /// Tries a write of some size, and takes it away.
     pub async fn try_write(&self) -> Result<()> {
-        let write_again = |tx: &mut dyn crate::store::Tx| {
-            // The value that is there.
-            let check = tx.master_key_check()?.unwrap_or_default();
-            tx.set_master_key_check(&check)
-        };
-        self.inner.store.write(write_again).await
+        self.inner.store.write(|tx| tx.put_ballast(CHECKED_BYTES)).await?;
+        self.inner.store.write(|tx| tx.delete_ballast()).await
     }
 
     /// What waits in the whole store.
@@ -210,6 +225,7 @@ impl Haldir {
 
     /// Finishes what was taken, and closes the store.
     pub fn close(&self) {
+        self.inner.services.unwritten.close();
         self.inner.services.meter.close(&self.inner.store);
         self.inner.store.close();
     }

@@ -70,10 +70,14 @@ async fn once(
         Err(error) if error.is_refusal() => Some((error.code.status(), error.body(None))),
         _ => None,
     };
-    cx.write(move |cx| match kept {
+    let kept = cx.write(move |cx| match kept {
         Some((status, body)) => repeatable.keep(cx, operation, status, &body),
         None => repeatable.release(cx),
-    })
-    .await?;
+    });
+    if let Err(error) = kept.await {
+        // What was called has been: its caller is not told that nothing was. The key stays taken, so that a repetition is a
+        // conflict, and not another call.
+        tracing::error!(%error, operation = operation.name, "an answer could not be kept for its idempotency key");
+    }
     outcome.map(|(answer, _)| (operation.status, answer))
 }

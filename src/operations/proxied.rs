@@ -143,6 +143,7 @@ impl Haldir {
     /// Waits until the outcomes that were reported are written.
     pub async fn caught_up(&self) {
         self.inner.store.caught_up().await;
+        self.inner.services.unwritten.write().await;
     }
 
     /// Which of these tools a client may see: those that are as they were accepted, or not known yet, and that it may call

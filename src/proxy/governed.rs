@@ -348,7 +348,8 @@ impl Going {
         self.settled = true;
         let (call, took) = (Arc::clone(&self.call), self.began.elapsed());
         // Durable soon after. If the process ends before, the call is found open, and closed as unknown.
-        self.cx.write_behind(move |cx| settle::settle(cx, &call, &ending, took));
+        let id = call.id.clone();
+        self.cx.write_outcome(&id, move |cx| settle::settle(cx, &call, &ending, took));
     }
 }
 

@@ -103,7 +103,7 @@ impl Sqlite {
     pub(super) fn write_behind(
         &self,
         work: impl FnOnce(&mut dyn Tx) -> Result<()> + Send + 'static,
-        failed: fn(Error),
+        failed: impl Fn(Error) + Send + Sync + 'static,
     ) {
         self.inner.writer.write_behind(work, failed);
     }

@@ -144,6 +144,10 @@ pub trait WriteKeys {
     /// Puts the tenant's data key as it is wrapped now.
     fn set_wrapped_data_key(&mut self, tenant: &TenantId, wrapped_data_key: &[u8]) -> Result<()>;
     fn set_master_key_check(&mut self, check: &[u8]) -> Result<()>;
+    /// Writes so many bytes that mean nothing, to see whether there is room for them.
+    fn put_ballast(&mut self, bytes: u32) -> Result<()>;
+    /// Takes them away.
+    fn delete_ballast(&mut self) -> Result<()>;
     fn insert_api_key(&mut self, key: &ApiKey) -> Result<()>;
     fn update_api_key(&mut self, digest: &[u8; 32], update: ApiKeyUpdate) -> Result<()>;
 }

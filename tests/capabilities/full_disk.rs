@@ -1,19 +1,29 @@
 //! A disk that has no more room: what cannot be written is refused and said so, what is there can be read, and what
 //! was acknowledged is there when there is room again.
 
-use std::process::Command;
+use std::{
+    process::Command,
+    sync::{Arc, Barrier},
+    thread,
+};
 
-use crate::support::{House, Server, json, text, until};
+use crate::{
+    proxy::{entries, register, wait_for},
+    support::{
+        House, Server, json, text, until,
+        upstream::{Behaviour, Upstream, tool},
+    },
+};
 
 /// The most that any file of the store may have, in blocks of 512 bytes: 3 MiB.
 const MOST_BLOCKS: &str = "6144";
 
 /// The server, whose files cannot grow beyond the limit: to it, the disk is full.
-fn cramped(house: &House) -> Server {
+fn cramped(house: &House, most: &str) -> Server {
     let roomy = house.serving();
     let mut command = Command::new("sh");
     // Ignored, so that a write that goes too far fails, as on a full disk, and does not end the process.
-    let script = format!("trap '' XFSZ; ulimit -f {MOST_BLOCKS}; exec \"$0\" \"$@\"");
+    let script = format!("trap '' XFSZ; ulimit -S -f {most}; exec \"$0\" \"$@\"");
     command.env_clear().current_dir(house.folder()).args(["-c", &script]);
     command.arg(roomy.get_program()).args(roomy.get_args());
     command.stdin(std::process::Stdio::null());
@@ -21,11 +31,19 @@ fn cramped(house: &House) -> Server {
     Server::start(command)
 }
 
+#[track_caller]
+fn takes_no_writes(server: &Server) {
+    let ready = server.anonymous().get("/readyz");
+    assert!(ready.status == 503 && ready.text.contains("takes no writes"), "{} {}", ready.status, ready.text);
+    let status = server.anonymous().get("/v1/status").json();
+    assert_eq!(status["status"], "degraded", "{status}");
+}
+
 #[cfg(unix)]
 #[test]
 fn a_full_disk_refuses_writes_lets_reads_go_on_and_loses_nothing_that_was_acknowledged() {
     let house = House::new();
-    let server = cramped(&house);
+    let server = cramped(&house, MOST_BLOCKS);
     let operator = server.first_key();
     let session = operator.session(&json!({"scopes": ["read", "spend:1000"]}));
     let entry = json!({"session_id": session, "action": "work", "details": "x".repeat(20_000)});
@@ -58,10 +76,11 @@ fn a_full_disk_refuses_writes_lets_reads_go_on_and_loses_nothing_that_was_acknow
     // An entry that is as large as any until it fails: then the server says that it takes no writes.
     let large = json!({"session_id": session, "action": "work", "details": "x".repeat(60_000)});
     until("a write fails", || operator.post("/v1/audit", &large).status == 503);
-    let ready = server.anonymous().get("/readyz");
-    let status = server.anonymous().get("/v1/status").json();
-    assert!(ready.status == 200 || ready.text.contains("takes no writes"), "{}", ready.text);
-    assert_eq!(ready.status == 200, status["status"] == "ok", "{status}");
+    takes_no_writes(&server);
+    // Nor does it say otherwise once a small write has found room.
+    operator.get(&path).ok();
+    drop(operator.post("/v1/audit", &json!({"session_id": session, "action": "work"})));
+    takes_no_writes(&server);
     assert!(!server.process.errors().contains("no transaction is active"), "{}", server.process.errors());
     drop(server);
 
@@ -73,5 +92,70 @@ fn a_full_disk_refuses_writes_lets_reads_go_on_and_loses_nothing_that_was_acknow
     assert!(operator.verified() > i64::try_from(acknowledged.len() + later.len()).unwrap());
     operator.post("/v1/audit", &entry).ok();
     operator.pay(&session, "1").ok();
+    operator.verified();
+}
+
+/// The most that any file of a process may have from now on, in bytes; `None` is no bound.
+#[cfg(target_os = "linux")]
+fn bound_files(server: &mut Server, most: Option<u64>) {
+    use rustix::process::{Pid, Resource, Rlimit, prlimit};
+    let pid = Pid::from_child(server.process.child());
+    prlimit(Some(pid), Resource::Fsize, Rlimit { current: most, maximum: None }).unwrap();
+}
+
+/// The calls that are open, with their leases over, and one more, of a process that has ended.
+#[cfg(target_os = "linux")]
+fn end_leases(house: &House) {
+    let sql = house.sql();
+    assert!(sql.execute("UPDATE calls SET lease = 0 WHERE lease IS NOT NULL", []).unwrap() > 0);
+    let copied = "INSERT INTO calls (tenant, id, upstream, tool, session_id, cost, uses, started_at, lease)
+        SELECT tenant, 'call_of_another', upstream, tool, session_id, cost, uses, started_at, 0 FROM calls
+        WHERE lease IS NOT NULL LIMIT 1";
+    assert_eq!(sql.execute(copied, []).unwrap(), 1);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_became_of_a_call_is_written_once_the_disk_has_room_again() {
+    let (house, upstream) = (House::new(), Upstream::new([tool("echo")]));
+    let mut server = cramped(&house, "unlimited");
+    let operator = server.first_key();
+    register(&operator, "up", &upstream);
+    let session = operator.session(&json!({"scopes": ["execute"]}));
+    let call = json!({"session_id": session, "tool": "up.echo", "arguments": {}});
+    let (first, second) = (Arc::new(Barrier::new(2)), Arc::new(Barrier::new(2)));
+    let caller = |gate: &Arc<Barrier>, count: usize| {
+        upstream.behave(Behaviour::Gated(Arc::clone(gate)));
+        let (caller, call) = (operator.again(), call.to_string());
+        let key = format!("call-{count}");
+        let calling = thread::spawn(move || caller.send("POST", "/v1/proxy/call", &[("Idempotency-Key", &key)], &call));
+        until("the upstream has the call", || upstream.calls().len() == count);
+        calling
+    };
+    let answered = caller(&first, 1);
+    let in_flight = caller(&second, 2);
+    wait_for(&operator, "proxyCall.begin", 2);
+    bound_files(&mut server, Some(1));
+    first.wait();
+    let result = answered.join().unwrap().ok();
+    assert_eq!(result["content"][0]["text"], "carried out", "{result}");
+    until("the server says that it takes no writes", || server.anonymous().get("/readyz").status == 503);
+    takes_no_writes(&server);
+    end_leases(&house);
+    bound_files(&mut server, None);
+    let ended = wait_for(&operator, "proxyCall.ok", 1);
+    assert_eq!(ended[0]["details"]["late"], false, "{ended:?}");
+    // Calls that nobody vouches for are closed by now: those of this process are none of them.
+    let lost = wait_for(&operator, "proxyCall.unknown", 1);
+    assert_eq!((lost.len(), &lost[0]["details"]["call_id"]), (1, &json!("call_of_another")), "{lost:?}");
+    second.wait();
+    assert_eq!(in_flight.join().unwrap().ok()["isError"], false);
+    assert_eq!(wait_for(&operator, "proxyCall.ok", 2).len(), 2);
+    assert_eq!(entries(&operator, "proxyCall.unknown").len(), 1);
+    // The answer that could not be kept for its key is not given twice, and neither is the call made twice.
+    let again = operator.send("POST", "/v1/proxy/call", &[("Idempotency-Key", "call-1")], &call.to_string());
+    assert_eq!((again.status, upstream.calls().len()), (409, 2), "{}", again.text);
+    until("the server takes writes again", || server.anonymous().get("/readyz").status == 200);
+    assert!(server.process.errors().contains("what became of a call could not be written; it is kept"));
     operator.verified();
 }

@@ -25,7 +25,7 @@ const BUSY_PAUSE_MAX: Duration = Duration::from_millis(2);
 /// What is kept of a write-ahead log that had grown, once it begins anew.
 const LOG_KEPT_BYTES: i64 = 64 * 1024 * 1024;
 /// Prepared statements that a connection keeps: more than there are.
-pub(super) const STATEMENT_CACHE: usize = 256;
+pub(super) const STATEMENT_CACHE: usize = 320;
 
 /// Opens the database for writing; creates it, and its folder, readable by their owner alone.
 pub(super) fn open(path: &Path) -> Result<Connection> {

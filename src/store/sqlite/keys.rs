@@ -31,6 +31,8 @@ statements! {
     SET_DATA_KEY = "UPDATE tenants SET data_key = ?2 WHERE id = ?1";
     INSERT_TENANT = "INSERT INTO tenants (id, data_key, created_at) VALUES (?1, ?2, ?3)";
     META_VALUE = "SELECT value FROM meta WHERE key = 'master_key_check'";
+    PUT_BALLAST = "INSERT OR REPLACE INTO meta (key, value) VALUES ('ballast', zeroblob(?1))";
+    DELETE_BALLAST = "DELETE FROM meta WHERE key = 'ballast'";
     PUT_META_VALUE = "INSERT OR REPLACE INTO meta (key, value) VALUES ('master_key_check', ?1)";
     ANY_KEY = "SELECT 1 FROM api_keys WHERE digest >= x'' LIMIT 1";
     KEYS_BY_PREFIX = concat!("SELECT ", api_key!(), " FROM api_keys WHERE prefix = ?1");
@@ -143,6 +145,16 @@ impl WriteKeys for SqliteTx<'_> {
 
     fn set_master_key_check(&mut self, check: &[u8]) -> Result<()> {
         self.writable()?.prepare_cached(PUT_META_VALUE)?.execute([check])?;
+        Ok(())
+    }
+
+    fn put_ballast(&mut self, bytes: u32) -> Result<()> {
+        self.writable()?.prepare_cached(PUT_BALLAST)?.execute([bytes])?;
+        Ok(())
+    }
+
+    fn delete_ballast(&mut self) -> Result<()> {
+        self.writable()?.prepare_cached(DELETE_BALLAST)?.execute([])?;
         Ok(())
     }
 

@@ -9,7 +9,7 @@
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering},
     task::Poll,
     thread::{self, JoinHandle},
 };
@@ -117,16 +117,19 @@ impl Writer {
     pub(super) fn write_behind(
         &self,
         work: impl FnOnce(&mut dyn Tx) -> Result<()> + Send + 'static,
-        failed: fn(Error),
+        failed: impl Fn(Error) + Send + Sync + 'static,
     ) {
+        let failed = Arc::new(failed);
+        let refused = Arc::clone(&failed);
         let job: Job = Box::new(move |batch| {
             let outcome = batch.run_job(work);
             Box::new(move |committed| {
-                committed.and(outcome).unwrap_or_else(failed);
+                committed.and(outcome).unwrap_or_else(|error| failed(error));
                 None
             })
         });
-        self.queue.push(Queued { job, durable: Durable::Soon, caller: None, acts: false }).unwrap_or_else(failed);
+        let pushed = self.queue.push(Queued { job, durable: Durable::Soon, caller: None, acts: false });
+        pushed.unwrap_or_else(|error| refused(error));
     }
 
     /// Has a job done by the writer's thread, or by this one, to which it is then left to sync what is written.
@@ -274,6 +277,7 @@ impl Hands {
     /// No transaction could begin. Whatever queued up meanwhile has waited as well: it is answered now, not after
     /// another such wait each.
     fn refuse(&self, queue: &Queue, error: &Error) {
+        MEASURES.writes_fail.store(true, Ordering::Relaxed);
         let mut answers = Answers::default();
         let waiting = std::iter::from_fn(|| queue.pop()).take(MAX_QUEUED);
         waiting.for_each(|job| answers.run(job, &self.batch));

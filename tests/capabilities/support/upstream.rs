@@ -4,7 +4,7 @@
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
-    sync::{Arc, Mutex},
+    sync::{Arc, Barrier, Mutex},
     thread,
     time::Duration,
 };
@@ -24,6 +24,8 @@ pub enum Behaviour {
     Slow(Duration),
     /// Does not answer; it waits until its client hangs up.
     Held,
+    /// Answers once the test has come to the barrier too.
+    Gated(Arc<Barrier>),
     /// Answers with a JSON-RPC error.
     Error(i64),
     /// Answers with an HTTP status.
@@ -280,6 +282,10 @@ impl Upstream {
                 result_of(stream, id, &text("late".to_owned()))
             }
             Behaviour::Held => until_hang_up(stream),
+            Behaviour::Gated(gate) => {
+                gate.wait();
+                result_of(stream, id, &text("carried out".to_owned()))
+            }
             Behaviour::Error(code) => {
                 json_of(stream, &json!({"jsonrpc": "2.0", "id": id, "error": {"code": code, "message": "no"}}))
             }

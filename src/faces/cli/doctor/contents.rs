@@ -192,6 +192,7 @@ fn services(keyring: Keyring) -> Result<Services> {
         known_secrets: crate::redact::KnownSecrets::default(),
         children_asked: tokio::sync::watch::Sender::new(false),
         calls_under_way: crate::call::CallsUnderWay::default(),
+        unwritten: crate::call::Unwritten::default(),
         attention: crate::call::Attention::default(),
     })
 }
