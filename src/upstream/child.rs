@@ -21,7 +21,7 @@ use tokio::{
 };
 use zeroize::Zeroizing;
 
-use super::stderr_log::{self, LastWords, StderrLog};
+use super::stderr_log::{self, LastWords, Noise, StderrLog};
 use crate::{
     model::{TenantId, UpstreamName, UpstreamSettings, duration::parse_seconds},
     redact::Known,
@@ -275,7 +275,7 @@ pub struct ChildCommand {
     pub inherited: Inherited,
     /// Where it is started; else where haldir was.
     pub folder: Option<PathBuf>,
-    /// Where its standard error goes.
+    /// Where its standard error goes, and what it writes to standard output that is no message.
     pub log: PathBuf,
     /// The secrets that it can have received: its standard error is written down without them.
     pub known: Arc<Known>,
@@ -287,6 +287,7 @@ pub struct ChildProcess {
     /// None once it was ended.
     group: Option<u32>,
     words: LastWords,
+    noise: Noise,
     errors: JoinHandle<()>,
 }
 
@@ -326,17 +327,24 @@ impl ChildCommand {
         };
         let log = StderrLog::open(&self.log)?;
         let words = LastWords::default();
-        let errors = tokio::spawn(log.take(errors, Arc::clone(&self.known), words.clone()));
+        let (noise, lines) = Noise::new(&self.log, Arc::clone(&self.known), words.clone());
+        let errors = tokio::spawn(log.take(errors, lines, Arc::clone(&self.known), words.clone()));
         let group = child.id();
         #[cfg(unix)]
         if let Some(group) = group {
             super::watchdog::watch(group);
         }
-        Ok((ChildProcess { child, group, words, errors }, input, output))
+        Ok((ChildProcess { child, group, words, noise, errors }, input, output))
     }
 }
 
 impl ChildProcess {
+    /// Writes down what the child wrote to standard output that is no message. It answers nothing, as with the SDKs: whoever
+    /// waits for an answer waits on.
+    pub fn noise(&mut self, line: &str) {
+        self.noise.take(line);
+    }
+
     /// Waits until the child ends by itself.
     pub async fn ended(&mut self) -> io::Result<ExitStatus> {
         self.child.wait().await
@@ -429,13 +437,6 @@ mod tests {
     }
 
     #[test]
-    fn the_case_of_a_variable_counts_where_the_system_says_so() {
-        let (one, other) = (OsStr::new("PATH"), OsStr::new("Path"));
-        assert!(is_same(one, other, true) && !is_same(one, other, false) && is_same(one, one, false));
-        assert!(!is_same(one, OsStr::new("PATHEXT"), true));
-    }
-}
-    #[test]
     fn limits_in_the_config_file_are_seconds_or_have_a_unit() {
         let child: ChildUpstream = toml::from_str(
             "command = 'x'\nlimits = { call_timeout = '1h 30m', start_timeout = 90, concurrency = 2, max_answer = 4096 }",
@@ -448,3 +449,10 @@ mod tests {
         assert!(toml::from_str::<ChildUpstream>("command = 'x'\nlimits = { other = 1 }").is_err());
     }
 
+    #[test]
+    fn the_case_of_a_variable_counts_where_the_system_says_so() {
+        let (one, other) = (OsStr::new("PATH"), OsStr::new("Path"));
+        assert!(is_same(one, other, true) && !is_same(one, other, false) && is_same(one, one, false));
+        assert!(!is_same(one, OsStr::new("PATHEXT"), true));
+    }
+}

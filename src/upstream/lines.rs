@@ -8,6 +8,10 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 
 use self::id::IdFinder;
 
+/// What some programs write before their text, as Windows has it. It is no part of JSON, and none of a message
+/// (RFC 8259, section 8.1).
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// Reads lines of at most so many bytes.
 pub struct LineReader<R> {
     input: BufReader<R>,
@@ -55,7 +59,7 @@ impl<R: AsyncRead + Unpin> LineReader<R> {
             if available.is_empty() {
                 self.told = true;
                 let nothing = self.line.is_empty() || self.too_long.is_some();
-                return Ok(if nothing { Line::End } else { Line::Complete(&self.line) });
+                return Ok(if nothing { Line::End } else { complete(&self.line) });
             }
             let end = available.iter().position(|byte| *byte == b'\n');
             let (part, used) = match end {
@@ -77,10 +81,25 @@ impl<R: AsyncRead + Unpin> LineReader<R> {
                 self.told = true;
                 return Ok(match &self.too_long {
                     Some(finder) => Line::TooLong(finder.id()),
-                    None => Line::Complete(&self.line),
+                    None => complete(&self.line),
                 });
             }
         }
+    }
+}
+
+fn complete(line: &[u8]) -> Line<'_> {
+    Line::Complete(line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line))
+}
+
+/// Whether a line may be a message of JSON-RPC, or a batch of them, as far as a look at its beginning tells. What else stands
+/// on a server's standard output is noise: `[info] ready`.
+pub fn may_be_message(line: &str) -> bool {
+    let mut bytes = line.bytes().filter(|byte| !byte.is_ascii_whitespace());
+    match (bytes.next(), bytes.next()) {
+        (Some(b'{'), next) => next == Some(b'"'),
+        (Some(b'['), next) => next == Some(b'{'),
+        _ => false,
     }
 }
 
@@ -109,6 +128,24 @@ mod tests {
         assert!(matches!(lines.next().await.unwrap(), Line::Complete(b"next")));
         writer.write_all(b"{\"a\":[1,2],\"id\":7}\n").await.unwrap();
         assert!(matches!(lines.next().await.unwrap(), Line::TooLong(Some(id)) if id == "7"));
+    }
+
+    #[tokio::test]
+    async fn a_byte_order_mark_before_a_line_is_no_part_of_it() {
+        let mut lines = LineReader::new("\u{feff}{}\n\u{feff}\n{\u{feff}}".as_bytes(), 64);
+        assert!(matches!(lines.next().await.unwrap(), Line::Complete(b"{}")));
+        assert!(matches!(lines.next().await.unwrap(), Line::Complete(b"")));
+        assert!(matches!(lines.next().await.unwrap(), Line::Complete(line) if line == "{\u{feff}}".as_bytes()));
+    }
+
+    #[test]
+    fn noise_is_told_from_messages_by_its_beginning() {
+        for message in ["{\"jsonrpc\":\"2.0\"}", " [ {\"jsonrpc\":\"2.0\"}]", "{ \"id\" : 1", "{\"\u{feff}"] {
+            assert!(may_be_message(message), "{message}");
+        }
+        for noise in ["[info] ready", "listening on 80", "{ name: 'x' }", "{", "[]", "", "\"text\"", "7"] {
+            assert!(!may_be_message(noise), "{noise}");
+        }
     }
 
     #[tokio::test]

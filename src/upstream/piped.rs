@@ -230,7 +230,9 @@ impl Transport<RoleClient> for Piped {
                         Read::Message(message) => return Some(*message),
                         Read::Taken => {}
                         Read::Unreadable => {
-                            tracing::warn!("a child wrote something that is no message; it was dropped");
+                            if let Some(process) = &mut self.process {
+                                process.noise(&text);
+                            }
                         }
                     }
                 }

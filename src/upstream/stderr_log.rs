@@ -1,4 +1,5 @@
-//! What a child writes to standard error: kept apart, in a file of bounded size.
+//! What a child writes to standard error, and what it writes to standard output that is no message: kept apart, in a file
+//! of bounded size.
 
 use std::{
     collections::VecDeque,
@@ -8,9 +9,20 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt},
+    sync::mpsc,
+};
 
 use crate::{model::UpstreamName, redact::Known};
+
+/// Lines of noise that wait to be written; more at a time are left out.
+const MAX_NOISE: usize = 64;
+/// The longest one that is written, in bytes. Of a longer one only its length is: in a part of it a part of a secret could
+/// stand, which is not told from other text.
+const MAX_NOISE_BYTES: usize = 4_096;
+/// What stands before it.
+const NOISE: &str = "[standard output, no message of MCP] ";
 
 /// The file's size at which it makes way for a new one, in bytes; one older file is kept.
 const MAX_BYTES: u64 = 1024 * 1024;
@@ -44,6 +56,44 @@ impl LastWords {
     }
 }
 
+/// Takes what a child writes to standard output that is no message of MCP.
+pub struct Noise {
+    /// To who writes the log.
+    lines: mpsc::Sender<String>,
+    log: PathBuf,
+    known: Arc<Known>,
+    words: LastWords,
+    is_told: bool,
+}
+
+impl Noise {
+    /// Of a child whose log is there; and where its lines come out.
+    pub fn new(log: &Path, known: Arc<Known>, words: LastWords) -> (Self, mpsc::Receiver<String>) {
+        let (lines, receiver) = mpsc::channel(MAX_NOISE);
+        (Self { lines, log: log.to_owned(), known, words, is_told: false }, receiver)
+    }
+
+    /// Takes a line, and says so once in haldir's own log.
+    pub fn take(&mut self, line: &str) {
+        let shown = match line.trim() {
+            line if line.len() <= MAX_NOISE_BYTES => self.known.text(line),
+            line => format!("a line of {} bytes", line.len()),
+        };
+        if !std::mem::replace(&mut self.is_told, true) {
+            let log = self.log.display();
+            tracing::warn!(%log, "a child writes lines to its standard output that are no messages of MCP; its log has them");
+        }
+        let line = format!("{NOISE}{shown}\n");
+        self.words.push(line.as_bytes());
+        // Its standard error has ended: nobody writes the log any more.
+        if let Err(mpsc::error::TrySendError::Closed(line)) = self.lines.try_send(line)
+            && let Err(error) = StderrLog::open(&self.log).and_then(|mut log| log.write(line.as_bytes()))
+        {
+            tracing::debug!(%error, "the log of a child can no longer be written");
+        }
+    }
+}
+
 /// A log file, and the one before it.
 pub struct StderrLog {
     path: PathBuf,
@@ -73,13 +123,25 @@ impl StderrLog {
         Ok(())
     }
 
-    /// Takes everything from `errors` until it ends, line by line and without these secrets. A log that cannot be written
-    /// does not stop the child.
-    pub async fn take(mut self, mut errors: impl AsyncRead + Unpin, known: Arc<Known>, words: LastWords) {
+    /// Takes everything from `errors` until it ends, line by line and without these secrets, and what comes of `noise`
+    /// meanwhile. A log that cannot be written does not stop the child.
+    pub async fn take(
+        mut self,
+        mut errors: impl AsyncRead + Unpin,
+        mut noise: mpsc::Receiver<String>,
+        known: Arc<Known>,
+        words: LastWords,
+    ) {
         let (mut buffer, mut waiting) = ([0; 8192], Vec::new());
         let mut is_written = true;
         loop {
-            let length = errors.read(&mut buffer).await.unwrap_or_default();
+            let length = tokio::select! {
+                Some(line) = noise.recv() => {
+                    self.put(line.as_bytes(), &mut is_written);
+                    continue;
+                }
+                read = errors.read(&mut buffer) => read.unwrap_or_default(),
+            };
             waiting.extend_from_slice(&buffer[..length]);
             // A value may go on in the next piece: a line waits for its end, the last excepted.
             let whole = match waiting.iter().rposition(|byte| *byte == b'\n') {
@@ -90,13 +152,21 @@ impl StderrLog {
             let lines = std::mem::replace(&mut waiting, rest);
             let clean = known.text(&String::from_utf8_lossy(&lines));
             words.push(clean.as_bytes());
-            if is_written && let Err(error) = self.write(clean.as_bytes()) {
-                tracing::warn!(%error, path = %self.path.display(), "the log of a child can no longer be written");
-                is_written = false;
-            }
+            self.put(clean.as_bytes(), &mut is_written);
             if length == 0 {
+                noise.close();
+                while let Ok(line) = noise.try_recv() {
+                    self.put(line.as_bytes(), &mut is_written);
+                }
                 return;
             }
+        }
+    }
+
+    fn put(&mut self, bytes: &[u8], is_written: &mut bool) {
+        if *is_written && let Err(error) = self.write(bytes) {
+            tracing::warn!(%error, path = %self.path.display(), "the log of a child can no longer be written");
+            *is_written = false;
         }
     }
 }

@@ -216,8 +216,10 @@ impl Relay {
                     };
                     let (why, told) = match message.map(Said::text) {
                         Some(Ok(text)) => {
-                            self.exchange.from_upstream(text).await;
-                            self.take(Vec::new()).await;
+                            if let Some(text) = child.heard(text) {
+                                self.exchange.from_upstream(text).await;
+                                self.take(Vec::new()).await;
+                            }
                             continue;
                         }
                         Some(Err(_)) => (TOO_LARGE, format!("{TOO_LARGE}: it has more than {} bytes", self.bounds.answer_bytes)),

@@ -87,3 +87,90 @@ fn a_wrapped_server_that_dies_at_its_start_answers_the_handshake() {
     let (well, errors) = client.leave();
     assert!(well || errors.contains("does not keep running"), "{errors}");
 }
+
+#[test]
+fn one_child_that_hangs_keeps_no_other_from_the_first_list() {
+    let house = House::new();
+    let program = json!(upstream_program().display().to_string());
+    let good = format!("[upstreams.good]\ncommand = {program}\nargs = [\"--stdio\"]\n");
+    let config = house.folder().join("good.toml");
+    fs::write(&config, &good).unwrap();
+    let client = |config: &std::path::Path| {
+        let mut command = house.program();
+        command.env("HALDIR_CONFIG", config);
+        Lines::begun(command)
+    };
+    let lists_it = |client: &mut Lines| client.ask("tools/list", &json!({})).last().unwrap().contains("good__echo");
+    let mut first = client(&config);
+    until("the child is known", || lists_it(&mut first));
+    drop(first);
+    // A day is allowed it to start, and it never does.
+    let hangs = "while true; do sleep 1; done";
+    let config = scripted(&house, hangs, &format!("limits = {{ start_timeout = \"1d\" }}\n{good}"));
+    let mut client = client(&config);
+    assert!(lists_it(&mut client));
+    assert!(client.call("getSpend", &json!({}))["result"]["content"][0]["text"].is_string());
+}
+
+#[test]
+fn what_is_no_message_is_passed_over_and_stands_in_the_childs_log() {
+    let script = |noise: &str| {
+        let list = r#"result="{\"tools\":[$tool]}""#;
+        // A mark of the byte order before the first line, and noise before every answer.
+        format!(
+            "printf '\\357\\273\\277'; {}",
+            super::server_script(list).replace("printf '{", &format!("{noise}printf '{{"))
+        )
+    };
+    let noise = "echo '[info] ready'; echo \"token $TOKEN\"; echo '{ no: json }'; ";
+    let is_logged = |house: &House| {
+        let (code, out, errors) = house.terminal(&["upstreams", "logs", "up"]);
+        assert_eq!(code, 0, "{errors}");
+        for line in ["[info] ready", "{ no: json }"] {
+            assert!(out.contains(&format!("[standard output, no message of MCP] {line}")), "{line}: {out}");
+        }
+        out
+    };
+    let house = House::new();
+    let mut command = house.serving();
+    let more = "env = { TOKEN = \"{{secret:token}}\" }";
+    command.env("HALDIR_CONFIG", scripted(&house, &script(noise), more));
+    let server = Server::start(command);
+    let operator = server.first_key();
+    let secret = json!({"name": "token", "value": "tok-12345678", "upstreams": ["up"], "disclosure": "inject"});
+    assert_eq!(operator.post("/v1/secrets", &secret).status, 201);
+    let session = operator.session(&json!({"scopes": ["execute"]}));
+    until("the child answers", || call(&operator, &session, "up.echo")["isError"] == false);
+    let log = is_logged(&house);
+    assert!(log.contains("token [redacted: token]") && !log.contains("tok-1234"), "{log}");
+    let told = server.process.errors();
+    assert_eq!(told.matches("no messages of MCP").count(), 1, "{told}");
+    drop(server);
+    // The same in front of a wrapped server.
+    let house = House::new();
+    let mut command = house.program();
+    command.args(["wrap", "--name", "up", "--", "/bin/sh", "-c", &script(noise)]);
+    let mut client = Lines::begun(command);
+    assert_eq!(client.call("echo", &json!({}))["result"]["content"][0]["text"], "called");
+    is_logged(&house);
+}
+
+#[test]
+fn a_line_of_a_client_that_is_no_json_is_answered_and_a_mark_of_the_byte_order_is_none() {
+    let house = House::new();
+    let mut wrapped = house.program();
+    wrapped.args(["wrap", "--name", "up", "--"]).arg(upstream_program()).arg("--stdio");
+    for command in [house.program(), wrapped] {
+        let mut client = Lines::start(command);
+        client.write(&format!("\u{feff}{}", initialize()));
+        let answer: Value = serde_json::from_str(&client.line()).unwrap();
+        assert_eq!((&answer["id"], &answer["result"]["serverInfo"].is_object()), (&json!(7), &true), "{answer}");
+        for line in ["hello", "[info] ready", "{\"jsonrpc\":\"2.0\",", "\u{fffe}\u{0}{\u{0}}"] {
+            client.write(line);
+            let answer: Value = serde_json::from_str(&client.line()).unwrap();
+            assert_eq!((&answer["id"], &answer["error"]["code"]), (&json!(null), &json!(-32_700)), "{line}: {answer}");
+        }
+        client.write(r#"{"jsonrpc":"2.0","id":8,"method":"ping"}"#);
+        assert_eq!(serde_json::from_str::<Value>(&client.line()).unwrap()["id"], 8);
+    }
+}

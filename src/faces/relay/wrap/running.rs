@@ -16,7 +16,10 @@ use super::{
 };
 use crate::{
     error::{Code, Error, Result},
-    upstream::{child::ChildProcess, lines::LineReader},
+    upstream::{
+        child::ChildProcess,
+        lines::{LineReader, may_be_message},
+    },
 };
 
 /// An upstream as the relay sees it.
@@ -52,6 +55,17 @@ impl Running {
         tokio::spawn(read_lines(LineReader::new(output, answer_bytes).without_skipping(), said));
         let behind = Behind::Child(Box::new(process), writer);
         Ok(Self { input: sender, output: output_messages, behind, since: Instant::now() })
+    }
+
+    /// Takes a line that is no message, if it is none; answers the others.
+    pub(super) fn heard(&mut self, text: String) -> Option<String> {
+        match &mut self.behind {
+            Behind::Child(process, _) if !may_be_message(&text) => {
+                process.noise(&text);
+                None
+            }
+            _ => Some(text),
+        }
     }
 
     /// How it ended, for who has asked something of it.
@@ -102,7 +116,11 @@ pub(super) async fn restart(source: &Source, exchange: &mut Exchange, bounds: Bo
         loop {
             match child.output.recv().await.and_then(|said| said.text().ok()) {
                 Some(text) if Exchange::is_answer_to(&text, &initialize) => return Ok(()),
-                Some(text) => exchange.from_upstream(text).await,
+                Some(text) => {
+                    if let Some(text) = child.heard(text) {
+                        exchange.from_upstream(text).await;
+                    }
+                }
                 None => return Err(ended()),
             }
         }
