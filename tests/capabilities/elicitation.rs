@@ -38,6 +38,12 @@ fn yes() -> Value {
     json!({"action": "accept", "content": {"decision": "approve", "reason": "it is old"}})
 }
 
+/// A yes to a dialog that is an error as well.
+fn two_answers(dialog: &Value) -> Value {
+    let error = json!({"code": -32000, "message": "the dialog could not be shown"});
+    json!({"jsonrpc": "2.0", "id": dialog["id"], "result": yes(), "error": error})
+}
+
 /// A client whose person answers dialogs as the test says.
 struct Desk {
     lines: Lines,
@@ -73,6 +79,11 @@ impl Desk {
         let message = self.next();
         assert_eq!(message["method"], "elicitation/create", "{message}");
         message
+    }
+
+    /// A yes that is an error as well.
+    fn answer_in_two_ways(&mut self, dialog: &Value) {
+        self.send(&two_answers(dialog));
     }
 
     fn answer(&mut self, dialog: &Value, result: &Value) {
@@ -306,6 +317,53 @@ fn nothing_but_the_dialog_is_the_persons_answer() {
     desk.next();
     desk.answer(&dialog, &yes());
     assert_eq!(desk.result(call)["content"][0]["text"], "gone");
+}
+
+/// Calls a tool whose progress the client wants to know of: before anybody has decided, it hears that the call waits.
+#[track_caller]
+fn waits_with_progress(desk: &mut Desk, tool: &str) {
+    let params = json!({"name": tool, "arguments": {"path": "/a"}, "_meta": {"progressToken": "mine"}});
+    desk.send(&json!({"jsonrpc": "2.0", "id": 77, "method": "tools/call", "params": params}));
+    let dialog = desk.dialog();
+    let steps = [desk.next(), desk.next()];
+    is_told_that_it_waits(&steps);
+    desk.answer(&dialog, &yes());
+    let mut last = desk.next();
+    while last["method"] == "notifications/progress" {
+        last = desk.next();
+    }
+    assert_eq!((&last["id"], &last["result"]["isError"]), (&json!(77), &json!(false)), "{last}");
+}
+
+#[track_caller]
+fn is_told_that_it_waits(steps: &[Value; 2]) {
+    for step in steps {
+        assert_eq!(step["method"], "notifications/progress", "{step}");
+        assert_eq!(step["params"]["progressToken"], "mine", "{step}");
+        assert!(text(&step["params"], "message").contains("waiting for a person"), "{step}");
+    }
+    let far = |step: &Value| step["params"]["progress"].as_f64().unwrap();
+    assert!(far(&steps[0]) < far(&steps[1]) && far(&steps[1]) < 1.0, "{steps:?}");
+}
+
+#[test]
+fn a_client_hears_that_its_call_waits_for_a_person() {
+    let (house, _server, _operator) = house();
+    let mut command = wrap(&house, &[]);
+    command.env("HALDIR_TEST_TELL_EVERY", "20");
+    waits_with_progress(&mut Desk::open(command), "delete");
+}
+
+#[test]
+fn an_answer_that_is_an_error_as_well_approves_nothing() {
+    let (house, _server, operator) = house();
+    let mut desk = Desk::open(wrap(&house, &[]));
+    let call = desk.call("delete", &json!({"path": "/a"}));
+    let dialog = desk.dialog();
+    desk.answer_in_two_ways(&dialog);
+    let request = desk.held(call);
+    assert_eq!(operator.get(&format!("/v1/approvals/{request}")).ok()["status"], "pending");
+    assert_eq!(entries(&operator, "proxyCall.begin").len(), 0);
 }
 
 #[test]

@@ -54,7 +54,7 @@ use crate::{
             HaldirMcp, RawArguments,
             line::OneAnswer,
             session::{SESSION_HEADER, Standing},
-            stdio::calls_upstream,
+            stdio::{calls_upstream, one_answer},
             suspended::Suspended,
         },
         relay::bound_session::BoundSession,

@@ -94,7 +94,7 @@ async fn passed(app: &App, credential: &Credential, name: &str, request: Request
         Bytes::new()
     };
     let read = std::str::from_utf8(&body).map_err(|_| (message::PARSE_ERROR, "this is no UTF-8".to_owned()));
-    let read = read.and_then(Message::read);
+    let read = read.and_then(Message::read).map(Message::of_client);
     // A call of a tool counts itself once it is decided on.
     if !read.as_ref().is_ok_and(|message| message.is("tools/call") && Call::read(message.params).is_ok()) {
         app.shared.haldir.admit(credential).await?;

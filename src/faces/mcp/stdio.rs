@@ -2,7 +2,7 @@
 //!
 //! Bad input of any kind is answered, never fatal: a client that sends one wrong line keeps its connection.
 
-use std::{borrow::Cow, io, sync::Arc};
+use std::{borrow::Cow, collections::BTreeMap, io, sync::Arc};
 
 use rmcp::{
     RoleServer, ServiceExt,
@@ -103,7 +103,8 @@ pub fn too_long(most: usize) -> String {
 pub fn read_message(line: &[u8]) -> Result<ClientJsonRpcMessage, (ErrorCode, String, Option<RequestId>)> {
     let json: &RawValue = serde_json::from_slice(line)
         .map_err(|error| (ErrorCode::PARSE_ERROR, format!("the message is no JSON that can be read: {error}"), None))?;
-    let mut message: ClientJsonRpcMessage = serde_json::from_str(json.get()).map_err(|_| misread(json.get()))?;
+    let read = |json: &str| serde_json::from_str::<ClientJsonRpcMessage>(json).map_err(|_| misread(json));
+    let mut message = read(json.get()).or_else(|problem| read(&one_answer(json.get()).ok_or(problem)?))?;
     if let JsonRpcMessage::Request(request) = &mut message
         && let ClientRequest::CallToolRequest(call) = &mut request.request
         && let Some(arguments) = raw_arguments(json.get())
@@ -111,6 +112,17 @@ pub fn read_message(line: &[u8]) -> Result<ClientJsonRpcMessage, (ErrorCode, Str
         call.extensions_mut().insert(arguments);
     }
     Ok(message)
+}
+
+/// A response with both an error and a result, as one with the error alone: there is no result where there was an error
+/// (JSON-RPC 2.0, section 5), and nobody's yes may be read out of it. Some write a null beside what there is, which says
+/// nothing. `None` for every other message.
+pub fn one_answer(message: &str) -> Option<String> {
+    let parts: BTreeMap<Cow<'_, str>, &RawValue> = serde_json::from_str(message).ok()?;
+    let (error, result) = (parts.get("error")?, parts.get("result")?);
+    let (name, answer) = if error.get() == "null" { ("result", result) } else { ("error", error) };
+    let id = parts.get("id").map_or("null", |id| id.get());
+    Some(format!(r#"{{"jsonrpc":"2.0","id":{id},"{name}":{}}}"#, answer.get()))
 }
 
 /// What is wrong with JSON that is no message, and the id that the answer needs, if it has one.

@@ -165,7 +165,7 @@ impl Exchange {
 
     /// A message of the client; `session` is the one that its request names outside of the message.
     pub async fn from_client(&mut self, text: &str, session: Option<&str>) {
-        let message = match Message::read(text) {
+        let message = match Message::read(text).map(Message::of_client) {
             Ok(message) => message,
             Err((code, problem)) => {
                 // Under the id that it has: whoever sent it waits for that one.
@@ -176,7 +176,7 @@ impl Exchange {
         if let Some(answered) = message.answers().filter(|id| id.starts_with(OWN_ID)) {
             // A late one is nobody's: upstreams ask under other ids.
             let Some(call) = self.asked_about(answered) else { return };
-            return self.person_answered(&call, Answer::read(message.result.filter(|_| message.error.is_none()))).await;
+            return self.person_answered(&call, Answer::read(message.result)).await;
         }
         let Some(id) = message.request_id() else {
             if message.is("notifications/cancelled") {

@@ -87,6 +87,14 @@ impl<'a> Message<'a> {
         Self { result, ..self }
     }
 
+    /// As a client's: a response that has an error and a result is the error alone (JSON-RPC 2.0, section 5). Whoever asked
+    /// might read a yes in it.
+    #[must_use]
+    pub fn of_client(self) -> Self {
+        let result = self.result.filter(|_| self.error.is_none());
+        Self { result, ..self }
+    }
+
     /// Refuses a method that a careless server takes for a call of a tool, and that is not governed as one.
     fn unmistakable(self) -> Result<Self, Refused> {
         let method = self.method.as_deref().unwrap_or_default();
