@@ -42,23 +42,35 @@ pub struct DecisionOptions {
     #[arg(long, env = "HALDIR_APPROVE_WITHIN", value_name = "DURATION", default_value = "5m", global = true,
         value_parser = within(1..=3_600))]
     approve_within: u64,
+    /// How often a client that waits is told so, in milliseconds. For tests only.
+    #[arg(long, env = "HALDIR_TEST_TELL_EVERY", value_name = "MILLIS", hide = true, global = true)]
+    tell_every: Option<u32>,
 }
 
 impl DecisionOptions {
     /// What is set; `default` where nothing is.
     pub fn asking(&self, default: ApproveBy) -> Asking {
         let enabled = self.approve_by.unwrap_or(default) == ApproveBy::Elicitation;
-        Asking { enabled, within: Duration::from_secs(self.approve_within) }
+        let tell_every = self.tell_every.map_or(TELL_EVERY, |millis| Duration::from_millis(u64::from(millis.max(1))));
+        Asking { enabled, within: Duration::from_secs(self.approve_within), tell_every }
     }
 }
 
 /// Whether the person at the client is asked, and how long they have.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Asking {
     /// Whether at all.
     pub enabled: bool,
     /// How long a call waits for them.
     pub within: Duration,
+    /// How often a client that waits is told so.
+    pub tell_every: Duration,
+}
+
+impl Default for Asking {
+    fn default() -> Self {
+        Self { enabled: false, within: Duration::ZERO, tell_every: TELL_EVERY }
+    }
 }
 
 /// What a person answered.
@@ -236,7 +248,7 @@ pub fn answer_in(responses: Option<&RawValue>) -> Answer {
 }
 
 /// How often a client that waits while a person decides is told so: many give a call up that is silent for a minute.
-pub const TELL_EVERY: Duration = Duration::from_secs(15);
+const TELL_EVERY: Duration = Duration::from_secs(15);
 /// What it is told.
 pub const WAITS: &str = "waiting for a person to decide about the call";
 

@@ -302,7 +302,7 @@ impl Haldir {
     }
 
     /// Waits, if only for a while, until the children were asked for their tools once: a store that is new knows none.
-    /// At once if each is among these, whose tools are known.
+    /// At once if each is among these, whose tools are known. Answers whether it has waited, so that more may be known.
     pub async fn children_listed(&self, known: &[&str]) -> bool {
         let services = &self.inner.services;
         let mut children = services.settings.children.all();
@@ -310,8 +310,9 @@ impl Haldir {
             return false;
         }
         let mut asked = services.children_asked.subscribe();
-        // Whoever is late is listed at the next question.
-        tokio::time::timeout(FIRST_LIST, asked.wait_for(|asked| *asked)).await.is_ok()
+        // Whoever is late is listed at the next question, and keeps no other child out of this answer.
+        let _ = tokio::time::timeout(FIRST_LIST, asked.wait_for(|asked| *asked)).await;
+        true
     }
 
     /// Asks those upstreams for their tools that nobody has asked for a while.

@@ -128,7 +128,7 @@ async fn passed(app: &App, credential: &Credential, name: &str, request: Request
     let sessions = &app.shared.upstream_sessions;
     let Some(open) = sessions.admit(route.name.as_str(), &headers, credential) else {
         let problem = "the MCP session is unknown or has ended: initialise again";
-        return Ok(rpc_error(StatusCode::NOT_FOUND, None, INVALID_REQUEST, problem));
+        return Ok(rpc_error(StatusCode::NOT_FOUND, lines::id_in(&body).as_deref(), INVALID_REQUEST, problem));
     };
     let exchange = Exchange { app: app.clone(), credential: credential.clone(), route, open, client: None };
     if method == Method::POST {
@@ -282,8 +282,8 @@ impl Exchange {
                     None => Decision::Told(held.text_after(if undecided { UNDECIDED } else { "" })),
                 }
             }
-            Ok(Decision::Ask { question, held, within }) if !asked && self.can_ask(headers) => match self.open.ask() {
-                Some(ask) => return dialog::begin(self, calling, ask, &question, held, within),
+            Ok(Decision::Ask { question, held, asking }) if !asked && self.can_ask(headers) => match self.open.ask() {
+                Some(ask) => return dialog::begin(self, calling, ask, &question, held, asking),
                 None => Decision::Told(held.text()),
             },
             Ok(decision) => decision,

@@ -18,7 +18,7 @@ use crate::{
     error::{Code, Error, Result},
     faces::{
         backend::Backend,
-        elicitation::{self, Answer, Asking, Client, Decided, State, TELL_EVERY, UNDECIDED, WAITS, step},
+        elicitation::{self, Answer, Asking, Client, Decided, State, UNDECIDED, WAITS, step},
     },
     model::{ApprovalId, Credential, Held},
     operations::{
@@ -145,7 +145,7 @@ impl Ask<'_> {
             let waited = tokio::select! {
                 answered = answered.as_mut() => break answered,
                 () = self.context.ct.cancelled() => false,
-                () = tokio::time::sleep(TELL_EVERY) => true,
+                () = tokio::time::sleep(self.asks.asking.tell_every) => true,
             };
             if waited {
                 times += 1;

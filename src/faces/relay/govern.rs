@@ -1,9 +1,6 @@
 //! What the relay asks of the part of haldir that decides.
 
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::future::BoxFuture;
 use serde::Deserialize;
@@ -16,7 +13,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    faces::elicitation::Decided,
+    faces::elicitation::{Asking, Decided},
     operations::proxied::{Edited, Held, Question, refusal_text},
     redact::{Audience, Carry, Known, Redactor, Told, aside},
 };
@@ -64,8 +61,8 @@ pub enum Decision {
         question: Question,
         /// What the model is told if nobody decides.
         held: Held,
-        /// How long the call waits for them.
-        within: Duration,
+        /// How long the call waits for them, and how often its client is told so.
+        asking: Asking,
     },
     /// The upstream has no such tool.
     Unknown(String),

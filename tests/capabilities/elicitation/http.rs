@@ -3,7 +3,7 @@
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde_json::Value;
 
-use super::{Desk, rule, told, yes};
+use super::{Desk, is_told_that_it_waits, rule, told, two_answers, waits_with_progress, yes};
 use crate::{
     proxy::{entries, register},
     support::{
@@ -47,13 +47,60 @@ fn the_tools_of_upstreams_on_standard_input_and_output_are_asked_about() {
     let dialog = desk.dialog();
     desk.answer(&dialog, &json!({"action": "cancel"}));
     desk.held(call);
+    let call = desk.call("up.wipe", &json!({"n": 3.5}));
+    let dialog = desk.dialog();
+    desk.answer_in_two_ways(&dialog);
+    desk.held(call);
     assert_eq!(upstream.calls().len(), 1);
+    // Some clients write a null beside the result.
+    let call = desk.call("up.wipe", &json!({"n": 3.75}));
+    let dialog = desk.dialog();
+    desk.send(&json!({"jsonrpc": "2.0", "id": dialog["id"], "result": yes(), "error": null}));
+    assert_eq!(desk.result(call)["content"][0]["text"], "{\"n\":3.75}");
     // Switched off.
     let mut program = house.program();
     program.args(["--allow-private", "127.0.0.1", "--approve-by", "operator"]);
     let mut lines = Lines::begun(program);
     let answer = lines.call("up.wipe", &json!({"n": 4}));
     assert_eq!(told(&answer["result"])["status"], "approval_required", "{answer}");
+}
+
+#[test]
+fn who_calls_an_upstreams_tool_hears_that_the_call_waits_for_a_person() {
+    let (house, _upstream, _server, _operator) = house();
+    let mut program = house.program();
+    program.args(["--allow-private", "127.0.0.1"]).env("HALDIR_TEST_TELL_EVERY", "20");
+    waits_with_progress(&mut Desk::open(program), "up.wipe");
+}
+
+#[test]
+fn over_http_too_a_client_hears_that_its_call_waits_for_a_person() {
+    let (house, (_files, url)) = (House::new(), running());
+    let mut serving = house.serving();
+    serving.args(["--approve-by", "elicitation"]).env("HALDIR_TEST_TELL_EVERY", "20");
+    let server = Server::start(serving);
+    let operator = server.first_key();
+    register_at(&operator, "files", &url);
+    rule(&operator, &json!({"type": "tool_blocked", "tools": ["files.delete"]}));
+    for (path, tool) in [("/mcp", "files.delete"), ("/mcp/files", "delete")] {
+        let mcp = begin(&operator, path);
+        let session = operator.session(&json!({"scopes": ["execute"]}));
+        let headers = [("Mcp-Session-Id", mcp.as_str()), REVISION, ("X-Session-ID", session.as_str())];
+        let params = json!({"name": tool, "arguments": {"path": path}, "_meta": {"progressToken": "mine"}});
+        let call = json!({"jsonrpc": "2.0", "id": 5, "method": "tools/call", "params": params});
+        let mut events = Events::post(&server, operator.key(), path, &headers, &call);
+        let dialog = events.next();
+        assert_eq!(dialog["method"], "elicitation/create", "{dialog}");
+        is_told_that_it_waits(&[events.next(), events.next()]);
+        let answered = json!({"jsonrpc": "2.0", "id": dialog["id"], "result": yes()}).to_string();
+        let both = ("Accept", "application/json, text/event-stream");
+        assert_eq!(operator.send("POST", path, &[both, headers[0], REVISION], &answered).status, 202);
+        let mut last = events.next();
+        while last["method"] == "notifications/progress" {
+            last = events.next();
+        }
+        assert!(text(&last["result"]["content"][0], "text").starts_with("Deleted"), "{last}");
+    }
 }
 
 const REVISION: (&str, &str) = ("Mcp-Protocol-Version", "2025-11-25");
@@ -72,7 +119,8 @@ fn begin(client: &Client, path: &str) -> String {
     id
 }
 
-/// Calls a tool in a session of `path`, answers the dialog so, and gives back the dialog and the result.
+/// Calls a tool in a session of `path`, answers the dialog so, and gives back the dialog and the result. The answer null
+/// stands for a yes that is an error as well.
 fn conversation(
     server: &Server,
     agent: &Client,
@@ -89,7 +137,8 @@ fn conversation(
     let mut events = Events::post(server, agent.key(), path, &headers, &call);
     let dialog = events.next();
     assert_eq!(dialog["method"], "elicitation/create", "{dialog}");
-    let answered = json!({"jsonrpc": "2.0", "id": dialog["id"], "result": answer}).to_string();
+    let answered = json!({"jsonrpc": "2.0", "id": dialog["id"], "result": answer});
+    let answered = if answer.is_null() { two_answers(&dialog) } else { answered }.to_string();
     let both = ("Accept", "application/json, text/event-stream");
     // The session is the key's that began it: nobody else answers in it.
     assert_eq!(stranger.send("POST", path, &[both, headers[0], REVISION], &answered).status, 404);
@@ -115,8 +164,10 @@ fn a_session_over_http_is_asked_in_the_stream_of_its_call() {
         assert_eq!(decided["details"]["decided_by"], "elicitation: the person at web 3", "{decided}");
         let (_, denied) = talk(json!({"action": "decline"}));
         assert_eq!(told(&denied)["code"], "approval_invalid", "{denied}");
-        let (_, waits) = talk(json!({"action": "cancel"}));
-        assert_eq!(told(&waits)["status"], "approval_required", "{waits}");
+        for undecided in [json!({"action": "cancel"}), json!(null)] {
+            let (_, waits) = talk(undecided);
+            assert_eq!(told(&waits)["status"], "approval_required", "{waits}");
+        }
         assert_eq!(entries(&operator, "proxyCall.begin").len(), made + 1);
     }
     operator.verified();

@@ -63,6 +63,44 @@ fn a_session_that_an_upstream_has_forgotten_is_begun_anew() {
 }
 
 #[test]
+fn a_client_of_a_session_that_its_upstream_has_forgotten_is_told_so_and_begins_anew() {
+    let (house, upstream) = (House::new(), Upstream::new([tool("echo")]));
+    let (_server, operator) = house.serve_operator();
+    register(&operator, "up", &upstream);
+    let session = operator.session(&json!({"scopes": ["execute"]}));
+    let begin = || {
+        let hello = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {
+            "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "tests", "version": "1"}}});
+        let answer = operator.send("POST", "/mcp/up", &[BOTH], &hello.to_string());
+        answer.header("mcp-session-id").unwrap_or_else(|| panic!("{}", answer.text)).to_owned()
+    };
+    let ask = |id: &str| {
+        let params = json!({"name": "echo", "arguments": {"n": 1}});
+        let message = json!({"jsonrpc": "2.0", "id": 5, "method": "tools/call", "params": params});
+        let headers = [BOTH, ("Mcp-Session-Id", id), ("X-Session-ID", session.as_str())];
+        operator.send("POST", "/mcp/up", &headers, &message.to_string())
+    };
+    upstream.serve_session("first", 400);
+    let first = begin();
+    assert_eq!(ask(&first).json()["result"]["content"][0]["text"], r#"{"n":1}"#);
+    // What the upstream has against a request is no reason to leave its session.
+    upstream.behave(Behaviour::Refused(400, json!(5)));
+    let refused = ask(&first);
+    assert_eq!((refused.status, &refused.json()["error"]["message"]), (400, &json!("no such thing")));
+    upstream.behave(Behaviour::Echo);
+    assert_eq!(ask(&first).status, 200);
+    // As it is once it was started again.
+    upstream.serve_session("second", 400);
+    for _ in 0..2 {
+        let over = ask(&first);
+        assert_eq!((over.status, &over.json()["id"]), (404, &json!(5)), "{}", over.text);
+        assert!(over.text.contains("initialise again"), "{}", over.text);
+    }
+    let second = begin();
+    assert_eq!(ask(&second).json()["result"]["content"][0]["text"], r#"{"n":1}"#);
+}
+
+#[test]
 fn a_request_that_is_refused_does_not_cost_the_session() {
     let (house, upstream) = (House::new(), Upstream::new([tool("echo")]));
     let (_server, operator) = house.serve_operator();

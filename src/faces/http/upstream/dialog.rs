@@ -17,7 +17,7 @@ use super::{Calling, Exchange};
 use crate::{
     error::{Error, Result},
     faces::{
-        elicitation::{self, Answer, TELL_EVERY, UNDECIDED},
+        elicitation::{self, Answer, Asking, UNDECIDED},
         relay::{
             govern::Decision,
             message::{self, INTERNAL_ERROR, Message},
@@ -38,14 +38,19 @@ pub(super) fn begin(
     ask: Ask,
     question: &Question,
     held: Held,
-    within: Duration,
+    asking: Asking,
 ) -> Result<Response> {
     let (sender, receiver) = mpsc::channel(MAX_WAITING);
     let params = elicitation::params(&question.message);
     let request = format!(r#"{{"jsonrpc":"2.0","id":"{}","method":"elicitation/create","params":{params}}}"#, ask.id);
     // The channel is empty.
     let _ = sender.try_send(event(&request));
-    let waiting = Waiting { request_id: question.request_id.clone(), held, until: Instant::now() + within };
+    let waiting = Waiting {
+        request_id: question.request_id.clone(),
+        held,
+        until: Instant::now() + asking.within,
+        tell_every: asking.tell_every,
+    };
     tokio::spawn(converse(exchange, calling, ask, waiting, sender));
     let body = stream::unfold(receiver, |mut receiver| async move {
         let event: Bytes = receiver.recv().await?;
@@ -63,6 +68,7 @@ struct Waiting {
     request_id: ApprovalId,
     held: Held,
     until: Instant,
+    tell_every: Duration,
 }
 
 async fn converse(
@@ -72,7 +78,7 @@ async fn converse(
     waiting: Waiting,
     sender: mpsc::Sender<Bytes>,
 ) {
-    let mut open = interval(TELL_EVERY);
+    let mut open = interval(waiting.tell_every);
     let token = std::str::from_utf8(&calling.text).ok().and_then(|text| Message::read(text).ok()?.progress_token());
     let mut times = 0;
     let answer = loop {

@@ -1,5 +1,7 @@
 //! A request on its way to the upstream, and the answer on its way back.
 
+use std::time::Duration;
+
 use axum::{body::Body, response::Response};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
@@ -8,14 +10,17 @@ use super::{
     Exchange, LISTEN, answer,
     departure::{Leaving, Outgoing},
     failed::Failed,
-    headers::for_upstream,
+    headers::{METHOD, NAME, for_upstream},
     not_carried_out, refused_by_upstream, rpc_error, stream,
 };
 use crate::{
     error::{Error, Result},
     faces::{
         http::{listening, mcp_sessions::SESSION_ID, quiet, respond},
-        relay::{message::INTERNAL_ERROR, passing::Passing},
+        relay::{
+            message::{INTERNAL_ERROR, INVALID_REQUEST},
+            passing::Passing,
+        },
     },
     operations::Haldir,
     outbound::carrier::Answer,
@@ -24,6 +29,13 @@ use crate::{
 /// Redirects that are followed, within one origin.
 const MAX_REDIRECTS: usize = 3;
 
+/// How long an upstream has to say whether it knows a session.
+const PING_WITHIN: Duration = Duration::from_secs(5);
+const LAST_EVENT_ID: &str = "last-event-id";
+
+/// Why a session is over.
+const FORGOTTEN: &str =
+    "the upstream has forgotten the MCP session, as it does when it is started again: initialise again";
 /// Why nobody knows what became of a call.
 const FAILED: &str = "the upstream failed, maybe in the middle of the call";
 
@@ -69,6 +81,13 @@ impl Exchange {
                 return Ok(rpc_error(StatusCode::BAD_GATEWAY, id.as_deref(), INTERNAL_ERROR, &failed.told()));
             }
         };
+        if response.status() == StatusCode::BAD_REQUEST && self.has_forgotten(headers).await {
+            let id = refused_by_upstream(&mut passing, FORGOTTEN);
+            if let Some(session) = headers.get(SESSION_ID) {
+                self.app.shared.upstream_sessions.end(self.route.name.as_str(), session);
+            }
+            return Ok(rpc_error(StatusCode::NOT_FOUND, id.as_deref(), INVALID_REQUEST, FORGOTTEN));
+        }
         if matches!(response.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
             // The client's own credentials are for haldir, so this is not about them.
             let problem = "the upstream does not accept the credentials that haldir has for it";
@@ -101,6 +120,24 @@ impl Exchange {
         passed.headers_mut().extend(headers_of_answer);
         passed.headers_mut().extend(session.map(|id| (HeaderName::from_static(SESSION_ID), id)));
         Ok(passed)
+    }
+
+    /// Whether the upstream knows the session of these headers no more, one of whose requests it has answered with 400, as
+    /// older SDKs do. A client takes a session for over that is answered with 404, and no other. 400 may be about the request
+    /// as well, so a ping tells: it has nothing in it that could be refused but the session.
+    async fn has_forgotten(&self, headers: &HeaderMap) -> bool {
+        if !headers.contains_key(SESSION_ID) {
+            return false;
+        }
+        let ping = r#"{"jsonrpc":"2.0","id":"haldir-ping","method":"ping"}"#.to_owned();
+        let Outgoing { method, headers: mut sent, body, .. } = self.outgoing(Method::POST, headers, Some(ping), false);
+        sent.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        sent.insert(header::ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
+        for of_request in [LAST_EVENT_ID, METHOD, NAME] {
+            sent.remove(of_request);
+        }
+        let asked = self.app.shared.upstreams.send(&self.route.place.url, (method, sent, body), PING_WITHIN);
+        asked.await.is_ok_and(|response| response.status().is_client_error())
     }
 
     /// The upstream's answer, as the client may see it.

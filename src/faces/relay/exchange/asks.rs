@@ -1,7 +1,5 @@
 //! Asking the person at the client about a call that waits for a decision.
 
-use std::time::Duration;
-
 use tokio::time::Instant;
 
 use super::{
@@ -14,7 +12,7 @@ use super::{
 };
 use crate::{
     crypto,
-    faces::elicitation::{self, Answer, TELL_EVERY, UNDECIDED},
+    faces::elicitation::{self, Answer, Asking, UNDECIDED},
     model::ApprovalId,
     operations::proxied::{Held, Question},
 };
@@ -28,7 +26,8 @@ pub(super) struct Waiting {
     ask: String,
     request_id: ApprovalId,
     held: Held,
-    until: Instant,
+    asking: Asking,
+    since: Instant,
     /// When the client was last told that the call waits, and how often.
     told: (Instant, u32),
 }
@@ -44,13 +43,7 @@ impl Exchange {
     }
 
     /// Asks about a call; answers what becomes of it instead if nobody can be asked.
-    pub(super) async fn ask(
-        &mut self,
-        id: &str,
-        question: &Question,
-        held: Held,
-        within: Duration,
-    ) -> Option<Decision> {
+    pub(super) async fn ask(&mut self, id: &str, question: &Question, held: Held, asking: Asking) -> Option<Decision> {
         let entry = self.calls.get_mut(id)?;
         let told = |text: String| Some(Decision::Told(text));
         if entry.cancelled {
@@ -73,7 +66,7 @@ impl Exchange {
         entry.asked = true;
         let request_id = question.request_id.clone();
         let now = Instant::now();
-        let waiting = Waiting { ask: ask.clone(), request_id, held, until: now + within, told: (now, 0) };
+        let waiting = Waiting { ask: ask.clone(), request_id, held, asking, since: now, told: (now, 0) };
         entry.stage = Stage::Asking(waiting);
         self.asks.insert(ask.clone(), id.to_owned());
         let params = elicitation::params(&question.message);
@@ -117,7 +110,7 @@ impl Exchange {
         let mut progress = Vec::new();
         for call in self.calls.values_mut() {
             let (Stage::Asking(waiting), Some(token)) = (&mut call.stage, &call.token) else { continue };
-            if waiting.told.0 + TELL_EVERY <= now {
+            if waiting.told.0 + waiting.asking.tell_every <= now {
                 waiting.told = (now, waiting.told.1 + 1);
                 progress.push(message::waits(token, waiting.told.1));
             }
@@ -129,7 +122,8 @@ impl Exchange {
 
     /// Questions whose time has run out.
     pub(super) async fn ask_no_longer(&mut self, now: Instant) {
-        let late = |stage: &Stage| matches!(stage, Stage::Asking(waiting) if waiting.until <= now);
+        let late =
+            |stage: &Stage| matches!(stage, Stage::Asking(waiting) if waiting.since + waiting.asking.within <= now);
         let late: Vec<_> = self.calls.iter().filter(|(_, call)| late(&call.stage)).map(|(id, _)| id.clone()).collect();
         for id in late {
             let Some(Stage::Asking(waiting)) = self.calls.remove(&id).map(|call| call.stage) else { continue };

@@ -61,7 +61,7 @@ impl Exchange {
         let (modern, cancelled) = (is_modern(&call.text), call.cancelled);
         let decision = decision.unwrap_or_else(|error| Decision::of(&error));
         let decision = match decision {
-            Decision::Ask { question, held, within } => match self.ask(id, &question, held, within).await {
+            Decision::Ask { question, held, asking } => match self.ask(id, &question, held, asking).await {
                 Some(decision) => decision,
                 None => return,
             },
