@@ -22,6 +22,9 @@ const MAX_KEPT: usize = 4_096;
 /// How often they are tried again.
 const TRY_EVERY: Duration = Duration::from_secs(1);
 
+/// Writes an outcome, as often as it takes.
+pub(super) type Work = Box<dyn Fn(&mut WriteContext<'_>) -> Result<()> + Send + Sync>;
+
 /// The outcome of a call, to be written.
 pub(super) struct Outcome {
     pub(super) store: Store,
@@ -31,7 +34,7 @@ pub(super) struct Outcome {
     pub(super) call: String,
     /// When the call ended.
     pub(super) at: UnixMicros,
-    pub(super) work: Box<dyn Fn(&mut WriteContext<'_>) -> Result<()> + Send + Sync>,
+    pub(super) work: Work,
     /// Where it is tried again.
     pub(super) runtime: Option<Handle>,
 }

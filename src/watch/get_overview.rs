@@ -68,7 +68,7 @@ const NO_LIMIT_OF_AGENTS: i64 = 999_999;
 /// Calls and spending of this month, UTC.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct UsageOverview {
-    /// Calls of agents and API keys: requests, not the actions that agents log. The same as calls_this_month.
+    /// Calls of agents and API keys: requests, not the actions that agents log. The same as `calls_this_month`.
     actions_this_month: i64,
     /// Calls of agents and API keys.
     calls_this_month: i64,

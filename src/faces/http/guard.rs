@@ -163,6 +163,8 @@ const DECISIVE: [HeaderName; 9] = [
     HeaderName::from_static("x-on-hang-up"),
 ];
 const OF_MCP: &str = "mcp-";
+/// Headers that mirror arguments: each of their values is held against the body where that is read.
+const OF_ARGUMENTS: &str = "mcp-param-";
 /// The parameter of the query that bears a key, see [`super::mcp::credential`].
 const KEY_PARAMETER: &str = "apiKey";
 
@@ -171,7 +173,8 @@ const KEY_PARAMETER: &str = "apiKey";
 fn unambiguous(request: &Request) -> Result<()> {
     let headers = request.headers();
     let refuse = |what: &str| Err(Error::new(Code::InvalidArgument, format!("{what}: send one")));
-    let is_decisive = |name: &&HeaderName| DECISIVE.contains(name) || name.as_str().starts_with(OF_MCP);
+    let of_mcp = |name: &str| name.starts_with(OF_MCP) && !name.starts_with(OF_ARGUMENTS);
+    let is_decisive = |name: &&HeaderName| DECISIVE.contains(name) || of_mcp(name.as_str());
     for name in headers.keys().filter(is_decisive) {
         if headers.get_all(name).iter().nth(1).is_some() {
             return refuse(&format!("the header {name} is given more than once"));
