@@ -110,9 +110,9 @@ fn settled(text: &str, terminal: &Terminal) -> String {
         } else {
             continue;
         };
-        for place in at..at + length {
-            if bytes[place].is_ascii_digit() {
-                bytes[place] = b'0';
+        for byte in &mut bytes[at..at + length] {
+            if byte.is_ascii_digit() {
+                *byte = b'0';
             }
         }
     }
