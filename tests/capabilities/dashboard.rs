@@ -213,10 +213,10 @@ fn text_of_agents_is_harmless_and_cut_on_every_page() {
         operator.post("/v1/audit", &entry).ok();
     }
     let request = json!({"session_id": session, "tool": name, "action": name, "reason": name, "details": {"a": long}});
-    let request = text(&operator.post("/v1/approvals/request", &request).ok(), "request_id").to_owned();
+    let request = text(&operator.post("/v1/approvals/request", &request).ok(), "request_id").clone();
     operator.post("/v1/secrets", &json!({"name": "s", "value": "the-value-of-the-secret"})).ok();
     let trail = operator.get("/v1/audit?limit=1").ok();
-    let entry = text(&trail["entries"][0], "entry_id").to_owned();
+    let entry = text(&trail["entries"][0], "entry_id").clone();
     let browser = Browser::sign_in(&server, operator.key());
     let more = [
         format!("/dashboard/approvals/{request}"),
@@ -248,7 +248,7 @@ fn a_person_decides_and_the_agent_hears_it() {
     let session = operator.session(&json!({"agent_id": "a"}));
     let ask = |tool: &str| {
         let request = json!({"session_id": session, "tool": tool, "action": "do", "reason": "because"});
-        text(&operator.post("/v1/approvals/request", &request).ok(), "request_id").to_owned()
+        text(&operator.post("/v1/approvals/request", &request).ok(), "request_id").clone()
     };
     let (first, second) = (ask("one.tool"), ask("other.tool"));
     let browser = Browser::sign_in(&server, operator.key());
