@@ -305,10 +305,9 @@ fn execute(cli: Cli) -> Result<ExitCode, Stop> {
     global.server = server;
     // Diagnosis looks at what may be broken, and says so in its own words. On a live screen there is no place for a log.
     let log = match &command {
-        Command::Doctor | Command::Migrate(_) => "off",
+        Command::Doctor | Command::Migrate(_) | Command::Top(_) => "off",
         Command::Overview(options) if options.is_live() => "off",
         Command::Approvals(command) if command.is_live() => "off",
-        Command::Top(_) => "off",
         _ => "error",
     };
     logging::start(log)?;

@@ -15,7 +15,7 @@ use std::{
 
 pub use crossterm::event::{KeyCode, KeyEvent};
 use crossterm::event::{KeyEventKind, KeyModifiers};
-use terminal::FullScreen;
+use terminal::{FullScreen, keys, size};
 pub use work::Job;
 use work::{Kind, Worker};
 
@@ -131,7 +131,7 @@ struct Shown<V> {
 impl<V: View> Shown<V> {
     fn follow(&mut self, full: &FullScreen, worker: &Worker<V::News>) -> std::result::Result<ExitCode, Stop> {
         let (mut ask_at, mut is_asked, mut redraw_at) = (Instant::now(), false, Instant::now());
-        let mut size = None;
+        let mut shown_at = None;
         loop {
             if !is_asked && Instant::now() >= ask_at {
                 is_asked = worker.order(self.view.ask(), Kind::Question);
@@ -152,12 +152,12 @@ impl<V: View> Shown<V> {
                 };
                 ask_at = Instant::now() + self.asked_every * patience;
             }
-            let current = full.size()?;
-            if has_changed || size != Some(current) || Instant::now() >= redraw_at {
-                full.draw(&self.page(current), current, size != Some(current))?;
-                (size, redraw_at) = (Some(current), Instant::now() + REDRAW);
+            let current = size()?;
+            if has_changed || shown_at != Some(current) || Instant::now() >= redraw_at {
+                full.draw(&self.page(current), current, shown_at != Some(current))?;
+                (shown_at, redraw_at) = (Some(current), Instant::now() + REDRAW);
             }
-            for key in full.keys(TICK)? {
+            for key in keys(TICK)? {
                 redraw_at = Instant::now();
                 if key.kind == KeyEventKind::Release {
                     continue;
@@ -165,7 +165,7 @@ impl<V: View> Shown<V> {
                 let is_control = key.modifiers.contains(KeyModifiers::CONTROL);
                 match key.code {
                     KeyCode::Char('c') if is_control => return Ok(ExitCode::from(INTERRUPTED)),
-                    KeyCode::Char('l') if is_control => size = None,
+                    KeyCode::Char('l') if is_control => shown_at = None,
                     KeyCode::Char(_) if is_control => {}
                     KeyCode::Char('q') if !self.view.is_typing() => return Ok(ExitCode::SUCCESS),
                     _ => {

@@ -121,6 +121,12 @@ pub fn row(cells: &[String], widths: &[usize]) -> Result<(), Stop> {
     line(&paragraph(text.trim_end(), (0, 4)))
 }
 
+/// How many columns a page has that is laid out for people: those of the terminal; what is written elsewhere has the usual
+/// ones.
+pub fn page_columns() -> usize {
+    layout::width(&io::stdout()).unwrap_or(layout::USUAL)
+}
+
 /// The lines of a paragraph of this width, broken between words.
 pub fn paragraph_lines(text: &str, width: usize) -> Vec<String> {
     layout::wrapped(&printable(text), (0, 0), Some(width)).lines().map(str::to_owned).collect()
@@ -199,12 +205,6 @@ impl Screen {
     /// Whether colours are wanted.
     pub fn has_colours(self) -> bool {
         self.colours
-    }
-
-    /// How many columns a page has that is laid out for people: those of the terminal; what is written elsewhere has the
-    /// usual ones.
-    pub fn columns(self) -> usize {
-        layout::width(&io::stdout()).unwrap_or(layout::USUAL)
     }
 
     /// The word for a level, in its colour.

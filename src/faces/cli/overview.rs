@@ -9,7 +9,11 @@ use std::process::ExitCode;
 use clap::Args;
 use figures::Overview;
 
-use super::{GlobalOptions, Screen, Stop, live, output::line, target::Target};
+use super::{
+    GlobalOptions, Screen, Stop, live,
+    output::{line, page_columns},
+    target::Target,
+};
 use crate::error::Error;
 
 pub const HELP: &str = "\
@@ -45,7 +49,7 @@ pub fn run(options: &OverviewOptions, global: &GlobalOptions, screen: Screen) ->
         return Ok(ExitCode::SUCCESS);
     }
     let overview: Overview = serde_json::from_str(&reply.body).map_err(Error::internal)?;
-    for line in layout::page(&overview, screen.columns()) {
+    for line in layout::page(&overview, page_columns()) {
         screen.styled(&line)?;
     }
     Ok(ExitCode::SUCCESS)

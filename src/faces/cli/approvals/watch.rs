@@ -307,23 +307,20 @@ impl View for Requests {
             }
             (Mode::Note, KeyCode::Backspace) => drop(self.note.pop()),
             (Mode::Note, KeyCode::Char(letter)) if self.note.chars().count() < MAX_NOTE_CHARS => self.note.push(letter),
-            (Mode::Note | Mode::Whole, KeyCode::Esc) => self.mode = Mode::List,
+            (Mode::Note | Mode::Whole, KeyCode::Esc) | (Mode::Whole, KeyCode::Enter) => self.mode = Mode::List,
             (Mode::Note, _) => {}
             (_, KeyCode::Char('a')) => {
                 if let Some(id) = self.decidable(true) {
                     return self.decide("approveRequest", "approved", id, None);
                 }
             }
-            (_, KeyCode::Char('d')) => {
-                if self.decidable(false).is_some() {
-                    (self.mode, self.note) = (Mode::Note, String::new());
-                }
+            (_, KeyCode::Char('d')) if self.decidable(false).is_some() => {
+                (self.mode, self.note) = (Mode::Note, String::new());
             }
             (Mode::Whole, KeyCode::Down) => self.from = (self.from + 1).min(self.drawn + self.page),
             (Mode::Whole, KeyCode::Up) => self.from = self.from.saturating_sub(1),
             (Mode::Whole, KeyCode::PageDown | KeyCode::Char(' ')) => self.from = self.drawn + self.page,
             (Mode::Whole, KeyCode::PageUp) => self.from = self.from.saturating_sub(self.page),
-            (Mode::Whole, KeyCode::Enter) => self.mode = Mode::List,
             (_, KeyCode::Char('n') | KeyCode::Down) => self.move_by(1),
             (_, KeyCode::Char('p') | KeyCode::Up) => self.move_by(-1),
             (Mode::List, KeyCode::Enter) if self.selected.is_some() => (self.mode, self.from) = (Mode::Whole, 0),

@@ -107,12 +107,6 @@ impl<W: Write + Send + 'static> FullScreen<W> {
         Ok(Self { taken, rows: Mutex::default(), _interrupted: interrupted })
     }
 
-    /// The size of the terminal now.
-    pub fn size(&self) -> io::Result<Size> {
-        let (columns, rows) = terminal::size()?;
-        Ok(Size { columns: usize::from(columns), rows: usize::from(rows) })
-    }
-
     /// Shows these rows, which are within the size.
     pub fn draw(&self, rows: &[String], size: Size, is_new: bool) -> io::Result<()> {
         let mut shown = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
@@ -133,20 +127,26 @@ impl<W: Write + Send + 'static> FullScreen<W> {
         shown.extend_from_slice(rows);
         Ok(())
     }
+}
 
-    /// The keys that were pressed; waits for one so long.
-    pub fn keys(&self, within: Duration) -> Result<Vec<KeyEvent>> {
-        let mut keys = Vec::new();
-        if !input::wait(within)? {
-            return Ok(keys);
-        }
-        while keys.len() < MAX_KEYS && event::poll(Duration::ZERO).map_err(input::gone)? {
-            if let Event::Key(key) = event::read().map_err(input::gone)? {
-                keys.push(key);
-            }
-        }
-        Ok(keys)
+/// The size of the terminal now.
+pub fn size() -> io::Result<Size> {
+    let (columns, rows) = terminal::size()?;
+    Ok(Size { columns: usize::from(columns), rows: usize::from(rows) })
+}
+
+/// The keys that were pressed; waits for one so long.
+pub fn keys(within: Duration) -> Result<Vec<KeyEvent>> {
+    let mut keys = Vec::new();
+    if !input::wait(within)? {
+        return Ok(keys);
     }
+    while keys.len() < MAX_KEYS && event::poll(Duration::ZERO).map_err(|error| input::gone(&error))? {
+        if let Event::Key(key) = event::read().map_err(|error| input::gone(&error))? {
+            keys.push(key);
+        }
+    }
+    Ok(keys)
 }
 
 impl<W: Write> Drop for FullScreen<W> {
@@ -162,7 +162,7 @@ mod input {
 
     use crate::error::{Code, Error, Result};
 
-    pub fn gone(error: io::Error) -> Error {
+    pub fn gone(error: &io::Error) -> Error {
         Error::new(Code::Unavailable, format!("the terminal is gone: {error}"))
     }
 
@@ -179,19 +179,19 @@ mod input {
         match poll(&mut input, Some(&within)) {
             // A signal, such as that of a new size.
             Err(Errno::INTR) => return Ok(true),
-            Err(error) => return Err(gone(error.into())),
+            Err(error) => return Err(gone(&error.into())),
             Ok(_) => {}
         }
         let events = input[0].revents();
         if events.intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL) {
-            return Err(gone(io::ErrorKind::UnexpectedEof.into()));
+            return Err(gone(&io::ErrorKind::UnexpectedEof.into()));
         }
         Ok(events.contains(PollFlags::IN))
     }
 
     #[cfg(not(target_os = "linux"))]
     pub fn wait(within: Duration) -> Result<bool> {
-        crossterm::event::poll(within).map_err(gone)
+        crossterm::event::poll(within).map_err(|error| gone(&error))
     }
 }
 

@@ -1,5 +1,7 @@
 //! Lines of text in colours, which fit a width: laid out once, and written with colours or without them.
 
+use std::fmt::Write;
+
 use unicode_width::UnicodeWidthChar;
 
 use super::printable;
@@ -147,7 +149,7 @@ impl Line {
         let mut out = String::new();
         for (style, text) in &self.parts {
             if colours && *style != Style::Plain {
-                out.push_str(&format!("\x1b[{}m{text}\x1b[0m", style.parameters()));
+                let _ = write!(out, "\x1b[{}m{text}\x1b[0m", style.parameters());
             } else {
                 out.push_str(text);
             }

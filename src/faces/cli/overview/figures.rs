@@ -31,8 +31,8 @@ pub struct Sessions {
     pub active_count: i64,
     pub agents_active: i64,
     pub agents_limit: Option<i64>,
-    #[serde(default)]
-    pub sessions: Vec<Session>,
+    #[serde(default, rename = "sessions")]
+    pub open: Vec<Session>,
 }
 
 #[derive(Deserialize)]

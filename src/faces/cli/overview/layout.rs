@@ -34,7 +34,7 @@ pub fn page(overview: &Overview, columns: usize) -> Vec<Line> {
     ];
     lines.extend(health(overview, width));
     lines.extend(figures(overview));
-    lines.extend(budgets(&overview.sessions.sessions));
+    lines.extend(budgets(&overview.sessions.open));
     lines.extend(newest(overview, width));
     lines.into_iter().map(|line| line.within(width)).collect()
 }
