@@ -285,6 +285,7 @@ impl Filler {
             children_asked: tokio::sync::watch::Sender::new(false),
             calls_under_way: haldir::call::CallsUnderWay::default(),
             attention: haldir::call::Attention::default(),
+            unwritten: haldir::call::Unwritten::default(),
             known_secrets: haldir::redact::KnownSecrets::default(),
         };
         let sessions = (0..AGENTS * SESSIONS).map(|number| session(number).map(Arc::new)).collect::<Result<_>>()?;
