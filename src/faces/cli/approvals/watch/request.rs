@@ -173,14 +173,14 @@ mod tests {
     #[test]
     fn all_of_a_request_is_shown_and_nothing_in_it_commands_the_terminal() {
         let hidden = "\u{202e}\u{200b}\u{9b}31m";
-        let long = "x".repeat(5_000);
+        let long = "~".repeat(5_000);
         let request = request(&format!(r#"{{"to": "ann{hidden}", "list": [1, 2], "text": "{long}"}}"#));
-        let lines: Vec<_> = request.whole(60).iter().map(|line| line.clone().within(60).written(true)).collect();
+        let lines: Vec<_> = request.whole(60).iter().map(|line| line.clone().within(60).written(false)).collect();
         let page = lines.join("\n");
         for text in ["mail.send", "$ 2.50", r#""list": ["#, "    1,", r"ann\u{202e}\u{200b}\u{9b}31m"] {
             assert!(page.contains(text), "{text} is not in\n{page}");
         }
-        assert_eq!(page.matches('x').count(), 5_000);
+        assert_eq!(page.matches('~').count(), 5_000);
         assert!(!page.contains(['\u{202e}', '\u{200b}', '\u{9b}']));
     }
 
