@@ -29,6 +29,7 @@ struct Upstreams {
 
 #[derive(Deserialize)]
 struct Upstream {
+    #[serde(default)]
     url: String,
     healthy: bool,
     tools: i64,
@@ -104,7 +105,7 @@ fn servers(viewer: &Viewer, upstreams: &BTreeMap<String, Upstream>) -> Section {
         vec![
             text(name),
             code(&upstream.url),
-            [health, time_or(upstream.last_check, "not asked yet")].concat(),
+            [health, time_or(upstream.last_check, "")].concat(),
             tools,
             text(calls),
             text(format!("{:.0} ms", upstream.avg_latency_ms)),
