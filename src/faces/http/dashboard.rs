@@ -1,9 +1,9 @@
 //! The dashboard at `/dashboard`: pages for people, made by this server of what operations answer. Nothing on them comes
 //! from elsewhere, and no script stands in a page, so that the content security policy can forbid both.
 //!
-//! A person signs in with an API key ([`sign_in`]); each page asks operations with the credential behind the browser's
-//! cookie, and so shows what that key may see. Forms call operations ([`act`]) and carry a token against requests of other
-//! pages. A page that is open hears when the log grows and fetches itself again ([`live`]).
+//! A person signs in with an API key (`sign_in.rs`); each page asks operations with the credential behind the browser's
+//! cookie, and so shows what that key may see. Forms call operations (`act.rs`) and carry a token against requests of other
+//! pages. A page that is open hears when the log grows and fetches itself again (`live.rs`).
 
 mod act;
 mod agents;
