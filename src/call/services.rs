@@ -42,8 +42,8 @@ pub struct Services {
 }
 
 impl Services {
-    /// Whether this process knows what becomes of a call, or will: nobody else is to close it, however long nothing can be
-    /// written.
+    /// Whether this process knows the outcome of a call, or will: no other task closes it as abandoned, however long
+    /// nothing can be written.
     pub fn knows_call(&self, id: &str) -> bool {
         self.calls_under_way.holds(id) || self.unwritten.holds(id)
     }

@@ -1,5 +1,5 @@
 //! Outcomes of calls that could not be written, as on a full disk: kept until they can, for as long as this process lives.
-//! The caller has its answer by then, so nobody else would say what became of the call.
+//! The caller has its answer by then, and the log would say that the call was abandoned.
 
 use std::{
     collections::VecDeque,

@@ -53,7 +53,7 @@ pub fn run(options: &DashboardOptions, global: &GlobalOptions, screen: Screen) -
         return Ok(ExitCode::SUCCESS);
     }
     let local = Local::open(global)?;
-    // The tenant's operator: whoever reads the store's files is that already.
+    // The tenant's operator: a person who can read the store's files is that already.
     let operator = Credential::LocalOperator(global.tenant.clone());
     let haldir = local.haldir.clone();
     local.block_on(async {

@@ -103,7 +103,7 @@ struct Key {
 }
 
 impl Caller {
-    /// Asks who the bearer of this key is; an error if the key is none, or nobody answers.
+    /// Asks the server what this key is; an error if the key is unknown, or the server does not answer.
     fn ask(target: &Target, key: Option<&str>) -> Result<Self, Error> {
         let mut caller = Self { prefix: key.map(|key| key.chars().take(SHOWN).collect()), ..Self::default() };
         // What a valid key may not read is no reason to doubt it.

@@ -77,7 +77,7 @@ pub struct Frame {
 }
 
 impl Frame {
-    /// What stands around the page of somebody who is not signed in.
+    /// The frame of a page that needs no sign-in.
     fn outside() -> Self {
         let (signed_in_as, tenant, form_token) = <(String, String, String)>::default();
         Self { menu: Vec::new(), signed_in_as, tenant, form_token, notice: None, is_signed_in: false, log_size: 0 }

@@ -1,6 +1,6 @@
 //! `haldir approvals watch`: requests as they arrive, decided with one key.
 //!
-//! Nobody approves by accident what they have not seen: the selection stays on a request that is gone, and a yes counts only
+//! An operator cannot approve by accident what was not shown: the selection stays on a request that is gone, and a yes counts only
 //! once all of the request has been on the screen.
 
 mod request;
@@ -207,7 +207,7 @@ impl Requests {
         self.drawn = self.from;
         let end = self.from + rows;
         if end >= all.len() {
-            // Line by line or at once: whoever is at the end has had all of it before them.
+            // Line by line or at once: at the end, every line has been on the screen.
             self.is_seen = true;
             return all.into_iter().skip(self.from).collect();
         }

@@ -83,7 +83,7 @@ pub fn run(options: &ExportOptions, target: &Target, screen: Screen) -> Result<(
 
 fn to_output(options: &ExportOptions, format: &str, target: &Target) -> Result<(), Stop> {
     let mut out = io::stdout().lock();
-    // Whoever reads may have seen enough, such as `head`.
+    // The reading program may have seen enough, such as `head`.
     let mut unwritten = None;
     let outcome = target.stream("exportAudit", &options.input(format), &mut |piece| {
         out.write_all(piece).and_then(|()| out.flush()).map_err(|error| {

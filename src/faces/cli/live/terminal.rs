@@ -25,7 +25,7 @@ use crate::error::{Code, Error, Result};
 /// Keys that are taken at a time: what was pasted does not keep the screen from being drawn.
 const MAX_KEYS: usize = 64;
 
-/// A terminal in our hands. Whoever comes first gives it back: its owner, a signal, or a panic.
+/// A terminal in raw mode. It is restored once: by its owner, by a signal, or by a panic.
 struct Taken<W: Write>(Mutex<Option<W>>);
 
 impl<W: Write> Taken<W> {

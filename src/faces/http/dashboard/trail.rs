@@ -315,7 +315,7 @@ async fn place(viewer: &Viewer, entry: &Whole) -> Result<Section> {
             parts.push(Part::Proof(Proof { entry: hashed(viewer, entry).to_string(), proof: proof.get().to_owned() }));
         }
         Ok(_) => {}
-        // The tree of a log that was altered cannot be built, and that is what there is to say of it.
+        // The tree of an altered log cannot be built: the page says so instead of failing.
         Err(_) => parts.push(Part::Alert(
             "No proof can be made: the tree of this log is not the one that was recorded. Entries were altered outside \
              haldir; haldir audit verify names the first."

@@ -160,7 +160,7 @@ fn error_page(title: &str, error: &Error) -> Page {
     Page::new(title, vec![Section::new("error", title, vec![Part::Alert(shown_error(&message))])])
 }
 
-/// An error is longer than a name, and may repeat what somebody wrote.
+/// An error is longer than a name, and may repeat input.
 fn shown_error(message: &str) -> String {
     super::view::lines(message)
 }
