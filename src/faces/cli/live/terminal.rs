@@ -75,7 +75,8 @@ pub struct FullScreen<W: Write = Stdout> {
     taken: Arc<Taken<W>>,
     /// What stands in each row, so that only what changes is written.
     rows: Mutex<Vec<String>>,
-    _interrupted: OnInterrupt,
+    /// Gives the terminal back when a signal ends the process.
+    _interrupted: Option<OnInterrupt>,
 }
 
 impl FullScreen {
@@ -85,10 +86,14 @@ impl FullScreen {
             Error::new(Code::Unavailable, format!("the terminal cannot be set up for a live view: {error}"))
         };
         enable_raw_mode().map_err(problem)?;
-        let taken = Self::take(io::stdout()).inspect_err(|_| {
+        let mut full = Self::take(io::stdout()).map_err(|error| {
             let _ = disable_raw_mode();
-        });
-        taken.map_err(problem)
+            problem(error)
+        })?;
+        let taken = Arc::clone(&full.taken);
+        // Not in `take`, which tests call: a signal would end the process of all tests.
+        full._interrupted = Some(OnInterrupt::run(move || taken.give_back()));
+        Ok(full)
     }
 }
 
@@ -96,15 +101,14 @@ impl<W: Write + Send + 'static> FullScreen<W> {
     /// Fills the terminal behind `output`.
     fn take(output: W) -> io::Result<Self> {
         let taken = Arc::new(Taken::take(output)?);
-        let (at_signal, at_panic) = (Arc::clone(&taken), Arc::clone(&taken));
-        let interrupted = OnInterrupt::run(move || at_signal.give_back());
+        let at_panic = Arc::clone(&taken);
         // First of all, so that the message of the panic is read on the user's own screen.
         let before = panic::take_hook();
         panic::set_hook(Box::new(move |panic| {
             at_panic.give_back_in_panic();
             before(panic);
         }));
-        Ok(Self { taken, rows: Mutex::default(), _interrupted: interrupted })
+        Ok(Self { taken, rows: Mutex::default(), _interrupted: None })
     }
 
     /// Shows these rows, which are within the size.
