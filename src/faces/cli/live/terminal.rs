@@ -76,7 +76,7 @@ pub struct FullScreen<W: Write = Stdout> {
     /// What stands in each row, so that only what changes is written.
     rows: Mutex<Vec<String>>,
     /// Gives the terminal back when a signal ends the process.
-    _interrupted: Option<OnInterrupt>,
+    interrupted: Option<OnInterrupt>,
 }
 
 impl FullScreen {
@@ -92,7 +92,7 @@ impl FullScreen {
         })?;
         let taken = Arc::clone(&full.taken);
         // Not in `take`, which tests call: a signal would end the process of all tests.
-        full._interrupted = Some(OnInterrupt::run(move || taken.give_back()));
+        full.interrupted = Some(OnInterrupt::run(move || taken.give_back()));
         Ok(full)
     }
 }
@@ -108,7 +108,7 @@ impl<W: Write + Send + 'static> FullScreen<W> {
             at_panic.give_back_in_panic();
             before(panic);
         }));
-        Ok(Self { taken, rows: Mutex::default(), _interrupted: None })
+        Ok(Self { taken, rows: Mutex::default(), interrupted: None })
     }
 
     /// Shows these rows, which are within the size.
@@ -157,6 +157,8 @@ impl<W: Write> Drop for FullScreen<W> {
     fn drop(&mut self) {
         // The hook of panics holds it too, for as long as the program runs.
         self.taken.give_back();
+        // Only now: until the terminal is given back, a signal has to do it.
+        drop(self.interrupted.take());
     }
 }
 
