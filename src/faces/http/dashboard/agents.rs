@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// Sessions on a page.
-const SESSIONS: usize = 100;
+const SESSIONS: usize = 50;
 /// Entries of the log on the page of an agent or a session.
 const ENTRIES: usize = 30;
 
