@@ -33,7 +33,7 @@ fn announced_length(request: &Request<Body>) -> Option<u64> {
     request.headers().get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-/// Reads the body of somebody without a key, or before it is looked at: what many of them send without end takes little memory.
+/// Reads the body of a client without a key, or before its key is checked: many such bodies take little memory.
 pub async fn small_body(request: Request<Body>, payer: Payer<'_>) -> Result<Bytes> {
     body_within(request, SMALL_BODY_BYTES, payer).await
 }

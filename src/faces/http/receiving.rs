@@ -25,12 +25,12 @@ pub struct Receiving {
     strangers: Arc<Places>,
 }
 
-/// Who is charged for what is held of a body.
+/// The caller whose share a body that is being received counts against.
 #[derive(Clone, Copy)]
 pub enum Payer<'a> {
-    /// Somebody who shows no key.
+    /// A client without a key.
     Stranger(&'a App),
-    /// Whoever shows this. Small bodies are read before it is looked at.
+    /// The holder of this credential. Small bodies are read before it is checked.
     Sender(&'a App, &'a Credential),
 }
 

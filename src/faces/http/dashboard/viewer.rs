@@ -165,7 +165,7 @@ fn shown_error(message: &str) -> String {
     super::view::lines(message)
 }
 
-/// An error where nobody is known to be signed in.
+/// An error page for a browser that is not signed in.
 pub fn outside_error(error: &Error) -> Response {
     let status = StatusCode::from_u16(error.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     rendered(status, &Frame::outside(), &error_page("Not possible", error)).into_response()
