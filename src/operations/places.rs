@@ -1,5 +1,5 @@
-//! Places that calls take for as long as they last, one or several each. Nobody takes the places of all others, be it with
-//! many keys.
+//! Places that calls take for as long as they last, one or several each. No caller takes the places of all others, be it
+//! with many keys.
 
 use std::{
     collections::HashMap,

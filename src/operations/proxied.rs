@@ -310,7 +310,7 @@ impl Haldir {
             return false;
         }
         let mut asked = services.children_asked.subscribe();
-        // Whoever is late is listed at the next question, and keeps no other child out of this answer.
+        // A child that is late is listed with the next request, and delays no other child's tools.
         let _ = tokio::time::timeout(FIRST_LIST, asked.wait_for(|asked| *asked)).await;
         true
     }

@@ -232,7 +232,10 @@ fn text_of_agents_is_harmless_and_cut_on_every_page() {
         for hostile in ["<script>alert", "<img", "<b>", "\u{202e}", "\u{1b}", "the-value-of-the-secret"] {
             assert!(!page.contains(hostile), "{path} has {hostile:?}");
         }
-        assert!(page.len() < 100_000, "{path} has {} bytes", page.len());
+        // What is decided is shown whole.
+        let is_request = path.starts_with("/dashboard/approvals/");
+        assert!(page.len() < 100_000 || is_request, "{path} has {} bytes", page.len());
+        assert_eq!(page.contains("approveRequest"), is_request, "{path}: a decision about what is cut");
         let policy = answer.header("content-security-policy").unwrap();
         assert!(policy.starts_with("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
         assert!(!page.contains("style=") && !page.contains("src=\"http") && !page.contains("href=\"http"), "{path}");

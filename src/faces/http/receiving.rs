@@ -68,7 +68,7 @@ impl<'a> Payer<'a> {
         Charge { receiving: &app.shared.receiving, place: None, known: false }
     }
 
-    /// Who that is; an error if nobody is known by it.
+    /// The caller of a credential; an error if the credential is unknown.
     pub(super) fn caller(self) -> Result<Caller> {
         match self {
             Self::Stranger(app) => Err(app.shared.receiving.full()),

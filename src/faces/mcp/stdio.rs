@@ -115,7 +115,7 @@ pub fn read_message(line: &[u8]) -> Result<ClientJsonRpcMessage, (ErrorCode, Str
 }
 
 /// A response with both an error and a result, as one with the error alone: there is no result where there was an error
-/// (JSON-RPC 2.0, section 5), and nobody's yes may be read out of it. Some write a null beside what there is, which says
+/// (JSON-RPC 2.0, section 5), and no approval may be read out of it. Some write a null beside what there is, which says
 /// nothing. `None` for every other message.
 pub fn one_answer(message: &str) -> Option<String> {
     let parts: BTreeMap<Cow<'_, str>, &RawValue> = serde_json::from_str(message).ok()?;

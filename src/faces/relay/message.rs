@@ -87,8 +87,8 @@ impl<'a> Message<'a> {
         Self { result, ..self }
     }
 
-    /// As a client's: a response that has an error and a result is the error alone (JSON-RPC 2.0, section 5). Whoever asked
-    /// might read a yes in it.
+    /// As a client's: a response that has an error and a result is the error alone (JSON-RPC 2.0, section 5). The server
+    /// that asked might read an approval in it.
     #[must_use]
     pub fn of_client(self) -> Self {
         let result = self.result.filter(|_| self.error.is_none());

@@ -25,7 +25,7 @@ struct Found {
     is_text: bool,
 }
 
-/// What an amount is, for whoever has sent something else.
+/// The form of an amount, for the error of a caller that sent another one.
 pub const EXPECTED: &str = "send a JSON number, such as 29.99, or its digits as a text, such as \"29.99\", without currency, \
                             plus sign, exponent or separators";
 

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use super::{
     view::{
-        Field, Form, Inline, Input, Page, Part, Section, Table, Tone, button, code, json as laid_out, link, money,
-        path_of, pill, shown, text, time, time_or,
+        Field, Form, Inline, Input, Page, Part, Section, Table, Tone, button, code, fits_code, link, money, path_of,
+        pill, shown, text, time, time_or, whole_json,
     },
     viewer::Viewer,
 };
@@ -77,7 +77,9 @@ pub const HEADER: [&str; 7] = ["Asked", "Agent", "Tool", "Arguments", "Amount", 
 /// A request in a table.
 pub fn row(viewer: &Viewer, request: &Request) -> Vec<Vec<Inline>> {
     let mut decide = vec![Inline::Link { href: path_of(&["approvals", &request.id]), text: "Review".to_owned() }];
-    if viewer.may("approveRequest") {
+    // What is cut here is decided on the request's own page, which shows all of it.
+    let arguments = if request.details.is_null() { String::new() } else { request.details.to_string() };
+    if viewer.may("approveRequest") && fits_code(&arguments) && fits_code(&what(request)) {
         let form = |operation, word| Form::button(operation, word, &[("request_id", &request.id)], "/dashboard");
         decide.push(Inline::Form(form("approveRequest", "Approve")));
         decide.push(Inline::Form(form("denyRequest", "Deny")));
@@ -86,7 +88,7 @@ pub fn row(viewer: &Viewer, request: &Request) -> Vec<Vec<Inline>> {
         time(request.created_at),
         link(&["agents", &request.agent_id], &request.agent_id),
         text(what(request)),
-        if request.details.is_null() { Vec::new() } else { code(request.details.to_string()) },
+        if arguments.is_empty() { Vec::new() } else { code(&arguments) },
         if request.amount == NO_AMOUNT { text("") } else { money(request.amount) },
         text(&request.reason),
         decide,
@@ -198,7 +200,7 @@ async fn request_page(viewer: &Viewer, id: &str) -> Result<Page> {
         facts.push(("Used", time_or(request.used_at, "not yet")));
     }
     let mut parts = vec![Part::Facts(facts)];
-    let call = vec![Part::Code(laid_out(&request.details))];
+    let call = vec![Part::Code(whole_json(&request.details))];
     let mut sections = vec![Section::live("call", "What would be done", call)];
     if !request.arguments.is_null() {
         let changed: Vec<_> = request.changed.iter().map(|name| shown(name)).collect();
@@ -206,7 +208,7 @@ async fn request_page(viewer: &Viewer, id: &str) -> Result<Page> {
         sections.push(Section::new(
             "instead",
             "What is done instead",
-            vec![Part::Text(text(says)), Part::Code(laid_out(&request.arguments))],
+            vec![Part::Text(text(says)), Part::Code(whole_json(&request.arguments))],
         ));
     }
     if request.status == "pending" && viewer.may("approveRequest") {

@@ -365,6 +365,17 @@ pub fn lines(text: &str) -> String {
     shown.join("\n") + if cut.1 { "\n… (cut)" } else { "" }
 }
 
+/// Whether [`code`] shows all of a text.
+pub fn fits_code(text: &str) -> bool {
+    !clip(text, MAX_CODE_CHARS).1
+}
+
+/// JSON laid out for reading, all of it: what a person approves is never cut.
+pub fn whole_json(value: &Value) -> String {
+    let laid_out = serde_json::to_string_pretty(value).unwrap_or_default();
+    laid_out.split('\n').map(visible).collect::<Vec<_>>().join("\n")
+}
+
 fn cut(text: &str, most: usize) -> String {
     let (text, was_cut) = clip(text, most);
     visible(text) + if was_cut { "…" } else { "" }

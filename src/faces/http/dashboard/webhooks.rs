@@ -101,7 +101,7 @@ fn subscriptions(webhooks: &[Webhook]) -> Section {
         ]
     };
     let header = ["Name", "Address", "Events", "State", "Deliveries", ""];
-    let table = Table::part(&header, webhooks.iter().map(row).collect(), "No webhook: nobody is told of events.");
+    let table = Table::part(&header, webhooks.iter().map(row).collect(), "No webhook is registered.");
     let add = Form::button("registerWebhook", "Add webhook", &[], HERE).with(vec![
         Field::new("url", "Address", Input::Line, "https://example.com/haldir").required(),
         Field::new("name", "Name", Input::Line, ""),
