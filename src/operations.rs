@@ -65,7 +65,8 @@ use crate::{
     },
     vault::{
         authorize_payment::AuthorizePayment, capture_payment::CapturePayment, delete_secret::DeleteSecret,
-        get_secret::GetSecret, list_secrets::ListSecrets, store_secret::StoreSecret, void_payment::VoidPayment,
+        get_secret::GetSecret, list_payments::ListPayments, list_secrets::ListSecrets, store_secret::StoreSecret,
+        void_payment::VoidPayment,
     },
     watch::{
         erase_agent::EraseAgent, erase_session::EraseSession, export_audit::ExportAudit, export_bundle::ExportBundle,
@@ -113,6 +114,8 @@ static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| vec![
         .route(Delete, "/v1/secrets/{name}", 200).needs(Vault, Agent),
     write::<AuthorizePayment>("authorizePayment", "Authorize payment").tool(Hints::ADDS)
         .route(Post, "/v1/payments/authorize", 200).needs(Payments, Agent),
+    scan::<ListPayments>("listPayments", "List payments")
+        .route(Get, "/v1/payments", 200).needs(Payments, Agent),
     write::<CapturePayment>("capturePayment", "Capture payment")
         .route(Post, "/v1/payments/{authorization_id}/capture", 200).needs(Payments, Operator),
     write::<VoidPayment>("voidPayment", "Void payment")

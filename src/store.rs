@@ -26,10 +26,10 @@ use tokio::sync::{Semaphore, oneshot};
 pub use approvals::{ApprovalQuery, ReadApprovals, WriteApprovals};
 pub use proxy::{ReadProxy, WriteProxy};
 pub use tx::{
-    AgentStats, ApiKeyUpdate, AuditPage, AuditPart, AuditQuery, Cost, Head, IdempotentAnswer, LogKeeper, ReadAudit,
-    ReadCounters, ReadKeys, ReadPayments, ReadSecrets, ReadSessions, ReadTx, SessionQuery, StoredEntryProblem,
-    TenantRecord, ToolSpend, ToolTally, Tx, WriteAudit, WriteCounters, WriteKeys, WritePayments, WriteSecrets,
-    WriteSessions,
+    AgentStats, ApiKeyUpdate, AuditPage, AuditPart, AuditQuery, Cost, Head, IdempotentAnswer, LogKeeper, PaymentQuery,
+    ReadAudit, ReadCounters, ReadKeys, ReadPayments, ReadSecrets, ReadSessions, ReadTx, SessionQuery,
+    StoredEntryProblem, TenantRecord, ToolSpend, ToolTally, Tx, WriteAudit, WriteCounters, WriteKeys, WritePayments,
+    WriteSecrets, WriteSessions,
 };
 
 pub use usage::{Backlog, OpenSessions, ReadUsage, Totals, Usage, WriteUsage};

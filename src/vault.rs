@@ -6,6 +6,7 @@ pub mod capture_payment;
 mod daily;
 pub mod delete_secret;
 pub mod get_secret;
+pub mod list_payments;
 pub mod list_secrets;
 mod replacing;
 pub mod sealing;

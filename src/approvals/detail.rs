@@ -58,6 +58,55 @@ pub struct ApprovalDetail {
     changed: Vec<String>,
 }
 
+/// A request, and the one like it that was approved last.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ApprovalWithLast {
+    #[serde(flatten)]
+    request: ApprovalDetail,
+    /// The last request of the same agent, tool and action that was approved before this one; null where there is none.
+    last_approved: Option<LastApproved>,
+}
+
+/// A request that was approved earlier. Times are Unix seconds.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct LastApproved {
+    /// Names the request.
+    request_id: ApprovalId,
+    /// Who approved it.
+    decided_by: String,
+    /// When that was.
+    decided_at: UnixMicros,
+    /// What it cost, in USD.
+    amount: Money,
+    /// What was approved: its details, or what an operator put in their place; null if there was nothing.
+    #[schemars(with = "serde_json::Value")]
+    details: Option<Box<RawValue>>,
+}
+
+impl ApprovalWithLast {
+    /// How `approval` looks at `now`, beside `last`.
+    pub fn new(approval: Approval, last: Option<Approval>, now: UnixMicros) -> Result<Self> {
+        let last_approved = last.map(LastApproved::new).transpose()?;
+        Ok(Self { request: ApprovalDetail::new(approval, now)?, last_approved })
+    }
+}
+
+impl LastApproved {
+    fn new(approval: Approval) -> Result<Self> {
+        Ok(Self {
+            request_id: approval.id,
+            decided_by: approval.decided_by,
+            decided_at: approval.decided_at.unwrap_or_default(),
+            amount: approval.amount,
+            details: raw(approval.arguments.or(approval.details))?,
+        })
+    }
+}
+
+fn raw(json: Option<String>) -> Result<Option<Box<RawValue>>> {
+    json.map(RawValue::from_string).transpose().map_err(Error::internal)
+}
+
 impl ApprovalDetail {
     /// How `approval` looks at `now`.
     pub fn new(approval: Approval, now: UnixMicros) -> Result<Self> {
@@ -65,7 +114,6 @@ impl ApprovalDetail {
             Some(arguments) => edited::changed(edited::asked(&approval), arguments),
             None => Vec::new(),
         };
-        let raw = |json: Option<String>| json.map(RawValue::from_string).transpose().map_err(Error::internal);
         Ok(Self {
             status: approval.status_at(now),
             usable: approval.is_usable(now),

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::detail::ApprovalDetail;
+use super::detail::ApprovalWithLast;
 use crate::{
     call::{MAX_WAIT_SECONDS, ReadContext, WaitOperation, Waited},
     error::{Error, Result},
@@ -24,7 +24,7 @@ pub struct GetApproval {
 }
 
 impl WaitOperation for GetApproval {
-    type Output = ApprovalDetail;
+    type Output = ApprovalWithLast;
 
     fn wait_seconds(&self) -> Result<i64> {
         let wait = self.wait.unwrap_or(0);
@@ -35,11 +35,12 @@ impl WaitOperation for GetApproval {
         }
     }
 
-    fn look(&self, cx: &ReadContext<'_>) -> Result<Waited<ApprovalDetail>> {
+    fn look(&self, cx: &ReadContext<'_>) -> Result<Waited<ApprovalWithLast>> {
         let approval = cx.tx.approval(&cx.caller.tenant, &self.request_id)?;
         let approval = approval.ok_or_else(|| Error::not_found("the approval request").field("request_id"))?;
         let is_open = approval.status_at(cx.now) == ApprovalStatus::Pending;
-        let detail = ApprovalDetail::new(approval, cx.now)?;
+        let last = cx.tx.last_approved(&cx.caller.tenant, &approval)?;
+        let detail = ApprovalWithLast::new(approval, last, cx.now)?;
         Ok(if is_open { Waited::NotYet(detail) } else { Waited::Final(detail) })
     }
 }

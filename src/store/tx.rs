@@ -208,8 +208,25 @@ pub trait WriteSecrets {
     fn delete_secret(&mut self, tenant: &TenantId, name: &SecretName, now: UnixMicros) -> Result<bool>;
 }
 
+/// Which payments, newest first.
+#[allow(missing_docs)]
+pub struct PaymentQuery {
+    pub agent_id: Option<AgentId>,
+    pub session_id: Option<SessionId>,
+    /// Only those that are not settled yet.
+    pub open: bool,
+    /// Only those authorized at this time or later.
+    pub since: Option<UnixMicros>,
+    /// Only those authorized before this time.
+    pub until: Option<UnixMicros>,
+    /// Older than this one: the time of its authorization and its id.
+    pub before: Option<(UnixMicros, String)>,
+    pub limit: usize,
+}
+
 #[allow(missing_docs)]
 pub trait ReadPayments {
+    fn authorizations(&self, tenant: &TenantId, query: &PaymentQuery) -> Result<Vec<Authorization>>;
     /// What was spent on a UTC day of what is bounded by day, by a keyed hash of whose it is.
     fn daily_spent(&self, tenant: &TenantId, day: i64, of: &[u8; 32]) -> Result<Money>;
     fn authorization(&self, tenant: &TenantId, id: &AuthorizationId) -> Result<Option<Authorization>>;

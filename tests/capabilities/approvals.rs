@@ -305,3 +305,31 @@ fn old_requests_are_cleared_away_and_their_entries_stay() {
     assert_eq!(kept(), 15, "what ended a month ago is still there");
     assert_eq!(here.verify()["verified"], true);
 }
+
+#[test]
+fn a_request_is_shown_beside_the_one_like_it_that_was_approved_last() {
+    let house = House::new();
+    let (_server, operator) = house.serve_operator();
+    let session = spender(&operator);
+    let asked = |tool: &str, to: &str| {
+        let fields =
+            json!({"session_id": session, "tool": tool, "action": "send", "details": {"to": to, "text": "hi"}});
+        request(&operator, &fields)
+    };
+    let first = asked("mail", "ann");
+    assert_eq!(approval(&operator, &first)["last_approved"], Value::Null);
+    decide(&operator, &first, "approve").ok();
+    let denied = asked("mail", "eve");
+    decide(&operator, &denied, "deny").ok();
+    let other = asked("fax", "ann");
+    assert_eq!(approval(&operator, &other)["last_approved"], Value::Null, "another tool's");
+    let second = asked("mail", "bob");
+    let shown = approval(&operator, &second);
+    assert_eq!(shown["last_approved"]["request_id"], first, "{shown}");
+    assert_eq!(shown["last_approved"]["details"], json!({"to": "ann", "text": "hi"}), "{shown}");
+    decide(&operator, &second, "approve").ok();
+    // What was approved since is no precedent of an earlier decision.
+    assert_eq!(approval(&operator, &second)["last_approved"]["request_id"], first);
+    assert_eq!(approval(&operator, &first)["last_approved"], Value::Null);
+    assert_eq!(approval(&operator, &asked("mail", "cid"))["last_approved"]["request_id"], second);
+}

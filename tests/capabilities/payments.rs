@@ -343,3 +343,46 @@ fn every_payment_and_every_refusal_is_in_the_log() {
     assert_eq!(actions, ["authorizePayment.denied", "payment.authorize", "session.create"]);
     assert_eq!(trail["entries"][0]["details"]["code"], "budget_exceeded");
 }
+
+#[test]
+fn payments_are_listed_by_agent_session_state_and_time() {
+    let house = House::new();
+    let (_server, operator) = house.serve_operator();
+    let of =
+        |agent: &str| operator.session(&json!({"agent_id": agent, "scopes": ["read", "spend"], "spend_limit": 100}));
+    let (ann, bob, bob_again) = (of("ann"), of("bob"), of("bob"));
+    let pay = |session: &str, amount: &str| text(&operator.pay(session, amount).ok(), "authorization_id");
+    let paid = [pay(&ann, "1"), pay(&bob, "2"), pay(&bob_again, "3"), pay(&bob, "4")];
+    operator.post(&format!("/v1/payments/{}/capture", paid[1]), &json!({"amount": 1.5})).ok();
+    operator.post(&format!("/v1/payments/{}/void", paid[2]), &json!({})).ok();
+    let listed = |query: &str| {
+        let answer = operator.get(&format!("/v1/payments{query}")).ok();
+        let payments = answer["payments"].as_array().unwrap().clone();
+        assert_eq!(answer["count"], payments.len());
+        (payments.iter().map(|payment| text(payment, "authorization_id")).collect::<Vec<_>>(), answer)
+    };
+    let ids = |places: &[usize]| places.iter().map(|place| paid[*place].clone()).collect::<Vec<_>>();
+
+    assert_eq!(listed("").0, ids(&[3, 2, 1, 0]));
+    assert_eq!(listed("?agent_id=bob").0, ids(&[3, 2, 1]));
+    assert_eq!(listed(&format!("?session_id={bob}")).0, ids(&[3, 1]));
+    assert_eq!(listed(&format!("?session_id={bob}&agent_id=ann")).0, ids(&[]));
+    assert_eq!(listed("?open=true").0, ids(&[3, 0]));
+    assert_eq!(listed("?open=true&agent_id=bob").0, ids(&[3]));
+    assert_eq!(listed(&format!("?open=true&session_id={ann}")).0, ids(&[0]));
+    let first = listed("?limit=3");
+    assert_eq!(first.0, ids(&[3, 2, 1]));
+    let second = listed(&format!("?limit=3&cursor={}", text(&first.1, "next_cursor")));
+    assert_eq!((second.0, &second.1["next_cursor"]), (ids(&[0]), &Value::Null));
+    let at = first.1["payments"][1]["created_at"].to_string();
+    assert_eq!(listed(&format!("?since={at}")).0, ids(&[3, 2]));
+    assert_eq!(listed(&format!("?until={at}")).0, ids(&[1, 0]));
+
+    let states: Vec<_> =
+        first.1["payments"].as_array().unwrap().iter().map(|payment| text(payment, "status")).collect();
+    assert_eq!(states, ["authorized", "voided", "captured"]);
+    let captured = &first.1["payments"][2];
+    assert_eq!((&captured["amount"], &captured["captured"]), (&json!(2), &json!(1.5)));
+    assert!(captured["settled_at"].is_number() && first.1["payments"][0]["captured"].is_null(), "{}", first.1);
+    operator.get("/v1/payments?limit=0").refused_field(400, "invalid_argument", "limit");
+}

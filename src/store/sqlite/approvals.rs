@@ -27,6 +27,8 @@ statements! {
     APPROVAL = concat!("SELECT ", approval!(), " FROM approvals WHERE tenant = ?1 AND id = ?2");
     APPROVAL_OF = concat!("SELECT ", approval!(), " FROM approvals WHERE tenant = ?1 AND digest = ?2 AND status = ?3
         AND used_at IS NULL AND expires_at > ?4 ORDER BY expires_at DESC LIMIT 1");
+    LAST_APPROVED = concat!("SELECT ", approval!(), " FROM approvals INDEXED BY approvals_approved WHERE tenant = ?1 AND agent_id = ?2
+        AND tool = ?3 AND action = ?4 AND status = 'approved' AND decided_at < ?5 AND id <> ?6 ORDER BY decided_at DESC LIMIT 1");
     EDITED = "SELECT 1 FROM approvals INDEXED BY approvals_edited WHERE tenant = ?1 AND arguments IS NOT NULL
         AND used_at IS NULL AND expires_at > ?2 LIMIT 1";
     PENDING = concat!("SELECT ", approval!(), " FROM approvals INDEXED BY approvals_pending WHERE tenant = ?1 AND status = 'pending'
@@ -104,6 +106,14 @@ impl ReadApprovals for SqliteTx<'_> {
     fn approval(&self, tenant: &TenantId, id: &ApprovalId) -> Result<Option<Approval>> {
         let mut statement = self.connection()?.prepare_cached(APPROVAL)?;
         let mut rows = statement.query([tenant.as_str(), id.as_str()])?;
+        rows.next()?.map(approval).transpose()
+    }
+
+    fn last_approved(&self, tenant: &TenantId, like: &Approval) -> Result<Option<Approval>> {
+        let before = like.decided_at.map_or(i64::MAX, |at| at.0);
+        let (agent, id) = (like.agent_id.as_str(), like.id.as_str());
+        let mut statement = self.connection()?.prepare_cached(LAST_APPROVED)?;
+        let mut rows = statement.query(params![tenant.as_str(), agent, like.tool, like.action, before, id])?;
         rows.next()?.map(approval).transpose()
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{
     SqliteTx,
@@ -12,12 +12,38 @@ use super::{
 use crate::{
     error::Result,
     model::{Authorization, AuthorizationId, Money, TenantId},
-    store::{ReadPayments, WritePayments},
+    store::{PaymentQuery, ReadPayments, WritePayments},
 };
 
+macro_rules! authorization {
+    () => {
+        "id, session_id, agent_id, amount, captured, currency, description, status, created_at, settled_at"
+    };
+}
+
+/// Newest first, through the index of this name, of those that have `$and`.
+macro_rules! authorizations {
+    ($index:literal, $and:literal) => {
+        concat!(
+            "SELECT ",
+            authorization!(),
+            " FROM authorizations INDEXED BY ",
+            $index,
+            " WHERE tenant = ?1 ",
+            $and,
+            " AND (created_at, id) < (?2, ?3) AND created_at >= ?4 ORDER BY created_at DESC, id DESC LIMIT ?5"
+        )
+    };
+}
+
 statements! {
-    AUTHORIZATION = "SELECT id, session_id, agent_id, amount, captured, currency, description, status, created_at,
-        settled_at FROM authorizations WHERE tenant = ?1 AND id = ?2";
+    AUTHORIZATION = concat!("SELECT ", authorization!(), " FROM authorizations WHERE tenant = ?1 AND id = ?2");
+    AUTHORIZATIONS = authorizations!("authorizations_by_time", "");
+    OF_AGENT = authorizations!("authorizations_by_agent", "AND agent_id = ?6");
+    OF_SESSION = authorizations!("authorizations_by_session", "AND session_id = ?6");
+    OPEN = authorizations!("authorizations_open", "AND status = 'authorized'");
+    OPEN_OF_AGENT = authorizations!("authorizations_open", "AND status = 'authorized' AND agent_id = ?6");
+    OPEN_OF_SESSION = authorizations!("authorizations_open", "AND status = 'authorized' AND session_id = ?6");
     INSERT_AUTHORIZATION = "INSERT INTO authorizations (tenant, id, session_id, agent_id, amount, captured, currency,
         description, status, created_at, settled_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
     DAILY_SPENT = "SELECT spent FROM daily_spend WHERE tenant = ?1 AND day = ?2 AND of = ?3";
@@ -45,21 +71,46 @@ impl ReadPayments for SqliteTx<'_> {
         }
         let mut statement = self.connection()?.prepare_cached(AUTHORIZATION)?;
         let mut rows = statement.query([tenant.as_str(), id.as_str()])?;
-        let Some(row) = rows.next()? else { return Ok(None) };
-        let mut columns = Columns::of(row);
-        Ok(Some(Authorization {
-            id: columns.next()?,
-            session_id: columns.next()?,
-            agent_id: columns.next()?,
-            amount: columns.next()?,
-            captured: columns.next()?,
-            currency: columns.next()?,
-            description: columns.next()?,
-            status: columns.next()?,
-            created_at: columns.next()?,
-            settled_at: columns.next()?,
-        }))
+        rows.next()?.map(authorization).transpose()
     }
+
+    fn authorizations(&self, tenant: &TenantId, query: &PaymentQuery) -> Result<Vec<Authorization>> {
+        self.require_reader()?;
+        let last = (query.until.map_or(i64::MAX, |until| until.0), "");
+        let (at, id) = query.before.as_ref().map_or(last, |(at, id)| last.min((at.0, id.as_str())));
+        let (tenant, since, limit) = (tenant.as_str(), query.since.unwrap_or_default().0, rows(query.limit));
+        // A session is one agent's: its payments are looked at by it alone.
+        let (text, of) = match (&query.session_id, &query.agent_id, query.open) {
+            (Some(session), _, false) => (OF_SESSION, session.as_str()),
+            (Some(session), _, true) => (OPEN_OF_SESSION, session.as_str()),
+            (None, Some(agent), false) => (OF_AGENT, agent.as_str()),
+            (None, Some(agent), true) => (OPEN_OF_AGENT, agent.as_str()),
+            (None, None, false) => (AUTHORIZATIONS, ""),
+            (None, None, true) => (OPEN, ""),
+        };
+        let mut statement = self.connection()?.prepare_cached(text)?;
+        if of.is_empty() {
+            statement.query_and_then(params![tenant, at, id, since, limit], authorization)?.collect()
+        } else {
+            statement.query_and_then(params![tenant, at, id, since, limit, of], authorization)?.collect()
+        }
+    }
+}
+
+fn authorization(row: &Row<'_>) -> Result<Authorization> {
+    let mut columns = Columns::of(row);
+    Ok(Authorization {
+        id: columns.next()?,
+        session_id: columns.next()?,
+        agent_id: columns.next()?,
+        amount: columns.next()?,
+        captured: columns.next()?,
+        currency: columns.next()?,
+        description: columns.next()?,
+        status: columns.next()?,
+        created_at: columns.next()?,
+        settled_at: columns.next()?,
+    })
 }
 
 impl WritePayments for SqliteTx<'_> {

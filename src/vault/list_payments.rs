@@ -1,0 +1,125 @@
+//! `listPayments`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    call::{ReadContext, ReadOperation, page_size},
+    error::Result,
+    model::{
+        AgentId, Authorization, AuthorizationId, AuthorizationStatus, Money, SessionId, TimeCursor, TimePoint,
+        UnixMicros,
+    },
+    store::PaymentQuery,
+};
+
+/// Payments in one answer.
+const MAX_LIMIT: i64 = 1_000;
+
+/// List payments that were authorized, newest first.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ListPayments {
+    /// Only this agent's.
+    #[serde(default)]
+    agent_id: Option<AgentId>,
+    /// Only this session's.
+    #[serde(default)]
+    session_id: Option<SessionId>,
+    /// Only those that are neither captured nor voided yet. Default: false.
+    #[serde(default)]
+    open: bool,
+    /// Only those authorized at this time or later, in Unix seconds.
+    #[serde(default)]
+    since: Option<TimePoint>,
+    /// Only those authorized before this time, in Unix seconds.
+    #[serde(default)]
+    until: Option<TimePoint>,
+    /// How many at most. Default 100.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 1_000), extend("default" = 100))]
+    limit: Option<i64>,
+    /// Where the last answer ended: its `next_cursor`.
+    #[serde(default)]
+    cursor: Option<TimeCursor>,
+}
+
+/// A page of payments.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct PaymentList {
+    /// How many are in this answer.
+    count: usize,
+    /// Newest first.
+    payments: Vec<PaymentDetail>,
+    /// Give it as cursor to go on; null at the end.
+    next_cursor: Option<String>,
+}
+
+/// A payment, and what became of it. Times are Unix seconds.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct PaymentDetail {
+    /// Names the payment.
+    authorization_id: AuthorizationId,
+    /// The session that pays.
+    session_id: SessionId,
+    /// Its agent.
+    agent_id: AgentId,
+    /// Where it stands.
+    status: AuthorizationStatus,
+    /// What was authorized.
+    amount: Money,
+    /// What was paid of it; null until it is settled.
+    captured: Option<Money>,
+    /// The currency of both.
+    currency: String,
+    /// What it is for, in the agent's words.
+    description: String,
+    /// When it was authorized.
+    created_at: UnixMicros,
+    /// When it was captured or voided; null until then.
+    settled_at: Option<UnixMicros>,
+}
+
+impl From<Authorization> for PaymentDetail {
+    fn from(payment: Authorization) -> Self {
+        Self {
+            authorization_id: payment.id,
+            session_id: payment.session_id,
+            agent_id: payment.agent_id,
+            status: payment.status,
+            amount: payment.amount,
+            captured: payment.settled_at.map(|_| payment.captured),
+            currency: payment.currency,
+            description: payment.description,
+            created_at: payment.created_at,
+            settled_at: payment.settled_at,
+        }
+    }
+}
+
+impl ReadOperation for ListPayments {
+    type Output = PaymentList;
+
+    fn run(self, cx: &ReadContext<'_>) -> Result<PaymentList> {
+        let limit = page_size(self.limit, MAX_LIMIT)?;
+        let query = PaymentQuery {
+            agent_id: self.agent_id,
+            session_id: self.session_id,
+            open: self.open,
+            since: self.since.map(TimePoint::micros),
+            until: self.until.map(TimePoint::micros),
+            before: self.cursor.map(|TimeCursor(at, id)| (at, id)),
+            limit: limit + 1,
+        };
+        let mut payments = cx.tx.authorizations(&cx.caller.tenant, &query)?;
+        let more = payments.len() > limit;
+        payments.truncate(limit);
+        let last = payments.last().filter(|_| more);
+        let next_cursor = last.map(|payment| format!("{}.{}", payment.created_at.0, payment.id));
+        // A session is one agent's: none of the payments of another agent's session are this agent's.
+        let is_wanted =
+            |payment: &Authorization| query.agent_id.as_ref().is_none_or(|agent| *agent == payment.agent_id);
+        let payments: Vec<_> = payments.into_iter().filter(is_wanted).map(PaymentDetail::from).collect();
+        Ok(PaymentList { count: payments.len(), payments, next_cursor })
+    }
+}
