@@ -2,6 +2,7 @@
 
 pub mod backend;
 pub mod cli;
+mod difference;
 pub mod elicitation;
 mod history;
 pub mod http;

@@ -9,7 +9,6 @@ mod act;
 mod agents;
 mod approvals;
 mod assets;
-mod difference;
 mod evidence;
 mod keys;
 mod live;

@@ -7,7 +7,6 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    difference::difference,
     view::{
         Field, Form, Inline, Input, Page, Part, Section, Table, Tone, button, code, json as laid_out, pill, text, time,
         time_or,
@@ -16,6 +15,7 @@ use super::{
 };
 use crate::{
     error::Result,
+    faces::difference::difference,
     model::{Money, UnixMicros},
 };
 

@@ -5,7 +5,10 @@ use askama::Template;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
-use crate::model::{Money, UnixMicros, visible::visible};
+use crate::{
+    faces::difference::Piece,
+    model::{Money, UnixMicros, visible::visible},
+};
 
 /// Characters of a text beside others, such as a reason in a table.
 const MAX_INLINE_CHARS: usize = 300;
@@ -152,16 +155,6 @@ pub enum Input {
     Choice(&'static [&'static str]),
     /// Nothing: it is sent as it is.
     Hidden,
-}
-
-/// A word of a difference.
-pub enum Piece {
-    /// In both texts.
-    Same(String),
-    /// In the earlier text only.
-    Removed(String),
-    /// In the later text only.
-    Added(String),
 }
 
 /// Bars by name, drawn as SVG.

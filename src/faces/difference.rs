@@ -4,7 +4,15 @@ use std::time::Duration;
 
 use similar::{ChangeTag, TextDiff};
 
-use super::view::Piece;
+/// A word of a difference.
+pub enum Piece {
+    /// In both texts.
+    Same(String),
+    /// In the earlier text only.
+    Removed(String),
+    /// In the later text only.
+    Added(String),
+}
 
 /// After so long the difference is a coarser one: texts that differ everywhere take time in the square of their length.
 const LONGEST: Duration = Duration::from_millis(20);
