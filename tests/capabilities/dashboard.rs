@@ -6,7 +6,13 @@ use std::{
     process::{Command, Stdio},
 };
 
-use crate::support::{Answer, Client, Events, House, Process, Server, json, text};
+use crate::{
+    proxy::{call, caller, carried_out, register},
+    support::{
+        Answer, Client, Events, House, Process, Server, json, text,
+        upstream::{Upstream, tool},
+    },
+};
 
 /// Every page of the menu.
 const PAGES: [&str; 11] = [
@@ -51,9 +57,13 @@ impl Browser {
 
     /// Sends a form of a page, with that page's token.
     fn submit(&self, operation: &str, fields: &[(&str, &str)]) -> Answer {
+        self.submit_to(&format!("/dashboard/do/{operation}"), fields)
+    }
+
+    fn submit_to(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
         let page = self.page("/dashboard/settings");
         let token = page.split("name=\"_token\" value=\"").nth(1).unwrap().split('"').next().unwrap();
-        self.post(&format!("/dashboard/do/{operation}"), &[], &[&[("_token", token)], fields].concat())
+        self.post(path, &[], &[&[("_token", token)], fields].concat())
     }
 
     fn post(&self, path: &str, headers: &[(&str, &str)], fields: &[(&str, &str)]) -> Answer {
@@ -274,6 +284,116 @@ fn a_person_decides_and_the_agent_hears_it() {
     let again = browser.submit("approveRequest", &[("request_id", &second)]);
     assert!(again.status >= 400 && again.text.contains("class=\"alert\""), "{}", again.text);
     assert!(browser.page(&format!("/dashboard/approvals/{second}")).contains("too dear"));
+}
+
+#[test]
+fn a_request_stands_beside_the_one_like_it_that_was_approved_last() {
+    let house = House::new();
+    let (server, operator) = house.serve_operator();
+    let session = operator.session(&json!({"agent_id": "a"}));
+    let ask = |to: &str, amount: i64| {
+        let details = json!({"to": to, "text": "hello"});
+        let request =
+            json!({"session_id": session, "tool": "mail", "action": "send", "amount": amount, "details": details});
+        text(&operator.post("/v1/approvals/request", &request).ok(), "request_id").clone()
+    };
+    let browser = Browser::sign_in(&server, operator.key());
+    let first = ask("ann@example.com", 1);
+    assert!(!browser.page(&format!("/dashboard/approvals/{first}")).contains("Since the last one"));
+    browser.submit("approveRequest", &[("request_id", &first)]).status_is(303);
+    let second = browser.page(&format!("/dashboard/approvals/{}", ask("eve@example.com", 2)));
+    assert!(second.contains("<del>&#34;ann@example.com&#34;</del><ins>&#34;eve@example.com&#34;</ins>"), "{second}");
+    assert!(second.contains("Its amount was 1 USD"), "{second}");
+    assert!(second.contains(&format!("/dashboard/approvals/{first}")), "{second}");
+    let same = browser.page(&format!("/dashboard/approvals/{}", ask("ann@example.com", 1)));
+    assert!(same.contains("Its arguments were the same."), "{same}");
+}
+
+#[test]
+fn a_policy_is_tried_on_recorded_calls_before_it_is_added() {
+    let (house, upstream) = (House::new(), Upstream::new([tool("echo"), tool("erase")]));
+    let (server, operator) = house.serve_operator();
+    register(&operator, "up", &upstream);
+    let session = caller(&operator);
+    carried_out(&call(&operator, &session, "up.erase", &json!({"what": "it"})));
+    let browser = Browser::sign_in(&server, operator.key());
+    let policy = [("type", "deny_list"), ("tools", "up.erase, up.other")];
+    let tried = browser.submit_to("/dashboard/policies/trial", &policy);
+    tried.status_is(200);
+    let says = "Of the newest 1 calls in the log this policy would have refused 1; 1 of these were made.";
+    assert!(tried.text.contains(says), "{}", tried.text);
+    assert!(tried.text.contains("value=\"up.erase, up.other\""), "the form is not filled in again: {}", tried.text);
+    assert_eq!(operator.get("/v1/proxy/policies").ok()["policies"], json!([]), "a trial changed something");
+    let other = browser.submit_to("/dashboard/policies/trial", &[("type", "deny_list"), ("tools", "up.echo")]);
+    assert!(
+        other.text.contains("would have refused 0") && other.text.contains("No call would change."),
+        "{}",
+        other.text
+    );
+
+    let added = browser.submit_to("/dashboard/policies", &policy);
+    assert_eq!((added.status, added.header("location")), (303, Some("/dashboard/policies")), "{added:?}");
+    assert!(browser.page("/dashboard/policies").contains("refuses calls of up.erase, up.other"));
+    for path in ["/dashboard/policies", "/dashboard/policies/trial"] {
+        let wrong = browser.submit_to(path, &[("type", "spend_limit"), ("tool", "up.<i>"), ("max", "-1")]);
+        assert!(wrong.status == 400 && wrong.text.contains("class=\"alert\""), "{}", wrong.text);
+        assert!(wrong.text.contains("value=\"-1\"") && !wrong.text.contains("<i>"), "{}", wrong.text);
+        browser.post(path, &[], &policy).status_is(403);
+    }
+    assert_eq!(operator.get("/v1/proxy/policies").ok()["policies"].as_array().unwrap().len(), 1);
+}
+
+#[cfg(feature = "cedar")]
+#[test]
+fn what_is_wrong_in_cedar_is_shown_by_its_line() {
+    let house = House::new();
+    let (server, operator) = house.serve_operator();
+    let browser = Browser::sign_in(&server, operator.key());
+    let wrong = "permit (principal, action, resource);\nforbid (principal, action resource);\n";
+    let shown = browser.submit_to("/dashboard/policies", &[("type", "cedar"), ("cedar", wrong)]);
+    shown.status_is(400);
+    assert!(shown.text.contains("line 2") && shown.text.contains("   2  forbid (principal"), "{}", shown.text);
+}
+
+#[test]
+fn a_tool_has_a_page_on_which_it_is_labelled() {
+    let (house, upstream) = (House::new(), Upstream::new([tool("echo")]));
+    let (server, operator) = house.serve_operator();
+    register(&operator, "up", &upstream);
+    let browser = Browser::sign_in(&server, operator.key());
+    assert!(browser.page("/dashboard/servers").contains("href=\"/dashboard/servers/up/echo\""));
+    let page = browser.page("/dashboard/servers/up/echo");
+    assert!(page.contains("does echo") && page.contains("Definition"), "{page}");
+    let label = [("name", "up"), ("tool", "echo"), ("source", "true"), ("sink", "false"), ("cost", "0.25")];
+    browser.submit("markTool", &label).status_is(303);
+    let marks = operator.get("/v1/proxy/tools").ok()["tools"][0]["marks"].clone();
+    assert_eq!(
+        (&marks["source"], &marks["sink"], &marks["cost"]),
+        (&json!(true), &json!(false), &json!(0.25)),
+        "{marks}"
+    );
+    assert!(browser.page("/dashboard/servers/up/echo").contains("value=\"0.25\""));
+    assert_eq!(browser.get("/dashboard/servers/up/none").status, 404);
+}
+
+#[test]
+fn spend_is_shown_by_day_with_payments_budgets_and_ceilings() {
+    let house = House::new();
+    let (server, operator) = house.serve_operator();
+    let key = operator.mint(&json!({"role": "agent", "name": "bounded", "max_spend": 50, "max_daily_spend": 60}));
+    let spender = json!({"agent_id": "ann", "scopes": ["read", "spend"], "spend_limit": 40});
+    let session = key.session(&spender);
+    let entry = json!({"session_id": session, "tool": "search", "action": "find", "cost_usd": 0.75});
+    key.post("/v1/audit", &entry).ok();
+    let authorization = text(&key.pay(&session, "10").ok(), "authorization_id");
+    let browser = Browser::sign_in(&server, operator.key());
+    let page = browser.page("/dashboard/spend");
+    for part in ["The last 14 days", "0.75 USD", "10 of 40 USD", "60 USD", "bounded", "authorized", "capturePayment"] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    browser.submit("capturePayment", &[("authorization_id", &authorization), ("amount", "7.5")]).status_is(303);
+    assert!(browser.page("/dashboard/spend").contains("paid 7.5"));
+    assert_eq!(operator.get(&format!("/v1/sessions/{session}")).ok()["spent"], json!(7.5));
 }
 
 #[test]

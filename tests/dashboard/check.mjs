@@ -210,6 +210,30 @@ await check('a session is revoked after its consequence was shown', async () => 
   await page.waitForSelector('#sessions tr:has-text("helper") .pill:has-text("revoked")');
 });
 
+await check('a policy is tried before it is added', async () => {
+  await page.goto(`${url}/dashboard/policies`);
+  await page.selectOption('select[name=type]', 'deny_list');
+  await page.fill('input[name=tools]', 'everything.echo');
+  await page.click('button:has-text("Try on recorded calls")');
+  assert.match(await page.textContent('#outcome'), /would have refused [1-9]\d*; [1-9]\d* of these were made/);
+  assert.equal(await page.inputValue('input[name=tools]'), 'everything.echo');
+  await page.screenshot({ path: join(pictures, 'wide-trial.png'), fullPage: true });
+  await page.click('button:has-text("Add policy")');
+  await page.waitForSelector('#policies tr:has-text("refuses calls of everything.echo")');
+  await page.click('#policies tr:has-text("everything.echo") summary');
+  await page.click('#policies tr:has-text("everything.echo") button');
+  await page.waitForSelector('#policies:not(:has-text("everything.echo"))');
+});
+
+await check('a tool is labelled on its page', async () => {
+  await page.goto(`${url}/dashboard/servers`);
+  await page.click('#tools a:has-text("everything.echo")');
+  await page.selectOption('select[name=sink]', 'true');
+  await page.click('#labels button');
+  await page.waitForSelector('#state:has-text("Done: mark a tool.")');
+  assert.equal(await page.inputValue('select[name=sink]'), 'true');
+});
+
 await check('the keyboard alone is enough to sign in and to decide', async () => {
   const { request_id: request } = call('request-approval', { session_id: session, tool: 'keys.only', action: 'do' });
   const other = await (await context()).newPage();
@@ -254,6 +278,8 @@ for (const [name, options] of [['wide', {}], ['phone', { viewport: { width: 360,
   for (const kind of ['#waiting a[href*="/approvals/"]', '#calls a[href*="/trail/"]', '#agents a[href*="/agents/"]', '#agents a[href*="/sessions/"]']) {
     paths.push((await hrefs(kind))[0]);
   }
+  await own.goto(`${url}/dashboard/servers`);
+  paths.push((await hrefs('#tools a[href*="/servers/"]'))[0]);
   for (const path of paths) {
     const label = path.split('/').slice(2, 3).concat(path.split('/').length > 3 ? ['one'] : []).join('-') || 'now';
     await check(`${name}: ${label}`, async () => {

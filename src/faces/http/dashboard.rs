@@ -13,11 +13,13 @@ mod evidence;
 mod keys;
 mod live;
 mod now;
+mod policies;
 mod servers;
 mod settings;
 mod sign_in;
 mod sign_in_page;
 mod spend;
+mod text;
 mod trail;
 mod view;
 mod viewer;
@@ -107,7 +109,9 @@ pub fn routes() -> Router<App> {
         .route("/dashboard/spend", get(spend::page))
         .route("/dashboard/spend.csv", get(spend::csv))
         .route("/dashboard/servers", get(servers::list))
-        .route("/dashboard/policies", get(servers::policies))
+        .route("/dashboard/servers/{upstream}/{tool}", get(servers::tool))
+        .route("/dashboard/policies", get(policies::page).post(policies::add))
+        .route("/dashboard/policies/trial", post(policies::trial))
         .route("/dashboard/webhooks", get(webhooks::page))
         .route("/dashboard/keys", get(keys::page))
         .route("/dashboard/evidence", get(evidence::page))

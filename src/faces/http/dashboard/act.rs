@@ -35,7 +35,7 @@ const NEXT: &str = "_next";
 const FORM: &str = "application/x-www-form-urlencoded";
 
 /// The operations that forms of the dashboard call.
-const OPERATIONS: [&str; 26] = [
+const OPERATIONS: [&str; 27] = [
     "acceptTools",
     "addApprovalRule",
     "addProxyPolicy",
@@ -62,6 +62,7 @@ const OPERATIONS: [&str; 26] = [
     "setAuditRetention",
     "stopAgent",
     "storeSecret",
+    "voidPayment",
 ];
 
 /// The fields of a form.
@@ -123,7 +124,7 @@ async fn carry_out(viewer: &Viewer, name: &str, request: Request) -> Result<Resp
 }
 
 /// The operation's input as JSON. Fields that were left empty are left out.
-fn input_of(operation: &'static Operation, fields: &Fields) -> Result<Zeroizing<String>> {
+pub fn input_of(operation: &'static Operation, fields: &Fields) -> Result<Zeroizing<String>> {
     let known = Field::all(operation);
     let mut object = Zeroizing::new(String::from("{"));
     for (name, value) in fields.0.iter().filter(|(name, value)| !name.starts_with('_') && !value.is_empty()) {

@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     error::Result,
+    faces::difference::difference,
     model::{Money, UnixMicros},
 };
 
@@ -46,6 +47,19 @@ pub struct Request {
     operator_only: bool,
     arguments: Value,
     changed: Vec<String>,
+    #[serde(default)]
+    last_approved: Option<LastApproved>,
+}
+
+/// The request like it that was approved last.
+#[derive(Deserialize)]
+struct LastApproved {
+    #[serde(rename = "request_id")]
+    id: String,
+    decided_by: String,
+    decided_at: UnixMicros,
+    amount: Money,
+    details: Value,
 }
 
 #[derive(Deserialize)]
@@ -202,6 +216,9 @@ async fn request_page(viewer: &Viewer, id: &str) -> Result<Page> {
     let mut parts = vec![Part::Facts(facts)];
     let call = vec![Part::Code(whole_json(&request.details))];
     let mut sections = vec![Section::live("call", "What would be done", call)];
+    if let Some(last) = &request.last_approved {
+        sections.push(compared(&request, last));
+    }
     if !request.arguments.is_null() {
         let changed: Vec<_> = request.changed.iter().map(|name| shown(name)).collect();
         let says = format!("An operator changed: {}.", changed.join(", "));
@@ -218,6 +235,28 @@ async fn request_page(viewer: &Viewer, id: &str) -> Result<Page> {
     }
     sections.insert(0, Section::live("request", "Request", parts));
     Ok(Page::new(format!("Request: {}", shown(&what(&request))), sections))
+}
+
+/// What differs from what was approved last.
+fn compared(request: &Request, last: &LastApproved) -> Section {
+    let mut says =
+        text(format!("{} approved a request of the same agent for the same tool and action at ", last.decided_by));
+    says.extend(time(last.decided_at));
+    says.extend(text(": "));
+    says.extend(link(&["approvals", &last.id], "that request"));
+    let mut parts = vec![Part::Text(says)];
+    if last.amount != request.amount {
+        parts.push(Part::Text(text(format!(
+            "Its amount was {} USD, this one's is {} USD.",
+            last.amount, request.amount
+        ))));
+    }
+    if last.details == request.details {
+        parts.push(Part::Text(text("Its arguments were the same.")));
+    } else {
+        parts.push(Part::Difference(difference(&whole_json(&last.details), &whole_json(&request.details))));
+    }
+    Section::new("last", "Since the last one that was approved", parts)
 }
 
 fn decisions(request: &Request) -> Section {

@@ -8,10 +8,13 @@ use super::{
     agents::{Session, stop_agent},
     approvals::{self, Request},
     trail::{self, Filter},
-    view::{Inline, Page, Part, Section, Table, Tone, button, link, pill, spent_of, text},
+    view::{Inline, Page, Part, Section, Table, Tone, button, link, pill, spent_of, text, time},
     viewer::Viewer,
 };
-use crate::{error::Result, model::Money};
+use crate::{
+    error::Result,
+    model::{Money, UnixMicros},
+};
 
 /// Calls that are shown.
 const CALLS: usize = 20;
@@ -81,6 +84,25 @@ struct Pending {
     requests: Vec<Request>,
 }
 
+#[derive(Deserialize)]
+struct Heads {
+    entries: Vec<Head>,
+}
+
+/// A tree head that haldir signed and recorded: an auditor who keeps it notices if anything before it changes.
+#[derive(Deserialize)]
+struct Head {
+    tree_size: u64,
+    signed_at: i64,
+}
+
+impl Head {
+    fn says(&self) -> Vec<Inline> {
+        let of = text(format!("of {} entries, ", self.tree_size));
+        [of, time(UnixMicros(self.signed_at.saturating_mul(1_000_000)))].concat()
+    }
+}
+
 /// The page.
 pub async fn page(viewer: Viewer) -> Response {
     let page = sections(&viewer).await.map(|sections| Page::new("Now", sections));
@@ -105,7 +127,8 @@ async fn sections(viewer: &Viewer) -> Result<Vec<Section>> {
     match overview {
         Some(overview) => {
             sections.push(agents(viewer, &overview));
-            sections.push(trust(&overview));
+            let heads = viewer.read_if_open::<Heads>("listTreeHeads", json!({"limit": 1})).await?;
+            sections.push(trust(&overview, heads.and_then(|heads| heads.entries.into_iter().next())));
         }
         None => sections.push(viewer.closed("agents", "Agents at work", "getOverview")),
     }
@@ -136,7 +159,7 @@ fn agents(viewer: &Viewer, overview: &Overview) -> Section {
     Section::live("agents", "Agents at work", parts)
 }
 
-fn trust(overview: &Overview) -> Section {
+fn trust(overview: &Overview, head: Option<Head>) -> Section {
     let log = &overview.audit;
     let sealed = if log.chain_verified {
         pill(Tone::Good, "authentic")
@@ -150,6 +173,7 @@ fn trust(overview: &Overview) -> Section {
     let mut facts = vec![
         ("Log", text(format!("{} entries", log.total_entries))),
         ("End of the log", sealed),
+        ("Signed tree head", head.map_or_else(|| text("none yet"), |head| head.says())),
         ("Last entry", text(log.last_entry_at.as_deref().unwrap_or("none yet"))),
         ("Flagged entries", vec![flagged]),
         ("Calls this month", text(overview.usage.actions_this_month.to_string())),

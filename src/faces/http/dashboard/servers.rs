@@ -1,20 +1,20 @@
-//! Upstream servers with their tools, and the policies that calls pass.
+//! Upstream servers with their tools.
 
 use std::collections::BTreeMap;
 
-use axum::response::Response;
+use axum::{extract::Path, response::Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
     view::{
-        Field, Form, Inline, Input, Page, Part, Section, Table, Tone, button, code, json as laid_out, pill, text, time,
-        time_or,
+        Field, Form, Inline, Input, Page, Part, Section, Table, Tone, button, code, json as laid_out, link, path_of,
+        pill, query_of, shown, text, time, time_or,
     },
     viewer::Viewer,
 };
 use crate::{
-    error::Result,
+    error::{Error, Result},
     faces::difference::difference,
     model::{Money, UnixMicros},
 };
@@ -66,6 +66,9 @@ struct Marks {
     source: bool,
     sink: bool,
     cost: Option<Money>,
+    cost_argument: Option<String>,
+    cost_result: Option<String>,
+    cost_max: Option<Money>,
 }
 
 /// Servers and their tools.
@@ -150,20 +153,81 @@ fn changes(viewer: &Viewer, changed: &[&Tool]) -> Section {
     Section::new("changed", format!("Changed tools ({})", changed.len()), parts)
 }
 
+fn state(tool: &Tool) -> Vec<Inline> {
+    match tool.state.as_str() {
+        "pinned" => pill(Tone::Good, "pinned"),
+        "gone" => pill(Tone::Plain, "gone"),
+        other => pill(Tone::Bad, other),
+    }
+}
+
+/// One tool: its definition, its labels, and where its calls stand.
+pub async fn tool(viewer: Viewer, Path((upstream, name)): Path<(String, String)>) -> Response {
+    let page = tool_page(&viewer, &upstream, &name).await;
+    viewer.answer("/servers", page)
+}
+
+async fn tool_page(viewer: &Viewer, upstream: &str, name: &str) -> Result<Page> {
+    let Some(found) = viewer.read_if_open::<Tools>("listProxyTools", json!({"upstream": upstream})).await? else {
+        return Ok(Page::new("Tool", vec![viewer.closed("tool", "Tool", "listProxyTools")]));
+    };
+    let tool = found.tools.into_iter().find(|tool| tool.upstream == upstream && tool.name == name);
+    let tool = tool.ok_or_else(|| Error::not_found("the tool"))?;
+    let calls = Inline::Link {
+        href: format!("{}{}", path_of(&["trail"]), query_of(&[("tool", &tool.full_name)])),
+        text: "Its calls in the trail".to_owned(),
+    };
+    let facts = vec![
+        ("State", state(&tool)),
+        ("First seen", time(tool.first_seen)),
+        ("Description", text(&tool.description)),
+        ("Warnings", tool.warnings.iter().flat_map(|warning| pill(Tone::Warn, warning)).collect()),
+        ("Calls", vec![calls]),
+    ];
+    let mut sections = vec![Section::new("tool", "Tool", vec![Part::Facts(facts)])];
+    if tool.state == "changed" {
+        sections.push(changes(viewer, &[&tool]));
+    }
+    if viewer.may("markTool") {
+        let about = "A session that has read from a source calls a sink only with approval. Costs are taken out of the \
+                     session's budget.";
+        sections.push(Section::new("labels", "Labels", vec![Part::Text(text(about)), Part::Form(label(&tool))]));
+    }
+    sections.push(Section::new("definition", "Definition", vec![Part::Code(laid_out(&tool.definition))]));
+    Ok(Page::new(shown(&tool.full_name), sections))
+}
+
+/// The form that labels a tool.
+fn label(tool: &Tool) -> Form {
+    let marks = &tool.marks;
+    let is = |yes: bool| if yes { "true" } else { "false" };
+    let amount = |amount: Option<Money>| amount.map(|amount| amount.to_string()).unwrap_or_default();
+    let place = |place: &Option<String>| place.clone().unwrap_or_default();
+    let yes_or_no = || Input::Choice(&["false", "true"]);
+    let fields = vec![
+        Field::new("source", "Source", yes_or_no(), "brings back what strangers wrote").holding(is(marks.source)),
+        Field::new("sink", "Sink", yes_or_no(), "sends out, or destroys").holding(is(marks.sink)),
+        Field::new("cost", "Cost of a call (USD)", Input::Number, "").holding(amount(marks.cost)),
+        Field::new("cost_argument", "Cost in the arguments", Input::Line, "such as /amount")
+            .holding(place(&marks.cost_argument)),
+        Field::new("cost_result", "Cost in the result", Input::Line, "such as /structuredContent/price")
+            .holding(place(&marks.cost_result)),
+        Field::new("cost_max", "At most (USD)", Input::Number, "goes with the cost in the result")
+            .holding(amount(marks.cost_max)),
+    ];
+    let values = [("name", tool.upstream.as_str()), ("tool", tool.name.as_str())];
+    Form::button("markTool", "Label", &values, path_of(&["servers", &tool.upstream, &tool.name])).with(fields)
+}
+
 fn tools(tools: &[Tool]) -> Section {
     let row = |tool: &Tool| {
-        let state = match tool.state.as_str() {
-            "pinned" => pill(Tone::Good, "pinned"),
-            "gone" => pill(Tone::Plain, "gone"),
-            other => pill(Tone::Bad, other),
-        };
         let cost = tool.marks.cost.map(|cost| format!("cost {cost} USD"));
         let labels = [tool.marks.source.then(|| "source".to_owned()), tool.marks.sink.then(|| "sink".to_owned()), cost];
         let labels: Vec<_> = labels.into_iter().flatten().collect();
         let warnings = tool.warnings.iter().flat_map(|warning| pill(Tone::Warn, warning)).collect();
         vec![
-            code(&tool.full_name),
-            state,
+            link(&["servers", &tool.upstream, &tool.name], &tool.full_name),
+            state(tool),
             text(labels.join(", ")),
             text(&tool.description),
             warnings,
@@ -173,110 +237,4 @@ fn tools(tools: &[Tool]) -> Section {
     let header = ["Tool", "State", "Labels", "Description", "Warnings", "First seen"];
     let table = Table::part(&header, tools.iter().map(row).collect(), "No server has offered a tool.");
     Section::new("tools", "Tools", vec![table])
-}
-
-#[derive(Deserialize)]
-struct Policies {
-    policies: Vec<Policy>,
-}
-
-#[derive(Deserialize)]
-struct Policy {
-    #[serde(rename = "policy_id")]
-    id: String,
-    #[serde(rename = "type")]
-    kind: String,
-    #[serde(default)]
-    dry_run: bool,
-    created_by: String,
-    created_at: UnixMicros,
-    tool: Option<String>,
-    tools: Option<Vec<String>>,
-    argument: Option<String>,
-    max: Option<Money>,
-    max_per_minute: Option<i64>,
-    start_hour: Option<i64>,
-    end_hour: Option<i64>,
-    cedar: Option<String>,
-}
-
-impl Policy {
-    /// What it says, in a sentence.
-    fn says(&self) -> Vec<Inline> {
-        let tools = self.tools.as_deref().unwrap_or_default().join(", ");
-        let tool = self.tool.as_deref().unwrap_or("every tool");
-        match self.kind.as_str() {
-            "block_tool" => text(format!("refuses calls of {tool}")),
-            "allow_list" => text(format!("refuses calls of all tools but {tools}")),
-            "deny_list" => text(format!("refuses calls of {tools}")),
-            "spend_limit" => {
-                let argument = self.argument.as_deref().unwrap_or("amount");
-                let max = self.max.map_or_else(|| "nothing".to_owned(), |max| max.to_string());
-                text(format!("refuses calls of {tool} whose {argument} is over {max}"))
-            }
-            "rate_limit" => {
-                text(format!("refuses more than {} calls a minute of {tool}", self.max_per_minute.unwrap_or_default()))
-            }
-            "time_window" => {
-                let (start, end) = (self.start_hour.unwrap_or_default(), self.end_hour.unwrap_or_default());
-                text(format!("refuses calls of {tool} but from {start} to {end} o'clock UTC"))
-            }
-            _ => code(self.cedar.as_deref().unwrap_or_default()),
-        }
-    }
-}
-
-/// The policies.
-pub async fn policies(viewer: Viewer) -> Response {
-    let page = policies_page(&viewer).await;
-    viewer.answer("/policies", page)
-}
-
-async fn policies_page(viewer: &Viewer) -> Result<Page> {
-    let Some(found) = viewer.read_if_open::<Policies>("listProxyPolicies", json!({})).await? else {
-        return Ok(Page::new("Policies", vec![viewer.closed("policies", "Policies", "listProxyPolicies")]));
-    };
-    let row = |policy: &Policy| {
-        let state = if policy.dry_run { pill(Tone::Warn, "trial: logs only") } else { pill(Tone::Good, "in force") };
-        let remove = Form::button("deleteProxyPolicy", "Remove", &[("policy_id", &policy.id)], "/dashboard/policies")
-            .after("Calls that this policy refuses are allowed from now on, unless another one refuses them.");
-        let made = [text(format!("{} ", policy.created_by)), time(policy.created_at)].concat();
-        let remove = if viewer.may("deleteProxyPolicy") { button(remove) } else { text("") };
-        vec![text(&policy.kind), policy.says(), state, made, remove]
-    };
-    let rows = found.policies.iter().map(row).collect();
-    let header = ["Kind", "Says", "State", "Made by", ""];
-    let mut sections = vec![Section::new(
-        "policies",
-        "Policies",
-        vec![Table::part(&header, rows, "No policy: sessions' scopes and budgets alone bound calls.")],
-    )];
-    if viewer.may("addProxyPolicy") {
-        let kinds = Input::Choice(&[
-            "deny_list",
-            "allow_list",
-            "block_tool",
-            "spend_limit",
-            "rate_limit",
-            "time_window",
-            "cedar",
-        ]);
-        let fields = vec![
-            Field::new("type", "Kind", kinds, ""),
-            Field::new("tools", "Tools", Input::Line, "deny_list, allow_list: server.tool, with commas"),
-            Field::new("tool", "Tool", Input::Line, "the other kinds; empty is every tool"),
-            Field::new("argument", "Argument", Input::Line, "spend_limit: the argument that holds the amount"),
-            Field::new("max", "At most (USD)", Input::Number, "spend_limit"),
-            Field::new("max_per_minute", "Calls a minute", Input::Number, "rate_limit"),
-            Field::new("start_hour", "From (hour, UTC)", Input::Number, "time_window"),
-            Field::new("end_hour", "To (hour, UTC)", Input::Number, "time_window"),
-            Field::new("cedar", "Cedar", Input::Lines, "cedar: the text of the policy"),
-            Field::new("dry_run", "Trial: log, refuse nothing", Input::Choice(&["false", "true"]), ""),
-        ];
-        let add = Form::button("addProxyPolicy", "Add policy", &[], "/dashboard/policies").with(fields);
-        let about =
-            "A trial logs what the policy would refuse. haldir policy test shows it on calls that were recorded.";
-        sections.push(Section::new("add", "Add a policy", vec![Part::Text(text(about)), Part::Form(add)]));
-    }
-    Ok(Page::new("Policies", sections))
 }

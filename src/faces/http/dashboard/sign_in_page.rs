@@ -34,6 +34,7 @@ fn form(status: StatusCode, next: &str, problem: Option<&str>) -> Response {
         "On the machine of the store, haldir dashboard signs you in without a key; haldir keys create makes one.";
     let key = Field::new("key", "API key", Input::Secret, "hld_…").required();
     let form = Form {
+        other: None,
         action: format!("{PATH}/sign-in"),
         fields: vec![key],
         button: "Sign in",

@@ -1,4 +1,4 @@
-//! What agents logged as cost: by agent, tool and session, as bars and as CSV.
+//! What agents logged as cost: by agent, tool, session and day, as bars and as CSV; payments, budgets and ceilings.
 
 use std::{cmp::Reverse, collections::BTreeMap};
 
@@ -8,18 +8,27 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{
-    view::{Chart, Inline, Page, Part, Section, money, shown, text},
+    view::{
+        Chart, Field, Form, Inline, Input, Page, Part, Section, Table, Tone, code, link, money, pill, shown, spent_of,
+        text, time,
+    },
     viewer::Viewer,
 };
 use crate::{
     error::{Error, Result},
     faces::http::input,
-    model::Money,
+    model::{Day, Money, UnixMicros, month::MICROS_PER_DAY},
     watch::export_audit::no_formula,
 };
 
 /// Bars of a chart; the CSV has all.
 const BARS: usize = 20;
+/// Days of the chart by day, today included.
+const DAYS: i64 = 14;
+/// Payments that are shown, the newest.
+const PAYMENTS: usize = 30;
+/// Sessions whose budgets are shown, the newest, and keys with ceilings.
+const BUDGETS: usize = 50;
 /// The length of the longest bar.
 const LONGEST: i128 = 1_000;
 
@@ -32,6 +41,60 @@ struct Spend {
     by_tool: BTreeMap<String, Money>,
     by_session: BTreeMap<String, Money>,
     truncated: bool,
+}
+
+/// What the log's counters say of a day.
+#[derive(Deserialize)]
+struct DayTotal {
+    total_usd: Money,
+}
+
+#[derive(Deserialize)]
+struct Payments {
+    payments: Vec<Payment>,
+    next_cursor: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Payment {
+    authorization_id: String,
+    agent_id: String,
+    session_id: String,
+    status: String,
+    amount: Money,
+    captured: Option<Money>,
+    currency: String,
+    description: String,
+    created_at: UnixMicros,
+}
+
+#[derive(Deserialize)]
+struct Sessions {
+    sessions: Vec<Session>,
+}
+
+#[derive(Deserialize)]
+struct Session {
+    session_id: String,
+    agent_id: String,
+    spend_limit: Option<Money>,
+    daily_spend_limit: Option<Money>,
+    spent: Money,
+    is_valid: bool,
+}
+
+#[derive(Deserialize)]
+struct Keys {
+    keys: Vec<Key>,
+}
+
+#[derive(Deserialize)]
+struct Key {
+    prefix: String,
+    name: String,
+    max_spend: Option<Money>,
+    max_daily_spend: Option<Money>,
+    revoked: bool,
 }
 
 /// The page.
@@ -64,15 +127,101 @@ async fn spend_page(viewer: &Viewer) -> Result<Page> {
         parts.push(Part::Text(vec![csv(by)]));
         Section::live(id, title, parts)
     };
-    Ok(Page::new(
-        "Spend",
+    let mut sections = vec![Section::live("total", "In all", total)];
+    if viewer.may("getAuditStats") {
+        sections.push(Section::live("by-day", format!("The last {DAYS} days (UTC)"), vec![by_day(viewer).await?]));
+    }
+    sections.push(chart("by-agent", "By agent", "agent", &spend.by_agent));
+    sections.push(chart("by-tool", "By tool", "tool", &spend.by_tool));
+    sections.push(chart("by-session", "By session", "session", &spend.by_session));
+    if let Some(found) = viewer.read_if_open::<Payments>("listPayments", json!({"limit": PAYMENTS})).await? {
+        sections.push(payments(viewer, &found));
+    }
+    if let Some(found) = viewer.read_if_open::<Sessions>("listSessions", json!({"limit": BUDGETS})).await? {
+        sections.push(budgets(&found.sessions));
+    }
+    if let Some(found) = viewer.read_if_open::<Keys>("listApiKeys", json!({"limit": BUDGETS})).await? {
+        sections.push(ceilings(&found.keys));
+    }
+    Ok(Page::new("Spend", sections))
+}
+
+/// The counters of the log are kept by day: each takes one look, however long the log is.
+async fn by_day(viewer: &Viewer) -> Result<Part> {
+    let today = Day::of(viewer.app.shared.haldir.now()).0;
+    let mut days = Vec::new();
+    for day in (today + 1 - DAYS..=today).rev() {
+        let seconds = |day: i64| day.saturating_mul(MICROS_PER_DAY / 1_000_000).max(0);
+        let asked = json!({"since": seconds(day), "until": seconds(day + 1)});
+        let total: DayTotal = viewer.read("getAuditStats", asked).await?;
+        let date = UnixMicros(day.saturating_mul(MICROS_PER_DAY)).to_rfc3339();
+        days.push((date.chars().take("2026-11-21".len()).collect::<String>(), total.total_usd));
+    }
+    let largest = days.iter().map(|(_, amount)| *amount).max().unwrap_or_default();
+    Ok(Part::Chart(Chart {
+        unit: "USD",
+        bars: days.iter().map(|(date, amount)| bar(date, *amount, largest)).collect(),
+    }))
+}
+
+fn payments(viewer: &Viewer, found: &Payments) -> Section {
+    let row = |payment: &Payment| {
+        let state = match payment.status.as_str() {
+            "authorized" => pill(Tone::Warn, "authorized"),
+            "captured" => pill(Tone::Good, format!("paid {}", payment.captured.unwrap_or(payment.amount))),
+            other => pill(Tone::Plain, other),
+        };
+        let values = [("authorization_id", payment.authorization_id.as_str())];
+        let capture = Form::button("capturePayment", "Capture", &values, "/dashboard/spend")
+            .with(vec![Field::new("amount", "What was paid", Input::Number, "").holding(payment.amount.to_string())])
+            .after("Settles the payment at what was really paid. The rest returns to the budget.");
+        let void = Form::button("voidPayment", "Void", &values, "/dashboard/spend")
+            .after("Nothing was paid: all of it returns to the budget.");
+        let can_settle = payment.status == "authorized" && viewer.may("capturePayment");
         vec![
-            Section::live("total", "In all", total),
-            chart("by-agent", "By agent", "agent", &spend.by_agent),
-            chart("by-tool", "By tool", "tool", &spend.by_tool),
-            chart("by-session", "By session", "session", &spend.by_session),
-        ],
-    ))
+            time(payment.created_at),
+            link(&["agents", &payment.agent_id], &payment.agent_id),
+            link(&["sessions", &payment.session_id], &payment.session_id),
+            text(format!("{} {}", payment.amount, payment.currency)),
+            state,
+            text(&payment.description),
+            if can_settle { [capture, void].map(Inline::Form).into() } else { text("") },
+        ]
+    };
+    let rows = found.payments.iter().map(row).collect();
+    let header = ["Authorized", "Agent", "Session", "Amount", "State", "For", ""];
+    let mut parts = vec![Table::part(&header, rows, "No payment was authorized.")];
+    if found.next_cursor.is_some() {
+        parts.push(Part::Text(text(format!("The newest {PAYMENTS}; haldir payments list has all."))));
+    }
+    Section::live("payments", "Payments", parts)
+}
+
+/// Of open sessions that have one.
+fn budgets(sessions: &[Session]) -> Section {
+    let bounded =
+        |session: &&Session| session.is_valid && (session.spend_limit.is_some() || session.daily_spend_limit.is_some());
+    let row = |session: &Session| {
+        vec![
+            link(&["agents", &session.agent_id], &session.agent_id),
+            link(&["sessions", &session.session_id], &session.session_id),
+            spent_of(session.spent, session.spend_limit),
+            session.daily_spend_limit.map_or_else(|| text("no limit"), money),
+        ]
+    };
+    let rows = sessions.iter().filter(bounded).map(row).collect();
+    let table = Table::part(&["Agent", "Session", "Budget", "A day at most"], rows, "No open session has a budget.");
+    Section::live("budgets", "Budgets of open sessions", vec![table])
+}
+
+/// What sessions made with a key may spend at most.
+fn ceilings(keys: &[Key]) -> Section {
+    let bounded = |key: &&Key| !key.revoked && (key.max_spend.is_some() || key.max_daily_spend.is_some());
+    let amount = |amount: Option<Money>| amount.map_or_else(|| text("no limit"), money);
+    let row = |key: &Key| vec![code(&key.prefix), text(&key.name), amount(key.max_spend), amount(key.max_daily_spend)];
+    let rows = keys.iter().filter(bounded).map(row).collect();
+    let header = ["Key", "Name", "A session at most", "A day at most"];
+    Section::new("ceilings", "Ceilings of keys", vec![Table::part(&header, rows, "No key has a ceiling.")])
 }
 
 fn sorted(amounts: &BTreeMap<String, Money>) -> Vec<(&String, Money)> {
@@ -83,12 +232,13 @@ fn sorted(amounts: &BTreeMap<String, Money>) -> Vec<(&String, Money)> {
 
 fn chart(amounts: &BTreeMap<String, Money>) -> Chart {
     let all = sorted(amounts);
-    let largest = i128::from(all.first().map_or(0, |(_, amount)| amount.nanos()).max(1));
-    let bar = |(name, amount): &(&String, Money)| {
-        let length = i128::from(amount.nanos().max(0)) * LONGEST / largest;
-        (shown(name), format!("{amount} USD"), u32::try_from(length).unwrap_or(0))
-    };
-    Chart { unit: "USD", bars: all.iter().take(BARS).map(bar).collect() }
+    let largest = all.first().map_or(Money::ZERO, |(_, amount)| *amount);
+    Chart { unit: "USD", bars: all.iter().take(BARS).map(|(name, amount)| bar(name, *amount, largest)).collect() }
+}
+
+fn bar(name: &str, amount: Money, largest: Money) -> (String, String, u32) {
+    let length = i128::from(amount.nanos().max(0)) * LONGEST / i128::from(largest.nanos().max(1));
+    (shown(name), format!("{amount} USD"), u32::try_from(length).unwrap_or(0))
 }
 
 /// The amounts as comma-separated values (RFC 4180).

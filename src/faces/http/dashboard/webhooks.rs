@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{
-    view::{Field, Form, Inline, Input, Page, Part, Section, Table, Tone, button, code, pill, text, time},
+    view::{Field, Form, Inline, Input, Page, Part, Section, Table, Tone, code, pill, text, time},
     viewer::Viewer,
 };
 use crate::{error::Result, model::UnixMicros};
@@ -56,6 +56,7 @@ struct DeadLetters {
 #[derive(Deserialize)]
 struct DeadLetter {
     webhook_id: i64,
+    event_id: String,
     event_type: String,
     died_at: UnixMicros,
     attempts: i64,
@@ -77,7 +78,7 @@ async fn sections(viewer: &Viewer) -> Result<Vec<Section>> {
         sections.push(deliveries(&found.deliveries));
     }
     if let Some(found) = viewer.read_if_open::<DeadLetters>("listDeadLetters", json!({})).await? {
-        sections.push(dead_letters(&found.dead_letters));
+        sections.push(dead_letters(viewer, &found.dead_letters));
     }
     Ok(sections)
 }
@@ -137,18 +138,20 @@ fn deliveries(deliveries: &[Delivery]) -> Section {
     )
 }
 
-fn dead_letters(letters: &[DeadLetter]) -> Section {
+fn dead_letters(viewer: &Viewer, letters: &[DeadLetter]) -> Section {
     let row = |letter: &DeadLetter| {
         let id = letter.webhook_id.to_string();
-        let resend = Form::button("resendDeadLetters", "Resend all", &[("webhook_id", &id)], HERE)
-            .after("All events that were given up for this webhook are sent again.");
+        let values = [("webhook_id", id.as_str()), ("event_id", letter.event_id.as_str())];
+        let one = Form::button("resendDeadLetters", "Resend", &values, HERE);
+        let all = Form::button("resendDeadLetters", "Resend all", &[("webhook_id", &id)], HERE)
+            .after("All events that were given up for this webhook are sent again, 500 at a time.");
         vec![
             time(letter.died_at),
             text(&letter.event_type),
             text(&id),
             text(letter.attempts.to_string()),
             text(&letter.reason),
-            button(resend),
+            if viewer.may("resendDeadLetters") { [one, all].map(Inline::Form).into() } else { text("") },
         ]
     };
     let header = ["Given up", "Event", "Webhook", "Attempts", "Why", ""];
