@@ -29,7 +29,7 @@ use child::ChildCommand;
 pub use floor::{Listener, Pace, Question, Reply, Said, Wish};
 use levels::Levels;
 pub use levels::Wanted;
-pub use link::{Again, HttpPlace, LONGEST, Link, Revisions, ToolCall, Turn};
+pub use link::{Again, AskedBy, HttpPlace, LONGEST, Link, Revisions, ToolCall, Turn};
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 

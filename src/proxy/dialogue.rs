@@ -23,7 +23,7 @@ use super::{
 use crate::{
     call::Line,
     redact::Told,
-    upstream::{Again, Failure, FailureKind, Link, Listener, Pace, Question, Reply, Said, ToolCall, Wish},
+    upstream::{Again, AskedBy, Failure, FailureKind, Link, Listener, Pace, Question, Reply, Said, ToolCall, Wish},
 };
 use shown::Members;
 
@@ -128,7 +128,11 @@ impl Talk<'_> {
             name: self.going.tool().1,
             arguments: self.going.arguments().clone(),
             capabilities: serde_json::from_value(self.line.capabilities.as_ref().clone()).ok(),
-            shaken: !self.line.modern && self.line.can_be_asked(),
+            asked: match (self.line.can_be_asked() || self.line.again.is_some(), self.line.modern) {
+                (false, _) => AskedBy::Nothing,
+                (true, false) => AskedBy::Requests,
+                (true, true) => AskedBy::Results,
+            },
             again,
             level: self.line.level,
             listener: Some(listener),

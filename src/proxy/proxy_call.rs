@@ -18,7 +18,7 @@ use crate::{
     call::{Hearing, OutwardContext, OutwardOperation},
     error::{Code, Error, Result},
     model::{Held, SessionId, UpstreamName, text::Text},
-    upstream::{Failure, FailureKind, ToolCall},
+    upstream::{AskedBy, Failure, FailureKind, ToolCall},
 };
 
 /// Call a tool of an upstream server. The call passes session, pins, scope, policies, budget and approvals, and is an
@@ -201,7 +201,7 @@ async fn carried_out(going: Going, fresh: Option<Fresh>, hearing: &Hearing) -> R
                 name,
                 arguments,
                 capabilities: None,
-                shaken: false,
+                asked: AskedBy::Nothing,
                 again: None,
                 level: None,
                 listener: None,

@@ -35,6 +35,11 @@ pub const LONGEST: Duration = Duration::from_secs(3_600);
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 const LONGEST_PAUSE_OF_CHILD: Duration = Duration::from_secs(60);
 
+/// How long a call waits for a child to begin without a handshake, beside the one that has begun with one; and how long a
+/// child that does not is not asked again.
+const MODERN_WITHIN: Duration = Duration::from_secs(10);
+const NOT_MODERN_FOR: Duration = Duration::from_secs(600);
+
 /// A connection, made when it is needed.
 pub struct Link {
     target: Target,
@@ -52,9 +57,11 @@ pub struct Link {
     tools_changed: Arc<AtomicBool>,
     // Tokio's mutexes: they are held while the connection is made, so that only one is.
     state: Mutex<Slot>,
-    /// At a server of both kinds of revisions: the connection with a handshake, for calls whose client is asked as it is
-    /// with one.
-    shaken: Mutex<Slot>,
+    /// At a server of both kinds of revisions: the connection that begins the other way than `state`, for calls whose
+    /// client is asked as it is over that one.
+    other: Mutex<Slot>,
+    /// When a child last did not begin without a handshake.
+    refused_modern: std::sync::Mutex<Option<Instant>>,
     /// Whoever waits for a connection waits no longer.
     stop: CancellationToken,
 }
@@ -90,15 +97,26 @@ pub struct ToolCall<'a> {
     pub arguments: Zeroizing<String>,
     /// What the caller's client can be asked, from 2026-07-28 on; `None` is nothing.
     pub capabilities: Option<ClientCapabilities>,
-    /// Whether the caller's client is asked by requests, as before 2026-07-28: a server of both kinds of revisions asks
-    /// only so on a connection with a handshake.
-    pub shaken: bool,
+    /// How the caller's client is asked something. A server of both kinds of revisions asks in the way of the revision
+    /// that its connection began with.
+    pub asked: AskedBy,
     /// Answers that the upstream asked for.
     pub again: Option<Again>,
     /// The least level of log messages that the caller's client wants; `None` is none.
     pub level: Option<LogLevel>,
     /// Who hears what the upstream says meanwhile.
     pub listener: Option<Listener>,
+}
+
+/// How a client is asked something in the middle of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AskedBy {
+    /// It cannot be asked anything.
+    Nothing,
+    /// By requests of the server, as before 2026-07-28.
+    Requests,
+    /// By a result that says what is needed, from 2026-07-28 on.
+    Results,
 }
 
 /// What a call is made again with, once its client has answered (2026-07-28).
@@ -128,7 +146,8 @@ impl Link {
             revisions: std::sync::Mutex::default(),
             tools_changed: Arc::default(),
             state: Mutex::default(),
-            shaken: Mutex::default(),
+            other: Mutex::default(),
+            refused_modern: std::sync::Mutex::default(),
             stop: CancellationToken::new(),
         }
     }
@@ -208,7 +227,7 @@ impl Link {
 
     /// Tells an upstream that is connected what clients want to hear.
     pub(super) async fn tell_level(&self) {
-        for place in [&self.state, &self.shaken] {
+        for place in [&self.state, &self.other] {
             // While the connection is made nobody has called over it, and whoever does tells it first.
             let connected = place.try_lock().ok().and_then(|slot| slot.usable());
             let Some((peer, events)) = connected else { continue };
@@ -244,14 +263,14 @@ impl Link {
     /// The connection that begins so, which is made if there is none.
     async fn peer(&self, beginning: Beginning) -> Result<(Peer<RoleClient>, Events), Failure> {
         let entered = Instant::now();
-        let place = if beginning == Beginning::Handshake { &self.shaken } else { &self.state };
+        let place = if beginning == Beginning::Any { &self.state } else { &self.other };
         let mut slot = place.lock().await;
         // Apart: it would make every call as large as itself, connected or not.
         let made = tokio::select! {
-            made = Box::pin(slot.connected(|| self.dialer(), beginning, (entered, self.patience()))) => made,
+            made = Box::pin(slot.connected(|| self.dialer(), beginning, (entered, self.patience(beginning)))) => made,
             () = self.stop.cancelled() => Err(Failure::unsent(FailureKind::Unavailable, "haldir is ending")),
         };
-        let made = made.inspect_err(|failure| self.tell_of(failure))?;
+        let made = made.inspect_err(|failure| self.tell_of(failure, beginning))?;
         let found = slot.usable().ok_or_else(|| Failure::unsent(FailureKind::Unavailable, "the connection broke"))?;
         let Some(revisions) = made.filter(|_| beginning == Beginning::Any) else { return Ok(found) };
         *self.revisions.lock().unwrap_or_else(PoisonError::into_inner) = Some(revisions);
@@ -263,8 +282,12 @@ impl Link {
     }
 
     /// Tells the operator of a child that does not start.
-    fn tell_of(&self, failure: &Failure) {
+    fn tell_of(&self, failure: &Failure, beginning: Beginning) {
         if let Place::Child(command) = &self.target.place {
+            if beginning == Beginning::Modern {
+                // It runs, and need not know that revision.
+                return tracing::debug!(upstream = %self.target.name, "a child does not begin without a handshake");
+            }
             // What it last wrote may hold secrets.
             let problem = failure.message.split(LAST_WORDS).next().unwrap_or_default();
             tracing::warn!(upstream = %self.target.name, log = %command.log.display(), problem, "a child is not there");
@@ -286,10 +309,11 @@ impl Link {
     }
 
     /// How long an attempt to connect is waited for.
-    fn patience(&self) -> Duration {
+    fn patience(&self, beginning: Beginning) -> Duration {
         match self.target.place {
             // It ends by itself before.
             Place::Http { .. } => self.limits.connect_timeout.saturating_mul(4),
+            Place::Child(_) if beginning == Beginning::Modern => self.limits.start_timeout.min(MODERN_WITHIN),
             Place::Child(_) => self.limits.start_timeout,
         }
     }
@@ -297,7 +321,7 @@ impl Link {
     /// Ends the connections, and the child behind them.
     pub(super) async fn close(&self) {
         self.stop.cancel();
-        for place in [&self.state, &self.shaken] {
+        for place in [&self.state, &self.other] {
             place.lock().await.close().await;
         }
     }

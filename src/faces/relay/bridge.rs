@@ -43,6 +43,8 @@ pub struct Bridge {
     state: State,
     /// Whether a refused `server/discover` is answered nonetheless.
     always: bool,
+    /// Whether several clients share the server.
+    shared: bool,
     /// Whether the server has refused one.
     is_old: bool,
     held: Vec<String>,
@@ -93,7 +95,14 @@ enum First {
 impl Bridge {
     /// Nothing was said yet. `always`: also where the client may know the server's beginning itself.
     pub fn new(always: bool) -> Self {
-        Self { state: State::Fresh, always, is_old: false, held: Vec::new(), ignored: None, ids: Ids::default() }
+        let (state, held, ids) = (State::Fresh, Vec::new(), Ids::default());
+        Self { state, always, shared: false, is_old: false, held, ignored: None, ids }
+    }
+
+    /// The same, where several clients may share the server.
+    #[must_use]
+    pub fn shared(self, shared: bool) -> Self {
+        Self { shared, ..self }
     }
 
     /// A message of the client.
@@ -264,7 +273,7 @@ impl Bridge {
                 vec![Step::Client(welcome)]
             }
             First::SecondInitialize { first, .. } if result.is_some() => {
-                let server = OldServer::new(result.unwrap_or_default());
+                let server = OldServer::new(result.unwrap_or_default(), self.shared);
                 let initialized = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#.to_owned();
                 let mut steps = vec![Step::Upstream(initialized)];
                 if let Ok(first) = Message::read(&first)

@@ -25,7 +25,7 @@ use self::{
     under_way::{Leaving, UnderWay},
 };
 use super::{
-    bridge::text,
+    bridge::{Bridge, text},
     govern::{Govern, Redact},
     json,
     message::{self, Message, SESSION_META},
@@ -84,6 +84,8 @@ struct Routes {
     used: Instant,
     /// Requests so far.
     numbers: u64,
+    /// Whether requests of several clients share one pipe.
+    shared: bool,
 }
 
 impl Hub {
@@ -97,9 +99,12 @@ impl Hub {
     ) -> Result<Self> {
         let (input, client) = mpsc::channel(MAX_WAITING);
         let (to_client, outgoing) = waiting::channel(MAX_WAITING);
-        let relay = Relay::start(governor, source, secrets, bounds, bridges, (client, to_client))?;
-        let routes =
-            Routes { open: Vec::new(), listener: None, waiting: VecDeque::new(), used: Instant::now(), numbers: 0 };
+        // Over HTTP, what belongs to a request stands in its answer.
+        let piped = bridges && matches!(source, Source::Child(_));
+        let bridge = Bridge::new(bridges).shared(piped);
+        let relay = Relay::start(governor, source, secrets, bounds, bridge, (client, to_client))?;
+        let (open, waiting, used) = (Vec::new(), VecDeque::new(), Instant::now());
+        let routes = Routes { open, listener: None, waiting, used, numbers: 0, shared: piped };
         let routes = Arc::new(Mutex::new(routes));
         let stop = CancellationToken::new();
         let ended = stop.clone();
@@ -152,7 +157,9 @@ impl Hub {
             let sent = if shared { token.as_ref().map(|_| id.clone()) } else { token.clone() };
             let text = sent_as(message, &id, sent.as_deref(), session);
             let theirs = shared.then_some(Theirs { id: own, token });
-            routes.open.push(Open { number, id, token: sent, theirs, sender, moved: Instant::now() });
+            let lasts = message.is("subscriptions/listen");
+            let session = session_of(message, session);
+            routes.open.push(Open { number, id, token: sent, theirs, sender, moved: Instant::now(), lasts, session });
             if routes.listener.is_none() {
                 // A client that opens no stream of its own is asked on this one.
                 let waiting = std::mem::take(&mut routes.waiting);
@@ -255,7 +262,7 @@ impl Routes {
     fn deliver(&mut self, text: String) {
         let Some((answers, about)) = self.whose(&text) else { return self.hand_to_listener(text) };
         let Some(at) = about else {
-            return tracing::debug!("an answer came that nobody waits for");
+            return tracing::debug!("a message came that is for nobody who waits");
         };
         let open = &mut self.open[at];
         // Whatever the upstream says to a request shows that it is at it.
@@ -293,10 +300,22 @@ impl Routes {
                 let at = self.open.iter().position(|open| open.token.is_some() && open.token == token && live(open));
                 at.map(|at| (false, Some(at)))
             }
+            Some("notifications/message") if self.shared => Some((false, self.only())),
             Some("notifications/message" | "notifications/cancelled") => newest(),
             Some(_) if message.request_id().is_some() => newest(),
             _ => None,
         }
+    }
+
+    /// The newest request, if all that are under way are of one client as far as that can be told: what names none of them
+    /// is heard by the client that it is for, or by none.
+    fn only(&self) -> Option<usize> {
+        let mut all = self.open.iter().enumerate().rev().filter(|(_, open)| !open.lasts && !open.sender.is_closed());
+        let (newest, first) = all.next()?;
+        let mut others = all.peekable();
+        let is_one = others.peek().is_none()
+            || first.session.is_some() && others.all(|(_, other)| other.session == first.session);
+        is_one.then_some(newest)
     }
 
     fn hand_to_listener(&mut self, text: String) {
@@ -320,6 +339,12 @@ impl Routes {
             bytes -= self.waiting.pop_front().map_or(bytes, |oldest| oldest.len());
         }
     }
+}
+
+/// The session of haldir's that a request names in itself, or else outside of it.
+fn session_of(message: &Message<'_>, session: Option<&str>) -> Option<String> {
+    let named = text::member(text::meta(message.params), SESSION_META).map(text::value);
+    named.as_ref().and_then(serde_json::Value::as_str).or(session).map(str::to_owned)
 }
 
 /// The request as it goes on: under this id, with this token, and with the session that was named outside of it.

@@ -121,7 +121,8 @@ pub async fn serve(
 ) -> Result<()> {
     let (to_client, outgoing) = waiting::channel(MAX_WAITING);
     let (said, client) = mpsc::channel(MAX_WAITING);
-    let relay = Relay::start(governor, Source::Child(command.clone()), secrets, bounds, bridges, (client, to_client))?;
+    let (source, bridge) = (Source::Child(command.clone()), Bridge::new(bridges));
+    let relay = Relay::start(governor, source, secrets, bounds, bridge, (client, to_client))?;
     tokio::spawn(read_lines(LineReader::new(input, bounds.message_bytes), said));
     let writer = tokio::spawn(write_to_client(outgoing, output));
     let outcome = relay.serve(shutdown).await;
@@ -153,13 +154,12 @@ impl Relay {
         source: Source,
         secrets: Redact,
         bounds: Bounds,
-        bridges: bool,
+        bridge: Bridge,
         (client, to_client): (mpsc::Receiver<Said>, waiting::Sender),
     ) -> Result<Self> {
         let child = Running::start(&source, bounds.answer_bytes)?;
         let (answers, from_exchange) = mpsc::channel(MAX_STEPS);
         let exchange = Exchange::new(governor, answers, child.input.clone(), bounds.times, secrets);
-        let bridge = Bridge::new(bridges);
         Ok(Self { source, bounds, exchange, from_exchange, bridge, again: None, client, to_client, child: Some(child) })
     }
 

@@ -1,19 +1,19 @@
 //! One call of a tool, and the time that it may take.
 
 use std::{
-    sync::Arc,
+    sync::{Arc, PoisonError},
     time::{Duration, Instant},
 };
 
 use rmcp::{
     RoleClient,
-    model::{CallToolRequest, CallToolRequestParams, ClientRequest, JsonObject, RequestMetaObject},
+    model::{CallToolRequest, CallToolRequestParams, ClientRequest, JsonObject, ProtocolVersion, RequestMetaObject},
     service::{Peer, PeerRequestOptions, ServiceError},
 };
 use serde_json::value::RawValue;
 
 use super::{
-    LONGEST, Link, ToolCall,
+    AskedBy, LONGEST, Link, NOT_MODERN_FOR, ToolCall,
     connect::{Beginning, Events},
 };
 use crate::upstream::{
@@ -33,10 +33,7 @@ impl Link {
     pub async fn call_tool(&self, call: ToolCall<'_>) -> Result<Box<RawValue>, Failure> {
         let _turn = self.turn().await?;
         // Not of its time: a start has its own.
-        let both = self.known_revisions().is_some_and(|known| known.modern && known.with_handshake);
-        let shaken = call.shaken && both && matches!(self.target.place, Place::Http { .. });
-        let reached = self.peer(if shaken { Beginning::Handshake } else { Beginning::Any }).await;
-        let (peer, events) = match reached {
+        let (peer, events) = match self.peer_that_asks(call.asked).await {
             Ok(reached) => reached,
             Err(failure) => return self.judged(Err(failure)),
         };
@@ -44,6 +41,40 @@ impl Link {
         let most = LONGEST.max(self.limits.call_timeout);
         let work = self.call(call, (peer, events), Arc::clone(&pace));
         Box::pin(self.heard_out(work, &pace, most)).await
+    }
+
+    /// The connection over which the upstream can ask the caller's client.
+    async fn peer_that_asks(&self, asked: AskedBy) -> Result<(Peer<RoleClient>, Events), Failure> {
+        let both = || self.known_revisions().is_some_and(|known| known.modern && known.with_handshake);
+        match (&self.target.place, asked) {
+            (Place::Http { .. }, AskedBy::Requests) if both() => self.peer(Beginning::Handshake).await,
+            (Place::Child(_), AskedBy::Results) => {
+                let begun = self.peer(Beginning::Any).await?;
+                if !self.may_begin_modern(&begun.0) {
+                    return Ok(begun);
+                }
+                // A server keeps to the revision that its pipe began with, so this one has a process of its own.
+                match self.peer(Beginning::Modern).await {
+                    Ok(modern) => Ok(modern),
+                    Err(failure) => {
+                        if !matches!(failure.kind, FailureKind::Starting) {
+                            *self.refused_modern.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+                        }
+                        Ok(begun)
+                    }
+                }
+            }
+            _ => self.peer(Beginning::Any).await,
+        }
+    }
+
+    /// Whether a child that has begun with a handshake may know 2026-07-28 too: a server that does knows the newest
+    /// revision with one as well.
+    fn may_begin_modern(&self, begun: &Peer<RoleClient>) -> bool {
+        let refused = *self.refused_modern.lock().unwrap_or_else(PoisonError::into_inner);
+        let newest = ProtocolVersion::LATEST_WITH_INITIALIZE;
+        refused.is_none_or(|at| at.elapsed() > NOT_MODERN_FOR)
+            && begun.peer_info().is_some_and(|info| info.protocol_version == newest)
     }
 
     /// A call in which the client may be asked something. That nobody has answered it is no failure of the upstream.

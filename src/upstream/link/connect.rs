@@ -72,6 +72,8 @@ pub(super) enum Beginning {
     Any,
     /// With a handshake, as revisions before 2026-07-28 have it.
     Handshake,
+    /// Without one.
+    Modern,
 }
 
 /// The newest revision if the server has it, else what it shakes hands with.
@@ -147,6 +149,10 @@ impl Dialer {
                     Self::headers(headers).map_err(|problem| Failure::unsent(FailureKind::Unavailable, problem))?;
                 self.connect_http(url, headers, beginning).await
             }
+            Place::Child(command) if beginning == Beginning::Modern => {
+                let connected = self.begin_child(command, modern(), self.limits.start_timeout).await?;
+                Ok((connected, Revisions { modern: true, with_handshake: true }))
+            }
             Place::Child(command) => self.connect_child(command).await,
         }
     }
@@ -207,10 +213,11 @@ impl Dialer {
             modes.reverse();
         }
         let [first, second] = modes;
-        let connected = match self.begin_child(command, first).await {
+        let within = self.limits.start_timeout.saturating_mul(PATIENCE);
+        let connected = match self.begin_child(command, first, within).await {
             // It ran, and did not take this beginning.
             Err(failure) if matches!(failure.kind, FailureKind::Unavailable) && !failure.message.contains(NO_START) => {
-                self.begin_child(command, second).await?
+                self.begin_child(command, second, within).await?
             }
             begun => begun?,
         };
@@ -218,7 +225,12 @@ impl Dialer {
         Ok((connected, Revisions { modern, with_handshake: !modern }))
     }
 
-    async fn begin_child(&self, command: &ChildCommand, mode: ClientLifecycleMode) -> Result<Connected, Failure> {
+    async fn begin_child(
+        &self,
+        command: &ChildCommand,
+        mode: ClientLifecycleMode,
+        within: Duration,
+    ) -> Result<Connected, Failure> {
         let events = self.events();
         let floor = events.floor.clone();
         let piped =
@@ -226,7 +238,6 @@ impl Dialer {
                 let message = format!("{} {NO_START}: {error}", command.program.to_string_lossy());
                 Failure::unsent(FailureKind::Unavailable, message)
             })?;
-        let within = self.limits.start_timeout.saturating_mul(PATIENCE);
         let begun = Self::begin(piped, mode, events.clone(), within).await;
         begun.map_err(|failure| events.explained(failure))
     }

@@ -2,7 +2,10 @@
 //! what it is.
 
 use super::*;
-use crate::support::upstream::{Behaviour, Upstream, tool};
+use crate::support::{
+    odd_upstream::{OddUpstream, said, said_events},
+    upstream::{Behaviour, Upstream, tool},
+};
 
 #[test]
 fn what_an_upstream_asks_reaches_the_client_that_made_the_call() {
@@ -114,6 +117,113 @@ fn an_upstream_of_the_newest_revision_asks_clients_of_either() {
     let needed = modern(&server, &operator, &session, 8, &by).up_to(8).pop().unwrap()["result"].clone();
     assert!(needed.to_string().contains("sampling") && !needed.to_string().contains("elicitation"), "{needed}");
     operator.verified();
+}
+
+#[test]
+fn a_child_of_both_kinds_of_revisions_asks_each_client_in_its_own_way() {
+    let house = House::new();
+    let (server, operator, session) = serving(&house, "");
+    let tool = "up.test_input_required_result_request_state";
+    let params = json!({"name": tool, "arguments": {}});
+    let needed = modern(&server, &operator, &session, 6, &params).up_to(6).pop().unwrap()["result"].clone();
+    assert_eq!(needed["resultType"], "input_required", "{needed}");
+    let mut again = params;
+    again["requestState"] = needed["requestState"].clone();
+    again["inputResponses"] = json!({"confirm": {"action": "accept", "content": {"ok": true}}});
+    // A client with a handshake is asked by a request meanwhile, and hears nothing of the other's.
+    let mcp = begin(&operator, &json!({"elicitation": {}}));
+    let mut events = call(&server, &operator, &mcp, &session, 5, "up.test_elicitation", &json!({"message": "Who?"}));
+    let asked = events.next();
+    assert_eq!(asked["params"]["message"], "[up] Who?", "{asked}");
+    assert_eq!(answered(&modern(&server, &operator, &session, 7, &again).up_to(7)), "state-ok");
+    let result = json!({"action": "accept", "content": {"username": "me", "email": "m@example.com"}});
+    post(&operator, &mcp, &json!({"jsonrpc": "2.0", "id": asked["id"], "result": result}));
+    let told = events.up_to(5);
+    assert!(told.len() == 1 && answered(&told).contains("\"username\":\"me\""), "{told:?}");
+    operator.verified();
+}
+
+/// Two clients of 2026-07-28 with one key and one name share a child at `/mcp/up`, whose questions name no call.
+#[test]
+fn what_a_shared_child_asks_reaches_no_other_client_than_the_one_whose_call_it_is() {
+    let house = House::new();
+    let (server, operator, session) = serving(&house, OLD);
+    let other = operator.session(&json!({"scopes": ["execute"]}));
+    let ask = |id: u64, session: &str, params: &Value| {
+        let mut params = params.clone();
+        params["_meta"] = json!({"io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientInfo": {"name": "tests", "version": "1"},
+            "io.modelcontextprotocol/clientCapabilities": {"sampling": {}, "elicitation": {}}});
+        let name = text(&params, "name");
+        let headers = [
+            ("Mcp-Protocol-Version", "2026-07-28"),
+            ("Mcp-Method", "tools/call"),
+            ("Mcp-Name", name.as_str()),
+            ("X-Session-ID", session),
+        ];
+        let message = json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params});
+        Events::post(&server, operator.key(), "/mcp/up", &headers, &message)
+    };
+    let (go, end) = (house.folder().join("go"), house.folder().join("end"));
+    let call = json!({"name": "test_two_questions", "arguments": {"until": go}});
+    let needed = ask(1, &session, &call).up_to(1).pop().unwrap()["result"].clone();
+    assert!(needed["inputRequests"].to_string().contains("first"), "{needed}");
+    let key = needed["inputRequests"].as_object().unwrap().keys().next().unwrap();
+    let mut again = call;
+    again["requestState"] = needed["requestState"].clone();
+    again["inputResponses"][key] =
+        json!({"role": "assistant", "content": {"type": "text", "text": "sampled"}, "model": "m"});
+    let mut asker = ask(2, &session, &again);
+    eventually("the first call goes on", || child_said(&house, SLEEPS));
+    let mut bystander = ask(3, &other, &json!({"name": "sleep", "arguments": {"until": end}}));
+    let sleeping = || house.terminal(&["upstreams", "logs", "up"]).1.matches(SLEEPS).count();
+    eventually("the child has it", || (sleeping() == 2).then_some(()));
+    fs::write(&go, "").unwrap();
+    let told = asker.up_to(2).pop().unwrap();
+    assert!(told.to_string().contains("cannot tell which call"), "{told}");
+    fs::write(&end, "").unwrap();
+    let told = bystander.up_to(3);
+    assert!(told.iter().all(|message| !message.to_string().contains("second")), "{told:?}");
+    assert_eq!(told.last().unwrap()["result"]["resultType"], "complete", "{told:?}");
+}
+
+#[test]
+fn what_an_upstream_asks_outside_of_any_call_is_answered_at_once() {
+    let (house, upstream) = (House::new(), OddUpstream::new());
+    let (_server, operator) = house.serve_operator();
+    let (sender, answers) = std::sync::mpsc::channel();
+    upstream.say(move |verb, message| {
+        let question = |id: &str, method: &str| {
+            let params = json!({"message": "Who?", "requestedSchema": {"type": "object", "properties": {}}});
+            let question = json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params});
+            format!("event: message\ndata: {question}\n\n")
+        };
+        match message["method"].as_str() {
+            // On the stream of what belongs to no request.
+            None if verb == "GET" => {
+                Some(said_events(&(question("roots", "roots/list") + &question("dialog", "elicitation/create"))))
+            }
+            None if message["id"].is_string() => {
+                // Fails once the test has read what it wants: the stream is begun anew, and asks again.
+                drop(sender.send(message.clone()));
+                Some(said(202, &[], b""))
+            }
+            Some("initialize") => {
+                let result = json!({"protocolVersion": "2025-06-18", "capabilities": {"tools": {}},
+                    "serverInfo": {"name": "odd", "version": "1"}});
+                let body = json!({"jsonrpc": "2.0", "id": message["id"], "result": result}).to_string();
+                let headers = [("Content-Type", "application/json"), ("Mcp-Session-Id", "theirs")];
+                Some(said(200, &headers, body.as_bytes()))
+            }
+            _ => None,
+        }
+    });
+    let made = operator.post("/v1/proxy/upstreams", &json!({"name": "odd", "url": upstream.url()})).json();
+    assert_eq!(made["healthy"], true, "{made}");
+    let mut told = [answers.recv().unwrap(), answers.recv().unwrap()];
+    told.sort_by_key(|answer| text(answer, "id"));
+    assert_eq!((&told[0]["id"], &told[0]["result"]["action"]), (&json!("dialog"), &json!("decline")), "{told:?}");
+    assert_eq!((&told[1]["id"], &told[1]["result"]), (&json!("roots"), &json!({"roots": []})), "{told:?}");
 }
 
 #[test]

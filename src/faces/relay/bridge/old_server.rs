@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 use serde_json::{Value, json, value::RawValue};
 
 use super::{
-    super::message::{self, FIRST_MODERN, INTERNAL_ERROR, INVALID_PARAMS, Message},
+    super::message::{self, FIRST_MODERN, INTERNAL_ERROR, INVALID_PARAMS, Message, SESSION_META},
     Ids, NEWEST_OLD, Step, text,
 };
 use crate::crypto;
@@ -24,6 +24,9 @@ const MAX_RESOURCES: usize = 256;
 /// What a server may ask in the middle of a request, and the requests that it may ask in.
 const QUESTIONS: [&str; 3] = ["sampling/createMessage", "elicitation/create", "roots/list"];
 const MAY_ASK: [&str; 3] = ["tools/call", "prompts/get", "resources/read"];
+/// Why a question is refused that could be about the call of another client.
+const WHOSE: &str = "haldir cannot tell which call this belongs to: calls of several clients are under way on this \
+    connection";
 /// Requests whose results say how long they hold.
 const CACHEABLE: [&str; 5] =
     ["tools/list", "prompts/list", "resources/list", "resources/templates/list", "resources/read"];
@@ -41,6 +44,8 @@ pub(super) struct OldServer {
     listening: Vec<(String, Value)>,
     /// The least log level that the server was asked for.
     level: Option<String>,
+    /// Whether several clients share the server.
+    shared: bool,
 }
 
 struct Open {
@@ -52,6 +57,14 @@ struct Open {
     asks: [u8; 32],
     /// Whether its client wants log messages.
     logs: bool,
+    /// The session that it names.
+    session: Option<String>,
+}
+
+impl Open {
+    fn may_ask(&self) -> bool {
+        MAY_ASK.contains(&self.method.as_str())
+    }
 }
 
 struct Suspended {
@@ -90,9 +103,9 @@ impl OldServer {
         text::request(id, "initialize", &params.to_string())
     }
 
-    /// A server that answered the handshake so.
-    pub(super) fn new(welcome: Value) -> Self {
-        Self { welcome, open: Vec::new(), suspended: VecDeque::new(), listening: Vec::new(), level: None }
+    /// A server that answered the handshake so; `shared` is whether several clients share it.
+    pub(super) fn new(welcome: Value, shared: bool) -> Self {
+        Self { welcome, open: Vec::new(), suspended: VecDeque::new(), listening: Vec::new(), level: None, shared }
     }
 
     /// The answer to `server/discover`.
@@ -134,7 +147,8 @@ impl OldServer {
         }
         let method = message.method.as_deref().unwrap_or_default().to_owned();
         let (asks, logs) = (asks(&message), level.is_some());
-        self.open.push(Open { id: id.clone(), client_id: id.clone(), method: method.clone(), asks, logs });
+        let session = meta[SESSION_META].as_str().map(str::to_owned);
+        self.open.push(Open { id: id.clone(), client_id: id.clone(), method: method.clone(), asks, logs, session });
         let text = match message.params {
             None => message.text(),
             Some(params) => text::request(&id, &method, &without_context(params)),
@@ -193,12 +207,14 @@ impl OldServer {
             message::quoted(method),
             message.params.map_or("{}", RawValue::get)
         );
-        let may_ask = |open: &Open| MAY_ASK.contains(&open.method.as_str());
         if QUESTIONS.contains(&method) {
+            if !self.are_one_clients() {
+                return vec![Step::Upstream(message::error(Some(id), INTERNAL_ERROR, WHOSE))];
+            }
             if !self.has_room(id.len()) {
                 return too_many(id);
             }
-            if let Some(at) = self.open.iter().rposition(may_ask) {
+            if let Some(at) = self.open.iter().rposition(Open::may_ask) {
                 let request = self.open.remove(at);
                 return self.suspend(request, vec![(id.to_owned(), question)]);
             }
@@ -214,6 +230,16 @@ impl OldServer {
         }
         let problem = "the client can be asked this only while it waits for a tool, a prompt or a resource";
         vec![Step::Upstream(message::error(Some(id), -32_601, problem))]
+    }
+
+    /// Whether all requests that the server may ask in are of one client, as far as that can be told: a question names none
+    /// of them, and only their session says whose they are.
+    fn are_one_clients(&self) -> bool {
+        let suspended = self.suspended.iter().map(|suspended| &suspended.request);
+        let mut all = self.open.iter().filter(|open| open.may_ask()).chain(suspended).map(|open| &open.session);
+        let Some(first) = all.next().filter(|_| self.shared) else { return true };
+        let mut others = all.peekable();
+        others.peek().is_none() || first.is_some() && others.all(|other| other == first)
     }
 
     /// Whether so many bytes may be kept besides.

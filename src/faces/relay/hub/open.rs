@@ -21,6 +21,10 @@ pub(super) struct Open {
     pub(super) sender: waiting::Sender,
     /// When it was asked, or its upstream last said how far it is.
     pub(super) moved: Instant,
+    /// Whether it is a subscription.
+    pub(super) lasts: bool,
+    /// The session of haldir's that it names.
+    pub(super) session: Option<String>,
 }
 
 pub(super) struct Theirs {
