@@ -7,6 +7,7 @@ mod limits;
 mod lists;
 mod starting;
 mod streams;
+mod subscriptions;
 #[cfg(unix)]
 mod tls;
 

@@ -42,7 +42,7 @@ use crate::{
     error::{Code, Error, Result},
     faces::elicitation::{Answer, Client, Decided, UNDECIDED},
     faces::relay::{
-        govern::{Asked, Decision, Outcome},
+        govern::{Asked, Decision, Outcome, changes},
         message::{self, Call, INTERNAL_ERROR, INVALID_REQUEST, Message},
         passing::{Open, Passing},
         wrap::Source,
@@ -213,7 +213,8 @@ impl Exchange {
             secrets: self.route.secrets.clone(),
             unsure: None,
             own: id.clone(),
-            initializes: self.client.is_some(),
+            introduces: self.client.is_some() || message.is("server/discover"),
+            subscribes: changes::subscribes(message),
             unasked: id.is_none(),
             open: self.open.clone(),
             until: Some(Instant::now() + self.route.limits.call_timeout),
@@ -233,7 +234,12 @@ impl Exchange {
             }
         }
         let outgoing = self.outgoing(Method::POST, &headers, Some(message.text()), passing.until.is_none());
-        self.send(&headers, Leaving::Later(outgoing), passing, modern).await
+        let (subscription, governor) = (id.filter(|_| passing.subscribes), Arc::clone(&self.route.governor));
+        let (app, credential) = (self.app.clone(), self.credential.clone());
+        let response = self.send(&headers, Leaving::Later(outgoing), passing, modern).await?;
+        let Some(id) = subscription else { return Ok(response) };
+        let response = stream::subscribed(response, &id, (&app, &credential)).await;
+        Ok(stream::with_changes(response, governor.changes().await, &changes::list_changed_for(&id)))
     }
 
     /// A call of a tool; `message` is what its text says.
@@ -304,7 +310,8 @@ impl Exchange {
             secrets: self.route.secrets.clone(),
             unsure: None,
             own: None,
-            initializes: false,
+            introduces: false,
+            subscribes: false,
             unasked: false,
             open: self.open.clone(),
             until: Some(Instant::now() + self.route.limits.call_timeout),
@@ -346,7 +353,8 @@ impl Exchange {
             secrets: self.route.secrets.clone(),
             unsure: None,
             own: None,
-            initializes: false,
+            introduces: false,
+            subscribes: false,
             unasked: *method == Method::DELETE,
             open: self.open.clone(),
             until: None,
@@ -362,7 +370,7 @@ impl Exchange {
         let mut response = self.send(headers, Leaving::Later(outgoing), passing, false).await?;
         drop(listening);
         if method == Method::GET && response.status().is_success() {
-            response = stream::with_changes(response, governor.changes().await);
+            response = stream::with_changes(response, governor.changes().await, changes::LIST_CHANGED);
         }
         if let (Some(id), true) = (ends, response.status() != StatusCode::METHOD_NOT_ALLOWED) {
             app.shared.upstream_sessions.end(name.as_str(), &id);

@@ -4,6 +4,7 @@ mod asks;
 mod calls;
 mod ends;
 mod pins;
+mod subscriptions;
 #[cfg(test)]
 mod tests;
 
@@ -22,7 +23,7 @@ use tokio::{
 
 use self::{asks::Waiting, pins::Listing};
 use super::{
-    govern::{self, Decision, Govern, LIST_CHANGED, Outcome, Redact, Report},
+    govern::{Decision, Govern, Outcome, Redact, Report, changes},
     message::{self, INTERNAL_ERROR, INVALID_REQUEST, Message},
 };
 use crate::{
@@ -87,7 +88,12 @@ pub struct Times {
 enum Asking {
     /// A page of the list of tools, asked for with this cursor.
     ToolList(Option<String>),
-    Initialize,
+    /// A page of another list.
+    List,
+    /// What the upstream offers.
+    Introduction,
+    /// Changes of the list of tools, as long as the request is open (2026-07-28).
+    Changes,
     Other,
 }
 
@@ -210,7 +216,9 @@ impl Exchange {
         }
         let asking = match message.method.as_deref() {
             Some("tools/list") => Asking::ToolList(pins::cursor_of(&message)),
-            Some("initialize") => Asking::Initialize,
+            Some("prompts/list" | "resources/list" | "resources/templates/list") => Asking::List,
+            Some("initialize" | "server/discover") => Asking::Introduction,
+            _ if changes::subscribes(&message) => Asking::Changes,
             _ => Asking::Other,
         };
         self.requests.insert(id.to_owned(), asking);
@@ -265,6 +273,11 @@ impl Exchange {
             let Some(asking) = self.requests.remove(id) else {
                 return tracing::debug!("the upstream answered what nobody asked");
             };
+            if matches!(asking, Asking::Changes) && changes::knows_none(&message) {
+                let acknowledgement = changes::acknowledgement(id);
+                self.requests.insert(id.to_owned(), asking);
+                return self.answer(acknowledgement).await;
+            }
             let lists = matches!(asking, Asking::ToolList(_));
             let (text, listed) = match asking {
                 Asking::ToolList(cursor) => {
@@ -272,8 +285,9 @@ impl Exchange {
                     let listed = self.client_listed(cursor, result);
                     (self.shown(text), listed)
                 }
-                Asking::Initialize => (govern::promising_changes(&text).unwrap_or(text), None),
-                Asking::Other => (text, None),
+                Asking::List => (self.shown(text), None),
+                Asking::Introduction => (changes::promising(&text).unwrap_or(text), None),
+                Asking::Changes | Asking::Other => (text, None),
             };
             self.answer(text).await;
             if let Some(tools) = listed {
@@ -296,7 +310,7 @@ impl Exchange {
         if message.is("notifications/progress") {
             self.heard_of_progress(&message);
         }
-        self.answer(text).await;
+        self.answer(self.promised(&message).unwrap_or(text)).await;
     }
 
     /// The next thing that happens by itself: a decision is made, or a time is over.
@@ -307,7 +321,7 @@ impl Exchange {
                 Ok((id, decision)) => self.decided(&id, decision).await,
                 Err(error) => tracing::error!(%error, "a decision was lost"),
             },
-            () = changed(&mut self.changes) => self.answer(LIST_CHANGED.to_owned()).await,
+            () = changed(&mut self.changes) => self.tell_of_changes().await,
             _ = self.clock.tick() => self.look_at_the_clock().await,
         }
     }

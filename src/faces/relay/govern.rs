@@ -1,5 +1,8 @@
 //! What the relay asks of the part of haldir that decides.
 
+mod beside;
+pub mod changes;
+
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::future::BoxFuture;
@@ -283,30 +286,28 @@ pub fn tool_name(tool: &RawValue) -> Option<String> {
     serde_json::from_str::<Named>(tool.get()).ok().map(|named| named.name)
 }
 
-/// What a client is told when it may call other tools than before.
-pub const LIST_CHANGED: &str = r#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#;
-
-/// The answer to an `initialize`, with the promise to tell of changes of the list of tools: haldir does, whether or not the
-/// upstream does. `None` if it has none to list, or promises that already.
-pub fn promising_changes(text: &str) -> Option<String> {
-    let Message { id: Some(id), result: Some(result), .. } = Message::read(text).ok()? else { return None };
-    let members = json::object(result).ok()?;
-    let capabilities = json::object(members.get("capabilities")?).ok()?;
-    let tools = json::object(capabilities.get("tools")?).ok()?;
-    if tools.get("listChanged").is_some_and(|promised| promised.get() == "true") {
-        return None;
-    }
-    let tools = tools.with("listChanged", "true");
-    Some(message::response(id.get(), &members.with("capabilities", &capabilities.with("tools", &tools))))
+/// A list as the client may see it, where it may not see all of it.
+pub struct ShownList {
+    /// The answer.
+    pub text: String,
+    /// Whether tools are missing in it, or it could not be looked at.
+    pub hides_tools: bool,
 }
 
-/// An answer without the tools that the client may not see, if it lists tools; `None` if it may see all of it.
-pub fn shown_tools(governor: &dyn Govern, text: &str) -> Option<String> {
+/// An answer without the tools that the client may not see, if it lists tools, and without what stands beside a list; `None`
+/// if it may see all of it.
+pub fn shown_list(governor: &dyn Govern, text: &str) -> Option<ShownList> {
     let Ok(Message { id: Some(id), result: Some(result), .. }) = Message::read(text) else { return None };
-    let failed = |why: &str| Some(message::error(Some(id.get()), message::INTERNAL_ERROR, why));
+    let failed = |why: &str| {
+        let text = message::error(Some(id.get()), message::INTERNAL_ERROR, why);
+        Some(ShownList { text, hides_tools: true })
+    };
     // Some readers do not mind the case of a name, and others take the last of two.
     let members = match json::object(result) {
-        Ok(members) if !members.0.iter().any(|(name, _)| name.eq_ignore_ascii_case("tools")) => return None,
+        Ok(members) if !members.0.iter().any(|(name, _)| name.eq_ignore_ascii_case("tools")) => {
+            let text = beside::without_meta(&members).map(|result| message::response(id.get(), &result))?;
+            return Some(ShownList { text, hides_tools: false });
+        }
         Ok(members) if members.get("tools").is_some() => members,
         _ if !result.get().starts_with('{') => return None,
         _ => return failed("the upstream's list of tools could not be read"),
@@ -321,14 +322,12 @@ pub fn shown_tools(governor: &dyn Govern, text: &str) -> Option<String> {
             return failed("haldir could not look at the upstream's tools");
         }
     };
-    if visible.len() == page.tools.len() && visible.iter().all(|visible| *visible) {
+    let hides_tools = visible.len() != page.tools.len() || !visible.iter().all(|visible| *visible);
+    if !hides_tools && !beside::is_unaccepted(&members) {
         return None;
     }
     let kept = page.tools.iter().zip(visible).filter(|(_, visible)| *visible);
     let kept: Vec<_> = kept.map(|(tool, _)| tool.get()).collect();
-    let members = members.0.iter().map(|(name, value)| match name.as_ref() {
-        "tools" => format!("\"tools\":[{}]", kept.join(",")),
-        _ => format!("{}:{}", message::quoted(name), value.get()),
-    });
-    Some(message::response(id.get(), &format!("{{{}}}", members.collect::<Vec<_>>().join(","))))
+    let result = beside::with_tools(&members, &format!("[{}]", kept.join(",")));
+    Some(ShownList { text: message::response(id.get(), &result), hides_tools })
 }

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{
-    govern::{self, Govern, Outcome, Redact, Report},
+    govern::{self, Govern, Outcome, Redact, Report, changes},
     message::{self, Message},
 };
 use crate::{
@@ -152,8 +152,10 @@ pub struct Passing {
     pub unsure: Option<&'static str>,
     /// The id of a request that is no call: its answer is that of no other.
     pub own: Option<String>,
-    /// Whether the client begins a protocol session with it.
-    pub initializes: bool,
+    /// Whether the answer says what the upstream offers: to `initialize` or `server/discover`.
+    pub introduces: bool,
+    /// Whether the client subscribes with it to changes of the list of tools.
+    pub subscribes: bool,
     /// Whether nothing was asked, so that only the status of the answer counts.
     pub unasked: bool,
     /// What the protocol session has open.
@@ -207,7 +209,8 @@ impl Passing {
                 let longest = self.begun + LONGEST.max(self.silence);
                 *until = (*until).max(Instant::now() + self.silence).min(longest);
             }
-            return Some(text.to_owned());
+            let promised = self.subscribes.then(|| changes::acknowledging(&message)).flatten();
+            return Some(promised.unwrap_or_else(|| text.to_owned()));
         };
         let report = match self.call.take() {
             Some((of, report)) if of == id => Some(report),
@@ -217,11 +220,12 @@ impl Passing {
             }
         };
         let Some(report) = report else {
-            if self.initializes {
-                return Some(govern::promising_changes(text).unwrap_or_else(|| text.to_owned()));
+            if self.introduces {
+                return Some(changes::promising(text).unwrap_or_else(|| text.to_owned()));
             }
             // Whatever was asked for: a list may be answered on another stream than the one that asked.
-            return Some(govern::shown_tools(&*self.governor, text).unwrap_or_else(|| text.to_owned()));
+            let shown = govern::shown_list(&*self.governor, text);
+            return Some(shown.map_or_else(|| text.to_owned(), |shown| shown.text));
         };
         let told = report.told(text);
         report.send(match (Outcome::of(&message), self.unsure) {
@@ -296,7 +300,8 @@ mod tests {
             call: None,
             secrets: Redact::default(),
             unasked: false,
-            initializes: false,
+            introduces: false,
+            subscribes: false,
             unsure: None,
             own: own.map(str::to_owned),
             open: open.clone(),

@@ -5,7 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use axum::{body::Body, response::Response};
+use axum::{
+    body::{Body, to_bytes},
+    response::Response,
+};
 use bytes::Bytes;
 use futures::{
     StreamExt,
@@ -15,15 +18,22 @@ use http::header;
 use tokio::sync::{mpsc, watch};
 
 use crate::{
-    faces::relay::{
-        events::{self, EventReader},
-        govern::{LIST_CHANGED, Outcome},
-        message,
-        passing::Passing,
+    faces::{
+        http::{App, listening, quiet},
+        relay::{
+            events::{self, EventReader},
+            govern::{Outcome, changes},
+            message::{self, Message},
+            passing::Passing,
+        },
     },
+    model::Credential,
+    operations::Haldir,
     outbound::carrier::Answer,
 };
 
+/// Bytes of an answer that refuses a subscription.
+const MAX_REFUSAL: usize = 1024 * 1024;
 /// Events that wait for a slow client.
 const MAX_WAITING: usize = 16;
 
@@ -122,16 +132,43 @@ async fn pump(mut response: Answer, mut passing: Passing, most: usize, manners: 
     }
 }
 
-/// A stream that a client listens to, with what it is told when it may call other tools than before.
-pub fn with_changes(response: Response, changes: Option<watch::Receiver<u64>>) -> Response {
-    let Some(changes) = changes else { return response };
+/// The answer to a subscription to changes of the list of tools. Where the upstream knows no subscriptions, haldir tells of
+/// changes itself.
+pub async fn subscribed(response: Response, id: &str, (app, credential): (&App, &Credential)) -> Response {
+    if is_events(&response) {
+        return response;
+    }
     let (parts, body) = response.into_parts();
-    let events = stream::unfold((body.into_data_stream(), changes), |(mut events, mut changes)| async move {
+    let Ok(body) = to_bytes(body, MAX_REFUSAL).await else { return Response::from_parts(parts, Body::empty()) };
+    let refused = std::str::from_utf8(&body).ok().and_then(|text| Message::read(text).ok());
+    if !refused.is_some_and(|message| changes::knows_none(&message)) {
+        return Response::from_parts(parts, Body::from(body));
+    }
+    let begun = Bytes::from(format!("event: message\ndata: {}\n\n", changes::acknowledgement(id)));
+    let events = stream::iter([Ok(begun)]).chain(stream::pending()).boxed();
+    let mut response = Response::new(listening::looked_after(events, app, credential, Haldir::may_use_proxy));
+    quiet::say_that_it_is_one(response.headers_mut());
+    response
+}
+
+fn is_events(response: &Response) -> bool {
+    let kind = response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    response.status().is_success() && kind.starts_with("text/event-stream")
+}
+
+/// A stream that a client listens to, with `told` whenever it may call other tools than before. An answer that is no stream
+/// stays what it is.
+pub fn with_changes(response: Response, changes: Option<watch::Receiver<u64>>, told: &str) -> Response {
+    let Some(changes) = changes.filter(|_| is_events(&response)) else { return response };
+    let (parts, body) = response.into_parts();
+    let told = Bytes::from(format!("event: message\ndata: {told}\n\n"));
+    let state = (body.into_data_stream(), changes, told);
+    let events = stream::unfold(state, |(mut events, mut changes, told)| async move {
         let event = tokio::select! {
             event = events.next() => event?.ok()?,
-            Ok(()) = changes.changed() => Bytes::from(format!("event: message\ndata: {LIST_CHANGED}\n\n")),
+            Ok(()) = changes.changed() => told.clone(),
         };
-        Some((Ok::<_, Infallible>(event), (events, changes)))
+        Some((Ok::<_, Infallible>(event), (events, changes, told)))
     });
     Response::from_parts(parts, Body::from_stream(events))
 }

@@ -164,12 +164,12 @@ impl Exchange {
 
     /// The client's list. What is not as it was accepted is looked at before the next call.
     pub(super) fn shown(&mut self, text: String) -> String {
-        match govern::shown_tools(&*self.governor, &text) {
+        match govern::shown_list(&*self.governor, &text) {
             Some(shown) => {
-                if matches!(self.pins, Pins::Known) {
+                if shown.hides_tools && matches!(self.pins, Pins::Known) {
                     self.pins = Pins::Unknown;
                 }
-                shown
+                shown.text
             }
             None => text,
         }

@@ -1,0 +1,61 @@
+//! What stands beside a list in a result. Nobody has accepted it, as tools are accepted one by one: a server could say there
+//! what it likes, and another thing tomorrow.
+
+use serde_json::value::RawValue;
+
+use super::super::{
+    json::{self, Object},
+    message::quoted,
+};
+
+/// What MCP knows beside tools: none of it is text for a model.
+const BESIDE_TOOLS: [&str; 5] = ["tools", "nextCursor", "resultType", "ttlMs", "cacheScope"];
+/// The lists of MCP that are no tools.
+const LISTS: [&str; 3] = ["prompts", "resources", "resourceTemplates"];
+const META: &str = "_meta";
+/// Who the server is, which it says at the beginning too (2026-07-28).
+const SERVER_INFO: &str = "io.modelcontextprotocol/serverInfo";
+
+/// Whether a result that lists tools has something beside them that nobody has accepted.
+pub(super) fn is_unaccepted(members: &Object<'_>) -> bool {
+    members.0.iter().any(|(name, value)| match name.as_ref() {
+        META => has_more(value),
+        name => !BESIDE_TOOLS.contains(&name),
+    })
+}
+
+/// A result that lists these tools, with what MCP knows beside them.
+pub(super) fn with_tools(members: &Object<'_>, tools: &str) -> String {
+    written(members.0.iter().filter_map(|(name, value)| match name.as_ref() {
+        "tools" => Some((name.as_ref(), tools.to_owned())),
+        META => Some((META, server_info(value)?)),
+        name => BESIDE_TOOLS.contains(&name).then(|| (name, value.get().to_owned())),
+    }))
+}
+
+/// A result that lists something else, without what its `_meta` says besides; `None` if it is no list, or says nothing.
+pub(super) fn without_meta(members: &Object<'_>) -> Option<String> {
+    let is_list = members.0.iter().any(|(name, _)| LISTS.contains(&name.as_ref()));
+    if !is_list || !has_more(members.get(META)?) {
+        return None;
+    }
+    Some(written(members.0.iter().filter_map(|(name, value)| match name.as_ref() {
+        META => Some((META, server_info(value)?)),
+        name => Some((name, value.get().to_owned())),
+    })))
+}
+
+fn has_more(meta: &RawValue) -> bool {
+    json::object(meta).map_or(true, |meta| meta.0.iter().any(|(name, _)| name != SERVER_INFO))
+}
+
+/// A `_meta` with who the server is, and nothing else.
+fn server_info(meta: &RawValue) -> Option<String> {
+    let info = json::object(meta).ok()?.get(SERVER_INFO)?;
+    Some(written([(SERVER_INFO, info.get().to_owned())].into_iter()))
+}
+
+fn written<'a>(members: impl Iterator<Item = (&'a str, String)>) -> String {
+    let members = members.map(|(name, value)| format!("{}:{value}", quoted(name)));
+    format!("{{{}}}", members.collect::<Vec<_>>().join(","))
+}
