@@ -212,7 +212,7 @@ impl Exchange {
         if message.is("initialize") {
             self.initialize = Some(message.text());
             self.client = message.speaker();
-            self.pins = Pins::Unknown;
+            self.tools_changed().await;
         }
         let asking = match message.method.as_deref() {
             Some("tools/list") => Asking::ToolList(pins::cursor_of(&message)),
@@ -304,8 +304,7 @@ impl Exchange {
             return tracing::warn!("the upstream asked under an id that is haldir's own; the request was dropped");
         }
         if message.is("notifications/tools/list_changed") {
-            self.pins = Pins::Unknown;
-            self.listing = Listing::default();
+            self.tools_changed().await;
         }
         if message.is("notifications/progress") {
             self.heard_of_progress(&message);

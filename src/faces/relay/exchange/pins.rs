@@ -64,6 +64,18 @@ impl Exchange {
         self.pins = Pins::Asking { id, listing: Listing::default(), since: Instant::now(), context };
     }
 
+    /// What the upstream listed is not what it has now. Calls that wait for a list wait for a new one: the answer to the
+    /// request that may be under way is of the tools as they were.
+    pub(super) async fn tools_changed(&mut self) {
+        self.pins = Pins::Unknown;
+        self.listing = Listing::default();
+        let waiting = self.calls.values().find(|call| matches!(call.stage, Stage::Listing));
+        if let Some(call) = waiting {
+            let context = Message::read(&call.text).ok().and_then(|message| context_of(&message));
+            self.ask_for_tools(context).await;
+        }
+    }
+
     pub(super) fn own_id(&mut self) -> String {
         self.own_ids += 1;
         format!("{OWN_ID}{}\"", self.own_ids)

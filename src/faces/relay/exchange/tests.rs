@@ -83,3 +83,25 @@ async fn batches_are_read_and_every_message_is_written_anew() {
         ]
     );
 }
+
+#[tokio::test]
+async fn a_call_that_waits_for_the_tools_waits_for_those_after_a_change() {
+    let known = Known::new(Arc::new(Sent::default()), Audience::Everyone);
+    let (to_client, mut heard) = mpsc::channel(16);
+    let (to_upstream, mut asked) = mpsc::channel(16);
+    let minute = Duration::from_secs(60);
+    let times = Times { call: minute, start: minute };
+    let mut exchange = Exchange::new(Arc::new(Nobody), to_client, to_upstream, times, Redact::new(Arc::new(known)));
+    let call = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","arguments":{}}}"#;
+    exchange.from_client(call, None).await;
+    let list =
+        |number: u8| format!(r#"{{"jsonrpc":"2.0","id":"haldir-{number}","method":"tools/list","params":{{}}}}"#);
+    assert_eq!(asked.recv().await, Some(list(1)));
+    // Servers that register tools after the handshake say so at once, before they answer.
+    let changed = r#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#;
+    exchange.from_upstream(changed.to_owned()).await;
+    assert_eq!((asked.recv().await, heard.recv().await), (Some(list(2)), Some(changed.to_owned())));
+    // The tools as they were (`Nobody` looks at none) settle nothing.
+    exchange.from_upstream(r#"{"jsonrpc":"2.0","id":"haldir-1","result":{"tools":[]}}"#.to_owned()).await;
+    assert!(asked.try_recv().is_err());
+}
