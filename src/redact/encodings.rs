@@ -6,7 +6,7 @@ use base64::{
     Engine,
     engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD},
 };
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use zeroize::Zeroizing;
 
 /// The least length of an encoded form, in bytes: what base64 makes of a part of a very short value is anywhere.
@@ -104,6 +104,14 @@ const FORMS: &[Form] = &[
                 aligned(&escaped, &URL_SAFE_NO_PAD, all);
                 put_encoded(all, hex(&escaped, b"0123456789abcdef"));
                 put_encoded(all, hex(&escaped, b"0123456789ABCDEF"));
+            }
+        },
+    },
+    Form {
+        source: "base64 of a key file that was made one line first, for a variable of the environment (RFC 4648, section 4)",
+        write: |value, all| {
+            if value.contains('\n') {
+                aligned(&Zeroizing::new(value.replace(['\r', '\n'], "")), &STANDARD_NO_PAD, all);
             }
         },
     },
@@ -229,6 +237,10 @@ fn parts(value: &str) -> Vec<Zeroizing<String>> {
         && password.chars().count() >= MIN_PASSWORD_CHARS
     {
         add(password);
+        // What the server of the address is sent, and names in its errors.
+        if let Ok(decoded) = percent_decode_str(password).decode_utf8() {
+            add(&Zeroizing::new(decoded.into_owned()));
+        }
     }
     parts
 }

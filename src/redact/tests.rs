@@ -338,6 +338,23 @@ fn a_key_is_found_line_by_line_and_a_password_without_its_address() {
     assert_eq!(redactor(&account).text(address), address);
     let url = redactor("postgres://app:p4ss-w0rd!x@db.example.com:5432/main?sslmode=require");
     assert_eq!(url.text("PGPASSWORD=p4ss-w0rd!x app@db.example.com"), "PGPASSWORD=[redacted: key] app@db.example.com");
+    // As the server of the address has it.
+    let url = redactor("postgres://app:p%40ss%2Fw0rd!x@db.example.com:5432/main");
+    assert_eq!(
+        url.text("no such password: p@ss/w0rd!x (p%40ss%2Fw0rd!x)"),
+        "no such password: [redacted: key] ([redacted: key])"
+    );
+}
+
+#[test]
+fn a_key_file_that_was_made_one_line_is_found_in_base64() {
+    let pem = "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQEF\nAASCBKcwggSjAgEAAoIBAQC7VJTU\n-----END PRIVATE KEY-----\n";
+    let redactor = redactor(pem);
+    for before in ["", "k", "ke"] {
+        let encoded = STANDARD.encode(format!("{before}{}", pem.replace('\n', "")));
+        let clean = redactor.text(&encoded);
+        assert!(clean.contains("[redacted: key]") && !clean.contains(&encoded[8..40]), "{clean}");
+    }
 }
 
 #[test]
