@@ -68,6 +68,8 @@ pub struct HttpSettings {
     pub connections: usize,
     /// Opens `/metrics` to its bearer.
     pub metrics_token: Option<Zeroizing<String>>,
+    /// How long browsers stay signed in at the dashboard.
+    pub signed_in: dashboard::Lifetimes,
 }
 
 impl HttpSettings {
@@ -83,6 +85,7 @@ impl HttpSettings {
             security_contact: None,
             connections,
             metrics_token: None,
+            signed_in: dashboard::Lifetimes::default(),
         }
     }
 }
@@ -154,7 +157,7 @@ impl App {
             asking: settings.asking,
             message_bytes: settings.message_bytes,
             metrics_token,
-            signed_in: dashboard::SignedIn::default(),
+            signed_in: dashboard::SignedIn::new(settings.signed_in),
             stopping: shutdown.clone(),
         };
         Ok(Self { shared: Arc::new(shared) })

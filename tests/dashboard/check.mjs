@@ -265,6 +265,21 @@ await check('a browser is signed out when its key is revoked', async () => {
   assert.match(other.url(), /sign-in/);
 });
 
+await check('a browser is signed out when it was idle for too long', async () => {
+  const short = await started(['serve', '--listen', '127.0.0.1:0', '--dashboard-idle', '2s']);
+  children.push(short.server);
+  const other = await (await browser.newContext()).newPage();
+  await other.goto(`${short.url}/`);
+  await other.fill('input[name=key]', operator);
+  await other.click('main button[type=submit]');
+  await other.waitForURL(`${short.url}/dashboard`);
+  // The open page asks the server by itself meanwhile: that is no click.
+  await other.waitForTimeout(3_000);
+  await other.click('nav a:has-text("Agents")');
+  await other.waitForURL(/sign-in\?next=%2Fdashboard%2Fagents/);
+  short.server.kill();
+});
+
 // Every page, wide and on a phone in the dark: a screenshot, nothing wider than the screen, nothing that axe-core finds.
 call('request-approval', { session_id: session, tool: 'github.create_issue', action: 'call', reason: 'a person decides', details: { title: 'x' } });
 for (const [name, options] of [['wide', {}], ['phone', { viewport: { width: 360, height: 740 }, colorScheme: 'dark' }]]) {

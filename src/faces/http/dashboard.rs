@@ -35,7 +35,7 @@ use axum::{
 };
 use http::{HeaderName, HeaderValue, StatusCode, header};
 
-pub use sign_in::SignedIn;
+pub use sign_in::{Lifetimes, SignedIn};
 
 use super::App;
 

@@ -16,7 +16,7 @@ use crate::{
     error::{Error, Result},
     faces::{
         elicitation::ApproveBy,
-        http::{App, HttpSettings, descriptors, lanes::Lanes, listener},
+        http::{App, HttpSettings, dashboard::Lifetimes, descriptors, lanes::Lanes, listener},
         otlp::{Exporter, OtlpSettings},
     },
     model::Ceilings,
@@ -56,6 +56,13 @@ pub struct ServeOptions {
     #[arg(long, env = "HALDIR_MIRROR_EVERY", value_name = "DURATION", default_value = shown(DEFAULT_EVERY.as_secs()),
         value_parser = within(1..=86_400))]
     mirror_every: u64,
+    /// After how long without a click a browser is signed out of the dashboard.
+    #[arg(long, env = "HALDIR_DASHBOARD_IDLE", value_name = "DURATION", default_value = "1h", value_parser = within(1..=604_800))]
+    dashboard_idle: u64,
+    /// After how long a browser is signed out of the dashboard in any case.
+    #[arg(long, env = "HALDIR_DASHBOARD_LIFETIME", value_name = "DURATION", default_value = "12h",
+        value_parser = within(1..=2_592_000))]
+    dashboard_lifetime: u64,
     /// Threads that serve connections. Default: half of the cores, at least two.
     #[arg(long, env = "HALDIR_WORKERS", value_name = "N")]
     workers: Option<usize>,
@@ -109,6 +116,10 @@ async fn run(cli: &Cli, options: &ServeOptions, lanes: &Lanes) -> Result<()> {
         message_bytes: cli.limits.message_bytes(),
         security_contact: options.security_contact.clone(),
         metrics_token: config::secret_variable("HALDIR_METRICS_TOKEN"),
+        signed_in: Lifetimes {
+            idle: options.dashboard_idle.cast_signed(),
+            longest: options.dashboard_lifetime.cast_signed(),
+        },
     };
     // Stopped when everything else has: the last calls are in it.
     let all_done = CancellationToken::new();

@@ -17,10 +17,6 @@ use crate::{
 
 /// Browsers that are signed in at a time. The one that has been idle longest makes room for one more.
 const MAX_SIGNED_IN: usize = 1_024;
-/// Seconds without a request of the person after which a browser is signed out.
-const IDLE_SECONDS: i64 = 60 * 60;
-/// Seconds after which a browser is signed out in any case.
-pub const LIFETIME_SECONDS: i64 = 12 * 60 * 60;
 /// Seconds within which a one-time link has to be opened.
 const LINK_SECONDS: i64 = 120;
 /// One-time links that are open at a time; the oldest makes room for one more.
@@ -28,9 +24,25 @@ const MAX_LINKS: usize = 16;
 
 type Digest = [u8; 32];
 
+/// How long a browser stays signed in.
+#[derive(Clone, Copy, Debug)]
+pub struct Lifetimes {
+    /// Seconds without a request of the person after which it is signed out.
+    pub idle: i64,
+    /// Seconds after which it is signed out in any case.
+    pub longest: i64,
+}
+
+impl Default for Lifetimes {
+    fn default() -> Self {
+        Self { idle: 60 * 60, longest: 12 * 60 * 60 }
+    }
+}
+
 /// Browsers that are signed in, and one-time links.
 #[derive(Default)]
 pub struct SignedIn {
+    lifetimes: Lifetimes,
     // A std mutex: it is held for a look-up, never across a wait.
     inner: Mutex<Inner>,
 }
@@ -55,13 +67,23 @@ pub struct Browser {
 }
 
 impl SignedIn {
+    /// Nobody is signed in yet.
+    pub fn new(lifetimes: Lifetimes) -> Self {
+        Self { lifetimes, ..Self::default() }
+    }
+
+    /// Seconds for which a browser keeps its cookie.
+    pub fn longest(&self) -> i64 {
+        self.lifetimes.longest
+    }
+
     /// Signs a browser in; answers its cookie's value.
     pub fn add(&self, credential: Credential, now: UnixMicros) -> Result<Zeroizing<String>> {
         let cookie = Zeroizing::new(crypto::token::<32>("").map_err(Error::internal)?);
         let form_token = crypto::token::<24>("").map_err(Error::internal)?;
         let browser = Browser { credential, form_token, notice: None, signed_in_at: now, used_at: now };
         let mut inner = self.lock();
-        inner.browsers.retain(|_, browser| browser.is_live(now));
+        inner.browsers.retain(|_, browser| browser.is_live(self.lifetimes, now));
         make_room(&mut inner.browsers, MAX_SIGNED_IN, |browser| browser.used_at);
         inner.browsers.insert(digest(&cookie), browser);
         Ok(cookie)
@@ -71,7 +93,7 @@ impl SignedIn {
     pub fn find(&self, cookie: &str, by_person: bool, now: UnixMicros) -> Option<Browser> {
         let (mut inner, digest) = (self.lock(), digest(cookie));
         let browser = inner.browsers.get_mut(&digest)?;
-        if !browser.is_live(now) {
+        if !browser.is_live(self.lifetimes, now) {
             inner.browsers.remove(&digest);
             return None;
         }
@@ -119,8 +141,8 @@ impl SignedIn {
 }
 
 impl Browser {
-    fn is_live(&self, now: UnixMicros) -> bool {
-        now.seconds_since(self.used_at) < IDLE_SECONDS && now.seconds_since(self.signed_in_at) < LIFETIME_SECONDS
+    fn is_live(&self, lifetimes: Lifetimes, now: UnixMicros) -> bool {
+        now.seconds_since(self.used_at) < lifetimes.idle && now.seconds_since(self.signed_in_at) < lifetimes.longest
     }
 }
 
@@ -153,16 +175,17 @@ mod tests {
 
     #[test]
     fn a_browser_is_signed_out_when_it_is_idle_and_in_any_case_at_the_end() {
+        let Lifetimes { idle, longest } = Lifetimes::default();
         let signed_in = SignedIn::default();
         let cookie = signed_in.add(operator(), at(0)).unwrap();
-        assert!(signed_in.find(&cookie, true, at(IDLE_SECONDS - 1)).is_some());
+        assert!(signed_in.find(&cookie, true, at(idle - 1)).is_some());
         // The page asks by itself: that keeps nothing alive.
-        assert!(signed_in.find(&cookie, false, at(2 * IDLE_SECONDS - 2)).is_some());
-        assert!(signed_in.find(&cookie, true, at(2 * IDLE_SECONDS - 1)).is_none());
+        assert!(signed_in.find(&cookie, false, at(2 * idle - 2)).is_some());
+        assert!(signed_in.find(&cookie, true, at(2 * idle - 1)).is_none());
         assert!(signed_in.find(&cookie, true, at(0)).is_none(), "it came back");
         let cookie = signed_in.add(operator(), at(0)).unwrap();
-        let used = (0..LIFETIME_SECONDS).step_by(1_800).all(|now| signed_in.find(&cookie, true, at(now)).is_some());
-        assert!(used && signed_in.find(&cookie, true, at(LIFETIME_SECONDS)).is_none());
+        let used = (0..longest).step_by(1_800).all(|now| signed_in.find(&cookie, true, at(now)).is_some());
+        assert!(used && signed_in.find(&cookie, true, at(longest)).is_none());
     }
 
     #[test]

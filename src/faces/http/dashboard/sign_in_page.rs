@@ -9,7 +9,6 @@ use zeroize::Zeroizing;
 
 use super::{
     Frame, PATH, act, rendered, see_other,
-    sign_in::LIFETIME_SECONDS,
     view::{Field, Form, Input, Page, Part, Section, text},
     viewer::{COOKIE, Viewer, outside_error},
     within,
@@ -86,7 +85,7 @@ pub async fn open_link(State(app): State<App>, headers: HeaderMap, uri: Uri) -> 
 
 fn signed_in(app: &App, credential: Credential, next: &str, secure: bool) -> Response {
     let added = app.shared.signed_in.add(credential, app.shared.haldir.now());
-    match added.and_then(|token| set_cookie(&token, LIFETIME_SECONDS, secure)) {
+    match added.and_then(|token| set_cookie(&token, app.shared.signed_in.longest(), secure)) {
         Ok(cookie) => {
             let mut response = see_other(next);
             response.headers_mut().insert(header::SET_COOKIE, cookie);
