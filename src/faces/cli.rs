@@ -12,6 +12,7 @@ mod compliance;
 mod config;
 mod dashboard;
 mod doctor;
+mod editor;
 mod erase;
 mod figures;
 mod init;
@@ -266,6 +267,11 @@ fn parse_tenant(text: &str) -> Result<TenantId, String> {
     TenantId::parse(text)
 }
 
+/// The arguments of the terminal client.
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
 /// The first argument that makes `haldir-mcp` the terminal client. The program `haldir` adds it.
 pub const COMMAND: &str = "terminal";
 
@@ -274,8 +280,13 @@ pub fn run() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().skip(2).collect();
     // Before anything is parsed: a wrong argument is answered as JSON too.
     let json = arguments.iter().any(|argument| argument == "--json");
-    let command = without_empty_variables(Cli::command());
-    let matches = command.try_get_matches_from([OsString::from("haldir")].into_iter().chain(arguments));
+    let arguments: Vec<_> = [OsString::from("haldir")].into_iter().chain(arguments).collect();
+    let matches = without_empty_variables(Cli::command()).try_get_matches_from(&arguments);
+    // What is missing is said of the command alone: clap takes an option that a variable gives for a part of it.
+    let matches = matches.map_err(|error| {
+        let without = Cli::command().mut_args(|argument| argument.env(None::<&'static str>));
+        without.try_get_matches_from(&arguments).err().filter(|plain| plain.kind() == error.kind()).unwrap_or(error)
+    });
     let parsed = matches.and_then(|matches| Ok((Cli::from_arg_matches(&matches)?, given(&matches))));
     let outcome = match parsed {
         Ok((mut cli, given)) => {
@@ -303,9 +314,9 @@ fn given(matches: &ArgMatches) -> BTreeMap<String, String> {
 fn execute(cli: Cli) -> Result<ExitCode, Stop> {
     let Cli { mut global, server, command } = cli;
     global.server = server;
-    // Diagnosis looks at what may be broken, and says so in its own words. On a live screen there is no place for a log.
+    // Diagnosis looks at what may be broken, and the demonstration breaks it: both say so in their own words. On a live screen there is no place for a log.
     let log = match &command {
-        Command::Doctor | Command::Migrate(_) | Command::Top(_) => "off",
+        Command::Demo(_) | Command::Doctor | Command::Migrate(_) | Command::Top(_) => "off",
         Command::Overview(options) if options.is_live() => "off",
         Command::Approvals(command) if command.is_live() => "off",
         _ => "error",

@@ -38,7 +38,10 @@ impl Remote {
     pub fn new(base_url: &str) -> Result<Self> {
         let base = base_url.trim_end_matches('/').parse::<Url>().ok();
         let base = base.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host()).ok_or_else(|| {
-            Error::invalid("HALDIR_BASE_URL", "HALDIR_BASE_URL must be an http or https address, such as https://host")
+            Error::invalid(
+                "HALDIR_BASE_URL",
+                "the address of the server (--url, HALDIR_BASE_URL) must begin with http:// or https://, such as https://host",
+            )
         })?;
         // Fails only if another provider was installed before, which serves as well.
         let _ = rustls::crypto::ring::default_provider().install_default();

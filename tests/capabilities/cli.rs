@@ -5,6 +5,7 @@ mod audit;
 mod calls;
 mod compliance;
 mod config;
+mod decisions;
 mod health;
 mod help;
 mod history;
@@ -21,6 +22,7 @@ mod store;
 mod upstreams;
 mod vault;
 mod webhooks;
+mod wrong_uses;
 
 use std::{
     ffi::OsStr,
@@ -118,6 +120,13 @@ impl Terminal {
         finished(child)
     }
 
+    /// The same folder once more.
+    fn copy(&self) -> Self {
+        let copy = Self::new();
+        copied(self.folder.path(), copy.folder.path());
+        copy
+    }
+
     fn session(&self) -> String {
         let created = self.done(&["call", "create-session", "--agent-id", "bot", "--scopes", "read,spend:5"]);
         created.json()["session_id"].as_str().unwrap().to_owned()
@@ -136,4 +145,18 @@ fn finished(child: Child) -> Outcome {
 
 fn set_mode(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+fn copied(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let (kind, target) = (entry.file_type().unwrap(), to.join(entry.file_name()));
+        if kind.is_symlink() {
+            std::os::unix::fs::symlink(fs::read_link(entry.path()).unwrap(), target).unwrap();
+        } else if kind.is_dir() {
+            copied(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
 }

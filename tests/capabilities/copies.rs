@@ -324,3 +324,38 @@ fn an_export_that_is_interrupted_leaves_nothing_and_a_file_that_is_there_stays()
     assert!(!well, "{errors}");
     assert!(!fs::exists(&part).unwrap() && !bundle.exists(), "a part was left behind");
 }
+
+#[test]
+fn a_backup_that_is_interrupted_at_any_moment_leaves_all_of_it_or_nothing() {
+    let house = House::new();
+    {
+        let (_server, operator) = house.serve_operator();
+        let session = operator.session(&json!({}));
+        for _ in 0..200 {
+            operator.log(&session, &"x".repeat(1_000)).ok();
+        }
+    }
+    let mut interrupted = 0;
+    for attempt in 0..100 {
+        let folder = path(&house, &format!("backup-{attempt}"));
+        let part = format!("{folder}.part");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_haldir"));
+        command.args(["backup", &folder]).env_clear().env("HALDIR_DB", house.db());
+        command.stdin(Pipe::null()).stdout(Pipe::null()).stderr(Pipe::piped());
+        let process = Process::spawn(command);
+        until("the backup has begun", || fs::exists(&part).unwrap() || fs::exists(&folder).unwrap());
+        process.terminate();
+        let (_, errors) = process.finish();
+        assert_eq!(errors, "");
+        assert!(!fs::exists(&part).unwrap(), "a part was left behind");
+        if fs::exists(&folder).unwrap() {
+            restored(&folder);
+        } else {
+            interrupted += 1;
+        }
+        if interrupted == 3 {
+            return;
+        }
+    }
+    panic!("no backup was interrupted {interrupted}");
+}

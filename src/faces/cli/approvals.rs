@@ -1,5 +1,6 @@
 //! `haldir approvals`: deciding, by whoever holds the store's files, through the same operations as everyone.
 
+mod comparison;
 mod decide;
 mod list;
 mod rules;
@@ -26,7 +27,7 @@ pub enum ApprovalsCommand {
     #[command(
         after_help = "Examples:\n  haldir approvals approve apr_3kHhR1oEwJrN8qT0vYb6Zg \\\n    --note 'within the \
                             quarter budget'\n  haldir approvals approve apr_3kHhR1oEwJrN8qT0vYb6Zg \\\n    --arguments \
-                            '{\"path\": \"/tmp/a\"}'"
+                            '{\"path\": \"/tmp/a\"}'\n  haldir approvals approve apr_3kHhR1oEwJrN8qT0vYb6Zg --edit"
     )]
     Approve(decide::ApproveOptions),
     /// Deny a request. A decision stands.

@@ -212,5 +212,14 @@ fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
 
 /// A path that cannot be written to.
 pub fn unusable(path: &Path, error: &std::io::Error) -> Error {
-    Error::new(Code::Unavailable, format!("{} cannot be written: {error}", path.display())).field("folder")
+    let message = format!("{} cannot be written: {error}{}", path.display(), missing_folder(path));
+    Error::new(Code::Unavailable, message).field("folder")
+}
+
+/// Where a path cannot be written to since its folder is not there, what to do about it.
+pub fn missing_folder(path: &Path) -> String {
+    match path.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.exists()) {
+        Some(folder) => format!(": there is no folder {}, make it first", folder.display()),
+        None => String::new(),
+    }
 }

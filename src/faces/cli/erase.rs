@@ -18,6 +18,7 @@ log, stay as they are. If the command is interrupted, run it again: it goes on. 
 Backups and exports that were made before still hold what is erased here.
 
 Examples:
+  haldir stop research-bot
   haldir erase --agent research-bot --dry-run
   haldir erase --agent research-bot --yes
   haldir erase --session ses_kdQWugkeF2Zy3Q1s8c68UvDQvytmSPGf --yes";

@@ -4,7 +4,7 @@ use std::{
     mem, process,
     sync::{
         Mutex, MutexGuard, Once, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
         mpsc::{self, Receiver, Sender},
     },
     thread,
@@ -50,6 +50,26 @@ impl Drop for OnInterrupt {
         // Dropped when the lock is released: an action may hold what is dropped with it.
         drop(actions);
         drop(action);
+    }
+}
+
+/// Programs that have the terminal instead of this one.
+static ELSEWHERE: AtomicUsize = AtomicUsize::new(0);
+
+/// While this is held, Ctrl-C concerns another program at the terminal, such as an editor, and does not end this one.
+pub struct Elsewhere(());
+
+impl Elsewhere {
+    /// From when this returns on.
+    pub fn now() -> Self {
+        ELSEWHERE.fetch_add(1, Ordering::SeqCst);
+        Self(())
+    }
+}
+
+impl Drop for Elsewhere {
+    fn drop(&mut self) {
+        ELSEWHERE.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -103,14 +123,23 @@ async fn asked_to_stop(ready: Sender<()>) -> bool {
         return false;
     };
     let _ = ready.send(());
-    tokio::select! {
-        _ = terminate.recv() => true,
-        _ = interrupt.recv() => true,
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => return true,
+            _ = interrupt.recv() => if ELSEWHERE.load(Ordering::SeqCst) == 0 {
+                return true;
+            },
+        }
     }
 }
 
 #[cfg(not(unix))]
 async fn asked_to_stop(ready: Sender<()>) -> bool {
     drop(ready);
-    tokio::signal::ctrl_c().await.is_ok()
+    while tokio::signal::ctrl_c().await.is_ok() {
+        if ELSEWHERE.load(Ordering::SeqCst) == 0 {
+            return true;
+        }
+    }
+    false
 }

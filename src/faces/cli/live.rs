@@ -20,7 +20,7 @@ pub use work::Job;
 use work::{Kind, Worker};
 
 use super::{
-    GlobalOptions, Screen, Stop,
+    GlobalOptions, Screen, Stop, editor,
     interruption::INTERRUPTED,
     output::styled::{Line, Style},
     target::Target,
@@ -60,6 +60,8 @@ pub enum Next<N> {
     Stay,
     /// Haldir is to be called; what it answers is told to the view.
     Do(Job<N>),
+    /// This text is to be changed in the user's editor; what comes of it is told to the view.
+    Edit(String),
 }
 
 /// A live screen.
@@ -75,6 +77,14 @@ pub trait View {
 
     /// What a key had ordered has failed; why, is shown.
     fn fail(&mut self) {}
+
+    /// What the user's editor left of the text that a key has given it, or why there is nothing.
+    fn edited(&mut self, _text: Result<String>) {}
+
+    /// Whether it misses something that haldir is to be asked for at once.
+    fn is_impatient(&self) -> bool {
+        false
+    }
 
     /// What fills the screen; lines beyond its size are cut off.
     fn lines(&mut self, size: Size) -> Vec<Line>;
@@ -133,7 +143,8 @@ impl<V: View> Shown<V> {
         let (mut ask_at, mut is_asked, mut redraw_at) = (Instant::now(), false, Instant::now());
         let mut shown_at = None;
         loop {
-            if !is_asked && Instant::now() >= ask_at {
+            let is_due = Instant::now() >= ask_at || (self.problem.is_none() && self.view.is_impatient());
+            if !is_asked && is_due {
                 is_asked = worker.order(self.view.ask(), Kind::Question);
             }
             let mut has_changed = false;
@@ -168,13 +179,21 @@ impl<V: View> Shown<V> {
                     KeyCode::Char('l') if is_control => shown_at = None,
                     KeyCode::Char(_) if is_control => {}
                     KeyCode::Char('q') if !self.view.is_typing() => return Ok(ExitCode::SUCCESS),
-                    _ => {
-                        if let Next::Do(job) = self.view.press(key)
-                            && !worker.order(job, Kind::Order)
-                        {
-                            self.problem = Some(Error::new(Code::Unavailable, "haldir has not answered yet: wait"));
+                    _ => match self.view.press(key) {
+                        Next::Stay => {}
+                        Next::Do(job) => {
+                            if !worker.order(job, Kind::Order) {
+                                self.problem = Some(Error::new(Code::Unavailable, "haldir has not answered yet: wait"));
+                            }
                         }
-                    }
+                        Next::Edit(text) => {
+                            let edited = full.lend(|| editor::edited(&text))?;
+                            self.view.edited(edited);
+                            shown_at = None;
+                            // Keys that came with this one were meant for the editor.
+                            break;
+                        }
+                    },
                 }
             }
         }

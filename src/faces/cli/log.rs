@@ -19,7 +19,7 @@ use crate::{
     config::duration::parse_seconds,
     error::{Error, Result},
     faces::history::{Entry, Event, History},
-    model::{Clock, time::SystemClock},
+    model::{Clock, TimePoint, time::SystemClock},
 };
 
 pub const HELP: &str = "\
@@ -40,6 +40,10 @@ const MAX_SEEN: usize = 20_000;
 /// Characters of arguments that a line shows.
 const MAX_SHOWN_CHARS: usize = 200;
 
+/// What a time may look like.
+const EXPECTED_TIME: &str = "expected a date such as 2026-11-21 (midnight UTC), a date-time such as 2026-11-21T09:30:00Z, or how \
+                             long ago, such as 1h or 7d";
+
 #[derive(Args)]
 pub struct LogOptions {
     /// Only what this agent did.
@@ -52,10 +56,10 @@ pub struct LogOptions {
     #[arg(long, value_name = "TOOL")]
     tool: Option<String>,
     /// Only what happened since then: a date, a date-time, or how long ago, such as 1h or 7d.
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
     since: Option<String>,
     /// Only what happened before then, in the same forms.
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
     until: Option<String>,
     /// Only what was refused, or waits for a decision.
     #[arg(long)]
@@ -115,6 +119,12 @@ pub fn time(text: &str) -> Value {
         Ok(seconds) => json!(seconds),
         Err(_) => json!(text),
     }
+}
+
+/// Lets through what [`time`] can read.
+pub fn parse_time(text: &str) -> std::result::Result<String, String> {
+    let is_time = parse_seconds(text).is_ok() || serde_json::from_value::<TimePoint>(json!(text)).is_ok();
+    if is_time { Ok(text.to_owned()) } else { Err(EXPECTED_TIME.to_owned()) }
 }
 
 /// What was read: events, the newest first, whether there are more, and the number of the newest entry.

@@ -17,9 +17,10 @@ use crate::{error::Error, model::Money};
 #[derive(Subcommand)]
 pub enum PaymentsCommand {
     /// List payments that were authorized, newest first, and what became of them.
-    #[command(after_help = "What was refused stands in haldir log --refused. A payment whose entry was erased is not \
-                            listed.\n\nExamples:\n  haldir payments list --open\n  haldir payments list --agent shopper \
-                            --since 7d\n  haldir payments list --json | jq -r '.payments[].authorization_id'")]
+    #[command(
+        after_help = "What was refused stands in haldir log --refused.\n\nExamples:\n  haldir payments list --open\n  haldir payments list --agent shopper \
+                            --since 7d\n  haldir payments list --json | jq -r '.payments[].authorization_id'"
+    )]
     List(list::ListOptions),
     /// Settle a payment: at what was really paid, or void, so that all of it returns to the budget.
     #[command(
@@ -36,7 +37,7 @@ pub struct SettleOptions {
     #[arg(value_name = "AUTHORIZATION")]
     authorization: String,
     /// What was paid; the rest returns to the budget. Default: all of it.
-    #[arg(long, value_name = "USD")]
+    #[arg(long, allow_negative_numbers = true, value_name = "USD")]
     amount: Option<Money>,
     /// Nothing was paid.
     #[arg(long, conflicts_with = "amount")]

@@ -100,7 +100,10 @@ pub fn run(options: &RestoreOptions, global: &GlobalOptions, screen: Screen) -> 
 fn read(folder: &Path) -> Result<Manifest> {
     let path = folder.join(MANIFEST);
     let problem = |problem: &dyn std::fmt::Display| {
-        let message = format!("{} is no backup that can be read: {problem}", folder.display());
+        let message = format!(
+            "{} is no backup that can be read ({MANIFEST}: {problem}): name the folder that `haldir backup` made",
+            folder.display()
+        );
         Error::new(Code::InvalidArgument, message).field("folder")
     };
     let mut text = String::new();

@@ -12,7 +12,7 @@ use super::{
     target::Target,
 };
 use crate::{
-    error::{Error, Result},
+    error::{Code, Error, Result},
     model::{Clock, Money, UnixMicros, time::SystemClock},
 };
 
@@ -135,8 +135,9 @@ fn whole_id(target: &Target, given: &str) -> Result<String> {
     match ids.as_slice() {
         [one] => Ok((*one).to_owned()),
         [] => {
-            Err(Error::not_found("a session whose id begins like this: see haldir sessions list --all")
-                .field("session"))
+            let message =
+                format!("no session has an id that begins with {given}: `haldir sessions list --all` lists them");
+            Err(Error::new(Code::NotFound, message).field("session"))
         }
         _ if ids.contains(&given) => Ok(given.to_owned()),
         _ => Err(Error::invalid("session", "more than one session has an id that begins like this: write more of it")),

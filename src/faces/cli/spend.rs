@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::{
     GlobalOptions, Screen, Stop,
-    log::time,
+    log::{parse_time, time},
     output::{line, note, printable, table},
     target::Target,
 };
@@ -48,10 +48,10 @@ pub struct SpendOptions {
     #[arg(long, value_name = "SESSION")]
     session: Option<String>,
     /// With --by day or month, the first one: a date, or how long ago, such as 7d. Default: the last 30 days, or 12 months.
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
     since: Option<String>,
     /// With --by day or month, the last one. Default: now.
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
     until: Option<String>,
     /// Write comma-separated values (RFC 4180).
     #[arg(long)]

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{
     GlobalOptions, Screen, Stop,
-    output::{line, printable},
+    output::{line, note, printable},
     target::Target,
 };
 use crate::error::Error;
@@ -41,6 +41,9 @@ pub fn run(options: &StopOptions, global: &GlobalOptions, screen: Screen) -> Res
     let count = answer["sessions_ended_count"].as_u64().unwrap_or(0);
     let sessions = if count == 1 { "session" } else { "sessions" };
     line(&printable(&format!("{}: {count} {sessions} ended", options.agent)))?;
+    if count == 0 {
+        note("it had no session that could act: haldir agents lists those that have one");
+    }
     let names = |field: &str| {
         let names = answer[field].as_array().into_iter().flatten().filter_map(Value::as_str);
         names.map(str::to_owned).collect::<Vec<_>>()

@@ -26,6 +26,20 @@ pub const SERVER_VARIABLE: &str = "HALDIR_BASE_URL";
 /// The one with the key for it.
 pub const KEY_VARIABLE: &str = "HALDIR_API_KEY";
 
+/// Operations on something that has to exist, and the command that lists it.
+const LISTS: [(&[&str], &str); 10] = [
+    (&["getApproval", "approveRequest", "denyRequest"], "approvals list"),
+    (&["deleteApprovalRule"], "approvals rules list"),
+    (&["deleteComplianceSchedule"], "compliance schedules list"),
+    (&["revokeApiKey", "setApiKeyTier"], "keys list"),
+    (&["capturePayment", "voidPayment"], "payments list"),
+    (&["deleteProxyPolicy"], "policy list"),
+    (&["deleteSecret"], "secrets list"),
+    (&["nameTenant"], "tenants list"),
+    (&["deleteUpstream", "acceptTools"], "upstreams list"),
+    (&["deleteWebhook", "pingWebhook", "rotateWebhookSecret"], "webhooks list"),
+];
+
 /// Where a command goes, before anything is opened.
 pub enum Place {
     /// The store of this machine, as its operator or with the key that a flag gives.
@@ -154,12 +168,19 @@ impl Target {
 
     /// Calls the operation of this name with a JSON text as input.
     pub fn call(&self, name: &str, input: &str) -> Result<Reply> {
-        match self {
+        let reply = match self {
             Self::Store(local) => local.call_named(name, input),
             Self::Server(remote, credential, runtime) => {
                 runtime.block_on(remote.call(named(name)?, credential, input, CallOptions::default()))
             }
-        }
+        };
+        reply.map_err(|mut error| {
+            let list = LISTS.iter().find(|(names, _)| error.code == Code::NotFound && names.contains(&name));
+            if let Some((_, list)) = list {
+                error.message = format!("{}: `haldir {list}` lists what there is", error.message);
+            }
+            error
+        })
     }
 
     /// What a server says at a path that needs no key, whatever its status.

@@ -190,7 +190,11 @@ fn tools(options: &ToolsOptions, global: &GlobalOptions, screen: Screen) -> Resu
     }
     let listed: ListedTools = serde_json::from_str(&reply.body).map_err(Error::internal)?;
     if listed.tools.is_empty() {
-        return say(screen, "", "no such tools");
+        return say(
+            screen,
+            "",
+            "no such tool: haldir upstreams list shows the servers, haldir upstreams tools all tools",
+        );
     }
     let row = |tool: Tool| {
         let description: String = tool.description.chars().take(80).collect();

@@ -50,8 +50,12 @@ pub enum WebhooksCommand {
 #[derive(Args)]
 pub struct WebhookArgument {
     /// The webhook's number, as `haldir webhooks list` shows it.
-    #[arg(value_name = "WEBHOOK")]
+    #[arg(value_name = "WEBHOOK", value_parser = number)]
     webhook_id: i64,
+}
+
+fn number(text: &str) -> Result<i64, String> {
+    text.parse().map_err(|_| "expected the webhook's number, as `haldir webhooks list` shows it".to_owned())
 }
 
 pub fn run(command: &WebhooksCommand, global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {

@@ -78,8 +78,13 @@ fn payments_are_listed_with_what_became_of_them_and_settled() {
     let open = terminal.done(&["payments", "list", "--open", "--json"]);
     assert!(open.stdout.contains(r#""amount":0.000000001"#), "exact: {open:?}");
     let open = open.json();
-    assert_eq!((open["payments"].as_array().unwrap().len(), &open["more"]), (1, &json!(false)), "{open}");
+    assert_eq!((&open["count"], &open["next_cursor"]), (&json!(1), &json!(null)), "{open}");
     let first = terminal.done(&["payments", "list", "-n", "1", "--agent", "bot", "--json"]).json();
-    assert_eq!((&first["payments"][0]["authorization_id"], &first["more"]), (&json!(ids[2]), &json!(true)), "{first}");
+    assert_eq!(first["payments"][0]["authorization_id"], json!(ids[2]), "{first}");
+    let more = terminal.done(&["payments", "list", "-n", "1"]);
+    let cursor = more.stderr.trim().strip_prefix("there are more: --cursor ").unwrap_or_else(|| panic!("{more:?}"));
+    let second = terminal.done(&["payments", "list", "-n", "1", "--cursor", cursor, "--json"]).json();
+    assert_eq!(second["payments"][0]["authorization_id"], json!(ids[1]), "{second}");
+    assert_eq!(terminal.done(&["payments", "list", "--until", "1h"]).stdout, "no payment was authorized\n");
     assert_eq!(terminal.done(&["payments", "list", "--agent", "other"]).stdout, "no payment was authorized\n");
 }

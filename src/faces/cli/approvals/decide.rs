@@ -3,15 +3,20 @@
 use std::{fs, process::ExitCode};
 
 use clap::Args;
-use serde::Serialize;
-use serde_json::value::RawValue;
+use serde::{Deserialize, Serialize};
+use serde_json::{json, value::RawValue};
 
-use super::super::{
-    GlobalOptions, Screen, Stop,
-    output::{line, printable},
-    target::Target,
+use super::{
+    super::{
+        GlobalOptions, Screen, Stop, editor,
+        output::{indented, line, page_columns, printable},
+        prompt::can_ask,
+        target::Target,
+    },
+    comparison,
+    watch::{is_same, read},
 };
-use crate::error::Error;
+use crate::{error::Error, operations::Reply};
 
 /// The largest file with arguments, in bytes.
 const MAX_FILE_BYTES: u64 = 1024 * 1024;
@@ -37,15 +42,53 @@ pub struct ApproveOptions {
     /// told which were changed.
     #[arg(long, value_name = "JSON|@FILE")]
     arguments: Option<String>,
+    /// The same, changed in your editor: VISUAL, EDITOR, or else vi.
+    #[arg(long, conflicts_with = "arguments")]
+    edit: bool,
 }
 
 pub fn approve(options: &ApproveOptions, global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
-    let arguments = options.arguments.as_deref().map(arguments).transpose()?;
-    run("approveRequest", "approved", &options.decision, arguments.as_deref(), global, screen)
+    let target = Target::open(global)?;
+    let arguments = match &options.arguments {
+        Some(given) => Some(arguments(given)?),
+        None if options.edit => Some(edited(&options.decision.request_id, &target, screen)?),
+        None => None,
+    };
+    run("approveRequest", "approved", &options.decision, arguments.as_deref(), &target, screen)
 }
 
 pub fn deny(options: &DecisionOptions, global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
-    run("denyRequest", "denied", options, None, global, screen)
+    run("denyRequest", "denied", options, None, &Target::open(global)?, screen)
+}
+
+/// The arguments of a call that was asked for, as the operator's editor left them.
+fn edited(id: &str, target: &Target, screen: Screen) -> Result<Box<RawValue>, Stop> {
+    #[derive(Deserialize)]
+    struct Asked {
+        tool: String,
+        details: Option<Box<RawValue>>,
+    }
+    if !can_ask() || !screen.is_terminal() || screen.json {
+        return Err(Error::invalid("edit", "an editor needs a terminal: give --arguments instead of --edit").into());
+    }
+    let reply = target.call("getApproval", &json!({"request_id": id}).to_string())?;
+    let asked: Asked = serde_json::from_str(&reply.body).map_err(Error::internal)?;
+    let is_call = |details: &RawValue| asked.tool.contains('.') && details.get().starts_with('{');
+    let Some(details) = asked.details.as_deref().filter(|details| is_call(details)) else {
+        let message = "only the arguments of a call can be changed: leave --edit out to approve the request as it is";
+        return Err(Error::invalid("edit", message).into());
+    };
+    let text = editor::edited(&(indented(details.get()).to_string() + "\n"))?;
+    let arguments =
+        read(&text).map_err(|problem| Error::invalid("arguments", format!("{problem}; nothing was decided")))?;
+    if is_same(details.get(), arguments.get()) {
+        let message = "nothing was changed, and nothing decided: leave --edit out to approve the request as it is";
+        return Err(Error::invalid("edit", message).into());
+    }
+    for line in comparison::whole(details, &arguments, page_columns()) {
+        screen.styled(&line)?;
+    }
+    Ok(arguments)
 }
 
 /// The arguments as they were written, be it in a file.
@@ -64,26 +107,35 @@ fn arguments(given: &str) -> Result<Box<RawValue>, Error> {
     serde_json::from_str(text.trim()).map_err(|error| Error::invalid("arguments", format!("this is no JSON: {error}")))
 }
 
+/// A decision about a request.
+#[derive(Serialize)]
+pub struct Decision<'a> {
+    pub request_id: &'a str,
+    pub decided_by: Option<&'a str>,
+    pub note: Option<&'a str>,
+    /// What a call has instead of what was asked for, as it was written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub arguments: Option<&'a RawValue>,
+}
+
+impl Decision<'_> {
+    /// Takes it by this operation.
+    pub fn take(&self, operation: &str, target: &Target) -> Result<Reply, Error> {
+        target.call(operation, &serde_json::to_string(self).map_err(Error::internal)?)
+    }
+}
+
 fn run(
     operation: &str,
     done: &str,
     options: &DecisionOptions,
     arguments: Option<&RawValue>,
-    global: &GlobalOptions,
+    target: &Target,
     screen: Screen,
 ) -> Result<ExitCode, Stop> {
-    #[derive(Serialize)]
-    struct Input<'a> {
-        request_id: &'a str,
-        decided_by: Option<&'a str>,
-        note: Option<&'a str>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        arguments: Option<&'a RawValue>,
-    }
     let DecisionOptions { request_id, by, note } = options;
-    let input = Input { request_id, decided_by: by.as_deref(), note: note.as_deref(), arguments };
-    let input = serde_json::to_string(&input).map_err(Error::internal)?;
-    let reply = Target::open(global)?.call(operation, &input)?;
+    let decision = Decision { request_id, decided_by: by.as_deref(), note: note.as_deref(), arguments };
+    let reply = decision.take(operation, target)?;
     if screen.json {
         line(&reply.body)?;
     } else {

@@ -6,10 +6,13 @@ use clap::Args;
 use serde::Deserialize;
 use serde_json::{json, value::RawValue};
 
-use super::super::{
-    GlobalOptions, Screen, Stop,
-    output::{line, table},
-    target::Target,
+use super::{
+    super::{
+        GlobalOptions, Screen, Stop,
+        output::{line, page_columns, table},
+        target::Target,
+    },
+    comparison::{LastApproved, since_last},
 };
 use crate::{
     config::duration::parse_seconds,
@@ -47,6 +50,8 @@ struct Detail {
     arguments: Option<Box<RawValue>>,
     changed: Vec<String>,
     operator_only: bool,
+    #[serde(default)]
+    last_approved: Option<LastApproved>,
 }
 
 pub fn run(options: &ShowOptions, global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
@@ -57,6 +62,8 @@ pub fn run(options: &ShowOptions, global: &GlobalOptions, screen: Screen) -> Res
         return Ok(ExitCode::SUCCESS);
     }
     let request: Detail = serde_json::from_str(&reply.body).map_err(Error::internal)?;
+    let last = request.last_approved.as_ref();
+    let difference = last.map(|last| since_last(request.details.as_deref(), request.amount, last, page_columns()));
     let time = |at: Option<UnixMicros>, none: &str| at.map_or_else(|| none.to_owned(), UnixMicros::to_rfc3339);
     let rows = [
         ("status", request.status),
@@ -84,5 +91,8 @@ pub fn run(options: &ShowOptions, global: &GlobalOptions, screen: Screen) -> Res
     }
     let rows: Vec<_> = rows.into_iter().map(|(name, value)| vec![name.to_owned(), value]).collect();
     table(&["request", &request.request_id], &rows)?;
+    for line in difference.into_iter().flatten() {
+        screen.styled(&line)?;
+    }
     Ok(ExitCode::SUCCESS)
 }

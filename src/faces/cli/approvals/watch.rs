@@ -3,33 +3,43 @@
 //! An operator cannot approve by accident what was not shown: the selection stays on a request that is gone, and a yes counts only
 //! once all of the request has been on the screen.
 
+mod change;
+mod drawn;
 mod request;
 
 use std::process::ExitCode;
 
+use change::Change;
+pub use change::{is_same, read};
 use clap::Args;
 use request::Request;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::super::{
-    GlobalOptions, Screen, Stop,
-    live::{self, Job, KeyCode, KeyEvent, Next, Size, View},
-    output::{
-        paragraph_lines,
-        styled::{Line, Style},
+use super::{
+    super::{
+        GlobalOptions, Screen, Stop,
+        live::{self, Job, KeyCode, KeyEvent, Next, Size, View},
+        output::{
+            paragraph_lines,
+            styled::{Line, Style},
+        },
+        target::Target,
     },
-    target::Target,
+    comparison::LastApproved,
+    decide::Decision,
 };
 use crate::{
     error::{Error, Result},
-    model::{Clock, UnixMicros, time::SystemClock},
+    model::{Clock, time::SystemClock},
 };
 
 /// Requests that are read at a time.
 const MAX_REQUESTS: usize = 200;
 /// Characters of a note, as haldir takes it.
 const MAX_NOTE_CHARS: usize = 1_024;
+/// The operation that approves.
+const APPROVE: &str = "approveRequest";
 /// Rows of the list, beside the request that is selected.
 const MAX_LISTED: usize = 6;
 
@@ -53,8 +63,8 @@ pub fn run(options: &WatchOptions, global: &GlobalOptions, screen: Screen) -> st
 
 /// What haldir answers.
 enum News {
-    /// The requests that wait, oldest first, and whether there are more.
-    Waiting(Vec<Request>, bool),
+    /// The requests that wait, oldest first, and whether there are more; and what was approved last that is like one of them.
+    Waiting(Vec<Request>, bool, Option<(String, Option<LastApproved>)>),
     /// A decision was taken.
     Decided(String, &'static str),
 }
@@ -71,6 +81,15 @@ enum Mode {
     Note,
 }
 
+/// What was approved last that is like the selected request.
+#[derive(Default)]
+enum Last {
+    /// Haldir was not asked yet.
+    #[default]
+    Unknown,
+    Known(Option<LastApproved>),
+}
+
 /// The screen.
 #[derive(Default)]
 struct Requests {
@@ -83,6 +102,9 @@ struct Requests {
     selected: Option<Request>,
     /// What became of it, once it does not wait any more.
     became: Option<String>,
+    last: Last,
+    /// The arguments that its call is to have instead.
+    change: Change,
     /// Whether all of it has been on the screen.
     is_seen: bool,
     mode: Mode,
@@ -103,6 +125,7 @@ impl Requests {
             // A copy: it stays on the screen when the list does not have it any more.
             self.selected = self.waiting.get(place).cloned();
             (self.became, self.is_seen, self.from, self.hint) = (None, false, 0, None);
+            (self.last, self.change) = (Last::Unknown, Change::default());
         }
     }
 
@@ -141,81 +164,28 @@ impl Requests {
     }
 
     fn decide(&mut self, operation: &'static str, done: &'static str, id: String, note: Option<String>) -> Next<News> {
+        let arguments = self.change.arguments().filter(|_| operation == APPROVE).map(ToOwned::to_owned);
         let by = self.by.clone();
         self.became = Some("is being decided".to_owned());
         Next::Do(Box::new(move |target: &Target| {
-            target.call_value(operation, &json!({"request_id": id, "decided_by": by, "note": note}))?;
+            let (by, note) = (by.as_deref(), note.as_deref());
+            Decision { request_id: &id, decided_by: by, note, arguments: arguments.as_deref() }
+                .take(operation, target)?;
             Ok(News::Decided(id, done))
         }))
     }
 
-    /// What follows from the keys, in lines of this width.
-    fn consequences(&self, now: UnixMicros, columns: usize) -> Vec<Line> {
-        let Some(request) = &self.selected else { return Vec::new() };
-        if let Some(became) = &self.became {
-            return vec![Line::of(Style::Warn, &format!("This request {became}."))];
+    /// Has the arguments changed in the operator's editor.
+    fn change(&mut self) -> Next<News> {
+        if self.decidable(false).is_none() {
+            return Next::Stay;
         }
-        let (yes, no) = request.consequences(now);
-        let mut lines = Vec::new();
-        for (key, style, text) in [("a approve: ", Style::Good, yes), ("d deny:    ", Style::Bad, no)] {
-            for (place, part) in paragraph_lines(&text, columns.saturating_sub(key.len())).iter().enumerate() {
-                let key = if place == 0 { key } else { "           " };
-                lines.push(Line::of(style, key).and(Style::Plain, part));
-            }
+        let text = self.selected.as_ref().and_then(|request| self.change.text(request));
+        if text.is_none() {
+            self.hint =
+                Some("only the arguments of a call can be changed: approve this as it is, or deny it".to_owned());
         }
-        lines
-    }
-
-    fn list(&self, now: UnixMicros, size: Size) -> Vec<Line> {
-        let count = self.waiting.len();
-        let more = if self.more { "more than " } else { "" };
-        let waits = if count == 1 { "request waits" } else { "requests wait" };
-        let mut lines = vec![
-            Line::of(Style::Strong, "Approvals").and(Style::Plain, &format!("  {more}{count} {waits}")),
-            Line::default(),
-        ];
-        if count == 0 {
-            lines.push(Line::of(Style::Faint, "Requests appear here as agents ask."));
-        }
-        let place = self.place();
-        let first = place.unwrap_or_default().saturating_sub(MAX_LISTED - 1);
-        for (at, request) in self.waiting.iter().enumerate().skip(first).take(MAX_LISTED) {
-            let row = request.row(now, size.columns);
-            lines.push(if place == Some(at) {
-                let row = row.written(false);
-                Line::of(Style::Selected, &format!("> {}", row.trim_start())).marked(Style::Selected, size.columns)
-            } else {
-                row
-            });
-        }
-        let below = count.saturating_sub(first + MAX_LISTED);
-        if below > 0 {
-            lines.push(Line::of(Style::Faint, &format!("  and {below} more below")));
-        }
-        lines.push(Line::default());
-        lines
-    }
-
-    /// So much of the selected request as there is room for.
-    fn body(&mut self, rows: usize, columns: usize) -> Vec<Line> {
-        let Some(request) = &self.selected else { return Vec::new() };
-        let all = request.whole(columns);
-        let is_whole = self.mode == Mode::Whole;
-        // One is for the line that says how much is left.
-        self.page = rows.saturating_sub(1).max(1);
-        self.from = if is_whole { self.from.min(all.len().saturating_sub(rows)) } else { 0 };
-        self.drawn = self.from;
-        let end = self.from + rows;
-        if end >= all.len() {
-            // Line by line or at once: at the end, every line has been on the screen.
-            self.is_seen = true;
-            return all.into_iter().skip(self.from).collect();
-        }
-        let left = all.len() - end + 1;
-        let mut shown: Vec<_> = all.into_iter().skip(self.from).take(rows.saturating_sub(1)).collect();
-        let key = if is_whole { "space" } else { "enter" };
-        shown.push(Line::of(Style::Warn, &format!("… {left} more lines: {key}")));
-        shown
+        text.map_or(Next::Stay, Next::Edit)
     }
 }
 
@@ -228,19 +198,48 @@ impl View for Requests {
             requests: Vec<Request>,
             next_cursor: Option<String>,
         }
+        #[derive(Deserialize)]
+        struct Detail {
+            last_approved: Option<LastApproved>,
+        }
         let input = json!({"agent_id": self.agent, "limit": MAX_REQUESTS}).to_string();
+        let compared =
+            self.selected.as_ref().filter(|_| matches!(self.last, Last::Unknown)).map(|request| request.id.clone());
         Box::new(move |target: &Target| {
             let reply = target.call("listPendingApprovals", &input)?;
             let mut listed: Listed = serde_json::from_str(&reply.body).map_err(Error::internal)?;
             listed.requests.reverse();
-            Ok(News::Waiting(listed.requests, listed.next_cursor.is_some()))
+            let last = compared.map(|id| {
+                let detail = target.call("getApproval", &json!({"request_id": id}).to_string());
+                // A request that cannot be read is one without another to compare it with.
+                let last = detail.ok().and_then(|reply| serde_json::from_str::<Detail>(&reply.body).ok());
+                (id, last.and_then(|detail| detail.last_approved))
+            });
+            Ok(News::Waiting(listed.requests, listed.next_cursor.is_some(), last))
         })
+    }
+
+    fn is_impatient(&self) -> bool {
+        self.selected.is_some() && matches!(self.last, Last::Unknown) && self.became.is_none()
+    }
+
+    fn edited(&mut self, text: Result<String>) {
+        if let Some(request) = &self.selected {
+            self.hint = Some(text.map_or_else(|error| error.message, |text| self.change.take(request, text)));
+            // What was changed is read again.
+            (self.is_seen, self.from) = (false, 0);
+        }
     }
 
     fn hear(&mut self, news: News) -> Result<()> {
         match news {
-            News::Waiting(waiting, more) => {
+            News::Waiting(waiting, more, compared) => {
                 (self.waiting, self.more, self.is_read) = (waiting, more, true);
+                if let Some((id, last)) = compared
+                    && self.selected.as_ref().is_some_and(|request| request.id == id)
+                {
+                    self.last = Last::Known(last);
+                }
                 if self.selected.is_none() {
                     self.select(0);
                 } else if self.place().is_none() && self.became.is_none() {
@@ -273,7 +272,8 @@ impl View for Requests {
         let mut lines = if self.mode == Mode::Whole { Vec::new() } else { self.list(now, size) };
         let mut below = vec![Line::default()];
         below.extend(self.consequences(now, size.columns));
-        below.extend(self.hint.as_ref().map(|hint| Line::of(Style::Warn, hint)));
+        let hint = self.hint.iter().flat_map(|hint| paragraph_lines(hint, size.columns));
+        below.extend(hint.map(|line| Line::of(Style::Warn, &line)));
         if self.mode == Mode::Note {
             let shown: String = self.note.chars().rev().take(size.columns.saturating_sub(12)).collect();
             let shown: String = shown.chars().rev().collect();
@@ -286,13 +286,18 @@ impl View for Requests {
     }
 
     fn keys(&self) -> Vec<(&'static str, &'static str)> {
-        match self.mode {
-            Mode::List => {
-                vec![("a", "approve"), ("d", "deny"), ("n/↓", "next"), ("p/↑", "previous"), ("enter", "whole request")]
-            }
-            Mode::Whole => vec![("a", "approve"), ("d", "deny"), ("↓↑ space", "scroll"), ("esc", "back")],
-            Mode::Note => vec![("enter", "deny with this note, or with none"), ("esc", "back")],
-        }
+        let is_call = self.selected.as_ref().is_some_and(Request::is_call) && self.became.is_none();
+        let mut keys = match self.mode {
+            Mode::Note => return vec![("enter", "deny with this note, or with none"), ("esc", "back")],
+            Mode::List | Mode::Whole => vec![("a", "approve"), ("d", "deny")],
+        };
+        keys.extend(is_call.then_some(("e", "change arguments")));
+        keys.extend(self.change.arguments().map(|_| ("u", "take the change back")));
+        keys.extend(match self.mode {
+            Mode::List => [("n/↓", "next"), ("p/↑", "previous"), ("enter", "whole request")].as_slice(),
+            Mode::Whole | Mode::Note => &[("↓↑ space", "scroll"), ("esc", "back")],
+        });
+        keys
     }
 
     fn press(&mut self, key: KeyEvent) -> Next<News> {
@@ -311,8 +316,12 @@ impl View for Requests {
             (Mode::Note, _) => {}
             (_, KeyCode::Char('a')) => {
                 if let Some(id) = self.decidable(true) {
-                    return self.decide("approveRequest", "approved", id, None);
+                    return self.decide(APPROVE, "approved", id, None);
                 }
+            }
+            (_, KeyCode::Char('e')) => return self.change(),
+            (_, KeyCode::Char('u')) if self.change.arguments().is_some() => {
+                (self.change, self.is_seen, self.from) = (Change::default(), false, 0);
             }
             (_, KeyCode::Char('d')) if self.decidable(false).is_some() => {
                 (self.mode, self.note) = (Mode::Note, String::new());

@@ -16,6 +16,7 @@ use crate::{
     error::{Code, Error, Result},
     faces::cli::{
         GlobalOptions, Screen, Stop,
+        backup::missing_folder,
         output::line,
         progress::{Progress, Unit},
         target::Target,
@@ -49,10 +50,10 @@ pub struct ExportOptions {
     #[arg(long, value_name = "TOOL", conflicts_with = "bundle")]
     pub tool: Option<String>,
     /// Only entries since then: a date, a date-time, or how long ago, such as 30d.
-    #[arg(long, value_name = "TIME", conflicts_with = "bundle")]
+    #[arg(long, value_name = "TIME", value_parser = crate::faces::cli::log::parse_time, conflicts_with = "bundle")]
     pub since: Option<String>,
     /// Only entries before then, in the same forms.
-    #[arg(long, value_name = "TIME", conflicts_with = "bundle")]
+    #[arg(long, value_name = "TIME", value_parser = crate::faces::cli::log::parse_time, conflicts_with = "bundle")]
     pub until: Option<String>,
     /// Only flagged entries.
     #[arg(long, conflicts_with = "bundle")]
@@ -116,7 +117,8 @@ pub fn beside(path: &Path, suffix: &str) -> PathBuf {
 
 /// A file that cannot be written.
 pub fn unusable(field: &str, path: &Path, error: &std::io::Error) -> Error {
-    Error::new(Code::InvalidArgument, format!("{} cannot be written: {error}", path.display())).field(field)
+    let message = format!("{} cannot be written: {error}{}", path.display(), missing_folder(path));
+    Error::new(Code::InvalidArgument, message).field(field)
 }
 
 /// How many lines of a bundle have come, and how many entries its first line says that there are.

@@ -15,6 +15,29 @@ pub const KEY: &str = "server-key";
 /// Behind every field in the help.
 const OTHERS: usize = 1_000;
 
+/// Calls that people make, of operations whose required fields alone say too little: without the name of the command.
+const WHOLE: [(&str, &[&str]); 12] = [
+    ("addApprovalRule", &["--type spend_over", "--threshold 100"]),
+    ("addProxyPolicy", &["--type block_tool", "--tool github.delete_repo"]),
+    ("createApiKey", &["--name ci", "--role agent", "--max-spend 20"]),
+    ("createComplianceSchedule", &["--name board", "--cadence quarterly", "--delivery webhook:1"]),
+    ("markTool", &["--name github", "--tool create_issue", "--sink"]),
+    ("nameTenant", &["--tenant-id ten_wZ3xQ9mK2pL7", "--name acme"]),
+    (
+        "proxyCall",
+        &[
+            "--tool github.create_issue",
+            "--session-id ses_kdQWugkeF2Zy3Q1s8c68UvDQvytmSPGf",
+            "--arguments '{\"title\": \"a bug\"}'",
+        ],
+    ),
+    ("registerUpstream", &["--name github", "--url https://mcp.example.com/mcp"]),
+    ("registerWebhook", &["--url https://hooks.example.com/haldir"]),
+    ("requestApproval", &["--session-id ses_kdQWugkeF2Zy3Q1s8c68UvDQvytmSPGf", "--action 'delete the old branch'"]),
+    ("setApiKeyTier", &["--prefix hld_3fQx8aLm", "--tier pro"]),
+    ("testProxyPolicy", &["--type block_tool", "--tool github.delete_repo"]),
+];
+
 /// `createApiKey` is `create-api-key`.
 pub fn name(operation: &Operation) -> String {
     let mut name = String::new();
@@ -72,12 +95,20 @@ fn idempotency_key() -> Arg {
         .help("Makes a retry with the same key and input return the first answer, for 24 hours")
 }
 
-/// The shortest call that can work: what is required, with an example of each.
+/// A call that can work: one of [`WHOLE`], or what is required, with an example of each field.
 fn example(operation: &Operation, fields: &[Field]) -> String {
     let mut example = format!("Example:\n  haldir call {}", name(operation));
     let mut columns = example.lines().last().unwrap_or_default().width();
-    for field in fields.iter().filter(|field| field.required) {
-        let flag = format!(" --{} {}", field.flag, field.example);
+    let whole = WHOLE.iter().find(|(known, _)| *known == operation.name);
+    let flags: Vec<String> = match whole {
+        Some((_, flags)) => flags.iter().map(|flag| (*flag).to_owned()).collect(),
+        None => {
+            let required = fields.iter().filter(|field| field.required);
+            required.map(|field| format!("--{} {}", field.flag, field.example)).collect()
+        }
+    };
+    for flag in flags {
+        let flag = format!(" {flag}");
         // Room for the backslash, by which the shell reads on.
         if columns + flag.width() + 2 > HELP_WIDTH {
             example.push_str(" \\\n   ");
@@ -87,4 +118,21 @@ fn example(operation: &Operation, fields: &[Field]) -> String {
         example.push_str(&flag);
     }
     example
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::operations;
+
+    #[test]
+    fn every_example_names_what_a_person_would_write() {
+        for operation in operations::all() {
+            let example = example(operation, &Field::all(operation));
+            assert!(!example.contains("TEXT"), "{example}");
+        }
+        for (name, _) in WHOLE {
+            assert!(operations::named(name).is_some(), "{name}");
+        }
+    }
 }

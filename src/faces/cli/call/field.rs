@@ -31,6 +31,17 @@ pub enum Kind {
     Any,
 }
 
+/// What could stand in fields of these names, where the schema has no example. A value is a secret: it is read from standard input.
+const EXAMPLES: [(&str, &str); 7] = [
+    ("action", "read"),
+    ("prefix", "hld_3fQx8aLm"),
+    ("schedule_id", "sched_3kHhR1oEwJrN8qT0vYb6Zg"),
+    ("scope", "read"),
+    ("tile", "0/000.p/1"),
+    ("tool", "github.create_issue"),
+    ("value", "-"),
+];
+
 /// A field of an operation's input.
 #[derive(Clone, Debug)]
 pub struct Field {
@@ -66,7 +77,7 @@ impl Field {
                 Self {
                     flag: if TAKEN.contains(&flag.as_str()) { format!("input-{flag}") } else { flag },
                     required: required.contains(&name.as_str()),
-                    example: example(property, &kind),
+                    example: example(name, property, &kind),
                     help: property["description"].as_str().unwrap_or_default().replace('\n', " "),
                     name: name.clone(),
                     kind,
@@ -87,7 +98,7 @@ impl Field {
         let argument = Arg::new(self.id()).long(self.flag.clone()).help(self.help.clone()).action(ArgAction::Set);
         let argument = match &self.kind {
             Kind::Text(choices) if choices.is_empty() => argument.value_name("TEXT"),
-            Kind::Text(choices) => argument.value_parser(PossibleValuesParser::new(choices.clone())),
+            Kind::Text(choices) => argument.value_name("WORD").value_parser(PossibleValuesParser::new(choices.clone())),
             Kind::Number => argument.value_name("NUMBER").allow_negative_numbers(true).value_parser(number),
             Kind::Duration => argument.value_name("DURATION").allow_negative_numbers(true).value_parser(duration),
             Kind::Boolean => argument
@@ -187,11 +198,13 @@ fn collect<'a>(
     }
 }
 
-fn example(schema: &Value, kind: &Kind) -> String {
+fn example(name: &str, schema: &Value, kind: &Kind) -> String {
     let given = schema["examples"].as_array().and_then(|examples| examples.first());
+    let known = EXAMPLES.iter().find(|(field, _)| *field == name).map(|(_, example)| *example);
     match (given, kind) {
         (Some(Value::String(text)), _) => text.clone(),
         (Some(number @ Value::Number(_)), _) => number.to_string(),
+        (_, Kind::Text(choices)) if choices.is_empty() && known.is_some() => known.unwrap_or_default().to_owned(),
         (_, Kind::Number) => "1".to_owned(),
         (_, Kind::Duration) => "1h".to_owned(),
         (_, Kind::Boolean) => "true".to_owned(),

@@ -3,7 +3,7 @@
 use std::{
     fs,
     io::{self, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 
@@ -12,10 +12,13 @@ use serde_json::json;
 
 use super::super::{
     GlobalOptions, Screen, Stop,
-    log::time,
+    audit::beside,
+    backup::missing_folder,
+    log::{parse_time, time},
     output::{line, note},
     progress::{Progress, Unit},
     target::Target,
+    unfinished::Unfinished,
 };
 use crate::error::{Code, Error};
 
@@ -23,10 +26,10 @@ use crate::error::{Code, Error};
 pub struct EvidenceOptions {
     /// Where the period begins: a date, a date-time, Unix seconds, or how long ago, such as 90d. Default: 90 days
     /// before its end.
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
     since: Option<String>,
     /// Where it ends; not included. Default: now.
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
     until: Option<String>,
     /// The form: json can be verified, markdown and html are for people. Default: by the name of the file, else json.
     #[arg(long, value_name = "FORMAT", value_parser = ["json", "markdown", "md", "html"])]
@@ -70,8 +73,9 @@ pub fn run(options: &EvidenceOptions, global: &GlobalOptions, screen: Screen) ->
         output.flush()?;
         return Ok(ExitCode::SUCCESS);
     };
-    fs::write(path, &pack).map_err(|error| {
-        Error::new(Code::InvalidArgument, format!("{} cannot be written: {error}", path.display())).field("out")
+    write(path, &pack).map_err(|error| {
+        let message = format!("{} cannot be written: {error}{}", path.display(), missing_folder(path));
+        Error::new(Code::InvalidArgument, message).field("out")
     })?;
     if screen.json {
         line(&json!({"written": path.display().to_string(), "format": format, "bytes": pack.len()}).to_string())?;
@@ -79,4 +83,18 @@ pub fn run(options: &EvidenceOptions, global: &GlobalOptions, screen: Screen) ->
         note(&format!("wrote {} bytes to {}", pack.len(), path.display()));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Writes the pack beside its place, and moves it there once it is whole: what is there stays until then.
+fn write(path: &Path, pack: &[u8]) -> io::Result<()> {
+    // A device or a pipe is written to as it is.
+    if path.metadata().is_ok_and(|file| !file.is_file()) {
+        return fs::write(path, pack);
+    }
+    let part = beside(path, ".part");
+    let unfinished = Unfinished::new(part.clone());
+    fs::write(&part, pack)?;
+    fs::rename(&part, path)?;
+    unfinished.keep();
+    Ok(())
 }

@@ -30,11 +30,18 @@ struct Taken<W: Write>(Mutex<Option<W>>);
 
 impl<W: Write> Taken<W> {
     /// Takes the terminal behind `output`.
-    fn take(mut output: W) -> io::Result<Self> {
+    fn take(output: W) -> io::Result<Self> {
+        let taken = Self(Mutex::new(None));
+        taken.fill(output)?;
+        Ok(taken)
+    }
+
+    fn fill(&self, mut output: W) -> io::Result<()> {
         // Without line wrap, a row that a terminal draws wider than we count it stays a row.
         queue!(output, EnterAlternateScreen, Hide, DisableLineWrap, Clear(ClearType::All))?;
         output.flush()?;
-        Ok(Self(Mutex::new(Some(output))))
+        *self.held() = Some(output);
+        Ok(())
     }
 
     fn held(&self) -> MutexGuard<'_, Option<W>> {
@@ -70,6 +77,10 @@ fn release<W: Write>(output: Option<W>) {
     let _ = disable_raw_mode();
 }
 
+fn problem(error: &io::Error) -> Error {
+    Error::new(Code::Unavailable, format!("the terminal cannot be set up for a live view: {error}"))
+}
+
 /// The whole terminal, until it is dropped.
 pub struct FullScreen<W: Write = Stdout> {
     taken: Arc<Taken<W>>,
@@ -82,18 +93,27 @@ pub struct FullScreen<W: Write = Stdout> {
 impl FullScreen {
     /// Takes the terminal of the process over.
     pub fn enter() -> Result<Self> {
-        let problem = |error: io::Error| {
-            Error::new(Code::Unavailable, format!("the terminal cannot be set up for a live view: {error}"))
-        };
-        enable_raw_mode().map_err(problem)?;
+        enable_raw_mode().map_err(|error| problem(&error))?;
         let mut full = Self::take(io::stdout()).map_err(|error| {
             let _ = disable_raw_mode();
-            problem(error)
+            problem(&error)
         })?;
         let taken = Arc::clone(&full.taken);
         // Not in `take`, which tests call: a signal would end the process of all tests.
         full.interrupted = Some(OnInterrupt::run(move || taken.give_back()));
         Ok(full)
+    }
+
+    /// Lends the terminal, as it was before, to work such as an editor, and fills it again.
+    pub fn lend<T>(&self, work: impl FnOnce() -> T) -> Result<T> {
+        self.taken.give_back();
+        let done = work();
+        let filled = enable_raw_mode().and_then(|()| self.taken.fill(io::stdout()));
+        filled.map_err(|error| {
+            let _ = disable_raw_mode();
+            problem(&error)
+        })?;
+        Ok(done)
     }
 }
 
@@ -252,6 +272,53 @@ mod tests {
         }));
         assert!(failed.is_err());
         assert_eq!(sent.text().matches(GIVEN_BACK).count(), 1, "{:?}", sent.text());
+    }
+
+    /// Set for the program that panics: this one, started again at a terminal of its own.
+    #[cfg(target_os = "linux")]
+    const PANICS: &str = "HALDIR_TEST_PANICS";
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_program_that_panics_leaves_its_terminal_as_it_was() {
+        use std::{env, fs, io::Read, process::Command};
+
+        use rustix::{
+            pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
+            termios::tcgetattr,
+        };
+
+        if env::var_os(PANICS).is_some() {
+            let full = FullScreen::enter().unwrap();
+            full.draw(&["drawn".to_owned()], Size { columns: 10, rows: 1 }, true).unwrap();
+            panic!("a bug");
+        }
+        let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+        grantpt(&terminal).unwrap();
+        unlockpt(&terminal).unwrap();
+        let name = ptsname(&terminal, Vec::new()).unwrap();
+        let program = fs::OpenOptions::new().read(true).write(true).open(name.to_str().unwrap()).unwrap();
+        let before = format!("{:?}", tcgetattr(&program).unwrap());
+        let this = "faces::cli::live::terminal::tests::a_program_that_panics_leaves_its_terminal_as_it_was";
+        let mut command = Command::new(env::current_exe().unwrap());
+        command.args(["--exact", this, "--nocapture"]).env(PANICS, "1").env("RUST_BACKTRACE", "0");
+        let output = [program.try_clone().unwrap(), program.try_clone().unwrap(), program.try_clone().unwrap()];
+        let [input, out, errors] = output;
+        assert!(!command.stdin(input).stdout(out).stderr(errors).status().unwrap().success());
+        assert_eq!(format!("{:?}", tcgetattr(&program).unwrap()), before, "the settings of the terminal");
+        // The program's end of it is closed, so that what was sent ends.
+        drop((program, command));
+        let (mut sent, mut buffer) = (Vec::new(), [0; 4_096]);
+        let mut terminal = fs::File::from(terminal);
+        while let Ok(length @ 1..) = terminal.read(&mut buffer) {
+            sent.extend_from_slice(&buffer[..length]);
+        }
+        let sent = String::from_utf8_lossy(&sent);
+        let (_, taken) = sent.split_once(TAKEN).unwrap_or_else(|| panic!("{sent:?}"));
+        let (drawn, after) = taken.split_once(GIVEN_BACK).unwrap_or_else(|| panic!("{sent:?}"));
+        // What went wrong stands on the user's own screen, after it was given back once.
+        assert!(drawn.contains("drawn") && !drawn.contains("a bug"), "{sent:?}");
+        assert!(after.contains("a bug") && !after.contains(GIVEN_BACK), "{sent:?}");
     }
 
     #[test]

@@ -70,6 +70,13 @@ impl Line {
         self
     }
 
+    /// With another line behind it.
+    pub fn with(mut self, line: Self) -> Self {
+        self.columns += line.columns;
+        self.parts.extend(line.parts);
+        self
+    }
+
     /// Puts this text behind it.
     pub fn push(&mut self, style: Style, text: &str) {
         let bounded: String = text.chars().take(MAX_CHARS).collect();
@@ -201,6 +208,30 @@ pub fn broken(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
+/// The same for text in several styles.
+pub fn broken_parts<'a>(parts: impl IntoIterator<Item = (Style, &'a str)>, width: usize) -> Vec<Line> {
+    let width = width.max(2);
+    let (mut lines, mut line, mut chars) = (Vec::new(), Line::default(), 0);
+    for (style, text) in parts {
+        let (mut run, mut used) = (String::new(), line.columns);
+        for c in text.chars() {
+            let columns = c.width().unwrap_or(0);
+            if used + columns > width || chars >= MAX_CHARS.min(width * CHARS_PER_COLUMN) {
+                line.push(style, &run);
+                lines.push(std::mem::take(&mut line));
+                run.clear();
+                (used, chars) = (0, 0);
+            }
+            run.push(c);
+            used += columns;
+            chars += 1;
+        }
+        line.push(style, &run);
+    }
+    lines.push(line);
+    lines
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -228,6 +259,10 @@ mod tests {
         assert_eq!(Line::plain("ab").marked(Style::Selected, 4).written(true), "\x1b[7mab\x1b[0m\x1b[7m  \x1b[0m");
     }
 
+    fn trimmed(lines: &[String]) -> Vec<String> {
+        lines.iter().map(|line| line.trim_end().to_owned()).collect()
+    }
+
     #[test]
     fn broken_lines_hold_all_of_a_text() {
         for text in ["", "short", &"long ".repeat(100), &"取".repeat(33), &"e\u{301}\u{301}\u{301}\u{301}".repeat(40)]
@@ -237,6 +272,10 @@ mod tests {
             assert_eq!(lines.concat(), text);
             let drawn: Vec<_> = lines.iter().map(|line| Line::plain(line).within(10).written(true)).collect();
             assert_eq!(drawn, lines);
+            // In two styles, the same.
+            let (first, second) = text.split_at(text.char_indices().nth(7).map_or(text.len(), |(at, _)| at));
+            let parts = broken_parts([(Style::Bad, first), (Style::Good, second)], 10);
+            assert_eq!(parts.iter().map(|line| line.written(false)).collect::<Vec<_>>(), trimmed(&lines));
         }
     }
 }

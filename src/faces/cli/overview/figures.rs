@@ -19,20 +19,53 @@ pub struct Overview {
     pub health: Health,
 }
 
+/// What servers say where there is no limit, if they do not say that there is none: numbers from here on, or 0.
+const NO_LIMIT_OF_CALLS: i64 = 999_999_000;
+const NO_LIMIT_OF_AGENTS: i64 = 999_999;
+
+/// The limit, where there is one. An older server says so by the number alone.
+fn limit(exists: Option<bool>, number: Option<i64>, none: i64) -> Option<i64> {
+    number.filter(|number| exists.unwrap_or(*number > 0 && *number < none))
+}
+
 #[derive(Deserialize)]
 pub struct Usage {
-    pub actions_this_month: i64,
-    pub actions_limit: Option<i64>,
+    /// Calls, by the name that older servers have for them.
+    actions_this_month: i64,
+    calls_this_month: Option<i64>,
+    pub logged_actions_this_month: Option<i64>,
+    actions_limit: Option<i64>,
+    has_actions_limit: Option<bool>,
     pub spend_usd_this_month: Money,
+}
+
+impl Usage {
+    /// Calls of agents and API keys.
+    pub fn calls(&self) -> i64 {
+        self.calls_this_month.unwrap_or(self.actions_this_month)
+    }
+
+    /// How many calls a month may have.
+    pub fn limit(&self) -> Option<i64> {
+        limit(self.has_actions_limit, self.actions_limit, NO_LIMIT_OF_CALLS)
+    }
 }
 
 #[derive(Deserialize)]
 pub struct Sessions {
     pub active_count: i64,
     pub agents_active: i64,
-    pub agents_limit: Option<i64>,
+    agents_limit: Option<i64>,
+    has_agents_limit: Option<bool>,
     #[serde(default, rename = "sessions")]
     pub open: Vec<Session>,
+}
+
+impl Sessions {
+    /// How many agents may have a session.
+    pub fn agents_limit(&self) -> Option<i64> {
+        limit(self.has_agents_limit, self.agents_limit, NO_LIMIT_OF_AGENTS)
+    }
 }
 
 #[derive(Deserialize)]

@@ -6,7 +6,7 @@ use super::{
         paragraph_lines,
         styled::{Line, Style, cut},
     },
-    figures::{Entry, Overview, Session},
+    figures::{Entry, Overview, Session, Usage},
 };
 use crate::model::UnixMicros;
 
@@ -14,8 +14,6 @@ use crate::model::UnixMicros;
 const VALUES: usize = 11;
 /// The widest page.
 const WIDEST: usize = 120;
-/// What servers say where there is no limit: numbers from here on, or 0. Clients print them behind a slash.
-const NO_LIMIT: i64 = 999_999;
 /// The newest entries of agents that are shown.
 const MAX_ENTRIES: usize = 10;
 /// The sessions whose budgets are shown: those that have used most of theirs.
@@ -79,20 +77,7 @@ fn health(overview: &Overview, width: usize) -> Vec<Line> {
 fn figures(overview: &Overview) -> Vec<Line> {
     let Overview { usage, sessions, vault, audit, webhooks, approvals, .. } = overview;
     let plain = |text: String| (Style::Plain, text);
-    let limited = |limit: Option<i64>| limit.filter(|limit| *limit > 0 && *limit < NO_LIMIT);
-    let actions = match usage.actions_limit.filter(|limit| *limit > 0 && *limit < NO_LIMIT * 1_000) {
-        None => label("Actions").and(Style::Plain, &format!("{} this month", count(usage.actions_this_month))),
-        Some(limit) => {
-            let used = share(usage.actions_this_month, limit);
-            let (style, bar) = bar(used);
-            let figures = format!("{} / {}  ", count(usage.actions_this_month), count(limit));
-            label("Actions")
-                .and(Style::Plain, &figures)
-                .and(style, &bar)
-                .and(Style::Plain, &format!(" {}", percent(used)))
-        }
-    };
-    let agents = match limited(sessions.agents_limit) {
+    let agents = match sessions.agents_limit() {
         None => plural(sessions.agents_active, "agent", "agents"),
         Some(limit) => format!("{}/{} agents", count(sessions.agents_active), count(limit)),
     };
@@ -110,7 +95,7 @@ fn figures(overview: &Overview) -> Vec<Line> {
         webhook_figures.push((success, format!("{:.2}% success", (rate * 10_000.0).floor() / 100.0)));
     }
     let mut lines = vec![
-        actions,
+        actions(usage),
         label("Spend").and(Style::Plain, &format!("{} this month", dollars(usage.spend_usd_this_month))),
         dotted(label("Sessions"), &[plain(format!("{} active", count(sessions.active_count))), plain(agents)]),
         dotted(
@@ -133,6 +118,22 @@ fn figures(overview: &Overview) -> Vec<Line> {
     ];
     lines.extend(evidence(overview));
     lines
+}
+
+/// Calls of this month, with the share of the limit if there is one, and the actions that agents have logged.
+fn actions(usage: &Usage) -> Line {
+    let logged = usage.logged_actions_this_month.map(|logged| format!(" · {} logged", count(logged)));
+    let logged = logged.unwrap_or_default();
+    let Some(limit) = usage.limit() else {
+        let calls = plural(usage.calls(), "call", "calls");
+        return label("Actions").and(Style::Plain, &format!("{calls} this month{logged}"));
+    };
+    let used = share(usage.calls(), limit);
+    let (style, bar) = bar(used);
+    label("Actions")
+        .and(Style::Plain, &format!("{} / {}  ", count(usage.calls()), count(limit)))
+        .and(style, &bar)
+        .and(Style::Plain, &format!(" {}{logged}", percent(used)))
 }
 
 /// Evidence that is made on a schedule, if any is.
@@ -208,4 +209,29 @@ fn short_time(at: UnixMicros, now: &str) -> String {
     let is_today = time.get(..10).is_some() && time.get(..10) == now.get(..10);
     let part = if is_today { time.get(11..19) } else { time.get(..10) };
     part.unwrap_or(&time).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn usage(text: &str) -> String {
+        actions(&serde_json::from_str(text).unwrap()).written(false)
+    }
+
+    #[test]
+    fn a_bar_stands_where_there_is_a_limit_and_nowhere_else() {
+        let here = r#"{"actions_this_month": 17, "calls_this_month": 17, "logged_actions_this_month": 4,
+            "actions_limit": 999999999, "has_actions_limit": false, "spend_usd_this_month": 0}"#;
+        assert_eq!(usage(here), "Actions    17 calls this month · 4 logged");
+        let limited = here.replace("999999999", "50").replace("false", "true");
+        assert_eq!(usage(&limited), "Actions    17 / 50  ██████░░░░░░░░░░░░░░ 34.0% · 4 logged");
+        // Servers that do not say whether there is a limit.
+        for (number, shown) in
+            [("999999999", "1 call this month"), ("0", "1 call this month"), ("4", "1 / 4  █████░░░░░░░░░░░░░░░ 25.0%")]
+        {
+            let text = format!(r#"{{"actions_this_month": 1, "actions_limit": {number}, "spend_usd_this_month": 0}}"#);
+            assert_eq!(usage(&text), format!("Actions    {shown}"));
+        }
+    }
 }

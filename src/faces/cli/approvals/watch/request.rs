@@ -119,14 +119,17 @@ impl Request {
     }
 
     /// Whether a tool of an upstream server would be called.
-    fn is_call(&self) -> bool {
+    pub fn is_call(&self) -> bool {
         self.tool.contains('.') && self.details.as_ref().is_some_and(|details| details.get().starts_with('{'))
     }
 
-    /// What follows from a yes, and from a no.
-    pub fn consequences(&self, now: UnixMicros) -> (String, String) {
+    /// What follows from a yes, with arguments that the operator has changed or as it is, and from a no.
+    pub fn consequences(&self, is_changed: bool, now: UnixMicros) -> (String, String) {
         let agent = visible(&self.agent_id);
-        let may = if self.is_call() {
+        let may = if is_changed {
+            let tool = visible(&self.tool);
+            format!("{agent} may call {tool} once, with the arguments that you changed, and is told which those are")
+        } else if self.is_call() {
             format!("{agent} may call {} once, with exactly these arguments", visible(&self.tool))
         } else {
             format!("{agent} may do this once, exactly as it is here")
@@ -187,16 +190,18 @@ mod tests {
     #[test]
     fn what_follows_is_said_with_the_times_that_hold() {
         let now = UnixMicros(1_000_000_000);
-        let (yes, no) = request("{}").consequences(now);
+        let (yes, no) = request("{}").consequences(false, now);
         assert!(
             yes.starts_with("bot may call mail.send once, with exactly these arguments, until 1970-01-01T00:31:40Z"),
             "{yes}"
         );
         assert!(yes.contains("$ 2.50 count against its budgets"), "{yes}");
         assert!(no.contains("until 1970-01-01T00:31:40Z"), "{no}");
+        let (changed, _) = request("{}").consequences(true, now);
+        assert!(changed.starts_with("bot may call mail.send once, with the arguments that you changed"), "{changed}");
         // A yes at the last moment can be used for ten minutes.
         let late = UnixMicros(1_899_000_000);
-        assert!(request("{}").consequences(late).0.contains("until 1970-01-01T00:41:39Z"));
+        assert!(request("{}").consequences(false, late).0.contains("until 1970-01-01T00:41:39Z"));
         assert_eq!(request("{}").left(late), "1s left");
         assert_eq!(request("{}").left(now), "15m left");
     }
