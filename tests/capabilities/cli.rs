@@ -6,6 +6,7 @@ mod calls;
 mod compliance;
 mod config;
 mod decisions;
+mod examples;
 mod health;
 mod help;
 mod history;
