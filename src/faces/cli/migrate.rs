@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{
     GlobalOptions, Screen, Stop,
     local::{self, Local},
-    output::{line, table},
+    output::{line, sentence, table},
     progress::{Progress, Unit},
 };
 use crate::{
@@ -134,7 +134,7 @@ fn status(global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
         })
         .collect();
     table(&["VERSION", "NAME", "STATE", "APPLIED", "CHECKSUM"], &rows)?;
-    line(&standing.sentence())?;
+    sentence(&standing.sentence())?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -156,7 +156,7 @@ fn up(global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
         answer["applied"] = applied.into();
         line(&answer.to_string())?;
     } else {
-        line(&format!("{applied} applied; {}", standing.sentence()))?;
+        sentence(&format!("{applied} applied; {}", standing.sentence()))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -169,6 +169,6 @@ fn verify(global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
     }
     standing.require_sound()?;
     let applied = standing.states.len() - standing.pending();
-    line(&format!("{applied} applied, every checksum matches; {}", standing.sentence()))?;
+    sentence(&format!("{applied} applied, every checksum matches; {}", standing.sentence()))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -81,6 +81,11 @@ pub fn line(text: &str) -> Result<(), Stop> {
     Ok(output.flush()?)
 }
 
+/// Writes a sentence to standard output. At a terminal it is broken between words.
+pub fn sentence(text: &str) -> Result<(), Stop> {
+    line(&paragraph(text, (0, 0)))
+}
+
 /// Whether a character is not seen, but changes how others are: by Unicode's `Bidi_Control` they stand in another order
 /// than they have, and separators end a line.
 fn reorders(c: char) -> bool {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     GlobalOptions, Screen, Stop,
-    output::{line, printable},
+    output::{line, printable, sentence},
     target::Target,
 };
 use crate::{error::Error, model::Money};
@@ -77,7 +77,7 @@ fn settle(options: &SettleOptions, global: &GlobalOptions, screen: Screen) -> Re
     }
     let Settled { captured, returned, currency } = serde_json::from_str(&reply.body).map_err(Error::internal)?;
     let id = &options.authorization;
-    line(&printable(&if options.void {
+    sentence(&printable(&if options.void {
         format!("voided {id}: {returned} {currency} returned to the budget")
     } else {
         format!("settled {id}: {captured} {currency} paid, {returned} {currency} returned to the budget")

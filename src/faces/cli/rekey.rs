@@ -7,7 +7,7 @@ use serde_json::json;
 use super::{
     GlobalOptions, Screen, Stop, backup,
     local::{require, runtime},
-    output::line,
+    output::{line, sentence},
     progress::{Progress, Unit},
 };
 use crate::{
@@ -68,9 +68,12 @@ pub fn run(global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
     if screen.json {
         line(&json!({"rekeyed": true, "data_keys": wrapped}).to_string())?;
     } else if in_file {
-        line(&format!("{} holds the new key; {wrapped} data keys are wrapped under it", key_file(&path).display()))?;
+        sentence(&format!(
+            "{} holds the new key; {wrapped} data keys are wrapped under it",
+            key_file(&path).display()
+        ))?;
     } else {
-        line(&format!("{wrapped} data keys are wrapped under the new key: set HALDIR_ENCRYPTION_KEY to it"))?;
+        sentence(&format!("{wrapped} data keys are wrapped under the new key: set HALDIR_ENCRYPTION_KEY to it"))?;
     }
     Ok(ExitCode::SUCCESS)
 }

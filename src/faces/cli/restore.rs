@@ -14,7 +14,7 @@ use super::{
     GlobalOptions, Screen, Stop,
     audit::beside,
     backup::{self, DATABASE, FORMAT, KEY, MANIFEST, Manifest, unusable},
-    output::line,
+    output::{line, sentence},
     unfinished::Unfinished,
 };
 use crate::{
@@ -89,9 +89,9 @@ pub fn run(options: &RestoreOptions, global: &GlobalOptions, screen: Screen) -> 
         });
         line(&answer.to_string())?;
     } else {
-        line(&format!("{}: restored as of {}, {entries} entries, verified", path.display(), manifest.made_at))?;
+        sentence(&format!("{}: restored as of {}, {entries} entries, verified", path.display(), manifest.made_at))?;
         if let Some(aside) = aside {
-            line(&format!("what was there is now {}", aside.display()))?;
+            sentence(&format!("what was there is now {}", aside.display()))?;
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::{
     GlobalOptions, Screen, Stop,
-    output::{line, note, printable, table},
+    output::{line, note, printable, sentence, table},
     target::Target,
 };
 use crate::{
@@ -132,8 +132,8 @@ fn policy(operation: &str, input: &str, global: &GlobalOptions, screen: Screen) 
         Some(at) if configured => format!("set by {updated_by} at {}", at.to_rfc3339()),
         _ => "never set".to_owned(),
     };
-    line(&printable(&format!("details are kept {kept}; {set}")))?;
-    line(&printable(&preview.note))
+    sentence(&printable(&format!("details are kept {kept}; {set}")))?;
+    sentence(&printable(&preview.note))
 }
 
 fn runs(limit: Option<i64>, global: &GlobalOptions, screen: Screen) -> std::result::Result<(), Stop> {

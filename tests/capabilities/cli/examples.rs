@@ -30,7 +30,7 @@ fn examples_of(of: &str, help: &str) -> Vec<Example> {
     let after = help.lines().skip_while(|line| !matches!(*line, "Example:" | "Examples:")).skip(1);
     for line in after.take_while(|line| !line.is_empty()) {
         match examples.last_mut() {
-            Some(example) if line.starts_with("    ") => example.text += &format!("\n{}", line.trim_start()),
+            Some(example) if line.starts_with("    ") => example.text.extend(["\n", line.trim_start()]),
             _ => examples.push(Example { of: of.to_owned(), text: line.trim().to_owned() }),
         }
     }
@@ -70,7 +70,7 @@ fn examples_of_documents() -> Vec<Example> {
                 if let Some(command) = line.trim_start().strip_prefix("$ ") {
                     examples.push(Example { of: name.clone(), text: command.to_owned() });
                 } else if let Some(example) = examples.last_mut().filter(|example| example.text.ends_with('\\')) {
-                    example.text += &format!("\n{}", line.trim_start());
+                    example.text.extend(["\n", line.trim_start()]);
                 }
             }
         }

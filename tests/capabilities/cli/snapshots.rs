@@ -223,6 +223,8 @@ impl Stage {
         let (code, text) = Pty::start(run, columns).finish();
         let text = settled(&text, &folder);
         assert!(colours || !text.contains('\u{1b}'), "{command}: {text:?}");
+        let long = text.lines().find(|line| !colours && line.chars().count() > usize::from(columns));
+        assert_eq!(long, None, "{command} at {columns} columns");
         let colours = if colours { "with colours" } else { "without colours" };
         // The escape character as people write it, so that the files are plain text.
         let ended = if code == Some(0) { String::new() } else { format!(", exit code {}", code.unwrap()) };

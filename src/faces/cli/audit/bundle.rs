@@ -17,7 +17,7 @@ use crate::{
     faces::cli::{
         GlobalOptions, Screen, Stop,
         backup::missing_folder,
-        output::line,
+        output::{line, sentence},
         progress::{Progress, Unit},
         target::Target,
         unfinished::Unfinished,
@@ -89,7 +89,7 @@ pub fn run(options: &ExportOptions, global: &GlobalOptions, screen: Screen) -> R
     if screen.json {
         line(&json!({"bundle": path, "bytes": bytes}).to_string())?;
     } else {
-        line(&format!("{path}: {bytes} bytes; check it with: haldir audit verify {path}"))?;
+        sentence(&format!("{path}: {bytes} bytes; check it with: haldir audit verify {path}"))?;
     }
     Ok(ExitCode::SUCCESS)
 }

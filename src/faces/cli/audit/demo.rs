@@ -10,7 +10,7 @@ use crate::{
     error::Error,
     faces::cli::{
         GlobalOptions, Screen, Stop, local,
-        output::{Level, line},
+        output::{Level, line, paragraph, sentence},
     },
     operations::demo::{self, Tampering},
 };
@@ -45,8 +45,11 @@ pub fn run(command: &DemoCommand, global: &GlobalOptions, screen: Screen) -> Res
     Ok(if as_expected { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
+/// The column at which what was found begins: behind its level.
+const FOUND: usize = 7;
+
 fn show(tampering: &Tampering, screen: Screen) -> Result<(), Stop> {
-    line(&format!("The insider's work: {}", tampering.what))?;
+    sentence(&format!("The insider's work: {}", tampering.what))?;
     for (name, found) in
         [("verify", &tampering.verification), ("pinned checkpoint", &tampering.pin), ("witness", &tampering.witness)]
     {
@@ -54,7 +57,7 @@ fn show(tampering: &Tampering, screen: Screen) -> Result<(), Stop> {
             Some(found) => (Level::Fail, found.as_str()),
             None => (Level::Ok, "finds nothing"),
         };
-        line(&format!("  {} {name}: {text}", screen.word(level)))?;
+        line(&format!("  {} {}", screen.word(level), paragraph(&format!("{name}: {text}"), (FOUND, FOUND))))?;
     }
     line("")
 }

@@ -7,7 +7,11 @@ use serde_json::json;
 
 use crate::{
     error::Result,
-    faces::cli::{GlobalOptions, Screen, Stop, local::Local, output::line},
+    faces::cli::{
+        GlobalOptions, Screen, Stop,
+        local::Local,
+        output::{line, sentence},
+    },
 };
 
 #[derive(Args)]
@@ -25,7 +29,7 @@ pub fn run(options: &RotateOptions, global: &GlobalOptions, screen: Screen) -> R
         line(&json!({"key_id": key.id(), "overlap_days": options.overlap_days}).to_string())?;
     } else {
         let days = options.overlap_days;
-        line(&format!("key {} signs now; the one before signs checkpoints as well for {days} days", key.id()))?;
+        sentence(&format!("key {} signs now; the one before signs checkpoints as well for {days} days", key.id()))?;
     }
     Ok(ExitCode::SUCCESS)
 }

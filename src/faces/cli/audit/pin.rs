@@ -19,7 +19,7 @@ use crate::{
     error::{Code, Error, Result},
     faces::cli::{
         GlobalOptions, Screen, Stop,
-        output::{line, note},
+        output::{line, note, sentence},
         target::Target,
     },
     model::{Clock, time::SystemClock},
@@ -121,7 +121,7 @@ pub fn run(options: &PinOptions, global: &GlobalOptions, screen: Screen) -> Resu
         line(&answer.to_string())?;
     } else {
         let Checkpoint { origin, size, .. } = now;
-        line(&match then {
+        sentence(&match then {
             None => format!("{origin}: pinned at {size} entries; compare its key with what its operator tells you"),
             Some(then) => format!("{origin}: the {size} entries begin with the {then} that were pinned"),
         })?;

@@ -11,7 +11,7 @@ use crate::{
     faces::cli::{
         GlobalOptions, Screen, Stop,
         local::Local,
-        output::{line, printable},
+        output::{line, printable, sentence},
         progress::{Progress, Unit},
         target::{Place, Target},
     },
@@ -96,6 +96,10 @@ fn show(screen: Screen, outcome: Outcome, message: &str, report: &str) -> Result
         Outcome::Consistent => ("consistent with itself, not verified", ExitCode::from(CONSISTENT)),
         Outcome::Bad => ("NOT VERIFIED", ExitCode::FAILURE),
     };
-    line(&if screen.json { report.to_owned() } else { format!("{word}: {}", printable(message)) })?;
+    if screen.json {
+        line(report)?;
+    } else {
+        sentence(&format!("{word}: {}", printable(message)))?;
+    }
     Ok(code)
 }

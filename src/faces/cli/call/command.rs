@@ -100,13 +100,10 @@ fn example(operation: &Operation, fields: &[Field]) -> String {
     let mut example = format!("Example:\n  haldir call {}", name(operation));
     let mut columns = example.lines().last().unwrap_or_default().width();
     let whole = WHOLE.iter().find(|(known, _)| *known == operation.name);
-    let flags: Vec<String> = match whole {
-        Some((_, flags)) => flags.iter().map(|flag| (*flag).to_owned()).collect(),
-        None => {
-            let required = fields.iter().filter(|field| field.required);
-            required.map(|field| format!("--{} {}", field.flag, field.example)).collect()
-        }
-    };
+    let required = || fields.iter().filter(|field| field.required);
+    let of_fields = || required().map(|field| format!("--{} {}", field.flag, field.example)).collect();
+    let of_whole = |(_, flags): &(&str, &[&str])| flags.iter().map(|flag| (*flag).to_owned()).collect();
+    let flags: Vec<String> = whole.map_or_else(of_fields, of_whole);
     for flag in flags {
         let flag = format!(" {flag}");
         // Room for the backslash, by which the shell reads on.

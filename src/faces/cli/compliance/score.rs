@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::super::{
     GlobalOptions, Screen, Stop,
-    output::{Level, line, printable},
+    output::{Level, line, paragraph, printable},
     target::Target,
 };
 use crate::error::Error;
@@ -29,6 +29,9 @@ struct Criterion {
     remediation: String,
 }
 
+/// The column at which reasons begin: behind their level.
+const REASON: usize = 5;
+
 pub fn run(global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
     let reply = Target::open(global)?.call("getComplianceScore", "{}")?;
     if screen.json {
@@ -44,9 +47,10 @@ pub fn run(global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
             _ => Level::Fail,
         };
         let (control, key, reason) = (criterion.control, criterion.key, printable(&criterion.reason));
-        line(&format!("{} {control} {key}: {reason}", screen.word(level)))?;
+        let text = |text: &str| paragraph(text, (REASON, REASON));
+        line(&format!("{} {}", screen.word(level), text(&format!("{control} {key}: {reason}"))))?;
         if !criterion.remediation.is_empty() {
-            line(&format!("     {}", printable(&criterion.remediation)))?;
+            line(&format!("{}{}", " ".repeat(REASON), text(&printable(&criterion.remediation))))?;
         }
     }
     Ok(ExitCode::SUCCESS)

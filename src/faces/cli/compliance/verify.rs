@@ -15,7 +15,7 @@ use serde_json::json;
 use super::super::{
     GlobalOptions, Screen, Stop,
     local::Local,
-    output::{line, printable},
+    output::{line, printable, sentence},
 };
 use crate::{
     crypto::{PublicKey, TrustedKey},
@@ -79,7 +79,7 @@ pub fn run(options: &VerifyOptions, global: &GlobalOptions, screen: Screen) -> R
         (Err(problem), true) => line(&json!({"verified": false, "problem": problem}).to_string())?,
         (Ok(pack), false) => {
             let open = if pack.signatures.period_closed { "" } else { "; the period was not over yet" };
-            line(&format!(
+            sentence(&format!(
                 "{file} holds: {} from {} to {}, made {}, signed with {}{open}",
                 printable(&pack.tenant_id),
                 printable(&pack.period_start),
@@ -88,7 +88,7 @@ pub fn run(options: &VerifyOptions, global: &GlobalOptions, screen: Screen) -> R
                 pack.signatures.key_id
             ))?;
         }
-        (Err(problem), false) => line(&format!("{file} does not hold: {}", printable(problem)))?,
+        (Err(problem), false) => sentence(&format!("{file} does not hold: {}", printable(problem)))?,
     }
     Ok(if outcome.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
