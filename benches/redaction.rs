@@ -29,7 +29,10 @@ const ROUNDS: usize = 15;
 const SPEED_GOAL: f64 = 0.3;
 const GROWTH_GOAL: f64 = 2.2;
 
-const KINDS: [(&str, fn(usize) -> String); 4] =
+/// Makes an answer of about so many bytes.
+type Make = fn(usize) -> String;
+
+const KINDS: [(&str, Make); 4] =
     [("plain text", plain), ("small JSON members", members), ("escapes", escapes), ("base64", base64)];
 
 fn main() -> Result<()> {

@@ -208,6 +208,31 @@ fn a_secret_that_is_sent_to_upstreams_is_no_pin() {
 }
 
 #[test]
+fn what_stands_in_the_place_of_a_secret_makes_no_answer_much_longer() {
+    const TIMES: usize = 20_000;
+    let (house, upstream) = (House::new(), OddUpstream::new());
+    let (_server, operator) = house.serve_operator();
+    let name = "n".repeat(64);
+    store_secret(&operator, &name, SECRET);
+    let headers = json!({"Authorization": format!("Bearer {{{{secret:{name}}}}}")});
+    let made = operator.post("/v1/proxy/upstreams", &json!({"name": "up", "url": upstream.url(), "headers": headers}));
+    assert_eq!(made.json()["healthy"], true, "{}", made.text);
+    let long = format!("{SECRET} ").repeat(TIMES);
+    let result = json!({"content": [{"type": "text", "text": long}]});
+    upstream.say(move |_, message| {
+        let answer = json!({"jsonrpc": "2.0", "id": message["id"], "result": result});
+        (message["method"] == "tools/call").then(|| said_json(&answer.to_string()))
+    });
+    let session = operator.session(&json!({"scopes": ["execute"]}));
+    let by_rest = operator.post("/v1/proxy/call", &json!({"session_id": session, "tool": "up.echo", "arguments": {}}));
+    for (way, got) in [("REST", by_rest.text), ("/mcp/up", call(&operator, &session).text)] {
+        assert!(got.contains(&format!("[redacted: {name}]")) && !got.contains("tok-1234"), "{way}: {}", &got[..200]);
+        let most = (SECRET.len() + 1) * TIMES + 65_536 + 4_096;
+        assert!(got.len() <= most, "{way}: {} bytes, more than {most}", got.len());
+    }
+}
+
+#[test]
 fn a_tool_that_has_changed_is_shown_in_no_disguise() {
     let house = House::new();
     let (_server, operator, upstream, session) = odd(&house);
