@@ -41,7 +41,7 @@ pub struct StoreOptions {
     #[arg(long, env = "HALDIR_DB", value_name = "PATH", global = true)]
     pub db: Option<PathBuf>,
     /// A TOML file with upstreams that are started as children, how others are reached, and thresholds of the anomaly
-    /// rules, see README.
+    /// rules.
     #[arg(long, env = "HALDIR_CONFIG", value_name = "PATH", global = true)]
     pub config: Option<PathBuf>,
     /// A host that webhooks and upstreams may reach although it is not public, such as 127.0.0.1. May be repeated.

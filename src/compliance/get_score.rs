@@ -142,6 +142,7 @@ fn keys(cx: &ReadContext<'_>) -> Result<Judged> {
             format!("all {live} live keys are operators': an agent that uses one can approve its own requests"),
             "Give agents keys of their own: `haldir keys create --role agent --scopes sessions:write,audit:write`.",
         ),
+        (_, 1, 0) => (Pass, "the key of the one agent reaches only what its scopes name".to_owned(), ""),
         (_, agents, 0) => (Pass, format!("all {agents} keys of agents reach only what their scopes name"), ""),
         (_, agents, wide) => (
             Warn,
@@ -163,7 +164,7 @@ fn secrets(cx: &ReadContext<'_>) -> Result<Judged> {
         None => true,
     };
     Ok(if opens {
-        (Pass, format!("{count} secrets are sealed with XChaCha20-Poly1305, and a sample opens"), "")
+        (Pass, format!("{} sealed with XChaCha20-Poly1305, and a sample opens", are(count, "secret")), "")
     } else {
         let reason = "a stored secret does not open: it was altered outside haldir".to_owned();
         (Fail, reason, "Store the secret again, and find out who writes to the database.")
@@ -231,18 +232,18 @@ fn alerts(cx: &ReadContext<'_>) -> Result<Judged> {
     let tenant = &cx.caller.tenant;
     let active = cx.tx.webhooks(tenant)?.iter().filter(|webhook| webhook.state == WebhookState::Active).count();
     if active == 0 {
-        let remedy = "Register one: POST /v1/webhooks with the address of your alerting.";
+        let remedy = "Register the address of your alerting: haldir webhooks add URL, or POST /v1/webhooks.";
         return Ok((Fail, "no webhook is active: nobody is told of anomalies".into(), remedy));
     }
     let (attempts, delivered) = cx.tx.attempt_counts(tenant, cx.now.plus_seconds(-DAY_SECONDS))?;
     Ok(if attempts == 0 {
-        let reason = format!("{active} webhooks are active; nothing was delivered in the last 24 hours");
-        (Warn, reason, "Send a test: POST /v1/webhooks/{webhook_id}/ping.")
+        let reason = format!("{} active; nothing was delivered in the last 24 hours", are(active, "webhook"));
+        (Warn, reason, "Send a test: haldir webhooks ping WEBHOOK, or POST /v1/webhooks/{webhook_id}/ping.")
     } else if delivered * 100 >= attempts * DELIVERED_PERCENT {
         (Pass, format!("{delivered} of {attempts} deliveries of the last 24 hours were accepted"), "")
     } else {
         let reason = format!("only {delivered} of {attempts} deliveries of the last 24 hours were accepted");
-        (Fail, reason, "See what receivers answer: GET /v1/webhooks/deliveries.")
+        (Fail, reason, "See what receivers answer: haldir webhooks deliveries, or GET /v1/webhooks/deliveries.")
     })
 }
 
@@ -272,15 +273,30 @@ fn spending(cx: &ReadContext<'_>) -> Result<Judged> {
     })
 }
 
+/// A number of things that are something.
+fn are(count: impl TryInto<u64>, thing: &str) -> String {
+    match count.try_into().unwrap_or_default() {
+        1 => format!("1 {thing} is"),
+        count => format!("{count} {thing}s are"),
+    }
+}
+
 fn approvals(cx: &ReadContext<'_>) -> Result<Judged> {
     let rules = cx.tx.approval_rules(&cx.caller.tenant, MAX_KEYS)?.len();
     Ok(if rules > 0 {
-        (Pass, format!("{rules} rules say what needs a person's approval"), "")
+        (
+            Pass,
+            match rules {
+                1 => "1 rule says what needs a person's approval".to_owned(),
+                _ => format!("{rules} rules say what needs a person's approval"),
+            },
+            "",
+        )
     } else {
         (
             Warn,
             "no rule asks for a person's approval".into(),
-            "Add one: POST /v1/approvals/rules, such as {\"type\": \"spend_over\", \"threshold\": 100}.",
+            "Add one: haldir approvals rules add spend_over --threshold 100, or POST /v1/approvals/rules.",
         )
     })
 }

@@ -1,6 +1,6 @@
 //! The terminal client: keys, diagnosis and migrations of the local store, and calls to it or to a haldir elsewhere.
 //!
-//! Exit codes: 0 done, 1 refused or failed, 2 called in a way that cannot work. With `--json`, standard output holds
+//! Exit codes: 0 done, 1 refused or failed, 2 wrong arguments or settings. With `--json`, standard output holds
 //! one JSON document whatever happens: the answer, or the error as `{"error", "code", …}`.
 
 mod agents;
@@ -15,6 +15,7 @@ mod doctor;
 mod editor;
 mod erase;
 mod figures;
+mod help;
 mod init;
 mod interruption;
 mod keys;
@@ -91,7 +92,8 @@ Examples:
   haldir login https://haldir.example.com
   haldir --url https://haldir.example.com call get-audit-trail --limit 10
 
-Exit codes: 0 done, 1 refused or failed, 2 called in a way that cannot work.
+Exit codes: 0 done, 1 refused or failed, 2 wrong arguments or settings, 3 a bundle
+whose key is not known (haldir audit verify), 130 ended by Ctrl-C. Times are UTC.
 NO_COLOR switches colours off. Tables have the width of the terminal; where
 they are written elsewhere, each row is one line, unless COLUMNS is set.
 Further environment: HALDIR_ENCRYPTION_KEY (instead of the key file), HALDIR_LOG
@@ -164,7 +166,7 @@ enum Command {
     Webhooks(webhooks::WebhooksCommand),
     /// Show what happened: calls with their arguments, and what came of them.
     #[command(after_help = log::HELP)]
-    Log(log::LogOptions),
+    Log(log::LogArguments),
     /// List, show and end sessions, with those below them.
     #[command(subcommand, after_help = "Example:\n  haldir sessions list")]
     Sessions(sessions::SessionsCommand),
@@ -180,7 +182,7 @@ enum Command {
     /// List and settle the payments that agents were allowed.
     #[command(subcommand, after_help = "Example:\n  haldir payments list --open")]
     Payments(payments::PaymentsCommand),
-    /// Say how haldir is doing, in a word for each of its parts.
+    /// Show whether haldir works: one line for each of its parts.
     #[command(after_help = status::STATUS_HELP)]
     Status,
     /// Exit with 0 if haldir can do its work, else with 1.
@@ -211,7 +213,11 @@ enum Command {
     #[command(subcommand, after_help = "Example:\n  haldir upstreams list")]
     Upstreams(upstreams::UpstreamsCommand),
     /// Say what may be called of upstream servers: add, list, test, remove.
-    #[command(subcommand, after_help = "Example:\n  haldir policy list")]
+    #[command(
+        subcommand,
+        after_help = "What needs a person's yes, instead of being refused: haldir approvals rules.\n\nExample:\n  \
+                            haldir policy list"
+    )]
     Policy(policy::PolicyCommand),
     /// List and name the tenants of a store, or of a server with its bootstrap token.
     #[command(subcommand, after_help = "Example:\n  haldir tenants list")]
@@ -280,12 +286,14 @@ pub fn run() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().skip(2).collect();
     // Before anything is parsed: a wrong argument is answered as JSON too.
     let json = arguments.iter().any(|argument| argument == "--json");
-    let arguments: Vec<_> = [OsString::from("haldir")].into_iter().chain(arguments).collect();
-    let matches = without_empty_variables(Cli::command()).try_get_matches_from(&arguments);
+    let called: Vec<_> = [OsString::from("haldir")].into_iter().chain(arguments.iter().cloned()).collect();
+    let command = help::arranged(without_empty_variables(Cli::command()), &arguments);
+    let matches = command.try_get_matches_from(&called);
     // What is missing is said of the command alone: clap takes an option that a variable gives for a part of it.
     let matches = matches.map_err(|error| {
         let without = Cli::command().mut_args(|argument| argument.env(None::<&'static str>));
-        without.try_get_matches_from(&arguments).err().filter(|plain| plain.kind() == error.kind()).unwrap_or(error)
+        let without = help::arranged(without, &arguments);
+        without.try_get_matches_from(&called).err().filter(|plain| plain.kind() == error.kind()).unwrap_or(error)
     });
     let parsed = matches.and_then(|matches| Ok((Cli::from_arg_matches(&matches)?, given(&matches))));
     let outcome = match parsed {
@@ -354,7 +362,7 @@ fn execute(cli: Cli) -> Result<ExitCode, Stop> {
         Command::Approvals(command) => approvals::run(&command, &global, screen),
         Command::Compliance(command) => compliance::run(&command, &global, screen),
         Command::Webhooks(command) => webhooks::run(&command, &global, screen),
-        Command::Log(options) => log::run(&options, &global, screen),
+        Command::Log(arguments) => log::run_command(&arguments, &global, screen),
         Command::Sessions(command) => sessions::run(&command, &global, screen),
         Command::Stop(options) => stop::run(&options, &global, screen),
         Command::Erase(options) => erase::run(&options, &global, screen),

@@ -73,6 +73,14 @@ impl Event {
         }
     }
 
+    /// Why, with the policy that decided where it is known and not named yet.
+    pub fn why(&self) -> String {
+        match policy(&self.entry.details) {
+            Some(policy) if !self.reason.contains(policy) => format!("{} ({policy})", self.reason).trim().to_owned(),
+            _ => self.reason.clone(),
+        }
+    }
+
     /// Whether the event is a refusal, or waits for a decision.
     pub fn is_refused(&self) -> bool {
         matches!(self.outcome.as_str(), "refused" | "held")
@@ -121,10 +129,84 @@ impl History {
     }
 }
 
+/// A step of a decision, as the log has it.
+pub struct Step<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Whether it let the call pass.
+    pub passed: bool,
+    /// The rule that decided, or empty.
+    pub rule: &'a str,
+    /// What it looked at; null where nothing is said.
+    pub saw: &'a Value,
+}
+
+impl Step<'_> {
+    /// What came of it, in words.
+    pub fn result(&self) -> &'static str {
+        if self.passed { "passed" } else { "stopped the call" }
+    }
+}
+
+/// What a trace of steps is called, and its columns.
+pub const DECISION: &str = "How it was decided";
+/// Names of the columns of a trace.
+pub const STEPS: [&str; 4] = ["Step", "Result", "Rule", "What it looked at"];
+/// What is said in place of details that were erased.
+pub const ERASED: &str = "What was here was erased at an operator's word. Its place, time, cost and hashes are left.";
+/// What is said of an entry that was altered.
+pub const ALTERED: &str =
+    "This entry was altered outside haldir: its fields are not those of its hash. Do not rely on it.";
+
+/// The steps of a decision, in their order; `None` where the entry is not about one.
+pub fn steps(details: &Value) -> Option<Vec<Step<'_>>> {
+    let steps = details["trace"].as_array().or_else(|| details["steps"].as_array())?;
+    let step = |step| {
+        let step: &Value = step;
+        Step {
+            name: step["step"].as_str().unwrap_or_default(),
+            passed: step["ok"].as_bool().unwrap_or(false),
+            rule: step["rule"].as_str().unwrap_or_default(),
+            saw: &step["saw"],
+        }
+    };
+    Some(steps.iter().map(step).collect())
+}
+
+/// The policy or the approval rule that stopped a call.
+fn policy(details: &Value) -> Option<&str> {
+    let stopped = steps(details)?.into_iter().find(|step| !step.passed)?;
+    stopped.rule.split(' ').find(|word| word.starts_with("pol_") || word.starts_with("rule_"))
+}
+
 /// The end of a call, in a word, and how long it took.
 fn ending(action: &str, details: &Value) -> String {
     match details["milliseconds"].as_u64() {
         Some(millis) => format!("{action}, {millis} ms"),
         None => action.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_refusal_names_the_policy_that_stopped_the_call() {
+        let event = |rule: &str| {
+            let trace = json!([{"step": "session", "ok": true}, {"step": "policy", "ok": false, "rule": rule}]);
+            let entry = json!({
+                "entry_id": "e", "seq": 1, "kind": "governance", "action": "proxyCall.denied", "agent_id": "bot", "session_id": "",
+                "tool": "t.x", "timestamp": 1, "flag_reason": "", "details": {"reason": "it is blocked", "trace": trace},
+            });
+            History::new(false).read(serde_json::from_value(entry).unwrap()).unwrap()
+        };
+        assert_eq!(event("deny_list pol_T6lzK").why(), "it is blocked (pol_T6lzK)");
+        assert_eq!(event("scope").why(), "it is blocked");
+        let event = event("deny_list pol_T6lzK");
+        let steps = steps(&event.entry.details).unwrap();
+        assert_eq!(steps.iter().map(Step::result).collect::<Vec<_>>(), ["passed", "stopped the call"]);
     }
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::{
     GlobalOptions, Screen, Stop,
-    output::{line, note, table},
+    output::{amounts::dollars, line, note, table, when},
     sessions::{self, Session},
     target::Target,
 };
@@ -59,8 +59,8 @@ impl Agent {
 
     fn row(&self) -> Vec<String> {
         let (active, sessions) = (self.active.to_string(), self.sessions.to_string());
-        let (actions, logged) = (self.actions.to_string(), self.logged_cost_usd.to_string());
-        vec![self.name.clone(), active, sessions, actions, logged, self.newest_session_at.to_rfc3339()]
+        let (actions, logged) = (self.actions.to_string(), dollars(self.logged_cost_usd));
+        vec![self.name.clone(), active, sessions, actions, logged, when(self.newest_session_at)]
     }
 }
 
@@ -83,7 +83,7 @@ pub fn run(options: &AgentsOptions, global: &GlobalOptions, screen: Screen) -> R
         return Ok(ExitCode::SUCCESS);
     }
     let rows: Vec<_> = agents.iter().map(Agent::row).collect();
-    table(&["AGENT", "ACTIVE", "SESSIONS", "ACTIONS", "LOGGED USD", "NEWEST SESSION"], &rows)?;
+    table(&["AGENT", "ACTIVE", "SESSIONS", "ACTIONS", "LOGGED COST", "NEWEST SESSION"], &rows)?;
     if more {
         note("older sessions are not counted: there are more than are read");
     }

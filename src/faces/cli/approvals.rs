@@ -37,7 +37,7 @@ pub enum ApprovalsCommand {
     Deny(decide::DecisionOptions),
     /// Say what needs an approval: list, add, delete rules.
     #[command(
-        after_help = "Examples:\n  haldir approvals rules\n  haldir approvals rules add spend_over --threshold 100"
+        after_help = "What is refused without anyone being asked: haldir policy.\n\nExamples:\n  haldir approvals rules\n  haldir approvals rules add spend_over --threshold 100"
     )]
     Rules(rules::RulesOptions),
     /// Fill the screen with the requests that wait, as they arrive, and decide each with a key; q leaves.

@@ -22,8 +22,12 @@ use super::{
 #[derive(Subcommand)]
 pub enum AuditCommand {
     /// Check the whole log of the local store, on all cores; or a bundle, without a store and without a server.
-    #[command(after_help = "Exit code 1 if anything was changed.\n\nExamples:\n  haldir audit verify\n  haldir audit \
-                            verify log.bundle \\\n    --key 'haldir/local/5f1c…+b3a1c2d4+AY8…'")]
+    #[command(
+        after_help = "Exit codes: 0 verified; 1 something was changed; 3 a bundle that agrees with itself, but no \n--key \
+                            said whose log it is (haldir audit keys prints the key); 2 wrong use.\n\nExamples:\n  haldir \
+                            audit verify\n  haldir audit verify log.bundle \\\n    --key \
+                            'haldir/local/5f1c…+b3a1c2d4+AY8…'"
+    )]
     Verify(verify::VerifyOptions),
     /// Show the last lines of what happened, and with --follow each new one: the same as haldir log.
     #[command(
@@ -34,7 +38,9 @@ pub enum AuditCommand {
     /// `verify` checks anywhere.
     #[command(
         after_help = "JSONL ends with a manifest. In CSV a text that a spreadsheet would take for a formula has an \
-                            apostrophe in front.\n\nExamples:\n  haldir audit export --format jsonl --out audit.jsonl\n  \
+                            apostrophe in front.\n\nWhat to give an auditor: a bundle is the whole log with its details, for \
+                            checking each entry;\nhaldir compliance evidence is a signed report of a period, without the \
+                            details.\n\nExamples:\n  haldir audit export --format jsonl --out audit.jsonl\n  \
                             haldir audit export --format csv --agent research-bot --since 30d \\\n    --out bot.csv\n  haldir \
                             audit export --bundle log.bundle"
     )]
@@ -57,6 +63,12 @@ pub enum AuditCommand {
                             ./witness --log 'haldir/local/5f1c…+b3a1c2d4+AY8…'"
     )]
     Witness(witness::WitnessOptions),
+    /// Print the log's public keys, the one that signs first, for `haldir audit verify BUNDLE --key`.
+    #[command(
+        after_help = "Give the key to whoever checks a bundle by another way than the bundle.\n\nExample:\n  haldir audit \
+                            verify log.bundle --key \"$(haldir audit keys | head -n 1)\""
+    )]
+    Keys,
     /// Put a new signing key into use. The one before signs checkpoints as well for a while.
     #[command(after_help = "Example:\n  haldir audit rotate-key --overlap-days 30")]
     RotateKey(keys::RotateOptions),
@@ -70,6 +82,7 @@ pub fn run(command: AuditCommand, global: &GlobalOptions, screen: Screen) -> Res
         AuditCommand::Pin(options) => pin::run(&options, global, screen),
         AuditCommand::Mirror(options) => pin::mirror(&options, global, screen),
         AuditCommand::Witness(options) => witness::run(&options, screen),
+        AuditCommand::Keys => keys::list(global, screen),
         AuditCommand::RotateKey(options) => keys::run(&options, global, screen),
     }
 }

@@ -121,7 +121,7 @@ pub fn run(command: CallCommand, global: &GlobalOptions, screen: Screen) -> Resu
         Some(url) => elsewhere(command.operation, &url, key, &input, options),
         None => here(command.operation, global, key, &input, options),
     };
-    screen.answer(&reply.map_err(explain)?.body)?;
+    screen.answer(&reply.map_err(target::explain)?.body)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -181,16 +181,6 @@ fn stream(
     };
     match unwritten {
         Some(error) => Err(Stop::Output(error)),
-        None => Ok(outcome.map_err(explain)?),
+        None => Ok(outcome.map_err(target::explain)?),
     }
-}
-
-/// The same error, for someone at a terminal: they have no headers to set.
-fn explain(error: Error) -> Error {
-    if error.code != Code::Unauthorized {
-        return error;
-    }
-    let message = "the API key is missing or not valid there: give one with --key - or HALDIR_API_KEY; the local store's \
-                   operator makes one with `haldir keys create`, and needs none";
-    Error { message: message.to_owned(), ..error }
 }

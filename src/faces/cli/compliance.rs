@@ -17,7 +17,9 @@ pub enum ComplianceCommand {
     #[command(
         after_help = "Examples:\n  haldir compliance evidence --since 2026-01-01 --until 2026-04-01 \\\n    --out q1.json\n  \
                             haldir compliance evidence --format html --out evidence.html\n\nThe pack of a period that is \
-                            over is the same whenever it is made, but for the date of making."
+                            over is the same whenever it is made, but for the date of making.\n\nWhat to give an auditor: a \
+                            pack is a signed report of a period; haldir audit export\n--bundle is the whole log with its details, \
+                            for checking each entry."
     )]
     Evidence(evidence::EvidenceOptions),
     /// Show how this tenant stands against seven criteria, why, and what would mend it.

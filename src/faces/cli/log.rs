@@ -2,16 +2,18 @@
 //! the audit log has an entry for its beginning and one for its end.
 
 mod following;
+mod show;
 
 use std::process::ExitCode;
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use unicode_width::UnicodeWidthStr;
 
 use super::{
     GlobalOptions, Screen, Stop, live,
-    output::{line, note, table},
+    output::{columns, fits_whole, line, note, printable, row, table, when},
     target::Target,
     trail::Trail,
 };
@@ -23,14 +25,15 @@ use crate::{
 };
 
 pub const HELP: &str = "\
-The newest is at the bottom. Entries as the audit log has them, with their hashes, are those of \
-haldir call get-audit-trail.
+The newest is at the bottom. Times are UTC. haldir log show ENTRY shows all of an \
+entry, with the steps of its decision and its hashes; --ids shows the ids.
 
 Examples:
   haldir log
   haldir log --agent research-bot --since 1h
   haldir log --refused --since 7d
   haldir log --follow
+  haldir log --ids -n 5
   haldir log --tool github.create_issue -n 100 --json | jq '.entries[].reason'";
 
 /// Entries in one answer of the audit log.
@@ -43,6 +46,27 @@ const MAX_SHOWN_CHARS: usize = 200;
 /// What a time may look like.
 const EXPECTED_TIME: &str = "expected a date such as 2026-11-21 (midnight UTC), a date-time such as 2026-11-21T09:30:00Z, or how \
                              long ago, such as 1h or 7d";
+
+/// Columns that the fields of a line may have in front of its arguments, where a table is too wide.
+const MOST: [usize; 5] = [40, 20, 16, 32, 14];
+const HEADER: [&str; 7] = ["ENTRY", "TIME", "AGENT", "WHAT", "OUTCOME", "ARGUMENTS", "WHY"];
+
+#[derive(Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct LogArguments {
+    #[command(flatten)]
+    options: LogOptions,
+    #[command(subcommand)]
+    command: Option<LogCommand>,
+}
+
+#[derive(Subcommand)]
+enum LogCommand {
+    /// Show all of an entry: who, when, what, the arguments, the steps of its decision, and its hashes.
+    #[command(after_help = "Examples:\n  haldir log show aud_AAAAAAABqK8mXDBhzVn2oPq1\n  haldir log show \
+                            aud_AAAAAAABqK8mXDBhzVn2oPq1 --json | \\\n    jq .details")]
+    Show(show::ShowOptions),
+}
 
 #[derive(Args)]
 pub struct LogOptions {
@@ -67,6 +91,9 @@ pub struct LogOptions {
     /// Only what was flagged as anomalous.
     #[arg(long)]
     flagged: bool,
+    /// Show the ids of entries, for `haldir log show`.
+    #[arg(long)]
+    ids: bool,
     /// How many lines at most.
     #[arg(short = 'n', long = "lines", value_name = "N", default_value_t = 20,
         value_parser = clap::value_parser!(u16).range(1..=10_000))]
@@ -94,16 +121,19 @@ fn json_of(event: &Event) -> Value {
     })
 }
 
-fn row_of(event: &Event) -> Vec<String> {
-    let Event { entry, outcome, reason } = event;
+/// The cells of an event; without ids the first is left out.
+fn row_of(event: &Event, ids: bool) -> Vec<String> {
+    let Event { entry, outcome, .. } = event;
     let arguments = match event.arguments() {
         Value::Null => String::new(),
         value => short(&value.to_string()),
     };
     let flagged = if entry.flag_reason.is_empty() { String::new() } else { format!("flagged: {}", entry.flag_reason) };
-    let why: Vec<_> = [reason.as_str(), &flagged].into_iter().filter(|text| !text.is_empty()).collect();
-    let (at, why) = (entry.timestamp.to_rfc3339(), why.join("; "));
-    vec![at, entry.agent_id.clone(), event.what(), outcome.clone(), arguments, why]
+    let why: Vec<_> = [event.why(), flagged].into_iter().filter(|text| !text.is_empty()).collect();
+    let id = ids.then(|| entry.id.clone());
+    let rest =
+        [when(entry.timestamp), entry.agent_id.clone(), event.what(), outcome.clone(), arguments, why.join("; ")];
+    id.into_iter().chain(rest).collect()
 }
 
 fn short(text: &str) -> String {
@@ -168,6 +198,13 @@ fn read(options: &LogOptions, filter: &Value, target: &Target) -> Result<Read> {
     }
 }
 
+pub fn run_command(arguments: &LogArguments, global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
+    match &arguments.command {
+        Some(LogCommand::Show(options)) => show::run(options, global, screen),
+        None => run(&arguments.options, global, screen),
+    }
+}
+
 pub fn run(options: &LogOptions, global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
     let (target, filter) = (Target::open(global)?, filter(options));
     let Read { mut found, more, newest } = read(options, &filter, &target)?;
@@ -187,6 +224,25 @@ pub fn run(options: &LogOptions, global: &GlobalOptions, screen: Screen) -> Resu
     if more {
         note("there is more: -n for more lines, --since for a time");
     }
-    table(&["TIME", "AGENT", "WHAT", "OUTCOME", "ARGUMENTS", "WHY"], &found.iter().map(row_of).collect::<Vec<_>>())?;
+    let rows: Vec<_> = found.iter().map(|event| row_of(event, options.ids)).collect();
+    let header = &HEADER[usize::from(!options.ids)..];
+    match columns() {
+        Some(width) if !fits_whole(header, &rows, width) => listed(header, &rows, options.ids)?,
+        _ => table(header, &rows)?,
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Events where a table is too wide: one line each, or some more for long arguments, which go on below over the whole width.
+fn listed(header: &[&str], rows: &[Vec<String>], ids: bool) -> Result<(), Stop> {
+    let header: Vec<String> = header.iter().map(|name| (*name).to_owned()).collect();
+    let most = &MOST[usize::from(!ids)..];
+    let widest = |column: usize| {
+        let cells = rows.iter().chain([&header]).filter_map(|row| row.get(column));
+        cells.map(|cell| printable(cell).width()).max().unwrap_or_default()
+    };
+    let mut widths: Vec<_> = most.iter().enumerate().map(|(column, most)| widest(column).min(*most)).collect();
+    widths.extend([0, 0]);
+    row(&header, &widths)?;
+    rows.iter().try_for_each(|cells| row(cells, &widths))
 }

@@ -9,12 +9,11 @@ use serde_json::{Value, json};
 use super::{
     GlobalOptions, Screen, Stop,
     local::{self, Local},
-    output::{line, sentence, table},
+    output::{line, sentence, table, when_any},
     progress::{Progress, Unit},
 };
 use crate::{
     error::{Code, Error},
-    model::UnixMicros,
     store::sqlite::{self, Inspection, MigrationState, Migrator},
     watch::canonical::hex,
 };
@@ -128,7 +127,7 @@ fn status(global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
                 state.migration.version.to_string(),
                 state.migration.name.to_owned(),
                 state.word(standing.version).to_owned(),
-                state.applied_at.map_or_else(String::new, UnixMicros::to_rfc3339),
+                when_any(state.applied_at, ""),
                 hex(&state.migration.checksum()),
             ]
         })

@@ -5,6 +5,7 @@ mod json;
 mod layout;
 pub mod styled;
 mod table;
+mod times;
 
 use std::{
     io::{self, IsTerminal, Write},
@@ -13,7 +14,8 @@ use std::{
 
 pub use json::indented;
 pub use layout::paragraph;
-pub use table::table;
+pub use table::{fits_whole, table};
+pub use times::{when, when_any};
 
 use crate::{
     config::logging,
@@ -22,6 +24,9 @@ use crate::{
 
 /// Exit code of a call that cannot work as it was written.
 const USAGE: u8 = 2;
+
+/// Columns by which the further lines of a row are indented.
+const INDENT: usize = 4;
 
 /// Why a command ends early.
 pub enum Stop {
@@ -114,7 +119,8 @@ fn tell(error: &Error, json: bool) {
 }
 
 /// Writes a row that follows others one by one, so that its columns cannot depend on those behind it. A cell that is longer than
-/// its column moves those behind it; a terminal that is narrower has a paragraph.
+/// its column moves those behind it; where a terminal is narrower, the last cells go on in further lines, which are indented
+/// and broken between words and behind commas.
 pub fn row(cells: &[String], widths: &[usize]) -> Result<(), Stop> {
     let mut text = String::new();
     for (cell, width) in cells.iter().zip(widths) {
@@ -123,7 +129,19 @@ pub fn row(cells: &[String], widths: &[usize]) -> Result<(), Stop> {
         text.push_str(&cell);
         text.extend(std::iter::repeat_n(' ', spaces));
     }
-    line(&paragraph(text.trim_end(), (0, 4)))
+    let text = text.trim_end();
+    let Some(width) = columns() else { return line(text) };
+    let lines = layout::wrapped_cell(text, width, width.saturating_sub(INDENT));
+    for (place, part) in lines.iter().enumerate() {
+        let indent = if place == 0 { 0 } else { INDENT };
+        line(&format!("{}{part}", " ".repeat(indent)))?;
+    }
+    Ok(())
+}
+
+/// How many columns standard output has; `None` is as many as a line takes.
+pub fn columns() -> Option<usize> {
+    layout::width(&io::stdout())
 }
 
 /// How many columns a page has that is laid out for people: those of the terminal; what is written elsewhere has the usual

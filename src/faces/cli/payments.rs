@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     GlobalOptions, Screen, Stop,
-    output::{line, printable, sentence},
+    output::{amounts::dollars, line, printable, sentence},
     target::Target,
 };
 use crate::{error::Error, model::Money};
@@ -67,6 +67,11 @@ pub fn run(command: &PaymentsCommand, global: &GlobalOptions, screen: Screen) ->
     Ok(ExitCode::SUCCESS)
 }
 
+/// An amount as people read it.
+fn in_currency(amount: Money, currency: &str) -> String {
+    if currency == "USD" { dollars(amount) } else { format!("{amount} {currency}") }
+}
+
 fn settle(options: &SettleOptions, global: &GlobalOptions, screen: Screen) -> Result<(), Stop> {
     let input = Input { authorization_id: &options.authorization, amount: options.amount };
     let input = serde_json::to_string(&input).map_err(Error::internal)?;
@@ -77,9 +82,10 @@ fn settle(options: &SettleOptions, global: &GlobalOptions, screen: Screen) -> Re
     }
     let Settled { captured, returned, currency } = serde_json::from_str(&reply.body).map_err(Error::internal)?;
     let id = &options.authorization;
+    let (captured, returned) = (in_currency(captured, &currency), in_currency(returned, &currency));
     sentence(&printable(&if options.void {
-        format!("voided {id}: {returned} {currency} returned to the budget")
+        format!("voided {id}: {returned} returned to the budget")
     } else {
-        format!("settled {id}: {captured} {currency} paid, {returned} {currency} returned to the budget")
+        format!("settled {id}: {captured} paid, {returned} returned to the budget")
     }))
 }

@@ -41,7 +41,7 @@ pub enum PolicyCommand {
     #[command(after_help = "Example:\n  haldir policy schema > haldir.cedarschema")]
     Schema,
     /// Remove a policy.
-    #[command(after_help = "Example:\n  haldir policy remove pol_Q7hYc0mXw2uT9kLr5tBfZg")]
+    #[command(visible_aliases = ["rm", "delete"], after_help = "Example:\n  haldir policy remove pol_Q7hYc0mXw2uT9kLr5tBfZg")]
     Remove(RemoveOptions),
 }
 
@@ -230,7 +230,7 @@ fn test(options: &TestOptions, global: &GlobalOptions, screen: Screen) -> Result
     };
     let rows: Vec<_> = tested.refusals.into_iter().map(row).collect();
     if !rows.is_empty() {
-        table(&["ENTRY", "TIME", "AGENT", "TOOL", "WAS", "WOULD BE REFUSED, SINCE"], &rows)?;
+        table(&["ENTRY", "TIME", "AGENT", "TOOL", "WAS", "WOULD BE REFUSED BECAUSE"], &rows)?;
     }
     line(&format!("{} of {} calls would be refused", tested.would_refuse, tested.calls))?;
     Ok(ExitCode::SUCCESS)

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::{
     GlobalOptions, Screen, Stop,
-    output::{line, note, printable, sentence, table},
+    output::{line, note, printable, sentence, table, when},
     target::Target,
 };
 use crate::{
@@ -129,11 +129,12 @@ fn policy(operation: &str, input: &str, global: &GlobalOptions, screen: Screen) 
         days => format!("for {days} days"),
     };
     let set = match updated_at {
-        Some(at) if configured => format!("set by {updated_by} at {}", at.to_rfc3339()),
+        Some(at) if configured => format!("set by {updated_by} at {}", when(at)),
         _ => "never set".to_owned(),
     };
     sentence(&printable(&format!("details are kept {kept}; {set}")))?;
-    sentence(&printable(&preview.note))
+    // Of details that are kept for ever there is nothing more to say.
+    if retain_days == 0 { Ok(()) } else { sentence(&printable(&preview.note)) }
 }
 
 fn runs(limit: Option<i64>, global: &GlobalOptions, screen: Screen) -> std::result::Result<(), Stop> {
@@ -147,7 +148,7 @@ fn runs(limit: Option<i64>, global: &GlobalOptions, screen: Screen) -> std::resu
     }
     let row = |run: Run| {
         let (erased, left) = (run.entries_deleted.to_string(), run.entries_left.to_string());
-        vec![run.checkpoint_id, run.created_at.to_rfc3339(), run.pruned_before.to_rfc3339(), erased, left, run.actor]
+        vec![run.checkpoint_id, when(run.created_at), when(run.pruned_before), erased, left, run.actor]
     };
     let rows: Vec<_> = runs.checkpoints.into_iter().map(row).collect();
     table(&["RUN", "BEGUN", "ENTRIES BEFORE", "ERASED", "LEFT", "BY"], &rows)

@@ -8,7 +8,7 @@ use serde_json::{Value, json, value::RawValue};
 
 use super::{
     GlobalOptions, Screen, Stop,
-    output::{line, note, printable, table},
+    output::{amounts::dollars, line, note, printable, table, when},
     target::Target,
 };
 use crate::{
@@ -107,12 +107,19 @@ impl Session {
         }
     }
 
-    fn ends(&self) -> String {
-        if self.expires_at.0 == 0 { "never".to_owned() } else { self.expires_at.to_rfc3339() }
+    /// When it ends by itself; one that has ended before its time says that instead.
+    fn ends(&self, now: UnixMicros) -> String {
+        match self.state(now) {
+            "revoked" => "was revoked".to_owned(),
+            "ended" => "has ended".to_owned(),
+            _ if self.expires_at.0 == 0 => "never".to_owned(),
+            _ => when(self.expires_at),
+        }
     }
 
     fn spending(&self) -> String {
-        self.spend_limit.map_or_else(|| self.spent.to_string(), |limit| format!("{} of {limit}", self.spent))
+        let spent = dollars(self.spent);
+        self.spend_limit.map_or_else(|| spent.clone(), |limit| format!("{spent} of {}", dollars(limit)))
     }
 }
 
@@ -202,10 +209,10 @@ fn list(options: &ListOptions, target: &Target, screen: Screen) -> std::result::
         let scopes = session.scopes.join(" ");
         let (state, actions) = (session.state(now).to_owned(), session.action_count.to_string());
         let (id, agent) = (session.id.clone(), session.agent_id.clone());
-        vec![id, agent, state, scopes, session.spending(), actions, session.ends()]
+        vec![id, agent, state, scopes, session.spending(), actions, session.ends(now)]
     };
     let rows: Vec<_> = sessions.iter().map(row).collect();
-    table(&["SESSION", "AGENT", "STATE", "SCOPES", "USD", "ACTIONS", "ENDS"], &rows)?;
+    table(&["SESSION", "AGENT", "STATE", "SCOPES", "SPENT", "ACTIONS", "ENDS"], &rows)?;
     if more {
         note("there are more: -n for more of them");
     }
@@ -222,19 +229,20 @@ fn show(id: &str, target: &Target, screen: Screen) -> std::result::Result<(), St
     if screen.json {
         return line(&text);
     }
-    let budget = session.spend_limit.map_or_else(|| "no limit of its own".to_owned(), |limit| format!("{limit} USD"));
-    let left = session.remaining_budget.map_or_else(String::new, |left| format!("{left} USD"));
+    let now = SystemClock.now();
+    let budget = session.spend_limit.map_or_else(|| "no limit of its own".to_owned(), dollars);
+    let left = session.remaining_budget.map_or_else(String::new, dollars);
     let rows = [
         ("agent", session.agent_id.clone()),
-        ("state", session.state(SystemClock.now()).to_owned()),
+        ("state", session.state(now).to_owned()),
         ("scopes", session.scopes.join(" ")),
         ("budget", budget),
-        ("spent", format!("{} USD", session.spent)),
+        ("spent", dollars(session.spent)),
         ("left", left),
-        ("logged cost", format!("{} USD", session.logged_cost_usd)),
+        ("logged cost", dollars(session.logged_cost_usd)),
         ("actions", session.action_count.to_string()),
-        ("created", session.created_at.to_rfc3339()),
-        ("ends", session.ends()),
+        ("created", when(session.created_at)),
+        ("ends", session.ends(now)),
         ("delegated by", session.parent_session_id.clone()),
     ];
     let rows = rows.into_iter().filter(|(_, value)| !value.is_empty());
@@ -260,7 +268,7 @@ fn tree(id: &str, target: &Target, screen: Screen) -> std::result::Result<(), St
 /// A session and those below it, each indented under the one that delegated to it.
 fn branch(session: &Session, all: &[Session], depth: usize, now: UnixMicros) -> std::result::Result<(), Stop> {
     let text = format!(
-        "{}{}  {}  {}  {} USD  {}",
+        "{}{}  {}  {}  {}  {}",
         "  ".repeat(depth),
         session.id,
         session.agent_id,

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::{
     GlobalOptions, Screen, Stop,
     log::{parse_time, time},
-    output::{line, note, printable, table},
+    output::{amounts::dollars, line, note, printable, table},
     target::Target,
 };
 use crate::{
@@ -19,8 +19,8 @@ use crate::{
 };
 
 pub const HELP: &str = "\
-A line is what agents logged as cost. Payments that were authorized are not in it: \
-they stand in the total of all time alone. Days and months are those of UTC.
+Each line is what agents logged as cost. It has no payments: what was authorized \
+stands below, in the total of all time. Days and months are those of UTC.
 
 Examples:
   haldir spend
@@ -135,18 +135,19 @@ pub fn run(options: &SpendOptions, global: &GlobalOptions, screen: Screen) -> Re
     if options.csv {
         return csv(&shown);
     }
-    let rows: Vec<_> = shown.lines.into_iter().map(|line| vec![line.name, line.usd.to_string()]).collect();
+    let rows: Vec<_> = shown.lines.into_iter().map(|line| vec![line.name, dollars(line.usd)]).collect();
     if !rows.is_empty() {
-        table(&[&options.by.name().to_uppercase(), "USD"], &rows)?;
+        table(&[&options.by.name().to_uppercase(), "LOGGED COST"], &rows)?;
     }
     if shown.truncated {
         note("not everything is counted: there is more than one answer holds");
     }
     line(&match (shown.action_count, shown.authorized_usd) {
         (Some(actions), Some(authorized)) => {
-            format!("{} USD logged in {actions} actions; {authorized} USD of payments authorized", shown.total_usd)
+            let (logged, authorized) = (dollars(shown.total_usd), dollars(authorized));
+            format!("{logged} logged in {actions} actions; {authorized} of payments authorized")
         }
-        _ => format!("{} USD logged", shown.total_usd),
+        _ => format!("{} logged", dollars(shown.total_usd)),
     })?;
     Ok(ExitCode::SUCCESS)
 }

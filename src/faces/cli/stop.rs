@@ -10,7 +10,7 @@ use super::{
     output::{line, note, printable},
     target::Target,
 };
-use crate::error::Error;
+use crate::{error::Error, gate::authenticate::KEY_PREFIX};
 
 pub const HELP: &str = "\
 An agent that holds a key can begin a new session with it: --revoke-keys takes \
@@ -54,7 +54,26 @@ pub fn run(options: &StopOptions, global: &GlobalOptions, screen: Screen) -> Res
     }
     let left: Vec<_> = made_by.into_iter().filter(|name| !revoked.contains(name)).collect();
     if !left.is_empty() {
-        line(&printable(&format!("made by {}, which can begin new ones", left.join(", "))))?;
+        line(&printable(&sentence(&left)))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Who made the sessions, and can make new ones: keys, or the operator, who has none.
+fn sentence(made_by: &[String]) -> String {
+    let (keys, operators): (Vec<_>, Vec<_>) = made_by.iter().partition(|name| name.starts_with(KEY_PREFIX));
+    let names = keys.iter().map(|key| key.as_str()).collect::<Vec<_>>().join(", ");
+    let by_keys = match keys.len() {
+        0 => String::new(),
+        1 => format!(
+            "The key {names} made sessions for it, and can make new ones: haldir keys revoke {names} ends that."
+        ),
+        _ => format!("The keys {names} made sessions for it, and can make new ones: haldir keys revoke ends that."),
+    };
+    let by_operators = "An operator made sessions for it, and can make new ones.";
+    match (by_keys.is_empty(), operators.is_empty()) {
+        (false, true) => by_keys,
+        (false, false) => format!("{by_keys} {by_operators}"),
+        (true, _) => by_operators.to_owned(),
+    }
 }

@@ -27,7 +27,8 @@ pub const SERVER_VARIABLE: &str = "HALDIR_BASE_URL";
 pub const KEY_VARIABLE: &str = "HALDIR_API_KEY";
 
 /// Operations on something that has to exist, and the command that lists it.
-const LISTS: [(&[&str], &str); 10] = [
+const LISTS: [(&[&str], &str); 11] = [
+    (&["getAuditEntry"], "log --ids"),
     (&["getApproval", "approveRequest", "denyRequest"], "approvals list"),
     (&["deleteApprovalRule"], "approvals rules list"),
     (&["deleteComplianceSchedule"], "compliance schedules list"),
@@ -179,7 +180,7 @@ impl Target {
             if let Some((_, list)) = list {
                 error.message = format!("{}: `haldir {list}` lists what there is", error.message);
             }
-            error
+            explain(error)
         })
     }
 
@@ -204,6 +205,7 @@ impl Target {
                 runtime.block_on(remote.stream(named(name)?, credential, input, each))
             }
         }
+        .map_err(explain)
     }
 
     /// Whether this is a local store that has no key yet.
@@ -233,6 +235,17 @@ impl Target {
         let keys = answer["keys"].as_array().into_iter().flatten();
         Ok(keys.filter_map(|key| key["verifier_key"].as_str().map(str::to_owned)).collect())
     }
+}
+
+/// The same error, for someone at a terminal: they have no headers to set.
+pub fn explain(error: Error) -> Error {
+    if error.code != Code::Unauthorized {
+        return error;
+    }
+    let message = "the API key is unknown there, was revoked, or has expired; or none was given. Give another one with \
+                   --key - or HALDIR_API_KEY, or store one with haldir login. The local store needs none: its operator makes \
+                   keys with `haldir keys create`, and `haldir keys list` shows them";
+    Error { message: message.to_owned(), ..error }
 }
 
 fn named(name: &str) -> Result<&'static Operation> {

@@ -105,6 +105,7 @@ struct Row {
     agent: String,
     sessions: Sessions,
     figures: Figures,
+    is_stopped: bool,
 }
 
 /// The screen.
@@ -135,10 +136,14 @@ impl Top {
                 figures: agents.remove(agent).unwrap_or_default(),
                 agent: agent.clone(),
                 sessions: sessions.clone(),
+                is_stopped: false,
             })
             .collect();
         // Those whose sessions have ended meanwhile.
-        rows.extend(agents.into_iter().map(|(agent, figures)| Row { agent, sessions: Sessions::default(), figures }));
+        rows.extend(agents.into_iter().map(|(agent, figures)| {
+            let is_stopped = self.window.was_stopped(&agent);
+            Row { agent, sessions: Sessions::default(), figures, is_stopped }
+        }));
         rows.sort_by(|left, right| left.agent.cmp(&right.agent));
         match self.order {
             Order::Calls => rows.sort_by_key(|row| Reverse(row.figures.calls)),
@@ -164,7 +169,7 @@ impl Top {
         let sessions = if count == 1 { "1 session that may act" } else { &format!("{count} sessions that may act") };
         format!(
             "Stop {}? All its sessions ({sessions} now) end for good, with those below them. Its keys stay: it can \
-             begin a new session with one. y stops it, n does not.",
+             begin a new session with one.",
             visible(agent)
         )
     }
@@ -185,7 +190,7 @@ impl Top {
 
 /// Widths of the columns.
 const AGENT: usize = 16;
-const WIDTHS: [usize; 8] = [5, 6, 8, 6, 10, 10, 7, 7];
+const WIDTHS: [usize; 8] = [5, 6, 8, 5, 9, 16, 7, 5];
 const HEADER: [&str; 8] = ["SESS", "CALLS", "REFUSED", "HELD", "COST", "SPENT", "USED", "LAST"];
 
 fn header() -> Line {
@@ -195,7 +200,7 @@ fn header() -> Line {
 
 impl Row {
     fn line(&self, now: UnixMicros, is_selected: bool, columns: usize) -> Line {
-        let Self { agent, sessions, figures } = self;
+        let Self { agent, sessions, figures, is_stopped } = self;
         let amount = |amount: Money| if amount == Money::ZERO { "-".to_owned() } else { dollars(amount) };
         let (used, share) = match sessions.limit {
             Some(limit) => (percent(share_of(sessions.spent, limit)), share_of(sessions.spent, limit)),
@@ -206,6 +211,12 @@ impl Row {
             share if share >= WARN => Style::Warn,
             _ => Style::Plain,
         };
+        let spent = match sessions.limit {
+            // Its sessions were ended, and it has begun none since.
+            _ if sessions.count == 0 && *is_stopped => (Style::Bad, "stopped".to_owned()),
+            Some(limit) => (Style::Plain, format!("{} of {limit}", dollars(sessions.spent))),
+            None => (Style::Plain, amount(sessions.spent)),
+        };
         let refused = if figures.refusals > 0 { Style::Warn } else { Style::Plain };
         let cells = [
             (Style::Plain, sessions.count.to_string()),
@@ -213,7 +224,7 @@ impl Row {
             (refused, figures.refusals.to_string()),
             (refused, figures.held.to_string()),
             (Style::Plain, amount(figures.cost)),
-            (Style::Plain, amount(sessions.spent)),
+            spent,
             (budget, used),
             (Style::Faint, age(figures.last, now)),
         ];

@@ -29,7 +29,7 @@ pub enum UpstreamsCommand {
     )]
     Add(AddOptions),
     /// Remove a server with its tools and their pins.
-    #[command(after_help = "Example:\n  haldir upstreams remove github")]
+    #[command(visible_aliases = ["rm", "delete"], after_help = "Example:\n  haldir upstreams remove github")]
     Remove(NameOption),
     /// List the tools of all servers, or of one, with those that changed and are in quarantine.
     #[command(after_help = "Examples:\n  haldir upstreams tools\n  haldir upstreams tools github --changed --json")]

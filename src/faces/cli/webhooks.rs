@@ -25,7 +25,7 @@ pub enum WebhooksCommand {
     )]
     Add(change::AddOptions),
     /// Delete a webhook, and what waits for it.
-    #[command(after_help = "Example:\n  haldir webhooks delete 1")]
+    #[command(visible_aliases = ["rm", "remove"], after_help = "Example:\n  haldir webhooks delete 1")]
     Delete(WebhookArgument),
     /// Make a new secret, which stands alone on standard output, this once; the old one stays valid for a while.
     #[command(after_help = "Example:\n  SECRET=$(haldir webhooks rotate 1 --grace 1h)")]

@@ -21,10 +21,12 @@ fn a_request_is_listed_shown_and_decided_from_the_terminal() {
     assert!(lines.len() == 2 && lines[0].starts_with("REQUEST") && lines[1].starts_with(&id), "{table}");
     assert!(lines[1].contains("2.5"), "{table}");
     let shown = terminal.done(&["approvals", "show", &id]).stdout;
-    assert!(shown.contains("pending") && shown.contains("2.5 USD"), "{shown}");
+    assert!(shown.contains("pending") && shown.contains("$ 2.50"), "{shown}");
+    assert!(shown.contains("If you approve: bot may do this once") && shown.contains("If you deny: bot is"), "{shown}");
 
     let approved = terminal.done(&["approvals", "approve", &id, "--by", "ann", "--note", "once"]);
-    assert_eq!(approved.stdout, format!("approved {id}\n"));
+    assert!(approved.stdout.starts_with(&format!("approved {id}\nbot may do this once")), "{approved:?}");
+    assert!(approved.stdout.contains(", until 2"), "{approved:?}");
     let shown = terminal.done(&["approvals", "show", &id, "--wait", "30", "--json"]).json();
     assert_eq!((&shown["status"], &shown["decided_by"]), (&json!("approved"), &json!("ann")), "{shown}");
     let again = terminal.refused(&["approvals", "deny", &id], 1);

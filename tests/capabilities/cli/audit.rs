@@ -77,8 +77,15 @@ fn rewrite_with_the_key(terminal: &Terminal, entries: usize) {
 fn a_bundle_is_verified_without_a_store_and_names_the_entry_that_was_altered() {
     let terminal = logged(9);
     let bundle = path(&terminal, "log.bundle");
-    terminal.done(&["audit", "export", "--bundle", &bundle]);
+    // A bundle is always whole.
+    let narrowed = terminal.refused(&["audit", "export", "--bundle", &bundle, "--since", "1h"], 2).stderr;
+    assert!(narrowed.contains("whole log") && narrowed.contains("--since"), "{narrowed}");
+    let exported = terminal.done(&["audit", "export", "--bundle", &bundle]).stdout;
     let key = verifier(&terminal);
+    assert!(exported.contains(&format!("haldir audit verify {bundle} --key '{key}'")), "{exported}");
+    assert_eq!(terminal.done(&["audit", "keys"]).stdout, format!("{key}\n"));
+    let verified = terminal.done(&["audit", "verify"]).stdout;
+    assert_eq!(verified.matches("verified").count(), 1, "{verified}");
     fs::remove_dir_all(terminal.folder.path().join("data")).unwrap();
     let report = terminal.done(&["audit", "verify", &bundle, "--json", "--key", &key]).json();
     assert_eq!(
@@ -89,7 +96,7 @@ fn a_bundle_is_verified_without_a_store_and_names_the_entry_that_was_altered() {
     // The bundle's own key proves nothing about whose log it is.
     let alone = terminal.refused(&["audit", "verify", &bundle], 3);
     assert!(alone.stdout.starts_with("consistent with itself, not verified: all 11 entries"), "{alone:?}");
-    assert!(alone.stdout.contains("came with the bundle"));
+    assert!(alone.stdout.contains("came with the bundle") && alone.stdout.contains("haldir audit keys"), "{alone:?}");
     let TrustedKey::Named(named) = TrustedKey::parse(&key).unwrap() else { panic!("{key} has a name") };
     let bytes = named.key().as_bytes().to_owned();
     let (hex, base64) =

@@ -25,10 +25,13 @@ fn help(path: &str, arguments: &[String]) -> String {
     stdout
 }
 
-/// The commands that a help text names.
+/// The commands that a help text names, in one list or in groups.
 fn commands(help: &str) -> Vec<String> {
-    let listed = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
-    let commands = listed.filter(|line| line.starts_with("  ") && !line.starts_with("   "));
+    let mut is_listed = false;
+    let commands = help.lines().filter(|line| {
+        is_listed = line.starts_with("Commands") || (is_listed && !line.is_empty());
+        is_listed && line.starts_with("  ") && !line.starts_with("   ")
+    });
     let names = commands.filter_map(|line| line.split_whitespace().next().map(str::to_owned));
     names.filter(|name| name != "help").collect()
 }

@@ -51,6 +51,23 @@ fn the_log_says_for_people_what_was_called_and_what_came_of_it() {
     let entry = &entries["entries"][0];
     assert_eq!((&entry["agent_id"], &entry["arguments"]), (&json!("bot"), &json!({"path": "/tmp/a"})), "{entries}");
     assert!(entry["outcome"].as_str().unwrap().starts_with("ok"), "{entries}");
+    // The policy that refused it, and all of the entry by its id.
+    let (_, policies, _) = house.terminal(&["policy", "list", "--json"]);
+    let policies: serde_json::Value = serde_json::from_str(&policies).unwrap();
+    let policy = policies["policies"][0]["policy_id"].as_str().unwrap();
+    assert!(only_refused.contains(&format!("({policy})")), "{only_refused}");
+    let by_id = log(&["--ids", "--refused"]);
+    let entry = by_id.lines().last().unwrap().split(' ').next().unwrap();
+    let shown = log(&["show", entry]);
+    for part in
+        ["bot", "test.test_image_content", "HOW IT WAS DECIDED", "stopped the call", policy, "place in the log", "hash"]
+    {
+        assert!(shown.contains(part), "{part} in {shown}");
+    }
+    let json: serde_json::Value = serde_json::from_str(&log(&["show", entry, "--json"])).unwrap();
+    assert_eq!((&json["entry_id"], &json["agent_id"]), (&json!(entry), &json!("bot")), "{json}");
+    let (code, _, errors) = house.terminal(&["log", "show", "aud_none"]);
+    assert!(code != 0 && errors.contains("haldir log --ids"), "{errors}");
     let (code, _, errors) = house.terminal(&["log", "--since", "soon"]);
     assert!(code == 2 && errors.contains("since"), "{errors}");
 }
@@ -63,7 +80,7 @@ fn sessions_are_listed_shown_with_those_below_them_and_ended() {
         ["call", "create-session", "--agent-id", "helper", "--scopes", "read", "--ttl", "10m", "--parent-session-id"];
     let below = terminal.done(&[&create[..], &[&top]].concat()).json()["session_id"].as_str().unwrap().to_owned();
     let listed = terminal.done(&["sessions", "list"]).stdout;
-    assert!(listed.lines().count() == 3 && listed.contains(&top) && listed.contains("0 of 5"), "{listed}");
+    assert!(listed.lines().count() == 3 && listed.contains(&top) && listed.contains("$ 0.00 of $ 5.00"), "{listed}");
     assert_eq!(terminal.done(&["sessions", "list", "--agent", "helper"]).stdout.lines().count(), 2);
     // So much of an id as names one session alone.
     let shown = terminal.done(&["sessions", "show", &below[..20]]).stdout;
@@ -79,7 +96,8 @@ fn sessions_are_listed_shown_with_those_below_them_and_ended() {
     assert_eq!(ended, format!("ended {top}, and one session below it\n"));
     assert!(terminal.done(&["sessions", "list"]).stdout.contains("--all"));
     let all = terminal.done(&["sessions", "list", "--all"]).stdout;
-    assert_eq!(all.matches("revoked").count(), 2, "{all}");
+    // Its state, and in place of the end that it would have had.
+    assert_eq!((all.matches("revoked").count(), all.matches("was revoked").count()), (4, 2), "{all}");
     let json = terminal.done(&["sessions", "list", "--all", "--json"]).json();
     assert_eq!((json["sessions"].as_array().unwrap().len(), &json["more"]), (2, &json!(false)));
 }
@@ -103,17 +121,17 @@ fn agents_and_what_they_spent_are_added_up() {
         let row = table.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{name} in {table}"));
         row.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
     };
-    assert_eq!(row(&agents, "bot")[..5], ["bot", "1", "1", "2", "1.15"], "{agents}");
-    assert_eq!(row(&agents, "=helper")[..5], ["=helper", "0", "1", "1", "2"], "{agents}");
+    assert_eq!(row(&agents, "bot")[..6], ["bot", "1", "1", "2", "$", "1.15"], "{agents}");
+    assert_eq!(row(&agents, "=helper")[..6], ["=helper", "0", "1", "1", "$", "2.00"], "{agents}");
     assert_eq!(terminal.done(&["agents", "--active"]).stdout.lines().count(), 2);
     let json = terminal.done(&["agents", "--json"]).stdout;
     assert!(json.contains(r#""agent_id":"bot","active":1,"sessions":1,"actions":2,"logged_cost_usd":1.15"#), "{json}");
     let spend = terminal.done(&["spend"]).stdout;
     let lines: Vec<_> = spend.lines().collect();
     assert!(lines[0].starts_with("AGENT") && lines[1].starts_with("=helper"), "the most first: {spend}");
-    assert_eq!(lines[3], "3.15 USD logged in 3 actions; 0 USD of payments authorized");
+    assert_eq!(lines[3], "$ 3.15 logged in 3 actions; $ 0.00 of payments authorized");
     let of_bot = terminal.done(&["spend", "--by", "tool", "--agent", "bot"]).stdout;
-    assert!(of_bot.contains("search") && of_bot.contains("1.15 USD logged in 2 actions"), "{of_bot}");
+    assert!(of_bot.contains("search") && of_bot.contains("$ 1.15 logged in 2 actions"), "{of_bot}");
     let csv = terminal.done(&["spend", "--csv"]).stdout;
     assert_eq!(csv, "agent,usd\n'=helper,2\nbot,1.15\n", "what a spreadsheet takes for a formula is none");
     // By day and by month, from the counters of the log.
@@ -122,7 +140,7 @@ fn agents_and_what_they_spent_are_added_up() {
     assert_eq!((days.len(), &days[2]["usd"], &by_day["total_usd"]), (3, &json!(1.15), &json!(1.15)), "{by_day}");
     assert!(days[2]["name"].as_str().unwrap().len() == 10 && by_day["authorized_usd"].is_null(), "{by_day}");
     let by_month = terminal.done(&["spend", "--by", "month"]).stdout;
-    assert!(by_month.lines().count() == 14 && by_month.ends_with("\n3.15 USD logged\n"), "{by_month}");
+    assert!(by_month.lines().count() == 14 && by_month.ends_with("\n$ 3.15 logged\n"), "{by_month}");
     let one = terminal.done(&["spend", "--by", "day", "--session", &session, "--csv", "--since", "1d"]).stdout;
     assert!(one.starts_with("day,usd\n") && one.ends_with(",1.15\n") && one.lines().count() == 3, "{one}");
     let bad = terminal.refused(&["spend", "--by", "tool", "--since", "1d"], 2).stderr;

@@ -40,9 +40,25 @@ fn the_first_key_is_an_operators_and_later_ones_are_agents_within_bounds() {
     let table = terminal.done(&["keys", "list"]).stdout;
     let lines: Vec<_> = table.lines().collect();
     assert!(
-        lines.len() == 3 && lines[0].starts_with("PREFIX") && lines[1].contains("9223372036.854775807 USD"),
+        lines.len() == 3 && lines[0].starts_with("PREFIX") && lines[1].contains("$ 9,223,372,036.854775807"),
         "{table}"
     );
+}
+
+#[test]
+fn a_key_for_looking_only_changes_nothing() {
+    let (terminal, _) = Terminal::with_store();
+    let key = terminal.done(&["keys", "create", "--name", "look", "--read-only"]).stdout;
+    let run = |arguments: &[&str]| outcome(&mut terminal.command(&[&["--key", key.trim_end()], arguments].concat()));
+    for arguments in [&["keys", "list"][..], &["overview"], &["log"], &["secrets", "list"], &["policy", "list"]] {
+        assert_eq!(run(arguments).code, 0, "{arguments:?}");
+    }
+    let refused = run(&["retention", "set", "90d"]);
+    assert!(refused.code == 1 && refused.stderr.contains("audit:write"), "{refused:?}");
+    assert_eq!(run(&["keys", "create", "--name", "more"]).code, 1);
+    for more in [["--role", "agent"], ["--scopes", "*"]] {
+        terminal.refused(&[&["keys", "create", "--read-only"], &more[..]].concat(), 2);
+    }
 }
 
 #[test]
@@ -57,6 +73,12 @@ fn a_revoked_key_is_refused() {
     assert_eq!(terminal.done(&["keys", "revoke", &key[..12]]).stdout, format!("revoked {}\n", &key[..12]));
     let refused = call(&key);
     assert!(refused.code == 1 && refused.stderr.contains("haldir keys create"), "{refused:?}");
+    // Elsewhere the same words: a terminal has no headers to set.
+    let refused = outcome(&mut terminal.command(&["--key", &key, "keys", "list"]));
+    assert!(refused.code == 1 && refused.stderr.contains("was revoked"), "{refused:?}");
+    assert!(!refused.stderr.contains("Bearer"), "{refused:?}");
+    let again = terminal.done(&["keys", "revoke", &key[..12]]).stdout;
+    assert_eq!(again, format!("{} was revoked already\n", &key[..12]));
     assert!(terminal.done(&["keys", "list"]).stdout.contains("revoked"));
     terminal.refused(&["keys", "revoke", "hld_unknown1"], 1);
     let whole = terminal.refused(&["keys", "revoke", &key], 2);

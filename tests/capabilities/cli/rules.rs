@@ -16,7 +16,7 @@ fn rules_of_approvals_are_added_listed_and_deleted() {
     let tools = add(&["tool_blocked", "--tool", "github.delete_repo,mail\u{202e}x", "--operator-only"]);
     let table = terminal.done(&["approvals", "rules", "list"]).stdout;
     let lines: Vec<_> = table.lines().collect();
-    assert!(lines[1].starts_with(&over) && lines[1].contains("payments over 0.1 USD"), "{table}");
+    assert!(lines[1].starts_with(&over) && lines[1].contains("payments over $ 0.10"), "{table}");
     assert!(lines[2].starts_with(&tools) && lines[2].contains("calls of github.delete_repo, mail\u{fffd}x"), "{table}");
     // The rule holds at once.
     let session = terminal.session();
@@ -47,5 +47,6 @@ fn retention_is_set_in_days_and_erases_only_when_asked() {
     assert!(terminal.refused(&["retention", "prune"], 2).stderr.contains("--yes"));
     assert!(terminal.done(&["retention", "prune", "--yes"]).stdout.starts_with("nothing was erased: "));
     assert_eq!(terminal.done(&["retention", "prune", "--yes", "--json"]).json()["entries_deleted"], json!(0));
-    assert!(terminal.done(&["retention", "set", "never"]).stdout.starts_with("details are kept for ever"));
+    let never = terminal.done(&["retention", "set", "never"]).stdout;
+    assert!(never.starts_with("details are kept for ever") && never.lines().count() == 1, "{never}");
 }

@@ -62,9 +62,9 @@ fn payments_are_listed_with_what_became_of_them_and_settled() {
     terminal.refused(&["call", "authorize-payment", "--session-id", &session, "--amount", "100"], 1);
 
     let settled = terminal.done(&["payments", "settle", &ids[0], "--amount", "0.60"]).stdout;
-    assert_eq!(settled, format!("settled {}: 0.6 USD paid, 0.5 USD returned to the budget\n", ids[0]));
+    assert_eq!(settled, format!("settled {}: $ 0.60 paid, $ 0.50 returned to the budget\n", ids[0]));
     let voided = terminal.done(&["payments", "settle", &ids[2], "--void"]).stdout;
-    assert_eq!(voided, format!("voided {}: 2 USD returned to the budget\n", ids[2]));
+    assert_eq!(voided, format!("voided {}: $ 2.00 returned to the budget\n", ids[2]));
     terminal.refused(&["payments", "settle", &ids[1], "--void", "--amount", "1"], 2);
     terminal.refused(&["payments", "settle", &ids[2]], 1);
 
@@ -72,9 +72,9 @@ fn payments_are_listed_with_what_became_of_them_and_settled() {
     let lines: Vec<_> = table.lines().collect();
     let row = |line: usize, parts: &[&str]| assert!(parts.iter().all(|part| lines[line].contains(part)), "{table}");
     assert!(lines.len() == 4 && lines[0].starts_with("AUTHORIZATION"), "the refused one is none: {table}");
-    row(1, &[&ids[2], "bot", "2 USD", "voided", "ink"]);
-    row(2, &[&ids[1], "0.000000001 USD", "open"]);
-    row(3, &[&ids[0], "1.1 USD", "paid 0.6", "bo\u{fffd}oks"]);
+    row(1, &[&ids[2], "bot", "$ 2.00", "voided", "ink"]);
+    row(2, &[&ids[1], "$ 0.000000001", "open"]);
+    row(3, &[&ids[0], "$ 1.10", "paid $ 0.60", "bo\u{fffd}oks"]);
     let open = terminal.done(&["payments", "list", "--open", "--json"]);
     assert!(open.stdout.contains(r#""amount":0.000000001"#), "exact: {open:?}");
     let open = open.json();

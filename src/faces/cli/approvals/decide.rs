@@ -9,14 +9,18 @@ use serde_json::{json, value::RawValue};
 use super::{
     super::{
         GlobalOptions, Screen, Stop, editor,
-        output::{indented, line, page_columns, printable},
+        output::{indented, line, page_columns, printable, sentence},
         prompt::can_ask,
         target::Target,
     },
     comparison,
-    watch::{is_same, read},
+    watch::{is_same, read, request::Request},
 };
-use crate::{error::Error, operations::Reply};
+use crate::{
+    error::Error,
+    model::{Clock, time::SystemClock},
+    operations::Reply,
+};
 
 /// The largest file with arguments, in bytes.
 const MAX_FILE_BYTES: u64 = 1024 * 1024;
@@ -138,8 +142,17 @@ fn run(
     let reply = decision.take(operation, target)?;
     if screen.json {
         line(&reply.body)?;
-    } else {
-        line(&format!("{done} {}", printable(&options.request_id)))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    line(&format!("{done} {}", printable(request_id)))?;
+    // A key that may decide may always look; if it was erased meanwhile, there is nothing to say.
+    let asked = target.call("getApproval", &json!({"request_id": request_id}).to_string()).ok();
+    let asked = asked.and_then(|reply| serde_json::from_str::<Request>(&reply.body).ok());
+    if let Some(asked) = asked {
+        let (yes, no) = asked.consequences(arguments.is_some(), SystemClock.now());
+        let no = if note.is_none() { no.replace(", and reads your note", "") } else { no };
+        let follows = if operation == "approveRequest" { yes } else { no };
+        sentence(&printable(&follows))?;
     }
     Ok(ExitCode::SUCCESS)
 }

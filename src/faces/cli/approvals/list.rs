@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::super::{
     GlobalOptions, Screen, Stop,
-    output::{line, note, table},
+    output::{amounts::dollars, line, note, table, when, when_any},
     target::Target,
 };
 use crate::{
@@ -47,7 +47,7 @@ struct Listing {
     expires_at: UnixMicros,
 }
 
-const HEADER: [&str; 8] = ["REQUEST", "AGENT", "TOOL", "ACTION", "USD", "REASON", "ASKED", "ENDS"];
+const HEADER: [&str; 8] = ["REQUEST", "AGENT", "TOOL", "ACTION", "AMOUNT", "REASON", "ASKED", "ENDS"];
 
 pub fn run(options: &ListOptions, global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
     let input = json!({"agent_id": options.agent, "limit": options.limit, "cursor": options.cursor}).to_string();
@@ -70,10 +70,9 @@ pub fn run(options: &ListOptions, global: &GlobalOptions, screen: Screen) -> Res
 }
 
 fn row(request: Listing) -> Vec<String> {
-    let ends = match request.expires_at {
-        UnixMicros(0) => "never".to_owned(),
-        end => end.to_rfc3339(),
-    };
-    let (amount, asked) = (request.amount.to_string(), request.created_at.to_rfc3339());
+    let ends = when_any(Some(request.expires_at).filter(|end| end.0 != 0), "never");
+    // What is no payment has no amount.
+    let amount = if request.amount == Money::ZERO { String::new() } else { dollars(request.amount) };
+    let asked = when(request.created_at);
     vec![request.request_id, request.agent_id, request.tool, request.action, amount, request.reason, asked, ends]
 }

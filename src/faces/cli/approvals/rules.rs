@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::super::{
     GlobalOptions, Screen, Stop,
-    output::{line, printable, table},
+    output::{amounts::dollars, line, printable, table, when},
     target::Target,
 };
 use crate::{
@@ -34,7 +34,7 @@ pub enum RulesCommand {
     Add(AddOptions),
     /// Delete a rule. Requests that it has raised stay.
     #[command(
-        visible_alias = "rm",
+        visible_aliases = ["rm", "remove"],
         after_help = "Example:\n  haldir approvals rules delete rule_3kHhR1oEwJrN8qT0vYb6Zg"
     )]
     Delete {
@@ -124,13 +124,13 @@ impl Rule {
     fn row(self) -> Vec<String> {
         let who = if self.operator_only { "an operator" } else { "an operator, or the person at the client" };
         let what = match self.kind.as_str() {
-            "spend_over" => format!("payments over {} USD", self.threshold.unwrap_or_default()),
+            "spend_over" => format!("payments over {}", dollars(self.threshold.unwrap_or_default())),
             "tool_blocked" => format!("calls of {}", self.tools.join(", ")),
             "destructive" => "calls that destroy or overwrite something".to_owned(),
             "all" => "everything".to_owned(),
             other => other.to_owned(),
         };
-        vec![self.id, what, who.to_owned(), self.created_by, self.created_at.to_rfc3339()]
+        vec![self.id, what, who.to_owned(), self.created_by, when(self.created_at)]
     }
 }
 

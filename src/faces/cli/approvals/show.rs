@@ -9,15 +9,16 @@ use serde_json::{json, value::RawValue};
 use super::{
     super::{
         GlobalOptions, Screen, Stop,
-        output::{line, page_columns, table},
+        output::{amounts::dollars, line, page_columns, printable, sentence, table, when, when_any},
         target::Target,
     },
     comparison::{LastApproved, since_last},
+    watch::request::Request,
 };
 use crate::{
     config::duration::parse_seconds,
     error::Error,
-    model::{Money, UnixMicros},
+    model::{Clock, Money, UnixMicros, time::SystemClock},
 };
 
 #[derive(Args)]
@@ -64,22 +65,28 @@ pub fn run(options: &ShowOptions, global: &GlobalOptions, screen: Screen) -> Res
     let request: Detail = serde_json::from_str(&reply.body).map_err(Error::internal)?;
     let last = request.last_approved.as_ref();
     let difference = last.map(|last| since_last(request.details.as_deref(), request.amount, last, page_columns()));
-    let time = |at: Option<UnixMicros>, none: &str| at.map_or_else(|| none.to_owned(), UnixMicros::to_rfc3339);
+    let asked: Request = serde_json::from_str(&reply.body).map_err(Error::internal)?;
+    // What is no payment has no amount.
+    let amount = if request.amount == Money::ZERO { String::new() } else { dollars(request.amount) };
+    let is_open = request.status == "pending";
     let rows = [
         ("status", request.status),
         ("agent", request.agent_id),
         ("session", request.session_id),
         ("tool", request.tool),
         ("action", request.action),
-        ("amount", format!("{} USD", request.amount)),
-        ("reason", request.reason),
-        ("details", request.details.map_or_else(String::new, |details| details.get().to_owned())),
-        ("asked", request.created_at.to_rfc3339()),
-        ("ends", time(Some(request.expires_at).filter(|end| end.0 != 0), "never")),
-        ("decided", time(request.decided_at, "not yet")),
+        ("amount", amount),
+        ("why asked", request.reason),
+        (
+            if asked.is_call() { "arguments" } else { "details" },
+            request.details.map_or_else(String::new, |details| details.get().to_owned()),
+        ),
+        ("asked", when(request.created_at)),
+        ("ends", when_any(Some(request.expires_at).filter(|end| end.0 != 0), "never")),
+        ("decided", when_any(request.decided_at, "not yet")),
         ("decided by", request.decided_by),
         ("note", request.decision_note),
-        ("used", time(request.used_at, "not yet")),
+        ("used", when_any(request.used_at, if is_open { "" } else { "not yet" })),
     ];
     let mut rows = rows.to_vec();
     if request.operator_only {
@@ -89,10 +96,17 @@ pub fn run(options: &ShowOptions, global: &GlobalOptions, screen: Screen) -> Res
         rows.push(("instead", arguments.get().to_owned()));
         rows.push(("changed", request.changed.join(", ")));
     }
-    let rows: Vec<_> = rows.into_iter().map(|(name, value)| vec![name.to_owned(), value]).collect();
+    let rows = rows.into_iter().filter(|(_, value)| !value.is_empty());
+    let rows: Vec<_> = rows.map(|(name, value)| vec![name.to_owned(), value]).collect();
     table(&["request", &request.request_id], &rows)?;
     for line in difference.into_iter().flatten() {
         screen.styled(&line)?;
+    }
+    if is_open {
+        let (yes, no) = asked.consequences(false, SystemClock.now());
+        line("")?;
+        sentence(&printable(&format!("If you approve: {yes}")))?;
+        sentence(&printable(&format!("If you deny: {no}")))?;
     }
     Ok(ExitCode::SUCCESS)
 }

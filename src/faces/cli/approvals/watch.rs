@@ -5,7 +5,7 @@
 
 mod change;
 mod drawn;
-mod request;
+pub mod request;
 
 use std::process::ExitCode;
 

@@ -17,7 +17,7 @@ use crate::{
     faces::cli::{
         GlobalOptions, Screen, Stop,
         backup::missing_folder,
-        output::{line, sentence},
+        output::{line, printable, sentence},
         progress::{Progress, Unit},
         target::Target,
         unfinished::Unfinished,
@@ -41,26 +41,56 @@ pub struct ExportOptions {
     #[arg(long, value_name = "FILE")]
     bundle: Option<PathBuf>,
     /// Only this agent's entries.
-    #[arg(long, value_name = "AGENT", conflicts_with = "bundle")]
+    #[arg(long, value_name = "AGENT")]
     pub agent: Option<String>,
     /// Only this session's entries.
-    #[arg(long, value_name = "SESSION", conflicts_with = "bundle")]
+    #[arg(long, value_name = "SESSION")]
     pub session: Option<String>,
     /// Only entries of this tool.
-    #[arg(long, value_name = "TOOL", conflicts_with = "bundle")]
+    #[arg(long, value_name = "TOOL")]
     pub tool: Option<String>,
     /// Only entries since then: a date, a date-time, or how long ago, such as 30d.
-    #[arg(long, value_name = "TIME", value_parser = crate::faces::cli::log::parse_time, conflicts_with = "bundle")]
+    #[arg(long, value_name = "TIME", value_parser = crate::faces::cli::log::parse_time)]
     pub since: Option<String>,
     /// Only entries before then, in the same forms.
-    #[arg(long, value_name = "TIME", value_parser = crate::faces::cli::log::parse_time, conflicts_with = "bundle")]
+    #[arg(long, value_name = "TIME", value_parser = crate::faces::cli::log::parse_time)]
     pub until: Option<String>,
     /// Only flagged entries.
-    #[arg(long, conflicts_with = "bundle")]
+    #[arg(long)]
     pub flagged: bool,
     /// Write over a file that is there.
     #[arg(long)]
     pub force: bool,
+}
+
+impl ExportOptions {
+    /// Refuses what would leave entries out of a bundle.
+    fn require_no_filter(&self) -> Result<()> {
+        let given = [
+            ("agent", self.agent.is_some()),
+            ("session", self.session.is_some()),
+            ("tool", self.tool.is_some()),
+            ("since", self.since.is_some()),
+            ("until", self.until.is_some()),
+            ("flagged", self.flagged),
+        ];
+        let Some((name, _)) = given.into_iter().find(|(_, is_given)| *is_given) else { return Ok(()) };
+        let message = format!(
+            "a bundle always holds the whole log, since its proofs are about all entries: leave --{name} out, or export \
+             some of the entries with --out FILE instead of --bundle"
+        );
+        Err(Error::invalid(name, message))
+    }
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
 }
 
 /// Refuses a file that is there, unless it is to be written over.
@@ -77,6 +107,7 @@ pub fn run(options: &ExportOptions, global: &GlobalOptions, screen: Screen) -> R
         export::run(options, &Target::open(global)?, screen)?;
         return Ok(ExitCode::SUCCESS);
     };
+    options.require_no_filter()?;
     require_free("bundle", bundle, options.force)?;
     let target = Target::open(global)?;
     // Under another name until it is whole, so that nobody takes a part for the whole.
@@ -86,11 +117,15 @@ pub fn run(options: &ExportOptions, global: &GlobalOptions, screen: Screen) -> R
     put(&part, bundle, options.force).map_err(|error| unusable("bundle", bundle, &error))?;
     unfinished.keep();
     let path = bundle.display().to_string();
+    // A key that may export need not be one that may read the log's keys.
+    let key = target.keys().ok().and_then(|keys| keys.into_iter().next());
     if screen.json {
-        line(&json!({"bundle": path, "bytes": bytes}).to_string())?;
-    } else {
-        sentence(&format!("{path}: {bytes} bytes; check it with: haldir audit verify {path}"))?;
+        line(&json!({"bundle": path, "bytes": bytes, "verifier_key": key}).to_string())?;
+        return Ok(ExitCode::SUCCESS);
     }
+    let key = key.unwrap_or_else(|| "KEY, as haldir audit keys prints it".to_owned());
+    sentence(&format!("{path}: {bytes} bytes. Check it with:"))?;
+    sentence(&printable(&format!("  haldir audit verify {} --key {}", quoted(&path), quoted(&key))))?;
     Ok(ExitCode::SUCCESS)
 }
 

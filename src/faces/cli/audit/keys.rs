@@ -1,4 +1,4 @@
-//! `haldir audit rotate-key`.
+//! `haldir audit keys` and `haldir audit rotate-key`.
 
 use std::process::ExitCode;
 
@@ -11,6 +11,7 @@ use crate::{
         GlobalOptions, Screen, Stop,
         local::Local,
         output::{line, sentence},
+        target::Target,
     },
 };
 
@@ -19,6 +20,16 @@ pub struct RotateOptions {
     /// For how many days the key before signs checkpoints as well.
     #[arg(long, value_name = "DAYS", default_value_t = 30)]
     overlap_days: u16,
+}
+
+pub fn list(global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
+    let target = Target::open(global)?;
+    if screen.json {
+        line(&target.call("listLogKeys", "{}")?.body)?;
+    } else {
+        target.keys()?.iter().try_for_each(|key| line(key))?;
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 pub fn run(options: &RotateOptions, global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {

@@ -26,8 +26,8 @@ const VERIFYING: &str = "verifying";
 pub struct VerifyOptions {
     /// A bundle that `haldir audit export --bundle` wrote. Default: the log of the local store, or of the server.
     bundle: Option<PathBuf>,
-    /// With a bundle: a key of the log that you know from elsewhere, as name+hash+key, in hexadecimal or in base64. May be
-    /// repeated. Without one the bundle can only be found consistent with itself.
+    /// With a bundle: a key of the log that you know from elsewhere, as `haldir audit keys` prints it (name+hash+key), or in
+    /// hexadecimal or base64. May be repeated. Without one the bundle can only be found consistent with itself.
     #[arg(long = "key", value_name = "KEY", value_parser = TrustedKey::parse)]
     keys: Vec<TrustedKey>,
     /// Threads that work on it. Default: as many as there are cores.
@@ -87,6 +87,10 @@ enum Outcome {
     Bad,
 }
 
+/// Where the key comes from.
+const KEY_HINT: &str = "Exit code 3: whose log it is is not shown yet. haldir audit keys prints the log's key where the log \
+                        is; give it with --key 'KEY', and take it from there, not from the file.";
+
 /// Exit code of a bundle that only agrees with itself.
 const CONSISTENT: u8 = 3;
 
@@ -98,8 +102,14 @@ fn show(screen: Screen, outcome: Outcome, message: &str, report: &str) -> Result
     };
     if screen.json {
         line(report)?;
-    } else {
-        sentence(&format!("{word}: {}", printable(message)))?;
+        return Ok(code);
+    }
+    let message = printable(message);
+    // A message that says so itself need not be introduced by the same word.
+    let is_said = matches!(outcome, Outcome::Good) && message.contains(word);
+    sentence(&if is_said { message } else { format!("{word}: {message}") })?;
+    if matches!(outcome, Outcome::Consistent) {
+        sentence(KEY_HINT)?;
     }
     Ok(code)
 }

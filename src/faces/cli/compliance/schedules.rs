@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::super::{
     GlobalOptions, Screen, Stop,
-    output::{line, note, printable, table},
+    output::{line, note, printable, table, when},
     target::Target,
 };
 use crate::{error::Error, model::UnixMicros};
@@ -26,7 +26,7 @@ pub enum SchedulesCommand {
     )]
     Create(CreateOptions),
     /// Delete a schedule.
-    #[command(after_help = "Example:\n  haldir compliance schedules delete sched_3kHhR1oEwJrN8qT0vYb6Zg")]
+    #[command(visible_aliases = ["rm", "remove"], after_help = "Example:\n  haldir compliance schedules delete sched_3kHhR1oEwJrN8qT0vYb6Zg")]
     Delete(DeleteOptions),
 }
 
@@ -81,7 +81,7 @@ pub fn run(command: &SchedulesCommand, global: &GlobalOptions, screen: Screen) -
                 line(&reply.body)?;
             } else {
                 let made: Schedule = serde_json::from_str(&reply.body).map_err(Error::internal)?;
-                line(&format!("created {}, next due {}", made.id, made.next_due.to_rfc3339()))?;
+                line(&format!("created {}, next due {}", made.id, when(made.next_due)))?;
             }
         }
         SchedulesCommand::Delete(options) => {
@@ -110,7 +110,7 @@ fn list(store: &Target, screen: Screen) -> Result<(), Stop> {
     let row = |schedule: Schedule| {
         let last = if schedule.last_error.is_empty() { schedule.last_status } else { schedule.last_error };
         let runs = format!("{} ({} failed)", schedule.run_count, schedule.fail_count);
-        let due = schedule.next_due.to_rfc3339();
+        let due = when(schedule.next_due);
         vec![schedule.id, schedule.name, schedule.cadence, schedule.delivery, due, runs, last]
     };
     let rows: Vec<_> = listed.schedules.into_iter().map(row).collect();

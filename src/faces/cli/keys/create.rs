@@ -11,11 +11,16 @@ use super::super::{
     output::{line, note, printable},
     target::Target,
 };
-use crate::{config::duration::parse_seconds, error::Error, model::Money};
+use crate::{
+    config::duration::parse_seconds,
+    error::Error,
+    model::{Money, Resource},
+};
 
 pub const HELP: &str = "\
 Examples:
   KEY=$(haldir keys create --name ci)
+  haldir keys create --name dashboard --read-only
   haldir keys create --name bot --role agent --max-scopes read,spend \\
     --max-spend 20 --max-ttl 1h
   haldir keys create --json | jq -r .key";
@@ -32,7 +37,11 @@ pub struct CreateOptions {
     /// store, agent for every later one.
     #[arg(long, value_parser = ["agent", "operator"])]
     role: Option<String>,
-    /// What the key may reach, separated by commas: *, or <resource>:read|write|*. Default: everything.
+    /// A key for looking only: an operator's, with the scope read of every resource.
+    #[arg(long, conflicts_with_all = ["role", "scopes"])]
+    read_only: bool,
+    /// What the key may reach, separated by commas: *, or <resource>:read|write|*. Resources: sessions, vault, audit,
+    /// payments, webhooks, proxy, approvals, admin. Default: everything.
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     scopes: Option<Vec<String>>,
     /// The scopes that a session created with it may have, separated by commas. Default for an agent's key: all but
@@ -91,14 +100,17 @@ pub fn run(options: &CreateOptions, global: &GlobalOptions, screen: Screen) -> R
     let target = Target::open_or_create(global)?;
     let role = match options.role.as_deref() {
         Some(role) => role,
+        None if options.read_only => "operator",
         None if target.is_store_without_keys()? => "operator",
         None => "agent",
     };
+    let look_only = || Resource::ALL.iter().map(|(name, _)| format!("{name}:read")).collect::<Vec<_>>();
+    let scopes = if options.read_only { Some(look_only()) } else { options.scopes.clone() };
     let input = Input {
         name: options.name.as_deref(),
         tier: options.tier.as_deref(),
         role,
-        scopes: options.scopes.as_deref(),
+        scopes: scopes.as_deref(),
         max_scopes: options.max_scopes.as_deref(),
         max_spend: options.max_spend,
         max_daily_spend: options.max_daily_spend,

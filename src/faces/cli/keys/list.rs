@@ -6,10 +6,11 @@ use serde::Deserialize;
 
 use super::super::{
     GlobalOptions, Screen, Stop,
-    output::{line, table},
+    output::{amounts::dollars, line, table, when, when_any},
     target::Target,
 };
 use crate::{
+    config::duration,
     error::Error,
     model::{Clock, Money, UnixMicros, time::SystemClock},
 };
@@ -36,7 +37,7 @@ struct Key {
 }
 
 const HEADER: [&str; 9] =
-    ["PREFIX", "NAME", "ROLE", "TIER", "STATE", "SCOPES", "SESSIONS UP TO", "CREATED", "LAST USED"];
+    ["PREFIX", "NAME", "ROLE", "TIER", "STATE", "SCOPES", "EACH SESSION AT MOST", "CREATED", "LAST USED"];
 
 pub fn run(global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
     let reply = Target::open(global)?.call("listApiKeys", "{}")?;
@@ -59,19 +60,19 @@ fn row(key: Key, now: UnixMicros) -> Vec<String> {
     let state = match key.expires_at {
         _ if key.revoked => "revoked".to_owned(),
         Some(end) if end <= now => "expired".to_owned(),
-        Some(end) => format!("live until {}", end.to_rfc3339()),
+        Some(end) => format!("live until {}", when(end)),
         None => "live".to_owned(),
     };
     let bounds: Vec<_> = [
-        key.max_spend.map(|spend| format!("{spend} USD")),
-        key.max_ttl.map(|ttl| format!("{ttl} s")),
-        key.max_scopes.map(|scopes| scopes.join(",")),
+        key.max_spend.map(dollars),
+        key.max_ttl.map(|ttl| duration::shown(ttl.unsigned_abs())),
+        key.max_scopes.map(|scopes| format!("scopes {}", scopes.join(","))),
     ]
     .into_iter()
     .flatten()
     .collect();
-    let bounds = if bounds.is_empty() { "no bounds".to_owned() } else { bounds.join("; ") };
-    let last_used = key.last_used.map_or_else(|| "never".to_owned(), UnixMicros::to_rfc3339);
-    let created = key.created_at.to_rfc3339();
+    let bounds = if bounds.is_empty() { "no limits".to_owned() } else { bounds.join(", ") };
+    let last_used = when_any(key.last_used, "never");
+    let created = when(key.created_at);
     vec![key.prefix, key.name, key.role, key.tier, state, key.scopes.join(","), bounds, created, last_used]
 }

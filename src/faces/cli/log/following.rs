@@ -14,7 +14,7 @@ use super::{
         target::Target,
         trail::{Fresh, MAX_FRESH, Trail, follow},
     },
-    LogOptions, json_of, row_of,
+    HEADER, LogOptions, json_of, row_of,
 };
 use crate::{
     error::{Error, Result},
@@ -23,8 +23,9 @@ use crate::{
 
 /// Calls in flight whose arguments are kept until they end.
 const MAX_RUNNING: usize = 1_000;
-/// Columns of the fields of a line; a longer one moves those behind it.
-const WIDTHS: [usize; 6] = [20, 14, 28, 12, 0, 0];
+/// Columns of the fields of a line; a longer one moves those behind it. At a terminal, times are shorter.
+const WIDTHS: [usize; 7] = [27, 20, 14, 28, 12, 0, 0];
+const SHORT_TIME: usize = 8;
 
 pub fn run(
     options: &LogOptions,
@@ -34,12 +35,21 @@ pub fn run(
     screen: Screen,
 ) -> std::result::Result<ExitCode, Stop> {
     let mut calls = Calls { are_alone: options.flagged, ..Calls::default() };
+    let (from, mut widths) = (usize::from(!options.ids), WIDTHS);
+    if screen.is_terminal() {
+        widths[1] = SHORT_TIME;
+    }
+    let widths = &widths[from..];
     let show = |event: &Event| -> std::result::Result<(), Stop> {
         if options.refused && !event.is_refused() {
             return Ok(());
         }
-        if screen.json { line(&json_of(event).to_string()) } else { row(&row_of(event), &WIDTHS) }
+        if screen.json { line(&json_of(event).to_string()) } else { row(&row_of(event, options.ids), widths) }
     };
+    if screen.is_terminal() && !screen.json {
+        note("new events appear at the bottom; Ctrl-C leaves");
+        row(&HEADER[from..].iter().map(|name| (*name).to_owned()).collect::<Vec<_>>(), widths)?;
+    }
     for event in before {
         calls.remember(event);
         show(event)?;

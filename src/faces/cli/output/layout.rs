@@ -5,6 +5,8 @@ use std::io::{self, IsTerminal};
 
 use unicode_width::UnicodeWidthStr;
 
+use super::styled::{broken, columns};
+
 /// The width of a terminal that does not say how wide it is.
 pub const USUAL: usize = 80;
 /// The narrowest that text is laid out for.
@@ -66,9 +68,76 @@ pub fn wrapped(text: &str, (begins_at, indent): (usize, usize), width: Option<us
     out
 }
 
+/// The pieces that a text is broken between: words with the space behind them, and what ends with a comma. An amount such as
+/// `$ 1,200.00` is one piece.
+pub fn pieces(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let (mut end, mut before) = (rest.len(), '\0');
+        let mut letters = rest.char_indices().peekable();
+        while let Some((at, c)) = letters.next() {
+            let next = letters.peek().map(|(_, next)| *next);
+            let is_thousands = before.is_ascii_digit() && next.is_some_and(|next| next.is_ascii_digit());
+            let may_break = match c {
+                ' ' => before != '$' && next != Some(' '),
+                ',' => next != Some(' ') && !is_thousands,
+                _ => false,
+            };
+            if may_break {
+                end = at + c.len_utf8();
+                break;
+            }
+            before = c;
+        }
+        let (piece, others) = rest.split_at(end);
+        rest = others;
+        Some(piece)
+    })
+}
+
+/// A text in lines, of which the first has its own width. It is broken between pieces, and within one that is longer than a
+/// line: nothing is left out but the space at the end of a line.
+pub fn wrapped_cell(text: &str, first: usize, others: usize) -> Vec<String> {
+    let (mut lines, mut line, mut used) = (Vec::new(), String::new(), 0);
+    let mut room = first;
+    for piece in pieces(text) {
+        let columns = columns(piece.trim_end());
+        if used > 0 && used + columns > room {
+            lines.push(std::mem::take(&mut line));
+            (used, room) = (0, others);
+        }
+        if columns > room {
+            let mut parts = broken(piece, room);
+            line = parts.pop().unwrap_or_default();
+            if !parts.is_empty() {
+                room = others;
+            }
+            lines.extend(parts);
+            used = super::styled::columns(&line);
+        } else {
+            line.push_str(piece);
+            used += super::styled::columns(piece);
+        }
+    }
+    lines.push(line);
+    lines.iter().map(|line| line.trim_end().to_owned()).collect()
+}
+
 #[cfg(test)]
 mod tests {
-    use super::wrapped;
+    use super::{pieces, wrapped, wrapped_cell};
+
+    #[test]
+    fn cells_are_broken_between_words_behind_commas_and_else_where_a_line_is_full() {
+        let text = r#"{"path":"/tmp/a","amount":"$ 1,200.00"} to be done"#;
+        assert_eq!(pieces(text).count(), 5);
+        assert_eq!(wrapped_cell(text, 20, 30), [r#"{"path":"/tmp/a","#, r#""amount":"$ 1,200.00"} to be"#, "done"]);
+        assert_eq!(wrapped_cell("ses_123456 x", 4, 4), ["ses_", "1234", "56 x"]);
+        assert_eq!(wrapped_cell("", 4, 4), [""]);
+    }
 
     #[test]
     fn lines_are_broken_between_words_and_long_words_stay_whole() {

@@ -1,22 +1,26 @@
 //! Tables within the width of a terminal.
 //!
-//! What fits is one line for each row. What does not is broken between words; where even that is too wide, each row becomes
-//! a list of its fields. Nothing is cut off, so that ids can be copied. What is not written to a terminal has one line for
-//! each row, however long.
+//! What fits is one line for each row. What does not is broken within its cells, between words and behind commas where that is
+//! possible; only where columns would be too narrow to read does each row become a list of its fields. Columns that are empty
+//! in every row are left out. What is not written to a terminal has all columns and one line for each row, however long.
 
 use std::io;
 
-use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets};
-use unicode_width::UnicodeWidthStr;
+use comfy_table::{CellAlignment, Table, presets};
 
 use super::{
     Stop,
-    layout::{width, wrapped},
+    layout::{pieces, width, wrapped, wrapped_cell},
     line, printable,
+    styled::columns,
 };
 
-/// Spaces on both sides of a cell.
-const PADDING: usize = 2;
+/// Spaces between two columns.
+const GAP: usize = 2;
+/// The widths that a column keeps if the table is too wide: what is longer is broken. Where the first is too much, ids may be
+/// broken as well, and then each column has the second.
+const COMFORTABLE: usize = 10;
+const NARROWEST: usize = 8;
 
 /// Writes a table. Cells hold text that agents chose, so nothing in them reaches the terminal as a command.
 pub fn table(header: &[&str], rows: &[Vec<String>]) -> Result<(), Stop> {
@@ -27,56 +31,107 @@ pub fn table(header: &[&str], rows: &[Vec<String>]) -> Result<(), Stop> {
     Ok(())
 }
 
-/// The lines of a table.
-fn laid_out(header: &[&str], rows: &[Vec<String>], width: Option<usize>) -> Vec<String> {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_header(header.to_vec());
-    for row in rows {
-        table.add_row(row.clone());
-    }
-    let lines = trimmed(&table);
-    let Some(width) = width else { return lines };
-    let fits = |lines: &[String]| lines.iter().all(|line| line.width() <= width);
-    if fits(&lines) {
-        return lines;
-    }
-    let narrowest: Vec<usize> = (0..header.len()).map(|column| longest_word(header, rows, column) + PADDING).collect();
-    if narrowest.iter().sum::<usize>() <= width {
-        let bound = |columns: &usize| Width::Fixed(u16::try_from(*columns).unwrap_or(u16::MAX));
-        table.set_constraints(narrowest.iter().map(|columns| ColumnConstraint::LowerBoundary(bound(columns))));
-        table.set_content_arrangement(ContentArrangement::Dynamic);
-        // The space in front of the first column and behind the last is taken away again.
-        table.set_width(u16::try_from(width).unwrap_or(u16::MAX));
-        let lines = trimmed(&table);
-        if fits(&lines) {
-            return lines;
-        }
-    }
-    records(header, rows, width)
+/// Whether a table fits into this width without a cell being broken.
+pub fn fits_whole(header: &[&str], rows: &[Vec<String>], width: usize) -> bool {
+    let (header, rows) = without_empty(header, rows);
+    fits(&natural_widths(&header, &rows), width)
 }
 
-/// Without the space around the table. The first column may be empty, so that only the padding goes in front.
-fn trimmed(table: &Table) -> Vec<String> {
+/// The lines of a table.
+fn laid_out(header: &[&str], rows: &[Vec<String>], width: Option<usize>) -> Vec<String> {
+    let Some(width) = width else { return drawn(header, rows, &natural_widths(header, rows)) };
+    let (header, rows) = without_empty(header, rows);
+    match widths(&header, &rows, width) {
+        Some(widths) => drawn(&header, &rows, &widths),
+        None => records(&header, &rows, width),
+    }
+}
+
+/// The columns that have something in a row.
+fn without_empty<'a>(header: &[&'a str], rows: &[Vec<String>]) -> (Vec<&'a str>, Vec<Vec<String>>) {
+    let is_shown = |column: &usize| rows.is_empty() || rows.iter().any(|row| !cell(row, *column).is_empty());
+    let shown: Vec<usize> = (0..header.len()).filter(is_shown).collect();
+    let rows = rows.iter().map(|row| shown.iter().map(|column| cell(row, *column).to_owned()).collect()).collect();
+    (shown.iter().filter_map(|column| header.get(*column).copied()).collect(), rows)
+}
+
+fn cell(row: &[String], column: usize) -> &str {
+    row.get(column).map(String::as_str).unwrap_or_default()
+}
+
+fn fits(widths: &[usize], width: usize) -> bool {
+    widths.iter().sum::<usize>() + GAP * widths.len().saturating_sub(1) <= width
+}
+
+fn natural_widths(header: &[&str], rows: &[Vec<String>]) -> Vec<usize> {
+    let widest = |column: usize| rows.iter().map(|row| columns(cell(row, column))).max().unwrap_or_default();
+    header.iter().enumerate().map(|(column, name)| columns(name).max(widest(column))).collect()
+}
+
+/// The widths of the columns, so that the table fits; `None` if they would be too narrow.
+fn widths(header: &[&str], rows: &[Vec<String>], width: usize) -> Option<Vec<usize>> {
+    let natural = natural_widths(header, rows);
+    if fits(&natural, width) {
+        return Some(natural);
+    }
+    let longest_piece = |column: usize, name: &str| {
+        let cells = rows.iter().map(|row| cell(row, column)).chain([name]);
+        cells.flat_map(pieces).map(|piece| columns(piece.trim_end())).max().unwrap_or_default()
+    };
+    let whole: Vec<usize> = header.iter().enumerate().map(|(column, name)| longest_piece(column, name)).collect();
+    // Whole pieces everywhere; then the first column's alone, which mostly is an id; then the least.
+    let comfortable = |(column, whole): (usize, &usize)| if column == 0 { *whole } else { (*whole).min(COMFORTABLE) };
+    let narrow: Vec<usize> = whole.iter().enumerate().map(comfortable).collect();
+    let narrowest: Vec<usize> = whole.iter().map(|whole| (*whole).min(NARROWEST)).collect();
+    let (least, most) = [(&whole, &natural), (&narrow, &whole), (&narrowest, &narrow)]
+        .into_iter()
+        .find(|(least, _)| fits(least, width))?;
+    // The level up to which every column gets what it wants: the widest ones give way first.
+    let at = |level: usize| -> Vec<usize> {
+        least.iter().zip(most).map(|(least, most)| (*least).max(level.min(*most))).collect()
+    };
+    let level = (0..width).take_while(|level| fits(&at(*level), width)).last().unwrap_or_default();
+    Some(at(level))
+}
+
+/// The table with these widths.
+fn drawn(header: &[&str], rows: &[Vec<String>], widths: &[usize]) -> Vec<String> {
+    let mut table = Table::new();
+    let broken = |text: &str, column: usize| {
+        let width = widths.get(column).copied().unwrap_or(usize::MAX);
+        wrapped_cell(text, width, width).join("\n")
+    };
+    let names: Vec<_> = header.iter().enumerate().map(|(column, name)| broken(name, column)).collect();
+    table.load_style(presets::NOTHING).set_header(names);
+    for row in rows {
+        table.add_row(row.iter().enumerate().map(|(column, cell)| broken(cell, column)).collect::<Vec<_>>());
+    }
+    for column in 0..header.len() {
+        let is_number = rows.iter().any(|row| is_amount(cell(row, column)))
+            && rows.iter().all(|row| cell(row, column).is_empty() || is_amount(cell(row, column)));
+        if let Some(column) = table.column_mut(column).filter(|_| is_number) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    // Without the space around the table. The first column may be empty, so that only the padding goes in front.
     table.lines().map(|line| line.strip_prefix(' ').unwrap_or(&line).trim_end().to_owned()).collect()
 }
 
-/// Columns of the longest word in a column of the table.
-fn longest_word(header: &[&str], rows: &[Vec<String>], column: usize) -> usize {
-    let cells = rows.iter().filter_map(|row| row.get(column)).map(String::as_str);
-    let words = header.get(column).copied().into_iter().chain(cells).flat_map(|cell| cell.split(' '));
-    words.map(UnicodeWidthStr::width).max().unwrap_or_default()
+/// Whether a cell is a number or an amount, with what may stand behind it.
+fn is_amount(cell: &str) -> bool {
+    cell.starts_with("$ ") || (!cell.is_empty() && cell.chars().all(|c| c.is_ascii_digit() || ",.%".contains(c)))
 }
 
 /// Each row as a list of its fields that are not empty.
 fn records(header: &[&str], rows: &[Vec<String>], width: usize) -> Vec<String> {
-    let names = header.iter().map(|name| name.width()).max().unwrap_or_default();
+    let names = header.iter().map(|name| columns(name)).max().unwrap_or_default();
     let mut lines = Vec::new();
     for (place, row) in rows.iter().enumerate() {
         if place > 0 {
             lines.push(String::new());
         }
         for (name, cell) in header.iter().zip(row).filter(|(_, cell)| !cell.is_empty()) {
-            let field = format!("{name}{}  {cell}", " ".repeat(names - name.width()));
+            let field = format!("{name}{}  {cell}", " ".repeat(names - columns(name)));
             lines.extend(wrapped(&field, (0, names + 2), Some(width)).lines().map(|line| line.trim_end().to_owned()));
         }
     }
@@ -89,8 +144,11 @@ mod tests {
 
     const HEADER: [&str; 3] = ["KEY", "REASON", "AT"];
 
+    fn row(cells: [&str; 3]) -> Vec<String> {
+        cells.map(str::to_owned).to_vec()
+    }
+
     fn rows() -> Vec<Vec<String>> {
-        let row = |cells: [&str; 3]| cells.map(str::to_owned).to_vec();
         vec![
             row(["hld_one", "a reason of several words that is rather long", "2026-11-29T10:00:00Z"]),
             row(["", "short", "2026-11-29T10:00:00Z"]),
@@ -103,12 +161,13 @@ mod tests {
         assert_eq!(lines.len(), 3);
         assert!(lines[1].starts_with("hld_one  a reason") && lines[1].ends_with("10:00:00Z"), "{lines:?}");
         assert_eq!(lines, laid_out(&HEADER, &rows(), None));
+        assert!(fits_whole(&HEADER, &rows(), 80) && !fits_whole(&HEADER, &rows(), 60));
     }
 
     #[test]
     fn a_table_that_is_too_wide_is_broken_between_words() {
         let lines = laid_out(&HEADER, &rows(), Some(50));
-        assert!(lines.iter().all(|line| line.width() <= 50) && lines.len() > 3, "{lines:#?}");
+        assert!(lines.iter().all(|line| columns(line) <= 50) && lines.len() > 3, "{lines:#?}");
         let words: Vec<_> = lines.iter().flat_map(|line| line.split_whitespace()).collect();
         for cell in rows().iter().flatten() {
             assert!(cell.split_whitespace().all(|word| words.contains(&word)), "{cell} in {lines:#?}");
@@ -116,11 +175,33 @@ mod tests {
     }
 
     #[test]
-    fn where_words_do_not_fit_beside_one_another_each_row_is_a_list() {
-        let lines = laid_out(&HEADER, &rows(), Some(30));
-        let expected = "KEY     hld_one\nREASON  a reason of several\n        words that is rather\n        long\nAT      \
-                        2026-11-29T10:00:00Z\n\nREASON  short\nAT      2026-11-29T10:00:00Z";
+    fn a_table_stays_one_with_long_words_which_are_broken_behind_commas_and_the_first_column_last() {
+        let id = "ses_7QngysoIEvGaPOxlVku1WvEJ5V1G1Q9u";
+        let rows = vec![row([id, "audit:read,sessions:read,payments:write,admin:write", &"x".repeat(40)])];
+        let lines = laid_out(&HEADER, &rows, Some(64));
+        assert!(lines[0].starts_with("KEY  ") && lines.iter().all(|line| columns(line) <= 64), "{lines:#?}");
+        assert!(lines[1].starts_with(id) && lines.len() > 2, "{lines:#?}");
+        let shown: String = lines[1..].iter().map(|line| line.get(38..).unwrap_or_default()).collect();
+        assert_eq!(shown.matches('x').count(), 40, "{lines:#?}");
+        let wider = laid_out(&HEADER, &rows, Some(100));
+        assert!(wider.iter().any(|line| line.contains("audit:read,  ")), "broken behind a comma: {wider:#?}");
+    }
+
+    #[test]
+    fn where_columns_would_be_too_narrow_each_row_is_a_list() {
+        let lines = laid_out(&HEADER, &rows(), Some(25));
+        let expected = "KEY     hld_one\nREASON  a reason of\nseveral words that is\nrather long\nAT\n\
+                        2026-11-29T10:00:00Z\n\nREASON  short\nAT\n2026-11-29T10:00:00Z";
         assert_eq!(lines.join("\n"), expected);
+    }
+
+    #[test]
+    fn empty_columns_are_left_out_at_a_terminal_alone_and_amounts_stand_at_the_right() {
+        let rows = vec![row(["a", "", "$ 1.50"]), row(["b", "", "$ 1,200.00 of $ 5,000.00"]), row(["c", "", ""])];
+        let lines = laid_out(&HEADER, &rows, Some(80));
+        assert_eq!(lines[0], format!("KEY  {:>24}", "AT"));
+        assert_eq!(lines[1..3], [format!("a    {:>24}", "$ 1.50"), "b    $ 1,200.00 of $ 5,000.00".to_owned()]);
+        assert!(laid_out(&HEADER, &rows, None)[0].contains("REASON"));
     }
 
     #[test]

@@ -4,11 +4,14 @@ use clap::Args;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::super::{
-    GlobalOptions, Screen, Stop,
-    log::{parse_time, time},
-    output::{line, note, table},
-    target::Target,
+use super::{
+    super::{
+        GlobalOptions, Screen, Stop,
+        log::{parse_time, time},
+        output::{line, note, table, when},
+        target::Target,
+    },
+    in_currency,
 };
 use crate::{
     error::Error,
@@ -84,11 +87,11 @@ pub fn run(options: &ListOptions, global: &GlobalOptions, screen: Screen) -> Res
 
 fn row(payment: Payment) -> Vec<String> {
     let state = match (payment.status.as_str(), payment.captured) {
-        ("captured", Some(captured)) => format!("paid {captured}"),
+        ("captured", Some(captured)) => format!("paid {}", in_currency(captured, &payment.currency)),
         ("authorized", _) => "open".to_owned(),
         (other, _) => other.to_owned(),
     };
-    let amount = format!("{} {}", payment.amount, payment.currency);
-    let at = payment.created_at.to_rfc3339();
+    let amount = in_currency(payment.amount, &payment.currency);
+    let at = when(payment.created_at);
     vec![payment.authorization_id, payment.agent_id, amount, state, payment.description, at]
 }

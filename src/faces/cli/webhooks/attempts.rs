@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::super::{
     GlobalOptions, Screen, Stop,
-    output::{line, note, table},
+    output::{line, note, table, when, when_any},
     target::Target,
 };
 use crate::{error::Error, model::UnixMicros};
@@ -78,8 +78,8 @@ pub fn deliveries(options: &DeliveriesOptions, global: &GlobalOptions, screen: S
 fn attempt_row(attempt: Attempt) -> Vec<String> {
     let answer = if attempt.status_code == 0 { attempt.error } else { attempt.status_code.to_string() };
     let (number, count) = (attempt.webhook_id.to_string(), attempt.number.to_string());
-    let again = attempt.next_retry_at.map_or_else(String::new, UnixMicros::to_rfc3339);
-    let (took, at) = (attempt.duration_ms.to_string(), attempt.created_at.to_rfc3339());
+    let again = when_any(attempt.next_retry_at, "");
+    let (took, at) = (attempt.duration_ms.to_string(), when(attempt.created_at));
     vec![attempt.delivery_id, number, attempt.event_id, attempt.event_type, count, answer, took, at, again]
 }
 
@@ -116,6 +116,6 @@ pub fn dead_letters(options: &DeadLettersOptions, global: &GlobalOptions, screen
 
 fn letter_row(letter: Letter) -> Vec<String> {
     let (number, attempts) = (letter.webhook_id.to_string(), letter.attempts.to_string());
-    let (happened, died) = (letter.created_at.to_rfc3339(), letter.died_at.to_rfc3339());
+    let (happened, died) = (when(letter.created_at), when(letter.died_at));
     vec![number, letter.event_id, letter.event_type, attempts, letter.reason, happened, died]
 }

@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::super::{
     GlobalOptions, Screen, Stop,
-    output::{line, table},
+    output::{line, table, when_any},
     target::Target,
 };
 use crate::{error::Error, model::UnixMicros};
@@ -45,7 +45,7 @@ fn row(webhook: Listing) -> Vec<String> {
     let state = if webhook.active { "active" } else { "gone (410)" };
     let [sent, failed, waiting] =
         [webhook.fire_count, webhook.fail_count, webhook.waiting].map(|count| count.to_string());
-    let next = webhook.next_attempt_at.map_or_else(String::new, UnixMicros::to_rfc3339);
+    let next = when_any(webhook.next_attempt_at, "");
     let (number, events) = (webhook.webhook_id.to_string(), webhook.events.join(","));
     vec![number, webhook.url, webhook.name, events, state.to_owned(), sent, failed, waiting, next]
 }

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     error::Result,
     faces::{
-        history::{Entry, Event, History},
+        history::{self, Entry, Event, History},
         http::input,
     },
     model::{Money, UnixMicros},
@@ -129,12 +129,12 @@ fn missing(first: i64, last: i64) -> Vec<Vec<Inline>> {
 }
 
 fn row(event: &Event) -> Vec<Vec<Inline>> {
-    let Event { entry, outcome, reason } = event;
+    let Event { entry, outcome, .. } = event;
     let arguments = match event.arguments() {
         Value::Null => String::new(),
         value => value.to_string(),
     };
-    let mut why = text(reason);
+    let mut why = text(event.why());
     if !entry.flag_reason.is_empty() {
         why.extend(pill(Tone::Warn, format!("flagged: {}", entry.flag_reason)));
     }
@@ -262,14 +262,12 @@ async fn entry_page(viewer: &Viewer, id: &str) -> Result<Page> {
     ];
     let mut parts = vec![Part::Facts(facts)];
     if entry.altered {
-        let broken = "This entry was altered outside haldir: its fields are not those of its hash. Do not rely on it.";
-        parts.insert(0, Part::Alert(broken.to_owned()));
+        parts.insert(0, Part::Alert(history::ALTERED.to_owned()));
     }
     let mut sections = vec![Section::new("entry", "What happened", parts)];
     sections.extend(decision(&entry.details));
     sections.push(if entry.erased {
-        let says = "What was here was erased at an operator's word. Its place, time, cost and hashes are left.";
-        Section::new("details", "Details", vec![Part::Text(text(says))])
+        Section::new("details", "Details", vec![Part::Text(text(history::ERASED))])
     } else {
         Section::new("details", "Details", vec![Part::Code(laid_out(&entry.details))])
     });
@@ -279,22 +277,15 @@ async fn entry_page(viewer: &Viewer, id: &str) -> Result<Page> {
 
 /// The steps of a decision in words: which rule decided, and what it looked at.
 fn decision(details: &Value) -> Option<Section> {
-    let steps = details["trace"].as_array().or_else(|| details["steps"].as_array())?;
-    let row = |step: &Value| {
-        let passed = step["ok"].as_bool().unwrap_or(false);
-        let word = if passed { pill(Tone::Good, "passed") } else { pill(Tone::Bad, "stopped the call") };
-        let saw = if step["saw"].is_null() { text("") } else { code(step["saw"].to_string()) };
-        vec![
-            text(step["step"].as_str().unwrap_or_default()),
-            word,
-            text(step["rule"].as_str().unwrap_or_default()),
-            saw,
-        ]
+    let steps = history::steps(details)?;
+    let row = |step: &history::Step<'_>| {
+        let tone = if step.passed { Tone::Good } else { Tone::Bad };
+        let saw = if step.saw.is_null() { text("") } else { code(step.saw.to_string()) };
+        vec![text(step.name), pill(tone, step.result()), text(step.rule), saw]
     };
-    let table =
-        Table::part(&["Step", "Result", "Rule", "What it looked at"], steps.iter().map(row).collect(), "No steps.");
+    let table = Table::part(&history::STEPS, steps.iter().map(row).collect(), "No steps.");
     let reason = details["reason"].as_str().map(|reason| Part::Text(text(reason)));
-    Some(Section::new("decision", "How it was decided", reason.into_iter().chain([table]).collect()))
+    Some(Section::new("decision", history::DECISION, reason.into_iter().chain([table]).collect()))
 }
 
 /// The entry's place in the log, and its proof for the browser.
