@@ -371,6 +371,8 @@ fn every_command_shows_what_its_snapshot_has() {
     let stage = Stage::new();
     let all: Vec<_> =
         READING.into_iter().map(|command| (command, false)).chain(CHANGING.map(|command| (command, true))).collect();
+    // Copied before commands use the store: files of SQLite's come and go while they do.
+    let untouched = stage.terminal.copy();
     let problems = at_once(THREADS, |thread| {
         let mut problems = Vec::new();
         for (command, changes) in all.iter().skip(thread).step_by(THREADS) {
@@ -383,7 +385,7 @@ fn every_command_shows_what_its_snapshot_has() {
             let shown: String = shots
                 .iter()
                 .map(|(columns, colours)| {
-                    let copy = changes.then(|| stage.terminal.copy());
+                    let copy = changes.then(|| untouched.copy());
                     stage.shown(copy.as_ref().unwrap_or(&stage.terminal), command, *columns, *colours)
                 })
                 .collect();
