@@ -13,6 +13,7 @@ pub mod edited;
 pub mod enforce;
 pub mod get_approval;
 pub mod list_approval_rules;
+pub mod list_decided_approvals;
 pub mod list_pending_approvals;
 pub mod person;
 pub mod raise;

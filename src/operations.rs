@@ -39,7 +39,8 @@ use crate::{
     approvals::{
         add_approval_rule::AddApprovalRule, approve_request::ApproveRequest, delete_approval_rule::DeleteApprovalRule,
         deny_request::DenyRequest, get_approval::GetApproval, list_approval_rules::ListApprovalRules,
-        list_pending_approvals::ListPendingApprovals, request_approval::RequestApproval,
+        list_decided_approvals::ListDecidedApprovals, list_pending_approvals::ListPendingApprovals,
+        request_approval::RequestApproval,
     },
     compliance::{
         create_schedule::CreateComplianceSchedule, delete_schedule::DeleteComplianceSchedule,
@@ -158,6 +159,8 @@ static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| vec![
         .route(Post, "/v1/approvals/request", 201).needs(Approvals, Agent),
     scan::<ListPendingApprovals>("listPendingApprovals", "List pending approvals")
         .route(Get, "/v1/approvals/pending", 200).needs(Approvals, Agent),
+    scan::<ListDecidedApprovals>("listDecidedApprovals", "List decided approvals")
+        .route(Get, "/v1/approvals/decided", 200).needs(Approvals, Agent),
     wait::<GetApproval>("getApproval", "Get approval")
         .route(Get, "/v1/approvals/{request_id}", 200).needs(Approvals, Agent),
     outward::<ApproveRequest>("approveRequest", "Approve request")

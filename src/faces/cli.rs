@@ -129,8 +129,8 @@ struct ServerOptions {
     /// A haldir server to work on instead of the local store. Stands in front of the command. Default: HALDIR_BASE_URL.
     #[arg(long, value_name = "URL")]
     url: Option<String>,
-    /// The API key; - reads it from standard input. Default for a server: HALDIR_API_KEY, which other users of the machine do
-    /// not see, as they do arguments.
+    /// The API key to act with; - reads it from standard input. Default: HALDIR_API_KEY, which other users of the machine do
+    /// not see, as they do arguments. Without a key a command on the local store acts as its operator.
     #[arg(long, value_name = "KEY")]
     key: Option<String>,
 }

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::model::UnixMicros;
+use crate::model::{Money, UnixMicros};
 
 /// An entry of the audit log, as `getAuditTrail` answers it.
 #[derive(Deserialize)]
@@ -39,6 +39,12 @@ pub struct Entry {
     pub details: Value,
     /// Why it was flagged as anomalous; empty if it was not.
     pub flag_reason: String,
+    /// The key that caused it, by its first characters, or `local` or `operator`.
+    #[serde(default)]
+    pub actor: String,
+    /// What it cost.
+    #[serde(default)]
+    pub cost_usd: Money,
 }
 
 /// An event of the history.
@@ -47,8 +53,10 @@ pub struct Event {
     pub entry: Entry,
     /// The outcome: `running`, `refused`, `held`, `logged`, `done`, or the end of a call and how long it took.
     pub outcome: String,
-    /// Why, as the log has it; empty if there is no reason.
+    /// Why, as the log has it; of a decision its note and by which key; empty if there is no reason.
     pub reason: String,
+    /// The place of the entry that ended the call.
+    pub end: Option<i64>,
 }
 
 impl Event {
@@ -81,6 +89,16 @@ impl Event {
         }
     }
 
+    /// The approval request that it is about.
+    pub fn request(&self) -> Option<&str> {
+        let details = &self.entry.details;
+        let in_trace = || {
+            let steps = details["trace"].as_array()?;
+            steps.iter().find_map(|step| step["saw"]["request_id"].as_str())
+        };
+        details["request_id"].as_str().or_else(in_trace)
+    }
+
     /// Whether the event is a refusal, or waits for a decision.
     pub fn is_refused(&self) -> bool {
         matches!(self.outcome.as_str(), "refused" | "held")
@@ -89,7 +107,8 @@ impl Event {
 
 /// Joins the ends of calls with their beginnings. Entries are given newest first, so that an end comes before its beginning.
 pub struct History {
-    ends: HashMap<String, (String, String)>,
+    /// Of each call: its end in a word, why, and the place of the entry.
+    ends: HashMap<String, (String, String, i64)>,
     ends_are_alone: bool,
 }
 
@@ -104,28 +123,40 @@ impl History {
         let text = |name: &str| entry.details[name].as_str().unwrap_or_default().to_owned();
         if let Some(problem) = &entry.unreadable {
             let reason = format!("altered outside haldir: {problem}; run haldir audit verify");
-            return Some(Event { outcome: "UNREADABLE".to_owned(), reason, entry });
+            return Some(Event { outcome: "UNREADABLE".to_owned(), reason, entry, end: None });
         }
         if entry.altered {
             let reason =
                 "altered outside haldir: its fields are not those of its hash; run haldir audit verify".to_owned();
-            return Some(Event { outcome: "ALTERED".to_owned(), reason, entry });
+            return Some(Event { outcome: "ALTERED".to_owned(), reason, entry, end: None });
         }
+        let mut end = None;
         let (outcome, reason) = match entry.action.strip_prefix("proxyCall.") {
-            Some("begin") => self.ends.remove(&text("call_id")).unwrap_or(("running".to_owned(), String::new())),
+            Some("begin") => match self.ends.remove(&text("call_id")) {
+                Some((outcome, reason, seq)) => {
+                    end = Some(seq);
+                    (outcome, reason)
+                }
+                None => ("running".to_owned(), String::new()),
+            },
             Some("denied") => ("refused".to_owned(), text("reason")),
             Some("held") => ("held".to_owned(), text("reason")),
             Some("asked") => ("asked".to_owned(), text("method")),
-            Some(end) if self.ends_are_alone => (ending(end, &entry.details), text("reason")),
-            Some(end) if !text("call_id").is_empty() => {
-                self.ends.insert(text("call_id"), (ending(end, &entry.details), text("reason")));
+            Some(word) if self.ends_are_alone => (ending(word, &entry.details), text("reason")),
+            Some(word) if !text("call_id").is_empty() => {
+                self.ends.insert(text("call_id"), (ending(word, &entry.details), text("reason"), entry.seq));
                 return None;
+            }
+            _ if matches!(entry.action.as_str(), "approval.approve" | "approval.deny") => {
+                let word = if entry.action == "approval.approve" { "approved" } else { "denied" };
+                let (by, note) = (text("decided_by"), text("decision_note"));
+                (word.to_owned(), if note.is_empty() { format!("by {by}") } else { format!("by {by}: {note}") })
             }
             _ if entry.action.ends_with(".denied") => ("refused".to_owned(), text("reason")),
             _ if entry.kind == "action" => ("logged".to_owned(), String::new()),
             _ => ("done".to_owned(), text("reason")),
         };
-        Some(Event { entry, outcome, reason })
+        Some(Event { entry, outcome, reason, end })
     }
 }
 

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::{authenticate::KEY_PREFIX, ending, revoke_api_key};
 use crate::{
     call::{OutwardContext, OutwardOperation, ReadContext},
-    error::Result,
+    error::{Code, Error, Result},
     model::{AgentId, Role, SessionId, UnixMicros},
     store::SessionQuery,
     watch::{self, Draft},
@@ -21,6 +21,8 @@ const PAGE: usize = 500;
 const MAX_PASSES: usize = 4;
 /// Sessions that an answer names.
 const MAX_NAMED: usize = 1_000;
+/// Names of agents that an unknown one is compared with.
+const MAX_COMPARED: usize = 1_000;
 
 /// Stop an agent: end all of its sessions now and for good, and those that they delegated to. With `revoke_keys` the agent
 /// keys that made them are revoked as well; otherwise the agent can make a new session with the same key.
@@ -57,6 +59,7 @@ impl OutwardOperation for StopAgent {
 
     async fn run(self, cx: OutwardContext) -> Result<AgentStopped> {
         let (agent, revoke_keys) = (self.agent_id, self.revoke_keys.unwrap_or(false));
+        require_known(&cx, &agent).await?;
         let details = json!({"agent_id": agent, "revoke_keys": revoke_keys});
         cx.write(move |cx| watch::append(cx, Draft::governance("agent.stop", None, &details)?).map(drop)).await?;
         let mut made_by = BTreeSet::new();
@@ -83,6 +86,26 @@ impl OutwardOperation for StopAgent {
         let made_by = made_by.into_iter().collect();
         Ok(AgentStopped { stopped: true, agent_id: agent, sessions_ended, sessions_ended_count, made_by, keys_revoked })
     }
+}
+
+/// Refuses a name that no session has: where it is mistyped, the agent goes on.
+async fn require_known(cx: &OutwardContext, agent: &AgentId) -> Result<()> {
+    let (tenant, agent) = (cx.caller.tenant.clone(), agent.clone());
+    cx.store.caught_up().await;
+    cx.store
+        .scan(move |tx| {
+            let query = SessionQuery { agent_id: Some(agent.clone()), limit: 1, ..SessionQuery::default() };
+            if !tx.sessions(&tenant, &query)?.is_empty() {
+                return Ok(());
+            }
+            let known = tx.agent_costs(&tenant, MAX_COMPARED)?;
+            let is_alike = |name: &&String| name.to_lowercase() == agent.as_str().to_lowercase();
+            let alike = known.iter().map(|(name, _)| name).find(is_alike);
+            let hint = alike.map_or_else(String::new, |name| format!("; there is an agent {name}"));
+            let message = format!("no session was ever made for an agent {agent}: nothing was stopped{hint}");
+            Err(Error::new(Code::NotFound, message).field("agent_id"))
+        })
+        .await
 }
 
 /// The agent's sessions that are neither revoked nor expired, and who made them.

@@ -20,6 +20,8 @@ pub struct ApprovalQuery {
 #[allow(missing_docs)]
 pub trait ReadApprovals {
     fn approval(&self, tenant: &TenantId, id: &ApprovalId) -> Result<Option<Approval>>;
+    /// The newest decision first; at most `query.limit`, and whether there are more.
+    fn decided_approvals(&self, tenant: &TenantId, query: &ApprovalQuery) -> Result<(Vec<Approval>, bool)>;
     /// The last one of the same agent, tool and action that was approved, before this one was decided.
     fn last_approved(&self, tenant: &TenantId, like: &Approval) -> Result<Option<Approval>>;
     /// Of those that ask for exactly this, have this status, are not used and not expired, the one that lasts longest.

@@ -8,15 +8,20 @@ use serde::{Deserialize, Serialize};
 use crate::{
     call::{ReadContext, ReadOperation},
     error::{Error, Result},
-    model::{AgentId, Money, SessionId},
-    store::{Cost, ToolSpend, ToolTally},
+    model::{AgentId, Authorization, Entry, EntryKind, Money, SessionId, TimePoint},
+    store::{AuditQuery, Cost, PaymentQuery, ToolSpend, ToolTally},
 };
 
 /// Lines in each breakdown.
 const MAX_LINES: usize = 1_000;
+/// Entries and payments between two times that are summed up, the newest.
+const MAX_ENTRIES: usize = 100_000;
+const MAX_PAYMENTS: usize = 10_000;
+/// Entries that are read at a time.
+const PAGE: usize = 1_000;
 
 /// Sum up what agents have logged as cost and what payments were authorized, by tool, session and agent; of one
-/// session, one agent, or all.
+/// session, one agent, or all; of all time, or of a span of it.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GetSpend {
@@ -26,6 +31,12 @@ pub struct GetSpend {
     /// Only this agent.
     #[serde(default)]
     agent_id: Option<AgentId>,
+    /// Only what was logged and authorized at this time or later, in Unix seconds.
+    #[serde(default)]
+    since: Option<TimePoint>,
+    /// Only what was logged and authorized before this time, in Unix seconds.
+    #[serde(default)]
+    until: Option<TimePoint>,
 }
 
 /// What was spent, in USD.
@@ -43,7 +54,8 @@ pub struct Spend {
     by_agent: BTreeMap<String, Money>,
     /// What payments were authorized and not given back.
     authorized_usd: Money,
-    /// Whether a breakdown has more lines than the 1,000 shown.
+    /// Whether a breakdown has more lines than the 1,000 shown, or there is more between `since` and `until` than is looked
+    /// at: then the figures are those of the newest 100,000 entries and 10,000 payments in it.
     truncated: bool,
 }
 
@@ -51,10 +63,99 @@ impl ReadOperation for GetSpend {
     type Output = Spend;
 
     fn run(self, cx: &ReadContext<'_>) -> Result<Spend> {
+        if self.since.is_some() || self.until.is_some() {
+            return self.of_time(cx);
+        }
         match (self.session_id, self.agent_id) {
             (Some(session), agent) => of_session(cx, &session, agent.as_ref()),
             (None, Some(agent)) => of_agent(cx, &agent),
             (None, None) => of_tenant(cx),
+        }
+    }
+}
+
+impl GetSpend {
+    /// What lies between two times is summed up entry by entry: the counters have no tools and no sessions by day.
+    fn of_time(self, cx: &ReadContext<'_>) -> Result<Spend> {
+        let tenant = &cx.caller.tenant;
+        let (since, until) = (self.since.map(TimePoint::micros), self.until.map(TimePoint::micros));
+        if let Some(id) = &self.session_id {
+            let unknown = || Error::not_found(format!("session {id}")).field("session_id");
+            cx.tx.session(tenant, id)?.ok_or_else(unknown)?;
+        }
+        let mut spend = Spend::default();
+        let mut query = AuditQuery {
+            session_id: self.session_id.as_ref().map(ToString::to_string),
+            agent_id: self.agent_id.as_ref().map(ToString::to_string),
+            since,
+            until,
+            limit: PAGE,
+            ..AuditQuery::default()
+        };
+        let mut read = 0;
+        loop {
+            let page = cx.tx.entries(tenant, &query)?;
+            read += page.entries.len();
+            // What cannot be read as an entry is tampering, which verification reports.
+            for entry in page.entries.into_iter().flatten().filter(|entry| entry.kind == EntryKind::Action) {
+                spend.add(entry);
+            }
+            match page.older_than {
+                Some(seq) if read < MAX_ENTRIES => query.before_seq = Some(seq),
+                more => {
+                    spend.truncated = more.is_some();
+                    break;
+                }
+            }
+        }
+        let payments = PaymentQuery {
+            agent_id: self.agent_id.clone(),
+            session_id: self.session_id,
+            open: false,
+            since,
+            until,
+            before: None,
+            limit: MAX_PAYMENTS + 1,
+        };
+        let payments = cx.tx.authorizations(tenant, &payments)?;
+        spend.truncated |= payments.len() > MAX_PAYMENTS;
+        let is_wanted =
+            |payment: &&Authorization| self.agent_id.as_ref().is_none_or(|agent| *agent == payment.agent_id);
+        for payment in payments.iter().take(MAX_PAYMENTS).filter(is_wanted) {
+            let taken = if payment.settled_at.is_some() { payment.captured } else { payment.amount };
+            spend.authorized_usd = spend.authorized_usd.saturating_add(taken);
+        }
+        for lines in [&mut spend.by_tool, &mut spend.by_session, &mut spend.by_agent] {
+            spend.truncated |= lines.len() > MAX_LINES;
+            keep_largest(lines);
+        }
+        Ok(spend)
+    }
+}
+
+impl Spend {
+    fn add(&mut self, entry: Entry) {
+        let Entry { cost, tool, session_id, agent_id, .. } = entry;
+        self.total_usd = self.total_usd.saturating_add(cost);
+        self.action_count += 1;
+        for (lines, name) in
+            [(&mut self.by_tool, tool), (&mut self.by_session, session_id), (&mut self.by_agent, agent_id)]
+        {
+            let line = lines.entry(name).or_default();
+            *line = line.saturating_add(cost);
+        }
+    }
+}
+
+/// Leaves as many lines as are shown.
+fn keep_largest(lines: &mut BTreeMap<String, Money>) {
+    if lines.len() > MAX_LINES {
+        let mut amounts: Vec<_> = lines.values().copied().collect();
+        amounts.sort_unstable_by(|one, other| other.cmp(one));
+        let least = amounts[MAX_LINES - 1];
+        lines.retain(|_, amount| *amount >= least);
+        while lines.len() > MAX_LINES {
+            lines.pop_last();
         }
     }
 }

@@ -26,6 +26,9 @@ const MAX_AT_ONCE: usize = 128;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long to wait at least between two looks; also what a change that has rung needs to be committed.
 const LOOK_AT_MOST_EVERY: Duration = Duration::from_millis(20);
+/// How long an event whose receiver this process may not call is left to the others, in microseconds, and how long it looks away.
+const MICROS_LEFT_TO_OTHERS: i64 = 3_000_000;
+const LEFT_FOR: Duration = Duration::from_millis(500);
 /// How long a webhook rests after the store could not be written.
 const AFTER_ERROR: Duration = Duration::from_secs(1);
 /// How often old attempts and dead letters are forgotten, how many at a time, and how old they are.
@@ -137,6 +140,10 @@ impl Drop for Busy {
 impl Courier {
     /// Sends one webhook's events, one after the other, until none waits or one fails.
     async fn round(&self, tenant: &TenantId, id: i64) -> Result<()> {
+        if self.is_left_to_others(tenant, id).await? {
+            tokio::time::sleep(LEFT_FOR).await;
+            return Ok(());
+        }
         let mut next = self.write(tenant, move |cx| queue::claim(cx, id)).await?;
         while let Some(job) = next {
             let client = self.client()?;
@@ -155,6 +162,18 @@ impl Courier {
             self.tell_of_dead(tenant, id, &how);
         }
         Ok(())
+    }
+
+    /// Whether this process may not call the receiver, and another one that may still has the time to: `--allow-private` is a
+    /// setting of each process. After that the refusal counts as an attempt, so that the operator sees it.
+    async fn is_left_to_others(&self, tenant: &TenantId, id: i64) -> Result<bool> {
+        let Some(webhook) = self.store.read(|tx| tx.webhook(tenant, id))? else { return Ok(false) };
+        let Ok(url) = reqwest::Url::parse(&webhook.url) else { return Ok(false) };
+        if self.services.settings.outbound.check(&url).await.is_ok() {
+            return Ok(false);
+        }
+        let due_at = webhook.due_at.unwrap_or_default();
+        Ok(self.services.clock.now().0 - due_at.0 < MICROS_LEFT_TO_OTHERS)
     }
 
     /// Says in the log that a receiver takes nothing, at first and then once an hour.

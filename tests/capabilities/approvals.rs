@@ -333,3 +333,30 @@ fn a_request_is_shown_beside_the_one_like_it_that_was_approved_last() {
     assert_eq!(approval(&operator, &first)["last_approved"], Value::Null);
     assert_eq!(approval(&operator, &asked("mail", "cid"))["last_approved"]["request_id"], second);
 }
+
+#[test]
+fn decided_requests_are_listed_the_newest_decision_first() {
+    let house = House::new();
+    let (_server, operator) = house.serve_operator();
+    let session = spender(&operator);
+    let other = operator.session(&json!({"agent_id": "other"}));
+    let ask =
+        |session: &str, tool: &str| request(&operator, &json!({"session_id": session, "tool": tool, "action": "do"}));
+    let (one, two, three, open) = (ask(&session, "a"), ask(&other, "b"), ask(&session, "c"), ask(&session, "d"));
+    decide(&operator, &two, "approve").ok();
+    decide(&operator, &one, "deny").ok();
+    decide(&operator, &three, "approve").ok();
+    let listed = |query: &str| {
+        let answer = operator.get(&format!("/v1/approvals/decided{query}")).ok();
+        let requests = answer["requests"].as_array().unwrap();
+        (requests.iter().map(|request| text(request, "request_id")).collect::<Vec<_>>(), answer)
+    };
+    let (ids, answer) = listed("");
+    assert_eq!(ids, [three.clone(), one.clone(), two.clone()], "{open} is open: {answer}");
+    assert_eq!(answer["requests"][1]["status"], "denied", "{answer}");
+    let first = listed("?limit=2");
+    assert_eq!(first.0, [three, one]);
+    let second = listed(&format!("?limit=2&cursor={}", text(&first.1, "next_cursor")));
+    assert_eq!((second.0, &second.1["next_cursor"]), (vec![two.clone()], &Value::Null));
+    assert_eq!(listed("?agent_id=other").0, [two]);
+}

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use haldir::{error::Code, model::Clock};
 use serde_json::Value;
 
 use crate::support::{Client, House, InProcess, at_once, json, refusal_in, text};
@@ -385,4 +386,49 @@ fn payments_are_listed_by_agent_session_state_and_time() {
     assert_eq!((&captured["amount"], &captured["captured"]), (&json!(2), &json!(1.5)));
     assert!(captured["settled_at"].is_number() && first.1["payments"][0]["captured"].is_null(), "{}", first.1);
     operator.get("/v1/payments?limit=0").refused_field(400, "invalid_argument", "limit");
+}
+
+#[test]
+fn what_was_spent_in_a_span_of_time_is_summed_up_by_tool_session_and_agent() {
+    let folder = tempfile::tempdir().unwrap();
+    let haldir = InProcess::open(&folder.path().join("haldir.db"));
+    let spend = json!({"agent_id": "ann", "scopes": ["read", "spend"], "spend_limit": 100, "ttl": 1_000_000});
+    let (ann, bob) = (haldir.session(&spend), haldir.session(&json!({"agent_id": "bob", "ttl": 1_000_000})));
+    let log = |session: &str, tool: &str, cost: f64| {
+        haldir.ok("logAction", &json!({"session_id": session, "tool": tool, "action": "do", "cost_usd": cost}));
+    };
+    let pay = |amount: u32| {
+        let paid = haldir.ok("authorizePayment", &json!({"session_id": ann, "amount": amount}));
+        text(&paid, "authorization_id")
+    };
+    log(&ann, "search", 1.5);
+    pay(10);
+    haldir.clock.advance_seconds(86_400);
+    let begin = haldir.clock.now().as_seconds();
+    log(&ann, "search", 2.0);
+    log(&ann, "mail", 0.25);
+    log(&bob, "search", 4.0);
+    let (captured, voided) = (pay(20), pay(30));
+    haldir.ok("capturePayment", &json!({"authorization_id": captured, "amount": 15}));
+    haldir.ok("voidPayment", &json!({"authorization_id": voided}));
+    haldir.clock.advance_seconds(86_400);
+    let end = haldir.clock.now().as_seconds();
+    log(&bob, "mail", 8.0);
+
+    let of = |mut filter: Value| {
+        (filter["since"], filter["until"]) = (json!(begin), json!(end));
+        haldir.ok("getSpend", &filter)
+    };
+    let all = of(json!({}));
+    assert_eq!((&all["total_usd"], &all["action_count"], &all["truncated"]), (&json!(6.25), &json!(3), &json!(false)));
+    assert_eq!(all["by_tool"], json!({"mail": 0.25, "search": 6}), "{all}");
+    assert_eq!(all["by_agent"], json!({"ann": 2.25, "bob": 4}), "{all}");
+    assert_eq!(all["authorized_usd"], 15, "{all}");
+    let ann_s = of(json!({"agent_id": "ann"}));
+    assert_eq!((&ann_s["total_usd"], &ann_s["authorized_usd"]), (&json!(2.25), &json!(15)), "{ann_s}");
+    let bob_s = of(json!({"session_id": bob}));
+    assert_eq!((&bob_s["by_session"], &bob_s["authorized_usd"]), (&json!({bob.clone(): 4}), &json!(0)), "{bob_s}");
+    assert_eq!(haldir.ok("getSpend", &json!({"since": end}))["total_usd"], 8);
+    assert_eq!(haldir.ok("getSpend", &json!({"until": begin}))["authorized_usd"], 10);
+    assert_eq!(haldir.refused("getSpend", &json!({"session_id": "ses_none", "since": 1})).code, Code::NotFound);
 }

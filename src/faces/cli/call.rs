@@ -17,7 +17,6 @@ use super::{
     target::{self, Place},
 };
 use crate::{
-    config::secret_variable,
     error::{Code, Error, Result},
     faces::remote::Remote,
     model::Credential,
@@ -110,7 +109,7 @@ pub fn run(command: CallCommand, global: &GlobalOptions, screen: Screen) -> Resu
             target::announce_server(global, &url, profile.as_deref());
             (Some(url), key)
         }
-        Place::Store(key) => (None, key.or_else(|| secret_variable(target::KEY_VARIABLE))),
+        Place::Store(key) => (None, key),
     };
     if matches!(command.operation.run, Run::Stream(_)) {
         stream(command.operation, url.as_deref(), global, key, &input)?;

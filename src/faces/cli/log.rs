@@ -21,7 +21,7 @@ use crate::{
     config::duration::parse_seconds,
     error::{Error, Result},
     faces::history::{Entry, Event, History},
-    model::{Clock, TimePoint, time::SystemClock},
+    model::{Clock, Day, TimePoint, month::MICROS_PER_DAY, time::SystemClock},
 };
 
 pub const HELP: &str = "\
@@ -44,8 +44,8 @@ const MAX_SEEN: usize = 20_000;
 const MAX_SHOWN_CHARS: usize = 200;
 
 /// What a time may look like.
-const EXPECTED_TIME: &str = "expected a date such as 2026-11-21 (midnight UTC), a date-time such as 2026-11-21T09:30:00Z, or how \
-                             long ago, such as 1h or 7d";
+const EXPECTED_TIME: &str = "expected a date such as 2026-11-21 (midnight UTC), a date-time such as 2026-11-21T09:30:00Z, today, \
+                             yesterday, or how long ago, such as 1h or 7d";
 
 /// Columns that the fields of a line may have in front of its arguments, where a table is too wide.
 const MOST: [usize; 5] = [40, 20, 16, 32, 14];
@@ -113,11 +113,12 @@ struct Page {
 }
 
 fn json_of(event: &Event) -> Value {
-    let Event { entry, outcome, reason } = event;
+    let Event { entry, outcome, reason, .. } = event;
     json!({
         "entry_id": entry.id, "at": entry.timestamp.to_rfc3339(), "agent_id": entry.agent_id,
         "session_id": entry.session_id, "tool": entry.tool, "action": entry.action, "arguments": event.arguments(),
-        "outcome": outcome, "reason": reason, "flag_reason": entry.flag_reason,
+        "outcome": outcome, "reason": reason, "flag_reason": entry.flag_reason, "actor": entry.actor,
+        "cost_usd": entry.cost_usd, "request_id": event.request(),
     })
 }
 
@@ -141,8 +142,15 @@ fn short(text: &str) -> String {
     if shown.len() < text.len() { format!("{shown}…") } else { shown }
 }
 
-/// A time as the audit log takes it: what is a duration lies so long before now.
+/// A time as the audit log takes it: what is a duration lies so long before now; `today` and `yesterday` begin at midnight UTC.
 pub fn time(text: &str) -> Value {
+    let today = Day::of(SystemClock.now()).0;
+    let begin = |day: i64| json!(day.saturating_mul(MICROS_PER_DAY / 1_000_000));
+    match text {
+        "today" => return begin(today),
+        "yesterday" => return begin(today - 1),
+        _ => {}
+    }
     let has_unit = text.ends_with(|c: char| c.is_ascii_alphabetic() && c != 'Z');
     match parse_seconds(text) {
         Ok(seconds) if has_unit => json!(SystemClock.now().plus_seconds(-seconds).as_seconds()),
@@ -153,7 +161,8 @@ pub fn time(text: &str) -> Value {
 
 /// Lets through what [`time`] can read.
 pub fn parse_time(text: &str) -> std::result::Result<String, String> {
-    let is_time = parse_seconds(text).is_ok() || serde_json::from_value::<TimePoint>(json!(text)).is_ok();
+    let is_day = matches!(text, "today" | "yesterday");
+    let is_time = is_day || parse_seconds(text).is_ok() || serde_json::from_value::<TimePoint>(json!(text)).is_ok();
     if is_time { Ok(text.to_owned()) } else { Err(EXPECTED_TIME.to_owned()) }
 }
 

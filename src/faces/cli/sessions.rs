@@ -1,5 +1,7 @@
 //! `haldir sessions`: who may do what, for how long, and at whose request.
 
+mod create;
+
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
@@ -27,6 +29,9 @@ pub enum SessionsCommand {
     #[command(after_help = "Examples:\n  haldir sessions list\n  haldir sessions list --agent research-bot --all\n  \
                             haldir sessions list --json | jq -r '.sessions[].session_id'")]
     List(ListOptions),
+    /// Make a session for an agent: what it may do, with which budget, and for how long.
+    #[command(after_help = create::HELP)]
+    Create(create::CreateOptions),
     /// Show a session: what it may do, what it has spent, and who delegated to it.
     #[command(after_help = "Example:\n  haldir sessions show ses_7QngysoIEvGaPOxlVku1WvEJ5V1G1Q9u")]
     Show(SessionArgument),
@@ -127,6 +132,7 @@ pub fn run(command: &SessionsCommand, global: &GlobalOptions, screen: Screen) ->
     let target = Target::open(global)?;
     match command {
         SessionsCommand::List(options) => list(options, &target, screen),
+        SessionsCommand::Create(options) => create::run(options, &target, screen),
         SessionsCommand::Show(which) => show(&whole_id(&target, &which.session)?, &target, screen),
         SessionsCommand::Tree(which) => tree(&whole_id(&target, &which.session)?, &target, screen),
         SessionsCommand::Revoke(which) => revoke(&whole_id(&target, &which.session)?, &target, screen),

@@ -19,12 +19,14 @@ use crate::{
 };
 
 pub const HELP: &str = "\
-Each line is what agents logged as cost. It has no payments: what was authorized \
-stands below, in the total of all time. Days and months are those of UTC.
+A line is what agents logged as cost. Payments that were authorized stand only in \
+the last line; budgets count those and the costs of tools, and not what agents log. \
+Days and months are those of UTC.
 
 Examples:
   haldir spend
-  haldir spend --by tool --agent research-bot
+  haldir spend --agent research-bot --since yesterday --until today
+  haldir spend --by tool --since 7d
   haldir spend --by day --agent research-bot --since 7d
   haldir spend --by month --csv > spend.csv
   haldir spend --by session --json | jq '.lines[0].usd'";
@@ -47,10 +49,11 @@ pub struct SpendOptions {
     /// Only this session's.
     #[arg(long, value_name = "SESSION")]
     session: Option<String>,
-    /// With --by day or month, the first one: a date, or how long ago, such as 7d. Default: the last 30 days, or 12 months.
+    /// From when on: a date, a date-time, how long ago such as 7d, today or yesterday. Default: of all time; with --by day the
+    /// last 30 days, with --by month the last 12 months.
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     since: Option<String>,
-    /// With --by day or month, the last one. Default: now.
+    /// Until when; a day or month that it lies in counts. Default: now.
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     until: Option<String>,
     /// Write comma-separated values (RFC 4180).
@@ -110,7 +113,7 @@ struct Shown {
     by: &'static str,
     lines: Vec<Line>,
     total_usd: Money,
-    /// Of all time; null where the lines are days or months.
+    /// Of the same time; null where the lines are days or months.
     authorized_usd: Option<Money>,
     action_count: Option<i64>,
     truncated: bool,
@@ -118,10 +121,6 @@ struct Shown {
 
 pub fn run(options: &SpendOptions, global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
     let is_by_time = matches!(options.by, By::Day | By::Month);
-    if !is_by_time && (options.since.is_some() || options.until.is_some()) {
-        let message = "--since and --until go with --by day or --by month: the other sums are of all time";
-        return Err(Error::invalid("since", message).into());
-    }
     if options.csv && screen.json {
         return Err(Error::invalid("csv", "--csv and --json are two forms: give one of them").into());
     }
@@ -153,7 +152,11 @@ pub fn run(options: &SpendOptions, global: &GlobalOptions, screen: Screen) -> Re
 }
 
 fn by_name(options: &SpendOptions, target: &Target) -> Result<Shown> {
-    let input = json!({"agent_id": options.agent, "session_id": options.session}).to_string();
+    let input = json!({
+        "agent_id": options.agent, "session_id": options.session,
+        "since": options.since.as_deref().map(time), "until": options.until.as_deref().map(time),
+    })
+    .to_string();
     let reply = target.call("getSpend", &input)?;
     let spend: Spend = serde_json::from_str(&reply.body).map_err(Error::internal)?;
     let lines = match options.by {

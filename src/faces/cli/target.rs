@@ -59,9 +59,14 @@ pub enum Place {
 impl Place {
     /// A flag goes before the environment, that before the default profile, and that before the store: `--url`,
     /// `--profile`, `--db`, `HALDIR_BASE_URL`, `HALDIR_PROFILE`, `HALDIR_DB`. A profile's key goes to the profile's server only;
-    /// `--key` and `HALDIR_API_KEY` go before it.
+    /// `--key` and `HALDIR_API_KEY` go before it. On the store both make a command act within that key; an empty `--key` stands
+    /// for none.
     pub fn find(global: &GlobalOptions, server: &ServerOptions, stdin: &mut StandardInput) -> Result<Self> {
         let given = server.key.as_deref().map(|key| stdin.value("key", key)).transpose()?;
+        let on_store = |given: Option<Zeroizing<String>>| {
+            let key = given.or_else(|| secret_variable(KEY_VARIABLE));
+            Ok(Self::Store(key.filter(|key| !key.is_empty())))
+        };
         let at = |url: String, given| Self::Server { url, key: given, profile: None };
         if let Some(url) = &server.url {
             if global.profile.is_some() {
@@ -69,14 +74,14 @@ impl Place {
             }
             let variable = || secret_variable(KEY_VARIABLE);
             // An empty one means none: the store, whatever the environment says.
-            return Ok(if url.is_empty() { Self::Store(given) } else { at(url.clone(), given.or_else(variable)) });
+            return if url.is_empty() { on_store(given) } else { Ok(at(url.clone(), given.or_else(variable))) };
         }
         if let Some(name) = &global.profile {
             // Named by a flag, so that its own key goes before that of the environment.
             return Self::of_profile(name, given);
         }
         if global.given.contains_key("db") {
-            return Ok(Self::Store(given));
+            return on_store(given);
         }
         let with_variable = |given: Option<Zeroizing<String>>| given.or_else(|| secret_variable(KEY_VARIABLE));
         if let Some(url) = std::env::var(SERVER_VARIABLE).ok().filter(|url| !url.is_empty()) {
@@ -86,13 +91,13 @@ impl Place {
             return Self::of_profile(&name, with_variable(given));
         }
         if global.store.db.is_some() {
-            return Ok(Self::Store(given));
+            return on_store(given);
         }
         // Without a home directory there is no profile, and the store says what it misses.
-        let Ok(file) = profile::file() else { return Ok(Self::Store(given)) };
+        let Ok(file) = profile::file() else { return on_store(given) };
         match Profiles::read(&file)?.get(profile::DEFAULT) {
             Some(_) => Self::of_profile(profile::DEFAULT, with_variable(given)),
-            None => Ok(Self::Store(given)),
+            None => on_store(given),
         }
     }
 

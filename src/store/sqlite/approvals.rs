@@ -27,6 +27,11 @@ statements! {
     APPROVAL = concat!("SELECT ", approval!(), " FROM approvals WHERE tenant = ?1 AND id = ?2");
     APPROVAL_OF = concat!("SELECT ", approval!(), " FROM approvals WHERE tenant = ?1 AND digest = ?2 AND status = ?3
         AND used_at IS NULL AND expires_at > ?4 ORDER BY expires_at DESC LIMIT 1");
+    DECIDED = concat!("SELECT ", approval!(), " FROM approvals INDEXED BY approvals_decided WHERE tenant = ?1
+        AND decided_at IS NOT NULL AND (decided_at, id) < (?2, ?3) ORDER BY decided_at DESC, id DESC LIMIT ?4");
+    DECIDED_OF_AGENT = concat!("SELECT ", approval!(), " FROM approvals INDEXED BY approvals_decided_of_agent WHERE tenant = ?1
+        AND decided_at IS NOT NULL AND agent_id = ?5 AND (decided_at, id) < (?2, ?3)
+        ORDER BY decided_at DESC, id DESC LIMIT ?4");
     LAST_APPROVED = concat!("SELECT ", approval!(), " FROM approvals INDEXED BY approvals_approved WHERE tenant = ?1 AND agent_id = ?2
         AND tool = ?3 AND action = ?4 AND status = 'approved' AND decided_at < ?5 AND id <> ?6 ORDER BY decided_at DESC LIMIT 1");
     EDITED = "SELECT 1 FROM approvals INDEXED BY approvals_edited WHERE tenant = ?1 AND arguments IS NOT NULL
@@ -107,6 +112,21 @@ impl ReadApprovals for SqliteTx<'_> {
         let mut statement = self.connection()?.prepare_cached(APPROVAL)?;
         let mut rows = statement.query([tenant.as_str(), id.as_str()])?;
         rows.next()?.map(approval).transpose()
+    }
+
+    fn decided_approvals(&self, tenant: &TenantId, query: &ApprovalQuery) -> Result<(Vec<Approval>, bool)> {
+        let (at, id) = query.before.as_ref().map_or((i64::MAX, ""), |(at, id)| (at.0, id.as_str()));
+        let (tenant, limit) = (tenant.as_str(), rows(query.limit.saturating_add(1)));
+        if let Some(agent) = &query.agent_id {
+            let mut statement = self.connection()?.prepare_cached(DECIDED_OF_AGENT)?;
+            collect_page(
+                statement.query_and_then(params![tenant, at, id, limit, agent.as_str()], approval)?,
+                query.limit,
+            )
+        } else {
+            let mut statement = self.connection()?.prepare_cached(DECIDED)?;
+            collect_page(statement.query_and_then(params![tenant, at, id, limit], approval)?, query.limit)
+        }
     }
 
     fn last_approved(&self, tenant: &TenantId, like: &Approval) -> Result<Option<Approval>> {

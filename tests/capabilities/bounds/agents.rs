@@ -136,3 +136,17 @@ fn an_agent_is_stopped_in_one_step() {
     until("the session has ended", || operator.log(&again, "x").status == 401);
     operator.verified();
 }
+
+#[test]
+fn a_name_that_no_agent_has_is_refused_and_nothing_is_stopped() {
+    let house = House::new();
+    let (_server, operator) = house.serve_operator();
+    operator.session(&json!({"agent_id": "writer-bot"}));
+    let refused = operator.post("/v1/agents/Writer-Bot/stop", &json!({})).refused(404, "not_found");
+    assert!(text(&refused, "error").contains("there is an agent writer-bot"), "{refused}");
+    operator.post("/v1/agents/no-such-bot/stop", &json!({})).refused_field(404, "not_found", "agent_id");
+    let trail = operator.get("/v1/audit?limit=100").ok();
+    let stops = trail["entries"].as_array().unwrap().iter().filter(|entry| entry["action"] == "agent.stop").count();
+    assert_eq!(stops, 0, "{trail}");
+    assert_eq!(operator.post("/v1/agents/writer-bot/stop", &json!({})).ok()["sessions_ended_count"], 1);
+}

@@ -18,6 +18,9 @@ use crate::{
 
 #[derive(Args)]
 pub struct ListOptions {
+    /// Those that were approved or denied, the newest decision first, in place of those that wait.
+    #[arg(long)]
+    decided: bool,
     /// Only this agent's.
     #[arg(long, value_name = "AGENT")]
     agent: Option<String>,
@@ -45,24 +48,34 @@ struct Listing {
     reason: String,
     created_at: UnixMicros,
     expires_at: UnixMicros,
+    status: String,
+    decided_by: String,
+    decision_note: String,
+    decided_at: Option<UnixMicros>,
+    used_at: Option<UnixMicros>,
 }
 
+const DECIDED_HEADER: [&str; 8] = ["REQUEST", "AGENT", "TOOL", "DECISION", "BY", "NOTE", "DECIDED", "USED"];
 const HEADER: [&str; 8] = ["REQUEST", "AGENT", "TOOL", "ACTION", "AMOUNT", "REASON", "ASKED", "ENDS"];
 
 pub fn run(options: &ListOptions, global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
     let input = json!({"agent_id": options.agent, "limit": options.limit, "cursor": options.cursor}).to_string();
-    let reply = Target::open(global)?.call("listPendingApprovals", &input)?;
+    let operation = if options.decided { "listDecidedApprovals" } else { "listPendingApprovals" };
+    let reply = Target::open(global)?.call(operation, &input)?;
     if screen.json {
         line(&reply.body)?;
         return Ok(ExitCode::SUCCESS);
     }
     let listed: Listed = serde_json::from_str(&reply.body).map_err(Error::internal)?;
     if listed.requests.is_empty() {
-        line("no request waits for a decision")?;
+        line(if options.decided { "no request was decided yet" } else { "no request waits for a decision" })?;
         return Ok(ExitCode::SUCCESS);
     }
-    let rows: Vec<_> = listed.requests.into_iter().map(row).collect();
-    table(&HEADER, &rows)?;
+    if options.decided {
+        table(&DECIDED_HEADER, &listed.requests.into_iter().map(decided_row).collect::<Vec<_>>())?;
+    } else {
+        table(&HEADER, &listed.requests.into_iter().map(row).collect::<Vec<_>>())?;
+    }
     if let Some(cursor) = listed.next_cursor {
         note(&format!("there are more: --cursor {cursor}"));
     }
@@ -75,4 +88,10 @@ fn row(request: Listing) -> Vec<String> {
     let amount = if request.amount == Money::ZERO { String::new() } else { dollars(request.amount) };
     let asked = when(request.created_at);
     vec![request.request_id, request.agent_id, request.tool, request.action, amount, request.reason, asked, ends]
+}
+
+fn decided_row(request: Listing) -> Vec<String> {
+    let used = if request.status == "approved" { when_any(request.used_at, "not yet") } else { String::new() };
+    let Listing { request_id, agent_id, tool, status, decided_by, decision_note, decided_at, .. } = request;
+    vec![request_id, agent_id, tool, status, decided_by, decision_note, when_any(decided_at, ""), used]
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{
     view::{
         Field, Form, Inline, Input, Page, Part, Section, Table, Tone, button, code, fits_code, link, money, path_of,
-        pill, shown, text, time, time_or, whole_json,
+        pill, shown, spaced, text, time, time_or, whole_json,
     },
     viewer::Viewer,
 };
@@ -17,6 +17,8 @@ use crate::{
     model::{Money, UnixMicros},
 };
 
+/// Decided requests on the page, the newest.
+const DECIDED: usize = 30;
 /// Requests on the page.
 const REQUESTS: usize = 100;
 /// The action of a request for a call of an upstream's tool.
@@ -138,11 +140,47 @@ async fn listed(viewer: &Viewer) -> Result<Page> {
         }
         None => viewer.closed("waiting", "Waiting for a decision", "listPendingApprovals"),
     };
+    let asked = json!({"limit": DECIDED});
+    let decided = match viewer.read_if_open::<Pending>("listDecidedApprovals", asked).await? {
+        Some(found) => decided(viewer, &found).await?,
+        None => viewer.closed("decided", "Decided", "listDecidedApprovals"),
+    };
     let rules = match viewer.read_if_open::<Rules>("listApprovalRules", json!({})).await? {
         Some(rules) => rules_section(&rules.rules),
         None => viewer.closed("rules", "Rules", "listApprovalRules"),
     };
-    Ok(Page::new("Approvals", vec![waiting, rules]))
+    Ok(Page::new("Approvals", vec![waiting, decided, rules]))
+}
+
+/// What was decided, by which key, and what became of it.
+async fn decided(viewer: &Viewer, found: &Pending) -> Result<Section> {
+    let names = viewer.key_names().await?;
+    let row = |request: &Request| {
+        let tone = if request.status == "approved" { Tone::Good } else { Tone::Bad };
+        let used = match request.status.as_str() {
+            "approved" => time_or(request.used_at, "not used yet"),
+            _ => text(""),
+        };
+        let arguments = if request.details.is_null() { text("") } else { code(request.details.to_string()) };
+        let at = spaced(request.decided_at.unwrap_or_default());
+        vec![
+            link(&["approvals", &request.id], at),
+            pill(tone, &request.status),
+            text(names.of(&request.decided_by)),
+            text(&request.decision_note),
+            link(&["agents", &request.agent_id], &request.agent_id),
+            text(what(request)),
+            arguments,
+            used,
+        ]
+    };
+    let rows = found.requests.iter().map(row).collect();
+    let header = ["Decided", "Decision", "By", "Note", "Agent", "Tool", "Arguments", "Used"];
+    let mut parts = vec![Table::part(&header, rows, "No request was decided yet.")];
+    if found.next_cursor.is_some() {
+        parts.push(Part::Text(text(format!("The newest {DECIDED}; haldir approvals list --decided has all."))));
+    }
+    Ok(Section::live("decided", "Decided", parts))
 }
 
 fn rules_section(rules: &[Rule]) -> Section {
@@ -209,7 +247,7 @@ async fn request_page(viewer: &Viewer, id: &str) -> Result<Page> {
     ];
     if request.decided_at.is_some() {
         facts.push(("Decided", time_or(request.decided_at, "not yet")));
-        facts.push(("Decision by", text(&request.decided_by)));
+        facts.push(("Decision by", text(viewer.key_names().await?.of(&request.decided_by))));
         facts.push(("Note", text(&request.decision_note)));
         facts.push(("Used", time_or(request.used_at, "not yet")));
     }

@@ -1,5 +1,7 @@
 //! Policies that calls pass: a list, and a form that adds one or tries it on calls of the log.
 
+use std::fmt::Write as _;
+
 use axum::{
     extract::Request,
     response::{IntoResponse, Response},
@@ -175,9 +177,7 @@ fn outcome(tested: &Tested) -> Section {
          Nothing was changed."
     );
     if *skipped > 0 {
-        says.push_str(&format!(
-            " {skipped} calls could not be looked at: their arguments were not kept, or are erased."
-        ));
+        let _ = write!(says, " {skipped} calls could not be looked at: their arguments were not kept, or are erased.");
     }
     let row = |refusal: &Refusal| {
         let tone = if refusal.was == "made" { Tone::Warn } else { Tone::Plain };

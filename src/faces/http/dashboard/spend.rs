@@ -5,19 +5,19 @@ use std::{cmp::Reverse, collections::BTreeMap};
 use axum::response::Response;
 use http::{HeaderValue, Uri, header};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     view::{
-        Chart, Field, Form, Inline, Input, Page, Part, Section, Table, Tone, code, link, money, pill, shown, spent_of,
-        text, time,
+        Chart, Field, Form, Inline, Input, Page, Part, Section, Table, Tone, code, link, money, pill, query_of, shown,
+        spent_of, text, time,
     },
     viewer::Viewer,
 };
 use crate::{
     error::{Error, Result},
     faces::http::input,
-    model::{Day, Money, UnixMicros, month::MICROS_PER_DAY},
+    model::{Clock, Day, Money, UnixMicros, month::MICROS_PER_DAY, time::SystemClock},
     watch::export_audit::no_formula,
 };
 
@@ -75,7 +75,8 @@ struct Sessions {
 
 #[derive(Deserialize)]
 struct Session {
-    session_id: String,
+    #[serde(rename = "session_id")]
+    id: String,
     agent_id: String,
     spend_limit: Option<Money>,
     daily_spend_limit: Option<Money>,
@@ -97,18 +98,84 @@ struct Key {
     revoked: bool,
 }
 
+/// What the sums are of.
+#[derive(Default)]
+struct Asked {
+    agent_id: String,
+    since: String,
+    until: String,
+}
+
+impl Asked {
+    fn read(query: &str) -> Result<Self> {
+        let mut asked = Self::default();
+        for (name, value) in input::query(query)? {
+            let field = match name.as_str() {
+                "agent_id" => &mut asked.agent_id,
+                "since" => &mut asked.since,
+                "until" => &mut asked.until,
+                _ => continue,
+            };
+            value.trim().clone_into(field);
+        }
+        Ok(asked)
+    }
+
+    fn pairs(&self) -> [(&'static str, &str); 3] {
+        [("agent_id", &self.agent_id), ("since", &self.since), ("until", &self.until)]
+    }
+
+    fn input(&self) -> Value {
+        let given = self.pairs().into_iter().filter(|(_, value)| !value.is_empty());
+        Value::Object(given.map(|(name, value)| (name.to_owned(), Value::from(value))).collect())
+    }
+
+    fn filter(&self) -> Section {
+        let field = |name, label, hint, value: &str| Field::new(name, label, Input::Line, hint).holding(value);
+        let fields = vec![
+            field("agent_id", "Agent", "", &self.agent_id),
+            field("since", "Since (UTC)", "2026-11-30, or with a time", &self.since),
+            field("until", "Before (UTC)", "", &self.until),
+        ];
+        Section::new("filter", "What is summed up", vec![Part::Filter(fields), Part::Text(self.shortcuts())])
+    }
+
+    /// The same agent's spend of today, yesterday and all time.
+    fn shortcuts(&self) -> Vec<Inline> {
+        let today = SystemClock.now();
+        let date = |day: i64| {
+            let at = UnixMicros((Day::of(today).0 + day).saturating_mul(MICROS_PER_DAY)).to_rfc3339();
+            at.chars().take("2026-11-21".len()).collect::<String>()
+        };
+        let link = |label: &str, since: &str, until: &str| Inline::Link {
+            href: format!(
+                "/dashboard/spend{}",
+                query_of(&[("agent_id", &self.agent_id), ("since", since), ("until", until)])
+            ),
+            text: label.to_owned(),
+        };
+        vec![
+            link("Today", &date(0), ""),
+            link("Yesterday", &date(-1), &date(0)),
+            link("Seven days", &date(-6), ""),
+            link("All time", "", ""),
+        ]
+    }
+}
+
 /// The page.
-pub async fn page(viewer: Viewer) -> Response {
-    let page = spend_page(&viewer).await;
+pub async fn page(viewer: Viewer, uri: Uri) -> Response {
+    let page = spend_page(&viewer, uri.query().unwrap_or_default()).await;
     viewer.answer("/spend", page)
 }
 
-async fn spend_page(viewer: &Viewer) -> Result<Page> {
-    let Some(spend) = viewer.read_if_open::<Spend>("getSpend", json!({})).await? else {
+async fn spend_page(viewer: &Viewer, query: &str) -> Result<Page> {
+    let asked = Asked::read(query)?;
+    let Some(spend) = viewer.read_if_open::<Spend>("getSpend", asked.input()).await? else {
         return Ok(Page::new("Spend", vec![viewer.closed("spend", "Spend", "getSpend")]));
     };
     let csv = |by: &str| Inline::Link {
-        href: format!("/dashboard/spend.csv?by={by}"),
+        href: format!("/dashboard/spend.csv{}", query_of(&[&[("by", by)], asked.pairs().as_slice()].concat())),
         text: format!("Download by {by} as CSV"),
     };
     let mut total = vec![Part::Facts(vec![
@@ -117,8 +184,14 @@ async fn spend_page(viewer: &Viewer) -> Result<Page> {
         ("Actions", text(spend.action_count.to_string())),
     ])];
     if spend.truncated {
-        total.push(Part::Text(text("There are more agents, tools or sessions than one answer holds.")));
+        total.push(Part::Text(text(
+            "There is more than one answer holds: the sums are those of the newest entries, or the largest lines.",
+        )));
     }
+    total.push(Part::Text(text(
+        "Logged is what agents say that their actions cost. Budgets count payments and the costs of tools, and not what \
+         agents log.",
+    )));
     let chart = |id, title: &str, by: &str, amounts: &BTreeMap<String, Money>| {
         let mut parts = vec![Part::Chart(chart(amounts))];
         if amounts.len() > BARS {
@@ -127,9 +200,13 @@ async fn spend_page(viewer: &Viewer) -> Result<Page> {
         parts.push(Part::Text(vec![csv(by)]));
         Section::live(id, title, parts)
     };
-    let mut sections = vec![Section::live("total", "In all", total)];
+    let mut sections = vec![asked.filter(), Section::live("total", "In all", total)];
     if viewer.may("getAuditStats") {
-        sections.push(Section::live("by-day", format!("The last {DAYS} days (UTC)"), vec![by_day(viewer).await?]));
+        sections.push(Section::live(
+            "by-day",
+            format!("The last {DAYS} days (UTC)"),
+            vec![by_day(viewer, &asked.agent_id).await?],
+        ));
     }
     sections.push(chart("by-agent", "By agent", "agent", &spend.by_agent));
     sections.push(chart("by-tool", "By tool", "tool", &spend.by_tool));
@@ -147,12 +224,13 @@ async fn spend_page(viewer: &Viewer) -> Result<Page> {
 }
 
 /// The counters of the log are kept by day: each takes one look, however long the log is.
-async fn by_day(viewer: &Viewer) -> Result<Part> {
+async fn by_day(viewer: &Viewer, agent: &str) -> Result<Part> {
+    let agent = Some(agent).filter(|agent| !agent.is_empty());
     let today = Day::of(viewer.app.shared.haldir.now()).0;
     let mut days = Vec::new();
     for day in (today + 1 - DAYS..=today).rev() {
         let seconds = |day: i64| day.saturating_mul(MICROS_PER_DAY / 1_000_000).max(0);
-        let asked = json!({"since": seconds(day), "until": seconds(day + 1)});
+        let asked = json!({"since": seconds(day), "until": seconds(day + 1), "agent_id": agent});
         let total: DayTotal = viewer.read("getAuditStats", asked).await?;
         let date = UnixMicros(day.saturating_mul(MICROS_PER_DAY)).to_rfc3339();
         days.push((date.chars().take("2026-11-21".len()).collect::<String>(), total.total_usd));
@@ -204,7 +282,7 @@ fn budgets(sessions: &[Session]) -> Section {
     let row = |session: &Session| {
         vec![
             link(&["agents", &session.agent_id], &session.agent_id),
-            link(&["sessions", &session.session_id], &session.session_id),
+            link(&["sessions", &session.id], &session.id),
             spent_of(session.spent, session.spend_limit),
             session.daily_spend_limit.map_or_else(|| text("no limit"), money),
         ]
@@ -258,7 +336,7 @@ pub async fn csv(viewer: Viewer, uri: Uri) -> Response {
 
 async fn written(viewer: &Viewer, query: &str) -> Result<Vec<u8>> {
     let by = input::query(query)?.into_iter().find(|(name, _)| name == "by").map(|(_, by)| by).unwrap_or_default();
-    let spend: Spend = viewer.read("getSpend", json!({})).await?;
+    let spend: Spend = viewer.read("getSpend", Asked::read(query)?.input()).await?;
     let (name, amounts) = match by.as_str() {
         "agent" => ("agent", &spend.by_agent),
         "tool" => ("tool", &spend.by_tool),

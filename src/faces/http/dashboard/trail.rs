@@ -10,7 +10,7 @@ use super::{
         Field, Inline, Input, Page, Part, Proof, Section, Table, Tone, code, json as laid_out, link, money, pill,
         query_of, shown, spaced, text, time,
     },
-    viewer::Viewer,
+    viewer::{KeyNames, Viewer},
 };
 use crate::{
     error::Result,
@@ -106,6 +106,7 @@ struct Log {
 /// The events that a filter finds, newest first, and where the next page begins.
 pub async fn table(viewer: &Viewer, filter: &Filter, empty: &'static str) -> Result<(Part, Option<String>)> {
     let log: Log = viewer.read("getAuditTrail", filter.input()).await?;
+    let names = viewer.key_names().await?;
     let mut history = History::new(filter.flagged == "true");
     let mut rows = Vec::new();
     let mut above: Option<i64> = None;
@@ -115,9 +116,9 @@ pub async fn table(viewer: &Viewer, filter: &Filter, empty: &'static str) -> Res
             rows.push(missing(entry.seq + 1, above - 1));
         }
         above = Some(entry.seq);
-        rows.extend(history.read(entry).map(|event| row(&event)));
+        rows.extend(history.read(entry).map(|event| row(&event, &names)));
     }
-    let header = vec!["Time", "Agent", "What", "Outcome", "Arguments", "Why"];
+    let header = vec!["Time", "Entry", "Agent", "By", "What", "Outcome", "Arguments", "Why"];
     Ok((Part::Table(Table { header, rows, empty, next: None }), log.next_cursor))
 }
 
@@ -125,11 +126,11 @@ fn missing(first: i64, last: i64) -> Vec<Vec<Inline>> {
     let which = if first == last { format!("entry {first}") } else { format!("entries {first} to {last}") };
     let broken = pill(Tone::Bad, "missing");
     let why = format!("{which} of the log were removed outside haldir");
-    vec![text(""), text(""), text(""), broken, text(""), text(why)]
+    vec![text(""), text(""), text(""), text(""), text(""), broken, text(""), text(why)]
 }
 
-fn row(event: &Event) -> Vec<Vec<Inline>> {
-    let Event { entry, outcome, .. } = event;
+fn row(event: &Event, names: &KeyNames) -> Vec<Vec<Inline>> {
+    let Event { entry, outcome, end, .. } = event;
     let arguments = match event.arguments() {
         Value::Null => String::new(),
         value => value.to_string(),
@@ -138,18 +139,23 @@ fn row(event: &Event) -> Vec<Vec<Inline>> {
     if !entry.flag_reason.is_empty() {
         why.extend(pill(Tone::Warn, format!("flagged: {}", entry.flag_reason)));
     }
-    let at = if entry.id.is_empty() {
-        text(format!("entry {}", entry.seq))
-    } else {
-        link(&["trail", &entry.id], spaced(entry.timestamp))
-    };
+    if let Some(request) = event.request() {
+        why.extend(link(&["approvals", request], "request"));
+    }
+    let at = if entry.id.is_empty() { text("") } else { link(&["trail", &entry.id], spaced(entry.timestamp)) };
+    // A call has an entry for its beginning and one for its end.
+    let place = end.map_or_else(|| entry.seq.to_string(), |end| format!("{}, {end}", entry.seq));
     let agent = if entry.agent_id.is_empty() || entry.agent_id == "system" {
         text(&entry.agent_id)
     } else {
         link(&["agents", &entry.agent_id], &entry.agent_id)
     };
     let arguments = if arguments.is_empty() { text("") } else { code(arguments) };
-    vec![at, agent, text(event.what()), pill(tone(outcome), outcome), arguments, why]
+    let mut came_of_it = pill(tone(outcome), outcome);
+    if entry.cost_usd > Money::ZERO {
+        came_of_it.extend(money(entry.cost_usd));
+    }
+    vec![at, text(place), agent, text(names.of(&entry.actor)), text(event.what()), came_of_it, arguments, why]
 }
 
 fn tone(outcome: &str) -> Tone {
@@ -256,7 +262,7 @@ async fn entry_page(viewer: &Viewer, id: &str) -> Result<Page> {
         ("Session", session),
         ("Tool", text(&entry.tool)),
         ("Action", text(&entry.action)),
-        ("Caused by", text(&entry.actor)),
+        ("Caused by", text(viewer.key_names().await?.of(&entry.actor))),
         ("Cost", money(entry.cost_usd)),
         ("Flagged", if entry.flagged { pill(Tone::Warn, &entry.flag_reason) } else { text("no") }),
     ];

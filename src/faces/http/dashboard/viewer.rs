@@ -1,11 +1,13 @@
 //! The person whose browser sends a request, and what their credential may see.
 
+use std::collections::HashMap;
+
 use axum::{
     extract::FromRequestParts,
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, StatusCode, header, request::Parts};
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
@@ -38,6 +40,30 @@ pub struct Viewer {
     by_person: bool,
     /// Entries of the log before anything of the page was read: the page follows the log from there.
     log_size: i64,
+}
+
+/// Names of keys by their first characters.
+pub struct KeyNames(HashMap<String, String>);
+
+#[derive(Deserialize)]
+struct Keys {
+    keys: Vec<Key>,
+}
+
+#[derive(Deserialize)]
+struct Key {
+    prefix: String,
+    name: String,
+}
+
+impl KeyNames {
+    /// What the log calls a caller, with the name of the key in front.
+    pub fn of(&self, actor: &str) -> String {
+        match self.0.get(actor).filter(|name| !name.is_empty()) {
+            Some(name) => format!("{name} ({actor})"),
+            None => actor.to_owned(),
+        }
+    }
 }
 
 impl FromRequestParts<App> for Viewer {
@@ -102,6 +128,12 @@ impl Viewer {
     /// Reads what an operation answers, if the person may call it. Refusals are entries of the log: a page makes none.
     pub async fn read_if_open<T: DeserializeOwned>(&self, operation: &str, input: Value) -> Result<Option<T>> {
         if self.may(operation) { self.read(operation, input).await.map(Some) } else { Ok(None) }
+    }
+
+    /// The names of the tenant's keys, as far as the person may see them.
+    pub async fn key_names(&self) -> Result<KeyNames> {
+        let found = self.read_if_open::<Keys>("listApiKeys", serde_json::json!({})).await?;
+        Ok(KeyNames(found.into_iter().flat_map(|found| found.keys).map(|key| (key.prefix, key.name)).collect()))
     }
 
     /// A section in place of what the person may not see.

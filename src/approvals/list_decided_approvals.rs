@@ -1,0 +1,58 @@
+//! `listDecidedApprovals`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::detail::ApprovalDetail;
+use crate::{
+    call::{ReadContext, ReadOperation, page_size},
+    error::Result,
+    model::{AgentId, TimeCursor},
+    store::ApprovalQuery,
+};
+
+/// Requests in one answer.
+const MAX_LIMIT: i64 = 1_000;
+
+/// List the approval requests that were approved or denied, the newest decision first.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ListDecidedApprovals {
+    /// Only this agent's.
+    #[serde(default)]
+    agent_id: Option<AgentId>,
+    /// How many at most. Default 100.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 1_000), extend("default" = 100))]
+    limit: Option<i64>,
+    /// Where the last answer ended: its `next_cursor`.
+    #[serde(default)]
+    cursor: Option<TimeCursor>,
+}
+
+/// A page of requests.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct DecidedApprovals {
+    /// How many are in this answer.
+    count: usize,
+    /// The newest decision first.
+    requests: Vec<ApprovalDetail>,
+    /// Give it as cursor to go on; null at the end.
+    next_cursor: Option<String>,
+}
+
+impl ReadOperation for ListDecidedApprovals {
+    type Output = DecidedApprovals;
+
+    fn run(self, cx: &ReadContext<'_>) -> Result<DecidedApprovals> {
+        let limit = page_size(self.limit, MAX_LIMIT)?;
+        let before = self.cursor.map(|TimeCursor(at, id)| (at, id));
+        let query = ApprovalQuery { agent_id: self.agent_id, before, now: cx.now, limit };
+        let (approvals, more) = cx.tx.decided_approvals(&cx.caller.tenant, &query)?;
+        let last = approvals.last().filter(|_| more);
+        let next_cursor = last.map(|approval| format!("{}.{}", approval.decided_at.unwrap_or_default().0, approval.id));
+        let requests: Vec<_> =
+            approvals.into_iter().map(|approval| ApprovalDetail::new(approval, cx.now)).collect::<Result<_>>()?;
+        Ok(DecidedApprovals { count: requests.len(), requests, next_cursor })
+    }
+}
