@@ -69,6 +69,7 @@ enum LogCommand {
 }
 
 #[derive(Args)]
+#[allow(clippy::struct_excessive_bools)] // Each is a flag.
 pub struct LogOptions {
     /// Only what this agent did.
     #[arg(long, value_name = "AGENT")]

@@ -215,10 +215,12 @@ fn list(options: &ListOptions, target: &Target, screen: Screen) -> std::result::
         let scopes = session.scopes.join(" ");
         let (state, actions) = (session.state(now).to_owned(), session.action_count.to_string());
         let (id, agent) = (session.id.clone(), session.agent_id.clone());
+        // Without --all every one is active: an empty column is left out.
+        let state = if options.all || !screen.is_terminal() { state } else { String::new() };
         vec![id, agent, state, scopes, session.spending(), actions, session.ends(now)]
     };
     let rows: Vec<_> = sessions.iter().map(row).collect();
-    table(&["SESSION", "AGENT", "STATE", "SCOPES", "SPENT", "ACTIONS", "ENDS"], &rows)?;
+    table(&["SESSION", "AGENT", "STATE", "SCOPES", "SPENT", "LOGGED", "ENDS"], &rows)?;
     if more {
         note("there are more: -n for more of them");
     }

@@ -64,7 +64,9 @@ impl Place {
     pub fn find(global: &GlobalOptions, server: &ServerOptions, stdin: &mut StandardInput) -> Result<Self> {
         let given = server.key.as_deref().map(|key| stdin.value("key", key)).transpose()?;
         let on_store = |given: Option<Zeroizing<String>>| {
-            let key = given.or_else(|| secret_variable(KEY_VARIABLE));
+            // Where the environment names a server, its key is that server's.
+            let is_server_s = std::env::var(SERVER_VARIABLE).is_ok_and(|url| !url.is_empty());
+            let key = given.or_else(|| secret_variable(KEY_VARIABLE).filter(|_| !is_server_s));
             Ok(Self::Store(key.filter(|key| !key.is_empty())))
         };
         let at = |url: String, given| Self::Server { url, key: given, profile: None };

@@ -143,8 +143,10 @@ fn agents_and_what_they_spent_are_added_up() {
     assert!(by_month.lines().count() == 14 && by_month.ends_with("\n$ 3.15 logged\n"), "{by_month}");
     let one = terminal.done(&["spend", "--by", "day", "--session", &session, "--csv", "--since", "1d"]).stdout;
     assert!(one.starts_with("day,usd\n") && one.ends_with(",1.15\n") && one.lines().count() == 3, "{one}");
-    let bad = terminal.refused(&["spend", "--by", "tool", "--since", "1d"], 2).stderr;
-    assert!(bad.contains("--by day"), "{bad}");
+    let today = terminal.done(&["spend", "--by", "tool", "--since", "today"]).stdout;
+    assert!(today.contains("search") && today.contains("$ 3.15 logged in 3 actions"), "{today}");
+    let yesterday = terminal.done(&["spend", "--since", "yesterday", "--until", "today"]).stdout;
+    assert_eq!(yesterday, "$ 0.00 logged in 0 actions; $ 0.00 of payments authorized\n");
     assert!(terminal.refused(&["spend", "--by", "day", "--since", "1970-01-01"], 2).stderr.contains("ask for less"));
     assert!(terminal.refused(&["spend", "--by", "day", "--since", "soon"], 2).stderr.contains("since"));
 }

@@ -16,9 +16,10 @@ const THREADS: usize = 3;
 const IDS: [&str; 11] = ["hld_", "ses_", "auth_", "apr_", "rule_", "pol_", "sched_", "ten_", "aud_", "evt_", "whsec_"];
 
 /// The commands that change nothing.
-const READING: [&str; 44] = [
+const READING: [&str; 45] = [
     "agents",
     "approvals list",
+    "approvals list --decided",
     "approvals rules",
     "approvals rules list",
     "approvals show REQUEST",
@@ -64,7 +65,7 @@ const READING: [&str; 44] = [
 ];
 
 /// Those that change something: each on a store of its own.
-const CHANGING: [&str; 39] = [
+const CHANGING: [&str; 40] = [
     "approvals approve REQUEST --note once",
     "approvals deny REQUEST",
     "approvals rules add spend_over --threshold 100",
@@ -93,6 +94,7 @@ const CHANGING: [&str; 39] = [
     "retention set 90d",
     "secrets rm stripe_key",
     "secrets set token --file FOLDER/client.json",
+    "sessions create intern --spend 5 --for 1h",
     "sessions revoke SESSION",
     "stop bot",
     "tenants name local acme",
@@ -178,7 +180,18 @@ impl Stage {
                 "--ttl",
                 "7d",
             ],
-            &["call", "create-session", "--agent-id", "helper", "--scopes", "read", "--parent-session-id", &session],
+            &[
+                "call",
+                "create-session",
+                "--agent-id",
+                "helper",
+                "--scopes",
+                "read",
+                "--ttl",
+                "20d",
+                "--parent-session-id",
+                &session,
+            ],
             &["upstreams", "add", "github", &upstream.url()],
             &["sessions", "revoke", &ended],
             &[
