@@ -138,9 +138,36 @@ async function verify(place) {
     : `Broken: ${problem}.`;
 }
 
+// A key that is shown once is copied by a button.
+async function copy(button) {
+  await navigator.clipboard.writeText(button.closest('.secret').querySelector('pre').textContent);
+  button.textContent = 'Copied';
+}
+
+// The clipboard is there over https and on this machine only.
+for (const button of document.querySelectorAll('[data-copy]')) button.hidden = !navigator.clipboard;
+
+// Fields that do not go with the chosen kind are hidden, and are not sent.
+function showFields(select) {
+  for (const label of select.form.querySelectorAll('label[data-only]')) {
+    const goes = label.dataset.only.split(' ').includes(select.value);
+    label.hidden = !goes;
+    label.querySelector('input, select, textarea').disabled = !goes;
+  }
+}
+
+for (const select of document.querySelectorAll('select[name="type"]')) {
+  select.addEventListener('change', () => showFields(select));
+  showFields(select);
+}
+
 document.addEventListener('click', (event) => {
+  if (event.target.matches('[data-copy]')) copy(event.target);
   if (event.target.matches('[data-verify]')) verify(event.target.closest('.proof'));
 });
+
+// What a form came to is where the keyboard is.
+document.querySelector('.alert[tabindex], #state, #once pre')?.focus();
 
 localTimes(document);
 if (document.querySelector('[data-live]')) {

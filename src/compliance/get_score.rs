@@ -241,6 +241,9 @@ fn alerts(cx: &ReadContext<'_>) -> Result<Judged> {
         (Warn, reason, "Send a test: haldir webhooks ping WEBHOOK, or POST /v1/webhooks/{webhook_id}/ping.")
     } else if delivered * 100 >= attempts * DELIVERED_PERCENT {
         (Pass, format!("{delivered} of {attempts} deliveries of the last 24 hours were accepted"), "")
+    } else if delivered == 0 {
+        let reason = format!("none of {attempts} deliveries of the last 24 hours was accepted");
+        (Fail, reason, "See what receivers answer: haldir webhooks deliveries, or GET /v1/webhooks/deliveries.")
     } else {
         let reason = format!("only {delivered} of {attempts} deliveries of the last 24 hours were accepted");
         (Fail, reason, "See what receivers answer: haldir webhooks deliveries, or GET /v1/webhooks/deliveries.")

@@ -35,6 +35,18 @@ pub fn difference(before: &str, after: &str) -> Vec<Piece> {
     pieces
 }
 
+/// Whether more than half of what is in either text is not in both.
+pub fn is_mostly_new(pieces: &[Piece]) -> bool {
+    let (mut same, mut changed) = (0, 0);
+    for piece in pieces {
+        match piece {
+            Piece::Same(text) => same += 2 * text.len(),
+            Piece::Removed(text) | Piece::Added(text) => changed += text.len(),
+        }
+    }
+    changed > same
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -51,5 +63,12 @@ mod tests {
             })
             .collect();
         assert_eq!(marked, ["=sends a ", "-mail", "+copy", "= to you"]);
+    }
+
+    #[test]
+    fn texts_with_few_words_in_common_are_mostly_new() {
+        assert!(!is_mostly_new(&difference("sends a mail to you", "sends a copy to you")));
+        assert!(is_mostly_new(&difference("sends a mail to you", "removes every file of them")));
+        assert!(!is_mostly_new(&difference("", "")));
     }
 }

@@ -9,7 +9,7 @@ use std::{
 use crate::{
     proxy::{call, caller, carried_out, register},
     support::{
-        Answer, Client, Events, House, Process, Server, json, text,
+        Answer, Client, Events, House, Process, Receiver, Server, json, text,
         upstream::{Upstream, tool},
     },
 };
@@ -171,8 +171,8 @@ fn forms_of_other_pages_change_nothing() {
     browser.post("/dashboard/do/revokeSession", &[("Origin", &own)], &with_token).status_is(303);
     assert_eq!(operator.get(&format!("/v1/sessions/{session}")).ok()["is_valid"], false);
     let page = browser.page("/dashboard");
-    assert!(page.contains("Done: revoke session."), "{page}");
-    assert!(!browser.page("/dashboard").contains("Done:"), "shown twice");
+    assert!(page.contains("The session is revoked."), "{page}");
+    assert!(!browser.page("/dashboard").contains("The session is revoked."), "shown twice");
 }
 
 #[test]
@@ -187,8 +187,13 @@ fn a_browser_is_signed_out_with_its_key() {
     operator.session(&json!({"agent_id": "a"}));
     assert_eq!(live.next(), json!(before + 1));
     operator.delete(&format!("/v1/keys/{}", &other.key()[..12])).ok();
-    assert!(browser.get("/dashboard").header("location").unwrap().starts_with("/dashboard/sign-in"));
+    let to = browser.get("/dashboard").header("location").unwrap().to_owned();
+    assert!(to.starts_with("/dashboard/sign-in"), "{to}");
+    assert!(browser.get(&to).text.contains("You were signed out: the key"), "{to}");
     live.ended();
+    // The cookie stands for nothing any more.
+    let to = browser.get("/dashboard").header("location").unwrap().to_owned();
+    assert!(browser.get(&to).text.contains("You were signed out: this browser"), "{to}");
 }
 
 #[test]
@@ -299,11 +304,14 @@ fn a_request_stands_beside_the_one_like_it_that_was_approved_last() {
     };
     let browser = Browser::sign_in(&server, operator.key());
     let first = ask("ann@example.com", 1);
-    assert!(!browser.page(&format!("/dashboard/approvals/{first}")).contains("Since the last one"));
+    assert!(!browser.page(&format!("/dashboard/approvals/{first}")).contains("Compared with the last"));
     browser.submit("approveRequest", &[("request_id", &first)]).status_is(303);
     let second = browser.page(&format!("/dashboard/approvals/{}", ask("eve@example.com", 2)));
     assert!(second.contains("<del>&#34;ann@example.com&#34;</del><ins>&#34;eve@example.com&#34;</ins>"), "{second}");
-    assert!(second.contains("Its amount was 1 USD"), "{second}");
+    assert!(
+        second.contains("Its amount was 1 USD") && second.contains("Compared with the last approved one"),
+        "{second}"
+    );
     assert!(second.contains(&format!("/dashboard/approvals/{first}")), "{second}");
     let same = browser.page(&format!("/dashboard/approvals/{}", ask("ann@example.com", 1)));
     assert!(same.contains("Its arguments were the same."), "{same}");
@@ -318,24 +326,27 @@ fn a_policy_is_tried_on_recorded_calls_before_it_is_added() {
     carried_out(&call(&operator, &session, "up.erase", &json!({"what": "it"})));
     let browser = Browser::sign_in(&server, operator.key());
     let policy = [("type", "deny_list"), ("tools", "up.erase, up.other")];
-    let tried = browser.submit_to("/dashboard/policies/trial", &policy);
+    let tried = browser.submit_to("/dashboard/do/testProxyPolicy", &policy);
     tried.status_is(200);
-    let says = "Of the newest 1 calls in the log this policy would have refused 1; 1 of these were made.";
+    let says = "1 of the 1 newest recorded calls would have been refused; 1 of these were made.";
     assert!(tried.text.contains(says), "{}", tried.text);
+    assert!(tried.text.contains("No server has offered a tool of this name: up.other."), "{}", tried.text);
     assert!(tried.text.contains("value=\"up.erase, up.other\""), "the form is not filled in again: {}", tried.text);
     assert_eq!(operator.get("/v1/proxy/policies").ok()["policies"], json!([]), "a trial changed something");
-    let other = browser.submit_to("/dashboard/policies/trial", &[("type", "deny_list"), ("tools", "up.echo")]);
+    let other = browser.submit("testProxyPolicy", &[("type", "deny_list"), ("tools", "up.echo")]);
     assert!(
-        other.text.contains("would have refused 0") && other.text.contains("No call would change."),
+        other.text.contains("None of the 1 recorded calls would have been refused.")
+            && !other.text.contains("No server has"),
         "{}",
         other.text
     );
 
-    let added = browser.submit_to("/dashboard/policies", &policy);
+    let here = ("_next", "/dashboard/policies");
+    let added = browser.submit("addProxyPolicy", &[&policy[..], &[here]].concat());
     assert_eq!((added.status, added.header("location")), (303, Some("/dashboard/policies")), "{added:?}");
     assert!(browser.page("/dashboard/policies").contains("refuses calls of up.erase, up.other"));
-    for path in ["/dashboard/policies", "/dashboard/policies/trial"] {
-        let wrong = browser.submit_to(path, &[("type", "spend_limit"), ("tool", "up.<i>"), ("max", "-1")]);
+    for path in ["/dashboard/do/addProxyPolicy", "/dashboard/do/testProxyPolicy"] {
+        let wrong = browser.submit_to(path, &[("type", "spend_limit"), ("tool", "up.<i>"), ("max", "-1"), here]);
         assert!(wrong.status == 400 && wrong.text.contains("class=\"alert\""), "{}", wrong.text);
         assert!(wrong.text.contains("value=\"-1\"") && !wrong.text.contains("<i>"), "{}", wrong.text);
         browser.post(path, &[], &policy).status_is(403);
@@ -350,7 +361,8 @@ fn what_is_wrong_in_cedar_is_shown_by_its_line() {
     let (server, operator) = house.serve_operator();
     let browser = Browser::sign_in(&server, operator.key());
     let wrong = "permit (principal, action, resource);\nforbid (principal, action resource);\n";
-    let shown = browser.submit_to("/dashboard/policies", &[("type", "cedar"), ("cedar", wrong)]);
+    let shown =
+        browser.submit("addProxyPolicy", &[("type", "cedar"), ("cedar", wrong), ("_next", "/dashboard/policies")]);
     shown.status_is(400);
     assert!(shown.text.contains("line 2") && shown.text.contains("   2  forbid (principal"), "{}", shown.text);
 }
@@ -403,17 +415,180 @@ fn a_new_key_is_shown_once_and_works() {
     let browser = Browser::sign_in(&server, operator.key());
     let made = browser.submit(
         "createApiKey",
-        &[("name", "from the page"), ("role", "agent"), ("scopes", "sessions:write, audit:read")],
+        &[
+            ("name", "from the page"),
+            ("role", "agent"),
+            ("scopes", "sessions:write, audit:read"),
+            ("_next", "/dashboard/keys"),
+        ],
     );
-    made.status_is(200);
+    // A reload asks for the page that it leads to, and so makes no second key.
+    assert_eq!((made.status, made.header("location")), (303, Some("/dashboard/keys")), "{made:?}");
+    let made = browser.get("/dashboard/keys");
+    assert!(made.text.contains("You will not see it again."), "{}", made.text);
     let is_part = |c: char| c.is_ascii_alphanumeric() || "_-".contains(c);
     // The first characters of keys stand on pages too.
     let key = made.text.split(|c| !is_part(c)).find(|word| word.starts_with("hld_") && word.len() > 30).unwrap();
     server.with_key(key).session(&json!({"agent_id": "a"}));
     let listed = browser.page("/dashboard/keys");
     assert!(listed.contains("from the page") && !listed.contains(key));
+    let count = |page: &str| page.matches(&key[..12]).count();
+    assert_eq!(count(&browser.page("/dashboard/keys")), count(&listed));
+    let receiver = Receiver::new();
+    let url = receiver.url();
+    let hook = [("url", url.as_str()), ("_next", "/dashboard/webhooks")];
+    browser.submit("registerWebhook", &hook).status_is(303);
+    assert!(browser.page("/dashboard/webhooks").contains("whsec_"));
+    assert!(!browser.page("/dashboard/webhooks").contains("whsec_"));
     let wrong = browser.submit("createApiKey", &[("max_spend", "ten")]);
     assert!(wrong.status == 400 && wrong.text.contains("max_spend"), "{}", wrong.text);
+}
+
+/// The actions of the forms of a page that are sent with POST.
+fn forms(page: &str) -> Vec<&str> {
+    let starts = page.split("method=\"post\" action=\"").skip(1);
+    starts.map(|rest| rest.split('"').next().unwrap()).collect()
+}
+
+#[test]
+fn a_form_that_fails_stands_on_its_page_again_with_what_was_sent() {
+    let house = House::new();
+    let (server, operator) = house.serve_operator();
+    let session = operator.session(&json!({"agent_id": "a", "scopes": ["read", "spend"], "spend_limit": 20}));
+    let first = text(&operator.pay(&session, "5").ok(), "authorization_id").clone();
+    operator.pay(&session, "6").ok();
+    let browser = Browser::sign_in(&server, operator.key());
+    let failed = |path: &str, operation: &str, fields: &[(&str, &str)]| {
+        let answer = browser.submit(operation, &[fields, &[("_next", path)]].concat());
+        assert!((400..500).contains(&answer.status), "{answer:?}");
+        let page = answer.text;
+        assert!(page.contains(&format!("href=\"{path}\" aria-current=\"page\"")), "{operation}: {page}");
+        assert!(page.contains("role=\"alert\"") && !page.contains("was not carried out"), "{operation}: {page}");
+        assert!(page.contains(&format!("action=\"/dashboard/do/{operation}\"")), "{operation}: {page}");
+        page
+    };
+    let page = failed("/dashboard/webhooks", "registerWebhook", &[("url", "ftp://x"), ("name", "pager\"<i>")]);
+    assert!(page.contains("value=\"ftp://x\"") && page.contains("value=\"pager&#34;&#60;i&#62;\""), "{page}");
+    let key = [("name", "bot"), ("role", "operator"), ("scopes", "audit:wrong"), ("expires_in", "30d")];
+    let page = failed("/dashboard/keys", "createApiKey", &key);
+    for kept in ["value=\"bot\"", "value=\"audit:wrong\"", "value=\"30d\"", "value=\"operator\" selected"] {
+        assert!(page.contains(kept), "{kept}: {page}");
+    }
+    // The message names the field as the form does, and the field is marked.
+    let page = failed("/dashboard/keys", "createApiKey", &[("name", "bot"), ("max_spend", "ten")]);
+    assert!(page.contains("Most a session may spend (USD): expected a number"), "{page}");
+    assert!(page.contains("name=\"max_spend\" value=\"ten\"") && page.contains("aria-invalid=\"true\""), "{page}");
+    let secret = [("name", "s"), ("value", "the-secret-value"), ("upstreams", "no/name")];
+    let page = failed("/dashboard/keys", "storeSecret", &secret);
+    assert!(page.contains("value=\"no/name\"") && !page.contains("the-secret-value"), "{page}");
+    // Of many forms alike it is the one that was sent, opened.
+    let page = failed("/dashboard/spend", "capturePayment", &[("authorization_id", &first), ("amount", "much")]);
+    assert_eq!((page.matches("value=\"much\"").count(), page.matches("<details open>").count()), (1, 1), "{page}");
+    let form = page.split("value=\"much\"").next().unwrap().rsplit("<form").next().unwrap();
+    assert!(form.contains(&first), "{form}");
+    assert_eq!(browser.page("/dashboard/keys").matches("value=\"bot\"").count(), 0, "a later page has it too");
+}
+
+#[test]
+fn a_key_that_may_only_read_is_offered_no_form() {
+    let (house, upstream, receiver) = (House::new(), Upstream::new([tool("echo")]), Receiver::new());
+    let (server, operator) = house.serve_operator();
+    register(&operator, "up", &upstream);
+    let session = operator.session(&json!({"agent_id": "a", "scopes": ["read", "spend"]}));
+    operator.pay(&session, "5").ok();
+    let request = json!({"session_id": session, "tool": "t", "action": "do"});
+    let request = text(&operator.post("/v1/approvals/request", &request).ok(), "request_id").clone();
+    operator.post("/v1/approvals/rules", &json!({"type": "destructive"})).ok();
+    operator.post("/v1/webhooks", &json!({"url": receiver.url()})).ok();
+    operator.post("/v1/secrets", &json!({"name": "s", "value": "v"})).ok();
+    operator.post("/v1/proxy/policies", &json!({"type": "deny_list", "tools": ["up.other"]})).ok();
+    let resources = ["sessions", "vault", "audit", "payments", "webhooks", "proxy", "approvals", "admin"];
+    let scopes: Vec<_> = resources.iter().map(|resource| format!("{resource}:read")).collect();
+    let more = [
+        format!("/dashboard/approvals/{request}"),
+        format!("/dashboard/sessions/{session}"),
+        "/dashboard/agents/a".to_owned(),
+        "/dashboard/servers/up/echo".to_owned(),
+    ];
+    let harmless = ["sign-out", "do/testProxyPolicy", "do/verifyAuditTrail"].map(|name| format!("/dashboard/{name}"));
+    let all_forms = |browser: &Browser| -> Vec<String> {
+        let pages = PAGES.iter().copied().chain(more.iter().map(String::as_str)).map(|path| (path, browser.page(path)));
+        pages
+            .flat_map(|(path, page)| forms(&page).into_iter().map(|form| format!("{path} {form}")).collect::<Vec<_>>())
+            .collect()
+    };
+    let changes = |form: &&String| !harmless.iter().any(|harmless| form.ends_with(harmless.as_str()));
+    for role in ["agent", "operator"] {
+        let reader = operator.mint(&json!({"name": "reader", "role": role, "scopes": scopes}));
+        let browser = Browser::sign_in(&server, reader.key());
+        let found = all_forms(&browser);
+        let offered: Vec<_> = found.iter().filter(changes).collect();
+        assert!(offered.is_empty(), "{role}: {offered:?}");
+        assert!(found.iter().any(|form| form.ends_with("verifyAuditTrail")), "{found:?}");
+        let tool = browser.page("/dashboard/servers/up/echo");
+        assert!(tool.contains("<dt>Sink</dt>"), "the labels are not shown: {tool}");
+    }
+    // The same pages have them for those who may.
+    let found = all_forms(&Browser::sign_in(&server, operator.key()));
+    for operation in
+        ["addApprovalRule", "deleteApprovalRule", "registerWebhook", "createApiKey", "revokeApiKey", "markTool"]
+    {
+        assert!(found.iter().any(|form| form.ends_with(operation)), "{operation}: {found:?}");
+    }
+}
+
+#[test]
+fn the_whole_log_is_verified_from_a_page() {
+    let house = House::new();
+    let (server, operator) = house.serve_operator();
+    let session = operator.session(&json!({"agent_id": "a"}));
+    for action in ["first", "second", "third"] {
+        operator.log(&session, action).ok();
+    }
+    let browser = Browser::sign_in(&server, operator.key());
+    for page in ["/dashboard/trail", "/dashboard/settings"] {
+        assert!(forms(&browser.page(page)).contains(&"/dashboard/do/verifyAuditTrail"), "{page}");
+    }
+    let result = || {
+        let verify = browser.submit("verifyAuditTrail", &[("_next", "/dashboard/trail")]);
+        assert_eq!((verify.status, verify.header("location")), (303, Some("/dashboard/trail")), "{verify:?}");
+        browser.page("/dashboard/trail")
+    };
+    let page = result();
+    let says = format!("The whole log is verified: all {} entries", operator.log_size());
+    assert!(page.contains(&says) && page.contains("class=\"notice good\""), "{page}");
+    let broken = operator.log_size() - 1;
+    house.sql().execute("UPDATE audit_entries SET cost = 5000000000 WHERE place = ?1", [broken]).unwrap();
+    let page = result();
+    assert!(page.contains(&format!("The log is broken: entry {broken}")), "{page}");
+    assert!(page.contains("class=\"notice bad\""), "{page}");
+}
+
+#[test]
+fn an_agent_is_stopped_with_its_keys() {
+    let house = House::new();
+    let (server, operator) = house.serve_operator();
+    let agent = operator.mint(&json!({"name": "bot", "role": "agent"}));
+    agent.session(&json!({"agent_id": "writer-bot"}));
+    let browser = Browser::sign_in(&server, operator.key());
+    let page = browser.page("/dashboard/agents/writer-bot");
+    assert!(page.contains("open sessions: 1") && page.contains("name=\"revoke_keys\" value=\"true\""), "{page}");
+    let fields = [("agent_id", "writer-bot"), ("revoke_keys", "true"), ("_next", "/dashboard/agents/writer-bot")];
+    browser.submit("stopAgent", &fields).status_is(303);
+    let page = browser.page("/dashboard/agents/writer-bot");
+    assert!(page.contains("writer-bot is stopped: 1 session ended, 1 key revoked."), "{page}");
+    assert!(page.contains("stopped: no open session") && !page.contains("stopAgent"), "{page}");
+    agent.get("/v1/sessions").status_is(401);
+}
+
+#[test]
+fn an_address_without_a_page_has_a_page_that_says_so() {
+    let house = House::new();
+    let (server, operator) = house.serve_operator();
+    let answer = Browser::sign_in(&server, operator.key()).get("/dashboard/nowhere/at/all");
+    assert_eq!(answer.status, 404);
+    assert!(answer.header("content-type").unwrap().starts_with("text/html"), "{answer:?}");
+    assert!(answer.text.contains("no page at this address") && answer.text.contains("<nav"), "{}", answer.text);
 }
 
 #[test]

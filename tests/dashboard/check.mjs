@@ -101,7 +101,7 @@ async function context(options = {}) {
     page.on('dialog', (dialog) => { problems.push(`a dialog: ${dialog.message()}`); dialog.dismiss(); });
     page.on('console', (message) => {
       // Chromium reports the status of a page that was refused on purpose.
-      if (message.type() === 'error' && !/status of (401|403|404)/.test(message.text())) problems.push(`on the console: ${message.text()}`);
+      if (message.type() === 'error' && !/status of (400|401|403|404)/.test(message.text())) problems.push(`on the console: ${message.text()}`);
     });
   });
   return made;
@@ -139,7 +139,7 @@ await check('an approval in the browser releases a held call of a wrapped server
   // The page shows it without being loaded again.
   await page.waitForSelector('#waiting tbody tr:has-text("approved by a person")', { timeout: 20_000 });
   await page.click('#waiting tr:has-text("approved by a person") button:has-text("Approve")');
-  await page.waitForSelector('#state:has-text("Done: approve request.")');
+  await page.waitForSelector('#state:has-text("Approved:")');
   const again = await client.echo('approved by a person');
   assert.ok(!again.refused && again.text.includes('approved by a person'), again.text);
   const other = await client.echo('denied by a person');
@@ -215,7 +215,8 @@ await check('a policy is tried before it is added', async () => {
   await page.selectOption('select[name=type]', 'deny_list');
   await page.fill('input[name=tools]', 'everything.echo');
   await page.click('button:has-text("Try on recorded calls")');
-  assert.match(await page.textContent('#outcome'), /would have refused [1-9]\d*; [1-9]\d* of these were made/);
+  assert.match(await page.textContent('#outcome'), /[1-9]\d* of the [1-9]\d* newest recorded calls would have been refused; [1-9]\d* of these were made/);
+  assert.ok(await page.isHidden('input[name=max]'), 'a field of another kind is shown');
   assert.equal(await page.inputValue('input[name=tools]'), 'everything.echo');
   await page.screenshot({ path: join(pictures, 'wide-trial.png'), fullPage: true });
   await page.click('button:has-text("Add policy")');
@@ -225,12 +226,38 @@ await check('a policy is tried before it is added', async () => {
   await page.waitForSelector('#policies:not(:has-text("everything.echo"))');
 });
 
+await check('a form that fails is shown again, and a new key once, with a button that copies it', async () => {
+  await page.goto(`${url}/dashboard/keys`);
+  await page.fill('#keys input[name=name]', 'made on the page');
+  await page.fill('#keys input[name=scopes]', 'audit:wrong');
+  await page.click('button:has-text("Make key")');
+  await page.waitForSelector('#keys .alert');
+  await page.screenshot({ path: join(pictures, 'wide-failed.png'), fullPage: true });
+  assert.equal(await page.inputValue('#keys input[name=name]'), 'made on the page');
+  await page.fill('#keys input[name=scopes]', 'audit:read');
+  await page.click('button:has-text("Make key")');
+  await page.waitForSelector('#once [data-copy]');
+  await page.screenshot({ path: join(pictures, 'wide-new-key.png'), fullPage: true });
+  const key = await page.textContent('#once pre');
+  assert.match(key, /^hld_\S+$/);
+  await page.reload();
+  assert.ok(!(await page.content()).includes(key));
+  assert.equal(await page.locator('#keys tr:has-text("made on the page")').count(), 1);
+});
+
+await check('the whole log is verified', async () => {
+  await page.goto(`${url}/dashboard/settings`);
+  await page.click('#verify button');
+  await page.waitForSelector('#state:has-text("The whole log is verified")');
+  await page.screenshot({ path: join(pictures, 'wide-verified.png'), fullPage: true });
+});
+
 await check('a tool is labelled on its page', async () => {
   await page.goto(`${url}/dashboard/servers`);
   await page.click('#tools a:has-text("everything.echo")');
   await page.selectOption('select[name=sink]', 'true');
   await page.click('#labels button');
-  await page.waitForSelector('#state:has-text("Done: mark a tool.")');
+  await page.waitForSelector('#state:has-text("The labels of echo were changed.")');
   assert.equal(await page.inputValue('select[name=sink]'), 'true');
 });
 
@@ -251,7 +278,8 @@ await check('the keyboard alone is enough to sign in and to decide', async () =>
   await other.waitForURL(`${url}/dashboard`);
   await focusOn(`#waiting tr:has(a[href$="${request}"]) form[action$="approveRequest"] button`);
   await other.keyboard.press('Enter');
-  await other.waitForSelector('#state:has-text("Done")');
+  await other.waitForSelector('#state:has-text("Approved:")');
+  assert.equal(await other.evaluate(() => document.activeElement.id), 'state', 'the keyboard is elsewhere');
   assert.equal(call('get-approval', { request_id: request }).status, 'approved');
 });
 

@@ -10,9 +10,12 @@ mod agents;
 mod approvals;
 mod assets;
 mod evidence;
+mod forms;
 mod keys;
 mod live;
+mod notices;
 mod now;
+mod once;
 mod policies;
 mod servers;
 mod settings;
@@ -38,6 +41,7 @@ use http::{HeaderName, HeaderValue, StatusCode, header};
 pub use sign_in::{Lifetimes, SignedIn};
 
 use super::App;
+use crate::error::{Code, Error};
 
 /// Where it is.
 pub const PATH: &str = "/dashboard";
@@ -71,7 +75,7 @@ pub struct Frame {
     /// What forms have to bring along.
     form_token: String,
     /// What the last form came to.
-    notice: Option<String>,
+    notice: Option<sign_in::Notice>,
     is_signed_in: bool,
     /// Entries of the log that the page is of.
     log_size: i64,
@@ -98,6 +102,7 @@ pub fn routes() -> Router<App> {
         .route("/dashboard/sign-out", post(sign_in_page::sign_out))
         .route("/dashboard/live", get(live::stream))
         .route("/dashboard/assets/{name}", get(assets::serve))
+        .route("/dashboard/do/testProxyPolicy", post(policies::trial))
         .route("/dashboard/do/{operation}", post(act::act))
         .route("/dashboard/approvals", get(approvals::list))
         .route("/dashboard/approvals/{request}", get(approvals::show))
@@ -110,19 +115,24 @@ pub fn routes() -> Router<App> {
         .route("/dashboard/spend.csv", get(spend::csv))
         .route("/dashboard/servers", get(servers::list))
         .route("/dashboard/servers/{upstream}/{tool}", get(servers::tool))
-        .route("/dashboard/policies", get(policies::page).post(policies::add))
-        .route("/dashboard/policies/trial", post(policies::trial))
+        .route("/dashboard/policies", get(policies::page))
         .route("/dashboard/webhooks", get(webhooks::page))
         .route("/dashboard/keys", get(keys::page))
         .route("/dashboard/evidence", get(evidence::page))
         .route("/dashboard/download/{name}", get(evidence::download))
         .route("/dashboard/settings", get(settings::page))
+        .route("/dashboard/{*path}", get(nothing_here))
         .layer(middleware::from_fn(protect))
 }
 
 /// The first page of the server leads to the dashboard.
 pub async fn root() -> Response {
     see_other(PATH)
+}
+
+/// The page for an address that is none of the dashboard's.
+async fn nothing_here(viewer: viewer::Viewer) -> Response {
+    viewer.failed("none", "Not found", &Error::new(Code::NotFound, "the dashboard has no page at this address"))
 }
 
 /// Puts the headers that protect a page on every answer.

@@ -1,19 +1,18 @@
 //! Forms: each calls one operation, with fields that are read by the operation's own schema.
 
+use std::sync::Arc;
+
 use axum::{
+    body::Body,
     extract::{Path, Request},
     response::Response,
 };
-use http::StatusCode;
+use http::{StatusCode, header};
 use serde_json::Value;
+use tower::ServiceExt as _;
 use zeroize::Zeroizing;
 
-use super::{
-    see_other,
-    view::{Page, Part, Section, json, text},
-    viewer::Viewer,
-    within,
-};
+use super::{forms::Refill, notices, see_other, viewer::Viewer, within};
 use crate::{
     crypto,
     error::{Code, Error, Result},
@@ -31,11 +30,11 @@ const MAX_FIELDS: usize = 64;
 /// The field with the token that only this browser's pages have.
 const TOKEN: &str = "_token";
 /// The field with the page to go to.
-const NEXT: &str = "_next";
+pub const NEXT: &str = "_next";
 const FORM: &str = "application/x-www-form-urlencoded";
 
 /// The operations that forms of the dashboard call.
-const OPERATIONS: [&str; 27] = [
+pub const OPERATIONS: [&str; 28] = [
     "acceptTools",
     "addApprovalRule",
     "addProxyPolicy",
@@ -62,13 +61,26 @@ const OPERATIONS: [&str; 27] = [
     "setAuditRetention",
     "stopAgent",
     "storeSecret",
+    "verifyAuditTrail",
     "voidPayment",
 ];
 
 /// The fields of a form.
+#[derive(Default)]
 pub struct Fields(Vec<(String, Zeroizing<String>)>);
 
 impl Fields {
+    /// These fields.
+    #[cfg(test)]
+    pub fn of(fields: Vec<(String, Zeroizing<String>)>) -> Self {
+        Self(fields)
+    }
+
+    /// The names of fields that an operation reads.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| name.as_str()).filter(|name| !name.starts_with('_'))
+    }
+
     /// The text of a field, empty where there is none.
     pub fn text(&self, name: &str) -> Zeroizing<String> {
         self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone()).unwrap_or_default()
@@ -99,28 +111,58 @@ pub async fn checked_fields(viewer: &Viewer, request: Request) -> Result<Fields>
     Ok(fields)
 }
 
-/// Calls the operation of a form.
+/// Calls the operation of a form, and leads to the form's page. A form that fails stands on its page again.
 pub async fn act(viewer: Viewer, Path(name): Path<String>, request: Request) -> Response {
-    match carry_out(&viewer, &name, request).await {
+    let fields = match checked_fields(&viewer, request).await {
+        Ok(fields) => fields,
+        Err(error) => return viewer.failed("none", "Not done", &error),
+    };
+    let Some(operation) = OPERATIONS.contains(&name.as_str()).then(|| operations::named(&name)).flatten() else {
+        return viewer.failed("none", "Not done", &Error::not_found("a form of this name"));
+    };
+    match carry_out(&viewer, operation, &fields).await {
         Ok(response) => response,
-        Err(error) => viewer.failed("", "Not done", &error),
+        Err(error) => {
+            let next = fields.text(NEXT);
+            again(&viewer, within(&next), Refill { operation: operation.name, fields, error: Some(error) }).await
+        }
     }
 }
 
-async fn carry_out(viewer: &Viewer, name: &str, request: Request) -> Result<Response> {
-    let fields = checked_fields(viewer, request).await?;
-    let operation = OPERATIONS
-        .contains(&name)
-        .then(|| operations::named(name))
-        .flatten()
-        .ok_or_else(|| Error::not_found("a form of this name"))?;
-    let next = fields.text(NEXT);
-    let reply = viewer.call(operation, &input_of(operation, &fields)?).await?;
+async fn carry_out(viewer: &Viewer, operation: &'static Operation, fields: &Fields) -> Result<Response> {
+    let reply = viewer.call(operation, &input_of(operation, fields)?).await?;
     if operation.answers_secret {
-        return Ok(shown_once(viewer, operation, &reply.body, within(&next)));
+        // The answer of a form that is sent again by a reload would be another key.
+        viewer.leave_once(operation, reply.body);
+    } else {
+        let answer: Value = serde_json::from_str(&reply.body).unwrap_or_default();
+        viewer.leave_notice(notices::of(viewer, operation, fields, &answer).await);
     }
-    viewer.leave_notice(format!("Done: {}.", operation.title.to_lowercase()));
-    Ok(see_other(within(&next)))
+    Ok(see_other(within(&fields.text(NEXT))))
+}
+
+/// The page that a form stands on once more, with the form as it was sent and what was wrong. The router makes it, as it
+/// would for the browser.
+pub async fn again(viewer: &Viewer, path: &str, sent: Refill) -> Response {
+    let status = sent.error.as_ref().map(|error| StatusCode::from_u16(error.code.status()));
+    let sent = Arc::new(sent);
+    let page = Request::get(path).header(header::COOKIE, viewer.cookie_header().as_str()).extension(sent.clone());
+    let page = match page.body(Body::empty()) {
+        Ok(request) => {
+            super::routes().with_state(viewer.app.clone()).oneshot(request).await.unwrap_or_else(|never| match never {})
+        }
+        Err(error) => return viewer.failed("none", "Not done", &Error::internal(error)),
+    };
+    match (&sent.error, status) {
+        // The page is gone, or is closed to this key: what was wrong with the form is said alone.
+        (Some(error), _) if page.status() != StatusCode::OK => viewer.failed("none", "Not done", error),
+        (_, Some(Ok(status))) => {
+            let mut page = page;
+            *page.status_mut() = status;
+            page
+        }
+        _ => page,
+    }
 }
 
 /// The operation's input as JSON. Fields that were left empty are left out.
@@ -131,7 +173,12 @@ pub fn input_of(operation: &'static Operation, fields: &Fields) -> Result<Zeroiz
         let field = known.iter().find(|field| field.name == *name);
         let field =
             field.ok_or_else(|| Error::invalid(name.as_str(), format!("{} has no such field", operation.name)))?;
-        let literal = Zeroizing::new(field.json(value).map_err(|message| Error::invalid(name.as_str(), message))?);
+        // The terminal's message begins with the flag; forms name the field themselves.
+        let expected = |message: String| {
+            let message = message.split_once(": ").map(|(_, expected)| expected.to_owned()).unwrap_or(message);
+            Error::invalid(name.as_str(), message)
+        };
+        let literal = Zeroizing::new(field.json(value).map_err(expected)?);
         if !object.ends_with('{') {
             object.push(',');
         }
@@ -149,20 +196,6 @@ pub fn input_of(operation: &'static Operation, fields: &Fields) -> Result<Zeroiz
     Ok(object)
 }
 
-/// What an operation answers once and never again, such as a new key.
-fn shown_once(viewer: &Viewer, operation: &Operation, body: &str, next: &str) -> Response {
-    let answer: Value = serde_json::from_str(body).unwrap_or_default();
-    let parts = vec![
-        Part::Text(text("Copy what you need now: this is shown once. Nothing keeps it in clear.")),
-        Part::Code(json(&answer)),
-        Part::Text(vec![super::view::Inline::Link { href: next.to_owned(), text: "Back".to_owned() }]),
-    ];
-    let page = Page::new(operation.title, vec![Section::new("answer", operation.title, parts)]);
-    let mut response = viewer.answer("", Ok(page));
-    *response.status_mut() = StatusCode::OK;
-    response
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -170,7 +203,10 @@ mod tests {
     #[test]
     fn every_form_calls_an_operation_that_there_is() {
         for name in OPERATIONS {
-            assert!(operations::named(name).is_some_and(|operation| operation.run.changes()), "{name}");
+            assert!(
+                operations::named(name).is_some_and(|operation| operation.run.changes() || name == "verifyAuditTrail"),
+                "{name}"
+            );
         }
     }
 

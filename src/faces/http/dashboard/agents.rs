@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use super::{
     trail::{self, Filter},
     view::{
-        Form, Inline, Page, Part, Section, Table, Tone, button, code, link, money, path_of, pill, query_of, spent_of,
-        text, time,
+        Field, Form, Inline, Input, Page, Part, Section, Table, Tone, button, code, link, money, path_of, pill,
+        query_of, spent_of, text, time,
     },
     viewer::Viewer,
 };
@@ -77,8 +77,9 @@ struct Below {
 pub fn stop_agent(agent: &str, next: &str) -> Form {
     Form::button("stopAgent", "Stop", &[("agent_id", agent)], next).after(
         "Ends all sessions of this agent now, and those that they delegated to. Calls in flight end; the agent's next call \
-         is refused. With the same API key it can make a new session.",
+         is refused. With the same API key it can make a new session, unless the key is revoked as well.",
     )
+    .with(vec![Field::new("revoke_keys", "Also revoke the keys that made its sessions", Input::Tick, "")])
 }
 
 fn revoke(session: &str, next: &str) -> Form {
@@ -166,21 +167,37 @@ pub async fn show(viewer: Viewer, Path(agent): Path<String>) -> Response {
 }
 
 async fn shown(viewer: &Viewer, agent: &str) -> Result<Page> {
-    let mut sections = Vec::new();
     let here = path_of(&["agents", agent]);
+    let found = viewer.read_if_open::<Sessions>("listSessions", json!({"agent_id": agent, "limit": SESSIONS})).await?;
+    let mut facts = Vec::new();
+    let mut has_open = false;
+    if let Some(found) = &found {
+        // The newest are read: an older one may be open as well, so that the button to stop stays.
+        let (open, is_all) =
+            (found.sessions.iter().filter(|session| session.is_valid).count(), found.next_cursor.is_none());
+        has_open = open > 0 || !is_all;
+        facts.push((
+            "State",
+            match (open, is_all) {
+                (0, true) if found.sessions.is_empty() => text("no session"),
+                (0, true) => pill(Tone::Plain, "stopped: no open session"),
+                (open, true) => pill(Tone::Good, format!("open sessions: {open}")),
+                (open, false) => text(format!("open sessions: {open} of the newest {SESSIONS}")),
+            },
+        ));
+    }
     if let Some(spend) = viewer.read_if_open::<Value>("getSpend", json!({"agent_id": agent})).await? {
         let amount = |name: &str| text(format!("{} USD", spend[name]));
-        let mut parts = vec![Part::Facts(vec![
-            ("Logged", amount("total_usd")),
-            ("Payments authorized", amount("authorized_usd")),
-            ("Actions", text(spend["action_count"].to_string())),
-        ])];
-        if viewer.may("stopAgent") {
-            parts.push(Part::Form(stop_agent(agent, &here)));
-        }
-        sections.push(Section::live("agent", "Spending", parts));
+        facts.push(("Logged cost", amount("total_usd")));
+        facts.push(("Payments authorized", amount("authorized_usd")));
+        facts.push(("Actions", text(spend["action_count"].to_string())));
     }
-    match viewer.read_if_open::<Sessions>("listSessions", json!({"agent_id": agent, "limit": SESSIONS})).await? {
+    let mut parts = vec![Part::Facts(facts)];
+    if has_open {
+        parts.push(Part::Form(stop_agent(agent, &here)));
+    }
+    let mut sections = vec![Section::live("agent", "", parts)];
+    match found {
         Some(found) => {
             let rows = found.sessions.iter().map(|session| row(viewer, session, &here)).collect();
             let table = Table::part(&HEADER, rows, "This agent has no session.");
@@ -223,13 +240,13 @@ async fn session_page(viewer: &Viewer, id: &str) -> Result<Page> {
         ("Scopes", text(found.scopes.join(", "))),
         ("Budget", spent_of(found.spent, found.spend_limit)),
         ("Made", time(found.created_at)),
-        ("Ends", time(found.expires_at)),
+        ("Expires", time(found.expires_at)),
         ("Delegated by", parent),
     ])];
     if found.is_valid && viewer.may("revokeSession") {
         parts.push(Part::Form(revoke(id, &here)));
     }
-    let mut sections = vec![Section::live("session", "Session", parts)];
+    let mut sections = vec![Section::live("session", "", parts)];
     if let Some(below) = viewer.read_if_open::<Below>("listDescendants", json!({"session_id": id})).await? {
         let rows = below.descendants.iter().map(|session| row(viewer, session, &here)).collect();
         let mut parts = vec![Table::part(&HEADER, rows, "It has delegated to no session.")];

@@ -13,7 +13,6 @@ use super::{
 };
 use crate::{
     error::Result,
-    faces::difference::difference,
     model::{Money, UnixMicros},
 };
 
@@ -25,6 +24,14 @@ const REQUESTS: usize = 100;
 const CALL: &str = "call";
 /// The amount of a request that is no payment.
 const NO_AMOUNT: Money = Money::ZERO;
+
+/// What a rule is for, with its name for people.
+const KINDS: [(&str, &str); 4] = [
+    ("spend_over", "Payments over an amount (spend_over)"),
+    ("tool_blocked", "Calls of some tools (tool_blocked)"),
+    ("destructive", "Calls that destroy or overwrite (destructive)"),
+    ("all", "Every call and payment (all)"),
+];
 
 /// A request, as `getApproval` answers it.
 #[derive(Deserialize)]
@@ -98,7 +105,7 @@ pub fn row(viewer: &Viewer, request: &Request) -> Vec<Vec<Inline>> {
     if viewer.may("approveRequest") && fits_code(&arguments) && fits_code(&what(request)) {
         let form = |operation, word| Form::button(operation, word, &[("request_id", &request.id)], "/dashboard");
         decide.push(Inline::Form(form("approveRequest", "Approve")));
-        decide.push(Inline::Form(form("denyRequest", "Deny")));
+        decide.push(Inline::Form(form("denyRequest", "Deny").quiet()));
     }
     vec![
         time(request.created_at),
@@ -197,18 +204,16 @@ fn rules_section(rules: &[Rule]) -> Section {
         vec![text(says(rule)), text(decides(rule.operator_only)), text(&rule.created_by), button(delete)]
     };
     let rows = rules.iter().map(row).collect();
-    let table =
-        Table::part(&["Needs an approval", "Decided by", "Made by", ""], rows, "No rule: nothing needs an approval.");
+    let table = Table::part(
+        &["Needs an approval", "May be decided by", "Made by", ""],
+        rows,
+        "No rule: nothing needs an approval.",
+    );
     let add = Form::button("addApprovalRule", "Add rule", &[], "/dashboard/approvals").with(vec![
-        Field::new(
-            "type",
-            "What needs an approval",
-            Input::Choice(&["spend_over", "tool_blocked", "destructive", "all"]),
-            "",
-        ),
-        Field::new("threshold", "Payments over (USD)", Input::Number, "with spend_over"),
-        Field::new("tools", "Tools", Input::Line, "with tool_blocked, separated by commas"),
-        Field::new("operator_only", "Only an operator decides", Input::Choice(&["false", "true"]), ""),
+        Field::new("type", "What needs an approval", Input::Named(&KINDS), ""),
+        Field::new("threshold", "Payments over (USD)", Input::Number, "").only("spend_over"),
+        Field::new("tools", "Tools", Input::Line, "server.tool, separated by commas").only("tool_blocked"),
+        Field::new("operator_only", "Only an operator decides", Input::Tick, "not the person at the client"),
     ]);
     Section::new("rules", "Rules", vec![table, Part::Form(add)])
 }
@@ -238,31 +243,34 @@ async fn request_page(viewer: &Viewer, id: &str) -> Result<Page> {
         ("Session", link(&["sessions", &request.session_id], &request.session_id)),
         ("Tool", text(&request.tool)),
         ("Action", text(&request.action)),
-        ("Amount", money(request.amount)),
+        ("Amount", if request.amount == NO_AMOUNT { text("") } else { money(request.amount) }),
         ("Why it needs an approval", text(&request.reason)),
-        ("Decided by", text(decides(request.operator_only))),
+        ("May be decided by", text(decides(request.operator_only))),
         ("Asked", time(request.created_at)),
-        ("Ends", time(request.expires_at)),
+        ("Expires", expires(&request, viewer.app.shared.haldir.now())),
         ("Digest", code(&request.digest)),
     ];
     if request.decided_at.is_some() {
         facts.push(("Decided", time_or(request.decided_at, "not yet")));
-        facts.push(("Decision by", text(viewer.key_names().await?.of(&request.decided_by))));
+        facts.push(("Decided by", text(viewer.key_names().await?.of(&request.decided_by))));
         facts.push(("Note", text(&request.decision_note)));
         facts.push(("Used", time_or(request.used_at, "not yet")));
     }
     let mut parts = vec![Part::Facts(facts)];
+    let is_used = request.used_at.is_some();
     let call = vec![Part::Code(whole_json(&request.details))];
-    let mut sections = vec![Section::live("call", "What would be done", call)];
+    let mut sections = vec![Section::live("call", if is_used { "What was asked" } else { "What would be done" }, call)];
     if let Some(last) = &request.last_approved {
-        sections.push(compared(&request, last));
+        let asked = json!({"request_id": last.id});
+        let before = viewer.read_if_open::<Request>("getApproval", asked).await?;
+        sections.push(compared(&request, last, &before.map(|before| before.decision_note).unwrap_or_default()));
     }
     if !request.arguments.is_null() {
         let changed: Vec<_> = request.changed.iter().map(|name| shown(name)).collect();
         let says = format!("An operator changed: {}.", changed.join(", "));
         sections.push(Section::new(
             "instead",
-            "What is done instead",
+            if is_used { "What was done instead" } else { "What is done instead" },
             vec![Part::Text(text(says)), Part::Code(whole_json(&request.arguments))],
         ));
     }
@@ -271,17 +279,34 @@ async fn request_page(viewer: &Viewer, id: &str) -> Result<Page> {
     } else if request.status == "pending" {
         parts.push(Part::Alert("Only an operator's key with the scope approvals:write can decide.".to_owned()));
     }
-    sections.insert(0, Section::live("request", "Request", parts));
+    sections.insert(0, Section::live("request", "", parts));
     Ok(Page::new(format!("Request: {}", shown(&what(&request))), sections))
 }
 
+/// When a request expires; of one that waits, how long that is from now.
+fn expires(request: &Request, now: UnixMicros) -> Vec<Inline> {
+    let left = request.expires_at.seconds_since(now);
+    if request.status != "pending" || left <= 0 {
+        return time(request.expires_at);
+    }
+    let words = match left {
+        0..=119 => format!("in {left} seconds, "),
+        120..=7_199 => format!("in {} minutes, ", left / 60),
+        _ => format!("in {} hours, ", left / 3_600),
+    };
+    [text(words), time(request.expires_at)].concat()
+}
+
 /// What differs from what was approved last.
-fn compared(request: &Request, last: &LastApproved) -> Section {
+fn compared(request: &Request, last: &LastApproved, note: &str) -> Section {
     let mut says =
         text(format!("{} approved a request of the same agent for the same tool and action at ", last.decided_by));
     says.extend(time(last.decided_at));
     says.extend(text(": "));
     says.extend(link(&["approvals", &last.id], "that request"));
+    if !note.is_empty() {
+        says.extend(text(format!(" Its note: {note}")));
+    }
     let mut parts = vec![Part::Text(says)];
     if last.amount != request.amount {
         parts.push(Part::Text(text(format!(
@@ -292,30 +317,30 @@ fn compared(request: &Request, last: &LastApproved) -> Section {
     if last.details == request.details {
         parts.push(Part::Text(text("Its arguments were the same.")));
     } else {
-        parts.push(Part::Difference(difference(&whole_json(&last.details), &whole_json(&request.details))));
+        parts.push(Part::difference(&whole_json(&last.details), &whole_json(&request.details)));
     }
-    Section::new("last", "Since the last one that was approved", parts)
+    Section::new("last", "Compared with the last approved one", parts)
 }
 
 fn decisions(request: &Request) -> Section {
     let next = path_of(&["approvals", &request.id]);
-    let note = || Field::new("note", "Note for the agent", Input::Line, "optional; the agent sees it");
+    let note = || Field::new("note", "Note for the agent", Input::WideLine, "optional");
     let form = |operation, word| Form::button(operation, word, &[("request_id", &request.id)], next.clone());
     let mut parts = vec![
         Part::Text(text(
             "Approve: the agent may do exactly this, once. Deny: the call is refused, and your note is the reason.",
         )),
         Part::Form(form("approveRequest", "Approve as asked").with(vec![note()])),
-        Part::Form(form("denyRequest", "Deny").with(vec![note()])),
+        Part::Form(form("denyRequest", "Deny").quiet().with(vec![note()])),
     ];
     if request.is_call() {
         let arguments = serde_json::to_string_pretty(&request.details).unwrap_or_default();
         let changed = Field::new("arguments", "Arguments", Input::Lines, "JSON, as the tool's schema says")
             .holding(arguments)
             .required();
-        let edited = form("approveRequest", "Approve with these arguments").with(vec![changed, note()]);
+        let edited = form("approveRequest", "Change the arguments and approve").with(vec![changed, note()]);
         parts.push(Part::Form(edited.after(
-            "The call is made with the arguments below in place of those that were asked. Policies and budgets are applied \
+            "The call is made with the changed arguments in place of those that were asked. Policies and budgets are applied \
              again, and the agent is told what was changed.",
         )));
     }

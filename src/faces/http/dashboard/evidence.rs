@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{
-    view::{Field, Form, Inline, Input, Page, Part, Section, Table, Tone, button, pill, text, time},
+    view::{Field, Form, Inline, Input, Page, Part, Section, Table, Tone, button, code, link, pill, text, time},
     viewer::Viewer,
 };
 use crate::{
@@ -83,7 +83,7 @@ fn score(found: &Score) -> Section {
             text(&criterion.description),
             state,
             text(&criterion.reason),
-            text(&criterion.remediation),
+            mend(&criterion.remediation),
         ]
     };
     let header = ["Control", "What it asks", "State", "Why", "How to mend it"];
@@ -92,13 +92,32 @@ fn score(found: &Score) -> Section {
     Section::new("score", "Score", vec![Part::Text(text(says)), table])
 }
 
+/// How to mend it on these pages, where the operation's words name a request of the interface for programs.
+fn mend(remediation: &str) -> Vec<Inline> {
+    let on = |says: &str, path: &str, page: &str| [text(says), link(&[path], page)].concat();
+    // Longer paths first: each begins with the one below.
+    for (request, says, path, page) in [
+        ("POST /v1/webhooks/", "Send a test with Ping on the page ", "webhooks", "Webhooks"),
+        ("GET /v1/webhooks/", "See what receivers answer on the page ", "webhooks", "Webhooks"),
+        ("POST /v1/webhooks", "Register one with the address of your alerting on the page ", "webhooks", "Webhooks"),
+        ("POST /v1/approvals/rules", "Add one on the page ", "approvals", "Approvals"),
+    ] {
+        if remediation.contains(request) {
+            return on(says, path, page);
+        }
+    }
+    // Commands stand between backticks.
+    let parts = remediation.split('`').enumerate();
+    parts.flat_map(|(at, part)| if at % 2 == 0 { text(part) } else { code(part) }).collect()
+}
+
 fn packs() -> Section {
-    let link = |format: &str, name: &str| Inline::Link {
+    let download = |format: &str, name: &str| Inline::Link {
         href: format!("/dashboard/download/evidence?format={format}"),
-        text: format!("{name} "),
+        text: name.to_owned(),
     };
     let says = "A pack about the last 90 days, signed, to check with haldir compliance verify:";
-    let links = vec![link("html", "HTML"), link("markdown", "Markdown"), link("json", "JSON")];
+    let links = vec![download("html", "HTML"), download("markdown", "Markdown"), download("json", "JSON")];
     Section::new("packs", "Evidence packs", vec![Part::Text(text(says)), Part::Text(links)])
 }
 
@@ -124,8 +143,8 @@ fn schedules(schedules: &[Schedule]) -> Section {
     let table = Table::part(&header, schedules.iter().map(row).collect(), "No schedule.");
     let add = Form::button("createComplianceSchedule", "Add schedule", &[], HERE).with(vec![
         Field::new("name", "Name", Input::Line, "").required(),
-        Field::new("cadence", "Cadence", Input::Choice(&["monthly", "quarterly", "weekly", "daily"]), ""),
-        Field::new("delivery", "Deliver to", Input::Line, "webhook:all").required(),
+        Field::new("cadence", "How often", Input::Choice(&["monthly", "quarterly", "weekly", "daily"]), ""),
+        Field::new("delivery", "Deliver to", Input::Line, "webhook:all is every webhook").required(),
     ]);
     Section::new("schedules", "Schedules", vec![table, Part::Form(add)])
 }
@@ -134,7 +153,7 @@ fn schedules(schedules: &[Schedule]) -> Section {
 pub async fn download(viewer: Viewer, Path(name): Path<String>, uri: Uri) -> Response {
     match streamed(&viewer, &name, uri.query().unwrap_or_default()).await {
         Ok(response) => response,
-        Err(error) => viewer.failed("", "No download", &error),
+        Err(error) => viewer.failed("none", "No download", &error),
     }
 }
 

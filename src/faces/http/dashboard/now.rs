@@ -8,7 +8,7 @@ use super::{
     agents::{Session, stop_agent},
     approvals::{self, Request},
     trail::{self, Filter},
-    view::{Inline, Page, Part, Section, Table, Tone, button, link, pill, spent_of, text, time},
+    view::{Inline, Page, Part, Section, Table, Tone, button, link, pill, spaced_text, spent_of, text, time},
     viewer::Viewer,
 };
 use crate::{
@@ -98,8 +98,9 @@ struct Head {
 
 impl Head {
     fn says(&self) -> Vec<Inline> {
-        let of = text(format!("of {} entries, ", self.tree_size));
-        [of, time(UnixMicros(self.signed_at.saturating_mul(1_000_000)))].concat()
+        let of = text(format!("of the first {} entries, signed ", self.tree_size));
+        let at = time(UnixMicros(self.signed_at.saturating_mul(1_000_000)));
+        [of, at, text(" (one is recorded now and then)")].concat()
     }
 }
 
@@ -154,7 +155,9 @@ fn agents(viewer: &Viewer, overview: &Overview) -> Section {
     };
     let rows = sessions.newest.iter().take(SESSIONS).map(row).collect();
     let header = ["Agent", "Session", "Budget", "Scopes", ""];
-    let count = format!("{} open sessions of {} agents.", sessions.active_count, sessions.agents_active);
+    let many = |count: i64, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+    let (open, agents) = (many(sessions.active_count, "open session"), many(sessions.agents_active, "agent"));
+    let count = format!("{open} of {agents}.");
     let parts = vec![Part::Text(text(count)), Table::part(&header, rows, "No agent has an open session.")];
     Section::live("agents", "Agents at work", parts)
 }
@@ -162,7 +165,7 @@ fn agents(viewer: &Viewer, overview: &Overview) -> Section {
 fn trust(overview: &Overview, head: Option<Head>) -> Section {
     let log = &overview.audit;
     let sealed = if log.chain_verified {
-        pill(Tone::Good, "authentic")
+        pill(Tone::Good, "as haldir sealed it")
     } else {
         pill(Tone::Bad, "altered outside haldir: run haldir audit verify")
     };
@@ -171,10 +174,9 @@ fn trust(overview: &Overview, head: Option<Head>) -> Section {
         text: format!("{} in seven days", log.flagged_7d),
     };
     let mut facts = vec![
-        ("Log", text(format!("{} entries", log.total_entries))),
-        ("End of the log", sealed),
-        ("Signed tree head", head.map_or_else(|| text("none yet"), |head| head.says())),
-        ("Last entry", text(log.last_entry_at.as_deref().unwrap_or("none yet"))),
+        ("Entries in the log", text(log.total_entries.to_string())),
+        ("Last entry", [sealed, text(log.last_entry_at.as_deref().map(spaced_text).unwrap_or_default())].concat()),
+        ("Latest recorded tree head", head.map_or_else(|| text("none yet"), |head| head.says())),
         ("Flagged entries", vec![flagged]),
         ("Calls this month", text(overview.usage.actions_this_month.to_string())),
         ("Cost logged this month", text(format!("{} USD", overview.usage.spend_usd_this_month))),
@@ -194,5 +196,8 @@ fn trust(overview: &Overview, head: Option<Head>) -> Section {
 
 fn webhooks(webhooks: &Webhooks) -> String {
     let Webhooks { registered_count, deliveries_24h, failed_24h } = webhooks;
+    if *registered_count == 0 {
+        return "none".to_owned();
+    }
     format!("{registered_count} registered; {deliveries_24h} deliveries in 24 hours, {failed_24h} failed")
 }

@@ -1,20 +1,18 @@
 //! Policies that calls pass: a list, and a form that adds one or tries it on calls of the log.
 
-use std::fmt::Write as _;
+use std::collections::BTreeSet;
 
-use axum::{
-    extract::Request,
-    response::{IntoResponse, Response},
-};
-use http::StatusCode;
+use axum::{extract::Request, response::Response};
 use serde::Deserialize;
 use serde_json::json;
-use zeroize::Zeroizing;
 
 use super::{
     act::{self, Fields},
-    see_other,
-    view::{Field, Form, Inline, Input, Page, Part, Section, Table, Tone, button, code, lines, link, pill, text, time},
+    forms::Refill,
+    view::{
+        Field, Form, Inline, Input, Page, Part, Section, Table, Tone, button, code, link, pill, shown, spaced_text,
+        text, time,
+    },
     viewer::Viewer,
 };
 use crate::{
@@ -24,9 +22,20 @@ use crate::{
 };
 
 const HERE: &str = "/dashboard/policies";
-const TRIAL: &str = "/dashboard/policies/trial";
-/// The field of the form that holds a text of several lines.
-const CEDAR: &str = "cedar";
+/// The operation of a trial.
+const TRIAL: &str = "testProxyPolicy";
+/// Names without a tool of any server that a trial tells of.
+const UNKNOWN_NAMES: usize = 10;
+/// Kinds of policies, with what people call them.
+const KINDS: [(&str, &str); 7] = [
+    ("deny_list", "Forbid tools (deny_list)"),
+    ("allow_list", "Allow only these tools (allow_list)"),
+    ("block_tool", "Forbid one tool (block_tool)"),
+    ("spend_limit", "Limit an amount (spend_limit)"),
+    ("rate_limit", "Limit calls a minute (rate_limit)"),
+    ("time_window", "Only at these hours (time_window)"),
+    ("cedar", "Cedar policy (cedar)"),
+];
 
 #[derive(Deserialize)]
 struct Policies {
@@ -99,90 +108,82 @@ struct Refusal {
     reason: String,
 }
 
+#[derive(Deserialize)]
+struct Tools {
+    tools: Vec<Tool>,
+}
+
+#[derive(Deserialize)]
+struct Tool {
+    full_name: String,
+}
+
 /// The policies.
 pub async fn page(viewer: Viewer) -> Response {
-    let page = sections(&viewer, None).await.map(|sections| Page::new("Policies", sections));
+    let page = sections(&viewer).await.map(|sections| Page::new("Policies", sections));
     viewer.answer("/policies", page)
 }
 
-/// Adds the policy of the form.
-pub async fn add(viewer: Viewer, request: Request) -> Response {
-    let fields = match act::checked_fields(&viewer, request).await {
-        Ok(fields) => fields,
-        Err(error) => return viewer.failed("/policies", "Not added", &error),
-    };
-    match carry_out(&viewer, "addProxyPolicy", &fields).await {
-        Ok(_) => {
-            viewer.leave_notice("Done: the policy was added.".to_owned());
-            see_other(HERE)
-        }
-        Err(error) => refilled(&viewer, &fields, refused("Not added", &fields, &error), Some(error)).await,
-    }
-}
-
 /// Shows what the policy of the form would have done, and adds nothing.
-pub async fn trial(viewer: Viewer, request: Request) -> Response {
+pub async fn trial(mut viewer: Viewer, request: Request) -> Response {
     let fields = match act::checked_fields(&viewer, request).await {
         Ok(fields) => fields,
         Err(error) => return viewer.failed("/policies", "Not tried", &error),
     };
-    let tested = carry_out(&viewer, "testProxyPolicy", &fields).await;
-    match tested.and_then(|body| serde_json::from_str::<Tested>(&body).map_err(Error::internal)) {
-        Ok(tested) => refilled(&viewer, &fields, outcome(&tested), None).await,
-        Err(error) => refilled(&viewer, &fields, refused("Not tried", &fields, &error), Some(error)).await,
-    }
-}
-
-async fn carry_out(viewer: &Viewer, operation: &str, fields: &Fields) -> Result<Zeroizing<String>> {
-    let operation = operations::named(operation).ok_or_else(|| Error::not_found("the operation"))?;
-    let input = act::input_of(operation, fields)?;
-    Ok(viewer.call(operation, &input).await?.body)
-}
-
-/// The page again, with what the form held and what came of it in front.
-async fn refilled(viewer: &Viewer, fields: &Fields, first: Section, error: Option<Error>) -> Response {
-    let page = sections(viewer, Some(fields)).await.map(|mut sections| {
-        // The form that was sent stands below its outcome.
-        let form = sections.pop();
-        sections.splice(0..0, [first].into_iter().chain(form));
-        Page::new("Policies", sections)
-    });
-    let mut response = viewer.answer("/policies", page);
-    if let Some(status) = error.and_then(|error| StatusCode::from_u16(error.code.status()).ok()) {
-        *response.status_mut() = status;
-    }
-    response.into_response()
-}
-
-/// What was wrong; of Cedar the text too, with the numbers of its lines, which the message names.
-fn refused(title: &str, fields: &Fields, error: &Error) -> Section {
-    let message = error.sentence();
-    let message = match &error.field {
-        Some(field) => format!("{}: {message}", lines(field)),
-        None => message,
+    let page = match tried(&viewer, &fields).await {
+        Ok(page) => page,
+        Err(error) => {
+            return act::again(&viewer, HERE, Refill { operation: TRIAL, fields, error: Some(error) }).await;
+        }
     };
-    let mut parts = vec![Part::Alert(lines(&message))];
-    let cedar = fields.text(CEDAR);
-    if error.field.as_deref() == Some(CEDAR) && !cedar.is_empty() {
-        let numbered: Vec<_> = cedar.lines().zip(1..).map(|(line, number)| format!("{number:>4}  {line}")).collect();
-        parts.push(Part::Code(lines(&numbered.join("\n"))));
+    viewer.refill(Refill { operation: TRIAL, fields, error: None });
+    viewer.answer("/policies", Ok(page))
+}
+
+/// The page, with the outcome in front and below it the form that was sent.
+async fn tried(viewer: &Viewer, fields: &Fields) -> Result<Page> {
+    let operation = operations::named(TRIAL).ok_or_else(|| Error::internal("no operation for a trial"))?;
+    let reply = viewer.call(operation, &act::input_of(operation, fields)?).await?;
+    let tested: Tested = serde_json::from_str(&reply.body).map_err(Error::internal)?;
+    let mut first = outcome(&tested);
+    if let Some(warning) = unknown_names(viewer, fields).await? {
+        first.parts.insert(0, Part::Alert(warning));
     }
-    Section::new("outcome", title, parts)
+    let mut sections = sections(viewer).await?;
+    let form = sections.pop();
+    sections.splice(0..0, [first].into_iter().chain(form));
+    Ok(Page::new("Policies", sections))
+}
+
+/// A policy about a tool that no server has offered is likely mistyped.
+async fn unknown_names(viewer: &Viewer, fields: &Fields) -> Result<Option<String>> {
+    let Some(found) = viewer.read_if_open::<Tools>("listProxyTools", json!({})).await? else { return Ok(None) };
+    let known: BTreeSet<&str> = found.tools.iter().map(|tool| tool.full_name.as_str()).collect();
+    let (tools, tool) = (fields.text("tools"), fields.text("tool"));
+    let given = tools.split(',').chain([tool.as_str()]).map(str::trim).filter(|name| !name.is_empty());
+    let unknown: Vec<_> =
+        given.filter(|name| !name.contains('*') && !known.contains(name)).take(UNKNOWN_NAMES).map(shown).collect();
+    let says = || format!("No server has offered a tool of this name: {}. Names are server.tool.", unknown.join(", "));
+    Ok((!unknown.is_empty()).then(says))
 }
 
 fn outcome(tested: &Tested) -> Section {
     let Tested { calls, skipped, would_refuse, were_made, .. } = tested;
-    let mut says = format!(
-        "Of the newest {calls} calls in the log this policy would have refused {would_refuse}; {were_made} of these were made. \
-         Nothing was changed."
-    );
+    let mut says = match (*calls, *would_refuse) {
+        (0, _) => "The log has no call that this policy could be tried on. Nothing was changed.".to_owned(),
+        (calls, 0) => format!("None of the {calls} recorded calls would have been refused. Nothing was changed."),
+        (calls, refused) => format!(
+            "{refused} of the {calls} newest recorded calls would have been refused; {were_made} of these were made. Nothing \
+             was changed."
+        ),
+    };
     if *skipped > 0 {
-        let _ = write!(says, " {skipped} calls could not be looked at: their arguments were not kept, or are erased.");
+        says = format!("{says} {skipped} calls could not be looked at: their arguments were not kept, or are erased.");
     }
     let row = |refusal: &Refusal| {
         let tone = if refusal.was == "made" { Tone::Warn } else { Tone::Plain };
         vec![
-            link(&["trail", &refusal.entry_id], &refusal.at),
+            link(&["trail", &refusal.entry_id], spaced_text(&refusal.at)),
             link(&["agents", &refusal.agent_id], &refusal.agent_id),
             code(&refusal.tool),
             pill(tone, &refusal.was),
@@ -194,68 +195,50 @@ fn outcome(tested: &Tested) -> Section {
     if tested.refusals.len() < tested.would_refuse {
         parts.push(Part::Text(text(format!("The newest {} are shown.", tested.refusals.len()))));
     }
-    parts.push(Table::part(
-        &["Time", "Agent", "Tool", "Was", "Would be refused because"],
-        rows,
-        "No call would change.",
-    ));
+    if !rows.is_empty() {
+        let header = ["Time", "Agent", "Tool", "Was", "Would be refused because"];
+        parts.push(Table::part(&header, rows, ""));
+    }
     Section::new("outcome", "Trial", parts)
 }
 
-/// The list, and behind it the form, with what it held before.
-async fn sections(viewer: &Viewer, given: Option<&Fields>) -> Result<Vec<Section>> {
+/// The list, and behind it the form.
+async fn sections(viewer: &Viewer) -> Result<Vec<Section>> {
     let Some(found) = viewer.read_if_open::<Policies>("listProxyPolicies", json!({})).await? else {
         return Ok(vec![viewer.closed("policies", "Policies", "listProxyPolicies")]);
     };
     let row = |policy: &Policy| {
-        let state = if policy.dry_run { pill(Tone::Warn, "trial: logs only") } else { pill(Tone::Good, "in force") };
+        let state = if policy.dry_run { pill(Tone::Warn, "logs only") } else { pill(Tone::Good, "in force") };
         let remove = Form::button("deleteProxyPolicy", "Remove", &[("policy_id", &policy.id)], HERE)
             .after("Calls that this policy refuses are allowed from now on, unless another one refuses them.");
         let made = [text(format!("{} ", policy.created_by)), time(policy.created_at)].concat();
-        let remove = if viewer.may("deleteProxyPolicy") { button(remove) } else { text("") };
-        vec![text(&policy.kind), policy.says(), state, made, remove]
+        vec![text(&policy.kind), policy.says(), state, made, button(remove)]
     };
     let rows = found.policies.iter().map(row).collect();
     let header = ["Kind", "Says", "State", "Made by", ""];
-    let mut sections = vec![Section::new(
-        "policies",
-        "Policies",
-        vec![Table::part(&header, rows, "No policy: sessions' scopes and budgets alone bound calls.")],
-    )];
-    if viewer.may("addProxyPolicy") {
-        sections.push(form(given));
+    let table = Table::part(&header, rows, "No policy: sessions' scopes and budgets alone bound calls.");
+    let mut sections = vec![Section::new("policies", "", vec![table])];
+    if viewer.may(TRIAL) {
+        sections.push(form());
     }
     Ok(sections)
 }
 
-fn form(given: Option<&Fields>) -> Section {
-    let kinds =
-        Input::Choice(&["deny_list", "allow_list", "block_tool", "spend_limit", "rate_limit", "time_window", "cedar"]);
-    let mut fields = vec![
-        Field::new("type", "Kind", kinds, ""),
-        Field::new("tools", "Tools", Input::Line, "deny_list, allow_list: server.tool, with commas"),
-        Field::new("tool", "Tool", Input::Line, "the other kinds; empty is every tool"),
-        Field::new("argument", "Argument", Input::Line, "spend_limit: the argument that holds the amount, as /amount"),
-        Field::new("max", "At most (USD)", Input::Number, "spend_limit"),
-        Field::new("max_per_minute", "Calls a minute", Input::Number, "rate_limit"),
-        Field::new("start_hour", "From (hour, UTC)", Input::Number, "time_window"),
-        Field::new("end_hour", "To (hour, UTC)", Input::Number, "time_window"),
-        Field::new(CEDAR, "Cedar", Input::Lines, "cedar: the text of the policy"),
-        Field::new(
-            "dry_run",
-            "Log only",
-            Input::Choice(&["false", "true"]),
-            "refuse nothing, log what would be refused",
-        ),
+fn form() -> Section {
+    let fields = vec![
+        Field::new("type", "Kind", Input::Named(&KINDS), ""),
+        Field::new("tools", "Tools", Input::Line, "server.tool, separated by commas").only("deny_list allow_list"),
+        Field::new("tool", "Tool", Input::Line, "server.tool; empty is every tool")
+            .only("block_tool spend_limit rate_limit time_window"),
+        Field::new("argument", "Argument with the amount", Input::Line, "such as /amount").only("spend_limit"),
+        Field::new("max", "At most (USD)", Input::Number, "").only("spend_limit"),
+        Field::new("max_per_minute", "Calls a minute", Input::Number, "").only("rate_limit"),
+        Field::new("start_hour", "From (hour, UTC)", Input::Number, "0 to 23").only("time_window"),
+        Field::new("end_hour", "To (hour, UTC)", Input::Number, "0 to 24").only("time_window"),
+        Field::new("cedar", "Cedar", Input::Lines, "the text of the policy").only("cedar"),
+        Field::new("dry_run", "Log only", Input::Tick, "refuses nothing, logs what it would refuse"),
     ];
-    if let Some(given) = given {
-        for field in &mut fields {
-            field.value = given.text(field.name).to_string();
-        }
-    }
-    let add = Form { action: HERE.to_owned(), ..Form::button("addProxyPolicy", "Add policy", &[], HERE) };
-    let add = add.with(fields).or("Try on recorded calls", TRIAL);
-    let about =
-        "Try it first: that shows which of the calls in the log the policy would have refused, and changes nothing.";
-    Section::new("add", "Add a policy", vec![Part::Text(text(about)), Part::Form(add)])
+    let form = Form::button(TRIAL, "Try on recorded calls", &[], HERE).with(fields).or("Add policy", "addProxyPolicy");
+    let about = "A trial shows which of the calls in the log the policy would have refused, and changes nothing.";
+    Section::new("add", "A new policy", vec![Part::Text(text(about)), Part::Form(form)])
 }

@@ -8,19 +8,21 @@ use serde_json::{Value, json};
 
 use super::{
     view::{
-        Field, Form, Inline, Input, Page, Part, Section, Table, Tone, button, code, json as laid_out, link, path_of,
-        pill, query_of, shown, text, time, time_or,
+        Field, Form, Inline, Input, Page, Part, Section, Table, Tone, button, code, json as laid_out, link, money,
+        path_of, pill, query_of, shown, text, time, time_or,
     },
     viewer::Viewer,
 };
 use crate::{
     error::{Error, Result},
-    faces::difference::difference,
     model::{Money, UnixMicros},
 };
 
 /// Changed tools that are shown as a difference.
 const CHANGED: usize = 20;
+
+const SOURCE: &str = "Can bring back text that strangers wrote, such as web pages or mail.";
+const SINK: &str = "Can send data out or destroy something. A session that has used a source needs an approval first.";
 
 #[derive(Deserialize)]
 struct Upstreams {
@@ -138,7 +140,7 @@ fn changes(viewer: &Viewer, changed: &[&Tool]) -> Section {
         if tool.offered.is_null() {
             parts.push(Part::Alert("The definition that is offered now cannot be read.".to_owned()));
         } else {
-            parts.push(Part::Difference(difference(&laid_out(&tool.definition), &laid_out(&tool.offered))));
+            parts.push(Part::difference(&laid_out(&tool.definition), &laid_out(&tool.offered)));
         }
         if viewer.may("acceptTools") {
             let values = [("name", tool.upstream.as_str()), ("tool", tool.name.as_str())];
@@ -184,17 +186,32 @@ async fn tool_page(viewer: &Viewer, upstream: &str, name: &str) -> Result<Page> 
         ("Warnings", tool.warnings.iter().flat_map(|warning| pill(Tone::Warn, warning)).collect()),
         ("Calls", vec![calls]),
     ];
-    let mut sections = vec![Section::new("tool", "Tool", vec![Part::Facts(facts)])];
+    let mut sections = vec![Section::new("tool", "", vec![Part::Facts(facts)])];
     if tool.state == "changed" {
         sections.push(changes(viewer, &[&tool]));
     }
-    if viewer.may("markTool") {
-        let about = "A session that has read from a source calls a sink only with approval. Costs are taken out of the \
-                     session's budget.";
-        sections.push(Section::new("labels", "Labels", vec![Part::Text(text(about)), Part::Form(label(&tool))]));
-    }
+    sections.push(Section::new("labels", "Labels", labels(viewer, &tool)));
     sections.push(Section::new("definition", "Definition", vec![Part::Code(laid_out(&tool.definition))]));
     Ok(Page::new(shown(&tool.full_name), sections))
+}
+
+/// The labels, in a form for those who may change them.
+fn labels(viewer: &Viewer, tool: &Tool) -> Vec<Part> {
+    if viewer.may("markTool") {
+        return vec![Part::Text(text("Costs are taken out of the session's budget.")), Part::Form(label(tool))];
+    }
+    let marks = &tool.marks;
+    let is = |yes: bool| text(if yes { "yes" } else { "no" });
+    let amount = |amount: Option<Money>| amount.map(money).unwrap_or_default();
+    let place = |place: &Option<String>| place.as_ref().map(code).unwrap_or_default();
+    vec![Part::Facts(vec![
+        ("Source", is(marks.source)),
+        ("Sink", is(marks.sink)),
+        ("Cost of a call", amount(marks.cost)),
+        ("Cost in the arguments", place(&marks.cost_argument)),
+        ("Cost in the result", place(&marks.cost_result)),
+        ("At most", amount(marks.cost_max)),
+    ])]
 }
 
 /// The form that labels a tool.
@@ -203,10 +220,10 @@ fn label(tool: &Tool) -> Form {
     let is = |yes: bool| if yes { "true" } else { "false" };
     let amount = |amount: Option<Money>| amount.map(|amount| amount.to_string()).unwrap_or_default();
     let place = |place: &Option<String>| place.clone().unwrap_or_default();
-    let yes_or_no = || Input::Choice(&["false", "true"]);
+    let yes_or_no = || Input::Named(&[("false", "no"), ("true", "yes")]);
     let fields = vec![
-        Field::new("source", "Source", yes_or_no(), "brings back what strangers wrote").holding(is(marks.source)),
-        Field::new("sink", "Sink", yes_or_no(), "sends out, or destroys").holding(is(marks.sink)),
+        Field::new("source", "Source", yes_or_no(), SOURCE).holding(is(marks.source)),
+        Field::new("sink", "Sink", yes_or_no(), SINK).holding(is(marks.sink)),
         Field::new("cost", "Cost of a call (USD)", Input::Number, "").holding(amount(marks.cost)),
         Field::new("cost_argument", "Cost in the arguments", Input::Line, "such as /amount")
             .holding(place(&marks.cost_argument)),
@@ -216,7 +233,7 @@ fn label(tool: &Tool) -> Form {
             .holding(amount(marks.cost_max)),
     ];
     let values = [("name", tool.upstream.as_str()), ("tool", tool.name.as_str())];
-    Form::button("markTool", "Label", &values, path_of(&["servers", &tool.upstream, &tool.name])).with(fields)
+    Form::button("markTool", "Change labels", &values, path_of(&["servers", &tool.upstream, &tool.name])).with(fields)
 }
 
 fn tools(tools: &[Tool]) -> Section {

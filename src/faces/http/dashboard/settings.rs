@@ -5,7 +5,8 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{
-    view::{Field, Form, Inline, Input, Page, Part, Section, code, text, time_or},
+    trail,
+    view::{Field, Form, Input, Page, Part, Section, Table, code, text, time_or},
     viewer::Viewer,
 };
 use crate::{error::Result, model::UnixMicros};
@@ -34,6 +35,7 @@ struct LogKeys {
 
 #[derive(Deserialize)]
 struct LogKey {
+    key_id: String,
     verifier_key: String,
 }
 
@@ -57,11 +59,19 @@ async fn sections(viewer: &Viewer) -> Result<Vec<Section>> {
     if let Some(found) = viewer.read_if_open::<Retention>("getAuditRetention", json!({})).await? {
         sections.push(retention(viewer, &found));
     }
+    if viewer.may("verifyAuditTrail") {
+        sections.push(Section::new("verify", "Is the log whole?", trail::verification(HERE)));
+    }
     if let Some(found) = viewer.read_if_open::<LogKeys>("listLogKeys", json!({})).await? {
-        let keys: Vec<Inline> = found.keys.iter().flat_map(|key| code(&key.verifier_key)).collect();
-        let facts = vec![("Origin", code(&found.origin)), ("Verifier keys", keys)];
+        let row = |key: &LogKey| vec![code(&key.key_id), code(&key.verifier_key)];
+        let rows = found.keys.iter().map(row).collect();
+        let keys = Table::part(&["Key id", "Verifier key"], rows, "No key has signed yet.");
         let about = "Give these to auditors: with them, a checkpoint is verified without this server.";
-        sections.push(Section::new("log", "Keys of the log", vec![Part::Text(text(about)), Part::Facts(facts)]));
+        sections.push(Section::new(
+            "log",
+            "Keys of the log",
+            vec![Part::Text(text(about)), Part::Facts(vec![("Origin", code(&found.origin))]), keys],
+        ));
     }
     Ok(sections)
 }

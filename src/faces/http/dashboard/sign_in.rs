@@ -9,10 +9,12 @@ use std::{
 
 use zeroize::Zeroizing;
 
+use super::view::Tone;
 use crate::{
     crypto,
     error::{Error, Result},
     model::{Credential, UnixMicros},
+    operations::Operation,
 };
 
 /// Browsers that are signed in at a time. The one that has been idle longest makes room for one more.
@@ -21,6 +23,9 @@ const MAX_SIGNED_IN: usize = 1_024;
 const LINK_SECONDS: i64 = 120;
 /// One-time links that are open at a time; the oldest makes room for one more.
 const MAX_LINKS: usize = 16;
+
+/// Seconds for which a new key waits for the page that shows it.
+const ONCE_SECONDS: i64 = 60;
 
 type Digest = [u8; 32];
 
@@ -51,6 +56,26 @@ pub struct SignedIn {
 struct Inner {
     browsers: HashMap<Digest, Browser>,
     links: HashMap<Digest, (Credential, UnixMicros)>,
+    /// At most one for each browser.
+    once: HashMap<Digest, Once>,
+}
+
+/// What a form came to, in a sentence.
+#[derive(Clone)]
+pub struct Notice {
+    /// Good, or bad where what was looked for is broken.
+    pub tone: Tone,
+    /// The sentence.
+    pub text: String,
+}
+
+/// An answer with a key or a secret, for the next page of the browser only.
+pub struct Once {
+    /// The operation that answered it.
+    pub operation: &'static Operation,
+    /// The answer.
+    pub answer: Zeroizing<String>,
+    left_at: UnixMicros,
 }
 
 /// A browser that is signed in.
@@ -61,7 +86,7 @@ pub struct Browser {
     /// What its forms have to bring along, so that no other page can send them.
     pub form_token: String,
     /// What the last form came to, shown once.
-    notice: Option<String>,
+    notice: Option<Notice>,
     signed_in_at: UnixMicros,
     used_at: UnixMicros,
 }
@@ -95,29 +120,47 @@ impl SignedIn {
         let browser = inner.browsers.get_mut(&digest)?;
         if !browser.is_live(self.lifetimes, now) {
             inner.browsers.remove(&digest);
+            inner.once.remove(&digest);
             return None;
         }
         if by_person {
             browser.used_at = now;
         }
-        Some(browser.clone())
+        let browser = browser.clone();
+        inner.once.retain(|_, once| once.is_fresh(now));
+        Some(browser)
     }
 
     /// Keeps a sentence for the next page of this browser.
-    pub fn leave_notice(&self, cookie: &str, notice: String) {
+    pub fn leave_notice(&self, cookie: &str, notice: Notice) {
         if let Some(browser) = self.lock().browsers.get_mut(&digest(cookie)) {
             browser.notice = Some(notice);
         }
     }
 
     /// The sentence that was kept for this page, once.
-    pub fn take_notice(&self, cookie: &str) -> Option<String> {
+    pub fn take_notice(&self, cookie: &str) -> Option<Notice> {
         self.lock().browsers.get_mut(&digest(cookie))?.notice.take()
+    }
+
+    /// Keeps an answer with a secret for the next page of this browser, if that comes soon.
+    pub fn leave_once(&self, cookie: &str, operation: &'static Operation, answer: Zeroizing<String>, now: UnixMicros) {
+        let (mut inner, digest) = (self.lock(), digest(cookie));
+        if inner.browsers.contains_key(&digest) {
+            inner.once.insert(digest, Once { operation, answer, left_at: now });
+        }
+    }
+
+    /// The answer that was kept for this page, once.
+    pub fn take_once(&self, cookie: &str, now: UnixMicros) -> Option<Once> {
+        self.lock().once.remove(&digest(cookie)).filter(|once| once.is_fresh(now))
     }
 
     /// Signs a browser out.
     pub fn remove(&self, cookie: &str) {
-        self.lock().browsers.remove(&digest(cookie));
+        let (mut inner, digest) = (self.lock(), digest(cookie));
+        inner.browsers.remove(&digest);
+        inner.once.remove(&digest);
     }
 
     /// A token that signs one browser in, once and soon.
@@ -137,6 +180,12 @@ impl SignedIn {
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Once {
+    fn is_fresh(&self, now: UnixMicros) -> bool {
+        now.seconds_since(self.left_at) < ONCE_SECONDS
     }
 }
 
@@ -196,6 +245,25 @@ mod tests {
         assert!(signed_in.open_link(&link, at(LINK_SECONDS - 1)).is_none());
         let late = signed_in.link(operator(), at(0)).unwrap();
         assert!(signed_in.open_link(&late, at(LINK_SECONDS)).is_none());
+    }
+
+    #[test]
+    fn a_secret_is_shown_once_and_soon_and_to_its_browser() {
+        let signed_in = SignedIn::default();
+        let operation = crate::operations::named("createApiKey").unwrap();
+        let [mine, other] = [(); 2].map(|()| signed_in.add(operator(), at(0)).unwrap());
+        let leave = || signed_in.leave_once(&mine, operation, Zeroizing::new("{}".to_owned()), at(0));
+        leave();
+        assert!(signed_in.take_once(&other, at(1)).is_none());
+        assert!(signed_in.take_once(&mine, at(ONCE_SECONDS - 1)).is_some());
+        assert!(signed_in.take_once(&mine, at(1)).is_none(), "twice");
+        leave();
+        // A request of any browser clears away what was not fetched.
+        signed_in.find(&other, true, at(ONCE_SECONDS)).unwrap();
+        assert!(signed_in.lock().once.is_empty());
+        leave();
+        signed_in.remove(&mine);
+        assert!(signed_in.lock().once.is_empty());
     }
 
     #[test]

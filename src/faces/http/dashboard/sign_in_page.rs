@@ -9,8 +9,8 @@ use zeroize::Zeroizing;
 
 use super::{
     Frame, PATH, act, rendered, see_other,
-    view::{Field, Form, Input, Page, Part, Section, text},
-    viewer::{COOKIE, Viewer, outside_error},
+    view::{Field, Form, Input, Page, Part, Section, code, text},
+    viewer::{COOKIE, ENDED, REVOKED, Viewer, outside_error},
     within,
 };
 use crate::{
@@ -21,29 +21,34 @@ use crate::{
 
 /// The form.
 pub async fn page(uri: Uri) -> Response {
-    let next = input::query(uri.query().unwrap_or_default()).unwrap_or_default();
-    let next = next.iter().find(|(name, _)| name == "next").map_or(PATH, |(_, next)| within(next));
-    form(StatusCode::OK, next, None)
+    let query = input::query(uri.query().unwrap_or_default()).unwrap_or_default();
+    let field = |wanted: &str| query.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str());
+    let next = field("next").map_or(PATH, within);
+    let problem = match field("out") {
+        Some(REVOKED) => Some("You were signed out: the key that you signed in with was revoked or has expired."),
+        Some(ENDED) => {
+            Some("You were signed out: this browser was idle or signed in for too long, or haldir was started again.")
+        }
+        _ => None,
+    };
+    form(StatusCode::OK, next, problem)
 }
 
 fn form(status: StatusCode, next: &str, problem: Option<&str>) -> Response {
-    let about = "Sign in with an API key. An operator's key sees everything of its tenant; the key of an agent sees what \
-                 its scopes allow.";
-    let beside =
-        "On the machine of the store, haldir dashboard signs you in without a key; haldir keys create makes one.";
-    let key = Field::new("key", "API key", Input::Secret, "hld_…").required();
-    let form = Form {
-        other: None,
-        action: format!("{PATH}/sign-in"),
-        fields: vec![key],
-        button: "Sign in",
-        consequence: None,
-        next: next.to_owned(),
-    };
+    let about = "An operator's key sees everything of its tenant; the key of an agent sees what its scopes allow.";
+    let beside = [
+        text("On the machine of the store, "),
+        code("haldir dashboard"),
+        text(" signs you in without a key, and "),
+        code("haldir keys create"),
+        text(" makes one."),
+    ];
+    let key = Field::new("key", "API key", Input::Key, "It begins with hld_").required();
+    let form =
+        Form { action: format!("{PATH}/sign-in"), fields: vec![key], ..Form::button("signIn", "Sign in", &[], next) };
     let problem = problem.map(|problem| Part::Alert(problem.to_owned()));
-    let parts =
-        [Part::Text(text(about))].into_iter().chain(problem).chain([Part::Form(form), Part::Text(text(beside))]);
-    let section = Section::new("sign-in", "Sign in", parts.collect());
+    let parts = problem.into_iter().chain([Part::Text(text(about)), Part::Form(form), Part::Text(beside.concat())]);
+    let section = Section::new("sign-in", "", parts.collect());
     rendered(status, &Frame::outside(), &Page::new("Sign in", vec![section]))
 }
 
@@ -99,7 +104,7 @@ fn signed_in(app: &App, credential: Credential, next: &str, secure: bool) -> Res
 pub async fn sign_out(viewer: Viewer, request: Request) -> Response {
     let secure = is_secure(&viewer.app, request.headers());
     if let Err(error) = act::checked_fields(&viewer, request).await {
-        return viewer.failed("", "Not signed out", &error);
+        return viewer.failed("none", "Not signed out", &error);
     }
     viewer.sign_out();
     let mut response = see_other(&format!("{PATH}/sign-in"));

@@ -10,6 +10,9 @@ use crate::model::{Money, UnixMicros, visible::visible};
 const MAX_INLINE_CHARS: usize = 300;
 /// Characters of an identifier, or of arguments in a table.
 const MAX_CODE_CHARS: usize = 160;
+/// Characters of a session's id in a table; a longer one is cut to [`SHORT_ID_CHARS`].
+const MAX_ID_CHARS: usize = 16;
+const SHORT_ID_CHARS: usize = 12;
 /// Characters of a text with a place of its own, such as the arguments of a call.
 const MAX_BLOCK_CHARS: usize = 20_000;
 
@@ -34,7 +37,12 @@ pub fn pill(tone: Tone, word: impl AsRef<str>) -> Vec<Inline> {
 
 /// A link within the dashboard; the parts of its path are encoded.
 pub fn link(path: &[&str], label: impl AsRef<str>) -> Vec<Inline> {
-    vec![Inline::Link { href: path_of(path), text: shown(label.as_ref()) }]
+    let (href, label) = (path_of(path), label.as_ref());
+    if path.first() == Some(&"sessions") && label.chars().count() > MAX_ID_CHARS {
+        let (start, whole) = (label.chars().take(SHORT_ID_CHARS).collect::<String>(), shown(label));
+        return vec![Inline::Short { href, text: visible(&start) + "…", whole }];
+    }
+    vec![Inline::Link { href, text: shown(label) }]
 }
 
 /// A button.
@@ -52,6 +60,11 @@ pub fn spaced(at: UnixMicros) -> String {
     at.to_rfc3339().replacen('T', " ", 1)
 }
 
+/// A time that is text in RFC 3339 already, as [`spaced`] writes it.
+pub fn spaced_text(at: &str) -> String {
+    at.replacen('T', " ", 1).replacen("+00:00", "Z", 1)
+}
+
 /// A time, if there is one.
 pub fn time_or(at: Option<UnixMicros>, none: &str) -> Vec<Inline> {
     at.filter(|at| at.0 != 0).map_or_else(|| text(none), time)
@@ -64,7 +77,10 @@ pub fn money(amount: Money) -> Vec<Inline> {
 
 /// How much of a limit is used.
 pub fn spent_of(spent: Money, limit: Option<Money>) -> Vec<Inline> {
-    let Some(limit) = limit else { return text(format!("{spent} USD, no limit")) };
+    let Some(limit) = limit else {
+        let used = if spent == Money::ZERO { String::new() } else { format!("{spent} USD, ") };
+        return text(format!("{used}no limit"));
+    };
     let (used, of) = (spent.nanos().max(0), limit.nanos().max(1));
     let percent = i128::from(used) * 100 / i128::from(of);
     vec![Inline::Bar(u8::try_from(percent.clamp(0, 100)).unwrap_or(100), format!("{spent} of {limit} USD"))]

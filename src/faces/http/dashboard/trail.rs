@@ -7,7 +7,7 @@ use serde_json::{Value, json, value::RawValue};
 
 use super::{
     view::{
-        Field, Inline, Input, Page, Part, Proof, Section, Table, Tone, code, json as laid_out, link, money, pill,
+        Field, Form, Inline, Input, Page, Part, Proof, Section, Table, Tone, code, json as laid_out, link, money, pill,
         query_of, shown, spaced, text, time,
     },
     viewer::{KeyNames, Viewer},
@@ -200,13 +200,22 @@ async fn listed(viewer: &Viewer, query: &str) -> Result<Page> {
     };
     let mut pairs = filter.pairs().to_vec();
     pairs.push(("format", ""));
-    let downloads = [("CSV ", "csv"), ("JSON lines", "jsonl")].map(|(name, format)| {
+    let downloads = [("CSV", "csv"), ("JSON lines", "jsonl")].map(|(name, format)| {
         pairs[6].1 = format;
         Inline::Link { href: format!("/dashboard/download/trail{}", query_of(&pairs)), text: name.to_owned() }
     });
     let download = [text("Download these events as: "), downloads.into()].concat();
     let filter = Section::new("filter", "Filter", vec![Part::Filter(fields), Part::Text(download)]);
-    Ok(Page::new("Trail", vec![filter, trail]))
+    let verify = Section::new("verify", "Is the log whole?", verification("/dashboard/trail"));
+    Ok(Page::new("Trail", vec![filter, trail, verify]))
+}
+
+/// The button that reads the whole log again.
+pub fn verification(next: &str) -> Vec<Part> {
+    let about = "Reads every entry again and compares it with its hash, the entry before, the Merkle tree and the sealed \
+                 end of the log. A million entries take about a second.";
+    let verify = Form::button("verifyAuditTrail", "Verify the whole log", &[], next).quiet();
+    vec![Part::Text(text(about)), Part::Form(verify)]
 }
 
 /// An entry with what is hashed of it.

@@ -4,10 +4,12 @@
 use askama::Template;
 
 pub use super::text::{
-    button, code, fits_code, json, lines, link, money, path_of, pill, query_of, shown, spaced, spent_of, text, time,
-    time_or, whole_json,
+    button, code, fits_code, json, link, money, path_of, pill, query_of, shown, spaced, spaced_text, spent_of, text,
+    time, time_or, whole_json,
 };
-use crate::faces::difference::Piece;
+use zeroize::Zeroizing;
+
+use crate::faces::difference::{Piece, difference, is_mostly_new};
 
 /// A page.
 pub struct Page {
@@ -15,13 +17,15 @@ pub struct Page {
     pub title: String,
     /// Its sections, in the order in which they are read.
     pub sections: Vec<Section>,
+    /// What went wrong in front of all of it.
+    pub alert: Option<String>,
 }
 
 /// A part of a page with a heading.
 pub struct Section {
     /// Its anchor, and where a live page finds it again.
     pub id: &'static str,
-    /// Its heading.
+    /// Its heading; empty where the title of the page says the same.
     pub title: String,
     /// Its contents.
     pub parts: Vec<Part>,
@@ -45,6 +49,10 @@ pub enum Part {
     Code(String),
     /// Two texts as a difference, word by word.
     Difference(Vec<Piece>),
+    /// Two texts that differ in most words, one below the other.
+    Both(String, String),
+    /// A key or a secret that is shown this once.
+    Secret(Zeroizing<String>),
     /// Bars by name.
     Chart(Chart),
     /// A proof that the browser verifies.
@@ -74,6 +82,8 @@ pub enum Inline {
     Code(String),
     /// A link within the dashboard.
     Link { href: String, text: String },
+    /// A link with the first characters of a long identifier, and the whole of it beside the pointer.
+    Short { href: String, text: String, whole: String },
     /// A word with a colour.
     Pill(Tone, String),
     /// How much of a limit is used, in percent, and in words.
@@ -100,18 +110,44 @@ pub enum Tone {
 /// A form.
 #[derive(Clone)]
 pub struct Form {
+    /// The operation that it calls. Whoever may not call it is not offered the form.
+    pub operation: &'static str,
     /// The path that it is sent to.
     pub action: String,
     /// Its fields.
     pub fields: Vec<Field>,
     /// The word on the button.
     pub button: &'static str,
-    /// A second button, and the path that it sends the form to.
-    pub other: Option<(&'static str, &'static str)>,
+    /// A second button.
+    pub other: Option<Other>,
+    /// Whether the button is an outline.
+    pub quiet: bool,
+    /// Why it was not carried out the last time.
+    pub problem: Option<Problem>,
     /// What follows, for what cannot be undone; the button is shown under it, once it is opened.
     pub consequence: Option<String>,
     /// The page to go to afterwards.
     pub next: String,
+}
+
+/// A second button of a form.
+#[derive(Clone)]
+pub struct Other {
+    /// The word on it.
+    pub button: &'static str,
+    /// The path that it sends the form to.
+    pub action: String,
+    /// The operation that it calls.
+    pub operation: &'static str,
+}
+
+/// Why a form was not carried out.
+#[derive(Clone)]
+pub struct Problem {
+    /// In a sentence.
+    pub message: String,
+    /// The text that the sentence is about, with the numbers of its lines; empty for none.
+    pub numbered: String,
 }
 
 /// A field of a form.
@@ -129,6 +165,10 @@ pub struct Field {
     pub hint: &'static str,
     /// Whether it has to be filled in.
     pub required: bool,
+    /// Whether what it held was refused.
+    pub wrong: bool,
+    /// The choices of the form's first list that it goes with, separated by blanks; empty is all of them.
+    pub only: &'static str,
 }
 
 /// What a field takes.
@@ -136,14 +176,22 @@ pub struct Field {
 pub enum Input {
     /// A line.
     Line,
+    /// A line as wide as the form.
+    WideLine,
     /// Several lines.
     Lines,
     /// A secret, not shown.
     Secret,
+    /// The key to sign in with: where the cursor stands.
+    Key,
     /// A number.
     Number,
     /// One of these.
     Choice(&'static [&'static str]),
+    /// One of these, each with its name for people.
+    Named(&'static [(&'static str, &'static str)]),
+    /// True if it is ticked.
+    Tick,
     /// Nothing: it is sent as it is.
     Hidden,
 }
@@ -167,7 +215,7 @@ pub struct Proof {
 impl Page {
     /// A page with these sections.
     pub fn new(title: impl Into<String>, sections: Vec<Section>) -> Self {
-        Self { title: title.into(), sections }
+        Self { title: title.into(), sections, alert: None }
     }
 }
 
@@ -199,7 +247,17 @@ impl Form {
         next: impl Into<String>,
     ) -> Self {
         let fields = values.iter().map(|(name, value)| Field::hidden(name, *value)).collect();
-        Self { action: path_of(&["do", operation]), fields, button, other: None, consequence: None, next: next.into() }
+        Self {
+            operation,
+            action: path_of(&["do", operation]),
+            fields,
+            button,
+            other: None,
+            quiet: false,
+            problem: None,
+            consequence: None,
+            next: next.into(),
+        }
     }
 
     /// The same form, which says first what follows.
@@ -209,10 +267,17 @@ impl Form {
         self
     }
 
-    /// The same form with a second button, which sends it to `action`.
+    /// The same form with a second button, which calls `operation`.
     #[must_use]
-    pub fn or(mut self, button: &'static str, action: &'static str) -> Self {
-        self.other = Some((button, action));
+    pub fn or(mut self, button: &'static str, operation: &'static str) -> Self {
+        self.other = Some(Other { button, action: path_of(&["do", operation]), operation });
+        self
+    }
+
+    /// The same form with a button that is an outline.
+    #[must_use]
+    pub fn quiet(mut self) -> Self {
+        self.quiet = true;
         self
     }
 
@@ -227,12 +292,12 @@ impl Form {
 impl Field {
     /// A value that is sent as it is.
     pub fn hidden(name: &'static str, value: impl Into<String>) -> Self {
-        Self { name, label: "", input: Input::Hidden, value: value.into(), hint: "", required: false }
+        Self::new(name, "", Input::Hidden, "").holding(value)
     }
 
     /// An empty field.
     pub fn new(name: &'static str, label: &'static str, input: Input, hint: &'static str) -> Self {
-        Self { name, label, input, value: String::new(), hint, required: false }
+        Self { name, label, input, value: String::new(), hint, required: false, wrong: false, only: "" }
     }
 
     /// The same field, which has to be filled in.
@@ -242,11 +307,49 @@ impl Field {
         self
     }
 
+    /// The same field, which goes with these choices of the form's first list only.
+    #[must_use]
+    pub fn only(mut self, choices: &'static str) -> Self {
+        self.only = choices;
+        self
+    }
+
     /// The same field, filled in.
     #[must_use]
     pub fn holding(mut self, value: impl Into<String>) -> Self {
         self.value = value.into();
         self
+    }
+}
+
+/// Whether the cells of a column need no name beside them on a narrow screen.
+pub fn speaks_for_itself(column: &str) -> bool {
+    const PLAIN: [&str; 16] = [
+        "Time",
+        "Agent",
+        "What",
+        "Outcome",
+        "Arguments",
+        "Why",
+        "Asked",
+        "Tool",
+        "Name",
+        "State",
+        "Session",
+        "Address",
+        "Key",
+        "Control",
+        "Event",
+        "Says",
+    ];
+    PLAIN.contains(&column)
+}
+
+impl Part {
+    /// What differs between two texts: word by word, or both of them where most words differ.
+    pub fn difference(before: &str, after: &str) -> Self {
+        let pieces = difference(before, after);
+        if is_mostly_new(&pieces) { Self::Both(before.to_owned(), after.to_owned()) } else { Self::Difference(pieces) }
     }
 }
 

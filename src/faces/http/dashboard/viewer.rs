@@ -1,6 +1,7 @@
 //! The person whose browser sends a request, and what their credential may see.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use axum::{
     extract::FromRequestParts,
@@ -12,8 +13,10 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use super::{
-    Frame, PATH, rendered, see_other,
-    sign_in::Browser,
+    Frame, PATH,
+    forms::{self, Refill},
+    once, rendered, see_other,
+    sign_in::{Browser, Notice},
     view::{Page, Part, Section, query_of, shown},
 };
 use crate::{
@@ -25,8 +28,15 @@ use crate::{
 
 /// The name of the cookie.
 pub const COOKIE: &str = "haldir_dashboard";
+/// Where an open page hears that the log has grown.
+const LIVE: &str = "/dashboard/live";
 /// Sent by the script of a page that fetches itself again.
 const BY_PAGE: &str = "x-haldir-live";
+
+/// Why the page to sign in is shown: the session of the browser is over.
+pub const ENDED: &str = "ended";
+/// Why the page to sign in is shown: the key does not work any more.
+pub const REVOKED: &str = "revoked";
 
 /// The person at a browser that is signed in.
 pub struct Viewer {
@@ -37,6 +47,8 @@ pub struct Viewer {
     /// Their browser.
     pub browser: Browser,
     cookie: Zeroizing<String>,
+    /// A form of the page that was sent, to show it again.
+    sent: Option<Arc<Refill>>,
     by_person: bool,
     /// Entries of the log before anything of the page was read: the page follows the log from there.
     log_size: i64,
@@ -71,23 +83,28 @@ impl FromRequestParts<App> for Viewer {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> std::result::Result<Self, Response> {
         let by_person = !parts.headers.contains_key(BY_PAGE);
-        let elsewhere = || {
+        let elsewhere = |out: &str| {
+            // An event stream that is answered so is not asked for again (WHATWG HTML, section 9.2.3).
+            if parts.uri.path() == LIVE {
+                return StatusCode::NO_CONTENT.into_response();
+            }
             let here = parts.uri.path_and_query().map_or(PATH, |path| path.as_str());
             // A form that comes too late cannot be sent again by a link.
             let next = if parts.method == http::Method::GET { here } else { "" };
-            see_other(&format!("{PATH}/sign-in{}", query_of(&[("next", next)])))
+            see_other(&format!("{PATH}/sign-in{}", query_of(&[("next", next), ("out", out)])))
         };
+        let sent = parts.extensions.get::<Arc<Refill>>().cloned();
         let haldir = &app.shared.haldir;
-        let Some(cookie) = cookie(&parts.headers) else { return Err(elsewhere()) };
+        let Some(cookie) = cookie(&parts.headers) else { return Err(elsewhere("")) };
         let Some(browser) = app.shared.signed_in.find(&cookie, by_person, haldir.now()) else {
-            return Err(elsewhere());
+            return Err(elsewhere(ENDED));
         };
         let caller = haldir.caller_of(&browser.credential);
         match caller.and_then(|caller| Ok((caller, haldir.log_size(&browser.credential)?))) {
-            Ok((caller, log_size)) => Ok(Self { app: app.clone(), caller, browser, cookie, by_person, log_size }),
+            Ok((caller, log_size)) => Ok(Self { app: app.clone(), caller, browser, cookie, sent, by_person, log_size }),
             Err(error) if error.code == Code::Unauthorized => {
                 app.shared.signed_in.remove(&cookie);
-                Err(elsewhere())
+                Err(elsewhere(REVOKED))
             }
             Err(error) => Err(outside_error(&error)),
         }
@@ -145,8 +162,23 @@ impl Viewer {
     }
 
     /// Keeps a sentence for the next page.
-    pub fn leave_notice(&self, notice: String) {
+    pub fn leave_notice(&self, notice: Notice) {
         self.app.shared.signed_in.leave_notice(&self.cookie, notice);
+    }
+
+    /// Keeps an answer with a secret for the next page.
+    pub fn leave_once(&self, operation: &'static Operation, answer: Zeroizing<String>) {
+        self.app.shared.signed_in.leave_once(&self.cookie, operation, answer, self.app.shared.haldir.now());
+    }
+
+    /// The cookie as a browser sends it.
+    pub fn cookie_header(&self) -> Zeroizing<String> {
+        Zeroizing::new(format!("{COOKIE}={}", self.cookie.as_str()))
+    }
+
+    /// Shows a form of the next page as it was sent.
+    pub fn refill(&mut self, sent: Refill) {
+        self.sent = Some(Arc::new(sent));
     }
 
     /// Ends the browser's session.
@@ -157,8 +189,19 @@ impl Viewer {
     /// The page as an answer; an error becomes a page that says what was wrong.
     pub fn answer(&self, current: &str, page: Result<Page>) -> Response {
         match page {
-            Ok(page) => rendered(StatusCode::OK, &self.frame(current), &page),
-            Err(error) => self.failed(current, "Not found or not possible", &error),
+            Ok(mut page) => {
+                forms::offer(&mut page, |operation| self.may(operation));
+                if let Some(sent) = &self.sent {
+                    forms::refill(&mut page, sent);
+                }
+                if self.by_person {
+                    let now = self.app.shared.haldir.now();
+                    let new = self.app.shared.signed_in.take_once(&self.cookie, now);
+                    page.sections.splice(0..0, new.as_ref().map(once::section));
+                }
+                rendered(StatusCode::OK, &self.frame(current), &page)
+            }
+            Err(error) => self.failed(current, title_of(&error), &error),
         }
     }
 
@@ -184,17 +227,12 @@ impl Viewer {
     }
 }
 
-fn error_page(title: &str, error: &Error) -> Page {
-    let mut message = error.sentence();
-    if let Some(field) = &error.field {
-        message = format!("{}: {message}", shown(field));
-    }
-    Page::new(title, vec![Section::new("error", title, vec![Part::Alert(shown_error(&message))])])
+fn title_of(error: &Error) -> &'static str {
+    if error.code.status() == StatusCode::NOT_FOUND.as_u16() { "Not found" } else { "Not possible" }
 }
 
-/// An error is longer than a name, and may repeat input.
-fn shown_error(message: &str) -> String {
-    super::view::lines(message)
+fn error_page(title: &str, error: &Error) -> Page {
+    Page::new(title, vec![Section::new("error", "", vec![Part::Alert(forms::sentence(error, None))])])
 }
 
 /// An error page for a browser that is not signed in.

@@ -12,6 +12,9 @@ use crate::{error::Result, model::UnixMicros};
 
 /// Deliveries that are shown.
 const DELIVERIES: usize = 50;
+/// The kinds of events, as `registerWebhook` takes them.
+const EVENTS: &str = "empty is all; or some of anomaly, approval_requested, budget_exhausted, policy_denied, session_revoked, \
+                      separated by commas";
 const HERE: &str = "/dashboard/webhooks";
 
 #[derive(Deserialize)]
@@ -30,6 +33,8 @@ struct Webhook {
     fire_count: i64,
     fail_count: i64,
     waiting: i64,
+    #[serde(default)]
+    next_attempt_at: Option<UnixMicros>,
 }
 
 #[derive(Deserialize)]
@@ -73,17 +78,53 @@ async fn sections(viewer: &Viewer) -> Result<Vec<Section>> {
     let Some(found) = viewer.read_if_open::<Webhooks>("listWebhooks", json!({})).await? else {
         return Ok(vec![viewer.closed("webhooks", "Webhooks", "listWebhooks")]);
     };
-    let mut sections = vec![subscriptions(&found.webhooks)];
-    if let Some(found) = viewer.read_if_open::<Deliveries>("listDeliveries", json!({"limit": DELIVERIES})).await? {
-        sections.push(deliveries(&found.deliveries));
-    }
+    let latest = viewer.read_if_open::<Deliveries>("listDeliveries", json!({"limit": DELIVERIES})).await?;
+    let latest = latest.map(|found| found.deliveries);
+    let mut sections = vec![subscriptions(&found.webhooks, latest.as_deref().unwrap_or_default())];
+    sections.extend(latest.as_deref().map(deliveries));
     if let Some(found) = viewer.read_if_open::<DeadLetters>("listDeadLetters", json!({})).await? {
         sections.push(dead_letters(viewer, &found.dead_letters));
     }
     Ok(sections)
 }
 
-fn subscriptions(webhooks: &[Webhook]) -> Section {
+/// Whether a webhook works: it does not if none of its latest deliveries was accepted.
+fn state(webhook: &Webhook, latest: &[Delivery]) -> Vec<Inline> {
+    let mut latest = latest.iter().filter(|delivery| delivery.webhook_url == webhook.url).peekable();
+    if !webhook.active {
+        pill(Tone::Bad, "off: its receiver answered 410")
+    } else if latest.peek().is_some() && !latest.any(Delivery::was_taken) {
+        pill(Tone::Bad, "no delivery was accepted")
+    } else {
+        pill(Tone::Good, "active")
+    }
+}
+
+fn counts(webhook: &Webhook) -> Vec<Inline> {
+    let many = |count: i64, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+    let mut says = many(webhook.fire_count, "event");
+    says.push_str(" delivered");
+    if webhook.fail_count > 0 {
+        says = format!("{says}; {} failed", many(webhook.fail_count, "attempt"));
+    }
+    if webhook.waiting == 0 {
+        return text(says);
+    }
+    let verb = if webhook.waiting == 1 { "waits" } else { "wait" };
+    says = format!("{says}; {} {verb}", many(webhook.waiting, "event"));
+    match webhook.next_attempt_at {
+        Some(at) => [text(says + ", next attempt "), time(at)].concat(),
+        None => text(says),
+    }
+}
+
+impl Delivery {
+    fn was_taken(&self) -> bool {
+        (200..300).contains(&self.status_code)
+    }
+}
+
+fn subscriptions(webhooks: &[Webhook], latest: &[Delivery]) -> Section {
     let row = |webhook: &Webhook| {
         let id = webhook.id.to_string();
         let form = |operation, word| Form::button(operation, word, &[("webhook_id", &id)], HERE);
@@ -96,8 +137,8 @@ fn subscriptions(webhooks: &[Webhook]) -> Section {
             text(&webhook.name),
             code(&webhook.url),
             text(if webhook.events.is_empty() { "all".to_owned() } else { webhook.events.join(", ") }),
-            if webhook.active { pill(Tone::Good, "active") } else { pill(Tone::Bad, "off") },
-            text(format!("{} sent, {} failed, {} waiting", webhook.fire_count, webhook.fail_count, webhook.waiting)),
+            state(webhook, latest),
+            counts(webhook),
             forms,
         ]
     };
@@ -106,15 +147,14 @@ fn subscriptions(webhooks: &[Webhook]) -> Section {
     let add = Form::button("registerWebhook", "Add webhook", &[], HERE).with(vec![
         Field::new("url", "Address", Input::Line, "https://example.com/haldir").required(),
         Field::new("name", "Name", Input::Line, ""),
-        Field::new("events", "Events", Input::Line, "separated by commas; empty is all"),
+        Field::new("events", "Events", Input::Line, EVENTS),
     ]);
-    Section::new("webhooks", "Webhooks", vec![table, Part::Form(add)])
+    Section::new("webhooks", "", vec![table, Part::Form(add)])
 }
 
 fn deliveries(deliveries: &[Delivery]) -> Section {
     let row = |delivery: &Delivery| {
-        let was_taken = (200..300).contains(&delivery.status_code);
-        let tone = if was_taken { Tone::Good } else { Tone::Bad };
+        let tone = if delivery.was_taken() { Tone::Good } else { Tone::Bad };
         let outcome = if delivery.status_code == 0 {
             pill(tone, &delivery.error)
         } else {
@@ -156,5 +196,5 @@ fn dead_letters(viewer: &Viewer, letters: &[DeadLetter]) -> Section {
     };
     let header = ["Given up", "Event", "Webhook", "Attempts", "Why", ""];
     let rows = letters.iter().map(row).collect();
-    Section::live("dead-letters", "Dead letters", vec![Table::part(&header, rows, "No event was given up.")])
+    Section::live("dead-letters", "Given up", vec![Table::part(&header, rows, "No event was given up.")])
 }
