@@ -339,8 +339,8 @@ impl ChildCommand {
 }
 
 impl ChildProcess {
-    /// Writes down what the child wrote to standard output that is no message. It answers nothing, as with the SDKs: whoever
-    /// waits for an answer waits on.
+    /// Writes down what the child wrote to standard output that is no message. It answers nothing, as with the SDKs: a client
+    /// that waits for an answer goes on waiting.
     pub fn noise(&mut self, line: &str) {
         self.noise.take(line);
     }

@@ -85,7 +85,7 @@ impl Noise {
         }
         let line = format!("{NOISE}{shown}\n");
         self.words.push(line.as_bytes());
-        // Its standard error has ended: nobody writes the log any more.
+        // Its standard error has ended: nothing writes the log any more.
         if let Err(mpsc::error::TrySendError::Closed(line)) = self.lines.try_send(line)
             && let Err(error) = StderrLog::open(&self.log).and_then(|mut log| log.write(line.as_bytes()))
         {

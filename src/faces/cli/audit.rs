@@ -64,10 +64,8 @@ pub enum AuditCommand {
     )]
     Witness(witness::WitnessOptions),
     /// Print the log's public keys, the one that signs first, for `haldir audit verify BUNDLE --key`.
-    #[command(
-        after_help = "Give the key to whoever checks a bundle by another way than the bundle.\n\nExample:\n  haldir audit \
-                            verify log.bundle --key \"$(haldir audit keys | head -n 1)\""
-    )]
+    #[command(after_help = "Give the key to the auditor by another way than the bundle.\n\nExample:\n  haldir audit \
+                            verify log.bundle --key \"$(haldir audit keys | head -n 1)\"")]
     Keys,
     /// Put a new signing key into use. The one before signs checkpoints as well for a while.
     #[command(after_help = "Example:\n  haldir audit rotate-key --overlap-days 30")]

@@ -262,7 +262,7 @@ impl Routes {
     fn deliver(&mut self, text: String) {
         let Some((answers, about)) = self.whose(&text) else { return self.hand_to_listener(text) };
         let Some(at) = about else {
-            return tracing::debug!("a message came that is for nobody who waits");
+            return tracing::debug!("a message came that no client waits for");
         };
         let open = &mut self.open[at];
         // Whatever the upstream says to a request shows that it is at it.

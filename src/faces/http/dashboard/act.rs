@@ -87,7 +87,7 @@ impl Fields {
     }
 }
 
-/// Reads a form. Who is not signed in sends a small one.
+/// Reads a form. That of a browser that is not signed in is small.
 pub async fn fields(request: Request, payer: Payer<'_>) -> Result<Fields> {
     let kind = request.headers().get(http::header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
     if kind.and_then(|kind| kind.split(';').next()).is_none_or(|kind| !kind.trim().eq_ignore_ascii_case(FORM)) {

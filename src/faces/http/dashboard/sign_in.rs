@@ -92,7 +92,7 @@ pub struct Browser {
 }
 
 impl SignedIn {
-    /// Nobody is signed in yet.
+    /// No browser is signed in yet.
     pub fn new(lifetimes: Lifetimes) -> Self {
         Self { lifetimes, ..Self::default() }
     }

@@ -140,7 +140,8 @@ fn row(event: &Event, names: &KeyNames) -> Vec<Vec<Inline>> {
         why.extend(pill(Tone::Warn, format!("flagged: {}", entry.flag_reason)));
     }
     if let Some(request) = event.request() {
-        why.extend(link(&["approvals", request], "request"));
+        let space = if why.is_empty() { Vec::new() } else { text(" ") };
+        why.extend([space, link(&["approvals", request], "request")].concat());
     }
     let at = if entry.id.is_empty() { text("") } else { link(&["trail", &entry.id], spaced(entry.timestamp)) };
     // A call has an entry for its beginning and one for its end.

@@ -110,7 +110,7 @@ pub enum Tone {
 /// A form.
 #[derive(Clone)]
 pub struct Form {
-    /// The operation that it calls. Whoever may not call it is not offered the form.
+    /// The operation that it calls. A person whose key may not call it is not offered the form.
     pub operation: &'static str,
     /// The path that it is sent to.
     pub action: String,

@@ -1,4 +1,4 @@
-//! What stands beside a list in a result. Nobody has accepted it, as tools are accepted one by one: a server could say there
+//! What stands beside a list in a result. It was never accepted, as tools are one by one: a server could say there
 //! what it likes, and another thing tomorrow.
 
 use serde_json::value::RawValue;
@@ -16,7 +16,7 @@ const META: &str = "_meta";
 /// Who the server is, which it says at the beginning too (2026-07-28).
 const SERVER_INFO: &str = "io.modelcontextprotocol/serverInfo";
 
-/// Whether a result that lists tools has something beside them that nobody has accepted.
+/// Whether a result that lists tools has something beside them that was never accepted.
 pub(super) fn is_unaccepted(members: &Object<'_>) -> bool {
     members.0.iter().any(|(name, value)| match name.as_ref() {
         META => has_more(value),
