@@ -333,6 +333,12 @@ fn execute(cli: Cli) -> Result<ExitCode, Stop> {
     let screen = Screen::new(global.json);
     if matches!(
         command,
+        Command::Backup(_) | Command::Restore(_) | Command::Rekey | Command::Migrate(migrate::MigrateCommand::Up)
+    ) {
+        target::require_no_key_of_environment()?;
+    }
+    if matches!(
+        command,
         Command::Doctor
             | Command::Migrate(_)
             | Command::Backup(_)

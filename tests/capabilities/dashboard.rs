@@ -403,6 +403,10 @@ fn spend_is_shown_by_day_with_payments_budgets_and_ceilings() {
     for part in ["The last 14 days", "0.75 USD", "10 of 40 USD", "60 USD", "bounded", "authorized", "capturePayment"] {
         assert!(page.contains(part), "{part}: {page}");
     }
+    let of = |query: &str| browser.page(&format!("/dashboard/spend{query}"));
+    let (yesterday, today) = (of("?agent_id=ann&since=yesterday&until=today"), of("?agent_id=ann&since=today"));
+    assert!(yesterday.contains("No payment was authorized."), "{yesterday}");
+    assert!(today.contains("0.75 USD") && today.contains(&authorization), "{today}");
     browser.submit("capturePayment", &[("authorization_id", &authorization), ("amount", "7.5")]).status_is(303);
     assert!(browser.page("/dashboard/spend").contains("paid 7.5"));
     assert_eq!(operator.get(&format!("/v1/sessions/{session}")).ok()["spent"], json!(7.5));

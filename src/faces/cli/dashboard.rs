@@ -46,15 +46,19 @@ pub struct DashboardOptions {
 
 pub fn run(options: &DashboardOptions, global: &GlobalOptions, screen: Screen) -> std::result::Result<ExitCode, Stop> {
     // Who they are, the person says to the server itself.
-    let server = ServerOptions { url: global.server.url.clone(), key: None };
-    if let Place::Server { url, .. } = Place::find(global, &server, &mut StandardInput::default())? {
-        let link = format!("{}/dashboard", url.trim_end_matches('/'));
-        show(&link, options, screen)?;
-        return Ok(ExitCode::SUCCESS);
-    }
+    let server = ServerOptions { url: global.server.url.clone(), key: global.server.key.clone() };
+    let key = match Place::find(global, &server, &mut StandardInput::default())? {
+        Place::Server { url, .. } => {
+            let link = format!("{}/dashboard", url.trim_end_matches('/'));
+            show(&link, options, screen)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        Place::Store(key) => key,
+    };
     let local = Local::open(global)?;
-    // The tenant's operator: a person who can read the store's files is that already.
-    let operator = Credential::LocalOperator(global.tenant.clone());
+    // With no key the tenant's operator: a person who can read the store's files is that already.
+    let signed_in = key.map_or_else(|| Credential::LocalOperator(global.tenant.clone()), Credential::ApiKey);
+    local.haldir.caller_of(&signed_in)?;
     let haldir = local.haldir.clone();
     local.block_on(async {
         let listener = listener::bind(&format!("127.0.0.1:{}", options.port)).await?;
@@ -62,7 +66,7 @@ pub fn run(options: &DashboardOptions, global: &GlobalOptions, screen: Screen) -
         let connections = descriptors::connections();
         let shutdown = CancellationToken::new();
         let app = App::new(haldir, address, &HttpSettings::loopback(connections), &shutdown)?;
-        let token = app.one_time_link(operator)?;
+        let token = app.one_time_link(signed_in)?;
         show(&format!("http://{address}/dashboard/open?token={}", *token), options, screen)?;
         note("Ctrl-C ends it");
         let lanes = Lanes::start(WORKERS)?;

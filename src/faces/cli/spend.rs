@@ -186,7 +186,10 @@ fn periods(options: &SpendOptions) -> Result<Vec<(String, i64, i64)>> {
         Ok::<_, Error>(Day::of(point.micros()))
     };
     let first = options.since.as_deref().map(|text| day("since", text)).transpose()?;
-    let last = options.until.as_deref().map(|text| day("until", text)).transpose()?.unwrap_or(today).min(today);
+    // A day that begins at the end is not in it.
+    let end = options.until.as_deref().map(|text| day("until", text)).transpose()?;
+    let begins_then = options.until.as_deref().is_some_and(|text| is_midnight(text));
+    let last = end.map_or(today, |end| if begins_then { Day(end.0 - 1) } else { end }).min(today);
     let (from, to) = if options.by == By::Month {
         (first.map_or(Month::of(last).0 + 1 - MONTHS, |day| Month::of(day).0), Month::of(last).0)
     } else {
@@ -206,6 +209,11 @@ fn periods(options: &SpendOptions) -> Result<Vec<(String, i64, i64)>> {
         }
     };
     Ok((from..=to).map(one).collect())
+}
+
+fn is_midnight(text: &str) -> bool {
+    let point: Option<TimePoint> = serde_json::from_str(&time(text).to_string()).ok();
+    point.is_some_and(|point| point.micros().0.rem_euclid(MICROS_PER_DAY) == 0)
 }
 
 /// The counters of the log are kept by day: a day and a month take one look each, however long the log is.

@@ -64,10 +64,7 @@ impl Place {
     pub fn find(global: &GlobalOptions, server: &ServerOptions, stdin: &mut StandardInput) -> Result<Self> {
         let given = server.key.as_deref().map(|key| stdin.value("key", key)).transpose()?;
         let on_store = |given: Option<Zeroizing<String>>| {
-            // Where the environment names a server, its key is that server's.
-            let is_server_s = std::env::var(SERVER_VARIABLE).is_ok_and(|url| !url.is_empty());
-            let key = given.or_else(|| secret_variable(KEY_VARIABLE).filter(|_| !is_server_s));
-            Ok(Self::Store(key.filter(|key| !key.is_empty())))
+            Ok(Self::Store(given.or_else(key_for_store).filter(|key| !key.is_empty())))
         };
         let at = |url: String, given| Self::Server { url, key: given, profile: None };
         if let Some(url) = &server.url {
@@ -253,6 +250,24 @@ pub fn explain(error: Error) -> Error {
                    --key - or HALDIR_API_KEY, or store one with haldir login. The local store needs none: its operator makes \
                    keys with `haldir keys create`, and `haldir keys list` shows them";
     Error { message: message.to_owned(), ..error }
+}
+
+/// The key of the environment for the local store. Where the environment names a server, its key is that server's.
+fn key_for_store() -> Option<Zeroizing<String>> {
+    let is_server_s = std::env::var(SERVER_VARIABLE).is_ok_and(|url| !url.is_empty());
+    secret_variable(KEY_VARIABLE).filter(|key| !is_server_s && !key.is_empty())
+}
+
+/// Refuses to do what no key allows as if the key of the environment allowed it.
+pub fn require_no_key_of_environment() -> Result<()> {
+    if key_for_store().is_none() {
+        return Ok(());
+    }
+    let message = format!(
+        "{KEY_VARIABLE} is set, but this command works on files of this machine as the store's operator, whatever a key may do: \
+         unset it first"
+    );
+    Err(Error::invalid("key", message))
 }
 
 fn named(name: &str) -> Result<&'static Operation> {

@@ -147,6 +147,8 @@ fn agents_and_what_they_spent_are_added_up() {
     assert!(today.contains("search") && today.contains("$ 3.15 logged in 3 actions"), "{today}");
     let yesterday = terminal.done(&["spend", "--since", "yesterday", "--until", "today"]).stdout;
     assert_eq!(yesterday, "$ 0.00 logged in 0 actions; $ 0.00 of payments authorized\n");
+    let by_day = terminal.done(&["spend", "--by", "day", "--since", "yesterday", "--until", "today"]).stdout;
+    assert!(by_day.lines().count() == 3 && by_day.ends_with("\n$ 0.00 logged\n"), "today is not in it: {by_day}");
     assert!(terminal.refused(&["spend", "--by", "day", "--since", "1970-01-01"], 2).stderr.contains("ask for less"));
     assert!(terminal.refused(&["spend", "--by", "day", "--since", "soon"], 2).stderr.contains("since"));
 }

@@ -96,3 +96,28 @@ fn a_key_that_nobody_could_read_is_named_for_revoking() {
     let prefix = terminal.done(&["keys", "list", "--json"]).json()["keys"][0]["prefix"].as_str().unwrap().to_owned();
     assert!(lost.stderr.contains(&format!("haldir keys revoke {prefix}")), "{lost:?}");
 }
+
+#[test]
+fn a_key_of_the_environment_bounds_every_command_on_the_local_store() {
+    let (terminal, _) = Terminal::with_store();
+    let key = terminal.done(&["keys", "create", "--name", "looker", "--read-only", "-q"]).stdout.trim().to_owned();
+    let with_key = |arguments: &[&str]| outcome(terminal.command(arguments).env("HALDIR_API_KEY", &key));
+    assert_eq!(with_key(&["keys", "list"]).code, 0);
+    for arguments in
+        [&["keys", "create"] as &[&str], &["stop", "bot"], &["retention", "set", "1d"], &["secrets", "rm", "x"]]
+    {
+        let refused = with_key(arguments);
+        assert!(refused.code != 0 && refused.stderr.contains("lacks the scope"), "{arguments:?}: {refused:?}");
+    }
+    // What no key may do is not done in its name.
+    let copy = terminal.folder.path().join("copy").display().to_string();
+    for arguments in [&["audit", "rotate-key"] as &[&str], &["rekey"], &["backup", &copy], &["migrate", "up"]] {
+        let refused = with_key(arguments);
+        assert!(refused.code == 2 && refused.stderr.contains("HALDIR_API_KEY is set"), "{arguments:?}: {refused:?}");
+    }
+    let unknown = outcome(terminal.command(&["dashboard", "--no-open"]).env("HALDIR_API_KEY", "hld_nonsense"));
+    assert!(unknown.code != 0 && unknown.stdout.is_empty(), "{unknown:?}");
+    // An empty one stands for none.
+    terminal.done(&["--key", "", "retention", "set", "90d"]);
+    terminal.done(&["audit", "rotate-key"]);
+}

@@ -11,7 +11,7 @@ use crate::{
         GlobalOptions, Screen, Stop,
         local::Local,
         output::{line, sentence},
-        target::Target,
+        target::{Target, require_no_key_of_environment},
     },
 };
 
@@ -34,6 +34,7 @@ pub fn list(global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
 
 pub fn run(options: &RotateOptions, global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
     global.require_no_server()?;
+    require_no_key_of_environment()?;
     let local = Local::open_existing(global)?;
     let key = local.rotate_signing_key(i64::from(options.overlap_days))?;
     if screen.json {

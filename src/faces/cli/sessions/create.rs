@@ -15,7 +15,7 @@ The session's id goes to standard output: the agent names it in its calls.
 
 Examples:
   haldir sessions create intern --spend 5 --for 1h
-  haldir sessions create research-bot --scopes read,execute --spend-a-day 20 --for 30d";
+  haldir sessions create research-bot --spend-a-day 20 --for 30d";
 
 #[derive(Args)]
 pub struct CreateOptions {

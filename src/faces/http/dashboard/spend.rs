@@ -98,6 +98,22 @@ struct Key {
     revoked: bool,
 }
 
+/// The days that people name by a word, as dates.
+pub fn date_of(text: &str) -> String {
+    let days_ago = match text {
+        "today" => 0,
+        "yesterday" => 1,
+        _ => return text.to_owned(),
+    };
+    date(days_ago)
+}
+
+/// The date of so many days ago (UTC).
+fn date(days_ago: i64) -> String {
+    let at = UnixMicros((Day::of(SystemClock.now()).0 - days_ago).saturating_mul(MICROS_PER_DAY)).to_rfc3339();
+    at.chars().take("2026-11-21".len()).collect()
+}
+
 /// What the sums are of.
 #[derive(Default)]
 struct Asked {
@@ -118,6 +134,7 @@ impl Asked {
             };
             value.trim().clone_into(field);
         }
+        (asked.since, asked.until) = (date_of(&asked.since), date_of(&asked.until));
         Ok(asked)
     }
 
@@ -142,11 +159,6 @@ impl Asked {
 
     /// The same agent's spend of today, yesterday and all time.
     fn shortcuts(&self) -> Vec<Inline> {
-        let today = SystemClock.now();
-        let date = |day: i64| {
-            let at = UnixMicros((Day::of(today).0 + day).saturating_mul(MICROS_PER_DAY)).to_rfc3339();
-            at.chars().take("2026-11-21".len()).collect::<String>()
-        };
         let link = |label: &str, since: &str, until: &str| Inline::Link {
             href: format!(
                 "/dashboard/spend{}",
@@ -156,8 +168,8 @@ impl Asked {
         };
         vec![
             link("Today", &date(0), ""),
-            link("Yesterday", &date(-1), &date(0)),
-            link("Seven days", &date(-6), ""),
+            link("Yesterday", &date(1), &date(0)),
+            link("Seven days", &date(6), ""),
             link("All time", "", ""),
         ]
     }
@@ -211,10 +223,15 @@ async fn spend_page(viewer: &Viewer, query: &str) -> Result<Page> {
     sections.push(chart("by-agent", "By agent", "agent", &spend.by_agent));
     sections.push(chart("by-tool", "By tool", "tool", &spend.by_tool));
     sections.push(chart("by-session", "By session", "session", &spend.by_session));
-    if let Some(found) = viewer.read_if_open::<Payments>("listPayments", json!({"limit": PAYMENTS})).await? {
+    let agent = Some(asked.agent_id.as_str()).filter(|agent| !agent.is_empty());
+    let mut of_payments = asked.input();
+    of_payments["limit"] = PAYMENTS.into();
+    if let Some(found) = viewer.read_if_open::<Payments>("listPayments", of_payments).await? {
         sections.push(payments(viewer, &found));
     }
-    if let Some(found) = viewer.read_if_open::<Sessions>("listSessions", json!({"limit": BUDGETS})).await? {
+    if let Some(found) =
+        viewer.read_if_open::<Sessions>("listSessions", json!({"limit": BUDGETS, "agent_id": agent})).await?
+    {
         sections.push(budgets(&found.sessions));
     }
     if let Some(found) = viewer.read_if_open::<Keys>("listApiKeys", json!({"limit": BUDGETS})).await? {

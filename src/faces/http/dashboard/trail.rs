@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::{Value, json, value::RawValue};
 
 use super::{
+    spend::date_of,
     view::{
         Field, Form, Inline, Input, Page, Part, Proof, Section, Table, Tone, code, json as laid_out, link, money, pill,
         query_of, shown, spaced, text, time,
@@ -61,6 +62,7 @@ impl Filter {
             };
             value.trim().clone_into(field);
         }
+        (filter.since, filter.until) = (date_of(&filter.since), date_of(&filter.until));
         Ok(filter)
     }
 
