@@ -188,7 +188,7 @@ fn periods(options: &SpendOptions) -> Result<Vec<(String, i64, i64)>> {
     let first = options.since.as_deref().map(|text| day("since", text)).transpose()?;
     // A day that begins at the end is not in it.
     let end = options.until.as_deref().map(|text| day("until", text)).transpose()?;
-    let begins_then = options.until.as_deref().is_some_and(|text| is_midnight(text));
+    let begins_then = options.until.as_deref().is_some_and(is_midnight);
     let last = end.map_or(today, |end| if begins_then { Day(end.0 - 1) } else { end }).min(today);
     let (from, to) = if options.by == By::Month {
         (first.map_or(Month::of(last).0 + 1 - MONTHS, |day| Month::of(day).0), Month::of(last).0)
