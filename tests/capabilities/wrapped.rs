@@ -121,7 +121,7 @@ fn calls_of_a_wrapped_server_are_in_the_usage_and_the_overview_of_its_operator()
     let (code, overview, _) = house.terminal(&["overview"]);
     let has = |row: &[&str]| overview.lines().any(|line| row.iter().all(|cell| line.contains(cell)));
     assert_eq!(code, 0);
-    assert!(has(&["Actions", "3 this month"]), "{overview}");
+    assert!(has(&["Actions", "3 calls this month"]), "{overview}");
     assert!(has(&["bot", "test", "test_simple_text"]), "{overview}");
 }
 
