@@ -11,9 +11,9 @@ use crate::{
     redact::{Audience, Known, Learnt, Secret, Sent},
 };
 
-struct Nobody;
+struct Unasked;
 
-impl Govern for Nobody {
+impl Govern for Unasked {
     fn observe(&self, _: Vec<Box<RawValue>>) -> BoxFuture<'_, Result<()>> {
         unreachable!()
     }
@@ -50,7 +50,7 @@ async fn batches_are_read_and_every_message_is_written_anew() {
     let secrets = Redact::new(Arc::new(known));
     let minute = Duration::from_secs(60);
     let times = Times { call: minute, start: minute };
-    let mut exchange = Exchange::new(Arc::new(Nobody), to_client, to_upstream, times, secrets);
+    let mut exchange = Exchange::new(Arc::new(Unasked), to_client, to_upstream, times, secrets);
     for id in [1, 2] {
         exchange.from_client(&format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"ping"}}"#), None).await;
         assert!(asked.recv().await.is_some());
@@ -91,7 +91,7 @@ async fn a_call_that_waits_for_the_tools_waits_for_those_after_a_change() {
     let (to_upstream, mut asked) = mpsc::channel(16);
     let minute = Duration::from_secs(60);
     let times = Times { call: minute, start: minute };
-    let mut exchange = Exchange::new(Arc::new(Nobody), to_client, to_upstream, times, Redact::new(Arc::new(known)));
+    let mut exchange = Exchange::new(Arc::new(Unasked), to_client, to_upstream, times, Redact::new(Arc::new(known)));
     let call = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","arguments":{}}}"#;
     exchange.from_client(call, None).await;
     let list =
@@ -101,7 +101,7 @@ async fn a_call_that_waits_for_the_tools_waits_for_those_after_a_change() {
     let changed = r#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#;
     exchange.from_upstream(changed.to_owned()).await;
     assert_eq!((asked.recv().await, heard.recv().await), (Some(list(2)), Some(changed.to_owned())));
-    // The tools as they were (`Nobody` looks at none) settle nothing.
+    // The list from before the change is not looked at.
     exchange.from_upstream(r#"{"jsonrpc":"2.0","id":"haldir-1","result":{"tools":[]}}"#.to_owned()).await;
     assert!(asked.try_recv().is_err());
 }
