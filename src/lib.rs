@@ -28,22 +28,22 @@
 //! | [`upstream`] | connections to MCP servers elsewhere, within bounds |
 //! | [`operations`] | the one list of everything haldir can do, and the engine that runs it |
 //! | [`config`] | flags, environment, config file, the master key |
-//! | [`faces`] | how the outside reaches an operation: MCP over stdio and HTTP, REST, a remote haldir |
+//! | [`interfaces`] | how the outside reaches an operation: MCP over stdio and HTTP, REST, a remote haldir |
 //!
 //! The programs in `src/bin` put these together.
 //!
 //! # The way a call travels
 //!
-//! 1. A face parses: [`faces::mcp`] a `tools/call`, [`faces::http`] a request. It ends up with an
+//! 1. An interface parses: [`interfaces::mcp`] a `tools/call`, [`interfaces::http`] a request. It ends up with an
 //!    [`Operation`](operations::Operation), a [`Credential`](model::Credential) and the JSON text of the input.
 //! 2. [`Haldir::call`](operations::Haldir::call) authenticates ([`gate::authenticate`]), checks role and key scope,
 //!    and counts the call against the key's hourly limit ([`gate::rate_limit`]). This is the only such check, for all
-//!    faces.
+//!    interfaces.
 //! 3. The operation runs. One that reads gets a [`ReadContext`](call::ReadContext) on a snapshot. One that writes
 //!    gets a [`WriteContext`](call::WriteContext) inside [`Store::write`](store::Store::write): it decides, changes,
 //!    and appends its audit entry ([`watch::append`](fn@watch::append)), all in one transaction.
 //! 4. The transaction is committed and synced. Only then is the call answered.
-//! 5. The face renders the answer, or the [`Error`](error::Error).
+//! 5. The interface renders the answer, or the [`Error`](error::Error).
 //!
 //! A refusal is an answer too: what the operation did is taken back, and an entry that says who was refused what,
 //! and why, is committed in its place.
@@ -58,22 +58,21 @@
 #[cfg(test)]
 extern crate self as haldir;
 
+pub use haldir_core::{crypto, error, measure, model};
+pub use haldir_store as store;
+
 pub mod approvals;
 pub mod call;
 pub mod compliance;
 pub mod config;
-pub mod crypto;
-pub mod error;
-pub mod faces;
 pub mod gate;
-pub mod measure;
-pub mod model;
+pub mod interfaces;
 pub mod operations;
 pub mod outbound;
 pub mod proxy;
 pub mod redact;
+pub mod relay;
 pub mod spans;
-pub mod store;
 pub mod upstream;
 pub mod vault;
 pub mod watch;

@@ -12,14 +12,14 @@
 //! settles: it appends the outcome and gives back what a failed call has not used. A call that no process vouches for any
 //! more is closed as unknown ([`abandoned`]).
 //!
-//! # How a face uses it
+//! # How an interface uses it
 //!
-//! Faces reach it through [`crate::operations`], which names these types again:
+//! Interfaces reach it through [`crate::operations`], which names these types again:
 //!
 //! 1. `haldir.enter_proxy(credential)` → a [`call::OutwardContext`](crate::call::OutwardContext), or the refusal of the
 //!    key. Ask again for each call: a key may be revoked in between.
 //! 2. Tools: `haldir.observe_tools(&cx, &upstream, &listing)` with each tool as its upstream wrote it; only names that it
-//!    answers may be shown. For an upstream that the face connects to itself, such as a child process, call
+//!    answers may be shown. For an upstream that the interface connects to itself, such as a child process, call
 //!    `haldir.declare_upstream(&cx, &upstream)` once before.
 //! 3. A call: [`governed::begin`]`(&cx, Attempt { … })` → [`Verdict`](governed::Verdict). `Go(going)`: send
 //!    `going.arguments()`, exactly as it is, then `going.settle(outcome)`, which gives the answer without the secrets.
@@ -43,7 +43,6 @@ pub mod edited;
 pub mod filled;
 pub mod flow;
 pub mod governed;
-pub mod held;
 pub mod list_policies;
 pub mod list_tools;
 pub mod list_upstreams;

@@ -295,7 +295,7 @@ impl Filler {
     fn insert_sessions(&self, runtime: &Runtime) -> Result<()> {
         let made = Arc::clone(&self.sessions);
         runtime.block_on(self.store.write(move |tx: &mut dyn Tx| {
-            made.iter().try_for_each(|session| tx.insert_session(&TenantId::local(), session))
+            Ok(made.iter().try_for_each(|session| tx.insert_session(&TenantId::local(), session))?)
         }))
     }
 

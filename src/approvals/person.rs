@@ -22,7 +22,7 @@ const MAX_DIALOGS: u32 = 3;
 /// Whether they may be asked about this once more; that they are is counted.
 pub fn may_be_asked(cx: &mut WriteContext<'_>, id: &ApprovalId) -> Result<bool> {
     let tenant = cx.caller.tenant.clone();
-    cx.tx.count_dialog(&tenant, id, MAX_DIALOGS)
+    Ok(cx.tx.count_dialog(&tenant, id, MAX_DIALOGS)?)
 }
 
 /// Decides their yes, if the request is still open, asks for exactly this, and is one that they may decide.

@@ -126,5 +126,5 @@ fn clear_away(cx: &mut WriteContext<'_>) -> Result<()> {
     for mut approval in cx.tx.overdue_approvals(&cx.caller.tenant, cx.now, CLEAR_AT_ONCE)? {
         expire(cx, &mut approval)?;
     }
-    cx.tx.forget_approvals(&cx.caller.tenant, cx.now.plus_seconds(-KEEP_SECONDS), CLEAR_AT_ONCE)
+    Ok(cx.tx.forget_approvals(&cx.caller.tenant, cx.now.plus_seconds(-KEEP_SECONDS), CLEAR_AT_ONCE)?)
 }

@@ -1,4 +1,4 @@
-//! The server and the terminal client in one program; see [`haldir::faces::server`] and [`haldir::faces::cli`].
+//! The server and the terminal client in one program; see [`haldir::interfaces::server`] and [`haldir::interfaces::cli`].
 
 use std::process::ExitCode;
 
@@ -6,5 +6,5 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    haldir::faces::server::run()
+    haldir::interfaces::server::run()
 }

@@ -3,7 +3,7 @@
 
 use std::{env, ffi::OsString, io, path::PathBuf, process::Command, process::ExitCode};
 
-/// The first argument that makes `haldir-mcp` the terminal client; the same as `haldir::faces::cli::COMMAND`, which is not
+/// The first argument that makes `haldir-mcp` the terminal client; the same as `haldir::interfaces::cli::COMMAND`, which is not
 /// imported so that this program is linked without the library.
 const COMMAND: &str = "terminal";
 

@@ -99,13 +99,13 @@ impl Keyring {
         let wrapped = tx.wrapped_data_key(tenant)?.ok_or_else(|| Error::internal(format!("no tenant {tenant}")))?;
         let data_key = self.master.unwrap_key(tenant.as_str().as_bytes(), &wrapped).map_err(Error::internal)?;
         let wrapped = next.master.wrap(tenant.as_str().as_bytes(), &data_key).map_err(Error::internal)?;
-        tx.set_wrapped_data_key(tenant, &wrapped)
+        Ok(tx.set_wrapped_data_key(tenant, &wrapped)?)
     }
 
     /// Seals and authenticates the signing keys under the master key of `next`, which is the store's own from then on.
     pub fn reseal(&self, tx: &mut dyn Tx, next: &Self) -> Result<()> {
         self.signers.reseal(tx, &next.signers)?;
-        tx.set_master_key_check(&next.master.seal(CHECK, CHECK).map_err(Error::internal)?)
+        Ok(tx.set_master_key_check(&next.master.seal(CHECK, CHECK).map_err(Error::internal)?)?)
     }
 
     /// The store's signing keys, as they are in this transaction.

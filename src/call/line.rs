@@ -17,7 +17,7 @@ pub struct Line {
     pub whose: u64,
     /// Whether it wants to know how far the call is.
     pub progress: bool,
-    /// The least level of log messages that it wants; `None` is none. Its face passes on no others.
+    /// The least level of log messages that it wants; `None` is none. Its interface passes on no others.
     pub level: Option<LogLevel>,
     /// What it can do, as it has said: an object.
     pub capabilities: Arc<Value>,

@@ -73,7 +73,7 @@ impl Meter {
         let counted = Arc::clone(&stored);
         let work = move |tx: &mut dyn Tx| {
             let usage = |calls| Usage { calls, secret_reads: 0 };
-            counted.iter().try_for_each(|(tenant, day, n)| tx.add_usage(tenant, Month::of(*day), usage(*n)))
+            Ok(counted.iter().try_for_each(|(tenant, day, n)| tx.add_usage(tenant, Month::of(*day), usage(*n)))?)
         };
         match store.write(work).await {
             Ok(()) => stored.iter().for_each(|(tenant, day, n)| self.add(tenant, *day, -n)),

@@ -50,11 +50,11 @@ pub struct OutwardContext {
     pub now: UnixMicros,
     /// Keys, settings, connections.
     pub services: Arc<Services>,
-    /// What the face has heard of the person at the agent's client.
+    /// What the interface has heard of the person at the agent's client.
     pub hearing: Hearing,
 }
 
-/// What passes between a call and the face that can ask the person at the agent's client. No input of any call says so.
+/// What passes between a call and the interface that can ask the person at the agent's client. No input of any call says so.
 #[derive(Clone, Debug, Default)]
 pub struct Hearing {
     /// Their yes, if they were asked just now.

@@ -104,8 +104,9 @@ async fn keep(services: Arc<Services>) {
 }
 
 async fn renew(cx: OutwardContext, call: Arc<OpenCall>) {
-    let renewed =
-        cx.write(move |cx| cx.tx.renew_call(&cx.caller.tenant.clone(), &call.id, cx.now.plus_seconds(LEASE_SECONDS)));
+    let renewed = cx.write(move |cx| {
+        Ok(cx.tx.renew_call(&cx.caller.tenant.clone(), &call.id, cx.now.plus_seconds(LEASE_SECONDS))?)
+    });
     if let Err(error) = renewed.await {
         tracing::warn!(%error, "a call under way could not be vouched for");
     }

@@ -9,11 +9,8 @@ use crate::{
     call::{WriteContext, WriteOperation},
     crypto,
     error::{Code, Error, Result},
-    model::text::Text,
-    store::{
-        WebhookState,
-        compliance::{Cadence, Schedule},
-    },
+    model::{Cadence, text::Text},
+    store::{WebhookState, compliance::Schedule},
     watch::{self, Draft},
 };
 

@@ -7,8 +7,8 @@ use super::MAX_SCHEDULES;
 use crate::{
     call::{ReadContext, ReadOperation},
     error::Result,
-    model::{TenantId, UnixMicros},
-    store::compliance::{Cadence, Schedule},
+    model::{Cadence, TenantId, UnixMicros},
+    store::compliance::Schedule,
 };
 
 /// List the schedules of evidence packs, and how their last runs went.

@@ -67,7 +67,7 @@ impl Runner {
     pub async fn run_due(&self) -> Result<()> {
         loop {
             let now = self.services.clock.now();
-            let due = self.store.read(|tx| tx.due_schedules(now, AT_A_TIME))?;
+            let due = self.store.read(|tx| Ok(tx.due_schedules(now, AT_A_TIME)?))?;
             if due.is_empty() {
                 return Ok(());
             }
@@ -132,7 +132,7 @@ fn finish(cx: &mut WriteContext<'_>, made_for: &Schedule, pack: Result<Pack>) ->
             schedule.due_at = cx.now.plus_seconds(RETRY_SECONDS);
         }
     }
-    cx.tx.put_schedule(&tenant, &schedule)
+    Ok(cx.tx.put_schedule(&tenant, &schedule)?)
 }
 
 fn deliver(cx: &mut WriteContext<'_>, schedule: &Schedule, pack: &Pack) -> Result<()> {

@@ -17,6 +17,9 @@ use crate::error::Result;
 /// levels stay closed however verbose the log is asked to be.
 const WIRE_LIBRARIES: [&str; 6] = ["rmcp", "hyper", "hyper_util", "reqwest", "rustls", "h2"];
 
+/// Modules of haldir that are crates of their own.
+const CRATES: [&str; 2] = ["core", "store"];
+
 /// Starts the log with the filter in `HALDIR_LOG`, in the syntax of [`Targets`]: a level, or a module's path and its
 /// level, such as `info,haldir::store=debug`.
 pub fn start(default: &str) -> Result<()> {
@@ -46,7 +49,14 @@ fn parse(filter: &str) -> std::result::Result<Targets, String> {
             return Err(format!("`{}` is no level: {expected}", level.trim()));
         }
     }
-    filter.parse().map_err(|error| format!("{error}: {expected}"))
+    of_crates(filter).parse().map_err(|error| format!("{error}: {expected}"))
+}
+
+/// The filter with modules that are crates of their own under the names that these have: `haldir::store` is `haldir_store`.
+fn of_crates(filter: &str) -> String {
+    CRATES.iter().fold(filter.to_owned(), |filter, name| {
+        filter.replace(&format!("haldir::{name}"), &format!("haldir_{name}"))
+    })
 }
 
 fn is_discreet(metadata: &Metadata<'_>) -> bool {
@@ -56,7 +66,16 @@ fn is_discreet(metadata: &Metadata<'_>) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::parse;
+    use super::{Level, parse};
+
+    #[test]
+    fn a_module_that_is_a_crate_of_its_own_is_found_under_both_names() {
+        for filter in ["info,haldir::store=debug", "info,haldir_store=debug", "info,haldir=debug"] {
+            let targets = parse(filter).unwrap();
+            assert!(targets.would_enable("haldir_store::sqlite::writer", &Level::DEBUG), "{filter}");
+            assert!(!targets.would_enable("rmcp::service", &Level::DEBUG), "{filter}");
+        }
+    }
 
     #[test]
     fn a_word_that_is_no_level_is_refused() {

@@ -41,7 +41,8 @@ impl LastUse {
         let (store, digest) = (store.clone(), key.digest);
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(async move {
-                let update = move |tx: &mut dyn crate::store::Tx| tx.update_api_key(&digest, ApiKeyUpdate::Used(now));
+                let update =
+                    move |tx: &mut dyn crate::store::Tx| Ok(tx.update_api_key(&digest, ApiKeyUpdate::Used(now))?);
                 if let Err(error) = store.write(update).await {
                     tracing::warn!(%error, "the last use of a key was not noted");
                 }

@@ -52,7 +52,7 @@ impl Haldir {
     pub fn log_heads(&self) -> Result<Vec<LogHead>> {
         let (services, mut heads, mut after) = (&self.inner.services, Vec::new(), String::new());
         loop {
-            let logs = self.inner.store.read(|tx| tx.log_sizes(&after, LOGS_AT_A_TIME))?;
+            let logs = self.inner.store.read(|tx| Ok(tx.log_sizes(&after, LOGS_AT_A_TIME)?))?;
             let Some((last, _)) = logs.last() else { return Ok(heads) };
             after = last.to_string();
             for (tenant, _) in logs {
@@ -135,7 +135,7 @@ impl Haldir {
 pub fn is_own_key(path: &std::path::Path, key: &Key) -> Result<bool> {
     let inspection = sqlite::Inspection::open(path)?;
     let keyring = Keyring::new(key);
-    inspection.read(|tx: &dyn ReadTx| Ok(keyring.check_existing(tx).is_ok()))
+    Ok(inspection.read(|tx: &dyn ReadTx| Ok(keyring.check_existing(tx).is_ok()))?)
 }
 
 /// SHA-256 of a file, in hexadecimal; `progress` is told how many bytes are read, of how many.

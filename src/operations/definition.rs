@@ -24,7 +24,7 @@ use crate::{
 /// An operation's answer as JSON: wiped from memory when dropped, since it may hold a secret.
 pub type Answer = Zeroizing<String>;
 
-/// An operation, as faces see it.
+/// An operation, as interfaces see it.
 pub struct Operation {
     /// Its name: the MCP tool's, and the `operationId` of the OpenAPI document.
     pub name: &'static str,

@@ -1,10 +1,7 @@
 //! A small log, altered as somebody would who can write to the database, and what each check says of it.
-//!
-//! The only SQL outside the store: what an attacker types is no statement of ours.
 
 use std::{fs, path::Path, sync::Arc};
 
-use rusqlite::Connection;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -14,7 +11,7 @@ use crate::{
     crypto::Key,
     error::{Error, Result},
     model::{Credential, TenantId, time::SystemClock},
-    store::Store,
+    store::{Store, sqlite::tampering},
     watch::chain,
     witness::{Pin, Witness, request},
 };
@@ -43,25 +40,6 @@ const UNTOUCHED: &str = "nothing";
 const STOLEN_KEY: &str =
     "steal the master key too, and write a whole new log: every hash, the tree, the head and its signatures right";
 
-/// What an insider types who has the database but not the key.
-const BY_HAND: [(&str, &str); 4] = [
-    ("lower what an agent spent, in place", "UPDATE audit_entries SET cost = 1000000000 WHERE place = 5"),
-    (
-        "delete an entry and move the later ones up",
-        "DELETE FROM audit_entries WHERE place = 6;
-        UPDATE audit_entries SET place = -place WHERE place > 6; UPDATE audit_entries SET place = -place - 1 WHERE place < 0",
-    ),
-    (
-        "cut off the end, and set the head back to the entry that is now the last",
-        "DELETE FROM audit_entries WHERE place > 8;
-        UPDATE audit_heads SET seq = 8, entry_hash = (SELECT entry_hash FROM audit_entries WHERE place = 8)",
-    ),
-    (
-        "replace what an entry says in its details",
-        "UPDATE audit_entries SET details = '{\"paid\":\"nobody\"}' WHERE place = 7",
-    ),
-];
-
 /// Plays it all through in `folder`, which is empty, and answers what was found: first of the log as it is, then of
 /// each tampering.
 pub async fn tamper(folder: &Path, settings: impl Fn() -> Result<Settings>) -> Result<Vec<Tampering>> {
@@ -77,10 +55,10 @@ pub async fn tamper(folder: &Path, settings: impl Fn() -> Result<Settings>) -> R
     haldir.close();
     drop(haldir);
     let mut found = Vec::new();
-    for (number, (what, sql)) in [(UNTOUCHED, "")].into_iter().chain(BY_HAND).enumerate() {
+    for (number, (what, sql)) in [(UNTOUCHED, "")].into_iter().chain(tampering::BY_HAND).enumerate() {
         let altered = folder.join(format!("altered-{number}.db"));
         fs::copy(&original, &altered).map_err(Error::internal)?;
-        Connection::open(&altered)?.execute_batch(sql)?;
+        tampering::run(&altered, sql)?;
         found.push(examine(what, &altered, &key, settings()?, &pin, &witness).await?);
     }
     let rewritten = folder.join("rewritten.db");
@@ -115,8 +93,7 @@ async fn call(haldir: &Haldir, name: &str, input: &Value) -> Result<Value> {
 
 /// The insider has the master key: what they write is as genuine as what haldir wrote.
 async fn rewrite(path: &Path, key: &Key, settings: Settings) -> Result<()> {
-    Connection::open(path)?
-        .execute_batch("DELETE FROM audit_entries; DELETE FROM tree_tiles; DELETE FROM audit_tree_heads")?;
+    tampering::run(path, tampering::EMPTY_LOG)?;
     let store = Store::open(path)?;
     let keyring = Keyring::new(key);
     store

@@ -23,7 +23,7 @@ use crate::{
     store::{ReadTx, Store},
 };
 
-/// A running haldir: every face calls operations through it.
+/// A running haldir: every interface calls operations through it.
 #[derive(Clone)]
 pub struct Haldir {
     pub(super) inner: Arc<Inner>,
@@ -47,7 +47,7 @@ pub(super) struct Inner {
 pub struct CallOptions {
     /// Makes a retry return the first answer.
     pub idempotency_key: Option<String>,
-    /// What the face has heard of the person at the agent's client. It never comes from a caller's input.
+    /// What the interface has heard of the person at the agent's client. It never comes from a caller's input.
     pub hearing: Hearing,
     /// The call is haldir's own, such as that for the session of a client that makes none: no agent has made it.
     pub is_own: bool,
@@ -452,7 +452,7 @@ pub(super) fn measured<T>(
     outcome
 }
 
-/// The one check of role and key scope, for all faces.
+/// The one check of role and key scope, for all interfaces.
 pub(super) fn permitted(operation: &Operation, caller: &Caller) -> Result<()> {
     if caller.is_anonymous() {
         return Ok(()); // Only operations that are open to them come this far, and those decide themselves.

@@ -103,7 +103,7 @@ impl Repeatable {
     fn put(&self, cx: &mut WriteContext<'_>, status: u16, body: Option<String>, created_at: UnixMicros) -> Result<()> {
         let answer =
             IdempotentAnswer { digest: self.digest, status, body, created_at, session_id: self.session_id.clone() };
-        cx.tx.put_idempotent_answer(&cx.caller.tenant, &cx.caller.principal, &self.key, &answer)
+        Ok(cx.tx.put_idempotent_answer(&cx.caller.tenant, &cx.caller.principal, &self.key, &answer)?)
     }
 
     /// Keeps the answer for a retry.

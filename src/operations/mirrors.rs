@@ -113,7 +113,7 @@ impl Haldir {
     async fn mirror_logs(&self, archive: &mut Archive) -> Result<()> {
         let mut after = String::new();
         loop {
-            let logs = self.inner.store.read(|tx| tx.log_sizes(&after, LOGS_AT_A_TIME))?;
+            let logs = self.inner.store.read(|tx| Ok(tx.log_sizes(&after, LOGS_AT_A_TIME)?))?;
             let Some((last, _)) = logs.last() else { return Ok(()) };
             after = last.to_string();
             for (tenant, _) in logs {

@@ -131,7 +131,7 @@ impl Haldir {
 
     /// Whether the store answers.
     pub fn check_store(&self) -> Result<()> {
-        self.inner.store.read(|tx| tx.any_api_key().map(drop))
+        self.inner.store.read(|tx| Ok(tx.any_api_key().map(drop)?))
     }
 
     /// Whether the store takes writes. Where a commit failed, it does once a write of some size has succeeded: on a disk
@@ -155,14 +155,14 @@ impl Haldir {
 
     /// Tries a write of some size, and takes it away.
     pub async fn try_write(&self) -> Result<()> {
-        self.inner.store.write(|tx| tx.put_ballast(CHECKED_BYTES)).await?;
-        self.inner.store.write(|tx| tx.delete_ballast()).await
+        self.inner.store.write(|tx| Ok(tx.put_ballast(CHECKED_BYTES)?)).await?;
+        self.inner.store.write(|tx| Ok(tx.delete_ballast()?)).await
     }
 
     /// What waits in the whole store.
     pub fn backlog(&self) -> Result<Backlog> {
         let now = self.inner.services.clock.now();
-        self.inner.store.read(|tx| tx.backlog(now, DEAD_AFTER))
+        self.inner.store.read(|tx| Ok(tx.backlog(now, DEAD_AFTER)?))
     }
 
     /// How large the store is, with its write-ahead log, and how much room its disk has left, in bytes; `None` where the

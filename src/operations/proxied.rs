@@ -1,4 +1,4 @@
-//! The proxy as faces use it that carry MCP themselves, and what a server does about calls that were left open. See
+//! The proxy as interfaces use it that carry MCP themselves, and what a server does about calls that were left open. See
 //! [`crate::proxy`] for the order of things.
 
 use std::{
@@ -94,7 +94,7 @@ pub async fn deny(cx: &OutwardContext, person: Person) -> Result<()> {
 }
 
 impl Haldir {
-    /// The first thing for every call that a face governs: who asks, and whether their key may call tools at all. A
+    /// The first thing for every call that an interface governs: who asks, and whether their key may call tools at all. A
     /// call counts against the key's hourly limit, unless the request that makes it was counted already.
     pub async fn enter_proxy(&self, credential: &Credential, is_counted: bool) -> Result<OutwardContext> {
         let operation = call_operation()?;
@@ -131,7 +131,7 @@ impl Haldir {
     /// JSON text of a tool as it was accepted; empty if there is none that this caller can call.
     pub fn pinned_definition(&self, credential: &Credential, upstream: &UpstreamName, tool: &str) -> Result<String> {
         let cx = self.watch_proxy(credential)?;
-        let pinned = cx.read(|cx| cx.tx.pinned_tool(&cx.caller.tenant, upstream, tool))?;
+        let pinned = cx.read(|cx| Ok(cx.tx.pinned_tool(&cx.caller.tenant, upstream, tool)?))?;
         Ok(pinned.map_or_else(String::new, |tool| tool.definition.clone()))
     }
 
@@ -207,7 +207,7 @@ impl Haldir {
         cx.read(|cx| secret::known(cx, upstream).map(drop))
     }
 
-    /// Takes in a list of tools of an upstream that a face is connected to, each as it was written. Only those that
+    /// Takes in a list of tools of an upstream that an interface is connected to, each as it was written. Only those that
     /// are answered may be shown, and called.
     pub async fn observe_tools(
         &self,
@@ -263,7 +263,7 @@ impl Haldir {
             }
             let cx = self.outward(upkeep::caller(tenant.clone(), PRINCIPAL), self.inner.services.clock.now());
             self.declare_upstream(&cx, name).await?;
-            let known = cx.read(|cx| cx.tx.upstream(tenant, name))?;
+            let known = cx.read(|cx| Ok(cx.tx.upstream(tenant, name)?))?;
             if known.is_none_or(|known| !known.url.is_empty()) {
                 return Err(problem("this name is registered with an address, or differs from one in its case only"));
             }
@@ -322,7 +322,7 @@ impl Haldir {
         let age = i64::try_from(self.inner.services.settings.upstreams.list_age.as_secs()).unwrap_or(i64::MAX);
         // One that is not well is asked again at each look: until it answers, its tools are offered to nobody.
         let since = (now.plus_seconds(-age), now.plus_seconds(-UNWELL_AGE));
-        let due = self.inner.store.read(|tx| tx.upstreams_to_check(since, CHECKS_AT_ONCE))?;
+        let due = self.inner.store.read(|tx| Ok(tx.upstreams_to_check(since, CHECKS_AT_ONCE)?))?;
         let checks = due.into_iter().map(|(tenant, name)| self.check_upstream(tenant, name));
         futures::future::join_all(checks).await.into_iter().collect()
     }
@@ -334,7 +334,8 @@ impl Haldir {
             // A secret in its headers is gone, or may not go there any more.
             Err(error) => {
                 let problem = error.message;
-                cx.write(move |cx| cx.tx.set_health(&cx.caller.tenant.clone(), &name, Some(&problem), cx.now)).await
+                cx.write(move |cx| Ok(cx.tx.set_health(&cx.caller.tenant.clone(), &name, Some(&problem), cx.now)?))
+                    .await
             }
         }
     }

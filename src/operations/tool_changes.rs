@@ -87,7 +87,7 @@ impl Haldir {
     async fn tools_stamp(&self, tenant: &TenantId) -> Result<[u8; 32]> {
         let now = self.inner.services.clock.now();
         let cx = self.outward(upkeep::caller(tenant.clone(), PRINCIPAL), now);
-        let upstreams = cx.read(|cx| cx.tx.upstreams(tenant, MAX_UPSTREAMS))?;
+        let upstreams = cx.read(|cx| Ok(cx.tx.upstreams(tenant, MAX_UPSTREAMS)?))?;
         for upstream in &upstreams {
             let link = self.inner.services.upstreams.existing(tenant, &upstream.name);
             if link.is_some_and(|link| link.has_changed())

@@ -48,7 +48,7 @@ impl Haldir {
     pub async fn record_tree_heads(&self) -> Result<()> {
         let mut after = String::new();
         loop {
-            let logs = self.inner.store.read(|tx| tx.log_sizes(&after, LOGS_AT_A_TIME))?;
+            let logs = self.inner.store.read(|tx| Ok(tx.log_sizes(&after, LOGS_AT_A_TIME)?))?;
             let Some((last, _)) = logs.last() else { return Ok(()) };
             after = last.to_string();
             for (tenant, _) in logs {
@@ -91,7 +91,7 @@ impl Haldir {
         })?;
         let Some(head) = next else { return Ok(()) };
         let tenant = tenant.clone();
-        self.inner.store.write(move |tx: &mut dyn Tx| tx.record_head(&tenant, &head)).await
+        self.inner.store.write(move |tx: &mut dyn Tx| Ok(tx.record_head(&tenant, &head)?)).await
     }
 
     /// Every key that tree heads were signed with, the newest first: for who has no key of the API.

@@ -46,7 +46,7 @@ impl Haldir {
     pub async fn apply_retention(&self) -> Result<()> {
         let mut after = String::new();
         loop {
-            let tenants = self.inner.store.read(|tx| tx.tenants_with_retention(&after, TENANTS_AT_A_TIME))?;
+            let tenants = self.inner.store.read(|tx| Ok(tx.tenants_with_retention(&after, TENANTS_AT_A_TIME)?))?;
             let Some(last) = tenants.last() else { return Ok(()) };
             after = last.to_string();
             for tenant in tenants {

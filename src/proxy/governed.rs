@@ -42,7 +42,7 @@ pub struct Attempt {
     pub tool: String,
     /// The upstream that was called directly.
     pub upstream: Option<UpstreamName>,
-    /// Whether the connection that it would go over offers the tool, where the face has looked itself.
+    /// Whether the connection that it would go over offers the tool, where the interface has looked itself.
     pub offered: Option<bool>,
     /// JSON text of the arguments, as it was written.
     pub arguments: String,

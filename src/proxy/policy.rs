@@ -141,7 +141,7 @@ impl Past for Stored<'_> {
     }
 
     fn used(&self, policy: &PolicyId, subject: &str, after: i64) -> Result<i64> {
-        self.tx.policy_uses(self.question.tenant, policy, subject, after)
+        Ok(self.tx.policy_uses(self.question.tenant, policy, subject, after)?)
     }
 
     fn tainted(&self) -> Result<bool> {

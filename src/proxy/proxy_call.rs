@@ -104,7 +104,7 @@ impl OutwardOperation for ProxyCall {
     }
 }
 
-/// As [`ProxyCall`], for faces that carry MCP themselves: a result is as its upstream wrote it, and nothing is added. A call
+/// As [`ProxyCall`], for interfaces that carry MCP themselves: a result is as its upstream wrote it, and nothing is added. A call
 /// that was not made is an error, with a sentence as its text.
 pub async fn as_written(
     cx: OutwardContext,

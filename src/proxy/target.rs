@@ -93,7 +93,7 @@ pub async fn refresh(cx: &OutwardContext, name: &UpstreamName, reach: &Reach) ->
         }
         Err(failure) => {
             let problem = reach.known.text(&failure.message);
-            cx.write(move |cx| cx.tx.set_health(&cx.caller.tenant.clone(), &name, Some(&problem), cx.now)).await?;
+            cx.write(move |cx| Ok(cx.tx.set_health(&cx.caller.tenant.clone(), &name, Some(&problem), cx.now)?)).await?;
             Ok(Err(failure))
         }
     }

@@ -23,7 +23,7 @@ pub struct Called<'a> {
     pub name: &'a str,
     /// The upstream that was called directly; then the name is the tool's own.
     pub upstream: Option<&'a UpstreamName>,
-    /// Whether the connection that it would go over offers it, where the face knows; else what haldir saw last.
+    /// Whether the connection that it would go over offers it, where the interface knows; else what haldir saw last.
     pub offered: Option<bool>,
 }
 

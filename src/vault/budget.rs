@@ -88,5 +88,5 @@ fn count(cx: &mut WriteContext<'_>, session: &Session, amount: Money) -> Result<
     // A total that had stopped at the largest amount has lost what it cannot give back.
     stats.authorized = stats.authorized.saturating_add(amount).max(Money::ZERO);
     cx.tx.put_agent(tenant, session.agent_id.as_str(), &stats)?;
-    cx.tx.add_authorized(tenant, amount)
+    Ok(cx.tx.add_authorized(tenant, amount)?)
 }

@@ -52,7 +52,7 @@ pub fn begin(tx: &mut dyn Tx, keys: Arc<TenantKeys>, tenant: &TenantId, now: Uni
         cost: Money::ZERO,
         flagged: 0,
     };
-    tx.put_head(tenant, head, keys)
+    Ok(tx.put_head(tenant, head, keys)?)
 }
 
 /// Whether haldir made this head: it is sealed by the tenant's key, or it was put in the batch that is still open.

@@ -292,5 +292,5 @@ fn erase_entries(
         *(if is_its_own { &mut run.entries } else { &mut run.details }) += 1;
         marked.push((entry, mark));
     }
-    if marked.is_empty() { Ok(()) } else { cx.tx.erase_entries(&tenant, &marked) }
+    if marked.is_empty() { Ok(()) } else { Ok(cx.tx.erase_entries(&tenant, &marked)?) }
 }

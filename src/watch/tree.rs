@@ -259,7 +259,7 @@ pub fn verifier(origin: &str, published: &PublishedKey) -> Verifier {
 /// Makes up for the hashes that an older version did not keep. Each step is a transaction; several processes may be at
 /// it at once, and one that stops is continued by the next that opens the store.
 pub async fn build(store: &Store) -> Result<()> {
-    while let Some(build) = store.read(|tx| tx.tree_builds(1))?.into_iter().next() {
+    while let Some(build) = store.read(|tx| Ok(tx.tree_builds(1)?))?.into_iter().next() {
         if build.done % (BUILD_AT_A_TIME * 50) == 0 {
             tracing::info!(tenant = %build.tenant, done = build.done, total = build.total, "building the tree of the log");
         }
@@ -267,7 +267,11 @@ pub async fn build(store: &Store) -> Result<()> {
         let (step, hashes) = store.scan(move |tx| next_step(tx, &from)).await?;
         let work = move |tx: &mut dyn crate::store::Tx| {
             // Another process may have been faster with this step.
-            if tx.tree_build(&build.tenant)?.as_ref() == Some(&build) { tx.build_tree(&step, &hashes) } else { Ok(()) }
+            Ok(if tx.tree_build(&build.tenant)?.as_ref() == Some(&build) {
+                tx.build_tree(&step, &hashes)
+            } else {
+                Ok(())
+            }?)
         };
         store.write(work).await?;
     }

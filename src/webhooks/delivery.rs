@@ -62,7 +62,7 @@ pub async fn run(store: Store, services: Arc<Services>, stop: CancellationToken)
     let mut clean_at = Instant::now() + FIRST_CLEAN_AFTER;
     while !courier.stop.is_cancelled() {
         let now = courier.services.clock.now();
-        let due = courier.store.read(|tx| tx.due_webhooks(now, MAX_AT_ONCE)).unwrap_or_default();
+        let due = courier.store.read(|tx| Ok(tx.due_webhooks(now, MAX_AT_ONCE)?)).unwrap_or_default();
         for (tenant, id) in due {
             let Some(busy) = Busy::begin(&courier, &tenant, id) else { continue };
             let Ok(place) = Arc::clone(&places).try_acquire_owned() else { break };
@@ -167,7 +167,7 @@ impl Courier {
     /// Whether this process may not call the receiver, and another one that may still has the time to: `--allow-private` is a
     /// setting of each process. After that the refusal counts as an attempt, so that the operator sees it.
     async fn is_left_to_others(&self, tenant: &TenantId, id: i64) -> Result<bool> {
-        let Some(webhook) = self.store.read(|tx| tx.webhook(tenant, id))? else { return Ok(false) };
+        let Some(webhook) = self.store.read(|tx| Ok(tx.webhook(tenant, id)?))? else { return Ok(false) };
         let Ok(url) = reqwest::Url::parse(&webhook.url) else { return Ok(false) };
         if self.services.settings.outbound.check(&url).await.is_ok() {
             return Ok(false);
@@ -178,7 +178,7 @@ impl Courier {
 
     /// Says in the log that a receiver takes nothing, at first and then once an hour.
     fn tell_of_dead(&self, tenant: &TenantId, id: i64, how: &str) {
-        let Ok(Some(webhook)) = self.store.read(|tx| tx.webhook(tenant, id)) else { return };
+        let Ok(Some(webhook)) = self.store.read(|tx| Ok(tx.webhook(tenant, id)?)) else { return };
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (tenant.clone(), id);
         if webhook.failures < queue::DEAD_AFTER {
@@ -223,7 +223,7 @@ impl Courier {
 
     /// How long to wait for the bell: until the next webhook is due, within bounds.
     fn pause(&self) -> Duration {
-        let due = self.store.read(|tx| tx.next_due()).ok().flatten();
+        let due = self.store.read(|tx| Ok(tx.next_due()?)).ok().flatten();
         let wait = due.map_or(LOOK_EVERY, |due| {
             Duration::from_micros(u64::try_from(due.0 - self.services.clock.now().0).unwrap_or(0))
         });
@@ -233,7 +233,7 @@ impl Courier {
     async fn clean(&self) -> Result<()> {
         let before = self.services.clock.now().plus_seconds(-KEEP_SECONDS);
         for _ in 0..MAX_CLEAN_STEPS {
-            if self.store.write(move |tx| tx.forget_deliveries(before, CLEAN_STEP)).await? == 0 {
+            if self.store.write(move |tx| Ok(tx.forget_deliveries(before, CLEAN_STEP)?)).await? == 0 {
                 break;
             }
         }

@@ -59,7 +59,7 @@ pub(super) fn put(
         cx.tx.put_event(tenant, webhook.id, &event)?;
         cx.services.webhook_bell.notify_one();
     }
-    cx.tx.put_webhook(tenant, webhook)
+    Ok(cx.tx.put_webhook(tenant, webhook)?)
 }
 
 /// Somebody says that the receiver is well again: the first waiting event is tried now, unless somebody is at it.
@@ -144,10 +144,10 @@ fn remove_step(cx: &mut WriteContext<'_>, mut webhook: Webhook) -> Result<()> {
         cx.tx.delete_dead_letter(tenant, webhook.id, letter.event.seq)?;
     }
     if events.len() < STEP && letters.len() < STEP {
-        return cx.tx.delete_webhook(tenant, webhook.id);
+        return Ok(cx.tx.delete_webhook(tenant, webhook.id)?);
     }
     webhook.due_at = Some(cx.now);
-    cx.tx.put_webhook(tenant, &webhook)
+    Ok(cx.tx.put_webhook(tenant, &webhook)?)
 }
 
 /// Makes a waiting event a dead letter.
@@ -163,7 +163,7 @@ fn bury(cx: &mut WriteContext<'_>, webhook: &mut Webhook, event: QueuedEvent, re
 fn put_dead_letter(cx: &mut WriteContext<'_>, letter: &DeadLetter, last_seq: i64) -> Result<()> {
     let tenant = &cx.caller.tenant;
     cx.tx.put_dead_letter(tenant, letter)?;
-    cx.tx.forget_dead_letters(tenant, letter.webhook_id, last_seq - MAX_DEAD, MAKE_WAY).map(drop)
+    Ok(cx.tx.forget_dead_letters(tenant, letter.webhook_id, last_seq - MAX_DEAD, MAKE_WAY).map(drop)?)
 }
 
 /// Gives a lease back without an attempt.

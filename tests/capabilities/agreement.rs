@@ -24,7 +24,7 @@ fn pretty(schema: &Value) -> String {
 fn the_committed_schemas_are_those_of_the_operations() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas");
     let cedar = ("haldir.cedarschema".to_owned(), CEDAR_SCHEMA.to_owned());
-    let tools = ("tools.json".to_owned(), pretty(&json!(haldir::faces::mcp::tools::of_operations())));
+    let tools = ("tools.json".to_owned(), pretty(&json!(haldir::interfaces::mcp::tools::of_operations())));
     let expected: Vec<(String, String)> = operations::all()
         .iter()
         .flat_map(|operation| {

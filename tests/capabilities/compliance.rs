@@ -223,7 +223,7 @@ fn a_long_log_is_told_by_marks_exactly() {
     }
     // A store from before there were marks and counts tells the same.
     let before = pack(&haldir, first_second(), first_second() + 7);
-    let migration = include_str!("../../src/store/sqlite/migrations/0008_compliance.sql");
+    let migration = include_str!("../../crates/store/src/sqlite/migrations/0008_compliance.sql");
     let (_, fill) = migration.split_once("-- What there was before.").unwrap();
     let sql = house.sql();
     let dump = |table: &str| -> Vec<String> {

@@ -48,7 +48,7 @@ fn the_free_tier_is_exact_across_two_processes_and_says_so() {
             assert_eq!(reset(refused), reset(&first));
         }
         let over_mcp = agent.tool_text("getSpend", "{}");
-        assert_eq!(over_mcp.status, 429, "another face has another count: {}", over_mcp.text);
+        assert_eq!(over_mcp.status, 429, "another interface has another count: {}", over_mcp.text);
         return;
     }
 }

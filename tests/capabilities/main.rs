@@ -60,6 +60,7 @@ mod rotation;
 mod secrets;
 mod sessions;
 mod stdio_keys;
+mod tables;
 mod tamper;
 mod tamper_rebuilt;
 mod tenants;

@@ -9,7 +9,7 @@ use std::{
 use haldir::{
     call::AnomalyThresholds,
     config::{CeilingOptions, StoreOptions},
-    faces::{
+    interfaces::{
         backend::Backend,
         mcp::{HaldirMcp, prompts, resources, tools},
         remote::Remote,

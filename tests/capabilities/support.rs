@@ -6,7 +6,6 @@ mod events;
 mod eventually;
 mod fields;
 mod folder;
-#[allow(dead_code)] // The tests of the store need more of it.
 mod growing;
 mod held_port;
 mod in_process;
@@ -19,7 +18,6 @@ mod read_by_server;
 mod receiver;
 mod refusal;
 mod stdio;
-#[path = "../../src/store/sqlite/tests/tables.rs"]
 pub mod tables;
 pub mod upstream;
 

@@ -173,7 +173,8 @@ fn lasting_problem(place: &Place, folder: &Path, line: &str, shows: &str) -> Opt
 #[test]
 fn every_example_of_the_help_and_of_the_documents_works_as_it_is_written() {
     let mut seen = BTreeSet::new();
-    let programs = [("haldir", haldir::faces::cli::command()), ("haldir-mcp", haldir::faces::server::command())];
+    let programs =
+        [("haldir", haldir::interfaces::cli::command()), ("haldir-mcp", haldir::interfaces::server::command())];
     let mut examples: Vec<_> = programs.iter().flat_map(|(name, command)| examples_below(name, command)).collect();
     examples.extend(examples_of_documents());
     examples.retain(|example| seen.insert(example.text.clone()));

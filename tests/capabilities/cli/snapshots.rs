@@ -362,7 +362,7 @@ fn leaves(name: &str, command: &clap::Command) -> Vec<String> {
 fn every_command_has_a_snapshot_or_a_reason() {
     let all: Vec<_> = READING.into_iter().chain(CHANGING).collect();
     let is_of = |command: &str, line: &str| line == command || line.starts_with(&format!("{command} "));
-    for command in leaves("", &haldir::faces::cli::command()) {
+    for command in leaves("", &haldir::interfaces::cli::command()) {
         let has_reason = WITHOUT.iter().any(|(without, _)| *without == command);
         let has_snapshot = all.iter().any(|line| is_of(&command, line));
         assert!(has_snapshot || has_reason, "no snapshot of {command}, and no reason in WITHOUT");

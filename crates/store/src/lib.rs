@@ -1,0 +1,143 @@
+//! The one seam to a database. Rooms never see SQL; backends never see rules.
+//!
+//! [`Store::write`] runs a closure over a transaction and answers after its commit is durable;
+//! [`Store::read`] runs one over a snapshot. No lock, cache or static is the truth: the database is, since
+//! several processes share it.
+
+mod approvals;
+pub mod compliance;
+pub mod erasing;
+mod error;
+mod proxy;
+pub mod retention;
+pub mod scan;
+pub mod signing;
+pub mod stats;
+pub mod tree;
+mod tx;
+pub(crate) mod usage;
+mod webhooks;
+
+pub mod sqlite;
+
+use std::{path::Path, sync::Arc};
+
+use tokio::sync::{Semaphore, oneshot};
+
+pub use approvals::{ApprovalQuery, ReadApprovals, WriteApprovals};
+pub use proxy::{ReadProxy, WriteProxy};
+pub use tx::{
+    AgentStats, ApiKeyUpdate, AuditPage, AuditPart, AuditQuery, Cost, Head, IdempotentAnswer, LogKeeper, PaymentQuery,
+    ReadAudit, ReadCounters, ReadKeys, ReadPayments, ReadSecrets, ReadSessions, ReadTx, SessionQuery,
+    StoredEntryProblem, TenantRecord, ToolSpend, ToolTally, Tx, WriteAudit, WriteCounters, WriteKeys, WritePayments,
+    WriteSecrets, WriteSessions,
+};
+
+pub use usage::{Backlog, OpenSessions, ReadUsage, Totals, Usage, WriteUsage};
+pub use webhooks::{
+    Attempt, DeadLetter, PreviousSecret, QueuedEvent, ReadWebhooks, Webhook, WebhookState, WriteWebhooks,
+};
+
+use haldir_core::{crypto, measure, model};
+
+use error::{CoreError, CoreResult};
+pub use error::{Error, Result};
+use sqlite::Durable;
+
+/// Bytes of details after which a page of a list ends, whatever its limit: a thousand of the largest would be 64 MB,
+/// several times over while they become an answer.
+pub const PAGE_BYTES: usize = 4 * 1024 * 1024;
+/// Scans at a time; one more waits. Each holds a page or more.
+const MAX_SCANS: usize = 64;
+
+/// A handle on the database. Cloning it is cheap.
+#[derive(Clone)]
+pub struct Store {
+    sqlite: sqlite::Sqlite,
+    scans: Arc<Semaphore>,
+}
+
+impl Store {
+    /// Opens or creates the database at `path` and brings its schema up to date.
+    pub fn open(path: &Path) -> CoreResult<Self> {
+        Ok(Self { sqlite: sqlite::Sqlite::open(path)?, scans: Arc::new(Semaphore::new(MAX_SCANS)) })
+    }
+
+    /// Runs `work` in a transaction of its own. Its changes are kept only if it answers `Ok`, and then this
+    /// answers once they are durable. `work` may run on another thread, batched with others.
+    pub async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut dyn Tx) -> CoreResult<T> + Send + 'static,
+    ) -> CoreResult<T> {
+        self.sqlite.write(Durable::First, work, None::<fn(&T)>).await
+    }
+
+    /// As [`Self::write`]; `then` is done at once when it is durable, on the thread that made it so, if somebody still
+    /// waits for it. What that needs may be made ready when this was polled once.
+    pub async fn write_then<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut dyn Tx) -> CoreResult<T> + Send + 'static,
+        then: impl FnOnce(&T) + Send + 'static,
+    ) -> CoreResult<T> {
+        self.sqlite.write(Durable::First, work, Some(then)).await
+    }
+
+    /// As [`Self::write`], for what nobody waits for: it is committed with the next write, or a few milliseconds later.
+    /// Whatever is written later finds it written. Once this answers everyone sees the changes, and a crash of this
+    /// process takes none back; they are durable a few milliseconds later, until when a power failure can take them back.
+    pub async fn write_soon<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut dyn Tx) -> CoreResult<T> + Send + 'static,
+    ) -> CoreResult<T> {
+        self.sqlite.write(Durable::Soon, work, None::<fn(&T)>).await
+    }
+
+    /// As [`Self::write_soon`], without an answer: `failed` hears if it was not written, on whatever thread.
+    pub fn write_behind(
+        &self,
+        work: impl FnOnce(&mut dyn Tx) -> CoreResult<()> + Send + 'static,
+        failed: impl Fn(CoreError) + Send + Sync + 'static,
+    ) {
+        self.sqlite.write_behind(work, failed);
+    }
+
+    /// Whether something that was handed to [`Self::write_soon`] is still to be written.
+    pub fn is_behind(&self) -> bool {
+        self.sqlite.is_behind()
+    }
+
+    /// Waits until what was handed to [`Self::write_soon`] so far is written, so that who reads next finds it, unless
+    /// the writer takes no more.
+    pub async fn caught_up(&self) {
+        if self.is_behind() {
+            let _ = self.write(|_| Ok(())).await;
+        }
+    }
+
+    /// Runs `work` on a snapshot, at once and on this thread: for look-ups by key, which take microseconds.
+    pub fn read<T>(&self, work: impl FnOnce(&dyn ReadTx) -> CoreResult<T>) -> CoreResult<T> {
+        self.sqlite.read(work)
+    }
+
+    /// Runs `work` on a snapshot, on a thread where it may take its time: for lists and verification.
+    pub async fn scan<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&dyn ReadTx) -> CoreResult<T> + Send + 'static,
+    ) -> CoreResult<T> {
+        let store = self.clone();
+        let turn = Arc::clone(&self.scans).acquire_owned().await.map_err(CoreError::internal)?;
+        let (sender, receiver) = oneshot::channel();
+        // Boxed: tokio's task is compiled once, and not for each operation.
+        let work: Box<dyn FnOnce() + Send> = Box::new(move || {
+            let _held = turn;
+            drop(sender.send(store.read(work)));
+        });
+        tokio::task::spawn_blocking(work).await.map_err(CoreError::internal)?;
+        receiver.await.map_err(CoreError::internal)?
+    }
+
+    /// Stops taking writes, finishes those that were taken, and folds the log into the database file.
+    pub fn close(&self) {
+        self.sqlite.close();
+    }
+}

@@ -1,0 +1,301 @@
+//! Rows that nearly every call looks at, its key, its session and its upstream, remembered as parsed while nobody commits.
+//!
+//! Whether anybody has is asked of the database each time: SQLite keeps a header at the start of the index of its
+//! write-ahead log (the `-shm` file; <https://sqlite.org/walformat.html#the_wal_index_file_format>), with a counter,
+//! checksums and salts that every commit of every process changes once it is durable. SQLite decides by the same
+//! header whether its own page cache is still good. Reading it is one system call without a lock; a transaction
+//! takes shared locks that all readers of a process queue for.
+
+use std::{
+    collections::HashMap,
+    fs::File,
+    path::Path,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use crate::{
+    Cost,
+    model::{ApiKey, Money, SecretVersions, Session, SessionId, TenantId, Upstream, UpstreamName},
+};
+
+/// Rows of each kind that are remembered; one more, and all are forgotten.
+const MAX_ROWS: usize = 4_096;
+/// Commits by which a read can lie behind what is remembered; what seems further behind is another log.
+const MAX_BEHIND: u32 = 100_000;
+/// Bytes of the header. Two copies stand in front of the index, written one after the other.
+const HEADER_BYTES: usize = 48;
+
+/// A state of the database: equal headers, equal content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct State([u8; HEADER_BYTES]);
+
+impl State {
+    /// The commits of all processes so far, modulo 2^32: `iChange` of the header, in the machine's byte order.
+    fn commits(&self) -> u32 {
+        self.0[8..].first_chunk().map_or(0, |counter| u32::from_ne_bytes(*counter))
+    }
+}
+
+pub(super) struct Memo {
+    /// Never closed: closing any handle of a file gives up all of the process's locks on it, SQLite's included
+    /// (POSIX `fcntl`). `None` where there is none to read: then nothing is remembered.
+    index: Option<&'static File>,
+    rows: RwLock<Rows>,
+}
+
+#[derive(Default)]
+struct Rows {
+    /// What they were read in, or later.
+    state: Option<State>,
+    keys: HashMap<String, Arc<[Arc<ApiKey>]>>,
+    sessions: HashMap<SessionId, (TenantId, Arc<Session>)>,
+    /// But for the counts in them, which calls change all the time.
+    upstreams: HashMap<TenantId, HashMap<UpstreamName, Arc<Upstream>>>,
+    secrets: HashMap<(TenantId, UpstreamName), SecretVersions>,
+}
+
+impl Memo {
+    /// For the database at `path`, which a connection of this process has open and keeps open.
+    pub(super) fn new(path: &Path) -> Self {
+        Self { index: open_index(path), rows: RwLock::default() }
+    }
+
+    /// The state as of now; `None` in the middle of a change, and where it cannot be known.
+    pub(super) fn state(&self) -> Option<State> {
+        let mut copies = [[0; HEADER_BYTES]; 2];
+        read_at_start(self.index?, copies.as_flattened_mut())?;
+        (copies[0] == copies[1]).then_some(State(copies[0]))
+    }
+
+    pub(super) fn keys(&self, state: State, prefix: &str) -> Option<Arc<[Arc<ApiKey>]>> {
+        self.look_up(state, |rows| rows.keys.get(prefix).cloned())
+    }
+
+    pub(super) fn session(&self, state: State, tenant: &TenantId, id: &SessionId) -> Option<Arc<Session>> {
+        self.look_up(state, |rows| {
+            let (owner, session) = rows.sessions.get(id)?;
+            (owner == tenant).then(|| Arc::clone(session))
+        })
+    }
+
+    pub(super) fn upstream(&self, state: State, tenant: &TenantId, name: &UpstreamName) -> Option<Arc<Upstream>> {
+        self.look_up(state, |rows| rows.upstreams.get(tenant)?.get(name).cloned())
+    }
+
+    pub(super) fn secrets_for(
+        &self,
+        state: State,
+        tenant: &TenantId,
+        upstream: &UpstreamName,
+    ) -> Option<SecretVersions> {
+        self.look_up(state, |rows| rows.secrets.get(&(tenant.clone(), upstream.clone())).cloned())
+    }
+
+    /// Remembers which secrets may go to an upstream, as it was read in `state` or later.
+    pub(super) fn keep_secrets_for(
+        &self,
+        state: State,
+        tenant: &TenantId,
+        upstream: &UpstreamName,
+        secrets: &SecretVersions,
+    ) {
+        self.keep(state, |rows| rows.secrets.insert((tenant.clone(), upstream.clone()), Arc::clone(secrets)));
+    }
+
+    /// Remembers keys that were read in `state` or later.
+    pub(super) fn keep_keys(&self, state: State, prefix: &str, keys: &Arc<[Arc<ApiKey>]>) {
+        self.keep(state, |rows| rows.keys.insert(prefix.to_owned(), Arc::clone(keys)));
+    }
+
+    /// Remembers a session that was read in `state` or later.
+    pub(super) fn keep_session(&self, state: State, tenant: &TenantId, session: &Arc<Session>) {
+        self.keep(state, |rows| rows.sessions.insert(session.id.clone(), (tenant.clone(), Arc::clone(session))));
+    }
+
+    /// Remembers an upstream that was read in `state` or later.
+    pub(super) fn keep_upstream(&self, state: State, tenant: &TenantId, upstream: &Arc<Upstream>) {
+        self.keep(state, |rows| {
+            let of_tenant = rows.upstreams.entry(tenant.clone()).or_default();
+            of_tenant.insert(upstream.name.clone(), Arc::clone(upstream))
+        });
+    }
+
+    /// After the writer's commit, which changed the state from `before` and of these rows nothing but what the
+    /// sessions in `logged` have logged, what those in `spent` have spent, and counts of upstreams: they stay good.
+    /// Answers the state after it; `None` if another process committed as well, and nothing stays good.
+    pub(super) fn carry<'s>(
+        &self,
+        before: State,
+        logged: impl Iterator<Item = (&'s SessionId, Cost)>,
+        spent: impl Iterator<Item = (&'s SessionId, Money)>,
+    ) -> Option<State> {
+        let after = self.state().filter(|after| after.commits() == before.commits().wrapping_add(1))?;
+        let mut rows = self.rows.write().unwrap_or_else(PoisonError::into_inner);
+        if rows.state != Some(before) {
+            return Some(after);
+        }
+        rows.state = Some(after);
+        for (id, added) in logged {
+            if let Some((_, session)) = rows.sessions.get_mut(id) {
+                super::sessions::add_logged(Arc::make_mut(session), added);
+            }
+        }
+        for (id, spent) in spent {
+            if let Some((_, session)) = rows.sessions.get_mut(id) {
+                Arc::make_mut(session).spent = spent;
+            }
+        }
+        Some(after)
+    }
+
+    fn look_up<T>(&self, state: State, find: impl FnOnce(&Rows) -> Option<T>) -> Option<T> {
+        let rows = self.rows.read().unwrap_or_else(PoisonError::into_inner);
+        if rows.state == Some(state) { find(&rows) } else { None }
+    }
+
+    fn keep<T>(&self, state: State, insert: impl FnOnce(&mut Rows) -> T) {
+        let mut rows = self.rows.write().unwrap_or_else(PoisonError::into_inner);
+        let behind = rows.state.map_or(0, |known| known.commits().wrapping_sub(state.commits()));
+        if (1..=MAX_BEHIND).contains(&behind) {
+            return; // A read that began before the last commits: what is remembered is newer.
+        }
+        let most = rows.keys.len().max(rows.sessions.len()).max(rows.upstreams.len()).max(rows.secrets.len());
+        if rows.state != Some(state) || most >= MAX_ROWS {
+            *rows = Rows { state: Some(state), ..Rows::default() };
+        }
+        insert(&mut rows);
+    }
+}
+
+#[cfg(unix)]
+fn open_index(path: &Path) -> Option<&'static File> {
+    // SQLite puts it beside the file itself, not beside a link to it.
+    let mut index = path.canonicalize().ok()?.into_os_string();
+    index.push("-shm");
+    File::open(index).ok().map(|file| &*Box::leak(Box::new(file)))
+}
+
+#[cfg(unix)]
+fn read_at_start(index: &File, buffer: &mut [u8]) -> Option<()> {
+    std::os::unix::fs::FileExt::read_exact_at(index, buffer, 0).ok()
+}
+
+/// Where mapped memory and reads of the file need not agree, every row is read anew.
+#[cfg(not(unix))]
+fn open_index(_: &Path) -> Option<&'static File> {
+    None
+}
+
+#[cfg(not(unix))]
+fn read_at_start(_: &File, _: &mut [u8]) -> Option<()> {
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use proptest::prelude::*;
+
+    use crate::{
+        Store,
+        model::{Money, Scopes, Session, SessionId, TenantId, UnixMicros},
+        sqlite::Inspection,
+    };
+
+    /// What an expensive test does: `usual` by default, `whole` with `HALDIR_TEST_LONG=1`.
+    fn long<T>(usual: T, whole: T) -> T {
+        if std::env::var_os("HALDIR_TEST_LONG").is_some_and(|value| value == "1") { whole } else { usual }
+    }
+
+    fn session(id: &str) -> Session {
+        Session {
+            id: SessionId::parse(id).unwrap(),
+            agent_id: crate::model::AgentId::parse("agent").unwrap(),
+            scopes: Scopes::new([]),
+            spend_limit: None,
+            spend_ceiling: None,
+            daily_limit: None,
+            daily_ceiling: None,
+            spent: Money::ZERO,
+            logged_cost: Money::ZERO,
+            action_count: 0,
+            created_at: UnixMicros(1),
+            expires_at: None,
+            revoked_at: None,
+            parent: None,
+            depth: 0,
+            created_by: "test".to_owned(),
+        }
+    }
+
+    /// What one of two stores does with one of two sessions.
+    #[derive(Clone, Copy, Debug)]
+    enum Step {
+        Look,
+        Log(i64),
+        Spend(i64),
+        Revoke,
+        LogAndFail,
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<(usize, usize, Step)>> {
+        let step = prop_oneof![
+            4 => Just(Step::Look),
+            4 => (0..9i64).prop_map(Step::Log),
+            1 => (0..9i64).prop_map(Step::Spend),
+            1 => Just(Step::Revoke),
+            1 => Just(Step::LogAndFail),
+        ];
+        proptest::collection::vec((0..2usize, 0..2usize, step), 1..40)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(long(6, 24)))]
+
+        /// Two stores on one file, each with a memo of its own: whatever either does, both see what the file says.
+        #[test]
+        fn what_is_remembered_is_what_the_database_says(steps in steps()) {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("h.db");
+            let stores = [Store::open(&path).unwrap(), Store::open(&path).unwrap()];
+            let tenant = TenantId::local();
+            let ids = ["ses_a", "ses_b"].map(|id| SessionId::parse(id).unwrap());
+            runtime.block_on(async {
+                for id in &ids {
+                    let (tenant, session) = (tenant.clone(), Arc::new(session(id.as_str())));
+                    stores[0].write(move |tx| Ok(tx.insert_session(&tenant, &session)?)).await.unwrap();
+                }
+                for (store, which, step) in steps {
+                    let (owner, id) = (tenant.clone(), ids[which].clone());
+                    let written = stores[store].write(move |tx| match step {
+                        Step::Look => Ok(()),
+                        Step::Log(cost) => Ok(tx.add_logged(&owner, &id, Money::from_nanos(cost))?),
+                        Step::Spend(amount) => Ok(tx.set_spent(&owner, &id, Money::from_nanos(amount))?),
+                        Step::Revoke => Ok(tx.revoke_session(&owner, &id, UnixMicros(2))?),
+                        Step::LogAndFail => {
+                            tx.add_logged(&owner, &id, Money::from_nanos(1))?;
+                            Err(crate::error::CoreError::internal("on purpose"))
+                        }
+                    });
+                    assert_eq!(written.await.is_err(), matches!(step, Step::LogAndFail));
+                    let inspection = Inspection::open(&path).unwrap();
+                    for id in &ids {
+                        let seen = |session: Option<Arc<Session>>| {
+                            let session = session.unwrap();
+                            (session.logged_cost, session.action_count, session.spent, session.revoked_at)
+                        };
+                        let stored = inspection.read(|tx| tx.session(&tenant, id)).map(seen).unwrap();
+                        for store in &stores {
+                            // Twice: the second look may be answered from memory.
+                            for _ in 0..2 {
+                                assert_eq!(store.read(|tx| Ok(tx.session(&tenant, id)?)).map(seen).unwrap(), stored);
+                            }
+                        }
+                    }
+                }
+            });
+        }
+    }
+}

@@ -1,0 +1,380 @@
+//! Sessions.
+
+use std::sync::Arc;
+
+use rusqlite::{Connection, Row, params};
+
+use super::{
+    SqliteTx,
+    rows::{Columns, json, rows},
+    statements::statements,
+};
+use crate::{
+    Cost, ReadSessions, SessionQuery, WriteSessions,
+    error::Result,
+    model::{Money, Session, SessionId, TenantId, UnixMicros},
+};
+
+macro_rules! session {
+    () => {
+        "id, agent_id, scopes, spend_limit, spend_ceiling, daily_limit, daily_ceiling, spent,
+        logged_cost, action_count, created_at, expires_at,
+        revoked_at, parent, depth, created_by"
+    };
+}
+
+statements! {
+    SESSION = concat!("SELECT ", session!(), " FROM sessions WHERE tenant = ?1 AND id = ?2");
+    // A row value: the page after (created_at, id), newest first.
+    SESSIONS = concat!("SELECT ", session!(), " FROM sessions WHERE tenant = ?1 AND (created_at, id) < (?2, ?3)
+        AND substr(id, 1, length(?4)) = ?4 ORDER BY created_at DESC, id DESC LIMIT ?5");
+    SESSIONS_OF_AGENT = concat!("SELECT ", session!(), " FROM sessions WHERE tenant = ?1 AND agent_id = ?6 AND (created_at, id) < (?2, ?3)
+        AND substr(id, 1, length(?4)) = ?4 ORDER BY created_at DESC, id DESC LIMIT ?5");
+    // Left to itself, the planner takes the primary key, and looks at every session of the tenant.
+    CHILDREN = concat!("SELECT ", session!(), " FROM sessions INDEXED BY sessions_by_parent WHERE tenant = ?1 AND parent = ?2 AND id > ?3 ORDER BY id LIMIT ?4");
+    INSERT_SESSION = "INSERT INTO sessions (tenant, id, agent_id, scopes, spend_limit, spend_ceiling, created_at,
+        expires_at, revoked_at, parent, depth, created_by, daily_limit, daily_ceiling)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
+    REVOKE_SESSION = "UPDATE sessions SET revoked_at = ?3 WHERE tenant = ?1 AND id = ?2 AND revoked_at IS NULL";
+    SET_SPENT = "UPDATE sessions SET spent = ?3 WHERE tenant = ?1 AND id = ?2";
+    // Totals stop at the largest integer instead of becoming a float.
+    ADD_LOGGED = "UPDATE sessions SET logged_cost = min(logged_cost, 9223372036854775807 - ?3) + ?3, action_count = action_count + ?4
+        WHERE tenant = ?1 AND id = ?2";
+}
+
+fn session(row: &Row<'_>) -> Result<Session> {
+    let mut columns = Columns::of(row);
+    Ok(Session {
+        id: columns.next()?,
+        agent_id: columns.next()?,
+        scopes: columns.next()?,
+        spend_limit: columns.next()?,
+        spend_ceiling: columns.next()?,
+        daily_limit: columns.next()?,
+        daily_ceiling: columns.next()?,
+        spent: columns.next()?,
+        logged_cost: columns.next()?,
+        action_count: columns.next()?,
+        created_at: columns.next()?,
+        expires_at: columns.next()?,
+        revoked_at: columns.next()?,
+        parent: columns.next()?,
+        depth: columns.next()?,
+        created_by: columns.next()?,
+    })
+}
+
+impl ReadSessions for SqliteTx<'_> {
+    fn session(&self, tenant: &TenantId, id: &SessionId) -> Result<Option<Arc<Session>>> {
+        // Hardly any batch has one, and nearly every job asks for a session: it is spared a key.
+        let held = self.held().filter(|held| !held.new_sessions.values().is_empty());
+        if let Some(new) = held.and_then(|held| held.new_sessions.get(&(tenant.clone(), id.clone()))) {
+            return Ok(Some(self.current(tenant, new)));
+        }
+        let remembered = self.memo().and_then(|(memo, state)| memo.session(state, tenant, id));
+        if let Some(session) = remembered {
+            return Ok(Some(self.current(tenant, session)));
+        }
+        let mut statement = self.connection()?.prepare_cached(SESSION)?;
+        let mut rows = statement.query([tenant.as_str(), id.as_str()])?;
+        let Some(row) = rows.next()? else { return Ok(None) };
+        let session = Arc::new(session(row)?);
+        if let Some((memo, state)) = self.memo() {
+            memo.keep_session(state, tenant, &session);
+        }
+        Ok(Some(self.current(tenant, session)))
+    }
+
+    fn sessions(&self, tenant: &TenantId, query: &SessionQuery) -> Result<Vec<Session>> {
+        let (at, id) = query.before.as_ref().map_or((i64::MAX, ""), |(at, id)| (at.0, id.as_str()));
+        self.require_reader()?;
+        let (tenant, limit) = (tenant.as_str(), rows(query.limit));
+        if let Some(agent) = &query.agent_id {
+            let mut statement = self.connection()?.prepare_cached(SESSIONS_OF_AGENT)?;
+            statement
+                .query_and_then(params![tenant, at, id, query.id_prefix, limit, agent.as_str()], session)?
+                .collect()
+        } else {
+            let mut statement = self.connection()?.prepare_cached(SESSIONS)?;
+            statement.query_and_then(params![tenant, at, id, query.id_prefix, limit], session)?.collect()
+        }
+    }
+
+    fn child_sessions(
+        &self,
+        tenant: &TenantId,
+        parent: &SessionId,
+        after: &str,
+        limit: usize,
+    ) -> Result<Vec<Arc<Session>>> {
+        let mut statement = self.connection()?.prepare_cached(CHILDREN)?;
+        let found = statement.query_and_then(params![tenant.as_str(), parent.as_str(), after, rows(limit)], |row| {
+            Ok(self.current(tenant, Arc::new(session(row)?)))
+        })?;
+        let mut children = found.collect::<Result<Vec<_>>>()?;
+        if let Some(held) = self.held() {
+            let new = held.new_sessions.values();
+            let new = new.iter().filter(|(key, session)| {
+                key.0 == *tenant && session.parent.as_ref() == Some(parent) && session.id.as_str() > after
+            });
+            children.extend(new.map(|(_, session)| self.current(tenant, Arc::clone(session))));
+            children.sort_by(|one, other| one.id.as_str().cmp(other.id.as_str()));
+            children.truncate(limit);
+        }
+        Ok(children)
+    }
+}
+
+impl WriteSessions for SqliteTx<'_> {
+    fn insert_session(&mut self, tenant: &TenantId, session: &Arc<Session>) -> Result<()> {
+        let key = (tenant.clone(), session.id.clone());
+        self.pending()?.new_sessions.put(key, Arc::clone(session));
+        Ok(())
+    }
+
+    fn revoke_session(&mut self, tenant: &TenantId, id: &SessionId, now: UnixMicros) -> Result<()> {
+        let key = (tenant.clone(), id.clone());
+        let new = self.pending()?.new_sessions.get(&key);
+        if let Some(mut session) = new {
+            Arc::make_mut(&mut session).revoked_at.get_or_insert(now);
+            self.pending()?.new_sessions.put(key, session);
+            return Ok(());
+        }
+        let mut statement = self.writable()?.prepare_cached(REVOKE_SESSION)?;
+        statement.execute(params![tenant.as_str(), id.as_str(), now.0])?;
+        Ok(())
+    }
+
+    fn set_spent(&mut self, tenant: &TenantId, id: &SessionId, spent: Money) -> Result<()> {
+        self.pending()?.spent.put((tenant.clone(), id.clone()), spent);
+        Ok(())
+    }
+
+    fn add_logged(&mut self, tenant: &TenantId, id: &SessionId, cost: Money) -> Result<()> {
+        let key = (tenant.clone(), id.clone());
+        let before = self.pending()?.logged.get(&key).unwrap_or_default();
+        let added = before.plus(Cost { actions: 1, cost });
+        self.pending()?.logged.put(key, added);
+        Ok(())
+    }
+}
+
+impl SqliteTx<'_> {
+    /// The session with what the batch has changed in it.
+    fn current(&self, tenant: &TenantId, mut session: Arc<Session>) -> Arc<Session> {
+        let Some(held) = self.held() else { return session };
+        let key = (tenant.clone(), session.id.clone());
+        if let Some(spent) = held.spent.get(&key) {
+            Arc::make_mut(&mut session).spent = spent;
+        }
+        if let Some(added) = held.logged.get(&key) {
+            add_logged(Arc::make_mut(&mut session), added);
+        }
+        session
+    }
+}
+
+/// Adds what a session logged, as [`ADD_LOGGED`] does in the database.
+pub(super) fn add_logged(session: &mut Session, added: Cost) {
+    session.logged_cost = session.logged_cost.saturating_add(added.cost);
+    session.action_count += added.actions;
+}
+
+pub(super) fn write_new(connection: &Connection, tenant: &TenantId, session: &Session) -> Result<()> {
+    connection.prepare_cached(INSERT_SESSION)?.execute(params![
+        tenant.as_str(),
+        session.id.as_str(),
+        session.agent_id.as_str(),
+        json(&session.scopes)?,
+        session.spend_limit.map(Money::nanos),
+        session.spend_ceiling.map(Money::nanos),
+        session.created_at.0,
+        session.expires_at.map(|at| at.0),
+        session.revoked_at.map(|at| at.0),
+        session.parent.as_ref().map(SessionId::as_str),
+        session.depth,
+        session.created_by,
+        session.daily_limit.map(Money::nanos),
+        session.daily_ceiling.map(Money::nanos),
+    ])?;
+    Ok(())
+}
+
+pub(super) fn write_spent(connection: &Connection, tenant: &TenantId, id: &SessionId, spent: Money) -> Result<()> {
+    let mut statement = connection.prepare_cached(SET_SPENT)?;
+    statement.execute(params![tenant.as_str(), id.as_str(), spent.nanos()])?;
+    Ok(())
+}
+
+pub(super) fn write_logged(connection: &Connection, tenant: &TenantId, id: &SessionId, added: Cost) -> Result<()> {
+    let mut statement = connection.prepare_cached(ADD_LOGGED)?;
+    statement.execute(params![tenant.as_str(), id.as_str(), added.cost.nanos(), added.actions])?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use super::*;
+    use crate::{
+        Store, Tx,
+        error::{CoreError, CoreResult},
+        model::{AgentId, Authorization, AuthorizationId, AuthorizationStatus, Scopes},
+    };
+
+    type Work = Box<dyn FnOnce(&mut dyn Tx) -> CoreResult<()> + Send>;
+
+    /// Runs these in one batch; answers which of them stand.
+    async fn in_one_batch(store: &Store, jobs: Vec<Work>) -> Vec<bool> {
+        let (release, held) = channel::<()>();
+        // All that comes while this one runs is in its batch.
+        let mut first = Box::pin(store.write(move |_| held.recv().map_err(CoreError::internal)));
+        assert!(futures::poll!(first.as_mut()).is_pending());
+        let mut writes: Vec<_> = jobs.into_iter().map(|job| Box::pin(store.write(job))).collect();
+        for write in &mut writes {
+            assert!(futures::poll!(write.as_mut()).is_pending());
+        }
+        release.send(()).unwrap();
+        first.await.unwrap();
+        futures::future::join_all(writes).await.into_iter().map(|outcome| outcome.is_ok()).collect()
+    }
+
+    fn id(name: &str) -> SessionId {
+        SessionId::parse(format!("ses_{name}")).unwrap()
+    }
+
+    fn begun(name: &str, parent: Option<&str>) -> Arc<Session> {
+        Arc::new(Session {
+            id: id(name),
+            agent_id: AgentId::parse("agent").unwrap(),
+            scopes: Scopes::new([]),
+            spend_limit: None,
+            spend_ceiling: None,
+            daily_limit: None,
+            daily_ceiling: None,
+            spent: Money::ZERO,
+            logged_cost: Money::ZERO,
+            action_count: 0,
+            created_at: UnixMicros(1),
+            expires_at: None,
+            revoked_at: None,
+            parent: parent.map(id),
+            depth: 0,
+            created_by: "test".to_owned(),
+        })
+    }
+
+    fn dollars(amount: i32) -> Money {
+        Money::from_units(amount)
+    }
+
+    fn children(tx: &dyn crate::ReadTx, after: &str, limit: usize) -> Vec<String> {
+        let found = tx.child_sessions(&TenantId::local(), &id("parent"), after, limit).unwrap();
+        found.iter().map(|session| session.id.to_string()).collect()
+    }
+
+    #[tokio::test]
+    async fn a_session_is_found_changed_and_listed_by_the_rest_of_the_batch_in_which_it_begins() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("h.db");
+        let (store, other) = (Store::open(&path).unwrap(), Store::open(&path).unwrap());
+        let tenant = TenantId::local;
+        let begin = |name: &'static str, parent: Option<&'static str>| -> Work {
+            Box::new(move |tx| Ok(tx.insert_session(&tenant(), &begun(name, parent))?))
+        };
+        assert_eq!(in_one_batch(&store, vec![begin("parent", None), begin("c", Some("parent"))]).await, [true; 2]);
+        let jobs: Vec<Work> = vec![
+            begin("d", Some("parent")),
+            Box::new(move |tx| {
+                tx.insert_session(&tenant(), &begun("b", Some("parent")))?;
+                tx.set_spent(&tenant(), &id("parent"), dollars(7))?;
+                tx.revoke_session(&tenant(), &id("d"), UnixMicros(5))?;
+                Err(CoreError::internal("on purpose"))
+            }),
+            begin("a", Some("parent")),
+            Box::new(move |tx| {
+                assert!(tx.session(&tenant(), &id("b"))?.is_none(), "what failed left something");
+                assert_eq!(children(tx.as_read(), "", 9), ["ses_a", "ses_c", "ses_d"]);
+                assert_eq!(children(tx.as_read(), "ses_a", 1), ["ses_c"]);
+                tx.set_spent(&tenant(), &id("parent"), dollars(3))?;
+                tx.set_spent(&tenant(), &id("a"), dollars(2))?;
+                tx.add_logged(&tenant(), &id("a"), dollars(1))?;
+                tx.revoke_session(&tenant(), &id("a"), UnixMicros(6))?;
+                tx.revoke_session(&tenant(), &id("a"), UnixMicros(7))?;
+                Ok(tx.revoke_session(&tenant(), &id("c"), UnixMicros(8))?)
+            }),
+            Box::new(move |tx| {
+                let found = |name| tx.session(&tenant(), &id(name)).unwrap().unwrap();
+                assert_eq!((found("parent").spent, found("a").spent), (dollars(3), dollars(2)));
+                assert_eq!((found("a").revoked_at, found("d").revoked_at), (Some(UnixMicros(6)), None));
+                Ok(())
+            }),
+        ];
+        assert_eq!(in_one_batch(&store, jobs).await, [true, false, true, true, true]);
+        for store in [&store, &other] {
+            let read = |name| store.read(|tx| Ok(tx.session(&tenant(), &id(name))?)).unwrap();
+            assert!(read("b").is_none());
+            let [parent, a, c, d] = ["parent", "a", "c", "d"].map(|name| read(name).unwrap());
+            assert_eq!((parent.spent, a.spent, a.logged_cost, a.action_count), (dollars(3), dollars(2), dollars(1), 1));
+            assert_eq!([&a, &c, &d].map(|child| child.revoked_at), [Some(UnixMicros(6)), Some(UnixMicros(8)), None]);
+            let all = store.read(|tx| Ok(children(tx, "", 9))).unwrap();
+            assert_eq!(all, ["ses_a", "ses_c", "ses_d"]);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_payment_is_settled_in_its_own_batch_or_later_and_totals_are_those_of_every_process() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("h.db");
+        let (store, other) = (Store::open(&path).unwrap(), Store::open(&path).unwrap());
+        let tenant = TenantId::local;
+        store.write(move |tx| Ok(tx.insert_tenant(&tenant(), b"key", UnixMicros(1))?)).await.unwrap();
+        let payment = |name: &str| Authorization {
+            id: AuthorizationId::parse(name).unwrap(),
+            session_id: id("a"),
+            agent_id: AgentId::parse("agent").unwrap(),
+            amount: dollars(2),
+            captured: Money::ZERO,
+            currency: "USD".to_owned(),
+            description: String::new(),
+            status: AuthorizationStatus::Authorized,
+            created_at: UnixMicros(1),
+            settled_at: None,
+        };
+        let authorize = |name: &'static str, amount: i32| -> Work {
+            Box::new(move |tx| {
+                tx.insert_authorization(&tenant(), &payment(name))?;
+                tx.add_authorized(&tenant(), dollars(amount))?;
+                if name == "fails" { Err(CoreError::internal("on purpose")) } else { Ok(()) }
+            })
+        };
+        let void = |name: &'static str| -> Work {
+            Box::new(move |tx| {
+                let mut found = tx.authorization(&tenant(), &AuthorizationId::parse(name).unwrap())?.unwrap();
+                found.status = AuthorizationStatus::Voided;
+                found.settled_at = Some(UnixMicros(9));
+                Ok(tx.settle_authorization(&tenant(), &found)?)
+            })
+        };
+        let jobs = vec![authorize("one", 2), authorize("fails", 2), authorize("two", 3), void("one")];
+        assert_eq!(in_one_batch(&store, jobs).await, [true, false, true, true]);
+        // Another process, whose batch the first one has not seen.
+        assert_eq!(in_one_batch(&other, vec![authorize("three", 4), void("two")]).await, [true; 2]);
+        assert_eq!(in_one_batch(&store, vec![authorize("four", 1), authorize("five", -3)]).await, [true; 2]);
+        assert_eq!(in_one_batch(&store, vec![authorize("six", -100), authorize("seven", 5)]).await, [true; 2]);
+        for store in [&store, &other] {
+            let read = |name| {
+                store.read(|tx| Ok(tx.authorization(&tenant(), &AuthorizationId::parse(name).unwrap())?)).unwrap()
+            };
+            assert!(read("fails").is_none());
+            let settled = ["one", "two", "three"].map(|name| read(name).unwrap().settled_at);
+            assert_eq!(settled, [Some(UnixMicros(9)), Some(UnixMicros(9)), None]);
+            assert_eq!(
+                store.read(|tx| Ok(tx.authorized_total(&tenant())?)).unwrap(),
+                dollars(5),
+                "it stops at nothing"
+            );
+        }
+    }
+}

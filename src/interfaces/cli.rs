@@ -1,0 +1,395 @@
+//! The terminal client: keys, diagnosis and migrations of the local store, and calls to it or to a haldir elsewhere.
+//!
+//! Exit codes: 0 done, 1 refused or failed, 2 wrong arguments or settings. With `--json`, standard output holds
+//! one JSON document whatever happens: the answer, or the error as `{"error", "code", …}`.
+
+mod agents;
+mod approvals;
+mod audit;
+mod backup;
+mod call;
+mod compliance;
+mod config;
+mod dashboard;
+mod doctor;
+mod editor;
+mod erase;
+mod figures;
+mod help;
+mod init;
+mod interruption;
+mod keys;
+mod live;
+mod local;
+mod log;
+mod login;
+mod manual;
+mod migrate;
+mod output;
+mod overview;
+mod payments;
+mod policy;
+mod profile;
+mod progress;
+mod prompt;
+mod rekey;
+mod restore;
+mod retention;
+mod secrets;
+mod sessions;
+mod spend;
+mod status;
+mod stdin;
+mod stop;
+mod target;
+mod tenants;
+mod top;
+mod trail;
+mod unfinished;
+mod upstreams;
+mod webhooks;
+mod wrap_config;
+
+pub(in crate::interfaces) use call::field;
+use std::{collections::BTreeMap, ffi::OsString, process::ExitCode};
+
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, parser::ValueSource};
+pub use output::exit_code;
+use output::{Screen, Stop};
+
+use crate::{
+    config::{StoreOptions, logging, without_empty_variables},
+    error::Error,
+    model::TenantId,
+};
+
+/// Columns of help texts at most: what the narrowest usual terminal has, and a comfortable line in a wider one.
+pub const HELP_WIDTH: usize = 80;
+
+/// Governance for AI agents, from a terminal: operate the local store of this machine, or a haldir server elsewhere.
+///
+/// Commands work on the local store, as its operator: no server is needed. With --url, or after haldir login, they go to
+/// a server.
+#[derive(Parser)]
+#[command(name = "haldir", version, max_term_width = HELP_WIDTH, after_help = EXAMPLES)]
+struct Cli {
+    #[command(flatten, next_help_heading = "Options of every command")]
+    global: GlobalOptions,
+    #[command(flatten, next_help_heading = "Server")]
+    server: ServerOptions,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  haldir overview
+  haldir log --refused --since 1h
+  haldir spend --by day --agent research-bot --since 7d
+  haldir approvals list
+  haldir stop research-bot
+  KEY=$(haldir keys create --name ci --role agent --max-spend 20)
+  haldir login https://haldir.example.com
+  haldir --url https://haldir.example.com call get-audit-trail --limit 10
+
+Exit codes: 0 done, 1 refused or failed, 2 wrong arguments or settings, 3 a bundle
+whose key is not known (haldir audit verify), 130 ended by Ctrl-C. Times are UTC.
+NO_COLOR switches colours off. Tables have the width of the terminal; where
+they are written elsewhere, each row is one line, unless COLUMNS is set.
+Further environment: HALDIR_ENCRYPTION_KEY (instead of the key file), HALDIR_LOG
+(such as debug).";
+
+#[derive(Args)]
+struct GlobalOptions {
+    #[command(flatten)]
+    store: StoreOptions,
+    /// The tenant of the local store to work in.
+    #[arg(long, env = "HALDIR_TENANT", value_name = "ID", global = true, default_value = "local",
+        value_parser = parse_tenant)]
+    tenant: TenantId,
+    /// A profile that `haldir login` stored: the command goes to its server. Default: `HALDIR_PROFILE`.
+    #[arg(long, value_name = "NAME", global = true, value_parser = profile::parse_name)]
+    profile: Option<String>,
+    /// Write one JSON document to standard output, be it the answer or an error.
+    #[arg(long, global = true)]
+    json: bool,
+    /// Where the command goes; the options stand in front of the command.
+    #[arg(skip)]
+    server: ServerOptions,
+    /// Those of these options that a flag gives, and not the environment: their ids and values.
+    #[arg(skip)]
+    given: BTreeMap<String, String>,
+}
+
+/// Where commands go. Not global in clap's sense: an operation may have fields of these names, so that each
+/// operation's own flags come first behind `call`.
+#[derive(Args, Default)]
+#[allow(clippy::doc_markdown)] // Help texts: a terminal would show the backticks.
+struct ServerOptions {
+    /// A haldir server to work on instead of the local store. Stands in front of the command. Default: HALDIR_BASE_URL.
+    #[arg(long, value_name = "URL")]
+    url: Option<String>,
+    /// The API key to act with; - reads it from standard input. Default: HALDIR_API_KEY, which other users of the machine do
+    /// not see, as they do arguments. Without a key a command on the local store acts as its operator.
+    #[arg(long, value_name = "KEY")]
+    key: Option<String>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Store a server and its key, so that commands go there.
+    #[command(after_help = login::LOGIN_HELP)]
+    Login(login::LoginOptions),
+    /// Forget a server and its key.
+    #[command(after_help = login::LOGOUT_HELP)]
+    Logout(login::LogoutOptions),
+    /// Say where commands go, and as whom; or list the profiles.
+    #[command(after_help = login::WHOAMI_HELP)]
+    Whoami(login::WhoamiOptions),
+    /// Make, list and revoke API keys.
+    #[command(subcommand, after_help = "Example:\n  haldir keys list")]
+    Keys(keys::KeysCommand),
+    /// Decide what agents ask approval for: list, show, approve, deny.
+    #[command(subcommand, after_help = "Example:\n  haldir approvals list")]
+    Approvals(approvals::ApprovalsCommand),
+    /// Check the log, alone or from outside: verify, export, pin, mirror, witness.
+    #[command(subcommand, after_help = "Example:\n  haldir audit verify")]
+    Audit(audit::AuditCommand),
+    /// Show what haldir does, on a store that is thrown away.
+    #[command(subcommand, after_help = "Example:\n  haldir demo tamper")]
+    Demo(audit::DemoCommand),
+    /// Make evidence packs for auditors, check them offline, see the score, keep schedules.
+    #[command(subcommand, after_help = "Example:\n  haldir compliance score")]
+    Compliance(compliance::ComplianceCommand),
+    /// Have events sent to an address: list, add, delete, rotate, ping, deliveries, dead-letters, resend.
+    #[command(subcommand, after_help = "Example:\n  haldir webhooks list")]
+    Webhooks(webhooks::WebhooksCommand),
+    /// Show what happened: calls with their arguments, and what came of them.
+    #[command(after_help = log::HELP)]
+    Log(log::LogArguments),
+    /// List, show and end sessions, with those below them.
+    #[command(subcommand, after_help = "Example:\n  haldir sessions list")]
+    Sessions(sessions::SessionsCommand),
+    /// List agents: what they may do now, and what they did.
+    #[command(after_help = agents::HELP)]
+    Agents(agents::AgentsOptions),
+    /// Sum up what agents logged as cost: by agent, tool, session, day or month.
+    #[command(after_help = spend::HELP)]
+    Spend(spend::SpendOptions),
+    /// Store, list and delete secrets.
+    #[command(subcommand, after_help = "Example:\n  haldir secrets list")]
+    Secrets(secrets::SecretsCommand),
+    /// List and settle the payments that agents were allowed.
+    #[command(subcommand, after_help = "Example:\n  haldir payments list --open")]
+    Payments(payments::PaymentsCommand),
+    /// Show whether haldir works: one line for each of its parts.
+    #[command(after_help = status::STATUS_HELP)]
+    Status,
+    /// Exit with 0 if haldir can do its work, else with 1.
+    #[command(after_help = status::READY_HELP)]
+    Ready,
+    /// Stop an agent: end all of its sessions in one step.
+    #[command(after_help = stop::HELP)]
+    Stop(stop::StopOptions),
+    /// Erase everything about one agent or one session; every proof of the log still holds.
+    #[command(after_help = erase::HELP)]
+    Erase(erase::EraseOptions),
+    /// Say how long the details of log entries are kept: show, set, runs, prune.
+    #[command(after_help = "Examples:\n  haldir retention\n  haldir retention set 90d")]
+    Retention(retention::RetentionOptions),
+    /// Count the calls of a month.
+    #[command(after_help = "Example:\n  haldir usage --month 2026-11")]
+    Usage(figures::UsageOptions),
+    /// Show what stands at a glance: usage, sessions, secrets, log, webhooks, approvals.
+    #[command(after_help = overview::HELP)]
+    Overview(overview::OverviewOptions),
+    /// Open the dashboard in a browser: of the local store, signed in, or of a server.
+    #[command(after_help = dashboard::HELP)]
+    Dashboard(dashboard::DashboardOptions),
+    /// Fill the screen with the agents that act: calls, refusals, spending; and stop one with a key.
+    #[command(after_help = top::HELP)]
+    Top(top::TopOptions),
+    /// Register, list, accept and remove upstream MCP servers.
+    #[command(subcommand, after_help = "Example:\n  haldir upstreams list")]
+    Upstreams(upstreams::UpstreamsCommand),
+    /// Say what may be called of upstream servers: add, list, test, remove.
+    #[command(
+        subcommand,
+        after_help = "What needs a person's yes, instead of being refused: haldir approvals rules.\n\nExample:\n  \
+                            haldir policy list"
+    )]
+    Policy(policy::PolicyCommand),
+    /// List and name the tenants of a store, or of a server with its bootstrap token.
+    #[command(subcommand, after_help = "Example:\n  haldir tenants list")]
+    Tenants(tenants::TenantsCommand),
+    /// Check the local installation: one line per check, and how to mend what is wrong.
+    #[command(after_help = doctor::HELP)]
+    Doctor,
+    /// Show the settings of both programs, and where each comes from.
+    #[command(subcommand, after_help = "Example:\n  haldir config show")]
+    Config(config::ConfigCommand),
+    /// Copy the local store while it is in use, and verify the copy.
+    #[command(after_help = backup::HELP)]
+    Backup(backup::BackupOptions),
+    /// Put a backup in the place of the local store, unless that is newer.
+    #[command(after_help = restore::HELP)]
+    Restore(restore::RestoreOptions),
+    /// Put a new encryption key into use for the local store.
+    #[command(after_help = rekey::HELP)]
+    Rekey,
+    /// Show, apply and verify the migrations of the local store.
+    #[command(subcommand, after_help = "Example:\n  haldir migrate status")]
+    Migrate(migrate::MigrateCommand),
+    /// Write a folder with what a server of your own needs: settings, systemd, compose, reverse proxies.
+    #[command(after_help = init::HELP)]
+    Init(init::InitOptions),
+    /// Put haldir in front of every server that an MCP client starts, and take it away again.
+    #[command(after_help = wrap_config::HELP)]
+    WrapConfig(wrap_config::WrapConfigOptions),
+    /// Print the completions of a shell.
+    #[command(after_help = manual::COMPLETIONS_HELP)]
+    Completions(manual::CompletionsOptions),
+    /// Print a manual page, or write those of all commands.
+    #[command(after_help = manual::MAN_HELP)]
+    Man(manual::ManOptions),
+    /// Call an operation: of the local store as its operator, or of a haldir elsewhere with --url and --key.
+    #[command(subcommand, after_help = call::HELP)]
+    Call(call::CallCommand),
+}
+
+impl GlobalOptions {
+    /// Refuses `--url` and `--key` for a command about files of this machine.
+    fn require_no_server(&self) -> Result<(), Error> {
+        if self.server.url.is_none() && self.server.key.is_none() && self.profile.is_none() {
+            return Ok(());
+        }
+        let message = "this command works on files of this machine: leave --url, --key and --profile out, and run it on the \
+                       machine of the server that it is about";
+        Err(Error::invalid("url", message))
+    }
+}
+
+fn parse_tenant(text: &str) -> Result<TenantId, String> {
+    TenantId::parse(text)
+}
+
+/// The arguments of the terminal client.
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
+/// The first argument that makes `haldir-mcp` the terminal client. The program `haldir` adds it.
+pub const COMMAND: &str = "terminal";
+
+/// Runs the client on the arguments of the process behind [`COMMAND`].
+pub fn run() -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().skip(2).collect();
+    // Before anything is parsed: a wrong argument is answered as JSON too.
+    let json = arguments.iter().any(|argument| argument == "--json");
+    let called: Vec<_> = [OsString::from("haldir")].into_iter().chain(arguments.iter().cloned()).collect();
+    let command = help::arranged(without_empty_variables(Cli::command()), &arguments);
+    let matches = command.try_get_matches_from(&called);
+    // What is missing is said of the command alone: clap takes an option that a variable gives for a part of it.
+    let matches = matches.map_err(|error| {
+        let without = Cli::command().mut_args(|argument| argument.env(None::<&'static str>));
+        let without = help::arranged(without, &arguments);
+        without.try_get_matches_from(&called).err().filter(|plain| plain.kind() == error.kind()).unwrap_or(error)
+    });
+    let parsed = matches.and_then(|matches| Ok((Cli::from_arg_matches(&matches)?, given(&matches))));
+    let outcome = match parsed {
+        Ok((mut cli, given)) => {
+            cli.global.given = given;
+            execute(cli)
+        }
+        Err(error) => return output::explain_usage(&error, json),
+    };
+    outcome.unwrap_or_else(|stop| stop.report(json))
+}
+
+/// Options of every command that are settings, by their ids.
+const SETTINGS: [&str; 5] = ["db", "config", "allow_private", "tool_names", "tenant"];
+
+/// What flags say of settings.
+fn given(matches: &ArgMatches) -> BTreeMap<String, String> {
+    let is_given = |id: &&str| matches.value_source(id) == Some(ValueSource::CommandLine);
+    let text = |id: &str| {
+        let values = matches.get_raw(id).into_iter().flatten().map(|value| value.to_string_lossy());
+        (id.to_owned(), values.collect::<Vec<_>>().join(","))
+    };
+    SETTINGS.into_iter().filter(is_given).map(text).collect()
+}
+
+fn execute(cli: Cli) -> Result<ExitCode, Stop> {
+    let Cli { mut global, server, command } = cli;
+    global.server = server;
+    // Diagnosis looks at what may be broken, and the demonstration breaks it: both say so in their own words. On a live screen there is no place for a log.
+    let log = match &command {
+        Command::Demo(_) | Command::Doctor | Command::Migrate(_) | Command::Top(_) => "off",
+        Command::Overview(options) if options.is_live() => "off",
+        Command::Approvals(command) if command.is_live() => "off",
+        _ => "error",
+    };
+    logging::start(log)?;
+    let screen = Screen::new(global.json);
+    if matches!(
+        command,
+        Command::Backup(_) | Command::Restore(_) | Command::Rekey | Command::Migrate(migrate::MigrateCommand::Up)
+    ) {
+        target::require_no_key_of_environment()?;
+    }
+    if matches!(
+        command,
+        Command::Doctor
+            | Command::Migrate(_)
+            | Command::Backup(_)
+            | Command::Restore(_)
+            | Command::Rekey
+            | Command::WrapConfig(_)
+            | Command::Init(_)
+            | Command::Completions(_)
+            | Command::Man(_)
+            | Command::Demo(_)
+    ) {
+        global.require_no_server()?;
+    }
+    match command {
+        Command::Login(options) => login::login(&options, &global, screen),
+        Command::Logout(options) => login::logout(&options, &global, screen),
+        Command::Whoami(options) => login::whoami(&options, &global, screen),
+        Command::Agents(options) => agents::run(&options, &global, screen),
+        Command::Spend(options) => spend::run(&options, &global, screen),
+        Command::Secrets(command) => secrets::run(&command, &global, screen),
+        Command::Payments(command) => payments::run(&command, &global, screen),
+        Command::Status => status::status(&global, screen),
+        Command::Ready => status::ready(&global, screen),
+        Command::Audit(command) => audit::run(command, &global, screen),
+        Command::Demo(command) => audit::run_demo(&command, &global, screen),
+        Command::Keys(command) => keys::run(&command, &global, screen),
+        Command::Approvals(command) => approvals::run(&command, &global, screen),
+        Command::Compliance(command) => compliance::run(&command, &global, screen),
+        Command::Webhooks(command) => webhooks::run(&command, &global, screen),
+        Command::Log(arguments) => log::run_command(&arguments, &global, screen),
+        Command::Sessions(command) => sessions::run(&command, &global, screen),
+        Command::Stop(options) => stop::run(&options, &global, screen),
+        Command::Erase(options) => erase::run(&options, &global, screen),
+        Command::Retention(options) => retention::run(&options, &global, screen),
+        Command::Usage(options) => figures::usage(&options, &global, screen),
+        Command::Overview(options) => overview::run(&options, &global, screen),
+        Command::Dashboard(options) => dashboard::run(&options, &global, screen),
+        Command::Top(options) => top::run(&options, &global, screen),
+        Command::Upstreams(command) => upstreams::run(&command, &global, screen),
+        Command::Policy(command) => policy::run(&command, &global, screen),
+        Command::Tenants(command) => tenants::run(&command, &global, screen),
+        Command::Doctor => doctor::run(&global, screen),
+        Command::Config(command) => config::run(&command, &global, screen),
+        Command::Backup(options) => backup::run(&options, &global, screen),
+        Command::Restore(options) => restore::run(&options, &global, screen),
+        Command::Rekey => rekey::run(&global, screen),
+        Command::Init(options) => init::run(&options, screen),
+        Command::Migrate(command) => migrate::run(&command, &global, screen),
+        Command::Completions(options) => manual::completions(&options, screen),
+        Command::Man(options) => manual::man(&options, screen),
+        Command::WrapConfig(options) => wrap_config::run(&options, &global, screen),
+        Command::Call(command) => call::run(command, &global, screen),
+    }
+}

@@ -1,0 +1,98 @@
+//! `haldir dashboard`: the dashboard of the local store, on a loopback port of its own, signed in by a one-time link.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    GlobalOptions, Screen, ServerOptions, Stop,
+    local::Local,
+    output::{line, note},
+    stdin::StandardInput,
+    target::Place,
+};
+use crate::{
+    error::{Error, Result},
+    interfaces::{
+        http::{App, HttpSettings, descriptors, lanes::Lanes, listener},
+        server::terminated,
+    },
+    model::Credential,
+};
+
+pub const HELP: &str = "\
+It listens on a free port of this machine until Ctrl-C. With --url, or after
+haldir login, it opens the dashboard of that server, where you sign in with an
+API key.
+
+Examples:
+  haldir dashboard
+  haldir dashboard --no-open --port 8080
+  haldir --url https://haldir.example.com dashboard";
+
+/// Threads that serve pages: one person looks at them.
+const WORKERS: usize = 1;
+
+#[derive(Args)]
+pub struct DashboardOptions {
+    /// The port to listen on. Default: a free one.
+    #[arg(long, value_name = "PORT", default_value_t = 0, hide_default_value = true)]
+    port: u16,
+    /// Print the link, and open no browser.
+    #[arg(long)]
+    no_open: bool,
+}
+
+pub fn run(options: &DashboardOptions, global: &GlobalOptions, screen: Screen) -> std::result::Result<ExitCode, Stop> {
+    // Who they are, the person says to the server itself.
+    let server = ServerOptions { url: global.server.url.clone(), key: global.server.key.clone() };
+    let key = match Place::find(global, &server, &mut StandardInput::default())? {
+        Place::Server { url, .. } => {
+            let link = format!("{}/dashboard", url.trim_end_matches('/'));
+            show(&link, options, screen)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        Place::Store(key) => key,
+    };
+    let local = Local::open(global)?;
+    // With no key the tenant's operator: a person who can read the store's files is that already.
+    let signed_in = key.map_or_else(|| Credential::LocalOperator(global.tenant.clone()), Credential::ApiKey);
+    local.haldir.caller_of(&signed_in)?;
+    let haldir = local.haldir.clone();
+    local.block_on(async {
+        let listener = listener::bind(&format!("127.0.0.1:{}", options.port)).await?;
+        let address = listener::local_address(&listener)?;
+        let connections = descriptors::connections();
+        let shutdown = CancellationToken::new();
+        let app = App::new(haldir, address, &HttpSettings::loopback(connections), &shutdown)?;
+        let token = app.one_time_link(signed_in)?;
+        show(&format!("http://{address}/dashboard/open?token={}", *token), options, screen)?;
+        note("Ctrl-C ends it");
+        let lanes = Lanes::start(WORKERS)?;
+        let (stop, asked_to_stop) = (shutdown.clone(), terminated()?);
+        tokio::spawn(async move {
+            asked_to_stop.await;
+            stop.cancel();
+        });
+        listener::serve(listener, app.dashboard_router(), &lanes, connections, shutdown).await;
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+/// Prints the link, and opens it.
+fn show(link: &str, options: &DashboardOptions, screen: Screen) -> std::result::Result<(), Stop> {
+    if screen.json {
+        line(&serde_json::json!({"url": link}).to_string())?;
+    } else {
+        line(link)?;
+    }
+    if !options.no_open && !screen.json {
+        opened(link).unwrap_or_else(|error| note(&format!("no browser was opened: {error}; open the link yourself")));
+    }
+    Ok(())
+}
+
+fn opened(link: &str) -> Result<()> {
+    open::that_detached(link).map_err(|error| Error::new(crate::error::Code::Unavailable, error.to_string()))
+}

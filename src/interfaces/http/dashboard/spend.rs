@@ -1,0 +1,370 @@
+//! What agents logged as cost: by agent, tool, session and day, as bars and as CSV; payments, budgets and ceilings.
+
+use std::{cmp::Reverse, collections::BTreeMap};
+
+use axum::response::Response;
+use http::{HeaderValue, Uri, header};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{
+    view::{
+        Chart, Field, Form, Inline, Input, Page, Part, Section, Table, Tone, code, link, money, pill, query_of, shown,
+        spent_of, text, time,
+    },
+    viewer::Viewer,
+};
+use crate::{
+    error::{Error, Result},
+    interfaces::http::input,
+    model::{Clock, Day, Money, UnixMicros, month::MICROS_PER_DAY, time::SystemClock},
+    watch::export_audit::no_formula,
+};
+
+/// Bars of a chart; the CSV has all.
+const BARS: usize = 20;
+/// Days of the chart by day, today included.
+const DAYS: i64 = 14;
+/// Payments that are shown, the newest.
+const PAYMENTS: usize = 30;
+/// Sessions whose budgets are shown, the newest, and keys with ceilings.
+const BUDGETS: usize = 50;
+/// The length of the longest bar.
+const LONGEST: i128 = 1_000;
+
+#[derive(Deserialize)]
+struct Spend {
+    total_usd: Money,
+    authorized_usd: Money,
+    action_count: i64,
+    by_agent: BTreeMap<String, Money>,
+    by_tool: BTreeMap<String, Money>,
+    by_session: BTreeMap<String, Money>,
+    truncated: bool,
+}
+
+/// What the log's counters say of a day.
+#[derive(Deserialize)]
+struct DayTotal {
+    total_usd: Money,
+}
+
+#[derive(Deserialize)]
+struct Payments {
+    payments: Vec<Payment>,
+    next_cursor: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Payment {
+    authorization_id: String,
+    agent_id: String,
+    session_id: String,
+    status: String,
+    amount: Money,
+    captured: Option<Money>,
+    currency: String,
+    description: String,
+    created_at: UnixMicros,
+}
+
+#[derive(Deserialize)]
+struct Sessions {
+    sessions: Vec<Session>,
+}
+
+#[derive(Deserialize)]
+struct Session {
+    #[serde(rename = "session_id")]
+    id: String,
+    agent_id: String,
+    spend_limit: Option<Money>,
+    daily_spend_limit: Option<Money>,
+    spent: Money,
+    is_valid: bool,
+}
+
+#[derive(Deserialize)]
+struct Keys {
+    keys: Vec<Key>,
+}
+
+#[derive(Deserialize)]
+struct Key {
+    prefix: String,
+    name: String,
+    max_spend: Option<Money>,
+    max_daily_spend: Option<Money>,
+    revoked: bool,
+}
+
+/// The days that people name by a word, as dates.
+pub fn date_of(text: &str) -> String {
+    let days_ago = match text {
+        "today" => 0,
+        "yesterday" => 1,
+        _ => return text.to_owned(),
+    };
+    date(days_ago)
+}
+
+/// The date of so many days ago (UTC).
+fn date(days_ago: i64) -> String {
+    let at = UnixMicros((Day::of(SystemClock.now()).0 - days_ago).saturating_mul(MICROS_PER_DAY)).to_rfc3339();
+    at.chars().take("2026-11-21".len()).collect()
+}
+
+/// What the sums are of.
+#[derive(Default)]
+struct Asked {
+    agent_id: String,
+    since: String,
+    until: String,
+}
+
+impl Asked {
+    fn read(query: &str) -> Result<Self> {
+        let mut asked = Self::default();
+        for (name, value) in input::query(query)? {
+            let field = match name.as_str() {
+                "agent_id" => &mut asked.agent_id,
+                "since" => &mut asked.since,
+                "until" => &mut asked.until,
+                _ => continue,
+            };
+            value.trim().clone_into(field);
+        }
+        (asked.since, asked.until) = (date_of(&asked.since), date_of(&asked.until));
+        Ok(asked)
+    }
+
+    fn pairs(&self) -> [(&'static str, &str); 3] {
+        [("agent_id", &self.agent_id), ("since", &self.since), ("until", &self.until)]
+    }
+
+    fn input(&self) -> Value {
+        let given = self.pairs().into_iter().filter(|(_, value)| !value.is_empty());
+        Value::Object(given.map(|(name, value)| (name.to_owned(), Value::from(value))).collect())
+    }
+
+    fn filter(&self) -> Section {
+        let field = |name, label, hint, value: &str| Field::new(name, label, Input::Line, hint).holding(value);
+        let fields = vec![
+            field("agent_id", "Agent", "", &self.agent_id),
+            field("since", "Since (UTC)", "2026-11-30, or with a time", &self.since),
+            field("until", "Before (UTC)", "", &self.until),
+        ];
+        Section::new("filter", "What is summed up", vec![Part::Filter(fields), Part::Text(self.shortcuts())])
+    }
+
+    /// The same agent's spend of today, yesterday and all time.
+    fn shortcuts(&self) -> Vec<Inline> {
+        let link = |label: &str, since: &str, until: &str| Inline::Link {
+            href: format!(
+                "/dashboard/spend{}",
+                query_of(&[("agent_id", &self.agent_id), ("since", since), ("until", until)])
+            ),
+            text: label.to_owned(),
+        };
+        vec![
+            link("Today", &date(0), ""),
+            link("Yesterday", &date(1), &date(0)),
+            link("Seven days", &date(6), ""),
+            link("All time", "", ""),
+        ]
+    }
+}
+
+/// The page.
+pub async fn page(viewer: Viewer, uri: Uri) -> Response {
+    let page = spend_page(&viewer, uri.query().unwrap_or_default()).await;
+    viewer.answer("/spend", page)
+}
+
+async fn spend_page(viewer: &Viewer, query: &str) -> Result<Page> {
+    let asked = Asked::read(query)?;
+    let Some(spend) = viewer.read_if_open::<Spend>("getSpend", asked.input()).await? else {
+        return Ok(Page::new("Spend", vec![viewer.closed("spend", "Spend", "getSpend")]));
+    };
+    let csv = |by: &str| Inline::Link {
+        href: format!("/dashboard/spend.csv{}", query_of(&[&[("by", by)], asked.pairs().as_slice()].concat())),
+        text: format!("Download by {by} as CSV"),
+    };
+    let mut total = vec![Part::Facts(vec![
+        ("Logged", money(spend.total_usd)),
+        ("Payments authorized", money(spend.authorized_usd)),
+        ("Actions", text(spend.action_count.to_string())),
+    ])];
+    if spend.truncated {
+        total.push(Part::Text(text(
+            "There is more than one answer holds: the sums are those of the newest entries, or the largest lines.",
+        )));
+    }
+    total.push(Part::Text(text(
+        "Logged is what agents say that their actions cost. Budgets count payments and the costs of tools, and not what \
+         agents log.",
+    )));
+    let chart = |id, title: &str, by: &str, amounts: &BTreeMap<String, Money>| {
+        let mut parts = vec![Part::Chart(chart(amounts))];
+        if amounts.len() > BARS {
+            parts.push(Part::Text(text(format!("The {BARS} largest of {}.", amounts.len()))));
+        }
+        parts.push(Part::Text(vec![csv(by)]));
+        Section::live(id, title, parts)
+    };
+    let mut sections = vec![asked.filter(), Section::live("total", "In all", total)];
+    if viewer.may("getAuditStats") {
+        sections.push(Section::live(
+            "by-day",
+            format!("The last {DAYS} days (UTC)"),
+            vec![by_day(viewer, &asked.agent_id).await?],
+        ));
+    }
+    sections.push(chart("by-agent", "By agent", "agent", &spend.by_agent));
+    sections.push(chart("by-tool", "By tool", "tool", &spend.by_tool));
+    sections.push(chart("by-session", "By session", "session", &spend.by_session));
+    let agent = Some(asked.agent_id.as_str()).filter(|agent| !agent.is_empty());
+    let mut of_payments = asked.input();
+    of_payments["limit"] = PAYMENTS.into();
+    if let Some(found) = viewer.read_if_open::<Payments>("listPayments", of_payments).await? {
+        sections.push(payments(viewer, &found));
+    }
+    if let Some(found) =
+        viewer.read_if_open::<Sessions>("listSessions", json!({"limit": BUDGETS, "agent_id": agent})).await?
+    {
+        sections.push(budgets(&found.sessions));
+    }
+    if let Some(found) = viewer.read_if_open::<Keys>("listApiKeys", json!({"limit": BUDGETS})).await? {
+        sections.push(ceilings(&found.keys));
+    }
+    Ok(Page::new("Spend", sections))
+}
+
+/// The counters of the log are kept by day: each takes one look, however long the log is.
+async fn by_day(viewer: &Viewer, agent: &str) -> Result<Part> {
+    let agent = Some(agent).filter(|agent| !agent.is_empty());
+    let today = Day::of(viewer.app.shared.haldir.now()).0;
+    let mut days = Vec::new();
+    for day in (today + 1 - DAYS..=today).rev() {
+        let seconds = |day: i64| day.saturating_mul(MICROS_PER_DAY / 1_000_000).max(0);
+        let asked = json!({"since": seconds(day), "until": seconds(day + 1), "agent_id": agent});
+        let total: DayTotal = viewer.read("getAuditStats", asked).await?;
+        let date = UnixMicros(day.saturating_mul(MICROS_PER_DAY)).to_rfc3339();
+        days.push((date.chars().take("2026-11-21".len()).collect::<String>(), total.total_usd));
+    }
+    let largest = days.iter().map(|(_, amount)| *amount).max().unwrap_or_default();
+    Ok(Part::Chart(Chart {
+        unit: "USD",
+        bars: days.iter().map(|(date, amount)| bar(date, *amount, largest)).collect(),
+    }))
+}
+
+fn payments(viewer: &Viewer, found: &Payments) -> Section {
+    let row = |payment: &Payment| {
+        let state = match payment.status.as_str() {
+            "authorized" => pill(Tone::Warn, "authorized"),
+            "captured" => pill(Tone::Good, format!("paid {}", payment.captured.unwrap_or(payment.amount))),
+            other => pill(Tone::Plain, other),
+        };
+        let values = [("authorization_id", payment.authorization_id.as_str())];
+        let capture = Form::button("capturePayment", "Capture", &values, "/dashboard/spend")
+            .with(vec![Field::new("amount", "What was paid", Input::Number, "").holding(payment.amount.to_string())])
+            .after("Settles the payment at what was really paid. The rest returns to the budget.");
+        let void = Form::button("voidPayment", "Void", &values, "/dashboard/spend")
+            .after("Nothing was paid: all of it returns to the budget.");
+        let can_settle = payment.status == "authorized" && viewer.may("capturePayment");
+        vec![
+            time(payment.created_at),
+            link(&["agents", &payment.agent_id], &payment.agent_id),
+            link(&["sessions", &payment.session_id], &payment.session_id),
+            text(format!("{} {}", payment.amount, payment.currency)),
+            state,
+            text(&payment.description),
+            if can_settle { [capture, void].map(Inline::Form).into() } else { text("") },
+        ]
+    };
+    let rows = found.payments.iter().map(row).collect();
+    let header = ["Authorized", "Agent", "Session", "Amount", "State", "For", ""];
+    let mut parts = vec![Table::part(&header, rows, "No payment was authorized.")];
+    if found.next_cursor.is_some() {
+        parts.push(Part::Text(text(format!("The newest {PAYMENTS}; haldir payments list has all."))));
+    }
+    Section::live("payments", "Payments", parts)
+}
+
+/// Of open sessions that have one.
+fn budgets(sessions: &[Session]) -> Section {
+    let bounded =
+        |session: &&Session| session.is_valid && (session.spend_limit.is_some() || session.daily_spend_limit.is_some());
+    let row = |session: &Session| {
+        vec![
+            link(&["agents", &session.agent_id], &session.agent_id),
+            link(&["sessions", &session.id], &session.id),
+            spent_of(session.spent, session.spend_limit),
+            session.daily_spend_limit.map_or_else(|| text("no limit"), money),
+        ]
+    };
+    let rows = sessions.iter().filter(bounded).map(row).collect();
+    let table = Table::part(&["Agent", "Session", "Budget", "A day at most"], rows, "No open session has a budget.");
+    Section::live("budgets", "Budgets of open sessions", vec![table])
+}
+
+/// What sessions made with a key may spend at most.
+fn ceilings(keys: &[Key]) -> Section {
+    let bounded = |key: &&Key| !key.revoked && (key.max_spend.is_some() || key.max_daily_spend.is_some());
+    let amount = |amount: Option<Money>| amount.map_or_else(|| text("no limit"), money);
+    let row = |key: &Key| vec![code(&key.prefix), text(&key.name), amount(key.max_spend), amount(key.max_daily_spend)];
+    let rows = keys.iter().filter(bounded).map(row).collect();
+    let header = ["Key", "Name", "A session at most", "A day at most"];
+    Section::new("ceilings", "Ceilings of keys", vec![Table::part(&header, rows, "No key has a ceiling.")])
+}
+
+fn sorted(amounts: &BTreeMap<String, Money>) -> Vec<(&String, Money)> {
+    let mut all: Vec<_> = amounts.iter().map(|(name, amount)| (name, *amount)).collect();
+    all.sort_by_key(|(_, amount)| Reverse(*amount));
+    all
+}
+
+fn chart(amounts: &BTreeMap<String, Money>) -> Chart {
+    let all = sorted(amounts);
+    let largest = all.first().map_or(Money::ZERO, |(_, amount)| *amount);
+    Chart { unit: "USD", bars: all.iter().take(BARS).map(|(name, amount)| bar(name, *amount, largest)).collect() }
+}
+
+fn bar(name: &str, amount: Money, largest: Money) -> (String, String, u32) {
+    let length = i128::from(amount.nanos().max(0)) * LONGEST / i128::from(largest.nanos().max(1));
+    (shown(name), format!("{amount} USD"), u32::try_from(length).unwrap_or(0))
+}
+
+/// The amounts as comma-separated values (RFC 4180).
+pub async fn csv(viewer: Viewer, uri: Uri) -> Response {
+    match written(&viewer, uri.query().unwrap_or_default()).await {
+        Ok(text) => {
+            let mut response = Response::new(text.into());
+            let headers = response.headers_mut();
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/csv; charset=utf-8"));
+            let name = HeaderValue::from_static("attachment; filename=\"spend.csv\"");
+            headers.insert(header::CONTENT_DISPOSITION, name);
+            response
+        }
+        Err(error) => viewer.failed("/spend", "No CSV", &error),
+    }
+}
+
+async fn written(viewer: &Viewer, query: &str) -> Result<Vec<u8>> {
+    let by = input::query(query)?.into_iter().find(|(name, _)| name == "by").map(|(_, by)| by).unwrap_or_default();
+    let spend: Spend = viewer.read("getSpend", Asked::read(query)?.input()).await?;
+    let (name, amounts) = match by.as_str() {
+        "agent" => ("agent", &spend.by_agent),
+        "tool" => ("tool", &spend.by_tool),
+        "session" => ("session", &spend.by_session),
+        _ => return Err(Error::invalid("by", "by must be agent, tool or session")),
+    };
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_record([name, "usd"]).map_err(Error::internal)?;
+    for (name, amount) in sorted(amounts) {
+        // Agents choose their names: no cell is a formula to a spreadsheet.
+        writer.write_record([no_formula(name).as_ref(), &amount.to_string()]).map_err(Error::internal)?;
+    }
+    writer.into_inner().map_err(Error::internal)
+}

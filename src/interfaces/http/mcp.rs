@@ -1,0 +1,258 @@
+//! `/mcp`: MCP over streamable HTTP.
+//!
+//! Two rmcp services share the path. Clients that begin with `initialize` and accept event streams get a session
+//! (the revisions up to 2025-11-25); everyone else is served statelessly, with one JSON answer: clients of
+//! 2026-07-28, and plain `curl`, which neither initialises nor accepts event streams.
+//!
+//! A plain `tools/call` takes the straight way: it needs nothing of what a protocol session is for, and building
+//! one for every call costs more than the call.
+
+mod message;
+mod rmcp_answers;
+
+use std::sync::Arc;
+
+use axum::{
+    Extension,
+    body::Body,
+    extract::{Request, State},
+    response::{IntoResponse, Response},
+    routing::MethodRouter,
+};
+use bytes::Bytes;
+use futures::{StreamExt, future::ready};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts};
+use http_body_util::Full;
+use rmcp::{
+    model::ErrorData,
+    transport::streamable_http_server::{
+        StreamableHttpServerConfig, StreamableHttpService, session::local::LocalSessionManager,
+        session::never::NeverSessionManager,
+    },
+};
+use tokio_util::sync::CancellationToken;
+use zeroize::Zeroizing;
+
+use self::{
+    message::{Message, is_object_or_null},
+    rmcp_answers::{readable, rpc_error, takes_priming, unknown_session, with_exact_numbers},
+};
+use super::{
+    App,
+    guard::RequestId,
+    input, listening,
+    mcp_sessions::{McpSessions, SESSION_ID},
+    receiving::Payer,
+    refusals,
+};
+use crate::{
+    error::Result,
+    interfaces::{
+        backend::Backend,
+        mcp::{
+            HaldirMcp, RawArguments,
+            line::OneAnswer,
+            session::{SESSION_HEADER, Standing},
+            stdio::{calls_upstream, one_answer},
+            suspended::Suspended,
+        },
+    },
+    model::Credential,
+    operations::{Haldir, tool_changes::ToolChanges},
+    relay::bound_session::BoundSession,
+    relay::elicitation::Asking,
+};
+
+const PROTOCOL_VERSION: &str = "mcp-protocol-version";
+/// The first revision without sessions: from here on every request describes itself, which rmcp checks.
+const FIRST_STATELESS: &str = "2026-07-28";
+/// The first revision whose streams begin with an event without data.
+const FIRST_PRIMED: &str = "2025-11-25";
+/// What rmcp wants of every client, and plain clients do not say.
+const ACCEPT_BOTH: HeaderValue = HeaderValue::from_static("application/json, text/event-stream");
+
+/// The MCP side of the listener.
+pub struct McpInterface {
+    backend: Backend,
+    sessions: McpSessions,
+    /// The sessions of haldir's that callers made last.
+    standing: Standing,
+    in_session: StreamableHttpService<HaldirMcp, LocalSessionManager>,
+    stateless: StreamableHttpService<HaldirMcp, NeverSessionManager>,
+}
+
+impl McpInterface {
+    /// Serves `haldir` until `shutdown`, and tells clients of `changes`.
+    pub fn new(
+        (haldir, changes): (Haldir, ToolChanges),
+        local_session: &Arc<BoundSession>,
+        asking: Asking,
+        message_bytes: usize,
+        shutdown: &CancellationToken,
+    ) -> Self {
+        let backend = Backend::Local(haldir);
+        let config = StreamableHttpServerConfig::default()
+            .with_max_request_body_bytes(message_bytes)
+            .with_cancellation_token(shutdown.clone())
+            // The guard has checked both, for all of HTTP.
+            .disable_allowed_hosts()
+            .disable_allowed_origins();
+        let sessions = McpSessions::default();
+        let (suspended, standing) = (Suspended::default(), Standing::default());
+        // A server for each session, since each has a log level of its own.
+        let factory = |backend: Backend| {
+            let (session, changes, suspended) = (Arc::clone(local_session), changes.clone(), suspended.clone());
+            let standing = standing.clone();
+            move || {
+                let server = HaldirMcp::new(backend.clone(), Credential::Anonymous).following(changes.clone());
+                let server = server.standing_on(standing.clone());
+                Ok(server.bound_to(Arc::clone(&session)).asking(asking).suspending_in(suspended.clone()))
+            }
+        };
+        Self {
+            in_session: StreamableHttpService::new(
+                factory(backend.clone()),
+                Arc::clone(&sessions.live),
+                config.clone(),
+            ),
+            stateless: StreamableHttpService::new(
+                factory(backend.clone()),
+                Arc::default(),
+                config.with_legacy_session_mode(false).with_json_response(true),
+            ),
+            sessions,
+            standing,
+            backend,
+        }
+    }
+}
+
+/// The route.
+pub fn routes() -> MethodRouter<App> {
+    axum::routing::get(serve).post(serve).delete(serve)
+}
+
+async fn serve(State(app): State<App>, Extension(id): Extension<RequestId>, request: Request) -> Response {
+    let credential = credential(&request).unwrap_or_else(|| app.shared.keyless.clone());
+    refusals::in_rpc(request, Payer::Sender(&app, &credential), &id, |request| answer(&app, &credential, request, &id))
+        .await
+}
+
+/// A response that lasts for as long as the client listens ends with the key that it listens by.
+fn listened(app: &App, credential: &Credential, response: Response) -> Response {
+    let (parts, body) = response.into_parts();
+    if parts.headers.get(header::CONTENT_TYPE).is_none_or(|kind| kind.as_bytes() != b"text/event-stream") {
+        return Response::from_parts(parts, body);
+    }
+    let events = body.into_data_stream().take_while(|event| ready(event.is_ok()));
+    let events = events.map(|event| Ok(event.unwrap_or_default()));
+    Response::from_parts(parts, listening::looked_after(events, app, credential, Haldir::authenticate_only))
+}
+
+/// As everywhere, and besides `?apiKey=`, which is how Smithery passes its configuration on.
+pub fn credential(request: &Request) -> Option<Credential> {
+    let from_headers = input::credential(request.headers());
+    if !matches!(from_headers, Credential::Anonymous) {
+        return Some(from_headers);
+    }
+    let query = input::query(request.uri().query().unwrap_or_default()).unwrap_or_default();
+    let key = query.into_iter().find(|(name, value)| name == "apiKey" && !value.is_empty());
+    key.map(|(_, key)| Credential::ApiKey(Zeroizing::new(key)))
+}
+
+async fn answer(app: &App, credential: &Credential, request: Request, id: &RequestId) -> Result<Response> {
+    let interface = &app.shared.mcp;
+    // A small POST outside a session may be a plain tool call, which asks who calls; everything else is asked here.
+    let may_ask_itself = request.method() == Method::POST
+        && input::has_small_body(&request)
+        && !request.headers().contains_key(SESSION_ID);
+    if !may_ask_itself {
+        interface.backend.authenticate(credential)?;
+    }
+    if !interface.sessions.admit(request.headers(), credential) {
+        return Ok(unknown_session(id));
+    }
+    if request.method() != Method::POST {
+        interface.backend.admit(credential).await?;
+        if request.method() == Method::GET {
+            app.shared.listeners.require_room(app, credential)?;
+        }
+        let (mut parts, body) = request.into_parts();
+        parts.extensions.insert(credential.clone());
+        let (ends, primes) = (parts.method == Method::DELETE, takes_priming(&parts.headers, None));
+        let response = interface.in_session.handle(Request::from_parts(parts, body)).await;
+        let mut response = readable(with_exact_numbers(response, primes).await, id);
+        // There is nothing more to come, and clients warn about a 202.
+        if ends && response.status() == StatusCode::ACCEPTED {
+            response = StatusCode::NO_CONTENT.into_response();
+        }
+        return Ok(listened(app, credential, response));
+    }
+    input::check_content_type(request.headers())?;
+    let (parts, body) = request.into_parts();
+    let (request, payer) = (Request::from_parts(parts.clone(), body), Payer::Sender(app, credential));
+    let body = input::body_within(request, app.shared.message_bytes, payer).await?;
+    let body = if calls_upstream(&body) { input::whole(body) } else { body };
+    let message = Message::read(&body);
+    if let Some(call) = message.as_ref().ok().and_then(|message| message.plain_tool_call(&parts.headers)) {
+        return call.answer(interface, credential, session_header(&parts.headers)).await;
+    }
+    // Once, whatever it asks for: what follows from it is part of it.
+    interface.backend.admit(credential).await?;
+    let message = match message {
+        Ok(message) => message,
+        Err(error) => return Ok(rpc_error(StatusCode::BAD_REQUEST, None, &error, id)),
+    };
+    if !message.params.is_none_or(is_object_or_null) {
+        let error = ErrorData::invalid_params("params must be a JSON object", None);
+        return Ok(rpc_error(StatusCode::BAD_REQUEST, message.id, &error, id));
+    }
+    let begins_session = message.method.as_deref() == Some("initialize") && accepts_events(&parts.headers);
+    let primes = takes_priming(&parts.headers, message.revision_asked_for().as_deref());
+    let (is_tool_call, arguments) = (message.method.as_deref() == Some("tools/call"), message.arguments());
+    let listens = message.method.as_deref() == Some("subscriptions/listen");
+    let in_session = begins_session || parts.headers.contains_key(SESSION_ID);
+    let at_once = !in_session && !accepts_events(&parts.headers);
+    let answered = message.method.is_none().then(|| std::str::from_utf8(&body).ok().and_then(one_answer)).flatten();
+    let body = answered.map_or_else(|| body.clone(), Bytes::from);
+    let mut request = for_rmcp(parts, credential, arguments, body);
+    if at_once {
+        request.extensions_mut().insert(OneAnswer);
+    }
+    let response = match (begins_session, in_session) {
+        (true, _) => {
+            let tenant = app.shared.haldir.caller_of(credential)?.tenant;
+            interface.sessions.begin(credential, tenant, Box::pin(interface.in_session.handle(request))).await?
+        }
+        (false, true) => interface.in_session.handle(request).await,
+        (false, false) => interface.stateless.handle(request).await,
+    };
+    let response =
+        if is_tool_call || !primes { with_exact_numbers(response, primes).await } else { response.map(Body::new) };
+    Ok(if listens { listened(app, credential, readable(response, id)) } else { readable(response, id) })
+}
+
+fn session_header(headers: &HeaderMap) -> Option<&str> {
+    headers.get(SESSION_HEADER)?.to_str().ok()
+}
+
+fn for_rmcp(
+    mut parts: Parts,
+    credential: &Credential,
+    arguments: Option<RawArguments>,
+    body: Bytes,
+) -> http::Request<Full<Bytes>> {
+    parts.headers.insert(header::ACCEPT, ACCEPT_BOTH);
+    parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    parts.extensions.insert(credential.clone());
+    if let Some(arguments) = arguments {
+        parts.extensions.insert(arguments);
+    }
+    http::Request::from_parts(parts, Full::new(body))
+}
+
+/// Whether the client takes an event stream as an answer.
+pub fn accepts_events(headers: &HeaderMap) -> bool {
+    let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    accepted.into_iter().any(|value| value.contains("text/event-stream") || value.contains("*/*"))
+}

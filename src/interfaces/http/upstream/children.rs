@@ -1,0 +1,273 @@
+//! `/mcp/{upstream}` where more than bytes is passed on. A child of this process: each protocol session has one of its own,
+//! as it would have on standard input and output. A server over HTTP that does not know the client's revision: each
+//! protocol session has a connection of its own, with a bridge in front.
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use axum::{
+    body::Body,
+    response::{IntoResponse, Response},
+};
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use bytes::Bytes;
+use futures::{
+    StreamExt,
+    stream::{self, BoxStream},
+};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use tokio::time::timeout;
+
+use super::{HALDIR_SESSION, headers::is_modern, mismatch, misnamed, rpc_error, stands_in};
+use crate::{
+    crypto,
+    error::{Error, Result},
+    interfaces::http::{
+        App, listening,
+        mcp_sessions::{SESSION_ID, owner},
+        quiet, respond,
+    },
+    model::{Credential, UpstreamName},
+    operations::Haldir,
+    redact::Known,
+    relay::{
+        govern::Redact,
+        governor::{Governor, Tools},
+        hub::{Allowed, Heard, Hub},
+        message::{self, Call, INVALID_REQUEST, Message},
+        wrap::{Bounds, Source},
+    },
+    upstream::{Link, Target, Turn, UpstreamLimits, lines},
+};
+
+/// How much longer a call may take than its own time limits say: they are looked at now and then.
+const CALL_GRACE: Duration = Duration::from_secs(15);
+/// An answer that comes so soon has a status of its own, where the revision has one for it; any other is a stream.
+const QUICK: Duration = Duration::from_secs(2);
+
+/// What is asked of a child.
+pub struct Children<'a> {
+    pub app: &'a App,
+    pub credential: &'a Credential,
+    pub name: &'a UpstreamName,
+    pub source: Source,
+    /// The registration.
+    pub target: &'a Target,
+    /// The secrets that it can have received.
+    pub known: Arc<Known>,
+    /// Whose turn it is at a child; a wire asks itself.
+    pub link: Option<Arc<Link>>,
+    /// Its bounds.
+    pub limits: UpstreamLimits,
+}
+
+impl Children<'_> {
+    /// Whether a child serves the session that these headers name.
+    pub fn serves(&self, headers: &HeaderMap) -> bool {
+        self.known(headers).is_some()
+    }
+
+    /// Answers one request, whose body is there if it is a POST.
+    pub async fn answer(self, method: &Method, headers: &HeaderMap, body: &Bytes) -> Result<Response> {
+        match *method {
+            Method::POST => self.post(headers, body).await,
+            Method::GET => {
+                let Some(hub) = self.hub(headers) else { return Ok(unknown_session()) };
+                let heard =
+                    listening::looked_after(heard(hub.listen(), hub), self.app, self.credential, Haldir::may_use_proxy);
+                Ok(event_stream(None, heard))
+            }
+            _ => {
+                if self.hub(headers).is_none() {
+                    return Ok(unknown_session());
+                }
+                if let Some(id) = headers.get(SESSION_ID) {
+                    self.app.shared.upstream_sessions.end(self.name.as_str(), id);
+                }
+                Ok(StatusCode::NO_CONTENT.into_response())
+            }
+        }
+    }
+
+    /// The connection that these headers name, if it is this caller's and has not ended.
+    fn hub(&self, headers: &HeaderMap) -> Option<Arc<Hub>> {
+        self.known(headers).filter(|hub| !hub.has_ended())
+    }
+
+    fn known(&self, headers: &HeaderMap) -> Option<Arc<Hub>> {
+        self.app.shared.upstream_sessions.hub(self.name.as_str(), headers, self.credential, self.target)
+    }
+
+    async fn post(&self, headers: &HeaderMap, body: &Bytes) -> Result<Response> {
+        let read = std::str::from_utf8(body).map_err(|_| (message::PARSE_ERROR, "this is no UTF-8".to_owned()));
+        let message = match read.and_then(Message::read) {
+            Ok(message) => message,
+            Err((code, problem)) => {
+                let id = lines::id_in(body);
+                return Ok(rpc_error(StatusCode::BAD_REQUEST, id.as_deref(), code, &problem));
+            }
+        };
+        let modern = message.is_modern() || is_modern(headers) && !message.is("initialize");
+        let shared = modern && !headers.contains_key(SESSION_ID);
+        if shared && let Some(refusal) = stands_in::refusal(headers, &message) {
+            return Ok(refusal);
+        }
+        let begins = message.is("initialize") && !headers.contains_key(SESSION_ID);
+        let (hub, begun) = if begins {
+            let id = crypto::token::<24>("").map_err(Error::internal)?;
+            let id = HeaderValue::from_str(&id).map_err(Error::internal)?;
+            let hub = self.begin(&id, false)?;
+            (hub, Some(id))
+        } else if shared {
+            (self.shared(&message)?, None)
+        } else if headers.contains_key(SESSION_ID) {
+            let Some(hub) = self.hub(headers) else { return Ok(unknown_session()) };
+            (hub, None)
+        } else {
+            let problem = "this upstream has a state: initialise first, and send its Mcp-Session-Id with every request";
+            return Ok(rpc_error(StatusCode::BAD_REQUEST, message.request_id(), INVALID_REQUEST, problem));
+        };
+        let Some(id) = message.request_id() else {
+            hub.tell(&message, shared).await;
+            return Ok(StatusCode::ACCEPTED.into_response());
+        };
+        if message.is("tools/call")
+            && let Ok(call) = Call::read(message.params)
+            && let Some(header) = mismatch(headers, message.method.as_deref(), Some(&call.name))
+        {
+            return Ok(misnamed(Some(id), header));
+        }
+        let listens = message.is("subscriptions/listen");
+        let turn = match self.link.as_ref().filter(|_| !listens) {
+            Some(link) => match link.enter().await {
+                Ok(turn) => Some(turn),
+                Err(busy) => {
+                    let code = message::INTERNAL_ERROR;
+                    return Ok(rpc_error(StatusCode::BAD_GATEWAY, Some(id), code, &busy.message));
+                }
+            },
+            None => None,
+        };
+        let allowed = (!listens).then(|| self.allowed(&message, turn));
+        let session = headers.get(HALDIR_SESSION).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let Some(mut answer) = hub.ask(&message, session.as_deref(), shared, allowed).await else {
+            let problem = "a request with this id is under way already, or the upstream has ended";
+            return Ok(rpc_error(StatusCode::BAD_REQUEST, Some(id), INVALID_REQUEST, problem));
+        };
+        if !accepts_events(headers) {
+            return whole(begun, answer, id).await;
+        }
+        let mut first = None;
+        if shared && let Ok(Some(text)) = timeout(QUICK, answer.next()).await {
+            // Only what has not begun as a stream has a status of its own.
+            if let Ok(message) = Message::read(&text)
+                && message.answers() == Some(id)
+            {
+                return Ok(respond::json(stands_in::status(&message).as_u16(), text.clone()));
+            }
+            first = Some(Ok(event(&text)));
+        }
+        let events = stream::iter(first).chain(heard(answer, hub)).boxed();
+        Ok(event_stream(
+            begun,
+            if listens {
+                listening::looked_after(events, self.app, self.credential, Haldir::may_use_proxy)
+            } else {
+                Body::from_stream(quiet::kept_open(events))
+            },
+        ))
+    }
+
+    /// How long a request may take. A call has a time limit of its own, and one for the person at the client before that;
+    /// its turn does not last so long.
+    fn allowed(&self, message: &Message<'_>, turn: Option<Turn>) -> Allowed {
+        let (limit, within) = (self.limits.call_timeout, self.app.shared.asking.within);
+        let of_call = limit.saturating_mul(2).saturating_add(within).saturating_add(CALL_GRACE);
+        Allowed { turn: (turn, limit), time: if message.is("tools/call") { of_call } else { limit } }
+    }
+
+    /// The child for requests of 2026-07-28, which know no protocol session: one for each kind of client of a caller.
+    fn shared(&self, message: &Message<'_>) -> Result<Arc<Hub>> {
+        let client = message.client().unwrap_or_default();
+        let digest = crypto::digest(&[&owner(self.credential), client.as_bytes()]);
+        let id = BASE64_URL_SAFE_NO_PAD.encode(digest);
+        let id = HeaderValue::from_str(&id).map_err(Error::internal)?;
+        let mut named = HeaderMap::new();
+        named.insert(SESSION_ID, id.clone());
+        match self.hub(&named) {
+            Some(hub) => Ok(hub),
+            None => self.begin(&id, true),
+        }
+    }
+
+    /// A child for a new protocol session.
+    fn begin(&self, id: &HeaderValue, bridges: bool) -> Result<Arc<Hub>> {
+        let shared = &self.app.shared;
+        let start = || {
+            let session = match self.credential {
+                Credential::LocalAgent => Some(Arc::clone(&shared.local_session)),
+                _ => None,
+            };
+            let (haldir, credential, name) = (shared.haldir.clone(), self.credential.clone(), self.name.clone());
+            let governor = Governor::new(
+                haldir,
+                credential,
+                name,
+                session,
+                Tools::Beside,
+                (shared.asking, shared.tool_changes.clone()),
+            );
+            let secrets = Redact::new(Arc::clone(&self.known));
+            let bounds = Bounds::new(&self.limits, shared.message_bytes);
+            Hub::start(Arc::new(governor), self.source.clone(), secrets, bounds, bridges).map(Arc::new)
+        };
+        shared.upstream_sessions.begin_child(self.name.as_str(), id, (self.credential, self.target), start)
+    }
+}
+
+fn accepts_events(headers: &HeaderMap) -> bool {
+    let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    accepted.into_iter().any(|value| value.contains("text/event-stream") || value.contains("*/*"))
+}
+
+fn unknown_session() -> Response {
+    let problem = "the MCP session is unknown or has ended: initialise again";
+    rpc_error(StatusCode::NOT_FOUND, None, INVALID_REQUEST, problem)
+}
+
+/// Everything that is heard, event by event. It holds the connection while it is read.
+fn heard(heard: Heard, hub: Arc<Hub>) -> BoxStream<'static, Result<Bytes, Infallible>> {
+    let events = stream::unfold((heard, hub), |(mut heard, hub)| async move {
+        let text = heard.next().await?;
+        Some((Ok(event(&text)), (heard, hub)))
+    });
+    events.boxed()
+}
+
+fn event(text: &str) -> Bytes {
+    Bytes::from(format!("event: message\ndata: {text}\n\n"))
+}
+
+fn event_stream(begun: Option<HeaderValue>, body: Body) -> Response {
+    let mut response = Response::new(body);
+    let headers = response.headers_mut();
+    quiet::say_that_it_is_one(headers);
+    if let Some(id) = begun {
+        headers.insert(SESSION_ID, id);
+    }
+    response
+}
+
+/// The answer alone, for who reads no event streams.
+async fn whole(begun: Option<HeaderValue>, mut heard: Heard, id: &str) -> Result<Response> {
+    while let Some(text) = heard.next().await {
+        if Message::read(&text).is_ok_and(|message| message.answers() == Some(id)) {
+            let mut response = respond::json(200, text);
+            if let Some(begun) = begun {
+                response.headers_mut().insert(SESSION_ID, begun);
+            }
+            return Ok(response);
+        }
+    }
+    let problem = "the request was taken back, or the upstream ended before it had answered";
+    Ok(rpc_error(StatusCode::BAD_GATEWAY, Some(id), message::INTERNAL_ERROR, problem))
+}

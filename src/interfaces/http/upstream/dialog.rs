@@ -1,0 +1,154 @@
+//! Asking the person at the client about a call that waits: in the event stream that answers the call, which then goes
+//! on with the call's own answer.
+
+use std::{convert::Infallible, time::Duration};
+
+use axum::{body::Body, response::Response};
+use bytes::Bytes;
+use futures::{StreamExt, stream};
+use http::header;
+use http_body_util::BodyExt;
+use tokio::{
+    sync::mpsc,
+    time::{Instant, interval, sleep_until},
+};
+
+use super::{Calling, Exchange};
+use crate::{
+    error::{Error, Result},
+    model::ApprovalId,
+    operations::proxied::{Held, Question},
+    relay::elicitation::{self, Answer, Asking, UNDECIDED},
+    relay::{
+        govern::Decision,
+        message::{self, INTERNAL_ERROR, Message},
+        passing::Ask,
+    },
+};
+
+/// Events that wait for a slow client.
+const MAX_WAITING: usize = 16;
+
+/// The stream that begins with the question.
+pub(super) fn begin(
+    exchange: Exchange,
+    calling: Calling,
+    ask: Ask,
+    question: &Question,
+    held: Held,
+    asking: Asking,
+) -> Result<Response> {
+    let (sender, receiver) = mpsc::channel(MAX_WAITING);
+    let params = elicitation::params(&question.message);
+    let request = format!(r#"{{"jsonrpc":"2.0","id":"{}","method":"elicitation/create","params":{params}}}"#, ask.id);
+    // The channel is empty.
+    let _ = sender.try_send(event(&request));
+    let waiting = Waiting {
+        request_id: question.request_id.clone(),
+        held,
+        until: Instant::now() + asking.within,
+        tell_every: asking.tell_every,
+    };
+    tokio::spawn(converse(exchange, calling, ask, waiting, sender));
+    let body = stream::unfold(receiver, |mut receiver| async move {
+        let event: Bytes = receiver.recv().await?;
+        Some((Ok::<_, Infallible>(event), receiver))
+    });
+    Response::builder()
+        .header(header::CONTENT_TYPE, "text/event-stream")
+        .header(header::CACHE_CONTROL, "no-cache")
+        .header("x-accel-buffering", "no")
+        .body(Body::from_stream(body))
+        .map_err(Error::internal)
+}
+
+struct Waiting {
+    request_id: ApprovalId,
+    held: Held,
+    until: Instant,
+    tell_every: Duration,
+}
+
+async fn converse(
+    exchange: Exchange,
+    mut calling: Calling,
+    mut ask: Ask,
+    waiting: Waiting,
+    sender: mpsc::Sender<Bytes>,
+) {
+    let mut open = interval(waiting.tell_every);
+    let token = std::str::from_utf8(&calling.text).ok().and_then(|text| Message::read(text).ok()?.progress_token());
+    let mut times = 0;
+    let answer = loop {
+        tokio::select! {
+            answer = &mut ask.answer => break answer.unwrap_or(Answer::None),
+            () = sleep_until(waiting.until) => {
+                let params = format!(r#"{{"requestId":"{}","reason":"nobody decided in time"}}"#, ask.id);
+                let cancel = format!(r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{params}}}"#);
+                // Fails if the client has left.
+                let _ = sender.send(event(&cancel)).await;
+                break Answer::None;
+            }
+            // The client has left: the request waits for whoever decides next.
+            () = sender.closed() => return,
+            _ = open.tick() => {
+                // The first tick is at once.
+                let told = match (&token, times) {
+                    (Some(token), 1..) => event(&message::waits(token, times)),
+                    _ => Bytes::from_static(b":\n\n"),
+                };
+                times += 1;
+                let _ = sender.send(told).await;
+            }
+        }
+    };
+    drop(ask);
+    let Some(decided) = answer.decided(waiting.request_id, &exchange.open.client().name) else {
+        let told = Decision::Told(waiting.held.text_after(UNDECIDED));
+        if let Err(response) = told.admitted(&calling.id, false) {
+            // As above.
+            let _ = sender.send(event(&response)).await;
+        }
+        return;
+    };
+    let id = calling.id.clone();
+    (calling.decided, calling.asked) = (Some(decided), true);
+    let text = calling.text.clone();
+    let read = std::str::from_utf8(&text).map_err(Error::internal);
+    let read = read.and_then(|text| Message::read(text).map_err(|(_, problem)| Error::internal(problem)));
+    let answered = match read {
+        Ok(message) => Box::pin(exchange.call(calling, &message)).await,
+        Err(error) => Err(error),
+    };
+    match answered {
+        Ok(response) => pass_on(response, &sender).await,
+        Err(error) => {
+            let _ = sender.send(event(&message::error(Some(&id), INTERNAL_ERROR, &error.message))).await;
+        }
+    }
+}
+
+/// The answer, event by event, or as one.
+async fn pass_on(response: Response, sender: &mpsc::Sender<Bytes>) {
+    let stated = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let is_stream = stated.starts_with("text/event-stream");
+    let body = response.into_body();
+    if is_stream {
+        let mut pieces = body.into_data_stream();
+        while let Some(Ok(piece)) = pieces.next().await {
+            if sender.send(piece).await.is_err() {
+                return;
+            }
+        }
+        return;
+    }
+    let bytes = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+    if let Ok(text) = std::str::from_utf8(&bytes) {
+        let _ = sender.send(event(text)).await;
+    }
+}
+
+/// A message is one line: outside of strings, a line break in JSON is white space.
+fn event(message: &str) -> Bytes {
+    Bytes::from(format!("event: message\ndata: {}\n\n", message.replace(['\n', '\r'], " ")))
+}

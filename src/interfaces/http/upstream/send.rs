@@ -1,0 +1,233 @@
+//! A request on its way to the upstream, and the answer on its way back.
+
+use std::time::Duration;
+
+use axum::{body::Body, response::Response};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+
+use super::{
+    Exchange, LISTEN, answer,
+    departure::{Leaving, Outgoing},
+    failed::Failed,
+    headers::{METHOD, NAME, for_upstream},
+    not_carried_out, refused_by_upstream, rpc_error, stream,
+};
+use crate::{
+    error::{Error, Result},
+    interfaces::http::{listening, mcp_sessions::SESSION_ID, quiet, respond},
+    operations::Haldir,
+    outbound::carrier::Answer,
+    relay::{
+        message::{INTERNAL_ERROR, INVALID_REQUEST},
+        passing::Passing,
+    },
+};
+
+/// Redirects that are followed, within one origin.
+const MAX_REDIRECTS: usize = 3;
+
+/// How long an upstream has to say whether it knows a session.
+const PING_WITHIN: Duration = Duration::from_secs(5);
+const LAST_EVENT_ID: &str = "last-event-id";
+
+/// Why a session is over.
+const FORGOTTEN: &str =
+    "the upstream has forgotten the MCP session, as it does when it is started again: initialise again";
+/// Why nobody knows what became of a call.
+const FAILED: &str = "the upstream failed, maybe in the middle of the call";
+
+impl Exchange {
+    /// Sends a request on, and answers with what comes back.
+    pub(super) async fn send(
+        self,
+        headers: &HeaderMap,
+        mut leaving: Leaving,
+        mut passing: Passing,
+        modern: bool,
+    ) -> Result<Response> {
+        let begins = passing.call.is_none() && !headers.contains_key(SESSION_ID);
+        let is_call = passing.call.is_some();
+        if let Leaving::Left { turn, .. } = &mut leaving {
+            passing.turn = turn.take();
+        } else if is_call {
+            let turn = self.route.link.enter().await;
+            // Asked last: who is let through has to say what came of it.
+            match turn.and_then(|turn| self.route.link.admit().map(|()| turn)) {
+                Ok(turn) => passing.turn = Some(turn),
+                Err(resting) => {
+                    let problem = "the upstream is left alone for a while, or has too many calls under way";
+                    let id = not_carried_out(&mut passing, problem);
+                    return Ok(rpc_error(StatusCode::BAD_GATEWAY, id.as_deref(), INTERNAL_ERROR, &resting.message));
+                }
+            }
+        }
+        let asked = self.request(leaving).await;
+        if is_call {
+            self.route.link.reached(matches!(asked, Ok(_) | Err(Failed::Redirected)));
+        }
+        let response = match asked {
+            Ok(response) => response,
+            Err(failed) => {
+                let id = match passing.call.take() {
+                    Some((id, report)) => {
+                        report.send(failed.outcome());
+                        Some(id)
+                    }
+                    None => passing.own.take(),
+                };
+                return Ok(rpc_error(StatusCode::BAD_GATEWAY, id.as_deref(), INTERNAL_ERROR, &failed.told()));
+            }
+        };
+        if response.status() == StatusCode::BAD_REQUEST && self.has_forgotten(headers).await {
+            let id = refused_by_upstream(&mut passing, FORGOTTEN);
+            if let Some(session) = headers.get(SESSION_ID) {
+                self.app.shared.upstream_sessions.end(self.route.name.as_str(), session);
+            }
+            return Ok(rpc_error(StatusCode::NOT_FOUND, id.as_deref(), INVALID_REQUEST, FORGOTTEN));
+        }
+        if matches!(response.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+            // The client's own credentials are for haldir, so this is not about them.
+            let problem = "the upstream does not accept the credentials that haldir has for it";
+            let id = refused_by_upstream(&mut passing, problem);
+            return Ok(rpc_error(StatusCode::BAD_GATEWAY, id.as_deref(), INTERNAL_ERROR, problem));
+        }
+        if response.status().is_redirection() {
+            let id = refused_by_upstream(&mut passing, Failed::Redirected.message());
+            let problem = Failed::Redirected.message();
+            return Ok(rpc_error(StatusCode::BAD_GATEWAY, id.as_deref(), INTERNAL_ERROR, problem));
+        }
+        let session = match answer::session(response.headers(), &passing.secrets) {
+            Ok(session) => session,
+            Err(problem) => {
+                let id = passing.call.take().map(|(id, _)| id).or(passing.own);
+                return Ok(rpc_error(StatusCode::BAD_GATEWAY, id.as_deref(), INTERNAL_ERROR, problem));
+            }
+        };
+        if begins && let Some(id) = &session {
+            let begun = self.app.shared.upstream_sessions.begin(
+                self.route.name.as_str(),
+                id,
+                (&self.credential, &self.app.shared.haldir.caller_of(&self.credential)?.tenant),
+            );
+            passing.open = begun?;
+            passing.open.begun_by(self.client.clone());
+        }
+        let headers_of_answer = answer::headers(response.headers());
+        let mut passed = self.passed_on(headers, response, passing, modern).await?;
+        passed.headers_mut().extend(headers_of_answer);
+        passed.headers_mut().extend(session.map(|id| (HeaderName::from_static(SESSION_ID), id)));
+        Ok(passed)
+    }
+
+    /// Whether the upstream knows the session of these headers no more, one of whose requests it has answered with 400, as
+    /// older SDKs do. A client takes a session for over that is answered with 404, and no other. 400 may be about the request
+    /// as well, so a ping tells: it has nothing in it that could be refused but the session.
+    async fn has_forgotten(&self, headers: &HeaderMap) -> bool {
+        if !headers.contains_key(SESSION_ID) {
+            return false;
+        }
+        let ping = r#"{"jsonrpc":"2.0","id":"haldir-ping","method":"ping"}"#.to_owned();
+        let Outgoing { method, headers: mut sent, body, .. } = self.outgoing(Method::POST, headers, Some(ping), false);
+        sent.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        sent.insert(header::ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
+        for of_request in [LAST_EVENT_ID, METHOD, NAME] {
+            sent.remove(of_request);
+        }
+        let asked = self.app.shared.upstreams.send(&self.route.place.url, (method, sent, body), PING_WITHIN);
+        asked.await.is_ok_and(|response| response.status().is_client_error())
+    }
+
+    /// The upstream's answer, as the client may see it.
+    async fn passed_on(
+        self,
+        headers: &HeaderMap,
+        response: Answer,
+        mut passing: Passing,
+        modern: bool,
+    ) -> Result<Response> {
+        let status = response.status();
+        let most = self.route.limits.answer_bytes;
+        if status.is_success() && stream::is_event_stream(&response) {
+            let session = headers.contains_key(SESSION_ID);
+            let park = session.then_some(self.route.limits.call_timeout);
+            let listens = passing.until.is_none();
+            let events = stream::events(response, passing, most, stream::Manners { modern, park });
+            let body = if listens {
+                listening::looked_after(events, &self.app, &self.credential, Haldir::may_use_proxy)
+            } else {
+                Body::from_stream(quiet::kept_open(events))
+            };
+            let mut built = Response::new(body);
+            *built.status_mut() = status;
+            quiet::say_that_it_is_one(built.headers_mut());
+            return Ok(built);
+        }
+        let id = passing.call.as_ref().map(|(id, _)| id.clone()).or_else(|| passing.own.clone());
+        let body = match stream::whole(response, most).await {
+            Ok(body) => body,
+            Err(problem) => return Ok(rpc_error(StatusCode::BAD_GATEWAY, id.as_deref(), INTERNAL_ERROR, problem)),
+        };
+        if status.is_success() && (passing.unasked || body.trim_ascii().is_empty()) {
+            return Response::builder().status(status).body(Body::empty()).map_err(Error::internal);
+        }
+        passing.unsure = status.is_server_error().then_some(FAILED);
+        let (text, secrets) = (String::from_utf8(body), passing.secrets.clone());
+        let (passed, body) = match text {
+            Ok(text) if !status.is_success() => (passing.pass(text.clone()).await, text.into_bytes()),
+            Ok(text) => (passing.pass(text).await, Vec::new()),
+            Err(error) => (None, error.into_bytes()),
+        };
+        let why = match status {
+            _ if status.is_server_error() => FAILED,
+            _ if status.is_success() => "the upstream's answer is no answer to the call",
+            _ => "the upstream did not accept the request",
+        };
+        refused_by_upstream(&mut passing, why);
+        match passed {
+            Some(text) => Ok(respond::json(status.as_u16(), text)),
+            None => Ok(answer::no_message(status, body, id.as_deref(), &secrets).await),
+        }
+    }
+
+    /// A request of the client as it goes on.
+    pub(super) fn outgoing(&self, method: Method, headers: &HeaderMap, body: Option<String>, lasts: bool) -> Outgoing {
+        let mut sent = for_upstream(headers);
+        // Without it the upstream may compress what it answers, which nothing here could look into.
+        sent.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        // In the place of what the client has sent under the same name.
+        for (name, value) in &self.route.place.headers {
+            sent.insert(name.clone(), value.clone());
+        }
+        let within = if lasts { LISTEN } else { self.route.limits.call_timeout };
+        Outgoing { method, headers: sent, body: body.map(Bytes::from).unwrap_or_default(), within }
+    }
+
+    /// Asks the upstream, and follows redirects that stay where the operator pointed.
+    async fn request(&self, leaving: Leaving) -> Result<Answer, Failed> {
+        let upstreams = &self.app.shared.upstreams;
+        let (outgoing, mut left) = match leaving {
+            Leaving::Later(outgoing) => (outgoing, None),
+            Leaving::Left { outgoing, sent, .. } => (outgoing, Some(sent)),
+        };
+        let mut url = self.route.place.url.clone();
+        for redirects in 0..=MAX_REDIRECTS {
+            let sending = match left.take() {
+                Some(sent) => upstreams.answered(*sent).await,
+                None => upstreams.send(&url, outgoing.request(), outgoing.within).await,
+            };
+            let response = sending.map_err(|unanswered| match Failed::of(unanswered) {
+                // It has arrived at the address that redirected it.
+                Failed::Unsent(_) if redirects > 0 => Failed::BrokeOff,
+                failed => failed,
+            })?;
+            if !matches!(response.status(), StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT) {
+                return Ok(response);
+            }
+            let location = response.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
+            let target = location.and_then(|location| url.join(location).ok());
+            url = target.filter(|target| target.origin() == url.origin()).ok_or(Failed::Redirected)?;
+        }
+        Err(Failed::Redirected)
+    }
+}

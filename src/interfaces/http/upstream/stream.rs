@@ -1,0 +1,212 @@
+//! The body of an upstream's answer.
+
+use std::{
+    convert::Infallible,
+    time::{Duration, Instant},
+};
+
+use axum::{
+    body::{Body, to_bytes},
+    response::Response,
+};
+use bytes::Bytes;
+use futures::{
+    StreamExt,
+    stream::{self, BoxStream},
+};
+use http::header;
+use tokio::sync::{mpsc, watch};
+
+use crate::{
+    interfaces::http::{App, listening, quiet},
+    model::Credential,
+    operations::Haldir,
+    outbound::carrier::Answer,
+    relay::{
+        events::{self, EventReader},
+        govern::{Outcome, changes},
+        message::{self, Message},
+        passing::Passing,
+    },
+};
+
+/// Bytes of an answer that refuses a subscription.
+const MAX_REFUSAL: usize = 1024 * 1024;
+/// Events that wait for a slow client.
+const MAX_WAITING: usize = 16;
+
+/// How a stream ends.
+#[derive(Clone, Copy)]
+pub struct Manners {
+    /// From 2026-07-28 on, a client that leaves takes its call back.
+    pub modern: bool,
+    /// How long an answer may still come on another stream of the session, if there is one.
+    pub park: Option<Duration>,
+}
+
+/// Whether the answer is an event stream.
+pub fn is_event_stream(response: &Answer) -> bool {
+    let stated = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    stated.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("text/event-stream")
+}
+
+/// The whole body of an answer.
+pub async fn whole(mut response: Answer, most: usize) -> Result<Vec<u8>, &'static str> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|_| "the upstream's answer broke off")? {
+        if body.len() + chunk.len() > most {
+            return Err("the upstream's answer is larger than allowed");
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+/// An event stream, event by event.
+pub fn events(
+    response: Answer,
+    passing: Passing,
+    most: usize,
+    manners: Manners,
+) -> BoxStream<'static, Result<Bytes, Infallible>> {
+    let (sender, receiver) = mpsc::channel(MAX_WAITING);
+    tokio::spawn(pump(response, passing, most, manners, sender));
+    let heard = stream::unfold(receiver, |mut receiver| async move {
+        let event: Bytes = receiver.recv().await?;
+        Some((Ok(event), receiver))
+    });
+    heard.boxed()
+}
+
+async fn pump(mut response: Answer, mut passing: Passing, most: usize, manners: Manners, sender: mpsc::Sender<Bytes>) {
+    let mut reader = EventReader::default();
+    let (mut listens, mut resumable) = (true, false);
+    let ended = loop {
+        let chunk = tokio::select! {
+            chunk = response.chunk() => chunk,
+            () = sender.closed(), if listens => {
+                // An older client may come back for its answer, and in any case the log is to have it.
+                if manners.modern || !passing.awaits_answer() {
+                    return;
+                }
+                listens = false;
+                continue;
+            }
+        };
+        let Ok(Some(chunk)) = chunk else { break "the upstream ended before it had answered" };
+        reader.push(&chunk);
+        while let Some(event) = reader.next_event() {
+            resumable |= events::has_id(&event);
+            let until = passing.until;
+            let event = passed(&mut passing, &event).await;
+            if let Some(later) = passing.until.filter(|_| passing.until != until) {
+                response.wait_until(later.into());
+            }
+            // Fails if the client has left, see above; one that does not read holds nothing open for ever.
+            let _ = within(passing.until, sender.send(event)).await;
+        }
+        if reader.pending() > most {
+            return give_up(passing, "the upstream's answer is larger than allowed", &sender).await;
+        }
+        if !listens && !passing.awaits_answer() {
+            return;
+        }
+        if is_late(&passing) {
+            break LATE;
+        }
+    };
+    if is_late(&passing) {
+        return give_up(passing, LATE, &sender).await;
+    }
+    match manners.park {
+        // What to do now is the protocol's affair: the answer may come on another stream.
+        Some(time) => {
+            if let Some((id, pending)) = passing.call.take() {
+                passing.open.park(id, pending, time);
+            }
+        }
+        None if resumable => {}
+        None => give_up(passing, ended, &sender).await,
+    }
+}
+
+/// The answer to a subscription to changes of the list of tools. Where the upstream knows no subscriptions, haldir tells of
+/// changes itself.
+pub async fn subscribed(response: Response, id: &str, (app, credential): (&App, &Credential)) -> Response {
+    if is_events(&response) {
+        return response;
+    }
+    let (parts, body) = response.into_parts();
+    let Ok(body) = to_bytes(body, MAX_REFUSAL).await else { return Response::from_parts(parts, Body::empty()) };
+    let refused = std::str::from_utf8(&body).ok().and_then(|text| Message::read(text).ok());
+    if !refused.is_some_and(|message| changes::knows_none(&message)) {
+        return Response::from_parts(parts, Body::from(body));
+    }
+    let begun = Bytes::from(format!("event: message\ndata: {}\n\n", changes::acknowledgement(id)));
+    let events = stream::iter([Ok(begun)]).chain(stream::pending()).boxed();
+    let mut response = Response::new(listening::looked_after(events, app, credential, Haldir::may_use_proxy));
+    quiet::say_that_it_is_one(response.headers_mut());
+    response
+}
+
+fn is_events(response: &Response) -> bool {
+    let kind = response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    response.status().is_success() && kind.starts_with("text/event-stream")
+}
+
+/// A stream that a client listens to, with `told` whenever it may call other tools than before. An answer that is no stream
+/// stays what it is.
+pub fn with_changes(response: Response, changes: Option<watch::Receiver<u64>>, told: &str) -> Response {
+    let Some(changes) = changes.filter(|_| is_events(&response)) else { return response };
+    let (parts, body) = response.into_parts();
+    let told = Bytes::from(format!("event: message\ndata: {told}\n\n"));
+    let state = (body.into_data_stream(), changes, told);
+    let events = stream::unfold(state, |(mut events, mut changes, told)| async move {
+        let event = tokio::select! {
+            event = events.next() => event?.ok()?,
+            Ok(()) = changes.changed() => told.clone(),
+        };
+        Some((Ok::<_, Infallible>(event), (events, changes, told)))
+    });
+    Response::from_parts(parts, Body::from_stream(events))
+}
+
+const LATE: &str = "the upstream did not answer in time";
+/// How long the last word has to reach a client.
+const LAST_WORD: Duration = Duration::from_secs(1);
+
+fn is_late(passing: &Passing) -> bool {
+    passing.until.is_some_and(|until| until <= Instant::now())
+}
+
+async fn within<T>(until: Option<Instant>, work: impl Future<Output = T>) -> Option<T> {
+    match until {
+        Some(until) => tokio::time::timeout_at(until.into(), work).await.ok(),
+        None => Some(work.await),
+    }
+}
+
+/// No answer will come: the client is told so in its place, and the log as well.
+async fn give_up(mut passing: Passing, why: &'static str, sender: &mpsc::Sender<Bytes>) {
+    let Some((id, report)) = passing.call.take() else { return };
+    report.send(Outcome::Unknown(why));
+    let error = message::error(Some(&id), message::INTERNAL_ERROR, why);
+    let event = Bytes::from(format!("event: message\ndata: {error}\n\n"));
+    // Fails if the client has left, or does not read.
+    let _ = tokio::time::timeout(LAST_WORD, sender.send(event)).await;
+}
+
+/// The event written anew: its id and its pause, and the message in it as the client may see it. Comments, other kinds of
+/// events and what is no message become an empty comment, which shows that the stream is open.
+async fn passed(passing: &mut Passing, event: &[u8]) -> Bytes {
+    let Some(event) = std::str::from_utf8(event).ok().map(events::Event::read) else { return COMMENT };
+    let message = match event.data {
+        Some(data) if data.is_empty() => Some(String::new()),
+        Some(data) if event.is_message => passing.pass(data).await,
+        _ => None,
+    };
+    let id = event.id.filter(|id| !passing.secrets.finds(id));
+    events::written(id.as_deref(), event.retry, event.is_named, message.as_deref()).map_or(COMMENT, Bytes::from)
+}
+
+const COMMENT: Bytes = Bytes::from_static(b":\n\n");

@@ -1,0 +1,200 @@
+//! Asking the person at the client about a call of an upstream's tool that waits for a decision.
+
+use std::sync::{Arc, OnceLock};
+
+use rmcp::{
+    RoleServer,
+    model::{
+        CallToolRequestParams, CallToolResponse, CancelledNotificationParam, ClientResult, ElicitRequest,
+        ElicitRequestParams, InputRequiredResult, ProgressNotificationParam, ServerRequest,
+    },
+    service::{PeerRequestOptions, RequestContext},
+};
+use serde_json::{Value, value::RawValue};
+use tokio::sync::Semaphore;
+
+use super::{line, server::is_modern};
+use crate::{
+    error::{Code, Error, Result},
+    interfaces::backend::Backend,
+    model::{ApprovalId, Credential, Held},
+    operations::{
+        Haldir,
+        proxied::{self, Hearing, Question},
+    },
+    relay::elicitation::{self, Answer, Asking, Client, Decided, State, UNDECIDED, WAITS, step},
+};
+
+/// Questions that a person has before them at a time: whoever is asked more reads none of them.
+const MAX_ASKS: usize = 4;
+
+/// Who asks at one connection.
+pub struct Asks {
+    asking: Asking,
+    places: Semaphore,
+}
+
+impl Default for Asks {
+    fn default() -> Self {
+        Self { asking: Asking::default(), places: Semaphore::new(MAX_ASKS) }
+    }
+}
+
+/// One call, as far as a person may be asked about it.
+pub struct Ask<'a> {
+    asks: &'a Asks,
+    haldir: &'a Haldir,
+    credential: &'a Credential,
+    context: &'a RequestContext<RoleServer>,
+}
+
+/// What came of asking.
+pub enum Asked {
+    /// The call is made again with this.
+    Decided(Hearing),
+    /// The client is told this instead.
+    Told(String),
+    /// The client asks, and calls again (2026-07-28).
+    InputRequired(Box<CallToolResponse>),
+}
+
+impl Asks {
+    /// Asks so.
+    pub fn new(asking: Asking) -> Self {
+        Self { asking, ..Self::default() }
+    }
+
+    /// For one call; `None` where nobody is asked at all, or another haldir decides.
+    pub fn about<'a>(
+        &'a self,
+        backend: &'a Backend,
+        credential: &'a Credential,
+        context: &'a RequestContext<RoleServer>,
+    ) -> Option<Ask<'a>> {
+        let Backend::Local(haldir) = backend else { return None };
+        self.asking.enabled.then_some(Ask { asks: self, haldir, credential, context })
+    }
+}
+
+impl Ask<'_> {
+    /// What the call itself brings of the person's answer (2026-07-28), if it brings any.
+    pub async fn brought(&self, params: &CallToolRequestParams) -> Result<Option<Hearing>> {
+        let Some(state) = params.request_state.as_deref().and_then(State::read) else {
+            return Ok(None);
+        };
+        let state = state.map_err(|problem| Error::invalid("requestState", problem))?;
+        let request_id = ApprovalId::parse(state.request_id)
+            .map_err(|problem| Error::new(Code::InvalidArgument, format!("requestState: the request {problem}")))?;
+        if !proxied::was_asked(&self.haldir.watch_proxy(self.credential)?, &request_id, &state.proof)? {
+            return Err(Error::invalid("requestState", "requestState is not what haldir has made"));
+        }
+        let answer = params.input_responses.as_ref().and_then(|all| all.get(elicitation::INPUT));
+        Ok(Some(self.heard(request_id, answer).await?.unwrap_or_default()))
+    }
+
+    /// Asks about a call that is held; `brought` is what this very call has brought of an answer.
+    pub async fn ask(&self, held: &Held, brought: Option<&Hearing>, params: &CallToolRequestParams) -> Result<Asked> {
+        if let Some(brought) = brought {
+            // A yes that did not let it pass is one to something else, or for an operator to say.
+            return Ok(Asked::Told(held.text_after(if brought.person.is_some() { "" } else { UNDECIDED })));
+        }
+        let waits = || Ok(Asked::Told(held.text()));
+        if !self.client().can_ask {
+            return waits();
+        }
+        let cx = self.haldir.watch_proxy(self.credential)?;
+        let modern = is_modern(self.context);
+        let place = if modern { None } else { self.asks.places.try_acquire().ok() };
+        if !modern && place.is_none() {
+            return waits();
+        }
+        let Some(question) = proxied::ask_about(&cx, held).await? else { return waits() };
+        if modern {
+            let (request_id, proof) = (held.request_id.clone(), question.proof.clone());
+            // What the call has for its upstream travels along.
+            let again = line::again(params);
+            let (input_responses, request_state) =
+                again.map(|again| (again.responses, again.state)).unwrap_or_default();
+            let state = State { request_id, proof, request_state, input_responses };
+            let asking = state.asking(&question.message);
+            let result = asking.and_then(|json| serde_json::from_str::<InputRequiredResult>(&json).ok());
+            return match result {
+                Some(result) => Ok(Asked::InputRequired(Box::new(result.into()))),
+                None => waits(),
+            };
+        }
+        let answer = self.elicit(&question).await;
+        Ok(match self.heard(question.request_id, answer.as_ref()).await? {
+            Some(hearing) => Asked::Decided(hearing),
+            None => Asked::Told(held.text_after(UNDECIDED)),
+        })
+    }
+
+    /// Shows the dialog; nothing if the client leaves, takes the call back, or nobody decides in time.
+    async fn elicit(&self, question: &Question) -> Option<Value> {
+        let params: ElicitRequestParams = serde_json::from_value(elicitation::params(&question.message)).ok()?;
+        let request = ServerRequest::ElicitRequest(ElicitRequest::new(params));
+        let options = PeerRequestOptions::with_timeout(self.asks.asking.within);
+        let asked = self.context.peer.send_request_with_option(request, options).await.ok()?;
+        let dialog = asked.id.clone();
+        let mut answered = std::pin::pin!(asked.await_response());
+        let mut times = 0;
+        let answered = loop {
+            let waited = tokio::select! {
+                answered = answered.as_mut() => break answered,
+                () = self.context.ct.cancelled() => false,
+                () = tokio::time::sleep(self.asks.asking.tell_every) => true,
+            };
+            if waited {
+                times += 1;
+                self.tell_that_it_waits(times).await;
+            } else {
+                let reason = Some("the call was cancelled".to_owned());
+                // Fails if the client has left.
+                let _ = self.context.peer.notify_cancelled(CancelledNotificationParam::new(Some(dialog), reason)).await;
+                return None;
+            }
+        };
+        match answered {
+            Ok(ClientResult::ElicitResult(result)) => serde_json::to_value(result).ok(),
+            _ => None,
+        }
+    }
+
+    /// Progress, if the client wants to know of it.
+    async fn tell_that_it_waits(&self, times: u32) {
+        let Some(token) = self.context.meta.get_progress_token() else { return };
+        let mut told = ProgressNotificationParam::new(token, step(times));
+        told.message = Some(WAITS.to_owned());
+        // Fails if the client has left, which ends the call as well.
+        let _ = self.context.peer.notify_progress(told).await;
+    }
+
+    /// Takes in an answer: a no is decided at once, a yes with the call. Nothing if it was neither.
+    async fn heard(&self, request_id: ApprovalId, answer: Option<&Value>) -> Result<Option<Hearing>> {
+        let answer = answer.and_then(|answer| RawValue::from_string(answer.to_string()).ok());
+        let Some(Decided { person, yes, .. }) =
+            Answer::read(answer.as_deref()).decided(request_id, &self.client().name)
+        else {
+            return Ok(None);
+        };
+        if yes {
+            return Ok(Some(Hearing { person: Some(Arc::new(person)), ..Hearing::default() }));
+        }
+        let cx = self.haldir.watch_proxy(self.credential)?;
+        proxied::deny(&cx, person).await?;
+        Ok(Some(Hearing::default()))
+    }
+
+    fn client(&self) -> Client {
+        let (info, capabilities) = (self.context.client_info(), self.context.client_capabilities());
+        let capabilities = serde_json::to_value(capabilities).unwrap_or_default();
+        let name = info.map_or_else(String::new, |info| format!("{} {}", info.name, info.version));
+        Client { name: name.trim().to_owned(), can_ask: elicitation::is_offered(&capabilities) }
+    }
+}
+
+/// A place for what a call that is held waits for.
+pub fn slot() -> Arc<OnceLock<Held>> {
+    Arc::default()
+}

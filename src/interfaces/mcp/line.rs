@@ -1,0 +1,236 @@
+//! What an upstream says in the middle of a call, told to the client that made it.
+#![expect(deprecated, reason = "SEP-2577 deprecates logging; clients of every earlier revision have it")]
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use futures::{StreamExt, stream::FuturesUnordered};
+use rmcp::{
+    RoleServer,
+    model::{
+        CallToolRequestParams, CancelledNotificationParam, CustomRequest, LoggingLevel,
+        LoggingMessageNotificationParam, ProgressNotificationParam, ServerRequest,
+    },
+    service::{PeerRequestOptions, RequestContext, ServiceError},
+};
+use serde::Deserialize;
+use serde_json::{Value, value::RawValue};
+use tokio::{sync::mpsc, time::timeout};
+
+use super::{
+    logging::{Level, known},
+    server::is_modern,
+    suspended::Running,
+};
+use crate::{
+    error::{Error, Result},
+    operations::proxied::{Again, Line, Said, Wanted},
+    relay::elicitation::{INPUT, State},
+};
+
+/// What waits to be told.
+const MAX_WAITING: usize = 64;
+/// Characters of a word on how far a call is.
+const MAX_WORDS: usize = 1_000;
+/// How long it may take to tell a client that nobody waits for its answer any more.
+const GOODBYE: Duration = Duration::from_secs(2);
+/// JSON-RPC: the request cannot be carried out.
+const INTERNAL_ERROR: i32 = -32_603;
+
+/// Marks a request whose client takes one JSON answer, and no events.
+#[derive(Clone, Copy, Debug)]
+pub struct OneAnswer;
+
+/// Tells one connection from another.
+pub fn next_client() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+/// The end of a line at the client.
+pub struct Ear<'a> {
+    /// The request that the client waits for.
+    pub context: &'a RequestContext<RoleServer>,
+    /// The level of its connection.
+    pub level: &'a Level,
+}
+
+/// What comes of attending to a call.
+pub enum Heard {
+    /// Its result.
+    Over(Result<Box<RawValue>>),
+    /// It asks what the client is asked by a result.
+    Asks(Vec<Wanted>),
+}
+
+/// A line to the client that makes this call; `None` if it wants to hear nothing, and cannot be asked anything. `level` is
+/// the level of its connection.
+pub fn open<'a>(
+    context: &'a RequestContext<RoleServer>,
+    params: &CallToolRequestParams,
+    whose: u64,
+    level: &'a Level,
+) -> Option<(Line, Ear<'a>, mpsc::Receiver<Said>)> {
+    let parts = context.extensions.get::<http::request::Parts>();
+    let hears = parts.is_none_or(|parts| parts.extensions.get::<OneAnswer>().is_none());
+    let modern = is_modern(context);
+    let wanted = level.asked(context).filter(|_| hears);
+    let progress = hears && context.meta.get_progress_token().is_some();
+    let said = context.client_capabilities().filter(|_| hears || modern);
+    let capabilities = said.map(|said| {
+        let can_be_asked = said.sampling.is_some() || said.elicitation.is_some() || said.roots.is_some();
+        (can_be_asked, said)
+    });
+    let (can_be_asked, capabilities) = capabilities.unwrap_or_default();
+    let again = modern.then(|| again(params)).flatten();
+    if !progress && wanted.is_none() && !can_be_asked && again.is_none() {
+        return None;
+    }
+    let (to_client, said) = mpsc::channel(MAX_WAITING);
+    let capabilities = Arc::new(serde_json::to_value(capabilities).unwrap_or_default());
+    let line = Line { whose, progress, level: wanted, capabilities, modern, again, to_client };
+    Some((line, Ear { context, level }, said))
+}
+
+/// What the call itself brings of answers for its upstream (2026-07-28).
+pub fn again(params: &CallToolRequestParams) -> Option<Again> {
+    // What haldir asked is not for the upstream; what the call had for it before has travelled along.
+    if let Some(own) = params.request_state.as_deref().and_then(State::read) {
+        let State { request_state, input_responses, .. } = own.ok()?;
+        let again = Again { responses: input_responses, state: request_state };
+        return (again.responses.is_some() || again.state.is_some()).then_some(again);
+    }
+    let mut responses = params.input_responses.as_ref().and_then(|all| serde_json::to_value(all).ok());
+    let state = params.request_state.clone();
+    if let Some(Value::Object(all)) = &mut responses {
+        all.remove(INPUT);
+    }
+    let responses = responses.filter(|all| all.as_object().is_some_and(|all| !all.is_empty()));
+    let responses = responses.and_then(|all| serde_json::value::to_raw_value(&all).ok());
+    (responses.is_some() || state.is_some()).then_some(Again { responses, state })
+}
+
+impl Ear<'_> {
+    /// Tells and asks the client until the call is over, or the client has to call again to be asked.
+    pub async fn attend(&self, call: &mut Running) -> Heard {
+        let by_result = is_modern(self.context);
+        let meanwhile = call.asked_meanwhile();
+        if !meanwhile.is_empty() && !call.outcome.is_finished() {
+            return Heard::Asks(meanwhile);
+        }
+        let mut questions = FuturesUnordered::new();
+        let outcome = loop {
+            tokio::select! {
+                biased;
+                Some(said) = call.said.recv() => match said {
+                    Said::Question(question) if by_result => return Heard::Asks(self.all_asked(question, call).await),
+                    Said::Question(question) => questions.push(ask(self.context, question)),
+                    said => tell(self.context, self.level, said).await,
+                },
+                outcome = &mut call.outcome => break outcome,
+                () = self.context.ct.cancelled(), if !call.taken_back.is_cancelled() => call.taken_back.cancel(),
+                Some(()) = questions.next() => {}
+            }
+        };
+        while let Ok(said) = call.said.try_recv() {
+            tell(self.context, self.level, said).await;
+        }
+        // What is asked still is taken back: nobody waits for it.
+        let _ = timeout(GOODBYE, async { while questions.next().await.is_some() {} }).await;
+        Heard::Over(outcome.map_err(Error::internal).and_then(|done| done.result))
+    }
+
+    /// A question, and those that have come with it.
+    async fn all_asked(&self, first: Wanted, call: &mut Running) -> Vec<Wanted> {
+        let mut all = vec![first];
+        while let Ok(said) = call.said.try_recv() {
+            match said {
+                Said::Question(question) => all.push(question),
+                said => tell(self.context, self.level, said).await,
+            }
+        }
+        all
+    }
+}
+
+async fn tell(context: &RequestContext<RoleServer>, level: &Level, said: Said) {
+    let told = match said {
+        Said::Progress(params) => match progress(context, &params) {
+            Some(progress) => context.peer.notify_progress(progress).await,
+            None => return,
+        },
+        Said::Log(params) => match message(&params)
+            .filter(|message| level.asked(context).is_some_and(|least| known(message.level) >= least))
+        {
+            Some(message) => context.peer.notify_logging_message(message).await,
+            None => return,
+        },
+        Said::Question(_) => return,
+    };
+    if let Err(error) = told {
+        tracing::debug!(%error, "a notification did not reach the client");
+    }
+}
+
+/// Under the client's own token.
+fn progress(context: &RequestContext<RoleServer>, params: &RawValue) -> Option<ProgressNotificationParam> {
+    #[derive(Deserialize)]
+    struct Step {
+        progress: f64,
+        #[serde(default)]
+        total: Option<f64>,
+        #[serde(default)]
+        message: Option<String>,
+    }
+    let Step { progress, total, message } = serde_json::from_str(params.get()).ok()?;
+    let mut told = ProgressNotificationParam::new(context.meta.get_progress_token()?, progress);
+    told.total = total;
+    told.message = message.map(|message| message.chars().take(MAX_WORDS).collect());
+    Some(told)
+}
+
+fn message(params: &RawValue) -> Option<LoggingMessageNotificationParam> {
+    #[derive(Deserialize)]
+    struct Log {
+        level: LoggingLevel,
+        #[serde(default)]
+        logger: Option<String>,
+        data: Value,
+    }
+    let Log { level, logger, data } = serde_json::from_str(params.get()).ok()?;
+    let message = LoggingMessageNotificationParam::new(level, data);
+    Some(match logger {
+        Some(logger) => message.with_logger(logger),
+        None => message,
+    })
+}
+
+async fn ask(context: &RequestContext<RoleServer>, mut question: Wanted) {
+    let params = question.params.take().and_then(|params| serde_json::from_str(params.get()).ok());
+    let request = ServerRequest::CustomRequest(CustomRequest::new(question.wish.method(), params));
+    let asked = context.peer.send_cancellable_request(request, PeerRequestOptions::no_options()).await;
+    let asked = match asked {
+        Ok(asked) => asked,
+        Err(error) => return question.answer(Err((INTERNAL_ERROR, format!("the client was not asked: {error}")))),
+    };
+    let id = asked.id.clone();
+    let answered = tokio::select! {
+        answered = asked.await_response() => answered,
+        () = question.withdrawn() => {
+            let reason = Some("nobody waits for the answer any more".to_owned());
+            // Fails if the client has left.
+            let _ = context.peer.notify_cancelled(CancelledNotificationParam::new(Some(id), reason)).await;
+            return;
+        }
+    };
+    question.answer(match answered {
+        Ok(result) => serde_json::value::to_raw_value(&result).map_err(|error| (INTERNAL_ERROR, error.to_string())),
+        Err(ServiceError::McpError(error)) => Err((error.code.0, error.message.into_owned())),
+        Err(error) => Err((INTERNAL_ERROR, format!("the client did not answer: {error}"))),
+    });
+}

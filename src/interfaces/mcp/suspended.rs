@@ -1,0 +1,289 @@
+//! Calls that wait for their client to call again. A client of 2026-07-28 is asked by the result of its call. An upstream of
+//! an older revision asks in the middle of one: then the call stays under way here, its client gets what is asked as a
+//! result, and its call again, with the answers, goes on where this one was.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use rmcp::model::InputResponses;
+use serde_json::value::RawValue;
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::JoinHandle,
+};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::{
+    crypto,
+    error::{Code, Error, Result},
+    interfaces::owner::{Owner, owner},
+    model::Credential,
+    operations::proxied::{Said, Wanted},
+    relay::message::quoted,
+};
+
+/// What stands in front of a `requestState` that names such a call.
+const STATE: &str = "haldir-call:";
+/// Calls that wait at a time, and those of one caller. One more is not asked: its upstream gets an error.
+const MAX_WAITING: usize = 256;
+const MAX_OF_CALLER: usize = 16;
+/// Bytes of answers and further questions that came meanwhile, of all of them together.
+const MAX_KEPT_BYTES: usize = 4 * 1024 * 1024;
+/// How long a client may leave its call: less than an upstream waits for one that is asked in another way.
+const BACK_WITHIN: Duration = Duration::from_secs(240);
+/// JSON-RPC: the request cannot be carried out.
+const INTERNAL_ERROR: i32 = -32_603;
+
+/// Why a client is not asked.
+const OVER: &str = "the call is over";
+const TOO_MANY: &str = "too much waits for clients' answers already";
+
+/// The calls that wait, of all clients of this interface.
+#[derive(Clone, Default)]
+pub struct Suspended(Arc<Room>);
+
+#[derive(Default)]
+struct Room {
+    // A std mutex: held to look or to write, never across a wait.
+    waiting: Mutex<HashMap<String, Waiting>>,
+    kept: Arc<AtomicUsize>,
+}
+
+/// Which call is made again: by whom, and for what.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Asker {
+    owner: Owner,
+    asks: [u8; 32],
+}
+
+impl Asker {
+    /// Who calls this tool with these arguments, as they were written, in this session.
+    pub fn new(credential: &Credential, session: &str, tool: &str, arguments: &str) -> Self {
+        let asks = [quoted(session), quoted(tool), arguments.to_owned()].join(" ");
+        Self { owner: owner(credential), asks: crypto::digest(&[asks.as_bytes()]) }
+    }
+}
+
+/// A call that waits. What its upstream says meanwhile is taken by a task, which ends with it.
+struct Waiting {
+    asker: Asker,
+    questions: BTreeMap<String, Wanted>,
+    taken_back: CancellationToken,
+    back: oneshot::Sender<()>,
+    keeper: JoinHandle<Option<Running>>,
+}
+
+/// A call under way that may outlive the request it was made by. It is taken back if this is dropped.
+pub struct Running {
+    // First: it is taken back before its questions end.
+    _guard: DropGuard,
+    /// Takes the call back.
+    pub taken_back: CancellationToken,
+    /// What it came to.
+    pub outcome: JoinHandle<Done>,
+    /// What its upstream says.
+    pub said: mpsc::Receiver<Said>,
+    /// What it has asked while nobody was there to be asked.
+    asked: Vec<(Wanted, Kept)>,
+    attended: Arc<AtomicBool>,
+}
+
+/// What a call came to.
+pub struct Done {
+    /// The result, as JSON.
+    pub result: Result<Box<RawValue>>,
+    _kept: Option<Kept>,
+}
+
+/// So many bytes, while they wait.
+struct Kept(Arc<AtomicUsize>, usize);
+
+impl Kept {
+    fn new(all: &Arc<AtomicUsize>, bytes: usize) -> Option<Self> {
+        let more = |now: usize| now.checked_add(bytes).filter(|all| *all <= MAX_KEPT_BYTES);
+        all.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).ok()?;
+        Some(Self(Arc::clone(all), bytes))
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        self.0.fetch_sub(self.1, Ordering::AcqRel);
+    }
+}
+
+impl Suspended {
+    fn waiting(&self) -> MutexGuard<'_, HashMap<String, Waiting>> {
+        self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Begins a call, in a task of its own: what has left is settled, also if nobody waits for it any more. `taken_back`
+    /// ends it.
+    pub fn run(
+        &self,
+        call: impl Future<Output = Result<Box<RawValue>>> + Send + 'static,
+        taken_back: CancellationToken,
+        said: mpsc::Receiver<Said>,
+    ) -> Running {
+        let attended = Arc::new(AtomicBool::new(true));
+        let (kept, is_attended) = (Arc::clone(&self.0.kept), Arc::clone(&attended));
+        let outcome = tokio::spawn(async move {
+            let result = call.await;
+            let bytes = result.as_ref().map_or(0, |result| result.get().len());
+            if is_attended.load(Ordering::Acquire) {
+                return Done { result, _kept: None };
+            }
+            match Kept::new(&kept, bytes) {
+                Some(kept) => Done { result, _kept: Some(kept) },
+                None => Done { result: Err(too_large()), _kept: None },
+            }
+        });
+        Running { _guard: taken_back.clone().drop_guard(), taken_back, outcome, said, asked: Vec::new(), attended }
+    }
+
+    /// Leaves a call until its client calls again; answers the result that asks it to. The call back if it cannot be left:
+    /// its upstream was told so.
+    pub fn leave(&self, call: Running, questions: Vec<Wanted>, asker: Asker) -> Result<String, Running> {
+        self.leave_for(BACK_WITHIN, call, questions, asker)
+    }
+
+    fn leave_for(
+        &self,
+        within: Duration,
+        call: Running,
+        questions: Vec<Wanted>,
+        asker: Asker,
+    ) -> Result<String, Running> {
+        let refuse = |why: &str, questions: Vec<Wanted>| {
+            for question in questions {
+                question.answer(Err((INTERNAL_ERROR, why.to_owned())));
+            }
+        };
+        // What it came to would lie here uncounted until the client is back, and is all that it waits for.
+        if call.outcome.is_finished() {
+            refuse(OVER, questions);
+            return Err(call);
+        }
+        // Random: whoever has one state knows no other.
+        let Ok(state) = crypto::token::<24>(STATE) else {
+            refuse("the client cannot be asked", questions);
+            return Err(call);
+        };
+        let mut waiting = self.waiting();
+        let of_caller = waiting.values().filter(|other| other.asker.owner == asker.owner).count();
+        if waiting.len() >= MAX_WAITING || of_caller >= MAX_OF_CALLER {
+            drop(waiting);
+            refuse(TOO_MANY, questions);
+            return Err(call);
+        }
+        let (mut unanswered, mut shown) = (BTreeMap::new(), Vec::new());
+        for (at, mut question) in questions.into_iter().enumerate() {
+            let params = question.params.take();
+            let params = params.as_deref().map_or("{}", RawValue::get);
+            shown.push(format!(r#""q{at}":{{"method":{},"params":{params}}}"#, quoted(question.wish.method())));
+            unanswered.insert(format!("q{at}"), question);
+        }
+        let result = format!(
+            r#"{{"resultType":"input_required","inputRequests":{{{}}},"requestState":{}}}"#,
+            shown.join(","),
+            quoted(&state)
+        );
+        call.attended.store(false, Ordering::Release);
+        let (back, is_back) = oneshot::channel();
+        let taken_back = call.taken_back.clone();
+        // It finds its call among the others, since that is locked until it stands there.
+        let keeper = tokio::spawn(self.clone().keep(call, state.clone(), within, is_back));
+        waiting.insert(state, Waiting { asker, questions: unanswered, taken_back, back, keeper });
+        Ok(result)
+    }
+
+    /// Hears the upstream until the client is back; `None` if it does not come in time.
+    async fn keep(
+        self,
+        mut call: Running,
+        state: String,
+        within: Duration,
+        mut is_back: oneshot::Receiver<()>,
+    ) -> Option<Running> {
+        let end = tokio::time::sleep(within);
+        let mut end = std::pin::pin!(end);
+        loop {
+            tokio::select! {
+                biased;
+                _ = &mut is_back => return Some(call),
+                () = &mut end => break,
+                // How far it is, nobody wants to know any more when the client is back.
+                Some(said) = call.said.recv() => if let Said::Question(question) = said {
+                    let bytes = question.params.as_deref().map_or(0, |params| params.get().len());
+                    match Kept::new(&self.0.kept, bytes) {
+                        Some(kept) => call.asked.push((question, kept)),
+                        None => question.answer(Err((INTERNAL_ERROR, TOO_MANY.to_owned()))),
+                    }
+                },
+            }
+        }
+        tracing::debug!("a client did not come back to its call");
+        let left = self.waiting().remove(&state);
+        // First, so that nothing is asked any more when the questions end.
+        drop(call);
+        drop(left);
+        None
+    }
+
+    /// Whether this names a call that was left.
+    pub fn is_state(state: &str) -> bool {
+        state.starts_with(STATE)
+    }
+
+    /// The call that a client comes back to; `None` if there is none of this name for it. Nobody else ends it by asking.
+    pub fn find(&self, state: &str, asker: Asker) -> Option<Back> {
+        let mut waiting = self.waiting();
+        waiting.get(state).filter(|found| found.asker == asker)?;
+        waiting.remove(state).map(Back)
+    }
+}
+
+/// A call that its client has come back to.
+pub struct Back(Waiting);
+
+impl Back {
+    /// It may not go on: it is taken back.
+    pub fn end(self) {
+        // First, so that nothing is asked any more when the questions end.
+        self.0.taken_back.cancel();
+    }
+
+    /// Gives the upstream the answers, and goes on; `None` if the client is too late.
+    pub async fn go_on(self, answers: Option<&InputResponses>) -> Option<Running> {
+        let Waiting { questions, back, keeper, .. } = self.0;
+        // Fails if it has ended.
+        let _ = back.send(());
+        let call = keeper.await.ok().flatten()?;
+        for (key, question) in questions {
+            let answer = answers.and_then(|all| serde_json::value::to_raw_value(all.get(&key)?).ok());
+            question.answer(answer.ok_or((INTERNAL_ERROR, "the client has not answered this".to_owned())));
+        }
+        call.attended.store(true, Ordering::Release);
+        Some(call)
+    }
+}
+
+impl Running {
+    /// What it has asked while nobody was there to be asked.
+    pub fn asked_meanwhile(&mut self) -> Vec<Wanted> {
+        std::mem::take(&mut self.asked).into_iter().map(|(question, _)| question).collect()
+    }
+}
+
+fn too_large() -> Error {
+    Error::new(Code::Unavailable, "the answer came before its client did, and was too large to wait")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,23 @@
+//! MCP passed on between a client and one upstream server, message by message.
+//!
+//! What passes stays as it was written, so that nothing of any revision or extension is lost. Two kinds of message
+//! are looked into: a `tools/call`, which goes on only if haldir lets it, and a list of tools, from which those in
+//! quarantine are taken. Client and upstream agree on revision and capabilities with each other, as they would
+//! without haldir between them.
+
+pub mod bound_session;
+pub mod bridge;
+pub mod elicitation;
+pub mod events;
+pub mod exchange;
+pub mod govern;
+pub mod governor;
+pub mod hub;
+pub mod json;
+pub mod message;
+pub mod options;
+pub mod passing;
+pub mod policy_file;
+pub mod waiting;
+pub mod wire;
+pub mod wrap;

@@ -1,0 +1,402 @@
+//! One client and one upstream, and what goes on between them.
+
+mod asks;
+mod calls;
+mod ends;
+mod pins;
+mod subscriptions;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::{HashMap, HashSet},
+    future,
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinSet,
+    time::{Instant, Interval, MissedTickBehavior},
+};
+
+use self::{asks::Waiting, pins::Listing};
+use super::{
+    govern::{Decision, Govern, Outcome, Redact, Report, changes},
+    message::{self, INTERNAL_ERROR, INVALID_REQUEST, Message},
+};
+use crate::{
+    error::Result,
+    relay::elicitation::{Answer, Client, Decided},
+    upstream::lines,
+};
+
+/// Requests of a client that are under way at a time.
+const MAX_REQUESTS: usize = 256;
+/// How many times the time that a call waits for the upstream's tools is waited for the list itself, before it is asked
+/// for again.
+const LIST_PATIENCE: u32 = 10;
+/// How long a cancelled call may still be answered.
+const CANCEL_GRACE: Duration = Duration::from_secs(5);
+/// Why a call that was answered has no result: nobody knows what became of it.
+const NO_RESULT: &str = "the upstream answered with null, which is no result";
+/// What the ids of haldir's own requests begin with.
+const OWN_ID: &str = "\"haldir-";
+
+/// The state of an exchange. Each of its functions takes one message, and sends what follows from it.
+pub struct Exchange {
+    governor: Arc<dyn Govern>,
+    to_client: mpsc::Sender<String>,
+    to_upstream: mpsc::Sender<String>,
+    times: Times,
+    /// Calls of tools by the id that the client gave them.
+    calls: HashMap<String, ToolCall>,
+    /// Other requests of the client that the upstream has.
+    requests: HashMap<String, Asking>,
+    pins: Pins,
+    /// The client's own list, as far as it has come.
+    listing: Listing,
+    /// The tools that the upstream offers over this connection, since they were last compared with their pins.
+    offered: HashSet<String>,
+    decisions: JoinSet<(String, Result<Decision>)>,
+    /// Takes the secrets that the upstream can have out of whatever it sends.
+    secrets: Redact,
+    own_ids: u64,
+    /// The client, as it said at the beginning.
+    client: Client,
+    /// Calls that wait for the person at the client, by the id of haldir's question.
+    asks: HashMap<String, String>,
+    /// The client's `initialize`, and its id: what a new upstream has to be told.
+    initialize: Option<String>,
+    /// When the clock is looked at: also while messages come without a pause.
+    clock: Interval,
+    /// Changes of what the client may call, once it has listed that.
+    changes: Option<watch::Receiver<u64>>,
+}
+
+/// How long things may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Times {
+    /// How long an upstream may be silent about a call: what it says of its progress does not count.
+    pub call: Duration,
+    /// How long it may take to start, or to list its tools.
+    pub start: Duration,
+}
+
+/// What a client is waiting for.
+enum Asking {
+    /// A page of the list of tools, asked for with this cursor.
+    ToolList(Option<String>),
+    /// A page of another list.
+    List,
+    /// What the upstream offers.
+    Introduction,
+    /// Changes of the list of tools, as long as the request is open (2026-07-28).
+    Changes,
+    Other,
+}
+
+struct ToolCall {
+    /// The client's message.
+    text: String,
+    session: Option<String>,
+    stage: Stage,
+    /// What the person at the client has decided on it.
+    decided: Option<Decided>,
+    /// Whether they were asked already: nobody is asked twice about one call.
+    asked: bool,
+    cancelled: bool,
+    since: Instant,
+    until: Instant,
+    /// What the client knows its progress by, as it was written.
+    token: Option<String>,
+}
+
+enum Stage {
+    /// Until it is known which tools there are.
+    Listing,
+    /// Until haldir has decided.
+    Deciding,
+    /// Until the person at the client has decided.
+    Asking(Waiting),
+    /// The upstream has it; its outcome is reported here.
+    Sent(Report),
+}
+
+/// Whether the upstream's tools were compared with their pins.
+enum Pins {
+    Unknown,
+    /// The answer to this request is waited for.
+    Asking {
+        id: String,
+        listing: Listing,
+        since: Instant,
+        context: Option<String>,
+    },
+    Known,
+}
+
+impl Exchange {
+    /// Nothing has been said yet; `secrets` takes out what the upstream can have received.
+    pub fn new(
+        governor: Arc<dyn Govern>,
+        to_client: mpsc::Sender<String>,
+        to_upstream: mpsc::Sender<String>,
+        times: Times,
+        secrets: Redact,
+    ) -> Self {
+        let mut clock = tokio::time::interval(Duration::from_secs(1));
+        clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Self {
+            governor,
+            to_client,
+            to_upstream,
+            times,
+            calls: HashMap::new(),
+            requests: HashMap::new(),
+            pins: Pins::Unknown,
+            listing: Listing::default(),
+            offered: HashSet::new(),
+            decisions: JoinSet::new(),
+            secrets,
+            own_ids: 0,
+            client: Client::default(),
+            asks: HashMap::new(),
+            initialize: None,
+            clock,
+            changes: None,
+        }
+    }
+
+    /// A message of the client; `session` is the one that its request names outside of the message.
+    pub async fn from_client(&mut self, text: &str, session: Option<&str>) {
+        let message = match Message::read(text).map(Message::of_client) {
+            Ok(message) => message,
+            Err((code, problem)) => {
+                // Under the id that it has: whoever sent it waits for that one.
+                let id = lines::id_in(text.as_bytes());
+                return self.answer(message::error(id.as_deref(), code, &problem)).await;
+            }
+        };
+        if let Some(answered) = message.answers().filter(|id| id.starts_with(OWN_ID)) {
+            // A late one is nobody's: upstreams ask under other ids.
+            let Some(call) = self.asked_about(answered) else { return };
+            return self.person_answered(&call, Answer::read(message.result)).await;
+        }
+        let Some(id) = message.request_id() else {
+            if message.is("notifications/cancelled") {
+                return self.cancel(&message).await;
+            }
+            // What has a method and no id is a notification: of a call of a tool, that would be one without an answer.
+            if !message.is("tools/call") {
+                self.pass_on(message.text()).await;
+            }
+            return;
+        };
+        let taken = self.calls.contains_key(id) || self.requests.contains_key(id);
+        if taken
+            || id.starts_with(OWN_ID)
+            || !(id.starts_with('"') || id.starts_with('-') || id.as_bytes()[0].is_ascii_digit())
+        {
+            let problem = "the id of a request must be a text or a number that no other request has";
+            return self.answer(message::error(Some(id), INVALID_REQUEST, problem)).await;
+        }
+        if self.calls.len() + self.requests.len() >= MAX_REQUESTS {
+            let problem = format!("{MAX_REQUESTS} requests are under way already");
+            return self.answer(message::error(Some(id), INTERNAL_ERROR, &problem)).await;
+        }
+        if message.is("tools/call") {
+            return self.call(id, &message, text, session).await;
+        }
+        if message.is("initialize") {
+            self.initialize = Some(message.text());
+            self.client = message.speaker();
+            self.tools_changed().await;
+        }
+        let asking = match message.method.as_deref() {
+            Some("tools/list") => Asking::ToolList(pins::cursor_of(&message)),
+            Some("prompts/list" | "resources/list" | "resources/templates/list") => Asking::List,
+            Some("initialize" | "server/discover") => Asking::Introduction,
+            _ if changes::subscribes(&message) => Asking::Changes,
+            _ => Asking::Other,
+        };
+        self.requests.insert(id.to_owned(), asking);
+        self.pass_on(message.text()).await;
+    }
+
+    /// A message of the upstream, or a batch of them. Each is written anew, without secrets, before it is looked at.
+    pub async fn from_upstream(&mut self, text: String) {
+        for text in message::messages(text) {
+            let may_list = Redact::may_list(&text, |id| self.calls.contains_key(id));
+            let Some(clean) = self.secrets.message(text, may_list).await else {
+                tracing::warn!("the upstream wrote something that is no JSON-RPC message; it was dropped");
+                continue;
+            };
+            self.heard(clean).await;
+        }
+    }
+
+    /// A request of which no answer will come, as those see that sent it: it never left, or nobody knows what became of it.
+    pub async fn failed(&mut self, id: &str, told: &str, outcome: Outcome) {
+        if id.starts_with(OWN_ID) {
+            return self.listed(id, None).await;
+        }
+        let is_sent = |call: &ToolCall| matches!(call.stage, Stage::Sent(_));
+        if self.calls.get(id).is_some_and(is_sent) {
+            let Some(ToolCall { stage: Stage::Sent(report), cancelled, .. }) = self.calls.remove(id) else { return };
+            if !cancelled {
+                self.answer(message::error(Some(id), INTERNAL_ERROR, told)).await;
+            }
+            return report.send(outcome);
+        }
+        if self.requests.remove(id).is_some() {
+            self.answer(message::error(Some(id), INTERNAL_ERROR, told)).await;
+        }
+    }
+
+    async fn heard(&mut self, text: String) {
+        let Ok(message) = Message::read(&text) else { return };
+        if let Some(id) = message.answers() {
+            if message.result.is_some_and(|result| result.get() == "null") {
+                // MCP has no such result, and a client would wait on.
+                return self.failed(id, NO_RESULT, Outcome::Unknown(NO_RESULT)).await;
+            }
+            if id.starts_with(OWN_ID) {
+                let result = message.result.map(|result| result.get().to_owned());
+                return self.listed(id, result).await;
+            }
+            if self.calls.contains_key(id) {
+                let id = id.to_owned();
+                return self.called(&id, text).await;
+            }
+            let Some(asking) = self.requests.remove(id) else {
+                return tracing::debug!("the upstream answered what nobody asked");
+            };
+            if matches!(asking, Asking::Changes) && changes::knows_none(&message) {
+                let acknowledgement = changes::acknowledgement(id);
+                self.requests.insert(id.to_owned(), asking);
+                return self.answer(acknowledgement).await;
+            }
+            let lists = matches!(asking, Asking::ToolList(_));
+            let (text, listed) = match asking {
+                Asking::ToolList(cursor) => {
+                    let result = message.result.map(|result| result.get().to_owned());
+                    let listed = self.client_listed(cursor, result);
+                    (self.shown(text), listed)
+                }
+                Asking::List => (self.shown(text), None),
+                Asking::Introduction => (changes::promising(&text).unwrap_or(text), None),
+                Asking::Changes | Asking::Other => (text, None),
+            };
+            self.answer(text).await;
+            if let Some(tools) = listed {
+                self.know(tools).await;
+            }
+            if lists && self.changes.is_none() {
+                // What this list has made known is no change to it.
+                self.changes = self.governor.changes().await;
+            }
+            return;
+        }
+        if message.request_id().is_some_and(|id| id.starts_with(OWN_ID)) {
+            // The client's answer to it would look like one to haldir.
+            return tracing::warn!("the upstream asked under an id that is haldir's own; the request was dropped");
+        }
+        if message.is("notifications/tools/list_changed") {
+            self.tools_changed().await;
+        }
+        if message.is("notifications/progress") {
+            self.heard_of_progress(&message);
+        }
+        self.answer(self.promised(&message).unwrap_or(text)).await;
+    }
+
+    /// The next thing that happens by itself: a decision is made, or a time is over.
+    pub async fn next(&mut self) {
+        tokio::select! {
+            biased;
+            Some(decided) = self.decisions.join_next() => match decided {
+                Ok((id, decision)) => self.decided(&id, decision).await,
+                Err(error) => tracing::error!(%error, "a decision was lost"),
+            },
+            () = changed(&mut self.changes) => self.tell_of_changes().await,
+            _ = self.clock.tick() => self.look_at_the_clock().await,
+        }
+    }
+
+    /// The upstream is gone: nothing that it was asked will be answered. `told` is what the client is told, `why` what the
+    /// log is.
+    pub async fn upstream_ended(&mut self, why: &'static str, told: &str) {
+        self.pins = Pins::Unknown;
+        self.listing = Listing::default();
+        let requests: Vec<_> = self.requests.drain().map(|(id, _)| id).collect();
+        for id in requests {
+            self.answer(message::error(Some(&id), INTERNAL_ERROR, told)).await;
+        }
+        let sent = |call: &ToolCall| matches!(call.stage, Stage::Listing | Stage::Sent(_));
+        let lost: Vec<_> = self.calls.iter().filter(|(_, call)| sent(call)).map(|(id, _)| id.clone()).collect();
+        for id in lost {
+            self.give_up(&id, why, told).await;
+        }
+    }
+
+    /// A message of the client that was not taken, and the id that it has, as it was written.
+    pub async fn refuse(&mut self, id: Option<&str>, problem: &str) {
+        self.answer(message::error(id, INVALID_REQUEST, problem)).await;
+    }
+
+    /// Goes on with a new upstream; answers what it has to be told first, if the client had initialised.
+    pub fn new_upstream(&mut self, to_upstream: mpsc::Sender<String>) -> Option<&str> {
+        self.to_upstream = to_upstream;
+        self.initialize.as_deref()
+    }
+
+    /// The handshake was refused: a new upstream is not to be told it.
+    pub fn forget_handshake(&mut self) {
+        self.initialize = None;
+    }
+
+    /// Takes a message that was meant for nobody: the answer of a new upstream to an `initialize` told again.
+    pub fn is_answer_to(text: &str, initialize: &str) -> bool {
+        let (Ok(answer), Ok(asked)) = (Message::read(text), Message::read(initialize)) else { return false };
+        answer.answers().is_some() && answer.answers() == asked.request_id()
+    }
+
+    /// The client has left: what is under way is recorded as far as it is known.
+    pub async fn close(mut self) {
+        let sent: Vec<_> = self.calls.keys().cloned().collect();
+        for id in sent {
+            if let Some(ToolCall { stage: Stage::Sent(call), .. }) = self.calls.remove(&id) {
+                call.send(Outcome::Unknown("the client left before the answer came"));
+            }
+        }
+        while let Some(decided) = self.decisions.join_next().await {
+            if let Ok((_, Ok(Decision::Go(admitted)))) = decided {
+                admitted.report.send(Outcome::Unsent("the client left before the call did"));
+            }
+        }
+        self.governor.recorded().await;
+    }
+
+    async fn answer(&self, text: String) {
+        // Fails if the client has left, which its reader notices too.
+        let _ = self.to_client.send(text).await;
+    }
+
+    async fn pass_on(&self, text: String) {
+        // Fails if the upstream has ended, which its reader notices too.
+        let _ = self.to_upstream.send(text).await;
+    }
+}
+
+/// The next change; never, where none is told.
+async fn changed(changes: &mut Option<watch::Receiver<u64>>) {
+    let told = match changes {
+        Some(receiver) => receiver.changed().await.is_ok(),
+        None => false,
+    };
+    if !told {
+        future::pending::<()>().await;
+    }
+}

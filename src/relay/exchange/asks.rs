@@ -1,0 +1,146 @@
+//! Asking the person at the client about a call that waits for a decision.
+
+use tokio::time::Instant;
+
+use super::{
+    super::{
+        govern::Decision,
+        message::{self, Message},
+    },
+    Exchange, Stage,
+    calls::read_again,
+};
+use crate::{
+    crypto,
+    model::ApprovalId,
+    operations::proxied::{Held, Question},
+    relay::elicitation::{self, Answer, Asking, UNDECIDED},
+};
+
+/// Questions that a person has before them at a time: whoever is asked more reads none of them.
+const MAX_ASKS: usize = 4;
+
+/// A call that waits for a person.
+pub(super) struct Waiting {
+    /// The id of the question.
+    ask: String,
+    request_id: ApprovalId,
+    held: Held,
+    asking: Asking,
+    since: Instant,
+    /// When the client was last told that the call waits, and how often.
+    told: (Instant, u32),
+}
+
+impl Exchange {
+    /// Whether somebody can be asked about this call now.
+    pub(super) fn may_ask(&self, id: &str) -> bool {
+        let Some(call) = self.calls.get(id).filter(|call| !call.asked && !call.cancelled) else { return false };
+        match Message::read(&call.text) {
+            Ok(message) if message.is_modern() => message.speaker().can_ask,
+            _ => self.client.can_ask && self.asks.len() < MAX_ASKS,
+        }
+    }
+
+    /// Asks about a call; answers what becomes of it instead if nobody can be asked.
+    pub(super) async fn ask(&mut self, id: &str, question: &Question, held: Held, asking: Asking) -> Option<Decision> {
+        let entry = self.calls.get_mut(id)?;
+        let told = |text: String| Some(Decision::Told(text));
+        if entry.cancelled {
+            return told(held.text());
+        }
+        if entry.asked {
+            let undecided = read_again(&entry.text, |call| matches!(call.answered, Some((_, Answer::None))));
+            return told(held.text_after(if undecided == Some(true) { UNDECIDED } else { "" }));
+        }
+        let message = Message::read(&entry.text).ok()?;
+        if message.is_modern() {
+            let asking = read_again(&entry.text, |call| call.asking(question)).flatten();
+            let Some(result) = asking.filter(|_| message.speaker().can_ask) else { return told(held.text()) };
+            self.calls.remove(id);
+            self.answer(message::response(id, &result)).await;
+            return None;
+        }
+        let ask = crypto::token::<16>("haldir-").ok().filter(|_| self.client.can_ask && self.asks.len() < MAX_ASKS);
+        let Some(ask) = ask else { return told(held.text()) };
+        entry.asked = true;
+        let request_id = question.request_id.clone();
+        let now = Instant::now();
+        let waiting = Waiting { ask: ask.clone(), request_id, held, asking, since: now, told: (now, 0) };
+        entry.stage = Stage::Asking(waiting);
+        self.asks.insert(ask.clone(), id.to_owned());
+        let params = elicitation::params(&question.message);
+        let request = format!(r#"{{"jsonrpc":"2.0","id":"{ask}","method":"elicitation/create","params":{params}}}"#);
+        self.answer(request).await;
+        None
+    }
+
+    /// The call that a response is about, if it answers a question of haldir's. The ids of questions are random, and
+    /// only the client has seen them: no upstream can have its own questions answered as haldir's.
+    pub(super) fn asked_about(&mut self, answered: &str) -> Option<String> {
+        let ask: String = serde_json::from_str(answered).ok()?;
+        self.asks.remove(&ask)
+    }
+
+    /// The person has answered, or closed the dialog.
+    pub(super) async fn person_answered(&mut self, id: &str, answer: Answer) {
+        let until = Instant::now() + self.times.call;
+        let Some(call) = self.calls.get_mut(id) else { return };
+        let Stage::Asking(waiting) = &call.stage else { return };
+        let Some(decided) = answer.decided(waiting.request_id.clone(), &self.client.name) else {
+            let text = waiting.held.text_after(UNDECIDED);
+            self.calls.remove(id);
+            return self.told(id, text).await;
+        };
+        call.decided = Some(decided);
+        call.until = until;
+        self.decide(id);
+    }
+
+    /// The client takes back a call that somebody there is asked about.
+    pub(super) async fn nobody_to_ask_for(&mut self, id: &str) {
+        if let Some(Stage::Asking(waiting)) = self.calls.remove(id).map(|call| call.stage) {
+            self.asks.remove(&waiting.ask);
+            self.take_back(&waiting.ask, "the call was cancelled").await;
+        }
+    }
+
+    /// Progress of calls that wait for a person, for clients that want to know of it: many give up what is silent.
+    pub(super) async fn tell_that_they_wait(&mut self, now: Instant) {
+        let mut progress = Vec::new();
+        for call in self.calls.values_mut() {
+            let (Stage::Asking(waiting), Some(token)) = (&mut call.stage, &call.token) else { continue };
+            if waiting.told.0 + waiting.asking.tell_every <= now {
+                waiting.told = (now, waiting.told.1 + 1);
+                progress.push(message::waits(token, waiting.told.1));
+            }
+        }
+        for text in progress {
+            self.answer(text).await;
+        }
+    }
+
+    /// Questions whose time has run out.
+    pub(super) async fn ask_no_longer(&mut self, now: Instant) {
+        let late =
+            |stage: &Stage| matches!(stage, Stage::Asking(waiting) if waiting.since + waiting.asking.within <= now);
+        let late: Vec<_> = self.calls.iter().filter(|(_, call)| late(&call.stage)).map(|(id, _)| id.clone()).collect();
+        for id in late {
+            let Some(Stage::Asking(waiting)) = self.calls.remove(&id).map(|call| call.stage) else { continue };
+            self.asks.remove(&waiting.ask);
+            self.take_back(&waiting.ask, "nobody decided in time").await;
+            self.told(&id, waiting.held.text_after(UNDECIDED)).await;
+        }
+    }
+
+    async fn take_back(&self, ask: &str, why: &str) {
+        let params = format!(r#"{{"requestId":"{ask}","reason":"{why}"}}"#);
+        self.answer(format!(r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{params}}}"#)).await;
+    }
+
+    async fn told(&self, id: &str, text: String) {
+        if let Err(response) = Decision::Told(text).admitted(id, false) {
+            self.answer(response).await;
+        }
+    }
+}

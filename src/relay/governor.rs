@@ -1,0 +1,249 @@
+//! haldir's own decisions, as the relay asks for them.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use futures::{FutureExt, future::BoxFuture};
+use serde_json::value::RawValue;
+use tokio::sync::watch;
+
+use super::{
+    bound_session::BoundSession,
+    govern::{Admitted, Asked, Decision, Govern, Outcome, Report},
+};
+use crate::{
+    error::{Code, Error, Result},
+    model::{Credential, SessionId, UpstreamName},
+    operations::{
+        Haldir,
+        proxied::{self, Attempt, Audience, Going, Held, OutwardContext, Uncounted, Verdict},
+        tool_changes::ToolChanges,
+    },
+    relay::elicitation::{Asking, Decided},
+    upstream::{Failure, FailureKind, Link},
+};
+
+/// Who sees to it that the upstream's tools are known.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Tools {
+    /// The relay, over the client's own connection: nobody else has one.
+    Observed,
+    /// The relay, over one of several connections: haldir lists them besides for everybody.
+    Beside,
+    /// haldir, over a connection of its own, when they were not looked at for a while.
+    Asked,
+}
+
+/// Decides for one caller on the calls of one upstream.
+pub struct Governor {
+    haldir: Haldir,
+    credential: Credential,
+    upstream: UpstreamName,
+    /// The session of calls that name none.
+    session: Option<Arc<BoundSession>>,
+    tools: Tools,
+    asking: Asking,
+    /// The upstream's connection, where the one who asks knows it already.
+    link: Option<Arc<Link>>,
+    /// Where changes of what may be called are looked for.
+    changes: ToolChanges,
+    /// Whether it was said what the budget does not count.
+    warned: AtomicBool,
+}
+
+impl Governor {
+    /// Decides for whoever holds `credential`.
+    pub fn new(
+        haldir: Haldir,
+        credential: Credential,
+        upstream: UpstreamName,
+        session: Option<Arc<BoundSession>>,
+        tools: Tools,
+        (asking, changes): (Asking, ToolChanges),
+    ) -> Self {
+        let warned = AtomicBool::new(false);
+        Self { haldir, credential, upstream, session, tools, asking, link: None, changes, warned }
+    }
+
+    /// Of an upstream that is reached over this connection.
+    #[must_use]
+    pub fn over(self, link: Arc<Link>) -> Self {
+        Self { link: Some(link), ..self }
+    }
+
+    async fn decide(&self, asked: Asked) -> Result<Decision> {
+        // The person at the client was asked in the middle of this very call, which was counted before.
+        let goes_on = asked.decided.as_ref().is_some_and(|decided| decided.proof.is_none());
+        let mut cx = if goes_on {
+            self.haldir.watch_proxy(&self.credential)?
+        } else {
+            self.haldir.enter_proxy(&self.credential, false).await?
+        };
+        let session_id = self.session(asked.session.clone()).await?;
+        self.haldir.know_secrets(&cx, &self.upstream)?;
+        let not_listed = if self.tools == Tools::Asked { self.look_at_tools(&cx).await? } else { None };
+        let Asked { tool, arguments, offered, decided, asks, leave, .. } = asked;
+        if let Some(Decided { person, yes, proof }) = decided.filter(|_| self.asking.enabled) {
+            let was_asked = |proof: String| proxied::was_asked(&cx, &person.request_id, &proof);
+            if !proof.map_or(Ok(true), was_asked)? {
+                return Err(Error::invalid("requestState", "requestState is not what haldir has made"));
+            }
+            if yes {
+                cx.hearing.person = Some(Arc::new(person));
+            } else {
+                // From then on it is what any call is that was denied.
+                proxied::deny(&cx, person).await?;
+            }
+        }
+        let attempt = Attempt { session_id, tool, upstream: Some(self.upstream.clone()), offered, arguments };
+        Ok(match proxied::begin_and(&cx, attempt, leave).await? {
+            Verdict::Go(going) => Decision::Go(admitted(*going)),
+            Verdict::Held(held) => self.held(&cx, held, asks).await?,
+            Verdict::Refused(error) if error.code == Code::UnknownTool => match not_listed {
+                // It may have that tool.
+                Some(failure) => Decision::Told(failure),
+                None => Decision::Unknown(error.message),
+            },
+            Verdict::Refused(error) if error.code == Code::SessionInvalid && self.session.is_some() => {
+                // The agent cannot make another one: only who started it can.
+                let message = "the session that this agent was started with has ended: it was revoked, or has expired. \
+                               Tell the user that no further call is made until they start it anew";
+                Decision::of(&Error::new(Code::SessionInvalid, message).field("session_id"))
+            }
+            Verdict::Refused(error) => Decision::of(&error),
+        })
+    }
+
+    /// Says once that a budget counts nothing, or not all that looks like an amount.
+    fn warn_of_uncounted(&self, cx: &OutwardContext) -> Result<()> {
+        let has_budget = self.session.as_ref().is_some_and(|session| session.has_budget());
+        if !has_budget || self.warned.swap(true, Ordering::Relaxed) {
+            return Ok(());
+        }
+        let Uncounted { any_counted, amounts } = proxied::uncounted(cx, &self.upstream)?;
+        let upstream = &self.upstream;
+        if !any_counted {
+            tracing::warn!(
+                %upstream,
+                "a budget is set, but no tool of this server has a marked cost: nothing counts against it. Mark costs with \
+                 `haldir call mark-tool`"
+            );
+        }
+        if !amounts.is_empty() {
+            let amounts = amounts.join(", ");
+            tracing::warn!(%upstream, %amounts, "arguments that look like amounts, and count against no budget");
+        }
+        Ok(())
+    }
+
+    async fn held(&self, cx: &OutwardContext, held: Held, asks: bool) -> Result<Decision> {
+        let question = match (self.asking.enabled, asks) {
+            (false, _) => None,
+            (true, true) => proxied::ask_about(cx, &held).await?,
+            // What the call has brought decides what it is told.
+            (true, false) => proxied::question_about(cx, &held)?,
+        };
+        Ok(match question {
+            Some(question) => Decision::Ask { question, held, asking: self.asking },
+            None => Decision::Told(held.text()),
+        })
+    }
+
+    async fn session(&self, named: Option<String>) -> Result<SessionId> {
+        match (named, &self.session) {
+            // What the operator has bound is all there is: an agent with another session's id gains nothing by it.
+            (_, Some(bound)) => bound.id().await,
+            (Some(named), None) => SessionId::parse(named)
+                .map_err(|problem| Error::invalid("session_id", format!("the session {problem}"))),
+            (None, None) => Err(Error::new(
+                Code::SessionInvalid,
+                "the call names no session: make one with createSession, and send its id as X-Session-ID with every \
+                 request, or as io.haldir/session_id in the call's _meta",
+            )),
+        }
+    }
+
+    /// A tool that has changed is found out before it is called. Answers why the tools could not be listed, if so.
+    async fn look_at_tools(&self, cx: &OutwardContext) -> Result<Option<String>> {
+        if let Some(link) = &self.link
+            && !link.must_list().await
+        {
+            return Ok(None);
+        }
+        let Ok(reach) = proxied::reach(cx, &self.upstream) else { return Ok(None) };
+        if !reach.link.must_list().await {
+            return Ok(None);
+        }
+        // Where it cannot be listed it is called as it was accepted; who decides is the store.
+        let listing = proxied::refresh(cx, &self.upstream, &reach).await?;
+        Ok(listing.err().map(|failure| {
+            let problem = reach.known.text(&failure.message);
+            format!("The call failed: the tools of {} are not known yet: {problem}", self.upstream)
+        }))
+    }
+}
+
+fn admitted(going: Going) -> Admitted {
+    let arguments = going.arguments().clone();
+    let edited = going.edited().cloned();
+    // If it is never reported, the call is settled as unknown when `going` is dropped.
+    Admitted { arguments, report: Report::new(move |outcome| settle(going, outcome), edited) }
+}
+
+/// Settles a call whose outcome is reported.
+fn settle(going: Going, outcome: Outcome) {
+    let failed = |kind: FailureKind, message: &str, unsent: bool| {
+        proxied::Outcome::Failed(Failure { kind, message: message.to_owned(), unsent })
+    };
+    let outcome = match outcome {
+        Outcome::Result(result) => proxied::Outcome::Answered(result),
+        Outcome::Error(error) => failed(FailureKind::Rpc(error), "it answered with an error", false),
+        Outcome::Unknown(why) => failed(FailureKind::Unavailable, why, false),
+        Outcome::Unsent(why) => failed(FailureKind::Unavailable, why, true),
+    };
+    // The answer has left already, without the secrets.
+    going.close(&outcome);
+}
+
+impl Govern for Governor {
+    fn observe(&self, tools: Vec<Box<RawValue>>) -> BoxFuture<'_, Result<()>> {
+        async move {
+            let cx = self.haldir.watch_proxy(&self.credential)?;
+            let audience = if self.tools == Tools::Observed { Audience::Everyone } else { Audience::One };
+            self.haldir.observe_tools(&cx, &self.upstream, tools, audience).await?;
+            self.warn_of_uncounted(&cx)
+        }
+        .boxed()
+    }
+
+    fn visible(&self, tools: &[&RawValue]) -> Result<Vec<bool>> {
+        let cx = self.haldir.watch_proxy(&self.credential)?;
+        if let Some(link) = &self.link
+            && !self.haldir.knows_tools(&cx, &self.upstream, tools)?
+        {
+            // The client may call what it sees here.
+            link.list_is_old();
+        }
+        let scopes = self.session.as_ref().and_then(|session| session.scopes());
+        self.haldir.visible_tools(&cx, &self.upstream, tools, scopes)
+    }
+
+    fn admit(&self, asked: Asked) -> BoxFuture<'_, Result<Decision>> {
+        self.decide(asked).boxed()
+    }
+
+    fn recorded(&self) -> BoxFuture<'_, ()> {
+        self.haldir.caught_up().boxed()
+    }
+
+    fn changes(&self) -> BoxFuture<'_, Option<watch::Receiver<u64>>> {
+        async move {
+            let changes = self.changes.follow(&self.credential).await;
+            // Without them the client goes on with the list that it has.
+            changes.inspect_err(|error| tracing::warn!(%error, "changes of the tools are not followed")).ok()
+        }
+        .boxed()
+    }
+}

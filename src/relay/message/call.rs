@@ -1,0 +1,146 @@
+//! The parameters of a `tools/call`.
+
+use serde_json::value::RawValue;
+
+use super::{super::json, INVALID_PARAMS, Message, RESPONSES, Refused, SESSION_META, STATE, quoted};
+use crate::{
+    model::ApprovalId,
+    operations::proxied::Question,
+    relay::elicitation::{self, Answer, Decided, State},
+};
+
+/// The parameters of a `tools/call`.
+pub struct Call<'a> {
+    /// The tool.
+    pub name: String,
+    /// Its arguments, as they were written.
+    pub arguments: Option<&'a RawValue>,
+    /// The session that the call itself names.
+    pub session: Option<String>,
+    /// haldir's own question, and the answer with which the client calls again (2026-07-28).
+    pub answered: Option<(State, Answer)>,
+    params: json::Object<'a>,
+    /// Its `_meta`, where that can be read in one way only.
+    meta: Option<json::Object<'a>>,
+}
+
+impl<'a> Call<'a> {
+    /// Reads the parameters, strictly: what is judged must be what the upstream reads.
+    pub fn read(params: Option<&'a RawValue>) -> Result<Self, Refused> {
+        let bad = |problem: String| (INVALID_PARAMS, format!("the parameters of tools/call: {problem}"));
+        let params = params.ok_or_else(|| bad("there are none".to_owned()))?;
+        let params = json::object(params).map_err(bad)?;
+        for known in ["name", "arguments", "_meta", STATE, RESPONSES] {
+            if params.0.iter().any(|(name, _)| name != known && name.eq_ignore_ascii_case(known)) {
+                return Err(bad(format!("write `{known}` exactly so")));
+            }
+        }
+        let name = params.get("name").ok_or_else(|| bad("`name` is missing".to_owned()))?;
+        let name = serde_json::from_str(name.get()).map_err(|_| bad("`name` must be text".to_owned()))?;
+        let arguments = params.get("arguments").filter(|arguments| arguments.get() != "null");
+        let mut meta = None;
+        for (name, value) in &params.0 {
+            match name.as_ref() {
+                "arguments" if arguments.is_some() => {
+                    json::unambiguous_object(value).and_then(json::Object::distinct).map_err(bad)?;
+                }
+                "_meta" if value.get().starts_with('{') => {
+                    meta = json::unambiguous_object(value).map_err(bad)?.distinct().ok();
+                }
+                _ => json::unambiguous(value).map_err(bad)?,
+            }
+        }
+        let session =
+            match meta.as_ref().and_then(|meta| meta.get(SESSION_META)).map(|id| serde_json::from_str(id.get())) {
+                None => None,
+                Some(Ok(id)) => Some(id),
+                Some(Err(_)) => return Err(bad(format!("`{SESSION_META}` must be text"))),
+            };
+        let state = params.get(STATE).and_then(|state| serde_json::from_str::<String>(state.get()).ok());
+        let answered = match state.as_deref().and_then(State::read) {
+            None => None,
+            Some(Ok(state)) => Some((state, elicitation::answer_in(params.get(RESPONSES)))),
+            Some(Err(problem)) => return Err(bad(problem.to_owned())),
+        };
+        Ok(Self { name, arguments, session, answered, params, meta })
+    }
+
+    /// What the person at the client has decided on the call, as it says itself; `message` is the one that it came in.
+    pub fn decided(&self, message: &Message<'_>) -> Option<Decided> {
+        let (state, answer) = self.answered.as_ref()?;
+        let request = ApprovalId::parse(state.request_id.clone()).ok()?;
+        let decided = answer.clone().decided(request, &message.speaker().name)?;
+        Some(Decided { proof: Some(state.proof.clone()), ..decided })
+    }
+
+    /// The result that asks the person at the client, who calls again with the answer (2026-07-28). What the call has
+    /// for the upstream travels along.
+    pub fn asking(&self, question: &Question) -> Option<String> {
+        let (request_id, proof) = (question.request_id.to_string(), question.proof.clone());
+        let state = match &self.answered {
+            Some((state, _)) => State {
+                request_id,
+                proof,
+                request_state: state.request_state.clone(),
+                input_responses: state.input_responses.clone(),
+            },
+            None => State {
+                request_id,
+                proof,
+                request_state: self
+                    .params
+                    .get(STATE)
+                    .map(|state| serde_json::from_str(state.get()))
+                    .transpose()
+                    .ok()?,
+                input_responses: self.params.get(RESPONSES).map(ToOwned::to_owned),
+            },
+        };
+        state.asking(&question.message)
+    }
+
+    /// The call as it goes on: with these arguments, and without what was for haldir.
+    pub fn forwarded(&self, id: &str, arguments: &str) -> String {
+        let mut text = format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"#);
+        let mut member = |name: &str, value: &str| {
+            if !text.ends_with('{') {
+                text.push(',');
+            }
+            text.push_str(&quoted(name));
+            text.push(':');
+            text.push_str(value);
+        };
+        for (name, value) in &self.params.0 {
+            match name.as_ref() {
+                "name" => member(name, &quoted(&self.name)),
+                "arguments" if self.arguments.is_some() => member(name, arguments),
+                "_meta" if self.session.is_some() => match self.meta_for_upstream().as_str() {
+                    "{}" => {}
+                    meta => member(name, meta),
+                },
+                STATE | RESPONSES if self.answered.is_some() => {}
+                _ => member(name, value.get()),
+            }
+        }
+        if self.arguments.is_none() && arguments != "{}" {
+            member("arguments", arguments);
+        }
+        if let Some((state, _)) = &self.answered {
+            if let Some(theirs) = &state.request_state {
+                member(STATE, &quoted(theirs));
+            }
+            if let Some(theirs) = &state.input_responses {
+                member(RESPONSES, theirs.get());
+            }
+        }
+        text.push_str("}}");
+        text
+    }
+
+    /// Its `_meta` without the session.
+    fn meta_for_upstream(&self) -> String {
+        let kept = self.meta.iter().flat_map(|meta| &meta.0).filter(|(name, _)| name != SESSION_META);
+        let members: Vec<_> = kept.map(|(name, value)| format!("{}:{}", quoted(name), value.get())).collect();
+        format!("{{{}}}", members.join(","))
+    }
+}

@@ -1,0 +1,320 @@
+//! What an upstream answers over HTTP, on its way to the client.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use tokio::sync::oneshot;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::{
+    govern::{self, Govern, Outcome, Redact, Report, changes},
+    message::{self, Message},
+};
+use crate::{
+    crypto,
+    relay::elicitation::{Answer, Client},
+    upstream::{LONGEST, Turn},
+};
+
+/// What a protocol session of an upstream has open.
+#[derive(Clone, Default)]
+pub struct Open(Arc<Mutex<State>>);
+
+#[derive(Default)]
+struct State {
+    /// Calls whose stream has ended before their answer came: it may come on another stream.
+    parked: HashMap<String, Report>,
+    /// The client, as it said at the beginning.
+    client: Client,
+    /// Questions that the person at the client has before them.
+    asks: HashMap<String, oneshot::Sender<Answer>>,
+    /// The client's request for the stream of what belongs to no request, while the upstream has not answered it.
+    listening: Option<CancellationToken>,
+}
+
+/// How long a request waits for the client's listening to have begun that came before it.
+const LISTENED_WITHIN: Duration = Duration::from_secs(2);
+
+/// Questions that a person has before them at a time: whoever is asked more reads none of them.
+const MAX_ASKS: usize = 4;
+/// What the ids of questions begin with.
+const OWN_ID: &str = "haldir-";
+
+/// A question of haldir's to the person at the client. Dropped, it waits for no answer any more.
+pub struct Ask {
+    /// The id of the request. Random: no upstream can have its own questions answered as haldir's.
+    pub id: String,
+    /// What they answer.
+    pub answer: oneshot::Receiver<Answer>,
+    open: Open,
+}
+
+impl Drop for Ask {
+    fn drop(&mut self) {
+        self.open.state().asks.remove(&self.id);
+    }
+}
+
+impl Open {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Who began the protocol session.
+    pub fn begun_by(&self, client: Option<Client>) {
+        self.state().client = client.unwrap_or_default();
+    }
+
+    /// See [`Self::begun_by`].
+    pub fn client(&self) -> Client {
+        self.state().client.clone()
+    }
+
+    /// A place for a question, unless there are too many.
+    pub fn ask(&self) -> Option<Ask> {
+        let id = crypto::token::<16>(OWN_ID).ok()?;
+        let (sender, answer) = oneshot::channel();
+        let mut state = self.state();
+        if state.asks.len() >= MAX_ASKS {
+            return None;
+        }
+        state.asks.insert(id.clone(), sender);
+        drop(state);
+        Some(Ask { id, answer, open: self.clone() })
+    }
+
+    /// Takes a message that answers a question of haldir's, be it too late; it is not for the upstream.
+    pub fn hear(&self, message: &Message<'_>) -> bool {
+        let id = message.answers().and_then(|id| serde_json::from_str::<String>(id).ok());
+        let Some(id) = id.filter(|id| id.starts_with(OWN_ID)) else { return false };
+        let asked = self.state().asks.remove(&id);
+        if let Some(asked) = asked {
+            // Fails if nobody waits for it any more.
+            let _ = asked.send(Answer::read(message.result.filter(|_| message.error.is_none())));
+        }
+        true
+    }
+
+    /// The client begins to listen; it has begun once this is dropped.
+    pub fn listening(&self) -> DropGuard {
+        let begun = CancellationToken::new();
+        self.state().listening = Some(begun.clone());
+        begun.drop_guard()
+    }
+
+    /// Waits until a client listens that has begun to: a request that it makes after that must not overtake it.
+    pub async fn listened(&self) {
+        let Some(begun) = self.state().listening.clone() else { return };
+        // An upstream that has nothing to say may answer with its first event only.
+        let _ = tokio::time::timeout(LISTENED_WITHIN, begun.cancelled()).await;
+        // Nobody waits for it twice.
+        begun.cancel();
+        let mut state = self.state();
+        if state.listening.as_ref().is_some_and(CancellationToken::is_cancelled) {
+            state.listening = None;
+        }
+    }
+
+    /// Keeps a call open for so long.
+    pub fn park(&self, id: String, report: Report, time: Duration) {
+        self.state().parked.insert(id.clone(), report);
+        let open = self.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(time).await;
+            // Dropped, if it is still there, and so recorded as unknown.
+            let late = open.state().parked.remove(&id);
+            drop(late);
+        });
+    }
+
+    /// Whether a call of this id is open whose answer may come on any stream.
+    pub fn is_parked(&self, id: &str) -> bool {
+        self.state().parked.contains_key(id)
+    }
+
+    fn parked(&self, id: &str) -> Option<Report> {
+        self.state().parked.remove(id)
+    }
+}
+
+/// One answer: a JSON body or an event stream, message by message.
+pub struct Passing {
+    /// Decides which tools are shown.
+    pub governor: Arc<dyn Govern>,
+    /// The call that is to be answered, by its id.
+    pub call: Option<(String, Report)>,
+    /// Takes secrets out of what comes.
+    pub secrets: Redact,
+    /// Why an error that the upstream answers with does not mean that the call was not carried out.
+    pub unsure: Option<&'static str>,
+    /// The id of a request that is no call: its answer is that of no other.
+    pub own: Option<String>,
+    /// Whether the answer says what the upstream offers: to `initialize` or `server/discover`.
+    pub introduces: bool,
+    /// Whether the client subscribes with it to changes of the list of tools.
+    pub subscribes: bool,
+    /// Whether nothing was asked, so that only the status of the answer counts.
+    pub unasked: bool,
+    /// What the protocol session has open.
+    pub open: Open,
+    /// When the answer must have come. It is later with each word of the upstream on the call's progress.
+    pub until: Option<Instant>,
+    /// How long the upstream may be silent.
+    pub silence: Duration,
+    /// When the request came.
+    pub begun: Instant,
+    /// The turn of the request, until its answer is through.
+    pub turn: Option<Turn>,
+}
+
+impl Passing {
+    /// A message, or a batch of them, as the client may see it: written anew from what was understood. `None` if nothing of it
+    /// was.
+    pub async fn pass(&mut self, text: String) -> Option<String> {
+        let is_batch = text.trim_start().starts_with('[');
+        let mut passed = Vec::new();
+        for text in message::messages(text) {
+            passed.extend(self.pass_one(text).await);
+        }
+        match (passed.is_empty(), is_batch) {
+            (true, _) => None,
+            (false, true) => Some(format!("[{}]", passed.join(","))),
+            (false, false) => passed.pop(),
+        }
+    }
+
+    async fn pass_one(&mut self, text: String) -> Option<String> {
+        let is_call = |id: &str| self.call.as_ref().is_some_and(|(call, _)| call == id) || self.open.is_parked(id);
+        let may_list = Redact::may_list(&text, is_call);
+        let text = self.secrets.message(text, may_list).await?;
+        let message = Message::read(&text).ok()?;
+        let nameless =
+            message.method.is_none() && message.error.is_some() && message.answers().is_none_or(|id| id == "null");
+        let asked = self.call.as_ref().map(|(id, _)| id).or(self.own.as_ref());
+        // An answer to what could not be read is the answer to the request that it comes back to.
+        let renamed = asked.filter(|_| nameless).map(|id| {
+            let id = serde_json::from_str(id).ok();
+            Message { id, jsonrpc: message.jsonrpc.clone(), method: None, ..message }.text()
+        });
+        let message = match &renamed {
+            Some(renamed) => Message::read(renamed).ok()?,
+            None => message,
+        };
+        let text: &str = renamed.as_deref().unwrap_or(&text);
+        let Some(id) = message.answers() else {
+            if let (Some(until), true) = (&mut self.until, message.is("notifications/progress")) {
+                let longest = self.begun + LONGEST.max(self.silence);
+                *until = (*until).max(Instant::now() + self.silence).min(longest);
+            }
+            let promised = self.subscribes.then(|| changes::acknowledging(&message)).flatten();
+            return Some(promised.unwrap_or_else(|| text.to_owned()));
+        };
+        let report = match self.call.take() {
+            Some((of, report)) if of == id => Some(report),
+            other => {
+                self.call = other;
+                if self.own.as_deref() == Some(id) { None } else { self.open.parked(id) }
+            }
+        };
+        let Some(report) = report else {
+            if self.introduces {
+                return Some(changes::promising(text).unwrap_or_else(|| text.to_owned()));
+            }
+            // Whatever was asked for: a list may be answered on another stream than the one that asked.
+            let shown = govern::shown_list(&*self.governor, text);
+            return Some(shown.map_or_else(|| text.to_owned(), |shown| shown.text));
+        };
+        let told = report.told(text);
+        report.send(match (Outcome::of(&message), self.unsure) {
+            // The upstream itself has failed, and may have done so in the middle of it.
+            (Outcome::Error(_), Some(why)) => Outcome::Unknown(why),
+            (outcome, _) => outcome,
+        });
+        Some(told.unwrap_or_else(|| text.to_owned()))
+    }
+
+    /// Whether an answer is still to come that haldir has to see.
+    pub fn awaits_answer(&self) -> bool {
+        self.call.is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::future::BoxFuture;
+    use serde_json::value::RawValue;
+    use tokio::sync::watch;
+
+    use super::*;
+    use crate::{
+        error::Result,
+        relay::govern::{Asked, Decision},
+    };
+
+    struct Nobody;
+
+    impl Govern for Nobody {
+        fn observe(&self, _: Vec<Box<RawValue>>) -> BoxFuture<'_, Result<()>> {
+            unreachable!()
+        }
+
+        fn visible(&self, _: &[&RawValue]) -> Result<Vec<bool>> {
+            unreachable!()
+        }
+
+        fn admit(&self, _: Asked) -> BoxFuture<'_, Result<Decision>> {
+            unreachable!()
+        }
+
+        fn recorded(&self) -> BoxFuture<'_, ()> {
+            unreachable!()
+        }
+
+        fn changes(&self) -> BoxFuture<'_, Option<watch::Receiver<u64>>> {
+            unreachable!()
+        }
+    }
+
+    #[tokio::test]
+    async fn no_request_overtakes_the_clients_listening() {
+        let open = Open::default();
+        open.listened().await;
+        let begun = open.listening();
+        let mut waits = Box::pin(open.listened());
+        assert!(futures::poll!(waits.as_mut()).is_pending());
+        drop(begun);
+        waits.await;
+    }
+
+    #[tokio::test]
+    async fn a_call_that_is_parked_is_answered_by_no_other_requests_answer() {
+        let (open, outcome) = (Open::default(), Arc::new(Mutex::new(None)));
+        let kept = Arc::clone(&outcome);
+        let report = Report::new(move |outcome| *kept.lock().unwrap() = Some(outcome), None);
+        open.park("5".to_owned(), report, Duration::from_secs(60));
+        let passing = |own: Option<&str>| Passing {
+            governor: Arc::new(Nobody),
+            call: None,
+            secrets: Redact::default(),
+            unasked: false,
+            introduces: false,
+            subscribes: false,
+            unsure: None,
+            own: own.map(str::to_owned),
+            open: open.clone(),
+            until: None,
+            silence: Duration::ZERO,
+            begun: Instant::now(),
+            turn: None,
+        };
+        let error = r#"{"jsonrpc":"2.0","id":5,"error":{"code":-32601,"message":"no/such_method"}}"#;
+        assert!(passing(Some("5")).pass(error.to_owned()).await.is_some());
+        assert!(outcome.lock().unwrap().is_none() && open.is_parked("5"));
+        let result = r#"{"jsonrpc":"2.0","id":5,"result":{"content":[]}}"#;
+        assert!(passing(Some("6")).pass(result.to_owned()).await.is_some());
+        assert!(matches!(&*outcome.lock().unwrap(), Some(Outcome::Result(_))) && !open.is_parked("5"));
+    }
+}
