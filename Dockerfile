@@ -3,7 +3,7 @@
 #   docker build -t haldir .
 #   docker run -p 8000:8000 -v haldir:/data -e HALDIR_BOOTSTRAP_TOKEN=… haldir
 #
-# The first API key is then made with that token, see README.md. TLS is the business of the proxy in front.
+# The first API key is then made with that token, see docs/tour.md. A reverse proxy in front does TLS.
 
 FROM rust:1-slim AS build
 # SQLite and the assembly of ring are compiled from source.

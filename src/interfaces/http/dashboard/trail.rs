@@ -334,7 +334,7 @@ async fn place(viewer: &Viewer, entry: &Whole) -> Result<Section> {
     Ok(Section::new("proof", "Proof", parts))
 }
 
-/// The members of an entry that are hashed (see ARCHITECTURE.md, "The log"); the script sorts them.
+/// The members of an entry that are hashed (see src/watch/README.md); the script sorts them.
 fn hashed(viewer: &Viewer, entry: &Whole) -> Value {
     json!({
         "action": entry.action, "actor": entry.actor, "agent_id": entry.agent_id, "at": entry.timestamp.0,
