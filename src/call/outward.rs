@@ -20,7 +20,7 @@ use super::{
 use crate::{
     error::Result,
     model::{Caller, Held, Person, UnixMicros},
-    store::{ReadTx, Store, Tx},
+    store::{ReadTx, Store},
 };
 
 /// An operation that crosses two transactions, with work outside of the store between them.
@@ -90,26 +90,9 @@ impl OutwardContext {
         &self,
         work: impl FnOnce(&mut WriteContext<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        self.store.write(self.job(work)).await
-    }
-
-    /// As [`Self::write`]; `then` is done at once when it is durable, if somebody still waits for it. It is done on the
-    /// thread that made it durable, so it waits for nothing.
-    pub async fn write_then<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&mut WriteContext<'_>) -> Result<T> + Send + 'static,
-        then: impl FnOnce(&T) + Send + 'static,
-    ) -> Result<T> {
-        self.store.write_then(self.job(work), then).await
-    }
-
-    fn job<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&mut WriteContext<'_>) -> Result<T> + Send + 'static,
-    ) -> impl FnOnce(&mut dyn Tx) -> Result<T> + Send + 'static {
         let (caller, services) = (self.caller.clone(), Arc::clone(&self.services));
         let now = services.clock.now();
-        move |tx| work(&mut WriteContext { tx, caller: &caller, now, services: &services })
+        self.store.write(move |tx| work(&mut WriteContext { tx, caller: &caller, now, services: &services })).await
     }
 
     /// Hands what became of a call to the writer, and does not wait for it. What is written later finds it written; until it

@@ -31,7 +31,7 @@ pub use crate::{
     proxy::{
         catalogue::{Audience, Observed},
         edited::Edited,
-        governed::{Attempt, Going, Leave, Outcome, Verdict, begin, begin_and, refusal_text},
+        governed::{Attempt, Going, Outcome, Verdict, begin, refusal_text},
         listed_name::ToolNames,
         policy::cedar::{MAX_BYTES as MAX_CEDAR_BYTES, SCHEMA as CEDAR_SCHEMA},
         proxy_call::{answered_elsewhere, as_tool_result, as_written},

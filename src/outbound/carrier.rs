@@ -29,26 +29,6 @@ pub struct Carrier {
 
 /// Why a request does not leave.
 const NOT_ALLOWED: &str = "its address is none that haldir connects to";
-const GONE: &str = "the connection had ended";
-
-/// A request over plain HTTP that only needs to be sent.
-pub struct Ready {
-    ready: kept::Ready,
-    within: Duration,
-}
-
-/// A request that is on its way.
-pub struct Sent {
-    sent: Option<kept::Sent>,
-    until: Instant,
-}
-
-impl Ready {
-    /// Sends it, without waiting for anything.
-    pub fn send(self) -> Sent {
-        Sent { sent: self.ready.send(), until: Instant::now() + self.within }
-    }
-}
 
 /// An answer, whose body is still to come.
 pub enum Answer {
@@ -66,23 +46,8 @@ impl Carrier {
         Ok(Self { outbound: outbound.clone(), plain, tls, own: Arc::new(own), most })
     }
 
-    /// Makes a request ready to be sent, if that can be done without waiting.
-    pub fn ready(&self, url: &Url, request: Request, within: Duration) -> Option<Ready> {
-        if url.scheme() != "http" || self.own(url).is_some() || self.outbound.check_form(url).is_err() {
-            return None;
-        }
-        let (address, request) = plain(url, request)?;
-        Some(Ready { ready: self.plain.ready(&address, request)?, within })
-    }
-
     fn own(&self, url: &Url) -> Option<&Client> {
         if self.own.is_empty() { None } else { self.own.get(&url.origin().ascii_serialization()) }
-    }
-
-    /// Answers with the head of what comes back to a request that was sent.
-    pub async fn answered(&self, sent: Sent) -> Result<Answer, Unanswered> {
-        let answer = self.plain.answer(sent.sent.ok_or(Unanswered::Unreachable(GONE))?, sent.until).await?;
-        Ok(Answer::Plain(Box::new(answer)))
     }
 
     /// Sends a request, and answers with the head of what comes back; `within` is the time for all of it, unless

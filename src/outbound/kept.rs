@@ -118,13 +118,6 @@ pub struct Sent {
     answer: Pin<Box<dyn Future<Output = Answered> + Send>>,
 }
 
-/// A request that only needs to be sent: its connection is there.
-pub struct Ready {
-    /// Until it is sent.
-    wire: Option<(Wire, Outgoing)>,
-    idle: Arc<Idle>,
-}
-
 /// An answer, whose body is still to come.
 pub struct Answer {
     /// Its status.
@@ -179,21 +172,6 @@ impl Kept {
         self.answered(wire.send(request), until).await?.map_err(|_| Unanswered::BrokeOff)
     }
 
-    /// Makes a request ready to be sent, if a connection is kept for it.
-    pub fn ready(&self, address: &Authority, request: Outgoing) -> Option<Ready> {
-        let wire = self.idle.take(address)?;
-        Some(Ready { wire: Some((wire, request)), idle: Arc::clone(&self.idle) })
-    }
-
-    /// Waits for the answer to a request that was sent.
-    pub async fn answer(&self, sent: Sent, until: Instant) -> Result<Answer, Unanswered> {
-        let address = sent.wire.place.1.clone();
-        match self.answered(sent, until).await? {
-            Ok(answer) => Ok(answer),
-            Err(unsent) => self.send(&address, *unsent, until).await,
-        }
-    }
-
     /// Waits for the answer; gives the request back if it was not sent.
     async fn answered(&self, sent: Sent, until: Instant) -> Result<Result<Answer, Box<Outgoing>>, Unanswered> {
         let Sent { mut wire, mut answer } = sent;
@@ -232,22 +210,6 @@ impl Kept {
         let handshake = http1::handshake(stream).await;
         let (sender, driver) = handshake.map_err(|error| Unanswered::Unreachable(cause::class(&error)))?;
         Ok(Wire { place: place(address), sender, driver: Box::pin(driver), has_ended: false })
-    }
-}
-
-impl Ready {
-    /// Sends it, without waiting for anything.
-    pub fn send(mut self) -> Option<Sent> {
-        let (wire, request) = self.wire.take()?;
-        Some(wire.send(request))
-    }
-}
-
-impl Drop for Ready {
-    fn drop(&mut self) {
-        if let Some((wire, _)) = self.wire.take() {
-            self.idle.keep(wire);
-        }
     }
 }
 

@@ -96,32 +96,12 @@ pub enum Outcome {
     Failed(Failure),
 }
 
-/// What is done as soon as the entry is durable that says that a call may leave: called with the arguments to send, on
-/// whatever thread, unless nobody waits for the verdict any more.
-pub type Leave = Box<dyn FnOnce(&str) + Send>;
-
 /// The first half of a call: whether it may be made.
 pub async fn begin(cx: &OutwardContext, attempt: Attempt) -> Result<Verdict> {
-    begin_and(cx, attempt, None).await
-}
-
-/// As [`begin`]; a call that may leave may do so by itself, before this answers.
-pub async fn begin_and(cx: &OutwardContext, attempt: Attempt, leave: Option<Leave>) -> Result<Verdict> {
     let arguments = Arguments::parse(&attempt.arguments)?;
     let attended = cx.services.attention.call();
     let person = cx.hearing.person.clone();
-    let decide = move |cx: &mut WriteContext<'_>| decide(cx, &attempt, &arguments, person.as_deref());
-    let decided = match leave {
-        None => cx.write(decide).await?,
-        Some(leave) => {
-            let then = move |decided: &Decided| {
-                if let Decided::Go(leaving) = decided {
-                    leave(&leaving.arguments);
-                }
-            };
-            cx.write_then(decide, then).await?
-        }
-    };
+    let decided = cx.write(move |cx| decide(cx, &attempt, &arguments, person.as_deref())).await?;
     Ok(match decided {
         Decided::Go(leaving) => {
             let Leaving { call, arguments, by_result, edited } = *leaving;

@@ -35,13 +35,7 @@ pub struct Asked {
     pub offered: Option<bool>,
     /// Whether somebody at the client can be asked about it now.
     pub asks: bool,
-    /// What is done at once when the call may go on.
-    pub leave: Option<Leave>,
 }
-
-/// Called with the arguments to send once the entry is durable that says that the call may go on, unless nobody waits for
-/// that any more; on whatever thread, so it waits for nothing. What it has not sent is sent by who has asked.
-pub use crate::operations::proxied::Leave;
 
 /// A call that may go on. The entry that says so is durable.
 pub struct Admitted {

@@ -84,7 +84,7 @@ impl Governor {
         let session_id = self.session(asked.session.clone()).await?;
         self.haldir.know_secrets(&cx, &self.upstream)?;
         let not_listed = if self.tools == Tools::Asked { self.look_at_tools(&cx).await? } else { None };
-        let Asked { tool, arguments, offered, decided, asks, leave, .. } = asked;
+        let Asked { tool, arguments, offered, decided, asks, .. } = asked;
         if let Some(Decided { person, yes, proof }) = decided.filter(|_| self.asking.enabled) {
             let was_asked = |proof: String| proxied::was_asked(&cx, &person.request_id, &proof);
             if !proof.map_or(Ok(true), was_asked)? {
@@ -98,7 +98,7 @@ impl Governor {
             }
         }
         let attempt = Attempt { session_id, tool, upstream: Some(self.upstream.clone()), offered, arguments };
-        Ok(match proxied::begin_and(&cx, attempt, leave).await? {
+        Ok(match proxied::begin(&cx, attempt).await? {
             Verdict::Go(going) => Decision::Go(admitted(*going)),
             Verdict::Held(held) => self.held(&cx, held, asks).await?,
             Verdict::Refused(error) if error.code == Code::UnknownTool => match not_listed {

@@ -203,8 +203,8 @@ impl Link {
         turn.ok().and_then(Result::ok).map(|turn| Turn { _turn: turn }).ok_or_else(|| self.is_busy())
     }
 
-    /// The same, if nobody has to be waited for.
-    pub fn try_enter(&self) -> Option<Turn> {
+    /// The same, if a turn is free.
+    fn try_enter(&self) -> Option<Turn> {
         Arc::clone(&self.turns).try_acquire_owned().ok().map(|turn| Turn { _turn: turn })
     }
 

@@ -7,7 +7,6 @@
 
 mod answer;
 mod children;
-mod departure;
 mod dialog;
 mod failed;
 mod headers;
@@ -19,7 +18,6 @@ mod stream;
 
 use std::{
     sync::Arc,
-    task::Poll,
     time::{Duration, Instant},
 };
 
@@ -31,7 +29,6 @@ use axum::{
 };
 use bytes::Bytes;
 use children::Children;
-use departure::{Departure, Leaving, Outgoing};
 use headers::{is_modern, mirror, mirrored, mirroring, mismatch, unlike};
 use http::{HeaderMap, Method, StatusCode};
 use route::Route;
@@ -236,7 +233,7 @@ impl Exchange {
         let outgoing = self.outgoing(Method::POST, &headers, Some(message.text()), passing.until.is_none());
         let (subscription, governor) = (id.filter(|_| passing.subscribes), Arc::clone(&self.route.governor));
         let (app, credential) = (self.app.clone(), self.credential.clone());
-        let response = self.send(&headers, Leaving::Later(outgoing), passing, modern).await?;
+        let response = self.send(&headers, outgoing, passing, modern).await?;
         let Some(id) = subscription else { return Ok(response) };
         let response = stream::subscribed(response, &id, (&app, &credential)).await;
         Ok(stream::with_changes(response, governor.changes().await, &changes::list_changed_for(&id)))
@@ -266,19 +263,9 @@ impl Exchange {
         let asks = !asked
             && call.answered.is_none()
             && if *modern { message.speaker().can_ask } else { self.can_ask(headers) };
-        let departure = Departure::default();
-        let asking = Asked {
-            tool: call.name.clone(),
-            arguments: arguments.to_owned(),
-            session,
-            decided,
-            offered: None,
-            asks,
-            leave: Some(departure.leave()),
-        };
-        let ready = || self.outgoing(Method::POST, headers, Some(call.forwarded(id, arguments)), false);
-        let decided = self.decided(asking, &departure, ready, arguments).await;
-        let decision = match decided {
+        let asking =
+            Asked { tool: call.name.clone(), arguments: arguments.to_owned(), session, decided, offered: None, asks };
+        let decision = match self.route.governor.admit(asking).await {
             Err(error) if matches!(error.code, Code::Unauthorized | Code::RateLimited) => return Err(error),
             Err(error) => Decision::of(&error),
             Ok(Decision::Ask { question, held, .. }) if *modern => {
@@ -298,12 +285,10 @@ impl Exchange {
             Ok(admitted) => admitted,
             Err(response) => return Ok(respond::json(200, response)),
         };
-        let leaving = departure.left(&admitted.arguments).unwrap_or_else(|| {
-            let text = call.forwarded(id, &admitted.arguments);
-            // Secrets stand in the arguments by now, or what an operator has put there.
-            let said = definition.map(|text| mirroring(headers, &mirrored(&text, &admitted.arguments)));
-            Leaving::Later(self.outgoing(Method::POST, said.as_ref().unwrap_or(headers), Some(text), false))
-        });
+        let text = call.forwarded(id, &admitted.arguments);
+        // The arguments can differ from the client's by now: they contain secrets, or what an operator put there.
+        let mirroring = definition.map(|text| mirroring(headers, &mirrored(&text, &admitted.arguments)));
+        let outgoing = self.outgoing(Method::POST, mirroring.as_ref().unwrap_or(headers), Some(text), false);
         let passing = Passing {
             governor: Arc::clone(&self.route.governor),
             call: Some((id.clone(), admitted.report)),
@@ -319,25 +304,7 @@ impl Exchange {
             begun: Instant::now(),
             turn: None,
         };
-        self.send(headers, leaving, passing, *modern).await
-    }
-
-    /// What is decided of a call. While it is, the call is made ready to leave.
-    async fn decided(
-        &self,
-        asking: Asked,
-        departure: &Departure,
-        outgoing: impl FnOnce() -> Outgoing,
-        arguments: &str,
-    ) -> Result<Decision> {
-        let governor = Arc::clone(&self.route.governor);
-        let mut admission = governor.admit(asking);
-        // The first look hands the call to those who decide.
-        if let Poll::Ready(decided) = futures::poll!(admission.as_mut()) {
-            return decided;
-        }
-        departure.prepare(&self.app.shared.upstreams, &self.route, outgoing(), arguments);
-        admission.await
+        self.send(headers, outgoing, passing, *modern).await
     }
 
     /// Whether the person at the client can be asked in the answer to a request: an event stream, to which the client
@@ -367,7 +334,7 @@ impl Exchange {
         let outgoing = self.outgoing(method.clone(), headers, None, true);
         let listening = (method == Method::GET).then(|| self.open.listening());
         let governor = Arc::clone(&self.route.governor);
-        let mut response = self.send(headers, Leaving::Later(outgoing), passing, false).await?;
+        let mut response = self.send(headers, outgoing, passing, false).await?;
         drop(listening);
         if method == Method::GET && response.status().is_success() {
             response = stream::with_changes(response, governor.changes().await, changes::LIST_CHANGED);

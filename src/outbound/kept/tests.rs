@@ -74,16 +74,11 @@ fn told(told: &mut mpsc::UnboundedReceiver<&'static str>) -> Vec<&'static str> {
 }
 
 #[tokio::test]
-async fn a_connection_serves_one_request_after_the_other_also_one_that_was_made_ready() {
+async fn a_connection_serves_one_request_after_the_other() {
     let (uri, mut said) = server(9).await;
     let kept = Kept::new(&Outbound::new(["127.0.0.1"]));
-    let (address, first) = request(&uri);
-    assert!(kept.ready(&address, first).is_none(), "there is no connection yet");
     assert_eq!(whole(ask(&kept, &uri).await).await, "ok");
-    // One that does not leave after all takes nothing with it.
-    drop(kept.ready(&address, request(&uri).1).unwrap());
-    let sent = kept.ready(&address, request(&uri).1).unwrap().send().unwrap();
-    assert_eq!(whole(kept.answer(sent, soon()).await.unwrap()).await, "ok");
+    assert_eq!(whole(ask(&kept, &uri).await).await, "ok");
     assert_eq!(whole(ask(&kept, &uri).await).await, "ok");
     assert_eq!(told(&mut said), ["connected", "asked", "asked", "asked"]);
 }

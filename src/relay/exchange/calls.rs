@@ -48,7 +48,7 @@ impl Exchange {
         entry.stage = Stage::Deciding;
         let offered = Some(self.offered.contains(&tool));
         let (session, decided) = (entry.session.clone(), entry.decided.take());
-        let asked = Asked { tool, arguments, session, decided, offered, asks, leave: None };
+        let asked = Asked { tool, arguments, session, decided, offered, asks };
         let (governor, id) = (Arc::clone(&self.governor), id.to_owned());
         self.decisions.spawn(async move {
             let decision = governor.admit(asked).await;

@@ -8,7 +8,6 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 
 use super::{
     Exchange, LISTEN, answer,
-    departure::{Leaving, Outgoing},
     failed::Failed,
     headers::{METHOD, NAME, for_upstream},
     not_carried_out, refused_by_upstream, rpc_error, stream,
@@ -37,20 +36,33 @@ const FORGOTTEN: &str =
 /// Why nobody knows what became of a call.
 const FAILED: &str = "the upstream failed, maybe in the middle of the call";
 
+/// A request to the upstream.
+pub(super) struct Outgoing {
+    method: Method,
+    headers: HeaderMap,
+    body: Bytes,
+    /// The time limit of the request and its response.
+    within: Duration,
+}
+
+impl Outgoing {
+    fn request(&self) -> (Method, HeaderMap, Bytes) {
+        (self.method.clone(), self.headers.clone(), self.body.clone())
+    }
+}
+
 impl Exchange {
     /// Sends a request on, and answers with what comes back.
     pub(super) async fn send(
         self,
         headers: &HeaderMap,
-        mut leaving: Leaving,
+        outgoing: Outgoing,
         mut passing: Passing,
         modern: bool,
     ) -> Result<Response> {
         let begins = passing.call.is_none() && !headers.contains_key(SESSION_ID);
         let is_call = passing.call.is_some();
-        if let Leaving::Left { turn, .. } = &mut leaving {
-            passing.turn = turn.take();
-        } else if is_call {
+        if is_call {
             let turn = self.route.link.enter().await;
             // Asked last: who is let through has to say what came of it.
             match turn.and_then(|turn| self.route.link.admit().map(|()| turn)) {
@@ -62,7 +74,7 @@ impl Exchange {
                 }
             }
         }
-        let asked = self.request(leaving).await;
+        let asked = self.request(outgoing).await;
         if is_call {
             self.route.link.reached(matches!(asked, Ok(_) | Err(Failed::Redirected)));
         }
@@ -204,19 +216,12 @@ impl Exchange {
     }
 
     /// Asks the upstream, and follows redirects that stay where the operator pointed.
-    async fn request(&self, leaving: Leaving) -> Result<Answer, Failed> {
+    async fn request(&self, outgoing: Outgoing) -> Result<Answer, Failed> {
         let upstreams = &self.app.shared.upstreams;
-        let (outgoing, mut left) = match leaving {
-            Leaving::Later(outgoing) => (outgoing, None),
-            Leaving::Left { outgoing, sent, .. } => (outgoing, Some(sent)),
-        };
         let mut url = self.route.place.url.clone();
         for redirects in 0..=MAX_REDIRECTS {
-            let sending = match left.take() {
-                Some(sent) => upstreams.answered(*sent).await,
-                None => upstreams.send(&url, outgoing.request(), outgoing.within).await,
-            };
-            let response = sending.map_err(|unanswered| match Failed::of(unanswered) {
+            let sent = upstreams.send(&url, outgoing.request(), outgoing.within).await;
+            let response = sent.map_err(|unanswered| match Failed::of(unanswered) {
                 // It has arrived at the address that redirected it.
                 Failed::Unsent(_) if redirects > 0 => Failed::BrokeOff,
                 failed => failed,
