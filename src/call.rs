@@ -3,7 +3,6 @@
 //! An operation is a type: its fields are the input, its doc comment is what people and models read about it,
 //! and its one function does the work. It is named once, in [`crate::operations`].
 
-mod attention;
 mod keyring;
 mod line;
 mod meter;
@@ -15,7 +14,6 @@ mod stream;
 mod under_way;
 mod unwritten;
 
-pub use attention::{Attended, Attention};
 pub use keyring::{Keyring, TenantKeys};
 pub use line::Line;
 pub use meter::Meter;

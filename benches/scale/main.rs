@@ -284,7 +284,6 @@ impl Filler {
             ),
             children_asked: tokio::sync::watch::Sender::new(false),
             calls_under_way: haldir::call::CallsUnderWay::default(),
-            attention: haldir::call::Attention::default(),
             unwritten: haldir::call::Unwritten::default(),
             known_secrets: haldir::redact::KnownSecrets::default(),
         };

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, de::Error};
 use tokio::sync::{Notify, watch};
 use zeroize::Zeroizing;
 
-use super::{Attention, CallsUnderWay, Keyring, Meter, Unwritten, keyring};
+use super::{CallsUnderWay, Keyring, Meter, Unwritten, keyring};
 use crate::{
     model::{Ceilings, Clock, Money, Tier},
     outbound::Outbound,
@@ -37,8 +37,6 @@ pub struct Services {
     pub calls_under_way: CallsUnderWay,
     /// What became of calls, where that is still to be written.
     pub unwritten: Unwritten,
-    /// Looks after a call that is alone.
-    pub attention: Attention,
 }
 
 impl Services {

@@ -69,7 +69,6 @@ impl Haldir {
             children_asked: tokio::sync::watch::Sender::new(false),
             calls_under_way: crate::call::CallsUnderWay::default(),
             unwritten: crate::call::Unwritten::default(),
-            attention: crate::call::Attention::default(),
         });
         let inner = Inner {
             path: path.to_owned(),

@@ -22,7 +22,7 @@ use super::{
     trace::Trace,
 };
 use crate::{
-    call::{Attended, CallsUnderWay, LEASE_SECONDS, OutwardContext, Vouched, WriteContext},
+    call::{CallsUnderWay, LEASE_SECONDS, OutwardContext, Vouched, WriteContext},
     crypto,
     error::{Code, Error, Result},
     gate::session,
@@ -84,7 +84,6 @@ pub struct Going {
     began: Instant,
     settled: bool,
     _vouched: Vouched,
-    _attended: Attended,
 }
 
 /// What an upstream made of a call.
@@ -99,7 +98,6 @@ pub enum Outcome {
 /// The first half of a call: whether it may be made.
 pub async fn begin(cx: &OutwardContext, attempt: Attempt) -> Result<Verdict> {
     let arguments = Arguments::parse(&attempt.arguments)?;
-    let attended = cx.services.attention.call();
     let person = cx.hearing.person.clone();
     let decided = cx.write(move |cx| decide(cx, &attempt, &arguments, person.as_deref())).await?;
     Ok(match decided {
@@ -109,7 +107,6 @@ pub async fn begin(cx: &OutwardContext, attempt: Attempt) -> Result<Verdict> {
             let (cx, call, by_result) = (cx.clone(), Arc::new(call), by_result.map(Box::new));
             let (began, vouched) = (Instant::now(), CallsUnderWay::add(&cx, &call));
             let settled = false;
-            attended.left();
             Verdict::Go(Box::new(Going {
                 cx,
                 call,
@@ -121,7 +118,6 @@ pub async fn begin(cx: &OutwardContext, attempt: Attempt) -> Result<Verdict> {
                 began,
                 settled,
                 _vouched: vouched,
-                _attended: attended,
             }))
         }
         Decided::Held(held) => Verdict::Held(held),

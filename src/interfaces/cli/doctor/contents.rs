@@ -195,7 +195,6 @@ fn services(keyring: Keyring) -> Result<Services> {
         children_asked: tokio::sync::watch::Sender::new(false),
         calls_under_way: crate::call::CallsUnderWay::default(),
         unwritten: crate::call::Unwritten::default(),
-        attention: crate::call::Attention::default(),
     })
 }
 
