@@ -16,7 +16,6 @@ mod period;
 mod render;
 pub mod runs;
 mod sections;
-pub mod sign;
 mod statements;
 
 pub(crate) use render::MarkdownEscaper;

@@ -60,6 +60,7 @@ extern crate self as haldir;
 
 pub use haldir_core::{crypto, error, measure, model};
 pub use haldir_store as store;
+pub use haldir_verify as verify;
 
 pub mod approvals;
 pub mod call;
@@ -77,4 +78,3 @@ pub mod upstream;
 pub mod vault;
 pub mod watch;
 pub mod webhooks;
-pub mod witness;

@@ -2,10 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{
-    pack::{Pack, Signatures},
-    statements::CONTROLS,
-};
+use super::{pack::Pack, statements::CONTROLS};
+use haldir_verify::pack::Signatures;
 
 /// A section as it is shown.
 pub struct Section {

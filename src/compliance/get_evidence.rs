@@ -3,17 +3,14 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{
-    pack::{Pack, Signatures},
-    period::Period,
-    render, sections,
-};
+use super::{pack::Pack, period::Period, render, sections};
 use crate::{
     call::{Finished, Head, ReadContext, Start, StreamContext, StreamOperation},
     error::{Code, Error, Result},
     model::TimePoint,
     store::ReadTx,
 };
+use haldir_verify::pack::Signatures;
 
 /// What the page may load when it is opened: nothing.
 const PAGE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; sandbox allow-modals";

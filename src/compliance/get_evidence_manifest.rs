@@ -3,12 +3,13 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{pack::Signatures, period::Period, sections};
+use super::{period::Period, sections};
 use crate::{
     call::{ReadContext, ReadOperation},
     error::{Error, Result},
     model::{TenantId, TimePoint},
 };
+use haldir_verify::pack::Signatures;
 
 /// Read the digest and the signature of a period's evidence pack without the pack: whoever has an archived pack of a
 /// closed period can see that its digest is still the same.

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use haldir_verify::pack::Signatures;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -193,30 +194,4 @@ pub struct Alerting {
     /// Webhooks whose receiver said that it is gone.
     pub webhooks_disabled: i64,
     pub secrets_rotated: i64,
-}
-
-/// The digest and the signature.
-#[derive(Clone, Debug, Serialize, serde::Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Signatures {
-    /// `SHA-256`.
-    pub algorithm: String,
-    /// What the digest is of.
-    pub input: String,
-    /// In hexadecimal. Of a closed period it is the same whenever the pack is made.
-    pub digest: String,
-    /// When the pack was made.
-    pub signed_at: String,
-    /// Whether the period was over, so that nothing can be added to it.
-    pub period_closed: bool,
-    /// `Ed25519`.
-    pub signature_algorithm: String,
-    /// The text that is signed, with its fields in braces.
-    pub signed_text: String,
-    /// In hexadecimal.
-    pub signature: String,
-    /// The key that it is checked with, in hexadecimal. Believe it only if you know it from elsewhere.
-    pub public_key: String,
-    /// The key's name, as /.well-known/jwks.json has it.
-    pub key_id: String,
 }

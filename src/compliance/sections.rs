@@ -9,12 +9,12 @@ use super::{
         TamperEvidence,
     },
     period::Period,
-    sign, statements,
+    statements,
 };
 use crate::{
     call::ReadContext,
     crypto::{EMPTY_ROOT, Hash},
-    error::Result,
+    error::{Error, Result},
     model::{ApiKey, Role},
     watch::{canonical::hex, tree::Tree},
 };
@@ -73,7 +73,9 @@ pub fn make(cx: &ReadContext<'_>, period: Period) -> Result<Pack> {
         signatures: None,
     };
     let keys = cx.services.keyring.signing_keys(cx.tx)?;
-    sign::sign(&mut pack, &keys, period.is_closed(cx.now))?;
+    let text = serde_json::to_string(&pack).map_err(Error::internal)?;
+    let (tenant, is_closed) = (pack.tenant_id.as_str(), period.is_closed(cx.now));
+    pack.signatures = Some(haldir_verify::pack::sign(&text, tenant, &pack.generated_at, is_closed, keys.current())?);
     Ok(pack)
 }
 

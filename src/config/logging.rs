@@ -54,9 +54,9 @@ fn parse(filter: &str) -> std::result::Result<Targets, String> {
 
 /// The filter with modules that are crates of their own under the names that these have: `haldir::store` is `haldir_store`.
 fn of_crates(filter: &str) -> String {
-    CRATES.iter().fold(filter.to_owned(), |filter, name| {
-        filter.replace(&format!("haldir::{name}"), &format!("haldir_{name}"))
-    })
+    CRATES
+        .iter()
+        .fold(filter.to_owned(), |filter, name| filter.replace(&format!("haldir::{name}"), &format!("haldir_{name}")))
 }
 
 fn is_discreet(metadata: &Metadata<'_>) -> bool {

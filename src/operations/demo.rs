@@ -12,8 +12,11 @@ use crate::{
     error::{Error, Result},
     model::{Credential, TenantId, time::SystemClock},
     store::{Store, sqlite::tampering},
+    verify::{
+        pin::Pin,
+        witness::{Witness, request},
+    },
     watch::chain,
-    witness::{Pin, Witness, request},
 };
 
 /// What was done to the log, and who noticed.

@@ -1,6 +1,7 @@
 //! Checking evidence offline, and the keys to check it with.
 
-pub use crate::compliance::sign::{MAX_PACK_BYTES, Verified, verify};
+pub use haldir_verify::pack::{MAX_PACK_BYTES, Verified, verify};
+
 use crate::{crypto::PublicKey, error::Result, operations::Haldir};
 
 impl Haldir {

@@ -9,7 +9,6 @@ use serde::{
 
 use super::secret;
 use crate::{
-    approvals::asked::canonical_document,
     crypto,
     error::{Error, Result},
     model::text::folded,
@@ -102,8 +101,7 @@ impl Arguments {
         if !written.starts_with('{') {
             return Err(Error::invalid("arguments", "arguments must be a JSON object"));
         }
-        let canonical = canonical_document(written)
-            .map_err(|error| Error::invalid("arguments", error.message.replacen("details", "arguments", 1)))?;
+        let canonical = haldir_verify::json::canonical(written, "arguments")?;
         // Once escapes are decoded, so that a name is what every reader makes of it.
         if let Err(error) = serde_json::from_str::<Distinct>(&canonical) {
             let said = error.to_string();

@@ -8,7 +8,6 @@ use serde_json::{Value, json, value::RawValue};
 
 use super::suspicion;
 use crate::{
-    approvals::asked::canonical_document,
     call::WriteContext,
     crypto,
     error::{Code, Error, Result},
@@ -263,12 +262,12 @@ fn read(tool: &RawValue) -> std::result::Result<(String, Offer), &'static str> {
 /// BLAKE3 of everything that is told of a tool, icons, metadata and what MCP does not know yet included, in a form that white
 /// space and order do not change.
 fn digest(definition: &str) -> Result<[u8; 32]> {
-    let canonical = canonical_document(definition)?;
+    let canonical = haldir_verify::json::canonical(definition, "definition")?;
     Ok(crypto::digest(&[b"haldir 2026-11-29 pin of a whole tool", canonical.as_bytes()]))
 }
 
 fn digest_before(definition: &str) -> Result<[u8; 32]> {
-    let canonical = canonical_document(definition)?;
+    let canonical = haldir_verify::json::canonical(definition, "definition")?;
     let members: BTreeMap<String, &RawValue> = serde_json::from_str(&canonical).map_err(Error::internal)?;
     let told: BTreeMap<_, _> = members.iter().filter(|(name, _)| PINNED_BEFORE.contains(&name.as_str())).collect();
     Ok(crypto::digest(&[&serde_json::to_vec(&told).map_err(Error::internal)?]))

@@ -6,6 +6,8 @@ use std::collections::{HashMap, hash_map};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+pub use haldir_verify::tree_head::{ALGORITHM, SIGNED, signed_bytes};
+
 use super::{
     canonical::{self, hex},
     chain,
@@ -21,10 +23,6 @@ use crate::{
     },
 };
 
-/// The hash algorithm and tree shape of RFC 6962 section 2.1.
-pub const ALGORITHM: &str = "RFC6962-SHA256";
-/// How tree heads are signed: Ed25519 over `sth:<tree_size>:<root_hash>:<signed_at>`.
-pub const SIGNED: &str = "Ed25519-over-canonical-sth";
 /// Entries that one step of a build goes through; fewer in unit tests, where a short log takes several steps.
 const BUILD_AT_A_TIME: i64 = if cfg!(test) { 256 } else { 4_096 };
 
@@ -208,11 +206,6 @@ pub struct SignedHead {
     pub public_key: String,
     /// The key's name there.
     pub key_id: String,
-}
-
-/// The bytes of a tree head that are signed.
-pub fn signed_bytes(size: u64, root: &Hash, signed_at: i64) -> Vec<u8> {
-    format!("sth:{size}:{}:{signed_at}", hex(root)).into_bytes()
 }
 
 /// Signs a tree head at `now`.

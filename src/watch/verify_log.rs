@@ -6,10 +6,11 @@ use super::{
     chain,
     check::{BadEntry, Check, Tiles},
     erasing::Erased,
-    in_order::in_order,
     retention, tree,
     verify_audit_trail::Verification,
 };
+use haldir_verify::in_order;
+
 use crate::{
     call::{Keyring, TenantKeys},
     error::Result,

@@ -26,7 +26,7 @@ use crate::{
         Haldir,
         copies::{self, LogHead, Standing},
     },
-    witness::Pin,
+    verify::pin::Pin,
 };
 
 pub const HELP: &str = "\

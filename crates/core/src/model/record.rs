@@ -160,7 +160,7 @@ impl EntryKind {
     }
 }
 
-/// An entry of the audit log, as stored. [`crate::watch::canonical`] says which bytes are hashed.
+/// An entry of the audit log, as stored. `haldir_verify::canonical` says which bytes are hashed.
 #[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs)]
 pub struct Entry {

@@ -23,7 +23,7 @@ use crate::{
         target::Target,
     },
     model::{Clock, time::SystemClock},
-    witness::{Pin, Pinned},
+    verify::pin::{Pin, Pinned},
 };
 
 #[derive(Args)]

@@ -24,7 +24,7 @@ use crate::{
         http::{descriptors, lanes::Lanes, listener},
     },
     model::{Clock, time::SystemClock},
-    witness::{self, Witness},
+    verify::witness::{self, Witness},
 };
 
 /// How long a witness may take to answer.

@@ -7,9 +7,7 @@ use std::{
     process::ExitCode,
 };
 
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use clap::Args;
-use serde::Deserialize;
 use serde_json::json;
 
 use super::super::{
@@ -21,6 +19,7 @@ use crate::{
     crypto::{PublicKey, TrustedKey},
     error::{Code, Error, Result},
     operations::evidence::{self, MAX_PACK_BYTES},
+    verify::jwks,
 };
 
 #[derive(Args)]
@@ -35,21 +34,6 @@ pub struct VerifyOptions {
     /// A file with the keys to trust, as /.well-known/jwks.json serves them.
     #[arg(long, value_name = "FILE")]
     jwks: Option<PathBuf>,
-}
-
-#[derive(Deserialize)]
-struct Jwks {
-    keys: Vec<Jwk>,
-}
-
-/// RFC 8037.
-#[derive(Deserialize)]
-struct Jwk {
-    kty: String,
-    #[serde(default)]
-    crv: String,
-    #[serde(default)]
-    x: String,
 }
 
 pub fn run(options: &VerifyOptions, global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
@@ -108,13 +92,5 @@ fn read(path: &Path) -> Result<String> {
 
 fn keys_of(path: &Path) -> Result<Vec<PublicKey>> {
     let bad = || Error::invalid("jwks", format!("{} holds no JSON Web Key Set with Ed25519 keys", path.display()));
-    let jwks: Jwks = serde_json::from_str(&read(path)?).map_err(|_| bad())?;
-    let keys: Vec<_> = jwks
-        .keys
-        .iter()
-        .filter(|key| key.kty == "OKP" && key.crv == "Ed25519")
-        .filter_map(|key| URL_SAFE_NO_PAD.decode(&key.x).ok()?.try_into().ok())
-        .map(PublicKey::from_bytes)
-        .collect();
-    if keys.is_empty() { Err(bad()) } else { Ok(keys) }
+    jwks::keys(&read(path)?).ok_or_else(bad)
 }

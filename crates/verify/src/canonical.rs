@@ -4,6 +4,7 @@
 //! enter by a salted digest, so that they can be erased and every proof still holds. Every stored field is in
 //! here or is compared with what is: nothing in a row can be altered unnoticed.
 
+pub use crate::hex::hex;
 use crate::{
     crypto,
     model::{Entry, EntryBytes, EntryView, TenantId},
@@ -11,14 +12,6 @@ use crate::{
 
 /// `prev_hash` of the first entry.
 pub const GENESIS: [u8; 32] = [0; 32];
-
-/// Lower-case hexadecimal.
-pub fn hex(bytes: &[u8]) -> String {
-    let mut text = Vec::with_capacity(bytes.len() * 2);
-    push_hex(&mut text, bytes);
-    // Digits are ASCII.
-    String::from_utf8(text).unwrap_or_default()
-}
 
 /// The bytes of `entry`, in `tenant`'s log. Its `entry_hash` is not looked at.
 pub fn bytes(tenant: &TenantId, entry: &Entry) -> Vec<u8> {

@@ -1,14 +1,16 @@
-//! The digest of a pack, its signature, and how both are checked without a server.
+//! An evidence pack: its digest, its signature, and how both are checked without a server.
 
+use haldir_core::{
+    crypto::{PublicKey, Sha256, SigningKey},
+    error::{Error, Result},
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::pack::{Pack, Signatures};
 use crate::{
-    approvals::asked,
-    call::SigningKeys,
-    crypto::{PublicKey, Sha256},
-    error::{Error, Result},
-    watch::canonical::hex,
+    hex::{hex, unhex},
+    json,
 };
 
 const ALGORITHM: &str = "SHA-256";
@@ -18,25 +20,48 @@ const SIGNED_TEXT: &str = "haldir evidence pack v1\\n{tenant_id}\\n{digest}\\n{s
 /// The largest file that is read as a pack.
 pub const MAX_PACK_BYTES: u64 = 16 * 1024 * 1024;
 
-/// Signs a pack that is complete but for its signature.
-pub fn sign(pack: &mut Pack, keys: &SigningKeys, period_closed: bool) -> Result<()> {
-    pack.signatures = None;
-    let text = serde_json::to_string(pack).map_err(Error::internal)?;
-    let (digest, key) = (digest(&text)?, keys.current());
-    let message = message(pack.tenant_id.as_str(), &digest, &pack.generated_at, period_closed);
-    pack.signatures = Some(Signatures {
+/// The digest and the signature.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Signatures {
+    /// `SHA-256`.
+    pub algorithm: String,
+    /// What the digest is of.
+    pub input: String,
+    /// In hexadecimal. Of a closed period it is the same whenever the pack is made.
+    pub digest: String,
+    /// When the pack was made.
+    pub signed_at: String,
+    /// Whether the period was over, so that nothing can be added to it.
+    pub period_closed: bool,
+    /// `Ed25519`.
+    pub signature_algorithm: String,
+    /// The text that is signed, with its fields in braces.
+    pub signed_text: String,
+    /// In hexadecimal.
+    pub signature: String,
+    /// The key that it is checked with, in hexadecimal. Believe it only if you know it from elsewhere.
+    pub public_key: String,
+    /// The key's name, as /.well-known/jwks.json has it.
+    pub key_id: String,
+}
+
+/// Signs a pack that is complete but for its signature. `text` is its JSON, without the member `signatures`.
+pub fn sign(text: &str, tenant: &str, signed_at: &str, period_closed: bool, key: &SigningKey) -> Result<Signatures> {
+    let digest = digest(text)?;
+    let message = message(tenant, &digest, signed_at, period_closed);
+    Ok(Signatures {
         algorithm: ALGORITHM.to_owned(),
         input: INPUT.to_owned(),
         digest,
-        signed_at: pack.generated_at.clone(),
+        signed_at: signed_at.to_owned(),
         period_closed,
         signature_algorithm: SIGNATURE_ALGORITHM.to_owned(),
         signed_text: SIGNED_TEXT.to_owned(),
         signature: hex(&key.sign(&message)),
         public_key: hex(key.public().as_bytes()),
         key_id: key.public().id(),
-    });
-    Ok(())
+    })
 }
 
 fn message(tenant: &str, digest: &str, signed_at: &str, period_closed: bool) -> Vec<u8> {
@@ -44,14 +69,14 @@ fn message(tenant: &str, digest: &str, signed_at: &str, period_closed: bool) -> 
 }
 
 /// The digest of a pack's JSON. A member that stands twice is refused: people and programs may read different ones.
-fn digest(json: &str) -> Result<String> {
-    let whole = asked::canonical_document(json)?;
+fn digest(text: &str) -> Result<String> {
+    let whole = json::canonical(text, "pack")?;
     let mut value: Value = serde_json::from_str(&whole).map_err(Error::internal)?;
     let members = value.as_object_mut().ok_or_else(|| Error::invalid("pack", "a pack is a JSON object"))?;
     members.remove("generated_at");
     members.remove("signatures");
     let mut hasher = Sha256::default();
-    hasher.update(asked::canonical_document(&value.to_string())?.as_bytes());
+    hasher.update(json::canonical(&value.to_string(), "pack")?.as_bytes());
     Ok(hex(&hasher.finish()))
 }
 
@@ -96,27 +121,9 @@ pub fn verify(json: &str, trusted: &[PublicKey]) -> std::result::Result<Verified
     }
     let tenant_id = text("tenant_id")?;
     let message = message(&tenant_id, &computed, &signatures.signed_at, signatures.period_closed);
-    let signature = from_hex(&signatures.signature).ok_or("its signature is not 64 bytes in lower-case hexadecimal")?;
+    let signature = unhex(&signatures.signature).ok_or("its signature is not 64 bytes in lower-case hexadecimal")?;
     if !key.verifies(&message, &signature) {
         return Err("its signature does not hold: the date, or what was signed, was altered".to_owned());
     }
     Ok(Verified { tenant_id, period_start: text("period_start")?, period_end: text("period_end")?, signatures })
-}
-
-/// Bytes from lower-case hexadecimal, and nothing else.
-pub fn from_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
-    let nibble = |byte: u8| match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        _ => None,
-    };
-    let mut bytes = [0; N];
-    let pairs = text.as_bytes().chunks_exact(2);
-    if text.len() != 2 * N {
-        return None;
-    }
-    for (byte, pair) in bytes.iter_mut().zip(pairs) {
-        *byte = nibble(pair[0])? << 4 | nibble(pair[1])?;
-    }
-    Some(bytes)
 }

@@ -7,11 +7,10 @@ use serde_json::value::RawValue;
 
 use super::{BadLine, ErasedLine, HeadLine};
 use crate::{
+    canonical,
     crypto::{self, Checkpoint, Frontier, Hash, PublicKey},
-    watch::{
-        canonical::{self, hex},
-        tree,
-    },
+    hex::{hex, unhex},
+    tree_head,
 };
 
 /// Any line behind the first. What is hexadecimal is borrowed from the line: nothing in it is ever escaped.
@@ -59,27 +58,6 @@ pub enum Details {
     Altered,
 }
 
-fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
-    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
-    if pairs.len() != N || !rest.is_empty() {
-        return None;
-    }
-    let mut bytes = [0; N];
-    for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
-        *byte = digit(*high)? << 4 | digit(*low)?;
-    }
-    Some(bytes)
-}
-
-/// A digit as haldir writes it, in lower case.
-fn digit(text: u8) -> Option<u8> {
-    match text {
-        b'0'..=b'9' => Some(text - b'0'),
-        b'a'..=b'f' => Some(text - b'a' + 10),
-        _ => None,
-    }
-}
-
 /// Judges a line by itself: all that needs no other line, which is nearly all of the work.
 pub fn judge(line: &[u8], tenant: &str, keys: &[PublicKey]) -> Judged {
     let line: Line<'_> = match serde_json::from_slice(line) {
@@ -94,7 +72,7 @@ pub fn judge(line: &[u8], tenant: &str, keys: &[PublicKey]) -> Judged {
         let key = keys.iter().find(|key| hex(key.as_bytes()) == head.public_key);
         let is_good = match (&root, unhex::<64>(&head.signature), key) {
             (Some(root), Some(signature), Some(key)) => {
-                key.verifies(&tree::signed_bytes(head.tree_size, root, head.signed_at), &signature)
+                key.verifies(&tree_head::signed_bytes(head.tree_size, root, head.signed_at), &signature)
             }
             _ => false,
         };

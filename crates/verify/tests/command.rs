@@ -1,0 +1,117 @@
+//! The command `haldir-verify` on files that this test writes.
+
+use std::{fs, path::Path, process::Command};
+
+use haldir_core::{
+    crypto::{Checkpoint, Frontier, SigningKey, leaf_hash},
+    model::{Entry, EntryId, EntryKind, Money, TenantId, UnixMicros},
+};
+use haldir_verify::{canonical, hex::hex, pack};
+use serde_json::{Value, json};
+
+const ORIGIN: &str = "haldir/local/test";
+
+fn run(arguments: &[&str]) -> (i32, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_haldir-verify")).args(arguments).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap();
+    (output.status.code().unwrap(), text)
+}
+
+fn entry(seq: i64, prev_hash: [u8; 32]) -> Entry {
+    let mut entry = Entry {
+        seq,
+        id: EntryId::parse(format!("aud_{seq}")).unwrap(),
+        at: UnixMicros(seq),
+        kind: EntryKind::Action,
+        session_id: "ses_1".to_owned(),
+        agent_id: "agent".to_owned(),
+        tool: "shop".to_owned(),
+        action: "buy".to_owned(),
+        cost: Money::from_nanos(seq),
+        flagged: false,
+        flag_reason: String::new(),
+        actor: "agent".to_owned(),
+        details: None,
+        details_salt: None,
+        details_digest: None,
+        prev_hash,
+        entry_hash: [0; 32],
+    };
+    entry.entry_hash = canonical::entry_hash(&canonical::bytes(&TenantId::local(), &entry));
+    entry
+}
+
+/// The lines of a bundle of three entries.
+fn bundle(key: &SigningKey) -> Vec<Value> {
+    let (mut tree, mut last, mut lines) = (Frontier::default(), canonical::GENESIS, Vec::new());
+    for seq in 1..=3 {
+        let entry = entry(seq, last);
+        let bytes = canonical::bytes(&TenantId::local(), &entry);
+        tree.push(leaf_hash(&bytes));
+        last = entry.entry_hash;
+        let canonical: Value = serde_json::from_slice(&bytes).unwrap();
+        lines.push(json!({"entry": canonical, "hash": hex(&last), "details": null, "salt": null}));
+    }
+    let mut note = Checkpoint { origin: ORIGIN.to_owned(), size: tree.size(), root: tree.root() }.to_note();
+    note.sign(ORIGIN, key);
+    let checkpoint = note.to_string();
+    lines.insert(
+        0,
+        json!({"haldir_bundle": 1, "tenant_id": "local", "origin": ORIGIN, "checkpoint": checkpoint,
+            "keys": [haldir_core::crypto::Verifier::of_log(ORIGIN, key.public()).to_string()]}),
+    );
+    lines.push(json!({"end": 3}));
+    lines
+}
+
+fn write(path: &Path, lines: &[Value]) {
+    fs::write(path, lines.iter().fold(String::new(), |text, line| text + &line.to_string() + "\n")).unwrap();
+}
+
+#[test]
+fn a_bundle_is_verified_with_the_key_of_its_log_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("log.bundle");
+    let file = path.to_str().unwrap();
+    let (key, other) = (SigningKey::from_seed(&[1; 32]), SigningKey::from_seed(&[2; 32]));
+    let mut lines = bundle(&key);
+    write(&path, &lines);
+    let (own_key, other_key) = (hex(key.public().as_bytes()), hex(other.public().as_bytes()));
+    let (code, text) = run(&["bundle", file, "--key", &own_key]);
+    assert!(code == 0 && text.starts_with("verified: "), "{code} {text}");
+    assert_eq!(run(&["bundle", file]).0, 3);
+    assert_eq!(run(&["bundle", file, "--key", &other_key]).0, 2);
+    lines[2]["entry"]["action"] = "sell".into();
+    write(&path, &lines);
+    let (code, text) = run(&["bundle", file, "--key", &own_key]);
+    assert!(code == 1 && text.contains("entry 2"), "{code} {text}");
+    fs::write(&path, "no bundle\n").unwrap();
+    assert_eq!(run(&["bundle", file]).0, 2);
+    assert_eq!(run(&["bundle", folder.path().join("none").to_str().unwrap()]).0, 2);
+}
+
+#[test]
+fn a_pack_is_verified_with_the_key_that_signed_it_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("pack.json");
+    let file = path.to_str().unwrap();
+    let (key, other) = (SigningKey::from_seed(&[1; 32]), SigningKey::from_seed(&[2; 32]));
+    let mut pack = json!({"tenant_id": "local", "period_start": "2026-01-01T00:00:00Z",
+        "period_end": "2026-02-01T00:00:00Z", "generated_at": "2026-02-01T00:00:01Z", "keys": 3});
+    let signatures = pack::sign(&pack.to_string(), "local", "2026-02-01T00:00:01Z", true, &key).unwrap();
+    pack["signatures"] = serde_json::to_value(signatures).unwrap();
+    fs::write(&path, pack.to_string()).unwrap();
+    let jwks = folder.path().join("jwks.json");
+    let x = base64::Engine::encode(&base64::prelude::BASE64_URL_SAFE_NO_PAD, key.public().as_bytes());
+    fs::write(&jwks, json!({"keys": [{"kty": "OKP", "crv": "Ed25519", "x": x}]}).to_string()).unwrap();
+    let (own_key, other_key) = (hex(key.public().as_bytes()), hex(other.public().as_bytes()));
+    assert_eq!(run(&["pack", file, "--key", &own_key]).0, 0);
+    assert_eq!(run(&["pack", file, "--jwks", jwks.to_str().unwrap()]).0, 0);
+    let (code, text) = run(&["pack", file, "--key", &other_key]);
+    assert!(code == 1 && text.contains("not among those trusted"), "{code} {text}");
+    assert_eq!(run(&["pack", file]).0, 2, "without a key nothing is verified");
+    pack["keys"] = 4.into();
+    fs::write(&path, pack.to_string()).unwrap();
+    let (code, text) = run(&["pack", file, "--key", &own_key]);
+    assert!(code == 1 && text.contains("altered"), "{code} {text}");
+}
