@@ -40,6 +40,7 @@ mod hourly_limits;
 mod http_manners;
 mod human_in_the_loop;
 mod keys_and_roles;
+mod layers;
 mod led_astray;
 mod mirrors;
 mod operating;

@@ -155,7 +155,10 @@ fn every_client_config_starts_the_program() {
         let server = &config[servers]["haldir"];
         assert_eq!(server["command"], "haldir-mcp");
         for name in server["env"].as_object().into_iter().flatten().map(|(name, _)| name) {
-            assert!(text("docs/settings.md").contains(&format!("`{name}`")), "docs/settings.md does not explain {name}");
+            assert!(
+                text("docs/settings.md").contains(&format!("`{name}`")),
+                "docs/settings.md does not explain {name}"
+            );
         }
     }
 }

@@ -9,12 +9,14 @@ use serde_json::value::RawValue;
 
 /// The deepest nesting.
 const MAX_DEPTH: usize = 64;
+/// White space between the tokens of JSON (RFC 8259, section 2); not that of `trim_ascii`, which includes the form feed.
+const JSON_SPACE: [char; 4] = [' ', '\t', '\n', '\r'];
 
 /// The canonical form of `json`, whose length the caller has bounded. `field` names it in errors: bad JSON, a member that an object
 /// has twice, or more than 64 levels.
 pub fn canonical(json: &str, field: &str) -> Result<String> {
     let mut text = String::with_capacity(json.len());
-    write(json.trim_ascii(), &mut text, 0, field)?;
+    write(json.trim_matches(JSON_SPACE), &mut text, 0, field)?;
     Ok(text)
 }
 
@@ -61,7 +63,8 @@ fn write(json: &str, text: &mut String, depth: usize, field: &str) -> Result<()>
             serde_json::from_str::<serde_json::Number>(json).map_err(unreadable)?;
             text.push_str(json);
         }
-        _ => text.push_str(json),
+        _ if matches!(json, "true" | "false" | "null") => text.push_str(json),
+        _ => return Err(Error::invalid(field, format!("{field}: expected a JSON value"))),
     }
     Ok(())
 }
@@ -118,6 +121,9 @@ mod tests {
         assert!(canonical_details(r#"{"to":"a","to":"b"}"#).unwrap_err().message.contains("twice"));
         assert!(canonical_details(r#"[{"x":1,"\u0078":2}]"#).is_err());
         let deep = format!("{}{}", "[".repeat(MAX_DEPTH + 2), "]".repeat(MAX_DEPTH + 2));
+        for no_json in ["", "\u{c}4", "x", "nul", "true false", "[1,]", "{\"a\"}"] {
+            assert!(canonical_details(no_json).is_err(), "{no_json}");
+        }
         assert!(canonical_details("[1e400]").is_err() && canonical_details("[1e300]").is_ok());
         assert!(canonical_details(&deep).unwrap_err().message.contains("deeper"));
     }
