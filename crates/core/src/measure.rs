@@ -171,7 +171,7 @@ pub struct Measures {
     pub queued_writes: Gauge,
     /// Writes in a commit.
     pub batch_size: Histogram,
-    /// How long the log took to reach the disk.
+    /// How long commits took, which sync the write-ahead log.
     pub sync_time: Histogram,
     /// From an event to its delivery by webhook, successful attempts only.
     pub webhook_lag: Histogram,

@@ -42,7 +42,6 @@ use haldir_core::{crypto, measure, model};
 
 use error::{CoreError, CoreResult};
 pub use error::{Error, Result};
-use sqlite::Durable;
 
 /// Bytes of details after which a page of a list ends, whatever its limit: a thousand of the largest would be 64 MB,
 /// several times over while they become an answer.
@@ -69,30 +68,22 @@ impl Store {
         &self,
         work: impl FnOnce(&mut dyn Tx) -> CoreResult<T> + Send + 'static,
     ) -> CoreResult<T> {
-        self.sqlite.write(Durable::First, work, None::<fn(&T)>).await
+        self.sqlite.write(work).await
     }
 
-    /// As [`Self::write`]; `then` is done at once when it is durable, on the thread that made it so, if somebody still
-    /// waits for it. What that needs may be made ready when this was polled once.
+    /// As [`Self::write`]; `then` is called once it is durable, if the caller still waits for it.
     pub async fn write_then<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut dyn Tx) -> CoreResult<T> + Send + 'static,
         then: impl FnOnce(&T) + Send + 'static,
     ) -> CoreResult<T> {
-        self.sqlite.write(Durable::First, work, Some(then)).await
+        let result = self.write(work).await?;
+        then(&result);
+        Ok(result)
     }
 
-    /// As [`Self::write`], for what nobody waits for: it is committed with the next write, or a few milliseconds later.
-    /// Whatever is written later finds it written. Once this answers everyone sees the changes, and a crash of this
-    /// process takes none back; they are durable a few milliseconds later, until when a power failure can take them back.
-    pub async fn write_soon<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&mut dyn Tx) -> CoreResult<T> + Send + 'static,
-    ) -> CoreResult<T> {
-        self.sqlite.write(Durable::Soon, work, None::<fn(&T)>).await
-    }
-
-    /// As [`Self::write_soon`], without an answer: `failed` hears if it was not written, on whatever thread.
+    /// As [`Self::write`], for a change that no caller waits for: it is committed with the next one, or a millisecond later.
+    /// `failed` is called if it is not made, on any thread. Changes that are queued later find it made.
     pub fn write_behind(
         &self,
         work: impl FnOnce(&mut dyn Tx) -> CoreResult<()> + Send + 'static,
@@ -101,12 +92,12 @@ impl Store {
         self.sqlite.write_behind(work, failed);
     }
 
-    /// Whether something that was handed to [`Self::write_soon`] is still to be written.
+    /// Whether a change that was handed to [`Self::write_behind`] is still to be committed.
     pub fn is_behind(&self) -> bool {
         self.sqlite.is_behind()
     }
 
-    /// Waits until what was handed to [`Self::write_soon`] so far is written, so that who reads next finds it, unless
+    /// Waits until what was handed to [`Self::write_behind`] so far is committed, so that the next read finds it, unless
     /// the writer takes no more.
     pub async fn caught_up(&self) {
         if self.is_behind() {

@@ -1,8 +1,8 @@
 //! The embedded database: one writer thread with group commit, readers with their own connections.
 //!
-//! WAL, synced before a write is answered (see `durability`): what is acknowledged survives power loss. Connections
-//! live long, and the database is never memory-mapped: with a connection per write and a large map, SQLite was seen to
-//! lose acknowledged writes between processes.
+//! WAL with `synchronous=FULL`: what is acknowledged survives power loss. Connections live long, and the database is never
+//! memory-mapped: with a connection per write and a large map, SQLite was seen to lose acknowledged writes between
+//! processes.
 
 mod appending;
 mod approvals;
@@ -13,13 +13,11 @@ mod compliance;
 mod connection;
 pub mod copying;
 mod counters;
-mod durability;
 mod erasing;
 mod flagged;
 mod folding;
 mod inspection;
 mod keys;
-mod log_file;
 mod looked_up;
 mod memo;
 mod migrations;
@@ -28,10 +26,8 @@ mod payments;
 mod pending;
 mod postings;
 mod proxy;
-mod queue;
 mod readers;
 mod retention;
-mod room;
 mod rows;
 mod scan;
 mod secrets;
@@ -53,7 +49,6 @@ pub use inspection::Inspection;
 use memo::{Memo, State};
 pub use migrations::{Migration, MigrationState, Migrator};
 use pending::Pending;
-pub(super) use queue::Durable;
 use readers::{Readers, Snapshot};
 use rusqlite::Connection;
 use writer::Writer;
@@ -97,11 +92,9 @@ impl Sqlite {
 
     pub(super) async fn write<T: Send + 'static>(
         &self,
-        durable: Durable,
         work: impl FnOnce(&mut dyn Tx) -> CoreResult<T> + Send + 'static,
-        then: Option<impl FnOnce(&T) + Send + 'static>,
     ) -> CoreResult<T> {
-        self.inner.writer.write(durable, work, then).await
+        self.inner.writer.write(work).await
     }
 
     pub(super) fn write_behind(

@@ -4,61 +4,18 @@
 use std::{
     cell::Cell,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, atomic::Ordering},
-    thread,
-    time::Duration,
+    sync::Arc,
+    time::Instant,
 };
 
 use rusqlite::Connection;
 
-use super::{
-    SqliteTx, connection,
-    durability::{Awaited, Durability},
-    memo::Memo,
-    pending::Pending,
-    queue::{Answer, Durable, Queue, Queued},
-};
+use super::{SqliteTx, memo::Memo, pending::Pending};
 use crate::{
     Tx,
     error::{Code, CoreError, CoreResult, Error, Result},
     measure::MEASURES,
 };
-
-const BEGIN: &str = "BEGIN IMMEDIATE";
-
-/// Writes in one commit: bounds how long the first of them waits for the last.
-const MAX_BATCH: usize = 512;
-/// Writes that are worth a commit of their own as soon as the disk is idle: with 32 waiting clients, so many that the
-/// writer and the disk take turns with two or three batches on their way (measured: 8 and 16 are 5 % slower).
-const FULL_BATCH: usize = 12;
-/// How long the writer waits for more, unless the disk becomes idle. New writes do not wake it: that would cost each
-/// of them a system call.
-const LOOK_AGAIN: Duration = Duration::from_micros(20);
-
-/// What is to be answered once a batch is committed.
-#[derive(Default)]
-pub(super) struct Answers {
-    pub(super) first: Vec<Awaited>,
-    pub(super) soon: Vec<Answer>,
-}
-
-impl Answers {
-    pub(super) fn len(&self) -> usize {
-        self.first.len() + self.soon.len()
-    }
-
-    pub(super) fn all(self) -> impl Iterator<Item = Answer> {
-        self.first.into_iter().map(|awaited| awaited.answer).chain(self.soon)
-    }
-
-    pub(super) fn run(&mut self, Queued { job, durable, caller, acts }: Queued, batch: &Batch) {
-        let answer = job(batch);
-        match durable {
-            Durable::First => self.first.push(Awaited { answer, caller, acts }),
-            Durable::Soon => self.soon.push(answer),
-        }
-    }
-}
 
 /// Where jobs run.
 pub(super) struct Batch {
@@ -75,48 +32,43 @@ impl Batch {
     }
 
     /// Begins a transaction, once other processes let it.
-    pub(super) fn begin(&self, durability: &Durability) -> Result<()> {
+    pub(super) fn begin(&self) -> Result<()> {
         if self.broken.get() && execute(&self.connection, "ROLLBACK").is_ok() {
             self.broken.set(false);
         }
-        durability.check()?;
-        execute(&self.connection, BEGIN)
-    }
-
-    /// Begins a transaction if that needs no waiting.
-    pub(super) fn begins_at_once(&self, durability: &Durability) -> bool {
-        let begin = || self.connection.prepare_cached(BEGIN)?.execute([]);
-        !self.broken.get() && durability.check().is_ok() && connection::at_once(begin).is_ok()
-    }
-
-    /// Runs what is waiting, in the transaction that has begun, and commits it.
-    pub(super) fn commit(&self, durability: &Durability, queue: &Queue, answers: &mut Answers) -> Result<()> {
-        let outcome = self.write_out(durability, queue, answers);
-        if outcome.is_err() {
-            // Until a check says otherwise: the next write may be smaller, and find room.
-            MEASURES.writes_fail.store(true, Ordering::Relaxed);
-        }
-        outcome
-    }
-
-    fn write_out(&self, durability: &Durability, queue: &Queue, answers: &mut Answers) -> Result<()> {
+        execute(&self.connection, "BEGIN IMMEDIATE")?;
         self.pending.begin(self.memo.state());
-        self.run_waiting(durability, queue, answers);
+        Ok(())
+    }
+
+    /// Commits what jobs have done. If this fails, nothing of it stands.
+    pub(super) fn commit(&self) -> Result<()> {
         if !self.is_open() {
             self.pending.take_back();
             return Err(not_written().into());
         }
         let written = catch_unwind(AssertUnwindSafe(|| self.pending.write(&self.connection)))
             .unwrap_or_else(|_| Err(Error::internal("writing a batch panicked")));
+        let begun = Instant::now();
         let committed = written.and_then(|()| execute(&self.connection, "COMMIT"));
-        committed.inspect_err(|_| {
-            self.pending.take_back();
-            self.roll_back();
-        })
+        MEASURES.sync_time.observe_time(begun.elapsed());
+        match &committed {
+            Ok(()) => self.learn(),
+            Err(_) => {
+                self.pending.take_back();
+                self.roll_back();
+            }
+        }
+        committed
+    }
+
+    /// Forgets what jobs have put, after the batch.
+    pub(super) fn clear(&self) {
+        self.pending.clear();
     }
 
     /// What the batch that was committed has left in its rows is known from now on.
-    pub(super) fn learn(&self) {
+    fn learn(&self) {
         let carried = self.pending.state.get().and_then(|before| {
             let (logged, spent) = (self.pending.logged.values(), self.pending.spent.values());
             let logged = logged.iter().map(|(key, added)| (&key.1, *added));
@@ -125,24 +77,8 @@ impl Batch {
         carried.map_or_else(|| self.pending.forget(), |after| self.pending.learn(after));
     }
 
-    /// Runs what is waiting, until the batch is worth its commit.
-    fn run_waiting(&self, durability: &Durability, queue: &Queue, answers: &mut Answers) {
-        while answers.len() < MAX_BATCH && self.is_open() {
-            let is_full = answers.len() >= FULL_BATCH;
-            if is_full && durability.is_idle() {
-                break;
-            }
-            match queue.pop() {
-                Some(job) => answers.run(job, self),
-                None if is_full || durability.is_idle() => break,
-                // The disk is busy with the batch before: until it is done, this one loses nothing by growing.
-                None => thread::park_timeout(LOOK_AGAIN),
-            }
-        }
-    }
-
     /// SQLite ends a transaction by itself when the disk is full or fails: then nothing of the batch stands.
-    fn is_open(&self) -> bool {
+    pub(super) fn is_open(&self) -> bool {
         !self.connection.is_autocommit() && !self.broken.get()
     }
 

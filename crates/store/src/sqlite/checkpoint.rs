@@ -1,6 +1,5 @@
 //! Moves committed pages from the write-ahead log into the database file, off the commit path: doing it inside
 //! a commit, as SQLite does by itself, makes that commit's callers wait for megabytes of random writes.
-
 //!
 //! Only passive checkpoints are used: the others wait for readers, and a verification may read for minutes.
 
@@ -61,16 +60,6 @@ impl Checkpointer {
             })
             .map_err(Error::internal)?;
         Ok(Self { pages, wake, wake_at: Cell::new(STEP_PAGES), pause_at: Cell::new(MAX_PAGES) })
-    }
-
-    /// How long the log was after this process's last commit.
-    pub(super) fn pages(&self) -> u64 {
-        u64::try_from(self.pages.load(Ordering::Relaxed)).unwrap_or(0)
-    }
-
-    /// Whether the log may grow a little without anything to be done about it.
-    pub(super) fn is_idle(&self) -> bool {
-        self.pages.load(Ordering::Relaxed) < self.wake_at.get().min(self.pause_at.get())
     }
 
     /// Called by the writer when its batch is committed and answered.

@@ -1,7 +1,6 @@
 //! How a connection is opened, and how it waits for other processes.
 
 use std::{
-    cell::Cell,
     fs,
     path::Path,
     thread,
@@ -90,6 +89,9 @@ pub(super) fn connect(path: &Path, flags: OpenFlags) -> Result<Connection> {
     // Otherwise SQLite looks at values while it plans, such as that of a LIMIT, and plans anew for each new value.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.pragma_update(None, "synchronous", "FULL")?;
+    // On macOS a plain sync does not reach the disk.
+    connection.pragma_update(None, "fullfsync", true)?;
+    connection.pragma_update(None, "checkpoint_fullfsync", true)?;
     connection.pragma_update(None, "mmap_size", 0)?;
     connection.pragma_update(None, "journal_size_limit", LOG_KEPT_BYTES)?;
     scan::prepare(&connection)?;
@@ -110,24 +112,9 @@ pub(super) fn overwriting<T>(connection: &Connection, work: impl FnOnce() -> Res
     done
 }
 
-thread_local! {
-    static AT_ONCE: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Does what waits for no other process: it fails where one is in the way.
-pub(super) fn at_once<T>(work: impl FnOnce() -> T) -> T {
-    AT_ONCE.set(true);
-    let done = work();
-    AT_ONCE.set(false);
-    done
-}
-
 fn wait_when_busy(connection: &mut Connection) -> Result<()> {
     let mut waited = Duration::ZERO;
     connection.busy_handler(Some(move |tries: i32| {
-        if AT_ONCE.get() {
-            return false;
-        }
         if tries == 0 {
             waited = Duration::ZERO;
         }

@@ -31,7 +31,7 @@ pub(super) struct State([u8; HEADER_BYTES]);
 
 impl State {
     /// The commits of all processes so far, modulo 2^32: `iChange` of the header, in the machine's byte order.
-    fn commits(&self) -> u32 {
+    pub(super) fn commits(&self) -> u32 {
         self.0[8..].first_chunk().map_or(0, |counter| u32::from_ne_bytes(*counter))
     }
 }
