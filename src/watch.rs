@@ -1,7 +1,6 @@
 //! Watch: the audit log. Every action of an agent and every decision of haldir is an entry in a per-tenant chain
 //! that nobody, the operator included, can rewrite unnoticed.
 
-mod ahead;
 pub mod ahead_of_clock;
 pub mod anomaly;
 pub mod append;

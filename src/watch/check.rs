@@ -9,14 +9,13 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{
-    ahead::{Ahead, Gathered},
     canonical, chain,
     erasing::{Erased, Marks},
 };
 use crate::{
     crypto::{self, Frontier, Hash},
     error::Result,
-    model::{EntryBytes, EntryView, Money, TenantId, UnixMicros},
+    model::{EntryKind, EntryView, Money, TenantId, UnixMicros},
     store::{
         Head, ReadTx, StoredEntryProblem,
         erasing::ErasedEntry,
@@ -26,8 +25,6 @@ use crate::{
 
 /// Levels of tiles that a log can have: its numbers have 63 bits.
 const LEVELS: usize = 8;
-/// Leaves that the tree grows by at a time: those of a tile.
-const LEAVES_AT_A_TIME: usize = 1 << TILE_HEIGHT;
 /// Hashes of leaves that are compared at a time: so few that the memory for them is kept, not handed back each time.
 const COMPARED_AT_A_TIME: usize = 1_024;
 
@@ -124,10 +121,6 @@ pub struct Check {
     last: Option<Hash>,
     /// The tree over what was followed.
     pub tree: Frontier,
-    /// The hashes of those that were followed last and are not in the tree yet.
-    leaves: Vec<Hash>,
-    /// Whether each hash of the tree is computed by itself.
-    plainly: bool,
     /// Told how far the check has come, for a person who waits.
     counted: Option<Arc<AtomicU64>>,
     actions: i64,
@@ -157,8 +150,6 @@ impl Check {
             at: UnixMicros(i64::MIN),
             last: None,
             tree: Frontier::default(),
-            leaves: Vec::new(),
-            plainly: false,
             counted: None,
             actions: 0,
             cost: Money::ZERO,
@@ -168,12 +159,6 @@ impl Check {
             begins: None,
             bytes: Vec::new(),
         }
-    }
-
-    /// The same, and each hash of the tree is computed by itself if `plainly`: what is said to be bad is said by this.
-    #[must_use]
-    pub fn plainly(self, plainly: bool) -> Self {
-        Self { plainly, ..self }
     }
 
     /// The same, and `counted` holds the number of the entry that was followed last.
@@ -187,96 +172,8 @@ impl Check {
         self.last.unwrap_or(canonical::GENESIS)
     }
 
-    /// Follows the entries that stand in the store from `first` up to `end`, to the first that is not good.
+    /// Follows the stored entries from `first` up to `end`, and says what is wrong with the first that is not good.
     pub fn follow_stored(
-        &mut self,
-        tx: &dyn ReadTx,
-        tenant: &TenantId,
-        (first, end): (i64, i64),
-        erased: Erased<'_>,
-        tiles: &mut Tiles,
-    ) -> Result<()> {
-        let (mut failed, mut is_good, before) = (None, true, self.seq);
-        let mut ahead = Ahead::of(self.seq, self.at, self.last);
-        let mut marks = Marks::new(tx, tenant, first);
-        tx.each_row(tenant, first, &mut |row| {
-            if row.is_some_and(|entry| entry.seq >= end) {
-                return false;
-            }
-            let Some(entry) = row else {
-                is_good = false;
-                return false;
-            };
-            let mark = match marks.of(entry.seq) {
-                Ok(mark) => mark.filter(|mark| erased.vouches(tenant, entry, mark)),
-                Err(error) => {
-                    failed = Some(error);
-                    return false;
-                }
-            };
-            if let Some(leaf) = mark.as_ref().and_then(|mark| mark.leaf) {
-                is_good = self.settle(&mut ahead, tiles) && self.follow_erased(entry, leaf).is_none();
-                ahead = Ahead::of(self.seq, self.at, self.last);
-            } else {
-                is_good = ahead.gather(tenant, entry, mark.is_some() || entry.seq <= erased.up_to)
-                    && (!ahead.is_full() || self.settle(&mut ahead, tiles));
-            }
-            if tiles.levels[0].1.len() >= COMPARED_AT_A_TIME {
-                failed = tiles.compare(tx, tenant).err();
-            }
-            is_good && failed.is_none()
-        })?;
-        if let Some(failed) = failed {
-            return Err(failed);
-        }
-        is_good = is_good && self.settle(&mut ahead, tiles);
-        self.grow(tiles);
-        if is_good {
-            return Ok(());
-        }
-        // Something is not good. What it is, and where, is found by following the rest one by one.
-        let first = if self.seq == before { first } else { self.seq + 1 };
-        self.follow_closely(tx, tenant, (first, end), erased, tiles)
-    }
-
-    /// Goes on by an entry whose texts were erased: its hash and its leaf were computed while they were there, and are held
-    /// against the next entry and the tree. Answers what is wrong with it.
-    fn follow_erased(&mut self, entry: &EntryBytes<'_>, leaf: Hash) -> Option<&'static str> {
-        let problem = if entry.seq != self.seq + 1 {
-            Some("the entry does not belong to this log")
-        } else if self.last.is_some_and(|last| last != *entry.prev_hash) {
-            Some("the entry does not follow the one before it: one of the two was replaced")
-        } else if entry.at < self.at {
-            Some("the entry is older than the one before it")
-        } else {
-            None
-        };
-        if problem.is_none() {
-            self.leaves.push(leaf);
-            self.go_on(&Gathered::of(entry, 0));
-        }
-        problem
-    }
-
-    /// Goes on by what was gathered, if each entry has its hash; `false`, and nothing is changed, if not.
-    fn settle(&mut self, ahead: &mut Ahead, tiles: &mut Tiles) -> bool {
-        let Some(texts) = ahead.hashed() else { return false };
-        crypto::leaf_hashes(&texts[..ahead.entries.len()], self.plainly, &mut self.leaves);
-        for entry in &ahead.entries {
-            self.go_on(entry);
-        }
-        if let Some(counted) = &self.counted {
-            counted.store(self.seq.unsigned_abs(), Ordering::Relaxed);
-        }
-        if self.leaves.len() >= LEAVES_AT_A_TIME {
-            self.grow(tiles);
-        }
-        ahead.clear();
-        true
-    }
-
-    /// Follows stored entries, and says what is wrong with the first that is not good.
-    fn follow_closely(
         &mut self,
         tx: &dyn ReadTx,
         tenant: &TenantId,
@@ -298,14 +195,11 @@ impl Check {
                     return false;
                 }
             };
-            let mark =
-                mark.filter(|mark| read.as_ref().is_ok_and(|entry| erased.vouches(tenant, &entry.bytes(), mark)));
+            let mark = mark.filter(|mark| read.as_ref().is_ok_and(|entry| erased.vouches(tenant, entry, mark)));
             let followed = match (mark, read) {
                 (Some(ErasedEntry { leaf: Some(leaf), .. }), Ok(entry)) if entry.seq <= self.seq + 1 => {
-                    let bad = |problem: &str| BadEntry::of(&entry, problem);
-                    let followed = self.follow_erased(&entry.bytes(), leaf).map_or(Ok(()), |problem| Err(bad(problem)));
-                    self.grow(tiles);
-                    followed
+                    let problem = self.follow_erased(&entry, leaf, tiles);
+                    problem.map_or(Ok(()), |problem| Err(BadEntry::of(&entry, problem)))
                 }
                 (mark, read) => {
                     let is_erased = mark.is_some() || seq.is_some_and(|seq| seq <= erased.up_to);
@@ -322,6 +216,24 @@ impl Check {
             failed.is_none()
         })?;
         failed.map_or(Ok(()), Err)
+    }
+
+    /// Goes on by an entry whose texts were erased: its hash and its leaf were computed while they were there, and are held
+    /// against the next entry and the tree. Answers what is wrong with it.
+    fn follow_erased(&mut self, entry: &EntryView<'_>, leaf: Hash, tiles: &mut Tiles) -> Option<&'static str> {
+        let problem = if entry.seq != self.seq + 1 {
+            Some("the entry does not belong to this log")
+        } else if self.last.is_some_and(|last| last != *entry.prev_hash) {
+            Some("the entry does not follow the one before it: one of the two was replaced")
+        } else if entry.at < self.at {
+            Some("the entry is older than the one before it")
+        } else {
+            None
+        };
+        if problem.is_none() {
+            self.go_on(entry, leaf, tiles);
+        }
+        problem
     }
 
     /// Goes on by an entry, and gathers what the tiles should hold. `is_erased` says whether its details were erased.
@@ -351,40 +263,37 @@ impl Check {
         } else if entry.at < self.at {
             Some("the entry is older than the one before it")
         } else {
-            details_problem(&entry.bytes(), is_erased)
+            details_problem(&entry, is_erased)
         };
         if let Some(problem) = problem {
             return Err(BadEntry::of(&entry, problem));
         }
-        self.leaves.push(crypto::leaf_hash(&self.bytes));
-        self.go_on(&Gathered::of(&entry.bytes(), self.bytes.len()));
-        self.grow(tiles);
+        let leaf = crypto::leaf_hash(&self.bytes);
+        self.go_on(&entry, leaf, tiles);
         Ok(())
     }
 
-    /// Puts the leaves that are not in the tree yet there.
-    fn grow(&mut self, tiles: &mut Tiles) {
-        let before = self.before.cast_unsigned();
-        self.tree.push_all(&self.leaves, self.plainly, |height, leaf, root| {
-            if let Some(tile) = chain::tile_hash(height, (before + leaf) >> height, root) {
+    /// Goes on by a good entry, which is this leaf of the tree.
+    fn go_on(&mut self, entry: &EntryView<'_>, leaf: Hash, tiles: &mut Tiles) {
+        let index = self.before.cast_unsigned() + self.tree.size();
+        self.tree.push_with(leaf, |height, root| {
+            if let Some(tile) = chain::tile_hash(height, index >> height, root) {
                 tiles.gather(tile);
             }
         });
-        self.leaves.clear();
-    }
-
-    /// Goes on by a good entry, whose leaf is among the [`Self::leaves`].
-    fn go_on(&mut self, entry: &Gathered) {
         if self.last.is_none() {
-            self.begins = Some((entry.prev_hash, entry.at));
+            self.begins = Some((*entry.prev_hash, entry.at));
         }
         self.seq += 1;
         self.at = entry.at;
-        self.last = Some(entry.entry_hash);
+        self.last = Some(*entry.entry_hash);
         self.flagged += i64::from(entry.flagged);
-        if entry.is_action {
+        if entry.kind == EntryKind::Action {
             self.actions += 1;
             self.cost = self.cost.saturating_add(entry.cost);
+        }
+        if let Some(counted) = &self.counted {
+            counted.store(self.seq.unsigned_abs(), Ordering::Relaxed);
         }
     }
 
@@ -434,12 +343,12 @@ impl Check {
     }
 }
 
-pub(super) fn details_problem(entry: &EntryBytes<'_>, erased: bool) -> Option<&'static str> {
+fn details_problem(entry: &EntryView<'_>, erased: bool) -> Option<&'static str> {
     match (entry.details, entry.details_salt, entry.details_digest) {
         (None, None, _) if erased => None,
         _ if erased => Some("the details were erased, and somebody put some in their place"),
         (None, None, None) => None,
-        (Some(details), Some(salt), Some(digest)) => (canonical::details_digest(salt, details) != *digest)
+        (Some(details), Some(salt), Some(digest)) => (canonical::details_digest(salt, details.as_bytes()) != *digest)
             .then_some("the details were altered: they do not match their digest"),
         (None, _, Some(_)) => Some("the details are missing"),
         _ => Some("the details were altered: they are not those that were recorded"),

@@ -21,7 +21,7 @@ use crate::{
     call::{TenantKeys, WriteContext},
     crypto,
     error::{Code, Error, Result},
-    model::{Entry, EntryBytes, TenantId},
+    model::{Entry, EntryView, TenantId},
     store::{
         ReadTx,
         erasing::{ErasedEntry, Records, Subject, SubjectErasure},
@@ -87,17 +87,16 @@ impl<'a> Erased<'a> {
     }
 
     /// Whether haldir erased what the mark says of this entry, and left it as it is now.
-    pub fn vouches(&self, tenant: &TenantId, entry: &EntryBytes<'_>, mark: &ErasedEntry) -> bool {
+    pub fn vouches(&self, tenant: &TenantId, entry: &EntryView<'_>, mark: &ErasedEntry) -> bool {
         let is_blank = mark.leaf.is_none() || is_erased(entry);
         mark.seq == entry.seq && is_blank && crypto::same(&mark.mac, &seal(self.keys, tenant, entry, mark))
     }
 }
 
 /// Whether nothing is left of the entry's texts.
-fn is_erased(entry: &EntryBytes<'_>) -> bool {
-    let erased = crate::store::erasing::ERASED.as_bytes();
+fn is_erased(entry: &EntryView<'_>) -> bool {
     [entry.agent_id, entry.session_id, entry.flag_reason, entry.actor].iter().all(|text| text.is_empty())
-        && [entry.tool, entry.action].iter().all(|text| *text == erased)
+        && [entry.tool, entry.action].iter().all(|text| *text == crate::store::erasing::ERASED)
         && entry.details.is_none()
         && entry.details_salt.is_none()
         && entry.details_digest.is_none()
@@ -110,11 +109,11 @@ pub fn is_as_haldir_left_it(tx: &dyn ReadTx, keys: &TenantKeys, tenant: &TenantI
     }
     let mark = Marks::new(tx, tenant, entry.seq).of(entry.seq)?.filter(|mark| mark.leaf.is_some());
     let erased = Erased { up_to: 0, keys };
-    Ok(mark.is_some_and(|mark| erased.vouches(tenant, &entry.view().bytes(), &mark)))
+    Ok(mark.is_some_and(|mark| erased.vouches(tenant, &entry.view(), &mark)))
 }
 
 /// A keyed hash over what stays of an entry, and its leaf.
-fn seal(keys: &TenantKeys, tenant: &TenantId, entry: &EntryBytes<'_>, mark: &ErasedEntry) -> [u8; 32] {
+fn seal(keys: &TenantKeys, tenant: &TenantId, entry: &EntryView<'_>, mark: &ErasedEntry) -> [u8; 32] {
     crypto::mac(
         &keys.erasures,
         &[
@@ -122,7 +121,7 @@ fn seal(keys: &TenantKeys, tenant: &TenantId, entry: &EntryBytes<'_>, mark: &Era
             tenant.as_str().as_bytes(),
             &mark.seq.to_be_bytes(),
             &mark.erasure.to_be_bytes(),
-            entry.id,
+            entry.id.as_bytes(),
             &entry.at.0.to_be_bytes(),
             entry.kind.word().as_bytes(),
             &entry.cost.nanos().to_be_bytes(),
@@ -288,7 +287,7 @@ fn erase_entries(
         }
         let leaf = is_its_own.then(|| crypto::leaf_hash(&bytes));
         let mut mark = ErasedEntry { seq: entry.seq, erasure: run.number, leaf, mac: [0; 32] };
-        mark.mac = seal(keys, &tenant, &entry.view().bytes(), &mark);
+        mark.mac = seal(keys, &tenant, &entry.view(), &mark);
         *(if is_its_own { &mut run.entries } else { &mut run.details }) += 1;
         marked.push((entry, mark));
     }

@@ -32,20 +32,9 @@ pub fn verify(
     threads: usize,
     progress: &mut dyn FnMut(i64, i64),
 ) -> Result<Verification> {
-    let found = verify_by((store, keyring, tenant), threads, false, progress)?;
-    // Whatever is not good is looked at once more, with each hash computed by itself.
-    if found.is_verified() { Ok(found) } else { verify_by((store, keyring, tenant), threads, true, progress) }
-}
-
-fn verify_by(
-    (store, keyring, tenant): (&Store, &Keyring, &TenantId),
-    threads: usize,
-    plainly: bool,
-    progress: &mut dyn FnMut(i64, i64),
-) -> Result<Verification> {
     let Beginning { keys, head, in_front, beyond } = Beginning::read(store, keyring, tenant)?;
     let total = head.as_ref().map_or(0, |head| head.seq);
-    let mut check = Check::default().plainly(plainly);
+    let mut check = Check::default();
     if head.is_none() {
         check.first_bad = check.end(None, false);
         return Ok(Verification::of(check, 0));
@@ -67,7 +56,7 @@ fn verify_by(
     let work = |(first, end): (i64, i64)| -> Result<(i64, Check, Tiles)> {
         store.read(|tx| {
             let erased = Erased::read(tx, &keys, tenant)?;
-            let (mut check, mut tiles) = (Check::behind(first - 1).plainly(plainly), Tiles::new(true));
+            let (mut check, mut tiles) = (Check::behind(first - 1), Tiles::new(true));
             check.follow_stored(tx, tenant, (first, end), erased, &mut tiles)?;
             tiles.compare(tx, tenant)?;
             Ok((end, check, tiles))

@@ -4,20 +4,16 @@
 
 mod hash;
 mod key;
-#[cfg_attr(not(all(target_arch = "x86_64", feature = "simd")), path = "crypto/no_lanes.rs")]
-mod lanes;
 mod merkle;
 mod note;
 mod proof;
 mod random;
-mod several;
 mod signing;
 
 pub use hash::{Sha256, digest, hmac_sha256, mac, same};
 pub use key::{Key, KeyError};
-pub use merkle::{EMPTY_ROOT, Frontier, Hash, complete_root, leaf_hash, leaf_hashes, node_hash};
+pub use merkle::{EMPTY_ROOT, Frontier, Hash, complete_root, leaf_hash, node_hash};
 pub use note::{Checkpoint, MAX_NOTE_BYTES, Note, TrustedKey, Verifier};
 pub use proof::{Nodes, consistency, inclusion, root, verify_consistency, verify_inclusion};
 pub use random::{fill, name, nonce, token, token_at};
-pub use several::{SEVERAL, digests};
 pub use signing::{PublicKey, Signature, SigningKey};

@@ -34,8 +34,8 @@ pub use proxy::{
     OpenCall, PinnedTool, Policy, PolicyDefinition, PolicyType, PolicyUse, ToolMarks, Upstream, UpstreamSettings,
 };
 pub use record::{
-    ApiKey, Authorization, AuthorizationStatus, Disclosure, Entry, EntryBytes, EntryKind, EntryLine, EntryView,
-    SecretVersion, SecretVersions, Session, StoredSecret,
+    ApiKey, Authorization, AuthorizationStatus, Disclosure, Entry, EntryKind, EntryLine, EntryView, SecretVersion,
+    SecretVersions, Session, StoredSecret,
 };
 pub use reported::ReportedCost;
 pub use scope::{Scope, Scopes};

@@ -10,7 +10,6 @@ pub mod erasing;
 mod error;
 mod proxy;
 pub mod retention;
-pub mod scan;
 pub mod signing;
 pub mod stats;
 pub mod tree;

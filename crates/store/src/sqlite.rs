@@ -29,7 +29,6 @@ mod proxy;
 mod readers;
 mod retention;
 mod rows;
-mod scan;
 mod secrets;
 mod sessions;
 mod signing;

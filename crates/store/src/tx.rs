@@ -8,7 +8,6 @@ use super::{
     compliance::{ReadCompliance, WriteCompliance},
     erasing::{ReadErasures, WriteErasures},
     retention::{ReadRetention, WriteRetention},
-    scan::ReadRows,
     signing::{ReadSigningKeys, WriteSigningKeys},
     stats::ReadStats,
     tree::{ReadTree, WriteTree},
@@ -30,7 +29,6 @@ pub trait ReadTx:
     + ReadSecrets
     + ReadPayments
     + ReadAudit
-    + ReadRows
     + ReadCounters
     + ReadApprovals
     + ReadStats
@@ -51,7 +49,6 @@ impl<T> ReadTx for T where
         + ReadSecrets
         + ReadPayments
         + ReadAudit
-        + ReadRows
         + ReadCounters
         + ReadApprovals
         + ReadStats

@@ -7,7 +7,7 @@
 pub use crate::hex::hex;
 use crate::{
     crypto,
-    model::{Entry, EntryBytes, EntryView, TenantId},
+    model::{Entry, EntryView, TenantId},
 };
 
 /// `prev_hash` of the first entry.
@@ -23,20 +23,12 @@ pub fn bytes(tenant: &TenantId, entry: &Entry) -> Vec<u8> {
 /// Puts the bytes of `entry` in place of what `out` holds.
 pub fn write(tenant: &TenantId, entry: &EntryView<'_>, out: &mut Vec<u8>) {
     out.clear();
-    append(tenant, &entry.bytes(), out);
-}
-
-/// Puts the bytes of `entry` behind what `out` holds.
-///
-/// They are JSON only where every text is UTF-8.
-pub fn append(tenant: &TenantId, entry: &EntryBytes<'_>, out: &mut Vec<u8>) {
-    let begin = out.len();
-    put(tenant, entry, out, Vec::extend_from_slice);
+    put(tenant, entry, out, |out, text| out.extend_from_slice(text.as_bytes()));
     // Nearly every text needs no escapes, and looking at all of them at once is quickest: then no more has to be escaped
     // in JSON than the quotes around them.
     let quotes = if entry.details_digest.is_some() { QUOTES + 2 } else { QUOTES };
-    if escapes(&out[begin..]) != quotes {
-        out.truncate(begin);
+    if escapes(out) != quotes {
+        out.clear();
         put(tenant, entry, out, push_text);
     }
 }
@@ -48,7 +40,7 @@ const QUOTES: usize = 2 * (16 + 11);
 /// integers below 2^53; amounts are text, since a double cannot hold them. `v` is the version of this form, so that an
 /// auditor knows how to rebuild old entries should it ever change.
 #[inline]
-fn put(tenant: &TenantId, entry: &EntryBytes<'_>, out: &mut Vec<u8>, push: impl Fn(&mut Vec<u8>, &[u8])) {
+fn put(tenant: &TenantId, entry: &EntryView<'_>, out: &mut Vec<u8>, push: impl Fn(&mut Vec<u8>, &str)) {
     out.extend_from_slice(b"{\"action\":\"");
     push(out, entry.action);
     out.extend_from_slice(b"\",\"actor\":\"");
@@ -83,7 +75,7 @@ fn put(tenant: &TenantId, entry: &EntryBytes<'_>, out: &mut Vec<u8>, push: impl 
     out.extend_from_slice(b",\"session_id\":\"");
     push(out, entry.session_id);
     out.extend_from_slice(b"\",\"tenant\":\"");
-    push(out, tenant.as_str().as_bytes());
+    push(out, tenant.as_str());
     out.extend_from_slice(b"\",\"tool\":\"");
     push(out, entry.tool);
     out.extend_from_slice(b"\",\"v\":1}");
@@ -153,7 +145,8 @@ fn push_integer(out: &mut Vec<u8>, integer: i64) {
 }
 
 /// The inside of a string, as RFC 8785 section 3.2.2.2 has it: only what JSON does not allow is escaped, the shortest way.
-fn push_text(out: &mut Vec<u8>, bytes: &[u8]) {
+fn push_text(out: &mut Vec<u8>, text: &str) {
+    let bytes = text.as_bytes();
     let mut plain = 0;
     for (place, byte) in bytes.iter().enumerate() {
         if !is_escaped(*byte) {

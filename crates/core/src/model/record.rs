@@ -242,29 +242,6 @@ impl Entry {
     }
 }
 
-/// An [`EntryView`] whose texts nobody has looked at: any bytes may stand in them.
-#[derive(Clone, Copy, Debug, PartialEq)]
-#[allow(missing_docs)]
-pub struct EntryBytes<'a> {
-    pub seq: i64,
-    pub id: &'a [u8],
-    pub at: UnixMicros,
-    pub kind: EntryKind,
-    pub session_id: &'a [u8],
-    pub agent_id: &'a [u8],
-    pub tool: &'a [u8],
-    pub action: &'a [u8],
-    pub cost: Money,
-    pub flagged: bool,
-    pub flag_reason: &'a [u8],
-    pub actor: &'a [u8],
-    pub details: Option<&'a [u8]>,
-    pub details_salt: Option<&'a [u8; 16]>,
-    pub details_digest: Option<&'a [u8; 32]>,
-    pub prev_hash: &'a [u8; 32],
-    pub entry_hash: &'a [u8; 32],
-}
-
 /// What of an entry is counted.
 #[derive(Clone, Copy, Debug)]
 #[allow(missing_docs)]
@@ -291,29 +268,6 @@ impl<'a> EntryView<'a> {
             action: self.action,
             cost: self.cost,
             flagged: self.flagged,
-        }
-    }
-
-    /// The bytes of its texts.
-    pub fn bytes(&self) -> EntryBytes<'a> {
-        EntryBytes {
-            seq: self.seq,
-            id: self.id.as_bytes(),
-            at: self.at,
-            kind: self.kind,
-            session_id: self.session_id.as_bytes(),
-            agent_id: self.agent_id.as_bytes(),
-            tool: self.tool.as_bytes(),
-            action: self.action.as_bytes(),
-            cost: self.cost,
-            flagged: self.flagged,
-            flag_reason: self.flag_reason.as_bytes(),
-            actor: self.actor.as_bytes(),
-            details: self.details.map(str::as_bytes),
-            details_salt: self.details_salt,
-            details_digest: self.details_digest,
-            prev_hash: self.prev_hash,
-            entry_hash: self.entry_hash,
         }
     }
 }

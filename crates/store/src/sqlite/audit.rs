@@ -16,7 +16,7 @@ use crate::{
     AuditPage, AuditPart, AuditQuery, Head, LogKeeper, PAGE_BYTES, ReadAudit, StoredEntryProblem, WriteAudit,
     crypto::Hash,
     error::Result,
-    model::{Entry, EntryBytes, EntryView, Money, TenantId, UnixMicros},
+    model::{Entry, EntryView, Money, TenantId, UnixMicros},
 };
 
 macro_rules! entry {
@@ -303,10 +303,10 @@ impl ReadAudit for SqliteTx<'_> {
         self.require_reader()?;
         let mut postings = postings::Check::new(self.connection()?, tenant, self.folded(tenant)?)?;
         let mut flagged = flagged::Check::new(self.connection()?, tenant)?;
-        let mut finds = |entry: &EntryBytes<'_>| Ok(postings.finds(entry)? && flagged.finds(entry)?);
+        let mut finds = |entry: &EntryView<'_>| Ok(postings.finds(entry)? && flagged.finds(entry)?);
         let mut failed = None;
         self::each(self.connection()?, tenant, first, &mut |read| {
-            let held = read.map(|entry| (entry, finds(&entry.bytes())));
+            let held = read.map(|entry| (entry, finds(&entry)));
             each(match held {
                 Ok((entry, Ok(true))) => Ok(entry),
                 Ok((entry, Ok(false))) => {

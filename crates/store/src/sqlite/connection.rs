@@ -9,7 +9,6 @@ use std::{
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior, config::DbConfig};
 
-use super::scan;
 use crate::error::{Code, Error, Result};
 
 /// Marks the file as ours (`PRAGMA application_id`): "hldr".
@@ -94,7 +93,6 @@ pub(super) fn connect(path: &Path, flags: OpenFlags) -> Result<Connection> {
     connection.pragma_update(None, "checkpoint_fullfsync", true)?;
     connection.pragma_update(None, "mmap_size", 0)?;
     connection.pragma_update(None, "journal_size_limit", LOG_KEPT_BYTES)?;
-    scan::prepare(&connection)?;
     Ok(connection)
 }
 

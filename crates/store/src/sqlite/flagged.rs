@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     error::Result,
-    model::{EntryBytes, TenantId},
+    model::{EntryView, TenantId},
 };
 
 statements! {
@@ -35,7 +35,7 @@ impl<'c> Check<'c> {
     }
 
     /// Whether a filter by flags finds this entry. What it names besides is looked at by whoever is led there.
-    pub(super) fn finds(&mut self, entry: &EntryBytes<'_>) -> Result<bool> {
+    pub(super) fn finds(&mut self, entry: &EntryView<'_>) -> Result<bool> {
         if !entry.flagged {
             return Ok(true);
         }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt, path::Path, time::Duration};
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::{MigrationState, Migrator, SqliteTx, connection::APPLICATION_ID, scan};
+use super::{MigrationState, Migrator, SqliteTx, connection::APPLICATION_ID};
 use crate::{
     ReadTx,
     error::{Code, Error, Result},
@@ -41,7 +41,6 @@ impl Inspection {
         let look = || {
             connection.busy_timeout(BUSY_LIMIT)?;
             connection.pragma_update(None, "query_only", true)?;
-            scan::prepare(&connection)?;
             connection.pragma_query_value(None, "application_id", |row| row.get::<_, i32>(0))
         };
         match look().map_err(|error| unreadable(&error))? {
@@ -58,7 +57,6 @@ impl Inspection {
     /// a trigger, for instance, that changes rows behind haldir's back. The schema must be up to date.
     pub fn foreign_schema(&self) -> Result<Vec<String>> {
         let mut expected = Connection::open_in_memory()?;
-        scan::prepare(&expected)?;
         Migrator::new(&mut expected).up()?;
         let (ours, theirs) = (schema(&expected)?, schema(&self.connection)?);
         let mut found = Vec::new();

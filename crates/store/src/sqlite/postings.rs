@@ -9,19 +9,17 @@
 
 mod erased;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 pub(super) use erased::{count, forget, move_entries};
 
-use rusqlite::{
-    CachedStatement, Connection, OptionalExtension, params,
-    types::{ToSqlOutput, ValueRef},
-};
+use ahash::AHashMap;
+use rusqlite::{CachedStatement, Connection, OptionalExtension, params, types::ValueRef};
 
 use super::{rows::rows, statements::statements};
 use crate::{
     error::Result,
-    model::{EntryBytes, EntryLine, TenantId},
+    model::{EntryLine, EntryView, TenantId},
 };
 
 statements! {
@@ -43,8 +41,6 @@ const BITS_FROM: u32 = 32;
 const BRIDGED: i64 = 4;
 /// Blocks of which a check reads the rows of a value at once.
 const CHECKED_AT_ONCE: usize = 16;
-/// Values of a kind that a check finds at a glance.
-const RECENT: usize = 256;
 
 /// What entries are found by.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -253,38 +249,8 @@ impl<'c> Walk<'c> {
     }
 }
 
-/// Which entries of some blocks a value's rows name.
-struct Known {
-    text: Vec<u8>,
-    blocks: [Places; CHECKED_AT_ONCE],
-}
-
-/// What is known of sessions, of agents or of tools.
-#[derive(Default)]
-struct KnownOfKind {
-    all: Vec<Known>,
-    by_text: HashMap<Vec<u8>, usize>,
-    /// Where those stand that were looked at last, by a glance at their ends.
-    recent: Vec<usize>,
-}
-
-impl KnownOfKind {
-    /// Where the value stands, if it has been read. What was looked at a moment ago is found without a hash.
-    fn find(&mut self, text: &[u8]) -> Option<usize> {
-        self.recent.resize(RECENT, usize::MAX);
-        let slot = glance(text);
-        if self.all.get(self.recent[slot]).is_none_or(|known| known.text != text) {
-            self.recent[slot] = *self.by_text.get(text)?;
-        }
-        Some(self.recent[slot])
-    }
-}
-
-/// A place among the recent ones, which others may share: the last bytes, spread by the golden ratio.
-fn glance(text: &[u8]) -> usize {
-    let end = text.iter().rev().take(8).fold(0_u64, |end, byte| end << 8 | u64::from(*byte));
-    usize::from(end.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes()[0])
-}
+/// Which entries of some blocks a value's rows name, by the value.
+type Known = AHashMap<String, [Places; CHECKED_AT_ONCE]>;
 
 /// Holds the entries of a log, one after the other, against what is said of them.
 pub(super) struct Check<'c> {
@@ -294,7 +260,8 @@ pub(super) struct Check<'c> {
     folded: i64,
     /// The first of the blocks of which something is known.
     first: i64,
-    known: [KnownOfKind; 3],
+    /// Of sessions, agents and tools.
+    known: [Known; 3],
 }
 
 impl<'c> Check<'c> {
@@ -305,7 +272,7 @@ impl<'c> Check<'c> {
 
     /// Whether a filter by any of its texts finds this entry. What stands in front of the log's first entry, or behind the
     /// last fold, is another matter.
-    pub(super) fn finds(&mut self, entry: &EntryBytes<'_>) -> Result<bool> {
+    pub(super) fn finds(&mut self, entry: &EntryView<'_>) -> Result<bool> {
         let seq = entry.seq;
         if seq < 1 || seq > self.folded {
             return Ok(true);
@@ -317,21 +284,20 @@ impl<'c> Check<'c> {
         }
         let (at, place) = (usize::try_from(block(seq) - first).unwrap_or(0), place(seq));
         for (kind, text) in Kind::ALL.into_iter().zip([entry.session_id, entry.agent_id, entry.tool]) {
-            let found = match self.known[kind as usize].find(text) {
-                Some(found) => found,
-                None => self.read(kind, text)?,
-            };
-            if !self.known[kind as usize].all[found].blocks[at].has(place) {
+            if !self.known[kind as usize].contains_key(text) {
+                let read = self.read(kind, text)?;
+                self.known[kind as usize].insert(text.to_owned(), read);
+            }
+            if !self.known[kind as usize].get(text).is_some_and(|blocks| blocks[at].has(place)) {
                 return Ok(false);
             }
         }
         Ok(true)
     }
 
-    /// Reads what is said of one more; answers where that stands.
-    fn read(&mut self, kind: Kind, text: &[u8]) -> Result<usize> {
-        let of = [kind.prefix().as_bytes(), text].concat();
-        let (of, most) = (ToSqlOutput::Borrowed(ValueRef::Text(&of)), rows(CHECKED_AT_ONCE));
+    /// Reads what the rows of a value say of the current blocks.
+    fn read(&mut self, kind: Kind, text: &str) -> Result<[Places; CHECKED_AT_ONCE]> {
+        let (of, most) = (kind.of(text), rows(CHECKED_AT_ONCE));
         let range = (self.first, self.first + most - 1);
         let mut found = self.statement.query(params![self.tenant.as_str(), of, range.0, range.1, most])?;
         let mut blocks = [None; CHECKED_AT_ONCE];
@@ -343,10 +309,7 @@ impl<'c> Check<'c> {
                 *block = block.map_or(Some(places), |other| Some(places.and(other)));
             }
         }
-        let known = &mut self.known[kind as usize];
-        known.by_text.insert(text.to_vec(), known.all.len());
-        known.all.push(Known { text: text.to_vec(), blocks: blocks.map(Option::unwrap_or_default) });
-        Ok(known.all.len() - 1)
+        Ok(blocks.map(Option::unwrap_or_default))
     }
 }
 

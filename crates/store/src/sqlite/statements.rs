@@ -45,11 +45,11 @@ mod tests {
 
     use super::super::{
         appending, approvals, audit, compliance, connection, counters, erasing, flagged, folding, keys,
-        migrations::Migrator, open_calls, payments, postings, proxy, retention, scan, secrets, sessions, signing,
-        stats, tree, usage, webhooks,
+        migrations::Migrator, open_calls, payments, postings, proxy, retention, secrets, sessions, signing, stats,
+        tree, usage, webhooks,
     };
 
-    const ALL: [&[(&str, &str)]; 23] = [
+    const ALL: [&[(&str, &str)]; 22] = [
         appending::ALL,
         approvals::ALL,
         audit::ALL,
@@ -65,7 +65,6 @@ mod tests {
         postings::ALL,
         proxy::ALL,
         retention::ALL,
-        scan::ALL,
         secrets::ALL,
         sessions::ALL,
         signing::ALL,
