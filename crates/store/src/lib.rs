@@ -70,17 +70,6 @@ impl Store {
         self.sqlite.write(work).await
     }
 
-    /// As [`Self::write`]; `then` is called once it is durable, if the caller still waits for it.
-    pub async fn write_then<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&mut dyn Tx) -> CoreResult<T> + Send + 'static,
-        then: impl FnOnce(&T) + Send + 'static,
-    ) -> CoreResult<T> {
-        let result = self.write(work).await?;
-        then(&result);
-        Ok(result)
-    }
-
     /// As [`Self::write`], for a change that no caller waits for: it is committed with the next one, or a millisecond later.
     /// `failed` is called if it is not made, on any thread. Changes that are queued later find it made.
     pub fn write_behind(
