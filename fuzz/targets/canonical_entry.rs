@@ -1,7 +1,7 @@
 //! The bytes of an entry that are hashed, against another implementation of RFC 8785.
 #![no_main]
 
-use haldir_core::model::{EntryBytes, EntryKind, Money, TenantId, UnixMicros};
+use haldir_core::model::{EntryKind, EntryView, Money, TenantId, UnixMicros};
 use haldir_verify::{canonical, hex::hex};
 use libfuzzer_sys::fuzz_target;
 
@@ -10,19 +10,19 @@ fuzz_target!(|input: (&str, &str, &str, i64, i64, bool)| {
     // Integers of entries are below 2^53; costs are never negative.
     let number = number & 0x001f_ffff_ffff_ffff;
     let digest = [7; 32];
-    let entry = EntryBytes {
+    let entry = EntryView {
         seq: number,
-        id: b"aud_1",
+        id: "aud_1",
         at: UnixMicros(number),
         kind: EntryKind::Action,
-        session_id: one.as_bytes(),
-        agent_id: two.as_bytes(),
-        tool: three.as_bytes(),
-        action: one.as_bytes(),
+        session_id: one,
+        agent_id: two,
+        tool: three,
+        action: one,
         cost: Money::from_nanos(cost & i64::MAX),
         flagged: has_details,
-        flag_reason: two.as_bytes(),
-        actor: three.as_bytes(),
+        flag_reason: two,
+        actor: three,
         details: None,
         details_salt: None,
         details_digest: has_details.then_some(&digest),
@@ -30,7 +30,7 @@ fuzz_target!(|input: (&str, &str, &str, i64, i64, bool)| {
         entry_hash: &digest,
     };
     let mut bytes = Vec::new();
-    canonical::append(&TenantId::local(), &entry, &mut bytes);
+    canonical::write(&TenantId::local(), &entry, &mut bytes);
     let read: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
     assert_eq!(serde_jcs::to_vec(&read).unwrap(), bytes, "not the form of RFC 8785");
     assert_eq!((&read["session_id"], &read["agent_id"], &read["tool"]), (&one.into(), &two.into(), &three.into()));
