@@ -4,6 +4,8 @@
 //! enter by a salted digest, so that they can be erased and every proof still holds. Every stored field is in
 //! here or is compared with what is: nothing in a row can be altered unnoticed.
 
+use serde::Serialize;
+
 pub use crate::hex::hex;
 use crate::{
     crypto,
@@ -23,151 +25,53 @@ pub fn bytes(tenant: &TenantId, entry: &Entry) -> Vec<u8> {
 /// Puts the bytes of `entry` in place of what `out` holds.
 pub fn write(tenant: &TenantId, entry: &EntryView<'_>, out: &mut Vec<u8>) {
     out.clear();
-    put(tenant, entry, out, |out, text| out.extend_from_slice(text.as_bytes()));
-    // Nearly every text needs no escapes, and looking at all of them at once is quickest: then no more has to be escaped
-    // in JSON than the quotes around them.
-    let quotes = if entry.details_digest.is_some() { QUOTES + 2 } else { QUOTES };
-    if escapes(out) != quotes {
+    let form = Form {
+        action: entry.action,
+        actor: entry.actor,
+        agent_id: entry.agent_id,
+        at: entry.at.0,
+        cost: entry.cost.to_string(),
+        details: entry.details_digest.map(|digest| hex(digest)),
+        entry_id: entry.id,
+        flag_reason: entry.flag_reason,
+        flagged: entry.flagged,
+        kind: entry.kind.word(),
+        prev_hash: hex(entry.prev_hash),
+        seq: entry.seq,
+        session_id: entry.session_id,
+        tenant: tenant.as_str(),
+        tool: entry.tool,
+        v: VERSION,
+    };
+    // Neither a Vec nor this type can fail; without its bytes an entry matches no hash.
+    if serde_json::to_writer(&mut *out, &form).is_err() {
         out.clear();
-        put(tenant, entry, out, push_text);
     }
 }
 
-/// Quotes in an entry without details: around 16 names and 11 texts.
-const QUOTES: usize = 2 * (16 + 11);
+/// The version of the form, so that an auditor knows how to rebuild old entries should it ever change.
+const VERSION: u8 = 1;
 
-/// RFC 8785 sorts members by their UTF-16 code units: here in the order in which they are written. Numbers are
-/// integers below 2^53; amounts are text, since a double cannot hold them. `v` is the version of this form, so that an
-/// auditor knows how to rebuild old entries should it ever change.
-#[inline]
-fn put(tenant: &TenantId, entry: &EntryView<'_>, out: &mut Vec<u8>, push: impl Fn(&mut Vec<u8>, &str)) {
-    out.extend_from_slice(b"{\"action\":\"");
-    push(out, entry.action);
-    out.extend_from_slice(b"\",\"actor\":\"");
-    push(out, entry.actor);
-    out.extend_from_slice(b"\",\"agent_id\":\"");
-    push(out, entry.agent_id);
-    out.extend_from_slice(b"\",\"at\":");
-    push_integer(out, entry.at.0);
-    out.extend_from_slice(b",\"cost\":\"");
-    entry.cost.with_text(|text| out.extend_from_slice(text.as_bytes()));
-    out.extend_from_slice(b"\",\"details\":");
-    match entry.details_digest {
-        Some(digest) => {
-            out.push(b'"');
-            out.extend_from_slice(&hash_hex(digest));
-            out.push(b'"');
-        }
-        None => out.extend_from_slice(b"null"),
-    }
-    out.extend_from_slice(b",\"entry_id\":\"");
-    push(out, entry.id);
-    out.extend_from_slice(b"\",\"flag_reason\":\"");
-    push(out, entry.flag_reason);
-    out.extend_from_slice(b"\",\"flagged\":");
-    out.extend_from_slice(if entry.flagged { "true" } else { "false" }.as_bytes());
-    out.extend_from_slice(b",\"kind\":\"");
-    out.extend_from_slice(entry.kind.word().as_bytes());
-    out.extend_from_slice(b"\",\"prev_hash\":\"");
-    out.extend_from_slice(&hash_hex(entry.prev_hash));
-    out.extend_from_slice(b"\",\"seq\":");
-    push_integer(out, entry.seq);
-    out.extend_from_slice(b",\"session_id\":\"");
-    push(out, entry.session_id);
-    out.extend_from_slice(b"\",\"tenant\":\"");
-    push(out, tenant.as_str());
-    out.extend_from_slice(b"\",\"tool\":\"");
-    push(out, entry.tool);
-    out.extend_from_slice(b"\",\"v\":1}");
-}
-
-/// Whether JSON does not allow this byte inside a string.
-fn is_escaped(byte: u8) -> bool {
-    byte < 0x20 || byte == b'"' || byte == b'\\'
-}
-
-/// How many bytes JSON does not allow inside a string.
-fn escapes(bytes: &[u8]) -> usize {
-    // Counted in bytes, many at a time; so many at most that a byte holds their number.
-    let count = |some: &[u8]| some.iter().fold(0_u8, |count, byte| count.wrapping_add(u8::from(is_escaped(*byte))));
-    bytes.chunks(128).map(|some| usize::from(count(some))).sum()
-}
-
-/// Both digits of every number below 100.
-const TWO_DIGITS: [[u8; 2]; 100] = {
-    let mut all = [[b'0'; 2]; 100];
-    let mut number = 0;
-    while number < 100 {
-        all[number as usize] = [b'0' + number / 10, b'0' + number % 10];
-        number += 1;
-    }
-    all
-};
-
-fn hex_pair(byte: u8) -> [u8; 2] {
-    let digit = |number: u8| number.wrapping_add(if number > 9 { b'a' - 10 } else { b'0' });
-    [digit(byte >> 4), digit(byte & 15)]
-}
-
-fn hash_hex(hash: &[u8; 32]) -> [u8; 64] {
-    let mut text = [0; 64];
-    for (pair, byte) in text.as_chunks_mut::<2>().0.iter_mut().zip(hash) {
-        *pair = hex_pair(*byte);
-    }
-    text
-}
-
-fn push_hex(out: &mut Vec<u8>, bytes: &[u8]) {
-    let begin = out.len();
-    out.resize(begin + bytes.len() * 2, 0);
-    let (pairs, _) = out[begin..].as_chunks_mut::<2>();
-    for (pair, byte) in pairs.iter_mut().zip(bytes) {
-        *pair = hex_pair(*byte);
-    }
-}
-
-fn push_integer(out: &mut Vec<u8>, integer: i64) {
-    let mut digits = [[b'0'; 2]; 10];
-    let (mut begin, mut rest) = (digits.len(), integer.unsigned_abs());
-    loop {
-        begin -= 1;
-        digits[begin] = TWO_DIGITS[(rest % 100) as usize];
-        rest /= 100;
-        if rest == 0 {
-            break;
-        }
-    }
-    if integer < 0 {
-        out.push(b'-');
-    }
-    let digits = digits[begin..].as_flattened();
-    out.extend_from_slice(digits.strip_prefix(b"0").filter(|rest| !rest.is_empty()).unwrap_or(digits));
-}
-
-/// The inside of a string, as RFC 8785 section 3.2.2.2 has it: only what JSON does not allow is escaped, the shortest way.
-fn push_text(out: &mut Vec<u8>, text: &str) {
-    let bytes = text.as_bytes();
-    let mut plain = 0;
-    for (place, byte) in bytes.iter().enumerate() {
-        if !is_escaped(*byte) {
-            continue;
-        }
-        out.extend_from_slice(&bytes[plain..place]);
-        plain = place + 1;
-        match byte {
-            b'"' | b'\\' => out.extend_from_slice(&[b'\\', *byte]),
-            0x08 => out.extend_from_slice(b"\\b"),
-            b'\t' => out.extend_from_slice(b"\\t"),
-            b'\n' => out.extend_from_slice(b"\\n"),
-            0x0c => out.extend_from_slice(b"\\f"),
-            b'\r' => out.extend_from_slice(b"\\r"),
-            control => {
-                out.extend_from_slice(b"\\u00");
-                push_hex(out, &[*control]);
-            }
-        }
-    }
-    out.extend_from_slice(&bytes[plain..]);
+/// The members in the order of RFC 8785, which sorts them by their UTF-16 code units. Numbers are integers below 2^53; amounts are
+/// text, since a double cannot hold them. serde_json escapes strings as section 3.2.2.2 asks.
+#[derive(Serialize)]
+struct Form<'a> {
+    action: &'a str,
+    actor: &'a str,
+    agent_id: &'a str,
+    at: i64,
+    cost: String,
+    details: Option<String>,
+    entry_id: &'a str,
+    flag_reason: &'a str,
+    flagged: bool,
+    kind: &'a str,
+    prev_hash: String,
+    seq: i64,
+    session_id: &'a str,
+    tenant: &'a str,
+    tool: &'a str,
+    v: u8,
 }
 
 /// The hash that the next entry will name.
