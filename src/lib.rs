@@ -14,6 +14,7 @@
 //! | [`error`] | the one error type: a machine code, an HTTP status, and a message that names the fix |
 //! | [`model`] | the words every room uses: ids, time, money, scopes, callers, records; no I/O |
 //! | [`crypto`] | keys, sealing, hashing, the Merkle tree, random ids; knows nothing of tenants |
+//! | [`protocol`] | the Model Context Protocol on the wire: messages, revisions, constants, event streams |
 //! | [`store`] | the one seam to a database: transactions, group commit, migrations |
 //! | [`call`] | what an operation is, and what it is given: caller, time, keys, a transaction |
 //! | [`watch`] | the audit log: canonical bytes, chain, head, anomaly rules, verification |
@@ -59,6 +60,7 @@
 extern crate self as haldir;
 
 pub use haldir_core::{crypto, error, measure, model};
+pub use haldir_protocol as protocol;
 pub use haldir_store as store;
 pub use haldir_verify as verify;
 

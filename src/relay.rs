@@ -7,17 +7,14 @@
 
 pub mod bound_session;
 pub mod bridge;
+pub mod call;
 pub mod elicitation;
-pub mod events;
 pub mod exchange;
 pub mod govern;
 pub mod governor;
 pub mod hub;
-pub mod json;
-pub mod message;
 pub mod options;
 pub mod passing;
 pub mod policy_file;
-pub mod waiting;
 pub mod wire;
 pub mod wrap;

@@ -9,7 +9,6 @@ mod failed;
 mod floor;
 mod follow;
 mod levels;
-pub mod lines;
 mod link;
 mod piped;
 mod replies;
@@ -26,7 +25,7 @@ use std::{
 };
 
 use child::ChildCommand;
-pub use floor::{Listener, Pace, Question, Reply, Said, Wish};
+pub use floor::{Listener, Pace, Question, Reply, Said};
 use levels::Levels;
 pub use levels::Wanted;
 pub use link::{Again, AskedBy, HttpPlace, LONGEST, Link, Revisions, ToolCall, Turn};

@@ -7,7 +7,8 @@ use tokio::sync::mpsc;
 
 use crate::{
     model::LogLevel,
-    upstream::{Again, Said, Wish},
+    protocol::request::ServerRequest,
+    upstream::{Again, Said},
 };
 
 /// The client that made a call, as far as it can be spoken to while the call lasts.
@@ -32,7 +33,7 @@ pub struct Line {
 impl Line {
     /// Whether there is anything that it can be asked.
     pub fn can_be_asked(&self) -> bool {
-        [Wish::Sampling, Wish::Elicitation, Wish::Roots]
+        [ServerRequest::Sampling, ServerRequest::Elicitation, ServerRequest::Roots]
             .iter()
             .any(|wish| self.capabilities.get(wish.capability()).is_some_and(|can| !can.is_null()))
     }

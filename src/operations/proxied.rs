@@ -42,7 +42,7 @@ pub use crate::{
         uncounted::Uncounted,
     },
     redact::Known,
-    upstream::{Again, Question as Wanted, Said, Wanted as WantedLogs, Wish},
+    upstream::{Again, Question as Wanted, Said, Wanted as WantedLogs},
 };
 
 /// What budgets do not count of the tools of an upstream.

@@ -22,10 +22,14 @@ use super::{
 };
 use crate::{
     call::Line,
+    protocol::{
+        code::{INTERNAL_ERROR, INVALID_PARAMS, METHOD_NOT_FOUND},
+        json::Members,
+        request::{InputRequired, REQUESTS, ServerRequest},
+    },
     redact::Told,
-    upstream::{Again, AskedBy, Failure, FailureKind, Link, Listener, Pace, Question, Reply, Said, ToolCall, Wish},
+    upstream::{Again, AskedBy, Failure, FailureKind, Link, Listener, Pace, Question, Reply, Said, ToolCall},
 };
-use shown::Members;
 
 /// What waits to be told to a client.
 const MAX_WAITING: usize = 64;
@@ -37,12 +41,6 @@ const MAX_ROUNDS: usize = 10;
 const ANSWER_WITHIN: Duration = Duration::from_secs(300);
 /// Bytes of what is told in passing: a longer progress or log message is not.
 const MAX_TOLD_BYTES: usize = 65_536;
-/// JSON-RPC: there is no such method, for this client.
-const METHOD_NOT_FOUND: i32 = -32_601;
-/// JSON-RPC: the parameters are not such as they may be.
-const INVALID_PARAMS: i32 = -32_602;
-/// JSON-RPC: the request cannot be carried out.
-const INTERNAL_ERROR: i32 = -32_603;
 
 /// Makes a call whose client can be spoken to meanwhile.
 pub(super) async fn carry(going: &Going, upstream: &Link, line: &Line) -> Result<Box<RawValue>, Failure> {
@@ -50,7 +48,7 @@ pub(super) async fn carry(going: &Going, upstream: &Link, line: &Line) -> Result
     let mut again = line.again.clone();
     for _ in 0..=MAX_ROUNDS {
         let result = Box::pin(talk.make(upstream, again.take())).await?;
-        let Some(needed) = Needed::read(&result)? else { return Ok(result) };
+        let Some(needed) = InputRequired::read(&result).map_err(failed)? else { return Ok(result) };
         if line.modern {
             return talk.passed_on(&result, needed).await;
         }
@@ -63,54 +61,9 @@ fn failed(message: &str) -> Failure {
     Failure { kind: FailureKind::Unavailable, message: message.to_owned(), unsent: false }
 }
 
-/// A result that says what is needed first (2026-07-28).
-struct Needed {
-    requests: Vec<(String, Wanted)>,
-    state: Option<String>,
-}
-
-struct Wanted {
-    wish: Wish,
-    method: String,
-    params: Option<Box<RawValue>>,
-}
-
-impl Needed {
-    /// What a result says to be needed; an error if it says so, and cannot be read.
-    fn read(result: &RawValue) -> Result<Option<Self>, Failure> {
-        const KIND: &str = "input_required";
-        // Letters may be written by their numbers.
-        if !result.get().contains(KIND) && !result.get().contains("\\u") {
-            return Ok(None);
-        }
-        let unreadable = || failed("what it asks the client cannot be read");
-        let members = match Members::of(result) {
-            Some(members) => members,
-            // Others may read what this parser does not.
-            None if result.get().starts_with('{') => return Err(unreadable()),
-            None => return Ok(None),
-        };
-        if members.text("resultType").as_deref() != Some(KIND) {
-            return Ok(None);
-        }
-        let state = members.get("requestState").map(|state| serde_json::from_str(state.get())).transpose();
-        let requests = members.get("inputRequests").map_or_else(|| Some(Members::default()), Members::of);
-        let mut needed = Self { requests: Vec::new(), state: state.map_err(|_| unreadable())?.flatten() };
-        for (key, wanted) in requests.ok_or_else(unreadable)?.iter() {
-            let wanted = Members::of(wanted).ok_or_else(unreadable)?;
-            let method = wanted.text("method").ok_or_else(unreadable)?;
-            let wish =
-                Wish::of(&method).ok_or_else(|| failed("it asks the client for something that MCP does not know"))?;
-            let params = wanted.get("params").map(ToOwned::to_owned);
-            needed.requests.push((key.to_owned(), Wanted { wish, method, params }));
-        }
-        Ok(Some(needed))
-    }
-}
-
-/// Whether a result is none yet, for a client that cannot be asked.
+/// Whether a result asks the client, for a client that cannot be asked.
 pub(super) fn is_question(result: &RawValue) -> bool {
-    !matches!(Needed::read(result), Ok(None))
+    !matches!(InputRequired::read(result), Ok(None))
 }
 
 struct Talk<'a> {
@@ -194,7 +147,7 @@ impl Talk<'_> {
     }
 
     /// Counts a question. One more than allowed is the end of the call; the log has that one, and no other.
-    async fn counted(&self, wish: Wish) -> Result<(), Failure> {
+    async fn counted(&self, wish: ServerRequest) -> Result<(), Failure> {
         let before = self.asked.fetch_add(1, Ordering::AcqRel);
         if before < MAX_QUESTIONS {
             return Ok(());
@@ -207,7 +160,7 @@ impl Talk<'_> {
     }
 
     /// Writes the question down; whether that could be done.
-    async fn noted(&self, wish: Wish, passed: bool) -> bool {
+    async fn noted(&self, wish: ServerRequest, passed: bool) -> bool {
         let noted = self.going.note_question(wish.method(), passed).await;
         if let Err(error) = &noted {
             tracing::error!(%error, "a question of an upstream could not be written");
@@ -215,17 +168,10 @@ impl Talk<'_> {
         noted.is_ok()
     }
 
-    /// Whether the client has said that it can be asked this.
-    fn can(&self, wish: Wish, params: Option<&RawValue>) -> bool {
-        let declared = &self.line.capabilities[wish.capability()];
+    /// Whether the client declared that it takes this request.
+    fn can(&self, request: ServerRequest, params: Option<&RawValue>) -> bool {
         let params: Value = params.and_then(|all| serde_json::from_str(all.get()).ok()).unwrap_or_default();
-        match wish {
-            _ if !declared.is_object() => false,
-            Wish::Roots => true,
-            Wish::Sampling => params.get("tools").is_none() || declared["tools"].is_object(),
-            Wish::Elicitation if params["mode"] == "url" => declared["url"].is_object(),
-            Wish::Elicitation => declared.get("url").is_none() || declared["form"].is_object(),
-        }
+        request.is_offered(&self.line.capabilities, &params)
     }
 
     /// Why the client is not asked; `None` if it is.
@@ -234,7 +180,7 @@ impl Talk<'_> {
             return None;
         }
         match question.wish {
-            Wish::Elicitation => serde_json::value::to_raw_value(&json!({"action": "decline"})).ok().map(Ok),
+            ServerRequest::Elicitation => serde_json::value::to_raw_value(&json!({"action": "decline"})).ok().map(Ok),
             wish => {
                 let why = format!("the client that made the call cannot be asked {}", wish.method());
                 Some(Err((METHOD_NOT_FOUND, why)))
@@ -244,12 +190,16 @@ impl Talk<'_> {
 
     /// The parameters as the client gets them: without secrets, and what a person reads says who asks. An error if that
     /// cannot be.
-    async fn shown(&self, wish: Wish, params: Option<Box<RawValue>>) -> Result<Option<Box<RawValue>>, &'static str> {
+    async fn shown(
+        &self,
+        wish: ServerRequest,
+        params: Option<Box<RawValue>>,
+    ) -> Result<Option<Box<RawValue>>, &'static str> {
         let params = match params {
             Some(params) => Some(self.going.redact(params).await),
             None => None,
         };
-        if wish != Wish::Elicitation {
+        if wish != ServerRequest::Elicitation {
             return Ok(params);
         }
         let upstream = self.going.tool().0.as_str();
@@ -295,9 +245,9 @@ impl Talk<'_> {
     }
 
     /// A result that asks, for a client that is asked by results: each question as it would be asked by itself.
-    async fn passed_on(&self, result: &RawValue, needed: Needed) -> Result<Box<RawValue>, Failure> {
+    async fn passed_on(&self, result: &RawValue, needed: InputRequired) -> Result<Box<RawValue>, Failure> {
         let mut requests = Members::default();
-        for (key, Wanted { wish, method, params }) in needed.requests {
+        for (key, wish, params) in needed.requests {
             self.counted(wish).await?;
             let passed = if key == INPUT {
                 Err("it asks by the name by which haldir itself does")
@@ -309,7 +259,7 @@ impl Talk<'_> {
             if !self.noted(wish, passed.is_ok()).await {
                 return Err(failed("haldir could not write down what it asks"));
             }
-            let mut wanted = json_members("method", &method);
+            let mut wanted = json_members("method", wish.method());
             if let Some(params) = passed.map_err(failed)? {
                 wanted.set("params", params);
             }
@@ -317,8 +267,8 @@ impl Talk<'_> {
         }
         let edited = || {
             let mut members = Members::of(result)?;
-            if members.get("inputRequests").is_some() {
-                members.set("inputRequests", requests.written()?);
+            if members.get(REQUESTS).is_some() {
+                members.set(REQUESTS, requests.written()?);
             }
             members.written()
         };
@@ -326,12 +276,12 @@ impl Talk<'_> {
     }
 
     /// Asks for everything that a result says to be needed.
-    async fn answered(&self, needed: Needed) -> Result<Again, Failure> {
+    async fn answered(&self, needed: InputRequired) -> Result<Again, Failure> {
         let pace = Arc::<Pace>::default();
         let mut asking = Vec::new();
-        for (key, wanted) in needed.requests {
-            self.counted(wanted.wish).await?;
-            let (question, replied) = Question::new(wanted.wish, wanted.params, &pace);
+        for (key, wish, params) in needed.requests {
+            self.counted(wish).await?;
+            let (question, replied) = Question::new(wish, params, &pace);
             asking.push(async move {
                 let ((), reply) = futures::join!(self.ask(question), replied);
                 (key, reply)
@@ -366,22 +316,4 @@ pub(super) fn unasked(result: Box<RawValue>) -> Outcome {
         return Outcome::Failed(failed("it asks for something first, and this client cannot be asked"));
     }
     Outcome::Answered(result)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_result_that_asks_is_found_however_it_is_written() {
-        let read = |text: &str| Needed::read(&RawValue::from_string(text.to_owned()).unwrap());
-        let found = |text: &str| matches!(read(text), Ok(Some(_)));
-        assert!(found(r#"{"resultType":"input_required"}"#));
-        assert!(found(r#"{"result\u0054ype":"input\u005frequired","content":[]}"#));
-        assert!(found(r#"{"resultType":"complete","resultType":"input_required","resultType":"input_required"}"#));
-        assert!(read(r#"{"\ud800":1,"resultType":"input_required"}"#).is_err());
-        assert!(read(r#"{"resultType":"input_required","inputRequests":{"a":{"method":"tools/call"}}}"#).is_err());
-        assert!(read(r#"{"resultType":"input_required","requestState":1}"#).is_err());
-        assert!(matches!(read(r#"{"content":[{"type":"text","text":"\ud800 input_required"}]}"#), Ok(None)));
-    }
 }

@@ -8,23 +8,22 @@
 
 mod new_server;
 mod old_server;
-pub(super) mod text;
 
 use new_server::NewServer;
 use old_server::OldServer;
 use serde_json::{Value, value::RawValue};
 
-use super::message::{self, FIRST_MODERN, INTERNAL_ERROR, Message};
+use crate::protocol::{
+    code::{self, INTERNAL_ERROR},
+    edit,
+    message::{self, INITIALIZED, Message},
+    revision::is_without_handshake,
+};
 
 /// What the ids of requests begin with that are made here.
 const OWN: &str = "haldir.";
 /// Messages that wait until it is known how the two speak.
 const MAX_HELD: usize = 256;
-/// The revision with a handshake that servers are begun with.
-const NEWEST_OLD: &str = "2025-11-25";
-/// JSON-RPC errors by which a server shows that it knows 2026-07-28: header mismatch, missing capability, unsupported
-/// version.
-const MODERN_ERRORS: [i64; 3] = [-32_020, -32_021, -32_022];
 
 /// What a client is told whom no beginning helps.
 const NO_COMMON: &str = "the upstream speaks no revision of MCP that this client knows";
@@ -221,8 +220,8 @@ impl Bridge {
             Some("server/discover") => First::Discover(text.clone()),
             _ if message.is_modern() => {
                 let id = self.ids.next();
-                let meta = text::meta(message.params).map_or("{}", RawValue::get);
-                let probe = text::request(&id, "server/discover", &format!("{{\"_meta\":{meta}}}"));
+                let meta = edit::meta(message.params).map_or("{}", RawValue::get);
+                let probe = message::request(&id, "server/discover", &format!("{{\"_meta\":{meta}}}"));
                 self.state = State::Asked { id, first: First::Probe(text.clone()) };
                 self.held.push(text);
                 return vec![Step::Upstream(probe)];
@@ -245,7 +244,7 @@ impl Bridge {
     fn answered(&mut self, answer: &str) -> Vec<Step> {
         let State::Asked { first, .. } = std::mem::replace(&mut self.state, State::Alike) else { return Vec::new() };
         let Ok(message) = Message::read(answer) else { return Vec::new() };
-        let result = message.result.map(text::value);
+        let result = message.result.map(edit::value);
         let modern = result.as_ref().is_some_and(knows_modern);
         let mut steps = match first {
             First::Initialize(_) if result.as_ref().is_some_and(shakes_hands) => vec![Step::Client(answer.to_owned())],
@@ -274,8 +273,7 @@ impl Bridge {
             }
             First::SecondInitialize { first, .. } if result.is_some() => {
                 let server = OldServer::new(result.unwrap_or_default(), self.shared);
-                let initialized = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#.to_owned();
-                let mut steps = vec![Step::Upstream(initialized)];
+                let mut steps = vec![Step::Upstream(INITIALIZED.to_owned())];
                 if let Ok(first) = Message::read(&first)
                     && first.is("server/discover")
                 {
@@ -317,21 +315,22 @@ fn refused(text: &str, problem: &str) -> Vec<Step> {
 /// Whether the answer to `server/discover` names a revision without handshake.
 fn knows_modern(result: &Value) -> bool {
     let versions = result["supportedVersions"].as_array().map(Vec::as_slice).unwrap_or_default();
-    versions.iter().filter_map(Value::as_str).any(|version| version >= FIRST_MODERN)
+    versions.iter().filter_map(Value::as_str).any(is_without_handshake)
 }
 
 /// Whether the answer to `initialize` is one: a server that has no handshake may answer with the revision that it knows.
 fn shakes_hands(result: &Value) -> bool {
-    result["protocolVersion"].as_str().is_none_or(|version| version < FIRST_MODERN)
+    result["protocolVersion"].as_str().is_none_or(|version| !is_without_handshake(version))
 }
 
 fn is_modern_error(message: &Message<'_>) -> bool {
-    let error = message.error.map(text::value).unwrap_or_default();
+    let error = message.error.map(edit::value).unwrap_or_default();
     // A server may know the error, and say with it that it speaks older revisions only.
     let older_only = error["data"]["supported"]
         .as_array()
-        .is_some_and(|known| known.iter().filter_map(Value::as_str).all(|version| version < FIRST_MODERN));
-    error["code"].as_i64().is_some_and(|code| MODERN_ERRORS.contains(&code)) && !older_only
+        .is_some_and(|known| known.iter().filter_map(Value::as_str).all(|version| !is_without_handshake(version)));
+    error["code"].as_i64().is_some_and(|code| code::WITHOUT_HANDSHAKE.iter().any(|known| i64::from(*known) == code))
+        && !older_only
 }
 
 #[cfg(test)]

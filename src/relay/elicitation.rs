@@ -11,14 +11,16 @@ use serde_json::{Value, json, value::RawValue};
 use crate::{
     config::duration::within,
     model::{ApprovalId, Person},
+    protocol::{
+        message::{notification, quoted, request},
+        request::{ServerRequest, input_required},
+    },
 };
 
 /// What stands in front of a `requestState` that is haldir's own.
 const STATE: &str = "haldir-approval:";
 /// The one request in haldir's `inputRequests`.
 pub const INPUT: &str = crate::proxy::question::INPUT;
-/// The capability that a client declares.
-const CAPABILITY: &str = "elicitation";
 /// The longest state, in characters: an upstream's own may stand in it.
 const MAX_STATE_CHARS: usize = 1024 * 1024;
 
@@ -169,37 +171,6 @@ pub fn params(message: &str) -> Value {
     json!({"message": message, "requestedSchema": form()})
 }
 
-/// Whether a client with these capabilities, as JSON, shows forms to a person.
-pub fn is_offered(capabilities: &Value) -> bool {
-    match &capabilities[CAPABILITY] {
-        // Without a mode it is the form, which came first.
-        Value::Object(modes) => modes.is_empty() || modes.contains_key("form") || !modes.contains_key("url"),
-        _ => false,
-    }
-}
-
-/// A client, as far as asking somebody there goes.
-#[derive(Clone, Debug, Default)]
-pub struct Client {
-    /// Its own name.
-    pub name: String,
-    /// Whether it shows forms to a person.
-    pub can_ask: bool,
-}
-
-impl Client {
-    /// From the parameters of `initialize`, or from the `_meta` of a request (2026-07-28).
-    pub fn read(said: &Value) -> Self {
-        let [info, capabilities] = match said.get("capabilities") {
-            Some(capabilities) => [&said["clientInfo"], capabilities],
-            None => [&said["io.modelcontextprotocol/clientInfo"], &said["io.modelcontextprotocol/clientCapabilities"]],
-        };
-        let text = |name: &str| info[name].as_str().unwrap_or_default().to_owned();
-        let name = format!("{} {}", text("name"), text("version"));
-        Self { name: name.trim().to_owned(), can_ask: is_offered(capabilities) }
-    }
-}
-
 /// What a client gives back with the answers: which request it is about, and what was an upstream's before.
 #[derive(Debug, Default, Deserialize, Serialize)]
 pub struct State {
@@ -232,11 +203,9 @@ impl State {
     pub fn asking(&self, message: &str) -> Option<String> {
         let state = serde_json::to_vec(self).ok()?;
         let state = format!("{STATE}{}", BASE64_URL_SAFE_NO_PAD.encode(state));
-        let request = json!({"method": "elicitation/create", "params": params(message)});
-        let result = json!({
-            "resultType": "input_required", "inputRequests": {INPUT: request}, "requestState": state,
-        });
-        (state.len() <= MAX_STATE_CHARS).then(|| result.to_string())
+        let params = params(message).to_string();
+        let request = (INPUT, ServerRequest::Elicitation.method(), params.as_str());
+        (state.len() <= MAX_STATE_CHARS).then(|| input_required([request], &state))
     }
 }
 
@@ -256,6 +225,18 @@ pub const WAITS: &str = "waiting for a person to decide about the call";
 /// says of its own progress later is more.
 pub fn step(times: u32) -> f64 {
     f64::from(times) * 1e-6
+}
+
+/// The notification that a call waits for a person, under this token, for the `times`th time.
+pub fn waits(token: &str, times: u32) -> String {
+    let (progress, words) = (step(times), quoted(WAITS));
+    let params = format!(r#"{{"progressToken":{token},"progress":{progress},"message":{words}}}"#);
+    notification("notifications/progress", &params)
+}
+
+/// The request that shows the form; `id` as it is written.
+pub fn dialog(id: &str, message: &str) -> String {
+    request(id, ServerRequest::Elicitation.method(), &params(message).to_string())
 }
 
 /// What a model is told besides, where a person was asked and has not decided.
@@ -290,21 +271,6 @@ mod tests {
             assert_eq!(read(unclear), Answer::None, "{unclear}");
         }
         assert_eq!(Answer::read(None), Answer::None);
-    }
-
-    #[test]
-    fn a_client_that_shows_no_form_is_not_asked() {
-        for (elicitation, offered) in [
-            (json!({}), true),
-            (json!({"form": {}}), true),
-            (json!({"form": {}, "url": {}}), true),
-            (json!({"url": {}}), false),
-            (json!(null), false),
-            (json!(true), false),
-        ] {
-            assert_eq!(is_offered(&json!({"elicitation": elicitation})), offered, "{elicitation}");
-        }
-        assert!(!is_offered(&json!({})));
     }
 
     #[test]

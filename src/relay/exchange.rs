@@ -21,15 +21,20 @@ use tokio::{
     time::{Instant, Interval, MissedTickBehavior},
 };
 
-use self::{asks::Waiting, pins::Listing};
+use self::asks::Waiting;
 use super::{
+    elicitation::{Answer, Decided},
     govern::{Decision, Govern, Outcome, Redact, Report, changes},
-    message::{self, INTERNAL_ERROR, INVALID_REQUEST, Message},
 };
 use crate::{
     error::Result,
-    relay::elicitation::{Answer, Client, Decided},
-    upstream::lines,
+    protocol::{
+        Client,
+        code::{INTERNAL_ERROR, INVALID_REQUEST},
+        lines,
+        message::{self, Message},
+        page::Listing,
+    },
 };
 
 /// Requests of a client that are under way at a time.

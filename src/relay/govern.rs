@@ -10,15 +10,17 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::sync::watch;
 
-use super::{
-    json,
-    message::{self, Message},
-};
+use super::elicitation::{Asking, Decided};
 use crate::{
     error::{Error, Result},
     operations::proxied::{Edited, Held, Question, refusal_text},
+    protocol::{
+        code::{INTERNAL_ERROR, INVALID_PARAMS},
+        json,
+        message::{self, Message},
+        page::ToolPage,
+    },
     redact::{Audience, Carry, Known, Redactor, Told, aside},
-    relay::elicitation::{Asking, Decided},
 };
 
 /// A `tools/call`, as a client asked for it.
@@ -82,7 +84,7 @@ impl Decision {
                 let result = format!(r#"{{{kind}"content":[{part}],"isError":true}}"#);
                 Err(message::response(id, &result))
             }
-            Self::Unknown(problem) => Err(message::error(Some(id), message::INVALID_PARAMS, &problem)),
+            Self::Unknown(problem) => Err(message::error(Some(id), INVALID_PARAMS, &problem)),
         }
     }
 }
@@ -259,18 +261,6 @@ pub trait Govern: Send + Sync + 'static {
     fn changes(&self) -> BoxFuture<'_, Option<watch::Receiver<u64>>>;
 }
 
-/// A page of a list of tools.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ToolPage<'a> {
-    /// The tools, as they were written.
-    #[serde(borrow, default)]
-    pub tools: Vec<&'a RawValue>,
-    /// What the next page is asked for with.
-    #[serde(borrow, default)]
-    pub next_cursor: Option<&'a RawValue>,
-}
-
 /// The name of a tool as it stands in a list.
 pub fn tool_name(tool: &RawValue) -> Option<String> {
     #[derive(Deserialize)]
@@ -293,7 +283,7 @@ pub struct ShownList {
 pub fn shown_list(governor: &dyn Govern, text: &str) -> Option<ShownList> {
     let Ok(Message { id: Some(id), result: Some(result), .. }) = Message::read(text) else { return None };
     let failed = |why: &str| {
-        let text = message::error(Some(id.get()), message::INTERNAL_ERROR, why);
+        let text = message::error(Some(id.get()), INTERNAL_ERROR, why);
         Some(ShownList { text, hides_tools: true })
     };
     // Some readers do not mind the case of a name, and others take the last of two.

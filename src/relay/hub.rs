@@ -25,14 +25,20 @@ use self::{
     under_way::{Leaving, UnderWay},
 };
 use super::{
-    bridge::{Bridge, text},
+    bridge::Bridge,
     govern::{Govern, Redact},
-    json,
-    message::{self, Message, SESSION_META},
-    waiting::{self, NotTaken},
     wrap::{Bounds, Relay, Said, Source},
 };
-use crate::{error::Result, upstream::Turn};
+use crate::{
+    error::Result,
+    protocol::{
+        bounded::{self, NotTaken},
+        edit, json,
+        message::{self, Message},
+        meta::{HALDIR_SESSION, PROGRESS_TOKEN},
+    },
+    upstream::Turn,
+};
 
 /// Messages that wait for their reader, or for a stream to be opened.
 const MAX_WAITING: usize = 256;
@@ -45,7 +51,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(15);
 
 /// What a request hears, up to its answer.
 pub struct Heard {
-    receiver: waiting::Receiver,
+    receiver: bounded::Receiver,
     /// Takes the request back when this is dropped.
     _leaving: Option<Leaving>,
     /// Ends its turn, and the request itself, in good time; the turn ends with this too.
@@ -79,7 +85,7 @@ struct Routes {
     /// Requests under way, oldest first.
     open: Vec<Open>,
     /// The stream for what belongs to no request.
-    listener: Option<waiting::Sender>,
+    listener: Option<bounded::Sender>,
     waiting: VecDeque<String>,
     used: Instant,
     /// Requests so far.
@@ -98,7 +104,7 @@ impl Hub {
         bridges: bool,
     ) -> Result<Self> {
         let (input, client) = mpsc::channel(MAX_WAITING);
-        let (to_client, outgoing) = waiting::channel(MAX_WAITING);
+        let (to_client, outgoing) = bounded::channel(MAX_WAITING);
         // Over HTTP, what belongs to a request stands in its answer.
         let piped = bridges && matches!(source, Source::Child(_));
         let bridge = Bridge::new(bridges).shared(piped);
@@ -144,7 +150,7 @@ impl Hub {
     ) -> Option<Heard> {
         let own = message.request_id()?.to_owned();
         let token = message.progress_token();
-        let (sender, receiver) = waiting::channel(MAX_WAITING);
+        let (sender, receiver) = bounded::channel(MAX_WAITING);
         let (number, text) = {
             let mut routes = self.routes();
             routes.used = Instant::now();
@@ -193,7 +199,7 @@ impl Hub {
 
     /// A request is taken back: nobody answers it any more, so its stream ends. What is to be passed on of that.
     fn cancelled(&self, message: &Message<'_>, shared: bool) -> Option<String> {
-        let named = text::member(message.params, "requestId").and_then(message::id_of);
+        let named = message.cancelled_id();
         let mut routes = self.routes();
         let is_it = |open: &Open| match &open.theirs {
             Some(theirs) => shared && Some(&theirs.id) == named.as_ref(),
@@ -208,8 +214,8 @@ impl Hub {
         let open = at.map(|at| routes.open.remove(at));
         match open {
             Some(open) if shared => {
-                let params = text::edited(message.params, |_| true, &[("requestId", &open.id)]);
-                Some(text::notification("notifications/cancelled", &params))
+                let params = edit::with(message.params, &[("requestId", &open.id)]);
+                Some(message::notification("notifications/cancelled", &params))
             }
             _ => (!shared).then(|| message.text()),
         }
@@ -217,7 +223,7 @@ impl Hub {
 
     /// The stream of what belongs to no request; the one before ends.
     pub fn listen(&self) -> Heard {
-        let (sender, heard) = waiting::channel(MAX_WAITING);
+        let (sender, heard) = bounded::channel(MAX_WAITING);
         let mut routes = self.routes();
         routes.used = Instant::now();
         while let Some(text) = routes.waiting.pop_front() {
@@ -233,7 +239,7 @@ fn lock(routes: &Mutex<Routes>) -> MutexGuard<'_, Routes> {
     routes.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-async fn deliver(mut outgoing: waiting::Receiver, routes: Arc<Mutex<Routes>>, stop: CancellationToken) {
+async fn deliver(mut outgoing: bounded::Receiver, routes: Arc<Mutex<Routes>>, stop: CancellationToken) {
     let mut look = tokio::time::interval(LOOK_EVERY);
     loop {
         tokio::select! {
@@ -295,8 +301,7 @@ impl Routes {
         }
         match message.method.as_deref() {
             Some("notifications/progress") => {
-                let token =
-                    json::object(message.params?).ok()?.get("progressToken").map(|token| token.get().to_owned());
+                let token = message.named_token();
                 let at = self.open.iter().position(|open| open.token.is_some() && open.token == token && live(open));
                 at.map(|at| (false, Some(at)))
             }
@@ -343,24 +348,23 @@ impl Routes {
 
 /// The session of haldir's that a request names in itself, or else outside of it.
 fn session_of(message: &Message<'_>, session: Option<&str>) -> Option<String> {
-    let named = text::member(text::meta(message.params), SESSION_META).map(text::value);
+    let named = message.meta(HALDIR_SESSION).map(edit::value);
     named.as_ref().and_then(serde_json::Value::as_str).or(session).map(str::to_owned)
 }
 
 /// The request as it goes on: under this id, with this token, and with the session that was named outside of it.
 fn sent_as(message: &Message<'_>, id: &str, token: Option<&str>, session: Option<&str>) -> String {
-    let meta = text::meta(message.params);
+    let meta = edit::meta(message.params);
     let session = session.filter(|_| message.is("tools/call")).map(message::quoted);
-    let mut put: Vec<_> = token.map(|token| ("progressToken", token)).into_iter().collect();
-    if text::member(meta, SESSION_META).is_none() {
-        put.extend(session.as_deref().map(|session| (SESSION_META, session)));
+    let mut put: Vec<_> = token.map(|token| (PROGRESS_TOKEN, token)).into_iter().collect();
+    if edit::member(meta, HALDIR_SESSION).is_none() {
+        put.extend(session.as_deref().map(|session| (HALDIR_SESSION, session)));
     }
     let readable = message.params.is_none_or(|params| json::object(params).is_ok());
     if put.is_empty() || !readable {
-        let id = serde_json::from_str(id).ok();
-        return Message { id, jsonrpc: "2.0".into(), method: message.method.clone(), ..*message }.text();
+        return message.with_id(id).text();
     }
-    let meta = text::edited(meta, |_| true, &put);
-    let params = text::edited(message.params, |_| true, &[("_meta", &meta)]);
-    text::request(id, message.method.as_deref().unwrap_or_default(), &params)
+    let meta = edit::with(meta, &put);
+    let params = edit::with(message.params, &[("_meta", &meta)]);
+    message::request(id, message.method.as_deref().unwrap_or_default(), &params)
 }

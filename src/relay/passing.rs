@@ -10,12 +10,15 @@ use tokio::sync::oneshot;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{
+    elicitation::Answer,
     govern::{self, Govern, Outcome, Redact, Report, changes},
-    message::{self, Message},
 };
 use crate::{
     crypto,
-    relay::elicitation::{Answer, Client},
+    protocol::{
+        Client,
+        message::{self, Message},
+    },
     upstream::{LONGEST, Turn},
 };
 
@@ -195,10 +198,7 @@ impl Passing {
             message.method.is_none() && message.error.is_some() && message.answers().is_none_or(|id| id == "null");
         let asked = self.call.as_ref().map(|(id, _)| id).or(self.own.as_ref());
         // An answer to what could not be read is the answer to the request that it comes back to.
-        let renamed = asked.filter(|_| nameless).map(|id| {
-            let id = serde_json::from_str(id).ok();
-            Message { id, jsonrpc: message.jsonrpc.clone(), method: None, ..message }.text()
-        });
+        let renamed = asked.filter(|_| nameless).map(|id| message.with_id(id).text());
         let message = match &renamed {
             Some(renamed) => Message::read(renamed).ok()?,
             None => message,

@@ -15,14 +15,14 @@ use reqwest::Url;
 use tokio::{sync::mpsc, task::AbortHandle};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::{
-    bridge::text,
-    govern::Outcome,
-    message::{self, FIRST_MODERN, Message},
-    wrap::Said,
-};
+use super::{govern::Outcome, wrap::Said};
 use crate::{
     outbound::carrier::{Answer, Carrier, Unanswered},
+    protocol::{
+        Message,
+        header::{ACCEPT_BOTH, METHOD, NAME, PROTOCOL_VERSION, SESSION_ID, encoded},
+        revision::FIRST_WITHOUT_HANDSHAKE,
+    },
     upstream::Link,
 };
 
@@ -44,11 +44,6 @@ const UNAUTHORIZED: &str = "the upstream does not accept the credentials that ha
 const REFUSED: &str = "the upstream did not accept the request";
 const FORGOTTEN: &str = "the upstream has forgotten the session, as it does when it is started again: call again";
 const RESTING: &str = "the upstream is left alone for a while, or has too many calls under way";
-
-const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
-const VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
-const METHOD: HeaderName = HeaderName::from_static("mcp-method");
-const NAME: HeaderName = HeaderName::from_static("mcp-name");
 
 /// A request without an answer.
 #[derive(Debug)]
@@ -181,8 +176,8 @@ impl Speaker {
         }
         if message.is("notifications/cancelled") {
             // From 2026-07-28 on it is the end of the stream that says so.
-            let id = text::member(message.params, "requestId").and_then(message::id_of);
-            if let Some((running, taken_back)) = id.and_then(|id| self.state().running.remove(&id)) {
+            if let Some((running, taken_back)) = message.cancelled_id().and_then(|id| self.state().running.remove(&id))
+            {
                 if self.is_modern() {
                     return running.abort();
                 }
@@ -213,7 +208,7 @@ impl Speaker {
     fn headers(&self, message: &Message<'_>) -> HeaderMap {
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers.insert(header::ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
+        headers.insert(header::ACCEPT, ACCEPT_BOTH);
         headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         let mut put = |name: HeaderName, value: &str| {
             if let Ok(value) = HeaderValue::from_str(value) {
@@ -221,16 +216,15 @@ impl Speaker {
             }
         };
         if message.is_modern() {
-            put(VERSION, FIRST_MODERN);
+            put(PROTOCOL_VERSION, FIRST_WITHOUT_HANDSHAKE);
             let method = message.method.as_deref().unwrap_or_default();
             put(METHOD, method);
             let named = if method == "resources/read" { "uri" } else { "name" };
-            let name = text::member(message.params, named).map(text::value);
-            if let Some(name) = name.as_ref().and_then(serde_json::Value::as_str) {
-                put(NAME, &encoded(name));
+            if let Some(name) = message.text_param(named) {
+                put(NAME, &encoded(&name));
             }
         } else if let Some(version) = &self.state().version {
-            put(VERSION, version);
+            put(PROTOCOL_VERSION, version);
         }
         headers
     }
@@ -241,7 +235,7 @@ impl Speaker {
             headers.insert(name.clone(), value.clone());
         }
         if let Some(session) = self.state().session.clone() {
-            headers.append(SESSION, session);
+            headers.append(SESSION_ID, session);
         }
         let request = (method, headers, body.map(Bytes::from).unwrap_or_default());
         let sent = self.wire.client.send(&self.wire.url, request, self.wire.call_timeout).await;
@@ -336,16 +330,5 @@ impl Speaker {
             // One that keeps its sessions to itself refuses, and that is that.
             let _ = tokio::time::timeout(GOODBYE, self.send(Method::DELETE, HeaderMap::new(), None)).await;
         }
-    }
-}
-
-/// A text as a header has it: base64 where it is no plain ASCII (SEP-2243).
-pub fn encoded(name: &str) -> String {
-    use base64::{Engine, prelude::BASE64_STANDARD};
-    let is_plain = name.bytes().all(|byte| (0x20..0x7f).contains(&byte)) && name.trim() == name;
-    if is_plain && !name.starts_with("=?base64?") {
-        name.to_owned()
-    } else {
-        format!("=?base64?{}?=", BASE64_STANDARD.encode(name))
     }
 }

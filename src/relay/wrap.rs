@@ -19,13 +19,16 @@ use super::{
     bridge::{Bridge, Step},
     exchange::{Exchange, Times},
     govern::{Govern, Outcome, Redact},
-    message, waiting,
     wire::Wire,
 };
 use crate::{
     error::{Code, Error, Result},
-    interfaces::mcp::stdio::too_long,
-    upstream::{UpstreamLimits, child::ChildCommand, lines::LineReader},
+    protocol::{
+        bounded,
+        lines::{LineReader, too_long},
+        message,
+    },
+    upstream::{UpstreamLimits, child::ChildCommand},
 };
 
 /// Messages that wait for their reader.
@@ -119,7 +122,7 @@ pub async fn serve(
     (input, output): (impl AsyncRead + Unpin + Send + 'static, impl AsyncWrite + Unpin + Send + 'static),
     shutdown: impl Future<Output = ()>,
 ) -> Result<()> {
-    let (to_client, outgoing) = waiting::channel(MAX_WAITING);
+    let (to_client, outgoing) = bounded::channel(MAX_WAITING);
     let (said, client) = mpsc::channel(MAX_WAITING);
     let (source, bridge) = (Source::Child(command.clone()), Bridge::new(bridges));
     let relay = Relay::start(governor, source, secrets, bounds, bridge, (client, to_client))?;
@@ -141,7 +144,7 @@ pub struct Relay {
     bridge: Bridge,
     /// What the next upstream is to be told first.
     again: Option<String>,
-    to_client: waiting::Sender,
+    to_client: bounded::Sender,
     client: mpsc::Receiver<Said>,
     /// None while it is started again.
     child: Option<Running>,
@@ -155,7 +158,7 @@ impl Relay {
         secrets: Redact,
         bounds: Bounds,
         bridge: Bridge,
-        (client, to_client): (mpsc::Receiver<Said>, waiting::Sender),
+        (client, to_client): (mpsc::Receiver<Said>, bounded::Sender),
     ) -> Result<Self> {
         let child = Running::start(&source, bounds.answer_bytes)?;
         let (answers, from_exchange) = mpsc::channel(MAX_STEPS);

@@ -25,7 +25,13 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 pub(super) use said::Slot;
-pub use said::{Listener, Pace, Question, Reply, Said, Wish};
+pub use said::{Listener, Pace, Question, Reply, Said};
+
+use crate::protocol::{
+    code::INTERNAL_ERROR,
+    message::{error, one_line, response},
+    request::ServerRequest,
+};
 
 /// How long a call that was given up still counts as under way.
 const LINGER: Duration = Duration::from_secs(10);
@@ -37,8 +43,6 @@ const MAX_TOLD_BYTES: usize = 65_536;
 const MAX_QUESTION_BYTES: usize = 1024 * 1024;
 /// Bytes of a question's id, as it is written; one with a longer id is dropped.
 const MAX_ID_BYTES: usize = 256;
-/// JSON-RPC: the request cannot be carried out.
-const INTERNAL_ERROR: i32 = -32_603;
 /// Why a question is refused that nobody can be found for.
 const WHOSE: &str = "haldir cannot tell which call this belongs to: calls of several clients are under way on this \
     connection";
@@ -132,21 +136,11 @@ impl Asked {
         };
         let id = &self.id;
         let response = match reply {
-            Ok(result) => format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{}}}"#, one_line(result.get())),
-            Err((code, message)) => error(id, code, &message),
+            Ok(result) => response(id, &one_line(result.get())),
+            Err((code, message)) => error(Some(id), code, &message),
         };
         Some((response, Arc::clone(&self.slot)))
     }
-}
-
-/// White space outside of strings may be a line break; a message is one line.
-fn one_line(json: &str) -> String {
-    json.replace(['\n', '\r'], " ")
-}
-
-fn error(id: &str, code: i32, message: &str) -> String {
-    let message = serde_json::Value::from(message);
-    format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":{code},"message":{message}}}}}"#)
 }
 
 /// A call's place on the floor. One that is dropped before it was answered is kept for a while.
@@ -262,10 +256,10 @@ impl Floor {
         match (method, message.id) {
             // Before anything is kept of it.
             ("notifications/progress" | "notifications/message", None) if text.len() > MAX_TOLD_BYTES => Taken::Done,
-            (method, Some(id)) if Wish::of(method).is_some() && id.get().len() > MAX_ID_BYTES => Taken::Done,
-            (method, Some(id)) if Wish::of(method).is_some() && text.len() > MAX_QUESTION_BYTES => {
+            (method, Some(id)) if ServerRequest::of(method).is_some() && id.get().len() > MAX_ID_BYTES => Taken::Done,
+            (method, Some(id)) if ServerRequest::of(method).is_some() && text.len() > MAX_QUESTION_BYTES => {
                 let why = format!("a question may have {MAX_QUESTION_BYTES} bytes");
-                Taken::Refused(error(id.get(), INTERNAL_ERROR, &why))
+                Taken::Refused(error(Some(id.get()), INTERNAL_ERROR, &why))
             }
             ("notifications/progress", None) => {
                 let token = member(message.params, "progressToken").map(unquoted);
@@ -285,7 +279,7 @@ impl Floor {
                 let _ = state.questions.swap_remove(at).withdraw.send(());
                 Taken::Done
             }
-            (method, Some(id)) => match Wish::of(method) {
+            (method, Some(id)) => match ServerRequest::of(method) {
                 Some(wish) => self.asked(&mut state, wish, id.get(), params(), stream),
                 None => Taken::Passes,
             },
@@ -296,7 +290,7 @@ impl Floor {
     fn asked(
         &self,
         state: &mut State,
-        wish: Wish,
+        wish: ServerRequest,
         id: &str,
         params: Option<Box<RawValue>>,
         stream: Option<&RequestId>,
@@ -305,16 +299,24 @@ impl Floor {
             Ok(Some(listener)) => listener,
             // A client that nobody can ask: it is as if it had declared nothing.
             Ok(None) => return Taken::Passes,
-            Err(why) => return Taken::Refused(error(id, INTERNAL_ERROR, why)),
+            Err(why) => return Taken::Refused(error(Some(id), INTERNAL_ERROR, why)),
         };
         let Some(slot) = Slot::of(&self.0.open, MAX_QUESTIONS) else {
-            return Taken::Refused(error(id, INTERNAL_ERROR, "too many questions wait for their answers already"));
+            return Taken::Refused(error(
+                Some(id),
+                INTERNAL_ERROR,
+                "too many questions wait for their answers already",
+            ));
         };
         let slot = Arc::new(slot);
         let (question, replied) = Question::new(wish, params, &listener.pace);
         let question = question.in_slot(&slot);
         if listener.sender.try_send(Said::Question(question)).is_err() {
-            return Taken::Refused(error(id, INTERNAL_ERROR, "the call is over, or its client hears too much already"));
+            return Taken::Refused(error(
+                Some(id),
+                INTERNAL_ERROR,
+                "the call is over, or its client hears too much already",
+            ));
         }
         let (withdraw, withdrawn) = oneshot::channel();
         state.keys += 1;

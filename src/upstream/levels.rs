@@ -17,10 +17,8 @@ use rmcp::{
 };
 use serde_json::json;
 
-use crate::model::LogLevel;
+use crate::{model::LogLevel, protocol::meta::LOG_LEVEL};
 
-/// The member of a request's `_meta` that names a level.
-const META: &str = "io.modelcontextprotocol/logLevel";
 /// How long an upstream has to answer that it was told.
 const TOLD_WITHIN: Duration = Duration::from_secs(5);
 /// How soon it is told that less is wanted than before: clients that want different things take turns.
@@ -108,7 +106,7 @@ fn takes_level(peer: &Peer<RoleClient>) -> bool {
 
 /// Asks for log messages with one request.
 pub(super) fn ask(meta: &mut RequestMetaObject, level: LogLevel) {
-    meta.insert(META.to_owned(), json!(level));
+    meta.insert(LOG_LEVEL.to_owned(), json!(level));
 }
 
 #[cfg(test)]

@@ -25,9 +25,9 @@ use super::{
     capture::{Exact, token},
     child::{ChildCommand, ChildProcess},
     floor::{Floor, Taken},
-    lines::{Line, LineReader},
     replies::{Owed, Replies},
 };
+use crate::protocol::lines::{Line, LineReader};
 
 /// Requests whose answers are kept as they were written.
 const MAX_AWAITED: usize = 1_024;

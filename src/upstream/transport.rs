@@ -28,7 +28,7 @@ use zeroize::Zeroizing;
 pub(super) use session::Refusals;
 use stream::{Asked, answering, events};
 pub(super) use wire::WireError;
-use wire::{Failed, SESSION, Wire, body, is_kind};
+use wire::{Failed, Wire, body, is_kind};
 
 use super::{
     UpstreamLimits,
@@ -37,7 +37,14 @@ use super::{
     link::LONGEST,
     replies::{Owed, Replies},
 };
-use crate::{error::Result, outbound::Outbound};
+use crate::{
+    error::Result,
+    outbound::Outbound,
+    protocol::{
+        header::{LAST_EVENT_ID, SESSION_ID},
+        revision::is_without_handshake,
+    },
+};
 
 /// How long the stream of notifications stays open before it is opened anew.
 const LISTEN: Duration = Duration::from_secs(3_600);
@@ -45,11 +52,6 @@ const LISTEN: Duration = Duration::from_secs(3_600);
 const MAX_ERROR_BYTES: usize = 65_536;
 /// Characters of it that are kept.
 const EXCERPT_CHARS: usize = 500;
-
-/// The first revision without a handshake.
-const FIRST_WITHOUT_HANDSHAKE: &str = "2026-07-28";
-
-const LAST_EVENT: HeaderName = HeaderName::from_static("last-event-id");
 
 #[derive(Clone)]
 pub(super) struct Transport {
@@ -115,7 +117,7 @@ impl KnownVersions {
     /// Whether it named one with a handshake, or none at all.
     pub(super) fn has_handshake(&self) -> bool {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.is_empty() || known.iter().any(|version| version.as_str() < FIRST_WITHOUT_HANDSHAKE)
+        known.is_empty() || known.iter().any(|version| !is_without_handshake(version))
     }
 }
 
@@ -160,7 +162,7 @@ impl Transport {
         let build = |url| {
             let request = self.wire.request(Method::GET, url, session, headers).timeout(LISTEN);
             match last_event {
-                Some(id) => request.header(LAST_EVENT, id),
+                Some(id) => request.header(LAST_EVENT_ID, id),
                 None => request,
             }
         };
@@ -289,7 +291,7 @@ impl StreamableHttpClient for Transport {
         self.refusals.count(false);
         let wants_answer = id.is_some();
         let exact = exact.map(|(exact, _)| exact);
-        let given = response.headers().get(SESSION).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let given = response.headers().get(SESSION_ID).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let most = self.limits.answer_bytes;
         let discovers = matches!(&message, ClientJsonRpcMessage::Request(request)
             if matches!(request.request, ClientRequest::DiscoverRequest(_)));

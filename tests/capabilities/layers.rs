@@ -21,7 +21,7 @@ const LAYERS: [&[&str]; 9] = [
 ];
 
 /// Crates that `src/lib.rs` names again: below every module.
-const CRATES: [&str; 8] = ["core", "crypto", "error", "mcp", "metrics", "model", "store", "verify"];
+const CRATES: [&str; 8] = ["core", "crypto", "error", "metrics", "model", "protocol", "store", "verify"];
 
 /// Beginnings of SQL statements.
 const SQL: [&str; 6] = ["SELECT ", "INSERT INTO ", "INSERT OR ", "DELETE FROM ", "CREATE TABLE ", "PRAGMA "];

@@ -25,6 +25,7 @@ use crate::{
     config::address::origin_of,
     crypto,
     error::{Code, Error, Result},
+    protocol::header::{PARAMETER_PREFIX, PREFIX},
     spans::{self, Parent},
 };
 
@@ -162,9 +163,6 @@ const DECISIVE: [HeaderName; 9] = [
     HeaderName::from_static("last-event-id"),
     HeaderName::from_static("x-on-hang-up"),
 ];
-const OF_MCP: &str = "mcp-";
-/// Headers that mirror arguments: each of their values is held against the body where that is read.
-const OF_ARGUMENTS: &str = "mcp-param-";
 /// The parameter of the query that bears a key, see [`super::mcp::credential`].
 const KEY_PARAMETER: &str = "apiKey";
 
@@ -173,7 +171,7 @@ const KEY_PARAMETER: &str = "apiKey";
 fn unambiguous(request: &Request) -> Result<()> {
     let headers = request.headers();
     let refuse = |what: &str| Err(Error::new(Code::InvalidArgument, format!("{what}: send one")));
-    let of_mcp = |name: &str| name.starts_with(OF_MCP) && !name.starts_with(OF_ARGUMENTS);
+    let of_mcp = |name: &str| name.starts_with(PREFIX) && !name.starts_with(PARAMETER_PREFIX);
     let is_decisive = |name: &&HeaderName| DECISIVE.contains(name) || of_mcp(name.as_str());
     for name in headers.keys().filter(is_decisive) {
         if headers.get_all(name).iter().nth(1).is_some() {

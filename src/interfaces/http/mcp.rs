@@ -23,28 +23,18 @@ use bytes::Bytes;
 use futures::{StreamExt, future::ready};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts};
 use http_body_util::Full;
-use rmcp::{
-    model::ErrorData,
-    transport::streamable_http_server::{
-        StreamableHttpServerConfig, StreamableHttpService, session::local::LocalSessionManager,
-        session::never::NeverSessionManager,
-    },
+use rmcp::transport::streamable_http_server::{
+    StreamableHttpServerConfig, StreamableHttpService, session::local::LocalSessionManager,
+    session::never::NeverSessionManager,
 };
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
 use self::{
-    message::{Message, is_object_or_null},
+    message::{arguments, is_object_or_null, plain_tool_call, revision_asked_for},
     rmcp_answers::{readable, rpc_error, takes_priming, unknown_session, with_exact_numbers},
 };
-use super::{
-    App,
-    guard::RequestId,
-    input, listening,
-    mcp_sessions::{McpSessions, SESSION_ID},
-    receiving::Payer,
-    refusals,
-};
+use super::{App, guard::RequestId, input, listening, mcp_sessions::McpSessions, receiving::Payer, refusals};
 use crate::{
     error::Result,
     interfaces::{
@@ -53,23 +43,19 @@ use crate::{
             HaldirMcp, RawArguments,
             line::OneAnswer,
             session::{SESSION_HEADER, Standing},
-            stdio::{calls_upstream, one_answer},
+            stdio::calls_upstream,
             suspended::Suspended,
         },
     },
     model::Credential,
     operations::{Haldir, tool_changes::ToolChanges},
-    relay::bound_session::BoundSession,
-    relay::elicitation::Asking,
+    protocol::{
+        Message,
+        code::INVALID_PARAMS,
+        header::{ACCEPT_BOTH, EVENT_STREAM, JSON, SESSION_ID, accepts_events, is_kind},
+    },
+    relay::{bound_session::BoundSession, elicitation::Asking},
 };
-
-const PROTOCOL_VERSION: &str = "mcp-protocol-version";
-/// The first revision without sessions: from here on every request describes itself, which rmcp checks.
-const FIRST_STATELESS: &str = "2026-07-28";
-/// The first revision whose streams begin with an event without data.
-const FIRST_PRIMED: &str = "2025-11-25";
-/// What rmcp wants of every client, and plain clients do not say.
-const ACCEPT_BOTH: HeaderValue = HeaderValue::from_static("application/json, text/event-stream");
 
 /// The MCP side of the listener.
 pub struct McpInterface {
@@ -141,7 +127,7 @@ async fn serve(State(app): State<App>, Extension(id): Extension<RequestId>, requ
 /// A response that lasts for as long as the client listens ends with the key that it listens by.
 fn listened(app: &App, credential: &Credential, response: Response) -> Response {
     let (parts, body) = response.into_parts();
-    if parts.headers.get(header::CONTENT_TYPE).is_none_or(|kind| kind.as_bytes() != b"text/event-stream") {
+    if !is_kind(&parts.headers, EVENT_STREAM) {
         return Response::from_parts(parts, body);
     }
     let events = body.into_data_stream().take_while(|event| ready(event.is_ok()));
@@ -193,28 +179,28 @@ async fn answer(app: &App, credential: &Credential, request: Request, id: &Reque
     let (request, payer) = (Request::from_parts(parts.clone(), body), Payer::Sender(app, credential));
     let body = input::body_within(request, app.shared.message_bytes, payer).await?;
     let body = if calls_upstream(&body) { input::whole(body) } else { body };
-    let message = Message::read(&body);
-    if let Some(call) = message.as_ref().ok().and_then(|message| message.plain_tool_call(&parts.headers)) {
+    let message = Message::read_bytes(&body);
+    if let Some(call) = message.as_ref().ok().and_then(|message| plain_tool_call(message, &parts.headers)) {
         return call.answer(interface, credential, session_header(&parts.headers)).await;
     }
     // Once, whatever it asks for: what follows from it is part of it.
     interface.backend.admit(credential).await?;
     let message = match message {
         Ok(message) => message,
-        Err(error) => return Ok(rpc_error(StatusCode::BAD_REQUEST, None, &error, id)),
+        Err((code, problem)) => return Ok(rpc_error(StatusCode::BAD_REQUEST, None, code, &problem, id)),
     };
     if !message.params.is_none_or(is_object_or_null) {
-        let error = ErrorData::invalid_params("params must be a JSON object", None);
-        return Ok(rpc_error(StatusCode::BAD_REQUEST, message.id, &error, id));
+        let problem = "params must be a JSON object";
+        return Ok(rpc_error(StatusCode::BAD_REQUEST, message.id.as_deref(), INVALID_PARAMS, problem, id));
     }
-    let begins_session = message.method.as_deref() == Some("initialize") && accepts_events(&parts.headers);
-    let primes = takes_priming(&parts.headers, message.revision_asked_for().as_deref());
-    let (is_tool_call, arguments) = (message.method.as_deref() == Some("tools/call"), message.arguments());
-    let listens = message.method.as_deref() == Some("subscriptions/listen");
+    let begins_session = message.is("initialize") && accepts_events(&parts.headers);
+    let primes = takes_priming(&parts.headers, revision_asked_for(&message).as_deref());
+    let (is_tool_call, arguments) = (message.is("tools/call"), arguments(&message));
+    let listens = message.is("subscriptions/listen");
     let in_session = begins_session || parts.headers.contains_key(SESSION_ID);
     let at_once = !in_session && !accepts_events(&parts.headers);
-    let answered = message.method.is_none().then(|| std::str::from_utf8(&body).ok().and_then(one_answer)).flatten();
-    let body = answered.map_or_else(|| body.clone(), Bytes::from);
+    // A response with an error and a result is the error alone: no approval may be read out of it.
+    let body = if message.answers().is_some() { Bytes::from(message.of_client().text()) } else { body.clone() };
     let mut request = for_rmcp(parts, credential, arguments, body);
     if at_once {
         request.extensions_mut().insert(OneAnswer);
@@ -243,16 +229,10 @@ fn for_rmcp(
     body: Bytes,
 ) -> http::Request<Full<Bytes>> {
     parts.headers.insert(header::ACCEPT, ACCEPT_BOTH);
-    parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(JSON));
     parts.extensions.insert(credential.clone());
     if let Some(arguments) = arguments {
         parts.extensions.insert(arguments);
     }
     http::Request::from_parts(parts, Full::new(body))
-}
-
-/// Whether the client takes an event stream as an answer.
-pub fn accepts_events(headers: &HeaderMap) -> bool {
-    let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
-    accepted.into_iter().any(|value| value.contains("text/event-stream") || value.contains("*/*"))
 }

@@ -13,10 +13,9 @@ pub use crate::interfaces::owner::{Owner, owner};
 use crate::{
     error::{Code, Error, Result},
     model::{Credential, TenantId},
+    protocol::header::SESSION_ID,
 };
 
-/// Names a session in a request and in the answer to `initialize`.
-pub const SESSION_ID: &str = "mcp-session-id";
 /// Sessions at a time; an idle one ends after five minutes.
 const MAX_SESSIONS: usize = 4_096;
 /// Sessions of one tenant at a time: no tenant takes up all of the room with many keys.

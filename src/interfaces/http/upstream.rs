@@ -34,24 +34,29 @@ use http::{HeaderMap, Method, StatusCode};
 use route::Route;
 pub use sessions::UpstreamSessions;
 
-use super::{App, guard::RequestId, input, mcp, mcp_sessions::SESSION_ID, receiving::Payer, refusals, respond};
+use super::{App, guard::RequestId, input, mcp, receiving::Payer, refusals, respond};
 use crate::{
     error::{Code, Error, Result},
     model::{Credential, UpstreamName},
-    relay::elicitation::{Answer, Client, Decided, UNDECIDED},
+    protocol::{
+        Client,
+        code::{HEADER_MISMATCH, INTERNAL_ERROR, INVALID_REQUEST},
+        header::{SESSION_ID, accepts_events},
+        lines,
+        message::{self, Message, Refused, TOOLS_CHANGED},
+    },
     relay::{
+        call::Call,
+        elicitation::{Answer, Decided, UNDECIDED},
         govern::{Asked, Decision, Outcome, changes},
-        message::{self, Call, INTERNAL_ERROR, INVALID_REQUEST, Message},
         passing::{Open, Passing},
         wrap::Source,
     },
-    upstream::{Link, Place, lines},
+    upstream::{Link, Place},
 };
 
 /// How long a stream may stay open that is no answer to a call.
 pub const LISTEN: Duration = Duration::from_secs(24 * 3_600);
-/// JSON-RPC: a header does not say what the body says (SEP-2243).
-const HEADER_MISMATCH: i32 = -32_020;
 
 /// Where a request names the session that its call belongs to.
 const HALDIR_SESSION: &str = "x-session-id";
@@ -90,8 +95,7 @@ async fn passed(app: &App, credential: &Credential, name: &str, request: Request
     } else {
         Bytes::new()
     };
-    let read = std::str::from_utf8(&body).map_err(|_| (message::PARSE_ERROR, "this is no UTF-8".to_owned()));
-    let read = read.and_then(Message::read).map(Message::of_client);
+    let read = Message::read_bytes(&body).map(Message::of_client);
     // A call of a tool counts itself once it is decided on.
     if !read.as_ref().is_ok_and(|message| message.is("tools/call") && Call::read(message.params).is_ok()) {
         app.shared.haldir.admit(credential).await?;
@@ -141,7 +145,7 @@ async fn passed(app: &App, credential: &Credential, name: &str, request: Request
 }
 
 /// Whether the upstream knows the revision that this request is of not at all.
-async fn needs_bridge(link: &Link, message: &std::result::Result<Message<'_>, message::Refused>) -> bool {
+async fn needs_bridge(link: &Link, message: &std::result::Result<Message<'_>, Refused>) -> bool {
     let Ok(message) = message else { return false };
     let modern = message.is_modern();
     if !modern && !message.is("initialize") {
@@ -191,7 +195,7 @@ impl Exchange {
         self.client = message.is("initialize").then(|| message.speaker());
         let id = message.request_id().map(str::to_owned);
         if let Some(header) = mismatch(&headers, message.method.as_deref(), None) {
-            return Ok(misnamed(id.as_deref(), header));
+            return Ok(misnamed(id.as_deref(), header.as_str()));
         }
         if let Some(id) = id.as_deref().filter(|id| self.open.is_parked(id)) {
             let problem = "the id of a request must be one that no other request has";
@@ -247,7 +251,7 @@ impl Exchange {
             Err((code, problem)) => return Ok(rpc_error(StatusCode::BAD_REQUEST, Some(id), code, &problem)),
         };
         if let Some(header) = mismatch(headers, message.method.as_deref(), Some(&call.name)) {
-            return Ok(misnamed(Some(id), header));
+            return Ok(misnamed(Some(id), header.as_str()));
         }
         let arguments = call.arguments.map_or("{}", |arguments| arguments.get());
         let haldir = &self.app.shared.haldir;
@@ -310,7 +314,7 @@ impl Exchange {
     /// Whether the person at the client can be asked in the answer to a request: an event stream, to which the client
     /// answers within the same protocol session.
     fn can_ask(&self, headers: &HeaderMap) -> bool {
-        headers.contains_key(SESSION_ID) && mcp::accepts_events(headers) && self.open.client().can_ask
+        headers.contains_key(SESSION_ID) && accepts_events(headers) && self.open.client().can_ask
     }
 
     async fn other(self, method: &Method, headers: &HeaderMap) -> Result<Response> {
@@ -337,7 +341,7 @@ impl Exchange {
         let mut response = self.send(headers, outgoing, passing, false).await?;
         drop(listening);
         if method == Method::GET && response.status().is_success() {
-            response = stream::with_changes(response, governor.changes().await, changes::LIST_CHANGED);
+            response = stream::with_changes(response, governor.changes().await, TOOLS_CHANGED);
         }
         if let (Some(id), true) = (ends, response.status() != StatusCode::METHOD_NOT_ALLOWED) {
             app.shared.upstream_sessions.end(name.as_str(), &id);

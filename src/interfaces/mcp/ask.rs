@@ -22,7 +22,8 @@ use crate::{
         Haldir,
         proxied::{self, Hearing, Question},
     },
-    relay::elicitation::{self, Answer, Asking, Client, Decided, State, UNDECIDED, WAITS, step},
+    protocol::Client,
+    relay::elicitation::{self, Answer, Asking, Decided, State, UNDECIDED, WAITS, step},
 };
 
 /// Questions that a person has before them at a time: whoever is asked more reads none of them.
@@ -189,8 +190,10 @@ impl Ask<'_> {
     fn client(&self) -> Client {
         let (info, capabilities) = (self.context.client_info(), self.context.client_capabilities());
         let capabilities = serde_json::to_value(capabilities).unwrap_or_default();
-        let name = info.map_or_else(String::new, |info| format!("{} {}", info.name, info.version));
-        Client { name: name.trim().to_owned(), can_ask: elicitation::is_offered(&capabilities) }
+        info.map_or_else(
+            || Client::new("", "", &capabilities),
+            |info| Client::new(&info.name, &info.version, &capabilities),
+        )
     }
 }
 

@@ -11,7 +11,10 @@ use rmcp::model::{CallToolResult, ContentBlock};
 use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
 
-use crate::crypto;
+use crate::{
+    crypto,
+    protocol::{Message, message::one_line},
+};
 
 /// Stands in front of a whole result. Random, so that no upstream can write it.
 static MARK: LazyLock<String> =
@@ -20,12 +23,6 @@ static MARK: LazyLock<String> =
 /// A tool's result, as JSON, on its way through rmcp.
 pub fn carried(result: &str) -> CallToolResult {
     CallToolResult::success(vec![ContentBlock::text(format!("{}{result}", *MARK))])
-}
-
-#[derive(Deserialize)]
-struct Message<'a> {
-    #[serde(borrow)]
-    result: &'a RawValue,
 }
 
 #[derive(Deserialize)]
@@ -48,7 +45,7 @@ struct TextBlock<'a> {
 
 /// A JSON-RPC message with its result as it was written; `None` if it is just that, or no tool result.
 pub fn restore(message: &str) -> Option<String> {
-    let result = serde_json::from_str::<Message<'_>>(message).ok()?.result;
+    let result = Message::read(message).ok()?.result?;
     let ToolResult { content: [TextBlock { text }], structured_content, result_type } =
         serde_json::from_str(result.get()).ok()?;
     if let Some(carried) = text.strip_prefix(MARK.as_str()) {
@@ -85,8 +82,7 @@ fn with_type(result: &str, told: bool) -> Cow<'_, str> {
 fn replaced(message: &str, part: &str, text: &str) -> Option<String> {
     let start = part.as_ptr().addr().checked_sub(message.as_ptr().addr())?;
     let (before, after) = (message.get(..start)?, message.get(start + part.len()..)?);
-    // A message is one line. In JSON a line break outside of a string's escapes is white space.
-    Some([before, &text.replace(['\n', '\r'], " "), after].concat())
+    Some([before, &one_line(text), after].concat())
 }
 
 /// A server-sent event with the message in it restored.

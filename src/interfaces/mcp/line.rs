@@ -30,6 +30,7 @@ use super::{
 use crate::{
     error::{Error, Result},
     operations::proxied::{Again, Line, Said, Wanted},
+    protocol::code::INTERNAL_ERROR,
     relay::elicitation::{INPUT, State},
 };
 
@@ -39,8 +40,6 @@ const MAX_WAITING: usize = 64;
 const MAX_WORDS: usize = 1_000;
 /// How long it may take to tell a client that nobody waits for its answer any more.
 const GOODBYE: Duration = Duration::from_secs(2);
-/// JSON-RPC: the request cannot be carried out.
-const INTERNAL_ERROR: i32 = -32_603;
 
 /// Marks a request whose client takes one JSON answer, and no events.
 #[derive(Clone, Copy, Debug)]

@@ -18,11 +18,9 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{server::is_modern, tools::Outcome};
-use crate::{error::Code, model::LogLevel};
+use crate::{error::Code, model::LogLevel, protocol::meta::LOG_LEVEL};
 
 const LOGGER: &str = "haldir";
-/// The member of a request's `_meta` that names a level (2026-07-28).
-const META: &str = "io.modelcontextprotocol/logLevel";
 const SILENT: u8 = u8::MAX;
 
 /// The level of a connection: messages below it are not sent.
@@ -72,10 +70,10 @@ pub fn known(level: LoggingLevel) -> LogLevel {
 
 /// Refuses a request that asks for a level that there is not (2026-07-28).
 pub fn check(context: &RequestContext<RoleServer>) -> Result<(), ErrorData> {
-    match context.meta.get(META) {
+    match context.meta.get(LOG_LEVEL) {
         Some(level) if is_modern(context) && context.meta.log_level().is_none() => {
             let known = json!(LogLevel::ALL);
-            Err(ErrorData::invalid_params(format!("{META} is {level}; there are {known}"), None))
+            Err(ErrorData::invalid_params(format!("{LOG_LEVEL} is {level}; there are {known}"), None))
         }
         _ => Ok(()),
     }

@@ -32,8 +32,8 @@ use crate::{
     interfaces::backend::Backend,
     model::Credential,
     operations::{self, proxied::WantedLogs, tool_changes::ToolChanges},
-    relay::bound_session::BoundSession,
-    relay::elicitation::Asking,
+    protocol::header::SESSION_ID,
+    relay::{bound_session::BoundSession, elicitation::Asking},
 };
 
 /// What clients tell their model about haldir.
@@ -334,7 +334,7 @@ pub(super) fn is_modern(context: &RequestContext<RoleServer>) -> bool {
 /// Whether the connection of this request is for more than this one.
 fn lasts(context: &RequestContext<RoleServer>) -> bool {
     let parts = context.extensions.get::<http::request::Parts>();
-    !is_modern(context) && parts.is_none_or(|parts| parts.headers.contains_key("mcp-session-id"))
+    !is_modern(context) && parts.is_none_or(|parts| parts.headers.contains_key(SESSION_ID))
 }
 
 /// Tools of upstreams that are named to a client that has called one that there is not.

@@ -18,7 +18,8 @@ use crate::{
     interfaces::owner::{Owner, owner},
     model::{Credential, SessionId},
     operations::{self, Operation},
-    relay::{bound_session::BoundSession, message::SESSION_META},
+    protocol::meta::HALDIR_SESSION,
+    relay::bound_session::BoundSession,
 };
 
 /// The header that names the session of a call.
@@ -129,7 +130,7 @@ impl Session {
 
     /// The session that the request itself names, outside of its arguments.
     pub fn named(context: &RequestContext<RoleServer>) -> Option<String> {
-        let in_meta = context.meta.get(SESSION_META).and_then(Value::as_str).map(str::to_owned);
+        let in_meta = context.meta.get(HALDIR_SESSION).and_then(Value::as_str).map(str::to_owned);
         let parts = context.extensions.get::<http::request::Parts>();
         let header = || parts?.headers.get(SESSION_HEADER)?.to_str().ok().map(str::to_owned);
         in_meta.or_else(header)

@@ -2,7 +2,7 @@
 //!
 //! Bad input of any kind is answered, never fatal: a client that sends one wrong line keeps its connection.
 
-use std::{borrow::Cow, collections::BTreeMap, io, sync::Arc};
+use std::{borrow::Cow, io, sync::Arc};
 
 use rmcp::{
     RoleServer, ServiceExt,
@@ -25,7 +25,10 @@ use crate::{
     error::{Error, Result},
     model::text::without_halves,
     operations,
-    upstream::lines::{Line, LineReader},
+    protocol::{
+        Message,
+        lines::{Line, LineReader, too_long},
+    },
 };
 
 /// Serves until standard input ends or `shutdown` is done. A line has at most `most` bytes.
@@ -94,11 +97,6 @@ pub fn calls_upstream(message: &[u8]) -> bool {
             .is_ok_and(|called| called.method == "tools/call" && operations::named(&called.params.name).is_none())
 }
 
-/// What a client is told whose message has more bytes than that.
-pub fn too_long(most: usize) -> String {
-    format!("a message has at most {most} bytes; the operator can raise that with HALDIR_MAX_MESSAGE")
-}
-
 /// Reads a JSON-RPC message, with the arguments of a tool call as they were written.
 pub fn read_message(line: &[u8]) -> Result<ClientJsonRpcMessage, (ErrorCode, String, Option<RequestId>)> {
     let json: &RawValue = serde_json::from_slice(line)
@@ -117,12 +115,10 @@ pub fn read_message(line: &[u8]) -> Result<ClientJsonRpcMessage, (ErrorCode, Str
 /// A response with both an error and a result, as one with the error alone: there is no result where there was an error
 /// (JSON-RPC 2.0, section 5), and no approval may be read out of it. Some write a null beside what there is, which says
 /// nothing. `None` for every other message.
-pub fn one_answer(message: &str) -> Option<String> {
-    let parts: BTreeMap<Cow<'_, str>, &RawValue> = serde_json::from_str(message).ok()?;
-    let (error, result) = (parts.get("error")?, parts.get("result")?);
-    let (name, answer) = if error.get() == "null" { ("result", result) } else { ("error", error) };
-    let id = parts.get("id").map_or("null", |id| id.get());
-    Some(format!(r#"{{"jsonrpc":"2.0","id":{id},"{name}":{}}}"#, answer.get()))
+fn one_answer(message: &str) -> Option<String> {
+    let message = Message::read(message).ok()?;
+    message.answers()?;
+    Some(message.of_client().text())
 }
 
 /// What is wrong with JSON that is no message, and the id that the answer needs, if it has one.

@@ -25,7 +25,7 @@ use crate::{
     interfaces::owner::{Owner, owner},
     model::Credential,
     operations::proxied::{Said, Wanted},
-    relay::message::quoted,
+    protocol::{code::INTERNAL_ERROR, message::quoted, request::input_required},
 };
 
 /// What stands in front of a `requestState` that names such a call.
@@ -37,9 +37,6 @@ const MAX_OF_CALLER: usize = 16;
 const MAX_KEPT_BYTES: usize = 4 * 1024 * 1024;
 /// How long a client may leave its call: less than an upstream waits for one that is asked in another way.
 const BACK_WITHIN: Duration = Duration::from_secs(240);
-/// JSON-RPC: the request cannot be carried out.
-const INTERNAL_ERROR: i32 = -32_603;
-
 /// Why a client is not asked.
 const OVER: &str = "the call is over";
 const TOO_MANY: &str = "too much waits for clients' answers already";
@@ -182,18 +179,12 @@ impl Suspended {
             refuse(TOO_MANY, questions);
             return Err(call);
         }
-        let (mut unanswered, mut shown) = (BTreeMap::new(), Vec::new());
-        for (at, mut question) in questions.into_iter().enumerate() {
-            let params = question.params.take();
-            let params = params.as_deref().map_or("{}", RawValue::get);
-            shown.push(format!(r#""q{at}":{{"method":{},"params":{params}}}"#, quoted(question.wish.method())));
-            unanswered.insert(format!("q{at}"), question);
-        }
-        let result = format!(
-            r#"{{"resultType":"input_required","inputRequests":{{{}}},"requestState":{}}}"#,
-            shown.join(","),
-            quoted(&state)
-        );
+        let unanswered: BTreeMap<_, _> =
+            questions.into_iter().enumerate().map(|(at, question)| (format!("q{at}"), question)).collect();
+        let shown = unanswered.iter().map(|(key, question)| {
+            (key.as_str(), question.wish.method(), question.params.as_deref().map_or("{}", RawValue::get))
+        });
+        let result = input_required(shown, &state);
         call.attended.store(false, Ordering::Release);
         let (back, is_back) = oneshot::channel();
         let taken_back = call.taken_back.clone();

@@ -28,7 +28,7 @@ use crate::{
         self, CallOptions, Haldir,
         proxied::{self, Hearing, refusal_text},
     },
-    relay::message,
+    protocol::message,
 };
 
 /// A tool of an upstream, as it is listed.

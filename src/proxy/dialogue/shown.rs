@@ -1,14 +1,8 @@
 //! What an upstream would have a person read, as they must see it: by whose wish, and every character for what it is.
 
-use std::{collections::HashMap, fmt};
-
-use serde::{
-    Deserialize, Deserializer, Serialize,
-    de::{MapAccess, Visitor},
-};
 use serde_json::value::{RawValue, to_raw_value};
 
-use crate::model::visible::visible;
+use crate::{model::visible::visible, protocol::json::Members};
 
 /// Lines of a message that are told from each other.
 const MAX_LINES: usize = 64;
@@ -18,74 +12,6 @@ const MAX_DEPTH: usize = 16;
 const READ: [&str; 2] = ["title", "description"];
 /// Those of them that are lists.
 const READ_LIST: &str = "enumNames";
-
-/// A JSON object, its members in their order and as they were written; of two of one name, the last.
-#[derive(Default)]
-pub(super) struct Members {
-    all: Vec<(String, Box<RawValue>)>,
-    at: HashMap<String, usize>,
-}
-
-impl Members {
-    /// `None` if it is no object.
-    pub(super) fn of(object: &RawValue) -> Option<Self> {
-        serde_json::from_str(object.get()).ok()
-    }
-
-    pub(super) fn get(&self, name: &str) -> Option<&RawValue> {
-        self.at.get(name).map(|at| &*self.all[*at].1)
-    }
-
-    /// The member, if it is text.
-    pub(super) fn text(&self, name: &str) -> Option<String> {
-        serde_json::from_str(self.get(name)?.get()).ok()
-    }
-
-    pub(super) fn set(&mut self, name: &str, value: Box<RawValue>) {
-        if let Some(at) = self.at.get(name) {
-            self.all[*at].1 = value;
-        } else {
-            self.at.insert(name.to_owned(), self.all.len());
-            self.all.push((name.to_owned(), value));
-        }
-    }
-
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &RawValue)> {
-        self.all.iter().map(|(name, value)| (name.as_str(), &**value))
-    }
-
-    pub(super) fn written(&self) -> Option<Box<RawValue>> {
-        to_raw_value(self).ok()
-    }
-}
-
-impl Serialize for Members {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.iter())
-    }
-}
-
-impl<'de> Deserialize<'de> for Members {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Reader;
-        impl<'de> Visitor<'de> for Reader {
-            type Value = Members;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
-                let mut members = Members::default();
-                while let Some((name, value)) = map.next_entry::<String, Box<RawValue>>()? {
-                    members.set(&name, value);
-                }
-                Ok(members)
-            }
-        }
-        deserializer.deserialize_map(Reader)
-    }
-}
 
 /// The parameters of a form, or of an address to visit, as they are shown; `None` if they cannot be.
 pub(super) fn form(upstream: &str, params: &RawValue) -> Option<Box<RawValue>> {

@@ -3,16 +3,18 @@
 //! Each request is told who asks. What the server says to need before it answers is asked of the client, as servers did
 //! before, and the request is made again with the answers.
 
-use std::{
-    borrow::Cow,
-    collections::{BTreeMap, BTreeSet, HashMap},
-};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::{Value, json, value::RawValue};
 
-use super::{
-    super::message::{self, FIRST_MODERN, INTERNAL_ERROR, INVALID_PARAMS, Message},
-    Ids, NEWEST_OLD, OWN, Step, text,
+use super::{Ids, OWN, Step};
+use crate::protocol::{
+    code::{INTERNAL_ERROR, INVALID_PARAMS, INVALID_REQUEST},
+    edit,
+    message::{self, Message},
+    meta::{self, SERVER_INFO},
+    request::{INPUT_REQUIRED, REQUESTS, RESPONSES, RESULT_TYPE, STATE},
+    revision::{FIRST_WITHOUT_HANDSHAKE, NEWEST_WITH_HANDSHAKE, is_without_handshake},
 };
 
 /// How often a request is made again with answers.
@@ -21,11 +23,11 @@ const MAX_ROUNDS: usize = 10;
 const MAX_QUESTIONS: usize = 32;
 const MAX_RESOURCES: usize = 256;
 /// What results of 2026-07-28 say beside what was asked for.
-const NEW: [&str; 3] = ["resultType", "ttlMs", "cacheScope"];
+const NEW: [&str; 3] = [RESULT_TYPE, "ttlMs", "cacheScope"];
 
 pub(super) struct NewServer {
     /// Who asks, as each request says it.
-    client: Vec<(String, String)>,
+    client: Vec<(&'static str, String)>,
     level: Option<String>,
     /// Requests that the server has, by the id that it knows them by.
     open: HashMap<String, Open>,
@@ -55,19 +57,19 @@ struct Asking {
 impl NewServer {
     /// Asks who the server is, in the name of a client that began so.
     pub(super) fn discover(id: &str, initialize: &str) -> String {
-        text::request(id, "server/discover", &format!("{{\"_meta\":{}}}", meta(&client(initialize), None, None)))
+        message::request(id, "server/discover", &format!("{{\"_meta\":{}}}", meta(&client(initialize), None, None)))
     }
 
     /// A server that answered so, and the answer to the client's handshake.
     pub(super) fn new(initialize: &str, discovered: &Value) -> (Self, String) {
         let message = Message::read(initialize).ok();
         let id = message.as_ref().and_then(Message::request_id).unwrap_or("null");
-        let params = message.as_ref().and_then(|message| message.params).map(text::value).unwrap_or_default();
-        let asked = params["protocolVersion"].as_str().filter(|version| *version < FIRST_MODERN);
+        let params = message.as_ref().and_then(|message| message.params).map(edit::value).unwrap_or_default();
+        let asked = params["protocolVersion"].as_str().filter(|version| !is_without_handshake(version));
         let unknown = json!({"name": "unknown", "version": "0"});
-        let info = discovered["_meta"].get("io.modelcontextprotocol/serverInfo").unwrap_or(&unknown);
+        let info = discovered["_meta"].get(SERVER_INFO).unwrap_or(&unknown);
         let mut result = json!({
-            "protocolVersion": asked.unwrap_or(NEWEST_OLD), "capabilities": discovered["capabilities"], "serverInfo": info,
+            "protocolVersion": asked.unwrap_or(NEWEST_WITH_HANDSHAKE), "capabilities": discovered["capabilities"], "serverInfo": info,
         });
         if discovered["instructions"].is_string() {
             result["instructions"] = discovered["instructions"].clone();
@@ -103,22 +105,21 @@ impl NewServer {
         };
         if id.trim_start_matches('"').starts_with(OWN) {
             let problem = format!("the id of a request must not begin with {OWN}");
-            return vec![Step::Client(message::error(Some(id), message::INVALID_REQUEST, &problem))];
+            return vec![Step::Client(message::error(Some(id), INVALID_REQUEST, &problem))];
         }
         let done = || Step::Client(message::response(id, "{}"));
         match method {
             "ping" => vec![done()],
             "logging/setLevel" => {
-                let level = text::member(message.params, "level").map(text::value).unwrap_or_default();
-                if !text::is_level(&level) {
-                    return vec![Step::Client(message::error(Some(id), INVALID_PARAMS, text::NO_LEVEL))];
+                let level = message.param("level").map(edit::value).unwrap_or_default();
+                if !edit::is_level(&level) {
+                    return vec![Step::Client(message::error(Some(id), INVALID_PARAMS, edit::NO_LEVEL))];
                 }
                 self.level = level.as_str().map(str::to_owned);
                 vec![done()]
             }
             "resources/subscribe" | "resources/unsubscribe" => {
-                let uri = text::member(message.params, "uri").map(text::value);
-                let uri = uri.as_ref().and_then(Value::as_str).unwrap_or_default().to_owned();
+                let uri = message.text_param("uri").unwrap_or_default();
                 if method == "resources/unsubscribe" {
                     self.resources.remove(&uri);
                 } else if self.resources.len() < MAX_RESOURCES {
@@ -140,13 +141,13 @@ impl NewServer {
     /// Makes a request, perhaps again.
     fn send(&mut self, id: String, open: Open, more: Option<&(String, Option<String>)>) -> Step {
         let params: Box<RawValue> = RawValue::from_string(open.params.clone()).unwrap_or_default();
-        let meta = meta(&self.client, self.level.as_deref(), text::meta(Some(&params)));
+        let meta = meta(&self.client, self.level.as_deref(), edit::meta(Some(&params)));
         let mut put = vec![("_meta", meta.as_str())];
         if let Some((answers, state)) = more {
-            put.push(("inputResponses", answers));
-            put.extend(state.as_ref().map(|state| ("requestState", state.as_str())));
+            put.push((RESPONSES, answers));
+            put.extend(state.as_ref().map(|state| (STATE, state.as_str())));
         }
-        let text = text::request(&id, &open.method, &text::edited(Some(&params), |_| true, &put));
+        let text = message::request(&id, &open.method, &edit::with(Some(&params), &put));
         self.open.insert(id, open);
         Step::Upstream(text)
     }
@@ -158,13 +159,13 @@ impl NewServer {
                 self.listening = None;
             }
             let Some(open) = self.open.remove(id) else { return Vec::new() };
-            let kind = text::member(message.result, "resultType").map(RawValue::get);
-            if kind == Some("\"input_required\"") {
+            let kind = edit::member(message.result, RESULT_TYPE).map(edit::value);
+            if kind.is_some_and(|kind| kind == INPUT_REQUIRED) {
                 return self.ask(open, &message, ids);
             }
             let text = match message.result {
-                Some(result) => text::answer(&open.client_id, Some(result), |name| !NEW.contains(&name), &[]),
-                None => Message { id: raw(&open.client_id).map(Cow::Owned), ..message }.text(),
+                Some(result) => edit::answer(&open.client_id, Some(result), |name| !NEW.contains(&name), &[]),
+                None => message.with_id(&open.client_id).text(),
             };
             return vec![Step::Client(text)];
         }
@@ -176,10 +177,10 @@ impl NewServer {
 
     /// Asks the client what the server needs to know.
     fn ask(&mut self, request: Open, message: &Message<'_>, ids: &mut Ids) -> Vec<Step> {
-        let asked = text::member(message.result, "inputRequests");
+        let asked = edit::member(message.result, REQUESTS);
         let asked: BTreeMap<String, &RawValue> =
             asked.and_then(|asked| serde_json::from_str(asked.get()).ok()).unwrap_or_default();
-        let state = text::member(message.result, "requestState").map(|state| state.get().to_owned());
+        let state = edit::member(message.result, STATE).map(|state| state.get().to_owned());
         if request.rounds >= MAX_ROUNDS || asked.len() > MAX_QUESTIONS {
             let problem = "the server asks too much before it answers";
             return vec![Step::Client(message::error(Some(&request.client_id), INTERNAL_ERROR, problem))];
@@ -187,9 +188,9 @@ impl NewServer {
         let (mut steps, mut missing) = (Vec::new(), BTreeMap::new());
         for (key, question) in asked {
             let id = ids.next();
-            let method = text::member(Some(question), "method").map(text::value).unwrap_or_default();
-            let params = text::member(Some(question), "params").map_or("{}", RawValue::get);
-            steps.push(Step::Client(text::request(&id, method.as_str().unwrap_or_default(), params)));
+            let method = edit::member(Some(question), "method").map(edit::value).unwrap_or_default();
+            let params = edit::member(Some(question), "params").map_or("{}", RawValue::get);
+            steps.push(Step::Client(message::request(&id, method.as_str().unwrap_or_default(), params)));
             missing.insert(id, key);
         }
         let asking = Asking { request, state, missing, answers: BTreeMap::new() };
@@ -231,8 +232,7 @@ impl NewServer {
     fn listen(&mut self, ids: &mut Ids) -> Vec<Step> {
         let mut steps = Vec::new();
         if let Some(before) = self.listening.take() {
-            let params = format!("{{\"requestId\":{before}}}");
-            steps.push(Step::Upstream(text::notification("notifications/cancelled", &params)));
+            steps.push(Step::Upstream(message::cancelled(&before, None)));
         }
         let mut filter: BTreeMap<&str, Value> = self.lists.iter().map(|list| (*list, json!(true))).collect();
         if !self.resources.is_empty() {
@@ -241,45 +241,39 @@ impl NewServer {
         if !filter.is_empty() {
             let id = ids.next();
             let params = format!(r#"{{"_meta":{},"notifications":{}}}"#, meta(&self.client, None, None), json!(filter));
-            steps.push(Step::Upstream(text::request(&id, "subscriptions/listen", &params)));
+            steps.push(Step::Upstream(message::request(&id, "subscriptions/listen", &params)));
             self.listening = Some(id);
         }
         steps
     }
 
     fn cancel(&mut self, message: &Message<'_>) -> Vec<Step> {
-        let Some(id) = text::member(message.params, "requestId").and_then(message::id_of) else { return Vec::new() };
+        let Some(id) = message.cancelled_id() else { return Vec::new() };
         self.asking.remove(&id);
         let found = self.open.iter().find(|(_, open)| open.client_id == id).map(|(known, _)| known.clone());
         let Some(known) = found else { return Vec::new() };
         self.open.remove(&known);
-        let params = text::edited(message.params, |_| true, &[("requestId", &known)]);
-        vec![Step::Upstream(text::notification("notifications/cancelled", &params))]
+        let params = edit::with(message.params, &[("requestId", &known)]);
+        vec![Step::Upstream(message::notification("notifications/cancelled", &params))]
     }
 }
 
-fn raw(text: &str) -> Option<Box<RawValue>> {
-    RawValue::from_string(text.to_owned()).ok()
-}
-
 /// Who asks, from the client's handshake.
-fn client(initialize: &str) -> Vec<(String, String)> {
+fn client(initialize: &str) -> Vec<(&'static str, String)> {
     let message = Message::read(initialize).ok();
     let params = message.and_then(|message| message.params);
-    let of = |name: &str, default: &str| text::member(params, name).map_or(default, RawValue::get).to_owned();
-    let named = |name: &str| format!("{}{name}", text::PREFIX);
+    let of = |name: &str, default: &str| edit::member(params, name).map_or(default, RawValue::get).to_owned();
     vec![
-        (named("protocolVersion"), message::quoted(FIRST_MODERN)),
-        (named("clientInfo"), of("clientInfo", r#"{"name":"unknown","version":"0"}"#)),
-        (named("clientCapabilities"), of("capabilities", "{}")),
+        (meta::PROTOCOL_VERSION, message::quoted(FIRST_WITHOUT_HANDSHAKE)),
+        (meta::CLIENT_INFO, of("clientInfo", r#"{"name":"unknown","version":"0"}"#)),
+        (meta::CLIENT_CAPABILITIES, of("capabilities", "{}")),
     ]
 }
 
 /// The `_meta` of a request, with who asks.
-fn meta(client: &[(String, String)], level: Option<&str>, given: Option<&RawValue>) -> String {
+fn meta(client: &[(&'static str, String)], level: Option<&str>, given: Option<&RawValue>) -> String {
     let level = level.map(message::quoted);
-    let name = format!("{}logLevel", text::PREFIX);
-    let mut put: Vec<_> = client.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    put.extend(level.as_deref().map(|level| (name.as_str(), level)));
-    text::edited(given, |name| !name.starts_with(text::PREFIX), &put)
+    let mut put: Vec<_> = client.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    put.extend(level.as_deref().map(|level| (meta::LOG_LEVEL, level)));
+    edit::edited(given, |name| !name.starts_with(meta::PREFIX), &put)
 }

@@ -7,11 +7,18 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde_json::{Value, json, value::RawValue};
 
-use super::{
-    super::message::{self, FIRST_MODERN, INTERNAL_ERROR, INVALID_PARAMS, Message, SESSION_META},
-    Ids, NEWEST_OLD, Step, text,
+use super::{Ids, Step};
+use crate::{
+    crypto,
+    protocol::{
+        code::{INTERNAL_ERROR, INVALID_PARAMS, METHOD_NOT_FOUND},
+        edit,
+        message::{self, Message},
+        meta::{self, HALDIR_SESSION, LOG_LEVEL, SERVER_INFO, SUBSCRIPTION_ID},
+        request::{RESPONSES, STATE, ServerRequest, input_required},
+        revision::{FIRST_WITHOUT_HANDSHAKE, NEWEST_WITH_HANDSHAKE},
+    },
 };
-use crate::crypto;
 
 /// Calls that wait for their client's answers, and subscriptions.
 const MAX_SUSPENDED: usize = 64;
@@ -21,8 +28,7 @@ const MAX_KEPT: usize = 32;
 const MAX_KEPT_BYTES: usize = 4 * 1024 * 1024;
 /// Resources of one subscription.
 const MAX_RESOURCES: usize = 256;
-/// What a server may ask in the middle of a request, and the requests that it may ask in.
-const QUESTIONS: [&str; 3] = ["sampling/createMessage", "elicitation/create", "roots/list"];
+/// The requests of a client during which a server may make requests of its own.
 const MAY_ASK: [&str; 3] = ["tools/call", "prompts/get", "resources/read"];
 /// Why a question is refused that could be about the call of another client.
 const WHOSE: &str = "haldir cannot tell which call this belongs to: calls of several clients are under way on this \
@@ -30,10 +36,6 @@ const WHOSE: &str = "haldir cannot tell which call this belongs to: calls of sev
 /// Requests whose results say how long they hold.
 const CACHEABLE: [&str; 5] =
     ["tools/list", "prompts/list", "resources/list", "resources/templates/list", "resources/read"];
-/// What a client adds to a request that it repeats.
-const ANSWERS: &str = "inputResponses";
-const STATE: &str = "requestState";
-const SUBSCRIPTION: &str = "io.modelcontextprotocol/subscriptionId";
 
 pub(super) struct OldServer {
     welcome: Value,
@@ -73,14 +75,27 @@ struct Suspended {
     /// Requests of the server by the key that the client answers under.
     questions: BTreeMap<String, String>,
     /// What came since: further requests of the server, and its answer.
-    since: Vec<(String, String)>,
+    since: Vec<Question>,
     answer: Option<String>,
+}
+
+/// A request of the server.
+struct Question {
+    id: String,
+    method: String,
+    params: String,
+}
+
+impl Question {
+    fn bytes(&self) -> usize {
+        self.id.len() + self.method.len() + self.params.len()
+    }
 }
 
 impl Suspended {
     /// The bytes of the server that it keeps.
     fn bytes(&self) -> usize {
-        let since = self.since.iter().map(|(id, question)| id.len() + question.len()).sum::<usize>();
+        let since = self.since.iter().map(Question::bytes).sum::<usize>();
         let ids = self.questions.values().map(String::len).sum::<usize>();
         since + ids + self.answer.as_ref().map_or(0, String::len)
     }
@@ -90,17 +105,17 @@ impl OldServer {
     /// The handshake, in the name of a client that began so.
     pub(super) fn initialize(id: &str, first: &str) -> String {
         let message = Message::read(first).ok();
-        let meta = message.and_then(|message| text::meta(message.params)).map(text::value).unwrap_or_default();
-        let of = |name: &str, default: Value| match &meta[format!("{}{name}", text::PREFIX)] {
+        let meta = message.and_then(|message| edit::meta(message.params)).map(edit::value).unwrap_or_default();
+        let of = |name: &str, default: Value| match &meta[format!("{}{name}", meta::PREFIX)] {
             Value::Null => default,
             value => value.clone(),
         };
         let params = json!({
-            "protocolVersion": NEWEST_OLD,
+            "protocolVersion": NEWEST_WITH_HANDSHAKE,
             "capabilities": of("clientCapabilities", json!({})),
             "clientInfo": of("clientInfo", json!({"name": "unknown", "version": "0"})),
         });
-        text::request(id, "initialize", &params.to_string())
+        message::request(id, "initialize", &params.to_string())
     }
 
     /// A server that answered the handshake so; `shared` is whether several clients share it.
@@ -111,9 +126,9 @@ impl OldServer {
     /// The answer to `server/discover`.
     pub(super) fn discovered(&self, id: &str) -> String {
         let mut result = json!({
-            "resultType": "complete", "supportedVersions": [FIRST_MODERN],
+            "resultType": "complete", "supportedVersions": [FIRST_WITHOUT_HANDSHAKE],
             "capabilities": self.welcome["capabilities"], "ttlMs": 0, "cacheScope": "private",
-            "_meta": {"io.modelcontextprotocol/serverInfo": self.welcome["serverInfo"]},
+            "_meta": {SERVER_INFO: self.welcome["serverInfo"]},
         });
         if self.welcome["instructions"].is_string() {
             result["instructions"] = self.welcome["instructions"].clone();
@@ -124,34 +139,33 @@ impl OldServer {
     pub(super) fn client_said(&mut self, text: String, ids: &mut Ids) -> Vec<Step> {
         let Ok(message) = Message::read(&text) else { return vec![Step::Upstream(text)] };
         let Some(id) = message.request_id().map(str::to_owned) else { return self.told(&message) };
-        let meta = text::meta(message.params).map(text::value).unwrap_or_default();
+        let meta = edit::meta(message.params).map(edit::value).unwrap_or_default();
         match message.method.as_deref().unwrap_or_default() {
             "server/discover" => return vec![Step::Client(self.discovered(&id))],
             "subscriptions/listen" => return self.listen(id, &message, ids),
             _ => {}
         }
-        let state = text::member(message.params, STATE).map(text::value);
-        if let Some(state) = state.as_ref().and_then(Value::as_str) {
-            return self.resume(id, state, &message);
+        if let Some(state) = message.text_param(STATE) {
+            return self.resume(id, &state, &message);
         }
         let mut steps = Vec::new();
-        let level = &meta["io.modelcontextprotocol/logLevel"];
-        if !level.is_null() && !text::is_level(level) {
-            return vec![Step::Client(message::error(Some(&id), INVALID_PARAMS, text::NO_LEVEL))];
+        let level = &meta[LOG_LEVEL];
+        if !level.is_null() && !edit::is_level(level) {
+            return vec![Step::Client(message::error(Some(&id), INVALID_PARAMS, edit::NO_LEVEL))];
         }
         let level = level.as_str();
         if let Some(level) = level.filter(|level| self.level.as_deref() != Some(level)) {
             self.level = Some(level.to_owned());
             let params = json!({"level": level}).to_string();
-            steps.push(Step::Upstream(text::request(&ids.next(), "logging/setLevel", &params)));
+            steps.push(Step::Upstream(message::request(&ids.next(), "logging/setLevel", &params)));
         }
         let method = message.method.as_deref().unwrap_or_default().to_owned();
         let (asks, logs) = (asks(&message), level.is_some());
-        let session = meta[SESSION_META].as_str().map(str::to_owned);
+        let session = meta[HALDIR_SESSION].as_str().map(str::to_owned);
         self.open.push(Open { id: id.clone(), client_id: id.clone(), method: method.clone(), asks, logs, session });
         let text = match message.params {
             None => message.text(),
-            Some(params) => text::request(&id, &method, &without_context(params)),
+            Some(params) => message::request(&id, &method, &without_context(params)),
         };
         steps.push(Step::Upstream(text));
         steps
@@ -164,12 +178,12 @@ impl OldServer {
             let passes = message.method.is_some() && !message.is("notifications/initialized");
             return passes.then(|| Step::Upstream(message.text())).into_iter().collect();
         }
-        let Some(id) = text::member(message.params, "requestId").and_then(message::id_of) else { return Vec::new() };
+        let Some(id) = message.cancelled_id() else { return Vec::new() };
         self.listening.retain(|(listening, _)| *listening != id);
         let Some(at) = self.open.iter().position(|open| open.client_id == id) else { return Vec::new() };
         let open = self.open.remove(at);
-        let params = text::edited(message.params, |_| true, &[("requestId", &open.id)]);
-        vec![Step::Upstream(text::notification("notifications/cancelled", &params))]
+        let params = edit::with(message.params, &[("requestId", &open.id)]);
+        vec![Step::Upstream(message::notification("notifications/cancelled", &params))]
     }
 
     pub(super) fn upstream_said(&mut self, text: String) -> Vec<Step> {
@@ -202,12 +216,12 @@ impl OldServer {
         if method == "ping" {
             return vec![Step::Upstream(message::response(id, "{}"))];
         }
-        let question = format!(
-            r#"{{"method":{},"params":{}}}"#,
-            message::quoted(method),
-            message.params.map_or("{}", RawValue::get)
-        );
-        if QUESTIONS.contains(&method) {
+        let question = Question {
+            id: id.to_owned(),
+            method: method.to_owned(),
+            params: message.params.map_or("{}", RawValue::get).to_owned(),
+        };
+        if ServerRequest::of(method).is_some() {
             if !self.are_one_clients() {
                 return vec![Step::Upstream(message::error(Some(id), INTERNAL_ERROR, WHOSE))];
             }
@@ -216,20 +230,20 @@ impl OldServer {
             }
             if let Some(at) = self.open.iter().rposition(Open::may_ask) {
                 let request = self.open.remove(at);
-                return self.suspend(request, vec![(id.to_owned(), question)]);
+                return self.suspend(request, vec![question]);
             }
             let kept = self.suspended.iter().map(|suspended| suspended.since.len()).sum::<usize>();
-            let has_room = kept < MAX_KEPT && self.has_room(id.len() + question.len());
+            let has_room = kept < MAX_KEPT && self.has_room(question.bytes());
             if let Some(suspended) = self.suspended.back_mut() {
                 if !has_room {
                     return too_many(id);
                 }
-                suspended.since.push((id.to_owned(), question));
+                suspended.since.push(question);
                 return Vec::new();
             }
         }
         let problem = "the client can be asked this only while it waits for a tool, a prompt or a resource";
-        vec![Step::Upstream(message::error(Some(id), -32_601, problem))]
+        vec![Step::Upstream(message::error(Some(id), METHOD_NOT_FOUND, problem))]
     }
 
     /// Whether all requests that the server may ask in are of one client, as far as that can be told: a question names none
@@ -248,35 +262,31 @@ impl OldServer {
     }
 
     /// Answers a request with what the server wants to know before it goes on.
-    fn suspend(&mut self, request: Open, asked: Vec<(String, String)>) -> Vec<Step> {
+    fn suspend(&mut self, request: Open, asked: Vec<Question>) -> Vec<Step> {
         let mut steps = Vec::new();
         if self.suspended.len() >= MAX_SUSPENDED
             && let Some(oldest) = self.suspended.pop_front()
         {
             // Its client does not come back.
-            let refuse = |id: &String| Step::Upstream(message::error(Some(id), -32_603, "the client has not answered"));
+            let refuse =
+                |id: &String| Step::Upstream(message::error(Some(id), INTERNAL_ERROR, "the client has not answered"));
             steps.extend(oldest.questions.values().map(refuse));
         }
         // Random: whoever has one state knows no other, and no two calls have the same.
         let Ok(state) = crypto::token::<24>("") else {
-            let refuse = |(id, _): &(String, String)| {
-                Step::Upstream(message::error(Some(id), -32_603, "the client cannot be asked"))
+            let refuse = |question: &Question| {
+                Step::Upstream(message::error(Some(&question.id), INTERNAL_ERROR, "the client cannot be asked"))
             };
             steps.extend(asked.iter().map(refuse));
             let problem = "the client could not be asked";
-            steps.push(Step::Client(message::error(Some(&request.client_id), -32_603, problem)));
+            steps.push(Step::Client(message::error(Some(&request.client_id), INTERNAL_ERROR, problem)));
             return steps;
         };
-        let (mut questions, mut shown) = (BTreeMap::new(), Vec::new());
-        for (at, (id, question)) in asked.into_iter().enumerate() {
-            shown.push(format!("\"q{at}\":{question}"));
-            questions.insert(format!("q{at}"), id);
-        }
-        let result = format!(
-            r#"{{"resultType":"input_required","inputRequests":{{{}}},"requestState":{}}}"#,
-            shown.join(","),
-            message::quoted(&state)
-        );
+        let asked: BTreeMap<_, _> =
+            asked.into_iter().enumerate().map(|(at, question)| (format!("q{at}"), question)).collect();
+        let shown = asked.iter().map(|(key, one)| (key.as_str(), one.method.as_str(), one.params.as_str()));
+        let result = input_required(shown, &state);
+        let questions = asked.into_iter().map(|(key, question)| (key, question.id)).collect();
         steps.push(Step::Client(message::response(&request.client_id, &result)));
         self.suspended.push_back(Suspended { state, request, questions, since: Vec::new(), answer: None });
         steps
@@ -292,12 +302,14 @@ impl OldServer {
         };
         let Some(suspended) = self.suspended.remove(at) else { return Vec::new() };
         let Suspended { mut request, questions, since, answer, .. } = suspended;
-        let answers = text::member(message.params, ANSWERS);
+        let answers = message.param(RESPONSES);
         let mut steps: Vec<_> = questions
             .into_iter()
-            .map(|(key, question)| match text::member(answers, &key) {
+            .map(|(key, question)| match edit::member(answers, &key) {
                 Some(answer) => Step::Upstream(message::response(&question, answer.get())),
-                None => Step::Upstream(message::error(Some(&question), -32_603, "the client has not answered this")),
+                None => {
+                    Step::Upstream(message::error(Some(&question), INTERNAL_ERROR, "the client has not answered this"))
+                }
             })
             .collect();
         request.client_id = id;
@@ -317,21 +329,21 @@ impl OldServer {
             let problem = format!("{MAX_SUBSCRIPTIONS} subscriptions are open already");
             return vec![Step::Client(message::error(Some(&id), INVALID_PARAMS, &problem))];
         }
-        let filter = text::member(message.params, "notifications").map_or_else(|| json!({}), text::value);
+        let filter = message.param("notifications").map_or_else(|| json!({}), edit::value);
         let uris = filter["resourceSubscriptions"].as_array().map(Vec::as_slice).unwrap_or_default();
         let subscribe =
-            |uri: &Value| text::request(&ids.next(), "resources/subscribe", &json!({"uri": uri}).to_string());
+            |uri: &Value| message::request(&ids.next(), "resources/subscribe", &json!({"uri": uri}).to_string());
         let mut steps: Vec<_> = uris.iter().take(MAX_RESOURCES).map(subscribe).map(Step::Upstream).collect();
-        let meta = format!("{{\"{SUBSCRIPTION}\":{id}}}");
+        let meta = format!("{{\"{SUBSCRIPTION_ID}\":{id}}}");
         let params = format!("{{\"_meta\":{meta},\"notifications\":{filter}}}");
-        steps.push(Step::Client(text::notification("notifications/subscriptions/acknowledged", &params)));
+        steps.push(Step::Client(message::notification("notifications/subscriptions/acknowledged", &params)));
         self.listening.push((id, filter));
         steps
     }
 
     /// A notification, to every subscription that is for it.
     fn changed(&self, method: &str, message: &Message<'_>) -> Vec<Step> {
-        let uri = text::member(message.params, "uri").map(text::value);
+        let uri = message.param("uri").map(edit::value);
         let wants = |filter: &Value| match method {
             "notifications/tools/list_changed" => filter["toolsListChanged"] == true,
             "notifications/prompts/list_changed" => filter["promptsListChanged"] == true,
@@ -340,8 +352,8 @@ impl OldServer {
         };
         let wanting = self.listening.iter().filter(|(_, filter)| wants(filter));
         let told = wanting.map(|(id, _)| {
-            let meta = text::edited(text::meta(message.params), |_| true, &[(SUBSCRIPTION, id)]);
-            Step::Client(text::notification(method, &text::edited(message.params, |_| true, &[("_meta", &meta)])))
+            let meta = edit::with(edit::meta(message.params), &[(SUBSCRIPTION_ID, id)]);
+            Step::Client(message::notification(method, &edit::with(message.params, &[("_meta", &meta)])))
         });
         told.collect()
     }
@@ -355,18 +367,18 @@ fn too_many(id: &str) -> Vec<Step> {
 
 /// What a request asks for: all but who asks, and what was answered.
 fn asks(message: &Message<'_>) -> [u8; 32] {
-    let kept = |name: &str| !["_meta", ANSWERS, STATE].contains(&name);
+    let kept = |name: &str| !["_meta", RESPONSES, STATE].contains(&name);
     let method = message.method.as_deref().unwrap_or_default();
-    crypto::digest(&[format!("{method} {}", text::edited(message.params, kept, &[])).as_bytes()])
+    crypto::digest(&[format!("{method} {}", edit::edited(message.params, kept, &[])).as_bytes()])
 }
 
 /// Parameters without what only 2026-07-28 knows.
 fn without_context(params: &RawValue) -> String {
-    let known = |name: &str| ![ANSWERS, STATE].contains(&name);
-    let meta = text::edited(text::meta(Some(params)), |name| !name.starts_with(text::PREFIX), &[]);
+    let known = |name: &str| ![RESPONSES, STATE].contains(&name);
+    let meta = edit::edited(edit::meta(Some(params)), |name| !name.starts_with(meta::PREFIX), &[]);
     match meta.as_str() {
-        "{}" => text::edited(Some(params), |name| known(name) && name != "_meta", &[]),
-        meta => text::edited(Some(params), known, &[("_meta", meta)]),
+        "{}" => edit::edited(Some(params), |name| known(name) && name != "_meta", &[]),
+        meta => edit::edited(Some(params), known, &[("_meta", meta)]),
     }
 }
 
@@ -379,5 +391,5 @@ fn finished(open: &Open, message: &Message<'_>) -> String {
     let complete = ("resultType", "\"complete\"");
     let cacheable = [complete, ("ttlMs", "0"), ("cacheScope", "\"private\"")];
     let more = if CACHEABLE.contains(&open.method.as_str()) { &cacheable[..] } else { &[complete] };
-    text::answer(&open.client_id, Some(result), |_| true, more)
+    edit::answer(&open.client_id, Some(result), |_| true, more)
 }

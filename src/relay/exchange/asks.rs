@@ -4,8 +4,8 @@ use tokio::time::Instant;
 
 use super::{
     super::{
+        elicitation::{self, Answer, Asking, UNDECIDED},
         govern::Decision,
-        message::{self, Message},
     },
     Exchange, Stage,
     calls::read_again,
@@ -14,7 +14,7 @@ use crate::{
     crypto,
     model::ApprovalId,
     operations::proxied::{Held, Question},
-    relay::elicitation::{self, Answer, Asking, UNDECIDED},
+    protocol::message::{self, Message, quoted},
 };
 
 /// Questions that a person has before them at a time: whoever is asked more reads none of them.
@@ -69,9 +69,7 @@ impl Exchange {
         let waiting = Waiting { ask: ask.clone(), request_id, held, asking, since: now, told: (now, 0) };
         entry.stage = Stage::Asking(waiting);
         self.asks.insert(ask.clone(), id.to_owned());
-        let params = elicitation::params(&question.message);
-        let request = format!(r#"{{"jsonrpc":"2.0","id":"{ask}","method":"elicitation/create","params":{params}}}"#);
-        self.answer(request).await;
+        self.answer(elicitation::dialog(&quoted(&ask), &question.message)).await;
         None
     }
 
@@ -112,7 +110,7 @@ impl Exchange {
             let (Stage::Asking(waiting), Some(token)) = (&mut call.stage, &call.token) else { continue };
             if waiting.told.0 + waiting.asking.tell_every <= now {
                 waiting.told = (now, waiting.told.1 + 1);
-                progress.push(message::waits(token, waiting.told.1));
+                progress.push(elicitation::waits(token, waiting.told.1));
             }
         }
         for text in progress {
@@ -134,8 +132,7 @@ impl Exchange {
     }
 
     async fn take_back(&self, ask: &str, why: &str) {
-        let params = format!(r#"{{"requestId":"{ask}","reason":"{why}"}}"#);
-        self.answer(format!(r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{params}}}"#)).await;
+        self.answer(message::cancelled(&quoted(ask), Some(why))).await;
     }
 
     async fn told(&self, id: &str, text: String) {

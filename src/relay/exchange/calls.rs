@@ -7,12 +7,15 @@ use tokio::time::Instant;
 
 use super::{
     super::{
+        call::Call,
         govern::{Asked, Decision, Outcome},
-        message::{self, Call, Message},
     },
     Exchange, LIST_PATIENCE, Pins, Stage, ToolCall, pins,
 };
-use crate::error::Result;
+use crate::{
+    error::Result,
+    protocol::message::{self, Message},
+};
 
 impl Exchange {
     pub(super) async fn call(&mut self, id: &str, message: &Message<'_>, text: &str, session: Option<&str>) {

@@ -1,30 +1,20 @@
 //! Calls that end without the upstream's answer: taken back, or too late.
 
-use serde::Deserialize;
-use serde_json::value::RawValue;
 use tokio::time::Instant;
 
-use super::{
-    super::{
-        govern::Outcome,
-        message::{self, INTERNAL_ERROR, Message},
+use super::{super::govern::Outcome, CANCEL_GRACE, Exchange, Stage, ToolCall};
+use crate::{
+    protocol::{
+        code::INTERNAL_ERROR,
+        message::{self, Message},
     },
-    CANCEL_GRACE, Exchange, Stage, ToolCall,
+    upstream::LONGEST,
 };
-
-use crate::upstream::LONGEST;
 
 impl Exchange {
     /// The client takes something back.
     pub(super) async fn cancel(&mut self, message: &Message<'_>) {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Params<'a> {
-            #[serde(borrow)]
-            request_id: &'a RawValue,
-        }
-        let params = message.params.and_then(|params| serde_json::from_str::<Params<'_>>(params.get()).ok());
-        let id = params.and_then(|params| message::id_of(params.request_id)).unwrap_or_default();
+        let id = message.cancelled_id().unwrap_or_default();
         if let Some(call) = self.calls.get_mut(&id) {
             call.cancelled = true;
             call.until = call.until.min(Instant::now() + CANCEL_GRACE);
@@ -64,9 +54,7 @@ impl Exchange {
         let late: Vec<_> = late.map(|(id, call)| (id.clone(), call.cancelled)).collect();
         for (id, cancelled) in late {
             if !cancelled {
-                let params = format!(r#"{{"requestId":{id},"reason":"it took too long"}}"#);
-                let cancel = format!(r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{params}}}"#);
-                self.pass_on(cancel).await;
+                self.pass_on(message::cancelled(&id, Some("it took too long"))).await;
             }
             let why = "the upstream did not answer in time";
             self.give_up(&id, why, why).await;

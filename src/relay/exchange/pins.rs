@@ -4,57 +4,22 @@ use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use super::{
-    super::{
-        govern::{self, Decision, ToolPage},
-        json,
-        message::{self, Message},
-    },
+    super::govern::{self, Decision},
     Exchange, OWN_ID, Pins, Stage, ToolCall,
     calls::is_modern,
 };
-use crate::error::{Code, Error};
+use crate::{
+    error::{Code, Error},
+    protocol::{
+        edit,
+        message::{self, Message},
+        meta,
+        page::{After, Listing, ToolPage},
+    },
+};
 
-/// Pages of an upstream's list of tools, and tools on all of them.
-const MAX_PAGES: usize = 100;
+/// Tools of an upstream: those on further pages are left out.
 const MAX_TOOLS: usize = 2_000;
-
-/// A list of tools, page by page.
-#[derive(Default)]
-pub(super) struct Listing {
-    tools: Vec<Box<RawValue>>,
-    /// What its pages were asked for with, as it was written; the last one is that of the page that comes next.
-    cursors: Vec<String>,
-}
-
-/// What comes after a page.
-enum After {
-    /// The page with this cursor.
-    Page(String),
-    /// Nothing: these are all.
-    All(Vec<Box<RawValue>>),
-}
-
-impl Listing {
-    /// One more page. A list whose cursors lead nowhere, or that has no end, ends where that is seen: what came is used.
-    fn take(&mut self, page: ToolPage<'_>) -> After {
-        self.tools.extend(page.tools.into_iter().map(ToOwned::to_owned));
-        let next = page.next_cursor.map(RawValue::get).filter(|cursor| !matches!(*cursor, "null" | "\"\""));
-        let Some(next) = next else { return After::All(std::mem::take(self).tools) };
-        let repeats = self.cursors.iter().any(|cursor| cursor == next);
-        if repeats || self.cursors.len() + 1 >= MAX_PAGES || self.tools.len() > MAX_TOOLS {
-            tracing::warn!(
-                pages = self.cursors.len() + 1,
-                tools = self.tools.len(),
-                repeats,
-                "the upstream's list of tools has no end that haldir reaches; what came of it is used"
-            );
-            self.tools.truncate(MAX_TOOLS);
-            return After::All(std::mem::take(self).tools);
-        }
-        self.cursors.push(next.to_owned());
-        After::Page(next.to_owned())
-    }
-}
 
 impl Exchange {
     /// Asks the upstream for its tools, in the words of the client's revision.
@@ -91,13 +56,16 @@ impl Exchange {
         let Pins::Asking { id, listing, context, .. } = &mut self.pins else { return };
         let page = result.as_deref().and_then(|result| serde_json::from_str::<ToolPage<'_>>(result).ok());
         let Some(page) = page else { return self.pins_unknown("the upstream did not list its tools").await };
-        match listing.take(page) {
+        match listing.take(page, MAX_TOOLS) {
             After::Page(cursor) => {
                 let request = list_request(&next, context.as_deref(), Some(&cursor));
                 *id = next;
                 self.pass_on(request).await;
             }
-            After::All(tools) => self.know(tools).await,
+            After::All { tools, cut } => {
+                warn_of_cut(cut, tools.len());
+                self.know(tools).await;
+            }
         }
     }
 
@@ -111,12 +79,13 @@ impl Exchange {
         match cursor {
             None => self.listing = Listing::default(),
             // Of another list than the one that is followed.
-            Some(cursor) if self.listing.cursors.last() != Some(&cursor) => return None,
+            Some(cursor) if !self.listing.expects(&cursor) => return None,
             Some(_) => {}
         }
         let result = result?;
         let page = serde_json::from_str::<ToolPage<'_>>(&result).ok()?;
-        let After::All(tools) = self.listing.take(page) else { return None };
+        let After::All { tools, cut } = self.listing.take(page, MAX_TOOLS) else { return None };
+        warn_of_cut(cut, tools.len());
         let is_new = |tool: &RawValue| govern::tool_name(tool).is_some_and(|name| !self.offered.contains(&name));
         (!matches!(self.pins, Pins::Known) || tools.iter().any(|tool| is_new(tool))).then_some(tools)
     }
@@ -190,22 +159,25 @@ impl Exchange {
 
 /// The cursor that a client asks for a page with, as it was written.
 pub(super) fn cursor_of(message: &Message<'_>) -> Option<String> {
-    let cursor = json::object(message.params?).ok()?.get("cursor")?.get();
+    let cursor = message.param("cursor")?.get();
     (cursor != "null").then(|| cursor.to_owned())
 }
 
 /// What the call says of its client and revision, which a list needs to say too (2026-07-28).
 pub(super) fn context_of(message: &Message<'_>) -> Option<String> {
-    let params = json::object(message.params?).ok()?;
-    let meta = json::object(params.get("_meta")?).ok()?;
-    let members = meta.0.iter().filter(|(name, _)| name.starts_with("io.modelcontextprotocol/"));
-    let members: Vec<_> = members.map(|(name, value)| format!("{}:{}", message::quoted(name), value.get())).collect();
-    (!members.is_empty()).then(|| format!("{{{}}}", members.join(",")))
+    let context = edit::edited(edit::meta(message.params), |name| name.starts_with(meta::PREFIX), &[]);
+    (context != "{}").then_some(context)
 }
 
 fn list_request(id: &str, context: Option<&str>, cursor: Option<&str>) -> String {
     let members =
         [context.map(|meta| format!("\"_meta\":{meta}")), cursor.map(|cursor| format!("\"cursor\":{cursor}"))];
     let members: Vec<_> = members.into_iter().flatten().collect();
-    format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/list","params":{{{}}}}}"#, members.join(","))
+    message::request(id, "tools/list", &format!("{{{}}}", members.join(",")))
+}
+
+fn warn_of_cut(cut: bool, tools: usize) {
+    if cut {
+        tracing::warn!(tools, "the upstream's list of tools has no end that haldir reaches; what came of it is used");
+    }
 }

@@ -1,12 +1,7 @@
 //! Telling a client that it may call other tools than before.
 
-use super::{
-    super::{
-        govern::changes::{self, LIST_CHANGED},
-        message::Message,
-    },
-    Asking, Exchange,
-};
+use super::{super::govern::changes, Asking, Exchange};
+use crate::protocol::message::{Message, TOOLS_CHANGED};
 
 impl Exchange {
     /// Each subscription is told; a client with a handshake is told without one.
@@ -14,7 +9,7 @@ impl Exchange {
         let subscribed = self.requests.iter().filter(|(_, asking)| matches!(asking, Asking::Changes));
         let mut told: Vec<_> = subscribed.map(|(id, _)| changes::list_changed_for(id)).collect();
         if told.is_empty() && self.initialize.is_some() {
-            told.push(LIST_CHANGED.to_owned());
+            told.push(TOOLS_CHANGED.to_owned());
         }
         for text in told {
             self.answer(text).await;

@@ -3,9 +3,10 @@
 
 use serde_json::value::RawValue;
 
-use super::super::{
+use crate::protocol::{
     json::{self, Object},
     message::quoted,
+    meta::SERVER_INFO,
 };
 
 /// What MCP knows beside tools: none of it is text for a model.
@@ -13,8 +14,6 @@ const BESIDE_TOOLS: [&str; 5] = ["tools", "nextCursor", "resultType", "ttlMs", "
 /// The lists of MCP that are no tools.
 const LISTS: [&str; 3] = ["prompts", "resources", "resourceTemplates"];
 const META: &str = "_meta";
-/// Who the server is, which it says at the beginning too (2026-07-28).
-const SERVER_INFO: &str = "io.modelcontextprotocol/serverInfo";
 
 /// Whether a result that lists tools has something beside them that was never accepted.
 pub(super) fn is_unaccepted(members: &Object<'_>) -> bool {

@@ -1,30 +1,24 @@
 //! Changes of what a client may call: haldir tells of them, whether or not the upstream tells of changes of its own.
 
-use super::super::{
-    bridge::text,
-    json,
+use crate::protocol::{
+    code::METHOD_NOT_FOUND,
+    edit, json,
     message::{self, Message},
+    meta::SUBSCRIPTION_ID,
 };
 
-/// What a client is told when it may call other tools than before.
-pub const LIST_CHANGED: &str = r#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#;
-
-/// Where what is told to a subscription names the request that began it (2026-07-28).
-const SUBSCRIPTION: &str = "io.modelcontextprotocol/subscriptionId";
 const ACKNOWLEDGED: &str = "notifications/subscriptions/acknowledged";
 const TOOLS_CHANGED: &str = "toolsListChanged";
-/// JSON-RPC: there is no such method.
-const NO_METHOD: &str = "-32601";
 
-/// [`LIST_CHANGED`] to the subscription that the request of this id began (2026-07-28).
+/// [`message::TOOLS_CHANGED`] to the subscription that the request of this id began (2026-07-28).
 pub fn list_changed_for(id: &str) -> String {
-    let params = format!("{{\"_meta\":{{\"{SUBSCRIPTION}\":{id}}}}}");
-    text::notification("notifications/tools/list_changed", &params)
+    let params = format!("{{\"_meta\":{{\"{SUBSCRIPTION_ID}\":{id}}}}}");
+    message::notification("notifications/tools/list_changed", &params)
 }
 
 /// Whether a request subscribes to changes of the list of tools (2026-07-28).
 pub fn subscribes(message: &Message<'_>) -> bool {
-    let wanted = || text::member(text::member(message.params, "notifications"), TOOLS_CHANGED);
+    let wanted = || edit::member(message.param("notifications"), TOOLS_CHANGED);
     message.is("subscriptions/listen")
         && message.request_id().is_some()
         && wanted().is_some_and(|wanted| wanted.get() == "true")
@@ -33,26 +27,26 @@ pub fn subscribes(message: &Message<'_>) -> bool {
 /// The subscription that a notification acknowledges.
 pub fn acknowledged(message: &Message<'_>) -> Option<String> {
     let is_it = message.is(ACKNOWLEDGED) && message.id.is_none();
-    is_it.then(|| text::member(text::meta(message.params), SUBSCRIPTION).and_then(message::id_of)).flatten()
+    is_it.then(|| message.meta(SUBSCRIPTION_ID).and_then(message::id_of)).flatten()
 }
 
 /// The acknowledgement of a subscription to changes of the list of tools, with the promise to tell of them; `None` if it is
 /// none.
 pub fn acknowledging(message: &Message<'_>) -> Option<String> {
     acknowledged(message)?;
-    let granted = text::edited(text::member(message.params, "notifications"), |_| true, &[(TOOLS_CHANGED, "true")]);
-    Some(text::notification(ACKNOWLEDGED, &text::edited(message.params, |_| true, &[("notifications", &granted)])))
+    let granted = edit::with(message.param("notifications"), &[(TOOLS_CHANGED, "true")]);
+    Some(message::notification(ACKNOWLEDGED, &edit::with(message.params, &[("notifications", &granted)])))
 }
 
 /// haldir's own acknowledgement, where the upstream knows no subscriptions.
 pub fn acknowledgement(id: &str) -> String {
-    let params = format!("{{\"_meta\":{{\"{SUBSCRIPTION}\":{id}}},\"notifications\":{{\"{TOOLS_CHANGED}\":true}}}}");
-    text::notification(ACKNOWLEDGED, &params)
+    let params = format!("{{\"_meta\":{{\"{SUBSCRIPTION_ID}\":{id}}},\"notifications\":{{\"{TOOLS_CHANGED}\":true}}}}");
+    message::notification(ACKNOWLEDGED, &params)
 }
 
 /// Whether an answer says that the upstream knows no subscriptions.
 pub fn knows_none(answer: &Message<'_>) -> bool {
-    text::member(answer.error, "code").is_some_and(|code| code.get() == NO_METHOD)
+    edit::member(answer.error, "code").is_some_and(|code| code.get() == METHOD_NOT_FOUND.to_string())
 }
 
 /// The answer to an `initialize` or a `server/discover`, with the promise to tell of changes of the list of tools. `None` if

@@ -2,14 +2,11 @@
 
 use std::time::Instant;
 
-use super::super::{
-    bridge::text::{self, PREFIX},
+use crate::protocol::{
+    bounded, edit,
     message::{self, Message},
-    waiting,
+    meta::{PROGRESS_TOKEN, SUBSCRIPTION_ID},
 };
-
-/// Under this, beside [`PREFIX`], what is said to a subscription names the request that began it.
-const SUBSCRIPTION: &str = "subscriptionId";
 
 pub(super) struct Open {
     pub(super) number: u64,
@@ -18,7 +15,7 @@ pub(super) struct Open {
     pub(super) token: Option<String>,
     /// What the client gave, where the connection is shared.
     pub(super) theirs: Option<Theirs>,
-    pub(super) sender: waiting::Sender,
+    pub(super) sender: bounded::Sender,
     /// When it was asked, or its upstream last said how far it is.
     pub(super) moved: Instant,
     /// Whether it is a subscription.
@@ -35,16 +32,10 @@ pub(super) struct Theirs {
 /// The client's request that a notification names: the subscription that it is for, or the request that ends with it.
 pub(super) fn named(message: &Message<'_>) -> Option<String> {
     message.method.as_ref()?;
-    let named = if message.is("notifications/cancelled") {
-        text::member(message.params, "requestId")
-    } else {
-        text::member(text::meta(message.params), &subscription())
-    };
-    named.and_then(message::id_of)
-}
-
-fn subscription() -> String {
-    format!("{PREFIX}{SUBSCRIPTION}")
+    if message.is("notifications/cancelled") {
+        return message.cancelled_id();
+    }
+    message.meta(SUBSCRIPTION_ID).and_then(message::id_of)
 }
 
 impl Open {
@@ -58,30 +49,28 @@ impl Open {
     pub(super) fn told(&self, text: String, answers: bool) -> String {
         let Some(theirs) = &self.theirs else { return text };
         let Ok(message) = Message::read(&text) else { return text };
-        let subscription = subscription();
         if answers {
-            let id = serde_json::from_str(&theirs.id).ok();
-            let meta = text::meta(message.result);
-            if text::member(meta, &subscription).and_then(message::id_of).as_ref() == Some(&self.id) {
-                let meta = text::edited(meta, |_| true, &[(&subscription, &theirs.id)]);
-                return text::answer(&theirs.id, message.result, |_| true, &[("_meta", &meta)]);
+            let meta = edit::meta(message.result);
+            if edit::member(meta, SUBSCRIPTION_ID).and_then(message::id_of).as_ref() == Some(&self.id) {
+                let meta = edit::with(meta, &[(SUBSCRIPTION_ID, &theirs.id)]);
+                return edit::answer(&theirs.id, message.result, |_| true, &[("_meta", &meta)]);
             }
-            return Message { id, ..message }.text();
+            return message.with_id(&theirs.id).text();
         }
         let method = message.method.as_deref().unwrap_or_default();
         if let (Some(token), "notifications/progress") = (&theirs.token, method) {
-            let params = text::edited(message.params, |_| true, &[("progressToken", token)]);
-            return text::notification(method, &params);
+            let params = edit::with(message.params, &[(PROGRESS_TOKEN, token)]);
+            return message::notification(method, &params);
         }
         if message.id.is_some() || named(&message).as_ref() != Some(&self.id) {
             return text;
         }
         let params = if method == "notifications/cancelled" {
-            text::edited(message.params, |_| true, &[("requestId", &theirs.id)])
+            edit::with(message.params, &[("requestId", &theirs.id)])
         } else {
-            let meta = text::edited(text::meta(message.params), |_| true, &[(&subscription, &theirs.id)]);
-            text::edited(message.params, |_| true, &[("_meta", &meta)])
+            let meta = edit::with(edit::meta(message.params), &[(SUBSCRIPTION_ID, &theirs.id)]);
+            edit::with(message.params, &[("_meta", &meta)])
         };
-        text::notification(method, &params)
+        message::notification(method, &params)
     }
 }

@@ -7,15 +7,11 @@ use std::{
 
 use tokio::{sync::mpsc, time::sleep};
 
-use super::{
-    super::{
-        bridge::text,
-        message::{self, INTERNAL_ERROR},
-        wrap::Said,
-    },
-    Open, Routes, lock,
+use super::{super::wrap::Said, Open, Routes, lock};
+use crate::{
+    protocol::{code::INTERNAL_ERROR, message},
+    upstream::{LONGEST, Turn},
 };
-use crate::upstream::{LONGEST, Turn};
 
 /// One request. It is known by its number: a client may give the id of one that is over to another.
 #[derive(Clone)]
@@ -33,9 +29,8 @@ impl UnderWay {
             let at = routes.open.iter().position(|open| open.number == self.number)?;
             routes.open.remove(at)
         };
-        let params = format!("{{\"requestId\":{}}}", open.id);
         // Fails if the connection has ended, or has no time: then the request runs to its end.
-        let _ = self.input.try_send(Said::Message(text::notification("notifications/cancelled", &params)));
+        let _ = self.input.try_send(Said::Message(message::cancelled(&open.id, None)));
         Some(open)
     }
 

@@ -3,20 +3,19 @@
 use std::time::Duration;
 
 use bytes::BytesMut;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::{
-    super::{
-        bridge::text,
-        events::{Event, EventReader},
-        message::{self, Message},
-    },
-    LISTEN_PAUSE, MAX_LISTENS, REFUSED, SESSION, Speaker, UNAUTHORIZED, VERSION,
-};
+use super::{LISTEN_PAUSE, MAX_LISTENS, REFUSED, Speaker, UNAUTHORIZED};
 use crate::{
     outbound::carrier::{Answer, Unanswered},
+    protocol::{
+        edit,
+        event_stream::{Event, EventReader},
+        header::{EVENT_STREAM, LAST_EVENT_ID, PROTOCOL_VERSION, SESSION_ID, is_kind},
+        message::{self, Message},
+    },
     upstream::LONGEST,
 };
 
@@ -27,8 +26,6 @@ const MAX_FAILED_RESUMES: u32 = 5;
 const RESUME_PAUSE: Duration = Duration::from_secs(1);
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-
-const LAST_EVENT: HeaderName = HeaderName::from_static("last-event-id");
 
 const BROKE_OFF: &str = "the upstream's answer broke off";
 const TOO_LARGE: &str = "the upstream's answer is larger than allowed";
@@ -60,7 +57,7 @@ impl Speaker {
         begins: bool,
     ) -> Result<(), &'static str> {
         let id = asked.map(|(id, _)| id);
-        if begins && let Some(session) = response.headers().get(SESSION) {
+        if begins && let Some(session) = response.headers().get(SESSION_ID) {
             self.state().session = Some(session.clone());
         }
         if matches!(response.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
@@ -154,7 +151,7 @@ impl Speaker {
             *resumed += 1;
             tokio::time::sleep(place.pause).await;
             let mut headers = self.listening_headers();
-            headers.insert(LAST_EVENT, last.clone());
+            headers.insert(LAST_EVENT_ID, last.clone());
             match timeout_at(place.until, self.send(Method::GET, headers, None)).await.ok()? {
                 Ok(mut response) if response.status() == StatusCode::OK && is_event_stream(&response) => {
                     response.wait_until(place.until);
@@ -170,10 +167,10 @@ impl Speaker {
 
     fn listening_headers(&self) -> HeaderMap {
         let mut headers = HeaderMap::new();
-        headers.insert(header::ACCEPT, HeaderValue::from_static("text/event-stream"));
+        headers.insert(header::ACCEPT, HeaderValue::from_static(EVENT_STREAM));
         headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         if let Some(version) = self.state().version.as_deref().and_then(|text| HeaderValue::from_str(text).ok()) {
-            headers.insert(VERSION, version);
+            headers.insert(PROTOCOL_VERSION, version);
         }
         headers
     }
@@ -192,14 +189,12 @@ impl Speaker {
         // Some answer what they cannot read without its id.
         let is_error = message.method.is_none() && message.error.is_some() && message.id.is_none();
         if let (Some(id), true) = (id, is_error) {
-            let id = serde_json::from_str(id).ok();
-            let text = Message { id, ..message }.text();
-            self.say(text).await;
+            self.say(message.with_id(id).text()).await;
             return true;
         }
         let is_answer = id.is_some() && message.answers() == id;
         if is_answer && begins {
-            let version = text::member(message.result, "protocolVersion").map(text::value);
+            let version = edit::member(message.result, "protocolVersion").map(edit::value);
             self.state().version = version.as_ref().and_then(serde_json::Value::as_str).map(str::to_owned);
         }
         // A message is one line, as on a pipe.
@@ -237,6 +232,5 @@ impl Speaker {
 }
 
 fn is_event_stream(response: &Answer) -> bool {
-    let kind = response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    kind.starts_with("text/event-stream")
+    is_kind(response.headers(), EVENT_STREAM)
 }

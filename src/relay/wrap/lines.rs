@@ -5,11 +5,11 @@ use tokio::{
     sync::mpsc,
 };
 
-use super::{
-    super::waiting::{self, Room},
-    Said,
+use super::Said;
+use crate::protocol::{
+    bounded::{self, Room},
+    lines::{Line, LineReader},
 };
-use crate::upstream::lines::{Line, LineReader};
 
 pub(super) async fn read_lines(mut lines: LineReader<impl AsyncRead + Unpin>, said: mpsc::Sender<Said>) {
     let room = Room::default();
@@ -39,7 +39,7 @@ pub(super) async fn write_lines(mut messages: mpsc::Receiver<String>, mut output
     }
 }
 
-pub(super) async fn write_to_client(mut messages: waiting::Receiver, mut output: impl AsyncWrite + Unpin) {
+pub(super) async fn write_to_client(mut messages: bounded::Receiver, mut output: impl AsyncWrite + Unpin) {
     while let Some(text) = messages.recv().await {
         if !write_line(text, &mut output).await {
             return;

@@ -16,10 +16,11 @@ use super::{
 };
 use crate::{
     error::{Code, Error, Result},
-    upstream::{
-        child::ChildProcess,
+    protocol::{
         lines::{LineReader, may_be_message},
+        message::INITIALIZED,
     },
+    upstream::child::ChildProcess,
 };
 
 /// An upstream as the relay sees it.
@@ -130,7 +131,6 @@ pub(super) async fn restart(source: &Source, exchange: &mut Exchange, bounds: Bo
         child.stop().await;
         return Err(error);
     }
-    let initialized = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#.to_owned();
-    child.input.send(initialized).await.map_err(|_| ended())?;
+    child.input.send(INITIALIZED.to_owned()).await.map_err(|_| ended())?;
     Ok(child)
 }

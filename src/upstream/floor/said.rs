@@ -11,6 +11,8 @@ use std::{
 use serde_json::value::RawValue;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::protocol::request::ServerRequest;
+
 /// What an upstream says while it carries out a call.
 #[derive(Debug)]
 pub enum Said {
@@ -22,42 +24,6 @@ pub enum Said {
     Question(Question),
 }
 
-/// What an upstream may ask of a client.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wish {
-    /// `sampling/createMessage`.
-    Sampling,
-    /// `elicitation/create`.
-    Elicitation,
-    /// `roots/list`.
-    Roots,
-}
-
-impl Wish {
-    /// By its method.
-    pub fn of(method: &str) -> Option<Self> {
-        [Self::Sampling, Self::Elicitation, Self::Roots].into_iter().find(|wish| wish.method() == method)
-    }
-
-    /// The method.
-    pub fn method(self) -> &'static str {
-        match self {
-            Self::Sampling => "sampling/createMessage",
-            Self::Elicitation => "elicitation/create",
-            Self::Roots => "roots/list",
-        }
-    }
-
-    /// The capability of a client that can be asked this.
-    pub fn capability(self) -> &'static str {
-        match self {
-            Self::Sampling => "sampling",
-            Self::Elicitation => "elicitation",
-            Self::Roots => "roots",
-        }
-    }
-}
-
 /// The answer to a question: a result, or the code and the message of an error.
 pub type Reply = Result<Box<RawValue>, (i32, String)>;
 
@@ -65,7 +31,7 @@ pub type Reply = Result<Box<RawValue>, (i32, String)>;
 #[derive(Debug)]
 pub struct Question {
     /// What it is.
-    pub wish: Wish,
+    pub wish: ServerRequest,
     /// Its parameters, as they were written.
     pub params: Option<Box<RawValue>>,
     reply: Option<oneshot::Sender<Reply>>,
@@ -76,7 +42,11 @@ pub struct Question {
 
 impl Question {
     /// A question that nobody waits with a clock for, such as one that stood in a result.
-    pub fn new(wish: Wish, params: Option<Box<RawValue>>, pace: &Arc<Pace>) -> (Self, oneshot::Receiver<Reply>) {
+    pub fn new(
+        wish: ServerRequest,
+        params: Option<Box<RawValue>>,
+        pace: &Arc<Pace>,
+    ) -> (Self, oneshot::Receiver<Reply>) {
         let (reply, replied) = oneshot::channel();
         (Self { wish, params, reply: Some(reply), pace: Arc::clone(pace), begun: false, slot: None }, replied)
     }

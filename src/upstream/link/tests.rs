@@ -1,7 +1,8 @@
 use super::*;
 use crate::{
     model::UpstreamSettings,
-    upstream::{Pace, Question, Wish},
+    protocol::request::ServerRequest,
+    upstream::{Pace, Question},
 };
 
 #[tokio::test]
@@ -20,7 +21,7 @@ async fn that_nobody_answers_a_question_is_no_failure_of_the_upstream() {
         let call = std::future::pending::<Result<(), Failure>>();
         link.heard_out(call, &pace, Duration::from_millis(20))
     };
-    let (mut question, _replied) = Question::new(Wish::Roots, None, &pace);
+    let (mut question, _replied) = Question::new(ServerRequest::Roots, None, &pace);
     question.begin();
     for _ in 0..10 {
         assert!(matches!(never().await.unwrap_err().kind, FailureKind::TimedOut));

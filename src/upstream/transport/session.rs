@@ -18,14 +18,16 @@ use sse_stream::SseStream;
 use tokio::time::timeout;
 
 use super::{
-    FIRST_WITHOUT_HANDSHAKE, Transport,
-    wire::{SESSION, body, is_kind, pieces},
+    Transport,
+    wire::{body, is_kind, pieces},
+};
+use crate::protocol::{
+    header::SESSION_ID,
+    revision::{NEWEST_WITH_HANDSHAKE, is_without_handshake},
 };
 
 /// How long an upstream has to say whether it knows a session.
 const ASKED_WITHIN: Duration = Duration::from_secs(5);
-/// The revision that a server is asked for which has not named one with a handshake.
-const NEWEST_WITH_HANDSHAKE: &str = "2025-11-25";
 /// Requests of a session in a row that end in a fault of the server, after which the session is begun anew.
 const MAX_REFUSALS: u32 = 3;
 /// Bytes of an answer to these questions.
@@ -108,7 +110,7 @@ impl Transport {
         };
         let asked = timeout(ASKED_WITHIN, async {
             let response = self.wire.send(uri, build).await.ok().filter(|response| response.status().is_success())?;
-            let session = response.headers().get(SESSION).and_then(|value| value.to_str().ok()).map(str::to_owned);
+            let session = response.headers().get(SESSION_ID).and_then(|value| value.to_str().ok()).map(str::to_owned);
             Some((session, welcome(response).await))
         });
         let Ok(Some((session, version))) = asked.await else { return false };
@@ -117,7 +119,7 @@ impl Transport {
             // A server that keeps its sessions to itself refuses.
             let _ = timeout(ASKED_WITHIN, self.wire.send(uri, end)).await;
         }
-        version.is_some_and(|version| version.as_str() < FIRST_WITHOUT_HANDSHAKE)
+        version.is_some_and(|version| !is_without_handshake(&version))
     }
 }
 

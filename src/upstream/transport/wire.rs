@@ -12,13 +12,13 @@ use reqwest::{Client, Method, RequestBuilder, Response, Url};
 use rmcp::transport::streamable_http_client::StreamableHttpError;
 use thiserror::Error;
 
-use crate::outbound::{Outbound, cause};
+use crate::{
+    outbound::{Outbound, cause},
+    protocol::header::{self as protocol_header, ACCEPT_BOTH, SESSION_ID},
+};
 
 /// Redirects that are followed, within one origin.
 const MAX_REDIRECTS: usize = 3;
-
-pub(super) const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
-const ACCEPTED: &str = "application/json, text/event-stream";
 
 /// What can go wrong on the way, without the address.
 #[derive(Debug, Error)]
@@ -99,14 +99,14 @@ impl Wire {
         session: Option<&str>,
         headers: &HashMap<HeaderName, HeaderValue>,
     ) -> RequestBuilder {
-        let mut request = self.client.request(method, url).header(header::ACCEPT, ACCEPTED);
+        let mut request = self.client.request(method, url).header(header::ACCEPT, ACCEPT_BOTH);
         // Without it a server may compress what it answers.
         request = request.header(header::ACCEPT_ENCODING, "identity");
         for (name, value) in headers {
             request = request.header(name, value);
         }
         if let Some(session) = session {
-            request = request.header(SESSION, session);
+            request = request.header(SESSION_ID, session);
         }
         request
     }
@@ -162,6 +162,5 @@ pub(super) async fn body(response: Response, most: usize) -> Result<Vec<u8>, Fai
 
 /// Whether the response states this type.
 pub(super) fn is_kind(response: &Response, kind: &str) -> bool {
-    let stated = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    stated.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(kind)
+    protocol_header::is_kind(response.headers(), kind)
 }

@@ -1,14 +1,13 @@
-//! A JSON-RPC message, as far as routing needs it, and the calls that take the straight way.
+//! What routing reads of a message, and the calls that are answered without rmcp.
 
 use std::borrow::Cow;
 
 use axum::response::Response;
 use http::HeaderMap;
-use rmcp::model::ErrorData;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{FIRST_STATELESS, McpInterface, PROTOCOL_VERSION};
+use super::McpInterface;
 use crate::{
     error::{Error, Result},
     interfaces::{
@@ -17,20 +16,12 @@ use crate::{
     },
     model::Credential,
     operations::{self, Operation},
+    protocol::{
+        Message,
+        header::{self, PROTOCOL_VERSION},
+        revision::is_without_handshake,
+    },
 };
-
-/// A JSON-RPC message.
-#[derive(Deserialize)]
-pub(super) struct Message<'a> {
-    #[serde(borrow)]
-    jsonrpc: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    pub(super) id: Option<&'a RawValue>,
-    #[serde(borrow)]
-    pub(super) method: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    pub(super) params: Option<&'a RawValue>,
-}
 
 #[derive(Deserialize)]
 struct CallParams<'a> {
@@ -42,64 +33,41 @@ struct CallParams<'a> {
     meta: Option<&'a RawValue>,
 }
 
-impl<'a> Message<'a> {
-    pub(super) fn read(body: &'a [u8]) -> Result<Self, ErrorData> {
-        match serde_json::from_slice::<Self>(body) {
-            Ok(message) if message.jsonrpc.as_deref() == Some("2.0") => Ok(message),
-            Ok(_) => Err(ErrorData::invalid_request("expected \"jsonrpc\": \"2.0\"", None)),
-            // Of what is no JSON nothing else can be said, wherever in it the first error is.
-            Err(_) => Err(match serde_json::from_slice::<&RawValue>(body) {
-                Err(error) => ErrorData::parse_error(format!("the message is no JSON that can be read: {error}"), None),
-                Ok(json) if json.get().starts_with('[') => {
-                    ErrorData::invalid_request("batches are not supported: send one message at a time", None)
-                }
-                Ok(_) => ErrorData::invalid_request("expected a JSON-RPC 2.0 message", None),
-            }),
-        }
-    }
+fn call_params<'a>(message: &Message<'a>) -> Option<CallParams<'a>> {
+    let params = message.params.filter(|_| message.is("tools/call"))?;
+    serde_json::from_str(params.get()).ok()
+}
 
-    fn call_params(&self) -> Option<CallParams<'a>> {
-        let params = self.params.filter(|_| self.method.as_deref() == Some("tools/call"))?;
-        serde_json::from_str(params.get()).ok()
-    }
+/// The revision that an `initialize` asks for.
+pub(super) fn revision_asked_for(message: &Message<'_>) -> Option<String> {
+    message.text_param("protocolVersion").filter(|_| message.is("initialize"))
+}
 
-    /// The revision that an `initialize` asks for.
-    pub(super) fn revision_asked_for(&self) -> Option<String> {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Asked {
-            protocol_version: String,
-        }
-        let params = self.params.filter(|_| self.method.as_deref() == Some("initialize"))?;
-        serde_json::from_str::<Asked>(params.get()).ok().map(|asked| asked.protocol_version)
-    }
+/// The arguments of a `tools/call`, as they were written.
+pub(super) fn arguments(message: &Message<'_>) -> Option<RawArguments> {
+    Some(RawArguments(call_params(message)?.arguments?.get().into()))
+}
 
-    pub(super) fn arguments(&self) -> Option<RawArguments> {
-        Some(RawArguments(self.call_params()?.arguments?.get().into()))
+/// A `tools/call` outside any protocol session, by a client that says nothing rmcp would have to check.
+pub(super) fn plain_tool_call<'a>(message: &Message<'a>, headers: &HeaderMap) -> Option<PlainCall<'a>> {
+    let id = message.id.clone()?;
+    let legacy = headers.get(PROTOCOL_VERSION).is_none_or(|version| {
+        rmcp::model::ProtocolVersion::KNOWN_VERSIONS
+            .iter()
+            .any(|known| known.as_str().as_bytes() == version.as_bytes() && !is_without_handshake(known.as_str()))
+    });
+    let has_standard_headers =
+        headers.keys().any(|name| name.as_str().starts_with(header::PREFIX) && *name != PROTOCOL_VERSION);
+    if !legacy || has_standard_headers {
+        return None;
     }
-
-    /// A `tools/call` outside any protocol session, by a client that says nothing rmcp would have to check.
-    pub(super) fn plain_tool_call(&self, headers: &HeaderMap) -> Option<PlainCall<'a>> {
-        let id = self.id.filter(|id| id.get().starts_with('"') || id.get().parse::<i64>().is_ok())?;
-        let says_version = headers.get(PROTOCOL_VERSION);
-        let legacy = says_version.is_none_or(|version| {
-            rmcp::model::ProtocolVersion::KNOWN_VERSIONS
-                .iter()
-                .any(|known| known.as_str().as_bytes() == version.as_bytes() && known.as_str() < FIRST_STATELESS)
-        });
-        let has_standard_headers =
-            headers.keys().any(|name| name.as_str().starts_with("mcp-") && name != PROTOCOL_VERSION);
-        if !legacy || has_standard_headers {
-            return None;
-        }
-        let params = self.call_params().filter(|params| params.meta.is_none())?;
-        if !params.arguments.is_none_or(is_object_or_null) {
-            return None; // rmcp says that arguments are an object.
-        }
-        // A tool of an upstream takes the long way.
-        let operation = operations::tool(&params.name)?;
-        Some(PlainCall { id, params, operation })
+    let params = call_params(message).filter(|params| params.meta.is_none())?;
+    if !params.arguments.is_none_or(is_object_or_null) {
+        return None; // rmcp says that arguments are an object.
     }
+    // A tool of an upstream takes the long way.
+    let operation = operations::tool(&params.name)?;
+    Some(PlainCall { id, params, operation })
 }
 
 pub(super) fn is_object_or_null(json: &RawValue) -> bool {
@@ -108,7 +76,7 @@ pub(super) fn is_object_or_null(json: &RawValue) -> bool {
 
 /// A call of one of haldir's tools outside any protocol session.
 pub(super) struct PlainCall<'a> {
-    id: &'a RawValue,
+    id: Cow<'a, RawValue>,
     params: CallParams<'a>,
     operation: &'static Operation,
 }
@@ -155,7 +123,7 @@ impl PlainCall<'_> {
         let structured = if outcome.structured { serde_json::from_str(&outcome.json).ok() } else { None };
         let response = RpcResponse {
             jsonrpc: "2.0",
-            id: self.id,
+            id: &self.id,
             result: ToolResult {
                 content: [TextBlock { r#type: "text", text: &outcome.text() }],
                 structured_content: structured,

@@ -6,20 +6,21 @@ use axum::{body::Body, response::Response};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use http_body_util::{BodyExt, combinators::BoxBody};
-use rmcp::model::ErrorData;
 use serde_json::value::RawValue;
 
-use super::{FIRST_PRIMED, PROTOCOL_VERSION};
-use crate::interfaces::{
-    http::{guard::RequestId, refusals},
-    mcp::exact,
+use crate::{
+    interfaces::{
+        http::{guard::RequestId, refusals},
+        mcp::exact,
+    },
+    protocol::{code::INVALID_REQUEST, header::PROTOCOL_VERSION, revision::NEWEST_WITH_HANDSHAKE},
 };
 
 /// Whether the client takes an event without data at the beginning of a stream, which names the id to go on from. Clients
 /// of earlier revisions take every event for a message, and give up: some have no tools then.
 pub(super) fn takes_priming(headers: &HeaderMap, asked_for: Option<&str>) -> bool {
     let said = headers.get(PROTOCOL_VERSION).and_then(|version| version.to_str().ok());
-    said.or(asked_for).is_some_and(|revision| revision >= FIRST_PRIMED)
+    said.or(asked_for).is_some_and(|revision| revision >= NEWEST_WITH_HANDSHAKE)
 }
 
 /// rmcp's response, with the numbers of tool results as they were written, and without events that have no data where the
@@ -62,30 +63,33 @@ pub(super) fn readable(response: Response, request: &RequestId) -> Response {
     match response.status() {
         // The body was JSON, so what it could not read was the message.
         StatusCode::UNSUPPORTED_MEDIA_TYPE => {
-            let error = ErrorData::invalid_request("expected a JSON-RPC 2.0 request, notification or response", None);
-            rpc_error(StatusCode::BAD_REQUEST, None, &error, request)
+            let problem = "expected a JSON-RPC 2.0 request, notification or response";
+            rpc_error(StatusCode::BAD_REQUEST, None, INVALID_REQUEST, problem, request)
         }
         StatusCode::NOT_FOUND => unknown_session(request),
         status => {
-            let error = ErrorData::invalid_request(
-                format!(
-                    "the request does not follow the streamable HTTP transport ({status}): see Mcp-Session-Id, \
-                         MCP-Protocol-Version and Accept"
-                ),
-                None,
+            let problem = format!(
+                "the request does not follow the streamable HTTP transport ({status}): see Mcp-Session-Id, \
+                     MCP-Protocol-Version and Accept"
             );
-            rpc_error(status, None, &error, request)
+            rpc_error(status, None, INVALID_REQUEST, &problem, request)
         }
     }
 }
 
 /// A session that has ended, never was, or is another key's.
 pub(super) fn unknown_session(request: &RequestId) -> Response {
-    let error = ErrorData::invalid_request("the MCP session is unknown or has ended: initialise again", None);
-    rpc_error(StatusCode::NOT_FOUND, None, &error, request)
+    let problem = "the MCP session is unknown or has ended: initialise again";
+    rpc_error(StatusCode::NOT_FOUND, None, INVALID_REQUEST, problem, request)
 }
 
 /// An error of the transport, under the request's id where that was read.
-pub(super) fn rpc_error(status: StatusCode, id: Option<&RawValue>, error: &ErrorData, request: &RequestId) -> Response {
-    refusals::of_transport(status, id.map(RawValue::get), error.code.0, &error.message, request)
+pub(super) fn rpc_error(
+    status: StatusCode,
+    id: Option<&RawValue>,
+    code: i32,
+    problem: &str,
+    request: &RequestId,
+) -> Response {
+    refusals::of_transport(status, id.map(RawValue::get), code, problem, request)
 }

@@ -4,11 +4,15 @@
 use axum::response::Response;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
-use super::headers::PROTOCOL_VERSION;
 use crate::{
     error::{Code, Error, Result},
-    interfaces::http::{mcp_sessions::SESSION_ID, respond},
-    relay::{govern::Redact, message},
+    interfaces::http::respond,
+    protocol::{
+        code::INTERNAL_ERROR,
+        header::{PROTOCOL_VERSION, SESSION_ID},
+        message,
+    },
+    relay::govern::Redact,
 };
 
 /// The longest id of a protocol session.
@@ -67,8 +71,7 @@ pub(super) fn headers(answer: &HeaderMap) -> Vec<(HeaderName, HeaderValue)> {
         listed.join(", ")
     });
     put(header::ALLOW, allowed);
-    let version = HeaderName::from_static(PROTOCOL_VERSION);
-    put(version.clone(), text(version).filter(|text| is_date(text)).map(str::to_owned));
+    put(PROTOCOL_VERSION, text(PROTOCOL_VERSION).filter(|text| is_date(text)).map(str::to_owned));
     kept
 }
 
@@ -105,5 +108,5 @@ pub(super) async fn no_message(status: StatusCode, body: Vec<u8>, id: Option<&st
         problem.push_str(&said);
     }
     let status = if is_error { status } else { StatusCode::BAD_GATEWAY };
-    respond::json(status.as_u16(), message::error(id, message::INTERNAL_ERROR, &problem))
+    respond::json(status.as_u16(), message::error(id, INTERNAL_ERROR, &problem))
 }

@@ -14,29 +14,32 @@ use futures::{
     StreamExt,
     stream::{self, BoxStream},
 };
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use tokio::time::timeout;
 
 use super::{HALDIR_SESSION, headers::is_modern, mismatch, misnamed, rpc_error, stands_in};
 use crate::{
     crypto,
     error::{Error, Result},
-    interfaces::http::{
-        App, listening,
-        mcp_sessions::{SESSION_ID, owner},
-        quiet, respond,
-    },
+    interfaces::http::{App, listening, mcp_sessions::owner, quiet, respond},
     model::{Credential, UpstreamName},
     operations::Haldir,
+    protocol::{
+        code::{INTERNAL_ERROR, INVALID_REQUEST},
+        event_stream,
+        header::{SESSION_ID, accepts_events},
+        lines,
+        message::Message,
+    },
     redact::Known,
     relay::{
+        call::Call,
         govern::Redact,
         governor::{Governor, Tools},
         hub::{Allowed, Heard, Hub},
-        message::{self, Call, INVALID_REQUEST, Message},
         wrap::{Bounds, Source},
     },
-    upstream::{Link, Target, Turn, UpstreamLimits, lines},
+    upstream::{Link, Target, Turn, UpstreamLimits},
 };
 
 /// How much longer a call may take than its own time limits say: they are looked at now and then.
@@ -74,7 +77,7 @@ impl Children<'_> {
                 let Some(hub) = self.hub(headers) else { return Ok(unknown_session()) };
                 let heard =
                     listening::looked_after(heard(hub.listen(), hub), self.app, self.credential, Haldir::may_use_proxy);
-                Ok(event_stream(None, heard))
+                Ok(streamed(None, heard))
             }
             _ => {
                 if self.hub(headers).is_none() {
@@ -98,8 +101,7 @@ impl Children<'_> {
     }
 
     async fn post(&self, headers: &HeaderMap, body: &Bytes) -> Result<Response> {
-        let read = std::str::from_utf8(body).map_err(|_| (message::PARSE_ERROR, "this is no UTF-8".to_owned()));
-        let message = match read.and_then(Message::read) {
+        let message = match Message::read_bytes(body) {
             Ok(message) => message,
             Err((code, problem)) => {
                 let id = lines::id_in(body);
@@ -134,15 +136,14 @@ impl Children<'_> {
             && let Ok(call) = Call::read(message.params)
             && let Some(header) = mismatch(headers, message.method.as_deref(), Some(&call.name))
         {
-            return Ok(misnamed(Some(id), header));
+            return Ok(misnamed(Some(id), header.as_str()));
         }
         let listens = message.is("subscriptions/listen");
         let turn = match self.link.as_ref().filter(|_| !listens) {
             Some(link) => match link.enter().await {
                 Ok(turn) => Some(turn),
                 Err(busy) => {
-                    let code = message::INTERNAL_ERROR;
-                    return Ok(rpc_error(StatusCode::BAD_GATEWAY, Some(id), code, &busy.message));
+                    return Ok(rpc_error(StatusCode::BAD_GATEWAY, Some(id), INTERNAL_ERROR, &busy.message));
                 }
             },
             None => None,
@@ -164,10 +165,10 @@ impl Children<'_> {
             {
                 return Ok(respond::json(stands_in::status(&message).as_u16(), text.clone()));
             }
-            first = Some(Ok(event(&text)));
+            first = Some(Ok(event_stream::message(&text)));
         }
         let events = stream::iter(first).chain(heard(answer, hub)).boxed();
-        Ok(event_stream(
+        Ok(streamed(
             begun,
             if listens {
                 listening::looked_after(events, self.app, self.credential, Haldir::may_use_proxy)
@@ -224,11 +225,6 @@ impl Children<'_> {
     }
 }
 
-fn accepts_events(headers: &HeaderMap) -> bool {
-    let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
-    accepted.into_iter().any(|value| value.contains("text/event-stream") || value.contains("*/*"))
-}
-
 fn unknown_session() -> Response {
     let problem = "the MCP session is unknown or has ended: initialise again";
     rpc_error(StatusCode::NOT_FOUND, None, INVALID_REQUEST, problem)
@@ -238,16 +234,12 @@ fn unknown_session() -> Response {
 fn heard(heard: Heard, hub: Arc<Hub>) -> BoxStream<'static, Result<Bytes, Infallible>> {
     let events = stream::unfold((heard, hub), |(mut heard, hub)| async move {
         let text = heard.next().await?;
-        Some((Ok(event(&text)), (heard, hub)))
+        Some((Ok(event_stream::message(&text)), (heard, hub)))
     });
     events.boxed()
 }
 
-fn event(text: &str) -> Bytes {
-    Bytes::from(format!("event: message\ndata: {text}\n\n"))
-}
-
-fn event_stream(begun: Option<HeaderValue>, body: Body) -> Response {
+fn streamed(begun: Option<HeaderValue>, body: Body) -> Response {
     let mut response = Response::new(body);
     let headers = response.headers_mut();
     quiet::say_that_it_is_one(headers);
@@ -269,5 +261,5 @@ async fn whole(begun: Option<HeaderValue>, mut heard: Heard, id: &str) -> Result
         }
     }
     let problem = "the request was taken back, or the upstream ended before it had answered";
-    Ok(rpc_error(StatusCode::BAD_GATEWAY, Some(id), message::INTERNAL_ERROR, problem))
+    Ok(rpc_error(StatusCode::BAD_GATEWAY, Some(id), INTERNAL_ERROR, problem))
 }

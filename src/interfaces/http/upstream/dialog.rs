@@ -18,12 +18,14 @@ use crate::{
     error::{Error, Result},
     model::ApprovalId,
     operations::proxied::{Held, Question},
-    relay::elicitation::{self, Answer, Asking, UNDECIDED},
-    relay::{
-        govern::Decision,
-        message::{self, INTERNAL_ERROR, Message},
-        passing::Ask,
+    protocol::{
+        code::INTERNAL_ERROR,
+        event_stream::message as event,
+        header::{EVENT_STREAM, is_kind},
+        message::{self, Message, quoted},
     },
+    relay::elicitation::{self, Answer, Asking, UNDECIDED},
+    relay::{govern::Decision, passing::Ask},
 };
 
 /// Events that wait for a slow client.
@@ -39,10 +41,8 @@ pub(super) fn begin(
     asking: Asking,
 ) -> Result<Response> {
     let (sender, receiver) = mpsc::channel(MAX_WAITING);
-    let params = elicitation::params(&question.message);
-    let request = format!(r#"{{"jsonrpc":"2.0","id":"{}","method":"elicitation/create","params":{params}}}"#, ask.id);
     // The channel is empty.
-    let _ = sender.try_send(event(&request));
+    let _ = sender.try_send(event(&elicitation::dialog(&quoted(&ask.id), &question.message)));
     let waiting = Waiting {
         request_id: question.request_id.clone(),
         held,
@@ -83,8 +83,7 @@ async fn converse(
         tokio::select! {
             answer = &mut ask.answer => break answer.unwrap_or(Answer::None),
             () = sleep_until(waiting.until) => {
-                let params = format!(r#"{{"requestId":"{}","reason":"nobody decided in time"}}"#, ask.id);
-                let cancel = format!(r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{params}}}"#);
+                let cancel = message::cancelled(&quoted(&ask.id), Some("nobody decided in time"));
                 // Fails if the client has left.
                 let _ = sender.send(event(&cancel)).await;
                 break Answer::None;
@@ -94,7 +93,7 @@ async fn converse(
             _ = open.tick() => {
                 // The first tick is at once.
                 let told = match (&token, times) {
-                    (Some(token), 1..) => event(&message::waits(token, times)),
+                    (Some(token), 1..) => event(&elicitation::waits(token, times)),
                     _ => Bytes::from_static(b":\n\n"),
                 };
                 times += 1;
@@ -130,8 +129,7 @@ async fn converse(
 
 /// The answer, event by event, or as one.
 async fn pass_on(response: Response, sender: &mpsc::Sender<Bytes>) {
-    let stated = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let is_stream = stated.starts_with("text/event-stream");
+    let is_stream = is_kind(response.headers(), EVENT_STREAM);
     let body = response.into_body();
     if is_stream {
         let mut pieces = body.into_data_stream();
@@ -146,9 +144,4 @@ async fn pass_on(response: Response, sender: &mpsc::Sender<Bytes>) {
     if let Ok(text) = std::str::from_utf8(&bytes) {
         let _ = sender.send(event(text)).await;
     }
-}
-
-/// A message is one line: outside of strings, a line break in JSON is white space.
-fn event(message: &str) -> Bytes {
-    Bytes::from(format!("event: message\ndata: {}\n\n", message.replace(['\n', '\r'], " ")))
 }

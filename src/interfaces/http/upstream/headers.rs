@@ -2,50 +2,46 @@
 
 use std::collections::HashMap;
 
-use base64::{Engine, prelude::BASE64_STANDARD};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use serde_json::Value;
 
-use crate::{
-    interfaces::http::mcp_sessions::SESSION_ID,
-    relay::{message::FIRST_MODERN, wire::encoded},
+use crate::protocol::{
+    header::{
+        JSON, LAST_EVENT_ID, METHOD, MIRRORED, NAME, PARAMETER_PREFIX, PROTOCOL_VERSION, SESSION_ID, decoded, encoded,
+    },
+    revision::is_without_handshake,
 };
 
-pub const PROTOCOL_VERSION: &str = "mcp-protocol-version";
-pub const METHOD: &str = "mcp-method";
-pub const NAME: &str = "mcp-name";
-const PARAMETERS: &str = "mcp-param-";
-/// What marks an argument in a tool's schema that stands in a header as well: the header's name behind [`PARAMETERS`].
-const MIRRORED: &str = "x-mcp-header";
-/// Protocol headers that go on to the upstream; [`PARAMETERS`] besides. No other header of a client does.
-const TO_UPSTREAM: [&str; 7] = ["accept", "content-type", "last-event-id", SESSION_ID, PROTOCOL_VERSION, METHOD, NAME];
+/// Headers of a client that are forwarded to the upstream, besides those with [`PARAMETER_PREFIX`]. No other is.
+const TO_UPSTREAM: [HeaderName; 7] =
+    [header::ACCEPT, header::CONTENT_TYPE, LAST_EVENT_ID, SESSION_ID, PROTOCOL_VERSION, METHOD, NAME];
 /// What a client's headers are to the upstream.
 pub fn for_upstream(headers: &HeaderMap) -> HeaderMap {
     let mut kept = HeaderMap::new();
     for (name, value) in headers {
-        if TO_UPSTREAM.contains(&name.as_str()) || name.as_str().starts_with(PARAMETERS) {
+        if TO_UPSTREAM.contains(name) || name.as_str().starts_with(PARAMETER_PREFIX) {
             kept.append(name.clone(), value.clone());
         }
     }
     // The body is written anew, so whatever else its type said holds no longer.
     if kept.contains_key(header::CONTENT_TYPE) {
-        kept.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        kept.insert(header::CONTENT_TYPE, HeaderValue::from_static(JSON));
     }
     kept
 }
 
 /// Whether they are of the revision 2026-07-28, or a newer one.
 pub fn is_modern(headers: &HeaderMap) -> bool {
-    let version = headers.get(HeaderName::from_static(PROTOCOL_VERSION));
-    version.is_some_and(|version| version.as_bytes() >= FIRST_MODERN.as_bytes())
+    let version = headers.get(PROTOCOL_VERSION).and_then(|version| version.to_str().ok());
+    version.is_some_and(is_without_handshake)
 }
 
 /// The header that names another method than the message, or another tool than the call that it is: whoever goes by
 /// headers would take it for that.
-pub fn mismatch(headers: &HeaderMap, method: Option<&str>, tool: Option<&str>) -> Option<&'static str> {
-    let differs = |name: &'static str, expected: Option<&str>| {
-        let mut values = headers.get_all(name).iter();
-        let differs = values.any(|value| said(value).as_deref() != expected);
+pub fn mismatch(headers: &HeaderMap, method: Option<&str>, tool: Option<&str>) -> Option<HeaderName> {
+    let differs = |name: HeaderName, expected: Option<&str>| {
+        let mut values = headers.get_all(&name).iter();
+        let differs = values.any(|value| decoded(value).as_deref() != expected);
         differs.then_some(name)
     };
     differs(METHOD, method).or_else(|| tool.and_then(|tool| differs(NAME, Some(tool))))
@@ -53,7 +49,7 @@ pub fn mismatch(headers: &HeaderMap, method: Option<&str>, tool: Option<&str>) -
 
 /// Whether any of them mirrors an argument.
 pub fn mirror(headers: &HeaderMap) -> bool {
-    headers.keys().any(|name| name.as_str().starts_with(PARAMETERS))
+    headers.keys().any(|name| name.as_str().starts_with(PARAMETER_PREFIX))
 }
 
 /// What headers say of these arguments, by the definition of the tool, JSON texts both. A header that two of them would
@@ -68,7 +64,7 @@ pub fn mirrored(definition: &str, arguments: &str) -> HashMap<String, Option<Str
                     Value::Bool(_) | Value::Number(_) => Some(value.to_string()),
                     _ => None,
                 };
-                let name = format!("{PARAMETERS}{}", header.to_ascii_lowercase());
+                let name = format!("{PARAMETER_PREFIX}{}", header.to_ascii_lowercase());
                 all.entry(name).and_modify(|other| *other = None).or_insert(text);
             }
             collect(schema, value, all);
@@ -85,16 +81,16 @@ pub fn unlike(headers: &HeaderMap, mirrored: &HashMap<String, Option<String>>) -
     let unlike = |name: &&HeaderName| {
         let expected = mirrored.get(name.as_str()).and_then(Option::as_ref);
         let mut values = headers.get_all(*name).iter();
-        let value = values.next().and_then(said);
+        let value = values.next().and_then(decoded);
         expected.is_none() || value.as_ref() != expected || values.next().is_some()
     };
-    headers.keys().filter(|name| name.as_str().starts_with(PARAMETERS)).find(unlike).map(ToString::to_string)
+    headers.keys().filter(|name| name.as_str().starts_with(PARAMETER_PREFIX)).find(unlike).map(ToString::to_string)
 }
 
 /// The headers, of which those that mirror arguments say this.
 pub fn mirroring(headers: &HeaderMap, mirrored: &HashMap<String, Option<String>>) -> HeaderMap {
     let mut kept = headers.clone();
-    for name in headers.keys().filter(|name| name.as_str().starts_with(PARAMETERS)) {
+    for name in headers.keys().filter(|name| name.as_str().starts_with(PARAMETER_PREFIX)) {
         let said = mirrored.get(name.as_str()).and_then(Option::as_ref);
         match said.and_then(|text| HeaderValue::from_str(&encoded(text)).ok()) {
             Some(value) => drop(kept.insert(name.clone(), value)),
@@ -102,13 +98,4 @@ pub fn mirroring(headers: &HeaderMap, mirrored: &HashMap<String, Option<String>>
         }
     }
     kept
-}
-
-/// A header's text, which is base64 where it is no ASCII (SEP-2243).
-pub fn said(value: &HeaderValue) -> Option<String> {
-    let text = value.to_str().ok()?.trim();
-    match text.strip_prefix("=?base64?").and_then(|rest| rest.strip_suffix("?=")) {
-        Some(encoded) => String::from_utf8(BASE64_STANDARD.decode(encoded).ok()?).ok(),
-        None => Some(text.to_owned()),
-    }
 }

@@ -4,23 +4,22 @@ use std::time::Duration;
 
 use axum::{body::Body, response::Response};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 
 use super::{
-    Exchange, LISTEN, answer,
-    failed::Failed,
-    headers::{METHOD, NAME, for_upstream},
-    not_carried_out, refused_by_upstream, rpc_error, stream,
+    Exchange, LISTEN, answer, failed::Failed, headers::for_upstream, not_carried_out, refused_by_upstream, rpc_error,
+    stream,
 };
 use crate::{
     error::{Error, Result},
-    interfaces::http::{listening, mcp_sessions::SESSION_ID, quiet, respond},
+    interfaces::http::{listening, quiet, respond},
     operations::Haldir,
     outbound::carrier::Answer,
-    relay::{
-        message::{INTERNAL_ERROR, INVALID_REQUEST},
-        passing::Passing,
+    protocol::{
+        code::{INTERNAL_ERROR, INVALID_REQUEST},
+        header::{ACCEPT_BOTH, EVENT_STREAM, JSON, LAST_EVENT_ID, METHOD, NAME, SESSION_ID, is_kind},
     },
+    relay::passing::Passing,
 };
 
 /// Redirects that are followed, within one origin.
@@ -28,7 +27,6 @@ const MAX_REDIRECTS: usize = 3;
 
 /// How long an upstream has to say whether it knows a session.
 const PING_WITHIN: Duration = Duration::from_secs(5);
-const LAST_EVENT_ID: &str = "last-event-id";
 
 /// Why a session is over.
 const FORGOTTEN: &str =
@@ -128,7 +126,7 @@ impl Exchange {
         let headers_of_answer = answer::headers(response.headers());
         let mut passed = self.passed_on(headers, response, passing, modern).await?;
         passed.headers_mut().extend(headers_of_answer);
-        passed.headers_mut().extend(session.map(|id| (HeaderName::from_static(SESSION_ID), id)));
+        passed.headers_mut().extend(session.map(|id| (SESSION_ID, id)));
         Ok(passed)
     }
 
@@ -141,8 +139,8 @@ impl Exchange {
         }
         let ping = r#"{"jsonrpc":"2.0","id":"haldir-ping","method":"ping"}"#.to_owned();
         let Outgoing { method, headers: mut sent, body, .. } = self.outgoing(Method::POST, headers, Some(ping), false);
-        sent.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        sent.insert(header::ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
+        sent.insert(header::CONTENT_TYPE, HeaderValue::from_static(JSON));
+        sent.insert(header::ACCEPT, ACCEPT_BOTH);
         for of_request in [LAST_EVENT_ID, METHOD, NAME] {
             sent.remove(of_request);
         }
@@ -160,7 +158,7 @@ impl Exchange {
     ) -> Result<Response> {
         let status = response.status();
         let most = self.route.limits.answer_bytes;
-        if status.is_success() && stream::is_event_stream(&response) {
+        if status.is_success() && is_kind(response.headers(), EVENT_STREAM) {
             let session = headers.contains_key(SESSION_ID);
             let park = session.then_some(self.route.limits.call_timeout);
             let listens = passing.until.is_none();

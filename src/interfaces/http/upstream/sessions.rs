@@ -10,8 +10,9 @@ use http::{HeaderMap, HeaderValue};
 
 use crate::{
     error::{Code, Error, Result},
-    interfaces::http::mcp_sessions::{Owner, SESSION_ID, owner},
+    interfaces::http::mcp_sessions::{Owner, owner},
     model::{Credential, TenantId},
+    protocol::header::SESSION_ID,
     relay::{hub::Hub, passing::Open},
     upstream::Target,
 };

@@ -14,7 +14,6 @@ use futures::{
     StreamExt,
     stream::{self, BoxStream},
 };
-use http::header;
 use tokio::sync::{mpsc, watch};
 
 use crate::{
@@ -22,10 +21,14 @@ use crate::{
     model::Credential,
     operations::Haldir,
     outbound::carrier::Answer,
-    relay::{
-        events::{self, EventReader},
-        govern::{Outcome, changes},
+    protocol::{
+        code::INTERNAL_ERROR,
+        event_stream::{self, Event, EventReader},
+        header::{EVENT_STREAM, is_kind},
         message::{self, Message},
+    },
+    relay::{
+        govern::{Outcome, changes},
         passing::Passing,
     },
 };
@@ -42,12 +45,6 @@ pub struct Manners {
     pub modern: bool,
     /// How long an answer may still come on another stream of the session, if there is one.
     pub park: Option<Duration>,
-}
-
-/// Whether the answer is an event stream.
-pub fn is_event_stream(response: &Answer) -> bool {
-    let stated = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    stated.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("text/event-stream")
 }
 
 /// The whole body of an answer.
@@ -96,7 +93,7 @@ async fn pump(mut response: Answer, mut passing: Passing, most: usize, manners: 
         let Ok(Some(chunk)) = chunk else { break "the upstream ended before it had answered" };
         reader.push(&chunk);
         while let Some(event) = reader.next_event() {
-            resumable |= events::has_id(&event);
+            resumable |= event_stream::has_id(&event);
             let until = passing.until;
             let event = passed(&mut passing, &event).await;
             if let Some(later) = passing.until.filter(|_| passing.until != until) {
@@ -142,7 +139,7 @@ pub async fn subscribed(response: Response, id: &str, (app, credential): (&App, 
     if !refused.is_some_and(|message| changes::knows_none(&message)) {
         return Response::from_parts(parts, Body::from(body));
     }
-    let begun = Bytes::from(format!("event: message\ndata: {}\n\n", changes::acknowledgement(id)));
+    let begun = event_stream::message(&changes::acknowledgement(id));
     let events = stream::iter([Ok(begun)]).chain(stream::pending()).boxed();
     let mut response = Response::new(listening::looked_after(events, app, credential, Haldir::may_use_proxy));
     quiet::say_that_it_is_one(response.headers_mut());
@@ -150,8 +147,7 @@ pub async fn subscribed(response: Response, id: &str, (app, credential): (&App, 
 }
 
 fn is_events(response: &Response) -> bool {
-    let kind = response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    response.status().is_success() && kind.starts_with("text/event-stream")
+    response.status().is_success() && is_kind(response.headers(), EVENT_STREAM)
 }
 
 /// A stream that a client listens to, with `told` whenever it may call other tools than before. An answer that is no stream
@@ -159,7 +155,7 @@ fn is_events(response: &Response) -> bool {
 pub fn with_changes(response: Response, changes: Option<watch::Receiver<u64>>, told: &str) -> Response {
     let Some(changes) = changes.filter(|_| is_events(&response)) else { return response };
     let (parts, body) = response.into_parts();
-    let told = Bytes::from(format!("event: message\ndata: {told}\n\n"));
+    let told = event_stream::message(told);
     let state = (body.into_data_stream(), changes, told);
     let events = stream::unfold(state, |(mut events, mut changes, told)| async move {
         let event = tokio::select! {
@@ -190,8 +186,7 @@ async fn within<T>(until: Option<Instant>, work: impl Future<Output = T>) -> Opt
 async fn give_up(mut passing: Passing, why: &'static str, sender: &mpsc::Sender<Bytes>) {
     let Some((id, report)) = passing.call.take() else { return };
     report.send(Outcome::Unknown(why));
-    let error = message::error(Some(&id), message::INTERNAL_ERROR, why);
-    let event = Bytes::from(format!("event: message\ndata: {error}\n\n"));
+    let event = event_stream::message(&message::error(Some(&id), INTERNAL_ERROR, why));
     // Fails if the client has left, or does not read.
     let _ = tokio::time::timeout(LAST_WORD, sender.send(event)).await;
 }
@@ -199,14 +194,14 @@ async fn give_up(mut passing: Passing, why: &'static str, sender: &mpsc::Sender<
 /// The event written anew: its id and its pause, and the message in it as the client may see it. Comments, other kinds of
 /// events and what is no message become an empty comment, which shows that the stream is open.
 async fn passed(passing: &mut Passing, event: &[u8]) -> Bytes {
-    let Some(event) = std::str::from_utf8(event).ok().map(events::Event::read) else { return COMMENT };
+    let Some(event) = std::str::from_utf8(event).ok().map(Event::read) else { return COMMENT };
     let message = match event.data {
         Some(data) if data.is_empty() => Some(String::new()),
         Some(data) if event.is_message => passing.pass(data).await,
         _ => None,
     };
     let id = event.id.filter(|id| !passing.secrets.finds(id));
-    events::written(id.as_deref(), event.retry, event.is_named, message.as_deref()).map_or(COMMENT, Bytes::from)
+    event_stream::written(id.as_deref(), event.retry, event.is_named, message.as_deref()).map_or(COMMENT, Bytes::from)
 }
 
 const COMMENT: Bytes = Bytes::from_static(b":\n\n");

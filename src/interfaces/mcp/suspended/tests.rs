@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::*;
 use crate::{
-    operations::proxied::Wish,
+    protocol::request::ServerRequest,
     upstream::{Pace, Reply},
 };
 
@@ -16,7 +16,7 @@ fn asker() -> Asker {
 
 fn question(bytes: usize) -> (Wanted, oneshot::Receiver<Reply>) {
     let params = serde_json::value::to_raw_value(&json!({"a": "x".repeat(bytes)})).unwrap();
-    Wanted::new(Wish::Roots, Some(params), &Arc::<Pace>::default())
+    Wanted::new(ServerRequest::Roots, Some(params), &Arc::<Pace>::default())
 }
 
 /// A call that answers this once it is told to.

@@ -2,11 +2,17 @@
 
 use serde_json::value::RawValue;
 
-use super::{super::json, INVALID_PARAMS, Message, RESPONSES, Refused, SESSION_META, STATE, quoted};
+use super::elicitation::{self, Answer, Decided, State};
 use crate::{
     model::ApprovalId,
     operations::proxied::Question,
-    relay::elicitation::{self, Answer, Decided, State},
+    protocol::{
+        code::INVALID_PARAMS,
+        json,
+        message::{Message, Refused, quoted},
+        meta::HALDIR_SESSION,
+        request::{RESPONSES, STATE},
+    },
 };
 
 /// The parameters of a `tools/call`.
@@ -51,10 +57,10 @@ impl<'a> Call<'a> {
             }
         }
         let session =
-            match meta.as_ref().and_then(|meta| meta.get(SESSION_META)).map(|id| serde_json::from_str(id.get())) {
+            match meta.as_ref().and_then(|meta| meta.get(HALDIR_SESSION)).map(|id| serde_json::from_str(id.get())) {
                 None => None,
                 Some(Ok(id)) => Some(id),
-                Some(Err(_)) => return Err(bad(format!("`{SESSION_META}` must be text"))),
+                Some(Err(_)) => return Err(bad(format!("`{HALDIR_SESSION}` must be text"))),
             };
         let state = params.get(STATE).and_then(|state| serde_json::from_str::<String>(state.get()).ok());
         let answered = match state.as_deref().and_then(State::read) {
@@ -139,8 +145,11 @@ impl<'a> Call<'a> {
 
     /// Its `_meta` without the session.
     fn meta_for_upstream(&self) -> String {
-        let kept = self.meta.iter().flat_map(|meta| &meta.0).filter(|(name, _)| name != SESSION_META);
+        let kept = self.meta.iter().flat_map(|meta| &meta.0).filter(|(name, _)| name != HALDIR_SESSION);
         let members: Vec<_> = kept.map(|(name, value)| format!("{}:{}", quoted(name), value.get())).collect();
         format!("{{{}}}", members.join(","))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,8 @@
 
 use bytes::{Bytes, BytesMut};
 
+use crate::message::one_line;
+
 /// Cuts a stream into events.
 #[derive(Default)]
 pub struct EventReader {
@@ -96,6 +98,11 @@ impl Event {
     }
 }
 
+/// The event that carries a message.
+pub fn message(text: &str) -> Bytes {
+    Bytes::from(format!("event: message\ndata: {}\n\n", one_line(text)))
+}
+
 /// An event with these fields; `None` if there are none.
 pub fn written(id: Option<&str>, retry: Option<u64>, named: bool, data: Option<&str>) -> Option<String> {
     if id.is_none() && retry.is_none() && data.is_none() {
@@ -113,8 +120,7 @@ pub fn written(id: Option<&str>, retry: Option<u64>, named: bool, data: Option<&
             text.push_str("event: message\n");
         }
         text.push_str("data: ");
-        // In JSON, line ends are white space.
-        text.extend(data.chars().map(|c| if matches!(c, '\n' | '\r') { ' ' } else { c }));
+        text.push_str(&one_line(data));
         text.push('\n');
     }
     text.push('\n');

@@ -103,6 +103,11 @@ pub fn may_be_message(line: &str) -> bool {
     }
 }
 
+/// The error for a client whose message has more than this many bytes.
+pub fn too_long(most: usize) -> String {
+    format!("a message has at most {most} bytes; the operator can raise that with HALDIR_MAX_MESSAGE")
+}
+
 /// The id of a message, as it is written, also if nothing else of it can be read.
 pub fn id_in(message: &[u8]) -> Option<String> {
     let mut finder = IdFinder::default();

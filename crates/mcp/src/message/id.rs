@@ -1,4 +1,4 @@
-//! The id of a request, in the one form that it has here.
+//! The id of a request, in one form for all spellings of it.
 
 use std::borrow::Cow;
 
@@ -7,10 +7,10 @@ use serde_json::value::RawValue;
 
 use super::quoted;
 
-/// Integers beyond it are not told from one another by readers who know no others than 64-bit floats.
+/// Larger integers are one and the same to readers whose only numbers are 64-bit floats.
 const MAX_ID: f64 = 9_007_199_254_740_991.0;
 
-/// The id that stands here, as [`Message::id`](super::Message::id) has it.
+/// The id that is written here, in the form of [`Message::id`](super::Message::id).
 pub fn id_of(raw: &RawValue) -> Option<String> {
     plain(raw).ok().flatten().map(|id| id.get().to_owned())
 }
@@ -42,7 +42,7 @@ pub(super) fn plain<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option
 
 #[cfg(test)]
 mod tests {
-    use crate::relay::message::Message;
+    use crate::message::Message;
 
     #[test]
     fn an_id_has_one_form() {
