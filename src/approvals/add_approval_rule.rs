@@ -51,16 +51,16 @@ fn say_what_goes_with_what(schema: &mut Schema) {
 }
 
 /// The rule that was added.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ApprovalRuleAdded {
     /// Always true.
     #[schemars(extend("const" = true))]
-    added: bool,
+    pub added: bool,
     /// The kind of rule.
     #[serde(rename = "type")]
-    rule_type: RuleType,
+    pub rule_type: RuleType,
     /// Names the rule, to delete it.
-    rule_id: RuleId,
+    pub rule_id: RuleId,
 }
 
 impl WriteOperation for AddApprovalRule {

@@ -1,7 +1,7 @@
 //! A request as everyone sees it.
 
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 use super::edited;
@@ -12,75 +12,90 @@ use crate::{
 };
 
 /// A request, and what became of it.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ApprovalDetail {
     /// Names the request.
-    request_id: ApprovalId,
+    pub request_id: ApprovalId,
     /// Where it stands.
-    status: ApprovalStatus,
+    pub status: ApprovalStatus,
     /// Whether what was asked may be done now: approved, in time, and not done yet.
-    usable: bool,
+    pub usable: bool,
     /// The session that it would be done in.
-    session_id: SessionId,
+    pub session_id: SessionId,
     /// Its agent.
-    agent_id: String,
+    pub agent_id: String,
     /// The tool that would be called.
-    tool: String,
+    pub tool: String,
     /// What would be done.
-    action: String,
+    pub action: String,
     /// What it would cost, in USD.
-    amount: Money,
+    pub amount: Money,
     /// Why it is asked.
-    reason: String,
+    pub reason: String,
     /// More about it; null if there is nothing.
     #[schemars(with = "serde_json::Value")]
-    details: Option<Box<RawValue>>,
+    pub details: Option<Box<RawValue>>,
     /// BLAKE3 over exactly what was asked, in hexadecimal: an approval serves for nothing else.
-    digest: String,
+    pub digest: String,
     /// When it was asked, in Unix seconds.
-    created_at: UnixMicros,
+    pub created_at: UnixMicros,
     /// When it ends, decided or not, in Unix seconds; 0 is never.
-    expires_at: UnixMicros,
+    pub expires_at: UnixMicros,
     /// Who decided; empty while it is open.
-    decided_by: String,
+    pub decided_by: String,
     /// What they had to say; empty while it is open.
-    decision_note: String,
+    pub decision_note: String,
     /// When it was decided, in Unix seconds; null while it is open.
-    decided_at: Option<UnixMicros>,
+    pub decided_at: Option<UnixMicros>,
     /// When what was approved was done, in Unix seconds; null until then.
-    used_at: Option<UnixMicros>,
+    pub used_at: Option<UnixMicros>,
     /// Whether a rule wants an operator to decide, not the person at the agent's client.
-    operator_only: bool,
+    pub operator_only: bool,
     /// What an operator put in place of the details; null where it was approved as asked.
     #[schemars(with = "serde_json::Value")]
-    arguments: Option<Box<RawValue>>,
+    pub arguments: Option<Box<RawValue>>,
     /// The names of the arguments that they changed.
-    changed: Vec<String>,
+    pub changed: Vec<String>,
 }
 
 /// A request, and the one like it that was approved last.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct ApprovalWithLast {
+    /// The request.
     #[serde(flatten)]
-    request: ApprovalDetail,
+    pub request: ApprovalDetail,
     /// The last request of the same agent, tool and action that was approved before this one; null where there is none.
-    last_approved: Option<LastApproved>,
+    pub last_approved: Option<LastApproved>,
+}
+
+impl<'de> Deserialize<'de> for ApprovalWithLast {
+    /// Reads the text twice: serde cannot flatten fields that are kept as JSON text, such as amounts and details.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Last {
+            last_approved: Option<LastApproved>,
+        }
+        let text = Box::<RawValue>::deserialize(deserializer)?;
+        let request = serde_json::from_str(text.get()).map_err(serde::de::Error::custom)?;
+        let Last { last_approved } = serde_json::from_str(text.get()).map_err(serde::de::Error::custom)?;
+        Ok(Self { request, last_approved })
+    }
 }
 
 /// A request that was approved earlier. Times are Unix seconds.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct LastApproved {
     /// Names the request.
-    request_id: ApprovalId,
+    pub request_id: ApprovalId,
     /// Who approved it.
-    decided_by: String,
+    pub decided_by: String,
     /// When that was.
-    decided_at: UnixMicros,
+    pub decided_at: UnixMicros,
     /// What it cost, in USD.
-    amount: Money,
+    pub amount: Money,
     /// What was approved: its details, or what an operator put in their place; null if there was nothing.
     #[schemars(with = "serde_json::Value")]
-    details: Option<Box<RawValue>>,
+    pub details: Option<Box<RawValue>>,
 }
 
 impl ApprovalWithLast {

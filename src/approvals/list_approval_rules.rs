@@ -16,32 +16,32 @@ use crate::{
 pub struct ListApprovalRules {}
 
 /// The rules.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ApprovalRules {
     /// How many there are.
-    count: usize,
+    pub count: usize,
     /// Oldest first.
-    rules: Vec<RuleDetail>,
+    pub rules: Vec<RuleDetail>,
 }
 
 /// A rule as everyone sees it.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct RuleDetail {
     /// Names the rule.
-    rule_id: RuleId,
+    pub rule_id: RuleId,
     /// The kind of rule.
     #[serde(rename = "type")]
-    rule_type: RuleType,
+    pub rule_type: RuleType,
     /// Of `spend_over`: payments of more than this many USD.
-    threshold: Money,
+    pub threshold: Money,
     /// Of `tool_blocked`: the names of the tools.
-    tools: Vec<String>,
+    pub tools: Vec<String>,
     /// Whether an operator has to decide, not the person at the agent's client.
-    operator_only: bool,
+    pub operator_only: bool,
     /// When it was added, in Unix seconds.
-    created_at: UnixMicros,
+    pub created_at: UnixMicros,
     /// The key that added it, by its first characters, or `operator`.
-    created_by: String,
+    pub created_by: String,
 }
 
 impl RuleDetail {

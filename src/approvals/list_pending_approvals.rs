@@ -31,14 +31,14 @@ pub struct ListPendingApprovals {
 }
 
 /// A page of requests.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct PendingApprovals {
     /// How many are in this answer.
-    count: usize,
+    pub count: usize,
     /// Newest first.
-    requests: Vec<ApprovalDetail>,
+    pub requests: Vec<ApprovalDetail>,
     /// Give it as cursor to go on; null at the end.
-    next_cursor: Option<String>,
+    pub next_cursor: Option<String>,
 }
 
 impl ReadOperation for ListPendingApprovals {

@@ -1,5 +1,7 @@
 //! `listComplianceSchedules`.
 
+use std::borrow::Cow;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -17,51 +19,51 @@ use crate::{
 pub struct ListComplianceSchedules {}
 
 /// The schedules.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ScheduleList {
     /// How many there are; a tenant has at most 32.
-    count: usize,
+    pub count: usize,
     /// In the order of their ids.
-    schedules: Vec<ScheduleDetail>,
+    pub schedules: Vec<ScheduleDetail>,
 }
 
 /// A schedule. Times are Unix seconds.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ScheduleDetail {
     /// Its id.
-    schedule_id: String,
+    pub schedule_id: String,
     /// What people call it.
-    name: String,
+    pub name: String,
     /// How often it makes a pack.
-    cadence: Cadence,
+    pub cadence: Cadence,
     /// Where packs go.
-    delivery: String,
+    pub delivery: String,
     /// Whether it runs; always true.
-    active: bool,
+    pub active: bool,
     /// When it was created.
-    created_at: UnixMicros,
+    pub created_at: UnixMicros,
     /// When it last ran, well or not; 0 is never.
-    last_run_at: UnixMicros,
+    pub last_run_at: UnixMicros,
     /// When the next pack is made, or tried again.
-    next_due: UnixMicros,
+    pub next_due: UnixMicros,
     /// Where the period of the next pack begins.
-    next_period_start: UnixMicros,
+    pub next_period_start: UnixMicros,
     /// Whose it is.
-    tenant_id: TenantId,
+    pub tenant_id: TenantId,
     /// `ok`, `failed`, or empty before the first run.
-    last_status: &'static str,
+    pub last_status: Cow<'static, str>,
     /// Why the last run failed; empty otherwise.
-    last_error: String,
+    pub last_error: String,
     /// Packs that were put into the webhook's outbox.
-    run_count: i64,
+    pub run_count: i64,
     /// Runs that failed; each is tried again after an hour.
-    fail_count: i64,
+    pub fail_count: i64,
 }
 
 impl ScheduleDetail {
     pub(super) fn of(schedule: Schedule, tenant_id: TenantId) -> Self {
         Self {
-            last_status: schedule.last_status(),
+            last_status: schedule.last_status().into(),
             schedule_id: schedule.id,
             name: schedule.name,
             cadence: schedule.cadence,

@@ -101,29 +101,29 @@ impl std::fmt::Debug for BootstrapToken {
 const KEEP: &str = "Keep this key in a safe place: it is not stored here and will not be shown again.";
 
 /// The new key.
-#[derive(Serialize, JsonSchema)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 pub struct ApiKeyCreated {
     /// The key itself, shown only now: it is not stored.
     #[schemars(with = "String")]
-    key: Zeroizing<String>,
+    pub key: Zeroizing<String>,
     /// Its first characters, by which it is listed and revoked.
-    prefix: String,
+    pub prefix: String,
     /// What people call it.
-    name: String,
+    pub name: String,
     /// Its hourly limit.
-    tier: Tier,
+    pub tier: Tier,
     /// Its role.
-    role: Role,
+    pub role: Role,
     /// What it may reach.
-    scopes: Vec<String>,
+    pub scopes: Vec<String>,
     /// The tenant it belongs to.
-    tenant_id: TenantId,
+    pub tenant_id: TenantId,
     /// Whether the tenant was made with this key: it sees nothing of what other tenants have.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
-    #[schemars(default)]
-    tenant_created: bool,
+    #[serde(default)]
+    pub tenant_created: bool,
     /// What to do now.
-    message: String,
+    pub message: String,
 }
 
 impl WriteOperation for CreateApiKey {

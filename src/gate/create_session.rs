@@ -57,27 +57,27 @@ pub struct CreateSession {
 }
 
 /// The new session.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct SessionCreated {
     /// Names the session in every further call.
-    session_id: SessionId,
+    pub session_id: SessionId,
     /// The agent it was made for.
-    agent_id: AgentId,
+    pub agent_id: AgentId,
     /// The scopes it holds.
-    scopes: Scopes,
+    pub scopes: Scopes,
     /// Its budget in USD; null is no limit of its own.
-    spend_limit: Option<Money>,
+    pub spend_limit: Option<Money>,
     /// What it and its agent's other sessions that say so may spend in a UTC day, in USD; absent without such a limit.
     #[serde(skip_serializing_if = "Option::is_none")]
-    daily_spend_limit: Option<Money>,
+    pub daily_spend_limit: Option<Money>,
     /// When it expires, in Unix seconds; 0 is never.
-    expires_at: UnixMicros,
+    pub expires_at: UnixMicros,
     /// Its life in seconds; 0 is without end.
-    ttl: i64,
+    pub ttl: i64,
     /// The session that delegated to it; empty at the root.
-    parent_session_id: String,
+    pub parent_session_id: String,
     /// How many delegations lie above it.
-    delegation_depth: i64,
+    pub delegation_depth: i64,
 }
 
 impl WriteOperation for CreateSession {

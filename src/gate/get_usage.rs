@@ -49,16 +49,16 @@ impl JsonSchema for MonthText {
 }
 
 /// What was used.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct MonthlyUsage {
     /// Whose calls.
-    tenant_id: TenantId,
+    pub tenant_id: TenantId,
     /// The month, as YYYY-MM.
-    month: String,
+    pub month: String,
     /// Calls in it.
-    action_count: i64,
+    pub action_count: i64,
     /// The tier of the key that asks.
-    tier: Tier,
+    pub tier: Tier,
 }
 
 impl ReadOperation for GetUsage {

@@ -26,7 +26,7 @@ pub struct ListApiKeys {
 }
 
 /// The keys.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ApiKeyList {
     /// How many are in this answer.
     pub count: usize,
@@ -37,7 +37,7 @@ pub struct ApiKeyList {
 }
 
 /// A key as it is listed. Times are Unix seconds.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[allow(missing_docs)]
 pub struct ApiKeyDetail {
     /// Its first characters.

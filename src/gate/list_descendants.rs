@@ -22,17 +22,17 @@ pub struct ListDescendants {
 }
 
 /// The sessions below.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Descendants {
     /// The session at the top.
-    session_id: SessionId,
+    pub session_id: SessionId,
     /// How many are in this answer.
-    count: usize,
+    pub count: usize,
     /// Parents before their children.
     #[allow(clippy::struct_field_names)] // the wire's word
-    descendants: Vec<SessionDetail>,
+    pub descendants: Vec<SessionDetail>,
     /// Whether there are more than one answer holds.
-    truncated: bool,
+    pub truncated: bool,
 }
 
 impl ReadOperation for ListDescendants {

@@ -34,7 +34,7 @@ pub struct ListSessions {
 }
 
 /// A page of sessions.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct SessionList {
     /// How many are in this answer.
     pub count: usize,

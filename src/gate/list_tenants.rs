@@ -31,32 +31,32 @@ pub struct ListTenants {
 }
 
 /// Tenants.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[allow(clippy::struct_field_names)] // It is the name on the wire.
 pub struct Tenants {
     /// How many are in this answer.
-    count: usize,
+    pub count: usize,
     /// By their ids.
-    tenants: Vec<TenantDetail>,
+    pub tenants: Vec<TenantDetail>,
     /// Where the next page begins; null at the end.
-    next_cursor: Option<TenantId>,
+    pub next_cursor: Option<TenantId>,
 }
 
 /// A tenant.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct TenantDetail {
     /// Its id.
-    tenant_id: TenantId,
+    pub tenant_id: TenantId,
     /// What it is called; empty without a name.
-    name: String,
+    pub name: String,
     /// When it was made, in Unix seconds.
-    created_at: UnixMicros,
+    pub created_at: UnixMicros,
     /// API keys that are not revoked.
-    keys: i64,
+    pub keys: i64,
     /// Sessions that were ever made.
-    sessions: i64,
+    pub sessions: i64,
     /// Entries of its log.
-    entries: i64,
+    pub entries: i64,
 }
 
 impl ReadOperation for ListTenants {

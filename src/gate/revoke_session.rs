@@ -27,16 +27,16 @@ pub struct RevokeSession {
 }
 
 /// What was ended.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct SessionRevoked {
     /// Always true.
-    revoked: bool,
+    pub revoked: bool,
     /// The session that was ended.
-    session_id: SessionId,
+    pub session_id: SessionId,
     /// The descendants that ended with it, this time; the first 1,000 of them.
-    cascade_revoked: Vec<SessionId>,
+    pub cascade_revoked: Vec<SessionId>,
     /// How many descendants ended with it, this time.
-    cascade_revoked_count: usize,
+    pub cascade_revoked_count: usize,
 }
 
 impl OutwardOperation for RevokeSession {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::authenticate::KEY_PREFIX;
 use crate::{
@@ -75,7 +75,7 @@ pub fn require(tx: &dyn ReadTx, tenant: &TenantId, id: &SessionId) -> Result<Arc
 }
 
 /// A session as everyone sees it.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct SessionDetail {
     /// The session's id.
     pub session_id: SessionId,

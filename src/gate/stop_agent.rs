@@ -38,20 +38,20 @@ pub struct StopAgent {
 }
 
 /// What was ended.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct AgentStopped {
     /// Always true.
-    stopped: bool,
+    pub stopped: bool,
     /// The agent.
-    agent_id: AgentId,
+    pub agent_id: AgentId,
     /// The sessions that ended, those below them included; the first 1,000 of them.
-    sessions_ended: Vec<SessionId>,
+    pub sessions_ended: Vec<SessionId>,
     /// How many sessions ended.
-    sessions_ended_count: usize,
+    pub sessions_ended_count: usize,
     /// Who made the agent's sessions: keys by their first characters, `local`, `operator`.
-    made_by: Vec<String>,
+    pub made_by: Vec<String>,
     /// The keys that were revoked, by their first characters.
-    keys_revoked: Vec<String>,
+    pub keys_revoked: Vec<String>,
 }
 
 impl OutwardOperation for StopAgent {

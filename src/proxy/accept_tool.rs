@@ -27,12 +27,12 @@ pub struct AcceptTools {
 }
 
 /// What was accepted.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ToolsAccepted {
     /// `upstream.tool` of each.
-    accepted: Vec<String>,
+    pub accepted: Vec<String>,
     /// How many.
-    count: usize,
+    pub count: usize,
 }
 
 impl WriteOperation for AcceptTools {

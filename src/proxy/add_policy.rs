@@ -74,20 +74,20 @@ pub struct AddProxyPolicy {
 }
 
 /// The policy that was added.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ProxyPolicyAdded {
     /// Always true.
     #[schemars(extend("const" = true))]
-    added: bool,
+    pub added: bool,
     /// The kind of policy.
     #[serde(rename = "type")]
-    policy_type: PolicyType,
+    pub policy_type: PolicyType,
     /// Names the policy, to delete it.
-    policy_id: PolicyId,
+    pub policy_id: PolicyId,
     /// Of `cedar`: what is strange about the policy set, such as a policy that never matches.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schemars(default)]
-    warnings: Vec<String>,
+    #[serde(default)]
+    pub warnings: Vec<String>,
 }
 
 impl WriteOperation for AddProxyPolicy {

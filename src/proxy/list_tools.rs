@@ -49,55 +49,55 @@ pub enum ToolState {
 }
 
 /// The tools.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ProxyTools {
     /// How many are in this answer.
-    count: usize,
+    pub count: usize,
     /// By upstream and name.
-    tools: Vec<ToolDetail>,
+    pub tools: Vec<ToolDetail>,
 }
 
 /// A tool.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ToolDetail {
     /// What it is listed under for agents: `upstream__tool`, or what a model API takes in its place.
-    name: String,
+    pub name: String,
     /// `upstream.tool`: by this policies, approval rules and the log know it.
-    full_name: String,
+    pub full_name: String,
     /// What it says of itself.
-    description: String,
+    pub description: String,
     /// Whose it is.
-    upstream: UpstreamName,
+    pub upstream: UpstreamName,
     /// Its own name.
-    tool: String,
+    pub tool: String,
     /// Whether the own name is enough to call it: no other upstream has one like it.
-    bare_name: bool,
+    pub bare_name: bool,
     /// JSON Schema of its arguments.
     #[serde(rename = "inputSchema")]
-    input_schema: Value,
+    pub input_schema: Value,
     /// JSON Schema of its structured answer; null if it has none.
     #[serde(rename = "outputSchema")]
-    output_schema: Value,
+    pub output_schema: Value,
     /// What it says of its effects.
-    annotations: Value,
+    pub annotations: Value,
     /// The whole definition, as it was accepted.
-    definition: Value,
+    pub definition: Value,
     /// Whether it may be called.
-    state: ToolState,
+    pub state: ToolState,
     /// BLAKE3 of what was accepted, in hexadecimal.
-    digest: String,
+    pub digest: String,
     /// The whole definition as it is offered now, if it changed; else null.
-    offered: Value,
+    pub offered: Value,
     /// What is suspicious about it.
-    warnings: Vec<String>,
+    pub warnings: Vec<String>,
     /// What the operator says of it.
-    marks: ToolMarks,
+    pub marks: ToolMarks,
     /// When it was first seen, in Unix seconds.
-    first_seen: UnixMicros,
+    pub first_seen: UnixMicros,
     /// When it last changed, in Unix seconds; null if never.
-    changed_at: Option<UnixMicros>,
+    pub changed_at: Option<UnixMicros>,
     /// Who accepted a change; empty if nobody had to.
-    accepted_by: String,
+    pub accepted_by: String,
 }
 
 fn state(tool: &PinnedTool) -> ToolState {

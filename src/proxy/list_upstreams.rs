@@ -18,43 +18,43 @@ use crate::{
 pub struct ListUpstreams {}
 
 /// The upstreams.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct UpstreamList {
     /// By their names.
-    upstreams: BTreeMap<String, UpstreamDetail>,
+    pub upstreams: BTreeMap<String, UpstreamDetail>,
     /// How many tools can be called, of all of them.
-    total_tools: usize,
+    pub total_tools: usize,
     /// How many policies there are.
-    policies: usize,
+    pub policies: usize,
 }
 
 /// An upstream as it is listed.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct UpstreamDetail {
     /// Its address; empty for a child process of another haldir.
-    url: String,
+    pub url: String,
     /// Whether it answered when it was last asked.
-    healthy: bool,
+    pub healthy: bool,
     /// Why not; empty if it did.
-    error: String,
+    pub error: String,
     /// How many of its tools can be called.
-    tools: usize,
+    pub tools: usize,
     /// How many are in quarantine, since they changed.
-    quarantined: usize,
+    pub quarantined: usize,
     /// Calls that left.
-    total_calls: i64,
+    pub total_calls: i64,
     /// Those that failed.
-    total_errors: i64,
+    pub total_errors: i64,
     /// How long they took, in the mean.
-    avg_latency_ms: f64,
+    pub avg_latency_ms: f64,
     /// When it was last asked for its tools, in Unix seconds; null if never.
-    last_check: Option<UnixMicros>,
+    pub last_check: Option<UnixMicros>,
     /// The names of the headers that go with every request.
-    headers: Vec<String>,
+    pub headers: Vec<String>,
     /// Limits that hold for it alone.
-    limits: UpstreamSettings,
+    pub limits: UpstreamSettings,
     /// When it was first registered, in Unix seconds.
-    created_at: UnixMicros,
+    pub created_at: UnixMicros,
 }
 
 impl ReadOperation for ListUpstreams {

@@ -1,6 +1,7 @@
 //! `testProxyPolicy`.
 
 use std::{
+    borrow::Cow,
     collections::{HashMap, HashSet},
     sync::Arc,
 };
@@ -81,35 +82,35 @@ pub struct TestProxyPolicy {
 }
 
 /// What the policy would have done.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct PolicyTested {
     /// Calls that were looked at.
-    calls: usize,
+    pub calls: usize,
     /// Calls of the log that could not be: their arguments were not kept, or have been erased.
-    skipped: usize,
+    pub skipped: usize,
     /// How many would have been refused.
-    would_refuse: usize,
+    pub would_refuse: usize,
     /// How many of these were made: what the policy would change.
-    were_made: usize,
+    pub were_made: usize,
     /// The newest of those that would have been refused, at most 100.
-    refusals: Vec<WouldRefuse>,
+    pub refusals: Vec<WouldRefuse>,
 }
 
 /// A call that would have been refused.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct WouldRefuse {
     /// Its entry in the log.
-    entry_id: EntryId,
+    pub entry_id: EntryId,
     /// `upstream.tool`.
-    tool: String,
+    pub tool: String,
     /// Whose call it was.
-    agent_id: String,
+    pub agent_id: String,
     /// When it was, by RFC 3339.
-    at: String,
+    pub at: String,
     /// What became of it: made, held or refused.
-    was: &'static str,
+    pub was: Cow<'static, str>,
     /// Why it would have been refused.
-    reason: String,
+    pub reason: String,
 }
 
 /// A call as the log has it.
@@ -295,7 +296,7 @@ impl Replay {
             tool: call.tool.clone(),
             agent_id: agent_id.clone(),
             at: at.to_rfc3339(),
-            was: became,
+            was: became.into(),
             reason,
         };
         let counted = match said {

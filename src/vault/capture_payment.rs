@@ -25,24 +25,24 @@ pub struct CapturePayment {
 }
 
 /// How the payment was settled.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct PaymentSettled {
     /// The authorization.
-    authorization_id: AuthorizationId,
+    pub authorization_id: AuthorizationId,
     /// Where it stands now.
-    status: AuthorizationStatus,
+    pub status: AuthorizationStatus,
     /// What was authorized.
-    amount: Money,
+    pub amount: Money,
     /// What was paid of it.
-    captured: Money,
+    pub captured: Money,
     /// What returned to the budget.
-    returned: Money,
+    pub returned: Money,
     /// Its currency.
-    currency: String,
+    pub currency: String,
     /// The session that pays.
-    session_id: SessionId,
+    pub session_id: SessionId,
     /// When it was settled, in Unix seconds.
-    timestamp: UnixMicros,
+    pub timestamp: UnixMicros,
 }
 
 impl WriteOperation for CapturePayment {

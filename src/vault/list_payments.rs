@@ -45,39 +45,39 @@ pub struct ListPayments {
 }
 
 /// A page of payments.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct PaymentList {
     /// How many are in this answer.
-    count: usize,
+    pub count: usize,
     /// Newest first.
-    payments: Vec<PaymentDetail>,
+    pub payments: Vec<PaymentDetail>,
     /// Give it as cursor to go on; null at the end.
-    next_cursor: Option<String>,
+    pub next_cursor: Option<String>,
 }
 
 /// A payment, and what became of it. Times are Unix seconds.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct PaymentDetail {
     /// Names the payment.
-    authorization_id: AuthorizationId,
+    pub authorization_id: AuthorizationId,
     /// The session that pays.
-    session_id: SessionId,
+    pub session_id: SessionId,
     /// Its agent.
-    agent_id: AgentId,
+    pub agent_id: AgentId,
     /// Where it stands.
-    status: AuthorizationStatus,
+    pub status: AuthorizationStatus,
     /// What was authorized.
-    amount: Money,
+    pub amount: Money,
     /// What was paid of it; null until it is settled.
-    captured: Option<Money>,
+    pub captured: Option<Money>,
     /// The currency of both.
-    currency: String,
+    pub currency: String,
     /// What it is for, in the agent's words.
-    description: String,
+    pub description: String,
     /// When it was authorized.
-    created_at: UnixMicros,
+    pub created_at: UnixMicros,
     /// When it was captured or voided; null until then.
-    settled_at: Option<UnixMicros>,
+    pub settled_at: Option<UnixMicros>,
 }
 
 impl From<Authorization> for PaymentDetail {

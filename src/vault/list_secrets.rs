@@ -26,14 +26,14 @@ pub struct ListSecrets {
 }
 
 /// A page of names.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct SecretList {
     /// How many are in this answer.
-    count: usize,
+    pub count: usize,
     /// In alphabetical order.
-    secrets: Vec<SecretName>,
+    pub secrets: Vec<SecretName>,
     /// Give it as cursor to go on; null at the end.
-    next_cursor: Option<String>,
+    pub next_cursor: Option<String>,
 }
 
 impl ReadOperation for ListSecrets {

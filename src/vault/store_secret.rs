@@ -80,14 +80,14 @@ pub struct StoreSecret {
 }
 
 /// What was stored.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct SecretStored {
     /// Always true.
-    stored: bool,
+    pub stored: bool,
     /// Its name.
-    name: SecretName,
+    pub name: SecretName,
     /// 1 for a new name, one more each time.
-    version: i64,
+    pub version: i64,
 }
 
 impl WriteOperation for StoreSecret {

@@ -17,7 +17,7 @@ use crate::{
 pub struct GetAuditRetention {}
 
 /// How long details are kept.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct AuditRetention {
     /// Whose log it is.
     pub tenant_id: TenantId,
@@ -34,7 +34,7 @@ pub struct AuditRetention {
 }
 
 /// What would be erased now.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct RetentionPreview {
     /// Whose log it is.
     pub tenant_id: TenantId,

@@ -44,47 +44,47 @@ pub struct GetAuditStats {
 }
 
 /// What was counted. The counters are not authenticated as the log is: verifyAuditTrail checks the log itself.
-#[derive(Debug, Default, Serialize, JsonSchema)]
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct AuditStats {
     /// Entries in the span asked for.
-    total_entries: i64,
+    pub total_entries: i64,
     /// Of these, the flagged ones.
-    flagged_count: i64,
+    pub flagged_count: i64,
     /// Sessions that began in it; with `session_id`, that one.
-    session_count: i64,
+    pub session_count: i64,
     /// Agents that have entries in it.
-    agent_count: i64,
+    pub agent_count: i64,
     /// What agents have logged as cost in it.
-    total_usd: Money,
+    pub total_usd: Money,
     /// Entries by tool; haldir's own bear the tool `haldir`. Tools beyond 32 a day stand under `(other)`.
-    by_tool: BTreeMap<String, i64>,
+    pub by_tool: BTreeMap<String, i64>,
     /// Entries by what was done. Actions beyond 32 a day, and names longer than 64 bytes, stand under `(other)`.
-    by_action: BTreeMap<String, i64>,
+    pub by_action: BTreeMap<String, i64>,
     /// Where counting began, in Unix seconds; null is the first entry.
-    counted_from: Option<UnixMicros>,
+    pub counted_from: Option<UnixMicros>,
     /// Where counting ended, in Unix seconds; null is the last entry.
-    counted_until: Option<UnixMicros>,
+    pub counted_until: Option<UnixMicros>,
     /// Whether more would have had to be looked at than is: the figures are then those of the newest entries.
-    truncated: bool,
+    pub truncated: bool,
     /// What agents have logged since the first of this month (UTC), whatever the span.
-    actions_this_month: i64,
+    pub actions_this_month: i64,
     /// Actions that a month may have; null, since there is no such limit.
-    actions_limit: Option<i64>,
+    pub actions_limit: Option<i64>,
     /// The part of it that is used; 0, since there is no such limit.
-    actions_pct_used: f64,
+    pub actions_pct_used: f64,
     /// What haldir charges for the actions: nothing.
-    actions_cost_usd: Money,
+    pub actions_cost_usd: Money,
     /// What agents have logged as cost since the first of this month (UTC), whatever the span.
-    spend_usd_this_month: Money,
+    pub spend_usd_this_month: Money,
     /// Flagged entries of today and the six days before (UTC), whatever the span.
     flagged_7d: i64,
     /// Whether the end of the log is as haldir sealed it. It says nothing about the entries before:
     /// verifyAuditTrail reads them all.
-    chain_verified: bool,
+    pub chain_verified: bool,
     /// The tenant's sessions that are neither revoked nor expired.
-    active_sessions: i64,
+    pub active_sessions: i64,
     /// The tenant's secrets.
-    vault_secrets: i64,
+    pub vault_secrets: i64,
 }
 
 impl ReadOperation for GetAuditStats {

@@ -1,5 +1,7 @@
 //! `getConsistencyProof`.
 
+use std::borrow::Cow;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -27,20 +29,20 @@ pub struct GetConsistencyProof {
 }
 
 /// The proof (RFC 6962 section 2.1.2).
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ConsistencyProof {
     /// The tree's definition.
-    algorithm: &'static str,
+    pub algorithm: Cow<'static, str>,
     /// The earlier size.
-    first_size: u64,
+    pub first_size: u64,
     /// The later size.
-    second_size: u64,
+    pub second_size: u64,
     /// Root at the earlier size, in hexadecimal.
-    first_root: String,
+    pub first_root: String,
     /// Root at the later size, in hexadecimal.
-    second_root: String,
+    pub second_root: String,
     /// The hashes that lead from one to the other, in hexadecimal.
-    consistency_path: Vec<String>,
+    pub consistency_path: Vec<String>,
 }
 
 impl ReadOperation for GetConsistencyProof {
@@ -57,7 +59,7 @@ impl ReadOperation for GetConsistencyProof {
         }
         let proof = tree.consistency(first, second)?;
         Ok(ConsistencyProof {
-            algorithm: ALGORITHM,
+            algorithm: ALGORITHM.into(),
             first_size: first,
             second_size: second,
             first_root: hex(&proof.first_root),

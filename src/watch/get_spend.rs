@@ -40,23 +40,23 @@ pub struct GetSpend {
 }
 
 /// What was spent, in USD.
-#[derive(Debug, Default, Serialize, JsonSchema)]
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Spend {
     /// What agents have logged as cost.
-    total_usd: Money,
+    pub total_usd: Money,
     /// How many actions they have logged.
-    action_count: i64,
+    pub action_count: i64,
     /// Logged cost by tool.
-    by_tool: BTreeMap<String, Money>,
+    pub by_tool: BTreeMap<String, Money>,
     /// Logged cost by session: the newest ones.
-    by_session: BTreeMap<String, Money>,
+    pub by_session: BTreeMap<String, Money>,
     /// Logged cost by agent.
-    by_agent: BTreeMap<String, Money>,
+    pub by_agent: BTreeMap<String, Money>,
     /// What payments were authorized and not given back.
-    authorized_usd: Money,
+    pub authorized_usd: Money,
     /// Whether a breakdown has more lines than the 1,000 shown, or there is more between `since` and `until` than is looked
     /// at: then the figures are those of the newest 100,000 entries and 10,000 payments in it.
-    truncated: bool,
+    pub truncated: bool,
 }
 
 impl ReadOperation for GetSpend {

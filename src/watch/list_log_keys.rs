@@ -17,29 +17,29 @@ use crate::{
 pub struct ListLogKeys {}
 
 /// The log's name and keys.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct LogKeys {
     /// The log's name in checkpoints.
-    origin: String,
+    pub origin: String,
     /// How many keys there are.
-    count: usize,
+    pub count: usize,
     /// The newest first: that one signs.
-    keys: Vec<LogKey>,
+    pub keys: Vec<LogKey>,
 }
 
 /// A public key.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct LogKey {
     /// Its name, also in /.well-known/jwks.json.
-    key_id: String,
+    pub key_id: String,
     /// Ed25519, 32 bytes in hexadecimal.
-    public_key: String,
+    pub public_key: String,
     /// As verifiers of signed notes take it: `<name>+<hash>+<key>` (C2SP signed-note).
-    verifier_key: String,
+    pub verifier_key: String,
     /// When it was made, in Unix seconds.
-    created_at: UnixMicros,
+    pub created_at: UnixMicros,
     /// Since when it signs nothing any more, or from when on, in Unix seconds; null for the one in use.
-    retires_at: Option<UnixMicros>,
+    pub retires_at: Option<UnixMicros>,
 }
 
 impl ReadOperation for ListLogKeys {

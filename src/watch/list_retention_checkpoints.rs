@@ -1,5 +1,7 @@
 //! `listRetentionCheckpoints`.
 
+use std::borrow::Cow;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -24,39 +26,39 @@ pub struct ListRetentionCheckpoints {
 }
 
 /// Runs that erased details.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct RetentionCheckpoints {
     /// How many are in this answer.
-    count: usize,
+    pub count: usize,
     /// Newest first.
-    checkpoints: Vec<RetentionCheckpoint>,
+    pub checkpoints: Vec<RetentionCheckpoint>,
 }
 
 /// A run that erased details.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct RetentionCheckpoint {
     /// Names the run, in its audit entry as well.
-    checkpoint_id: String,
+    pub checkpoint_id: String,
     /// When it began, in Unix seconds.
-    created_at: UnixMicros,
+    pub created_at: UnixMicros,
     /// Who asked for it: a key, by its first characters, or `retention` for the daily run.
-    actor: String,
+    pub actor: String,
     /// Entries whose details it has erased so far. No entry was deleted.
-    entries_deleted: i64,
+    pub entries_deleted: i64,
     /// Details of entries up to this one are erased.
-    last_seq: i64,
+    pub last_seq: i64,
     /// Entries that it has yet to go through.
-    entries_left: i64,
+    pub entries_left: i64,
     /// Entries from before this time were due, in Unix seconds.
-    pruned_before: UnixMicros,
+    pub pruned_before: UnixMicros,
     /// Days after which details were erased.
-    retain_days: i64,
+    pub retain_days: i64,
     /// The size of the log when it began.
-    tree_size: i64,
+    pub tree_size: i64,
     /// The Merkle root of the log at that size, in hexadecimal.
-    root_hash: String,
+    pub root_hash: String,
     /// The tree's definition.
-    algorithm: &'static str,
+    pub algorithm: Cow<'static, str>,
 }
 
 impl ReadOperation for ListRetentionCheckpoints {
@@ -76,7 +78,7 @@ impl ReadOperation for ListRetentionCheckpoints {
                 retain_days: run.retain_days,
                 tree_size: run.tree_size,
                 root_hash: retention::root_text(&run),
-                algorithm: super::tree::ALGORITHM,
+                algorithm: super::tree::ALGORITHM.into(),
                 actor: run.actor,
             })
             .collect();

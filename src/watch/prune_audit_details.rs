@@ -1,5 +1,7 @@
 //! `pruneAuditDetails`.
 
+use std::borrow::Cow;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -22,28 +24,28 @@ pub struct PruneAuditDetails {
 }
 
 /// What was erased. No entry is ever deleted: only details are.
-#[derive(Debug, Default, Serialize, JsonSchema)]
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct ErasedDetails {
     /// Whether anything was due.
-    pruned: bool,
+    pub pruned: bool,
     /// Why nothing was; empty if something was.
-    reason: String,
+    pub reason: String,
     /// Names the run; null if nothing was due.
-    checkpoint_id: Option<String>,
+    pub checkpoint_id: Option<String>,
     /// Entries that this call erased the details of.
-    entries_deleted: i64,
+    pub entries_deleted: i64,
     /// Entries that the run has yet to go through.
-    entries_left: i64,
+    pub entries_left: i64,
     /// Entries from before this time are due, in Unix seconds; null if nothing was.
-    pruned_before: Option<UnixMicros>,
+    pub pruned_before: Option<UnixMicros>,
     /// Days after which details are erased.
-    retain_days: i64,
+    pub retain_days: i64,
     /// The size of the log when the run began.
-    tree_size: Option<i64>,
+    pub tree_size: Option<i64>,
     /// The Merkle root of the log at that size, in hexadecimal: it is what it would be without erasing.
-    root_hash: Option<String>,
+    pub root_hash: Option<String>,
     /// The tree's definition.
-    algorithm: Option<&'static str>,
+    pub algorithm: Option<Cow<'static, str>>,
 }
 
 impl WriteOperation for PruneAuditDetails {
@@ -77,7 +79,7 @@ impl WriteOperation for PruneAuditDetails {
             retain_days: run.retain_days,
             tree_size: Some(run.tree_size),
             root_hash: Some(retention::root_text(&run)),
-            algorithm: Some(super::tree::ALGORITHM),
+            algorithm: Some(super::tree::ALGORITHM.into()),
         })
     }
 }

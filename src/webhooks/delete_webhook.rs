@@ -20,14 +20,14 @@ pub struct DeleteWebhook {
 }
 
 /// What was deleted.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct WebhookDeleted {
     /// Always true.
-    deleted: bool,
+    pub deleted: bool,
     /// Its number.
-    webhook_id: i64,
+    pub webhook_id: i64,
     /// Events that waited for it and will not be sent.
-    discarded: i64,
+    pub discarded: i64,
 }
 
 impl WriteOperation for DeleteWebhook {

@@ -27,33 +27,33 @@ pub struct ListDeadLetters {
 }
 
 /// The dead letters.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct DeadLetterList {
     /// How many these are.
-    count: usize,
+    pub count: usize,
     /// By webhook, oldest first.
-    dead_letters: Vec<DeadLetterDetail>,
+    pub dead_letters: Vec<DeadLetterDetail>,
 }
 
 /// An event that was given up. Times are Unix seconds.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct DeadLetterDetail {
     /// The webhook's number.
-    webhook_id: i64,
+    pub webhook_id: i64,
     /// The event.
-    event_id: String,
+    pub event_id: String,
     /// Its kind.
-    event_type: String,
+    pub event_type: String,
     /// How often it was tried.
-    attempts: i64,
+    pub attempts: i64,
     /// Why it was given up.
-    reason: String,
+    pub reason: String,
     /// When it happened.
-    created_at: UnixMicros,
+    pub created_at: UnixMicros,
     /// When it was given up.
-    died_at: UnixMicros,
+    pub died_at: UnixMicros,
     /// The body that was sent, as text.
-    body: String,
+    pub body: String,
 }
 
 impl From<DeadLetter> for DeadLetterDetail {

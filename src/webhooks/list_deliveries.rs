@@ -31,41 +31,41 @@ pub struct ListDeliveries {
 }
 
 /// The attempts.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct DeliveryList {
     /// How many these are.
-    count: usize,
+    pub count: usize,
     /// Newest first.
-    deliveries: Vec<DeliveryDetail>,
+    pub deliveries: Vec<DeliveryDetail>,
 }
 
 /// An attempt. Times are Unix seconds.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct DeliveryDetail {
     /// Its name.
-    delivery_id: String,
+    pub delivery_id: String,
     /// The event.
-    event_id: String,
+    pub event_id: String,
     /// Its kind.
-    event_type: String,
+    pub event_type: String,
     /// The webhook's number.
-    webhook_id: i64,
+    pub webhook_id: i64,
     /// Where it was sent.
-    webhook_url: String,
+    pub webhook_url: String,
     /// 1 for the first of an event, one more each time.
-    attempt: i64,
+    pub attempt: i64,
     /// The receiver's HTTP status; 0 if there was none.
-    status_code: u16,
+    pub status_code: u16,
     /// The beginning of its answer.
-    response_excerpt: String,
+    pub response_excerpt: String,
     /// What went wrong; empty if the receiver answered.
-    error: String,
+    pub error: String,
     /// How long it took, in milliseconds.
-    duration_ms: i64,
+    pub duration_ms: i64,
     /// When it was made.
-    created_at: UnixMicros,
+    pub created_at: UnixMicros,
     /// When the event is tried again; null if it is not.
-    next_retry_at: Option<UnixMicros>,
+    pub next_retry_at: Option<UnixMicros>,
 }
 
 impl From<Attempt> for DeliveryDetail {

@@ -16,41 +16,41 @@ use crate::{
 pub struct ListWebhooks {}
 
 /// The webhooks.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct WebhookList {
     /// How many there are.
-    count: usize,
+    pub count: usize,
     /// In the order of their registration.
-    webhooks: Vec<WebhookDetail>,
+    pub webhooks: Vec<WebhookDetail>,
 }
 
 /// A webhook as it is listed. Times are Unix seconds.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct WebhookDetail {
     /// Its number.
-    webhook_id: i64,
+    pub webhook_id: i64,
     /// Where events go.
-    url: String,
+    pub url: String,
     /// Its name.
-    name: String,
+    pub name: String,
     /// Which events.
-    events: Vec<String>,
+    pub events: Vec<String>,
     /// Whether it gets events: not after its receiver answered 410.
-    active: bool,
+    pub active: bool,
     /// Deliveries that succeeded.
-    fire_count: i64,
+    pub fire_count: i64,
     /// Attempts that failed.
-    fail_count: i64,
+    pub fail_count: i64,
     /// Always true: every delivery is signed.
-    signed: bool,
+    pub signed: bool,
     /// Events that wait for it.
-    waiting: i64,
+    pub waiting: i64,
     /// When the next of them is sent; null if none waits.
-    next_attempt_at: Option<UnixMicros>,
+    pub next_attempt_at: Option<UnixMicros>,
     /// Until when the secret before the last rotation is valid; null if it is not.
-    secret_prev_expires_at: Option<UnixMicros>,
+    pub secret_prev_expires_at: Option<UnixMicros>,
     /// When it was registered.
-    created_at: UnixMicros,
+    pub created_at: UnixMicros,
 }
 
 impl WebhookDetail {

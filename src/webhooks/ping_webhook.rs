@@ -25,14 +25,14 @@ pub struct PingWebhook {
 }
 
 /// What was queued.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct WebhookPinged {
     /// Always true.
-    queued: bool,
+    pub queued: bool,
     /// Its number.
-    webhook_id: i64,
+    pub webhook_id: i64,
     /// The event, by which its deliveries can be listed.
-    event_id: String,
+    pub event_id: String,
 }
 
 impl WriteOperation for PingWebhook {

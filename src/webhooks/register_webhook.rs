@@ -36,22 +36,22 @@ pub struct RegisterWebhook {
 }
 
 /// What was registered.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct WebhookRegistered {
     /// Always true.
-    registered: bool,
+    pub registered: bool,
     /// Its number.
-    webhook_id: i64,
+    pub webhook_id: i64,
     /// Where events go.
-    url: String,
+    pub url: String,
     /// Its name.
-    name: String,
+    pub name: String,
     /// Which events.
-    events: Vec<String>,
+    pub events: Vec<String>,
     /// What deliveries are signed with. It is shown this once.
-    secret: String,
+    pub secret: String,
     /// What to do with the secret.
-    message: String,
+    pub message: String,
 }
 
 impl WriteOperation for RegisterWebhook {

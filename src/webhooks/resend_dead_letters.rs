@@ -31,14 +31,14 @@ pub struct ResendDeadLetters {
 }
 
 /// What was queued.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct DeadLettersResent {
     /// The webhook's number.
-    webhook_id: i64,
+    pub webhook_id: i64,
     /// How many are on their way again.
-    resent: usize,
+    pub resent: usize,
     /// Whether there are more: then call again.
-    more: bool,
+    pub more: bool,
 }
 
 impl WriteOperation for ResendDeadLetters {

@@ -31,20 +31,20 @@ pub struct RotateWebhookSecret {
 }
 
 /// The new secret.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct WebhookSecretRotated {
     /// Its number.
-    webhook_id: i64,
+    pub webhook_id: i64,
     /// The new secret. It is shown this once.
-    secret: String,
+    pub secret: String,
     /// Always empty: the old secret was shown when it was made.
-    secret_prev: String,
+    pub secret_prev: String,
     /// When the old secret ends, in Unix seconds.
-    secret_prev_expires_at: UnixMicros,
+    pub secret_prev_expires_at: UnixMicros,
     /// How long it stays valid.
-    grace_seconds: i64,
+    pub grace_seconds: i64,
     /// What to do.
-    message: String,
+    pub message: String,
 }
 
 impl WriteOperation for RotateWebhookSecret {
