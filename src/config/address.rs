@@ -1,4 +1,4 @@
-//! Addresses as operators write them: where a server listens, where clients reach it, and who may come.
+//! Addresses as operators write them: where a server listens, where clients reach it, and which hosts and origins are accepted.
 
 use reqwest::Url;
 
@@ -20,7 +20,7 @@ pub fn parse_listen(text: &str) -> Result<String, String> {
     }
 }
 
-/// Reads where clients reach a server, such as `https://haldir.example.com`; answers it without a slash at its end.
+/// Reads where clients reach a server, such as `https://haldir.example.com`; returns it without a slash at its end.
 pub fn parse_public_url(text: &str) -> Result<String, String> {
     let expected = "expected where clients reach the server, such as https://haldir.example.com";
     let trimmed = text.trim().trim_end_matches('/');

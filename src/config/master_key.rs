@@ -1,16 +1,19 @@
 //! The master key: from `HALDIR_ENCRYPTION_KEY`, or a file beside the database that only its owner can read.
 
 use std::{
-    ffi::OsString,
     fmt,
-    fs::{self, File, OpenOptions},
+    fs::{self, File},
     io::{self, Read, Write},
     path::{Path, PathBuf},
 };
 
 use zeroize::Zeroizing;
 
-use super::{bad_setting, secret_variable};
+use super::{
+    bad_setting,
+    files::{beside, make_folder, new_file},
+    secret_variable,
+};
 use crate::{
     crypto::{self, Key},
     error::{Code, Error, Result},
@@ -69,12 +72,6 @@ pub fn load(database: &Path) -> Result<Key> {
         return Err(unusable(&path, &"is missing, and the store cannot be opened without it"));
     }
     create(&path).and_then(|()| read(&path)).map_err(|error| unreadable(&path, &error))?
-}
-
-fn beside(database: &Path, suffix: &str) -> PathBuf {
-    let mut name = OsString::from(database);
-    name.push(suffix);
-    PathBuf::from(name)
 }
 
 fn unusable(path: &Path, problem: &dyn std::fmt::Display) -> Error {
@@ -148,11 +145,7 @@ pub fn read_file(path: &Path) -> Result<Key> {
 
 /// Writes a key to a file that is not there yet, and that only its owner can read.
 pub fn write_new(path: &Path, key: &Key) -> io::Result<()> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path)?;
+    let mut file = new_file(path)?;
     file.write_all(key.to_base64().as_bytes())?;
     file.write_all(b"\n")?;
     file.sync_all()
@@ -168,11 +161,7 @@ fn sync_folder(path: &Path) -> io::Result<()> {
 fn create(path: &Path) -> io::Result<()> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         // The key comes before the database, so that the folder's mode is decided here.
-        let mut builder = fs::DirBuilder::new();
-        builder.recursive(true);
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder.create(folder)?;
+        make_folder(folder, true)?;
     }
     let key = Key::generate().map_err(io::Error::other)?;
     let name = crypto::token::<9>(".new-").map_err(io::Error::other)?;

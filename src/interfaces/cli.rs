@@ -1,7 +1,7 @@
-//! The terminal client: keys, diagnosis and migrations of the local store, and calls to it or to a haldir elsewhere.
+//! The terminal client: it operates the local store of this machine, or a haldir server.
 //!
 //! Exit codes: 0 done, 1 refused or failed, 2 wrong arguments or settings. With `--json`, standard output holds
-//! one JSON document whatever happens: the answer, or the error as `{"error", "code", …}`.
+//! one JSON document in every case: the response, or the error as `{"error", "code", …}`.
 
 mod agents;
 mod approvals;
@@ -14,7 +14,7 @@ mod dashboard;
 mod doctor;
 mod editor;
 mod erase;
-mod figures;
+mod files;
 mod help;
 mod init;
 mod interruption;
@@ -45,8 +45,8 @@ mod target;
 mod tenants;
 mod top;
 mod trail;
-mod unfinished;
 mod upstreams;
+mod usage;
 mod webhooks;
 mod wrap_config;
 
@@ -54,8 +54,8 @@ pub(in crate::interfaces) use call::field;
 use std::{collections::BTreeMap, ffi::OsString, process::ExitCode};
 
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, parser::ValueSource};
+use output::CommandError;
 pub use output::exit_code;
-use output::{Screen, Stop};
 
 use crate::{
     config::{StoreOptions, logging, without_empty_variables},
@@ -63,7 +63,7 @@ use crate::{
     model::TenantId,
 };
 
-/// Columns of help texts at most: what the narrowest usual terminal has, and a comfortable line in a wider one.
+/// The most columns of help texts: the width of the narrowest usual terminal.
 pub const HELP_WIDTH: usize = 80;
 
 /// Governance for AI agents, from a terminal: operate the local store of this machine, or a haldir server elsewhere.
@@ -116,7 +116,7 @@ struct GlobalOptions {
     /// Where the command goes; the options stand in front of the command.
     #[arg(skip)]
     server: ServerOptions,
-    /// Those of these options that a flag gives, and not the environment: their ids and values.
+    /// The ids and values of the options that come from a flag, and not from the environment.
     #[arg(skip)]
     given: BTreeMap<String, String>,
 }
@@ -199,7 +199,7 @@ enum Command {
     Retention(retention::RetentionOptions),
     /// Count the calls of a month.
     #[command(after_help = "Example:\n  haldir usage --month 2026-11")]
-    Usage(figures::UsageOptions),
+    Usage(usage::UsageOptions),
     /// Show what stands at a glance: usage, sessions, secrets, log, webhooks, approvals.
     #[command(after_help = overview::HELP)]
     Overview(overview::OverviewOptions),
@@ -284,32 +284,31 @@ pub const COMMAND: &str = "terminal";
 /// Runs the client on the arguments of the process behind [`COMMAND`].
 pub fn run() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().skip(2).collect();
-    // Before anything is parsed: a wrong argument is answered as JSON too.
+    // Before parsing, since the error for a wrong argument is JSON too.
     let json = arguments.iter().any(|argument| argument == "--json");
     let called: Vec<_> = [OsString::from("haldir")].into_iter().chain(arguments.iter().cloned()).collect();
     let command = help::arranged(without_empty_variables(Cli::command()), &arguments);
     let matches = command.try_get_matches_from(&called);
-    // What is missing is said of the command alone: clap takes an option that a variable gives for a part of it.
+    // clap names options from variables as part of the command: parse once more without them for the message.
     let matches = matches.map_err(|error| {
         let without = Cli::command().mut_args(|argument| argument.env(None::<&'static str>));
         let without = help::arranged(without, &arguments);
         without.try_get_matches_from(&called).err().filter(|plain| plain.kind() == error.kind()).unwrap_or(error)
     });
     let parsed = matches.and_then(|matches| Ok((Cli::from_arg_matches(&matches)?, given(&matches))));
-    let outcome = match parsed {
+    match parsed {
         Ok((mut cli, given)) => {
             cli.global.given = given;
-            execute(cli)
+            execute(cli).unwrap_or_else(|stop| stop.report(json))
         }
-        Err(error) => return output::explain_usage(&error, json),
-    };
-    outcome.unwrap_or_else(|stop| stop.report(json))
+        Err(error) => output::explain_usage(&error, json),
+    }
 }
 
 /// Options of every command that are settings, by their ids.
 const SETTINGS: [&str; 5] = ["db", "config", "allow_private", "tool_names", "tenant"];
 
-/// What flags say of settings.
+/// The settings that flags give.
 fn given(matches: &ArgMatches) -> BTreeMap<String, String> {
     let is_given = |id: &&str| matches.value_source(id) == Some(ValueSource::CommandLine);
     let text = |id: &str| {
@@ -319,10 +318,10 @@ fn given(matches: &ArgMatches) -> BTreeMap<String, String> {
     SETTINGS.into_iter().filter(is_given).map(text).collect()
 }
 
-fn execute(cli: Cli) -> Result<ExitCode, Stop> {
+fn execute(cli: Cli) -> Result<ExitCode, CommandError> {
     let Cli { mut global, server, command } = cli;
     global.server = server;
-    // Diagnosis looks at what may be broken, and the demonstration breaks it: both say so in their own words. On a live screen there is no place for a log.
+    // Diagnosis and the demonstration report broken stores themselves. On a live screen there is no place for a log.
     let log = match &command {
         Command::Demo(_) | Command::Doctor | Command::Migrate(_) | Command::Top(_) => "off",
         Command::Overview(options) if options.is_live() => "off",
@@ -330,7 +329,6 @@ fn execute(cli: Cli) -> Result<ExitCode, Stop> {
         _ => "error",
     };
     logging::start(log)?;
-    let screen = Screen::new(global.json);
     if matches!(
         command,
         Command::Backup(_) | Command::Restore(_) | Command::Rekey | Command::Migrate(migrate::MigrateCommand::Up)
@@ -353,43 +351,44 @@ fn execute(cli: Cli) -> Result<ExitCode, Stop> {
         global.require_no_server()?;
     }
     match command {
-        Command::Login(options) => login::login(&options, &global, screen),
-        Command::Logout(options) => login::logout(&options, &global, screen),
-        Command::Whoami(options) => login::whoami(&options, &global, screen),
-        Command::Agents(options) => agents::run(&options, &global, screen),
-        Command::Spend(options) => spend::run(&options, &global, screen),
-        Command::Secrets(command) => secrets::run(&command, &global, screen),
-        Command::Payments(command) => payments::run(&command, &global, screen),
-        Command::Status => status::status(&global, screen),
-        Command::Ready => status::ready(&global, screen),
-        Command::Audit(command) => audit::run(command, &global, screen),
-        Command::Demo(command) => audit::run_demo(&command, &global, screen),
-        Command::Keys(command) => keys::run(&command, &global, screen),
-        Command::Approvals(command) => approvals::run(&command, &global, screen),
-        Command::Compliance(command) => compliance::run(&command, &global, screen),
-        Command::Webhooks(command) => webhooks::run(&command, &global, screen),
-        Command::Log(arguments) => log::run_command(&arguments, &global, screen),
-        Command::Sessions(command) => sessions::run(&command, &global, screen),
-        Command::Stop(options) => stop::run(&options, &global, screen),
-        Command::Erase(options) => erase::run(&options, &global, screen),
-        Command::Retention(options) => retention::run(&options, &global, screen),
-        Command::Usage(options) => figures::usage(&options, &global, screen),
-        Command::Overview(options) => overview::run(&options, &global, screen),
-        Command::Dashboard(options) => dashboard::run(&options, &global, screen),
-        Command::Top(options) => top::run(&options, &global, screen),
-        Command::Upstreams(command) => upstreams::run(&command, &global, screen),
-        Command::Policy(command) => policy::run(&command, &global, screen),
-        Command::Tenants(command) => tenants::run(&command, &global, screen),
-        Command::Doctor => doctor::run(&global, screen),
-        Command::Config(command) => config::run(&command, &global, screen),
-        Command::Backup(options) => backup::run(&options, &global, screen),
-        Command::Restore(options) => restore::run(&options, &global, screen),
-        Command::Rekey => rekey::run(&global, screen),
-        Command::Init(options) => init::run(&options, screen),
-        Command::Migrate(command) => migrate::run(&command, &global, screen),
-        Command::Completions(options) => manual::completions(&options, screen),
-        Command::Man(options) => manual::man(&options, screen),
-        Command::WrapConfig(options) => wrap_config::run(&options, &global, screen),
-        Command::Call(command) => call::run(command, &global, screen),
-    }
+        Command::Audit(command) => return audit::run(command, &global),
+        Command::Demo(command) => return audit::run_demo(&command, &global),
+        Command::Keys(command) => return keys::run(&command, &global),
+        Command::Approvals(command) => return approvals::run(&command, &global),
+        Command::Compliance(command) => return compliance::run(&command, &global),
+        Command::Log(arguments) => return log::run_command(&arguments, &global),
+        Command::Status => return status::status(&global),
+        Command::Ready => return status::ready(&global),
+        Command::Overview(options) => return overview::run(&options, &global),
+        Command::Top(options) => return top::run(&options, &global),
+        Command::Upstreams(command) => return upstreams::run(&command, &global),
+        Command::Doctor => return doctor::run(&global),
+        Command::Migrate(command) => return migrate::run(&command, &global),
+        Command::Login(options) => login::login(&options, &global),
+        Command::Logout(options) => login::logout(&options, &global),
+        Command::Whoami(options) => login::whoami(&options, &global),
+        Command::Agents(options) => agents::run(&options, &global),
+        Command::Spend(options) => spend::run(&options, &global),
+        Command::Secrets(command) => secrets::run(&command, &global),
+        Command::Payments(command) => payments::run(&command, &global),
+        Command::Webhooks(command) => webhooks::run(&command, &global),
+        Command::Sessions(command) => sessions::run(&command, &global),
+        Command::Stop(options) => stop::run(&options, &global),
+        Command::Erase(options) => erase::run(&options, &global),
+        Command::Retention(options) => retention::run(&options, &global),
+        Command::Usage(options) => usage::run(&options, &global),
+        Command::Dashboard(options) => dashboard::run(&options, &global),
+        Command::Policy(command) => policy::run(&command, &global),
+        Command::Tenants(command) => tenants::run(&command, &global),
+        Command::Config(command) => config::run(&command, &global),
+        Command::Backup(options) => backup::run(&options, &global),
+        Command::Restore(options) => restore::run(&options, &global),
+        Command::Rekey => rekey::run(&global),
+        Command::Init(options) => init::run(&options, &global),
+        Command::Completions(options) => manual::completions(&options, &global),
+        Command::Man(options) => manual::man(&options, &global),
+        Command::WrapConfig(options) => wrap_config::run(&options, &global),
+        Command::Call(command) => call::run(command, &global),
+    }?;
+    Ok(ExitCode::SUCCESS)
 }

@@ -1,4 +1,4 @@
-//! The audit log as a history for people: a call of an upstream's tool is one event, with its arguments and its outcome,
+//! The audit log as a history for people. A call of an upstream's tool is one event, with its arguments and its outcome,
 //! although the log has one entry for its beginning and one for its end.
 
 use std::collections::HashMap;
@@ -8,8 +8,18 @@ use serde_json::Value;
 
 use crate::model::{Money, UnixMicros};
 
-/// An entry of the audit log, as `getAuditTrail` answers it.
+/// A page of the audit log, as `getAuditTrail` answers it.
 #[derive(Deserialize)]
+pub struct LogPage {
+    /// Newest first.
+    pub entries: Vec<Entry>,
+    /// Where the next page begins; `None` at the end.
+    pub next_cursor: Option<String>,
+}
+
+/// An entry of the audit log. It is read leniently: where the entry was altered outside haldir, fields may be missing.
+#[derive(Default, Deserialize)]
+#[serde(default)]
 pub struct Entry {
     /// Names the entry; empty where it cannot be read.
     #[serde(rename = "entry_id")]
@@ -17,11 +27,11 @@ pub struct Entry {
     /// Its place in the log, from 1.
     pub seq: i64,
     /// What keeps the entry from being read.
-    #[serde(default)]
     pub unreadable: Option<String>,
     /// Whether it was altered outside haldir, although it can be read.
-    #[serde(default)]
     pub altered: bool,
+    /// Whether an operator erased it: only its place, time, cost and hashes are left.
+    pub erased: bool,
     /// `action` or `governance`.
     pub kind: String,
     /// What was done.
@@ -35,16 +45,21 @@ pub struct Entry {
     /// When it was recorded.
     pub timestamp: UnixMicros,
     /// More about it.
-    #[serde(default)]
     pub details: Value,
-    /// Why it was flagged as anomalous; empty if it was not.
+    /// Whether it was flagged as anomalous.
+    pub flagged: bool,
+    /// Why; empty if it was not.
     pub flag_reason: String,
     /// The key that caused it, by its first characters, or `local` or `operator`.
-    #[serde(default)]
     pub actor: String,
     /// What it cost.
-    #[serde(default)]
     pub cost_usd: Money,
+    /// The digest of its details, in hexadecimal.
+    pub details_digest: Option<String>,
+    /// The hash of the entry before, in hexadecimal.
+    pub prev_hash: String,
+    /// Its own hash, in hexadecimal.
+    pub entry_hash: String,
 }
 
 /// An event of the history.
@@ -121,14 +136,13 @@ impl History {
     /// The event that an entry shows; `None` for the end of a call, which belongs to the event of its beginning.
     pub fn read(&mut self, entry: Entry) -> Option<Event> {
         let text = |name: &str| entry.details[name].as_str().unwrap_or_default().to_owned();
-        if let Some(problem) = &entry.unreadable {
+        let altered = match &entry.unreadable {
+            Some(problem) => Some(("UNREADABLE", problem.as_str())),
+            None => entry.altered.then_some(("ALTERED", "its fields are not those of its hash")),
+        };
+        if let Some((outcome, problem)) = altered {
             let reason = format!("altered outside haldir: {problem}; run haldir audit verify");
-            return Some(Event { outcome: "UNREADABLE".to_owned(), reason, entry, end: None });
-        }
-        if entry.altered {
-            let reason =
-                "altered outside haldir: its fields are not those of its hash; run haldir audit verify".to_owned();
-            return Some(Event { outcome: "ALTERED".to_owned(), reason, entry, end: None });
+            return Some(Event { outcome: outcome.to_owned(), reason, entry, end: None });
         }
         let mut end = None;
         let (outcome, reason) = match entry.action.strip_prefix("proxyCall.") {
@@ -168,12 +182,12 @@ pub struct Step<'a> {
     pub passed: bool,
     /// The rule that decided, or empty.
     pub rule: &'a str,
-    /// What it looked at; null where nothing is said.
+    /// What it looked at, or null.
     pub saw: &'a Value,
 }
 
 impl Step<'_> {
-    /// What came of it, in words.
+    /// Its result in words.
     pub fn result(&self) -> &'static str {
         if self.passed { "passed" } else { "stopped the call" }
     }
@@ -183,9 +197,9 @@ impl Step<'_> {
 pub const DECISION: &str = "How it was decided";
 /// Names of the columns of a trace.
 pub const STEPS: [&str; 4] = ["Step", "Result", "Rule", "What it looked at"];
-/// What is said in place of details that were erased.
+/// Shown in place of details that were erased.
 pub const ERASED: &str = "What was here was erased at an operator's word. Its place, time, cost and hashes are left.";
-/// What is said of an entry that was altered.
+/// Shown for an entry that was altered.
 pub const ALTERED: &str =
     "This entry was altered outside haldir: its fields are not those of its hash. Do not rely on it.";
 

@@ -34,7 +34,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// How long the last requests of a process that stops may take.
 const LAST_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The tasks that send; they end soon after they are told to stop, with what is left.
+/// The tasks that export. After the stop signal they send what is left, and end.
 pub struct Exporter {
     tasks: Vec<JoinHandle<()>>,
 }

@@ -1,4 +1,4 @@
-//! Calls to a haldir elsewhere, by its REST API: the same operations, the same JSON.
+//! Calls to a haldir server by its REST API: the same operations, the same JSON.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -19,9 +19,9 @@ use crate::{
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a call may take in all; verifying a long log takes a while.
 const CALL_TIMEOUT: Duration = Duration::from_secs(120);
-/// How long reading a stream may take in all.
+/// How long reading a streamed response may take in all.
 const STREAM_TIMEOUT: Duration = Duration::from_secs(24 * 3_600);
-/// The largest answer that is read.
+/// The largest response that is read.
 const MAX_ANSWER_BYTES: usize = 16 * 1024 * 1024;
 /// What stays as it is in a path segment (RFC 3986 unreserved).
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
@@ -68,7 +68,7 @@ impl Remote {
         let answer = async { self.read(self.send(operation, credential, input, options).await?).await };
         tokio::select! {
             biased;
-            // It hangs up, which is heard over there.
+            // Dropping the request closes the connection, and the server cancels the call.
             () = hearing.taken_back() => Err(Error::new(Code::Unavailable, "the client took the call back")),
             answer = answer => answer,
         }
@@ -111,7 +111,7 @@ impl Remote {
         input: &str,
         options: CallOptions,
     ) -> Result<Response> {
-        // As over there, so that what a path or a query cannot tell apart, such as 7 and "7", is refused all the same.
+        // As the server does: in a path or a query 7 and "7" would look the same, and the wrong type would pass.
         operation.check(input)?;
         let request = self.request(operation, input)?;
         let is_stream = matches!(operation.run, Run::Stream(_));
@@ -205,7 +205,7 @@ impl Remote {
     }
 
     fn unreachable(&self, error: reqwest::Error) -> Error {
-        // The address may name a session, and whoever knows that can act in it.
+        // The address may hold a session id, and every holder of that id can act in the session.
         let error = error.without_url();
         let place = cause::place(&self.base);
         let why = cause::class(&error);

@@ -128,8 +128,8 @@ pub fn run() -> ExitCode {
     }
 }
 
-/// Ends when the process is asked to stop: SIGTERM, or Ctrl-C. Both are heard from the call on, not only once somebody
-/// waits for this; to be called when the store is open, since nobody waits before that.
+/// Ends when the process is asked to stop, by SIGTERM or Ctrl-C. The handlers are installed by the call, not by the first
+/// poll: call it once the store is open, and a signal that comes before the future is awaited is not lost.
 pub(in crate::interfaces) fn terminated() -> Result<impl Future<Output = ()> + Send + 'static> {
     #[cfg(unix)]
     {

@@ -1,23 +1,25 @@
-//! `haldir audit`: checking the log, and keeping others able to check it.
+//! `haldir audit`: check the log, and let others check it.
 
-mod bundle;
 mod demo;
 mod export;
-mod keys;
 mod pin;
 mod verify;
 mod witness;
 
 use std::process::ExitCode;
 
-pub use bundle::beside;
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 pub use demo::{DemoCommand, run as run_demo};
+use serde_json::json;
 
 use super::{
-    GlobalOptions, Screen, Stop,
+    CommandError, GlobalOptions,
+    local::Local,
     log::{self, LogOptions},
+    output::line,
+    target::require_no_key_of_environment,
 };
+use crate::watch::list_log_keys::LogKeys;
 
 #[derive(Subcommand)]
 pub enum AuditCommand {
@@ -44,7 +46,7 @@ pub enum AuditCommand {
                             haldir audit export --format csv --agent research-bot --since 30d \\\n    --out bot.csv\n  haldir \
                             audit export --bundle log.bundle"
     )]
-    Export(bundle::ExportOptions),
+    Export(export::ExportOptions),
     /// Keep a checkpoint in a file, and say whether the log still begins with the one that was kept there.
     #[command(after_help = "Run it often, from a machine that the log's operator cannot write to. Exit code 1 if the \
                             log was rewritten; the file then stays as it was.\n\nExamples:\n  haldir audit pin --file \
@@ -69,18 +71,36 @@ pub enum AuditCommand {
     Keys,
     /// Put a new signing key into use. The one before signs checkpoints as well for a while.
     #[command(after_help = "Example:\n  haldir audit rotate-key --overlap-days 30")]
-    RotateKey(keys::RotateOptions),
+    RotateKey(RotateOptions),
 }
 
-pub fn run(command: AuditCommand, global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
+#[derive(Args)]
+pub struct RotateOptions {
+    /// For how many days the key before signs checkpoints as well.
+    #[arg(long, value_name = "DAYS", default_value_t = 30)]
+    overlap_days: u16,
+}
+
+pub fn run(command: AuditCommand, global: &GlobalOptions) -> Result<ExitCode, CommandError> {
     match command {
-        AuditCommand::Verify(options) => verify::run(&options, global, screen),
-        AuditCommand::Tail(options) => log::run(&options, global, screen),
-        AuditCommand::Export(options) => bundle::run(&options, global, screen),
-        AuditCommand::Pin(options) => pin::run(&options, global, screen),
-        AuditCommand::Mirror(options) => pin::mirror(&options, global, screen),
-        AuditCommand::Witness(options) => witness::run(&options, screen),
-        AuditCommand::Keys => keys::list(global, screen),
-        AuditCommand::RotateKey(options) => keys::run(&options, global, screen),
-    }
+        AuditCommand::Verify(options) => return verify::run(&options, global),
+        AuditCommand::Tail(options) => return log::run(&options, global),
+        AuditCommand::Export(options) => export::run(&options, global),
+        AuditCommand::Pin(options) => pin::run(&options, global),
+        AuditCommand::Mirror(options) => pin::mirror(&options, global),
+        AuditCommand::Witness(options) => witness::run(&options, global),
+        AuditCommand::Keys => global.show("listLogKeys", json!({}), |LogKeys { keys, .. }| {
+            keys.iter().try_for_each(|key| line(&key.verifier_key))
+        }),
+        AuditCommand::RotateKey(options) => rotate_key(options.overlap_days, global),
+    }?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn rotate_key(days: u16, global: &GlobalOptions) -> Result<(), CommandError> {
+    global.require_no_server()?;
+    require_no_key_of_environment()?;
+    let key = Local::open_existing(global)?.rotate_signing_key(i64::from(days))?.id();
+    let text = format!("key {key} signs now; the one before signs checkpoints as well for {days} days");
+    global.report(&json!({"key_id": key, "overlap_days": days}), &text)
 }

@@ -4,7 +4,6 @@ use std::{
     fs::{self, File},
     io::Write,
     path::{Path, PathBuf},
-    process::ExitCode,
     sync::Arc,
     thread,
 };
@@ -14,12 +13,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{
-    GlobalOptions, Screen, Stop,
-    audit::beside,
+    CommandError, GlobalOptions,
+    files::{Unfinished, beside, make_folder, new_file, unwritable},
     local::{require, runtime},
     output::line,
     progress::{Progress, Unit},
-    unfinished::Unfinished,
 };
 use crate::{
     config::{CeilingOptions, write_key_to},
@@ -41,7 +39,7 @@ Examples:
   haldir backup /backups/haldir-$(date +%F)
   haldir restore /backups/haldir-2026-11-29";
 
-/// The form of a backup.
+/// The version of the backup format.
 pub const FORMAT: u32 = 1;
 /// The files of a backup.
 pub const DATABASE: &str = "haldir.db";
@@ -58,7 +56,7 @@ pub struct BackupOptions {
     with_key: bool,
 }
 
-/// What a backup says of itself.
+/// The manifest of a backup.
 #[derive(Serialize, Deserialize)]
 pub struct Manifest {
     /// See [`FORMAT`].
@@ -77,13 +75,12 @@ pub struct Manifest {
     pub logs: Vec<LogHead>,
 }
 
-pub fn run(options: &BackupOptions, global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
+pub fn run(options: &BackupOptions, global: &GlobalOptions) -> Result<(), CommandError> {
     let path = global.store.path()?;
     require(&path)?;
     let Some((_, key)) = global.store.find_key()? else {
-        return Err(
-            Error::new(Code::Unavailable, "there is no encryption key, and a copy cannot be verified without").into()
-        );
+        let message = "there is no encryption key, and a copy cannot be verified without";
+        return Err(Error::new(Code::Unavailable, message).into());
     };
     if options.folder.exists() {
         let message = format!("{} exists already: name a folder that does not", options.folder.display());
@@ -91,48 +88,33 @@ pub fn run(options: &BackupOptions, global: &GlobalOptions, screen: Screen) -> R
     }
     // Under another name until it is whole, so that an operator does not take a part for a backup.
     let part = beside(&options.folder, ".part");
-    make_folder(&part).map_err(|error| unusable(&part, &error))?;
+    make_folder(&part, false).map_err(|error| unusable(&part, &error))?;
     let unfinished = Unfinished::new(part.clone());
-    let manifest = fill((global, screen), &path, &part, &key, options.with_key)?;
+    let Manifest { bytes, sha256, with_key, logs, .. } = fill(global, &path, &part, &key, options.with_key)?;
     fs::rename(&part, &options.folder).map_err(|error| unusable(&options.folder, &error))?;
     unfinished.keep();
-    let entries: u64 = manifest.logs.iter().map(|log| log.tree_size).sum();
-    let folder = options.folder.display();
-    if screen.json {
+    let (count, entries) = (logs.len(), logs.iter().map(|log| log.tree_size).sum::<u64>());
+    if global.json {
         let answer = json!({
-            "folder": options.folder, "bytes": manifest.bytes, "sha256": manifest.sha256, "logs": manifest.logs.len(),
-            "entries": entries, "with_key": manifest.with_key, "verified": true,
+            "folder": options.folder, "bytes": bytes, "sha256": sha256, "logs": count, "entries": entries,
+            "with_key": with_key, "verified": true,
         });
-        line(&answer.to_string())?;
-    } else {
-        line(&format!(
-            "{folder}: {} bytes, {entries} entries in {} logs, verified",
-            manifest.bytes,
-            manifest.logs.len()
-        ))?;
-        if !manifest.with_key {
-            line("The encryption key is not in it: keep a copy of that elsewhere.")?;
-        }
+        return line(&answer.to_string());
     }
-    Ok(ExitCode::SUCCESS)
+    line(&format!("{}: {bytes} bytes, {entries} entries in {count} logs, verified", options.folder.display()))?;
+    if with_key { Ok(()) } else { line("The encryption key is not in it: keep a copy of that elsewhere.") }
 }
 
-fn fill(
-    (global, screen): (&GlobalOptions, Screen),
-    path: &Path,
-    part: &Path,
-    key: &Key,
-    with_key: bool,
-) -> Result<Manifest> {
+fn fill(global: &GlobalOptions, path: &Path, part: &Path, key: &Key, with_key: bool) -> Result<Manifest> {
     let database = part.join(DATABASE);
-    let copying = copying(screen, path, &database);
+    let copying = copying(global, path, &database);
     copies::copy(path, &database)?;
     drop(copying);
     let haldir = open(global, &database, key)?;
-    let logs = verified(&haldir, screen)?;
+    let logs = verified(&haldir, global)?;
     haldir.close();
     drop(haldir);
-    // In one file: what verification has left in the copy's own log goes into it.
+    // Moves what verification left in the write-ahead log into the database file.
     copies::require_alone(&database)?;
     let bytes = fs::metadata(&database).map_err(|error| unusable(&database, &error))?.len();
     let manifest = Manifest {
@@ -140,7 +122,7 @@ fn fill(
         haldir: env!("CARGO_PKG_VERSION").to_owned(),
         made_at: SystemClock.now().to_rfc3339(),
         bytes,
-        sha256: digest(screen, &database)?,
+        sha256: digest(global, &database)?,
         with_key,
         logs,
     };
@@ -150,7 +132,8 @@ fn fill(
     }
     let text = serde_json::to_string_pretty(&manifest).map_err(Error::internal)?;
     let file = part.join(MANIFEST);
-    write(&file, text.as_bytes()).map_err(|error| unusable(&file, &error))?;
+    let written = new_file(&file).and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()));
+    written.map_err(|error| unusable(&file, &error))?;
     File::open(part).and_then(|folder| folder.sync_all()).map_err(|error| unusable(part, &error))?;
     Ok(manifest)
 }
@@ -163,23 +146,23 @@ pub fn open(global: &GlobalOptions, database: &Path, key: &Key) -> Result<Haldir
 }
 
 /// The bar of a file that is copied, by the size of the copy.
-pub fn copying(screen: Screen, from: &Path, to: &Path) -> Progress {
+pub fn copying(global: &GlobalOptions, from: &Path, to: &Path) -> Progress {
     let (from, to) = (from.to_owned(), to.to_owned());
     let size = |path: &Path| path.metadata().map(|file| file.len()).ok();
-    Progress::measured(screen, "copying", Unit::Bytes, move || Some((size(&to)?, size(&from)?)))
+    Progress::measured(global, "copying", Unit::Bytes, move || Some((size(&to)?, size(&from)?)))
 }
 
 /// The digest of a database, with a bar.
-pub fn digest(screen: Screen, database: &Path) -> Result<String> {
-    let progress = Progress::new(screen, "computing the digest", Unit::Bytes);
+pub fn digest(global: &GlobalOptions, database: &Path) -> Result<String> {
+    let progress = Progress::new(global, "computing the digest", Unit::Bytes);
     copies::digest_of(database, &mut |done, total| progress.at(done, total))
 }
 
-/// Verifies every log; answers how far each reaches.
-pub fn verified(haldir: &Haldir, screen: Screen) -> Result<Vec<LogHead>> {
+/// Verifies every log; returns how far each reaches.
+pub fn verified(haldir: &Haldir, global: &GlobalOptions) -> Result<Vec<LogHead>> {
     let logs = haldir.log_heads()?;
     let threads = thread::available_parallelism().map_or(2, usize::from);
-    let progress = Progress::new(screen, "verifying", Unit::Count);
+    let progress = Progress::new(global, "verifying", Unit::Count);
     let (mut before, total) = (0, logs.iter().map(|log| log.tree_size).sum());
     for log in &logs {
         let mut at = |done: i64, _| progress.at(before + done.unsigned_abs(), total);
@@ -193,33 +176,7 @@ pub fn verified(haldir: &Haldir, screen: Screen) -> Result<Vec<LogHead>> {
     Ok(logs)
 }
 
-fn make_folder(path: &Path) -> std::io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path)
-}
-
-fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
-}
-
-/// A path that cannot be written to.
+/// The error for a path in the backup's or the store's folder that cannot be written.
 pub fn unusable(path: &Path, error: &std::io::Error) -> Error {
-    let message = format!("{} cannot be written: {error}{}", path.display(), missing_folder(path));
-    Error::new(Code::Unavailable, message).field("folder")
-}
-
-/// Where a path cannot be written to since its folder is not there, what to do about it.
-pub fn missing_folder(path: &Path) -> String {
-    match path.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.exists()) {
-        Some(folder) => format!(": there is no folder {}, make it first", folder.display()),
-        None => String::new(),
-    }
+    Error { code: Code::Unavailable, ..unwritable("folder", path, error) }
 }

@@ -4,23 +4,18 @@ mod command;
 pub(in crate::interfaces) mod field;
 mod input;
 
-use std::{io::Write, process::ExitCode};
-
 use clap::{ArgMatches, Command, FromArgMatches, Subcommand, error::ErrorKind};
 use field::Field;
-use zeroize::Zeroizing;
 
 use super::{
-    GlobalOptions, Screen, ServerOptions, Stop,
-    local::{self, Local},
+    CommandError, GlobalOptions, ServerOptions,
+    local::Local,
     stdin::StandardInput,
-    target::{self, Place},
+    target::{self, Destination, Target},
 };
 use crate::{
-    error::{Code, Error, Result},
-    interfaces::remote::Remote,
-    model::Credential,
-    operations::{self, CallOptions, Operation, Reply, Run},
+    error::Result,
+    operations::{self, CallOptions, Operation, Run},
 };
 
 pub const HELP: &str = "\
@@ -97,89 +92,22 @@ impl FromArgMatches for CallCommand {
     }
 }
 
-pub fn run(command: CallCommand, global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
+pub fn run(command: CallCommand, global: &GlobalOptions) -> Result<(), CommandError> {
+    let CallCommand { operation, given, json_input, idempotency_key, server } = command;
     let mut stdin = StandardInput::default();
-    let input = input::build(&command.given, command.json_input.as_deref(), &mut stdin)?;
+    let input = input::build(&given, json_input.as_deref(), &mut stdin)?;
     let server = ServerOptions {
-        url: command.server.url.or_else(|| global.server.url.clone()),
-        key: command.server.key.or_else(|| global.server.key.clone()),
+        url: server.url.or_else(|| global.server.url.clone()),
+        key: server.key.or_else(|| global.server.key.clone()),
     };
-    let (url, key) = match Place::find(global, &server, &mut stdin)? {
-        Place::Server { url, key, profile } => {
-            target::announce_server(global, &url, profile.as_deref());
-            (Some(url), key)
-        }
-        Place::Store(key) => (None, key),
-    };
-    if matches!(command.operation.run, Run::Stream(_)) {
-        stream(command.operation, url.as_deref(), global, key, &input)?;
-        return Ok(ExitCode::SUCCESS);
+    let place = Destination::find(global, &server, &mut stdin)?;
+    let open: fn(&GlobalOptions) -> Result<Local> =
+        if operation.run.changes() { Local::open } else { Local::open_existing };
+    let target = Target::open_destination(global, place, open)?;
+    if matches!(operation.run, Run::Stream(_)) {
+        return target.stream_to_output(operation.name, &input);
     }
-    let options = CallOptions { idempotency_key: command.idempotency_key, ..CallOptions::default() };
-    let reply = match url {
-        Some(url) => elsewhere(command.operation, &url, key, &input, options),
-        None => here(command.operation, global, key, &input, options),
-    };
-    screen.answer(&reply.map_err(target::explain)?.body)?;
-    Ok(ExitCode::SUCCESS)
-}
-
-fn here(
-    operation: &'static Operation,
-    global: &GlobalOptions,
-    key: Option<Zeroizing<String>>,
-    input: &str,
-    options: CallOptions,
-) -> Result<Reply> {
-    let mut local = if operation.run.changes() { Local::open(global)? } else { Local::open_existing(global)? };
-    if let Some(key) = key {
-        local.credential = Credential::ApiKey(key);
-    }
-    local.call(operation, input, options)
-}
-
-fn elsewhere(
-    operation: &'static Operation,
-    url: &str,
-    key: Option<Zeroizing<String>>,
-    input: &str,
-    options: CallOptions,
-) -> Result<Reply> {
-    let credential = key.map_or(Credential::Anonymous, Credential::ApiKey);
-    let remote = Remote::new(url)?;
-    local::runtime()?.block_on(remote.call(operation, &credential, input, options))
-}
-
-/// Writes an answer to standard output as it arrives.
-fn stream(
-    operation: &'static Operation,
-    url: Option<&str>,
-    global: &GlobalOptions,
-    key: Option<Zeroizing<String>>,
-    input: &str,
-) -> Result<(), Stop> {
-    let mut out = std::io::stdout().lock();
-    // Whoever reads may have seen enough, such as `head`: that is for the client to judge, and no failure of the call.
-    let mut unwritten = None;
-    let mut each = |piece: &[u8]| {
-        out.write_all(piece).and_then(|()| out.flush()).map_err(|error| {
-            unwritten = Some(error);
-            Error::new(Code::Unavailable, "standard output cannot be written")
-        })
-    };
-    let outcome = if let Some(url) = url {
-        let credential = key.map_or(Credential::Anonymous, Credential::ApiKey);
-        let remote = Remote::new(url)?;
-        local::runtime()?.block_on(remote.stream(operation, &credential, input, &mut each))
-    } else {
-        let mut local = Local::open_existing(global)?;
-        if let Some(key) = key {
-            local.credential = Credential::ApiKey(key);
-        }
-        local.stream(operation, input, &mut each)
-    };
-    match unwritten {
-        Some(error) => Err(Stop::Output(error)),
-        None => Ok(outcome.map_err(target::explain)?),
-    }
+    let options = CallOptions { idempotency_key, ..CallOptions::default() };
+    let reply = target.call_with(operation, &input, options).map_err(target::explain)?;
+    global.screen().answer(&reply.body)
 }

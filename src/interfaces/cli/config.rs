@@ -1,6 +1,6 @@
 //! `haldir config show`: every setting of both programs, its value, and where that comes from. Secrets are masked.
 
-use std::{collections::BTreeMap, process::ExitCode};
+use std::collections::BTreeMap;
 
 use clap::{Arg, Args, Subcommand};
 use reqwest::Url;
@@ -8,11 +8,11 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::{
-    GlobalOptions, Screen, Stop,
-    output::{line, note, printable, table},
+    CommandError, GlobalOptions,
+    output::{line, note, printable, table_or},
     profile,
     stdin::StandardInput,
-    target::{KEY_VARIABLE, Place, SERVER_VARIABLE},
+    target::{Destination, KEY_VARIABLE, SERVER_VARIABLE},
 };
 use crate::{
     config::CeilingOptions,
@@ -22,9 +22,9 @@ use crate::{
 
 /// What the config file may hold, at its defaults.
 const DEFAULTS: &str = include_str!("../../../examples/haldir.toml");
-/// What stands in place of a secret.
+/// Shown in place of a secret.
 const MASKED: &str = "(set, not shown)";
-/// What a setting has that has none.
+/// Shown for a setting without a value.
 const NONE: &str = "none";
 
 /// Variables without a flag: those that hold a secret, and those that other programs read as well.
@@ -44,7 +44,7 @@ const VARIABLES: [(&str, Kind, &str); 13] = [
     ("OTEL_SERVICE_NAME", Kind::Plain, "haldir"),
 ];
 
-/// What holds where a flag and its variable are not given, and clap has no default to tell.
+/// Defaults that clap does not know.
 const UNSET: [(&str, &str); 11] = [
     ("allow_private", NONE),
     ("approve_by", "operator for serve, else elicitation"),
@@ -93,9 +93,9 @@ struct Setting {
     secret: bool,
 }
 
-pub fn run(command: &ConfigCommand, global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
+pub fn run(command: &ConfigCommand, global: &GlobalOptions) -> Result<(), CommandError> {
     let ConfigCommand::Show(options) = command;
-    // A file that cannot be used is said to be so, instead of being shown.
+    // Reports a config file that cannot be used, instead of showing it.
     global.store.settings(&CeilingOptions::default())?;
     let mut settings = vec![target(global)?];
     settings.extend(flags(global)?);
@@ -104,34 +104,28 @@ pub fn run(command: &ConfigCommand, global: &GlobalOptions, screen: Screen) -> R
     if options.set {
         settings.retain(|setting| setting.from != "default");
     }
-    if screen.json {
-        line(&json!({"settings": settings}).to_string())?;
-        return Ok(ExitCode::SUCCESS);
+    if global.json {
+        return line(&json!({"settings": settings}).to_string());
     }
-    if settings.is_empty() {
-        line("everything has its default")?;
-        return Ok(ExitCode::SUCCESS);
-    }
-    let rows: Vec<_> =
-        settings.into_iter().map(|setting| vec![setting.name, setting.value, setting.from.to_owned()]).collect();
-    table(&["SETTING", "VALUE", "FROM"], &rows)?;
+    let rows = settings.into_iter().map(|setting| vec![setting.name, setting.value, setting.from.to_owned()]);
+    table_or("everything has its default", &["SETTING", "VALUE", "FROM"], rows)?;
     if !options.set {
         note("haldir config show --set leaves the defaults out");
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 /// Where commands of `haldir` go.
 fn target(global: &GlobalOptions) -> Result<Setting> {
-    let place = Place::find(global, &global.server, &mut StandardInput::default())?;
+    let place = Destination::find(global, &global.server, &mut StandardInput::default())?;
     let from_variable = |name: &str| std::env::var(name).is_ok_and(|value| !value.is_empty());
     let (value, from) = match place {
-        Place::Server { url, profile: Some(name), .. } => (format!("{url} (profile {name})"), "profile"),
-        Place::Server { url, .. } if global.server.url.is_some() => (url, "flag"),
-        Place::Server { url, .. } => (url, "environment"),
-        Place::Store(_) if global.given.contains_key("db") => ("the local store".to_owned(), "flag"),
-        Place::Store(_) if from_variable("HALDIR_DB") => ("the local store".to_owned(), "environment"),
-        Place::Store(_) => ("the local store".to_owned(), "default"),
+        Destination::Server { url, profile: Some(name), .. } => (format!("{url} (profile {name})"), "profile"),
+        Destination::Server { url, .. } if global.server.url.is_some() => (url, "flag"),
+        Destination::Server { url, .. } => (url, "environment"),
+        Destination::Store(_) if global.given.contains_key("db") => ("the local store".to_owned(), "flag"),
+        Destination::Store(_) if from_variable("HALDIR_DB") => ("the local store".to_owned(), "environment"),
+        Destination::Store(_) => ("the local store".to_owned(), "default"),
     };
     Ok(Setting { name: "commands go to".to_owned(), flag: None, value: without_password(&value), from, secret: false })
 }
@@ -215,7 +209,7 @@ fn file(global: &GlobalOptions) -> Result<Vec<Setting>> {
     let names: Vec<String> =
         defaults.keys().chain(own.keys().filter(|name| !defaults.contains_key(*name))).cloned().collect();
     let setting = |name: String| {
-        // Variables of children are where secrets are given to them, if not by name.
+        // The variables of a child server may hold secrets.
         let secret = name.starts_with("upstreams.") && name.contains(".env.");
         let (value, from) = match own.remove(&name) {
             Some(_) if secret => (MASKED.to_owned(), "file"),

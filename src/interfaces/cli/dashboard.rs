@@ -1,16 +1,14 @@
 //! `haldir dashboard`: the dashboard of the local store, on a loopback port of its own, signed in by a one-time link.
 
-use std::process::ExitCode;
-
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    GlobalOptions, Screen, ServerOptions, Stop,
+    CommandError, GlobalOptions, ServerOptions,
     local::Local,
     output::{line, note},
     stdin::StandardInput,
-    target::Place,
+    target::Destination,
 };
 use crate::{
     error::{Error, Result},
@@ -44,19 +42,18 @@ pub struct DashboardOptions {
     no_open: bool,
 }
 
-pub fn run(options: &DashboardOptions, global: &GlobalOptions, screen: Screen) -> std::result::Result<ExitCode, Stop> {
-    // Who they are, the person says to the server itself.
+pub fn run(options: &DashboardOptions, global: &GlobalOptions) -> Result<(), CommandError> {
+    // At a server the person signs in with a key of their own.
     let server = ServerOptions { url: global.server.url.clone(), key: global.server.key.clone() };
-    let key = match Place::find(global, &server, &mut StandardInput::default())? {
-        Place::Server { url, .. } => {
+    let key = match Destination::find(global, &server, &mut StandardInput::default())? {
+        Destination::Server { url, .. } => {
             let link = format!("{}/dashboard", url.trim_end_matches('/'));
-            show(&link, options, screen)?;
-            return Ok(ExitCode::SUCCESS);
+            return show(&link, options, global);
         }
-        Place::Store(key) => key,
+        Destination::Store(key) => key,
     };
     let local = Local::open(global)?;
-    // With no key the tenant's operator: a person who can read the store's files is that already.
+    // Without a key as the tenant's operator: a person with access to the store's files has that role anyway.
     let signed_in = key.map_or_else(|| Credential::LocalOperator(global.tenant.clone()), Credential::ApiKey);
     local.haldir.caller_of(&signed_in)?;
     let haldir = local.haldir.clone();
@@ -67,7 +64,7 @@ pub fn run(options: &DashboardOptions, global: &GlobalOptions, screen: Screen) -
         let shutdown = CancellationToken::new();
         let app = App::new(haldir, address, &HttpSettings::loopback(connections), &shutdown)?;
         let token = app.one_time_link(signed_in)?;
-        show(&format!("http://{address}/dashboard/open?token={}", *token), options, screen)?;
+        show(&format!("http://{address}/dashboard/open?token={}", *token), options, global)?;
         note("Ctrl-C ends it");
         let lanes = Lanes::start(WORKERS)?;
         let (stop, asked_to_stop) = (shutdown.clone(), terminated()?);
@@ -76,18 +73,17 @@ pub fn run(options: &DashboardOptions, global: &GlobalOptions, screen: Screen) -
             stop.cancel();
         });
         listener::serve(listener, app.dashboard_router(), &lanes, connections, shutdown).await;
-        Ok(ExitCode::SUCCESS)
+        Ok(())
     })
 }
 
 /// Prints the link, and opens it.
-fn show(link: &str, options: &DashboardOptions, screen: Screen) -> std::result::Result<(), Stop> {
-    if screen.json {
-        line(&serde_json::json!({"url": link}).to_string())?;
-    } else {
-        line(link)?;
+fn show(link: &str, options: &DashboardOptions, global: &GlobalOptions) -> Result<(), CommandError> {
+    if global.json {
+        return line(&serde_json::json!({"url": link}).to_string());
     }
-    if !options.no_open && !screen.json {
+    line(link)?;
+    if !options.no_open {
         opened(link).unwrap_or_else(|error| note(&format!("no browser was opened: {error}; open the link yourself")));
     }
     Ok(())

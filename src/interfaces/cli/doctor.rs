@@ -8,7 +8,7 @@ use std::{fmt::Display, io, process::ExitCode};
 use serde_json::json;
 
 use super::{
-    GlobalOptions, Screen, Stop,
+    CommandError, GlobalOptions,
     output::{Level, line, paragraph, printable},
 };
 use crate::config::CeilingOptions;
@@ -20,10 +20,10 @@ Examples:
   haldir doctor
   haldir doctor --json | jq '.checks[] | select(.status != \"ok\")'";
 
-/// Where what was found begins in a line: behind its level and its name.
+/// The columns at which a finding begins: behind its level, and behind its name.
 const INDENT: (usize, usize) = (6, 22);
 
-/// What one look found.
+/// The result of one check.
 struct Check {
     name: &'static str,
     level: Level,
@@ -46,10 +46,10 @@ impl Check {
     }
 }
 
-pub fn run(global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
-    let checks = examine(global, screen);
+pub fn run(global: &GlobalOptions) -> Result<ExitCode, CommandError> {
+    let checks = examine(global);
     let healthy = checks.iter().all(|check| check.level != Level::Fail);
-    if screen.json {
+    if global.json {
         let checks: Vec<_> = checks
             .iter()
             .map(|check| {
@@ -63,13 +63,13 @@ pub fn run(global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
         for Check { name, level, detail, remedy } in &checks {
             let remedy = remedy.as_ref().map_or_else(String::new, |remedy| format!(" -> {remedy}"));
             let finding = format!("{name:<14}  {}", printable(&format!("{detail}{remedy}")));
-            line(&format!("{}  {}", screen.word(*level), paragraph(&finding, INDENT)))?;
+            line(&format!("{}  {}", global.screen().word(*level), paragraph(&finding, INDENT)))?;
         }
     }
     Ok(if healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn examine(global: &GlobalOptions, screen: Screen) -> Vec<Check> {
+fn examine(global: &GlobalOptions) -> Vec<Check> {
     let mut checks = vec![version(), config(global)];
     let path = match global.store.path() {
         Ok(path) => path,
@@ -101,7 +101,7 @@ fn examine(global: &GlobalOptions, screen: Screen) -> Vec<Check> {
     }
     checks.push(files::permissions(&path));
     checks.extend(files::free_space(&path));
-    checks.extend(contents::examine(global, screen, &path));
+    checks.extend(contents::examine(global, &path));
     checks
 }
 

@@ -7,7 +7,11 @@ use std::{
     process::{Command, ExitStatus},
 };
 
-use super::{interruption::Elsewhere, output::printable, unfinished::Unfinished};
+use super::{
+    files::{Unfinished, new_file},
+    interruption::Elsewhere,
+    output::printable,
+};
 use crate::{
     crypto,
     error::{Code, Error, Result},
@@ -17,10 +21,10 @@ use crate::{
 pub const MAX_BYTES: u64 = 1024 * 1024;
 /// The variables that name the editor, the first one before the second.
 const VARIABLES: [&str; 2] = ["VISUAL", "EDITOR"];
-/// The editor of a person who has chosen none: POSIX has it.
+/// The editor where neither variable is set: POSIX requires it.
 const USUAL: &str = "vi";
 
-/// The text as its user leaves it. The file that the editor works on can be read by this user only, and is removed at once.
+/// The text as the user saved it. Only this user can read the editor's file, and it is removed at once.
 pub fn edited(text: &str) -> Result<String> {
     let name = crypto::token::<9>("haldir-edit-").map_err(Error::internal)?;
     let path = env::temp_dir().join(format!("{name}.json"));
@@ -28,7 +32,7 @@ pub fn edited(text: &str) -> Result<String> {
     let problem = |error: &std::io::Error| {
         Error::new(Code::Unavailable, format!("{}, which the editor works on: {error}", path.display()))
     };
-    write(&path, text).map_err(|error| problem(&error))?;
+    new_file(&path).and_then(|mut file| file.write_all(text.as_bytes())).map_err(|error| problem(&error))?;
     let editor = VARIABLES.into_iter().find_map(|name| env::var(name).ok().filter(|editor| !editor.trim().is_empty()));
     let editor = editor.unwrap_or_else(|| USUAL.to_owned());
     let refused = |what: String| {
@@ -49,17 +53,9 @@ pub fn edited(text: &str) -> Result<String> {
     Ok(changed)
 }
 
-fn write(path: &Path, text: &str) -> std::io::Result<()> {
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)?.write_all(text.as_bytes())
-}
-
 /// Runs the editor at the terminal of this process. It may be a command with arguments, as `code --wait` is.
 fn run(editor: &str, path: &Path) -> std::io::Result<ExitStatus> {
-    // Ctrl-C means the editor now.
+    // Ctrl-C is for the editor now.
     let _elsewhere = Elsewhere::now();
     #[cfg(unix)]
     return Command::new("sh").arg("-c").arg(format!("{editor} \"$@\"")).arg(editor).arg(path).status();

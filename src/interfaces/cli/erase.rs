@@ -1,12 +1,10 @@
 //! `haldir erase`.
 
-use std::process::ExitCode;
-
 use clap::Args;
 use serde_json::{Value, json};
 
 use super::{
-    GlobalOptions, Screen, Stop,
+    CommandError, GlobalOptions,
     output::{line, note},
     target::Target,
 };
@@ -39,7 +37,7 @@ pub struct EraseOptions {
     yes: bool,
 }
 
-pub fn run(options: &EraseOptions, global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
+pub fn run(options: &EraseOptions, global: &GlobalOptions) -> Result<(), CommandError> {
     if !options.dry_run && !options.yes {
         let message = "what is erased cannot be brought back: say --yes, or --dry-run to see what there is";
         return Err(Error::invalid("yes", message).into());
@@ -49,23 +47,22 @@ pub fn run(options: &EraseOptions, global: &GlobalOptions, screen: Screen) -> Re
         (None, session) => ("eraseSession", json!({"session_id": session, "dry_run": options.dry_run})),
     };
     let target = Target::open(global)?;
-    let answer = loop {
-        let answer = target.call_value(operation, &input)?;
+    let answer: Value = loop {
+        let answer: Value = target.read(operation, &input)?;
         if answer["complete"] == json!(true) || options.dry_run {
             break answer;
         }
-        if !screen.json {
+        if !global.json {
             note(&format!("{}, and goes on", counts(&answer)));
         }
     };
-    if screen.json {
-        line(&answer.to_string())?;
+    if global.json {
+        line(&answer.to_string())
     } else if options.dry_run {
-        line(&format!("there are {} sessions and {} entries of its own", answer["sessions"], answer["entries"]))?;
+        line(&format!("there are {} sessions and {} entries of its own", answer["sessions"], answer["entries"]))
     } else {
-        line(&format!("erased: {}", counts(&answer)))?;
+        line(&format!("erased: {}", counts(&answer)))
     }
-    Ok(ExitCode::SUCCESS)
 }
 
 fn counts(answer: &Value) -> String {

@@ -1,4 +1,5 @@
-//! Help texts: the commands in groups, and the options of every command in one place, that of the program itself.
+//! Help texts: the program's lists the commands in groups and the options of every command; those of commands do not repeat
+//! these options.
 
 use std::{ffi::OsString, fmt::Write};
 
@@ -6,33 +7,16 @@ use clap::Command;
 
 use super::{HELP_WIDTH, output::paragraph_lines};
 
-/// The groups that commands stand in, as people look for them.
+/// The groups of commands in the help.
+#[rustfmt::skip]
 const GROUPS: [(&str, &[&str]); 5] = [
-    (
-        "to look",
-        &["overview", "top", "dashboard", "log", "agents", "sessions", "spend", "payments", "usage", "status", "ready"],
-    ),
+    ("to look",
+        &["overview", "top", "dashboard", "log", "agents", "sessions", "spend", "payments", "usage", "status", "ready"]),
     ("to decide", &["approvals", "policy", "stop"]),
-    (
-        "to administer",
-        &["keys", "secrets", "upstreams", "webhooks", "audit", "compliance", "retention", "erase", "tenants"],
-    ),
-    (
-        "to set up and keep running",
-        &[
-            "wrap-config",
-            "init",
-            "login",
-            "logout",
-            "whoami",
-            "doctor",
-            "config",
-            "backup",
-            "restore",
-            "rekey",
-            "migrate",
-        ],
-    ),
+    ("to administer",
+        &["keys", "secrets", "upstreams", "webhooks", "audit", "compliance", "retention", "erase", "tenants"]),
+    ("to set up and keep running",
+        &["wrap-config", "init", "login", "logout", "whoami", "doctor", "config", "backup", "restore", "rekey", "migrate"]),
     ("for anything else", &["call", "demo", "completions", "man"]),
 ];
 
@@ -60,7 +44,7 @@ pub fn arranged(command: Command, arguments: &[OsString]) -> Command {
     command.help_template(template).subcommand_help_heading("Help").mut_subcommands(|below| below.hide(true))
 }
 
-/// With a line about where the other options stand, here and below.
+/// Adds a line that says where the global options are documented.
 fn hinted(command: Command) -> Command {
     let after = command.get_after_help().map(ToString::to_string).unwrap_or_default();
     command.after_help(format!("{after}\n\n{HINT}")).mut_subcommands(hinted)

@@ -1,10 +1,9 @@
-//! `haldir init`: a folder with what a server of one's own needs.
+//! `haldir init`: a folder with the files that a self-hosted server needs.
 
 use std::{
     fs::{self, OpenOptions},
     io::{self, Write},
     path::{Path, PathBuf},
-    process::ExitCode,
 };
 
 use clap::Args;
@@ -12,9 +11,9 @@ use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::{
-    Screen, Stop,
+    CommandError, GlobalOptions,
+    files::Unfinished,
     output::{line, note},
-    unfinished::Unfinished,
 };
 use crate::{
     config::address::parse_public_url,
@@ -33,9 +32,9 @@ Examples:
   haldir init haldir-server
   haldir init haldir-server --public-url https://haldir.example.com";
 
-/// Where programs of the machine's own are, unless haldir is installed elsewhere in the system.
+/// Where the service finds haldir, unless this program runs from another system folder.
 const PROGRAMS: &str = "/usr/local/bin";
-/// Where a service without a home may start programs from.
+/// System folders: a service without a home directory can start programs from there.
 const SYSTEM: [&str; 2] = ["/usr/", "/opt/"];
 /// The settings file, without what its first lines say of its place.
 const CONFIG: &str = include_str!("../../../examples/haldir.toml");
@@ -68,7 +67,7 @@ pub struct InitOptions {
     public_url: String,
 }
 
-/// What stands in the files in place of the words between at signs.
+/// Values for the placeholders between at signs.
 struct Values {
     folder: String,
     host: String,
@@ -130,7 +129,7 @@ impl Values {
     }
 }
 
-pub fn run(options: &InitOptions, screen: Screen) -> Result<ExitCode, Stop> {
+pub fn run(options: &InitOptions, global: &GlobalOptions) -> Result<(), CommandError> {
     let given = &options.folder;
     let bad = |error: &io::Error| {
         Error::new(Code::InvalidArgument, format!("{} cannot be written: {error}", given.display())).field("folder")
@@ -163,13 +162,13 @@ pub fn run(options: &InitOptions, screen: Screen) -> Result<ExitCode, Stop> {
         names.push(name);
     }
     unfinished.into_iter().for_each(Unfinished::keep);
-    if screen.json {
-        line(&json!({"folder": absolute, "public_url": options.public_url, "files": names}).to_string())?;
-        return Ok(ExitCode::SUCCESS);
+    if global.json {
+        let done = json!({"folder": absolute, "public_url": options.public_url, "files": names});
+        return line(&done.to_string());
     }
     line(&format!("wrote {} files to {}", names.len(), given.display()))?;
     note(&format!("{} says how to start the server.", given.join("START.md").display()));
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 /// Writes a file that is not there yet.

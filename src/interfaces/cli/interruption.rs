@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM: what a command has begun is put right before the process ends.
+//! Ctrl-C and SIGTERM: clean-up actions run before the process ends.
 
 use std::{
     mem, process,
@@ -20,18 +20,18 @@ const GRACE: Duration = Duration::from_secs(2);
 
 type Action = Box<dyn FnOnce() + Send>;
 
-/// What is to be done, in the order in which it was asked for. A static: signals concern the whole process.
+/// The clean-up actions, oldest first. A static, since signals concern the whole process.
 static ACTIONS: Mutex<Vec<(u64, Action)>> = Mutex::new(Vec::new());
 
 fn actions() -> MutexGuard<'static, Vec<(u64, Action)>> {
     ACTIONS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// An action that is run if the process is interrupted before this is dropped.
+/// A clean-up action: it runs if the process is interrupted before this is dropped.
 pub struct OnInterrupt(u64);
 
 impl OnInterrupt {
-    /// From when this returns on, an interruption runs the action. The newest action is run first.
+    /// Registers the action. The newest action runs first.
     pub fn run(action: impl FnOnce() + Send + 'static) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         static WATCH: Once = Once::new();
@@ -53,7 +53,7 @@ impl Drop for OnInterrupt {
     }
 }
 
-/// Programs that have the terminal instead of this one.
+/// How many other programs have the terminal now.
 static ELSEWHERE: AtomicUsize = AtomicUsize::new(0);
 
 /// While this is held, Ctrl-C concerns another program at the terminal, such as an editor, and does not end this one.
@@ -73,7 +73,7 @@ impl Drop for Elsewhere {
     }
 }
 
-/// The end of a command that goes on until it is interrupted: it ends by itself, with its store closed.
+/// Lets a command that runs until it is interrupted end in order, with its store closed.
 pub struct Interruption {
     asked: Receiver<()>,
     /// Dropped when the command has ended.
@@ -82,7 +82,7 @@ pub struct Interruption {
 }
 
 impl Interruption {
-    /// From when this returns on, an interruption waits for this to be dropped, for a while.
+    /// Registers: after an interruption the process ends once this is dropped, or after a grace period.
     pub fn watch() -> Self {
         let ((ask, asked), (ended, has_ended)) = (mpsc::channel(), mpsc::channel::<()>());
         let watch = OnInterrupt::run(move || {
@@ -92,13 +92,13 @@ impl Interruption {
         Self { asked, _ended: ended, _watch: watch }
     }
 
-    /// Waits so long; answers whether it was interrupted.
+    /// Waits for this time; returns whether the command was interrupted.
     pub fn within(&self, time: Duration) -> bool {
         self.asked.recv_timeout(time).is_ok()
     }
 }
 
-/// Waits for signals on a thread of its own, which ends with the process: the thread that works does not wait for them.
+/// Starts the thread that waits for signals. It ends with the process.
 fn watch() {
     let (ready, is_ready) = mpsc::channel();
     thread::spawn(move || {
@@ -111,7 +111,7 @@ fn watch() {
             process::exit(INTERRUPTED.into());
         }
     });
-    // Nothing is begun before a signal would put it right; an error is a thread that cannot watch for one.
+    // Returns once the handlers are installed; an error means that they cannot be.
     let _ = is_ready.recv();
 }
 

@@ -1,8 +1,8 @@
 //! Live screens: they fill the terminal, follow what happens and the size of the window, and show their keys at the bottom.
 //!
-//! [`terminal`] takes the terminal over and gives it back, however the program ends. [`work`] calls haldir on a thread of its own,
-//! so that keys are answered while a server is not. A [`View`] is one screen: what it asks for, what it shows, and what its
-//! keys do.
+//! [`terminal`] puts the terminal into raw mode and restores it, however the program ends. [`work`] calls haldir on a worker
+//! thread, so that keys work while a server does not answer. A [`View`] is one screen: what it polls, what it shows, and what
+//! its keys do.
 
 mod terminal;
 mod work;
@@ -17,10 +17,10 @@ pub use crossterm::event::{KeyCode, KeyEvent};
 use crossterm::event::{KeyEventKind, KeyModifiers};
 use terminal::{FullScreen, keys, size};
 pub use work::Job;
-use work::{Kind, Worker};
+use work::{Trigger, Worker};
 
 use super::{
-    GlobalOptions, Screen, Stop, editor,
+    CommandError, GlobalOptions, editor,
     interruption::INTERRUPTED,
     output::styled::{Line, Style},
     target::Target,
@@ -30,22 +30,22 @@ use crate::{
     error::{Code, Error, Result},
 };
 
-/// How long keys are waited for before the clock and the window are looked at.
+/// How long to wait for keys before the clock and the size of the window are checked.
 const TICK: Duration = Duration::from_millis(100);
-/// Ages on the screen are seconds, so it is drawn as often at least.
+/// The longest time between two drawings: ages on the screen count in seconds.
 const REDRAW: Duration = Duration::from_secs(1);
-/// How much longer it takes until haldir is asked again once it has not answered.
+/// Factor by which the next poll is later after one that failed.
 const PATIENCE: u32 = 3;
 
-/// How often a live view asks, unless its user says otherwise.
+/// How often a live view polls by default.
 pub const EVERY: &str = "2s";
 
-/// Reads how often a live view is to ask, in seconds.
+/// Reads the interval of polls, in seconds.
 pub fn every() -> impl Fn(&str) -> std::result::Result<u64, String> + Clone {
     within(1..=3_600)
 }
 
-/// The room that a view has.
+/// The space that a view has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Size {
     /// Columns.
@@ -54,46 +54,46 @@ pub struct Size {
     pub rows: usize,
 }
 
-/// What comes of a key.
-pub enum Next<N> {
-    /// Nothing but another screen.
-    Stay,
-    /// Haldir is to be called; what it answers is told to the view.
-    Do(Job<N>),
-    /// This text is to be changed in the user's editor; what comes of it is told to the view.
+/// What a key does.
+pub enum Action<N> {
+    /// It changes the screen only.
+    None,
+    /// It calls haldir; the view gets the response.
+    Call(Job<N>),
+    /// It opens this text in the user's editor; the view gets the changed text.
     Edit(String),
 }
 
 /// A live screen.
 pub trait View {
-    /// What haldir answers.
-    type News: Send + 'static;
+    /// A response of haldir, as the view needs it.
+    type Update: Send + 'static;
 
-    /// Asks what is new.
-    fn ask(&self) -> Job<Self::News>;
+    /// The call that reads what is new.
+    fn poll(&self) -> Job<Self::Update>;
 
-    /// Takes an answer in. A problem is shown, and the last answer stays.
-    fn hear(&mut self, news: Self::News) -> Result<()>;
+    /// Shows what haldir answered.
+    fn apply(&mut self, update: Self::Update);
 
-    /// What a key had ordered has failed; why, is shown.
-    fn fail(&mut self) {}
+    /// A call that a key started has failed; the screen shows why.
+    fn key_failed(&mut self) {}
 
-    /// What the user's editor left of the text that a key has given it, or why there is nothing.
+    /// The text as the user's editor left it, or why there is none.
     fn edited(&mut self, _text: Result<String>) {}
 
-    /// Whether it misses something that haldir is to be asked for at once.
-    fn is_impatient(&self) -> bool {
+    /// Whether to poll at once, without waiting for the timer.
+    fn wants_update(&self) -> bool {
         false
     }
 
-    /// What fills the screen; lines beyond its size are cut off.
+    /// The lines of the screen; those beyond its size are cut off.
     fn lines(&mut self, size: Size) -> Vec<Line>;
 
     /// The keys that do something now, and what they do.
     fn keys(&self) -> Vec<(&'static str, &'static str)>;
 
     /// A key was pressed.
-    fn press(&mut self, key: KeyEvent) -> Next<Self::News>;
+    fn press(&mut self, key: KeyEvent) -> Action<Self::Update>;
 
     /// Whether keys are text, so that `q` is a letter.
     fn is_typing(&self) -> bool {
@@ -102,12 +102,8 @@ pub trait View {
 }
 
 /// Shows a view until its user leaves it.
-pub fn run<V: View>(
-    view: V,
-    every: u64,
-    global: &GlobalOptions,
-    screen: Screen,
-) -> std::result::Result<ExitCode, Stop> {
+pub fn run<V: View>(view: V, every: u64, global: &GlobalOptions) -> Result<ExitCode, CommandError> {
+    let screen = global.screen();
     let refused = |message: &str| Err(Error::new(Code::InvalidArgument, message).into());
     if screen.json {
         return refused("a live view fills a screen: leave --json out");
@@ -120,48 +116,48 @@ pub fn run<V: View>(
     }
     let worker = Worker::start(Target::open(global)?)?;
     let mut shown =
-        Shown { view, problem: None, asked_every: Duration::from_secs(every), colours: screen.has_colours() };
+        LiveView { view, problem: None, poll_every: Duration::from_secs(every), colours: screen.has_colours() };
     let full = FullScreen::enter()?;
     let left = shown.follow(&full, &worker);
-    // The terminal is its user's again before anything is waited for.
+    // Restored before the worker is waited for.
     drop(full);
     worker.finish()?;
     left
 }
 
-/// A view, and what is known of it.
-struct Shown<V> {
+/// A view with its state on the screen.
+struct LiveView<V> {
     view: V,
-    /// Why there is nothing new.
+    /// Why the last call failed.
     problem: Option<Error>,
-    asked_every: Duration,
+    poll_every: Duration,
     colours: bool,
 }
 
-impl<V: View> Shown<V> {
-    fn follow(&mut self, full: &FullScreen, worker: &Worker<V::News>) -> std::result::Result<ExitCode, Stop> {
-        let (mut ask_at, mut is_asked, mut redraw_at) = (Instant::now(), false, Instant::now());
+impl<V: View> LiveView<V> {
+    fn follow(&mut self, full: &FullScreen, worker: &Worker<V::Update>) -> std::result::Result<ExitCode, CommandError> {
+        let (mut poll_at, mut is_polling, mut redraw_at) = (Instant::now(), false, Instant::now());
         let mut shown_at = None;
         loop {
-            let is_due = Instant::now() >= ask_at || (self.problem.is_none() && self.view.is_impatient());
-            if !is_asked && is_due {
-                is_asked = worker.order(self.view.ask(), Kind::Question);
+            let is_due = Instant::now() >= poll_at || (self.problem.is_none() && self.view.wants_update());
+            if !is_polling && is_due {
+                is_polling = worker.enqueue(self.view.poll(), Trigger::Timer);
             }
             let mut has_changed = false;
-            while let Some((news, kind)) = worker.heard()? {
-                self.problem = news.and_then(|news| self.view.hear(news)).err();
+            while let Some((update, kind)) = worker.next_response()? {
+                self.problem = update.map(|update| self.view.apply(update)).err();
                 has_changed = true;
-                if self.problem.is_some() && kind == Kind::Order {
-                    self.view.fail();
+                if self.problem.is_some() && kind == Trigger::Key {
+                    self.view.key_failed();
                 }
-                is_asked &= kind == Kind::Order;
-                // What was ordered shows at once.
+                is_polling &= kind == Trigger::Key;
+                // Polls at once, so that the screen shows what the key changed.
                 let patience = match (&self.problem, kind) {
-                    (None, Kind::Order) => 0,
-                    (None, Kind::Question) => 1,
+                    (None, Trigger::Key) => 0,
+                    (None, Trigger::Timer) => 1,
                     (Some(_), _) => PATIENCE,
                 };
-                ask_at = Instant::now() + self.asked_every * patience;
+                poll_at = Instant::now() + self.poll_every * patience;
             }
             let current = size()?;
             if has_changed || shown_at != Some(current) || Instant::now() >= redraw_at {
@@ -180,13 +176,13 @@ impl<V: View> Shown<V> {
                     KeyCode::Char(_) if is_control => {}
                     KeyCode::Char('q') if !self.view.is_typing() => return Ok(ExitCode::SUCCESS),
                     _ => match self.view.press(key) {
-                        Next::Stay => {}
-                        Next::Do(job) => {
-                            if !worker.order(job, Kind::Order) {
+                        Action::None => {}
+                        Action::Call(job) => {
+                            if !worker.enqueue(job, Trigger::Key) {
                                 self.problem = Some(Error::new(Code::Unavailable, "haldir has not answered yet: wait"));
                             }
                         }
-                        Next::Edit(text) => {
+                        Action::Edit(text) => {
                             let edited = full.lend(|| editor::edited(&text))?;
                             self.view.edited(edited);
                             shown_at = None;

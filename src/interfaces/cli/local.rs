@@ -10,7 +10,7 @@ use crate::{
     crypto::PublicKey,
     error::{Code, Error, Result},
     model::Credential,
-    operations::{self, CallOptions, Haldir, Operation, Reply},
+    operations::{CallOptions, Haldir, Operation, Reply},
 };
 
 /// The open store, and the runtime that its calls run on.
@@ -81,12 +81,6 @@ impl Local {
     /// Whether the store takes writes: one that changes nothing is tried.
     pub fn check_writes(&self) -> Result<()> {
         self.runtime.block_on(self.haldir.try_write())
-    }
-
-    /// Calls the operation of this name.
-    pub fn call_named(&self, name: &str, input: &str) -> Result<Reply> {
-        let operation = operations::named(name).ok_or_else(|| Error::internal(format!("no operation {name}")))?;
-        self.call(operation, input, CallOptions::default())
     }
 }
 

@@ -1,4 +1,4 @@
-//! `haldir log`: what happened, for people. A call of an upstream's tool is one line, with its arguments and what came of it;
+//! `haldir log`: what happened, for people. A call of an upstream's tool is one line, with its arguments and its outcome;
 //! the audit log has an entry for its beginning and one for its end.
 
 mod following;
@@ -7,20 +7,20 @@ mod show;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use serde::Deserialize;
+use serde::Serialize;
 use serde_json::{Value, json};
 use unicode_width::UnicodeWidthStr;
 
 use super::{
-    GlobalOptions, Screen, Stop, live,
-    output::{columns, fits_whole, line, note, printable, row, table, when},
+    CommandError, GlobalOptions, live,
+    output::{columns, fits_whole, line, note, printable, row, table_or, when},
     target::Target,
     trail::Trail,
 };
 use crate::{
     config::duration::parse_seconds,
     error::{Error, Result},
-    interfaces::history::{Entry, Event, History},
+    interfaces::history::{Event, History, LogPage},
     model::{Clock, Day, TimePoint, month::MICROS_PER_DAY, time::SystemClock},
 };
 
@@ -68,30 +68,45 @@ enum LogCommand {
     Show(show::ShowOptions),
 }
 
-#[derive(Args)]
-#[allow(clippy::struct_excessive_bools)] // Each is a flag.
-pub struct LogOptions {
-    /// Only what this agent did.
-    #[arg(long, value_name = "AGENT")]
-    agent: Option<String>,
-    /// Only what happened in this session.
-    #[arg(long, value_name = "SESSION")]
-    session: Option<String>,
-    /// Only this tool, such as github.search; haldir's own decisions bear the tool haldir.
+/// Which entries of the log are wanted, as the operations take it.
+#[derive(Args, Serialize)]
+pub struct EntryFilter {
+    /// Only entries of this agent.
+    #[arg(long = "agent", value_name = "AGENT")]
+    agent_id: Option<String>,
+    /// Only entries of this session.
+    #[arg(long = "session", value_name = "SESSION")]
+    session_id: Option<String>,
+    /// Only entries of this tool, such as github.search; haldir's own decisions bear the tool haldir.
     #[arg(long, value_name = "TOOL")]
-    tool: Option<String>,
-    /// Only what happened since then: a date, a date-time, or how long ago, such as 1h or 7d.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tool: Option<String>,
+    /// Only entries since then: a date, a date-time, or how long ago, such as 1h or 7d.
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
-    since: Option<String>,
-    /// Only what happened before then, in the same forms.
+    since: Option<Value>,
+    /// Only entries before then, in the same forms.
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
-    until: Option<String>,
+    until: Option<Value>,
+    /// Only entries that were flagged as anomalous.
+    #[arg(long)]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub flagged: bool,
+}
+
+impl EntryFilter {
+    /// As JSON: the fields of an operation's input.
+    pub fn input(&self) -> Result<Value> {
+        serde_json::to_value(self).map_err(Error::internal)
+    }
+}
+
+#[derive(Args)]
+pub struct LogOptions {
+    #[command(flatten)]
+    filter: EntryFilter,
     /// Only what was refused, or waits for a decision.
     #[arg(long)]
     refused: bool,
-    /// Only what was flagged as anomalous.
-    #[arg(long)]
-    flagged: bool,
     /// Show the ids of entries, for `haldir log show`.
     #[arg(long)]
     ids: bool,
@@ -105,12 +120,6 @@ pub struct LogOptions {
     /// How often to ask haldir what is new, from 1s to 1h. Each time counts as a call where calls are limited.
     #[arg(long, requires = "follow", value_name = "DURATION", default_value = live::EVERY, value_parser = live::every())]
     every: u64,
-}
-
-#[derive(Deserialize)]
-struct Page {
-    entries: Vec<Entry>,
-    next_cursor: Option<Value>,
 }
 
 fn json_of(event: &Event) -> Value {
@@ -143,55 +152,37 @@ fn short(text: &str) -> String {
     if shown.len() < text.len() { format!("{shown}…") } else { shown }
 }
 
-/// A time as the audit log takes it: what is a duration lies so long before now; `today` and `yesterday` begin at midnight UTC.
-pub fn time(text: &str) -> Value {
-    let today = Day::of(SystemClock.now()).0;
+/// Reads a time as the operations take it: a duration lies so long before now; `today` and `yesterday` begin at midnight
+/// UTC.
+pub fn parse_time(text: &str) -> Result<Value, String> {
     let begin = |day: i64| json!(day.saturating_mul(MICROS_PER_DAY / 1_000_000));
-    match text {
-        "today" => return begin(today),
-        "yesterday" => return begin(today - 1),
-        _ => {}
-    }
     let has_unit = text.ends_with(|c: char| c.is_ascii_alphabetic() && c != 'Z');
-    match parse_seconds(text) {
-        Ok(seconds) if has_unit => json!(SystemClock.now().plus_seconds(-seconds).as_seconds()),
-        Ok(seconds) => json!(seconds),
-        Err(_) => json!(text),
+    let now = SystemClock.now();
+    match (text, parse_seconds(text)) {
+        ("today", _) => Ok(begin(Day::of(now).0)),
+        ("yesterday", _) => Ok(begin(Day::of(now).0 - 1)),
+        (_, Ok(seconds)) if has_unit => Ok(json!(now.plus_seconds(-seconds).as_seconds())),
+        (_, Ok(seconds)) => Ok(json!(seconds)),
+        _ if serde_json::from_value::<TimePoint>(json!(text)).is_ok() => Ok(json!(text)),
+        _ => Err(EXPECTED_TIME.to_owned()),
     }
-}
-
-/// Lets through what [`time`] can read.
-pub fn parse_time(text: &str) -> std::result::Result<String, String> {
-    let is_day = matches!(text, "today" | "yesterday");
-    let is_time = is_day || parse_seconds(text).is_ok() || serde_json::from_value::<TimePoint>(json!(text)).is_ok();
-    if is_time { Ok(text.to_owned()) } else { Err(EXPECTED_TIME.to_owned()) }
 }
 
 /// What was read: events, the newest first, whether there are more, and the number of the newest entry.
-struct Read {
+struct ReadEvents {
     found: Vec<Event>,
     more: bool,
     newest: i64,
 }
 
-/// Which entries are looked at.
-fn filter(options: &LogOptions) -> Value {
-    json!({
-        "agent_id": options.agent, "session_id": options.session, "tool": options.tool,
-        "since": options.since.as_deref().map(time), "until": options.until.as_deref().map(time),
-        "flagged": options.flagged.then_some(true),
-    })
-}
-
-fn read(options: &LogOptions, filter: &Value, target: &Target) -> Result<Read> {
-    let mut history = History::new(options.flagged);
-    let (mut found, mut seen, mut cursor, mut newest) = (Vec::new(), 0, Value::Null, 0);
+fn read(options: &LogOptions, filter: &Value, target: &Target) -> Result<ReadEvents> {
+    let mut history = History::new(options.filter.flagged);
+    let (mut found, mut seen, mut cursor, mut newest) = (Vec::new(), 0, None::<String>, 0);
     let wanted = usize::from(options.lines);
     loop {
         let mut input = filter.clone();
-        (input["limit"], input["cursor"]) = (PAGE.into(), cursor);
-        let reply = target.call("getAuditTrail", &input.to_string())?;
-        let page: Page = serde_json::from_str(&reply.body).map_err(Error::internal)?;
+        (input["limit"], input["cursor"]) = (PAGE.into(), cursor.into());
+        let page: LogPage = target.read("getAuditTrail", input)?;
         seen += page.entries.len();
         newest = page.entries.iter().map(|entry| entry.seq).fold(newest, i64::max);
         let happened = page.entries.into_iter().filter_map(|entry| history.read(entry));
@@ -199,52 +190,51 @@ fn read(options: &LogOptions, filter: &Value, target: &Target) -> Result<Read> {
         if found.len() >= wanted || seen >= MAX_SEEN {
             let more = found.len() > wanted || page.next_cursor.is_some();
             found.truncate(wanted);
-            return Ok(Read { found, more, newest });
+            return Ok(ReadEvents { found, more, newest });
         }
-        match page.next_cursor {
-            Some(next) => cursor = next,
-            None => return Ok(Read { found, more: false, newest }),
+        cursor = page.next_cursor;
+        if cursor.is_none() {
+            return Ok(ReadEvents { found, more: false, newest });
         }
     }
 }
 
-pub fn run_command(arguments: &LogArguments, global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
+pub fn run_command(arguments: &LogArguments, global: &GlobalOptions) -> Result<ExitCode, CommandError> {
     match &arguments.command {
-        Some(LogCommand::Show(options)) => show::run(options, global, screen),
-        None => run(&arguments.options, global, screen),
+        Some(LogCommand::Show(options)) => show::run(options, global).map(|()| ExitCode::SUCCESS),
+        None => run(&arguments.options, global),
     }
 }
 
-pub fn run(options: &LogOptions, global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
-    let (target, filter) = (Target::open(global)?, filter(options));
-    let Read { mut found, more, newest } = read(options, &filter, &target)?;
+pub fn run(options: &LogOptions, global: &GlobalOptions) -> Result<ExitCode, CommandError> {
+    let (target, filter) = (Target::open(global)?, options.filter.input()?);
+    let ReadEvents { mut found, more, newest } = read(options, &filter, &target)?;
     found.reverse();
     if options.follow {
-        return following::run(options, Trail::behind(newest, filter), &found, target, screen);
+        return following::run(options, Trail::behind(newest, filter), &found, target, global);
     }
-    if screen.json {
+    show_events(options, &found, more, global)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn show_events(options: &LogOptions, found: &[Event], more: bool, global: &GlobalOptions) -> Result<(), CommandError> {
+    if global.json {
         let entries: Vec<_> = found.iter().map(json_of).collect();
-        line(&json!({"entries": entries, "more": more}).to_string())?;
-        return Ok(ExitCode::SUCCESS);
+        return line(&json!({"entries": entries, "more": more}).to_string());
     }
-    if found.is_empty() {
-        line("nothing of the kind is in the log")?;
-        return Ok(ExitCode::SUCCESS);
-    }
-    if more {
+    if more && !found.is_empty() {
         note("there is more: -n for more lines, --since for a time");
     }
     let rows: Vec<_> = found.iter().map(|event| row_of(event, options.ids)).collect();
     let header = &HEADER[usize::from(!options.ids)..];
     match columns() {
-        Some(width) if !fits_whole(header, &rows, width) => listed(header, &rows, options.ids)?,
-        _ => table(header, &rows)?,
+        Some(width) if !rows.is_empty() && !fits_whole(header, &rows, width) => listed(header, &rows, options.ids),
+        _ => table_or("nothing of the kind is in the log", header, rows),
     }
-    Ok(ExitCode::SUCCESS)
 }
 
 /// Events where a table is too wide: one line each, or some more for long arguments, which go on below over the whole width.
-fn listed(header: &[&str], rows: &[Vec<String>], ids: bool) -> Result<(), Stop> {
+fn listed(header: &[&str], rows: &[Vec<String>], ids: bool) -> Result<(), CommandError> {
     let header: Vec<String> = header.iter().map(|name| (*name).to_owned()).collect();
     let most = &MOST[usize::from(!ids)..];
     let widest = |column: usize| {

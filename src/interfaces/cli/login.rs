@@ -1,23 +1,23 @@
 //! `haldir login`, `logout` and `whoami`: the servers that commands go to, each with its key.
 
-use std::process::ExitCode;
-
 use clap::Args;
 use reqwest::Url;
-use serde::Deserialize;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use super::{
-    GlobalOptions, Screen, Stop,
+    CommandError, GlobalOptions,
     local::Local,
-    output::{line, note, printable, table},
+    output::{facts, line, note, printable, table_or, word},
     profile::{self, Profile, Profiles},
     prompt,
     stdin::StandardInput,
-    target::{KEY_VARIABLE, Place, SERVER_VARIABLE, Target},
+    target::{Destination, KEY_VARIABLE, SERVER_VARIABLE, Target},
 };
-use crate::error::{Code, Error};
+use crate::{
+    error::{Code, Error},
+    gate::list_api_keys::ApiKeyList,
+};
 
 pub const LOGIN_HELP: &str = "\
 The key is asked for, and not shown; where standard input is no terminal, it is \
@@ -72,7 +72,7 @@ pub struct WhoamiOptions {
     all: bool,
 }
 
-/// Whom the server or the store takes the caller for. What it does not say to this key is left out.
+/// What the server or the store knows about the caller's key; fields that the key may not read are `None`.
 #[derive(Default)]
 struct Caller {
     tenant: Option<String>,
@@ -83,38 +83,20 @@ struct Caller {
     scopes: Option<Vec<String>>,
 }
 
-#[derive(Deserialize)]
-struct Glance {
-    tenant_id: String,
-    tier: String,
-}
-
-#[derive(Deserialize)]
-struct Listed {
-    keys: Vec<Key>,
-}
-
-#[derive(Deserialize)]
-struct Key {
-    prefix: String,
-    name: String,
-    role: String,
-    scopes: Vec<String>,
-}
-
 impl Caller {
     /// Asks the server what this key is; an error if the key is unknown, or the server does not answer.
     fn ask(target: &Target, key: Option<&str>) -> Result<Self, Error> {
         let mut caller = Self { prefix: key.map(|key| key.chars().take(SHOWN).collect()), ..Self::default() };
-        // What a valid key may not read is no reason to doubt it.
+        // A refusal for lack of a scope means that the key is valid.
         let is_withheld =
             |error: &Error| (400..=404).contains(&error.code.status()) && error.code != Code::Unauthorized;
         match target.call("getOverview", "{}") {
             Ok(reply) => {
-                let glance: Glance = serde_json::from_str(&reply.body).map_err(|_| no_haldir())?;
-                (caller.tenant, caller.tier) = (Some(glance.tenant_id), Some(glance.tier));
+                let overview: Value = serde_json::from_str(&reply.body).map_err(|_| no_haldir())?;
+                let text = |name: &str| overview[name].as_str().map(str::to_owned).ok_or_else(no_haldir);
+                (caller.tenant, caller.tier) = (Some(text("tenant_id")?), Some(text("tier")?));
             }
-            // What only operators may do, no other key may: so this one is valid, and an agent's.
+            // The operation is for operators: so the key is valid, and an agent's.
             Err(error) if error.code == Code::OperatorRequired => {
                 caller.role = Some("agent".to_owned());
                 return Ok(caller);
@@ -125,10 +107,10 @@ impl Caller {
         let Some(key) = key else { return Ok(caller) };
         match target.call("listApiKeys", &json!({"limit": MAX_KEYS}).to_string()) {
             Ok(reply) => {
-                let listed: Listed = serde_json::from_str(&reply.body).map_err(|_| no_haldir())?;
+                let listed: ApiKeyList = serde_json::from_str(&reply.body).map_err(|_| no_haldir())?;
                 if let Some(own) = listed.keys.into_iter().find(|listed| key.starts_with(&listed.prefix)) {
                     (caller.prefix, caller.name) = (Some(own.prefix), Some(own.name));
-                    (caller.role, caller.scopes) = (Some(own.role), Some(own.scopes));
+                    (caller.role, caller.scopes) = (Some(word(own.role)), Some(own.scopes));
                 }
             }
             Err(error) if error.code == Code::OperatorRequired => caller.role = Some("agent".to_owned()),
@@ -161,7 +143,7 @@ fn no_haldir() -> Error {
     Error::new(Code::Unavailable, "what answers at this address is no haldir: is the address that of its server?")
 }
 
-/// The server's address in its plain form, without what an address must not hold.
+/// The server's address without a slash at its end; refuses user, password, query and fragment.
 fn address(text: &str) -> Result<String, Error> {
     let expected = || Error::invalid("url", "expected the server's address, such as https://haldir.example.com");
     let text = text.trim().trim_end_matches('/');
@@ -180,7 +162,7 @@ fn address(text: &str) -> Result<String, Error> {
     Ok(url.as_str().trim_end_matches('/').to_owned())
 }
 
-/// Says where a key would be seen on its way.
+/// Warns about an address over which the key would be sent unencrypted.
 fn warn_of_plain_text(url: &str) {
     let Ok(parsed) = url.parse::<Url>() else { return };
     let is_near = matches!(parsed.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
@@ -189,7 +171,7 @@ fn warn_of_plain_text(url: &str) {
     }
 }
 
-pub fn login(options: &LoginOptions, global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
+pub fn login(options: &LoginOptions, global: &GlobalOptions) -> Result<(), CommandError> {
     if global.server.key.as_deref().is_some_and(|key| key != "-") {
         let message = "a key among the arguments is seen by other users of the machine: leave --key out, and it is asked for, or \
                        write it to standard input";
@@ -200,7 +182,7 @@ pub fn login(options: &LoginOptions, global: &GlobalOptions, screen: Screen) -> 
         (None, name) => name.unwrap_or_else(|| profile::DEFAULT.to_owned()),
     };
     let path = profile::file()?;
-    // Before anything is asked for: what cannot be read would be lost.
+    // First: writing a file that could not be read would lose its profiles.
     let mut profiles = Profiles::read(&path)?;
     let variable = || std::env::var(SERVER_VARIABLE).ok().filter(|url| !url.is_empty());
     let url = match options.url.clone().or_else(|| global.server.url.clone()).or_else(variable) {
@@ -225,16 +207,15 @@ pub fn login(options: &LoginOptions, global: &GlobalOptions, screen: Screen) -> 
     })?;
     profiles.put(&name, Profile { url: url.clone(), key })?;
     profiles.write(&path)?;
-    if screen.json {
+    if global.json {
         let mut answer = caller.json();
         (answer["profile"], answer["url"], answer["file"]) = (json!(name), json!(url), json!(path));
-        line(&answer.to_string())?;
-        return Ok(ExitCode::SUCCESS);
+        return line(&answer.to_string());
     }
     let role = caller.role.as_deref().map_or_else(String::new, |role| format!(", role {role}"));
     line(&printable(&format!("logged in to {url} as profile {name}{role}")))?;
     note(&format!("The key is in {}. {}", path.display(), use_of(&name)));
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 fn use_of(name: &str) -> String {
@@ -245,7 +226,7 @@ fn use_of(name: &str) -> String {
     }
 }
 
-pub fn logout(options: &LogoutOptions, global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
+pub fn logout(options: &LogoutOptions, global: &GlobalOptions) -> Result<(), CommandError> {
     let path = profile::file()?;
     let mut profiles = Profiles::read(&path)?;
     let given = match &global.profile {
@@ -266,66 +247,57 @@ pub fn logout(options: &LogoutOptions, global: &GlobalOptions, screen: Screen) -
         removed.push((name, profile));
     }
     profiles.write(&path)?;
-    if screen.json {
+    if global.json {
         let lines: Vec<_> = removed.iter().map(|(name, profile)| listed(name, profile)).collect();
-        line(&json!({"removed": lines}).to_string())?;
-        return Ok(ExitCode::SUCCESS);
+        return line(&json!({"removed": lines}).to_string());
     }
     if removed.is_empty() {
-        line("there is no profile")?;
+        return line("there is no profile");
     }
-    for (name, Profile { url, key }) in &removed {
+    removed.iter().try_for_each(|(name, Profile { url, key })| {
         let prefix: String = key.chars().take(SHOWN).collect();
-        line(&printable(&format!("forgot profile {name} of {url}; its key {prefix}… stays valid there")))?;
-    }
-    Ok(ExitCode::SUCCESS)
+        line(&printable(&format!("forgot profile {name} of {url}; its key {prefix}… stays valid there")))
+    })
 }
 
 fn listed(name: &str, Profile { url, key }: &Profile) -> Value {
     json!({"profile": name, "url": url, "key_prefix": key.chars().take(SHOWN).collect::<String>()})
 }
 
-pub fn whoami(options: &WhoamiOptions, global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
+pub fn whoami(options: &WhoamiOptions, global: &GlobalOptions) -> Result<(), CommandError> {
     if options.all {
-        return all(screen);
+        return all(global);
     }
-    let place = Place::find(global, &global.server, &mut StandardInput::default())?;
-    let (mut rows, mut answer, key) = match &place {
-        Place::Server { url, key, profile } => {
+    let place = Destination::find(global, &global.server, &mut StandardInput::default())?;
+    let (rows, mut answer, key) = match &place {
+        Destination::Server { url, key, profile } => {
             let from = key_source(global, profile.as_deref(), key.is_some());
             let mut rows = vec![("server", url.clone())];
             rows.extend(profile.clone().map(|name| ("profile", name)));
             rows.push(("key from", from.to_owned()));
-            (
-                rows,
-                json!({"where": "server", "url": url, "db": null, "profile": profile, "key_from": from}),
-                key.clone(),
-            )
+            let answer = json!({"where": "server", "url": url, "db": null, "profile": profile, "key_from": from});
+            (rows, answer, key.clone())
         }
-        Place::Store(key) => {
+        Destination::Store(key) => {
             let path = global.store.path()?;
             let from = key.as_ref().map(|_| "flag");
             let answer = json!({"where": "store", "url": null, "db": path, "profile": null, "key_from": from});
             (vec![("store", path.display().to_string())], answer, key.clone())
         }
     };
-    let target = Target::open_place(global, place, Local::open_existing)?;
+    let target = Target::open_destination(global, place, Local::open_existing)?;
     let mut caller = Caller::ask(&target, key.as_deref().map(String::as_str))?;
     if key.is_none() && matches!(target, Target::Store(_)) {
         caller.role = Some("operator".to_owned());
         caller.tier = None;
     }
-    if screen.json {
+    if global.json {
         for (name, value) in caller.json().as_object().into_iter().flatten() {
             answer[name] = value.clone();
         }
-        line(&answer.to_string())?;
-        return Ok(ExitCode::SUCCESS);
+        return line(&answer.to_string());
     }
-    rows.extend(caller.rows());
-    let rows: Vec<_> = rows.into_iter().map(|(title, text)| vec![title.to_owned(), text]).collect();
-    table(&["YOU ARE", ""], &rows)?;
-    Ok(ExitCode::SUCCESS)
+    facts(["YOU ARE", ""], rows.into_iter().chain(caller.rows()))
 }
 
 /// Where the key that is used comes from.
@@ -339,18 +311,14 @@ fn key_source(global: &GlobalOptions, profile: Option<&str>, is_there: bool) -> 
     }
 }
 
-fn all(screen: Screen) -> Result<ExitCode, Stop> {
+fn all(global: &GlobalOptions) -> Result<(), CommandError> {
     let profiles = Profiles::read(&profile::file()?)?;
     let listed: Vec<_> = profiles.all().map(|(name, profile)| listed(name, profile)).collect();
-    if screen.json {
-        line(&json!({"profiles": listed}).to_string())?;
-    } else if listed.is_empty() {
-        line("there is no profile: `haldir login` makes one")?;
-    } else {
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let row =
-            |one: &Value| vec![text(&one["profile"]), text(&one["url"]), format!("{}…", text(&one["key_prefix"]))];
-        table(&["PROFILE", "SERVER", "KEY"], &listed.iter().map(row).collect::<Vec<_>>())?;
+    if global.json {
+        return line(&json!({"profiles": listed}).to_string());
     }
-    Ok(ExitCode::SUCCESS)
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let row = |one: &Value| vec![text(&one["profile"]), text(&one["url"]), format!("{}…", text(&one["key_prefix"]))];
+    let none = "there is no profile: `haldir login` makes one";
+    table_or(none, &["PROFILE", "SERVER", "KEY"], listed.iter().map(row))
 }

@@ -1,10 +1,9 @@
-//! `haldir completions` and `haldir man`: what shells and `man` know of both programs, made from their own arguments.
+//! `haldir completions` and `haldir man`: shell completions and manual pages of both programs, generated from their arguments.
 
 use std::{
     fs,
     io::{self, Write},
     path::{Path, PathBuf},
-    process::ExitCode,
 };
 
 use clap::{Args, Command, CommandFactory};
@@ -12,7 +11,7 @@ use clap_complete::Shell;
 use clap_mangen::Man;
 use serde_json::json;
 
-use super::{Cli, Screen, Stop, output::line};
+use super::{Cli, CommandError, GlobalOptions, files::unwritable, output::line};
 use crate::{
     error::{Code, Error, Result},
     interfaces::server,
@@ -59,36 +58,28 @@ fn program(name: &str) -> Command {
     if name == SERVER { server::command() } else { Cli::command() }
 }
 
-pub fn completions(options: &CompletionsOptions, screen: Screen) -> Result<ExitCode, Stop> {
+pub fn completions(options: &CompletionsOptions, global: &GlobalOptions) -> Result<(), CommandError> {
     let mut script = Vec::new();
     clap_complete::generate(options.shell, &mut program(&options.program), &options.program, &mut script);
-    if screen.json {
-        let script = String::from_utf8_lossy(&script);
-        let shell = options.shell.to_string();
-        line(&json!({"program": options.program, "shell": shell, "script": script}).to_string())?;
-    } else {
-        io::stdout().lock().write_all(&script)?;
+    if global.json {
+        let (script, shell) = (String::from_utf8_lossy(&script), options.shell.to_string());
+        return line(&json!({"program": options.program, "shell": shell, "script": script}).to_string());
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(io::stdout().lock().write_all(&script)?)
 }
 
-pub fn man(options: &ManOptions, screen: Screen) -> Result<ExitCode, Stop> {
+pub fn man(options: &ManOptions, global: &GlobalOptions) -> Result<(), CommandError> {
     if let Some(folder) = &options.out {
-        let pages = write_all(folder).map_err(|error| {
-            Error::new(Code::InvalidArgument, format!("{} cannot be written: {error}", folder.display())).field("out")
-        })?;
+        let pages = write_all(folder).map_err(|error| unwritable("out", folder, &error))?;
         let text = format!("wrote {pages} pages to {}", folder.display());
-        line(&if screen.json { json!({"folder": folder, "pages": pages}).to_string() } else { text })?;
-        return Ok(ExitCode::SUCCESS);
+        return line(&if global.json { json!({"folder": folder, "pages": pages}).to_string() } else { text });
     }
     let mut page = Vec::new();
     Man::new(find(&options.command)?).render(&mut page)?;
-    if screen.json {
-        line(&json!({"page": String::from_utf8_lossy(&page)}).to_string())?;
-    } else {
-        io::stdout().lock().write_all(&page)?;
+    if global.json {
+        return line(&json!({"page": String::from_utf8_lossy(&page)}).to_string());
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(io::stdout().lock().write_all(&page)?)
 }
 
 /// The command of this path.
@@ -110,7 +101,7 @@ fn find(path: &[String]) -> Result<Command> {
     Ok(command.clone())
 }
 
-/// Writes the pages of all commands; answers how many.
+/// Writes the pages of all commands; returns how many.
 fn write_all(folder: &Path) -> io::Result<usize> {
     fs::create_dir_all(folder)?;
     for name in PROGRAMS {

@@ -7,7 +7,7 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 
 use super::{
-    GlobalOptions, Screen, Stop,
+    CommandError, GlobalOptions,
     local::{self, Local},
     output::{line, sentence, table, when_any},
     progress::{Progress, Unit},
@@ -31,15 +31,16 @@ pub enum MigrateCommand {
     Verify,
 }
 
-pub fn run(command: &MigrateCommand, global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
+pub fn run(command: &MigrateCommand, global: &GlobalOptions) -> Result<ExitCode, CommandError> {
     match command {
-        MigrateCommand::Status => status(global, screen),
-        MigrateCommand::Up => up(global, screen),
-        MigrateCommand::Verify => verify(global, screen),
+        MigrateCommand::Status => status(global)?,
+        MigrateCommand::Up => up(global)?,
+        MigrateCommand::Verify => return verify(global),
     }
+    Ok(ExitCode::SUCCESS)
 }
 
-/// The migrations of a database, held against those of this build.
+/// The migrations of a database, compared with those of this build.
 pub struct Standing {
     version: i64,
     states: Vec<MigrationState>,
@@ -57,7 +58,7 @@ impl Standing {
         self.states.iter().filter(|state| state.word(self.version) == "pending").count()
     }
 
-    /// What is not as this build would have left it, and how to mend it.
+    /// The first difference from this build's migrations, and how to mend it.
     pub fn problem(&self) -> Option<(String, &'static str)> {
         let latest = Migrator::LATEST;
         if self.version > latest {
@@ -113,11 +114,10 @@ fn standing(global: &GlobalOptions) -> Result<Standing, Error> {
     Standing::of(&mut Inspection::open(&path)?)
 }
 
-fn status(global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
+fn status(global: &GlobalOptions) -> Result<(), CommandError> {
     let standing = standing(global)?;
-    if screen.json {
-        line(&standing.json().to_string())?;
-        return Ok(ExitCode::SUCCESS);
+    if global.json {
+        return line(&standing.json().to_string());
     }
     let rows: Vec<_> = standing
         .states
@@ -133,36 +133,30 @@ fn status(global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
         })
         .collect();
     table(&["VERSION", "NAME", "STATE", "APPLIED", "CHECKSUM"], &rows)?;
-    sentence(&standing.sentence())?;
-    Ok(ExitCode::SUCCESS)
+    sentence(&standing.sentence())
 }
 
-fn up(global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
+fn up(global: &GlobalOptions) -> Result<(), CommandError> {
     let path = global.store.path()?;
     let applied = if path.metadata().is_ok_and(|file| file.len() > 0) {
-        // Nothing is built upon a schema that is not what it should be.
+        // Refuses to migrate a schema that was changed.
         standing(global)?.require_sound()?;
-        let progress = Progress::new(screen, "migrating", Unit::Count);
+        let progress = Progress::new(global, "migrating", Unit::Count);
         sqlite::migrate(&path, &mut |done, total| progress.at(done, total))?
     } else {
-        // A database without its key could not be opened again: a new store is made whole.
+        // A new store is made with its key: a database without one could not be opened again.
         drop(Local::open(global)?);
         standing(global)?.states.len()
     };
     let standing = standing(global)?;
-    if screen.json {
-        let mut answer = standing.json();
-        answer["applied"] = applied.into();
-        line(&answer.to_string())?;
-    } else {
-        sentence(&format!("{applied} applied; {}", standing.sentence()))?;
-    }
-    Ok(ExitCode::SUCCESS)
+    let mut document = standing.json();
+    document["applied"] = applied.into();
+    global.report(&document, &format!("{applied} applied; {}", standing.sentence()))
 }
 
-fn verify(global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
+fn verify(global: &GlobalOptions) -> Result<ExitCode, CommandError> {
     let standing = standing(global)?;
-    if screen.json {
+    if global.json {
         line(&standing.json().to_string())?;
         return Ok(if standing.problem().is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
     }

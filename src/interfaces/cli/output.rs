@@ -1,7 +1,6 @@
-//! What the client writes: answers and tables to standard output, errors where their reader looks for them.
+//! What the client writes: responses and tables to standard output; errors to standard error, or as JSON to standard output.
 
 pub mod amounts;
-mod json;
 mod layout;
 pub mod styled;
 mod table;
@@ -12,7 +11,10 @@ use std::{
     process::ExitCode,
 };
 
-pub use json::indented;
+use serde::Serialize;
+use serde_json::Value;
+
+pub use crate::interfaces::indented::indented;
 pub use layout::paragraph;
 pub use table::{fits_whole, table};
 pub use times::{when, when_any};
@@ -22,43 +24,43 @@ use crate::{
     error::{Code, Error},
 };
 
-/// Exit code of a call that cannot work as it was written.
+/// Exit code for wrong arguments or settings.
 const USAGE: u8 = 2;
 
-/// Columns by which the further lines of a row are indented.
+/// Indentation of the further lines of a row.
 const INDENT: usize = 4;
 
 /// Why a command ends early.
-pub enum Stop {
-    /// Haldir, or the client itself, said no.
+pub enum CommandError {
+    /// Haldir, or the client itself, refused.
     Error(Error),
     /// Standard output cannot be written.
     Output(io::Error),
 }
 
-impl From<Error> for Stop {
+impl From<Error> for CommandError {
     fn from(error: Error) -> Self {
         Self::Error(error)
     }
 }
 
-impl From<crate::store::Error> for Stop {
+impl From<crate::store::Error> for CommandError {
     fn from(error: crate::store::Error) -> Self {
         Self::Error(error.into())
     }
 }
 
-impl From<io::Error> for Stop {
+impl From<io::Error> for CommandError {
     fn from(error: io::Error) -> Self {
         Self::Output(error)
     }
 }
 
-impl Stop {
-    /// Tells whoever has to know, and answers the exit code.
+impl CommandError {
+    /// Writes the error, and returns the exit code.
     pub fn report(self, json: bool) -> ExitCode {
         match self {
-            // Whoever read our output has seen enough, as `head` does.
+            // The reading program has closed its end, as `head` does when it has enough.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
             Self::Output(error) => {
                 note(&format!("haldir: standard output cannot be written: {error}"));
@@ -72,41 +74,68 @@ impl Stop {
     }
 }
 
-/// The exit code for an error, of both programs: what was called in a way that cannot work, bad settings included, has one of
-/// its own.
+/// The exit code for an error, of both programs.
 pub fn exit_code(error: &Error) -> ExitCode {
     let is_usage = matches!(error.code, Code::InvalidArgument | Code::MalformedJson);
     if is_usage { ExitCode::from(USAGE) } else { ExitCode::FAILURE }
 }
 
-/// Writes a line to standard error. Where that is closed there is nobody left to tell.
+/// Writes a line to standard error; where that is closed, the line is lost.
 pub fn note(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");
 }
 
-/// Writes a line to standard output, be it of JSON that agents wrote a part of.
-pub fn line(text: &str) -> Result<(), Stop> {
+/// Writes a line to standard output. It may be JSON with text of agents in it.
+pub fn line(text: &str) -> Result<(), CommandError> {
     let mut output = io::stdout().lock();
     write_visibly(&mut output, text)?;
     writeln!(output)?;
     Ok(output.flush()?)
 }
 
+/// Writes a table, or this sentence where there are no rows.
+pub fn table_or(none: &str, header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> Result<(), CommandError> {
+    let rows: Vec<_> = rows.into_iter().collect();
+    if rows.is_empty() { line(none) } else { table(header, &rows) }
+}
+
+/// Writes a table of names and values, without those that are empty.
+pub fn facts<'a>(header: [&str; 2], facts: impl IntoIterator<Item = (&'a str, String)>) -> Result<(), CommandError> {
+    let facts = facts.into_iter().filter(|(_, value)| !value.is_empty());
+    table(&header, &facts.map(|(name, value)| vec![name.to_owned(), value]).collect::<Vec<_>>())
+}
+
+/// Says with which option the rest of a list is read, if there is more.
+pub fn note_more(cursor: Option<&str>) {
+    if let Some(cursor) = cursor {
+        note(&format!("there are more: --cursor {cursor}"));
+    }
+}
+
+/// A value as its JSON text says it, such as the word for a role.
+pub fn word(value: impl Serialize) -> String {
+    match serde_json::to_value(value) {
+        Ok(Value::String(word)) => word,
+        Ok(other) => other.to_string(),
+        Err(_) => String::new(),
+    }
+}
+
 /// Writes a sentence to standard output. At a terminal it is broken between words.
-pub fn sentence(text: &str) -> Result<(), Stop> {
+pub fn sentence(text: &str) -> Result<(), CommandError> {
     line(&paragraph(text, (0, 0)))
 }
 
-/// Whether a character is not seen, but changes how others are: by Unicode's `Bidi_Control` they stand in another order
-/// than they have, and separators end a line.
+/// Whether an invisible character changes how others are shown: Unicode's `Bidi_Control` reorders them, and separators end a
+/// line.
 fn reorders(c: char) -> bool {
     matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// Writes text with what a terminal would obey, or order anew, as JSON can write it: it means the same in a string, and
-/// stands nowhere else. JSON itself leaves U+007F to U+009F as they are, and U+009B begins a command to a terminal.
+/// Writes JSON with escapes for characters that a terminal obeys or that reorder text; in a JSON string they mean the same.
+/// JSON itself does not escape U+007F to U+009F, and U+009B begins a terminal command.
 fn write_visibly(output: &mut impl Write, text: &str) -> io::Result<()> {
-    // Piece by piece: a copy of what may be a secret would stay behind.
+    // Piece by piece: a copy of the text, which may be a secret, would stay in memory.
     let mut rest = text;
     while let Some((at, c)) = rest.char_indices().find(|(_, c)| matches!(c, '\x7f'..='\u{9f}') || reorders(*c)) {
         write!(output, "{}\\u{:04x}", &rest[..at], u32::from(c))?;
@@ -124,10 +153,10 @@ fn tell(error: &Error, json: bool) {
     }
 }
 
-/// Writes a row that follows others one by one, so that its columns cannot depend on those behind it. A cell that is longer than
-/// its column moves those behind it; where a terminal is narrower, the last cells go on in further lines, which are indented
-/// and broken between words and behind commas.
-pub fn row(cells: &[String], widths: &[usize]) -> Result<(), Stop> {
+/// Writes a row of a table whose later rows are not known yet, so the widths are given. A cell that is longer than its column
+/// moves the next ones; on a narrow terminal the row continues in further lines, which are indented and broken between words
+/// and after commas.
+pub fn row(cells: &[String], widths: &[usize]) -> Result<(), CommandError> {
     let mut text = String::new();
     for (cell, width) in cells.iter().zip(widths) {
         let cell = printable(cell);
@@ -150,8 +179,7 @@ pub fn columns() -> Option<usize> {
     layout::width(&io::stdout())
 }
 
-/// How many columns a page has that is laid out for people: those of the terminal; what is written elsewhere has the usual
-/// ones.
+/// The columns of a page: those of the terminal, or the usual number elsewhere.
 pub fn page_columns() -> usize {
     layout::width(&io::stdout()).unwrap_or(layout::USUAL)
 }
@@ -161,7 +189,7 @@ pub fn paragraph_lines(text: &str, width: usize) -> Vec<String> {
     layout::wrapped(&printable(text), (0, 0), Some(width)).lines().map(str::to_owned).collect()
 }
 
-/// Answers arguments that clap does not accept, and requests for help and version, which clap treats as errors.
+/// Writes what is wrong with the arguments, or the help or version that they ask for, which clap treats as errors.
 pub fn explain_usage(error: &clap::Error, json: bool) -> ExitCode {
     if !error.use_stderr() || !json {
         // As above: a closed output has no reader.
@@ -169,13 +197,13 @@ pub fn explain_usage(error: &clap::Error, json: bool) -> ExitCode {
         return if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS };
     }
     let text = error.render().to_string();
-    let said: Vec<_> = text.lines().take_while(|line| !line.starts_with("Usage:")).map(str::trim).collect();
-    let message = said.join(" ").trim().trim_start_matches("error: ").to_owned();
+    let lines: Vec<_> = text.lines().take_while(|line| !line.starts_with("Usage:")).map(str::trim).collect();
+    let message = lines.join(" ").trim().trim_start_matches("error: ").to_owned();
     tell(&Error::new(Code::InvalidArgument, message), true);
     ExitCode::from(USAGE)
 }
 
-/// How good or bad a finding is, by colour.
+/// How good or bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
     /// As it should be.
@@ -197,7 +225,7 @@ impl Level {
     }
 }
 
-/// Standard output, and what suits it.
+/// Standard output: whether it is a terminal, and whether it gets JSON or colours.
 #[derive(Clone, Copy, Debug)]
 pub struct Screen {
     /// One JSON document is wanted.
@@ -213,14 +241,14 @@ impl Screen {
         Self { json, terminal, colours: terminal && !json && logging::may_colour() }
     }
 
-    /// Writes an operation's answer: indented for people, as it came for programs.
-    pub fn answer(self, json: &str) -> Result<(), Stop> {
+    /// Writes an operation's response: indented at a terminal, otherwise as it came.
+    pub fn answer(self, json: &str) -> Result<(), CommandError> {
         if self.terminal && !self.json { line(&indented(json)) } else { line(json) }
     }
 
     /// Writes a line of text in colours, where those are wanted.
-    pub fn styled(self, text: &styled::Line) -> Result<(), Stop> {
-        // Not by `line`: the text is harmless already, and an escape is a colour.
+    pub fn styled(self, text: &styled::Line) -> Result<(), CommandError> {
+        // Not by `line`, which would escape the colours; the text itself is harmless already.
         let mut output = io::stdout().lock();
         writeln!(output, "{}", text.written(self.colours))?;
         Ok(output.flush()?)
@@ -246,7 +274,7 @@ impl Screen {
         self.coloured(level, word)
     }
 
-    /// Text behind a pill in the colour of its level; what has none, such as a part that is switched off, has a hollow one.
+    /// Text after a dot in the colour of its level; without a level, as for a part that is switched off, the dot is hollow.
     pub fn pill(self, level: Option<Level>, text: &str) -> String {
         let pill = level.map_or_else(|| "○".to_owned(), |level| self.coloured(level, "●"));
         format!("{pill} {text}")
@@ -262,8 +290,8 @@ impl Screen {
     }
 }
 
-/// Text without control characters: an escape sequence in a name could rewrite the screen. What would be read in another
-/// order than it has is marked.
+/// Text without control characters: an escape sequence in a name could rewrite the screen. Characters that reorder text are
+/// replaced by U+FFFD.
 pub fn printable(text: &str) -> String {
     let shown = |c: char| match c {
         c if c.is_control() => ' ',

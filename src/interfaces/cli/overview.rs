@@ -1,20 +1,22 @@
-//! `haldir overview`: what stands, at a glance; with `--watch` as it changes.
+//! `haldir overview`: the figures of a tenant at a glance; with `--watch` as they change.
 
-mod figures;
 mod layout;
-mod watch;
 
 use std::process::ExitCode;
 
 use clap::Args;
-use figures::Overview;
+use serde_json::json;
 
 use super::{
-    GlobalOptions, Screen, Stop, live,
-    output::{line, page_columns},
+    CommandError, GlobalOptions,
+    live::{self, Action, Job, KeyCode, KeyEvent, Size, View},
+    output::{
+        page_columns,
+        styled::{Line, Style},
+    },
     target::Target,
 };
-use crate::error::Error;
+use crate::{error::Result, interfaces::responses::Overview};
 
 pub const HELP: &str = "\
 Examples:
@@ -39,18 +41,51 @@ impl OverviewOptions {
     }
 }
 
-pub fn run(options: &OverviewOptions, global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
+pub fn run(options: &OverviewOptions, global: &GlobalOptions) -> Result<ExitCode, CommandError> {
     if options.watch {
-        return live::run(watch::OverviewView::default(), options.every, global, screen);
+        return live::run(OverviewView::default(), options.every, global);
     }
-    let reply = Target::open(global)?.call("getOverview", "{}")?;
-    if screen.json {
-        line(&reply.body)?;
-        return Ok(ExitCode::SUCCESS);
-    }
-    let overview: Overview = serde_json::from_str(&reply.body).map_err(Error::internal)?;
-    for line in layout::page(&overview, page_columns()) {
-        screen.styled(&line)?;
-    }
+    global.show("getOverview", json!({}), |overview: Overview| {
+        layout::page(&overview, page_columns()).iter().try_for_each(|line| global.screen().styled(line))
+    })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The overview as it was answered last, and how far it is scrolled.
+#[derive(Default)]
+struct OverviewView {
+    overview: Option<Overview>,
+    from: usize,
+}
+
+impl View for OverviewView {
+    type Update = Box<Overview>;
+
+    fn poll(&self) -> Job<Box<Overview>> {
+        Box::new(|target: &Target| target.read("getOverview", json!({})))
+    }
+
+    fn apply(&mut self, update: Box<Overview>) {
+        self.overview = Some(*update);
+    }
+
+    fn lines(&mut self, size: Size) -> Vec<Line> {
+        let Some(overview) = &self.overview else { return vec![Line::of(Style::Faint, "asking haldir …")] };
+        let lines = layout::page(overview, size.columns);
+        self.from = self.from.min(lines.len().saturating_sub(size.rows));
+        lines.into_iter().skip(self.from).collect()
+    }
+
+    fn keys(&self) -> Vec<(&'static str, &'static str)> {
+        vec![("↑↓", "scroll")]
+    }
+
+    fn press(&mut self, key: KeyEvent) -> Action<Box<Overview>> {
+        match key.code {
+            KeyCode::Up => self.from = self.from.saturating_sub(1),
+            KeyCode::Down => self.from = self.from.saturating_add(1),
+            _ => {}
+        }
+        Action::None
+    }
 }

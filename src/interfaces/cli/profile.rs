@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    fs::{self, File, OpenOptions},
+    fs::{self, File},
     io::{self, Read, Write},
     path::{Path, PathBuf},
 };
@@ -10,7 +10,7 @@ use std::{
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use super::{audit::beside, unfinished::Unfinished};
+use super::files::{Unfinished, beside, make_folder, new_file};
 use crate::error::{Code, Error, Result};
 
 /// The profile that is used where no other one is named.
@@ -25,7 +25,7 @@ const MAX_PROFILES: usize = 256;
 const MAX_NAME: usize = 64;
 /// Bytes of a key; haldir's own are far shorter.
 const MAX_KEY: usize = 512;
-const COMMENT: &str = "# Written by `haldir login`. It holds API keys: nobody else may read it.\n";
+const COMMENT: &str = "# Written by `haldir login`. It holds API keys: no other user may read it.\n";
 
 /// A server, and the key that calls to it bear.
 #[derive(Clone, Deserialize)]
@@ -151,17 +151,13 @@ impl Profiles {
             };
         }
         if let Some(folder) = path.parent() {
-            create_folder(folder)?;
+            make_folder(folder, true)?;
         }
         // Under another name until it is whole; of another process's one that stopped there is nothing to keep.
         let part = beside(path, &format!(".{}.part", std::process::id()));
         let _ = fs::remove_file(&part);
         let unfinished = Unfinished::new(part.clone());
-        let mut open = OpenOptions::new();
-        open.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut open, 0o600);
-        let mut file = open.open(&part)?;
+        let mut file = new_file(&part)?;
         file.write_all(self.text().as_bytes())?;
         file.sync_all()?;
         fs::rename(&part, path)?;
@@ -206,15 +202,4 @@ fn require_private(path: &Path, file: &File) -> Result<()> {
 #[cfg(not(unix))]
 fn require_private(_: &Path, _: &File) -> Result<()> {
     Ok(())
-}
-
-#[cfg(unix)]
-fn create_folder(folder: &Path) -> io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
-}
-
-#[cfg(not(unix))]
-fn create_folder(folder: &Path) -> io::Result<()> {
-    fs::create_dir_all(folder)
 }

@@ -15,7 +15,7 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
-use super::{Screen, interruption::OnInterrupt};
+use super::{GlobalOptions, interruption::OnInterrupt};
 
 /// Work that is done by then shows no bar.
 const SHOW_AFTER: Duration = Duration::from_millis(500);
@@ -83,9 +83,9 @@ impl Bar {
 }
 
 /// The bar of one piece of work, until it is dropped. Where standard error is no terminal, it does nothing.
-pub struct Progress(Option<Shown>);
+pub struct Progress(Option<ActiveBar>);
 
-struct Shown {
+struct ActiveBar {
     bar: Bar,
     drawing: Option<(Sender<()>, JoinHandle<()>)>,
     _interrupted: OnInterrupt,
@@ -93,22 +93,22 @@ struct Shown {
 
 impl Progress {
     /// The bar of work that says by [`Self::at`] how far it has come.
-    pub fn new(screen: Screen, what: &'static str, unit: Unit) -> Self {
-        Self::start(screen, what, unit, None)
+    pub fn new(global: &GlobalOptions, what: &'static str, unit: Unit) -> Self {
+        Self::start(global, what, unit, None)
     }
 
     /// The bar of work that is measured from outside, such as by the size of a file that grows.
     pub fn measured(
-        screen: Screen,
+        global: &GlobalOptions,
         what: &'static str,
         unit: Unit,
         measure: impl Fn() -> Option<(u64, u64)> + Send + 'static,
     ) -> Self {
-        Self::start(screen, what, unit, Some(Box::new(measure)))
+        Self::start(global, what, unit, Some(Box::new(measure)))
     }
 
-    fn start(screen: Screen, what: &'static str, unit: Unit, measure: Option<Measure>) -> Self {
-        if screen.json || !io::stderr().is_terminal() {
+    fn start(global: &GlobalOptions, what: &'static str, unit: Unit, measure: Option<Measure>) -> Self {
+        if global.json || !io::stderr().is_terminal() {
             return Self(None);
         }
         let bar = Bar::new(what, unit);
@@ -133,7 +133,7 @@ impl Progress {
             let bar = bar.clone();
             OnInterrupt::run(move || bar.line.finish_and_clear())
         };
-        Self(Some(Shown { bar, drawing: Some((stop, thread)), _interrupted: interrupted }))
+        Self(Some(ActiveBar { bar, drawing: Some((stop, thread)), _interrupted: interrupted }))
     }
 
     /// Says how much of how much is done.
@@ -144,7 +144,7 @@ impl Progress {
     }
 }
 
-impl Drop for Shown {
+impl Drop for ActiveBar {
     fn drop(&mut self) {
         if let Some((stop, thread)) = self.drawing.take() {
             drop(stop);

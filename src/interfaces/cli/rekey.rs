@@ -1,13 +1,10 @@
 //! `haldir rekey`.
 
-use std::process::ExitCode;
-
 use serde_json::json;
 
 use super::{
-    GlobalOptions, Screen, Stop, backup,
+    CommandError, GlobalOptions, backup,
     local::{require, runtime},
-    output::{line, sentence},
     progress::{Progress, Unit},
 };
 use crate::{
@@ -30,7 +27,7 @@ Examples:
   haldir rekey
   HALDIR_NEW_ENCRYPTION_KEY=$(openssl rand -base64 32) haldir rekey";
 
-pub fn run(global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
+pub fn run(global: &GlobalOptions) -> Result<(), CommandError> {
     let path = global.store.path()?;
     require(&path)?;
     let Some((source, old)) = global.store.find_key()? else {
@@ -55,7 +52,7 @@ pub fn run(global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
         // Durable before the store needs it. The next process that opens the store finishes what is left undone here.
         write_next(&path, &new)?;
     }
-    let progress = Progress::new(screen, "wrapping data keys", Unit::Unknown);
+    let progress = Progress::new(global, "wrapping data keys", Unit::Unknown);
     let haldir = backup::open(global, &path, &old)?;
     let wrapped = runtime()?.block_on(haldir.rekey(&new));
     haldir.close();
@@ -65,15 +62,10 @@ pub fn run(global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
     }
     let wrapped = wrapped?;
     drop(progress);
-    if screen.json {
-        line(&json!({"rekeyed": true, "data_keys": wrapped}).to_string())?;
-    } else if in_file {
-        sentence(&format!(
-            "{} holds the new key; {wrapped} data keys are wrapped under it",
-            key_file(&path).display()
-        ))?;
+    let text = if in_file {
+        format!("{} holds the new key; {wrapped} data keys are wrapped under it", key_file(&path).display())
     } else {
-        sentence(&format!("{wrapped} data keys are wrapped under the new key: set HALDIR_ENCRYPTION_KEY to it"))?;
-    }
-    Ok(ExitCode::SUCCESS)
+        format!("{wrapped} data keys are wrapped under the new key: set HALDIR_ENCRYPTION_KEY to it")
+    };
+    global.report(&json!({"rekeyed": true, "data_keys": wrapped}), &text)
 }

@@ -2,20 +2,18 @@
 
 use std::{
     fs::{self, File},
-    io::{self, Read},
+    io,
     path::{Path, PathBuf},
-    process::ExitCode,
 };
 
 use clap::Args;
 use serde_json::json;
 
 use super::{
-    GlobalOptions, Screen, Stop,
-    audit::beside,
+    CommandError, GlobalOptions,
     backup::{self, DATABASE, FORMAT, KEY, MANIFEST, Manifest, unusable},
+    files::{Unfinished, beside, make_folder, new_file, read_text},
     output::{line, sentence},
-    unfinished::Unfinished,
 };
 use crate::{
     config::{key_file, read_key_file, write_key},
@@ -52,11 +50,11 @@ pub struct RestoreOptions {
     pin: Option<PathBuf>,
 }
 
-pub fn run(options: &RestoreOptions, global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
+pub fn run(options: &RestoreOptions, global: &GlobalOptions) -> Result<(), CommandError> {
     let manifest = read(&options.folder)?;
     let path = global.store.path()?;
     let source = options.folder.join(DATABASE);
-    if backup::digest(screen, &source)? != manifest.sha256 {
+    if backup::digest(global, &source)? != manifest.sha256 {
         let message = format!("{} is not the file that the backup was made of: its digest differs", source.display());
         return Err(Error::new(Code::Conflict, message).into());
     }
@@ -64,14 +62,14 @@ pub fn run(options: &RestoreOptions, global: &GlobalOptions, screen: Screen) -> 
     // Beside its place, so that it is moved there in one step.
     let staged = beside(&path, ".restoring");
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        make_folder(folder).map_err(|error| unusable(folder, &error))?;
+        make_folder(folder, true).map_err(|error| unusable(folder, &error))?;
     }
     let unfinished = Unfinished::new(staged.clone());
-    let copying = backup::copying(screen, &source, &staged);
+    let copying = backup::copying(global, &source, &staged);
     copy(&source, &staged).map_err(|error| unusable(&staged, &error))?;
     drop(copying);
     let haldir = backup::open(global, &staged, &key)?;
-    check(&haldir, &manifest, options.pin.as_deref(), screen)?;
+    check(&haldir, &manifest, options.pin.as_deref(), global)?;
     if path.exists() {
         let heads = heads_of_store(global, &path)?;
         refuse_older(&path, &haldir.standing(&heads)?)?;
@@ -82,33 +80,27 @@ pub fn run(options: &RestoreOptions, global: &GlobalOptions, screen: Screen) -> 
     let aside = install(&path, &staged, brings_key.then_some(&key))?;
     unfinished.keep();
     let entries: u64 = manifest.logs.iter().map(|log| log.tree_size).sum();
-    if screen.json {
+    if global.json {
         let answer = json!({
             "restored": true, "store": path, "made_at": manifest.made_at, "logs": manifest.logs.len(),
             "entries": entries, "moved_aside": aside,
         });
-        line(&answer.to_string())?;
-    } else {
-        sentence(&format!("{}: restored as of {}, {entries} entries, verified", path.display(), manifest.made_at))?;
-        if let Some(aside) = aside {
-            sentence(&format!("what was there is now {}", aside.display()))?;
-        }
+        return line(&answer.to_string());
     }
-    Ok(ExitCode::SUCCESS)
+    sentence(&format!("{}: restored as of {}, {entries} entries, verified", path.display(), manifest.made_at))?;
+    aside.map_or(Ok(()), |aside| sentence(&format!("what was there is now {}", aside.display())))
 }
 
 fn read(folder: &Path) -> Result<Manifest> {
     let path = folder.join(MANIFEST);
     let problem = |problem: &dyn std::fmt::Display| {
         let message = format!(
-            "{} is no backup that can be read ({MANIFEST}: {problem}): name the folder that `haldir backup` made",
+            "{} is no backup that can be read ({problem}): name the folder that `haldir backup` made",
             folder.display()
         );
         Error::new(Code::InvalidArgument, message).field("folder")
     };
-    let mut text = String::new();
-    let file = File::open(&path).map_err(|error| problem(&error))?;
-    file.take(MAX_MANIFEST_BYTES).read_to_string(&mut text).map_err(|error| problem(&error))?;
+    let text = read_text(&path, MAX_MANIFEST_BYTES).map_err(|error| problem(&error))?;
     let manifest: Manifest = serde_json::from_str(&text).map_err(|error| problem(&error))?;
     if manifest.format_version != FORMAT {
         return Err(problem(&format!("its form is {}, this haldir knows {FORMAT}", manifest.format_version)));
@@ -138,8 +130,8 @@ fn find_key(global: &GlobalOptions, options: &RestoreOptions, path: &Path) -> Re
     })
 }
 
-fn check(haldir: &Haldir, manifest: &Manifest, pin: Option<&Path>, screen: Screen) -> Result<()> {
-    let heads = backup::verified(haldir, screen)?;
+fn check(haldir: &Haldir, manifest: &Manifest, pin: Option<&Path>, global: &GlobalOptions) -> Result<()> {
+    let heads = backup::verified(haldir, global)?;
     let same = |one: &LogHead, other: &LogHead| {
         (&one.tenant, one.tree_size, &one.root_hash) == (&other.tenant, other.tree_size, &other.root_hash)
     };
@@ -203,7 +195,7 @@ fn refuse_older(path: &Path, standing: &Standing) -> Result<()> {
     Err(Error::new(Code::Conflict, message).field("db"))
 }
 
-/// Moves what is there aside, and the copy into its place; answers where the store is that was there.
+/// Moves the existing store aside and the copy into its place; returns where the existing store is now.
 fn install(path: &Path, staged: &Path, key: Option<&Key>) -> Result<Option<PathBuf>> {
     let suffix = format!(".before-restore-{}", SystemClock.now().as_seconds());
     let move_aside = |path: &Path| {
@@ -234,24 +226,12 @@ fn install(path: &Path, staged: &Path, key: Option<&Key>) -> Result<Option<PathB
     Ok(aside)
 }
 
-fn make_folder(path: &Path) -> io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path)
-}
-
 fn copy(from: &Path, to: &Path) -> io::Result<()> {
     // Left by a restore that was killed.
     if to.exists() {
         fs::remove_file(to)?;
     }
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut target = options.open(to)?;
+    let mut target = new_file(to)?;
     io::copy(&mut File::open(from)?, &mut target)?;
     target.sync_all()
 }

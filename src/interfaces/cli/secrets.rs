@@ -1,20 +1,24 @@
-//! `haldir secrets`: what is in the vault, by name. A value comes from the terminal, standard input or a file, never from an
-//! argument, and is never shown.
+//! `haldir secrets`: the names of what is in the vault. A value comes from the terminal, standard input or a file, never from
+//! an argument, and is never shown.
 
-use std::{fs::File, io::Read, path::PathBuf, process::ExitCode};
+use std::{fs::File, io::Read, path::PathBuf};
 
 use clap::{Args, Subcommand};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use super::{
-    GlobalOptions, Screen, Stop,
+    CommandError, GlobalOptions,
     output::{line, printable},
     prompt,
+    stdin::remove_line_break,
     target::Target,
 };
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    vault::{list_secrets::SecretList, store_secret::SecretStored},
+};
 
 /// The largest value, in bytes: as the operation has it, in characters.
 const MAX_BYTES: usize = 64 * 1024 * 4;
@@ -41,7 +45,14 @@ pub enum SecretsCommand {
     List,
     /// Delete a secret, for good.
     #[command(visible_aliases = ["delete", "remove"], after_help = "Example:\n  haldir secrets rm stripe_key")]
-    Rm(RemoveOptions),
+    Rm {
+        /// Its name.
+        #[arg(value_name = "NAME")]
+        name: String,
+        /// The session that deletes it, where an agent's key does.
+        #[arg(long, value_name = "SESSION")]
+        session: Option<String>,
+    },
 }
 
 #[derive(Args)]
@@ -66,16 +77,6 @@ pub struct SetOptions {
     session: Option<String>,
 }
 
-#[derive(Args)]
-pub struct RemoveOptions {
-    /// Its name.
-    #[arg(value_name = "NAME")]
-    name: String,
-    /// The session that deletes it, where an agent's key does.
-    #[arg(long, value_name = "SESSION")]
-    session: Option<String>,
-}
-
 /// The input of `storeSecret`. Written as text at once, so that the value has no further copy.
 #[derive(Serialize)]
 struct Input<'a> {
@@ -91,28 +92,24 @@ struct Input<'a> {
     session_id: Option<&'a str>,
 }
 
-#[derive(Deserialize)]
-struct Stored {
-    name: String,
-    version: i64,
-}
-
-pub fn run(command: &SecretsCommand, global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
+pub fn run(command: &SecretsCommand, global: &GlobalOptions) -> Result<(), CommandError> {
     match command {
-        SecretsCommand::Set(options) => set(options, global, screen),
-        SecretsCommand::List => list(global, screen),
-        SecretsCommand::Rm(options) => remove(options, global, screen),
-    }?;
-    Ok(ExitCode::SUCCESS)
+        SecretsCommand::Set(options) => set(options, global),
+        SecretsCommand::List => list(global),
+        SecretsCommand::Rm { name, session } => {
+            let input = json!({"name": name, "session_id": session});
+            global.show("deleteSecret", input, |_: Value| line(&printable(&format!("deleted {name}"))))
+        }
+    }
 }
 
-fn set(options: &SetOptions, global: &GlobalOptions, screen: Screen) -> Result<(), Stop> {
+fn set(options: &SetOptions, global: &GlobalOptions) -> Result<(), CommandError> {
     if global.server.key.as_deref() == Some("-") && options.file.is_none() && !prompt::can_ask() {
         let message = "the key and the value cannot both be read from standard input: give the key as HALDIR_API_KEY, or the \
                        value as --file";
         return Err(Error::invalid("key", message).into());
     }
-    // Before a value is asked for: what cannot be stored need not be typed.
+    // First, so that no value is typed that cannot be stored.
     let target = Target::open_or_create(global)?;
     let value = match &options.file {
         Some(path) => of_file(path)?,
@@ -134,10 +131,10 @@ fn set(options: &SetOptions, global: &GlobalOptions, screen: Screen) -> Result<(
     serde_json::to_writer(&mut *text, &input).map_err(Error::internal)?;
     let text = std::str::from_utf8(&text).map_err(Error::internal)?;
     let reply = target.call("storeSecret", text)?;
-    if screen.json {
+    if global.json {
         return line(&reply.body);
     }
-    let Stored { name, version } = serde_json::from_str(&reply.body).map_err(Error::internal)?;
+    let SecretStored { name, version, .. } = serde_json::from_str(&reply.body).map_err(Error::internal)?;
     line(&printable(&format!("stored {name}, version {version}")))
 }
 
@@ -150,39 +147,26 @@ fn of_file(path: &std::path::Path) -> Result<Zeroizing<String>> {
     if text.len() > MAX_BYTES {
         return Err(bad(&format!("has more than {MAX_BYTES} bytes: a secret is at most 65536 characters")));
     }
-    let length = text.strip_suffix('\n').map_or(text.len(), |rest| rest.strip_suffix('\r').unwrap_or(rest).len());
-    text.truncate(length);
+    remove_line_break(&mut text);
     Ok(text)
 }
 
-fn list(global: &GlobalOptions, screen: Screen) -> Result<(), Stop> {
-    #[derive(Deserialize)]
-    struct Page {
-        secrets: Vec<String>,
-        next_cursor: Option<String>,
-    }
+fn list(global: &GlobalOptions) -> Result<(), CommandError> {
     let target = Target::open(global)?;
     let (mut names, mut cursor) = (Vec::new(), None);
     loop {
-        let reply = target.call("listSecrets", &json!({"limit": PAGE, "cursor": cursor}).to_string())?;
-        let page: Page = serde_json::from_str(&reply.body).map_err(Error::internal)?;
+        let page: SecretList = target.read("listSecrets", json!({"limit": PAGE, "cursor": cursor}))?;
         names.extend(page.secrets);
         cursor = page.next_cursor;
         if cursor.is_none() {
             break;
         }
     }
-    if screen.json {
+    if global.json {
         return line(&json!({"count": names.len(), "secrets": names}).to_string());
     }
     if names.is_empty() {
         return line("there is no secret: `haldir secrets set NAME` stores one");
     }
-    names.iter().try_for_each(|name| line(&printable(name)))
-}
-
-fn remove(options: &RemoveOptions, global: &GlobalOptions, screen: Screen) -> Result<(), Stop> {
-    let input: Value = json!({"name": options.name, "session_id": options.session});
-    let reply = Target::open(global)?.call("deleteSecret", &input.to_string())?;
-    if screen.json { line(&reply.body) } else { line(&printable(&format!("deleted {}", options.name))) }
+    names.iter().try_for_each(|name| line(&printable(name.as_str())))
 }

@@ -1,27 +1,34 @@
-//! `haldir sessions`: who may do what, for how long, and at whose request.
-
-mod create;
-
-use std::process::ExitCode;
+//! `haldir sessions`: what agents may do, for how long, and at whose request.
 
 use clap::{Args, Subcommand};
-use serde::{Deserialize, Serialize};
-use serde_json::{Value, json, value::RawValue};
+use serde::Serialize;
+use serde_json::json;
 
 use super::{
-    GlobalOptions, Screen, Stop,
-    output::{amounts::dollars, line, note, printable, table, when},
+    CommandError, GlobalOptions,
+    output::{amounts::dollars, facts, line, note, printable, table_or, when},
     target::Target,
 };
 use crate::{
+    config::duration::parse_seconds,
     error::{Code, Error, Result},
-    model::{Clock, Money, UnixMicros, time::SystemClock},
+    gate::{
+        create_session::SessionCreated, list_descendants::Descendants, list_sessions::SessionList,
+        revoke_session::SessionRevoked, session::SessionDetail,
+    },
+    model::{Clock, Money, Scopes, UnixMicros, time::SystemClock},
 };
 
-/// Sessions in one answer.
+/// Sessions in one response.
 const PAGE: i64 = 1_000;
 /// Pages that are read for the sessions that are wanted.
 const MAX_PAGES: usize = 20;
+const CREATE_HELP: &str = "\
+The session's id goes to standard output: the agent names it in its calls.
+
+Examples:
+  haldir sessions create intern --spend 5 --for 1h
+  haldir sessions create research-bot --spend-a-day 20 --for 30d";
 
 #[derive(Subcommand)]
 pub enum SessionsCommand {
@@ -30,8 +37,8 @@ pub enum SessionsCommand {
                             haldir sessions list --json | jq -r '.sessions[].session_id'")]
     List(ListOptions),
     /// Make a session for an agent: what it may do, with which budget, and for how long.
-    #[command(after_help = create::HELP)]
-    Create(create::CreateOptions),
+    #[command(after_help = CREATE_HELP)]
+    Create(CreateOptions),
     /// Show a session: what it may do, what it has spent, and who delegated to it.
     #[command(after_help = "Example:\n  haldir sessions show ses_7QngysoIEvGaPOxlVku1WvEJ5V1G1Q9u")]
     Show(SessionArgument),
@@ -64,241 +71,202 @@ pub struct SessionArgument {
     session: String,
 }
 
-#[derive(Deserialize)]
-struct Page {
-    sessions: Vec<Box<RawValue>>,
-    next_cursor: Option<Value>,
-}
-
-#[derive(Deserialize)]
-struct Below {
-    descendants: Vec<Session>,
-    truncated: bool,
-}
-
-/// A session as haldir shows it.
-#[derive(Deserialize)]
-pub struct Session {
-    #[serde(rename = "session_id")]
-    id: String,
-    /// Whose it is.
-    pub agent_id: String,
-    scopes: Vec<String>,
+/// The input of `createSession`.
+#[derive(Args, Clone, Serialize)]
+pub struct CreateOptions {
+    /// The agent's name. What it does in the session is logged under it.
+    #[arg(value_name = "AGENT")]
+    agent_id: String,
+    /// What the session may do, with commas between. Default: read and browse, and spend if --spend is given.
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    scopes: Option<Vec<String>>,
+    /// The most that it may spend, in USD: payments and the costs of tools.
+    #[arg(long = "spend", value_name = "USD", value_parser = amount)]
     spend_limit: Option<Money>,
-    spent: Money,
-    remaining_budget: Option<Money>,
-    /// When it was made.
-    pub created_at: UnixMicros,
-    expires_at: UnixMicros,
-    /// Whether it may act now.
-    pub is_valid: bool,
-    revoked: bool,
-    parent_session_id: String,
-    /// What it has logged.
-    pub action_count: i64,
-    /// As cost.
-    pub logged_cost_usd: Money,
+    /// The most that it and the agent's other sessions with such a limit may spend in a UTC day, in USD.
+    #[arg(long = "spend-a-day", value_name = "USD", value_parser = amount)]
+    daily_spend_limit: Option<Money>,
+    /// How long it lasts, such as 30m, 1h or 7d; 0 is for good.
+    #[arg(long = "for", value_name = "DURATION", default_value = "1h", value_parser = parse_seconds)]
+    ttl: i64,
+    /// The session that delegates to it; the new one stays within that one's scopes and budget.
+    #[arg(long = "parent", value_name = "SESSION")]
+    parent_session_id: Option<String>,
 }
 
-impl Session {
-    /// Its state in a word.
-    fn state(&self, now: UnixMicros) -> &'static str {
-        match self {
-            Self { is_valid: true, .. } => "active",
-            Self { revoked: true, .. } => "revoked",
-            Self { expires_at, .. } if expires_at.0 != 0 && *expires_at <= now => "expired",
-            // A session above it, or its key, has ended.
-            _ => "ended",
-        }
-    }
-
-    /// When it ends by itself; one that has ended before its time says that instead.
-    fn ends(&self, now: UnixMicros) -> String {
-        match self.state(now) {
-            "revoked" => "was revoked".to_owned(),
-            "ended" => "has ended".to_owned(),
-            _ if self.expires_at.0 == 0 => "never".to_owned(),
-            _ => when(self.expires_at),
-        }
-    }
-
-    fn spending(&self) -> String {
-        let spent = dollars(self.spent);
-        self.spend_limit.map_or_else(|| spent.clone(), |limit| format!("{spent} of {}", dollars(limit)))
+/// A session's state in a word.
+fn state(session: &SessionDetail, now: UnixMicros) -> &'static str {
+    match session {
+        SessionDetail { is_valid: true, .. } => "active",
+        SessionDetail { revoked: true, .. } => "revoked",
+        SessionDetail { expires_at, .. } if expires_at.0 != 0 && *expires_at <= now => "expired",
+        // A session above it, or its key, has ended.
+        _ => "ended",
     }
 }
 
-pub fn run(command: &SessionsCommand, global: &GlobalOptions, screen: Screen) -> std::result::Result<ExitCode, Stop> {
+/// When a session ends by itself; one that has ended before its time says that instead.
+fn ends(session: &SessionDetail, now: UnixMicros) -> String {
+    match state(session, now) {
+        "revoked" => "was revoked".to_owned(),
+        "ended" => "has ended".to_owned(),
+        _ if session.expires_at.0 == 0 => "never".to_owned(),
+        _ => when(session.expires_at),
+    }
+}
+
+fn spending(session: &SessionDetail) -> String {
+    let spent = dollars(session.spent);
+    session.spend_limit.map_or_else(|| spent.clone(), |limit| format!("{spent} of {}", dollars(limit)))
+}
+
+fn separated(scopes: &Scopes) -> String {
+    scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(" ")
+}
+
+fn amount(text: &str) -> std::result::Result<Money, String> {
+    text.parse().map_err(|problem| format!("`{text}` is no amount in USD: {problem}"))
+}
+
+pub fn run(command: &SessionsCommand, global: &GlobalOptions) -> Result<(), CommandError> {
     let target = Target::open(global)?;
     match command {
-        SessionsCommand::List(options) => list(options, &target, screen),
-        SessionsCommand::Create(options) => create::run(options, &target, screen),
-        SessionsCommand::Show(which) => show(&whole_id(&target, &which.session)?, &target, screen),
-        SessionsCommand::Tree(which) => tree(&whole_id(&target, &which.session)?, &target, screen),
-        SessionsCommand::Revoke(which) => revoke(&whole_id(&target, &which.session)?, &target, screen),
-    }?;
-    Ok(ExitCode::SUCCESS)
+        SessionsCommand::List(options) => list(options, &target, global),
+        SessionsCommand::Create(options) => create(options, &target, global),
+        SessionsCommand::Show(which) => show(&whole_id(&target, &which.session)?, &target, global),
+        SessionsCommand::Tree(which) => tree(&whole_id(&target, &which.session)?, &target, global),
+        SessionsCommand::Revoke(which) => revoke(&whole_id(&target, &which.session)?, &target, global),
+    }
 }
 
 /// The session whose id begins like this.
 fn whole_id(target: &Target, given: &str) -> Result<String> {
-    let answer = target.call_value("listSessions", &json!({"id_prefix": given, "limit": 2}))?;
-    let ids: Vec<_> =
-        answer["sessions"].as_array().into_iter().flatten().filter_map(|one| one["session_id"].as_str()).collect();
-    match ids.as_slice() {
-        [one] => Ok((*one).to_owned()),
+    let SessionList { sessions, .. } = target.read("listSessions", json!({"id_prefix": given, "limit": 2}))?;
+    match sessions.as_slice() {
+        [one] => Ok(one.session_id.to_string()),
         [] => {
             let message =
                 format!("no session has an id that begins with {given}: `haldir sessions list --all` lists them");
             Err(Error::new(Code::NotFound, message).field("session"))
         }
-        _ if ids.contains(&given) => Ok(given.to_owned()),
+        several if several.iter().any(|session| session.session_id.as_str() == given) => Ok(given.to_owned()),
         _ => Err(Error::invalid("session", "more than one session has an id that begins like this: write more of it")),
     }
 }
 
-/// Hands over each session, newest first, as it is and as it was written, until `each` has seen enough; answers whether there
-/// are more than were read.
-pub fn each(
-    target: &Target,
-    agent: Option<&str>,
-    each: &mut dyn FnMut(Session, Box<RawValue>) -> bool,
-) -> Result<bool> {
-    let mut cursor = Value::Null;
+/// Hands over each session, newest first, until `each` returns false; returns whether there are more than were read.
+pub fn each(target: &Target, agent: Option<&str>, each: &mut dyn FnMut(SessionDetail) -> bool) -> Result<bool> {
+    let mut cursor: Option<String> = None;
     for _ in 0..MAX_PAGES {
-        let input = json!({"agent_id": agent, "limit": PAGE, "cursor": cursor}).to_string();
-        let reply = target.call("listSessions", &input)?;
-        let page: Page = serde_json::from_str(&reply.body).map_err(Error::internal)?;
-        for written in page.sessions {
-            let session = serde_json::from_str(written.get()).map_err(Error::internal)?;
-            if !each(session, written) {
+        let input = json!({"agent_id": agent, "limit": PAGE, "cursor": cursor});
+        let page: SessionList = target.read("listSessions", input)?;
+        for session in page.sessions {
+            if !each(session) {
                 return Ok(true);
             }
         }
-        match page.next_cursor {
-            Some(next) => cursor = next,
-            None => return Ok(false),
+        cursor = page.next_cursor;
+        if cursor.is_none() {
+            return Ok(false);
         }
     }
     Ok(true)
 }
 
-/// The list, for programs: amounts as they were written.
+/// The list, for programs.
 #[derive(Serialize)]
-struct Listed {
-    sessions: Vec<Box<RawValue>>,
+struct SessionReport {
+    sessions: Vec<SessionDetail>,
     more: bool,
 }
 
-fn list(options: &ListOptions, target: &Target, screen: Screen) -> std::result::Result<(), Stop> {
-    let (mut sessions, mut written) = (Vec::new(), Vec::new());
-    let more = each(target, options.agent.as_deref(), &mut |session, text| {
-        if sessions.len() == usize::from(options.limit) {
-            return false;
-        }
-        if options.all || session.is_valid {
+fn list(options: &ListOptions, target: &Target, global: &GlobalOptions) -> Result<(), CommandError> {
+    let mut sessions = Vec::new();
+    let more = each(target, options.agent.as_deref(), &mut |session| {
+        let is_full = sessions.len() == usize::from(options.limit);
+        if !is_full && (options.all || session.is_valid) {
             sessions.push(session);
-            written.push(text);
         }
-        true
+        !is_full
     })?;
-    if screen.json {
-        let listed = Listed { sessions: written, more };
+    if global.json {
+        let listed = SessionReport { sessions, more };
         return line(&serde_json::to_string(&listed).map_err(Error::internal)?);
     }
-    if sessions.is_empty() {
-        let none = "no session may act now: --all shows those that have ended";
-        return line(if options.all { "there is no session" } else { none });
-    }
-    let now = SystemClock.now();
-    let row = |session: &Session| {
-        let scopes = session.scopes.join(" ");
-        let (state, actions) = (session.state(now).to_owned(), session.action_count.to_string());
-        let (id, agent) = (session.id.clone(), session.agent_id.clone());
-        // Without --all every one is active: an empty column is left out.
-        let state = if options.all || !screen.is_terminal() { state } else { String::new() };
-        vec![id, agent, state, scopes, session.spending(), actions, session.ends(now)]
+    let none =
+        if options.all { "there is no session" } else { "no session may act now: --all shows those that have ended" };
+    let (now, shows_state) = (SystemClock.now(), options.all || !global.screen().is_terminal());
+    let row = |session: &SessionDetail| {
+        // Without --all every session is active: the terminal leaves out a column that is empty.
+        let state = if shows_state { state(session, now).to_owned() } else { String::new() };
+        let (id, agent, actions) = (session.session_id.to_string(), session.agent_id.clone(), session.action_count);
+        vec![id, agent, state, separated(&session.scopes), spending(session), actions.to_string(), ends(session, now)]
     };
-    let rows: Vec<_> = sessions.iter().map(row).collect();
-    table(&["SESSION", "AGENT", "STATE", "SCOPES", "SPENT", "LOGGED", "ENDS"], &rows)?;
+    let header = ["SESSION", "AGENT", "STATE", "SCOPES", "SPENT", "LOGGED", "ENDS"];
+    table_or(none, &header, sessions.iter().map(row))?;
     if more {
         note("there are more: -n for more of them");
     }
     Ok(())
 }
 
-fn session(target: &Target, id: &str) -> Result<(Session, String)> {
-    let reply = target.call("getSession", &json!({"session_id": id}).to_string())?;
-    Ok((serde_json::from_str(&reply.body).map_err(Error::internal)?, reply.body.to_string()))
+fn create(options: &CreateOptions, target: &Target, global: &GlobalOptions) -> Result<(), CommandError> {
+    let mut options = options.clone();
+    if options.scopes.is_none() && (options.spend_limit.is_some() || options.daily_spend_limit.is_some()) {
+        options.scopes = Some(["read", "browse", "spend"].map(str::to_owned).to_vec());
+    }
+    target.show(global, "createSession", options, |created: SessionCreated| line(created.session_id.as_str()))
 }
 
-fn show(id: &str, target: &Target, screen: Screen) -> std::result::Result<(), Stop> {
-    let (session, text) = session(target, id)?;
-    if screen.json {
-        return line(&text);
-    }
-    let now = SystemClock.now();
-    let budget = session.spend_limit.map_or_else(|| "no limit of its own".to_owned(), dollars);
-    let left = session.remaining_budget.map_or_else(String::new, dollars);
-    let rows = [
-        ("agent", session.agent_id.clone()),
-        ("state", session.state(now).to_owned()),
-        ("scopes", session.scopes.join(" ")),
-        ("budget", budget),
-        ("spent", dollars(session.spent)),
-        ("left", left),
-        ("logged cost", dollars(session.logged_cost_usd)),
-        ("actions", session.action_count.to_string()),
-        ("created", when(session.created_at)),
-        ("ends", session.ends(now)),
-        ("delegated by", session.parent_session_id.clone()),
-    ];
-    let rows = rows.into_iter().filter(|(_, value)| !value.is_empty());
-    let rows: Vec<_> = rows.map(|(name, value)| vec![name.to_owned(), value]).collect();
-    table(&["session", &session.id], &rows)
+fn show(id: &str, target: &Target, global: &GlobalOptions) -> Result<(), CommandError> {
+    target.show(global, "getSession", json!({"session_id": id}), |session: SessionDetail| {
+        let now = SystemClock.now();
+        let rows = [
+            ("agent", session.agent_id.clone()),
+            ("state", state(&session, now).to_owned()),
+            ("scopes", separated(&session.scopes)),
+            ("budget", session.spend_limit.map_or_else(|| "no limit of its own".to_owned(), dollars)),
+            ("spent", dollars(session.spent)),
+            ("left", session.remaining_budget.map_or_else(String::new, dollars)),
+            ("logged cost", dollars(session.logged_cost_usd)),
+            ("actions", session.action_count.to_string()),
+            ("created", when(session.created_at)),
+            ("ends", ends(&session, now)),
+            ("delegated by", session.parent_session_id.clone()),
+        ];
+        facts(["session", session.session_id.as_str()], rows)
+    })
 }
 
-fn tree(id: &str, target: &Target, screen: Screen) -> std::result::Result<(), Stop> {
-    let (top, _) = session(target, id)?;
-    let reply = target.call("listDescendants", &json!({"session_id": id}).to_string())?;
-    if screen.json {
-        return line(&reply.body);
-    }
-    let below: Below = serde_json::from_str(&reply.body).map_err(Error::internal)?;
-    let now = SystemClock.now();
-    branch(&top, &below.descendants, 0, now)?;
-    if below.truncated {
-        note("there are more sessions below than one answer holds");
-    }
-    Ok(())
+fn tree(id: &str, target: &Target, global: &GlobalOptions) -> Result<(), CommandError> {
+    let input = json!({"session_id": id});
+    let top: SessionDetail = target.read("getSession", &input)?;
+    target.show(global, "listDescendants", &input, |below: Descendants| {
+        branch(&top, &below.descendants, 0, SystemClock.now())?;
+        if below.truncated {
+            note("there are more sessions below than one answer holds");
+        }
+        Ok(())
+    })
 }
 
 /// A session and those below it, each indented under the one that delegated to it.
-fn branch(session: &Session, all: &[Session], depth: usize, now: UnixMicros) -> std::result::Result<(), Stop> {
-    let text = format!(
-        "{}{}  {}  {}  {}  {}",
-        "  ".repeat(depth),
-        session.id,
-        session.agent_id,
-        session.state(now),
-        session.spending(),
-        session.scopes.join(" ")
-    );
+fn branch(session: &SessionDetail, all: &[SessionDetail], depth: usize, now: UnixMicros) -> Result<(), CommandError> {
+    let (indent, id) = ("  ".repeat(depth), session.session_id.as_str());
+    let (spent, scopes) = (spending(session), separated(&session.scopes));
+    let text = format!("{indent}{id}  {}  {}  {spent}  {scopes}", session.agent_id, state(session, now));
     line(&printable(&text))?;
-    let children = all.iter().filter(|other| other.parent_session_id == session.id);
-    children.into_iter().try_for_each(|child| branch(child, all, depth + 1, now))
+    let mut children = all.iter().filter(|other| other.parent_session_id == id);
+    children.try_for_each(|child| branch(child, all, depth + 1, now))
 }
 
-fn revoke(id: &str, target: &Target, screen: Screen) -> std::result::Result<(), Stop> {
-    let reply = target.call("revokeSession", &json!({"session_id": id}).to_string())?;
-    if screen.json {
-        return line(&reply.body);
-    }
-    let answer: Value = serde_json::from_str(&reply.body).map_err(Error::internal)?;
-    let below = match answer["cascade_revoked_count"].as_u64().unwrap_or_default() {
-        0 => String::new(),
-        1 => ", and one session below it".to_owned(),
-        count => format!(", and {count} sessions below it"),
-    };
-    line(&format!("ended {id}{below}"))
+fn revoke(id: &str, target: &Target, global: &GlobalOptions) -> Result<(), CommandError> {
+    target.show(global, "revokeSession", json!({"session_id": id}), |revoked: SessionRevoked| {
+        let below = match revoked.cascade_revoked_count {
+            0 => String::new(),
+            1 => ", and one session below it".to_owned(),
+            count => format!(", and {count} sessions below it"),
+        };
+        line(&format!("ended {id}{below}"))
+    })
 }

@@ -6,11 +6,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{
-    GlobalOptions, Screen, Stop,
+    CommandError, GlobalOptions,
     output::{Level, line, printable},
     target::Target,
 };
-use crate::error::{Code, Error, Result};
+use crate::{
+    error::{Code, Error, Result},
+    interfaces::responses::{Component, Health, Overview},
+};
 
 pub const STATUS_HELP: &str = "\
 Of a server it shows what it says to everyone; that needs no key. Of the local \
@@ -30,27 +33,6 @@ Examples:
 
 /// Columns of a part's name.
 const NAME: usize = 10;
-
-/// A part of haldir.
-#[derive(Deserialize, Serialize)]
-struct Component {
-    name: String,
-    /// `ok`, `degraded`, `down` or `off`.
-    state: String,
-    message: String,
-}
-
-#[derive(Deserialize, Serialize)]
-struct Status {
-    status: String,
-    components: Vec<Component>,
-}
-
-/// What the overview has of it.
-#[derive(Deserialize)]
-struct Overview {
-    health: Status,
-}
 
 #[derive(Deserialize)]
 struct Readiness {
@@ -75,14 +57,12 @@ fn level(state: &str) -> Option<Level> {
     }
 }
 
-pub fn status(global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
+pub fn status(global: &GlobalOptions) -> Result<ExitCode, CommandError> {
+    let screen = global.screen();
     let target = Target::open(global)?;
-    let mut found: Status = match &target {
+    let mut found: Health = match &target {
         Target::Server(..) => read(&target.public("/v1/status")?)?,
-        Target::Store(_) => {
-            let reply = target.call("getOverview", "{}")?;
-            serde_json::from_str::<Overview>(&reply.body).map_err(Error::internal)?.health
-        }
+        Target::Store(_) => target.read::<Overview>("getOverview", json!({}))?.health,
     };
     // Nothing is billed here: the part is there for clients of the Python product.
     found.components.retain(|component| component.name != "billing");
@@ -104,7 +84,8 @@ pub fn status(global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> 
     Ok(code)
 }
 
-pub fn ready(global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
+pub fn ready(global: &GlobalOptions) -> Result<ExitCode, CommandError> {
+    let screen = global.screen();
     let found = match Target::open(global) {
         Ok(target) => look(&target),
         Err(error) => Err(error),

@@ -38,8 +38,13 @@ impl StandardInput {
             let message = format!("--{flag}: standard input has more than {MAX_BYTES} bytes");
             return Err(Error::new(Code::InvalidArgument, message).field(flag));
         }
-        let line = text.strip_suffix('\n').map_or(text.len(), |rest| rest.strip_suffix('\r').unwrap_or(rest).len());
-        text.truncate(line);
+        remove_line_break(&mut text);
         Ok(text)
     }
+}
+
+/// Removes the line break at the end of a text.
+pub fn remove_line_break(text: &mut String) {
+    let length = text.strip_suffix('\n').map_or(text.len(), |rest| rest.strip_suffix('\r').unwrap_or(rest).len());
+    text.truncate(length);
 }

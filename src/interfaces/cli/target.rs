@@ -1,15 +1,19 @@
 //! Where a command works: the store of this machine, or a haldir server elsewhere.
 
-use std::{io::IsTerminal, path::Path};
+use std::{
+    io::{IsTerminal, Write},
+    path::Path,
+};
 
-use serde_json::Value;
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use zeroize::Zeroizing;
 
 use super::{
-    GlobalOptions, ServerOptions,
+    CommandError, GlobalOptions, ServerOptions,
     local::{self, Local},
-    output::{note, printable},
+    output::{Screen, line, note, printable, sentence},
     profile::{self, Profiles},
     stdin::StandardInput,
 };
@@ -19,6 +23,7 @@ use crate::{
     interfaces::remote::Remote,
     model::Credential,
     operations::{self, CallOptions, Operation, Reply},
+    watch::list_log_keys::LogKeys,
 };
 
 /// The environment variable that names a server when `--url` does not.
@@ -42,7 +47,7 @@ const LISTS: [(&[&str], &str); 11] = [
 ];
 
 /// Where a command goes, before anything is opened.
-pub enum Place {
+pub enum Destination {
     /// The store of this machine, as its operator or with the key that a flag gives.
     Store(Option<Zeroizing<String>>),
     /// A server, and the key that calls bear.
@@ -56,7 +61,7 @@ pub enum Place {
     },
 }
 
-impl Place {
+impl Destination {
     /// A flag goes before the environment, that before the default profile, and that before the store: `--url`,
     /// `--profile`, `--db`, `HALDIR_BASE_URL`, `HALDIR_PROFILE`, `HALDIR_DB`. A profile's key goes to the profile's server only;
     /// `--key` and `HALDIR_API_KEY` go before it. On the store both make a command act within that key; an empty `--key` stands
@@ -141,24 +146,24 @@ impl Target {
     }
 
     fn at(global: &GlobalOptions, store: fn(&GlobalOptions) -> Result<Local>) -> Result<Self> {
-        Self::open_place(global, Place::find(global, &global.server, &mut StandardInput::default())?, store)
+        Self::open_destination(global, Destination::find(global, &global.server, &mut StandardInput::default())?, store)
     }
 
     /// A place that was found before; `store` opens the local one.
-    pub fn open_place(
+    pub fn open_destination(
         global: &GlobalOptions,
-        place: Place,
+        place: Destination,
         store: fn(&GlobalOptions) -> Result<Local>,
     ) -> Result<Self> {
         match place {
-            Place::Store(key) => {
+            Destination::Store(key) => {
                 let mut local = store(global)?;
                 if let Some(key) = key {
                     local.credential = Credential::ApiKey(key);
                 }
                 Ok(Self::Store(Box::new(local)))
             }
-            Place::Server { url, key, profile } => {
+            Destination::Server { url, key, profile } => {
                 announce_server(global, &url, profile.as_deref());
                 Self::at_server(&url, key)
             }
@@ -173,19 +178,23 @@ impl Target {
 
     /// Calls the operation of this name with a JSON text as input.
     pub fn call(&self, name: &str, input: &str) -> Result<Reply> {
-        let reply = match self {
-            Self::Store(local) => local.call_named(name, input),
-            Self::Server(remote, credential, runtime) => {
-                runtime.block_on(remote.call(named(name)?, credential, input, CallOptions::default()))
-            }
-        };
-        reply.map_err(|mut error| {
+        self.call_with(named(name)?, input, CallOptions::default()).map_err(|mut error| {
             let list = LISTS.iter().find(|(names, _)| error.code == Code::NotFound && names.contains(&name));
             if let Some((_, list)) = list {
                 error.message = format!("{}: `haldir {list}` lists what there is", error.message);
             }
             explain(error)
         })
+    }
+
+    /// Calls an operation, with an idempotency key perhaps.
+    pub fn call_with(&self, operation: &'static Operation, input: &str, options: CallOptions) -> Result<Reply> {
+        match self {
+            Self::Store(local) => local.call(operation, input, options),
+            Self::Server(remote, credential, runtime) => {
+                runtime.block_on(remote.call(operation, credential, input, options))
+            }
+        }
     }
 
     /// What a server says at a path that needs no key, whatever its status.
@@ -196,9 +205,26 @@ impl Target {
         }
     }
 
-    /// The same, from and to JSON values.
-    pub fn call_value(&self, name: &str, input: &Value) -> Result<Value> {
-        serde_json::from_str(&self.call(name, &input.to_string())?.body).map_err(Error::internal)
+    /// Calls an operation and reads its response. The input becomes text at once, so that amounts in it stay exact.
+    pub fn read<T: DeserializeOwned>(&self, name: &str, input: impl Serialize) -> Result<T> {
+        let input = serde_json::to_string(&input).map_err(Error::internal)?;
+        serde_json::from_str(&self.call(name, &input)?.body).map_err(Error::internal)
+    }
+
+    /// Calls an operation and shows its response: with `--json` as it came, otherwise by `show`.
+    pub fn show<T: DeserializeOwned>(
+        &self,
+        global: &GlobalOptions,
+        name: &str,
+        input: impl Serialize,
+        show: impl FnOnce(T) -> Result<(), CommandError>,
+    ) -> Result<(), CommandError> {
+        let input = serde_json::to_string(&input).map_err(Error::internal)?;
+        let reply = self.call(name, &input)?;
+        if global.json {
+            return line(&reply.body);
+        }
+        show(serde_json::from_str(&reply.body).map_err(Error::internal)?)
     }
 
     /// The answer of an operation that streams it, piece by piece.
@@ -210,6 +236,23 @@ impl Target {
             }
         }
         .map_err(explain)
+    }
+
+    /// Writes such a response to standard output as it arrives.
+    pub fn stream_to_output(&self, name: &str, input: &str) -> Result<(), CommandError> {
+        let mut out = std::io::stdout().lock();
+        // The reading program may have seen enough, such as `head`: `Stop` decides about that.
+        let mut unwritten = None;
+        let streamed = self.stream(name, input, &mut |piece| {
+            out.write_all(piece).and_then(|()| out.flush()).map_err(|error| {
+                unwritten = Some(error);
+                Error::new(Code::Unavailable, "standard output cannot be written")
+            })
+        });
+        match unwritten {
+            Some(error) => Err(CommandError::Output(error)),
+            None => Ok(streamed?),
+        }
     }
 
     /// Whether this is a local store that has no key yet.
@@ -235,13 +278,35 @@ impl Target {
 
     /// The log's verifier keys, the newest first.
     pub fn keys(&self) -> Result<Vec<String>> {
-        let answer = self.call_value("listLogKeys", &serde_json::json!({}))?;
-        let keys = answer["keys"].as_array().into_iter().flatten();
-        Ok(keys.filter_map(|key| key["verifier_key"].as_str().map(str::to_owned)).collect())
+        let LogKeys { keys, .. } = self.read("listLogKeys", json!({}))?;
+        Ok(keys.into_iter().map(|key| key.verifier_key).collect())
     }
 }
 
-/// The same error, for someone at a terminal: they have no headers to set.
+impl GlobalOptions {
+    /// Calls an operation of the server that was named, or else of the local store, which must exist, and shows its
+    /// response; see [`Target::show`].
+    pub fn show<T: DeserializeOwned>(
+        &self,
+        name: &str,
+        input: impl Serialize,
+        show: impl FnOnce(T) -> Result<(), CommandError>,
+    ) -> Result<(), CommandError> {
+        Target::open(self)?.show(self, name, input, show)
+    }
+
+    /// Standard output, as these options want it written.
+    pub fn screen(&self) -> Screen {
+        Screen::new(self.json)
+    }
+
+    /// Shows what a command did: with `--json` this document, otherwise this sentence.
+    pub fn report(&self, document: &Value, text: &str) -> Result<(), CommandError> {
+        if self.json { line(&document.to_string()) } else { sentence(&printable(text)) }
+    }
+}
+
+/// The same error with what a person at a terminal can do about it: they have no headers to set.
 pub fn explain(error: Error) -> Error {
     if error.code != Code::Unauthorized {
         return error;

@@ -1,18 +1,19 @@
 //! `haldir tenants`.
 
-use std::process::ExitCode;
-
 use clap::Subcommand;
 use serde_json::{Value, json};
 
 use super::{
-    GlobalOptions, Screen, Stop,
+    CommandError, GlobalOptions,
     output::{line, printable},
     target::Target,
 };
-use crate::config::secret_variable;
+use crate::{
+    config::secret_variable,
+    gate::list_tenants::{TenantDetail, Tenants},
+};
 
-/// Tenants asked for at a time.
+/// Tenants in one response.
 const PAGE: i64 = 1_000;
 
 #[derive(Subcommand)]
@@ -32,49 +33,42 @@ pub enum TenantsCommand {
     },
 }
 
-pub fn run(command: &TenantsCommand, global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
+pub fn run(command: &TenantsCommand, global: &GlobalOptions) -> Result<(), CommandError> {
     let target = Target::open(global)?;
     match command {
-        TenantsCommand::List => list(&target, screen),
+        TenantsCommand::List => list(&target, global),
         TenantsCommand::Name { tenant_id, name } => {
-            let answer = call(&target, "nameTenant", json!({"tenant_id": tenant_id, "name": name}))?;
-            line(&if screen.json { answer.to_string() } else { printable(&format!("{tenant_id} is called {name}")) })?;
-            Ok(ExitCode::SUCCESS)
+            let input = with_token(&target, json!({"tenant_id": tenant_id, "name": name}));
+            let done = printable(&format!("{tenant_id} is called {name}"));
+            target.show(global, "nameTenant", input, |_: Value| line(&done))
         }
     }
 }
 
-fn call(target: &Target, operation: &str, mut input: Value) -> Result<Value, Stop> {
-    // A store of this machine needs none.
+/// With the bootstrap token, which a server asks for and the local store does not.
+fn with_token(target: &Target, mut input: Value) -> Value {
     if let (Target::Server(..), Some(token)) = (target, secret_variable("HALDIR_BOOTSTRAP_TOKEN")) {
         input["bootstrap_token"] = json!(token.as_str());
     }
-    Ok(target.call_value(operation, &input)?)
+    input
 }
 
-fn list(target: &Target, screen: Screen) -> Result<ExitCode, Stop> {
-    let (mut all, mut cursor) = (Vec::new(), Value::Null);
+fn list(target: &Target, global: &GlobalOptions) -> Result<(), CommandError> {
+    let (mut all, mut cursor) = (Vec::new(), None);
     loop {
-        let mut input = json!({"limit": PAGE});
-        if !cursor.is_null() {
-            input["cursor"] = cursor;
-        }
-        let mut page = call(target, "listTenants", input)?;
-        all.extend(page["tenants"].as_array_mut().map(std::mem::take).unwrap_or_default());
-        cursor = page["next_cursor"].take();
-        if cursor.is_null() {
+        let input = with_token(target, json!({"limit": PAGE, "cursor": cursor}));
+        let page: Tenants = target.read("listTenants", input)?;
+        all.extend(page.tenants);
+        cursor = page.next_cursor;
+        if cursor.is_none() {
             break;
         }
     }
-    if screen.json {
-        line(&json!({"count": all.len(), "tenants": all}).to_string())?;
-        return Ok(ExitCode::SUCCESS);
+    if global.json {
+        return line(&json!({"count": all.len(), "tenants": all}).to_string());
     }
-    for tenant in &all {
-        let text = |field: &str| tenant[field].as_str().unwrap_or_default().to_owned();
-        let (keys, sessions, entries) = (&tenant["keys"], &tenant["sessions"], &tenant["entries"]);
+    all.iter().try_for_each(|TenantDetail { tenant_id, name, keys, sessions, entries, .. }| {
         let counts = format!("{keys} keys, {sessions} sessions, {entries} entries");
-        line(&printable(&format!("{:<24}{:<24}{counts}", text("tenant_id"), text("name"))))?;
-    }
-    Ok(ExitCode::SUCCESS)
+        line(&printable(&format!("{:<24}{name:<24}{counts}", tenant_id.to_string())))
+    })
 }

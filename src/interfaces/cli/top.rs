@@ -5,24 +5,28 @@ mod window;
 use std::{cmp::Reverse, collections::BTreeMap, process::ExitCode};
 
 use clap::Args;
-use serde::Deserialize;
-use serde_json::{json, value::RawValue};
+use serde_json::json;
 use window::{Figures, Window};
 
 use super::{
-    GlobalOptions, Screen, Stop,
-    live::{self, Job, KeyCode, KeyEvent, Next, Size, View},
+    CommandError, GlobalOptions,
+    live::{self, Action, Job, KeyCode, KeyEvent, Size, View},
     output::{
         amounts::{dollars, percent, share_of},
         paragraph_lines,
         styled::{Line, Style},
     },
     target::Target,
-    trail::{Fresh, Trail},
+    trail::{NewEntries, Trail},
 };
 use crate::{
     config::duration,
     error::{Error, Result},
+    gate::stop_agent::AgentStopped,
+    interfaces::{
+        history::Entry,
+        responses::{OpenSession, Overview},
+    },
     model::{Clock, Money, UnixMicros, time::SystemClock, visible::visible},
 };
 
@@ -51,7 +55,7 @@ pub struct TopOptions {
     every: u64,
 }
 
-pub fn run(options: &TopOptions, global: &GlobalOptions, screen: Screen) -> std::result::Result<ExitCode, Stop> {
+pub fn run(options: &TopOptions, global: &GlobalOptions) -> Result<ExitCode, CommandError> {
     let seconds = i64::try_from(options.window).map_err(Error::internal)?;
     let since = SystemClock.now().plus_seconds(-seconds);
     let view = Top {
@@ -67,20 +71,13 @@ pub fn run(options: &TopOptions, global: &GlobalOptions, screen: Screen) -> std:
         asks: None,
         told: None,
     };
-    live::run(view, options.every, global, screen)
+    live::run(view, options.every, global)
 }
 
-/// What haldir answers.
-enum News {
-    State { trail: Trail, entries: Vec<Box<RawValue>>, missed: bool, sessions: Vec<Session> },
-    Stopped(String, u64),
-}
-
-#[derive(Deserialize)]
-struct Session {
-    agent_id: String,
-    spent: Money,
-    spend_limit: Option<Money>,
+/// A response of haldir.
+enum Update {
+    Activity { trail: Trail, entries: Vec<Entry>, missed: bool, sessions: Vec<OpenSession> },
+    Stopped(String, usize),
 }
 
 /// The sessions of an agent together.
@@ -122,7 +119,7 @@ struct Top {
     selected: Option<String>,
     /// The agent that is stopped if its user says yes.
     asks: Option<String>,
-    /// What came of it.
+    /// What the last key did.
     told: Option<String>,
 }
 
@@ -247,30 +244,21 @@ fn age(at: UnixMicros, now: UnixMicros) -> String {
 }
 
 impl View for Top {
-    type News = News;
+    type Update = Update;
 
-    fn ask(&self) -> Job<News> {
-        #[derive(Deserialize)]
-        struct Overview {
-            sessions: Open,
-        }
-        #[derive(Deserialize)]
-        struct Open {
-            sessions: Vec<Session>,
-        }
+    fn poll(&self) -> Job<Update> {
         let mut trail = self.trail.clone();
         Box::new(move |target: &Target| {
-            let Fresh { entries, missed } = trail.fresh(target)?;
-            let reply = target.call("getOverview", "{}")?;
-            let overview: Overview = serde_json::from_str(&reply.body).map_err(Error::internal)?;
-            Ok(News::State { trail, entries, missed, sessions: overview.sessions.sessions })
+            let NewEntries { entries, missed } = trail.new_entries(target)?;
+            let overview: Overview = target.read("getOverview", json!({}))?;
+            Ok(Update::Activity { trail, entries, missed, sessions: overview.sessions.open })
         })
     }
 
-    fn hear(&mut self, news: News) -> Result<()> {
-        match news {
-            News::State { trail, entries, missed, sessions } => {
-                self.window.add(&entries)?;
+    fn apply(&mut self, update: Update) {
+        match update {
+            Update::Activity { trail, entries, missed, sessions } => {
+                self.window.add(entries);
                 (self.trail, self.is_read) = (trail, true);
                 self.missed |= missed;
                 self.sessions.clear();
@@ -286,12 +274,11 @@ impl View for Top {
                     };
                 }
             }
-            News::Stopped(agent, count) => {
+            Update::Stopped(agent, count) => {
                 let sessions = if count == 1 { "session" } else { "sessions" };
                 self.told = Some(format!("{}: {count} {sessions} ended", visible(&agent)));
             }
         }
-        Ok(())
     }
 
     fn lines(&mut self, size: Size) -> Vec<Line> {
@@ -340,14 +327,15 @@ impl View for Top {
         ]
     }
 
-    fn press(&mut self, key: KeyEvent) -> Next<News> {
+    fn press(&mut self, key: KeyEvent) -> Action<Update> {
         if let Some(agent) = self.asks.take() {
             if key.code != KeyCode::Char('y') {
-                return Next::Stay;
+                return Action::None;
             }
-            return Next::Do(Box::new(move |target: &Target| {
-                let answer = target.call_value("stopAgent", &json!({"agent_id": agent, "revoke_keys": false}))?;
-                Ok(News::Stopped(agent, answer["sessions_ended_count"].as_u64().unwrap_or_default()))
+            return Action::Call(Box::new(move |target: &Target| {
+                let input = json!({"agent_id": agent, "revoke_keys": false});
+                let stopped: AgentStopped = target.read("stopAgent", input)?;
+                Ok(Update::Stopped(agent, stopped.sessions_ended_count))
             }));
         }
         self.told = None;
@@ -361,7 +349,7 @@ impl View for Top {
             KeyCode::Up | KeyCode::Char('k') => self.move_by(-1),
             _ => {}
         }
-        Next::Stay
+        Action::None
     }
 
     /// While it asks, `q` is a no.

@@ -14,7 +14,6 @@ use std::{
     fs,
     io::{self, Write},
     path::{Path, PathBuf},
-    process::ExitCode,
 };
 
 use clap::Args;
@@ -23,7 +22,8 @@ use edit::{Change, Wrapping};
 use serde_json::json;
 
 use super::{
-    GlobalOptions, Screen, Stop,
+    CommandError, GlobalOptions,
+    files::{beside, new_file},
     output::{line, printable},
 };
 use crate::{
@@ -64,12 +64,12 @@ pub struct WrapConfigOptions {
     program: Option<String>,
 }
 
-pub fn run(options: &WrapConfigOptions, global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
+pub fn run(options: &WrapConfigOptions, global: &GlobalOptions) -> Result<(), CommandError> {
     let path = place::find(&options.client)?;
     // A link stays a link: what it leads to is edited.
     let path = fs::canonicalize(&path).map_err(|error| unreadable(&path, &error))?;
     let text = read(&path)?;
-    if options.undo { undo(&path, &text, options, screen) } else { wrap(&path, &text, options, global, screen) }
+    if options.undo { undo(&path, &text, options, global) } else { wrap(&path, &text, options, global) }
 }
 
 /// The options of every `haldir-mcp wrap`: the store that this command was told to use, since clients hand few variables on,
@@ -88,33 +88,26 @@ fn wrap_options(options: &WrapConfigOptions, global: &GlobalOptions) -> Result<V
     Ok(words)
 }
 
-fn wrap(
-    path: &Path,
-    text: &str,
-    options: &WrapConfigOptions,
-    global: &GlobalOptions,
-    screen: Screen,
-) -> Result<ExitCode, Stop> {
+fn wrap(path: &Path, text: &str, options: &WrapConfigOptions, global: &GlobalOptions) -> Result<(), CommandError> {
     let program = options.program.clone().map_or_else(own_server, Ok)?;
     let words = wrap_options(options, global)?;
     let wrapping = Wrapping { program: &program, options: &words, only: &options.only };
     let change = edit::wrap(text, Format::of(path), &wrapping)
         .map_err(|problem| Error::new(Code::MalformedJson, format!("{}: {problem}", path.display())))?;
     let backup = if options.write && !change.edits.is_empty() { Some(replace(path, text, &change)?) } else { None };
-    if screen.json {
+    if global.json {
         let backup = backup.as_ref().map(|backup| backup.display().to_string());
         let body = json!({
-            "file": path.display().to_string(), "wrapped": change.wrapped, "left": change.left, "written": backup.is_some(),
+            "file": path.display().to_string(), "wrapped": change.wrapped, "left": change.skipped, "written": backup.is_some(),
             "backup": backup, "diff": change.diff(text),
         });
-        line(&body.to_string())?;
-        return Ok(ExitCode::SUCCESS);
+        return line(&body.to_string());
     }
     for row in change.diff(text) {
         line(&printable(&row))?;
     }
-    for left in &change.left {
-        line(&printable(&format!("{}: left as it is: {}", left.name, left.why)))?;
+    for skipped in &change.skipped {
+        line(&printable(&format!("{}: left as it is: {}", skipped.name, skipped.why)))?;
     }
     line(&match (&backup, change.edits.is_empty()) {
         (_, true) => format!("nothing to wrap in {}", path.display()),
@@ -122,11 +115,10 @@ fn wrap(
         (Some(backup), false) => {
             format!("wrote {}; the old file is {}. Restart the client.", path.display(), backup.display())
         }
-    })?;
-    Ok(ExitCode::SUCCESS)
+    })
 }
 
-/// Writes the new file, once the old one is safe; answers where that is.
+/// Writes the new file, once the old one is safe; returns where that is.
 fn replace(path: &Path, text: &str, change: &Change) -> Result<PathBuf> {
     let wrapped = change.apply(text);
     let backup = backup_of(path, &wrapped);
@@ -135,13 +127,13 @@ fn replace(path: &Path, text: &str, change: &Change) -> Result<PathBuf> {
     Ok(backup)
 }
 
-fn undo(path: &Path, text: &str, options: &WrapConfigOptions, screen: Screen) -> Result<ExitCode, Stop> {
+fn undo(path: &Path, text: &str, options: &WrapConfigOptions, global: &GlobalOptions) -> Result<(), CommandError> {
     let backup = backup_of(path, text);
     if options.only.is_empty() && backup.exists() {
         let old = read(&backup)?;
         write(path, path, &old).map_err(|error| unwritable(path, &error))?;
         fs::remove_file(&backup).map_err(|error| unwritable(&backup, &error))?;
-        return restored(path, &[], screen, "is as it was");
+        return restored(path, &[], global, "is as it was");
     }
     let change = edit::unwrap(text, Format::of(path), &options.only)
         .map_err(|problem| Error::new(Code::MalformedJson, format!("{}: {problem}", path.display())))?;
@@ -150,42 +142,27 @@ fn undo(path: &Path, text: &str, options: &WrapConfigOptions, screen: Screen) ->
         return Err(Error::new(Code::Conflict, message).into());
     }
     write(path, path, &change.apply(text)).map_err(|error| unwritable(path, &error))?;
-    restored(path, &change.wrapped, screen, &format!("no longer wraps {}", change.wrapped.join(", ")))
+    restored(path, &change.wrapped, global, &format!("no longer wraps {}", change.wrapped.join(", ")))
 }
 
-fn restored(path: &Path, unwrapped: &[String], screen: Screen, what: &str) -> Result<ExitCode, Stop> {
-    if screen.json {
-        let body = json!({"file": path.display().to_string(), "restored": true, "unwrapped": unwrapped});
-        line(&body.to_string())?;
-    } else {
-        line(&printable(&format!("{} {what}. Restart the client.", path.display())))?;
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
-fn prefix(path: &Path) -> String {
-    format!("{}.haldir-backup-", path.file_name().unwrap_or_default().to_string_lossy())
+fn restored(path: &Path, unwrapped: &[String], global: &GlobalOptions, what: &str) -> Result<(), CommandError> {
+    let done = json!({"file": path.display().to_string(), "restored": true, "unwrapped": unwrapped});
+    global.report(&done, &format!("{} {what}. Restart the client.", path.display()))
 }
 
 /// Where the file is kept that `written` replaces.
 fn backup_of(path: &Path, written: &str) -> PathBuf {
     let digest = crypto::digest(&[written.as_bytes()]);
     let digest = u64::from_be_bytes(std::array::from_fn(|index| digest[index]));
-    path.with_file_name(format!("{}{digest:016x}", prefix(path)))
+    beside(path, &format!(".haldir-backup-{digest:016x}"))
 }
 
 /// Writes a file at once or not at all, with the permissions of `like`.
 fn write(like: &Path, path: &Path, text: &str) -> io::Result<()> {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}.new", std::process::id()));
-    let new = path.with_file_name(name);
+    let new = beside(path, &format!(".{}.new", std::process::id()));
     let written = (|| {
-        let mut options = fs::OpenOptions::new();
-        options.write(true).create_new(true);
-        // Such files hold keys: until it has the permissions of the old one, nobody else may read the new one.
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.open(&new)?;
+        // Such files hold keys: no other user may read the new file before it has the permissions of the old one.
+        let mut file = new_file(&new)?;
         file.write_all(text.as_bytes())?;
         file.set_permissions(fs::metadata(like)?.permissions())?;
         file.sync_all()?;

@@ -1,9 +1,9 @@
-//! The dashboard at `/dashboard`: pages for people, made by this server of what operations answer. Nothing on them comes
-//! from elsewhere, and no script stands in a page, so that the content security policy can forbid both.
+//! The dashboard at `/dashboard`: pages that this server renders from the responses of operations. They load nothing from
+//! other origins and have no inline script, so that the content security policy can forbid both.
 //!
-//! A person signs in with an API key (`sign_in.rs`); each page asks operations with the credential behind the browser's
-//! cookie, and so shows what that key may see. Forms call operations (`act.rs`) and carry a token against requests of other
-//! pages. A page that is open hears when the log grows and fetches itself again (`live.rs`).
+//! A person signs in with an API key (`sign_in.rs`). Each page calls operations with the credential of the browser's cookie, and
+//! so shows what that key may see. Forms call operations (`act.rs`) and carry a token against cross-site request forgery. An
+//! open page is notified when the log grows, and reloads its live sections (`live.rs`).
 
 mod act;
 mod agents;
@@ -31,22 +31,22 @@ mod webhooks;
 use askama::Template;
 use axum::{
     Router,
-    extract::Request,
+    extract::{Path, Request},
     middleware::{self, Next},
     response::Response,
     routing::{get, post},
 };
-use http::{HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderName, HeaderValue, StatusCode, Uri, header};
 
 pub use sign_in::{Lifetimes, SignedIn};
 
-use super::App;
-use crate::error::{Code, Error};
+use super::{App, input};
+use crate::error::{Code, Error, Result};
 
 /// Where it is.
 pub const PATH: &str = "/dashboard";
 
-/// No script, style, font, image or request but of this origin; no frame around a page; forms are sent here only.
+/// Scripts, styles, fonts, images and requests from this origin only; no frame around a page; forms to this origin only.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
      connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
@@ -65,11 +65,11 @@ const MENU: [(&str, &str); 11] = [
     ("/settings", "Settings"),
 ];
 
-/// What stands around a page.
+/// What is the same on all pages: menu, account, notice.
 pub struct Frame {
     /// Pages of the menu, and whether each is the current one.
     menu: Vec<(String, &'static str, bool)>,
-    /// Who is signed in, for people.
+    /// The key or operator that is signed in, and its role.
     signed_in_as: String,
     tenant: String,
     /// What forms have to bring along.
@@ -77,7 +77,7 @@ pub struct Frame {
     /// What the last form came to.
     notice: Option<sign_in::Notice>,
     is_signed_in: bool,
-    /// Entries of the log that the page is of.
+    /// Entries of the log when the page was made.
     log_size: i64,
 }
 
@@ -93,10 +93,20 @@ impl Frame {
     }
 }
 
-/// The routes, and the headers of all their answers.
+/// The handler of a page, which marks this entry of the menu.
+macro_rules! page {
+    ($menu:literal, $page:path $(, $argument:ident: $type:ty)?) => {
+        get(|viewer: viewer::Viewer $(, $argument: $type)?| async move {
+            let page = $page(&viewer $(, &$argument)?).await;
+            viewer.answer($menu, page)
+        })
+    };
+}
+
+/// The routes, and the headers of all their responses.
 pub fn routes() -> Router<App> {
     Router::new()
-        .route("/dashboard", get(now::page))
+        .route("/dashboard", page!("", now::page))
         .route("/dashboard/sign-in", get(sign_in_page::page).post(sign_in_page::submit))
         .route("/dashboard/open", get(sign_in_page::open_link))
         .route("/dashboard/sign-out", post(sign_in_page::sign_out))
@@ -104,23 +114,23 @@ pub fn routes() -> Router<App> {
         .route("/dashboard/assets/{name}", get(assets::serve))
         .route("/dashboard/do/testProxyPolicy", post(policies::trial))
         .route("/dashboard/do/{operation}", post(act::act))
-        .route("/dashboard/approvals", get(approvals::list))
-        .route("/dashboard/approvals/{request}", get(approvals::show))
-        .route("/dashboard/agents", get(agents::list))
-        .route("/dashboard/agents/{agent}", get(agents::show))
-        .route("/dashboard/sessions/{session}", get(agents::session))
-        .route("/dashboard/trail", get(trail::list))
-        .route("/dashboard/trail/{entry}", get(trail::show))
-        .route("/dashboard/spend", get(spend::page))
+        .route("/dashboard/approvals", page!("/approvals", approvals::list))
+        .route("/dashboard/approvals/{request}", page!("/approvals", approvals::request, id: Path<String>))
+        .route("/dashboard/agents", page!("/agents", agents::list, uri: Uri))
+        .route("/dashboard/agents/{agent}", page!("/agents", agents::agent, name: Path<String>))
+        .route("/dashboard/sessions/{session}", page!("/agents", agents::session, id: Path<String>))
+        .route("/dashboard/trail", page!("/trail", trail::list, uri: Uri))
+        .route("/dashboard/trail/{entry}", page!("/trail", trail::entry, id: Path<String>))
+        .route("/dashboard/spend", page!("/spend", spend::page, uri: Uri))
         .route("/dashboard/spend.csv", get(spend::csv))
-        .route("/dashboard/servers", get(servers::list))
-        .route("/dashboard/servers/{upstream}/{tool}", get(servers::tool))
-        .route("/dashboard/policies", get(policies::page))
-        .route("/dashboard/webhooks", get(webhooks::page))
-        .route("/dashboard/keys", get(keys::page))
-        .route("/dashboard/evidence", get(evidence::page))
+        .route("/dashboard/servers", page!("/servers", servers::list))
+        .route("/dashboard/servers/{upstream}/{tool}", page!("/servers", servers::tool, names: Path<(String, String)>))
+        .route("/dashboard/policies", page!("/policies", policies::page))
+        .route("/dashboard/webhooks", page!("/webhooks", webhooks::page))
+        .route("/dashboard/keys", page!("/keys", keys::page))
+        .route("/dashboard/evidence", page!("/evidence", evidence::page))
         .route("/dashboard/download/{name}", get(evidence::download))
-        .route("/dashboard/settings", get(settings::page))
+        .route("/dashboard/settings", page!("/settings", settings::page))
         .route("/dashboard/{*path}", get(nothing_here))
         .layer(middleware::from_fn(protect))
 }
@@ -135,7 +145,7 @@ async fn nothing_here(viewer: viewer::Viewer) -> Response {
     viewer.failed("none", "Not found", &Error::new(Code::NotFound, "the dashboard has no page at this address"))
 }
 
-/// Puts the headers that protect a page on every answer.
+/// Sets the headers that protect a page on every response.
 async fn protect(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
@@ -155,7 +165,13 @@ pub fn has(path: &str) -> bool {
     path.strip_prefix(PATH).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// A page as an answer.
+/// A field of an address's query.
+fn query_field(uri: &Uri, name: &str) -> Result<Option<String>> {
+    let fields = input::query(uri.query().unwrap_or_default())?;
+    Ok(fields.into_iter().find(|(known, _)| known == name).map(|(_, value)| value))
+}
+
+/// A page as a response.
 fn rendered(status: StatusCode, frame: &Frame, page: &view::Page) -> Response {
     let (style, script, icon) = (assets::STYLE.path(), assets::SCRIPT.path(), assets::ICON.path());
     let html = view::Rendered { frame, page, style, script, icon }.render();
@@ -172,7 +188,7 @@ fn rendered(status: StatusCode, frame: &Frame, page: &view::Page) -> Response {
     response
 }
 
-/// Leads to another page.
+/// A redirect to another page.
 fn see_other(path: &str) -> Response {
     let mut response = Response::new(axum::body::Body::empty());
     *response.status_mut() = StatusCode::SEE_OTHER;
@@ -182,7 +198,7 @@ fn see_other(path: &str) -> Response {
     response
 }
 
-/// A path of the dashboard, or its first page in place of anything else: no link leads away.
+/// A path of the dashboard, or its first page instead of any other address: this prevents open redirects.
 fn within(path: &str) -> &str {
     let rest = path.strip_prefix(PATH);
     let is_inside = rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']));

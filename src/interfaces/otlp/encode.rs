@@ -18,7 +18,7 @@ const FAILED: u8 = 2;
 const CUMULATIVE: u8 = 2;
 const MICROS_PER_SECOND: f64 = 1e6;
 
-/// Who sends.
+/// The resource: this process.
 pub fn resource(attributes: &[(String, String)], instance: &str) -> Value {
     let own = [("service.version", env!("CARGO_PKG_VERSION")), ("service.instance.id", instance)];
     let own = own.iter().filter(|(name, _)| attributes.iter().all(|(known, _)| known != name));

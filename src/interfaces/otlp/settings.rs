@@ -20,7 +20,7 @@ pub struct OtlpSettings {
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// How long a request may take.
     pub timeout: Duration,
-    /// What is said of this process.
+    /// Attributes of this process.
     pub resource: Vec<(String, String)>,
     /// How long a span may wait for others.
     pub span_delay: Duration,

@@ -20,7 +20,7 @@ use crate::{
     relay::elicitation::ApproveBy,
 };
 
-/// What a person is told who starts the program at a terminal, where nothing else would be seen of it.
+/// Explains at a terminal why the program prints nothing: it waits for a client.
 fn explain_waiting() {
     let program = std::env::current_exe().map_or_else(|_| "haldir-mcp".to_owned(), |path| path.display().to_string());
     // As JSON has it: a path may hold what must be escaped.

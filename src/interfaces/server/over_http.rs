@@ -93,7 +93,7 @@ async fn run(cli: &Cli, options: &ServeOptions, lanes: &Lanes) -> Result<()> {
     settings.rate_limits = options.rate_limits.unwrap_or(HourlyLimits(None)).0;
     // Over HTTP a key is what its operator made it; only what is set here bounds it further.
     settings.key_defaults = Ceilings::NONE;
-    // A public URL says that a reverse proxy stands in front: then everybody comes from this machine.
+    // A public URL means a reverse proxy: then every client seems to come from this machine.
     settings.open_bootstrap = address.ip().is_loopback() && options.public_url.is_none();
     let is_open = settings.open_bootstrap;
     let has_token = settings.bootstrap_token.is_some();
@@ -111,7 +111,7 @@ async fn run(cli: &Cli, options: &ServeOptions, lanes: &Lanes) -> Result<()> {
         allowed_hosts: options.allow_host.clone(),
         allowed_origins: options.allow_origin.clone(),
         local_agent: options.local_agent,
-        // A key that agents hold answers for itself: whether a person stands behind its client only an operator knows.
+        // An operator decides by default: only they know whether a person sits at the client of an agent's key.
         asking: cli.decisions.asking(ApproveBy::Operator),
         message_bytes: cli.limits.message_bytes(),
         security_contact: options.security_contact.clone(),

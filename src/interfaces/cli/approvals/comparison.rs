@@ -1,7 +1,6 @@
-//! What differs between two requests, or between arguments and those that an operator made of them: word by word, marked so
-//! that it is seen without colours too.
+//! The difference between two requests, or between the arguments of a request and those that an operator changed: word by
+//! word, with marks that are readable without colours.
 
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::super::output::{
@@ -10,37 +9,26 @@ use super::super::output::{
     styled::{Line, Style, broken_parts},
 };
 use crate::{
+    approvals::detail::{ApprovalDetail, LastApproved},
     interfaces::difference::{Piece, difference},
-    model::{Money, UnixMicros, visible::visible},
+    model::visible::visible,
 };
 
 /// Columns that a difference is indented by.
 const INDENT: usize = 2;
-/// What stands around words that were removed, and that were added.
+/// Marks around words that were removed, and around words that were added.
 const REMOVED: (&str, &str) = ("[-", "-]");
 const ADDED: (&str, &str) = ("{+", "+}");
-
-/// The request that was approved last among those that are like another one.
-#[derive(Clone, Deserialize)]
-pub struct LastApproved {
-    request_id: String,
-    #[serde(default)]
-    decided_by: String,
-    decided_at: Option<UnixMicros>,
-    #[serde(default)]
-    details: Option<Box<RawValue>>,
-    #[serde(default)]
-    amount: Money,
-}
 
 /// A part of a line.
 type Part = (Style, String);
 
-/// In what a request differs from the one like it that was approved last: only the lines that differ.
-pub fn since_last(details: Option<&RawValue>, amount: Money, last: &LastApproved, columns: usize) -> Vec<Line> {
+/// The lines in which a request differs from the last approved one of the same agent, tool and action.
+pub fn since_last(request: &ApprovalDetail, last: &LastApproved, columns: usize) -> Vec<Line> {
+    let (details, amount) = (request.details.as_deref(), request.amount);
     let by = if last.decided_by.is_empty() { String::new() } else { format!(" by {}", visible(&last.decided_by)) };
-    let at = last.decided_at.map_or_else(String::new, |at| format!(" at {}", at.to_rfc3339()));
-    let heading = format!("the last one like it that was approved: {}{by}{at}", visible(&last.request_id));
+    let at = last.decided_at.to_rfc3339();
+    let heading = format!("the last one like it that was approved: {}{by} at {at}", visible(last.request_id.as_str()));
     let mut lines = broken_parts([(Style::Faint, heading.as_str())], columns);
     if last.amount != amount {
         let (before, after) = (dollars(last.amount), dollars(amount));
@@ -72,12 +60,12 @@ fn is_difference(line: &[Part]) -> bool {
     line.iter().any(|(style, _)| matches!(style, Style::Good | Style::Bad))
 }
 
-/// All of the later text, with what it has instead of the earlier one.
+/// All lines of the later text, with the differences from the earlier one.
 pub fn whole(before: &RawValue, after: &RawValue, columns: usize) -> Vec<Line> {
     shown(lines_of(&text(Some(before)), &text(Some(after))), columns)
 }
 
-/// JSON as it is compared: laid out, so that a difference is found where it is.
+/// JSON as it is compared: indented, so that each member has a line of its own.
 fn text(json: Option<&RawValue>) -> String {
     json.map(|json| indented(json.get()).to_string()).unwrap_or_default()
 }
@@ -142,11 +130,13 @@ mod tests {
         )
         .unwrap();
         let now = json(r#"{"to": "ann\u202e", "text": "hello", "copies": [1, 2]}"#);
-        let lines = written(&since_last(Some(&now), "2.50".parse().unwrap(), &last, 60));
+        let mut asked = super::super::tests::request(now.get());
+        let lines = written(&since_last(&asked, &last, 60));
         let expected = "the last one like it that was approved: apr_1 by ann at 1970\n-01-01T00:00:00Z\n  \
                         [-$ 2.00-] {+$ 2.50+}\n  …\n    \"to\": [-\"bob\",-]{+\"ann\\u202e\",+}\n  …";
         assert_eq!(lines, expected);
-        let same = since_last(last.details.as_deref(), last.amount, &last, 200);
+        (asked.details, asked.amount) = (last.details.clone(), last.amount);
+        let same = since_last(&asked, &last, 200);
         assert!(written(&same).ends_with("\n  the same as that one"), "{}", written(&same));
     }
 

@@ -1,22 +1,25 @@
 //! `haldir approvals approve` and `haldir approvals deny`.
 
-use std::{fs, process::ExitCode};
+use std::path::Path;
 
 use clap::Args;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{json, value::RawValue};
 
 use super::{
     super::{
-        GlobalOptions, Screen, Stop, editor,
+        CommandError, GlobalOptions, editor,
+        files::read_text,
         output::{indented, line, page_columns, printable, sentence},
         prompt::can_ask,
         target::Target,
     },
     comparison,
-    watch::{is_same, read, request::Request},
+    request::consequences,
+    watch::{is_same, read},
 };
 use crate::{
+    approvals::detail::ApprovalWithLast,
     error::Error,
     model::{Clock, time::SystemClock},
     operations::Reply,
@@ -33,7 +36,7 @@ pub struct DecisionOptions {
     /// Who decides, as the agent sees it. Default: operator.
     #[arg(long, value_name = "NAME")]
     by: Option<String>,
-    /// What there is to say about it; the agent sees it.
+    /// A note on the decision; the agent sees it.
     #[arg(long, value_name = "TEXT")]
     note: Option<String>,
 }
@@ -51,32 +54,27 @@ pub struct ApproveOptions {
     edit: bool,
 }
 
-pub fn approve(options: &ApproveOptions, global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
+pub fn approve(options: &ApproveOptions, global: &GlobalOptions) -> Result<(), CommandError> {
     let target = Target::open(global)?;
     let arguments = match &options.arguments {
         Some(given) => Some(arguments(given)?),
-        None if options.edit => Some(edited(&options.decision.request_id, &target, screen)?),
+        None if options.edit => Some(edited(&options.decision.request_id, &target, global)?),
         None => None,
     };
-    run("approveRequest", "approved", &options.decision, arguments.as_deref(), &target, screen)
+    run("approveRequest", "approved", &options.decision, arguments.as_deref(), &target, global)
 }
 
-pub fn deny(options: &DecisionOptions, global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
-    run("denyRequest", "denied", options, None, &Target::open(global)?, screen)
+pub fn deny(options: &DecisionOptions, global: &GlobalOptions) -> Result<(), CommandError> {
+    run("denyRequest", "denied", options, None, &Target::open(global)?, global)
 }
 
 /// The arguments of a call that was asked for, as the operator's editor left them.
-fn edited(id: &str, target: &Target, screen: Screen) -> Result<Box<RawValue>, Stop> {
-    #[derive(Deserialize)]
-    struct Asked {
-        tool: String,
-        details: Option<Box<RawValue>>,
-    }
+fn edited(id: &str, target: &Target, global: &GlobalOptions) -> Result<Box<RawValue>, CommandError> {
+    let screen = global.screen();
     if !can_ask() || !screen.is_terminal() || screen.json {
         return Err(Error::invalid("edit", "an editor needs a terminal: give --arguments instead of --edit").into());
     }
-    let reply = target.call("getApproval", &json!({"request_id": id}).to_string())?;
-    let asked: Asked = serde_json::from_str(&reply.body).map_err(Error::internal)?;
+    let ApprovalWithLast { request: asked, .. } = target.read("getApproval", json!({"request_id": id}))?;
     let is_call = |details: &RawValue| asked.tool.contains('.') && details.get().starts_with('{');
     let Some(details) = asked.details.as_deref().filter(|details| is_call(details)) else {
         let message = "only the arguments of a call can be changed: leave --edit out to approve the request as it is";
@@ -95,16 +93,11 @@ fn edited(id: &str, target: &Target, screen: Screen) -> Result<Box<RawValue>, St
     Ok(arguments)
 }
 
-/// The arguments as they were written, be it in a file.
+/// The arguments as they were written, on the command line or in a file.
 fn arguments(given: &str) -> Result<Box<RawValue>, Error> {
     let text = match given.strip_prefix('@') {
         Some(path) => {
-            let problem = |error: String| Error::invalid("arguments", format!("{path}: {error}"));
-            let length = fs::metadata(path).map_err(|error| problem(error.to_string()))?.len();
-            if length > MAX_FILE_BYTES {
-                return Err(problem(format!("more than {MAX_FILE_BYTES} bytes")));
-            }
-            fs::read_to_string(path).map_err(|error| problem(error.to_string()))?
+            read_text(Path::new(path), MAX_FILE_BYTES).map_err(|problem| Error::invalid("arguments", problem))?
         }
         None => given.to_owned(),
     };
@@ -117,7 +110,7 @@ pub struct Decision<'a> {
     pub request_id: &'a str,
     pub decided_by: Option<&'a str>,
     pub note: Option<&'a str>,
-    /// What a call has instead of what was asked for, as it was written.
+    /// The arguments that replace those of the call, as they were written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub arguments: Option<&'a RawValue>,
 }
@@ -135,24 +128,20 @@ fn run(
     options: &DecisionOptions,
     arguments: Option<&RawValue>,
     target: &Target,
-    screen: Screen,
-) -> Result<ExitCode, Stop> {
+    global: &GlobalOptions,
+) -> Result<(), CommandError> {
     let DecisionOptions { request_id, by, note } = options;
     let decision = Decision { request_id, decided_by: by.as_deref(), note: note.as_deref(), arguments };
     let reply = decision.take(operation, target)?;
-    if screen.json {
-        line(&reply.body)?;
-        return Ok(ExitCode::SUCCESS);
+    if global.json {
+        return line(&reply.body);
     }
     line(&format!("{done} {}", printable(request_id)))?;
-    // A key that may decide may always look; if it was erased meanwhile, there is nothing to say.
-    let asked = target.call("getApproval", &json!({"request_id": request_id}).to_string()).ok();
-    let asked = asked.and_then(|reply| serde_json::from_str::<Request>(&reply.body).ok());
-    if let Some(asked) = asked {
-        let (yes, no) = asked.consequences(arguments.is_some(), SystemClock.now());
+    // A key that may decide may always look; a request that was erased meanwhile has no consequences to show.
+    if let Ok(found) = target.read::<ApprovalWithLast>("getApproval", json!({"request_id": request_id})) {
+        let (yes, no) = consequences(&found.request, arguments.is_some(), SystemClock.now());
         let no = if note.is_none() { no.replace(", and reads your note", "") } else { no };
-        let follows = if operation == "approveRequest" { yes } else { no };
-        sentence(&printable(&follows))?;
+        sentence(&printable(if operation == "approveRequest" { &yes } else { &no }))?;
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }

@@ -1,17 +1,20 @@
 //! `haldir approvals rules`: what needs an approval at all.
 
 use clap::{Args, Subcommand};
-use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde::Serialize;
+use serde_json::{Value, json};
 
 use super::super::{
-    GlobalOptions, Screen, Stop,
-    output::{amounts::dollars, line, printable, table, when},
+    CommandError, GlobalOptions,
+    output::{amounts::dollars, line, printable, table_or, when},
     target::Target,
 };
 use crate::{
-    error::Error,
-    model::{Money, UnixMicros},
+    approvals::{
+        add_approval_rule::ApprovalRuleAdded,
+        list_approval_rules::{ApprovalRules, RuleDetail},
+    },
+    model::{Money, RuleType},
 };
 
 #[derive(Args)]
@@ -44,11 +47,13 @@ pub enum RulesCommand {
     },
 }
 
-#[derive(Args)]
+/// The input of `addApprovalRule`.
+#[derive(Args, Serialize)]
 #[allow(clippy::doc_markdown)] // Help texts: a terminal would show the backticks.
 pub struct AddOptions {
     /// What needs an approval: payments of more than a threshold, calls of certain tools, calls that destroy or overwrite
     /// something, or everything.
+    #[serde(rename = "type")]
     #[arg(value_name = "TYPE", value_parser = ["spend_over", "tool_blocked", "destructive", "all"])]
     kind: String,
     /// With spend_over, payments of more than this. Default: 0, which is every payment.
@@ -62,91 +67,34 @@ pub struct AddOptions {
     operator_only: bool,
 }
 
-/// Written as text at once, so that the threshold stays exact.
-#[derive(Serialize)]
-struct Input<'a> {
-    #[serde(rename = "type")]
-    kind: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    threshold: Option<Money>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tools: Option<&'a [String]>,
-    operator_only: bool,
-}
-
-#[derive(Deserialize)]
-struct Listed {
-    rules: Vec<Rule>,
-}
-
-#[derive(Deserialize)]
-struct Rule {
-    #[serde(rename = "rule_id")]
-    id: String,
-    #[serde(rename = "type")]
-    kind: String,
-    #[serde(default)]
-    threshold: Option<Money>,
-    #[serde(default)]
-    tools: Vec<String>,
-    operator_only: bool,
-    created_by: String,
-    created_at: UnixMicros,
-}
-
-#[derive(Deserialize)]
-struct Added {
-    rule_id: String,
-}
-
-pub fn run(options: &RulesOptions, global: &GlobalOptions, screen: Screen) -> Result<(), Stop> {
+pub fn run(options: &RulesOptions, global: &GlobalOptions) -> Result<(), CommandError> {
     match &options.command {
-        None | Some(RulesCommand::List) => list(global, screen),
-        Some(RulesCommand::Add(options)) => add(options, global, screen),
-        Some(RulesCommand::Delete { rule_id }) => delete(rule_id, global, screen),
+        None | Some(RulesCommand::List) => {
+            let none = "nothing needs an approval: haldir approvals rules add says what does";
+            let header = ["RULE", "WHAT NEEDS AN APPROVAL", "WHO DECIDES", "ADDED BY", "ADDED"];
+            global.show("listApprovalRules", json!({}), |list: ApprovalRules| {
+                table_or(none, &header, list.rules.into_iter().map(row))
+            })
+        }
+        Some(RulesCommand::Add(options)) => {
+            Target::open_or_create(global)?.show(global, "addApprovalRule", options, |added: ApprovalRuleAdded| {
+                line(&printable(&format!("added {}", added.rule_id)))
+            })
+        }
+        Some(RulesCommand::Delete { rule_id }) => {
+            let done = printable(&format!("deleted {rule_id}"));
+            global.show("deleteApprovalRule", json!({"rule_id": rule_id}), |_: Value| line(&done))
+        }
     }
 }
 
-fn list(global: &GlobalOptions, screen: Screen) -> Result<(), Stop> {
-    let reply = Target::open(global)?.call("listApprovalRules", "{}")?;
-    if screen.json {
-        return line(&reply.body);
-    }
-    let listed: Listed = serde_json::from_str(&reply.body).map_err(Error::internal)?;
-    if listed.rules.is_empty() {
-        return line("nothing needs an approval: haldir approvals rules add says what does");
-    }
-    let rows: Vec<_> = listed.rules.into_iter().map(Rule::row).collect();
-    table(&["RULE", "WHAT NEEDS AN APPROVAL", "WHO DECIDES", "ADDED BY", "ADDED"], &rows)
-}
-
-impl Rule {
-    fn row(self) -> Vec<String> {
-        let who = if self.operator_only { "an operator" } else { "an operator, or the person at the client" };
-        let what = match self.kind.as_str() {
-            "spend_over" => format!("payments over {}", dollars(self.threshold.unwrap_or_default())),
-            "tool_blocked" => format!("calls of {}", self.tools.join(", ")),
-            "destructive" => "calls that destroy or overwrite something".to_owned(),
-            "all" => "everything".to_owned(),
-            other => other.to_owned(),
-        };
-        vec![self.id, what, who.to_owned(), self.created_by, when(self.created_at)]
-    }
-}
-
-fn add(options: &AddOptions, global: &GlobalOptions, screen: Screen) -> Result<(), Stop> {
-    let AddOptions { kind, threshold, tools, operator_only } = options;
-    let input = Input { kind, threshold: *threshold, tools: tools.as_deref(), operator_only: *operator_only };
-    let input = serde_json::to_string(&input).map_err(Error::internal)?;
-    let reply = Target::open_or_create(global)?.call("addApprovalRule", &input)?;
-    if screen.json {
-        return line(&reply.body);
-    }
-    let added: Added = serde_json::from_str(&reply.body).map_err(Error::internal)?;
-    line(&printable(&format!("added {}", added.rule_id)))
-}
-
-fn delete(rule_id: &str, global: &GlobalOptions, screen: Screen) -> Result<(), Stop> {
-    let reply = Target::open(global)?.call("deleteApprovalRule", &json!({"rule_id": rule_id}).to_string())?;
-    if screen.json { line(&reply.body) } else { line(&printable(&format!("deleted {rule_id}"))) }
+fn row(rule: RuleDetail) -> Vec<String> {
+    let who = if rule.operator_only { "an operator" } else { "an operator, or the person at the client" };
+    let what = match rule.rule_type {
+        RuleType::SpendOver => format!("payments over {}", dollars(rule.threshold)),
+        RuleType::ToolBlocked => format!("calls of {}", rule.tools.join(", ")),
+        RuleType::Destructive => "calls that destroy or overwrite something".to_owned(),
+        RuleType::All => "everything".to_owned(),
+    };
+    vec![rule.rule_id.to_string(), what, who.to_owned(), rule.created_by, when(rule.created_at)]
 }

@@ -1,36 +1,37 @@
 //! `haldir approvals watch`: requests as they arrive, decided with one key.
 //!
-//! An operator cannot approve by accident what was not shown: the selection stays on a request that is gone, and a yes counts only
-//! once all of the request has been on the screen.
+//! An operator cannot approve by accident what was not shown: the selection stays on a request that is gone, and the key to
+//! approve works only once the whole request has been on the screen.
 
 mod change;
 mod drawn;
-pub mod request;
 
 use std::process::ExitCode;
 
 use change::Change;
 pub use change::{is_same, read};
 use clap::Args;
-use request::Request;
-use serde::Deserialize;
 use serde_json::json;
 
 use super::{
     super::{
-        GlobalOptions, Screen, Stop,
-        live::{self, Job, KeyCode, KeyEvent, Next, Size, View},
+        CommandError, GlobalOptions,
+        live::{self, Action, Job, KeyCode, KeyEvent, Size, View},
         output::{
             paragraph_lines,
             styled::{Line, Style},
         },
         target::Target,
     },
-    comparison::LastApproved,
     decide::Decision,
+    request::is_call,
 };
 use crate::{
-    error::{Error, Result},
+    approvals::{
+        detail::{ApprovalDetail, ApprovalWithLast, LastApproved},
+        list_pending_approvals::PendingApprovals,
+    },
+    error::Result,
     model::{Clock, time::SystemClock},
 };
 
@@ -56,15 +57,15 @@ pub struct WatchOptions {
     every: u64,
 }
 
-pub fn run(options: &WatchOptions, global: &GlobalOptions, screen: Screen) -> std::result::Result<ExitCode, Stop> {
+pub fn run(options: &WatchOptions, global: &GlobalOptions) -> std::result::Result<ExitCode, CommandError> {
     let view = Requests { agent: options.agent.clone(), by: options.by.clone(), ..Requests::default() };
-    live::run(view, options.every, global, screen)
+    live::run(view, options.every, global)
 }
 
-/// What haldir answers.
-enum News {
-    /// The requests that wait, oldest first, and whether there are more; and what was approved last that is like one of them.
-    Waiting(Vec<Request>, bool, Option<(String, Option<LastApproved>)>),
+/// A response of haldir.
+enum Update {
+    /// The requests that wait, oldest first; whether there are more; and, for one of them, the last approved request like it.
+    Waiting(Vec<ApprovalDetail>, bool, Option<(String, Option<LastApproved>)>),
     /// A decision was taken.
     Decided(String, &'static str),
 }
@@ -81,7 +82,7 @@ enum Mode {
     Note,
 }
 
-/// What was approved last that is like the selected request.
+/// The last approved request that is like the selected one.
 #[derive(Default)]
 enum Last {
     /// Haldir was not asked yet.
@@ -96,11 +97,11 @@ struct Requests {
     agent: Option<String>,
     by: Option<String>,
     is_read: bool,
-    waiting: Vec<Request>,
+    waiting: Vec<ApprovalDetail>,
     more: bool,
     /// The request that keys are about; it stays until another one is chosen.
-    selected: Option<Request>,
-    /// What became of it, once it does not wait any more.
+    selected: Option<ApprovalDetail>,
+    /// Its state in words, once it does not wait any more.
     became: Option<String>,
     last: Last,
     /// The arguments that its call is to have instead.
@@ -110,12 +111,11 @@ struct Requests {
     mode: Mode,
     /// Lines of the whole request that are above the screen.
     from: usize,
-    /// The same when it was drawn last, and how many lines there was room for: keys that come faster than that pass over
-    /// none.
+    /// `from` at the last drawing, and the lines of a screen: several keys between two drawings skip no line.
     drawn: usize,
     page: usize,
     note: String,
-    /// What the last key could not do.
+    /// Why the last key did nothing.
     hint: Option<String>,
 }
 
@@ -131,14 +131,14 @@ impl Requests {
 
     /// The place of the selected request in the list, if it waits.
     fn place(&self) -> Option<usize> {
-        let id = &self.selected.as_ref()?.id;
-        self.waiting.iter().position(|request| request.id == *id)
+        let id = &self.selected.as_ref()?.request_id;
+        self.waiting.iter().position(|request| request.request_id == *id)
     }
 
     fn move_by(&mut self, step: isize) {
         let place = match self.place() {
             Some(place) => place.saturating_add_signed(step).min(self.waiting.len().saturating_sub(1)),
-            // Where it was is not known any more: the one that has waited longest.
+            // The selected request is gone: select the one that has waited longest.
             None => 0,
         };
         if self.place() != Some(place) {
@@ -146,7 +146,7 @@ impl Requests {
         }
     }
 
-    /// The request that may be decided now; else says why none may.
+    /// The id of the request that may be decided now; otherwise sets the hint that says why not.
     fn decidable(&mut self, is_yes: bool) -> Option<String> {
         let Some(selected) = &self.selected else {
             self.hint = Some("no request waits".to_owned());
@@ -160,83 +160,81 @@ impl Requests {
             self.hint = Some("not all of it was on the screen: enter shows it, space its end; then approve".to_owned());
             return None;
         }
-        Some(selected.id.clone())
+        Some(selected.request_id.to_string())
     }
 
-    fn decide(&mut self, operation: &'static str, done: &'static str, id: String, note: Option<String>) -> Next<News> {
+    fn decide(
+        &mut self,
+        operation: &'static str,
+        done: &'static str,
+        id: String,
+        note: Option<String>,
+    ) -> Action<Update> {
         let arguments = self.change.arguments().filter(|_| operation == APPROVE).map(ToOwned::to_owned);
         let by = self.by.clone();
         self.became = Some("is being decided".to_owned());
-        Next::Do(Box::new(move |target: &Target| {
+        Action::Call(Box::new(move |target: &Target| {
             let (by, note) = (by.as_deref(), note.as_deref());
             Decision { request_id: &id, decided_by: by, note, arguments: arguments.as_deref() }
                 .take(operation, target)?;
-            Ok(News::Decided(id, done))
+            Ok(Update::Decided(id, done))
         }))
     }
 
-    /// Has the arguments changed in the operator's editor.
-    fn change(&mut self) -> Next<News> {
+    /// Opens the arguments in the operator's editor.
+    fn change(&mut self) -> Action<Update> {
         if self.decidable(false).is_none() {
-            return Next::Stay;
+            return Action::None;
         }
         let text = self.selected.as_ref().and_then(|request| self.change.text(request));
         if text.is_none() {
             self.hint =
                 Some("only the arguments of a call can be changed: approve this as it is, or deny it".to_owned());
         }
-        text.map_or(Next::Stay, Next::Edit)
+        text.map_or(Action::None, Action::Edit)
     }
 }
 
 impl View for Requests {
-    type News = News;
+    type Update = Update;
 
-    fn ask(&self) -> Job<News> {
-        #[derive(Deserialize)]
-        struct Listed {
-            requests: Vec<Request>,
-            next_cursor: Option<String>,
-        }
-        #[derive(Deserialize)]
-        struct Detail {
-            last_approved: Option<LastApproved>,
-        }
-        let input = json!({"agent_id": self.agent, "limit": MAX_REQUESTS}).to_string();
-        let compared =
-            self.selected.as_ref().filter(|_| matches!(self.last, Last::Unknown)).map(|request| request.id.clone());
+    fn poll(&self) -> Job<Update> {
+        let input = json!({"agent_id": self.agent, "limit": MAX_REQUESTS});
+        let compared = self
+            .selected
+            .as_ref()
+            .filter(|_| matches!(self.last, Last::Unknown))
+            .map(|request| request.request_id.to_string());
         Box::new(move |target: &Target| {
-            let reply = target.call("listPendingApprovals", &input)?;
-            let mut listed: Listed = serde_json::from_str(&reply.body).map_err(Error::internal)?;
+            let mut listed: PendingApprovals = target.read("listPendingApprovals", &input)?;
             listed.requests.reverse();
             let last = compared.map(|id| {
-                let detail = target.call("getApproval", &json!({"request_id": id}).to_string());
                 // A request that cannot be read is one without another to compare it with.
-                let last = detail.ok().and_then(|reply| serde_json::from_str::<Detail>(&reply.body).ok());
-                (id, last.and_then(|detail| detail.last_approved))
+                let detail = target.read::<ApprovalWithLast>("getApproval", json!({"request_id": id})).ok();
+                (id, detail.and_then(|detail| detail.last_approved))
             });
-            Ok(News::Waiting(listed.requests, listed.next_cursor.is_some(), last))
+            Ok(Update::Waiting(listed.requests, listed.next_cursor.is_some(), last))
         })
     }
 
-    fn is_impatient(&self) -> bool {
+    fn wants_update(&self) -> bool {
         self.selected.is_some() && matches!(self.last, Last::Unknown) && self.became.is_none()
     }
 
     fn edited(&mut self, text: Result<String>) {
         if let Some(request) = &self.selected {
             self.hint = Some(text.map_or_else(|error| error.message, |text| self.change.take(request, text)));
-            // What was changed is read again.
+            // Changed arguments must be on the screen before they are approved.
             (self.is_seen, self.from) = (false, 0);
         }
     }
 
-    fn hear(&mut self, news: News) -> Result<()> {
-        match news {
-            News::Waiting(waiting, more, compared) => {
+    fn apply(&mut self, update: Update) {
+        match update {
+            Update::Waiting(waiting, more, compared) => {
                 (self.waiting, self.more, self.is_read) = (waiting, more, true);
                 if let Some((id, last)) = compared
-                    && self.selected.as_ref().is_some_and(|request| request.id == id)
+                    && self.selected.as_ref().is_some_and(|request| request.request_id.as_str() == id)
                 {
                     self.last = Last::Known(last);
                 }
@@ -247,18 +245,17 @@ impl View for Requests {
                         Some("does not wait any more: it was decided elsewhere, or its time is over".to_owned());
                 }
             }
-            News::Decided(id, done) => {
-                self.waiting.retain(|request| request.id != id);
-                if self.selected.as_ref().is_some_and(|request| request.id == id) {
+            Update::Decided(id, done) => {
+                self.waiting.retain(|request| request.request_id.as_str() != id);
+                if self.selected.as_ref().is_some_and(|request| request.request_id.as_str() == id) {
                     self.became = Some(format!("was {done}"));
                 }
             }
         }
-        Ok(())
     }
 
-    fn fail(&mut self) {
-        // A decision that haldir did not take leaves the request as it is; the next list says whether it waits.
+    fn key_failed(&mut self) {
+        // A decision that failed leaves the request unchanged; the next poll says whether it still waits.
         if self.became.as_deref() == Some("is being decided") {
             self.became = None;
         }
@@ -286,7 +283,7 @@ impl View for Requests {
     }
 
     fn keys(&self) -> Vec<(&'static str, &'static str)> {
-        let is_call = self.selected.as_ref().is_some_and(Request::is_call) && self.became.is_none();
+        let is_call = self.selected.as_ref().is_some_and(is_call) && self.became.is_none();
         let mut keys = match self.mode {
             Mode::Note => return vec![("enter", "deny with this note, or with none"), ("esc", "back")],
             Mode::List | Mode::Whole => vec![("a", "approve"), ("d", "deny")],
@@ -300,7 +297,7 @@ impl View for Requests {
         keys
     }
 
-    fn press(&mut self, key: KeyEvent) -> Next<News> {
+    fn press(&mut self, key: KeyEvent) -> Action<Update> {
         self.hint = None;
         match (self.mode, key.code) {
             (Mode::Note, KeyCode::Enter) => {
@@ -335,7 +332,7 @@ impl View for Requests {
             (Mode::List, KeyCode::Enter) if self.selected.is_some() => (self.mode, self.from) = (Mode::Whole, 0),
             _ => {}
         }
-        Next::Stay
+        Action::None
     }
 
     fn is_typing(&self) -> bool {

@@ -9,8 +9,8 @@ use crate::{
     crypto,
     error::Error,
     interfaces::cli::{
-        GlobalOptions, Screen, Stop, local,
-        output::{Level, line, paragraph, sentence},
+        CommandError, GlobalOptions, local,
+        output::{Level, Screen, line, paragraph, sentence},
     },
     operations::demo::{self, Tampering},
 };
@@ -23,32 +23,32 @@ pub enum DemoCommand {
     Tamper,
 }
 
-pub fn run(command: &DemoCommand, global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
+pub fn run(command: &DemoCommand, global: &GlobalOptions) -> Result<ExitCode, CommandError> {
     let DemoCommand::Tamper = command;
     let name = crypto::token::<9>("haldir-demo-").map_err(Error::internal)?;
     let folder = std::env::temp_dir().join(name);
     fs::create_dir(&folder).map_err(Error::internal)?;
     let settings = || global.store.settings(&CeilingOptions::default());
     let played = local::runtime().and_then(|runtime| runtime.block_on(demo::tamper(&folder, settings)));
-    // Whatever came of it; the system clears the rest of its folder for temporary files.
+    // Also after an error; the system clears what is left in its folder for temporary files.
     let _ = fs::remove_dir_all(&folder);
     let found = played?;
     // The first is the log as it was: it must be good, and each of the others must be caught.
     let as_expected = found.iter().enumerate().all(|(place, tampering)| tampering.is_caught() == (place > 0));
-    if screen.json {
+    if global.json {
         line(&serde_json::to_string(&found).map_err(Error::internal)?)?;
     } else {
         for tampering in &found {
-            show(tampering, screen)?;
+            show(tampering, global.screen())?;
         }
     }
     Ok(if as_expected { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// The column at which what was found begins: behind its level.
+/// The column at which findings begin: behind their level.
 const FOUND: usize = 7;
 
-fn show(tampering: &Tampering, screen: Screen) -> Result<(), Stop> {
+fn show(tampering: &Tampering, screen: Screen) -> Result<(), CommandError> {
     sentence(&format!("The insider's work: {}", tampering.what))?;
     for (name, found) in
         [("verify", &tampering.verification), ("pinned checkpoint", &tampering.pin), ("witness", &tampering.witness)]

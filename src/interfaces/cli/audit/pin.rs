@@ -4,7 +4,6 @@ use std::{
     fs::{self, File, OpenOptions},
     io::{self, BufRead, BufReader, Write},
     path::{Path, PathBuf},
-    process::ExitCode,
     thread,
     time::Duration,
 };
@@ -12,18 +11,22 @@ use std::{
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{bundle::beside, verify::parse_verifier, witness};
+use super::{super::files::beside, verify::parse_verifier, witness};
 use crate::{
     config::duration::within,
     crypto::{Checkpoint, Hash, Note, Verifier},
     error::{Code, Error, Result},
     interfaces::cli::{
-        GlobalOptions, Screen, Stop,
-        output::{line, note, sentence},
+        CommandError, GlobalOptions,
+        output::{line, note},
         target::Target,
     },
     model::{Clock, time::SystemClock},
-    verify::pin::{Pin, Pinned},
+    verify::{
+        hex,
+        pin::{Pin, Pinned},
+    },
+    watch::get_consistency_proof::ConsistencyProof,
 };
 
 #[derive(Args)]
@@ -49,8 +52,8 @@ pub struct MirrorOptions {
     witness_keys: Vec<Verifier>,
 }
 
-/// What became of a look at the log.
-struct Look {
+/// The next pin, with the sizes of the log before and now.
+struct PinUpdate {
     pin: Pin,
     then: Option<u64>,
     now: Checkpoint,
@@ -60,24 +63,24 @@ fn rewritten(problem: String) -> Error {
     Error::new(Code::Conflict, problem)
 }
 
-/// The log's next checkpoint, if it begins with what is kept. Whatever comes of it comes from the log's signatures and
-/// proofs; what the server says beside them counts for nothing.
-fn look(target: &Target, kept: Option<&Pin>) -> Result<Look> {
+/// The log's next checkpoint, if the log begins with the pinned one. Only signatures and proofs count, not what the server
+/// claims besides.
+fn next_pin(target: &Target, kept: Option<&Pin>) -> Result<PinUpdate> {
     let (checkpoint, keys) = (target.checkpoint()?, target.keys()?);
     let Some(kept) = kept else {
         let pin = Pin::new(&checkpoint, keys).map_err(rewritten)?;
         let now = pin.open().map_err(rewritten)?.checkpoint;
-        return Ok(Look { pin, then: None, now });
+        return Ok(PinUpdate { pin, then: None, now });
     };
     let pinned = kept.open().map_err(|problem| Error::new(Code::InvalidArgument, problem).field("file"))?;
     let next = pinned.read(&checkpoint).map_err(rewritten)?;
     let path = proof(target, &pinned, &next)?;
     pinned.check(&next, &path).map_err(rewritten)?;
     let pin = Pin::new(&checkpoint, pinned.trusted(&checkpoint, &keys)).map_err(rewritten)?;
-    Ok(Look { pin, then: Some(pinned.checkpoint.size), now: next })
+    Ok(PinUpdate { pin, then: Some(pinned.checkpoint.size), now: next })
 }
 
-/// The proof that the log at `next` begins with what is kept. A server that has none to give has rewritten it.
+/// The proof that the log at `next` begins with the pinned one. A server that cannot give one has rewritten the log.
 fn proof(target: &Target, pinned: &Pinned, next: &Checkpoint) -> Result<Vec<Hash>> {
     let size = pinned.checkpoint.size;
     if size == 0 || size == next.size { Ok(Vec::new()) } else { consistency(target, size, next.size) }
@@ -85,25 +88,14 @@ fn proof(target: &Target, pinned: &Pinned, next: &Checkpoint) -> Result<Vec<Hash
 
 /// A consistency proof, as the log gives it.
 pub fn consistency(target: &Target, first: u64, second: u64) -> Result<Vec<Hash>> {
-    let answer = target.call_value("getConsistencyProof", &json!({"first": first, "second": second}))?;
-    let path = answer["consistency_path"].as_array().into_iter().flatten();
-    path.map(|hash| hash.as_str().and_then(unhex)).collect::<Option<_>>().ok_or_else(|| {
+    let input = json!({"first": first, "second": second});
+    let ConsistencyProof { consistency_path, .. } = target.read("getConsistencyProof", input)?;
+    consistency_path.iter().map(|hash| hex::unhex(hash)).collect::<Option<_>>().ok_or_else(|| {
         rewritten(format!("the log gives no readable proof that its {second} entries begin with the {first} before"))
     })
 }
 
-fn unhex(text: &str) -> Option<Hash> {
-    let mut hash = [0; 32];
-    if text.len() != 64 || !text.is_ascii() {
-        return None;
-    }
-    for (index, byte) in hash.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(&text[index * 2..index * 2 + 2], 16).ok()?;
-    }
-    Some(hash)
-}
-
-pub fn run(options: &PinOptions, global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
+pub fn run(options: &PinOptions, global: &GlobalOptions) -> Result<(), CommandError> {
     let kept: Option<Pin> = match fs::read_to_string(&options.file) {
         Ok(text) => Some(serde_json::from_str(&text).map_err(|error| {
             let message = format!("{} is no pin of haldir's: {error}", options.file.display());
@@ -113,20 +105,15 @@ pub fn run(options: &PinOptions, global: &GlobalOptions, screen: Screen) -> Resu
         Err(error) => return Err(unusable(&options.file, &error).into()),
     };
     let target = Target::open(global)?;
-    let Look { pin, then, now } = look(&target, kept.as_ref())?;
+    let PinUpdate { pin, then, now } = next_pin(&target, kept.as_ref())?;
     let text = serde_json::to_string_pretty(&pin).map_err(Error::internal)?;
     replace(&options.file, text.as_bytes()).map_err(|error| unusable(&options.file, &error))?;
-    if screen.json {
-        let answer = json!({"consistent": true, "origin": now.origin, "tree_size": now.size, "kept_size": then});
-        line(&answer.to_string())?;
-    } else {
-        let Checkpoint { origin, size, .. } = now;
-        sentence(&match then {
-            None => format!("{origin}: pinned at {size} entries; compare its key with what its operator tells you"),
-            Some(then) => format!("{origin}: the {size} entries begin with the {then} that were pinned"),
-        })?;
-    }
-    Ok(ExitCode::SUCCESS)
+    let Checkpoint { origin, size, .. } = now;
+    let text = match then {
+        None => format!("{origin}: pinned at {size} entries; compare its key with what its operator tells you"),
+        Some(then) => format!("{origin}: the {size} entries begin with the {then} that were pinned"),
+    };
+    global.report(&json!({"consistent": true, "origin": origin, "tree_size": size, "kept_size": then}), &text)
 }
 
 fn unusable(path: &Path, error: &io::Error) -> Error {
@@ -141,7 +128,7 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     fs::rename(&temporary, path)
 }
 
-pub fn mirror(options: &MirrorOptions, global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
+pub fn mirror(options: &MirrorOptions, global: &GlobalOptions) -> Result<(), CommandError> {
     if options.witnesses.len() != options.witness_keys.len() {
         return Err(
             Error::invalid("witness_key", "every --witness needs a --witness-key, and the other way round").into()
@@ -150,24 +137,24 @@ pub fn mirror(options: &MirrorOptions, global: &GlobalOptions, screen: Screen) -
     let mut kept = last_mirrored(&options.to)?;
     let target = Target::open(global)?;
     loop {
-        match look(&target, kept.as_ref()) {
-            Ok(Look { pin, then, now }) => {
+        match next_pin(&target, kept.as_ref()) {
+            Ok(PinUpdate { pin, then, now }) => {
                 if then != Some(now.size) {
                     let pin = cosigned(options, &target, pin)?;
                     append(&options.to, &pin).map_err(|error| unusable(&options.to, &error))?;
-                    if !screen.json {
+                    if !global.json {
                         line(&format!("{}: {} entries", now.origin, now.size))?;
                     }
                     kept = Some(pin);
                 }
             }
-            // A server that cannot be reached for a while is no rewritten log.
+            // An unreachable server is no sign of a rewritten log.
             Err(error) if options.every.is_some() && error.code != Code::Conflict && error.code.may_retry() => {
                 note(&format!("haldir: {}", error.message));
             }
             Err(error) => return Err(error.into()),
         }
-        let Some(seconds) = options.every else { return Ok(ExitCode::SUCCESS) };
+        let Some(seconds) = options.every else { return Ok(()) };
         thread::sleep(Duration::from_secs(seconds));
     }
 }

@@ -9,11 +9,11 @@ use crate::{
     crypto::{TrustedKey, Verifier},
     error::{Code, Error, Result},
     interfaces::cli::{
-        GlobalOptions, Screen, Stop,
+        CommandError, GlobalOptions,
         local::Local,
         output::{line, printable, sentence},
         progress::{Progress, Unit},
-        target::{Place, Target},
+        target::{Destination, Target},
     },
     operations::bundle,
 };
@@ -39,7 +39,7 @@ pub fn parse_verifier(text: &str) -> Result<Verifier, String> {
     Verifier::parse(text)
 }
 
-pub fn run(options: &VerifyOptions, global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
+pub fn run(options: &VerifyOptions, global: &GlobalOptions) -> Result<ExitCode, CommandError> {
     let threads = options.threads.map_or_else(|| thread::available_parallelism().map_or(2, usize::from), usize::from);
     if let Some(path) = &options.bundle {
         global.require_no_server()?;
@@ -47,68 +47,68 @@ pub fn run(options: &VerifyOptions, global: &GlobalOptions, screen: Screen) -> R
             Error::new(Code::InvalidArgument, format!("{} cannot be read: {error}", path.display())).field("bundle")
         })?;
         let input = BufReader::with_capacity(BUFFER_BYTES, file);
-        let progress = Progress::new(screen, VERIFYING, Unit::Count);
+        let progress = Progress::new(global, VERIFYING, Unit::Count);
         let report = bundle::verify(input, &options.keys, threads, &mut |done, total| progress.at(done, total))?;
         drop(progress);
-        let outcome = match (report.verified, report.key_is_trusted) {
-            (false, _) => Outcome::Bad,
-            (true, false) => Outcome::Consistent,
-            (true, true) => Outcome::Good,
+        let finding = match (report.verified, report.key_is_trusted) {
+            (false, _) => Finding::Bad,
+            (true, false) => Finding::Consistent,
+            (true, true) => Finding::Good,
         };
-        return show(screen, outcome, &report.message, &serde_json::to_string(&report).map_err(Error::internal)?);
+        return show(global, finding, &report.message, &serde_json::to_string(&report).map_err(Error::internal)?);
     }
     if !options.keys.is_empty() {
         return Err(Error::invalid("key", "--key goes with a bundle: the store has its own keys").into());
     }
-    if Place::is_server(global)? {
+    if Destination::is_server(global)? {
         let target = Target::open(global)?;
-        let progress = Progress::new(screen, "the server verifies its log", Unit::Unknown);
+        let progress = Progress::new(global, "the server verifies its log", Unit::Unknown);
         let reply = target.call("verifyAuditTrail", "{}")?;
         drop(progress);
         let answer: Value = serde_json::from_str(&reply.body).map_err(Error::internal)?;
-        let outcome = if answer["verified"] == true { Outcome::Good } else { Outcome::Bad };
-        return show(screen, outcome, answer["message"].as_str().unwrap_or_default(), &reply.body);
+        let finding = if answer["verified"] == true { Finding::Good } else { Finding::Bad };
+        return show(global, finding, answer["message"].as_str().unwrap_or_default(), &reply.body);
     }
     let local = Local::open_existing(global)?;
-    let progress = Progress::new(screen, VERIFYING, Unit::Count);
+    let progress = Progress::new(global, VERIFYING, Unit::Count);
     let mut at = |done: i64, total: i64| progress.at(done.unsigned_abs(), total.unsigned_abs());
     let report = local.haldir.verify_log(&global.tenant, threads, &mut at)?;
     drop(progress);
-    let outcome = if report.is_verified() { Outcome::Good } else { Outcome::Bad };
-    show(screen, outcome, report.message(), &serde_json::to_string(&report).map_err(Error::internal)?)
+    let finding = if report.is_verified() { Finding::Good } else { Finding::Bad };
+    show(global, finding, report.message(), &serde_json::to_string(&report).map_err(Error::internal)?)
 }
 
 /// What a check has found.
 #[derive(Clone, Copy)]
-enum Outcome {
+enum Finding {
     Good,
     /// A bundle agrees with itself; its signatures are by a key that came with it.
     Consistent,
     Bad,
 }
 
-/// Where the key comes from.
+/// What a bundle without a trusted key does not show.
 const KEY_HINT: &str = "Exit code 3: whose log it is is not shown yet. haldir audit keys prints the log's key where the log \
                         is; give it with --key 'KEY', and take it from there, not from the file.";
 
 /// Exit code of a bundle that only agrees with itself.
 const CONSISTENT: u8 = 3;
 
-fn show(screen: Screen, outcome: Outcome, message: &str, report: &str) -> Result<ExitCode, Stop> {
-    let (word, code) = match outcome {
-        Outcome::Good => ("verified", ExitCode::SUCCESS),
-        Outcome::Consistent => ("consistent with itself, not verified", ExitCode::from(CONSISTENT)),
-        Outcome::Bad => ("NOT VERIFIED", ExitCode::FAILURE),
+fn show(global: &GlobalOptions, finding: Finding, message: &str, report: &str) -> Result<ExitCode, CommandError> {
+    let (word, code) = match finding {
+        Finding::Good => ("verified", ExitCode::SUCCESS),
+        Finding::Consistent => ("consistent with itself, not verified", ExitCode::from(CONSISTENT)),
+        Finding::Bad => ("NOT VERIFIED", ExitCode::FAILURE),
     };
-    if screen.json {
+    if global.json {
         line(report)?;
         return Ok(code);
     }
     let message = printable(message);
-    // A message that says so itself need not be introduced by the same word.
-    let is_said = matches!(outcome, Outcome::Good) && message.contains(word);
+    // Without the word in front of a message that contains it.
+    let is_said = matches!(finding, Finding::Good) && message.contains(word);
     sentence(&if is_said { message } else { format!("{word}: {message}") })?;
-    if matches!(outcome, Outcome::Consistent) {
+    if matches!(finding, Finding::Consistent) {
         sentence(KEY_HINT)?;
     }
     Ok(code)

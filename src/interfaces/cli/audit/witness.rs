@@ -1,6 +1,6 @@
 //! `haldir audit witness`, and asking one for a cosignature.
 
-use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -20,7 +20,7 @@ use crate::{
     crypto::{Checkpoint, MAX_NOTE_BYTES, Note, Verifier},
     error::{Code, Error, Result},
     interfaces::{
-        cli::{Screen, Stop, local, output::line, target::Target},
+        cli::{CommandError, GlobalOptions, local, output::line, target::Target},
         http::{descriptors, lanes::Lanes, listener},
     },
     model::{Clock, time::SystemClock},
@@ -29,12 +29,12 @@ use crate::{
 
 /// How long a witness may take to answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long a request to a witness may take to arrive and be answered: whoever reaches it may ask.
+/// How long a request to a witness may take to arrive and be answered: every program that reaches it may ask.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
 #[derive(Args)]
 pub struct WitnessOptions {
-    /// The address to listen on. It takes requests from whoever reaches it, and signs only what its logs have signed.
+    /// The address to listen on. It takes requests from every program that reaches it, and signs only what its logs have signed.
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8765", value_parser = parse_listen)]
     listen: String,
     /// The witness' name, such as the host name that it is reached by.
@@ -53,14 +53,14 @@ fn parse_name(text: &str) -> Result<String, String> {
     if is_name { Ok(text.to_owned()) } else { Err("a name is printable ASCII without spaces and +".to_owned()) }
 }
 
-pub fn run(options: &WitnessOptions, screen: Screen) -> Result<ExitCode, Stop> {
+pub fn run(options: &WitnessOptions, global: &GlobalOptions) -> Result<(), CommandError> {
     let witness = Arc::new(Witness::open(&options.folder, &options.name, options.logs.clone())?);
     let verifier = witness.verifier().to_string();
     let runtime = local::runtime()?;
-    let served: Result<(), Stop> = runtime.block_on(async {
+    runtime.block_on(async {
         let listener = listener::bind(&options.listen).await?;
         let address = listener::local_address(&listener)?;
-        if screen.json {
+        if global.json {
             line(&json!({"listening": format!("http://{address}"), "verifier_key": verifier}).to_string())?;
         } else {
             line(&format!("witness listening on http://{address}"))?;
@@ -80,8 +80,7 @@ pub fn run(options: &WitnessOptions, screen: Screen) -> Result<ExitCode, Stop> {
         });
         listener::serve(listener, router, &Lanes::default(), connections, shutdown).await;
         Ok(())
-    });
-    served.map(|()| ExitCode::SUCCESS)
+    })
 }
 
 async fn in_time(request: Request, next: Next) -> Response {
@@ -101,7 +100,7 @@ async fn add_checkpoint(State(witness): State<Arc<Witness>>, body: String) -> Re
     }
 }
 
-/// Asks the witness at `url` for its cosignature under `checkpoint`; answers the signature lines.
+/// Asks the witness at `url` for its cosignature under `checkpoint`; returns the signature lines.
 pub fn submit(url: &str, target: &Target, checkpoint: &str) -> Result<String> {
     let note = Note::parse(checkpoint).map_err(Error::internal)?;
     let next = Checkpoint::parse(&note.text).map_err(Error::internal)?;
@@ -130,7 +129,7 @@ pub fn submit(url: &str, target: &Target, checkpoint: &str) -> Result<String> {
             Ok((status, String::from_utf8_lossy(&bytes).into_owned()))
         })
     };
-    // The witness says what it has seen: the first question is a guess that it has seen nothing.
+    // The first request assumes that the witness has seen nothing; a witness that has responds with the size it saw.
     let mut old = 0;
     for _ in 0..3 {
         let proof = if old == 0 || old == next.size { Vec::new() } else { consistency(target, old, next.size)? };

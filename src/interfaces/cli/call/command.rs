@@ -8,14 +8,14 @@ use crate::operations::Operation;
 
 pub const JSON_INPUT: &str = "json-input";
 pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
-/// Ids of what [`super::ServerOptions`] has, under other names: an operation may have fields of those.
+/// Ids for the options of [`super::ServerOptions`]: an operation may have fields named `url` and `key`.
 pub const URL: &str = "server-url";
 pub const KEY: &str = "server-key";
 
-/// Behind every field in the help.
+/// The place in the help after all fields.
 const OTHERS: usize = 1_000;
 
-/// Calls that people make, of operations whose required fields alone say too little: without the name of the command.
+/// Example arguments for operations whose required fields alone make no useful call.
 const WHOLE: [(&str, &[&str]); 12] = [
     ("addApprovalRule", &["--type spend_over", "--threshold 100"]),
     ("addProxyPolicy", &["--type block_tool", "--tool github.delete_repo"]),
@@ -106,7 +106,7 @@ fn example(operation: &Operation, fields: &[Field]) -> String {
     let flags: Vec<String> = whole.map_or_else(of_fields, of_whole);
     for flag in flags {
         let flag = format!(" {flag}");
-        // Room for the backslash, by which the shell reads on.
+        // With room for the backslash that continues the line.
         if columns + flag.width() + 2 > HELP_WIDTH {
             example.push_str(" \\\n   ");
             columns = 3;

@@ -16,7 +16,7 @@ const DURATIONS: [&str; 5] = ["expires_in", "grace_seconds", "max_ttl", "ttl", "
 
 /// How the text of a flag becomes JSON.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Kind {
+pub enum FieldKind {
     /// A string, of these if any are listed.
     Text(Vec<String>),
     /// A number, kept as it is written.
@@ -26,12 +26,12 @@ pub enum Kind {
     /// `true` or `false`.
     Boolean,
     /// An array: separated by commas, or the flag repeated.
-    List(Box<Kind>),
-    /// Whatever JSON the text is; what is none is a string.
+    List(Box<FieldKind>),
+    /// Any JSON; a text that is not JSON becomes a string.
     Any,
 }
 
-/// What could stand in fields of these names, where the schema has no example. A value is a secret: it is read from standard input.
+/// Examples for fields whose schema has none. A value is a secret, and comes from standard input.
 const EXAMPLES: [(&str, &str); 7] = [
     ("action", "read"),
     ("prefix", "hld_3fQx8aLm"),
@@ -50,10 +50,10 @@ pub struct Field {
     /// Its flag, without the dashes.
     pub flag: String,
     /// What it holds.
-    pub kind: Kind,
+    pub kind: FieldKind,
     /// Whether no call works without it.
     pub required: bool,
-    /// A value that could stand there.
+    /// An example of a value.
     pub example: String,
     help: String,
 }
@@ -70,7 +70,7 @@ impl Field {
         let mut fields: Vec<_> = properties
             .map(|(name, property)| {
                 let kind = match kind(schema, property) {
-                    Kind::Number if DURATIONS.contains(&name.as_str()) => Kind::Duration,
+                    FieldKind::Number if DURATIONS.contains(&name.as_str()) => FieldKind::Duration,
                     kind => kind,
                 };
                 let flag = name.replace('_', "-");
@@ -97,17 +97,19 @@ impl Field {
     pub fn argument(&self) -> Arg {
         let argument = Arg::new(self.id()).long(self.flag.clone()).help(self.help.clone()).action(ArgAction::Set);
         let argument = match &self.kind {
-            Kind::Text(choices) if choices.is_empty() => argument.value_name("TEXT"),
-            Kind::Text(choices) => argument.value_name("WORD").value_parser(PossibleValuesParser::new(choices.clone())),
-            Kind::Number => argument.value_name("NUMBER").allow_negative_numbers(true).value_parser(number),
-            Kind::Duration => argument.value_name("DURATION").allow_negative_numbers(true).value_parser(duration),
-            Kind::Boolean => argument
+            FieldKind::Text(choices) if choices.is_empty() => argument.value_name("TEXT"),
+            FieldKind::Text(choices) => {
+                argument.value_name("WORD").value_parser(PossibleValuesParser::new(choices.clone()))
+            }
+            FieldKind::Number => argument.value_name("NUMBER").allow_negative_numbers(true).value_parser(number),
+            FieldKind::Duration => argument.value_name("DURATION").allow_negative_numbers(true).value_parser(duration),
+            FieldKind::Boolean => argument
                 .value_name("true|false")
                 .num_args(0..=1)
                 .default_missing_value("true")
                 .value_parser(PossibleValuesParser::new(["true", "false"])),
-            Kind::List(_) => argument.value_name("LIST").action(ArgAction::Append),
-            Kind::Any => argument.value_name("JSON"),
+            FieldKind::List(_) => argument.value_name("LIST").action(ArgAction::Append),
+            FieldKind::Any => argument.value_name("JSON"),
         };
         if self.required { argument.required_unless_present(JSON_INPUT) } else { argument }
     }
@@ -118,22 +120,24 @@ impl Field {
     }
 }
 
-fn json(kind: &Kind, text: &str) -> Result<String, &'static str> {
+fn json(kind: &FieldKind, text: &str) -> Result<String, &'static str> {
     match kind {
-        Kind::Number => number(text).map(|text| text.trim().to_owned()).map_err(|_| "a number, such as 29.99"),
-        Kind::Duration => duration(text).map_err(|_| "seconds, or a duration such as 15m, 1h or 30d"),
-        Kind::Boolean if matches!(text, "true" | "false") => Ok(text.to_owned()),
-        Kind::Boolean => Err("true or false"),
-        Kind::List(item) => {
+        FieldKind::Number => number(text).map(|text| text.trim().to_owned()).map_err(|_| "a number, such as 29.99"),
+        FieldKind::Duration => duration(text).map_err(|_| "seconds, or a duration such as 15m, 1h or 30d"),
+        FieldKind::Boolean if matches!(text, "true" | "false") => Ok(text.to_owned()),
+        FieldKind::Boolean => Err("true or false"),
+        FieldKind::List(item) => {
             let items = text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(|part| json(item, part));
             Ok(items.collect::<Result<Vec<_>, _>>()?.join(","))
         }
-        Kind::Any if serde_json::from_str::<&serde_json::value::RawValue>(text).is_ok() => Ok(text.trim().to_owned()),
-        Kind::Text(_) | Kind::Any => Ok(Value::from(text).to_string()),
+        FieldKind::Any if serde_json::from_str::<&serde_json::value::RawValue>(text).is_ok() => {
+            Ok(text.trim().to_owned())
+        }
+        FieldKind::Text(_) | FieldKind::Any => Ok(Value::from(text).to_string()),
     }
 }
 
-/// Lets through what JSON takes for a number, and the sign for standard input.
+/// Accepts a JSON number, and `-` for standard input.
 fn number(text: &str) -> Result<String, String> {
     if text == "-" || serde_json::from_str::<Number>(text).is_ok() {
         return Ok(text.to_owned());
@@ -141,7 +145,7 @@ fn number(text: &str) -> Result<String, String> {
     Err("expected a number, such as 29.99".to_owned())
 }
 
-/// Lets through seconds, and the sign for standard input; a duration with units becomes seconds.
+/// Accepts seconds, and `-` for standard input; a duration with units becomes seconds.
 fn duration(text: &str) -> Result<String, String> {
     if number(text).is_ok() {
         return Ok(text.trim().to_owned());
@@ -149,24 +153,24 @@ fn duration(text: &str) -> Result<String, String> {
     parse_seconds(text).map(|seconds| seconds.to_string())
 }
 
-/// What a schema asks for. What allows several types takes any JSON, and the operation decides.
-fn kind(root: &Value, schema: &Value) -> Kind {
+/// The kind of a field. A schema that allows several types takes any JSON, and the operation decides.
+fn kind(root: &Value, schema: &Value) -> FieldKind {
     let (mut types, mut choices, mut item) = (BTreeSet::new(), Vec::new(), None);
     collect(root, schema, &mut types, &mut choices, &mut item);
     types.remove("null");
     match types.into_iter().collect::<Vec<_>>().as_slice() {
         [one] => match one.as_str() {
-            "string" => Kind::Text(choices),
-            "integer" | "number" => Kind::Number,
-            "boolean" => Kind::Boolean,
-            "array" => match item.map_or(Kind::Any, |item| kind(root, item)) {
-                // Commas would cut JSON to pieces.
-                Kind::Any | Kind::List(_) => Kind::Any,
-                plain => Kind::List(Box::new(plain)),
+            "string" => FieldKind::Text(choices),
+            "integer" | "number" => FieldKind::Number,
+            "boolean" => FieldKind::Boolean,
+            "array" => match item.map_or(FieldKind::Any, |item| kind(root, item)) {
+                // A comma in JSON does not separate items.
+                FieldKind::Any | FieldKind::List(_) => FieldKind::Any,
+                plain => FieldKind::List(Box::new(plain)),
             },
-            _ => Kind::Any,
+            _ => FieldKind::Any,
         },
-        _ => Kind::Any,
+        _ => FieldKind::Any,
     }
 }
 
@@ -198,19 +202,19 @@ fn collect<'a>(
     }
 }
 
-fn example(name: &str, schema: &Value, kind: &Kind) -> String {
+fn example(name: &str, schema: &Value, kind: &FieldKind) -> String {
     let given = schema["examples"].as_array().and_then(|examples| examples.first());
     let known = EXAMPLES.iter().find(|(field, _)| *field == name).map(|(_, example)| *example);
     match (given, kind) {
         (Some(Value::String(text)), _) => text.clone(),
         (Some(number @ Value::Number(_)), _) => number.to_string(),
-        (_, Kind::Text(choices)) if choices.is_empty() && known.is_some() => known.unwrap_or_default().to_owned(),
-        (_, Kind::Number) => "1".to_owned(),
-        (_, Kind::Duration) => "1h".to_owned(),
-        (_, Kind::Boolean) => "true".to_owned(),
-        (_, Kind::Text(choices)) => choices.first().cloned().unwrap_or_else(|| "TEXT".to_owned()),
-        (_, Kind::List(_)) => "a,b".to_owned(),
-        (_, Kind::Any) => "'{}'".to_owned(),
+        (_, FieldKind::Text(choices)) if choices.is_empty() && known.is_some() => known.unwrap_or_default().to_owned(),
+        (_, FieldKind::Number) => "1".to_owned(),
+        (_, FieldKind::Duration) => "1h".to_owned(),
+        (_, FieldKind::Boolean) => "true".to_owned(),
+        (_, FieldKind::Text(choices)) => choices.first().cloned().unwrap_or_else(|| "TEXT".to_owned()),
+        (_, FieldKind::List(_)) => "a,b".to_owned(),
+        (_, FieldKind::Any) => "'{}'".to_owned(),
     }
 }
 
@@ -225,17 +229,17 @@ mod tests {
         let root = json!({"$defs": {"Tier": {"oneOf": [
             {"type": "string", "const": "free"}, {"type": "string", "enum": ["pro", "enterprise"]}
         ]}}});
-        let words = |words: &[&str]| Kind::Text(words.iter().map(|word| (*word).to_owned()).collect());
+        let words = |words: &[&str]| FieldKind::Text(words.iter().map(|word| (*word).to_owned()).collect());
         for (schema, expected) in [
             (json!({"type": "string"}), words(&[])),
-            (json!({"type": ["number", "null"], "minimum": 0}), Kind::Number),
-            (json!({"type": "boolean"}), Kind::Boolean),
+            (json!({"type": ["number", "null"], "minimum": 0}), FieldKind::Number),
+            (json!({"type": "boolean"}), FieldKind::Boolean),
             (json!({"$ref": "#/$defs/Tier"}), words(&["free", "pro", "enterprise"])),
             (json!({"anyOf": [{"$ref": "#/$defs/Tier"}, {"type": "null"}]}), words(&["free", "pro", "enterprise"])),
-            (json!({"type": ["array", "null"], "items": {"type": "string"}}), Kind::List(Box::new(words(&[])))),
-            (json!({"type": "array", "items": {"type": "object"}}), Kind::Any),
-            (json!({"type": ["string", "object"]}), Kind::Any),
-            (json!({"description": "anything"}), Kind::Any),
+            (json!({"type": ["array", "null"], "items": {"type": "string"}}), FieldKind::List(Box::new(words(&[])))),
+            (json!({"type": "array", "items": {"type": "object"}}), FieldKind::Any),
+            (json!({"type": ["string", "object"]}), FieldKind::Any),
+            (json!({"description": "anything"}), FieldKind::Any),
         ] {
             assert_eq!(kind(&root, &schema), expected, "{schema}");
         }
@@ -247,15 +251,15 @@ mod tests {
             let schema = operation.input_schema().to_value();
             for field in Field::from_schema(&schema) {
                 let description = schema["properties"][&field.name]["description"].as_str().unwrap_or_default();
-                let is_of_seconds = matches!(field.kind, Kind::Number | Kind::Duration)
+                let is_of_seconds = matches!(field.kind, FieldKind::Number | FieldKind::Duration)
                     && description.contains("econds")
                     && !description.contains("Unix seconds");
-                assert_eq!(field.kind == Kind::Duration, is_of_seconds, "{} of {}", field.name, operation.name);
+                assert_eq!(field.kind == FieldKind::Duration, is_of_seconds, "{} of {}", field.name, operation.name);
             }
         }
-        assert_eq!(json(&Kind::Duration, "1h 30m"), Ok("5400".to_owned()));
-        assert_eq!(json(&Kind::Duration, "0"), Ok("0".to_owned()));
-        assert!(json(&Kind::Duration, "soon").is_err());
+        assert_eq!(json(&FieldKind::Duration, "1h 30m"), Ok("5400".to_owned()));
+        assert_eq!(json(&FieldKind::Duration, "0"), Ok("0".to_owned()));
+        assert!(json(&FieldKind::Duration, "soon").is_err());
     }
 
     #[test]
@@ -267,11 +271,11 @@ mod tests {
 
     #[test]
     fn numbers_stay_as_written_and_details_are_json_or_text() {
-        assert_eq!(json(&Kind::Number, "0.10"), Ok("0.10".to_owned()));
-        assert_eq!(json(&Kind::Number, "9223372036.854775807"), Ok("9223372036.854775807".to_owned()));
-        assert!(json(&Kind::Number, "-").is_ok() && json(&Kind::Number, "ten").is_err());
-        assert_eq!(json(&Kind::Any, r#"{"a": 1.10}"#), Ok(r#"{"a": 1.10}"#.to_owned()));
-        assert_eq!(json(&Kind::Any, "read \"x\""), Ok(r#""read \"x\"""#.to_owned()));
-        assert_eq!(json(&Kind::List(Box::new(Kind::Text(Vec::new()))), "a, b,"), Ok(r#""a","b""#.to_owned()));
+        assert_eq!(json(&FieldKind::Number, "0.10"), Ok("0.10".to_owned()));
+        assert_eq!(json(&FieldKind::Number, "9223372036.854775807"), Ok("9223372036.854775807".to_owned()));
+        assert!(json(&FieldKind::Number, "-").is_ok() && json(&FieldKind::Number, "ten").is_err());
+        assert_eq!(json(&FieldKind::Any, r#"{"a": 1.10}"#), Ok(r#"{"a": 1.10}"#.to_owned()));
+        assert_eq!(json(&FieldKind::Any, "read \"x\""), Ok(r#""read \"x\"""#.to_owned()));
+        assert_eq!(json(&FieldKind::List(Box::new(FieldKind::Text(Vec::new()))), "a, b,"), Ok(r#""a","b""#.to_owned()));
     }
 }

@@ -1,4 +1,4 @@
-//! From flags and JSON to an operation's input, as text: no number is read and written again.
+//! From flags and JSON to an operation's input. It stays text, so that no number is rounded.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::{
     super::stdin::StandardInput,
-    field::{Field, Kind},
+    field::{Field, FieldKind},
 };
 use crate::error::{Code, Error, Result};
 
@@ -49,7 +49,7 @@ pub fn build(
 fn names(text: &str) -> Result<BTreeMap<String, &RawValue>> {
     serde_json::from_str(text).map_err(|error| {
         let reason = match error.classify() {
-            // What stands there may be a secret: its place is named, not its text.
+            // The value may be a secret: the error does not repeat it.
             serde_json::error::Category::Data => "it is another JSON value".to_owned(),
             _ => error.to_string(),
         };
@@ -71,5 +71,5 @@ fn value(field: &Field, values: &[String], stdin: &mut StandardInput) -> Result<
         value.push_str(if place == 0 { "" } else { "," });
         value.push_str(part);
     }
-    Ok(if matches!(field.kind, Kind::List(_)) { Zeroizing::new(format!("[{}]", *value)) } else { value })
+    Ok(if matches!(field.kind, FieldKind::List(_)) { Zeroizing::new(format!("[{}]", *value)) } else { value })
 }

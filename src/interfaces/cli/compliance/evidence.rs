@@ -4,33 +4,30 @@ use std::{
     fs,
     io::{self, Write},
     path::{Path, PathBuf},
-    process::ExitCode,
 };
 
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::super::{
-    GlobalOptions, Screen, Stop,
-    audit::beside,
-    backup::missing_folder,
-    log::{parse_time, time},
+    CommandError, GlobalOptions,
+    files::{Unfinished, beside, unwritable},
+    log::parse_time,
     output::{line, note},
     progress::{Progress, Unit},
     target::Target,
-    unfinished::Unfinished,
 };
-use crate::error::{Code, Error};
+use crate::error::Error;
 
 #[derive(Args)]
 pub struct EvidenceOptions {
     /// Where the period begins: a date, a date-time, Unix seconds, or how long ago, such as 90d. Default: 90 days
     /// before its end.
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
-    since: Option<String>,
+    since: Option<Value>,
     /// Where it ends; not included. Default: now.
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
-    until: Option<String>,
+    until: Option<Value>,
     /// The form: json can be verified, markdown and html are for people. Default: by the name of the file, else json.
     #[arg(long, value_name = "FORMAT", value_parser = ["json", "markdown", "md", "html"])]
     format: Option<String>,
@@ -50,18 +47,15 @@ impl EvidenceOptions {
     }
 }
 
-pub fn run(options: &EvidenceOptions, global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
+pub fn run(options: &EvidenceOptions, global: &GlobalOptions) -> Result<(), CommandError> {
     let format = options.format();
-    if screen.json && format != "json" && options.out.is_none() {
+    if global.json && format != "json" && options.out.is_none() {
         return Err(Error::invalid("format", "--json writes JSON: name a file with --out for another format").into());
     }
-    let input = json!({
-        "since": options.since.as_deref().map(time), "until": options.until.as_deref().map(time), "format": format,
-    })
-    .to_string();
+    let input = json!({"since": options.since, "until": options.until, "format": format}).to_string();
     let mut pack = Vec::new();
     let target = Target::open(global)?;
-    let progress = Progress::new(screen, "making the pack", Unit::Unknown);
+    let progress = Progress::new(global, "making the pack", Unit::Unknown);
     target.stream("getEvidence", &input, &mut |piece| {
         pack.extend_from_slice(piece);
         Ok(())
@@ -70,19 +64,15 @@ pub fn run(options: &EvidenceOptions, global: &GlobalOptions, screen: Screen) ->
     let Some(path) = &options.out else {
         let mut output = io::stdout().lock();
         output.write_all(&pack)?;
-        output.flush()?;
-        return Ok(ExitCode::SUCCESS);
+        return Ok(output.flush()?);
     };
-    write(path, &pack).map_err(|error| {
-        let message = format!("{} cannot be written: {error}{}", path.display(), missing_folder(path));
-        Error::new(Code::InvalidArgument, message).field("out")
-    })?;
-    if screen.json {
-        line(&json!({"written": path.display().to_string(), "format": format, "bytes": pack.len()}).to_string())?;
-    } else {
-        note(&format!("wrote {} bytes to {}", pack.len(), path.display()));
+    write(path, &pack).map_err(|error| unwritable("out", path, &error))?;
+    if global.json {
+        let done = json!({"written": path.display().to_string(), "format": format, "bytes": pack.len()});
+        return line(&done.to_string());
     }
-    Ok(ExitCode::SUCCESS)
+    note(&format!("wrote {} bytes to {}", pack.len(), path.display()));
+    Ok(())
 }
 
 /// Writes the pack beside its place, and moves it there once it is whole: what is there stays until then.

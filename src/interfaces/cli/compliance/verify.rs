@@ -1,8 +1,6 @@
 //! `haldir compliance verify`.
 
 use std::{
-    fs::File,
-    io::Read,
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -11,7 +9,8 @@ use clap::Args;
 use serde_json::json;
 
 use super::super::{
-    GlobalOptions, Screen, Stop,
+    CommandError, GlobalOptions,
+    files::read_text,
     local::Local,
     output::{line, printable, sentence},
 };
@@ -36,7 +35,7 @@ pub struct VerifyOptions {
     jwks: Option<PathBuf>,
 }
 
-pub fn run(options: &VerifyOptions, global: &GlobalOptions, screen: Screen) -> Result<ExitCode, Stop> {
+pub fn run(options: &VerifyOptions, global: &GlobalOptions) -> Result<ExitCode, CommandError> {
     global.require_no_server()?;
     let pack = read(&options.file)?;
     let mut trusted = Vec::new();
@@ -53,7 +52,7 @@ pub fn run(options: &VerifyOptions, global: &GlobalOptions, screen: Screen) -> R
     }
     let outcome = evidence::verify(&pack, &trusted);
     let file = printable(&options.file.display().to_string());
-    match (&outcome, screen.json) {
+    match (&outcome, global.json) {
         (Ok(pack), true) => line(
             &json!({"verified": true, "tenant_id": pack.tenant_id, "period_start": pack.period_start,
                 "period_end": pack.period_end, "digest": pack.signatures.digest, "signed_at": pack.signatures.signed_at,
@@ -78,16 +77,7 @@ pub fn run(options: &VerifyOptions, global: &GlobalOptions, screen: Screen) -> R
 }
 
 fn read(path: &Path) -> Result<String> {
-    let unreadable = |error: &dyn std::fmt::Display| {
-        Error::new(Code::InvalidArgument, format!("{} cannot be read: {error}", path.display())).field("file")
-    };
-    let mut text = String::new();
-    let file = File::open(path).map_err(|error| unreadable(&error))?;
-    let length = file.take(MAX_PACK_BYTES + 1).read_to_string(&mut text).map_err(|error| unreadable(&error))?;
-    if length as u64 > MAX_PACK_BYTES {
-        return Err(unreadable(&format!("it has more than {MAX_PACK_BYTES} bytes")));
-    }
-    Ok(text)
+    read_text(path, MAX_PACK_BYTES).map_err(|problem| Error::invalid("file", problem))
 }
 
 fn keys_of(path: &Path) -> Result<Vec<PublicKey>> {

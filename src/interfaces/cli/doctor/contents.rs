@@ -1,4 +1,4 @@
-//! What is in the store: the database, its schema, its key, its API keys, and the audit log.
+//! Checks of the store's contents: the database, its schema, its key, its API keys, and the audit log.
 
 use std::{
     path::Path,
@@ -10,12 +10,12 @@ use std::{
 
 use super::{
     super::{
-        GlobalOptions, Screen,
+        GlobalOptions,
+        files::shell_word,
         migrate::Standing,
         progress::{Progress, Unit},
     },
-    Check,
-    files::{self, shell_word},
+    Check, files,
 };
 use crate::{
     call::{Keyring, ReadContext, Services},
@@ -29,17 +29,17 @@ use crate::{
     webhooks::DEAD_AFTER,
 };
 
-/// Keys that are counted; nobody has more.
+/// Keys that are counted; no store has more.
 const MAX_KEYS: usize = 100_000;
 
 const RESTORE: &str = "restore the database from a backup";
 
-pub(super) fn examine(global: &GlobalOptions, screen: Screen, path: &Path) -> Vec<Check> {
+pub(super) fn examine(global: &GlobalOptions, path: &Path) -> Vec<Check> {
     let mut inspection = match Inspection::open(path) {
         Ok(inspection) => inspection,
         Err(error) => return vec![Check::fail("database", error, "restore it from a backup, or choose another path")],
     };
-    let progress = Progress::new(screen, "SQLite's quick check", Unit::Unknown);
+    let progress = Progress::new(global, "SQLite's quick check", Unit::Unknown);
     let problems = inspection.problems();
     drop(progress);
     let mut checks = vec![match problems.first() {
@@ -52,16 +52,10 @@ pub(super) fn examine(global: &GlobalOptions, screen: Screen, path: &Path) -> Ve
     checks.push(key);
     if is_current {
         checks.push(schema(&inspection));
-        checks.extend(
-            inspection
-                .read(|tx| Ok(webhooks(tx, &global.tenant)?))
-                .unwrap_or_else(|error| Some(unreadable("webhooks", &error))),
-        );
-        checks.extend(
-            inspection
-                .read(|tx| Ok(clock(tx, &global.tenant)?))
-                .unwrap_or_else(|error| Some(unreadable("clock", &error))),
-        );
+        let found = inspection.read(|tx| Ok(webhooks(tx, &global.tenant)?));
+        checks.extend(found.unwrap_or_else(|error| Some(unreadable("webhooks", &error))));
+        let found = inspection.read(|tx| Ok(clock(tx, &global.tenant)?));
+        checks.extend(found.unwrap_or_else(|error| Some(unreadable("clock", &error))));
     }
     if !is_current {
         checks.push(Check::warn("audit log", "not checked: the schema is not this build's", "see migrations"));
@@ -72,7 +66,7 @@ pub(super) fn examine(global: &GlobalOptions, screen: Screen, path: &Path) -> Ve
     );
     checks.push(match services {
         Some(services) => inspection
-            .read(|tx| Ok(audit_log(tx, &global.tenant, &services, screen)?))
+            .read(|tx| Ok(audit_log(tx, &services, global)?))
             .unwrap_or_else(|error| unreadable("audit log", &error)),
         None => Check::warn("audit log", "not checked: that needs the encryption key", "see encryption key"),
     });
@@ -102,7 +96,7 @@ fn migrations(inspection: &mut Inspection) -> (Check, bool) {
     }
 }
 
-/// Whether anything stands in the schema that haldir did not put there: a trigger could change what is written, unseen.
+/// Whether the schema has anything that haldir did not create: a trigger could change writes unnoticed.
 fn schema(inspection: &Inspection) -> Check {
     match inspection.foreign_schema() {
         Ok(found) if found.is_empty() => Check::ok("schema", "just what this build's migrations make"),
@@ -114,7 +108,7 @@ fn schema(inspection: &Inspection) -> Check {
     }
 }
 
-/// Whether receivers take what they are sent.
+/// Whether receivers accept deliveries.
 fn webhooks(tx: &dyn ReadTx, tenant: &TenantId) -> Result<Option<Check>> {
     let is_dead = |webhook: &Webhook| webhook.failures >= DEAD_AFTER || webhook.state == WebhookState::Disabled;
     let dead: Vec<Webhook> = tx.webhooks(tenant)?.into_iter().filter(is_dead).collect();
@@ -147,7 +141,7 @@ fn encryption_key(global: &GlobalOptions, inspection: Option<&Inspection>) -> (C
     let (source, key) = match global.store.find_key() {
         Ok(Some(found)) => found,
         Ok(None) => {
-            let file = global.store.key_file().map(|path| shell_word(&path)).unwrap_or_default();
+            let file = global.store.key_file().map(|path| shell_word(&path.display().to_string())).unwrap_or_default();
             let remedy = format!("put {file} back from a backup, or set HALDIR_ENCRYPTION_KEY to the key in it");
             return (Check::fail(NAME, "there is none, and the store cannot be opened without it", remedy), None);
         }
@@ -181,7 +175,7 @@ fn encryption_key(global: &GlobalOptions, inspection: Option<&Inspection>) -> (C
 }
 
 fn services(keyring: Keyring) -> Result<Services> {
-    // Verification asks no setting, so that a config file that cannot be read does not stand in its way.
+    // Default settings: verification works also where the config file cannot be read.
     let settings = StoreOptions::default().settings(&CeilingOptions::default())?;
     let upstreams = Connections::new(settings.outbound.clone(), settings.upstreams);
     Ok(Services {
@@ -212,7 +206,8 @@ fn api_keys(tx: &dyn ReadTx, tenant: &TenantId) -> Result<Check> {
 }
 
 /// Runs `verifyAuditTrail` on the snapshot, so that not even an opened store is needed.
-fn audit_log(tx: &dyn ReadTx, tenant: &TenantId, services: &Services, screen: Screen) -> Result<Check> {
+fn audit_log(tx: &dyn ReadTx, services: &Services, global: &GlobalOptions) -> Result<Check> {
+    let tenant = &global.tenant;
     const NAME: &str = "audit log";
     if tx.wrapped_data_key(tenant)?.is_none() {
         return Ok(Check::fail(NAME, format!("there is no tenant {tenant}"), "leave --tenant out for the store's own"));
@@ -231,7 +226,7 @@ fn audit_log(tx: &dyn ReadTx, tenant: &TenantId, services: &Services, screen: Sc
     let (total, counted) = (tx.head(tenant)?.map_or(0, |head| head.seq.unsigned_abs()), Arc::new(AtomicU64::new(0)));
     let told = Arc::clone(&counted);
     let measure = move || Some((told.load(Ordering::Relaxed), total));
-    let progress = Progress::measured(screen, "verifying", Unit::Count, measure);
+    let progress = Progress::measured(global, "verifying", Unit::Count, measure);
     let found = Verification::counted(&ReadContext { tx, caller: &caller, now, services }, Some(&counted))?;
     drop(progress);
     if found.is_verified() {

@@ -1,8 +1,11 @@
-//! The store's files: who can reach them, and whether there is room.
+//! The store's files: which users can reach them, and whether there is room.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use super::Check;
+use super::{
+    super::files::{beside, shell_word},
+    Check,
+};
 
 /// Less free space than this many bytes deserves a look …
 const LOW_BYTES: u64 = 512 * 1024 * 1024;
@@ -23,24 +26,28 @@ pub(super) fn permissions(database: &Path) -> Check {
     for path in ["", "-wal", "-shm"].map(|suffix| beside(database, suffix)) {
         if let Some(mode) = mode(&path).filter(|mode| mode & 0o077 != 0) {
             let detail = format!("others can reach {} (mode {mode:o})", path.display());
-            return Check::fail("permissions", detail, format!("chmod 600 {}", shell_word(&path)));
+            return Check::fail(
+                "permissions",
+                detail,
+                format!("chmod 600 {}", shell_word(&path.display().to_string())),
+            );
         }
     }
     let folder = folder(database);
     match mode(folder) {
         Some(mode) if mode & 0o022 != 0 => {
             let detail = format!("others can replace files in {} (mode {mode:o})", folder.display());
-            Check::fail("permissions", detail, format!("chmod 700 {}", shell_word(folder)))
+            Check::fail("permissions", detail, format!("chmod 700 {}", shell_word(&folder.display().to_string())))
         }
         Some(mode) if mode & 0o077 != 0 => {
             let detail = format!("others can look into {} (mode {mode:o})", folder.display());
-            Check::warn("permissions", detail, format!("chmod 700 {}", shell_word(folder)))
+            Check::warn("permissions", detail, format!("chmod 700 {}", shell_word(&folder.display().to_string())))
         }
         _ => Check::ok("permissions", "files 600, folder 700: their owner's alone"),
     }
 }
 
-/// Where files have no modes, nothing is promised about them.
+/// Files have no modes here, so the check cannot be made.
 #[cfg(not(unix))]
 pub(super) fn permissions(_: &Path) -> Check {
     Check::warn("permissions", "not checked on this platform", "let only haldir's user reach the store's folder")
@@ -59,7 +66,7 @@ pub(super) fn is_for_group(_: &Path) -> bool {
     false
 }
 
-/// How much room the store's disk has; nothing where that cannot be asked.
+/// The free space of the store's disk; `None` where the system does not tell.
 #[cfg(unix)]
 pub(super) fn free_space(database: &Path) -> Option<Check> {
     let disk = rustix::fs::statvfs(folder(database)).ok()?;
@@ -75,18 +82,4 @@ pub(super) fn free_space(database: &Path) -> Option<Check> {
 #[cfg(not(unix))]
 pub(super) fn free_space(_: &Path) -> Option<Check> {
     None
-}
-
-#[cfg(unix)]
-fn beside(database: &Path, suffix: &str) -> PathBuf {
-    let mut name = database.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
-}
-
-/// A path as a shell reads it, so that a remedy can be copied.
-pub(super) fn shell_word(path: &Path) -> String {
-    let text = path.display().to_string();
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@:,".contains(c);
-    if text.chars().all(is_plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }

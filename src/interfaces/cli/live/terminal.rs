@@ -1,5 +1,5 @@
-//! The terminal of a live screen: taken over, and given back as it was, whether the user leaves, a signal ends the program,
-//! or it panics.
+//! The terminal of a live screen in raw mode. It is restored when the user leaves, when a signal ends the program, and when the
+//! program panics.
 
 use std::{
     io::{self, Stdout, Write},
@@ -22,13 +22,13 @@ use crossterm::{
 use super::{super::interruption::OnInterrupt, Size};
 use crate::error::{Code, Error, Result};
 
-/// Keys that are taken at a time: what was pasted does not keep the screen from being drawn.
+/// Keys that are read at a time, so that the screen is drawn while text is pasted.
 const MAX_KEYS: usize = 64;
 
 /// A terminal in raw mode. It is restored once: by its owner, by a signal, or by a panic.
-struct Taken<W: Write>(Mutex<Option<W>>);
+struct RawTerminal<W: Write>(Mutex<Option<W>>);
 
-impl<W: Write> Taken<W> {
+impl<W: Write> RawTerminal<W> {
     /// Takes the terminal behind `output`.
     fn take(output: W) -> io::Result<Self> {
         let taken = Self(Mutex::new(None));
@@ -40,32 +40,32 @@ impl<W: Write> Taken<W> {
         // Without line wrap, a row that a terminal draws wider than we count it stays a row.
         queue!(output, EnterAlternateScreen, Hide, DisableLineWrap, Clear(ClearType::All))?;
         output.flush()?;
-        *self.held() = Some(output);
+        *self.output() = Some(output);
         Ok(())
     }
 
-    fn held(&self) -> MutexGuard<'_, Option<W>> {
+    fn output(&self) -> MutexGuard<'_, Option<W>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Writes to it, unless it was given back.
     fn write(&self, write: impl FnOnce(&mut W) -> io::Result<()>) -> io::Result<()> {
-        self.held().as_mut().map_or(Ok(()), write)
+        self.output().as_mut().map_or(Ok(()), write)
     }
 
     /// Gives it back as it was.
-    fn give_back(&self) {
-        release(self.held().take());
+    fn restore(&self) {
+        release(self.output().take());
     }
 
-    /// The same in a panic, which may have come while it was held: then it is given back as the stack unwinds.
-    fn give_back_in_panic(&self) {
-        let held = match self.0.try_lock() {
-            Ok(mut held) => held.take(),
-            Err(std::sync::TryLockError::Poisoned(held)) => held.into_inner().take(),
+    /// The same in a panic. If this thread holds the lock, the terminal is restored as the stack unwinds.
+    fn restore_in_panic(&self) {
+        let output = match self.0.try_lock() {
+            Ok(mut output) => output.take(),
+            Err(std::sync::TryLockError::Poisoned(output)) => output.into_inner().take(),
             Err(std::sync::TryLockError::WouldBlock) => None,
         };
-        release(held);
+        release(output);
     }
 }
 
@@ -83,7 +83,7 @@ fn problem(error: &io::Error) -> Error {
 
 /// The whole terminal, until it is dropped.
 pub struct FullScreen<W: Write = Stdout> {
-    taken: Arc<Taken<W>>,
+    taken: Arc<RawTerminal<W>>,
     /// What stands in each row, so that only what changes is written.
     rows: Mutex<Vec<String>>,
     /// Gives the terminal back when a signal ends the process.
@@ -100,13 +100,13 @@ impl FullScreen {
         })?;
         let taken = Arc::clone(&full.taken);
         // Not in `take`, which tests call: a signal would end the process of all tests.
-        full.interrupted = Some(OnInterrupt::run(move || taken.give_back()));
+        full.interrupted = Some(OnInterrupt::run(move || taken.restore()));
         Ok(full)
     }
 
     /// Lends the terminal, as it was before, to work such as an editor, and fills it again.
     pub fn lend<T>(&self, work: impl FnOnce() -> T) -> Result<T> {
-        self.taken.give_back();
+        self.taken.restore();
         let done = work();
         let filled = enable_raw_mode().and_then(|()| self.taken.fill(io::stdout()));
         filled.map_err(|error| {
@@ -120,12 +120,12 @@ impl FullScreen {
 impl<W: Write + Send + 'static> FullScreen<W> {
     /// Fills the terminal behind `output`.
     fn take(output: W) -> io::Result<Self> {
-        let taken = Arc::new(Taken::take(output)?);
+        let taken = Arc::new(RawTerminal::take(output)?);
         let at_panic = Arc::clone(&taken);
         // First of all, so that the message of the panic is read on the user's own screen.
         let before = panic::take_hook();
         panic::set_hook(Box::new(move |panic| {
-            at_panic.give_back_in_panic();
+            at_panic.restore_in_panic();
             before(panic);
         }));
         Ok(Self { taken, rows: Mutex::default(), interrupted: None })
@@ -176,7 +176,7 @@ pub fn keys(within: Duration) -> Result<Vec<KeyEvent>> {
 impl<W: Write> Drop for FullScreen<W> {
     fn drop(&mut self) {
         // The hook of panics holds it too, for as long as the program runs.
-        self.taken.give_back();
+        self.taken.restore();
         // Only now: until the terminal is given back, a signal has to do it.
         drop(self.interrupted.take());
     }
@@ -264,10 +264,10 @@ mod tests {
         let failed = catch_unwind(AssertUnwindSafe(|| {
             let full = FullScreen::take(sent.clone()).unwrap();
             // Without the hook: the stack unwinds, and a draw may hold the terminal meanwhile.
-            let held = full.taken.held();
-            full.taken.give_back_in_panic();
+            let output = full.taken.output();
+            full.taken.restore_in_panic();
             assert!(!sent.text().contains(GIVEN_BACK));
-            drop(held);
+            drop(output);
             std::panic::resume_unwind(Box::new("a bug"));
         }));
         assert!(failed.is_err());
@@ -327,7 +327,7 @@ mod tests {
         let full = FullScreen::take(sent.clone()).unwrap();
         let size = Size { columns: 10, rows: 1 };
         full.draw(&["drawn".to_owned()], size, true).unwrap();
-        full.taken.give_back_in_panic();
+        full.taken.restore_in_panic();
         full.draw(&["late".to_owned()], size, true).unwrap();
         drop(full);
         let text = sent.text();

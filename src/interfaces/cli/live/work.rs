@@ -1,4 +1,4 @@
-//! Calls to haldir from a live screen, one after the other on a thread of their own.
+//! The worker thread of a live screen, which calls haldir.
 
 use std::{
     cell::Cell,
@@ -9,76 +9,76 @@ use std::{
 use super::super::{output::note, target::Target};
 use crate::error::{Error, Result};
 
-/// Calls that wait for their turn: what a person can have asked for meanwhile.
+/// Calls in the queue.
 const MAX_WAITING: usize = 8;
 
-/// A call, and what is made of its answer.
+/// A call, and what the view needs of its response.
 pub type Job<N> = Box<dyn FnOnce(&Target) -> Result<N> + Send>;
 
-/// The thread.
+/// The worker thread and its queues.
 pub struct Worker<N> {
-    jobs: SyncSender<(Job<N>, Kind)>,
-    news: Receiver<(Result<N>, Kind)>,
+    jobs: SyncSender<(Job<N>, Trigger)>,
+    updates: Receiver<(Result<N>, Trigger)>,
     thread: JoinHandle<()>,
-    /// What was ordered by a person, and not answered yet.
+    /// Calls of keys that are not answered yet.
     open: Cell<usize>,
-    /// Whether a store is open on it, which is closed before the program ends.
+    /// Whether the thread holds a local store, which is closed before the program ends.
     has_store: bool,
 }
 
 /// Why haldir is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// To see what is new.
-    Question,
-    /// By a person's key: it may change something.
-    Order,
+pub enum Trigger {
+    /// To read what is new.
+    Timer,
+    /// For a key: the call may change something.
+    Key,
 }
 
 impl<N: Send + 'static> Worker<N> {
     pub fn start(target: Target) -> Result<Self> {
         let has_store = matches!(target, Target::Store(_));
-        let (jobs, orders) = mpsc::sync_channel::<(Job<N>, Kind)>(MAX_WAITING);
+        let (jobs, queue) = mpsc::sync_channel::<(Job<N>, Trigger)>(MAX_WAITING);
         // More than there can be jobs, so that the thread never waits for the screen.
-        let (tell, news) = mpsc::sync_channel(2 * MAX_WAITING);
+        let (sender, updates) = mpsc::sync_channel(2 * MAX_WAITING);
         let work = move || {
-            for (job, kind) in orders {
-                if tell.send((job(&target), kind)).is_err() {
+            for (job, kind) in queue {
+                if sender.send((job(&target), kind)).is_err() {
                     break;
                 }
             }
         };
         let thread = thread::Builder::new().name("calls".to_owned()).spawn(work).map_err(Error::internal)?;
-        Ok(Self { jobs, news, thread, open: Cell::new(0), has_store })
+        Ok(Self { jobs, updates, thread, open: Cell::new(0), has_store })
     }
 
-    /// Has a call made; answers whether there was room for it.
-    pub fn order(&self, job: Job<N>, kind: Kind) -> bool {
-        let is_taken = self.jobs.try_send((job, kind)).is_ok();
-        if is_taken && kind == Kind::Order {
+    /// Queues a call; returns whether there was room for it.
+    pub fn enqueue(&self, job: Job<N>, kind: Trigger) -> bool {
+        let is_queued = self.jobs.try_send((job, kind)).is_ok();
+        if is_queued && kind == Trigger::Key {
             self.open.set(self.open.get() + 1);
         }
-        is_taken
+        is_queued
     }
 
-    /// The next answer that is there.
-    pub fn heard(&self) -> Result<Option<(Result<N>, Kind)>> {
-        match self.news.try_recv() {
-            Ok((news, kind)) => {
-                if kind == Kind::Order {
+    /// The next response that is there.
+    pub fn next_response(&self) -> Result<Option<(Result<N>, Trigger)>> {
+        match self.updates.try_recv() {
+            Ok((update, kind)) => {
+                if kind == Trigger::Key {
                     self.open.set(self.open.get().saturating_sub(1));
                 }
-                Ok(Some((news, kind)))
+                Ok(Some((update, kind)))
             }
             Err(TryRecvError::Empty) => Ok(None),
             Err(TryRecvError::Disconnected) => Err(Error::internal("the thread that calls haldir has ended")),
         }
     }
 
-    /// Waits for what a person has ordered, and closes a local store. A question to a server is left alone: nothing
-    /// changes by it. An order that failed is the error.
+    /// Waits for the calls of keys, and closes a local store. A poll of a server is abandoned: it changes nothing. The error is
+    /// that of a key's call that failed.
     pub fn finish(self) -> Result<()> {
-        let Self { jobs, news, thread, open, has_store } = self;
+        let Self { jobs, updates, thread, open, has_store } = self;
         drop(jobs);
         if open.get() == 0 && !has_store {
             return Ok(());
@@ -88,7 +88,7 @@ impl<N: Send + 'static> Worker<N> {
         }
         // Only a bug ends the thread early; the terminal has its message already.
         let _ = thread.join();
-        let failed = news.into_iter().filter(|(_, kind)| *kind == Kind::Order).find_map(|(outcome, _)| outcome.err());
+        let failed = updates.into_iter().filter(|(_, kind)| *kind == Trigger::Key).find_map(|(result, _)| result.err());
         failed.map_or(Ok(()), Err)
     }
 }

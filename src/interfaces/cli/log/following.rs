@@ -9,17 +9,14 @@ use serde_json::Value;
 
 use super::{
     super::{
-        Screen, Stop,
+        CommandError, GlobalOptions,
         output::{line, note, row},
         target::Target,
-        trail::{Fresh, MAX_FRESH, Trail, follow},
+        trail::{MAX_FRESH, NewEntries, Trail, follow},
     },
     HEADER, LogOptions, json_of, row_of,
 };
-use crate::{
-    error::{Error, Result},
-    interfaces::history::{Entry, Event, History},
-};
+use crate::interfaces::history::{Entry, Event, History};
 
 /// Calls in flight whose arguments are kept until they end.
 const MAX_RUNNING: usize = 1_000;
@@ -32,15 +29,16 @@ pub fn run(
     mut trail: Trail,
     before: &[Event],
     target: Target,
-    screen: Screen,
-) -> std::result::Result<ExitCode, Stop> {
-    let mut calls = Calls { are_alone: options.flagged, ..Calls::default() };
+    global: &GlobalOptions,
+) -> Result<ExitCode, CommandError> {
+    let screen = global.screen();
+    let mut calls = Calls { are_alone: options.filter.flagged, ..Calls::default() };
     let (from, mut widths) = (usize::from(!options.ids), WIDTHS);
     if screen.is_terminal() {
         widths[1] = SHORT_TIME;
     }
     let widths = &widths[from..];
-    let show = |event: &Event| -> std::result::Result<(), Stop> {
+    let show = |event: &Event| -> Result<(), CommandError> {
         if options.refused && !event.is_refused() {
             return Ok(());
         }
@@ -55,12 +53,10 @@ pub fn run(
         show(event)?;
     }
     follow(target, options.every, |target| {
-        let Fresh { entries, missed } = trail.fresh(target)?;
+        let NewEntries { entries, missed } = trail.new_entries(target)?;
         if missed {
             note(&format!("haldir: more than {MAX_FRESH} new entries: older ones are passed over"));
         }
-        let read = |entry: &str| serde_json::from_str(entry).map_err(Error::internal);
-        let entries = entries.iter().map(|entry| read(entry.get())).collect::<Result<Vec<Entry>>>()?;
         calls.events(entries).iter().try_for_each(show)
     })
 }

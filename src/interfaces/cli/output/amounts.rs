@@ -5,10 +5,10 @@ use crate::model::Money;
 
 /// Columns of a bar.
 const BAR: usize = 20;
-/// Shares from which a bar warns, and from which it says that little is left.
+/// Shares from which a bar is yellow, and from which it is red.
 const WARN: f64 = 0.7;
 const BAD: f64 = 0.9;
-/// More than a quotient of doubles is off: 4.6 of 5 is 92 %, not 91.9 %.
+/// Larger than the rounding error of a quotient: 4.6 of 5 is 92 %, not 91.9 %.
 const INEXACT: f64 = 1e-6;
 
 /// A number with its digits in groups, such as `4,217`.
@@ -37,20 +37,25 @@ pub fn dollars(amount: Money) -> String {
     format!("$ {sign}{}.{decimals:0<2}", grouped(whole))
 }
 
-/// Which part one number is of another.
+/// The same; nothing for a request or an entry without an amount.
+pub fn dollars_or_none(amount: Money) -> String {
+    if amount == Money::ZERO { String::new() } else { dollars(amount) }
+}
+
+/// One number divided by another; 1 of nothing.
 #[allow(clippy::cast_precision_loss)] // For a bar.
 pub fn share(part: i64, whole: i64) -> f64 {
     if whole > 0 { part as f64 / whole as f64 } else { 1.0 }
 }
 
-/// The same of amounts. Of nothing everything is used.
+/// The same of amounts.
 pub fn share_of(part: Money, whole: Money) -> f64 {
     let number = |amount: Money| amount.with_text(|text| text.parse::<f64>().unwrap_or_default());
     let (part, whole) = (number(part), number(whole));
     if whole > 0.0 { part / whole } else { 1.0 }
 }
 
-/// A share in percent. One below the whole is not rounded up to it.
+/// A share in percent, rounded down.
 pub fn percent(share: f64) -> String {
     format!("{:.1}%", (share * 1_000.0 + INEXACT).floor() / 10.0)
 }
@@ -59,7 +64,7 @@ pub fn percent(share: f64) -> String {
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)] // Within 0 to 20.
 pub fn bar(share: f64) -> (Style, String) {
     let filled = (share.clamp(0.0, 1.0) * BAR as f64 + INEXACT).floor() as usize;
-    // The least that is used can be seen.
+    // The smallest share shows as one block.
     let filled = if share > 0.0 { filled.max(1) } else { filled }.min(BAR);
     let style = match share {
         share if share >= BAD => Style::Bad,

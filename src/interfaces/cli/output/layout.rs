@@ -47,7 +47,7 @@ pub fn paragraph(text: &str, indent: (usize, usize)) -> String {
 /// The same, for this width. A word that is longer than a line stays whole, so that it can be copied.
 pub fn wrapped(text: &str, (begins_at, indent): (usize, usize), width: Option<usize>) -> String {
     let Some(width) = width else { return text.to_owned() };
-    // Where little is left beside the indentation, none is better.
+    // No indentation where it would leave too little space.
     let indent = if indent + NARROWEST > width { 0 } else { indent };
     let (mut out, mut column, mut is_first) = (String::with_capacity(text.len()), begins_at, true);
     for word in text.split(' ') {

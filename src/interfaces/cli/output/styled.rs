@@ -6,9 +6,9 @@ use unicode_width::UnicodeWidthChar;
 
 use super::printable;
 
-/// Characters of one text that a line takes: no terminal is wider.
+/// The most characters of one text in a line: no terminal is wider.
 const MAX_CHARS: usize = 1_000;
-/// Characters for each column: those that take no column of their own, such as accents, are bounded too.
+/// The most characters per column: this bounds characters without a column of their own, such as accents.
 const CHARS_PER_COLUMN: usize = 4;
 
 /// How a text looks.
@@ -46,7 +46,7 @@ impl Style {
     }
 }
 
-/// One line. Whatever is put into it is harmless to a terminal, and keeps its place.
+/// One line. Its text has no control characters, and its width is known.
 #[derive(Clone, Debug, Default)]
 pub struct Line {
     parts: Vec<(Style, String)>,
@@ -87,30 +87,28 @@ impl Line {
     }
 
     /// With spaces up to this column, and one at least.
-    pub fn to(mut self, column: usize) -> Self {
-        let spaces = column.saturating_sub(self.columns).max(1);
-        self.columns += spaces;
-        self.parts.push((Style::Plain, " ".repeat(spaces)));
-        self
+    pub fn to(self, column: usize) -> Self {
+        let end = column.max(self.columns + 1);
+        self.filled(Style::Plain, end)
     }
 
     /// A cell of a table: so much of the text as fits into this many columns, filled up with spaces.
     pub fn cell(self, style: Style, text: &str, width: usize) -> Self {
         let end = self.columns + width;
-        self.and(style, &cut(text, width)).filled(end)
+        self.and(style, &cut(text, width)).filled(Style::Plain, end)
     }
 
     /// The same with the text at the right.
     pub fn number(self, style: Style, text: &str, width: usize) -> Self {
         let text = cut(text, width);
         let before = self.columns + width.saturating_sub(columns(&text));
-        self.filled(before).and(style, &text)
+        self.filled(Style::Plain, before).and(style, &text)
     }
 
-    fn filled(mut self, columns: usize) -> Self {
+    fn filled(mut self, style: Style, columns: usize) -> Self {
         let spaces = columns.saturating_sub(self.columns);
         self.columns += spaces;
-        self.parts.push((Style::Plain, " ".repeat(spaces)));
+        self.parts.push((style, " ".repeat(spaces)));
         self
     }
 
@@ -122,14 +120,7 @@ impl Line {
     /// The whole line in this style, up to this width.
     pub fn marked(self, style: Style, width: usize) -> Self {
         let text: String = self.parts.iter().map(|(_, text)| text.as_str()).collect();
-        Self::of(style, &cut(&text, width)).filled_in(style, width)
-    }
-
-    fn filled_in(mut self, style: Style, width: usize) -> Self {
-        let spaces = width.saturating_sub(self.columns);
-        self.columns += spaces;
-        self.parts.push((style, " ".repeat(spaces)));
-        self
+        Self::of(style, &cut(&text, width)).filled(style, width)
     }
 
     /// So much of it as fits; what is cut off leaves an ellipsis.
@@ -192,20 +183,8 @@ pub fn cut(text: &str, width: usize) -> String {
 
 /// A text in lines of at most this many columns, broken wherever a line is full: nothing is left out.
 pub fn broken(text: &str, width: usize) -> Vec<String> {
-    let width = width.max(2);
-    let (mut lines, mut line, mut used) = (Vec::new(), String::new(), 0);
-    for c in text.chars() {
-        let columns = c.width().unwrap_or(0);
-        // One line has a bounded number of characters too, so that none is lost when it is drawn.
-        if used + columns > width || line.chars().count() >= MAX_CHARS.min(width * CHARS_PER_COLUMN) {
-            lines.push(std::mem::take(&mut line));
-            used = 0;
-        }
-        line.push(c);
-        used += columns;
-    }
-    lines.push(line);
-    lines
+    let lines = broken_parts([(Style::Plain, text)], width);
+    lines.into_iter().map(|line| line.parts.into_iter().map(|(_, text)| text).collect()).collect()
 }
 
 /// The same for text in several styles.

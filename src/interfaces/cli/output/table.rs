@@ -1,15 +1,15 @@
 //! Tables within the width of a terminal.
 //!
-//! What fits is one line for each row. What does not is broken within its cells, between words and behind commas where that is
-//! possible; only where columns would be too narrow to read does each row become a list of its fields. Columns that are empty
-//! in every row are left out. What is not written to a terminal has all columns and one line for each row, however long.
+//! A table that fits has one line per row. In one that is too wide, cells are broken, between words and after commas where
+//! possible; where columns would be too narrow to read, each row becomes a list of its fields. Empty columns are left out.
+//! Elsewhere than at a terminal a table has all columns, and one line per row, however long.
 
 use std::io;
 
 use comfy_table::{CellAlignment, Table, presets};
 
 use super::{
-    Stop,
+    CommandError,
     layout::{pieces, width, wrapped, wrapped_cell},
     line, printable,
     styled::columns,
@@ -17,13 +17,12 @@ use super::{
 
 /// Spaces between two columns.
 const GAP: usize = 2;
-/// The widths that a column keeps if the table is too wide: what is longer is broken. Where the first is too much, ids may be
-/// broken as well, and then each column has the second.
+/// The widths that columns of a table that is too wide keep. With the second, ids are broken as well.
 const COMFORTABLE: usize = 10;
 const NARROWEST: usize = 8;
 
 /// Writes a table. Cells hold text that agents chose, so nothing in them reaches the terminal as a command.
-pub fn table(header: &[&str], rows: &[Vec<String>]) -> Result<(), Stop> {
+pub fn table(header: &[&str], rows: &[Vec<String>]) -> Result<(), CommandError> {
     let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(|cell| printable(cell)).collect()).collect();
     for row in laid_out(header, &rows, width(&io::stdout())) {
         line(&row)?;

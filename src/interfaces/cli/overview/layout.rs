@@ -1,14 +1,14 @@
 //! The overview, laid out: a header, a line for each figure, budgets, and what agents did last.
 
-use super::{
-    super::output::{
-        amounts::{bar, count, dollars, percent, share, share_of},
-        paragraph_lines,
-        styled::{Line, Style, cut},
-    },
-    figures::{Entry, Overview, Session, Usage},
+use super::super::output::{
+    amounts::{bar, count, dollars, percent, share, share_of},
+    paragraph_lines,
+    styled::{Line, Style, cut},
 };
-use crate::model::UnixMicros;
+use crate::{
+    interfaces::responses::{LogEntry, OpenSession, Overview, Usage},
+    model::UnixMicros,
+};
 
 /// The column at which figures begin.
 const VALUES: usize = 11;
@@ -157,8 +157,8 @@ fn plural(number: i64, one: &str, more: &str) -> String {
 }
 
 /// The sessions with a budget, those first that have used most of it.
-fn budgets(sessions: &[Session]) -> Vec<Line> {
-    let limited = |session: &Session| {
+fn budgets(sessions: &[OpenSession]) -> Vec<Line> {
+    let limited = |session: &OpenSession| {
         let limit = session.spend_limit?;
         Some((share_of(session.spent, limit), session.agent_id.clone(), session.spent, limit))
     };
@@ -193,7 +193,7 @@ fn newest(overview: &Overview, width: usize) -> Vec<Line> {
     lines
 }
 
-fn row(entry: &Entry, now: &str, width: usize) -> Line {
+fn row(entry: &LogEntry, now: &str, width: usize) -> Line {
     let rest = width.saturating_sub(VALUES + NAME + 2);
     let what = [entry.tool.as_str(), entry.action.as_str()];
     let what: Vec<_> = what.into_iter().filter(|text| !text.is_empty()).collect();

@@ -2,11 +2,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use serde::Deserialize;
-use serde_json::value::RawValue;
-
 use crate::{
-    error::{Error, Result},
+    interfaces::history::Entry,
     model::{Money, UnixMicros},
 };
 
@@ -20,7 +17,7 @@ const STOP: &str = "agent.stop";
 
 /// What an entry counts as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum EntryClass {
     Call,
     Refusal,
     Held,
@@ -33,7 +30,7 @@ enum Kind {
 struct Counted {
     at: UnixMicros,
     agent: String,
-    kind: Kind,
+    kind: EntryClass,
     cost: Money,
 }
 
@@ -55,62 +52,40 @@ pub struct Window {
     stopped: BTreeMap<String, UnixMicros>,
 }
 
-#[derive(Deserialize)]
-struct Entry {
-    kind: String,
-    action: String,
-    agent_id: String,
-    timestamp: UnixMicros,
-    cost_usd: Money,
-    #[serde(default)]
-    unreadable: Option<String>,
-    details: Option<Box<RawValue>>,
+/// The agent that an operator stopped.
+fn stopped(entry: &Entry) -> Option<String> {
+    entry.details["agent_id"].as_str().filter(|_| entry.action == STOP).map(str::to_owned)
 }
 
-#[derive(Deserialize)]
-struct Stopped {
-    agent_id: String,
-}
-
-impl Entry {
-    /// The agent that an operator stopped.
-    fn stopped(&self) -> Option<String> {
-        let details = self.details.as_ref().filter(|_| self.action == STOP)?;
-        serde_json::from_str::<Stopped>(details.get()).ok().map(|stopped| stopped.agent_id)
-    }
-
-    fn counts_as(&self) -> Kind {
-        match self.action.as_str() {
-            action if action.ends_with(".denied") => Kind::Refusal,
-            "proxyCall.held" => Kind::Held,
-            "proxyCall.begin" => Kind::Call,
-            _ if self.kind == "action" => Kind::Call,
-            action if PARTS.iter().any(|part| action.starts_with(part)) => Kind::Part,
-            _ => Kind::Other,
-        }
+fn counts_as(entry: &Entry) -> EntryClass {
+    match entry.action.as_str() {
+        action if action.ends_with(".denied") => EntryClass::Refusal,
+        "proxyCall.held" => EntryClass::Held,
+        "proxyCall.begin" => EntryClass::Call,
+        _ if entry.kind == "action" => EntryClass::Call,
+        action if PARTS.iter().any(|part| action.starts_with(part)) => EntryClass::Part,
+        _ => EntryClass::Other,
     }
 }
 
 impl Window {
-    /// Takes in new entries, as haldir answers them, oldest first.
-    pub fn add(&mut self, entries: &[Box<RawValue>]) -> Result<()> {
+    /// Counts new entries, oldest first.
+    pub fn add(&mut self, entries: Vec<Entry>) {
         for entry in entries {
-            let entry: Entry = serde_json::from_str(entry.get()).map_err(Error::internal)?;
-            if let Some(agent) = entry.stopped() {
+            if let Some(agent) = stopped(&entry) {
                 self.stopped.insert(agent, entry.timestamp);
             }
             // What concerns no agent has the agent `system`.
             if entry.unreadable.is_some() || entry.agent_id.is_empty() || entry.agent_id == "system" {
                 continue;
             }
-            let kind = entry.counts_as();
+            let kind = counts_as(&entry);
             if self.entries.len() >= MAX_ENTRIES {
                 self.entries.pop_front();
             }
             let (at, agent, cost) = (entry.timestamp, entry.agent_id, entry.cost_usd);
             self.entries.push_back(Counted { at, agent, kind, cost });
         }
-        Ok(())
     }
 
     /// Forgets what lies before then.
@@ -132,13 +107,13 @@ impl Window {
         for entry in &self.entries {
             let figures = agents.entry(entry.agent.clone()).or_default();
             match entry.kind {
-                Kind::Call => figures.calls += 1,
-                Kind::Refusal => figures.refusals += 1,
-                Kind::Held => figures.held += 1,
-                Kind::Part | Kind::Other => {}
+                EntryClass::Call => figures.calls += 1,
+                EntryClass::Refusal => figures.refusals += 1,
+                EntryClass::Held => figures.held += 1,
+                EntryClass::Part | EntryClass::Other => {}
             }
             figures.cost = figures.cost.saturating_add(entry.cost);
-            if entry.kind != Kind::Other {
+            if entry.kind != EntryClass::Other {
                 figures.last = figures.last.max(entry.at);
             }
         }
@@ -150,21 +125,21 @@ impl Window {
 mod tests {
     use super::*;
 
-    fn entry(at: i64, agent: &str, kind: &str, action: &str, cost: &str) -> Box<RawValue> {
+    fn entry(at: i64, agent: &str, kind: &str, action: &str, cost: &str) -> Entry {
         let text = format!(
             r#"{{"kind": "{kind}", "action": "{action}", "agent_id": "{agent}", "timestamp": {at}, "cost_usd": {cost}}}"#
         );
         raw(&text)
     }
 
-    fn raw(text: &str) -> Box<RawValue> {
-        RawValue::from_string(text.to_owned()).unwrap()
+    fn raw(text: &str) -> Entry {
+        serde_json::from_str(text).unwrap()
     }
 
     #[test]
     fn calls_refusals_and_costs_are_counted_for_each_agent_within_the_window() {
         let mut window = Window::default();
-        let entries = [
+        let entries = vec![
             entry(1, "a", "action", "x", "100"),
             entry(10, "a", "governance", "proxyCall.begin", "0.5"),
             entry(11, "a", "governance", "proxyCall.ok", "0"),
@@ -173,7 +148,7 @@ mod tests {
             entry(14, "system", "governance", "key.create", "0"),
             entry(15, "a", "action", "x", "0.25"),
         ];
-        window.add(&entries).unwrap();
+        window.add(entries);
         window.begin_at(UnixMicros(10_000_000));
         let agents = window.by_agent();
         let cost = "0.75".parse().unwrap();
@@ -182,11 +157,11 @@ mod tests {
         // What an operator did with its session is no activity of the agent's, and a stop is remembered.
         let stop = r#"{"kind": "governance", "action": "agent.stop", "agent_id": "system", "timestamp": 16, "cost_usd": 0,
             "details": {"agent_id": "b", "revoke_keys": false}}"#;
-        window.add(&[entry(16, "b", "governance", "session.revoke", "0"), raw(stop)]).unwrap();
+        window.add(vec![entry(16, "b", "governance", "session.revoke", "0"), raw(stop)]);
         assert_eq!(window.by_agent()["b"].last, UnixMicros(13_000_000));
         assert!(window.was_stopped("b") && !window.was_stopped("a"));
-        let many: Vec<_> = (0..5_000).map(|at| entry(at + 20, "c", "action", "x", "0")).collect();
-        (0..5).for_each(|_| window.add(&many).unwrap());
+        let many = || (0..5_000).map(|at| entry(at + 20, "c", "action", "x", "0")).collect();
+        (0..5).for_each(|_| window.add(many()));
         assert_eq!(window.entries.len(), MAX_ENTRIES);
     }
 }

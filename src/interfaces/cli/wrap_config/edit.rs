@@ -7,13 +7,13 @@ mod servers;
 #[cfg(test)]
 mod tests;
 
-pub use change::{Change, Edit, Left};
+pub use change::{Change, Edit, Skipped};
 use names::Names;
 use servers::{Servers, servers};
 
 use super::{
     document::Format,
-    entry::{self, Launch},
+    entry::{self, LaunchCommand},
 };
 
 /// How servers are wrapped.
@@ -59,16 +59,16 @@ pub fn unwrap(text: &str, format: Format, only: &[String]) -> Result<Change, Str
 fn each(
     servers: &Servers<'_>,
     only: &[String],
-    mut edit: impl FnMut(&str, &Launch<'_>, &mut Vec<Edit>) -> Result<(), &'static str>,
+    mut edit: impl FnMut(&str, &LaunchCommand<'_>, &mut Vec<Edit>) -> Result<(), &'static str>,
 ) -> Result<Change, String> {
     if let Some(name) = only.iter().find(|name| !servers.iter().any(|(server, _)| server == *name)) {
         return Err(format!("there is no server `{name}`"));
     }
     let mut change = Change::default();
     for (server, entry) in servers.iter().filter(|(server, _)| only.is_empty() || only.contains(server)) {
-        match Launch::of(entry).and_then(|launch| edit(server, &launch, &mut change.edits)) {
+        match LaunchCommand::of(entry).and_then(|launch| edit(server, &launch, &mut change.edits)) {
             Ok(()) => change.wrapped.push(server.clone()),
-            Err(why) => change.left.push(Left { name: server.clone(), why }),
+            Err(why) => change.skipped.push(Skipped { name: server.clone(), why }),
         }
     }
     change.edits.sort_by_key(|edit| edit.span.start);

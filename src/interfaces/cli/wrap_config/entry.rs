@@ -4,7 +4,7 @@
 use super::document::Node;
 
 /// Where an entry names its program and arguments.
-pub enum Launch<'a> {
+pub enum LaunchCommand<'a> {
     /// Apart: `"command": "npx", "args": ["-y", "x"]`.
     Apart {
         /// The program.
@@ -23,7 +23,7 @@ pub enum Launch<'a> {
 
 const NO_PROGRAM: &str = "it is no program: register its address with haldir, and use /mcp/NAME of haldir instead";
 
-impl<'a> Launch<'a> {
+impl<'a> LaunchCommand<'a> {
     /// Reads an entry; the error says why it cannot be wrapped.
     pub fn of(entry: &'a Node) -> Result<Self, &'static str> {
         // Cline: {"transport": {"type": "stdio", "command", "args"}}
@@ -66,7 +66,7 @@ impl<'a> Launch<'a> {
     }
 }
 
-/// What `haldir-mcp wrap` was told by an entry that it stands in.
+/// The arguments of `haldir-mcp wrap` in an entry.
 pub struct Wrapped<'a> {
     /// The name of the upstream.
     pub name: Option<&'a str>,

@@ -17,7 +17,7 @@ use crate::{
     crypto,
     error::{Code, Error, Result},
     interfaces::{
-        cli::field::{Field, Kind},
+        cli::field::{Field, FieldKind},
         http::{input, receiving::Payer},
     },
     operations::{self, Operation},
@@ -29,40 +29,18 @@ const MAX_FORM_BYTES: usize = 256 * 1024;
 const MAX_FIELDS: usize = 64;
 /// The field with the token that only this browser's pages have.
 const TOKEN: &str = "_token";
-/// The field with the page to go to.
+/// The field with the page to open afterwards.
 pub const NEXT: &str = "_next";
 const FORM: &str = "application/x-www-form-urlencoded";
 
 /// The operations that forms of the dashboard call.
+#[rustfmt::skip]
 pub const OPERATIONS: [&str; 28] = [
-    "acceptTools",
-    "addApprovalRule",
-    "addProxyPolicy",
-    "approveRequest",
-    "capturePayment",
-    "createApiKey",
-    "createComplianceSchedule",
-    "deleteApprovalRule",
-    "deleteComplianceSchedule",
-    "deleteProxyPolicy",
-    "deleteSecret",
-    "deleteUpstream",
-    "deleteWebhook",
-    "denyRequest",
-    "markTool",
-    "pingWebhook",
-    "registerUpstream",
-    "registerWebhook",
-    "resendDeadLetters",
-    "revokeApiKey",
-    "revokeSession",
-    "rotateApiKey",
-    "rotateWebhookSecret",
-    "setAuditRetention",
-    "stopAgent",
-    "storeSecret",
-    "verifyAuditTrail",
-    "voidPayment",
+    "acceptTools", "addApprovalRule", "addProxyPolicy", "approveRequest", "capturePayment", "createApiKey",
+    "createComplianceSchedule", "deleteApprovalRule", "deleteComplianceSchedule", "deleteProxyPolicy", "deleteSecret",
+    "deleteUpstream", "deleteWebhook", "denyRequest", "markTool", "pingWebhook", "registerUpstream",
+    "registerWebhook", "resendDeadLetters", "revokeApiKey", "revokeSession", "rotateApiKey", "rotateWebhookSecret",
+    "setAuditRetention", "stopAgent", "storeSecret", "verifyAuditTrail", "voidPayment",
 ];
 
 /// The fields of a form.
@@ -101,7 +79,8 @@ pub async fn fields(request: Request, payer: Payer<'_>) -> Result<Fields> {
     Ok(Fields(pairs.map(|(name, value)| (name.into_owned(), Zeroizing::new(value.into_owned()))).collect()))
 }
 
-/// Reads a form of a person who is signed in. One without the token of their browser's pages was made by another page.
+/// Reads a form of a browser that is signed in. A form without the token of the browser's pages was made by another page
+/// (cross-site request forgery).
 pub async fn checked_fields(viewer: &Viewer, request: Request) -> Result<Fields> {
     let fields = fields(request, Payer::Sender(&viewer.app, &viewer.browser.credential)).await?;
     if !crypto::same(fields.text(TOKEN).as_bytes(), viewer.browser.form_token.as_bytes()) {
@@ -111,7 +90,7 @@ pub async fn checked_fields(viewer: &Viewer, request: Request) -> Result<Fields>
     Ok(fields)
 }
 
-/// Calls the operation of a form, and leads to the form's page. A form that fails stands on its page again.
+/// Calls the operation of a form, and redirects to the form's page. If the call fails, the page shows the form again.
 pub async fn act(viewer: Viewer, Path(name): Path<String>, request: Request) -> Response {
     let fields = match checked_fields(&viewer, request).await {
         Ok(fields) => fields,
@@ -132,7 +111,7 @@ pub async fn act(viewer: Viewer, Path(name): Path<String>, request: Request) -> 
 async fn carry_out(viewer: &Viewer, operation: &'static Operation, fields: &Fields) -> Result<Response> {
     let reply = viewer.call(operation, &input_of(operation, fields)?).await?;
     if operation.answers_secret {
-        // The answer of a form that is sent again by a reload would be another key.
+        // Redirects, since a reload of a response would send the form again and make another key.
         viewer.leave_once(operation, reply.body);
     } else {
         let answer: Value = serde_json::from_str(&reply.body).unwrap_or_default();
@@ -141,8 +120,7 @@ async fn carry_out(viewer: &Viewer, operation: &'static Operation, fields: &Fiel
     Ok(see_other(within(&fields.text(NEXT))))
 }
 
-/// The page that a form stands on once more, with the form as it was sent and what was wrong. The router makes it, as it
-/// would for the browser.
+/// The page of a form again, with the form as it was sent and the error. The router makes it, as it would for the browser.
 pub async fn again(viewer: &Viewer, path: &str, sent: Refill) -> Response {
     let status = sent.error.as_ref().map(|error| StatusCode::from_u16(error.code.status()));
     let sent = Arc::new(sent);
@@ -154,7 +132,7 @@ pub async fn again(viewer: &Viewer, path: &str, sent: Refill) -> Response {
         Err(error) => return viewer.failed("none", "Not done", &Error::internal(error)),
     };
     match (&sent.error, status) {
-        // The page is gone, or is closed to this key: what was wrong with the form is said alone.
+        // The page is gone, or is closed to this key: only the error of the form is shown.
         (Some(error), _) if page.status() != StatusCode::OK => viewer.failed("none", "Not done", error),
         (_, Some(Ok(status))) => {
             let mut page = page;
@@ -184,7 +162,7 @@ pub fn input_of(operation: &'static Operation, fields: &Fields) -> Result<Zeroiz
         }
         object.push_str(&Value::from(name.as_str()).to_string());
         object.push(':');
-        if matches!(field.kind, Kind::List(_)) {
+        if matches!(field.kind, FieldKind::List(_)) {
             object.push('[');
             object.push_str(&literal);
             object.push(']');

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use axum::{extract::Path, response::Response};
+use axum::extract::Path;
 use http::Uri;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{
+    query_field,
     trail::{self, Filter},
     view::{
         Field, Form, Inline, Input, Page, Part, Section, Table, Tone, button, code, link, money, path_of, pill,
@@ -17,61 +17,15 @@ use super::{
 };
 use crate::{
     error::Result,
-    interfaces::http::input,
-    model::{Money, UnixMicros},
+    gate::{list_descendants::Descendants, list_sessions::SessionList, session::SessionDetail},
+    model::Money,
+    watch::get_spend::Spend,
 };
 
 /// Sessions on a page.
 const SESSIONS: usize = 50;
 /// Entries of the log on the page of an agent or a session.
 const ENTRIES: usize = 30;
-
-/// A session, as lists, the overview and `getSession` answer it.
-#[derive(Deserialize)]
-pub struct Session {
-    /// Its id.
-    #[serde(rename = "session_id")]
-    pub id: String,
-    /// Its agent.
-    pub agent_id: String,
-    /// Its scopes.
-    pub scopes: Vec<String>,
-    /// What it may spend; none is no limit of its own.
-    pub spend_limit: Option<Money>,
-    /// What it has spent.
-    pub spent: Money,
-    created_at: UnixMicros,
-    expires_at: UnixMicros,
-    #[serde(default = "yes")]
-    is_valid: bool,
-    #[serde(default)]
-    revoked: bool,
-    #[serde(default)]
-    parent_session_id: String,
-    #[serde(default)]
-    action_count: i64,
-    #[serde(default)]
-    logged_cost_usd: Money,
-    #[serde(default)]
-    delegation_depth: usize,
-}
-
-/// The overview lists open sessions only, and does not say that they are.
-fn yes() -> bool {
-    true
-}
-
-#[derive(Deserialize)]
-struct Sessions {
-    sessions: Vec<Session>,
-    next_cursor: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Below {
-    descendants: Vec<Session>,
-    truncated: bool,
-}
 
 /// The form that stops an agent.
 pub fn stop_agent(agent: &str, next: &str) -> Form {
@@ -87,41 +41,35 @@ fn revoke(session: &str, next: &str) -> Form {
         .after("Ends this session now, and those below it. It cannot be opened again.")
 }
 
-fn state(session: &Session) -> Vec<Inline> {
+fn state(session: &SessionDetail) -> Vec<Inline> {
     match session {
-        Session { is_valid: true, .. } => pill(Tone::Good, "open"),
-        Session { revoked: true, .. } => pill(Tone::Bad, "revoked"),
+        SessionDetail { is_valid: true, .. } => pill(Tone::Good, "open"),
+        SessionDetail { revoked: true, .. } => pill(Tone::Bad, "revoked"),
         _ => pill(Tone::Plain, "ended"),
     }
 }
 
 const HEADER: [&str; 8] = ["Session", "Agent", "State", "Budget", "Logged", "Actions", "Made", ""];
 
-fn row(viewer: &Viewer, session: &Session, next: &str) -> Vec<Vec<Inline>> {
+fn row(session: &SessionDetail, next: &str) -> Vec<Vec<Inline>> {
     let indent = "\u{2514} ".repeat(usize::from(session.delegation_depth > 0));
-    let can_end = session.is_valid && viewer.may("revokeSession");
     vec![
-        link(&["sessions", &session.id], format!("{indent}{}", session.id)),
+        link(&["sessions", session.session_id.as_str()], format!("{indent}{}", session.session_id)),
         link(&["agents", &session.agent_id], &session.agent_id),
         state(session),
         spent_of(session.spent, session.spend_limit),
         money(session.logged_cost_usd),
         text(session.action_count.to_string()),
         time(session.created_at),
-        if can_end { button(revoke(&session.id, next)) } else { text("") },
+        if session.is_valid { button(revoke(session.session_id.as_str(), next)) } else { text("") },
     ]
 }
 
 /// All sessions, newest first, and their agents.
-pub async fn list(viewer: Viewer, uri: Uri) -> Response {
-    let page = listed(&viewer, uri.query().unwrap_or_default()).await;
-    viewer.answer("/agents", page)
-}
-
-async fn listed(viewer: &Viewer, query: &str) -> Result<Page> {
-    let cursor = input::query(query)?.into_iter().find(|(name, _)| name == "cursor").map(|(_, cursor)| cursor);
+pub async fn list(viewer: &Viewer, uri: &Uri) -> Result<Page> {
+    let cursor = query_field(uri, "cursor")?;
     let asked = json!({"limit": SESSIONS, "cursor": cursor});
-    let Some(found) = viewer.read_if_open::<Sessions>("listSessions", asked).await? else {
+    let Some(found) = viewer.read_if_open::<SessionList>("listSessions", asked).await? else {
         return Ok(Page::new("Agents", vec![viewer.closed("sessions", "Sessions", "listSessions")]));
     };
     let mut agents: BTreeMap<&str, (usize, usize, Money, i64)> = BTreeMap::new();
@@ -138,17 +86,13 @@ async fn listed(viewer: &Viewer, query: &str) -> Result<Page> {
             text(format!("{open} of {all}")),
             money(*cost),
             text(actions.to_string()),
-            if *open > 0 && viewer.may("stopAgent") {
-                button(stop_agent(agent, "/dashboard/agents"))
-            } else {
-                text("")
-            },
+            if *open > 0 { button(stop_agent(agent, "/dashboard/agents")) } else { text("") },
         ]
     };
     let rows = agents.iter().map(agent_row).collect();
     let summary =
         Table::part(&["Agent", "Open sessions", "Logged", "Actions", ""], rows, "No agent has had a session.");
-    let rows = found.sessions.iter().map(|session| row(viewer, session, "/dashboard/agents")).collect();
+    let rows = found.sessions.iter().map(|session| row(session, "/dashboard/agents")).collect();
     let next = found.next_cursor.map(|cursor| format!("/dashboard/agents{}", query_of(&[("cursor", &cursor)])));
     let table = Part::Table(Table { header: HEADER.to_vec(), rows, empty: "There is no session.", next });
     Ok(Page::new(
@@ -161,14 +105,11 @@ async fn listed(viewer: &Viewer, query: &str) -> Result<Page> {
 }
 
 /// One agent.
-pub async fn show(viewer: Viewer, Path(agent): Path<String>) -> Response {
-    let page = shown(&viewer, &agent).await;
-    viewer.answer("/agents", page)
-}
-
-async fn shown(viewer: &Viewer, agent: &str) -> Result<Page> {
+pub async fn agent(viewer: &Viewer, Path(agent): &Path<String>) -> Result<Page> {
+    let agent = agent.as_str();
     let here = path_of(&["agents", agent]);
-    let found = viewer.read_if_open::<Sessions>("listSessions", json!({"agent_id": agent, "limit": SESSIONS})).await?;
+    let found =
+        viewer.read_if_open::<SessionList>("listSessions", json!({"agent_id": agent, "limit": SESSIONS})).await?;
     let mut facts = Vec::new();
     let mut has_open = false;
     if let Some(found) = &found {
@@ -186,11 +127,10 @@ async fn shown(viewer: &Viewer, agent: &str) -> Result<Page> {
             },
         ));
     }
-    if let Some(spend) = viewer.read_if_open::<Value>("getSpend", json!({"agent_id": agent})).await? {
-        let amount = |name: &str| text(format!("{} USD", spend[name]));
-        facts.push(("Logged cost", amount("total_usd")));
-        facts.push(("Payments authorized", amount("authorized_usd")));
-        facts.push(("Actions", text(spend["action_count"].to_string())));
+    if let Some(spend) = viewer.read_if_open::<Spend>("getSpend", json!({"agent_id": agent})).await? {
+        facts.push(("Logged cost", money(spend.total_usd)));
+        facts.push(("Payments authorized", money(spend.authorized_usd)));
+        facts.push(("Actions", text(spend.action_count.to_string())));
     }
     let mut parts = vec![Part::Facts(facts)];
     if has_open {
@@ -199,7 +139,7 @@ async fn shown(viewer: &Viewer, agent: &str) -> Result<Page> {
     let mut sections = vec![Section::live("agent", "", parts)];
     match found {
         Some(found) => {
-            let rows = found.sessions.iter().map(|session| row(viewer, session, &here)).collect();
+            let rows = found.sessions.iter().map(|session| row(session, &here)).collect();
             let table = Table::part(&HEADER, rows, "This agent has no session.");
             sections.push(Section::live("sessions", "Sessions", vec![table]));
         }
@@ -219,13 +159,9 @@ async fn history(viewer: &Viewer, filter: &Filter) -> Result<Section> {
 }
 
 /// One session.
-pub async fn session(viewer: Viewer, Path(session): Path<String>) -> Response {
-    let page = session_page(&viewer, &session).await;
-    viewer.answer("/agents", page)
-}
-
-async fn session_page(viewer: &Viewer, id: &str) -> Result<Page> {
-    let Some(found) = viewer.read_if_open::<Session>("getSession", json!({"session_id": id})).await? else {
+pub async fn session(viewer: &Viewer, Path(id): &Path<String>) -> Result<Page> {
+    let id = id.as_str();
+    let Some(found) = viewer.read_if_open::<SessionDetail>("getSession", json!({"session_id": id})).await? else {
         return Ok(Page::new("Session", vec![viewer.closed("session", "Session", "getSession")]));
     };
     let here = path_of(&["sessions", id]);
@@ -234,21 +170,21 @@ async fn session_page(viewer: &Viewer, id: &str) -> Result<Page> {
         parent => link(&["sessions", parent], parent),
     };
     let mut parts = vec![Part::Facts(vec![
-        ("Session", code(&found.id)),
+        ("Session", code(found.session_id.as_str())),
         ("Agent", link(&["agents", &found.agent_id], &found.agent_id)),
         ("State", state(&found)),
-        ("Scopes", text(found.scopes.join(", "))),
+        ("Scopes", text(found.scopes.to_string())),
         ("Budget", spent_of(found.spent, found.spend_limit)),
         ("Made", time(found.created_at)),
         ("Expires", time(found.expires_at)),
         ("Delegated by", parent),
     ])];
-    if found.is_valid && viewer.may("revokeSession") {
+    if found.is_valid {
         parts.push(Part::Form(revoke(id, &here)));
     }
     let mut sections = vec![Section::live("session", "", parts)];
-    if let Some(below) = viewer.read_if_open::<Below>("listDescendants", json!({"session_id": id})).await? {
-        let rows = below.descendants.iter().map(|session| row(viewer, session, &here)).collect();
+    if let Some(below) = viewer.read_if_open::<Descendants>("listDescendants", json!({"session_id": id})).await? {
+        let rows = below.descendants.iter().map(|session| row(session, &here)).collect();
         let mut parts = vec![Table::part(&HEADER, rows, "It has delegated to no session.")];
         if below.truncated {
             parts.push(Part::Text(text("There are more than are shown.")));

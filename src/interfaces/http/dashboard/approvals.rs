@@ -1,23 +1,30 @@
-//! Requests that wait for a decision, and one request with everything that an approval would allow.
+//! Requests that wait for a decision; and one request, with everything that an approval would allow.
 
-use axum::{extract::Path, response::Response};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use axum::extract::Path;
+use serde_json::{Value, json, value::RawValue};
 
 use super::{
     view::{
         Field, Form, Inline, Input, Page, Part, Section, Table, Tone, button, code, fits_code, link, money, path_of,
         pill, shown, spaced, text, time, time_or, whole_json,
     },
-    viewer::Viewer,
+    viewer::{KeyNames, Viewer},
 };
 use crate::{
+    approvals::{
+        detail::{ApprovalDetail, ApprovalWithLast, LastApproved},
+        list_approval_rules::{ApprovalRules, RuleDetail},
+        list_pending_approvals::PendingApprovals,
+    },
     error::Result,
-    model::{Money, UnixMicros},
+    interfaces::indented::indented,
+    model::{ApprovalStatus, Money, RuleType, UnixMicros},
 };
 
 /// Decided requests on the page, the newest.
 const DECIDED: usize = 30;
+/// The title of the section with the requests that wait.
+pub const WAITING: &str = "Waiting for a decision";
 /// Requests on the page.
 const REQUESTS: usize = 100;
 /// The action of a request for a call of an upstream's tool.
@@ -33,77 +40,15 @@ const KINDS: [(&str, &str); 4] = [
     ("all", "Every call and payment (all)"),
 ];
 
-/// A request, as `getApproval` answers it.
-#[derive(Deserialize)]
-pub struct Request {
-    #[serde(rename = "request_id")]
-    id: String,
-    status: String,
-    session_id: String,
-    agent_id: String,
-    tool: String,
-    action: String,
-    amount: Money,
-    reason: String,
-    details: Value,
-    digest: String,
-    created_at: UnixMicros,
-    expires_at: UnixMicros,
-    decided_by: String,
-    decision_note: String,
-    decided_at: Option<UnixMicros>,
-    used_at: Option<UnixMicros>,
-    operator_only: bool,
-    arguments: Value,
-    changed: Vec<String>,
-    #[serde(default)]
-    last_approved: Option<LastApproved>,
-}
-
-/// The request like it that was approved last.
-#[derive(Deserialize)]
-struct LastApproved {
-    #[serde(rename = "request_id")]
-    id: String,
-    decided_by: String,
-    decided_at: UnixMicros,
-    amount: Money,
-    details: Value,
-}
-
-#[derive(Deserialize)]
-struct Pending {
-    requests: Vec<Request>,
-    next_cursor: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Rules {
-    rules: Vec<Rule>,
-}
-
-#[derive(Deserialize)]
-struct Rule {
-    #[serde(rename = "rule_id")]
-    id: String,
-    #[serde(rename = "type")]
-    kind: String,
-    threshold: Money,
-    tools: Vec<String>,
-    operator_only: bool,
-    created_by: String,
-}
-
-/// The columns of [`row`].
-pub const HEADER: [&str; 7] = ["Asked", "Agent", "Tool", "Arguments", "Amount", "Why", "Decide"];
-
-/// A request in a table.
-pub fn row(viewer: &Viewer, request: &Request) -> Vec<Vec<Inline>> {
-    let mut decide = vec![Inline::Link { href: path_of(&["approvals", &request.id]), text: "Review".to_owned() }];
-    // What is cut here is decided on the request's own page, which shows all of it.
-    let arguments = if request.details.is_null() { String::new() } else { request.details.to_string() };
-    if viewer.may("approveRequest") && fits_code(&arguments) && fits_code(&what(request)) {
-        let form = |operation, word| Form::button(operation, word, &[("request_id", &request.id)], "/dashboard");
+fn row(viewer: &Viewer, request: &ApprovalDetail) -> Vec<Vec<Inline>> {
+    let mut decide =
+        vec![Inline::Link { href: path_of(&["approvals", request.request_id.as_str()]), text: "Review".to_owned() }];
+    // A request that is cut here can only be decided on its own page, which shows all of it.
+    let arguments = json_text(request.details.as_deref());
+    if viewer.may("approveRequest") && fits_code(arguments) && fits_code(&what(request)) {
+        let form = |operation, word| {
+            Form::button(operation, word, &[("request_id", request.request_id.as_str())], "/dashboard")
+        };
         decide.push(Inline::Form(form("approveRequest", "Approve")));
         decide.push(Inline::Form(form("denyRequest", "Deny").quiet()));
     }
@@ -111,68 +56,58 @@ pub fn row(viewer: &Viewer, request: &Request) -> Vec<Vec<Inline>> {
         time(request.created_at),
         link(&["agents", &request.agent_id], &request.agent_id),
         text(what(request)),
-        if arguments.is_empty() { Vec::new() } else { code(&arguments) },
+        if arguments.is_empty() { Vec::new() } else { code(arguments) },
         if request.amount == NO_AMOUNT { text("") } else { money(request.amount) },
         text(&request.reason),
         decide,
     ]
 }
 
-fn what(request: &Request) -> String {
+fn what(request: &ApprovalDetail) -> String {
     format!("{} {}", request.tool, request.action).trim().to_owned()
 }
 
-impl Request {
-    /// Whether an upstream's tool would be called, so that an operator can change its arguments.
-    fn is_call(&self) -> bool {
-        self.details.is_object() && self.action == CALL
-    }
+fn json_text(json: Option<&RawValue>) -> &str {
+    json.map(RawValue::get).unwrap_or_default()
 }
 
 /// All requests that wait, and the rules.
-pub async fn list(viewer: Viewer) -> Response {
-    let page = listed(&viewer).await;
-    viewer.answer("/approvals", page)
-}
-
-async fn listed(viewer: &Viewer) -> Result<Page> {
-    let waiting = match viewer.read_if_open::<Pending>("listPendingApprovals", json!({"limit": REQUESTS})).await? {
-        Some(pending) => {
-            let rows = pending.requests.iter().map(|request| row(viewer, request)).collect();
-            let mut parts = vec![Table::part(&HEADER, rows, "No request waits for a decision.")];
-            if pending.next_cursor.is_some() {
-                parts.push(Part::Text(text(format!("Only the newest {REQUESTS} are shown."))));
-            }
-            Section::live("waiting", format!("Waiting for a decision ({})", pending.requests.len()), parts)
+pub async fn list(viewer: &Viewer) -> Result<Page> {
+    let shown = |pending: &PendingApprovals| {
+        let title = format!("Waiting for a decision ({})", pending.requests.len());
+        let mut parts = vec![waiting(viewer, &pending.requests)];
+        if pending.next_cursor.is_some() {
+            parts.push(Part::Text(text(format!("Only the newest {REQUESTS} are shown."))));
         }
-        None => viewer.closed("waiting", "Waiting for a decision", "listPendingApprovals"),
+        Section::live("waiting", title, parts)
     };
+    let asked = json!({"limit": REQUESTS});
+    let waiting = viewer.section("waiting", WAITING, "listPendingApprovals", asked, shown).await?;
+    let names = viewer.key_names().await?;
     let asked = json!({"limit": DECIDED});
-    let decided = match viewer.read_if_open::<Pending>("listDecidedApprovals", asked).await? {
-        Some(found) => decided(viewer, &found).await?,
-        None => viewer.closed("decided", "Decided", "listDecidedApprovals"),
-    };
-    let rules = match viewer.read_if_open::<Rules>("listApprovalRules", json!({})).await? {
-        Some(rules) => rules_section(&rules.rules),
-        None => viewer.closed("rules", "Rules", "listApprovalRules"),
-    };
+    let decided = viewer.section("decided", "Decided", "listDecidedApprovals", asked, |found| decided(&names, found));
+    let decided = decided.await?;
+    let rules = viewer.section("rules", "Rules", "listApprovalRules", json!({}), rules_section).await?;
     Ok(Page::new("Approvals", vec![waiting, decided, rules]))
 }
 
-/// What was decided, by which key, and what became of it.
-async fn decided(viewer: &Viewer, found: &Pending) -> Result<Section> {
-    let names = viewer.key_names().await?;
-    let row = |request: &Request| {
-        let tone = if request.status == "approved" { Tone::Good } else { Tone::Bad };
-        let used = match request.status.as_str() {
-            "approved" => time_or(request.used_at, "not used yet"),
-            _ => text(""),
-        };
-        let arguments = if request.details.is_null() { text("") } else { code(request.details.to_string()) };
+/// A table of requests that wait.
+pub fn waiting(viewer: &Viewer, requests: &[ApprovalDetail]) -> Part {
+    let header = ["Asked", "Agent", "Tool", "Arguments", "Amount", "Why", "Decide"];
+    let rows = requests.iter().map(|request| row(viewer, request)).collect();
+    Table::part(&header, rows, "No request waits for a decision.")
+}
+
+/// The decided requests: which key decided, and whether the approval was used.
+fn decided(names: &KeyNames, found: &PendingApprovals) -> Section {
+    let row = |request: &ApprovalDetail| {
+        let is_approved = request.status == ApprovalStatus::Approved;
+        let used = if is_approved { time_or(request.used_at, "not used yet") } else { text("") };
+        let arguments = request.details.as_ref().map_or_else(Vec::new, |details| code(details.get()));
         let at = spaced(request.decided_at.unwrap_or_default());
         vec![
-            link(&["approvals", &request.id], at),
-            pill(tone, &request.status),
+            link(&["approvals", request.request_id.as_str()], at),
+            pill(if is_approved { Tone::Good } else { Tone::Bad }, request.status.as_str()),
             text(names.of(&request.decided_by)),
             text(&request.decision_note),
             link(&["agents", &request.agent_id], &request.agent_id),
@@ -187,23 +122,23 @@ async fn decided(viewer: &Viewer, found: &Pending) -> Result<Section> {
     if found.next_cursor.is_some() {
         parts.push(Part::Text(text(format!("The newest {DECIDED}; haldir approvals list --decided has all."))));
     }
-    Ok(Section::live("decided", "Decided", parts))
+    Section::live("decided", "Decided", parts)
 }
 
-fn rules_section(rules: &[Rule]) -> Section {
-    let says = |rule: &Rule| match rule.kind.as_str() {
-        "spend_over" => format!("payments of more than {} USD", rule.threshold),
-        "tool_blocked" => format!("calls of {}", rule.tools.join(", ")),
-        "destructive" => "calls that destroy or overwrite something".to_owned(),
-        "all" => "every call and payment".to_owned(),
-        other => other.to_owned(),
+fn rules_section(list: &ApprovalRules) -> Section {
+    let says = |rule: &RuleDetail| match rule.rule_type {
+        RuleType::SpendOver => format!("payments of more than {} USD", rule.threshold),
+        RuleType::ToolBlocked => format!("calls of {}", rule.tools.join(", ")),
+        RuleType::Destructive => "calls that destroy or overwrite something".to_owned(),
+        RuleType::All => "every call and payment".to_owned(),
     };
-    let row = |rule: &Rule| {
-        let delete = Form::button("deleteApprovalRule", "Delete", &[("rule_id", &rule.id)], "/dashboard/approvals")
-            .after("From now on nothing needs an approval because of this rule.");
+    let row = |rule: &RuleDetail| {
+        let delete =
+            Form::button("deleteApprovalRule", "Delete", &[("rule_id", rule.rule_id.as_str())], "/dashboard/approvals")
+                .after("From now on nothing needs an approval because of this rule.");
         vec![text(says(rule)), text(decides(rule.operator_only)), text(&rule.created_by), button(delete)]
     };
-    let rows = rules.iter().map(row).collect();
+    let rows = list.rules.iter().map(row).collect();
     let table = Table::part(
         &["Needs an approval", "May be decided by", "Made by", ""],
         rows,
@@ -223,24 +158,21 @@ fn decides(operator_only: bool) -> &'static str {
 }
 
 /// One request.
-pub async fn show(viewer: Viewer, Path(id): Path<String>) -> Response {
-    let page = request_page(&viewer, &id).await;
-    viewer.answer("/approvals", page)
-}
-
-async fn request_page(viewer: &Viewer, id: &str) -> Result<Page> {
-    let Some(request) = viewer.read_if_open::<Request>("getApproval", json!({"request_id": id})).await? else {
+pub async fn request(viewer: &Viewer, Path(id): &Path<String>) -> Result<Page> {
+    let Some(found) = viewer.read_if_open::<ApprovalWithLast>("getApproval", json!({"request_id": id})).await? else {
         return Ok(Page::new("Request", vec![viewer.closed("request", "Request", "getApproval")]));
     };
-    let tone = match request.status.as_str() {
-        "pending" => Tone::Warn,
-        "approved" => Tone::Good,
-        _ => Tone::Bad,
+    let ApprovalWithLast { request, last_approved } = found;
+    let is_pending = request.status == ApprovalStatus::Pending;
+    let tone = match request.status {
+        ApprovalStatus::Pending => Tone::Warn,
+        ApprovalStatus::Approved => Tone::Good,
+        ApprovalStatus::Denied | ApprovalStatus::Expired => Tone::Bad,
     };
     let mut facts = vec![
-        ("State", pill(tone, &request.status)),
+        ("State", pill(tone, request.status.as_str())),
         ("Agent", link(&["agents", &request.agent_id], &request.agent_id)),
-        ("Session", link(&["sessions", &request.session_id], &request.session_id)),
+        ("Session", link(&["sessions", request.session_id.as_str()], request.session_id.as_str())),
         ("Tool", text(&request.tool)),
         ("Action", text(&request.action)),
         ("Amount", if request.amount == NO_AMOUNT { text("") } else { money(request.amount) }),
@@ -258,25 +190,26 @@ async fn request_page(viewer: &Viewer, id: &str) -> Result<Page> {
     }
     let mut parts = vec![Part::Facts(facts)];
     let is_used = request.used_at.is_some();
-    let call = vec![Part::Code(whole_json(&request.details))];
+    let call = vec![Part::Code(whole_json(request.details.as_deref()))];
     let mut sections = vec![Section::live("call", if is_used { "What was asked" } else { "What would be done" }, call)];
-    if let Some(last) = &request.last_approved {
-        let asked = json!({"request_id": last.id});
-        let before = viewer.read_if_open::<Request>("getApproval", asked).await?;
-        sections.push(compared(&request, last, &before.map(|before| before.decision_note).unwrap_or_default()));
+    if let Some(last) = &last_approved {
+        let asked = json!({"request_id": last.request_id});
+        let before = viewer.read_if_open::<ApprovalWithLast>("getApproval", asked).await?;
+        let note = before.map(|before| before.request.decision_note).unwrap_or_default();
+        sections.push(compared(&request, last, &note));
     }
-    if !request.arguments.is_null() {
+    if let Some(arguments) = &request.arguments {
         let changed: Vec<_> = request.changed.iter().map(|name| shown(name)).collect();
         let says = format!("An operator changed: {}.", changed.join(", "));
         sections.push(Section::new(
             "instead",
             if is_used { "What was done instead" } else { "What is done instead" },
-            vec![Part::Text(text(says)), Part::Code(whole_json(&request.arguments))],
+            vec![Part::Text(text(says)), Part::Code(whole_json(Some(arguments)))],
         ));
     }
-    if request.status == "pending" && viewer.may("approveRequest") {
+    if is_pending && viewer.may("approveRequest") {
         sections.push(decisions(&request));
-    } else if request.status == "pending" {
+    } else if is_pending {
         parts.push(Part::Alert("Only an operator's key with the scope approvals:write can decide.".to_owned()));
     }
     sections.insert(0, Section::live("request", "", parts));
@@ -284,9 +217,9 @@ async fn request_page(viewer: &Viewer, id: &str) -> Result<Page> {
 }
 
 /// When a request expires; of one that waits, how long that is from now.
-fn expires(request: &Request, now: UnixMicros) -> Vec<Inline> {
+fn expires(request: &ApprovalDetail, now: UnixMicros) -> Vec<Inline> {
     let left = request.expires_at.seconds_since(now);
-    if request.status != "pending" || left <= 0 {
+    if request.status != ApprovalStatus::Pending || left <= 0 {
         return time(request.expires_at);
     }
     let words = match left {
@@ -297,13 +230,13 @@ fn expires(request: &Request, now: UnixMicros) -> Vec<Inline> {
     [text(words), time(request.expires_at)].concat()
 }
 
-/// What differs from what was approved last.
-fn compared(request: &Request, last: &LastApproved, note: &str) -> Section {
+/// The difference from the last approved request.
+fn compared(request: &ApprovalDetail, last: &LastApproved, note: &str) -> Section {
     let mut says =
         text(format!("{} approved a request of the same agent for the same tool and action at ", last.decided_by));
     says.extend(time(last.decided_at));
     says.extend(text(": "));
-    says.extend(link(&["approvals", &last.id], "that request"));
+    says.extend(link(&["approvals", last.request_id.as_str()], "that request"));
     if !note.is_empty() {
         says.extend(text(format!(" Its note: {note}")));
     }
@@ -314,18 +247,21 @@ fn compared(request: &Request, last: &LastApproved, note: &str) -> Section {
             last.amount, request.amount
         ))));
     }
-    if last.details == request.details {
+    let value = |json: Option<&RawValue>| json.and_then(|json| serde_json::from_str::<Value>(json.get()).ok());
+    let (before, after) = (whole_json(last.details.as_deref()), whole_json(request.details.as_deref()));
+    if value(last.details.as_deref()) == value(request.details.as_deref()) {
         parts.push(Part::Text(text("Its arguments were the same.")));
     } else {
-        parts.push(Part::difference(&whole_json(&last.details), &whole_json(&request.details)));
+        parts.push(Part::difference(&before, &after));
     }
     Section::new("last", "Compared with the last approved one", parts)
 }
 
-fn decisions(request: &Request) -> Section {
-    let next = path_of(&["approvals", &request.id]);
+fn decisions(request: &ApprovalDetail) -> Section {
+    let next = path_of(&["approvals", request.request_id.as_str()]);
     let note = || Field::new("note", "Note for the agent", Input::WideLine, "optional");
-    let form = |operation, word| Form::button(operation, word, &[("request_id", &request.id)], next.clone());
+    let form =
+        |operation, word| Form::button(operation, word, &[("request_id", request.request_id.as_str())], next.clone());
     let mut parts = vec![
         Part::Text(text(
             "Approve: the agent may do exactly this, once. Deny: the call is refused, and your note is the reason.",
@@ -333,8 +269,10 @@ fn decisions(request: &Request) -> Section {
         Part::Form(form("approveRequest", "Approve as asked").with(vec![note()])),
         Part::Form(form("denyRequest", "Deny").quiet().with(vec![note()])),
     ];
-    if request.is_call() {
-        let arguments = serde_json::to_string_pretty(&request.details).unwrap_or_default();
+    // An operator can change the arguments of a call of an upstream's tool.
+    let details = request.details.as_deref().filter(|details| request.action == CALL && details.get().starts_with('{'));
+    if let Some(details) = details {
+        let arguments = indented(details.get()).to_string();
         let changed = Field::new("arguments", "Arguments", Input::Lines, "JSON, as the tool's schema says")
             .holding(arguments)
             .required();

@@ -2,81 +2,42 @@
 
 use axum::{extract::Path, response::Response};
 use http::Uri;
-use serde::Deserialize;
 use serde_json::json;
 
 use super::{
-    view::{Field, Form, Inline, Input, Page, Part, Section, Table, Tone, button, code, link, pill, text, time},
+    view::{Field, Form, Inline, Input, Page, Part, Section, Table, Tone, button, code, link, pill, text, time, word},
     viewer::Viewer,
 };
 use crate::{
+    compliance::{
+        get_score::{ComplianceScore, Criterion, CriterionState},
+        list_schedules::{ScheduleDetail, ScheduleList},
+    },
     error::{Error, Result},
     interfaces::http::{input, respond},
-    model::UnixMicros,
     operations,
 };
 
 const HERE: &str = "/dashboard/evidence";
 
-#[derive(Deserialize)]
-struct Score {
-    #[serde(rename = "score")]
-    of_hundred: i64,
-    passing: i64,
-    total: i64,
-    criteria: Vec<Criterion>,
-}
-
-#[derive(Deserialize)]
-struct Criterion {
-    control: String,
-    description: String,
-    state: String,
-    reason: String,
-    remediation: String,
-}
-
-#[derive(Deserialize)]
-struct Schedules {
-    schedules: Vec<Schedule>,
-}
-
-#[derive(Deserialize)]
-struct Schedule {
-    #[serde(rename = "schedule_id")]
-    id: String,
-    name: String,
-    cadence: String,
-    delivery: String,
-    next_due: UnixMicros,
-    last_run_at: UnixMicros,
-    last_status: String,
-    last_error: String,
-}
-
 /// The page.
-pub async fn page(viewer: Viewer) -> Response {
-    let page = sections(&viewer).await.map(|sections| Page::new("Evidence", sections));
-    viewer.answer("/evidence", page)
-}
-
-async fn sections(viewer: &Viewer) -> Result<Vec<Section>> {
-    let Some(found) = viewer.read_if_open::<Score>("getComplianceScore", json!({})).await? else {
-        return Ok(vec![viewer.closed("score", "Score", "getComplianceScore")]);
+pub async fn page(viewer: &Viewer) -> Result<Page> {
+    let Some(found) = viewer.read_if_open::<ComplianceScore>("getComplianceScore", json!({})).await? else {
+        return Ok(Page::new("Evidence", vec![viewer.closed("score", "Score", "getComplianceScore")]));
     };
     let mut sections = vec![score(&found), packs()];
-    if let Some(found) = viewer.read_if_open::<Schedules>("listComplianceSchedules", json!({})).await? {
+    if let Some(found) = viewer.read_if_open::<ScheduleList>("listComplianceSchedules", json!({})).await? {
         sections.push(schedules(&found.schedules));
     }
-    Ok(sections)
+    Ok(Page::new("Evidence", sections))
 }
 
-fn score(found: &Score) -> Section {
+fn score(found: &ComplianceScore) -> Section {
     let row = |criterion: &Criterion| {
-        let state = match criterion.state.as_str() {
-            "pass" => pill(Tone::Good, "pass"),
-            "warn" => pill(Tone::Warn, "warning"),
-            _ => pill(Tone::Bad, "fail"),
+        let state = match criterion.state {
+            CriterionState::Pass => pill(Tone::Good, "pass"),
+            CriterionState::Warn => pill(Tone::Warn, "warning"),
+            CriterionState::Fail => pill(Tone::Bad, "fail"),
         };
         vec![
             text(&criterion.control),
@@ -87,12 +48,12 @@ fn score(found: &Score) -> Section {
         ]
     };
     let header = ["Control", "What it asks", "State", "Why", "How to mend it"];
-    let says = format!("{} of 100: {} of {} criteria pass.", found.of_hundred, found.passing, found.total);
+    let says = format!("{} of 100: {} of {} criteria pass.", found.score, found.passing, found.total);
     let table = Table::part(&header, found.criteria.iter().map(row).collect(), "");
     Section::new("score", "Score", vec![Part::Text(text(says)), table])
 }
 
-/// How to mend it on these pages, where the operation's words name a request of the interface for programs.
+/// The remedy. Where the operation names a REST request, this names the page of the dashboard that does the same.
 fn mend(remediation: &str) -> Vec<Inline> {
     let on = |says: &str, path: &str, page: &str| [text(says), link(&[path], page)].concat();
     // Longer paths first: each begins with the one below.
@@ -121,18 +82,19 @@ fn packs() -> Section {
     Section::new("packs", "Evidence packs", vec![Part::Text(text(says)), Part::Text(links)])
 }
 
-fn schedules(schedules: &[Schedule]) -> Section {
-    let row = |schedule: &Schedule| {
-        let last = match schedule.last_status.as_str() {
+fn schedules(schedules: &[ScheduleDetail]) -> Section {
+    let row = |schedule: &ScheduleDetail| {
+        let last = match schedule.last_status.as_ref() {
             "" => text("not yet"),
             "ok" => [pill(Tone::Good, "ok"), time(schedule.last_run_at)].concat(),
             _ => [pill(Tone::Bad, &schedule.last_error), time(schedule.last_run_at)].concat(),
         };
-        let delete = Form::button("deleteComplianceSchedule", "Delete", &[("schedule_id", &schedule.id)], HERE)
-            .after("No more packs are made on this schedule.");
+        let delete =
+            Form::button("deleteComplianceSchedule", "Delete", &[("schedule_id", &schedule.schedule_id)], HERE)
+                .after("No more packs are made on this schedule.");
         vec![
             text(&schedule.name),
-            text(&schedule.cadence),
+            text(word(schedule.cadence)),
             text(&schedule.delivery),
             time(schedule.next_due),
             last,
@@ -149,7 +111,7 @@ fn schedules(schedules: &[Schedule]) -> Section {
     Section::new("schedules", "Schedules", vec![table, Part::Form(add)])
 }
 
-/// What an operation streams, such as a pack, as a download.
+/// A download: the streamed response of an operation.
 pub async fn download(viewer: Viewer, Path(name): Path<String>, uri: Uri) -> Response {
     match streamed(&viewer, &name, uri.query().unwrap_or_default()).await {
         Ok(response) => response,

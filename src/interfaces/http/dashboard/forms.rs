@@ -1,5 +1,5 @@
-//! The forms of a page, just before it is shown: what the person's key may not do is not offered, and a form that was not
-//! carried out holds what was sent, with what was wrong in front of it. Pages build their forms for an operator.
+//! The last step before a page is rendered. Pages build all forms; this removes those that the person's key may not send, and
+//! fills a form that failed with what was sent and its error.
 
 use super::{
     act::Fields,
@@ -18,7 +18,7 @@ pub struct Refill {
     pub error: Option<Error>,
 }
 
-/// Takes away the forms whose operations the person may not call, and columns that only held such forms.
+/// Removes the forms whose operations the person may not call, and columns that only held such forms.
 pub fn offer(page: &mut Page, may: impl Fn(&str) -> bool) {
     let is_offered = |form: &mut Form| {
         form.other.take_if(|other| !may(other.operation));
@@ -60,9 +60,9 @@ fn drop_empty_column(table: &mut Table) {
     }
 }
 
-/// Fills in the form that was sent. If the page has it no longer, what was wrong stands in front of the page.
+/// Fills in the form that was sent. If the page no longer has it, the error stands at the top of the page.
 pub fn refill(page: &mut Page, sent: &Refill) {
-    // Of forms for the same operation it is the one with the fewest fields that has all that were sent.
+    // Of several forms for the operation, the one with the fewest fields that has all that were sent.
     let found = forms(page).into_iter().filter(|form| fits(form, sent)).min_by_key(|form| form.fields.len());
     let Some(form) = found else {
         page.alert = sent.error.as_ref().map(|error| sentence(error, None));

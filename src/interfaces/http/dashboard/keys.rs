@@ -1,76 +1,41 @@
 //! API keys and secrets. A new key is shown once; values of secrets never are.
 
-use axum::response::Response;
-use serde::Deserialize;
 use serde_json::json;
 
 use super::{
-    view::{Field, Form, Inline, Input, Page, Part, Section, Table, Tone, button, code, pill, text, time, time_or},
+    view::{
+        Field, Form, Inline, Input, Page, Part, Section, Table, Tone, button, code, pill, text, time, time_or, word,
+    },
     viewer::Viewer,
 };
 use crate::{
     error::Result,
-    model::{Money, UnixMicros},
+    gate::list_api_keys::{ApiKeyDetail, ApiKeyList},
+    model::{Money, SecretName},
+    vault::list_secrets::SecretList,
 };
 
 /// Keys and names of secrets that are shown.
 const LISTED: usize = 200;
 const HERE: &str = "/dashboard/keys";
 
-#[derive(Deserialize)]
-struct Keys {
-    keys: Vec<Key>,
-    next_cursor: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Key {
-    prefix: String,
-    name: String,
-    role: String,
-    tier: String,
-    scopes: Vec<String>,
-    created_at: UnixMicros,
-    expires_at: Option<UnixMicros>,
-    last_used: Option<UnixMicros>,
-    revoked: bool,
-    max_spend: Option<Money>,
-    max_daily_spend: Option<Money>,
-}
-
-#[derive(Deserialize)]
-struct Secrets {
-    secrets: Vec<String>,
-    next_cursor: Option<String>,
-}
-
 /// The page.
-pub async fn page(viewer: Viewer) -> Response {
-    let page = sections(&viewer).await.map(|sections| Page::new("Keys and secrets", sections));
-    viewer.answer("/keys", page)
+pub async fn page(viewer: &Viewer) -> Result<Page> {
+    let asked = json!({"limit": LISTED});
+    let keys = viewer.section("keys", "API keys", "listApiKeys", asked.clone(), keys).await?;
+    let secrets = viewer.section("secrets", "Secrets", "listSecrets", asked, secrets).await?;
+    Ok(Page::new("Keys and secrets", vec![keys, secrets]))
 }
 
-async fn sections(viewer: &Viewer) -> Result<Vec<Section>> {
-    let keys = match viewer.read_if_open::<Keys>("listApiKeys", json!({"limit": LISTED})).await? {
-        Some(found) => keys(&found),
-        None => viewer.closed("keys", "API keys", "listApiKeys"),
-    };
-    let secrets = match viewer.read_if_open::<Secrets>("listSecrets", json!({"limit": LISTED})).await? {
-        Some(found) => secrets(viewer, &found),
-        None => viewer.closed("secrets", "Secrets", "listSecrets"),
-    };
-    Ok(vec![keys, secrets])
-}
-
-fn ceiling(key: &Key) -> String {
+fn ceiling(key: &ApiKeyDetail) -> String {
     let of = |amount: Option<Money>, what: &str| amount.map(|amount| format!("{amount} USD {what}"));
     let bounds: Vec<_> =
         [of(key.max_spend, "a session"), of(key.max_daily_spend, "a day")].into_iter().flatten().collect();
     if bounds.is_empty() { "none".to_owned() } else { bounds.join(", ") }
 }
 
-fn keys(found: &Keys) -> Section {
-    let row = |key: &Key| {
+fn keys(found: &ApiKeyList) -> Section {
+    let row = |key: &ApiKeyDetail| {
         let form = |operation, word| Form::button(operation, word, &[("prefix", &key.prefix)], HERE);
         let rotate = form("rotateApiKey", "Rotate").after("Makes a new key with the same rights, and shows it once.");
         let revoke = form("revokeApiKey", "Revoke")
@@ -79,7 +44,7 @@ fn keys(found: &Keys) -> Section {
         vec![
             code(&key.prefix),
             text(&key.name),
-            text(format!("{}, {}", key.role, key.tier)),
+            text(format!("{}, {}", word(key.role), word(key.tier))),
             text(key.scopes.join(", ")),
             text(ceiling(key)),
             time(key.created_at),
@@ -105,30 +70,28 @@ fn keys(found: &Keys) -> Section {
     Section::new("keys", "API keys", parts)
 }
 
-fn secrets(viewer: &Viewer, found: &Secrets) -> Section {
-    let row = |name: &String| {
-        let delete = Form::button("deleteSecret", "Delete", &[("name", name)], HERE)
+fn secrets(found: &SecretList) -> Section {
+    let row = |name: &SecretName| {
+        let delete = Form::button("deleteSecret", "Delete", &[("name", name.as_str())], HERE)
             .after("Calls that name this secret are refused from now on.");
-        vec![code(name), if viewer.may("deleteSecret") { button(delete) } else { text("") }]
+        vec![code(name.as_str()), button(delete)]
     };
     let table = Table::part(&["Name", ""], found.secrets.iter().map(row).collect(), "No secret is stored.");
     let mut parts = vec![Part::Text(text("Values are sealed, and shown nowhere here.")), table];
     if found.next_cursor.is_some() {
         parts.push(Part::Text(text(format!("Only the first {LISTED} are shown."))));
     }
-    if viewer.may("storeSecret") {
-        let add = Form::button("storeSecret", "Store secret", &[], HERE).with(vec![
-            Field::new("name", "Name", Input::Line, "").required(),
-            Field::new("value", "Value", Input::Secret, "replaces an earlier value").required(),
-            Field::new("upstreams", "Only for the servers", Input::Line, "separated by commas; empty is all"),
-            Field::new(
-                "disclosure",
-                "Who may read it",
-                Input::Choice(&["", "inject_only"]),
-                "inject_only: no agent, only calls",
-            ),
-        ]);
-        parts.push(Part::Form(add));
-    }
+    let add = Form::button("storeSecret", "Store secret", &[], HERE).with(vec![
+        Field::new("name", "Name", Input::Line, "").required(),
+        Field::new("value", "Value", Input::Secret, "replaces an earlier value").required(),
+        Field::new("upstreams", "Only for the servers", Input::Line, "separated by commas; empty is all"),
+        Field::new(
+            "disclosure",
+            "Who may read it",
+            Input::Choice(&["", "inject_only"]),
+            "inject_only: no agent, only calls",
+        ),
+    ]);
+    parts.push(Part::Form(add));
     Section::new("secrets", "Secrets", parts)
 }

@@ -1,5 +1,5 @@
-//! The stream by which an open page hears that the log has grown. One cheap look a second for each page, since another
-//! process may write to the same store; nothing is sent while nothing happens, but for a comment now and then.
+//! The event stream that notifies an open page when the log grows. It reads the size of the log once a second, since another
+//! process may write to the same store, and sends a comment now and then while nothing happens.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -16,14 +16,14 @@ use crate::{
     operations::places::Place,
 };
 
-/// How often the log is looked at.
+/// How often the size of the log is read.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// Looks without news until a comment shows that the stream is open.
+/// Reads without a change until a comment keeps the connection open.
 const QUIET_LOOKS: u32 = 20;
 /// After so long a stream ends, and the page opens another one.
 const LONGEST: Duration = Duration::from_secs(60 * 60);
 
-struct Watched {
+struct LogWatch {
     viewer: Viewer,
     _place: Place,
     size: Option<i64>,
@@ -42,7 +42,7 @@ pub async fn stream(viewer: Viewer) -> Response {
     let mut look = interval(LOOK_EVERY);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (stopping, until) = (shared.stopping.clone(), Instant::now() + LONGEST);
-    let watched = Watched { viewer, _place: place, size: None, look, quiet: 0, until, stopping };
+    let watched = LogWatch { viewer, _place: place, size: None, look, quiet: 0, until, stopping };
     let events = stream::unfold(watched, |mut watched| async {
         let event = watched.next().await?;
         Some((Ok::<_, Infallible>(event), watched))
@@ -50,19 +50,19 @@ pub async fn stream(viewer: Viewer) -> Response {
     let mut response = Response::new(Body::from_stream(events));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-    // nginx would hold events back.
+    // Without it nginx buffers events.
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
     response
 }
 
-impl Watched {
+impl LogWatch {
     async fn next(&mut self) -> Option<Bytes> {
         loop {
             tokio::select! {
                 () = self.stopping.cancelled() => return None,
                 _ = self.look.tick() => {}
             }
-            // A key that was revoked sees nothing more.
+            // Fails once the key is revoked, which ends the stream.
             let size = self.viewer.app.shared.haldir.log_size(&self.viewer.browser.credential).ok()?;
             if Instant::now() >= self.until {
                 return None;

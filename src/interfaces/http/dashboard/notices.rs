@@ -1,4 +1,4 @@
-//! What a form came to, in one sentence of the operation's answer.
+//! The result of a form in one sentence, from the operation's response.
 
 use serde_json::{Value, json};
 
@@ -38,7 +38,7 @@ fn verified(answer: &Value) -> Notice {
 async fn decided(viewer: &Viewer, operation: &Operation, fields: &Fields) -> String {
     let id = fields.text("request_id");
     let asked = json!({"request_id": id.as_str()});
-    // What was decided stands even if the request cannot be read again.
+    // The decision was taken even if the request cannot be read again.
     let request = viewer.read_if_open::<Value>("getApproval", asked).await.ok().flatten().unwrap_or_default();
     let agent = shown(request["agent_id"].as_str().unwrap_or("the agent"));
     let what = if request["action"] == "call" { "make this call" } else { "do this" };

@@ -1,19 +1,19 @@
 //! The first page: what waits for a decision, what agents do, and whether the log can be trusted.
 
-use axum::response::Response;
-use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
-    agents::{Session, stop_agent},
-    approvals::{self, Request},
+    agents::stop_agent,
+    approvals,
     trail::{self, Filter},
-    view::{Inline, Page, Part, Section, Table, Tone, button, link, pill, spaced_text, spent_of, text, time},
+    view::{Inline, Page, Part, Section, Table, Tone, button, counted, link, pill, spaced_text, spent_of, text, time},
     viewer::Viewer,
 };
 use crate::{
+    approvals::list_pending_approvals::PendingApprovals,
     error::Result,
-    model::{Money, UnixMicros},
+    interfaces::responses::{OpenSession, Overview, Webhooks},
+    model::UnixMicros,
 };
 
 /// Calls that are shown.
@@ -23,146 +23,62 @@ const SESSIONS: usize = 20;
 /// Requests that are shown.
 const REQUESTS: usize = 20;
 
-#[derive(Deserialize)]
-struct Overview {
-    usage: Usage,
-    sessions: Sessions,
-    audit: Log,
-    webhooks: Webhooks,
-    approvals: Approvals,
-    health: Health,
-}
-
-#[derive(Deserialize)]
-struct Usage {
-    actions_this_month: i64,
-    spend_usd_this_month: Money,
-}
-
-#[derive(Deserialize)]
-struct Sessions {
-    active_count: i64,
-    agents_active: i64,
-    #[serde(rename = "sessions")]
-    newest: Vec<Session>,
-}
-
-#[derive(Deserialize)]
-struct Log {
-    total_entries: i64,
-    flagged_7d: i64,
-    chain_verified: bool,
-    last_entry_at: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Webhooks {
-    registered_count: i64,
-    deliveries_24h: i64,
-    failed_24h: i64,
-}
-
-#[derive(Deserialize)]
-struct Approvals {
-    pending_count: i64,
-}
-
-#[derive(Deserialize)]
-struct Health {
-    components: Vec<Component>,
-}
-
-#[derive(Deserialize)]
-struct Component {
-    name: String,
-    state: String,
-    message: String,
-}
-
-#[derive(Deserialize)]
-struct Pending {
-    requests: Vec<Request>,
-}
-
-#[derive(Deserialize)]
-struct Heads {
-    entries: Vec<Head>,
-}
-
-/// A tree head that haldir signed and recorded: an auditor who keeps it notices if anything before it changes.
-#[derive(Deserialize)]
-struct Head {
-    tree_size: u64,
-    signed_at: i64,
-}
-
-impl Head {
-    fn says(&self) -> Vec<Inline> {
-        let of = text(format!("of the first {} entries, signed ", self.tree_size));
-        let at = time(UnixMicros(self.signed_at.saturating_mul(1_000_000)));
-        [of, at, text(" (one is recorded now and then)")].concat()
-    }
-}
-
 /// The page.
-pub async fn page(viewer: Viewer) -> Response {
-    let page = sections(&viewer).await.map(|sections| Page::new("Now", sections));
-    viewer.answer("", page)
-}
-
-async fn sections(viewer: &Viewer) -> Result<Vec<Section>> {
-    let mut sections = Vec::new();
-    let pending = viewer.read_if_open::<Pending>("listPendingApprovals", json!({"limit": REQUESTS})).await?;
-    sections.push(match pending {
-        Some(pending) => waiting(viewer, &pending.requests),
-        None => viewer.closed("waiting", "Waiting for a decision", "listPendingApprovals"),
-    });
+pub async fn page(viewer: &Viewer) -> Result<Page> {
+    let shown = |pending: &PendingApprovals| {
+        let title = format!("{} ({})", approvals::WAITING, pending.requests.len());
+        Section::live("waiting", title, vec![approvals::waiting(viewer, &pending.requests)])
+    };
+    let asked = json!({"limit": REQUESTS});
+    let waiting = viewer.section("waiting", approvals::WAITING, "listPendingApprovals", asked, shown).await?;
     let overview = viewer.read_if_open::<Overview>("getOverview", json!({})).await?;
-    if viewer.may("getAuditTrail") {
+    let calls = if viewer.may("getAuditTrail") {
         let filter = Filter { limit: CALLS, ..Filter::default() };
         let (table, _) = trail::table(viewer, &filter, "Nothing has happened yet.").await?;
-        sections.push(Section::live("calls", "Latest calls and decisions", vec![table]));
+        Section::live("calls", "Latest calls and decisions", vec![table])
     } else {
-        sections.push(viewer.closed("calls", "Latest calls and decisions", "getAuditTrail"));
-    }
+        viewer.closed("calls", "Latest calls and decisions", "getAuditTrail")
+    };
+    let mut sections = vec![waiting, calls];
     match overview {
         Some(overview) => {
-            sections.push(agents(viewer, &overview));
-            let heads = viewer.read_if_open::<Heads>("listTreeHeads", json!({"limit": 1})).await?;
-            sections.push(trust(&overview, heads.and_then(|heads| heads.entries.into_iter().next())));
+            sections.push(agents(&overview));
+            let heads = viewer.read_if_open::<Value>("listTreeHeads", json!({"limit": 1})).await?;
+            sections.push(trust(&overview, heads.as_ref().and_then(tree_head)));
         }
         None => sections.push(viewer.closed("agents", "Agents at work", "getOverview")),
     }
-    Ok(sections)
+    Ok(Page::new("Now", sections))
 }
 
-fn waiting(viewer: &Viewer, requests: &[Request]) -> Section {
-    let rows = requests.iter().map(|request| approvals::row(viewer, request)).collect();
-    let table = Table::part(&approvals::HEADER, rows, "No request waits for a decision.");
-    Section::live("waiting", format!("Waiting for a decision ({})", requests.len()), vec![table])
+/// The newest tree head that haldir signed and recorded: an auditor who keeps it notices if anything before it changes.
+fn tree_head(heads: &Value) -> Option<Vec<Inline>> {
+    let head = heads["entries"].get(0)?;
+    let of = text(format!("of the first {} entries, signed ", head["tree_size"].as_u64()?));
+    let at = time(UnixMicros(head["signed_at"].as_i64()?.saturating_mul(1_000_000)));
+    Some([of, at, text(" (one is recorded now and then)")].concat())
 }
 
-fn agents(viewer: &Viewer, overview: &Overview) -> Section {
+fn agents(overview: &Overview) -> Section {
     let sessions = &overview.sessions;
-    let row = |session: &Session| {
+    let row = |session: &OpenSession| {
         vec![
             link(&["agents", &session.agent_id], &session.agent_id),
-            link(&["sessions", &session.id], &session.id),
+            link(&["sessions", &session.session_id], &session.session_id),
             spent_of(session.spent, session.spend_limit),
             text(session.scopes.join(", ")),
-            if viewer.may("stopAgent") { button(stop_agent(&session.agent_id, "/dashboard")) } else { text("") },
+            button(stop_agent(&session.agent_id, "/dashboard")),
         ]
     };
-    let rows = sessions.newest.iter().take(SESSIONS).map(row).collect();
+    let rows = sessions.open.iter().take(SESSIONS).map(row).collect();
     let header = ["Agent", "Session", "Budget", "Scopes", ""];
-    let many = |count: i64, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
-    let (open, agents) = (many(sessions.active_count, "open session"), many(sessions.agents_active, "agent"));
+    let (open, agents) = (counted(sessions.active_count, "open session"), counted(sessions.agents_active, "agent"));
     let count = format!("{open} of {agents}.");
     let parts = vec![Part::Text(text(count)), Table::part(&header, rows, "No agent has an open session.")];
     Section::live("agents", "Agents at work", parts)
 }
 
-fn trust(overview: &Overview, head: Option<Head>) -> Section {
+fn trust(overview: &Overview, head: Option<Vec<Inline>>) -> Section {
     let log = &overview.audit;
     let sealed = if log.chain_verified {
         pill(Tone::Good, "as haldir sealed it")
@@ -176,9 +92,9 @@ fn trust(overview: &Overview, head: Option<Head>) -> Section {
     let mut facts = vec![
         ("Entries in the log", text(log.total_entries.to_string())),
         ("Last entry", [sealed, text(log.last_entry_at.as_deref().map(spaced_text).unwrap_or_default())].concat()),
-        ("Latest recorded tree head", head.map_or_else(|| text("none yet"), |head| head.says())),
+        ("Latest recorded tree head", head.unwrap_or_else(|| text("none yet"))),
         ("Flagged entries", vec![flagged]),
-        ("Calls this month", text(overview.usage.actions_this_month.to_string())),
+        ("Calls this month", text(overview.usage.calls().to_string())),
         ("Cost logged this month", text(format!("{} USD", overview.usage.spend_usd_this_month))),
         ("Requests that wait", text(overview.approvals.pending_count.to_string())),
         ("Webhooks", text(webhooks(&overview.webhooks))),
@@ -195,7 +111,7 @@ fn trust(overview: &Overview, head: Option<Head>) -> Section {
 }
 
 fn webhooks(webhooks: &Webhooks) -> String {
-    let Webhooks { registered_count, deliveries_24h, failed_24h } = webhooks;
+    let Webhooks { registered_count, deliveries_24h, failed_24h, .. } = webhooks;
     if *registered_count == 0 {
         return "none".to_owned();
     }

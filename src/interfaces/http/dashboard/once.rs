@@ -4,15 +4,15 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use super::{
-    sign_in::Once,
+    sign_in::OneTimeSecret,
     view::{Inline, Part, Section, code, text, time},
 };
 use crate::model::UnixMicros;
 
-/// As far as people need them: what operations that answer a secret answer.
-#[derive(Deserialize)]
+/// What people need of the responses that hold a secret.
+#[derive(Default, Deserialize)]
 #[serde(default)]
-struct Answer {
+struct SecretResponse {
     key: Zeroizing<String>,
     secret: Zeroizing<String>,
     name: String,
@@ -28,31 +28,9 @@ struct Answer {
     secret_prev_expires_at: Option<UnixMicros>,
 }
 
-impl Default for Answer {
-    fn default() -> Self {
-        let (name, prefix, role, tier, url, previous_prefix) =
-            <(String, String, String, String, String, String)>::default();
-        Self {
-            key: Zeroizing::default(),
-            secret: Zeroizing::default(),
-            name,
-            prefix,
-            role,
-            tier,
-            scopes: Vec::new(),
-            url,
-            events: Vec::new(),
-            expires_at: None,
-            previous_prefix,
-            previous_expires_at: None,
-            secret_prev_expires_at: None,
-        }
-    }
-}
-
-/// The section with the key or the secret, alone so that it can be copied, and what else was answered.
-pub fn section(once: &Once) -> Section {
-    let Ok(answer) = serde_json::from_str::<Answer>(&once.answer) else {
+/// The section with the key or the secret, alone so that it can be copied, and the other fields of the response.
+pub fn section(once: &OneTimeSecret) -> Section {
+    let Ok(answer) = serde_json::from_str::<SecretResponse>(&once.answer) else {
         let broken = "The answer of this server cannot be shown. Make another one.".to_owned();
         return Section::new("once", once.operation.title, vec![Part::Alert(broken)]);
     };

@@ -19,12 +19,16 @@ use crate::{
     error::{Error, Result},
     model::{Money, UnixMicros},
     operations,
+    proxy::{
+        list_tools::ProxyTools,
+        test_policy::{PolicyTested, WouldRefuse},
+    },
 };
 
 const HERE: &str = "/dashboard/policies";
 /// The operation of a trial.
 const TRIAL: &str = "testProxyPolicy";
-/// Names without a tool of any server that a trial tells of.
+/// Unknown tool names that a trial lists.
 const UNKNOWN_NAMES: usize = 10;
 /// Kinds of policies, with what people call them.
 const KINDS: [(&str, &str); 7] = [
@@ -88,40 +92,9 @@ impl Policy {
     }
 }
 
-/// What a policy would have done, as `testProxyPolicy` answers it.
-#[derive(Deserialize)]
-struct Tested {
-    calls: usize,
-    skipped: usize,
-    would_refuse: usize,
-    were_made: usize,
-    refusals: Vec<Refusal>,
-}
-
-#[derive(Deserialize)]
-struct Refusal {
-    entry_id: String,
-    tool: String,
-    agent_id: String,
-    at: String,
-    was: String,
-    reason: String,
-}
-
-#[derive(Deserialize)]
-struct Tools {
-    tools: Vec<Tool>,
-}
-
-#[derive(Deserialize)]
-struct Tool {
-    full_name: String,
-}
-
 /// The policies.
-pub async fn page(viewer: Viewer) -> Response {
-    let page = sections(&viewer).await.map(|sections| Page::new("Policies", sections));
-    viewer.answer("/policies", page)
+pub async fn page(viewer: &Viewer) -> Result<Page> {
+    Ok(Page::new("Policies", sections(viewer).await?))
 }
 
 /// Shows what the policy of the form would have done, and adds nothing.
@@ -144,7 +117,7 @@ pub async fn trial(mut viewer: Viewer, request: Request) -> Response {
 async fn tried(viewer: &Viewer, fields: &Fields) -> Result<Page> {
     let operation = operations::named(TRIAL).ok_or_else(|| Error::internal("no operation for a trial"))?;
     let reply = viewer.call(operation, &act::input_of(operation, fields)?).await?;
-    let tested: Tested = serde_json::from_str(&reply.body).map_err(Error::internal)?;
+    let tested: PolicyTested = serde_json::from_str(&reply.body).map_err(Error::internal)?;
     let mut first = outcome(&tested);
     if let Some(warning) = unknown_names(viewer, fields).await? {
         first.parts.insert(0, Part::Alert(warning));
@@ -155,9 +128,9 @@ async fn tried(viewer: &Viewer, fields: &Fields) -> Result<Page> {
     Ok(Page::new("Policies", sections))
 }
 
-/// A policy about a tool that no server has offered is likely mistyped.
+/// A warning about tool names that no server has offered: they are likely mistyped.
 async fn unknown_names(viewer: &Viewer, fields: &Fields) -> Result<Option<String>> {
-    let Some(found) = viewer.read_if_open::<Tools>("listProxyTools", json!({})).await? else { return Ok(None) };
+    let Some(found) = viewer.read_if_open::<ProxyTools>("listProxyTools", json!({})).await? else { return Ok(None) };
     let known: BTreeSet<&str> = found.tools.iter().map(|tool| tool.full_name.as_str()).collect();
     let (tools, tool) = (fields.text("tools"), fields.text("tool"));
     let given = tools.split(',').chain([tool.as_str()]).map(str::trim).filter(|name| !name.is_empty());
@@ -167,8 +140,8 @@ async fn unknown_names(viewer: &Viewer, fields: &Fields) -> Result<Option<String
     Ok((!unknown.is_empty()).then(says))
 }
 
-fn outcome(tested: &Tested) -> Section {
-    let Tested { calls, skipped, would_refuse, were_made, .. } = tested;
+fn outcome(tested: &PolicyTested) -> Section {
+    let PolicyTested { calls, skipped, would_refuse, were_made, .. } = tested;
     let mut says = match (*calls, *would_refuse) {
         (0, _) => "The log has no call that this policy could be tried on. Nothing was changed.".to_owned(),
         (calls, 0) => format!("None of the {calls} recorded calls would have been refused. Nothing was changed."),
@@ -180,10 +153,10 @@ fn outcome(tested: &Tested) -> Section {
     if *skipped > 0 {
         says = format!("{says} {skipped} calls could not be looked at: their arguments were not kept, or are erased.");
     }
-    let row = |refusal: &Refusal| {
+    let row = |refusal: &WouldRefuse| {
         let tone = if refusal.was == "made" { Tone::Warn } else { Tone::Plain };
         vec![
-            link(&["trail", &refusal.entry_id], spaced_text(&refusal.at)),
+            link(&["trail", refusal.entry_id.as_str()], spaced_text(&refusal.at)),
             link(&["agents", &refusal.agent_id], &refusal.agent_id),
             code(&refusal.tool),
             pill(tone, &refusal.was),

@@ -1,7 +1,5 @@
 //! Settings that can be changed while haldir runs, and what this server is.
 
-use axum::response::Response;
-use serde::Deserialize;
 use serde_json::json;
 
 use super::{
@@ -9,43 +7,18 @@ use super::{
     view::{Field, Form, Input, Page, Part, Section, Table, code, text, time_or},
     viewer::Viewer,
 };
-use crate::{error::Result, model::UnixMicros};
+use crate::{
+    error::Result,
+    watch::{
+        get_audit_retention::AuditRetention,
+        list_log_keys::{LogKey, LogKeys},
+    },
+};
 
 const HERE: &str = "/dashboard/settings";
 
-#[derive(Deserialize)]
-struct Retention {
-    retain_days: i64,
-    updated_at: Option<UnixMicros>,
-    updated_by: String,
-    preview: Preview,
-}
-
-#[derive(Deserialize)]
-struct Preview {
-    enabled: bool,
-    would_delete: i64,
-}
-
-#[derive(Deserialize)]
-struct LogKeys {
-    origin: String,
-    keys: Vec<LogKey>,
-}
-
-#[derive(Deserialize)]
-struct LogKey {
-    key_id: String,
-    verifier_key: String,
-}
-
 /// The page.
-pub async fn page(viewer: Viewer) -> Response {
-    let page = sections(&viewer).await.map(|sections| Page::new("Settings", sections));
-    viewer.answer("/settings", page)
-}
-
-async fn sections(viewer: &Viewer) -> Result<Vec<Section>> {
+pub async fn page(viewer: &Viewer) -> Result<Page> {
     let mut sections = vec![Section::new(
         "server",
         "This server",
@@ -56,8 +29,8 @@ async fn sections(viewer: &Viewer) -> Result<Vec<Section>> {
             ("Signed in as", text(&viewer.caller.principal)),
         ])],
     )];
-    if let Some(found) = viewer.read_if_open::<Retention>("getAuditRetention", json!({})).await? {
-        sections.push(retention(viewer, &found));
+    if let Some(found) = viewer.read_if_open::<AuditRetention>("getAuditRetention", json!({})).await? {
+        sections.push(retention(&found));
     }
     if viewer.may("verifyAuditTrail") {
         sections.push(Section::new("verify", "Is the log whole?", trail::verification(HERE)));
@@ -73,10 +46,10 @@ async fn sections(viewer: &Viewer) -> Result<Vec<Section>> {
             vec![Part::Text(text(about)), Part::Facts(vec![("Origin", code(&found.origin))]), keys],
         ));
     }
-    Ok(sections)
+    Ok(Page::new("Settings", sections))
 }
 
-fn retention(viewer: &Viewer, found: &Retention) -> Section {
+fn retention(found: &AuditRetention) -> Section {
     let says = if found.preview.enabled {
         format!("Details of entries are erased after {} days.", found.retain_days)
     } else {
@@ -90,12 +63,9 @@ fn retention(viewer: &Viewer, found: &Retention) -> Section {
             ("Changed by", text(&found.updated_by)),
         ]),
     ];
-    if viewer.may("setAuditRetention") {
-        let days = Field::new("retain_days", "Keep details for (days)", Input::Number, "0 is for good").required();
-        let form = Form::button("setAuditRetention", "Change", &[], HERE).with(vec![days]).after(
-            "Details that are older are erased for good. Entries, hashes and proofs stay, and the log still verifies.",
-        );
-        parts.push(Part::Form(form));
-    }
+    let days = Field::new("retain_days", "Keep details for (days)", Input::Number, "0 is for good").required();
+    parts.push(Part::Form(Form::button("setAuditRetention", "Change", &[], HERE).with(vec![days]).after(
+        "Details that are older are erased for good. Entries, hashes and proofs stay, and the log still verifies.",
+    )));
     Section::new("retention", "Retention", parts)
 }

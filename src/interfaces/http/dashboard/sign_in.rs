@@ -1,6 +1,6 @@
-//! Browsers that are signed in at the dashboard. A browser holds a random cookie; this process keeps what the cookie stands
-//! for under the cookie's digest. The API key itself is not kept: each request looks its digest up in the store, so that a
-//! session ends when its key is revoked.
+//! Browsers that are signed in at the dashboard. A browser holds a random cookie; this process keeps its credential under the
+//! cookie's digest. It keeps the digest of the API key, not the key, and looks it up with each request, so that a browser is
+//! signed out when its key is revoked.
 
 use std::{
     collections::HashMap,
@@ -57,20 +57,20 @@ struct Inner {
     browsers: HashMap<Digest, Browser>,
     links: HashMap<Digest, (Credential, UnixMicros)>,
     /// At most one for each browser.
-    once: HashMap<Digest, Once>,
+    once: HashMap<Digest, OneTimeSecret>,
 }
 
-/// What a form came to, in a sentence.
+/// The result of a form, in a sentence.
 #[derive(Clone)]
 pub struct Notice {
-    /// Good, or bad where what was looked for is broken.
+    /// Bad if a check found the log broken.
     pub tone: Tone,
     /// The sentence.
     pub text: String,
 }
 
-/// An answer with a key or a secret, for the next page of the browser only.
-pub struct Once {
+/// A response with a key or a secret, for the next page of the browser only.
+pub struct OneTimeSecret {
     /// The operation that answered it.
     pub operation: &'static Operation,
     /// The answer.
@@ -83,9 +83,9 @@ pub struct Once {
 pub struct Browser {
     /// The key or the operator that it acts for.
     pub credential: Credential,
-    /// What its forms have to bring along, so that no other page can send them.
+    /// The token that its forms must carry, so that no other site can send them.
     pub form_token: String,
-    /// What the last form came to, shown once.
+    /// The result of the last form, shown once.
     notice: Option<Notice>,
     signed_in_at: UnixMicros,
     used_at: UnixMicros,
@@ -102,7 +102,7 @@ impl SignedIn {
         self.lifetimes.longest
     }
 
-    /// Signs a browser in; answers its cookie's value.
+    /// Signs a browser in; returns its cookie's value.
     pub fn add(&self, credential: Credential, now: UnixMicros) -> Result<Zeroizing<String>> {
         let cookie = Zeroizing::new(crypto::token::<32>("").map_err(Error::internal)?);
         let form_token = crypto::token::<24>("").map_err(Error::internal)?;
@@ -143,16 +143,16 @@ impl SignedIn {
         self.lock().browsers.get_mut(&digest(cookie))?.notice.take()
     }
 
-    /// Keeps an answer with a secret for the next page of this browser, if that comes soon.
+    /// Keeps a response with a secret for the next page of this browser, for a minute.
     pub fn leave_once(&self, cookie: &str, operation: &'static Operation, answer: Zeroizing<String>, now: UnixMicros) {
         let (mut inner, digest) = (self.lock(), digest(cookie));
         if inner.browsers.contains_key(&digest) {
-            inner.once.insert(digest, Once { operation, answer, left_at: now });
+            inner.once.insert(digest, OneTimeSecret { operation, answer, left_at: now });
         }
     }
 
-    /// The answer that was kept for this page, once.
-    pub fn take_once(&self, cookie: &str, now: UnixMicros) -> Option<Once> {
+    /// The response that was kept for this page, once.
+    pub fn take_once(&self, cookie: &str, now: UnixMicros) -> Option<OneTimeSecret> {
         self.lock().once.remove(&digest(cookie)).filter(|once| once.is_fresh(now))
     }
 
@@ -163,7 +163,7 @@ impl SignedIn {
         inner.once.remove(&digest);
     }
 
-    /// A token that signs one browser in, once and soon.
+    /// The token of a one-time link, which signs one browser in within two minutes.
     pub fn link(&self, credential: Credential, now: UnixMicros) -> Result<Zeroizing<String>> {
         let token = Zeroizing::new(crypto::token::<32>("").map_err(Error::internal)?);
         let mut inner = self.lock();
@@ -172,7 +172,7 @@ impl SignedIn {
         Ok(token)
     }
 
-    /// What a one-time link stands for. It serves no second time.
+    /// The credential of a one-time link, which is used up.
     pub fn open_link(&self, token: &str, now: UnixMicros) -> Option<Credential> {
         let (credential, made_at) = self.lock().links.remove(&digest(token))?;
         (now.seconds_since(made_at) < LINK_SECONDS).then_some(credential)
@@ -183,7 +183,7 @@ impl SignedIn {
     }
 }
 
-impl Once {
+impl OneTimeSecret {
     fn is_fresh(&self, now: UnixMicros) -> bool {
         now.seconds_since(self.left_at) < ONCE_SECONDS
     }
@@ -204,7 +204,8 @@ fn make_room<V>(all: &mut HashMap<Digest, V>, most: usize, age: impl Fn(&V) -> U
     }
 }
 
-/// Cookies and links are looked up by their digests, which take as long to compare whatever is guessed.
+/// Cookies and links are looked up by their digests, so that the time of a look-up says nothing about how much of a guess is
+/// right.
 fn digest(token: &str) -> Digest {
     crypto::digest(&[token.as_bytes()])
 }

@@ -8,30 +8,29 @@ use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use zeroize::Zeroizing;
 
 use super::{
-    Frame, PATH, act, rendered, see_other,
+    Frame, PATH, act, query_field, rendered, see_other,
     view::{Field, Form, Input, Page, Part, Section, code, text},
     viewer::{COOKIE, ENDED, REVOKED, Viewer, outside_error},
     within,
 };
 use crate::{
     error::{Code, Result},
-    interfaces::http::{App, input, receiving::Payer},
+    interfaces::http::{App, receiving::Payer},
     model::Credential,
 };
 
 /// The form.
 pub async fn page(uri: Uri) -> Response {
-    let query = input::query(uri.query().unwrap_or_default()).unwrap_or_default();
-    let field = |wanted: &str| query.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str());
-    let next = field("next").map_or(PATH, within);
-    let problem = match field("out") {
+    let field = |name: &str| query_field(&uri, name).ok().flatten();
+    let next = field("next").unwrap_or_else(|| PATH.to_owned());
+    let problem = match field("out").as_deref() {
         Some(REVOKED) => Some("You were signed out: the key that you signed in with was revoked or has expired."),
         Some(ENDED) => {
             Some("You were signed out: this browser was idle or signed in for too long, or haldir was started again.")
         }
         _ => None,
     };
-    form(StatusCode::OK, next, problem)
+    form(StatusCode::OK, within(&next), problem)
 }
 
 fn form(status: StatusCode, next: &str, problem: Option<&str>) -> Response {
@@ -78,8 +77,7 @@ pub async fn submit(State(app): State<App>, request: Request) -> Response {
 
 /// Opens a one-time link, as `haldir dashboard` makes it.
 pub async fn open_link(State(app): State<App>, headers: HeaderMap, uri: Uri) -> Response {
-    let query = input::query(uri.query().unwrap_or_default()).unwrap_or_default();
-    let token = query.into_iter().find(|(name, _)| name == "token").map(|(_, token)| Zeroizing::new(token));
+    let token = query_field(&uri, "token").ok().flatten().map(Zeroizing::new);
     let now = app.shared.haldir.now();
     if let Some(credential) = token.and_then(|token| app.shared.signed_in.open_link(&token, now)) {
         return signed_in(&app, credential, PATH, is_secure(&app, &headers));

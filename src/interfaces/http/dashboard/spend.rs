@@ -4,10 +4,11 @@ use std::{cmp::Reverse, collections::BTreeMap};
 
 use axum::response::Response;
 use http::{HeaderValue, Uri, header};
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
+    query_field,
+    trail::Filter,
     view::{
         Chart, Field, Form, Inline, Input, Page, Part, Section, Table, Tone, code, link, money, pill, query_of, shown,
         spent_of, text, time,
@@ -16,9 +17,14 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    interfaces::http::input,
-    model::{Clock, Day, Money, UnixMicros, month::MICROS_PER_DAY, time::SystemClock},
-    watch::export_audit::no_formula,
+    gate::{
+        list_api_keys::{ApiKeyDetail, ApiKeyList},
+        list_sessions::SessionList,
+        session::SessionDetail,
+    },
+    model::{AuthorizationStatus, Clock, Day, Money, UnixMicros, month::MICROS_PER_DAY, time::SystemClock},
+    vault::list_payments::{PaymentDetail, PaymentList},
+    watch::{export_audit::no_formula, get_audit_stats::AuditStats, get_spend::Spend},
 };
 
 /// Bars of a chart; the CSV has all.
@@ -32,114 +38,25 @@ const BUDGETS: usize = 50;
 /// The length of the longest bar.
 const LONGEST: i128 = 1_000;
 
-#[derive(Deserialize)]
-struct Spend {
-    total_usd: Money,
-    authorized_usd: Money,
-    action_count: i64,
-    by_agent: BTreeMap<String, Money>,
-    by_tool: BTreeMap<String, Money>,
-    by_session: BTreeMap<String, Money>,
-    truncated: bool,
-}
-
-/// What the log's counters say of a day.
-#[derive(Deserialize)]
-struct DayTotal {
-    total_usd: Money,
-}
-
-#[derive(Deserialize)]
-struct Payments {
-    payments: Vec<Payment>,
-    next_cursor: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Payment {
-    authorization_id: String,
-    agent_id: String,
-    session_id: String,
-    status: String,
-    amount: Money,
-    captured: Option<Money>,
-    currency: String,
-    description: String,
-    created_at: UnixMicros,
-}
-
-#[derive(Deserialize)]
-struct Sessions {
-    sessions: Vec<Session>,
-}
-
-#[derive(Deserialize)]
-struct Session {
-    #[serde(rename = "session_id")]
-    id: String,
-    agent_id: String,
-    spend_limit: Option<Money>,
-    daily_spend_limit: Option<Money>,
-    spent: Money,
-    is_valid: bool,
-}
-
-#[derive(Deserialize)]
-struct Keys {
-    keys: Vec<Key>,
-}
-
-#[derive(Deserialize)]
-struct Key {
-    prefix: String,
-    name: String,
-    max_spend: Option<Money>,
-    max_daily_spend: Option<Money>,
-    revoked: bool,
-}
-
-/// The days that people name by a word, as dates.
-pub fn date_of(text: &str) -> String {
-    let days_ago = match text {
-        "today" => 0,
-        "yesterday" => 1,
-        _ => return text.to_owned(),
-    };
-    date(days_ago)
-}
-
 /// The date of so many days ago (UTC).
-fn date(days_ago: i64) -> String {
-    let at = UnixMicros((Day::of(SystemClock.now()).0 - days_ago).saturating_mul(MICROS_PER_DAY)).to_rfc3339();
-    at.chars().take("2026-11-21".len()).collect()
+pub fn date(days_ago: i64) -> String {
+    date_of_day(Day::of(SystemClock.now()).0 - days_ago)
 }
 
-/// What the sums are of.
-#[derive(Default)]
-struct Asked {
-    agent_id: String,
-    since: String,
-    until: String,
+fn date_of_day(day: i64) -> String {
+    UnixMicros(day.saturating_mul(MICROS_PER_DAY)).to_rfc3339().chars().take("2026-11-21".len()).collect()
 }
 
-impl Asked {
-    fn read(query: &str) -> Result<Self> {
-        let mut asked = Self::default();
-        for (name, value) in input::query(query)? {
-            let field = match name.as_str() {
-                "agent_id" => &mut asked.agent_id,
-                "since" => &mut asked.since,
-                "until" => &mut asked.until,
-                _ => continue,
-            };
-            value.trim().clone_into(field);
-        }
-        (asked.since, asked.until) = (date_of(&asked.since), date_of(&asked.until));
-        Ok(asked)
+/// Which costs are summed up: the agent and the time of a filter of the trail.
+struct SpendFilter(Filter);
+
+impl SpendFilter {
+    fn read(uri: &Uri) -> Result<Self> {
+        Filter::read(uri).map(Self)
     }
 
     fn pairs(&self) -> [(&'static str, &str); 3] {
-        [("agent_id", &self.agent_id), ("since", &self.since), ("until", &self.until)]
+        [("agent_id", &self.0.agent_id), ("since", &self.0.since), ("until", &self.0.until)]
     }
 
     fn input(&self) -> Value {
@@ -147,12 +64,12 @@ impl Asked {
         Value::Object(given.map(|(name, value)| (name.to_owned(), Value::from(value))).collect())
     }
 
-    fn filter(&self) -> Section {
+    fn section(&self) -> Section {
         let field = |name, label, hint, value: &str| Field::new(name, label, Input::Line, hint).holding(value);
         let fields = vec![
-            field("agent_id", "Agent", "", &self.agent_id),
-            field("since", "Since (UTC)", "2026-11-30, or with a time", &self.since),
-            field("until", "Before (UTC)", "", &self.until),
+            field("agent_id", "Agent", "", &self.0.agent_id),
+            field("since", "Since (UTC)", "2026-11-30, or with a time", &self.0.since),
+            field("until", "Before (UTC)", "", &self.0.until),
         ];
         Section::new("filter", "What is summed up", vec![Part::Filter(fields), Part::Text(self.shortcuts())])
     }
@@ -162,7 +79,7 @@ impl Asked {
         let link = |label: &str, since: &str, until: &str| Inline::Link {
             href: format!(
                 "/dashboard/spend{}",
-                query_of(&[("agent_id", &self.agent_id), ("since", since), ("until", until)])
+                query_of(&[("agent_id", &self.0.agent_id), ("since", since), ("until", until)])
             ),
             text: label.to_owned(),
         };
@@ -176,18 +93,13 @@ impl Asked {
 }
 
 /// The page.
-pub async fn page(viewer: Viewer, uri: Uri) -> Response {
-    let page = spend_page(&viewer, uri.query().unwrap_or_default()).await;
-    viewer.answer("/spend", page)
-}
-
-async fn spend_page(viewer: &Viewer, query: &str) -> Result<Page> {
-    let asked = Asked::read(query)?;
-    let Some(spend) = viewer.read_if_open::<Spend>("getSpend", asked.input()).await? else {
+pub async fn page(viewer: &Viewer, uri: &Uri) -> Result<Page> {
+    let filter = SpendFilter::read(uri)?;
+    let Some(spend) = viewer.read_if_open::<Spend>("getSpend", filter.input()).await? else {
         return Ok(Page::new("Spend", vec![viewer.closed("spend", "Spend", "getSpend")]));
     };
     let csv = |by: &str| Inline::Link {
-        href: format!("/dashboard/spend.csv{}", query_of(&[&[("by", by)], asked.pairs().as_slice()].concat())),
+        href: format!("/dashboard/spend.csv{}", query_of(&[&[("by", by)], filter.pairs().as_slice()].concat())),
         text: format!("Download by {by} as CSV"),
     };
     let mut total = vec![Part::Facts(vec![
@@ -212,35 +124,34 @@ async fn spend_page(viewer: &Viewer, query: &str) -> Result<Page> {
         parts.push(Part::Text(vec![csv(by)]));
         Section::live(id, title, parts)
     };
-    let mut sections = vec![asked.filter(), Section::live("total", "In all", total)];
+    let mut sections = vec![filter.section(), Section::live("total", "In all", total)];
     if viewer.may("getAuditStats") {
         sections.push(Section::live(
             "by-day",
             format!("The last {DAYS} days (UTC)"),
-            vec![by_day(viewer, &asked.agent_id).await?],
+            vec![by_day(viewer, &filter.0.agent_id).await?],
         ));
     }
     sections.push(chart("by-agent", "By agent", "agent", &spend.by_agent));
     sections.push(chart("by-tool", "By tool", "tool", &spend.by_tool));
     sections.push(chart("by-session", "By session", "session", &spend.by_session));
-    let agent = Some(asked.agent_id.as_str()).filter(|agent| !agent.is_empty());
-    let mut of_payments = asked.input();
+    let agent = Some(filter.0.agent_id.as_str()).filter(|agent| !agent.is_empty());
+    let mut of_payments = filter.input();
     of_payments["limit"] = PAYMENTS.into();
-    if let Some(found) = viewer.read_if_open::<Payments>("listPayments", of_payments).await? {
-        sections.push(payments(viewer, &found));
+    if let Some(found) = viewer.read_if_open::<PaymentList>("listPayments", of_payments).await? {
+        sections.push(payments(&found));
     }
-    if let Some(found) =
-        viewer.read_if_open::<Sessions>("listSessions", json!({"limit": BUDGETS, "agent_id": agent})).await?
-    {
+    let of_sessions = json!({"limit": BUDGETS, "agent_id": agent});
+    if let Some(found) = viewer.read_if_open::<SessionList>("listSessions", of_sessions).await? {
         sections.push(budgets(&found.sessions));
     }
-    if let Some(found) = viewer.read_if_open::<Keys>("listApiKeys", json!({"limit": BUDGETS})).await? {
+    if let Some(found) = viewer.read_if_open::<ApiKeyList>("listApiKeys", json!({"limit": BUDGETS})).await? {
         sections.push(ceilings(&found.keys));
     }
     Ok(Page::new("Spend", sections))
 }
 
-/// The counters of the log are kept by day: each takes one look, however long the log is.
+/// The log has counters by day: each takes one read, however long the log is.
 async fn by_day(viewer: &Viewer, agent: &str) -> Result<Part> {
     let agent = Some(agent).filter(|agent| !agent.is_empty());
     let today = Day::of(viewer.app.shared.haldir.now()).0;
@@ -248,9 +159,8 @@ async fn by_day(viewer: &Viewer, agent: &str) -> Result<Part> {
     for day in (today + 1 - DAYS..=today).rev() {
         let seconds = |day: i64| day.saturating_mul(MICROS_PER_DAY / 1_000_000).max(0);
         let asked = json!({"since": seconds(day), "until": seconds(day + 1), "agent_id": agent});
-        let total: DayTotal = viewer.read("getAuditStats", asked).await?;
-        let date = UnixMicros(day.saturating_mul(MICROS_PER_DAY)).to_rfc3339();
-        days.push((date.chars().take("2026-11-21".len()).collect::<String>(), total.total_usd));
+        let total: AuditStats = viewer.read("getAuditStats", asked).await?;
+        days.push((date_of_day(day), total.total_usd));
     }
     let largest = days.iter().map(|(_, amount)| *amount).max().unwrap_or_default();
     Ok(Part::Chart(Chart {
@@ -259,12 +169,14 @@ async fn by_day(viewer: &Viewer, agent: &str) -> Result<Part> {
     }))
 }
 
-fn payments(viewer: &Viewer, found: &Payments) -> Section {
-    let row = |payment: &Payment| {
-        let state = match payment.status.as_str() {
-            "authorized" => pill(Tone::Warn, "authorized"),
-            "captured" => pill(Tone::Good, format!("paid {}", payment.captured.unwrap_or(payment.amount))),
-            other => pill(Tone::Plain, other),
+fn payments(found: &PaymentList) -> Section {
+    let row = |payment: &PaymentDetail| {
+        let state = match payment.status {
+            AuthorizationStatus::Authorized => pill(Tone::Warn, "authorized"),
+            AuthorizationStatus::Captured => {
+                pill(Tone::Good, format!("paid {}", payment.captured.unwrap_or(payment.amount)))
+            }
+            AuthorizationStatus::Voided => pill(Tone::Plain, "voided"),
         };
         let values = [("authorization_id", payment.authorization_id.as_str())];
         let capture = Form::button("capturePayment", "Capture", &values, "/dashboard/spend")
@@ -272,11 +184,11 @@ fn payments(viewer: &Viewer, found: &Payments) -> Section {
             .after("Settles the payment at what was really paid. The rest returns to the budget.");
         let void = Form::button("voidPayment", "Void", &values, "/dashboard/spend")
             .after("Nothing was paid: all of it returns to the budget.");
-        let can_settle = payment.status == "authorized" && viewer.may("capturePayment");
+        let can_settle = payment.status == AuthorizationStatus::Authorized;
         vec![
             time(payment.created_at),
-            link(&["agents", &payment.agent_id], &payment.agent_id),
-            link(&["sessions", &payment.session_id], &payment.session_id),
+            link(&["agents", payment.agent_id.as_str()], payment.agent_id.as_str()),
+            link(&["sessions", payment.session_id.as_str()], payment.session_id.as_str()),
             text(format!("{} {}", payment.amount, payment.currency)),
             state,
             text(&payment.description),
@@ -293,13 +205,14 @@ fn payments(viewer: &Viewer, found: &Payments) -> Section {
 }
 
 /// Of open sessions that have one.
-fn budgets(sessions: &[Session]) -> Section {
-    let bounded =
-        |session: &&Session| session.is_valid && (session.spend_limit.is_some() || session.daily_spend_limit.is_some());
-    let row = |session: &Session| {
+fn budgets(sessions: &[SessionDetail]) -> Section {
+    let bounded = |session: &&SessionDetail| {
+        session.is_valid && (session.spend_limit.is_some() || session.daily_spend_limit.is_some())
+    };
+    let row = |session: &SessionDetail| {
         vec![
             link(&["agents", &session.agent_id], &session.agent_id),
-            link(&["sessions", &session.id], &session.id),
+            link(&["sessions", session.session_id.as_str()], session.session_id.as_str()),
             spent_of(session.spent, session.spend_limit),
             session.daily_spend_limit.map_or_else(|| text("no limit"), money),
         ]
@@ -310,10 +223,12 @@ fn budgets(sessions: &[Session]) -> Section {
 }
 
 /// What sessions made with a key may spend at most.
-fn ceilings(keys: &[Key]) -> Section {
-    let bounded = |key: &&Key| !key.revoked && (key.max_spend.is_some() || key.max_daily_spend.is_some());
+fn ceilings(keys: &[ApiKeyDetail]) -> Section {
+    let bounded = |key: &&ApiKeyDetail| !key.revoked && (key.max_spend.is_some() || key.max_daily_spend.is_some());
     let amount = |amount: Option<Money>| amount.map_or_else(|| text("no limit"), money);
-    let row = |key: &Key| vec![code(&key.prefix), text(&key.name), amount(key.max_spend), amount(key.max_daily_spend)];
+    let row = |key: &ApiKeyDetail| {
+        vec![code(&key.prefix), text(&key.name), amount(key.max_spend), amount(key.max_daily_spend)]
+    };
     let rows = keys.iter().filter(bounded).map(row).collect();
     let header = ["Key", "Name", "A session at most", "A day at most"];
     Section::new("ceilings", "Ceilings of keys", vec![Table::part(&header, rows, "No key has a ceiling.")])
@@ -338,7 +253,7 @@ fn bar(name: &str, amount: Money, largest: Money) -> (String, String, u32) {
 
 /// The amounts as comma-separated values (RFC 4180).
 pub async fn csv(viewer: Viewer, uri: Uri) -> Response {
-    match written(&viewer, uri.query().unwrap_or_default()).await {
+    match written(&viewer, &uri).await {
         Ok(text) => {
             let mut response = Response::new(text.into());
             let headers = response.headers_mut();
@@ -351,9 +266,9 @@ pub async fn csv(viewer: Viewer, uri: Uri) -> Response {
     }
 }
 
-async fn written(viewer: &Viewer, query: &str) -> Result<Vec<u8>> {
-    let by = input::query(query)?.into_iter().find(|(name, _)| name == "by").map(|(_, by)| by).unwrap_or_default();
-    let spend: Spend = viewer.read("getSpend", Asked::read(query)?.input()).await?;
+async fn written(viewer: &Viewer, uri: &Uri) -> Result<Vec<u8>> {
+    let by = query_field(uri, "by")?.unwrap_or_default();
+    let spend: Spend = viewer.read("getSpend", SpendFilter::read(uri)?.input()).await?;
     let (name, amounts) = match by.as_str() {
         "agent" => ("agent", &spend.by_agent),
         "tool" => ("tool", &spend.by_tool),

@@ -1,10 +1,14 @@
-//! Text on pages: escaped characters that cannot be seen, cut to a bound, and encoded where it is part of an address.
+//! Text on pages: with escapes for invisible characters, cut to a bound, and encoded where it is part of an address.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use serde_json::Value;
+use serde::Serialize;
+use serde_json::{Value, value::RawValue};
 
 use super::view::{Form, Inline, Tone};
-use crate::model::{Money, UnixMicros, visible::visible};
+use crate::{
+    interfaces::indented::indented,
+    model::{Money, UnixMicros, visible::visible},
+};
 
 /// Characters of a text beside others, such as a reason in a table.
 const MAX_INLINE_CHARS: usize = 300;
@@ -16,7 +20,7 @@ const SHORT_ID_CHARS: usize = 12;
 /// Characters of a text with a place of its own, such as the arguments of a call.
 const MAX_BLOCK_CHARS: usize = 20_000;
 
-/// Everything that could mean something in a path or a query; a dot too, since `..` does.
+/// All characters with a meaning in a path or a query; the dot too, because of `..`.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'~');
 
 /// Text within a line.
@@ -131,10 +135,20 @@ pub fn fits_code(text: &str) -> bool {
     !clip(text, MAX_CODE_CHARS).1
 }
 
-/// JSON laid out for reading, all of it: what a person approves is never cut.
-pub fn whole_json(value: &Value) -> String {
-    let laid_out = serde_json::to_string_pretty(value).unwrap_or_default();
-    laid_out.split('\n').map(visible).collect::<Vec<_>>().join("\n")
+/// JSON laid out for reading, all of it: what a person approves is never cut, and no number is rounded.
+pub fn whole_json(json: Option<&RawValue>) -> String {
+    let text = json.map_or_else(|| "null".to_owned(), |json| indented(json.get()).to_string());
+    text.split('\n').map(visible).collect::<Vec<_>>().join("\n")
+}
+
+/// A value as its JSON text says it, such as the word for a role.
+pub fn word(value: impl Serialize) -> String {
+    serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+/// How many of something there are, such as `2 sessions`.
+pub fn counted(count: i64, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 fn cut(text: &str, most: usize) -> String {

@@ -1,12 +1,11 @@
 //! The trail: the audit log as events, with filters in the address, and one entry with its proof.
 
-use axum::{extract::Path, response::Response};
+use axum::extract::Path;
 use http::Uri;
-use serde::Deserialize;
 use serde_json::{Value, json, value::RawValue};
 
 use super::{
-    spend::date_of,
+    spend::date,
     view::{
         Field, Form, Inline, Input, Page, Part, Proof, Section, Table, Tone, code, json as laid_out, link, money, pill,
         query_of, shown, spaced, text, time,
@@ -16,10 +15,10 @@ use super::{
 use crate::{
     error::Result,
     interfaces::{
-        history::{self, Entry, Event, History},
+        history::{self, Entry, Event, History, LogPage},
         http::input,
     },
-    model::{Money, UnixMicros},
+    model::Money,
 };
 
 /// Entries that are read for a page of events.
@@ -47,9 +46,10 @@ pub struct Filter {
 }
 
 impl Filter {
-    fn read(query: &str) -> Result<Self> {
+    /// Reads the query of an address.
+    pub fn read(uri: &Uri) -> Result<Self> {
         let mut filter = Self::default();
-        for (name, value) in input::query(query)? {
+        for (name, value) in input::query(uri.query().unwrap_or_default())? {
             let field = match name.as_str() {
                 "agent_id" => &mut filter.agent_id,
                 "session_id" => &mut filter.session_id,
@@ -99,15 +99,18 @@ impl Filter {
     }
 }
 
-#[derive(Deserialize)]
-struct Log {
-    entries: Vec<Entry>,
-    next_cursor: Option<String>,
+/// The days that people name by a word, as dates.
+fn date_of(text: &str) -> String {
+    match text {
+        "today" => date(0),
+        "yesterday" => date(1),
+        _ => text.to_owned(),
+    }
 }
 
 /// The events that a filter finds, newest first, and where the next page begins.
 pub async fn table(viewer: &Viewer, filter: &Filter, empty: &'static str) -> Result<(Part, Option<String>)> {
-    let log: Log = viewer.read("getAuditTrail", filter.input()).await?;
+    let log: LogPage = viewer.read("getAuditTrail", filter.input()).await?;
     let names = viewer.key_names().await?;
     let mut history = History::new(filter.flagged == "true");
     let mut rows = Vec::new();
@@ -171,16 +174,11 @@ fn tone(outcome: &str) -> Tone {
 }
 
 /// The trail.
-pub async fn list(viewer: Viewer, uri: Uri) -> Response {
-    let page = listed(&viewer, uri.query().unwrap_or_default()).await;
-    viewer.answer("/trail", page)
-}
-
-async fn listed(viewer: &Viewer, query: &str) -> Result<Page> {
+pub async fn list(viewer: &Viewer, uri: &Uri) -> Result<Page> {
     if !viewer.may("getAuditTrail") {
         return Ok(Page::new("Trail", vec![viewer.closed("trail", "Trail", "getAuditTrail")]));
     }
-    let filter = Filter::read(query)?;
+    let filter = Filter::read(uri)?;
     let (mut part, next) = table(viewer, &filter, "Nothing of the kind is in the log.").await?;
     if let (Part::Table(table), Some(cursor)) = (&mut part, next) {
         let mut pairs = filter.pairs().to_vec();
@@ -221,40 +219,9 @@ pub fn verification(next: &str) -> Vec<Part> {
     vec![Part::Text(text(about)), Part::Form(verify)]
 }
 
-/// An entry with what is hashed of it.
-#[derive(Deserialize)]
-struct Whole {
-    entry_id: String,
-    seq: i64,
-    kind: String,
-    session_id: String,
-    agent_id: String,
-    tool: String,
-    action: String,
-    cost_usd: Money,
-    flagged: bool,
-    flag_reason: String,
-    timestamp: UnixMicros,
-    details: Value,
-    actor: String,
-    details_digest: Option<String>,
-    prev_hash: String,
-    entry_hash: String,
-    #[serde(default)]
-    erased: bool,
-    unreadable: Option<String>,
-    #[serde(default)]
-    altered: bool,
-}
-
 /// One entry.
-pub async fn show(viewer: Viewer, Path(id): Path<String>) -> Response {
-    let page = entry_page(&viewer, &id).await;
-    viewer.answer("/trail", page)
-}
-
-async fn entry_page(viewer: &Viewer, id: &str) -> Result<Page> {
-    let Some(entry) = viewer.read_if_open::<Whole>("getAuditEntry", json!({"entry_id": id})).await? else {
+pub async fn entry(viewer: &Viewer, Path(id): &Path<String>) -> Result<Page> {
+    let Some(entry) = viewer.read_if_open::<Entry>("getAuditEntry", json!({"entry_id": id})).await? else {
         return Ok(Page::new("Entry", vec![viewer.closed("entry", "Entry", "getAuditEntry")]));
     };
     let title = format!("Entry {}", entry.seq);
@@ -307,7 +274,7 @@ fn decision(details: &Value) -> Option<Section> {
 }
 
 /// The entry's place in the log, and its proof for the browser.
-async fn place(viewer: &Viewer, entry: &Whole) -> Result<Section> {
+async fn place(viewer: &Viewer, entry: &Entry) -> Result<Section> {
     let facts = vec![
         ("Place in the log", text(entry.seq.to_string())),
         ("Hash", code(&entry.entry_hash)),
@@ -315,7 +282,7 @@ async fn place(viewer: &Viewer, entry: &Whole) -> Result<Section> {
         ("Digest of the details", entry.details_digest.as_deref().map_or_else(|| text("none"), code)),
     ];
     let mut parts = vec![Part::Facts(facts)];
-    match viewer.read_if_open::<Box<RawValue>>("getInclusionProof", json!({"entry_id": entry.entry_id})).await {
+    match viewer.read_if_open::<Box<RawValue>>("getInclusionProof", json!({"entry_id": entry.id})).await {
         Ok(Some(proof)) if !entry.erased => {
             parts.push(Part::Text(text(
                 "Your browser computes the hash of this entry as it stands on this page, follows the proof to the root of \
@@ -324,7 +291,7 @@ async fn place(viewer: &Viewer, entry: &Whole) -> Result<Section> {
             parts.push(Part::Proof(Proof { entry: hashed(viewer, entry).to_string(), proof: proof.get().to_owned() }));
         }
         Ok(_) => {}
-        // The tree of an altered log cannot be built: the page says so instead of failing.
+        // The tree of an altered log cannot be built. The page reports it, instead of failing.
         Err(_) => parts.push(Part::Alert(
             "No proof can be made: the tree of this log is not the one that was recorded. Entries were altered outside \
              haldir; haldir audit verify names the first."
@@ -335,10 +302,10 @@ async fn place(viewer: &Viewer, entry: &Whole) -> Result<Section> {
 }
 
 /// The members of an entry that are hashed (see src/watch/README.md); the script sorts them.
-fn hashed(viewer: &Viewer, entry: &Whole) -> Value {
+fn hashed(viewer: &Viewer, entry: &Entry) -> Value {
     json!({
         "action": entry.action, "actor": entry.actor, "agent_id": entry.agent_id, "at": entry.timestamp.0,
-        "cost": entry.cost_usd.to_string(), "details": entry.details_digest, "entry_id": entry.entry_id,
+        "cost": entry.cost_usd.to_string(), "details": entry.details_digest, "entry_id": entry.id,
         "flag_reason": entry.flag_reason, "flagged": entry.flagged, "kind": entry.kind, "prev_hash": entry.prev_hash,
         "seq": entry.seq, "session_id": entry.session_id, "tenant": viewer.caller.tenant.to_string(), "tool": entry.tool,
         "v": 1,

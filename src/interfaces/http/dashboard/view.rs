@@ -1,11 +1,11 @@
-//! What pages are made of. Handlers fill these types with data, and one template renders them, so that text of agents and
-//! upstreams reaches a page in one place only: escaped, with every invisible character shown, and cut to a bound.
+//! The parts of pages. Handlers fill these types with data, and one template renders them, so that text of agents and upstreams
+//! reaches a page in one place only: escaped, with every invisible character shown, and cut to a bound.
 
 use askama::Template;
 
 pub use super::text::{
-    button, code, fits_code, json, link, money, path_of, pill, query_of, shown, spaced, spaced_text, spent_of, text,
-    time, time_or, whole_json,
+    button, code, counted, fits_code, json, link, money, path_of, pill, query_of, shown, spaced, spaced_text, spent_of,
+    text, time, time_or, whole_json, word,
 };
 use zeroize::Zeroizing;
 
@@ -17,7 +17,7 @@ pub struct Page {
     pub title: String,
     /// Its sections, in the order in which they are read.
     pub sections: Vec<Section>,
-    /// What went wrong in front of all of it.
+    /// An error above all sections.
     pub alert: Option<String>,
 }
 
@@ -67,7 +67,7 @@ pub struct Table {
     pub header: Vec<&'static str>,
     /// The rows, each as long as the header.
     pub rows: Vec<Vec<Vec<Inline>>>,
-    /// What stands there if there are none.
+    /// The text instead of a table without rows.
     pub empty: &'static str,
     /// The page with further rows, as a path.
     pub next: Option<String>,
@@ -208,7 +208,7 @@ pub struct Chart {
 pub struct Proof {
     /// The entry's members that are hashed, as JSON; absent for an entry that cannot be read.
     pub entry: String,
-    /// The answer of `getInclusionProof`.
+    /// The response of `getInclusionProof`.
     pub proof: String,
 }
 
@@ -324,23 +324,10 @@ impl Field {
 
 /// Whether the cells of a column need no name beside them on a narrow screen.
 pub fn speaks_for_itself(column: &str) -> bool {
+    #[rustfmt::skip]
     const PLAIN: [&str; 16] = [
-        "Time",
-        "Agent",
-        "What",
-        "Outcome",
-        "Arguments",
-        "Why",
-        "Asked",
-        "Tool",
-        "Name",
-        "State",
-        "Session",
-        "Address",
-        "Key",
-        "Control",
-        "Event",
-        "Says",
+        "Time", "Agent", "What", "Outcome", "Arguments", "Why", "Asked", "Tool", "Name", "State", "Session", "Address", "Key",
+        "Control", "Event", "Says",
     ];
     PLAIN.contains(&column)
 }

@@ -8,7 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, StatusCode, header, request::Parts};
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
@@ -21,6 +21,7 @@ use super::{
 };
 use crate::{
     error::{Code, Error, Result},
+    gate::list_api_keys::ApiKeyList,
     interfaces::http::App,
     model::{Caller, Role},
     operations::{self, CallOptions, Operation, Reply},
@@ -56,17 +57,6 @@ pub struct Viewer {
 
 /// Names of keys by their first characters.
 pub struct KeyNames(HashMap<String, String>);
-
-#[derive(Deserialize)]
-struct Keys {
-    keys: Vec<Key>,
-}
-
-#[derive(Deserialize)]
-struct Key {
-    prefix: String,
-    name: String,
-}
 
 impl KeyNames {
     /// What the log calls a caller, with the name of the key in front.
@@ -135,21 +125,34 @@ impl Viewer {
         haldir.call(operation, &self.browser.credential, input, CallOptions::default()).await
     }
 
-    /// Reads what an operation answers.
+    /// Calls an operation and reads its response.
     pub async fn read<T: DeserializeOwned>(&self, operation: &str, input: Value) -> Result<T> {
         let named = operations::named(operation).ok_or_else(|| Error::internal(format!("no operation {operation}")))?;
         let reply = self.call(named, &input.to_string()).await?;
         serde_json::from_str(&reply.body).map_err(Error::internal)
     }
 
-    /// Reads what an operation answers, if the person may call it. Refusals are entries of the log: a page makes none.
+    /// The same if the person may call it. A refusal is an entry of the log, which a page must not cause.
     pub async fn read_if_open<T: DeserializeOwned>(&self, operation: &str, input: Value) -> Result<Option<T>> {
         if self.may(operation) { self.read(operation, input).await.map(Some) } else { Ok(None) }
     }
 
+    /// The section that shows the response of an operation; the section says so where the person may not call it.
+    pub async fn section<T: DeserializeOwned>(
+        &self,
+        id: &'static str,
+        title: &str,
+        operation: &str,
+        input: Value,
+        show: impl FnOnce(&T) -> Section,
+    ) -> Result<Section> {
+        let found = self.read_if_open(operation, input).await?;
+        Ok(found.as_ref().map_or_else(|| self.closed(id, title, operation), show))
+    }
+
     /// The names of the tenant's keys, as far as the person may see them.
     pub async fn key_names(&self) -> Result<KeyNames> {
-        let found = self.read_if_open::<Keys>("listApiKeys", serde_json::json!({})).await?;
+        let found = self.read_if_open::<ApiKeyList>("listApiKeys", serde_json::json!({})).await?;
         Ok(KeyNames(found.into_iter().flat_map(|found| found.keys).map(|key| (key.prefix, key.name)).collect()))
     }
 

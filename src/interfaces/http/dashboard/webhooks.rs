@@ -1,14 +1,19 @@
 //! Webhooks: subscriptions, deliveries, and events that were given up.
 
-use axum::response::Response;
-use serde::Deserialize;
 use serde_json::json;
 
 use super::{
-    view::{Field, Form, Inline, Input, Page, Part, Section, Table, Tone, code, pill, text, time},
+    view::{Field, Form, Inline, Input, Page, Part, Section, Table, Tone, code, counted, pill, text, time},
     viewer::Viewer,
 };
-use crate::{error::Result, model::UnixMicros};
+use crate::{
+    error::Result,
+    webhooks::{
+        list_dead_letters::{DeadLetterDetail, DeadLetterList},
+        list_deliveries::{DeliveryDetail, DeliveryList},
+        list_webhooks::{WebhookDetail, WebhookList},
+    },
+};
 
 /// Deliveries that are shown.
 const DELIVERIES: usize = 50;
@@ -17,116 +22,57 @@ const EVENTS: &str = "empty is all; or some of anomaly, approval_requested, budg
                       separated by commas";
 const HERE: &str = "/dashboard/webhooks";
 
-#[derive(Deserialize)]
-struct Webhooks {
-    webhooks: Vec<Webhook>,
-}
-
-#[derive(Deserialize)]
-struct Webhook {
-    #[serde(rename = "webhook_id")]
-    id: i64,
-    name: String,
-    url: String,
-    events: Vec<String>,
-    active: bool,
-    fire_count: i64,
-    fail_count: i64,
-    waiting: i64,
-    #[serde(default)]
-    next_attempt_at: Option<UnixMicros>,
-}
-
-#[derive(Deserialize)]
-struct Deliveries {
-    deliveries: Vec<Delivery>,
-}
-
-#[derive(Deserialize)]
-struct Delivery {
-    created_at: UnixMicros,
-    event_type: String,
-    webhook_url: String,
-    attempt: i64,
-    status_code: i64,
-    duration_ms: i64,
-    error: String,
-}
-
-#[derive(Deserialize)]
-struct DeadLetters {
-    dead_letters: Vec<DeadLetter>,
-}
-
-#[derive(Deserialize)]
-struct DeadLetter {
-    webhook_id: i64,
-    event_id: String,
-    event_type: String,
-    died_at: UnixMicros,
-    attempts: i64,
-    reason: String,
-}
-
 /// The page.
-pub async fn page(viewer: Viewer) -> Response {
-    let page = sections(&viewer).await.map(|sections| Page::new("Webhooks", sections));
-    viewer.answer("/webhooks", page)
-}
-
-async fn sections(viewer: &Viewer) -> Result<Vec<Section>> {
-    let Some(found) = viewer.read_if_open::<Webhooks>("listWebhooks", json!({})).await? else {
-        return Ok(vec![viewer.closed("webhooks", "Webhooks", "listWebhooks")]);
+pub async fn page(viewer: &Viewer) -> Result<Page> {
+    let Some(found) = viewer.read_if_open::<WebhookList>("listWebhooks", json!({})).await? else {
+        return Ok(Page::new("Webhooks", vec![viewer.closed("webhooks", "Webhooks", "listWebhooks")]));
     };
-    let latest = viewer.read_if_open::<Deliveries>("listDeliveries", json!({"limit": DELIVERIES})).await?;
+    let latest = viewer.read_if_open::<DeliveryList>("listDeliveries", json!({"limit": DELIVERIES})).await?;
     let latest = latest.map(|found| found.deliveries);
     let mut sections = vec![subscriptions(&found.webhooks, latest.as_deref().unwrap_or_default())];
     sections.extend(latest.as_deref().map(deliveries));
-    if let Some(found) = viewer.read_if_open::<DeadLetters>("listDeadLetters", json!({})).await? {
-        sections.push(dead_letters(viewer, &found.dead_letters));
+    if let Some(found) = viewer.read_if_open::<DeadLetterList>("listDeadLetters", json!({})).await? {
+        sections.push(dead_letters(&found.dead_letters));
     }
-    Ok(sections)
+    Ok(Page::new("Webhooks", sections))
 }
 
 /// Whether a webhook works: it does not if none of its latest deliveries was accepted.
-fn state(webhook: &Webhook, latest: &[Delivery]) -> Vec<Inline> {
+fn state(webhook: &WebhookDetail, latest: &[DeliveryDetail]) -> Vec<Inline> {
     let mut latest = latest.iter().filter(|delivery| delivery.webhook_url == webhook.url).peekable();
     if !webhook.active {
         pill(Tone::Bad, "off: its receiver answered 410")
-    } else if latest.peek().is_some() && !latest.any(Delivery::was_taken) {
+    } else if latest.peek().is_some() && !latest.any(was_accepted) {
         pill(Tone::Bad, "no delivery was accepted")
     } else {
         pill(Tone::Good, "active")
     }
 }
 
-fn counts(webhook: &Webhook) -> Vec<Inline> {
-    let many = |count: i64, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
-    let mut says = many(webhook.fire_count, "event");
+fn counts(webhook: &WebhookDetail) -> Vec<Inline> {
+    let mut says = counted(webhook.fire_count, "event");
     says.push_str(" delivered");
     if webhook.fail_count > 0 {
-        says = format!("{says}; {} failed", many(webhook.fail_count, "attempt"));
+        says = format!("{says}; {} failed", counted(webhook.fail_count, "attempt"));
     }
     if webhook.waiting == 0 {
         return text(says);
     }
     let verb = if webhook.waiting == 1 { "waits" } else { "wait" };
-    says = format!("{says}; {} {verb}", many(webhook.waiting, "event"));
+    says = format!("{says}; {} {verb}", counted(webhook.waiting, "event"));
     match webhook.next_attempt_at {
         Some(at) => [text(says + ", next attempt "), time(at)].concat(),
         None => text(says),
     }
 }
 
-impl Delivery {
-    fn was_taken(&self) -> bool {
-        (200..300).contains(&self.status_code)
-    }
+fn was_accepted(delivery: &DeliveryDetail) -> bool {
+    (200..300).contains(&delivery.status_code)
 }
 
-fn subscriptions(webhooks: &[Webhook], latest: &[Delivery]) -> Section {
-    let row = |webhook: &Webhook| {
-        let id = webhook.id.to_string();
+fn subscriptions(webhooks: &[WebhookDetail], latest: &[DeliveryDetail]) -> Section {
+    let row = |webhook: &WebhookDetail| {
+        let id = webhook.webhook_id.to_string();
         let form = |operation, word| Form::button(operation, word, &[("webhook_id", &id)], HERE);
         let rotate = form("rotateWebhookSecret", "New secret").after(
             "Events are signed with a new secret, which is shown once. The old one is valid beside it for a while.",
@@ -152,9 +98,9 @@ fn subscriptions(webhooks: &[Webhook], latest: &[Delivery]) -> Section {
     Section::new("webhooks", "", vec![table, Part::Form(add)])
 }
 
-fn deliveries(deliveries: &[Delivery]) -> Section {
-    let row = |delivery: &Delivery| {
-        let tone = if delivery.was_taken() { Tone::Good } else { Tone::Bad };
+fn deliveries(deliveries: &[DeliveryDetail]) -> Section {
+    let row = |delivery: &DeliveryDetail| {
+        let tone = if was_accepted(delivery) { Tone::Good } else { Tone::Bad };
         let outcome = if delivery.status_code == 0 {
             pill(tone, &delivery.error)
         } else {
@@ -178,8 +124,8 @@ fn deliveries(deliveries: &[Delivery]) -> Section {
     )
 }
 
-fn dead_letters(viewer: &Viewer, letters: &[DeadLetter]) -> Section {
-    let row = |letter: &DeadLetter| {
+fn dead_letters(letters: &[DeadLetterDetail]) -> Section {
+    let row = |letter: &DeadLetterDetail| {
         let id = letter.webhook_id.to_string();
         let values = [("webhook_id", id.as_str()), ("event_id", letter.event_id.as_str())];
         let one = Form::button("resendDeadLetters", "Resend", &values, HERE);
@@ -191,7 +137,7 @@ fn dead_letters(viewer: &Viewer, letters: &[DeadLetter]) -> Section {
             text(&id),
             text(letter.attempts.to_string()),
             text(&letter.reason),
-            if viewer.may("resendDeadLetters") { [one, all].map(Inline::Form).into() } else { text("") },
+            [one, all].map(Inline::Form).into(),
         ]
     };
     let header = ["Given up", "Event", "Webhook", "Attempts", "Why", ""];

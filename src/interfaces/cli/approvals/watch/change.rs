@@ -1,27 +1,28 @@
-//! Arguments that an operator makes of those that an agent asked for, in an editor.
+//! The arguments of a request, changed by the operator in an editor.
 
 use serde_json::value::RawValue;
 
-use super::{super::super::output::indented, request::Request};
+use super::super::{super::output::indented, request::is_call};
+use crate::approvals::detail::ApprovalDetail;
 
-/// What has become of the arguments of a request.
+/// Changed arguments of a request.
 #[derive(Default)]
 pub struct Change {
-    /// What was typed and could not be taken, so that it is not lost.
+    /// A text that is not valid JSON, kept for the next time the editor opens.
     draft: Option<String>,
     arguments: Option<Box<RawValue>>,
 }
 
 impl Change {
     /// What the editor begins with.
-    pub fn text(&self, request: &Request) -> Option<String> {
-        let asked = request.details.as_ref().filter(|_| request.is_call())?;
+    pub fn text(&self, request: &ApprovalDetail) -> Option<String> {
+        let asked = request.details.as_ref().filter(|_| is_call(request))?;
         let shown = self.arguments.as_ref().unwrap_or(asked);
         Some(self.draft.clone().unwrap_or_else(|| indented(shown.get()).to_string() + "\n"))
     }
 
-    /// Takes what was typed; answers what the operator should know.
-    pub fn take(&mut self, request: &Request, text: String) -> String {
+    /// Reads what was typed; returns what the operator should know.
+    pub fn take(&mut self, request: &ApprovalDetail, text: String) -> String {
         let asked = request.details.as_deref().map_or("", RawValue::get);
         match read(&text) {
             Ok(arguments) if is_same(asked, arguments.get()) => {
@@ -63,11 +64,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_taken_is_kept_for_the_editor() {
-        let request: Request = serde_json::from_str(
-            r#"{"request_id": "apr_1", "session_id": "ses_1", "agent_id": "bot", "tool": "files.write",
-                "action": "call", "amount": 0, "reason": "", "details": {"path":"/a"}, "created_at": 0, "expires_at": 0}"#,
-        )
-        .unwrap();
+        let request = super::super::super::tests::request(r#"{"path":"/a"}"#);
         let mut change = Change::default();
         assert_eq!(change.text(&request).as_deref(), Some("{\n  \"path\": \"/a\"\n}\n"));
         assert_eq!(change.take(&request, " {\"path\": \"/a\"}\n".to_owned()), "nothing was changed");

@@ -1,5 +1,4 @@
-//! What the screen of requests shows: the list, so much of the selected request as there is room for, and what follows from the
-//! keys.
+//! The screen of requests: the list, as much of the selected request as fits, and the consequences of the keys.
 
 use super::{
     super::{
@@ -11,19 +10,20 @@ use super::{
             },
         },
         comparison,
+        request::{consequences, row, whole},
     },
     Last, MAX_LISTED, Mode, Requests,
 };
 use crate::model::UnixMicros;
 
 impl Requests {
-    /// What follows from the keys, in lines of this width.
+    /// The consequences of the keys, in lines of this width.
     pub(super) fn consequences(&self, now: UnixMicros, columns: usize) -> Vec<Line> {
         let Some(request) = &self.selected else { return Vec::new() };
         if let Some(became) = &self.became {
             return vec![Line::of(Style::Warn, &format!("This request {became}."))];
         }
-        let (yes, no) = request.consequences(self.change.arguments().is_some(), now);
+        let (yes, no) = consequences(request, self.change.arguments().is_some(), now);
         let mut lines = Vec::new();
         for (key, style, text) in [("a approve: ", Style::Good, yes), ("d deny:    ", Style::Bad, no)] {
             for (place, part) in paragraph_lines(&text, columns.saturating_sub(key.len())).iter().enumerate() {
@@ -48,7 +48,7 @@ impl Requests {
         let place = self.place();
         let first = place.unwrap_or_default().saturating_sub(MAX_LISTED - 1);
         for (at, request) in self.waiting.iter().enumerate().skip(first).take(MAX_LISTED) {
-            let row = request.row(now, size.columns);
+            let row = row(request, now, size.columns);
             lines.push(if place == Some(at) {
                 let row = row.written(false);
                 Line::of(Style::Selected, &format!("> {}", row.trim_start())).marked(Style::Selected, size.columns)
@@ -64,16 +64,16 @@ impl Requests {
         lines
     }
 
-    /// So much of the selected request as there is room for.
+    /// As much of the selected request as fits.
     pub(super) fn body(&mut self, rows: usize, columns: usize) -> Vec<Line> {
         let Some(request) = &self.selected else { return Vec::new() };
-        let mut all = request.whole(columns);
+        let mut all = whole(request, columns);
         if let (Some(asked), Some(instead)) = (&request.details, self.change.arguments()) {
             all.push(Line::of(Style::Warn, "the arguments that you made of them"));
             all.extend(comparison::whole(asked, instead, columns));
         }
         if let Last::Known(Some(last)) = &self.last {
-            all.extend(comparison::since_last(request.details.as_deref(), request.amount, last, columns));
+            all.extend(comparison::since_last(request, last, columns));
         }
         let is_whole = self.mode == Mode::Whole;
         // One is for the line that says how much is left.
@@ -82,7 +82,7 @@ impl Requests {
         self.drawn = self.from;
         let end = self.from + rows;
         if end >= all.len() {
-            // Line by line or at once: at the end, every line has been on the screen.
+            // Scrolled line by line or shown at once: every line has been on the screen.
             self.is_seen = true;
             return all.into_iter().skip(self.from).collect();
         }

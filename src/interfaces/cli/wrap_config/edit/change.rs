@@ -15,7 +15,7 @@ pub struct Edit {
 
 /// A server that stays as it is.
 #[derive(Debug, Serialize)]
-pub struct Left {
+pub struct Skipped {
     /// The server.
     pub name: String,
     /// Why.
@@ -30,21 +30,13 @@ pub struct Change {
     /// Servers that are wrapped, or no longer are.
     pub wrapped: Vec<String>,
     /// Servers that are not.
-    pub left: Vec<Left>,
+    pub skipped: Vec<Skipped>,
 }
 
 impl Change {
     /// The new text.
     pub fn apply(&self, text: &str) -> String {
-        let mut new = String::with_capacity(text.len() + 256 * self.edits.len());
-        let mut at = 0;
-        for edit in &self.edits {
-            new.push_str(&text[at..edit.span.start]);
-            new.push_str(&edit.text);
-            at = edit.span.end;
-        }
-        new.push_str(&text[at..]);
-        new
+        edited(text, 0..text.len(), &self.edits)
     }
 
     /// The lines that change: `-` and how they were, `+` and how they will be, with their number in the old text.
@@ -52,26 +44,31 @@ impl Change {
         let begins = |at: usize| text[..at].rfind('\n').map_or(0, |end| end + 1);
         let ends = |at: usize| text[at..].find('\n').map_or(text.len(), |end| at + end);
         let mut rows = Vec::new();
-        let mut edits = self.edits.iter().peekable();
-        while let Some(first) = edits.next() {
+        let mut place = 0;
+        while let Some(first) = self.edits.get(place) {
             let (start, mut end) = (begins(first.span.start), ends(first.span.end));
-            let mut group = vec![first];
-            while let Some(next) = edits.next_if(|next| next.span.start <= end) {
+            let begin = place;
+            place += 1;
+            while let Some(next) = self.edits.get(place).filter(|next| next.span.start <= end) {
                 end = end.max(ends(next.span.end));
-                group.push(next);
+                place += 1;
             }
-            let mut new = String::new();
-            let mut at = start;
-            for edit in group {
-                new.push_str(&text[at..edit.span.start]);
-                new.push_str(&edit.text);
-                at = edit.span.end;
-            }
-            new.push_str(&text[at..end]);
+            let new = edited(text, start..end, &self.edits[begin..place]);
             rows.push(format!("@ line {}", text[..start].matches('\n').count() + 1));
             rows.extend(text[start..end].lines().map(|line| format!("-{line}")));
             rows.extend(new.lines().map(|line| format!("+{line}")));
         }
         rows
     }
+}
+
+/// A part of the text with the edits that lie in it.
+fn edited(text: &str, part: Range<usize>, edits: &[Edit]) -> String {
+    let (mut new, mut at) = (String::new(), part.start);
+    for edit in edits {
+        new.push_str(&text[at..edit.span.start]);
+        new.push_str(&edit.text);
+        at = edit.span.end;
+    }
+    new + &text[at..part.end]
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::{
-    super::entry::{self, Launch},
+    super::entry::{self, LaunchCommand},
     servers::Servers,
 };
 use crate::crypto;
@@ -19,7 +19,7 @@ impl Names {
     pub fn of(servers: &Servers<'_>) -> Self {
         let mut names = HashMap::new();
         for (_, entry) in servers {
-            let words = Launch::of(entry).map(|launch| launch.words()).unwrap_or_default();
+            let words = LaunchCommand::of(entry).map(|launch| launch.words()).unwrap_or_default();
             if let Some(wrapped) = entry::wrapped(&words)
                 && let Some(name) = wrapped.name
             {

@@ -3,7 +3,7 @@
 use super::{
     super::{
         document::{Format, Node, Value},
-        entry::Launch,
+        entry::LaunchCommand,
     },
     change::Edit,
 };
@@ -30,19 +30,19 @@ fn separator(text: &str, items: &[Node], is_block: bool) -> String {
 pub fn insert(
     text: &str,
     format: Format,
-    launch: &Launch<'_>,
+    launch: &LaunchCommand<'_>,
     program: &str,
     before: &[String],
     edits: &mut Vec<Edit>,
 ) {
     match launch {
-        Launch::Together { words } => {
+        LaunchCommand::Together { words } => {
             let Value::Array { items, is_block } = &words.value else { return };
             let words: Vec<_> = std::iter::once(program.to_owned()).chain(before.iter().cloned()).collect();
             let text = joined(&words, &separator(text, items, *is_block));
             edits.push(Edit { span: items[0].span.clone(), text });
         }
-        Launch::Apart { program: old, arguments, object } => {
+        LaunchCommand::Apart { program: old, arguments, object } => {
             edits.push(Edit { span: old.span.clone(), text: quoted(program) });
             edits.push(match arguments.map(|arguments| (arguments, &arguments.value)) {
                 Some((arguments, Value::Array { items, is_block })) => match items.first() {
@@ -84,14 +84,14 @@ fn new_arguments(text: &str, format: Format, program: &Node, object: &Node, word
 }
 
 /// Takes away all words before the program at `place`.
-pub fn remove(text: &str, launch: &Launch<'_>, program: &str, place: usize, edits: &mut Vec<Edit>) {
+pub fn remove(text: &str, launch: &LaunchCommand<'_>, program: &str, place: usize, edits: &mut Vec<Edit>) {
     match launch {
-        Launch::Together { words } => {
+        LaunchCommand::Together { words } => {
             if let Some(items) = words.items() {
                 edits.push(Edit { span: items[0].span.start..items[place].span.start, text: String::new() });
             }
         }
-        Launch::Apart { program: ours, arguments, .. } => {
+        LaunchCommand::Apart { program: ours, arguments, .. } => {
             edits.push(Edit { span: ours.span.clone(), text: quoted(program) });
             let Some(Node { value: Value::Array { items, is_block }, span }) = arguments else { return };
             // The program is the first of the words, and no argument.

@@ -28,7 +28,7 @@ fn a_server_is_wrapped_and_all_else_stays() {
         );
     assert_eq!(new, expected);
     assert_eq!(change.wrapped, ["File System", "bare", "none"]);
-    assert_eq!(change.left.iter().map(|left| left.name.as_str()).collect::<Vec<_>>(), ["far", "done"]);
+    assert_eq!(change.skipped.iter().map(|skipped| skipped.name.as_str()).collect::<Vec<_>>(), ["far", "done"]);
     let (again, second) = wrapped(&new);
     assert_eq!((again, second.edits.len()), (new, 0), "wrapping twice is wrapping once");
     assert!(change.diff(text).contains(&"-      \"command\": \"npx\",".to_owned()));

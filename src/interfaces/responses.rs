@@ -1,6 +1,7 @@
-//! What the overview reads of an answer. What a server of another version leaves out is not shown.
+//! The response of `getOverview`, as the terminal and the dashboard read it. What a server of another version leaves out is
+//! not shown.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::model::{Money, UnixMicros};
 
@@ -58,7 +59,7 @@ pub struct Sessions {
     agents_limit: Option<i64>,
     has_agents_limit: Option<bool>,
     #[serde(default, rename = "sessions")]
-    pub open: Vec<Session>,
+    pub open: Vec<OpenSession>,
 }
 
 impl Sessions {
@@ -69,8 +70,12 @@ impl Sessions {
 }
 
 #[derive(Deserialize)]
-pub struct Session {
+pub struct OpenSession {
+    #[serde(default)]
+    pub session_id: String,
     pub agent_id: String,
+    #[serde(default)]
+    pub scopes: Vec<String>,
     pub spent: Money,
     pub spend_limit: Option<Money>,
 }
@@ -86,12 +91,13 @@ pub struct Audit {
     pub total_entries: i64,
     pub flagged_7d: i64,
     pub chain_verified: bool,
+    pub last_entry_at: Option<String>,
     #[serde(default)]
-    pub recent: Vec<Entry>,
+    pub recent: Vec<LogEntry>,
 }
 
 #[derive(Deserialize)]
-pub struct Entry {
+pub struct LogEntry {
     pub agent_id: String,
     pub tool: String,
     pub action: String,
@@ -105,6 +111,8 @@ pub struct Webhooks {
     pub registered_count: i64,
     pub deliveries_24h: i64,
     pub delivery_success_rate_24h: f64,
+    #[serde(default)]
+    pub failed_24h: i64,
 }
 
 #[derive(Deserialize)]
@@ -120,16 +128,18 @@ pub struct Compliance {
     pub last_run_status: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 pub struct Health {
     pub status: String,
     #[serde(default)]
     pub components: Vec<Component>,
 }
 
-#[derive(Deserialize)]
+/// A part of haldir.
+#[derive(Deserialize, Serialize)]
 pub struct Component {
     pub name: String,
+    /// `ok`, `degraded`, `down` or `off`.
     pub state: String,
     #[serde(default)]
     pub message: String,

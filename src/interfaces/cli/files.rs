@@ -1,0 +1,107 @@
+//! Files that commands read and write. A file that is not finished is removed, also when the command is interrupted.
+
+use std::{
+    fs::{self, File},
+    io::{self, Read},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use super::interruption::OnInterrupt;
+pub use crate::config::files::{beside, make_folder, new_file};
+use crate::error::{Code, Error, Result};
+
+/// What SQLite leaves beside a database that is open when the process ends.
+const OF_DATABASE: [&str; 3] = ["-wal", "-shm", "-journal"];
+
+/// A file or a folder, with all in it, that is removed unless it is kept.
+pub struct Unfinished {
+    path: Arc<Mutex<Option<PathBuf>>>,
+    _interrupted: OnInterrupt,
+}
+
+impl Unfinished {
+    /// Removes what will be at this path, unless [`Self::keep`] is called.
+    pub fn new(path: PathBuf) -> Self {
+        let path = Arc::new(Mutex::new(Some(path)));
+        let watched = Arc::clone(&path);
+        Self { path, _interrupted: OnInterrupt::run(move || remove(&watched)) }
+    }
+
+    /// It is finished, and stays.
+    pub fn keep(self) {
+        self.path.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        remove(&self.path);
+    }
+}
+
+fn remove(path: &Mutex<Option<PathBuf>>) {
+    // The lock is held while the file is removed: the writing thread cannot finish it meanwhile.
+    let mut path = path.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(path) = path.take() else { return };
+    // It may not have been made yet.
+    if path.is_dir() {
+        let _ = fs::remove_dir_all(path);
+        return;
+    }
+    let _ = fs::remove_file(&path);
+    for suffix in OF_DATABASE {
+        let _ = fs::remove_file(beside(&path, suffix));
+    }
+}
+
+/// Reads a text of at most `most` bytes; the error names the file.
+pub fn read_text(path: &Path, most: u64) -> Result<String, String> {
+    let named = |problem: &dyn std::fmt::Display| format!("{}: {problem}", path.display());
+    let mut text = String::new();
+    let file = File::open(path).map_err(|error| named(&error))?;
+    let length = file.take(most + 1).read_to_string(&mut text).map_err(|error| named(&error))?;
+    if length as u64 > most { Err(named(&format!("it has more than {most} bytes"))) } else { Ok(text) }
+}
+
+/// Refuses a file that is there, unless it is to be overwritten.
+pub fn require_free(field: &str, path: &Path, force: bool) -> Result<()> {
+    if path.exists() && !force {
+        let message = format!("{} exists already: name another file, or give --force", path.display());
+        return Err(Error::new(Code::Conflict, message).field(field));
+    }
+    Ok(())
+}
+
+/// Gives a finished file its name. Without force a file of that name stays, also one that was made meanwhile.
+pub fn put(part: &Path, name: &Path, force: bool) -> io::Result<()> {
+    if force {
+        return fs::rename(part, name);
+    }
+    match fs::hard_link(part, name) {
+        Ok(()) => fs::remove_file(part),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(error),
+        // A file system without hard links.
+        Err(_) if name.exists() => Err(io::ErrorKind::AlreadyExists.into()),
+        Err(_) => fs::rename(part, name),
+    }
+}
+
+/// The error for a file that cannot be written, which the option `field` names.
+pub fn unwritable(field: &str, path: &Path, error: &io::Error) -> Error {
+    let missing = match path.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.exists()) {
+        Some(folder) => format!(": there is no folder {}, make it first", folder.display()),
+        None => String::new(),
+    };
+    Error::invalid(field, format!("{} cannot be written: {error}{missing}", path.display()))
+}
+
+/// A word as a shell reads it, so that a command that is shown can be copied.
+pub fn shell_word(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
