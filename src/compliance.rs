@@ -20,5 +20,16 @@ mod statements;
 
 pub(crate) use render::MarkdownEscaper;
 
+use crate::{
+    error::Result,
+    model::TenantId,
+    store::{ReadTx, compliance::Schedule},
+};
+
 /// Schedules of a tenant.
 pub const MAX_SCHEDULES: usize = 32;
+
+/// The tenant's schedule with this id.
+fn find(tx: &dyn ReadTx, tenant: &TenantId, id: &str) -> Result<Option<Schedule>> {
+    Ok(tx.schedules(tenant, MAX_SCHEDULES)?.into_iter().find(|schedule| schedule.id == id))
+}

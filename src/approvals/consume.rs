@@ -18,7 +18,7 @@ pub fn consume(cx: &mut WriteContext<'_>, request_id: &ApprovalId, digest: &[u8;
     require_usable(&approval, digest, cx.now)?;
     approval.used_at = Some(cx.now);
     approval.settled_at = Some(cx.now);
-    cx.tx.update_approval(&cx.caller.tenant, &approval)?;
+    cx.tx.put_approval(&cx.caller.tenant, &approval)?;
     record(cx, "approval.use", &approval)
 }
 
@@ -26,7 +26,7 @@ pub fn consume(cx: &mut WriteContext<'_>, request_id: &ApprovalId, digest: &[u8;
 pub fn withdraw(cx: &mut WriteContext<'_>, mut approval: Approval) -> Result<()> {
     approval.used_at = Some(cx.now);
     approval.settled_at = Some(cx.now);
-    cx.tx.update_approval(&cx.caller.tenant, &approval)?;
+    cx.tx.put_approval(&cx.caller.tenant, &approval)?;
     record(cx, "approval.withdraw", &approval)
 }
 

@@ -73,6 +73,6 @@ pub(super) fn decide(cx: &mut WriteContext<'_>, mut approval: Approval, decision
         approval.settled_at = Some(cx.now);
         "approval.deny"
     };
-    cx.tx.update_approval(&cx.caller.tenant, &approval)?;
+    cx.tx.put_approval(&cx.caller.tenant, &approval)?;
     record(cx, action, &approval)
 }

@@ -84,7 +84,7 @@ pub fn hold(cx: &mut WriteContext<'_>, asked: &Asked<'_>, need: &Need, person: O
     if let Some(mut approval) = cx.tx.approval_of(tenant, &digest, ApprovalStatus::Pending, cx.now)? {
         if need.operator_only && !approval.operator_only {
             approval.operator_only = true;
-            cx.tx.update_approval(tenant, &approval)?;
+            cx.tx.put_approval(tenant, &approval)?;
         }
         return Err(required(&approval, &need.why));
     }

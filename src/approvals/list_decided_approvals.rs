@@ -47,8 +47,8 @@ impl ReadOperation for ListDecidedApprovals {
     fn run(self, cx: &ReadContext<'_>) -> Result<DecidedApprovals> {
         let limit = page_size(self.limit, MAX_LIMIT)?;
         let before = self.cursor.map(|TimeCursor(at, id)| (at, id));
-        let query = ApprovalQuery { agent_id: self.agent_id, before, now: cx.now, limit };
-        let (approvals, more) = cx.tx.decided_approvals(&cx.caller.tenant, &query)?;
+        let query = ApprovalQuery { decided: true, agent_id: self.agent_id, before, now: cx.now, limit };
+        let (approvals, more) = cx.tx.approvals(&cx.caller.tenant, &query)?;
         let last = approvals.last().filter(|_| more);
         let next_cursor = last.map(|approval| format!("{}.{}", approval.decided_at.unwrap_or_default().0, approval.id));
         let requests: Vec<_> =

@@ -47,8 +47,8 @@ impl ReadOperation for ListPendingApprovals {
     fn run(self, cx: &ReadContext<'_>) -> Result<PendingApprovals> {
         let limit = page_size(self.limit, MAX_LIMIT)?;
         let before = self.cursor.map(|TimeCursor(at, id)| (at, id));
-        let query = ApprovalQuery { agent_id: self.agent_id, before, now: cx.now, limit };
-        let (approvals, more) = cx.tx.pending_approvals(&cx.caller.tenant, &query)?;
+        let query = ApprovalQuery { decided: false, agent_id: self.agent_id, before, now: cx.now, limit };
+        let (approvals, more) = cx.tx.approvals(&cx.caller.tenant, &query)?;
         let last = approvals.last().filter(|_| more);
         let next_cursor = last.map(|approval| format!("{}.{}", approval.created_at.0, approval.id));
         let requests: Vec<_> =

@@ -17,7 +17,7 @@ pub const DEFAULT_TTL_SECONDS: i64 = 3_600;
 /// The longest that a request may say, in seconds.
 pub const MAX_TTL_SECONDS: i64 = 30 * 86_400;
 /// Requests of one session that may wait for a decision at a time: an agent cannot bury what an operator has to see.
-const MAX_PENDING_OF_SESSION: usize = 100;
+const MAX_PENDING_OF_SESSION: i64 = 100;
 /// How long a settled request is kept, in seconds. Its audit entries stay.
 const KEEP_SECONDS: i64 = 30 * 86_400;
 /// Old requests that raising one clears away: more than it adds, so that they do not pile up.
@@ -27,7 +27,7 @@ const CLEAR_AT_ONCE: usize = 4;
 pub fn raise(cx: &mut WriteContext<'_>, asked: &Asked<'_>, need: &Need, ttl: i64) -> Result<Approval> {
     clear_away(cx)?;
     let (tenant, session) = (&cx.caller.tenant, asked.session);
-    let waiting = cx.tx.count_pending_approvals(tenant, &session.id, cx.now, MAX_PENDING_OF_SESSION)?;
+    let waiting = cx.tx.pending_approvals(tenant, Some(&session.id), cx.now)?;
     if waiting >= MAX_PENDING_OF_SESSION {
         let message = format!("{waiting} requests of this session wait for a decision already: wait for some of them");
         return Err(Error::new(Code::Conflict, message).field("session_id"));
@@ -54,7 +54,7 @@ pub fn raise(cx: &mut WriteContext<'_>, asked: &Asked<'_>, need: &Need, ttl: i64
         operator_only: need.operator_only,
         arguments: None,
     };
-    cx.tx.insert_approval(tenant, &approval)?;
+    cx.tx.put_approval(tenant, &approval)?;
     announce(cx, &approval)?;
     Ok(approval)
 }
@@ -117,7 +117,7 @@ pub(super) fn record(cx: &mut WriteContext<'_>, action: &str, approval: &Approva
 pub(super) fn expire(cx: &mut WriteContext<'_>, approval: &mut Approval) -> Result<()> {
     approval.status = approval.status_at(cx.now);
     approval.settled_at = Some(cx.now);
-    cx.tx.update_approval(&cx.caller.tenant, approval)?;
+    cx.tx.put_approval(&cx.caller.tenant, approval)?;
     record(cx, "approval.expire", approval)
 }
 

@@ -9,7 +9,7 @@ use crate::{
     model::{Entry, TenantId, UnixMicros},
     store::{
         ReadTx,
-        compliance::{Governed, Group, LogTotals, MARK_EVERY},
+        compliance::{Governed, Group, LogTotals},
     },
     watch::{chain, erasing},
 };
@@ -90,20 +90,9 @@ impl Figures {
 
 /// The log's totals at an entry, and whether every entry behind the mark was there to be counted.
 fn totals_at(tx: &dyn ReadTx, tenant: &TenantId, seq: i64) -> Result<(LogTotals, bool)> {
-    if seq <= 0 {
-        return Ok((LogTotals::default(), true));
-    }
-    let mark = tx.log_mark(tenant, seq)?.unwrap_or_default();
-    // Without its marks a log is not counted: it may be of any length.
-    let first = (mark.entries + 1).max(seq - MARK_EVERY);
-    let looked = tx.totals_between(tenant, first, seq + 1)?;
-    let totals = LogTotals {
-        entries: seq,
-        actions: mark.actions + looked.actions,
-        cost: mark.cost.saturating_add(looked.cost),
-        flagged: mark.flagged + looked.flagged,
-    };
-    Ok((totals, looked.entries == seq - mark.entries))
+    let totals = tx.log_totals(tenant, seq)?;
+    let is_whole = totals.entries == seq.max(0);
+    Ok((LogTotals { entries: seq.max(0), ..totals }, is_whole))
 }
 
 /// One that cannot be read is tampering: it is missing here, and the figures do not add up.

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    find,
     pack::Pack,
     period::{Period, SETTLING_SECONDS},
     sections,
@@ -86,7 +87,7 @@ impl Runner {
         let caller = Caller { tenant, principal: PRINCIPAL.to_owned(), role: Role::Operator, ..Caller::anonymous() };
         let (services, asking, wanted) = (Arc::clone(&self.services), caller.clone(), id);
         let made = self.store.scan(move |tx: &dyn ReadTx| {
-            let Some(schedule) = tx.schedule(&asking.tenant, &wanted)?.filter(|schedule| schedule.due_at <= now) else {
+            let Some(schedule) = find(tx, &asking.tenant, &wanted)?.filter(|schedule| schedule.due_at <= now) else {
                 return Ok(None);
             };
             let period = Period { start: schedule.period_start, end: schedule.cadence.end_of(schedule.period_start) };
@@ -107,7 +108,7 @@ impl Runner {
 /// Delivers, and moves on, unless another process has.
 fn finish(cx: &mut WriteContext<'_>, made_for: &Schedule, pack: Result<Pack>) -> Result<()> {
     let tenant = cx.caller.tenant.clone();
-    let Some(mut schedule) = cx.tx.schedule(&tenant, &made_for.id)? else { return Ok(()) };
+    let Some(mut schedule) = find(cx.tx.as_read(), &tenant, &made_for.id)? else { return Ok(()) };
     if schedule.period_start != made_for.period_start || schedule.due_at != made_for.due_at {
         return Ok(());
     }

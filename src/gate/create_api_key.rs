@@ -237,7 +237,7 @@ fn new_tenant(cx: &mut WriteContext<'_>) -> Result<TenantId> {
     let tenant = crypto::token::<12>("ten_").map_err(Error::internal)?;
     let tenant = TenantId::parse(tenant).map_err(Error::internal)?;
     let keys = cx.services.keyring.create_tenant(cx.tx, &tenant, cx.now)?;
-    chain::begin(cx.tx, keys.into(), &tenant, cx.now)?;
+    chain::begin(cx.tx, &keys, &tenant, cx.now)?;
     Ok(tenant)
 }
 

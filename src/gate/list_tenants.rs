@@ -66,7 +66,7 @@ impl ReadOperation for ListTenants {
         tenants::require_operator_of_store(cx.caller, &cx.services.settings, self.bootstrap_token.as_ref())?;
         let limit = page_size(self.limit, MAX_LIMIT)?;
         let after = self.cursor.as_ref().map_or("", TenantId::as_str);
-        let mut records = cx.tx.tenant_records(after, limit + 1)?;
+        let mut records = cx.tx.tenants(after, limit + 1)?;
         let is_more = records.len() > limit;
         records.truncate(limit);
         let detail = |record: crate::store::TenantRecord| {

@@ -11,7 +11,7 @@ use crate::{
     call::{OutwardContext, OutwardOperation, ReadContext},
     error::{Code, Error, Result},
     model::{AgentId, Role, SessionId, UnixMicros},
-    store::SessionQuery,
+    store::{CostsOf, SessionQuery},
     watch::{self, Draft},
 };
 
@@ -98,7 +98,7 @@ async fn require_known(cx: &OutwardContext, agent: &AgentId) -> Result<()> {
             if !tx.sessions(&tenant, &query)?.is_empty() {
                 return Ok(());
             }
-            let known = tx.agent_costs(&tenant, MAX_COMPARED)?;
+            let known = tx.costs(&tenant, CostsOf::Agents, MAX_COMPARED)?;
             let is_alike = |name: &&String| name.to_lowercase() == agent.as_str().to_lowercase();
             let alike = known.iter().map(|(name, _)| name).find(is_alike);
             let hint = alike.map_or_else(String::new, |name| format!("; there is an agent {name}"));

@@ -8,7 +8,7 @@ use crate::{
     crypto::{self, Hash, Key},
     error::{Code, Error, Result},
     model::TenantId,
-    store::{ReadTx, Tx, sqlite},
+    store::{ReadTx, TenantRecord, Tx, sqlite},
     watch::{
         Draft,
         canonical::hex,
@@ -52,21 +52,25 @@ impl Haldir {
     pub fn log_heads(&self) -> Result<Vec<LogHead>> {
         let (services, mut heads, mut after) = (&self.inner.services, Vec::new(), String::new());
         loop {
-            let logs = self.inner.store.read(|tx| Ok(tx.log_sizes(&after, LOGS_AT_A_TIME)?))?;
-            let Some((last, _)) = logs.last() else { return Ok(heads) };
-            after = last.to_string();
-            for (tenant, _) in logs {
-                heads.push(self.inner.store.read(|tx| {
+            let tenants = self.inner.store.read(|tx| Ok(tx.tenants(&after, LOGS_AT_A_TIME)?))?;
+            let Some(last) = tenants.last() else { return Ok(heads) };
+            after = last.id.to_string();
+            for TenantRecord { id: tenant, .. } in tenants {
+                heads.extend(self.inner.store.read(|tx| {
+                    // One that has lost its head has nothing to compare.
+                    if tx.head(&tenant)?.is_none() {
+                        return Ok(None);
+                    }
                     let log = Tree::open(tx, &services.keyring, &tenant)?;
                     let origin = tree::origin(&tenant, services.keyring.tenant(tx, &tenant)?.log_name);
                     let keys = services.keyring.signing_keys(tx)?;
                     let checkpoint = tree::checkpoint(&keys, &origin, log.size(), log.root(), services.clock.now());
-                    Ok(LogHead {
+                    Ok(Some(LogHead {
                         tenant: tenant.clone(),
                         tree_size: log.size(),
                         root_hash: hex(&log.root()),
                         checkpoint: checkpoint.to_string(),
-                    })
+                    }))
                 })?);
             }
         }
@@ -118,9 +122,9 @@ impl Haldir {
             loop {
                 let tenants = tx.tenants(&after, TENANTS_AT_A_TIME)?;
                 let Some(last) = tenants.last() else { break };
-                after = last.to_string();
+                after = last.id.to_string();
                 for tenant in &tenants {
-                    services.keyring.rewrap(tx, tenant, &next)?;
+                    services.keyring.rewrap(tx, &tenant.id, &next)?;
                     wrapped += 1;
                 }
             }

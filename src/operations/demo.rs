@@ -102,7 +102,7 @@ async fn rewrite(path: &Path, key: &Key, settings: Settings) -> Result<()> {
     store
         .write(move |tx| {
             let keys = keyring.tenant(tx.as_read(), &TenantId::local())?;
-            chain::begin(tx, keys, &TenantId::local(), crate::model::UnixMicros(0))
+            chain::begin(tx, &keys, &TenantId::local(), crate::model::UnixMicros(0))
         })
         .await?;
     store.close();

@@ -12,15 +12,13 @@ use crate::{
     crypto,
     error::{Code, Error, Result},
     model::{UnixMicros, text},
-    store::IdempotentAnswer,
+    store::IdempotentResponse,
 };
 
 /// How long an answer is kept, in seconds.
 const KEEP_SECONDS: i64 = 86_400;
 /// The longest key.
 const MAX_KEY_CHARS: usize = 255;
-/// Old answers that one call clears away: more than it adds, so that they do not pile up.
-const FORGET_AT_ONCE: usize = 4;
 /// Answers of one tenant that are kept at a time. With one more key a call is refused, and not carried out.
 const MAX_ANSWERS_OF_TENANT: i64 = 100_000;
 /// Bytes of the answers of one tenant that are kept at a time. A call beyond is carried out; its repetition is a conflict,
@@ -56,7 +54,7 @@ impl Repeatable {
 
     /// The answer that was given to the same call before; a refusal is an answer.
     pub(super) fn earlier(&self, cx: &WriteContext<'_>) -> Result<Option<Result<(u16, Answer)>>> {
-        let found = cx.tx.idempotent_answer(&cx.caller.tenant, &cx.caller.principal, &self.key)?;
+        let found = cx.tx.idempotent_response(&cx.caller.tenant, &cx.caller.principal, &self.key)?;
         let Some(answer) = found.filter(|answer| cx.now.seconds_since(answer.created_at) < KEEP_SECONDS) else {
             return Self::require_room(cx).map(|()| None);
         };
@@ -76,7 +74,7 @@ impl Repeatable {
 
     /// Refuses a call whose answer could not even be remembered: its repetition would be carried out again.
     fn require_room(cx: &WriteContext<'_>) -> Result<()> {
-        let (answers, _) = cx.tx.kept_answers(&cx.caller.tenant)?;
+        let (answers, _) = cx.tx.kept_responses(&cx.caller.tenant)?;
         if answers < MAX_ANSWERS_OF_TENANT {
             return Ok(());
         }
@@ -102,14 +100,14 @@ impl Repeatable {
 
     fn put(&self, cx: &mut WriteContext<'_>, status: u16, body: Option<String>, created_at: UnixMicros) -> Result<()> {
         let answer =
-            IdempotentAnswer { digest: self.digest, status, body, created_at, session_id: self.session_id.clone() };
-        Ok(cx.tx.put_idempotent_answer(&cx.caller.tenant, &cx.caller.principal, &self.key, &answer)?)
+            IdempotentResponse { digest: self.digest, status, body, created_at, session_id: self.session_id.clone() };
+        let forget_before = cx.now.plus_seconds(-KEEP_SECONDS);
+        Ok(cx.tx.put_idempotent_response(&cx.caller.tenant, &cx.caller.principal, &self.key, &answer, forget_before)?)
     }
 
     /// Keeps the answer for a retry.
     pub(super) fn keep(&self, cx: &mut WriteContext<'_>, operation: &Operation, status: u16, body: &str) -> Result<()> {
-        cx.tx.forget_answers(cx.now.plus_seconds(-KEEP_SECONDS), FORGET_AT_ONCE)?;
-        let (_, bytes) = cx.tx.kept_answers(&cx.caller.tenant)?;
+        let (_, bytes) = cx.tx.kept_responses(&cx.caller.tenant)?;
         let has_room = i64::try_from(body.len()).is_ok_and(|more| bytes.saturating_add(more) <= MAX_BYTES_OF_TENANT);
         let is_short = body.len() <= MAX_KEPT_BYTES && (has_room || body.len() <= ALWAYS_KEPT_BYTES);
         let body = (is_short && (status >= 400 || !operation.answers_secret)).then(|| body.to_owned());

@@ -25,6 +25,7 @@ use crate::{
     error::{Code, Error, Result},
     model::TenantId,
     outbound::Outbound,
+    store::TenantRecord,
     watch::tree::{self, Tree},
 };
 
@@ -113,10 +114,10 @@ impl Haldir {
     async fn mirror_logs(&self, archive: &mut Archive) -> Result<()> {
         let mut after = String::new();
         loop {
-            let logs = self.inner.store.read(|tx| Ok(tx.log_sizes(&after, LOGS_AT_A_TIME)?))?;
-            let Some((last, _)) = logs.last() else { return Ok(()) };
-            after = last.to_string();
-            for (tenant, _) in logs {
+            let tenants = self.inner.store.read(|tx| Ok(tx.tenants(&after, LOGS_AT_A_TIME)?))?;
+            let Some(last) = tenants.last() else { return Ok(()) };
+            after = last.id.to_string();
+            for TenantRecord { id: tenant, .. } in tenants {
                 match self.next_checkpoint(&tenant, archive.has.get(&tenant)) {
                     Ok(None) => {}
                     Ok(Some(next)) => {

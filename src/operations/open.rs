@@ -111,7 +111,7 @@ impl Haldir {
             if tx.wrapped_data_key(&TenantId::local())?.is_none() {
                 let now = services.clock.now();
                 let keys = services.keyring.create_tenant(tx, &TenantId::local(), now)?;
-                chain::begin(tx, Arc::new(keys), &TenantId::local(), now)?;
+                chain::begin(tx, &keys, &TenantId::local(), now)?;
             }
             Ok(())
         };
@@ -154,8 +154,8 @@ impl Haldir {
 
     /// Tries a write of some size, and takes it away.
     pub async fn try_write(&self) -> Result<()> {
-        self.inner.store.write(|tx| Ok(tx.put_ballast(CHECKED_BYTES)?)).await?;
-        self.inner.store.write(|tx| Ok(tx.delete_ballast()?)).await
+        self.inner.store.write(|tx| Ok(tx.set_ballast(CHECKED_BYTES)?)).await?;
+        self.inner.store.write(|tx| Ok(tx.set_ballast(0)?)).await
     }
 
     /// What waits in the whole store.

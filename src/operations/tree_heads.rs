@@ -10,7 +10,10 @@ use crate::{
     crypto::{Hash, PublicKey, Verifier},
     error::{Error, Result},
     model::{Caller, Ceilings, Role, TenantId, Tier},
-    store::{Tx, tree::RecordedHead},
+    store::{
+        TenantRecord, Tx,
+        tree::{Heads, RecordedHead},
+    },
     watch::{
         self, Draft,
         tree::{self, Tree},
@@ -48,10 +51,10 @@ impl Haldir {
     pub async fn record_tree_heads(&self) -> Result<()> {
         let mut after = String::new();
         loop {
-            let logs = self.inner.store.read(|tx| Ok(tx.log_sizes(&after, LOGS_AT_A_TIME)?))?;
-            let Some((last, _)) = logs.last() else { return Ok(()) };
-            after = last.to_string();
-            for (tenant, _) in logs {
+            let tenants = self.inner.store.read(|tx| Ok(tx.tenants(&after, LOGS_AT_A_TIME)?))?;
+            let Some(last) = tenants.last() else { return Ok(()) };
+            after = last.id.to_string();
+            for TenantRecord { id: tenant, .. } in tenants {
                 if let Err(error) = self.record_tree_head(&tenant).await {
                     tracing::error!(%error, %tenant, "the head of the log could not be recorded");
                 }
@@ -62,7 +65,7 @@ impl Haldir {
     async fn record_tree_head(&self, tenant: &TenantId) -> Result<()> {
         let services = &self.inner.services;
         let next = self.inner.store.read(|tx| {
-            let recorded = tx.recorded_heads(tenant, i64::MAX, 1)?.pop();
+            let recorded = tx.recorded_heads(tenant, Heads::Before(i64::MAX), 1)?.pop();
             let mut log = Tree::open(tx, &services.keyring, tenant)?;
             if let Some(recorded) = recorded {
                 let size = recorded.tree_size.cast_unsigned();

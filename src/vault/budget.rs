@@ -83,10 +83,5 @@ pub fn give_back(cx: &mut WriteContext<'_>, session_id: &SessionId, amount: Mone
 
 /// Keeps the totals of the agent and the tenant.
 fn count(cx: &mut WriteContext<'_>, session: &Session, amount: Money) -> Result<()> {
-    let tenant = &cx.caller.tenant;
-    let mut stats = cx.tx.agent(tenant, session.agent_id.as_str())?.unwrap_or_default();
-    // A total that had stopped at the largest amount has lost what it cannot give back.
-    stats.authorized = stats.authorized.saturating_add(amount).max(Money::ZERO);
-    cx.tx.put_agent(tenant, session.agent_id.as_str(), &stats)?;
-    Ok(cx.tx.add_authorized(tenant, amount)?)
+    Ok(cx.tx.add_authorized(&cx.caller.tenant, session.agent_id.as_str(), amount)?)
 }

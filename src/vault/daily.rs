@@ -63,8 +63,7 @@ pub(super) fn check(cx: &WriteContext<'_>, line: &[Arc<Session>], amount: Money)
 pub(super) fn deduct(cx: &mut WriteContext<'_>, bounds: &Bounds, amount: Money) -> Result<()> {
     let today = Day::of(cx.now).0;
     for of in bounds.keys() {
-        let spent = cx.tx.daily_spent(&cx.caller.tenant, today, of)?.saturating_add(amount);
-        cx.tx.put_daily_spent(&cx.caller.tenant, today, of, spent, today - KEPT_DAYS)?;
+        cx.tx.add_daily_spent(&cx.caller.tenant, today, of, amount, today - KEPT_DAYS)?;
     }
     Ok(())
 }
@@ -81,8 +80,8 @@ pub(super) fn give_back(
         return Ok(());
     }
     for of in bounds(cx, line)?.into_keys() {
-        let spent = cx.tx.daily_spent(&cx.caller.tenant, day, &of)?.minus_floor_zero(amount);
-        cx.tx.put_daily_spent(&cx.caller.tenant, day, &of, spent, today - KEPT_DAYS)?;
+        let given_back = Money::from_nanos(-amount.nanos());
+        cx.tx.add_daily_spent(&cx.caller.tenant, day, &of, given_back, today - KEPT_DAYS)?;
     }
     Ok(())
 }

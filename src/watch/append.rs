@@ -10,10 +10,7 @@ use crate::{
     crypto,
     error::{Error, Result},
     model::{Day, Entry, EntryId, EntryKind, Money, Month, Session},
-    store::{
-        Usage,
-        compliance::{LogTotals, MARK_EVERY},
-    },
+    store::{Append, Usage},
     watch::{ahead_of_clock, anomaly, canonical, chain},
     webhooks::{self, Happening},
 };
@@ -117,13 +114,10 @@ pub fn append(cx: &mut WriteContext<'_>, draft: Draft<'_>) -> Result<Arc<Entry>>
         prev_hash: canonical::GENESIS,
         entry_hash: canonical::GENESIS,
     };
-    let leaf = chain::extend(tenant, &mut head, &mut entry)?;
-    if head.seq % MARK_EVERY == 0 {
-        cx.tx.put_log_mark(tenant, LogTotals::from(&head))?;
-    }
+    let leaf = chain::extend(&keys, tenant, &mut head, &mut entry)?;
     let entry = Arc::new(entry);
-    cx.tx.insert_entry(tenant, Arc::clone(&entry), leaf)?;
-    cx.tx.put_head(tenant, head, keys)?;
+    let append = Append { entry: Arc::clone(&entry), leaf, head, leaf_hash: chain::leaf_hash };
+    cx.tx.append(tenant, append)?;
     if entry.flagged {
         webhooks::emit(cx, &Happening::Anomaly(&entry))?;
     }
@@ -138,8 +132,7 @@ fn count(cx: &mut WriteContext<'_>, draft: &Draft<'_>, session: &Session) -> Res
     let mut stats = known.clone().unwrap_or_default();
     let mut tool_uses = 0;
     if draft.event == Event::Action {
-        tool_uses = cx.tx.add_tool_use(tenant, agent, draft.tool, draft.cost)?;
-        cx.tx.add_logged(tenant, &session.id, draft.cost)?;
+        tool_uses = cx.tx.count_action(tenant, session, draft.tool, draft.cost)?;
     }
     let reasons = anomaly::judge(&cx.services.settings.anomalies, &mut stats, draft, session, tool_uses, cx.now);
     if known.as_ref() != Some(&stats) {

@@ -1,63 +1,52 @@
 //! The end of a log: how it is authenticated, and how one more entry moves it.
 
-use std::sync::Arc;
-
 use crate::{
     call::TenantKeys,
     crypto::{self, Frontier},
     error::{Error, Result},
-    model::{Entry, EntryKind, EntryView, Money, TenantId, UnixMicros},
+    model::{Entry, EntryKind, EntryView, TenantId, UnixMicros},
     store::{
-        Head, LogKeeper, ReadTx, Tx,
+        Head, ReadTx, Tx,
         tree::{TILE_HEIGHT, TileHash},
     },
     watch::canonical,
 };
 
-/// A key over everything in the head. Without it an insider could cut off the tail and set the head back, and the
-/// next append would make that true.
-impl LogKeeper for TenantKeys {
-    fn seal(&self, tenant: &TenantId, head: &Head) -> [u8; 32] {
-        crypto::mac(
-            &self.log,
-            &[
-                tenant.as_str().as_bytes(),
-                &head.seq.to_be_bytes(),
-                &head.at.0.to_be_bytes(),
-                &head.entry_hash,
-                &head.tree,
-                &head.actions.to_be_bytes(),
-                &head.cost.nanos().to_be_bytes(),
-                &head.flagged.to_be_bytes(),
-            ],
-        )
-    }
+/// A keyed hash over everything else in the head. Without it an insider could cut off the tail and set the head back, and
+/// the next append would make that true.
+fn seal(keys: &TenantKeys, tenant: &TenantId, head: &Head) -> [u8; 32] {
+    crypto::mac(
+        &keys.log,
+        &[
+            tenant.as_str().as_bytes(),
+            &head.seq.to_be_bytes(),
+            &head.at.0.to_be_bytes(),
+            &head.entry_hash,
+            &head.tree,
+            &head.actions.to_be_bytes(),
+            &head.cost.nanos().to_be_bytes(),
+            &head.flagged.to_be_bytes(),
+        ],
+    )
+}
 
-    fn leaf_hash(&self, tenant: &TenantId, entry: &EntryView<'_>) -> crypto::Hash {
-        let mut canonical = Vec::with_capacity(512);
-        canonical::write(tenant, entry, &mut canonical);
-        crypto::leaf_hash(&canonical)
-    }
+/// The leaf that an entry is in the tree of its log.
+pub fn leaf_hash(tenant: &TenantId, entry: &EntryView<'_>) -> crypto::Hash {
+    let mut canonical = Vec::with_capacity(512);
+    canonical::write(tenant, entry, &mut canonical);
+    crypto::leaf_hash(&canonical)
 }
 
 /// Writes the head of an empty log, when its tenant is made.
-pub fn begin(tx: &mut dyn Tx, keys: Arc<TenantKeys>, tenant: &TenantId, now: UnixMicros) -> Result<()> {
-    let head = Head {
-        seq: 0,
-        at: now,
-        entry_hash: canonical::GENESIS,
-        tree: Vec::new(),
-        mac: None,
-        actions: 0,
-        cost: Money::ZERO,
-        flagged: 0,
-    };
-    Ok(tx.put_head(tenant, head, keys)?)
+pub fn begin(tx: &mut dyn Tx, keys: &TenantKeys, tenant: &TenantId, now: UnixMicros) -> Result<()> {
+    let mut head = Head { at: now, entry_hash: canonical::GENESIS, ..Head::default() };
+    head.mac = seal(keys, tenant, &head);
+    Ok(tx.begin_log(tenant, &head)?)
 }
 
-/// Whether haldir made this head: it is sealed by the tenant's key, or it was put in the batch that is still open.
+/// Whether haldir made this head: it is sealed by the tenant's key.
 pub fn is_authentic(keys: &TenantKeys, tenant: &TenantId, head: &Head) -> bool {
-    head.mac.is_none_or(|mac| crypto::same(&mac, &keys.seal(tenant, head)))
+    crypto::same(&head.mac, &seal(keys, tenant, head))
 }
 
 /// The head, if it is as haldir left it. An altered head is never built upon: that would make it true.
@@ -82,7 +71,7 @@ pub fn frontier(head: &Head) -> Result<Frontier> {
 
 /// Chains `entry`, whose other fields are complete, behind `head`, which becomes the new one. Answers the leaf
 /// that it is in the log's tree.
-pub fn extend(tenant: &TenantId, head: &mut Head, entry: &mut Entry) -> Result<crypto::Hash> {
+pub fn extend(keys: &TenantKeys, tenant: &TenantId, head: &mut Head, entry: &mut Entry) -> Result<crypto::Hash> {
     entry.prev_hash = head.entry_hash;
     let canonical = canonical::bytes(tenant, entry);
     entry.entry_hash = canonical::entry_hash(&canonical);
@@ -98,7 +87,7 @@ pub fn extend(tenant: &TenantId, head: &mut Head, entry: &mut Entry) -> Result<c
         head.cost = head.cost.saturating_add(entry.cost);
     }
     head.flagged += i64::from(entry.flagged);
-    head.mac = None;
+    head.mac = seal(keys, tenant, head);
     Ok(leaf)
 }
 

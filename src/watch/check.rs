@@ -72,7 +72,7 @@ impl Tiles {
 
     /// Compares what has gathered.
     pub fn compare(&mut self, tx: &dyn ReadTx, tenant: &TenantId) -> Result<()> {
-        let folded = tx.folded(tenant)?;
+        let folded = tx.last_in_tiles(tenant)?;
         for (level, (first, hashes)) in (0..).zip(&mut self.levels) {
             if hashes.is_empty() {
                 continue;
@@ -92,7 +92,7 @@ impl Tiles {
 
     /// That no more is folded than the log of `size` entries, and that the tiles hold nothing beyond that.
     pub fn compare_end(&mut self, tx: &dyn ReadTx, tenant: &TenantId, size: i64) -> Result<()> {
-        let folded = tx.folded(tenant)?;
+        let folded = tx.last_in_tiles(tenant)?;
         if folded > size && self.first_bad.is_none() {
             let problem = "what is said to be folded is more than there is".to_owned();
             self.first_bad = Some(BadEntry { seq: size, entry_id: None, problem });

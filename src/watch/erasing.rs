@@ -24,7 +24,7 @@ use crate::{
     model::{Entry, EntryView, TenantId},
     store::{
         ReadTx,
-        erasing::{ErasedEntry, Records, Subject, SubjectErasure},
+        erasing::{ErasedEntry, InUse, Records, Subject, SubjectErasure},
     },
 };
 
@@ -145,22 +145,17 @@ pub fn require_ended(
     subject: &Subject,
     now: crate::model::UnixMicros,
 ) -> Result<()> {
-    if let Some(session) = tx.live_session(tenant, subject, now)? {
-        let message = match subject {
-            Subject::Agent(agent) => {
-                format!(
-                    "the agent has a session that has not ended, {session}: end its sessions first (haldir stop {agent})"
-                )
-            }
-            Subject::Session(_) => "the session has not ended: revoke it first".to_owned(),
-        };
-        return Err(Error::new(Code::Conflict, message));
-    }
-    if tx.has_open_call(tenant, subject)? {
-        let message = "a call of it to an upstream is under way: try again once that has ended";
-        return Err(Error::new(Code::Conflict, message));
-    }
-    Ok(())
+    let message = match (tx.in_use(tenant, subject, now)?, subject) {
+        (None, _) => return Ok(()),
+        (Some(InUse::Session(session)), Subject::Agent(agent)) => {
+            format!(
+                "the agent has a session that has not ended, {session}: end its sessions first (haldir stop {agent})"
+            )
+        }
+        (Some(InUse::Session(_)), Subject::Session(_)) => "the session has not ended: revoke it first".to_owned(),
+        (Some(InUse::Call), _) => "a call of it to an upstream is under way: try again once that has ended".to_owned(),
+    };
+    Err(Error::new(Code::Conflict, message))
 }
 
 /// One step of the subject's erasure: it begins one, or goes on with the one that is under way.
@@ -231,8 +226,7 @@ fn go_on(
     let tenant = cx.caller.tenant.clone();
     match run.stage {
         FOLD => {
-            let keeper: Arc<dyn crate::store::LogKeeper> = Arc::<TenantKeys>::clone(keys);
-            if cx.tx.fold_now(&tenant, keeper)? >= run.up_to_seq {
+            if cx.tx.fold_now(&tenant, chain::leaf_hash)? >= run.up_to_seq {
                 run.stage = ENTRIES;
             }
         }

@@ -16,7 +16,10 @@ use crate::{
     crypto::Hash,
     error::{Error, Result},
     model::{Entry, TenantId},
-    store::{AuditQuery, ReadTx, StoredEntryProblem, tree::RecordedHead},
+    store::{
+        AuditQuery, ReadTx, StoredEntryProblem,
+        tree::{Heads, RecordedHead},
+    },
 };
 
 /// Entries that are read on one snapshot.
@@ -113,7 +116,7 @@ fn open(tx: &dyn ReadTx, cx: &StreamContext<'_>) -> Result<(Opening, i64, Vec<Re
 
 /// Recorded heads behind `after` and up to `last`, the largest first.
 fn heads_after(tx: &dyn ReadTx, cx: &StreamContext<'_>, after: i64, last: i64) -> Result<Vec<RecordedHead>> {
-    let mut heads = tx.recorded_heads_after(&cx.caller.tenant, after, PAGE)?;
+    let mut heads = tx.recorded_heads(&cx.caller.tenant, Heads::After(after), PAGE)?;
     heads.retain(|head| head.tree_size <= last);
     heads.reverse();
     Ok(heads)

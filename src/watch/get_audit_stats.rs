@@ -10,7 +10,10 @@ use crate::{
     call::{ReadContext, ReadOperation},
     error::{Error, Result},
     model::{AgentId, Day, Money, Month, SessionId, TimePoint, UnixMicros, month::MICROS_PER_DAY},
-    store::stats::{Counted, EVER, NameBound, Tally, day_of},
+    store::{
+        CostsOf,
+        stats::{Counted, EVER, NameBound, Tally, day_of},
+    },
 };
 
 /// Entries that are looked at one by one at either end of a span; the rest comes from the day counters.
@@ -205,7 +208,7 @@ impl GetAuditStats {
             i64::from(tally.entries > 0)
         } else {
             if all_time {
-                agents.extend(tx.agent_costs(tenant, MAX_AGENTS)?.into_iter().map(|(agent, _)| agent));
+                agents.extend(tx.costs(tenant, CostsOf::Agents, MAX_AGENTS)?.into_iter().map(|(agent, _)| agent));
             } else if from < to {
                 agents.extend(tx.agents_of_days(tenant, from, to, MAX_AGENTS)?);
             }

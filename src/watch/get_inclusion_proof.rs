@@ -52,7 +52,7 @@ impl ReadOperation for GetInclusionProof {
         let not_found = || Error::not_found("the audit entry").field("entry_id");
         let seq = append::seq_of(&entry_id).filter(|seq| *seq > 0).ok_or_else(not_found)?;
         // The number is in the id, but the id is an entry's only if that entry says so.
-        if cx.tx.entry_id(tenant, seq)?.as_ref() != Some(&entry_id) {
+        if !cx.tx.entry(tenant, seq)?.is_some_and(|read| read.is_ok_and(|entry| entry.id == entry_id)) {
             return Err(not_found());
         }
         let mut tree = Tree::open(cx.tx, &cx.services.keyring, tenant)?;

@@ -11,7 +11,7 @@ use crate::{
     error::Result,
     gate::get_usage,
     model::{Day, Money, Month},
-    store::Cost,
+    store::{Cost, Top},
 };
 
 /// Lines in each list of those with most actions.
@@ -83,10 +83,10 @@ impl ReadOperation for GetMetrics {
             total_secrets: totals.secrets,
             total_payments: totals.payments,
             total_payment_volume_usd: cx.tx.authorized_total(tenant)?,
-            pending_approvals: cx.tx.pending_approval_count(tenant, cx.now)?,
+            pending_approvals: cx.tx.pending_approvals(tenant, None, cx.now)?,
             total_approvals: totals.approvals,
-            top_tools: counts(cx.tx.top_tools(tenant, TOP)?),
-            top_agents: counts(cx.tx.top_agents(tenant, TOP)?),
+            top_tools: counts(cx.tx.top(tenant, Top::Tools, TOP)?),
+            top_agents: counts(cx.tx.top(tenant, Top::Agents, TOP)?),
             usage_this_month: BTreeMap::from([(tenant.to_string(), calls)]),
         })
     }

@@ -251,7 +251,7 @@ impl ReadOperation for GetOverview {
                 recent: recent(cx)?,
             },
             webhooks: webhooks(cx)?,
-            approvals: ApprovalsOverview { pending_count: cx.tx.pending_approval_count(tenant, cx.now)? },
+            approvals: ApprovalsOverview { pending_count: cx.tx.pending_approvals(tenant, None, cx.now)? },
             compliance: compliance(cx)?,
             health: health(chain_verified, proxy_health(cx)?),
         })

@@ -9,7 +9,7 @@ use crate::{
     call::{ReadContext, ReadOperation},
     error::{Error, Result},
     model::{AgentId, Authorization, Entry, EntryKind, Money, SessionId, TimePoint},
-    store::{AuditQuery, Cost, PaymentQuery, ToolSpend, ToolTally},
+    store::{AuditQuery, Cost, CostsOf, PaymentQuery},
 };
 
 /// Lines in each breakdown.
@@ -168,7 +168,7 @@ fn of_session(cx: &ReadContext<'_>, id: &SessionId, agent: Option<&AgentId>) -> 
     if agent.is_some_and(|agent| session.agent_id != *agent) {
         return Ok(Spend::default());
     }
-    let tools = cx.tx.tool_costs(tenant, ToolTally::Session(id.as_str()), MAX_LINES + 1)?;
+    let tools = cx.tx.costs(tenant, CostsOf::ToolsOfSession(id.as_str()), MAX_LINES + 1)?;
     Ok(Spend {
         total_usd: session.logged_cost,
         action_count: session.action_count,
@@ -176,22 +176,22 @@ fn of_session(cx: &ReadContext<'_>, id: &SessionId, agent: Option<&AgentId>) -> 
         by_agent: BTreeMap::from([(session.agent_id.to_string(), session.logged_cost)]),
         authorized_usd: session.spent,
         truncated: tools.len() > MAX_LINES,
-        by_tool: by_tool(tools),
+        by_tool: by_name(tools),
     })
 }
 
 fn of_agent(cx: &ReadContext<'_>, agent: &AgentId) -> Result<Spend> {
     let tenant = &cx.caller.tenant;
     let stats = cx.tx.agent(tenant, agent.as_str())?.unwrap_or_default();
-    let tools = cx.tx.tool_costs(tenant, ToolTally::Agent(agent.as_str()), MAX_LINES + 1)?;
-    let sessions = cx.tx.session_costs(tenant, Some(agent.as_str()), MAX_LINES + 1)?;
+    let tools = cx.tx.costs(tenant, CostsOf::ToolsOfAgent(agent.as_str()), MAX_LINES + 1)?;
+    let sessions = cx.tx.costs(tenant, CostsOf::Sessions { agent: Some(agent.as_str()) }, MAX_LINES + 1)?;
     Ok(Spend {
         total_usd: stats.cost,
         action_count: stats.actions,
         by_agent: BTreeMap::from([(agent.to_string(), stats.cost)]),
         authorized_usd: stats.authorized,
         truncated: tools.len() > MAX_LINES || sessions.len() > MAX_LINES,
-        by_tool: by_tool(tools),
+        by_tool: by_name(tools),
         by_session: by_name(sessions),
     })
 }
@@ -199,22 +199,18 @@ fn of_agent(cx: &ReadContext<'_>, agent: &AgentId) -> Result<Spend> {
 fn of_tenant(cx: &ReadContext<'_>) -> Result<Spend> {
     let tenant = &cx.caller.tenant;
     let Some(head) = cx.tx.head(tenant)? else { return Ok(Spend::default()) };
-    let tools = cx.tx.tool_costs(tenant, ToolTally::Tenant, MAX_LINES + 1)?;
-    let sessions = cx.tx.session_costs(tenant, None, MAX_LINES + 1)?;
-    let agents = cx.tx.agent_costs(tenant, MAX_LINES + 1)?;
+    let tools = cx.tx.costs(tenant, CostsOf::Tools, MAX_LINES + 1)?;
+    let sessions = cx.tx.costs(tenant, CostsOf::Sessions { agent: None }, MAX_LINES + 1)?;
+    let agents = cx.tx.costs(tenant, CostsOf::Agents, MAX_LINES + 1)?;
     Ok(Spend {
         total_usd: head.cost,
         action_count: head.actions,
         authorized_usd: cx.tx.authorized_total(tenant)?,
         truncated: [tools.len(), sessions.len(), agents.len()].iter().any(|lines| *lines > MAX_LINES),
-        by_tool: by_tool(tools),
+        by_tool: by_name(tools),
         by_session: by_name(sessions),
         by_agent: by_name(agents),
     })
-}
-
-fn by_tool(tools: Vec<ToolSpend>) -> BTreeMap<String, Money> {
-    by_name(tools.into_iter().map(|line| (line.tool, line.total)).collect())
 }
 
 /// Lines in which something was logged at all.

@@ -112,7 +112,7 @@ impl Wanted {
             let is_whole = entries.len() == count && entries.iter().all(Result::is_ok);
             return if is_whole { Ok(Some(bytes)) } else { Err(Error::internal("entries of the log are missing")) };
         };
-        if let Some(build) = tx.tree_build(tenant)? {
+        if let Some(build) = tx.tree_build(Some(tenant))? {
             let message = format!("the tree is being built, {} of {} entries so far", build.done, build.total);
             return Err(Error::new(Code::Unavailable, message));
         }

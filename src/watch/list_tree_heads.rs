@@ -8,6 +8,7 @@ use crate::{
     call::{ReadContext, ReadOperation, page_size},
     crypto::PublicKey,
     error::{Error, Result},
+    store::tree::Heads,
 };
 
 /// Heads in one answer.
@@ -47,7 +48,8 @@ impl ReadOperation for ListTreeHeads {
         if self.before.is_some_and(|before| before < 1) {
             return Err(Error::invalid("before", "before must be at least 1: `next_before` of an answer"));
         }
-        let mut heads = cx.tx.recorded_heads(&cx.caller.tenant, self.before.unwrap_or(i64::MAX), limit + 1)?;
+        let mut heads =
+            cx.tx.recorded_heads(&cx.caller.tenant, Heads::Before(self.before.unwrap_or(i64::MAX)), limit + 1)?;
         let is_more = heads.len() > limit;
         heads.truncate(limit);
         let next_before = heads.last().filter(|_| is_more).map(|head| head.tree_size);

@@ -38,7 +38,7 @@ pub struct Tree<'a> {
 /// Refuses while the tree of a log is being built: what its tiles say cannot be compared with anything until then. Who opens
 /// the store builds it.
 pub fn require_built(tx: &dyn ReadTx, tenant: &TenantId) -> Result<()> {
-    let Some(build) = tx.tree_build(tenant)? else { return Ok(()) };
+    let Some(build) = tx.tree_build(Some(tenant))? else { return Ok(()) };
     let message =
         format!("the tree of this log is being built, {} of {} entries so far; try again", build.done, build.total);
     Err(Error::new(Code::Unavailable, message))
@@ -159,7 +159,7 @@ impl Nodes for Tree<'_> {
 pub fn hashes(tx: &dyn ReadTx, tenant: &TenantId, level: u32, first: i64, count: usize) -> Result<Vec<Hash>> {
     let mut hashes = tx.tile_hashes(tenant, level, first, count)?;
     let mut next = first + hashes.len().cast_signed() as i64;
-    if hashes.len() == count || next < tx.folded(tenant)? >> (level * TILE_HEIGHT) {
+    if hashes.len() == count || next < tx.last_in_tiles(tenant)? >> (level * TILE_HEIGHT) {
         return Ok(hashes);
     }
     if level > 0 {
@@ -252,7 +252,7 @@ pub fn verifier(origin: &str, published: &PublishedKey) -> Verifier {
 /// Makes up for the hashes that an older version did not keep. Each step is a transaction; several processes may be at
 /// it at once, and one that stops is continued by the next that opens the store.
 pub async fn build(store: &Store) -> Result<()> {
-    while let Some(build) = store.read(|tx| Ok(tx.tree_builds(1)?))?.into_iter().next() {
+    while let Some(build) = store.read(|tx| Ok(tx.tree_build(None)?))? {
         if build.done % (BUILD_AT_A_TIME * 50) == 0 {
             tracing::info!(tenant = %build.tenant, done = build.done, total = build.total, "building the tree of the log");
         }
@@ -260,7 +260,7 @@ pub async fn build(store: &Store) -> Result<()> {
         let (step, hashes) = store.scan(move |tx| next_step(tx, &from)).await?;
         let work = move |tx: &mut dyn crate::store::Tx| {
             // Another process may have been faster with this step.
-            Ok(if tx.tree_build(&build.tenant)?.as_ref() == Some(&build) {
+            Ok(if tx.tree_build(Some(&build.tenant))?.as_ref() == Some(&build) {
                 tx.build_tree(&step, &hashes)
             } else {
                 Ok(())

@@ -7,7 +7,7 @@ use super::tree::{self, Tree};
 use crate::{
     call::{PublishedKey, ReadContext, ReadOperation},
     error::{Code, Result},
-    store::tree::RecordedHead,
+    store::tree::{Heads, RecordedHead},
 };
 
 /// Heads that are read at a time.
@@ -52,7 +52,7 @@ impl ReadOperation for VerifyTreeHeads {
         let signing = cx.services.keyring.signing_keys(cx.tx)?;
         let (mut checked, mut before, mut first_break) = (0_u64, i64::MAX, None);
         'pages: loop {
-            let heads = cx.tx.recorded_heads(tenant, before, AT_A_TIME)?;
+            let heads = cx.tx.recorded_heads(tenant, Heads::Before(before), AT_A_TIME)?;
             let Some(last) = heads.last() else { break };
             before = last.tree_size;
             for head in &heads {

@@ -168,10 +168,9 @@ pub fn emit(cx: &mut WriteContext<'_>, what: &Happening<'_>) -> Result<()> {
     }
     if let Happening::BudgetExhausted(session) = what {
         // Once for each exhaustion: not again until something was spent or given back.
-        if cx.tx.exhaustion_told(&cx.caller.tenant, &session.id)? == Some(session.spent) {
+        if !cx.tx.record_exhaustion(&cx.caller.tenant, &session.id, session.spent, cx.now)? {
             return Ok(());
         }
-        cx.tx.tell_exhaustion(&cx.caller.tenant, &session.id, session.spent, cx.now)?;
     }
     let event_id = new_event_id()?;
     let body = Body { event: kind.as_str(), event_id: &event_id, at: cx.now, what: Some(what) };

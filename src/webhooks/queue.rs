@@ -135,16 +135,8 @@ fn lease(cx: &mut WriteContext<'_>, mut webhook: Webhook) -> Result<Option<Job>>
 /// Removes a part of what a deleted webhook leaves, and at last the webhook.
 fn remove_step(cx: &mut WriteContext<'_>, mut webhook: Webhook) -> Result<()> {
     let tenant = &cx.caller.tenant;
-    let events = cx.tx.queued_events(tenant, webhook.id, STEP)?;
-    for event in &events {
-        cx.tx.delete_event(tenant, webhook.id, event.seq)?;
-    }
-    let letters = cx.tx.dead_letters(tenant, webhook.id, 0, STEP)?;
-    for letter in &letters {
-        cx.tx.delete_dead_letter(tenant, webhook.id, letter.event.seq)?;
-    }
-    if events.len() < STEP && letters.len() < STEP {
-        return Ok(cx.tx.delete_webhook(tenant, webhook.id)?);
+    if cx.tx.delete_webhook(tenant, webhook.id, STEP)? {
+        return Ok(());
     }
     webhook.due_at = Some(cx.now);
     Ok(cx.tx.put_webhook(tenant, &webhook)?)
@@ -162,8 +154,7 @@ fn bury(cx: &mut WriteContext<'_>, webhook: &mut Webhook, event: QueuedEvent, re
 /// Keeps a dead letter, among a bounded number of them.
 fn put_dead_letter(cx: &mut WriteContext<'_>, letter: &DeadLetter, last_seq: i64) -> Result<()> {
     let tenant = &cx.caller.tenant;
-    cx.tx.put_dead_letter(tenant, letter)?;
-    Ok(cx.tx.forget_dead_letters(tenant, letter.webhook_id, last_seq - MAX_DEAD, MAKE_WAY).map(drop)?)
+    Ok(cx.tx.put_dead_letter(tenant, letter, last_seq - MAX_DEAD, MAKE_WAY)?)
 }
 
 /// Gives a lease back without an attempt.

@@ -5,14 +5,16 @@ use crate::{
     model::{AgentId, Approval, ApprovalId, ApprovalRule, ApprovalStatus, RuleId, SessionId, TenantId, UnixMicros},
 };
 
-/// Which requests to list of those that wait for a decision, newest first.
+/// Which requests to list, newest first.
 #[derive(Clone, Debug)]
 #[allow(missing_docs)]
 pub struct ApprovalQuery {
+    /// Those that were decided, the newest decision first, instead of those that wait for a decision.
+    pub decided: bool,
     pub agent_id: Option<AgentId>,
     /// Older than this one: its creation time and id.
     pub before: Option<(UnixMicros, String)>,
-    /// Only what has not expired by then.
+    /// Of those that wait, only what has not expired by then.
     pub now: UnixMicros,
     pub limit: usize,
 }
@@ -20,8 +22,8 @@ pub struct ApprovalQuery {
 #[allow(missing_docs)]
 pub trait ReadApprovals {
     fn approval(&self, tenant: &TenantId, id: &ApprovalId) -> Result<Option<Approval>>;
-    /// The newest decision first; at most `query.limit`, and whether there are more.
-    fn decided_approvals(&self, tenant: &TenantId, query: &ApprovalQuery) -> Result<(Vec<Approval>, bool)>;
+    /// A page, and whether there are more behind it.
+    fn approvals(&self, tenant: &TenantId, query: &ApprovalQuery) -> Result<(Vec<Approval>, bool)>;
     /// The last one of the same agent, tool and action that was approved, before this one was decided.
     fn last_approved(&self, tenant: &TenantId, like: &Approval) -> Result<Option<Approval>>;
     /// Of those that ask for exactly this, have this status, are not used and not expired, the one that lasts longest.
@@ -34,18 +36,8 @@ pub trait ReadApprovals {
     ) -> Result<Option<Approval>>;
     /// Whether there is an approval with other arguments than were asked for, not used and not expired.
     fn has_edited_approval(&self, tenant: &TenantId, now: UnixMicros) -> Result<bool>;
-    /// A page, and whether there are more behind it.
-    fn pending_approvals(&self, tenant: &TenantId, query: &ApprovalQuery) -> Result<(Vec<Approval>, bool)>;
-    /// How many of a session's requests wait for a decision, counted up to `most`.
-    fn count_pending_approvals(
-        &self,
-        tenant: &TenantId,
-        session: &SessionId,
-        now: UnixMicros,
-        most: usize,
-    ) -> Result<usize>;
-    /// How many of the tenant's requests wait for a decision.
-    fn pending_approval_count(&self, tenant: &TenantId, now: UnixMicros) -> Result<i64>;
+    /// How many of the requests of one session, or of the tenant, wait for a decision.
+    fn pending_approvals(&self, tenant: &TenantId, session: Option<&SessionId>, now: UnixMicros) -> Result<i64>;
     /// Those whose time has run out, but that are not settled yet, oldest first, at most `limit`.
     fn overdue_approvals(&self, tenant: &TenantId, now: UnixMicros, limit: usize) -> Result<Vec<Approval>>;
     /// The tenant's rules, at most `limit`.
@@ -54,9 +46,8 @@ pub trait ReadApprovals {
 
 #[allow(missing_docs)]
 pub trait WriteApprovals {
-    fn insert_approval(&mut self, tenant: &TenantId, approval: &Approval) -> Result<()>;
-    /// Puts what can change of a request: status, end, decision and use.
-    fn update_approval(&mut self, tenant: &TenantId, approval: &Approval) -> Result<()>;
+    /// Inserts a request, or replaces what can change of one: status, end, decision and use.
+    fn put_approval(&mut self, tenant: &TenantId, approval: &Approval) -> Result<()>;
     /// Counts that a person is asked about this; whether that was less often than `most` times so far.
     fn count_dialog(&mut self, tenant: &TenantId, id: &ApprovalId, most: u32) -> Result<bool>;
     /// Forgets at most `limit` requests that were settled before `before`.

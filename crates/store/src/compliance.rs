@@ -1,7 +1,6 @@
 //! What evidence is made of, and its schedules.
 
 use crate::{
-    Head,
     error::Result,
     model::{Cadence, Money, TenantId, UnixMicros},
 };
@@ -19,12 +18,6 @@ pub struct LogTotals {
     pub actions: i64,
     pub cost: Money,
     pub flagged: i64,
-}
-
-impl From<&Head> for LogTotals {
-    fn from(head: &Head) -> Self {
-        Self { entries: head.seq, actions: head.actions, cost: head.cost, flagged: head.flagged }
-    }
 }
 
 impl LogTotals {
@@ -69,7 +62,7 @@ pub struct Schedule {
     /// The webhook that gets the packs.
     pub webhook_id: i64,
     pub created_at: UnixMicros,
-    /// Where the period of the next pack begins. Whoever moves it on has made the pack before.
+    /// Where the period of the next pack begins. The process that moves it on has made the pack before.
     pub period_start: UnixMicros,
     /// When the next pack is to be made, or tried again.
     pub due_at: UnixMicros,
@@ -96,21 +89,17 @@ pub trait ReadCompliance {
     /// What happened from one whole second to before another, by name, in the order of names. It never changes once
     /// that second is over.
     fn governed(&self, tenant: &TenantId, group: Group, since: i64, until: i64) -> Result<Vec<(String, Governed)>>;
-    /// The log's totals at the last mark up to `seq`, if there is one; `entries` is where it stands.
-    fn log_mark(&self, tenant: &TenantId, seq: i64) -> Result<Option<LogTotals>>;
-    /// What the entries from `first` to before `end` come to, counted one by one without their details.
-    fn totals_between(&self, tenant: &TenantId, first: i64, end: i64) -> Result<LogTotals>;
+    /// The log's totals at an entry. `entries` is smaller than its number where entries or the totals that the store keeps
+    /// every [`MARK_EVERY`] entries are missing.
+    fn log_totals(&self, tenant: &TenantId, seq: i64) -> Result<LogTotals>;
     /// A tenant's schedules, at most `limit`.
     fn schedules(&self, tenant: &TenantId, limit: usize) -> Result<Vec<Schedule>>;
-    fn schedule(&self, tenant: &TenantId, id: &str) -> Result<Option<Schedule>>;
     /// Schedules of all tenants that are due by `now`, the longest due first, at most `limit`.
     fn due_schedules(&self, now: UnixMicros, limit: usize) -> Result<Vec<(TenantId, String)>>;
 }
 
 #[allow(missing_docs)]
 pub trait WriteCompliance {
-    /// Keeps the log's totals as they are at this entry.
-    fn put_log_mark(&mut self, tenant: &TenantId, totals: LogTotals) -> Result<()>;
     /// Inserts or replaces.
     fn put_schedule(&mut self, tenant: &TenantId, schedule: &Schedule) -> Result<()>;
     /// Whether it was there.

@@ -1,8 +1,6 @@
 //! Erasing what concerns one agent or one session: how far it has come, and what was erased of entries.
 
-use std::sync::Arc;
-
-use super::LogKeeper;
+use super::LeafHash;
 use crate::{
     error::Result,
     model::{AgentId, Entry, SessionId, TenantId, UnixMicros},
@@ -32,6 +30,14 @@ impl Subject {
             Self::Session(session) => session.as_str(),
         }
     }
+}
+
+/// What keeps a subject from being erased.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum InUse {
+    Session(SessionId),
+    Call,
 }
 
 /// The agent of an erased entry: no agent can have this name.
@@ -76,7 +82,7 @@ pub struct ErasedEntry {
     pub erasure: i64,
     /// The entry's leaf in the tree, where the whole entry was erased. `None`: only its details were.
     pub leaf: Option<[u8; 32]>,
-    /// Keyed by the tenant's data key, over what is left of the entry: who has only the database cannot excuse what they
+    /// Keyed by the tenant's data key, over what is left of the entry: an intruder with nothing but the database cannot excuse what they
     /// altered.
     pub mac: [u8; 32],
 }
@@ -138,10 +144,8 @@ pub trait ReadErasures {
     fn open_subject_erasure(&self, tenant: &TenantId, subject: &[u8; 32]) -> Result<Option<SubjectErasure>>;
     /// What was erased of entries from `first` on, in their order, at most `limit`.
     fn erased_entries(&self, tenant: &TenantId, first: i64, limit: usize) -> Result<Vec<ErasedEntry>>;
-    /// A session of the subject that is neither revoked nor expired.
-    fn live_session(&self, tenant: &TenantId, subject: &Subject, now: UnixMicros) -> Result<Option<SessionId>>;
-    /// Whether a call of an upstream's tool is under way for it.
-    fn has_open_call(&self, tenant: &TenantId, subject: &Subject) -> Result<bool>;
+    /// What keeps the subject from being erased: a session that is neither revoked nor expired, or an in-flight call.
+    fn in_use(&self, tenant: &TenantId, subject: &Subject, now: UnixMicros) -> Result<Option<InUse>>;
     /// What there is of it.
     fn concerned(&self, tenant: &TenantId, subject: &Subject) -> Result<Concerned>;
 }
@@ -150,7 +154,7 @@ pub trait ReadErasures {
 pub trait WriteErasures {
     fn put_subject_erasure(&mut self, tenant: &TenantId, erasure: &SubjectErasure) -> Result<()>;
     /// Folds the log as far as it is written, a bounded part at a time; answers up to which entry it is folded now.
-    fn fold_now(&mut self, tenant: &TenantId, keeper: Arc<dyn LogKeeper>) -> Result<i64>;
+    fn fold_now(&mut self, tenant: &TenantId, leaf_hash: LeafHash) -> Result<i64>;
     /// Entries from `first` to before `end` that are the subject's, and entries whose details name it: the flag says
     /// whether the entry is its own.
     fn entries_about(

@@ -26,13 +26,13 @@ use tokio::sync::{Semaphore, oneshot};
 pub use approvals::{ApprovalQuery, ReadApprovals, WriteApprovals};
 pub use proxy::{ReadProxy, WriteProxy};
 pub use tx::{
-    AgentStats, ApiKeyUpdate, AuditPage, AuditPart, AuditQuery, Cost, Head, IdempotentAnswer, LogKeeper, PaymentQuery,
-    ReadAudit, ReadCounters, ReadKeys, ReadPayments, ReadSecrets, ReadSessions, ReadTx, SessionQuery,
-    StoredEntryProblem, TenantRecord, ToolSpend, ToolTally, Tx, WriteAudit, WriteCounters, WriteKeys, WritePayments,
+    AgentStats, ApiKeyUpdate, Append, AuditPage, AuditPart, AuditQuery, Cost, CostsOf, Head, IdempotentResponse,
+    LeafHash, PaymentQuery, ReadAudit, ReadCounters, ReadKeys, ReadPayments, ReadSecrets, ReadSessions, ReadTx,
+    SessionQuery, StoredEntryProblem, TenantRecord, Tx, WriteAudit, WriteCounters, WriteKeys, WritePayments,
     WriteSecrets, WriteSessions,
 };
 
-pub use usage::{Backlog, OpenSessions, ReadUsage, Totals, Usage, WriteUsage};
+pub use usage::{Backlog, OpenSessions, ReadUsage, Top, Totals, Usage, WriteUsage};
 pub use webhooks::{
     Attempt, DeadLetter, PreviousSecret, QueuedEvent, ReadWebhooks, Webhook, WebhookState, WriteWebhooks,
 };

@@ -43,10 +43,9 @@ pub trait ReadProxy {
     fn policies(&self, tenant: &TenantId, limit: usize) -> Result<Vec<Policy>>;
     /// How often a policy let `subject` through after `after`.
     fn policy_uses(&self, tenant: &TenantId, policy: &PolicyId, subject: &str, after: i64) -> Result<i64>;
-    fn open_call(&self, tenant: &TenantId, id: &str) -> Result<Option<OpenCall>>;
     /// Calls of all tenants that no process vouches for any more, at most `limit`.
     fn abandoned_calls(&self, before: UnixMicros, limit: usize) -> Result<Vec<(TenantId, OpenCall)>>;
-    /// The untrusted source that a session, or whoever else `subject` names, has read from, and when.
+    /// The untrusted source that a session, or another holder that `subject` names, has read from, and when.
     fn taint(&self, tenant: &TenantId, subject: &str) -> Result<Option<(String, UnixMicros)>>;
 }
 

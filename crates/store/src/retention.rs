@@ -13,7 +13,7 @@ pub struct Retention {
     pub retain_days: i64,
     pub updated_at: UnixMicros,
     pub updated_by: String,
-    /// Keyed by the tenant's data key: who has only the database cannot have haldir erase.
+    /// Keyed by the tenant's data key: an intruder with nothing but the database cannot have haldir erase.
     pub mac: [u8; 32],
 }
 
@@ -37,7 +37,7 @@ pub struct Erasure {
     /// The log's size when it began, and the tree's root.
     pub tree_size: i64,
     pub root_hash: [u8; 32],
-    /// Keyed by the tenant's data key: who has only the database cannot excuse what they erased.
+    /// Keyed by the tenant's data key: an intruder with nothing but the database cannot excuse an erasure.
     pub mac: [u8; 32],
 }
 

@@ -15,19 +15,18 @@ pub mod copying;
 mod counters;
 mod erasing;
 mod flagged;
-mod folding;
+mod fold;
 mod inspection;
 mod keys;
-mod looked_up;
-mod memo;
 mod migrations;
 mod open_calls;
 mod payments;
-mod pending;
-mod postings;
+mod policy_cache;
+mod posting_lists;
 mod proxy;
 mod readers;
 mod retention;
+mod row_cache;
 mod rows;
 mod secrets;
 mod sessions;
@@ -39,17 +38,18 @@ pub mod tampering;
 mod tree;
 mod usage;
 mod webhooks;
+mod write_buffer;
 mod writer;
 
 use std::{path::Path, sync::Arc};
 
 use batch::Batch;
 pub use inspection::Inspection;
-use memo::{Memo, State};
 pub use migrations::{Migration, MigrationState, Migrator};
-use pending::Pending;
 use readers::{Readers, Snapshot};
-use rusqlite::Connection;
+use row_cache::{DatabaseVersion, RowCache};
+use rusqlite::{CachedStatement, Connection};
+use write_buffer::WriteBuffer;
 use writer::Writer;
 
 use super::{ReadTx, Tx};
@@ -64,7 +64,7 @@ pub struct Sqlite {
 struct Inner {
     readers: Readers,
     writer: Writer,
-    memo: Arc<Memo>,
+    row_cache: Arc<RowCache>,
 }
 
 /// The version of the SQLite library in this program.
@@ -84,9 +84,9 @@ impl Sqlite {
         let mut connection = connection::open(path)?;
         Migrator::new(&mut connection).up()?;
         connection::overwrite_deleted(&connection)?;
-        let memo = Arc::new(Memo::new(path));
-        let writer = Writer::start(path, connection, Arc::clone(&memo))?;
-        Ok(Self { inner: Arc::new(Inner { readers: Readers::new(path), writer, memo }) })
+        let row_cache = Arc::new(RowCache::new(path));
+        let writer = Writer::start(path, connection, Arc::clone(&row_cache))?;
+        Ok(Self { inner: Arc::new(Inner { readers: Readers::new(path), writer, row_cache }) })
     }
 
     pub(super) async fn write<T: Send + 'static>(
@@ -109,7 +109,7 @@ impl Sqlite {
     }
 
     pub(super) fn read<T>(&self, work: impl FnOnce(&dyn ReadTx) -> CoreResult<T>) -> CoreResult<T> {
-        self.inner.readers.read(&self.inner.memo, work)
+        self.inner.readers.read(&self.inner.row_cache, work)
     }
 
     pub(super) fn close(&self) {
@@ -121,8 +121,8 @@ impl Sqlite {
 #[derive(Clone, Copy)]
 enum SqliteTx<'c> {
     Reader(&'c Snapshot<'c>),
-    /// A connection that is in a transaction already, to look only.
-    Open(&'c Connection),
+    /// A connection that is in a read transaction already.
+    Inspection(&'c Connection),
     Writer(&'c Batch),
 }
 
@@ -130,64 +130,71 @@ impl SqliteTx<'_> {
     fn connection(&self) -> Result<&Connection> {
         match self {
             Self::Reader(snapshot) => snapshot.connection(),
-            Self::Open(connection) => Ok(connection),
+            Self::Inspection(connection) => Ok(connection),
             Self::Writer(batch) => Ok(&batch.connection),
         }
     }
 
-    /// The memo, and the state that this transaction may use it for.
-    fn memo(&self) -> Option<(&Memo, State)> {
+    /// The row cache, and the database version that this transaction may use it for.
+    fn row_cache(&self) -> Option<(&RowCache, DatabaseVersion)> {
         match self {
-            Self::Reader(snapshot) => snapshot.state.map(|state| (snapshot.memo, state)),
-            Self::Open(_) => None,
-            Self::Writer(batch) => batch.pending.state.get().map(|state| (&*batch.memo, state)),
+            Self::Reader(snapshot) => snapshot.version.map(|version| (snapshot.row_cache, version)),
+            Self::Inspection(_) => None,
+            Self::Writer(batch) => batch.buffer.version.get().map(|version| (&*batch.row_cache, version)),
         }
     }
 
-    /// The batch's held rows; a reader has none.
-    fn held(&self) -> Option<&Pending> {
-        if let Self::Writer(batch) = self { Some(&batch.pending) } else { None }
+    /// The batch's write buffer; a reader has none.
+    fn buffer_if_writer(&self) -> Option<&WriteBuffer> {
+        if let Self::Writer(batch) = self { Some(&batch.buffer) } else { None }
     }
 
-    /// The batch's held rows. Only the writer hands out a transaction that can be written to.
-    fn pending(&self) -> Result<&Pending> {
-        self.held().ok_or_else(|| Error::internal("a reader cannot write"))
+    /// The batch's write buffer. Only the writer hands out a transaction that can be written to.
+    fn buffer(&self) -> Result<&WriteBuffer> {
+        self.buffer_if_writer().ok_or_else(|| Error::internal("a reader cannot write"))
     }
 
-    /// The connection, to change a row at once. The job then has a savepoint to go back to; one that only puts rows
-    /// on hold needs none, and is spared the copies that SQLite makes of every page behind a savepoint.
-    fn writable(&self) -> Result<&Connection> {
-        let pending = self.pending()?;
-        pending.state.set(None);
-        pending.forget();
-        self.aside()
+    /// A statement that changes rows at once, not through the write buffer. Whether that clears the caches follows from
+    /// its table ([`statements::changes_cached_table`]).
+    fn change(&self, sql: &str) -> Result<CachedStatement<'_>> {
+        let connection = if statements::changes_cached_table(sql) { self.any_change()? } else { self.savepoint()? };
+        Ok(connection.prepare_cached(sql)?)
     }
 
-    /// As [`Self::writable`], for rows that are neither held nor remembered: what is known of others stays known.
-    fn aside(&self) -> Result<&Connection> {
-        let pending = self.pending()?;
-        if !pending.savepoint.get() {
+    /// The connection, to change rows of any table at once: it clears all caches.
+    fn any_change(&self) -> Result<&Connection> {
+        let buffer = self.buffer()?;
+        buffer.version.set(None);
+        buffer.forget();
+        self.savepoint()
+    }
+
+    /// The connection, with a savepoint that the job can go back to. A job that only puts rows into the write buffer needs
+    /// none, and is spared the copies that SQLite makes of every page behind a savepoint.
+    fn savepoint(&self) -> Result<&Connection> {
+        let buffer = self.buffer()?;
+        if !buffer.savepoint.get() {
             batch::execute(self.connection()?, "SAVEPOINT job")?;
-            pending.savepoint.set(true);
+            buffer.savepoint.set(true);
         }
         self.connection()
     }
 
-    /// Lists of what is held are for readers: in the middle of a batch they would miss some.
+    /// Lists are for readers: in the middle of a batch they would miss rows in the write buffer.
     fn require_reader(&self) -> Result<()> {
-        if self.held().is_none() {
+        if self.buffer_if_writer().is_none() {
             Ok(())
         } else {
-            Err(Error::internal("what a batch holds is listed by readers only"))
+            Err(Error::internal("rows of the write buffer are listed by readers only"))
         }
     }
 }
 
 impl Tx for SqliteTx<'_> {
     fn start_over(&mut self) -> Result<()> {
-        let pending = self.pending()?;
-        pending.take_back_job();
-        if pending.savepoint.get() { batch::execute(self.connection()?, "ROLLBACK TO job") } else { Ok(()) }
+        let buffer = self.buffer()?;
+        buffer.take_back_job();
+        if buffer.savepoint.get() { batch::execute(self.connection()?, "ROLLBACK TO job") } else { Ok(()) }
     }
 
     fn as_read(&self) -> &dyn ReadTx {

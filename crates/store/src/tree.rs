@@ -3,11 +3,7 @@
 //! Level 0 has the hash of every leaf; level L has the root of every complete subtree of 256^L leaves. Whatever else
 //! a proof needs is computed from these.
 
-use crate::{
-    crypto::Hash,
-    error::Result,
-    model::{EntryId, TenantId},
-};
+use crate::{crypto::Hash, error::Result, model::TenantId};
 
 /// Hashes in a full tile.
 pub const TILE_HASHES: i64 = 256;
@@ -49,21 +45,23 @@ pub struct RecordedHead {
     pub signature: Vec<u8>,
 }
 
+/// Which recorded heads, by the size of their tree.
+#[derive(Clone, Copy, Debug)]
+pub enum Heads {
+    /// Smaller than this, the largest first.
+    Before(i64),
+    /// Larger than this, the smallest first.
+    After(i64),
+}
+
 #[allow(missing_docs)]
 pub trait ReadTree {
     /// The hashes that the tiles of `level` hold from `first` on, at most `count`: fewer where there are no more.
     fn tile_hashes(&self, tenant: &TenantId, level: u32, first: i64, count: usize) -> Result<Vec<Hash>>;
-    /// What is still to be made up for, at most `limit`.
-    fn tree_builds(&self, limit: usize) -> Result<Vec<TreeBuild>>;
-    fn tree_build(&self, tenant: &TenantId) -> Result<Option<TreeBuild>>;
-    /// The id that the entry with this number bears: the leaf is looked up by number.
-    fn entry_id(&self, tenant: &TenantId, seq: i64) -> Result<Option<EntryId>>;
-    /// Recorded heads, the largest first, smaller than `before`, at most `limit`.
-    fn recorded_heads(&self, tenant: &TenantId, before: i64, limit: usize) -> Result<Vec<RecordedHead>>;
-    /// Recorded heads, the smallest first, larger than `after`, at most `limit`.
-    fn recorded_heads_after(&self, tenant: &TenantId, after: i64, limit: usize) -> Result<Vec<RecordedHead>>;
-    /// Logs in the order of their tenants, after `after`, at most `limit`.
-    fn log_sizes(&self, after: &str, limit: usize) -> Result<Vec<(TenantId, i64)>>;
+    /// The build of this tenant's tree, or of any tenant's, that is not complete.
+    fn tree_build(&self, tenant: Option<&TenantId>) -> Result<Option<TreeBuild>>;
+    /// Recorded heads, at most `limit`.
+    fn recorded_heads(&self, tenant: &TenantId, of: Heads, limit: usize) -> Result<Vec<RecordedHead>>;
 }
 
 #[allow(missing_docs)]

@@ -109,9 +109,7 @@ pub trait ReadKeys {
     /// The tenant's data key, wrapped under the master key; `None` if there is no such tenant.
     fn wrapped_data_key(&self, tenant: &TenantId) -> Result<Option<Vec<u8>>>;
     /// Tenants in the order of their ids, after `after`, at most `limit`.
-    fn tenants(&self, after: &str, limit: usize) -> Result<Vec<TenantId>>;
-    /// The same, with what is known of each.
-    fn tenant_records(&self, after: &str, limit: usize) -> Result<Vec<TenantRecord>>;
+    fn tenants(&self, after: &str, limit: usize) -> Result<Vec<TenantRecord>>;
     /// The tenant of this name.
     fn tenant_named(&self, name: &str) -> Result<Option<TenantId>>;
     /// A value that proves whether a master key is the store's own.
@@ -141,10 +139,8 @@ pub trait WriteKeys {
     /// Puts the tenant's data key as it is wrapped now.
     fn set_wrapped_data_key(&mut self, tenant: &TenantId, wrapped_data_key: &[u8]) -> Result<()>;
     fn set_master_key_check(&mut self, check: &[u8]) -> Result<()>;
-    /// Writes so many bytes that mean nothing, to see whether there is room for them.
-    fn put_ballast(&mut self, bytes: u32) -> Result<()>;
-    /// Takes them away.
-    fn delete_ballast(&mut self) -> Result<()>;
+    /// Writes so many bytes without a meaning in place of those that are there, to see whether the disk has room.
+    fn set_ballast(&mut self, bytes: u32) -> Result<()>;
     fn insert_api_key(&mut self, key: &ApiKey) -> Result<()>;
     fn update_api_key(&mut self, digest: &[u8; 32], update: ApiKeyUpdate) -> Result<()>;
 }
@@ -180,7 +176,6 @@ pub trait WriteSessions {
     fn insert_session(&mut self, tenant: &TenantId, session: &Arc<Session>) -> Result<()>;
     fn revoke_session(&mut self, tenant: &TenantId, id: &SessionId, now: UnixMicros) -> Result<()>;
     fn set_spent(&mut self, tenant: &TenantId, id: &SessionId, spent: Money) -> Result<()>;
-    fn add_logged(&mut self, tenant: &TenantId, id: &SessionId, cost: Money) -> Result<()>;
 }
 
 #[allow(missing_docs)]
@@ -231,13 +226,13 @@ pub trait ReadPayments {
 
 #[allow(missing_docs)]
 pub trait WritePayments {
-    /// Puts what was spent on a day, and forgets some of what was spent before `forget_before`.
-    fn put_daily_spent(
+    /// Adds to what was spent on a day, or takes back, and forgets some of what was spent before `forget_before`.
+    fn add_daily_spent(
         &mut self,
         tenant: &TenantId,
         day: i64,
         of: &[u8; 32],
-        spent: Money,
+        amount: Money,
         forget_before: i64,
     ) -> Result<()>;
     fn insert_authorization(&mut self, tenant: &TenantId, authorization: &Authorization) -> Result<()>;
@@ -254,9 +249,8 @@ pub struct Head {
     pub entry_hash: [u8; 32],
     /// The Merkle tree's frontier, see `crypto::Frontier`.
     pub tree: Vec<u8>,
-    /// Keyed by the tenant's data key over everything here: who has only the database cannot make one. `None` on a
-    /// head that this batch of writes has put itself, and will seal once, when it commits.
-    pub mac: Option<[u8; 32]>,
+    /// Keyed by the tenant's data key over everything else here: an intruder with nothing but the database cannot make one.
+    pub mac: [u8; 32],
     /// What agents have logged.
     pub actions: i64,
     pub cost: Money,
@@ -303,9 +297,8 @@ pub struct AuditPart {
 #[allow(missing_docs)]
 pub trait ReadAudit {
     fn head(&self, tenant: &TenantId) -> Result<Option<Head>>;
-    /// The last entry that is folded: the tiles of the tree end with it. What lies behind it is the log's tail, a few
-    /// hundred entries.
-    fn folded(&self, tenant: &TenantId) -> Result<i64>;
+    /// The last entry whose hash is in the tiles of the log's tree. Those behind it, a few hundred, are computed from the entries.
+    fn last_in_tiles(&self, tenant: &TenantId) -> Result<i64>;
     fn entry(&self, tenant: &TenantId, seq: i64) -> Result<Option<Result<Entry, StoredEntryProblem>>>;
     fn entries(&self, tenant: &TenantId, query: &AuditQuery) -> Result<AuditPage>;
     /// The next entries in the order of the log, by `first_seq` and `before_seq` and the filters, but not by time.
@@ -328,20 +321,27 @@ pub struct StoredEntryProblem {
     pub problem: String,
 }
 
-/// Makes the `mac` of a head.
-pub trait LogKeeper: Send + Sync {
-    /// A keyed hash over everything else in it, and whose it is.
-    fn seal(&self, tenant: &TenantId, head: &Head) -> [u8; 32];
-    /// The leaf that an entry is in the log's tree.
-    fn leaf_hash(&self, tenant: &TenantId, entry: &EntryView<'_>) -> [u8; 32];
+/// Computes the leaf that an entry is in the tree of a tenant's log.
+pub type LeafHash = fn(&TenantId, &EntryView<'_>) -> [u8; 32];
+
+/// One more entry of a log.
+#[allow(missing_docs)]
+pub struct Append {
+    pub entry: Arc<Entry>,
+    /// The entry's leaf in the log's tree.
+    pub leaf: [u8; 32],
+    /// The head that the log has with this entry.
+    pub head: Head,
+    /// For entries that other processes have appended.
+    pub leaf_hash: LeafHash,
 }
 
 #[allow(missing_docs)]
 pub trait WriteAudit {
-    /// Appends an entry, which is this leaf of the log's tree.
-    fn insert_entry(&mut self, tenant: &TenantId, entry: Arc<Entry>, leaf: [u8; 32]) -> Result<()>;
-    /// Puts the head. Its `mac` is made when the batch goes to the database.
-    fn put_head(&mut self, tenant: &TenantId, head: Head, keeper: Arc<dyn LogKeeper>) -> Result<()>;
+    /// Puts the head of a new tenant's log, which is empty.
+    fn begin_log(&mut self, tenant: &TenantId, head: &Head) -> Result<()>;
+    /// Appends an entry to the log.
+    fn append(&mut self, tenant: &TenantId, append: Append) -> Result<()>;
 }
 
 /// What is known of an agent: totals, and the windows that anomaly rules count in.
@@ -381,27 +381,26 @@ impl Cost {
     }
 }
 
-/// Whose use of a tool is counted.
+/// Whose costs are listed.
 #[derive(Clone, Copy, Debug)]
 #[allow(missing_docs)]
-pub enum ToolTally<'a> {
-    Tenant,
-    Agent(&'a str),
-    Session(&'a str),
-}
-
-/// One tool's share.
-#[derive(Clone, Debug)]
-#[allow(missing_docs)]
-pub struct ToolSpend {
-    pub tool: String,
-    pub total: Cost,
+pub enum CostsOf<'a> {
+    /// Of agents, in the order of their names.
+    Agents,
+    /// Of the newest sessions, of one agent or all.
+    Sessions { agent: Option<&'a str> },
+    /// Of tools, in the order of their names.
+    Tools,
+    /// Of the tools that an agent used.
+    ToolsOfAgent(&'a str),
+    /// Of the tools that a session used.
+    ToolsOfSession(&'a str),
 }
 
 /// The answer that a repeated call gets again.
 #[derive(Clone, Debug)]
 #[allow(missing_docs)]
-pub struct IdempotentAnswer {
+pub struct IdempotentResponse {
     /// Of the operation and its input.
     pub digest: [u8; 32],
     pub status: u16,
@@ -416,35 +415,32 @@ pub struct IdempotentAnswer {
 #[allow(missing_docs)]
 pub trait ReadCounters {
     fn agent(&self, tenant: &TenantId, agent: &str) -> Result<Option<AgentStats>>;
-    /// What the agents have logged, in the order of their names, at most `limit`.
-    fn agent_costs(&self, tenant: &TenantId, limit: usize) -> Result<Vec<(String, Cost)>>;
-    /// What the newest sessions, of one agent or all, have logged, at most `limit`.
-    fn session_costs(&self, tenant: &TenantId, agent: Option<&str>, limit: usize) -> Result<Vec<(String, Cost)>>;
-    /// What the tools have cost, in the order of their names, at most `limit`.
-    fn tool_costs(&self, tenant: &TenantId, of: ToolTally<'_>, limit: usize) -> Result<Vec<ToolSpend>>;
+    /// What was logged, at most `limit` lines.
+    fn costs(&self, tenant: &TenantId, of: CostsOf<'_>, limit: usize) -> Result<Vec<(String, Cost)>>;
     /// What the whole tenant has authorized and not given back.
     fn authorized_total(&self, tenant: &TenantId) -> Result<Money>;
     /// How many answers the tenant has kept for repeated calls, and the bytes of their bodies.
-    fn kept_answers(&self, tenant: &TenantId) -> Result<(i64, i64)>;
-    fn idempotent_answer(&self, tenant: &TenantId, caller: &str, key: &str) -> Result<Option<IdempotentAnswer>>;
+    fn kept_responses(&self, tenant: &TenantId) -> Result<(i64, i64)>;
+    fn idempotent_response(&self, tenant: &TenantId, caller: &str, key: &str) -> Result<Option<IdempotentResponse>>;
 }
 
 #[allow(missing_docs)]
 pub trait WriteCounters {
     fn put_agent(&mut self, tenant: &TenantId, agent: &str, stats: &AgentStats) -> Result<()>;
-    /// Adds one use; answers how often the tool has been used so far, this time included.
-    fn add_tool_use(&mut self, tenant: &TenantId, agent: &str, tool: &str, cost: Money) -> Result<i64>;
-    /// Adds to what the tenant has authorized; negative to give back.
-    fn add_authorized(&mut self, tenant: &TenantId, amount: Money) -> Result<()>;
-    fn put_idempotent_answer(
+    /// Counts an action for the session and for what its agent did with the tool; returns how often the agent has used the tool,
+    /// this time included.
+    fn count_action(&mut self, tenant: &TenantId, session: &Session, tool: &str, cost: Money) -> Result<i64>;
+    /// Adds to what the agent and the tenant have authorized; negative to give back.
+    fn add_authorized(&mut self, tenant: &TenantId, agent: &str, amount: Money) -> Result<()>;
+    /// Puts an answer, and forgets a few that are from before `forget_before`.
+    fn put_idempotent_response(
         &mut self,
         tenant: &TenantId,
         caller: &str,
         key: &str,
-        answer: &IdempotentAnswer,
+        answer: &IdempotentResponse,
+        forget_before: UnixMicros,
     ) -> Result<()>;
-    /// Forgets at most `limit` answers from before `before`.
-    fn forget_answers(&mut self, before: UnixMicros, limit: usize) -> Result<()>;
     /// Takes up to `wanted` calls from what `limit` leaves of an hour; answers how many, and how many were used.
     fn take_calls(&mut self, key_digest: &[u8; 32], hour: i64, wanted: i64, limit: i64) -> Result<(i64, i64)>;
 }

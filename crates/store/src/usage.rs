@@ -46,6 +46,14 @@ pub struct Totals {
     pub approvals: i64,
 }
 
+/// What is ranked by its actions.
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs)]
+pub enum Top {
+    Agents,
+    Tools,
+}
+
 /// Sessions that are open now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[allow(missing_docs)]
@@ -61,14 +69,10 @@ pub trait ReadUsage {
     fn totals(&self, tenant: &TenantId) -> Result<Totals>;
     /// Neither revoked nor expired. Agents are told apart among the `limit` sessions that last longest.
     fn open_sessions(&self, tenant: &TenantId, now: UnixMicros, limit: usize) -> Result<OpenSessions>;
-    /// The tools with most actions, at most `limit`. Ranks are kept to an eighth of a doubling: see `rank`.
-    fn top_tools(&self, tenant: &TenantId, limit: usize) -> Result<Vec<(String, Cost)>>;
-    /// The agents with most actions, likewise.
-    fn top_agents(&self, tenant: &TenantId, limit: usize) -> Result<Vec<(String, Cost)>>;
+    /// The agents or tools with most actions, at most `limit`. Ranks are kept to an eighth of a doubling: see `rank`.
+    fn top(&self, tenant: &TenantId, of: Top, limit: usize) -> Result<Vec<(String, Cost)>>;
     /// What waits, of all tenants together: for the operator's metrics. It takes as long as much waits.
     fn backlog(&self, now: UnixMicros, failures: i64) -> Result<Backlog>;
-    /// The webhooks of a tenant that have failed so often in a row, or that many events wait for: how many.
-    fn failing_webhooks(&self, tenant: &TenantId, failures: i64) -> Result<i64>;
     /// When a session's newest entry was made.
     fn last_entries_of(&self, tenant: &TenantId, sessions: &[SessionId]) -> Result<HashMap<SessionId, UnixMicros>>;
 }

@@ -118,8 +118,6 @@ pub trait ReadWebhooks {
     fn attempts(&self, tenant: &TenantId, event: Option<&str>, before_seq: i64, limit: usize) -> Result<Vec<Attempt>>;
     /// How many attempts were made since the hour of `since`, at most two days ago, and how many succeeded.
     fn attempt_counts(&self, tenant: &TenantId, since: UnixMicros) -> Result<(i64, i64)>;
-    /// What a session had spent when the exhaustion of its budget was last told.
-    fn exhaustion_told(&self, tenant: &TenantId, session: &SessionId) -> Result<Option<Money>>;
 }
 
 #[allow(missing_docs)]
@@ -128,18 +126,26 @@ pub trait WriteWebhooks {
     fn next_webhook_id(&mut self, tenant: &TenantId) -> Result<i64>;
     /// Inserts or replaces.
     fn put_webhook(&mut self, tenant: &TenantId, webhook: &Webhook) -> Result<()>;
-    fn delete_webhook(&mut self, tenant: &TenantId, id: i64) -> Result<()>;
+    /// Deletes at most `limit` waiting events and as many dead letters of a webhook, and the webhook once it has none;
+    /// whether it is gone.
+    fn delete_webhook(&mut self, tenant: &TenantId, id: i64, limit: usize) -> Result<bool>;
     /// Inserts or replaces.
     fn put_event(&mut self, tenant: &TenantId, webhook: i64, event: &QueuedEvent) -> Result<()>;
     /// Whether it was there.
     fn delete_event(&mut self, tenant: &TenantId, webhook: i64, seq: i64) -> Result<bool>;
-    fn put_dead_letter(&mut self, tenant: &TenantId, letter: &DeadLetter) -> Result<()>;
-    /// Deletes the oldest dead letters with smaller numbers, at most `limit`; answers how many.
-    fn forget_dead_letters(&mut self, tenant: &TenantId, webhook: i64, before_seq: i64, limit: usize) -> Result<usize>;
+    /// Puts a dead letter; the oldest ones with numbers below `keep_from`, at most `limit`, make way for it.
+    fn put_dead_letter(&mut self, tenant: &TenantId, letter: &DeadLetter, keep_from: i64, limit: usize) -> Result<()>;
     fn delete_dead_letter(&mut self, tenant: &TenantId, webhook: i64, seq: i64) -> Result<()>;
     /// Records an attempt; its number is given out here.
     fn insert_attempt(&mut self, tenant: &TenantId, attempt: &Attempt) -> Result<()>;
-    fn tell_exhaustion(&mut self, tenant: &TenantId, session: &SessionId, spent: Money, now: UnixMicros) -> Result<()>;
+    /// Records that the exhaustion of a session's budget is told; `false` if it was told when as much was spent.
+    fn record_exhaustion(
+        &mut self,
+        tenant: &TenantId,
+        session: &SessionId,
+        spent: Money,
+        now: UnixMicros,
+    ) -> Result<bool>;
     /// Forgets attempts and dead letters from before `before`, at most `limit` of each; answers how many.
     fn forget_deliveries(&mut self, before: UnixMicros, limit: usize) -> Result<usize>;
 }

@@ -66,7 +66,7 @@ fn rewrite_with_the_key(terminal: &Terminal, entries: usize) {
     let keyring = Keyring::new(&key);
     let begin = store.write(move |tx| {
         let keys = keyring.tenant(tx.as_read(), &TenantId::local())?;
-        chain::begin(tx, keys, &TenantId::local(), UnixMicros(0))
+        chain::begin(tx, &keys, &TenantId::local(), UnixMicros(0))
     });
     tokio::runtime::Runtime::new().unwrap().block_on(begin).unwrap();
     store.close();

@@ -224,7 +224,7 @@ impl Note {
         self.signatures.push(SignatureLine { name: name.to_owned(), bytes });
     }
 
-    /// Signs the text as the witness `name`, who sees it at `time`, in Unix seconds.
+    /// Signs the text as the witness `name`, which sees it at `time`, in Unix seconds.
     pub fn cosign(&mut self, name: &str, key: &SigningKey, time: u64) {
         let hash = Verifier::of_witness(name, key.public()).hash();
         let signature = key.sign(&cosigned(time, &self.text));

@@ -68,7 +68,7 @@ impl PublicKey {
         digest[..8].iter().fold(String::with_capacity(16), |id, byte| id + &format!("{byte:02x}"))
     }
 
-    /// Whether `signature` is this key's over `message`: strictly, so that nobody can turn a signature into another
+    /// Whether `signature` is this key's over `message`: strictly, so that no attacker can turn a signature into another
     /// valid one, and no key of small order is taken.
     pub fn verifies(&self, message: &[u8], signature: &Signature) -> bool {
         let signature = ed25519_dalek::Signature::from_bytes(signature);

@@ -3,9 +3,9 @@
 use rusqlite::{Connection, OptionalExtension, Row, Statement, params};
 
 use super::{
-    looked_up::Known,
-    pending::Appended,
+    policy_cache::Lookups,
     statements::{LOG_PLACES, statements},
+    write_buffer::Appended,
 };
 use crate::{
     Head,
@@ -23,14 +23,14 @@ statements! {
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)";
 }
 
-pub(super) fn write_head(connection: &Connection, tenant: &TenantId, head: &Head, mac: [u8; 32]) -> Result<()> {
+pub(super) fn write_head(connection: &Connection, tenant: &TenantId, head: &Head) -> Result<()> {
     connection.prepare_cached(PUT_HEAD)?.execute(params![
         tenant.as_str(),
         head.seq,
         head.at.0,
         head.entry_hash,
         head.tree,
-        mac,
+        head.mac,
         head.actions,
         head.cost.nanos(),
         head.flagged,
@@ -38,7 +38,11 @@ pub(super) fn write_head(connection: &Connection, tenant: &TenantId, head: &Head
     Ok(())
 }
 
-pub(super) fn write_entries(connection: &Connection, entries: &[Appended], bases: &Known<TenantId, i64>) -> Result<()> {
+pub(super) fn write_entries(
+    connection: &Connection,
+    entries: &[Appended],
+    bases: &Lookups<TenantId, i64>,
+) -> Result<()> {
     let mut insert = connection.prepare_cached(INSERT_ENTRY)?;
     entries.chunk_by(|one, next| one.tenant == next.tenant).try_for_each(|of_one_log| {
         let tenant = &of_one_log[0].tenant;

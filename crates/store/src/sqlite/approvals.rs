@@ -1,6 +1,6 @@
 //! Approval rules, requests and decisions.
 
-use rusqlite::{Row, params};
+use rusqlite::{Row, ToSql, params};
 
 use super::{
     SqliteTx,
@@ -30,31 +30,30 @@ statements! {
     DECIDED = concat!("SELECT ", approval!(), " FROM approvals INDEXED BY approvals_decided WHERE tenant = ?1
         AND decided_at IS NOT NULL AND (decided_at, id) < (?2, ?3) ORDER BY decided_at DESC, id DESC LIMIT ?4");
     DECIDED_OF_AGENT = concat!("SELECT ", approval!(), " FROM approvals INDEXED BY approvals_decided_of_agent WHERE tenant = ?1
-        AND decided_at IS NOT NULL AND agent_id = ?5 AND (decided_at, id) < (?2, ?3)
+        AND decided_at IS NOT NULL AND agent_id = ?6 AND (decided_at, id) < (?2, ?3)
         ORDER BY decided_at DESC, id DESC LIMIT ?4");
     LAST_APPROVED = concat!("SELECT ", approval!(), " FROM approvals INDEXED BY approvals_approved WHERE tenant = ?1 AND agent_id = ?2
         AND tool = ?3 AND action = ?4 AND status = 'approved' AND decided_at < ?5 AND id <> ?6 ORDER BY decided_at DESC LIMIT 1");
     EDITED = "SELECT 1 FROM approvals INDEXED BY approvals_edited WHERE tenant = ?1 AND arguments IS NOT NULL
         AND used_at IS NULL AND expires_at > ?2 LIMIT 1";
     PENDING = concat!("SELECT ", approval!(), " FROM approvals INDEXED BY approvals_pending WHERE tenant = ?1 AND status = 'pending'
-        AND (created_at, id) < (?2, ?3) AND expires_at > ?4 ORDER BY created_at DESC, id DESC LIMIT ?5");
+        AND (created_at, id) < (?2, ?3) AND expires_at > ?5 ORDER BY created_at DESC, id DESC LIMIT ?4");
     PENDING_OF_AGENT = concat!("SELECT ", approval!(), " FROM approvals INDEXED BY approvals_pending_of_agent WHERE tenant = ?1
-        AND status = 'pending' AND agent_id = ?6 AND (created_at, id) < (?2, ?3) AND expires_at > ?4
-        ORDER BY created_at DESC, id DESC LIMIT ?5");
-    PENDING_OF_SESSION = "SELECT 1 FROM approvals INDEXED BY approvals_pending_of_session WHERE tenant = ?1
-        AND status = 'pending' AND session_id = ?2 AND expires_at > ?3 LIMIT ?4";
+        AND status = 'pending' AND agent_id = ?6 AND (created_at, id) < (?2, ?3) AND expires_at > ?5
+        ORDER BY created_at DESC, id DESC LIMIT ?4");
+    PENDING_OF_SESSION = "SELECT count(*) FROM approvals INDEXED BY approvals_pending_of_session WHERE tenant = ?1
+        AND status = 'pending' AND expires_at > ?2 AND session_id = ?3";
     PENDING_COUNT = "SELECT count(*) FROM approvals INDEXED BY approvals_pending_by_end WHERE tenant = ?1
         AND status = 'pending' AND expires_at > ?2";
     OVERDUE = concat!("SELECT ", approval!(), " FROM approvals WHERE tenant = ?1 AND settled_at IS NULL
         AND expires_at <= ?2 ORDER BY expires_at LIMIT ?3");
     APPROVAL_RULES = "SELECT id, rule_type, threshold, tools, operator_only, created_at, created_by FROM approval_rules
         WHERE tenant = ?1 ORDER BY id LIMIT ?2";
-    INSERT_APPROVAL = "INSERT INTO approvals (tenant, id, session_id, agent_id, tool, action, amount, reason, details,
-        digest, status, created_at, expires_at, operator_only)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
-    UPDATE_APPROVAL = "UPDATE approvals SET status = ?3, expires_at = ?4, decided_at = ?5, decided_by = ?6,
-        decision_note = ?7, used_at = ?8, settled_at = ?9, operator_only = ?10, arguments = ?11
-        WHERE tenant = ?1 AND id = ?2";
+    PUT_APPROVAL = "INSERT INTO approvals (tenant, id, session_id, agent_id, tool, action, amount, reason, details, digest,
+        status, created_at, expires_at, decided_at, decided_by, decision_note, used_at, settled_at, operator_only, arguments)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)
+        ON CONFLICT DO UPDATE SET status = ?11, expires_at = ?13, decided_at = ?14, decided_by = ?15, decision_note = ?16,
+        used_at = ?17, settled_at = ?18, operator_only = ?19, arguments = ?20";
     COUNT_DIALOG = "UPDATE approvals SET dialogs = dialogs + 1 WHERE tenant = ?1 AND id = ?2 AND dialogs < ?3";
     FORGET_APPROVALS = "DELETE FROM approvals WHERE tenant = ?1 AND id IN (SELECT id FROM approvals
         WHERE tenant = ?1 AND settled_at IS NOT NULL AND settled_at < ?2 ORDER BY settled_at LIMIT ?3)";
@@ -114,19 +113,22 @@ impl ReadApprovals for SqliteTx<'_> {
         rows.next()?.map(approval).transpose()
     }
 
-    fn decided_approvals(&self, tenant: &TenantId, query: &ApprovalQuery) -> Result<(Vec<Approval>, bool)> {
+    fn approvals(&self, tenant: &TenantId, query: &ApprovalQuery) -> Result<(Vec<Approval>, bool)> {
         let (at, id) = query.before.as_ref().map_or((i64::MAX, ""), |(at, id)| (at.0, id.as_str()));
-        let (tenant, limit) = (tenant.as_str(), rows(query.limit.saturating_add(1)));
-        if let Some(agent) = &query.agent_id {
-            let mut statement = self.connection()?.prepare_cached(DECIDED_OF_AGENT)?;
-            collect_page(
-                statement.query_and_then(params![tenant, at, id, limit, agent.as_str()], approval)?,
-                query.limit,
-            )
-        } else {
-            let mut statement = self.connection()?.prepare_cached(DECIDED)?;
-            collect_page(statement.query_and_then(params![tenant, at, id, limit], approval)?, query.limit)
-        }
+        let sql = match (query.decided, &query.agent_id) {
+            (true, None) => DECIDED,
+            (true, Some(_)) => DECIDED_OF_AGENT,
+            (false, None) => PENDING,
+            (false, Some(_)) => PENDING_OF_AGENT,
+        };
+        let (tenant, limit, now) = (tenant.as_str(), rows(query.limit.saturating_add(1)), query.now.0);
+        let agent = query.agent_id.as_ref().map(|agent| agent.as_str());
+        let mut statement = self.connection()?.prepare_cached(sql)?;
+        let given: [&dyn ToSql; 6] = [&tenant, &at, &id, &limit, &now, &agent];
+        // The statements name the first of these, as far as they need them.
+        let count = statement.parameter_count();
+        let found = statement.query_and_then(&given[..count], approval)?;
+        collect_page(found, query.limit)
     }
 
     fn last_approved(&self, tenant: &TenantId, like: &Approval) -> Result<Option<Approval>> {
@@ -150,51 +152,27 @@ impl ReadApprovals for SqliteTx<'_> {
     }
 
     fn has_edited_approval(&self, tenant: &TenantId, now: UnixMicros) -> Result<bool> {
-        if self.held().is_some_and(|held| held.looked_up.without_edited.has(tenant)) {
+        if self.buffer_if_writer().is_some_and(|buffer| buffer.policy_cache.without_edited.has(tenant)) {
             return Ok(false);
         }
         let found = self.connection()?.prepare_cached(EDITED)?.exists(params![tenant.as_str(), now.0])?;
-        if let Some(held) = self.held().filter(|_| !found) {
-            held.looked_up.without_edited.keep(tenant.clone(), ());
+        if let Some(buffer) = self.buffer_if_writer().filter(|_| !found) {
+            buffer.policy_cache.without_edited.keep(tenant.clone(), ());
         }
         Ok(found)
     }
 
-    fn pending_approvals(&self, tenant: &TenantId, query: &ApprovalQuery) -> Result<(Vec<Approval>, bool)> {
-        let (at, id) = query.before.as_ref().map_or((i64::MAX, ""), |(at, id)| (at.0, id.as_str()));
-        let (tenant, limit, now) = (tenant.as_str(), rows(query.limit.saturating_add(1)), query.now.0);
-        if let Some(agent) = &query.agent_id {
-            let mut statement = self.connection()?.prepare_cached(PENDING_OF_AGENT)?;
-            collect_page(
-                statement.query_and_then(params![tenant, at, id, now, limit, agent.as_str()], approval)?,
-                query.limit,
-            )
-        } else {
-            let mut statement = self.connection()?.prepare_cached(PENDING)?;
-            collect_page(statement.query_and_then(params![tenant, at, id, now, limit], approval)?, query.limit)
-        }
-    }
-
-    fn count_pending_approvals(
-        &self,
-        tenant: &TenantId,
-        session: &SessionId,
-        now: UnixMicros,
-        most: usize,
-    ) -> Result<usize> {
-        let mut statement = self.connection()?.prepare_cached(PENDING_OF_SESSION)?;
-        let mut found = statement.query(params![tenant.as_str(), session.as_str(), now.0, rows(most)])?;
-        let mut count = 0;
-        while found.next()?.is_some() {
-            count += 1;
-        }
-        Ok(count)
-    }
-
-    fn pending_approval_count(&self, tenant: &TenantId, now: UnixMicros) -> Result<i64> {
-        self.require_reader()?;
-        let mut statement = self.connection()?.prepare_cached(PENDING_COUNT)?;
-        Ok(statement.query_row(params![tenant.as_str(), now.0], |row| row.get(0))?)
+    fn pending_approvals(&self, tenant: &TenantId, session: Option<&SessionId>, now: UnixMicros) -> Result<i64> {
+        let count = |row: &Row<'_>| row.get(0);
+        Ok(match session {
+            Some(session) => {
+                let mut statement = self.connection()?.prepare_cached(PENDING_OF_SESSION)?;
+                statement.query_row(params![tenant.as_str(), now.0, session.as_str()], count)?
+            }
+            None => {
+                self.connection()?.prepare_cached(PENDING_COUNT)?.query_row(params![tenant.as_str(), now.0], count)?
+            }
+        })
     }
 
     fn overdue_approvals(&self, tenant: &TenantId, now: UnixMicros, limit: usize) -> Result<Vec<Approval>> {
@@ -220,16 +198,16 @@ impl ReadApprovals for SqliteTx<'_> {
                 })?
                 .collect()
         };
-        match self.held() {
-            Some(held) => held.looked_up.approval_rules.or_read((tenant.clone(), limit), read),
+        match self.buffer_if_writer() {
+            Some(buffer) => buffer.policy_cache.approval_rules.or_read((tenant.clone(), limit), read),
             None => read(),
         }
     }
 }
 
 impl WriteApprovals for SqliteTx<'_> {
-    fn insert_approval(&mut self, tenant: &TenantId, approval: &Approval) -> Result<()> {
-        self.writable()?.prepare_cached(INSERT_APPROVAL)?.execute(params![
+    fn put_approval(&mut self, tenant: &TenantId, approval: &Approval) -> Result<()> {
+        self.change(PUT_APPROVAL)?.execute(params![
             tenant.as_str(),
             approval.id.as_str(),
             approval.session_id.as_str(),
@@ -243,17 +221,6 @@ impl WriteApprovals for SqliteTx<'_> {
             approval.status.as_str(),
             approval.created_at.0,
             end(approval),
-            approval.operator_only,
-        ])?;
-        Ok(())
-    }
-
-    fn update_approval(&mut self, tenant: &TenantId, approval: &Approval) -> Result<()> {
-        self.writable()?.prepare_cached(UPDATE_APPROVAL)?.execute(params![
-            tenant.as_str(),
-            approval.id.as_str(),
-            approval.status.as_str(),
-            end(approval),
             approval.decided_at.map(|at| at.0),
             approval.decided_by,
             approval.decision_note,
@@ -266,18 +233,18 @@ impl WriteApprovals for SqliteTx<'_> {
     }
 
     fn count_dialog(&mut self, tenant: &TenantId, id: &ApprovalId, most: u32) -> Result<bool> {
-        let mut statement = self.writable()?.prepare_cached(COUNT_DIALOG)?;
+        let mut statement = self.change(COUNT_DIALOG)?;
         Ok(statement.execute(params![tenant.as_str(), id.as_str(), most])? == 1)
     }
 
     fn forget_approvals(&mut self, tenant: &TenantId, before: UnixMicros, limit: usize) -> Result<()> {
-        let mut statement = self.writable()?.prepare_cached(FORGET_APPROVALS)?;
+        let mut statement = self.change(FORGET_APPROVALS)?;
         statement.execute(params![tenant.as_str(), before.0, rows(limit)])?;
         Ok(())
     }
 
     fn insert_approval_rule(&mut self, tenant: &TenantId, rule: &ApprovalRule) -> Result<()> {
-        self.writable()?.prepare_cached(INSERT_APPROVAL_RULE)?.execute(params![
+        self.change(INSERT_APPROVAL_RULE)?.execute(params![
             tenant.as_str(),
             rule.id.as_str(),
             word(&rule.rule_type)?,
@@ -291,7 +258,7 @@ impl WriteApprovals for SqliteTx<'_> {
     }
 
     fn delete_approval_rule(&mut self, tenant: &TenantId, id: &RuleId) -> Result<()> {
-        let mut statement = self.writable()?.prepare_cached(DELETE_APPROVAL_RULE)?;
+        let mut statement = self.change(DELETE_APPROVAL_RULE)?;
         statement.execute([tenant.as_str(), id.as_str()])?;
         Ok(())
     }

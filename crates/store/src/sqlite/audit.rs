@@ -1,20 +1,18 @@
 //! The audit log's rows.
 
-use std::sync::Arc;
-
 use rusqlite::{Connection, OptionalExtension, Row, Statement, params};
 
 use super::{
-    SqliteTx, flagged, folding,
-    pending::Appended,
-    postings::{self, Kind, Walk},
+    SqliteTx, appending, compliance, flagged, fold,
+    posting_lists::{self, Kind, Walk},
     rows::{Columns, rows},
     statements::{place, seq, statements},
     strict::Strict,
+    write_buffer::Appended,
 };
 use crate::{
-    AuditPage, AuditPart, AuditQuery, Head, LogKeeper, PAGE_BYTES, ReadAudit, StoredEntryProblem, WriteAudit,
-    crypto::Hash,
+    Append, AuditPage, AuditPart, AuditQuery, Head, PAGE_BYTES, ReadAudit, StoredEntryProblem, WriteAudit,
+    compliance::MARK_EVERY,
     error::Result,
     model::{Entry, EntryView, Money, TenantId, UnixMicros},
 };
@@ -184,7 +182,7 @@ impl SqliteTx<'_> {
 
 impl ReadAudit for SqliteTx<'_> {
     fn head(&self, tenant: &TenantId) -> Result<Option<Head>> {
-        if let Some(head) = self.held().and_then(|held| Some(held.heads.get(tenant)?.0)) {
+        if let Some(head) = self.buffer_if_writer().and_then(|buffer| Some(buffer.heads.get(tenant)?.0)) {
             return Ok(Some(head));
         }
         let mut statement = self.connection()?.prepare_cached(HEAD)?;
@@ -196,15 +194,15 @@ impl ReadAudit for SqliteTx<'_> {
             at: columns.next()?,
             entry_hash: hash(columns.next()?),
             tree: columns.next()?,
-            mac: Some(hash(columns.next()?)),
+            mac: hash(columns.next()?),
             actions: columns.next()?,
             cost: columns.next()?,
             flagged: columns.next()?,
         }))
     }
 
-    fn folded(&self, tenant: &TenantId) -> Result<i64> {
-        folding::folded(self.connection()?, tenant)
+    fn last_in_tiles(&self, tenant: &TenantId) -> Result<i64> {
+        fold::folded(self.connection()?, tenant)
     }
 
     fn entry(&self, tenant: &TenantId, seq: i64) -> Result<Option<Result<Entry, StoredEntryProblem>>> {
@@ -244,7 +242,7 @@ impl ReadAudit for SqliteTx<'_> {
                 look(first_looked_at, end)?;
             }
             Lead::Postings(of) => {
-                let tail = self.folded(tenant)?.saturating_add(1);
+                let tail = self.last_in_tiles(tenant)?.saturating_add(1);
                 let mut goes_on = look(first.max(tail), end)?;
                 let mut walk = Walk::backward(self.connection()?, tenant, of, (first, end.min(tail)))?;
                 while goes_on && let Some(runs) = walk.next()? {
@@ -277,7 +275,7 @@ impl ReadAudit for SqliteTx<'_> {
             Ok(found.entries.len() < *limit)
         };
         if let Lead::Postings(of) = lead {
-            let tail = self.folded(tenant)?.saturating_add(1);
+            let tail = self.last_in_tiles(tenant)?.saturating_add(1);
             let mut goes_on = true;
             let mut walk = Walk::forward(self.connection()?, tenant, of, (first, looked_at.min(tail)))?;
             while goes_on && let Some(runs) = walk.next()? {
@@ -301,13 +299,13 @@ impl ReadAudit for SqliteTx<'_> {
         each: &mut dyn FnMut(Result<EntryView<'_>, StoredEntryProblem>) -> bool,
     ) -> Result<()> {
         self.require_reader()?;
-        let mut postings = postings::Check::new(self.connection()?, tenant, self.folded(tenant)?)?;
+        let mut postings = posting_lists::Check::new(self.connection()?, tenant, self.last_in_tiles(tenant)?)?;
         let mut flagged = flagged::Check::new(self.connection()?, tenant)?;
         let mut finds = |entry: &EntryView<'_>| Ok(postings.finds(entry)? && flagged.finds(entry)?);
         let mut failed = None;
         self::each(self.connection()?, tenant, first, &mut |read| {
-            let held = read.map(|entry| (entry, finds(&entry)));
-            each(match held {
+            let checked = read.map(|entry| (entry, finds(&entry)));
+            each(match checked {
                 Ok((entry, Ok(true))) => Ok(entry),
                 Ok((entry, Ok(false))) => {
                     let problem = "filters would miss it: what leads to it is not in the store".to_owned();
@@ -345,13 +343,17 @@ impl Lead {
 }
 
 impl WriteAudit for SqliteTx<'_> {
-    fn insert_entry(&mut self, tenant: &TenantId, entry: Arc<Entry>, leaf: Hash) -> Result<()> {
-        self.pending()?.append(Appended { tenant: tenant.clone(), entry, leaf });
-        Ok(())
+    fn begin_log(&mut self, tenant: &TenantId, head: &Head) -> Result<()> {
+        appending::write_head(self.any_change()?, tenant, head)
     }
 
-    fn put_head(&mut self, tenant: &TenantId, head: Head, keeper: Arc<dyn LogKeeper>) -> Result<()> {
-        self.pending()?.heads.put(tenant.clone(), (head, keeper));
+    fn append(&mut self, tenant: &TenantId, Append { entry, leaf, head, leaf_hash }: Append) -> Result<()> {
+        if head.seq % MARK_EVERY == 0 {
+            compliance::write_mark(self.savepoint()?, tenant, &head)?;
+        }
+        let buffer = self.buffer()?;
+        buffer.append(Appended { tenant: tenant.clone(), entry, leaf });
+        buffer.heads.put(tenant.clone(), (head, leaf_hash));
         Ok(())
     }
 }

@@ -10,7 +10,7 @@ use std::{
 
 use rusqlite::Connection;
 
-use super::{SqliteTx, memo::Memo, pending::Pending};
+use super::{SqliteTx, row_cache::RowCache, write_buffer::WriteBuffer};
 use crate::{
     Tx,
     error::{Code, CoreError, CoreResult, Error, Result},
@@ -20,15 +20,15 @@ use crate::{
 /// Where jobs run.
 pub(super) struct Batch {
     pub(super) connection: Connection,
-    pub(super) pending: Pending,
-    pub(super) memo: Arc<Memo>,
+    pub(super) buffer: WriteBuffer,
+    pub(super) row_cache: Arc<RowCache>,
     /// Whether a transaction that must not be committed is still open.
     broken: Cell<bool>,
 }
 
 impl Batch {
-    pub(super) fn new(connection: Connection, memo: Arc<Memo>) -> Self {
-        Self { connection, pending: Pending::default(), memo, broken: Cell::default() }
+    pub(super) fn new(connection: Connection, row_cache: Arc<RowCache>) -> Self {
+        Self { connection, buffer: WriteBuffer::default(), row_cache, broken: Cell::default() }
     }
 
     /// Begins a transaction, once other processes let it.
@@ -37,25 +37,25 @@ impl Batch {
             self.broken.set(false);
         }
         execute(&self.connection, "BEGIN IMMEDIATE")?;
-        self.pending.begin(self.memo.state());
+        self.buffer.begin(self.row_cache.version());
         Ok(())
     }
 
     /// Commits what jobs have done. If this fails, nothing of it stands.
     pub(super) fn commit(&self) -> Result<()> {
         if !self.is_open() {
-            self.pending.take_back();
+            self.buffer.take_back();
             return Err(not_written().into());
         }
-        let written = catch_unwind(AssertUnwindSafe(|| self.pending.write(&self.connection)))
+        let written = catch_unwind(AssertUnwindSafe(|| self.buffer.write(&self.connection)))
             .unwrap_or_else(|_| Err(Error::internal("writing a batch panicked")));
         let begun = Instant::now();
         let committed = written.and_then(|()| execute(&self.connection, "COMMIT"));
         MEASURES.sync_time.observe_time(begun.elapsed());
         match &committed {
-            Ok(()) => self.learn(),
+            Ok(()) => self.cache(),
             Err(_) => {
-                self.pending.take_back();
+                self.buffer.take_back();
                 self.roll_back();
             }
         }
@@ -64,17 +64,17 @@ impl Batch {
 
     /// Forgets what jobs have put, after the batch.
     pub(super) fn clear(&self) {
-        self.pending.clear();
+        self.buffer.clear();
     }
 
-    /// What the batch that was committed has left in its rows is known from now on.
-    fn learn(&self) {
-        let carried = self.pending.state.get().and_then(|before| {
-            let (logged, spent) = (self.pending.logged.values(), self.pending.spent.values());
+    /// What the committed batch has left in its rows is cached from now on.
+    fn cache(&self) {
+        let carried = self.buffer.version.get().and_then(|before| {
+            let (logged, spent) = (self.buffer.logged.values(), self.buffer.spent.values());
             let logged = logged.iter().map(|(key, added)| (&key.1, *added));
-            self.memo.carry(before, logged, spent.iter().map(|(key, spent)| (&key.1, *spent)))
+            self.row_cache.carry(before, logged, spent.iter().map(|(key, spent)| (&key.1, *spent)))
         });
-        carried.map_or_else(|| self.pending.forget(), |after| self.pending.learn(after));
+        carried.map_or_else(|| self.buffer.forget(), |after| self.buffer.cache(after));
     }
 
     /// SQLite ends a transaction by itself when the disk is full or fails: then nothing of the batch stands.
@@ -87,18 +87,18 @@ impl Batch {
         if !self.is_open() {
             return Err(not_written().into());
         }
-        let Self { connection, pending, .. } = self;
+        let Self { connection, buffer, .. } = self;
         let outcome = catch_unwind(AssertUnwindSafe(|| work(&mut SqliteTx::Writer(self))))
             .unwrap_or_else(|_| Err(CoreError::internal("a write panicked")));
         if outcome.is_ok() {
-            pending.keep_job();
+            buffer.keep_job();
         } else {
-            pending.take_back_job();
+            buffer.take_back_job();
         }
-        if pending.savepoint.take() && self.is_open() {
+        if buffer.savepoint.take() && self.is_open() {
             let undone = if outcome.is_err() { execute(connection, "ROLLBACK TO job") } else { Ok(()) };
             if let Err(error) = undone.and_then(|()| execute(connection, "RELEASE job")) {
-                // Nobody knows what of this job stands: nothing of the whole batch may.
+                // What of this job stands is unknown: nothing of the whole batch may.
                 tracing::error!(%error, "a savepoint failed; nothing of its batch is written");
                 self.give_up();
                 return Err(not_written().into());
@@ -144,10 +144,10 @@ mod tests {
         let path = folder.path().join("h.db");
         let connection = Connection::open(&path).unwrap();
         execute(&connection, "CREATE TABLE t (n INTEGER)").unwrap();
-        let batch = Batch::new(connection, Arc::new(Memo::new(&path)));
+        let batch = Batch::new(connection, Arc::new(RowCache::new(&path)));
         let insert = |n: i64| {
             execute(&batch.connection, "SAVEPOINT job").unwrap();
-            batch.pending.savepoint.set(true);
+            batch.buffer.savepoint.set(true);
             batch.connection.execute("INSERT INTO t VALUES (?1)", [n]).unwrap();
         };
         let rows = || batch.connection.query_row("SELECT count(*) FROM t", [], |row| row.get::<_, i64>(0)).unwrap();

@@ -1,5 +1,5 @@
 //! What evidence is made of, and its schedules. Entries are counted as they lie in the log
-//! ([`folding`](super::folding)), the rest by triggers: nothing can be recorded that is not counted.
+//! ([`folding`](super::fold)), the rest by triggers: nothing can be recorded that is not counted.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,8 @@ use super::{
     statements::{place, statements},
 };
 use crate::{
-    compliance::{Governed, Group, LogTotals, ReadCompliance, Schedule, WriteCompliance},
+    Head,
+    compliance::{Governed, Group, LogTotals, MARK_EVERY, ReadCompliance, Schedule, WriteCompliance},
     error::Result,
     model::{EntryKind, EntryLine, Money, TenantId, UnixMicros},
 };
@@ -37,7 +38,6 @@ statements! {
     ENTRIES_BETWEEN = concat!("SELECT kind = 'action', cost, flagged FROM audit_entries WHERE place >= ", place!("?2"),
         " AND place < ", place!("?3"));
     SCHEDULES = concat!("SELECT ", schedule!(), " FROM compliance_schedules WHERE tenant = ?1 ORDER BY id LIMIT ?2");
-    SCHEDULE = concat!("SELECT ", schedule!(), " FROM compliance_schedules WHERE tenant = ?1 AND id = ?2");
     DUE_SCHEDULES = "SELECT tenant, id FROM compliance_schedules WHERE due_at <= ?1 ORDER BY due_at LIMIT ?2";
     PUT_SCHEDULE = "INSERT OR REPLACE INTO compliance_schedules (tenant, id, name, cadence, webhook_id, created_at,
         period_start, due_at, last_run_at, last_error, run_count, fail_count)
@@ -45,8 +45,8 @@ statements! {
     DELETE_SCHEDULE = "DELETE FROM compliance_schedules WHERE tenant = ?1 AND id = ?2";
 }
 
-/// Names of one group that are told. Haldir's own actions are a few dozen, so this bounds only a database that somebody
-/// has filled by hand.
+/// Names of one group that are told. Haldir's own actions are a few dozen, so this bounds only a database that was
+/// filled by hand.
 const MAX_NAMES: usize = 1_000;
 
 fn prefix(group: Group) -> &'static str {
@@ -144,25 +144,26 @@ impl ReadCompliance for SqliteTx<'_> {
         Ok(found.into_iter().map(between).filter(|(_, governed)| governed.count > 0).collect())
     }
 
-    fn log_mark(&self, tenant: &TenantId, seq: i64) -> Result<Option<LogTotals>> {
+    fn log_totals(&self, tenant: &TenantId, seq: i64) -> Result<LogTotals> {
         self.require_reader()?;
-        let mut statement = self.connection()?.prepare_cached(LOG_MARK)?;
-        let mut rows = statement.query(params![tenant.as_str(), seq])?;
-        let Some(row) = rows.next()? else { return Ok(None) };
-        let mut columns = Columns::of(row);
-        Ok(Some(LogTotals {
-            entries: columns.next()?,
-            actions: columns.next()?,
-            cost: columns.next()?,
-            flagged: columns.next()?,
-        }))
-    }
-
-    fn totals_between(&self, tenant: &TenantId, first: i64, end: i64) -> Result<LogTotals> {
-        self.require_reader()?;
-        let mut statement = self.connection()?.prepare_cached(ENTRIES_BETWEEN)?;
-        let mut rows = statement.query(params![tenant.as_str(), first, end])?;
+        if seq <= 0 {
+            return Ok(LogTotals::default());
+        }
         let mut totals = LogTotals::default();
+        let mut mark = self.connection()?.prepare_cached(LOG_MARK)?;
+        if let Some(row) = mark.query(params![tenant.as_str(), seq])?.next()? {
+            let mut columns = Columns::of(row);
+            totals = LogTotals {
+                entries: columns.next()?,
+                actions: columns.next()?,
+                cost: columns.next()?,
+                flagged: columns.next()?,
+            };
+        }
+        // Without its marks a log is not counted: it may be of any length.
+        let first = (totals.entries + 1).max(seq - MARK_EVERY);
+        let mut statement = self.connection()?.prepare_cached(ENTRIES_BETWEEN)?;
+        let mut rows = statement.query(params![tenant.as_str(), first, seq + 1])?;
         while let Some(row) = rows.next()? {
             let mut columns = Columns::of(row);
             let (is_action, cost, flagged): (bool, Money, bool) = (columns.next()?, columns.next()?, columns.next()?);
@@ -181,12 +182,6 @@ impl ReadCompliance for SqliteTx<'_> {
         statement.query_and_then(params![tenant.as_str(), rows(limit)], schedule)?.collect()
     }
 
-    fn schedule(&self, tenant: &TenantId, id: &str) -> Result<Option<Schedule>> {
-        let mut statement = self.connection()?.prepare_cached(SCHEDULE)?;
-        let mut rows = statement.query([tenant.as_str(), id])?;
-        rows.next()?.map(schedule).transpose()
-    }
-
     fn due_schedules(&self, now: UnixMicros, limit: usize) -> Result<Vec<(TenantId, String)>> {
         let mut statement = self.connection()?.prepare_cached(DUE_SCHEDULES)?;
         let read = |row: &Row<'_>| {
@@ -198,19 +193,8 @@ impl ReadCompliance for SqliteTx<'_> {
 }
 
 impl WriteCompliance for SqliteTx<'_> {
-    fn put_log_mark(&mut self, tenant: &TenantId, totals: LogTotals) -> Result<()> {
-        self.writable()?.prepare_cached(PUT_LOG_MARK)?.execute(params![
-            tenant.as_str(),
-            totals.entries,
-            totals.actions,
-            totals.cost.nanos(),
-            totals.flagged,
-        ])?;
-        Ok(())
-    }
-
     fn put_schedule(&mut self, tenant: &TenantId, schedule: &Schedule) -> Result<()> {
-        self.writable()?.prepare_cached(PUT_SCHEDULE)?.execute(params![
+        self.change(PUT_SCHEDULE)?.execute(params![
             tenant.as_str(),
             schedule.id,
             schedule.name,
@@ -228,7 +212,14 @@ impl WriteCompliance for SqliteTx<'_> {
     }
 
     fn delete_schedule(&mut self, tenant: &TenantId, id: &str) -> Result<bool> {
-        let mut statement = self.writable()?.prepare_cached(DELETE_SCHEDULE)?;
+        let mut statement = self.change(DELETE_SCHEDULE)?;
         Ok(statement.execute([tenant.as_str(), id])? > 0)
     }
+}
+
+/// Keeps the log's totals as they are at this head.
+pub(super) fn write_mark(connection: &Connection, tenant: &TenantId, head: &Head) -> Result<()> {
+    let mut statement = connection.prepare_cached(PUT_LOG_MARK)?;
+    statement.execute(params![tenant.as_str(), head.seq, head.actions, head.cost.nanos(), head.flagged])?;
+    Ok(())
 }

@@ -1,4 +1,4 @@
-//! A copy of a database that others write to meanwhile, and a database that nobody else has open.
+//! A copy of a database that other processes write to meanwhile, and a database that no other process has open.
 
 use std::{fs, io, path::Path};
 

@@ -1,23 +1,20 @@
 //! Rows that are counted in: agents, tools, idempotency keys, hourly calls.
 
-use std::{
-    borrow::Cow,
-    collections::{BTreeMap, HashMap},
-};
+use std::collections::{BTreeMap, HashMap};
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{
     SqliteTx,
-    pending::{Ranked, ToolKey},
     rows::{Columns, rows},
     statements::statements,
+    write_buffer::{Ranked, ToolKey},
 };
 use crate::{
-    AgentStats, Cost, IdempotentAnswer, ReadCounters, ToolSpend, ToolTally, WriteCounters,
+    AgentStats, Cost, CostsOf, IdempotentResponse, ReadCounters, WriteCounters,
     erasing::ERASED,
     error::Result,
-    model::{EntryKind, EntryLine, Money, TenantId, UnixMicros},
+    model::{EntryKind, EntryLine, Money, Session, TenantId, UnixMicros},
     usage::rank,
 };
 
@@ -63,18 +60,22 @@ fn named_cost(row: &Row<'_>) -> Result<(String, Cost)> {
     Ok((columns.next()?, Cost { actions: columns.next()?, cost: columns.next()? }))
 }
 
-fn owner(of: ToolTally<'_>) -> Cow<'static, str> {
-    match of {
-        ToolTally::Tenant => "".into(),
-        ToolTally::Agent(agent) => format!("a:{agent}").into(),
-        ToolTally::Session(session) => format!("s:{session}").into(),
-    }
+/// Old answers that one new answer clears away: more than it adds, so that they become fewer.
+const ANSWERS_FORGOTTEN_AT_ONCE: usize = 4;
+
+/// Under which name the tools of an agent are tallied; those of the tenant are under the empty one.
+fn of_agent(agent: &str) -> String {
+    format!("a:{agent}")
+}
+
+fn of_session(session: &str) -> String {
+    format!("s:{session}")
 }
 
 impl ReadCounters for SqliteTx<'_> {
     fn agent(&self, tenant: &TenantId, agent: &str) -> Result<Option<AgentStats>> {
-        if let Some(held) = self.held()
-            && let Some(stats) = held.agents.get(&(tenant.clone(), agent.to_owned()))
+        if let Some(buffer) = self.buffer_if_writer()
+            && let Some(stats) = buffer.agents.get(&(tenant.clone(), agent.to_owned()))
         {
             return Ok(Some(stats.value));
         }
@@ -95,43 +96,39 @@ impl ReadCounters for SqliteTx<'_> {
         }))
     }
 
-    fn agent_costs(&self, tenant: &TenantId, limit: usize) -> Result<Vec<(String, Cost)>> {
+    fn costs(&self, tenant: &TenantId, of: CostsOf<'_>, limit: usize) -> Result<Vec<(String, Cost)>> {
         self.require_reader()?;
-        let mut statement = self.connection()?.prepare_cached(AGENT_COSTS)?;
-        statement.query_and_then(params![tenant.as_str(), rows(limit)], named_cost)?.collect()
-    }
-
-    fn session_costs(&self, tenant: &TenantId, agent: Option<&str>, limit: usize) -> Result<Vec<(String, Cost)>> {
-        self.require_reader()?;
-        let (tenant, limit) = (tenant.as_str(), rows(limit));
-        if let Some(agent) = agent {
-            let mut statement = self.connection()?.prepare_cached(SESSION_COSTS_OF_AGENT)?;
-            statement.query_and_then(params![tenant, limit, agent], named_cost)?.collect()
-        } else {
-            let mut statement = self.connection()?.prepare_cached(SESSION_COSTS)?;
-            statement.query_and_then(params![tenant, limit], named_cost)?.collect()
-        }
-    }
-
-    fn tool_costs(&self, tenant: &TenantId, of: ToolTally<'_>, limit: usize) -> Result<Vec<ToolSpend>> {
-        self.require_reader()?;
-        let mut statement = self.connection()?.prepare_cached(TOOL_COSTS)?;
-        let found = statement.query_and_then(params![tenant.as_str(), rows(limit), owner(of)], named_cost)?;
-        let mut tools: BTreeMap<String, Cost> = found.collect::<Result<_>>()?;
-        if !matches!(of, ToolTally::Agent(_)) {
-            // In the order of their names, those that come too early for the limit are complete.
-            self.each_in_tail(tenant, |entry| {
-                let is_counted = !matches!(of, ToolTally::Session(session) if session != entry.session_id);
-                if entry.kind == EntryKind::Action && is_counted {
-                    add(tools.entry(entry.tool.to_owned()).or_default(), entry.cost);
-                }
-            })?;
-        }
-        Ok(tools.into_iter().map(|(tool, total)| ToolSpend { tool, total }).take(limit).collect())
+        let (sql, key) = match of {
+            CostsOf::Agents => (AGENT_COSTS, None),
+            CostsOf::Sessions { agent: None } => (SESSION_COSTS, None),
+            CostsOf::Sessions { agent } => (SESSION_COSTS_OF_AGENT, agent.map(str::to_owned)),
+            CostsOf::Tools => (TOOL_COSTS, Some(String::new())),
+            CostsOf::ToolsOfAgent(agent) => (TOOL_COSTS, Some(of_agent(agent))),
+            CostsOf::ToolsOfSession(session) => (TOOL_COSTS, Some(of_session(session))),
+        };
+        let mut statement = self.connection()?.prepare_cached(sql)?;
+        let found = match &key {
+            Some(key) => statement.query_and_then(params![tenant.as_str(), rows(limit), key], named_cost)?,
+            None => statement.query_and_then(params![tenant.as_str(), rows(limit)], named_cost)?,
+        };
+        let found: Vec<(String, Cost)> = found.collect::<Result<_>>()?;
+        let session = match of {
+            CostsOf::Tools => None,
+            CostsOf::ToolsOfSession(session) => Some(session),
+            _ => return Ok(found),
+        };
+        // In the order of their names, those that come too early for the limit are complete.
+        let mut tools: BTreeMap<String, Cost> = found.into_iter().collect();
+        self.each_in_tail(tenant, |entry| {
+            if entry.kind == EntryKind::Action && session.is_none_or(|session| session == entry.session_id) {
+                add(tools.entry(entry.tool.to_owned()).or_default(), entry.cost);
+            }
+        })?;
+        Ok(tools.into_iter().take(limit).collect())
     }
 
     fn authorized_total(&self, tenant: &TenantId) -> Result<Money> {
-        if let Some(total) = self.held().and_then(|held| held.authorized.get(tenant)) {
+        if let Some(total) = self.buffer_if_writer().and_then(|buffer| buffer.authorized.get(tenant)) {
             return Ok(total);
         }
         let mut statement = self.connection()?.prepare_cached(AUTHORIZED)?;
@@ -139,18 +136,18 @@ impl ReadCounters for SqliteTx<'_> {
         Ok(Money::from_nanos(nanos.unwrap_or(0)))
     }
 
-    fn kept_answers(&self, tenant: &TenantId) -> Result<(i64, i64)> {
+    fn kept_responses(&self, tenant: &TenantId) -> Result<(i64, i64)> {
         let mut statement = self.connection()?.prepare_cached(KEPT_ANSWERS)?;
         let found = statement.query_row([tenant.as_str()], |row| Ok((row.get(0)?, row.get(1)?)));
         Ok(found.optional()?.unwrap_or_default())
     }
 
-    fn idempotent_answer(&self, tenant: &TenantId, caller: &str, key: &str) -> Result<Option<IdempotentAnswer>> {
+    fn idempotent_response(&self, tenant: &TenantId, caller: &str, key: &str) -> Result<Option<IdempotentResponse>> {
         let mut statement = self.connection()?.prepare_cached(ANSWER)?;
         let mut rows = statement.query([tenant.as_str(), caller, key])?;
         let Some(row) = rows.next()? else { return Ok(None) };
         let mut columns = Columns::of(row);
-        Ok(Some(IdempotentAnswer {
+        Ok(Some(IdempotentResponse {
             digest: columns.next()?,
             status: columns.next()?,
             body: columns.next()?,
@@ -163,49 +160,60 @@ impl ReadCounters for SqliteTx<'_> {
 impl WriteCounters for SqliteTx<'_> {
     fn put_agent(&mut self, tenant: &TenantId, agent: &str, stats: &AgentStats) -> Result<()> {
         let key = (tenant.clone(), agent.to_owned());
-        let pending = self.pending()?;
-        let moved = match pending.agents.get(&key) {
-            Some(held) => held.moved || rank(stats.actions) != rank(held.value.actions),
+        let buffer = self.buffer()?;
+        let moved = match buffer.agents.get(&key) {
+            Some(row) => row.moved || rank(stats.actions) != rank(row.value.actions),
             // An entry counts at most one action.
             None => rank(stats.actions) != rank(stats.actions - 1),
         };
-        pending.agents.put(key, Ranked { value: stats.clone(), moved });
+        buffer.agents.put(key, Ranked { value: stats.clone(), moved });
         Ok(())
     }
 
-    fn add_tool_use(&mut self, tenant: &TenantId, agent: &str, tool: &str, cost: Money) -> Result<i64> {
+    fn count_action(&mut self, tenant: &TenantId, session: &Session, tool: &str, cost: Money) -> Result<i64> {
+        let logged = &self.buffer()?.logged;
+        let key = (tenant.clone(), session.id.clone());
+        let before = logged.get(&key).unwrap_or_default();
+        logged.put(key, before.plus(Cost { actions: 1, cost }));
+        let agent = session.agent_id.as_str();
         let key = (tenant.clone(), agent.to_owned(), tool.to_owned());
-        let mut total = match self.pending()?.tools.get(&key) {
-            Some(held) => held,
-            None => read_tool(self.connection()?, tenant, &owner(ToolTally::Agent(agent)), tool)?,
+        let mut total = match self.buffer()?.tools.get(&key) {
+            Some(row) => row,
+            None => read_tool(self.connection()?, tenant, &of_agent(agent), tool)?,
         };
         add(&mut total, cost);
-        self.pending()?.tools.put(key, total);
+        self.buffer()?.tools.put(key, total);
         Ok(total.actions)
     }
 
-    fn add_authorized(&mut self, tenant: &TenantId, amount: Money) -> Result<()> {
-        // A total stops at the largest amount, and does not fall below nothing.
-        let total = self.authorized_total(tenant)?.saturating_add(amount).max(Money::ZERO);
-        self.pending()?.authorized.put(tenant.clone(), total);
+    fn add_authorized(&mut self, tenant: &TenantId, agent: &str, amount: Money) -> Result<()> {
+        // A total stops at the largest amount, and does not fall below zero.
+        let add = |total: Money| total.saturating_add(amount).max(Money::ZERO);
+        let mut stats = self.agent(tenant, agent)?.unwrap_or_default();
+        stats.authorized = add(stats.authorized);
+        self.put_agent(tenant, agent, &stats)?;
+        let total = add(self.authorized_total(tenant)?);
+        self.buffer()?.authorized.put(tenant.clone(), total);
         Ok(())
     }
 
-    fn put_idempotent_answer(
+    fn put_idempotent_response(
         &mut self,
         tenant: &TenantId,
         caller: &str,
         key: &str,
-        answer: &IdempotentAnswer,
+        answer: &IdempotentResponse,
+        forget_before: UnixMicros,
     ) -> Result<()> {
+        self.forget_answers(forget_before)?;
         let before = answer_bytes(self.connection()?, tenant.as_str(), caller, key)?;
         let bytes = i64::try_from(answer.body.as_ref().map_or(0, String::len)).unwrap_or(i64::MAX);
         let added = (i64::from(before.is_none()), bytes - before.unwrap_or(0));
         if added != (0, 0) {
-            let mut statement = self.writable()?.prepare_cached(ADD_KEPT_ANSWERS)?;
+            let mut statement = self.change(ADD_KEPT_ANSWERS)?;
             statement.execute(params![tenant.as_str(), added.0, added.1])?;
         }
-        self.writable()?.prepare_cached(PUT_ANSWER)?.execute(params![
+        self.change(PUT_ANSWER)?.execute(params![
             tenant.as_str(),
             caller,
             key,
@@ -218,29 +226,32 @@ impl WriteCounters for SqliteTx<'_> {
         Ok(())
     }
 
-    fn forget_answers(&mut self, before: UnixMicros, limit: usize) -> Result<()> {
-        let mut select = self.writable()?.prepare_cached(OLD_ANSWERS)?;
-        let old: Vec<(String, String, String)> = select
-            .query_map(params![before.0, rows(limit)], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
-            .collect::<Result<_, _>>()?;
-        let mut delete = self.writable()?.prepare_cached(FORGET_ANSWER)?;
-        let mut count = self.writable()?.prepare_cached(ADD_KEPT_ANSWERS)?;
-        for (tenant, caller, key) in old {
-            let bytes = answer_bytes(self.connection()?, &tenant, &caller, &key)?.unwrap_or(0);
-            count.execute(params![tenant, -1, -bytes])?;
-            delete.execute([tenant, caller, key])?;
-        }
-        Ok(())
-    }
-
     fn take_calls(&mut self, key_digest: &[u8; 32], hour: i64, wanted: i64, limit: i64) -> Result<(i64, i64)> {
-        let mut select = self.writable()?.prepare_cached(CALLS)?;
+        let mut select = self.connection()?.prepare_cached(CALLS)?;
         let used: i64 = select.query_row(params![key_digest, hour], |row| row.get(0)).optional()?.unwrap_or(0);
         let taken = wanted.min(limit - used).max(0);
         if taken > 0 {
-            self.writable()?.prepare_cached(PUT_CALLS)?.execute(params![key_digest, hour, used + taken])?;
+            self.change(PUT_CALLS)?.execute(params![key_digest, hour, used + taken])?;
         }
         Ok((taken, used + taken))
+    }
+}
+
+impl SqliteTx<'_> {
+    /// Forgets a few answers from before `before`.
+    fn forget_answers(&self, before: UnixMicros) -> Result<()> {
+        let mut select = self.connection()?.prepare_cached(OLD_ANSWERS)?;
+        let old: Vec<(String, String, String)> = select
+            .query_map(params![before.0, rows(ANSWERS_FORGOTTEN_AT_ONCE)], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+            })?
+            .collect::<Result<_, _>>()?;
+        for (tenant, caller, key) in old {
+            let bytes = answer_bytes(self.connection()?, &tenant, &caller, &key)?.unwrap_or(0);
+            self.change(ADD_KEPT_ANSWERS)?.execute(params![tenant, -1, -bytes])?;
+            self.change(FORGET_ANSWER)?.execute([tenant, caller, key])?;
+        }
+        Ok(())
     }
 }
 
@@ -295,7 +306,7 @@ pub(super) fn read_tool(connection: &Connection, tenant: &TenantId, of: &str, to
 }
 
 pub(super) fn write_tool(connection: &Connection, (tenant, agent, tool): &ToolKey, total: Cost) -> Result<()> {
-    put_tool(connection, tenant, &owner(ToolTally::Agent(agent)), tool, total, 0)
+    put_tool(connection, tenant, &of_agent(agent), tool, total, 0)
 }
 
 fn put_tool(connection: &Connection, tenant: &TenantId, of: &str, tool: &str, total: Cost, rank: i64) -> Result<()> {
@@ -317,7 +328,7 @@ pub(super) fn forget_tools(tx: &SqliteTx<'_>, tenant: &TenantId, entries: &[(i64
         for (tool, is_gone) in [(tool, true), (ERASED, false)] {
             let change = |before: Cost| if is_gone { before.minus(gone) } else { before.plus(gone) };
             if agent.is_empty() {
-                let connection = tx.writable()?;
+                let connection = tx.any_change()?;
                 let total = change(read_tool(connection, tenant, "", tool)?);
                 if total.actions <= 0 {
                     connection.prepare_cached(DELETE_TOOL)?.execute([tenant.as_str(), "", tool])?;
@@ -329,16 +340,16 @@ pub(super) fn forget_tools(tx: &SqliteTx<'_>, tenant: &TenantId, entries: &[(i64
                 continue;
             }
             let key = (tenant.clone(), agent.to_owned(), tool.to_owned());
-            let of = owner(ToolTally::Agent(agent));
-            if let Some(held) = tx.pending()?.tools.get(&key) {
-                tx.pending()?.tools.put(key, change(held));
+            let of = of_agent(agent);
+            if let Some(row) = tx.buffer()?.tools.get(&key) {
+                tx.buffer()?.tools.put(key, change(row));
                 continue;
             }
             let total = change(read_tool(tx.connection()?, tenant, &of, tool)?);
             if total.actions > 0 {
-                put_tool(tx.writable()?, tenant, &of, tool, total, 0)?;
+                put_tool(tx.any_change()?, tenant, &of, tool, total, 0)?;
             } else {
-                tx.writable()?.prepare_cached(DELETE_TOOL)?.execute([tenant.as_str(), &of, tool])?;
+                tx.change(DELETE_TOOL)?.execute([tenant.as_str(), &of, tool])?;
             }
         }
     }
@@ -367,7 +378,7 @@ impl ToolCounts {
     /// Adds it to what is stored.
     pub(super) fn add_to(self, connection: &Connection, tenant: &TenantId) -> Result<()> {
         for ((session, tool), added) in self.0 {
-            let of = owner(session.as_deref().map_or(ToolTally::Tenant, ToolTally::Session));
+            let of = session.as_deref().map_or_else(String::new, of_session);
             let before = read_tool(connection, tenant, &of, &tool)?;
             let total = before.plus(added);
             // Only the whole tenant's tools have ranks.

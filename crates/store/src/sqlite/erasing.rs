@@ -6,24 +6,22 @@
 
 mod records;
 
-use std::sync::Arc;
-
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::{
     SqliteTx,
     audit::{self, hash},
-    connection, counters, folding,
-    postings::{self, Kind},
+    connection, counters, fold,
+    posting_lists::{self, Kind},
     rows::{Columns, rows},
     statements::{place, seq, statements},
     stats,
 };
 use crate::{
-    LogKeeper,
+    LeafHash,
     erasing::{
-        Concerned, ERASED, ERASED_AGENT, ErasedEntry, ReadErasures, Records, RecordsStep, Subject, SubjectErasure,
-        WriteErasures,
+        Concerned, ERASED, ERASED_AGENT, ErasedEntry, InUse, ReadErasures, Records, RecordsStep, Subject,
+        SubjectErasure, WriteErasures,
     },
     error::Result,
     model::{AgentId, Entry, EntryLine, SessionId, TenantId, UnixMicros},
@@ -135,28 +133,11 @@ impl SqliteTx<'_> {
         }
         Ok(false)
     }
-}
-
-impl ReadErasures for SqliteTx<'_> {
-    fn subject_erasures(&self, tenant: &TenantId, before: i64, limit: usize) -> Result<Vec<SubjectErasure>> {
-        let mut statement = self.connection()?.prepare_cached(RUNS)?;
-        statement.query_and_then(params![tenant.as_str(), before, rows(limit)], run)?.collect()
-    }
-
-    fn open_subject_erasure(&self, tenant: &TenantId, subject: &[u8; 32]) -> Result<Option<SubjectErasure>> {
-        let mut statement = self.connection()?.prepare_cached(OPEN_RUN)?;
-        statement.query_and_then(params![tenant.as_str(), subject], run)?.next().transpose()
-    }
-
-    fn erased_entries(&self, tenant: &TenantId, first: i64, limit: usize) -> Result<Vec<ErasedEntry>> {
-        let mut statement = self.connection()?.prepare_cached(MARKS)?;
-        statement.query_and_then(params![tenant.as_str(), first, rows(limit)], mark)?.collect()
-    }
 
     fn live_session(&self, tenant: &TenantId, subject: &Subject, now: UnixMicros) -> Result<Option<SessionId>> {
         // Sessions that begin in this very batch are not in their table yet.
-        if let Some(held) = self.held() {
-            let new = held.new_sessions.values();
+        if let Some(buffer) = self.buffer_if_writer() {
+            let new = buffer.new_sessions.values();
             let is_its = |session: &SessionId, agent: &AgentId| match subject {
                 Subject::Agent(name) => agent == name,
                 Subject::Session(id) => session == id,
@@ -184,6 +165,30 @@ impl ReadErasures for SqliteTx<'_> {
         }
         Ok(false)
     }
+}
+
+impl ReadErasures for SqliteTx<'_> {
+    fn subject_erasures(&self, tenant: &TenantId, before: i64, limit: usize) -> Result<Vec<SubjectErasure>> {
+        let mut statement = self.connection()?.prepare_cached(RUNS)?;
+        statement.query_and_then(params![tenant.as_str(), before, rows(limit)], run)?.collect()
+    }
+
+    fn open_subject_erasure(&self, tenant: &TenantId, subject: &[u8; 32]) -> Result<Option<SubjectErasure>> {
+        let mut statement = self.connection()?.prepare_cached(OPEN_RUN)?;
+        statement.query_and_then(params![tenant.as_str(), subject], run)?.next().transpose()
+    }
+
+    fn erased_entries(&self, tenant: &TenantId, first: i64, limit: usize) -> Result<Vec<ErasedEntry>> {
+        let mut statement = self.connection()?.prepare_cached(MARKS)?;
+        statement.query_and_then(params![tenant.as_str(), first, rows(limit)], mark)?.collect()
+    }
+
+    fn in_use(&self, tenant: &TenantId, subject: &Subject, now: UnixMicros) -> Result<Option<InUse>> {
+        if let Some(session) = self.live_session(tenant, subject, now)? {
+            return Ok(Some(InUse::Session(session)));
+        }
+        Ok(self.has_open_call(tenant, subject)?.then_some(InUse::Call))
+    }
 
     fn concerned(&self, tenant: &TenantId, subject: &Subject) -> Result<Concerned> {
         let (connection, name) = (self.connection()?, subject.name());
@@ -198,13 +203,13 @@ impl ReadErasures for SqliteTx<'_> {
                 (i64::from(is_there), false, Kind::Session)
             }
         };
-        Ok(Concerned { sessions, entries: postings::count(connection, tenant, kind, name)?, is_counted })
+        Ok(Concerned { sessions, entries: posting_lists::count(connection, tenant, kind, name)?, is_counted })
     }
 }
 
 impl WriteErasures for SqliteTx<'_> {
     fn put_subject_erasure(&mut self, tenant: &TenantId, erasure: &SubjectErasure) -> Result<()> {
-        self.writable()?.prepare_cached(PUT_RUN)?.execute(params![
+        self.change(PUT_RUN)?.execute(params![
             tenant.as_str(),
             erasure.number,
             erasure.kind,
@@ -223,8 +228,8 @@ impl WriteErasures for SqliteTx<'_> {
         Ok(())
     }
 
-    fn fold_now(&mut self, tenant: &TenantId, keeper: Arc<dyn LogKeeper>) -> Result<i64> {
-        folding::fold_stored(self.writable()?, tenant, &*keeper)
+    fn fold_now(&mut self, tenant: &TenantId, leaf_hash: LeafHash) -> Result<i64> {
+        fold::fold_stored(self.any_change()?, tenant, leaf_hash)
     }
 
     fn entries_about(
@@ -261,7 +266,7 @@ impl WriteErasures for SqliteTx<'_> {
             entries.iter().filter(|(_, mark)| mark.leaf.is_some()).map(|(entry, _)| entry).collect();
         let lines: Vec<(i64, EntryLine<'_>)> = whole.iter().map(|entry| (entry.seq, entry.view().line())).collect();
         self.overwriting(|tx| {
-            let connection = tx.writable()?;
+            let connection = tx.any_change()?;
             for (entry, mark) in entries {
                 if mark.leaf.is_some() {
                     connection.prepare_cached(ERASE_ENTRY)?.execute(params![tenant.as_str(), entry.seq, ERASED])?;
@@ -271,7 +276,7 @@ impl WriteErasures for SqliteTx<'_> {
                 let params = params![tenant.as_str(), mark.seq, mark.erasure, mark.leaf, mark.mac];
                 connection.prepare_cached(PUT_MARK)?.execute(params)?;
             }
-            postings::move_entries(connection, tenant, &lines, ["", ERASED_AGENT, ERASED])?;
+            posting_lists::move_entries(connection, tenant, &lines, ["", ERASED_AGENT, ERASED])?;
             stats::forget_names(connection, tenant, &lines)?;
             counters::forget_tools(tx, tenant, &lines)
         })
@@ -293,6 +298,6 @@ impl SqliteTx<'_> {
     /// Runs `work` so that what it deletes is overwritten in the file, not only unlinked.
     fn overwriting<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
         let mut tx = *self;
-        connection::overwriting(self.writable()?, || work(&mut tx))
+        connection::overwriting(self.any_change()?, || work(&mut tx))
     }
 }

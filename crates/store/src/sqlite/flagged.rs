@@ -34,7 +34,7 @@ impl<'c> Check<'c> {
         Ok(Self { tenant, statement: connection.prepare_cached(FLAGGED)?, named: VecDeque::new() })
     }
 
-    /// Whether a filter by flags finds this entry. What it names besides is looked at by whoever is led there.
+    /// Whether a filter by flags finds this entry. Queries check what the index names besides.
     pub(super) fn finds(&mut self, entry: &EntryView<'_>) -> Result<bool> {
         if !entry.flagged {
             return Ok(true);

@@ -93,7 +93,7 @@ impl Inspection {
     /// Runs `work` on a snapshot. The schema must be up to date.
     pub fn read<T>(&self, work: impl FnOnce(&dyn ReadTx) -> Result<T>) -> Result<T> {
         self.connection.execute_batch("BEGIN")?;
-        let outcome = work(&SqliteTx::Open(&self.connection));
+        let outcome = work(&SqliteTx::Inspection(&self.connection));
         self.connection.execute_batch("COMMIT")?;
         outcome
     }

@@ -27,12 +27,10 @@ statements! {
     TENANT_RECORDS = "SELECT id, name, created_at FROM tenants WHERE id > ?1 ORDER BY id LIMIT ?2";
     TENANT_NAMED = "SELECT id FROM tenants WHERE name = ?1 AND name <> ''";
     NAME_TENANT = "UPDATE tenants SET name = ?2 WHERE id = ?1";
-    TENANTS_BY_ID = "SELECT id FROM tenants WHERE id > ?1 ORDER BY id LIMIT ?2";
     SET_DATA_KEY = "UPDATE tenants SET data_key = ?2 WHERE id = ?1";
     INSERT_TENANT = "INSERT INTO tenants (id, data_key, created_at) VALUES (?1, ?2, ?3)";
     META_VALUE = "SELECT value FROM meta WHERE key = 'master_key_check'";
-    PUT_BALLAST = "INSERT OR REPLACE INTO meta (key, value) VALUES ('ballast', zeroblob(?1))";
-    DELETE_BALLAST = "DELETE FROM meta WHERE key = 'ballast'";
+    SET_BALLAST = "INSERT OR REPLACE INTO meta (key, value) VALUES ('ballast', zeroblob(?1))";
     PUT_META_VALUE = "INSERT OR REPLACE INTO meta (key, value) VALUES ('master_key_check', ?1)";
     ANY_KEY = "SELECT 1 FROM api_keys WHERE digest >= x'' LIMIT 1";
     KEYS_BY_PREFIX = concat!("SELECT ", api_key!(), " FROM api_keys WHERE prefix = ?1");
@@ -78,12 +76,7 @@ impl ReadKeys for SqliteTx<'_> {
         Ok(statement.query_row([tenant.as_str()], |row| row.get(0)).optional()?)
     }
 
-    fn tenants(&self, after: &str, limit: usize) -> Result<Vec<TenantId>> {
-        let mut statement = self.connection()?.prepare_cached(TENANTS_BY_ID)?;
-        statement.query_and_then(params![after, rows(limit)], |row| Columns::of(row).next())?.collect()
-    }
-
-    fn tenant_records(&self, after: &str, limit: usize) -> Result<Vec<TenantRecord>> {
+    fn tenants(&self, after: &str, limit: usize) -> Result<Vec<TenantRecord>> {
         let mut statement = self.connection()?.prepare_cached(TENANT_RECORDS)?;
         let read = |row: &Row<'_>| {
             let mut columns = Columns::of(row);
@@ -106,15 +99,15 @@ impl ReadKeys for SqliteTx<'_> {
     }
 
     fn api_keys_by_prefix(&self, prefix: &str) -> Result<Arc<[Arc<ApiKey>]>> {
-        if let Some(keys) = self.memo().and_then(|(memo, state)| memo.keys(state, prefix)) {
+        if let Some(keys) = self.row_cache().and_then(|(row_cache, version)| row_cache.keys(version, prefix)) {
             return Ok(keys);
         }
         let mut statement = self.connection()?.prepare_cached(KEYS_BY_PREFIX)?;
         let keys: Arc<[Arc<ApiKey>]> =
             statement.query_and_then([prefix], |row| api_key(row).map(Arc::new))?.collect::<Result<_>>()?;
-        // What is not there is not remembered: anybody can ask for it.
-        if let Some((memo, state)) = self.memo().filter(|_| !keys.is_empty()) {
-            memo.keep_keys(state, prefix, &keys);
+        // A prefix without keys is not cached: unauthenticated clients can ask for any number of them.
+        if let Some((row_cache, version)) = self.row_cache().filter(|_| !keys.is_empty()) {
+            row_cache.keep_keys(version, prefix, &keys);
         }
         Ok(keys)
     }
@@ -128,38 +121,33 @@ impl ReadKeys for SqliteTx<'_> {
 
 impl WriteKeys for SqliteTx<'_> {
     fn name_tenant(&mut self, tenant: &TenantId, name: &str) -> Result<bool> {
-        Ok(self.writable()?.prepare_cached(NAME_TENANT)?.execute([tenant.as_str(), name])? > 0)
+        Ok(self.change(NAME_TENANT)?.execute([tenant.as_str(), name])? > 0)
     }
 
     fn insert_tenant(&mut self, tenant: &TenantId, wrapped_data_key: &[u8], now: UnixMicros) -> Result<()> {
-        let mut statement = self.writable()?.prepare_cached(INSERT_TENANT)?;
+        let mut statement = self.change(INSERT_TENANT)?;
         statement.execute(params![tenant.as_str(), wrapped_data_key, now.0])?;
         Ok(())
     }
 
     fn set_wrapped_data_key(&mut self, tenant: &TenantId, wrapped_data_key: &[u8]) -> Result<()> {
-        let mut statement = self.writable()?.prepare_cached(SET_DATA_KEY)?;
+        let mut statement = self.change(SET_DATA_KEY)?;
         statement.execute(params![tenant.as_str(), wrapped_data_key])?;
         Ok(())
     }
 
     fn set_master_key_check(&mut self, check: &[u8]) -> Result<()> {
-        self.writable()?.prepare_cached(PUT_META_VALUE)?.execute([check])?;
+        self.change(PUT_META_VALUE)?.execute([check])?;
         Ok(())
     }
 
-    fn put_ballast(&mut self, bytes: u32) -> Result<()> {
-        self.writable()?.prepare_cached(PUT_BALLAST)?.execute([bytes])?;
-        Ok(())
-    }
-
-    fn delete_ballast(&mut self) -> Result<()> {
-        self.writable()?.prepare_cached(DELETE_BALLAST)?.execute([])?;
+    fn set_ballast(&mut self, bytes: u32) -> Result<()> {
+        self.change(SET_BALLAST)?.execute([bytes])?;
         Ok(())
     }
 
     fn insert_api_key(&mut self, key: &ApiKey) -> Result<()> {
-        self.writable()?.prepare_cached(INSERT_KEY)?.execute(params![
+        self.change(INSERT_KEY)?.execute(params![
             key.digest,
             key.prefix,
             key.tenant.as_str(),
@@ -184,11 +172,11 @@ impl WriteKeys for SqliteTx<'_> {
             ApiKeyUpdate::Expires(at) => (END_KEY, at),
             ApiKeyUpdate::Used(at) => (USE_KEY, at),
             ApiKeyUpdate::Tier(tier) => {
-                self.writable()?.prepare_cached(SET_TIER)?.execute(params![digest, word(&tier)?])?;
+                self.change(SET_TIER)?.execute(params![digest, word(&tier)?])?;
                 return Ok(());
             }
         };
-        self.writable()?.prepare_cached(sql)?.execute(params![digest, at.0])?;
+        self.change(sql)?.execute(params![digest, at.0])?;
         Ok(())
     }
 }

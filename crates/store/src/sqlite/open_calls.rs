@@ -18,9 +18,8 @@ statements! {
     // Reads all that are under way: an index over leases would be written twice for every call, to be read now and then.
     ABANDONED_CALLS = "SELECT id, upstream, tool, session_id, cost, uses, started_at, lease, tenant FROM calls
         WHERE lease < ?1 LIMIT ?2";
-    INSERT_OPEN_CALL = "INSERT INTO calls (tenant, id, upstream, tool, session_id, cost, uses, started_at, lease)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
-    RENEW_CALL = "UPDATE calls SET lease = ?3 WHERE tenant = ?1 AND id = ?2 AND lease IS NOT NULL";
+    PUT_OPEN_CALL = "INSERT INTO calls (tenant, id, upstream, tool, session_id, cost, uses, started_at, lease)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO UPDATE SET lease = ?9";
     DELETE_OPEN_CALL = "DELETE FROM calls WHERE tenant = ?1 AND id = ?2 AND lease IS NOT NULL";
     BEGIN_COUNTS = "INSERT INTO calls (tenant, id, calls, errors, latency) VALUES (?1, ?2, 0, 0, 0)
         ON CONFLICT DO NOTHING";
@@ -39,7 +38,7 @@ pub(super) type CallKey = (TenantId, String);
 
 /// What becomes of a call's row: it is written, or taken away.
 #[derive(Clone)]
-pub(super) enum Held {
+pub(super) enum CallChange {
     Open(Box<OpenCall>),
     Closed,
 }
@@ -68,9 +67,9 @@ fn read(columns: &mut Columns<'_, '_>) -> Result<OpenCall> {
 
 impl SqliteTx<'_> {
     pub(super) fn find_call(&self, tenant: &TenantId, id: &str) -> Result<Option<OpenCall>> {
-        match self.held().and_then(|held| held.open_calls.get(&(tenant.clone(), id.to_owned()))) {
-            Some(Held::Open(call)) => return Ok(Some(*call)),
-            Some(Held::Closed) => return Ok(None),
+        match self.buffer_if_writer().and_then(|buffer| buffer.open_calls.get(&(tenant.clone(), id.to_owned()))) {
+            Some(CallChange::Open(call)) => return Ok(Some(*call)),
+            Some(CallChange::Closed) => return Ok(None),
             None => {}
         }
         let mut statement = self.connection()?.prepare_cached(OPEN_CALL)?;
@@ -78,7 +77,7 @@ impl SqliteTx<'_> {
         rows.next()?.map(|row| read(&mut Columns::of(row))).transpose()
     }
 
-    /// Counts that nobody vouches for; one that this batch has closed is none of them.
+    /// Calls whose lease has ended, without those that this batch has closed or renewed.
     pub(super) fn find_abandoned(&self, before: UnixMicros, limit: usize) -> Result<Vec<(TenantId, OpenCall)>> {
         let mut statement = self.connection()?.prepare_cached(ABANDONED_CALLS)?;
         let found = statement.query_and_then(params![before.0, rows(limit)], |row| {
@@ -87,63 +86,74 @@ impl SqliteTx<'_> {
             Ok((columns.next()?, call))
         })?;
         let mut found: Vec<(TenantId, OpenCall)> = found.collect::<Result<_>>()?;
-        if let Some(held) = self.held() {
-            let held = held.open_calls.values();
-            found.retain(|(tenant, call)| !matches!(held.get(&(tenant.clone(), call.id.clone())), Some(Held::Closed)));
+        if let Some(buffer) = self.buffer_if_writer() {
+            let changes = buffer.open_calls.values();
+            found.retain(|(tenant, call)| match changes.get(&(tenant.clone(), call.id.clone())) {
+                Some(CallChange::Closed) => false,
+                Some(CallChange::Open(call)) => call.lease < before,
+                None => true,
+            });
         }
         Ok(found)
     }
 
-    pub(super) fn hold_call(&self, tenant: &TenantId, call: &OpenCall) -> Result<()> {
-        self.pending()?.open_calls.put((tenant.clone(), call.id.clone()), Held::Open(Box::new(call.clone())));
+    pub(super) fn buffer_call(&self, tenant: &TenantId, call: &OpenCall) -> Result<()> {
+        self.buffer()?.open_calls.put((tenant.clone(), call.id.clone()), CallChange::Open(Box::new(call.clone())));
         Ok(())
     }
 
-    pub(super) fn hold_lease(&self, tenant: &TenantId, id: &str, lease: UnixMicros) -> Result<bool> {
-        let calls = &self.pending()?.open_calls;
-        let key = (tenant.clone(), id.to_owned());
-        // One that this batch has begun has no row yet.
-        let held = calls.values().get(&key).cloned();
-        match held {
-            Some(Held::Open(mut call)) => {
-                call.lease = lease;
-                calls.put(key, Held::Open(call));
-                return Ok(true);
-            }
-            Some(Held::Closed) => return Ok(false),
-            None => {}
-        }
-        let mut statement = self.aside()?.prepare_cached(RENEW_CALL)?;
-        Ok(statement.execute(params![tenant.as_str(), id, lease.0])? > 0)
+    /// Answers whether it was open.
+    pub(super) fn buffer_lease(&self, tenant: &TenantId, id: &str, lease: UnixMicros) -> Result<bool> {
+        let Some(mut call) = self.find_call(tenant, id)? else { return Ok(false) };
+        call.lease = lease;
+        self.buffer_call(tenant, &call)?;
+        Ok(true)
     }
 
     /// Answers whether it was open.
-    pub(super) fn hold_closing(&self, tenant: &TenantId, id: &str) -> Result<bool> {
-        let calls = &self.pending()?.open_calls;
+    pub(super) fn buffer_closing(&self, tenant: &TenantId, id: &str) -> Result<bool> {
+        let calls = &self.buffer()?.open_calls;
         let key = (tenant.clone(), id.to_owned());
-        let was_open = match calls.look(&key, |held| matches!(held, Held::Open(_))) {
+        let was_open = match calls.look(&key, |change| matches!(change, CallChange::Open(_))) {
             Some(known) => known,
             None => self.connection()?.prepare_cached(OPEN_CALL)?.exists([tenant.as_str(), id])?,
         };
         if was_open {
-            calls.put(key, Held::Closed);
+            calls.put(key, CallChange::Closed);
         }
         Ok(was_open)
     }
 
-    pub(super) fn hold_count(&self, tenant: &TenantId, name: &UpstreamName, latency: i64, failed: bool) -> Result<()> {
+    pub(super) fn buffer_count(
+        &self,
+        tenant: &TenantId,
+        name: &UpstreamName,
+        latency: i64,
+        failed: bool,
+    ) -> Result<()> {
         let key = (tenant.clone(), name.clone());
-        let counts = &self.pending()?.calls;
+        let counts = &self.buffer()?.calls;
         let Counts { calls, errors, latency: before } = counts.get(&key).unwrap_or_default();
         let latency = before.saturating_add(latency);
         counts.put(key, Counts { calls: calls + 1, errors: errors + i64::from(failed), latency });
         Ok(())
     }
+
+    /// From now on the upstream's calls are counted, on top of what was counted before.
+    pub(super) fn begin_counts(&self, tenant: &TenantId, name: &UpstreamName) -> Result<()> {
+        self.change(BEGIN_COUNTS)?.execute([tenant.as_str(), &counts_id(name)])?;
+        Ok(())
+    }
+
+    pub(super) fn delete_counts(&self, tenant: &TenantId, name: &UpstreamName) -> Result<()> {
+        self.change(DELETE_COUNTS)?.execute([tenant.as_str(), &counts_id(name)])?;
+        Ok(())
+    }
 }
 
-pub(super) fn write_call(connection: &Connection, (tenant, id): &CallKey, held: &Held) -> Result<()> {
-    match held {
-        Held::Open(call) => connection.prepare_cached(INSERT_OPEN_CALL)?.execute(params![
+pub(super) fn write_call(connection: &Connection, (tenant, id): &CallKey, change: &CallChange) -> Result<()> {
+    match change {
+        CallChange::Open(call) => connection.prepare_cached(PUT_OPEN_CALL)?.execute(params![
             tenant.as_str(),
             id,
             call.upstream.as_str(),
@@ -154,7 +164,7 @@ pub(super) fn write_call(connection: &Connection, (tenant, id): &CallKey, held: 
             call.started_at.0,
             call.lease.0,
         ])?,
-        Held::Closed => connection.prepare_cached(DELETE_OPEN_CALL)?.execute([tenant.as_str(), id])?,
+        CallChange::Closed => connection.prepare_cached(DELETE_OPEN_CALL)?.execute([tenant.as_str(), id])?,
     };
     Ok(())
 }
@@ -167,17 +177,6 @@ pub(super) fn write_counts(
 ) -> Result<()> {
     let mut statement = connection.prepare_cached(COUNT_CALLS)?;
     statement.execute(params![tenant.as_str(), counts_id(name), added.calls, added.errors, added.latency])?;
-    Ok(())
-}
-
-/// From now on the upstream's calls are counted, on top of what was counted before.
-pub(super) fn begin_counts(connection: &Connection, tenant: &TenantId, name: &UpstreamName) -> Result<()> {
-    connection.prepare_cached(BEGIN_COUNTS)?.execute([tenant.as_str(), &counts_id(name)])?;
-    Ok(())
-}
-
-pub(super) fn delete_counts(connection: &Connection, tenant: &TenantId, name: &UpstreamName) -> Result<()> {
-    connection.prepare_cached(DELETE_COUNTS)?.execute([tenant.as_str(), &counts_id(name)])?;
     Ok(())
 }
 
@@ -219,6 +218,12 @@ mod tests {
         found.into_iter().map(|(_, call)| call.id).collect()
     }
 
+    /// The lease of the one call.
+    fn lease(store: &Store) -> UnixMicros {
+        let found = store.read(|tx| Ok(tx.abandoned_calls(UnixMicros(i64::MAX), 9)?)).unwrap();
+        found[0].1.lease
+    }
+
     #[tokio::test]
     async fn a_call_is_closed_once_by_whichever_process() {
         let folder = tempfile::tempdir().unwrap();
@@ -239,7 +244,6 @@ mod tests {
     async fn within_one_batch_a_call_is_opened_renewed_closed_and_taken_back() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(&folder.path().join("h.db")).unwrap();
-        let tenant = TenantId::local();
         let renewed = store.write(|tx| {
             tx.insert_open_call(&TenantId::local(), &call("a"))?;
             tx.insert_open_call(&TenantId::local(), &call("b"))?;
@@ -248,7 +252,7 @@ mod tests {
             Ok(tx.renew_call(&TenantId::local(), "a", UnixMicros(99))?)
         });
         assert!(renewed.await.unwrap());
-        assert_eq!(store.read(|tx| Ok(tx.open_call(&tenant, "a")?)).unwrap().unwrap().lease, UnixMicros(99));
+        assert_eq!(lease(&store), UnixMicros(99));
         let failed: CoreResult<()> = store
             .write(|tx| {
                 assert!(tx.delete_open_call(&TenantId::local(), "a")?);
@@ -258,8 +262,13 @@ mod tests {
             .await;
         assert!(failed.is_err());
         assert_eq!(open(&store), ["a"]);
-        assert!(store.write(|tx| Ok(tx.renew_call(&TenantId::local(), "a", UnixMicros(100))?)).await.unwrap());
-        assert_eq!(store.read(|tx| Ok(tx.open_call(&tenant, "a")?)).unwrap().unwrap().lease, UnixMicros(100));
+        let renewed = store.write(|tx| {
+            let is_open = tx.renew_call(&TenantId::local(), "a", UnixMicros(100))?;
+            assert!(tx.abandoned_calls(UnixMicros(100), 9)?.is_empty(), "the row has the old lease");
+            Ok(is_open)
+        });
+        assert!(renewed.await.unwrap());
+        assert_eq!(lease(&store), UnixMicros(100));
     }
 
     #[tokio::test]

@@ -66,7 +66,9 @@ impl ReadPayments for SqliteTx<'_> {
     }
 
     fn authorization(&self, tenant: &TenantId, id: &AuthorizationId) -> Result<Option<Authorization>> {
-        if let Some(new) = self.held().and_then(|held| held.new_payments.get(&(tenant.clone(), id.clone()))) {
+        if let Some(new) =
+            self.buffer_if_writer().and_then(|buffer| buffer.new_payments.get(&(tenant.clone(), id.clone())))
+        {
             return Ok(Some(Authorization::clone(&new)));
         }
         let mut statement = self.connection()?.prepare_cached(AUTHORIZATION)?;
@@ -114,36 +116,33 @@ fn authorization(row: &Row<'_>) -> Result<Authorization> {
 }
 
 impl WritePayments for SqliteTx<'_> {
-    fn put_daily_spent(
+    fn add_daily_spent(
         &mut self,
         tenant: &TenantId,
         day: i64,
         of: &[u8; 32],
-        spent: Money,
+        amount: Money,
         forget_before: i64,
     ) -> Result<()> {
-        // Neither held nor remembered: it is read from its row each time.
-        let connection = self.aside()?;
-        let params = params![tenant.as_str(), day, of, spent.nanos()];
-        connection.prepare_cached(PUT_DAILY_SPENT)?.execute(params)?;
+        let spent = self.daily_spent(tenant, day, of)?.saturating_add(amount).max(Money::ZERO);
+        self.change(PUT_DAILY_SPENT)?.execute(params![tenant.as_str(), day, of, spent.nanos()])?;
         let params = params![tenant.as_str(), forget_before, rows(DAYS_FORGOTTEN_AT_ONCE)];
-        connection.prepare_cached(FORGET_DAYS)?.execute(params)?;
+        self.change(FORGET_DAYS)?.execute(params)?;
         Ok(())
     }
 
     fn insert_authorization(&mut self, tenant: &TenantId, authorization: &Authorization) -> Result<()> {
         let key = (tenant.clone(), authorization.id.clone());
-        self.pending()?.new_payments.put(key, Arc::new(authorization.clone()));
+        self.buffer()?.new_payments.put(key, Arc::new(authorization.clone()));
         Ok(())
     }
 
     fn settle_authorization(&mut self, tenant: &TenantId, authorization: &Authorization) -> Result<()> {
-        let is_new = self.pending()?.new_payments.has(&(tenant.clone(), authorization.id.clone()));
+        let is_new = self.buffer()?.new_payments.has(&(tenant.clone(), authorization.id.clone()));
         if is_new {
             return self.insert_authorization(tenant, authorization);
         }
-        // No batch remembers a payment that an earlier one has authorized.
-        self.aside()?.prepare_cached(SETTLE_AUTHORIZATION)?.execute(params![
+        self.change(SETTLE_AUTHORIZATION)?.execute(params![
             tenant.as_str(),
             authorization.id.as_str(),
             authorization.captured.nanos(),

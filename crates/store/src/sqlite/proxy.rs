@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use rusqlite::{Row, params};
 
 use super::{
-    SqliteTx, open_calls,
+    SqliteTx,
     rows::{Columns, FromColumn, from_json, json, rows},
     statements::statements,
 };
@@ -151,14 +151,15 @@ fn folded(name: &UpstreamName) -> String {
 
 impl ReadProxy for SqliteTx<'_> {
     fn upstream(&self, tenant: &TenantId, name: &UpstreamName) -> Result<Option<Arc<Upstream>>> {
-        if let Some(known) = self.memo().and_then(|(memo, state)| memo.upstream(state, tenant, name)) {
+        if let Some(known) = self.row_cache().and_then(|(row_cache, version)| row_cache.upstream(version, tenant, name))
+        {
             return Ok(Some(known));
         }
         let mut statement = self.connection()?.prepare_cached(UPSTREAM)?;
         let mut rows = statement.query([tenant.as_str(), name.as_str()])?;
         let Some(found) = rows.next()?.map(upstream).transpose()?.map(Arc::new) else { return Ok(None) };
-        if let Some((memo, state)) = self.memo() {
-            memo.keep_upstream(state, tenant, &found);
+        if let Some((row_cache, version)) = self.row_cache() {
+            row_cache.keep_upstream(version, tenant, &found);
         }
         Ok(Some(found))
     }
@@ -193,8 +194,10 @@ impl ReadProxy for SqliteTx<'_> {
             let mut rows = statement.query([tenant.as_str(), upstream.as_str(), name])?;
             rows.next()?.map(|row| tool(row).map(Arc::new)).transpose()
         };
-        match self.held() {
-            Some(held) => held.looked_up.tools.or_read((tenant.clone(), upstream.clone(), name.to_owned()), read),
+        match self.buffer_if_writer() {
+            Some(buffer) => {
+                buffer.policy_cache.tools.or_read((tenant.clone(), upstream.clone(), name.to_owned()), read)
+            }
             None => read(),
         }
     }
@@ -245,8 +248,8 @@ impl ReadProxy for SqliteTx<'_> {
                 })?
                 .collect()
         };
-        match self.held() {
-            Some(held) => held.looked_up.policies.or_read((tenant.clone(), limit), read),
+        match self.buffer_if_writer() {
+            Some(buffer) => buffer.policy_cache.policies.or_read((tenant.clone(), limit), read),
             None => read(),
         }
     }
@@ -254,10 +257,6 @@ impl ReadProxy for SqliteTx<'_> {
     fn policy_uses(&self, tenant: &TenantId, policy: &PolicyId, subject: &str, after: i64) -> Result<i64> {
         let mut statement = self.connection()?.prepare_cached(POLICY_USES)?;
         Ok(statement.query_row(params![tenant.as_str(), policy.as_str(), subject, after], |row| row.get(0))?)
-    }
-
-    fn open_call(&self, tenant: &TenantId, id: &str) -> Result<Option<OpenCall>> {
-        self.find_call(tenant, id)
     }
 
     fn abandoned_calls(&self, before: UnixMicros, limit: usize) -> Result<Vec<(TenantId, OpenCall)>> {
@@ -273,8 +272,7 @@ impl ReadProxy for SqliteTx<'_> {
 
 impl WriteProxy for SqliteTx<'_> {
     fn put_upstream(&mut self, tenant: &TenantId, upstream: &Upstream) -> Result<()> {
-        let connection = self.writable()?;
-        connection.prepare_cached(PUT_UPSTREAM)?.execute(params![
+        self.change(PUT_UPSTREAM)?.execute(params![
             tenant.as_str(),
             upstream.name.as_str(),
             folded(&upstream.name),
@@ -288,14 +286,13 @@ impl WriteProxy for SqliteTx<'_> {
             upstream.created_at.0,
             upstream.created_by,
         ])?;
-        open_calls::begin_counts(connection, tenant, &upstream.name)
+        self.begin_counts(tenant, &upstream.name)
     }
 
     fn delete_upstream(&mut self, tenant: &TenantId, name: &UpstreamName) -> Result<()> {
-        let connection = self.writable()?;
-        connection.prepare_cached(DELETE_TOOLS)?.execute([tenant.as_str(), name.as_str()])?;
-        connection.prepare_cached(DELETE_UPSTREAM)?.execute([tenant.as_str(), name.as_str()])?;
-        open_calls::delete_counts(connection, tenant, name)
+        self.change(DELETE_TOOLS)?.execute([tenant.as_str(), name.as_str()])?;
+        self.change(DELETE_UPSTREAM)?.execute([tenant.as_str(), name.as_str()])?;
+        self.delete_counts(tenant, name)
     }
 
     fn set_health(
@@ -305,18 +302,18 @@ impl WriteProxy for SqliteTx<'_> {
         problem: Option<&str>,
         at: UnixMicros,
     ) -> Result<()> {
-        let mut statement = self.writable()?.prepare_cached(SET_HEALTH)?;
+        let mut statement = self.change(SET_HEALTH)?;
         let problem = (problem.is_none(), problem.unwrap_or_default());
         statement.execute(params![tenant.as_str(), name.as_str(), problem.0, problem.1, at.0])?;
         Ok(())
     }
 
     fn count_call(&mut self, tenant: &TenantId, name: &UpstreamName, latency: i64, failed: bool) -> Result<()> {
-        self.hold_count(tenant, name, latency, failed)
+        self.buffer_count(tenant, name, latency, failed)
     }
 
     fn put_tool(&mut self, tenant: &TenantId, tool: &PinnedTool) -> Result<()> {
-        self.writable()?.prepare_cached(PUT_TOOL)?.execute(params![
+        self.change(PUT_TOOL)?.execute(params![
             tenant.as_str(),
             tool.upstream.as_str(),
             tool.name,
@@ -334,7 +331,7 @@ impl WriteProxy for SqliteTx<'_> {
     }
 
     fn insert_policy(&mut self, tenant: &TenantId, policy: &Policy) -> Result<()> {
-        self.writable()?.prepare_cached(INSERT_POLICY)?.execute(params![
+        self.change(INSERT_POLICY)?.execute(params![
             tenant.as_str(),
             policy.id.as_str(),
             json(&policy.definition)?,
@@ -345,14 +342,13 @@ impl WriteProxy for SqliteTx<'_> {
     }
 
     fn delete_policy(&mut self, tenant: &TenantId, id: &PolicyId) -> Result<()> {
-        let connection = self.writable()?;
-        connection.prepare_cached(FORGET_USES_OF_POLICY)?.execute([tenant.as_str(), id.as_str()])?;
-        connection.prepare_cached(DELETE_POLICY)?.execute([tenant.as_str(), id.as_str()])?;
+        self.change(FORGET_USES_OF_POLICY)?.execute([tenant.as_str(), id.as_str()])?;
+        self.change(DELETE_POLICY)?.execute([tenant.as_str(), id.as_str()])?;
         Ok(())
     }
 
     fn count_policy_use(&mut self, tenant: &TenantId, counted: &PolicyUse, by: i64) -> Result<()> {
-        let mut statement = self.aside()?.prepare_cached(COUNT_POLICY_USE)?;
+        let mut statement = self.change(COUNT_POLICY_USE)?;
         statement.execute(params![tenant.as_str(), counted.policy, counted.subject, counted.at, by])?;
         Ok(())
     }
@@ -366,22 +362,22 @@ impl WriteProxy for SqliteTx<'_> {
             found.collect::<Result<_, _>>()?
         };
         for (tenant, policy, subject, at) in old {
-            let mut statement = self.aside()?.prepare_cached(FORGET_POLICY_USE)?;
+            let mut statement = self.change(FORGET_POLICY_USE)?;
             statement.execute(params![tenant, policy, subject, at])?;
         }
         Ok(())
     }
 
     fn insert_open_call(&mut self, tenant: &TenantId, call: &OpenCall) -> Result<()> {
-        self.hold_call(tenant, call)
+        self.buffer_call(tenant, call)
     }
 
     fn renew_call(&mut self, tenant: &TenantId, id: &str, lease: UnixMicros) -> Result<bool> {
-        self.hold_lease(tenant, id, lease)
+        self.buffer_lease(tenant, id, lease)
     }
 
     fn delete_open_call(&mut self, tenant: &TenantId, id: &str) -> Result<bool> {
-        self.hold_closing(tenant, id)
+        self.buffer_closing(tenant, id)
     }
 
     fn put_taint(
@@ -392,7 +388,7 @@ impl WriteProxy for SqliteTx<'_> {
         at: UnixMicros,
         older: UnixMicros,
     ) -> Result<()> {
-        let mut statement = self.writable()?.prepare_cached(PUT_TAINT)?;
+        let mut statement = self.change(PUT_TAINT)?;
         statement.execute(params![tenant.as_str(), subject, source, at.0, older.0])?;
         Ok(())
     }

@@ -1,5 +1,5 @@
 //! Connections for reading. A read is a snapshot: it sees one state of the database from its first look to its
-//! last. Its transaction begins at the first row that is not remembered ([`super::memo`]), if there is one.
+//! last. Its transaction begins at the first row that is not remembered ([`super::row_cache`]), if there is one.
 
 use std::{
     cell::OnceCell,
@@ -13,7 +13,7 @@ use super::{
     SqliteTx,
     batch::execute,
     connection,
-    memo::{Memo, State},
+    row_cache::{DatabaseVersion, RowCache},
 };
 use crate::{
     ReadTx,
@@ -36,8 +36,12 @@ impl Readers {
         Self { path: path.to_owned(), idle: Mutex::default() }
     }
 
-    pub(super) fn read<T>(&self, memo: &Memo, work: impl FnOnce(&dyn ReadTx) -> CoreResult<T>) -> CoreResult<T> {
-        let snapshot = Snapshot { readers: self, connection: OnceCell::new(), memo, state: memo.state() };
+    pub(super) fn read<T>(
+        &self,
+        row_cache: &RowCache,
+        work: impl FnOnce(&dyn ReadTx) -> CoreResult<T>,
+    ) -> CoreResult<T> {
+        let snapshot = Snapshot { readers: self, connection: OnceCell::new(), row_cache, version: row_cache.version() };
         let outcome = work(&SqliteTx::Reader(&snapshot));
         if let Some(connection) = snapshot.connection.into_inner() {
             // A connection whose transaction does not end is dropped, not kept: its lock would hold back the log.
@@ -67,9 +71,9 @@ impl Readers {
 pub(super) struct Snapshot<'r> {
     readers: &'r Readers,
     connection: OnceCell<Connection>,
-    pub(super) memo: &'r Memo,
+    pub(super) row_cache: &'r RowCache,
     /// As it was before the transaction began.
-    pub(super) state: Option<State>,
+    pub(super) version: Option<DatabaseVersion>,
 }
 
 impl Snapshot<'_> {

@@ -87,7 +87,7 @@ impl ReadRetention for SqliteTx<'_> {
 
 impl WriteRetention for SqliteTx<'_> {
     fn put_retention(&mut self, tenant: &TenantId, retention: &Retention) -> Result<()> {
-        self.writable()?.prepare_cached(PUT_RETENTION)?.execute(params![
+        self.change(PUT_RETENTION)?.execute(params![
             tenant.as_str(),
             retention.retain_days,
             retention.updated_at.0,
@@ -98,7 +98,7 @@ impl WriteRetention for SqliteTx<'_> {
     }
 
     fn put_erasure(&mut self, tenant: &TenantId, erasure: &Erasure) -> Result<()> {
-        self.writable()?.prepare_cached(PUT_ERASURE)?.execute(params![
+        self.change(PUT_ERASURE)?.execute(params![
             tenant.as_str(),
             erasure.number,
             erasure.created_at.0,
@@ -117,7 +117,7 @@ impl WriteRetention for SqliteTx<'_> {
 
     fn erase_details(&mut self, tenant: &TenantId, first: i64, end: i64) -> Result<i64> {
         let count = self.details_between(tenant, first, end)?;
-        let connection = self.writable()?;
+        let connection = self.any_change()?;
         connection::overwriting(connection, || {
             Ok(connection.prepare_cached(ERASE)?.execute(params![tenant.as_str(), first, end])?)
         })?;

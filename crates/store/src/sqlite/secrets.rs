@@ -88,7 +88,9 @@ impl ReadSecrets for SqliteTx<'_> {
     }
 
     fn secrets_for(&self, tenant: &TenantId, upstream: &UpstreamName) -> Result<SecretVersions> {
-        if let Some(known) = self.memo().and_then(|(memo, state)| memo.secrets_for(state, tenant, upstream)) {
+        if let Some(known) =
+            self.row_cache().and_then(|(row_cache, version)| row_cache.secrets_for(version, tenant, upstream))
+        {
             return Ok(known);
         }
         let version = |row: &Row<'_>| {
@@ -102,8 +104,8 @@ impl ReadSecrets for SqliteTx<'_> {
             all.extend(found.collect::<Result<Vec<_>>>()?);
         }
         let found: SecretVersions = all.into();
-        if let Some((memo, state)) = self.memo() {
-            memo.keep_secrets_for(state, tenant, upstream, &found);
+        if let Some((row_cache, version)) = self.row_cache() {
+            row_cache.keep_secrets_for(version, tenant, upstream, &found);
         }
         Ok(found)
     }
@@ -133,7 +135,7 @@ impl ReadSecrets for SqliteTx<'_> {
 impl WriteSecrets for SqliteTx<'_> {
     fn put_secret(&mut self, tenant: &TenantId, secret: &StoredSecret) -> Result<()> {
         self.keep_former(tenant, &secret.name, secret.created_at)?;
-        self.writable()?.prepare_cached(PUT_SECRET)?.execute(params![
+        self.change(PUT_SECRET)?.execute(params![
             tenant.as_str(),
             secret.name.as_str(),
             secret.version,
@@ -149,7 +151,7 @@ impl WriteSecrets for SqliteTx<'_> {
 
     fn delete_secret(&mut self, tenant: &TenantId, name: &SecretName, now: UnixMicros) -> Result<bool> {
         self.keep_former(tenant, name, now)?;
-        Ok(self.writable()?.prepare_cached(DELETE_SECRET)?.execute([tenant.as_str(), name.as_str()])? > 0)
+        Ok(self.change(DELETE_SECRET)?.execute([tenant.as_str(), name.as_str()])? > 0)
     }
 }
 
@@ -157,19 +159,18 @@ impl SqliteTx<'_> {
     /// Puts what is stored under this name among the former values, if it could be sent, and has older ones make way.
     fn keep_former(&mut self, tenant: &TenantId, name: &SecretName, now: UnixMicros) -> Result<()> {
         let (tenant, name) = (tenant.as_str(), name.as_str());
-        let connection = self.writable()?;
-        let kept: Vec<String> = connection
-            .prepare_cached(KEEP_FORMER)?
+        let kept: Vec<String> = self
+            .change(KEEP_FORMER)?
             .query_map(params![tenant, name, now.0], |row| row.get(0))?
             .collect::<rusqlite::Result<_>>()?;
         let Some(storer) = kept.into_iter().next() else { return Ok(()) };
         let aged = now.plus_seconds(-FORMER_KEPT_SECONDS);
-        connection.prepare_cached(FORGET_AGED)?.execute(params![tenant, aged.0])?;
-        connection.prepare_cached(FORGET_OF_NAME)?.execute(params![tenant, storer, name, rows(MAX_FORMER_OF_NAME)])?;
+        self.change(FORGET_AGED)?.execute(params![tenant, aged.0])?;
+        self.change(FORGET_OF_NAME)?.execute(params![tenant, storer, name, rows(MAX_FORMER_OF_NAME)])?;
         let (most, most_bytes) = if storer.is_empty() { MAX_FORMER_OF_OPERATORS } else { MAX_FORMER_OF_AGENT };
         let mut first_too_many = None;
         {
-            let mut statement = connection.prepare_cached(FORMER_OF)?;
+            let mut statement = self.connection()?.prepare_cached(FORMER_OF)?;
             let mut found = statement.query([tenant, &storer])?;
             let (mut count, mut bytes) = (0, 0);
             while let Some(row) = found.next()? {
@@ -182,11 +183,12 @@ impl SqliteTx<'_> {
             }
         }
         if let Some(id) = first_too_many {
-            connection.prepare_cached(FORGET_UP_TO)?.execute(params![tenant, storer, id])?;
+            self.change(FORGET_UP_TO)?.execute(params![tenant, storer, id])?;
         }
         // One more was added: so many steps are more than enough.
         for _ in 0..MAX_FORMER_OF_AGENTS.0 {
-            let of_agents: Vec<(String, i64, i64)> = connection
+            let of_agents: Vec<(String, i64, i64)> = self
+                .connection()?
                 .prepare_cached(FORMER_OF_AGENTS)?
                 .query_map([tenant], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
                 .collect::<rusqlite::Result<_>>()?;
@@ -200,7 +202,7 @@ impl SqliteTx<'_> {
                 None
             };
             let Some((storer, ..)) = heaviest else { break };
-            connection.prepare_cached(FORGET_OLDEST)?.execute([tenant, storer])?;
+            self.change(FORGET_OLDEST)?.execute([tenant, storer])?;
         }
         Ok(())
     }

@@ -67,11 +67,11 @@ fn session(row: &Row<'_>) -> Result<Session> {
 impl ReadSessions for SqliteTx<'_> {
     fn session(&self, tenant: &TenantId, id: &SessionId) -> Result<Option<Arc<Session>>> {
         // Hardly any batch has one, and nearly every job asks for a session: it is spared a key.
-        let held = self.held().filter(|held| !held.new_sessions.values().is_empty());
-        if let Some(new) = held.and_then(|held| held.new_sessions.get(&(tenant.clone(), id.clone()))) {
+        let buffer = self.buffer_if_writer().filter(|buffer| !buffer.new_sessions.values().is_empty());
+        if let Some(new) = buffer.and_then(|buffer| buffer.new_sessions.get(&(tenant.clone(), id.clone()))) {
             return Ok(Some(self.current(tenant, new)));
         }
-        let remembered = self.memo().and_then(|(memo, state)| memo.session(state, tenant, id));
+        let remembered = self.row_cache().and_then(|(row_cache, version)| row_cache.session(version, tenant, id));
         if let Some(session) = remembered {
             return Ok(Some(self.current(tenant, session)));
         }
@@ -79,8 +79,8 @@ impl ReadSessions for SqliteTx<'_> {
         let mut rows = statement.query([tenant.as_str(), id.as_str()])?;
         let Some(row) = rows.next()? else { return Ok(None) };
         let session = Arc::new(session(row)?);
-        if let Some((memo, state)) = self.memo() {
-            memo.keep_session(state, tenant, &session);
+        if let Some((row_cache, version)) = self.row_cache() {
+            row_cache.keep_session(version, tenant, &session);
         }
         Ok(Some(self.current(tenant, session)))
     }
@@ -112,8 +112,8 @@ impl ReadSessions for SqliteTx<'_> {
             Ok(self.current(tenant, Arc::new(session(row)?)))
         })?;
         let mut children = found.collect::<Result<Vec<_>>>()?;
-        if let Some(held) = self.held() {
-            let new = held.new_sessions.values();
+        if let Some(buffer) = self.buffer_if_writer() {
+            let new = buffer.new_sessions.values();
             let new = new.iter().filter(|(key, session)| {
                 key.0 == *tenant && session.parent.as_ref() == Some(parent) && session.id.as_str() > after
             });
@@ -128,33 +128,25 @@ impl ReadSessions for SqliteTx<'_> {
 impl WriteSessions for SqliteTx<'_> {
     fn insert_session(&mut self, tenant: &TenantId, session: &Arc<Session>) -> Result<()> {
         let key = (tenant.clone(), session.id.clone());
-        self.pending()?.new_sessions.put(key, Arc::clone(session));
+        self.buffer()?.new_sessions.put(key, Arc::clone(session));
         Ok(())
     }
 
     fn revoke_session(&mut self, tenant: &TenantId, id: &SessionId, now: UnixMicros) -> Result<()> {
         let key = (tenant.clone(), id.clone());
-        let new = self.pending()?.new_sessions.get(&key);
+        let new = self.buffer()?.new_sessions.get(&key);
         if let Some(mut session) = new {
             Arc::make_mut(&mut session).revoked_at.get_or_insert(now);
-            self.pending()?.new_sessions.put(key, session);
+            self.buffer()?.new_sessions.put(key, session);
             return Ok(());
         }
-        let mut statement = self.writable()?.prepare_cached(REVOKE_SESSION)?;
+        let mut statement = self.change(REVOKE_SESSION)?;
         statement.execute(params![tenant.as_str(), id.as_str(), now.0])?;
         Ok(())
     }
 
     fn set_spent(&mut self, tenant: &TenantId, id: &SessionId, spent: Money) -> Result<()> {
-        self.pending()?.spent.put((tenant.clone(), id.clone()), spent);
-        Ok(())
-    }
-
-    fn add_logged(&mut self, tenant: &TenantId, id: &SessionId, cost: Money) -> Result<()> {
-        let key = (tenant.clone(), id.clone());
-        let before = self.pending()?.logged.get(&key).unwrap_or_default();
-        let added = before.plus(Cost { actions: 1, cost });
-        self.pending()?.logged.put(key, added);
+        self.buffer()?.spent.put((tenant.clone(), id.clone()), spent);
         Ok(())
     }
 }
@@ -162,12 +154,12 @@ impl WriteSessions for SqliteTx<'_> {
 impl SqliteTx<'_> {
     /// The session with what the batch has changed in it.
     fn current(&self, tenant: &TenantId, mut session: Arc<Session>) -> Arc<Session> {
-        let Some(held) = self.held() else { return session };
+        let Some(buffer) = self.buffer_if_writer() else { return session };
         let key = (tenant.clone(), session.id.clone());
-        if let Some(spent) = held.spent.get(&key) {
+        if let Some(spent) = buffer.spent.get(&key) {
             Arc::make_mut(&mut session).spent = spent;
         }
-        if let Some(added) = held.logged.get(&key) {
+        if let Some(added) = buffer.logged.get(&key) {
             add_logged(Arc::make_mut(&mut session), added);
         }
         session
@@ -299,7 +291,7 @@ mod tests {
                 assert_eq!(children(tx.as_read(), "ses_a", 1), ["ses_c"]);
                 tx.set_spent(&tenant(), &id("parent"), dollars(3))?;
                 tx.set_spent(&tenant(), &id("a"), dollars(2))?;
-                tx.add_logged(&tenant(), &id("a"), dollars(1))?;
+                tx.count_action(&tenant(), &begun("a", Some("parent")), "tool", dollars(1))?;
                 tx.revoke_session(&tenant(), &id("a"), UnixMicros(6))?;
                 tx.revoke_session(&tenant(), &id("a"), UnixMicros(7))?;
                 Ok(tx.revoke_session(&tenant(), &id("c"), UnixMicros(8))?)
@@ -345,7 +337,7 @@ mod tests {
         let authorize = |name: &'static str, amount: i32| -> Work {
             Box::new(move |tx| {
                 tx.insert_authorization(&tenant(), &payment(name))?;
-                tx.add_authorized(&tenant(), dollars(amount))?;
+                tx.add_authorized(&tenant(), "agent", dollars(amount))?;
                 if name == "fails" { Err(CoreError::internal("on purpose")) } else { Ok(()) }
             })
         };

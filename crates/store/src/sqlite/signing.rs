@@ -41,7 +41,7 @@ impl ReadSigningKeys for SqliteTx<'_> {
 
 impl WriteSigningKeys for SqliteTx<'_> {
     fn put_signing_key(&mut self, key: &StoredSigningKey) -> Result<()> {
-        self.writable()?.prepare_cached(PUT_SIGNING_KEY)?.execute(params![
+        self.change(PUT_SIGNING_KEY)?.execute(params![
             key.number,
             key.public_key,
             key.created_at.0,

@@ -12,6 +12,41 @@ macro_rules! statements {
 
 pub(super) use statements;
 
+/// Tables of which rows stay in memory from one batch to the next: in the row cache, in the policy cache, as rows of the write
+/// buffer that were committed, or as the tails of logs. A statement that changes one of these tables clears all of that.
+const CACHED_TABLES: [&str; 17] = [
+    "agents",
+    "api_keys",
+    "approval_rules",
+    "approvals",
+    "audit_entries",
+    "audit_heads",
+    "calls",
+    "former_secrets",
+    "log_folds",
+    "logs",
+    "policies",
+    "secrets",
+    "sessions",
+    "tenants",
+    "tool_tallies",
+    "upstream_tools",
+    "upstreams",
+];
+
+/// Whether a statement changes a table of which rows are cached.
+pub(super) fn changes_cached_table(sql: &str) -> bool {
+    changed_table(sql).is_none_or(|table| CACHED_TABLES.contains(&table))
+}
+
+/// The table that a statement changes.
+fn changed_table(sql: &str) -> Option<&str> {
+    const BEFORE_TABLE: [&str; 8] = ["INSERT", "UPDATE", "DELETE", "OR", "IGNORE", "REPLACE", "INTO", "FROM"];
+    let mut words = sql.split_ascii_whitespace();
+    let is_change = ["INSERT", "UPDATE", "DELETE"].contains(&words.clone().next()?);
+    words.find(|word| is_change && !BEFORE_TABLE.contains(word))
+}
+
 /// Entries of a log stand at their numbers behind its base, up to here.
 pub(super) const LOG_PLACES: i64 = 1 << 39;
 
@@ -41,13 +76,14 @@ pub(super) use seq;
 
 #[cfg(test)]
 mod tests {
-    use rusqlite::StatementStatus;
+    use rusqlite::{Connection, StatementStatus};
 
     use super::super::{
-        appending, approvals, audit, compliance, connection, counters, erasing, flagged, folding, keys,
-        migrations::Migrator, open_calls, payments, postings, proxy, retention, secrets, sessions, signing, stats,
+        appending, approvals, audit, compliance, connection, counters, erasing, flagged, fold, keys,
+        migrations::Migrator, open_calls, payments, posting_lists, proxy, retention, secrets, sessions, signing, stats,
         tree, usage, webhooks,
     };
+    use super::{CACHED_TABLES, changed_table};
 
     const ALL: [&[(&str, &str)]; 22] = [
         appending::ALL,
@@ -58,11 +94,11 @@ mod tests {
         erasing::ALL,
         erasing::RECORDS,
         flagged::ALL,
-        folding::ALL,
+        fold::ALL,
         keys::ALL,
         open_calls::ALL,
         payments::ALL,
-        postings::ALL,
+        posting_lists::ALL,
         proxy::ALL,
         retention::ALL,
         secrets::ALL,
@@ -110,6 +146,18 @@ mod tests {
                 let whole = is_partial || sql.matches("tenant = ?1").count() == 1 && !sql.contains(" AND ");
                 assert!(!by_tenant_alone || whole, "{name} reads a whole tenant: {step}");
             }
+        }
+    }
+
+    #[test]
+    fn the_table_that_a_statement_changes_is_known() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        Migrator::new(&mut connection).up().unwrap();
+        let exists = |table: &str| connection.table_exists(None, table).unwrap();
+        assert!(CACHED_TABLES.iter().all(|table| exists(table)));
+        for (name, sql) in ALL.concat() {
+            let changes = !connection.prepare(sql).unwrap().readonly();
+            assert_eq!(changed_table(sql).is_some_and(exists), changes, "{name} changes {:?}", changed_table(sql));
         }
     }
 

@@ -1,4 +1,4 @@
-//! The log's day counters. They are made from the entries as they lie in the log ([`folding`](super::folding)), so
+//! The log's day counters. They are made from the entries as they lie in the log ([`folding`](super::fold)), so
 //! nothing can be appended that is not counted, and a refused job leaves none behind.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, hash_map};

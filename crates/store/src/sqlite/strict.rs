@@ -1,4 +1,4 @@
-//! Columns of a row that somebody may have tampered with.
+//! Columns of a row that an intruder may have changed.
 
 use rusqlite::{Row, types::ValueRef};
 

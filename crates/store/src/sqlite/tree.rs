@@ -6,13 +6,13 @@ use super::{
     SqliteTx,
     audit::hash,
     rows::{Columns, rows},
-    statements::{place, statements},
+    statements::statements,
 };
 use crate::{
     crypto::Hash,
     error::Result,
-    model::{EntryId, TenantId},
-    tree::{ReadTree, RecordedHead, TileHash, TreeBuild, WriteTree},
+    model::TenantId,
+    tree::{Heads, ReadTree, RecordedHead, TileHash, TreeBuild, WriteTree},
 };
 
 /// Hashes in a row.
@@ -25,18 +25,16 @@ statements! {
     PART = "SELECT hashes FROM tree_tiles WHERE tenant = ?1 AND level = ?2 AND part = ?3";
     PUT_PART = "INSERT INTO tree_tiles (tenant, level, part, hashes) VALUES (?1, ?2, ?3, ?4)
         ON CONFLICT DO UPDATE SET hashes = ?4";
-    BUILDS = "SELECT tenant, done, total, frontier FROM audit_tree_builds WHERE tenant > '' ORDER BY tenant LIMIT ?1";
+    FIRST_BUILD = "SELECT tenant, done, total, frontier FROM audit_tree_builds WHERE tenant > '' ORDER BY tenant LIMIT 1";
     BUILD = "SELECT tenant, done, total, frontier FROM audit_tree_builds WHERE tenant = ?1";
     PUT_BUILD = "UPDATE audit_tree_builds SET done = ?2, frontier = ?3 WHERE tenant = ?1";
     END_BUILD = "DELETE FROM audit_tree_builds WHERE tenant = ?1";
-    ENTRY_ID = concat!("SELECT id FROM audit_entries WHERE place = ", place!("?2"));
     RECORDED = "SELECT tree_size, root_hash, signed_at, public_key, signature FROM audit_tree_heads
         WHERE tenant = ?1 AND tree_size < ?2 ORDER BY tree_size DESC LIMIT ?3";
     RECORDED_AFTER = "SELECT tree_size, root_hash, signed_at, public_key, signature FROM audit_tree_heads
         WHERE tenant = ?1 AND tree_size > ?2 ORDER BY tree_size LIMIT ?3";
     RECORD = "INSERT INTO audit_tree_heads (tenant, tree_size, root_hash, signed_at, public_key, signature)
         VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING";
-    LOG_SIZES = "SELECT tenant, seq FROM audit_heads WHERE tenant > ?1 ORDER BY tenant LIMIT ?2";
 }
 
 fn build(row: &Row<'_>) -> Result<TreeBuild> {
@@ -61,56 +59,39 @@ impl ReadTree for SqliteTx<'_> {
         read_hashes(self.connection()?, tenant, level, first, count)
     }
 
-    fn tree_builds(&self, limit: usize) -> Result<Vec<TreeBuild>> {
-        let mut statement = self.connection()?.prepare_cached(BUILDS)?;
-        statement.query_and_then([rows(limit)], build)?.collect()
-    }
-
-    fn tree_build(&self, tenant: &TenantId) -> Result<Option<TreeBuild>> {
+    fn tree_build(&self, tenant: Option<&TenantId>) -> Result<Option<TreeBuild>> {
+        let Some(tenant) = tenant else {
+            let mut statement = self.connection()?.prepare_cached(FIRST_BUILD)?;
+            return statement.query_and_then([], build)?.next().transpose();
+        };
         let mut statement = self.connection()?.prepare_cached(BUILD)?;
         statement.query_and_then([tenant.as_str()], build)?.next().transpose()
     }
 
-    fn entry_id(&self, tenant: &TenantId, seq: i64) -> Result<Option<EntryId>> {
-        let mut statement = self.connection()?.prepare_cached(ENTRY_ID)?;
-        statement.query_and_then(params![tenant.as_str(), seq], |row| Columns::of(row).next())?.next().transpose()
-    }
-
-    fn recorded_heads(&self, tenant: &TenantId, before: i64, limit: usize) -> Result<Vec<RecordedHead>> {
-        let mut statement = self.connection()?.prepare_cached(RECORDED)?;
-        statement.query_and_then(params![tenant.as_str(), before, rows(limit)], recorded)?.collect()
-    }
-
-    fn recorded_heads_after(&self, tenant: &TenantId, after: i64, limit: usize) -> Result<Vec<RecordedHead>> {
-        let mut statement = self.connection()?.prepare_cached(RECORDED_AFTER)?;
-        statement.query_and_then(params![tenant.as_str(), after, rows(limit)], recorded)?.collect()
-    }
-
-    fn log_sizes(&self, after: &str, limit: usize) -> Result<Vec<(TenantId, i64)>> {
-        let mut statement = self.connection()?.prepare_cached(LOG_SIZES)?;
-        let read = |row: &Row<'_>| {
-            let mut columns = Columns::of(row);
-            Ok((columns.next()?, columns.next()?))
+    fn recorded_heads(&self, tenant: &TenantId, of: Heads, limit: usize) -> Result<Vec<RecordedHead>> {
+        let (sql, size) = match of {
+            Heads::Before(size) => (RECORDED, size),
+            Heads::After(size) => (RECORDED_AFTER, size),
         };
-        statement.query_and_then(params![after, rows(limit)], read)?.collect()
+        let mut statement = self.connection()?.prepare_cached(sql)?;
+        statement.query_and_then(params![tenant.as_str(), size, rows(limit)], recorded)?.collect()
     }
 }
 
 impl WriteTree for SqliteTx<'_> {
     fn build_tree(&mut self, build: &TreeBuild, hashes: &[TileHash]) -> Result<()> {
-        let connection = self.writable()?;
-        write_hashes(connection, &build.tenant, hashes)?;
+        write_hashes(self.any_change()?, &build.tenant, hashes)?;
         if build.done < build.total {
             let params = params![build.tenant.as_str(), build.done, build.frontier];
-            connection.prepare_cached(PUT_BUILD)?.execute(params)?;
+            self.change(PUT_BUILD)?.execute(params)?;
         } else {
-            connection.prepare_cached(END_BUILD)?.execute([build.tenant.as_str()])?;
+            self.change(END_BUILD)?.execute([build.tenant.as_str()])?;
         }
         Ok(())
     }
 
     fn record_head(&mut self, tenant: &TenantId, head: &RecordedHead) -> Result<()> {
-        self.writable()?.prepare_cached(RECORD)?.execute(params![
+        self.change(RECORD)?.execute(params![
             tenant.as_str(),
             head.tree_size,
             head.root_hash,
@@ -143,7 +124,7 @@ pub(super) fn read_hashes(
     let mut next = part;
     while let Some(row) = found.next()? {
         let bytes = row.get_ref(1)?.as_blob().unwrap_or_default();
-        // A gap, or a row that is cut short, ends the list: whoever reads it sees that some are missing.
+        // A gap, or a row that is cut short, ends the list: the caller sees that some are missing.
         if row.get_ref(0)?.as_i64().ok() != Some(next) {
             break;
         }

@@ -7,12 +7,12 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::{
     SqliteTx,
     counters::{ToolCounts, read_tool},
-    postings::{Kind, Walk},
+    posting_lists::{Kind, Walk},
     rows::{Columns, rows},
     statements::{place, statements},
 };
 use crate::{
-    Backlog, Cost, OpenSessions, ReadAudit, ReadUsage, Totals, Usage, WriteUsage,
+    Backlog, Cost, OpenSessions, ReadAudit, ReadUsage, Top, Totals, Usage, WriteUsage,
     error::Result,
     model::{Month, SessionId, TenantId, UnixMicros},
 };
@@ -27,7 +27,6 @@ statements! {
     WAITING_APPROVALS = "SELECT count(*) FROM approvals INDEXED BY approvals_pending WHERE status = 'pending' AND expires_at > ?1";
     WAITING_EVENTS = "SELECT coalesce(sum(waiting), 0), coalesce(sum(failures >= ?1 OR state = 'disabled'), 0) FROM webhooks";
     DEAD_LETTERS = "SELECT count(*) FROM webhook_dead WHERE died_at > ?1";
-    FAILING = "SELECT count(*) FROM webhooks WHERE tenant = ?1 AND id > 0 AND (failures >= ?2 OR state = 'disabled')";
     OPEN_SESSIONS = "SELECT count(*) FROM sessions INDEXED BY sessions_by_end
         WHERE tenant = ?1 AND ifnull(expires_at, 9223372036854775807) > ?2 AND revoked_at IS NULL";
     OPEN_AGENTS = "SELECT agent_id FROM sessions INDEXED BY sessions_by_end
@@ -46,27 +45,18 @@ statements! {
 const TOP_CANDIDATES: i64 = 500;
 
 impl SqliteTx<'_> {
-    /// Those with most actions, where `added` is on top of what is stored.
-    fn top(
-        &self,
-        sql: &str,
-        tenant: &TenantId,
-        limit: usize,
-        added: impl FnOnce(&mut BTreeMap<String, Cost>) -> Result<()>,
-    ) -> Result<Vec<(String, Cost)>> {
-        self.require_reader()?;
-        let mut statement = self.connection()?.prepare_cached(sql)?;
-        let read = |row: &Row<'_>| {
-            let mut columns = Columns::of(row);
-            Ok((columns.next()?, Cost { actions: columns.next()?, cost: columns.next()? }))
-        };
-        let found = statement.query_and_then(params![tenant.as_str(), TOP_CANDIDATES], read)?;
-        let mut candidates = found.collect::<Result<BTreeMap<String, Cost>>>()?;
-        added(&mut candidates)?;
-        let mut all: Vec<_> = candidates.into_iter().collect();
-        all.sort_by(|(a, left), (b, right)| right.actions.cmp(&left.actions).then_with(|| a.cmp(b)));
-        all.truncate(limit);
-        Ok(all)
+    /// Adds what the log's tail adds to the costs of tools.
+    fn add_tail(&self, tenant: &TenantId, candidates: &mut BTreeMap<String, Cost>) -> Result<()> {
+        let mut tail = ToolCounts::default();
+        self.each_in_tail(tenant, |entry| tail.count(entry))?;
+        for (tool, added) in tail.of_tenant() {
+            let before = match candidates.get(&tool) {
+                Some(candidate) => *candidate,
+                None => read_tool(self.connection()?, tenant, "", &tool)?,
+            };
+            candidates.insert(tool, before.plus(added));
+        }
+        Ok(())
     }
 }
 
@@ -112,23 +102,26 @@ impl ReadUsage for SqliteTx<'_> {
         Ok(OpenSessions { sessions, agents: self::rows(agents.len()) })
     }
 
-    fn top_tools(&self, tenant: &TenantId, limit: usize) -> Result<Vec<(String, Cost)>> {
-        self.top(TOP_TOOLS, tenant, limit, |candidates| {
-            let mut tail = ToolCounts::default();
-            self.each_in_tail(tenant, |entry| tail.count(entry))?;
-            for (tool, added) in tail.of_tenant() {
-                let before = match candidates.get(&tool) {
-                    Some(candidate) => *candidate,
-                    None => read_tool(self.connection()?, tenant, "", &tool)?,
-                };
-                candidates.insert(tool, before.plus(added));
-            }
-            Ok(())
-        })
-    }
-
-    fn top_agents(&self, tenant: &TenantId, limit: usize) -> Result<Vec<(String, Cost)>> {
-        self.top(TOP_AGENTS, tenant, limit, |_| Ok(()))
+    fn top(&self, tenant: &TenantId, of: Top, limit: usize) -> Result<Vec<(String, Cost)>> {
+        self.require_reader()?;
+        let sql = match of {
+            Top::Agents => TOP_AGENTS,
+            Top::Tools => TOP_TOOLS,
+        };
+        let mut statement = self.connection()?.prepare_cached(sql)?;
+        let read = |row: &Row<'_>| {
+            let mut columns = Columns::of(row);
+            Ok((columns.next()?, Cost { actions: columns.next()?, cost: columns.next()? }))
+        };
+        let found = statement.query_and_then(params![tenant.as_str(), TOP_CANDIDATES], read)?;
+        let mut candidates = found.collect::<Result<BTreeMap<String, Cost>>>()?;
+        if let Top::Tools = of {
+            self.add_tail(tenant, &mut candidates)?;
+        }
+        let mut all: Vec<_> = candidates.into_iter().collect();
+        all.sort_by(|(a, left), (b, right)| right.actions.cmp(&left.actions).then_with(|| a.cmp(b)));
+        all.truncate(limit);
+        Ok(all)
     }
 
     fn backlog(&self, now: UnixMicros, failures: i64) -> Result<Backlog> {
@@ -143,16 +136,11 @@ impl ReadUsage for SqliteTx<'_> {
         })
     }
 
-    fn failing_webhooks(&self, tenant: &TenantId, failures: i64) -> Result<i64> {
-        let mut statement = self.connection()?.prepare_cached(FAILING)?;
-        Ok(statement.query_row(params![tenant.as_str(), failures], |row| row.get(0))?)
-    }
-
     fn last_entries_of(&self, tenant: &TenantId, sessions: &[SessionId]) -> Result<HashMap<SessionId, UnixMicros>> {
         self.require_reader()?;
         let mut last = HashMap::new();
         let mut statement = self.connection()?.prepare_cached(LAST_ENTRY_OF)?;
-        let folded = (1, self.folded(tenant)?.saturating_add(1));
+        let folded = (1, self.last_in_tiles(tenant)?.saturating_add(1));
         for session in sessions {
             let mut at: Option<i64> = None;
             let mut walk =
@@ -177,8 +165,8 @@ impl ReadUsage for SqliteTx<'_> {
 impl WriteUsage for SqliteTx<'_> {
     fn add_usage(&mut self, tenant: &TenantId, month: Month, added: Usage) -> Result<()> {
         let key = (tenant.clone(), month);
-        let before = self.pending()?.usage.get(&key).unwrap_or_default();
-        self.pending()?.usage.put(key, before.plus(added));
+        let before = self.buffer()?.usage.get(&key).unwrap_or_default();
+        self.buffer()?.usage.put(key, before.plus(added));
         Ok(())
     }
 }

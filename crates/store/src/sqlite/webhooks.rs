@@ -178,23 +178,17 @@ impl ReadWebhooks for SqliteTx<'_> {
         let mut statement = self.connection()?.prepare_cached(ATTEMPT_COUNTS)?;
         Ok(statement.query_row(params![tenant.as_str(), hour(since)], |row| Ok((row.get(0)?, row.get(1)?)))?)
     }
-
-    fn exhaustion_told(&self, tenant: &TenantId, session: &SessionId) -> Result<Option<Money>> {
-        let mut statement = self.connection()?.prepare_cached(EXHAUSTED)?;
-        let nanos = statement.query_row([tenant.as_str(), session.as_str()], |row| row.get(0)).optional()?;
-        Ok(nanos.map(Money::from_nanos))
-    }
 }
 
 impl WriteWebhooks for SqliteTx<'_> {
     fn next_webhook_id(&mut self, tenant: &TenantId) -> Result<i64> {
-        let mut statement = self.writable()?.prepare_cached(WEBHOOK_NUMBER)?;
+        let mut statement = self.change(WEBHOOK_NUMBER)?;
         Ok(statement.query_row([tenant.as_str()], |row| row.get(0))?)
     }
 
     fn put_webhook(&mut self, tenant: &TenantId, webhook: &Webhook) -> Result<()> {
         let previous = webhook.previous.as_ref();
-        self.writable()?.prepare_cached(PUT_WEBHOOK)?.execute(params![
+        self.change(PUT_WEBHOOK)?.execute(params![
             tenant.as_str(),
             webhook.id,
             webhook.url,
@@ -217,13 +211,24 @@ impl WriteWebhooks for SqliteTx<'_> {
         Ok(())
     }
 
-    fn delete_webhook(&mut self, tenant: &TenantId, id: i64) -> Result<()> {
-        self.writable()?.prepare_cached(DELETE_WEBHOOK)?.execute(params![tenant.as_str(), id])?;
-        Ok(())
+    fn delete_webhook(&mut self, tenant: &TenantId, id: i64, limit: usize) -> Result<bool> {
+        let events = self.queued_events(tenant, id, limit)?;
+        for event in &events {
+            self.delete_event(tenant, id, event.seq)?;
+        }
+        let letters = self.dead_letters(tenant, id, 0, limit)?;
+        for letter in &letters {
+            self.delete_dead_letter(tenant, id, letter.event.seq)?;
+        }
+        let is_empty = events.len() < limit && letters.len() < limit;
+        if is_empty {
+            self.change(DELETE_WEBHOOK)?.execute(params![tenant.as_str(), id])?;
+        }
+        Ok(is_empty)
     }
 
     fn put_event(&mut self, tenant: &TenantId, webhook: i64, event: &QueuedEvent) -> Result<()> {
-        self.writable()?.prepare_cached(PUT_EVENT)?.execute(params![
+        self.change(PUT_EVENT)?.execute(params![
             tenant.as_str(),
             webhook,
             event.seq,
@@ -237,13 +242,13 @@ impl WriteWebhooks for SqliteTx<'_> {
     }
 
     fn delete_event(&mut self, tenant: &TenantId, webhook: i64, seq: i64) -> Result<bool> {
-        let mut statement = self.writable()?.prepare_cached(DELETE_EVENT)?;
+        let mut statement = self.change(DELETE_EVENT)?;
         Ok(statement.execute(params![tenant.as_str(), webhook, seq])? > 0)
     }
 
-    fn put_dead_letter(&mut self, tenant: &TenantId, letter: &DeadLetter) -> Result<()> {
+    fn put_dead_letter(&mut self, tenant: &TenantId, letter: &DeadLetter, keep_from: i64, limit: usize) -> Result<()> {
         let DeadLetter { webhook_id, event, died_at, reason } = letter;
-        self.writable()?.prepare_cached(PUT_DEAD)?.execute(params![
+        self.change(PUT_DEAD)?.execute(params![
             tenant.as_str(),
             webhook_id,
             died_at.0,
@@ -255,29 +260,23 @@ impl WriteWebhooks for SqliteTx<'_> {
             event.queued_at.0,
             event.attempts,
         ])?;
+        let params = params![tenant.as_str(), webhook_id, keep_from, rows(limit)];
+        let mut find = self.connection()?.prepare_cached(FIRST_DEAD)?;
+        let old: Vec<i64> = find.query_map(params, |row| row.get(0))?.collect::<Result<_, _>>()?;
+        for seq in old {
+            self.change(DELETE_DEAD)?.execute(params![tenant.as_str(), webhook_id, seq])?;
+        }
         Ok(())
     }
 
-    fn forget_dead_letters(&mut self, tenant: &TenantId, webhook: i64, before_seq: i64, limit: usize) -> Result<usize> {
-        let connection = self.writable()?;
-        let params = params![tenant.as_str(), webhook, before_seq, rows(limit)];
-        let old: Vec<i64> =
-            connection.prepare_cached(FIRST_DEAD)?.query_map(params, |row| row.get(0))?.collect::<Result<_, _>>()?;
-        for seq in &old {
-            connection.prepare_cached(DELETE_DEAD)?.execute(params![tenant.as_str(), webhook, seq])?;
-        }
-        Ok(old.len())
-    }
-
     fn delete_dead_letter(&mut self, tenant: &TenantId, webhook: i64, seq: i64) -> Result<()> {
-        self.writable()?.prepare_cached(DELETE_DEAD)?.execute(params![tenant.as_str(), webhook, seq])?;
+        self.change(DELETE_DEAD)?.execute(params![tenant.as_str(), webhook, seq])?;
         Ok(())
     }
 
     fn insert_attempt(&mut self, tenant: &TenantId, attempt: &Attempt) -> Result<()> {
-        let connection = self.writable()?;
-        let seq: i64 = connection.prepare_cached(ATTEMPT_NUMBER)?.query_row([tenant.as_str()], |row| row.get(0))?;
-        connection.prepare_cached(INSERT_ATTEMPT)?.execute(params![
+        let seq: i64 = self.change(ATTEMPT_NUMBER)?.query_row([tenant.as_str()], |row| row.get(0))?;
+        self.change(INSERT_ATTEMPT)?.execute(params![
             tenant.as_str(),
             seq,
             attempt.webhook_id,
@@ -294,29 +293,39 @@ impl WriteWebhooks for SqliteTx<'_> {
         ])?;
         let is_delivered = (200..300).contains(&attempt.status);
         let hour = hour(attempt.at);
-        connection.prepare_cached(COUNT_ATTEMPT)?.execute(params![tenant.as_str(), hour, is_delivered])?;
-        connection.prepare_cached(FORGET_HOURS)?.execute(params![tenant.as_str(), hour - KEEP_HOURS])?;
+        self.change(COUNT_ATTEMPT)?.execute(params![tenant.as_str(), hour, is_delivered])?;
+        self.change(FORGET_HOURS)?.execute(params![tenant.as_str(), hour - KEEP_HOURS])?;
         Ok(())
     }
 
-    fn tell_exhaustion(&mut self, tenant: &TenantId, session: &SessionId, spent: Money, now: UnixMicros) -> Result<()> {
-        let mut statement = self.writable()?.prepare_cached(PUT_EXHAUSTED)?;
-        statement.execute(params![tenant.as_str(), session.as_str(), spent.nanos(), now.0])?;
-        Ok(())
+    fn record_exhaustion(
+        &mut self,
+        tenant: &TenantId,
+        session: &SessionId,
+        spent: Money,
+        now: UnixMicros,
+    ) -> Result<bool> {
+        let key = [tenant.as_str(), session.as_str()];
+        let mut told = self.connection()?.prepare_cached(EXHAUSTED)?;
+        let told: Option<i64> = told.query_row(key, |row| row.get(0)).optional()?;
+        if told == Some(spent.nanos()) {
+            return Ok(false);
+        }
+        self.change(PUT_EXHAUSTED)?.execute(params![tenant.as_str(), session.as_str(), spent.nanos(), now.0])?;
+        Ok(true)
     }
 
     fn forget_deliveries(&mut self, before: UnixMicros, limit: usize) -> Result<usize> {
-        let connection = self.writable()?;
         let mut forgotten = 0;
         for (find, forget) in
             [(OLD_ATTEMPTS, FORGET_ATTEMPT), (OLD_DEAD, DELETE_DEAD), (OLD_EXHAUSTED, FORGET_EXHAUSTED)]
         {
-            let mut find = connection.prepare_cached(find)?;
+            let mut find = self.connection()?.prepare_cached(find)?;
             let width = find.column_count();
             let key = |row: &Row<'_>| (0..width).map(|index| row.get(index)).collect();
             let old: Vec<Vec<rusqlite::types::Value>> =
                 find.query_map(params![before.0, rows(limit)], key)?.collect::<Result<_, _>>()?;
-            let mut forget = connection.prepare_cached(forget)?;
+            let mut forget = self.change(forget)?;
             for key in &old {
                 forgotten += forget.execute(rusqlite::params_from_iter(key))?;
             }
@@ -363,7 +372,7 @@ mod tests {
                 tx.insert_attempt(&tenant, &attempt(at))?;
                 let letter =
                     DeadLetter { webhook_id: 1, event: event(at), died_at: UnixMicros(at), reason: String::new() };
-                tx.put_dead_letter(&tenant, &letter)?;
+                tx.put_dead_letter(&tenant, &letter, 0, 2)?;
             }
             let before = UnixMicros(50);
             Ok([2; 3].map(|limit| tx.forget_deliveries(before, limit).unwrap()))

@@ -19,7 +19,7 @@ use std::{
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use super::{batch::Batch, checkpoint::Checkpointer, memo::Memo};
+use super::{batch::Batch, checkpoint::Checkpointer, row_cache::RowCache};
 use crate::{
     Tx,
     error::{Code, CoreError, CoreResult, Error, Result},
@@ -61,9 +61,9 @@ struct Queued {
 }
 
 impl Writer {
-    pub(super) fn start(path: &Path, mut connection: Connection, memo: Arc<Memo>) -> Result<Self> {
+    pub(super) fn start(path: &Path, mut connection: Connection, row_cache: Arc<RowCache>) -> Result<Self> {
         let checkpointer = Checkpointer::attach(path, &mut connection)?;
-        let batch = Batch::new(connection, memo);
+        let batch = Batch::new(connection, row_cache);
         let queued = Arc::<Queued>::default();
         let (sender, jobs) = channel();
         let thread = thread::Builder::new()

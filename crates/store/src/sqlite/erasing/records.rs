@@ -4,7 +4,7 @@
 use rusqlite::{Row, params};
 
 use super::{
-    super::{SqliteTx, postings, rows::rows, statements::statements},
+    super::{SqliteTx, posting_lists, rows::rows, statements::statements},
     Subject,
 };
 use crate::{
@@ -96,7 +96,7 @@ fn by_id(
     after: &str,
     (find, delete): (&str, &str),
 ) -> Result<RecordsStep> {
-    let connection = tx.writable()?;
+    let connection = tx.any_change()?;
     let texts = |row: &Row<'_>| Ok::<(String, String, String), _>((row.get(0)?, row.get(1)?, row.get(2)?));
     let found: Vec<_> = connection
         .prepare_cached(find)?
@@ -125,7 +125,7 @@ fn events(
     after: &str,
     (find, delete, is_waiting): (&str, &str, bool),
 ) -> Result<RecordsStep> {
-    let connection = tx.writable()?;
+    let connection = tx.any_change()?;
     let (webhook, seq) = after.split_once(SEPARATOR).unwrap_or(("-1", "-1"));
     let position: (i64, i64) = (webhook.parse().unwrap_or(-1), seq.parse().unwrap_or(-1));
     let mut statement = connection.prepare_cached(find)?;
@@ -157,7 +157,7 @@ fn events(
 
 /// Answers kept for repeated calls: the keys stay, so that no call is carried out twice.
 fn answers(tx: &SqliteTx<'_>, tenant: &TenantId, subject: &Subject, after: &str) -> Result<RecordsStep> {
-    let connection = tx.writable()?;
+    let connection = tx.any_change()?;
     let (caller, key) = after.split_once(SEPARATOR).unwrap_or_default();
     let mut statement = connection.prepare_cached(ANSWERS_AFTER)?;
     let mut found = statement.query(params![tenant.as_str(), caller, key, rows(ROWS_AT_ONCE)])?;
@@ -194,7 +194,7 @@ fn answers(tx: &SqliteTx<'_>, tenant: &TenantId, subject: &Subject, after: &str)
 
 /// Sessions, and what is kept by them. Those that they delegated to are of other agents: they end, and lose their parent.
 fn sessions(tx: &SqliteTx<'_>, tenant: &TenantId, subject: &Subject, begun_at: UnixMicros) -> Result<RecordsStep> {
-    let connection = tx.writable()?;
+    let connection = tx.any_change()?;
     let ids: Vec<String> = match subject {
         Subject::Session(id) => vec![id.to_string()],
         Subject::Agent(agent) => connection
@@ -210,7 +210,7 @@ fn sessions(tx: &SqliteTx<'_>, tenant: &TenantId, subject: &Subject, begun_at: U
             connection.prepare_cached(delete)?.execute(key)?;
         }
         connection.prepare_cached(DELETE_TALLIES)?.execute([tenant.as_str(), &format!("s:{id}")])?;
-        postings::forget(connection, tenant, postings::Kind::Session, id, usize::MAX)?;
+        posting_lists::forget(connection, tenant, posting_lists::Kind::Session, id, usize::MAX)?;
         step.erased += rows(connection.prepare_cached(DELETE_SESSION)?.execute(key)?);
     }
     // Those that are left have the same position: they are the first again.
@@ -221,10 +221,12 @@ fn sessions(tx: &SqliteTx<'_>, tenant: &TenantId, subject: &Subject, begun_at: U
 /// What is counted by an agent's name: its totals join those of all erased agents, the rest goes.
 fn agent(tx: &SqliteTx<'_>, tenant: &TenantId, subject: &Subject, after: &str) -> Result<RecordsStep> {
     let Subject::Agent(name) = subject else { return Ok(RecordsStep::default()) };
-    let connection = tx.writable()?;
+    let connection = tx.any_change()?;
     let (tenant_text, name) = (tenant.as_str(), name.as_str());
     let again = |position: String| Ok(RecordsStep { erased: 0, next: Some(position) });
-    if postings::forget(connection, tenant, postings::Kind::Agent, name, POSTINGS_AT_ONCE)? == POSTINGS_AT_ONCE {
+    if posting_lists::forget(connection, tenant, posting_lists::Kind::Agent, name, POSTINGS_AT_ONCE)?
+        == POSTINGS_AT_ONCE
+    {
         return again(after.to_owned());
     }
     let mut days = connection.prepare_cached(FIRST_AND_LAST_DAY)?;

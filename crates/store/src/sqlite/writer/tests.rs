@@ -6,7 +6,7 @@ use super::Writer;
 use crate::{
     Store,
     error::{Code, Error},
-    sqlite::{connection, memo::Memo},
+    sqlite::{connection, row_cache::RowCache},
 };
 
 #[tokio::test]
@@ -43,13 +43,13 @@ async fn changes_that_queue_up_are_committed_together() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("h.db");
     let store = Store::open(&path).unwrap();
-    let memo = Memo::new(&path);
-    let commits = || memo.state().unwrap().commits();
+    let row_cache = RowCache::new(&path);
+    let commits = || row_cache.version().unwrap().commits();
     let before = commits();
     let (release, held) = std::sync::mpsc::channel::<()>();
     let mut first = Box::pin(store.write(move |_| Ok(held.recv().map_err(Error::internal)?)));
     assert!(futures::poll!(first.as_mut()).is_pending());
-    let mut writes: Vec<_> = (0..5).map(|_| Box::pin(store.write(|tx| Ok(tx.put_ballast(1)?)))).collect();
+    let mut writes: Vec<_> = (0..5).map(|_| Box::pin(store.write(|tx| Ok(tx.set_ballast(1)?)))).collect();
     for write in &mut writes {
         assert!(futures::poll!(write.as_mut()).is_pending());
     }
@@ -81,7 +81,7 @@ async fn writes_that_wait_for_a_locked_store_wait_once_not_one_after_the_other()
     // The time that it waits for another process is over when this test says so; once that is dropped, it tries again.
     let (over, waits) = std::sync::mpsc::channel::<()>();
     connection.busy_handler(Some(move |_| waits.recv().is_err())).unwrap();
-    let writer = Writer::start(&path, connection, Arc::new(Memo::new(&path))).unwrap();
+    let writer = Writer::start(&path, connection, Arc::new(RowCache::new(&path))).unwrap();
     let other = Connection::open(&path).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let mut waiting: Vec<_> = (0..4).map(|_| Box::pin(writer.write(|_| Ok(())))).collect();

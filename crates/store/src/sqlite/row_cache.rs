@@ -1,6 +1,7 @@
-//! Rows that nearly every call looks at, its key, its session and its upstream, remembered as parsed while nobody commits.
+//! The row cache: the parsed rows of keys, sessions, upstreams and sendable secrets, which nearly every call looks up, for one
+//! version of the database.
 //!
-//! Whether anybody has is asked of the database each time: SQLite keeps a header at the start of the index of its
+//! The version is asked of the database each time: SQLite keeps a header at the start of the index of its
 //! write-ahead log (the `-shm` file; <https://sqlite.org/walformat.html#the_wal_index_file_format>), with a counter,
 //! checksums and salts that every commit of every process changes once it is durable. SQLite decides by the same
 //! header whether its own page cache is still good. Reading it is one system call without a lock; a transaction
@@ -25,18 +26,18 @@ const MAX_BEHIND: u32 = 100_000;
 /// Bytes of the header. Two copies stand in front of the index, written one after the other.
 const HEADER_BYTES: usize = 48;
 
-/// A state of the database: equal headers, equal content.
+/// A version of the database: equal headers, equal content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct State([u8; HEADER_BYTES]);
+pub(super) struct DatabaseVersion([u8; HEADER_BYTES]);
 
-impl State {
+impl DatabaseVersion {
     /// The commits of all processes so far, modulo 2^32: `iChange` of the header, in the machine's byte order.
     pub(super) fn commits(&self) -> u32 {
         self.0[8..].first_chunk().map_or(0, |counter| u32::from_ne_bytes(*counter))
     }
 }
 
-pub(super) struct Memo {
+pub(super) struct RowCache {
     /// Never closed: closing any handle of a file gives up all of the process's locks on it, SQLite's included
     /// (POSIX `fcntl`). `None` where there is none to read: then nothing is remembered.
     index: Option<&'static File>,
@@ -46,7 +47,7 @@ pub(super) struct Memo {
 #[derive(Default)]
 struct Rows {
     /// What they were read in, or later.
-    state: Option<State>,
+    version: Option<DatabaseVersion>,
     keys: HashMap<String, Arc<[Arc<ApiKey>]>>,
     sessions: HashMap<SessionId, (TenantId, Arc<Session>)>,
     /// But for the counts in them, which calls change all the time.
@@ -54,87 +55,92 @@ struct Rows {
     secrets: HashMap<(TenantId, UpstreamName), SecretVersions>,
 }
 
-impl Memo {
+impl RowCache {
     /// For the database at `path`, which a connection of this process has open and keeps open.
     pub(super) fn new(path: &Path) -> Self {
         Self { index: open_index(path), rows: RwLock::default() }
     }
 
-    /// The state as of now; `None` in the middle of a change, and where it cannot be known.
-    pub(super) fn state(&self) -> Option<State> {
+    /// The version as of now; `None` in the middle of a change, and where it cannot be known.
+    pub(super) fn version(&self) -> Option<DatabaseVersion> {
         let mut copies = [[0; HEADER_BYTES]; 2];
         read_at_start(self.index?, copies.as_flattened_mut())?;
-        (copies[0] == copies[1]).then_some(State(copies[0]))
+        (copies[0] == copies[1]).then_some(DatabaseVersion(copies[0]))
     }
 
-    pub(super) fn keys(&self, state: State, prefix: &str) -> Option<Arc<[Arc<ApiKey>]>> {
-        self.look_up(state, |rows| rows.keys.get(prefix).cloned())
+    pub(super) fn keys(&self, version: DatabaseVersion, prefix: &str) -> Option<Arc<[Arc<ApiKey>]>> {
+        self.look_up(version, |rows| rows.keys.get(prefix).cloned())
     }
 
-    pub(super) fn session(&self, state: State, tenant: &TenantId, id: &SessionId) -> Option<Arc<Session>> {
-        self.look_up(state, |rows| {
+    pub(super) fn session(&self, version: DatabaseVersion, tenant: &TenantId, id: &SessionId) -> Option<Arc<Session>> {
+        self.look_up(version, |rows| {
             let (owner, session) = rows.sessions.get(id)?;
             (owner == tenant).then(|| Arc::clone(session))
         })
     }
 
-    pub(super) fn upstream(&self, state: State, tenant: &TenantId, name: &UpstreamName) -> Option<Arc<Upstream>> {
-        self.look_up(state, |rows| rows.upstreams.get(tenant)?.get(name).cloned())
+    pub(super) fn upstream(
+        &self,
+        version: DatabaseVersion,
+        tenant: &TenantId,
+        name: &UpstreamName,
+    ) -> Option<Arc<Upstream>> {
+        self.look_up(version, |rows| rows.upstreams.get(tenant)?.get(name).cloned())
     }
 
     pub(super) fn secrets_for(
         &self,
-        state: State,
+        version: DatabaseVersion,
         tenant: &TenantId,
         upstream: &UpstreamName,
     ) -> Option<SecretVersions> {
-        self.look_up(state, |rows| rows.secrets.get(&(tenant.clone(), upstream.clone())).cloned())
+        self.look_up(version, |rows| rows.secrets.get(&(tenant.clone(), upstream.clone())).cloned())
     }
 
-    /// Remembers which secrets may go to an upstream, as it was read in `state` or later.
+    /// Remembers which secrets may go to an upstream, as it was read in `version` or later.
     pub(super) fn keep_secrets_for(
         &self,
-        state: State,
+        version: DatabaseVersion,
         tenant: &TenantId,
         upstream: &UpstreamName,
         secrets: &SecretVersions,
     ) {
-        self.keep(state, |rows| rows.secrets.insert((tenant.clone(), upstream.clone()), Arc::clone(secrets)));
+        self.keep(version, |rows| rows.secrets.insert((tenant.clone(), upstream.clone()), Arc::clone(secrets)));
     }
 
-    /// Remembers keys that were read in `state` or later.
-    pub(super) fn keep_keys(&self, state: State, prefix: &str, keys: &Arc<[Arc<ApiKey>]>) {
-        self.keep(state, |rows| rows.keys.insert(prefix.to_owned(), Arc::clone(keys)));
+    /// Remembers keys that were read in `version` or later.
+    pub(super) fn keep_keys(&self, version: DatabaseVersion, prefix: &str, keys: &Arc<[Arc<ApiKey>]>) {
+        self.keep(version, |rows| rows.keys.insert(prefix.to_owned(), Arc::clone(keys)));
     }
 
-    /// Remembers a session that was read in `state` or later.
-    pub(super) fn keep_session(&self, state: State, tenant: &TenantId, session: &Arc<Session>) {
-        self.keep(state, |rows| rows.sessions.insert(session.id.clone(), (tenant.clone(), Arc::clone(session))));
+    /// Remembers a session that was read in `version` or later.
+    pub(super) fn keep_session(&self, version: DatabaseVersion, tenant: &TenantId, session: &Arc<Session>) {
+        self.keep(version, |rows| rows.sessions.insert(session.id.clone(), (tenant.clone(), Arc::clone(session))));
     }
 
-    /// Remembers an upstream that was read in `state` or later.
-    pub(super) fn keep_upstream(&self, state: State, tenant: &TenantId, upstream: &Arc<Upstream>) {
-        self.keep(state, |rows| {
+    /// Remembers an upstream that was read in `version` or later.
+    pub(super) fn keep_upstream(&self, version: DatabaseVersion, tenant: &TenantId, upstream: &Arc<Upstream>) {
+        self.keep(version, |rows| {
             let of_tenant = rows.upstreams.entry(tenant.clone()).or_default();
             of_tenant.insert(upstream.name.clone(), Arc::clone(upstream))
         });
     }
 
-    /// After the writer's commit, which changed the state from `before` and of these rows nothing but what the
+    /// After the writer's commit, which changed the version from `before` and of these rows nothing but what the
     /// sessions in `logged` have logged, what those in `spent` have spent, and counts of upstreams: they stay good.
-    /// Answers the state after it; `None` if another process committed as well, and nothing stays good.
+    /// Answers the version after it; `None` if another process committed as well, and nothing stays good.
     pub(super) fn carry<'s>(
         &self,
-        before: State,
+        before: DatabaseVersion,
         logged: impl Iterator<Item = (&'s SessionId, Cost)>,
         spent: impl Iterator<Item = (&'s SessionId, Money)>,
-    ) -> Option<State> {
-        let after = self.state().filter(|after| after.commits() == before.commits().wrapping_add(1))?;
+    ) -> Option<DatabaseVersion> {
+        let after = self.version().filter(|after| after.commits() == before.commits().wrapping_add(1))?;
         let mut rows = self.rows.write().unwrap_or_else(PoisonError::into_inner);
-        if rows.state != Some(before) {
+        if rows.version != Some(before) {
             return Some(after);
         }
-        rows.state = Some(after);
+        rows.version = Some(after);
         for (id, added) in logged {
             if let Some((_, session)) = rows.sessions.get_mut(id) {
                 super::sessions::add_logged(Arc::make_mut(session), added);
@@ -148,20 +154,20 @@ impl Memo {
         Some(after)
     }
 
-    fn look_up<T>(&self, state: State, find: impl FnOnce(&Rows) -> Option<T>) -> Option<T> {
+    fn look_up<T>(&self, version: DatabaseVersion, find: impl FnOnce(&Rows) -> Option<T>) -> Option<T> {
         let rows = self.rows.read().unwrap_or_else(PoisonError::into_inner);
-        if rows.state == Some(state) { find(&rows) } else { None }
+        if rows.version == Some(version) { find(&rows) } else { None }
     }
 
-    fn keep<T>(&self, state: State, insert: impl FnOnce(&mut Rows) -> T) {
+    fn keep<T>(&self, version: DatabaseVersion, insert: impl FnOnce(&mut Rows) -> T) {
         let mut rows = self.rows.write().unwrap_or_else(PoisonError::into_inner);
-        let behind = rows.state.map_or(0, |known| known.commits().wrapping_sub(state.commits()));
+        let behind = rows.version.map_or(0, |known| known.commits().wrapping_sub(version.commits()));
         if (1..=MAX_BEHIND).contains(&behind) {
             return; // A read that began before the last commits: what is remembered is newer.
         }
         let most = rows.keys.len().max(rows.sessions.len()).max(rows.upstreams.len()).max(rows.secrets.len());
-        if rows.state != Some(state) || most >= MAX_ROWS {
-            *rows = Rows { state: Some(state), ..Rows::default() };
+        if rows.version != Some(version) || most >= MAX_ROWS {
+            *rows = Rows { version: Some(version), ..Rows::default() };
         }
         insert(&mut rows);
     }
@@ -253,7 +259,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(long(6, 24)))]
 
-        /// Two stores on one file, each with a memo of its own: whatever either does, both see what the file says.
+        /// Two stores on one file, each with a row_cache of its own: whatever either does, both see what the file says.
         #[test]
         fn what_is_remembered_is_what_the_database_says(steps in steps()) {
             let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
@@ -271,11 +277,13 @@ mod tests {
                     let (owner, id) = (tenant.clone(), ids[which].clone());
                     let written = stores[store].write(move |tx| match step {
                         Step::Look => Ok(()),
-                        Step::Log(cost) => Ok(tx.add_logged(&owner, &id, Money::from_nanos(cost))?),
+                        Step::Log(cost) => {
+                            Ok(tx.count_action(&owner, &session(id.as_str()), "tool", Money::from_nanos(cost)).map(drop)?)
+                        }
                         Step::Spend(amount) => Ok(tx.set_spent(&owner, &id, Money::from_nanos(amount))?),
                         Step::Revoke => Ok(tx.revoke_session(&owner, &id, UnixMicros(2))?),
                         Step::LogAndFail => {
-                            tx.add_logged(&owner, &id, Money::from_nanos(1))?;
+                            tx.count_action(&owner, &session(id.as_str()), "tool", Money::from_nanos(1))?;
                             Err(crate::error::CoreError::internal("on purpose"))
                         }
                     });

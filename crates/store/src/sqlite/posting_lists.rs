@@ -1,11 +1,9 @@
-//! Postings: which entries of a log are of a session, of an agent, of a tool. A row tells it of one of them and one block
-//! of 256 entries; the rows are written when the entries are folded ([`folding`](super::folding)). What many entries of a
-//! block have, one short row tells of all of them.
+//! Posting lists: which entries of a log have a session, an agent, a tool. A row says it for one value and one block of 256
+//! entries, and is written when the entries are folded ([`fold`](super::fold)).
 //!
-//! A row is a hint where to look, and every entry is looked at itself: one that it names without reason costs a look and
-//! is not found, and nobody objects. An entry that its rows do not name would be missing from answers: `verify` finds it.
-//! A row that is not in its form names none. What rows say of the log's tail is not asked for, and goes with the next
-//! fold.
+//! A query reads and checks every entry that a row names, so a row that names too much is harmless. An entry that its rows do
+//! not name would be missing from results: `verify` finds it. A row in another form names nothing. Rows are not asked about the
+//! log's tail.
 
 mod erased;
 
@@ -216,7 +214,7 @@ impl<'c> Walk<'c> {
     /// `None` is the end.
     pub(super) fn next(&mut self) -> Result<Option<Vec<(i64, i64)>>> {
         self.left.0 = self.left.0.max(1);
-        // The block that those asked so far agree on. Whoever has no part in it says which one is the next.
+        // The block that those asked so far agree on. A value without a part in it says which block is next.
         let mut agreed: Option<(i64, Places)> = None;
         let (mut agreeing, mut asked) = (0, 0);
         while agreeing < self.of.len() {
@@ -304,7 +302,7 @@ impl<'c> Check<'c> {
         while let Some(row) = found.next()? {
             let at = usize::try_from(row.get::<_, i64>(0)? - self.first).unwrap_or(usize::MAX);
             if let Some(block) = blocks.get_mut(at) {
-                // Where somebody has put two rows, a filter may be led by either.
+                // Where an intruder has put two rows, a filter may be led by either.
                 let places = Places::from_column(row.get_ref(1)?);
                 *block = block.map_or(Some(places), |other| Some(places.and(other)));
             }

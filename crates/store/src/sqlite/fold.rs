@@ -1,9 +1,9 @@
-//! Folding: what follows from the entries of a log is brought up to the log for many entries at once, in the transaction
-//! that brings the last of them. That is the postings of the filters, the counters of days, tools and evidence, and
-//! the tree's tiles. A commit that touched them for each entry would write twice as many pages.
+//! The fold: what follows from the entries of a log is updated once for 256 entries, in the transaction that appends the last of
+//! them. That is the posting lists of the filters, the counters of days, tools and evidence, and the tree's tiles. A commit that
+//! updated them for each entry would write twice as many pages.
 //!
-//! The entries behind the last fold are the log's tail. Whoever asks for what is folded looks at the tail as well, one
-//! entry after the other: it is shorter than a fold, but while the tree of an old store is being built.
+//! The entries behind the last fold are the log's tail. A query for what is folded also reads the tail, entry by entry: it is
+//! shorter than a fold, except while the tree of an old store is being built.
 
 use std::{cell::RefCell, collections::HashMap};
 
@@ -13,14 +13,14 @@ use super::{
     SqliteTx, audit,
     compliance::EntryCounts,
     counters::ToolCounts,
-    postings,
+    posting_lists,
     statements::{place, statements},
     stats::DayCounts,
     strict::Strict,
     tree,
 };
 use crate::{
-    LogKeeper, ReadAudit,
+    LeafHash, ReadAudit,
     crypto::{self, Hash},
     error::{Code, Error, Result},
     model::{Entry, EntryKind, EntryLine, Money, TenantId, UnixMicros},
@@ -50,8 +50,8 @@ pub(super) fn folded(connection: &Connection, tenant: &TenantId) -> Result<i64> 
     Ok(statement.query_row([tenant.as_str()], |row| row.get(0)).optional()?.unwrap_or(0).max(0))
 }
 
-/// An [`EntryLine`] by itself.
-struct Kept {
+/// An [`EntryLine`] that owns its texts.
+struct TailEntry {
     seq: i64,
     at: UnixMicros,
     kind: EntryKind,
@@ -63,7 +63,7 @@ struct Kept {
     ends: [usize; 3],
 }
 
-impl Kept {
+impl TailEntry {
     fn of(seq: i64, entry: &EntryLine<'_>) -> Self {
         let texts = [entry.session_id, entry.agent_id, entry.tool, entry.action];
         let session = entry.session_id.len();
@@ -100,7 +100,7 @@ struct Run {
     behind: i64,
     leaves: Vec<Hash>,
     /// Those that could be read.
-    entries: Vec<Kept>,
+    entries: Vec<TailEntry>,
 }
 
 impl Run {
@@ -115,11 +115,11 @@ impl Run {
 
     fn push(&mut self, entry: &EntryLine<'_>, leaf: Hash) {
         self.leaves.push(leaf);
-        self.entries.push(Kept::of(self.last(), entry));
+        self.entries.push(TailEntry::of(self.last(), entry));
     }
 
     /// The entries behind `folded`, up to `end`, as they lie in the log.
-    fn read(connection: &Connection, tenant: &TenantId, folded: i64, end: i64, keeper: &dyn LogKeeper) -> Result<Self> {
+    fn read(connection: &Connection, tenant: &TenantId, folded: i64, end: i64, leaf_hash: LeafHash) -> Result<Self> {
         let mut run = Self::behind(folded);
         // What is missing or is no entry has no leaf: `verify` names it, and no proof over it holds.
         let skip_to = |run: &mut Self, seq: i64| {
@@ -132,7 +132,7 @@ impl Run {
                 return false;
             }
             skip_to(&mut run, entry.seq);
-            run.push(&entry.line(), keeper.leaf_hash(tenant, &entry));
+            run.push(&entry.line(), leaf_hash(tenant, &entry));
             true
         })?;
         skip_to(&mut run, end + 1);
@@ -142,7 +142,7 @@ impl Run {
     fn write(self, connection: &Connection, tenant: &TenantId) -> Result<()> {
         let end = self.last();
         let (mut days, mut tools, mut evidence) = (DayCounts::default(), ToolCounts::default(), EntryCounts::default());
-        let mut postings = postings::Gathered::default();
+        let mut postings = posting_lists::Gathered::default();
         for kept in &self.entries {
             let entry = kept.line();
             postings.gather(kept.seq, &entry);
@@ -164,7 +164,7 @@ impl Run {
 #[derive(Default)]
 pub(super) struct Tails {
     runs: RefCell<HashMap<TenantId, Run>>,
-    /// How far logs are folded, while nobody else writes.
+    /// How far logs are folded, until another process writes.
     folded: RefCell<HashMap<TenantId, i64>>,
 }
 
@@ -179,7 +179,7 @@ impl Tails {
             runs.insert(tenant.clone(), Run::behind(entry.seq - 1));
         }
         let Some(run) = runs.get_mut(tenant) else { return };
-        // Somebody else has appended some, or nobody folds this log for now.
+        // Another process has appended some, or this log is not folded for now.
         if run.last() + 1 != entry.seq || run.leaves.len() >= MAX_KNOWN {
             *run = Run::behind(entry.seq - 1);
         }
@@ -192,7 +192,7 @@ impl Tails {
         connection: &Connection,
         tenant: &TenantId,
         last: i64,
-        keeper: &dyn LogKeeper,
+        leaf_hash: LeafHash,
     ) -> Result<()> {
         let known = self.folded.borrow().get(tenant).copied();
         let folded = known.map_or_else(|| folded(connection, tenant), Ok)?;
@@ -201,7 +201,7 @@ impl Tails {
             let known = self.runs.borrow_mut().remove(tenant);
             let run = match known.filter(|run| (run.behind, run.last()) == (folded, last)) {
                 Some(run) => run,
-                None => Run::read(connection, tenant, folded, last.min(folded + MAX_FOLDED), keeper)?,
+                None => Run::read(connection, tenant, folded, last.min(folded + MAX_FOLDED), leaf_hash)?,
             };
             end = run.last();
             run.write(connection, tenant)?;
@@ -216,7 +216,7 @@ impl Tails {
         Ok(())
     }
 
-    /// Somebody else may have folded.
+    /// Another process may have folded.
     pub(super) fn forget(&self) {
         self.folded.borrow_mut().clear();
     }
@@ -228,7 +228,7 @@ impl Tails {
 }
 
 /// Folds the log as far as it is written, at most [`MAX_FOLDED`] entries; answers up to which entry it is folded then.
-pub(super) fn fold_stored(connection: &Connection, tenant: &TenantId, keeper: &dyn LogKeeper) -> Result<i64> {
+pub(super) fn fold_stored(connection: &Connection, tenant: &TenantId, leaf_hash: LeafHash) -> Result<i64> {
     if tree::is_building(connection, tenant)? {
         let message = "the tree of this log is being built; try again once that is done";
         return Err(Error::new(Code::Unavailable, message));
@@ -237,7 +237,7 @@ pub(super) fn fold_stored(connection: &Connection, tenant: &TenantId, keeper: &d
     let last = connection.prepare_cached(STORED_END)?.query_row([tenant.as_str()], |row| row.get(0)).optional()?;
     let end = last.unwrap_or(0).min(folded + MAX_FOLDED);
     if end > folded {
-        Run::read(connection, tenant, folded, end, keeper)?.write(connection, tenant)?;
+        Run::read(connection, tenant, folded, end, leaf_hash)?.write(connection, tenant)?;
     }
     Ok(end.max(folded))
 }
@@ -280,7 +280,7 @@ impl SqliteTx<'_> {
     /// it is left out here.
     pub(super) fn each_in_tail(&self, tenant: &TenantId, mut each: impl FnMut(&EntryLine<'_>)) -> Result<()> {
         let mut statement = self.connection()?.prepare_cached(TAIL)?;
-        let mut rows = statement.query(params![tenant.as_str(), self.folded(tenant)?])?;
+        let mut rows = statement.query(params![tenant.as_str(), self.last_in_tiles(tenant)?])?;
         while let Some(row) = rows.next()? {
             if let Ok(entry) = line(row) {
                 each(&entry);
