@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{OutwardContext, Services};
-use crate::model::OpenCall;
+use crate::model::InFlightCall;
 
 /// How long a process vouches for a call before it has to say so again.
 pub const LEASE_SECONDS: i64 = 6;
@@ -24,7 +24,7 @@ pub struct CallsUnderWay {
 
 #[derive(Default)]
 struct State {
-    calls: HashMap<u64, (OutwardContext, Arc<OpenCall>, Instant)>,
+    calls: HashMap<u64, (OutwardContext, Arc<InFlightCall>, Instant)>,
     last: u64,
     is_kept: bool,
 }
@@ -41,7 +41,7 @@ impl CallsUnderWay {
     }
 
     /// Vouches for a call that begins now.
-    pub fn add(cx: &OutwardContext, call: &Arc<OpenCall>) -> Vouched {
+    pub fn add(cx: &OutwardContext, call: &Arc<InFlightCall>) -> Vouched {
         let services = Arc::clone(&cx.services);
         let mut state = services.calls_under_way.state();
         state.last += 1;
@@ -63,7 +63,7 @@ impl CallsUnderWay {
     }
 
     /// Those that have lasted for a while; `None` if there are none at all, and nobody keeps any from then on.
-    fn due(&self) -> Option<Vec<(OutwardContext, Arc<OpenCall>)>> {
+    fn due(&self) -> Option<Vec<(OutwardContext, Arc<InFlightCall>)>> {
         let mut state = self.state();
         state.is_kept = !state.calls.is_empty();
         let due = state.calls.values().filter(|(_, _, since)| since.elapsed() >= NEW);
@@ -103,7 +103,7 @@ async fn keep(services: Arc<Services>) {
     }
 }
 
-async fn renew(cx: OutwardContext, call: Arc<OpenCall>) {
+async fn renew(cx: OutwardContext, call: Arc<InFlightCall>) {
     let renewed = cx.write(move |cx| {
         Ok(cx.tx.renew_call(&cx.caller.tenant.clone(), &call.id, cx.now.plus_seconds(LEASE_SECONDS))?)
     });

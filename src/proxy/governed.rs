@@ -27,7 +27,7 @@ use crate::{
     error::{Code, Error, Result},
     gate::session,
     measure::MEASURES,
-    model::{Held, OpenCall, Person, SessionId, UpstreamName},
+    model::{Held, InFlightCall, Person, SessionId, UpstreamName},
     redact::{Carry, Known, Told},
     upstream::{Failure, FailureKind},
     vault,
@@ -72,7 +72,7 @@ pub(super) fn refusal_json(error: &Error) -> String {
 /// A call that may leave, and is vouched for. Settle it whatever becomes of it; one that is dropped is settled as unknown.
 pub struct Going {
     cx: OutwardContext,
-    call: Arc<OpenCall>,
+    call: Arc<InFlightCall>,
     arguments: Zeroizing<String>,
     /// The secrets that must not come back.
     known: Arc<Known>,
@@ -132,7 +132,7 @@ enum Decided {
 }
 
 struct Leaving {
-    call: OpenCall,
+    call: InFlightCall,
     arguments: Zeroizing<String>,
     by_result: Option<ByResult>,
     edited: Option<Arc<Edited>>,
@@ -222,7 +222,7 @@ fn permit(
         cx.tx.count_policy_use(&cx.caller.tenant, counted, 1)?;
     }
     flow::note(cx, &session, &tool)?;
-    let call = OpenCall {
+    let call = InFlightCall {
         id: crypto::name::<16>("call_").map_err(Error::internal)?,
         upstream: tool.upstream.clone(),
         tool: tool.name.clone(),
@@ -232,7 +232,7 @@ fn permit(
         started_at: cx.now,
         lease: cx.now.plus_seconds(LEASE_SECONDS),
     };
-    cx.tx.insert_open_call(&cx.caller.tenant, &call)?;
+    cx.tx.begin_call(&cx.caller.tenant, &call)?;
     begun(cx, &session, &tool, &call, arguments, trace)?;
     Ok(Leaving { call, arguments: written, by_result, edited: edited.map(Arc::new) })
 }

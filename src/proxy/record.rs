@@ -7,7 +7,7 @@ use super::{arguments::Arguments, governed::Attempt, trace::Trace};
 use crate::{
     call::WriteContext,
     error::{Error, Result},
-    model::{OpenCall, PinnedTool, Session},
+    model::{InFlightCall, PinnedTool, Session},
     watch::{self, Draft, Event},
     webhooks::{self, Happening},
 };
@@ -40,7 +40,7 @@ pub fn begun(
     cx: &mut WriteContext<'_>,
     session: &Session,
     tool: &PinnedTool,
-    call: &OpenCall,
+    call: &InFlightCall,
     arguments: &Arguments,
     trace: &Trace,
 ) -> Result<()> {
@@ -97,7 +97,7 @@ pub fn record(
 }
 
 /// The entry of something that an upstream asks the client in the middle of a call.
-pub fn asked(cx: &mut WriteContext<'_>, call: &OpenCall, method: &str, passed: bool) -> Result<()> {
+pub fn asked(cx: &mut WriteContext<'_>, call: &InFlightCall, method: &str, passed: bool) -> Result<()> {
     let session = cx.tx.session(&cx.caller.tenant.clone(), &call.session_id)?;
     let name = format!("{}.{}", call.upstream, call.tool);
     let details = serde_json::json!({"call_id": call.id, "tool": name, "method": method, "passed_on": passed});

@@ -8,7 +8,7 @@ use super::budget::Stated;
 use crate::{
     call::WriteContext,
     error::Result,
-    model::{Money, OpenCall},
+    model::{InFlightCall, Money},
     upstream::{Failure, FailureKind},
     vault::budget,
     watch::{self, Draft},
@@ -71,9 +71,9 @@ struct Details<'a> {
 }
 
 /// Closes the call, once.
-pub(super) fn settle(cx: &mut WriteContext<'_>, call: &OpenCall, ending: &Ending, took: Duration) -> Result<()> {
+pub(super) fn settle(cx: &mut WriteContext<'_>, call: &InFlightCall, ending: &Ending, took: Duration) -> Result<()> {
     let tenant = cx.caller.tenant.clone();
-    let was_open = cx.tx.delete_open_call(&tenant, &call.id)?;
+    let was_open = cx.tx.end_call(&tenant, &call.id)?;
     let gives_back = was_open && ending.gives_back();
     let (unneeded, alert) = match ending {
         _ if gives_back => (call.cost, String::new()),

@@ -31,7 +31,7 @@ pub use log_level::LogLevel;
 pub use money::Money;
 pub use month::{Day, Month};
 pub use proxy::{
-    OpenCall, PinnedTool, Policy, PolicyDefinition, PolicyType, PolicyUse, ToolMarks, Upstream, UpstreamSettings,
+    InFlightCall, PinnedTool, Policy, PolicyDefinition, PolicyType, PolicyUse, ToolMarks, Upstream, UpstreamSettings,
 };
 pub use record::{
     ApiKey, Authorization, AuthorizationStatus, Disclosure, Entry, EntryKind, EntryLine, EntryView, SecretVersion,

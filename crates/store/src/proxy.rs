@@ -1,10 +1,10 @@
-//! What a transaction can do with upstream servers, their tools, policies, and calls under way.
+//! What a transaction can do with upstream servers, their tools, policies, and in-flight calls.
 
 use std::sync::Arc;
 
 use crate::{
     error::Result,
-    model::{OpenCall, PinnedTool, Policy, PolicyId, PolicyUse, TenantId, UnixMicros, Upstream, UpstreamName},
+    model::{InFlightCall, PinnedTool, Policy, PolicyId, PolicyUse, TenantId, UnixMicros, Upstream, UpstreamName},
 };
 
 #[allow(missing_docs)]
@@ -44,7 +44,7 @@ pub trait ReadProxy {
     /// How often a policy let `subject` through after `after`.
     fn policy_uses(&self, tenant: &TenantId, policy: &PolicyId, subject: &str, after: i64) -> Result<i64>;
     /// Calls of all tenants that no process vouches for any more, at most `limit`.
-    fn abandoned_calls(&self, before: UnixMicros, limit: usize) -> Result<Vec<(TenantId, OpenCall)>>;
+    fn abandoned_calls(&self, before: UnixMicros, limit: usize) -> Result<Vec<(TenantId, InFlightCall)>>;
     /// The untrusted source that a session, or another holder that `subject` names, has read from, and when.
     fn taint(&self, tenant: &TenantId, subject: &str) -> Result<Option<(String, UnixMicros)>>;
 }
@@ -72,11 +72,11 @@ pub trait WriteProxy {
     fn count_policy_use(&mut self, tenant: &TenantId, counted: &PolicyUse, by: i64) -> Result<()>;
     /// Forgets at most `limit` counts from before `before`.
     fn forget_policy_uses(&mut self, before: i64, limit: usize) -> Result<()>;
-    fn insert_open_call(&mut self, tenant: &TenantId, call: &OpenCall) -> Result<()>;
+    fn begin_call(&mut self, tenant: &TenantId, call: &InFlightCall) -> Result<()>;
     /// Whether it was still open.
     fn renew_call(&mut self, tenant: &TenantId, id: &str, lease: UnixMicros) -> Result<bool>;
     /// Whether it was still open.
-    fn delete_open_call(&mut self, tenant: &TenantId, id: &str) -> Result<bool>;
+    fn end_call(&mut self, tenant: &TenantId, id: &str) -> Result<bool>;
     /// One that is there already is renewed if it is from before `older`.
     fn put_taint(
         &mut self,

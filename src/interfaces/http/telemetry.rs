@@ -111,7 +111,7 @@ impl Exposition {
         writeln!(self.0, "haldir_writer_queue_depth {}", MEASURES.queued_writes.get().max(0))?;
         self.head("haldir_commit_batch_size", "histogram", "Writes in a commit.")?;
         self.histogram("haldir_commit_batch_size", "", &MEASURES.batch_size, 1)?;
-        self.head("haldir_sync_duration_seconds", "histogram", "Time for the log to reach the disk.")?;
+        self.head("haldir_sync_duration_seconds", "histogram", "Time of a commit, which syncs the write-ahead log.")?;
         self.histogram("haldir_sync_duration_seconds", "", &MEASURES.sync_time, MICROS_PER_SECOND)?;
         self.head("haldir_webhook_lag_seconds", "histogram", "From an event to its delivery.")?;
         self.histogram("haldir_webhook_lag_seconds", "", &MEASURES.webhook_lag, MICROS_PER_SECOND)?;

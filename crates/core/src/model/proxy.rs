@@ -1,4 +1,4 @@
-//! The proxy's records: upstream servers, the tools that they offer, policies, calls under way.
+//! The proxy's records: upstream servers, the tools that they offer, policies, in-flight calls.
 
 use std::collections::BTreeMap;
 
@@ -218,7 +218,7 @@ pub struct PolicyUse {
 /// A call that has left, or is about to, and whose outcome is not known yet.
 #[derive(Clone, Debug)]
 #[allow(missing_docs)]
-pub struct OpenCall {
+pub struct InFlightCall {
     pub id: String,
     pub upstream: UpstreamName,
     pub tool: String,

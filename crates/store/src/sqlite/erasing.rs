@@ -48,7 +48,7 @@ statements! {
         AND ifnull(expires_at, 9223372036854775807) > ?2 AND revoked_at IS NULL AND agent_id = ?3 LIMIT 1";
     LIVE_SESSION = "SELECT id FROM sessions WHERE tenant = ?1 AND id = ?3 AND ifnull(expires_at, 9223372036854775807) > ?2
         AND revoked_at IS NULL";
-    OPEN_CALL_SESSIONS = "SELECT session_id FROM calls WHERE tenant = ?1 AND id >= ?2 AND lease IS NOT NULL";
+    CALL_SESSIONS = "SELECT session_id FROM calls WHERE tenant = ?1 AND id >= ?2 AND lease IS NOT NULL";
     COUNT_OF_AGENT = "SELECT count(*) FROM sessions INDEXED BY sessions_by_agent WHERE tenant = ?1 AND agent_id = ?2";
     IS_AGENT = "SELECT 1 FROM agents WHERE tenant = ?1 AND agent_id = ?2";
     IS_SESSION = "SELECT 1 FROM sessions WHERE tenant = ?1 AND id = ?2";
@@ -154,8 +154,8 @@ impl SqliteTx<'_> {
         statement.query_and_then(params, |row| Columns::of(row).next())?.next().transpose()
     }
 
-    fn has_open_call(&self, tenant: &TenantId, subject: &Subject) -> Result<bool> {
-        let mut statement = self.connection()?.prepare_cached(OPEN_CALL_SESSIONS)?;
+    fn has_call_in_flight(&self, tenant: &TenantId, subject: &Subject) -> Result<bool> {
+        let mut statement = self.connection()?.prepare_cached(CALL_SESSIONS)?;
         let mut found = statement.query(params![tenant.as_str(), ""])?;
         while let Some(row) = found.next()? {
             let session: String = row.get(0)?;
@@ -187,7 +187,7 @@ impl ReadErasures for SqliteTx<'_> {
         if let Some(session) = self.live_session(tenant, subject, now)? {
             return Ok(Some(InUse::Session(session)));
         }
-        Ok(self.has_open_call(tenant, subject)?.then_some(InUse::Call))
+        Ok(self.has_call_in_flight(tenant, subject)?.then_some(InUse::Call))
     }
 
     fn concerned(&self, tenant: &TenantId, subject: &Subject) -> Result<Concerned> {

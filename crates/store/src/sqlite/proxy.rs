@@ -1,4 +1,4 @@
-//! Upstream servers, the tools that they offered, policies, and calls under way.
+//! Upstream servers, the tools that they offered, policies, and in-flight calls.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -13,8 +13,8 @@ use crate::{
     ReadProxy, WriteProxy,
     error::Result,
     model::{
-        OpenCall, PinnedTool, Policy, PolicyDefinition, PolicyId, PolicyUse, TenantId, ToolMarks, UnixMicros, Upstream,
-        UpstreamName, UpstreamSettings,
+        InFlightCall, PinnedTool, Policy, PolicyDefinition, PolicyId, PolicyUse, TenantId, ToolMarks, UnixMicros,
+        Upstream, UpstreamName, UpstreamSettings,
     },
 };
 
@@ -259,7 +259,7 @@ impl ReadProxy for SqliteTx<'_> {
         Ok(statement.query_row(params![tenant.as_str(), policy.as_str(), subject, after], |row| row.get(0))?)
     }
 
-    fn abandoned_calls(&self, before: UnixMicros, limit: usize) -> Result<Vec<(TenantId, OpenCall)>> {
+    fn abandoned_calls(&self, before: UnixMicros, limit: usize) -> Result<Vec<(TenantId, InFlightCall)>> {
         self.find_abandoned(before, limit)
     }
 
@@ -368,7 +368,7 @@ impl WriteProxy for SqliteTx<'_> {
         Ok(())
     }
 
-    fn insert_open_call(&mut self, tenant: &TenantId, call: &OpenCall) -> Result<()> {
+    fn begin_call(&mut self, tenant: &TenantId, call: &InFlightCall) -> Result<()> {
         self.buffer_call(tenant, call)
     }
 
@@ -376,7 +376,7 @@ impl WriteProxy for SqliteTx<'_> {
         self.buffer_lease(tenant, id, lease)
     }
 
-    fn delete_open_call(&mut self, tenant: &TenantId, id: &str) -> Result<bool> {
+    fn end_call(&mut self, tenant: &TenantId, id: &str) -> Result<bool> {
         self.buffer_closing(tenant, id)
     }
 

@@ -79,9 +79,9 @@ mod tests {
     use rusqlite::{Connection, StatementStatus};
 
     use super::super::{
-        appending, approvals, audit, compliance, connection, counters, erasing, flagged, fold, keys,
-        migrations::Migrator, open_calls, payments, posting_lists, proxy, retention, secrets, sessions, signing, stats,
-        tree, usage, webhooks,
+        appending, approvals, audit, compliance, connection, counters, erasing, flagged, fold, in_flight_calls, keys,
+        migrations::Migrator, payments, posting_lists, proxy, retention, secrets, sessions, signing, stats, tree,
+        usage, webhooks,
     };
     use super::{CACHED_TABLES, changed_table};
 
@@ -96,7 +96,7 @@ mod tests {
         flagged::ALL,
         fold::ALL,
         keys::ALL,
-        open_calls::ALL,
+        in_flight_calls::ALL,
         payments::ALL,
         posting_lists::ALL,
         proxy::ALL,

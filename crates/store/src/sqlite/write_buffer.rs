@@ -18,7 +18,7 @@ use rusqlite::Connection;
 use super::{
     appending, counters,
     fold::Tails,
-    open_calls::{self, CallKey, Counts},
+    in_flight_calls::{self, CallKey, Counts},
     payments,
     policy_cache::PolicyCache,
     row_cache::DatabaseVersion,
@@ -162,7 +162,7 @@ pub(super) struct WriteBuffer {
     pub(super) new_payments: BufferedRows<(TenantId, AuthorizationId), Arc<Authorization>>,
     /// What tenants have authorized altogether.
     pub(super) authorized: BufferedRows<TenantId, Money>,
-    pub(super) open_calls: BufferedRows<CallKey, open_calls::CallChange>,
+    pub(super) in_flight_calls: BufferedRows<CallKey, in_flight_calls::CallChange>,
     /// What upstreams' counts gain in this batch.
     pub(super) calls: BufferedRows<(TenantId, UpstreamName), Counts>,
     /// Entries in the order of their appending; those from `kept_entries` on are the running job's.
@@ -192,7 +192,7 @@ impl WriteBuffer {
             &self.new_sessions,
             &self.new_payments,
             &self.authorized,
-            &self.open_calls,
+            &self.in_flight_calls,
             &self.calls,
         ]
     }
@@ -212,7 +212,7 @@ impl WriteBuffer {
         self.agents.cache(|stats| stats.moved = false);
         self.tools.cache(|_| ());
         self.authorized.cache(|_| ());
-        self.open_calls.cache(|_| ());
+        self.in_flight_calls.cache(|_| ());
     }
 
     /// Clears the caches: a row is changed that may be in one of them.
@@ -254,8 +254,8 @@ impl WriteBuffer {
         })?;
         self.agents.write(|(tenant, agent), stats| counters::write_agent(connection, tenant, agent, stats))?;
         self.tools.write(|key, total| counters::write_tool(connection, key, *total))?;
-        self.open_calls.write(|key, change| open_calls::write_call(connection, key, change))?;
-        self.calls.write(|(tenant, name), added| open_calls::write_counts(connection, tenant, name, *added))?;
+        self.in_flight_calls.write(|key, change| in_flight_calls::write_call(connection, key, change))?;
+        self.calls.write(|(tenant, name), added| in_flight_calls::write_counts(connection, tenant, name, *added))?;
         self.usage.write(|(tenant, month), added| usage::write_usage(connection, tenant, *month, *added))?;
         self.new_payments.write(|(tenant, _), payment| payments::write_new(connection, tenant, payment))?;
         self.authorized.write(|tenant, total| counters::write_authorized(connection, tenant, *total))?;

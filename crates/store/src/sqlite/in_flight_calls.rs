@@ -1,4 +1,4 @@
-//! Counts under way, and the counts of upstreams. Both change with every call, so a batch holds them until its commit.
+//! In-flight calls, and the counts of upstreams. Both change with every call, so a batch holds them until its commit.
 
 use rusqlite::{Connection, params};
 
@@ -9,18 +9,18 @@ use super::{
 };
 use crate::{
     error::Result,
-    model::{OpenCall, TenantId, UnixMicros, UpstreamName},
+    model::{InFlightCall, TenantId, UnixMicros, UpstreamName},
 };
 
 statements! {
-    OPEN_CALL = "SELECT id, upstream, tool, session_id, cost, uses, started_at, lease FROM calls
+    CALL = "SELECT id, upstream, tool, session_id, cost, uses, started_at, lease FROM calls
         WHERE tenant = ?1 AND id = ?2 AND lease IS NOT NULL";
-    // Reads all that are under way: an index over leases would be written twice for every call, to be read now and then.
+    // Reads all in-flight calls: an index over leases would be written twice for every call, to be read now and then.
     ABANDONED_CALLS = "SELECT id, upstream, tool, session_id, cost, uses, started_at, lease, tenant FROM calls
         WHERE lease < ?1 LIMIT ?2";
-    PUT_OPEN_CALL = "INSERT INTO calls (tenant, id, upstream, tool, session_id, cost, uses, started_at, lease)
+    PUT_CALL = "INSERT INTO calls (tenant, id, upstream, tool, session_id, cost, uses, started_at, lease)
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO UPDATE SET lease = ?9";
-    DELETE_OPEN_CALL = "DELETE FROM calls WHERE tenant = ?1 AND id = ?2 AND lease IS NOT NULL";
+    DELETE_CALL = "DELETE FROM calls WHERE tenant = ?1 AND id = ?2 AND lease IS NOT NULL";
     BEGIN_COUNTS = "INSERT INTO calls (tenant, id, calls, errors, latency) VALUES (?1, ?2, 0, 0, 0)
         ON CONFLICT DO NOTHING";
     COUNT_CALLS = "UPDATE calls SET calls = calls + ?3, errors = errors + ?4, latency = latency + ?5
@@ -39,7 +39,7 @@ pub(super) type CallKey = (TenantId, String);
 /// What becomes of a call's row: it is written, or taken away.
 #[derive(Clone)]
 pub(super) enum CallChange {
-    Open(Box<OpenCall>),
+    Open(Box<InFlightCall>),
     Closed,
 }
 
@@ -52,8 +52,8 @@ pub(super) struct Counts {
     latency: i64,
 }
 
-fn read(columns: &mut Columns<'_, '_>) -> Result<OpenCall> {
-    Ok(OpenCall {
+fn read(columns: &mut Columns<'_, '_>) -> Result<InFlightCall> {
+    Ok(InFlightCall {
         id: columns.next()?,
         upstream: columns.next()?,
         tool: columns.next()?,
@@ -66,28 +66,28 @@ fn read(columns: &mut Columns<'_, '_>) -> Result<OpenCall> {
 }
 
 impl SqliteTx<'_> {
-    pub(super) fn find_call(&self, tenant: &TenantId, id: &str) -> Result<Option<OpenCall>> {
-        match self.buffer_if_writer().and_then(|buffer| buffer.open_calls.get(&(tenant.clone(), id.to_owned()))) {
+    pub(super) fn find_call(&self, tenant: &TenantId, id: &str) -> Result<Option<InFlightCall>> {
+        match self.buffer_if_writer().and_then(|buffer| buffer.in_flight_calls.get(&(tenant.clone(), id.to_owned()))) {
             Some(CallChange::Open(call)) => return Ok(Some(*call)),
             Some(CallChange::Closed) => return Ok(None),
             None => {}
         }
-        let mut statement = self.connection()?.prepare_cached(OPEN_CALL)?;
+        let mut statement = self.connection()?.prepare_cached(CALL)?;
         let mut rows = statement.query([tenant.as_str(), id])?;
         rows.next()?.map(|row| read(&mut Columns::of(row))).transpose()
     }
 
     /// Calls whose lease has ended, without those that this batch has closed or renewed.
-    pub(super) fn find_abandoned(&self, before: UnixMicros, limit: usize) -> Result<Vec<(TenantId, OpenCall)>> {
+    pub(super) fn find_abandoned(&self, before: UnixMicros, limit: usize) -> Result<Vec<(TenantId, InFlightCall)>> {
         let mut statement = self.connection()?.prepare_cached(ABANDONED_CALLS)?;
         let found = statement.query_and_then(params![before.0, rows(limit)], |row| {
             let mut columns = Columns::of(row);
             let call = read(&mut columns)?;
             Ok((columns.next()?, call))
         })?;
-        let mut found: Vec<(TenantId, OpenCall)> = found.collect::<Result<_>>()?;
+        let mut found: Vec<(TenantId, InFlightCall)> = found.collect::<Result<_>>()?;
         if let Some(buffer) = self.buffer_if_writer() {
-            let changes = buffer.open_calls.values();
+            let changes = buffer.in_flight_calls.values();
             found.retain(|(tenant, call)| match changes.get(&(tenant.clone(), call.id.clone())) {
                 Some(CallChange::Closed) => false,
                 Some(CallChange::Open(call)) => call.lease < before,
@@ -97,8 +97,8 @@ impl SqliteTx<'_> {
         Ok(found)
     }
 
-    pub(super) fn buffer_call(&self, tenant: &TenantId, call: &OpenCall) -> Result<()> {
-        self.buffer()?.open_calls.put((tenant.clone(), call.id.clone()), CallChange::Open(Box::new(call.clone())));
+    pub(super) fn buffer_call(&self, tenant: &TenantId, call: &InFlightCall) -> Result<()> {
+        self.buffer()?.in_flight_calls.put((tenant.clone(), call.id.clone()), CallChange::Open(Box::new(call.clone())));
         Ok(())
     }
 
@@ -112,11 +112,11 @@ impl SqliteTx<'_> {
 
     /// Answers whether it was open.
     pub(super) fn buffer_closing(&self, tenant: &TenantId, id: &str) -> Result<bool> {
-        let calls = &self.buffer()?.open_calls;
+        let calls = &self.buffer()?.in_flight_calls;
         let key = (tenant.clone(), id.to_owned());
         let was_open = match calls.look(&key, |change| matches!(change, CallChange::Open(_))) {
             Some(known) => known,
-            None => self.connection()?.prepare_cached(OPEN_CALL)?.exists([tenant.as_str(), id])?,
+            None => self.connection()?.prepare_cached(CALL)?.exists([tenant.as_str(), id])?,
         };
         if was_open {
             calls.put(key, CallChange::Closed);
@@ -153,7 +153,7 @@ impl SqliteTx<'_> {
 
 pub(super) fn write_call(connection: &Connection, (tenant, id): &CallKey, change: &CallChange) -> Result<()> {
     match change {
-        CallChange::Open(call) => connection.prepare_cached(PUT_OPEN_CALL)?.execute(params![
+        CallChange::Open(call) => connection.prepare_cached(PUT_CALL)?.execute(params![
             tenant.as_str(),
             id,
             call.upstream.as_str(),
@@ -164,7 +164,7 @@ pub(super) fn write_call(connection: &Connection, (tenant, id): &CallKey, change
             call.started_at.0,
             call.lease.0,
         ])?,
-        CallChange::Closed => connection.prepare_cached(DELETE_OPEN_CALL)?.execute([tenant.as_str(), id])?,
+        CallChange::Closed => connection.prepare_cached(DELETE_CALL)?.execute([tenant.as_str(), id])?,
     };
     Ok(())
 }
@@ -185,15 +185,15 @@ mod tests {
     use crate::{
         Store,
         error::{CoreError, CoreResult},
-        model::{Money, OpenCall, SessionId, TenantId, UnixMicros, Upstream, UpstreamName, UpstreamSettings},
+        model::{InFlightCall, Money, SessionId, TenantId, UnixMicros, Upstream, UpstreamName, UpstreamSettings},
     };
 
     fn name() -> UpstreamName {
         UpstreamName::parse("up").unwrap()
     }
 
-    fn call(id: &str) -> OpenCall {
-        OpenCall {
+    fn call(id: &str) -> InFlightCall {
+        InFlightCall {
             id: id.to_owned(),
             upstream: name(),
             tool: "echo".to_owned(),
@@ -206,11 +206,11 @@ mod tests {
     }
 
     async fn opened(store: &Store, id: &'static str) {
-        store.write(move |tx| Ok(tx.insert_open_call(&TenantId::local(), &call(id))?)).await.unwrap();
+        store.write(move |tx| Ok(tx.begin_call(&TenantId::local(), &call(id))?)).await.unwrap();
     }
 
     async fn closed(store: &Store, id: &'static str) -> bool {
-        store.write(move |tx| Ok(tx.delete_open_call(&TenantId::local(), id)?)).await.unwrap()
+        store.write(move |tx| Ok(tx.end_call(&TenantId::local(), id)?)).await.unwrap()
     }
 
     fn open(store: &Store) -> Vec<String> {
@@ -245,9 +245,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(&folder.path().join("h.db")).unwrap();
         let renewed = store.write(|tx| {
-            tx.insert_open_call(&TenantId::local(), &call("a"))?;
-            tx.insert_open_call(&TenantId::local(), &call("b"))?;
-            assert!(tx.delete_open_call(&TenantId::local(), "b")?);
+            tx.begin_call(&TenantId::local(), &call("a"))?;
+            tx.begin_call(&TenantId::local(), &call("b"))?;
+            assert!(tx.end_call(&TenantId::local(), "b")?);
             assert!(!tx.renew_call(&TenantId::local(), "b", UnixMicros(99))?);
             Ok(tx.renew_call(&TenantId::local(), "a", UnixMicros(99))?)
         });
@@ -255,7 +255,7 @@ mod tests {
         assert_eq!(lease(&store), UnixMicros(99));
         let failed: CoreResult<()> = store
             .write(|tx| {
-                assert!(tx.delete_open_call(&TenantId::local(), "a")?);
+                assert!(tx.end_call(&TenantId::local(), "a")?);
                 assert_eq!(tx.abandoned_calls(UnixMicros(i64::MAX), 9)?.len(), 0, "it is closed for this batch");
                 Err(CoreError::internal("on purpose"))
             })
