@@ -1,9 +1,9 @@
-//! Approvals: what a person decides before an agent may do it. Rules say what needs one, an agent asks, an operator
-//! decides once, and what was approved can be done once, exactly as it was asked.
+//! Approvals: decisions of a person before an agent may act. Rules say which actions need one, an agent requests it, an
+//! operator decides, and an approval serves once, for exactly the requested action.
 
 pub mod add_approval_rule;
 pub mod approve_request;
-pub mod asked;
+pub mod arguments;
 pub mod consume;
 pub mod decide;
 pub mod delete_approval_rule;
@@ -18,9 +18,10 @@ pub mod list_pending_approvals;
 pub mod person;
 pub mod raise;
 pub mod request_approval;
+pub mod requested_action;
 mod steps;
 
-pub use asked::Asked;
 pub use consume::{consume, withdraw};
-pub use enforce::{Need, enforce, has_rules, hold, need};
+pub use enforce::{enforce, has_rules, hold, need};
 pub use raise::{announce, raise};
+pub use requested_action::{ApprovalNeed, RequestedAction};

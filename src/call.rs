@@ -9,6 +9,7 @@ mod meter;
 mod outward;
 mod page;
 mod services;
+pub mod session;
 mod signing;
 mod stream;
 mod under_way;
@@ -21,7 +22,7 @@ pub use outward::{Hearing, OutwardContext, OutwardOperation};
 pub use page::page_size;
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
-pub use services::{AnomalyThresholds, RateLimits, Services, Settings, WebhookPace};
+pub use services::{AnomalyThresholds, RateLimits, Services, Settings, ToolNames, WebhookPace};
 pub use signing::{MAX_PUBLISHED, PublishedKey, SigningKeys, has_retired};
 pub use stream::{Finished, Head, Pieces, Sink, Start, StreamOperation, channel};
 pub use under_way::{CallsUnderWay, LEASE_SECONDS, Vouched};
@@ -29,8 +30,8 @@ pub use unwritten::Unwritten;
 
 use crate::{
     error::Result,
-    model::{Caller, UnixMicros},
-    store::{ReadTx, Store, Tx},
+    model::{Caller, Month, UnixMicros},
+    store::{ReadTx, Store, Tx, Usage},
 };
 
 /// An operation that changes nothing.
@@ -89,6 +90,15 @@ pub struct ReadContext<'a> {
     pub now: UnixMicros,
     /// Keys and settings.
     pub services: &'a Services,
+}
+
+impl ReadContext<'_> {
+    /// The tenant's usage of a month: what is stored, and what this process has counted since.
+    pub fn usage(&self, month: Month) -> Result<Usage> {
+        let tenant = &self.caller.tenant;
+        let unstored = Usage { calls: self.services.meter.unstored(tenant, month), secret_reads: 0 };
+        Ok(self.tx.usage(tenant, month)?.plus(unstored))
+    }
 }
 
 /// What an operation works with whose answer is a stream. It reads a part at a time, each on a snapshot of its own.

@@ -22,12 +22,9 @@ pub(crate) use render::MarkdownEscaper;
 
 use crate::{
     error::Result,
-    model::TenantId,
+    model::{MAX_SCHEDULES, TenantId},
     store::{ReadTx, compliance::Schedule},
 };
-
-/// Schedules of a tenant.
-pub const MAX_SCHEDULES: usize = 32;
 
 /// The tenant's schedule with this id.
 fn find(tx: &dyn ReadTx, tenant: &TenantId, id: &str) -> Result<Option<Schedule>> {

@@ -26,11 +26,12 @@ pub use master_key::{
 use zeroize::Zeroizing;
 
 use crate::{
-    call::{RateLimits, Settings, WebhookPace},
+    call::{RateLimits, Settings, ToolNames, WebhookPace},
     crypto::Key,
     error::{Code, Error, Result},
+    jobs::store_copy,
     model::{Ceilings, Clock, Money, Scopes, time::SystemClock},
-    operations::{Haldir, copies, proxied::ToolNames},
+    operations::Haldir,
     outbound::{Outbound, way::Ways},
     upstream::{UpstreamLimits, child::Children},
 };
@@ -209,7 +210,7 @@ fn require_database(path: &Path) -> Result<()> {
 /// two keys is its own.
 fn settle_key(path: &Path) -> Result<()> {
     let Some(next) = master_key::find_next(path)? else { return Ok(()) };
-    let is_own = path.exists() && copies::is_own_key(path, &next)?;
+    let is_own = path.exists() && store_copy::is_own_key(path, &next)?;
     master_key::settle_next(path, is_own)
 }
 

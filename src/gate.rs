@@ -1,4 +1,4 @@
-//! Gate: who may act. API keys, sessions with scopes, budget and lifetime, delegation, hourly limits.
+//! Gate: authentication and authorization. API keys, sessions with scopes, budget and lifetime, delegation, hourly limits.
 
 pub mod authenticate;
 pub mod check_permission;
@@ -17,7 +17,7 @@ pub mod rate_limit;
 pub mod revoke_api_key;
 pub mod revoke_session;
 pub mod rotate_api_key;
-pub mod session;
+pub mod session_detail;
 pub mod set_api_key_tier;
 pub mod stop_agent;
 mod tenants;

@@ -3,15 +3,11 @@
 //! From it come the MCP tools, the `/v1` routes, the OpenAPI document, `schemas/`, and the terminal client's
 //! calls. Adding an operation is one new file in its room, and one line here.
 
-pub mod copies;
 mod definition;
-pub mod demo;
 mod denial;
 mod engine;
-pub mod evidence;
 mod idempotency;
 mod input;
-pub mod mirrors;
 mod open;
 mod outgoing;
 pub mod places;
@@ -19,9 +15,6 @@ pub mod proxied;
 pub mod schema_forms;
 mod sign_in;
 mod streaming;
-pub mod tool_changes;
-mod tree_heads;
-mod upkeep;
 mod waiting;
 
 use std::sync::LazyLock;

@@ -32,7 +32,6 @@ pub mod abandoned;
 pub mod accept_tool;
 pub mod add_policy;
 pub mod approval;
-pub mod arguments;
 pub mod budget;
 pub mod callable;
 pub mod catalogue;

@@ -259,7 +259,7 @@ fn settings() -> Settings {
         webhooks: haldir::call::WebhookPace::default(),
         upstreams: haldir::upstream::UpstreamLimits::default(),
         children: haldir::upstream::child::Children::default(),
-        tool_names: haldir::operations::proxied::ToolNames::default(),
+        tool_names: haldir::call::ToolNames::default(),
     }
 }
 

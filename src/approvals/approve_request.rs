@@ -16,22 +16,24 @@ use crate::{
     model::{ApprovalId, ApprovalStatus},
 };
 
-/// Approve a request of an agent. A decision stands: the second one is refused, whichever it is. It may be done once, exactly as it was asked, until the request ends, and for at least ten minutes. With arguments, a call of an upstream's tool is made with those instead, when the agent repeats the call that it asked for.
+/// Approve a request of an agent. The decision is final: a second one is refused. The approval serves once, for exactly the
+/// requested action, until the request ends and for at least ten minutes. With `arguments`, a call of an upstream's tool is
+/// made with those instead, when the agent repeats the call that it requested.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ApproveRequest {
     /// The request.
     request_id: ApprovalId,
-    /// Who decides, as the agent sees it. Default: the key's first characters.
+    /// The name of the person who decides, shown to the agent. Default: the key's first characters.
     #[serde(default)]
     #[schemars(extend("default" = ""))]
     decided_by: Option<DecidedBy>,
-    /// What there is to say about it; the agent sees it.
+    /// A note on the decision; the agent sees it.
     #[serde(default)]
     #[schemars(extend("default" = ""))]
     note: Option<Note>,
-    /// For a call of an upstream's tool: what it is called with instead of what was asked for, an object as the tool's
-    /// schema says. It passes all policies and budgets again, and the agent is told which arguments were changed.
+    /// For a call of an upstream's tool: the arguments that replace the requested ones, an object that matches the tool's
+    /// schema. The call passes all policies and budgets again, and its result tells the agent which arguments were changed.
     #[serde(default)]
     #[schemars(with = "Option<BTreeMap<String, serde_json::Value>>")]
     arguments: Option<Box<RawValue>>,
@@ -64,7 +66,7 @@ impl OutwardOperation for ApproveRequest {
             decide(cx, approval, Decision { status, decided_by, note, arguments })
         };
         let decided = cx.write(move |cx| match approve(cx) {
-            // That the request has expired is found here, and stays found.
+            // An expired request is settled in this transaction, which is committed.
             Err(error) if error.keeps_changes() => Ok(Err(error)),
             outcome => outcome.map(Ok),
         });

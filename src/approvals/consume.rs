@@ -1,6 +1,6 @@
 //! Using an approval: once, and for exactly what was asked.
 
-use super::{person, raise::record};
+use super::{decide::ELICITED_PREFIX, raise::record};
 use crate::{
     call::WriteContext,
     crypto,
@@ -8,11 +8,11 @@ use crate::{
     model::{Approval, ApprovalId, ApprovalStatus, UnixMicros},
 };
 
-/// Uses the approval for what has this digest, in the transaction of what it allows: if that fails, nothing was used.
+/// Uses the approval for the action with this digest, in the transaction of that action: if it fails, the approval stays.
 pub fn consume(cx: &mut WriteContext<'_>, request_id: &ApprovalId, digest: &[u8; 32]) -> Result<()> {
     let found = cx.tx.approval(&cx.caller.tenant, request_id)?;
     let Some(mut approval) = found else {
-        let message = "there is no such approval request: leave approval_id out to have one raised";
+        let message = "there is no such approval request: leave approval_id out to raise a new one";
         return Err(Error::new(Code::ApprovalInvalid, message).field("approval_id"));
     };
     require_usable(&approval, digest, cx.now)?;
@@ -22,7 +22,7 @@ pub fn consume(cx: &mut WriteContext<'_>, request_id: &ApprovalId, digest: &[u8;
     record(cx, "approval.use", &approval)
 }
 
-/// Ends an approval that holds no more: what it named is another thing by now.
+/// Ends an approval that no longer applies, since a secret that its arguments name was replaced.
 pub fn withdraw(cx: &mut WriteContext<'_>, mut approval: Approval) -> Result<()> {
     approval.used_at = Some(cx.now);
     approval.settled_at = Some(cx.now);
@@ -35,7 +35,7 @@ fn require_usable(approval: &Approval, digest: &[u8; 32], now: UnixMicros) -> Re
         let error = Error::new(Code::ApprovalInvalid, message).field("approval_id");
         Err(error.with("approval_request_id", &approval.id))
     };
-    // First of all, so that nothing is said about a request that was for something else.
+    // Compared first, so that the error reveals nothing about a request for another action.
     if !crypto::same(&approval.digest, digest) {
         let message = "the approval is for another call: session, tool, action, amount and details must be those that \
                        were approved";
@@ -53,7 +53,7 @@ fn require_usable(approval: &Approval, digest: &[u8; 32], now: UnixMicros) -> Re
     }
 }
 
-/// Not yet: an operator has to decide first. What raised the request is kept, although the call is refused.
+/// The error of a call that waits for an operator's decision. Its transaction is committed, with the request in it.
 pub(super) fn required(approval: &Approval, why: &str) -> Error {
     let message = format!(
         "{why}: an operator must approve it first. Repeat the same call once request {} is approved",
@@ -64,13 +64,13 @@ pub(super) fn required(approval: &Approval, why: &str) -> Error {
         .with("approval_request_id", &approval.id)
 }
 
-/// Somebody said no to exactly this.
+/// The error of a call that was denied.
 pub(super) fn denied(approval: &Approval) -> Error {
     let note = match approval.decision_note.as_str() {
         "" => String::new(),
         note => format!(": {note}"),
     };
-    let who = approval.decided_by.strip_prefix(person::PREFIX).unwrap_or("an operator");
+    let who = approval.decided_by.strip_prefix(ELICITED_PREFIX).unwrap_or("an operator");
     Error::new(Code::ApprovalInvalid, format!("{who} denied it{note}"))
         .with("approval_request_id", &approval.id)
         .with("decision_note", &approval.decision_note)

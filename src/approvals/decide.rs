@@ -1,4 +1,4 @@
-//! Deciding a request: once, by an operator, or by the person at the agent's client where that is let.
+//! Deciding a request: once, by an operator, or by the person at the agent's client where the rules allow it.
 
 use super::raise::{expire, record};
 use crate::{
@@ -7,15 +7,18 @@ use crate::{
     model::{Approval, ApprovalId, ApprovalStatus, text::Text},
 };
 
-/// How long an approval can be used at least, in seconds: a yes at the last moment is still one that can be used.
+/// How long an approval can be used at least, in seconds, also when it was given just before the request ends.
 const MIN_USABLE_SECONDS: i64 = 600;
 
-/// Who decides, as they would have it shown.
+/// What `decided_by` begins with where the person at the agent's client decided.
+pub(super) const ELICITED_PREFIX: &str = "elicitation: ";
+
+/// The name of the person who decides.
 pub type DecidedBy = Text<0, 128>;
-/// What they have to say.
+/// A note on the decision.
 pub type Note = Text<0, 1024>;
 
-/// What was decided.
+/// A decision.
 pub(super) struct Decision {
     /// Approved or denied.
     pub status: ApprovalStatus,
@@ -23,17 +26,17 @@ pub(super) struct Decision {
     pub decided_by: String,
     /// See [`Note`].
     pub note: String,
-    /// What is to be done in place of what was asked, as canonical JSON.
+    /// Arguments that replace the requested ones, as canonical JSON.
     pub arguments: Option<String>,
 }
 
-/// Text that may have been left out.
+/// An optional text; empty if it is absent.
 pub(super) fn said<const MAX: usize>(text: Option<Text<0, MAX>>) -> String {
     text.map_or_else(String::new, Text::into_string)
 }
 
-/// The request, if it is still open. The transaction has the store's write lock, so that of two decisions one finds
-/// that the other was first.
+/// The request, if it is pending. The transaction holds the store's write lock, so that the second of two concurrent decisions
+/// is refused.
 pub(super) fn open(cx: &mut WriteContext<'_>, id: &ApprovalId) -> Result<Approval> {
     let found = cx.tx.approval(&cx.caller.tenant, id)?;
     let mut approval = found.ok_or_else(|| Error::not_found("the approval request").field("request_id"))?;

@@ -10,17 +10,18 @@ use crate::{
     model::{ApprovalId, ApprovalStatus},
 };
 
-/// Deny a request of an agent. A decision stands: the second one is refused, whichever it is. The same call stays refused until the request would have ended.
+/// Deny a request of an agent. The decision is final: a second one is refused. The same call stays refused until the request
+/// would have ended.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DenyRequest {
     /// The request.
     request_id: ApprovalId,
-    /// Who decides, as the agent sees it. Default: the key's first characters.
+    /// The name of the person who decides, shown to the agent. Default: the key's first characters.
     #[serde(default)]
     #[schemars(extend("default" = ""))]
     decided_by: Option<DecidedBy>,
-    /// What there is to say about it; the agent sees it.
+    /// A note on the decision; the agent sees it.
     #[serde(default)]
     #[schemars(extend("default" = ""))]
     note: Option<Note>,

@@ -1,4 +1,4 @@
-//! A request as everyone sees it.
+//! An approval request as operations show it.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -16,11 +16,11 @@ use crate::{
 pub struct ApprovalDetail {
     /// Names the request.
     pub request_id: ApprovalId,
-    /// Where it stands.
+    /// Its status.
     pub status: ApprovalStatus,
-    /// Whether what was asked may be done now: approved, in time, and not done yet.
+    /// Whether the action may be done now: approved, not expired, and not done yet.
     pub usable: bool,
-    /// The session that it would be done in.
+    /// The session of the action.
     pub session_id: SessionId,
     /// Its agent.
     pub agent_id: String,
@@ -30,31 +30,31 @@ pub struct ApprovalDetail {
     pub action: String,
     /// What it would cost, in USD.
     pub amount: Money,
-    /// Why it is asked.
+    /// The reason for the request.
     pub reason: String,
     /// More about it; null if there is nothing.
     #[schemars(with = "serde_json::Value")]
     pub details: Option<Box<RawValue>>,
-    /// BLAKE3 over exactly what was asked, in hexadecimal: an approval serves for nothing else.
+    /// BLAKE3 over the requested action, in hexadecimal: an approval serves for no other action.
     pub digest: String,
     /// When it was asked, in Unix seconds.
     pub created_at: UnixMicros,
     /// When it ends, decided or not, in Unix seconds; 0 is never.
     pub expires_at: UnixMicros,
-    /// Who decided; empty while it is open.
+    /// The person who decided; empty while it is pending.
     pub decided_by: String,
-    /// What they had to say; empty while it is open.
+    /// The note on the decision; empty while it is pending.
     pub decision_note: String,
-    /// When it was decided, in Unix seconds; null while it is open.
+    /// When it was decided, in Unix seconds; null while it is pending.
     pub decided_at: Option<UnixMicros>,
-    /// When what was approved was done, in Unix seconds; null until then.
+    /// When the approval was used, in Unix seconds; null until then.
     pub used_at: Option<UnixMicros>,
-    /// Whether a rule wants an operator to decide, not the person at the agent's client.
+    /// Whether a rule requires an operator to decide, not the person at the agent's client.
     pub operator_only: bool,
-    /// What an operator put in place of the details; null where it was approved as asked.
+    /// The arguments with which an operator replaced the details; null where it was approved unchanged.
     #[schemars(with = "serde_json::Value")]
     pub arguments: Option<Box<RawValue>>,
-    /// The names of the arguments that they changed.
+    /// The names of the arguments that the operator changed.
     pub changed: Vec<String>,
 }
 
@@ -64,7 +64,7 @@ pub struct ApprovalWithLast {
     /// The request.
     #[serde(flatten)]
     pub request: ApprovalDetail,
-    /// The last request of the same agent, tool and action that was approved before this one; null where there is none.
+    /// The last approved request of the same agent, tool and action before this one; null if there is none.
     pub last_approved: Option<LastApproved>,
 }
 
@@ -87,13 +87,13 @@ impl<'de> Deserialize<'de> for ApprovalWithLast {
 pub struct LastApproved {
     /// Names the request.
     pub request_id: ApprovalId,
-    /// Who approved it.
+    /// The person who approved it.
     pub decided_by: String,
     /// When that was.
     pub decided_at: UnixMicros,
     /// What it cost, in USD.
     pub amount: Money,
-    /// What was approved: its details, or what an operator put in their place; null if there was nothing.
+    /// What was approved: its details, or the arguments with which an operator replaced them; null without details.
     #[schemars(with = "serde_json::Value")]
     pub details: Option<Box<RawValue>>,
 }

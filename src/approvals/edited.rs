@@ -1,30 +1,28 @@
-//! Arguments that an operator puts in place of those that an agent asked for.
+//! Arguments with which an operator replaces those that an agent requested.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde::Serialize;
 use serde_json::{Value, value::RawValue};
 
+use super::{
+    arguments::{Arguments, MAX_DETAILS_BYTES},
+    requested_action::CALL,
+    steps,
+};
 use crate::{
     call::{OutwardContext, WriteContext},
     error::{Code, Error, Result},
-    model::{Approval, ApprovalId, TenantId},
-    proxy::{
-        approval::ACTION,
-        arguments::Arguments,
-        tool::{Called, meanings},
-    },
+    model::{Approval, ApprovalId, PinnedTool, TenantId, UpstreamName},
     store::ReadTx,
 };
 
-use super::{asked::MAX_DETAILS_BYTES, steps};
-
-/// Changed arguments that are named.
+/// Names of changed arguments that are listed.
 const MAX_NAMED: usize = 100;
-/// Problems with arguments that are told at once.
+/// Problems with arguments in one error.
 const MAX_PROBLEMS: usize = 5;
 
-/// Arguments that the tool takes, as it was when they were looked at.
+/// Arguments that match the tool's schema, and the definition that they were checked against.
 pub(super) struct Checked {
     /// In canonical form.
     canonical: String,
@@ -32,8 +30,8 @@ pub(super) struct Checked {
     definition: String,
 }
 
-/// Looks whether the tool of a request takes these arguments. The schema is the upstream's, so this is done outside of any
-/// transaction, on no thread that serves connections, and within bounds. `None` if there is no such request.
+/// Checks whether these arguments match the schema of the request's tool. The schema comes from the upstream, so the check
+/// runs outside transactions, on a blocking thread, and within bounds. `None` if there is no such request.
 pub(super) async fn check(cx: &OutwardContext, request: &ApprovalId, json: &str) -> Result<Option<Checked>> {
     let found = cx.read(|cx| {
         let Some(approval) = cx.tx.approval(&cx.caller.tenant, request)? else { return Ok(None) };
@@ -51,28 +49,33 @@ pub(super) async fn check(cx: &OutwardContext, request: &ApprovalId, json: &str)
 }
 
 impl Checked {
-    /// What is to be sent instead, if the tool is still the one that was looked at; `None` if it is just what was asked for.
+    /// The arguments to send instead, if the tool is unchanged since the check; `None` if they equal the requested ones.
     pub(super) fn confirmed(self, cx: &WriteContext<'_>, approval: &Approval) -> Result<Option<String>> {
         if definition(cx.tx.as_read(), &cx.caller.tenant, approval)? != self.definition {
-            let message = "the tool has changed meanwhile: look at it again, and decide then";
+            let message = "the tool has changed meanwhile: look at the request again, then decide";
             return Err(Error::new(Code::Conflict, message).field("arguments"));
         }
         Ok(Some(self.canonical).filter(|edited| edited != asked(approval)))
     }
 }
 
-/// Of the tool that the request is about.
+/// The definition of the tool that the request is about.
 fn definition(tx: &dyn ReadTx, tenant: &TenantId, approval: &Approval) -> Result<String> {
-    let mut found = meanings(tx, tenant, Called { name: &approval.tool, upstream: None, offered: None })?;
-    found.retain(|tool| tool.qualified() == approval.tool);
-    let tool = found.pop().filter(|_| approval.action == ACTION);
+    let tool = if approval.action == CALL { pinned_tool(tx, tenant, &approval.tool)? } else { None };
     tool.map(|tool| tool.definition.clone()).ok_or_else(|| {
-        let message = "arguments can be changed of a call of an upstream's tool alone: approve it as asked, or deny it";
+        let message = "only the arguments of a call of an upstream's tool can be changed: approve this request unchanged, or deny it";
         Error::invalid("arguments", message)
     })
 }
 
-/// What the tool's own server would refuse is refused before it is approved.
+/// The tool of this qualified name, `upstream.tool`.
+pub fn pinned_tool(tx: &dyn ReadTx, tenant: &TenantId, qualified: &str) -> Result<Option<Arc<PinnedTool>>> {
+    let Some((upstream, name)) = qualified.split_once('.') else { return Ok(None) };
+    let Ok(upstream) = UpstreamName::parse(upstream) else { return Ok(None) };
+    Ok(tx.pinned_tool(tenant, &upstream, name)?)
+}
+
+/// Refuses arguments that do not match the tool's schema, before they are approved.
 fn check_schema(definition: &str, arguments: &str) -> Result<()> {
     let definition: Value = serde_json::from_str(definition).map_err(Error::internal)?;
     let Some(schema) = definition.get("inputSchema") else { return Ok(()) };
@@ -104,7 +107,7 @@ pub fn changed(asked: &str, edited: &str) -> Vec<String> {
     names.into_iter().take(MAX_NAMED).cloned().collect()
 }
 
-/// What the log says of a change.
+/// A change of arguments, for the audit log.
 #[derive(Debug, Serialize)]
 pub(super) struct Edit {
     arguments_digest: String,
@@ -113,7 +116,7 @@ pub(super) struct Edit {
 }
 
 impl Edit {
-    /// Of this request, if its arguments were changed.
+    /// The change of this request's arguments, if there was one.
     pub(super) fn of(approval: &Approval) -> Result<Option<Self>> {
         let Some(edited) = &approval.arguments else { return Ok(None) };
         let arguments = Arguments::parse(edited)?;
@@ -125,7 +128,7 @@ impl Edit {
     }
 }
 
-/// What an agent would call a tool with.
+/// The arguments that the agent requested.
 pub fn asked(approval: &Approval) -> &str {
     approval.details.as_deref().unwrap_or("{}")
 }

@@ -1,32 +1,26 @@
-//! Holding a call to the rules.
+//! Applying the approval rules to a call.
 
 use super::{
-    asked::Asked,
     consume::{consume, denied, required},
     person,
     raise::{DEFAULT_TTL_SECONDS, raise},
+    requested_action::{ApprovalNeed, RequestedAction},
 };
 use crate::{
     call::WriteContext,
     error::Result,
-    model::{ApprovalId, ApprovalRule, ApprovalStatus, Money, Person, RuleType, tool_name},
-    proxy::listed_name,
+    model::{ApprovalId, ApprovalRule, ApprovalStatus, Money, Person, RuleType, listed_name, tool_name},
 };
 
 /// Rules of a tenant.
 pub const MAX_RULES: usize = 100;
 
-/// Why a call waits for somebody's decision, and for whose.
-#[derive(Clone, Debug)]
-pub struct Need {
-    /// For whoever decides.
-    pub why: String,
-    /// Whether a rule wants an operator, not the person at the agent's client.
-    pub operator_only: bool,
-}
-
-/// Why this needs an approval, by the rules or for a reason of its own; `None` if it does not.
-pub fn need(cx: &WriteContext<'_>, asked: &Asked<'_>, because: Option<String>) -> Result<Option<Need>> {
+/// Why this action needs an approval, by the rules or for `because`; `None` if it does not.
+pub fn need(
+    cx: &WriteContext<'_>,
+    asked: &RequestedAction<'_>,
+    because: Option<String>,
+) -> Result<Option<ApprovalNeed>> {
     let rules = cx.tx.approval_rules(&cx.caller.tenant, MAX_RULES)?;
     let (mut why, mut operator_only) = (because, false);
     for rule in &rules {
@@ -38,26 +32,25 @@ pub fn need(cx: &WriteContext<'_>, asked: &Asked<'_>, because: Option<String>) -
             why.get_or_insert(reason);
         }
     }
-    Ok(why.map(|why| Need { why: with_secrets(why, asked), operator_only }))
+    Ok(why.map(|why| ApprovalNeed { why: with_secrets(why, asked), operator_only }))
 }
 
 /// The reason, and the secrets that would be sent: the operator who decides sees their names in the arguments, never their values.
-fn with_secrets(why: String, asked: &Asked<'_>) -> String {
+fn with_secrets(why: String, asked: &RequestedAction<'_>) -> String {
     let names: Vec<_> = asked.secrets.iter().map(|(name, version)| format!("{name} (version {version})")).collect();
     if names.is_empty() { why } else { format!("{why}; it sends the secrets {}", names.join(", ")) }
 }
 
-/// Whether there is any rule by which a call could need one.
+/// Whether the tenant has approval rules.
 pub fn has_rules(cx: &WriteContext<'_>) -> Result<bool> {
     Ok(!cx.tx.approval_rules(&cx.caller.tenant, MAX_RULES)?.is_empty())
 }
 
-/// Lets a call through if no rule is about it, or if it was approved, and uses that approval. Otherwise a request is
-/// raised, unless one for the same call waits already, and the call is refused.
+/// Passes a call that no rule requires an approval for, or that was approved; the approval is then used. Otherwise the call
+/// is refused, and a request is raised unless one for the same call is pending.
 ///
-/// To be asked when everything else is found good, and before anything is changed: the refusal keeps what this
-/// transaction has done, since that is the request.
-pub fn enforce(cx: &mut WriteContext<'_>, asked: &Asked<'_>, named: Option<&ApprovalId>) -> Result<()> {
+/// Call it after every other check and before the first change: the refusal commits the transaction, which holds the request.
+pub fn enforce(cx: &mut WriteContext<'_>, asked: &RequestedAction<'_>, named: Option<&ApprovalId>) -> Result<()> {
     if let Some(named) = named {
         return consume(cx, named, &asked.digest()?);
     }
@@ -67,9 +60,14 @@ pub fn enforce(cx: &mut WriteContext<'_>, asked: &Asked<'_>, named: Option<&Appr
     }
 }
 
-/// Holds a call that needs an approval until it has one. `person` is the one who said yes at the agent's client just
-/// now, if somebody was asked there: that is decided and used in this one transaction.
-pub fn hold(cx: &mut WriteContext<'_>, asked: &Asked<'_>, need: &Need, person: Option<&Person>) -> Result<()> {
+/// Refuses a call that needs an approval until it has one. `person` approved it at the agent's client just now, if the client
+/// was asked: that decision is recorded and used in this transaction.
+pub fn hold(
+    cx: &mut WriteContext<'_>,
+    asked: &RequestedAction<'_>,
+    need: &ApprovalNeed,
+    person: Option<&Person>,
+) -> Result<()> {
     let tenant = &cx.caller.tenant;
     let digest = asked.digest()?;
     if let Some(approval) = cx.tx.approval_of(tenant, &digest, ApprovalStatus::Approved, cx.now)? {
@@ -88,7 +86,7 @@ pub fn hold(cx: &mut WriteContext<'_>, asked: &Asked<'_>, need: &Need, person: O
         }
         return Err(required(&approval, &need.why));
     }
-    // A no stands as long as the question would have: an agent that repeats the call does not ask again.
+    // A denial holds as long as the request would have: an agent that repeats the call raises no new request.
     if let Some(approval) = cx.tx.approval_of(tenant, &digest, ApprovalStatus::Denied, cx.now)? {
         return Err(denied(&approval));
     }
@@ -96,7 +94,7 @@ pub fn hold(cx: &mut WriteContext<'_>, asked: &Asked<'_>, need: &Need, person: O
     Err(required(&approval, &need.why))
 }
 
-/// Whether a rule names the tool: in another case, with look-alike letters, or without its upstream all the same.
+/// Whether a rule names the tool, also in another case, with look-alike letters, or without its upstream.
 fn is_named(rule: &str, tool: &str) -> bool {
     match tool.split_once('.') {
         Some((upstream, name)) => {
@@ -106,11 +104,11 @@ fn is_named(rule: &str, tool: &str) -> bool {
     }
 }
 
-/// Why the rule wants an approval for this; `None` if it does not.
-fn reason(rule: &ApprovalRule, asked: &Asked<'_>) -> Option<String> {
+/// The reason why the rule requires an approval for this action; `None` if it does not.
+fn reason(rule: &ApprovalRule, asked: &RequestedAction<'_>) -> Option<String> {
     match rule.rule_type {
         RuleType::SpendOver if asked.amount <= rule.threshold => None,
-        // What calls have in an amount's place that cannot be read.
+        // Calls with an amount that cannot be parsed have this one.
         RuleType::SpendOver if asked.amount == Money::MOST => Some(format!(
             "an amount that cannot be read exactly may be more than the {} USD that need no approval",
             rule.threshold

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Look at an approval request. With wait, the answer is held back until the request is decided or has expired, or
-/// that many seconds have passed: so that nobody has to ask again and again.
+/// that many seconds have passed, so that no client has to poll.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GetApproval {

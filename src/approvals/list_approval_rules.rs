@@ -24,7 +24,7 @@ pub struct ApprovalRules {
     pub rules: Vec<RuleDetail>,
 }
 
-/// A rule as everyone sees it.
+/// A rule.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct RuleDetail {
     /// Names the rule.

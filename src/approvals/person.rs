@@ -1,6 +1,6 @@
-//! The person at the agent's client, whom haldir asked through it: their yes or no, never that of the model.
+//! Decisions of the person at the agent's client, which haldir asked by elicitation: the person's, never the model's.
 
-use super::decide::{Decision, decide};
+use super::decide::{Decision, ELICITED_PREFIX, decide};
 use crate::{
     call::WriteContext,
     crypto,
@@ -8,24 +8,22 @@ use crate::{
     model::{Approval, ApprovalId, ApprovalStatus, Caller, Person},
 };
 
-/// Who is in the log as the one that decided.
+/// The actor in the audit log.
 const PRINCIPAL: &str = "elicitation";
-/// What `decided_by` begins with.
-pub(super) const PREFIX: &str = "elicitation: ";
-/// Characters of a client's name, and of what the person said, that are kept.
+/// Characters of a client's name, and of the person's note, that are kept.
 const MAX_CLIENT_CHARS: usize = 80;
 const MAX_NOTE_CHARS: usize = 500;
 
-/// Times that a person is asked about one request, in all processes together. After that an operator decides.
+/// Dialogs about one request, in all processes together. After that an operator decides.
 const MAX_DIALOGS: u32 = 3;
 
-/// Whether they may be asked about this once more; that they are is counted.
+/// Whether the person may be asked about this request once more; counts the dialog.
 pub fn may_be_asked(cx: &mut WriteContext<'_>, id: &ApprovalId) -> Result<bool> {
     let tenant = cx.caller.tenant.clone();
     Ok(cx.tx.count_dialog(&tenant, id, MAX_DIALOGS)?)
 }
 
-/// Decides their yes, if the request is still open, asks for exactly this, and is one that they may decide.
+/// Records the person's approval, if the request is pending, has this digest, and needs no operator.
 pub(super) fn approve(cx: &mut WriteContext<'_>, person: &Person, digest: &[u8; 32]) -> Result<bool> {
     let Some(approval) = open(cx, person)?.filter(|approval| crypto::same(&approval.digest, digest)) else {
         return Ok(false);
@@ -34,7 +32,7 @@ pub(super) fn approve(cx: &mut WriteContext<'_>, person: &Person, digest: &[u8; 
     Ok(true)
 }
 
-/// Decides their no, if the request is still open and one that they may decide.
+/// Records the person's denial, if the request is pending and needs no operator.
 pub fn deny(cx: &mut WriteContext<'_>, person: &Person) -> Result<()> {
     match open(cx, person)? {
         Some(approval) => decided(cx, person, approval, ApprovalStatus::Denied),
@@ -52,7 +50,8 @@ fn open(cx: &WriteContext<'_>, person: &Person) -> Result<Option<Approval>> {
 fn decided(cx: &mut WriteContext<'_>, person: &Person, approval: Approval, status: ApprovalStatus) -> Result<()> {
     let caller = Caller { principal: PRINCIPAL.to_owned(), ..cx.caller.clone() };
     let mut cx = WriteContext { tx: &mut *cx.tx, caller: &caller, now: cx.now, services: cx.services };
-    let decided_by = format!("{PREFIX}the person at {}", shortened(&person.client, MAX_CLIENT_CHARS, "a client"));
+    let decided_by =
+        format!("{ELICITED_PREFIX}the person at {}", shortened(&person.client, MAX_CLIENT_CHARS, "a client"));
     let note = shortened(&person.note, MAX_NOTE_CHARS, "");
     decide(&mut cx, approval, Decision { status, decided_by, note, arguments: None })
 }

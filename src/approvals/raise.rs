@@ -1,30 +1,38 @@
-//! Raising a request, and keeping the old ones in bounds.
+//! Raising a request, and removing old ones.
 
 use serde::Serialize;
 
-use super::{asked::Asked, edited::Edit, enforce::Need};
+use super::{
+    edited::Edit,
+    requested_action::{ApprovalNeed, RequestedAction},
+};
 use crate::{
     call::WriteContext,
     crypto,
     error::{Code, Error, Result},
     model::{Approval, ApprovalId, ApprovalStatus, SessionId, UnixMicros},
+    outbox::{self, WebhookEvent},
     watch::{self, Draft},
-    webhooks::{self, Happening},
 };
 
-/// How long a request waits for its decision unless it says otherwise, in seconds.
+/// The default life of a request, in seconds.
 pub const DEFAULT_TTL_SECONDS: i64 = 3_600;
-/// The longest that a request may say, in seconds.
+/// The longest life of a request, in seconds.
 pub const MAX_TTL_SECONDS: i64 = 30 * 86_400;
-/// Requests of one session that may wait for a decision at a time: an agent cannot bury what an operator has to see.
+/// Pending requests of one session. The bound keeps an agent from burying a request among many.
 const MAX_PENDING_OF_SESSION: i64 = 100;
 /// How long a settled request is kept, in seconds. Its audit entries stay.
 const KEEP_SECONDS: i64 = 30 * 86_400;
-/// Old requests that raising one clears away: more than it adds, so that they do not pile up.
+/// Old requests that one new request removes: more than one, so that their number falls.
 const CLEAR_AT_ONCE: usize = 4;
 
-/// Raises a request for exactly what is asked.
-pub fn raise(cx: &mut WriteContext<'_>, asked: &Asked<'_>, need: &Need, ttl: i64) -> Result<Approval> {
+/// Raises a request for exactly this action.
+pub fn raise(
+    cx: &mut WriteContext<'_>,
+    asked: &RequestedAction<'_>,
+    need: &ApprovalNeed,
+    ttl: i64,
+) -> Result<Approval> {
     clear_away(cx)?;
     let (tenant, session) = (&cx.caller.tenant, asked.session);
     let waiting = cx.tx.pending_approvals(tenant, Some(&session.id), cx.now)?;
@@ -59,10 +67,10 @@ pub fn raise(cx: &mut WriteContext<'_>, asked: &Asked<'_>, need: &Need, ttl: i64
     Ok(approval)
 }
 
-/// Makes a new request known, in the transaction that raises it.
+/// Records a new request in the audit log and the outbox, in the transaction that raises it.
 pub fn announce(cx: &mut WriteContext<'_>, approval: &Approval) -> Result<()> {
     record(cx, "approval.request", approval)?;
-    let happening = Happening::ApprovalRequested {
+    let event = WebhookEvent::ApprovalRequested {
         request_id: approval.id.as_str(),
         session_id: approval.session_id.as_str(),
         agent_id: approval.agent_id.as_str(),
@@ -71,10 +79,10 @@ pub fn announce(cx: &mut WriteContext<'_>, approval: &Approval) -> Result<()> {
         amount: approval.amount,
         reason: &approval.reason,
     };
-    webhooks::emit(cx, &happening)
+    outbox::emit(cx, &event)
 }
 
-/// What the log says of a request.
+/// A request, for the audit log.
 #[derive(Serialize)]
 struct Recorded<'a> {
     request_id: &'a ApprovalId,
@@ -92,7 +100,7 @@ struct Recorded<'a> {
     edited: Option<Edit>,
 }
 
-/// Appends the entry of what happened to a request.
+/// Appends the audit entry of a change of a request.
 pub(super) fn record(cx: &mut WriteContext<'_>, action: &str, approval: &Approval) -> Result<()> {
     let session = cx.tx.session(&cx.caller.tenant, &approval.session_id)?;
     let details = Recorded {
@@ -113,7 +121,7 @@ pub(super) fn record(cx: &mut WriteContext<'_>, action: &str, approval: &Approva
     Ok(())
 }
 
-/// Settles a request whose time has run out.
+/// Settles a request that has expired.
 pub(super) fn expire(cx: &mut WriteContext<'_>, approval: &mut Approval) -> Result<()> {
     approval.status = approval.status_at(cx.now);
     approval.settled_at = Some(cx.now);
@@ -121,7 +129,7 @@ pub(super) fn expire(cx: &mut WriteContext<'_>, approval: &mut Approval) -> Resu
     record(cx, "approval.expire", approval)
 }
 
-/// Settles a few requests whose time has run out, and forgets a few that were settled long ago.
+/// Settles a few requests that have expired, and removes a few that were settled long ago.
 fn clear_away(cx: &mut WriteContext<'_>) -> Result<()> {
     for mut approval in cx.tx.overdue_approvals(&cx.caller.tenant, cx.now, CLEAR_AT_ONCE)? {
         expire(cx, &mut approval)?;

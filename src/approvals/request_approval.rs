@@ -5,20 +5,18 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::{
-    asked::{Asked, canonical},
-    enforce::Need,
+    arguments::canonical,
     raise::{DEFAULT_TTL_SECONDS, MAX_TTL_SECONDS, raise},
+    requested_action::{ApprovalNeed, RequestedAction, secret_versions},
 };
 use crate::{
-    call::{WriteContext, WriteOperation},
+    call::{WriteContext, WriteOperation, session},
     error::{Error, Result},
-    gate::session,
     model::{ApprovalId, ApprovalStatus, Money, SessionId, UnixMicros, text::Text},
-    proxy::filled,
 };
 
-/// Ask an operator for approval. The decision is read with getApproval; it is bound to exactly what is asked here, and
-/// serves once. To ask for a payment ahead of authorizePayment, name the tool `authorizePayment`, the payment's
+/// Request an operator's approval. Read the decision with getApproval; it is bound to exactly the action of this request,
+/// and serves once. To request a payment ahead of authorizePayment, give the tool `authorizePayment`, the payment's
 /// description as action, and its amount.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -37,7 +35,7 @@ pub struct RequestApproval {
     #[serde(default)]
     #[schemars(range(min = 0), extend("default" = 0))]
     amount: Option<Money>,
-    /// Why, for whoever decides.
+    /// The reason, for the person who decides.
     #[serde(default)]
     #[schemars(extend("default" = ""))]
     reason: Option<Text<0, 1024>>,
@@ -56,7 +54,7 @@ pub struct RequestApproval {
 pub struct ApprovalRequested {
     /// Names the request.
     request_id: ApprovalId,
-    /// Where it stands: pending.
+    /// Its status: pending.
     status: ApprovalStatus,
     /// When it ends, in Unix seconds; 0 is never.
     expires_at: UnixMicros,
@@ -77,17 +75,17 @@ impl WriteOperation for RequestApproval {
         }
         let details = self.details.map(|details| canonical(details.get())).transpose()?;
         let session = session::require_valid(cx.tx.as_read(), &cx.caller.tenant, &self.session_id, cx.now)?;
-        let asked = Asked {
+        let asked = RequestedAction {
             session: &session,
             tool: self.tool.as_ref().map_or("", Text::as_str),
             action: self.action.as_ref().map_or("", Text::as_str),
             amount,
-            secrets: filled::versions(cx.tx.as_read(), &cx.caller.tenant, details.as_deref().unwrap_or_default())?,
+            secrets: secret_versions(cx.tx.as_read(), &cx.caller.tenant, details.as_deref().unwrap_or_default())?,
             details: details.as_deref().filter(|details| *details != "null"),
             destructive: false,
         };
-        // Whether a rule wants an operator for it is found out when it is to be used.
-        let need = Need { why: self.reason.map_or_else(String::new, Text::into_string), operator_only: false };
+        // Whether a rule requires an operator is checked when the approval is used.
+        let need = ApprovalNeed { why: self.reason.map_or_else(String::new, Text::into_string), operator_only: false };
         let approval = raise(cx, &asked, &need, ttl)?;
         Ok(ApprovalRequested {
             request_id: approval.id,

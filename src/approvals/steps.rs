@@ -1,13 +1,13 @@
-//! How much work it is to hold arguments against a tool's schema, found out before it is done. The schema is the upstream's:
-//! a few hundred bytes of `allOf` over `$ref` can ask for more steps than a processor has in a year.
+//! A bound on the work of validating arguments against a tool's schema, computed before the validation. The schema comes from
+//! the upstream: a few hundred bytes of `allOf` over `$ref` can take years to validate.
 
 use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
-/// Steps of a check: a subschema that is held against a value.
+/// Steps of a validation; one step validates one value against one subschema.
 const MAX_STEPS: usize = 50_000;
-/// Subschemas within each other, and references behind each other. The check recurses as deep.
+/// Depth of nested subschemas and references. The validation recurses as deep.
 const MAX_DEPTH: usize = 96;
 
 const IN_PLACE: [&str; 5] = ["not", "if", "then", "else", "$ref"];
@@ -16,10 +16,10 @@ const IN_PLACE_MAPS: [&str; 2] = ["dependentSchemas", "dependencies"];
 const FOR_ALL_VALUES: [&str; 2] = ["additionalProperties", "unevaluatedProperties"];
 const FOR_ALL_ITEMS: [&str; 4] = ["items", "additionalItems", "unevaluatedItems", "contains"];
 
-/// Why a schema is not used.
+/// The reason why a schema is not used.
 pub(super) type Problem = &'static str;
 
-/// Walks through the schema as a check of `instance` would, without checking anything.
+/// Walks through the schema as a validation of `instance` would, without validating.
 pub(super) fn bounded(schema: &Value, instance: &Value) -> Result<(), Problem> {
     let mut anchors = HashMap::new();
     find_anchors(schema, &mut anchors);

@@ -2,15 +2,15 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
+use clap::ValueEnum;
 use serde::{Deserialize, Deserializer, de::Error};
 use tokio::sync::{Notify, watch};
 use zeroize::Zeroizing;
 
 use super::{CallsUnderWay, Keyring, Meter, Unwritten, keyring};
 use crate::{
-    model::{Ceilings, Clock, Money, Tier},
+    model::{Ceilings, Clock, Money, Tier, UpstreamName, listed_name},
     outbound::Outbound,
-    proxy::listed_name::ToolNames,
     redact::KnownSecrets,
     upstream::{Connections, UpstreamLimits, child::Children},
 };
@@ -203,4 +203,24 @@ impl Default for AnomalyThresholds {
 fn usd<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Money, D::Error> {
     let threshold = f64::deserialize(deserializer)?;
     format!("{threshold:.9}").parse().map_err(D::Error::custom)
+}
+
+/// Which form the names of listed tools have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum ToolNames {
+    /// `upstream__tool`, which every model API takes.
+    #[default]
+    Plain,
+    /// `upstream.tool`.
+    Dotted,
+}
+
+impl ToolNames {
+    /// The name that a tool is listed under.
+    pub fn of(self, upstream: &UpstreamName, tool: &str) -> String {
+        match self {
+            Self::Plain => listed_name::plain(upstream.as_str(), tool),
+            Self::Dotted => format!("{upstream}.{tool}"),
+        }
+    }
 }

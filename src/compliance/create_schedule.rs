@@ -4,23 +4,23 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{MAX_SCHEDULES, list_schedules::ScheduleDetail, period::SETTLING_SECONDS};
+use super::{list_schedules::ScheduleDetail, period::SETTLING_SECONDS};
 use crate::{
     call::{WriteContext, WriteOperation},
     crypto,
     error::{Code, Error, Result},
-    model::{Cadence, text::Text},
+    model::{Cadence, MAX_SCHEDULES, text::Text},
     store::{WebhookState, compliance::Schedule},
     watch::{self, Draft},
 };
 
-/// Have the evidence pack of each day, week, month or quarter (UTC) made once it is over, and delivered to a webhook as
-/// the event `compliance.evidence_pack`. The first is that of the period in which the schedule is created. What was
-/// missed while no server ran is made up for, one pack for each period.
+/// Schedule an evidence pack for each day, week, month or quarter (UTC), delivered to a webhook after the period as the event
+/// `compliance.evidence_pack`. The first is for the period in which the schedule is created. Packs that were missed while
+/// no server ran are made later, one for each period.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CreateComplianceSchedule {
-    /// What people call it.
+    /// A name for people.
     name: Text<1, 128>,
     /// How often.
     cadence: Cadence,

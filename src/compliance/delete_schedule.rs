@@ -12,7 +12,7 @@ use crate::{
     watch::{self, Draft},
 };
 
-/// Delete a schedule. Packs that wait for its webhook are still delivered.
+/// Delete a schedule. Packs that are queued for its webhook are still delivered.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DeleteComplianceSchedule {
@@ -20,7 +20,7 @@ pub struct DeleteComplianceSchedule {
     schedule_id: Text<1, 64>,
 }
 
-/// Nothing is left to say.
+/// The empty response.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct ScheduleDeleted {}
 

@@ -1,4 +1,4 @@
-//! A pack as people read it: sections of lines and tables, in their order.
+//! A pack as a document for people: sections of lines and tables, in order.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,5 @@
-//! What the log holds of a period: two binary searches, two marks, and at most 4,095 entries behind each.
+//! The figures of a period of the log. Computing them takes two binary searches, two marks with stored totals, and at most 4,095
+//! entries after each mark.
 
 use std::collections::BTreeMap;
 
@@ -16,29 +17,29 @@ use crate::{
 
 const MICROS: i64 = 1_000_000;
 
-/// A period in figures.
+/// The figures of a period.
 pub struct Figures {
-    /// The number of its first entry; one behind `last_seq` if it has none.
+    /// The number of its first entry; `last_seq + 1` if it has none.
     pub first_seq: i64,
     /// The number of the last entry up to its end; 0 if there is none.
     pub last_seq: i64,
-    /// What came in it.
+    /// The totals of its entries.
     pub totals: LogTotals,
     /// Its first and last entry.
     pub first: Option<Entry>,
     pub last: Option<Entry>,
-    /// The last entry up to its end, be it from before it.
+    /// The last entry up to its end, possibly from before the period.
     pub end: Option<Entry>,
     /// Haldir's own entries, by action.
     pub governed: BTreeMap<String, i64>,
     pub payments: BTreeMap<String, Governed>,
     pub deliveries: BTreeMap<String, Governed>,
-    /// Whether what was counted as it happened is as much as the log has entries.
+    /// Whether the counts kept at write time match the log's entries.
     pub adds_up: bool,
 }
 
 impl Figures {
-    /// Reads them. The log's head must be as haldir left it: nothing is signed of a log that was cut.
+    /// Reads the figures. The log's head must be authentic: no pack is signed for a truncated log.
     pub fn read(cx: &ReadContext<'_>, period: Period) -> Result<Self> {
         let (tx, tenant) = (cx.tx, &cx.caller.tenant);
         let keys = cx.services.keyring.tenant(tx, tenant)?;
@@ -76,31 +77,31 @@ impl Figures {
         })
     }
 
-    /// How often haldir recorded this.
+    /// How often haldir recorded this action.
     pub fn count(&self, action: &str) -> i64 {
         self.governed.get(action).copied().unwrap_or_default()
     }
 
-    /// What was refused, by operation.
+    /// Refusals, by operation.
     pub fn refused(&self) -> BTreeMap<String, i64> {
         let of = |(action, count): (&String, &i64)| Some((action.strip_suffix(".denied")?.to_owned(), *count));
         self.governed.iter().filter_map(of).collect()
     }
 }
 
-/// The log's totals at an entry, and whether every entry behind the mark was there to be counted.
+/// The log's totals at an entry, and whether every entry after the mark was found.
 fn totals_at(tx: &dyn ReadTx, tenant: &TenantId, seq: i64) -> Result<(LogTotals, bool)> {
     let totals = tx.log_totals(tenant, seq)?;
     let is_whole = totals.entries == seq.max(0);
     Ok((LogTotals { entries: seq.max(0), ..totals }, is_whole))
 }
 
-/// One that cannot be read is tampering: it is missing here, and the figures do not add up.
+/// The entry; `None` if it cannot be decoded, which is tampering: the figures then do not add up.
 fn entry(tx: &dyn ReadTx, tenant: &TenantId, seq: i64) -> Result<Option<Entry>> {
     if seq <= 0 { Ok(None) } else { Ok(tx.entry(tenant, seq)?.and_then(Result::ok)) }
 }
 
-/// A time for people, as packs have it.
+/// A time in the format of packs.
 pub fn time(at: UnixMicros) -> String {
     at.to_rfc3339()
 }

@@ -12,12 +12,11 @@ use crate::{
 };
 use haldir_verify::pack::Signatures;
 
-/// What the page may load when it is opened: nothing.
+/// The content security policy of the page: it loads nothing.
 const PAGE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; sandbox allow-modals";
 
-/// Make the evidence pack of a period: eight sections with figures from the log, each with the criterion that it speaks
-/// to and what it does not show, with a digest and an Ed25519 signature. The pack of a period that is over is the same
-/// whenever it is made, but for the date of making.
+/// Make the evidence pack of a period: eight sections with figures from the log, each with its criterion and with what it does
+/// not show, and a digest with an Ed25519 signature. Packs of a closed period differ only in the date on which they are made.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GetEvidence {
@@ -27,13 +26,13 @@ pub struct GetEvidence {
     /// Where it ends, cut to whole seconds; not included. Default: now.
     #[serde(default)]
     until: Option<TimePoint>,
-    /// `json`, `markdown` (or `md`), or `html`: a page that fetches nothing and prints well. Default `json`.
+    /// `json`, `markdown` (or `md`), or `html`: one self-contained page. Default `json`.
     #[serde(default)]
     #[schemars(with = "Format", extend("default" = "json"))]
     format: Option<String>,
 }
 
-/// The forms of a pack, for the schema: another is refused with a code of its own.
+/// The formats of a pack, for the schema. Another one is refused with a code of its own.
 #[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[schemars(rename = "PackFormat")]

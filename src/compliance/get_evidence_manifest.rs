@@ -11,8 +11,8 @@ use crate::{
 };
 use haldir_verify::pack::Signatures;
 
-/// Read the digest and the signature of a period's evidence pack without the pack: whoever has an archived pack of a
-/// closed period can see that its digest is still the same.
+/// Read the digest and the signature of a period's evidence pack without the pack, to compare with an archived pack of a closed
+/// period.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GetEvidenceManifest {
@@ -27,7 +27,7 @@ pub struct GetEvidenceManifest {
 /// A pack's digest and signature.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct EvidenceManifest {
-    /// Whose it is.
+    /// The tenant.
     tenant_id: TenantId,
     /// Where the period begins, ISO 8601.
     period_start: String,

@@ -5,31 +5,31 @@ use serde::{Deserialize, Serialize};
 
 use super::sections::is_scoped;
 use crate::{
-    call::{ReadContext, ReadOperation},
+    call::{ReadContext, ReadOperation, session::may_act},
     error::Result,
-    gate::{authenticate::is_live, session::may_act},
+    gate::authenticate::is_live,
     model::{Role, Scope, Session, UnixMicros},
     store::{AuditQuery, SessionQuery, WebhookState},
     vault::sealing,
     watch::{chain, erasing},
 };
 
-/// What is looked at: keys, the newest sessions, the newest entries.
+/// Records that are read: keys, the newest sessions, the newest entries.
 const MAX_KEYS: usize = 10_000;
 const MAX_SESSIONS: usize = 1_000;
 const MAX_ENTRIES: usize = 200;
 const DAY_SECONDS: i64 = 86_400;
 /// The share of deliveries, in percent, that must have succeeded.
 const DELIVERED_PERCENT: i64 = 95;
-/// What passing, warning and failing are worth.
+/// The weights of passing, warning and failing.
 const WORTH: (usize, usize) = (100, 50);
 
-/// Judge how this tenant stands now against seven criteria, each with the reason and with what would mend it.
+/// Score the tenant's present configuration against seven criteria, each with a reason and a remedy.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GetComplianceScore {}
 
-/// How it stands.
+/// The score.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ComplianceScore {
     /// From 0 to 100: a criterion that passes counts fully, one with a warning half.
@@ -43,19 +43,19 @@ pub struct ComplianceScore {
     pub failing: usize,
     /// All of them.
     pub total: usize,
-    /// When this was looked at, in Unix seconds.
+    /// When the score was computed, in Unix seconds.
     pub computed_at: UnixMicros,
-    /// One by one.
+    /// The criteria.
     pub criteria: Vec<Criterion>,
 }
 
-/// How a criterion is met.
+/// Whether a criterion is met.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum CriterionState {
     /// Met.
     Pass,
-    /// Look at it.
+    /// Partly met.
     Warn,
     /// Not met.
     Fail,
@@ -66,21 +66,21 @@ pub enum CriterionState {
 pub struct Criterion {
     /// Its name.
     pub key: String,
-    /// The SOC 2 trust services criterion that it speaks to.
+    /// The SOC 2 trust services criterion that it relates to.
     pub control: String,
-    /// What is wanted.
+    /// The requirement.
     pub description: String,
-    /// Whether it is so.
+    /// Whether it is met.
     pub state: CriterionState,
-    /// Why it was judged so.
+    /// The reason for this state.
     pub reason: String,
-    /// What would mend it; empty where nothing needs to.
+    /// The remedy; empty if none is needed.
     pub remediation: String,
 }
 
 use CriterionState::{Fail, Pass, Warn};
 
-/// How a criterion was judged: state, reason, remedy.
+/// State, reason and remedy of a criterion.
 type Judged = (CriterionState, String, &'static str);
 
 impl ReadOperation for GetComplianceScore {

@@ -5,15 +5,14 @@ use std::borrow::Cow;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::MAX_SCHEDULES;
 use crate::{
     call::{ReadContext, ReadOperation},
     error::Result,
-    model::{Cadence, TenantId, UnixMicros},
+    model::{Cadence, MAX_SCHEDULES, TenantId, UnixMicros},
     store::compliance::Schedule,
 };
 
-/// List the schedules of evidence packs, and how their last runs went.
+/// List the schedules of evidence packs, with the results of their last runs.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ListComplianceSchedules {}
@@ -32,23 +31,23 @@ pub struct ScheduleList {
 pub struct ScheduleDetail {
     /// Its id.
     pub schedule_id: String,
-    /// What people call it.
+    /// Its name.
     pub name: String,
     /// How often it makes a pack.
     pub cadence: Cadence,
-    /// Where packs go.
+    /// The destination of its packs.
     pub delivery: String,
     /// Whether it runs; always true.
     pub active: bool,
     /// When it was created.
     pub created_at: UnixMicros,
-    /// When it last ran, well or not; 0 is never.
+    /// When it last ran, successfully or not; 0 is never.
     pub last_run_at: UnixMicros,
-    /// When the next pack is made, or tried again.
+    /// When the next pack is made, or retried.
     pub next_due: UnixMicros,
     /// Where the period of the next pack begins.
     pub next_period_start: UnixMicros,
-    /// Whose it is.
+    /// The tenant.
     pub tenant_id: TenantId,
     /// `ok`, `failed`, or empty before the first run.
     pub last_status: Cow<'static, str>,
@@ -56,7 +55,7 @@ pub struct ScheduleDetail {
     pub last_error: String,
     /// Packs that were put into the webhook's outbox.
     pub run_count: i64,
-    /// Runs that failed; each is tried again after an hour.
+    /// Runs that failed; each is retried after an hour.
     pub fail_count: i64,
 }
 

@@ -1,6 +1,6 @@
-//! The evidence pack: what its sections are.
+//! The evidence pack and its sections.
 //!
-//! Amounts are decimal text and numbers are integers, so that its RFC 8785 form is the same everywhere.
+//! Amounts are decimal text and numbers are integers, so that the RFC 8785 form is the same in every implementation.
 
 use std::collections::BTreeMap;
 
@@ -16,17 +16,17 @@ use crate::model::{Role, TenantId, Tier};
 pub struct Pack {
     /// The version of its members and texts.
     pub format_version: i64,
-    /// What it is not.
+    /// The disclaimer.
     pub disclaimer: &'static str,
-    /// When it was made: the only thing that differs between two packs of the same closed period.
+    /// When it was made: the only difference between two packs of the same closed period.
     pub generated_at: String,
     /// Where the period begins.
     pub period_start: String,
     /// Where it ends; this second is not included.
     pub period_end: String,
-    /// Whose it is.
+    /// The tenant.
     pub tenant_id: TenantId,
-    /// What each section speaks to and does not show, by its name.
+    /// The criterion of each section and what it does not show, by the section's name.
     pub controls: BTreeMap<&'static str, Control>,
     /// Section 1.
     pub identity: Identity,
@@ -36,7 +36,7 @@ pub struct Pack {
     pub encryption: Encryption,
     /// Section 4: figures.
     pub audit_trail: AuditTrail,
-    /// Section 4: what the period is bound to.
+    /// Section 4: the hashes that the period is bound to.
     pub tamper_evidence: TamperEvidence,
     /// Section 5.
     pub spend_governance: SpendGovernance,
@@ -49,7 +49,7 @@ pub struct Pack {
     pub signatures: Option<Signatures>,
 }
 
-/// Whose log, and which part of it.
+/// The tenant, and the part of its log.
 #[derive(Debug, Serialize, JsonSchema)]
 #[allow(missing_docs)]
 pub struct Identity {
@@ -68,9 +68,9 @@ pub struct AccessControl {
     pub key_count: usize,
     /// The newest of them, at most 500.
     pub keys: Vec<KeyLine>,
-    /// Whether some key reaches less than everything.
+    /// Whether some key has restricted scopes.
     pub has_scoped_keys: bool,
-    /// Whether every agent's key reaches less than everything; false if there is none.
+    /// Whether every agent key has restricted scopes; false if there is none.
     pub least_privilege_used: bool,
     /// Keys made in the period.
     pub keys_created: i64,
@@ -108,7 +108,7 @@ pub struct Encryption {
     pub cipher: &'static str,
     pub key_bits: i64,
     pub nonce_bits: i64,
-    /// What a sealed secret cannot be moved away from.
+    /// The associated data that a sealed secret is bound to.
     pub bound_to: &'static str,
     pub secrets_stored: i64,
     pub secrets_read: i64,
@@ -122,22 +122,22 @@ pub struct Encryption {
 #[allow(missing_docs)]
 pub struct AuditTrail {
     pub total_entries_in_period: i64,
-    /// What agents logged.
+    /// Entries that agents logged.
     pub actions_in_period: i64,
-    /// What haldir recorded itself.
+    /// Entries that haldir recorded itself.
     pub governance_in_period: i64,
     pub flagged_in_period: i64,
     pub first_recorded: Option<String>,
     pub last_recorded: Option<String>,
     /// Haldir's own entries, by action.
     pub by_action: BTreeMap<String, i64>,
-    /// Times that details were erased by retention.
+    /// Erasures of details by retention.
     pub erasures_of_details: i64,
-    /// Whether what was counted as it happened agrees with the log's numbers.
+    /// Whether the counts kept at write time match the log's entries.
     pub figures_add_up: bool,
 }
 
-/// What the period is bound to.
+/// The hashes that the period is bound to.
 #[derive(Debug, Serialize, JsonSchema)]
 #[allow(missing_docs)]
 pub struct TamperEvidence {
@@ -147,9 +147,9 @@ pub struct TamperEvidence {
     pub tree_size: i64,
     /// The root of the tree of that size, in hexadecimal.
     pub root_hash: String,
-    /// The hash of the last entry up to the end, which stands for every entry before it; null for an empty log.
+    /// The hash of the last entry up to the end, which covers every entry before it; null for an empty log.
     pub chain_hash: Option<String>,
-    /// The hash that the period's first entry names as the one before it.
+    /// The hash of the entry before the period's first one.
     pub preceding_hash: Option<String>,
     /// How to check it.
     pub how_to_check: &'static str,
@@ -166,7 +166,7 @@ pub struct SpendGovernance {
     pub payments_voided: i64,
     pub voided_usd: String,
     pub payments_refused: i64,
-    /// What agents reported as cost.
+    /// Costs that agents reported.
     pub logged_cost_usd: String,
 }
 
@@ -176,7 +176,7 @@ pub struct SpendGovernance {
 pub struct Approvals {
     pub requests_in_period: i64,
     pub decisions_recorded: i64,
-    /// Requests by what became of them in the period; `used` are approvals that were redeemed.
+    /// Requests by their status in the period; `used` are approvals that were used.
     pub by_status: BTreeMap<&'static str, i64>,
     pub rules_added: i64,
     pub rules_deleted: i64,
@@ -191,7 +191,7 @@ pub struct Alerting {
     pub deliveries_failed: i64,
     pub webhooks_registered: i64,
     pub webhooks_deleted: i64,
-    /// Webhooks whose receiver said that it is gone.
+    /// Webhooks that a 410 response disabled.
     pub webhooks_disabled: i64,
     pub secrets_rotated: i64,
 }

@@ -1,17 +1,17 @@
-//! The period of time that a pack is about.
+//! The period of a pack.
 
 use crate::{
     error::{Error, Result},
     model::{TimePoint, UnixMicros, month::MICROS_PER_DAY},
 };
 
-/// How long a pack looks back unless it is asked otherwise.
+/// The default length of a period.
 const DEFAULT_DAYS: i64 = 90;
-/// How long after its end a period is still open: a write that began before may wait that long for the store.
+/// How long after its end a period stays open: a write that began before its end may wait that long for the store.
 pub const SETTLING_SECONDS: i64 = 60;
 const MICROS: i64 = 1_000_000;
 
-/// From one whole second to before another.
+/// A period between whole seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Period {
     /// Included.
@@ -21,7 +21,7 @@ pub struct Period {
 }
 
 impl Period {
-    /// What was asked for. Bounds are cut to whole seconds; without an end it is now, everything so far included.
+    /// The requested period. Bounds are cut to whole seconds; without an end it lasts until now, inclusive.
     pub fn asked(since: Option<TimePoint>, until: Option<TimePoint>, now: UnixMicros) -> Result<Self> {
         let floor = |time: UnixMicros| UnixMicros(time.0.div_euclid(MICROS) * MICROS);
         let end = until.map_or_else(|| floor(UnixMicros(now.0 + MICROS - 1)), |until| floor(until.micros()));
@@ -34,7 +34,7 @@ impl Period {
         Ok(Self { start, end })
     }
 
-    /// Whether nothing can be added to it any more.
+    /// Whether the period is closed: no entry can be added to it.
     pub fn is_closed(self, now: UnixMicros) -> bool {
         now >= self.end.plus_seconds(SETTLING_SECONDS)
     }

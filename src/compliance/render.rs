@@ -1,4 +1,4 @@
-//! A pack as Markdown and as a web page. Names in it come from operators and agents: both forms escape them by default.
+//! A pack as Markdown and as a web page. Names in it come from operators and agents; both formats escape them by default.
 
 use std::fmt::{self, Write};
 
@@ -29,7 +29,7 @@ pub fn markdown(pack: &Pack) -> Result<String> {
     Markdown { pack, sections: sections(pack)? }.render().map_err(Error::internal)
 }
 
-/// As one web page that fetches nothing.
+/// As one self-contained web page.
 pub fn html(pack: &Pack) -> Result<String> {
     Html { pack, sections: sections(pack)? }.render().map_err(Error::internal)
 }
@@ -39,13 +39,13 @@ fn sections(pack: &Pack) -> Result<Vec<Section>> {
     Ok(document::sections(pack, signatures))
 }
 
-/// Text within a line or a cell of Markdown: nothing in it is mark-up, HTML, a link or a line break.
+/// Escapes text for a line or a cell of Markdown, so that no part of it is mark-up, HTML, a link or a line break.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct MarkdownEscaper;
 
 impl Escaper for MarkdownEscaper {
     fn write_escaped_str<W: Write>(&self, mut dest: W, string: &str) -> fmt::Result {
-        // Some readers make a link of a bare address: neither `:/` nor `w.` stays as it is.
+        // Some renderers turn a bare address into a link, so `:/` and `w.` are escaped.
         let mut before = ' ';
         for c in string.chars() {
             let begins_link = (before == ':' && c == '/') || (before == 'w' && c == '.');

@@ -1,12 +1,12 @@
 //! The task that makes the packs of schedules. Every serving process runs one.
 //!
-//! A pack of a closed period is the same whoever makes it, so it is made on a snapshot. One transaction then puts it into
-//! the webhook's outbox and moves the schedule on to its next period, if nobody has done so before: with several
-//! processes, and after a kill at any moment, each period is delivered once.
+//! A pack of a closed period is the same in every process, so it is made on a snapshot. One transaction then puts it into the
+//! webhook's outbox and moves the schedule on to its next period, unless another process has done so: with several processes,
+//! and after a kill at any moment, each period is delivered once.
 
 use std::{sync::Arc, time::Duration};
 
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -17,25 +17,25 @@ use super::{
 };
 use crate::{
     call::{ReadContext, Services, WriteContext},
-    error::{Error, Result},
-    model::{Caller, Role, TenantId, UnixMicros},
+    error::Result,
+    model::{Caller, TenantId, UnixMicros},
+    outbox,
     store::{ReadTx, Store, Tx, compliance::Schedule},
     watch::{self, Draft, chain},
-    webhooks,
 };
 
-/// Between two looks for what is due.
+/// Between two passes.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
-/// Schedules that one look takes on.
+/// Schedules in one pass.
 const AT_A_TIME: usize = 16;
-/// When a run that failed is tried again.
+/// The delay before a failed run is retried, in seconds.
 const RETRY_SECONDS: i64 = 3_600;
-/// The event that a pack travels in.
+/// The event that carries a pack.
 pub const EVENT: &str = "compliance.evidence_pack";
-/// Who is in the log as the one that delivered.
+/// The actor in the audit log.
 const PRINCIPAL: &str = "schedule";
 
-/// Runs what is due, until told to stop.
+/// Runs due schedules until `stop`.
 pub async fn run(store: Store, services: Arc<Services>, stop: CancellationToken) {
     let runner = Runner { store, services };
     loop {
@@ -64,7 +64,7 @@ pub struct Runner {
 }
 
 impl Runner {
-    /// Makes up for everything that is due now; a schedule that was behind has one run for each period.
+    /// Runs all schedules that are due now. A schedule that is behind runs once for each period.
     pub async fn run_due(&self) -> Result<()> {
         loop {
             let now = self.services.clock.now();
@@ -74,7 +74,7 @@ impl Runner {
             }
             let mut failed = None;
             for (tenant, id) in due {
-                // One that the store did not take keeps nobody else's.
+                // A failed write for one schedule must not stop the others.
                 failed = self.run_one(tenant, id, now).await.err().or(failed);
             }
             if let Some(error) = failed {
@@ -84,7 +84,7 @@ impl Runner {
     }
 
     async fn run_one(&self, tenant: TenantId, id: String, now: UnixMicros) -> Result<()> {
-        let caller = Caller { tenant, principal: PRINCIPAL.to_owned(), role: Role::Operator, ..Caller::anonymous() };
+        let caller = Caller::internal(tenant, PRINCIPAL);
         let (services, asking, wanted) = (Arc::clone(&self.services), caller.clone(), id);
         let made = self.store.scan(move |tx: &dyn ReadTx| {
             let Some(schedule) = find(tx, &asking.tenant, &wanted)?.filter(|schedule| schedule.due_at <= now) else {
@@ -92,7 +92,7 @@ impl Runner {
             };
             let period = Period { start: schedule.period_start, end: schedule.cadence.end_of(schedule.period_start) };
             let cx = ReadContext { tx, caller: &asking, now, services: &services };
-            // What cannot be made, such as of a log whose end was altered, is a run that failed.
+            // A pack that cannot be made, such as for a log with an altered end, is a failed run.
             Ok(Some((schedule, sections::make(&cx, period))))
         });
         let Some((schedule, pack)) = made.await? else { return Ok(()) };
@@ -105,7 +105,7 @@ impl Runner {
     }
 }
 
-/// Delivers, and moves on, unless another process has.
+/// Delivers the pack and moves the schedule on, unless another process has.
 fn finish(cx: &mut WriteContext<'_>, made_for: &Schedule, pack: Result<Pack>) -> Result<()> {
     let tenant = cx.caller.tenant.clone();
     let Some(mut schedule) = find(cx.tx.as_read(), &tenant, &made_for.id)? else { return Ok(()) };
@@ -113,14 +113,14 @@ fn finish(cx: &mut WriteContext<'_>, made_for: &Schedule, pack: Result<Pack>) ->
         return Ok(());
     }
     let ready = pack.and_then(|pack| {
-        webhooks::require_active(cx.tx.as_read(), &tenant, schedule.webhook_id)?;
+        outbox::require_active(cx.tx.as_read(), &tenant, schedule.webhook_id)?;
         let keys = cx.keys()?;
         chain::authentic_head(cx.tx.as_read(), &keys, &tenant).map(|_| pack)
     });
     schedule.last_run_at = Some(cx.now);
     match ready {
         Ok(pack) => {
-            // Whatever fails from here on takes the whole run back.
+            // A failure from here on rolls the whole run back.
             deliver(cx, &schedule, &pack)?;
             schedule.run_count += 1;
             schedule.last_error = String::new();
@@ -138,13 +138,11 @@ fn finish(cx: &mut WriteContext<'_>, made_for: &Schedule, pack: Result<Pack>) ->
 
 fn deliver(cx: &mut WriteContext<'_>, schedule: &Schedule, pack: &Pack) -> Result<()> {
     let digest = pack.signatures.as_ref().map(|signatures| signatures.digest.clone());
-    let Value::Object(fields) = json!({
+    let fields = json!({
         "schedule_id": schedule.id, "name": schedule.name, "cadence": schedule.cadence,
         "period_start": pack.period_start, "period_end": pack.period_end, "digest": digest, "pack": pack,
-    }) else {
-        return Err(Error::internal("an object is one"));
-    };
-    let event_id = webhooks::send_to(cx, schedule.webhook_id, EVENT, fields)?;
+    });
+    let event_id = outbox::send_to(cx, schedule.webhook_id, EVENT, &fields)?;
     let details = json!({"schedule_id": schedule.id, "webhook_id": schedule.webhook_id, "event_id": event_id,
         "period_start": pack.period_start, "period_end": pack.period_end, "digest": digest});
     watch::append(cx, Draft::governance("evidence.deliver", None, &details)?).map(drop)

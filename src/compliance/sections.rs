@@ -19,7 +19,7 @@ use crate::{
     watch::{canonical::hex, tree::Tree},
 };
 
-/// Keys that are looked at, and that are listed.
+/// Keys that are read, and keys that are listed.
 const MAX_KEYS: usize = 10_000;
 const MAX_LISTED_KEYS: usize = 500;
 
@@ -79,7 +79,7 @@ pub fn make(cx: &ReadContext<'_>, period: Period) -> Result<Pack> {
     Ok(pack)
 }
 
-/// The root of the log's tree when it had so many entries. It never changes.
+/// The root of the log's tree at a size, which never changes.
 fn root_at(cx: &ReadContext<'_>, size: i64) -> Result<Hash> {
     if size == 0 {
         return Ok(EMPTY_ROOT);
@@ -87,7 +87,7 @@ fn root_at(cx: &ReadContext<'_>, size: i64) -> Result<Hash> {
     Tree::open(cx.tx, &cx.services.keyring, &cx.caller.tenant)?.root_at(size.cast_unsigned())
 }
 
-/// Whether a key reaches less than everything.
+/// Whether a key has restricted scopes.
 pub fn is_scoped(key: &ApiKey) -> bool {
     key.scopes.iter().all(|scope| scope != "*")
 }
@@ -95,7 +95,7 @@ pub fn is_scoped(key: &ApiKey) -> bool {
 fn access_control(cx: &ReadContext<'_>, period: Period, figures: &Figures) -> Result<AccessControl> {
     let refused = figures.refused();
     let mut keys = cx.tx.api_keys(&cx.caller.tenant, Some(&(period.end, String::new())), MAX_KEYS)?;
-    // A rotation gives a key a new end, but never one before the rotation: what was in force then stays so.
+    // A rotation gives a key a new end, never before the rotation, so keys that were in force at an earlier time stay so.
     keys.retain(|key| {
         key.revoked_at.is_none_or(|at| at >= period.end) && key.expires_at.is_none_or(|at| at > period.end)
     });
@@ -115,7 +115,7 @@ fn access_control(cx: &ReadContext<'_>, period: Period, figures: &Figures) -> Re
     })
 }
 
-/// Nothing that may change after the period stands in it: neither when it was last used nor when it ends.
+/// A key's line. It holds nothing that may change after the period, such as its last use or its end.
 fn key_line(key: ApiKey) -> KeyLine {
     let ApiKey { prefix, name, role, tier, scopes, created_at, .. } = key;
     KeyLine { prefix, name, role, tier, scopes, created_at: time(created_at) }

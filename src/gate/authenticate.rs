@@ -1,5 +1,5 @@
-//! From what a caller shows to who they are. It reads the store on every call, so that a revocation holds from
-//! the next call on, in every process.
+//! Authentication: from a credential to a caller. It reads the store on every call, so that a revocation takes effect with
+//! the next call in every process.
 
 use std::sync::Arc;
 
@@ -7,35 +7,33 @@ use crate::{
     call::{Services, Settings},
     crypto,
     error::{Code, Error, Result},
-    model::{ApiKey, Caller, Ceilings, Credential, Role, SignedInKey, TenantId, Tier, UnixMicros},
+    model::{ApiKey, Caller, Ceilings, Credential, KEY_PREFIX, Role, SignedInKey, TenantId, Tier, UnixMicros},
     store::ReadTx,
 };
 
-/// What every API key starts with.
-pub const KEY_PREFIX: &str = "hld_";
-/// Characters of a key by which people know it; they are no secret.
+/// Characters of a key's public prefix.
 pub const PUBLIC_CHARS: usize = 12;
 
-/// No key begins like this. Whoever gives a whole key by mistake does not find it repeated.
+/// The error for a prefix that no key has. It shows only the first characters: the caller may have given a whole key.
 pub fn unknown_key(prefix: &str) -> Error {
     let shown: String = prefix.chars().take(PUBLIC_CHARS).collect();
     Error::not_found(format!("the key {shown}")).field("prefix")
 }
-/// The shortest key that is accepted: what a client brings along must be as unguessable as what we make.
+/// The shortest key that is accepted: a key that a client brings along must be as hard to guess as a generated one.
 pub const MIN_KEY_CHARS: usize = 36;
-/// The longest key that is looked at.
+/// The longest key that is accepted.
 const MAX_KEY_CHARS: usize = 256;
 
 /// A caller, and the digest under which their calls are counted.
 #[derive(Debug)]
 pub struct Authenticated {
-    /// Who they are.
+    /// The caller.
     pub caller: Caller,
-    /// Their key, if they have one.
+    /// The caller's key, if it has one.
     pub key: Option<Arc<ApiKey>>,
 }
 
-/// Who shows this credential. A missing, unknown, revoked and expired key get one same answer.
+/// The caller with this credential. A missing, unknown, revoked and expired key get the same error.
 pub fn authenticate(
     tx: &dyn ReadTx,
     services: &Services,
@@ -105,7 +103,7 @@ fn find_by_digest(tx: &dyn ReadTx, prefix: &str, digest: &[u8; 32]) -> Result<Op
     Ok(candidates.iter().find(|key| crypto::same(&key.digest, digest)).cloned())
 }
 
-/// What is kept of a key.
+/// The digest of a key, which the store keeps in place of the key.
 pub fn digest(key: &str) -> [u8; 32] {
     crypto::digest(&[key.as_bytes()])
 }

@@ -3,32 +3,31 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::session;
 use crate::{
-    call::{ReadContext, ReadOperation},
+    call::{ReadContext, ReadOperation, session},
     error::Result,
     model::{SessionId, text::Text},
 };
 
-/// Ask whether a session may do something, before doing it. Answers allowed: true only if the session is valid
-/// and holds the scope; for an unknown, expired or revoked session it answers false. Asking changes nothing.
+/// Check whether a session may do something, before doing it. `allowed` is true only if the session is valid and holds
+/// the scope; for an unknown, expired or revoked session it is false. The check changes nothing.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CheckPermission {
-    /// The session to ask about.
+    /// The session to check.
     session_id: SessionId,
     /// The scope that the action needs, such as read, files:write or spend.
     scope: Text<1, 128>,
 }
 
-/// The answer.
+/// The result of the check.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct PermissionChecked {
     /// Whether the session may.
     allowed: bool,
-    /// The session asked about.
+    /// The session that was checked.
     session_id: SessionId,
-    /// The scope asked about.
+    /// The scope that was checked.
     scope: String,
 }
 

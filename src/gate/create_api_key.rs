@@ -1,20 +1,20 @@
 //! `createApiKey`.
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::{
-    authenticate::{self, KEY_PREFIX, PUBLIC_CHARS},
-    tenants,
+    authenticate::{self, PUBLIC_CHARS},
+    tenants::{self, BootstrapToken},
 };
 use crate::{
-    call::{Settings, WriteContext, WriteOperation},
+    call::{WriteContext, WriteOperation},
     crypto,
     error::{Code, Error, Result},
     model::{
-        ApiKey, Caller, Ceilings, Money, Role, Scopes, TenantId, Tier,
+        ApiKey, Caller, Ceilings, KEY_PREFIX, Money, Role, Scopes, TenantId, Tier,
         caller::{key_scope_covers, key_scope_pattern, parse_key_scope, tighter},
         text::Text,
     },
@@ -70,34 +70,6 @@ pub struct CreateApiKey {
     tenant_name: Option<Text<1, 128>>,
 }
 
-/// The token as presented; wiped from memory afterwards.
-#[derive(Default, JsonSchema)]
-#[schemars(transparent)]
-pub(super) struct BootstrapToken(#[schemars(with = "String", length(max = 1024))] Zeroizing<String>);
-
-impl<'de> Deserialize<'de> for BootstrapToken {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        let token = Zeroizing::new(String::deserialize(deserializer)?);
-        if token.chars().count() > 1024 {
-            return Err(D::Error::custom("must have at most 1024 characters"));
-        }
-        Ok(Self(token))
-    }
-}
-
-impl BootstrapToken {
-    /// Whether it is the one that the server was started with.
-    pub(super) fn is_the_servers(&self, settings: &Settings) -> bool {
-        settings.is_bootstrap_token(&self.0)
-    }
-}
-
-impl std::fmt::Debug for BootstrapToken {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("BootstrapToken(…)")
-    }
-}
-
 const KEEP: &str = "Keep this key in a safe place: it is not stored here and will not be shown again.";
 
 /// The new key.
@@ -118,7 +90,7 @@ pub struct ApiKeyCreated {
     pub scopes: Vec<String>,
     /// The tenant it belongs to.
     pub tenant_id: TenantId,
-    /// Whether the tenant was made with this key: it sees nothing of what other tenants have.
+    /// Whether the tenant was created with this key; it sees no data of other tenants.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     #[serde(default)]
     pub tenant_created: bool,
@@ -159,8 +131,8 @@ impl CreateApiKey {
     fn may_begin(&self, cx: &WriteContext<'_>) -> Result<bool> {
         let first = !cx.tx.any_api_key()?;
         let settings = &cx.services.settings;
-        let proven = self.bootstrap_token.as_ref().is_some_and(|token| settings.is_bootstrap_token(&token.0));
-        // Where a token is configured it is always needed: the window for the first key is no way around it.
+        let proven = self.bootstrap_token.as_ref().is_some_and(|token| token.is_the_servers(settings));
+        // A configured token is always required, also for the first key: an attacker must not get that key first.
         if proven || (first && settings.bootstrap_token.is_none() && settings.open_bootstrap) {
             return Ok(first);
         }
@@ -174,7 +146,7 @@ impl CreateApiKey {
         Err(Error::new(Code::Unauthorized, message))
     }
 
-    /// The key's record, within what its maker may do; its digest is still empty.
+    /// The key's record, within the limits of the key that creates it; its digest is still empty.
     fn for_maker(self, cx: &WriteContext<'_>) -> Result<ApiKey> {
         let maker = cx.caller;
         let role = self.role.unwrap_or(Role::Agent);

@@ -5,9 +5,8 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::session;
 use crate::{
-    call::{WriteContext, WriteOperation},
+    call::{WriteContext, WriteOperation, session},
     crypto,
     error::{Code, Error, Result},
     model::{AgentId, Caller, Ceilings, Money, Scope, Scopes, Session, SessionId, UnixMicros, caller::tighter, scope},
@@ -16,11 +15,11 @@ use crate::{
 
 /// The longest life of a session, in seconds: 30 days.
 pub const MAX_TTL: i64 = 2_592_000;
-/// Life of a session whose creator does not say, in seconds.
+/// The default life of a session, in seconds.
 pub const DEFAULT_TTL: i64 = 3_600;
-/// Scopes of a session whose creator does not say.
+/// The default scopes of a session.
 const DEFAULT_SCOPES: [&str; 2] = ["read", "browse"];
-/// Delegations below one another.
+/// The longest chain of delegations.
 const MAX_DEPTH: i64 = 16;
 
 /// Start a governed session for an agent: the scopes it may use, how much it may spend, and for how long. Call
@@ -46,8 +45,8 @@ pub struct CreateSession {
     #[serde(default)]
     #[schemars(range(min = 0))]
     spend_limit: Option<Money>,
-    /// The most that all sessions of this agent that say so may spend in a UTC day, in USD, whatever process made them; 0 is
-    /// nothing. It holds besides `spend_limit`.
+    /// The most that all sessions of this agent that set this field may spend together in a UTC day, in USD, across processes;
+    /// 0 is nothing. It applies besides `spend_limit`.
     #[serde(default)]
     #[schemars(range(min = 0))]
     daily_spend_limit: Option<Money>,
@@ -67,7 +66,7 @@ pub struct SessionCreated {
     pub scopes: Scopes,
     /// Its budget in USD; null is no limit of its own.
     pub spend_limit: Option<Money>,
-    /// What it and its agent's other sessions that say so may spend in a UTC day, in USD; absent without such a limit.
+    /// What it and its agent's other sessions with such a limit may spend together in a UTC day, in USD; absent without one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub daily_spend_limit: Option<Money>,
     /// When it expires, in Unix seconds; 0 is never.

@@ -1,48 +1,48 @@
-//! Ending sessions: the first one at once, those below it a few at a time.
+//! Ending sessions: the named one at once, its descendants in batches.
 //!
-//! A session below one that was revoked may not act any more, whatever its own row says (see [`super::session::may_act`]).
-//! So one write ends any number of sessions, and what marks and logs each of them is done in small transactions: everybody
-//! else's writes go on between them.
+//! A descendant of a revoked session may not act, whatever its own row says (see [`session::may_act`]). So one write ends any
+//! number of sessions. Marking and logging each of them follows in small transactions, with other calls' writes in between.
 
 use std::sync::Arc;
 
 use serde_json::json;
 
 use crate::{
-    call::{OutwardContext, WriteContext},
+    call::{OutwardContext, WriteContext, session},
     error::Result,
     model::{Session, SessionId, TenantId},
+    outbox::{self, WebhookEvent},
     store::ReadTx,
     watch::{self, Draft},
-    webhooks::{self, Happening},
 };
 
 /// Sessions that are marked in one transaction.
 const AT_ONCE: usize = 64;
-/// Sessions below one that are looked for at a time.
+/// Descendants that one search finds.
 const MAX_FOUND: usize = 100_000;
-/// Children that are read at a time.
+/// Children in one read.
 const PAGE: usize = 500;
 
-/// Ends the session and all below it. Answers which of those below ended with it, this time.
+/// Ends the session and its descendants. Returns the descendants that this call ended.
 pub(super) async fn end(cx: &OutwardContext, root: &SessionId) -> Result<Vec<SessionId>> {
     let below = open_below(cx, root).await?;
     let (id, count) = (root.clone(), below.len());
     cx.write(move |cx| revoke_first(cx, &id, count)).await?;
     mark(cx, root, &below).await?;
-    // Some may have begun after the first look; none can since the session was revoked.
+    // Descendants may have been created after the first search; none can be since the session was revoked.
     let late = open_below(cx, root).await?;
     mark(cx, root, &late).await?;
     Ok(below.into_iter().chain(late).collect())
 }
 
 fn revoke_first(cx: &mut WriteContext<'_>, id: &SessionId, below: usize) -> Result<()> {
-    let session = super::session::require(cx.tx.as_read(), &cx.caller.tenant, id)?;
+    let session = session::require(cx.tx.as_read(), &cx.caller.tenant, id)?;
     if session.revoked_at.is_some() {
         return Ok(());
     }
     revoke(cx, &session, id)?;
-    webhooks::emit(cx, &Happening::SessionRevoked { session: &session, cascade_revoked: below })
+    let (session_id, agent_id) = (session.id.as_str(), session.agent_id.as_str());
+    outbox::emit(cx, &WebhookEvent::SessionRevoked { session_id, agent_id, cascade_revoked: below })
 }
 
 /// Marks these sessions as revoked, with an entry for each.
@@ -51,7 +51,7 @@ async fn mark(cx: &OutwardContext, root: &SessionId, below: &[SessionId]) -> Res
         let (part, root) = (part.to_vec(), root.clone());
         cx.write(move |cx| {
             for id in &part {
-                let session = super::session::require(cx.tx.as_read(), &cx.caller.tenant, id)?;
+                let session = session::require(cx.tx.as_read(), &cx.caller.tenant, id)?;
                 if session.revoked_at.is_none() {
                     revoke(cx, &session, &root)?;
                 }
@@ -70,10 +70,10 @@ fn revoke(cx: &mut WriteContext<'_>, session: &Session, root: &SessionId) -> Res
     Ok(())
 }
 
-/// The sessions below that are not revoked yet. What a process left behind that ended in the middle is found too.
+/// The descendants that are not revoked yet, including those that a process left behind when it was killed midway.
 async fn open_below(cx: &OutwardContext, root: &SessionId) -> Result<Vec<SessionId>> {
     let (tenant, root) = (cx.caller.tenant.clone(), root.clone());
-    // What was written before this is what it looks at.
+    // The search must see every write that was accepted before it.
     cx.store.caught_up().await;
     cx.store
         .scan(move |tx| {

@@ -3,9 +3,9 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::session::{self, SessionDetail};
+use super::session_detail::SessionDetail;
 use crate::{
-    call::{ReadContext, ReadOperation},
+    call::{ReadContext, ReadOperation, session},
     error::Result,
     model::SessionId,
 };

@@ -9,12 +9,15 @@ use crate::{
     call::{ReadContext, ReadOperation},
     error::Result,
     model::{Day, Month, TenantId, Tier},
-    store::Usage,
 };
 
-/// Count the calls that this tenant's agents and API keys made in a month: every authenticated call of an operation or of a
 /// wrapped server's tool, over REST, MCP over HTTP or stdio, whatever came of it. What an operator does at a terminal beside
 /// the store does not count.
+/// Count the calls that this tenant's agents and API keys made in a month: every authenticated call of an operation or of a
+/// wrapped server's tool, over REST, MCP over HTTP or stdio, successful or not. Commands of an operator at a terminal beside
+/// the store do not count.
+/// wrapped server's tool, over REST, MCP over HTTP or stdio, successful or not. Commands of an operator at a terminal beside
+/// the store do not count.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GetUsage {
@@ -48,16 +51,16 @@ impl JsonSchema for MonthText {
     }
 }
 
-/// What was used.
+/// The usage of a month.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct MonthlyUsage {
-    /// Whose calls.
+    /// The tenant.
     pub tenant_id: TenantId,
     /// The month, as YYYY-MM.
     pub month: String,
     /// Calls in it.
     pub action_count: i64,
-    /// The tier of the key that asks.
+    /// The tier of the calling key.
     pub tier: Tier,
 }
 
@@ -69,15 +72,8 @@ impl ReadOperation for GetUsage {
         Ok(MonthlyUsage {
             tenant_id: cx.caller.tenant.clone(),
             month: month.to_string(),
-            action_count: usage(cx, month)?.calls,
+            action_count: cx.usage(month)?.calls,
             tier: cx.caller.tier,
         })
     }
-}
-
-/// What is stored of a month, and what this process has counted since.
-pub fn usage(cx: &ReadContext<'_>, month: Month) -> Result<Usage> {
-    let tenant = &cx.caller.tenant;
-    let unstored = Usage { calls: cx.services.meter.unstored(tenant, month), secret_reads: 0 };
-    Ok(cx.tx.usage(tenant, month)?.plus(unstored))
 }

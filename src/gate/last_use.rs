@@ -1,4 +1,4 @@
-//! When a key was last used, kept to about a minute: a write for every read would cost more than the read.
+//! When a key was last used, exact to about a minute: one write per read would cost more than the read.
 
 use std::{
     collections::HashMap,
@@ -12,10 +12,10 @@ use crate::{
 
 /// How stale `last_used` may be, in seconds.
 const PRECISION_SECONDS: i64 = 60;
-/// Keys that are remembered; forgetting one costs a write more.
+/// Keys in memory; a key that is dropped costs one more write.
 const MAX_REMEMBERED: usize = 10_000;
 
-/// What this process has noted lately.
+/// The uses that this process has recorded lately.
 #[derive(Default)]
 pub struct LastUse {
     // A std mutex: it is held for a look-up, never across a write.
@@ -23,7 +23,7 @@ pub struct LastUse {
 }
 
 impl LastUse {
-    /// Notes a use. The write goes its own way: nobody waits for it, and losing it loses nothing that counts.
+    /// Records a use. No caller waits for the write, and a lost one changes no decision.
     pub fn note(&self, store: &Store, key: &ApiKey, now: UnixMicros) {
         let is_fresh = |noted: UnixMicros| now.seconds_since(noted) < PRECISION_SECONDS;
         if key.last_used_at.is_some_and(is_fresh) {

@@ -20,7 +20,7 @@ pub struct ListApiKeys {
     #[serde(default)]
     #[schemars(range(min = 1, max = 1_000), extend("default" = 1_000))]
     limit: Option<i64>,
-    /// Where the last answer ended: its `next_cursor`.
+    /// The `next_cursor` of the page before.
     #[serde(default)]
     cursor: Option<TimeCursor>,
 }
@@ -32,7 +32,7 @@ pub struct ApiKeyList {
     pub count: usize,
     /// Newest first.
     pub keys: Vec<ApiKeyDetail>,
-    /// Give it as cursor to go on; null at the end.
+    /// The cursor of the next page; null on the last page.
     pub next_cursor: Option<String>,
 }
 
@@ -57,7 +57,7 @@ pub struct ApiKeyDetail {
     pub created_at: UnixMicros,
     /// Null is never.
     pub expires_at: Option<UnixMicros>,
-    /// To about a minute; null is never.
+    /// Exact to about a minute; null is never.
     pub last_used: Option<UnixMicros>,
     pub revoked: bool,
 }

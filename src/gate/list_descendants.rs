@@ -3,14 +3,14 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::session::{self, SessionDetail};
+use super::session_detail::SessionDetail;
 use crate::{
-    call::{ReadContext, ReadOperation},
+    call::{ReadContext, ReadOperation, session},
     error::Result,
     model::SessionId,
 };
 
-/// Descendants in one answer.
+/// Descendants in one response.
 const MAX_DESCENDANTS: usize = 1_000;
 
 /// List the sessions that a session has delegated to, and those below them.
@@ -31,7 +31,7 @@ pub struct Descendants {
     /// Parents before their children.
     #[allow(clippy::struct_field_names)] // the wire's word
     pub descendants: Vec<SessionDetail>,
-    /// Whether there are more than one answer holds.
+    /// Whether there are more than one response holds.
     pub truncated: bool,
 }
 

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::session::SessionDetail;
+use super::session_detail::SessionDetail;
 use crate::{
     call::{ReadContext, ReadOperation, page_size},
     error::Result,
@@ -28,7 +28,7 @@ pub struct ListSessions {
     #[serde(default)]
     #[schemars(range(min = 1, max = 1_000), extend("default" = 100))]
     limit: Option<i64>,
-    /// Where the last answer ended: its `next_cursor`.
+    /// The `next_cursor` of the page before.
     #[serde(default)]
     cursor: Option<TimeCursor>,
 }
@@ -40,7 +40,7 @@ pub struct SessionList {
     pub count: usize,
     /// Newest first.
     pub sessions: Vec<SessionDetail>,
-    /// Give it as cursor to go on; null at the end.
+    /// The cursor of the next page; null on the last page.
     pub next_cursor: Option<String>,
 }
 

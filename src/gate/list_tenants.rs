@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{create_api_key::BootstrapToken, tenants};
+use super::tenants::{self, BootstrapToken};
 use crate::{
     call::{ReadContext, ReadOperation, page_size},
     error::Result,
@@ -13,8 +13,8 @@ use crate::{
 /// Tenants in one answer.
 const MAX_LIMIT: i64 = 1_000;
 
-/// List the tenants of the whole store, in the order of their ids. For who operates the server: it needs the bootstrap
-/// token, or the terminal client beside the store.
+/// List the tenants of the whole store, in the order of their ids. Only the operator of the server can: it needs the
+/// bootstrap token, or the terminal client beside the store.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ListTenants {

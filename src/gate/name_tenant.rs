@@ -3,15 +3,15 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{create_api_key::BootstrapToken, tenants};
+use super::tenants::{self, BootstrapToken};
 use crate::{
     call::{WriteContext, WriteOperation},
     error::{Error, Result},
     model::{TenantId, text::Text},
 };
 
-/// Give a tenant a name, by which people know it. For who operates the server: it needs the bootstrap token, or the
-/// terminal client beside the store. No two tenants have the same name.
+/// Give a tenant a name for people. Only the operator of the server can: it needs the bootstrap token, or the terminal
+/// client beside the store. No two tenants have the same name.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NameTenant {

@@ -1,9 +1,9 @@
 //! Hourly limits, counted in the store so that they hold across processes.
 //!
-//! A process takes calls from the hour's count in small leases and uses them up before it asks again: a limited
-//! key costs one write for every lease, and a key over its limit none. A lease is at most a hundredth of the
-//! limit, and lost if the process ends. Calls of one key that find no lease wait for one of them to ask: if each
-//! asked, they would lease more than they need, and the next be refused while most of it lies unused.
+//! A process takes calls from the hour's count in small leases and uses a lease up before it takes the next one. A limited
+//! key costs one write for every lease, and a key over its limit none. A lease is at most a hundredth of the limit; it is
+//! lost if the process ends. Calls of one key that find no lease wait while one of them takes a new lease: if each took one,
+//! they would lease more than they need, and later calls would be refused while leases lie unused.
 
 use std::{
     collections::HashMap,
@@ -20,9 +20,9 @@ use crate::{
 const SECONDS_PER_HOUR: i64 = 3_600;
 /// A lease is this fraction of the hour's limit, and at least one call.
 const LEASES_PER_HOUR: i64 = 100;
-/// Keys that are remembered; forgetting one costs it its lease.
+/// Keys in memory; a key that is dropped loses its lease.
 const MAX_REMEMBERED: usize = 10_000;
-/// Keys that may ask at a time; those that share a place wait for each other.
+/// Locks for taking leases. Keys with the same lock wait for each other.
 const ASKING_PLACES: usize = 32;
 
 /// What a key has left of the hour, for the `X-RateLimit-*` headers.
@@ -39,7 +39,7 @@ pub struct Remaining {
 #[derive(Clone, Copy, Default)]
 struct Lease {
     hour: i64,
-    /// The limit that it was taken under: an operator may have changed the key's tier since.
+    /// The limit when the lease was taken: an operator may have changed the key's tier since.
     limit: i64,
     /// Calls taken from the store and not used yet.
     left: i64,
@@ -72,7 +72,7 @@ impl RateLimiter {
             return outcome;
         }
         let _asking = self.asking[usize::from(key.digest[0]) % ASKING_PLACES].lock().await;
-        // Whoever asked before may have brought enough.
+        // The call that held the lock before may have taken a lease that suffices.
         if let Some(outcome) = counted() {
             return outcome;
         }
@@ -95,8 +95,7 @@ impl RateLimiter {
         Ok(answer(*lease))
     }
 
-    /// Uses one leased call; `None` where a new lease has to be asked for, a negative `left` where there is none
-    /// this hour.
+    /// Uses one leased call. `None` if a new lease is needed; a negative `left` if the hour has no calls left.
     fn take_leased(&self, key: &ApiKey, hour: i64, limit: i64) -> Option<Lease> {
         let mut leases = self.leases.lock().unwrap_or_else(PoisonError::into_inner);
         let lease = leases.get_mut(&key.digest).filter(|lease| (lease.hour, lease.limit) == (hour, limit))?;

@@ -41,7 +41,7 @@ impl WriteOperation for RevokeApiKey {
     }
 }
 
-/// Revokes the caller's tenant's key of this name. Sessions that it made may not act from then on.
+/// Revokes the key with this prefix in the caller's tenant. Sessions that it created may not act from then on.
 pub(super) fn revoke(cx: &mut WriteContext<'_>, prefix: &str) -> Result<()> {
     let keys = cx.tx.api_keys_by_prefix(prefix)?;
     let mut ours = keys.iter().filter(|key| key.tenant == cx.caller.tenant).peekable();

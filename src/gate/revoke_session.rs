@@ -3,14 +3,14 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ending, session};
+use super::ending;
 use crate::{
-    call::{OutwardContext, OutwardOperation},
+    call::{OutwardContext, OutwardOperation, session},
     error::Result,
     model::SessionId,
 };
 
-/// Descendants that an answer names.
+/// Descendants that the response names.
 const MAX_NAMED: usize = 1_000;
 
 /// End a session now and for good: it can no longer act, spend or read secrets, and neither can any session that
@@ -20,22 +20,22 @@ const MAX_NAMED: usize = 1_000;
 pub struct RevokeSession {
     /// The session to end.
     session_id: SessionId,
-    /// Accepted for the sake of clients that ask for it: descendants always end with their parent.
+    /// Accepted for compatibility: descendants always end with their parent.
     #[serde(default)]
     #[allow(dead_code)]
     cascade: Option<bool>,
 }
 
-/// What was ended.
+/// The sessions that ended.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct SessionRevoked {
     /// Always true.
     pub revoked: bool,
     /// The session that was ended.
     pub session_id: SessionId,
-    /// The descendants that ended with it, this time; the first 1,000 of them.
+    /// The descendants that this call ended; the first 1,000 of them.
     pub cascade_revoked: Vec<SessionId>,
-    /// How many descendants ended with it, this time.
+    /// How many descendants this call ended.
     pub cascade_revoked_count: usize,
 }
 

@@ -5,16 +5,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::{
-    authenticate::{self, KEY_PREFIX},
-    create_api_key,
-};
+use super::{authenticate, create_api_key};
 use crate::{
     call::{WriteContext, WriteOperation},
     crypto,
     error::{Code, Error, Result},
     model::{
-        ApiKey, Role, Tier, UnixMicros,
+        ApiKey, KEY_PREFIX, Role, Tier, UnixMicros,
         caller::{key_scope_covers, tighter},
         text::Text,
     },
@@ -22,20 +19,20 @@ use crate::{
     watch::{self, Draft},
 };
 
-/// How long the old key stays good unless the call says otherwise: an hour.
+/// The default overlap, in seconds: an hour.
 const DEFAULT_GRACE: i64 = 3_600;
-/// The longest overlap: seven days.
+/// The longest overlap, in seconds: seven days.
 const MAX_GRACE: i64 = 604_800;
 
-/// Replace an API key: a new one with the same name, tier, role, scopes and ceilings, while the old one stays good for
-/// an overlap, so that its holders can change over. The new key is shown once. An operator can replace keys that can do
-/// no more than their own.
+/// Replace an API key by a new one with the same name, tier, role, scopes and ceilings. The old key stays valid for an
+/// overlap, so that its users can change over. The new key is shown once. An operator can replace keys that allow no
+/// more than the operator's own key.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RotateApiKey {
     /// The old key's first twelve characters.
     prefix: Text<1, 64>,
-    /// Seconds for which the old key stays good; 0 ends it now. Default: 3600.
+    /// Seconds for which the old key stays valid; 0 ends it now. Default: 3600.
     #[serde(default)]
     #[schemars(range(min = 0, max = 604_800), extend("default" = 3_600))]
     grace_seconds: Option<i64>,
@@ -112,7 +109,7 @@ impl WriteOperation for RotateApiKey {
     }
 }
 
-/// Whoever rotates a key holds the new one, which must not do more than their own.
+/// The caller gets the new key, which must not allow more than the caller's own key.
 fn check_reach(cx: &WriteContext<'_>, old: &ApiKey) -> Result<()> {
     let maker = cx.caller;
     if maker.is_key && maker.principal == old.prefix {

@@ -13,7 +13,7 @@ use crate::{
     watch::{self, Draft},
 };
 
-/// Change an API key's hourly limit, from the next call on. It matters only where the server counts calls.
+/// Change an API key's hourly limit, from the next call on. It has an effect only where the server limits calls.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SetApiKeyTier {
@@ -30,7 +30,7 @@ pub struct ApiKeyTierSet {
     prefix: String,
     /// Its hourly limit from now on.
     tier: Tier,
-    /// What it was.
+    /// Its tier before.
     previous_tier: Tier,
 }
 

@@ -6,20 +6,20 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{authenticate::KEY_PREFIX, ending, revoke_api_key};
+use super::{ending, revoke_api_key};
 use crate::{
     call::{OutwardContext, OutwardOperation, ReadContext},
     error::{Code, Error, Result},
-    model::{AgentId, Role, SessionId, UnixMicros},
+    model::{AgentId, KEY_PREFIX, Role, SessionId, UnixMicros},
     store::{CostsOf, SessionQuery},
     watch::{self, Draft},
 };
 
-/// Sessions that are looked at together.
+/// Sessions in one read.
 const PAGE: usize = 500;
-/// Looks at all sessions of the agent: it may make new ones while the others are ended.
+/// Passes over all sessions of the agent: it may create new ones while the others are ended.
 const MAX_PASSES: usize = 4;
-/// Sessions that an answer names.
+/// Sessions that the response names.
 const MAX_NAMED: usize = 1_000;
 /// Names of agents that an unknown one is compared with.
 const MAX_COMPARED: usize = 1_000;
@@ -37,7 +37,7 @@ pub struct StopAgent {
     revoke_keys: Option<bool>,
 }
 
-/// What was ended.
+/// The sessions that ended, and the keys that were revoked.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct AgentStopped {
     /// Always true.
@@ -48,7 +48,7 @@ pub struct AgentStopped {
     pub sessions_ended: Vec<SessionId>,
     /// How many sessions ended.
     pub sessions_ended_count: usize,
-    /// Who made the agent's sessions: keys by their first characters, `local`, `operator`.
+    /// The principals that created the agent's sessions: keys by their first characters, `local`, `operator`.
     pub made_by: Vec<String>,
     /// The keys that were revoked, by their first characters.
     pub keys_revoked: Vec<String>,
@@ -88,7 +88,7 @@ impl OutwardOperation for StopAgent {
     }
 }
 
-/// Refuses a name that no session has: where it is mistyped, the agent goes on.
+/// Refuses a name that no session has: with a mistyped name, the agent would go on unnoticed.
 async fn require_known(cx: &OutwardContext, agent: &AgentId) -> Result<()> {
     let (tenant, agent) = (cx.caller.tenant.clone(), agent.clone());
     cx.store.caught_up().await;
@@ -108,7 +108,7 @@ async fn require_known(cx: &OutwardContext, agent: &AgentId) -> Result<()> {
         .await
 }
 
-/// The agent's sessions that are neither revoked nor expired, and who made them.
+/// The agent's sessions that are neither revoked nor expired, and the principals that created them.
 async fn open_sessions(cx: &OutwardContext, agent: &AgentId) -> Result<Vec<(SessionId, String)>> {
     let (tenant, agent, now) = (cx.caller.tenant.clone(), agent.clone(), cx.services.clock.now());
     cx.store.caught_up().await;
@@ -132,7 +132,7 @@ async fn open_sessions(cx: &OutwardContext, agent: &AgentId) -> Result<Vec<(Sess
         .await
 }
 
-/// Revokes those of these keys that are agents'.
+/// Revokes the agent keys among these keys.
 async fn revoke_agent_keys(cx: &OutwardContext, made_by: &BTreeSet<String>) -> Result<Vec<String>> {
     let is_agents = |cx: &ReadContext<'_>, prefix: &str| {
         let keys = cx.tx.api_keys_by_prefix(prefix)?;

@@ -1,8 +1,10 @@
-//! What the operations about tenants share. They concern the whole store: no key of one tenant is enough for them.
+//! What the operations on tenants share. They concern the whole store, so the key of one tenant does not suffice.
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, de::Error as _};
 use serde_json::json;
+use zeroize::Zeroizing;
 
-use super::create_api_key::BootstrapToken;
 use crate::{
     call::{Settings, WriteContext},
     error::{Code, Error, Result},
@@ -10,7 +12,35 @@ use crate::{
     watch::{self, Draft},
 };
 
-/// Refuses unless the caller has the server's bootstrap token, or the store itself in their hands.
+/// The token as presented; wiped from memory afterwards.
+#[derive(Default, JsonSchema)]
+#[schemars(transparent)]
+pub(super) struct BootstrapToken(#[schemars(with = "String", length(max = 1024))] Zeroizing<String>);
+
+impl<'de> Deserialize<'de> for BootstrapToken {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        let token = Zeroizing::new(String::deserialize(deserializer)?);
+        if token.chars().count() > 1024 {
+            return Err(D::Error::custom("must have at most 1024 characters"));
+        }
+        Ok(Self(token))
+    }
+}
+
+impl BootstrapToken {
+    /// Whether it is the one that the server was started with.
+    pub(super) fn is_the_servers(&self, settings: &Settings) -> bool {
+        settings.is_bootstrap_token(&self.0)
+    }
+}
+
+impl std::fmt::Debug for BootstrapToken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("BootstrapToken(…)")
+    }
+}
+
+/// Refuses unless the caller has the server's bootstrap token or access to the store's files.
 pub(super) fn require_operator_of_store(
     caller: &Caller,
     settings: &Settings,
@@ -20,9 +50,9 @@ pub(super) fn require_operator_of_store(
     if has_store || token.is_some_and(|token| token.is_the_servers(settings)) {
         return Ok(());
     }
-    let message = "tenants are the concern of who operates the server: send its HALDIR_BOOTSTRAP_TOKEN as bootstrap_token, or \
-                   run `haldir tenants` beside the store";
-    // A key that is good for other things is not to be taken for one that is not.
+    let message = "only the operator of the server manages tenants: send its HALDIR_BOOTSTRAP_TOKEN as bootstrap_token, or run \
+                   `haldir tenants` beside the store";
+    // 403, not 401, for a valid key: the client must not take its key for an invalid one.
     let code = if caller.is_anonymous() { Code::Unauthorized } else { Code::OperatorRequired };
     Err(Error::new(code, message))
 }

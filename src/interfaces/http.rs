@@ -33,8 +33,9 @@ use zeroize::Zeroizing;
 
 use crate::{
     error::Result,
+    jobs::tool_changes::ToolChanges,
     model::Credential,
-    operations::{Haldir, tool_changes::ToolChanges},
+    operations::Haldir,
     outbound::carrier::Carrier,
     relay::bound_session::{BoundSession, SessionTerms},
     relay::elicitation::Asking,

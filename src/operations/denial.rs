@@ -9,8 +9,8 @@ use crate::{
     error::{Code, Error, Result},
     measure::MEASURES,
     model::{Money, SessionId},
+    vault::budget,
     watch::{self, Draft, Event},
-    webhooks,
 };
 
 /// The session that a call is about, whatever else is in it.
@@ -45,7 +45,7 @@ pub(super) fn record(cx: &mut WriteContext<'_>, operation: &Operation, input: &s
     if let (Code::BudgetExceeded, Some(session)) = (error.code, &session)
         && let Ok(Payment { amount }) = serde_json::from_str(input)
     {
-        webhooks::budget_refused(cx, session, amount)?;
+        budget::emit_exhausted(cx, session, amount)?;
     }
     Ok(())
 }

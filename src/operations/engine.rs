@@ -26,14 +26,14 @@ use crate::{
 /// A running haldir: every interface calls operations through it.
 #[derive(Clone)]
 pub struct Haldir {
-    pub(super) inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
-pub(super) struct Inner {
+pub(crate) struct Inner {
     /// The database file.
-    pub(super) path: std::path::PathBuf,
-    pub(super) store: Store,
-    pub(super) services: Arc<Services>,
+    pub(crate) path: std::path::PathBuf,
+    pub(crate) store: Store,
+    pub(crate) services: Arc<Services>,
     pub(super) limiter: RateLimiter,
     pub(super) last_use: LastUse,
     pub(super) streams: Arc<Places>,

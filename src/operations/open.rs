@@ -7,7 +7,6 @@ use std::{
 };
 
 use tokio::sync::Notify;
-use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
 use super::{
@@ -18,21 +17,20 @@ use super::{
 };
 use crate::{
     call::{Keyring, Services, Settings, WriteContext},
-    compliance::runs,
     crypto::Key,
     error::{Code, Error, Result},
     gate::{
-        authenticate::{self, KEY_PREFIX, MIN_KEY_CHARS, PUBLIC_CHARS},
+        authenticate::{self, MIN_KEY_CHARS, PUBLIC_CHARS},
         create_api_key,
         last_use::LastUse,
         rate_limit::RateLimiter,
     },
     measure::MEASURES,
-    model::{ApiKey, Caller, Ceilings, Clock, Credential, Role, TenantId, Tier},
+    model::{ApiKey, Caller, Ceilings, Clock, Credential, KEY_PREFIX, Role, TenantId, Tier},
     store::{Backlog, ReadTx, Store},
     upstream::Connections,
     watch::{chain, tree},
-    webhooks::{DEAD_AFTER, delivery},
+    webhooks::DEAD_AFTER,
 };
 
 /// Between two tries of the store, once a write has failed.
@@ -205,21 +203,6 @@ impl Haldir {
             },
         )?;
         Ok(credential)
-    }
-
-    /// Sends what waits for webhooks, until told to stop.
-    pub fn deliver_webhooks(&self, stop: CancellationToken) -> impl Future<Output = ()> + Send + use<> {
-        delivery::run(self.inner.store.clone(), Arc::clone(&self.inner.services), stop)
-    }
-
-    /// Makes the packs of schedules that are due, until told to stop.
-    pub fn run_schedules(&self, stop: CancellationToken) -> impl Future<Output = ()> + Send + use<> {
-        runs::run(self.inner.store.clone(), Arc::clone(&self.inner.services), stop)
-    }
-
-    /// Makes the packs of all schedules that are due now.
-    pub async fn run_due_schedules(&self) -> Result<()> {
-        runs::Runner { store: self.inner.store.clone(), services: Arc::clone(&self.inner.services) }.run_due().await
     }
 
     /// Finishes what was taken, and closes the store.

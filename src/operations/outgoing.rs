@@ -41,7 +41,7 @@ impl Haldir {
     }
 
     /// What an operation of this caller works with, outside of any transaction.
-    pub(super) fn outward(&self, caller: Caller, now: UnixMicros) -> OutwardContext {
+    pub(crate) fn outward(&self, caller: Caller, now: UnixMicros) -> OutwardContext {
         let services = Arc::clone(&self.inner.services);
         OutwardContext { store: self.inner.store.clone(), caller, now, services, hearing: Hearing::default() }
     }

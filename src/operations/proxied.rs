@@ -12,14 +12,14 @@ use zeroize::Zeroizing;
 
 use crate::{
     approvals,
-    call::{ReadContext, WriteContext},
+    call::{ReadContext, WriteContext, session},
     error::{Code, Error, Result},
-    gate::{authenticate, session},
+    gate::authenticate,
     model::{
-        ApprovalId, Credential, LogLevel, Permission, Person, Resource, Role, Scopes, SessionId, TenantId, Upstream,
-        UpstreamName, UpstreamSettings,
+        ApprovalId, Caller, Credential, LogLevel, Permission, Person, Resource, Role, Scopes, SessionId, TenantId,
+        Upstream, UpstreamName, UpstreamSettings,
     },
-    operations::{definition::Operation, engine::Haldir, engine::permitted, upkeep},
+    operations::{definition::Operation, engine::Haldir, engine::permitted},
     proxy::{abandoned, callable::Callable, catalogue, question, secret, target, tool, uncounted as not_counted},
     store::Tx,
     upstream::{Link, Target, UpstreamLimits},
@@ -27,17 +27,15 @@ use crate::{
 };
 pub use crate::{
     call::{Hearing, Line, OutwardContext},
-    model::Held,
+    model::{Held, secret_placeholder::has_any as has_secret},
     proxy::{
         catalogue::{Audience, Observed},
         edited::Edited,
         governed::{Attempt, Going, Outcome, Verdict, begin, refusal_text},
-        listed_name::ToolNames,
         policy::cedar::{MAX_BYTES as MAX_CEDAR_BYTES, SCHEMA as CEDAR_SCHEMA},
         proxy_call::{answered_elsewhere, as_tool_result, as_written},
         question::Question,
         register_upstream::RESERVED_NAME,
-        secret::has_any as has_secret,
         target::{Listing, Reach, reach, refresh},
         uncounted::Uncounted,
     },
@@ -261,7 +259,7 @@ impl Haldir {
             if !self.has_tenant(tenant)? {
                 return Err(problem(&format!("there is no tenant {tenant}")));
             }
-            let cx = self.outward(upkeep::caller(tenant.clone(), PRINCIPAL), self.inner.services.clock.now());
+            let cx = self.outward(Caller::internal(tenant.clone(), PRINCIPAL), self.inner.services.clock.now());
             self.declare_upstream(&cx, name).await?;
             let known = cx.read(|cx| Ok(cx.tx.upstream(tenant, name)?))?;
             if known.is_none_or(|known| !known.url.is_empty()) {
@@ -287,7 +285,7 @@ impl Haldir {
     /// Starts the children that are not running, and asks those for their tools that were not asked for a while.
     async fn check_children(&self) -> Result<()> {
         let check = async |(tenant, name): (&TenantId, &UpstreamName)| {
-            let cx = self.outward(upkeep::caller(tenant.clone(), PRINCIPAL), self.inner.services.clock.now());
+            let cx = self.outward(Caller::internal(tenant.clone(), PRINCIPAL), self.inner.services.clock.now());
             if let Ok(reach) = reach(&cx, name)
                 && !reach.link.must_list().await
             {
@@ -328,7 +326,7 @@ impl Haldir {
     }
 
     async fn check_upstream(&self, tenant: TenantId, name: UpstreamName) -> Result<()> {
-        let cx = self.outward(upkeep::caller(tenant, PRINCIPAL), self.inner.services.clock.now());
+        let cx = self.outward(Caller::internal(tenant, PRINCIPAL), self.inner.services.clock.now());
         match reach(&cx, &name) {
             Ok(reach) => refresh(&cx, &name, &reach).await.map(drop),
             // A secret in its headers is gone, or may not go there any more.
@@ -364,7 +362,7 @@ impl Haldir {
     }
 
     async fn close_abandoned_of(&self, tenant: TenantId) -> Result<usize> {
-        let (services, caller) = (Arc::clone(&self.inner.services), upkeep::caller(tenant, PRINCIPAL));
+        let (services, caller) = (Arc::clone(&self.inner.services), Caller::internal(tenant, PRINCIPAL));
         let work = move |tx: &mut dyn Tx| {
             let now = services.clock.now();
             abandoned::close(&mut WriteContext { tx, caller: &caller, now, services: &services })

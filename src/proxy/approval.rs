@@ -5,17 +5,19 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{arguments::Arguments, filled, policy::amount, trace::Trace};
+use super::{policy::amount, trace::Trace};
 use crate::{
-    approvals::{self, Asked, Need},
+    approvals::{
+        self, ApprovalNeed, RequestedAction,
+        arguments::Arguments,
+        requested_action::{CALL, secret_versions},
+    },
     call::WriteContext,
     error::{Code, Error, Result},
     model::{Person, PinnedTool, Session},
 };
 
 const STEP: &str = "approval";
-/// What is asked for.
-pub(crate) const ACTION: &str = "call";
 
 /// Passes a call that needs no approval, or has one, which is used up with it.
 pub(super) fn given(
@@ -37,7 +39,7 @@ pub(super) fn given(
         trace.pass(STEP, json!({"destructive": asked.destructive}));
         return Ok(());
     };
-    let Need { operator_only, .. } = need;
+    let ApprovalNeed { operator_only, .. } = need;
     match approvals::hold(cx, &asked, &need, person) {
         Ok(()) => {
             trace.pass(
@@ -69,14 +71,14 @@ pub(super) fn asked<'a>(
     tool: &PinnedTool,
     name: &'a str,
     arguments: &'a Arguments,
-) -> Result<Asked<'a>> {
-    Ok(Asked {
+) -> Result<RequestedAction<'a>> {
+    Ok(RequestedAction {
         session,
         tool: name,
-        action: ACTION,
+        action: CALL,
         amount: amount::named_amount(arguments.canonical())?,
         details: Some(arguments.canonical()),
-        secrets: filled::versions(cx.tx.as_read(), &cx.caller.tenant, arguments.canonical())?,
+        secrets: secret_versions(cx.tx.as_read(), &cx.caller.tenant, arguments.canonical())?,
         destructive: is_destructive(&tool.definition),
     })
 }

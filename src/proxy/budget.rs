@@ -6,9 +6,8 @@ use serde_json::json;
 
 use super::{pointer, policy::amount, trace::Trace, uncounted};
 use crate::{
-    call::WriteContext,
+    call::{WriteContext, session},
     error::{Code, Error, Result},
-    gate::session,
     model::{Money, PinnedTool, ReportedCost, Scope, Session, scope},
     vault::budget,
 };

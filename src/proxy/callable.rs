@@ -3,11 +3,11 @@
 
 use std::sync::Arc;
 
-use super::{listed_name, policy::MAX_POLICIES, scope, tool::bare_is_clear};
+use super::{policy::MAX_POLICIES, scope, tool::bare_is_clear};
 use crate::{
     call::ReadContext,
     error::Result,
-    model::{Policy, PolicyType, Scopes, Session, SessionId, UpstreamName, tool_name},
+    model::{Policy, PolicyType, Scopes, Session, SessionId, UpstreamName, listed_name, tool_name},
 };
 
 /// What of the rules is about tools alone.

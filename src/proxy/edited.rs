@@ -5,9 +5,13 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::{Value, json, value::RawValue};
 
-use super::{approval, arguments::Arguments, filled, trace::Trace};
+use super::{approval, filled, trace::Trace};
 use crate::{
-    approvals::{self, asked::MAX_DETAILS_BYTES, edited::changed},
+    approvals::{
+        self,
+        arguments::{Arguments, MAX_DETAILS_BYTES},
+        edited::changed,
+    },
     call::WriteContext,
     error::Result,
     model::{ApprovalId, ApprovalStatus, PinnedTool, Session},

@@ -13,7 +13,7 @@ use crate::{
     approvals,
     call::WriteContext,
     error::{Code, Error, Result},
-    model::{PinnedTool, SecretName, Session, TenantId, UnixMicros},
+    model::{PinnedTool, Session, TenantId, UnixMicros, secret_placeholder},
     store::ReadTx,
 };
 
@@ -21,26 +21,12 @@ const STEP: &str = "secrets";
 /// Why a person has to decide. It says nothing of the value.
 const ASKED: &str = "with its secrets filled in, a policy wants a person to decide on the call";
 
-/// The versions of the secrets that a text names; 0 for one that there is not. An approval is for them: another value under the
-/// same name is another call.
-pub(crate) fn versions(tx: &dyn ReadTx, tenant: &TenantId, text: &str) -> Result<Vec<(SecretName, i64)>> {
-    if !secret::has_any(text) {
-        return Ok(Vec::new());
-    }
-    let version = |name: SecretName| {
-        let version = tx.secret(tenant, &name)?.map_or(0, |secret| secret.version);
-        Ok((name, version))
-    };
-    // Names that cannot be read are refused when the secrets are filled in.
-    secret::names(text).unwrap_or_default().into_iter().map(version).collect()
-}
-
 /// Whether one of the secrets that a text names was stored after this time, or is not there any more.
 pub(crate) fn stored_after(tx: &dyn ReadTx, tenant: &TenantId, text: &str, since: Option<UnixMicros>) -> Result<bool> {
-    if !secret::has_any(text) {
+    if !secret_placeholder::has_any(text) {
         return Ok(false);
     }
-    for name in secret::names(text).unwrap_or_default() {
+    for name in secret_placeholder::names(text).unwrap_or_default() {
         let stored = tx.secret(tenant, &name)?.map(|secret| secret.created_at);
         if stored.is_none_or(|stored| since.is_none_or(|since| stored > since)) {
             return Ok(true);

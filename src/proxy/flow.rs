@@ -7,9 +7,8 @@ use serde_json::json;
 
 use super::trace::Trace;
 use crate::{
-    call::WriteContext,
+    call::{WriteContext, session},
     error::Result,
-    gate::session,
     model::{Caller, PinnedTool, Role, Session, TenantId, UnixMicros},
     store::ReadTx,
 };

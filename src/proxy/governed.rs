@@ -10,7 +10,6 @@ use zeroize::Zeroizing;
 
 use super::{
     approval,
-    arguments::Arguments,
     budget::{self, ByResult, Cost},
     edited::{self, Edited},
     filled, flow,
@@ -22,12 +21,12 @@ use super::{
     trace::Trace,
 };
 use crate::{
-    call::{CallsUnderWay, LEASE_SECONDS, OutwardContext, Vouched, WriteContext},
+    approvals::arguments::Arguments,
+    call::{CallsUnderWay, LEASE_SECONDS, OutwardContext, Vouched, WriteContext, session},
     crypto,
     error::{Code, Error, Result},
-    gate::session,
     measure::MEASURES,
-    model::{Held, InFlightCall, Person, SessionId, UpstreamName},
+    model::{Held, InFlightCall, Person, SessionId, UpstreamName, secret_placeholder},
     redact::{Carry, Known, Told},
     upstream::{Failure, FailureKind},
     vault,
@@ -201,7 +200,7 @@ fn permit(
     let policy::Passed { uses, mut because } = policy::all_pass(cx, &question, trace)?;
     let Cost { reserved: cost, by_result } = budget::affordable(cx, &session, &tool, arguments.canonical(), trace)?;
     because.extend(flow::needs_approval(cx, &session, &tool, trace)?);
-    if secret::has_any(arguments.canonical()) {
+    if secret_placeholder::has_any(arguments.canonical()) {
         because.extend(filled::judged(cx, &session, &tool, &question, trace)?);
     }
     let because = (!because.is_empty()).then(|| because.join("; "));
@@ -210,7 +209,7 @@ fn permit(
         Some(edited) => edited::use_up(cx, edited, trace)?,
         None => approval::given(cx, &session, &tool, arguments, because, person, trace)?,
     }
-    let written = if secret::has_any(arguments.canonical()) {
+    let written = if secret_placeholder::has_any(arguments.canonical()) {
         secret::fill(cx, &session, &tool.upstream, arguments.canonical(), trace)?
     } else {
         Zeroizing::new(arguments.written().to_owned())

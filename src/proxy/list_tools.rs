@@ -4,11 +4,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{callable::Callable, catalogue::raw, register_upstream::MAX_UPSTREAMS, tool, uncounted};
+use super::{callable::Callable, catalogue::raw, tool, uncounted};
 use crate::{
     call::{ReadContext, ReadOperation},
     error::Result,
-    model::{PinnedTool, Role, SessionId, ToolMarks, UnixMicros, UpstreamName},
+    model::{MAX_UPSTREAMS, PinnedTool, Role, SessionId, ToolMarks, UnixMicros, UpstreamName},
     watch::canonical::hex,
 };
 

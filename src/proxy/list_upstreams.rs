@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{catalogue::MAX_PINS, policy::MAX_POLICIES, register_upstream::MAX_UPSTREAMS};
+use super::{catalogue::MAX_PINS, policy::MAX_POLICIES};
 use crate::{
     call::{ReadContext, ReadOperation},
     error::Result,
-    model::{UnixMicros, Upstream, UpstreamName, UpstreamSettings},
+    model::{MAX_UPSTREAMS, UnixMicros, Upstream, UpstreamName, UpstreamSettings},
 };
 
 /// List the upstream servers, whether they are well, and what was called of them.

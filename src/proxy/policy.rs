@@ -8,11 +8,13 @@ mod window;
 pub(super) use rate::{CLEAR_AT_ONCE, over, window_start};
 use serde_json::{Value, json};
 
-use super::{approval, flow, listed_name, tool, trace::Trace};
+use super::{approval, flow, tool, trace::Trace};
 use crate::{
     call::WriteContext,
     error::{Code, Error, Result},
-    model::{PinnedTool, Policy, PolicyId, PolicyType, PolicyUse, Session, TenantId, UnixMicros, tool_name},
+    model::{
+        PinnedTool, Policy, PolicyId, PolicyType, PolicyUse, Session, TenantId, UnixMicros, listed_name, tool_name,
+    },
     store::ReadTx,
 };
 

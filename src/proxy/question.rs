@@ -5,16 +5,13 @@ use std::fmt::Write;
 
 use serde_json::Value;
 
-use super::{
-    budget,
-    tool::{Called, meanings},
-};
+use super::budget;
 use crate::{
-    approvals::edited::asked,
+    approvals::edited::{asked, pinned_tool},
     call::ReadContext,
     crypto,
     error::Result,
-    model::{Approval, ApprovalId, ApprovalStatus, Held, Money, visible::visible},
+    model::{Approval, ApprovalId, ApprovalStatus, Held, Money, secret_placeholder, visible::visible},
     watch::canonical::hex,
 };
 
@@ -64,9 +61,7 @@ pub fn question(cx: &ReadContext<'_>, held: &Held) -> Result<Option<Question>> {
         |approval: &Approval| approval.status_at(cx.now) == ApprovalStatus::Pending && !approval.operator_only;
     let Some(approval) = found.filter(is_theirs) else { return Ok(None) };
     let Some((upstream, name)) = approval.tool.split_once('.') else { return Ok(None) };
-    let mut tools = meanings(cx.tx, tenant, Called { name: &approval.tool, upstream: None, offered: None })?;
-    tools.retain(|tool| tool.qualified() == approval.tool);
-    let Some(tool) = tools.pop() else { return Ok(None) };
+    let Some(tool) = pinned_tool(cx.tx, tenant, &approval.tool)? else { return Ok(None) };
     let Some(arguments) = shown_arguments(asked(&approval)) else { return Ok(None) };
     let cost = budget::cost(&tool, asked(&approval)).unwrap_or_default();
     let mut message = String::from("haldir asks you, not the model: may this call be made, once and exactly so?\n\n");
@@ -125,7 +120,7 @@ fn is_hidden(name: &str, value: &Value) -> bool {
     let hides = |text: &str| {
         let word = text.strip_prefix("Bearer ").or_else(|| text.strip_prefix("Basic ")).unwrap_or(text);
         let is_word = word.chars().count() <= MAX_HIDDEN_CHARS && !word.contains(char::is_whitespace);
-        is_word && !super::secret::has_any(text)
+        is_word && !secret_placeholder::has_any(text)
     };
     is_credential(name) && value.as_str().is_some_and(hides)
 }

@@ -3,13 +3,14 @@
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::{arguments::Arguments, governed::Attempt, trace::Trace};
+use super::{governed::Attempt, trace::Trace};
 use crate::{
+    approvals::arguments::Arguments,
     call::WriteContext,
     error::{Error, Result},
     model::{InFlightCall, PinnedTool, Session},
+    outbox::{self, WebhookEvent},
     watch::{self, Draft, Event},
-    webhooks::{self, Happening},
 };
 
 /// The entry of a call that was refused.
@@ -90,8 +91,10 @@ pub fn record(
     if action == DENIED {
         let (step, rule) = trace.stopped().unwrap_or_default();
         let (code, reason) = (error.code.name(), error.message.as_str());
-        let happening = Happening::PolicyDenied { session: session.as_deref(), tool: &name, code, step, rule, reason };
-        webhooks::emit(cx, &happening)?;
+        let (session_id, agent_id) =
+            session.as_deref().map_or(("", ""), |session| (session.id.as_str(), session.agent_id.as_str()));
+        let event = WebhookEvent::PolicyDenied { session_id, agent_id, tool: &name, code, step, rule, reason };
+        outbox::emit(cx, &event)?;
     }
     Ok(())
 }

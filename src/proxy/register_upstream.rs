@@ -10,18 +10,16 @@ use serde::{
 };
 use serde_json::json;
 
-use super::{secret, target};
+use super::target;
 use crate::{
     call::{OutwardContext, OutwardOperation, WriteContext},
     error::{Code, Error, Result},
-    model::{Upstream, UpstreamName, UpstreamSettings, text::Text},
+    model::{MAX_UPSTREAMS, Upstream, UpstreamName, UpstreamSettings, secret_placeholder, text::Text},
     outbound::MAX_URL_CHARS,
     upstream::FailureKind,
     watch::{self, Draft},
 };
 
-/// Upstreams of a tenant.
-pub const MAX_UPSTREAMS: usize = 64;
 /// Headers of one.
 const MAX_HEADERS: usize = 16;
 /// The longest value of a header.
@@ -246,7 +244,7 @@ fn check_headers(headers: &BTreeMap<String, String>) -> Result<()> {
         if value.chars().count() > MAX_HEADER_CHARS || value.parse::<HeaderValue>().is_err() {
             return refused(format!("headers: {lower} must be a line of at most {MAX_HEADER_CHARS} characters"));
         }
-        if CREDENTIALS.contains(&lower) && !secret::has_any(value) {
+        if CREDENTIALS.contains(&lower) && !secret_placeholder::has_any(value) {
             return refused(format!(
                 "headers: put the credential of {lower} into the vault, and write {{{{secret:NAME}}}} in its place"
             ));

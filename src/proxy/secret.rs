@@ -7,10 +7,12 @@ use zeroize::Zeroizing;
 
 use super::trace::Trace;
 use crate::{
-    call::{ReadContext, Services, TenantKeys, WriteContext},
+    call::{ReadContext, Services, TenantKeys, WriteContext, session},
     error::{Code, Error, Result},
-    gate::session,
-    model::{Caller, Role, SecretName, SecretVersion, Session, StoredSecret, TenantId, UpstreamName},
+    model::{
+        Caller, Role, SecretName, SecretVersion, Session, StoredSecret, TenantId, UpstreamName,
+        secret_placeholder::{CLOSE, OPEN, names},
+    },
     redact::{Audience, Known, Learnt, Secret},
     store::ReadTx,
     vault::sealing::{self, Plaintext},
@@ -18,10 +20,6 @@ use crate::{
 };
 
 const STEP: &str = "secrets";
-const OPEN: &str = "{{secret:";
-const CLOSE: &str = "}}";
-/// Different secrets in one text.
-const MAX_SECRETS: usize = 32;
 
 /// A value that leaves, by its name.
 struct Sent {
@@ -46,24 +44,6 @@ impl Sent {
             stored_by: self.stored_by.clone(),
         }
     }
-}
-
-/// The names that stand in a text.
-pub(super) fn names(text: &str) -> Result<Vec<SecretName>> {
-    let mut names = Vec::new();
-    for piece in text.split(OPEN).skip(1) {
-        let Some((name, _)) = piece.split_once(CLOSE) else {
-            return Err(denied("a place for a secret has no end: it is written {{secret:NAME}}"));
-        };
-        let name = SecretName::parse(name).map_err(|problem| denied(format!("the name of a secret {problem}")))?;
-        if !names.contains(&name) {
-            names.push(name);
-        }
-        if names.len() > MAX_SECRETS {
-            return Err(denied(format!("a call may hold at most {MAX_SECRETS} different secrets")));
-        }
-    }
-    Ok(names)
 }
 
 fn denied(message: impl Into<String>) -> Error {
@@ -189,9 +169,4 @@ pub(super) fn for_caller(services: &Services, caller: &Caller, upstream: &Upstre
         Role::Agent => Audience::Agent(caller.principal.clone()),
     };
     Arc::new(Known::new(services.known_secrets.of(&caller.tenant, upstream), audience))
-}
-
-/// Whether a secret stands in the text.
-pub fn has_any(text: &str) -> bool {
-    text.contains(OPEN)
 }

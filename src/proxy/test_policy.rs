@@ -12,12 +12,12 @@ use serde_json::{Value, value::RawValue};
 
 use super::{
     add_policy::{AddProxyPolicy, check},
-    arguments::Arguments,
     flow::key_subject,
     policy::{self, Past, Question, Said, cedar},
     tool,
 };
 use crate::{
+    approvals::arguments::Arguments,
     call::{ReadContext, ReadOperation},
     error::{Error, Result},
     model::{

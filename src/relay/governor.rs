@@ -15,11 +15,11 @@ use super::{
 };
 use crate::{
     error::{Code, Error, Result},
+    jobs::tool_changes::ToolChanges,
     model::{Credential, SessionId, UpstreamName},
     operations::{
         Haldir,
         proxied::{self, Attempt, Audience, Going, Held, OutwardContext, Uncounted, Verdict},
-        tool_changes::ToolChanges,
     },
     relay::elicitation::{Asking, Decided},
     upstream::{Failure, FailureKind, Link},

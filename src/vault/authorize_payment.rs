@@ -5,11 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use super::budget::{self, BUDGET_CURRENCY};
 use crate::{
-    approvals::{self, Asked},
-    call::{WriteContext, WriteOperation},
+    approvals::{self, RequestedAction},
+    call::{WriteContext, WriteOperation, session},
     crypto,
     error::{Code, Error, Result},
-    gate::session,
     model::{
         ApprovalId, Authorization, AuthorizationId, AuthorizationStatus, Money, Scope, SessionId, UnixMicros, scope,
         text::Text,
@@ -17,7 +16,7 @@ use crate::{
     watch::{self, Draft},
 };
 
-/// The tool that approvals of payments are asked for.
+/// The tool name in approvals of payments.
 const TOOL: &str = "authorizePayment";
 
 /// Ask for permission to pay, before paying. The session must hold the scope spend, and the amount must fit what
@@ -65,7 +64,7 @@ pub struct PaymentResult {
     /// The approval request that the decision is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     approval_request_id: Option<ApprovalId>,
-    /// Names the authorization when it is captured or voided.
+    /// The id of the authorization, for capturePayment and voidPayment.
     #[serde(skip_serializing_if = "Option::is_none")]
     authorization_id: Option<AuthorizationId>,
     /// The session that pays.
@@ -81,7 +80,7 @@ pub struct PaymentResult {
     timestamp: Option<UnixMicros>,
 }
 
-/// What a payment waits for.
+/// The decision that a payment waits for.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PaymentStatus {
@@ -98,7 +97,7 @@ impl WriteOperation for AuthorizePayment {
             Err(error) if error.is_refusal() => error,
             decided => return decided,
         };
-        // A refusal is a `PaymentResult` as well: clients hold it against the tool's output schema.
+        // A refusal is a `PaymentResult` as well: clients validate it against the tool's output schema.
         let error = if error.extra("remaining_budget").is_some() {
             error
         } else {
@@ -135,7 +134,7 @@ impl AuthorizePayment {
             return Err(Error::new(Code::CurrencyMismatch, message).field("currency"));
         }
         budget::require_left(cx, &session, self.amount)?;
-        let asked = Asked {
+        let asked = RequestedAction {
             session: &session,
             tool: TOOL,
             action: self.description.as_ref().map_or("", Text::as_str),

@@ -1,33 +1,33 @@
-//! Budgets: what a session spends counts against it and every session above it, in one transaction.
+//! Budgets: spending of a session counts against it and all its ancestors, in one transaction.
 
 use std::sync::Arc;
 
 use super::daily;
 use crate::{
-    call::WriteContext,
+    call::{WriteContext, session},
     error::{Code, Error, Result},
-    gate::session,
-    model::{Money, Session, SessionId, UnixMicros},
+    model::{Money, Session, SessionId, UnixMicros, caller::tighter},
+    outbox::{self, WebhookEvent},
 };
 
-/// The one currency of budgets, until a budget can name another.
+/// The currency of all budgets.
 pub const BUDGET_CURRENCY: &str = "USD";
 
-/// The session and those above it, itself first.
+/// The session and its ancestors, itself first.
 fn lineage(cx: &WriteContext<'_>, session: &Arc<Session>) -> Result<Vec<Arc<Session>>> {
     let mut line = vec![Arc::clone(session)];
     line.extend(session::above(cx.tx.as_read(), &cx.caller.tenant, session)?);
     Ok(line)
 }
 
-/// Refuses unless the session and every session above it have `amount` left, and the day has.
+/// Refuses unless the session, all its ancestors and the daily limits have `amount` left.
 pub fn require_left(cx: &WriteContext<'_>, session: &Arc<Session>, amount: Money) -> Result<()> {
     let line = lineage(cx, session)?;
     check(&line, amount)?;
     daily::check(cx, &line, amount).map(drop)
 }
 
-/// Whether anything bounds what the session may spend.
+/// Whether the session's spending has a limit.
 pub fn is_bounded(cx: &WriteContext<'_>, session: &Arc<Session>) -> Result<bool> {
     let is_bounded = |level: &Arc<Session>| {
         level.remaining().is_some() || level.daily_limit.is_some() || level.daily_ceiling.is_some()
@@ -35,7 +35,7 @@ pub fn is_bounded(cx: &WriteContext<'_>, session: &Arc<Session>) -> Result<bool>
     Ok(lineage(cx, session)?.iter().any(is_bounded))
 }
 
-/// The first that does not have `amount` left, and what it has.
+/// The first session without `amount` left, and what it has left.
 fn first_without(line: &[Arc<Session>], amount: Money) -> Option<(&Arc<Session>, Money)> {
     let short = |level: &Arc<Session>| level.remaining().filter(|left| amount > *left);
     line.iter().find_map(|level| short(level).map(|left| (level, left)))
@@ -49,13 +49,24 @@ fn check(line: &[Arc<Session>], amount: Money) -> Result<()> {
     Err(Error::new(Code::BudgetExceeded, message).field("amount").with("remaining_budget", left))
 }
 
-/// The session whose budget does not allow `amount`: this one or one above it.
-pub fn refusing(cx: &WriteContext<'_>, session: &Arc<Session>, amount: Money) -> Result<Option<Arc<Session>>> {
+/// Emits the event of a payment that was refused because this session, or one above it, has too little left.
+pub fn emit_exhausted(cx: &mut WriteContext<'_>, session: &Arc<Session>, amount: Money) -> Result<()> {
     let line = lineage(cx, session)?;
-    Ok(first_without(&line, amount).map(|(level, _)| Arc::clone(level)))
+    match first_without(&line, amount) {
+        Some((level, _)) => {
+            let event = WebhookEvent::BudgetExhausted {
+                session_id: &level.id,
+                agent_id: level.agent_id.as_str(),
+                spent: level.spent,
+                limit: tighter(level.spend_limit, level.spend_ceiling),
+            };
+            outbox::emit(cx, &event)
+        }
+        None => Ok(()),
+    }
 }
 
-/// Deducts `amount` from the session and every session above it, and from the day, if each has it left.
+/// Deducts `amount` from the session, all its ancestors and the daily limits, if each has it left.
 pub fn deduct(cx: &mut WriteContext<'_>, session: &Arc<Session>, amount: Money) -> Result<()> {
     let line = lineage(cx, session)?;
     check(&line, amount)?;
@@ -69,7 +80,7 @@ pub fn deduct(cx: &mut WriteContext<'_>, session: &Arc<Session>, amount: Money) 
     count(cx, session, amount)
 }
 
-/// Gives `amount`, which was spent at `spent_at`, back to the session and every session above it, and to that day.
+/// Gives `amount`, which was spent at `spent_at`, back to the session, all its ancestors and the limits of that day.
 pub fn give_back(cx: &mut WriteContext<'_>, session_id: &SessionId, amount: Money, spent_at: UnixMicros) -> Result<()> {
     let session = cx.tx.session(&cx.caller.tenant, session_id)?;
     let session = session.ok_or_else(|| Error::internal(format!("session {session_id} is gone")))?;
@@ -81,7 +92,7 @@ pub fn give_back(cx: &mut WriteContext<'_>, session_id: &SessionId, amount: Mone
     count(cx, &session, Money::from_nanos(-amount.nanos()))
 }
 
-/// Keeps the totals of the agent and the tenant.
+/// Updates the totals of the agent and the tenant.
 fn count(cx: &mut WriteContext<'_>, session: &Session, amount: Money) -> Result<()> {
     Ok(cx.tx.add_authorized(&cx.caller.tenant, session.agent_id.as_str(), amount)?)
 }

@@ -11,8 +11,8 @@ use crate::{
     watch::{self, Draft},
 };
 
-/// Settle an authorized payment at what was really paid, at most what was authorized; the rest returns to the
-/// budget. Only an operator settles: an agent that could would refill its own budget.
+/// Settle an authorized payment at the amount that was paid, at most the authorized amount; the rest returns to the
+/// budget. Only an operator can: an agent could refill its own budget with it.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CapturePayment {
@@ -29,7 +29,7 @@ pub struct CapturePayment {
 pub struct PaymentSettled {
     /// The authorization.
     pub authorization_id: AuthorizationId,
-    /// Where it stands now.
+    /// Its status now.
     pub status: AuthorizationStatus,
     /// What was authorized.
     pub amount: Money,

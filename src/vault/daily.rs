@@ -1,8 +1,8 @@
-//! What may be spent in a UTC day, across sessions and processes: a session's budget begins anew with each session, and a
+//! Daily limits: what may be spent in a UTC day, across sessions and processes. A session's budget alone is not enough, since a
 //! client may start a process, and so a session, for every call.
 //!
-//! An agent's limit counts the sessions of that agent that have one; the operator who sets it also names the agent. A maker's ceiling
-//! counts all sessions that one key has made, or the keyless local agent, whatever names they give themselves. Both are
+//! An agent's limit counts the sessions of that agent that have one; the operator who sets it also names the agent. A creator's
+//! ceiling counts all sessions that one key or the keyless local agent has created, whatever agent names they give. Both are
 //! checked and counted in the transaction that spends.
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -14,10 +14,10 @@ use crate::{
     model::{Day, Money, Session, UnixMicros},
 };
 
-/// Days that are kept besides today: what a call did not cost goes back to the day on which it was set aside.
+/// Days that are kept besides today: the unused part of a reservation goes back to the day on which it was made.
 const KEPT_DAYS: i64 = 2;
 
-/// What is bounded: by a keyed hash of whose it is, the least of the limits that say so, and in words.
+/// By a keyed hash of the agent or creator: the lowest limit that applies, and a description for messages.
 pub(super) type Bounds = BTreeMap<[u8; 32], (Money, String)>;
 
 fn bounds(cx: &WriteContext<'_>, line: &[Arc<Session>]) -> Result<Bounds> {
@@ -41,7 +41,7 @@ fn bounds(cx: &WriteContext<'_>, line: &[Arc<Session>]) -> Result<Bounds> {
     Ok(bounds)
 }
 
-/// Refuses unless the day has `amount` left for all that is bounded.
+/// Refuses unless every limit has `amount` left today.
 pub(super) fn check(cx: &WriteContext<'_>, line: &[Arc<Session>], amount: Money) -> Result<Bounds> {
     let bounds = bounds(cx, line)?;
     let today = Day::of(cx.now).0;

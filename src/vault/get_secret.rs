@@ -6,16 +6,14 @@ use serde_json::json;
 
 use super::sealing::{self, Plaintext};
 use crate::{
-    call::{WriteContext, WriteOperation},
+    call::{WriteContext, WriteOperation, session},
     error::{Code, Error, Result},
-    gate::session,
     model::{Disclosure, SecretName, SessionId},
     watch::{self, Draft, Event},
 };
 
-/// Read a secret from the vault for a session that holds the scope it requires. Ask for it only when it is about
-/// to be used, and do not repeat its value: every read is logged, by name. A secret stored for injection is
-/// never given out.
+/// Read a secret from the vault for a session that holds the scope it requires. Read it only when it is about to be
+/// used, and do not repeat its value: every read is logged by name. A secret with disclosure `inject` is never returned.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GetSecret {

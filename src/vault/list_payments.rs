@@ -39,7 +39,7 @@ pub struct ListPayments {
     #[serde(default)]
     #[schemars(range(min = 1, max = 1_000), extend("default" = 100))]
     limit: Option<i64>,
-    /// Where the last answer ended: its `next_cursor`.
+    /// The `next_cursor` of the page before.
     #[serde(default)]
     cursor: Option<TimeCursor>,
 }
@@ -51,7 +51,7 @@ pub struct PaymentList {
     pub count: usize,
     /// Newest first.
     pub payments: Vec<PaymentDetail>,
-    /// Give it as cursor to go on; null at the end.
+    /// The cursor of the next page; null on the last page.
     pub next_cursor: Option<String>,
 }
 
@@ -64,7 +64,7 @@ pub struct PaymentDetail {
     pub session_id: SessionId,
     /// Its agent.
     pub agent_id: AgentId,
-    /// Where it stands.
+    /// Its status.
     pub status: AuthorizationStatus,
     /// What was authorized.
     pub amount: Money,
@@ -116,7 +116,7 @@ impl ReadOperation for ListPayments {
         payments.truncate(limit);
         let last = payments.last().filter(|_| more);
         let next_cursor = last.map(|payment| format!("{}.{}", payment.created_at.0, payment.id));
-        // A session is one agent's: none of the payments of another agent's session are this agent's.
+        // A session belongs to one agent, so payments of another agent's session cannot match.
         let is_wanted =
             |payment: &Authorization| query.agent_id.as_ref().is_none_or(|agent| *agent == payment.agent_id);
         let payments: Vec<_> = payments.into_iter().filter(is_wanted).map(PaymentDetail::from).collect();

@@ -20,7 +20,7 @@ pub struct ListSecrets {
     #[serde(default)]
     #[schemars(range(min = 1, max = 1_000), extend("default" = 1_000))]
     limit: Option<i64>,
-    /// Where the last answer ended: its `next_cursor`.
+    /// The `next_cursor` of the page before.
     #[serde(default)]
     cursor: Option<SecretName>,
 }
@@ -32,7 +32,7 @@ pub struct SecretList {
     pub count: usize,
     /// In alphabetical order.
     pub secrets: Vec<SecretName>,
-    /// Give it as cursor to go on; null at the end.
+    /// The cursor of the next page; null on the last page.
     pub next_cursor: Option<String>,
 }
 

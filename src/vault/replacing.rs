@@ -1,14 +1,13 @@
-//! Who may replace or delete a secret that is stored: an operator, or an agent whose session may read it.
+//! Permission to replace or delete a stored secret: operators have it, and agents with a session that may read the secret.
 
 use crate::{
-    call::WriteContext,
+    call::{WriteContext, session},
     error::{Code, Error, Result},
-    gate::session,
     model::{Role, SessionId, StoredSecret},
 };
 
-/// Refuses an agent without a session that holds the scope of `stored`: otherwise it could put a value of its own in
-/// the place of an operator's, or lower the scope that the secret requires.
+/// Refuses an agent without a session that holds the scope of `stored`: it could replace an operator's value by its own, or
+/// lower the scope that the secret requires.
 pub(super) fn permit(cx: &WriteContext<'_>, stored: &StoredSecret, session_id: Option<&SessionId>) -> Result<()> {
     if cx.caller.role == Role::Operator {
         return Ok(());

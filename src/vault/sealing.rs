@@ -1,6 +1,6 @@
-//! How a secret is sealed: XChaCha20-Poly1305 under the tenant's key, bound to tenant, name and version, so that
-//! a sealed value moved to another row does not open; and to the scope and the disclosure it was stored with, so
-//! that whoever has the database cannot loosen them.
+//! Sealing of secrets: XChaCha20-Poly1305 under the tenant's key. The associated data hold tenant, name and version, so that a
+//! sealed value moved to another row does not open, and scope and disclosure, so that an attacker with write access to the
+//! database cannot loosen them.
 
 use std::{borrow::Cow, fmt};
 
@@ -22,7 +22,7 @@ pub const MAX_SECRET_BYTES: usize = 65_536;
 pub struct Plaintext(Zeroizing<String>);
 
 impl Plaintext {
-    /// The value itself, for whoever puts it where it belongs.
+    /// The plaintext. Callers must not copy it into memory that is not wiped.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -81,11 +81,11 @@ pub fn open(keys: &TenantKeys, tenant: &TenantId, secret: &StoredSecret) -> Resu
 fn associated(tenant: &TenantId, secret: &StoredSecret) -> Vec<u8> {
     let StoredSecret { name, version, scope_required, disclosure, upstreams, stored_by, .. } = secret;
     let mut bound = serde_json::json!([tenant, name, version, scope_required, disclosure]);
-    // Secrets that go to no upstream are sealed as they were before there were any.
+    // Secrets without upstreams have the same associated data as in versions without that field.
     if let (Some(bound), false) = (bound.as_array_mut(), upstreams.is_empty()) {
         bound.push(serde_json::json!(upstreams));
     }
-    // A person with write access to the database cannot have an operator's secret looked for as if it were an agent's.
+    // An attacker with write access to the database must not turn an operator's secret into an agent's.
     if let (Some(bound), false) = (bound.as_array_mut(), stored_by.is_empty()) {
         bound.push(serde_json::json!(stored_by));
     }

@@ -17,17 +17,17 @@ use crate::{
 
 /// Upstreams that one secret may be sent to.
 const MAX_UPSTREAMS: usize = 64;
-/// The least length of a secret that is sent to upstreams. What an answer repeats is cut out of it, so that whoever has an
-/// upstream repeat every text of a few letters sees by what is missing which one is the secret.
+/// The shortest secret that may be sent to upstreams. Secrets are cut out of upstreams' responses, so an agent that has an
+/// upstream echo every short text learns a short secret from what is missing.
 pub const MIN_INJECTED_CHARS: usize = 8;
 
-/// Secrets that may be sent to upstreams, and bytes of their values: of one agent's key, of all agents of a tenant together, and of
-/// its operators. Everything from an upstream is searched for all of them, so that they cost memory and time of every call.
+/// Limits on secrets that may be sent to upstreams, and on the bytes of their values: per agent key, for all agents of a tenant,
+/// and for its operators. Each response of an upstream is searched for all of them, which costs memory and time.
 const AGENT_BOUNDS: (usize, usize) = (64, 131_072);
 const AGENTS_BOUNDS: (usize, usize) = (256, 524_288);
 const OPERATORS_BOUNDS: (usize, usize) = (1_024, 4_194_304);
 
-/// Refuses a secret that may be sent to upstreams and is one too many.
+/// Refuses a secret with upstreams beyond the limits.
 fn require_room(cx: &WriteContext<'_>, secret: &StoredSecret, value: &Plaintext) -> Result<()> {
     if secret.upstreams.is_empty() {
         return Ok(());
@@ -51,15 +51,15 @@ fn require_room(cx: &WriteContext<'_>, secret: &StoredSecret, value: &Plaintext)
     Ok(())
 }
 
-/// Put a credential into the vault, sealed at rest, so that it need not stand in a prompt, a file or the
-/// environment. Storing an existing name makes a new version, and the old value is gone. With disclosure inject
-/// the value is never given out again: only the proxy puts it into calls.
+/// Put a credential into the vault, encrypted at rest, so that it need not be in a prompt, a file or the environment.
+/// Storing an existing name makes a new version and deletes the old value. With disclosure `inject` the value is never
+/// returned: only the proxy puts it into calls.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StoreSecret {
     /// Its name.
     name: SecretName,
-    /// The value to seal. At least 8 characters if it may be sent to upstreams, or its disclosure is inject.
+    /// The value to encrypt. At least 8 characters if it may be sent to upstreams, or its disclosure is `inject`.
     value: Plaintext,
     /// The scope that a session must hold to read it. Default: read.
     #[serde(default)]

@@ -10,7 +10,7 @@ use crate::{
     model::{AuthorizationId, AuthorizationStatus, Money},
 };
 
-/// Take back an authorized payment that was not made; all of it returns to the budget. Only an operator settles.
+/// Cancel an authorized payment that was not made; all of it returns to the budget. Only an operator can.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct VoidPayment {

@@ -10,9 +10,9 @@ use crate::{
     crypto,
     error::{Error, Result},
     model::{Day, Entry, EntryId, EntryKind, Money, Month, Session},
+    outbox::{self, WebhookEvent},
     store::{Append, Usage},
     watch::{ahead_of_clock, anomaly, canonical, chain},
-    webhooks::{self, Happening},
 };
 
 /// The tool that haldir's own entries bear.
@@ -119,7 +119,16 @@ pub fn append(cx: &mut WriteContext<'_>, draft: Draft<'_>) -> Result<Arc<Entry>>
     let append = Append { entry: Arc::clone(&entry), leaf, head, leaf_hash: chain::leaf_hash };
     cx.tx.append(tenant, append)?;
     if entry.flagged {
-        webhooks::emit(cx, &Happening::Anomaly(&entry))?;
+        let event = WebhookEvent::Anomaly {
+            agent_id: &entry.agent_id,
+            session_id: &entry.session_id,
+            entry_id: entry.id.as_str(),
+            tool: &entry.tool,
+            action: &entry.action,
+            reason: &entry.flag_reason,
+            cost_usd: entry.cost,
+        };
+        outbox::emit(cx, &event)?;
     }
     Ok(entry)
 }

@@ -9,7 +9,6 @@ use super::period;
 use crate::{
     call::{ReadContext, ReadOperation},
     error::Result,
-    gate::get_usage,
     model::{Day, Money, Month},
     store::{Cost, Top},
 };
@@ -68,7 +67,7 @@ impl ReadOperation for GetMetrics {
         let totals = cx.tx.totals(tenant)?;
         let log = cx.tx.head(tenant)?.unwrap_or_default();
         let today = Day::of(cx.now);
-        let calls = get_usage::usage(cx, Month::of(today))?.calls;
+        let calls = cx.usage(Month::of(today))?.calls;
         let counts =
             |lines: Vec<(String, Cost)>| lines.into_iter().map(|(name, total)| (name, total.actions)).collect();
         Ok(Metrics {

@@ -5,15 +5,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{chain, period};
 use crate::{
-    call::{ReadContext, ReadOperation},
-    compliance::MAX_SCHEDULES,
+    call::{ReadContext, ReadOperation, session::may_act},
     error::Result,
-    gate::{get_usage, session::may_act},
     model::{
-        AgentId, Day, Entry, EntryId, Money, Month, Scopes, Session, SessionId, TenantId, Tier, UnixMicros,
-        month::MICROS_PER_DAY,
+        AgentId, Day, Entry, EntryId, MAX_SCHEDULES, MAX_UPSTREAMS, Money, Month, Scopes, Session, SessionId, TenantId,
+        Tier, UnixMicros, month::MICROS_PER_DAY,
     },
-    proxy::register_upstream::MAX_UPSTREAMS,
     store::{AuditQuery, SessionQuery, compliance::Schedule},
 };
 
@@ -216,7 +213,7 @@ impl ReadOperation for GetOverview {
         let tenant = &cx.caller.tenant;
         let today = Day::of(cx.now);
         let month = Month::of(today);
-        let used = get_usage::usage(cx, month)?;
+        let used = cx.usage(month)?;
         let logged = period::since(cx, month.first_day())?;
         let head = cx.tx.head(tenant)?;
         let keys = cx.services.keyring.tenant(cx.tx, tenant)?;

@@ -5,9 +5,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    call::{WriteContext, WriteOperation},
+    call::{WriteContext, WriteOperation, session},
     error::{Error, Result},
-    gate::session,
     model::{EntryId, Money, ReportedCost, SessionId, UnixMicros, text::Text},
     watch::{self, Draft, Event},
 };

@@ -7,11 +7,12 @@ use serde_json::json;
 use crate::{
     call::{WriteContext, WriteOperation},
     error::Result,
+    outbox,
     store::WebhookState,
     watch::{self, Draft},
 };
 
-/// Delete a webhook, its secret, its dead letters, and what still waits for it.
+/// Delete a webhook, its secret, its dead letters and its queued events.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DeleteWebhook {
@@ -26,7 +27,7 @@ pub struct WebhookDeleted {
     pub deleted: bool,
     /// Its number.
     pub webhook_id: i64,
-    /// Events that waited for it and will not be sent.
+    /// Queued events that will not be sent.
     pub discarded: i64,
 }
 
@@ -35,8 +36,8 @@ impl WriteOperation for DeleteWebhook {
 
     fn run(self, cx: &mut WriteContext<'_>) -> Result<WebhookDeleted> {
         let tenant = &cx.caller.tenant;
-        let mut webhook = super::require(cx.tx.as_read(), tenant, self.webhook_id)?;
-        // The rest is removed in steps, since a hundred thousand events may wait.
+        let mut webhook = outbox::require(cx.tx.as_read(), tenant, self.webhook_id)?;
+        // The rest is removed in steps, since a hundred thousand events may be queued.
         webhook.state = WebhookState::Deleted;
         (webhook.secret, webhook.previous, webhook.lease, webhook.due_at) = (Vec::new(), None, None, Some(cx.now));
         cx.tx.put_webhook(tenant, &webhook)?;

@@ -1,5 +1,5 @@
-//! The task that empties the outbox. Every serving process runs one; a lease in the store sees to it that one of them
-//! at a time sends a webhook's events, and that another goes on if that one dies.
+//! The task that delivers the outbox. Every serving process runs one. A lease in the store lets one process at a time send a
+//! webhook's events, and another process continues if that one dies.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -20,34 +20,35 @@ use crate::{
     store::{Store, Tx},
 };
 
-/// Webhooks of this process that may be sent to at the same time. One takes one place, however many events wait.
+/// Webhooks that this process sends to at the same time. A webhook counts once, however many events are queued.
 const MAX_AT_ONCE: usize = 128;
-/// How often the outbox is looked at when nothing rings: other processes put events there too.
+/// How often the outbox is read without a notification: other processes put events there too.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How long to wait at least between two looks; also what a change that has rung needs to be committed.
+/// The shortest pause between two reads. A notification comes before the commit of its change, which takes about as long.
 const LOOK_AT_MOST_EVERY: Duration = Duration::from_millis(20);
-/// How long an event whose receiver this process may not call is left to the others, in microseconds, and how long it looks away.
+/// How long an event is left to other processes if this one may not call its receiver, in microseconds; and how long this
+/// process skips it.
 const MICROS_LEFT_TO_OTHERS: i64 = 3_000_000;
 const LEFT_FOR: Duration = Duration::from_millis(500);
-/// How long a webhook rests after the store could not be written.
+/// The pause of a webhook after a failed write to the store.
 const AFTER_ERROR: Duration = Duration::from_secs(1);
-/// How often old attempts and dead letters are forgotten, how many at a time, and how old they are.
+/// How often old attempts and dead letters are removed, how many per transaction, and their age.
 const CLEAN_EVERY: Duration = Duration::from_secs(600);
 const FIRST_CLEAN_AFTER: Duration = Duration::from_secs(60);
 const CLEAN_STEP: usize = 200;
 const KEEP_SECONDS: i64 = 30 * 86_400;
-/// Steps of one cleaning; what is left then waits for the next.
+/// Transactions of one cleaning; the rest waits for the next one.
 const MAX_CLEAN_STEPS: usize = 50;
 
-/// Between two words of the log about one receiver that is dead.
+/// Between two warnings about one dead receiver.
 const TELL_EVERY: Duration = Duration::from_secs(3_600);
-/// Receivers that the log is told of.
+/// Dead receivers that are remembered, to bound the warnings.
 const MAX_TOLD: usize = 1_024;
 
-/// Who the audit log says disabled a webhook.
+/// The actor in the audit log.
 const PRINCIPAL: &str = "haldir";
 
-/// Delivers until told to stop; attempts that are under way then are taken back, to be made again.
+/// Delivers until `stop`. Attempts in flight at that time are abandoned, to be made again.
 pub async fn run(store: Store, services: Arc<Services>, stop: CancellationToken) {
     let courier = Arc::new(Courier {
         store,
@@ -91,12 +92,12 @@ pub async fn run(store: Store, services: Arc<Services>, stop: CancellationToken)
     while rounds.join_next().await.is_some() {}
 }
 
-/// The last attempt in a few words.
+/// A short description of an attempt, for the warning.
 fn how_it_ended(outcome: &queue::Outcome) -> String {
     if outcome.status == 0 { outcome.error.clone() } else { format!("answered {}", outcome.status) }
 }
 
-/// Where a receiver is, without path and query, which may hold secrets.
+/// The host and port of a receiver, without path and query, which may hold secrets.
 fn host_and_port(url: &str) -> String {
     let url = reqwest::Url::parse(url).ok();
     let place = url.as_ref().and_then(|url| Some((url.host_str()?, url.port_or_known_default()?)));
@@ -107,15 +108,15 @@ struct Courier {
     store: Store,
     services: Arc<Services>,
     stop: CancellationToken,
-    /// What rounds of this process are at work on.
+    /// Webhooks that this process sends to now.
     busy: Mutex<HashSet<(TenantId, i64)>>,
-    /// Made when the first event is due: many processes never have one.
+    /// Created when the first event is due: many processes never have one.
     client: Mutex<Option<Client>>,
-    /// When the log was last told of a receiver that is dead.
+    /// When each dead receiver was last warned of.
     told: Mutex<HashMap<(TenantId, i64), Instant>>,
 }
 
-/// A webhook that a round of this process is at work on.
+/// A webhook that this process sends to now; dropping it releases the webhook.
 struct Busy {
     courier: Arc<Courier>,
     key: (TenantId, i64),
@@ -132,13 +133,13 @@ impl Busy {
 impl Drop for Busy {
     fn drop(&mut self) {
         self.courier.busy.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
-        // It may be due again already.
+        // The webhook may be due again already.
         self.courier.services.webhook_bell.notify_one();
     }
 }
 
 impl Courier {
-    /// Sends one webhook's events, one after the other, until none waits or one fails.
+    /// Sends one webhook's events one by one, until none is queued or one fails.
     async fn round(&self, tenant: &TenantId, id: i64) -> Result<()> {
         if self.is_left_to_others(tenant, id).await? {
             tokio::time::sleep(LEFT_FOR).await;
@@ -164,8 +165,8 @@ impl Courier {
         Ok(())
     }
 
-    /// Whether this process may not call the receiver, and another one that may still has the time to: `--allow-private` is a
-    /// setting of each process. After that the refusal counts as an attempt, so that the operator sees it.
+    /// Whether to leave the event to another process, since this one may not call the receiver: `--allow-private` is a setting of
+    /// each process. After [`MICROS_LEFT_TO_OTHERS`] the refusal counts as an attempt, so that the operator sees it.
     async fn is_left_to_others(&self, tenant: &TenantId, id: i64) -> Result<bool> {
         let Some(webhook) = self.store.read(|tx| Ok(tx.webhook(tenant, id)?))? else { return Ok(false) };
         let Ok(url) = reqwest::Url::parse(&webhook.url) else { return Ok(false) };
@@ -176,7 +177,7 @@ impl Courier {
         Ok(self.services.clock.now().0 - due_at.0 < MICROS_LEFT_TO_OTHERS)
     }
 
-    /// Says in the log that a receiver takes nothing, at first and then once an hour.
+    /// Warns in the server's log of a dead receiver, once and then hourly.
     fn tell_of_dead(&self, tenant: &TenantId, id: i64, how: &str) {
         let Ok(Some(webhook)) = self.store.read(|tx| Ok(tx.webhook(tenant, id)?)) else { return };
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
@@ -213,7 +214,7 @@ impl Courier {
         tenant: &TenantId,
         work: impl FnOnce(&mut WriteContext<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let caller = Caller { tenant: tenant.clone(), principal: PRINCIPAL.to_owned(), ..Caller::anonymous() };
+        let caller = Caller::internal(tenant.clone(), PRINCIPAL);
         let services = Arc::clone(&self.services);
         let run = move |tx: &mut dyn Tx| {
             work(&mut WriteContext { tx, caller: &caller, now: services.clock.now(), services: &services })
@@ -221,7 +222,7 @@ impl Courier {
         self.store.write(run).await
     }
 
-    /// How long to wait for the bell: until the next webhook is due, within bounds.
+    /// How long to wait for a notification: until the next webhook is due, at most [`LOOK_EVERY`].
     fn pause(&self) -> Duration {
         let due = self.store.read(|tx| Ok(tx.next_due()?)).ok().flatten();
         let wait = due.map_or(LOOK_EVERY, |due| {

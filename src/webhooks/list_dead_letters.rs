@@ -7,12 +7,13 @@ use crate::{
     call::{ReadContext, ReadOperation, page_size},
     error::Result,
     model::UnixMicros,
+    outbox,
     store::{DeadLetter, WebhookState},
 };
 
 const MAX_PAGE: i64 = 1_000;
 
-/// List events that were given up: after a day of attempts, or because the receiver answered 410. They are kept for
+/// List events that were not delivered: after a day of attempts, or because the receiver answered 410. They are kept for
 /// 30 days; resendDeadLetters sends them again.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -29,7 +30,7 @@ pub struct ListDeadLetters {
 /// The dead letters.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct DeadLetterList {
-    /// How many these are.
+    /// How many are in this response.
     pub count: usize,
     /// By webhook, oldest first.
     pub dead_letters: Vec<DeadLetterDetail>,
@@ -78,7 +79,7 @@ impl ReadOperation for ListDeadLetters {
         let limit = page_size(self.limit, MAX_PAGE)?;
         let tenant = &cx.caller.tenant;
         let webhooks = match self.webhook_id {
-            Some(id) => vec![super::require(cx.tx, tenant, id)?],
+            Some(id) => vec![outbox::require(cx.tx, tenant, id)?],
             None => cx.tx.webhooks(tenant)?,
         };
         let mut dead_letters: Vec<DeadLetterDetail> = Vec::new();

@@ -13,8 +13,8 @@ use crate::{
 const MAX_PAGE: i64 = 1_000;
 const ID_PREFIX: &str = "dlv_";
 
-/// List attempts to deliver events, newest first: what was sent when, how the receiver answered, and when it is tried
-/// again. They are kept for 30 days.
+/// List attempts to deliver events, newest first: when each was made, how the receiver responded, and when it is retried.
+/// Attempts are kept for 30 days.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ListDeliveries {
@@ -33,7 +33,7 @@ pub struct ListDeliveries {
 /// The attempts.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct DeliveryList {
-    /// How many these are.
+    /// How many are in this response.
     pub count: usize,
     /// Newest first.
     pub deliveries: Vec<DeliveryDetail>,
@@ -56,9 +56,9 @@ pub struct DeliveryDetail {
     pub attempt: i64,
     /// The receiver's HTTP status; 0 if there was none.
     pub status_code: u16,
-    /// The beginning of its answer.
+    /// The beginning of the response's body.
     pub response_excerpt: String,
-    /// What went wrong; empty if the receiver answered.
+    /// The error; empty if the receiver responded.
     pub error: String,
     /// How long it took, in milliseconds.
     pub duration_ms: i64,

@@ -10,7 +10,7 @@ use crate::{
     store::{Webhook, WebhookState},
 };
 
-/// List the webhooks of this tenant, with what they were sent and what waits for them; never their secrets.
+/// List the webhooks of this tenant, with their delivery counts and queued events; never their secrets.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ListWebhooks {}
@@ -35,7 +35,7 @@ pub struct WebhookDetail {
     pub name: String,
     /// Which events.
     pub events: Vec<String>,
-    /// Whether it gets events: not after its receiver answered 410.
+    /// Whether it receives events; false after its receiver answered 410.
     pub active: bool,
     /// Deliveries that succeeded.
     pub fire_count: i64,
@@ -43,9 +43,9 @@ pub struct WebhookDetail {
     pub fail_count: i64,
     /// Always true: every delivery is signed.
     pub signed: bool,
-    /// Events that wait for it.
+    /// Queued events.
     pub waiting: i64,
-    /// When the next of them is sent; null if none waits.
+    /// When the next of them is sent; null if none is queued.
     pub next_attempt_at: Option<UnixMicros>,
     /// Until when the secret before the last rotation is valid; null if it is not.
     pub secret_prev_expires_at: Option<UnixMicros>,

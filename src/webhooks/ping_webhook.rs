@@ -4,19 +4,20 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{
-    event::{Body, PING, new_event_id},
-    queue,
-};
+use super::queue;
 use crate::{
     call::{WriteContext, WriteOperation},
-    error::{Error, Result},
+    error::Result,
+    outbox,
     store::WebhookState,
     watch::{self, Draft},
 };
 
-/// Send a test event, `ping`, to one webhook, and have what waits for it tried now. It is sent like any other event,
-/// in its turn; listDeliveries shows how it went. A webhook whose receiver had answered 410 is active again.
+/// The event that a ping sends.
+const PING: &str = "ping";
+
+/// Send a test event, `ping`, to one webhook, and make its queued events due now. The ping is sent in order, like any other
+/// event; listDeliveries shows the result. A webhook that a 410 response had disabled is active again.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PingWebhook {
@@ -39,13 +40,11 @@ impl WriteOperation for PingWebhook {
     type Output = WebhookPinged;
 
     fn run(self, cx: &mut WriteContext<'_>) -> Result<WebhookPinged> {
-        let mut webhook = super::require(cx.tx.as_read(), &cx.caller.tenant, self.webhook_id)?;
+        let mut webhook = outbox::require(cx.tx.as_read(), &cx.caller.tenant, self.webhook_id)?;
         webhook.state = WebhookState::Active;
-        let event_id = new_event_id()?;
-        let body = Body { event: PING, event_id: &event_id, at: cx.now, what: None };
-        let body = serde_json::to_string(&body).map_err(Error::internal)?;
         queue::hurry(&mut webhook, cx.now);
-        queue::put(cx, &mut webhook, &event_id, PING, &body)?;
+        cx.tx.put_webhook(&cx.caller.tenant, &webhook)?;
+        let event_id = outbox::send_to(cx, webhook.id, PING, &json!({}))?;
         let details = json!({"webhook_id": webhook.id, "event_id": event_id});
         watch::append(cx, Draft::governance("webhook.ping", None, &details)?)?;
         Ok(WebhookPinged { queued: true, webhook_id: webhook.id, event_id })

@@ -1,4 +1,5 @@
-//! The outbox: what is put in, who may send it, and what becomes of it. Everything here is one transaction's part.
+//! Attempts: which process may send a webhook's next event, and what becomes of the event after the attempt. Everything
+//! here is one transaction's part.
 
 use serde_json::json;
 
@@ -11,58 +12,22 @@ use crate::{
     crypto,
     error::{Error, Result},
     model::{TenantId, UnixMicros},
+    outbox,
     store::{Attempt, DeadLetter, QueuedEvent, Webhook, WebhookState},
     watch::{self, Draft},
 };
 
-/// Attempts after which an event that its receiver refuses makes way for those behind it.
+/// Attempts after which an event that its receiver rejects becomes a dead letter, so that the next event can be sent.
 const MAX_REFUSALS: i64 = 5;
-/// Events that may wait for one webhook; one more is a dead letter at once.
-const MAX_WAITING: i64 = 100_000;
-/// Numbers of events among which a webhook's dead letters are kept: older ones make way for new ones.
-const MAX_DEAD: i64 = 100_000;
-/// Old dead letters that make way for a new one: more than one, so that they become fewer.
-const MAKE_WAY: usize = 2;
-/// Attempts that failed in a row after which the receiver is said to be dead.
+/// Failed attempts in a row after which a receiver counts as dead.
 pub const DEAD_AFTER: i64 = 5;
-/// Events of a webhook that ended that are put away in one transaction.
+/// Events of a disabled or deleted webhook that one transaction removes.
 const STEP: usize = 200;
-/// The status by which a receiver says that it is gone for good.
+/// The status of a receiver that is gone for good.
 const GONE: u16 = 410;
 
-/// Puts an event into a webhook's outbox, and stores the webhook.
-pub(super) fn put(
-    cx: &mut WriteContext<'_>,
-    webhook: &mut Webhook,
-    event_id: &str,
-    event_type: &str,
-    body: &str,
-) -> Result<()> {
-    let tenant = &cx.caller.tenant;
-    webhook.last_seq += 1;
-    let event = QueuedEvent {
-        seq: webhook.last_seq,
-        event_id: event_id.to_owned(),
-        event_type: event_type.to_owned(),
-        body: body.to_owned(),
-        queued_at: cx.now,
-        attempts: 0,
-    };
-    if webhook.waiting >= MAX_WAITING {
-        let reason = format!("{MAX_WAITING} events were waiting already");
-        let letter = DeadLetter { webhook_id: webhook.id, event, died_at: cx.now, reason };
-        put_dead_letter(cx, &letter, webhook.last_seq)?;
-    } else {
-        webhook.waiting += 1;
-        // If others wait already, it is not its turn, and the time of the next attempt stands.
-        webhook.due_at = webhook.due_at.or(Some(cx.now));
-        cx.tx.put_event(tenant, webhook.id, &event)?;
-        cx.services.webhook_bell.notify_one();
-    }
-    Ok(cx.tx.put_webhook(tenant, webhook)?)
-}
-
-/// Somebody says that the receiver is well again: the first waiting event is tried now, unless somebody is at it.
+/// Resets the failures and makes the first queued event due now, unless a process is sending it: an operator has said that the
+/// receiver works again.
 pub(super) fn hurry(webhook: &mut Webhook, now: UnixMicros) {
     webhook.failures = 0;
     if webhook.lease.is_none() && webhook.waiting > 0 {
@@ -70,7 +35,7 @@ pub(super) fn hurry(webhook: &mut Webhook, now: UnixMicros) {
     }
 }
 
-/// An attempt to be made, by whoever holds the lease.
+/// The next attempt; only the process with the lease may make it.
 pub(super) struct Job {
     pub(super) tenant: TenantId,
     pub(super) webhook: Webhook,
@@ -79,12 +44,12 @@ pub(super) struct Job {
     lease: i64,
 }
 
-/// How an attempt went.
+/// The result of an attempt.
 #[derive(Debug)]
 pub(super) struct Outcome {
     pub(super) started: UnixMicros,
     pub(super) duration_ms: i64,
-    /// 0 is no answer.
+    /// 0 without a response.
     pub(super) status: u16,
     pub(super) excerpt: String,
     pub(super) error: String,
@@ -92,7 +57,7 @@ pub(super) struct Outcome {
     pub(super) retry_after: Option<i64>,
 }
 
-/// Takes the lease of a webhook that is due; answers its next attempt, if there is one.
+/// Takes the lease of a webhook that is due. Returns its next attempt, if there is one.
 pub(super) fn claim(cx: &mut WriteContext<'_>, id: i64) -> Result<Option<Job>> {
     let tenant = &cx.caller.tenant;
     let Some(mut webhook) = cx.tx.webhook(tenant, id)? else { return Ok(None) };
@@ -114,7 +79,7 @@ pub(super) fn claim(cx: &mut WriteContext<'_>, id: i64) -> Result<Option<Job>> {
     }
 }
 
-/// Gives its first event and a lease to the caller.
+/// Leases the webhook to this process, with its first event.
 fn lease(cx: &mut WriteContext<'_>, mut webhook: Webhook) -> Result<Option<Job>> {
     let tenant = &cx.caller.tenant;
     let Some(event) = cx.tx.queued_events(tenant, webhook.id, 1)?.pop() else {
@@ -132,7 +97,7 @@ fn lease(cx: &mut WriteContext<'_>, mut webhook: Webhook) -> Result<Option<Job>>
     Ok(Some(Job { tenant: tenant.clone(), webhook, event, secrets, lease }))
 }
 
-/// Removes a part of what a deleted webhook leaves, and at last the webhook.
+/// Removes some events and dead letters of a deleted webhook, and in the last step the webhook.
 fn remove_step(cx: &mut WriteContext<'_>, mut webhook: Webhook) -> Result<()> {
     let tenant = &cx.caller.tenant;
     if cx.tx.delete_webhook(tenant, webhook.id, STEP)? {
@@ -142,22 +107,16 @@ fn remove_step(cx: &mut WriteContext<'_>, mut webhook: Webhook) -> Result<()> {
     Ok(cx.tx.put_webhook(tenant, &webhook)?)
 }
 
-/// Makes a waiting event a dead letter.
+/// Makes a queued event a dead letter.
 fn bury(cx: &mut WriteContext<'_>, webhook: &mut Webhook, event: QueuedEvent, reason: &str) -> Result<()> {
     let tenant = &cx.caller.tenant;
     cx.tx.delete_event(tenant, webhook.id, event.seq)?;
     webhook.waiting -= 1;
     let letter = DeadLetter { webhook_id: webhook.id, event, died_at: cx.now, reason: reason.to_owned() };
-    put_dead_letter(cx, &letter, webhook.last_seq)
+    outbox::put_dead_letter(cx, &letter, webhook.last_seq)
 }
 
-/// Keeps a dead letter, among a bounded number of them.
-fn put_dead_letter(cx: &mut WriteContext<'_>, letter: &DeadLetter, last_seq: i64) -> Result<()> {
-    let tenant = &cx.caller.tenant;
-    Ok(cx.tx.put_dead_letter(tenant, letter, last_seq - MAX_DEAD, MAKE_WAY)?)
-}
-
-/// Gives a lease back without an attempt.
+/// Returns a lease without an attempt.
 pub(super) fn release(cx: &mut WriteContext<'_>, job: &Job) -> Result<()> {
     let Some(mut webhook) = cx.tx.webhook(&job.tenant, job.webhook.id)? else { return Ok(()) };
     if webhook.lease == Some(job.lease) {
@@ -167,8 +126,8 @@ pub(super) fn release(cx: &mut WriteContext<'_>, job: &Job) -> Result<()> {
     Ok(())
 }
 
-/// Records an attempt, decides what becomes of its event, and answers the next one if the webhook has more and the
-/// lease was not lost.
+/// Records an attempt and settles its event. Returns the next attempt, if the webhook has more events and this process still
+/// has the lease.
 pub(super) fn settle(cx: &mut WriteContext<'_>, job: &Job, outcome: &Outcome) -> Result<Option<Job>> {
     let mut attempt = Attempt {
         seq: 0,
@@ -217,12 +176,12 @@ pub(super) fn settle(cx: &mut WriteContext<'_>, job: &Job, outcome: &Outcome) ->
     Ok(next)
 }
 
-/// Whether an answer is about the event, and not about the receiver's state, its address or its credentials.
+/// Whether a status rejects the event itself, and is not due to the receiver's state, address or credentials.
 fn is_refused(status: u16) -> bool {
     matches!(status, 400 | 405 | 406 | 411..=417 | 421 | 422 | 431 | 451)
 }
 
-/// After an attempt that failed: the event is tried again later, or given up. Answers when it is tried again.
+/// Settles a failed attempt: schedules a retry, or gives the event up. Returns the time of the retry.
 fn failed(
     cx: &mut WriteContext<'_>,
     job: &Job,
@@ -245,7 +204,7 @@ fn failed(
         let reason =
             format!("the receiver refuses it: {} attempts, the last answered {}", event.attempts, outcome.status);
         bury(cx, webhook, event, &reason)?;
-        // It is this event that it does not take: what waits behind it is tried at once.
+        // The receiver rejects this event only: the next one is due at once.
         webhook.failures = 0;
         webhook.due_at = (webhook.waiting > 0).then_some(cx.now);
         return Ok(None);
@@ -255,7 +214,7 @@ fn failed(
     if cx.now >= deadline {
         let last = if outcome.status == 0 { outcome.error.clone() } else { format!("answered {}", outcome.status) };
         bury(cx, webhook, event, &format!("given up after a day of attempts; the last: {last}"))?;
-        // What waits behind it is tried at the pace that the failures so far have earned.
+        // The next event keeps the backoff of the failures so far.
         webhook.due_at = (webhook.waiting > 0).then_some(retry_at);
         return Ok(None);
     }

@@ -4,12 +4,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{EventKind, secret};
+use super::secret;
 use crate::{
     call::{WriteContext, WriteOperation},
     error::{Code, Error, Result},
     model::text::Text,
     outbound::MAX_URL_CHARS,
+    outbox::EventKind,
     store::{Webhook, WebhookState},
     watch::{self, Draft},
 };
@@ -17,8 +18,8 @@ use crate::{
 /// Webhooks of a tenant.
 const MAX_WEBHOOKS: usize = 32;
 
-/// Have events sent to an address, as signed POST requests: at least once, in order, and again for up to a day if the
-/// receiver does not answer with success. The address must be public, unless the operator allows its host.
+/// Register an address for events. They are sent as signed POST requests, at least once and in order, and retried for up to
+/// a day until the receiver answers with a 2xx status. The address must be public, unless the operator allows its host.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RegisterWebhook {

@@ -9,17 +9,18 @@ use crate::{
     call::{WriteContext, WriteOperation},
     error::{Error, Result},
     model::{TenantId, text::Text},
+    outbox,
     store::{DeadLetter, ReadTx, WebhookState},
     watch::{self, Draft},
 };
 
 /// Dead letters that one call sends again.
 const MAX_RESENT: usize = 500;
-/// Dead letters that are searched for one event at a time.
+/// Dead letters in one read, in the search for an event.
 const PAGE: usize = 500;
 
-/// Send dead letters of a webhook again, oldest first, behind what waits for it already; for another day each. A
-/// webhook whose receiver had answered 410 is active again.
+/// Send dead letters of a webhook again, oldest first, behind its queued events; each is retried for another day. A webhook
+/// that a 410 response had disabled is active again.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ResendDeadLetters {
@@ -46,7 +47,7 @@ impl WriteOperation for ResendDeadLetters {
 
     fn run(self, cx: &mut WriteContext<'_>) -> Result<DeadLettersResent> {
         let tenant = &cx.caller.tenant;
-        let mut webhook = super::require(cx.tx.as_read(), tenant, self.webhook_id)?;
+        let mut webhook = outbox::require(cx.tx.as_read(), tenant, self.webhook_id)?;
         let mut letters = match &self.event_id {
             Some(event) => vec![find(cx.tx.as_read(), tenant, webhook.id, event.as_str())?],
             None => cx.tx.dead_letters(tenant, webhook.id, 0, MAX_RESENT + 1)?,
@@ -61,7 +62,7 @@ impl WriteOperation for ResendDeadLetters {
         for letter in &letters {
             let event = &letter.event;
             cx.tx.delete_dead_letter(tenant, webhook.id, event.seq)?;
-            queue::put(cx, &mut webhook, &event.event_id, &event.event_type, &event.body)?;
+            outbox::put(cx, &mut webhook, &event.event_id, &event.event_type, &event.body)?;
         }
         let details = json!({"webhook_id": webhook.id, "resent": letters.len(), "event_id": self.event_id});
         watch::append(cx, Draft::governance("webhook.resend", None, &details)?)?;

@@ -10,17 +10,17 @@ use crate::{
 const BASE: i64 = 5;
 /// The longest wait, in seconds, also where a receiver asks for more.
 const LONGEST: i64 = 3 * 3_600;
-/// How long an event is tried, in seconds from when it was put into the outbox.
+/// How long an event is retried, in seconds since it was put into the outbox.
 pub(super) const GIVE_UP_AFTER: i64 = 86_400;
 
-/// How many seconds to wait at most, after so many failures in a row.
+/// The longest wait, in seconds, after this many failures in a row.
 fn bound(failures: i64) -> i64 {
     let doublings = u32::try_from(failures.saturating_sub(1)).unwrap_or(0).min(32);
     (BASE << doublings).min(LONGEST)
 }
 
-/// When to try again: exponential backoff with full jitter (any time up to the bound, so that what failed together
-/// does not come back together), not before the receiver asks for it, and a last time at `deadline`.
+/// The time of the next attempt: exponential backoff with full jitter (uniform up to the bound, so that events that failed
+/// together are not retried together), not before the receiver's `Retry-After`, and a last time at `deadline`.
 pub(super) fn next_at(
     now: UnixMicros,
     failures: i64,
@@ -45,7 +45,7 @@ fn at(now: UnixMicros, failures: i64, random: u64, asked: i64, deadline: UnixMic
 pub(super) fn retry_after(text: &str, now: UnixMicros) -> Option<i64> {
     let text = text.trim();
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        // As many digits as it likes: what is longer than any wait is the longest.
+        // Any number of digits is accepted; the wait is bounded.
         return Some(text.parse().unwrap_or(i64::MAX));
     }
     let at = httpdate::parse_http_date(text).ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;

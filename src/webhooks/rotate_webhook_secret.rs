@@ -9,6 +9,7 @@ use crate::{
     call::{WriteContext, WriteOperation},
     error::{Error, Result},
     model::UnixMicros,
+    outbox,
     store::PreviousSecret,
     watch::{self, Draft},
 };
@@ -17,8 +18,8 @@ use crate::{
 const GRACE: std::ops::RangeInclusive<i64> = 60..=604_800;
 const DEFAULT_GRACE: i64 = 86_400;
 
-/// Give a webhook a new secret. Until the overlap ends, `webhook-signature` has a signature with each of the two;
-/// X-Haldir-Signature, which has room for one, is made with the new secret from now on.
+/// Give a webhook a new secret. Until the overlap ends, `webhook-signature` holds a signature with each of the two;
+/// X-Haldir-Signature, which holds one signature, uses the new secret from now on.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RotateWebhookSecret {
@@ -57,7 +58,7 @@ impl WriteOperation for RotateWebhookSecret {
             return Err(Error::invalid("grace_seconds", format!("grace_seconds must be from {least} to {most}")));
         }
         let tenant = &cx.caller.tenant;
-        let mut webhook = super::require(cx.tx.as_read(), tenant, self.webhook_id)?;
+        let mut webhook = outbox::require(cx.tx.as_read(), tenant, self.webhook_id)?;
         let until = cx.now.plus_seconds(grace_seconds);
         let secret = secret::generate()?;
         webhook.secret_version += 1;

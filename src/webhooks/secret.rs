@@ -15,7 +15,7 @@ use crate::{
 const PREFIX: &str = "whsec_";
 const BYTES: usize = 32;
 
-/// A secret as people have it, wiped from memory when dropped.
+/// A secret as text, wiped from memory when dropped.
 pub(super) type Secret = Zeroizing<String>;
 
 /// A new secret: `whsec_`, and 32 random bytes as base64.
@@ -28,8 +28,8 @@ pub(super) fn generate() -> Result<Secret> {
     Ok(secret)
 }
 
-/// Seals a secret, bound to the webhook, its address and the secret's version: whoever has the database cannot have
-/// another address get what is signed with it.
+/// Seals a secret, bound to the webhook, its address and the secret's version: an attacker with write access to the database
+/// must not have signed events sent to another address.
 pub(super) fn seal(keys: &TenantKeys, tenant: &TenantId, webhook: &Webhook, secret: &Secret) -> Result<Vec<u8>> {
     let associated = associated(tenant, webhook, webhook.secret_version);
     keys.webhooks.seal(&associated, secret.as_bytes()).map_err(Error::internal)

@@ -10,14 +10,14 @@ use super::{
 };
 use crate::{call::Services, error::Result, model::UnixMicros};
 
-/// Redirects that are followed; only those that keep method and body (307 and 308) are.
+/// Redirects that are followed, of those that keep method and body (307 and 308).
 const MAX_REDIRECTS: usize = 3;
-/// Bytes of an answer that are kept.
+/// Bytes of a response that are kept.
 const EXCERPT_BYTES: usize = 512;
 /// Characters of an error that are kept.
 const ERROR_CHARS: usize = 300;
 
-/// Makes the attempt. Whatever happens is an outcome.
+/// Makes the attempt. Failures are results, not errors.
 pub(super) async fn send(client: &Client, services: &Services, job: &Job) -> Outcome {
     let started = services.clock.now();
     let clock = Instant::now();

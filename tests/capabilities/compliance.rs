@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use haldir::{
     crypto::PublicKey,
     model::{Credential, TenantId},
-    operations::evidence,
+    verify::pack as evidence,
 };
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -28,7 +28,7 @@ fn pack(haldir: &InProcess, since: i64, until: i64) -> Value {
 }
 
 fn trusted(haldir: &InProcess) -> Vec<PublicKey> {
-    haldir.haldir.public_keys().unwrap()
+    haldir.haldir.published_keys().unwrap().into_iter().map(|published| published.key).collect()
 }
 
 /// A bit of everything, one hour long.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use haldir::{crypto::TrustedKey, operations::evidence};
+use haldir::{crypto::TrustedKey, verify::pack as evidence};
 use serde_json::Value;
 
 use crate::support::{Client, Delivery, House, Receiver, Server, integer, json, long, text, until};

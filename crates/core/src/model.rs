@@ -7,6 +7,7 @@ mod cursor;
 pub mod duration;
 mod held;
 pub mod id;
+pub mod listed_name;
 mod log_level;
 pub mod money;
 pub mod month;
@@ -14,6 +15,7 @@ pub mod proxy;
 pub mod record;
 mod reported;
 pub mod scope;
+pub mod secret_placeholder;
 pub mod text;
 pub mod time;
 mod time_point;
@@ -21,7 +23,7 @@ pub mod tool_name;
 pub mod visible;
 
 pub use approval::{Approval, ApprovalRule, ApprovalStatus, Held, Person, RuleType};
-pub use cadence::Cadence;
+pub use cadence::{Cadence, MAX_SCHEDULES};
 pub use caller::{Caller, Ceilings, Credential, Permission, Resource, Role, SignedInKey, Tier};
 pub use cursor::{DeliveryCursor, SeqCursor, TimeCursor};
 pub use id::{
@@ -31,11 +33,12 @@ pub use log_level::LogLevel;
 pub use money::Money;
 pub use month::{Day, Month};
 pub use proxy::{
-    InFlightCall, PinnedTool, Policy, PolicyDefinition, PolicyType, PolicyUse, ToolMarks, Upstream, UpstreamSettings,
+    InFlightCall, MAX_UPSTREAMS, PinnedTool, Policy, PolicyDefinition, PolicyType, PolicyUse, ToolMarks, Upstream,
+    UpstreamSettings,
 };
 pub use record::{
-    ApiKey, Authorization, AuthorizationStatus, Disclosure, Entry, EntryKind, EntryLine, EntryView, SecretVersion,
-    SecretVersions, Session, StoredSecret,
+    ApiKey, Authorization, AuthorizationStatus, Disclosure, Entry, EntryKind, EntryLine, EntryView, KEY_PREFIX,
+    SecretVersion, SecretVersions, Session, StoredSecret,
 };
 pub use reported::ReportedCost;
 pub use scope::{Scope, Scopes};

@@ -23,11 +23,9 @@ use crate::{
     config::{CeilingOptions, write_key_to},
     crypto::Key,
     error::{Code, Error, Result},
+    jobs::store_copy::{self, LogHead},
     model::{Clock, time::SystemClock},
-    operations::{
-        Haldir,
-        copies::{self, LogHead},
-    },
+    operations::Haldir,
 };
 
 pub const HELP: &str = "\
@@ -108,14 +106,14 @@ pub fn run(options: &BackupOptions, global: &GlobalOptions) -> Result<(), Comman
 fn fill(global: &GlobalOptions, path: &Path, part: &Path, key: &Key, with_key: bool) -> Result<Manifest> {
     let database = part.join(DATABASE);
     let copying = copying(global, path, &database);
-    copies::copy(path, &database)?;
+    store_copy::copy(path, &database)?;
     drop(copying);
     let haldir = open(global, &database, key)?;
     let logs = verified(&haldir, global)?;
     haldir.close();
     drop(haldir);
     // Moves what verification left in the write-ahead log into the database file.
-    copies::require_alone(&database)?;
+    store_copy::require_alone(&database)?;
     let bytes = fs::metadata(&database).map_err(|error| unusable(&database, &error))?.len();
     let manifest = Manifest {
         format_version: FORMAT,
@@ -155,7 +153,7 @@ pub fn copying(global: &GlobalOptions, from: &Path, to: &Path) -> Progress {
 /// The digest of a database, with a bar.
 pub fn digest(global: &GlobalOptions, database: &Path) -> Result<String> {
     let progress = Progress::new(global, "computing the digest", Unit::Bytes);
-    copies::digest_of(database, &mut |done, total| progress.at(done, total))
+    store_copy::digest_of(database, &mut |done, total| progress.at(done, total))
 }
 
 /// Verifies every log; returns how far each reaches.

@@ -11,7 +11,7 @@ use crate::{
     config::{KeySource, bad_setting, key_file, secret_variable, settle_next, write_next},
     crypto::Key,
     error::{Code, Error},
-    operations::copies,
+    jobs::store_copy,
 };
 
 const VARIABLE: &str = "HALDIR_NEW_ENCRYPTION_KEY";
@@ -46,7 +46,7 @@ pub fn run(global: &GlobalOptions) -> Result<(), CommandError> {
     if *new.to_base64() == *old.to_base64() {
         return Err(bad_setting(VARIABLE, "is the key that the store has already").into());
     }
-    copies::require_alone(&path)?;
+    store_copy::require_alone(&path)?;
     let in_file = matches!(source, KeySource::File(_));
     if in_file {
         // Durable before the store needs it. The next process that opens the store finishes what is left undone here.
@@ -58,7 +58,7 @@ pub fn run(global: &GlobalOptions) -> Result<(), CommandError> {
     haldir.close();
     drop(haldir);
     if in_file {
-        settle_next(&path, copies::is_own_key(&path, &new)?)?;
+        settle_next(&path, store_copy::is_own_key(&path, &new)?)?;
     }
     let wrapped = wrapped?;
     drop(progress);

@@ -19,11 +19,9 @@ use crate::{
     config::{key_file, read_key_file, write_key},
     crypto::Key,
     error::{Code, Error, Result},
+    jobs::store_copy::{self, LogHead, Standing},
     model::{Clock, time::SystemClock},
-    operations::{
-        Haldir,
-        copies::{self, LogHead, Standing},
-    },
+    operations::Haldir,
     verify::pin::Pin,
 };
 
@@ -76,7 +74,7 @@ pub fn run(options: &RestoreOptions, global: &GlobalOptions) -> Result<(), Comma
     }
     haldir.close();
     drop(haldir);
-    copies::require_alone(&staged)?;
+    store_copy::require_alone(&staged)?;
     let aside = install(&path, &staged, brings_key.then_some(&key))?;
     unfinished.keep();
     let entries: u64 = manifest.logs.iter().map(|log| log.tree_size).sum();
@@ -165,7 +163,7 @@ fn check(haldir: &Haldir, manifest: &Manifest, pin: Option<&Path>, global: &Glob
 
 /// How far the logs of the store reach that is to be replaced. No other process may have it open.
 fn heads_of_store(global: &GlobalOptions, path: &Path) -> Result<Vec<LogHead>> {
-    copies::require_alone(path)?;
+    store_copy::require_alone(path)?;
     let cannot = |problem: &str| {
         let message = format!(
             "the store at {} cannot be compared with the backup, {problem}: move its files away if it is to be given up",
@@ -179,7 +177,7 @@ fn heads_of_store(global: &GlobalOptions, path: &Path) -> Result<Vec<LogHead>> {
     let heads = haldir.log_heads();
     haldir.close();
     drop(haldir);
-    copies::require_alone(path)?;
+    store_copy::require_alone(path)?;
     heads.map_err(|error| cannot(&error.message))
 }
 

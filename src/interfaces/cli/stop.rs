@@ -7,7 +7,7 @@ use super::{
     CommandError, GlobalOptions,
     output::{line, note, printable},
 };
-use crate::gate::{authenticate::KEY_PREFIX, stop_agent::AgentStopped};
+use crate::{gate::stop_agent::AgentStopped, model::KEY_PREFIX};
 
 pub const HELP: &str = "\
 An agent that holds a key can begin a new session with it: --revoke-keys takes \

@@ -47,8 +47,9 @@ use crate::{
             suspended::Suspended,
         },
     },
+    jobs::tool_changes::ToolChanges,
     model::Credential,
-    operations::{Haldir, tool_changes::ToolChanges},
+    operations::Haldir,
     protocol::{
         Message,
         code::INVALID_PARAMS,

@@ -30,8 +30,9 @@ use super::{
 use crate::{
     error::{Code, Error},
     interfaces::backend::Backend,
+    jobs::tool_changes::ToolChanges,
     model::Credential,
-    operations::{self, proxied::WantedLogs, tool_changes::ToolChanges},
+    operations::{self, proxied::WantedLogs},
     protocol::header::SESSION_ID,
     relay::{bound_session::BoundSession, elicitation::Asking},
 };

@@ -18,8 +18,8 @@ use crate::{
         http::{App, HttpSettings, dashboard::Lifetimes, descriptors, lanes::Lanes, listener},
         otlp::{Exporter, OtlpSettings},
     },
+    jobs::mirrors::{DEFAULT_EVERY, Mirror},
     model::Ceilings,
-    operations::mirrors::{DEFAULT_EVERY, Mirror},
     relay::elicitation::ApproveBy,
 };
 

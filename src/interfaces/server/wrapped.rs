@@ -9,8 +9,9 @@ use super::{Cli, terminated};
 use crate::{
     config::{self, bad_setting, logging},
     error::{Error, Result},
+    jobs::tool_changes::ToolChanges,
     model::Credential,
-    operations::{proxied::has_secret, tool_changes::ToolChanges},
+    operations::proxied::has_secret,
     redact::Audience,
     relay::elicitation::ApproveBy,
     relay::{

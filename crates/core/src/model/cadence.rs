@@ -4,6 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{Day, Month, UnixMicros, month::MICROS_PER_DAY};
 
+/// Schedules of one tenant.
+pub const MAX_SCHEDULES: usize = 32;
+
 /// How often a schedule makes a pack. Periods are the calendar's, in UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]

@@ -262,7 +262,12 @@ impl Caller {
         }
     }
 
-    /// Whether this is somebody without a credential.
+    /// Haldir itself, in a job that no client called for; the audit log shows `principal` as the actor.
+    pub fn internal(tenant: TenantId, principal: &str) -> Self {
+        Self { tenant, principal: principal.to_owned(), role: Role::Operator, ..Self::anonymous() }
+    }
+
+    /// Whether the caller has no credential.
     pub fn is_anonymous(&self) -> bool {
         self.principal == ANONYMOUS
     }

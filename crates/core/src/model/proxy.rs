@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{Money, PolicyId, SessionId, UnixMicros, UpstreamName};
 
+/// Upstreams of one tenant.
+pub const MAX_UPSTREAMS: usize = 64;
+
 /// An MCP server that haldir calls on behalf of agents.
 #[derive(Clone, Debug)]
 #[allow(missing_docs)]

@@ -10,6 +10,9 @@ use super::{
     UnixMicros, UpstreamName,
 };
 
+/// What every API key begins with.
+pub const KEY_PREFIX: &str = "hld_";
+
 /// An API key, without the key: only its BLAKE3 digest is kept.
 #[derive(Clone, Debug)]
 #[allow(missing_docs)]

@@ -12,7 +12,7 @@ use crate::{
         CommandError, GlobalOptions, local,
         output::{Level, Screen, line, paragraph, sentence},
     },
-    operations::demo::{self, Tampering},
+    jobs::tampering_demo::{self, Tampering},
 };
 
 #[derive(Subcommand)]
@@ -29,7 +29,7 @@ pub fn run(command: &DemoCommand, global: &GlobalOptions) -> Result<ExitCode, Co
     let folder = std::env::temp_dir().join(name);
     fs::create_dir(&folder).map_err(Error::internal)?;
     let settings = || global.store.settings(&CeilingOptions::default());
-    let played = local::runtime().and_then(|runtime| runtime.block_on(demo::tamper(&folder, settings)));
+    let played = local::runtime().and_then(|runtime| runtime.block_on(tampering_demo::tamper(&folder, settings)));
     // Also after an error; the system clears what is left in its folder for temporary files.
     let _ = fs::remove_dir_all(&folder);
     let found = played?;

@@ -17,8 +17,10 @@ use super::super::{
 use crate::{
     crypto::{PublicKey, TrustedKey},
     error::{Code, Error, Result},
-    operations::evidence::{self, MAX_PACK_BYTES},
-    verify::jwks,
+    verify::{
+        jwks,
+        pack::{self as evidence, MAX_PACK_BYTES},
+    },
 };
 
 #[derive(Args)]
@@ -48,7 +50,7 @@ pub fn run(options: &VerifyOptions, global: &GlobalOptions) -> Result<ExitCode, 
             let message = format!("name the key to trust with --public-key or --jwks ({})", error.message);
             Error::new(Code::InvalidArgument, message).field("public-key")
         })?;
-        trusted = store.haldir.public_keys()?;
+        trusted = store.haldir.published_keys()?.into_iter().map(|published| published.key).collect();
     }
     let outcome = evidence::verify(&pack, &trusted);
     let file = printable(&options.file.display().to_string());

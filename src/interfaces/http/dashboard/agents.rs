@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     error::Result,
-    gate::{list_descendants::Descendants, list_sessions::SessionList, session::SessionDetail},
+    gate::{list_descendants::Descendants, list_sessions::SessionList, session_detail::SessionDetail},
     model::Money,
     watch::get_spend::Spend,
 };

@@ -1,43 +1,40 @@
-//! What a server does by itself, between calls: it erases details that are due.
+//! Erases details whose retention has ended.
 
 use std::{sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
-use super::engine::Haldir;
 use crate::{
     call::WriteContext,
     error::Result,
-    model::{Caller, Ceilings, Role, TenantId, Tier},
+    model::{Caller, TenantId},
+    operations::Haldir,
     store::Tx,
     watch::retention::{self, Begin},
 };
 
-/// Between two looks for what is due.
-const LOOK_EVERY: Duration = Duration::from_secs(600);
-/// Between two steps: calls come first.
+/// Between two passes over all tenants.
+const PASS_EVERY: Duration = Duration::from_secs(600);
+/// Between two steps, so that calls are not delayed.
 const STEP_PAUSE: Duration = Duration::from_millis(50);
-/// Tenants that one look reads at a time.
-const TENANTS_AT_A_TIME: usize = 100;
-/// Who is in the log as the one that erased.
+/// The actor in the audit log.
 const PRINCIPAL: &str = "retention";
 
 impl Haldir {
-    /// Erases what is due, now and then, until `stop`. Several processes may do it on one store: each step looks
-    /// again at what the others have done.
+    /// Erases what is due, every [`PASS_EVERY`], until `stop`. Several processes may do it on one store: each step reads what
+    /// the others have done.
     pub async fn keep_retention(&self, stop: CancellationToken) {
         loop {
-            let pass = self.apply_retention();
-            let outcome = tokio::select! {
+            let result = tokio::select! {
                 () = stop.cancelled() => return,
-                outcome = pass => outcome,
+                result = self.apply_retention() => result,
             };
-            if let Err(error) = outcome {
+            if let Err(error) = result {
                 tracing::error!(%error, "details that are due could not be erased");
             }
             tokio::select! {
                 () = stop.cancelled() => return,
-                () = tokio::time::sleep(LOOK_EVERY) => {}
+                () = tokio::time::sleep(PASS_EVERY) => {}
             }
         }
     }
@@ -46,11 +43,11 @@ impl Haldir {
     pub async fn apply_retention(&self) -> Result<()> {
         let mut after = String::new();
         loop {
-            let tenants = self.inner.store.read(|tx| Ok(tx.tenants_with_retention(&after, TENANTS_AT_A_TIME)?))?;
+            let tenants = self.inner.store.read(|tx| Ok(tx.tenants_with_retention(&after, super::PAGE)?))?;
             let Some(last) = tenants.last() else { return Ok(()) };
             after = last.to_string();
             for tenant in tenants {
-                // One tenant's altered records do not keep the others' details.
+                // Altered records of one tenant must not stop the erasure for others.
                 if let Err(error) = self.erase_due(&tenant).await {
                     tracing::error!(%error, %tenant, "details that are due could not be erased");
                 }
@@ -60,7 +57,7 @@ impl Haldir {
 
     async fn erase_due(&self, tenant: &TenantId) -> Result<()> {
         loop {
-            let (services, caller) = (Arc::clone(&self.inner.services), caller(tenant.clone(), PRINCIPAL));
+            let (services, caller) = (Arc::clone(&self.inner.services), Caller::internal(tenant.clone(), PRINCIPAL));
             let work = move |tx: &mut dyn Tx| {
                 let now = services.clock.now();
                 retention::step(&mut WriteContext { tx, caller: &caller, now, services: &services }, Begin::Daily)
@@ -70,19 +67,5 @@ impl Haldir {
                 _ => return Ok(()),
             }
         }
-    }
-}
-
-/// Who does what nobody asked for.
-pub(super) fn caller(tenant: TenantId, principal: &str) -> Caller {
-    Caller {
-        tenant,
-        principal: principal.to_owned(),
-        role: Role::Operator,
-        permissions: Vec::new(),
-        ceilings: Ceilings::NONE,
-        tier: Tier::Free,
-        expires_at: None,
-        is_key: false,
     }
 }

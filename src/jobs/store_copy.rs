@@ -1,27 +1,22 @@
-//! Copies of a store: what they say of its logs, and whether one is older than another.
+//! Copies of a store: how far their logs reach, whether a copy is older than a store, and a new master key.
 
 use serde::{Deserialize, Serialize};
 
-use super::engine::Haldir;
 use crate::{
-    call::Keyring,
+    call::{Keyring, WriteContext},
     crypto::{self, Hash, Key},
     error::{Code, Error, Result},
-    model::TenantId,
-    store::{ReadTx, TenantRecord, Tx, sqlite},
+    model::{Caller, TenantId},
+    operations::Haldir,
+    store::{ReadTx, Tx, sqlite},
     watch::{
-        Draft,
+        self, Draft,
         canonical::hex,
         tree::{self, Tree},
     },
 };
 
 pub use sqlite::copying::{copy, require_alone};
-
-/// Logs that are read on one snapshot.
-const LOGS_AT_A_TIME: usize = 100;
-/// Tenants that are read at a time when their keys are wrapped anew.
-const TENANTS_AT_A_TIME: usize = 100;
 
 /// How far a log reaches in a copy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,27 +45,22 @@ pub enum Standing {
 impl Haldir {
     /// The heads of all logs, in the order of their tenants.
     pub fn log_heads(&self) -> Result<Vec<LogHead>> {
-        let (services, mut heads, mut after) = (&self.inner.services, Vec::new(), String::new());
+        let (mut heads, mut after) = (Vec::new(), String::new());
         loop {
-            let tenants = self.inner.store.read(|tx| Ok(tx.tenants(&after, LOGS_AT_A_TIME)?))?;
-            let Some(last) = tenants.last() else { return Ok(heads) };
-            after = last.id.to_string();
-            for TenantRecord { id: tenant, .. } in tenants {
+            let logs = self.next_logs(&mut after)?;
+            if logs.is_empty() {
+                return Ok(heads);
+            }
+            for tenant in logs {
                 heads.extend(self.inner.store.read(|tx| {
-                    // One that has lost its head has nothing to compare.
+                    // A log that has lost its head has nothing to compare.
                     if tx.head(&tenant)?.is_none() {
                         return Ok(None);
                     }
-                    let log = Tree::open(tx, &services.keyring, &tenant)?;
-                    let origin = tree::origin(&tenant, services.keyring.tenant(tx, &tenant)?.log_name);
-                    let keys = services.keyring.signing_keys(tx)?;
-                    let checkpoint = tree::checkpoint(&keys, &origin, log.size(), log.root(), services.clock.now());
-                    Ok(Some(LogHead {
-                        tenant: tenant.clone(),
-                        tree_size: log.size(),
-                        root_hash: hex(&log.root()),
-                        checkpoint: checkpoint.to_string(),
-                    }))
+                    let log = Tree::open(tx, &self.inner.services.keyring, &tenant)?;
+                    let (_, checkpoint) = self.sign_checkpoint(tx, &tenant, &log)?;
+                    let (tree_size, root_hash) = (log.size(), hex(&log.root()));
+                    Ok(Some(LogHead { tenant: tenant.clone(), tree_size, root_hash, checkpoint }))
                 })?);
             }
         }
@@ -114,13 +104,13 @@ impl Haldir {
         let work = move |tx: &mut dyn Tx| {
             // First: it needs the keys as they are wrapped until now.
             let now = services.clock.now();
-            let caller = super::upkeep::caller(TenantId::local(), "operator");
-            let mut cx = crate::call::WriteContext { tx: &mut *tx, caller: &caller, now, services: &services };
-            crate::watch::append(&mut cx, Draft::governance("master_key.rotate", None, &serde_json::json!({}))?)?;
+            let caller = Caller::internal(TenantId::local(), "operator");
+            let mut cx = WriteContext { tx: &mut *tx, caller: &caller, now, services: &services };
+            watch::append(&mut cx, Draft::governance("master_key.rotate", None, &serde_json::json!({}))?)?;
             let mut wrapped = 0;
             let mut after = String::new();
             loop {
-                let tenants = tx.tenants(&after, TENANTS_AT_A_TIME)?;
+                let tenants = tx.tenants(&after, super::PAGE)?;
                 let Some(last) = tenants.last() else { break };
                 after = last.id.to_string();
                 for tenant in &tenants {

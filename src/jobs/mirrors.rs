@@ -1,8 +1,8 @@
-//! Copies of checkpoints where this haldir, and whoever can alter its store, cannot take them back.
+//! Copies of checkpoints in places from which neither this server nor an attacker with write access to its store can remove
+//! them.
 //!
-//! A server hands the checkpoint of every log that has grown to each of its mirrors, now and then. A log that does not begin
-//! with what was mirrored of it is not mirrored again: that would bear witness to a forgery. What goes wrong is logged
-//! and stops nothing.
+//! At intervals the server copies the checkpoint of every log that has grown to each of its mirrors. A log that does not begin
+//! with what was mirrored of it is not mirrored again: the copy would attest a forgery.
 
 mod git;
 
@@ -19,22 +19,19 @@ use reqwest::{Client, Url};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use super::engine::Haldir;
 use crate::{
     crypto::Hash,
     error::{Code, Error, Result},
     model::TenantId,
+    operations::Haldir,
     outbound::Outbound,
-    store::TenantRecord,
-    watch::tree::{self, Tree},
+    watch::tree::Tree,
 };
 
-/// How often, unless the operator says otherwise.
+/// The default interval.
 pub const DEFAULT_EVERY: Duration = Duration::from_secs(300);
 /// How long an archiver may take to answer.
 const HTTP_TIMEOUT: Duration = Duration::from_secs(15);
-/// Logs that are looked at in one snapshot.
-const LOGS_AT_A_TIME: usize = 100;
 
 /// Where checkpoints are copied to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,7 +87,7 @@ struct Archive {
 }
 
 impl Haldir {
-    /// Copies checkpoints to all `mirrors`, now and `every` so often, until `stop`.
+    /// Copies checkpoints to all `mirrors`, now and at the interval `every`, until `stop`.
     pub async fn mirror_checkpoints(&self, mirrors: Vec<Mirror>, every: Duration, stop: CancellationToken) {
         let mut archives: Vec<Archive> =
             mirrors.into_iter().map(|mirror| Archive { mirror, has: HashMap::new() }).collect();
@@ -114,15 +111,16 @@ impl Haldir {
     async fn mirror_logs(&self, archive: &mut Archive) -> Result<()> {
         let mut after = String::new();
         loop {
-            let tenants = self.inner.store.read(|tx| Ok(tx.tenants(&after, LOGS_AT_A_TIME)?))?;
-            let Some(last) = tenants.last() else { return Ok(()) };
-            after = last.id.to_string();
-            for TenantRecord { id: tenant, .. } in tenants {
+            let logs = self.next_logs(&mut after)?;
+            if logs.is_empty() {
+                return Ok(());
+            }
+            for tenant in logs {
                 match self.next_checkpoint(&tenant, archive.has.get(&tenant)) {
                     Ok(None) => {}
                     Ok(Some(next)) => {
                         let has = (next.size, next.root);
-                        // One that does not answer would not answer for the next log either.
+                        // A mirror that does not answer would not answer for the next log either.
                         self.copy(&archive.mirror, next).await?;
                         archive.has.insert(tenant, has);
                     }
@@ -147,10 +145,9 @@ impl Haldir {
                 None if log.size() == 0 => return Ok(None),
                 _ => {}
             }
-            let origin = tree::origin(tenant, services.keyring.tenant(tx, tenant)?.log_name);
-            let (keys, now) = (services.keyring.signing_keys(tx)?, services.clock.now());
-            let note = tree::checkpoint(&keys, &origin, log.size(), log.root(), now).to_string();
-            Ok(Some(Copied { origin, size: log.size(), root: log.root(), note, mirrored_at: now.to_rfc3339() }))
+            let (origin, note) = self.sign_checkpoint(tx, tenant, &log)?;
+            let mirrored_at = services.clock.now().to_rfc3339();
+            Ok(Some(Copied { origin, size: log.size(), root: log.root(), note, mirrored_at }))
         })
     }
 
@@ -166,7 +163,7 @@ impl Haldir {
     }
 }
 
-/// Why a mirror has not what it should have: for the log, which nobody else reads.
+/// A failed copy; the error appears in the server's own log only.
 fn failed(why: impl fmt::Display) -> Error {
     Error::new(Code::Unavailable, why.to_string())
 }

@@ -1,21 +1,24 @@
-//! What is asked, and the digest that binds an approval to exactly that.
+//! The action that an agent asks approval for, and the digest that binds an approval to exactly that action.
 
+use super::arguments::canonical;
 use crate::{
     crypto,
     error::{Error, Result},
-    model::{Money, SecretName, Session},
+    model::{Money, SecretName, Session, TenantId, secret_placeholder},
+    store::ReadTx,
 };
 
-/// The largest details or arguments, in bytes of JSON.
-pub const MAX_DETAILS_BYTES: usize = 65_536;
+/// The action of a call of an upstream's tool.
+pub const CALL: &str = "call";
+
 /// Version of the digest's form.
 const VERSION: u8 = 1;
 /// The same where secrets stand in the details.
 const WITH_SECRETS: u8 = 2;
 
-/// What an agent would do, if it is approved.
+/// What an agent would do once it is approved.
 #[derive(Clone, Debug)]
-pub struct Asked<'a> {
+pub struct RequestedAction<'a> {
     /// The session that it would be done in.
     pub session: &'a Session,
     /// The tool that would be called.
@@ -32,7 +35,7 @@ pub struct Asked<'a> {
     pub destructive: bool,
 }
 
-impl Asked<'_> {
+impl RequestedAction<'_> {
     /// The BLAKE3 digest of session, tool, action, amount, details and the versions of the secrets named in them. Two that
     /// differ in any of these differ in it; white space and the order of members in the details make no difference.
     pub fn digest(&self) -> Result<[u8; 32]> {
@@ -49,12 +52,22 @@ impl Asked<'_> {
     }
 }
 
-/// JSON without white space, with the members of objects in order. Numbers stay as they were written: a parser that
-/// made floats of them would take two large numbers for the same one.
-pub fn canonical(json: &str) -> Result<String> {
-    if json.len() > MAX_DETAILS_BYTES {
-        let message = format!("details must have at most {MAX_DETAILS_BYTES} bytes of JSON, this has {}", json.len());
-        return Err(Error::invalid("details", message));
-    }
-    haldir_verify::json::canonical(json, "details")
+/// Why an action needs a decision, and whose.
+#[derive(Clone, Debug)]
+pub struct ApprovalNeed {
+    /// The reason, for the person who decides.
+    pub why: String,
+    /// Whether a rule requires an operator; otherwise the person at the agent's client may decide.
+    pub operator_only: bool,
+}
+
+/// The versions of the secrets that a text names; 0 for a secret that does not exist. An approval is bound to them: another
+/// value under the same name makes it another call.
+pub fn secret_versions(tx: &dyn ReadTx, tenant: &TenantId, text: &str) -> Result<Vec<(SecretName, i64)>> {
+    let version = |name: SecretName| {
+        let version = tx.secret(tenant, &name)?.map_or(0, |secret| secret.version);
+        Ok((name, version))
+    };
+    // Filling in the secrets refuses names that cannot be parsed.
+    secret_placeholder::names(text).unwrap_or_default().into_iter().map(version).collect()
 }

@@ -8,12 +8,12 @@ use std::{
 
 use tokio::sync::watch;
 
-use super::{engine::Haldir, proxied, upkeep};
 use crate::{
     crypto,
     error::Result,
-    model::{Credential, TenantId},
-    proxy::{catalogue::MAX_PINS, policy::MAX_POLICIES, register_upstream::MAX_UPSTREAMS},
+    model::{Caller, Credential, MAX_UPSTREAMS, TenantId},
+    operations::{Haldir, proxied},
+    proxy::{catalogue::MAX_PINS, policy::MAX_POLICIES},
 };
 
 /// How often it is looked, while somebody is connected who would be told.
@@ -86,7 +86,7 @@ impl Haldir {
     /// changed is asked for them first.
     async fn tools_stamp(&self, tenant: &TenantId) -> Result<[u8; 32]> {
         let now = self.inner.services.clock.now();
-        let cx = self.outward(upkeep::caller(tenant.clone(), PRINCIPAL), now);
+        let cx = self.outward(Caller::internal(tenant.clone(), PRINCIPAL), now);
         let upstreams = cx.read(|cx| Ok(cx.tx.upstreams(tenant, MAX_UPSTREAMS)?))?;
         for upstream in &upstreams {
             let link = self.inner.services.upstreams.existing(tenant, &upstream.name);

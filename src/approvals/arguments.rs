@@ -6,15 +6,17 @@ use serde::{
     Deserialize, Deserializer,
     de::{Error as _, MapAccess, SeqAccess, Visitor},
 };
+use serde_json::value::RawValue;
 
-use super::secret;
 use crate::{
     crypto,
     error::{Error, Result},
-    model::text::folded,
-    watch::canonical::hex,
+    model::{secret_placeholder, text::folded},
+    verify::{hex::hex, json},
 };
 
+/// The largest details or arguments, in bytes of JSON.
+pub const MAX_DETAILS_BYTES: usize = 65_536;
 /// Arguments that are kept with the audit entry, in bytes; larger ones are kept as their digest.
 const MAX_KEPT_BYTES: usize = 8_192;
 /// Characters of a name that an error shows.
@@ -38,7 +40,7 @@ impl<'de> Deserialize<'de> for Distinct {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Distinct, A::Error> {
                 let mut names = BTreeSet::new();
                 while let Some(name) = map.next_key::<String>()? {
-                    if secret::has_any(&name) {
+                    if secret_placeholder::has_any(&name) {
                         let message = "a secret stands in a value, never in the name of a member";
                         return Err(A::Error::custom(message));
                     }
@@ -101,7 +103,7 @@ impl Arguments {
         if !written.starts_with('{') {
             return Err(Error::invalid("arguments", "arguments must be a JSON object"));
         }
-        let canonical = haldir_verify::json::canonical(written, "arguments")?;
+        let canonical = json::canonical(written, "arguments")?;
         // Once escapes are decoded, so that a name is what every reader makes of it.
         if let Err(error) = serde_json::from_str::<Distinct>(&canonical) {
             let said = error.to_string();
@@ -127,10 +129,20 @@ impl Arguments {
     }
 
     /// What the log keeps of them.
-    pub fn kept(&self) -> Option<Box<serde_json::value::RawValue>> {
+    pub fn kept(&self) -> Option<Box<RawValue>> {
         let is_small = self.canonical.len() <= MAX_KEPT_BYTES;
-        is_small.then(|| serde_json::value::RawValue::from_string(self.canonical.clone()).ok()).flatten()
+        is_small.then(|| RawValue::from_string(self.canonical.clone()).ok()).flatten()
     }
+}
+
+/// JSON without white space, with the members of objects in order. Numbers stay as they were written: a parser that
+/// made floats of them would take two large numbers for the same one.
+pub fn canonical(json: &str) -> Result<String> {
+    if json.len() > MAX_DETAILS_BYTES {
+        let message = format!("details must have at most {MAX_DETAILS_BYTES} bytes of JSON, this has {}", json.len());
+        return Err(Error::invalid("details", message));
+    }
+    json::canonical(json, "details")
 }
 
 #[cfg(test)]

@@ -1,17 +1,17 @@
-//! What a server does about tree heads by itself: it signs and records one of each log that has grown.
+//! Signs and records the tree head of each log that has grown, and looks after the keys that sign them.
 
 use std::{sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
-use super::engine::Haldir;
 use crate::{
     call::{PublishedKey, WriteContext, has_retired},
-    crypto::{Hash, PublicKey, Verifier},
+    crypto::PublicKey,
     error::{Error, Result},
-    model::{Caller, Ceilings, Role, TenantId, Tier},
+    model::{Caller, TenantId},
+    operations::Haldir,
     store::{
-        TenantRecord, Tx,
+        Tx,
         tree::{Heads, RecordedHead},
     },
     watch::{
@@ -22,15 +22,13 @@ use crate::{
     },
 };
 
-/// Between two looks for logs that have grown.
+/// Between two passes over all logs.
 const RECORD_EVERY: Duration = Duration::from_secs(300);
-/// Logs that are looked at in one snapshot.
-const LOGS_AT_A_TIME: usize = 100;
 /// The longest overlap of two signing keys, in days.
 const MAX_OVERLAP_DAYS: i64 = 365;
 
 impl Haldir {
-    /// Records the heads of logs that have grown, now and then, until `stop`.
+    /// Records the heads of logs that have grown, and erases retired signing keys, every [`RECORD_EVERY`] until `stop`.
     pub async fn keep_tree_heads(&self, stop: CancellationToken) {
         loop {
             if let Err(error) = self.record_tree_heads().await {
@@ -46,15 +44,16 @@ impl Haldir {
         }
     }
 
-    /// Signs and records the head of every log that is larger than when it was last recorded. A log that does not begin
-    /// with what was recorded is not signed: that would bear witness to a forgery.
+    /// Signs and records the head of every log that has grown since it was last recorded. A log that does not begin with
+    /// what was recorded of it is not signed: the signature would attest a forgery.
     pub async fn record_tree_heads(&self) -> Result<()> {
         let mut after = String::new();
         loop {
-            let tenants = self.inner.store.read(|tx| Ok(tx.tenants(&after, LOGS_AT_A_TIME)?))?;
-            let Some(last) = tenants.last() else { return Ok(()) };
-            after = last.id.to_string();
-            for TenantRecord { id: tenant, .. } in tenants {
+            let logs = self.next_logs(&mut after)?;
+            if logs.is_empty() {
+                return Ok(());
+            }
+            for tenant in logs {
                 if let Err(error) = self.record_tree_head(&tenant).await {
                     tracing::error!(%error, %tenant, "the head of the log could not be recorded");
                 }
@@ -97,12 +96,12 @@ impl Haldir {
         self.inner.store.write(move |tx: &mut dyn Tx| Ok(tx.record_head(&tenant, &head)?)).await
     }
 
-    /// Every key that tree heads were signed with, the newest first: for who has no key of the API.
+    /// Every key that tree heads were signed with, the newest first; the server publishes them without authentication.
     pub fn published_keys(&self) -> Result<Vec<PublishedKey>> {
         self.inner.store.read(|tx| Ok(self.inner.services.keyring.signing_keys(tx)?.published().to_vec()))
     }
 
-    /// Checks the whole log of a tenant, on as many threads; `progress` is told how many entries are done, of how many.
+    /// Verifies the whole log of a tenant on `threads` threads; calls `progress` with the entries done and their number.
     pub fn verify_log(
         &self,
         tenant: &TenantId,
@@ -110,37 +109,6 @@ impl Haldir {
         progress: &mut dyn FnMut(i64, i64),
     ) -> Result<Verification> {
         verify_log::verify(&self.inner.store, &self.inner.services.keyring, tenant, threads, progress)
-    }
-
-    /// The local log's checkpoint.
-    pub(super) fn own_checkpoint(&self) -> Result<String> {
-        let (services, tenant) = (&self.inner.services, TenantId::local());
-        self.inner.store.read(|tx| {
-            let log = Tree::open(tx, &services.keyring, &tenant)?;
-            let origin = tree::origin(&tenant, services.keyring.tenant(tx, &tenant)?.log_name);
-            let keys = services.keyring.signing_keys(tx)?;
-            Ok(tree::checkpoint(&keys, &origin, log.size(), log.root(), services.clock.now()).to_string())
-        })
-    }
-
-    /// The verifier of the local log's checkpoints.
-    pub(super) fn own_verifier(&self) -> Result<Verifier> {
-        let (services, tenant) = (&self.inner.services, TenantId::local());
-        self.inner.store.read(|tx| {
-            let origin = tree::origin(&tenant, services.keyring.tenant(tx, &tenant)?.log_name);
-            let keys = services.keyring.signing_keys(tx)?;
-            Ok(Verifier::of_log(&origin, keys.current().public()))
-        })
-    }
-
-    /// The proof that the local log begins with its first `size` entries.
-    pub(super) fn own_proof(&self, size: u64) -> Result<Vec<Hash>> {
-        let (services, tenant) = (&self.inner.services, TenantId::local());
-        self.inner.store.read(|tx| {
-            let mut log = Tree::open(tx, &services.keyring, &tenant)?;
-            let second = log.size();
-            Ok(log.consistency(size.min(second), second)?.path)
-        })
     }
 
     /// Puts a new signing key into use. The one before signs checkpoints beside it for `overlap_days`.
@@ -158,7 +126,8 @@ impl Haldir {
             let details = serde_json::json!({
                 "old_key_id": old.id(), "new_key_id": new.id(), "retires_at": retires_at.as_seconds(),
             });
-            let mut cx = WriteContext { tx, caller: &of_the_store("operator"), now, services: &services };
+            let mut cx =
+                WriteContext { tx, caller: &Caller::internal(TenantId::local(), "operator"), now, services: &services };
             watch::append(&mut cx, Draft::governance("signing_key.rotate", None, &details)?)?;
             Ok(new)
         };
@@ -175,7 +144,7 @@ impl Haldir {
             let now = services.clock.now();
             let erased = services.keyring.erase_retired_signing_keys(tx, now)?;
             for key in erased {
-                let caller = of_the_store("upkeep");
+                let caller = Caller::internal(TenantId::local(), "upkeep");
                 let mut cx = WriteContext { tx: &mut *tx, caller: &caller, now, services: &services };
                 let details = serde_json::json!({"key_id": key.id()});
                 watch::append(&mut cx, Draft::governance("signing_key.erase", None, &details)?)?;
@@ -183,19 +152,5 @@ impl Haldir {
             Ok(())
         };
         self.inner.store.write(work).await
-    }
-}
-
-/// Who changes what belongs to the whole store.
-fn of_the_store(principal: &str) -> Caller {
-    Caller {
-        tenant: TenantId::local(),
-        principal: principal.to_owned(),
-        role: Role::Operator,
-        permissions: Vec::new(),
-        ceilings: Ceilings::NONE,
-        tier: Tier::Free,
-        expires_at: None,
-        is_key: false,
     }
 }
