@@ -50,7 +50,7 @@ pub const MAX_WAIT_SECONDS: i64 = 30;
 ///
 /// The engine looks again and again, each time on a snapshot of its own, until the answer is final or the time has
 /// run out.
-pub trait WaitOperation: DeserializeOwned + JsonSchema + Send + 'static {
+pub trait LongPollOperation: DeserializeOwned + JsonSchema + Send + 'static {
     /// What it answers.
     type Output: Serialize + JsonSchema + 'static;
 
@@ -58,15 +58,15 @@ pub trait WaitOperation: DeserializeOwned + JsonSchema + Send + 'static {
     fn wait_seconds(&self) -> Result<i64>;
 
     /// Answers from one snapshot.
-    fn look(&self, cx: &ReadContext<'_>) -> Result<Waited<Self::Output>>;
+    fn poll(&self, cx: &ReadContext<'_>) -> Result<PollOutcome<Self::Output>>;
 }
 
 /// An answer that may be waited for.
-pub enum Waited<T> {
+pub enum PollOutcome<T> {
     /// Waiting longer would change nothing.
     Final(T),
     /// What there is so far.
-    NotYet(T),
+    Pending(T),
 }
 
 /// An operation that changes something, be it by an audit entry alone.

@@ -2,64 +2,66 @@
 //!
 //! An operator bounds an agent with a *session*: scopes, a budget and a lifetime. The agent works within it, reads
 //! secrets through it, asks it before it pays, and logs what it did. Every decision is an entry in an audit log that
-//! nobody can rewrite unnoticed.
+//! cannot be rewritten unnoticed.
 //!
 //! # The rooms
 //!
-//! A room imports from the floors below it, never from those above; [`watch`], [`gate`] and [`vault`] share a floor.
-//! From the ground up:
+//! A room imports from the rooms above it in this table, never from those below it.
 //!
-//! | room | what lives there |
+//! | room | contents |
 //! |---|---|
-//! | [`error`] | the one error type: a machine code, an HTTP status, and a message that names the fix |
-//! | [`model`] | the words every room uses: ids, time, money, scopes, callers, records; no I/O |
-//! | [`crypto`] | keys, sealing, hashing, the Merkle tree, random ids; knows nothing of tenants |
+//! | [`error`] | the error type: a machine code, an HTTP status, and a message that names the fix |
+//! | [`model`] | the types that every room uses: ids, time, money, scopes, callers, records; no I/O |
+//! | [`crypto`] | keys, sealing, hashing, the Merkle tree, random ids |
+//! | [`verify`] | what an auditor needs: canonical bytes, bundles, packs, pins, witness |
 //! | [`protocol`] | the Model Context Protocol on the wire: messages, revisions, constants, event streams |
-//! | [`store`] | the one seam to a database: transactions, group commit, migrations |
-//! | [`call`] | what an operation is, and what it is given: caller, time, keys, a transaction |
-//! | [`watch`] | the audit log: canonical bytes, chain, head, anomaly rules, verification |
-//! | [`gate`] | who may act: API keys, sessions, scopes, delegation, hourly limits |
-//! | [`approvals`] | what a person decides first: rules, requests, decisions that serve once |
-//! | [`vault`] | secrets sealed at rest; budgets and payments |
-//! | [`webhooks`] | who is told when something happens: subscriptions, outbox, signed delivery |
+//! | [`metrics`], [`traces`] | counters and histograms of the process; calls as OpenTelemetry spans |
+//! | [`store`] | the seam to a database: transactions, group commit, migrations |
+//! | [`outbound`], [`redact`] | which addresses haldir may call; secrets in upstreams' responses |
+//! | [`upstream`] | connections to upstream MCP servers, within bounds |
+//! | [`call`] | what an operation is, and what it is given: caller, session, time, keys, a transaction |
+//! | [`outbox`] | events for webhooks, stored in the transaction that causes them |
+//! | [`watch`] | the audit log: appending, chain, anomaly rules, exports, proofs, verification |
+//! | [`gate`] | authentication and authorization: API keys, sessions, scopes, delegation, hourly limits |
+//! | [`approvals`] | decisions of a person: rules, requests, approvals that serve once |
+//! | [`vault`] | sealed secrets; budgets and payments |
+//! | [`webhooks`] | subscriptions, and the signed delivery of events |
 //! | [`compliance`] | evidence packs, the score, schedules |
-//! | [`measure`], [`spans`] | what this process measures of itself, and calls on their way to OpenTelemetry |
-//! | [`proxy`] | upstream MCP servers: tools and their pins, policies, the governed call |
-//! | [`outbound`] | which addresses haldir may call |
-//! | [`upstream`] | connections to MCP servers elsewhere, within bounds |
-//! | [`operations`] | the one list of everything haldir can do, and the engine that runs it |
+//! | [`proxy`] | upstream tools and their pins, policies, the governed call |
+//! | [`operations`] | the list of all operations, and the engine that runs them |
+//! | [`jobs`] | background jobs, and work on a whole store: backup, key rotation |
 //! | [`config`] | flags, environment, config file, the master key |
-//! | [`interfaces`] | how the outside reaches an operation: MCP over stdio and HTTP, REST, a remote haldir |
+//! | [`relay`] | wrapped MCP servers, and upstreams that are passed through |
+//! | [`interfaces`] | MCP over stdio and HTTP, REST, the dashboard, the terminal client |
 //!
 //! The programs in `src/bin` put these together.
 //!
 //! # The way a call travels
 //!
-//! 1. An interface parses: [`interfaces::mcp`] a `tools/call`, [`interfaces::http`] a request. It ends up with an
+//! 1. An interface parses: [`interfaces::mcp`] a `tools/call`, [`interfaces::http`] a request. The result is an
 //!    [`Operation`](operations::Operation), a [`Credential`](model::Credential) and the JSON text of the input.
-//! 2. [`Haldir::call`](operations::Haldir::call) authenticates ([`gate::authenticate`]), checks role and key scope,
-//!    and counts the call against the key's hourly limit ([`gate::rate_limit`]). This is the only such check, for all
-//!    interfaces.
-//! 3. The operation runs. One that reads gets a [`ReadContext`](call::ReadContext) on a snapshot. One that writes
-//!    gets a [`WriteContext`](call::WriteContext) inside [`Store::write`](store::Store::write): it decides, changes,
-//!    and appends its audit entry ([`watch::append`](fn@watch::append)), all in one transaction.
-//! 4. The transaction is committed and synced. Only then is the call answered.
-//! 5. The interface renders the answer, or the [`Error`](error::Error).
+//! 2. [`Haldir::call`](operations::Haldir::call) authenticates ([`gate::authenticate`]), checks role and key scope, and counts
+//!    the call against the key's hourly limit ([`gate::rate_limit`]). Every interface goes through this check.
+//! 3. The operation runs. One that reads gets a [`ReadContext`](call::ReadContext) on a snapshot. One that writes gets a
+//!    [`WriteContext`](call::WriteContext) inside [`Store::write`](store::Store::write): it decides, changes, and appends its
+//!    audit entry ([`watch::append`](fn@watch::append)), all in one transaction.
+//! 4. The transaction is committed and synced. Only then does the call return.
+//! 5. The interface renders the response, or the [`Error`](error::Error).
 //!
-//! A refusal is an answer too: what the operation did is taken back, and an entry that says who was refused what,
-//! and why, is committed in its place.
+//! A refusal is recorded too: the operation's changes are rolled back, and an entry with the caller, the operation and the reason
+//! is committed in their place.
 //!
 //! # Where to begin
 //!
-//! Read one operation, such as [`gate::check_permission`], then the list in [`operations`]. An operation is a type:
-//! its fields are the input, its doc comment is what people and models read about it, and its one function does the
-//! work. The MCP tools, the REST routes and the OpenAPI document are derived from it.
+//! Read one operation, such as [`gate::check_permission`], then the list in [`operations`]. An operation is a type: its fields are
+//! the input, its doc comment is what people and models read about it, and its one function does the work. The MCP tools, the
+//! REST routes and the OpenAPI document are derived from it.
 
-// Tests outside of this crate name it so, and some of their helpers serve tests within it.
+// Integration tests use this name, and unit tests share some of their helpers.
 #[cfg(test)]
 extern crate self as haldir;
 
-pub use haldir_core::{crypto, error, measure, model};
+pub use haldir_core::{crypto, error, metrics, model};
 pub use haldir_protocol as protocol;
 pub use haldir_store as store;
 pub use haldir_verify as verify;
@@ -77,7 +79,7 @@ pub mod outbox;
 pub mod proxy;
 pub mod redact;
 pub mod relay;
-pub mod spans;
+pub mod traces;
 pub mod upstream;
 pub mod vault;
 pub mod watch;

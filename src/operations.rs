@@ -1,38 +1,42 @@
-//! The one list of everything haldir can do.
+//! The list of all operations, and the engine that runs them.
 //!
-//! From it come the MCP tools, the `/v1` routes, the OpenAPI document, `schemas/`, and the terminal client's
-//! calls. Adding an operation is one new file in its room, and one line here.
+//! The MCP tools, the `/v1` routes, the OpenAPI document, `schemas/` and the terminal client's calls are derived from the list.
+//! A new operation is one new file in its room, and one line here.
 
 mod definition;
 mod denial;
 mod engine;
 mod idempotency;
 mod input;
+mod long_poll;
 mod open;
 mod outgoing;
-pub mod places;
 pub mod proxied;
+pub mod quota;
 pub mod schema_forms;
 mod sign_in;
 mod streaming;
-mod waiting;
 
 use std::sync::LazyLock;
 
 use Method::{Delete, Get, Post, Put};
 pub use definition::{Hints, Method, Operation, Run, schema_settings};
-use definition::{outward, read, scan, stream, wait, write};
-pub use engine::{CallOptions, Entered, Haldir, Reply};
+use definition::{long_poll, outward, read, scan, stream, write};
+pub use engine::{AdmittedCall, CallOptions, Haldir, Reply};
 pub use input::take_idempotency_key;
 pub use streaming::Streamed;
 
-pub use crate::{gate::rate_limit::Remaining, store::Backlog, watch::bundle};
+pub use crate::{gate::rate_limit::RateLimitStatus, store::Backlog, watch::bundle};
 
 use crate::{
     approvals::{
-        add_approval_rule::AddApprovalRule, approve_request::ApproveRequest, delete_approval_rule::DeleteApprovalRule,
-        deny_request::DenyRequest, get_approval::GetApproval, list_approval_rules::ListApprovalRules,
-        list_decided_approvals::ListDecidedApprovals, list_pending_approvals::ListPendingApprovals,
+        add_approval_rule::AddApprovalRule,
+        approve_request::ApproveRequest,
+        delete_approval_rule::DeleteApprovalRule,
+        deny_request::DenyRequest,
+        get_approval::GetApproval,
+        list_approval_rules::ListApprovalRules,
+        list_approvals::{ListDecidedApprovals, ListPendingApprovals},
         request_approval::RequestApproval,
     },
     compliance::{
@@ -154,7 +158,7 @@ static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| vec![
         .route(Get, "/v1/approvals/pending", 200).needs(Approvals, Agent),
     scan::<ListDecidedApprovals>("listDecidedApprovals", "List decided approvals")
         .route(Get, "/v1/approvals/decided", 200).needs(Approvals, Agent),
-    wait::<GetApproval>("getApproval", "Get approval")
+    long_poll::<GetApproval>("getApproval", "Get approval")
         .route(Get, "/v1/approvals/{request_id}", 200).needs(Approvals, Agent),
     outward::<ApproveRequest>("approveRequest", "Approve request")
         .route(Post, "/v1/approvals/{request_id}/approve", 200).needs(Approvals, Operator),

@@ -18,7 +18,7 @@ pub fn measure(runtime: &Runtime, haldir: &Haldir) -> Result<()> {
         usage::forget_peak_memory();
         let ((before, _), began, mut bytes) = (usage::memory(), Instant::now(), 0);
         runtime.block_on(async {
-            let entered = haldir.enter(operation, &who).await?;
+            let entered = haldir.admit_call(operation, &who).await?;
             let mut streamed = haldir.stream(operation, entered, "{}").await?;
             while let Some(piece) = streamed.pieces.next().await {
                 bytes += piece?.len();

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::{
-    decide::{DecidedBy, Decision, Note, decide, open, said},
+    decide::{DecidedBy, Decision, Note, decide, open, optional_text},
     edited,
 };
 use crate::{
@@ -62,7 +62,7 @@ impl OutwardOperation for ApproveRequest {
         let approve = move |cx: &mut WriteContext<'_>| {
             let approval = open(cx, &id)?;
             let arguments = checked.map(|checked| checked.confirmed(cx, &approval)).transpose()?.flatten();
-            let (status, decided_by, note) = (ApprovalStatus::Approved, said(decided_by), said(note));
+            let (status, decided_by, note) = (ApprovalStatus::Approved, optional_text(decided_by), optional_text(note));
             decide(cx, approval, Decision { status, decided_by, note, arguments })
         };
         let decided = cx.write(move |cx| match approve(cx) {

@@ -31,7 +31,7 @@ pub(super) struct Decision {
 }
 
 /// An optional text; empty if it is absent.
-pub(super) fn said<const MAX: usize>(text: Option<Text<0, MAX>>) -> String {
+pub(super) fn optional_text<const MAX: usize>(text: Option<Text<0, MAX>>) -> String {
     text.map_or_else(String::new, Text::into_string)
 }
 

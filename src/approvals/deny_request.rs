@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::decide::{DecidedBy, Decision, Note, decide, open, said};
+use super::decide::{DecidedBy, Decision, Note, decide, open, optional_text};
 use crate::{
     call::{WriteContext, WriteOperation},
     error::Result,
@@ -42,7 +42,8 @@ impl WriteOperation for DenyRequest {
 
     fn run(self, cx: &mut WriteContext<'_>) -> Result<RequestDenied> {
         let approval = open(cx, &self.request_id)?;
-        let (status, decided_by, note) = (ApprovalStatus::Denied, said(self.decided_by), said(self.note));
+        let (status, decided_by, note) =
+            (ApprovalStatus::Denied, optional_text(self.decided_by), optional_text(self.note));
         decide(cx, approval, Decision { status, decided_by, note, arguments: None })?;
         Ok(RequestDenied { denied: true, request_id: self.request_id })
     }

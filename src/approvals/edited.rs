@@ -23,7 +23,7 @@ const MAX_NAMED: usize = 100;
 const MAX_PROBLEMS: usize = 5;
 
 /// Arguments that match the tool's schema, and the definition that they were checked against.
-pub(super) struct Checked {
+pub(super) struct CheckedArguments {
     /// In canonical form.
     canonical: String,
     /// Of the tool.
@@ -32,7 +32,7 @@ pub(super) struct Checked {
 
 /// Checks whether these arguments match the schema of the request's tool. The schema comes from the upstream, so the check
 /// runs outside transactions, on a blocking thread, and within bounds. `None` if there is no such request.
-pub(super) async fn check(cx: &OutwardContext, request: &ApprovalId, json: &str) -> Result<Option<Checked>> {
+pub(super) async fn check(cx: &OutwardContext, request: &ApprovalId, json: &str) -> Result<Option<CheckedArguments>> {
     let found = cx.read(|cx| {
         let Some(approval) = cx.tx.approval(&cx.caller.tenant, request)? else { return Ok(None) };
         definition(cx.tx, &cx.caller.tenant, &approval).map(Some)
@@ -44,11 +44,11 @@ pub(super) async fn check(cx: &OutwardContext, request: &ApprovalId, json: &str)
     }
     let canonical = Arguments::parse(json)?.canonical().to_owned();
     let json = json.to_owned();
-    let check = move || check_schema(&definition, &json).map(|()| Checked { canonical, definition });
+    let check = move || check_schema(&definition, &json).map(|()| CheckedArguments { canonical, definition });
     tokio::task::spawn_blocking(check).await.map_err(Error::internal)?.map(Some)
 }
 
-impl Checked {
+impl CheckedArguments {
     /// The arguments to send instead, if the tool is unchanged since the check; `None` if they equal the requested ones.
     pub(super) fn confirmed(self, cx: &WriteContext<'_>, approval: &Approval) -> Result<Option<String>> {
         if definition(cx.tx.as_read(), &cx.caller.tenant, approval)? != self.definition {

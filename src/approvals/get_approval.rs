@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::detail::ApprovalWithLast;
 use crate::{
-    call::{MAX_WAIT_SECONDS, ReadContext, WaitOperation, Waited},
+    call::{LongPollOperation, MAX_WAIT_SECONDS, PollOutcome, ReadContext},
     error::{Error, Result},
     model::{ApprovalId, ApprovalStatus},
 };
@@ -23,7 +23,7 @@ pub struct GetApproval {
     wait: Option<i64>,
 }
 
-impl WaitOperation for GetApproval {
+impl LongPollOperation for GetApproval {
     type Output = ApprovalWithLast;
 
     fn wait_seconds(&self) -> Result<i64> {
@@ -35,12 +35,12 @@ impl WaitOperation for GetApproval {
         }
     }
 
-    fn look(&self, cx: &ReadContext<'_>) -> Result<Waited<ApprovalWithLast>> {
+    fn poll(&self, cx: &ReadContext<'_>) -> Result<PollOutcome<ApprovalWithLast>> {
         let approval = cx.tx.approval(&cx.caller.tenant, &self.request_id)?;
         let approval = approval.ok_or_else(|| Error::not_found("the approval request").field("request_id"))?;
         let is_open = approval.status_at(cx.now) == ApprovalStatus::Pending;
         let last = cx.tx.last_approved(&cx.caller.tenant, &approval)?;
         let detail = ApprovalWithLast::new(approval, last, cx.now)?;
-        Ok(if is_open { Waited::NotYet(detail) } else { Waited::Final(detail) })
+        Ok(if is_open { PollOutcome::Pending(detail) } else { PollOutcome::Final(detail) })
     }
 }

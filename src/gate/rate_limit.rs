@@ -27,7 +27,7 @@ const ASKING_PLACES: usize = 32;
 
 /// What a key has left of the hour, for the `X-RateLimit-*` headers.
 #[derive(Clone, Copy, Debug)]
-pub struct Remaining {
+pub struct RateLimitStatus {
     /// Calls an hour.
     pub limit: i64,
     /// Calls left.
@@ -58,11 +58,17 @@ pub struct RateLimiter {
 
 impl RateLimiter {
     /// Counts one call of `key`, or refuses it.
-    pub async fn count(&self, store: &Store, limits: RateLimits, key: &ApiKey, now: UnixMicros) -> Result<Remaining> {
+    pub async fn count(
+        &self,
+        store: &Store,
+        limits: RateLimits,
+        key: &ApiKey,
+        now: UnixMicros,
+    ) -> Result<RateLimitStatus> {
         let limit = limits.of(key.tier);
         let hour = now.as_seconds().div_euclid(SECONDS_PER_HOUR);
         let reset = (hour + 1) * SECONDS_PER_HOUR;
-        let answer = |lease: Lease| Remaining { limit, remaining: lease.left + lease.beyond, reset };
+        let answer = |lease: Lease| RateLimitStatus { limit, remaining: lease.left + lease.beyond, reset };
         let counted = || match self.take_leased(key, hour, limit) {
             Some(lease) if lease.left >= 0 => Some(Ok(answer(lease))),
             Some(_) => Some(Err(exceeded(limit, key.tier, reset, now))),

@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     crypto,
     error::{Error, Result},
-    spans::{self, Span},
+    traces::{self, Span},
 };
 
 /// Spans in one request.
@@ -63,7 +63,7 @@ impl Exporter {
         };
         let mut tasks = Vec::new();
         if let Some(url) = settings.traces
-            && let Some(queue) = spans::export()
+            && let Some(queue) = traces::export()
         {
             tasks.push(tokio::spawn(send_spans(sender(url), queue, resource.clone(), settings.span_delay)));
         }

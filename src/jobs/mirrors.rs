@@ -30,7 +30,7 @@ use crate::{
 
 /// The default interval.
 pub const DEFAULT_EVERY: Duration = Duration::from_secs(300);
-/// How long an archiver may take to answer.
+/// How long an HTTP mirror may take to respond.
 const HTTP_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Where checkpoints are copied to.
@@ -71,7 +71,7 @@ impl fmt::Display for Mirror {
 }
 
 /// A checkpoint to copy.
-struct Copied {
+struct CheckpointCopy {
     origin: String,
     size: u64,
     root: Hash,
@@ -80,7 +80,7 @@ struct Copied {
 }
 
 /// A mirror, and what it has.
-struct Archive {
+struct MirrorState {
     mirror: Mirror,
     /// Size and root of each log as this process has last copied it.
     has: HashMap<TenantId, (u64, Hash)>,
@@ -89,16 +89,16 @@ struct Archive {
 impl Haldir {
     /// Copies checkpoints to all `mirrors`, now and at the interval `every`, until `stop`.
     pub async fn mirror_checkpoints(&self, mirrors: Vec<Mirror>, every: Duration, stop: CancellationToken) {
-        let mut archives: Vec<Archive> =
-            mirrors.into_iter().map(|mirror| Archive { mirror, has: HashMap::new() }).collect();
-        while !archives.is_empty() {
-            for archive in &mut archives {
+        let mut states: Vec<MirrorState> =
+            mirrors.into_iter().map(|mirror| MirrorState { mirror, has: HashMap::new() }).collect();
+        while !states.is_empty() {
+            for state in &mut states {
                 let outcome = tokio::select! {
                     () = stop.cancelled() => return,
-                    outcome = self.mirror_logs(archive) => outcome,
+                    outcome = self.mirror_logs(state) => outcome,
                 };
                 if let Err(error) = outcome {
-                    tracing::error!(%error, mirror = %archive.mirror, "checkpoints could not be mirrored");
+                    tracing::error!(%error, mirror = %state.mirror, "checkpoints could not be mirrored");
                 }
             }
             tokio::select! {
@@ -108,7 +108,7 @@ impl Haldir {
         }
     }
 
-    async fn mirror_logs(&self, archive: &mut Archive) -> Result<()> {
+    async fn mirror_logs(&self, state: &mut MirrorState) -> Result<()> {
         let mut after = String::new();
         loop {
             let logs = self.next_logs(&mut after)?;
@@ -116,16 +116,16 @@ impl Haldir {
                 return Ok(());
             }
             for tenant in logs {
-                match self.next_checkpoint(&tenant, archive.has.get(&tenant)) {
+                match self.next_checkpoint(&tenant, state.has.get(&tenant)) {
                     Ok(None) => {}
                     Ok(Some(next)) => {
                         let has = (next.size, next.root);
                         // A mirror that does not answer would not answer for the next log either.
-                        self.copy(&archive.mirror, next).await?;
-                        archive.has.insert(tenant, has);
+                        self.copy(&state.mirror, next).await?;
+                        state.has.insert(tenant, has);
                     }
                     Err(error) => {
-                        tracing::error!(%error, %tenant, mirror = %archive.mirror, "the log is not mirrored");
+                        tracing::error!(%error, %tenant, mirror = %state.mirror, "the log is not mirrored");
                     }
                 }
             }
@@ -133,7 +133,7 @@ impl Haldir {
     }
 
     /// The log's checkpoint, if it has grown since.
-    fn next_checkpoint(&self, tenant: &TenantId, has: Option<&(u64, Hash)>) -> Result<Option<Copied>> {
+    fn next_checkpoint(&self, tenant: &TenantId, has: Option<&(u64, Hash)>) -> Result<Option<CheckpointCopy>> {
         let services = &self.inner.services;
         self.inner.store.read(|tx| {
             let mut log = Tree::open(tx, &services.keyring, tenant)?;
@@ -147,11 +147,11 @@ impl Haldir {
             }
             let (origin, note) = self.sign_checkpoint(tx, tenant, &log)?;
             let mirrored_at = services.clock.now().to_rfc3339();
-            Ok(Some(Copied { origin, size: log.size(), root: log.root(), note, mirrored_at }))
+            Ok(Some(CheckpointCopy { origin, size: log.size(), root: log.root(), note, mirrored_at }))
         })
     }
 
-    async fn copy(&self, mirror: &Mirror, next: Copied) -> Result<()> {
+    async fn copy(&self, mirror: &Mirror, next: CheckpointCopy) -> Result<()> {
         let blocking = |work: Box<dyn FnOnce() -> Result<()> + Send>| async {
             tokio::task::spawn_blocking(work).await.map_err(Error::internal)?
         };
@@ -168,12 +168,12 @@ fn failed(why: impl fmt::Display) -> Error {
     Error::new(Code::Unavailable, why.to_string())
 }
 
-fn append(path: &Path, next: &Copied) -> io::Result<()> {
+fn append(path: &Path, next: &CheckpointCopy) -> io::Result<()> {
     let line = json!({
         "origin": next.origin, "tree_size": next.size, "checkpoint": next.note, "mirrored_at": next.mirrored_at,
     });
     let mut file = OpenOptions::new().append(true).create(true).open(path)?;
-    // In one write: several servers may have one file.
+    // One write: several servers may append to one file.
     file.write_all(format!("{line}\n").as_bytes())?;
     file.sync_all()
 }
@@ -199,7 +199,7 @@ mod tests {
     #[test]
     fn a_mirror_is_named_without_what_may_be_secret() {
         let shown = |text: &str| Mirror::parse(text).map(|mirror| mirror.to_string());
-        assert_eq!(shown("https://user:pass@archive.example/x?token=1"), Ok("https://archive.example".to_owned()));
+        assert_eq!(shown("https://user:pass@state.example/x?token=1"), Ok("https://state.example".to_owned()));
         assert_eq!(shown("git:/srv/log"), Ok("git:/srv/log".to_owned()));
         assert_eq!(shown("file:a.jsonl"), Ok("file:a.jsonl".to_owned()));
         for bad in ["", "git:", "file:", "ftp://x", "/srv/log"] {

@@ -21,7 +21,7 @@ pub use sqlite::copying::{copy, require_alone};
 /// How far a log reaches in a copy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogHead {
-    /// Whose log it is.
+    /// The tenant.
     pub tenant: TenantId,
     /// How many entries it has.
     pub tree_size: u64,
@@ -31,15 +31,15 @@ pub struct LogHead {
     pub checkpoint: String,
 }
 
-/// How a copy stands to a store.
+/// The result of comparing a copy with a store.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Standing {
-    /// All of the store is in the copy.
-    Whole,
+pub enum Comparison {
+    /// The copy holds all entries of the store.
+    Complete,
     /// This log of the store has entries that the copy does not have.
     Older(TenantId),
     /// This log of the copy does not begin with that of the store.
-    Other(TenantId),
+    Diverged(TenantId),
 }
 
 impl Haldir {
@@ -66,17 +66,17 @@ impl Haldir {
         }
     }
 
-    /// How this copy stands to a store whose logs reach as far as `heads` say.
-    pub fn standing(&self, heads: &[LogHead]) -> Result<Standing> {
+    /// Compares this copy with a store whose logs have these heads.
+    pub fn compare(&self, heads: &[LogHead]) -> Result<Comparison> {
         for head in heads {
             let root = self.root_at(&head.tenant, head.tree_size)?;
             match root {
-                None => return Ok(Standing::Older(head.tenant.clone())),
-                Some(root) if hex(&root) != head.root_hash => return Ok(Standing::Other(head.tenant.clone())),
+                None => return Ok(Comparison::Older(head.tenant.clone())),
+                Some(root) if hex(&root) != head.root_hash => return Ok(Comparison::Diverged(head.tenant.clone())),
                 Some(_) => {}
             }
         }
-        Ok(Standing::Whole)
+        Ok(Comparison::Complete)
     }
 
     /// The root of the tenant's log when it had so many entries; `None` if it has not.

@@ -1,4 +1,4 @@
-//! Whether the tools of upstreams that clients may call are still those that they were told of.
+//! Notifies MCP clients when the tools that they may call change.
 
 use std::{
     collections::HashMap,
@@ -16,12 +16,12 @@ use crate::{
     proxy::{catalogue::MAX_PINS, policy::MAX_POLICIES},
 };
 
-/// How often it is looked, while somebody is connected who would be told.
+/// The polling interval while a client follows the changes.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
-/// Who is in the log where an upstream's tools are listed anew.
+/// The actor in the audit log when an upstream's tools are listed again.
 const PRINCIPAL: &str = "proxy";
 
-/// Looks for changes, once for all clients of a tenant: those of this process, of other processes, and of upstreams.
+/// Detects changes with one poll for all clients of a tenant: changes by this process, by other processes, and by upstreams.
 #[derive(Clone)]
 pub struct ToolChanges {
     haldir: Haldir,
@@ -30,12 +30,12 @@ pub struct ToolChanges {
 }
 
 impl ToolChanges {
-    /// Looks for nobody yet.
+    /// Without followers.
     pub fn new(haldir: Haldir) -> Self {
         Self { haldir, watched: Arc::default() }
     }
 
-    /// Is told of every change from now on, for as long as it is kept.
+    /// A receiver of every change from now on. Dropping it ends the subscription.
     pub async fn follow(&self, credential: &Credential) -> Result<watch::Receiver<u64>> {
         let tenant = self.haldir.watch_proxy(credential)?.caller.tenant;
         let followed = |this: &Self| {
@@ -57,7 +57,7 @@ impl ToolChanges {
         Ok(changes)
     }
 
-    /// Until nobody would be told any more.
+    /// Polls until no receiver is left.
     async fn look(self, tenant: TenantId, sender: watch::Sender<u64>, mut stamp: [u8; 32]) {
         loop {
             tokio::time::sleep(LOOK_EVERY).await;
@@ -74,7 +74,7 @@ impl ToolChanges {
                     sender.send_modify(|changes| *changes += 1);
                 }
                 Ok(_) => {}
-                // It is looked again.
+                // The next poll tries again.
                 Err(error) => tracing::warn!(%error, "whether tools have changed is not known"),
             }
         }
@@ -82,8 +82,7 @@ impl ToolChanges {
 }
 
 impl Haldir {
-    /// The tools that a tenant's clients may call: another value for other tools. An upstream that said that its own have
-    /// changed is asked for them first.
+    /// A digest of the tools that a tenant's clients may call. It first lists the tools of upstreams that announced a change.
     async fn tools_stamp(&self, tenant: &TenantId) -> Result<[u8; 32]> {
         let now = self.inner.services.clock.now();
         let cx = self.outward(Caller::internal(tenant.clone(), PRINCIPAL), now);
@@ -93,7 +92,7 @@ impl Haldir {
             if link.is_some_and(|link| link.has_changed())
                 && let Ok(reach) = proxied::reach(&cx, &upstream.name)
             {
-                // One that cannot be listed is not called either.
+                // An upstream whose tools cannot be listed is not called either.
                 drop(proxied::refresh(&cx, &upstream.name, &reach).await?);
             }
         }
@@ -101,7 +100,7 @@ impl Haldir {
         let names: Vec<_> = names.collect();
         let callable = self.inner.store.scan(move |tx| {
             let mut all = Vec::new();
-            // What they forbid is not listed.
+            // Policies hide tools that they forbid.
             for policy in tx.policies(&tenant, MAX_POLICIES)? {
                 all.extend_from_slice(policy.id.as_str().as_bytes());
                 all.push(0);
@@ -109,7 +108,7 @@ impl Haldir {
             for upstream in &names {
                 for (name, digest) in tx.callable_tools(&tenant, upstream, MAX_PINS)? {
                     all.extend_from_slice(upstream.as_str().as_bytes());
-                    // No name has this in it.
+                    // The separator; no name contains it.
                     all.push(0);
                     all.extend_from_slice(name.as_bytes());
                     all.push(0);

@@ -1,4 +1,4 @@
-//! What is known of an operation besides its own file.
+//! The definition of an operation: name, tool, route, permission, schemas, and how it runs.
 
 use std::{marker::PhantomData, pin::Pin};
 
@@ -13,43 +13,43 @@ use super::{
 };
 use crate::{
     call::{
-        Finished, MAX_WAIT_SECONDS, OutwardContext, OutwardOperation, ReadContext, ReadOperation, Start, StreamContext,
-        StreamOperation, WaitOperation, Waited, WriteContext, WriteOperation,
+        Finished, LongPollOperation, MAX_WAIT_SECONDS, OutwardContext, OutwardOperation, PollOutcome, ReadContext,
+        ReadOperation, Start, StreamContext, StreamOperation, WriteContext, WriteOperation,
     },
     error::{Error, Result},
-    measure::OfOperation,
+    metrics::OperationMetrics,
     model::{Permission, Resource, Role},
 };
 
-/// An operation's answer as JSON: wiped from memory when dropped, since it may hold a secret.
-pub type Answer = Zeroizing<String>;
+/// An operation's response as JSON: wiped from memory when dropped, since it may hold a secret.
+pub type ResponseBody = Zeroizing<String>;
 
-/// An operation, as interfaces see it.
+/// An operation, for interfaces.
 pub struct Operation {
     /// Its name: the MCP tool's, and the `operationId` of the OpenAPI document.
     pub name: &'static str,
     /// Its name for people.
     pub title: &'static str,
-    /// What MCP clients are told of it, if it is a tool.
+    /// The annotations of its MCP tool, if it has one.
     pub tool: Option<Hints>,
     /// REST method.
     pub method: Method,
-    /// REST path; `{field}` stands for a field of the input.
+    /// REST path; `{field}` is a field of the input.
     pub path: &'static str,
     /// REST status of success.
     pub status: u16,
-    /// What the caller needs.
+    /// The permission that the caller needs.
     pub needs: Permission,
-    /// Whether callers without a credential may try: the operation itself decides.
+    /// Whether callers without a credential reach the operation, which decides itself.
     pub open_to_anonymous: bool,
-    /// Whether its answer holds a secret: then it is never kept for replay.
+    /// Whether its response holds a secret: it is then not kept for idempotent retries.
     pub answers_secret: bool,
-    /// What REST answers with: JSON, but for streams.
+    /// Media types of the REST response: JSON, except for streams.
     pub media_types: &'static [&'static str],
-    /// The field, if any, with an address that haldir will call: it is looked up and checked before the operation runs.
+    /// The field, if any, with an address that haldir will call: it is resolved and checked before the operation runs.
     pub address_field: Option<&'static str>,
-    /// What this process has measured of it.
-    pub measured: OfOperation,
+    /// Its metrics in this process.
+    pub measured: OperationMetrics,
     /// How it runs.
     pub run: Run,
     check: fn(&str) -> Result<()>,
@@ -68,7 +68,7 @@ pub enum Method {
 }
 
 impl Method {
-    /// As on the wire.
+    /// The method's name in HTTP.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Get => "GET",
@@ -78,53 +78,53 @@ impl Method {
         }
     }
 
-    /// Whether its input stands in a body.
+    /// Whether the input is in the body.
     pub fn has_body(self) -> bool {
         matches!(self, Self::Post | Self::Put)
     }
 }
 
-/// How an operation runs: from the JSON of its input to that of its answer.
+/// How an operation runs: from the JSON of its input to that of its response.
 #[derive(Clone, Copy)]
 pub enum Run {
-    /// A look-up by key: takes microseconds, runs where the call arrived.
-    Read(fn(&ReadContext<'_>, &str) -> Result<Answer>),
-    /// A list or a verification: takes its time, runs on a thread for that.
-    Scan(fn(&ReadContext<'_>, &str) -> Result<Answer>),
-    /// A look-up whose answer may be waited for.
-    Wait(Look),
-    /// A list too large to hold: runs like a scan, while the client reads what it writes.
+    /// A look-up by key: takes microseconds, runs on the worker that received the call.
+    Read(fn(&ReadContext<'_>, &str) -> Result<ResponseBody>),
+    /// A list or a verification: runs on a reader thread.
+    Scan(fn(&ReadContext<'_>, &str) -> Result<ResponseBody>),
+    /// A look-up with long polling.
+    LongPoll(Poll),
+    /// A list too large for memory: runs like a scan, and writes while the client reads.
     Stream(fn(&StreamContext<'_>, &str, Start) -> Result<Finished>),
-    /// A change that calls out between two transactions.
-    Outward(fn(&str, OutwardContext) -> Result<Outgoing>),
-    /// A change: its input is read where the call arrived, the rest runs in the writer's transaction.
+    /// A change with an outgoing request between two transactions.
+    Outward(fn(&str, OutwardContext) -> Result<OutwardFuture>),
+    /// A change: its input is parsed on the worker that received the call, the rest runs in the writer's transaction.
     Write(fn(&str) -> Result<Prepared>),
 }
 
 impl Run {
-    /// Whether it changes something.
+    /// Whether it changes data.
     pub fn changes(&self) -> bool {
         matches!(self, Self::Write(_) | Self::Outward(_))
     }
 }
 
-/// One look at what may be waited for.
-pub type Look = fn(&ReadContext<'_>, &str) -> Result<Looked>;
+/// One poll of a long-polling operation.
+pub type Poll = fn(&ReadContext<'_>, &str) -> Result<PollResult>;
 
-/// What one look found.
-pub struct Looked {
-    /// The answer as it is now.
-    pub answer: Answer,
-    /// How long the caller would wait for another one; 0 where this one is final.
+/// The result of one poll.
+pub struct PollResult {
+    /// The present response.
+    pub body: ResponseBody,
+    /// How long the caller would wait for another one; 0 if this one is final.
     pub wait_seconds: u64,
 }
 
-/// A change whose input is read and found good.
-pub type Prepared = Box<dyn FnOnce(&mut WriteContext<'_>) -> Result<Unrendered> + Send>;
-/// Work that calls out, on its way: its answer, and whether a repetition gets the same.
-pub type Outgoing = Pin<Box<dyn Future<Output = Result<(Answer, bool)>> + Send>>;
-/// An answer that is yet to become JSON: the writer has better things to do.
-pub type Unrendered = Box<dyn FnOnce() -> Result<Answer> + Send>;
+/// A change with a valid input.
+pub type Prepared = Box<dyn FnOnce(&mut WriteContext<'_>) -> Result<Renderer> + Send>;
+/// A running outward operation. It yields the response, and whether a retry gets the same.
+pub type OutwardFuture = Pin<Box<dyn Future<Output = Result<(ResponseBody, bool)>> + Send>>;
+/// Renders the response as JSON, outside the writer thread.
+pub type Renderer = Box<dyn FnOnce() -> Result<ResponseBody> + Send>;
 
 /// MCP tool annotations. All ten tools work on haldir alone, never on an open world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,13 +136,13 @@ pub struct Hints {
 }
 
 impl Hints {
-    /// Changes nothing.
+    /// Read-only.
     pub const READS: Self = Self { read_only: true, destructive: false, idempotent: true };
-    /// Adds something each time, be it a log entry.
+    /// Adds something each time, if only a log entry.
     pub const ADDS: Self = Self { read_only: false, destructive: false, idempotent: false };
     /// Replaces what was there.
     pub const REPLACES: Self = Self { read_only: false, destructive: true, idempotent: false };
-    /// Ends something for good; once more changes nothing.
+    /// Ends something for good; repeating it changes nothing.
     pub const ENDS: Self = Self { read_only: false, destructive: true, idempotent: true };
 }
 
@@ -154,50 +154,50 @@ impl Operation {
         schema
     }
 
-    /// JSON Schema 2020-12 of the answer.
+    /// JSON Schema 2020-12 of the response.
     pub fn output_schema(&self) -> Schema {
         alone(self.output_schema, schema_settings(false).for_serialize())
     }
 
-    /// The input's schema as part of a larger document, whose generator collects the definitions.
+    /// The input's schema as part of a larger document; its generator collects the definitions.
     pub fn input_schema_in(&self, generator: &mut SchemaGenerator) -> Schema {
         transformed(self.input_schema, generator)
     }
 
-    /// The answer's schema as part of a larger document.
+    /// The response's schema as part of a larger document.
     pub fn output_schema_in(&self, generator: &mut SchemaGenerator) -> Schema {
         transformed(self.output_schema, generator)
     }
 
-    /// Whether this JSON text can be its input, without running anything.
+    /// Validates a JSON text as its input, without running it.
     pub fn check(&self, json: &str) -> Result<()> {
         (self.check)(json)
     }
 
-    /// What people and models read about it: the doc comment of its input type.
+    /// Its description for people and models: the doc comment of its input type.
     pub fn description(&self) -> String {
         let schema = self.input_schema();
         schema.get("description").and_then(|text| text.as_str()).unwrap_or_default().to_owned()
     }
 
-    /// Whether a repeated call with the same idempotency key gets the first answer again.
+    /// Whether a retry with the same idempotency key gets the first response.
     pub fn takes_idempotency_key(&self) -> bool {
         self.method == Method::Post && self.run.changes()
     }
 
-    /// The fields that stand in the path.
+    /// The fields in the path.
     pub fn path_fields(&self) -> impl Iterator<Item = &'static str> {
         let field = |segment: &'static str| {
             let name = segment.strip_prefix('{')?.strip_suffix('}')?;
-            // The last field of a path may take all that is left of it.
+            // The last field of a path may match the rest of it.
             Some(name.strip_prefix('*').unwrap_or(name))
         };
         self.path.split('/').filter_map(field)
     }
 }
 
-/// How schemas are generated: JSON Schema 2020-12 in forms that every reader takes, with doc comments as running text.
-/// `int64` says whether whole numbers are marked as such.
+/// Settings for schemas: JSON Schema 2020-12 in forms that all known converters accept, with doc comments joined to one line.
+/// `int64` says whether whole numbers have that format.
 pub fn schema_settings(int64: bool) -> SchemaSettings {
     let join_lines = RecursiveTransform(|schema: &mut Schema| {
         if let Some(Value::String(text)) = schema.get_mut("description") {
@@ -207,7 +207,7 @@ pub fn schema_settings(int64: bool) -> SchemaSettings {
     SchemaSettings::draft2020_12().with_transform(join_lines).with_transform(PlainForms { int64 })
 }
 
-/// The generator transforms definitions by itself, but not a schema that refers to them.
+/// The generator transforms definitions, but not a schema that refers to them.
 fn transformed(schema: fn(&mut SchemaGenerator) -> Schema, generator: &mut SchemaGenerator) -> Schema {
     let mut schema = schema(generator);
     for transform in generator.transforms_mut() {
@@ -216,7 +216,7 @@ fn transformed(schema: fn(&mut SchemaGenerator) -> Schema, generator: &mut Schem
     schema
 }
 
-/// A schema that stands alone. What it refers to stands in its place: converters lose references.
+/// A schema without references, which some converters lose: definitions are inlined.
 fn alone(schema: fn(&mut SchemaGenerator) -> Schema, settings: SchemaSettings) -> Schema {
     let settings = settings.with(|settings| settings.inline_subschemas = true);
     let mut generator = settings.into_generator();
@@ -228,7 +228,7 @@ fn alone(schema: fn(&mut SchemaGenerator) -> Schema, settings: SchemaSettings) -
     schema
 }
 
-/// A definition on its way to an [`Operation`].
+/// The builder of an [`Operation`].
 pub(super) struct Named<O> {
     operation: Operation,
     input: PhantomData<O>,
@@ -242,20 +242,20 @@ pub(super) fn scan<O: ReadOperation>(name: &'static str, title: &'static str) ->
     named::<O, O::Output>(name, title, Run::Scan(run_read::<O>))
 }
 
-/// For what answers with a stream of text, such as an export. REST and the terminal client have it, MCP has not.
+/// An operation with a streamed response, such as an export. REST and the terminal client offer it, MCP does not.
 pub(super) fn stream<O: StreamOperation>(name: &'static str, title: &'static str) -> Named<O> {
     let mut named = named::<O, O::Body>(name, title, Run::Stream(run_stream::<O>));
     named.operation.media_types = O::MEDIA_TYPES;
     named
 }
 
-pub(super) fn wait<O: WaitOperation>(name: &'static str, title: &'static str) -> Named<O> {
-    named::<O, O::Output>(name, title, Run::Wait(look::<O>))
+pub(super) fn long_poll<O: LongPollOperation>(name: &'static str, title: &'static str) -> Named<O> {
+    named::<O, O::Output>(name, title, Run::LongPoll(poll::<O>))
 }
 
-/// For what calls out between two transactions.
+/// An operation with an outgoing request between two transactions.
 pub(super) fn outward<O: OutwardOperation>(name: &'static str, title: &'static str) -> Named<O> {
-    named::<O, O::Output>(name, title, Run::Outward(set_out::<O>))
+    named::<O, O::Output>(name, title, Run::Outward(run_outward::<O>))
 }
 
 pub(super) fn write<O: WriteOperation>(name: &'static str, title: &'static str) -> Named<O> {
@@ -275,13 +275,13 @@ fn named<I: JsonSchema + DeserializeOwned, O: JsonSchema>(
             method: Method::Get,
             path: "",
             status: 200,
-            // Nobody may, until `needs` says who.
+            // The strictest permission, until `needs` sets the real one.
             needs: Permission { resource: Resource::Admin, write: true, role: Role::Operator },
             open_to_anonymous: false,
             answers_secret: false,
             media_types: &["application/json"],
             address_field: None,
-            measured: OfOperation::default(),
+            measured: OperationMetrics::default(),
             run,
             check: |json| input::parse::<I>(json).map(drop),
             input_schema: I::json_schema,
@@ -317,19 +317,19 @@ impl<O> Named<O> {
         self
     }
 
-    /// The key scope `resource:write` for what changes something, else `resource:read`; and at least this role.
+    /// Requires the key scope `resource:write` for a change, else `resource:read`, and at least this role.
     pub(super) fn needs(self, resource: Resource, role: Role) -> Operation {
         let write = self.operation.run.changes();
         Operation { needs: Permission { resource, write, role }, ..self.operation }
     }
 
-    /// Like [`Self::needs`], for what only reads, but leaves an audit entry.
+    /// Like [`Self::needs`], for an operation that reads and leaves an audit entry.
     pub(super) fn needs_read(self, resource: Resource, role: Role) -> Operation {
         Operation { needs: Permission { resource, write: false, role }, ..self.operation }
     }
 }
 
-fn run_read<O: ReadOperation>(cx: &ReadContext<'_>, json: &str) -> Result<Answer> {
+fn run_read<O: ReadOperation>(cx: &ReadContext<'_>, json: &str) -> Result<ResponseBody> {
     let operation: O = input::parse(json)?;
     render(&operation.run(cx)?)
 }
@@ -339,16 +339,16 @@ fn run_stream<O: StreamOperation>(cx: &StreamContext<'_>, json: &str, start: Sta
     operation.run(cx, start)
 }
 
-fn look<O: WaitOperation>(cx: &ReadContext<'_>, json: &str) -> Result<Looked> {
+fn poll<O: LongPollOperation>(cx: &ReadContext<'_>, json: &str) -> Result<PollResult> {
     let operation: O = input::parse(json)?;
     let wait_seconds = u64::try_from(operation.wait_seconds()?.min(MAX_WAIT_SECONDS)).unwrap_or(0);
-    match operation.look(cx)? {
-        Waited::Final(output) => Ok(Looked { answer: render(&output)?, wait_seconds: 0 }),
-        Waited::NotYet(output) => Ok(Looked { answer: render(&output)?, wait_seconds }),
+    match operation.poll(cx)? {
+        PollOutcome::Final(output) => Ok(PollResult { body: render(&output)?, wait_seconds: 0 }),
+        PollOutcome::Pending(output) => Ok(PollResult { body: render(&output)?, wait_seconds }),
     }
 }
 
-fn set_out<O: OutwardOperation>(json: &str, cx: OutwardContext) -> Result<Outgoing> {
+fn run_outward<O: OutwardOperation>(json: &str, cx: OutwardContext) -> Result<OutwardFuture> {
     let operation: O = input::parse(json)?;
     Ok(Box::pin(async move {
         let output = operation.run(cx).await?;
@@ -364,6 +364,6 @@ fn prepare<O: WriteOperation>(json: &str) -> Result<Prepared> {
     }))
 }
 
-fn render(output: &impl serde::Serialize) -> Result<Answer> {
+fn render(output: &impl serde::Serialize) -> Result<ResponseBody> {
     serde_json::to_string(output).map(Zeroizing::new).map_err(Error::internal)
 }

@@ -7,29 +7,29 @@ use super::definition::Operation;
 use crate::{
     call::WriteContext,
     error::{Code, Error, Result},
-    measure::MEASURES,
+    metrics::METRICS,
     model::{Money, SessionId},
     vault::budget,
     watch::{self, Draft, Event},
 };
 
-/// The session that a call is about, whatever else is in it.
+/// The session that an input names.
 #[derive(Default, Deserialize)]
 struct Subject {
     session_id: Option<SessionId>,
 }
 
-/// What a payment that was refused asked for.
+/// The amount of a refused payment.
 #[derive(Deserialize)]
 struct Payment {
     amount: Money,
 }
 
-/// Appends the entry that says that `operation` was refused, and why.
+/// Appends the entry of a refused call of `operation`, with the reason.
 pub(super) fn record(cx: &mut WriteContext<'_>, operation: &Operation, input: &str, error: &Error) -> Result<()> {
-    MEASURES.refused_by(error.code as usize).add_one();
+    METRICS.refused_by(error.code as usize).add_one();
     let named = serde_json::from_str::<Subject>(input).unwrap_or_default().session_id;
-    // What has not the form of an id may be anything, be it a secret in the wrong field: it is not kept.
+    // A malformed id may be a secret in the wrong field: it must not enter the log.
     let named = named.filter(SessionId::is_well_formed);
     let session = match &named {
         Some(id) => cx.tx.session(&cx.caller.tenant, id)?,

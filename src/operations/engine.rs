@@ -1,13 +1,14 @@
-//! The way a call travels: authenticate, permit, count, run, all on the store's word alone.
+//! The engine: authenticates, authorizes, counts and runs calls of operations. Every decision reads the store.
 
 use std::{sync::Arc, time::Instant};
 
+use tokio_util::sync::CancellationToken;
+
 use super::{
-    definition::{Answer, Operation, Prepared, Run, Unrendered},
+    definition::{Operation, Prepared, Renderer, ResponseBody, Run},
     denial,
-    idempotency::Repeatable,
-    places::Places,
-    waiting::Waiting,
+    idempotency::IdempotentCall,
+    quota::Quota,
 };
 use crate::{
     call::{Hearing, ReadContext, Services, WriteContext},
@@ -15,12 +16,12 @@ use crate::{
     gate::{
         authenticate::{self, Authenticated},
         last_use::LastUse,
-        rate_limit::{RateLimiter, Remaining},
+        rate_limit::{RateLimitStatus, RateLimiter},
     },
-    measure::MEASURES,
+    metrics::METRICS,
     model::{Caller, Credential, Permission, Resource, Role, UnixMicros},
-    spans,
     store::{ReadTx, Store},
+    traces,
 };
 
 /// A running haldir: every interface calls operations through it.
@@ -36,9 +37,11 @@ pub(crate) struct Inner {
     pub(crate) services: Arc<Services>,
     pub(super) limiter: RateLimiter,
     pub(super) last_use: LastUse,
-    pub(super) streams: Arc<Places>,
-    pub(super) waiting: Waiting,
-    /// When writes were last tried, after one had failed.
+    pub(super) streams: Arc<Quota>,
+    pub(super) long_polls: Arc<Quota>,
+    /// Cancelled when the process is about to stop: long polls end.
+    pub(super) stopping: CancellationToken,
+    /// When a write was last tried, after one had failed.
     pub(super) writes_checked: tokio::sync::Mutex<Option<Instant>>,
 }
 
@@ -47,38 +50,38 @@ pub(crate) struct Inner {
 pub struct CallOptions {
     /// Makes a retry return the first answer.
     pub idempotency_key: Option<String>,
-    /// What the interface has heard of the person at the agent's client. It never comes from a caller's input.
+    /// What the interface knows from the person at the agent's client. It never comes from a caller's input.
     pub hearing: Hearing,
-    /// The call is haldir's own, such as that for the session of a client that makes none: no agent has made it.
+    /// The call is haldir's own, such as the creation of a session for a client that creates none.
     pub is_own: bool,
-    /// The request that it is part of was counted against the hourly limit already.
+    /// The request of this call was counted against the hourly limit already.
     pub is_counted: bool,
 }
 
 impl CallOptions {
-    /// Of a call that is part of a request which was counted when it came, or on standard input and output, where none is.
+    /// For a call of a request that was counted on arrival, or over stdio, where calls are not counted.
     pub fn counted() -> Self {
         Self { is_counted: true, ..Self::default() }
     }
 }
 
-/// An operation's answer.
+/// An operation's response.
 pub struct Reply {
     /// REST status.
     pub status: u16,
     /// JSON.
-    pub body: Answer,
+    pub body: ResponseBody,
 }
 
-/// A caller who was let in, and whose call was counted.
-pub struct Entered {
+/// A call whose caller is authenticated, and that was counted.
+pub struct AdmittedCall {
     pub(super) caller: Caller,
     pub(super) now: UnixMicros,
     /// What the caller's key has left of the hour, where that is counted.
-    pub remaining: Option<Remaining>,
+    pub remaining: Option<RateLimitStatus>,
 }
 
-impl Entered {
+impl AdmittedCall {
     pub(super) fn into_parts(self) -> (Caller, UnixMicros) {
         (self.caller, self.now)
     }
@@ -98,8 +101,8 @@ impl Haldir {
             let outcome = self.read_at_once(operation, run, credential, input, now).await;
             return measured(operation, begun, outcome, |reply| reply.status);
         }
-        let entered = self.enter_metered(operation, credential, !options.is_own, !options.is_counted).await?;
-        self.carry_out(operation, credential, entered, input, options).await
+        let admitted = self.admit_metered(operation, credential, !options.is_own, !options.is_counted).await?;
+        self.execute(operation, credential, admitted, input, options).await
     }
 
     /// Whether calls are counted against hourly limits.
@@ -107,73 +110,67 @@ impl Haldir {
         self.inner.services.settings.rate_limits.is_some()
     }
 
-    /// The first half of a call: who asks, and whether the hour has room for it.
-    pub async fn enter(&self, operation: &'static Operation, credential: &Credential) -> Result<Entered> {
-        self.enter_metered(operation, credential, true, true).await
+    /// The first half of a call: authenticates the caller and counts the call against the hourly limit.
+    pub async fn admit_call(&self, operation: &'static Operation, credential: &Credential) -> Result<AdmittedCall> {
+        self.admit_metered(operation, credential, true, true).await
     }
 
-    /// As [`Self::enter`], for a call of a request that was counted against the hourly limit already.
-    pub(super) async fn enter_counted(
-        &self,
-        operation: &'static Operation,
-        credential: &Credential,
-    ) -> Result<Entered> {
-        self.enter_metered(operation, credential, true, false).await
-    }
-
-    async fn enter_metered(
+    /// As [`Self::admit_call`]. `of_agent` is false for a call of haldir's own, which the usage does not count; `counts` is false
+    /// for a call of a request that was counted against the hourly limit already.
+    pub(super) async fn admit_metered(
         &self,
         operation: &'static Operation,
         credential: &Credential,
         of_agent: bool,
         counts: bool,
-    ) -> Result<Entered> {
+    ) -> Result<AdmittedCall> {
         let now = self.inner.services.clock.now();
         let authenticated = self.inner.store.read(|tx| self.authenticate(tx, operation, credential, of_agent, now))?;
         let remaining = if counts { self.count(&authenticated, now).await? } else { None };
-        Ok(Entered { caller: authenticated.caller, now, remaining })
+        Ok(AdmittedCall { caller: authenticated.caller, now, remaining })
     }
 
-    /// Counts a call that names no operation; answers what a known key has left, where that is counted.
-    pub async fn count_call(&self, credential: &Credential) -> Option<Remaining> {
+    /// Counts a call that names no operation. Returns what a known key has left, where calls are counted.
+    pub async fn count_call(&self, credential: &Credential) -> Option<RateLimitStatus> {
         if !self.counts_calls() {
             return None;
         }
-        let now = self.inner.services.clock.now();
-        let authenticate = |tx: &dyn ReadTx| authenticate::authenticate(tx, &self.inner.services, credential, now);
-        let authenticated = self.inner.store.read(authenticate).ok()?;
+        let (authenticated, now) = self.authenticated(credential).ok()?;
         self.count(&authenticated, now).await.ok().flatten()
     }
 
-    /// Counts a request that calls no operation, such as a `ping`, or refuses it: nothing that a known key sends is free.
+    /// Counts a request that calls no operation, such as a `ping`, or refuses it over the limit.
     pub async fn admit(&self, credential: &Credential) -> Result<()> {
         if !self.counts_calls() {
             return Ok(());
         }
-        let now = self.inner.services.clock.now();
-        let authenticate = |tx: &dyn ReadTx| authenticate::authenticate(tx, &self.inner.services, credential, now);
-        let authenticated = self.inner.store.read(authenticate)?;
+        let (authenticated, now) = self.authenticated(credential)?;
         self.count(&authenticated, now).await.map(drop)
     }
 
-    /// Who shows this credential.
-    pub fn caller_of(&self, credential: &Credential) -> Result<Caller> {
-        let now = self.inner.services.clock.now();
-        let services = &self.inner.services;
-        Ok(self.inner.store.read(|tx| authenticate::authenticate(tx, services, credential, now))?.caller)
+    /// The caller with this credential, and the time of the check.
+    fn authenticated(&self, credential: &Credential) -> Result<(Authenticated, UnixMicros)> {
+        let now = self.now();
+        let authenticate = |tx: &dyn ReadTx| authenticate::authenticate(tx, &self.inner.services, credential, now);
+        Ok((self.inner.store.read(authenticate)?, now))
     }
 
-    /// The second half: whether they may, and the work itself.
-    pub async fn carry_out(
+    /// The caller with this credential.
+    pub fn caller_of(&self, credential: &Credential) -> Result<Caller> {
+        Ok(self.authenticated(credential)?.0.caller)
+    }
+
+    /// The second half: authorizes the call and runs the operation.
+    pub async fn execute(
         &self,
         operation: &'static Operation,
         credential: &Credential,
-        entered: Entered,
+        admitted: AdmittedCall,
         input: &str,
         options: CallOptions,
     ) -> Result<Reply> {
         let begun = Instant::now();
-        let outcome = self.work(operation, credential, entered, input, options).await;
+        let outcome = self.work(operation, credential, admitted, input, options).await;
         measured(operation, begun, outcome, |reply| reply.status)
     }
 
@@ -181,16 +178,16 @@ impl Haldir {
         &self,
         operation: &'static Operation,
         credential: &Credential,
-        entered: Entered,
+        admitted: AdmittedCall,
         input: &str,
         options: CallOptions,
     ) -> Result<Reply> {
-        let Entered { caller, now, .. } = entered;
+        let AdmittedCall { caller, now, .. } = admitted;
         self.permit(operation, &caller, input, now).await?;
         if !operation.run.changes() {
             self.inner.store.caught_up().await;
         }
-        // What is seldom awaited lies in a place of its own: a call is moved as a whole on its way to where it waits.
+        // Rare branches are boxed, so that the future of every call stays small: it is moved several times.
         let (status, body) = match operation.run {
             Run::Read(run) => match self.inner.store.read(|tx| self.run_read(tx, run, &caller, input, now)) {
                 Ok(body) => (operation.status, body),
@@ -205,10 +202,12 @@ impl Haldir {
                 }
             }
             Run::Stream(_) => return Err(Error::internal(format!("{} answers with a stream", operation.name))),
-            Run::Wait(look) => {
+            Run::LongPoll(look) => {
                 (operation.status, Box::pin(self.wait(operation, look, &caller, credential, input)).await?)
             }
-            Run::Outward(set_out) => Box::pin(self.call_out(operation, set_out, caller, input, options, now)).await?,
+            Run::Outward(run_outward) => {
+                Box::pin(self.call_out(operation, run_outward, caller, input, options, now)).await?
+            }
             Run::Write(prepare) => {
                 let prepared = prepare(input)?;
                 if operation.address_field.is_some() {
@@ -220,7 +219,7 @@ impl Haldir {
         Ok(Reply { status, body })
     }
 
-    /// Looks up where an address in the input leads, which the writer's transaction has no time for.
+    /// Resolves and checks an address in the input, outside the write transaction, which must not wait for the network.
     pub(super) async fn check_address(&self, operation: &Operation, input: &str) -> Result<()> {
         let Some(field) = operation.address_field else { return Ok(()) };
         let fields: serde_json::Value = serde_json::from_str(input).map_err(Error::internal)?;
@@ -229,16 +228,16 @@ impl Haldir {
         outbound.check(&outbound.parse(address)?).await
     }
 
-    /// The hot path: one snapshot for who is asking and for the answer.
+    /// The hot path: authentication and response from one snapshot.
     async fn read_at_once(
         &self,
         operation: &'static Operation,
-        run: fn(&ReadContext<'_>, &str) -> Result<Answer>,
+        run: fn(&ReadContext<'_>, &str) -> Result<ResponseBody>,
         credential: &Credential,
         input: &str,
         now: UnixMicros,
     ) -> Result<Reply> {
-        // Nobody who is not known makes work for the writer.
+        // Only an authenticated caller may make the writer flush.
         if self.inner.store.is_behind() && self.authenticate_only(credential).is_ok() {
             self.inner.store.caught_up().await;
         }
@@ -253,7 +252,7 @@ impl Haldir {
         }
     }
 
-    /// The time, as haldir has it.
+    /// The time of haldir's clock.
     pub fn now(&self) -> UnixMicros {
         self.inner.services.clock.now()
     }
@@ -263,17 +262,14 @@ impl Haldir {
         &self.inner.services.settings.outbound
     }
 
-    /// Whether the credential is good, without calling anything.
+    /// Whether the credential is valid, without calling an operation.
     pub fn authenticate_only(&self, credential: &Credential) -> Result<()> {
-        let now = self.inner.services.clock.now();
-        self.inner.store.read(|tx| authenticate::authenticate(tx, &self.inner.services, credential, now).map(drop))
+        self.authenticated(credential).map(drop)
     }
 
-    /// Whether an operator shows this credential, who may read what concerns the whole server.
+    /// Whether the credential is an operator's that may read data of the whole server.
     pub fn authenticate_operator(&self, credential: &Credential) -> Result<()> {
-        let now = self.inner.services.clock.now();
-        let services = &self.inner.services;
-        let caller = self.inner.store.read(|tx| authenticate::authenticate(tx, services, credential, now))?.caller;
+        let caller = self.caller_of(credential)?;
         let needed = Permission { resource: Resource::Admin, write: false, role: Role::Operator };
         if caller.role == Role::Operator && caller.may(needed) {
             Ok(())
@@ -282,11 +278,9 @@ impl Haldir {
         }
     }
 
-    /// Whether the credential is good, of a call whose input could not even be read: it counts as a call.
+    /// Whether the credential of a call with unreadable input is valid; the call counts for the usage.
     pub fn authenticate_unread(&self, credential: &Credential) -> Result<()> {
-        let now = self.inner.services.clock.now();
-        let services = &self.inner.services;
-        let authenticated = self.inner.store.read(|tx| authenticate::authenticate(tx, services, credential, now))?;
+        let (authenticated, now) = self.authenticated(credential)?;
         self.meter(credential, &authenticated, now);
         Ok(())
     }
@@ -294,11 +288,11 @@ impl Haldir {
     fn run_read(
         &self,
         tx: &dyn ReadTx,
-        run: fn(&ReadContext<'_>, &str) -> Result<Answer>,
+        run: fn(&ReadContext<'_>, &str) -> Result<ResponseBody>,
         caller: &Caller,
         input: &str,
         now: UnixMicros,
-    ) -> Result<Answer> {
+    ) -> Result<ResponseBody> {
         run(&ReadContext { tx, caller, now, services: &self.inner.services }, input)
     }
 
@@ -323,7 +317,7 @@ impl Haldir {
         Ok(authenticated)
     }
 
-    /// Counts a call for the tenant's usage: of all callers but people, at the terminal of this machine or the dashboard.
+    /// Counts a call for the tenant's usage, except of people at the terminal of this machine or at the dashboard.
     fn meter(&self, credential: &Credential, authenticated: &Authenticated, now: UnixMicros) {
         if !matches!(credential, Credential::LocalOperator(_) | Credential::SignedIn(_)) {
             self.inner.services.meter.count(&self.inner.store, &authenticated.caller.tenant, now);
@@ -343,7 +337,7 @@ impl Haldir {
         }
     }
 
-    /// Leaves the audit entry of a refusal that no transaction of its own has recorded.
+    /// Appends the audit entry of a refusal outside a write transaction.
     pub(super) async fn refused(
         &self,
         operation: &'static Operation,
@@ -366,14 +360,14 @@ impl Haldir {
             .await
     }
 
-    async fn count(&self, authenticated: &Authenticated, now: UnixMicros) -> Result<Option<Remaining>> {
+    async fn count(&self, authenticated: &Authenticated, now: UnixMicros) -> Result<Option<RateLimitStatus>> {
         let (Some(limits), Some(key)) = (self.inner.services.settings.rate_limits, &authenticated.key) else {
             return Ok(None);
         };
         let counted = self.inner.limiter.count(&self.inner.store, limits, key, now).await;
         counted.map(Some).inspect_err(|error| {
             if error.code == Code::RateLimited {
-                MEASURES.rate_limited[key.tier as usize].add_one();
+                METRICS.rate_limited[key.tier as usize].add_one();
             }
         })
     }
@@ -386,36 +380,36 @@ impl Haldir {
         input: &str,
         options: CallOptions,
         now: UnixMicros,
-    ) -> Result<(u16, Answer)> {
-        let repeatable = match options.idempotency_key {
-            Some(key) if operation.takes_idempotency_key() => Some(Repeatable::new(operation, &key, input)?),
+    ) -> Result<(u16, ResponseBody)> {
+        let idempotent = match options.idempotency_key {
+            Some(key) if operation.takes_idempotency_key() => Some(IdempotentCall::new(operation, &key, input)?),
             _ => None,
         };
         let (services, input) = (Arc::clone(&self.inner.services), input.to_owned());
         let outcome = self.inner.store.write(move |tx| {
             let mut cx = WriteContext { tx, caller: &caller, now, services: &services };
-            run_write(&mut cx, operation, prepared, &input, repeatable)
+            run_write(&mut cx, operation, prepared, &input, idempotent)
         });
         let (status, answer) = outcome.await??;
         Ok((status, answer()?))
     }
 }
 
-/// Runs a writing operation. The inner error is a refusal: it is an answer that was recorded and is committed.
+/// Runs a writing operation. The inner error is a refusal: it was recorded, and the transaction is committed.
 fn run_write(
     cx: &mut WriteContext<'_>,
     operation: &'static Operation,
     prepared: Prepared,
     input: &str,
-    repeatable: Option<Repeatable>,
-) -> Result<Result<(u16, Unrendered)>> {
-    let rendered = |status, body| (status, Box::new(move || Ok(body)) as Unrendered);
-    if let Some(earlier) = repeatable.as_ref().map(|call| call.earlier(cx)).transpose()?.flatten() {
+    idempotent: Option<IdempotentCall>,
+) -> Result<Result<(u16, Renderer)>> {
+    let rendered = |status, body| (status, Box::new(move || Ok(body)) as Renderer);
+    if let Some(earlier) = idempotent.as_ref().map(|call| call.earlier(cx)).transpose()?.flatten() {
         return Ok(earlier.map(|(status, body)| rendered(status, body)));
     }
     match prepared(cx) {
         Ok(answer) => {
-            let Some(call) = repeatable else { return Ok(Ok((operation.status, answer))) };
+            let Some(call) = idempotent else { return Ok(Ok((operation.status, answer))) };
             let body = answer()?;
             call.keep(cx, operation, operation.status, &body)?;
             Ok(Ok(rendered(operation.status, body)))
@@ -424,13 +418,13 @@ fn run_write(
             if error.is_refusal() {
                 denial::record(cx, operation, input, &error)?;
             }
-            // Not kept as the answer to a retry: the same call is to succeed once it is approved.
+            // Not kept for a retry: the same call succeeds once it is approved.
             Ok(Err(error))
         }
         Err(error) if error.is_refusal() && !cx.caller.is_anonymous() => {
             cx.tx.start_over()?;
             denial::record(cx, operation, input, &error)?;
-            if let Some(call) = repeatable {
+            if let Some(call) = idempotent {
                 call.keep(cx, operation, error.code.status(), &error.body(None))?;
             }
             Ok(Err(error))
@@ -439,7 +433,7 @@ fn run_write(
     }
 }
 
-/// Counts an answer, and how long it took: of one that is streamed, until it began.
+/// Counts a response and its latency; for a stream, the time until it begins.
 pub(super) fn measured<T>(
     operation: &Operation,
     begun: Instant,
@@ -448,14 +442,14 @@ pub(super) fn measured<T>(
 ) -> Result<T> {
     let status = outcome.as_ref().map_or_else(|error| error.code.status(), status);
     operation.measured.answered(status, begun.elapsed());
-    spans::record(operation.name, begun, status, outcome.as_ref().err().map(|error| error.code.name()));
+    traces::record(operation.name, begun, status, outcome.as_ref().err().map(|error| error.code.name()));
     outcome
 }
 
 /// The one check of role and key scope, for all interfaces.
 pub(super) fn permitted(operation: &Operation, caller: &Caller) -> Result<()> {
     if caller.is_anonymous() {
-        return Ok(()); // Only operations that are open to them come this far, and those decide themselves.
+        return Ok(()); // `authenticate` lets anonymous callers reach only operations that are open to them.
     }
     if operation.needs.role == Role::Operator && caller.role != Role::Operator {
         let message = format!("{} is for operators: use an operator's API key", operation.name);

@@ -1,12 +1,12 @@
-//! Idempotency keys (draft-ietf-httpapi-idempotency-key-header): a retry gets the first answer again, and changes
-//! nothing. Looked up and kept in the transaction of the call itself, so that racing duplicates are one call.
+//! Idempotency keys (draft-ietf-httpapi-idempotency-key-header): a retry gets the first response and changes nothing. Keys are
+//! looked up and stored in the transaction of the call, so that concurrent duplicates are one call.
 
 use std::collections::BTreeMap;
 
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
-use super::definition::{Answer, Operation};
+use super::definition::{Operation, ResponseBody};
 use crate::{
     call::WriteContext,
     crypto,
@@ -15,36 +15,36 @@ use crate::{
     store::IdempotentResponse,
 };
 
-/// How long an answer is kept, in seconds.
+/// How long a response is kept, in seconds.
 const KEEP_SECONDS: i64 = 86_400;
 /// The longest key.
 const MAX_KEY_CHARS: usize = 255;
-/// Answers of one tenant that are kept at a time. With one more key a call is refused, and not carried out.
+/// Responses that are kept for one tenant. A call with one more key is refused.
 const MAX_ANSWERS_OF_TENANT: i64 = 100_000;
-/// Bytes of the answers of one tenant that are kept at a time. A call beyond is carried out; its repetition is a conflict,
-/// as where an answer is too long.
+/// Bytes of responses that are kept for one tenant. A call beyond that is carried out; its retry is a conflict, as for a
+/// response that is too long.
 const MAX_BYTES_OF_TENANT: i64 = 16 * 1024 * 1024;
 
-/// The longest answer that is kept, in bytes.
+/// The longest response that is kept, in bytes.
 const MAX_KEPT_BYTES: usize = 1024 * 1024;
 
-/// An answer of up to so many bytes is kept even then: those of nearly all operations are.
+/// A response of up to this many bytes is kept beyond the tenant's limit; nearly all are this short.
 const ALWAYS_KEPT_BYTES: usize = 1024;
 
-/// A call that can be repeated.
-pub(super) struct Repeatable {
+/// A call with an idempotency key.
+pub(super) struct IdempotentCall {
     key: String,
     digest: [u8; 32],
-    /// The session that the input names; what is erased of a session takes the answer with it.
+    /// The session that the input names; erasing the session erases the response.
     session_id: String,
 }
 
-impl Repeatable {
+impl IdempotentCall {
     pub(super) fn new(operation: &Operation, key: &str, input: &str) -> Result<Self> {
         if let Some(problem) = text::problem(key, 1, MAX_KEY_CHARS, false) {
             return Err(Error::invalid("idempotency_key", format!("the idempotency key {problem}")));
         }
-        // In the order of their names, but each as written: two amounts that differ in the last digit differ.
+        // Sorted by name, with each value as written: amounts that differ in the last digit must differ here.
         let fields: BTreeMap<String, Box<RawValue>> = super::input::parse(input)?;
         let session = fields.get("session_id").and_then(|session| serde_json::from_str(session.get()).ok());
         let fields = serde_json::to_string(&fields).map_err(Error::internal)?;
@@ -52,8 +52,8 @@ impl Repeatable {
         Ok(Self { key: key.to_owned(), digest, session_id: session.unwrap_or_default() })
     }
 
-    /// The answer that was given to the same call before; a refusal is an answer.
-    pub(super) fn earlier(&self, cx: &WriteContext<'_>) -> Result<Option<Result<(u16, Answer)>>> {
+    /// The response to the same call before, which may be a refusal.
+    pub(super) fn earlier(&self, cx: &WriteContext<'_>) -> Result<Option<Result<(u16, ResponseBody)>>> {
         let found = cx.tx.idempotent_response(&cx.caller.tenant, &cx.caller.principal, &self.key)?;
         let Some(answer) = found.filter(|answer| cx.now.seconds_since(answer.created_at) < KEEP_SECONDS) else {
             return Self::require_room(cx).map(|()| None);
@@ -67,12 +67,12 @@ impl Repeatable {
             Some(body) => Ok(Some(Err(Error::from_body(answer.status, &body)))),
             None => Err(Error::new(
                 Code::Conflict,
-                "this call was carried out before; its answer held a secret, was too long or was erased, and is not kept",
+                "this call was carried out before; its response held a secret, was too long or was erased, and is not kept",
             )),
         }
     }
 
-    /// Refuses a call whose answer could not even be remembered: its repetition would be carried out again.
+    /// Refuses a call whose key cannot be stored: its retry would be carried out again.
     fn require_room(cx: &WriteContext<'_>) -> Result<()> {
         let (answers, _) = cx.tx.kept_responses(&cx.caller.tenant)?;
         if answers < MAX_ANSWERS_OF_TENANT {
@@ -85,15 +85,14 @@ impl Repeatable {
         Err(Error::new(Code::Unavailable, message))
     }
 
-    /// Takes the key for a call that is about to leave: until it is known how that ends, its repetition is a conflict.
-    /// If that is never known, it stays one.
+    /// Reserves the key before an outgoing request. Until its result is stored, and if it never is, a retry is a conflict.
     pub(super) fn reserve(&self, cx: &mut WriteContext<'_>) -> Result<()> {
-        let message = "this call was begun before, and its outcome is not known: look at the log before you repeat it \
-                       with a new key";
+        let message = "this call was begun before, and its outcome is not known: check the log before you repeat it with a \
+                       new key";
         self.put(cx, Code::Conflict.status(), Some(Error::new(Code::Conflict, message).body(None)), cx.now)
     }
 
-    /// Gives the key back.
+    /// Releases the key.
     pub(super) fn release(&self, cx: &mut WriteContext<'_>) -> Result<()> {
         self.put(cx, Code::Conflict.status(), None, UnixMicros::default())
     }
@@ -105,7 +104,7 @@ impl Repeatable {
         Ok(cx.tx.put_idempotent_response(&cx.caller.tenant, &cx.caller.principal, &self.key, &answer, forget_before)?)
     }
 
-    /// Keeps the answer for a retry.
+    /// Stores the response for a retry.
     pub(super) fn keep(&self, cx: &mut WriteContext<'_>, operation: &Operation, status: u16, body: &str) -> Result<()> {
         let (_, bytes) = cx.tx.kept_responses(&cx.caller.tenant)?;
         let has_room = i64::try_from(body.len()).is_ok_and(|more| bytes.saturating_add(more) <= MAX_BYTES_OF_TENANT);

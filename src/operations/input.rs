@@ -1,4 +1,4 @@
-//! From JSON to an operation's input, with an error that names the field and what it should be.
+//! Parsing of an operation's input from JSON. Errors name the field and the expected type.
 
 use std::collections::BTreeMap;
 
@@ -9,27 +9,27 @@ use zeroize::Zeroizing;
 
 use crate::error::{Code, Error, Result};
 
-/// Characters of an unknown field's name that its refusal repeats.
+/// Characters of an unknown field's name that the error shows.
 const MAX_NAME_SHOWN: usize = 100;
-/// How [`without_value`] words a float where an integer belongs.
+/// The message of [`without_value`] for a float in place of an integer.
 const FOUND_FLOAT: &str = "expected an integer, found floating point";
 
-/// What the refusal of a missing field ends with, and that of an unknown one has in it.
+/// The end of the message for a missing field, and a part of the message for an unknown field.
 const REQUIRED: &str = " is required";
 const UNKNOWN: &str = ": unknown field; expected ";
 
-/// Fields of one input that are mended by [`with_integer`]: no operation has as many.
+/// Fields of one input that are corrected; no operation has as many.
 const MAX_MENDED: usize = 8;
 
-/// Reads an input. A whole number is an integer however it is written, as in JSON Schema: 60, 60.0 or 6e1. A null for a
-/// field that may be left out is as good as none: typed clients send it.
+/// Parses an input. A whole number is an integer in every notation, as in JSON Schema: 60, 60.0 or 6e1. Null for an optional
+/// field counts as absent: typed clients send it.
 pub(super) fn parse<T: DeserializeOwned>(json: &str) -> Result<T> {
     let first = match parse_as_written(json) {
         Ok(input) => return Ok(input),
         Err(error) => error,
     };
-    // serde takes a number with a decimal point for a float, and a null for a value of the wrong type. Nearly nobody writes
-    // either, so nobody else pays for it.
+    // serde takes a number with a decimal point for a float, and rejects null. Both are rare, so only inputs that fail to parse
+    // pay for the correction.
     let mut mended: Option<Zeroizing<String>> = None;
     let mut error = first.clone();
     for _ in 0..MAX_MENDED {
@@ -37,7 +37,7 @@ pub(super) fn parse<T: DeserializeOwned>(json: &str) -> Result<T> {
         let Some(better) = with_integer(text, &error).or_else(|| without_null(text, &error)) else { return Err(error) };
         match parse_as_written(&better) {
             Ok(input) => return Ok(input),
-            // The null was for a field that is required: that is what was wrong.
+            // The null was in a required field: the error is about that.
             Err(next) if next.message.ends_with(REQUIRED) && next.field == error.field => return Err(error),
             Err(next) if next.message.ends_with(REQUIRED) && next.field == first.field => return Err(first),
             Err(next) => error = next,
@@ -47,7 +47,7 @@ pub(super) fn parse<T: DeserializeOwned>(json: &str) -> Result<T> {
     Err(first)
 }
 
-/// The input without the field that `error` is about, if null is all that it says of it.
+/// The input without the field that `error` is about, if its value is null.
 fn without_null(json: &str, error: &Error) -> Option<Zeroizing<String>> {
     let field = error.field.as_ref().filter(|_| error.code == Code::InvalidArgument)?;
     if error.message.contains(UNKNOWN) {
@@ -58,11 +58,11 @@ fn without_null(json: &str, error: &Error) -> Option<Zeroizing<String>> {
     serde_json::to_string(&fields).ok().map(Zeroizing::new)
 }
 
-/// The input with the whole number that `error` is about written as an integer.
+/// The input with the whole number that `error` is about in integer notation.
 fn with_integer(json: &str, error: &Error) -> Option<Zeroizing<String>> {
     let field = error.field.as_ref().filter(|_| error.message.ends_with(FOUND_FLOAT))?;
     let mut number = json;
-    // Of an object within the input, as the error names it: `limits.call_timeout`.
+    // The error names a field of a nested object by its path: `limits.call_timeout`.
     for name in field.split('.') {
         let fields: BTreeMap<String, &RawValue> = serde_json::from_str(number).ok()?;
         number = fields.get(name)?.get();
@@ -77,12 +77,12 @@ fn with_integer(json: &str, error: &Error) -> Option<Zeroizing<String>> {
 }
 
 fn parse_as_written<T: DeserializeOwned>(json: &str) -> Result<T> {
-    // The path of a bad field costs a little to follow, so it is followed only when there is one.
+    // Tracking the path of a field has a cost, so it is done only after an error.
     serde_json::from_str(json).map_err(|first| {
         let mut deserializer = serde_json::Deserializer::from_str(json);
         match serde_path_to_error::deserialize::<_, T>(&mut deserializer) {
             Err(error) => explain(json, error.path().to_string(), error.inner()),
-            // The value was read, so what came behind it is at fault.
+            // The value was parsed, so the error is in what follows it.
             Ok(_) => explain(json, String::new(), &first),
         }
     })
@@ -91,12 +91,12 @@ fn parse_as_written<T: DeserializeOwned>(json: &str) -> Result<T> {
 fn explain(json: &str, path: String, error: &serde_json::Error) -> Error {
     let text = error.to_string();
     let (message, position) = text.rsplit_once(" at line ").unwrap_or((&text, ""));
-    // serde_json calls some values bad syntax that are JSON all the same: a null for an enum, a number beyond f64, a
-    // lone surrogate, arrays nested too deep. They are one field's fault.
+    // serde_json reports a syntax error for some valid JSON: null for an enum, a number beyond f64, a lone surrogate, arrays
+    // nested too deep. These are errors of one field.
     let is_json = || serde_json::from_str::<IgnoredAny>(json).is_ok();
     if error.classify() != Category::Data && !is_json() {
         let place = if position.is_empty() { String::new() } else { format!(" (line {position})") };
-        return Error::new(Code::MalformedJson, format!("the input is no JSON that can be read: {message}{place}"));
+        return Error::new(Code::MalformedJson, format!("the input is not valid JSON: {message}{place}"));
     }
     let in_backticks = message.split('`').nth(1).unwrap_or_default();
     if message.starts_with("missing field") {
@@ -107,7 +107,7 @@ fn explain(json: &str, path: String, error: &serde_json::Error) -> Error {
     }
     if let Some(rest) = message.strip_prefix("unknown field") {
         let expected = rest.rsplit_once(", ").map_or("no fields are expected here", |(_, expected)| expected);
-        // serde writes every expected field in backticks; what stands before them is the unknown one.
+        // serde quotes every expected field in backticks; the unknown field comes before them.
         let expected = rest.split_once("expected").map_or(expected, |(_, list)| list.trim());
         let expected = if rest.contains("there are no fields") { "no fields" } else { expected };
         let shown: String = in_backticks.chars().take(MAX_NAME_SHOWN).collect();
@@ -130,7 +130,7 @@ fn join(path: &str, field: &str) -> String {
     }
 }
 
-/// serde quotes the offending value, which may be a secret in the wrong place: only its type is kept.
+/// Removes the value from a serde message, which may be a secret in the wrong field, and keeps its type.
 fn without_value(message: &str) -> String {
     let kind_of = |rest: &str| rest.split(['`', '"', ',']).next().unwrap_or_default().trim().to_owned();
     for prefix in ["invalid type: ", "invalid value: "] {
@@ -138,7 +138,7 @@ fn without_value(message: &str) -> String {
             if prefix == "invalid value: " && found.starts_with("integer") && matches!(expected, "i64" | "u64") {
                 return format!("expected an integer of at most {} bits", &expected[1..]);
             }
-            // The names of our types say nothing to a caller.
+            // The names of Rust types mean nothing to a caller.
             let expected = match expected {
                 "i64" | "u64" => "an integer",
                 expected if expected.starts_with("struct ") => "a JSON object",
@@ -156,10 +156,10 @@ fn without_value(message: &str) -> String {
     }
 }
 
-/// Takes `idempotency_key` out of a tool's arguments, where it stands beside the operation's own fields.
+/// Takes `idempotency_key` out of a tool's arguments, where it is beside the operation's own fields.
 pub fn take_idempotency_key(json: &str) -> Result<(String, Option<String>)> {
     const FIELD: &str = "idempotency_key";
-    // Nearly no call has one; an escaped spelling of the name is refused later as an unknown field.
+    // Few calls have one. An escaped spelling of the name is refused later as an unknown field.
     if !json.contains(FIELD) {
         return Ok((json.to_owned(), None));
     }

@@ -1,4 +1,4 @@
-//! Opening a store for work: its key, and the local tenant.
+//! Opening a store: checks the master key, and creates the signing key and the local tenant.
 
 use std::{
     path::Path,
@@ -7,13 +7,14 @@ use std::{
 };
 
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
 use super::{
     engine::{Haldir, Inner},
-    places::Places,
+    long_poll::MAX_LONG_POLLS,
+    quota::Quota,
     streaming::MAX_STREAMS,
-    waiting::Waiting,
 };
 use crate::{
     call::{Keyring, Services, Settings, WriteContext},
@@ -25,7 +26,7 @@ use crate::{
         last_use::LastUse,
         rate_limit::RateLimiter,
     },
-    measure::MEASURES,
+    metrics::METRICS,
     model::{ApiKey, Caller, Ceilings, Clock, Credential, KEY_PREFIX, Role, TenantId, Tier},
     store::{Backlog, ReadTx, Store},
     upstream::Connections,
@@ -33,12 +34,12 @@ use crate::{
     webhooks::DEAD_AFTER,
 };
 
-/// Between two tries of the store, once a write has failed.
+/// Between two test writes, once a write has failed.
 const CHECK_WRITES_EVERY: Duration = Duration::from_secs(1);
-/// Bytes of such a try: more than nearly every write has.
+/// Bytes of a test write: more than nearly every write has.
 const CHECKED_BYTES: u32 = 256 * 1024;
 
-/// The room that the disk of a file has left; nothing where that cannot be asked.
+/// The free bytes of the disk that holds a file; `None` where the system does not tell.
 #[cfg(unix)]
 fn free_bytes(path: &Path) -> Option<u64> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -52,7 +53,7 @@ fn free_bytes(_: &Path) -> Option<u64> {
 }
 
 impl Haldir {
-    /// Opens the store at `path`, creating what is missing.
+    /// Opens the store at `path`; creates it if it is missing.
     pub async fn open(path: &Path, master_key: &Key, settings: Settings, clock: Arc<dyn Clock>) -> Result<Self> {
         let store = Store::open(path)?;
         let upstreams = Connections::new(settings.outbound.clone(), settings.upstreams);
@@ -74,8 +75,9 @@ impl Haldir {
             services,
             limiter: RateLimiter::default(),
             last_use: LastUse::default(),
-            streams: Places::new(MAX_STREAMS),
-            waiting: Waiting::default(),
+            streams: Quota::new(MAX_STREAMS),
+            long_polls: Quota::new(MAX_LONG_POLLS),
+            stopping: CancellationToken::new(),
             writes_checked: tokio::sync::Mutex::default(),
         };
         let haldir = Self { inner: Arc::new(inner) };
@@ -116,54 +118,53 @@ impl Haldir {
         self.inner.store.write(work).await
     }
 
-    /// Whether no API key was ever made.
+    /// Whether no API key was ever created.
     pub fn has_no_key(&self) -> Result<bool> {
         self.inner.store.read(|tx| Ok(!tx.any_api_key()?))
     }
 
-    /// Whether there is such a tenant.
+    /// Whether the tenant exists.
     pub fn has_tenant(&self, tenant: &TenantId) -> Result<bool> {
         self.inner.store.read(|tx| Ok(tx.wrapped_data_key(tenant)?.is_some()))
     }
 
-    /// Whether the store answers.
+    /// Whether the store can be read.
     pub fn check_store(&self) -> Result<()> {
         self.inner.store.read(|tx| Ok(tx.any_api_key().map(drop)?))
     }
 
-    /// Whether the store takes writes. Where a commit failed, it does once a write of some size has succeeded: on a disk
-    /// that is all but full, small ones do while others fail.
+    /// Whether the store accepts writes. After a failed commit it does once a large write has succeeded: on a disk that is almost
+    /// full, small writes succeed while larger ones fail.
     pub async fn check_writes(&self) -> Result<()> {
-        if !MEASURES.writes_fail.load(Ordering::Relaxed) {
+        if !METRICS.writes_fail.load(Ordering::Relaxed) {
             return Ok(());
         }
-        // Anybody may ask, and as often as they like.
+        // Clients without a credential reach this check, so its writes are rate-limited.
         let mut checked = self.inner.writes_checked.lock().await;
         if checked.is_none_or(|checked| checked.elapsed() >= CHECK_WRITES_EVERY) {
             *checked = Some(Instant::now());
             self.try_write().await?;
-            MEASURES.writes_fail.store(false, Ordering::Relaxed);
+            METRICS.writes_fail.store(false, Ordering::Relaxed);
         }
-        if MEASURES.writes_fail.load(Ordering::Relaxed) {
+        if METRICS.writes_fail.load(Ordering::Relaxed) {
             return Err(Error::new(Code::Unavailable, "the store takes no writes"));
         }
         Ok(())
     }
 
-    /// Tries a write of some size, and takes it away.
+    /// Writes [`CHECKED_BYTES`] and deletes them.
     pub async fn try_write(&self) -> Result<()> {
         self.inner.store.write(|tx| Ok(tx.set_ballast(CHECKED_BYTES)?)).await?;
         self.inner.store.write(|tx| Ok(tx.set_ballast(0)?)).await
     }
 
-    /// What waits in the whole store.
+    /// Queued work in the whole store.
     pub fn backlog(&self) -> Result<Backlog> {
         let now = self.inner.services.clock.now();
         self.inner.store.read(|tx| Ok(tx.backlog(now, DEAD_AFTER)?))
     }
 
-    /// How large the store is, with its write-ahead log, and how much room its disk has left, in bytes; `None` where the
-    /// system does not tell.
+    /// The size of the store with its write-ahead log, and the free bytes of its disk; `None` where the system does not tell.
     pub fn disk(&self) -> (Option<u64>, Option<u64>) {
         let path = &self.inner.path;
         let size = |path: &Path| std::fs::metadata(path).ok().map(|file| file.len());
@@ -172,8 +173,8 @@ impl Haldir {
         (size(path).map(|bytes| bytes + size(Path::new(&log)).unwrap_or(0)), free_bytes(path))
     }
 
-    /// The credential of a key that a stdio client was configured with. An empty store adopts the first one it is
-    /// given, as an agent's key under the local ceilings; after that a key must be known.
+    /// The credential of a key that a stdio client was configured with. An empty store adopts its first key, as an agent key under
+    /// the local ceilings; later keys must exist.
     pub async fn adopt_or_find_key(&self, key: Zeroizing<String>) -> Result<Credential> {
         let (services, presented) = (Arc::clone(&self.inner.services), key.clone());
         let known = |tx: &dyn ReadTx, presented: &str| Ok::<_, Error>(authenticate::find_key(tx, presented)?.is_some());
@@ -181,7 +182,7 @@ impl Haldir {
             check_adoptable(&presented)?;
             let work = move |tx: &mut dyn crate::store::Tx| {
                 if tx.any_api_key()? {
-                    return Ok(()); // Another process was faster.
+                    return Ok(()); // Another process has adopted a key.
                 }
                 let caller = Caller { principal: adopted_prefix(&presented), ..Caller::anonymous() };
                 let now = services.clock.now();
@@ -205,7 +206,7 @@ impl Haldir {
         Ok(credential)
     }
 
-    /// Finishes what was taken, and closes the store.
+    /// Writes what is still in memory, and closes the store.
     pub fn close(&self) {
         self.inner.services.unwritten.close();
         self.inner.services.meter.close(&self.inner.store);
@@ -220,8 +221,8 @@ fn check_adoptable(key: &str) -> Result<()> {
     }
     Err(Error::new(
         Code::Unauthorized,
-        "HALDIR_API_KEY is no key that this empty store could adopt: expected hld_ and at least 32 random characters of \
-         base64url; make one with `haldir keys create`, or leave it unset to work as the local tenant",
+        "HALDIR_API_KEY cannot be adopted by this empty store: expected hld_ and at least 32 random characters of base64url; \
+         create a key with `haldir keys create`, or leave it unset to work as the local tenant",
     ))
 }
 
@@ -229,7 +230,7 @@ fn adopted_prefix(key: &str) -> String {
     key.get(..PUBLIC_CHARS).unwrap_or_default().to_owned()
 }
 
-/// As bound as the keyless agent would be, and by the settings of each process that it is used in.
+/// The adopted key: an agent key with the ceilings of the keyless local agent, which each process sets.
 fn adopted(now: crate::model::UnixMicros) -> ApiKey {
     ApiKey {
         prefix: String::new(),

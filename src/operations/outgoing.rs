@@ -1,11 +1,12 @@
-//! Calls that leave haldir: they run to their end whoever hangs up, and an idempotency key is taken before they leave.
+//! Operations that call out. They run to their end even if the client disconnects, and reserve their idempotency key before the
+//! outgoing request.
 
 use std::sync::Arc;
 
 use super::{
-    definition::{Answer, Operation, Outgoing},
+    definition::{Operation, OutwardFuture, ResponseBody},
     engine::{CallOptions, Haldir},
-    idempotency::Repeatable,
+    idempotency::IdempotentCall,
 };
 use crate::{
     call::{Hearing, OutwardContext},
@@ -17,30 +18,32 @@ impl Haldir {
     pub(super) async fn call_out(
         &self,
         operation: &'static Operation,
-        set_out: fn(&str, OutwardContext) -> Result<Outgoing>,
+        run_outward: fn(&str, OutwardContext) -> Result<OutwardFuture>,
         caller: Caller,
         input: &str,
         options: CallOptions,
         now: UnixMicros,
-    ) -> Result<(u16, Answer)> {
+    ) -> Result<(u16, ResponseBody)> {
         let cx = OutwardContext { hearing: options.hearing, ..self.outward(caller, now) };
-        let work = set_out(input, cx.clone())?;
+        let work = run_outward(input, cx.clone())?;
         self.check_address(operation, input).await?;
-        let repeatable = match options.idempotency_key {
-            Some(key) if operation.takes_idempotency_key() => Some(Arc::new(Repeatable::new(operation, &key, input)?)),
+        let idempotent = match options.idempotency_key {
+            Some(key) if operation.takes_idempotency_key() => {
+                Some(Arc::new(IdempotentCall::new(operation, &key, input)?))
+            }
             _ => None,
         };
-        // A task of its own: what has left is settled, also if nobody waits for it any more.
+        // A separate task: an outgoing request must be settled, also after the client has disconnected.
         let running = tokio::spawn(async move {
-            match repeatable {
+            match idempotent {
                 None => work.await.map(|(answer, _)| (operation.status, answer)),
-                Some(repeatable) => once(&cx, operation, repeatable, work).await,
+                Some(idempotent) => once(&cx, operation, idempotent, work).await,
             }
         });
         running.await.map_err(Error::internal)?
     }
 
-    /// What an operation of this caller works with, outside of any transaction.
+    /// The context of an operation of this caller, outside of any transaction.
     pub(crate) fn outward(&self, caller: Caller, now: UnixMicros) -> OutwardContext {
         let services = Arc::clone(&self.inner.services);
         OutwardContext { store: self.inner.store.clone(), caller, now, services, hearing: Hearing::default() }
@@ -50,10 +53,10 @@ impl Haldir {
 async fn once(
     cx: &OutwardContext,
     operation: &'static Operation,
-    repeatable: Arc<Repeatable>,
-    work: Outgoing,
-) -> Result<(u16, Answer)> {
-    let call = Arc::clone(&repeatable);
+    idempotent: Arc<IdempotentCall>,
+    work: OutwardFuture,
+) -> Result<(u16, ResponseBody)> {
+    let call = Arc::clone(&idempotent);
     let earlier = cx.write(move |cx| {
         let earlier = call.earlier(cx)?;
         if earlier.is_none() {
@@ -71,12 +74,12 @@ async fn once(
         _ => None,
     };
     let kept = cx.write(move |cx| match kept {
-        Some((status, body)) => repeatable.keep(cx, operation, status, &body),
-        None => repeatable.release(cx),
+        Some((status, body)) => idempotent.keep(cx, operation, status, &body),
+        None => idempotent.release(cx),
     });
     if let Err(error) = kept.await {
-        // What was called has been: its caller is not told that nothing was. The key stays taken, so that a repetition is a
-        // conflict, and not another call.
+        // The outgoing request was made, so the response must not say otherwise. The key stays reserved: a retry is then a
+        // conflict, not a second request.
         tracing::error!(%error, operation = operation.name, "an answer could not be kept for its idempotency key");
     }
     outcome.map(|(answer, _)| (operation.status, answer))

@@ -97,9 +97,9 @@ impl Haldir {
     pub async fn enter_proxy(&self, credential: &Credential, is_counted: bool) -> Result<OutwardContext> {
         let operation = call_operation()?;
         let entered = if is_counted {
-            self.enter_counted(operation, credential).await?
+            self.admit_metered(operation, credential, true, false).await?
         } else {
-            self.enter(operation, credential).await?
+            self.admit_call(operation, credential).await?
         };
         let (caller, now) = entered.into_parts();
         permitted(operation, &caller)?;

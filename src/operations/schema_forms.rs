@@ -1,6 +1,6 @@
-//! Schemas in the few forms that every reader takes. Agent frameworks hand them on to model APIs through converters of
-//! their own, which know less than JSON Schema: one that meets a list of types, an alternative within an alternative, a
-//! reference to an enumeration or a field without a type drops the tool, or all tools.
+//! Rewrites schemas into forms that all known converters accept. Agent frameworks pass schemas to model APIs through converters
+//! that know a subset of JSON Schema: on a list of types, a nested alternative, a reference to an enumeration or a field without
+//! a type, some drop the tool, or all tools.
 
 use schemars::{
     Schema,
@@ -8,16 +8,16 @@ use schemars::{
 };
 use serde_json::{Map, Value, json};
 
-/// What says something about a field as a whole, and stays beside the alternatives that it has.
+/// Members that describe a field as a whole, and stay beside its alternatives.
 const ABOUT: [&str; 6] = ["title", "description", "default", "examples", "deprecated", "readOnly"];
-/// Formats of numbers. JSON Schema knows none, and validators report each.
+/// Formats of numbers. JSON Schema defines none, and validators report each.
 const NUMBER_FORMATS: [&str; 12] =
     ["uint", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64", "int", "float", "double"];
 
-/// Rewrites every schema within a schema.
+/// A transform that rewrites every subschema.
 #[derive(Clone, Copy, Debug)]
 pub struct PlainForms {
-    /// Whether whole numbers are marked `int64`, which generators of clients need from an OpenAPI document.
+    /// Whether whole numbers have the format `int64`, which client generators need in an OpenAPI document.
     pub int64: bool,
 }
 
@@ -46,7 +46,7 @@ impl PlainForms {
     }
 }
 
-/// The types that the member `type` names.
+/// The types in the member `type`.
 fn names(kind: &Value) -> Vec<&str> {
     match kind {
         Value::Array(all) => all.iter().filter_map(Value::as_str).collect(),
@@ -54,7 +54,7 @@ fn names(kind: &Value) -> Vec<&str> {
     }
 }
 
-/// Alternatives that are words each become one enumeration. What each word means moves into the description.
+/// Turns alternatives that are single strings into one enumeration. Their descriptions move into the field's description.
 fn words(members: &mut Map<String, Value>) {
     if let Some(word) = members.remove("const") {
         members.insert("enum".to_owned(), json!([word]));
@@ -84,7 +84,7 @@ fn words(members: &mut Map<String, Value>) {
     members.insert("enum".to_owned(), all.into());
 }
 
-/// A list of types becomes one alternative for each.
+/// Turns a list of types into one alternative for each.
 fn one_type(members: &mut Map<String, Value>) {
     let Some(Value::Array(types)) = members.get("type").cloned() else { return };
     if let [one] = types.as_slice() {
@@ -112,7 +112,7 @@ fn one_type(members: &mut Map<String, Value>) {
     members.insert("anyOf".to_owned(), alternatives.into());
 }
 
-/// Alternatives of an alternative become alternatives.
+/// Flattens nested alternatives.
 fn flat(members: &mut Map<String, Value>) {
     let Some(Value::Array(alternatives)) = members.remove("anyOf") else { return };
     let mut all: Vec<Value> = Vec::new();
@@ -137,8 +137,8 @@ fn flat(members: &mut Map<String, Value>) {
     members.insert("anyOf".to_owned(), once.into());
 }
 
-/// An input that stands alone: every field has a type, and every one that may be left out may be null instead, since typed
-/// clients send null for what they leave out.
+/// Completes an input schema: every field gets a type, and every optional field may be null, since typed clients send null for
+/// absent fields.
 pub fn input(schema: &mut Schema) {
     let required: Vec<String> = schema
         .get("required")
@@ -160,7 +160,7 @@ pub fn input(schema: &mut Schema) {
     }
 }
 
-/// Lets a field be null.
+/// Allows null for a field.
 pub fn nullable(members: &mut Map<String, Value>) {
     if let Some(kind) = members.get("type").cloned() {
         members.insert("type".to_owned(), json!([kind, "null"]));
@@ -174,11 +174,11 @@ pub fn nullable(members: &mut Map<String, Value>) {
     }
 }
 
-/// Any JSON, as alternatives that have a type each. A converter that can only take one takes the last: text.
+/// Any JSON, as typed alternatives. A converter that keeps only one keeps the last: a string.
 fn anything() -> Value {
     let kinds = |kinds: &[&str]| kinds.iter().map(|kind| json!({"type": kind})).collect::<Vec<_>>();
     let mut all = kinds(&["object", "number", "boolean", "string", "null"]);
-    // What lies deeper than two lists is not told.
+    // Lists nested deeper than two levels have no item type.
     let mut items = all.clone();
     items.insert(1, json!({"type": "array", "items": {}}));
     all.insert(1, json!({"type": "array", "items": {"anyOf": items}}));

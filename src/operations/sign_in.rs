@@ -1,4 +1,4 @@
-//! What the dashboard asks of the store besides operations.
+//! Reads of the dashboard besides operations.
 
 use super::{
     definition::Operation,
@@ -11,7 +11,7 @@ use crate::{
 };
 
 impl Haldir {
-    /// Checks an API key that a person signs in with; answers what is to be kept of it in place of the key.
+    /// Checks an API key that a person signs in with. Returns the credential to keep in place of the key.
     pub fn sign_in(&self, credential: &Credential) -> Result<(Credential, Caller)> {
         let caller = self.caller_of(credential)?;
         let Credential::ApiKey(key) = credential else { return Ok((credential.clone(), caller)) };
@@ -20,7 +20,7 @@ impl Haldir {
         Ok((Credential::SignedIn(SignedInKey { prefix, digest: authenticate::digest(key) }), caller))
     }
 
-    /// The number of entries in the caller's log: it grows with everything that happens in a tenant.
+    /// The number of entries in the caller's log, which grows with every recorded event of the tenant.
     pub fn log_size(&self, credential: &Credential) -> Result<i64> {
         let (now, services) = (self.now(), &self.inner.services);
         self.inner.store.read(|tx| {

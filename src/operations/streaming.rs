@@ -1,11 +1,11 @@
-//! Answers that are too large to hold: they are written while the client reads.
+//! Streamed responses: too large for memory, written while the client reads.
 
 use std::time::Instant;
 
 use super::{
     definition::{Operation, Run},
-    engine::{Entered, Haldir, measured},
-    places::{Bounds, Place},
+    engine::{AdmittedCall, Haldir, measured},
+    quota::{QuotaGuard, QuotaLimits},
 };
 use crate::{
     call::{self, Head, Pieces, StreamContext},
@@ -13,26 +13,31 @@ use crate::{
     model::Caller,
 };
 
-/// Streams at a time: each holds a thread and a snapshot for as long as its client reads.
-pub(super) const MAX_STREAMS: Bounds = Bounds { all: 16, of_tenant: 12, of_caller: 8 };
+/// Streams at a time: each holds a thread and a snapshot while its client reads.
+pub(super) const MAX_STREAMS: QuotaLimits = QuotaLimits { all: 16, per_tenant: 12, per_caller: 8 };
 
-/// An answer that is written while it is read.
+/// A response that is written while the client reads it.
 pub struct Streamed {
-    /// What stands before it.
+    /// Its headers.
     pub head: Head,
-    /// The answer itself.
+    /// Its body.
     pub pieces: Pieces,
 }
 
 impl Haldir {
-    /// The second half of a call whose answer is a stream.
-    pub async fn stream(&self, operation: &'static Operation, entered: Entered, input: &str) -> Result<Streamed> {
+    /// The second half of a call with a streamed response.
+    pub async fn stream(&self, operation: &'static Operation, entered: AdmittedCall, input: &str) -> Result<Streamed> {
         let begun = Instant::now();
         measured(operation, begun, self.begin_stream(operation, entered, input).await, |_| operation.status)
     }
 
-    async fn begin_stream(&self, operation: &'static Operation, entered: Entered, input: &str) -> Result<Streamed> {
-        let Entered { caller, now, .. } = entered;
+    async fn begin_stream(
+        &self,
+        operation: &'static Operation,
+        entered: AdmittedCall,
+        input: &str,
+    ) -> Result<Streamed> {
+        let AdmittedCall { caller, now, .. } = entered;
         self.permit(operation, &caller, input, now).await?;
         let Run::Stream(run) = operation.run else {
             return Err(Error::internal(format!("{} does not answer with a stream", operation.name)));
@@ -48,7 +53,7 @@ impl Haldir {
             run(&StreamContext { store, caller: &worker_caller, now, services }, &owned_input, start).map(drop)
         });
         match begun.await {
-            // Whatever happens to the work from here on, the pieces tell.
+            // The body reports every later failure.
             Ok(head) => Ok(Streamed { head, pieces }),
             Err(_) => match work.await.map_err(Error::internal)? {
                 Ok(()) => Err(Error::internal(format!("{} ended before it began", operation.name))),
@@ -57,11 +62,11 @@ impl Haldir {
         }
     }
 
-    fn stream_place(&self, caller: &Caller) -> Result<Place> {
+    fn stream_place(&self, caller: &Caller) -> Result<QuotaGuard> {
         self.inner.streams.take(caller).ok_or_else(|| {
-            let Bounds { all, of_tenant, of_caller } = MAX_STREAMS;
+            let QuotaLimits { all, per_tenant, per_caller } = MAX_STREAMS;
             let message = format!(
-                "too many streams are being read already: {of_caller} of one caller, {of_tenant} of a tenant or {all} \
+                "too many streams are being read already: {per_caller} of one caller, {per_tenant} of a tenant or {all} \
                  together; try again"
             );
             Error::new(Code::Unavailable, message)

@@ -25,7 +25,7 @@ use crate::{
     call::{CallsUnderWay, LEASE_SECONDS, OutwardContext, Vouched, WriteContext, session},
     crypto,
     error::{Code, Error, Result},
-    measure::MEASURES,
+    metrics::METRICS,
     model::{Held, InFlightCall, Person, SessionId, UpstreamName, secret_placeholder},
     redact::{Carry, Known, Told},
     upstream::{Failure, FailureKind},
@@ -153,13 +153,13 @@ fn decide(
                 |name: &str| error.extra(name).and_then(|value| serde_json::from_str::<String>(value.get()).ok());
             let held =
                 Held { request_id: text("approval_request_id").unwrap_or_default(), reason: error.message.clone() };
-            MEASURES.refused_by(error.code as usize).add_one();
+            METRICS.refused_by(error.code as usize).add_one();
             record(cx, attempt, arguments, HELD, &error, &trace)?;
             Ok(Decided::Held(held))
         }
         Err(error) if error.is_refusal() => {
             cx.tx.start_over()?;
-            MEASURES.refused_by(error.code as usize).add_one();
+            METRICS.refused_by(error.code as usize).add_one();
             record(cx, attempt, arguments, DENIED, &error, &trace)?;
             Ok(Decided::Refused(error))
         }

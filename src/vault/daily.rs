@@ -18,10 +18,10 @@ use crate::{
 const KEPT_DAYS: i64 = 2;
 
 /// By a keyed hash of the agent or creator: the lowest limit that applies, and a description for messages.
-pub(super) type Bounds = BTreeMap<[u8; 32], (Money, String)>;
+pub(super) type DailyLimits = BTreeMap<[u8; 32], (Money, String)>;
 
-fn bounds(cx: &WriteContext<'_>, line: &[Arc<Session>]) -> Result<Bounds> {
-    let mut bounds = Bounds::new();
+fn bounds(cx: &WriteContext<'_>, line: &[Arc<Session>]) -> Result<DailyLimits> {
+    let mut bounds = DailyLimits::new();
     if line.iter().all(|level| level.daily_limit.is_none() && level.daily_ceiling.is_none()) {
         return Ok(bounds);
     }
@@ -42,7 +42,7 @@ fn bounds(cx: &WriteContext<'_>, line: &[Arc<Session>]) -> Result<Bounds> {
 }
 
 /// Refuses unless every limit has `amount` left today.
-pub(super) fn check(cx: &WriteContext<'_>, line: &[Arc<Session>], amount: Money) -> Result<Bounds> {
+pub(super) fn check(cx: &WriteContext<'_>, line: &[Arc<Session>], amount: Money) -> Result<DailyLimits> {
     let bounds = bounds(cx, line)?;
     let today = Day::of(cx.now).0;
     for (of, (limit, whose)) in &bounds {
@@ -60,7 +60,7 @@ pub(super) fn check(cx: &WriteContext<'_>, line: &[Arc<Session>], amount: Money)
 }
 
 /// Counts `amount` as spent today.
-pub(super) fn deduct(cx: &mut WriteContext<'_>, bounds: &Bounds, amount: Money) -> Result<()> {
+pub(super) fn deduct(cx: &mut WriteContext<'_>, bounds: &DailyLimits, amount: Money) -> Result<()> {
     let today = Day::of(cx.now).0;
     for of in bounds.keys() {
         cx.tx.add_daily_spent(&cx.caller.tenant, today, of, amount, today - KEPT_DAYS)?;

@@ -11,11 +11,11 @@ use reqwest::Client;
 use tokio::{sync::Semaphore, task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-use super::{queue, send};
+use super::{attempts, send};
 use crate::{
     call::{Services, WriteContext},
     error::Result,
-    measure::MEASURES,
+    metrics::METRICS,
     model::{Caller, TenantId},
     store::{Store, Tx},
 };
@@ -50,50 +50,50 @@ const PRINCIPAL: &str = "haldir";
 
 /// Delivers until `stop`. Attempts in flight at that time are abandoned, to be made again.
 pub async fn run(store: Store, services: Arc<Services>, stop: CancellationToken) {
-    let courier = Arc::new(Courier {
+    let deliverer = Arc::new(Deliverer {
         store,
         services,
         stop,
-        busy: Mutex::default(),
+        in_flight: Mutex::default(),
         client: Mutex::default(),
         told: Mutex::default(),
     });
     let places = Arc::new(Semaphore::new(MAX_AT_ONCE));
     let mut rounds = JoinSet::new();
     let mut clean_at = Instant::now() + FIRST_CLEAN_AFTER;
-    while !courier.stop.is_cancelled() {
-        let now = courier.services.clock.now();
-        let due = courier.store.read(|tx| Ok(tx.due_webhooks(now, MAX_AT_ONCE)?)).unwrap_or_default();
+    while !deliverer.stop.is_cancelled() {
+        let now = deliverer.services.clock.now();
+        let due = deliverer.store.read(|tx| Ok(tx.due_webhooks(now, MAX_AT_ONCE)?)).unwrap_or_default();
         for (tenant, id) in due {
-            let Some(busy) = Busy::begin(&courier, &tenant, id) else { continue };
+            let Some(in_flight) = InFlight::begin(&deliverer, &tenant, id) else { continue };
             let Ok(place) = Arc::clone(&places).try_acquire_owned() else { break };
             rounds.spawn(async move {
-                if let Err(error) = busy.courier.round(&tenant, id).await {
+                if let Err(error) = in_flight.deliverer.round(&tenant, id).await {
                     tracing::warn!(%error, webhook = id, "a webhook's events wait");
                     tokio::time::sleep(AFTER_ERROR).await;
                 }
-                drop((busy, place));
+                drop((in_flight, place));
             });
         }
         while rounds.try_join_next().is_some() {}
         if Instant::now() >= clean_at {
             clean_at = Instant::now() + CLEAN_EVERY;
-            if let Err(error) = courier.clean().await {
+            if let Err(error) = deliverer.clean().await {
                 tracing::warn!(%error, "old deliveries were not forgotten");
             }
         }
         tokio::time::sleep(LOOK_AT_MOST_EVERY).await;
         tokio::select! {
-            () = courier.services.webhook_bell.notified() => {}
-            () = tokio::time::sleep(courier.pause()) => {}
-            () = courier.stop.cancelled() => {}
+            () = deliverer.services.webhook_bell.notified() => {}
+            () = tokio::time::sleep(deliverer.pause()) => {}
+            () = deliverer.stop.cancelled() => {}
         }
     }
     while rounds.join_next().await.is_some() {}
 }
 
 /// A short description of an attempt, for the warning.
-fn how_it_ended(outcome: &queue::Outcome) -> String {
+fn how_it_ended(outcome: &attempts::AttemptResult) -> String {
     if outcome.status == 0 { outcome.error.clone() } else { format!("answered {}", outcome.status) }
 }
 
@@ -104,12 +104,12 @@ fn host_and_port(url: &str) -> String {
     place.map_or_else(String::new, |(host, port)| format!("{host}:{port}"))
 }
 
-struct Courier {
+struct Deliverer {
     store: Store,
     services: Arc<Services>,
     stop: CancellationToken,
     /// Webhooks that this process sends to now.
-    busy: Mutex<HashSet<(TenantId, i64)>>,
+    in_flight: Mutex<HashSet<(TenantId, i64)>>,
     /// Created when the first event is due: many processes never have one.
     client: Mutex<Option<Client>>,
     /// When each dead receiver was last warned of.
@@ -117,49 +117,49 @@ struct Courier {
 }
 
 /// A webhook that this process sends to now; dropping it releases the webhook.
-struct Busy {
-    courier: Arc<Courier>,
+struct InFlight {
+    deliverer: Arc<Deliverer>,
     key: (TenantId, i64),
 }
 
-impl Busy {
-    fn begin(courier: &Arc<Courier>, tenant: &TenantId, id: i64) -> Option<Self> {
+impl InFlight {
+    fn begin(deliverer: &Arc<Deliverer>, tenant: &TenantId, id: i64) -> Option<Self> {
         let key = (tenant.clone(), id);
-        let mut busy = courier.busy.lock().unwrap_or_else(PoisonError::into_inner);
-        busy.insert(key.clone()).then(|| Self { courier: Arc::clone(courier), key })
+        let mut in_flight = deliverer.in_flight.lock().unwrap_or_else(PoisonError::into_inner);
+        in_flight.insert(key.clone()).then(|| Self { deliverer: Arc::clone(deliverer), key })
     }
 }
 
-impl Drop for Busy {
+impl Drop for InFlight {
     fn drop(&mut self) {
-        self.courier.busy.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
+        self.deliverer.in_flight.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
         // The webhook may be due again already.
-        self.courier.services.webhook_bell.notify_one();
+        self.deliverer.services.webhook_bell.notify_one();
     }
 }
 
-impl Courier {
+impl Deliverer {
     /// Sends one webhook's events one by one, until none is queued or one fails.
     async fn round(&self, tenant: &TenantId, id: i64) -> Result<()> {
         if self.is_left_to_others(tenant, id).await? {
             tokio::time::sleep(LEFT_FOR).await;
             return Ok(());
         }
-        let mut next = self.write(tenant, move |cx| queue::claim(cx, id)).await?;
-        while let Some(job) = next {
+        let mut next = self.write(tenant, move |cx| attempts::claim(cx, id)).await?;
+        while let Some(delivery) = next {
             let client = self.client()?;
             let outcome = tokio::select! {
-                outcome = send::send(&client, &self.services, &job) => outcome,
-                () = self.stop.cancelled() => return self.write(tenant, move |cx| queue::release(cx, &job)).await,
+                outcome = send::send(&client, &self.services, &delivery) => outcome,
+                () = self.stop.cancelled() => return self.write(tenant, move |cx| attempts::release(cx, &delivery)).await,
             };
             if (200..300).contains(&outcome.status) {
-                let lag = self.services.clock.now().0 - job.event.queued_at.0;
-                MEASURES.webhook_lag.observe_time(Duration::from_micros(u64::try_from(lag).unwrap_or(0)));
+                let lag = self.services.clock.now().0 - delivery.event.queued_at.0;
+                METRICS.webhook_lag.observe_time(Duration::from_micros(u64::try_from(lag).unwrap_or(0)));
             } else {
                 tracing::info!(webhook = id, status = outcome.status, error = outcome.error, "a webhook failed");
             }
             let how = how_it_ended(&outcome);
-            next = self.write(tenant, move |cx| queue::settle(cx, &job, &outcome)).await?;
+            next = self.write(tenant, move |cx| attempts::settle(cx, &delivery, &outcome)).await?;
             self.tell_of_dead(tenant, id, &how);
         }
         Ok(())
@@ -182,7 +182,7 @@ impl Courier {
         let Ok(Some(webhook)) = self.store.read(|tx| Ok(tx.webhook(tenant, id)?)) else { return };
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (tenant.clone(), id);
-        if webhook.failures < queue::DEAD_AFTER {
+        if webhook.failures < attempts::DEAD_AFTER {
             if told.remove(&key).is_some() {
                 tracing::warn!(webhook = id, %tenant, "the receiver takes events again");
             }

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::queue;
+use super::attempts;
 use crate::{
     call::{WriteContext, WriteOperation},
     error::Result,
@@ -42,7 +42,7 @@ impl WriteOperation for PingWebhook {
     fn run(self, cx: &mut WriteContext<'_>) -> Result<WebhookPinged> {
         let mut webhook = outbox::require(cx.tx.as_read(), &cx.caller.tenant, self.webhook_id)?;
         webhook.state = WebhookState::Active;
-        queue::hurry(&mut webhook, cx.now);
+        attempts::hurry(&mut webhook, cx.now);
         cx.tx.put_webhook(&cx.caller.tenant, &webhook)?;
         let event_id = outbox::send_to(cx, webhook.id, PING, &json!({}))?;
         let details = json!({"webhook_id": webhook.id, "event_id": event_id});

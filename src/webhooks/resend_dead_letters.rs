@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::queue;
+use super::attempts;
 use crate::{
     call::{WriteContext, WriteOperation},
     error::{Error, Result},
@@ -57,7 +57,7 @@ impl WriteOperation for ResendDeadLetters {
         if webhook.state == WebhookState::Disabled {
             webhook.state = WebhookState::Active;
         }
-        queue::hurry(&mut webhook, cx.now);
+        attempts::hurry(&mut webhook, cx.now);
         cx.tx.put_webhook(tenant, &webhook)?;
         for letter in &letters {
             let event = &letter.event;

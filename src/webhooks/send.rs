@@ -5,7 +5,7 @@ use std::time::Instant;
 use reqwest::{Client, Response, StatusCode, Url, header};
 
 use super::{
-    queue::{Job, Outcome},
+    attempts::{AttemptResult, Delivery},
     retry, secret,
 };
 use crate::{call::Services, error::Result, model::UnixMicros};
@@ -18,14 +18,20 @@ const EXCERPT_BYTES: usize = 512;
 const ERROR_CHARS: usize = 300;
 
 /// Makes the attempt. Failures are results, not errors.
-pub(super) async fn send(client: &Client, services: &Services, job: &Job) -> Outcome {
+pub(super) async fn send(client: &Client, services: &Services, delivery: &Delivery) -> AttemptResult {
     let started = services.clock.now();
     let clock = Instant::now();
     let limit = services.settings.webhooks.attempt_timeout;
-    let mut outcome =
-        Outcome { started, duration_ms: 0, status: 0, excerpt: String::new(), error: String::new(), retry_after: None };
+    let mut outcome = AttemptResult {
+        started,
+        duration_ms: 0,
+        status: 0,
+        excerpt: String::new(),
+        error: String::new(),
+        retry_after: None,
+    };
     // The client bounds each hop, this all of them together.
-    match tokio::time::timeout(limit, post(client, services, job, started)).await {
+    match tokio::time::timeout(limit, post(client, services, delivery, started)).await {
         Err(_) => outcome.error = format!("no answer within {} s", limit.as_secs_f64()),
         Ok(Err(error)) => outcome.error = error,
         Ok(Ok(response)) => {
@@ -45,13 +51,13 @@ pub(super) async fn send(client: &Client, services: &Services, job: &Job) -> Out
 }
 
 /// Posts, and follows where it may; the error is text for the operator, without the address, which may hold secrets.
-async fn post(client: &Client, services: &Services, job: &Job, now: UnixMicros) -> Result<Response, String> {
+async fn post(client: &Client, services: &Services, delivery: &Delivery, now: UnixMicros) -> Result<Response, String> {
     let outbound = &services.settings.outbound;
-    let mut url = outbound.parse(&job.webhook.url).map_err(|error| error.message)?;
+    let mut url = outbound.parse(&delivery.webhook.url).map_err(|error| error.message)?;
     for hop in 0.. {
         // Names are checked as the client resolves them; an address in the URL itself here.
         outbound.check_form(&url).map_err(|error| error.message)?;
-        let request = request(client, &url, job, now).map_err(|error| error.message)?;
+        let request = request(client, &url, delivery, now).map_err(|error| error.message)?;
         let response = request.send().await.map_err(explain)?;
         let is_kept = matches!(response.status(), StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT);
         if !is_kept || hop == MAX_REDIRECTS {
@@ -67,21 +73,21 @@ async fn post(client: &Client, services: &Services, job: &Job, now: UnixMicros) 
     Err("too many redirects".to_owned())
 }
 
-fn request(client: &Client, url: &Url, job: &Job, now: UnixMicros) -> Result<reqwest::RequestBuilder> {
-    let (event, body) = (&job.event, job.event.body.as_str());
+fn request(client: &Client, url: &Url, delivery: &Delivery, now: UnixMicros) -> Result<reqwest::RequestBuilder> {
+    let (event, body) = (&delivery.event, delivery.event.body.as_str());
     let seconds = now.as_seconds();
-    let newest = job.secrets.first().map_or("", |secret| secret.as_str());
+    let newest = delivery.secrets.first().map_or("", |secret| secret.as_str());
     Ok(client
         .post(url.clone())
         .header(header::CONTENT_TYPE, "application/json")
         .header("X-Haldir-Event", &event.event_type)
         .header("X-Haldir-Timestamp", seconds)
-        .header("X-Haldir-Webhook-Id", job.webhook.id)
+        .header("X-Haldir-Webhook-Id", delivery.webhook.id)
         .header("X-Haldir-Delivery-Attempt", event.attempts + 1)
         .header("X-Haldir-Signature", secret::signature(newest, seconds, body))
         .header("webhook-id", &event.event_id)
         .header("webhook-timestamp", seconds)
-        .header("webhook-signature", secret::standard_signatures(&job.secrets, &event.event_id, seconds, body)?)
+        .header("webhook-signature", secret::standard_signatures(&delivery.secrets, &event.event_id, seconds, body)?)
         .body(body.to_owned()))
 }
 

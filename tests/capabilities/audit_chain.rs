@@ -1,4 +1,4 @@
-//! The log has no gap and no fork, whoever writes it and from however many processes.
+//! The log has no gap and no fork, from however many processes it is written.
 
 use std::{
     collections::HashSet,

@@ -193,7 +193,7 @@ fn an_export_of_many_pages_is_whole_while_others_write() {
 }
 
 #[test]
-fn who_reads_slowly_does_not_take_the_streams_of_others() {
+fn a_slow_client_does_not_take_the_streams_of_others() {
     use std::io::{Read, Write};
     const READERS: usize = 16;
     let house = House::new();

@@ -17,7 +17,7 @@ fn act(haldir: &InProcess, session: &str, tool: &str, cost: &str) {
     haldir.ok("logAction", &serde_json::from_str(&input).unwrap());
 }
 
-/// The same figures, counted by whoever reads the whole trail.
+/// The same figures, counted from the whole trail.
 #[allow(clippy::cast_precision_loss)]
 fn agree(haldir: &InProcess, filter: &Value) {
     let stats = haldir.ok("getAuditStats", filter);

@@ -1,4 +1,4 @@
-//! Requests that are too large, too slow, broken off, or no HTTP: refused, and nobody else notices.
+//! Requests that are too large, too slow, broken off, or not HTTP: refused, without an effect on other clients.
 
 use std::{
     io::{BufReader, Read, Write},
@@ -49,7 +49,7 @@ fn a_hundred_megabytes_are_refused_before_they_are_taken() {
 }
 
 #[test]
-fn slow_senders_do_not_hold_up_anybody_else() {
+fn slow_senders_do_not_hold_up_other_clients() {
     let house = House::new();
     let (server, operator) = house.serve_operator();
     let halves = [

@@ -158,7 +158,7 @@ fn a_client_without_handshake_calls_a_server_with_one_over_http() {
     again["requestState"] = needed["requestState"].clone();
     let key = needed["inputRequests"].as_object().unwrap().keys().next().unwrap().clone();
     again["inputResponses"][&key] = json!({"action": "accept", "content": {"username": "u", "email": "e@example.com"}});
-    // Somebody else cannot go on with it.
+    // Another client cannot continue it.
     let other = operator.mint(&json!({"role": "agent"}));
     assert_eq!(modern(&other, &session, 4, "tools/call", &again).pop().unwrap()["error"]["code"], -32602);
     let told = ask(5, "tools/call", &again).pop().unwrap();
@@ -204,7 +204,7 @@ fn an_upstream_that_is_moved_is_called_at_its_new_address_by_clients_that_had_be
     let _second = registered_as(&operator, "--old", "the second");
     let told = ask(2);
     assert!(told.contains("the second"), "{told}");
-    // Whoever has shaken hands does so again.
+    // A client that initialized a session initializes again.
     let _third = registered_as(&operator, "--new", "the third");
     let hello = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {
         "protocolVersion": "2025-03-26", "capabilities": {}, "clientInfo": {"name": "tests", "version": "1"}}});

@@ -268,7 +268,7 @@ fn a_wrapped_server_sees_the_environment_of_its_client() {
 }
 
 #[test]
-fn a_protocol_session_that_ends_ends_its_child_whoever_still_listens() {
+fn a_protocol_session_that_ends_ends_its_child_also_with_an_open_stream() {
     let house = House::new();
     let (command, mark) = marked(&house);
     let server = Server::start(command);

@@ -148,7 +148,7 @@ fn a_store_that_is_newer_in_use_or_another_is_not_restored_over() {
     let other = House::new();
     drop(other.serve_operator());
     refused(terminal(&other.db(), &[], &["restore", &new]), "the store at");
-    // A copy that is older than what somebody has pinned is found out, also where no store is there.
+    // A copy that is older than a pinned checkpoint is detected, also without a store.
     let empty = House::new();
     refused(terminal(&empty.db(), &[], &["restore", &old, "--pin", &pin]), "older than what was pinned");
     done(terminal(&empty.db(), &[], &["restore", &new, "--pin", &pin]));

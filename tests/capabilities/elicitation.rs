@@ -98,7 +98,7 @@ impl Desk {
         message["result"].clone()
     }
 
-    /// That the call waits for somebody else: the id of its request.
+    /// The id of the approval request that the call waits for.
     #[track_caller]
     fn held(&self, id: u64) -> String {
         let told = told(&self.result(id));
@@ -169,7 +169,7 @@ fn a_no_stands_and_what_is_no_answer_leaves_the_call_to_an_operator() {
         let denied = told(&desk.result(call));
         assert_eq!(denied["code"], "approval_invalid", "{denied}");
         assert!(text(&denied, "error").starts_with("the person at tests 1 denied it"), "{denied}");
-        // Nobody is asked again.
+        // No client is asked again.
         let call = desk.call("delete", &asked);
         assert_eq!(told(&desk.result(call))["code"], "approval_invalid");
     }
@@ -189,7 +189,7 @@ fn a_no_stands_and_what_is_no_answer_leaves_the_call_to_an_operator() {
     let dialog = desk.dialog();
     desk.send(&json!({"jsonrpc": "2.0", "id": dialog["id"], "error": {"code": -32603, "message": "no screen"}}));
     let id = desk.held(call);
-    // Nobody answers in time: the dialog is taken back, and a late answer is nobody's.
+    // Without an answer in time, the dialog is cancelled, and a late answer is ignored.
     let call = desk.call("delete", &json!({"path": "/a"}));
     let dialog = desk.dialog();
     let taken_back = desk.next();
@@ -206,7 +206,7 @@ fn a_no_stands_and_what_is_no_answer_leaves_the_call_to_an_operator() {
 }
 
 #[test]
-fn nobody_is_asked_where_an_operator_has_to_decide() {
+fn no_person_is_asked_where_an_operator_has_to_decide() {
     let (house, _server, operator) = house();
     rule(&operator, &json!({"type": "tool_blocked", "tools": ["sleep"], "operator_only": true}));
     rule(&operator, &json!({"type": "tool_blocked", "tools": ["sleep"]}));
@@ -319,7 +319,7 @@ fn nothing_but_the_dialog_is_the_persons_answer() {
     assert_eq!(desk.result(call)["content"][0]["text"], "gone");
 }
 
-/// Calls a tool whose progress the client wants to know of: before anybody has decided, it hears that the call waits.
+/// Calls a tool with a progress token: before the decision, the client gets progress that says that the call waits.
 #[track_caller]
 fn waits_with_progress(desk: &mut Desk, tool: &str) {
     let params = json!({"name": tool, "arguments": {"path": "/a"}, "_meta": {"progressToken": "mine"}});
@@ -557,7 +557,7 @@ fn a_dialog_that_is_closed_comes_back_a_few_times_and_then_no_more_in_any_proces
         desk.answer(&dialog, &json!({"action": "cancel"}));
         desk.held(call);
     }
-    // The agent asks on, here and in a program that was started since: nobody sees it.
+    // The agent goes on calling, here and in a program that was started since: no client shows a dialog.
     let mut desks: Vec<_> = desks.into_iter().chain([open()]).collect();
     for desk in &mut desks {
         for _ in 0..3 {

@@ -252,7 +252,7 @@ fn an_interrupted_erasure_goes_on_and_what_was_altered_is_not_made_true() {
 }
 
 #[test]
-fn whoever_has_the_database_alone_can_excuse_nothing_by_an_erasure() {
+fn an_attacker_with_only_the_database_can_excuse_nothing_by_an_erasure() {
     let (stage, haldir) = stage();
     haldir.ok("stopAgent", &json!({"agent_id": NAME}));
     erase(&haldir, &json!({"agent_id": NAME}));

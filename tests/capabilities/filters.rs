@@ -1,4 +1,4 @@
-//! Filters answer what looking at every entry answers, whatever they are, wherever the log is folded, whoever appends.
+//! Filters return what a scan of every entry returns, for every filter, fold position and appending process.
 
 use std::path::PathBuf;
 

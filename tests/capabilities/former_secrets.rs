@@ -112,7 +112,7 @@ fn what_an_agent_stored_changes_nothing_for_others() {
 }
 
 #[test]
-fn secrets_for_upstreams_are_bounded_by_who_stored_them() {
+fn secrets_for_upstreams_are_bounded_by_the_key_that_stored_them() {
     let house = House::new();
     let (_server, operator) = house.serve_operator();
     let [one, other] = [(); 2].map(|()| operator.mint(&json!({"role": "agent"})));
@@ -123,7 +123,7 @@ fn secrets_for_upstreams_are_bounded_by_who_stored_them() {
         assert_eq!(store(&one, &format!("s{number}"), "one-of-many-values", &["up"]).status, 201);
     }
     store(&one, "more", "one-of-many-values", &["up"]).refused_field(409, "conflict", "upstreams");
-    // Neither one without upstreams, nor another in the place of one, nor anybody else's is one too many.
+    // Secrets without upstreams, replacements, and secrets of other keys do not count towards the limit.
     assert_eq!(store(&one, "more", "one-of-many-values", &[]).status, 201);
     let session = one.session(&scopes());
     let again = json!({"name": "s1", "value": "another-value", "upstreams": ["up"], "session_id": session});

@@ -28,7 +28,7 @@ fn two_hosts_or_two_origins_are_no_request() {
 }
 
 #[test]
-fn a_request_that_says_twice_who_asks_or_in_which_session_is_none() {
+fn a_request_with_two_credentials_or_sessions_is_refused() {
     let house = House::new();
     let (server, operator) = house.serve_operator();
     let key = operator.key();
@@ -143,7 +143,7 @@ fn a_page_whose_origin_is_allowed_may_send_and_read() {
     let other = server.anonymous().send("OPTIONS", "/mcp", &[("Origin", "https://evil.example"), asks[1]], "");
     assert_eq!((other.status, other.header("access-control-allow-origin")), (403, None));
     let local = server.anonymous().send("OPTIONS", "/mcp", &[("Origin", "http://localhost:3000"), asks[1]], "");
-    assert_eq!(local.header("access-control-allow-origin"), None, "no page reads that nobody has allowed");
+    assert_eq!(local.header("access-control-allow-origin"), None, "only allowed origins read");
 }
 
 #[test]
@@ -183,7 +183,7 @@ fn a_client_that_is_still_sending_reads_why_its_body_was_refused() {
 }
 
 #[test]
-fn somebody_without_a_key_cannot_make_the_server_hold_a_large_body() {
+fn a_client_without_a_key_cannot_make_the_server_hold_a_large_body() {
     let house = House::new();
     let (server, operator) = house.serve_operator();
     let large = format!(r#"{{"name":"{}"}}"#, "x".repeat(64 * 1024));
@@ -286,7 +286,7 @@ fn the_end_of_a_protocol_session_has_no_content() {
 }
 
 #[test]
-fn who_looks_for_an_authorization_server_is_told_to_send_a_key() {
+fn a_client_that_looks_for_an_authorization_server_is_told_to_send_a_key() {
     let house = House::new();
     let server = house.serve();
     for (method, path) in [

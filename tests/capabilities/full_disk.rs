@@ -145,7 +145,7 @@ fn what_became_of_a_call_is_written_once_the_disk_has_room_again() {
     bound_files(&mut server, None);
     let ended = wait_for(&operator, "proxyCall.ok", 1);
     assert_eq!(ended[0]["details"]["late"], false, "{ended:?}");
-    // Calls that nobody vouches for are closed by now: those of this process are none of them.
+    // Calls without a live process are closed by now; those of this process must not be among them.
     let lost = wait_for(&operator, "proxyCall.unknown", 1);
     assert_eq!((lost.len(), &lost[0]["details"]["call_id"]), (1, &json!("call_of_another")), "{lost:?}");
     second.wait();

@@ -1,4 +1,4 @@
-//! How the server behaves on the wire, whoever calls.
+//! How the server behaves on the wire, for every client.
 
 use std::{
     io::{BufReader, Read, Write},

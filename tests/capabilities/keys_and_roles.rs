@@ -1,4 +1,4 @@
-//! Who may call what, and that no key reaches beyond its maker or its tenant.
+//! Permissions of keys, and that no key reaches beyond its creator or its tenant.
 
 use serde_json::Value;
 
@@ -153,7 +153,7 @@ fn a_minted_key_does_not_outlive_its_maker() {
 }
 
 #[test]
-fn an_mcp_session_lends_its_callers_key_to_nobody() {
+fn an_mcp_session_lends_its_callers_key_to_no_other_client() {
     let house = House::new();
     let (server, operator) = house.serve_operator();
     let session = McpSession::begin(&operator);

@@ -12,7 +12,7 @@ const LAYERS: [&[&str]; 9] = [
     &["outbound", "redact", "traces"],
     &["upstream"],
     &["call"],
-    &["approvals", "compliance", "gate", "proxy", "reports", "vault", "watch", "webhooks"],
+    &["approvals", "compliance", "gate", "outbox", "proxy", "reports", "vault", "watch", "webhooks"],
     &["operations"],
     &["jobs"],
     &["config"],

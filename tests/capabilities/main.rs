@@ -1,5 +1,5 @@
 //! Black-box tests by capability. They speak to the real server over HTTP and standard input and output, look at
-//! the database as somebody with the file in their hands would, and move the clock only where it can be injected.
+//! the database as an attacker with the file would, and move the clock only where it can be injected.
 
 mod support;
 

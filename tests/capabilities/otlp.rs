@@ -141,7 +141,7 @@ fn goes_on(endpoint: &str) {
 }
 
 #[test]
-fn a_collector_where_nobody_listens_slows_no_call_and_no_end() {
+fn a_collector_that_does_not_listen_slows_no_call_and_no_shutdown() {
     let port = HeldPort::new();
     goes_on(&format!("http://{}", port.address()));
 }

@@ -38,7 +38,7 @@ fn parsed(lines: &[String]) -> Vec<Value> {
     lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// The server over HTTP with that child, and who may ask everything there.
+/// The server over HTTP with that child, and an operator's client.
 fn serving(house: &House, flags: &str) -> (Server, Client, String) {
     let server = Server::start(with_child(house, house.serving(), flags));
     let operator = server.first_key();
@@ -204,7 +204,7 @@ fn progress_reaches_the_client_that_made_the_call_in_order_and_before_the_answer
     let mut lines = local(&house, "");
     let asked = json!({"name": "up.test_tool_with_progress", "_meta": {"progressToken": "mine"}});
     is_progress(&parsed(&lines.ask("tools/call", &asked)));
-    // Who gave no token hears nothing.
+    // Without a progress token, the client gets no progress.
     assert_eq!(lines.ask("tools/call", &json!({"name": "up.test_tool_with_progress"})).len(), 1);
     assert!(lines.leave().0);
     let house = House::new();
@@ -221,7 +221,7 @@ fn progress_reaches_the_client_that_made_the_call_in_order_and_before_the_answer
         is_progress(&modern(&server, &operator, &session, 6, &asked).up_to(6));
         assert_eq!(operator.delete("/v1/proxy/upstreams/web").status, 200);
     }
-    // Who reads no events gets one JSON answer.
+    // A client that accepts no event stream gets one JSON response.
     let message = call_message(9, tool, &json!({}));
     let answer = operator.send("POST", "/mcp", &[("X-Session-ID", session.as_str())], &message.to_string()).ok();
     assert_eq!(answer["result"]["content"][0]["text"], "Made progress.", "{answer}");
@@ -251,7 +251,7 @@ fn log_messages_of_a_call_reach_the_client_that_asked_for_them() {
     let mut asked = asked;
     asked["_meta"]["io.modelcontextprotocol/logLevel"] = json!("info");
     assert_eq!(logged(&modern(&server, &operator, &session, 6, &asked).up_to(6)), expected);
-    // In a protocol session it comes on the stream that the client holds open for it, and on nobody else's.
+    // In a protocol session it comes on the stream that the client holds open, and on no other client's.
     let (one, other) = (begin(&operator, &json!({})), begin(&operator, &json!({})));
     let level = json!({"jsonrpc": "2.0", "id": 3, "method": "logging/setLevel", "params": {"level": "debug"}});
     let [mut first, mut second] = [&one, &other].map(|mcp| {
@@ -287,7 +287,7 @@ fn hears(events: &mut Events, method: &str) {
 const LIST_CHANGED: &str = "notifications/tools/list_changed";
 
 #[test]
-fn a_client_is_told_that_the_tools_have_changed_whoever_changed_them() {
+fn a_client_is_told_that_the_tools_have_changed_whatever_changed_them() {
     let house = House::new();
     let mut lines = local(&house, OLD);
     assert_eq!(lines.call("up.echo", &json!({}))["result"]["content"][0]["text"], "{}");

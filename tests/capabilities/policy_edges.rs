@@ -42,7 +42,7 @@ impl Clocked {
             webhooks: haldir::call::WebhookPace::default(),
             upstreams: haldir::upstream::UpstreamLimits::default(),
             children: haldir::upstream::child::Children::default(),
-            tool_names: haldir::operations::proxied::ToolNames::default(),
+            tool_names: haldir::call::ToolNames::default(),
         };
         let clock = std::sync::Arc::new(ManualClock::new(at(0)));
         let runtime = tokio::runtime::Runtime::new().unwrap();
@@ -122,7 +122,7 @@ fn no_minute_has_more_calls_than_a_rate_allows_wherever_it_begins() {
 }
 
 #[test]
-fn an_upstream_that_nobody_has_asked_for_a_while_is_asked_how_it_is() {
+fn an_idle_upstream_gets_a_health_check() {
     let house = House::new();
     let clocked = Clocked::new(&house.db());
     let healthy = || clocked.ok("listUpstreams", &json!({}))["upstreams"]["up"]["healthy"].clone();

@@ -307,7 +307,7 @@ fn a_signing_key_is_rotated_with_overlap_and_its_private_half_is_erased_in_the_e
 }
 
 #[test]
-fn who_has_only_the_database_can_neither_add_nor_change_a_signing_key() {
+fn an_attacker_with_only_the_database_can_neither_add_nor_change_a_signing_key() {
     let house = House::new();
     let haldir = InProcess::open(&house.db());
     let mine = haldir::crypto::SigningKey::generate().unwrap();

@@ -130,7 +130,7 @@ fn arguments_and_results_pass_exactly_as_they_were_written() {
 }
 
 #[test]
-fn who_may_not_call_does_not_call_and_the_log_says_so() {
+fn a_caller_without_permission_does_not_call_and_the_log_says_so() {
     let (house, upstream) = (House::new(), Upstream::new([tool("echo")]));
     let (_server, operator) = house.serve_operator();
     register(&operator, "up", &upstream);
@@ -172,7 +172,7 @@ fn who_may_not_call_does_not_call_and_the_log_says_so() {
 }
 
 #[test]
-fn nobody_sees_or_calls_what_another_tenant_has() {
+fn no_key_sees_or_calls_what_another_tenant_has() {
     let (house, upstream) = (House::new(), Upstream::new([tool("echo")]));
     let mut command = house.serving();
     command.env("HALDIR_BOOTSTRAP_TOKEN", "the operator's word");
@@ -333,7 +333,7 @@ fn a_call_that_a_crash_left_open_is_closed_as_unknown() {
     assert_eq!(entries(&operator, "proxyCall.begin").len(), 1, "what was about to be done is not in the log");
     let unknown = &wait_for(&operator, "proxyCall.unknown", 1)[0];
     assert_eq!((&unknown["tool"], &unknown["session_id"]), (&json!("up.echo"), &json!(session)), "{unknown}");
-    // Its repetition is not carried out: nobody knows whether it was.
+    // Its retry is not carried out: it is unknown whether the first call was.
     let body = json!({"session_id": session, "tool": "up.echo"}).to_string();
     operator.send("POST", "/v1/proxy/call", &[("Idempotency-Key", "once")], &body).refused(409, "conflict");
     assert_eq!(upstream.calls().len(), 1);

@@ -70,7 +70,7 @@ fn a_call_that_is_taken_back_is_cancelled_at_the_upstream_elsewhere() {
     until("the upstream hears of it", || upstream.errors().contains("a call was cancelled"));
     let told = last(&lines.ask("tools/call", &json!({"name": "up.echo", "arguments": {"n": 2}})));
     assert_eq!(told["result"]["content"][0]["text"], r#"{"n":2}"#, "{told}");
-    // Who hangs up without saying what that means has the call carried out.
+    // A client that disconnects without cancelling has the call carried out.
     let session = operator.session(&json!({"scopes": ["execute"]}));
     let call = json!({"session_id": session, "tool": "up.sleep", "arguments": {"ms": 500}});
     let hanging = crate::support::Events::post(&server, operator.key(), "/v1/proxy/call", &[], &call);

@@ -115,7 +115,7 @@ fn a_server_erases_by_itself_in_steps_and_once_a_day() {
 }
 
 #[test]
-fn whoever_merely_deletes_details_is_caught_before_and_after_an_erasure() {
+fn an_attacker_that_deletes_details_is_caught_before_and_after_an_erasure() {
     let (_house, haldir, connection) = log();
     let erase = |seq: i64| {
         let update = "UPDATE audit_entries SET details = NULL, details_salt = NULL WHERE place = ?1";

@@ -48,7 +48,7 @@ fn a_rotated_key_is_good_until_the_overlap_is_over() {
 }
 
 #[test]
-fn nobody_rotates_a_key_that_reaches_further_than_their_own() {
+fn no_operator_rotates_a_key_that_reaches_further_than_their_own() {
     let house = House::new();
     let (_server, operator) = house.serve_operator();
     let helper = operator.mint(&json!({"role": "operator", "scopes": ["admin:*"], "max_spend": 5}));

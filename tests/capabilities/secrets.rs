@@ -293,7 +293,7 @@ fn no_core_type_shows_what_it_holds() {
         webhooks: haldir::call::WebhookPace::default(),
         upstreams: haldir::upstream::UpstreamLimits::default(),
         children: haldir::upstream::child::Children::default(),
-        tool_names: haldir::operations::proxied::ToolNames::default(),
+        tool_names: haldir::call::ToolNames::default(),
     };
     let minting: haldir::gate::create_api_key::CreateApiKey =
         serde_json::from_value(json!({"bootstrap_token": PLANTED})).unwrap();

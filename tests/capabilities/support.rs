@@ -220,12 +220,12 @@ impl Server {
         Self { process, address }
     }
 
-    /// Somebody without a key.
+    /// A client without a key.
     pub fn anonymous(&self) -> Client {
         Client::new(self.address, None)
     }
 
-    /// Somebody with this key.
+    /// A client with this key.
     pub fn with_key(&self, key: &str) -> Client {
         Client::new(self.address, Some(key.to_owned()))
     }

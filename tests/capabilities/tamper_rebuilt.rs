@@ -1,4 +1,4 @@
-//! An attacker who rebuilds the log with every hash right fails for want of the key.
+//! An attacker that rebuilds the log with every hash right fails without the key.
 
 use haldir::{
     crypto::{Frontier, leaf_hash},

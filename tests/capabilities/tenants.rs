@@ -1,4 +1,4 @@
-//! Tenants have names, and whoever operates the server can list them; a key of one tenant cannot.
+//! Tenants have names, and the operator of the server can list them; a key of one tenant cannot.
 
 use serde_json::Value;
 

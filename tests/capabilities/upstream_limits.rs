@@ -49,7 +49,7 @@ fn no_more_calls_of_an_upstream_are_under_way_than_allowed() {
         assert!(refused.contains("8 calls of it are under way already"), "{flag}: {refused}");
         // Its outcome is known as well: it was not carried out.
         assert_eq!(entries(&operator, "proxyCall.failed").len(), 1, "{flag}");
-        // Who leaves makes room.
+        // A client that disconnects makes room.
         drop(calls);
         until("there is room again", || echo(&operator, &session)["result"].is_object());
     }

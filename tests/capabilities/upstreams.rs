@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use crate::support::{Client, House, json};
 
-/// Whoever accepts both kinds of answers.
+/// The `Accept` header of a client that reads JSON and event streams.
 const BOTH: (&str, &str) = ("Accept", "application/json, text/event-stream");
 
 /// A call by REST: the result.

@@ -215,7 +215,7 @@ fn only_operators_have_webhooks_and_bad_ones_are_refused() {
 #[test]
 fn events_survive_the_death_of_the_server_and_of_the_receiver_in_order_and_none_is_lost() {
     let house = House::new();
-    // A port where nobody listens yet.
+    // A port without a listener yet.
     let port = HeldPort::new();
     let address = port.address();
     let (mut server, operator) = start(&house);

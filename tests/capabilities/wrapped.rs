@@ -257,7 +257,7 @@ fn a_server_that_ends_is_started_again_and_its_open_calls_are_unknown() {
     let mut wrapped = Lines::begun(wrap(&house, &[]));
     assert_eq!(wrapped.call("die", &json!({}))["error"]["code"], -32603);
     assert_eq!(wrapped.call("echo", &json!({"back": true}))["result"]["structuredContent"], json!({"back": true}));
-    // It sends more than haldir reads, which nobody can answer, and is ended.
+    // It sends more than haldir reads, gets no response, and is ended.
     assert_eq!(wrapped.call("large", &json!({"bytes": 17_000_000}))["error"]["code"], -32603);
     assert_eq!(wrapped.call("echo", &json!({}))["result"]["structuredContent"], json!({}));
     wait_for(&operator, "proxyCall.unknown");
@@ -354,7 +354,7 @@ fn what_a_wrapped_server_writes_to_standard_error_is_shown() {
 }
 
 #[test]
-fn a_secret_in_the_servers_environment_reaches_the_server_and_nobody_else() {
+fn a_secret_in_the_servers_environment_reaches_only_the_server() {
     let house = House::new();
     let (_server, operator) = house.serve_operator();
     let begin = |name: &str| {

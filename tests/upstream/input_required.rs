@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::server::{complete, typed};
 
-/// What stands behind a state, so that nobody makes one up. A real server would use a MAC with a random key.
+/// The suffix that authenticates a state. A real server would use a MAC with a random key.
 const SEAL: &str = "sealed-by-the-test-upstream";
 
 /// A tool's answer, or `None` if the tool is none of these.

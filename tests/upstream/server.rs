@@ -37,7 +37,7 @@ static CHANGES: LazyLock<broadcast::Sender<Change>> = LazyLock::new(|| broadcast
 
 /// Tells every subscription of a change.
 pub fn changed(change: Change) {
-    // Fails if nobody listens.
+    // Fails if the client has closed the stream.
     let _ = CHANGES.send(change);
 }
 

@@ -214,7 +214,7 @@ pub async fn call(
     complete::<CallToolResult>(result).map(Into::into)
 }
 
-/// Writes until nobody reads: messages, or one line that does not end.
+/// Writes until the pipe is closed: messages, or one line without end.
 fn flood(kind: &str) {
     let mut out = std::io::stdout();
     if kind == "questions" {
@@ -292,7 +292,7 @@ async fn sleep(arguments: &Value, context: &RequestContext<RoleServer>) -> Value
     }
 }
 
-/// Says how far it is, if anybody wants to know.
+/// Sends progress, if the request has a progress token.
 async fn told_of(context: &RequestContext<RoleServer>) {
     if let Some(token) = context.meta.get_progress_token() {
         told(context.peer.notify_progress(ProgressNotificationParam::new(token, 50.0).with_total(100.0)).await);

@@ -5,24 +5,24 @@ use std::{borrow::Cow, collections::BTreeMap, fmt};
 use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::value::{RawValue, to_raw_value};
 
-/// What went wrong, in the words of whoever has to mend it.
+/// An error: a stable code, and a message that names the field and the fix.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Everything that a call can be answered with instead of its result.
+/// The failure of a call.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct Error {
-    /// What kind of error this is.
+    /// The kind of the error.
     pub code: Code,
-    /// For a person: what was wrong, and what would be right.
+    /// For people: what is wrong, and what to do.
     pub message: String,
     /// The input field it is about.
     pub field: Option<String>,
-    /// More for a machine, by name: `limit`, `required`, `max_bytes`. JSON text, since amounts of money stand here too.
+    /// Details for programs, by name: `limit`, `required`, `max_bytes`. JSON text, which keeps amounts of money exact.
     pub extra: Vec<(Cow<'static, str>, Box<RawValue>)>,
 }
 
-/// Declares the codes, once, with wire name, HTTP status and whether the same call may succeed later.
+/// Declares the codes with their wire names, HTTP statuses, and whether the same call may succeed later.
 macro_rules! codes {
     ($($(#[$doc:meta])* $variant:ident = $name:literal, $status:literal, retry $retry:literal;)*) => {
         /// The kinds of error.
@@ -52,17 +52,17 @@ macro_rules! codes {
 }
 
 codes! {
-    /// The body or the arguments are no JSON.
+    /// The body or the arguments are not JSON.
     MalformedJson = "malformed_json", 400, retry false;
     /// A field is missing, unknown, of the wrong type or out of bounds.
     InvalidArgument = "invalid_argument", 400, retry false;
-    /// Sizes of a tree that it never had.
+    /// Tree sizes that the log never had.
     InvalidRange = "invalid_range", 400, retry false;
-    /// An export in a format that there is not.
+    /// An unknown export format.
     InvalidFormat = "invalid_format", 400, retry false;
-    /// What cannot be undone was asked for without `confirm`.
+    /// An irreversible operation without `confirm`.
     ConfirmationRequired = "confirmation_required", 400, retry false;
-    /// An address that haldir does not call.
+    /// An address that haldir may not call.
     UnsafeUrl = "unsafe_url", 400, retry false;
     /// Anonymous, unknown, revoked or expired key.
     Unauthorized = "unauthorized", 401, retry false;
@@ -74,9 +74,9 @@ codes! {
     InsufficientScope = "insufficient_scope", 403, retry false;
     /// Only an operator may do this.
     OperatorRequired = "operator_required", 403, retry false;
-    /// More than a key, or the local configuration, lets a session have.
+    /// More than the ceilings of the key or of the local configuration allow.
     CeilingExceeded = "ceiling_exceeded", 403, retry false;
-    /// More than the parent session has.
+    /// More than the parent session allows.
     ExceedsParent = "exceeds_parent", 403, retry false;
     /// A budget does not allow the payment.
     BudgetExceeded = "budget_exceeded", 403, retry false;
@@ -84,17 +84,17 @@ codes! {
     CurrencyMismatch = "currency_mismatch", 403, retry false;
     /// The secret is for injection only.
     InjectOnly = "inject_only", 403, retry false;
-    /// An operator has to approve it first; the request for that was raised.
+    /// An operator must approve the call first; a request was raised.
     ApprovalRequired = "approval_required", 403, retry true;
-    /// The approval is unknown, denied, expired, used already, or for something else.
+    /// The approval is unknown, denied, expired, used, or for another action.
     ApprovalInvalid = "approval_invalid", 403, retry false;
-    /// The request was decided before, and a decision stands.
+    /// The request was decided before; a decision is final.
     AlreadyDecided = "already_decided", 400, retry false;
     /// The request expired before it was decided.
     ApprovalExpired = "approval_expired", 400, retry false;
     /// No upstream offers a tool of this name, or more than one does.
     UnknownTool = "unknown_tool", 403, retry false;
-    /// The tool is not as it was accepted.
+    /// The tool has changed since it was accepted.
     ToolQuarantined = "tool_quarantined", 403, retry false;
     /// A policy of the proxy forbids the call.
     PolicyDenied = "policy_denied", 403, retry true;
@@ -102,25 +102,25 @@ codes! {
     SecretDenied = "secret_denied", 403, retry false;
     /// Host or Origin is not allowed here.
     ForbiddenOrigin = "forbidden_origin", 403, retry false;
-    /// No such thing.
+    /// The record does not exist.
     NotFound = "not_found", 404, retry false;
     /// The path exists, but not with this method.
     MethodNotAllowed = "method_not_allowed", 405, retry false;
     /// The client did not send the request in time.
     RequestTimeout = "request_timeout", 408, retry true;
-    /// The thing is not in a state where that can be done.
+    /// The record's state does not allow the operation.
     Conflict = "conflict", 409, retry false;
     /// The body is larger than allowed.
     PayloadTooLarge = "payload_too_large", 413, retry false;
-    /// The body is not JSON by its Content-Type.
+    /// The Content-Type is not JSON.
     UnsupportedMediaType = "unsupported_media_type", 415, retry false;
     /// The same idempotency key came with another body.
     IdempotencyMismatch = "idempotency_mismatch", 422, retry false;
     /// The hourly limit is reached.
     RateLimited = "rate_limit_exceeded", 429, retry true;
-    /// The store cannot take the call now: busy beyond its limit, full, or shutting down.
+    /// The store cannot serve the call now: over its limits, full, or shutting down.
     Unavailable = "unavailable", 503, retry true;
-    /// A fault of haldir or of its store, not of the caller.
+    /// A fault of haldir or of its store.
     Internal = "internal", 500, retry true;
 }
 
@@ -130,35 +130,35 @@ impl Error {
         Self { code, message: message.into(), field: None, extra: Vec::new() }
     }
 
-    /// What was added under this name.
+    /// The detail of this name.
     pub fn extra(&self, name: &str) -> Option<&RawValue> {
         self.extra.iter().find(|(known, _)| known == name).map(|(_, value)| &**value)
     }
 
-    /// A bad input field.
+    /// An invalid input field.
     pub fn invalid(field: impl Into<String>, message: impl Into<String>) -> Self {
         Self::new(Code::InvalidArgument, message).field(field)
     }
 
-    /// No such thing.
+    /// The record does not exist.
     pub fn not_found(what: impl fmt::Display) -> Self {
         Self::new(Code::NotFound, format!("{what} was not found"))
     }
 
-    /// A fault of ours. The detail goes to the log, never to the caller: it may name paths or data.
+    /// A fault of haldir. The detail goes to the server's log, never to the caller: it may contain paths or data.
     pub fn internal(detail: impl fmt::Display) -> Self {
         tracing::error!(%detail, "internal error");
         Self::new(Code::Internal, "haldir could not complete the call; its log says why")
     }
 
-    /// Names the field that the error is about.
+    /// Sets the field that the error is about.
     #[must_use]
     pub fn field(mut self, field: impl Into<String>) -> Self {
         self.field = Some(field.into());
         self
     }
 
-    /// Adds a machine-readable detail.
+    /// Adds a detail for programs.
     #[must_use]
     pub fn with(mut self, name: impl Into<Cow<'static, str>>, value: impl Serialize) -> Self {
         // What has no JSON form is left out: the error itself must reach the caller all the same.
@@ -166,25 +166,24 @@ impl Error {
         self
     }
 
-    /// Whether haldir said no to something a caller was not entitled to, as opposed to not understanding it.
-    /// Refusals are audit entries.
+    /// Whether the error is a refusal: the caller lacks a permission, as opposed to an invalid input. Refusals are audit entries.
     pub fn is_refusal(&self) -> bool {
         matches!(self.code.status(), 401 | 403) && self.code != Code::Unauthorized
     }
 
-    /// A whole sentence for the model at an agent's client: who said no, and why.
+    /// A sentence for the model at an agent's client: whether haldir refused the call, and why.
     pub fn sentence(&self) -> String {
         let who = if self.is_refusal() { "haldir refused this call" } else { "This call was not carried out" };
         let end = if self.message.ends_with(['.', '!', '?']) { "" } else { "." };
         format!("{who}: {}{end}", self.message)
     }
 
-    /// Whether what the call did before it failed is kept: the request that was raised, or the expiry that was found.
+    /// Whether the transaction of the failed call is committed: it holds a raised request, or the expiry of one.
     pub fn keeps_changes(&self) -> bool {
         matches!(self.code, Code::ApprovalRequired | Code::ApprovalExpired)
     }
 
-    /// Reads what [`Self::body`] wrote, here or in another haldir. Everything in it stays as it was written.
+    /// Parses the output of [`Self::body`], from this or another haldir, without changing its texts.
     pub fn from_body(status: u16, text: &str) -> Self {
         let mut body: BTreeMap<String, Box<RawValue>> = serde_json::from_str(text).unwrap_or_default();
         let mut take =

@@ -3,5 +3,5 @@
 
 pub mod crypto;
 pub mod error;
-pub mod measure;
+pub mod metrics;
 pub mod model;

@@ -1,4 +1,4 @@
-//! The words that every room uses: ids, time, money, scopes, records. Pure: no I/O, no clock, no database.
+//! The types that every room uses: ids, time, money, scopes, records. Pure: no I/O, no clock, no database.
 
 pub mod approval;
 mod cadence;

@@ -37,7 +37,7 @@ pub use webhooks::{
     Attempt, DeadLetter, PreviousSecret, QueuedEvent, ReadWebhooks, Webhook, WebhookState, WriteWebhooks,
 };
 
-use haldir_core::{crypto, measure, model};
+use haldir_core::{crypto, metrics, model};
 
 use error::{CoreError, CoreResult};
 pub use error::{Error, Result};

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     error::Error,
-    gate::session::SessionDetail,
+    gate::session_detail::SessionDetail,
     model::{Money, UnixMicros},
 };
 

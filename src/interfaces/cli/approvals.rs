@@ -26,7 +26,7 @@ use super::{
 use crate::{
     approvals::{
         detail::{ApprovalDetail, ApprovalWithLast},
-        list_pending_approvals::PendingApprovals,
+        list_approvals::ApprovalList,
     },
     config::duration::parse_seconds,
     model::{ApprovalStatus, Clock, time::SystemClock},
@@ -118,7 +118,7 @@ fn list(options: &ListOptions, global: &GlobalOptions) -> Result<(), CommandErro
     } else {
         ("listPendingApprovals", "no request waits for a decision", WAITING, waiting_row)
     };
-    global.show(operation, options, |list: PendingApprovals| {
+    global.show(operation, options, |list: ApprovalList| {
         table_or(none, &header, list.requests.into_iter().map(row))?;
         note_more(list.next_cursor.as_deref());
         Ok(())

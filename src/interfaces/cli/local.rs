@@ -64,7 +64,7 @@ impl Local {
         each: &mut dyn FnMut(&[u8]) -> Result<()>,
     ) -> Result<()> {
         self.runtime.block_on(async {
-            let entered = self.haldir.enter(operation, &self.credential).await?;
+            let entered = self.haldir.admit_call(operation, &self.credential).await?;
             let mut streamed = self.haldir.stream(operation, entered, input).await?;
             while let Some(piece) = streamed.pieces.next().await {
                 each(&piece?)?;

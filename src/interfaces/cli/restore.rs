@@ -19,7 +19,7 @@ use crate::{
     config::{key_file, read_key_file, write_key},
     crypto::Key,
     error::{Code, Error, Result},
-    jobs::store_copy::{self, LogHead, Standing},
+    jobs::store_copy::{self, Comparison, LogHead},
     model::{Clock, time::SystemClock},
     operations::Haldir,
     verify::pin::Pin,
@@ -70,7 +70,7 @@ pub fn run(options: &RestoreOptions, global: &GlobalOptions) -> Result<(), Comma
     check(&haldir, &manifest, options.pin.as_deref(), global)?;
     if path.exists() {
         let heads = heads_of_store(global, &path)?;
-        refuse_older(&path, &haldir.standing(&heads)?)?;
+        refuse_older(&path, &haldir.compare(&heads)?)?;
     }
     haldir.close();
     drop(haldir);
@@ -181,13 +181,13 @@ fn heads_of_store(global: &GlobalOptions, path: &Path) -> Result<Vec<LogHead>> {
     heads.map_err(|error| cannot(&error.message))
 }
 
-fn refuse_older(path: &Path, standing: &Standing) -> Result<()> {
+fn refuse_older(path: &Path, standing: &Comparison) -> Result<()> {
     let problem = match standing {
-        Standing::Whole => return Ok(()),
-        Standing::Older(tenant) => {
+        Comparison::Complete => return Ok(()),
+        Comparison::Older(tenant) => {
             format!("is newer than the backup: its log of {tenant} has entries that the backup lacks")
         }
-        Standing::Other(tenant) => format!("has another log of {tenant} than the backup"),
+        Comparison::Diverged(tenant) => format!("has another log of {tenant} than the backup"),
     };
     let message = format!("the store at {} {problem}. Move its files away if it is to be given up", path.display());
     Err(Error::new(Code::Conflict, message).field("db"))

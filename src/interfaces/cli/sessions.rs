@@ -14,7 +14,7 @@ use crate::{
     error::{Code, Error, Result},
     gate::{
         create_session::SessionCreated, list_descendants::Descendants, list_sessions::SessionList,
-        revoke_session::SessionRevoked, session::SessionDetail,
+        revoke_session::SessionRevoked, session_detail::SessionDetail,
     },
     model::{Clock, Money, Scopes, UnixMicros, time::SystemClock},
 };

@@ -6,7 +6,7 @@ use super::App;
 use crate::{
     error::{Code, Error, Result},
     model::Credential,
-    operations::places::{Bounds, Place, Places},
+    operations::quota::{Quota, QuotaGuard, QuotaLimits},
 };
 
 /// Connections at a time, where the system allows them.
@@ -54,15 +54,16 @@ fn raised_limit() -> u64 {
 /// The streams that clients hold open. They last for hours, so they leave room for connections that come and go, and
 /// those of one tenant or key leave room for the others'.
 pub struct Listeners {
-    places: Arc<Places>,
-    bounds: Bounds,
+    places: Arc<Quota>,
+    bounds: QuotaLimits,
 }
 
 impl Listeners {
     /// For a process with so many connections at a time.
     pub fn new(connections: usize) -> Self {
-        let bounds = Bounds { all: connections / 2, of_tenant: connections / 4, of_caller: (connections / 8).max(1) };
-        Self { places: Places::new(bounds), bounds }
+        let bounds =
+            QuotaLimits { all: connections / 2, per_tenant: connections / 4, per_caller: (connections / 8).max(1) };
+        Self { places: Quota::new(bounds), bounds }
     }
 
     /// Refuses a caller who may not hold one more stream open.
@@ -70,16 +71,16 @@ impl Listeners {
         if self.places.has_room(&app.shared.haldir.caller_of(credential)?) {
             return Ok(());
         }
-        let Bounds { all, of_tenant, of_caller } = self.bounds;
+        let QuotaLimits { all, per_tenant, per_caller } = self.bounds;
         let message = format!(
-            "too many streams are held open already: {of_caller} of one caller, {of_tenant} of a tenant or {all} \
+            "too many streams are held open already: {per_caller} of one caller, {per_tenant} of a tenant or {all} \
              together; close some, or try again later"
         );
         Err(Error::new(Code::Unavailable, message))
     }
 
     /// A place for as long as a stream lasts; `None` if there is none.
-    pub fn take(&self, app: &App, credential: &Credential) -> Option<Place> {
+    pub fn take(&self, app: &App, credential: &Credential) -> Option<QuotaGuard> {
         self.places.take(&app.shared.haldir.caller_of(credential).ok()?)
     }
 }

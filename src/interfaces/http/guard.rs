@@ -26,7 +26,7 @@ use crate::{
     crypto,
     error::{Code, Error, Result},
     protocol::header::{PARAMETER_PREFIX, PREFIX},
-    spans::{self, Parent},
+    traces::{self, Parent},
 };
 
 /// The longest inbound `X-Request-ID` that is taken over.
@@ -229,7 +229,7 @@ fn forbidden(message: &str) -> Error {
 
 /// The trace that the caller says this request belongs to.
 fn parent(headers: &HeaderMap) -> Option<Parent> {
-    if !spans::are_exported() {
+    if !traces::are_exported() {
         return None;
     }
     Parent::parse(headers.get("traceparent")?.to_str().ok()?)
@@ -251,7 +251,7 @@ pub async fn check(State(app): State<App>, mut request: Request, next: Next) -> 
         Ok(()) => {
             request.extensions_mut().insert(id.clone());
             let parent = parent(request.headers());
-            spans::within(parent, next.run(request)).await
+            traces::within(parent, next.run(request)).await
         }
         Err(error) => refusal(&error, &id),
     };

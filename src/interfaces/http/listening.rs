@@ -12,7 +12,7 @@ use super::{App, upstream::LISTEN};
 use crate::{
     error::Result as Checked,
     model::Credential,
-    operations::{Haldir, places::Place},
+    operations::{Haldir, quota::QuotaGuard},
 };
 
 /// How often the key is looked at.
@@ -26,7 +26,7 @@ type May = fn(&Haldir, &Credential) -> Checked<()>;
 struct Listening<S> {
     events: S,
     /// Given back when the stream ends.
-    _place: Place,
+    _place: QuotaGuard,
     app: App,
     credential: Credential,
     may: May,

@@ -7,11 +7,11 @@ use super::App;
 use crate::{
     error::{Code, Error, Result},
     model::{Caller, Credential},
-    operations::places::{Bounds, Place, Places},
+    operations::quota::{Quota, QuotaGuard, QuotaLimits},
 };
 
 /// Bytes of all who have shown a key, of a tenant, and of a key.
-const KNOWN: Bounds = Bounds { all: 192 * MIB, of_tenant: 64 * MIB, of_caller: 32 * MIB };
+const KNOWN: QuotaLimits = QuotaLimits { all: 192 * MIB, per_tenant: 64 * MIB, per_caller: 32 * MIB };
 /// Bytes of all bodies whose sender is not known yet.
 const STRANGERS_BYTES: usize = 8 * MIB;
 /// Bodies of the largest size that one key may send at a time, at least, whatever that size was set to.
@@ -20,9 +20,9 @@ const MIB: usize = 1024 * 1024;
 
 /// What is held now, and of whom.
 pub struct Receiving {
-    known: Arc<Places>,
-    bounds: Bounds,
-    strangers: Arc<Places>,
+    known: Arc<Quota>,
+    bounds: QuotaLimits,
+    strangers: Arc<Quota>,
 }
 
 /// The caller whose share a body that is being received counts against.
@@ -37,7 +37,7 @@ pub enum Payer<'a> {
 /// What is held of one body.
 pub(super) struct Charge<'a> {
     receiving: &'a Receiving,
-    place: Option<Place>,
+    place: Option<QuotaGuard>,
     /// Whether its sender has been looked at.
     known: bool,
 }
@@ -45,17 +45,17 @@ pub(super) struct Charge<'a> {
 impl Receiving {
     /// Where a body has at most so many bytes.
     pub fn new(largest: usize) -> Self {
-        let of_caller = KNOWN.of_caller.max(largest.saturating_mul(MIN_BODIES_OF_CALLER));
-        let of_tenant = KNOWN.of_tenant.max(of_caller);
-        let bounds = Bounds { all: KNOWN.all.max(of_tenant), of_tenant, of_caller };
-        let strangers = Bounds { all: STRANGERS_BYTES, of_tenant: STRANGERS_BYTES, of_caller: STRANGERS_BYTES };
-        Self { known: Places::new(bounds), bounds, strangers: Places::new(strangers) }
+        let per_caller = KNOWN.per_caller.max(largest.saturating_mul(MIN_BODIES_OF_CALLER));
+        let per_tenant = KNOWN.per_tenant.max(per_caller);
+        let bounds = QuotaLimits { all: KNOWN.all.max(per_tenant), per_tenant, per_caller };
+        let strangers = QuotaLimits { all: STRANGERS_BYTES, per_tenant: STRANGERS_BYTES, per_caller: STRANGERS_BYTES };
+        Self { known: Quota::new(bounds), bounds, strangers: Quota::new(strangers) }
     }
 
     fn full(&self) -> Error {
-        let Bounds { all, of_tenant, of_caller } = self.bounds;
+        let QuotaLimits { all, per_tenant, per_caller } = self.bounds;
         let message = format!(
-            "too many bytes of request bodies are on their way already: {of_caller} of one caller, {of_tenant} of a \
+            "too many bytes of request bodies are on their way already: {per_caller} of one caller, {per_tenant} of a \
              tenant or {all} together; send this one again later"
         );
         Error::new(Code::Unavailable, message)
@@ -95,7 +95,7 @@ impl Charge<'_> {
                 return Ok(());
             }
         }
-        let before = self.place.as_ref().map_or(0, Place::count);
+        let before = self.place.as_ref().map_or(0, QuotaGuard::count);
         self.place = self.receiving.known.take_several(&caller()?, before + bytes);
         self.known = true;
         self.place.is_some().then_some(()).ok_or_else(|| self.receiving.full())

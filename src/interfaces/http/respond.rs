@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use super::{App, guard::RequestId, input, refusals};
 use crate::{
     error::{Code, Error, Result},
-    operations::{Remaining, Reply, Streamed},
+    operations::{RateLimitStatus, Reply, Streamed},
 };
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -83,7 +83,7 @@ pub fn streamed(status: u16, streamed: Streamed, as_text: bool) -> Result<Respon
 }
 
 /// What the caller's key has left of the hour.
-pub fn limits(response: &mut Response, remaining: Option<Remaining>) {
+pub fn limits(response: &mut Response, remaining: Option<RateLimitStatus>) {
     let Some(remaining) = remaining else { return };
     let headers = response.headers_mut();
     headers.insert("x-ratelimit-limit", remaining.limit.into());

@@ -16,7 +16,7 @@ use super::{App, MAX_BODY_BYTES, guard::RequestId, input, receiving::Payer, resp
 use crate::{
     error::{Code, Error, Result},
     model::Credential,
-    operations::{self, CallOptions, Entered, Method, Operation, Run, proxied::as_tool_result},
+    operations::{self, AdmittedCall, CallOptions, Method, Operation, Run, proxied::as_tool_result},
 };
 
 /// What becomes of a call of a tool whose caller hangs up. Without it, it runs to its end.
@@ -55,7 +55,7 @@ async fn answer(
     let credential = input::credential(request.headers());
     // Where calls are counted, every request of a known key is, and told what is left: also one that makes no sense.
     let entered = if haldir.counts_calls() {
-        match haldir.enter(operation, &credential).await {
+        match haldir.admit_call(operation, &credential).await {
             Ok(entered) => Some(entered),
             Err(error) => return respond::error(&error, id),
         }
@@ -86,7 +86,7 @@ async fn carry_out(
     fields: &input::Fields,
     path: RawPathParams,
     request: Request,
-    (credential, entered): (&Credential, Option<Entered>),
+    (credential, entered): (&Credential, Option<AdmittedCall>),
 ) -> Result<Response> {
     let haldir = &app.shared.haldir;
     let idempotency_key = header_text(request.headers(), "idempotency-key")?;
@@ -142,7 +142,7 @@ async fn carry_out(
     if matches!(operation.run, Run::Stream(_)) {
         let entered = match entered {
             Some(entered) => entered,
-            None => haldir.enter(operation, credential).await?,
+            None => haldir.admit_call(operation, credential).await?,
         };
         return respond::streamed(operation.status, haldir.stream(operation, entered, &input).await?, as_text);
     }
@@ -154,7 +154,7 @@ async fn carry_out(
         options.hearing.taken_back = Some(taken_back);
     }
     let reply = match entered {
-        Some(entered) => haldir.carry_out(operation, credential, entered, &input, options).await?,
+        Some(entered) => haldir.execute(operation, credential, entered, &input, options).await?,
         None => haldir.call(operation, credential, &input, options).await?,
     };
     Ok(respond::reply(reply))

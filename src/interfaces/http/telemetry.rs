@@ -11,7 +11,7 @@ use super::{App, guard::RequestId, input, respond};
 use crate::{
     crypto,
     error::{Code, Error, Result},
-    measure::{Distribution, Histogram, MEASURES},
+    metrics::{Distribution, Histogram, METRICS},
     model::{Clock, Credential, Tier, time::SystemClock},
     operations::{self, Backlog},
 };
@@ -104,17 +104,17 @@ impl Exposition {
             self.buckets(name, &label, &operation.measured.latency, MICROS_PER_SECOND, is_shown)?;
         }
         self.head("haldir_rate_limited_total", "counter", "Calls refused by the hourly limit, by tier.")?;
-        for (tier, count) in [Tier::Free, Tier::Pro, Tier::Enterprise].iter().zip(&MEASURES.rate_limited) {
+        for (tier, count) in [Tier::Free, Tier::Pro, Tier::Enterprise].iter().zip(&METRICS.rate_limited) {
             writeln!(self.0, "haldir_rate_limited_total{{tier=\"{}\"}} {}", tier.as_str(), count.get())?;
         }
         self.head("haldir_writer_queue_depth", "gauge", "Writes that wait or are in the running batch.")?;
-        writeln!(self.0, "haldir_writer_queue_depth {}", MEASURES.queued_writes.get().max(0))?;
+        writeln!(self.0, "haldir_writer_queue_depth {}", METRICS.queued_writes.get().max(0))?;
         self.head("haldir_commit_batch_size", "histogram", "Writes in a commit.")?;
-        self.histogram("haldir_commit_batch_size", "", &MEASURES.batch_size, 1)?;
+        self.histogram("haldir_commit_batch_size", "", &METRICS.batch_size, 1)?;
         self.head("haldir_sync_duration_seconds", "histogram", "Time of a commit, which syncs the write-ahead log.")?;
-        self.histogram("haldir_sync_duration_seconds", "", &MEASURES.sync_time, MICROS_PER_SECOND)?;
+        self.histogram("haldir_sync_duration_seconds", "", &METRICS.sync_time, MICROS_PER_SECOND)?;
         self.head("haldir_webhook_lag_seconds", "histogram", "From an event to its delivery.")?;
-        self.histogram("haldir_webhook_lag_seconds", "", &MEASURES.webhook_lag, MICROS_PER_SECOND)?;
+        self.histogram("haldir_webhook_lag_seconds", "", &METRICS.webhook_lag, MICROS_PER_SECOND)?;
         if let Some(bytes) = resident_bytes() {
             self.head("process_resident_memory_bytes", "gauge", "Memory in use.")?;
             writeln!(self.0, "process_resident_memory_bytes {bytes}")?;
@@ -126,7 +126,7 @@ impl Exposition {
     fn write_store(&mut self, backlog: Option<Backlog>, (size, free): (Option<u64>, Option<u64>)) -> fmt::Result {
         self.head("haldir_refused_total", "counter", "Calls that were refused, by the code of the error.")?;
         for code in Code::ALL {
-            let count = MEASURES.refused_by(*code as usize).get();
+            let count = METRICS.refused_by(*code as usize).get();
             if count > 0 {
                 writeln!(self.0, "haldir_refused_total{{code=\"{}\"}} {count}", code.name())?;
             }

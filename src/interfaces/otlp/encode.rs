@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 
 use crate::{
     crypto,
-    measure::{Distribution, MEASURES},
+    metrics::{Distribution, METRICS},
     model::Tier,
     operations,
-    spans::{self, Span},
+    traces::{self, Span},
 };
 
 const SERVER: u8 = 2;
@@ -71,20 +71,20 @@ pub fn metrics(resource: &Value, began: SystemTime) -> Value {
             latencies.push(times.histogram(&[name], &latency, MICROS_PER_SECOND));
         }
     }
-    let limited = [Tier::Free, Tier::Pro, Tier::Enterprise].iter().zip(&MEASURES.rate_limited);
+    let limited = [Tier::Free, Tier::Pro, Tier::Enterprise].iter().zip(&METRICS.rate_limited);
     let limited: Vec<_> =
         limited.map(|(tier, count)| times.count(&[text("haldir.tier", tier.as_str())], count.get())).collect();
-    let depth = json!({"timeUnixNano": times.now, "asInt": MEASURES.queued_writes.get().max(0).to_string()});
-    let one = |histogram: &crate::measure::Histogram, unit| vec![times.histogram(&[], &histogram.read(), unit)];
+    let depth = json!({"timeUnixNano": times.now, "asInt": METRICS.queued_writes.get().max(0).to_string()});
+    let one = |histogram: &crate::metrics::Histogram, unit| vec![times.histogram(&[], &histogram.read(), unit)];
     let metrics = json!([
         sum("haldir.requests", "{request}", &answers),
         histograms("haldir.request.duration", "s", &latencies),
         sum("haldir.rate_limited", "{request}", &limited),
         {"name": "haldir.writer.queue_depth", "unit": "{write}", "gauge": {"dataPoints": [depth]}},
-        histograms("haldir.commit.batch_size", "{write}", &one(&MEASURES.batch_size, 1.0)),
-        histograms("haldir.sync.duration", "s", &one(&MEASURES.sync_time, MICROS_PER_SECOND)),
-        histograms("haldir.webhook.lag", "s", &one(&MEASURES.webhook_lag, MICROS_PER_SECOND)),
-        sum("haldir.spans.dropped", "{span}", &[times.count(&[], spans::DROPPED.get())]),
+        histograms("haldir.commit.batch_size", "{write}", &one(&METRICS.batch_size, 1.0)),
+        histograms("haldir.sync.duration", "s", &one(&METRICS.sync_time, MICROS_PER_SECOND)),
+        histograms("haldir.webhook.lag", "s", &one(&METRICS.webhook_lag, MICROS_PER_SECOND)),
+        sum("haldir.spans.dropped", "{span}", &[times.count(&[], traces::DROPPED.get())]),
     ]);
     json!({"resourceMetrics": [{"resource": resource, "scopeMetrics": [{"scope": scope(), "metrics": metrics}]}]})
 }

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Copied, failed};
+use super::{CheckpointCopy, failed};
 use crate::error::Result;
 
 /// How long git may take for one of its commands.
@@ -20,7 +20,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 const MAX_MESSAGE_BYTES: u64 = 1_024;
 
 /// Writes the note into its file in the work tree `folder`, and commits that file alone.
-pub fn commit(folder: &Path, next: &Copied) -> Result<()> {
+pub fn commit(folder: &Path, next: &CheckpointCopy) -> Result<()> {
     // The last part of an origin is the log's own name, in hexadecimal.
     let name: String = next.origin.rsplit('/').next().unwrap_or_default().to_owned() + ".checkpoint";
     fs::write(folder.join(&name), &next.note).map_err(failed)?;

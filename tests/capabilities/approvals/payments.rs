@@ -75,7 +75,7 @@ fn what_was_denied_stays_denied_and_what_fails_uses_no_approval() {
     let size = operator.log_size();
     operator.pay(&session, "11").refused(403, "budget_exceeded");
     assert_eq!(operator.log_size(), size + 1);
-    assert_eq!(operator.get("/v1/approvals/pending").ok()["count"], 0, "nobody is asked for what cannot be");
+    assert_eq!(operator.get("/v1/approvals/pending").ok()["count"], 0, "no request for an impossible payment");
 
     let no = needs_approval(&operator.pay(&session, "3"));
     operator.post(&format!("/v1/approvals/{no}/deny"), &json!({"note": "too dear"})).ok();

@@ -1,4 +1,4 @@
-//! Waiting for a decision, with `?wait=`: it ends when it should, and holds up nobody else.
+//! Waiting for a decision, with `?wait=`: it ends when it should, and delays no other client.
 
 use std::{
     io::{BufReader, ErrorKind, Write as _},
@@ -47,7 +47,7 @@ fn asked(operator: &Client) -> String {
 }
 
 #[test]
-fn who_waits_is_answered_when_another_process_decides() {
+fn a_waiting_client_is_answered_when_another_process_decides() {
     let house = House::new();
     let (server, operator) = house.serve_operator();
     let other = house.serve();
@@ -66,11 +66,11 @@ fn who_waits_is_answered_when_another_process_decides() {
 }
 
 #[test]
-fn who_waits_is_answered_when_the_server_stops_and_gone_when_they_hang_up() {
+fn a_waiting_client_is_answered_when_the_server_stops_and_forgotten_when_it_disconnects() {
     let house = House::new();
     let (server, operator) = house.serve_operator();
     let id = asked(&operator);
-    // More than may wait at a time, one after the other: those who hung up are no longer counted.
+    // More than may wait at a time, one after the other: clients that disconnected are no longer counted.
     for _ in 0..12 {
         drop(waiting(&server, operator.key(), &id, 100));
     }

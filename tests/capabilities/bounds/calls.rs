@@ -157,7 +157,7 @@ fn what_one_session_has_read_is_held_against_all_of_its_key_and_its_tree() {
 }
 
 #[test]
-fn a_schema_that_takes_too_long_holds_up_nobody_when_arguments_are_edited() {
+fn a_schema_that_takes_too_long_delays_no_other_call_when_arguments_are_edited() {
     let levels: serde_json::Map<String, Value> = (0..40)
         .map(|level| {
             let below = json!({"$ref": format!("#/$defs/l{}", level + 1)});

@@ -112,7 +112,7 @@ fn listen(server: &Server, key: &str, session: &str) -> (u16, BufReader<TcpStrea
 
 #[cfg(target_os = "linux")]
 #[test]
-fn the_limit_of_open_files_is_raised_and_streams_leave_room_for_everybody_else() {
+fn the_limit_of_open_files_is_raised_and_streams_leave_room_for_other_clients() {
     let house = House::new();
     let mut server = with_files(&house, 64, 288);
     let limits = std::fs::read_to_string(format!("/proc/{}/limits", server.process.child().id())).unwrap();

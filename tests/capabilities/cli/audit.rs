@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 use super::{Outcome, Terminal};
 use crate::support::{self, long};
 
-/// What somebody does to the lines of a bundle.
+/// An alteration of the lines of a bundle.
 type Change = Box<dyn Fn(&mut Vec<String>)>;
 
 /// A store whose log has this many entries and a few more.

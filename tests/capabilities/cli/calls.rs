@@ -110,7 +110,7 @@ fn what_cannot_work_is_said_in_one_line_with_its_exit_code() {
 }
 
 #[test]
-fn an_output_that_nobody_reads_ends_quietly() {
+fn a_closed_output_ends_the_command_quietly() {
     let (terminal, _) = Terminal::with_store();
     for arguments in [&["keys", "list"][..], &["doctor"], &["call", "--help"], &["call", "export-audit"]] {
         let mut child = terminal.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();

@@ -24,7 +24,7 @@ fn a_pack_is_written_and_holds_against_the_stores_key_or_a_given_one() {
     let held = terminal.done(&["compliance", "verify", &file]).stdout;
     assert!(held.contains("holds: local from") && held.contains("was not over yet"), "{held}");
     let key = pack["signatures"]["public_key"].as_str().unwrap();
-    // Without any store: whoever has the key needs nothing else.
+    // Without any store: the public key is enough.
     let elsewhere = Terminal::new();
     let verified = elsewhere.done(&["compliance", "verify", &file, "--public-key", key, "--json"]).json();
     assert_eq!((&verified["verified"], &verified["digest"]), (&json!(true), &pack["signatures"]["digest"]));

@@ -86,7 +86,7 @@ fn a_revoked_key_is_refused() {
 }
 
 #[test]
-fn a_key_that_nobody_could_read_is_named_for_revoking() {
+fn a_key_that_could_not_be_printed_is_named_for_revoking() {
     let (terminal, _) = Terminal::with_store();
     let create = &mut terminal.command(&["keys", "create", "--name", "lost"]);
     let mut child = create.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();

@@ -1,4 +1,4 @@
-//! Turns at a child, which all its callers share: nobody keeps one for longer than a call may take.
+//! Turns at a child, which all its callers share: no caller keeps one for longer than a call may take.
 
 use std::{
     fs,
@@ -90,7 +90,7 @@ fn a_call_that_is_taken_back_gives_its_turn_to_others_though_its_stream_stays_op
             json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": id}}).to_string();
         assert_eq!(operator.send("POST", "/mcp/up", &headers, &cancelled).status, 202);
     }
-    // Everybody shares the turns.
+    // All callers share the turns.
     let told = operator.send("POST", "/mcp/up", &headers, &calling(99, "echo", &json!({"n": 7}))).text;
     assert!(told.contains(r#"{\"n\":7}"#), "{told}");
     for stream in &mut streams {

@@ -17,7 +17,7 @@ fn what_an_upstream_asks_reaches_the_client_that_made_the_call() {
     assert_eq!(answered(&heard), "LLM response: sampled");
     let asked = json!({"name": "up.test_elicitation", "arguments": {"message": "Who?"}});
     let heard = parsed(&lines.ask("tools/call", &asked));
-    // The person sees who asks.
+    // The person sees which upstream asks.
     assert_eq!(heard[0]["params"]["message"], "[up] Who?", "{heard:?}");
     assert!(answered(&heard).contains("action=accept") && answered(&heard).contains("e@example.com"), "{heard:?}");
     let heard = parsed(&lines.ask("tools/call", &json!({"name": "up.test_roots"})));
@@ -42,7 +42,7 @@ fn a_client_over_http_is_asked_in_its_own_session_and_only_if_it_can_be() {
         let mut events = call(&server, &operator, &able, &session, 5, &tool, &json!({"message": "Who?"}));
         let asked = events.next();
         assert_eq!(asked["params"]["message"], format!("[{upstream}] Who?"), "{asked}");
-        // Nobody else's session answers it, and no approval of haldir's is meant.
+        // No other client's session can answer it, and it is not an approval request of haldir's.
         let answer =
             json!({"jsonrpc": "2.0", "id": asked["id"], "result": {"action": "accept", "content": {"username": "x"}}});
         post(&operator, &unable, &answer);
@@ -65,7 +65,7 @@ fn a_client_over_http_is_asked_in_its_own_session_and_only_if_it_can_be() {
 }
 
 #[test]
-fn nobody_is_asked_about_a_call_that_may_be_somebody_elses() {
+fn a_client_gets_no_request_about_a_call_that_may_be_another_clients() {
     let house = House::new();
     let (server, operator, session) = serving(&house, OLD);
     let (one, other) = (begin(&operator, &json!({"elicitation": {}})), begin(&operator, &json!({"elicitation": {}})));

@@ -22,7 +22,7 @@ fn a_level_that_is_set_on_standard_input_reaches_the_child_and_a_wrong_one_does_
     let house = House::new();
     let mut lines = local(&house, OLD);
     let heard = |lines: &mut Lines| parsed(&lines.ask("tools/call", &json!({"name": "up.test_levels"})));
-    assert_eq!(heard(&mut lines).len(), 1, "nobody asked for any");
+    assert_eq!(heard(&mut lines).len(), 1, "no client asked for any");
     let answer = parsed(&lines.ask("logging/setLevel", &json!({"level": "debug"})));
     assert_eq!(answer[0]["result"], json!({}), "{answer:?}");
     let messages = heard(&mut lines);

@@ -90,7 +90,7 @@ fn a_call_that_asks_twice_waits_twice_and_says_how_far_it_is_to_whom_waits_for_i
     let second = needed(&heard);
     assert_eq!(only(&second)["params"]["message"], "[up] second");
     assert_ne!(first["requestState"], second["requestState"]);
-    // Who leaves a question unanswered has the upstream told so.
+    // Where a client leaves a request unanswered, the upstream is told so.
     let told = modern(&server, &operator, &session, 8, &again(&params, &second, json!({}))).up_to(8);
     assert_eq!(answered(&told), "LLM response: sampled", "{told:?}");
     assert!(told.last().unwrap().to_string().contains("has not answered"), "{told:?}");
@@ -98,7 +98,7 @@ fn a_call_that_asks_twice_waits_twice_and_says_how_far_it_is_to_whom_waits_for_i
 }
 
 #[test]
-fn a_call_that_waits_goes_on_for_nobody_and_nothing_else() {
+fn a_paused_call_goes_on_only_for_its_caller_and_its_request() {
     let house = House::new();
     let (server, operator, session) = serving(&house, OLD);
     let other = operator.mint(&json!({"role": "agent"}));

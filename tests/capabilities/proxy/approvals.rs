@@ -1,4 +1,4 @@
-//! Approvals of proxied calls: whoever raised, polls, decides or redeems one, in whichever process, speaks of the same.
+//! Approvals of proxied calls: every process that raises, polls, decides or uses one sees the same request.
 
 use serde_json::Value;
 
@@ -94,7 +94,7 @@ fn a_request_of_a_proxied_call_is_told_to_webhooks_once() {
 }
 
 #[test]
-fn nobody_of_another_tenant_sees_or_decides_a_request() {
+fn no_key_of_another_tenant_sees_or_decides_a_request() {
     let (house, upstream) = (House::new(), Upstream::new([tool("wipe")]));
     let mut command = house.serving();
     command.env("HALDIR_BOOTSTRAP_TOKEN", "the operator's word");

@@ -125,7 +125,7 @@ fn what_cannot_be_shown_to_cedar_does_not_reach_the_upstream() {
     let deep = format!(r#"{{"a":{}{}}}"#, "[".repeat(10_000), "]".repeat(10_000));
     send(&deep).refused(400, "invalid_argument");
     assert_eq!(upstream.calls().len(), 0);
-    // Nobody looks at these.
+    // These are not evaluated.
     carried_out(&send(
         r#"{"id":123456789012345678901234567890,"latitude":52.5200066,"note":null,"n":50,"amount":100}"#,
     ));

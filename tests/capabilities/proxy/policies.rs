@@ -214,7 +214,7 @@ fn mark(operator: &Client, tool: &str, marks: &Value) -> Answer {
 }
 
 #[test]
-fn who_has_read_from_a_source_calls_no_sink_without_approval() {
+fn an_agent_that_has_read_from_a_source_calls_no_sink_without_approval() {
     let (house, upstream) = (House::new(), Upstream::new([tool("fetch"), tool("send"), tool("add")]));
     let (server, operator) = house.serve_operator();
     register(&operator, "up", &upstream);

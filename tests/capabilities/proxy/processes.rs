@@ -11,7 +11,7 @@ use crate::support::{
     upstream::{Behaviour, Upstream, described, tool},
 };
 
-/// Four servers on one store, and somebody who may do everything at each.
+/// Four servers on one store, and an operator's client of each.
 struct Four {
     house: House,
     servers: Vec<Server>,
@@ -199,7 +199,7 @@ fn calls_under_way_in_all_processes_never_cost_more_than_there_is_and_a_crash_gi
     until("the calls arrive", || upstream.calls().len() >= 8);
     four.again();
     assert!(callers.into_iter().all(|caller| caller.join().unwrap()));
-    // Nobody knows whether they were carried out, so what they may have cost is spent; what is left is not more.
+    // It is unknown whether they were carried out, so their possible cost is spent; no more is left.
     upstream.behave(Behaviour::Echo);
     let spent = |client: &Client| client.get(&format!("/v1/sessions/{other}")).ok()["spent"].clone();
     assert_eq!(spent(four.first()), json!(0.3));

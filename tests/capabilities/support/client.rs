@@ -73,7 +73,7 @@ impl Answer {
     }
 }
 
-/// Somebody with or without a key. Calls of one client follow one another.
+/// A client with or without a key. Calls of one client follow one another.
 pub struct Client {
     address: SocketAddr,
     pub key: Option<String>,
@@ -85,7 +85,7 @@ impl Client {
         Self { address, key, connection: Mutex::new(None) }
     }
 
-    /// The same somebody on a connection of their own.
+    /// The same client on another connection.
     pub fn again(&self) -> Self {
         Self::new(self.address, self.key.clone())
     }
@@ -169,7 +169,7 @@ impl Client {
         text(&self.post("/v1/sessions", &body).ok(), "session_id")
     }
 
-    /// A further key, with these fields; somebody who holds it.
+    /// A client with a new key, with these fields.
     #[track_caller]
     pub fn mint(&self, fields: &Value) -> Self {
         let made = self.post("/v1/keys", fields).ok();

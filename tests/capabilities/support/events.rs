@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::Server;
 
-/// An event stream; whoever drops it hangs up.
+/// An event stream; dropping it disconnects.
 pub struct Events(BufReader<TcpStream>);
 
 impl Events {

@@ -27,7 +27,7 @@ pub struct InProcess {
     pub haldir: Haldir,
     pub clock: Arc<ManualClock>,
     pub runtime: Runtime,
-    /// Who calls unless a test says otherwise: an operator of the local tenant.
+    /// The default caller: an operator of the local tenant.
     pub operator: Credential,
 }
 
@@ -50,7 +50,7 @@ impl InProcess {
             webhooks: haldir::call::WebhookPace::default(),
             upstreams: haldir::upstream::UpstreamLimits::default(),
             children: haldir::upstream::child::Children::default(),
-            tool_names: haldir::operations::proxied::ToolNames::default(),
+            tool_names: haldir::call::ToolNames::default(),
         };
         let clock = Arc::new(ManualClock::new(start_of_time()));
         let runtime = Runtime::new().unwrap();
@@ -58,7 +58,7 @@ impl InProcess {
         Self { haldir, clock, runtime, operator: Credential::LocalOperator(TenantId::local()) }
     }
 
-    /// Calls an operation as somebody.
+    /// Calls an operation with this credential.
     pub fn call_as(&self, who: &Credential, name: &str, input: &Value) -> Result<Value, Error> {
         self.call_with(who, name, input, CallOptions::default())
     }
@@ -80,7 +80,7 @@ impl InProcess {
     pub fn streamed_bytes(&self, name: &str, input: &Value) -> Result<Vec<u8>, Error> {
         let operation = operations::named(name).unwrap();
         self.runtime.block_on(async {
-            let entered = self.haldir.enter(operation, &self.operator).await?;
+            let entered = self.haldir.admit_call(operation, &self.operator).await?;
             let mut streamed = self.haldir.stream(operation, entered, &input.to_string()).await?;
             let mut whole = Vec::new();
             while let Some(piece) = streamed.pieces.next().await {

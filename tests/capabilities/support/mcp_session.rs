@@ -22,7 +22,7 @@ impl<'a> McpSession<'a> {
         this
     }
 
-    /// The same session, claimed by somebody else.
+    /// The same session, claimed by another client.
     pub fn claimed_by<'b>(&self, client: &'b Client) -> McpSession<'b> {
         McpSession { client, id: self.id.clone() }
     }

@@ -73,7 +73,7 @@ impl Receiver {
         Self::at("127.0.0.1:0".parse().unwrap())
     }
 
-    /// At this address, where nobody listens yet.
+    /// At this address, which has no listener yet.
     pub fn at(address: SocketAddr) -> Self {
         let listener = TcpListener::bind(address).unwrap();
         let this = Self { address: listener.local_addr().unwrap(), shared: Arc::default() };

@@ -1,5 +1,5 @@
 //! What tests know of the database's tables: the posting lists, read without the code that writes them, and how earlier
-//! versions left a store. Shared with the tests that act as an attacker who has the file.
+//! versions left a store. Shared with the tests that act as an attacker with the file.
 
 use std::collections::{BTreeMap, BTreeSet};
 

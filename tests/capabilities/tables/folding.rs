@@ -1,4 +1,4 @@
-//! What follows from the log's entries is made for hundreds of them at once: nobody can tell from an answer.
+//! Tables derived from the log's entries are written for hundreds of entries at once, which no response shows.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -36,7 +36,7 @@ fn right_trails(log: &Growing) {
 }
 
 #[test]
-fn they_name_the_folded_entries_and_no_others_whoever_folds() {
+fn they_name_the_folded_entries_and_no_others_whichever_process_folds() {
     let house = Folder::new();
     let key = Key::generate().unwrap();
     let mut log = Growing::open_with(&house, &key);

@@ -167,7 +167,7 @@ fn a_request_is_answered_once_and_under_its_id() {
 }
 
 #[test]
-fn half_a_character_in_the_arguments_is_replaced_before_anybody_judges_them() {
+fn half_a_character_in_the_arguments_is_replaced_before_policies_judge_them() {
     let (house, upstream) = (House::new(), Upstream::new([tool("echo")]));
     let (_server, operator) = house.serve_operator();
     register(&operator, "up", &upstream);

@@ -58,7 +58,7 @@ fn a_call_of_a_client_that_is_asked_by_requests_is_made_where_the_upstream_can_a
     };
     let asked = call(&json!({"elicitation": {}}));
     assert_eq!(asked.header("mcp-session-id"), "theirs", "{asked:?}");
-    // One that nobody can ask anything has no need of it.
+    // A client without capabilities for requests does not need it.
     let asked = call(&json!({}));
     assert_eq!(asked.header("mcp-protocol-version"), "2026-07-28", "{asked:?}");
 }

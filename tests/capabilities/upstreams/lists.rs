@@ -127,7 +127,7 @@ fn a_tool_that_a_client_has_seen_in_a_list_can_be_called() {
 }
 
 #[test]
-fn a_tool_that_nobody_has_listed_yet_is_looked_for_when_it_is_called() {
+fn a_tool_that_was_never_listed_is_looked_up_when_it_is_called() {
     let (house, upstream) = (House::new(), Upstream::new([tool("echo")]));
     let (_server, operator) = house.serve_operator();
     register(&operator, "up", &upstream);

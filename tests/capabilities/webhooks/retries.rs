@@ -94,13 +94,13 @@ fn a_redirect_is_followed_to_allowed_addresses_only() {
     operator.post("/v1/webhooks/1/ping", &json!({})).ok();
     let got = receiver.wait_until("the ping at its new place", |got| got.iter().any(|one| one.path == "/moved"));
     assert_eq!(got.len(), 10, "{got:?}");
-    assert!(trap.got().is_empty(), "a redirect to an address that nobody allowed was followed");
+    assert!(trap.got().is_empty(), "a redirect to a forbidden address was followed");
     until("the delivery", || only(&operator)["fire_count"] == 1);
     assert_eq!(only(&operator)["fail_count"], 5);
 }
 
 #[test]
-fn a_receiver_that_is_gone_is_sent_nothing_more_until_somebody_says_so() {
+fn a_receiver_that_is_gone_is_sent_nothing_more_until_an_operator_pings_it() {
     let (house, receiver) = (House::new(), Receiver::new());
     let (_server, operator) = start(&house);
     receiver.always(Reply::status(500));

@@ -1,26 +1,26 @@
-//! Approvals: what a person is asked to decide, and the rules that say when they are asked.
+//! Approval requests, and the rules that require them.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{AgentId, ApprovalId, Money, RuleId, SessionId, UnixMicros};
 
-/// Where a request stands. It leaves `pending` once, and never changes after that.
+/// The status of a request. It leaves `pending` once, and never changes after that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ApprovalStatus {
-    /// Nobody has decided yet.
+    /// Not decided yet.
     Pending,
-    /// An operator said yes: it can be used once.
+    /// Approved: it can be used once.
     Approved,
-    /// An operator said no.
+    /// Denied.
     Denied,
-    /// Its time ran out before anybody decided.
+    /// It expired before a decision.
     Expired,
 }
 
 impl ApprovalStatus {
-    /// As written on the wire.
+    /// Its name on the wire.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Pending => "pending",
@@ -41,13 +41,13 @@ pub struct Approval {
     pub tool: String,
     pub action: String,
     pub amount: Money,
-    /// Why it is asked.
+    /// The reason.
     pub reason: String,
     /// JSON text; `None` where there are none.
     pub details: Option<String>,
-    /// Of exactly what was asked: tool, action, amount, details, session.
+    /// The digest of the requested action: tool, action, amount, details, session.
     pub digest: [u8; 32],
-    /// As it was decided; whether its time has run out is for [`Self::status_at`] to say.
+    /// The decision. [`Self::status_at`] also takes the expiry into account.
     pub status: ApprovalStatus,
     pub created_at: UnixMicros,
     /// `None` is never.
@@ -55,30 +55,30 @@ pub struct Approval {
     pub decided_at: Option<UnixMicros>,
     /// Empty until it is decided.
     pub decided_by: String,
-    /// Empty unless whoever decided left one.
+    /// The note on the decision; empty without one.
     pub decision_note: String,
-    /// When what was approved was done.
+    /// When the approval was used.
     pub used_at: Option<UnixMicros>,
-    /// When it was over and done with: used, denied or expired.
+    /// When it was settled: used, denied or expired.
     pub settled_at: Option<UnixMicros>,
-    /// Whether a rule wants an operator to decide, not the person at the agent's client.
+    /// Whether a rule requires an operator to decide, not the person at the agent's client.
     pub operator_only: bool,
-    /// What an operator put in place of the details, as JSON text; `None` where it was approved as asked.
+    /// The arguments with which an operator replaced the details, as JSON text; `None` where it was approved unchanged.
     pub arguments: Option<String>,
 }
 
 impl Approval {
-    /// Whether its time has run out.
+    /// Whether it has expired.
     pub fn is_over(&self, now: UnixMicros) -> bool {
         self.expires_at.is_some_and(|end| end <= now)
     }
 
-    /// Where it stands now.
+    /// Its status now.
     pub fn status_at(&self, now: UnixMicros) -> ApprovalStatus {
         if self.status == ApprovalStatus::Pending && self.is_over(now) { ApprovalStatus::Expired } else { self.status }
     }
 
-    /// Whether what was asked may be done now: approved, in time, and not done yet.
+    /// Whether the action may be done now: approved, not expired, and not done yet.
     pub fn is_usable(&self, now: UnixMicros) -> bool {
         self.status == ApprovalStatus::Approved && self.used_at.is_none() && !self.is_over(now)
     }
@@ -87,20 +87,20 @@ impl Approval {
 /// A call that waits for a person's decision. The same call succeeds once it is approved.
 #[derive(Clone, Debug)]
 pub struct Held {
-    /// Names the approval request.
+    /// The id of the approval request.
     pub request_id: String,
-    /// Why it is asked.
+    /// The reason.
     pub reason: String,
 }
 
-/// What the person at an agent's client answered, whom haldir asked through it.
+/// The response of the person at an agent's client, whom haldir asked by elicitation.
 #[derive(Clone, Debug)]
 pub struct Person {
-    /// What they were asked about.
+    /// The approval request.
     pub request_id: ApprovalId,
-    /// The client that asked them, as it names itself.
+    /// The name that the client gives itself.
     pub client: String,
-    /// What they had to say about it.
+    /// The person's note.
     pub note: String,
 }
 
@@ -118,7 +118,7 @@ pub enum RuleType {
     All,
 }
 
-/// A rule that says what needs an approval.
+/// A rule that requires an approval.
 #[derive(Clone, Debug)]
 #[allow(missing_docs)]
 pub struct ApprovalRule {
@@ -128,7 +128,7 @@ pub struct ApprovalRule {
     pub threshold: Money,
     /// Of `tool_blocked`; else empty.
     pub tools: Vec<String>,
-    /// Whether an operator has to decide, not the person at the agent's client.
+    /// Whether an operator must decide, not the person at the agent's client.
     pub operator_only: bool,
     pub created_at: UnixMicros,
     /// The principal that added it.

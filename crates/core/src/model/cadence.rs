@@ -1,4 +1,4 @@
-//! The calendar that schedules follow.
+//! The calendar of schedules.
 
 use serde::{Deserialize, Serialize};
 
@@ -22,7 +22,7 @@ pub enum Cadence {
 }
 
 impl Cadence {
-    /// Where the calendar period of this time begins, in UTC.
+    /// The start of the calendar period of this time, in UTC.
     pub fn start_of(self, time: UnixMicros) -> UnixMicros {
         let day = Day::of(time);
         let first = match self {
@@ -35,7 +35,7 @@ impl Cadence {
         UnixMicros(first.0.saturating_mul(MICROS_PER_DAY))
     }
 
-    /// Where the period that begins here ends.
+    /// The end of the period that starts at this time.
     pub fn end_of(self, start: UnixMicros) -> UnixMicros {
         let day = Day::of(start);
         let next = match self {
@@ -47,7 +47,7 @@ impl Cadence {
         UnixMicros(next.0.saturating_mul(MICROS_PER_DAY))
     }
 
-    /// As on the wire.
+    /// Its name on the wire.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Daily => "daily",

@@ -1,4 +1,4 @@
-//! Who is calling, and the bounds that hold for them whichever interface they came through.
+//! Callers, and the limits that apply to them in every interface.
 
 use std::fmt;
 
@@ -8,13 +8,13 @@ use zeroize::Zeroizing;
 
 use super::{Money, Scopes, TenantId, UnixMicros};
 
-/// The two kinds of caller, never confused: the operator sets the bounds, the agent lives within them.
+/// The two kinds of caller: the operator sets the limits, the agent works within them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// Works within sessions; cannot mint keys, settle payments or change rules.
     Agent,
-    /// Sets the bounds that agents live in.
+    /// Sets the limits of agents.
     Operator,
 }
 
@@ -32,7 +32,7 @@ pub enum Tier {
 }
 
 impl Tier {
-    /// As written on the wire.
+    /// Its name on the wire.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Free => "free",
@@ -42,7 +42,7 @@ impl Tier {
     }
 }
 
-/// What part of haldir a key may reach.
+/// A part of haldir that key scopes name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub enum Resource {
@@ -75,14 +75,14 @@ impl Resource {
     }
 }
 
-/// What an operation needs of its caller: a key scope such as `audit:write`, and a role.
+/// What an operation requires of its caller: a key scope such as `audit:write`, and a role.
 #[derive(Clone, Copy, Debug)]
 pub struct Permission {
-    /// The part of haldir.
+    /// The resource.
     pub resource: Resource,
     /// Whether it changes something; `write` includes `read`.
     pub write: bool,
-    /// The least role.
+    /// The lowest role.
     pub role: Role,
 }
 
@@ -109,13 +109,13 @@ pub fn parse_key_scope(text: &str) -> Result<(), String> {
     }
 }
 
-/// What [`parse_key_scope`] takes, as JSON Schema says it.
+/// The pattern of [`parse_key_scope`] for JSON Schema.
 pub fn key_scope_pattern() -> String {
     let names: Vec<_> = Resource::ALL.iter().map(|(name, _)| *name).collect();
     format!(r"^(\*|({}):(read|write|\*))$", names.join("|"))
 }
 
-/// Whether a key scope, once granted, covers another.
+/// Whether a granted key scope covers another.
 pub fn key_scope_covers(granted: &str, wanted: &str) -> bool {
     if granted == "*" || granted == wanted {
         return true;
@@ -128,7 +128,7 @@ pub fn key_scope_covers(granted: &str, wanted: &str) -> bool {
     granted_resource == resource && (granted == "*" || (granted == "write" && wanted == "read"))
 }
 
-/// The bounds that no session created with a key can exceed. `None` is no bound.
+/// The limits that no session created with a key can exceed. `None` is no limit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ceilings {
     /// The scopes that a session may be given.
@@ -137,7 +137,7 @@ pub struct Ceilings {
     pub admin: bool,
     /// The most that one session may spend.
     pub spend: Option<Money>,
-    /// The most that all sessions of one maker may spend in a UTC day.
+    /// The most that all sessions of one creator may spend in a UTC day.
     #[serde(default)]
     pub daily: Option<Money>,
     /// The longest life of a session, in seconds.
@@ -145,10 +145,10 @@ pub struct Ceilings {
 }
 
 impl Ceilings {
-    /// No bounds.
+    /// No limits.
     pub const NONE: Self = Self { scopes: None, admin: true, spend: None, daily: None, ttl: None };
 
-    /// These, and where there is no bound, the one of `defaults`.
+    /// These ceilings, with those of `defaults` where there is none.
     #[must_use]
     pub fn or(&self, defaults: &Self) -> Self {
         Self {
@@ -179,7 +179,7 @@ impl Ceilings {
     }
 }
 
-/// The smaller of two bounds, where `None` is no bound.
+/// The smaller of two limits; `None` is no limit.
 pub fn tighter<T: Ord>(a: Option<T>, b: Option<T>) -> Option<T> {
     match (a, b) {
         (Some(a), Some(b)) => Some(a.min(b)),
@@ -187,10 +187,10 @@ pub fn tighter<T: Ord>(a: Option<T>, b: Option<T>) -> Option<T> {
     }
 }
 
-/// What a caller shows to prove who they are.
+/// The credential of a caller.
 #[derive(Clone)]
 pub enum Credential {
-    /// Nothing at all.
+    /// No credential.
     Anonymous,
     /// An API key, as presented.
     ApiKey(Zeroizing<String>),
@@ -198,16 +198,16 @@ pub enum Credential {
     LocalAgent,
     /// An API key by its digest: the person at a browser who signed in with the key itself.
     SignedIn(SignedInKey),
-    /// Someone with the store's file in their hands: the terminal client.
+    /// A process with access to the store's files: the terminal client.
     LocalOperator(TenantId),
 }
 
-/// What is kept of an API key that a person signed in with: enough to find it in the store, and no secret.
+/// What is kept of an API key with which a person signed in: enough to find it in the store, without the secret.
 #[derive(Clone)]
 pub struct SignedInKey {
-    /// Its first characters, by which people know it.
+    /// Its first characters.
     pub prefix: String,
-    /// Its digest, as the store has it.
+    /// Its digest, as in the store.
     pub digest: [u8; 32],
 }
 
@@ -223,32 +223,32 @@ impl fmt::Debug for Credential {
     }
 }
 
-/// The principal of somebody without a credential.
+/// The principal of a caller without a credential.
 const ANONYMOUS: &str = "anonymous";
 
 /// An authenticated caller.
 #[derive(Clone, Debug)]
 pub struct Caller {
-    /// Whose data they see.
+    /// The tenant whose data the caller sees.
     pub tenant: TenantId,
-    /// Who they are in the log: a key's prefix, `local` or `operator`.
+    /// The caller's name in the audit log: a key's prefix, `local` or `operator`.
     pub principal: String,
-    /// What they are.
+    /// The role.
     pub role: Role,
     /// Key scopes.
     pub permissions: Vec<String>,
-    /// Bounds of the sessions they create.
+    /// The ceilings of sessions that the caller creates.
     pub ceilings: Ceilings,
-    /// Their hourly limit.
+    /// The tier of the hourly limit.
     pub tier: Tier,
-    /// When their credential ends, if it does: what they make ends no later.
+    /// When the credential ends, if it does: sessions and keys that the caller creates end no later.
     pub expires_at: Option<UnixMicros>,
-    /// Whether hourly limits are counted for them at all: they are for keys.
+    /// Whether the caller has an API key: only keys have hourly limits.
     pub is_key: bool,
 }
 
 impl Caller {
-    /// Somebody without a credential. Only making the first key is open to them.
+    /// A caller without a credential, which can only create the first key.
     pub fn anonymous() -> Self {
         Self {
             tenant: TenantId::local(),
@@ -272,7 +272,7 @@ impl Caller {
         self.principal == ANONYMOUS
     }
 
-    /// Whether a key scope covers `permission`; the role is asked separately.
+    /// Whether a key scope covers `permission`; the role is checked separately.
     pub fn may(&self, permission: Permission) -> bool {
         let wanted = permission.to_string();
         self.permissions.iter().any(|granted| key_scope_covers(granted, &wanted))

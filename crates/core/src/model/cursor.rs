@@ -1,4 +1,4 @@
-//! Where a page of a list ended, as callers hand it back. Its form is checked while a request is parsed.
+//! Cursors: the end of a page, from which the caller continues. Their form is checked while a request is parsed.
 
 use std::borrow::Cow;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, de::Error};
 
 use super::UnixMicros;
 
-/// Declares a cursor: a text of one form, read into what the store asks with.
+/// Declares a cursor: a text of one form, parsed into the parameters of a query.
 macro_rules! cursor {
     ($(#[$doc:meta])* $name:ident($($field:ty),+), $pattern:literal, $read:expr, $expected:literal) => {
         $(#[$doc])*
@@ -62,7 +62,7 @@ fn number(text: &str) -> Option<i64> {
     digits(text, 18).filter(|_| !text.starts_with('0'))
 }
 
-/// Digits alone: a parser of numbers would take a sign too.
+/// Digits only: a number parser would accept a sign too.
 fn digits(text: &str, max: usize) -> Option<i64> {
     let valid = (1..=max).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
     text.parse().ok().filter(|_| valid)

@@ -1,13 +1,13 @@
-//! Durations as people write them.
+//! Durations in text form.
 
 use jiff::{Span, SpanRelativeTo, Unit};
 
 /// Units of which a duration may be a whole number, the largest first, in seconds.
 const UNITS: [(u64, char); 3] = [(86_400, 'd'), (3_600, 'h'), (60, 'm')];
 
-/// Reads a number of seconds, or a duration with units such as `90s`, `15m`, `1h 30m` or `30d`; a day has 24 hours.
+/// Parses a number of seconds, or a duration with units such as `90s`, `15m`, `1h 30m` or `30d`; a day has 24 hours.
 ///
-/// Answers whole seconds. Months and years have no fixed length, and are refused.
+/// Returns whole seconds. Months and years have no fixed length, and are refused.
 pub fn parse_seconds(text: &str) -> Result<i64, String> {
     let expected = || format!("`{text}` is no duration: expected seconds, or units such as 90s, 15m, 1h or 30d");
     if let Ok(seconds) = text.trim().parse() {

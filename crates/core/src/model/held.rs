@@ -1,4 +1,4 @@
-//! What is told of a call that waits for a person's decision.
+//! The response to a call that waits for a person's decision.
 
 use serde_json::{Value, json};
 
@@ -6,25 +6,25 @@ use super::Held;
 use crate::error::Code;
 
 impl Held {
-    /// What a client that cannot wait is told: sentences for the model, and JSON after them.
+    /// The response for a client that cannot wait: sentences for the model, then JSON.
     pub fn text(&self) -> String {
         self.text_after("")
     }
 
-    /// The same, beginning with what has been tried, which is a sentence or nothing.
+    /// The same, beginning with `tried`, a sentence or nothing.
     pub fn text_after(&self, tried: &str) -> String {
         let space = if tried.is_empty() { "" } else { " " };
         format!("{tried}{space}{}\n{}", self.message(), self.json())
     }
 
-    /// JSON alone, as REST answers it.
+    /// The JSON of the REST response.
     pub fn json(&self) -> String {
         let Self { request_id, reason } = self;
         let status = Code::ApprovalRequired.name();
         json!({"status": status, "request_id": request_id, "reason": reason, "message": self.message()}).to_string()
     }
 
-    /// Reads what [`Held::json`] wrote in another haldir.
+    /// Parses the output of [`Held::json`] from another haldir.
     pub fn from_json(text: &str) -> Option<Self> {
         let facts: Value = serde_json::from_str(text).ok()?;
         let text = |name: &str| facts[name].as_str().map(str::to_owned);
@@ -34,7 +34,7 @@ impl Held {
         Some(Self { request_id: text("request_id")?, reason: text("reason")? })
     }
 
-    /// What a person or a model is told of it.
+    /// The message for a person or a model.
     pub fn message(&self) -> String {
         let request_id = &self.request_id;
         format!(

@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
 use super::text;
 
-/// Declares a string newtype with bounds that hold from the moment it is parsed.
+/// Declares a string newtype that is validated when it is parsed.
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident, max $max:literal, $pattern:expr, $example:literal, $valid:expr, $expected:literal) => {
         $(#[$doc])*
@@ -94,12 +94,12 @@ id!(
     /// A policy of the proxy: `pol_` and 128 random bits, base64url.
     PolicyId, max 64, None, "pol_Q7hYc0mXw2uT9kLr5tBfZg", |_| true, "");
 id!(
-    /// The name of an upstream server, as it stands in front of its tools' names: letters, digits, `_` and `-`.
+    /// The name of an upstream server, the prefix of its tools' names: letters, digits, `_` and `-`.
     UpstreamName, max 64, Some("^[A-Za-z0-9][A-Za-z0-9_-]*$"), "github",
     |text| text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b)) && text.as_bytes()[0].is_ascii_alphanumeric(),
     "must consist of letters, digits, _ and -, and begin with a letter or a digit");
 id!(
-    /// The agent's own name for itself, chosen by whoever creates the session.
+    /// The name of an agent, chosen by the caller that creates the session.
     AgentId, max 128, None, "research-bot", |_| true, "");
 id!(
     /// The name of a secret: letters, digits and `. _ - / @ :`, so that it can stand in a path and in a template.
@@ -111,12 +111,12 @@ id!(
     TenantId, max 64, None, "local", |_| true, "");
 
 impl SessionId {
-    /// What every id of ours starts with.
+    /// What every session id starts with.
     pub const PREFIX: &str = "ses_";
     /// Characters behind it: 192 bits as base64url.
     const RANDOM_CHARS: usize = 32;
 
-    /// Whether the text has the form of our ids, known or not.
+    /// Whether the text has the form of a session id, known or not.
     pub fn is_well_formed(&self) -> bool {
         let is_base64url = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
         let random = self.0.strip_prefix(Self::PREFIX).map(str::as_bytes);

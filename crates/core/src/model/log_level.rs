@@ -1,8 +1,8 @@
-//! How grave a log message is.
+//! The levels of log messages.
 
 use serde::{Deserialize, Serialize};
 
-/// The levels of RFC 5424 by their names in MCP, the least first.
+/// The levels of RFC 5424 by their names in MCP, the least severe first.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[allow(missing_docs)]
@@ -18,7 +18,7 @@ pub enum LogLevel {
 }
 
 impl LogLevel {
-    /// All of them, the least first.
+    /// All levels, the least severe first.
     pub const ALL: [Self; 8] = [
         Self::Debug,
         Self::Info,
@@ -30,7 +30,7 @@ impl LogLevel {
         Self::Emergency,
     ];
 
-    /// By its place among all of them.
+    /// The level with this index in [`Self::ALL`].
     pub fn at(place: usize) -> Option<Self> {
         Self::ALL.get(place).copied()
     }

@@ -25,14 +25,14 @@ pub const MAX_DECIMALS: u32 = 9;
 /// Nano-units of a whole one.
 const NANOS_PER_UNIT: u64 = 1_000_000_000;
 
-/// The longest number text that is read at all: more is no amount but an attack on the parser.
+/// The longest number text that is parsed; longer texts are attacks on the parser.
 pub(super) const MAX_NUMBER_CHARS: usize = 64;
 
 impl Money {
-    /// Nothing.
+    /// Zero.
     pub const ZERO: Self = Self(0);
 
-    /// The largest amount. It stands for what is too large for one, or cannot be read.
+    /// The largest amount. It also represents amounts that are too large or cannot be parsed.
     pub const MOST: Self = Self(i64::MAX);
 
     /// From nano-units, as the store keeps them.
@@ -50,17 +50,17 @@ impl Money {
         self.0
     }
 
-    /// The sum, unless it is beyond what an amount can be.
+    /// The sum; `None` out of range.
     pub fn checked_add(self, other: Self) -> Option<Self> {
         self.0.checked_add(other.0).map(Self)
     }
 
-    /// The difference, unless it is beyond what an amount can be.
+    /// The difference; `None` out of range.
     pub fn checked_sub(self, other: Self) -> Option<Self> {
         self.0.checked_sub(other.0).map(Self)
     }
 
-    /// The sum, held at the largest amount: for totals that are shown, never for a decision.
+    /// The sum, capped at the largest amount: for displayed totals, never for a decision.
     #[must_use]
     pub fn saturating_add(self, other: Self) -> Self {
         Self(self.0.saturating_add(other.0))
@@ -77,7 +77,7 @@ impl Money {
         self.0 < 0
     }
 
-    /// Hands over its text: the shortest exact decimal, `29.99`, `100`, `0.000000001`.
+    /// Passes its text to `with`: the shortest exact decimal, `29.99`, `100`, `0.000000001`.
     pub fn with_text<T>(self, with: impl FnOnce(&str) -> T) -> T {
         // Written from its end: sign, ten digits, point, nine digits.
         let mut text = [b'0'; 24];
@@ -132,7 +132,7 @@ impl FromStr for Money {
             return Err(EXPECTED.to_owned());
         }
         let decimal = if text.contains(['e', 'E']) {
-            // Its error does not tell which end it fell off: a small exponent means too many decimals.
+            // The error does not say whether the number is too large or too precise: a small exponent means too many decimals.
             let is_small = text.contains("e-") || text.contains("E-");
             Decimal::from_scientific(text).map_err(|_| if is_small { too_precise() } else { out_of_range() })?
         } else {

@@ -12,7 +12,7 @@ pub const MICROS_PER_DAY: i64 = 86_400_000_000;
 pub struct Month(pub i64);
 
 impl Month {
-    /// Reads `YYYY-MM`.
+    /// Parses `YYYY-MM`.
     pub fn parse(text: &str) -> Option<Self> {
         let (year, month) = text.split_once('-')?;
         let digits = |part: &str, length| part.len() == length && part.bytes().all(|byte| byte.is_ascii_digit());
@@ -23,7 +23,7 @@ impl Month {
         (1..=12).contains(&month).then_some(Self(year * 12 + month - 1))
     }
 
-    /// The month that this day lies in.
+    /// The month of this day.
     pub fn of(day: Day) -> Self {
         // Civil years that begin in March, in eras of 400 years: no table, no loop.
         let days = day.0 + 719_468;

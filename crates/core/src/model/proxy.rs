@@ -1,4 +1,4 @@
-//! The proxy's records: upstream servers, the tools that they offer, policies, in-flight calls.
+//! The proxy's records: upstream servers, their tools, policies, in-flight calls.
 
 use std::collections::BTreeMap;
 
@@ -15,50 +15,50 @@ pub const MAX_UPSTREAMS: usize = 64;
 #[allow(missing_docs)]
 pub struct Upstream {
     pub name: UpstreamName,
-    /// Empty for a child process, which only the process that was configured with it can call.
+    /// Empty for a child process, which only the server that is configured with it can call.
     pub url: String,
     /// Headers of every request; `{{secret:NAME}}` stands for a secret.
     pub headers: BTreeMap<String, String>,
     pub limits: UpstreamSettings,
-    /// One more each time it is registered anew: connections of an older one are not used.
+    /// Incremented each time it is registered: connections of an older generation are not used.
     pub generation: i64,
-    /// Whether it answered when it was last asked.
+    /// Whether it responded to the last request or health check.
     pub healthy: bool,
-    /// Why not; empty if it did.
+    /// The last error; empty if it responded.
     pub problem: String,
     pub checked_at: Option<UnixMicros>,
     pub calls: i64,
     pub errors: i64,
-    /// Of all calls together, in microseconds.
+    /// The sum over all calls, in microseconds.
     pub latency: i64,
     pub created_at: UnixMicros,
     pub created_by: String,
 }
 
-/// What an operator sets for one upstream. What is not set is as the server has it for all of them.
+/// An operator's settings for one upstream. The server's settings for all upstreams apply to absent ones.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct UpstreamSettings {
-    /// Seconds that it may be silent about a call, from 1 to 86400. What it says of a call's progress begins them anew.
+    /// Seconds without a response or progress after which a call times out, from 1 to 86400.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 86_400))]
     pub call_timeout: Option<i64>,
-    /// Seconds that it may take to start, if it is a child process, or to list its tools, from 1 to 86400.
+    /// Seconds that it may take to start, as a child process, or to list its tools, from 1 to 86400.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 86_400))]
     pub start_timeout: Option<i64>,
-    /// Calls of it at a time, from 1 to 1024.
+    /// Concurrent calls, from 1 to 1024.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1_024))]
     pub concurrency: Option<i64>,
-    /// The largest answer, in bytes, from 4096 to 268435456.
+    /// The largest response, in bytes, from 4096 to 268435456.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 4_096, max = 268_435_456))]
     pub max_answer: Option<i64>,
 }
 
 impl UpstreamSettings {
-    /// What is wrong with them: the field, and what it must be.
+    /// The first invalid setting: the field, and what it must be.
     pub fn problem(&self) -> Option<(&'static str, String)> {
         let all = [
             ("call_timeout", self.call_timeout, 1, 86_400),
@@ -73,26 +73,26 @@ impl UpstreamSettings {
     }
 }
 
-/// A tool as it was first seen, and what has become of it since.
+/// A tool with its pin: the accepted definition, and the offered one where it differs.
 #[derive(Clone, Debug)]
 #[allow(missing_docs)]
 pub struct PinnedTool {
     pub upstream: UpstreamName,
     pub name: String,
-    /// JSON text as the upstream sent it, and as it was accepted.
+    /// The accepted definition, as JSON text from the upstream.
     pub definition: String,
-    /// Of name, description, schemas and annotations.
+    /// The digest of name, description, schemas and annotations.
     pub digest: [u8; 32],
-    /// JSON text of what the upstream says now, where that has another digest: then the tool is in quarantine.
+    /// The definition that the upstream offers now, as JSON text, if its digest differs: the tool is then in quarantine.
     pub offered: Option<String>,
-    /// Whether the newest listing has it.
+    /// Whether the last listing contains it.
     pub listed: bool,
-    /// What is suspicious about its description.
+    /// Suspicious parts of its description.
     pub warnings: Vec<String>,
     pub marks: ToolMarks,
     pub first_seen: UnixMicros,
     pub changed_at: Option<UnixMicros>,
-    /// The principal that accepted a change; empty if none was.
+    /// The principal that accepted a change; empty without one.
     pub accepted_by: String,
 }
 
@@ -108,24 +108,24 @@ impl PinnedTool {
     }
 }
 
-/// What an operator says of a tool.
+/// An operator's labels of a tool.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ToolMarks {
-    /// What it brings back comes from people whom nobody vouches for: web pages, mail, issues.
+    /// Its results contain untrusted content: web pages, mail, issues.
     pub source: bool,
-    /// What it is given leaves the house, or destroys something.
+    /// It sends data out, or destroys something.
     pub sink: bool,
     /// What one call costs, in USD, out of the session's budget.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cost: Option<Money>,
-    /// Where in the arguments the cost of a call stands, as a JSON pointer (RFC 6901).
+    /// The JSON pointer (RFC 6901) of a call's cost in its arguments.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cost_argument: Option<String>,
-    /// Where in the result the cost of a call stands, as a JSON pointer (RFC 6901).
+    /// The JSON pointer (RFC 6901) of a call's cost in its result.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cost_result: Option<String>,
-    /// The most that a call costs by its result, in USD: it is set aside before the call.
+    /// The most that a call costs by its result, in USD; it is reserved before the call.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cost_max: Option<Money>,
 }
@@ -163,23 +163,23 @@ impl PolicyType {
     ];
 }
 
-/// What a policy says. Which fields it has depends on its type.
+/// The definition of a policy. Its fields depend on its type.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PolicyDefinition {
     /// The kind of policy.
     #[serde(rename = "type")]
     pub policy_type: PolicyType,
-    /// The tool that it is about.
+    /// The tool that it applies to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tool: Option<String>,
-    /// The tools that it is about.
+    /// The tools that it applies to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tools: Option<Vec<String>>,
     /// Of `spend_limit`: the largest amount, in USD.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max: Option<Money>,
-    /// Of `spend_limit`: where in the arguments the amount stands, as a JSON pointer.
+    /// Of `spend_limit`: the JSON pointer of the amount in the arguments.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub argument: Option<String>,
     /// Of `rate_limit`: calls of an agent within a minute.
@@ -209,7 +209,7 @@ pub struct Policy {
     pub created_by: String,
 }
 
-/// A row that a call counts in, so that a call which failed can be taken out again.
+/// The row in which a call was counted, so that a failed call can be subtracted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub struct PolicyUse {
@@ -218,7 +218,7 @@ pub struct PolicyUse {
     pub at: i64,
 }
 
-/// A call that has left, or is about to, and whose outcome is not known yet.
+/// An in-flight call: sent or about to be sent, with an unknown outcome.
 #[derive(Clone, Debug)]
 #[allow(missing_docs)]
 pub struct InFlightCall {
@@ -226,10 +226,10 @@ pub struct InFlightCall {
     pub upstream: UpstreamName,
     pub tool: String,
     pub session_id: SessionId,
-    /// What was taken out of the budget for it.
+    /// The amount that was reserved for it in the budget.
     pub cost: Money,
     pub uses: Vec<PolicyUse>,
     pub started_at: UnixMicros,
-    /// Until when its process vouches for it.
+    /// The end of its process's lease on it.
     pub lease: UnixMicros,
 }

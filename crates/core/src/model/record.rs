@@ -1,4 +1,4 @@
-//! What the store keeps, as plain records.
+//! The records in the store.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ pub const KEY_PREFIX: &str = "hld_";
 #[derive(Clone, Debug)]
 #[allow(missing_docs)]
 pub struct ApiKey {
-    /// The key's first twelve characters, by which people know it.
+    /// The key's first twelve characters, which identify it for people.
     pub prefix: String,
     pub digest: [u8; 32],
     pub tenant: TenantId,
@@ -44,7 +44,7 @@ pub struct Session {
     pub spend_limit: Option<Money>,
     /// What its key allowed a session to spend when it was created.
     pub spend_ceiling: Option<Money>,
-    /// What all sessions of its agent that say so may spend in a UTC day; `None` is no such bound.
+    /// What all sessions of its agent with such a limit may spend together in a UTC day; `None` is no limit.
     pub daily_limit: Option<Money>,
     /// What its key allowed all of its sessions to spend in a UTC day when it was created.
     pub daily_ceiling: Option<Money>,
@@ -69,13 +69,13 @@ impl Session {
         self.revoked_at.is_none() && self.expires_at.is_none_or(|end| now < end)
     }
 
-    /// What its own budget and its key's ceiling leave, whichever is less; `None` is no limit.
+    /// What its own budget or its key's ceiling leaves, whichever is less; `None` is no limit.
     pub fn remaining(&self) -> Option<Money> {
         super::caller::tighter(self.spend_limit, self.spend_ceiling).map(|limit| limit.minus_floor_zero(self.spent))
     }
 }
 
-/// What may be done with a secret's plaintext.
+/// How a secret's plaintext may be used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Disclosure {
@@ -86,7 +86,7 @@ pub enum Disclosure {
     Inject,
 }
 
-/// A secret as it lies in the store: sealed.
+/// A sealed secret in the store.
 #[derive(Clone, Debug)]
 #[allow(missing_docs)]
 pub struct StoredSecret {
@@ -96,15 +96,15 @@ pub struct StoredSecret {
     pub sealed: Vec<u8>,
     pub scope_required: Scope,
     pub disclosure: Disclosure,
-    /// The upstreams that it may be sent to; no other gets it.
+    /// The only upstreams that it may be sent to.
     pub upstreams: Vec<UpstreamName>,
     pub created_at: UnixMicros,
     /// The principal of the agent that stored it; empty for an operator.
     pub stored_by: String,
 }
 
-/// A value of a secret that an upstream can have received. The version alone does not name it: a name that was deleted begins
-/// anew.
+/// Identifies a value of a secret that an upstream can have received. The version alone does not: after a deletion, versions of
+/// the name start at 1 again.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[allow(missing_docs)]
 pub struct SecretVersion {
@@ -113,10 +113,10 @@ pub struct SecretVersion {
     pub created_at: UnixMicros,
 }
 
-/// Values of secrets, those that were replaced included.
+/// Values of secrets, including replaced ones.
 pub type SecretVersions = Arc<[SecretVersion]>;
 
-/// Where a payment authorization stands.
+/// The status of a payment authorization.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[allow(missing_docs)]
@@ -143,18 +143,18 @@ pub struct Authorization {
     pub settled_at: Option<UnixMicros>,
 }
 
-/// Who an audit entry comes from.
+/// The origin of an audit entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum EntryKind {
     /// An agent logged what it did.
     Action,
-    /// Haldir itself recorded what it decided. No agent can write one.
+    /// Haldir itself recorded a decision. No agent can write such an entry.
     Governance,
 }
 
 impl EntryKind {
-    /// The word for it, in the store and in the canonical bytes.
+    /// Its name in the store and in the canonical bytes.
     pub fn word(self) -> &'static str {
         match self {
             Self::Action => "action",
@@ -184,19 +184,19 @@ pub struct Entry {
     pub actor: String,
     /// JSON text; `None` where there were none.
     pub details: Option<String>,
-    /// Keeps a guess at erased details from being confirmed by their digest.
+    /// The salt keeps a guess at erased details from being confirmed by their digest.
     pub details_salt: Option<[u8; 16]>,
     pub details_digest: Option<[u8; 32]>,
     pub prev_hash: [u8; 32],
     pub entry_hash: [u8; 32],
 }
 
-/// An [`Entry`] whose texts and hashes lie elsewhere, such as in a row that is being read.
+/// An [`Entry`] that borrows its texts and hashes, such as from a row.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[allow(missing_docs)]
 pub struct EntryView<'a> {
     pub seq: i64,
-    /// Not looked at: an id of another form is found by the entry's hash.
+    /// Not validated: a malformed id does not match the entry's hash.
     pub id: &'a str,
     pub at: UnixMicros,
     pub kind: EntryKind,
@@ -245,7 +245,7 @@ impl Entry {
     }
 }
 
-/// What of an entry is counted.
+/// The fields of an entry that are counted.
 #[derive(Clone, Copy, Debug)]
 #[allow(missing_docs)]
 pub struct EntryLine<'a> {
@@ -260,7 +260,7 @@ pub struct EntryLine<'a> {
 }
 
 impl<'a> EntryView<'a> {
-    /// What is counted of it.
+    /// The fields that are counted.
     pub fn line(&self) -> EntryLine<'a> {
         EntryLine {
             at: self.at,
@@ -276,7 +276,7 @@ impl<'a> EntryView<'a> {
 }
 
 impl EntryView<'_> {
-    /// The entry by itself; the error says what is wrong with its id.
+    /// The owned entry; the error says what is wrong with its id.
     pub fn to_entry(&self) -> Result<Entry, String> {
         Ok(Entry {
             seq: self.seq,

@@ -1,5 +1,5 @@
-//! A cost as somebody reports it, which is often a sum of binary fractions: `0.009000000000000001`. It is rounded where an
-//! amount to pay would be refused: what was done is recorded all the same.
+//! A cost that an agent reports, often a sum of binary fractions: `0.009000000000000001`. It is rounded, where an amount to pay
+//! would be refused: the action has happened and must be recorded.
 
 use std::borrow::Cow;
 
@@ -23,7 +23,7 @@ pub struct ReportedCost {
 }
 
 impl ReportedCost {
-    /// Reads the text of a number. What is half way goes up: nobody gains by it.
+    /// Parses the text of a number. Halves are rounded up.
     pub fn parse(text: &str) -> Result<Self, String> {
         Self::rounded(text, RoundingStrategy::MidpointAwayFromZero)
     }
@@ -45,7 +45,7 @@ impl ReportedCost {
             Ok(amount) => return Ok(Self { amount, rounded: false }),
             Err(problem) => problem,
         };
-        // Only what JSON takes for a number, and only so long that nobody computes with it for long.
+        // A JSON number of bounded length, so that parsing takes bounded time.
         if text.len() > MAX_NUMBER_CHARS || serde_json::from_str::<f64>(text).is_err() {
             return Err(problem);
         }

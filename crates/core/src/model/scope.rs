@@ -49,7 +49,7 @@ impl Scope {
         self.0 == "*" || self.0 == "admin"
     }
 
-    /// Whether whoever was granted `self` may do what needs `wanted`.
+    /// Whether the scope `self` grants `wanted`.
     pub fn holds(&self, wanted: &Self) -> bool {
         let (granted, wanted) = (self.0.as_str(), wanted.0.as_str());
         let prefix = granted.strip_suffix(":*").unwrap_or(granted);
@@ -116,12 +116,12 @@ impl Scopes {
         Ok(Self::new(scopes?))
     }
 
-    /// Whether any of them holds `wanted`.
+    /// Whether any of them grants `wanted`.
     pub fn hold(&self, wanted: &Scope) -> bool {
         self.0.iter().any(|scope| scope.holds(wanted))
     }
 
-    /// Whether any of them holds the scope named `wanted`; a text that is no scope is held by nobody.
+    /// Whether any of them grants the scope named `wanted`; false for a text that is no scope.
     pub fn hold_named(&self, wanted: &str) -> bool {
         Scope::parse(wanted).is_ok_and(|wanted| self.hold(&wanted))
     }
@@ -131,7 +131,7 @@ impl Scopes {
         self.0.iter()
     }
 
-    /// Whether there is none.
+    /// Whether the set is empty.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

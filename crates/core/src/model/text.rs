@@ -1,11 +1,11 @@
-//! Text that a caller wrote: its bounds, and the wire type that enforces them while a request is parsed.
+//! Text from a caller: its limits, and the type that enforces them while a request is parsed.
 
 use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, de::Error};
 
-/// Why `text` is not acceptable, or nothing. Lengths count characters, as JSON Schema's `maxLength` does.
+/// Why `text` is invalid; `None` if it is valid. Lengths count characters, like JSON Schema's `maxLength`.
 ///
 /// Control characters are refused (NUL ends a string in some client, the others garble a terminal); line
 /// breaks and tabs are allowed where `multiline` is.
@@ -22,20 +22,19 @@ pub fn problem(text: &str, min: usize, max: usize, multiline: bool) -> Option<St
         .map(|c| format!("must not contain the control character U+{:04X}", u32::from(c)))
 }
 
-/// What [`problem`] lets through, as JSON Schema says it. Spelled out: not every reader of schemas knows `\p{Cc}`.
+/// The pattern of [`problem`] for JSON Schema. Characters are spelled out, since not every validator knows `\p{Cc}`.
 pub const LINE_PATTERN: &str = r"^[^\x00-\x1f\x7f-\x9f]*$";
 /// The same with line breaks and tabs.
 pub const MULTILINE_PATTERN: &str = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*$";
 
-/// A name as readers have it that do not mind the case, Go's `encoding/json` among them: two names that are one to any of them
-/// are the same here (Unicode, section 5.18; the long s and the Kelvin sign included).
+/// A member name folded as by case-insensitive JSON parsers, such as Go's `encoding/json`: names that any of them treats as equal
+/// are equal here (Unicode, section 5.18; the long s and the Kelvin sign included).
 pub fn folded(name: &str) -> String {
     if name.is_ascii() { name.to_ascii_lowercase() } else { name.to_uppercase().to_lowercase() }
 }
 
-/// JSON in which every half of a surrogate pair that stands alone is written as U+FFFD, as browsers make text of it. Some
-/// programs write what is left of a character that they have cut in two; no reader agrees with the next on what it is, so
-/// that what is judged would not be what is carried out.
+/// JSON with every lone surrogate replaced by U+FFFD, as browsers do. Programs that cut a character in two write lone surrogates.
+/// Parsers disagree on them, so that policies could judge other text than the tool receives.
 pub fn without_halves(json: &[u8]) -> Cow<'_, [u8]> {
     const REPLACEMENT: &[u8; 4] = b"fffd";
     let mut whole: Cow<'_, [u8]> = Cow::Borrowed(json);
@@ -48,7 +47,7 @@ pub fn without_halves(json: &[u8]) -> Cow<'_, [u8]> {
                 whole.to_mut()[at + 2..at + 6].copy_from_slice(REPLACEMENT);
                 at += 6;
             }
-            // What is escaped is no escape itself.
+            // An escaped backslash begins no escape.
             (None, _) => at += 2,
         }
         if at >= json.len() {
@@ -80,7 +79,7 @@ impl<const MIN: usize, const MAX: usize> Text<MIN, MAX> {
         &self.0
     }
 
-    /// Gives the text away.
+    /// Returns the owned text.
     pub fn into_string(self) -> String {
         self.0
     }

@@ -1,4 +1,4 @@
-//! Time as the store keeps it, and the clock that tests replace.
+//! Time in the store's form, and the clock, which tests replace.
 
 use std::{
     borrow::Cow,
@@ -84,9 +84,9 @@ impl JsonSchema for UnixMicros {
     }
 }
 
-/// Where the present comes from. Expiry, windows and retries are tested by moving it, not by sleeping.
+/// A clock. Tests of expiry, windows and retries move it instead of sleeping.
 pub trait Clock: Send + Sync {
-    /// The present.
+    /// The current time.
     fn now(&self) -> UnixMicros;
 }
 

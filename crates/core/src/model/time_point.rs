@@ -1,4 +1,4 @@
-//! A time as callers write it: as a number of seconds, a date with a time, or a date.
+//! A time from a caller: a number of seconds, a date with a time, or a date.
 
 use std::borrow::Cow;
 
@@ -29,9 +29,9 @@ impl TimePoint {
         if let Ok(seconds) = serde_json::from_str::<UnixMicros>(text) {
             return Some(Self(seconds));
         }
-        // A plus sign that nobody escaped is a space by the time a query has been read.
+        // An unescaped plus sign in a query is decoded as a space.
         let text = if text.contains(['T', 't']) { text.replace(' ', "+") } else { text.to_owned() };
-        // The last day of all, as others write "for ever", ends behind the last instant that jiff counts.
+        // Year 9999, which some clients use for "for ever", ends after the last instant that jiff supports.
         if let Ok(pieces) = Pieces::parse(&text)
             && pieces.date().year() == 9_999
             && (text.len() == 10 || pieces.offset().is_some())
@@ -41,11 +41,11 @@ impl TimePoint {
         let at_midnight =
             |date: jiff::civil::Date| date.to_zoned(jiff::tz::TimeZone::UTC).map(|zoned| zoned.timestamp());
         let timestamp = match text.len() {
-            // jiff reads a date-time as a date too, and would forget its time.
+            // jiff also parses a date-time as a date, without its time.
             10 => text.parse().and_then(at_midnight).ok()?,
             _ => text.parse::<jiff::Timestamp>().ok()?,
         };
-        // Nothing happened before 1970 or after the year 2255: such a bound is as good as the end of time.
+        // No entry is from before 1970 or after the year 2255, so such bounds are clamped.
         Some(Self(UnixMicros(timestamp.as_microsecond().clamp(0, LATEST))))
     }
 }

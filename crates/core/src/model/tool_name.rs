@@ -1,5 +1,5 @@
-//! Names of tools as people and models confuse them. Rules that forbid compare folded names, so that another case, a
-//! look-alike letter or another separator does not slip past them; rules that allow compare the names themselves.
+//! Comparison of tool names. Rules that forbid compare folded names, so that another case, a look-alike letter or another
+//! separator does not evade them; rules that allow compare the names themselves.
 
 use std::{
     collections::HashMap,
@@ -11,19 +11,18 @@ use unicode_security::confusable_detection::skeleton;
 
 /// Every tool.
 const ANY: &str = "*";
-/// What stands for every tool of the upstream in front of it.
+/// Suffixes that match every tool of an upstream.
 const WHOLE: [&str; 2] = [".*", "__*"];
-/// Between the names of upstream and tool, where agents see them.
+/// Separates the names of upstream and tool in listed names.
 const SEPARATOR: &str = "__";
 
 type Folds = Arc<[String; 2]>;
 
-/// Folds that are kept, and the longest name of which they are, in bytes. Lists of rules have thousands of names, and are
-/// compared with each call.
+/// Cached folds, and the longest name in the cache, in bytes. Rules have thousands of names, and each call is compared with all.
 const MAX_KEPT: usize = 4_096;
 const MAX_KEPT_BYTES: usize = 256;
 
-/// The ways in which a name is read: lower case before and after look-alikes are made one, since `I` looks like `l`.
+/// The two folds of a name: lower-cased before and after look-alikes are unified, since `I` looks like `l`.
 fn folds(name: &str) -> Folds {
     static KEPT: Mutex<Option<HashMap<String, Folds>>> = Mutex::new(None);
     let kept = || KEPT.lock().unwrap_or_else(PoisonError::into_inner);
@@ -46,13 +45,13 @@ fn folds(name: &str) -> Folds {
     folds
 }
 
-/// Without what stands between words, and without what cannot be seen.
+/// Removes separators and invisible characters.
 fn plain(name: String) -> String {
     let kept: String = name.nfkc().filter(|c| c.is_alphanumeric() || *c == '.').collect();
     if kept.is_empty() { name } else { kept }
 }
 
-/// A name that others are compared with again and again.
+/// A name with its folds, for repeated comparison.
 #[derive(Clone, Debug)]
 pub struct Folded {
     name: String,
@@ -70,24 +69,24 @@ impl Folded {
         &self.name
     }
 
-    /// The ways in which it is read: names of which one is the same could be taken for each other.
+    /// Its folds: names with one equal fold could be mistaken for each other.
     pub fn folds(&self) -> &[String; 2] {
         &self.folds
     }
 
-    /// Whether the two could be taken for each other.
+    /// Whether the two could be mistaken for each other.
     pub fn is_alike(&self, other: &Self) -> bool {
         self.name == other.name || self.folds.iter().zip(other.folds.iter()).any(|(a, b)| a == b)
     }
 }
 
-/// Whether two names could be taken for each other.
+/// Whether two names could be mistaken for each other.
 pub fn alike(a: &str, b: &str) -> bool {
     a == b || folds(a).iter().zip(folds(b).iter()).any(|(a, b)| a == b)
 }
 
-/// Whether a rule that forbids names this tool: as `tool`, `upstream.tool`, `upstream.*` or `*`, or with `__` for the dot, as
-/// agents see the name.
+/// Whether a rule that forbids names this tool: as `tool`, `upstream.tool`, `upstream.*` or `*`, or with `__` for the dot, as in
+/// listed names.
 pub fn forbids(rule: &str, upstream: &str, tool: &str) -> bool {
     let whole = WHOLE.iter().any(|end| rule.strip_suffix(end).is_some_and(|named| alike(named, upstream)));
     rule == ANY

@@ -1,4 +1,4 @@
-//! Text in a form in which a reader sees every character for what it is.
+//! Text in which a reader can see every character.
 
 use std::fmt::Write;
 
@@ -7,8 +7,7 @@ use icu_properties::{
     props::{DefaultIgnorableCodePoint, GeneralCategory},
 };
 
-/// Text in which every character is seen for what it is: what commands a terminal, orders text anew, takes no place, or
-/// looks like a plain space without being one stands there by its number.
+/// Escapes the characters that control a terminal, reorder text, are invisible, or look like a plain space, as `\u{…}`.
 pub fn visible(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
@@ -21,11 +20,11 @@ pub fn visible(text: &str) -> String {
     shown
 }
 
-/// What no reader sees, or sees for something else: controls, formats (bidirectional ones too), what may be left out where it is
-/// not known (fillers, variation selectors, tags), separators but the plain space, and what has no meaning for everybody.
+/// Characters that a reader does not see or mistakes: controls, formats (bidirectional ones too), those that renderers omit where
+/// not supported (fillers, variation selectors, tags), separators except the plain space, unassigned and private-use characters.
 fn is_unseen(c: char) -> bool {
     use GeneralCategory as Kind;
-    // Braille's pattern without dots is a symbol to Unicode, and an empty place to people.
+    // The Braille pattern without dots is a symbol in Unicode, but looks empty.
     const BLANK: char = '\u{2800}';
     if c == ' ' || c.is_ascii_graphic() {
         return false;

@@ -14,7 +14,7 @@ use super::{SqliteTx, row_cache::RowCache, write_buffer::WriteBuffer};
 use crate::{
     Tx,
     error::{Code, CoreError, CoreResult, Error, Result},
-    measure::MEASURES,
+    metrics::METRICS,
 };
 
 /// Where jobs run.
@@ -51,7 +51,7 @@ impl Batch {
             .unwrap_or_else(|_| Err(Error::internal("writing a batch panicked")));
         let begun = Instant::now();
         let committed = written.and_then(|()| execute(&self.connection, "COMMIT"));
-        MEASURES.sync_time.observe_time(begun.elapsed());
+        METRICS.sync_time.observe_time(begun.elapsed());
         match &committed {
             Ok(()) => self.cache(),
             Err(_) => {

@@ -23,7 +23,7 @@ use super::{batch::Batch, checkpoint::Checkpointer, row_cache::RowCache};
 use crate::{
     Tx,
     error::{Code, CoreError, CoreResult, Error, Result},
-    measure::MEASURES,
+    metrics::METRICS,
 };
 
 /// Jobs that may wait; one more is refused with `unavailable`.
@@ -117,7 +117,7 @@ impl Writer {
         let unawaited = usize::from(!job.is_awaited);
         self.queued.all.fetch_add(1, Ordering::Relaxed);
         self.queued.unawaited.fetch_add(unawaited, Ordering::Relaxed);
-        MEASURES.queued_writes.add(1);
+        METRICS.queued_writes.add(1);
         jobs.send(job).map_err(|_| closed())
     }
 
@@ -161,12 +161,12 @@ fn run(jobs: &Receiver<Job>, queued: &Queued, batch: &Batch, checkpointer: &Chec
         batch.clear();
         if committed.is_err() {
             // Until a check says otherwise: the next batch may be smaller, and find room.
-            MEASURES.writes_fail.store(true, Ordering::Relaxed);
+            METRICS.writes_fail.store(true, Ordering::Relaxed);
         }
         queued.all.fetch_sub(replies.len(), Ordering::Relaxed);
         queued.unawaited.fetch_sub(unawaited, Ordering::Relaxed);
-        MEASURES.queued_writes.add(-i64::try_from(replies.len()).unwrap_or(0));
-        MEASURES.batch_size.observe(replies.len() as u64);
+        METRICS.queued_writes.add(-i64::try_from(replies.len()).unwrap_or(0));
+        METRICS.batch_size.observe(replies.len() as u64);
         for reply in replies {
             reply(committed.clone());
         }

@@ -29,7 +29,7 @@ use super::{
 use crate::{
     approvals::{
         detail::{ApprovalDetail, ApprovalWithLast, LastApproved},
-        list_pending_approvals::PendingApprovals,
+        list_approvals::ApprovalList,
     },
     error::Result,
     model::{Clock, time::SystemClock},
@@ -206,7 +206,7 @@ impl View for Requests {
             .filter(|_| matches!(self.last, Last::Unknown))
             .map(|request| request.request_id.to_string());
         Box::new(move |target: &Target| {
-            let mut listed: PendingApprovals = target.read("listPendingApprovals", &input)?;
+            let mut listed: ApprovalList = target.read("listPendingApprovals", &input)?;
             listed.requests.reverse();
             let last = compared.map(|id| {
                 // A request that cannot be read is one without another to compare it with.

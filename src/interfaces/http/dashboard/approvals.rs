@@ -14,7 +14,7 @@ use crate::{
     approvals::{
         detail::{ApprovalDetail, ApprovalWithLast, LastApproved},
         list_approval_rules::{ApprovalRules, RuleDetail},
-        list_pending_approvals::PendingApprovals,
+        list_approvals::ApprovalList,
     },
     error::Result,
     interfaces::indented::indented,
@@ -73,7 +73,7 @@ fn json_text(json: Option<&RawValue>) -> &str {
 
 /// All requests that wait, and the rules.
 pub async fn list(viewer: &Viewer) -> Result<Page> {
-    let shown = |pending: &PendingApprovals| {
+    let shown = |pending: &ApprovalList| {
         let title = format!("Waiting for a decision ({})", pending.requests.len());
         let mut parts = vec![waiting(viewer, &pending.requests)];
         if pending.next_cursor.is_some() {
@@ -99,7 +99,7 @@ pub fn waiting(viewer: &Viewer, requests: &[ApprovalDetail]) -> Part {
 }
 
 /// The decided requests: which key decided, and whether the approval was used.
-fn decided(names: &KeyNames, found: &PendingApprovals) -> Section {
+fn decided(names: &KeyNames, found: &ApprovalList) -> Section {
     let row = |request: &ApprovalDetail| {
         let is_approved = request.status == ApprovalStatus::Approved;
         let used = if is_approved { time_or(request.used_at, "not used yet") } else { text("") };

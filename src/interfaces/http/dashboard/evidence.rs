@@ -129,7 +129,7 @@ async fn streamed(viewer: &Viewer, name: &str, query: &str) -> Result<Response> 
     let given = input::query(query)?.into_iter().filter(|(_, value)| !value.is_empty()).collect();
     let input = input::Fields::of(operation).object(given)?.into_text();
     let haldir = &viewer.app.shared.haldir;
-    let entered = haldir.enter(operation, &viewer.browser.credential).await?;
+    let entered = haldir.admit_call(operation, &viewer.browser.credential).await?;
     let streamed = haldir.stream(operation, entered, &input).await?;
     respond::streamed(operation.status, streamed, false)
 }

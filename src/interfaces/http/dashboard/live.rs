@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::viewer::{Viewer, outside_error};
 use crate::{
     error::{Code, Error},
-    operations::places::Place,
+    operations::quota::QuotaGuard,
 };
 
 /// How often the size of the log is read.
@@ -25,7 +25,7 @@ const LONGEST: Duration = Duration::from_secs(60 * 60);
 
 struct LogWatch {
     viewer: Viewer,
-    _place: Place,
+    _place: QuotaGuard,
     size: Option<i64>,
     look: tokio::time::Interval,
     quiet: u32,

@@ -10,7 +10,7 @@ use super::{
     viewer::Viewer,
 };
 use crate::{
-    approvals::list_pending_approvals::PendingApprovals,
+    approvals::list_approvals::ApprovalList,
     error::Result,
     interfaces::responses::{OpenSession, Overview, Webhooks},
     model::UnixMicros,
@@ -25,7 +25,7 @@ const REQUESTS: usize = 20;
 
 /// The page.
 pub async fn page(viewer: &Viewer) -> Result<Page> {
-    let shown = |pending: &PendingApprovals| {
+    let shown = |pending: &ApprovalList| {
         let title = format!("{} ({})", approvals::WAITING, pending.requests.len());
         Section::live("waiting", title, vec![approvals::waiting(viewer, &pending.requests)])
     };

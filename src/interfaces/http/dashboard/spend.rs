@@ -20,7 +20,7 @@ use crate::{
     gate::{
         list_api_keys::{ApiKeyDetail, ApiKeyList},
         list_sessions::SessionList,
-        session::SessionDetail,
+        session_detail::SessionDetail,
     },
     model::{AuthorizationStatus, Clock, Day, Money, UnixMicros, month::MICROS_PER_DAY, time::SystemClock},
     vault::list_payments::{PaymentDetail, PaymentList},

@@ -36,7 +36,7 @@ pub(super) fn hurry(webhook: &mut Webhook, now: UnixMicros) {
 }
 
 /// The next attempt; only the process with the lease may make it.
-pub(super) struct Job {
+pub(super) struct Delivery {
     pub(super) tenant: TenantId,
     pub(super) webhook: Webhook,
     pub(super) event: QueuedEvent,
@@ -46,7 +46,7 @@ pub(super) struct Job {
 
 /// The result of an attempt.
 #[derive(Debug)]
-pub(super) struct Outcome {
+pub(super) struct AttemptResult {
     pub(super) started: UnixMicros,
     pub(super) duration_ms: i64,
     /// 0 without a response.
@@ -58,7 +58,7 @@ pub(super) struct Outcome {
 }
 
 /// Takes the lease of a webhook that is due. Returns its next attempt, if there is one.
-pub(super) fn claim(cx: &mut WriteContext<'_>, id: i64) -> Result<Option<Job>> {
+pub(super) fn claim(cx: &mut WriteContext<'_>, id: i64) -> Result<Option<Delivery>> {
     let tenant = &cx.caller.tenant;
     let Some(mut webhook) = cx.tx.webhook(tenant, id)? else { return Ok(None) };
     if webhook.due_at.is_none_or(|due| due > cx.now) {
@@ -80,7 +80,7 @@ pub(super) fn claim(cx: &mut WriteContext<'_>, id: i64) -> Result<Option<Job>> {
 }
 
 /// Leases the webhook to this process, with its first event.
-fn lease(cx: &mut WriteContext<'_>, mut webhook: Webhook) -> Result<Option<Job>> {
+fn lease(cx: &mut WriteContext<'_>, mut webhook: Webhook) -> Result<Option<Delivery>> {
     let tenant = &cx.caller.tenant;
     let Some(event) = cx.tx.queued_events(tenant, webhook.id, 1)?.pop() else {
         (webhook.due_at, webhook.lease, webhook.waiting) = (None, None, 0);
@@ -94,7 +94,7 @@ fn lease(cx: &mut WriteContext<'_>, mut webhook: Webhook) -> Result<Option<Job>>
     webhook.due_at = Some(UnixMicros(cx.now.0.saturating_add(cx.services.settings.webhooks.lease_micros())));
     cx.tx.put_webhook(tenant, &webhook)?;
     let secrets = secret::valid(&*cx.keys()?, tenant, &webhook, cx.now)?;
-    Ok(Some(Job { tenant: tenant.clone(), webhook, event, secrets, lease }))
+    Ok(Some(Delivery { tenant: tenant.clone(), webhook, event, secrets, lease }))
 }
 
 /// Removes some events and dead letters of a deleted webhook, and in the last step the webhook.
@@ -117,25 +117,29 @@ fn bury(cx: &mut WriteContext<'_>, webhook: &mut Webhook, event: QueuedEvent, re
 }
 
 /// Returns a lease without an attempt.
-pub(super) fn release(cx: &mut WriteContext<'_>, job: &Job) -> Result<()> {
-    let Some(mut webhook) = cx.tx.webhook(&job.tenant, job.webhook.id)? else { return Ok(()) };
-    if webhook.lease == Some(job.lease) {
+pub(super) fn release(cx: &mut WriteContext<'_>, delivery: &Delivery) -> Result<()> {
+    let Some(mut webhook) = cx.tx.webhook(&delivery.tenant, delivery.webhook.id)? else { return Ok(()) };
+    if webhook.lease == Some(delivery.lease) {
         (webhook.lease, webhook.due_at) = (None, Some(cx.now));
-        cx.tx.put_webhook(&job.tenant, &webhook)?;
+        cx.tx.put_webhook(&delivery.tenant, &webhook)?;
     }
     Ok(())
 }
 
 /// Records an attempt and settles its event. Returns the next attempt, if the webhook has more events and this process still
 /// has the lease.
-pub(super) fn settle(cx: &mut WriteContext<'_>, job: &Job, outcome: &Outcome) -> Result<Option<Job>> {
+pub(super) fn settle(
+    cx: &mut WriteContext<'_>,
+    delivery: &Delivery,
+    outcome: &AttemptResult,
+) -> Result<Option<Delivery>> {
     let mut attempt = Attempt {
         seq: 0,
-        webhook_id: job.webhook.id,
-        url: job.webhook.url.clone(),
-        event_id: job.event.event_id.clone(),
-        event_type: job.event.event_type.clone(),
-        attempt: job.event.attempts + 1,
+        webhook_id: delivery.webhook.id,
+        url: delivery.webhook.url.clone(),
+        event_id: delivery.event.event_id.clone(),
+        event_type: delivery.event.event_type.clone(),
+        attempt: delivery.event.attempts + 1,
         status: outcome.status,
         excerpt: outcome.excerpt.clone(),
         error: outcome.error.clone(),
@@ -145,12 +149,12 @@ pub(super) fn settle(cx: &mut WriteContext<'_>, job: &Job, outcome: &Outcome) ->
     };
     let is_delivered = (200..300).contains(&outcome.status);
     let mut next = None;
-    if let Some(mut webhook) = cx.tx.webhook(&job.tenant, job.webhook.id)? {
-        let is_ours = webhook.lease == Some(job.lease);
+    if let Some(mut webhook) = cx.tx.webhook(&delivery.tenant, delivery.webhook.id)? {
+        let is_ours = webhook.lease == Some(delivery.lease);
         if is_delivered {
             webhook.delivered += 1;
             webhook.failures = 0;
-            let was_there = cx.tx.delete_event(&job.tenant, webhook.id, job.event.seq)?;
+            let was_there = cx.tx.delete_event(&delivery.tenant, webhook.id, delivery.event.seq)?;
             webhook.waiting -= i64::from(was_there);
             if is_ours {
                 webhook.lease = None;
@@ -161,18 +165,18 @@ pub(super) fn settle(cx: &mut WriteContext<'_>, job: &Job, outcome: &Outcome) ->
             webhook.failures += 1;
             if is_ours {
                 webhook.lease = None;
-                attempt.retry_at = failed(cx, job, &mut webhook, outcome)?;
+                attempt.retry_at = failed(cx, delivery, &mut webhook, outcome)?;
             }
         }
         if webhook.state == WebhookState::Deleted {
             webhook.due_at = Some(cx.now);
         }
-        cx.tx.put_webhook(&job.tenant, &webhook)?;
+        cx.tx.put_webhook(&delivery.tenant, &webhook)?;
         if is_ours && is_delivered && webhook.state == WebhookState::Active && webhook.waiting > 0 {
             next = lease(cx, webhook)?;
         }
     }
-    cx.tx.insert_attempt(&job.tenant, &attempt)?;
+    cx.tx.insert_attempt(&delivery.tenant, &attempt)?;
     Ok(next)
 }
 
@@ -184,12 +188,12 @@ fn is_refused(status: u16) -> bool {
 /// Settles a failed attempt: schedules a retry, or gives the event up. Returns the time of the retry.
 fn failed(
     cx: &mut WriteContext<'_>,
-    job: &Job,
+    delivery: &Delivery,
     webhook: &mut Webhook,
-    outcome: &Outcome,
+    outcome: &AttemptResult,
 ) -> Result<Option<UnixMicros>> {
     let second = cx.services.settings.webhooks.second_micros;
-    let mut event = QueuedEvent { attempts: job.event.attempts + 1, ..job.event.clone() };
+    let mut event = QueuedEvent { attempts: delivery.event.attempts + 1, ..delivery.event.clone() };
     if outcome.status == GONE {
         bury(cx, webhook, event, "the receiver answered 410: gone")?;
         if webhook.state == WebhookState::Active {
@@ -218,8 +222,8 @@ fn failed(
         webhook.due_at = (webhook.waiting > 0).then_some(retry_at);
         return Ok(None);
     }
-    event.attempts = job.event.attempts + 1;
-    cx.tx.put_event(&job.tenant, webhook.id, &event)?;
+    event.attempts = delivery.event.attempts + 1;
+    cx.tx.put_event(&delivery.tenant, webhook.id, &event)?;
     webhook.due_at = Some(retry_at);
     Ok(Some(retry_at))
 }

@@ -1,62 +1,62 @@
-//! What this process measures of itself: counters and histograms that cost a few atomic additions each, and no lock.
-//! They are of the whole process, and start with it; nothing of a tenant is in them.
+//! Metrics of the process: counters and histograms that cost a few atomic additions each, and no lock. They hold no data of a
+//! tenant.
 
 use std::{
     sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed},
     time::Duration,
 };
 
-/// Counts up.
+/// A counter.
 #[derive(Debug, Default)]
 pub struct Counter(AtomicU64);
 
 impl Counter {
-    /// From zero.
+    /// Starts at zero.
     pub const fn new() -> Self {
         Self(AtomicU64::new(0))
     }
 
-    /// One more.
+    /// Adds one.
     pub fn add_one(&self) {
         self.0.fetch_add(1, Relaxed);
     }
 
-    /// How many so far.
+    /// The present count.
     pub fn get(&self) -> u64 {
         self.0.load(Relaxed)
     }
 }
 
-/// Goes up and down.
+/// A gauge.
 #[derive(Debug, Default)]
 pub struct Gauge(AtomicI64);
 
 impl Gauge {
-    /// From zero.
+    /// Starts at zero.
     pub const fn new() -> Self {
         Self(AtomicI64::new(0))
     }
 
-    /// More, or with a negative number less.
+    /// Adds `change`, which may be negative.
     pub fn add(&self, change: i64) {
         self.0.fetch_add(change, Relaxed);
     }
 
-    /// This many from now on.
+    /// Sets the value.
     pub fn set(&self, value: i64) {
         self.0.store(value, Relaxed);
     }
 
-    /// As of now.
+    /// The present value.
     pub fn get(&self) -> i64 {
         self.0.load(Relaxed)
     }
 }
 
-/// Buckets of a histogram: their upper bounds double, and the last has none.
+/// Buckets of a histogram. Their upper bounds double; the last has none.
 pub const BUCKETS: usize = 24;
 
-/// How values are distributed, by powers of two of a smallest one.
+/// A histogram with bounds that are powers of two.
 #[derive(Debug)]
 pub struct Histogram {
     buckets: [AtomicU64; BUCKETS],
@@ -75,7 +75,7 @@ impl Histogram {
         Self { buckets: [const { AtomicU64::new(0) }; BUCKETS], sum: AtomicU64::new(0) }
     }
 
-    /// Counts a value: a number, or microseconds.
+    /// Counts a value, such as a number of microseconds.
     pub fn observe(&self, value: u64) {
         // Bucket 0 is up to 1, bucket 1 up to 2, bucket 2 up to 4.
         let bucket = value.saturating_sub(1).checked_ilog2().map_or(0, |log| log as usize + 1).min(BUCKETS - 1);
@@ -84,12 +84,12 @@ impl Histogram {
         self.sum.fetch_add(value, Relaxed);
     }
 
-    /// Counts a time.
+    /// Counts a duration in microseconds.
     pub fn observe_time(&self, time: Duration) {
         self.observe(u64::try_from(time.as_micros()).unwrap_or(u64::MAX >> 1));
     }
 
-    /// What was counted.
+    /// The present distribution.
     pub fn read(&self) -> Distribution {
         let mut counts = [0; BUCKETS];
         for (count, bucket) in counts.iter_mut().zip(&self.buckets) {
@@ -99,12 +99,12 @@ impl Histogram {
     }
 }
 
-/// A histogram as it was read.
+/// The values of a histogram at one time.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Distribution {
-    /// How many values lie in each bucket.
+    /// The number of values in each bucket.
     pub counts: [u64; BUCKETS],
-    /// Of all values.
+    /// The sum of all values.
     pub sum: u64,
 }
 
@@ -114,18 +114,18 @@ impl Distribution {
         (bucket + 1 < BUCKETS).then(|| 1 << bucket)
     }
 
-    /// Both together.
+    /// Adds another distribution.
     pub fn merge(&mut self, other: &Self) {
         self.counts.iter_mut().zip(other.counts).for_each(|(mine, theirs)| *mine += theirs);
         self.sum = self.sum.wrapping_add(other.sum);
     }
 
-    /// How many values there are.
+    /// The number of values.
     pub fn count(&self) -> u64 {
         self.counts.iter().sum()
     }
 
-    /// What a share of the values, in percent, does not exceed: the upper bound of its bucket. `None` without values.
+    /// The upper bound of the bucket that holds this percentile. `None` without values.
     pub fn percentile(&self, percent: u64) -> Option<u64> {
         let count = self.count();
         let wanted = (count * percent).div_ceil(100);
@@ -139,62 +139,62 @@ impl Distribution {
     }
 }
 
-/// The statuses that operations answer with, each counted by itself; the last stands for any other.
+/// Response statuses with a counter of their own; the last one also counts all others.
 pub const STATUSES: [u16; 16] = [200, 201, 204, 400, 401, 403, 404, 405, 408, 409, 413, 415, 422, 429, 503, 500];
 
-/// What is measured of one operation.
+/// The metrics of one operation.
 #[derive(Debug, Default)]
-pub struct OfOperation {
-    /// From the call to its answer.
+pub struct OperationMetrics {
+    /// From the call to its response.
     pub latency: Histogram,
     answers: [Counter; STATUSES.len()],
 }
 
-impl OfOperation {
-    /// Counts an answer.
+impl OperationMetrics {
+    /// Counts a response.
     pub fn answered(&self, status: u16, took: Duration) {
         let place = STATUSES.iter().position(|known| *known == status).unwrap_or(STATUSES.len() - 1);
         self.answers[place].add_one();
         self.latency.observe_time(took);
     }
 
-    /// How many answers there were, by status.
+    /// The number of responses by status.
     pub fn answers(&self) -> impl Iterator<Item = (u16, u64)> {
         STATUSES.into_iter().zip(self.answers.iter().map(Counter::get)).filter(|(_, count)| *count > 0)
     }
 }
 
-/// What is measured of the process.
+/// The metrics of the process.
 #[derive(Debug)]
-pub struct Measures {
-    /// Writes that wait for the writer.
+pub struct ProcessMetrics {
+    /// Queued writes.
     pub queued_writes: Gauge,
     /// Writes in a commit.
     pub batch_size: Histogram,
-    /// How long commits took, which sync the write-ahead log.
+    /// The duration of a commit, which syncs the write-ahead log.
     pub sync_time: Histogram,
-    /// From an event to its delivery by webhook, successful attempts only.
+    /// From an event to its delivery by webhook, for successful attempts.
     pub webhook_lag: Histogram,
-    /// Whether a commit of the store has failed, and no check since has found room: its disk may be full.
+    /// Whether a commit has failed and no test write has succeeded since: the disk may be full.
     pub writes_fail: AtomicBool,
     /// Calls over the hourly limit, by tier: free, pro, enterprise.
     pub rate_limited: [Counter; 3],
-    /// Calls that were refused, and are in the log as that, by the place of the error's code.
+    /// Refused calls in the audit log, by the index of the error's code.
     pub refused: [Counter; MAX_CODES],
 }
 
-/// As many codes of errors as can be counted.
+/// The largest number of error codes.
 pub const MAX_CODES: usize = 64;
 
-impl Measures {
-    /// What counts refusals with a code, which has this place among all codes.
+impl ProcessMetrics {
+    /// The counter of refusals with the code of this index.
     pub fn refused_by(&self, code: usize) -> &Counter {
         &self.refused[code.min(MAX_CODES - 1)]
     }
 }
 
-/// This process's.
-pub static MEASURES: Measures = Measures {
+/// The metrics of this process.
+pub static METRICS: ProcessMetrics = ProcessMetrics {
     queued_writes: Gauge::new(),
     batch_size: Histogram::new(),
     sync_time: Histogram::new(),

@@ -1,5 +1,5 @@
-//! Calls as spans of OpenTelemetry, on their way to an exporter. Without one a call pays for a look at a cell, and with
-//! one for a place in a bounded queue: a span that finds it full is dropped and counted, and no call ever waits.
+//! Traces: calls as OpenTelemetry spans, queued for an exporter. Without an exporter a call pays one atomic read. The queue is
+//! bounded: when it is full, spans are dropped and counted, and no call waits.
 
 use std::{
     future::Future,
@@ -9,36 +9,36 @@ use std::{
 
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
-use crate::measure::Counter;
+use crate::metrics::Counter;
 
-/// Spans that wait for the exporter.
+/// Spans in the queue.
 pub const MAX_WAITING: usize = 2_048;
 
-/// A call that is over. Nothing of its input, its answer or its caller is in it.
+/// A finished call. It holds nothing of the input, the response or the caller.
 #[derive(Clone, Debug)]
 pub struct Span {
     /// The operation's name.
     pub name: &'static str,
-    /// What the call was part of, as the caller said.
+    /// The caller's span, from its `traceparent` header.
     pub parent: Option<Parent>,
     /// When it ended.
     pub ended: SystemTime,
     /// How long it took.
     pub took: Duration,
-    /// The status that it was answered with.
+    /// The response's status.
     pub status: u16,
     /// The code of its error.
     pub error: Option<&'static str>,
 }
 
-/// A span elsewhere.
+/// A span of the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Parent {
-    /// The trace that it belongs to.
+    /// Its trace.
     pub trace_id: u128,
     /// Its own id.
     pub span_id: u64,
-    /// Whether whoever began the trace wants it recorded.
+    /// Whether the trace is sampled.
     pub is_sampled: bool,
 }
 
@@ -65,10 +65,10 @@ tokio::task_local! {
 
 static QUEUE: OnceLock<Sender<Span>> = OnceLock::new();
 
-/// Spans that found the queue full.
+/// Spans that were dropped because the queue was full.
 pub static DROPPED: Counter = Counter::new();
 
-/// Spans go to whoever holds this from now on; `None` if somebody does already.
+/// The receiving end of the queue; `None` if an exporter has it already.
 pub fn export() -> Option<Receiver<Span>> {
     let (sender, receiver) = channel(MAX_WAITING);
     QUEUE.set(sender).ok().map(|()| receiver)
@@ -79,7 +79,7 @@ pub fn are_exported() -> bool {
     QUEUE.get().is_some()
 }
 
-/// Does `work` as a part of what `parent` is.
+/// Runs `work` within the caller's span.
 pub async fn within<T>(parent: Option<Parent>, work: impl Future<Output = T>) -> T {
     match parent {
         Some(parent) => PARENT.scope(parent, work).await,
@@ -87,7 +87,7 @@ pub async fn within<T>(parent: Option<Parent>, work: impl Future<Output = T>) ->
     }
 }
 
-/// Records a call that began then and is over now.
+/// Records a call that began at `begun` and ends now.
 pub fn record(name: &'static str, begun: Instant, status: u16, error: Option<&'static str>) {
     let Some(queue) = QUEUE.get() else { return };
     let parent = PARENT.try_with(|parent| *parent).ok();
