@@ -3,7 +3,6 @@
 
 pub mod carrier;
 pub mod cause;
-pub mod kept;
 pub mod way;
 
 use std::{
@@ -28,7 +27,9 @@ pub const MAX_URL_CHARS: usize = 2_048;
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long connecting may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Who calls.
+/// Idle connections that a client keeps open to one address.
+const MAX_IDLE_CONNECTIONS: usize = 64;
+/// The `User-Agent` of every request.
 const USER_AGENT: &str = concat!("Haldir/", env!("CARGO_PKG_VERSION"));
 
 /// Which addresses may be called: public ones, and the hosts that the operator allows besides.
@@ -150,6 +151,7 @@ impl Outbound {
         Client::builder()
             .connect_timeout(CONNECT_TIMEOUT.min(timeout))
             .timeout(timeout)
+            .pool_max_idle_per_host(MAX_IDLE_CONNECTIONS)
             .redirect(Policy::none())
             .no_proxy()
             .referer(false)

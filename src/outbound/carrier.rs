@@ -1,15 +1,14 @@
-//! Carries requests out to allowed addresses, and what is answered back: over plain HTTP on kept connections, over TLS
-//! or in a way of the address's own with the client of [`Outbound::client_to`]. Neither follows a redirect.
+//! The HTTP client for requests that pass to upstreams: it connects to allowed addresses only, reuses connections, and
+//! follows no redirect.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, StatusCode, Uri, uri::Authority};
+use http::{HeaderMap, Method, StatusCode};
 use reqwest::{Client, Url};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
-pub use super::kept::Unanswered;
-use super::{Outbound, cause, kept};
+use super::{Outbound, cause};
 use crate::error::Result;
 
 /// Method, headers and body of a request.
@@ -19,39 +18,47 @@ pub type Request = (Method, HeaderMap, Bytes);
 #[derive(Clone)]
 pub struct Carrier {
     outbound: Outbound,
-    plain: kept::Kept,
-    tls: Client,
-    /// Those of addresses with a way of their own, by origin.
-    own: Arc<HashMap<String, Client>>,
-    /// The longest that any request may take.
-    most: Duration,
+    client: Client,
+    /// The clients of origins with certificates or a proxy of their own.
+    by_origin: Arc<HashMap<String, Client>>,
 }
 
-/// Why a request does not leave.
+/// Why a request is not sent.
 const NOT_ALLOWED: &str = "its address is none that haldir connects to";
 
-/// An answer, whose body is still to come.
-pub enum Answer {
-    /// Over plain HTTP.
-    Plain(Box<kept::Answer>),
-    /// Over TLS, and until when its body may come.
-    Tls(Box<reqwest::Response>, Instant),
+/// Why there is no response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unanswered {
+    /// The request was not sent: there was no connection. The reason names no address, since agents may see it.
+    Unreachable(&'static str),
+    /// The time limit passed.
+    TimedOut,
+    /// The connection ended first.
+    BrokeOff,
+}
+
+/// A response, whose body is still to come until a time limit.
+#[derive(Debug)]
+pub struct Answer {
+    response: reqwest::Response,
+    until: Instant,
 }
 
 impl Carrier {
     /// No request takes longer than `most`.
     pub fn new(outbound: &Outbound, most: Duration) -> Result<Self> {
-        let own = outbound.clients_by_origin(most)?;
-        let (plain, tls) = (kept::Kept::new(outbound), outbound.client(most)?);
-        Ok(Self { outbound: outbound.clone(), plain, tls, own: Arc::new(own), most })
+        let by_origin = Arc::new(outbound.clients_by_origin(most)?);
+        Ok(Self { outbound: outbound.clone(), client: outbound.client(most)?, by_origin })
     }
 
-    fn own(&self, url: &Url) -> Option<&Client> {
-        if self.own.is_empty() { None } else { self.own.get(&url.origin().ascii_serialization()) }
+    fn client(&self, url: &Url) -> &Client {
+        let own =
+            if self.by_origin.is_empty() { None } else { self.by_origin.get(&url.origin().ascii_serialization()) };
+        own.unwrap_or(&self.client)
     }
 
-    /// Sends a request, and answers with the head of what comes back; `within` is the time for all of it, unless
-    /// [`Answer::wait_until`] says otherwise.
+    /// Sends a request, and answers with the head of the response. `within` limits the time of both and of the body, unless
+    /// [`Answer::wait_until`] changes it.
     pub async fn send(
         &self,
         url: &Url,
@@ -59,69 +66,43 @@ impl Carrier {
         within: Duration,
     ) -> Result<Answer, Unanswered> {
         self.outbound.check_form(url).map_err(|_| Unanswered::Unreachable(NOT_ALLOWED))?;
-        let own = self.own(url);
-        if url.scheme() == "http" && own.is_none() {
-            let (address, request) = plain(url, (method, headers, body)).ok_or(Unanswered::Unreachable(NOT_ALLOWED))?;
-            let answer = self.plain.send(&address, request, Instant::now() + within).await?;
-            return Ok(Answer::Plain(Box::new(answer)));
-        }
         let until = Instant::now() + within;
-        let mut request = own.unwrap_or(&self.tls).request(method, url.clone()).headers(headers).timeout(self.most);
+        let mut request = self.client(url).request(method, url.clone()).headers(headers);
         if !body.is_empty() {
             request = request.body(body);
         }
-        match tokio::time::timeout_at(until, request.send()).await {
-            Ok(sent) => sent.map(|sent| Answer::Tls(Box::new(sent), until)).map_err(|error| {
-                let (place, error) = (cause::place(url), error.without_url());
-                if error.is_connect() && cause::is_due(&place) {
-                    tracing::warn!(place, error = cause::chain(&error), "an upstream was not reached");
-                }
-                unanswered(&error)
-            }),
-            Err(_) => Err(Unanswered::TimedOut),
-        }
+        let sent = timeout_at(until, request.send()).await.map_err(|_| Unanswered::TimedOut)?;
+        let response = sent.map_err(|error| {
+            let (place, error) = (cause::place(url), error.without_url());
+            if error.is_connect() && cause::is_due(&place) {
+                tracing::warn!(place, error = cause::chain(&error), "an upstream was not reached");
+            }
+            unanswered(&error)
+        })?;
+        Ok(Answer { response, until })
     }
-}
-
-/// A request as it goes over plain HTTP, and where to.
-fn plain(url: &Url, (method, headers, body): Request) -> Option<(Authority, kept::Outgoing)> {
-    kept::outgoing(method, &url.as_str().parse::<Uri>().ok()?, headers, body)
 }
 
 impl Answer {
     /// Its status.
     pub fn status(&self) -> StatusCode {
-        match self {
-            Self::Plain(answer) => answer.status,
-            Self::Tls(response, _) => response.status(),
-        }
+        self.response.status()
     }
 
     /// Its headers.
     pub fn headers(&self) -> &HeaderMap {
-        match self {
-            Self::Plain(answer) => &answer.headers,
-            Self::Tls(response, _) => response.headers(),
-        }
+        self.response.headers()
     }
 
-    /// The rest of the body may come until then.
-    pub fn wait_until(&mut self, then: Instant) {
-        match self {
-            Self::Plain(answer) => answer.wait_until(then),
-            Self::Tls(_, until) => *until = then,
-        }
+    /// Sets the time limit of the rest of the body.
+    pub fn wait_until(&mut self, until: Instant) {
+        self.until = until;
     }
 
     /// The next piece of the body; `None` once it has ended.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, Unanswered> {
-        match self {
-            Self::Plain(answer) => answer.chunk().await,
-            Self::Tls(response, until) => match tokio::time::timeout_at(*until, response.chunk()).await {
-                Ok(chunk) => chunk.map_err(|error| unanswered(&error)),
-                Err(_) => Err(Unanswered::TimedOut),
-            },
-        }
+        let chunk = timeout_at(self.until, self.response.chunk()).await.map_err(|_| Unanswered::TimedOut)?;
+        chunk.map_err(|error| unanswered(&error))
     }
 }
 
@@ -132,3 +113,6 @@ fn unanswered(error: &reqwest::Error) -> Unanswered {
         _ => Unanswered::BrokeOff,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,4 @@
-//! Kept connections to servers that end them, answer more than they are asked, or do not answer.
+//! Reused connections to servers that end them, send more than one response, or none.
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -7,18 +7,19 @@ use tokio::{
 };
 
 use super::*;
+use crate::outbound::Outbound;
 
 const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 
 /// A server that answers so many requests on each connection, and ends it then without a word. It tells of each
 /// connection, and of each request on it.
-async fn server(each: usize) -> (Uri, mpsc::UnboundedReceiver<&'static str>) {
+async fn server(each: usize) -> (Url, mpsc::UnboundedReceiver<&'static str>) {
     server_with(each, ANSWER).await
 }
 
-async fn server_with(each: usize, answer: &'static [u8]) -> (Uri, mpsc::UnboundedReceiver<&'static str>) {
+async fn server_with(each: usize, answer: &'static [u8]) -> (Url, mpsc::UnboundedReceiver<&'static str>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let uri = format!("http://127.0.0.1:{}/mcp", listener.local_addr().unwrap().port()).parse().unwrap();
+    let url = format!("http://127.0.0.1:{}/mcp", listener.local_addr().unwrap().port()).parse().unwrap();
     let (tell, told) = mpsc::unbounded_channel();
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
@@ -36,26 +37,35 @@ async fn server_with(each: usize, answer: &'static [u8]) -> (Uri, mpsc::Unbounde
             });
         }
     });
-    (uri, told)
+    (url, told)
 }
 
-fn request(uri: &Uri) -> (Authority, Outgoing) {
-    outgoing(Method::POST, uri, HeaderMap::new(), Bytes::from_static(b"{}")).unwrap()
+const SOON: Duration = Duration::from_secs(60);
+
+fn carrier(outbound: &Outbound) -> Carrier {
+    Carrier::new(outbound, SOON).unwrap()
 }
 
-fn soon() -> Instant {
-    Instant::now() + Duration::from_secs(60)
+fn local() -> Carrier {
+    carrier(&Outbound::new(["127.0.0.1"]))
 }
 
-async fn ask(kept: &Kept, uri: &Uri) -> Answer {
-    let (address, request) = request(uri);
-    kept.send(&address, request, soon()).await.unwrap()
+fn request() -> Request {
+    (Method::POST, HeaderMap::new(), Bytes::from_static(b"{}"))
+}
+
+async fn ask(carrier: &Carrier, url: &Url) -> Answer {
+    carrier.send(url, request(), SOON).await.unwrap()
 }
 
 async fn whole(mut answer: Answer) -> String {
     let mut body = Vec::new();
     while let Some(chunk) = answer.chunk().await.unwrap() {
         body.extend_from_slice(&chunk);
+    }
+    // The connection's task returns it to the pool.
+    for _ in 0..4 {
+        tokio::task::yield_now().await;
     }
     String::from_utf8(body).unwrap()
 }
@@ -75,29 +85,29 @@ fn told(told: &mut mpsc::UnboundedReceiver<&'static str>) -> Vec<&'static str> {
 
 #[tokio::test]
 async fn a_connection_serves_one_request_after_the_other() {
-    let (uri, mut said) = server(9).await;
-    let kept = Kept::new(&Outbound::new(["127.0.0.1"]));
-    assert_eq!(whole(ask(&kept, &uri).await).await, "ok");
-    assert_eq!(whole(ask(&kept, &uri).await).await, "ok");
-    assert_eq!(whole(ask(&kept, &uri).await).await, "ok");
+    let (url, mut said) = server(9).await;
+    let carrier = local();
+    assert_eq!(whole(ask(&carrier, &url).await).await, "ok");
+    assert_eq!(whole(ask(&carrier, &url).await).await, "ok");
+    assert_eq!(whole(ask(&carrier, &url).await).await, "ok");
     assert_eq!(told(&mut said), ["connected", "asked", "asked", "asked"]);
 }
 
 #[tokio::test]
 async fn a_request_that_a_connection_did_not_take_any_more_is_sent_over_another_one() {
-    let (uri, mut said) = server(1).await;
-    let kept = Kept::new(&Outbound::new(["127.0.0.1"]));
-    assert_eq!(whole(ask(&kept, &uri).await).await, "ok");
+    let (url, mut said) = server(1).await;
+    let carrier = local();
+    assert_eq!(whole(ask(&carrier, &url).await).await, "ok");
     assert_eq!(told_of_the_end(&mut said).await, ["connected", "asked", "ended"]);
-    assert_eq!(whole(ask(&kept, &uri).await).await, "ok");
+    assert_eq!(whole(ask(&carrier, &url).await).await, "ok");
     assert_eq!(told(&mut said)[..2], ["connected", "asked"]);
 }
 
 #[tokio::test]
 async fn an_answer_that_nobody_reads_to_its_end_is_broken_off() {
-    let (uri, mut said) = server(9).await;
-    let kept = Kept::new(&Outbound::new(["127.0.0.1"]));
-    drop(ask(&kept, &uri).await);
+    let (url, mut said) = server_with(9, b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nok").await;
+    let carrier = local();
+    drop(ask(&carrier, &url).await);
     assert_eq!(told_of_the_end(&mut said).await, ["connected", "asked", "ended"]);
 }
 
@@ -107,10 +117,10 @@ async fn what_a_server_says_beyond_its_answer_is_nobodys_answer() {
         &b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nokHTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nforged"[..],
         b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok and more",
     ] {
-        let (uri, mut said) = server_with(9, answer).await;
-        let kept = Kept::new(&Outbound::new(["127.0.0.1"]));
+        let (url, mut said) = server_with(9, answer).await;
+        let carrier = local();
         for _ in 0..3 {
-            assert_eq!(whole(ask(&kept, &uri).await).await, "ok");
+            assert_eq!(whole(ask(&carrier, &url).await).await, "ok");
         }
         let connected = told(&mut said).iter().filter(|said| **said == "connected").count();
         assert_eq!(connected, 3, "a connection was used again");
@@ -119,11 +129,9 @@ async fn what_a_server_says_beyond_its_answer_is_nobodys_answer() {
 
 #[tokio::test]
 async fn a_name_that_leads_elsewhere_than_allowed_is_not_connected_to() {
-    let (uri, mut said) = server(9).await;
-    let uri: Uri = uri.to_string().replace("127.0.0.1", "localhost").parse().unwrap();
-    let (address, request) = request(&uri);
-    let refused = Kept::new(&Outbound::default()).send(&address, request, soon()).await;
-    let refused = refused.err();
+    let (url, mut said) = server(9).await;
+    let url: Url = url.to_string().replace("127.0.0.1", "localhost").parse().unwrap();
+    let refused = carrier(&Outbound::default()).send(&url, request(), SOON).await.err();
     assert!(matches!(refused, Some(Unanswered::Unreachable(_))), "{refused:?}");
     assert!(told(&mut said).is_empty());
 }
@@ -131,9 +139,8 @@ async fn a_name_that_leads_elsewhere_than_allowed_is_not_connected_to() {
 #[tokio::test]
 async fn what_does_not_answer_in_time_is_not_waited_for() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let uri: Uri = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
-    let (address, request) = request(&uri);
-    let kept = Kept::new(&Outbound::new(["127.0.0.1"]));
-    let late = kept.send(&address, request, Instant::now() + Duration::from_millis(50)).await;
+    let url: Url = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
+    let carrier = local();
+    let late = carrier.send(&url, request(), Duration::from_millis(50)).await;
     assert_eq!(late.err(), Some(Unanswered::TimedOut));
 }
