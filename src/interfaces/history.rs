@@ -59,7 +59,8 @@ pub struct Entry {
     /// The hash of the entry before, in hexadecimal.
     pub prev_hash: String,
     /// Its own hash, in hexadecimal.
-    pub entry_hash: String,
+    #[serde(rename = "entry_hash")]
+    pub hash: String,
 }
 
 /// An event of the history.

@@ -32,7 +32,7 @@ pub struct AgentsOptions {
 
 /// What an agent's sessions add up to.
 #[derive(Default, Serialize)]
-struct Agent {
+struct AgentTotals {
     agent_id: String,
     active: usize,
     sessions: usize,
@@ -44,11 +44,11 @@ struct Agent {
 /// The list, for programs.
 #[derive(Serialize)]
 struct AgentReport {
-    agents: Vec<Agent>,
+    agents: Vec<AgentTotals>,
     more: bool,
 }
 
-impl Agent {
+impl AgentTotals {
     fn add(&mut self, session: SessionDetail) {
         self.active += usize::from(session.is_valid);
         self.sessions += 1;
@@ -66,7 +66,7 @@ impl Agent {
 }
 
 pub fn run(options: &AgentsOptions, global: &GlobalOptions) -> Result<(), CommandError> {
-    let mut by_name: BTreeMap<String, Agent> = BTreeMap::new();
+    let mut by_name: BTreeMap<String, AgentTotals> = BTreeMap::new();
     let more = sessions::each(&Target::open(global)?, None, &mut |session| {
         by_name.entry(session.agent_id.clone()).or_default().add(session);
         true
@@ -77,7 +77,7 @@ pub fn run(options: &AgentsOptions, global: &GlobalOptions) -> Result<(), Comman
     }
     let none = if options.active { "no agent may act now" } else { "no agent has had a session" };
     let header = ["AGENT", "ACTIVE", "SESSIONS", "ACTIONS", "LOGGED COST", "NEWEST SESSION"];
-    table_or(none, &header, agents.iter().map(Agent::row))?;
+    table_or(none, &header, agents.iter().map(AgentTotals::row))?;
     if more {
         note("older sessions are not counted: there are more than are read");
     }

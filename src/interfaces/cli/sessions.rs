@@ -16,7 +16,7 @@ use crate::{
         create_session::SessionCreated, list_descendants::Descendants, list_sessions::SessionList,
         revoke_session::SessionRevoked, session_detail::SessionDetail,
     },
-    model::{Clock, Money, Scopes, UnixMicros, time::SystemClock},
+    model::{Clock, Money, Scope, Scopes, UnixMicros, time::SystemClock},
 };
 
 /// Sessions in one response.
@@ -121,7 +121,7 @@ fn spending(session: &SessionDetail) -> String {
 }
 
 fn separated(scopes: &Scopes) -> String {
-    scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(" ")
+    scopes.iter().map(Scope::as_str).collect::<Vec<_>>().join(" ")
 }
 
 fn amount(text: &str) -> std::result::Result<Money, String> {

@@ -151,7 +151,7 @@ fn periods(options: &SpendOptions) -> Result<Vec<(String, i64, i64)>> {
         point.map_err(|error| Error::invalid(field, format!("{field}: {error}")))
     };
     let first = point("since", &options.since)?.map(|since| Day::of(since.micros()));
-    let until = point("until", &options.until)?.map(|until| until.micros());
+    let until = point("until", &options.until)?.map(TimePoint::micros);
     // A day that begins at the end is not in it.
     let last = until.map_or(today, |until| Day((until.0 - 1).div_euclid(MICROS_PER_DAY))).min(today);
     let (from, to) = if options.by == By::Month {

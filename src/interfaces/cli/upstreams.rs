@@ -148,12 +148,11 @@ fn add(options: &AddOptions, global: &GlobalOptions) -> Result<(), CommandError>
     let headers: BTreeMap<_, _> = header.iter().cloned().collect();
     let input = json!({"name": name, "url": address, "headers": headers});
     Target::open_or_create(global)?.show(global, "registerUpstream", input, |answer: Value| {
-        let text = match answer["healthy"].as_bool() {
-            Some(true) => format!("registered {name}: {} tools, pinned as they are now", answer["tools_discovered"]),
-            _ => {
-                let problem = answer["error"].as_str().unwrap_or_default();
-                format!("registered {name}, but it does not answer: {problem}")
-            }
+        let text = if answer["healthy"].as_bool() == Some(true) {
+            format!("registered {name}: {} tools, pinned as they are now", answer["tools_discovered"])
+        } else {
+            let problem = answer["error"].as_str().unwrap_or_default();
+            format!("registered {name}, but it does not answer: {problem}")
         };
         line(&printable(&text))
     })

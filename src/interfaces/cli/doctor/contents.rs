@@ -207,8 +207,8 @@ fn api_keys(tx: &dyn ReadTx, tenant: &TenantId) -> Result<Check> {
 
 /// Runs `verifyAuditTrail` on the snapshot, so that not even an opened store is needed.
 fn audit_log(tx: &dyn ReadTx, services: &Services, global: &GlobalOptions) -> Result<Check> {
-    let tenant = &global.tenant;
     const NAME: &str = "audit log";
+    let tenant = &global.tenant;
     if tx.wrapped_data_key(tenant)?.is_none() {
         return Ok(Check::fail(NAME, format!("there is no tenant {tenant}"), "leave --tenant out for the store's own"));
     }

@@ -42,7 +42,7 @@ fn show(entry: &Entry) -> Result<(), CommandError> {
     details(entry)?;
     line("")?;
     let rows = [
-        ("hash", entry.entry_hash.clone()),
+        ("hash", entry.hash.clone()),
         ("hash of the entry before", entry.prev_hash.clone()),
         ("digest of the details", entry.details_digest.clone().unwrap_or_default()),
     ];

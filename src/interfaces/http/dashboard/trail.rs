@@ -277,7 +277,7 @@ fn decision(details: &Value) -> Option<Section> {
 async fn place(viewer: &Viewer, entry: &Entry) -> Result<Section> {
     let facts = vec![
         ("Place in the log", text(entry.seq.to_string())),
-        ("Hash", code(&entry.entry_hash)),
+        ("Hash", code(&entry.hash)),
         ("Hash of the entry before", code(&entry.prev_hash)),
         ("Digest of the details", entry.details_digest.as_deref().map_or_else(|| text("none"), code)),
     ];
