@@ -10,7 +10,7 @@ use super::{
 use crate::{
     ApprovalQuery, PAGE_BYTES, ReadApprovals, WriteApprovals,
     error::Result,
-    model::{Approval, ApprovalId, ApprovalRule, ApprovalStatus, RuleId, SessionId, TenantId, UnixMicros},
+    model::{AgentId, Approval, ApprovalId, ApprovalRule, ApprovalStatus, RuleId, SessionId, TenantId, UnixMicros},
 };
 
 /// The end of a request that has none, so that one comparison serves all.
@@ -122,7 +122,7 @@ impl ReadApprovals for SqliteTx<'_> {
             (false, Some(_)) => PENDING_OF_AGENT,
         };
         let (tenant, limit, now) = (tenant.as_str(), rows(query.limit.saturating_add(1)), query.now.0);
-        let agent = query.agent_id.as_ref().map(|agent| agent.as_str());
+        let agent = query.agent_id.as_ref().map(AgentId::as_str);
         let mut statement = self.connection()?.prepare_cached(sql)?;
         let given: [&dyn ToSql; 6] = [&tenant, &at, &id, &limit, &now, &agent];
         // The statements name the first of these, as far as they need them.

@@ -45,19 +45,18 @@ impl Batch {
     pub(super) fn commit(&self) -> Result<()> {
         if !self.is_open() {
             self.buffer.take_back();
-            return Err(not_written().into());
+            return Err(not_written());
         }
         let written = catch_unwind(AssertUnwindSafe(|| self.buffer.write(&self.connection)))
             .unwrap_or_else(|_| Err(Error::internal("writing a batch panicked")));
         let begun = Instant::now();
         let committed = written.and_then(|()| execute(&self.connection, "COMMIT"));
         METRICS.sync_time.observe_time(begun.elapsed());
-        match &committed {
-            Ok(()) => self.cache(),
-            Err(_) => {
-                self.buffer.take_back();
-                self.roll_back();
-            }
+        if committed.is_ok() {
+            self.cache();
+        } else {
+            self.buffer.take_back();
+            self.roll_back();
         }
         committed
     }
