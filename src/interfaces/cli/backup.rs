@@ -14,7 +14,7 @@ use serde_json::json;
 
 use super::{
     CommandError, GlobalOptions,
-    files::{Unfinished, beside, make_folder, new_file, unwritable},
+    files::{Unfinished, beside, new_file, unwritable},
     local::{require, runtime},
     output::line,
     progress::{Progress, Unit},
@@ -86,8 +86,7 @@ pub fn run(options: &BackupOptions, global: &GlobalOptions) -> Result<(), Comman
     }
     // Under another name until it is whole, so that an operator does not take a part for a backup.
     let part = beside(&options.folder, ".part");
-    make_folder(&part, false).map_err(|error| unusable(&part, &error))?;
-    let unfinished = Unfinished::new(part.clone());
+    let unfinished = Unfinished::folder(&part).map_err(|error| unusable(&part, &error))?;
     let Manifest { bytes, sha256, with_key, logs, .. } = fill(global, &path, &part, &key, options.with_key)?;
     fs::rename(&part, &options.folder).map_err(|error| unusable(&options.folder, &error))?;
     unfinished.keep();

@@ -5,6 +5,8 @@ use std::{
     io::{self, Read},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
+    thread,
+    time::Duration,
 };
 
 use super::interruption::OnInterrupt;
@@ -28,6 +30,19 @@ impl Unfinished {
         Self { path, _interrupted: OnInterrupt::run(move || remove(&watched)) }
     }
 
+    /// Makes a folder, which is removed unless [`Self::keep`] is called. An interruption waits until the folder is made, so that
+    /// none is left; a folder that was there before stays.
+    pub fn folder(path: &Path) -> io::Result<Self> {
+        let made = Arc::new(Mutex::new(None));
+        let watched = Arc::clone(&made);
+        let mut being_made = made.lock().unwrap_or_else(PoisonError::into_inner);
+        let interrupted = OnInterrupt::run(move || remove(&watched));
+        make_folder(path, false)?;
+        *being_made = Some(path.to_owned());
+        drop(being_made);
+        Ok(Self { path: made, _interrupted: interrupted })
+    }
+
     /// It is finished, and stays.
     pub fn keep(self) {
         self.path.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -40,13 +55,22 @@ impl Drop for Unfinished {
     }
 }
 
+/// Attempts to remove a folder, a millisecond apart.
+const REMOVALS: u32 = 100;
+
 fn remove(path: &Mutex<Option<PathBuf>>) {
     // The lock is held while the file is removed: the writing thread cannot finish it meanwhile.
     let mut path = path.lock().unwrap_or_else(PoisonError::into_inner);
     let Some(path) = path.take() else { return };
     // It may not have been made yet.
     if path.is_dir() {
-        let _ = fs::remove_dir_all(path);
+        // The writing thread may create files in it meanwhile, until the folder is gone.
+        for _ in 0..REMOVALS {
+            if fs::remove_dir_all(&path).is_ok() || !path.exists() {
+                return;
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
         return;
     }
     let _ = fs::remove_file(&path);
