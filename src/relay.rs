@@ -16,5 +16,4 @@ pub mod hub;
 pub mod options;
 pub mod passing;
 pub mod policy_file;
-pub mod wire;
 pub mod wrap;

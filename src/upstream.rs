@@ -1,19 +1,18 @@
-//! MCP servers that haldir calls: connections over streamable HTTP, or to a child of its own, with rmcp's client, within
+//! MCP servers that haldir calls: connections over streamable HTTP, or to a child of its own, within
 //! bounds of time, size and number, with a circuit breaker. Nothing here decides whether a call may be made.
 
-mod awaited;
 mod breaker;
-mod capture;
 pub mod child;
-mod failed;
-mod floor;
-mod follow;
+mod connection;
+mod gate;
+mod in_flight;
 mod levels;
 mod link;
-mod piped;
-mod replies;
+mod mid_call;
+pub mod over_http;
+pub mod pipe;
 pub mod stderr_log;
-mod transport;
+pub mod transport;
 #[cfg(unix)]
 pub mod watchdog;
 
@@ -25,10 +24,11 @@ use std::{
 };
 
 use child::ChildCommand;
-pub use floor::{Listener, Pace, Question, Reply, Said};
+pub use gate::{Gate, Turn};
 use levels::Levels;
 pub use levels::Wanted;
-pub use link::{Again, AskedBy, HttpPlace, LONGEST, Link, Revisions, ToolCall, Turn};
+pub use link::{Again, AskedBy, HttpPlace, Link, Revisions, ToolCall};
+pub use mid_call::{Listener, Pace, Question, Reply, Said};
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
@@ -36,6 +36,9 @@ use crate::{
     model::{LogLevel, TenantId, UpstreamName, UpstreamSettings},
     outbound::Outbound,
 };
+
+/// The longest that a call may take, whatever is heard of its progress, and however long somebody is asked something.
+pub const LONGEST: Duration = Duration::from_secs(3_600);
 
 /// Bounds of what upstream servers may take and give.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -157,13 +160,15 @@ pub enum FailureKind {
     Rpc(Box<RawValue>),
     /// The client took the call back.
     Cancelled,
+    /// It no longer knows the session that the request was made in.
+    SessionOver,
 }
 
 impl FailureKind {
     /// A word for logs and answers.
     pub fn name(&self) -> &'static str {
         match self {
-            Self::Unavailable => "upstream_unavailable",
+            Self::Unavailable | Self::SessionOver => "upstream_unavailable",
             Self::Starting => "upstream_starting",
             Self::TimedOut => "upstream_timeout",
             Self::TooLarge => "upstream_answer_too_large",
@@ -182,8 +187,23 @@ impl Failure {
         Self { kind: FailureKind::Cancelled, message, unsent }
     }
 
+    /// The message as the client of `/mcp/{upstream}`, or of a wrapped server, reads it.
+    pub fn as_upstreams(&self) -> String {
+        format!("the upstream did not answer: {}", self.message)
+    }
+
+    /// Whether the upstream redirected the request to another address. It may have carried it out before.
+    pub fn is_redirect(&self) -> bool {
+        self.message == over_http::REDIRECTED
+    }
+
     fn new(kind: FailureKind, message: impl Into<String>) -> Self {
         Self { kind, message: message.into(), unsent: false }
+    }
+
+    /// Of a request that was not answered in this time.
+    fn timed_out(limit: Duration) -> Self {
+        Self::new(FailureKind::TimedOut, format!("no answer within {} s", limit.as_secs_f64()))
     }
 
     fn unsent(kind: FailureKind, message: impl Into<String>) -> Self {
@@ -256,7 +276,7 @@ impl Connections {
     /// How many there are, and how many of them are left alone for having failed.
     pub fn count(&self) -> (usize, usize) {
         let links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
-        (links.len(), links.values().filter(|link| link.is_resting()).count())
+        (links.len(), links.values().filter(|link| link.gate().is_resting()).count())
     }
 
     /// Ends all of them, and the children behind them.

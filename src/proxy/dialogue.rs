@@ -80,7 +80,7 @@ impl Talk<'_> {
         let call = ToolCall {
             name: self.going.tool().1,
             arguments: self.going.arguments().clone(),
-            capabilities: serde_json::from_value(self.line.capabilities.as_ref().clone()).ok(),
+            capabilities: Some(Arc::clone(&self.line.capabilities)),
             asked: match (self.line.can_be_asked() || self.line.again.is_some(), self.line.modern) {
                 (false, _) => AskedBy::Nothing,
                 (true, false) => AskedBy::Requests,

@@ -20,6 +20,7 @@ use tokio::{
     task::JoinSet,
     time::{Instant, Interval, MissedTickBehavior},
 };
+use zeroize::Zeroizing;
 
 use self::asks::Waiting;
 use super::{
@@ -35,6 +36,7 @@ use crate::{
         message::{self, Message},
         page::Listing,
     },
+    upstream::Failure,
 };
 
 /// Requests of a client that are under way at a time.
@@ -53,7 +55,7 @@ const OWN_ID: &str = "\"haldir-";
 pub struct Exchange {
     governor: Arc<dyn Govern>,
     to_client: mpsc::Sender<String>,
-    to_upstream: mpsc::Sender<String>,
+    to_upstream: mpsc::Sender<Zeroizing<String>>,
     times: Times,
     /// Calls of tools by the id that the client gave them.
     calls: HashMap<String, ToolCall>,
@@ -147,7 +149,7 @@ impl Exchange {
     pub fn new(
         governor: Arc<dyn Govern>,
         to_client: mpsc::Sender<String>,
-        to_upstream: mpsc::Sender<String>,
+        to_upstream: mpsc::Sender<Zeroizing<String>>,
         times: Times,
         secrets: Redact,
     ) -> Self {
@@ -243,7 +245,11 @@ impl Exchange {
     }
 
     /// A request of which no answer will come, as those see that sent it: it never left, or nobody knows what became of it.
-    pub async fn failed(&mut self, id: &str, told: &str, outcome: Outcome) {
+    pub async fn failed(&mut self, id: &str, failure: Failure) {
+        self.not_answered(id, &failure.as_upstreams(), Outcome::failed(&failure)).await;
+    }
+
+    async fn not_answered(&mut self, id: &str, told: &str, outcome: Outcome) {
         if id.starts_with(OWN_ID) {
             return self.listed(id, None).await;
         }
@@ -265,7 +271,7 @@ impl Exchange {
         if let Some(id) = message.answers() {
             if message.result.is_some_and(|result| result.get() == "null") {
                 // MCP has no such result, and a client would wait on.
-                return self.failed(id, NO_RESULT, Outcome::Unknown(NO_RESULT)).await;
+                return self.not_answered(id, NO_RESULT, Outcome::Unknown(NO_RESULT.into())).await;
             }
             if id.starts_with(OWN_ID) {
                 let result = message.result.map(|result| result.get().to_owned());
@@ -352,7 +358,7 @@ impl Exchange {
     }
 
     /// Goes on with a new upstream; answers what it has to be told first, if the client had initialised.
-    pub fn new_upstream(&mut self, to_upstream: mpsc::Sender<String>) -> Option<&str> {
+    pub fn new_upstream(&mut self, to_upstream: mpsc::Sender<Zeroizing<String>>) -> Option<&str> {
         self.to_upstream = to_upstream;
         self.initialize.as_deref()
     }
@@ -373,12 +379,12 @@ impl Exchange {
         let sent: Vec<_> = self.calls.keys().cloned().collect();
         for id in sent {
             if let Some(ToolCall { stage: Stage::Sent(call), .. }) = self.calls.remove(&id) {
-                call.send(Outcome::Unknown("the client left before the answer came"));
+                call.send(Outcome::Unknown("the client left before the answer came".into()));
             }
         }
         while let Some(decided) = self.decisions.join_next().await {
             if let Ok((_, Ok(Decision::Go(admitted)))) = decided {
-                admitted.report.send(Outcome::Unsent("the client left before the call did"));
+                admitted.report.send(Outcome::Unsent("the client left before the call did".into()));
             }
         }
         self.governor.recorded().await;
@@ -391,7 +397,7 @@ impl Exchange {
 
     async fn pass_on(&self, text: String) {
         // Fails if the upstream has ended, which its reader notices too.
-        let _ = self.to_upstream.send(text).await;
+        let _ = self.to_upstream.send(text.into()).await;
     }
 }
 

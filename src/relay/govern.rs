@@ -3,7 +3,10 @@
 mod beside;
 pub mod changes;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    borrow::Cow,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use futures::future::BoxFuture;
 use serde::Deserialize;
@@ -21,6 +24,7 @@ use crate::{
         page::ToolPage,
     },
     redact::{Audience, Carry, Known, Redactor, Told, aside},
+    upstream::Failure,
 };
 
 /// A `tools/call`, as a client asked for it.
@@ -220,24 +224,30 @@ pub enum Outcome {
     /// The upstream's JSON-RPC error, without secrets.
     Error(Box<RawValue>),
     /// Nobody knows whether it was carried out, and why not.
-    Unknown(&'static str),
+    Unknown(Cow<'static, str>),
     /// It never left, and why not.
-    Unsent(&'static str),
+    Unsent(Cow<'static, str>),
 }
 
 impl Outcome {
+    /// Of a call that was not answered.
+    pub fn failed(failure: &Failure) -> Self {
+        let why = failure.message.clone().into();
+        if failure.unsent { Self::Unsent(why) } else { Self::Unknown(why) }
+    }
+
     /// What a response says of the call.
     pub fn of(response: &Message<'_>) -> Self {
         match (response.result, response.error) {
             (Some(result), _) => Self::Result(result.to_owned()),
             (None, Some(error)) => Self::Error(error.to_owned()),
-            (None, None) => Self::Unknown(UNREADABLE),
+            (None, None) => Self::Unknown(UNREADABLE.into()),
         }
     }
 
     /// The same of its text.
     pub fn of_text(response: &str) -> Self {
-        Message::read(response).map_or(Self::Unknown(UNREADABLE), |message| Self::of(&message))
+        Message::read(response).map_or(Self::Unknown(UNREADABLE.into()), |message| Self::of(&message))
     }
 }
 

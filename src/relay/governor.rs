@@ -1,8 +1,11 @@
 //! haldir's own decisions, as the relay asks for them.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    borrow::Cow,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use futures::{FutureExt, future::BoxFuture};
@@ -194,12 +197,12 @@ fn admitted(going: Going) -> Admitted {
 
 /// Settles a call whose outcome is reported.
 fn settle(going: Going, outcome: Outcome) {
-    let failed = |kind: FailureKind, message: &str, unsent: bool| {
-        proxied::Outcome::Failed(Failure { kind, message: message.to_owned(), unsent })
+    let failed = |kind: FailureKind, message: Cow<'static, str>, unsent: bool| {
+        proxied::Outcome::Failed(Failure { kind, message: message.into_owned(), unsent })
     };
     let outcome = match outcome {
         Outcome::Result(result) => proxied::Outcome::Answered(result),
-        Outcome::Error(error) => failed(FailureKind::Rpc(error), "it answered with an error", false),
+        Outcome::Error(error) => failed(FailureKind::Rpc(error), "it answered with an error".into(), false),
         Outcome::Unknown(why) => failed(FailureKind::Unavailable, why, false),
         Outcome::Unsent(why) => failed(FailureKind::Unavailable, why, true),
     };

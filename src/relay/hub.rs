@@ -27,7 +27,7 @@ use self::{
 use super::{
     bridge::Bridge,
     govern::{Govern, Redact},
-    wrap::{Bounds, Relay, Said, Source},
+    wrap::{Bounds, Relay},
 };
 use crate::{
     error::Result,
@@ -37,7 +37,10 @@ use crate::{
         message::{self, Message},
         meta::{HALDIR_SESSION, PROGRESS_TOKEN},
     },
-    upstream::Turn,
+    upstream::{
+        Turn,
+        transport::{Incoming, Source},
+    },
 };
 
 /// Messages that wait for their reader, or for a stream to be opened.
@@ -75,7 +78,7 @@ impl Heard {
 
 /// A connection. The child behind it ends when the last one who has it drops it.
 pub struct Hub {
-    input: mpsc::Sender<Said>,
+    input: mpsc::Sender<Incoming>,
     routes: Arc<Mutex<Routes>>,
     stop: CancellationToken,
     _stop: DropGuard,
@@ -179,7 +182,7 @@ impl Hub {
         // Before it leaves: an upstream that takes nothing is late too.
         let clock = allowed.map(|Allowed { turn, time }| under_way.clone().watch(turn, time));
         let clock = clock.map(|clock| AbortOnDropHandle::new(tokio::spawn(clock)));
-        if self.input.send(Said::Message(text)).await.is_err() {
+        if self.input.send(Incoming::message(text)).await.is_err() {
             self.routes().open.retain(|open| open.number != number);
             return None;
         }
@@ -194,7 +197,7 @@ impl Hub {
             if message.is("notifications/cancelled") { self.cancelled(message, shared) } else { Some(message.text()) };
         let Some(text) = text else { return };
         // Fails if the connection has ended, which the next request finds out.
-        let _ = self.input.send(Said::Message(text)).await;
+        let _ = self.input.send(Incoming::message(text)).await;
     }
 
     /// A request is taken back: nobody answers it any more, so its stream ends. What is to be passed on of that.

@@ -174,6 +174,25 @@ pub struct Passing {
 }
 
 impl Passing {
+    /// An answer without a time limit, to no request in particular.
+    pub fn new(governor: &Arc<dyn Govern>, secrets: &Redact, open: &Open, silence: Duration) -> Self {
+        Self {
+            governor: Arc::clone(governor),
+            call: None,
+            secrets: secrets.clone(),
+            unsure: None,
+            own: None,
+            introduces: false,
+            subscribes: false,
+            unasked: false,
+            open: open.clone(),
+            until: None,
+            silence,
+            begun: Instant::now(),
+            turn: None,
+        }
+    }
+
     /// A message, or a batch of them, as the client may see it: written anew from what was understood. `None` if nothing of it
     /// was.
     pub async fn pass(&mut self, text: String) -> Option<String> {
@@ -230,7 +249,7 @@ impl Passing {
         let told = report.told(text);
         report.send(match (Outcome::of(&message), self.unsure) {
             // The upstream itself has failed, and may have done so in the middle of it.
-            (Outcome::Error(_), Some(why)) => Outcome::Unknown(why),
+            (Outcome::Error(_), Some(why)) => Outcome::Unknown(why.into()),
             (outcome, _) => outcome,
         });
         Some(told.unwrap_or_else(|| text.to_owned()))
@@ -295,20 +314,10 @@ mod tests {
         let kept = Arc::clone(&outcome);
         let report = Report::new(move |outcome| *kept.lock().unwrap() = Some(outcome), None);
         open.park("5".to_owned(), report, Duration::from_secs(60));
+        let governor: Arc<dyn Govern> = Arc::new(Nobody);
         let passing = |own: Option<&str>| Passing {
-            governor: Arc::new(Nobody),
-            call: None,
-            secrets: Redact::default(),
-            unasked: false,
-            introduces: false,
-            subscribes: false,
-            unsure: None,
             own: own.map(str::to_owned),
-            open: open.clone(),
-            until: None,
-            silence: Duration::ZERO,
-            begun: Instant::now(),
-            turn: None,
+            ..Passing::new(&governor, &Redact::default(), &open, Duration::ZERO)
         };
         let error = r#"{"jsonrpc":"2.0","id":5,"error":{"code":-32601,"message":"no/such_method"}}"#;
         assert!(passing(Some("5")).pass(error.to_owned()).await.is_some());

@@ -1,34 +1,31 @@
 //! A wrapped server: MCP on standard input and output, with a child behind it.
 
-mod lines;
-mod running;
-
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    sync::{OwnedSemaphorePermit, mpsc},
+    sync::mpsc,
     time::{sleep, timeout},
 };
 
-use self::{
-    lines::{read_lines, write_to_client},
-    running::{Running, restart, tell_of_end},
-};
 use super::{
     bridge::{Bridge, Step},
     exchange::{Exchange, Times},
-    govern::{Govern, Outcome, Redact},
-    wire::Wire,
+    govern::{Govern, Redact},
 };
 use crate::{
     error::{Code, Error, Result},
     protocol::{
         bounded,
         lines::{LineReader, too_long},
-        message,
+        message::{self, INITIALIZED},
     },
-    upstream::{UpstreamLimits, child::ChildCommand},
+    upstream::{
+        UpstreamLimits,
+        child::ChildCommand,
+        pipe::{read_lines, write_line},
+        transport::{Incoming, Source, Transport},
+    },
 };
 
 /// Messages that wait for their reader.
@@ -45,43 +42,6 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 /// Why an upstream does not answer.
 const ENDED: &str = "the server ended before it had answered";
 const TOO_LARGE: &str = "the server sent a message that is larger than allowed, and was ended";
-
-/// Where an upstream is.
-#[derive(Clone)]
-pub enum Source {
-    /// A child of this process.
-    Child(ChildCommand),
-    /// A server over HTTP.
-    Wire(Box<Wire>),
-}
-
-impl Source {
-    fn name(&self) -> String {
-        match self {
-            Self::Child(command) => command.program.to_string_lossy().into_owned(),
-            Self::Wire(_) => "the upstream".to_owned(),
-        }
-    }
-}
-
-/// What one side has said.
-pub enum Said {
-    /// A message.
-    Message(String),
-    /// One that holds its place in the room of those that wait.
-    Held(String, Option<OwnedSemaphorePermit>),
-    /// One that was longer than allowed, and its id, as it was written, if that is known.
-    TooLong(Option<String>),
-    /// No answer will come to this request.
-    Failed {
-        /// The request.
-        id: String,
-        /// What its client is told.
-        told: String,
-        /// What became of it, as far as it is known.
-        outcome: Outcome,
-    },
-}
 
 /// Within which bounds a client and an upstream are served.
 #[derive(Clone, Copy, Debug)]
@@ -102,14 +62,12 @@ impl Bounds {
     }
 }
 
-impl Said {
-    /// Its text; else the id of what was too long.
-    fn text(self) -> std::result::Result<String, Option<String>> {
-        match self {
-            Self::Message(text) | Self::Held(text, _) => Ok(text),
-            Self::TooLong(id) => Err(id),
-            Self::Failed { id, .. } => Err(Some(id)),
-        }
+/// The text of a message; else the id of one that was too long.
+fn text_of(incoming: Incoming) -> std::result::Result<String, Option<String>> {
+    match incoming {
+        Incoming::Message { text, .. } => Ok(text),
+        Incoming::TooLong(id) => Err(id),
+        Incoming::Failed { id, .. } => Err(Some(id)),
     }
 }
 
@@ -145,9 +103,9 @@ pub struct Relay {
     /// What the next upstream is to be told first.
     again: Option<String>,
     to_client: bounded::Sender,
-    client: mpsc::Receiver<Said>,
+    client: mpsc::Receiver<Incoming>,
     /// None while it is started again.
-    child: Option<Running>,
+    child: Option<Transport>,
 }
 
 impl Relay {
@@ -158,9 +116,9 @@ impl Relay {
         secrets: Redact,
         bounds: Bounds,
         bridge: Bridge,
-        (client, to_client): (mpsc::Receiver<Said>, bounded::Sender),
+        (client, to_client): (mpsc::Receiver<Incoming>, bounded::Sender),
     ) -> Result<Self> {
-        let child = Running::start(&source, bounds.answer_bytes)?;
+        let child = start(&source, bounds.answer_bytes)?;
         let (answers, from_exchange) = mpsc::channel(MAX_STEPS);
         let exchange = Exchange::new(governor, answers, child.input.clone(), bounds.times, secrets);
         Ok(Self { source, bounds, exchange, from_exchange, bridge, again: None, client, to_client, child: Some(child) })
@@ -195,7 +153,7 @@ impl Relay {
                 continue;
             };
             tokio::select! {
-                message = self.client.recv() => match message.map(Said::text) {
+                message = self.client.recv() => match message.map(text_of) {
                     Some(Ok(text)) => {
                         let text = message::whole(&text).unwrap_or(text);
                         let steps = self.bridge.client_said(text);
@@ -210,16 +168,16 @@ impl Relay {
                 },
                 message = child.output.recv() => {
                     let message = match message {
-                        Some(Said::Failed { id, told, outcome }) => {
-                            self.exchange.failed(&id, &told, outcome).await;
+                        Some(Incoming::Failed { id, failure }) => {
+                            self.exchange.failed(&id, failure).await;
                             self.take(Vec::new()).await;
                             continue;
                         }
                         message => message,
                     };
-                    let (why, told) = match message.map(Said::text) {
+                    let (why, told) = match message.map(text_of) {
                         Some(Ok(text)) => {
-                            if let Some(text) = child.heard(text) {
+                            if let Some(text) = child.without_noise(text) {
                                 self.exchange.from_upstream(text).await;
                                 self.take(Vec::new()).await;
                             }
@@ -287,4 +245,56 @@ impl Relay {
         }
         Ok(())
     }
+}
+
+fn start(source: &Source, most: usize) -> Result<Transport> {
+    Transport::start(source, most).map_err(|failure| Error::new(Code::InvalidArgument, failure.message))
+}
+
+async fn write_to_client(mut messages: bounded::Receiver, mut output: impl AsyncWrite + Unpin) {
+    while let Some(text) = messages.recv().await {
+        if !write_line(&text, &mut output).await {
+            return;
+        }
+    }
+}
+
+/// Writes to the log how a child ended, and ends what is left of it.
+async fn tell_of_end(child: Transport, source: &Source) {
+    let mut child = child;
+    let status = child.exit_status().await;
+    let log = match source {
+        Source::Child(command) => command.log.display().to_string(),
+        Source::Http(_) => String::new(),
+    };
+    tracing::warn!(?status, log, server = source.name(), "the server ended; it will be started again");
+    child.stop().await;
+}
+
+/// Starts the child again, and shakes hands with it in the client's words.
+async fn restart(source: &Source, exchange: &mut Exchange, bounds: Bounds) -> Result<Transport> {
+    let mut child = start(source, bounds.answer_bytes)?;
+    let Some(initialize) = exchange.new_upstream(child.input.clone()).map(str::to_owned) else { return Ok(child) };
+    let ended = || Error::new(Code::Unavailable, "the server ended before it had answered the handshake");
+    child.input.send(initialize.clone().into()).await.map_err(|_| ended())?;
+    let answered = async {
+        loop {
+            match child.output.recv().await.and_then(|incoming| text_of(incoming).ok()) {
+                Some(text) if Exchange::is_answer_to(&text, &initialize) => return Ok(()),
+                Some(text) => {
+                    if let Some(text) = child.without_noise(text) {
+                        exchange.from_upstream(text).await;
+                    }
+                }
+                None => return Err(ended()),
+            }
+        }
+    };
+    let answered = timeout(bounds.times.start, answered).await;
+    if let Err(error) = answered.unwrap_or_else(|_| Err(ended())) {
+        child.stop().await;
+        return Err(error);
+    }
+    child.input.send(INITIALIZED.to_owned().into()).await.map_err(|_| ended())?;
+    Ok(child)
 }

@@ -10,14 +10,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rmcp::{
-    RoleClient,
-    model::{ClientRequest, CustomRequest, RequestMetaObject},
-    service::Peer,
-};
 use serde_json::json;
 
-use crate::{model::LogLevel, protocol::meta::LOG_LEVEL};
+use super::connection::Connection;
+use crate::model::LogLevel;
 
 /// How long an upstream has to answer that it was told.
 const TOLD_WITHIN: Duration = Duration::from_secs(5);
@@ -83,30 +79,20 @@ impl Told {
 
     /// Tells the upstream, if that is to be done, and waits for its answer, whatever it is: one that takes no level says what
     /// it likes.
-    pub(super) async fn tell(&self, peer: &Peer<RoleClient>, levels: &Levels) {
-        if levels.least() == self.level() || !takes_level(peer) {
+    pub(super) async fn tell(&self, connection: &Connection, levels: &Levels) {
+        if levels.least() == self.level() || connection.is_modern() || !connection.declares("/logging") {
             return;
         }
         let mut when = self.0.when.lock().await;
         let Some(level) = self.next(levels, *when) else { return };
-        let request = CustomRequest::new("logging/setLevel", Some(json!({"level": level})));
-        let asked = peer.send_request(ClientRequest::CustomRequest(request));
+        let params = json!({"level": level}).to_string();
+        let asked = connection.request("logging/setLevel", &params, None);
         if !matches!(tokio::time::timeout(TOLD_WITHIN, asked).await, Ok(Ok(_))) {
             tracing::debug!(?level, "an upstream did not take a log level");
         }
         *when = Some(Instant::now());
         self.0.level.store(level as usize + 1, Ordering::Release);
     }
-}
-
-/// Whether a level is set for the whole connection.
-fn takes_level(peer: &Peer<RoleClient>) -> bool {
-    peer.peer_info().is_some_and(|info| info.protocol_version.has_initialize() && info.capabilities.logging.is_some())
-}
-
-/// Asks for log messages with one request.
-pub(super) fn ask(meta: &mut RequestMetaObject, level: LogLevel) {
-    meta.insert(LOG_LEVEL.to_owned(), json!(level));
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! One upstream, as this process reaches it: its connection, its turn-taking, its breaker.
 
 mod call;
-mod connect;
+mod dial;
 mod list;
 mod slot;
 #[cfg(test)]
@@ -14,22 +14,18 @@ use std::{
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::Url;
-use rmcp::{RoleClient, model::ClientCapabilities, service::Peer};
-use serde_json::value::RawValue;
-use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
-use tokio_util::sync::CancellationToken;
+use serde_json::{Value, value::RawValue};
+use tokio::sync::Mutex;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use zeroize::Zeroizing;
 
 use super::{
-    Failure, FailureKind, Place, Target, UpstreamLimits, breaker::Breaker, child::LAST_WORDS, floor::Listener, follow,
-    levels::Levels,
+    Failure, FailureKind, Place, Target, UpstreamLimits, child::LAST_WORDS, connection::Connection, gate::Gate,
+    levels::Levels, mid_call::Listener,
 };
 use crate::{error::Error, model::LogLevel, outbound::Outbound};
-use connect::{Beginning, Dialer, Events};
+use dial::{Dialer, Wanted};
 use slot::Slot;
-
-/// The longest that a call may take, whatever is heard of its progress, and however long somebody is asked something.
-pub const LONGEST: Duration = Duration::from_secs(3_600);
 
 /// The longest that an upstream is left alone for having failed, and a child.
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
@@ -45,8 +41,7 @@ pub struct Link {
     target: Target,
     outbound: Outbound,
     limits: UpstreamLimits,
-    turns: Arc<Semaphore>,
-    breaker: Breaker,
+    gate: Arc<Gate>,
     /// Where it is over HTTP, once somebody has asked.
     http: OnceLock<Arc<HttpPlace>>,
     /// What clients want to hear.
@@ -64,12 +59,6 @@ pub struct Link {
     refused_modern: std::sync::Mutex<Option<Instant>>,
     /// Whoever waits for a connection waits no longer.
     stop: CancellationToken,
-}
-
-/// A turn among those that call an upstream.
-#[derive(Debug)]
-pub struct Turn {
-    _turn: OwnedSemaphorePermit,
 }
 
 /// Where an upstream is over HTTP.
@@ -96,7 +85,7 @@ pub struct ToolCall<'a> {
     /// JSON text of the arguments, secrets included.
     pub arguments: Zeroizing<String>,
     /// What the caller's client can be asked, from 2026-07-28 on; `None` is nothing.
-    pub capabilities: Option<ClientCapabilities>,
+    pub capabilities: Option<Arc<Value>>,
     /// How the caller's client is asked something. A server of both kinds of revisions asks in the way of the revision
     /// that its connection began with.
     pub asked: AskedBy,
@@ -140,8 +129,7 @@ impl Link {
             levels,
             outbound,
             limits,
-            turns: Arc::new(Semaphore::new(limits.concurrency)),
-            breaker: Breaker::new(limits.backoff, longest),
+            gate: Arc::new(Gate::new(&limits, longest)),
             http: OnceLock::new(),
             revisions: std::sync::Mutex::default(),
             tools_changed: Arc::default(),
@@ -165,52 +153,19 @@ impl Link {
 
     /// Where it is over HTTP, and the headers of every request; `None` if it is a child.
     pub fn http(&self) -> crate::error::Result<Option<Arc<HttpPlace>>> {
-        let Place::Http { url, headers: written } = &self.target.place else { return Ok(None) };
+        if let Place::Child(_) = &self.target.place {
+            return Ok(None);
+        }
         if let Some(known) = self.http.get() {
             return Ok(Some(Arc::clone(known)));
         }
-        let url = self.outbound.parse(url)?;
-        let mut headers = HeaderMap::new();
-        for (header, value) in written {
-            let header: HeaderName = header.parse().map_err(Error::internal)?;
-            let mut value: HeaderValue = value.parse().map_err(Error::internal)?;
-            value.set_sensitive(true);
-            headers.insert(header, value);
-        }
+        let (url, headers) = http_place(&self.target.place, &self.outbound)?;
         Ok(Some(Arc::clone(self.http.get_or_init(|| Arc::new(HttpPlace { url, headers })))))
     }
 
-    /// Whether it failed so often that it is left alone.
-    pub(super) fn is_resting(&self) -> bool {
-        self.breaker.is_open()
-    }
-
-    /// Whether a call may be tried that another connection makes: not while it is left alone for having failed. Say with
-    /// [`Self::reached`] what came of it.
-    pub fn admit(&self) -> Result<(), Failure> {
-        self.breaker.admit(Instant::now()).map_err(|wait| {
-            let message = format!("it failed repeatedly and is left alone for {} ms", wait.as_millis());
-            Failure::unsent(FailureKind::Busy, message)
-        })
-    }
-
-    /// A turn for a request that another connection makes, whatever it is for; it ends when this is dropped.
-    pub async fn enter(&self) -> Result<Turn, Failure> {
-        if let Some(turn) = self.try_enter() {
-            return Ok(turn);
-        }
-        let turn = tokio::time::timeout(self.limits.queue_timeout, Arc::clone(&self.turns).acquire_owned()).await;
-        turn.ok().and_then(Result::ok).map(|turn| Turn { _turn: turn }).ok_or_else(|| self.is_busy())
-    }
-
-    /// The same, if a turn is free.
-    fn try_enter(&self) -> Option<Turn> {
-        Arc::clone(&self.turns).try_acquire_owned().ok().map(|turn| Turn { _turn: turn })
-    }
-
-    /// Whether a call that another connection made was answered at all.
-    pub fn reached(&self, answered: bool) {
-        if answered { self.breaker.succeeded() } else { self.breaker.failed(Instant::now()) }
+    /// Limits its calls at a time, and knows whether it rests.
+    pub fn gate(&self) -> &Arc<Gate> {
+        &self.gate
     }
 
     /// Which revisions it knows; `None` if it cannot be reached.
@@ -219,9 +174,9 @@ impl Link {
         if known.is_some() {
             return known;
         }
-        let _turn = self.turn().await.ok()?;
-        let reached = self.peer(Beginning::Any).await;
-        self.judged(reached).ok()?;
+        let _turn = self.gate.call().await.ok()?;
+        let reached = self.connection(Wanted::Any).await;
+        self.gate.judged(reached).ok()?;
         *self.revisions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -230,65 +185,45 @@ impl Link {
         for place in [&self.state, &self.other] {
             // While the connection is made nobody has called over it, and whoever does tells it first.
             let connected = place.try_lock().ok().and_then(|slot| slot.usable());
-            let Some((peer, events)) = connected else { continue };
-            if let Some(_turn) = self.try_enter() {
-                events.told.tell(&peer, &self.levels).await;
+            let Some(connection) = connected else { continue };
+            if let Some(_turn) = self.gate.try_enter() {
+                connection.told().tell(&connection, &self.levels).await;
             }
         }
     }
 
-    /// A turn among those that call this upstream.
-    async fn turn(&self) -> Result<SemaphorePermit<'_>, Failure> {
-        self.admit()?;
-        let turn = tokio::time::timeout(self.limits.queue_timeout, self.turns.acquire()).await;
-        turn.ok().and_then(Result::ok).ok_or_else(|| self.is_busy())
-    }
-
-    fn is_busy(&self) -> Failure {
-        let message = format!("{} calls of it are under way already", self.limits.concurrency);
-        Failure::unsent(FailureKind::Busy, message)
-    }
-
-    /// Lets the breaker know. An error that the server itself wrote is an answer like any other.
-    fn judged<T>(&self, outcome: Result<T, Failure>) -> Result<T, Failure> {
-        match &outcome {
-            Ok(_) | Err(Failure { kind: FailureKind::Rpc(_) | FailureKind::TooLarge, .. }) => self.breaker.succeeded(),
-            // It is waited for, and has not failed.
-            Err(Failure { kind: FailureKind::Starting, .. }) => {}
-            Err(_) => self.breaker.failed(Instant::now()),
-        }
-        outcome
-    }
-
-    /// The connection that begins so, which is made if there is none.
-    async fn peer(&self, beginning: Beginning) -> Result<(Peer<RoleClient>, Events), Failure> {
+    /// The connection that is wanted, which is made if there is none.
+    async fn connection(&self, wanted: Wanted) -> Result<Connection, Failure> {
         let entered = Instant::now();
-        let place = if beginning == Beginning::Any { &self.state } else { &self.other };
+        let place = if wanted == Wanted::Any { &self.state } else { &self.other };
         let mut slot = place.lock().await;
         // Apart: it would make every call as large as itself, connected or not.
         let made = tokio::select! {
-            made = Box::pin(slot.connected(|| self.dialer(), beginning, (entered, self.patience(beginning)))) => made,
+            made = Box::pin(slot.connected(|| self.dialer(), wanted, (entered, self.patience(wanted)))) => made,
             () = self.stop.cancelled() => Err(Failure::unsent(FailureKind::Unavailable, "haldir is ending")),
         };
-        let made = made.inspect_err(|failure| self.tell_of(failure, beginning))?;
+        let made = made.inspect_err(|failure| self.tell_of(failure, wanted))?;
         let found = slot.usable().ok_or_else(|| Failure::unsent(FailureKind::Unavailable, "the connection broke"))?;
-        let Some(revisions) = made.filter(|_| beginning == Beginning::Any) else { return Ok(found) };
+        let Some(revisions) = made.filter(|_| wanted == Wanted::Any) else { return Ok(found) };
         *self.revisions.lock().unwrap_or_else(PoisonError::into_inner) = Some(revisions);
-        // A child that is told to end would wait for whoever follows it: it is asked instead, see `has_changed`.
-        if revisions.modern && matches!(self.target.place, Place::Http { .. }) {
-            tokio::spawn(follow::changes(found.0.clone(), Arc::clone(&found.1.tools_changed)));
+        // A child that is told to end would wait for the end of a subscription: it is asked instead, see `has_changed`.
+        if found.is_modern() && matches!(self.target.place, Place::Http { .. }) {
+            let follows = tokio::spawn(found.clone().follow_changes(Arc::clone(&self.tools_changed)));
+            if let Some(made) = slot.made_mut() {
+                made.follows = Some(AbortOnDropHandle::new(follows));
+            }
         }
         Ok(found)
     }
 
     /// Tells the operator of a child that does not start.
-    fn tell_of(&self, failure: &Failure, beginning: Beginning) {
+    fn tell_of(&self, failure: &Failure, wanted: Wanted) {
         if let Place::Child(command) = &self.target.place {
-            if beginning == Beginning::Modern {
+            if wanted == Wanted::Modern {
                 // It runs, and need not know that revision.
                 return tracing::debug!(upstream = %self.target.name, "a child does not begin without a handshake");
             }
-            // What it last wrote may hold secrets.
+            // Its standard error may hold secrets.
             let problem = failure.message.split(LAST_WORDS).next().unwrap_or_default();
             tracing::warn!(upstream = %self.target.name, log = %command.log.display(), problem, "a child is not there");
         }
@@ -309,11 +244,11 @@ impl Link {
     }
 
     /// How long an attempt to connect is waited for.
-    fn patience(&self, beginning: Beginning) -> Duration {
+    fn patience(&self, wanted: Wanted) -> Duration {
         match self.target.place {
             // It ends by itself before.
             Place::Http { .. } => self.limits.connect_timeout.saturating_mul(4),
-            Place::Child(_) if beginning == Beginning::Modern => self.limits.start_timeout.min(MODERN_WITHIN),
+            Place::Child(_) if wanted == Wanted::Modern => self.limits.start_timeout.min(MODERN_WITHIN),
             Place::Child(_) => self.limits.start_timeout,
         }
     }
@@ -325,4 +260,18 @@ impl Link {
             place.lock().await.close().await;
         }
     }
+}
+
+/// The address of an upstream over HTTP, and the headers of every request to it.
+fn http_place(place: &Place, outbound: &Outbound) -> crate::error::Result<(Url, HeaderMap)> {
+    let Place::Http { url, headers: written } = place else { return Err(Error::internal("a child has no address")) };
+    let url = outbound.parse(url)?;
+    let mut headers = HeaderMap::new();
+    for (header, value) in written {
+        let header: HeaderName = header.parse().map_err(Error::internal)?;
+        let mut value: HeaderValue = value.parse().map_err(Error::internal)?;
+        value.set_sensitive(true);
+        headers.insert(header, value);
+    }
+    Ok((url, headers))
 }

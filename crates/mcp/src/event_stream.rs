@@ -71,10 +71,8 @@ pub struct Event {
     pub id: Option<String>,
     /// How long it is to wait before it does, in milliseconds.
     pub retry: Option<u64>,
-    /// Whether it names its kind.
-    pub is_named: bool,
-    /// Whether that is the one kind that MCP has, or none.
-    pub is_message: bool,
+    /// The kind that it names.
+    pub kind: Option<String>,
     /// Its data, if it has any.
     pub data: Option<String>,
 }
@@ -91,10 +89,14 @@ impl Event {
         Self {
             id: last("id").filter(is_id).map(str::to_owned),
             retry: last("retry").and_then(|text| text.parse().ok()),
-            is_named: kind.is_some(),
-            is_message: kind.is_none_or(|kind| kind == "message"),
+            kind: kind.map(str::to_owned),
             data: data(event),
         }
+    }
+
+    /// Whether it carries a message: MCP names that kind `message`, or not at all.
+    pub fn is_message(&self) -> bool {
+        self.kind.as_deref().is_none_or(|kind| kind == "message")
     }
 }
 
@@ -166,8 +168,10 @@ mod tests {
         assert_eq!(data(expected[3]).unwrap(), "a\nb");
         assert_eq!((data(expected[0]).unwrap().as_str(), data(expected[2])), ("", None));
         let event = Event::read("id: 7\r\nretry: 3\r\n: secret\r\nother: x\r\ndata: x\r\n\r\n");
-        let again = written(event.id.as_deref(), event.retry, event.is_named, Some("y\rid: 8")).unwrap();
+        let again = written(event.id.as_deref(), event.retry, event.kind.is_some(), Some("y\rid: 8")).unwrap();
         assert_eq!(again, "id: 7\nretry: 3\ndata: y id: 8\n\n");
-        assert!(!Event::read("event: other\ndata: x\n\n").is_message && Event::read("event: message\n\n").is_message);
+        assert!(
+            !Event::read("event: other\ndata: x\n\n").is_message() && Event::read("event: message\n\n").is_message()
+        );
     }
 }

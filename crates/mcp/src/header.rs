@@ -1,7 +1,10 @@
 //! Headers of streamable HTTP (specification, Basic, Transports) and how their values are encoded (SEP-2243).
 
+use std::collections::HashMap;
+
 use base64::{Engine, prelude::BASE64_STANDARD};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
+use serde_json::Value;
 
 /// The protocol session.
 pub const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
@@ -44,6 +47,30 @@ pub fn decoded(value: &HeaderValue) -> Option<String> {
         Some(encoded) => String::from_utf8(BASE64_STANDARD.decode(encoded).ok()?).ok(),
         None => Some(text.to_owned()),
     }
+}
+
+/// The headers that mirror arguments, by the definition of the tool; both are JSON text. A header that two arguments claim has
+/// no value.
+pub fn mirrored(definition: &str, arguments: &str) -> HashMap<String, Option<String>> {
+    fn collect(schema: &Value, value: &Value, all: &mut HashMap<String, Option<String>>) {
+        for (name, schema) in schema["properties"].as_object().into_iter().flatten() {
+            let value = &value[name];
+            if let Some(header) = schema[MIRRORED].as_str() {
+                let text = match value {
+                    Value::String(text) => Some(text.clone()),
+                    Value::Bool(_) | Value::Number(_) => Some(value.to_string()),
+                    _ => None,
+                };
+                let name = format!("{PARAMETER_PREFIX}{}", header.to_ascii_lowercase());
+                all.entry(name).and_modify(|other| *other = None).or_insert(text);
+            }
+            collect(schema, value, all);
+        }
+    }
+    let read = |text: &str| serde_json::from_str::<Value>(text).unwrap_or_default();
+    let mut all = HashMap::new();
+    collect(&read(definition)["inputSchema"], &read(arguments), &mut all);
+    all
 }
 
 /// Whether these headers state a media type, whatever its parameters.

@@ -64,8 +64,6 @@ pub const REQUESTS: &str = "inputRequests";
 pub const RESULT_TYPE: &str = "resultType";
 /// The value of it in a result that asks.
 pub const INPUT_REQUIRED: &str = "input_required";
-/// The value of it in every other result.
-pub const COMPLETE: &str = "complete";
 
 /// A result that asks the client, as JSON: its requests by key, each with its method and the JSON text of its parameters.
 pub fn input_required<'a>(requests: impl IntoIterator<Item = (&'a str, &'a str, &'a str)>, state: &str) -> String {

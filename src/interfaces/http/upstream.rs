@@ -8,7 +8,6 @@
 mod answer;
 mod children;
 mod dialog;
-mod failed;
 mod headers;
 mod route;
 mod send;
@@ -29,7 +28,7 @@ use axum::{
 };
 use bytes::Bytes;
 use children::Children;
-use headers::{is_modern, mirror, mirrored, mirroring, mismatch, unlike};
+use headers::{is_modern, mirror, mirroring, mismatch, unlike};
 use http::{HeaderMap, Method, StatusCode};
 use route::Route;
 pub use sessions::UpstreamSessions;
@@ -41,7 +40,7 @@ use crate::{
     protocol::{
         Client,
         code::{HEADER_MISMATCH, INTERNAL_ERROR, INVALID_REQUEST},
-        header::{SESSION_ID, accepts_events},
+        header::{SESSION_ID, accepts_events, mirrored},
         lines,
         message::{self, Message, Refused, TOOLS_CHANGED},
     },
@@ -50,9 +49,8 @@ use crate::{
         elicitation::{Answer, Decided, UNDECIDED},
         govern::{Asked, Decision, Outcome, changes},
         passing::{Open, Passing},
-        wrap::Source,
     },
-    upstream::{Link, Place},
+    upstream::{Link, Place, transport::Source},
 };
 
 /// How long a stream may stay open that is no answer to a call.
@@ -108,7 +106,7 @@ async fn passed(app: &App, credential: &Credential, name: &str, request: Request
             let route = Route::new(app, credential, name, place, (link, Arc::clone(&known)));
             let relayed = || {
                 let (name, target, known) = (&route.name, &target, Arc::clone(&known));
-                let source = Source::Wire(Box::new(route.wire(app)));
+                let source = Source::Http(Box::new(route.connection(app)));
                 Children { app, credential, name, source, target, known, link: None, limits: route.limits }
             };
             let has_session = headers.contains_key(SESSION_ID);
@@ -208,26 +206,17 @@ impl Exchange {
             let calling = Calling { headers, text: text.clone(), id, modern, session, decided: None, asked: false };
             return self.call(calling, message).await;
         }
+        let lasts = message.is("subscriptions/listen");
         let mut passing = Passing {
-            governor: Arc::clone(&self.route.governor),
-            call: None,
-            secrets: self.route.secrets.clone(),
-            unsure: None,
             own: id.clone(),
             introduces: self.client.is_some() || message.is("server/discover"),
             subscribes: changes::subscribes(message),
             unasked: id.is_none(),
-            open: self.open.clone(),
-            until: Some(Instant::now() + self.route.limits.call_timeout),
-            silence: self.route.limits.call_timeout,
-            begun: Instant::now(),
-            turn: None,
+            until: (!lasts).then(|| Instant::now() + self.route.limits.call_timeout),
+            ..self.passing()
         };
-        if message.is("subscriptions/listen") {
-            passing.until = None;
-        }
         if let Some(id) = id.as_deref().filter(|_| passing.until.is_some()) {
-            match self.route.link.enter().await {
+            match self.route.link.gate().enter().await {
                 Ok(turn) => passing.turn = Some(turn),
                 Err(busy) => {
                     return Ok(rpc_error(StatusCode::BAD_GATEWAY, Some(id), INTERNAL_ERROR, &busy.message));
@@ -294,21 +283,17 @@ impl Exchange {
         let mirroring = definition.map(|text| mirroring(headers, &mirrored(&text, &admitted.arguments)));
         let outgoing = self.outgoing(Method::POST, mirroring.as_ref().unwrap_or(headers), Some(text), false);
         let passing = Passing {
-            governor: Arc::clone(&self.route.governor),
             call: Some((id.clone(), admitted.report)),
-            secrets: self.route.secrets.clone(),
-            unsure: None,
-            own: None,
-            introduces: false,
-            subscribes: false,
-            unasked: false,
-            open: self.open.clone(),
             until: Some(Instant::now() + self.route.limits.call_timeout),
-            silence: self.route.limits.call_timeout,
-            begun: Instant::now(),
-            turn: None,
+            ..self.passing()
         };
         self.send(headers, outgoing, passing, *modern).await
+    }
+
+    /// An answer on its way to the client.
+    fn passing(&self) -> Passing {
+        let silence = self.route.limits.call_timeout;
+        Passing::new(&self.route.governor, &self.route.secrets, &self.open, silence)
     }
 
     /// Whether the person at the client can be asked in the answer to a request: an event stream, to which the client
@@ -318,21 +303,7 @@ impl Exchange {
     }
 
     async fn other(self, method: &Method, headers: &HeaderMap) -> Result<Response> {
-        let passing = Passing {
-            governor: Arc::clone(&self.route.governor),
-            call: None,
-            secrets: self.route.secrets.clone(),
-            unsure: None,
-            own: None,
-            introduces: false,
-            subscribes: false,
-            unasked: *method == Method::DELETE,
-            open: self.open.clone(),
-            until: None,
-            silence: self.route.limits.call_timeout,
-            begun: Instant::now(),
-            turn: None,
-        };
+        let passing = Passing { unasked: *method == Method::DELETE, ..self.passing() };
         let ends = (method == Method::DELETE).then(|| headers.get(SESSION_ID).cloned()).flatten();
         let (app, name) = (self.app.clone(), self.route.name.clone());
         let outgoing = self.outgoing(method.clone(), headers, None, true);
@@ -354,14 +325,14 @@ impl Exchange {
 /// carried it out all the same.
 fn refused_by_upstream(passing: &mut Passing, why: &'static str) -> Option<String> {
     let Some((id, report)) = passing.call.take() else { return passing.own.clone() };
-    report.send(Outcome::Unknown(why));
+    report.send(Outcome::Unknown(why.into()));
     Some(id)
 }
 
 /// Reports that a call did not leave; answers its id.
 fn not_carried_out(passing: &mut Passing, why: &'static str) -> Option<String> {
     let (id, report) = passing.call.take()?;
-    report.send(Outcome::Unsent(why));
+    report.send(Outcome::Unsent(why.into()));
     Some(id)
 }
 

@@ -82,13 +82,13 @@ impl Exchange {
         };
         let Some(entry) = self.calls.get_mut(id).filter(|call| !call.cancelled) else {
             self.calls.remove(id);
-            return admitted.report.send(Outcome::Unsent("the client took the call back before it left"));
+            return admitted.report.send(Outcome::Unsent("the client took the call back before it left".into()));
         };
         if !matches!(self.pins, Pins::Known) {
             // The tools have changed since: what was decided on may not be what would be called.
             entry.stage = Stage::Listing;
             let context = Message::read(&entry.text).ok().and_then(|message| pins::context_of(&message));
-            admitted.report.send(Outcome::Unsent("the tools changed before the call left"));
+            admitted.report.send(Outcome::Unsent("the tools changed before the call left".into()));
             if matches!(self.pins, Pins::Unknown) {
                 self.ask_for_tools(context).await;
             }

@@ -68,7 +68,7 @@ impl Exchange {
             self.answer(message::error(Some(id), INTERNAL_ERROR, told)).await;
         }
         if let Stage::Sent(call) = call.stage {
-            call.send(Outcome::Unknown(why));
+            call.send(Outcome::Unknown(why.into()));
         }
     }
 }

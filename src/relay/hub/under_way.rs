@@ -7,17 +7,17 @@ use std::{
 
 use tokio::{sync::mpsc, time::sleep};
 
-use super::{super::wrap::Said, Open, Routes, lock};
+use super::{Open, Routes, lock};
 use crate::{
     protocol::{code::INTERNAL_ERROR, message},
-    upstream::{LONGEST, Turn},
+    upstream::{LONGEST, Turn, transport::Incoming},
 };
 
 /// One request. It is known by its number: a client may give the id of one that is over to another.
 #[derive(Clone)]
 pub(super) struct UnderWay {
     pub(super) number: u64,
-    pub(super) input: mpsc::Sender<Said>,
+    pub(super) input: mpsc::Sender<Incoming>,
     pub(super) routes: Arc<Mutex<Routes>>,
 }
 
@@ -30,7 +30,7 @@ impl UnderWay {
             routes.open.remove(at)
         };
         // Fails if the connection has ended, or has no time: then the request runs to its end.
-        let _ = self.input.try_send(Said::Message(message::cancelled(&open.id, None)));
+        let _ = self.input.try_send(Incoming::message(message::cancelled(&open.id, None)));
         Some(open)
     }
 

@@ -1,37 +1,27 @@
 //! The tools of an upstream, as it lists them.
 
 use std::{
-    collections::HashSet,
     sync::atomic::Ordering,
     time::{Duration, Instant},
 };
 
-use rmcp::{
-    RoleClient,
-    model::{ClientRequest, ListToolsRequest, PaginatedRequestParams},
-    service::Peer,
-};
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Link, connect::Beginning};
-use crate::upstream::{Failure, FailureKind, Place, capture::Exact, failed::timed_out};
+use super::{Link, dial::Wanted};
+use crate::{
+    protocol::{
+        edit,
+        page::{After, Listing, ToolPage},
+    },
+    upstream::{Failure, FailureKind, Place, connection::Connection},
+};
 
-/// Pages of a list of tools, and tools in it: more is no catalogue.
-const MAX_PAGES: usize = 100;
+/// Tools of an upstream: more is no catalogue.
 const MAX_TOOLS: usize = 1_000;
 /// How old the list of a child may be that says nothing of changes, while somebody would be told of them.
 const CHILD_LIST_AGE: Duration = Duration::from_secs(10);
 /// How old the list may be when a tool is called that is not in it.
 const UNKNOWN_AGE: Duration = Duration::from_secs(2);
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Page {
-    tools: Vec<Box<RawValue>>,
-    #[serde(default)]
-    next_cursor: Option<String>,
-}
 
 impl Link {
     /// Whether its tools must be listed before the next call: it is not connected, the list is old, or it said that it
@@ -47,7 +37,7 @@ impl Link {
 
     async fn has_older_list(&self, age: Duration) -> bool {
         let slot = self.state.lock().await;
-        let listed = slot.made().filter(|made| made.is_usable()).and_then(|made| made.listed);
+        let listed = slot.made().filter(|made| made.connection.is_usable()).and_then(|made| made.listed);
         listed.is_none_or(|listed| listed.elapsed() > age || self.tools_changed.load(Ordering::Acquire))
     }
 
@@ -69,19 +59,19 @@ impl Link {
 
     /// All its tools, each as it was written.
     pub async fn list_tools(&self) -> Result<Vec<Box<RawValue>>, Failure> {
-        let _turn = self.turn().await?;
+        let _turn = self.gate.call().await?;
         let listed = self.list().await;
-        self.judged(listed)
+        self.gate.judged(listed)
     }
 
     async fn list(&self) -> Result<Vec<Box<RawValue>>, Failure> {
-        let (peer, _) = self.peer(Beginning::Any).await?;
+        let connection = self.connection(Wanted::Any).await?;
         // Before the list is asked for: a change during it is heard, and it is asked for again.
         self.tools_changed.store(false, Ordering::Release);
         let within = self.limits.start_timeout;
-        let tools = match tokio::time::timeout(within, self.pages(&peer)).await {
+        let tools = match tokio::time::timeout(within, self.pages(connection)).await {
             Ok(tools) => tools?,
-            Err(_) => return Err(timed_out(within)),
+            Err(_) => return Err(Failure::timed_out(within)),
         };
         if let Some(connected) = self.state.lock().await.made_mut() {
             connected.listed = Some(Instant::now());
@@ -89,32 +79,39 @@ impl Link {
         Ok(tools)
     }
 
-    /// The pages of a list. One whose cursors lead nowhere ends where that is seen.
-    async fn pages(&self, peer: &Peer<RoleClient>) -> Result<Vec<Box<RawValue>>, Failure> {
-        let (mut tools, mut cursors) = (Vec::new(), HashSet::new());
-        let mut cursor: Option<String> = None;
+    /// The pages of a list.
+    async fn pages(&self, mut connection: Connection) -> Result<Vec<Box<RawValue>>, Failure> {
+        let unreadable = || Failure::new(FailureKind::Unavailable, "its list of tools is none that can be read");
+        let (mut listing, mut params, mut repeated) = (Listing::default(), "{}".to_owned(), false);
         loop {
-            let params = PaginatedRequestParams::default().with_cursor(cursor.clone());
-            let exact = Exact::default();
-            let mut request = ListToolsRequest::with_param(params);
-            request.extensions.insert(exact.clone());
-            let page = self.ask(peer, ClientRequest::ListToolsRequest(request), &exact, None, None).await?;
-            let page: Page = serde_json::from_str(page.get())
-                .map_err(|_| Failure::new(FailureKind::Unavailable, "its list of tools is none that can be read"))?;
-            tools.extend(page.tools);
-            if tools.len() > MAX_TOOLS {
-                return Err(Failure::new(FailureKind::TooLarge, format!("it offers more than {MAX_TOOLS} tools")));
+            let page = match connection.request("tools/list", &params, None).await {
+                // A new session has the list too.
+                Err(Failure { kind: FailureKind::SessionOver, .. }) if !repeated => {
+                    (repeated, listing, params) = (true, Listing::default(), "{}".to_owned());
+                    connection = self.connection(Wanted::Any).await?;
+                    continue;
+                }
+                page => page?,
+            };
+            if edit::member(Some(&*page), "tools").is_none() {
+                return Err(unreadable());
             }
-            cursor = page.next_cursor.filter(|cursor| !cursor.is_empty());
-            let Some(next) = &cursor else { return Ok(tools) };
-            if !cursors.insert(next.clone()) || cursors.len() >= MAX_PAGES {
-                tracing::warn!(
-                    upstream = %self.target.name,
-                    pages = cursors.len(),
-                    "an upstream's list of tools does not end: its cursors repeat, or are too many; what came of it is used"
-                );
-                return Ok(tools);
+            let page: ToolPage<'_> = serde_json::from_str(page.get()).map_err(|_| unreadable())?;
+            match listing.take(page, MAX_TOOLS) {
+                After::Page(cursor) => params = format!("{{\"cursor\":{cursor}}}"),
+                After::All { tools, cut } if tools.len() > MAX_TOOLS || cut && tools.len() == MAX_TOOLS => {
+                    return Err(Failure::new(FailureKind::TooLarge, format!("it offers more than {MAX_TOOLS} tools")));
+                }
+                After::All { tools, cut } => {
+                    if cut {
+                        tracing::warn!(upstream = %self.target.name, tools = tools.len(), "{ENDLESS}");
+                    }
+                    return Ok(tools);
+                }
             }
         }
     }
 }
+
+const ENDLESS: &str =
+    "an upstream's list of tools does not end: its cursors repeat, or are too many; what came of it is used";

@@ -2,14 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use rmcp::{RoleClient, service::Peer};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
     Revisions,
-    connect::{Beginning, Connected, Dialer, Events},
+    dial::{Connected, Dialer, Wanted},
 };
-use crate::upstream::{Failure, FailureKind};
+use crate::upstream::{Failure, FailureKind, connection::Connection};
 
 /// The place. A connection is made by a task of its own: whoever waits for it may leave, and it is made all the same.
 #[derive(Default)]
@@ -48,9 +47,8 @@ impl Slot {
     }
 
     /// One that can be used, if there is one.
-    pub(super) fn usable(&self) -> Option<(Peer<RoleClient>, Events)> {
-        let connected = self.made().filter(|connected| connected.is_usable())?;
-        Some((connected.service.peer().clone(), connected.events.clone()))
+    pub(super) fn usable(&self) -> Option<Connection> {
+        self.made().map(|made| made.connection.clone()).filter(Connection::is_usable)
     }
 
     /// One that can be used: made now, if there is none. `entered` is since when it was waited for; `patience` is how long
@@ -58,7 +56,7 @@ impl Slot {
     pub(super) async fn connected(
         &mut self,
         dialer: impl FnOnce() -> Dialer,
-        beginning: Beginning,
+        wanted: Wanted,
         (entered, patience): (Instant, Duration),
     ) -> Result<Option<Revisions>, Failure> {
         if self.usable().is_some() {
@@ -70,10 +68,10 @@ impl Slot {
         if let Phase::Made(_) = &self.phase
             && let Phase::Made(ended) = std::mem::take(&mut self.phase)
         {
-            ended.end().await;
+            ended.connection.end().await;
         }
         if let Phase::Empty = &self.phase {
-            let task = AbortOnDropHandle::new(tokio::spawn(dialer().connect(beginning)));
+            let task = AbortOnDropHandle::new(tokio::spawn(dialer().connect(wanted)));
             self.phase = Phase::Starting { task, since: Instant::now() };
         }
         let Phase::Starting { task, since } = &mut self.phase else { return Ok(None) };
@@ -100,7 +98,7 @@ impl Slot {
     /// Ends the connection, or the attempt to make one.
     pub(super) async fn close(&mut self) {
         if let Phase::Made(connected) = std::mem::take(&mut self.phase) {
-            connected.end().await;
+            connected.connection.end().await;
         }
     }
 }

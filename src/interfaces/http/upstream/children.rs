@@ -37,9 +37,9 @@ use crate::{
         govern::Redact,
         governor::{Governor, Tools},
         hub::{Allowed, Heard, Hub},
-        wrap::{Bounds, Source},
+        wrap::Bounds,
     },
-    upstream::{Link, Target, Turn, UpstreamLimits},
+    upstream::{Link, Target, Turn, UpstreamLimits, transport::Source},
 };
 
 /// How much longer a call may take than its own time limits say: they are looked at now and then.
@@ -140,7 +140,7 @@ impl Children<'_> {
         }
         let listens = message.is("subscriptions/listen");
         let turn = match self.link.as_ref().filter(|_| !listens) {
-            Some(link) => match link.enter().await {
+            Some(link) => match link.gate().enter().await {
                 Ok(turn) => Some(turn),
                 Err(busy) => {
                     return Ok(rpc_error(StatusCode::BAD_GATEWAY, Some(id), INTERNAL_ERROR, &busy.message));

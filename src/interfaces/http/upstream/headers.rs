@@ -3,12 +3,9 @@
 use std::collections::HashMap;
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
-use serde_json::Value;
 
 use crate::protocol::{
-    header::{
-        JSON, LAST_EVENT_ID, METHOD, MIRRORED, NAME, PARAMETER_PREFIX, PROTOCOL_VERSION, SESSION_ID, decoded, encoded,
-    },
+    header::{JSON, LAST_EVENT_ID, METHOD, NAME, PARAMETER_PREFIX, PROTOCOL_VERSION, SESSION_ID, decoded, encoded},
     revision::is_without_handshake,
 };
 
@@ -50,30 +47,6 @@ pub fn mismatch(headers: &HeaderMap, method: Option<&str>, tool: Option<&str>) -
 /// Whether any of them mirrors an argument.
 pub fn mirror(headers: &HeaderMap) -> bool {
     headers.keys().any(|name| name.as_str().starts_with(PARAMETER_PREFIX))
-}
-
-/// What headers say of these arguments, by the definition of the tool, JSON texts both. A header that two of them would
-/// stand in says nothing.
-pub fn mirrored(definition: &str, arguments: &str) -> HashMap<String, Option<String>> {
-    fn collect(schema: &Value, value: &Value, all: &mut HashMap<String, Option<String>>) {
-        for (name, schema) in schema["properties"].as_object().into_iter().flatten() {
-            let value = &value[name];
-            if let Some(header) = schema[MIRRORED].as_str() {
-                let text = match value {
-                    Value::String(text) => Some(text.clone()),
-                    Value::Bool(_) | Value::Number(_) => Some(value.to_string()),
-                    _ => None,
-                };
-                let name = format!("{PARAMETER_PREFIX}{}", header.to_ascii_lowercase());
-                all.entry(name).and_modify(|other| *other = None).or_insert(text);
-            }
-            collect(schema, value, all);
-        }
-    }
-    let read = |text: &str| serde_json::from_str::<Value>(text).unwrap_or_default();
-    let mut all = HashMap::new();
-    collect(&read(definition)["inputSchema"], &read(arguments), &mut all);
-    all
 }
 
 /// The header that says something else than the argument that it mirrors, or mirrors none.

@@ -9,9 +9,8 @@ use crate::{
     relay::{
         govern::{Govern, Redact},
         governor::{Governor, Tools},
-        wire::Wire,
     },
-    upstream::{HttpPlace, Link, UpstreamLimits},
+    upstream::{HttpPlace, Link, UpstreamLimits, over_http::HttpUpstream},
 };
 
 /// Where an upstream is, and who decides on its calls.
@@ -48,14 +47,14 @@ impl Route {
     }
 
     /// The upstream as a connection of messages.
-    pub fn wire(&self, app: &App) -> Wire {
-        Wire {
+    pub fn connection(&self, app: &App) -> HttpUpstream {
+        HttpUpstream {
             client: app.shared.upstreams.clone(),
             url: self.place.url.clone(),
             headers: self.place.headers.clone(),
             call_timeout: self.limits.call_timeout,
             answer_bytes: self.limits.answer_bytes,
-            link: Arc::clone(&self.link),
+            gate: Some(Arc::clone(self.link.gate())),
         }
     }
 }

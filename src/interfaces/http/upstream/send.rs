@@ -6,10 +6,7 @@ use axum::{body::Body, response::Response};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 
-use super::{
-    Exchange, LISTEN, answer, failed::Failed, headers::for_upstream, not_carried_out, refused_by_upstream, rpc_error,
-    stream,
-};
+use super::{Exchange, LISTEN, answer, headers::for_upstream, not_carried_out, refused_by_upstream, rpc_error, stream};
 use crate::{
     error::{Error, Result},
     interfaces::http::{listening, quiet, respond},
@@ -19,11 +16,12 @@ use crate::{
         code::{INTERNAL_ERROR, INVALID_REQUEST},
         header::{ACCEPT_BOTH, EVENT_STREAM, JSON, LAST_EVENT_ID, METHOD, NAME, SESSION_ID, is_kind},
     },
-    relay::passing::Passing,
+    relay::{govern::Outcome, passing::Passing},
+    upstream::{
+        Failure,
+        over_http::{self, PING},
+    },
 };
-
-/// Redirects that are followed, within one origin.
-const MAX_REDIRECTS: usize = 3;
 
 /// How long an upstream has to say whether it knows a session.
 const PING_WITHIN: Duration = Duration::from_secs(5);
@@ -36,17 +34,9 @@ const FAILED: &str = "the upstream failed, maybe in the middle of the call";
 
 /// A request to the upstream.
 pub(super) struct Outgoing {
-    method: Method,
-    headers: HeaderMap,
-    body: Bytes,
+    request: (Method, HeaderMap, Bytes),
     /// The time limit of the request and its response.
     within: Duration,
-}
-
-impl Outgoing {
-    fn request(&self) -> (Method, HeaderMap, Bytes) {
-        (self.method.clone(), self.headers.clone(), self.body.clone())
-    }
 }
 
 impl Exchange {
@@ -61,9 +51,9 @@ impl Exchange {
         let begins = passing.call.is_none() && !headers.contains_key(SESSION_ID);
         let is_call = passing.call.is_some();
         if is_call {
-            let turn = self.route.link.enter().await;
+            let turn = self.route.link.gate().enter().await;
             // Asked last: who is let through has to say what came of it.
-            match turn.and_then(|turn| self.route.link.admit().map(|()| turn)) {
+            match turn.and_then(|turn| self.route.link.gate().admit().map(|()| turn)) {
                 Ok(turn) => passing.turn = Some(turn),
                 Err(resting) => {
                     let problem = "the upstream is left alone for a while, or has too many calls under way";
@@ -74,19 +64,19 @@ impl Exchange {
         }
         let asked = self.request(outgoing).await;
         if is_call {
-            self.route.link.reached(matches!(asked, Ok(_) | Err(Failed::Redirected)));
+            self.route.link.gate().reached(asked.as_ref().map_or_else(Failure::is_redirect, |_| true));
         }
         let response = match asked {
             Ok(response) => response,
             Err(failed) => {
                 let id = match passing.call.take() {
                     Some((id, report)) => {
-                        report.send(failed.outcome());
+                        report.send(Outcome::failed(&failed));
                         Some(id)
                     }
                     None => passing.own.take(),
                 };
-                return Ok(rpc_error(StatusCode::BAD_GATEWAY, id.as_deref(), INTERNAL_ERROR, &failed.told()));
+                return Ok(rpc_error(StatusCode::BAD_GATEWAY, id.as_deref(), INTERNAL_ERROR, &failed.as_upstreams()));
             }
         };
         if response.status() == StatusCode::BAD_REQUEST && self.has_forgotten(headers).await {
@@ -100,11 +90,6 @@ impl Exchange {
             // The client's own credentials are for haldir, so this is not about them.
             let problem = "the upstream does not accept the credentials that haldir has for it";
             let id = refused_by_upstream(&mut passing, problem);
-            return Ok(rpc_error(StatusCode::BAD_GATEWAY, id.as_deref(), INTERNAL_ERROR, problem));
-        }
-        if response.status().is_redirection() {
-            let id = refused_by_upstream(&mut passing, Failed::Redirected.message());
-            let problem = Failed::Redirected.message();
             return Ok(rpc_error(StatusCode::BAD_GATEWAY, id.as_deref(), INTERNAL_ERROR, problem));
         }
         let session = match answer::session(response.headers(), &passing.secrets) {
@@ -137,8 +122,8 @@ impl Exchange {
         if !headers.contains_key(SESSION_ID) {
             return false;
         }
-        let ping = r#"{"jsonrpc":"2.0","id":"haldir-ping","method":"ping"}"#.to_owned();
-        let Outgoing { method, headers: mut sent, body, .. } = self.outgoing(Method::POST, headers, Some(ping), false);
+        let ping = self.outgoing(Method::POST, headers, Some(PING.to_owned()), false);
+        let Outgoing { request: (method, mut sent, body), .. } = ping;
         sent.insert(header::CONTENT_TYPE, HeaderValue::from_static(JSON));
         sent.insert(header::ACCEPT, ACCEPT_BOTH);
         for of_request in [LAST_EVENT_ID, METHOD, NAME] {
@@ -174,9 +159,13 @@ impl Exchange {
             return Ok(built);
         }
         let id = passing.call.as_ref().map(|(id, _)| id.clone()).or_else(|| passing.own.clone());
-        let body = match stream::whole(response, most).await {
+        let mut response = response;
+        let body = match over_http::whole(&mut response, most).await {
             Ok(body) => body,
-            Err(problem) => return Ok(rpc_error(StatusCode::BAD_GATEWAY, id.as_deref(), INTERNAL_ERROR, problem)),
+            Err(failure) => {
+                let problem = failure.as_upstreams();
+                return Ok(rpc_error(StatusCode::BAD_GATEWAY, id.as_deref(), INTERNAL_ERROR, &problem));
+            }
         };
         if status.is_success() && (passing.unasked || body.trim_ascii().is_empty()) {
             return Response::builder().status(status).body(Body::empty()).map_err(Error::internal);
@@ -210,27 +199,10 @@ impl Exchange {
             sent.insert(name.clone(), value.clone());
         }
         let within = if lasts { LISTEN } else { self.route.limits.call_timeout };
-        Outgoing { method, headers: sent, body: body.map(Bytes::from).unwrap_or_default(), within }
+        Outgoing { request: (method, sent, body.map(Bytes::from).unwrap_or_default()), within }
     }
 
-    /// Asks the upstream, and follows redirects that stay where the operator pointed.
-    async fn request(&self, outgoing: Outgoing) -> Result<Answer, Failed> {
-        let upstreams = &self.app.shared.upstreams;
-        let mut url = self.route.place.url.clone();
-        for redirects in 0..=MAX_REDIRECTS {
-            let sent = upstreams.send(&url, outgoing.request(), outgoing.within).await;
-            let response = sent.map_err(|unanswered| match Failed::of(unanswered) {
-                // It has arrived at the address that redirected it.
-                Failed::Unsent(_) if redirects > 0 => Failed::BrokeOff,
-                failed => failed,
-            })?;
-            if !matches!(response.status(), StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT) {
-                return Ok(response);
-            }
-            let location = response.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
-            let target = location.and_then(|location| url.join(location).ok());
-            url = target.filter(|target| target.origin() == url.origin()).ok_or(Failed::Redirected)?;
-        }
-        Err(Failed::Redirected)
+    async fn request(&self, outgoing: Outgoing) -> Result<Answer, Failure> {
+        over_http::send(&self.app.shared.upstreams, &self.route.place.url, &outgoing.request, outgoing.within).await
     }
 }

@@ -47,18 +47,6 @@ pub struct Manners {
     pub park: Option<Duration>,
 }
 
-/// The whole body of an answer.
-pub async fn whole(mut response: Answer, most: usize) -> Result<Vec<u8>, &'static str> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|_| "the upstream's answer broke off")? {
-        if body.len() + chunk.len() > most {
-            return Err("the upstream's answer is larger than allowed");
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
-}
-
 /// An event stream, event by event.
 pub fn events(
     response: Answer,
@@ -185,7 +173,7 @@ async fn within<T>(until: Option<Instant>, work: impl Future<Output = T>) -> Opt
 /// No answer will come: the client is told so in its place, and the log as well.
 async fn give_up(mut passing: Passing, why: &'static str, sender: &mpsc::Sender<Bytes>) {
     let Some((id, report)) = passing.call.take() else { return };
-    report.send(Outcome::Unknown(why));
+    report.send(Outcome::Unknown(why.into()));
     let event = event_stream::message(&message::error(Some(&id), INTERNAL_ERROR, why));
     // Fails if the client has left, or does not read.
     let _ = tokio::time::timeout(LAST_WORD, sender.send(event)).await;
@@ -195,13 +183,15 @@ async fn give_up(mut passing: Passing, why: &'static str, sender: &mpsc::Sender<
 /// events and what is no message become an empty comment, which shows that the stream is open.
 async fn passed(passing: &mut Passing, event: &[u8]) -> Bytes {
     let Some(event) = std::str::from_utf8(event).ok().map(Event::read) else { return COMMENT };
+    let is_message = event.is_message();
     let message = match event.data {
         Some(data) if data.is_empty() => Some(String::new()),
-        Some(data) if event.is_message => passing.pass(data).await,
+        Some(data) if is_message => passing.pass(data).await,
         _ => None,
     };
     let id = event.id.filter(|id| !passing.secrets.finds(id));
-    event_stream::written(id.as_deref(), event.retry, event.is_named, message.as_deref()).map_or(COMMENT, Bytes::from)
+    event_stream::written(id.as_deref(), event.retry, event.kind.is_some(), message.as_deref())
+        .map_or(COMMENT, Bytes::from)
 }
 
 const COMMENT: Bytes = Bytes::from_static(b":\n\n");

@@ -52,7 +52,7 @@ impl Question {
     }
 
     /// With a place among the questions of its connection.
-    pub(in crate::upstream) fn in_slot(mut self, slot: &Arc<Slot>) -> Self {
+    pub(super) fn in_slot(mut self, slot: &Arc<Slot>) -> Self {
         self.slot = Some(Arc::clone(slot));
         self
     }
@@ -91,11 +91,11 @@ impl Drop for Question {
 
 /// A place among the questions of a connection.
 #[derive(Debug)]
-pub(in crate::upstream) struct Slot(Arc<AtomicUsize>);
+pub(super) struct Slot(Arc<AtomicUsize>);
 
 impl Slot {
     /// One more, if there are fewer than so many.
-    pub(in crate::upstream) fn of(open: &Arc<AtomicUsize>, most: usize) -> Option<Self> {
+    pub(super) fn of(open: &Arc<AtomicUsize>, most: usize) -> Option<Self> {
         let more = |now: usize| (now < most).then_some(now + 1);
         open.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).ok()?;
         Some(Self(Arc::clone(open)))
@@ -126,17 +126,17 @@ impl Pace {
     }
 
     /// The upstream has said how far it is: from here on it has all its time again.
-    pub(in crate::upstream) fn moved(&self) {
+    pub(super) fn moved(&self) {
         *self.answered.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
 
     /// Whether somebody is being asked.
-    pub(in crate::upstream) fn is_asking(&self) -> bool {
+    pub(super) fn is_asking(&self) -> bool {
         self.asking.load(Ordering::Acquire) > 0
     }
 
     /// Since when the upstream has had all it asked for, and has said nothing; `None` while it waits for an answer.
-    pub(in crate::upstream) fn since(&self, begin: Instant) -> Option<Instant> {
+    pub(super) fn since(&self, begin: Instant) -> Option<Instant> {
         let answered = *self.answered.lock().unwrap_or_else(PoisonError::into_inner);
         (!self.is_asking()).then(|| answered.unwrap_or(begin))
     }

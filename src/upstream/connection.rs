@@ -1,0 +1,417 @@
+//! A connection to an upstream: how it begins, requests and their answers, and what the upstream sends by itself.
+
+use std::{
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use serde_json::{Value, json, value::RawValue};
+use tokio::{sync::mpsc, time::timeout};
+use tokio_util::sync::{CancellationToken, DropGuard};
+use zeroize::Zeroizing;
+
+use super::{
+    Failure, FailureKind,
+    in_flight::{InFlight, Taken, Ticket},
+    levels::Told,
+    mid_call::{Listener, Pace},
+    over_http::TAKEN_WITHIN,
+    transport::{Incoming, Source, Transport},
+};
+use crate::protocol::{
+    code::METHOD_NOT_FOUND,
+    edit,
+    message::{self, INITIALIZED, Message, quoted},
+    meta::{CLIENT_CAPABILITIES, CLIENT_INFO, PROGRESS_TOKEN, PROTOCOL_VERSION},
+    request::ServerRequest,
+    revision::{FIRST_WITHOUT_HANDSHAKE, NEWEST_WITH_HANDSHAKE, is_without_handshake},
+};
+
+/// How long a child that takes no input any more is still read.
+const READ_ON: Duration = Duration::from_secs(1);
+/// Why the connection to an upstream is ended that makes requests, and does not read the answers.
+const TAKES_NOTHING: &str = "it does not take the answers to its questions";
+/// The failure message of a server that knows none of the revisions that it was asked for.
+pub(super) const OTHER_REVISION: &str = "it speaks no revision of MCP that haldir asked for";
+
+/// How a connection begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Beginning {
+    /// With `initialize`, as revisions before 2026-07-28 have it, naming this revision.
+    Handshake(&'static str),
+    /// With `server/discover`.
+    Discovery,
+}
+
+/// What a server says of itself.
+#[derive(Debug)]
+struct Server {
+    is_modern: bool,
+    capabilities: Value,
+    /// The revisions that it names without a handshake.
+    versions: Vec<String>,
+}
+
+/// A connection. It ends once the last clone is dropped.
+#[derive(Clone)]
+pub(super) struct Connection(Arc<Inner>);
+
+struct Inner {
+    input: mpsc::Sender<Zeroizing<String>>,
+    in_flight: InFlight,
+    server: OnceLock<Server>,
+    /// What the upstream was told of the log messages that are wanted.
+    told: Told,
+    stop: CancellationToken,
+    /// Once the child behind it has ended.
+    ended: CancellationToken,
+    _stop: DropGuard,
+}
+
+/// What a call has besides its parameters.
+pub(super) struct CallContext {
+    /// Who hears what the upstream says meanwhile.
+    pub(super) listener: Option<Listener>,
+    pub(super) pace: Arc<Pace>,
+    /// Members of its `_meta`, as JSON.
+    pub(super) meta: Vec<(&'static str, String)>,
+}
+
+/// What haldir can do as a client. The connection is for many clients: for one that cannot do what the upstream asks, haldir
+/// declines.
+fn capabilities() -> Value {
+    json!({"elicitation": {"form": {}, "url": {}}, "roots": {}, "sampling": {"tools": {}, "context": {}}})
+}
+
+fn client_info() -> Value {
+    json!({"name": "haldir", "version": env!("CARGO_PKG_VERSION")})
+}
+
+impl Connection {
+    /// Connects and begins. A message of the upstream has at most `most` bytes; `tools_changed` is set when the upstream
+    /// says that its tools have changed.
+    pub(super) async fn begin(
+        source: &Source,
+        most: usize,
+        (beginning, within): (Beginning, Duration),
+        tools_changed: Arc<AtomicBool>,
+    ) -> Result<Self, Failure> {
+        let transport = Transport::start(source, most)?;
+        let (input, in_flight, stop) = (transport.input.clone(), InFlight::default(), CancellationToken::new());
+        let ended = CancellationToken::new();
+        let incoming = Dispatcher { in_flight: in_flight.clone(), input: input.clone(), tools_changed };
+        let receiver = Receiver { transport, incoming, most };
+        tokio::spawn(receiver.run(stop.clone(), ended.clone().drop_guard()));
+        let (server, told, guard) = (OnceLock::new(), Told::default(), stop.clone().drop_guard());
+        let this = Self(Arc::new(Inner { input, in_flight, server, told, stop, ended, _stop: guard }));
+        let begun = match timeout(within, this.introduce(beginning)).await {
+            Ok(begun) => begun,
+            Err(_) => Err(Failure::timed_out(within)),
+        };
+        match begun {
+            Ok(server) => {
+                let _ = this.0.server.set(server);
+                Ok(this)
+            }
+            Err(failure) => {
+                // A child that is begun anew must not meet the one before.
+                this.end().await;
+                Err(Failure { unsent: true, ..failure })
+            }
+        }
+    }
+
+    async fn introduce(&self, beginning: Beginning) -> Result<Server, Failure> {
+        let unreadable = || Failure::new(FailureKind::Unavailable, "it does not speak MCP as a server");
+        match beginning {
+            Beginning::Handshake(revision) => {
+                let params = json!({"protocolVersion": revision, "capabilities": capabilities(),
+                    "clientInfo": client_info()});
+                let result = self.request("initialize", &params.to_string(), None).await?;
+                let result = edit::value(&result);
+                let version = result["protocolVersion"].as_str().ok_or_else(unreadable)?;
+                if is_without_handshake(version) && version != revision {
+                    return Err(Failure::new(FailureKind::Unavailable, OTHER_REVISION));
+                }
+                self.send(INITIALIZED.to_owned()).await;
+                let capabilities = result["capabilities"].clone();
+                Ok(Server { is_modern: false, capabilities, versions: vec![version.to_owned()] })
+            }
+            Beginning::Discovery => {
+                let params = with_meta("{}", &modern_meta(&capabilities(), &[]));
+                let result = self.request("server/discover", &params, None).await?;
+                let result = edit::value(&result);
+                let versions = result["supportedVersions"].as_array().ok_or_else(unreadable)?;
+                let versions: Vec<String> = versions.iter().filter_map(|one| one.as_str().map(str::to_owned)).collect();
+                if !versions.iter().any(|version| version == FIRST_WITHOUT_HANDSHAKE) {
+                    return Err(Failure::new(FailureKind::Unavailable, OTHER_REVISION));
+                }
+                Ok(Server { is_modern: true, capabilities: result["capabilities"].clone(), versions })
+            }
+        }
+    }
+
+    fn server(&self) -> Option<&Server> {
+        self.0.server.get()
+    }
+
+    /// Whether it began without a handshake.
+    pub(super) fn is_modern(&self) -> bool {
+        self.server().is_some_and(|server| server.is_modern)
+    }
+
+    /// Whether the server takes the newest revision with a handshake.
+    pub(super) fn is_newest_with_handshake(&self) -> bool {
+        self.server().is_some_and(|server| server.versions.iter().any(|version| version == NEWEST_WITH_HANDSHAKE))
+    }
+
+    /// Whether the server names a revision without a handshake: some take it with one.
+    pub(super) fn names_modern(&self) -> bool {
+        self.server().is_some_and(|server| server.versions.iter().any(|version| is_without_handshake(version)))
+    }
+
+    /// Whether the server names a revision with a handshake.
+    pub(super) fn names_handshake(&self) -> bool {
+        self.server().is_some_and(|server| server.versions.iter().any(|version| !is_without_handshake(version)))
+    }
+
+    /// Whether the server declares this: a capability, or a member of one.
+    pub(super) fn declares(&self, pointer: &str) -> bool {
+        let declared = self.server().and_then(|server| server.capabilities.pointer(pointer));
+        declared.is_some_and(|declared| !declared.is_null() && *declared != false)
+    }
+
+    /// What it was told of the log messages that are wanted.
+    pub(super) fn told(&self) -> &Told {
+        &self.0.told
+    }
+
+    /// Whether requests may still be made over it.
+    pub(super) fn is_usable(&self) -> bool {
+        !self.0.in_flight.has_ended() && !self.0.stop.is_cancelled() && !self.0.input.is_closed()
+    }
+
+    /// Ends the connection, and waits until the child behind it has ended.
+    pub(super) async fn end(&self) {
+        self.0.stop.cancel();
+        self.0.ended.cancelled().await;
+    }
+
+    /// Makes a request with these parameters, an object; answers its result as it was written.
+    pub(super) async fn request(
+        &self,
+        method: &str,
+        params: &str,
+        call: Option<CallContext>,
+    ) -> Result<Box<RawValue>, Failure> {
+        let (context, more) = match call {
+            Some(CallContext { listener, pace, meta }) => (Some((listener, pace)), meta),
+            None => (None, Vec::new()),
+        };
+        let is_call = context.is_some();
+        let (mut ticket, answer) = self.0.in_flight.begin(&self.0.input, context)?;
+        let text = self.written(method, params, &ticket, is_call, more);
+        // Fails if the connection has ended; its reader says why.
+        let _ = self.0.input.send(text).await;
+        self.answered(&mut ticket, answer).await
+    }
+
+    async fn answered(
+        &self,
+        ticket: &mut Ticket,
+        answer: tokio::sync::oneshot::Receiver<super::in_flight::Answer>,
+    ) -> Result<Box<RawValue>, Failure> {
+        let answer = tokio::select! {
+            biased;
+            answer = answer => answer,
+            () = self.0.in_flight.given_up() => Ok(Err(Failure::new(FailureKind::Unavailable, TAKES_NOTHING))),
+        };
+        ticket.over();
+        answer.unwrap_or_else(|_| Err(Failure::new(FailureKind::Unavailable, "the connection broke")))
+    }
+
+    fn written(
+        &self,
+        method: &str,
+        params: &str,
+        ticket: &Ticket,
+        is_call: bool,
+        mut meta: Vec<(&'static str, String)>,
+    ) -> Zeroizing<String> {
+        if is_call {
+            meta.push((PROGRESS_TOKEN, ticket.id.to_string()));
+        }
+        let params = if self.is_modern() {
+            let own = modern_meta(&capabilities(), &meta);
+            Zeroizing::new(with_meta(params, &own))
+        } else if meta.is_empty() {
+            Zeroizing::new(params.to_owned())
+        } else {
+            Zeroizing::new(with_meta(params, &meta))
+        };
+        message::request(&ticket.id.to_string(), method, &params).into()
+    }
+
+    async fn send(&self, text: String) {
+        // Fails if the connection has ended, which the next request finds out.
+        let _ = self.0.input.send(text.into()).await;
+    }
+
+    /// Sets `tools_changed` whenever a server of 2026-07-28 says so; a server of an earlier revision says it unasked.
+    pub(super) async fn follow_changes(self, tools_changed: Arc<AtomicBool>) {
+        if !self.declares("/tools/listChanged") {
+            return;
+        }
+        let params = json!({"notifications": {"toolsListChanged": true}}).to_string();
+        for _ in 0..MAX_FOLLOWED {
+            // It is answered when the subscription ends.
+            if let Err(Failure { kind: FailureKind::Rpc(_) | FailureKind::Status(..), .. }) =
+                self.request("subscriptions/listen", &params, None).await
+            {
+                return;
+            }
+            tokio::time::sleep(FOLLOW_PAUSE).await;
+            if !self.is_usable() {
+                return;
+            }
+            // Changes in between were told to no subscription.
+            tools_changed.store(true, Ordering::Release);
+        }
+    }
+}
+
+/// How often changes are followed anew once that has ended, and the pause before.
+const MAX_FOLLOWED: usize = 1_000;
+const FOLLOW_PAUSE: Duration = Duration::from_secs(5);
+
+/// The members of `_meta` that every request of 2026-07-28 has; those of the request come first.
+fn modern_meta(capabilities: &Value, own: &[(&'static str, String)]) -> Vec<(&'static str, String)> {
+    let mut all = own.to_vec();
+    for (name, value) in [
+        (PROTOCOL_VERSION, quoted(FIRST_WITHOUT_HANDSHAKE)),
+        (CLIENT_INFO, client_info().to_string()),
+        (CLIENT_CAPABILITIES, capabilities.to_string()),
+    ] {
+        if !all.iter().any(|(known, _)| *known == name) {
+            all.push((name, value));
+        }
+    }
+    all
+}
+
+/// Parameters, an object, with this `_meta`.
+fn with_meta(params: &str, meta: &[(&'static str, String)]) -> String {
+    let members: Vec<_> = meta.iter().map(|(name, value)| format!("{}:{value}", quoted(name))).collect();
+    let meta = format!("\"_meta\":{{{}}}", members.join(","));
+    match params.strip_prefix('{').unwrap_or_default() {
+        "}" | "" => format!("{{{meta}}}"),
+        rest => format!("{{{meta},{rest}"),
+    }
+}
+
+/// Reads what the upstream sends.
+struct Receiver {
+    transport: Transport,
+    incoming: Dispatcher,
+    most: usize,
+}
+
+/// Hands on what was read.
+struct Dispatcher {
+    in_flight: InFlight,
+    input: mpsc::Sender<Zeroizing<String>>,
+    tools_changed: Arc<AtomicBool>,
+}
+
+impl Receiver {
+    async fn run(mut self, stop: CancellationToken, ended: DropGuard) {
+        let unavailable = |message: String| Failure::new(FailureKind::Unavailable, message);
+        let Dispatcher { in_flight, input, .. } = &self.incoming;
+        let (in_flight, input) = (in_flight.clone(), input.clone());
+        let failure = loop {
+            let incoming = tokio::select! {
+                biased;
+                () = stop.cancelled() => break unavailable("the connection was ended".to_owned()),
+                () = in_flight.given_up() => break unavailable(TAKES_NOTHING.to_owned()),
+                incoming = self.transport.output.recv() => incoming,
+                // A child that closed its input may write for ever.
+                () = async { input.closed().await; tokio::time::sleep(READ_ON).await } => None,
+            };
+            match incoming {
+                Some(Incoming::Message { text, answering, .. }) => {
+                    if let Some(text) = self.transport.without_noise(text) {
+                        for text in message::messages(text) {
+                            match Message::read(&text) {
+                                Ok(message) => self.incoming.take(&message, text.len(), answering.as_deref()).await,
+                                Err(_) => self.transport.noise(&text),
+                            }
+                        }
+                    }
+                }
+                // It cannot be told whose answer that was, and it may never end.
+                Some(Incoming::TooLong(_)) => {
+                    let message = format!("the answer has more than {} bytes", self.most);
+                    break Failure::new(FailureKind::TooLarge, message);
+                }
+                Some(Incoming::Failed { id, failure }) => in_flight.failed(&id, failure),
+                None => break unavailable(self.transport.how_it_ended().await),
+            }
+        };
+        in_flight.end(&failure);
+        self.transport.stop().await;
+        drop(ended);
+    }
+}
+
+impl Dispatcher {
+    async fn take(&self, message: &Message<'_>, length: usize, answering: Option<&str>) {
+        if let Some(id) = message.answers() {
+            return self.in_flight.answered(id, message);
+        }
+        let response = match self.in_flight.heard(message, length, answering) {
+            Taken::Done => return,
+            Taken::Refused(response) => response,
+            Taken::Asked(asked) => {
+                let (in_flight, input) = (self.in_flight.clone(), self.input.clone());
+                tokio::spawn(async move {
+                    if let Some((response, _place)) = asked.response().await {
+                        respond(&in_flight, &input, response).await;
+                    }
+                });
+                return;
+            }
+            Taken::Passes => match message.request_id() {
+                Some(id) => declined(id, message.method.as_deref().unwrap_or_default()),
+                None => {
+                    if message.is("notifications/tools/list_changed") {
+                        self.tools_changed.store(true, Ordering::Release);
+                    }
+                    return;
+                }
+            },
+        };
+        // While there is no room for it, nothing is read.
+        respond(&self.in_flight, &self.input, response).await;
+    }
+}
+
+/// Answers the upstream; one that takes no answer for a while is given up.
+async fn respond(in_flight: &InFlight, input: &mpsc::Sender<Zeroizing<String>>, response: String) {
+    if timeout(TAKEN_WITHIN, input.send(response.into())).await.is_err() {
+        tracing::warn!("an upstream does not take the answers to its requests; its connection is ended");
+        in_flight.give_up();
+    }
+}
+
+/// The answer to a request of the upstream that belongs to no call of a client that could be asked.
+fn declined(id: &str, method: &str) -> String {
+    match (method, ServerRequest::of(method)) {
+        ("ping", _) => message::response(id, "{}"),
+        (_, Some(ServerRequest::Elicitation)) => message::response(id, r#"{"action":"decline"}"#),
+        (_, Some(ServerRequest::Roots)) => message::response(id, r#"{"roots":[]}"#),
+        _ => message::error(Some(id), METHOD_NOT_FOUND, "haldir does not answer this"),
+    }
+}
