@@ -28,7 +28,7 @@ pub use gate::{Gate, Turn};
 use levels::Levels;
 pub use levels::Wanted;
 pub use link::{Again, AskedBy, HttpPlace, Link, Revisions, ToolCall};
-pub use mid_call::{Listener, Pace, Question, Reply, Said};
+pub use mid_call::{CallClock, CallEvent, CallListener, MidCallRequest, Reply};
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use crate::{
     model::LogLevel,
     protocol::request::ServerRequest,
-    upstream::{Again, Said},
+    upstream::{Again, CallEvent},
 };
 
 /// The client that made a call, as far as it can be spoken to while the call lasts.
@@ -27,7 +27,7 @@ pub struct Line {
     /// What it was asked before, and has answered.
     pub again: Option<Again>,
     /// What it is told and asked.
-    pub to_client: mpsc::Sender<Said>,
+    pub to_client: mpsc::Sender<CallEvent>,
 }
 
 impl Line {
@@ -35,6 +35,6 @@ impl Line {
     pub fn can_be_asked(&self) -> bool {
         [ServerRequest::Sampling, ServerRequest::Elicitation, ServerRequest::Roots]
             .iter()
-            .any(|wish| self.capabilities.get(wish.capability()).is_some_and(|can| !can.is_null()))
+            .any(|kind| self.capabilities.get(kind.capability()).is_some_and(|can| !can.is_null()))
     }
 }

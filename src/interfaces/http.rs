@@ -38,7 +38,7 @@ use crate::{
     operations::Haldir,
     outbound::carrier::Carrier,
     relay::bound_session::{BoundSession, SessionTerms},
-    relay::elicitation::Asking,
+    relay::elicitation::AskSettings,
 };
 
 /// The largest request body of the REST API, in bytes.
@@ -58,7 +58,7 @@ pub struct HttpSettings {
     /// Whether a caller of `/mcp` without a key is the local agent, as on stdio. On a loopback address only.
     pub local_agent: bool,
     /// Whether the person at an agent's client is asked about calls that need an approval.
-    pub asking: Asking,
+    pub asking: AskSettings,
     /// The largest message of an MCP client, in bytes.
     pub message_bytes: usize,
     /// Where to report a vulnerability: a URI, for `security.txt`.
@@ -79,7 +79,7 @@ impl HttpSettings {
             allowed_hosts: Vec::new(),
             allowed_origins: Vec::new(),
             local_agent: false,
-            asking: Asking::default(),
+            asking: AskSettings::default(),
             message_bytes: MAX_BODY_BYTES,
             security_contact: None,
             connections,
@@ -115,7 +115,7 @@ struct Shared {
     keyless: Credential,
     /// Where changes of upstreams' tools are looked for, for all clients.
     tool_changes: ToolChanges,
-    asking: Asking,
+    asking: AskSettings,
     message_bytes: usize,
     metrics_token: telemetry::MetricsToken,
     /// Browsers that are signed in at the dashboard.

@@ -4,19 +4,19 @@
 //! money is not exact: both transports therefore hand over a tool's arguments as they were written, and put its
 //! answer back as it was written.
 
-pub mod ask;
+pub mod client_channel;
 pub mod completion;
+pub mod elicit;
 pub mod exact;
 pub mod facts;
 mod harmless;
-pub mod line;
 pub mod logging;
+pub mod paused;
 pub mod prompts;
 pub mod resources;
 pub mod server;
 pub mod session;
 pub mod stdio;
-pub mod suspended;
 pub mod tools;
 pub mod upstreams;
 

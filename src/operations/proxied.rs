@@ -34,13 +34,13 @@ pub use crate::{
         governed::{Attempt, Going, Outcome, Verdict, begin, refusal_text},
         policy::cedar::{MAX_BYTES as MAX_CEDAR_BYTES, SCHEMA as CEDAR_SCHEMA},
         proxy_call::{answered_elsewhere, as_tool_result, as_written},
-        question::Question,
+        question::ApprovalQuestion,
         register_upstream::RESERVED_NAME,
         target::{Listing, Reach, reach, refresh},
         uncounted::Uncounted,
     },
     redact::Known,
-    upstream::{Again, Question as Wanted, Said, Wanted as WantedLogs},
+    upstream::{Again, CallEvent, MidCallRequest, Wanted as WantedLogs},
 };
 
 /// What budgets do not count of the tools of an upstream.
@@ -63,13 +63,13 @@ const CHECKS_AT_ONCE: usize = 8;
 const PRINCIPAL: &str = "proxy";
 
 /// What the person at the client is asked about a call that waits; `None` if it is not for them to decide.
-pub fn question_about(cx: &OutwardContext, held: &Held) -> Result<Option<Question>> {
+pub fn question_about(cx: &OutwardContext, held: &Held) -> Result<Option<ApprovalQuestion>> {
     cx.read(|cx| question::question(cx, held))
 }
 
 /// The same for who is about to ask; `None` also if the person was asked often enough. A dialog that is closed decides
 /// nothing, and must not come back until somebody says yes to be rid of it.
-pub async fn ask_about(cx: &OutwardContext, held: &Held) -> Result<Option<Question>> {
+pub async fn ask_about(cx: &OutwardContext, held: &Held) -> Result<Option<ApprovalQuestion>> {
     let Some(question) = question_about(cx, held)? else { return Ok(None) };
     let id = question.request_id.clone();
     let may = cx.write(move |cx| approvals::person::may_be_asked(cx, &id)).await?;

@@ -8,9 +8,8 @@ use serde_json::{json, value::RawValue};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    dialogue,
     governed::{self, Attempt, Going, Outcome, Verdict, refusal_json},
-    listed_name,
+    listed_name, mid_call,
     target::{self, Reach},
     tool::{self, Called},
 };
@@ -209,13 +208,13 @@ async fn carried_out(going: Going, fresh: Option<Fresh>, hearing: &Hearing) -> R
             tokio::select! {
                 biased;
                 () = hearing.taken_back() => Outcome::Failed(Failure::cancelled(false)),
-                outcome = link.call_tool(call) => outcome.map_or_else(Outcome::Failed, dialogue::unasked),
+                outcome = link.call_tool(call) => outcome.map_or_else(Outcome::Failed, mid_call::unasked),
             }
         }
         Some(line) => tokio::select! {
             biased;
             () = hearing.taken_back() => Outcome::Failed(Failure::cancelled(false)),
-            outcome = Box::pin(dialogue::carry(&going, &link, line)) => {
+            outcome = Box::pin(mid_call::carry(&going, &link, line)) => {
                 outcome.map_or_else(Outcome::Failed, Outcome::Answered)
             }
         },

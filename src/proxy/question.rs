@@ -30,7 +30,7 @@ const CREDENTIALS: [&str; 9] =
 
 /// A question to a person.
 #[derive(Clone, Debug)]
-pub struct Question {
+pub struct ApprovalQuestion {
     /// What it is about.
     pub request_id: ApprovalId,
     /// What they read.
@@ -53,7 +53,7 @@ pub fn was_asked(cx: &ReadContext<'_>, request_id: &ApprovalId, shown: &str) -> 
 /// The question that a call which is held puts to the person at the client; `None` if it is not for them: decided, over,
 /// for an operator alone, no call of a tool, or with more arguments than can be shown. Why is said by what held the call:
 /// the reason in a request may be the agent's, who can raise one ahead.
-pub fn question(cx: &ReadContext<'_>, held: &Held) -> Result<Option<Question>> {
+pub fn question(cx: &ReadContext<'_>, held: &Held) -> Result<Option<ApprovalQuestion>> {
     let Ok(id) = ApprovalId::parse(held.request_id.clone()) else { return Ok(None) };
     let tenant = &cx.caller.tenant;
     let found = cx.tx.approval(tenant, &id)?;
@@ -81,7 +81,7 @@ pub fn question(cx: &ReadContext<'_>, held: &Held) -> Result<Option<Question>> {
     line("Why you are asked", &held.reason);
     message.push_str("\nThe agent would call it with the following. All of it was written by the agent:\n\n");
     message.push_str(&arguments);
-    Ok(Some(Question { proof: proof(cx, &approval.id)?, request_id: approval.id, message }))
+    Ok(Some(ApprovalQuestion { proof: proof(cx, &approval.id)?, request_id: approval.id, message }))
 }
 
 /// Arguments, one to a line, indented; `None` if they are too long to be shown.

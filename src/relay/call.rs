@@ -2,10 +2,10 @@
 
 use serde_json::value::RawValue;
 
-use super::elicitation::{self, Answer, Decided, State};
+use super::elicitation::{self, ApprovalState, PersonAnswer, PersonDecision};
 use crate::{
     model::ApprovalId,
-    operations::proxied::Question,
+    operations::proxied::ApprovalQuestion,
     protocol::{
         code::INVALID_PARAMS,
         json,
@@ -24,7 +24,7 @@ pub struct Call<'a> {
     /// The session that the call itself names.
     pub session: Option<String>,
     /// haldir's own question, and the answer with which the client calls again (2026-07-28).
-    pub answered: Option<(State, Answer)>,
+    pub answered: Option<(ApprovalState, PersonAnswer)>,
     params: json::Object<'a>,
     /// Its `_meta`, where that can be read in one way only.
     meta: Option<json::Object<'a>>,
@@ -63,7 +63,7 @@ impl<'a> Call<'a> {
                 Some(Err(_)) => return Err(bad(format!("`{HALDIR_SESSION}` must be text"))),
             };
         let state = params.get(STATE).and_then(|state| serde_json::from_str::<String>(state.get()).ok());
-        let answered = match state.as_deref().and_then(State::read) {
+        let answered = match state.as_deref().and_then(ApprovalState::read) {
             None => None,
             Some(Ok(state)) => Some((state, elicitation::answer_in(params.get(RESPONSES)))),
             Some(Err(problem)) => return Err(bad(problem.to_owned())),
@@ -72,25 +72,25 @@ impl<'a> Call<'a> {
     }
 
     /// What the person at the client has decided on the call, as it says itself; `message` is the one that it came in.
-    pub fn decided(&self, message: &Message<'_>) -> Option<Decided> {
+    pub fn decided(&self, message: &Message<'_>) -> Option<PersonDecision> {
         let (state, answer) = self.answered.as_ref()?;
         let request = ApprovalId::parse(state.request_id.clone()).ok()?;
         let decided = answer.clone().decided(request, &message.speaker().name)?;
-        Some(Decided { proof: Some(state.proof.clone()), ..decided })
+        Some(PersonDecision { proof: Some(state.proof.clone()), ..decided })
     }
 
     /// The result that asks the person at the client, who calls again with the answer (2026-07-28). What the call has
     /// for the upstream travels along.
-    pub fn asking(&self, question: &Question) -> Option<String> {
+    pub fn asking(&self, question: &ApprovalQuestion) -> Option<String> {
         let (request_id, proof) = (question.request_id.to_string(), question.proof.clone());
         let state = match &self.answered {
-            Some((state, _)) => State {
+            Some((state, _)) => ApprovalState {
                 request_id,
                 proof,
                 request_state: state.request_state.clone(),
                 input_responses: state.input_responses.clone(),
             },
-            None => State {
+            None => ApprovalState {
                 request_id,
                 proof,
                 request_state: self

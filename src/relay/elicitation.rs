@@ -51,16 +51,16 @@ pub struct DecisionOptions {
 
 impl DecisionOptions {
     /// What is set; `default` where nothing is.
-    pub fn asking(&self, default: ApproveBy) -> Asking {
+    pub fn asking(&self, default: ApproveBy) -> AskSettings {
         let enabled = self.approve_by.unwrap_or(default) == ApproveBy::Elicitation;
         let tell_every = self.tell_every.map_or(TELL_EVERY, |millis| Duration::from_millis(u64::from(millis.max(1))));
-        Asking { enabled, within: Duration::from_secs(self.approve_within), tell_every }
+        AskSettings { enabled, within: Duration::from_secs(self.approve_within), tell_every }
     }
 }
 
 /// Whether the person at the client is asked, and how long they have.
 #[derive(Clone, Copy, Debug)]
-pub struct Asking {
+pub struct AskSettings {
     /// Whether at all.
     pub enabled: bool,
     /// How long a call waits for them.
@@ -69,7 +69,7 @@ pub struct Asking {
     pub tell_every: Duration,
 }
 
-impl Default for Asking {
+impl Default for AskSettings {
     fn default() -> Self {
         Self { enabled: false, within: Duration::ZERO, tell_every: TELL_EVERY }
     }
@@ -77,7 +77,7 @@ impl Default for Asking {
 
 /// What a person answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
+pub enum PersonAnswer {
     /// Yes, and what they had to say about it.
     Approve(String),
     /// No, and what they had to say about it.
@@ -88,7 +88,7 @@ pub enum Answer {
 
 /// A person's decision on a request.
 #[derive(Clone, Debug)]
-pub struct Decided {
+pub struct PersonDecision {
     /// Who, and on what.
     pub person: Person,
     /// Yes or no.
@@ -97,7 +97,7 @@ pub struct Decided {
     pub proof: Option<String>,
 }
 
-impl Answer {
+impl PersonAnswer {
     /// Reads an `ElicitResult`. Only a clear yes is one.
     pub fn read(result: Option<&RawValue>) -> Self {
         #[derive(Deserialize)]
@@ -135,13 +135,13 @@ impl Answer {
     }
 
     /// What it decides on this request; `None` if nothing.
-    pub fn decided(self, request_id: ApprovalId, client: &str) -> Option<Decided> {
+    pub fn decided(self, request_id: ApprovalId, client: &str) -> Option<PersonDecision> {
         let (yes, note) = match self {
             Self::Approve(note) => (true, note),
             Self::Deny(note) => (false, note),
             Self::None => return None,
         };
-        Some(Decided { person: Person { request_id, client: client.to_owned(), note }, yes, proof: None })
+        Some(PersonDecision { person: Person { request_id, client: client.to_owned(), note }, yes, proof: None })
     }
 }
 
@@ -173,7 +173,7 @@ pub fn params(message: &str) -> Value {
 
 /// What a client gives back with the answers: which request it is about, and what was an upstream's before.
 #[derive(Debug, Default, Deserialize, Serialize)]
-pub struct State {
+pub struct ApprovalState {
     /// The request.
     pub request_id: String,
     /// What shows that haldir has asked about it.
@@ -187,7 +187,7 @@ pub struct State {
     pub input_responses: Option<Box<RawValue>>,
 }
 
-impl State {
+impl ApprovalState {
     /// Reads a `requestState`. `None` if it is not haldir's; an error if it was altered.
     pub fn read(text: &str) -> Option<Result<Self, &'static str>> {
         let encoded = text.strip_prefix(STATE)?;
@@ -210,10 +210,10 @@ impl State {
 }
 
 /// The answer among `inputResponses`.
-pub fn answer_in(responses: Option<&RawValue>) -> Answer {
+pub fn answer_in(responses: Option<&RawValue>) -> PersonAnswer {
     let all: BTreeMap<String, Box<RawValue>> =
         responses.and_then(|all| serde_json::from_str(all.get()).ok()).unwrap_or_default();
-    Answer::read(all.get(INPUT).map(AsRef::as_ref))
+    PersonAnswer::read(all.get(INPUT).map(AsRef::as_ref))
 }
 
 /// How often a client that waits while a person decides is told so: many give a call up that is silent for a minute.
@@ -246,16 +246,16 @@ pub const UNDECIDED: &str = "The person at this client was asked, and has not de
 mod tests {
     use super::*;
 
-    fn read(json: &str) -> Answer {
-        Answer::read(Some(&RawValue::from_string(json.to_owned()).unwrap()))
+    fn read(json: &str) -> PersonAnswer {
+        PersonAnswer::read(Some(&RawValue::from_string(json.to_owned()).unwrap()))
     }
 
     #[test]
     fn only_a_clear_yes_of_the_person_is_one() {
         let yes = r#"{"action":"accept","content":{"decision":"approve","reason":"ok"}}"#;
-        assert_eq!(read(yes), Answer::Approve("ok".to_owned()));
+        assert_eq!(read(yes), PersonAnswer::Approve("ok".to_owned()));
         for no in [r#"{"action":"decline"}"#, r#"{"action":"decline","content":{"decision":"approve"}}"#] {
-            assert_eq!(read(no), Answer::Deny(String::new()), "{no}");
+            assert_eq!(read(no), PersonAnswer::Deny(String::new()), "{no}");
         }
         for unclear in [
             r#"{"action":"accept"}"#,
@@ -268,15 +268,15 @@ mod tests {
             r#"{"content":{"decision":"approve"}}"#,
             "[]",
         ] {
-            assert_eq!(read(unclear), Answer::None, "{unclear}");
+            assert_eq!(read(unclear), PersonAnswer::None, "{unclear}");
         }
-        assert_eq!(Answer::read(None), Answer::None);
+        assert_eq!(PersonAnswer::read(None), PersonAnswer::None);
     }
 
     #[test]
     fn a_state_comes_back_as_it_left_and_others_are_not_taken_for_it() {
         let responses = RawValue::from_string(r#"{"a":{"n":1.10}}"#.to_owned()).unwrap();
-        let state = State {
+        let state = ApprovalState {
             request_id: "apr_x".to_owned(),
             proof: "p".to_owned(),
             request_state: Some("theirs".to_owned()),
@@ -284,10 +284,10 @@ mod tests {
         };
         let asked: Value = serde_json::from_str(&state.asking("m").unwrap()).unwrap();
         assert_eq!(asked["resultType"], "input_required");
-        let back = State::read(asked["requestState"].as_str().unwrap()).unwrap().unwrap();
+        let back = ApprovalState::read(asked["requestState"].as_str().unwrap()).unwrap().unwrap();
         assert_eq!((back.request_id.as_str(), back.request_state.as_deref()), ("apr_x", Some("theirs")));
         assert_eq!(back.input_responses.unwrap().get(), r#"{"a":{"n":1.10}}"#);
-        assert!(State::read("theirs").is_none());
-        assert!(State::read("haldir-approval:???").unwrap().is_err());
+        assert!(ApprovalState::read("theirs").is_none());
+        assert!(ApprovalState::read("haldir-approval:???").unwrap().is_err());
     }
 }

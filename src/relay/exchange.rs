@@ -1,7 +1,7 @@
 //! One client and one upstream, and what goes on between them.
 
-mod asks;
 mod calls;
+mod dialogs;
 mod ends;
 mod pins;
 mod subscriptions;
@@ -22,9 +22,9 @@ use tokio::{
 };
 use zeroize::Zeroizing;
 
-use self::asks::Waiting;
+use self::dialogs::Dialog;
 use super::{
-    elicitation::{Answer, Decided},
+    elicitation::{PersonAnswer, PersonDecision},
     govern::{Decision, Govern, Outcome, Redact, Report, changes},
 };
 use crate::{
@@ -60,7 +60,7 @@ pub struct Exchange {
     /// Calls of tools by the id that the client gave them.
     calls: HashMap<String, ToolCall>,
     /// Other requests of the client that the upstream has.
-    requests: HashMap<String, Asking>,
+    requests: HashMap<String, ClientRequest>,
     pins: Pins,
     /// The client's own list, as far as it has come.
     listing: Listing,
@@ -92,7 +92,7 @@ pub struct Times {
 }
 
 /// What a client is waiting for.
-enum Asking {
+enum ClientRequest {
     /// A page of the list of tools, asked for with this cursor.
     ToolList(Option<String>),
     /// A page of another list.
@@ -110,7 +110,7 @@ struct ToolCall {
     session: Option<String>,
     stage: Stage,
     /// What the person at the client has decided on it.
-    decided: Option<Decided>,
+    decided: Option<PersonDecision>,
     /// Whether they were asked already: nobody is asked twice about one call.
     asked: bool,
     cancelled: bool,
@@ -126,7 +126,7 @@ enum Stage {
     /// Until haldir has decided.
     Deciding,
     /// Until the person at the client has decided.
-    Asking(Waiting),
+    Asking(Dialog),
     /// The upstream has it; its outcome is reported here.
     Sent(Report),
 }
@@ -189,7 +189,7 @@ impl Exchange {
         if let Some(answered) = message.answers().filter(|id| id.starts_with(OWN_ID)) {
             // A late one is nobody's: upstreams ask under other ids.
             let Some(call) = self.asked_about(answered) else { return };
-            return self.person_answered(&call, Answer::read(message.result)).await;
+            return self.person_answered(&call, PersonAnswer::read(message.result)).await;
         }
         let Some(id) = message.request_id() else {
             if message.is("notifications/cancelled") {
@@ -222,11 +222,11 @@ impl Exchange {
             self.tools_changed().await;
         }
         let asking = match message.method.as_deref() {
-            Some("tools/list") => Asking::ToolList(pins::cursor_of(&message)),
-            Some("prompts/list" | "resources/list" | "resources/templates/list") => Asking::List,
-            Some("initialize" | "server/discover") => Asking::Introduction,
-            _ if changes::subscribes(&message) => Asking::Changes,
-            _ => Asking::Other,
+            Some("tools/list") => ClientRequest::ToolList(pins::cursor_of(&message)),
+            Some("prompts/list" | "resources/list" | "resources/templates/list") => ClientRequest::List,
+            Some("initialize" | "server/discover") => ClientRequest::Introduction,
+            _ if changes::subscribes(&message) => ClientRequest::Changes,
+            _ => ClientRequest::Other,
         };
         self.requests.insert(id.to_owned(), asking);
         self.pass_on(message.text()).await;
@@ -284,21 +284,21 @@ impl Exchange {
             let Some(asking) = self.requests.remove(id) else {
                 return tracing::debug!("the upstream answered what nobody asked");
             };
-            if matches!(asking, Asking::Changes) && changes::knows_none(&message) {
+            if matches!(asking, ClientRequest::Changes) && changes::knows_none(&message) {
                 let acknowledgement = changes::acknowledgement(id);
                 self.requests.insert(id.to_owned(), asking);
                 return self.answer(acknowledgement).await;
             }
-            let lists = matches!(asking, Asking::ToolList(_));
+            let lists = matches!(asking, ClientRequest::ToolList(_));
             let (text, listed) = match asking {
-                Asking::ToolList(cursor) => {
+                ClientRequest::ToolList(cursor) => {
                     let result = message.result.map(|result| result.get().to_owned());
                     let listed = self.client_listed(cursor, result);
                     (self.shown(text), listed)
                 }
-                Asking::List => (self.shown(text), None),
-                Asking::Introduction => (changes::promising(&text).unwrap_or(text), None),
-                Asking::Changes | Asking::Other => (text, None),
+                ClientRequest::List => (self.shown(text), None),
+                ClientRequest::Introduction => (changes::promising(&text).unwrap_or(text), None),
+                ClientRequest::Changes | ClientRequest::Other => (text, None),
             };
             self.answer(text).await;
             if let Some(tools) = listed {

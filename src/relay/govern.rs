@@ -13,10 +13,10 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::sync::watch;
 
-use super::elicitation::{Asking, Decided};
+use super::elicitation::{AskSettings, PersonDecision};
 use crate::{
     error::{Error, Result},
-    operations::proxied::{Edited, Held, Question, refusal_text},
+    operations::proxied::{ApprovalQuestion, Edited, Held, refusal_text},
     protocol::{
         code::{INTERNAL_ERROR, INVALID_PARAMS},
         json,
@@ -36,7 +36,7 @@ pub struct Asked {
     /// The session that the call or its request names.
     pub session: Option<String>,
     /// What the person at the client has decided on it, if they were asked.
-    pub decided: Option<Decided>,
+    pub decided: Option<PersonDecision>,
     /// Whether the connection offers the tool, if its tools were listed over it.
     pub offered: Option<bool>,
     /// Whether somebody at the client can be asked about it now.
@@ -61,11 +61,11 @@ pub enum Decision {
     /// The person at the client may decide; a client that cannot ask them is told that the call waits.
     Ask {
         /// What to ask.
-        question: Question,
+        question: ApprovalQuestion,
         /// What the model is told if nobody decides.
         held: Held,
         /// How long the call waits for them, and how often its client is told so.
-        asking: Asking,
+        asking: AskSettings,
     },
     /// The upstream has no such tool.
     Unknown(String),

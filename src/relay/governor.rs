@@ -24,7 +24,7 @@ use crate::{
         Haldir,
         proxied::{self, Attempt, Audience, Going, Held, OutwardContext, Uncounted, Verdict},
     },
-    relay::elicitation::{Asking, Decided},
+    relay::elicitation::{AskSettings, PersonDecision},
     upstream::{Failure, FailureKind, Link},
 };
 
@@ -47,7 +47,7 @@ pub struct Governor {
     /// The session of calls that name none.
     session: Option<Arc<BoundSession>>,
     tools: Tools,
-    asking: Asking,
+    asking: AskSettings,
     /// The upstream's connection, where the one who asks knows it already.
     link: Option<Arc<Link>>,
     /// Where changes of what may be called are looked for.
@@ -64,7 +64,7 @@ impl Governor {
         upstream: UpstreamName,
         session: Option<Arc<BoundSession>>,
         tools: Tools,
-        (asking, changes): (Asking, ToolChanges),
+        (asking, changes): (AskSettings, ToolChanges),
     ) -> Self {
         let warned = AtomicBool::new(false);
         Self { haldir, credential, upstream, session, tools, asking, link: None, changes, warned }
@@ -88,7 +88,7 @@ impl Governor {
         self.haldir.know_secrets(&cx, &self.upstream)?;
         let not_listed = if self.tools == Tools::Asked { self.look_at_tools(&cx).await? } else { None };
         let Asked { tool, arguments, offered, decided, asks, .. } = asked;
-        if let Some(Decided { person, yes, proof }) = decided.filter(|_| self.asking.enabled) {
+        if let Some(PersonDecision { person, yes, proof }) = decided.filter(|_| self.asking.enabled) {
             let was_asked = |proof: String| proxied::was_asked(&cx, &person.request_id, &proof);
             if !proof.map_or(Ok(true), was_asked)? {
                 return Err(Error::invalid("requestState", "requestState is not what haldir has made"));

@@ -17,7 +17,7 @@ use super::{
     Failure, FailureKind,
     in_flight::{InFlight, Taken, Ticket},
     levels::Told,
-    mid_call::{Listener, Pace},
+    mid_call::{CallClock, CallListener},
     over_http::TAKEN_WITHIN,
     transport::{Incoming, Source, Transport},
 };
@@ -74,8 +74,8 @@ struct Inner {
 /// What a call has besides its parameters.
 pub(super) struct CallContext {
     /// Who hears what the upstream says meanwhile.
-    pub(super) listener: Option<Listener>,
-    pub(super) pace: Arc<Pace>,
+    pub(super) listener: Option<CallListener>,
+    pub(super) pace: Arc<CallClock>,
     /// Members of its `_meta`, as JSON.
     pub(super) meta: Vec<(&'static str, String)>,
 }

@@ -20,7 +20,7 @@ use zeroize::Zeroizing;
 
 use super::{
     Failure, FailureKind,
-    mid_call::{Listener, Pace, Question, Reply, Said, Slot},
+    mid_call::{CallClock, CallEvent, CallListener, MidCallRequest, Reply, Slot},
 };
 use crate::protocol::{
     code::INTERNAL_ERROR,
@@ -83,10 +83,10 @@ struct Request {
 /// Who hears what the upstream says during a call.
 struct Call {
     /// Until the call is given up.
-    listener: Option<Listener>,
+    listener: Option<CallListener>,
     /// The client; `None` if it hears nothing.
     whose: Option<u64>,
-    pace: Arc<Pace>,
+    pace: Arc<CallClock>,
 }
 
 /// A request of the upstream without an answer.
@@ -191,7 +191,7 @@ impl InFlight {
     pub(super) fn begin(
         &self,
         input: &mpsc::Sender<Zeroizing<String>>,
-        call: Option<(Option<Listener>, Arc<Pace>)>,
+        call: Option<(Option<CallListener>, Arc<CallClock>)>,
     ) -> Result<(Ticket, oneshot::Receiver<Answer>), Failure> {
         let mut state = self.state();
         if let Some(failure) = &state.ended {
@@ -276,12 +276,12 @@ impl InFlight {
                 if length > MAX_TOLD_BYTES {
                     return Taken::Done;
                 }
-                say(call.listener.as_ref(), params().map(Said::Progress))
+                say(call.listener.as_ref(), params().map(CallEvent::Progress))
             }
             _ if !is_heard => Taken::Passes,
             // Before anything of it is kept.
             ("notifications/message", None) if length > MAX_TOLD_BYTES => Taken::Done,
-            ("notifications/message", None) => say(whose(&state, stream).ok().flatten(), params().map(Said::Log)),
+            ("notifications/message", None) => say(whose(&state, stream).ok().flatten(), params().map(CallEvent::Log)),
             ("notifications/cancelled", None) => {
                 let id = message.param("requestId").map(|id| id.get().to_owned());
                 let Some(at) = state.questions.iter().position(|open| Some(&open.id) == id.as_ref()) else {
@@ -323,9 +323,9 @@ impl InFlight {
             return refused("too many questions wait for their answers already");
         };
         let slot = Arc::new(slot);
-        let (question, replied) = Question::new(request, params, &listener.pace);
+        let (question, replied) = MidCallRequest::new(request, params, &listener.pace);
         let question = question.in_slot(&slot);
-        if listener.sender.try_send(Said::Question(question)).is_err() {
+        if listener.sender.try_send(CallEvent::Request(question)).is_err() {
             return refused("the call is over, or its client hears too much already");
         }
         let (withdraw, withdrawn) = oneshot::channel();
@@ -352,7 +352,7 @@ impl InFlight {
 }
 
 /// Who hears a message that names no call; an error if that cannot be told.
-fn whose<'a>(state: &'a State, stream: Option<&str>) -> Result<Option<&'a Listener>, &'static str> {
+fn whose<'a>(state: &'a State, stream: Option<&str>) -> Result<Option<&'a CallListener>, &'static str> {
     if let Some(stream) = stream {
         let request = state.requests.iter().find(|request| request.id.to_string() == stream);
         return Ok(request.and_then(|request| request.call.as_ref()?.listener.as_ref()));
@@ -366,7 +366,7 @@ fn whose<'a>(state: &'a State, stream: Option<&str>) -> Result<Option<&'a Listen
     Ok(calls().rev().find_map(|call| call.listener.as_ref()))
 }
 
-fn say(listener: Option<&Listener>, said: Option<Said>) -> Taken {
+fn say(listener: Option<&CallListener>, said: Option<CallEvent>) -> Taken {
     if let (Some(listener), Some(said)) = (listener, said) {
         // A client that does not keep up loses what is not an answer.
         let _ = listener.sender.try_send(said);

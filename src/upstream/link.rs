@@ -21,7 +21,7 @@ use zeroize::Zeroizing;
 
 use super::{
     Failure, FailureKind, Place, Target, UpstreamLimits, child::LAST_WORDS, connection::Connection, gate::Gate,
-    levels::Levels, mid_call::Listener,
+    levels::Levels, mid_call::CallListener,
 };
 use crate::{error::Error, model::LogLevel, outbound::Outbound};
 use dial::{Dialer, Wanted};
@@ -94,7 +94,7 @@ pub struct ToolCall<'a> {
     /// The least level of log messages that the caller's client wants; `None` is none.
     pub level: Option<LogLevel>,
     /// Who hears what the upstream says meanwhile.
-    pub listener: Option<Listener>,
+    pub listener: Option<CallListener>,
 }
 
 /// How a client is asked something in the middle of a call.

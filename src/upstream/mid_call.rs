@@ -15,13 +15,13 @@ use crate::protocol::request::ServerRequest;
 
 /// What an upstream says while it carries out a call.
 #[derive(Debug)]
-pub enum Said {
+pub enum CallEvent {
     /// The parameters of `notifications/progress`.
     Progress(Box<RawValue>),
     /// The parameters of `notifications/message`.
     Log(Box<RawValue>),
     /// Something that the client is asked.
-    Question(Question),
+    Request(MidCallRequest),
 }
 
 /// The answer to a question: a result, or the code and the message of an error.
@@ -29,26 +29,26 @@ pub type Reply = Result<Box<RawValue>, (i32, String)>;
 
 /// A question of an upstream. One that is dropped is answered with an error.
 #[derive(Debug)]
-pub struct Question {
+pub struct MidCallRequest {
     /// What it is.
-    pub wish: ServerRequest,
+    pub kind: ServerRequest,
     /// Its parameters, as they were written.
     pub params: Option<Box<RawValue>>,
     reply: Option<oneshot::Sender<Reply>>,
-    pace: Arc<Pace>,
+    pace: Arc<CallClock>,
     begun: bool,
     slot: Option<Arc<Slot>>,
 }
 
-impl Question {
+impl MidCallRequest {
     /// A question that nobody waits with a clock for, such as one that stood in a result.
     pub fn new(
-        wish: ServerRequest,
+        kind: ServerRequest,
         params: Option<Box<RawValue>>,
-        pace: &Arc<Pace>,
+        pace: &Arc<CallClock>,
     ) -> (Self, oneshot::Receiver<Reply>) {
         let (reply, replied) = oneshot::channel();
-        (Self { wish, params, reply: Some(reply), pace: Arc::clone(pace), begun: false, slot: None }, replied)
+        (Self { kind, params, reply: Some(reply), pace: Arc::clone(pace), begun: false, slot: None }, replied)
     }
 
     /// With a place among the questions of its connection.
@@ -81,7 +81,7 @@ impl Question {
     }
 }
 
-impl Drop for Question {
+impl Drop for MidCallRequest {
     fn drop(&mut self) {
         if self.begun {
             self.pace.end();
@@ -110,12 +110,12 @@ impl Drop for Slot {
 
 /// How a call spends its time: what its client takes to answer is not the upstream's.
 #[derive(Debug, Default)]
-pub struct Pace {
+pub struct CallClock {
     asking: AtomicUsize,
     answered: Mutex<Option<Instant>>,
 }
 
-impl Pace {
+impl CallClock {
     fn begin(&self) {
         self.asking.fetch_add(1, Ordering::AcqRel);
     }
@@ -144,11 +144,11 @@ impl Pace {
 
 /// Who hears what is said in the middle of a call.
 #[derive(Clone, Debug)]
-pub struct Listener {
+pub struct CallListener {
     /// The client: the same for calls of one and the same client only.
     pub whose: u64,
     /// Takes what is said. What finds no room is dropped.
-    pub sender: mpsc::Sender<Said>,
-    /// See [`Pace`].
-    pub pace: Arc<Pace>,
+    pub sender: mpsc::Sender<CallEvent>,
+    /// See [`CallClock`].
+    pub pace: Arc<CallClock>,
 }

@@ -41,10 +41,10 @@ use crate::{
         backend::Backend,
         mcp::{
             HaldirMcp, RawArguments,
-            line::OneAnswer,
+            client_channel::OneAnswer,
+            paused::PausedCalls,
             session::{SESSION_HEADER, Standing},
             stdio::calls_upstream,
-            suspended::Suspended,
         },
     },
     jobs::tool_changes::ToolChanges,
@@ -55,7 +55,7 @@ use crate::{
         code::INVALID_PARAMS,
         header::{ACCEPT_BOTH, EVENT_STREAM, JSON, SESSION_ID, accepts_events, is_kind},
     },
-    relay::{bound_session::BoundSession, elicitation::Asking},
+    relay::{bound_session::BoundSession, elicitation::AskSettings},
 };
 
 /// The MCP side of the listener.
@@ -73,7 +73,7 @@ impl McpInterface {
     pub fn new(
         (haldir, changes): (Haldir, ToolChanges),
         local_session: &Arc<BoundSession>,
-        asking: Asking,
+        asking: AskSettings,
         message_bytes: usize,
         shutdown: &CancellationToken,
     ) -> Self {
@@ -85,15 +85,15 @@ impl McpInterface {
             .disable_allowed_hosts()
             .disable_allowed_origins();
         let sessions = McpSessions::default();
-        let (suspended, standing) = (Suspended::default(), Standing::default());
+        let (paused, standing) = (PausedCalls::default(), Standing::default());
         // A server for each session, since each has a log level of its own.
         let factory = |backend: Backend| {
-            let (session, changes, suspended) = (Arc::clone(local_session), changes.clone(), suspended.clone());
+            let (session, changes, paused) = (Arc::clone(local_session), changes.clone(), paused.clone());
             let standing = standing.clone();
             move || {
                 let server = HaldirMcp::new(backend.clone(), Credential::Anonymous).following(changes.clone());
                 let server = server.standing_on(standing.clone());
-                Ok(server.bound_to(Arc::clone(&session)).asking(asking).suspending_in(suspended.clone()))
+                Ok(server.bound_to(Arc::clone(&session)).asking(asking).pausing_in(paused.clone()))
             }
         };
         Self {

@@ -7,12 +7,12 @@
 
 mod answer;
 mod children;
-mod dialog;
+mod elicit;
 mod headers;
+mod modern;
 mod route;
 mod send;
 mod sessions;
-mod stands_in;
 mod stream;
 
 use std::{
@@ -46,9 +46,9 @@ use crate::{
     },
     relay::{
         call::Call,
-        elicitation::{Answer, Decided, UNDECIDED},
+        elicitation::{PersonAnswer, PersonDecision, UNDECIDED},
+        forwarding::{Forwarding, SessionState},
         govern::{Asked, Decision, Outcome, changes},
-        passing::{Open, Passing},
     },
     upstream::{Link, Place, transport::Source},
 };
@@ -158,7 +158,7 @@ struct Exchange {
     app: App,
     credential: Credential,
     route: Route,
-    open: Open,
+    open: SessionState,
     /// Who begins a protocol session with this request.
     client: Option<Client>,
 }
@@ -173,7 +173,7 @@ struct Calling {
     /// The session that the request names.
     session: Option<String>,
     /// What the person at the client has decided on it, and whether they were asked.
-    decided: Option<Decided>,
+    decided: Option<PersonDecision>,
     asked: bool,
 }
 
@@ -207,7 +207,7 @@ impl Exchange {
             return self.call(calling, message).await;
         }
         let lasts = message.is("subscriptions/listen");
-        let mut passing = Passing {
+        let mut forwarding = Forwarding {
             own: id.clone(),
             introduces: self.client.is_some() || message.is("server/discover"),
             subscribes: changes::subscribes(message),
@@ -215,18 +215,18 @@ impl Exchange {
             until: (!lasts).then(|| Instant::now() + self.route.limits.call_timeout),
             ..self.passing()
         };
-        if let Some(id) = id.as_deref().filter(|_| passing.until.is_some()) {
+        if let Some(id) = id.as_deref().filter(|_| forwarding.until.is_some()) {
             match self.route.link.gate().enter().await {
-                Ok(turn) => passing.turn = Some(turn),
+                Ok(turn) => forwarding.turn = Some(turn),
                 Err(busy) => {
                     return Ok(rpc_error(StatusCode::BAD_GATEWAY, Some(id), INTERNAL_ERROR, &busy.message));
                 }
             }
         }
-        let outgoing = self.outgoing(Method::POST, &headers, Some(message.text()), passing.until.is_none());
-        let (subscription, governor) = (id.filter(|_| passing.subscribes), Arc::clone(&self.route.governor));
+        let outgoing = self.outgoing(Method::POST, &headers, Some(message.text()), forwarding.until.is_none());
+        let (subscription, governor) = (id.filter(|_| forwarding.subscribes), Arc::clone(&self.route.governor));
         let (app, credential) = (self.app.clone(), self.credential.clone());
-        let response = self.send(&headers, outgoing, passing, modern).await?;
+        let response = self.send(&headers, outgoing, forwarding, modern).await?;
         let Some(id) = subscription else { return Ok(response) };
         let response = stream::subscribed(response, &id, (&app, &credential)).await;
         Ok(stream::with_changes(response, governor.changes().await, &changes::list_changed_for(&id)))
@@ -262,14 +262,15 @@ impl Exchange {
             Err(error) if matches!(error.code, Code::Unauthorized | Code::RateLimited) => return Err(error),
             Err(error) => Decision::of(&error),
             Ok(Decision::Ask { question, held, .. }) if *modern => {
-                let (asked, undecided) = (call.answered.is_some(), matches!(call.answered, Some((_, Answer::None))));
+                let (asked, undecided) =
+                    (call.answered.is_some(), matches!(call.answered, Some((_, PersonAnswer::None))));
                 match call.asking(&question).filter(|_| !asked && message.speaker().can_ask) {
                     Some(result) => return Ok(respond::json(200, message::response(id, &result))),
                     None => Decision::Told(held.text_after(if undecided { UNDECIDED } else { "" })),
                 }
             }
             Ok(Decision::Ask { question, held, asking }) if !asked && self.can_ask(headers) => match self.open.ask() {
-                Some(ask) => return dialog::begin(self, calling, ask, &question, held, asking),
+                Some(ask) => return elicit::begin(self, calling, ask, &question, held, asking),
                 None => Decision::Told(held.text()),
             },
             Ok(decision) => decision,
@@ -282,18 +283,18 @@ impl Exchange {
         // The arguments can differ from the client's by now: they contain secrets, or what an operator put there.
         let mirroring = definition.map(|text| mirroring(headers, &mirrored(&text, &admitted.arguments)));
         let outgoing = self.outgoing(Method::POST, mirroring.as_ref().unwrap_or(headers), Some(text), false);
-        let passing = Passing {
+        let forwarding = Forwarding {
             call: Some((id.clone(), admitted.report)),
             until: Some(Instant::now() + self.route.limits.call_timeout),
             ..self.passing()
         };
-        self.send(headers, outgoing, passing, *modern).await
+        self.send(headers, outgoing, forwarding, *modern).await
     }
 
     /// An answer on its way to the client.
-    fn passing(&self) -> Passing {
+    fn passing(&self) -> Forwarding {
         let silence = self.route.limits.call_timeout;
-        Passing::new(&self.route.governor, &self.route.secrets, &self.open, silence)
+        Forwarding::new(&self.route.governor, &self.route.secrets, &self.open, silence)
     }
 
     /// Whether the person at the client can be asked in the answer to a request: an event stream, to which the client
@@ -303,13 +304,13 @@ impl Exchange {
     }
 
     async fn other(self, method: &Method, headers: &HeaderMap) -> Result<Response> {
-        let passing = Passing { unasked: *method == Method::DELETE, ..self.passing() };
+        let forwarding = Forwarding { unasked: *method == Method::DELETE, ..self.passing() };
         let ends = (method == Method::DELETE).then(|| headers.get(SESSION_ID).cloned()).flatten();
         let (app, name) = (self.app.clone(), self.route.name.clone());
         let outgoing = self.outgoing(method.clone(), headers, None, true);
         let listening = (method == Method::GET).then(|| self.open.listening());
         let governor = Arc::clone(&self.route.governor);
-        let mut response = self.send(headers, outgoing, passing, false).await?;
+        let mut response = self.send(headers, outgoing, forwarding, false).await?;
         drop(listening);
         if method == Method::GET && response.status().is_success() {
             response = stream::with_changes(response, governor.changes().await, TOOLS_CHANGED);
@@ -323,15 +324,15 @@ impl Exchange {
 
 /// Reports that the upstream refused a call as a request; answers the id of the request, a call or not. The upstream may have
 /// carried it out all the same.
-fn refused_by_upstream(passing: &mut Passing, why: &'static str) -> Option<String> {
-    let Some((id, report)) = passing.call.take() else { return passing.own.clone() };
+fn refused_by_upstream(forwarding: &mut Forwarding, why: &'static str) -> Option<String> {
+    let Some((id, report)) = forwarding.call.take() else { return forwarding.own.clone() };
     report.send(Outcome::Unknown(why.into()));
     Some(id)
 }
 
 /// Reports that a call did not leave; answers its id.
-fn not_carried_out(passing: &mut Passing, why: &'static str) -> Option<String> {
-    let (id, report) = passing.call.take()?;
+fn not_carried_out(forwarding: &mut Forwarding, why: &'static str) -> Option<String> {
+    let (id, report) = forwarding.call.take()?;
     report.send(Outcome::Unsent(why.into()));
     Some(id)
 }

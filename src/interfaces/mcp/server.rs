@@ -18,13 +18,12 @@ use rmcp::{
 };
 
 use super::{
-    RawArguments,
-    ask::Asks,
-    completion, line,
+    RawArguments, client_channel, completion,
+    elicit::Elicitor,
     logging::{self, Level},
+    paused::PausedCalls,
     prompts, resources,
     session::{self, Session, Standing},
-    suspended::Suspended,
     tools, upstreams,
 };
 use crate::{
@@ -34,7 +33,7 @@ use crate::{
     model::Credential,
     operations::{self, proxied::WantedLogs},
     protocol::header::SESSION_ID,
-    relay::{bound_session::BoundSession, elicitation::Asking},
+    relay::{bound_session::BoundSession, elicitation::AskSettings},
 };
 
 /// What clients tell their model about haldir.
@@ -53,8 +52,8 @@ pub struct HaldirMcp {
     /// What upstreams are told of it, for as long as this connection lasts.
     wanted_logs: Mutex<Option<WantedLogs>>,
     session: Session,
-    asks: Asks,
-    suspended: Suspended,
+    asks: Elicitor,
+    paused: PausedCalls,
     /// Tells this connection from others.
     whose: u64,
     /// Where changes of upstreams' tools are heard of, and whether this connection hears of them already.
@@ -75,9 +74,9 @@ impl HaldirMcp {
             log_level: Level::default(),
             wanted_logs: Mutex::default(),
             session: Session::default(),
-            asks: Asks::default(),
-            suspended: Suspended::default(),
-            whose: line::next_client(),
+            asks: Elicitor::default(),
+            paused: PausedCalls::default(),
+            whose: client_channel::next_client(),
             changes,
             follows: AtomicBool::new(false),
         }
@@ -106,15 +105,15 @@ impl HaldirMcp {
 
     /// Asks the person at the client so about calls that need an approval.
     #[must_use]
-    pub fn asking(mut self, asking: Asking) -> Self {
-        self.asks = Asks::new(asking);
+    pub fn asking(mut self, asking: AskSettings) -> Self {
+        self.asks = Elicitor::new(asking);
         self
     }
 
     /// Leaves calls that wait for answers where other requests find them.
     #[must_use]
-    pub fn suspending_in(mut self, suspended: Suspended) -> Self {
-        self.suspended = suspended;
+    pub fn pausing_in(mut self, paused: PausedCalls) -> Self {
+        self.paused = paused;
         self
     }
 
@@ -221,7 +220,7 @@ impl ServerHandler for HaldirMcp {
                 params: &params,
                 whose: self.whose,
                 level: &self.log_level,
-                suspended: &self.suspended,
+                paused: &self.paused,
             };
             return call.answer(&self.backend, &credential, &self.session, &context, ask).await;
         };

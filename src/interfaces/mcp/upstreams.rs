@@ -12,13 +12,13 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    ask::{self, Ask, Asked},
+    client_channel::{self, Attended, ClientChannel},
+    elicit::{self, CallElicitor, Elicited},
     exact, harmless,
-    line::{self, Ear, Heard},
     logging::Level,
+    paused::{CallKey, PausedCalls, RunningCall},
     server,
     session::{self, Session},
-    suspended::{Asker, Running, Suspended},
 };
 use crate::{
     error::{Code, Error, Result},
@@ -126,7 +126,7 @@ pub struct Call<'a> {
     /// The log messages that it wants.
     pub level: &'a Level,
     /// Where it waits for answers that come with another request.
-    pub suspended: &'a Suspended,
+    pub paused: &'a PausedCalls,
 }
 
 impl Call<'_> {
@@ -137,7 +137,7 @@ impl Call<'_> {
         credential: &Credential,
         session: &Session,
         context: &RequestContext<RoleServer>,
-        ask: Option<Ask<'_>>,
+        ask: Option<CallElicitor<'_>>,
     ) -> Result<CallToolResponse, ErrorData> {
         let taken = self.taken_session(backend, credential).await;
         let Some((in_arguments, arguments)) = taken else {
@@ -169,9 +169,9 @@ impl Call<'_> {
         credential: &Credential,
         session: &Session,
         context: &RequestContext<RoleServer>,
-        ask: Option<Ask<'_>>,
+        ask: Option<CallElicitor<'_>>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let state = self.params.request_state.as_deref().filter(|state| Suspended::is_state(state));
+        let state = self.params.request_state.as_deref().filter(|state| PausedCalls::is_state(state));
         let found = match named {
             Some(named) => Ok(named),
             None => session.of(credential).await,
@@ -211,7 +211,7 @@ impl Call<'_> {
         credential: &Credential,
         session: &str,
         context: &RequestContext<RoleServer>,
-        ask: Option<Ask<'_>>,
+        ask: Option<CallElicitor<'_>>,
     ) -> Result<CallToolResponse> {
         let made = |result: String| exact::carried(&result).into();
         let params = self.params;
@@ -220,14 +220,14 @@ impl Call<'_> {
             return attempt(Hearing::default()).await.map(made);
         };
         let brought = ask.brought(params).await?;
-        let slot = ask::slot();
+        let slot = elicit::slot();
         let hearing = Hearing { held: Some(Arc::clone(&slot)), ..brought.clone().unwrap_or_default() };
         let result = attempt(hearing).await?;
         let Some(held) = slot.get() else { return Ok(made(result)) };
         match ask.ask(held, brought.as_ref(), params).await? {
-            Asked::Decided(hearing) => attempt(hearing).await.map(made),
-            Asked::Told(text) => Ok(CallToolResult::error(vec![ContentBlock::text(text)]).into()),
-            Asked::InputRequired(response) => Ok(*response),
+            Elicited::Decided(hearing) => attempt(hearing).await.map(made),
+            Elicited::Told(text) => Ok(CallToolResult::error(vec![ContentBlock::text(text)]).into()),
+            Elicited::InputRequired(response) => Ok(*response),
         }
     }
 
@@ -277,7 +277,7 @@ impl Call<'_> {
         let id = session_id(session)?;
         let arguments = self.arguments();
         let (tool, arguments) = (self.tool.to_owned(), arguments.to_owned());
-        let Some((line, ear, said)) = line::open(context, self.params, self.whose, self.level) else {
+        let Some((line, channel, said)) = client_channel::open(context, self.params, self.whose, self.level) else {
             cx.hearing = Hearing { taken_back: Some(context.ct.clone()), ..hearing };
             // A task of its own: what has left is settled, also if nobody waits for it any more.
             let call = tokio::spawn(proxied::as_written(cx, tool, id, arguments));
@@ -286,20 +286,20 @@ impl Call<'_> {
         // Of its own, since the call may outlive this request.
         let taken_back = CancellationToken::new();
         cx.hearing = Hearing { taken_back: Some(taken_back.clone()), line: Some(line), ..hearing };
-        let call = self.suspended.run(proxied::as_written(cx, tool, id, arguments), taken_back, said);
-        self.attended(&ear, call, self.asker(credential, session)).await
+        let call = self.paused.run(proxied::as_written(cx, tool, id, arguments), taken_back, said);
+        self.attended(&channel, call, self.key(credential, session)).await
     }
 
-    fn asker(&self, credential: &Credential, session: &str) -> Asker {
-        Asker::new(credential, session, self.tool, self.arguments)
+    fn key(&self, credential: &Credential, session: &str) -> CallKey {
+        CallKey::new(credential, session, self.tool, self.arguments)
     }
 
     /// What a call comes to, or what its client is asked first by a result.
-    async fn attended(&self, ear: &Ear<'_>, mut call: Running, asker: Asker) -> Result<String> {
+    async fn attended(&self, channel: &ClientChannel<'_>, mut call: RunningCall, key: CallKey) -> Result<String> {
         loop {
-            match ear.attend(&mut call).await {
-                Heard::Over(result) => return Ok(result?.get().to_owned()),
-                Heard::Asks(questions) => match self.suspended.leave(call, questions, asker) {
+            match channel.attend(&mut call).await {
+                Attended::Over(result) => return Ok(result?.get().to_owned()),
+                Attended::Asks(questions) => match self.paused.leave(call, questions, key) {
                     Ok(result) => return Ok(result),
                     Err(back) => call = back,
                 },
@@ -316,15 +316,15 @@ impl Call<'_> {
         context: &RequestContext<RoleServer>,
         state: &str,
     ) -> Option<Result<String>> {
-        let asker = self.asker(credential, session);
-        let back = self.suspended.find(state, asker)?;
+        let key = self.key(credential, session);
+        let back = self.paused.find(state, key)?;
         let may = || proxied::may_go_on(&haldir.watch_proxy(credential)?, &session_id(session)?);
         if let Err(error) = may() {
             back.end();
             return Some(Err(error));
         }
         let call = back.go_on(self.params.input_responses.as_ref()).await?;
-        let ear = Ear { context, level: self.level };
-        Some(self.attended(&ear, call, asker).await)
+        let channel = ClientChannel { context, level: self.level };
+        Some(self.attended(&channel, call, key).await)
     }
 }

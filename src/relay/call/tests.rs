@@ -62,15 +62,18 @@ fn a_call_goes_on_as_it_was_written_without_what_was_for_haldir() {
 fn what_haldir_asked_the_client_is_not_for_the_upstream() {
     let read = |params: &str| serde_json::from_str::<Box<RawValue>>(params).unwrap();
     let first = read(r#"{"name":"a","arguments":{"n":1.10},"requestState":"theirs","inputResponses":{"x":{"n":2.0}}}"#);
-    let question =
-        Question { request_id: ApprovalId::parse("apr_1").unwrap(), message: "?".to_owned(), proof: "p".to_owned() };
+    let question = ApprovalQuestion {
+        request_id: ApprovalId::parse("apr_1").unwrap(),
+        message: "?".to_owned(),
+        proof: "p".to_owned(),
+    };
     let asked: Value = serde_json::from_str(&Call::read(Some(&first)).unwrap().asking(&question).unwrap()).unwrap();
     let again = read(&format!(
         r#"{{"name":"a","arguments":{{"n":1.10}},"requestState":{},"inputResponses":{{"haldir_approval":{{"action":"decline"}}}}}}"#,
         asked["requestState"]
     ));
     let call = Call::read(Some(&again)).unwrap();
-    assert!(matches!(&call.answered, Some((state, Answer::Deny(_))) if state.request_id == "apr_1"));
+    assert!(matches!(&call.answered, Some((state, PersonAnswer::Deny(_))) if state.request_id == "apr_1"));
     assert_eq!(
         call.forwarded("1", r#"{"n":1.10}"#),
         r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","arguments":{"n":1.10},"requestState":"theirs","inputResponses":{"x":{"n":2.0}}}}"#

@@ -4,13 +4,13 @@ use tokio::sync::mpsc;
 
 use super::*;
 
-fn listener(whose: u64) -> (Listener, mpsc::Receiver<Said>) {
+fn listener(whose: u64) -> (CallListener, mpsc::Receiver<CallEvent>) {
     let (sender, said) = mpsc::channel(4);
-    (Listener { whose, sender, pace: Arc::default() }, said)
+    (CallListener { whose, sender, pace: Arc::default() }, said)
 }
 
 /// A call begins.
-fn enter(in_flight: &InFlight, listener: Option<&Listener>, pace: &Arc<Pace>) -> Ticket {
+fn enter(in_flight: &InFlight, listener: Option<&CallListener>, pace: &Arc<CallClock>) -> Ticket {
     let (input, _) = mpsc::channel(1);
     in_flight.begin(&input, Some((listener.cloned(), Arc::clone(pace)))).unwrap_or_else(|_| panic!("it has ended")).0
 }
@@ -53,7 +53,7 @@ async fn what_stands_in_the_answer_to_a_call_is_for_that_call_alone() {
     let ((one, mut heard), (other, mut heard_too)) = (listener(1), listener(2));
     let _both = (enter(&in_flight, Some(&one), &Arc::default()), enter(&in_flight, Some(&other), &Arc::default()));
     assert!(matches!(heard_in(&in_flight, ASKS, Some("2")), Taken::Asked(_)));
-    assert!(heard.try_recv().is_err() && matches!(heard_too.try_recv(), Ok(Said::Question(_))));
+    assert!(heard.try_recv().is_err() && matches!(heard_too.try_recv(), Ok(CallEvent::Request(_))));
     assert!(matches!(heard_in(&in_flight, ASKS, Some("9")), Taken::Passes));
     let progress = |token: &str| {
         format!(
@@ -61,7 +61,7 @@ async fn what_stands_in_the_answer_to_a_call_is_for_that_call_alone() {
         )
     };
     heard_in(&in_flight, &progress("\"1\""), None);
-    assert!(matches!(heard.try_recv(), Ok(Said::Progress(_))) && heard_too.try_recv().is_err());
+    assert!(matches!(heard.try_recv(), Ok(CallEvent::Progress(_))) && heard_too.try_recv().is_err());
     heard_in(&in_flight, &progress("5"), None);
     assert!(heard.try_recv().is_err() && heard_too.try_recv().is_err());
 }
@@ -69,7 +69,7 @@ async fn what_stands_in_the_answer_to_a_call_is_for_that_call_alone() {
 #[test]
 fn progress_gives_a_call_time_that_nobody_listens_to() {
     let in_flight = InFlight::default();
-    let (begin, pace) = (Instant::now(), Arc::<Pace>::default());
+    let (begin, pace) = (Instant::now(), Arc::<CallClock>::default());
     let _silent = enter(&in_flight, None, &pace);
     let progress = |token: u32| {
         let params = format!(r#"{{"progressToken":{token},"progress":1}}"#);
@@ -85,7 +85,7 @@ async fn a_question_is_answered_once_and_may_be_taken_back() {
     let (one, mut heard) = listener(1);
     let _first = enter(&in_flight, Some(&one), &Arc::default());
     let Taken::Asked(asked) = heard_in(&in_flight, ASKS, None) else { panic!("nobody was asked") };
-    let Ok(Said::Question(mut question)) = heard.try_recv() else { panic!("nothing was heard") };
+    let Ok(CallEvent::Request(mut question)) = heard.try_recv() else { panic!("nothing was heard") };
     // Nobody has been asked yet.
     assert!(one.pace.since(Instant::now()).is_some());
     question.begin();
@@ -98,7 +98,7 @@ async fn a_question_is_answered_once_and_may_be_taken_back() {
     let cancel = r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"q"}}"#;
     assert!(matches!(heard_in(&in_flight, cancel, None), Taken::Done));
     assert!(asked.response().await.is_none());
-    let Ok(Said::Question(mut question)) = heard.try_recv() else { panic!("nothing was heard") };
+    let Ok(CallEvent::Request(mut question)) = heard.try_recv() else { panic!("nothing was heard") };
     question.withdrawn().await;
     let Taken::Asked(asked) = heard_in(&in_flight, ASKS, None) else { panic!("nobody was asked") };
     drop(heard.try_recv());
@@ -134,7 +134,7 @@ async fn nothing_is_kept_of_what_is_too_long() {
 async fn a_question_has_its_place_until_it_is_answered_and_nobody_looks_at_it_any_more() {
     let in_flight = InFlight::default();
     let (sender, mut heard) = mpsc::channel(2 * MAX_QUESTIONS);
-    let one = Listener { whose: 1, sender, pace: Arc::default() };
+    let one = CallListener { whose: 1, sender, pace: Arc::default() };
     let _first = enter(&in_flight, Some(&one), &Arc::default());
     let mut all: Vec<_> = (0..MAX_QUESTIONS).map(|_| heard_in(&in_flight, ASKS, None)).collect();
     assert!(all.iter().all(|taken| matches!(taken, Taken::Asked(_))));
@@ -142,12 +142,12 @@ async fn a_question_has_its_place_until_it_is_answered_and_nobody_looks_at_it_an
     let cancel = r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"q"}}"#;
     assert!(matches!(heard_in(&in_flight, cancel, None), Taken::Done));
     drop(all.remove(0));
-    let Ok(Said::Question(question)) = heard.try_recv() else { panic!("nothing was heard") };
+    let Ok(CallEvent::Request(question)) = heard.try_recv() else { panic!("nothing was heard") };
     assert!(matches!(heard_in(&in_flight, ASKS, None), Taken::Refused(_)));
     drop(question);
     assert!(matches!(heard_in(&in_flight, ASKS, None), Taken::Asked(_)));
     // Answered, but not sent yet.
-    let Ok(Said::Question(question)) = heard.try_recv() else { panic!("nothing was heard") };
+    let Ok(CallEvent::Request(question)) = heard.try_recv() else { panic!("nothing was heard") };
     let Taken::Asked(asked) = all.remove(0) else { panic!("nobody was asked") };
     drop(question);
     let sending = asked.response().await.unwrap();

@@ -16,7 +16,7 @@ use crate::{
         request::{RESPONSES, STATE},
     },
     upstream::{
-        Failure, FailureKind, LONGEST, Pace, Place,
+        CallClock, Failure, FailureKind, LONGEST, Place,
         connection::{CallContext, Connection},
     },
 };
@@ -75,7 +75,7 @@ impl Link {
     pub(super) async fn heard_out<T>(
         &self,
         call: impl Future<Output = Result<T, Failure>>,
-        pace: &Pace,
+        pace: &CallClock,
         most: Duration,
     ) -> Result<T, Failure> {
         match self.in_good_time(call, pace, most).await {
@@ -89,7 +89,7 @@ impl Link {
     async fn in_good_time<T>(
         &self,
         call: impl Future<Output = T>,
-        pace: &Pace,
+        pace: &CallClock,
         most: Duration,
     ) -> Result<T, tokio::time::error::Elapsed> {
         let begin = Instant::now();
@@ -116,7 +116,7 @@ impl Link {
         &self,
         call: ToolCall<'_>,
         connection: Connection,
-        pace: Arc<Pace>,
+        pace: Arc<CallClock>,
     ) -> Result<Box<RawValue>, Failure> {
         let _wanted = call.level.map(|level| self.levels.want(level));
         connection.told().tell(&connection, &self.levels).await;

@@ -2,7 +2,7 @@ use super::*;
 use crate::{
     model::UpstreamSettings,
     protocol::request::ServerRequest,
-    upstream::{Pace, Question},
+    upstream::{CallClock, MidCallRequest},
 };
 
 #[tokio::test]
@@ -16,12 +16,12 @@ async fn that_nobody_answers_a_question_is_no_failure_of_the_upstream() {
         limits,
         Levels::default(),
     );
-    let pace = Arc::<Pace>::default();
+    let pace = Arc::<CallClock>::default();
     let never = || {
         let call = std::future::pending::<Result<(), Failure>>();
         link.heard_out(call, &pace, Duration::from_millis(20))
     };
-    let (mut question, _replied) = Question::new(ServerRequest::Roots, None, &pace);
+    let (mut question, _replied) = MidCallRequest::new(ServerRequest::Roots, None, &pace);
     question.begin();
     for _ in 0..10 {
         assert!(matches!(never().await.unwrap_err().kind, FailureKind::TimedOut));

@@ -17,7 +17,7 @@ use futures::{
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use tokio::time::timeout;
 
-use super::{HALDIR_SESSION, headers::is_modern, mismatch, misnamed, rpc_error, stands_in};
+use super::{HALDIR_SESSION, headers::is_modern, mismatch, misnamed, modern, rpc_error};
 use crate::{
     crypto,
     error::{Error, Result},
@@ -36,7 +36,7 @@ use crate::{
         call::Call,
         govern::Redact,
         governor::{Governor, Tools},
-        hub::{Allowed, Heard, Hub},
+        multiplexer::{Messages, Multiplexer, TimeLimit},
         wrap::Bounds,
     },
     upstream::{Link, Target, Turn, UpstreamLimits, transport::Source},
@@ -74,13 +74,17 @@ impl Children<'_> {
         match *method {
             Method::POST => self.post(headers, body).await,
             Method::GET => {
-                let Some(hub) = self.hub(headers) else { return Ok(unknown_session()) };
-                let heard =
-                    listening::looked_after(heard(hub.listen(), hub), self.app, self.credential, Haldir::may_use_proxy);
+                let Some(multiplexer) = self.multiplexer(headers) else { return Ok(unknown_session()) };
+                let heard = listening::looked_after(
+                    heard(multiplexer.listen(), multiplexer),
+                    self.app,
+                    self.credential,
+                    Haldir::may_use_proxy,
+                );
                 Ok(streamed(None, heard))
             }
             _ => {
-                if self.hub(headers).is_none() {
+                if self.multiplexer(headers).is_none() {
                     return Ok(unknown_session());
                 }
                 if let Some(id) = headers.get(SESSION_ID) {
@@ -92,12 +96,12 @@ impl Children<'_> {
     }
 
     /// The connection that these headers name, if it is this caller's and has not ended.
-    fn hub(&self, headers: &HeaderMap) -> Option<Arc<Hub>> {
-        self.known(headers).filter(|hub| !hub.has_ended())
+    fn multiplexer(&self, headers: &HeaderMap) -> Option<Arc<Multiplexer>> {
+        self.known(headers).filter(|multiplexer| !multiplexer.has_ended())
     }
 
-    fn known(&self, headers: &HeaderMap) -> Option<Arc<Hub>> {
-        self.app.shared.upstream_sessions.hub(self.name.as_str(), headers, self.credential, self.target)
+    fn known(&self, headers: &HeaderMap) -> Option<Arc<Multiplexer>> {
+        self.app.shared.upstream_sessions.multiplexer(self.name.as_str(), headers, self.credential, self.target)
     }
 
     async fn post(&self, headers: &HeaderMap, body: &Bytes) -> Result<Response> {
@@ -110,26 +114,26 @@ impl Children<'_> {
         };
         let modern = message.is_modern() || is_modern(headers) && !message.is("initialize");
         let shared = modern && !headers.contains_key(SESSION_ID);
-        if shared && let Some(refusal) = stands_in::refusal(headers, &message) {
+        if shared && let Some(refusal) = modern::refusal(headers, &message) {
             return Ok(refusal);
         }
         let begins = message.is("initialize") && !headers.contains_key(SESSION_ID);
-        let (hub, begun) = if begins {
+        let (multiplexer, begun) = if begins {
             let id = crypto::token::<24>("").map_err(Error::internal)?;
             let id = HeaderValue::from_str(&id).map_err(Error::internal)?;
-            let hub = self.begin(&id, false)?;
-            (hub, Some(id))
+            let multiplexer = self.begin(&id, false)?;
+            (multiplexer, Some(id))
         } else if shared {
             (self.shared(&message)?, None)
         } else if headers.contains_key(SESSION_ID) {
-            let Some(hub) = self.hub(headers) else { return Ok(unknown_session()) };
-            (hub, None)
+            let Some(multiplexer) = self.multiplexer(headers) else { return Ok(unknown_session()) };
+            (multiplexer, None)
         } else {
             let problem = "this upstream has a state: initialise first, and send its Mcp-Session-Id with every request";
             return Ok(rpc_error(StatusCode::BAD_REQUEST, message.request_id(), INVALID_REQUEST, problem));
         };
         let Some(id) = message.request_id() else {
-            hub.tell(&message, shared).await;
+            multiplexer.tell(&message, shared).await;
             return Ok(StatusCode::ACCEPTED.into_response());
         };
         if message.is("tools/call")
@@ -150,7 +154,7 @@ impl Children<'_> {
         };
         let allowed = (!listens).then(|| self.allowed(&message, turn));
         let session = headers.get(HALDIR_SESSION).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let Some(mut answer) = hub.ask(&message, session.as_deref(), shared, allowed).await else {
+        let Some(mut answer) = multiplexer.ask(&message, session.as_deref(), shared, allowed).await else {
             let problem = "a request with this id is under way already, or the upstream has ended";
             return Ok(rpc_error(StatusCode::BAD_REQUEST, Some(id), INVALID_REQUEST, problem));
         };
@@ -163,11 +167,11 @@ impl Children<'_> {
             if let Ok(message) = Message::read(&text)
                 && message.answers() == Some(id)
             {
-                return Ok(respond::json(stands_in::status(&message).as_u16(), text.clone()));
+                return Ok(respond::json(modern::status(&message).as_u16(), text.clone()));
             }
             first = Some(Ok(event_stream::message(&text)));
         }
-        let events = stream::iter(first).chain(heard(answer, hub)).boxed();
+        let events = stream::iter(first).chain(heard(answer, multiplexer)).boxed();
         Ok(streamed(
             begun,
             if listens {
@@ -180,28 +184,28 @@ impl Children<'_> {
 
     /// How long a request may take. A call has a time limit of its own, and one for the person at the client before that;
     /// its turn does not last so long.
-    fn allowed(&self, message: &Message<'_>, turn: Option<Turn>) -> Allowed {
+    fn allowed(&self, message: &Message<'_>, turn: Option<Turn>) -> TimeLimit {
         let (limit, within) = (self.limits.call_timeout, self.app.shared.asking.within);
         let of_call = limit.saturating_mul(2).saturating_add(within).saturating_add(CALL_GRACE);
-        Allowed { turn: (turn, limit), time: if message.is("tools/call") { of_call } else { limit } }
+        TimeLimit { turn: (turn, limit), time: if message.is("tools/call") { of_call } else { limit } }
     }
 
     /// The child for requests of 2026-07-28, which know no protocol session: one for each kind of client of a caller.
-    fn shared(&self, message: &Message<'_>) -> Result<Arc<Hub>> {
+    fn shared(&self, message: &Message<'_>) -> Result<Arc<Multiplexer>> {
         let client = message.client().unwrap_or_default();
         let digest = crypto::digest(&[&owner(self.credential), client.as_bytes()]);
         let id = BASE64_URL_SAFE_NO_PAD.encode(digest);
         let id = HeaderValue::from_str(&id).map_err(Error::internal)?;
         let mut named = HeaderMap::new();
         named.insert(SESSION_ID, id.clone());
-        match self.hub(&named) {
-            Some(hub) => Ok(hub),
+        match self.multiplexer(&named) {
+            Some(multiplexer) => Ok(multiplexer),
             None => self.begin(&id, true),
         }
     }
 
     /// A child for a new protocol session.
-    fn begin(&self, id: &HeaderValue, bridges: bool) -> Result<Arc<Hub>> {
+    fn begin(&self, id: &HeaderValue, bridges: bool) -> Result<Arc<Multiplexer>> {
         let shared = &self.app.shared;
         let start = || {
             let session = match self.credential {
@@ -219,7 +223,7 @@ impl Children<'_> {
             );
             let secrets = Redact::new(Arc::clone(&self.known));
             let bounds = Bounds::new(&self.limits, shared.message_bytes);
-            Hub::start(Arc::new(governor), self.source.clone(), secrets, bounds, bridges).map(Arc::new)
+            Multiplexer::start(Arc::new(governor), self.source.clone(), secrets, bounds, bridges).map(Arc::new)
         };
         shared.upstream_sessions.begin_child(self.name.as_str(), id, (self.credential, self.target), start)
     }
@@ -231,10 +235,10 @@ fn unknown_session() -> Response {
 }
 
 /// Everything that is heard, event by event. It holds the connection while it is read.
-fn heard(heard: Heard, hub: Arc<Hub>) -> BoxStream<'static, Result<Bytes, Infallible>> {
-    let events = stream::unfold((heard, hub), |(mut heard, hub)| async move {
+fn heard(heard: Messages, multiplexer: Arc<Multiplexer>) -> BoxStream<'static, Result<Bytes, Infallible>> {
+    let events = stream::unfold((heard, multiplexer), |(mut heard, multiplexer)| async move {
         let text = heard.next().await?;
-        Some((Ok(event_stream::message(&text)), (heard, hub)))
+        Some((Ok(event_stream::message(&text)), (heard, multiplexer)))
     });
     events.boxed()
 }
@@ -250,7 +254,7 @@ fn streamed(begun: Option<HeaderValue>, body: Body) -> Response {
 }
 
 /// The answer alone, for who reads no event streams.
-async fn whole(begun: Option<HeaderValue>, mut heard: Heard, id: &str) -> Result<Response> {
+async fn whole(begun: Option<HeaderValue>, mut heard: Messages, id: &str) -> Result<Response> {
     while let Some(text) = heard.next().await {
         if Message::read(&text).is_ok_and(|message| message.answers() == Some(id)) {
             let mut response = respond::json(200, text);

@@ -16,7 +16,7 @@ use crate::{
         code::{INTERNAL_ERROR, INVALID_REQUEST},
         header::{ACCEPT_BOTH, EVENT_STREAM, JSON, LAST_EVENT_ID, METHOD, NAME, SESSION_ID, is_kind},
     },
-    relay::{govern::Outcome, passing::Passing},
+    relay::{forwarding::Forwarding, govern::Outcome},
     upstream::{
         Failure,
         over_http::{self, PING},
@@ -45,19 +45,19 @@ impl Exchange {
         self,
         headers: &HeaderMap,
         outgoing: Outgoing,
-        mut passing: Passing,
+        mut forwarding: Forwarding,
         modern: bool,
     ) -> Result<Response> {
-        let begins = passing.call.is_none() && !headers.contains_key(SESSION_ID);
-        let is_call = passing.call.is_some();
+        let begins = forwarding.call.is_none() && !headers.contains_key(SESSION_ID);
+        let is_call = forwarding.call.is_some();
         if is_call {
             let turn = self.route.link.gate().enter().await;
             // Asked last: who is let through has to say what came of it.
             match turn.and_then(|turn| self.route.link.gate().admit().map(|()| turn)) {
-                Ok(turn) => passing.turn = Some(turn),
+                Ok(turn) => forwarding.turn = Some(turn),
                 Err(resting) => {
                     let problem = "the upstream is left alone for a while, or has too many calls under way";
-                    let id = not_carried_out(&mut passing, problem);
+                    let id = not_carried_out(&mut forwarding, problem);
                     return Ok(rpc_error(StatusCode::BAD_GATEWAY, id.as_deref(), INTERNAL_ERROR, &resting.message));
                 }
             }
@@ -69,18 +69,18 @@ impl Exchange {
         let response = match asked {
             Ok(response) => response,
             Err(failed) => {
-                let id = match passing.call.take() {
+                let id = match forwarding.call.take() {
                     Some((id, report)) => {
                         report.send(Outcome::failed(&failed));
                         Some(id)
                     }
-                    None => passing.own.take(),
+                    None => forwarding.own.take(),
                 };
                 return Ok(rpc_error(StatusCode::BAD_GATEWAY, id.as_deref(), INTERNAL_ERROR, &failed.as_upstreams()));
             }
         };
         if response.status() == StatusCode::BAD_REQUEST && self.has_forgotten(headers).await {
-            let id = refused_by_upstream(&mut passing, FORGOTTEN);
+            let id = refused_by_upstream(&mut forwarding, FORGOTTEN);
             if let Some(session) = headers.get(SESSION_ID) {
                 self.app.shared.upstream_sessions.end(self.route.name.as_str(), session);
             }
@@ -89,13 +89,13 @@ impl Exchange {
         if matches!(response.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
             // The client's own credentials are for haldir, so this is not about them.
             let problem = "the upstream does not accept the credentials that haldir has for it";
-            let id = refused_by_upstream(&mut passing, problem);
+            let id = refused_by_upstream(&mut forwarding, problem);
             return Ok(rpc_error(StatusCode::BAD_GATEWAY, id.as_deref(), INTERNAL_ERROR, problem));
         }
-        let session = match answer::session(response.headers(), &passing.secrets) {
+        let session = match answer::session(response.headers(), &forwarding.secrets) {
             Ok(session) => session,
             Err(problem) => {
-                let id = passing.call.take().map(|(id, _)| id).or(passing.own);
+                let id = forwarding.call.take().map(|(id, _)| id).or(forwarding.own);
                 return Ok(rpc_error(StatusCode::BAD_GATEWAY, id.as_deref(), INTERNAL_ERROR, problem));
             }
         };
@@ -105,11 +105,11 @@ impl Exchange {
                 id,
                 (&self.credential, &self.app.shared.haldir.caller_of(&self.credential)?.tenant),
             );
-            passing.open = begun?;
-            passing.open.begun_by(self.client.clone());
+            forwarding.open = begun?;
+            forwarding.open.begun_by(self.client.clone());
         }
         let headers_of_answer = answer::headers(response.headers());
-        let mut passed = self.passed_on(headers, response, passing, modern).await?;
+        let mut passed = self.passed_on(headers, response, forwarding, modern).await?;
         passed.headers_mut().extend(headers_of_answer);
         passed.headers_mut().extend(session.map(|id| (SESSION_ID, id)));
         Ok(passed)
@@ -138,7 +138,7 @@ impl Exchange {
         self,
         headers: &HeaderMap,
         response: Answer,
-        mut passing: Passing,
+        mut forwarding: Forwarding,
         modern: bool,
     ) -> Result<Response> {
         let status = response.status();
@@ -146,8 +146,8 @@ impl Exchange {
         if status.is_success() && is_kind(response.headers(), EVENT_STREAM) {
             let session = headers.contains_key(SESSION_ID);
             let park = session.then_some(self.route.limits.call_timeout);
-            let listens = passing.until.is_none();
-            let events = stream::events(response, passing, most, stream::Manners { modern, park });
+            let listens = forwarding.until.is_none();
+            let events = stream::events(response, forwarding, most, stream::Manners { modern, park });
             let body = if listens {
                 listening::looked_after(events, &self.app, &self.credential, Haldir::may_use_proxy)
             } else {
@@ -158,7 +158,7 @@ impl Exchange {
             quiet::say_that_it_is_one(built.headers_mut());
             return Ok(built);
         }
-        let id = passing.call.as_ref().map(|(id, _)| id.clone()).or_else(|| passing.own.clone());
+        let id = forwarding.call.as_ref().map(|(id, _)| id.clone()).or_else(|| forwarding.own.clone());
         let mut response = response;
         let body = match over_http::whole(&mut response, most).await {
             Ok(body) => body,
@@ -167,14 +167,14 @@ impl Exchange {
                 return Ok(rpc_error(StatusCode::BAD_GATEWAY, id.as_deref(), INTERNAL_ERROR, &problem));
             }
         };
-        if status.is_success() && (passing.unasked || body.trim_ascii().is_empty()) {
+        if status.is_success() && (forwarding.unasked || body.trim_ascii().is_empty()) {
             return Response::builder().status(status).body(Body::empty()).map_err(Error::internal);
         }
-        passing.unsure = status.is_server_error().then_some(FAILED);
-        let (text, secrets) = (String::from_utf8(body), passing.secrets.clone());
+        forwarding.unsure = status.is_server_error().then_some(FAILED);
+        let (text, secrets) = (String::from_utf8(body), forwarding.secrets.clone());
         let (passed, body) = match text {
-            Ok(text) if !status.is_success() => (passing.pass(text.clone()).await, text.into_bytes()),
-            Ok(text) => (passing.pass(text).await, Vec::new()),
+            Ok(text) if !status.is_success() => (forwarding.pass(text.clone()).await, text.into_bytes()),
+            Ok(text) => (forwarding.pass(text).await, Vec::new()),
             Err(error) => (None, error.into_bytes()),
         };
         let why = match status {
@@ -182,7 +182,7 @@ impl Exchange {
             _ if status.is_success() => "the upstream's answer is no answer to the call",
             _ => "the upstream did not accept the request",
         };
-        refused_by_upstream(&mut passing, why);
+        refused_by_upstream(&mut forwarding, why);
         match passed {
             Some(text) => Ok(respond::json(status.as_u16(), text)),
             None => Ok(answer::no_message(status, body, id.as_deref(), &secrets).await),

@@ -13,7 +13,7 @@ use crate::{
     interfaces::http::mcp_sessions::{Owner, owner},
     model::{Credential, TenantId},
     protocol::header::SESSION_ID,
-    relay::{hub::Hub, passing::Open},
+    relay::{forwarding::SessionState, multiplexer::Multiplexer},
     upstream::Target,
 };
 
@@ -37,14 +37,14 @@ struct Session {
     owner: Owner,
     tenant: TenantId,
     used: Instant,
-    open: Open,
+    open: SessionState,
     /// The child that serves it, where the upstream is one.
     child: Option<Arc<Child>>,
 }
 
 impl Session {
-    fn hub(&self) -> Option<&Arc<Hub>> {
-        self.child.as_ref()?.hub.get()
+    fn multiplexer(&self) -> Option<&Arc<Multiplexer>> {
+        self.child.as_ref()?.multiplexer.get()
     }
 
     /// Whether its child was begun for another registration, or with other secrets, than are there now.
@@ -56,7 +56,7 @@ impl Session {
 /// The place of a child. It is taken before the child is started, and nobody but those who want this child waits for that.
 struct Child {
     target: Target,
-    hub: OnceLock<Arc<Hub>>,
+    multiplexer: OnceLock<Arc<Multiplexer>>,
     starting: Mutex<()>,
 }
 
@@ -71,8 +71,8 @@ impl UpstreamSessions {
 
     /// What the session that these headers name has open; `None` if it is not this caller's. A request without one
     /// stands for itself.
-    pub fn admit(&self, upstream: &str, headers: &HeaderMap, credential: &Credential) -> Option<Open> {
-        let Some(id) = headers.get(SESSION_ID) else { return Some(Open::default()) };
+    pub fn admit(&self, upstream: &str, headers: &HeaderMap, credential: &Credential) -> Option<SessionState> {
+        let Some(id) = headers.get(SESSION_ID) else { return Some(SessionState::default()) };
         let mut sessions = self.sessions();
         let session = sessions.get_mut(&(upstream.to_owned(), id.clone()))?;
         if session.owner != owner(credential) {
@@ -88,7 +88,7 @@ impl UpstreamSessions {
         upstream: &str,
         id: &HeaderValue,
         (credential, tenant): (&Credential, &TenantId),
-    ) -> Result<Open> {
+    ) -> Result<SessionState> {
         let (owner, now) = (owner(credential), Instant::now());
         let mut sessions = self.sessions();
         Self::make_room(&mut sessions, &owner, tenant, now)?;
@@ -98,7 +98,7 @@ impl UpstreamSessions {
             return Err(Error::new(Code::Unavailable, "the upstream gave a session that is somebody else's"));
         }
         // An upstream that gives one a second time still has the secrets that it was sent there.
-        let open = known.map_or_else(Open::default, |session| session.open.clone());
+        let open = known.map_or_else(SessionState::default, |session| session.open.clone());
         sessions.insert(name, Session { owner, tenant: tenant.clone(), used: now, open: open.clone(), child: None });
         Ok(open)
     }
@@ -110,15 +110,15 @@ impl UpstreamSessions {
         upstream: &str,
         id: &HeaderValue,
         (credential, target): (&Credential, &Target),
-        start: impl FnOnce() -> Result<Arc<Hub>>,
-    ) -> Result<Arc<Hub>> {
+        start: impl FnOnce() -> Result<Arc<Multiplexer>>,
+    ) -> Result<Arc<Multiplexer>> {
         let name = (upstream.to_owned(), id.clone());
         let child = self.place(&name, credential, target)?;
         let starting = child.starting.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(hub) = child.hub.get() {
-            return Ok(Arc::clone(hub));
+        if let Some(multiplexer) = child.multiplexer.get() {
+            return Ok(Arc::clone(multiplexer));
         }
-        let started = start().map(|hub| Arc::clone(child.hub.get_or_init(|| hub)));
+        let started = start().map(|multiplexer| Arc::clone(child.multiplexer.get_or_init(|| multiplexer)));
         drop(starting);
         let mut sessions = self.sessions();
         let is_there = sessions
@@ -127,7 +127,7 @@ impl UpstreamSessions {
         match &started {
             Err(_) if is_there => drop(sessions.remove(&name)),
             // It was ended before it had begun.
-            Ok(hub) if !is_there => hub.end(),
+            Ok(multiplexer) if !is_there => multiplexer.end(),
             _ => {}
         }
         started
@@ -152,10 +152,11 @@ impl UpstreamSessions {
             let message = format!("{all} child processes serve sessions already, {own} of them of this key; try again");
             return Err(Error::new(Code::Unavailable, message));
         }
-        let child = Child { target: target.clone(), hub: OnceLock::new(), starting: Mutex::default() };
+        let child = Child { target: target.clone(), multiplexer: OnceLock::new(), starting: Mutex::default() };
         let child = Arc::new(child);
         let tenant = target.tenant.clone();
-        let session = Session { owner, tenant, used: now, open: Open::default(), child: Some(Arc::clone(&child)) };
+        let session =
+            Session { owner, tenant, used: now, open: SessionState::default(), child: Some(Arc::clone(&child)) };
         sessions.insert(name.clone(), session);
         Ok(child)
     }
@@ -165,50 +166,50 @@ impl UpstreamSessions {
         // Whoever listens, or waits for an answer, holds the connection.
         let alone = |session: &Session| {
             now.duration_since(session.used) >= LEFT_ALONE
-                && session.hub().is_some_and(|hub| Arc::strong_count(hub) == 1)
+                && session.multiplexer().is_some_and(|multiplexer| Arc::strong_count(multiplexer) == 1)
         };
         let own = sessions.iter().filter(|(_, session)| session.owner == *owner && alone(session));
         let Some(name) = own.min_by_key(|(_, session)| session.used).map(|(name, _)| name.clone()) else {
             return false;
         };
-        if let Some(hub) = sessions.remove(&name).as_ref().and_then(Session::hub) {
-            hub.end();
+        if let Some(multiplexer) = sessions.remove(&name).as_ref().and_then(Session::multiplexer) {
+            multiplexer.end();
         }
         true
     }
 
     /// The child of the session that these headers name, if it is this caller's. One whose upstream is registered
     /// otherwise by now is ended: it would go on with the old address, and the old secrets.
-    pub fn hub(
+    pub fn multiplexer(
         &self,
         upstream: &str,
         headers: &HeaderMap,
         credential: &Credential,
         target: &Target,
-    ) -> Option<Arc<Hub>> {
+    ) -> Option<Arc<Multiplexer>> {
         let (name, owner) = ((upstream.to_owned(), headers.get(SESSION_ID)?.clone()), owner(credential));
         let mut sessions = self.sessions();
         Self::end_outdated(&mut sessions, &name, &owner, target);
         let session = sessions.get_mut(&name)?;
         session.used = Instant::now();
-        session.hub().filter(|_| session.owner == owner).cloned()
+        session.multiplexer().filter(|_| session.owner == owner).cloned()
     }
 
     fn end_outdated(sessions: &mut HashMap<Name, Session>, name: &Name, owner: &Owner, target: &Target) {
         let is_outdated = |session: &Session| session.owner == *owner && session.is_outdated(target);
         if sessions.get(name).is_some_and(is_outdated)
-            && let Some(hub) = sessions.remove(name).as_ref().and_then(Session::hub)
+            && let Some(multiplexer) = sessions.remove(name).as_ref().and_then(Session::multiplexer)
         {
-            hub.end();
+            multiplexer.end();
         }
     }
 
     fn make_room(sessions: &mut HashMap<Name, Session>, owner: &Owner, tenant: &TenantId, now: Instant) -> Result<()> {
-        let has_ended = |session: &Session| session.hub().is_some_and(|hub| hub.has_ended());
+        let has_ended = |session: &Session| session.multiplexer().is_some_and(|multiplexer| multiplexer.has_ended());
         sessions.retain(|_, session| {
             let stays = now.duration_since(session.used) < IDLE && !has_ended(session);
-            if let (false, Some(hub)) = (stays, session.hub()) {
-                hub.end();
+            if let (false, Some(multiplexer)) = (stays, session.multiplexer()) {
+                multiplexer.end();
             }
             stays
         });
@@ -229,8 +230,8 @@ impl UpstreamSessions {
     pub fn end(&self, upstream: &str, id: &HeaderValue) {
         let ended = self.sessions().remove(&(upstream.to_owned(), id.clone()));
         // Somebody may still listen to it.
-        if let Some(hub) = ended.as_ref().and_then(Session::hub) {
-            hub.end();
+        if let Some(multiplexer) = ended.as_ref().and_then(Session::multiplexer) {
+            multiplexer.end();
         }
     }
 }

@@ -28,8 +28,8 @@ use crate::{
         message::{self, Message},
     },
     relay::{
+        forwarding::Forwarding,
         govern::{Outcome, changes},
-        passing::Passing,
     },
 };
 
@@ -50,12 +50,12 @@ pub struct Manners {
 /// An event stream, event by event.
 pub fn events(
     response: Answer,
-    passing: Passing,
+    forwarding: Forwarding,
     most: usize,
     manners: Manners,
 ) -> BoxStream<'static, Result<Bytes, Infallible>> {
     let (sender, receiver) = mpsc::channel(MAX_WAITING);
-    tokio::spawn(pump(response, passing, most, manners, sender));
+    tokio::spawn(pump(response, forwarding, most, manners, sender));
     let heard = stream::unfold(receiver, |mut receiver| async move {
         let event: Bytes = receiver.recv().await?;
         Some((Ok(event), receiver))
@@ -63,7 +63,13 @@ pub fn events(
     heard.boxed()
 }
 
-async fn pump(mut response: Answer, mut passing: Passing, most: usize, manners: Manners, sender: mpsc::Sender<Bytes>) {
+async fn pump(
+    mut response: Answer,
+    mut forwarding: Forwarding,
+    most: usize,
+    manners: Manners,
+    sender: mpsc::Sender<Bytes>,
+) {
     let mut reader = EventReader::default();
     let (mut listens, mut resumable) = (true, false);
     let ended = loop {
@@ -71,7 +77,7 @@ async fn pump(mut response: Answer, mut passing: Passing, most: usize, manners: 
             chunk = response.chunk() => chunk,
             () = sender.closed(), if listens => {
                 // An older client may come back for its answer, and in any case the log is to have it.
-                if manners.modern || !passing.awaits_answer() {
+                if manners.modern || !forwarding.awaits_answer() {
                     return;
                 }
                 listens = false;
@@ -82,36 +88,36 @@ async fn pump(mut response: Answer, mut passing: Passing, most: usize, manners: 
         reader.push(&chunk);
         while let Some(event) = reader.next_event() {
             resumable |= event_stream::has_id(&event);
-            let until = passing.until;
-            let event = passed(&mut passing, &event).await;
-            if let Some(later) = passing.until.filter(|_| passing.until != until) {
+            let until = forwarding.until;
+            let event = passed(&mut forwarding, &event).await;
+            if let Some(later) = forwarding.until.filter(|_| forwarding.until != until) {
                 response.wait_until(later.into());
             }
             // Fails if the client has left, see above; one that does not read holds nothing open for ever.
-            let _ = within(passing.until, sender.send(event)).await;
+            let _ = within(forwarding.until, sender.send(event)).await;
         }
         if reader.pending() > most {
-            return give_up(passing, "the upstream's answer is larger than allowed", &sender).await;
+            return give_up(forwarding, "the upstream's answer is larger than allowed", &sender).await;
         }
-        if !listens && !passing.awaits_answer() {
+        if !listens && !forwarding.awaits_answer() {
             return;
         }
-        if is_late(&passing) {
+        if is_late(&forwarding) {
             break LATE;
         }
     };
-    if is_late(&passing) {
-        return give_up(passing, LATE, &sender).await;
+    if is_late(&forwarding) {
+        return give_up(forwarding, LATE, &sender).await;
     }
     match manners.park {
         // What to do now is the protocol's affair: the answer may come on another stream.
         Some(time) => {
-            if let Some((id, pending)) = passing.call.take() {
-                passing.open.park(id, pending, time);
+            if let Some((id, pending)) = forwarding.call.take() {
+                forwarding.open.park(id, pending, time);
             }
         }
         None if resumable => {}
-        None => give_up(passing, ended, &sender).await,
+        None => give_up(forwarding, ended, &sender).await,
     }
 }
 
@@ -159,8 +165,8 @@ const LATE: &str = "the upstream did not answer in time";
 /// How long the last word has to reach a client.
 const LAST_WORD: Duration = Duration::from_secs(1);
 
-fn is_late(passing: &Passing) -> bool {
-    passing.until.is_some_and(|until| until <= Instant::now())
+fn is_late(forwarding: &Forwarding) -> bool {
+    forwarding.until.is_some_and(|until| until <= Instant::now())
 }
 
 async fn within<T>(until: Option<Instant>, work: impl Future<Output = T>) -> Option<T> {
@@ -171,8 +177,8 @@ async fn within<T>(until: Option<Instant>, work: impl Future<Output = T>) -> Opt
 }
 
 /// No answer will come: the client is told so in its place, and the log as well.
-async fn give_up(mut passing: Passing, why: &'static str, sender: &mpsc::Sender<Bytes>) {
-    let Some((id, report)) = passing.call.take() else { return };
+async fn give_up(mut forwarding: Forwarding, why: &'static str, sender: &mpsc::Sender<Bytes>) {
+    let Some((id, report)) = forwarding.call.take() else { return };
     report.send(Outcome::Unknown(why.into()));
     let event = event_stream::message(&message::error(Some(&id), INTERNAL_ERROR, why));
     // Fails if the client has left, or does not read.
@@ -181,15 +187,15 @@ async fn give_up(mut passing: Passing, why: &'static str, sender: &mpsc::Sender<
 
 /// The event written anew: its id and its pause, and the message in it as the client may see it. Comments, other kinds of
 /// events and what is no message become an empty comment, which shows that the stream is open.
-async fn passed(passing: &mut Passing, event: &[u8]) -> Bytes {
+async fn passed(forwarding: &mut Forwarding, event: &[u8]) -> Bytes {
     let Some(event) = std::str::from_utf8(event).ok().map(Event::read) else { return COMMENT };
     let is_message = event.is_message();
     let message = match event.data {
         Some(data) if data.is_empty() => Some(String::new()),
-        Some(data) if is_message => passing.pass(data).await,
+        Some(data) if is_message => forwarding.pass(data).await,
         _ => None,
     };
-    let id = event.id.filter(|id| !passing.secrets.finds(id));
+    let id = event.id.filter(|id| !forwarding.secrets.finds(id));
     event_stream::written(id.as_deref(), event.retry, event.kind.is_some(), message.as_deref())
         .map_or(COMMENT, Bytes::from)
 }

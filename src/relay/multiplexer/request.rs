@@ -8,23 +8,23 @@ use crate::protocol::{
     meta::{PROGRESS_TOKEN, SUBSCRIPTION_ID},
 };
 
-pub(super) struct Open {
+pub(super) struct Request {
     pub(super) number: u64,
     pub(super) id: String,
     /// The progress token, as it was written.
     pub(super) token: Option<String>,
     /// What the client gave, where the connection is shared.
-    pub(super) theirs: Option<Theirs>,
+    pub(super) client: Option<ClientNames>,
     pub(super) sender: bounded::Sender,
     /// When it was asked, or its upstream last said how far it is.
-    pub(super) moved: Instant,
+    pub(super) progressed: Instant,
     /// Whether it is a subscription.
-    pub(super) lasts: bool,
+    pub(super) is_subscription: bool,
     /// The session of haldir's that it names.
     pub(super) session: Option<String>,
 }
 
-pub(super) struct Theirs {
+pub(super) struct ClientNames {
     pub(super) id: String,
     pub(super) token: Option<String>,
 }
@@ -38,27 +38,27 @@ pub(super) fn named(message: &Message<'_>) -> Option<String> {
     message.meta(SUBSCRIPTION_ID).and_then(message::id_of)
 }
 
-impl Open {
+impl Request {
     /// Whether a notification that names this id is about this request. A server may give a question of its own, which it
     /// takes back, the id that a client of a connection of its own gave to a request.
     pub(super) fn is_named(&self, id: &str, message: &Message<'_>) -> bool {
-        self.id == id && (self.theirs.is_some() || !message.is("notifications/cancelled"))
+        self.id == id && (self.client.is_some() || !message.is("notifications/cancelled"))
     }
 
     /// A message as its client expects it: with the id and the token that it gave itself.
     pub(super) fn told(&self, text: String, answers: bool) -> String {
-        let Some(theirs) = &self.theirs else { return text };
+        let Some(client) = &self.client else { return text };
         let Ok(message) = Message::read(&text) else { return text };
         if answers {
             let meta = edit::meta(message.result);
             if edit::member(meta, SUBSCRIPTION_ID).and_then(message::id_of).as_ref() == Some(&self.id) {
-                let meta = edit::with(meta, &[(SUBSCRIPTION_ID, &theirs.id)]);
-                return edit::answer(&theirs.id, message.result, |_| true, &[("_meta", &meta)]);
+                let meta = edit::with(meta, &[(SUBSCRIPTION_ID, &client.id)]);
+                return edit::answer(&client.id, message.result, |_| true, &[("_meta", &meta)]);
             }
-            return message.with_id(&theirs.id).text();
+            return message.with_id(&client.id).text();
         }
         let method = message.method.as_deref().unwrap_or_default();
-        if let (Some(token), "notifications/progress") = (&theirs.token, method) {
+        if let (Some(token), "notifications/progress") = (&client.token, method) {
             let params = edit::with(message.params, &[(PROGRESS_TOKEN, token)]);
             return message::notification(method, &params);
         }
@@ -66,9 +66,9 @@ impl Open {
             return text;
         }
         let params = if method == "notifications/cancelled" {
-            edit::with(message.params, &[("requestId", &theirs.id)])
+            edit::with(message.params, &[("requestId", &client.id)])
         } else {
-            let meta = edit::with(edit::meta(message.params), &[(SUBSCRIPTION_ID, &theirs.id)]);
+            let meta = edit::with(edit::meta(message.params), &[(SUBSCRIPTION_ID, &client.id)]);
             edit::with(message.params, &[("_meta", &meta)])
         };
         message::notification(method, &params)

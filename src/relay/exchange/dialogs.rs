@@ -4,7 +4,7 @@ use tokio::time::Instant;
 
 use super::{
     super::{
-        elicitation::{self, Answer, Asking, UNDECIDED},
+        elicitation::{self, AskSettings, PersonAnswer, UNDECIDED},
         govern::Decision,
     },
     Exchange, Stage,
@@ -13,7 +13,7 @@ use super::{
 use crate::{
     crypto,
     model::ApprovalId,
-    operations::proxied::{Held, Question},
+    operations::proxied::{ApprovalQuestion, Held},
     protocol::message::{self, Message, quoted},
 };
 
@@ -21,12 +21,12 @@ use crate::{
 const MAX_ASKS: usize = 4;
 
 /// A call that waits for a person.
-pub(super) struct Waiting {
+pub(super) struct Dialog {
     /// The id of the question.
     ask: String,
     request_id: ApprovalId,
     held: Held,
-    asking: Asking,
+    asking: AskSettings,
     since: Instant,
     /// When the client was last told that the call waits, and how often.
     told: (Instant, u32),
@@ -43,14 +43,20 @@ impl Exchange {
     }
 
     /// Asks about a call; answers what becomes of it instead if nobody can be asked.
-    pub(super) async fn ask(&mut self, id: &str, question: &Question, held: Held, asking: Asking) -> Option<Decision> {
+    pub(super) async fn ask(
+        &mut self,
+        id: &str,
+        question: &ApprovalQuestion,
+        held: Held,
+        asking: AskSettings,
+    ) -> Option<Decision> {
         let entry = self.calls.get_mut(id)?;
         let told = |text: String| Some(Decision::Told(text));
         if entry.cancelled {
             return told(held.text());
         }
         if entry.asked {
-            let undecided = read_again(&entry.text, |call| matches!(call.answered, Some((_, Answer::None))));
+            let undecided = read_again(&entry.text, |call| matches!(call.answered, Some((_, PersonAnswer::None))));
             return told(held.text_after(if undecided == Some(true) { UNDECIDED } else { "" }));
         }
         let message = Message::read(&entry.text).ok()?;
@@ -66,7 +72,7 @@ impl Exchange {
         entry.asked = true;
         let request_id = question.request_id.clone();
         let now = Instant::now();
-        let waiting = Waiting { ask: ask.clone(), request_id, held, asking, since: now, told: (now, 0) };
+        let waiting = Dialog { ask: ask.clone(), request_id, held, asking, since: now, told: (now, 0) };
         entry.stage = Stage::Asking(waiting);
         self.asks.insert(ask.clone(), id.to_owned());
         self.answer(elicitation::dialog(&quoted(&ask), &question.message)).await;
@@ -81,7 +87,7 @@ impl Exchange {
     }
 
     /// The person has answered, or closed the dialog.
-    pub(super) async fn person_answered(&mut self, id: &str, answer: Answer) {
+    pub(super) async fn person_answered(&mut self, id: &str, answer: PersonAnswer) {
         let until = Instant::now() + self.times.call;
         let Some(call) = self.calls.get_mut(id) else { return };
         let Stage::Asking(waiting) = &call.stage else { return };

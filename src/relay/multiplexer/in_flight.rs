@@ -7,7 +7,7 @@ use std::{
 
 use tokio::{sync::mpsc, time::sleep};
 
-use super::{Open, Routes, lock};
+use super::{Request, Routes, lock};
 use crate::{
     protocol::{code::INTERNAL_ERROR, message},
     upstream::{LONGEST, Turn, transport::Incoming},
@@ -15,15 +15,15 @@ use crate::{
 
 /// One request. It is known by its number: a client may give the id of one that is over to another.
 #[derive(Clone)]
-pub(super) struct UnderWay {
+pub(super) struct InFlight {
     pub(super) number: u64,
     pub(super) input: mpsc::Sender<Incoming>,
     pub(super) routes: Arc<Mutex<Routes>>,
 }
 
-impl UnderWay {
+impl InFlight {
     /// Takes it back, if it is still under way.
-    fn take_back(&self) -> Option<Open> {
+    fn take_back(&self) -> Option<Request> {
         let open = {
             let mut routes = lock(&self.routes);
             let at = routes.open.iter().position(|open| open.number == self.number)?;
@@ -38,7 +38,7 @@ impl UnderWay {
     fn left(&self, time: Duration) -> Option<Duration> {
         let routes = lock(&self.routes);
         let open = routes.open.iter().find(|open| open.number == self.number)?;
-        time.checked_sub(open.moved.elapsed()).filter(|left| !left.is_zero())
+        time.checked_sub(open.progressed.elapsed()).filter(|left| !left.is_zero())
     }
 
     /// Ends the turn after `turn_time`, however long the client reads or somebody there decides, and the request after
@@ -52,16 +52,16 @@ impl UnderWay {
             sleep(left).await;
         }
         let Some(open) = self.take_back() else { return };
-        let id = open.theirs.as_ref().map_or(&open.id, |theirs| &theirs.id);
+        let id = open.client.as_ref().map_or(&open.id, |client| &client.id);
         // A client that has not read what came before sees the stream end.
         let _ = open.sender.try_send(message::error(Some(id), INTERNAL_ERROR, "the upstream did not answer in time"));
     }
 }
 
 /// From 2026-07-28 on, a client that leaves takes its request back.
-pub(super) struct Leaving(pub(super) UnderWay);
+pub(super) struct CancelOnDrop(pub(super) InFlight);
 
-impl Drop for Leaving {
+impl Drop for CancelOnDrop {
     fn drop(&mut self) {
         self.0.take_back();
     }

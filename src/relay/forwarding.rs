@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{
-    elicitation::Answer,
+    elicitation::PersonAnswer,
     govern::{self, Govern, Outcome, Redact, Report, changes},
 };
 use crate::{
@@ -24,7 +24,7 @@ use crate::{
 
 /// What a protocol session of an upstream has open.
 #[derive(Clone, Default)]
-pub struct Open(Arc<Mutex<State>>);
+pub struct SessionState(Arc<Mutex<State>>);
 
 #[derive(Default)]
 struct State {
@@ -33,7 +33,7 @@ struct State {
     /// The client, as it said at the beginning.
     client: Client,
     /// Questions that the person at the client has before them.
-    asks: HashMap<String, oneshot::Sender<Answer>>,
+    asks: HashMap<String, oneshot::Sender<PersonAnswer>>,
     /// The client's request for the stream of what belongs to no request, while the upstream has not answered it.
     listening: Option<CancellationToken>,
 }
@@ -47,21 +47,21 @@ const MAX_ASKS: usize = 4;
 const OWN_ID: &str = "haldir-";
 
 /// A question of haldir's to the person at the client. Dropped, it waits for no answer any more.
-pub struct Ask {
+pub struct Dialog {
     /// The id of the request. Random: no upstream can have its own questions answered as haldir's.
     pub id: String,
     /// What they answer.
-    pub answer: oneshot::Receiver<Answer>,
-    open: Open,
+    pub answer: oneshot::Receiver<PersonAnswer>,
+    open: SessionState,
 }
 
-impl Drop for Ask {
+impl Drop for Dialog {
     fn drop(&mut self) {
         self.open.state().asks.remove(&self.id);
     }
 }
 
-impl Open {
+impl SessionState {
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -77,7 +77,7 @@ impl Open {
     }
 
     /// A place for a question, unless there are too many.
-    pub fn ask(&self) -> Option<Ask> {
+    pub fn ask(&self) -> Option<Dialog> {
         let id = crypto::token::<16>(OWN_ID).ok()?;
         let (sender, answer) = oneshot::channel();
         let mut state = self.state();
@@ -86,7 +86,7 @@ impl Open {
         }
         state.asks.insert(id.clone(), sender);
         drop(state);
-        Some(Ask { id, answer, open: self.clone() })
+        Some(Dialog { id, answer, open: self.clone() })
     }
 
     /// Takes a message that answers a question of haldir's, be it too late; it is not for the upstream.
@@ -96,7 +96,7 @@ impl Open {
         let asked = self.state().asks.remove(&id);
         if let Some(asked) = asked {
             // Fails if nobody waits for it any more.
-            let _ = asked.send(Answer::read(message.result.filter(|_| message.error.is_none())));
+            let _ = asked.send(PersonAnswer::read(message.result.filter(|_| message.error.is_none())));
         }
         true
     }
@@ -144,7 +144,7 @@ impl Open {
 }
 
 /// One answer: a JSON body or an event stream, message by message.
-pub struct Passing {
+pub struct Forwarding {
     /// Decides which tools are shown.
     pub governor: Arc<dyn Govern>,
     /// The call that is to be answered, by its id.
@@ -162,7 +162,7 @@ pub struct Passing {
     /// Whether nothing was asked, so that only the status of the answer counts.
     pub unasked: bool,
     /// What the protocol session has open.
-    pub open: Open,
+    pub open: SessionState,
     /// When the answer must have come. It is later with each word of the upstream on the call's progress.
     pub until: Option<Instant>,
     /// How long the upstream may be silent.
@@ -173,9 +173,9 @@ pub struct Passing {
     pub turn: Option<Turn>,
 }
 
-impl Passing {
+impl Forwarding {
     /// An answer without a time limit, to no request in particular.
-    pub fn new(governor: &Arc<dyn Govern>, secrets: &Redact, open: &Open, silence: Duration) -> Self {
+    pub fn new(governor: &Arc<dyn Govern>, secrets: &Redact, open: &SessionState, silence: Duration) -> Self {
         Self {
             governor: Arc::clone(governor),
             call: None,
@@ -299,7 +299,7 @@ mod tests {
 
     #[tokio::test]
     async fn no_request_overtakes_the_clients_listening() {
-        let open = Open::default();
+        let open = SessionState::default();
         open.listened().await;
         let begun = open.listening();
         let mut waits = Box::pin(open.listened());
@@ -310,20 +310,20 @@ mod tests {
 
     #[tokio::test]
     async fn a_call_that_is_parked_is_answered_by_no_other_requests_answer() {
-        let (open, outcome) = (Open::default(), Arc::new(Mutex::new(None)));
+        let (open, outcome) = (SessionState::default(), Arc::new(Mutex::new(None)));
         let kept = Arc::clone(&outcome);
         let report = Report::new(move |outcome| *kept.lock().unwrap() = Some(outcome), None);
         open.park("5".to_owned(), report, Duration::from_secs(60));
         let governor: Arc<dyn Govern> = Arc::new(Nobody);
-        let passing = |own: Option<&str>| Passing {
+        let forwarding = |own: Option<&str>| Forwarding {
             own: own.map(str::to_owned),
-            ..Passing::new(&governor, &Redact::default(), &open, Duration::ZERO)
+            ..Forwarding::new(&governor, &Redact::default(), &open, Duration::ZERO)
         };
         let error = r#"{"jsonrpc":"2.0","id":5,"error":{"code":-32601,"message":"no/such_method"}}"#;
-        assert!(passing(Some("5")).pass(error.to_owned()).await.is_some());
+        assert!(forwarding(Some("5")).pass(error.to_owned()).await.is_some());
         assert!(outcome.lock().unwrap().is_none() && open.is_parked("5"));
         let result = r#"{"jsonrpc":"2.0","id":5,"result":{"content":[]}}"#;
-        assert!(passing(Some("6")).pass(result.to_owned()).await.is_some());
+        assert!(forwarding(Some("6")).pass(result.to_owned()).await.is_some());
         assert!(matches!(&*outcome.lock().unwrap(), Some(Outcome::Result(_))) && !open.is_parked("5"));
     }
 }

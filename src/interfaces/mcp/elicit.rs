@@ -13,44 +13,44 @@ use rmcp::{
 use serde_json::{Value, value::RawValue};
 use tokio::sync::Semaphore;
 
-use super::{line, server::is_modern};
+use super::{client_channel, server::is_modern};
 use crate::{
     error::{Code, Error, Result},
     interfaces::backend::Backend,
     model::{ApprovalId, Credential, Held},
     operations::{
         Haldir,
-        proxied::{self, Hearing, Question},
+        proxied::{self, ApprovalQuestion, Hearing},
     },
     protocol::Client,
-    relay::elicitation::{self, Answer, Asking, Decided, State, UNDECIDED, WAITS, step},
+    relay::elicitation::{self, ApprovalState, AskSettings, PersonAnswer, PersonDecision, UNDECIDED, WAITS, step},
 };
 
 /// Questions that a person has before them at a time: whoever is asked more reads none of them.
 const MAX_ASKS: usize = 4;
 
 /// Who asks at one connection.
-pub struct Asks {
-    asking: Asking,
+pub struct Elicitor {
+    asking: AskSettings,
     places: Semaphore,
 }
 
-impl Default for Asks {
+impl Default for Elicitor {
     fn default() -> Self {
-        Self { asking: Asking::default(), places: Semaphore::new(MAX_ASKS) }
+        Self { asking: AskSettings::default(), places: Semaphore::new(MAX_ASKS) }
     }
 }
 
 /// One call, as far as a person may be asked about it.
-pub struct Ask<'a> {
-    asks: &'a Asks,
+pub struct CallElicitor<'a> {
+    asks: &'a Elicitor,
     haldir: &'a Haldir,
     credential: &'a Credential,
     context: &'a RequestContext<RoleServer>,
 }
 
 /// What came of asking.
-pub enum Asked {
+pub enum Elicited {
     /// The call is made again with this.
     Decided(Hearing),
     /// The client is told this instead.
@@ -59,9 +59,9 @@ pub enum Asked {
     InputRequired(Box<CallToolResponse>),
 }
 
-impl Asks {
+impl Elicitor {
     /// Asks so.
-    pub fn new(asking: Asking) -> Self {
+    pub fn new(asking: AskSettings) -> Self {
         Self { asking, ..Self::default() }
     }
 
@@ -71,16 +71,16 @@ impl Asks {
         backend: &'a Backend,
         credential: &'a Credential,
         context: &'a RequestContext<RoleServer>,
-    ) -> Option<Ask<'a>> {
+    ) -> Option<CallElicitor<'a>> {
         let Backend::Local(haldir) = backend else { return None };
-        self.asking.enabled.then_some(Ask { asks: self, haldir, credential, context })
+        self.asking.enabled.then_some(CallElicitor { asks: self, haldir, credential, context })
     }
 }
 
-impl Ask<'_> {
+impl CallElicitor<'_> {
     /// What the call itself brings of the person's answer (2026-07-28), if it brings any.
     pub async fn brought(&self, params: &CallToolRequestParams) -> Result<Option<Hearing>> {
-        let Some(state) = params.request_state.as_deref().and_then(State::read) else {
+        let Some(state) = params.request_state.as_deref().and_then(ApprovalState::read) else {
             return Ok(None);
         };
         let state = state.map_err(|problem| Error::invalid("requestState", problem))?;
@@ -94,12 +94,17 @@ impl Ask<'_> {
     }
 
     /// Asks about a call that is held; `brought` is what this very call has brought of an answer.
-    pub async fn ask(&self, held: &Held, brought: Option<&Hearing>, params: &CallToolRequestParams) -> Result<Asked> {
+    pub async fn ask(
+        &self,
+        held: &Held,
+        brought: Option<&Hearing>,
+        params: &CallToolRequestParams,
+    ) -> Result<Elicited> {
         if let Some(brought) = brought {
             // A yes that did not let it pass is one to something else, or for an operator to say.
-            return Ok(Asked::Told(held.text_after(if brought.person.is_some() { "" } else { UNDECIDED })));
+            return Ok(Elicited::Told(held.text_after(if brought.person.is_some() { "" } else { UNDECIDED })));
         }
-        let waits = || Ok(Asked::Told(held.text()));
+        let waits = || Ok(Elicited::Told(held.text()));
         if !self.client().can_ask {
             return waits();
         }
@@ -113,26 +118,26 @@ impl Ask<'_> {
         if modern {
             let (request_id, proof) = (held.request_id.clone(), question.proof.clone());
             // What the call has for its upstream travels along.
-            let again = line::again(params);
+            let again = client_channel::again(params);
             let (input_responses, request_state) =
                 again.map(|again| (again.responses, again.state)).unwrap_or_default();
-            let state = State { request_id, proof, request_state, input_responses };
+            let state = ApprovalState { request_id, proof, request_state, input_responses };
             let asking = state.asking(&question.message);
             let result = asking.and_then(|json| serde_json::from_str::<InputRequiredResult>(&json).ok());
             return match result {
-                Some(result) => Ok(Asked::InputRequired(Box::new(result.into()))),
+                Some(result) => Ok(Elicited::InputRequired(Box::new(result.into()))),
                 None => waits(),
             };
         }
         let answer = self.elicit(&question).await;
         Ok(match self.heard(question.request_id, answer.as_ref()).await? {
-            Some(hearing) => Asked::Decided(hearing),
-            None => Asked::Told(held.text_after(UNDECIDED)),
+            Some(hearing) => Elicited::Decided(hearing),
+            None => Elicited::Told(held.text_after(UNDECIDED)),
         })
     }
 
     /// Shows the dialog; nothing if the client leaves, takes the call back, or nobody decides in time.
-    async fn elicit(&self, question: &Question) -> Option<Value> {
+    async fn elicit(&self, question: &ApprovalQuestion) -> Option<Value> {
         let params: ElicitRequestParams = serde_json::from_value(elicitation::params(&question.message)).ok()?;
         let request = ServerRequest::ElicitRequest(ElicitRequest::new(params));
         let options = PeerRequestOptions::with_timeout(self.asks.asking.within);
@@ -174,8 +179,8 @@ impl Ask<'_> {
     /// Takes in an answer: a no is decided at once, a yes with the call. Nothing if it was neither.
     async fn heard(&self, request_id: ApprovalId, answer: Option<&Value>) -> Result<Option<Hearing>> {
         let answer = answer.and_then(|answer| RawValue::from_string(answer.to_string()).ok());
-        let Some(Decided { person, yes, .. }) =
-            Answer::read(answer.as_deref()).decided(request_id, &self.client().name)
+        let Some(PersonDecision { person, yes, .. }) =
+            PersonAnswer::read(answer.as_deref()).decided(request_id, &self.client().name)
         else {
             return Ok(None);
         };

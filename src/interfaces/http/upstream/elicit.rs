@@ -17,15 +17,15 @@ use super::{Calling, Exchange};
 use crate::{
     error::{Error, Result},
     model::ApprovalId,
-    operations::proxied::{Held, Question},
+    operations::proxied::{ApprovalQuestion, Held},
     protocol::{
         code::INTERNAL_ERROR,
         event_stream::message as event,
         header::{EVENT_STREAM, is_kind},
         message::{self, Message, quoted},
     },
-    relay::elicitation::{self, Answer, Asking, UNDECIDED},
-    relay::{govern::Decision, passing::Ask},
+    relay::elicitation::{self, AskSettings, PersonAnswer, UNDECIDED},
+    relay::{forwarding::Dialog, govern::Decision},
 };
 
 /// Events that wait for a slow client.
@@ -35,10 +35,10 @@ const MAX_WAITING: usize = 16;
 pub(super) fn begin(
     exchange: Exchange,
     calling: Calling,
-    ask: Ask,
-    question: &Question,
+    ask: Dialog,
+    question: &ApprovalQuestion,
     held: Held,
-    asking: Asking,
+    asking: AskSettings,
 ) -> Result<Response> {
     let (sender, receiver) = mpsc::channel(MAX_WAITING);
     // The channel is empty.
@@ -49,7 +49,7 @@ pub(super) fn begin(
         until: Instant::now() + asking.within,
         tell_every: asking.tell_every,
     };
-    tokio::spawn(converse(exchange, calling, ask, waiting, sender));
+    tokio::spawn(elicit(exchange, calling, ask, waiting, sender));
     let body = stream::unfold(receiver, |mut receiver| async move {
         let event: Bytes = receiver.recv().await?;
         Some((Ok::<_, Infallible>(event), receiver))
@@ -69,10 +69,10 @@ struct Waiting {
     tell_every: Duration,
 }
 
-async fn converse(
+async fn elicit(
     exchange: Exchange,
     mut calling: Calling,
-    mut ask: Ask,
+    mut ask: Dialog,
     waiting: Waiting,
     sender: mpsc::Sender<Bytes>,
 ) {
@@ -81,12 +81,12 @@ async fn converse(
     let mut times = 0;
     let answer = loop {
         tokio::select! {
-            answer = &mut ask.answer => break answer.unwrap_or(Answer::None),
+            answer = &mut ask.answer => break answer.unwrap_or(PersonAnswer::None),
             () = sleep_until(waiting.until) => {
                 let cancel = message::cancelled(&quoted(&ask.id), Some("nobody decided in time"));
                 // Fails if the client has left.
                 let _ = sender.send(event(&cancel)).await;
-                break Answer::None;
+                break PersonAnswer::None;
             }
             // The client has left: the request waits for whoever decides next.
             () = sender.closed() => return,

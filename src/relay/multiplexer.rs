@@ -5,8 +5,8 @@
 //! newest request that is still open, since it is most likely about that; what is about the connection as a whole goes to
 //! the stream that the client holds open for that, and waits a while for one.
 
-mod open;
-mod under_way;
+mod in_flight;
+mod request;
 
 use std::{
     collections::VecDeque,
@@ -21,8 +21,8 @@ use tokio_util::{
 };
 
 use self::{
-    open::{Open, Theirs, named},
-    under_way::{Leaving, UnderWay},
+    in_flight::{CancelOnDrop, InFlight},
+    request::{ClientNames, Request, named},
 };
 use super::{
     bridge::Bridge,
@@ -53,23 +53,23 @@ const IDLE: Duration = Duration::from_secs(600);
 const LOOK_EVERY: Duration = Duration::from_secs(15);
 
 /// What a request hears, up to its answer.
-pub struct Heard {
+pub struct Messages {
     receiver: bounded::Receiver,
     /// Takes the request back when this is dropped.
-    _leaving: Option<Leaving>,
+    _leaving: Option<CancelOnDrop>,
     /// Ends its turn, and the request itself, in good time; the turn ends with this too.
     _clock: Option<AbortOnDropHandle<()>>,
 }
 
 /// How long a request may take, and whose turn it is meanwhile.
-pub struct Allowed {
+pub struct TimeLimit {
     /// Its turn, if it needs one, and how long that may last.
     pub turn: (Option<Turn>, Duration),
     /// Until it is answered as too late.
     pub time: Duration,
 }
 
-impl Heard {
+impl Messages {
     /// The next message; the answer is the last one.
     pub async fn next(&mut self) -> Option<String> {
         self.receiver.recv().await
@@ -77,7 +77,7 @@ impl Heard {
 }
 
 /// A connection. The child behind it ends when the last one who has it drops it.
-pub struct Hub {
+pub struct Multiplexer {
     input: mpsc::Sender<Incoming>,
     routes: Arc<Mutex<Routes>>,
     stop: CancellationToken,
@@ -86,7 +86,7 @@ pub struct Hub {
 
 struct Routes {
     /// Requests under way, oldest first.
-    open: Vec<Open>,
+    open: Vec<Request>,
     /// The stream for what belongs to no request.
     listener: Option<bounded::Sender>,
     waiting: VecDeque<String>,
@@ -97,7 +97,7 @@ struct Routes {
     shared: bool,
 }
 
-impl Hub {
+impl Multiplexer {
     /// Starts the child, and serves whoever has the hub.
     pub fn start(
         governor: Arc<dyn Govern>,
@@ -149,8 +149,8 @@ impl Hub {
         message: &Message<'_>,
         session: Option<&str>,
         shared: bool,
-        allowed: Option<Allowed>,
-    ) -> Option<Heard> {
+        allowed: Option<TimeLimit>,
+    ) -> Option<Messages> {
         let own = message.request_id()?.to_owned();
         let token = message.progress_token();
         let (sender, receiver) = bounded::channel(MAX_WAITING);
@@ -165,10 +165,19 @@ impl Hub {
             }
             let sent = if shared { token.as_ref().map(|_| id.clone()) } else { token.clone() };
             let text = sent_as(message, &id, sent.as_deref(), session);
-            let theirs = shared.then_some(Theirs { id: own, token });
-            let lasts = message.is("subscriptions/listen");
+            let client = shared.then_some(ClientNames { id: own, token });
+            let is_subscription = message.is("subscriptions/listen");
             let session = session_of(message, session);
-            routes.open.push(Open { number, id, token: sent, theirs, sender, moved: Instant::now(), lasts, session });
+            routes.open.push(Request {
+                number,
+                id,
+                token: sent,
+                client,
+                sender,
+                progressed: Instant::now(),
+                is_subscription,
+                session,
+            });
             if routes.listener.is_none() {
                 // A client that opens no stream of its own is asked on this one.
                 let waiting = std::mem::take(&mut routes.waiting);
@@ -178,16 +187,16 @@ impl Hub {
             }
             (number, text)
         };
-        let under_way = UnderWay { number, input: self.input.clone(), routes: Arc::clone(&self.routes) };
+        let in_flight = InFlight { number, input: self.input.clone(), routes: Arc::clone(&self.routes) };
         // Before it leaves: an upstream that takes nothing is late too.
-        let clock = allowed.map(|Allowed { turn, time }| under_way.clone().watch(turn, time));
+        let clock = allowed.map(|TimeLimit { turn, time }| in_flight.clone().watch(turn, time));
         let clock = clock.map(|clock| AbortOnDropHandle::new(tokio::spawn(clock)));
         if self.input.send(Incoming::message(text)).await.is_err() {
             self.routes().open.retain(|open| open.number != number);
             return None;
         }
         // Only then is it made: it takes the request back when it is dropped.
-        Some(Heard { receiver, _leaving: shared.then(|| Leaving(under_way)), _clock: clock })
+        Some(Messages { receiver, _leaving: shared.then(|| CancelOnDrop(in_flight)), _clock: clock })
     }
 
     /// Passes on what is not answered.
@@ -204,8 +213,8 @@ impl Hub {
     fn cancelled(&self, message: &Message<'_>, shared: bool) -> Option<String> {
         let named = message.cancelled_id();
         let mut routes = self.routes();
-        let is_it = |open: &Open| match &open.theirs {
-            Some(theirs) => shared && Some(&theirs.id) == named.as_ref(),
+        let is_it = |open: &Request| match &open.client {
+            Some(client) => shared && Some(&client.id) == named.as_ref(),
             None => !shared && Some(&open.id) == named.as_ref(),
         };
         let mut found = routes.open.iter().enumerate().filter(|(_, open)| is_it(open)).map(|(at, _)| at);
@@ -225,7 +234,7 @@ impl Hub {
     }
 
     /// The stream of what belongs to no request; the one before ends.
-    pub fn listen(&self) -> Heard {
+    pub fn listen(&self) -> Messages {
         let (sender, heard) = bounded::channel(MAX_WAITING);
         let mut routes = self.routes();
         routes.used = Instant::now();
@@ -234,7 +243,7 @@ impl Hub {
             let _ = sender.try_send(text);
         }
         routes.listener = Some(sender);
-        Heard { receiver: heard, _leaving: None, _clock: None }
+        Messages { receiver: heard, _leaving: None, _clock: None }
     }
 }
 
@@ -275,7 +284,7 @@ impl Routes {
         };
         let open = &mut self.open[at];
         // Whatever the upstream says to a request shows that it is at it.
-        open.moved = Instant::now();
+        open.progressed = Instant::now();
         let told = open.sender.try_send(open.told(text, answers));
         if !answers {
             // A client that does not read as fast as the upstream sends loses what is not its answer.
@@ -295,7 +304,7 @@ impl Routes {
         if let Some(id) = message.answers() {
             return Some((true, self.open.iter().position(|open| open.id == id)));
         }
-        let live = |open: &Open| !open.sender.is_closed();
+        let live = |open: &Request| !open.sender.is_closed();
         let newest = || self.open.iter().rposition(live).map(|at| (false, Some(at)));
         if let Some(id) = named(&message)
             && let Some(at) = self.open.iter().position(|open| open.is_named(&id, &message))
@@ -318,7 +327,8 @@ impl Routes {
     /// The newest request, if all that are under way are of one client as far as that can be told: what names none of them
     /// is heard by the client that it is for, or by none.
     fn only(&self) -> Option<usize> {
-        let mut all = self.open.iter().enumerate().rev().filter(|(_, open)| !open.lasts && !open.sender.is_closed());
+        let mut all =
+            self.open.iter().enumerate().rev().filter(|(_, open)| !open.is_subscription && !open.sender.is_closed());
         let (newest, first) = all.next()?;
         let mut others = all.peekable();
         let is_one = others.peek().is_none()

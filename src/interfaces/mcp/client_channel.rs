@@ -24,14 +24,14 @@ use tokio::{sync::mpsc, time::timeout};
 
 use super::{
     logging::{Level, known},
+    paused::RunningCall,
     server::is_modern,
-    suspended::Running,
 };
 use crate::{
     error::{Error, Result},
-    operations::proxied::{Again, Line, Said, Wanted},
+    operations::proxied::{Again, CallEvent, Line, MidCallRequest},
     protocol::code::INTERNAL_ERROR,
-    relay::elicitation::{INPUT, State},
+    relay::elicitation::{ApprovalState, INPUT},
 };
 
 /// What waits to be told.
@@ -52,7 +52,7 @@ pub fn next_client() -> u64 {
 }
 
 /// The end of a line at the client.
-pub struct Ear<'a> {
+pub struct ClientChannel<'a> {
     /// The request that the client waits for.
     pub context: &'a RequestContext<RoleServer>,
     /// The level of its connection.
@@ -60,11 +60,11 @@ pub struct Ear<'a> {
 }
 
 /// What comes of attending to a call.
-pub enum Heard {
+pub enum Attended {
     /// Its result.
     Over(Result<Box<RawValue>>),
     /// It asks what the client is asked by a result.
-    Asks(Vec<Wanted>),
+    Asks(Vec<MidCallRequest>),
 }
 
 /// A line to the client that makes this call; `None` if it wants to hear nothing, and cannot be asked anything. `level` is
@@ -74,7 +74,7 @@ pub fn open<'a>(
     params: &CallToolRequestParams,
     whose: u64,
     level: &'a Level,
-) -> Option<(Line, Ear<'a>, mpsc::Receiver<Said>)> {
+) -> Option<(Line, ClientChannel<'a>, mpsc::Receiver<CallEvent>)> {
     let parts = context.extensions.get::<http::request::Parts>();
     let hears = parts.is_none_or(|parts| parts.extensions.get::<OneAnswer>().is_none());
     let modern = is_modern(context);
@@ -93,14 +93,14 @@ pub fn open<'a>(
     let (to_client, said) = mpsc::channel(MAX_WAITING);
     let capabilities = Arc::new(serde_json::to_value(capabilities).unwrap_or_default());
     let line = Line { whose, progress, level: wanted, capabilities, modern, again, to_client };
-    Some((line, Ear { context, level }, said))
+    Some((line, ClientChannel { context, level }, said))
 }
 
 /// What the call itself brings of answers for its upstream (2026-07-28).
 pub fn again(params: &CallToolRequestParams) -> Option<Again> {
     // What haldir asked is not for the upstream; what the call had for it before has travelled along.
-    if let Some(own) = params.request_state.as_deref().and_then(State::read) {
-        let State { request_state, input_responses, .. } = own.ok()?;
+    if let Some(own) = params.request_state.as_deref().and_then(ApprovalState::read) {
+        let ApprovalState { request_state, input_responses, .. } = own.ok()?;
         let again = Again { responses: input_responses, state: request_state };
         return (again.responses.is_some() || again.state.is_some()).then_some(again);
     }
@@ -114,21 +114,21 @@ pub fn again(params: &CallToolRequestParams) -> Option<Again> {
     (responses.is_some() || state.is_some()).then_some(Again { responses, state })
 }
 
-impl Ear<'_> {
+impl ClientChannel<'_> {
     /// Tells and asks the client until the call is over, or the client has to call again to be asked.
-    pub async fn attend(&self, call: &mut Running) -> Heard {
+    pub async fn attend(&self, call: &mut RunningCall) -> Attended {
         let by_result = is_modern(self.context);
         let meanwhile = call.asked_meanwhile();
         if !meanwhile.is_empty() && !call.outcome.is_finished() {
-            return Heard::Asks(meanwhile);
+            return Attended::Asks(meanwhile);
         }
         let mut questions = FuturesUnordered::new();
         let outcome = loop {
             tokio::select! {
                 biased;
                 Some(said) = call.said.recv() => match said {
-                    Said::Question(question) if by_result => return Heard::Asks(self.all_asked(question, call).await),
-                    Said::Question(question) => questions.push(ask(self.context, question)),
+                    CallEvent::Request(question) if by_result => return Attended::Asks(self.all_asked(question, call).await),
+                    CallEvent::Request(question) => questions.push(ask(self.context, question)),
                     said => tell(self.context, self.level, said).await,
                 },
                 outcome = &mut call.outcome => break outcome,
@@ -141,15 +141,15 @@ impl Ear<'_> {
         }
         // What is asked still is taken back: nobody waits for it.
         let _ = timeout(GOODBYE, async { while questions.next().await.is_some() {} }).await;
-        Heard::Over(outcome.map_err(Error::internal).and_then(|done| done.result))
+        Attended::Over(outcome.map_err(Error::internal).and_then(|done| done.result))
     }
 
     /// A question, and those that have come with it.
-    async fn all_asked(&self, first: Wanted, call: &mut Running) -> Vec<Wanted> {
+    async fn all_asked(&self, first: MidCallRequest, call: &mut RunningCall) -> Vec<MidCallRequest> {
         let mut all = vec![first];
         while let Ok(said) = call.said.try_recv() {
             match said {
-                Said::Question(question) => all.push(question),
+                CallEvent::Request(question) => all.push(question),
                 said => tell(self.context, self.level, said).await,
             }
         }
@@ -157,19 +157,19 @@ impl Ear<'_> {
     }
 }
 
-async fn tell(context: &RequestContext<RoleServer>, level: &Level, said: Said) {
+async fn tell(context: &RequestContext<RoleServer>, level: &Level, said: CallEvent) {
     let told = match said {
-        Said::Progress(params) => match progress(context, &params) {
+        CallEvent::Progress(params) => match progress(context, &params) {
             Some(progress) => context.peer.notify_progress(progress).await,
             None => return,
         },
-        Said::Log(params) => match message(&params)
+        CallEvent::Log(params) => match message(&params)
             .filter(|message| level.asked(context).is_some_and(|least| known(message.level) >= least))
         {
             Some(message) => context.peer.notify_logging_message(message).await,
             None => return,
         },
-        Said::Question(_) => return,
+        CallEvent::Request(_) => return,
     };
     if let Err(error) = told {
         tracing::debug!(%error, "a notification did not reach the client");
@@ -209,9 +209,9 @@ fn message(params: &RawValue) -> Option<LoggingMessageNotificationParam> {
     })
 }
 
-async fn ask(context: &RequestContext<RoleServer>, mut question: Wanted) {
+async fn ask(context: &RequestContext<RoleServer>, mut question: MidCallRequest) {
     let params = question.params.take().and_then(|params| serde_json::from_str(params.get()).ok());
-    let request = ServerRequest::CustomRequest(CustomRequest::new(question.wish.method(), params));
+    let request = ServerRequest::CustomRequest(CustomRequest::new(question.kind.method(), params));
     let asked = context.peer.send_cancellable_request(request, PeerRequestOptions::no_options()).await;
     let asked = match asked {
         Ok(asked) => asked,

@@ -28,7 +28,9 @@ use crate::{
         request::{InputRequired, REQUESTS, ServerRequest},
     },
     redact::Told,
-    upstream::{Again, AskedBy, Failure, FailureKind, Link, Listener, Pace, Question, Reply, Said, ToolCall},
+    upstream::{
+        Again, AskedBy, CallClock, CallEvent, CallListener, Failure, FailureKind, Link, MidCallRequest, Reply, ToolCall,
+    },
 };
 
 /// What waits to be told to a client.
@@ -44,7 +46,7 @@ const MAX_TOLD_BYTES: usize = 65_536;
 
 /// Makes a call whose client can be spoken to meanwhile.
 pub(super) async fn carry(going: &Going, upstream: &Link, line: &Line) -> Result<Box<RawValue>, Failure> {
-    let talk = Talk { going, line, asked: AtomicUsize::new(0) };
+    let talk = MidCall { going, line, asked: AtomicUsize::new(0) };
     let mut again = line.again.clone();
     for _ in 0..=MAX_ROUNDS {
         let result = Box::pin(talk.make(upstream, again.take())).await?;
@@ -66,17 +68,17 @@ pub(super) fn is_question(result: &RawValue) -> bool {
     !matches!(InputRequired::read(result), Ok(None))
 }
 
-struct Talk<'a> {
+struct MidCall<'a> {
     going: &'a Going,
     line: &'a Line,
     asked: AtomicUsize,
 }
 
-impl Talk<'_> {
+impl MidCall<'_> {
     /// One request, up to its answer.
     async fn make(&self, link: &Link, again: Option<Again>) -> Result<Box<RawValue>, Failure> {
         let (sender, mut said) = mpsc::channel(MAX_WAITING);
-        let listener = Listener { whose: self.line.whose, sender, pace: Arc::default() };
+        let listener = CallListener { whose: self.line.whose, sender, pace: Arc::default() };
         let call = ToolCall {
             name: self.going.tool().1,
             arguments: self.going.arguments().clone(),
@@ -98,8 +100,8 @@ impl Talk<'_> {
                 // First: each is written down before the next is heard.
                 Some(()) = questions.next() => {}
                 Some(said) = said.recv() => match said {
-                    Said::Question(question) => {
-                        self.counted(question.wish).await?;
+                    CallEvent::Request(question) => {
+                        self.counted(question.kind).await?;
                         questions.push(self.ask(question));
                     }
                     said => self.tell(said),
@@ -116,14 +118,14 @@ impl Talk<'_> {
     }
 
     /// Progress, or a log message, if the client wants it.
-    fn tell(&self, said: Said) {
+    fn tell(&self, said: CallEvent) {
         let short = |params: Box<RawValue>| (params.get().len() <= MAX_TOLD_BYTES).then_some(params);
         let told = match said {
-            Said::Progress(params) if self.line.progress => {
-                short(params).map(|params| Said::Progress(self.going.told(params, Told::Progress)))
+            CallEvent::Progress(params) if self.line.progress => {
+                short(params).map(|params| CallEvent::Progress(self.going.told(params, Told::Progress)))
             }
-            Said::Log(params) if self.line.level.is_some() => {
-                short(params).map(|params| Said::Log(self.logged(self.going.told(params, Told::Log))))
+            CallEvent::Log(params) if self.line.level.is_some() => {
+                short(params).map(|params| CallEvent::Log(self.logged(self.going.told(params, Told::Log))))
             }
             _ => None,
         };
@@ -147,21 +149,21 @@ impl Talk<'_> {
     }
 
     /// Counts a question. One more than allowed is the end of the call; the log has that one, and no other.
-    async fn counted(&self, wish: ServerRequest) -> Result<(), Failure> {
+    async fn counted(&self, kind: ServerRequest) -> Result<(), Failure> {
         let before = self.asked.fetch_add(1, Ordering::AcqRel);
         if before < MAX_QUESTIONS {
             return Ok(());
         }
         if before == MAX_QUESTIONS {
             // The call fails, whether or not this can be written.
-            let _ = self.noted(wish, false).await;
+            let _ = self.noted(kind, false).await;
         }
         Err(failed(&format!("it asks the client more than {MAX_QUESTIONS} times in one call")))
     }
 
     /// Writes the question down; whether that could be done.
-    async fn noted(&self, wish: ServerRequest, passed: bool) -> bool {
-        let noted = self.going.note_question(wish.method(), passed).await;
+    async fn noted(&self, kind: ServerRequest, passed: bool) -> bool {
+        let noted = self.going.note_question(kind.method(), passed).await;
         if let Err(error) = &noted {
             tracing::error!(%error, "a question of an upstream could not be written");
         }
@@ -175,14 +177,14 @@ impl Talk<'_> {
     }
 
     /// Why the client is not asked; `None` if it is.
-    fn refusal(&self, question: &Question) -> Option<Reply> {
-        if self.can(question.wish, question.params.as_deref()) {
+    fn refusal(&self, question: &MidCallRequest) -> Option<Reply> {
+        if self.can(question.kind, question.params.as_deref()) {
             return None;
         }
-        match question.wish {
+        match question.kind {
             ServerRequest::Elicitation => serde_json::value::to_raw_value(&json!({"action": "decline"})).ok().map(Ok),
-            wish => {
-                let why = format!("the client that made the call cannot be asked {}", wish.method());
+            kind => {
+                let why = format!("the client that made the call cannot be asked {}", kind.method());
                 Some(Err((METHOD_NOT_FOUND, why)))
             }
         }
@@ -192,14 +194,14 @@ impl Talk<'_> {
     /// cannot be.
     async fn shown(
         &self,
-        wish: ServerRequest,
+        kind: ServerRequest,
         params: Option<Box<RawValue>>,
     ) -> Result<Option<Box<RawValue>>, &'static str> {
         let params = match params {
             Some(params) => Some(self.going.redact(params).await),
             None => None,
         };
-        if wish != ServerRequest::Elicitation {
+        if kind != ServerRequest::Elicitation {
             return Ok(params);
         }
         let upstream = self.going.tool().0.as_str();
@@ -208,16 +210,16 @@ impl Talk<'_> {
     }
 
     /// Asks the client, and gives the upstream its answer. The log says so first.
-    async fn ask(&self, mut question: Question) {
+    async fn ask(&self, mut question: MidCallRequest) {
         let refused = self.refusal(&question);
         let (refused, params) = match refused {
             Some(refused) => (Some(refused), None),
-            None => match self.shown(question.wish, question.params.take()).await {
+            None => match self.shown(question.kind, question.params.take()).await {
                 Ok(params) => (None, params),
                 Err(why) => (Some(Err((INVALID_PARAMS, why.to_owned()))), None),
             },
         };
-        if !self.noted(question.wish, refused.is_none()).await {
+        if !self.noted(question.kind, refused.is_none()).await {
             return question.answer(Err((INTERNAL_ERROR, "haldir could not write this down".to_owned())));
         }
         if let Some(refused) = refused {
@@ -225,10 +227,10 @@ impl Talk<'_> {
         }
         // From here on it is the client's time.
         question.begin();
-        let pace = Arc::<Pace>::default();
-        let (asking, mut answered) = Question::new(question.wish, params, &pace);
+        let pace = Arc::<CallClock>::default();
+        let (asking, mut answered) = MidCallRequest::new(question.kind, params, &pace);
         if let Err(TrySendError::Full(_) | TrySendError::Closed(_)) =
-            self.line.to_client.try_send(Said::Question(asking))
+            self.line.to_client.try_send(CallEvent::Request(asking))
         {
             return question.answer(Err((INTERNAL_ERROR, "the client hears too much already".to_owned())));
         }
@@ -247,19 +249,19 @@ impl Talk<'_> {
     /// A result that asks, for a client that is asked by results: each question as it would be asked by itself.
     async fn passed_on(&self, result: &RawValue, needed: InputRequired) -> Result<Box<RawValue>, Failure> {
         let mut requests = Members::default();
-        for (key, wish, params) in needed.requests {
-            self.counted(wish).await?;
+        for (key, kind, params) in needed.requests {
+            self.counted(kind).await?;
             let passed = if key == INPUT {
                 Err("it asks by the name by which haldir itself does")
-            } else if self.can(wish, params.as_deref()) {
-                self.shown(wish, params).await
+            } else if self.can(kind, params.as_deref()) {
+                self.shown(kind, params).await
             } else {
                 Err("it asks the client what that cannot be asked")
             };
-            if !self.noted(wish, passed.is_ok()).await {
+            if !self.noted(kind, passed.is_ok()).await {
                 return Err(failed("haldir could not write down what it asks"));
             }
-            let mut wanted = json_members("method", wish.method());
+            let mut wanted = json_members("method", kind.method());
             if let Some(params) = passed.map_err(failed)? {
                 wanted.set("params", params);
             }
@@ -277,11 +279,11 @@ impl Talk<'_> {
 
     /// Asks for everything that a result says to be needed.
     async fn answered(&self, needed: InputRequired) -> Result<Again, Failure> {
-        let pace = Arc::<Pace>::default();
+        let pace = Arc::<CallClock>::default();
         let mut asking = Vec::new();
-        for (key, wish, params) in needed.requests {
-            self.counted(wish).await?;
-            let (question, replied) = Question::new(wish, params, &pace);
+        for (key, kind, params) in needed.requests {
+            self.counted(kind).await?;
+            let (question, replied) = MidCallRequest::new(kind, params, &pace);
             asking.push(async move {
                 let ((), reply) = futures::join!(self.ask(question), replied);
                 (key, reply)

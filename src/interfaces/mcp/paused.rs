@@ -24,7 +24,7 @@ use crate::{
     error::{Code, Error, Result},
     interfaces::owner::{Owner, owner},
     model::Credential,
-    operations::proxied::{Said, Wanted},
+    operations::proxied::{CallEvent, MidCallRequest},
     protocol::{code::INTERNAL_ERROR, message::quoted, request::input_required},
 };
 
@@ -43,23 +43,23 @@ const TOO_MANY: &str = "too much waits for clients' answers already";
 
 /// The calls that wait, of all clients of this interface.
 #[derive(Clone, Default)]
-pub struct Suspended(Arc<Room>);
+pub struct PausedCalls(Arc<Room>);
 
 #[derive(Default)]
 struct Room {
     // A std mutex: held to look or to write, never across a wait.
-    waiting: Mutex<HashMap<String, Waiting>>,
+    waiting: Mutex<HashMap<String, PausedCall>>,
     kept: Arc<AtomicUsize>,
 }
 
 /// Which call is made again: by whom, and for what.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Asker {
+pub struct CallKey {
     owner: Owner,
     asks: [u8; 32],
 }
 
-impl Asker {
+impl CallKey {
     /// Who calls this tool with these arguments, as they were written, in this session.
     pub fn new(credential: &Credential, session: &str, tool: &str, arguments: &str) -> Self {
         let asks = [quoted(session), quoted(tool), arguments.to_owned()].join(" ");
@@ -68,40 +68,40 @@ impl Asker {
 }
 
 /// A call that waits. What its upstream says meanwhile is taken by a task, which ends with it.
-struct Waiting {
-    asker: Asker,
-    questions: BTreeMap<String, Wanted>,
+struct PausedCall {
+    key: CallKey,
+    questions: BTreeMap<String, MidCallRequest>,
     taken_back: CancellationToken,
     back: oneshot::Sender<()>,
-    keeper: JoinHandle<Option<Running>>,
+    keeper: JoinHandle<Option<RunningCall>>,
 }
 
 /// A call under way that may outlive the request it was made by. It is taken back if this is dropped.
-pub struct Running {
+pub struct RunningCall {
     // First: it is taken back before its questions end.
     _guard: DropGuard,
     /// Takes the call back.
     pub taken_back: CancellationToken,
     /// What it came to.
-    pub outcome: JoinHandle<Done>,
+    pub outcome: JoinHandle<Finished>,
     /// What its upstream says.
-    pub said: mpsc::Receiver<Said>,
+    pub said: mpsc::Receiver<CallEvent>,
     /// What it has asked while nobody was there to be asked.
-    asked: Vec<(Wanted, Kept)>,
+    asked: Vec<(MidCallRequest, ReservedBytes)>,
     attended: Arc<AtomicBool>,
 }
 
 /// What a call came to.
-pub struct Done {
+pub struct Finished {
     /// The result, as JSON.
     pub result: Result<Box<RawValue>>,
-    _kept: Option<Kept>,
+    _kept: Option<ReservedBytes>,
 }
 
 /// So many bytes, while they wait.
-struct Kept(Arc<AtomicUsize>, usize);
+struct ReservedBytes(Arc<AtomicUsize>, usize);
 
-impl Kept {
+impl ReservedBytes {
     fn new(all: &Arc<AtomicUsize>, bytes: usize) -> Option<Self> {
         let more = |now: usize| now.checked_add(bytes).filter(|all| *all <= MAX_KEPT_BYTES);
         all.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).ok()?;
@@ -109,14 +109,14 @@ impl Kept {
     }
 }
 
-impl Drop for Kept {
+impl Drop for ReservedBytes {
     fn drop(&mut self) {
         self.0.fetch_sub(self.1, Ordering::AcqRel);
     }
 }
 
-impl Suspended {
-    fn waiting(&self) -> MutexGuard<'_, HashMap<String, Waiting>> {
+impl PausedCalls {
+    fn waiting(&self) -> MutexGuard<'_, HashMap<String, PausedCall>> {
         self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -126,38 +126,43 @@ impl Suspended {
         &self,
         call: impl Future<Output = Result<Box<RawValue>>> + Send + 'static,
         taken_back: CancellationToken,
-        said: mpsc::Receiver<Said>,
-    ) -> Running {
+        said: mpsc::Receiver<CallEvent>,
+    ) -> RunningCall {
         let attended = Arc::new(AtomicBool::new(true));
         let (kept, is_attended) = (Arc::clone(&self.0.kept), Arc::clone(&attended));
         let outcome = tokio::spawn(async move {
             let result = call.await;
             let bytes = result.as_ref().map_or(0, |result| result.get().len());
             if is_attended.load(Ordering::Acquire) {
-                return Done { result, _kept: None };
+                return Finished { result, _kept: None };
             }
-            match Kept::new(&kept, bytes) {
-                Some(kept) => Done { result, _kept: Some(kept) },
-                None => Done { result: Err(too_large()), _kept: None },
+            match ReservedBytes::new(&kept, bytes) {
+                Some(kept) => Finished { result, _kept: Some(kept) },
+                None => Finished { result: Err(too_large()), _kept: None },
             }
         });
-        Running { _guard: taken_back.clone().drop_guard(), taken_back, outcome, said, asked: Vec::new(), attended }
+        RunningCall { _guard: taken_back.clone().drop_guard(), taken_back, outcome, said, asked: Vec::new(), attended }
     }
 
     /// Leaves a call until its client calls again; answers the result that asks it to. The call back if it cannot be left:
     /// its upstream was told so.
-    pub fn leave(&self, call: Running, questions: Vec<Wanted>, asker: Asker) -> Result<String, Running> {
-        self.leave_for(BACK_WITHIN, call, questions, asker)
+    pub fn leave(
+        &self,
+        call: RunningCall,
+        questions: Vec<MidCallRequest>,
+        key: CallKey,
+    ) -> Result<String, RunningCall> {
+        self.leave_for(BACK_WITHIN, call, questions, key)
     }
 
     fn leave_for(
         &self,
         within: Duration,
-        call: Running,
-        questions: Vec<Wanted>,
-        asker: Asker,
-    ) -> Result<String, Running> {
-        let refuse = |why: &str, questions: Vec<Wanted>| {
+        call: RunningCall,
+        questions: Vec<MidCallRequest>,
+        key: CallKey,
+    ) -> Result<String, RunningCall> {
+        let refuse = |why: &str, questions: Vec<MidCallRequest>| {
             for question in questions {
                 question.answer(Err((INTERNAL_ERROR, why.to_owned())));
             }
@@ -173,7 +178,7 @@ impl Suspended {
             return Err(call);
         };
         let mut waiting = self.waiting();
-        let of_caller = waiting.values().filter(|other| other.asker.owner == asker.owner).count();
+        let of_caller = waiting.values().filter(|other| other.key.owner == key.owner).count();
         if waiting.len() >= MAX_WAITING || of_caller >= MAX_OF_CALLER {
             drop(waiting);
             refuse(TOO_MANY, questions);
@@ -182,7 +187,7 @@ impl Suspended {
         let unanswered: BTreeMap<_, _> =
             questions.into_iter().enumerate().map(|(at, question)| (format!("q{at}"), question)).collect();
         let shown = unanswered.iter().map(|(key, question)| {
-            (key.as_str(), question.wish.method(), question.params.as_deref().map_or("{}", RawValue::get))
+            (key.as_str(), question.kind.method(), question.params.as_deref().map_or("{}", RawValue::get))
         });
         let result = input_required(shown, &state);
         call.attended.store(false, Ordering::Release);
@@ -190,18 +195,18 @@ impl Suspended {
         let taken_back = call.taken_back.clone();
         // It finds its call among the others, since that is locked until it stands there.
         let keeper = tokio::spawn(self.clone().keep(call, state.clone(), within, is_back));
-        waiting.insert(state, Waiting { asker, questions: unanswered, taken_back, back, keeper });
+        waiting.insert(state, PausedCall { key, questions: unanswered, taken_back, back, keeper });
         Ok(result)
     }
 
     /// Hears the upstream until the client is back; `None` if it does not come in time.
     async fn keep(
         self,
-        mut call: Running,
+        mut call: RunningCall,
         state: String,
         within: Duration,
         mut is_back: oneshot::Receiver<()>,
-    ) -> Option<Running> {
+    ) -> Option<RunningCall> {
         let end = tokio::time::sleep(within);
         let mut end = std::pin::pin!(end);
         loop {
@@ -210,9 +215,9 @@ impl Suspended {
                 _ = &mut is_back => return Some(call),
                 () = &mut end => break,
                 // How far it is, nobody wants to know any more when the client is back.
-                Some(said) = call.said.recv() => if let Said::Question(question) = said {
+                Some(said) = call.said.recv() => if let CallEvent::Request(question) = said {
                     let bytes = question.params.as_deref().map_or(0, |params| params.get().len());
-                    match Kept::new(&self.0.kept, bytes) {
+                    match ReservedBytes::new(&self.0.kept, bytes) {
                         Some(kept) => call.asked.push((question, kept)),
                         None => question.answer(Err((INTERNAL_ERROR, TOO_MANY.to_owned()))),
                     }
@@ -233,17 +238,17 @@ impl Suspended {
     }
 
     /// The call that a client comes back to; `None` if there is none of this name for it. Nobody else ends it by asking.
-    pub fn find(&self, state: &str, asker: Asker) -> Option<Back> {
+    pub fn find(&self, state: &str, key: CallKey) -> Option<ResumedCall> {
         let mut waiting = self.waiting();
-        waiting.get(state).filter(|found| found.asker == asker)?;
-        waiting.remove(state).map(Back)
+        waiting.get(state).filter(|found| found.key == key)?;
+        waiting.remove(state).map(ResumedCall)
     }
 }
 
 /// A call that its client has come back to.
-pub struct Back(Waiting);
+pub struct ResumedCall(PausedCall);
 
-impl Back {
+impl ResumedCall {
     /// It may not go on: it is taken back.
     pub fn end(self) {
         // First, so that nothing is asked any more when the questions end.
@@ -251,8 +256,8 @@ impl Back {
     }
 
     /// Gives the upstream the answers, and goes on; `None` if the client is too late.
-    pub async fn go_on(self, answers: Option<&InputResponses>) -> Option<Running> {
-        let Waiting { questions, back, keeper, .. } = self.0;
+    pub async fn go_on(self, answers: Option<&InputResponses>) -> Option<RunningCall> {
+        let PausedCall { questions, back, keeper, .. } = self.0;
         // Fails if it has ended.
         let _ = back.send(());
         let call = keeper.await.ok().flatten()?;
@@ -265,9 +270,9 @@ impl Back {
     }
 }
 
-impl Running {
+impl RunningCall {
     /// What it has asked while nobody was there to be asked.
-    pub fn asked_meanwhile(&mut self) -> Vec<Wanted> {
+    pub fn asked_meanwhile(&mut self) -> Vec<MidCallRequest> {
         std::mem::take(&mut self.asked).into_iter().map(|(question, _)| question).collect()
     }
 }
