@@ -37,7 +37,7 @@ use crate::{
     outbound::Outbound,
 };
 
-/// The longest that a call may take, whatever is heard of its progress, and however long somebody is asked something.
+/// The longest that a call may take, whatever progress it reports, and however long its client takes to answer requests.
 pub const LONGEST: Duration = Duration::from_secs(3_600);
 
 /// Bounds of what upstream servers may take and give.
@@ -98,7 +98,7 @@ impl UpstreamLimits {
 /// Where an upstream is, as it is registered now. Headers hold their secrets already.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Target {
-    /// Whose it is.
+    /// Its tenant.
     pub tenant: TenantId,
     /// Its name.
     pub name: UpstreamName,

@@ -50,7 +50,7 @@ pub fn uncounted(cx: &OutwardContext, upstream: &UpstreamName) -> Result<Uncount
 
 /// Between two looks for calls that no process vouches for any more.
 const CLOSE_EVERY: Duration = Duration::from_secs(3);
-/// Between two looks for upstreams that nobody has asked for a while.
+/// Between two looks for upstreams that were not asked for a while.
 const CHECK_EVERY: Duration = Duration::from_secs(5);
 /// Seconds after which one that is not well is asked again.
 const UNWELL_AGE: i64 = 4;
@@ -59,7 +59,7 @@ const UNWELL_AGE: i64 = 4;
 const FIRST_LIST: Duration = Duration::from_secs(4);
 /// Upstreams that are asked at a time.
 const CHECKS_AT_ONCE: usize = 8;
-/// Who is in the log as the one that closed such a call.
+/// The principal in the log that closed such a call.
 const PRINCIPAL: &str = "proxy";
 
 /// What the person at the client is asked about a call that waits; `None` if it is not for them to decide.
@@ -67,8 +67,8 @@ pub fn question_about(cx: &OutwardContext, held: &Held) -> Result<Option<Approva
     cx.read(|cx| question::question(cx, held))
 }
 
-/// The same for who is about to ask; `None` also if the person was asked often enough. A dialog that is closed decides
-/// nothing, and must not come back until somebody says yes to be rid of it.
+/// The same, before the person is asked; `None` also if the person was asked often enough. A closed dialog decides nothing,
+/// and must not come back until the person approves to be rid of it.
 pub async fn ask_about(cx: &OutwardContext, held: &Held) -> Result<Option<ApprovalQuestion>> {
     let Some(question) = question_about(cx, held)? else { return Ok(None) };
     let id = question.request_id.clone();
@@ -92,7 +92,7 @@ pub async fn deny(cx: &OutwardContext, person: Person) -> Result<()> {
 }
 
 impl Haldir {
-    /// The first thing for every call that an interface governs: who asks, and whether their key may call tools at all. A
+    /// The first step of every governed call: authenticates the caller, and checks that its key may call tools. A
     /// call counts against the key's hourly limit, unless the request that makes it was counted already.
     pub async fn enter_proxy(&self, credential: &Credential, is_counted: bool) -> Result<OutwardContext> {
         let operation = call_operation()?;
@@ -248,7 +248,7 @@ impl Haldir {
     }
 
     /// Makes the children of the configuration known, each to the tenant whose it is. One whose name is registered with
-    /// an address is an error: nobody could tell which of the two is called.
+    /// an address is an error: a call could mean either.
     pub async fn declare_children(&self) -> Result<()> {
         for (tenant, name) in self.inner.services.settings.children.all() {
             let problem =
@@ -313,12 +313,12 @@ impl Haldir {
         true
     }
 
-    /// Asks those upstreams for their tools that nobody has asked for a while.
+    /// Lists the tools of those upstreams that were not asked for a while.
     pub async fn check_upstreams(&self) -> Result<()> {
         self.check_children().await?;
         let now = self.inner.services.clock.now();
         let age = i64::try_from(self.inner.services.settings.upstreams.list_age.as_secs()).unwrap_or(i64::MAX);
-        // One that is not well is asked again at each look: until it answers, its tools are offered to nobody.
+        // One that is not well is asked again at each look: until it answers, no client is offered its tools.
         let since = (now.plus_seconds(-age), now.plus_seconds(-UNWELL_AGE));
         let due = self.inner.store.read(|tx| Ok(tx.upstreams_to_check(since, CHECKS_AT_ONCE)?))?;
         let checks = due.into_iter().map(|(tenant, name)| self.check_upstream(tenant, name));
@@ -355,7 +355,7 @@ impl Haldir {
                 }
             }
             if closed == 0 {
-                // Somebody else has closed them meanwhile, or nobody can.
+                // Another process has closed them meanwhile, or none can.
                 return failed.map_or(Ok(()), Err);
             }
         }

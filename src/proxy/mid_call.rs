@@ -1,5 +1,5 @@
-//! What an upstream says in the middle of a call, on its way to the client that made it: without secrets, within bounds,
-//! and what it asks only if that client can be asked it.
+//! Progress, log messages and mid-call requests of an upstream, on their way to the client that made the call: without
+//! secrets, within bounds, and requests only if that client declared that it takes them.
 
 mod shown;
 
@@ -44,7 +44,7 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(300);
 /// Bytes of what is told in passing: a longer progress or log message is not.
 const MAX_TOLD_BYTES: usize = 65_536;
 
-/// Makes a call whose client can be spoken to meanwhile.
+/// Makes a call with a channel to its client.
 pub(super) async fn carry(going: &Going, upstream: &Link, line: &Line) -> Result<Box<RawValue>, Failure> {
     let talk = MidCall { going, line, asked: AtomicUsize::new(0) };
     let mut again = line.again.clone();
@@ -133,7 +133,7 @@ impl MidCall<'_> {
         let _ = told.map(|told| self.line.to_client.try_send(told));
     }
 
-    /// A log message that says whose it is.
+    /// A log message that names the upstream.
     fn logged(&self, params: Box<RawValue>) -> Box<RawValue> {
         let upstream = self.going.tool().0;
         let edited = || {
@@ -236,7 +236,7 @@ impl MidCall<'_> {
         }
         let answer = tokio::select! {
             answer = timeout(ANSWER_WITHIN, &mut answered) => answer,
-            // The client is told, since nobody waits for its answer any more.
+            // The request to the client is cancelled with this.
             () = question.withdrawn() => return,
         };
         question.answer(match answer {

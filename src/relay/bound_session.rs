@@ -92,7 +92,7 @@ impl BoundSession {
         Ok(id)
     }
 
-    /// Ends the session, if one was made: nobody else knows it, and nobody acts in it any more.
+    /// Ends the session, if one was made: only this process knows it, and it makes no more calls.
     pub async fn end(&self) {
         let Some(made) = self.current.lock().await.take() else { return };
         let Some(operation) = operations::named("revokeSession") else { return };

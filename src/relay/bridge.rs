@@ -47,7 +47,7 @@ pub struct Bridge {
     /// Whether the server has refused one.
     is_old: bool,
     held: Vec<String>,
-    /// A request whose answer is nobody's, since it is made again.
+    /// A request whose answer is dropped, since it is made again.
     ignored: Option<String>,
     ids: Ids,
 }

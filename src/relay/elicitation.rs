@@ -89,7 +89,7 @@ pub enum PersonAnswer {
 /// A person's decision on a request.
 #[derive(Clone, Debug)]
 pub struct PersonDecision {
-    /// Who, and on what.
+    /// The person, and the request.
     pub person: Person,
     /// Yes or no.
     pub yes: bool,

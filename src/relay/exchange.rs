@@ -46,7 +46,7 @@ const MAX_REQUESTS: usize = 256;
 const LIST_PATIENCE: u32 = 10;
 /// How long a cancelled call may still be answered.
 const CANCEL_GRACE: Duration = Duration::from_secs(5);
-/// Why a call that was answered has no result: nobody knows what became of it.
+/// Why a call that was answered has no result: whether it was carried out is unknown.
 const NO_RESULT: &str = "the upstream answered with null, which is no result";
 /// What the ids of haldir's own requests begin with.
 const OWN_ID: &str = "\"haldir-";
@@ -111,7 +111,7 @@ struct ToolCall {
     stage: Stage,
     /// What the person at the client has decided on it.
     decided: Option<PersonDecision>,
-    /// Whether they were asked already: nobody is asked twice about one call.
+    /// Whether they were asked already: a person is asked once about one call.
     asked: bool,
     cancelled: bool,
     since: Instant,
@@ -181,13 +181,13 @@ impl Exchange {
         let message = match Message::read(text).map(Message::of_client) {
             Ok(message) => message,
             Err((code, problem)) => {
-                // Under the id that it has: whoever sent it waits for that one.
+                // Under its id: its sender waits for that one.
                 let id = lines::id_in(text.as_bytes());
                 return self.answer(message::error(id.as_deref(), code, &problem)).await;
             }
         };
         if let Some(answered) = message.answers().filter(|id| id.starts_with(OWN_ID)) {
-            // A late one is nobody's: upstreams ask under other ids.
+            // Dropped if it is late: upstreams request under other ids.
             let Some(call) = self.asked_about(answered) else { return };
             return self.person_answered(&call, PersonAnswer::read(message.result)).await;
         }
@@ -244,7 +244,7 @@ impl Exchange {
         }
     }
 
-    /// A request of which no answer will come, as those see that sent it: it never left, or nobody knows what became of it.
+    /// A request to which no answer will come: it never left, or what became of it is unknown.
     pub async fn failed(&mut self, id: &str, failure: Failure) {
         self.not_answered(id, &failure.as_upstreams(), Outcome::failed(&failure)).await;
     }
@@ -368,7 +368,7 @@ impl Exchange {
         self.initialize = None;
     }
 
-    /// Takes a message that was meant for nobody: the answer of a new upstream to an `initialize` told again.
+    /// Whether a message is the answer of a new upstream to the repeated `initialize`, which no client waits for.
     pub fn is_answer_to(text: &str, initialize: &str) -> bool {
         let (Ok(answer), Ok(asked)) = (Message::read(text), Message::read(initialize)) else { return false };
         answer.answers().is_some() && answer.answers() == asked.request_id()

@@ -41,7 +41,7 @@ struct State {
 /// How long a request waits for the client's listening to have begun that came before it.
 const LISTENED_WITHIN: Duration = Duration::from_secs(2);
 
-/// Questions that a person has before them at a time: whoever is asked more reads none of them.
+/// Dialogs before a person at a time: with more, none of them would be read.
 const MAX_ASKS: usize = 4;
 /// What the ids of questions begin with.
 const OWN_ID: &str = "haldir-";
@@ -66,7 +66,7 @@ impl SessionState {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Who began the protocol session.
+    /// Remembers the client that began the protocol session.
     pub fn begun_by(&self, client: Option<Client>) {
         self.state().client = client.unwrap_or_default();
     }
@@ -95,7 +95,7 @@ impl SessionState {
         let Some(id) = id.filter(|id| id.starts_with(OWN_ID)) else { return false };
         let asked = self.state().asks.remove(&id);
         if let Some(asked) = asked {
-            // Fails if nobody waits for it any more.
+            // Fails if the call does not wait for it any more.
             let _ = asked.send(PersonAnswer::read(message.result.filter(|_| message.error.is_none())));
         }
         true
@@ -113,7 +113,7 @@ impl SessionState {
         let Some(begun) = self.state().listening.clone() else { return };
         // An upstream that has nothing to say may answer with its first event only.
         let _ = tokio::time::timeout(LISTENED_WITHIN, begun.cancelled()).await;
-        // Nobody waits for it twice.
+        // It is waited for once.
         begun.cancel();
         let mut state = self.state();
         if state.listening.as_ref().is_some_and(CancellationToken::is_cancelled) {

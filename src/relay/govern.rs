@@ -39,7 +39,7 @@ pub struct Asked {
     pub decided: Option<PersonDecision>,
     /// Whether the connection offers the tool, if its tools were listed over it.
     pub offered: Option<bool>,
-    /// Whether somebody at the client can be asked about it now.
+    /// Whether the person at the client can be asked about it now.
     pub asks: bool,
 }
 
@@ -62,7 +62,7 @@ pub enum Decision {
     Ask {
         /// What to ask.
         question: ApprovalQuestion,
-        /// What the model is told if nobody decides.
+        /// What the model is told if the person does not decide.
         held: Held,
         /// How long the call waits for them, and how often its client is told so.
         asking: AskSettings,
@@ -140,8 +140,8 @@ impl Redact {
         text.contains("\"tools\"") && read().is_some_and(|message| message.answers().is_some_and(|id| !is_call(id)))
     }
 
-    /// A message written anew, without secrets. What agents stored is not cut out of the tools of a list. One that cannot be read is none, and so is one whose id or method holds a
-    /// secret: what it stands for would be something else.
+    /// A message written anew, without secrets. Values that agents stored stay in the tools of a list. `None` if the message
+    /// cannot be read, or if its id or method holds a secret: without the secret it would mean something else.
     pub async fn message(&self, text: String, may_list: bool) -> Option<String> {
         // An error is met again below.
         drop(self.known.redactor_aside().await);
@@ -223,9 +223,9 @@ pub enum Outcome {
     Result(Box<RawValue>),
     /// The upstream's JSON-RPC error, without secrets.
     Error(Box<RawValue>),
-    /// Nobody knows whether it was carried out, and why not.
+    /// Whether it was carried out is unknown, for this reason.
     Unknown(Cow<'static, str>),
-    /// It never left, and why not.
+    /// It never left, for this reason.
     Unsent(Cow<'static, str>),
 }
 

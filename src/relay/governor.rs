@@ -28,12 +28,12 @@ use crate::{
     upstream::{Failure, FailureKind, Link},
 };
 
-/// Who sees to it that the upstream's tools are known.
+/// How the upstream's tools become known.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Tools {
-    /// The relay, over the client's own connection: nobody else has one.
+    /// The relay lists them over the client's own connection, which is the only one.
     Observed,
-    /// The relay, over one of several connections: haldir lists them besides for everybody.
+    /// The relay lists them over one of several connections; haldir also lists them itself.
     Beside,
     /// haldir, over a connection of its own, when they were not looked at for a while.
     Asked,
@@ -48,7 +48,7 @@ pub struct Governor {
     session: Option<Arc<BoundSession>>,
     tools: Tools,
     asking: AskSettings,
-    /// The upstream's connection, where the one who asks knows it already.
+    /// The upstream's connection, where the caller has it already.
     link: Option<Arc<Link>>,
     /// Where changes of what may be called are looked for.
     changes: ToolChanges,
@@ -57,7 +57,7 @@ pub struct Governor {
 }
 
 impl Governor {
-    /// Decides for whoever holds `credential`.
+    /// Decides for the holder of `credential`.
     pub fn new(
         haldir: Haldir,
         credential: Credential,
@@ -110,7 +110,7 @@ impl Governor {
                 None => Decision::Unknown(error.message),
             },
             Verdict::Refused(error) if error.code == Code::SessionInvalid && self.session.is_some() => {
-                // The agent cannot make another one: only who started it can.
+                // The agent cannot make another one: only its operator can.
                 let message = "the session that this agent was started with has ended: it was revoked, or has expired. \
                                Tell the user that no further call is made until they start it anew";
                 Decision::of(&Error::new(Code::SessionInvalid, message).field("session_id"))
@@ -179,7 +179,7 @@ impl Governor {
         if !reach.link.must_list().await {
             return Ok(None);
         }
-        // Where it cannot be listed it is called as it was accepted; who decides is the store.
+        // If it cannot be listed, its tools are called as they were accepted: the store decides.
         let listing = proxied::refresh(cx, &self.upstream, &reach).await?;
         Ok(listing.err().map(|failure| {
             let problem = reach.known.text(&failure.message);

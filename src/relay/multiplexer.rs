@@ -1,9 +1,7 @@
-//! A relayed connection that many requests share: what the upstream says finds its way to the request that it belongs
-//! to.
+//! One upstream connection that many client requests share. It assigns each message of the upstream to its request.
 //!
-//! On one pipe only answers say whose they are. Progress is found by its token. A question, or a log message, goes to the
-//! newest request that is still open, since it is most likely about that; what is about the connection as a whole goes to
-//! the stream that the client holds open for that, and waits a while for one.
+//! Answers are assigned by id and progress by token. A mid-call request or a log message names no request: it goes to the
+//! newest one in flight. Messages about the whole connection go to the client's listening stream, or wait for one.
 
 mod in_flight;
 mod request;
@@ -47,21 +45,21 @@ use crate::{
 const MAX_WAITING: usize = 256;
 /// Bytes of those for which no stream is open.
 const MAX_WAITING_BYTES: usize = 4 * 1024 * 1024;
-/// A connection that nobody has used for so long is ended.
+/// A connection without requests for this long is ended.
 const IDLE: Duration = Duration::from_secs(600);
 /// How often that is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(15);
 
-/// What a request hears, up to its answer.
+/// The messages for a request, up to its answer.
 pub struct Messages {
     receiver: bounded::Receiver,
-    /// Takes the request back when this is dropped.
+    /// Cancels the request when this is dropped.
     _leaving: Option<CancelOnDrop>,
     /// Ends its turn, and the request itself, in good time; the turn ends with this too.
     _clock: Option<AbortOnDropHandle<()>>,
 }
 
-/// How long a request may take, and whose turn it is meanwhile.
+/// How long a request may take, and the turn that it holds meanwhile.
 pub struct TimeLimit {
     /// Its turn, if it needs one, and how long that may last.
     pub turn: (Option<Turn>, Duration),
@@ -76,7 +74,7 @@ impl Messages {
     }
 }
 
-/// A connection. The child behind it ends when the last one who has it drops it.
+/// A connection. The child behind it ends with the last reference to it.
 pub struct Multiplexer {
     input: mpsc::Sender<Incoming>,
     routes: Arc<Mutex<Routes>>,
@@ -85,7 +83,7 @@ pub struct Multiplexer {
 }
 
 struct Routes {
-    /// Requests under way, oldest first.
+    /// Requests in flight, oldest first.
     open: Vec<Request>,
     /// The stream for what belongs to no request.
     listener: Option<bounded::Sender>,
@@ -98,7 +96,7 @@ struct Routes {
 }
 
 impl Multiplexer {
-    /// Starts the child, and serves whoever has the hub.
+    /// Starts the child, and serves requests.
     pub fn start(
         governor: Arc<dyn Govern>,
         source: Source,
@@ -132,7 +130,7 @@ impl Multiplexer {
         self.input.is_closed()
     }
 
-    /// Ends the connection, and the child behind it, whoever still has the hub.
+    /// Ends the connection and the child behind it, even if references to it remain.
     pub fn end(&self) {
         self.stop.cancel();
     }
@@ -209,7 +207,7 @@ impl Multiplexer {
         let _ = self.input.send(Incoming::message(text)).await;
     }
 
-    /// A request is taken back: nobody answers it any more, so its stream ends. What is to be passed on of that.
+    /// Ends the stream of a request that its client cancels. Answers the notification for the upstream, if it gets one.
     fn cancelled(&self, message: &Message<'_>, shared: bool) -> Option<String> {
         let named = message.cancelled_id();
         let mut routes = self.routes();
@@ -220,7 +218,7 @@ impl Multiplexer {
         let mut found = routes.open.iter().enumerate().filter(|(_, open)| is_it(open)).map(|(at, _)| at);
         let (at, another) = (found.next(), found.next());
         if shared && another.is_some() {
-            // Of several clients with the same id, nobody knows whose it is; they may close their streams.
+            // Several clients gave this id, and it cannot be attributed; each can close its stream instead.
             return None;
         }
         let open = at.map(|at| routes.open.remove(at));
@@ -264,7 +262,7 @@ async fn deliver(mut outgoing: bounded::Receiver, routes: Arc<Mutex<Routes>>, st
             },
         }
     }
-    // Whoever still waits sees the stream end.
+    // Waiting clients see their streams end.
     let mut routes = lock(&routes);
     routes.open.clear();
     routes.listener = None;

@@ -29,8 +29,8 @@ struct Listed {
     policies: Vec<Map<String, Value>>,
 }
 
-/// Adds the policies of this file that the tenant does not have yet. Those that are no longer in the file stay: whoever
-/// edits a file loosens nothing by that.
+/// Adds the policies of this file that the tenant does not have yet. Those that are no longer in the file stay, so
+/// that editing the file removes no policy.
 pub async fn add(haldir: &Haldir, tenant: &TenantId, path: &Path) -> Result<()> {
     let problem =
         |what: String| Error::new(Code::InvalidArgument, format!("the policies of {}: {what}", path.display()));

@@ -50,7 +50,7 @@ pub struct Bounds {
     pub times: Times,
     /// The longest message of a client, in bytes.
     pub message_bytes: usize,
-    /// The longest message of a child, in bytes. One that sends more is ended: nobody knows what it meant to answer.
+    /// The longest message of a child, in bytes. One that sends more is ended: haldir cannot tell which request it answers.
     pub answer_bytes: usize,
 }
 
@@ -204,7 +204,7 @@ impl Relay {
         }
     }
 
-    /// The upstream is given up: who still waits for it is told so.
+    /// The upstream is given up: waiting requests are answered with an error.
     async fn give_up(&mut self, why: &str) {
         self.exchange.upstream_ended(ENDED, why).await;
         self.take(Vec::new()).await;

@@ -88,7 +88,7 @@ pub struct ChildUpstream {
     /// What holds for it alone. Durations are seconds, or have a unit, as in `90s`.
     #[serde(default, deserialize_with = "limits")]
     pub limits: UpstreamSettings,
-    /// Whose it is. Default: the local tenant.
+    /// Its tenant. Default: the local tenant.
     #[serde(default = "TenantId::local")]
     pub tenant: TenantId,
 }
@@ -180,7 +180,7 @@ impl Children {
         Ok(Self { known, store })
     }
 
-    /// Whose they are, and their names.
+    /// Their tenants and names.
     pub fn all(&self) -> impl Iterator<Item = (&TenantId, &UpstreamName)> {
         self.known.iter().map(|(name, child)| (&child.tenant, name))
     }
@@ -350,7 +350,7 @@ impl ChildProcess {
         self.child.wait().await
     }
 
-    /// How a child ended whose output has ended, for who has asked something of it: with what it last wrote to standard
+    /// How a child ended that has closed its output, for the client of a request: with what it last wrote to standard
     /// error.
     pub async fn how_it_ended(&mut self) -> String {
         let status = timeout(ENDED_WITHIN, self.child.wait()).await;
@@ -411,7 +411,7 @@ fn signal(group: Option<u32>, ask: &Ask) {
         Ask::Kill => Signal::KILL,
     };
     let Some(group) = group.and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw) else { return };
-    // Fails if nobody is left in the group.
+    // Fails if no process is left in the group.
     let _ = kill_process_group(group, signal);
 }
 

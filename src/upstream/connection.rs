@@ -73,7 +73,7 @@ struct Inner {
 
 /// What a call has besides its parameters.
 pub(super) struct CallContext {
-    /// Who hears what the upstream says meanwhile.
+    /// Hears what the upstream says meanwhile.
     pub(super) listener: Option<CallListener>,
     pub(super) pace: Arc<CallClock>,
     /// Members of its `_meta`, as JSON.
@@ -351,7 +351,7 @@ impl Receiver {
                         }
                     }
                 }
-                // It cannot be told whose answer that was, and it may never end.
+                // haldir cannot tell which request it answers, and it may never end.
                 Some(Incoming::TooLong(_)) => {
                     let message = format!("the answer has more than {} bytes", self.most);
                     break Failure::new(FailureKind::TooLarge, message);

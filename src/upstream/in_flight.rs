@@ -80,7 +80,7 @@ struct Request {
     call: Option<Call>,
 }
 
-/// Who hears what the upstream says during a call.
+/// The client that hears what the upstream says during a call.
 struct Call {
     /// Until the call is given up.
     listener: Option<CallListener>,
@@ -241,7 +241,7 @@ impl InFlight {
     /// No answer to the request of this id will come.
     pub(super) fn failed(&self, id: &str, failure: Failure) {
         if let FailureKind::SessionOver = failure.kind {
-            // Before the caller learns it, who then asks for a new connection.
+            // Before the caller gets the failure: it then asks for a new connection.
             self.state().ended.get_or_insert_with(|| failure.clone());
         }
         self.finish(id, Err(failure));
@@ -351,7 +351,7 @@ impl InFlight {
     }
 }
 
-/// Who hears a message that names no call; an error if that cannot be told.
+/// The listener for a message that names no call; an error if it cannot be attributed.
 fn whose<'a>(state: &'a State, stream: Option<&str>) -> Result<Option<&'a CallListener>, &'static str> {
     if let Some(stream) = stream {
         let request = state.requests.iter().find(|request| request.id.to_string() == stream);
@@ -359,7 +359,7 @@ fn whose<'a>(state: &'a State, stream: Option<&str>) -> Result<Option<&'a CallLi
     }
     let calls = || state.requests.iter().filter_map(|request| request.call.as_ref());
     let first = calls().next().and_then(|call| call.whose);
-    // A call whose client hears nothing is some client's as well.
+    // A call without a listener belongs to a client too.
     if calls().any(|call| call.whose.is_none() || call.whose != first) {
         return Err(WHOSE);
     }

@@ -31,7 +31,7 @@ impl Levels {
         Wanted { levels: self.clone(), level }
     }
 
-    /// The least that anybody wants.
+    /// The lowest level that any client wants.
     fn least(&self) -> Option<LogLevel> {
         LogLevel::at(self.0.iter().position(|wanting| wanting.load(Ordering::Acquire) > 0)?)
     }
@@ -66,7 +66,7 @@ impl Told {
         LogLevel::at(self.0.level.load(Ordering::Acquire).checked_sub(1)?)
     }
 
-    /// What is to be said, if anything: more at once, less after a while. Where nobody listens any more nothing is.
+    /// The level to set, if any: a lower one at once, a higher one after a while, and none while no client wants log messages.
     fn next(&self, levels: &Levels, when: Option<Instant>) -> Option<LogLevel> {
         let least = levels.least()?;
         let is_due = match self.level() {

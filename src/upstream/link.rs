@@ -42,7 +42,7 @@ pub struct Link {
     outbound: Outbound,
     limits: UpstreamLimits,
     gate: Arc<Gate>,
-    /// Where it is over HTTP, once somebody has asked.
+    /// Its address and headers over HTTP, once they were needed.
     http: OnceLock<Arc<HttpPlace>>,
     /// What clients want to hear.
     levels: Levels,
@@ -57,7 +57,7 @@ pub struct Link {
     other: Mutex<Slot>,
     /// When a child last did not begin without a handshake.
     refused_modern: std::sync::Mutex<Option<Instant>>,
-    /// Whoever waits for a connection waits no longer.
+    /// Ends all waiting for a connection.
     stop: CancellationToken,
 }
 
@@ -93,7 +93,7 @@ pub struct ToolCall<'a> {
     pub again: Option<Again>,
     /// The least level of log messages that the caller's client wants; `None` is none.
     pub level: Option<LogLevel>,
-    /// Who hears what the upstream says meanwhile.
+    /// Hears what the upstream says meanwhile.
     pub listener: Option<CallListener>,
 }
 
@@ -183,7 +183,7 @@ impl Link {
     /// Tells an upstream that is connected what clients want to hear.
     pub(super) async fn tell_level(&self) {
         for place in [&self.state, &self.other] {
-            // While the connection is made nobody has called over it, and whoever does tells it first.
+            // No call was made yet over a connection that is being made, and the first call sets the level before it is sent.
             let connected = place.try_lock().ok().and_then(|slot| slot.usable());
             let Some(connection) = connected else { continue };
             if let Some(_turn) = self.gate.try_enter() {

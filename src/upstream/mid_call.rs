@@ -1,4 +1,4 @@
-//! What an upstream says in the middle of a call, what it may ask, and who hears it.
+//! What an upstream says and requests during a call, and the client that gets it.
 
 use std::{
     sync::{
@@ -13,24 +13,24 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::protocol::request::ServerRequest;
 
-/// What an upstream says while it carries out a call.
+/// What an upstream sends during a call.
 #[derive(Debug)]
 pub enum CallEvent {
     /// The parameters of `notifications/progress`.
     Progress(Box<RawValue>),
     /// The parameters of `notifications/message`.
     Log(Box<RawValue>),
-    /// Something that the client is asked.
+    /// A request to the client.
     Request(MidCallRequest),
 }
 
-/// The answer to a question: a result, or the code and the message of an error.
+/// The response to a mid-call request: a result, or the code and the message of an error.
 pub type Reply = Result<Box<RawValue>, (i32, String)>;
 
-/// A question of an upstream. One that is dropped is answered with an error.
+/// A request of an upstream to the client during a call. If it is dropped, it is answered with an error.
 #[derive(Debug)]
 pub struct MidCallRequest {
-    /// What it is.
+    /// What it requests.
     pub kind: ServerRequest,
     /// Its parameters, as they were written.
     pub params: Option<Box<RawValue>>,
@@ -41,7 +41,7 @@ pub struct MidCallRequest {
 }
 
 impl MidCallRequest {
-    /// A question that nobody waits with a clock for, such as one that stood in a result.
+    /// A request without a place among those of a connection, such as one that stood in a result.
     pub fn new(
         kind: ServerRequest,
         params: Option<Box<RawValue>>,
@@ -51,13 +51,13 @@ impl MidCallRequest {
         (Self { kind, params, reply: Some(reply), pace: Arc::clone(pace), begun: false, slot: None }, replied)
     }
 
-    /// With a place among the questions of its connection.
+    /// With a place among the requests of its connection.
     pub(super) fn in_slot(mut self, slot: &Arc<Slot>) -> Self {
         self.slot = Some(Arc::clone(slot));
         self
     }
 
-    /// Somebody is asked: from here on, until it is dropped, the upstream is waited for no longer.
+    /// The client is asked: from here on, until this is dropped, the time does not count as the upstream's.
     pub fn begin(&mut self) {
         if !std::mem::replace(&mut self.begun, true) {
             self.pace.begin();
@@ -72,7 +72,7 @@ impl MidCallRequest {
         }
     }
 
-    /// Waits until nobody waits for the answer any more.
+    /// Waits until no task waits for the answer any more.
     pub async fn withdrawn(&mut self) {
         match &mut self.reply {
             Some(reply) => reply.closed().await,
@@ -89,7 +89,7 @@ impl Drop for MidCallRequest {
     }
 }
 
-/// A place among the questions of a connection.
+/// A place among the open requests of a connection.
 #[derive(Debug)]
 pub(super) struct Slot(Arc<AtomicUsize>);
 
@@ -108,7 +108,7 @@ impl Drop for Slot {
     }
 }
 
-/// How a call spends its time: what its client takes to answer is not the upstream's.
+/// The clock of a call: the time that its client takes to answer does not count as the upstream's.
 #[derive(Debug, Default)]
 pub struct CallClock {
     asking: AtomicUsize,
@@ -130,7 +130,7 @@ impl CallClock {
         *self.answered.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
 
-    /// Whether somebody is being asked.
+    /// Whether a client is being asked.
     pub(super) fn is_asking(&self) -> bool {
         self.asking.load(Ordering::Acquire) > 0
     }
@@ -142,7 +142,7 @@ impl CallClock {
     }
 }
 
-/// Who hears what is said in the middle of a call.
+/// Where a client gets the events of its call.
 #[derive(Clone, Debug)]
 pub struct CallListener {
     /// The client: the same for calls of one and the same client only.

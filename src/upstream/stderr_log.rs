@@ -29,7 +29,7 @@ const MAX_BYTES: u64 = 1024 * 1024;
 /// A line that is longer is written in pieces.
 const MAX_LINE_BYTES: usize = 65_536;
 
-/// Bytes at the end of it that are kept for who asks why a child ended.
+/// Bytes at its end that are kept to explain why a child ended.
 const MAX_LAST_WORDS: usize = 1_024;
 
 /// The end of what a child has written to standard error.
@@ -58,7 +58,7 @@ impl LastWords {
 
 /// Takes what a child writes to standard output that is no message of MCP.
 pub struct Noise {
-    /// To who writes the log.
+    /// To the task that writes the log.
     lines: mpsc::Sender<String>,
     log: PathBuf,
     known: Arc<Known>,

@@ -1,6 +1,6 @@
 //! A small process of haldir's own that outlives it by a moment. haldir ends its children when it ends; when it is killed
 //! it cannot, and a child that ignores the end of its input would run on. The watchdog is told of each child's process
-//! group over a pipe. When the pipe closes, nobody is left who could end them, and it does.
+//! group over a pipe. When the pipe closes, no other process can end them, and it does.
 //!
 //! There is one for all children, started with the first of them.
 
@@ -46,7 +46,7 @@ pub(super) fn watch(group: u32) {
     }
 }
 
-/// A group that has ended. Its number may soon be somebody else's.
+/// A group that has ended. Its number may soon be another group's.
 pub(super) fn forget(group: u32) {
     if let Some(watchdog) = &mut *watchdog() {
         watchdog.groups.remove(&group);
@@ -68,7 +68,7 @@ impl Watchdog {
         let all: Vec<_> = self.groups.iter().map(|group| format!("+{group}\n")).collect();
         let started = start().and_then(|child| {
             if let Some(mut ended) = self.running.replace(child) {
-                // Ended or not, nobody tells it anything any more.
+                // Ended or not, it gets no more messages.
                 let _ = ended.kill();
                 let _ = ended.wait();
             }
@@ -99,7 +99,7 @@ fn start() -> io::Result<Child> {
     command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()
 }
 
-/// The watchdog itself: hears of groups until nobody is there to tell of them, and ends those that are left.
+/// The watchdog itself: reads groups until the pipe closes, and ends those that are left.
 pub fn run() {
     let mut groups = BTreeSet::new();
     for line in io::stdin().lock().lines().map_while(Result::ok) {
@@ -113,7 +113,7 @@ pub fn run() {
         }
     }
     for group in groups.into_iter().filter_map(Pid::from_raw) {
-        // Fails if nobody is left in it.
+        // Fails if no process is left in it.
         let _ = kill_process_group(group, Signal::KILL);
     }
 }

@@ -8,7 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 /// Bytes that wait in one place.
 const MAX_BYTES: u32 = 32 * 1024 * 1024;
 
-/// Room for messages. Whoever has put one in holds its place until it is read.
+/// Room for messages. A message holds its bytes until it is read.
 #[derive(Clone)]
 pub struct Room(Arc<Semaphore>);
 
@@ -26,7 +26,7 @@ impl Room {
 
     /// Waits until there is room for this.
     pub async fn enter(&self, text: &str) -> Option<OwnedSemaphorePermit> {
-        // Fails if the semaphore is closed, which nobody does.
+        // Fails if the semaphore is closed, which never happens.
         Arc::clone(&self.0).acquire_many_owned(Self::places(text)).await.ok()
     }
 
@@ -58,7 +58,7 @@ pub fn channel(messages: usize) -> (Sender, Receiver) {
 }
 
 impl Sender {
-    /// Waits for room; fails if nobody reads any more.
+    /// Waits for room; fails if the receiver is gone.
     pub async fn send(&self, text: String) -> Result<(), NotTaken> {
         let place = tokio::select! {
             place = self.room.enter(&text) => place,
@@ -67,20 +67,20 @@ impl Sender {
         self.messages.send((text, place)).await.map_err(|error| NotTaken(error.0.0))
     }
 
-    /// Fails if there is no room, or nobody reads any more.
+    /// Fails if there is no room, or the receiver is gone.
     pub fn try_send(&self, text: String) -> Result<(), NotTaken> {
         let Some(place) = self.room.try_enter(&text) else { return Err(NotTaken(text)) };
         self.messages.try_send((text, Some(place))).map_err(|error| NotTaken(error.into_inner().0))
     }
 
-    /// Whether nobody reads any more.
+    /// Whether the receiver is gone.
     pub fn is_closed(&self) -> bool {
         self.messages.is_closed()
     }
 }
 
 impl Receiver {
-    /// The next message; `None` if nobody will put one in any more.
+    /// The next message; `None` if all senders are gone.
     pub async fn recv(&mut self) -> Option<String> {
         self.0.recv().await.map(|(text, _)| text)
     }
@@ -103,7 +103,7 @@ mod tests {
         let waiting = tokio::spawn(async move { waits.send(large).await.is_ok() });
         assert_eq!(receiver.recv().await.as_deref(), Some("y"));
         assert!(receiver.recv().await.is_some() && waiting.await.unwrap());
-        // Whoever waits for room sees that nobody reads.
+        // A sender that waits for room sees that the receiver is gone.
         sender.send("z".repeat(MAX_BYTES as usize)).await.unwrap();
         let waits = sender.clone();
         let waiting = tokio::spawn(async move { waits.send("y".to_owned()).await.is_ok() });

@@ -42,7 +42,7 @@ impl<R: AsyncRead + Unpin> LineReader<R> {
         Self { input: BufReader::new(input), line: Vec::new(), max, skips: true, too_long: None, told: false }
     }
 
-    /// Says of a line that it is too long as soon as it is, for who hears nothing after it: it may have no end.
+    /// Reports a line as too long as soon as it is, for readers that stop there: it may have no end.
     #[must_use]
     pub fn without_skipping(self) -> Self {
         Self { skips: false, ..self }

@@ -149,7 +149,7 @@ pub fn credential(request: &Request) -> Option<Credential> {
 
 async fn answer(app: &App, credential: &Credential, request: Request, id: &RequestId) -> Result<Response> {
     let interface = &app.shared.mcp;
-    // A small POST outside a session may be a plain tool call, which asks who calls; everything else is asked here.
+    // A small POST outside a session may be a plain tool call, which authenticates itself; everything else is authenticated here.
     let may_ask_itself = request.method() == Method::POST
         && input::has_small_body(&request)
         && !request.headers().contains_key(SESSION_ID);

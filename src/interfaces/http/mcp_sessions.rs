@@ -1,4 +1,4 @@
-//! Whose MCP sessions are whose. A session answers only the key that began it: another key that got hold of its id
+//! The owners of MCP sessions. A session answers only the key that began it: another key that got hold of its id
 //! could otherwise end it, or listen to its stream. Neither a key nor a tenant can take up all of the sessions there are room for.
 
 use std::{

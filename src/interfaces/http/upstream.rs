@@ -159,7 +159,7 @@ struct Exchange {
     credential: Credential,
     route: Route,
     open: SessionState,
-    /// Who begins a protocol session with this request.
+    /// The client that begins a protocol session with this request.
     client: Option<Client>,
 }
 

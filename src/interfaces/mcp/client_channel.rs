@@ -1,4 +1,4 @@
-//! What an upstream says in the middle of a call, told to the client that made it.
+//! The channel to the client that made a call: progress, log messages and mid-call requests of the upstream.
 #![expect(deprecated, reason = "SEP-2577 deprecates logging; clients of every earlier revision have it")]
 
 use std::{
@@ -38,7 +38,7 @@ use crate::{
 const MAX_WAITING: usize = 64;
 /// Characters of a word on how far a call is.
 const MAX_WORDS: usize = 1_000;
-/// How long it may take to tell a client that nobody waits for its answer any more.
+/// How long it may take to cancel requests to a client.
 const GOODBYE: Duration = Duration::from_secs(2);
 
 /// Marks a request whose client takes one JSON answer, and no events.
@@ -51,7 +51,7 @@ pub fn next_client() -> u64 {
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
-/// The end of a line at the client.
+/// The channel to a client during a call.
 pub struct ClientChannel<'a> {
     /// The request that the client waits for.
     pub context: &'a RequestContext<RoleServer>,
@@ -59,7 +59,7 @@ pub struct ClientChannel<'a> {
     pub level: &'a Level,
 }
 
-/// What comes of attending to a call.
+/// What serving a call until its next pause comes to.
 pub enum Attended {
     /// Its result.
     Over(Result<Box<RawValue>>),
@@ -139,7 +139,7 @@ impl ClientChannel<'_> {
         while let Ok(said) = call.said.try_recv() {
             tell(self.context, self.level, said).await;
         }
-        // What is asked still is taken back: nobody waits for it.
+        // Open requests to the client are cancelled.
         let _ = timeout(GOODBYE, async { while questions.next().await.is_some() {} }).await;
         Attended::Over(outcome.map_err(Error::internal).and_then(|done| done.result))
     }

@@ -26,10 +26,10 @@ use crate::{
     relay::elicitation::{self, ApprovalState, AskSettings, PersonAnswer, PersonDecision, UNDECIDED, WAITS, step},
 };
 
-/// Questions that a person has before them at a time: whoever is asked more reads none of them.
+/// Dialogs before a person at a time: with more, none of them would be read.
 const MAX_ASKS: usize = 4;
 
-/// Who asks at one connection.
+/// Asks the person at one connection.
 pub struct Elicitor {
     asking: AskSettings,
     places: Semaphore,
@@ -65,7 +65,7 @@ impl Elicitor {
         Self { asking, ..Self::default() }
     }
 
-    /// For one call; `None` where nobody is asked at all, or another haldir decides.
+    /// For one call; `None` if asking is off, or another haldir decides.
     pub fn about<'a>(
         &'a self,
         backend: &'a Backend,
@@ -136,7 +136,7 @@ impl CallElicitor<'_> {
         })
     }
 
-    /// Shows the dialog; nothing if the client leaves, takes the call back, or nobody decides in time.
+    /// Shows the dialog; nothing if the client disconnects or cancels the call, or the person does not decide in time.
     async fn elicit(&self, question: &ApprovalQuestion) -> Option<Value> {
         let params: ElicitRequestParams = serde_json::from_value(elicitation::params(&question.message)).ok()?;
         let request = ServerRequest::ElicitRequest(ElicitRequest::new(params));

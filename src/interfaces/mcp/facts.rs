@@ -68,11 +68,11 @@ struct VerificationFacts {
     message: String,
 }
 
-/// Asks on behalf of whoever asked for the prompt.
+/// Reads on behalf of the caller that asked for the prompt.
 pub struct Facts<'a> {
-    /// Who is asked.
+    /// Where the operations run.
     pub backend: &'a Backend,
-    /// Who asks.
+    /// The caller.
     pub credential: &'a Credential,
 }
 

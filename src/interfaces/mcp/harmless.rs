@@ -138,7 +138,7 @@ fn mend_types(schema: &mut Value) -> bool {
     mended
 }
 
-/// The type, or types, as JSON Schema has them; none where nobody can tell. And whether that is another than what was there.
+/// The type, or types, as JSON Schema has them; none where they cannot be guessed. And whether they differ from what was there.
 fn right_type(kind: &Value) -> (Option<Value>, bool) {
     let known = |name: &str| {
         let lower = name.to_ascii_lowercase();

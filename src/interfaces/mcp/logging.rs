@@ -1,7 +1,7 @@
 //! Log messages to the client (MCP, Logging): what haldir refused, flagged, or could not do.
 //!
 //! A client of the revisions with a handshake asks for them with `logging/setLevel`, once for its connection; from
-//! 2026-07-28 on with a level in each request's `_meta`. Who does not ask gets none. Over HTTP without a session
+//! 2026-07-28 on with a level in each request's `_meta`. A client that does not ask gets none. Over HTTP without a session
 //! there is no connection for a level to hold on: there `logging/setLevel` is accepted and ends with its answer.
 //!
 //! Upstreams are told what their clients want to hear, see [`crate::upstream`].

@@ -1,6 +1,6 @@
-//! Calls that wait for their client to call again. A client of 2026-07-28 is asked by the result of its call. An upstream of
-//! an older revision asks in the middle of one: then the call stays under way here, its client gets what is asked as a
-//! result, and its call again, with the answers, goes on where this one was.
+//! Paused calls, which wait for their client's `input_required` reply. A client of 2026-07-28 gets requests in the result of
+//! its call. An upstream of an older revision makes requests during a call: then the call stays in flight here, its client
+//! gets the requests as a result, and its repeated call, with the answers, continues this one.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -52,7 +52,7 @@ struct Room {
     kept: Arc<AtomicUsize>,
 }
 
-/// Which call is made again: by whom, and for what.
+/// What a repeated call must have in common with the paused one: its caller, session, tool and arguments.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct CallKey {
     owner: Owner,
@@ -60,7 +60,7 @@ pub struct CallKey {
 }
 
 impl CallKey {
-    /// Who calls this tool with these arguments, as they were written, in this session.
+    /// The key of a call of this tool with these arguments, as they were written, in this session.
     pub fn new(credential: &Credential, session: &str, tool: &str, arguments: &str) -> Self {
         let asks = [quoted(session), quoted(tool), arguments.to_owned()].join(" ");
         Self { owner: owner(credential), asks: crypto::digest(&[asks.as_bytes()]) }
@@ -86,7 +86,7 @@ pub struct RunningCall {
     pub outcome: JoinHandle<Finished>,
     /// What its upstream says.
     pub said: mpsc::Receiver<CallEvent>,
-    /// What it has asked while nobody was there to be asked.
+    /// Requests that came while the client was away.
     asked: Vec<(MidCallRequest, ReservedBytes)>,
     attended: Arc<AtomicBool>,
 }
@@ -120,7 +120,7 @@ impl PausedCalls {
         self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Begins a call, in a task of its own: what has left is settled, also if nobody waits for it any more. `taken_back`
+    /// Begins a call in its own task: a call that has left is settled, even if the client disconnects. `taken_back`
     /// ends it.
     pub fn run(
         &self,
@@ -172,7 +172,7 @@ impl PausedCalls {
             refuse(OVER, questions);
             return Err(call);
         }
-        // Random: whoever has one state knows no other.
+        // Random: from one state no other can be guessed.
         let Ok(state) = crypto::token::<24>(STATE) else {
             refuse("the client cannot be asked", questions);
             return Err(call);
@@ -214,7 +214,7 @@ impl PausedCalls {
                 biased;
                 _ = &mut is_back => return Some(call),
                 () = &mut end => break,
-                // How far it is, nobody wants to know any more when the client is back.
+                // Progress is out of date when the client is back.
                 Some(said) = call.said.recv() => if let CallEvent::Request(question) = said {
                     let bytes = question.params.as_deref().map_or(0, |params| params.get().len());
                     match ReservedBytes::new(&self.0.kept, bytes) {
@@ -237,7 +237,7 @@ impl PausedCalls {
         state.starts_with(STATE)
     }
 
-    /// The call that a client comes back to; `None` if there is none of this name for it. Nobody else ends it by asking.
+    /// The call that a client comes back to; `None` if there is none of this name for it. Another caller's attempt does not end it.
     pub fn find(&self, state: &str, key: CallKey) -> Option<ResumedCall> {
         let mut waiting = self.waiting();
         waiting.get(state).filter(|found| found.key == key)?;
@@ -271,7 +271,7 @@ impl ResumedCall {
 }
 
 impl RunningCall {
-    /// What it has asked while nobody was there to be asked.
+    /// Requests that came while the client was away.
     pub fn asked_meanwhile(&mut self) -> Vec<MidCallRequest> {
         std::mem::take(&mut self.asked).into_iter().map(|(question, _)| question).collect()
     }

@@ -46,7 +46,7 @@ const INSTRUCTIONS: &str = "haldir governs what you may do. Begin with createSes
 /// haldir, serving one connection.
 pub struct HaldirMcp {
     backend: Backend,
-    /// Who calls; over HTTP every request brings its own.
+    /// The caller; over HTTP every request has its own.
     credential: Credential,
     log_level: Level,
     /// What upstreams are told of it, for as long as this connection lasts.
@@ -62,7 +62,7 @@ pub struct HaldirMcp {
 }
 
 impl HaldirMcp {
-    /// Serves `backend` to whoever holds `credential`.
+    /// Serves `backend` to the holder of `credential`.
     pub fn new(backend: Backend, credential: Credential) -> Self {
         let changes = match &backend {
             Backend::Local(haldir) => Some(ToolChanges::new(haldir.clone())),
@@ -96,7 +96,7 @@ impl HaldirMcp {
         self
     }
 
-    /// Remembers sessions by who made them, for callers without a lasting connection.
+    /// Remembers sessions by their caller, for callers without a lasting connection.
     #[must_use]
     pub fn standing_on(mut self, standing: Standing) -> Self {
         self.session.stand_on(standing);
@@ -254,7 +254,7 @@ impl ServerHandler for HaldirMcp {
         if let Backend::Local(haldir) = &self.backend
             && lasts(&context)
         {
-            // Who may call no upstream hears of none.
+            // A caller that may call no upstream gets no log messages of any.
             let wanted = haldir.want_logs(&self.credential(&context), logging::known(params.level)).ok();
             *self.wanted_logs.lock().unwrap_or_else(PoisonError::into_inner) = wanted;
         }

@@ -1,6 +1,6 @@
 //! The session that a call is made in. A client names it with each request, or as an argument; else it is the one that the
 //! same client made last. Many clients keep no connection (all of 2026-07-28, and those that open one for each call), and no
-//! model can set a header: for them, whose key it is says which client it is.
+//! model can set a header: for them, the key identifies the client.
 
 use std::{
     borrow::Cow,

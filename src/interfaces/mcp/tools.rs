@@ -107,7 +107,7 @@ pub async fn call(
             backend.call(operation, credential, &input, CallOptions { is_counted, ..options }).await
         }
         Err(error) if is_counted => Err(error),
-        // Nobody called, so nobody has asked who is calling.
+        // The operation was not called, so the caller was not authenticated yet.
         Err(error) => Err(backend.admit(credential).await.err().unwrap_or(error)),
     };
     match answer {

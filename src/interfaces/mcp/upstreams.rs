@@ -193,7 +193,7 @@ impl Call<'_> {
             Ok(result) => return Ok(result),
             Err(error) => error,
         };
-        // Without a session nobody has looked for the tool. Who may not even ask which there are is told that there is none.
+        // Without a session the tool was not looked up. To a caller that may not list tools it does not exist.
         if error.code == Code::UnknownTool || error.code == Code::SessionInvalid || !has_session {
             let all = listed(backend, credential, None).await;
             if error.code == Code::UnknownTool || !all.iter().any(|one| one.is_called(self.tool)) {
@@ -247,7 +247,7 @@ impl Call<'_> {
         if let Backend::Local(haldir) = backend {
             return self.make_here(haldir, credential, session, context, hearing).await;
         }
-        // Progress, log messages and questions do not travel by REST; that nobody waits any more does.
+        // Progress, log messages and mid-call requests do not travel by REST; cancellation does.
         let hearing = Hearing { taken_back: Some(context.ct.clone()), ..hearing };
         let operation = operations::named("proxyCall").ok_or_else(|| Error::internal("there is no proxyCall"))?;
         let arguments = self.arguments();
@@ -279,7 +279,7 @@ impl Call<'_> {
         let (tool, arguments) = (self.tool.to_owned(), arguments.to_owned());
         let Some((line, channel, said)) = client_channel::open(context, self.params, self.whose, self.level) else {
             cx.hearing = Hearing { taken_back: Some(context.ct.clone()), ..hearing };
-            // A task of its own: what has left is settled, also if nobody waits for it any more.
+            // A task of its own: a call that has left is settled, even if the client disconnects.
             let call = tokio::spawn(proxied::as_written(cx, tool, id, arguments));
             return Ok(call.await.map_err(Error::internal)??.get().to_owned());
         };

@@ -1,4 +1,4 @@
-//! What an upstream would have a person read, as they must see it: by whose wish, and every character for what it is.
+//! Text of an upstream that a person reads: each line names the upstream, and invisible characters are made visible.
 
 use serde_json::value::{RawValue, to_raw_value};
 
@@ -29,7 +29,7 @@ pub(super) fn form(upstream: &str, params: &RawValue) -> Option<Box<RawValue>> {
     members.written()
 }
 
-/// Every line says whose it is.
+/// Every line names the upstream.
 fn named(upstream: &str, text: &str) -> String {
     let lines = text.splitn(MAX_LINES, '\n');
     let lines = lines.map(|line| format!("[{upstream}] {}", visible(line.strip_suffix('\r').unwrap_or(line))));

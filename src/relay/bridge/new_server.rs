@@ -1,7 +1,7 @@
 //! A client that shakes hands in front of a server of 2026-07-28, which does not.
 //!
-//! Each request is told who asks. What the server says to need before it answers is asked of the client, as servers did
-//! before, and the request is made again with the answers.
+//! Each request describes the client. An `input_required` result becomes requests to the client, as earlier revisions have
+//! them, and the request is made again with the answers.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -26,7 +26,7 @@ const MAX_RESOURCES: usize = 256;
 const NEW: [&str; 3] = [RESULT_TYPE, "ttlMs", "cacheScope"];
 
 pub(super) struct NewServer {
-    /// Who asks, as each request says it.
+    /// The description of the client in each request.
     client: Vec<(&'static str, String)>,
     level: Option<String>,
     /// Requests that the server has, by the id that it knows them by.
@@ -55,7 +55,7 @@ struct Asking {
 }
 
 impl NewServer {
-    /// Asks who the server is, in the name of a client that began so.
+    /// `server/discover`, in the name of a client that began so.
     pub(super) fn discover(id: &str, initialize: &str) -> String {
         message::request(id, "server/discover", &format!("{{\"_meta\":{}}}", meta(&client(initialize), None, None)))
     }
@@ -258,7 +258,7 @@ impl NewServer {
     }
 }
 
-/// Who asks, from the client's handshake.
+/// The description of the client, from its handshake.
 fn client(initialize: &str) -> Vec<(&'static str, String)> {
     let message = Message::read(initialize).ok();
     let params = message.and_then(|message| message.params);
@@ -270,7 +270,7 @@ fn client(initialize: &str) -> Vec<(&'static str, String)> {
     ]
 }
 
-/// The `_meta` of a request, with who asks.
+/// The `_meta` of a request, with the description of the client.
 fn meta(client: &[(&'static str, String)], level: Option<&str>, given: Option<&RawValue>) -> String {
     let level = level.map(message::quoted);
     let mut put: Vec<_> = client.iter().map(|(name, value)| (*name, value.as_str())).collect();

@@ -171,7 +171,7 @@ impl OldServer {
         steps
     }
 
-    /// A notification, or an answer that nobody has asked for.
+    /// A notification, or an answer to no request.
     fn told(&mut self, message: &Message<'_>) -> Vec<Step> {
         if !message.is("notifications/cancelled") {
             // The handshake is ours, and was finished.
@@ -247,7 +247,7 @@ impl OldServer {
     }
 
     /// Whether all requests that the server may ask in are of one client, as far as that can be told: a question names none
-    /// of them, and only their session says whose they are.
+    /// of them, and only their session tells their client.
     fn are_one_clients(&self) -> bool {
         let suspended = self.suspended.iter().map(|suspended| &suspended.request);
         let mut all = self.open.iter().filter(|open| open.may_ask()).chain(suspended).map(|open| &open.session);
@@ -272,7 +272,7 @@ impl OldServer {
                 |id: &String| Step::Upstream(message::error(Some(id), INTERNAL_ERROR, "the client has not answered"));
             steps.extend(oldest.questions.values().map(refuse));
         }
-        // Random: whoever has one state knows no other, and no two calls have the same.
+        // Random: from one state no other can be guessed, and no two calls have the same.
         let Ok(state) = crypto::token::<24>("") else {
             let refuse = |question: &Question| {
                 Step::Upstream(message::error(Some(&question.id), INTERNAL_ERROR, "the client cannot be asked"))
@@ -365,7 +365,7 @@ fn too_many(id: &str) -> Vec<Step> {
     vec![Step::Upstream(message::error(Some(id), INTERNAL_ERROR, problem))]
 }
 
-/// What a request asks for: all but who asks, and what was answered.
+/// What a request asks for: without the description of its client, and without answers.
 fn asks(message: &Message<'_>) -> [u8; 32] {
     let kept = |name: &str| !["_meta", RESPONSES, STATE].contains(&name);
     let method = message.method.as_deref().unwrap_or_default();

@@ -69,7 +69,7 @@ fn a_client_without_handshake_reaches_a_server_with_one() {
     let state = needed["result"]["requestState"].clone();
     let (key, question) = needed["result"]["inputRequests"].as_object().unwrap().iter().next().unwrap();
     assert_eq!(question, &json!({"method": "elicitation/create", "params": {"message": "m"}}));
-    // Nobody goes on with another call's answers.
+    // Answers to another call are refused.
     let repeated = |arguments: Value| {
         json!({"name": "t", "arguments": arguments, "requestState": state,
             "inputResponses": {key.as_str(): {"action": "accept"}}})

@@ -17,7 +17,7 @@ use crate::{
     protocol::message::{self, Message, quoted},
 };
 
-/// Questions that a person has before them at a time: whoever is asked more reads none of them.
+/// Dialogs before a person at a time: with more, none of them would be read.
 const MAX_ASKS: usize = 4;
 
 /// A call that waits for a person.
@@ -33,7 +33,7 @@ pub(super) struct Dialog {
 }
 
 impl Exchange {
-    /// Whether somebody can be asked about this call now.
+    /// Whether the person at the client can be asked about this call now.
     pub(super) fn may_ask(&self, id: &str) -> bool {
         let Some(call) = self.calls.get(id).filter(|call| !call.asked && !call.cancelled) else { return false };
         match Message::read(&call.text) {
@@ -42,7 +42,7 @@ impl Exchange {
         }
     }
 
-    /// Asks about a call; answers what becomes of it instead if nobody can be asked.
+    /// Asks about a call; answers what becomes of it instead if the person cannot be asked.
     pub(super) async fn ask(
         &mut self,
         id: &str,
@@ -101,7 +101,7 @@ impl Exchange {
         self.decide(id);
     }
 
-    /// The client takes back a call that somebody there is asked about.
+    /// The client cancels a call while the person there is asked about it.
     pub(super) async fn nobody_to_ask_for(&mut self, id: &str) {
         if let Some(Stage::Asking(waiting)) = self.calls.remove(id).map(|call| call.stage) {
             self.asks.remove(&waiting.ask);

@@ -12,7 +12,7 @@ use crate::{
 };
 
 impl Exchange {
-    /// The client takes something back.
+    /// The client cancels a request.
     pub(super) async fn cancel(&mut self, message: &Message<'_>) {
         let id = message.cancelled_id().unwrap_or_default();
         if let Some(call) = self.calls.get_mut(&id) {
@@ -28,7 +28,7 @@ impl Exchange {
                 }
             }
         }
-        // Whoever cancels is not answered.
+        // A cancelled request is not answered.
         self.requests.remove(&id);
         self.pass_on(message.text()).await;
     }

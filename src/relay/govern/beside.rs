@@ -48,7 +48,7 @@ fn has_more(meta: &RawValue) -> bool {
     json::object(meta).map_or(true, |meta| meta.0.iter().any(|(name, _)| name != SERVER_INFO))
 }
 
-/// A `_meta` with who the server is, and nothing else.
+/// A `_meta` with the server's name and version, and nothing else.
 fn server_info(meta: &RawValue) -> Option<String> {
     let info = json::object(meta).ok()?.get(SERVER_INFO)?;
     Some(written([(SERVER_INFO, info.get().to_owned())].into_iter()))

@@ -1,4 +1,4 @@
-//! A request under way, and whoever ends it before its answer comes: the client that leaves, or the clock.
+//! A request in flight, and what ends it before its answer: its client disconnects, or its time is over.
 
 use std::{
     sync::{Arc, Mutex},
@@ -22,7 +22,7 @@ pub(super) struct InFlight {
 }
 
 impl InFlight {
-    /// Takes it back, if it is still under way.
+    /// Cancels it, if it is still in flight.
     fn take_back(&self) -> Option<Request> {
         let open = {
             let mut routes = lock(&self.routes);
@@ -41,7 +41,7 @@ impl InFlight {
         time.checked_sub(open.progressed.elapsed()).filter(|left| !left.is_zero())
     }
 
-    /// Ends the turn after `turn_time`, however long the client reads or somebody there decides, and the request after
+    /// Ends the turn after `turn_time`, however long the client reads or the person there takes to decide, and the request after
     /// `time`.
     pub(super) async fn watch(self, (turn, turn_time): (Option<Turn>, Duration), time: Duration) {
         let began = Instant::now();
@@ -58,7 +58,7 @@ impl InFlight {
     }
 }
 
-/// From 2026-07-28 on, a client that leaves takes its request back.
+/// From 2026-07-28 on, a client that disconnects cancels its request.
 pub(super) struct CancelOnDrop(pub(super) InFlight);
 
 impl Drop for CancelOnDrop {

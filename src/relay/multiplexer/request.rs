@@ -1,4 +1,4 @@
-//! A request under way, and what its client gave where the connection is shared.
+//! A request in flight, and the id and token that its client gave where the connection is shared.
 
 use std::time::Instant;
 

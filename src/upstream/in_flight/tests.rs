@@ -35,7 +35,7 @@ async fn what_names_no_call_is_for_the_newest_of_one_client_and_for_nobody_where
     second.over();
     drop(second);
     assert!(matches!(heard_in(&in_flight, LOGS, None), Taken::Done) && heard.try_recv().is_ok());
-    // One that nobody listens to is somebody's as well.
+    // A call without a listener belongs to a client too.
     let mut plain = enter(&in_flight, None, &Arc::default());
     assert!(matches!(heard_in(&in_flight, ASKS, None), Taken::Refused(_)));
     plain.over();
@@ -86,7 +86,7 @@ async fn a_question_is_answered_once_and_may_be_taken_back() {
     let _first = enter(&in_flight, Some(&one), &Arc::default());
     let Taken::Asked(asked) = heard_in(&in_flight, ASKS, None) else { panic!("nobody was asked") };
     let Ok(CallEvent::Request(mut question)) = heard.try_recv() else { panic!("nothing was heard") };
-    // Nobody has been asked yet.
+    // The client has not been asked yet.
     assert!(one.pace.since(Instant::now()).is_some());
     question.begin();
     assert!(one.pace.since(Instant::now()).is_none());

@@ -21,7 +21,7 @@ use crate::{
     },
 };
 
-/// How often it is looked whether somebody who is asked has answered.
+/// How often the call checks whether the client has answered a mid-call request.
 const LOOK: Duration = Duration::from_millis(500);
 
 impl Link {
@@ -71,7 +71,7 @@ impl Link {
         refused.is_none_or(|at| at.elapsed() > NOT_MODERN_FOR) && begun.is_newest_with_handshake()
     }
 
-    /// A call in which the client may be asked something. That nobody has answered it is no failure of the upstream.
+    /// A call in which the client may be asked something. A missing answer of the client is no failure of the upstream.
     pub(super) async fn heard_out<T>(
         &self,
         call: impl Future<Output = Result<T, Failure>>,

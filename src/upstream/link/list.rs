@@ -18,7 +18,7 @@ use crate::{
 
 /// Tools of an upstream: more is no catalogue.
 const MAX_TOOLS: usize = 1_000;
-/// How old the list of a child may be that says nothing of changes, while somebody would be told of them.
+/// The age at which the list of a child that announces no changes is fetched again while clients listen for changes.
 const CHILD_LIST_AGE: Duration = Duration::from_secs(10);
 /// How old the list may be when a tool is called that is not in it.
 const UNKNOWN_AGE: Duration = Duration::from_secs(2);
@@ -41,7 +41,7 @@ impl Link {
         listed.is_none_or(|listed| listed.elapsed() > age || self.tools_changed.load(Ordering::Acquire))
     }
 
-    /// Somebody has seen a tool of it that is not known: it is asked for its tools before the next call.
+    /// A client has seen an unknown tool of it: its tools are listed before the next call.
     pub fn list_is_old(&self) {
         self.tools_changed.store(true, Ordering::Release);
     }

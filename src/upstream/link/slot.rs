@@ -10,11 +10,11 @@ use super::{
 };
 use crate::upstream::{Failure, FailureKind, connection::Connection};
 
-/// The place. A connection is made by a task of its own: whoever waits for it may leave, and it is made all the same.
+/// The place. A connection is made by its own task: it is made even if every waiting task gives up.
 #[derive(Default)]
 pub(super) struct Slot {
     phase: Phase,
-    /// The newest attempt that failed: those who waited for it fail with it, and do not each try again.
+    /// The newest failed attempt: tasks that waited for it fail with it, and do not try again each.
     failed: Option<(Instant, Failure)>,
 }
 

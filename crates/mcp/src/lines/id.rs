@@ -1,4 +1,4 @@
-//! The id of a request that is too long to be kept, so that its refusal reaches who waits for it.
+//! The id of a request that is too long to be kept, so that its refusal reaches its sender.
 
 use serde_json::value::RawValue;
 

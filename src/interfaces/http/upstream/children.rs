@@ -57,7 +57,7 @@ pub struct Children<'a> {
     pub target: &'a Target,
     /// The secrets that it can have received.
     pub known: Arc<Known>,
-    /// Whose turn it is at a child; a wire asks itself.
+    /// The gate of a child; a connection over HTTP passes its own.
     pub link: Option<Arc<Link>>,
     /// Its bounds.
     pub limits: UpstreamLimits,
@@ -253,7 +253,7 @@ fn streamed(begun: Option<HeaderValue>, body: Body) -> Response {
     response
 }
 
-/// The answer alone, for who reads no event streams.
+/// The answer alone, for a client that reads no event streams.
 async fn whole(begun: Option<HeaderValue>, mut heard: Messages, id: &str) -> Result<Response> {
     while let Some(text) = heard.next().await {
         if Message::read(&text).is_ok_and(|message| message.answers() == Some(id)) {

@@ -88,7 +88,7 @@ async fn elicit(
                 let _ = sender.send(event(&cancel)).await;
                 break PersonAnswer::None;
             }
-            // The client has left: the request waits for whoever decides next.
+            // The client has disconnected: the request stays open for a later decision.
             () = sender.closed() => return,
             _ = open.tick() => {
                 // The first tick is at once.

@@ -33,7 +33,7 @@ pub fn is_modern(headers: &HeaderMap) -> bool {
     version.is_some_and(is_without_handshake)
 }
 
-/// The header that names another method than the message, or another tool than the call that it is: whoever goes by
+/// The header that names another method than the message, or another tool than the call that it is: a reader of
 /// headers would take it for that.
 pub fn mismatch(headers: &HeaderMap, method: Option<&str>, tool: Option<&str>) -> Option<HeaderName> {
     let differs = |name: HeaderName, expected: Option<&str>| {

@@ -1,4 +1,4 @@
-//! Where requests for an upstream go, and who decides on them.
+//! Where requests for an upstream go, and the governor that decides on them.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::{
     upstream::{HttpPlace, Link, UpstreamLimits, over_http::HttpUpstream},
 };
 
-/// Where an upstream is, and who decides on its calls.
+/// Where an upstream is, and the governor that decides on its calls.
 pub struct Route {
     pub name: UpstreamName,
     /// Its address, and the headers of every request.

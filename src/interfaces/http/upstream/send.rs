@@ -29,7 +29,7 @@ const PING_WITHIN: Duration = Duration::from_secs(5);
 /// Why a session is over.
 const FORGOTTEN: &str =
     "the upstream has forgotten the MCP session, as it does when it is started again: initialise again";
-/// Why nobody knows what became of a call.
+/// Why the outcome of a call is unknown.
 const FAILED: &str = "the upstream failed, maybe in the middle of the call";
 
 /// A request to the upstream.
@@ -52,7 +52,7 @@ impl Exchange {
         let is_call = forwarding.call.is_some();
         if is_call {
             let turn = self.route.link.gate().enter().await;
-            // Asked last: who is let through has to say what came of it.
+            // Last: an admitted call must report whether it was answered.
             match turn.and_then(|turn| self.route.link.gate().admit().map(|()| turn)) {
                 Ok(turn) => forwarding.turn = Some(turn),
                 Err(resting) => {

@@ -1,4 +1,4 @@
-//! Whose protocol sessions of upstreams are whose: one answers only the key that began it.
+//! The owners of protocol sessions of upstreams: a session answers only the key that began it.
 
 use std::{
     collections::HashMap,
@@ -53,7 +53,7 @@ impl Session {
     }
 }
 
-/// The place of a child. It is taken before the child is started, and nobody but those who want this child waits for that.
+/// The place of a child. It is taken before the child is started; only requests for this child wait for the start.
 struct Child {
     target: Target,
     multiplexer: OnceLock<Arc<Multiplexer>>,
@@ -103,7 +103,7 @@ impl UpstreamSessions {
         Ok(open)
     }
 
-    /// A session with a child of its own, which `start` starts if there is room. Whoever comes for the same one meanwhile
+    /// A session with a child of its own, which `start` starts if there is room. A request for the same one meanwhile
     /// gets that.
     pub fn begin_child(
         &self,
@@ -163,7 +163,7 @@ impl UpstreamSessions {
 
     /// Ends the session with a child that this caller has left alone longest; answers whether there was one.
     fn one_makes_way(sessions: &mut HashMap<Name, Session>, owner: &Owner, now: Instant) -> bool {
-        // Whoever listens, or waits for an answer, holds the connection.
+        // A listening stream or a request in flight holds a reference.
         let alone = |session: &Session| {
             now.duration_since(session.used) >= LEFT_ALONE
                 && session.multiplexer().is_some_and(|multiplexer| Arc::strong_count(multiplexer) == 1)
@@ -229,7 +229,7 @@ impl UpstreamSessions {
     /// The session has ended.
     pub fn end(&self, upstream: &str, id: &HeaderValue) {
         let ended = self.sessions().remove(&(upstream.to_owned(), id.clone()));
-        // Somebody may still listen to it.
+        // A client may still listen to it.
         if let Some(multiplexer) = ended.as_ref().and_then(Session::multiplexer) {
             multiplexer.end();
         }

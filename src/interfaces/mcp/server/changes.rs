@@ -17,7 +17,7 @@ impl HaldirMcp {
         if self.follows.swap(true, Ordering::Relaxed) {
             return;
         }
-        // Who may see no tools is told of none.
+        // A client that may see no tools gets no notifications.
         let Ok(mut changes) = changes.follow(&self.credential(context)).await else {
             return self.follows.store(false, Ordering::Relaxed);
         };
