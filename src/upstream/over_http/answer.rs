@@ -54,7 +54,7 @@ fn unavailable(message: &str) -> Failure {
 }
 
 fn too_large(most: usize) -> Failure {
-    Failure::new(FailureKind::TooLarge, format!("the answer has more than {most} bytes"))
+    Failure::new(FailureKind::TooLarge, format!("the answer is larger than allowed: it has more than {most} bytes"))
 }
 
 /// The whole body of an answer.
@@ -109,7 +109,7 @@ impl Session {
         let mut ended = self.receive_events(answer, id, begins, &mut place).await?;
         let mut resumed = 0;
         while let Ended::Unanswered = ended {
-            let problem = || if status.is_success() { unavailable(ENDED) } else { refused(status, String::new()) };
+            let problem = || if status.is_success() { unavailable(ENDED) } else { refused(status, "") };
             // The stream of messages that belong to no request is opened anew instead.
             let (Some(last), Some((_, cancelled))) = (place.last.clone(), asked) else { return Err(problem()) };
             let answer = tokio::select! {
@@ -136,7 +136,7 @@ impl Session {
             matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS);
         let excerpt = || String::from_utf8_lossy(&body).chars().take(EXCERPT_CHARS).collect::<String>();
         if is_of_caller || !status.is_success() && !is_json {
-            return Err(refused(status, excerpt()));
+            return Err(refused(status, &excerpt()));
         }
         let said = !body.trim_ascii().is_empty();
         if let (true, Ok(text)) = (is_json, std::str::from_utf8(&body))
@@ -146,7 +146,7 @@ impl Session {
             return Ok(());
         }
         Err(match (status.is_success(), is_json || !said) {
-            (false, _) => refused(status, excerpt()),
+            (false, _) => refused(status, &excerpt()),
             (true, false) => unavailable("it answers with something that is neither JSON nor an event stream"),
             (true, true) => unavailable("it holds no JSON-RPC response to the request"),
         })
@@ -290,7 +290,7 @@ impl Session {
 }
 
 /// The failure that a status says, with the beginning of what stands in the body.
-fn refused(status: StatusCode, excerpt: String) -> Failure {
+fn refused(status: StatusCode, excerpt: &str) -> Failure {
     let excerpt = excerpt.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     let message = match status {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
