@@ -1,8 +1,9 @@
-//! What an operation is, and what it is given: its caller, the time, the keys, and a transaction.
+//! Operations and their contexts: the caller, the time, the keys, and a transaction.
 //!
-//! An operation is a type: its fields are the input, its doc comment is what people and models read about it,
-//! and its one function does the work. It is named once, in [`crate::operations`].
+//! An operation is a type. Its fields are the input, its doc comment is the description that users and models read, and its
+//! one function does the work. [`crate::operations`] lists it once.
 
+mod in_flight;
 mod keyring;
 mod line;
 mod meter;
@@ -12,9 +13,9 @@ mod services;
 pub mod session;
 mod signing;
 mod stream;
-mod under_way;
 mod unwritten;
 
+pub use in_flight::{InFlightCalls, LEASE_SECONDS, Lease};
 pub use keyring::{Keyring, TenantKeys};
 pub use line::Line;
 pub use meter::Meter;
@@ -25,7 +26,6 @@ use serde::{Serialize, de::DeserializeOwned};
 pub use services::{AnomalyThresholds, RateLimits, Services, Settings, ToolNames, WebhookPace};
 pub use signing::{MAX_PUBLISHED, PublishedKey, SigningKeys, has_retired};
 pub use stream::{Finished, Head, Pieces, Sink, Start, StreamOperation, channel};
-pub use under_way::{CallsUnderWay, LEASE_SECONDS, Vouched};
 pub use unwritten::Unwritten;
 
 use crate::{
@@ -36,7 +36,7 @@ use crate::{
 
 /// An operation that changes nothing.
 pub trait ReadOperation: DeserializeOwned + JsonSchema + Send + 'static {
-    /// What it answers.
+    /// Its result.
     type Output: Serialize + JsonSchema + 'static;
 
     /// Answers from one snapshot.
@@ -46,7 +46,7 @@ pub trait ReadOperation: DeserializeOwned + JsonSchema + Send + 'static {
 /// The longest that a caller may wait for a final answer, in seconds.
 pub const MAX_WAIT_SECONDS: i64 = 30;
 
-/// An operation that changes nothing, and whose answer may be waited for.
+/// An operation that changes nothing, and that may wait for its result.
 ///
 /// The engine looks again and again, each time on a snapshot of its own, until the answer is final or the time has
 /// run out.
@@ -54,7 +54,7 @@ pub trait LongPollOperation: DeserializeOwned + JsonSchema + Send + 'static {
     /// What it answers.
     type Output: Serialize + JsonSchema + 'static;
 
-    /// How long the caller would wait, in whole seconds; at most [`MAX_WAIT_SECONDS`].
+    /// How long the caller is ready to wait, in whole seconds; at most [`MAX_WAIT_SECONDS`].
     fn wait_seconds(&self) -> Result<i64>;
 
     /// Answers from one snapshot.
@@ -69,22 +69,22 @@ pub enum PollOutcome<T> {
     Pending(T),
 }
 
-/// An operation that changes something, be it by an audit entry alone.
+/// An operation that writes, if only an audit entry.
 ///
-/// An `Err` takes back whatever it did. If it is a refusal, the call leaves an audit entry that says so.
+/// An `Err` rolls its changes back. A refusal leaves an audit entry.
 pub trait WriteOperation: DeserializeOwned + JsonSchema + Send + 'static {
-    /// What it answers.
+    /// Its result.
     type Output: Serialize + JsonSchema + Send + 'static;
 
     /// Decides, changes, and appends the audit entry, all in one transaction.
     fn run(self, cx: &mut WriteContext<'_>) -> Result<Self::Output>;
 }
 
-/// What a reading operation works with.
+/// The context of a read operation.
 pub struct ReadContext<'a> {
     /// The snapshot.
     pub tx: &'a dyn ReadTx,
-    /// Who asks.
+    /// The caller.
     pub caller: &'a Caller,
     /// The time of the call.
     pub now: UnixMicros,
@@ -105,7 +105,7 @@ impl ReadContext<'_> {
 pub struct StreamContext<'a> {
     /// The store.
     pub store: &'a Store,
-    /// Who asks.
+    /// The caller.
     pub caller: &'a Caller,
     /// The time of the call.
     pub now: UnixMicros,
@@ -113,11 +113,11 @@ pub struct StreamContext<'a> {
     pub services: &'a Services,
 }
 
-/// What a writing operation works with.
+/// The context of a write operation.
 pub struct WriteContext<'a> {
     /// The transaction.
     pub tx: &'a mut dyn Tx,
-    /// Who asks.
+    /// The caller.
     pub caller: &'a Caller,
     /// The time of the call.
     pub now: UnixMicros,

@@ -32,7 +32,7 @@ use crate::{
     jobs::store_copy,
     model::{Ceilings, Clock, Money, Scopes, time::SystemClock},
     operations::Haldir,
-    outbound::{Outbound, way::Ways},
+    outbound::{Outbound, connect::OptionsByOrigin},
     upstream::{UpstreamLimits, child::Children},
 };
 
@@ -164,7 +164,7 @@ impl StoreOptions {
     pub fn settings(&self, ceilings: &CeilingOptions) -> Result<Settings> {
         let file = file::read(self.config.as_deref())?;
         let children = Children::new(file.upstreams, self.path()?);
-        let ways = Ways::read(&file.connections);
+        let options = OptionsByOrigin::read(&file.connections);
         Ok(Settings {
             local_ceilings: ceilings.local()?,
             key_ceilings: ceilings.set()?,
@@ -174,7 +174,7 @@ impl StoreOptions {
             bootstrap_token: secret_variable("HALDIR_BOOTSTRAP_TOKEN"),
             open_bootstrap: false,
             outbound: Outbound::new(&self.allow_private)
-                .with_ways(ways.map_err(|problem| bad_setting("HALDIR_CONFIG", &problem))?),
+                .with_options(options.map_err(|problem| bad_setting("HALDIR_CONFIG", &problem))?),
             webhooks: self.webhook_pace.unwrap_or_default(),
             upstreams: self.upstream_limits.unwrap_or_default(),
             children: children.map_err(|problem| bad_setting("HALDIR_CONFIG", &problem))?,

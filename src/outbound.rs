@@ -1,9 +1,9 @@
-//! Addresses that haldir may call on somebody's behalf: http and https, and no network that only this machine can
-//! reach. Names are resolved and checked when an address is registered, and again at every connection.
+//! The addresses that haldir may call: http and https, and no network that only this machine can reach. Names are resolved
+//! and checked when an address is registered, and again at every connection.
 
-pub mod carrier;
 pub mod cause;
-pub mod way;
+pub mod connect;
+pub mod http_client;
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -18,14 +18,14 @@ use reqwest::{
     redirect::Policy,
 };
 
-use self::way::{Way, Ways};
+use self::connect::{ConnectOptions, OptionsByOrigin};
 use crate::error::{Code, Error, Result};
 
 /// The longest address, in characters.
 pub const MAX_URL_CHARS: usize = 2_048;
-/// How long a look-up of a name may take.
+/// The time limit of a name look-up.
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long connecting may take.
+/// The time limit of connecting.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Idle connections that a client keeps open to one address.
 const MAX_IDLE_CONNECTIONS: usize = 64;
@@ -36,42 +36,43 @@ const USER_AGENT: &str = concat!("Haldir/", env!("CARGO_PKG_VERSION"));
 #[derive(Clone, Debug, Default)]
 pub struct Outbound {
     allowed: Arc<BTreeSet<String>>,
-    ways: Ways,
+    options: OptionsByOrigin,
 }
 
 impl Outbound {
     /// Allows these hosts, names or addresses, wherever they lead.
     pub fn new(hosts: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
         let allowed = hosts.into_iter().map(|host| plain(host.as_ref())).filter(|host| !host.is_empty()).collect();
-        Self { allowed: Arc::new(allowed), ways: Ways::default() }
+        Self { allowed: Arc::new(allowed), options: OptionsByOrigin::default() }
     }
 
-    /// The same, and some addresses of upstreams are reached in a way of their own.
+    /// The same, with connection options for some origins.
     #[must_use]
-    pub fn with_ways(self, ways: Ways) -> Self {
-        Self { ways, ..self }
+    pub fn with_options(self, options: OptionsByOrigin) -> Self {
+        Self { options, ..self }
     }
 
-    /// Refuses an address whose way is another tenant's: it would be reached with that tenant's certificate.
+    /// Refuses an address whose connection options belong to another tenant: it would be called with that tenant's
+    /// certificate.
     pub fn require_tenant(&self, url: &str, tenant: &str) -> Result<()> {
-        if self.ways.is_empty() {
+        if self.options.is_empty() {
             return Ok(());
         }
-        match self.ways.to(&self.parse(url)?) {
-            Some(way) if !way.is_of(tenant) => {
+        match self.options.to(&self.parse(url)?) {
+            Some(options) if !options.is_of(tenant) => {
                 Err(unsafe_url("the config file of this server keeps this address for another tenant"))
             }
             _ => Ok(()),
         }
     }
 
-    /// Reads an address: what can be said of it without looking its name up.
+    /// Parses an address, and checks what needs no name look-up.
     pub fn parse(&self, text: &str) -> Result<Url> {
         if text.chars().count() > MAX_URL_CHARS {
             return Err(unsafe_url(format!("the address has more than {MAX_URL_CHARS} characters")));
         }
-        // The URL standard leaves line breaks out and takes `http:host` for `http://host`: then what is listed would not
-        // be what is called.
+        // The URL standard drops line breaks and reads `http:host` as `http://host`: the address that is listed would then
+        // differ from the one that is called.
         let scheme = text.split_once("://").map_or("", |(scheme, _)| scheme);
         if !["http", "https"].iter().any(|known| scheme.eq_ignore_ascii_case(known)) {
             return Err(unsafe_url("the address must begin with http:// or https://"));
@@ -84,8 +85,8 @@ impl Outbound {
         Ok(url)
     }
 
-    /// Whether haldir may call this address: its form, and if its host is written as an IP address, that. Who calls
-    /// with [`Self::client`] asks this before every request, since a client looks up names only.
+    /// Whether haldir may call this address, judged by its form, and by its host if that is an IP address. Callers of
+    /// [`Self::client`] check this before every request, since the client checks only names that it looks up.
     pub fn check_form(&self, url: &Url) -> Result<()> {
         if !matches!(url.scheme(), "http" | "https") {
             return Err(unsafe_url("the address must begin with http:// or https://"));
@@ -94,7 +95,7 @@ impl Outbound {
             return Err(unsafe_url("the address must not contain a user name or a password"));
         }
         if url.port() == Some(0) {
-            return Err(unsafe_url("the address has port 0, where nobody listens"));
+            return Err(unsafe_url("the address has port 0, where nothing can listen"));
         }
         let host = url.host_str().unwrap_or_default();
         if host.is_empty() {
@@ -110,8 +111,8 @@ impl Outbound {
     pub async fn check(&self, url: &Url) -> Result<()> {
         self.check_form(url)?;
         let host = url.host_str().unwrap_or_default();
-        // Behind a proxy, which the operator chose for this very address, that looks names up.
-        let is_proxied = self.ways.to(url).is_some_and(Way::has_proxy);
+        // The operator chose a proxy for this address, and the proxy looks names up.
+        let is_proxied = self.options.to(url).is_some_and(ConnectOptions::has_proxy);
         if is_proxied || self.allows_host(host) || literal(host).is_some() {
             return Ok(());
         }
@@ -124,24 +125,25 @@ impl Outbound {
         Self::builder(timeout).dns_resolver(Arc::new(self.clone())).build().map_err(Error::internal)
     }
 
-    /// The same for an upstream at this address: in the way that the operator set for it, if there is one.
+    /// The same for an upstream at this address, with the operator's connection options for it.
     pub fn client_to(&self, url: &Url, timeout: Duration) -> Result<Client> {
-        match self.ways.to(url) {
-            Some(way) => self.client_by(way, timeout),
+        match self.options.to(url) {
+            Some(options) => self.client_with(options, timeout),
             None => self.client(timeout),
         }
     }
 
-    /// The clients of all addresses that are reached in a way of their own, by origin.
+    /// The clients of all origins with connection options.
     pub fn clients_by_origin(&self, timeout: Duration) -> Result<HashMap<String, Client>> {
-        let client = |(origin, way): (&String, &Way)| Ok((origin.clone(), self.client_by(way, timeout)?));
-        self.ways.all().map(client).collect()
+        let client =
+            |(origin, options): (&String, &ConnectOptions)| Ok((origin.clone(), self.client_with(options, timeout)?));
+        self.options.all().map(client).collect()
     }
 
-    fn client_by(&self, way: &Way, timeout: Duration) -> Result<Client> {
-        let client = way.apply(Self::builder(timeout));
-        // A proxy is the one name that is looked up then, and the operator chose it.
-        let client = if way.has_proxy() { client } else { client.dns_resolver(Arc::new(self.clone())) };
+    fn client_with(&self, options: &ConnectOptions, timeout: Duration) -> Result<Client> {
+        let client = options.apply(Self::builder(timeout));
+        // The proxy's own name is then the only one that is looked up, and the operator chose it.
+        let client = if options.has_proxy() { client } else { client.dns_resolver(Arc::new(self.clone())) };
         client.build().map_err(Error::internal)
     }
 
@@ -162,7 +164,8 @@ impl Outbound {
         self.allowed.contains(&plain(host))
     }
 
-    /// The addresses of a name, if all of them are allowed: one that is not is no accident.
+    /// The addresses of a name, if all of them are allowed. A name that also resolves to a private address is an attack
+    /// (DNS rebinding), so one such address refuses all.
     async fn resolve(&self, host: &str) -> Result<Vec<SocketAddr>, String> {
         let looked_up = tokio::time::timeout(RESOLVE_TIMEOUT, tokio::net::lookup_host((host, 0))).await;
         let found: Vec<_> = match looked_up {
@@ -197,13 +200,13 @@ fn not_public(host: &str) -> Error {
     unsafe_url(format!("{host} is no public address: an operator can allow it with --allow-private {}", plain(host)))
 }
 
-/// A host as hosts are compared: lower case, without brackets and without the dot that ends an absolute name.
+/// A host in the form that hosts are compared in: lower case, without brackets and without a final dot.
 fn plain(host: &str) -> String {
     let host = host.trim().trim_start_matches('[').trim_end_matches(']');
     host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase()
 }
 
-/// The IP address that a host of a URL is written as; URLs know it in one form only, whatever it was typed as.
+/// The IP address that a host of a URL is written as. The URL parser has normalised it.
 fn literal(host: &str) -> Option<IpAddr> {
     plain(host).parse().ok()
 }

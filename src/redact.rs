@@ -1,9 +1,9 @@
-//! Secrets in what comes back from an upstream: every occurrence of a value that it can have received is cut out, in
-//! whatever form a program repeats it.
+//! Redacts secrets from what an upstream sends: every occurrence of a value that it can have received, in every form that a
+//! program writes it in.
 //!
-//! A text is read once for all values together, and once more for each of `LEVELS` layers of escapes in it: the time
-//! grows with the length of the text and with nothing else. What comes out is bounded as well. A large text is read on a
-//! thread of the blocking pool ([`aside`]), so that no thread that serves connections waits for it.
+//! A text is searched once for all values together, and once more for each of `LEVELS` layers of escapes in it: the time
+//! depends only on the length of the text. The length of the result is bounded too. A large text is searched on a thread of
+//! the blocking pool ([`aside`]), so that no worker waits for it.
 //!
 //! - `encodings`: the table of encodings of whole values, each with its source.
 //! - `escapes`: the table of escapes of single characters.
@@ -44,14 +44,14 @@ use self::{
 
 /// Layers of escapes that are decoded one after the other: JSON in a string of JSON in a string, percent-encoded, is three.
 const LEVELS: usize = 3;
-/// Values that are cut out of one answer; one that has more is not passed on at all.
+/// The most values that are redacted from one response; one with more is withheld.
 const MAX_FOUND: usize = 262_144;
 /// The longest text, in bytes.
 const MAX_TEXT_BYTES: usize = u32::MAX as usize;
-/// Characters of a secret's name in a mark.
+/// The longest name of a secret in a placeholder, in characters.
 const MAX_MARK_NAME: usize = 64;
 
-/// A value that is to be cut out, and its name, which stands in its place.
+/// A value to redact, and the name that replaces it.
 #[derive(Clone)]
 pub struct Secret {
     /// The secret's name.
@@ -60,21 +60,22 @@ pub struct Secret {
     pub value: Zeroizing<String>,
 }
 
-/// A text holds more values than `MAX_FOUND`, or nests too deep: it is not passed on.
+/// The text has more values than `MAX_FOUND`, or nests too deep: it is withheld.
 #[derive(Debug)]
 pub struct TooMuch;
 
-/// Values that are looked for together.
+/// Values with one automaton.
 pub struct Part {
     needles: Needles,
-    /// What stands in the place of each.
+    /// The placeholder of each value.
     marks: Vec<String>,
-    /// Whether a value may stand in a number.
+    /// Whether a value can occur in a number.
     numeric: bool,
 }
 
 impl Part {
-    /// For these values; their marks may bear their names, or not. It takes some milliseconds for hundreds of them, so it is kept.
+    /// Builds the automaton of these values; `named` puts their names into the placeholders. It takes milliseconds for hundreds of
+    /// values, so callers reuse it.
     pub fn new(secrets: &[Secret], named: bool) -> error::Result<Self> {
         let is_numeric = |secret: &Secret| {
             secret.value.bytes().all(|byte| matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E' | b'0'..=b'9'))
@@ -91,52 +92,52 @@ impl Part {
     }
 }
 
-/// Whether a name may stand in a text for a model: not if it could be a sentence or an address.
+/// Whether a name may appear in a text for a model: not if it could be a sentence or an address.
 fn is_plain(name: &str) -> bool {
     (1..=MAX_MARK_NAME).contains(&name.len())
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-'))
 }
 
-/// Cuts some values out of texts.
+/// Redacts some values from texts.
 #[derive(Clone)]
 pub struct Redactor {
     parts: Vec<Arc<Part>>,
 }
 
 impl Redactor {
-    /// For these values, by their names.
+    /// Of these values, with their names as placeholders.
     pub fn new(secrets: &[Secret]) -> error::Result<Self> {
         Ok(Self::of(vec![Arc::new(Part::new(secrets, true)?)]))
     }
 
-    /// For the values of all of these. Of one that several have, the first gives the mark.
+    /// Of the values of all parts. If several parts have a value, the first gives the placeholder.
     pub fn of(parts: Vec<Arc<Part>>) -> Self {
         Self { parts }
     }
 
-    /// What stands in the place of a value.
-    fn mark(&self, whose: u32) -> &str {
-        let mut whose = whose as usize;
+    /// The placeholder of a value.
+    fn mark(&self, index: u32) -> &str {
+        let mut index = index as usize;
         for part in &self.parts {
-            match part.marks.get(whose) {
+            match part.marks.get(index) {
                 Some(mark) => return mark,
-                None => whose -= part.marks.len(),
+                None => index -= part.marks.len(),
             }
         }
         NOTHING
     }
 
-    /// The JSON text without the values. One that holds none of them is given back as it was written.
+    /// Redacts JSON text. Text without values is returned unchanged.
     pub fn json(&self, answer: Box<RawValue>) -> Box<RawValue> {
         self.json_after(answer, After::Nothing)
     }
 
-    /// As [`Self::json`], for the answer to a request while which something was told: a value may begin in that.
+    /// As [`Self::json`], for a response that follows notifications: a value may begin in those.
     pub fn answer(&self, answer: Box<RawValue>, before: &Carry) -> Box<RawValue> {
         self.json_after(answer, After::All(before))
     }
 
-    /// As [`Self::json`], for the parameters of a notification that follows others: a value may be split over them.
+    /// As [`Self::json`], for a notification that follows others: a value may be split over them.
     pub fn told(&self, params: Box<RawValue>, kind: Told, before: &mut Carry) -> Box<RawValue> {
         self.json_after(params, After::Told(before, kind))
     }
@@ -152,7 +153,7 @@ impl Redactor {
         }
     }
 
-    /// The text without the values.
+    /// Redacts plain text.
     pub fn text<'t>(&self, text: &'t str) -> Cow<'t, str> {
         let Ok(found) = self.found(text.as_bytes()) else { return Cow::Borrowed(NOTHING) };
         if found.is_empty() {
@@ -161,22 +162,22 @@ impl Redactor {
         let mut mark = Mark::new(self);
         let mut clean = String::with_capacity(text.len() + 2 * MAX_MARK_NAME);
         let mut from = 0;
-        for Found { at, whose } in found {
+        for Found { at, index } in found {
             let at = at.letters(text.as_bytes());
             clean.push_str(text.get(from..at.start).unwrap_or_default());
-            clean.push_str(&mark.plain(whose, at.end - at.start));
+            clean.push_str(&mark.plain(index, at.end - at.start));
             from = at.end;
         }
         clean.push_str(text.get(from..).unwrap_or_default());
         Cow::Owned(clean)
     }
 
-    /// Whether one of the values stands in the text.
+    /// Whether the text has one of the values.
     pub fn finds(&self, text: &str) -> bool {
         !matches!(self.found(text.as_bytes()), Ok(found) if found.is_empty())
     }
 
-    /// Where the values stand in a text, in order, none over another.
+    /// Where the values are in a text, in order, without overlaps.
     fn found(&self, text: &[u8]) -> Result<Vec<Found>, TooMuch> {
         if text.len() > MAX_TEXT_BYTES {
             return Err(TooMuch);
@@ -195,7 +196,7 @@ impl Redactor {
                 let of_part = all.len();
                 part.needles.search(views.last().map_or(text, |view| &view.bytes), &mut all, MAX_FOUND);
                 for found in &mut all[of_part..] {
-                    found.whose += values;
+                    found.index += values;
                 }
                 values += u32::try_from(part.marks.len()).unwrap_or(u32::MAX);
             }
@@ -216,25 +217,25 @@ impl Redactor {
         Ok(self.found(text)?.into_iter().next())
     }
 
-    /// The end of a text that is the beginning of a value, half of it at least.
+    /// The end of a text that is the beginning of a value, at least half of it.
     fn begun(&self, text: &[u8]) -> Option<Found> {
         let mut values = 0;
         let mut begun = Vec::new();
         for part in &self.parts {
-            begun.extend(part.needles.begun(text).map(|found| Found { whose: found.whose + values, ..found }));
+            begun.extend(part.needles.begun(text).map(|found| Found { index: found.index + values, ..found }));
             values += u32::try_from(part.marks.len()).unwrap_or(u32::MAX);
         }
         begun.into_iter().min_by_key(|found| found.at.start)
     }
 }
 
-/// What overlaps is one, and so is what follows at once and is of the same name.
+/// Joins matches that overlap, and adjacent ones of the same value.
 fn merged(mut all: Vec<Found>, sort: bool) -> Vec<Found> {
     if sort {
         all.sort_by_key(|found| (found.at.start, std::cmp::Reverse(found.at.end)));
     }
     all.dedup_by(|next, last| {
-        let overlaps = next.at.start < last.at.end || next.at.start == last.at.end && next.whose == last.whose;
+        let overlaps = next.at.start < last.at.end || next.at.start == last.at.end && next.index == last.index;
         if overlaps {
             last.at.end = last.at.end.max(next.at.end);
         }
@@ -243,31 +244,31 @@ fn merged(mut all: Vec<Found>, sort: bool) -> Vec<Found> {
     all
 }
 
-/// What stands in the place of an answer that is not passed on.
+/// Replaces a response that is withheld.
 const NOTHING: &str = "[redacted]";
 
-/// The result of a call whose answer is not passed on.
+/// The result of a call whose response is withheld.
 fn nothing() -> Box<RawValue> {
     let text = serde_json::json!({"content": [{"type": "text", "text": NOTHING}], "isError": true});
     serde_json::value::to_raw_value(&text).unwrap_or_default()
 }
 
-/// Writes marks, within bounds.
+/// Writes placeholders within a bound.
 struct Mark<'r> {
     redactor: &'r Redactor,
-    /// Bytes by which marks may still be longer than what they stand for.
+    /// Bytes by which placeholders may still make the text longer.
     room: usize,
 }
 
 impl<'r> Mark<'r> {
-    /// Bytes by which marks may make a text longer. From then on a star stands for each value.
+    /// Bytes by which placeholders may make a text longer. After that each value becomes a star.
     const MAX_GROWTH: usize = 65_536;
 
     fn new(redactor: &'r Redactor) -> Self {
         Self { redactor, room: Self::MAX_GROWTH }
     }
 
-    /// The mark, or something that is no longer than what it stands for.
+    /// The placeholder, or a replacement that is no longer than the value.
     fn bounded(&mut self, mark: String, length: usize, short: &'static str) -> Cow<'static, str> {
         let growth = mark.len().saturating_sub(length);
         match self.room.checked_sub(growth) {
@@ -279,22 +280,22 @@ impl<'r> Mark<'r> {
         }
     }
 
-    fn named(&self, whose: u32) -> String {
-        self.redactor.mark(whose).to_owned()
+    fn named(&self, index: u32) -> String {
+        self.redactor.mark(index).to_owned()
     }
 
-    fn plain(&mut self, whose: u32, length: usize) -> Cow<'static, str> {
-        let mark = self.named(whose);
+    fn plain(&mut self, index: u32, length: usize) -> Cow<'static, str> {
+        let mark = self.named(index);
         self.bounded(mark, length, "*")
     }
 
-    fn in_json(&mut self, whose: u32, length: usize) -> Cow<'static, str> {
-        let quoted = serde_json::Value::from(self.named(whose)).to_string();
+    fn in_json(&mut self, index: u32, length: usize) -> Cow<'static, str> {
+        let quoted = serde_json::Value::from(self.named(index)).to_string();
         self.bounded(quoted[1..quoted.len() - 1].to_owned(), length, "*")
     }
 
-    fn for_number(&mut self, whose: u32, length: usize) -> Cow<'static, str> {
-        let quoted = serde_json::Value::from(self.named(whose)).to_string();
+    fn for_number(&mut self, index: u32, length: usize) -> Cow<'static, str> {
+        let quoted = serde_json::Value::from(self.named(index)).to_string();
         self.bounded(quoted, length, "0")
     }
 }

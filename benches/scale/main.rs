@@ -283,7 +283,7 @@ impl Filler {
                 haldir::upstream::UpstreamLimits::default(),
             ),
             children_asked: tokio::sync::watch::Sender::new(false),
-            calls_under_way: haldir::call::CallsUnderWay::default(),
+            in_flight: haldir::call::InFlightCalls::default(),
             unwritten: haldir::call::Unwritten::default(),
             known_secrets: haldir::redact::KnownSecrets::default(),
         };

@@ -1,4 +1,4 @@
-//! A call's arguments: JSON that can be read in one way only.
+//! The arguments of a call: JSON that can be read in one way only.
 
 use std::{collections::BTreeSet, fmt};
 
@@ -22,8 +22,8 @@ const MAX_KEPT_BYTES: usize = 8_192;
 /// Characters of a name that an error shows.
 const MAX_SHOWN_CHARS: usize = 64;
 
-/// JSON in which, at any depth, no two members of an object differ in the case of their names only, and no name holds a place
-/// for a secret: what a rule reads is then what every reader of the call reads.
+/// JSON in which no object, at any depth, has two members whose names differ in case only, and no name contains a secret's
+/// placeholder: a rule then reads what every reader of the call reads.
 struct Distinct;
 
 impl<'de> Deserialize<'de> for Distinct {
@@ -88,7 +88,7 @@ impl<'de> Deserialize<'de> for Distinct {
     }
 }
 
-/// Arguments as they were written, and in one form that every reader reads alike.
+/// Arguments as they were written, and in canonical form.
 #[derive(Clone, Debug)]
 pub struct Arguments {
     written: String,
@@ -96,8 +96,7 @@ pub struct Arguments {
 }
 
 impl Arguments {
-    /// Reads them. An object only; a member that stands in it twice is refused: a rule and a tool might read different
-    /// ones of them.
+    /// Parses an object. A duplicate member is refused: a rule and a tool might read different ones.
     pub fn parse(json: &str) -> Result<Self> {
         let written = json.trim_ascii();
         if !written.starts_with('{') {

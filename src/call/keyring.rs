@@ -1,5 +1,5 @@
-//! Envelope encryption: the master key wraps one data key per tenant, and everything a tenant's data is sealed
-//! or authenticated with is derived from that. A new master key re-wraps the data keys and nothing else.
+//! Envelope encryption: the master key wraps one data key per tenant; the keys that seal and authenticate a tenant's data are
+//! derived from that. A new master key re-wraps only the data keys.
 
 use std::{
     collections::HashMap,
@@ -14,26 +14,26 @@ use crate::{
     store::{ReadTx, Tx},
 };
 
-/// Unwrapped data keys that are remembered. They never change, so that remembering them cannot go stale.
+/// Cached data keys. They never change, so the cache cannot be stale.
 const MAX_CACHED_TENANTS: usize = 10_000;
 
-/// What a tenant's data key is for.
+/// The keys that are derived from a tenant's data key.
 pub struct TenantKeys {
     /// Seals secrets.
     pub secrets: Key,
     /// Seals the secrets of webhooks.
     pub webhooks: Key,
-    /// Authenticates the end of the audit log.
+    /// Authenticates the heads of the audit log.
     pub log: Key,
-    /// Authenticates how long details are kept, and which were erased.
+    /// Authenticates retention settings and erasures of details.
     pub erasures: Key,
-    /// Vouches for questions that people at clients were asked.
+    /// Authenticates questions to people at clients.
     pub questions: Key,
-    /// Names the log in checkpoints, the same for as long as there is a log, and no other's.
+    /// The log's name in checkpoints: constant, and unique to this log.
     pub log_name: [u8; 8],
 }
 
-/// The master key, and the tenants' keys unwrapped with it.
+/// The master key, and a cache of the tenants' keys.
 pub struct Keyring {
     master: Key,
     signers: Signers,
@@ -50,7 +50,7 @@ impl Keyring {
         }
     }
 
-    /// Refuses a master key that is not the store's own; the first one ever seen becomes it.
+    /// Refuses a master key other than the store's; the first one becomes the store's.
     pub fn check(&self, tx: &mut dyn Tx) -> Result<()> {
         if tx.master_key_check()?.is_none() {
             tx.set_master_key_check(&self.master.seal(CHECK, CHECK).map_err(Error::internal)?)?;
@@ -58,7 +58,7 @@ impl Keyring {
         self.check_existing(tx.as_read())
     }
 
-    /// Refuses a master key that is not the store's own.
+    /// Refuses a master key other than the store's.
     pub fn check_existing(&self, tx: &dyn ReadTx) -> Result<()> {
         let sealed = tx.master_key_check()?.unwrap_or_default();
         self.master.open(CHECK, &sealed).map(drop).map_err(|_| {
@@ -86,7 +86,7 @@ impl Keyring {
         Ok(keys)
     }
 
-    /// Makes a tenant with a data key of its own. The keys are not remembered here: the transaction may yet fail.
+    /// Creates a tenant with a new data key. The keys are not cached here, since the transaction may fail.
     pub fn create_tenant(&self, tx: &mut dyn Tx, tenant: &TenantId, now: UnixMicros) -> Result<TenantKeys> {
         let data_key = Key::generate().map_err(Error::internal)?;
         let wrapped = self.master.wrap(tenant.as_str().as_bytes(), &data_key).map_err(Error::internal)?;
@@ -102,13 +102,13 @@ impl Keyring {
         Ok(tx.set_wrapped_data_key(tenant, &wrapped)?)
     }
 
-    /// Seals and authenticates the signing keys under the master key of `next`, which is the store's own from then on.
+    /// Seals and authenticates the signing keys under the master key of `next`, which becomes the store's.
     pub fn reseal(&self, tx: &mut dyn Tx, next: &Self) -> Result<()> {
         self.signers.reseal(tx, &next.signers)?;
         Ok(tx.set_master_key_check(&next.master.seal(CHECK, CHECK).map_err(Error::internal)?)?)
     }
 
-    /// The store's signing keys, as they are in this transaction.
+    /// The store's signing keys, as this transaction sees them.
     pub fn signing_keys(&self, tx: &dyn ReadTx) -> Result<Arc<SigningKeys>> {
         self.signers.keys(tx)
     }

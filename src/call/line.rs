@@ -1,4 +1,4 @@
-//! What passes between a call under way and the client that made it.
+//! The channel from an in-flight call to its client.
 
 use std::sync::Arc;
 
@@ -11,27 +11,27 @@ use crate::{
     upstream::{Again, CallEvent},
 };
 
-/// The client that made a call, as far as it can be spoken to while the call lasts.
+/// The client of a call, as far as the call can reach it while it lasts.
 #[derive(Clone, Debug)]
 pub struct Line {
-    /// The same for calls of one and the same client only.
+    /// Equal for calls of the same client only.
     pub whose: u64,
-    /// Whether it wants to know how far the call is.
+    /// Whether it wants progress notifications.
     pub progress: bool,
-    /// The least level of log messages that it wants; `None` is none. Its interface passes on no others.
+    /// The lowest level of log messages that it wants; `None` is none. Its interface forwards no others.
     pub level: Option<LogLevel>,
-    /// What it can do, as it has said: an object.
+    /// Its declared capabilities: an object.
     pub capabilities: Arc<Value>,
-    /// Whether it is asked by a result, and calls again, rather than by a request (2026-07-28).
+    /// Whether mid-call requests reach it in an `input_required` result, after which it calls again (2026-07-28).
     pub modern: bool,
-    /// What it was asked before, and has answered.
+    /// The state of a call that it resumes, with its answers.
     pub again: Option<Again>,
     /// What it is told and asked.
     pub to_client: mpsc::Sender<CallEvent>,
 }
 
 impl Line {
-    /// Whether there is anything that it can be asked.
+    /// Whether it takes any mid-call request.
     pub fn can_be_asked(&self) -> bool {
         [ServerRequest::Sampling, ServerRequest::Elicitation, ServerRequest::Roots]
             .iter()

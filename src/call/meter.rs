@@ -1,5 +1,5 @@
-//! Calls of tenants, counted without a write for each: they gather here and go to the store together, at most
-//! [`FLUSH_AFTER`] later and when haldir closes. What a process had counted since is lost if it is killed.
+//! Counts the calls of tenants without a write for each. The counts are stored together, at most [`FLUSH_AFTER`] later and
+//! when haldir closes. A process that is killed loses the counts since the last flush.
 
 use std::{
     collections::HashMap,
@@ -20,10 +20,10 @@ use crate::{
 /// How long a call may be counted in memory alone.
 pub const FLUSH_AFTER: Duration = Duration::from_secs(2);
 
-/// What this process has counted and not yet stored.
+/// The counts of this process that are not stored yet.
 #[derive(Default)]
 pub struct Meter {
-    // A std mutex: it is held for a look-up, never across a write. Only tenants whose callers are known are in it.
+    // A std mutex: it is held for a look-up, never across a write. Only tenants of authenticated callers are in it.
     calls: Mutex<HashMap<TenantId, Vec<(Day, i64)>>>,
     scheduled: AtomicBool,
 }
@@ -45,21 +45,21 @@ impl Meter {
         }
     }
 
-    /// What is not stored yet of a tenant's month.
+    /// The count of a tenant's month that is not stored yet.
     pub fn unstored(&self, tenant: &TenantId, month: Month) -> i64 {
         let calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
         let days = calls.get(tenant).map_or(&[][..], Vec::as_slice);
         days.iter().filter(|(day, _)| Month::of(*day) == month).map(|(_, count)| count).sum()
     }
 
-    /// Stores what was counted before the writer is told to finish: whatever it was given by then, it does.
+    /// Enqueues the counts before the writer is told to finish: it finishes what was enqueued by then.
     pub fn close(&self, store: &Store) {
         let flushed = self.flush(store).now_or_never();
         tracing::debug!(at_once = flushed.is_some(), "calls that were counted go to the store");
     }
 
-    /// Stores what was counted. It stays here until it is durable, so that it is answered all the time; a write that
-    /// fails leaves it for the next one.
+    /// Stores the counts. They stay here until they are durable, so that `unstored` never misses any; a failed write leaves
+    /// them for the next flush.
     async fn flush(&self, store: &Store) {
         let counted: Vec<(TenantId, Day, i64)> = {
             let calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);

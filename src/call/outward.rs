@@ -1,7 +1,7 @@
-//! Operations that call out: they decide in one transaction, work outside of the store, and settle in another.
+//! Operations that call an upstream: they decide in one transaction, call outside the store, and settle in another.
 //!
-//! What the first transaction has written is durable before anything leaves. Nothing is held between the two, so the
-//! process may end there; who writes such an operation sees to it that what it left open is found and closed.
+//! The first transaction is durable before anything is sent. Nothing is locked between the two, and the process may end
+//! there: such an operation must find and close what it left open.
 
 use std::{
     future::Future,
@@ -23,52 +23,52 @@ use crate::{
     store::{ReadTx, Store},
 };
 
-/// An operation that crosses two transactions, with work outside of the store between them.
+/// An operation with two transactions, and work outside the store between them.
 ///
-/// It records its own refusals: what one of its transactions did is committed unless that transaction failed.
+/// It records its own refusals: a transaction that does not fail is committed.
 pub trait OutwardOperation: DeserializeOwned + JsonSchema + Send + 'static {
-    /// What it answers.
+    /// Its result.
     type Output: Serialize + JsonSchema + Send + 'static;
 
-    /// Decides, calls out, and settles. It runs to its end also if the caller has hung up.
+    /// Decides, calls, and settles. It runs to its end even if the caller disconnects.
     fn run(self, cx: OutwardContext) -> impl Future<Output = Result<Self::Output>> + Send;
 
-    /// Whether a repetition with the same idempotency key gets this answer again: not if it is a "not yet".
+    /// Whether a retry with the same idempotency key gets this result again: not if it says "not yet".
     fn is_kept(_output: &Self::Output) -> bool {
         true
     }
 }
 
-/// What an operation that calls out works with.
+/// The context of an operation that calls an upstream.
 #[derive(Clone)]
 pub struct OutwardContext {
     /// The store.
     pub store: Store,
-    /// Who asks.
+    /// The caller.
     pub caller: Caller,
     /// The time of the call.
     pub now: UnixMicros,
     /// Keys, settings, connections.
     pub services: Arc<Services>,
-    /// What the interface has heard of the person at the agent's client.
+    /// The interface's connection to the agent's client.
     pub hearing: Hearing,
 }
 
-/// What passes between a call and the interface that can ask the person at the agent's client. No input of any call says so.
+/// What passes between a call and the interface that can reach the agent's client. No input of a call can set it.
 #[derive(Clone, Debug, Default)]
 pub struct Hearing {
-    /// Their yes, if they were asked just now.
+    /// The consent of the person at the client, if they were just asked.
     pub person: Option<Arc<Person>>,
-    /// Where a call that waits for a decision says so.
+    /// Set by a call that waits for a decision.
     pub held: Option<Arc<OnceLock<Held>>>,
-    /// Cancelled once the client takes the call back.
+    /// Cancelled when the client cancels the call.
     pub taken_back: Option<CancellationToken>,
-    /// What the client hears of the upstream while the call lasts.
+    /// The channel to the client while the call lasts.
     pub line: Option<Line>,
 }
 
 impl Hearing {
-    /// Ends when the client takes the call back.
+    /// Completes when the client cancels the call.
     pub async fn taken_back(&self) {
         match &self.taken_back {
             Some(taken_back) => taken_back.cancelled().await,
@@ -78,14 +78,14 @@ impl Hearing {
 }
 
 impl OutwardContext {
-    /// Looks something up on one snapshot.
+    /// Reads on one snapshot.
     pub fn read<T>(&self, work: impl FnOnce(&ReadContext<'_>) -> Result<T>) -> Result<T> {
         let now = self.services.clock.now();
         self.store
             .read(|tx: &dyn ReadTx| work(&ReadContext { tx, caller: &self.caller, now, services: &self.services }))
     }
 
-    /// Runs `work` in a transaction of its own, and answers once that is durable.
+    /// Runs `work` in a transaction, and returns once it is durable.
     pub async fn write<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut WriteContext<'_>) -> Result<T> + Send + 'static,
@@ -95,14 +95,14 @@ impl OutwardContext {
         self.store.write(move |tx| work(&mut WriteContext { tx, caller: &caller, now, services: &services })).await
     }
 
-    /// Hands what became of a call to the writer, and does not wait for it. What is written later finds it written; until it
-    /// is durable, a few milliseconds later, a power failure can take it back. Where nothing can be written it is kept.
+    /// Enqueues the outcome of a call with the writer without waiting. Later writes see it. Until it is durable, a few
+    /// milliseconds later, a power failure can lose it. If the store cannot be written, the outcome is retried.
     pub fn write_outcome(
         &self,
         call: &str,
         work: impl Fn(&mut WriteContext<'_>) -> Result<()> + Send + Sync + 'static,
     ) {
-        // Nothing of the client's: what it hears ends with the call, whenever this is written.
+        // Without the client's channel, which must close when the call ends.
         let (store, caller, services) = (self.store.clone(), self.caller.clone(), Arc::clone(&self.services));
         let (at, runtime) = (services.clock.now(), Handle::try_current().ok());
         let call = call.to_owned();

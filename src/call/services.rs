@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, de::Error};
 use tokio::sync::{Notify, watch};
 use zeroize::Zeroizing;
 
-use super::{CallsUnderWay, Keyring, Meter, Unwritten, keyring};
+use super::{InFlightCalls, Keyring, Meter, Unwritten, keyring};
 use crate::{
     model::{Ceilings, Clock, Money, Tier, UpstreamName, listed_name},
     outbound::Outbound,
@@ -19,31 +19,31 @@ use crate::{
 pub struct Services {
     /// Keys by tenant.
     pub keyring: Keyring,
-    /// Where the present comes from.
+    /// The source of the time.
     pub clock: Arc<dyn Clock>,
     /// What the operator set.
     pub settings: Settings,
-    /// Rings when an event enters the outbox, so that it leaves soon.
+    /// Notified when an event enters the outbox.
     pub webhook_bell: Notify,
-    /// Calls that are counted and not yet stored.
+    /// Counts of calls that are not stored yet.
     pub meter: Arc<Meter>,
     /// Connections to upstream servers.
     pub upstreams: Connections,
-    /// Which secrets each of them can have received.
+    /// The secrets that each of them can have received.
     pub known_secrets: KnownSecrets,
     /// Whether the upstreams that are children of this process were asked for their tools since it began.
     pub children_asked: watch::Sender<bool>,
-    /// Calls of upstreams that this process vouches for.
-    pub calls_under_way: CallsUnderWay,
-    /// What became of calls, where that is still to be written.
+    /// In-flight calls of upstreams.
+    pub in_flight: InFlightCalls,
+    /// Outcomes of calls that are still to be written.
     pub unwritten: Unwritten,
 }
 
 impl Services {
-    /// Whether this process knows the outcome of a call, or will: no other task closes it as abandoned, however long
-    /// nothing can be written.
+    /// Whether this process knows the outcome of a call, or will: then no task closes it as abandoned, however long the
+    /// store cannot be written.
     pub fn knows_call(&self, id: &str) -> bool {
-        self.calls_under_way.holds(id) || self.unwritten.holds(id)
+        self.in_flight.holds(id) || self.unwritten.holds(id)
     }
 }
 
@@ -61,7 +61,7 @@ pub struct Settings {
     pub rate_limits: Option<RateLimits>,
     /// Lets its bearer make the first key of a new tenant.
     pub bootstrap_token: Option<Zeroizing<String>>,
-    /// Whether the first key of an empty store needs no proof: only where nobody else can reach it.
+    /// Whether the first key of an empty store needs no proof: only where no other machine can reach it.
     pub open_bootstrap: bool,
     /// Which addresses haldir may call.
     pub outbound: Outbound,

@@ -1,7 +1,7 @@
 //! The keys that sign tree heads and evidence: made on first use, sealed under the master key, rotated with overlap.
 //!
 //! One key signs at a time. When it is rotated, the one before goes on to sign checkpoints beside it until it retires,
-//! so that whoever trusts only the old key has time to take up the new one. A retired key's private half is erased; its
+//! so that a verifier that trusts only the old key has time to add the new one. A retired key's private half is erased; its
 //! public half stays published, for what it once signed.
 
 use std::sync::{Arc, PoisonError, RwLock};
@@ -61,7 +61,7 @@ impl SigningKeys {
     }
 }
 
-/// Whether a private key is there whose time is over.
+/// Whether a retired key still has its private half.
 pub fn has_retired(tx: &dyn ReadTx, now: UnixMicros) -> Result<bool> {
     Ok(tx.signing_keys(MAX_PUBLISHED)?.iter().any(|key| is_over(key, now)))
 }
@@ -98,7 +98,7 @@ impl Signers {
         Ok(key.public())
     }
 
-    /// Puts a new key into use; the one before retires at `retires_at`. Private keys whose time is over are erased.
+    /// Puts a new key into use; the one before retires at `retires_at`. Private halves of retired keys are erased.
     pub(super) fn rotate(&self, tx: &mut dyn Tx, now: UnixMicros, retires_at: UnixMicros) -> Result<PublicKey> {
         let stored = tx.signing_keys(MAX_PUBLISHED)?;
         self.open(&stored)?;
@@ -132,7 +132,7 @@ impl Signers {
         Ok(())
     }
 
-    /// Erases the private keys whose time is over, and answers whose they were.
+    /// Erases the private halves of retired keys, and returns their public halves.
     pub(super) fn erase_retired(&self, tx: &mut dyn Tx, now: UnixMicros) -> Result<Vec<PublicKey>> {
         let stored = tx.signing_keys(MAX_PUBLISHED)?;
         self.open(&stored)?;
@@ -145,7 +145,7 @@ impl Signers {
         Ok(erased)
     }
 
-    /// Keys as they were stored, each authenticated: who has only the database cannot add one.
+    /// Opens stored keys. Each is authenticated, so that an attacker with the database alone cannot add one.
     fn open(&self, stored: &[StoredSigningKey]) -> Result<SigningKeys> {
         let (mut current, mut published, mut retiring) = (None, Vec::new(), Vec::new());
         for key in stored {

@@ -1,7 +1,7 @@
-//! Answers that are too large to hold: an operation writes them piece by piece while the client reads.
+//! Streamed responses: an operation writes piece by piece while the client reads.
 //!
-//! The operation runs on a blocking thread and pushes pieces into a bounded channel, so that an answer of any length
-//! takes constant memory. A client that leaves, or that stops reading, ends the work.
+//! The operation runs on a blocking thread and sends pieces through a bounded channel, so that a response of any length
+//! takes constant memory. The operation ends when the client disconnects or stops reading.
 
 use std::{
     thread,
@@ -19,16 +19,16 @@ use tokio::sync::{
 use super::StreamContext;
 use crate::error::{Code, Error, Result};
 
-/// Bytes that are gathered before they are sent.
+/// The size of a piece, in bytes.
 const PIECE_BYTES: usize = 64 * 1024;
 /// Pieces that wait for the client.
 const PIECES_WAITING: usize = 4;
-/// How long a client may leave them waiting.
+/// How long a client may leave pieces unread.
 const STALL_TIMEOUT: Duration = Duration::from_secs(30);
-/// First and longest pause between two looks at whether the client has read on.
+/// First and longest pause between two attempts to send a piece.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(20));
 
-/// An operation that changes nothing, and whose answer is a stream of text.
+/// An operation that changes nothing and streams its response.
 pub trait StreamOperation: DeserializeOwned + JsonSchema + Send + 'static {
     /// The media types that it may answer with, for the OpenAPI document.
     const MEDIA_TYPES: &'static [&'static str];
@@ -36,12 +36,12 @@ pub trait StreamOperation: DeserializeOwned + JsonSchema + Send + 'static {
     /// What the whole answer is, for the OpenAPI document; `String` where it is text.
     type Body: JsonSchema;
 
-    /// Writes the answer, reading a part at a time. An `Err` before [`Start::begin`] is answered like any other error; after
-    /// it, the connection is broken off, so that nobody takes a part for the whole.
+    /// Writes the response, reading one part at a time. An `Err` before [`Start::begin`] becomes an error response; after it,
+    /// the connection is closed, so that the client does not take a part for the whole.
     fn run(self, cx: &StreamContext<'_>, start: Start) -> Result<Finished>;
 }
 
-/// What stands before the first byte.
+/// The head of the response.
 #[derive(Clone, Debug)]
 pub struct Head {
     /// `Content-Type`.
@@ -75,28 +75,28 @@ enum Piece {
     End,
 }
 
-/// The right to begin an answer.
+/// Starts a response.
 pub struct Start {
     head: oneshot::Sender<Head>,
     pieces: mpsc::Sender<Piece>,
 }
 
-/// Where an answer is written.
+/// Writes a response.
 pub struct Sink {
     buffer: Vec<u8>,
     pieces: mpsc::Sender<Piece>,
 }
 
-/// Proof that an answer was written to its end.
+/// Proof that a response is complete.
 pub struct Finished(());
 
-/// An answer as its reader sees it.
+/// The reader's end of a response.
 pub struct Pieces {
     received: mpsc::Receiver<Piece>,
     ended: bool,
 }
 
-/// Both ends of an answer.
+/// Both ends of a response.
 pub fn channel() -> (Start, oneshot::Receiver<Head>, Pieces) {
     let (head, begun) = oneshot::channel();
     let (pieces, received) = mpsc::channel(PIECES_WAITING);
@@ -104,7 +104,7 @@ pub fn channel() -> (Start, oneshot::Receiver<Head>, Pieces) {
 }
 
 impl Start {
-    /// Sends the head. From here on an error can only break the answer off.
+    /// Sends the head. After this an error can only close the connection.
     pub fn begin(self, head: Head) -> Result<Sink> {
         self.head.send(head).map_err(|_| gone())?;
         Ok(Sink { buffer: Vec::with_capacity(PIECE_BYTES), pieces: self.pieces })
@@ -112,7 +112,7 @@ impl Start {
 }
 
 impl Sink {
-    /// Writes; waits while the client is behind. An `Err` means that nobody reads any more: stop.
+    /// Writes; waits while the client is behind. An `Err` means that the client no longer reads: stop.
     pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
         for part in bytes.chunks(PIECE_BYTES) {
             if self.buffer.len() + part.len() > PIECE_BYTES {
@@ -123,12 +123,12 @@ impl Sink {
         Ok(())
     }
 
-    /// Whether anybody still reads: for work that goes on for long without writing.
+    /// Whether the client still reads: for work that takes long without writing.
     pub fn is_read(&self) -> bool {
         !self.pieces.is_closed()
     }
 
-    /// Ends the answer.
+    /// Completes the response.
     pub fn finish(mut self) -> Result<Finished> {
         self.flush()?;
         self.send(Piece::End)?;
@@ -147,7 +147,7 @@ impl Sink {
         let began = Instant::now();
         let mut pause = PAUSES.0;
         loop {
-            // Not the channel's own waiting: it has no end, and this thread must not outlive a stalled client.
+            // Not `blocking_send`: it waits without limit, and this thread must not outlive a stalled client.
             match self.pieces.try_send(piece) {
                 Ok(()) => return Ok(()),
                 Err(TrySendError::Closed(_)) => return Err(gone()),
@@ -168,7 +168,7 @@ fn gone() -> Error {
 }
 
 impl Pieces {
-    /// The next piece; `None` at the end. An error is an answer that was broken off.
+    /// The next piece; `None` at the end. An error means that the response is incomplete.
     pub async fn next(&mut self) -> Option<Result<Bytes>> {
         if self.ended {
             return None;

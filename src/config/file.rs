@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::bad_setting;
 use crate::{
-    call::AnomalyThresholds, error::Result, model::UpstreamName, outbound::way::WaySettings,
+    call::AnomalyThresholds, error::Result, model::UpstreamName, outbound::connect::ConnectSettings,
     upstream::child::ChildUpstream,
 };
 
@@ -22,7 +22,7 @@ pub struct ConfigFile {
     /// MCP servers that haldir starts, and stands in front of.
     pub upstreams: BTreeMap<UpstreamName, ChildUpstream>,
     /// How the upstreams at some addresses are reached, by the address's origin.
-    pub connections: BTreeMap<String, WaySettings>,
+    pub connections: BTreeMap<String, ConnectSettings>,
 }
 
 /// Reads the file; without one, everything has its default.

@@ -1,29 +1,29 @@
 //! HTTP: the listener, and what it serves: `/mcp`, `/v1`, the OpenAPI document, health.
 
+mod body_budget;
 mod cors;
 pub mod dashboard;
 pub mod descriptors;
 pub mod discovery;
+mod drain;
 pub mod guard;
 pub mod health;
+mod held_open;
 pub mod input;
-pub mod lanes;
-mod leftover;
+mod keep_alive;
 pub mod listener;
-mod listening;
 pub mod mcp;
 pub mod mcp_sessions;
 mod oauth;
 pub mod openapi;
-mod quiet;
-mod receiving;
-pub mod refusals;
 pub mod respond;
 pub mod rest;
+pub mod rpc_errors;
 mod server_card;
+mod stalled;
 pub mod telemetry;
-mod unread;
 pub mod upstream;
+pub mod workers;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -36,7 +36,7 @@ use crate::{
     jobs::tool_changes::ToolChanges,
     model::Credential,
     operations::Haldir,
-    outbound::carrier::Carrier,
+    outbound::http_client::HttpClient,
     relay::bound_session::{BoundSession, SessionTerms},
     relay::elicitation::AskSettings,
 };
@@ -100,14 +100,14 @@ struct Shared {
     guard: guard::Guard,
     mcp: mcp::McpInterface,
     /// Asks upstreams, at allowed addresses only.
-    upstreams: Carrier,
+    upstreams: HttpClient,
     /// The session of local callers who name none.
     local_session: Arc<BoundSession>,
     upstream_sessions: upstream::UpstreamSessions,
     /// The streams that clients hold open.
     listeners: descriptors::Listeners,
     /// The bodies that clients are sending.
-    receiving: receiving::Receiving,
+    receiving: body_budget::BodyBudget,
     openapi: String,
     discovery: discovery::Discovery,
     public_url: String,
@@ -143,11 +143,11 @@ impl App {
             guard,
             mcp: mcp::McpInterface::new(following, &local_session, settings.asking, settings.message_bytes, shutdown),
             tool_changes,
-            upstreams: Carrier::new(haldir.outbound(), upstream::LISTEN)?,
+            upstreams: HttpClient::new(haldir.outbound(), upstream::LISTEN)?,
             local_session,
             upstream_sessions: upstream::UpstreamSessions::default(),
             listeners: descriptors::Listeners::new(settings.connections),
-            receiving: receiving::Receiving::new(settings.message_bytes.max(MAX_BODY_BYTES)),
+            receiving: body_budget::BodyBudget::new(settings.message_bytes.max(MAX_BODY_BYTES)),
             openapi: openapi::document(&public_url)?,
             discovery: discovery::Discovery::new(&public_url, settings)?,
             haldir,

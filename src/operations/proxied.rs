@@ -31,7 +31,7 @@ pub use crate::{
     proxy::{
         catalogue::{Audience, Observed},
         edited::Edited,
-        governed::{Attempt, Going, Outcome, Verdict, begin, refusal_text},
+        governed::{AllowedCall, CallRequest, Outcome, Verdict, begin, refusal_text},
         policy::cedar::{MAX_BYTES as MAX_CEDAR_BYTES, SCHEMA as CEDAR_SCHEMA},
         proxy_call::{answered_elsewhere, as_tool_result, as_written},
         question::ApprovalQuestion,

@@ -1,4 +1,4 @@
-//! Why a server was not reached: its class for the caller, all of it for the operator's log.
+//! Why a server was not reached: a class of error for the caller, and the whole chain for the operator's log.
 
 use std::{
     collections::BTreeMap,
@@ -16,30 +16,30 @@ pub fn place(url: &Url) -> String {
     url.port_or_known_default().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
-/// Between two words of the log about one place that is not reached.
-const TELL_EVERY: Duration = Duration::from_secs(60);
-/// Places that the log is told of within that time.
-const MAX_TOLD: usize = 1_024;
+/// The log names one unreachable server at most this often.
+const LOG_EVERY: Duration = Duration::from_secs(60);
+/// Servers that the log names within that time.
+const MAX_LOGGED: usize = 1_024;
 
-/// Whether the log is to be told again that this place was not reached.
+/// Whether the log may name this unreachable server again.
 pub fn is_due(place: &str) -> bool {
-    static TOLD: Mutex<BTreeMap<String, Instant>> = Mutex::new(BTreeMap::new());
-    let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
-    told.retain(|_, last| last.elapsed() < TELL_EVERY);
-    let is_due = !told.contains_key(place) && told.len() < MAX_TOLD;
+    static LOGGED: Mutex<BTreeMap<String, Instant>> = Mutex::new(BTreeMap::new());
+    let mut logged = LOGGED.lock().unwrap_or_else(PoisonError::into_inner);
+    logged.retain(|_, last| last.elapsed() < LOG_EVERY);
+    let is_due = !logged.contains_key(place) && logged.len() < MAX_LOGGED;
     if is_due {
-        told.insert(place.to_owned(), Instant::now());
+        logged.insert(place.to_owned(), Instant::now());
     }
     is_due
 }
 
-/// An error and all that lie behind it, in one line.
+/// An error and its sources, in one line.
 pub fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(deeper) = cause {
         let deeper_text = deeper.to_string();
-        // Some errors repeat what lies behind them.
+        // Some errors repeat their source.
         if !text.ends_with(&deeper_text) {
             text = format!("{text}: {deeper_text}");
         }
@@ -48,10 +48,10 @@ pub fn chain(error: &(dyn Error + 'static)) -> String {
     text
 }
 
-/// The class of what takes too long.
+/// The class of a time-out.
 pub const LATE: &str = "there was no answer in time";
 
-/// The class of the cause. It says nothing of addresses, paths or headers.
+/// The class of an error. It contains no address, path or header.
 pub fn class(error: &(dyn Error + 'static)) -> &'static str {
     let mut next = Some(error);
     let mut found = "the connection could not be made";
@@ -62,7 +62,7 @@ pub fn class(error: &(dyn Error + 'static)) -> &'static str {
         if error.downcast_ref::<rustls::Error>().is_some() {
             return of_tls(error.downcast_ref());
         }
-        // An I/O error holds what it was made of where `source` does not lead, and that may be one too.
+        // `source` skips the error inside an I/O error, which may be an I/O error too.
         let mut io = error.downcast_ref::<io::Error>();
         while let Some(held) = io.and_then(io::Error::get_ref) {
             if let Some(tls) = held.downcast_ref::<rustls::Error>() {

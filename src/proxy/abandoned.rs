@@ -1,8 +1,8 @@
-//! Calls whose process has ended: nobody knows what came of them, and the log says so.
+//! Calls whose process has ended: their outcome is unknown, and the log says so.
 
 use std::time::Duration;
 
-use super::settle::{self, Ending};
+use super::settle::{self, Settlement};
 use crate::{
     call::WriteContext,
     error::Result,
@@ -20,18 +20,18 @@ pub fn tenants(tx: &dyn ReadTx, now: UnixMicros) -> Result<Vec<TenantId>> {
     Ok(tenants)
 }
 
-/// Closes those of the caller's tenant. The budget keeps what they took: they may have been carried out.
+/// Closes those of the caller's tenant. The budget keeps their cost: they may have been executed.
 pub fn close(cx: &mut WriteContext<'_>) -> Result<usize> {
     let found = cx.tx.abandoned_calls(cx.now, AT_ONCE)?;
     let mut closed = 0;
     for (tenant, call) in found {
-        // A lease that could not be renewed, as on a full disk, says nothing of the process that took it.
+        // A lease can expire because it could not be renewed, for example on a full disk.
         if tenant != cx.caller.tenant || cx.services.knows_call(&call.id) {
             continue;
         }
         let micros = u64::try_from(cx.now.0.saturating_sub(call.started_at.0)).unwrap_or(0);
         let why = "haldir ended before the call was answered".to_owned();
-        settle::settle(cx, &call, &Ending::Unknown { why }, Duration::from_micros(micros))?;
+        settle::settle(cx, &call, &Settlement::Unknown { why }, Duration::from_micros(micros))?;
         closed += 1;
     }
     Ok(closed)

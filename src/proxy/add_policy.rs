@@ -168,7 +168,7 @@ fn fields_of(policy_type: PolicyType) -> [(&'static str, Has); 8] {
     ]
 }
 
-/// What [`check`] wants of each type, as JSON Schema says it.
+/// The rules of [`check`] for each type, as JSON Schema.
 fn say_what_goes_with_what(schema: &mut Schema) {
     let rules = PolicyType::ALL.map(|policy_type| {
         let fields = fields_of(policy_type);
@@ -189,8 +189,7 @@ fn say_what_goes_with_what(schema: &mut Schema) {
     schema.insert("allOf".to_owned(), Value::Array(rules.to_vec()));
 }
 
-/// Whether the definition says all that its type needs, and nothing that it would ignore. Answers what is strange about
-/// it all the same.
+/// Checks that the definition has all fields that its type needs, and none that it would ignore. Returns warnings.
 pub(super) fn check(definition: &PolicyDefinition) -> Result<Vec<String>> {
     let window = definition.policy_type == PolicyType::TimeWindow;
     for (field, has) in fields_of(definition.policy_type) {

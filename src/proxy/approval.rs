@@ -1,4 +1,4 @@
-//! The approval step: what a person must decide first waits for them, bound to exactly these arguments.
+//! The approval step: a call that needs approval waits for it; an approval is bound to exactly these arguments.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use crate::{
 
 const STEP: &str = "approval";
 
-/// Passes a call that needs no approval, or has one, which is used up with it.
+/// Passes a call that needs no approval, or that has one, which it uses up.
 pub(super) fn given(
     cx: &mut WriteContext<'_>,
     session: &Arc<Session>,
@@ -51,7 +51,7 @@ pub(super) fn given(
         Err(error) if matches!(error.code, Code::ApprovalRequired | Code::ApprovalInvalid) => {
             let request =
                 error.extra("approval_request_id").and_then(|id| serde_json::from_str::<Value>(id.get()).ok());
-            // What to do about it is said beside the reason, where the call is answered.
+            // The interface adds what to do about it.
             let error = match error.code {
                 Code::ApprovalRequired => Error { message: need.why, ..error },
                 _ => error,
@@ -64,7 +64,7 @@ pub(super) fn given(
     }
 }
 
-/// What an approval of this call is for; `name` is the tool's, with its upstream.
+/// The approval request for this call; `name` is the tool's full name.
 pub(super) fn asked<'a>(
     cx: &WriteContext<'_>,
     session: &'a Session,
@@ -83,7 +83,7 @@ pub(super) fn asked<'a>(
     })
 }
 
-/// Arguments that no request can hold are refused as what they are.
+/// Arguments that are too large for a request are refused as such.
 fn too_large(error: Error) -> Error {
     if error.field.as_deref() == Some("details") {
         Error { field: Some("arguments".to_owned()), ..error }
@@ -92,14 +92,14 @@ fn too_large(error: Error) -> Error {
     }
 }
 
-/// Whether a tool destroys something, as its annotations say. One that says nothing does, as MCP has it.
+/// Whether a tool is destructive by its annotations. Without annotations it is, which is MCP's default.
 fn is_destructive(definition: &str) -> bool {
     hints(definition).1
 }
 
-/// Whether a tool only reads, and whether it destroys something, as its annotations say.
+/// Whether a tool is read-only, and whether it is destructive, by its annotations.
 pub(super) fn hints(definition: &str) -> (bool, bool) {
-    // As values: what is no boolean says nothing.
+    // As values, since anything but a boolean is ignored.
     #[derive(Default, Deserialize)]
     struct Annotations {
         #[serde(default, rename = "readOnlyHint")]

@@ -1,4 +1,4 @@
-//! The budget step: what a call costs is taken out of the session's budget before it leaves.
+//! The budget step: the cost of a call is taken from the session's budget before it is sent.
 
 use std::sync::Arc;
 
@@ -14,30 +14,30 @@ use crate::{
 
 const STEP: &str = "budget";
 
-/// What is set aside for a call.
+/// The amount that is reserved for a call.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Cost {
-    /// The most that it can come to.
+    /// The most that the call can cost.
     pub reserved: Money,
-    /// What its result will say of it.
+    /// The part that the result states.
     pub by_result: Option<ByResult>,
 }
 
-/// A part of a cost that only the result tells.
+/// A part of a cost that only the result states.
 #[derive(Clone, Debug)]
 pub(super) struct ByResult {
-    /// Where it stands, as a JSON pointer.
+    /// Its JSON pointer.
     place: String,
-    /// What is set aside for it.
+    /// The amount that is reserved for it.
     max: Money,
 }
 
-/// What a result says of a cost.
+/// The cost that a result states.
 #[derive(Clone, Debug)]
 pub(super) enum Stated {
-    /// So much of what was set aside was not needed.
+    /// This much of the reserved amount was not needed.
     Unneeded(Money),
-    /// Nothing that can be believed, and why; all that was set aside counts.
+    /// No credible cost, and why; the whole reserved amount counts.
     Unclear(String),
 }
 
@@ -54,7 +54,7 @@ impl ByResult {
                 ));
             }
         };
-        // An amount is a number, or the same as a text; anything else has no order of magnitude.
+        // An amount is a number, or the same as a string; anything else has no order of magnitude.
         let text = serde_json::from_str::<String>(found).unwrap_or_else(|_| found.to_owned());
         let read = ReportedCost::parse(&text).and_then(|near| Ok((near.amount, ReportedCost::parse_up(&text)?.amount)));
         match read {
@@ -62,14 +62,14 @@ impl ByResult {
             Ok((near, _)) if near > *max => Stated::Unclear(format!(
                 "the cost at {place} is {near} USD, which is more than the {max} USD set aside"
             )),
-            // A cost that is too small for an amount is not nothing, however often it comes.
+            // A cost below the smallest amount is not zero: it would add up.
             Ok((_, up)) => Stated::Unneeded(max.minus_floor_zero(up)),
             Err(_) => Stated::Unclear(format!("the cost at {place} is no amount")),
         }
     }
 }
 
-/// What the call can cost, if the budget has it.
+/// The cost to reserve for the call, if the budget covers it.
 pub(super) fn affordable(
     cx: &WriteContext<'_>,
     session: &Arc<Session>,
@@ -102,7 +102,7 @@ pub(super) fn affordable(
     Ok(Cost { reserved, by_result })
 }
 
-/// What the operator said that one call costs, or can cost.
+/// The highest cost of one call, by the operator's labels.
 pub(super) fn cost(tool: &PinnedTool, arguments: &str) -> Result<Money> {
     let out_of_range = || Error::new(Code::BudgetExceeded, "the cost is out of range");
     let fixed = tool.marks.cost.unwrap_or_default();

@@ -1,5 +1,5 @@
-//! Which tools are listed at all: none that no call of this caller could reach. What depends on a call's arguments, on the
-//! hour or on counts is decided with the call.
+//! Decides which tools are listed: only those that some call of this caller could reach. Rules about arguments, the hour or
+//! counts apply to the call itself.
 
 use std::sync::Arc;
 
@@ -10,15 +10,15 @@ use crate::{
     model::{Policy, PolicyType, Scopes, Session, SessionId, UpstreamName, listed_name, tool_name},
 };
 
-/// What of the rules is about tools alone.
+/// The rules that depend on the tool alone.
 pub struct Callable {
     policies: Vec<Policy>,
     scopes: Option<Scopes>,
 }
 
 impl Callable {
-    /// By the tenant's policies, and by a session where one is named. One that has ended lists what others would, so that
-    /// the refusal of a call says what is wrong.
+    /// By the tenant's policies, and by a session if one is named. An ended session lists what others would, so that the refusal of
+    /// a call says what is wrong.
     pub fn of(cx: &ReadContext<'_>, session: Option<&SessionId>) -> Result<Self> {
         let session: Option<Arc<Session>> = match session {
             Some(id) => cx.tx.session(&cx.caller.tenant, id)?.filter(|session| session.is_valid(cx.now)),
@@ -27,7 +27,7 @@ impl Callable {
         Self::within(cx, session.map(|session| session.scopes.clone()))
     }
 
-    /// By the tenant's policies, and by the scopes of a session that is known otherwise.
+    /// By the tenant's policies, and by the scopes of a session that the interface knows.
     pub fn within(cx: &ReadContext<'_>, scopes: Option<Scopes>) -> Result<Self> {
         let mut policies = cx.tx.policies(&cx.caller.tenant, MAX_POLICIES)?;
         let names_tools = [PolicyType::BlockTool, PolicyType::DenyList, PolicyType::AllowList];

@@ -1,5 +1,5 @@
-//! What upstreams offer, held against what they offered when they were first seen. A tool that changed is in quarantine
-//! until an operator accepts it as it is now.
+//! Compares the tools that upstreams offer with their pinned definitions. A changed tool is in quarantine until an operator
+//! accepts the new definition.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,21 +18,21 @@ use crate::{
 
 /// Tools of an upstream.
 pub const MAX_TOOLS: usize = 1_000;
-/// Pins of an upstream, those of tools that it offers no more included.
+/// Pins of an upstream, including those of tools that it no longer offers.
 pub const MAX_PINS: usize = 2 * MAX_TOOLS;
 /// The largest definition of a tool, in bytes.
 const MAX_DEFINITION_BYTES: usize = 65_536;
-/// What is kept of a larger one, in bytes.
+/// The part of a larger one that is kept, in bytes.
 const MAX_SHOWN_BYTES: usize = 4_096;
-/// Names that a definition can be read to have, at most.
+/// The most names that are read from one definition.
 const MAX_NAMES: usize = 16;
 /// The longest name of a tool.
 const MAX_NAME_CHARS: usize = 128;
 
-/// What pins held of a tool before every member was pinned.
+/// The members that older pins cover; today a pin covers every member.
 const PINNED_BEFORE: &[&str] = &["name", "title", "description", "inputSchema", "outputSchema", "annotations"];
 
-/// A tool as it is offered, as far as it is looked at here.
+/// The name of an offered tool.
 #[derive(Deserialize)]
 struct Named {
     name: String,
@@ -41,14 +41,14 @@ struct Named {
 /// A tool as it is offered.
 struct Offer {
     definition: String,
-    /// `None` if it cannot be read: then it is the accepted one in no case.
+    /// `None` if it cannot be read: then it never matches a pin.
     digest: Option<[u8; 32]>,
     /// Why it cannot be read.
     problem: Option<&'static str>,
 }
 
 impl Offer {
-    /// One that cannot be read, as far as an operator is shown it.
+    /// An unreadable definition, cut to what an operator is shown.
     fn unreadable(definition: &str, problem: &'static str) -> Self {
         let mut end = definition.len();
         if end > MAX_DEFINITION_BYTES {
@@ -61,7 +61,7 @@ impl Offer {
     }
 }
 
-/// What a listing has brought.
+/// The result of a listing.
 #[derive(Debug, Default)]
 pub struct Observed {
     /// The names of all tools that may be called, in order.
@@ -70,17 +70,17 @@ pub struct Observed {
     pub quarantined: usize,
 }
 
-/// Who a list of tools was for. Servers offer more to clients that can do more.
+/// The client that a list of tools is for. Servers offer more to clients with more capabilities.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Audience {
-    /// Whoever calls through haldir: what is not in it is offered no more.
+    /// All clients: a tool that is not in the list is no longer offered.
     Everyone,
-    /// One client over its own connection: what differs is in quarantine for everyone, but what is not in it may still
-    /// be offered to others, and what is new is not.
+    /// One client over its own connection: a changed tool is in quarantine for all, but a missing one may still be offered to
+    /// others, and a new one is not.
     One,
 }
 
-/// Takes in a list of tools, each as its upstream wrote it.
+/// Takes in a list of tools, each as the upstream wrote it.
 pub fn observe(
     cx: &mut WriteContext<'_>,
     upstream: &UpstreamName,
@@ -104,7 +104,7 @@ pub fn observe(
     let known = cx.tx.tools_of(&tenant, upstream, "", MAX_PINS)?;
     for (tool, problem) in unreadable {
         for name in names(tool.get()) {
-            // Others may read it, and call the tool for what they have read: it is another than the one that is known.
+            // Other readers may accept it and call the tool: so it counts as a changed definition of the known tool.
             if offers.contains_key(&name) || known.iter().any(|known| known.name == name) {
                 offers.entry(name).or_default().push(Offer::unreadable(tool.get(), problem));
             }
@@ -119,7 +119,7 @@ pub fn observe(
         let now = compared(cx, &tool, offered, audience)?;
         observed.take(&now);
     }
-    // Pins are never forgotten to make room: a server that renames its tools for ever would get rid of them.
+    // Pins are never evicted: otherwise a server could drop them by renaming its tools again and again.
     let room = MAX_PINS.saturating_sub(pins);
     if offers.len() > room {
         tracing::warn!(%upstream, "tools are left out: an upstream has at most {MAX_PINS}, those of before included");
@@ -134,7 +134,7 @@ pub fn observe(
     Ok(observed)
 }
 
-/// Tools of a listing that cannot be pinned, as the operator is told of them.
+/// Tools of a listing that cannot be pinned, for the operator's log.
 #[derive(Default)]
 struct LeftOut {
     count: usize,
@@ -146,12 +146,12 @@ impl LeftOut {
         self.count += 1;
         self.first.get_or_insert_with(|| {
             let named = serde_json::from_str::<Named>(tool.get());
-            // Of a name that is too long the beginning tells which tool it is.
+            // The start of a name that is too long identifies the tool.
             (named.map(|named| named.name.chars().take(MAX_NAME_CHARS).collect()).unwrap_or_default(), problem)
         });
     }
 
-    /// One line, however many they are: what an upstream writes does not fill the log.
+    /// One line for all of them, so that an upstream cannot fill the log.
     fn tell(self, upstream: &UpstreamName) {
         if let Some((tool, problem)) = self.first {
             tracing::warn!(%upstream, left_out = self.count, tool, problem, "tools of an upstream are not listed");
@@ -169,15 +169,14 @@ impl Observed {
     }
 }
 
-/// Whether a tool is as it was accepted, or not known yet; not if it cannot be read as one.
+/// Whether a tool matches its pin, or has none yet; not if it cannot be read.
 pub fn is_as_accepted(tx: &dyn ReadTx, tenant: &TenantId, upstream: &UpstreamName, tool: &RawValue) -> Result<bool> {
     let Ok((name, offer)) = read(tool) else { return Ok(false) };
     let known = tx.pinned_tool(tenant, upstream, &name)?;
     Ok(known.is_none_or(|known| known.offered.is_none() && is_pinned(&known, &offer)))
 }
 
-/// Whether the offer is the tool as it was accepted. The digest of a pin from before every member was pinned is of some of
-/// them, and its definition has all.
+/// Whether the offer matches the pin. The digest of an older pin covers some members only; its definition has all.
 fn is_pinned(known: &PinnedTool, offer: &Offer) -> bool {
     let Some(offered) = offer.digest else { return false };
     known.digest == offered
@@ -185,8 +184,8 @@ fn is_pinned(known: &PinnedTool, offer: &Offer) -> bool {
             && digest(&known.definition).is_ok_and(|now| now == offered)
 }
 
-/// Whether a tool of this name was seen before; of one that cannot be read, whether what its name can be read to be is in
-/// quarantine or unknown already.
+/// Whether a tool of this name is known. For an unreadable one: whether each name that it can be read to have is unknown or in
+/// quarantine already.
 pub fn is_known(tx: &dyn ReadTx, tenant: &TenantId, upstream: &UpstreamName, tool: &RawValue) -> Result<bool> {
     if let Ok((name, _)) = read(tool) {
         return Ok(tx.pinned_tool(tenant, upstream, &name)?.is_some());
@@ -199,8 +198,8 @@ pub fn is_known(tx: &dyn ReadTx, tenant: &TenantId, upstream: &UpstreamName, too
     Ok(true)
 }
 
-/// Every name that some reader can take a definition to have: of members called `name` in whatever case, however often, and
-/// whatever else is wrong with it.
+/// Every name that a lenient reader can find in a definition: members called `name` in any case, however often, whatever else is
+/// wrong with the definition.
 fn names(definition: &str) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     let (mut depth, mut at) = (0_usize, 0);
@@ -238,7 +237,7 @@ fn names(definition: &str) -> BTreeSet<String> {
     found
 }
 
-/// A tool under its name, or what is wrong with it.
+/// A tool with its name, or what is wrong with it.
 fn read(tool: &RawValue) -> std::result::Result<(String, Offer), &'static str> {
     let definition = tool.get();
     if definition.len() > MAX_DEFINITION_BYTES {
@@ -248,7 +247,7 @@ fn read(tool: &RawValue) -> std::result::Result<(String, Offer), &'static str> {
     if text::problem(&name, 1, MAX_NAME_CHARS, false).is_some() {
         return Err("its name is empty, longer than 128 characters, or has characters that cannot be seen");
     }
-    // Some readers do not mind the case of a name: what they would show is not what others see.
+    // Some readers ignore the case of member names, and would show other values than the rest.
     let members: BTreeMap<String, &RawValue> =
         serde_json::from_str(definition).map_err(|_| "its definition is no object")?;
     let folded: BTreeSet<String> = members.keys().map(|name| text::folded(name)).collect();
@@ -259,8 +258,8 @@ fn read(tool: &RawValue) -> std::result::Result<(String, Offer), &'static str> {
     Ok((name, Offer { definition: definition.to_owned(), digest: Some(digest), problem: None }))
 }
 
-/// BLAKE3 of everything that is told of a tool, icons, metadata and what MCP does not know yet included, in a form that white
-/// space and order do not change.
+/// BLAKE3 of a whole definition, with icons, metadata and members that MCP does not know yet, in a form that does not depend on
+/// white space and order.
 fn digest(definition: &str) -> Result<[u8; 32]> {
     let canonical = haldir_verify::json::canonical(definition, "definition")?;
     Ok(crypto::digest(&[b"haldir 2026-11-29 pin of a whole tool", canonical.as_bytes()]))
@@ -273,7 +272,7 @@ fn digest_before(definition: &str) -> Result<[u8; 32]> {
     Ok(crypto::digest(&[&serde_json::to_vec(&told).map_err(Error::internal)?]))
 }
 
-/// A known tool, held against what is offered now.
+/// Compares a known tool with what is offered now.
 fn compared(
     cx: &mut WriteContext<'_>,
     tool: &PinnedTool,
@@ -283,7 +282,7 @@ fn compared(
     let is_offered = offered.is_some();
     let listed = if audience == Audience::Everyone { is_offered } else { tool.listed };
     let mut now = PinnedTool { listed, ..tool.clone() };
-    // Offered twice under one name: one that differs is enough.
+    // Offered twice under one name: one different definition is enough.
     let other = offered.into_iter().flatten().find(|offer| !is_pinned(tool, offer));
     let problem = other.as_ref().and_then(|offer| offer.problem);
     if is_offered {
@@ -316,7 +315,7 @@ fn first_seen(
     audience: Audience,
 ) -> Result<PinnedTool> {
     let mut offered = offered.into_iter();
-    // What cannot be read comes after what can.
+    // Unreadable definitions come after readable ones.
     let Some(Offer { definition, digest: Some(digest), .. }) = offered.next() else {
         return Err(Error::internal("nothing is offered"));
     };
@@ -326,7 +325,7 @@ fn first_seen(
         warnings: suspicion::warnings(&definition).into_iter().chain(looks_like).collect(),
         definition,
         digest,
-        // Offered twice under one name: nobody can say which of the two would be called.
+        // Offered twice under one name: it is open which of the two a call would reach.
         offered: offered.find(|other| other.digest != Some(digest)).map(|other| other.definition),
         listed: audience == Audience::Everyone,
         marks: ToolMarks::default(),
@@ -353,7 +352,7 @@ pub(super) fn raw(json: &str) -> Value {
     serde_json::from_str(json).unwrap_or_default()
 }
 
-/// Takes a tool as it is offered now for the accepted one.
+/// Accepts a tool as it is offered now.
 pub(super) fn accept(tool: PinnedTool, by: &str) -> Result<PinnedTool> {
     let Some(offered) = tool.offered else { return Ok(tool) };
     let unreadable = |problem| {

@@ -1,4 +1,4 @@
-//! The step of edited arguments: what an operator approved in place of what was asked for is what goes on from here.
+//! The step of edited arguments: where an operator approved other arguments, these replace the agent's from here on.
 
 use std::collections::BTreeMap;
 
@@ -18,29 +18,29 @@ use crate::{
 };
 
 const STEP: &str = "edited";
-/// Where a result says so to programs, in its `_meta`.
+/// The member of a result's `_meta` that reports the edit to programs.
 const META: &str = "io.haldir/edited_arguments";
 
 /// A call whose arguments an operator has changed.
 #[derive(Clone, Debug, Serialize)]
 pub struct Edited {
-    /// The approval that says so.
+    /// The approval.
     pub request_id: ApprovalId,
-    /// Who changed them.
+    /// The operator.
     pub decided_by: String,
-    /// What they had to say.
+    /// The operator's note.
     pub note: String,
     /// The names of the arguments that differ.
     pub changed: Vec<String>,
-    /// Of what was asked for.
+    /// The digest of the call that was asked for.
     #[serde(skip)]
     pub(super) asked: [u8; 32],
-    /// What is to be sent.
+    /// The arguments to send.
     #[serde(skip)]
     pub(super) arguments: Arguments,
 }
 
-/// What an operator approved in place of exactly this call, if anything, not used and not expired.
+/// The approved edit of exactly this call, if there is one, not used and not expired.
 pub(super) fn of(
     cx: &mut WriteContext<'_>,
     session: &Session,
@@ -49,7 +49,7 @@ pub(super) fn of(
     trace: &mut Trace,
 ) -> Result<Option<Edited>> {
     let tenant = &cx.caller.tenant.clone();
-    // Nearly always there is none, which is known without a digest.
+    // Usually there is none, which needs no digest to know.
     if arguments.canonical().len() > MAX_DETAILS_BYTES || !cx.tx.has_edited_approval(tenant, cx.now)? {
         return Ok(None);
     }
@@ -58,7 +58,7 @@ pub(super) fn of(
     let found = cx.tx.approval_of(tenant, &digest, ApprovalStatus::Approved, cx.now)?;
     let Some(approval) = found else { return Ok(None) };
     let Some(text) = approval.arguments.clone() else { return Ok(None) };
-    // What the operator let pass is what stood under these names then.
+    // The operator approved the secrets' values of that time.
     if filled::stored_after(cx.tx.as_read(), tenant, &text, approval.decided_at)? {
         approvals::withdraw(cx, approval)?;
         return Ok(None);
@@ -98,7 +98,7 @@ impl Edited {
         )
     }
 
-    /// A tool's result that says so too: to programs in its `_meta`, to the model as one more text.
+    /// Adds the edit to a tool's result: in `_meta` for programs, as one more text for the model.
     pub fn told_with(&self, result: Box<RawValue>) -> Box<RawValue> {
         let annotated = || -> Option<Box<RawValue>> {
             let mut members: BTreeMap<String, Box<RawValue>> = serde_json::from_str(result.get()).ok()?;
@@ -119,7 +119,7 @@ impl Edited {
         annotated().unwrap_or(result)
     }
 
-    /// A JSON-RPC error that says so too.
+    /// Adds the edit to a JSON-RPC error.
     pub fn told_with_error(&self, error: Box<RawValue>) -> Box<RawValue> {
         let annotated = || -> Option<Box<RawValue>> {
             let mut members: BTreeMap<String, Box<RawValue>> = serde_json::from_str(error.get()).ok()?;

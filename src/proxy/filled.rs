@@ -1,11 +1,11 @@
-//! A call with its secrets filled in, as its upstream will read it. What is judged must be what leaves: a secret that an agent
-//! has stored itself could stand for an amount that no policy would let pass as written.
+//! Judges a call again with its secrets filled in, as the upstream will read it: a secret that an agent stored itself could
+//! stand for an amount that no policy allows as written.
 
 use serde_json::Value;
 
 use super::{
     budget,
-    policy::{self, Question, amount},
+    policy::{self, PolicyInput, amount},
     secret,
     trace::Trace,
 };
@@ -18,7 +18,7 @@ use crate::{
 };
 
 const STEP: &str = "secrets";
-/// Why a person has to decide. It says nothing of the value.
+/// Why a person has to decide, without the value.
 const ASKED: &str = "with its secrets filled in, a policy wants a person to decide on the call";
 
 /// Whether one of the secrets that a text names was stored after this time, or is not there any more.
@@ -35,26 +35,26 @@ pub(crate) fn stored_after(tx: &dyn ReadTx, tenant: &TenantId, text: &str, since
     Ok(false)
 }
 
-/// Holds the call as it would leave to everything that it has passed as written; answers why a person has to decide, if they
-/// have to. Refusals say nothing of the values.
+/// Judges the call as it would be sent by all steps that it passed as written; returns why a person has to decide, if one must.
+/// Refusals contain no values.
 pub(super) fn judged(
     cx: &WriteContext<'_>,
     session: &Session,
     tool: &PinnedTool,
-    question: &Question<'_>,
+    input: &PolicyInput<'_>,
     trace: &mut Trace,
 ) -> Result<Option<String>> {
-    let written = question.arguments;
+    let written = input.arguments;
     let filled = secret::as_sent(cx, session, &tool.upstream, written, trace)?;
-    let question = Question { arguments: &filled, ..*question };
+    let input = PolicyInput { arguments: &filled, ..*input };
     let mut refuse = || {
         trace.stop(STEP, "filled in", Value::Null);
         let message = "with its secrets filled in, the call does not pass what it passes as written: what policies, costs and \
                        approvals look at, such as an amount, is written in the call itself";
         Error::new(Code::PolicyDenied, message)
     };
-    // What the trace of it would say could hold the values.
-    let passed = match policy::all_pass(cx, &question, &mut Trace::default()) {
+    // Its trace could contain the values, so it is dropped.
+    let passed = match policy::all_pass(cx, &input, &mut Trace::default()) {
         Err(error) if error.code == Code::PolicyDenied => return Err(refuse()),
         passed => passed?,
     };

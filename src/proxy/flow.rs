@@ -1,7 +1,7 @@
-//! Flow rules: who has read what nobody vouches for calls no egress or destructive tool without approval.
+//! Flow rules: a session that has read untrusted content calls no egress or destructive tool without approval.
 //!
-//! What one session has read, the agent behind it knows in all its sessions: those above and below it, and those that
-//! the same key acts in. An agent chooses its sessions and its name, but not its key.
+//! An agent knows what one session has read in all its sessions: those above and below it, and those of the same key. An
+//! agent chooses its sessions and its name, but not its key.
 
 use serde_json::json;
 
@@ -14,20 +14,20 @@ use crate::{
 };
 
 const STEP: &str = "flow";
-/// How long what a key has read from a source is held against its other sessions, in seconds.
+/// How long a key's read from a source taints its other sessions, in seconds.
 const KEY_TAINT_SECONDS: i64 = 24 * 3_600;
-/// A key that reads from sources all the time has its row renewed this often, in seconds.
+/// The row of a key that reads from sources is renewed at most this often, in seconds.
 const RENEW_SECONDS: i64 = 60;
-/// What names a key where sessions and agents are named too. Neither can begin with a line break.
+/// The prefix of a key among the names of sessions and agents, which cannot begin with a line break.
 const KEY_SUBJECT: &str = "\nkey ";
 
-/// The key that a caller's calls count for, whatever session and agent they name. An operator sets the bounds, and so
-/// is not held to them by key.
+/// The key that a caller's calls count for, whatever session and agent they name. Operators set the bounds, and are not bound
+/// by them.
 pub(super) fn bound_key(caller: &Caller) -> Option<&str> {
     (caller.role == Role::Agent).then_some(caller.principal.as_str())
 }
 
-/// How counts and taints name a key.
+/// The name of a key in counts and taints.
 pub(super) fn key_subject(key: &str) -> String {
     format!("{KEY_SUBJECT}{key}")
 }
@@ -53,7 +53,7 @@ pub(super) fn source(
     Ok(found.filter(|(_, at)| now < at.plus_seconds(KEY_TAINT_SECONDS)).map(|(source, _)| source))
 }
 
-/// Why the call needs an approval for what its session has read; `None` if it does not.
+/// Why the call needs an approval because of what its session has read; `None` if it does not.
 pub(super) fn needs_approval(
     cx: &WriteContext<'_>,
     session: &Session,
@@ -69,12 +69,12 @@ pub(super) fn needs_approval(
     };
     trace.pass_by(STEP, "approval", json!({"sink": true, "source": source}));
     Ok(Some(format!(
-        "the session, or another one of the same agent, has read from {source}, which nobody vouches for, and {} is a sink",
+        "the session, or another one of the same agent, has read from {source}, which is marked as untrusted, and {} is a sink",
         tool.qualified()
     )))
 }
 
-/// Remembers that the session reads from a source, before it does.
+/// Records that the session reads from a source, before it does.
 pub(super) fn note(cx: &mut WriteContext<'_>, session: &Session, tool: &PinnedTool) -> Result<()> {
     if !tool.marks.source {
         return Ok(());

@@ -1,4 +1,4 @@
-//! A call under governance: decided before it leaves, settled when it is back.
+//! A governed call: decided before it is sent, settled when its result is back.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -13,16 +13,16 @@ use super::{
     budget::{self, ByResult, Cost},
     edited::{self, Edited},
     filled, flow,
-    policy::{self, Question},
+    policy::{self, PolicyInput},
     record::{self, DENIED, HELD, begun, record},
     scope, secret,
-    settle::{self, Ending},
+    settle::{self, Settlement},
     tool::{self, Called},
     trace::Trace,
 };
 use crate::{
     approvals::arguments::Arguments,
-    call::{CallsUnderWay, LEASE_SECONDS, OutwardContext, Vouched, WriteContext, session},
+    call::{InFlightCalls, LEASE_SECONDS, Lease, OutwardContext, WriteContext, session},
     crypto,
     error::{Code, Error, Result},
     metrics::METRICS,
@@ -32,159 +32,152 @@ use crate::{
     vault,
 };
 
-/// A call that somebody would make.
+/// A call that a client asks for.
 #[derive(Clone, Debug)]
-pub struct Attempt {
-    /// The session that it is made in.
+pub struct CallRequest {
+    /// Its session.
     pub session_id: SessionId,
-    /// The tool: `upstream.tool` or `tool`, or the tool's own name if `upstream` says whose it is.
+    /// The tool: `upstream.tool` or `tool`, or the tool's own name if `upstream` is given.
     pub tool: String,
     /// The upstream that was called directly.
     pub upstream: Option<UpstreamName>,
-    /// Whether the connection that it would go over offers the tool, where the interface has looked itself.
+    /// Whether the connection for the call offers the tool, if the interface knows.
     pub offered: Option<bool>,
     /// JSON text of the arguments, as it was written.
     pub arguments: String,
 }
 
-/// What becomes of an attempt. It is an entry of the log already.
+/// The decision on a call. It is in the log already.
 pub enum Verdict {
-    /// It may leave.
-    Go(Box<Going>),
-    /// It waits for a person.
+    /// It may be sent.
+    Allowed(Box<AllowedCall>),
+    /// It waits for a person's decision.
     Held(Held),
-    /// It may not be made.
+    /// It is refused.
     Refused(Error),
 }
 
-/// What the caller of a tool is told of a refusal: a sentence for the model, and JSON after it. A text that is JSON alone
-/// is taken for structured content by some clients, which then report nothing but that it does not fit the tool's schema.
+/// The text of a refusal: a sentence for the model, and JSON after it. Some clients take text that is only JSON for structured
+/// content, and report no more than that it does not match the tool's schema.
 pub fn refusal_text(error: &Error) -> String {
     format!("{}\n{}", error.sentence(), refusal_json(error))
 }
 
-/// The same as JSON alone, as REST answers it.
+/// The same as JSON alone, for REST.
 pub(super) fn refusal_json(error: &Error) -> String {
     json!({"error": error.message, "code": error.code.name(), "blocked_by": "haldir"}).to_string()
 }
 
-/// A call that may leave, and is vouched for. Settle it whatever becomes of it; one that is dropped is settled as unknown.
-pub struct Going {
+/// A call that may be sent, with its lease. Settle it whatever happens; one that is dropped is settled as unknown.
+pub struct AllowedCall {
     cx: OutwardContext,
     call: Arc<InFlightCall>,
     arguments: Zeroizing<String>,
-    /// The secrets that must not come back.
+    /// The secrets to redact from what comes back.
     known: Arc<Known>,
-    /// What was told so far.
+    /// The ends of notifications so far: a secret can be split over several.
     told: Mutex<Carry>,
-    /// What the result will say that it cost.
+    /// The part of the cost that the result states.
     by_result: Option<Box<ByResult>>,
     edited: Option<Arc<Edited>>,
     began: Instant,
     settled: bool,
-    _vouched: Vouched,
+    _lease: Lease,
 }
 
-/// What an upstream made of a call.
+/// The upstream's response to a call.
 #[derive(Debug)]
 pub enum Outcome {
-    /// A result, as it was written; it may say itself that it is an error.
+    /// A result as the upstream wrote it; it may say that it is an error.
     Answered(Box<RawValue>),
-    /// None.
+    /// No result.
     Failed(Failure),
 }
 
-/// The first half of a call: whether it may be made.
-pub async fn begin(cx: &OutwardContext, attempt: Attempt) -> Result<Verdict> {
-    let arguments = Arguments::parse(&attempt.arguments)?;
+/// The first half of a call: decides whether it may be sent.
+pub async fn begin(cx: &OutwardContext, request: CallRequest) -> Result<Verdict> {
+    let arguments = Arguments::parse(&request.arguments)?;
     let person = cx.hearing.person.clone();
-    let decided = cx.write(move |cx| decide(cx, &attempt, &arguments, person.as_deref())).await?;
-    Ok(match decided {
-        Decided::Go(leaving) => {
-            let Leaving { call, arguments, by_result, edited } = *leaving;
-            let known = secret::for_caller(&cx.services, &cx.caller, &call.upstream);
-            let (cx, call, by_result) = (cx.clone(), Arc::new(call), by_result.map(Box::new));
-            let (began, vouched) = (Instant::now(), CallsUnderWay::add(&cx, &call));
-            let settled = false;
-            Verdict::Go(Box::new(Going {
-                cx,
-                call,
-                arguments,
-                known,
-                told: Mutex::default(),
-                by_result,
-                edited,
-                began,
-                settled,
-                _vouched: vouched,
-            }))
-        }
-        Decided::Held(held) => Verdict::Held(held),
-        Decided::Refused(error) => Verdict::Refused(error),
-    })
+    let decided = cx.write(move |cx| decide(cx, &request, &arguments, person.as_deref())).await?;
+    let Permitted { call, arguments, by_result, edited } = match decided {
+        Ok(permitted) => *permitted,
+        Err(verdict) => return Ok(verdict),
+    };
+    let known = secret::for_caller(&cx.services, &cx.caller, &call.upstream);
+    let (cx, call, by_result) = (cx.clone(), Arc::new(call), by_result.map(Box::new));
+    let (began, lease) = (Instant::now(), InFlightCalls::add(&cx, &call));
+    Ok(Verdict::Allowed(Box::new(AllowedCall {
+        cx,
+        call,
+        arguments,
+        known,
+        told: Mutex::default(),
+        by_result,
+        edited,
+        began,
+        settled: false,
+        _lease: lease,
+    })))
 }
 
-enum Decided {
-    Go(Box<Leaving>),
-    Held(Held),
-    Refused(Error),
-}
+/// A call that may be sent, or the verdict that it may not.
+type Decided = std::result::Result<Box<Permitted>, Verdict>;
 
-struct Leaving {
+struct Permitted {
     call: InFlightCall,
     arguments: Zeroizing<String>,
     by_result: Option<ByResult>,
     edited: Option<Arc<Edited>>,
 }
 
-/// Decides, and leaves the entry that says so, whatever it is.
+/// Decides, and appends the decision to the log.
 fn decide(
     cx: &mut WriteContext<'_>,
-    attempt: &Attempt,
+    request: &CallRequest,
     arguments: &Arguments,
     person: Option<&Person>,
 ) -> Result<Decided> {
     let mut trace = Trace::default();
-    match permit(cx, attempt, arguments, person, &mut trace) {
-        Ok(leaving) => Ok(Decided::Go(Box::new(leaving))),
+    match permit(cx, request, arguments, person, &mut trace) {
+        Ok(permitted) => Ok(Ok(Box::new(permitted))),
         Err(error) if error.code == Code::ApprovalRequired => {
-            // What raised the request stays; nothing else was changed before that.
+            // The approval request stays; nothing else was changed before it.
             let text =
                 |name: &str| error.extra(name).and_then(|value| serde_json::from_str::<String>(value.get()).ok());
             let held =
                 Held { request_id: text("approval_request_id").unwrap_or_default(), reason: error.message.clone() };
             METRICS.refused_by(error.code as usize).add_one();
-            record(cx, attempt, arguments, HELD, &error, &trace)?;
-            Ok(Decided::Held(held))
+            record(cx, request, arguments, HELD, &error, &trace)?;
+            Ok(Err(Verdict::Held(held)))
         }
         Err(error) if error.is_refusal() => {
             cx.tx.start_over()?;
             METRICS.refused_by(error.code as usize).add_one();
-            record(cx, attempt, arguments, DENIED, &error, &trace)?;
-            Ok(Decided::Refused(error))
+            record(cx, request, arguments, DENIED, &error, &trace)?;
+            Ok(Err(Verdict::Refused(error)))
         }
         Err(error) => Err(error),
     }
 }
 
-/// Every step in turn. Nothing is changed before all that can refuse has been asked, but by approvals and secrets.
+/// Runs the steps in order. Only approvals and secrets write before the last step that can refuse.
 fn permit(
     cx: &mut WriteContext<'_>,
-    attempt: &Attempt,
+    request: &CallRequest,
     arguments: &Arguments,
     person: Option<&Person>,
     trace: &mut Trace,
-) -> Result<Leaving> {
-    let session = session::require_valid(cx.tx.as_read(), &cx.caller.tenant, &attempt.session_id, cx.now)
+) -> Result<Permitted> {
+    let session = session::require_valid(cx.tx.as_read(), &cx.caller.tenant, &request.session_id, cx.now)
         .inspect_err(|_| trace.stop("session", "valid", Value::Null))?;
     trace.pass("session", json!({"agent_id": session.agent_id, "scopes": session.scopes}));
-    let called = Called { name: &attempt.tool, upstream: attempt.upstream.as_ref(), offered: attempt.offered };
+    let called = Called { name: &request.tool, upstream: request.upstream.as_ref(), offered: request.offered };
     let tool = tool::known(cx, called, trace)?;
-    // What an operator put in place of the arguments is judged from here on as if the agent had asked for it.
+    // From here on the operator's edited arguments are judged as if the agent had sent them.
     let edited = edited::of(cx, &session, &tool, arguments, trace)?;
     let arguments = edited.as_ref().map_or(arguments, |edited| &edited.arguments);
     scope::held(&session, &tool, trace)?;
-    let question = Question {
+    let input = PolicyInput {
         tenant: &cx.caller.tenant,
         key: &cx.caller.principal,
         bound_key: flow::bound_key(cx.caller),
@@ -197,15 +190,15 @@ fn permit(
         arguments: arguments.canonical(),
         at: cx.now,
     };
-    let policy::Passed { uses, mut because } = policy::all_pass(cx, &question, trace)?;
+    let policy::Passed { uses, mut because } = policy::all_pass(cx, &input, trace)?;
     let Cost { reserved: cost, by_result } = budget::affordable(cx, &session, &tool, arguments.canonical(), trace)?;
     because.extend(flow::needs_approval(cx, &session, &tool, trace)?);
     if secret_placeholder::has_any(arguments.canonical()) {
-        because.extend(filled::judged(cx, &session, &tool, &question, trace)?);
+        because.extend(filled::judged(cx, &session, &tool, &input, trace)?);
     }
     let because = (!because.is_empty()).then(|| because.join("; "));
     match &edited {
-        // The person who changed it has approved what became of it.
+        // The operator who edited the arguments has approved them.
         Some(edited) => edited::use_up(cx, edited, trace)?,
         None => approval::given(cx, &session, &tool, arguments, because, person, trace)?,
     }
@@ -233,11 +226,11 @@ fn permit(
     };
     cx.tx.begin_call(&cx.caller.tenant, &call)?;
     begun(cx, &session, &tool, &call, arguments, trace)?;
-    Ok(Leaving { call, arguments: written, by_result, edited: edited.map(Arc::new) })
+    Ok(Permitted { call, arguments: written, by_result, edited: edited.map(Arc::new) })
 }
 
-impl Going {
-    /// The arguments as they are to be sent, secrets included.
+impl AllowedCall {
+    /// The arguments to send, secrets included.
     pub fn arguments(&self) -> &Zeroizing<String> {
         &self.arguments
     }
@@ -247,22 +240,22 @@ impl Going {
         (&self.call.upstream, &self.call.tool)
     }
 
-    /// Names the call in the log.
+    /// The call's id in the log.
     pub fn id(&self) -> &str {
         &self.call.id
     }
 
-    /// What an operator changed of the arguments, if anything.
+    /// The operator's edit of the arguments, if any.
     pub fn edited(&self) -> Option<&Arc<Edited>> {
         self.edited.as_ref()
     }
 
-    /// What came back besides the answer, such as a question, without secrets.
+    /// Redacts a message other than the result, such as a mid-call request.
     pub(super) async fn redact(&self, text: Box<RawValue>) -> Box<RawValue> {
         self.known.answer(text, self.told_so_far()).await
     }
 
-    /// What is told in progress, or in a log message, without secrets: also such as are split over several.
+    /// Redacts a progress or log notification, also secrets that are split over several.
     pub(super) fn told(&self, params: Box<RawValue>, kind: Told) -> Box<RawValue> {
         let mut before = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         self.known.told(params, kind, &mut before)
@@ -272,13 +265,13 @@ impl Going {
         self.told.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Writes down that the upstream asks the client something, and whether the client was asked.
+    /// Logs a mid-call request, and whether it was forwarded to the client.
     pub(super) async fn note_question(&self, method: &'static str, passed: bool) -> Result<()> {
         let call = Arc::clone(&self.call);
         self.cx.write(move |cx| record::asked(cx, &call, method, passed)).await
     }
 
-    /// The second half: what came of it. Answers what the caller may see.
+    /// The second half: records the outcome, and returns what the caller may see.
     pub async fn settle(mut self, outcome: Outcome) -> Result<Box<RawValue>, Failure> {
         match outcome {
             Outcome::Answered(result) => {
@@ -296,7 +289,7 @@ impl Going {
                     kind = FailureKind::Rpc(self.known.answer(error, self.told_so_far()).await);
                 }
                 let mut failure = Failure { kind, message, unsent };
-                self.finish(Ending::of(&failure));
+                self.finish(Settlement::of(&failure));
                 if let (Some(edited), FailureKind::Rpc(error)) = (&self.edited, &failure.kind) {
                     failure.kind = FailureKind::Rpc(edited.told_with_error(error.clone()));
                 }
@@ -305,45 +298,45 @@ impl Going {
         }
     }
 
-    /// The same where the caller has its answer already, and `outcome` is without secrets.
+    /// The same where the caller has its response already, and `outcome` is redacted.
     pub fn close(mut self, outcome: &Outcome) {
         let ending = match outcome {
             Outcome::Answered(result) => self.answered(result),
-            Outcome::Failed(failure) => Ending::of(failure),
+            Outcome::Failed(failure) => Settlement::of(failure),
         };
         self.finish(ending);
     }
 
-    fn answered(&self, result: &RawValue) -> Ending {
+    fn answered(&self, result: &RawValue) -> Settlement {
         let cost = self.by_result.as_ref().map(|by_result| by_result.stated(result.get()));
-        Ending::Answered { failed: says_error(result), bytes: result.get().len(), cost }
+        Settlement::Answered { failed: says_error(result), bytes: result.get().len(), cost }
     }
 
-    fn finish(&mut self, ending: Ending) {
+    fn finish(&mut self, ending: Settlement) {
         self.settled = true;
         let (call, took) = (Arc::clone(&self.call), self.began.elapsed());
-        // Durable soon after. If the process ends before, the call is found open, and closed as unknown.
+        // Durable soon after. If the process ends before, the call is found open and closed as unknown.
         let id = call.id.clone();
         self.cx.write_outcome(&id, move |cx| settle::settle(cx, &call, &ending, took));
     }
 }
 
-impl Drop for Going {
+impl Drop for AllowedCall {
     fn drop(&mut self) {
         if self.settled {
             return;
         }
-        self.finish(Ending::Unknown { why: "the call was given up before it was answered".to_owned() });
+        self.finish(Settlement::Unknown { why: "the call was given up before it was answered".to_owned() });
     }
 }
 
-/// Whether a result says of itself that it is an error.
+/// Whether a result has `isError`.
 fn says_error(result: &RawValue) -> bool {
     #[derive(serde::Deserialize)]
     #[serde(rename_all = "camelCase")]
-    struct Said {
+    struct ToolResult {
         #[serde(default)]
         is_error: Option<bool>,
     }
-    serde_json::from_str::<Said>(result.get()).is_ok_and(|said| said.is_error == Some(true))
+    serde_json::from_str::<ToolResult>(result.get()).is_ok_and(|result| result.is_error == Some(true))
 }

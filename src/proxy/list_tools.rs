@@ -66,7 +66,7 @@ pub struct ToolDetail {
     pub full_name: String,
     /// What it says of itself.
     pub description: String,
-    /// Whose it is.
+    /// Its upstream.
     pub upstream: UpstreamName,
     /// Its own name.
     pub tool: String,
@@ -96,7 +96,7 @@ pub struct ToolDetail {
     pub first_seen: UnixMicros,
     /// When it last changed, in Unix seconds; null if never.
     pub changed_at: Option<UnixMicros>,
-    /// Who accepted a change; empty if nobody had to.
+    /// The operator who accepted the last change; empty if it never changed.
     pub accepted_by: String,
 }
 

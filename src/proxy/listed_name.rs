@@ -40,7 +40,7 @@ pub fn in_full(tx: &dyn ReadTx, tenant: &TenantId, called: &str) -> Result<Optio
             }
         }
     }
-    // By a separator within the upstream's own name, as a person would write it.
+    // By a separator within the upstream's own name, as a user would write it.
     for at in 0..called.len() {
         if called.as_bytes()[at..].starts_with(SEPARATOR.as_bytes())
             && let Some((upstream, tool)) = split(at)

@@ -13,9 +13,9 @@ use crate::{
     watch::{self, Draft},
 };
 
-/// Say what a tool of an upstream is: a source that nobody vouches for, a sink whose input leaves the house or destroys
-/// something, and what a call costs. A session that has read from a source calls a sink only with approval; costs are
-/// taken out of its budget. What is left out is taken back.
+/// Set the labels of an upstream's tool: a source of untrusted content, a sink that sends its input out of the organisation or
+/// destroys something, and the cost of a call. A session that has read from a source calls a sink only with approval; costs are
+/// taken from its budget. A label that is left out is removed.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MarkTool {
@@ -23,10 +23,10 @@ pub struct MarkTool {
     name: UpstreamName,
     /// The tool's own name.
     tool: Text<1, 256>,
-    /// Whether what it brings back comes from people whom nobody vouches for: web pages, mail, issues.
+    /// Whether its results contain untrusted content: web pages, mail, issues.
     #[serde(default)]
     source: Option<bool>,
-    /// Whether what it is given leaves the house, or it destroys something.
+    /// Whether it sends its input out of the organisation, or destroys something.
     #[serde(default)]
     sink: Option<bool>,
     /// What one call costs, in USD, with at most nine decimals.
@@ -46,12 +46,12 @@ pub struct MarkTool {
     cost_max: Option<Money>,
 }
 
-/// The tool as it is marked now.
+/// The tool with its new labels.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct ToolMarked {
     /// `upstream.tool`.
     tool: String,
-    /// What was said of it.
+    /// The labels.
     marks: ToolMarks,
 }
 

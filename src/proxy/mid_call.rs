@@ -17,7 +17,7 @@ use serde_json::{Value, json, value::RawValue};
 use tokio::{sync::mpsc, sync::mpsc::error::TrySendError, time::timeout};
 
 use super::{
-    governed::{Going, Outcome},
+    governed::{AllowedCall, Outcome},
     question::INPUT,
 };
 use crate::{
@@ -45,7 +45,7 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(300);
 const MAX_TOLD_BYTES: usize = 65_536;
 
 /// Makes a call with a channel to its client.
-pub(super) async fn carry(going: &Going, upstream: &Link, line: &Line) -> Result<Box<RawValue>, Failure> {
+pub(super) async fn carry(going: &AllowedCall, upstream: &Link, line: &Line) -> Result<Box<RawValue>, Failure> {
     let talk = MidCall { going, line, asked: AtomicUsize::new(0) };
     let mut again = line.again.clone();
     for _ in 0..=MAX_ROUNDS {
@@ -69,7 +69,7 @@ pub(super) fn is_question(result: &RawValue) -> bool {
 }
 
 struct MidCall<'a> {
-    going: &'a Going,
+    going: &'a AllowedCall,
     line: &'a Line,
     asked: AtomicUsize,
 }

@@ -1,4 +1,4 @@
-//! JSON pointers (RFC 6901) into JSON text: what is found is as it was written.
+//! JSON pointers (RFC 6901) into JSON text. The result is the unchanged text.
 
 use std::{borrow::Cow, collections::BTreeMap, fmt, str::FromStr};
 
@@ -11,12 +11,12 @@ use serde_json::value::RawValue;
 /// The members of an object.
 pub type Members<'a> = BTreeMap<Cow<'a, str>, &'a RawValue>;
 
-/// The members of an object, which is known to be one; of anything else there are none.
+/// The members of an object; none if the text is no object.
 pub fn members(json: &str) -> Members<'_> {
     serde_json::from_str(json).unwrap_or_default()
 }
 
-/// What stands at a JSON pointer (RFC 6901).
+/// The value at a JSON pointer (RFC 6901).
 pub fn at<'a>(arguments: &Members<'a>, pointer: &str) -> Option<&'a str> {
     let mut steps = steps(pointer)?;
     let mut found = arguments.get(steps.next()?.as_str())?.get();
@@ -39,11 +39,11 @@ fn item<'a>(array: &'a str, step: &str) -> Option<&'a str> {
     Some(items.get(usize::from_str(step).ok().filter(|index| index.to_string() == step)?)?.get())
 }
 
-/// On the way to a place a member stands in its object twice: readers differ on which of them is meant.
+/// An object on the path has a duplicate member: readers differ on which one counts.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Twice;
 
-/// What stands at a JSON pointer in a text that another program wrote, if it is the only one that can be meant.
+/// The value at a JSON pointer in another program's text, if it is unambiguous.
 pub fn only_at<'a>(json: &'a str, pointer: &str) -> Result<Option<&'a str>, Twice> {
     let Some(steps) = steps(pointer) else { return Ok(None) };
     let mut found = json.trim_ascii();
@@ -94,7 +94,7 @@ impl<'de> Visitor<'de> for Member<'_> {
     }
 }
 
-/// The first step of a pointer that leads into something in which nothing can stand at the next one, such as a text.
+/// The first part of a pointer that leads to a value, such as a string, in which the next step cannot exist.
 #[cfg_attr(not(feature = "cedar"), allow(dead_code, reason = "only Cedar policies need it"))]
 pub fn blocked<'p>(arguments: &Members<'_>, pointer: &'p str) -> Option<&'p str> {
     let ends = pointer.match_indices('/').map(|(at, _)| at).skip(1);

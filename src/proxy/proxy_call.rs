@@ -8,7 +8,7 @@ use serde_json::{json, value::RawValue};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    governed::{self, Attempt, Going, Outcome, Verdict, refusal_json},
+    governed::{self, AllowedCall, CallRequest, Outcome, Verdict, refusal_json},
     listed_name, mid_call,
     target::{self, Reach},
     tool::{self, Called},
@@ -36,7 +36,7 @@ pub struct ProxyCall {
     session_id: SessionId,
 }
 
-/// A tool's result, as its upstream wrote it.
+/// A tool's result, as the upstream wrote it.
 #[derive(Debug)]
 pub struct ToolResult {
     json: Box<RawValue>,
@@ -87,14 +87,14 @@ impl OutwardOperation for ProxyCall {
         let fresh = fresh(&cx, &name).await?;
         let arguments = self.arguments.map_or_else(|| "{}".to_owned(), |json| json.get().to_owned());
         let arguments = if arguments == "null" { "{}".to_owned() } else { arguments };
-        let attempt = Attempt { session_id: self.session_id, tool: name, upstream: None, offered: None, arguments };
-        match governed::begin(&cx, attempt).await? {
+        let request = CallRequest { session_id: self.session_id, tool: name, upstream: None, offered: None, arguments };
+        match governed::begin(&cx, request).await? {
             Verdict::Refused(error) => match unlisted(&error, fresh.as_ref()) {
                 Some(failure) => Ok(answer(Err(failure))),
                 None => Err(as_tool_result(error)),
             },
             Verdict::Held(held) => Ok(on_hold(&cx, held)),
-            Verdict::Go(going) => Ok(answer(carried_out(*going, fresh, &cx.hearing).await)),
+            Verdict::Allowed(call) => Ok(answer(carried_out(*call, fresh, &cx.hearing).await)),
         }
     }
 
@@ -103,8 +103,8 @@ impl OutwardOperation for ProxyCall {
     }
 }
 
-/// As [`ProxyCall`], for interfaces that carry MCP themselves: a result is as its upstream wrote it, and nothing is added. A call
-/// that was not made is an error, with a sentence as its text.
+/// As [`ProxyCall`], for interfaces that speak MCP: the result is exactly as the upstream wrote it. A call that was not sent is an
+/// error whose text is a sentence.
 pub async fn as_written(
     cx: OutwardContext,
     tool: String,
@@ -113,38 +113,38 @@ pub async fn as_written(
 ) -> Result<Box<RawValue>> {
     let tool = meant(&cx, tool)?;
     let fresh = fresh(&cx, &tool).await?;
-    let attempt = Attempt { session_id, tool, upstream: None, offered: None, arguments };
-    match governed::begin(&cx, attempt).await? {
+    let request = CallRequest { session_id, tool, upstream: None, offered: None, arguments };
+    match governed::begin(&cx, request).await? {
         Verdict::Refused(error) => match unlisted(&error, fresh.as_ref()) {
             Some(failure) => Ok(error_result(&failure_text(&failure))),
             None => Err(error),
         },
         Verdict::Held(held) => {
             let result = error_result(&held.text());
-            wait_for_somebody(&cx, held);
+            hold_for_decision(&cx, held);
             Ok(result)
         }
-        Verdict::Go(going) => {
+        Verdict::Allowed(going) => {
             let outcome = carried_out(*going, fresh, &cx.hearing).await;
             Ok(outcome.unwrap_or_else(|failure| error_result(&failure_text(&failure))))
         }
     }
 }
 
-/// The name by which the log and policies know the tool, where it is called by the one that it is listed under.
+/// The full name of the tool, if it is called by the name that it is listed under.
 fn meant(cx: &OutwardContext, called: String) -> Result<String> {
     let named = cx.read(|cx| listed_name::in_full(cx.tx, &cx.caller.tenant, &called))?;
     Ok(named.unwrap_or(called))
 }
 
-/// The upstream that a name may mean, with a list of tools that is recent: a tool that has changed since is found out
-/// before it is called. Whether it may be called at all is decided later, and again by the store alone.
+/// The upstream that a name may mean, after its tools were listed recently, so that a changed tool is noticed before the call.
+/// Whether the call is allowed is decided later, in the store's transaction.
 async fn fresh(cx: &OutwardContext, name: &str) -> Result<Option<Fresh>> {
     let (upstream, is_known) = cx.read(|cx| {
         let meanings = tool::meanings(cx.tx, &cx.caller.tenant, Called { name, upstream: None, offered: None })?;
         let listed = meanings.first().map(|tool| tool.upstream.clone());
         let is_known = listed.is_some();
-        // One whose tools were never seen is asked as well.
+        // An upstream whose tools were never listed counts too.
         let named = || UpstreamName::parse(name.split_once('.')?.0).ok();
         let registered =
             |name: UpstreamName| Ok(cx.tx.upstream(&cx.caller.tenant, &name)?.map(|known| known.name.clone()));
@@ -165,11 +165,11 @@ async fn fresh(cx: &OutwardContext, name: &str) -> Result<Option<Fresh>> {
 struct Fresh {
     upstream: UpstreamName,
     reach: Reach,
-    /// Why its tools could not be listed: then none is called, since nobody knows whether it is as it was accepted.
+    /// Why its tools could not be listed: then none is called, since its definition cannot be compared with the pin.
     not_listed: Option<Failure>,
 }
 
-/// Why a tool is not known of an upstream whose tools could not be listed.
+/// The failure for a tool that is unknown because its upstream's tools could not be listed.
 fn unlisted(error: &Error, fresh: Option<&Fresh>) -> Option<Failure> {
     let Fresh { upstream, reach, not_listed } = fresh.filter(|_| error.code == Code::UnknownTool)?;
     let failure = not_listed.as_ref()?;
@@ -177,7 +177,7 @@ fn unlisted(error: &Error, fresh: Option<&Fresh>) -> Option<Failure> {
     Some(Failure { kind: failure.kind.clone(), message, unsent: true })
 }
 
-async fn carried_out(going: Going, fresh: Option<Fresh>, hearing: &Hearing) -> Result<Box<RawValue>, Failure> {
+async fn carried_out(going: AllowedCall, fresh: Option<Fresh>, hearing: &Hearing) -> Result<Box<RawValue>, Failure> {
     let reached = fresh.filter(|fresh| fresh.upstream == *going.tool().0);
     let Some(Fresh { reach: Reach { link, .. }, not_listed, .. }) = reached else {
         let message =
@@ -222,7 +222,7 @@ async fn carried_out(going: Going, fresh: Option<Fresh>, hearing: &Hearing) -> R
     going.settle(outcome).await
 }
 
-/// A result as REST answers it: with `isError` in any case.
+/// A result for REST, which always has `isError`.
 fn answer(outcome: Result<Box<RawValue>, Failure>) -> ToolResult {
     let json = match outcome {
         Ok(result) => complete(result),
@@ -266,23 +266,23 @@ fn error_result(text: &str) -> Box<RawValue> {
     raw(&json!({"content": [{"type": "text", "text": text}], "isError": true}))
 }
 
-/// Answered to a caller of REST.
+/// The REST result of a held call.
 fn on_hold(cx: &OutwardContext, held: Held) -> ToolResult {
     let json = raw(&json!({"content": [{"type": "text", "text": held.json()}], "isError": false}));
-    wait_for_somebody(cx, held);
+    hold_for_decision(cx, held);
     ToolResult { json, held: true }
 }
 
-/// Hands the request to whoever can ask the person at the client.
-fn wait_for_somebody(cx: &OutwardContext, held: Held) {
+/// Hands the approval request to the interface, which may be able to ask the person at the client.
+fn hold_for_decision(cx: &OutwardContext, held: Held) {
     if let Some(slot) = &cx.hearing.held {
-        // It is looked at once.
+        // Set at most once.
         let _ = slot.set(held);
     }
 }
 
-/// What another haldir answered over REST, as this one answers over MCP: a call that was not made is an error there, since
-/// a result has to fit the tool's output schema.
+/// Converts another haldir's REST result for MCP, where a held call is an error, since a result must match the tool's output
+/// schema.
 pub fn answered_elsewhere(result: String) -> String {
     #[derive(Deserialize)]
     struct Told {
@@ -308,6 +308,6 @@ pub fn as_tool_result(error: Error) -> Error {
 }
 
 fn raw(value: &serde_json::Value) -> Box<RawValue> {
-    // A value that was made here can be written.
+    // A `Value` always serialises.
     serde_json::value::to_raw_value(value).unwrap_or_default()
 }

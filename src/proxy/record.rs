@@ -1,9 +1,9 @@
-//! What the log says of a call before it leaves, or instead of that.
+//! The audit entries of a call before it is sent, or in place of that.
 
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::{governed::Attempt, trace::Trace};
+use super::{governed::CallRequest, trace::Trace};
 use crate::{
     approvals::arguments::Arguments,
     call::WriteContext,
@@ -18,10 +18,10 @@ pub const DENIED: &str = "proxyCall.denied";
 /// The entry of a call that waits for a person.
 pub const HELD: &str = "proxyCall.held";
 
-/// The entry of a question of the upstream's.
+/// The entry of a mid-call request.
 const ASKED: &str = "proxyCall.asked";
 
-/// What the log says of an attempt.
+/// The details of an entry.
 #[derive(Serialize)]
 struct Details<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -36,7 +36,7 @@ struct Details<'a> {
     trace: &'a Trace,
 }
 
-/// The entry that says what is about to be done.
+/// The entry of a call that is about to be sent.
 pub fn begun(
     cx: &mut WriteContext<'_>,
     session: &Session,
@@ -60,22 +60,22 @@ pub fn begun(
     Ok(())
 }
 
-/// The entry, and for a refusal the event, of a call that does not leave.
+/// The entry, and for a refusal the event, of a call that is not sent.
 pub fn record(
     cx: &mut WriteContext<'_>,
-    attempt: &Attempt,
+    request: &CallRequest,
     arguments: &Arguments,
     action: &str,
     error: &Error,
     trace: &Trace,
 ) -> Result<()> {
-    let name: String = match &attempt.upstream {
-        Some(upstream) => format!("{upstream}.{}", attempt.tool),
-        None => attempt.tool.clone(),
+    let name: String = match &request.upstream {
+        Some(upstream) => format!("{upstream}.{}", request.tool),
+        None => request.tool.clone(),
     };
     let name: String = name.chars().filter(|c| !c.is_control()).take(256).collect();
     let session =
-        if attempt.session_id.is_well_formed() { cx.tx.session(&cx.caller.tenant, &attempt.session_id)? } else { None };
+        if request.session_id.is_well_formed() { cx.tx.session(&cx.caller.tenant, &request.session_id)? } else { None };
     let details = Details {
         call_id: None,
         tool: &name,
@@ -99,7 +99,7 @@ pub fn record(
     Ok(())
 }
 
-/// The entry of something that an upstream asks the client in the middle of a call.
+/// The entry of a mid-call request, and whether it was forwarded.
 pub fn asked(cx: &mut WriteContext<'_>, call: &InFlightCall, method: &str, passed: bool) -> Result<()> {
     let session = cx.tx.session(&cx.caller.tenant.clone(), &call.session_id)?;
     let name = format!("{}.{}", call.upstream, call.tool);

@@ -40,7 +40,7 @@ const RESERVED: &[&str] = &[
     "upgrade",
     "user-agent",
 ];
-/// Headers that hold a credential: theirs stands in the vault.
+/// Headers that carry a credential, which belongs in the vault.
 const CREDENTIALS: &[&str] =
     &["authorization", "cookie", "proxy-authorization", "x-api-key", "api-key", "x-auth-token"];
 
@@ -69,7 +69,7 @@ pub struct RegisterUpstream {
     limits: Option<UpstreamSettings>,
 }
 
-/// Reads settings from an object alone: serde takes a list for a struct as well, which the schema does not.
+/// Reads settings from an object only: serde also reads a struct from an array, which the schema does not allow.
 fn as_object<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Option<UpstreamSettings>, D::Error> {
     struct Object;
     impl<'de> Visitor<'de> for Object {
@@ -90,7 +90,7 @@ fn as_object<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<
     deserializer.deserialize_any(Object)
 }
 
-/// A name that no upstream may have: at `/mcp/{name}` stands a document of haldir's own (SEP-2127).
+/// A name that no upstream may have: `/mcp/{name}` is a document of haldir's own (SEP-2127).
 pub const RESERVED_NAME: &str = "server-card";
 
 /// What was registered, and what it answered.
@@ -145,7 +145,7 @@ impl OutwardOperation for RegisterUpstream {
         let (known, put) = (name.clone(), address.clone());
         cx.write(move |cx| {
             let upstream = registered(cx, known, put, (headers, limits))?;
-            // The rest of the address may be a secret; agents read the log.
+            // The rest of the address may be a secret, and agents read the log.
             let names: Vec<_> = upstream.headers.keys().collect();
             let mut details = json!({"name": upstream.name, "host": host, "headers": names});
             if limits != UpstreamSettings::default() {
@@ -215,7 +215,7 @@ fn registered(
         url,
         headers,
         limits,
-        // Connections of the registration before serve it no more, also if it was deleted in between.
+        // Connections of an earlier registration do not serve this one, even if it was deleted in between.
         generation: before.as_ref().map_or(cx.now.0, |before| before.generation.max(cx.now.0 - 1) + 1),
         healthy: false,
         problem: "it was not asked yet".to_owned(),

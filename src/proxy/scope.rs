@@ -13,8 +13,8 @@ const STEP: &str = "scope";
 /// The scope that calls tools.
 pub const EXECUTE: &str = "execute";
 
-/// What a call of this tool needs. A name that is not one part of a scope needs the whole upstream: the scope
-/// `execute:up:echo` holds everything below it, and so would hold a tool named `echo:danger`.
+/// The scope that a call of this tool needs. A name that is not one part of a scope needs the whole upstream: the scope
+/// `execute:up:echo` covers everything below it, and so would cover a tool named `echo:danger`.
 pub(super) fn of(upstream: &UpstreamName, tool: &str) -> Result<Scope> {
     let whole = || Scope::parse(format!("{EXECUTE}:{upstream}:*")).map_err(Error::internal);
     if tool.contains([':', '*']) {

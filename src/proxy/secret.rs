@@ -1,4 +1,4 @@
-//! Secrets on their way out: `{{secret:NAME}}` is replaced by the value, for upstreams that the secret allows.
+//! Injects secrets: `{{secret:NAME}}` is replaced by the value, for upstreams that the secret allows.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use crate::{
 
 const STEP: &str = "secrets";
 
-/// A value that leaves, by its name.
+/// A value to send, with its name.
 struct Sent {
     name: SecretName,
     value: Plaintext,
@@ -53,7 +53,7 @@ fn denied(message: impl Into<String>) -> Error {
 /// The secret, if it may go to this upstream.
 fn allowed(tx: &dyn ReadTx, tenant: &TenantId, upstream: &UpstreamName, name: &SecretName) -> Result<StoredSecret> {
     let secret = tx.secret(tenant, name)?.filter(|secret| secret.upstreams.contains(upstream));
-    // One message for both, so that nobody learns which names there are.
+    // One message for both cases, so that it does not reveal which names exist.
     secret.ok_or_else(|| {
         denied(format!("there is no secret {name} that may go to the upstream {upstream}: store it with upstreams"))
     })
@@ -73,13 +73,13 @@ fn filled(text: &str, sent: &[Sent], write: impl Fn(&str) -> String) -> Zeroizin
     filled
 }
 
-/// The value as it stands within a JSON string.
+/// The value as within a JSON string.
 fn escaped(value: &str) -> String {
     let quoted = Zeroizing::new(serde_json::Value::from(value).to_string());
     quoted[1..quoted.len() - 1].to_owned()
 }
 
-/// Puts secrets into canonical arguments. Each is an entry of the log, by name. From now on the upstream can have them.
+/// Fills secrets into canonical arguments, with an audit entry for each name. From now on the upstream can have them.
 pub(super) fn fill(
     cx: &mut WriteContext<'_>,
     session: &Session,
@@ -99,7 +99,7 @@ pub(super) fn fill(
     Ok(filled(arguments, &sent, escaped))
 }
 
-/// Canonical arguments as they would leave. Nothing is changed or noted.
+/// Canonical arguments as they would be sent. Nothing is written.
 pub(super) fn as_sent(
     cx: &WriteContext<'_>,
     session: &Session,
@@ -139,8 +139,8 @@ pub(crate) fn fill_header(
     Ok(filled(value, &sent, str::to_owned))
 }
 
-/// Every value that this upstream can have received, as they are cut out for this caller: those that the store would send it now,
-/// those that it could be sent before they were replaced, narrowed or deleted, and those that this process has sent it.
+/// Every value that this upstream can have received, to redact for this caller: those that it may be sent now, those that it
+/// could be sent before they were replaced, narrowed or deleted, and those that this process has sent.
 pub(crate) fn known(cx: &ReadContext<'_>, upstream: &UpstreamName) -> Result<Arc<Known>> {
     let tenant = &cx.caller.tenant;
     let sent = cx.services.known_secrets.of(tenant, upstream);
@@ -153,7 +153,7 @@ pub(crate) fn known(cx: &ReadContext<'_>, upstream: &UpstreamName) -> Result<Arc
     let mut opened = Vec::new();
     for version in sent.unknown(&stored) {
         let Some(secret) = cx.tx.secret_version(tenant, &version)? else { continue };
-        // One that does not open cannot be sent either; who tries is told.
+        // A value that does not open cannot be sent either: a call that names it gets the error.
         if let Ok(value) = Sent::open(&keys, tenant, secret) {
             opened.push(value.learnt());
         }
@@ -162,7 +162,7 @@ pub(crate) fn known(cx: &ReadContext<'_>, upstream: &UpstreamName) -> Result<Arc
     Ok(known)
 }
 
-/// What is known of this upstream's secrets so far, as they are cut out for this caller.
+/// The known values of this upstream's secrets, to redact for this caller.
 pub(super) fn for_caller(services: &Services, caller: &Caller, upstream: &UpstreamName) -> Arc<Known> {
     let audience = match caller.role {
         Role::Operator => Audience::Everyone,

@@ -1,4 +1,4 @@
-//! The outcome of a call: its entry, its budget, its counts.
+//! Settles a call: its audit entry, its budget, its counts.
 
 use std::time::Duration;
 
@@ -14,18 +14,18 @@ use crate::{
     watch::{self, Draft},
 };
 
-/// How a call ended.
+/// The outcome of a call, as it is recorded.
 #[derive(Clone, Debug)]
-pub(super) enum Ending {
-    /// The upstream answered; its result may say that it is an error, and what the call cost.
+pub(super) enum Settlement {
+    /// The upstream returned a result, which may be an error and may state the cost.
     Answered { failed: bool, bytes: usize, cost: Option<Stated> },
-    /// The call did not leave, or the upstream answered with a failure.
+    /// The call was not sent, or the upstream returned an error.
     Failed { kind: &'static str, why: String, unsent: bool },
-    /// It may have been carried out.
+    /// The upstream may have executed it.
     Unknown { why: String },
 }
 
-impl Ending {
+impl Settlement {
     pub(super) fn of(failure: &Failure) -> Self {
         let why = failure.message.clone();
         let unsent = failure.unsent || matches!(failure.kind, FailureKind::Busy);
@@ -44,9 +44,9 @@ impl Ending {
         }
     }
 
-    /// Whether the call never left, and so burns neither budget nor rate. One that left may have been carried out,
-    /// whatever its upstream says of it: an upstream that acts and then answers with an error would otherwise let an
-    /// agent act without end on a budget for one call.
+    /// Whether the call was never sent, and so uses neither budget nor rate. One that was sent may have been executed,
+    /// whatever the upstream says: otherwise an upstream that acts and then returns an error would let an agent act without
+    /// limit on the budget of one call.
     fn gives_back(&self) -> bool {
         matches!(self, Self::Failed { unsent: true, .. })
     }
@@ -56,7 +56,7 @@ impl Ending {
     }
 }
 
-/// What the log says of it.
+/// The details of the audit entry.
 #[derive(Serialize)]
 struct Details<'a> {
     call_id: &'a str,
@@ -66,20 +66,25 @@ struct Details<'a> {
     failure: Option<&'static str>,
     reason: Option<&'a str>,
     cost: Money,
-    /// Another process had taken it for abandoned, and closed it as unknown.
+    /// Whether another process had taken it for abandoned, and closed it as unknown.
     late: bool,
 }
 
 /// Closes the call, once.
-pub(super) fn settle(cx: &mut WriteContext<'_>, call: &InFlightCall, ending: &Ending, took: Duration) -> Result<()> {
+pub(super) fn settle(
+    cx: &mut WriteContext<'_>,
+    call: &InFlightCall,
+    settlement: &Settlement,
+    took: Duration,
+) -> Result<()> {
     let tenant = cx.caller.tenant.clone();
     let was_open = cx.tx.end_call(&tenant, &call.id)?;
-    let gives_back = was_open && ending.gives_back();
-    let (unneeded, alert) = match ending {
+    let gives_back = was_open && settlement.gives_back();
+    let (unneeded, alert) = match settlement {
         _ if gives_back => (call.cost, String::new()),
-        Ending::Answered { cost: Some(Stated::Unneeded(amount)), .. } if was_open => (*amount, String::new()),
-        // That a failure tells no cost is no reason to look twice.
-        Ending::Answered { failed: false, cost: Some(Stated::Unclear(why)), .. } => (Money::ZERO, why.clone()),
+        Settlement::Answered { cost: Some(Stated::Unneeded(amount)), .. } if was_open => (*amount, String::new()),
+        // A failed call without a stated cost raises no alert.
+        Settlement::Answered { failed: false, cost: Some(Stated::Unclear(why)), .. } => (Money::ZERO, why.clone()),
         _ => (Money::ZERO, String::new()),
     };
     if unneeded > Money::ZERO {
@@ -95,14 +100,14 @@ pub(super) fn settle(cx: &mut WriteContext<'_>, call: &InFlightCall, ending: &En
             cx.tx.forget_policy_uses(super::policy::over(cx.now.0), super::policy::CLEAR_AT_ONCE)?;
         }
         let micros = i64::try_from(took.as_micros()).unwrap_or(i64::MAX);
-        cx.tx.count_call(&tenant, &call.upstream, micros, ending.is_failure())?;
+        cx.tx.count_call(&tenant, &call.upstream, micros, settlement.is_failure())?;
     }
     let session = cx.tx.session(&tenant, &call.session_id)?;
     let name = format!("{}.{}", call.upstream, call.tool);
-    let (kind, why, bytes) = match ending {
-        Ending::Answered { bytes, .. } => (None, None, Some(*bytes)),
-        Ending::Failed { kind, why, .. } => (Some(*kind), Some(why), None),
-        Ending::Unknown { why } => (None, Some(why), None),
+    let (kind, why, bytes) = match settlement {
+        Settlement::Answered { bytes, .. } => (None, None, Some(*bytes)),
+        Settlement::Failed { kind, why, .. } => (Some(*kind), Some(why), None),
+        Settlement::Unknown { why } => (None, Some(why), None),
     };
     let details = Details {
         call_id: &call.id,
@@ -114,7 +119,7 @@ pub(super) fn settle(cx: &mut WriteContext<'_>, call: &InFlightCall, ending: &En
         cost: call.cost.minus_floor_zero(unneeded),
         late: !was_open,
     };
-    let draft = Draft::governance(ending.action(), session.as_deref(), &details)?;
+    let draft = Draft::governance(settlement.action(), session.as_deref(), &details)?;
     watch::append(cx, Draft { tool: &name, alert, ..draft })?;
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! Descriptions that speak to the model instead of describing a tool. What is found is shown to people; it decides
-//! nothing by itself.
+//! Finds tool descriptions that address the model instead of describing the tool. The warnings are for operators; nothing is
+//! decided by them.
 
 use std::collections::HashMap;
 
@@ -7,7 +7,7 @@ use unicode_normalization::UnicodeNormalization;
 
 use crate::model::tool_name::Folded;
 
-/// Phrases that have no place in a description, in lower case.
+/// Phrases that do not belong in a description, in lower case.
 const PHRASES: &[&str] = &[
     "ignore previous",
     "ignore all",
@@ -50,7 +50,7 @@ const PHRASES: &[&str] = &[
     "chain of thought",
 ];
 
-/// What is suspicious about the definition of a tool.
+/// The warnings about a definition.
 pub fn warnings(definition: &str) -> Vec<String> {
     let mut warnings = Vec::new();
     let spoken = texts(definition);
@@ -67,23 +67,23 @@ pub fn warnings(definition: &str) -> Vec<String> {
     warnings
 }
 
-/// What the warning of a name that looks like another one begins with. It is no matter of the definition, so it stays when
-/// another one is accepted.
+/// How the warning of a look-alike name begins. It is about the name, not the definition, so it stays when another definition
+/// is accepted.
 const LOOKS_LIKE: &str = "its name looks like that of ";
 
-/// The warnings of a definition that takes the place of another one.
+/// The warnings after a definition is replaced.
 pub fn warnings_after(before: &[String], definition: &str) -> Vec<String> {
     let of_name = before.iter().filter(|warning| warning.starts_with(LOOKS_LIKE)).cloned();
     warnings(definition).into_iter().chain(of_name).collect()
 }
 
-/// Names of tools that are known, by what they look like.
+/// Names of known tools, by their normalised form.
 #[derive(Default)]
 pub struct LookAlikes([HashMap<String, String>; 2]);
 
 impl LookAlikes {
-    /// Takes in a name; answers the warning if a person could take it for another one. Names that differ in case or in what
-    /// stands between words are told apart.
+    /// Adds a name; returns a warning if a user could take it for another one. Names that differ in case or separators only are
+    /// not look-alikes.
     pub fn take(&mut self, name: &str) -> Option<String> {
         let folded = Folded::new(name);
         let mut known = None;
@@ -95,12 +95,12 @@ impl LookAlikes {
     }
 }
 
-/// A name without what stands between words, in lower case.
+/// A name without separators, in lower case.
 fn words(name: &str) -> String {
     name.chars().filter(|c| !matches!(c, '-' | '_' | '.' | '/')).flat_map(char::to_lowercase).collect()
 }
 
-/// All texts in the definition, the names of members included.
+/// All strings of the definition, including names of members.
 fn texts(definition: &str) -> String {
     fn gather(value: &serde_json::Value, text: &mut String) {
         match value {
@@ -118,7 +118,8 @@ fn texts(definition: &str) -> String {
     text
 }
 
-/// Zero-width characters, marks that turn the direction of text, and tags, which models read and people do not.
+/// Zero-width characters, characters that change the direction of text, and tag characters: models read them, users cannot see
+/// them.
 fn is_hidden(c: char) -> bool {
     matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
 }

@@ -1,4 +1,4 @@
-//! From a registered upstream to where it is called, with the secrets in its headers.
+//! The connection to a registered upstream, with the secrets in its headers.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -11,7 +11,7 @@ use crate::{
     upstream::{Failure, Link, Place, Target, child::ChildCommand},
 };
 
-/// An upstream that can be called, and what must not come back from it.
+/// An upstream's connection, and the secrets to redact from its responses.
 pub struct Reach {
     /// Its connection.
     pub link: Arc<Link>,
@@ -30,7 +30,7 @@ pub fn target(cx: &OutwardContext, name: &UpstreamName) -> Result<(Target, Arc<K
     cx.read(|cx| target_in(cx, name))
 }
 
-/// The same on a snapshot that there is already.
+/// The same on an existing snapshot.
 pub fn target_in(cx: &ReadContext<'_>, name: &UpstreamName) -> Result<(Target, Arc<Known>)> {
     let upstream = cx.tx.upstream(&cx.caller.tenant, name)?;
     let upstream = upstream.ok_or_else(|| Error::not_found(format!("the upstream {name}")).field("name"))?;
@@ -72,13 +72,13 @@ fn child(
     Ok((children.command(name, child, environment, Arc::new(known.to(Audience::Log))), child.limits))
 }
 
-/// Lists the upstream's tools anew, and holds them against their pins.
+/// Lists the upstream's tools again, and compares them with their pins.
 pub async fn refresh(cx: &OutwardContext, name: &UpstreamName, reach: &Reach) -> Result<Listing> {
     let listing = reach.link.list_tools().await;
     let name = name.clone();
     match listing {
         Ok(listed) => {
-            // What it was sent may stand in a description as well. What agents stored changes none.
+            // A description can repeat a secret too. Secrets that agents stored are not redacted from definitions.
             let definitions = reach.known.to(Audience::Definitions);
             let mut tools = Vec::with_capacity(listed.len());
             for tool in listed {
@@ -99,5 +99,5 @@ pub async fn refresh(cx: &OutwardContext, name: &UpstreamName, reach: &Reach) ->
     }
 }
 
-/// What came of listing: the tools, or why there are none to be had.
+/// The tools, or why they could not be listed.
 pub type Listing = Result<catalogue::Observed, Failure>;

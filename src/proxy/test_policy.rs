@@ -13,7 +13,7 @@ use serde_json::{Value, value::RawValue};
 use super::{
     add_policy::{AddProxyPolicy, check},
     flow::key_subject,
-    policy::{self, Past, Question, Said, cedar},
+    policy::{self, History, PolicyInput, PolicyResult, cedar},
     tool,
 };
 use crate::{
@@ -103,7 +103,7 @@ pub struct WouldRefuse {
     pub entry_id: EntryId,
     /// `upstream.tool`.
     pub tool: String,
-    /// Whose call it was.
+    /// The agent of the call.
     pub agent_id: String,
     /// When it was, by RFC 3339.
     pub at: String,
@@ -127,7 +127,7 @@ struct Details {
     arguments: Option<Box<RawValue>>,
 }
 
-/// Says of a policy what [`AddProxyPolicy`] says of it.
+/// Copies the bounds of [`AddProxyPolicy`].
 fn like_a_policy_that_is_added(schema: &mut Schema) {
     let added = schemars::schema_for!(AddProxyPolicy).to_value();
     schema.insert("allOf".to_owned(), added["allOf"].clone());
@@ -235,7 +235,7 @@ fn was(action: &str) -> Option<&'static str> {
 /// The calls that were looked at so far, as if the policy had held.
 #[derive(Default)]
 struct Replay {
-    /// When calls were let through, by whom they count for.
+    /// When calls were let through, by subject.
     passed: HashMap<String, Vec<i64>>,
     /// Sessions and keys that have read from a source.
     tainted: HashSet<String>,
@@ -249,12 +249,12 @@ struct Replay {
 struct Before<'a> {
     cx: &'a ReadContext<'a>,
     replay: &'a Replay,
-    question: &'a Question<'a>,
+    input: &'a PolicyInput<'a>,
 }
 
-impl Past for Before<'_> {
+impl History for Before<'_> {
     fn is_clear(&self) -> Result<bool> {
-        tool::bare_is_clear(self.cx.tx, &self.cx.caller.tenant, self.question.tool)
+        tool::bare_is_clear(self.cx.tx, &self.cx.caller.tenant, self.input.tool)
     }
 
     fn used(&self, _: &PolicyId, subject: &str, after: i64) -> Result<i64> {
@@ -263,9 +263,9 @@ impl Past for Before<'_> {
     }
 
     fn tainted(&self) -> Result<bool> {
-        let of_key = self.question.bound_key.map(key_subject);
+        let of_key = self.input.bound_key.map(key_subject);
         let tainted = &self.replay.tainted;
-        Ok(tainted.contains(self.question.session_id) || of_key.is_some_and(|subject| tainted.contains(&subject)))
+        Ok(tainted.contains(self.input.session_id) || of_key.is_some_and(|subject| tainted.contains(&subject)))
     }
 }
 
@@ -276,7 +276,7 @@ impl Replay {
         // Both as they are now: the log does not have them as they were.
         let (session, pinned) = (self.session(cx, session_id)?, self.tool(cx, upstream, tool)?);
         let bound = self.is_bound(cx, &call.entry.actor)?;
-        let question = Question {
+        let input = PolicyInput {
             tenant: &cx.caller.tenant,
             key: &call.entry.actor,
             bound_key: bound.then_some(call.entry.actor.as_str()),
@@ -289,7 +289,7 @@ impl Replay {
             arguments: call.arguments.canonical(),
             at: *at,
         };
-        let said = policy::ask(policy, &question, &Before { cx, replay: self, question: &question })?;
+        let said = policy::ask(policy, &input, &Before { cx, replay: self, input: &input })?;
         let became = was(&call.entry.action).unwrap_or_default();
         let refused = |reason: String| WouldRefuse {
             entry_id: call.entry.id.clone(),
@@ -300,10 +300,12 @@ impl Replay {
             reason,
         };
         let counted = match said {
-            Said::Forbidden(reason, _) => return Ok(Some(refused(reason))),
-            Said::Ask(reason, ..) => return Ok(Some(refused(format!("it would wait for an approval: {reason}")))),
-            Said::Pass(_, counted) => counted,
-            Said::Nothing => Vec::new(),
+            PolicyResult::Forbidden(reason, _) => return Ok(Some(refused(reason))),
+            PolicyResult::Ask(reason, ..) => {
+                return Ok(Some(refused(format!("it would wait for an approval: {reason}"))));
+            }
+            PolicyResult::Pass(_, counted) => counted,
+            PolicyResult::Nothing => Vec::new(),
         };
         if became == "made" {
             for PolicyUse { subject, at: counted, .. } in counted {

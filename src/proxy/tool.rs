@@ -1,4 +1,4 @@
-//! The tool step: what a name means, and whether that tool is as it was accepted.
+//! The tool step: finds the tool that a name means, and checks it against its pin.
 
 use std::sync::Arc;
 
@@ -13,21 +13,21 @@ use crate::{
 };
 
 const STEP: &str = "tool";
-/// Upstreams with a tool of one name that are looked at: two are enough to know that the name is not clear.
+/// Tools of one name that are read: two are enough to know that the name is ambiguous.
 const ENOUGH: usize = 64;
 
-/// A name as it was called, and the upstream if that is known from where the call came in.
+/// A name as it was called, and the upstream if the interface knows it.
 #[derive(Clone, Copy, Debug)]
 pub struct Called<'a> {
     /// `upstream.tool`, or `tool`.
     pub name: &'a str,
     /// The upstream that was called directly; then the name is the tool's own.
     pub upstream: Option<&'a UpstreamName>,
-    /// Whether the connection that it would go over offers it, where the interface knows; else what haldir saw last.
+    /// Whether the connection for the call offers it, if the interface knows; else haldir's last listing counts.
     pub offered: Option<bool>,
 }
 
-/// Every tool that the name can mean. A bare name means every upstream's tool of that name that is listed now.
+/// Every tool that the name can mean. A bare name means each upstream's listed tool of that name.
 pub fn meanings(tx: &dyn ReadTx, tenant: &TenantId, called: Called<'_>) -> Result<Vec<Arc<PinnedTool>>> {
     if let Some(upstream) = called.upstream {
         return Ok(tx.pinned_tool(tenant, upstream, called.name)?.into_iter().collect());
@@ -38,13 +38,13 @@ pub fn meanings(tx: &dyn ReadTx, tenant: &TenantId, called: Called<'_>) -> Resul
         && let Ok(upstream) = UpstreamName::parse(upstream)
         && let Some(tool) = tx.pinned_tool(tenant, &upstream, name)?
     {
-        // Named in full: that is what is meant, unless some upstream calls its tool just so.
+        // The full name: unambiguous, unless an upstream has a tool of exactly that name.
         found.push(tool);
     }
     Ok(found)
 }
 
-/// Whether a tool that the name can mean declares an argument of its own of this name.
+/// Whether a tool that the name can mean declares an argument of this name.
 pub fn takes(cx: &ReadContext<'_>, called: &str, argument: &str) -> Result<bool> {
     let tenant = &cx.caller.tenant;
     let in_full = listed_name::in_full(cx.tx, tenant, called)?;
@@ -58,7 +58,7 @@ pub fn bare_is_clear(tx: &dyn ReadTx, tenant: &TenantId, name: &str) -> Result<b
     Ok(tx.tools_named(tenant, name, ENOUGH)?.iter().filter(|tool| tool.listed).count() == 1)
 }
 
-/// The tool that is meant, if it is known, clear, listed, and as it was accepted.
+/// The tool, if it is known, unambiguous, listed, and matches its pin.
 pub(super) fn known(cx: &WriteContext<'_>, called: Called<'_>, trace: &mut Trace) -> Result<Arc<PinnedTool>> {
     let mut found = meanings(cx.tx.as_read(), &cx.caller.tenant, called)?;
     let shown: String = called.name.chars().take(200).collect();

@@ -1,4 +1,4 @@
-//! What each step of the pipeline saw and said, for the audit entry.
+//! What each step of the pipeline saw and decided, for the audit entry.
 
 use serde::Serialize;
 use serde_json::Value;

@@ -1,5 +1,5 @@
-//! Amounts that no budget counts: of a tool whose cost no operator has marked. Nothing is refused for it, since what an argument
-//! means is a guess; it is said where budgets are set, where tools are listed, and in the entry of the call.
+//! Amounts that no budget counts: arguments of tools without a cost label. Nothing is refused for it, since the meaning of an
+//! argument is a guess; it is reported where budgets are set, where tools are listed, and in the audit entry of the call.
 
 use std::{
     collections::BTreeSet,
@@ -18,15 +18,15 @@ use crate::{
     store::ReadTx,
 };
 
-/// Arguments of a tool whose names are looked at.
+/// Arguments of a tool that are examined.
 const MAX_PROPERTIES: usize = 64;
-/// Arguments of a call that are looked through, in bytes: it is done in the writer's transaction.
+/// The most bytes of a call's arguments that are searched: this runs in the writer's transaction.
 const MAX_ARGUMENTS: usize = 64 * 1024;
-/// Tools that are named at once, and tools whose calls are remembered to have been warned of.
+/// Tools that one report names, and tools that the log has warned of.
 const MAX_NAMED: usize = 20;
 const MAX_WARNED: usize = 1_000;
 
-/// What budgets do not count of an upstream.
+/// The uncounted amounts of an upstream.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Uncounted {
     /// Whether any of its tools has a marked cost.
@@ -35,12 +35,12 @@ pub struct Uncounted {
     pub amounts: Vec<String>,
 }
 
-/// Whether an operator has said what a call costs.
+/// Whether the tool has a cost label.
 fn is_counted(marks: &ToolMarks) -> bool {
     marks.cost.is_some() || marks.cost_argument.is_some() || marks.cost_result.is_some() || marks.cost_max.is_some()
 }
 
-/// What budgets do not count of the tools that this upstream offers.
+/// The uncounted amounts of the tools that this upstream offers.
 pub fn of(tx: &dyn ReadTx, tenant: &TenantId, upstream: &UpstreamName) -> Result<Uncounted> {
     let tools = tx.tools_of(tenant, upstream, "", MAX_PINS)?;
     let listed: Vec<_> = tools.iter().filter(|tool| tool.listed).collect();
@@ -75,7 +75,7 @@ pub(super) fn amount(tool: &PinnedTool, arguments: &str) -> Result<Option<(Strin
     amount::first_named(arguments)
 }
 
-/// Says in the log of the process, once for each tool, that its calls have amounts that are not counted.
+/// Warns in the process log, once per tool, that its calls have uncounted amounts.
 pub(super) fn warn(tool: &PinnedTool, place: &str) {
     static WARNED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
     let mut warned = WARNED.lock().unwrap_or_else(PoisonError::into_inner);

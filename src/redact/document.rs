@@ -1,5 +1,4 @@
-//! A JSON text and the secrets in its strings, names and numbers. The text is read once and cut where they stand; the rest
-//! of it stays as it was written.
+//! Redacts secrets from the strings, names and numbers of a JSON text. The text is read once; all other bytes stay unchanged.
 
 use memchr::memchr2;
 
@@ -12,32 +11,32 @@ use super::{
 
 /// Arrays and objects in each other; readers refuse more (`serde_json` at 128).
 const MAX_DEPTH: usize = 128;
-/// Texts of one answer that are looked at with each other: an answer has two, unless it has a member twice.
+/// Texts of one response that are searched together: a response has two, unless it has a member twice.
 const MAX_SECTIONS: usize = 4;
 
-/// A part of the text that is not passed on.
+/// A part of the text to replace.
 pub(super) struct Cut {
     at: Span,
     put: Put,
 }
 
 enum Put {
-    /// The mark, within a string.
+    /// The placeholder, within a string.
     Mark(u32),
-    /// The mark as a string, in the place of a number.
+    /// The placeholder as a string, in place of a number.
     Text(u32),
-    /// Nothing: the mark stands in another part.
+    /// Nothing: the placeholder is in another part.
     Nothing,
 }
 
-/// Names of members that matter to which strings are one text.
+/// Names of members that decide which strings are one text.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Key {
     Text,
     Resource,
     Content,
-    /// At the root, all of whose texts are one: structured content, what is told in progress (`message`) and in a log message
-    /// (`data`), and both of an error.
+    /// A member of the root whose strings are all one text: structured content, the `message` of progress, the `data` of a log
+    /// message, and both of an error.
     Whole,
     Other,
 }
@@ -54,28 +53,28 @@ struct Reader<'a> {
     at: usize,
     frames: Vec<Frame>,
     cuts: Vec<Cut>,
-    /// The texts of members of the root, each of which is one.
+    /// The texts of members of the root.
     sections: Vec<Run>,
-    /// Whether the last of them goes on.
+    /// Whether the last of them continues.
     goes_on: bool,
 }
 
-/// Where secrets stand in a JSON text that is known to be one. Texts of the parts of an answer, be they `text`,
-/// `resource.text` or `content.text` of the items of an array or the items themselves, are looked at as one text; so are
-/// all texts in structured content, and what is told in a message with what was told before. Where one of these ends and
-/// another begins, in whichever order, and where what was told ends and an answer begins, it is looked at both together.
+/// Where secrets are in valid JSON text. The parts of a response (`text`, `resource.text` or `content.text` of the items of an
+/// array, or the items themselves) are searched as one text; so are all strings of structured content, and a notification
+/// with those before it. The seam between any two of these texts, in either order, and between notifications and a response,
+/// is searched too.
 pub(super) fn cuts(json: &str, redactor: &Redactor, after: After<'_>) -> Result<Vec<Cut>, TooMuch> {
     let (json, frames, cuts, sections) = (json.as_bytes(), Vec::new(), Vec::new(), Vec::new());
     let mut reader = Reader { json, redactor, at: 0, frames, cuts, sections, goes_on: false };
     reader.read()?;
-    reader.look_at_sections(after)?;
+    reader.search_sections(after)?;
     if reader.cuts.len() > super::MAX_FOUND {
         return Err(TooMuch);
     }
     Ok(apart(reader.cuts))
 }
 
-/// In order, none over another.
+/// In order, without overlaps.
 fn apart(mut cuts: Vec<Cut>) -> Vec<Cut> {
     cuts.sort_by_key(|cut| (cut.at.start, std::cmp::Reverse(cut.at.end)));
     cuts.dedup_by(|next, last| {
@@ -88,7 +87,7 @@ fn apart(mut cuts: Vec<Cut>) -> Vec<Cut> {
     cuts
 }
 
-/// The text without those parts. It is at most [`Mark::MAX_GROWTH`] longer than it was.
+/// The text with those parts replaced. It is at most [`Mark::MAX_GROWTH`] longer than it was.
 pub(super) fn spliced(json: &str, cuts: &[Cut], redactor: &Redactor) -> String {
     let mut mark = Mark::new(redactor);
     let mut text = String::with_capacity(json.len() + 256);
@@ -97,8 +96,8 @@ pub(super) fn spliced(json: &str, cuts: &[Cut], redactor: &Redactor) -> String {
         text.push_str(json.get(from..at.start).unwrap_or_default());
         let length = at.end - at.start;
         match put {
-            Put::Mark(whose) => text.push_str(&mark.in_json(*whose, length)),
-            Put::Text(whose) => text.push_str(&mark.for_number(*whose, length)),
+            Put::Mark(index) => text.push_str(&mark.in_json(*index, length)),
+            Put::Text(index) => text.push_str(&mark.for_number(*index, length)),
             Put::Nothing => {}
         }
         from = at.end;
@@ -124,7 +123,7 @@ impl Reader<'_> {
                 b'}' | b']' => {
                     match self.frames.pop().and_then(|frame| frame.run) {
                         Some(run) if self.is_content() => self.sections.push(*run),
-                        Some(run) => self.look_at(&run)?,
+                        Some(run) => self.search(&run)?,
                         None => {}
                     }
                     self.at += 1;
@@ -183,13 +182,13 @@ impl Reader<'_> {
         self.alone(inside, escaped)
     }
 
-    /// Whether the array that has just ended is the content of an answer.
+    /// Whether the array that has just ended is the content of a response.
     fn is_content(&self) -> bool {
         self.sections.len() < MAX_SECTIONS
             && matches!(self.frames.as_slice(), [Frame { is_array: false, key: Key::Content, .. }])
     }
 
-    /// The array with whose texts this string is read.
+    /// The array that this string's text belongs to.
     fn array(&self) -> Option<usize> {
         let frame =
             |back: usize| Some((self.frames.len().checked_sub(back)?, self.frames.get(self.frames.len() - back)?));
@@ -208,33 +207,33 @@ impl Reader<'_> {
         (array.is_array && matches!(below.key, Key::Resource | Key::Content)).then_some(at)
     }
 
-    /// A string that is a text for itself.
+    /// Searches a string that is a text of its own.
     fn alone(&mut self, inside: Span, escaped: bool) -> Result<(), TooMuch> {
         let text = &self.json[inside.start..inside.end];
         let view = escaped.then(|| View::of_json(text));
         let found = self.redactor.found(view.as_ref().map_or(text, |view| &view.bytes))?;
-        for Found { at, whose } in found {
+        for Found { at, index } in found {
             let at = view.as_ref().map_or(at, |view| view.in_text(at));
             let at = Span { start: inside.start + at.start, end: inside.start + at.end };
-            self.cuts.push(Cut { at: at.letters(self.json), put: Put::Mark(whose) });
+            self.cuts.push(Cut { at: at.letters(self.json), put: Put::Mark(index) });
         }
         Ok(())
     }
 
-    fn look_at(&mut self, run: &Run) -> Result<(), TooMuch> {
+    fn search(&mut self, run: &Run) -> Result<(), TooMuch> {
         let found = self.redactor.found(&run.joined)?;
         self.cut(run, &found);
         Ok(())
     }
 
-    /// Cuts what was found out of each string that has a part of it; the mark stands in the first.
+    /// Cuts each match out of all strings that have a part of it; the placeholder goes into the first.
     fn cut(&mut self, run: &Run, found: &[Found]) {
         let mut found = found.iter().peekable();
         for (nth, piece) in run.pieces.iter().enumerate() {
             let until = run.pieces.get(nth + 1).map_or(run.joined.len(), |next| next.from);
             let text = &self.json[piece.inside.start..piece.inside.end];
             let mut view = None;
-            while let Some(Found { at, whose }) = found.peek().filter(|found| found.at.start < until) {
+            while let Some(Found { at, index }) = found.peek().filter(|found| found.at.start < until) {
                 let part = Span {
                     start: at.start.max(piece.from) - piece.from,
                     end: at.end.min(until).max(piece.from) - piece.from,
@@ -244,7 +243,7 @@ impl Reader<'_> {
                     let part = view.as_ref().map_or(part, |view| view.in_text(part));
                     let part = Span { start: piece.inside.start + part.start, end: piece.inside.start + part.end };
                     let begins = at.start >= piece.from || nth == 0;
-                    let put = if begins { Put::Mark(*whose) } else { Put::Nothing };
+                    let put = if begins { Put::Mark(*index) } else { Put::Nothing };
                     self.cuts.push(Cut { at: part.letters(self.json), put });
                 }
                 if at.end > until {
@@ -255,7 +254,7 @@ impl Reader<'_> {
         }
     }
 
-    fn look_at_sections(&mut self, after: After<'_>) -> Result<(), TooMuch> {
+    fn search_sections(&mut self, after: After<'_>) -> Result<(), TooMuch> {
         let sections = std::mem::take(&mut self.sections);
         let (before, told) = match after {
             After::Nothing => (None, None),
@@ -271,7 +270,7 @@ impl Reader<'_> {
             }
         } else {
             for section in &sections {
-                self.look_at(section)?;
+                self.search(section)?;
             }
         }
         for (nth, section) in sections.iter().enumerate() {
@@ -285,27 +284,27 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// Cuts out what begins at the end of one text, which is `first` if it is one of this answer, and ends at the beginning
-    /// of another.
+    /// Cuts a value that begins at the end of one text and ends at the beginning of another. The first text is `first` if it belongs
+    /// to this response.
     fn across(&mut self, end: &[u8], first: Option<&Run>, second: &Run) -> Result<(), TooMuch> {
         if end.is_empty() || second.joined.is_empty() {
             return Ok(());
         }
         let seam = end.len();
         let found = self.redactor.found(&[end, second.begin()].concat())?;
-        let Some(Found { at, whose }) = found.into_iter().find(|found| found.at.start < seam && seam < found.at.end)
+        let Some(Found { at, index }) = found.into_iter().find(|found| found.at.start < seam && seam < found.at.end)
         else {
             return Ok(());
         };
         if let Some(first) = first {
             let length = first.joined.len();
-            self.cut(first, &[Found { at: Span { start: length - (seam - at.start), end: length }, whose }]);
+            self.cut(first, &[Found { at: Span { start: length - (seam - at.start), end: length }, index }]);
         }
-        self.cut(second, &[Found { at: Span { start: 0, end: at.end - seam }, whose }]);
+        self.cut(second, &[Found { at: Span { start: 0, end: at.end - seam }, index }]);
         Ok(())
     }
 
-    /// The inside of an array of nothing but numbers without signs: bytes, as JSON of a Buffer has them.
+    /// An array that contains only unsigned numbers: bytes, as in the JSON of a Buffer.
     fn bytes(&mut self) -> Result<(), TooMuch> {
         let inside = self.json.get(self.at..).unwrap_or_default();
         let is_listed = |byte: &u8| byte.is_ascii_digit() || byte.is_ascii_whitespace() || *byte == b',';
@@ -314,10 +313,10 @@ impl Reader<'_> {
             return Ok(());
         }
         let numbers: Vec<u8> = inside[..length].iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
-        // A single number is looked at by itself.
+        // A single number is searched by itself.
         let is_several = |found: &Found| numbers[found.at.start..found.at.end].contains(&b',');
-        if let Some(Found { whose, .. }) = self.redactor.found(&numbers)?.into_iter().find(is_several) {
-            self.cuts.push(Cut { at: Span { start: self.at, end: self.at + length }, put: Put::Text(whose) });
+        if let Some(Found { index, .. }) = self.redactor.found(&numbers)?.into_iter().find(is_several) {
+            self.cuts.push(Cut { at: Span { start: self.at, end: self.at + length }, put: Put::Text(index) });
             self.at += length;
         }
         Ok(())
@@ -329,8 +328,8 @@ impl Reader<'_> {
         {
             self.at += 1;
         }
-        if let Some(Found { whose, .. }) = self.redactor.found_in_number(&self.json[start..self.at])? {
-            self.cuts.push(Cut { at: Span { start, end: self.at }, put: Put::Text(whose) });
+        if let Some(Found { index, .. }) = self.redactor.found_in_number(&self.json[start..self.at])? {
+            self.cuts.push(Cut { at: Span { start, end: self.at }, put: Put::Text(index) });
         }
         Ok(())
     }

@@ -1,6 +1,5 @@
-//! The encodings in which programs repeat a value: one table of forms that a value takes as a whole. What stands for single
-//! characters is decoded instead: [`super::escapes`]. Hexadecimal digits are looked for in one case or the other: nothing
-//! writes both in one value.
+//! The encodings that programs write values in: one table of forms of a whole value. Escapes of single characters are decoded
+//! instead: [`super::escapes`]. Hexadecimal digits are searched in either case, but not mixed: nothing writes both in one value.
 
 use base64::{
     Engine,
@@ -9,7 +8,7 @@ use base64::{
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use zeroize::Zeroizing;
 
-/// The least length of an encoded form, in bytes: what base64 makes of a part of a very short value is anywhere.
+/// The least length of an encoded form, in bytes: base64 of a part of a very short value occurs anywhere.
 pub(super) const MIN_ENCODED_BYTES: usize = 6;
 
 /// The forms of one value.
@@ -18,13 +17,13 @@ pub(super) type Written = Vec<Spelled>;
 /// One form of a value.
 pub(super) struct Spelled {
     pub(super) bytes: Zeroizing<Vec<u8>>,
-    /// Whether the letter of base64 before it, and the one after it, hold some bits of the value as well.
+    /// Whether the base64 letters before and after it hold bits of the value too.
     pub(super) edges: (bool, bool),
 }
 
-/// A form that a value takes as a whole.
+/// A form of a whole value.
 struct Form {
-    /// Where it is specified, and which programs write it.
+    /// Its specification, and programs that write it.
     source: &'static str,
     write: fn(&str, &mut Written),
 }
@@ -121,18 +120,18 @@ const FORMS: &[Form] = &[
     },
 ];
 
-/// The longest value, in bytes, that is looked for escaped and encoded: each such form takes memory.
+/// The longest value that is searched escaped and encoded, in bytes: each such form takes memory.
 const MAX_ESCAPED_BYTES: usize = 2_048;
-/// What encodeURIComponent of JavaScript leaves as it is, besides letters and digits (ECMA-262, section 19.2.6.4).
+/// What JavaScript's encodeURIComponent leaves unescaped, besides letters and digits (ECMA-262, section 19.2.6.4).
 const COMPONENT: &AsciiSet = &UNRESERVED.remove(b'!').remove(b'\'').remove(b'(').remove(b')').remove(b'*');
-/// All but what nothing reserves (RFC 3986, section 2.3).
+/// All but the unreserved characters (RFC 3986, section 2.3).
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// How a program writes a text in JSON, besides what RFC 8259 asks for.
+/// How a program writes a string in JSON, beyond RFC 8259.
 struct Json {
     /// Which program.
     source: &'static str,
-    /// Marks that are written as code units.
+    /// Characters that are written as code units.
     units: &'static str,
     /// Whether a slash is written after a backslash.
     slash: bool,
@@ -153,7 +152,7 @@ const JSONS: &[Json] = &[
 impl Json {
     fn write(&self, value: &str) -> Zeroizing<String> {
         debug_assert!(!self.source.is_empty());
-        // Long enough, so that no copy is left behind where it grows.
+        // With enough capacity: a buffer that grows leaves copies in freed memory.
         let mut text = Zeroizing::new(String::with_capacity(value.len() * MAX_ESCAPE_BYTES));
         for letter in value.chars() {
             match letter {
@@ -177,10 +176,10 @@ impl Json {
     }
 }
 
-/// Bytes of what stands for one byte, at most.
+/// The longest escape of one byte.
 const MAX_ESCAPE_BYTES: usize = 6;
 
-/// The value as it stands in JSON and in addresses, where it stands there in another way than by itself.
+/// The value as written in JSON and in addresses, where that differs from the value itself.
 fn escaped(value: &str) -> Vec<Zeroizing<String>> {
     let mut different: Vec<Zeroizing<String>> = Vec::new();
     if value.len() <= MAX_ESCAPED_BYTES {
@@ -194,13 +193,13 @@ fn escaped(value: &str) -> Vec<Zeroizing<String>> {
     different
 }
 
-/// The least length of a line, or another part of a value, that is looked for by itself, in characters.
+/// The least length of a line, or another part of a value, that is searched by itself, in characters.
 const MIN_PART_CHARS: usize = 16;
-/// Parts of one value that are looked for.
+/// Parts of one value that are searched.
 const MAX_PARTS: usize = 64;
 
-/// The secret parts of a value that consists of several, each of which tells enough: lines of a key file, which programs indent,
-/// number, or list; the texts of a JSON object, such as the key of a service account; the password in an address.
+/// The secret parts of a composite value: lines of a key file, which programs indent, number, or list; the strings of a JSON
+/// object, such as the key of a service account; the password in an address.
 fn parts(value: &str) -> Vec<Zeroizing<String>> {
     let mut parts: Vec<Zeroizing<String>> = Vec::new();
     let mut add = |part: &str| {
@@ -212,7 +211,7 @@ fn parts(value: &str) -> Vec<Zeroizing<String>> {
     let mut lines = |text: &str| {
         let mut lines = text.lines().map(str::trim).peekable();
         while let Some(line) = lines.next() {
-            // The last line of a key may be short, and is as random as the others.
+            // The last line of a key may be short, but is as random as the others.
             let is_last = lines.peek().is_some_and(|next| next.starts_with("-----END"));
             let (length, least) = if is_last {
                 (line.trim_end_matches('=').len(), MIN_ENCODED_BYTES)
@@ -225,7 +224,7 @@ fn parts(value: &str) -> Vec<Zeroizing<String>> {
         }
     };
     match serde_json::from_str::<ServiceAccount>(value) {
-        // Of such a file nothing but the key itself is secret, and addresses in it stand in many answers.
+        // Only the key of such a file is secret, and addresses in it occur in many responses.
         Ok(ServiceAccount { private_key }) => lines(&Zeroizing::new(private_key.unwrap_or_default())),
         Err(_) if value.contains('\n') => lines(value),
         Err(_) => {}
@@ -237,7 +236,7 @@ fn parts(value: &str) -> Vec<Zeroizing<String>> {
         && password.chars().count() >= MIN_PASSWORD_CHARS
     {
         add(password);
-        // What the server of the address is sent, and names in its errors.
+        // The server receives the decoded password, and may repeat it in errors.
         if let Ok(decoded) = percent_decode_str(password).decode_utf8() {
             add(&Zeroizing::new(decoded.into_owned()));
         }
@@ -245,18 +244,18 @@ fn parts(value: &str) -> Vec<Zeroizing<String>> {
     parts
 }
 
-/// The least length of a password in an address: that of a secret that is sent at all.
+/// The least length of a password in an address: the same as of a secret that may be sent.
 const MIN_PASSWORD_CHARS: usize = 8;
 
-/// Of the file with which programs sign in at Google Cloud.
+/// The format of Google Cloud's credential files.
 #[derive(serde::Deserialize)]
 struct ServiceAccount {
     #[serde(default)]
     private_key: Option<String>,
 }
 
-/// Every form of the value, each once and without line ends, which are passed over in texts: encoders break lines.
-/// White space at its ends is not looked for either: much is trimmed before it is used.
+/// Every form of the value, once and without line ends, which the search ignores since encoders break lines. White space at its
+/// ends is not searched for either: programs often trim values.
 pub(super) fn forms(value: &str) -> Written {
     let value = if value.trim().is_empty() { value } else { value.trim() };
     let mut all = Vec::with_capacity(16);
@@ -295,8 +294,7 @@ fn hex(value: &str, digits: &[u8; 16]) -> Vec<u8> {
 /// Bits of a letter of base64.
 const LETTER_BITS: usize = 6;
 
-/// What base64 makes of the value at each of the three places that it can have: the letters that depend on nothing
-/// around it.
+/// The base64 of the value at each of the three alignments: the letters that do not depend on the bytes around it.
 fn aligned(value: &str, engine: &impl Engine, all: &mut Written) {
     for (shift, from) in [(0, 0), (1, 2), (2, 3)] {
         let mut bytes = Zeroizing::new(vec![0; shift]);

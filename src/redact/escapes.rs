@@ -1,7 +1,7 @@
-//! The escapes that stand for single characters: one table of them. A text is searched again with its escapes decoded, so that
-//! an encoder may leave whatever characters it likes as they are.
+//! The escapes of single characters: one table. A text is searched again with its escapes decoded, whichever characters an
+//! encoder chose to escape.
 
-/// What an escape stands for.
+/// A decoded escape.
 #[derive(Clone, Copy)]
 pub(super) struct Decoded {
     bytes: [u8; 4],
@@ -30,17 +30,17 @@ impl Decoded {
 struct Escape {
     /// Its first byte.
     start: u8,
-    /// Where it is specified, and which programs write it.
+    /// Its specification, and programs that write it.
     source: &'static str,
     read: fn(&[u8]) -> Option<Decoded>,
 }
 
-/// With which bytes escapes begin.
+/// The first bytes of escapes.
 pub(super) const PERCENT: u8 = b'%';
 pub(super) const BACKSLASH: u8 = b'\\';
 pub(super) const AMPERSAND: u8 = b'&';
 
-/// Of those with one beginning, the first that can be read is it.
+/// Of several with the same first byte, the first that can be read applies.
 const ESCAPES: &[Escape] = &[
     Escape { start: PERCENT, source: "percent-encoding (RFC 3986, section 2.1), in either case", read: percent },
     Escape { start: PERCENT, source: "%uXXXX: JavaScript's escape() (ECMA-262, annex B.2.1)", read: percent_u },

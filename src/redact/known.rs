@@ -1,10 +1,10 @@
-//! Which secrets each upstream can have received, and out of whose answers they are cut. What it was given in one call it can
-//! answer in any other, whichever client makes that, so that everything from an upstream is searched for all values of operators.
+//! The secrets that each upstream can have received, and the audiences that they are redacted for. An upstream can return in any
+//! call, of any client, what it received in another. So everything from an upstream is searched for all values of operators.
 //!
-//! A value that an agent stored is whatever the agent likes: cut out of everything, `not_approved` would change what others
-//! read, and a sentence of a tool's description would put the tool into quarantine. So it is cut out of answers to the agent
-//! itself; out of those to others only if a text would hold it by chance in no case ([`is_token`]), and without the name
-//! that the agent chose; and never out of definitions of tools.
+//! An agent chooses the values that it stores. Redacted everywhere, the value `not_approved` would change what others read, and
+//! a sentence of a tool's description would put the tool into quarantine. So an agent's value is redacted from responses to
+//! that agent; from responses to others only if no text contains it by chance ([`is_token`]), without the name that the agent
+//! chose; and never from definitions of tools.
 
 #[cfg(test)]
 mod tests;
@@ -22,18 +22,18 @@ use crate::{
     model::{SecretVersion, SecretVersions, TenantId, UpstreamName},
 };
 
-/// Values of one agent's key that the store has not named yet, or names no more; the one that was learnt first makes way.
+/// Values of one agent's key that the store does not list yet, or no longer; the oldest is evicted first.
 const MAX_UNNAMED_OF_AGENT: usize = 64;
-/// The same of operators.
+/// The same for operators.
 const MAX_UNNAMED_OF_OPERATORS: usize = 1_024;
-/// Upstreams that are known; those without secrets make way.
+/// Known upstreams; those without secrets are evicted.
 const MAX_UPSTREAMS: usize = 16_384;
-/// Characters of a value of an agent that others' answers are searched for, at least.
+/// The least length of an agent's value that is redacted for others, in characters.
 const MIN_TOKEN_CHARS: usize = 16;
-/// Different characters in it, letters, and digits, at least.
+/// The least number of different characters, letters, and digits in it.
 const MIN_TOKEN_VARIETY: (usize, usize, usize) = (10, 3, 2);
 
-/// For whom something of an upstream is.
+/// The recipient of an upstream's data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Audience {
     /// Operators, and the processes of this machine.
@@ -42,29 +42,29 @@ pub enum Audience {
     Agent(String),
     /// The definitions of tools, which are the same for all.
     Definitions,
-    /// The log of a child: it holds no secret of anybody.
+    /// The log of a child process, which contains no secret at all.
     Log,
 }
 
-/// A value as it was learnt.
+/// A value that an upstream can have received.
 pub struct Learnt {
     /// The secret and its value.
     pub secret: Secret,
     /// Which version of it this is.
     pub version: SecretVersion,
-    /// Which agent stored it; empty for an operator.
+    /// The agent that stored it; empty for an operator.
     pub stored_by: String,
 }
 
-/// Values that one automaton finds. Each is built anew only if one of its own values has changed.
+/// The values of one automaton, which is rebuilt only if one of them changes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Layer {
     Operators,
-    /// All of one agent.
+    /// All values of one agent.
     Agent(String),
-    /// Those of all agents that are cut out of everybody's answers.
+    /// The values of all agents that are redacted for every audience.
     Tokens,
-    /// All of all agents.
+    /// All values of all agents.
     Agents,
 }
 
@@ -87,14 +87,14 @@ impl Layer {
     }
 }
 
-/// One automaton, and whether it is still right.
+/// One automaton, and whether it is up to date.
 #[derive(Default)]
 struct Built {
-    /// Goes up with each change of its values.
+    /// Incremented with each change of its values.
     wanted: u64,
-    /// What was built, and for which of these.
+    /// The automaton, and the `wanted` that it was built for.
     part: Option<(u64, Arc<Part>)>,
-    /// Held by who builds: others that need it wait, and take what was built.
+    /// Held by the thread that builds: other threads wait for the result.
     building: Arc<Mutex<()>>,
 }
 
@@ -107,7 +107,7 @@ struct State {
 }
 
 impl State {
-    /// The values that this one is among have changed.
+    /// Marks the automata that contain this value as out of date.
     fn changed(&mut self, value: &Value) {
         for (layer, built) in &mut self.built {
             if layer.holds(value) {
@@ -116,7 +116,7 @@ impl State {
         }
     }
 
-    /// Whether it was not known.
+    /// Adds a value; returns whether it is new.
     fn add(&mut self, learnt: Learnt) -> bool {
         let Learnt { secret, version, stored_by } = learnt;
         if secret.value.is_empty() {
@@ -138,7 +138,7 @@ impl State {
         true
     }
 
-    /// Forgets the oldest values of this storer that the store does not name, but for so many.
+    /// Evicts the oldest values of this storer that the store does not list, beyond the limit.
     fn bound(&mut self, stored_by: &str) {
         let most = if stored_by.is_empty() { MAX_UNNAMED_OF_OPERATORS } else { MAX_UNNAMED_OF_AGENT };
         let named: HashSet<&SecretVersion> = self.stored.iter().flat_map(|stored| stored.iter()).collect();
@@ -155,12 +155,12 @@ impl State {
     }
 }
 
-/// The secrets that one upstream can have received: those that it may be sent by the store, those that it could be sent
-/// before, and whatever this process has sent to it.
+/// The secrets that one upstream can have received: those that it may be sent now, those that it could be sent before, and
+/// those that this process has sent.
 #[derive(Default)]
 pub struct Sent(Mutex<State>);
 
-/// The same, as they are cut out for one caller.
+/// The same, to redact for one audience.
 #[derive(Clone)]
 pub struct Known {
     sent: Arc<Sent>,
@@ -173,7 +173,7 @@ impl Default for Known {
     }
 }
 
-/// Of one upstream there is one.
+/// Each upstream has one `Sent`.
 impl PartialEq for Known {
     fn eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.sent, &other.sent) && self.audience == other.audience
@@ -187,7 +187,7 @@ impl Sent {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Looks for these as well from now on.
+    /// Adds these.
     pub fn learn(&self, learnt: impl IntoIterator<Item = Learnt>) {
         let mut state = self.state();
         for one in learnt {
@@ -198,21 +198,20 @@ impl Sent {
         }
     }
 
-    /// Whether the values are known that the store names for the upstream.
+    /// Whether the values of all these versions, which the store lists, are known.
     pub fn has_stored(&self, versions: &SecretVersions) -> bool {
         let state = self.state();
         state.stored.as_ref().is_some_and(|stored| Arc::ptr_eq(stored, versions) || stored == versions)
     }
 
-    /// Which of these are not known.
+    /// The versions among these that are not known.
     pub fn unknown(&self, versions: &SecretVersions) -> Vec<SecretVersion> {
         let state = self.state();
         let known: HashSet<&SecretVersion> = state.values.iter().flat_map(|value| &value.versions).collect();
         versions.iter().filter(|version| !known.contains(version)).cloned().collect()
     }
 
-    /// Looks for these as well from now on: now all are known that the store names. What it named before, and names no more,
-    /// makes way in time.
+    /// Adds these, after which all versions that the store lists are known. Versions that it no longer lists are evicted in time.
     pub fn learn_stored(&self, learnt: impl IntoIterator<Item = Learnt>, versions: SecretVersions) {
         let mut state = self.state();
         for one in learnt {
@@ -220,7 +219,7 @@ impl Sent {
         }
         let named: HashSet<&SecretVersion> = versions.iter().collect();
         for value in &mut state.values {
-            // One stays, by which the value is known if the store names it again.
+            // One version stays, by which the value is recognised if the store lists it again.
             if value.versions.len() > 1 {
                 let last = value.versions.pop();
                 value.versions.retain(|version| named.contains(version));
@@ -238,8 +237,8 @@ impl Sent {
         self.state().values.is_empty()
     }
 
-    /// What finds the values of a layer; `None` if it has none. One thread builds it, from what is known when it begins; those
-    /// that need it meanwhile wait for that.
+    /// The automaton of a layer; `None` if it has no values. One thread builds it from the values at its start; other threads that
+    /// need it wait for the result.
     fn part(&self, layer: &Layer) -> Result<Option<Arc<Part>>> {
         let building = {
             let mut state = self.state();
@@ -266,7 +265,7 @@ impl Sent {
             let of_layer = state.values.iter().filter(|value| layer.holds(value));
             (wanted, of_layer.map(|value| value.secret.clone()).collect::<Vec<_>>())
         };
-        // The name that an agent chose is for itself.
+        // Only the agent itself sees the name that it chose.
         let part = Arc::new(Part::new(&secrets, matches!(layer, Layer::Operators | Layer::Agent(_)))?);
         self.state().built.entry(layer.clone()).or_default().part = Some((wanted, Arc::clone(&part)));
         Ok(Some(part))
@@ -300,18 +299,18 @@ impl Audience {
 }
 
 impl Known {
-    /// Of an upstream, for one caller.
+    /// Of an upstream, for one audience.
     pub fn new(sent: Arc<Sent>, audience: Audience) -> Self {
         Self { sent, audience }
     }
 
-    /// The same for another caller.
+    /// The same for another audience.
     #[must_use]
     pub fn to(&self, audience: Audience) -> Self {
         Self { sent: Arc::clone(&self.sent), audience }
     }
 
-    /// Cuts all of them out; `None` if there are none. An error means that nothing can be passed on.
+    /// The redactor; `None` if there are no values. After an error nothing may be forwarded.
     pub fn redactor(&self) -> Result<Option<Redactor>> {
         let mut parts = Vec::new();
         for layer in self.audience.layers() {
@@ -320,22 +319,22 @@ impl Known {
         Ok((!parts.is_empty()).then(|| Redactor::of(parts)))
     }
 
-    /// The same; what has to be built is, off the threads that serve connections.
+    /// The same; a missing automaton is built away from the worker threads.
     pub async fn redactor_aside(&self) -> Result<Option<Redactor>> {
         if !self.sent.is_built(&self.audience) {
             let known = self.clone();
-            // What it comes to is asked below.
+            // The result is read below.
             drop(aside(usize::MAX, move || known.redactor()).await);
         }
         self.redactor()
     }
 
-    /// The JSON text without the values.
+    /// Redacts JSON text.
     pub async fn json(&self, answer: Box<RawValue>) -> Box<RawValue> {
         self.answer(answer, Carry::default()).await
     }
 
-    /// As [`Self::json`], for the answer to a request while which something was told.
+    /// As [`Self::json`], for a response that follows notifications.
     pub async fn answer(&self, answer: Box<RawValue>, before: Carry) -> Box<RawValue> {
         match self.redactor_aside().await {
             Ok(None) => answer,
@@ -347,7 +346,7 @@ impl Known {
         }
     }
 
-    /// The parameters of a notification that follows others, without the values.
+    /// Redacts the parameters of a notification that follows others.
     pub fn told(&self, params: Box<RawValue>, kind: Told, before: &mut Carry) -> Box<RawValue> {
         match self.redactor() {
             Ok(None) => params,
@@ -356,7 +355,7 @@ impl Known {
         }
     }
 
-    /// The text without the values: one that is short, such as a message for people.
+    /// Redacts a short text, such as a message for users.
     pub fn text(&self, text: &str) -> String {
         match self.redactor() {
             Ok(None) => text.to_owned(),
@@ -366,8 +365,7 @@ impl Known {
     }
 }
 
-/// Whether a text holds this only where it names the secret: long, one word, of many different characters, with
-/// letters and digits.
+/// Whether no text contains this by chance: it is long, one word, of many different characters, with letters and digits.
 fn is_token(value: &str) -> bool {
     let value = value.trim();
     let count = |is: fn(&u8) -> bool| value.bytes().filter(is).count();
@@ -379,7 +377,7 @@ fn is_token(value: &str) -> bool {
         && count(u8::is_ascii_digit) >= MIN_TOKEN_VARIETY.2
 }
 
-/// What each upstream can have received.
+/// The secrets that each upstream can have received.
 #[derive(Default)]
 pub struct KnownSecrets(Mutex<HashMap<(TenantId, UpstreamName), Arc<Sent>>>);
 

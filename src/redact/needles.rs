@@ -17,35 +17,35 @@ use crate::{
     error::{Error, Result},
 };
 
-/// Bytes of a form that the automaton holds. What follows in a longer one is compared where these are found.
+/// Bytes of a form in the automaton. The rest of a longer form is compared where these are found.
 const MAX_NEEDLE_BYTES: usize = 256;
 
 /// Where a value was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Found {
     pub(super) at: Span,
-    /// Whose value, by its place among the secrets.
-    pub(super) whose: u32,
+    /// The index of the secret.
+    pub(super) index: u32,
 }
 
 /// The forms of some values.
 pub(super) struct Needles {
     automaton: NFA,
     start: StateID,
-    /// Another byte for each byte, at random. The automaton copies its patterns into memory that is not wiped; without
-    /// this table, which is, they say nothing.
+    /// A random permutation of all bytes. The automaton copies its patterns into memory that is not zeroized; without this
+    /// table, which is, they reveal nothing.
     disguise: Zeroizing<[u8; 256]>,
     forms: Vec<Needle>,
     begins: Option<Begins>,
 }
 
 struct Needle {
-    whose: u32,
-    /// What the automaton looks for.
+    index: u32,
+    /// The part in the automaton.
     begin: Zeroizing<Vec<u8>>,
     /// The rest of a long form.
     rest: Zeroizing<Vec<u8>>,
-    /// Whether the letters around it say something of the value.
+    /// Whether the letters before and after it hold bits of the value.
     edges: (bool, bool),
 }
 
@@ -53,11 +53,11 @@ impl Needles {
     pub(super) fn new(secrets: &[Secret]) -> Result<Self> {
         let disguise = disguise()?;
         let mut forms = Vec::new();
-        for (whose, secret) in (0..).zip(secrets) {
+        for (index, secret) in (0..).zip(secrets) {
             for Spelled { bytes: mut begin, edges } in encodings::forms(&secret.value) {
                 let rest = Zeroizing::new(begin.get(MAX_NEEDLE_BYTES..).unwrap_or_default().to_vec());
                 begin.truncate(MAX_NEEDLE_BYTES);
-                forms.push(Needle { whose, begin, rest, edges });
+                forms.push(Needle { index, begin, rest, edges });
             }
         }
         let disguised = |needle: &Needle| -> Vec<u8> {
@@ -71,7 +71,7 @@ impl Needles {
         Ok(Self { automaton, start, disguise, forms, begins })
     }
 
-    /// Everything in a text without line ends that is one of the values, in order; what overlaps is one.
+    /// All values in a text without line ends, in order; overlapping matches are joined.
     pub(super) fn search(&self, text: &[u8], found: &mut Vec<Found>, most: usize) {
         let first = found.len();
         let (mut state, mut at) = (self.start, 0);
@@ -89,10 +89,10 @@ impl Needles {
             }
             // The first is the longest that ends here.
             let needle = &self.forms[self.automaton.match_pattern(state, 0).as_usize()];
-            let mut now = Found { at: Span { start: at - needle.begin.len(), end: at }, whose: needle.whose };
+            let mut now = Found { at: Span { start: at - needle.begin.len(), end: at }, index: needle.index };
             let more = text[at..].iter().zip(needle.rest.iter()).take_while(|(byte, wanted)| byte == wanted).count();
             if more > 0 {
-                // Not looked at again: a text may begin such a form everywhere.
+                // Not searched again, or a text could make this quadratic.
                 at += more;
                 (state, now.at.end) = (self.start, at);
             }
@@ -104,9 +104,9 @@ impl Needles {
                 now.at.end += 1;
             }
             while let Some(last) = found[first..].last().copied().filter(|last| last.at.end > now.at.start) {
-                // The longer one gives the name.
+                // The longer match gives the placeholder.
                 let is_longer = last.at.end - last.at.start >= now.at.end - now.at.start;
-                now.whose = if is_longer { last.whose } else { now.whose };
+                now.index = if is_longer { last.index } else { now.index };
                 now.at = Span { start: now.at.start.min(last.at.start), end: now.at.end.max(last.at.end) };
                 found.pop();
             }
@@ -117,7 +117,7 @@ impl Needles {
         }
     }
 
-    /// The end of the text that is the first half of a value, or more, but not the whole.
+    /// The end of the text that is at least the first half of a value, but not the whole.
     pub(super) fn begun(&self, text: &[u8]) -> Option<Found> {
         let last = text.last()?;
         let begun = |needle: &Needle| {
@@ -126,28 +126,28 @@ impl Needles {
             let length = (half..whole)
                 .rev()
                 .find(|length| needle.begin[*length - 1] == *last && text.ends_with(&needle.begin[..*length]))?;
-            Some((length, needle.whose))
+            Some((length, needle.index))
         };
-        let (length, whose) = self.forms.iter().filter_map(begun).max()?;
-        Some(Found { at: Span { start: text.len() - length, end: text.len() }, whose })
+        let (length, index) = self.forms.iter().filter_map(begun).max()?;
+        Some(Found { at: Span { start: text.len() - length, end: text.len() }, index })
     }
 }
 
-/// Where forms may begin: most of most texts is read by this alone, a few bytes at a step. As Wu and Manber have it ("A fast
-/// algorithm for multi-pattern searching", 1994), with blocks of three bytes.
+/// Finds where forms may begin, a few bytes at a step: the algorithm of Wu and Manber ("A fast algorithm for multi-pattern
+/// searching", 1994) with blocks of three bytes.
 struct Begins {
-    /// Bytes of a form that are looked at.
+    /// Bytes of a form that are used.
     look: usize,
-    /// How far it is at least from a place whose bytes up to `look` end with this block to one where a form may begin.
+    /// The least distance from a position where `look` bytes end with this block to one where a form may begin.
     steps: Box<[u8]>,
-    /// Whether a form may begin with the one block, and have the other at the end of what is looked at.
+    /// Whether a form has this pair of first block and last block within `look` bytes.
     both: Box<[bool]>,
 }
 
 /// Different values of [`block`].
 const BLOCKS: usize = 1 << 15;
 const BLOCK: usize = 3;
-/// The fewest bytes that are looked at, and the most.
+/// The least and the greatest `look`.
 const LOOK: (usize, usize) = (6, 12);
 
 fn block(a: u8, b: u8, c: u8) -> usize {
@@ -180,7 +180,7 @@ impl Begins {
         Some(begins)
     }
 
-    /// The first place from `at` on where a form may begin; the end of the text if there is none.
+    /// The first position from `at` on where a form may begin; the end of the text if there is none.
     fn next(&self, text: &[u8], mut at: usize) -> usize {
         let end = self.look - BLOCK;
         while let Some(&[a, b, c]) = text.get(at + end..).and_then(|rest| rest.first_chunk::<BLOCK>()) {

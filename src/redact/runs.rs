@@ -1,4 +1,4 @@
-//! Texts that are one to their reader, although they come in several strings or several messages.
+//! Texts that come in several strings or several messages, but that a reader sees as one.
 
 use zeroize::Zeroizing;
 
@@ -8,7 +8,7 @@ use super::{
     views::{Span, View},
 };
 
-/// What is kept of a text for another one that may go on with it, in bytes: a value may begin there.
+/// Bytes at the end of a text that are kept for the next one: a value may begin there.
 const TAIL_BYTES: usize = 2_048;
 
 /// Strings that are read as one text.
@@ -42,27 +42,27 @@ impl Run {
         }
     }
 
-    /// The same behind so many bytes of another text.
+    /// The same after `length` bytes of another text.
     pub(super) fn after(&self, length: usize) -> Self {
         let pieces = self.pieces.iter().map(|piece| Piece { from: piece.from + length, ..*piece });
         Self { joined: vec![0; length + self.joined.len()], pieces: pieces.collect() }
     }
 
-    /// What a value may begin in that goes on elsewhere.
+    /// The end, in which a value that continues elsewhere may begin.
     pub(super) fn end(&self) -> &[u8] {
         &self.joined[self.joined.len().saturating_sub(TAIL_BYTES)..]
     }
 
-    /// What a value may end in that began elsewhere.
+    /// The beginning, in which a value that began elsewhere may end.
     pub(super) fn begin(&self) -> &[u8] {
         &self.joined[..self.joined.len().min(TAIL_BYTES)]
     }
 }
 
-/// What an upstream tells while it works.
+/// The kind of a notification during a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Told {
-    /// How far it is.
+    /// A progress notification.
     Progress,
     /// A log message.
     Log,
@@ -77,7 +77,7 @@ impl Told {
     }
 }
 
-/// The end of what an upstream has told so far, in progress and in log messages.
+/// The end of an upstream's notifications so far, by kind.
 #[derive(Clone, Default)]
 pub struct Carry([Zeroizing<Vec<u8>>; 2]);
 
@@ -90,7 +90,7 @@ impl Carry {
         self.0.iter().map(|end| end.as_slice())
     }
 
-    /// What stands in a text that is told after what was told before, and by how many bytes of that it is preceded.
+    /// The values in a text that follows earlier ones of its kind, and the number of bytes of those in front of it.
     pub(super) fn follow(
         &mut self,
         kind: Told,
@@ -101,7 +101,7 @@ impl Carry {
         let length = before.len();
         before.extend_from_slice(&run.joined);
         let mut found = redactor.found(before)?;
-        // The next message may bring the rest.
+        // The next message may have the rest.
         if let Some(begun) = redactor.begun(before)
             && found.last().is_none_or(|last| last.at.end <= begun.at.start)
         {
@@ -113,12 +113,12 @@ impl Carry {
     }
 }
 
-/// What came before a JSON text.
+/// The notifications before a JSON text.
 pub(super) enum After<'c> {
-    /// Nothing that it could go on with.
+    /// None.
     Nothing,
-    /// It is an answer, and this was told before it.
+    /// The text is a response after these.
     All(&'c Carry),
-    /// It is told itself.
+    /// The text is a notification itself.
     Told(&'c mut Carry, Told),
 }

@@ -247,7 +247,7 @@ fn of_several_values_each_is_cut_out_by_its_name() {
     let redactor = Redactor::new(&all).unwrap();
     let text = "alpha-1234 alpha-1234-beta gamma-9876alpha-1234";
     assert_eq!(redactor.text(text), "[redacted: a] [redacted: b] [redacted: c][redacted: a]");
-    // Whoever uses a value trims it, in most cases.
+    // Programs usually trim a value before they use it.
     let redactor = Redactor::new(&[secret("file", " alpha-1234\r\n")]).unwrap();
     assert_eq!(redactor.text("[alpha-1234] YWxwaGEtMTIzNA=="), "[[redacted: file]] [redacted: file]==");
     // As long as a file, and known from its beginning on.

@@ -1,4 +1,4 @@
-//! A text with its escapes decoded, and where each byte of that stands in the text.
+//! A text with its escapes decoded, and the position of each byte in the original.
 
 use memchr::{memchr, memchr2_iter, memchr3};
 
@@ -12,7 +12,7 @@ pub(super) struct Span {
 }
 
 impl Span {
-    /// The same part, whole letters of it, of a text in UTF-8.
+    /// The same part, extended to whole characters of UTF-8.
     pub(super) fn letters(self, text: &[u8]) -> Self {
         let is_inner = |at: usize| text.get(at).is_some_and(|byte| byte & 0xC0 == 0x80);
         let Self { mut start, mut end } = self;
@@ -32,19 +32,19 @@ pub(super) struct View {
     escapes: Vec<Place>,
 }
 
-/// Where an escape stands. Texts are smaller than 4 GiB: [`super::MAX_TEXT_BYTES`].
+/// The position of an escape. Texts are smaller than 4 GiB: [`super::MAX_TEXT_BYTES`].
 struct Place {
     /// In the decoded text.
     decoded: u32,
     /// In the text.
     text: u32,
-    /// Bytes that it became.
+    /// Its decoded length.
     length: u8,
-    /// Bytes that it was.
+    /// Its original length.
     taken: u8,
 }
 
-/// Bytes of a line at least, on average, for line ends to be looked past: encoders break lines at 64 or 76.
+/// The least mean length of a line for line ends to be ignored: encoders break lines at 64 or 76.
 const MIN_LINE_BYTES: usize = 8;
 
 impl Place {
@@ -59,7 +59,7 @@ impl Place {
 }
 
 impl View {
-    /// The text without its line ends; `None` if it has none, or hardly anything else.
+    /// The text without its line ends; `None` if it has none, or if its lines are too short.
     pub(super) fn without_line_ends(text: &[u8]) -> Option<Self> {
         let mut view = Self { bytes: Vec::new(), escapes: Vec::new() };
         let mut plain = 0;
@@ -78,13 +78,13 @@ impl View {
         (!view.escapes.is_empty()).then_some(view)
     }
 
-    /// The text with its escapes decoded, of whatever kind; `None` if it has none. Line ends are left out.
+    /// The text with all kinds of escapes decoded, without line ends; `None` if it has none.
     pub(super) fn of(text: &[u8]) -> Option<Self> {
         let view = Self::read(text, |from| memchr3(PERCENT, BACKSLASH, AMPERSAND, from), decoded);
         (!view.escapes.is_empty()).then_some(view)
     }
 
-    /// What the inside of a JSON string says.
+    /// The value of a JSON string.
     pub(super) fn of_json(inside: &[u8]) -> Self {
         Self::read(inside, |from| memchr(BACKSLASH, from), json_escape)
     }
@@ -99,7 +99,7 @@ impl View {
                 continue;
             };
             if view.escapes.is_empty() {
-                // What is decoded is never longer.
+                // Decoded text is never longer.
                 view.bytes.reserve_exact(text.len());
             }
             view.bytes.extend_from_slice(&text[plain..at]);
@@ -114,12 +114,12 @@ impl View {
         view
     }
 
-    /// The part of the text that became this part; an escape belongs to it whole.
+    /// The part of the original text that this part was decoded from, with whole escapes.
     pub(super) fn in_text(&self, part: Span) -> Span {
         Span { start: self.place(part.start, false), end: self.place(part.end.saturating_sub(1), true) }
     }
 
-    /// Where the byte at `at` begins in the text, or ends.
+    /// Where the byte at `at` begins or ends in the original.
     fn place(&self, at: usize, end: bool) -> usize {
         let before = self.escapes.partition_point(|escape| escape.decoded as usize <= at);
         let Some(escape) = before.checked_sub(1).and_then(|last| self.escapes.get(last)) else {

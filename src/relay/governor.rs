@@ -22,7 +22,7 @@ use crate::{
     model::{Credential, SessionId, UpstreamName},
     operations::{
         Haldir,
-        proxied::{self, Attempt, Audience, Going, Held, OutwardContext, Uncounted, Verdict},
+        proxied::{self, AllowedCall, Audience, CallRequest, Held, OutwardContext, Uncounted, Verdict},
     },
     relay::elicitation::{AskSettings, PersonDecision},
     upstream::{Failure, FailureKind, Link},
@@ -100,9 +100,9 @@ impl Governor {
                 proxied::deny(&cx, person).await?;
             }
         }
-        let attempt = Attempt { session_id, tool, upstream: Some(self.upstream.clone()), offered, arguments };
+        let attempt = CallRequest { session_id, tool, upstream: Some(self.upstream.clone()), offered, arguments };
         Ok(match proxied::begin(&cx, attempt).await? {
-            Verdict::Go(going) => Decision::Go(admitted(*going)),
+            Verdict::Allowed(going) => Decision::Go(admitted(*going)),
             Verdict::Held(held) => self.held(&cx, held, asks).await?,
             Verdict::Refused(error) if error.code == Code::UnknownTool => match not_listed {
                 // It may have that tool.
@@ -188,7 +188,7 @@ impl Governor {
     }
 }
 
-fn admitted(going: Going) -> Admitted {
+fn admitted(going: AllowedCall) -> Admitted {
     let arguments = going.arguments().clone();
     let edited = going.edited().cloned();
     // If it is never reported, the call is settled as unknown when `going` is dropped.
@@ -196,7 +196,7 @@ fn admitted(going: Going) -> Admitted {
 }
 
 /// Settles a call whose outcome is reported.
-fn settle(going: Going, outcome: Outcome) {
+fn settle(going: AllowedCall, outcome: Outcome) {
     let failed = |kind: FailureKind, message: Cow<'static, str>, unsent: bool| {
         proxied::Outcome::Failed(Failure { kind, message: message.into_owned(), unsent })
     };

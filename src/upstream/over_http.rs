@@ -21,7 +21,7 @@ use zeroize::Zeroizing;
 
 use super::{Failure, FailureKind, Gate, transport::Incoming};
 use crate::{
-    outbound::carrier::{Answer, Carrier, Unanswered},
+    outbound::http_client::{HttpClient, SendError, UpstreamResponse},
     protocol::{
         Message, edit,
         header::{
@@ -62,7 +62,7 @@ const FORGOTTEN: &str = "it has forgotten the session, as it does when it is sta
 #[derive(Clone)]
 pub struct HttpUpstream {
     /// Follows no redirect, and connects to allowed addresses only.
-    pub client: Carrier,
+    pub client: HttpClient,
     /// The address.
     pub url: Url,
     /// Headers of every request.
@@ -129,7 +129,13 @@ impl HttpUpstream {
     }
 
     /// Sends a request, and follows redirects that stay within the operator's origin.
-    async fn send(&self, method: Method, headers: HeaderMap, body: Bytes, within: Duration) -> Result<Answer, Failure> {
+    async fn send(
+        &self,
+        method: Method,
+        headers: HeaderMap,
+        body: Bytes,
+        within: Duration,
+    ) -> Result<UpstreamResponse, Failure> {
         let request = (method, headers, body);
         let answer = send(&self.client, &self.url, &request, within).await?;
         let coding = answer.headers().get(header::CONTENT_ENCODING);
@@ -155,20 +161,20 @@ impl HttpUpstream {
 /// Sends a request, and follows redirects that stay within the origin of `url`. Only what the first address did not get is
 /// unsent.
 pub async fn send(
-    client: &Carrier,
+    client: &HttpClient,
     url: &Url,
     (method, headers, body): &(Method, HeaderMap, Bytes),
     within: Duration,
-) -> Result<Answer, Failure> {
+) -> Result<UpstreamResponse, Failure> {
     let mut url = url.clone();
     for redirects in 0..=MAX_REDIRECTS {
         let request = (method.clone(), headers.clone(), body.clone());
         let answer = client.send(&url, request, within).await.map_err(|unanswered| match unanswered {
-            Unanswered::Unreachable(why) if redirects == 0 => {
+            SendError::Unreachable(why) if redirects == 0 => {
                 Failure::unsent(FailureKind::Unavailable, format!("could not connect: {why}"))
             }
-            Unanswered::TimedOut => Failure::new(FailureKind::TimedOut, "no answer in time"),
-            Unanswered::Unreachable(_) | Unanswered::BrokeOff => {
+            SendError::TimedOut => Failure::new(FailureKind::TimedOut, "no answer in time"),
+            SendError::Unreachable(_) | SendError::BrokeOff => {
                 Failure::new(FailureKind::Unavailable, "the connection broke off")
             }
         })?;
@@ -314,7 +320,13 @@ impl Session {
         }
     }
 
-    async fn send(&self, method: Method, headers: HeaderMap, body: Bytes, within: Duration) -> Result<Answer, Failure> {
+    async fn send(
+        &self,
+        method: Method,
+        headers: HeaderMap,
+        body: Bytes,
+        within: Duration,
+    ) -> Result<UpstreamResponse, Failure> {
         let mut headers = headers;
         for (name, value) in &self.upstream.headers {
             headers.insert(name.clone(), value.clone());
@@ -414,6 +426,6 @@ impl Session {
 pub const PING: &str = r#"{"jsonrpc":"2.0","id":"haldir-ping","method":"ping"}"#;
 
 /// Whether an answer is an event stream.
-fn is_event_stream(answer: &Answer) -> bool {
+fn is_event_stream(answer: &UpstreamResponse) -> bool {
     is_kind(answer.headers(), EVENT_STREAM)
 }

@@ -156,6 +156,6 @@ fn what_became_of_a_call_is_written_once_the_disk_has_room_again() {
     let again = operator.send("POST", "/v1/proxy/call", &[("Idempotency-Key", "call-1")], &call.to_string());
     assert_eq!((again.status, upstream.calls().len()), (409, 2), "{}", again.text);
     until("the server takes writes again", || server.anonymous().get("/readyz").status == 200);
-    assert!(server.process.errors().contains("what became of a call could not be written; it is kept"));
+    assert!(server.process.errors().contains("the outcome of a call could not be written and will be retried"));
     operator.verified();
 }

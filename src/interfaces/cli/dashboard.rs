@@ -13,7 +13,7 @@ use super::{
 use crate::{
     error::{Error, Result},
     interfaces::{
-        http::{App, HttpSettings, descriptors, lanes::Lanes, listener},
+        http::{App, HttpSettings, descriptors, listener, workers::Workers},
         server::terminated,
     },
     model::Credential,
@@ -66,13 +66,13 @@ pub fn run(options: &DashboardOptions, global: &GlobalOptions) -> Result<(), Com
         let token = app.one_time_link(signed_in)?;
         show(&format!("http://{address}/dashboard/open?token={}", *token), options, global)?;
         note("Ctrl-C ends it");
-        let lanes = Lanes::start(WORKERS)?;
+        let workers = Workers::start(WORKERS)?;
         let (stop, asked_to_stop) = (shutdown.clone(), terminated()?);
         tokio::spawn(async move {
             asked_to_stop.await;
             stop.cancel();
         });
-        listener::serve(listener, app.dashboard_router(), &lanes, connections, shutdown).await;
+        listener::serve(listener, app.dashboard_router(), &workers, connections, shutdown).await;
         Ok(())
     })
 }

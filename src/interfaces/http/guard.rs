@@ -1,4 +1,4 @@
-//! What every request passes first: a request id, and the checks of `Host` and `Origin`.
+//! The first step of every request: a request id, and the checks of `Host` and `Origin`.
 //!
 //! A page in the operator's browser can send requests to a server on their machine: directly, with its own
 //! `Origin`, or by making its own host name resolve to 127.0.0.1 (DNS rebinding), with its own `Host`. On a
@@ -20,7 +20,7 @@ use axum::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 
-use super::{App, HttpSettings, cors, dashboard, input, leftover::Leftover, refusals};
+use super::{App, HttpSettings, cors, dashboard, drain::UnreadBody, input, rpc_errors};
 use crate::{
     config::address::origin_of,
     crypto,
@@ -29,11 +29,11 @@ use crate::{
     traces::{self, Parent},
 };
 
-/// The longest inbound `X-Request-ID` that is taken over.
+/// The longest inbound `X-Request-ID` that is accepted.
 const MAX_REQUEST_ID_CHARS: usize = 64;
 const REQUEST_ID: &str = "x-request-id";
 
-/// The id of a request, in its answer and in the log.
+/// The id of a request, in its response and in the log.
 #[derive(Clone, Debug)]
 pub struct RequestId(Arc<str>);
 
@@ -44,7 +44,7 @@ impl RequestId {
     }
 }
 
-/// Who may reach this server through a browser.
+/// The hosts and origins through which browsers may reach this server.
 pub struct Guard {
     /// Allowed host names; `None` is any.
     hosts: Option<Vec<String>>,
@@ -56,7 +56,7 @@ pub struct Guard {
     next_id: AtomicU64,
 }
 
-/// Paths that orchestrators ask, whatever name they use.
+/// Paths that orchestrators request under any host name.
 const PROBES: [&str; 5] = ["/health", "/healthz", "/livez", "/readyz", "/metrics"];
 
 const LOOPBACK_NAMES: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
@@ -104,18 +104,18 @@ impl Guard {
             (Some(Ok(host)), _) | (None, Some(host)) => host_name(host).to_ascii_lowercase(),
             _ => return Err(forbidden("the Host header is missing or no text")),
         };
-        // Probes come by address, and learn nothing that a page could use.
+        // Probes use the address as the host, and return nothing that a page could use.
         let is_probe = PROBES.contains(&request.uri().path());
         if !is_probe && self.hosts.as_ref().is_some_and(|hosts| !hosts.contains(&host)) {
             return Err(forbidden("this host name is not served here: an operator allows it with --allow-host"));
         }
         match request.headers().get(header::ORIGIN).map(HeaderValue::to_str) {
             None => Ok(()),
-            // What is on them is for everybody, and changes nothing.
+            // Public documents, read only.
             Some(_) if request.method() == Method::GET && is_public(request.uri().path()) => Ok(()),
             Some(Ok(origin)) if self.admits_origin(origin) => Ok(()),
-            // A page of the dashboard itself. Its cookie is for this host alone, so that a page on a name of its own that leads
-            // here (DNS rebinding) brings none.
+            // A page of the dashboard itself. Its cookie is for this host only, so a page whose own name resolves here (DNS
+            // rebinding) sends none.
             Some(Ok(origin))
                 if dashboard::has(request.uri().path()) && authority_of(origin) == host_header(request) =>
             {
@@ -125,8 +125,8 @@ impl Guard {
         }
     }
 
-    /// Whether the request says that it is for this machine itself. Behind a reverse proxy on the same machine it comes from
-    /// anywhere, and names a public host.
+    /// Whether the request names this machine itself as its host. A request through a reverse proxy on the same machine can come
+    /// from anywhere, and names a public host.
     pub fn is_for_loopback(&self, headers: &HeaderMap) -> bool {
         let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
         let is_loopback = |host: &str| LOOPBACK_NAMES.contains(&host_name(host).to_ascii_lowercase().as_str());
@@ -134,7 +134,7 @@ impl Guard {
         self.loopback && !forwarded && host.is_some_and(is_loopback)
     }
 
-    /// The origin of the page that sends this, where an operator has allowed it by name: it may read the answer.
+    /// The origin of the requesting page, if an operator has allowed it by name: the page may read the response.
     fn page<'a>(&self, headers: &'a HeaderMap) -> Option<&'a HeaderValue> {
         let origin = headers.get(header::ORIGIN)?;
         origin.to_str().ok().filter(|text| self.origins.contains(&normal(text)))?;
@@ -151,7 +151,7 @@ impl Guard {
     }
 }
 
-/// Headers that decide who asks, for what, or in which session. The headers of MCP itself are told by their beginning.
+/// Headers that decide the caller, the operation or the session. The headers of MCP itself are matched by prefix.
 const DECISIVE: [HeaderName; 9] = [
     header::HOST,
     header::ORIGIN,
@@ -163,11 +163,11 @@ const DECISIVE: [HeaderName; 9] = [
     HeaderName::from_static("last-event-id"),
     HeaderName::from_static("x-on-hang-up"),
 ];
-/// The parameter of the query that bears a key, see [`super::mcp::credential`].
+/// The query parameter that carries a key, see [`super::mcp::credential`].
 const KEY_PARAMETER: &str = "apiKey";
 
-/// Refuses a request that two readers may understand in two ways: a proxy in front may have judged the header that is not
-/// read here (RFC 9112, section 3.2, says so of `Host`).
+/// Refuses a request that two readers can understand differently: a proxy in front may have checked the copy of a header that
+/// is not read here (RFC 9112, section 3.2, for `Host`).
 fn unambiguous(request: &Request) -> Result<()> {
     let headers = request.headers();
     let refuse = |what: &str| Err(Error::new(Code::InvalidArgument, format!("{what}: send one")));
@@ -182,7 +182,7 @@ fn unambiguous(request: &Request) -> Result<()> {
         return refuse("the headers authorization and x-api-key hold different keys");
     }
     let query = request.uri().query().unwrap_or_default();
-    // Nearly no request has one.
+    // Few requests have a query.
     if query.contains(KEY_PARAMETER) {
         let keys = input::query(query)?.into_iter().filter(|(name, _)| name == KEY_PARAMETER).count();
         if keys > 1 {
@@ -195,7 +195,7 @@ fn unambiguous(request: &Request) -> Result<()> {
 /// What reverse proxies add.
 const FORWARDED: [&str; 4] = ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip"];
 
-/// Whether any page may read this: documents by which servers are found.
+/// Whether any page may read this: discovery documents.
 fn is_public(path: &str) -> bool {
     path == "/mcp/server-card" || path.starts_with("/.well-known/")
 }
@@ -227,7 +227,7 @@ fn forbidden(message: &str) -> Error {
     Error::new(Code::ForbiddenOrigin, message)
 }
 
-/// The trace that the caller says this request belongs to.
+/// The caller's trace context.
 fn parent(headers: &HeaderMap) -> Option<Parent> {
     if !traces::are_exported() {
         return None;
@@ -239,12 +239,12 @@ fn parent(headers: &HeaderMap) -> Option<Parent> {
 pub async fn check(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let guard = &app.shared.guard;
     let id = guard.request_id(request.headers());
-    // Without the query, in which a secret may stand. Nobody pays for it who does not want it.
+    // Without the query, which may contain a secret. Collected only if the log has debug messages.
     let asked = tracing::enabled!(tracing::Level::DEBUG)
         .then(|| (request.method().clone(), request.uri().path().to_owned(), Instant::now()));
     let page = guard.page(request.headers()).cloned();
-    let refusal = refusals::form_at(request.uri().path());
-    let leftover = Leftover::of(&mut request);
+    let refusal = rpc_errors::form_at(request.uri().path());
+    let unread = UnreadBody::of(&mut request);
     let asks_first = page.is_some() && cors::asks_first(&request);
     let mut response = match guard.admit(&request) {
         Ok(()) if asks_first => cors::allowed(&request),
@@ -255,14 +255,14 @@ pub async fn check(State(app): State<App>, mut request: Request, next: Next) -> 
         }
         Err(error) => refusal(&error, &id),
     };
-    if let Some(leftover) = leftover.filter(|_| response.status() != StatusCode::REQUEST_TIMEOUT) {
-        leftover.read().await;
+    if let Some(unread) = unread.filter(|_| response.status() != StatusCode::REQUEST_TIMEOUT) {
+        unread.read().await;
     }
     let headers = response.headers_mut();
     if let Ok(value) = HeaderValue::from_str(id.as_str()) {
         headers.insert(REQUEST_ID, value);
     }
-    // No browser guesses what an answer is.
+    // Browsers must not guess the type of a response.
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if let Some(origin) = page {
         cors::readable_by(headers, origin);

@@ -11,20 +11,20 @@ use percent_encoding::percent_decode_str;
 use serde_json::{Value, value::RawValue};
 use zeroize::Zeroizing;
 
-use super::{BODY_TIMEOUT, receiving::Payer};
+use super::{BODY_TIMEOUT, body_budget::Payer};
 use crate::{
     error::{Code, Error, Result},
     model::{Credential, text::without_halves},
     operations::Operation,
 };
 
-/// A body up to this many bytes is read before anyone asks who sends it: the call itself asks, and asking twice
-/// costs a small call more than its body does.
+/// A body up to this many bytes is read before the key is checked. The operation checks it anyway, and a second check would cost
+/// a small call more than reading its body.
 const SMALL_BODY_BYTES: usize = 16 * 1024;
-/// Characters of a field's name that a refusal repeats.
+/// Characters of a field's name that an error repeats.
 const MAX_NAME_SHOWN: usize = 100;
 
-/// Whether the request says that its body is small.
+/// Whether the request announces a small body.
 pub fn has_small_body(request: &Request<Body>) -> bool {
     announced_length(request).is_some_and(|length| length <= SMALL_BODY_BYTES as u64)
 }
@@ -33,12 +33,12 @@ fn announced_length(request: &Request<Body>) -> Option<u64> {
     request.headers().get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-/// Reads the body of a client without a key, or before its key is checked: many such bodies take little memory.
+/// Reads a small body, of a client without a key or before its key is checked: many such bodies take little memory.
 pub async fn small_body(request: Request<Body>, payer: Payer<'_>) -> Result<Bytes> {
     body_within(request, SMALL_BODY_BYTES, payer).await
 }
 
-/// Reads a body of at most so many bytes, within its time. What is held of it until it is whole is charged to its sender.
+/// Reads a body of at most `most` bytes, within a time limit. Its bytes are charged to `payer` until it is complete.
 pub async fn body_within(request: Request<Body>, most: usize, payer: Payer<'_>) -> Result<Bytes> {
     let announced = announced_length(&request);
     if announced.is_some_and(|length| length > most as u64) {
@@ -58,8 +58,8 @@ fn too_large(most: usize) -> Error {
     Error::new(Code::PayloadTooLarge, message).with("max_bytes", most)
 }
 
-/// The body in one piece. Pieces are copied into one buffer as they arrive: a list of them would take many times their size
-/// where they are small.
+/// The body in one piece. Pieces are copied into one buffer as they arrive: a list of many small ones would take many times
+/// their size.
 async fn received(mut body: Body, most: usize, announced: Option<usize>, payer: Payer<'_>) -> Result<Bytes> {
     let broke_off = |_| Error::new(Code::MalformedJson, "the request body broke off");
     let largest = announced.map_or(most, |announced| announced.min(most));
@@ -85,7 +85,7 @@ async fn received(mut body: Body, most: usize, announced: Option<usize>, payer: 
     Ok(held.into())
 }
 
-/// JSON for an upstream, in which no half of a character stands: what is judged is what the upstream reads.
+/// JSON for an upstream without unpaired surrogates, so that the upstream reads exactly what the policies judged.
 pub fn whole(body: Bytes) -> Bytes {
     match without_halves(&body) {
         Cow::Borrowed(_) => body,
@@ -101,7 +101,7 @@ fn bearer(value: &str) -> &str {
     }
 }
 
-/// Whether two headers bear keys that are not the same.
+/// Whether two headers carry different keys.
 pub fn names_two_keys(headers: &HeaderMap) -> bool {
     let (Some(authorization), Some(key)) = (headers.get(header::AUTHORIZATION), headers.get("x-api-key")) else {
         return false;
@@ -112,13 +112,13 @@ pub fn names_two_keys(headers: &HeaderMap) -> bool {
     }
 }
 
-/// Who sends these headers: `Authorization: Bearer hld_…`, the same without `Bearer`, or `X-API-Key`.
+/// The credential in these headers: `Authorization: Bearer hld_…`, the same without `Bearer`, or `X-API-Key`.
 pub fn credential(headers: &HeaderMap) -> Credential {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     match (text("authorization"), text("x-api-key")) {
         (Some(value), _) => Credential::ApiKey(Zeroizing::new(bearer(value).to_owned())),
         (None, Some(key)) => Credential::ApiKey(Zeroizing::new(key.trim().to_owned())),
-        // A header that is no text is a wrong key, not none.
+        // A header that is not text is a wrong key, not a missing one.
         (None, None) if headers.contains_key("authorization") || headers.contains_key("x-api-key") => {
             Credential::ApiKey(Zeroizing::default())
         }
@@ -126,7 +126,7 @@ pub fn credential(headers: &HeaderMap) -> Credential {
     }
 }
 
-/// How the text of a path or a query becomes JSON, by field, from the operation's schema.
+/// How the text of path and query becomes JSON, by field, from the operation's schema.
 pub struct Fields(Vec<(String, Kind)>);
 
 #[derive(Clone, Copy, PartialEq)]
@@ -150,7 +150,7 @@ impl Fields {
         self.0.iter().any(|(known, _)| known == name)
     }
 
-    /// The fields of path, header and query as a JSON object. One given twice must be the same both times.
+    /// The fields of path, header and query as a JSON object. A field that is given twice must have the same value.
     pub fn object(&self, given: Vec<(String, String)>) -> Result<Given> {
         let mut fields: Vec<(String, String)> = Vec::with_capacity(given.len());
         for (name, value) in given {
@@ -172,12 +172,12 @@ impl Fields {
             Kind::Boolean => matches!(value, "true" | "false"),
             Kind::Text | Kind::Other => false,
         };
-        // What is no number stays text, and the operation says what it expected.
+        // Text that is no number stays a string; the operation reports the expected type.
         if is_literal { value.to_owned() } else { Value::from(value).to_string() }
     }
 }
 
-/// Fields that did not stand in a body: their names, and their values as JSON text.
+/// Fields from outside the body: their names, and their values as JSON text.
 pub struct Given(Vec<(String, String)>);
 
 impl Given {
@@ -200,9 +200,9 @@ impl Given {
         object
     }
 
-    /// Without what the body says as well; what it says differently is an error.
+    /// Without the fields that the body repeats; a different value is an error.
     fn without(mut self, body: &str) -> Result<Self> {
-        // Nearly no body repeats a field of the path: look for its name before the body is taken apart.
+        // Few bodies repeat a field of the path: search for its name before parsing the body.
         let may_repeat = self.0.iter().any(|(name, _)| body.contains(&Value::from(name.as_str()).to_string()));
         let Some(said) = may_repeat.then(|| serde_json::from_str::<BTreeMap<String, &RawValue>>(body).ok()).flatten()
         else {
@@ -263,17 +263,17 @@ pub fn query(text: &str) -> Result<Vec<(String, String)>> {
         .map_err(|_| Error::new(Code::InvalidArgument, "the query is not UTF-8"))
 }
 
-/// The body of a request, with the fields of path and query in front: as text, so that every number stays as written.
+/// Merges the fields of path and query in front of the body's: as text, so that numbers keep their digits.
 pub fn merge(given: Given, body: &[u8]) -> Result<String> {
     if body.is_empty() {
         return Ok(given.into_text());
     }
     let text =
         std::str::from_utf8(body).map_err(|_| Error::new(Code::MalformedJson, "the request body is not UTF-8"))?;
-    // What JSON has for white space (RFC 8259, section 2), and no more. White space alone is no JSON.
+    // JSON's white space (RFC 8259, section 2) only. White space alone is not JSON.
     let text = text.trim_matches([' ', '\t', '\n', '\r']);
     let Some(rest) = text.strip_prefix('{') else {
-        // Read as JSON first, so that what is none is called so.
+        // Parsed first, so that text that is not JSON is reported as such.
         serde_json::from_str::<serde::de::IgnoredAny>(text)
             .map_err(|error| Error::new(Code::MalformedJson, format!("the request body is no JSON: {error}")))?;
         return Err(Error::new(Code::InvalidArgument, "the request body must be a JSON object"));
@@ -286,8 +286,8 @@ pub fn merge(given: Given, body: &[u8]) -> Result<String> {
     Ok(given.open() + separator + rest)
 }
 
-/// A body is JSON, whatever a client forgot to say; only one that says otherwise is refused. A form, which any
-/// page may send without being asked, says otherwise.
+/// A body is JSON even without a content type; another content type is refused. A form has another one, which any page may send
+/// without a preflight.
 pub fn check_content_type(headers: &HeaderMap) -> Result<()> {
     let Some(value) = headers.get(header::CONTENT_TYPE) else { return Ok(()) };
     let essence = value.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();

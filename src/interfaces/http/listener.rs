@@ -20,7 +20,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{lanes::Lanes, unread::Unread};
+use super::{stalled::StallGuard, workers::Workers};
 use crate::error::{Code, Error, Result};
 
 /// How long a client may take to send a request's head; also how long an idle connection is kept.
@@ -33,8 +33,8 @@ const MAX_HEADERS: usize = 64;
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 /// Pause after an accept that failed, as it does when file handles run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// Between two lines of the log about that: it may last for hours.
-const SAY_EVERY: Duration = Duration::from_secs(60);
+/// The log reports failed accepts at most this often: they can last for hours.
+const LOG_EVERY: Duration = Duration::from_secs(60);
 
 /// Binds `address`.
 pub async fn bind(address: &str) -> Result<TcpListener> {
@@ -53,12 +53,12 @@ pub fn local_address(listener: &TcpListener) -> Result<SocketAddr> {
     listener.local_addr().map_err(Error::internal)
 }
 
-/// Serves `router` on `lanes` until `shutdown`, then answers what is in flight. There are at most so many `connections`
-/// at a time; one more waits to be accepted.
+/// Serves `router` on `workers` until `shutdown`, then finishes requests in flight. It serves at most `connections` at a time;
+/// one more waits to be accepted.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
-    lanes: &Lanes,
+    workers: &Workers,
     connections: usize,
     shutdown: CancellationToken,
 ) {
@@ -70,22 +70,22 @@ pub async fn serve(
         .header_read_timeout(HEADER_TIMEOUT)
         .max_buf_size(MAX_HEADER_BYTES)
         .max_headers(MAX_HEADERS);
-    let mut said: Option<Instant> = None;
+    let mut logged: Option<Instant> = None;
     loop {
         let accepted = tokio::select! {
             () = shutdown.cancelled() => break,
-            accepted = accept(&listener, &slots, &mut said) => accepted,
+            accepted = accept(&listener, &slots, &mut logged) => accepted,
         };
         let Some((stream, slot)) = accepted else { continue };
         let (server, service) = (server.clone(), TowerToHyperService::new(router.clone()));
         let watcher = graceful.watcher();
-        lanes.serve(async move {
+        workers.serve(async move {
             let work = async {
-                // Its events go to the thread that serves it.
-                let stream = Unread::new(TcpStream::from_std(stream)?);
+                // Registered with the worker's runtime.
+                let stream = StallGuard::new(TcpStream::from_std(stream)?);
                 watcher.watch(server.serve_connection(TokioIo::new(stream), service)).await.map_err(io::Error::other)
             };
-            // A connection that breaks is its client's affair.
+            // A broken connection is not an error of the server.
             if let Err(error) = work.await {
                 tracing::debug!(%error, "a connection ended early");
             }
@@ -101,19 +101,19 @@ pub async fn serve(
 async fn accept(
     listener: &TcpListener,
     slots: &Arc<Semaphore>,
-    said: &mut Option<Instant>,
+    logged: &mut Option<Instant>,
 ) -> Option<(std::net::TcpStream, tokio::sync::OwnedSemaphorePermit)> {
     let slot = Arc::clone(slots).acquire_owned().await.ok()?;
     match listener.accept().await {
         Ok((stream, _)) => {
-            // Without it, a small answer waits for the acknowledgement of the one before: up to 40 ms.
+            // Otherwise Nagle's algorithm delays a small response until the client acknowledges the last: up to 40 ms.
             stream.set_nodelay(true).ok()?;
             Some((stream.into_std().ok()?, slot))
         }
         Err(error) => {
-            if said.is_none_or(|said| said.elapsed() >= SAY_EVERY) {
-                *said = Some(Instant::now());
-                tracing::warn!(%error, "a connection was not accepted; said once a minute while it lasts");
+            if logged.is_none_or(|logged| logged.elapsed() >= LOG_EVERY) {
+                *logged = Some(Instant::now());
+                tracing::warn!(%error, "a connection was not accepted; logged once a minute while it lasts");
             }
             tokio::time::sleep(ACCEPT_PAUSE).await;
             None

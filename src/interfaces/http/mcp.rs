@@ -34,7 +34,7 @@ use self::{
     message::{arguments, is_object_or_null, plain_tool_call, revision_asked_for},
     rmcp_answers::{readable, rpc_error, takes_priming, unknown_session, with_exact_numbers},
 };
-use super::{App, guard::RequestId, input, listening, mcp_sessions::McpSessions, receiving::Payer, refusals};
+use super::{App, body_budget::Payer, guard::RequestId, held_open, input, mcp_sessions::McpSessions, rpc_errors};
 use crate::{
     error::Result,
     interfaces::{
@@ -121,8 +121,10 @@ pub fn routes() -> MethodRouter<App> {
 
 async fn serve(State(app): State<App>, Extension(id): Extension<RequestId>, request: Request) -> Response {
     let credential = credential(&request).unwrap_or_else(|| app.shared.keyless.clone());
-    refusals::in_rpc(request, Payer::Sender(&app, &credential), &id, |request| answer(&app, &credential, request, &id))
-        .await
+    rpc_errors::answered(request, Payer::Sender(&app, &credential), &id, |request| {
+        answer(&app, &credential, request, &id)
+    })
+    .await
 }
 
 /// A response that lasts for as long as the client listens ends with the key that it listens by.
@@ -133,7 +135,7 @@ fn listened(app: &App, credential: &Credential, response: Response) -> Response 
     }
     let events = body.into_data_stream().take_while(|event| ready(event.is_ok()));
     let events = events.map(|event| Ok(event.unwrap_or_default()));
-    Response::from_parts(parts, listening::looked_after(events, app, credential, Haldir::authenticate_only))
+    Response::from_parts(parts, held_open::while_permitted(events, app, credential, Haldir::authenticate_only))
 }
 
 /// As everywhere, and besides `?apiKey=`, which is how Smithery passes its configuration on.

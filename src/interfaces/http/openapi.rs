@@ -15,10 +15,10 @@ use crate::{
     operations::{self, Operation},
 };
 
-/// Where definitions of the document lie.
+/// The path of definitions in the document.
 const COMPONENTS: &str = "/components/schemas";
 
-/// Text of a header: ASCII, without white space at either end, which is no part of it (RFC 9110 section 5.5).
+/// The text of a header: ASCII, without white space at either end (RFC 9110, section 5.5).
 const HEADER_PATTERN: &str = "^[!-~]([ -~]*[!-~])?$";
 
 /// The document.
@@ -63,8 +63,8 @@ pub fn document(public_url: &str) -> Result<String> {
         "info": {
             "title": "haldir",
             "version": env!("CARGO_PKG_VERSION"),
-            "description": "Governance for AI agents: sessions with scopes and budgets, a vault, and an audit log that \
-                            nobody can rewrite unnoticed.",
+            "description": "Governance for AI agents: sessions with scopes and budgets, a vault, and an audit log in \
+                            which every change is detectable.",
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "servers": [{"url": public_url}],
@@ -103,7 +103,7 @@ fn describe(operation: &Operation, mut input: Value, mut output: Value) -> Value
     described
 }
 
-/// Moves the schemas of body and answer to the components: generators of clients name their types by what stands there.
+/// Moves the schemas of request and response to the components: generators of clients name their types by these.
 fn name_parts(operation: &Operation, described: &mut Value) -> Map<String, Value> {
     let name = capitalised(operation.name);
     let status = operation.status.to_string();
@@ -123,7 +123,7 @@ fn name_parts(operation: &Operation, described: &mut Value) -> Map<String, Value
     named
 }
 
-/// The name of an operation as the beginning of a type's.
+/// The name of an operation as the prefix of a type name.
 fn capitalised(operation: &str) -> String {
     let mut name = operation.to_owned();
     name[..1].make_ascii_uppercase();
@@ -142,7 +142,7 @@ fn take_description(schema: &mut Value) -> String {
     taken.as_ref().and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
-/// Moves the fields that stand in the path or the query out of the input's schema.
+/// Moves the fields in the path or the query out of the input's schema.
 fn parameters(operation: &Operation, input: &mut Value) -> Vec<Value> {
     let in_path: Vec<_> = operation.path_fields().collect();
     let required: Vec<String> = input["required"]
@@ -170,7 +170,7 @@ fn parameters(operation: &Operation, input: &mut Value) -> Vec<Value> {
         .map(|(name, mut schema)| {
             let description = take_description(&mut schema);
             let is_path = in_path.contains(&name.as_str());
-            // getSecret takes its session from the header as well, so that neither is required by itself.
+            // getSecret also takes its session from the header, so that neither is required by itself.
             let is_required = is_path || (required.contains(&name) && name != "session_id");
             let place = if is_path { "path" } else { "query" };
             let schema = as_text(schema);
@@ -194,7 +194,7 @@ fn parameters(operation: &Operation, input: &mut Value) -> Vec<Value> {
     parameters
 }
 
-/// A field's schema where it is written as text: nothing is left out instead of null, and true is a word.
+/// A field's schema where it is written as text: a missing field is left out, never null, and booleans are words.
 fn as_text(mut schema: Value) -> Value {
     let nullable = |one: &Value| one == "null" || one["type"] == "null";
     for alternatives in ["type", "anyOf"] {
@@ -231,7 +231,7 @@ fn responses(operation: &Operation, answer: &str, output: &Value) -> Value {
     let description = if answer.is_empty() { operation.title } else { answer };
     let mut success = json!({"description": description});
     if operation.status != 204 {
-        // OpenAPI 3.1 has no schema for lines of JSON.
+        // OpenAPI 3.1 has no schema for JSON lines.
         let schema = |name: &str| match name {
             "application/json" => json!({"schema": output}),
             NDJSON => json!({"schema": {"type": "string", "description": "JSON, one value a line."}}),
@@ -241,7 +241,7 @@ fn responses(operation: &Operation, answer: &str, output: &Value) -> Value {
             }}),
             _ => json!({"schema": {"type": "string"}}),
         };
-        // Generators that know no lines of JSON at all leave out an answer that has no other type.
+        // Generators without JSON lines drop a response that has no other type.
         let as_text = operation.media_types.contains(&NDJSON).then_some(PLAIN_TEXT);
         let content = operation.media_types.iter().copied().chain(as_text).map(|name| (name.to_owned(), schema(name)));
         success["content"] = Value::Object(content.collect());
@@ -282,7 +282,7 @@ fn responses(operation: &Operation, answer: &str, output: &Value) -> Value {
     Value::Object(responses)
 }
 
-/// An error as it looks.
+/// The shape of an error.
 fn error_example(operation: &Operation, code: Code) -> Value {
     let message = match code {
         Code::InvalidArgument => "limit must be from 1 to 1000",
@@ -312,7 +312,7 @@ fn error_example(operation: &Operation, code: Code) -> Value {
     serde_json::from_str(&error.body(Some("req_ZjX6wXKop-1a"))).unwrap_or_default()
 }
 
-/// The limit headers, which stand in every answer to a known key while limits are on.
+/// The rate-limit headers of every response to a known key while limits are on.
 fn limit_headers() -> Value {
     let header = |description: &str| json!({"description": description, "schema": {"type": "integer"}});
     json!({
@@ -369,7 +369,7 @@ fn error_schema() -> Value {
     })
 }
 
-/// What the tags are about, for those that an operation bears.
+/// The descriptions of the tags that operations use.
 fn tags() -> Vec<Value> {
     let about = |resource: Resource| match resource {
         Resource::Sessions => "Sessions: scopes, budgets, lifetimes, delegation, permission checks",

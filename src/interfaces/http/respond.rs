@@ -1,11 +1,11 @@
-//! Answers: JSON, with an error shape that is the same everywhere.
+//! Responses: JSON, with one shape of error everywhere.
 
 use axum::{body::Body, extract::State, response::Response};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use zeroize::Zeroizing;
 
-use super::{App, guard::RequestId, input, refusals};
+use super::{App, guard::RequestId, input, rpc_errors};
 use crate::{
     error::{Code, Error, Result},
     operations::{RateLimitStatus, Reply, Streamed},
@@ -14,7 +14,7 @@ use crate::{
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 
-/// Bytes that are wiped from memory once they are sent.
+/// Bytes that are zeroized once they are sent.
 struct Wiped(Zeroizing<String>);
 
 impl AsRef<[u8]> for Wiped {
@@ -38,7 +38,7 @@ pub fn text(body: String) -> Response {
     response
 }
 
-/// The answer of an operation.
+/// The response of an operation.
 pub fn reply(reply: Reply) -> Response {
     if reply.status == StatusCode::NO_CONTENT.as_u16() {
         let mut response = Response::new(Body::empty());
@@ -50,10 +50,10 @@ pub fn reply(reply: Reply) -> Response {
 
 /// Lines of JSON.
 pub const NDJSON: &str = "application/x-ndjson";
-/// What they are called to clients that accept text and nothing else.
+/// Their type for clients that accept only text.
 pub const PLAIN_TEXT: &str = "text/plain";
 
-/// Whether a client accepts text, and neither lines of JSON nor anything else that they could be called.
+/// Whether a client accepts text, but no type of JSON lines.
 pub fn accepts_text_alone(headers: &HeaderMap) -> bool {
     let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
     let kinds = accepted.flat_map(|value| value.split(',')).map(|kind| kind.split(';').next().unwrap_or("").trim());
@@ -65,7 +65,7 @@ pub fn accepts_text_alone(headers: &HeaderMap) -> bool {
     text && !lines
 }
 
-/// The answer of an operation that is written while it is read.
+/// The streamed response of an operation.
 pub fn streamed(status: u16, streamed: Streamed, as_text: bool) -> Result<Response> {
     let Streamed { head, pieces } = streamed;
     let pieces = futures::stream::unfold(pieces, |mut pieces| async { Some((pieces.next().await?, pieces)) });
@@ -140,10 +140,10 @@ pub async fn method_not_allowed(
 ) -> Response {
     let message = format!("{} does not take {method}; GET /openapi.json says what it takes", uri.path());
     let error = Error::new(Code::MethodNotAllowed, message);
-    counted(&app, &headers, refusals::form_at(uri.path())(&error, &id)).await
+    counted(&app, &headers, rpc_errors::form_at(uri.path())(&error, &id)).await
 }
 
-/// A known key is told what is left of its hour also where it calls what is not there; that counts like any call.
+/// Counts a call of a missing route against a known key's hourly limit, and reports the rest.
 async fn counted(app: &App, headers: &HeaderMap, mut response: Response) -> Response {
     limits(&mut response, app.shared.haldir.count_call(&input::credential(headers)).await);
     response

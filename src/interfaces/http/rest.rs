@@ -1,4 +1,4 @@
-//! `/v1`: a route for every operation, from the list.
+//! `/v1`: a route for every operation of the list.
 
 use std::sync::Arc;
 
@@ -12,16 +12,16 @@ use http::HeaderMap;
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
-use super::{App, MAX_BODY_BYTES, guard::RequestId, input, receiving::Payer, respond};
+use super::{App, MAX_BODY_BYTES, body_budget::Payer, guard::RequestId, input, respond};
 use crate::{
     error::{Code, Error, Result},
     model::Credential,
     operations::{self, AdmittedCall, CallOptions, Method, Operation, Run, proxied::as_tool_result},
 };
 
-/// What becomes of a call of a tool whose caller hangs up. Without it, it runs to its end.
+/// Decides what happens to a tool call whose client disconnects. By default it runs to its end.
 pub const ON_HANG_UP: &str = "x-on-hang-up";
-/// It is cancelled.
+/// The call is cancelled.
 pub const CANCEL: &str = "cancel";
 
 /// Every operation at its path.
@@ -53,7 +53,7 @@ async fn answer(
 ) -> Response {
     let haldir = &app.shared.haldir;
     let credential = input::credential(request.headers());
-    // Where calls are counted, every request of a known key is, and told what is left: also one that makes no sense.
+    // With rate limits on, every request of a known key counts, malformed ones too, and its response has the rest.
     let entered = if haldir.counts_calls() {
         match haldir.admit_call(operation, &credential).await {
             Ok(entered) => Some(entered),
@@ -69,7 +69,7 @@ async fn answer(
     response
 }
 
-/// Whoever asks for a payment reads `authorized`, whatever it was that said no.
+/// Callers of authorizePayment read `authorized`, so a refusal by any rule has it.
 fn as_answered(operation: &Operation, error: Error) -> Error {
     let is_bare_refusal = error.code.status() == 403 && error.extra("isError").is_none();
     if operation.name == "proxyCall" && is_bare_refusal {
@@ -111,11 +111,11 @@ async fn carry_out(
             let is_known = is_stranger || entered.is_some();
             if is_known { Ok(()) } else { haldir.authenticate_only(credential) }
         };
-        // Who may not call at all is told so before a large body is read, and before what is wrong with it.
+        // A caller without permission is refused before a large body is read, and before its errors are reported.
         if !input::has_small_body(&request) {
             authenticate()?;
         }
-        // A call of a tool may have as many bytes as it may have over MCP.
+        // A tool call has the same size limit as over MCP.
         let is_call = operation.name == "proxyCall";
         let most = if is_call { app.shared.message_bytes } else { MAX_BODY_BYTES };
         let read = if is_stranger {
@@ -134,7 +134,7 @@ async fn carry_out(
     };
     if operation.open_to_anonymous && matches!(credential, Credential::Anonymous) && !for_loopback && !has_token(&input)
     {
-        // Whoever comes through a reverse proxy is a stranger, although the connection comes from this machine.
+        // A client behind a reverse proxy is remote, although the connection comes from this machine.
         let message = "making a key needs an operator's API key, or the bootstrap token as bootstrap_token; the first \
                        one of a store also `haldir keys create` beside it";
         return Err(Error::new(Code::Unauthorized, message));
@@ -147,7 +147,7 @@ async fn carry_out(
         return respond::streamed(operation.status, haldir.stream(operation, entered, &input).await?, as_text);
     }
     let mut options = CallOptions { idempotency_key, ..CallOptions::default() };
-    // Dropped with this future, if the caller hangs up.
+    // Dropped with this future if the client disconnects.
     let taken_back = CancellationToken::new();
     let _guard = taken_back.clone().drop_guard();
     if on_hang_up.as_deref() == Some(CANCEL) && options.idempotency_key.is_none() {
@@ -160,13 +160,13 @@ async fn carry_out(
     Ok(respond::reply(reply))
 }
 
-/// Whether an input that asks for a key brings a token.
+/// Whether the input has a bootstrap token.
 fn has_token(input: &str) -> bool {
     #[derive(serde::Deserialize)]
-    struct Brought {
+    struct Input {
         bootstrap_token: Option<Zeroizing<String>>,
     }
-    serde_json::from_str::<Brought>(input).is_ok_and(|brought| brought.bootstrap_token.is_some())
+    serde_json::from_str::<Input>(input).is_ok_and(|input| input.bootstrap_token.is_some())
 }
 
 fn header_text(headers: &HeaderMap, name: &'static str) -> Result<Option<String>> {

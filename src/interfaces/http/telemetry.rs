@@ -1,4 +1,4 @@
-//! What this process tells of itself: `/metrics` for Prometheus, for operators, and `/v1/status`, for everybody.
+//! `/metrics` for Prometheus, for operators, and `/v1/status`, for every client.
 
 use std::fmt::{self, Write};
 
@@ -20,7 +20,7 @@ use crate::{
 const TEXT_FORMAT: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
 const MICROS_PER_SECOND: u64 = 1_000_000;
 
-/// The token that opens `/metrics`: only its digest is kept.
+/// The digest of the token that opens `/metrics`.
 pub struct MetricsToken(Option<[u8; 32]>);
 
 impl MetricsToken {
@@ -34,7 +34,7 @@ impl MetricsToken {
     }
 }
 
-/// `/metrics`: for whoever shows the metrics token as a bearer token, or an operator's key.
+/// `/metrics`: for clients with the metrics token as a bearer token, or with an operator's key.
 pub async fn metrics(
     State(app): State<App>,
     axum::Extension(id): axum::Extension<RequestId>,
@@ -43,7 +43,7 @@ pub async fn metrics(
     match admitted(&app, &headers) {
         Ok(()) => {
             let haldir = app.shared.haldir.clone();
-            // It asks the store and the disk.
+            // Reads the store and the disk.
             let figures = tokio::task::spawn_blocking(move || (haldir.backlog().ok(), haldir.disk())).await;
             let (backlog, disk) = figures.unwrap_or_default();
             let mut response = Response::new(Body::from(exposition(backlog, disk)));
@@ -98,7 +98,7 @@ impl Exposition {
         }
         let name = "haldir_request_duration_seconds";
         self.head(name, "histogram", "From a call to its answer, by operation.")?;
-        // Of those that were called: the others would be most of the answer, and say nothing.
+        // Operations without a call are left out: they would be most of the response.
         for operation in operations::all().iter().filter(|one| one.measured.latency.read().count() > 0) {
             let label = format!("operation=\"{}\"", operation.name);
             self.buckets(name, &label, &operation.measured.latency, MICROS_PER_SECOND, is_shown)?;
@@ -122,7 +122,7 @@ impl Exposition {
         Ok(())
     }
 
-    /// What waits, and the room that is left.
+    /// Queue lengths, and free space.
     fn write_store(&mut self, backlog: Option<Backlog>, (size, free): (Option<u64>, Option<u64>)) -> fmt::Result {
         self.head("haldir_refused_total", "counter", "Calls that were refused, by the code of the error.")?;
         for code in Code::ALL {
@@ -164,7 +164,7 @@ impl Exposition {
         self.buckets(name, label, histogram, unit, |_| true)
     }
 
-    /// Buckets are cumulative here; `unit` parts make one of the series' unit.
+    /// Buckets are cumulative here; `unit` is the number of parts in the series' unit.
     fn buckets(
         &mut self,
         name: &str,
@@ -203,19 +203,19 @@ impl Exposition {
     }
 }
 
-/// The bounds of durations that are shown by operation: from 64 µs on, each four times the one before.
+/// The bounds of durations by operation: from 64 µs on, each four times the last.
 fn is_shown(bound: u64) -> bool {
     bound >= 64 && bound.trailing_zeros().is_multiple_of(2)
 }
 
-/// Memory in use, where the system tells it.
+/// Memory in use, if the system reports it.
 fn resident_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
 }
 
-/// `/v1/status`: how this process is doing since it started.
+/// `/v1/status`: the state of this process since its start.
 pub async fn status(State(app): State<App>) -> Response {
     let haldir = app.shared.haldir.clone();
     let checked = tokio::task::spawn_blocking(move || haldir.check_store()).await;

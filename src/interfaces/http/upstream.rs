@@ -33,7 +33,7 @@ use http::{HeaderMap, Method, StatusCode};
 use route::Route;
 pub use sessions::UpstreamSessions;
 
-use super::{App, guard::RequestId, input, mcp, receiving::Payer, refusals, respond};
+use super::{App, body_budget::Payer, guard::RequestId, input, mcp, respond, rpc_errors};
 use crate::{
     error::{Code, Error, Result},
     model::{Credential, UpstreamName},
@@ -72,7 +72,7 @@ async fn serve(
 ) -> Response {
     let credential = mcp::credential(&request).unwrap_or_else(|| app.shared.keyless.clone());
     let (app, credential, name) = (&app, &credential, &name);
-    let answered = refusals::in_rpc(request, Payer::Sender(app, credential), &id, |request: Request| async move {
+    let answered = rpc_errors::answered(request, Payer::Sender(app, credential), &id, |request: Request| async move {
         answer::same_site(request.headers())?;
         passed(app, credential, name, request).await
     });

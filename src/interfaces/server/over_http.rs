@@ -15,7 +15,7 @@ use crate::{
     },
     error::{Error, Result},
     interfaces::{
-        http::{App, HttpSettings, dashboard::Lifetimes, descriptors, lanes::Lanes, listener},
+        http::{App, HttpSettings, dashboard::Lifetimes, descriptors, listener, workers::Workers},
         otlp::{Exporter, OtlpSettings},
     },
     jobs::mirrors::{DEFAULT_EVERY, Mirror},
@@ -78,12 +78,12 @@ pub fn serve(cli: &Cli, options: &ServeOptions) -> Result<()> {
     if workers == 0 {
         return Err(bad_setting("HALDIR_WORKERS", "must be at least 1"));
     }
-    let lanes = Lanes::start(workers)?;
+    let workers = Workers::start(workers)?;
     let runtime = Builder::new_current_thread().enable_all().build().map_err(Error::internal)?;
-    runtime.block_on(run(cli, options, &lanes))
+    runtime.block_on(run(cli, options, &workers))
 }
 
-async fn run(cli: &Cli, options: &ServeOptions, lanes: &Lanes) -> Result<()> {
+async fn run(cli: &Cli, options: &ServeOptions, workers: &Workers) -> Result<()> {
     let listener = listener::bind(&listen_address(options)?).await?;
     let address = listener::local_address(&listener)?;
     if options.local_agent && !address.ip().is_loopback() {
@@ -145,7 +145,7 @@ async fn run(cli: &Cli, options: &ServeOptions, lanes: &Lanes) -> Result<()> {
     });
     let courier = tokio::spawn(haldir.deliver_webhooks(shutdown.clone()));
     let schedules = tokio::spawn(haldir.run_schedules(shutdown.clone()));
-    listener::serve(listener, router, lanes, connections, shutdown).await;
+    listener::serve(listener, router, workers, connections, shutdown).await;
     haldir.end_upstreams().await;
     let _ = courier.await;
     let _ = schedules.await;

@@ -1,6 +1,6 @@
-//! `spend_limit`: no call with a larger amount. What an amount is, tools decide as they like; so every number counts,
-//! unless its name says that it is something else, and what is named as an amount must be one. A text is an amount if it is
-//! a plain decimal; one that only some readers would take for an amount, such as `1,000` or `EUR 100`, is refused.
+//! `spend_limit`: no call with a larger amount. Tools define freely what an amount is, so every number counts unless its name
+//! says otherwise, and an argument that is named as an amount must be one. A string is an amount if it is a plain decimal; one
+//! that only some readers would take for an amount, such as `1,000` or `EUR 100`, is refused.
 
 mod names;
 mod read;
@@ -9,23 +9,23 @@ use serde_json::{Value, json, value::RawValue};
 
 pub use self::names::is_amount;
 use self::{names::is_other, read::Read};
-use super::Said;
+use super::PolicyResult;
 use crate::{
     error::{Error, Result},
     model::{Money, PolicyDefinition},
 };
 
-/// A number or a text in the arguments, and where.
+/// A number or a string in the arguments, and its place.
 struct Found {
     path: String,
-    /// The last name on the way to it.
+    /// The last name on its path.
     name: String,
-    /// The number as it is written, or the text.
+    /// The number as it is written, or the string.
     text: String,
     is_text: bool,
 }
 
-/// The form of an amount, for the error of a caller that sent another one.
+/// The form of an amount, for error messages.
 pub const EXPECTED: &str = "send a JSON number, such as 29.99, or its digits as a text, such as \"29.99\", without currency, \
                             plus sign, exponent or separators";
 
@@ -42,9 +42,9 @@ impl Found {
     }
 }
 
-pub(super) fn within(definition: &PolicyDefinition, arguments: &str) -> Result<Said> {
+pub(super) fn within(definition: &PolicyDefinition, arguments: &str) -> Result<PolicyResult> {
     let max = definition.max.unwrap_or(Money::ZERO);
-    let forbidden = |why: String, path: &str| Said::Forbidden(why, json!({"argument": path, "max": max}));
+    let forbidden = |why: String, path: &str| PolicyResult::Forbidden(why, json!({"argument": path, "max": max}));
     let mut found = Vec::new();
     collect(arguments, String::new(), "", &mut found)?;
     let mut largest = Money::ZERO;
@@ -63,7 +63,7 @@ pub(super) fn within(definition: &PolicyDefinition, arguments: &str) -> Result<S
                 ));
             }
             Read::Amount(amount) => largest = largest.max(amount),
-            // A text under a name that says nothing is just a text.
+            // A string under a neutral name is just text.
             Read::Text if !is_amount => {}
             Read::Text | Read::Unclear => {
                 return Ok(forbidden(
@@ -78,10 +78,10 @@ pub(super) fn within(definition: &PolicyDefinition, arguments: &str) -> Result<S
     {
         return Ok(forbidden(format!("the call has no amount at {pointer}"), pointer));
     }
-    Ok(Said::Pass(json!({"amount": largest, "max": max}), Vec::new()))
+    Ok(PolicyResult::Pass(json!({"amount": largest, "max": max}), Vec::new()))
 }
 
-/// The largest amount, wherever it may stand; or where one stands that cannot be read.
+/// The largest amount in the arguments; or the place of one that cannot be read.
 #[cfg_attr(not(feature = "cedar"), allow(dead_code, reason = "only Cedar policies need it"))]
 pub(super) fn largest(arguments: &str) -> Result<std::result::Result<Money, String>> {
     let mut found = Vec::new();
@@ -101,8 +101,8 @@ pub(super) fn largest(arguments: &str) -> Result<std::result::Result<Money, Stri
     Ok(Ok(largest))
 }
 
-/// The largest amount that the arguments name as one, for whoever approves. One that cannot be read exactly is [`Money::MOST`]: an
-/// approval is then asked for whatever the rule's threshold.
+/// The largest argument that is named as an amount, for the approver. An unreadable one counts as [`Money::MOST`]: it needs an
+/// approval whatever the rule's threshold.
 pub fn named_amount(arguments: &str) -> Result<Money> {
     let mut found = Vec::new();
     collect(arguments, String::new(), "", &mut found)?;
@@ -114,7 +114,7 @@ pub fn named_amount(arguments: &str) -> Result<Money> {
     Ok(amounts.max().unwrap_or(Money::ZERO))
 }
 
-/// The first amount that the arguments name as one and that is not nothing, and where it stands as a JSON pointer.
+/// The first non-zero argument that is named as an amount, and its JSON pointer.
 pub fn first_named(arguments: &str) -> Result<Option<(String, Money)>> {
     let mut found = Vec::new();
     collect(arguments, String::new(), "", &mut found)?;
@@ -129,7 +129,7 @@ pub fn amount_at(arguments: &str, pointer: &str) -> Result<Option<Money>> {
     Ok(found.iter().find(|value| value.path == pointer).and_then(Found::amount))
 }
 
-/// Every number and text, with a JSON pointer to it. Numbers stay as they were written.
+/// Every number and string, with a JSON pointer to it. Numbers keep their text.
 fn collect(json: &str, path: String, name: &str, found: &mut Vec<Found>) -> Result<()> {
     match json.as_bytes().first() {
         Some(b'{') => {
@@ -143,7 +143,7 @@ fn collect(json: &str, path: String, name: &str, found: &mut Vec<Found>) -> Resu
         Some(b'[') => {
             let items: Vec<&RawValue> = serde_json::from_str(json).map_err(Error::internal)?;
             for (index, value) in items.iter().enumerate() {
-                // An item is what its list is.
+                // An item has the name of its array.
                 collect(value.get(), format!("{path}/{index}"), name, found)?;
             }
         }
@@ -180,7 +180,7 @@ mod tests {
     }
 
     fn passes(arguments: &Value) -> bool {
-        matches!(within(&limit(None), &arguments.to_string()).unwrap(), Said::Pass(..))
+        matches!(within(&limit(None), &arguments.to_string()).unwrap(), PolicyResult::Pass(..))
     }
 
     #[test]
@@ -225,18 +225,19 @@ mod tests {
         ] {
             assert!(passes(&arguments), "{arguments}");
         }
-        assert!(matches!(within(&limit(None), r#"{"amount":100.0000000001}"#).unwrap(), Said::Forbidden(..)));
+        assert!(matches!(within(&limit(None), r#"{"amount":100.0000000001}"#).unwrap(), PolicyResult::Forbidden(..)));
     }
 
     #[test]
     fn a_named_argument_is_the_amount_and_must_be_there() {
-        let asks =
-            |arguments: Value| matches!(within(&limit(Some("/a/b")), &arguments.to_string()).unwrap(), Said::Pass(..));
+        let asks = |arguments: Value| {
+            matches!(within(&limit(Some("/a/b")), &arguments.to_string()).unwrap(), PolicyResult::Pass(..))
+        };
         assert!(asks(json!({"a": {"b": 100}, "amount": 5000})));
         assert!(!asks(json!({"a": {"b": 101}})) && !asks(json!({"a": {}})) && !asks(json!({"a": {"b": "x"}})));
         for unclear in ["EUR 10", "10$", "$10", "+10", "1,0", "1e1", "1_0", "0x1", "\u{ff11}", "10 USD", ""] {
             let said = within(&limit(Some("/a/b")), &json!({"a": {"b": unclear}}).to_string()).unwrap();
-            let Said::Forbidden(why, _) = said else { panic!("{unclear} passed") };
+            let PolicyResult::Forbidden(why, _) = said else { panic!("{unclear} passed") };
             assert!(why.contains("/a/b is no amount that can be read exactly: send a JSON number"), "{unclear}: {why}");
         }
     }

@@ -1,11 +1,10 @@
-//! `cedar`: a policy set that people write in Cedar, <https://cedarpolicy.com>.
+//! `cedar`: a policy set in Cedar, <https://cedarpolicy.com>.
 //!
-//! Each policy of this type is one policy set, and says yes or no by Cedar's own rules: a forbid that matches refuses, and
-//! so does a set in which no permit matches. Among the other policies it is one that must let the call pass, so adding a
-//! set never allows more than before.
+//! Each policy of this type is one policy set, evaluated by Cedar's rules: a matching forbid refuses, and so does a set without
+//! a matching permit. It is one of the policies that must all let the call pass, so adding a set never allows more than before.
 //!
-//! It is part of a build with the feature `cedar` only: Cedar and what only it needs take about a quarter of the time in which
-//! the dependencies compile. A build without it adds no such policy, and refuses every call where the store has one.
+//! Only builds with the feature `cedar` have it: Cedar and its dependencies take about a quarter of the time to compile all
+//! dependencies. A build without it adds no such policy, and refuses every call if the store has one.
 
 #[cfg(feature = "cedar")]
 mod engine;

@@ -2,23 +2,23 @@
 
 use serde_json::json;
 
-use super::Said;
+use super::PolicyResult;
 use crate::model::{PolicyDefinition, UnixMicros};
 
 const SECONDS_OF_DAY: i64 = 86_400;
 const SECONDS_OF_HOUR: i64 = 3_600;
 
-/// Whether `now` lies within. The first hour is in, the last one is not; a window may span midnight.
-pub(super) fn open(definition: &PolicyDefinition, now: UnixMicros) -> Said {
+/// Whether `now` is within the window. It includes the first hour, excludes the last one, and may span midnight.
+pub(super) fn open(definition: &PolicyDefinition, now: UnixMicros) -> PolicyResult {
     let (start, end) = (definition.start_hour.unwrap_or(0), definition.end_hour.unwrap_or(24));
     let second = now.as_seconds().rem_euclid(SECONDS_OF_DAY);
     let (from, until) = (start * SECONDS_OF_HOUR, end * SECONDS_OF_HOUR);
     let within = if from < until { (from..until).contains(&second) } else { second >= from || second < until };
     let saw = json!({"now": now.to_rfc3339(), "start_hour": start, "end_hour": end});
     if within {
-        return Said::Pass(saw, Vec::new());
+        return PolicyResult::Pass(saw, Vec::new());
     }
-    Said::Forbidden(format!("tools may be called from {start}:00 to {end}:00 UTC only"), saw)
+    PolicyResult::Forbidden(format!("tools may be called from {start}:00 to {end}:00 UTC only"), saw)
 }
 
 #[cfg(test)]
@@ -39,7 +39,7 @@ mod tests {
             end_hour: Some(end),
             dry_run: false,
         };
-        matches!(open(&definition, UnixMicros(1_800_057_600_000_000).plus_seconds(second)), Said::Pass(..))
+        matches!(open(&definition, UnixMicros(1_800_057_600_000_000).plus_seconds(second)), PolicyResult::Pass(..))
     }
 
     #[test]

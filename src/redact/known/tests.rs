@@ -1,4 +1,4 @@
-//! Whose values are known how long, and to whom.
+//! How long values are known, and for which audiences they are redacted.
 
 use zeroize::Zeroizing;
 

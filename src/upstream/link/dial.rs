@@ -9,7 +9,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::{Revisions, http_place};
 use crate::{
-    outbound::{Outbound, carrier::Carrier},
+    outbound::{Outbound, http_client::HttpClient},
     protocol::revision::{FIRST_WITHOUT_HANDSHAKE, NEWEST_WITH_HANDSHAKE},
     upstream::{
         Failure, FailureKind, LONGEST, Place, UpstreamLimits,
@@ -83,7 +83,7 @@ impl Dialer {
         let (url, headers) = http_place(&self.place, &self.outbound).map_err(unusable)?;
         // The caller of each request keeps the time: a client may be asked something meanwhile.
         let call_timeout = LONGEST.max(self.limits.call_timeout);
-        let client = Carrier::new(&self.outbound, call_timeout).map_err(unusable)?;
+        let client = HttpClient::new(&self.outbound, call_timeout).map_err(unusable)?;
         let answer_bytes = self.limits.answer_bytes;
         let upstream = HttpUpstream { client, url, headers, call_timeout, answer_bytes, gate: None };
         let (source, within) = (Source::Http(Box::new(upstream.clone())), self.limits.connect_timeout);

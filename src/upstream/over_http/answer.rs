@@ -9,7 +9,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{LISTEN, LISTEN_PAUSE, MAX_LISTEN_PAUSES, MAX_LISTENS, Session, is_event_stream};
 use crate::{
-    outbound::carrier::{Answer, Unanswered},
+    outbound::http_client::{SendError, UpstreamResponse},
     protocol::{
         edit,
         event_stream::{Event, EventReader},
@@ -58,10 +58,10 @@ fn too_large(most: usize) -> Failure {
 }
 
 /// The whole body of an answer.
-pub async fn whole(answer: &mut Answer, most: usize) -> Result<Vec<u8>, Failure> {
+pub async fn whole(answer: &mut UpstreamResponse, most: usize) -> Result<Vec<u8>, Failure> {
     let mut body = Vec::new();
     while let Some(chunk) = answer.chunk().await.map_err(|unanswered| match unanswered {
-        Unanswered::TimedOut => Failure::new(FailureKind::TimedOut, "no answer in time"),
+        SendError::TimedOut => Failure::new(FailureKind::TimedOut, "no answer in time"),
         _ => unavailable("the answer broke off"),
     })? {
         if body.len() + chunk.len() > most {
@@ -73,7 +73,7 @@ pub async fn whole(answer: &mut Answer, most: usize) -> Result<Vec<u8>, Failure>
 }
 
 /// The first event of an answer, if it is an event stream.
-pub(super) async fn first_event(mut answer: Answer, most: usize) -> Option<Event> {
+pub(super) async fn first_event(mut answer: UpstreamResponse, most: usize) -> Option<Event> {
     if answer.status() != StatusCode::OK || !is_event_stream(&answer) {
         return None;
     }
@@ -91,7 +91,7 @@ impl Session {
     /// Passes on everything in an answer; an error if the request is not answered in it, nor on a stream that resumes it.
     pub(super) async fn receive(
         &self,
-        answer: Answer,
+        answer: UpstreamResponse,
         asked: Option<(&str, &CancellationToken)>,
         begins: bool,
     ) -> Result<(), Failure> {
@@ -123,7 +123,7 @@ impl Session {
         Ok(())
     }
 
-    async fn receive_body(&self, mut answer: Answer, id: Option<&str>, begins: bool) -> Result<(), Failure> {
+    async fn receive_body(&self, mut answer: UpstreamResponse, id: Option<&str>, begins: bool) -> Result<(), Failure> {
         let status = answer.status();
         let is_json = is_kind(answer.headers(), JSON) || !answer.headers().contains_key(header::CONTENT_TYPE);
         let most = if status.is_success() { self.upstream.answer_bytes } else { MAX_ERROR_BYTES };
@@ -154,7 +154,7 @@ impl Session {
 
     async fn receive_events(
         &self,
-        mut answer: Answer,
+        mut answer: UpstreamResponse,
         id: Option<&str>,
         begins: bool,
         place: &mut Place,
@@ -163,7 +163,7 @@ impl Session {
         loop {
             match answer.chunk().await {
                 Ok(Some(chunk)) => reader.push(&chunk),
-                Err(Unanswered::TimedOut) => return Err(Failure::new(FailureKind::TimedOut, "no answer in time")),
+                Err(SendError::TimedOut) => return Err(Failure::new(FailureKind::TimedOut, "no answer in time")),
                 Ok(None) | Err(_) => return Ok(Ended::Unanswered),
             }
             while let Some(event) = reader.next_event() {
@@ -194,7 +194,7 @@ impl Session {
     }
 
     /// A stream that goes on after an event (SEP-1699); `None` if there is none to be had in time.
-    async fn resume(&self, last: &HeaderValue, resumed: &mut u32, place: &Place) -> Option<Answer> {
+    async fn resume(&self, last: &HeaderValue, resumed: &mut u32, place: &Place) -> Option<UpstreamResponse> {
         for _ in 0..MAX_FAILED_RESUMES {
             if *resumed >= MAX_RESUMES || Instant::now() + place.pause >= place.until {
                 return None;

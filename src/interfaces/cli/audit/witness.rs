@@ -21,7 +21,7 @@ use crate::{
     error::{Code, Error, Result},
     interfaces::{
         cli::{CommandError, GlobalOptions, local, output::line, target::Target},
-        http::{descriptors, lanes::Lanes, listener},
+        http::{descriptors, listener, workers::Workers},
     },
     model::{Clock, time::SystemClock},
     verify::witness::{self, Witness},
@@ -78,7 +78,7 @@ pub fn run(options: &WitnessOptions, global: &GlobalOptions) -> Result<(), Comma
             let _ = tokio::signal::ctrl_c().await;
             child.cancel();
         });
-        listener::serve(listener, router, &Lanes::default(), connections, shutdown).await;
+        listener::serve(listener, router, &Workers::default(), connections, shutdown).await;
         Ok(())
     })
 }

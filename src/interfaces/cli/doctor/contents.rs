@@ -187,7 +187,7 @@ fn services(keyring: Keyring) -> Result<Services> {
         upstreams,
         known_secrets: crate::redact::KnownSecrets::default(),
         children_asked: tokio::sync::watch::Sender::new(false),
-        calls_under_way: crate::call::CallsUnderWay::default(),
+        in_flight: crate::call::InFlightCalls::default(),
         unwritten: crate::call::Unwritten::default(),
     })
 }

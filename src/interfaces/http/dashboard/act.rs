@@ -18,7 +18,7 @@ use crate::{
     error::{Code, Error, Result},
     interfaces::{
         cli::field::{Field, FieldKind},
-        http::{input, receiving::Payer},
+        http::{body_budget::Payer, input},
     },
     operations::{self, Operation},
 };

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     error::{Code, Result},
-    interfaces::http::{App, receiving::Payer},
+    interfaces::http::{App, body_budget::Payer},
     model::Credential,
 };
 

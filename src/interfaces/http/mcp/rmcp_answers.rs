@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     interfaces::{
-        http::{guard::RequestId, refusals},
+        http::{guard::RequestId, rpc_errors},
         mcp::exact,
     },
     protocol::{code::INVALID_REQUEST, header::PROTOCOL_VERSION, revision::NEWEST_WITH_HANDSHAKE},
@@ -91,5 +91,5 @@ pub(super) fn rpc_error(
     problem: &str,
     request: &RequestId,
 ) -> Response {
-    refusals::of_transport(status, id.map(RawValue::get), code, problem, request)
+    rpc_errors::of_transport(status, id.map(RawValue::get), code, problem, request)
 }

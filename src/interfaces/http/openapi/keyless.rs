@@ -1,4 +1,4 @@
-//! Paths that need no key and are no operation: health, status, the index.
+//! Paths without a key that are no operation: health, status, the index.
 
 use serde_json::{Value, json};
 

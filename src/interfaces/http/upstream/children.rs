@@ -21,7 +21,7 @@ use super::{HALDIR_SESSION, headers::is_modern, mismatch, misnamed, modern, rpc_
 use crate::{
     crypto,
     error::{Error, Result},
-    interfaces::http::{App, listening, mcp_sessions::owner, quiet, respond},
+    interfaces::http::{App, held_open, keep_alive, mcp_sessions::owner, respond},
     model::{Credential, UpstreamName},
     operations::Haldir,
     protocol::{
@@ -75,7 +75,7 @@ impl Children<'_> {
             Method::POST => self.post(headers, body).await,
             Method::GET => {
                 let Some(multiplexer) = self.multiplexer(headers) else { return Ok(unknown_session()) };
-                let heard = listening::looked_after(
+                let heard = held_open::while_permitted(
                     heard(multiplexer.listen(), multiplexer),
                     self.app,
                     self.credential,
@@ -175,9 +175,9 @@ impl Children<'_> {
         Ok(streamed(
             begun,
             if listens {
-                listening::looked_after(events, self.app, self.credential, Haldir::may_use_proxy)
+                held_open::while_permitted(events, self.app, self.credential, Haldir::may_use_proxy)
             } else {
-                Body::from_stream(quiet::kept_open(events))
+                Body::from_stream(keep_alive::with_comments(events))
             },
         ))
     }
@@ -246,7 +246,7 @@ fn heard(heard: Messages, multiplexer: Arc<Multiplexer>) -> BoxStream<'static, R
 fn streamed(begun: Option<HeaderValue>, body: Body) -> Response {
     let mut response = Response::new(body);
     let headers = response.headers_mut();
-    quiet::say_that_it_is_one(headers);
+    keep_alive::set_headers(headers);
     if let Some(id) = begun {
         headers.insert(SESSION_ID, id);
     }

@@ -9,9 +9,9 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use super::{Exchange, LISTEN, answer, headers::for_upstream, not_carried_out, refused_by_upstream, rpc_error, stream};
 use crate::{
     error::{Error, Result},
-    interfaces::http::{listening, quiet, respond},
+    interfaces::http::{held_open, keep_alive, respond},
     operations::Haldir,
-    outbound::carrier::Answer,
+    outbound::http_client::UpstreamResponse,
     protocol::{
         code::{INTERNAL_ERROR, INVALID_REQUEST},
         header::{ACCEPT_BOTH, EVENT_STREAM, JSON, LAST_EVENT_ID, METHOD, NAME, SESSION_ID, is_kind},
@@ -137,7 +137,7 @@ impl Exchange {
     async fn passed_on(
         self,
         headers: &HeaderMap,
-        response: Answer,
+        response: UpstreamResponse,
         mut forwarding: Forwarding,
         modern: bool,
     ) -> Result<Response> {
@@ -149,13 +149,13 @@ impl Exchange {
             let listens = forwarding.until.is_none();
             let events = stream::events(response, forwarding, most, stream::Manners { modern, park });
             let body = if listens {
-                listening::looked_after(events, &self.app, &self.credential, Haldir::may_use_proxy)
+                held_open::while_permitted(events, &self.app, &self.credential, Haldir::may_use_proxy)
             } else {
-                Body::from_stream(quiet::kept_open(events))
+                Body::from_stream(keep_alive::with_comments(events))
             };
             let mut built = Response::new(body);
             *built.status_mut() = status;
-            quiet::say_that_it_is_one(built.headers_mut());
+            keep_alive::set_headers(built.headers_mut());
             return Ok(built);
         }
         let id = forwarding.call.as_ref().map(|(id, _)| id.clone()).or_else(|| forwarding.own.clone());
@@ -202,7 +202,7 @@ impl Exchange {
         Outgoing { request: (method, sent, body.map(Bytes::from).unwrap_or_default()), within }
     }
 
-    async fn request(&self, outgoing: Outgoing) -> Result<Answer, Failure> {
+    async fn request(&self, outgoing: Outgoing) -> Result<UpstreamResponse, Failure> {
         over_http::send(&self.app.shared.upstreams, &self.route.place.url, &outgoing.request, outgoing.within).await
     }
 }

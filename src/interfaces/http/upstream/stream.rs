@@ -17,10 +17,10 @@ use futures::{
 use tokio::sync::{mpsc, watch};
 
 use crate::{
-    interfaces::http::{App, listening, quiet},
+    interfaces::http::{App, held_open, keep_alive},
     model::Credential,
     operations::Haldir,
-    outbound::carrier::Answer,
+    outbound::http_client::UpstreamResponse,
     protocol::{
         code::INTERNAL_ERROR,
         event_stream::{self, Event, EventReader},
@@ -49,7 +49,7 @@ pub struct Manners {
 
 /// An event stream, event by event.
 pub fn events(
-    response: Answer,
+    response: UpstreamResponse,
     forwarding: Forwarding,
     most: usize,
     manners: Manners,
@@ -64,7 +64,7 @@ pub fn events(
 }
 
 async fn pump(
-    mut response: Answer,
+    mut response: UpstreamResponse,
     mut forwarding: Forwarding,
     most: usize,
     manners: Manners,
@@ -135,8 +135,8 @@ pub async fn subscribed(response: Response, id: &str, (app, credential): (&App, 
     }
     let begun = event_stream::message(&changes::acknowledgement(id));
     let events = stream::iter([Ok(begun)]).chain(stream::pending()).boxed();
-    let mut response = Response::new(listening::looked_after(events, app, credential, Haldir::may_use_proxy));
-    quiet::say_that_it_is_one(response.headers_mut());
+    let mut response = Response::new(held_open::while_permitted(events, app, credential, Haldir::may_use_proxy));
+    keep_alive::set_headers(response.headers_mut());
     response
 }
 

@@ -1,6 +1,6 @@
-//! What the name of an argument says: that it is an amount, that it is something else, or neither.
+//! Judges an argument by its name: an amount, something else, or neither.
 
-/// Words in the name of an amount.
+/// Words in names of amounts.
 const AMOUNT: &[&str] = &[
     "amount",
     "amounts",
@@ -38,7 +38,7 @@ const AMOUNT: &[&str] = &[
     "refund",
     "max_price",
 ];
-/// Words in the name of a number that is no amount.
+/// Words in names of numbers that are no amounts.
 const OTHER: &[&str] = &[
     "id",
     "ids",
@@ -109,7 +109,7 @@ const OTHER: &[&str] = &[
     "per",
 ];
 
-/// The words of a name, in any of the ways in which names are put together.
+/// The words of a name, whatever its style (camel case, snake case and others).
 fn words(name: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut was_lower = false;

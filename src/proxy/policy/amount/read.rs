@@ -1,4 +1,4 @@
-//! Numbers and texts as amounts. A text is read only if every reader would read the same from it: `1,000` is a thousand to
+//! Reads numbers and strings as amounts. A string counts only if every reader reads the same amount: `1,000` is a thousand to
 //! some tools and one to others.
 
 use std::net::Ipv4Addr;
@@ -7,29 +7,29 @@ use unicode_normalization::UnicodeNormalization;
 
 use crate::model::Money;
 
-/// What a number or a text says.
+/// The reading of a number or a string.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Read {
-    /// This amount, without its sign: a negative one moves money as well.
+    /// This amount, without its sign: a negative amount moves money too.
     Amount(Money),
-    /// A text that some tools would take for an amount, but not all for the same one.
+    /// A string that tools would read as different amounts.
     Unclear,
-    /// A text that is no amount.
+    /// A string that is no amount.
     Text,
 }
 
-/// Letters of a text that may be an amount: more make a sentence.
+/// The most letters in a string that may be an amount: more make a sentence.
 const MAX_LETTERS: usize = 16;
-/// Digits of a hexadecimal number that programs read into a number; longer ones are digests and addresses.
+/// Hexadecimal digits that programs read as a number; longer ones are digests and addresses.
 const MAX_HEX_DIGITS: usize = 16;
-/// Digits of each group but the first, where a number has groups.
+/// Digits of each group but the first in a number with groups.
 const GROUP: usize = 3;
 
-/// Letters before a dollar sign that say whose dollars they are: `US$`, `A$`.
+/// Letters before a dollar sign that name the currency: `US$`, `A$`.
 const MAX_COUNTRY_LETTERS: usize = 2;
 
-/// Words around a number that make it an amount: the currencies that are traded most (Bank for International Settlements,
-/// triennial survey of 2022), and multiples.
+/// Words that turn a number into an amount: the currencies that are traded most (Bank for International Settlements, triennial
+/// survey of 2022), and multiples.
 const WORDS: &[&str] = &[
     "usd", "eur", "jpy", "gbp", "cny", "aud", "cad", "chf", "hkd", "sgd", "sek", "krw", "nok", "nzd", "inr", "mxn",
     "twd", "zar", "brl", "dkk", "pln", "thb", "ils", "idr", "czk", "aed", "try", "huf", "clp", "sar", "php", "myr",
@@ -38,13 +38,13 @@ const WORDS: &[&str] = &[
     "billion", "mio", "mrd", "mn", "bn",
 ];
 
-/// A JSON number. One that is no exact amount, with too many decimals or too large, counts as the next amount above.
+/// A JSON number. One with too many decimals, or too large, counts as the next amount above.
 pub(super) fn number(text: &str) -> Read {
     let text = text.strip_prefix('-').unwrap_or(text);
     Read::Amount(text.parse().unwrap_or_else(|_| beyond(text)))
 }
 
-/// A text: an amount if it is a plain decimal, as in `29.99`.
+/// A string: an amount if it is a plain decimal, such as `29.99`.
 pub(super) fn text(text: &str) -> Read {
     let text = text.trim();
     let plain = text.strip_prefix('-').unwrap_or(text);
@@ -54,7 +54,7 @@ pub(super) fn text(text: &str) -> Read {
     if looks_like_an_amount(text) { Read::Unclear } else { Read::Text }
 }
 
-/// Digits, and perhaps a point and more digits.
+/// Digits, perhaps with a point and more digits.
 fn is_plain(text: &str) -> bool {
     let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
     [whole, decimals].iter().all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()))
@@ -71,7 +71,7 @@ fn beyond(text: &str) -> Money {
     }
 }
 
-/// Whether a text is one number and nothing else than what makes it an amount: signs, currencies, separators, an exponent.
+/// Whether a string is one number with nothing but signs, currencies, separators and an exponent.
 fn looks_like_an_amount(text: &str) -> bool {
     let letters = text.chars().filter(|letter| letter.is_alphabetic());
     if letters.take(MAX_LETTERS + 1).count() > MAX_LETTERS || text.parse::<Ipv4Addr>().is_ok() {
@@ -82,7 +82,7 @@ fn looks_like_an_amount(text: &str) -> bool {
     around(rest).is_empty()
 }
 
-/// What follows signs, currencies and white space at the beginning.
+/// The rest after signs, currencies and white space at the beginning.
 fn around(mut text: &[char]) -> &[char] {
     while let Some(first) = text.first() {
         let length = if first.is_alphabetic() {
@@ -106,7 +106,7 @@ fn is_mark(letter: char) -> bool {
     matches!(letter, '+' | '-' | '\u{2212}' | '(' | ')' | '.' | '$' | '\u{a2}'..='\u{a5}' | '\u{20a0}'..='\u{20cf}')
 }
 
-/// What follows the number that begins this text; `None` if none does.
+/// The rest after the number that begins this text; `None` if there is no number.
 fn number_at(text: &[char]) -> Option<&[char]> {
     let run = |text: &[char]| text.iter().take_while(|digit| digit.is_numeric()).count();
     let first = run(text);

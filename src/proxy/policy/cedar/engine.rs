@@ -1,12 +1,12 @@
-//! Cedar itself: from a text to a policy set that was validated, and from a call to what the set says of it.
+//! The Cedar engine: compiles text into a validated policy set, and evaluates a call against it.
 //!
-//! - `bounds`, `compile`: from text to a set that was validated against the schema, and what it looks at (`asked`).
-//! - `facts`, `values`, `request`: from a call to what Cedar is asked.
-//! - `cache`: sets that were compiled, by the digest of their text.
+//! - `bounds`, `compile`: from text to a set that is validated against the schema, and the facts that it uses (`asked`).
+//! - `facts`, `values`, `request`: from a call to a Cedar request.
+//! - `cache`: compiled sets, by the digest of their text.
 //!
-//! Cedar skips a policy whose evaluation fails; here that refuses the call, and so does an argument that a policy looks at
-//! and that Cedar has no value for. A forbid that names a tool holds for names that look alike too: Cedar is asked about
-//! those names as well, and only its forbids count then.
+//! Cedar skips a policy whose evaluation fails; here that refuses the call, and so does an argument that a policy uses and
+//! Cedar cannot represent. A forbid that names a tool also holds for look-alike names: Cedar is asked about those too, and
+//! only its forbids count then.
 
 mod asked;
 mod bounds;
@@ -26,7 +26,7 @@ use request::{Asking, Name};
 use serde_json::{Value, json};
 
 use super::{
-    super::{Past, Question, Said},
+    super::{History, PolicyInput, PolicyResult},
     FIELD, MAX_BYTES, SCHEMA,
 };
 use crate::{
@@ -34,23 +34,23 @@ use crate::{
     model::{Policy, tool_name::Folded},
 };
 
-/// Names that are shown in a reason.
+/// Names in a reason.
 const MAX_SHOWN: usize = 8;
 
-/// Refuses what is no policy set, or not one for this schema; answers what is strange about it, for the operator who adds it.
+/// Validates a policy set against the schema; returns warnings for the operator who adds it.
 pub fn check(text: &str) -> Result<Vec<String>> {
     compile::compile(text).map(|(_, warnings)| warnings)
 }
 
-/// What one policy set says of a call.
-pub(in super::super) fn judge(policy: &Policy, question: &Question<'_>, past: &dyn Past) -> Result<Said> {
+/// Evaluates one policy set.
+pub(in super::super) fn judge(policy: &Policy, question: &PolicyInput<'_>, past: &dyn History) -> Result<PolicyResult> {
     let text = policy.definition.cedar.as_deref().unwrap_or_default();
     let compiled = match cache::compiled(text) {
         Ok(compiled) => compiled,
-        // It was found good when it was added, by another version of haldir.
+        // It was valid when another version of haldir added it.
         Err(error) => {
             let why = format!("the Cedar policies of {} cannot be read: {}", policy.id, error.message);
-            return Ok(Said::Forbidden(why, json!({"decision": "unreadable"})));
+            return Ok(PolicyResult::Forbidden(why, json!({"decision": "unreadable"})));
         }
     };
     let (facts, uses) = facts::gather(&compiled, policy, question, past)?;
@@ -67,12 +67,12 @@ pub(in super::super) fn judge(policy: &Policy, question: &Question<'_>, past: &d
             "the Cedar policy {} cannot be asked about the call: the argument at {} {}",
             problem.statement, problem.place, problem.what
         );
-        return Ok(Said::Forbidden(why, saw("failed", &[problem.statement].into())));
+        return Ok(PolicyResult::Forbidden(why, saw("failed", &[problem.statement].into())));
     }
     if let Some(place) = &facts.no_amount {
         let why =
             format!("the Cedar policies of {} look at the amount, and {place} is none that can be read", policy.id);
-        return Ok(Said::Forbidden(why, saw("failed", &BTreeSet::new())));
+        return Ok(PolicyResult::Forbidden(why, saw("failed", &BTreeSet::new())));
     }
     let answers = Answers::of(&compiled, &asking, &names, question)?;
     if !answers.failed.is_empty() {
@@ -80,23 +80,23 @@ pub(in super::super) fn judge(policy: &Policy, question: &Question<'_>, past: &d
             "the Cedar policy {} could not be evaluated for this call: a number overflowed, or something is not there",
             listed(&answers.failed)
         );
-        return Ok(Said::Forbidden(why, saw("failed", &answers.failed)));
+        return Ok(PolicyResult::Forbidden(why, saw("failed", &answers.failed)));
     }
     if let Some(reasons) = answers.approval(&compiled) {
         return if answers.permitted_otherwise {
-            Ok(Said::Ask(reasons, saw("approval", &answers.forbids), uses))
+            Ok(PolicyResult::Ask(reasons, saw("approval", &answers.forbids), uses))
         } else {
-            Ok(Said::Forbidden(nothing_permits(&shown, policy), saw("not permitted", &BTreeSet::new())))
+            Ok(PolicyResult::Forbidden(nothing_permits(&shown, policy), saw("not permitted", &BTreeSet::new())))
         };
     }
     if !answers.forbids.is_empty() {
         let why = format!("the call of {shown} is forbidden by the Cedar policy {}", listed(&answers.forbids));
-        return Ok(Said::Forbidden(why, saw("forbidden", &answers.forbids)));
+        return Ok(PolicyResult::Forbidden(why, saw("forbidden", &answers.forbids)));
     }
     if answers.permits.is_empty() {
-        return Ok(Said::Forbidden(nothing_permits(&shown, policy), saw("not permitted", &BTreeSet::new())));
+        return Ok(PolicyResult::Forbidden(nothing_permits(&shown, policy), saw("not permitted", &BTreeSet::new())));
     }
-    Ok(Said::Pass(saw("permitted", &answers.permits), uses))
+    Ok(PolicyResult::Pass(saw("permitted", &answers.permits), uses))
 }
 
 fn nothing_permits(tool: &str, policy: &Policy) -> String {
@@ -110,8 +110,8 @@ fn listed(names: &BTreeSet<String>) -> String {
     names.iter().take(MAX_SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ")
 }
 
-/// The tool's own name first, then those in forbids that it could be taken for.
-fn names(compiled: &Compiled, question: &Question<'_>) -> Result<Vec<Name>> {
+/// The tool's own name first, then those in forbids that look like it.
+fn names(compiled: &Compiled, question: &PolicyInput<'_>) -> Result<Vec<Name>> {
     let qualified = format!("{}.{}", question.upstream, question.tool);
     let mut names = vec![Name::new(question, &qualified, &[question.upstream])?];
     let Named { tools, upstreams } = &compiled.forbidden;
@@ -136,19 +136,19 @@ fn names(compiled: &Compiled, question: &Question<'_>) -> Result<Vec<Name>> {
     Ok(names)
 }
 
-/// What Cedar said of a call under all names of its tool.
+/// Cedar's results for a call under all names of its tool.
 #[derive(Default)]
 struct Answers {
     permits: BTreeSet<String>,
     forbids: BTreeSet<String>,
-    /// Those whose evaluation failed.
+    /// Policies whose evaluation failed.
     failed: BTreeSet<String>,
-    /// Whether a permit matches where forbids do too.
+    /// Whether a permit matches besides forbids.
     permitted_otherwise: bool,
 }
 
 impl Answers {
-    fn of(compiled: &Compiled, asking: &Asking, names: &[Name], question: &Question<'_>) -> Result<Self> {
+    fn of(compiled: &Compiled, asking: &Asking, names: &[Name], question: &PolicyInput<'_>) -> Result<Self> {
         let mut answers = Self::default();
         for (index, name) in names.iter().enumerate() {
             let (request, entities) = asking.about(name, question)?;
@@ -182,7 +182,7 @@ impl Answers {
         Ok(())
     }
 
-    /// Why a person has to be asked, if every forbid that matches says so.
+    /// Why a person has to approve the call, if every matching forbid says so.
     fn approval(&self, compiled: &Compiled) -> Option<String> {
         let reasons = self.forbids.iter().map(|name| compiled.statements.get(name)?.approval.as_deref());
         let reasons: Vec<&str> = reasons.collect::<Option<_>>()?;

@@ -1,5 +1,5 @@
-//! What a Cedar policy looks at. It is known before the call: so nothing else has to be looked up or put into Cedar's
-//! terms, and an argument that cannot be put into them refuses the calls that it matters to, and no others.
+//! The facts that a Cedar policy uses. They are known before the call, so that nothing else is looked up or converted, and an
+//! argument that cannot be converted refuses only calls that a policy uses it for.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,26 +10,26 @@ use super::{
     values::Kind,
 };
 
-/// Places in the arguments, and the kinds that are asked for there.
+/// Places in the arguments, and the types that are expected there.
 pub type Places = BTreeMap<String, BTreeSet<Kind>>;
 
-/// What is looked at.
+/// The facts.
 #[derive(Debug, Default)]
 pub struct Asked {
-    /// Of the arguments.
+    /// In the arguments.
     pub places: Places,
-    /// Of the rest of the context, by name.
+    /// In the rest of the context, by name.
     pub facts: BTreeSet<String>,
-    /// Characters of the patterns that texts are held against.
+    /// Characters of all patterns.
     pub pattern_chars: usize,
 }
 
 impl Asked {
-    /// Reads it from the JSON form of one policy; the error says what cannot be known before the call.
+    /// Reads them from the JSON form of one policy; the error names what cannot be known before the call.
     pub fn of(policy: &Value) -> Result<Self, String> {
         let mut asked = Self::default();
         let conditions = policy["conditions"].as_array().map(Vec::as_slice).unwrap_or_default();
-        // Not by recursion: expressions can be deep.
+        // Not recursively: expressions can be deep.
         let mut left: Vec<&Value> = conditions.iter().map(|condition| &condition["body"]).collect();
         while let Some(expression) = left.pop() {
             let Some((operator, operand)) = expression.as_object().and_then(|object| object.iter().next()) else {
@@ -47,7 +47,7 @@ impl Asked {
                 }
                 "." | "has" | "is" => left.extend([&operand["left"], &operand["in"]]),
                 "hasTag" | "getTag" => asked.place(operand)?,
-                // Of a record the members, by whatever names; of all else the operands.
+                // The members of a record, under any name; the operands of anything else.
                 _ => left.extend(nested(operand)),
             }
         }

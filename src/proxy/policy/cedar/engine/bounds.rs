@@ -1,21 +1,21 @@
-//! How large and how deep a policy set may be. Parsers and evaluators of deep expressions recurse; what is counted
-//! here, before they see it, is what bounds their stacks.
+//! Bounds the size and depth of a policy set. Parsers and evaluators of deep expressions recurse; the counts here, before they
+//! run, bound their stacks.
 
 use super::{FIELD, MAX_BYTES};
 use crate::error::{Error, Result};
 
-/// Cedar policies in one.
+/// Cedar policies in one set.
 pub const MAX_STATEMENTS: usize = 200;
-/// Places in arguments that one looks at.
+/// Arguments that one set uses.
 pub const MAX_ASKED: usize = 64;
-/// Wildcards and other characters in one pattern of `like`, and characters in all patterns together: what a text costs that
-/// is made to match nearly everywhere grows with them.
+/// Wildcards and other characters in one pattern of `like`, and characters in all patterns together: the time to match a
+/// hostile text grows with them.
 pub const MAX_WILDCARDS: usize = 8;
 pub const MAX_PATTERN_CHARS: usize = 128;
 pub const MAX_PATTERNS_CHARS: usize = 1_024;
-/// Names in forbids that look alike: a call is judged under each of them.
+/// Look-alike names in forbids: a call is evaluated under each of them.
 pub const MAX_ALIKE: usize = 8;
-/// How deep brackets may be nested.
+/// The deepest nesting of brackets.
 const MAX_DEPTH: usize = 32;
 /// Operators in one Cedar policy: a chain of them is as deep as it is long.
 const MAX_OPERATORS: usize = 250;
@@ -48,7 +48,7 @@ pub fn check(text: &str) -> Result<()> {
         if depth > MAX_DEPTH {
             return refused(format!("{}: brackets must not be nested deeper than {MAX_DEPTH} levels", place(text, at)));
         }
-        // Most operators are written with two characters.
+        // Most operators have two characters.
         if operators > 2 * MAX_OPERATORS {
             return refused(format!("{}: more than {MAX_OPERATORS} operators in one Cedar policy", place(text, at)));
         }
@@ -60,7 +60,7 @@ fn is_operator(word: &str) -> bool {
     matches!(word, "if" | "then" | "else" | "in" | "is" | "has" | "like" | "when" | "unless")
 }
 
-/// To the end of a text in quotes.
+/// Skips to the end of a quoted string.
 fn skip_text(rest: &mut std::iter::Peekable<std::str::CharIndices<'_>>) {
     while let Some((_, c)) = rest.next() {
         match c {

@@ -1,15 +1,15 @@
-//! Policy sets that were compiled, by the digest of their text: what is found here cannot be out of date, whoever
-//! changes the policies. Nothing is allocated before the first.
+//! Compiled policy sets, by the digest of their text: an entry cannot be out of date, whichever process changes the policies.
+//! Nothing is allocated before the first.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::compile::{Compiled, compile};
 use crate::{crypto, error::Result};
 
-/// Sets that are kept, of all tenants together.
+/// Cached sets, of all tenants together.
 const MAX_KEPT: usize = 64;
 
-/// The one that was used last stands last.
+/// In order of use, the most recent last.
 static KEPT: Mutex<Vec<([u8; 32], Arc<Compiled>)>> = Mutex::new(Vec::new());
 
 /// The policy set of this text.

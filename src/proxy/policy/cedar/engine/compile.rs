@@ -1,4 +1,4 @@
-//! From text to a policy set that is known to be good: parsed, validated in strict mode, and with what it looks at.
+//! Compiles text into a valid policy set: parsed, validated in strict mode, with the facts that it uses.
 
 use std::{collections::BTreeMap, collections::BTreeSet, str::FromStr, sync::OnceLock};
 
@@ -19,22 +19,22 @@ use crate::{
 
 /// The name of a Cedar policy.
 const ID: &str = "id";
-/// What makes a question of a forbid.
+/// The annotation that turns a forbid into an approval request.
 const REQUIRES_APPROVAL: &str = "requires_approval";
 /// The longest name, and the longest reason, in characters.
 const MAX_NAME_CHARS: usize = 64;
 const MAX_REASON_CHARS: usize = 256;
-/// Errors and warnings that are told at a time.
+/// Errors and warnings in one message.
 const MAX_TOLD: usize = 5;
 
-/// A policy set that can be asked.
+/// A policy set that is ready to be evaluated.
 pub struct Compiled {
     pub set: PolicySet,
-    /// The permits of it, where an approval may be asked for.
+    /// Its permits, if an approval may be requested.
     pub permits: Option<PolicySet>,
     /// Each Cedar policy by its name, which is also its id in the set.
     pub statements: BTreeMap<String, Statement>,
-    /// What any of them looks at.
+    /// The facts that its policies use.
     pub asked: Asked,
     /// Tools and upstreams that forbids name.
     pub forbidden: Named,
@@ -43,21 +43,21 @@ pub struct Compiled {
 /// One Cedar policy.
 pub struct Statement {
     pub effect: Effect,
-    /// Why a person is asked instead of refusing.
+    /// Why approval is requested instead of refusing.
     pub approval: Option<String>,
     pub principal: PrincipalConstraint,
     pub resource: ResourceConstraint,
     pub asked: Asked,
 }
 
-/// Names in forbids, which hold for names that look alike too.
+/// Names in forbids, which also hold for look-alike names.
 #[derive(Default)]
 pub struct Named {
     pub tools: Vec<tool_name::Folded>,
     pub upstreams: Vec<tool_name::Folded>,
 }
 
-/// The schema. It is read when the first Cedar policy is.
+/// The schema, parsed on first use.
 fn schema() -> Result<&'static Schema> {
     static PARSED: OnceLock<Schema> = OnceLock::new();
     if let Some(schema) = PARSED.get() {
@@ -67,13 +67,13 @@ fn schema() -> Result<&'static Schema> {
     Ok(PARSED.get_or_init(|| parsed))
 }
 
-/// The same for tests of what is asked.
+/// The same for tests of requests.
 #[cfg(test)]
 pub fn schema_for_tests() -> &'static Schema {
     schema().unwrap()
 }
 
-/// Reads a policy set. Answers also what is strange about it, for whoever adds it.
+/// Compiles a policy set. Returns also warnings, for the operator who adds it.
 pub fn compile(source: &str) -> Result<(Compiled, Vec<String>)> {
     bounds::check(source)?;
     let parsed = PolicySet::from_str(source).map_err(|error| {
@@ -128,7 +128,7 @@ fn invalid(message: impl Into<String>) -> Error {
     Error::invalid(FIELD, message)
 }
 
-/// An error of Cedar's, with its place.
+/// A Cedar error with its place.
 fn told(source: &str, error: &DetailedError) -> String {
     let at = error.source_locations.first().map(|label| place(source, label.loc.start));
     let help = error.help.as_ref().map(|help| format!(" ({help})")).unwrap_or_default();
@@ -139,7 +139,7 @@ fn refused(errors: impl Iterator<Item = String>) -> Error {
     invalid(errors.take(MAX_TOLD).collect::<Vec<_>>().join("; "))
 }
 
-/// The same set under the names that the policies give themselves.
+/// The same set, with the policies' own names as ids.
 fn named(parsed: &PolicySet) -> Result<PolicySet> {
     let mut set = PolicySet::new();
     for policy in parsed.policies() {
@@ -185,7 +185,7 @@ fn statement(policy: &Policy) -> Result<(String, Statement)> {
 }
 
 impl Named {
-    /// Refuses more names for one and the same than anybody needs.
+    /// Refuses more look-alike names than any policy needs.
     fn check(&mut self) -> Result<()> {
         for names in [&mut self.tools, &mut self.upstreams] {
             names.sort_by(|a, b| a.name().cmp(b.name()));
@@ -202,7 +202,7 @@ impl Named {
         Ok(())
     }
 
-    /// Takes in what a Cedar policy names; a name that no tool can have is refused.
+    /// Collects the names in a Cedar policy; one that no tool can have is refused.
     fn add(&mut self, name: &str, policy: &Policy) -> Result<()> {
         let literals: BTreeSet<EntityUid> = policy.entity_literals().into_iter().collect();
         for literal in literals {

@@ -1,9 +1,9 @@
-//! What policies look at besides the arguments: only that is looked up.
+//! The facts that policies use besides the arguments. Only those are looked up.
 
 use serde_json::{Map, Value, json};
 
 use super::{
-    super::super::{Past, Question, amount, rate},
+    super::super::{History, PolicyInput, amount, rate},
     compile::Compiled,
 };
 use crate::{
@@ -15,27 +15,27 @@ const SECONDS_OF_DAY: i64 = 86_400;
 /// 1 January 1970 was a Thursday.
 const FIRST_WEEKDAY: i64 = 4;
 
-/// What is known of a call.
+/// The facts of a call.
 #[derive(Default)]
 pub struct Facts {
-    /// The largest amount in the arguments, if a policy looks at it.
+    /// The largest amount in the arguments, if a policy uses it.
     pub amount: Option<Money>,
-    /// Where an amount stands that cannot be read.
+    /// The place of an amount that cannot be read.
     pub no_amount: Option<String>,
-    /// Members of the context that are whole numbers.
+    /// Members of the context that are integers.
     pub numbers: Vec<(&'static str, i64)>,
     /// Whether the session has read from a source.
     pub tainted: Option<bool>,
-    /// The arguments that are looked at.
+    /// The arguments that policies use.
     places: Vec<String>,
 }
 
-/// Looks up what the policies of a set look at; answers also where the call counts, once it is made.
+/// Looks up the facts that a set uses; returns also the counts to add once the call is sent.
 pub fn gather(
     compiled: &Compiled,
     policy: &Policy,
-    question: &Question<'_>,
-    past: &dyn Past,
+    question: &PolicyInput<'_>,
+    past: &dyn History,
 ) -> Result<(Facts, Vec<PolicyUse>)> {
     let wants = |name: &str| compiled.asked.facts.contains(name);
     let mut facts = Facts { places: compiled.asked.places.keys().cloned().collect(), ..Facts::default() };
@@ -60,7 +60,7 @@ pub fn gather(
         if !wants(count.name) {
             continue;
         }
-        // The agent's name is the agent's choice; its key is not. Whichever has made more calls counts.
+        // An agent chooses its name, but not its key. The larger count applies.
         let mut calls = 0;
         for subject in std::iter::once(count.subject).chain(count.of_key) {
             calls = calls.max(past.used(&policy.id, &subject, count.after)?);
@@ -74,25 +74,25 @@ pub fn gather(
     Ok((facts, uses))
 }
 
-/// Calls that are counted.
+/// A count of calls.
 struct Count {
     name: &'static str,
     subject: String,
-    /// The same of the key, where calls count for it too.
+    /// The same for the key, if calls count for it.
     of_key: Option<String>,
-    /// Those from after this time count.
+    /// Calls after this time count.
     after: i64,
-    /// Where this call would be counted.
+    /// The row that this call would be counted in.
     at: i64,
 }
 
-fn counts(question: &Question<'_>) -> [Count; 4] {
+fn counts(question: &PolicyInput<'_>) -> [Count; 4] {
     let tool = format!("{}.{}", question.upstream, question.tool);
     let (session, agent) = (question.session_id, question.agent);
-    // Counts of a session are kept until it ends.
+    // Counts of a session last until it ends.
     let end = question.session.and_then(|session| session.expires_at).map_or(i64::MAX, |end| end.0);
     let (after, at) = (rate::window_start(question.at), rate::grain(question.at));
-    // As JSON: no name can be taken for two.
+    // As JSON, which is unambiguous.
     let text = |subject: Value| subject.to_string();
     let count = |name, subject: Value, after, at| Count { name, subject: text(subject), of_key: None, after, at };
     let by_key = |count: Count, subject: &dyn Fn(&str) -> Value| Count {
@@ -114,7 +114,7 @@ impl Facts {
         }
     }
 
-    /// For the log. Arguments are named, and not shown.
+    /// For the log. Arguments are named, without values.
     pub fn shown(&self) -> Map<String, Value> {
         let mut shown: Map<_, _> =
             self.numbers.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();

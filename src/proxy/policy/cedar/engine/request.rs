@@ -1,4 +1,4 @@
-//! A call as Cedar is asked about it: an agent calls a tool, with what the policies look at.
+//! A call as a Cedar request: an agent calls a tool, with the facts that the policies use.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -16,13 +16,13 @@ use super::{
 use crate::{
     error::{Error, Result},
     model::Money,
-    proxy::{pointer, policy::Question},
+    proxy::{pointer, policy::PolicyInput},
 };
 
 /// The one entity of each kind of arguments.
 const OF_THE_CALL: &str = "call";
 
-/// A call in Cedar's terms, but for the name that its tool goes by.
+/// A call in Cedar's terms, without the name of its tool.
 pub struct Asking {
     principal: EntityUid,
     action: EntityUid,
@@ -31,7 +31,7 @@ pub struct Asking {
     principal_in: Vec<EntityUid>,
 }
 
-/// A name of the tool, and what it lies in.
+/// A name of the tool, and its parents.
 pub struct Name {
     pub tool: EntityUid,
     pub upstreams: Vec<EntityUid>,
@@ -43,7 +43,7 @@ const KINDS: [&str; 12] =
     ["Tenant", "Key", "Session", "Agent", "Upstream", "Tool", "Action", "Texts", "Wholes", "Numbers", "Flags", "Lists"];
 
 fn uid(kind: &str, id: &str) -> Result<EntityUid> {
-    // Cedar parses the name of a type: once is enough.
+    // Cedar parses type names: once is enough.
     static PARSED: OnceLock<BTreeMap<&str, EntityTypeName>> = OnceLock::new();
     let parse = || KINDS.iter().filter_map(|kind| Some((*kind, EntityTypeName::from_str(kind).ok()?))).collect();
     let kind = PARSED.get_or_init(parse).get(kind).ok_or_else(|| Error::internal(format!("no entity {kind}")))?;
@@ -51,7 +51,7 @@ fn uid(kind: &str, id: &str) -> Result<EntityUid> {
 }
 
 impl Name {
-    pub fn new(question: &Question<'_>, tool: &str, upstreams: &[&str]) -> Result<Self> {
+    pub fn new(question: &PolicyInput<'_>, tool: &str, upstreams: &[&str]) -> Result<Self> {
         let upstreams = upstreams.iter().map(|name| uid("Upstream", name)).collect::<Result<_>>()?;
         Ok(Self { tool: uid("Tool", tool)?, upstreams, tenant: uid("Tenant", question.tenant.as_str())? })
     }
@@ -61,7 +61,7 @@ impl Name {
     }
 }
 
-/// Why policies cannot be asked about a call.
+/// Why policies cannot be evaluated for a call.
 pub struct Unreadable {
     pub statement: String,
     pub place: String,
@@ -70,7 +70,7 @@ pub struct Unreadable {
 
 impl Asking {
     /// Everything but the arguments.
-    pub fn new(compiled: &Compiled, question: &Question<'_>, facts: &Facts) -> Result<Self> {
+    pub fn new(compiled: &Compiled, question: &PolicyInput<'_>, facts: &Facts) -> Result<Self> {
         let tenant = uid("Tenant", question.tenant.as_str())?;
         let key = uid("Key", question.key)?;
         let session = uid("Session", question.session_id)?;
@@ -125,7 +125,7 @@ impl Asking {
     }
 
     /// The request and the entities, with the tool under this name.
-    pub fn about(&self, name: &Name, question: &Question<'_>) -> Result<(Request, Entities)> {
+    pub fn about(&self, name: &Name, question: &PolicyInput<'_>) -> Result<(Request, Entities)> {
         let name_of = ("name".to_owned(), RestrictedExpression::new_string(question.tool.to_owned()));
         let traits = question.traits().map(|(name, is)| (name.to_owned(), RestrictedExpression::new_bool(is)));
         let attributes = traits.into_iter().chain([name_of]).collect();
@@ -140,7 +140,7 @@ impl Asking {
         Ok((request.map_err(Error::internal)?, Entities::from_entities(entities, None).map_err(Error::internal)?))
     }
 
-    /// An argument that a policy asks for which is about this call, and that is of no kind that it asks for.
+    /// An argument that a policy for this call uses and that has no expected type.
     pub fn unreadable(&self, compiled: &Compiled, names: &[Name], arguments: &str) -> Option<Unreadable> {
         let arguments = pointer::members(arguments);
         for (name, statement) in &compiled.statements {
@@ -150,7 +150,7 @@ impl Asking {
             for (place, kinds) in &statement.asked.places {
                 let statement = name.clone();
                 let Some(json) = pointer::at(&arguments, place) else {
-                    // A server may read text as the JSON in it, and find there what is looked for.
+                    // A server may parse a string as JSON, and find the member there.
                     let Some(before) = pointer::blocked(&arguments, place) else { continue };
                     let what = format!("cannot hold {place}, which is looked at");
                     return Some(Unreadable { statement, place: before.to_owned(), what });
@@ -162,7 +162,7 @@ impl Asking {
         None
     }
 
-    /// Whether the head of a Cedar policy lets it be about the call, under any of the tool's names.
+    /// Whether the head of a Cedar policy can match the call, under any name of the tool.
     fn concerns(&self, statement: &Statement, names: &[Name]) -> bool {
         use cedar_policy::{PrincipalConstraint as Principal, ResourceConstraint as Resource};
         let is_in = |group: &EntityUid| *group == self.principal || self.principal_in.contains(group);
@@ -184,7 +184,7 @@ impl Asking {
     }
 }
 
-/// Whether an argument is of one of these kinds; the error says what it is.
+/// Whether an argument has one of these types; the error names its actual type.
 fn read_as_any(kinds: &BTreeSet<Kind>, json: &str) -> Result<(), String> {
     let mut why = String::new();
     for kind in kinds {

@@ -15,7 +15,7 @@ use crate::{
     model::{
         PinnedTool, Policy, PolicyDefinition, PolicyId, PolicyType, TenantId, ToolMarks, UnixMicros, UpstreamName,
     },
-    proxy::policy::{Past, Question, Said},
+    proxy::policy::{History, PolicyInput, PolicyResult},
 };
 
 const ALL: &str = "permit (principal, action, resource);";
@@ -28,7 +28,7 @@ struct Told {
     looked_up: Cell<usize>,
 }
 
-impl Past for Told {
+impl History for Told {
     fn is_clear(&self) -> Result<bool> {
         Ok(true)
     }
@@ -61,8 +61,8 @@ fn policy(text: &str) -> Policy {
     Policy { id, definition, created_at: UnixMicros::default(), created_by: String::new() }
 }
 
-fn question<'a>(tenant: &'a TenantId, tool: &'a str, arguments: &'a str) -> Question<'a> {
-    Question {
+fn question<'a>(tenant: &'a TenantId, tool: &'a str, arguments: &'a str) -> PolicyInput<'a> {
+    PolicyInput {
         tenant,
         key: "hld_0123",
         bound_key: None,
@@ -87,10 +87,10 @@ fn said_after(text: &str, tool: &str, arguments: &str, past: &Told) -> String {
     let tenant = TenantId::local();
     compile(text).unwrap_or_else(|error| panic!("{}", error.message));
     match judge(&policy(text), &question(&tenant, tool, arguments), past).unwrap() {
-        Said::Nothing => panic!("a policy set always says something"),
-        Said::Pass(..) => "permitted".to_owned(),
-        Said::Ask(why, ..) => format!("approval: {why}"),
-        Said::Forbidden(why, _) => why,
+        PolicyResult::Nothing => panic!("a policy set always says something"),
+        PolicyResult::Pass(..) => "permitted".to_owned(),
+        PolicyResult::Ask(why, ..) => format!("approval: {why}"),
+        PolicyResult::Forbidden(why, _) => why,
     }
 }
 
@@ -312,7 +312,8 @@ fn time_counts_and_marks_are_looked_up_where_they_are_asked_for() {
     assert_eq!(said_after(&text, "read", "{}", &past), "permitted");
     assert_eq!(past.looked_up.get(), 5);
     let tenant = TenantId::local();
-    let Said::Pass(saw, counted) = judge(&policy(&text), &question(&tenant, "read", "{}"), &past).unwrap() else {
+    let PolicyResult::Pass(saw, counted) = judge(&policy(&text), &question(&tenant, "read", "{}"), &past).unwrap()
+    else {
         panic!("it was permitted")
     };
     assert_eq!(counted.len(), 4);
@@ -355,7 +356,7 @@ fn what_is_asked_is_what_the_schema_says() {
         accepted_by: String::new(),
     };
     let arguments = r#"{"f":false,"l":["a"],"n":1.5,"t":"x","w":3}"#;
-    let asked = Question { pinned: Some(&pinned), ..question(&tenant, "read", arguments) };
+    let asked = PolicyInput { pinned: Some(&pinned), ..question(&tenant, "read", arguments) };
     let (facts, _) = facts::gather(&compiled, &policy(all), &asked, &Told::default()).unwrap();
     let asking = Asking::new(&compiled, &asked, &facts).unwrap();
     for name in names(&compiled, &asked).unwrap() {

@@ -1,21 +1,21 @@
-//! Arguments in Cedar's terms. Cedar has texts, whole numbers of 64 bits, decimals of 4 digits, sets and truth values; no
-//! floats and no null. What does not fit is said to be so, and never made to.
+//! Converts arguments to Cedar values. Cedar has strings, 64-bit integers, decimals of 4 digits, sets and booleans, but no floats
+//! and no null. A value that does not fit is an error and is never coerced.
 
 use cedar_policy::RestrictedExpression;
 use rust_decimal::Decimal;
 
 use crate::model::Money;
 
-/// The longest text of an argument that policies look at, in bytes.
+/// The longest string argument that policies read, in bytes.
 const MAX_TEXT_BYTES: usize = 65_536;
-/// The longest list of texts.
+/// The longest list of strings.
 const MAX_ITEMS: usize = 1_000;
 /// Digits after the point of a Cedar decimal.
 const DECIMALS: u32 = 4;
-/// Billionths in the last digit of a Cedar decimal.
+/// Nano-units in the last digit of a Cedar decimal.
 const NANOS_PER_STEP: i64 = 100_000;
 
-/// What a policy takes an argument for.
+/// The type that a policy expects of an argument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     Text,
@@ -54,7 +54,7 @@ impl Kind {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 
-    /// The argument as one of this kind; the error says what it is instead, without its value.
+    /// Converts the argument to this kind; the error names its actual type, without its value.
     pub fn read(self, json: &str) -> Result<RestrictedExpression, String> {
         let first = json.as_bytes().first();
         let is_number = matches!(first, Some(b'-' | b'0'..=b'9'));
@@ -99,7 +99,7 @@ fn list(json: &str) -> Result<Vec<RestrictedExpression>, String> {
     Ok(items.into_iter().map(RestrictedExpression::new_string).collect())
 }
 
-/// A number, digit by digit: no float is made of it on the way.
+/// A number, read digit by digit: never as a float.
 fn exact(json: &str) -> Option<Decimal> {
     let read = if json.contains(['e', 'E']) { Decimal::from_scientific(json) } else { Decimal::from_str_exact(json) };
     read.ok().map(|number| number.normalize())
@@ -120,13 +120,13 @@ fn number(json: &str) -> Result<String, String> {
         .ok_or_else(|| format!("is no number that Cedar holds: at most {DECIMALS} decimals, less than 10^15"))
 }
 
-/// Ten-thousandths as Cedar writes a decimal.
+/// Ten-thousandths as a Cedar decimal.
 fn decimal(steps: i64) -> String {
     let (sign, steps) = (if steps < 0 { "-" } else { "" }, steps.unsigned_abs());
     format!("{sign}{}.{:04}", steps / 10_000, steps % 10_000)
 }
 
-/// An amount, which is not negative: what Cedar's decimals do not hold of it is rounded up.
+/// An amount, which is not negative; digits beyond Cedar's decimals are rounded up.
 pub fn amount(money: Money) -> String {
     let nanos = money.nanos();
     let more = i64::from(nanos % NANOS_PER_STEP > 0);

@@ -1,5 +1,5 @@
-//! Event streams on which nothing is said for a while. Reverse proxies end a connection that is quiet for a minute, and hold
-//! back what they have read unless they are told not to.
+//! Keep-alive comments on quiet event streams. Reverse proxies close a connection that is quiet for a minute, and buffer a
+//! response unless a header forbids it.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -11,18 +11,18 @@ use futures::{
 use http::{HeaderMap, HeaderValue, header};
 use tokio::time::timeout;
 
-/// How long a stream may be quiet before a comment shows that it is open.
+/// How long a stream may be quiet before a comment is sent.
 const KEEP_OPEN: Duration = Duration::from_secs(15);
 
-/// The events, with a comment wherever nothing has come for a while. Each of them must be whole.
-pub fn kept_open<S>(events: S) -> BoxStream<'static, Result<Bytes, Infallible>>
+/// The events, with a comment whenever none came for a while. Each item must be a complete event.
+pub fn with_comments<S>(events: S) -> BoxStream<'static, Result<Bytes, Infallible>>
 where
     S: Stream<Item = Result<Bytes, Infallible>> + Send + Unpin + 'static,
 {
-    kept_open_every(KEEP_OPEN, events)
+    with_comments_every(KEEP_OPEN, events)
 }
 
-fn kept_open_every<S>(pause: Duration, events: S) -> BoxStream<'static, Result<Bytes, Infallible>>
+fn with_comments_every<S>(pause: Duration, events: S) -> BoxStream<'static, Result<Bytes, Infallible>>
 where
     S: Stream<Item = Result<Bytes, Infallible>> + Send + Unpin + 'static,
 {
@@ -36,8 +36,8 @@ where
     events.boxed()
 }
 
-/// Says that the body is an event stream, which nobody on the way keeps or holds back.
-pub fn say_that_it_is_one(headers: &mut HeaderMap) {
+/// Sets the headers of an event stream, which no proxy may cache or buffer.
+pub fn set_headers(headers: &mut HeaderMap) {
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
@@ -53,7 +53,7 @@ mod tests {
         let events = stream::unfold(receiver, |mut receiver: tokio::sync::mpsc::Receiver<Bytes>| async move {
             Some((Ok(receiver.recv().await?), receiver))
         });
-        let mut kept = kept_open_every(Duration::from_millis(1), events.boxed());
+        let mut kept = with_comments_every(Duration::from_millis(1), events.boxed());
         assert_eq!(kept.next().await.unwrap().unwrap(), ":\n\n");
         sender.send(Bytes::from_static(b"data: 1\n\n")).await.unwrap();
         drop(sender);

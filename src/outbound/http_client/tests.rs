@@ -42,11 +42,11 @@ async fn server_with(each: usize, answer: &'static [u8]) -> (Url, mpsc::Unbounde
 
 const SOON: Duration = Duration::from_secs(60);
 
-fn carrier(outbound: &Outbound) -> Carrier {
-    Carrier::new(outbound, SOON).unwrap()
+fn carrier(outbound: &Outbound) -> HttpClient {
+    HttpClient::new(outbound, SOON).unwrap()
 }
 
-fn local() -> Carrier {
+fn local() -> HttpClient {
     carrier(&Outbound::new(["127.0.0.1"]))
 }
 
@@ -54,11 +54,11 @@ fn request() -> Request {
     (Method::POST, HeaderMap::new(), Bytes::from_static(b"{}"))
 }
 
-async fn ask(carrier: &Carrier, url: &Url) -> Answer {
+async fn ask(carrier: &HttpClient, url: &Url) -> UpstreamResponse {
     carrier.send(url, request(), SOON).await.unwrap()
 }
 
-async fn whole(mut answer: Answer) -> String {
+async fn whole(mut answer: UpstreamResponse) -> String {
     let mut body = Vec::new();
     while let Some(chunk) = answer.chunk().await.unwrap() {
         body.extend_from_slice(&chunk);
@@ -132,7 +132,7 @@ async fn a_name_that_leads_elsewhere_than_allowed_is_not_connected_to() {
     let (url, mut said) = server(9).await;
     let url: Url = url.to_string().replace("127.0.0.1", "localhost").parse().unwrap();
     let refused = carrier(&Outbound::default()).send(&url, request(), SOON).await.err();
-    assert!(matches!(refused, Some(Unanswered::Unreachable(_))), "{refused:?}");
+    assert!(matches!(refused, Some(SendError::Unreachable(_))), "{refused:?}");
     assert!(told(&mut said).is_empty());
 }
 
@@ -142,5 +142,5 @@ async fn what_does_not_answer_in_time_is_not_waited_for() {
     let url: Url = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
     let carrier = local();
     let late = carrier.send(&url, request(), Duration::from_millis(50)).await;
-    assert_eq!(late.err(), Some(Unanswered::TimedOut));
+    assert_eq!(late.err(), Some(SendError::TimedOut));
 }

@@ -16,7 +16,7 @@ pub type Request = (Method, HeaderMap, Bytes);
 
 /// Sends requests. Cloning it is cheap.
 #[derive(Clone)]
-pub struct Carrier {
+pub struct HttpClient {
     outbound: Outbound,
     client: Client,
     /// The clients of origins with certificates or a proxy of their own.
@@ -28,7 +28,7 @@ const NOT_ALLOWED: &str = "its address is none that haldir connects to";
 
 /// Why there is no response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unanswered {
+pub enum SendError {
     /// The request was not sent: there was no connection. The reason names no address, since agents may see it.
     Unreachable(&'static str),
     /// The time limit passed.
@@ -39,12 +39,12 @@ pub enum Unanswered {
 
 /// A response, whose body is still to come until a time limit.
 #[derive(Debug)]
-pub struct Answer {
+pub struct UpstreamResponse {
     response: reqwest::Response,
     until: Instant,
 }
 
-impl Carrier {
+impl HttpClient {
     /// No request takes longer than `most`.
     pub fn new(outbound: &Outbound, most: Duration) -> Result<Self> {
         let by_origin = Arc::new(outbound.clients_by_origin(most)?);
@@ -58,20 +58,20 @@ impl Carrier {
     }
 
     /// Sends a request, and answers with the head of the response. `within` limits the time of both and of the body, unless
-    /// [`Answer::wait_until`] changes it.
+    /// [`UpstreamResponse::wait_until`] changes it.
     pub async fn send(
         &self,
         url: &Url,
         (method, headers, body): Request,
         within: Duration,
-    ) -> Result<Answer, Unanswered> {
-        self.outbound.check_form(url).map_err(|_| Unanswered::Unreachable(NOT_ALLOWED))?;
+    ) -> Result<UpstreamResponse, SendError> {
+        self.outbound.check_form(url).map_err(|_| SendError::Unreachable(NOT_ALLOWED))?;
         let until = Instant::now() + within;
         let mut request = self.client(url).request(method, url.clone()).headers(headers);
         if !body.is_empty() {
             request = request.body(body);
         }
-        let sent = timeout_at(until, request.send()).await.map_err(|_| Unanswered::TimedOut)?;
+        let sent = timeout_at(until, request.send()).await.map_err(|_| SendError::TimedOut)?;
         let response = sent.map_err(|error| {
             let (place, error) = (cause::place(url), error.without_url());
             if error.is_connect() && cause::is_due(&place) {
@@ -79,11 +79,11 @@ impl Carrier {
             }
             unanswered(&error)
         })?;
-        Ok(Answer { response, until })
+        Ok(UpstreamResponse { response, until })
     }
 }
 
-impl Answer {
+impl UpstreamResponse {
     /// Its status.
     pub fn status(&self) -> StatusCode {
         self.response.status()
@@ -100,17 +100,17 @@ impl Answer {
     }
 
     /// The next piece of the body; `None` once it has ended.
-    pub async fn chunk(&mut self) -> Result<Option<Bytes>, Unanswered> {
-        let chunk = timeout_at(self.until, self.response.chunk()).await.map_err(|_| Unanswered::TimedOut)?;
+    pub async fn chunk(&mut self) -> Result<Option<Bytes>, SendError> {
+        let chunk = timeout_at(self.until, self.response.chunk()).await.map_err(|_| SendError::TimedOut)?;
         chunk.map_err(|error| unanswered(&error))
     }
 }
 
-fn unanswered(error: &reqwest::Error) -> Unanswered {
+fn unanswered(error: &reqwest::Error) -> SendError {
     match (error.is_connect(), error.is_timeout()) {
-        (true, _) => Unanswered::Unreachable(cause::class(error)),
-        (_, true) => Unanswered::TimedOut,
-        _ => Unanswered::BrokeOff,
+        (true, _) => SendError::Unreachable(cause::class(error)),
+        (_, true) => SendError::TimedOut,
+        _ => SendError::BrokeOff,
     }
 }
 

@@ -1,4 +1,5 @@
-//! Calls of upstreams that are under way: this process vouches for them for as long as they last.
+//! In-flight calls of upstreams. This process renews a lease on each of them in the store; a call whose lease has expired
+//! belongs to a process that ended.
 
 use std::{
     collections::HashMap,
@@ -9,16 +10,16 @@ use std::{
 use super::{OutwardContext, Services};
 use crate::model::InFlightCall;
 
-/// How long a process vouches for a call before it has to say so again.
+/// How long a lease lasts.
 pub const LEASE_SECONDS: i64 = 6;
-/// How often it does, and for how long a new call needs no more than its beginning has said.
+/// How often leases are renewed, and the age below which a call needs no renewal.
 const RENEW: Duration = Duration::from_secs(2);
 const NEW: Duration = Duration::from_secs(1);
 
-/// Those that are under way. One task vouches for all of them, while there are any.
+/// The in-flight calls of this process. One task renews their leases while there are any.
 #[derive(Default)]
-pub struct CallsUnderWay {
-    // A std mutex: it is held to put one in or take one out.
+pub struct InFlightCalls {
+    // A std mutex: it is held only to insert or remove a call.
     state: Mutex<State>,
 }
 
@@ -26,77 +27,77 @@ pub struct CallsUnderWay {
 struct State {
     calls: HashMap<u64, (OutwardContext, Arc<InFlightCall>, Instant)>,
     last: u64,
-    is_kept: bool,
+    is_renewed: bool,
 }
 
-/// A call is vouched for until this is dropped.
-pub struct Vouched {
+/// The lease of a call, renewed until this is dropped.
+pub struct Lease {
     services: Arc<Services>,
     number: u64,
 }
 
-impl CallsUnderWay {
+impl InFlightCalls {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Vouches for a call that begins now.
-    pub fn add(cx: &OutwardContext, call: &Arc<InFlightCall>) -> Vouched {
+    /// Takes the lease of a call that begins now.
+    pub fn add(cx: &OutwardContext, call: &Arc<InFlightCall>) -> Lease {
         let services = Arc::clone(&cx.services);
-        let mut state = services.calls_under_way.state();
+        let mut state = services.in_flight.state();
         state.last += 1;
         let number = state.last;
         state.calls.insert(number, (cx.clone(), Arc::clone(call), Instant::now()));
-        if !state.is_kept
+        if !state.is_renewed
             && let Ok(runtime) = tokio::runtime::Handle::try_current()
         {
-            state.is_kept = true;
-            runtime.spawn(keep(Arc::clone(&services)));
+            state.is_renewed = true;
+            runtime.spawn(renew_all(Arc::clone(&services)));
         }
         drop(state);
-        Vouched { services, number }
+        Lease { services, number }
     }
 
-    /// Whether this process vouches for a call.
+    /// Whether a call is in flight in this process.
     pub fn holds(&self, id: &str) -> bool {
         self.state().calls.values().any(|(_, call, _)| call.id == id)
     }
 
-    /// Those that have lasted for a while; `None` if there are none at all, and nobody keeps any from then on.
+    /// The calls whose leases to renew; `None` if no call is in flight, which ends the task.
     fn due(&self) -> Option<Vec<(OutwardContext, Arc<InFlightCall>)>> {
         let mut state = self.state();
-        state.is_kept = !state.calls.is_empty();
+        state.is_renewed = !state.calls.is_empty();
         let due = state.calls.values().filter(|(_, _, since)| since.elapsed() >= NEW);
-        state.is_kept.then(|| due.map(|(cx, call, _)| (cx.clone(), Arc::clone(call))).collect())
+        state.is_renewed.then(|| due.map(|(cx, call, _)| (cx.clone(), Arc::clone(call))).collect())
     }
 }
 
-impl Drop for Vouched {
+impl Drop for Lease {
     fn drop(&mut self) {
-        self.services.calls_under_way.state().calls.remove(&self.number);
+        self.services.in_flight.state().calls.remove(&self.number);
     }
 }
 
-/// Whoever keeps them. If that ends before there are none, the next call begins anew.
-struct Keeper {
+/// The task that renews leases. If its runtime ends while calls are in flight, the next call starts another one.
+struct Renewal {
     services: Arc<Services>,
     is_done: bool,
 }
 
-impl Drop for Keeper {
+impl Drop for Renewal {
     fn drop(&mut self) {
         if !self.is_done {
-            self.services.calls_under_way.state().is_kept = false;
+            self.services.in_flight.state().is_renewed = false;
         }
     }
 }
 
-async fn keep(services: Arc<Services>) {
-    let mut keeper = Keeper { services, is_done: false };
+async fn renew_all(services: Arc<Services>) {
+    let mut renewal = Renewal { services, is_done: false };
     loop {
         tokio::time::sleep(RENEW).await;
-        let Some(due) = keeper.services.calls_under_way.due() else {
-            keeper.is_done = true;
+        let Some(due) = renewal.services.in_flight.due() else {
+            renewal.is_done = true;
             return;
         };
         futures::future::join_all(due.into_iter().map(|(cx, call)| renew(cx, call))).await;
@@ -108,6 +109,6 @@ async fn renew(cx: OutwardContext, call: Arc<InFlightCall>) {
         Ok(cx.tx.renew_call(&cx.caller.tenant.clone(), &call.id, cx.now.plus_seconds(LEASE_SECONDS))?)
     });
     if let Err(error) = renewed.await {
-        tracing::warn!(%error, "a call under way could not be vouched for");
+        tracing::warn!(%error, "the lease of an in-flight call could not be renewed");
     }
 }

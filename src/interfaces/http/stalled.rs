@@ -1,4 +1,4 @@
-//! A connection whose client reads: one that stops ends, instead of holding what waits for it in memory for ever.
+//! Closes the connection of a client that stops reading, which would otherwise hold its responses in memory for ever.
 
 use std::{
     io,
@@ -13,19 +13,19 @@ use tokio::{
     time::{Instant, Sleep},
 };
 
-/// How long a client may leave bytes unread that are ready for it.
+/// How long a client may read nothing while a write waits.
 const STALL_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A stream whose writes fail once nothing of them was taken for [`STALL_TIMEOUT`].
-pub(super) struct Unread<S = TcpStream> {
+/// A stream whose writes fail once they have made no progress for [`STALL_TIMEOUT`].
+pub(super) struct StallGuard<S = TcpStream> {
     stream: S,
     limit: Duration,
     end: Pin<Box<Sleep>>,
-    /// Whether a write waits, so that `end` counts.
+    /// Whether a write waits, so that `end` is set.
     waits: bool,
 }
 
-impl<S> Unread<S> {
+impl<S> StallGuard<S> {
     pub(super) fn new(stream: S) -> Self {
         Self::within(stream, STALL_TIMEOUT)
     }
@@ -34,7 +34,7 @@ impl<S> Unread<S> {
         Self { stream, limit, end: Box::pin(tokio::time::sleep(limit)), waits: false }
     }
 
-    /// The outcome of a write, or its end if it has waited for too long.
+    /// The result of a write, or an error if it has waited for too long.
     fn or_end<T>(&mut self, cx: &mut Context<'_>, outcome: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if outcome.is_ready() {
             self.waits = false;
@@ -49,13 +49,13 @@ impl<S> Unread<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Unread<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for StallGuard<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_read(cx, buffer)
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Unread<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for StallGuard<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let outcome = Pin::new(&mut self.stream).poll_write(cx, bytes);
         self.or_end(cx, outcome)
@@ -98,8 +98,8 @@ mod tests {
     #[tokio::test]
     async fn a_client_that_stops_reading_is_left() {
         let (server, _client) = duplex(HELD);
-        let mut unread = Unread::within(server, Duration::from_millis(1));
-        let left = unread.write_all(&[0; 2 * HELD]).await.unwrap_err();
+        let mut guarded = StallGuard::within(server, Duration::from_millis(1));
+        let left = guarded.write_all(&[0; 2 * HELD]).await.unwrap_err();
         assert_eq!(left.kind(), io::ErrorKind::TimedOut);
     }
 
@@ -107,7 +107,7 @@ mod tests {
     async fn a_client_that_reads_slowly_has_the_whole_time_again_after_each_piece() {
         let limit = Duration::from_secs(3_600);
         let (server, mut client) = duplex(HELD);
-        let mut slow = Unread::within(server, limit);
+        let mut slow = StallGuard::within(server, limit);
         let mut piece = [0; HELD];
         slow.write_all(&piece).await.unwrap();
         for _ in 0..3 {

@@ -1,5 +1,5 @@
-//! The bytes of bodies that are being received. A client may send half of a body and stop, on many connections at once, so
-//! what is held of such bodies is bounded: of all clients together, of a tenant, of a key, and of those who have shown no key.
+//! Bounds the memory of request bodies that are being received. A client can send half of a body and stop, on many connections
+//! at once, so these bytes are bounded for all clients together, per tenant, per key, and for clients without a key.
 
 use std::sync::Arc;
 
@@ -10,40 +10,40 @@ use crate::{
     operations::quota::{Quota, QuotaGuard, QuotaLimits},
 };
 
-/// Bytes of all who have shown a key, of a tenant, and of a key.
+/// Bytes of all clients with a key, of a tenant, and of a key.
 const KNOWN: QuotaLimits = QuotaLimits { all: 192 * MIB, per_tenant: 64 * MIB, per_caller: 32 * MIB };
-/// Bytes of all bodies whose sender is not known yet.
+/// Bytes of all bodies from clients that are not authenticated yet.
 const STRANGERS_BYTES: usize = 8 * MIB;
-/// Bodies of the largest size that one key may send at a time, at least, whatever that size was set to.
+/// One key may always send this many bodies of the largest size at a time, whatever that size is set to.
 const MIN_BODIES_OF_CALLER: usize = 2;
 const MIB: usize = 1024 * 1024;
 
-/// What is held now, and of whom.
-pub struct Receiving {
+/// The bytes that are held now.
+pub struct BodyBudget {
     known: Arc<Quota>,
     bounds: QuotaLimits,
     strangers: Arc<Quota>,
 }
 
-/// The caller whose share a body that is being received counts against.
+/// The client that a body counts against.
 #[derive(Clone, Copy)]
 pub enum Payer<'a> {
     /// A client without a key.
     Stranger(&'a App),
-    /// The holder of this credential. Small bodies are read before it is checked.
+    /// A client with this credential. Small bodies are read before the credential is checked.
     Sender(&'a App, &'a Credential),
 }
 
-/// What is held of one body.
+/// The bytes held for one body.
 pub(super) struct Charge<'a> {
-    receiving: &'a Receiving,
+    receiving: &'a BodyBudget,
     place: Option<QuotaGuard>,
     /// Whether its sender has been looked at.
     known: bool,
 }
 
-impl Receiving {
-    /// Where a body has at most so many bytes.
+impl BodyBudget {
+    /// `largest` is the largest size of a body, in bytes.
     pub fn new(largest: usize) -> Self {
         let per_caller = KNOWN.per_caller.max(largest.saturating_mul(MIN_BODIES_OF_CALLER));
         let per_tenant = KNOWN.per_tenant.max(per_caller);
@@ -78,8 +78,8 @@ impl<'a> Payer<'a> {
 }
 
 impl Charge<'_> {
-    /// Holds so many bytes more. A small body is charged to strangers while they have room; otherwise, as every large one,
-    /// to its sender, so that strangers cannot keep out who has a key.
+    /// Charges more bytes. A small body is charged to clients without a key while they have room; otherwise, like every large
+    /// body, to its sender, so that clients without a key cannot lock out clients with one.
     pub(super) fn hold(&mut self, bytes: usize, small: bool, caller: impl FnOnce() -> Result<Caller>) -> Result<()> {
         if let Some(place) = &mut self.place
             && place.grow(bytes)
@@ -113,34 +113,34 @@ mod tests {
         move || Ok(caller.clone())
     }
 
-    fn nobody() -> Result<Caller> {
-        Err(Error::new(Code::Unauthorized, "who?"))
+    fn unknown() -> Result<Caller> {
+        Err(Error::new(Code::Unauthorized, "no key"))
     }
 
-    fn charge(receiving: &Receiving) -> Charge<'_> {
+    fn charge(receiving: &BodyBudget) -> Charge<'_> {
         Charge { receiving, place: None, known: false }
     }
 
     #[test]
-    fn strangers_hold_a_small_share_and_keep_nobody_with_a_key_out() {
-        let receiving = Receiving::new(4 * MIB);
+    fn clients_without_a_key_hold_a_small_share_and_lock_no_key_out() {
+        let receiving = BodyBudget::new(4 * MIB);
         let mut held = Vec::new();
         for _ in 0..STRANGERS_BYTES / SMALL {
             let mut one = charge(&receiving);
-            one.hold(SMALL, true, nobody).unwrap();
+            one.hold(SMALL, true, unknown).unwrap();
             held.push(one);
         }
-        assert_eq!(charge(&receiving).hold(1, true, nobody).unwrap_err().code, Code::Unauthorized);
+        assert_eq!(charge(&receiving).hold(1, true, unknown).unwrap_err().code, Code::Unauthorized);
         // One that is half sent already goes on as its sender's.
         assert!(held[0].hold(SMALL, true, of("a")).is_ok());
         assert!(charge(&receiving).hold(SMALL, true, of("b")).is_ok());
         drop(held);
-        assert!(charge(&receiving).hold(SMALL, true, nobody).is_ok());
+        assert!(charge(&receiving).hold(SMALL, true, unknown).is_ok());
     }
 
     #[test]
     fn a_key_and_a_tenant_leave_room_for_others() {
-        let receiving = Receiving::new(4 * MIB);
+        let receiving = BodyBudget::new(4 * MIB);
         let fill = |principal: &str| {
             let mut held = Vec::new();
             loop {
@@ -159,7 +159,7 @@ mod tests {
         drop(a);
         assert_eq!(fill("c").len(), 8);
         // Whatever a message may have, two of a key fit.
-        let large = Receiving::new(400 * MIB);
+        let large = BodyBudget::new(400 * MIB);
         let (mut first, mut second) = (charge(&large), charge(&large));
         assert!(first.hold(400 * MIB, false, of("a")).is_ok() && second.hold(400 * MIB, false, of("a")).is_ok());
     }

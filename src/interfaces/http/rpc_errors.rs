@@ -1,24 +1,24 @@
-//! Refusals of requests that carry JSON-RPC. Clients read nothing of an HTTP error but a JSON-RPC error under the id of their
-//! request: whatever else stands there, they report that the server returned an error.
+//! Errors of requests that carry JSON-RPC. Clients read only a JSON-RPC error with the id of their request from an HTTP error
+//! response; of any other body they report no more than the status.
 
 use axum::{body::Body, extract::Request, response::Response};
 use http::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{json, value::RawValue};
 
-use super::{guard::RequestId, input, receiving::Payer, respond};
+use super::{body_budget::Payer, guard::RequestId, input, respond};
 use crate::{
     error::{Code, Error, Result},
     interfaces::mcp::server::to_rpc,
 };
 
-/// The caller shows no key that is good.
+/// The caller has no valid key.
 const UNAUTHORIZED: i32 = -32_001;
-/// The server does not do it now, or not for this caller.
+/// The server refuses the request now, or for this caller.
 const REFUSED: i32 = -32_000;
 
-/// Answers a request; an error becomes a JSON-RPC error, under the request's id where that was read.
-pub async fn in_rpc<F>(
+/// Answers a request. An error becomes a JSON-RPC error with the request's id, if that was read.
+pub async fn answered<F>(
     request: Request,
     payer: Payer<'_>,
     id: &RequestId,
@@ -40,13 +40,13 @@ where
     answered.unwrap_or_else(|error| refusal(&error, &body, id))
 }
 
-/// Writes an error in the form that the clients of this path read, where nothing of the request's body was read.
+/// The form of errors that the clients of this path read, where the request's body was not read.
 pub fn form_at(path: &str) -> fn(&Error, &RequestId) -> Response {
     let carries_rpc = path == "/mcp" || path.strip_prefix("/mcp/").is_some_and(|rest| rest != "server-card");
     if carries_rpc { |error, id| refusal(error, b"", id) } else { respond::error }
 }
 
-/// An error of the transport itself; `named` is the id of the request, as JSON, where it was read.
+/// An error of the transport; `named` is the id of the request as JSON, if it was read.
 pub fn of_transport(status: StatusCode, named: Option<&str>, code: i32, problem: &str, id: &RequestId) -> Response {
     let data = json!({ "request_id": id.as_str() });
     respond::json(status.as_u16(), rpc(named.unwrap_or("null"), code, problem, &data.to_string()))
@@ -59,7 +59,7 @@ fn refusal(error: &Error, request: &[u8], id: &RequestId) -> Response {
         id: Option<&'a RawValue>,
     }
     let named = serde_json::from_slice::<Named<'_>>(request).ok().and_then(|named| named.id);
-    // An id is a text or a number.
+    // An id is a string or a number.
     let named = named.map(RawValue::get).filter(|id| !id.starts_with(['{', '[', 't', 'f'])).unwrap_or("null");
     let code = match error.code {
         Code::Unauthorized => UNAUTHORIZED,

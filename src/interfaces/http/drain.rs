@@ -1,6 +1,6 @@
-//! What a client still sends while it is answered already. Were the connection closed then, the client would see a broken
-//! pipe instead of the answer, such as that its body is too large: so a bounded part of the rest is read and thrown away
-//! first, as web servers do.
+//! Drains the rest of a request body after the response is ready. If the server closed the connection while the client still
+//! sends, the client would see a broken pipe instead of the response, such as 413. So the server first reads and drops a
+//! bounded part of the rest.
 
 use std::{
     pin::Pin,
@@ -17,35 +17,35 @@ use http_body_util::BodyExt;
 
 use super::input;
 
-/// The most of a body that is thrown away, in bytes.
+/// The most bytes to drop.
 const MAX_BYTES: usize = 16 * 1024 * 1024;
-/// How long that may take.
+/// The time limit of draining.
 const WITHIN: Duration = Duration::from_secs(5);
 
-/// The rest of a body, once its reader has let go of it.
+/// The rest of a body, once its handler has dropped it.
 #[derive(Clone, Default)]
-pub struct Leftover(Arc<Mutex<Option<Body>>>);
+pub struct UnreadBody(Arc<Mutex<Option<Body>>>);
 
-/// A body that leaves its rest behind.
-struct Lent {
+/// A body that stores its rest in an [`UnreadBody`] when dropped.
+struct Tracked {
     body: Option<Body>,
-    rest: Leftover,
+    rest: UnreadBody,
 }
 
-impl Leftover {
-    /// Lends the body of a request to its handler; `None` where there cannot be a rest worth the trouble.
+impl UnreadBody {
+    /// Tracks the body of a request; `None` where the rest cannot be large.
     pub fn of(request: &mut Request) -> Option<Self> {
         let has_body = !http_body::Body::is_end_stream(request.body());
-        if !has_body || input::has_small_body(request) || waits_for_word(request.headers()) {
+        if !has_body || input::has_small_body(request) || expects_continue(request.headers()) {
             return None;
         }
         let rest = Self::default();
         let body = std::mem::take(request.body_mut());
-        *request.body_mut() = Body::new(Lent { body: Some(body), rest: rest.clone() });
+        *request.body_mut() = Body::new(Tracked { body: Some(body), rest: rest.clone() });
         Some(rest)
     }
 
-    /// Reads what is left, within bounds.
+    /// Reads and drops the rest, within bounds.
     pub async fn read(self) {
         let left = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(mut body) = left else { return };
@@ -58,17 +58,17 @@ impl Leftover {
                 }
             }
         };
-        // Whoever sends for ever, or not at all, is left.
+        // A client that sends without end, or not at all, is cut off.
         let _ = tokio::time::timeout(WITHIN, read).await;
     }
 }
 
-/// Whether the client sends its body only once it is told to go on: it reads the answer instead.
-fn waits_for_word(headers: &HeaderMap) -> bool {
+/// Whether the client waits for `100 Continue` before it sends its body: it reads the response instead.
+fn expects_continue(headers: &HeaderMap) -> bool {
     headers.get(header::EXPECT).is_some_and(|expected| expected.as_bytes().eq_ignore_ascii_case(b"100-continue"))
 }
 
-impl http_body::Body for Lent {
+impl http_body::Body for Tracked {
     type Data = Bytes;
     type Error = axum::Error;
 
@@ -91,7 +91,7 @@ impl http_body::Body for Lent {
     }
 }
 
-impl Drop for Lent {
+impl Drop for Tracked {
     fn drop(&mut self) {
         let left = self.body.take().filter(|body| !http_body::Body::is_end_stream(body));
         *self.rest.0.lock().unwrap_or_else(PoisonError::into_inner) = left;

@@ -1,5 +1,5 @@
-//! How the server at one address is reached, where an operator says so in the config file: whose certificates are trusted,
-//! which certificate haldir shows, and through which proxy. Only the tenant that the operator names comes this way.
+//! Connection options of one origin from the config file: trusted certificate authorities, a client certificate, and a proxy.
+//! They apply to the upstreams of one tenant, which the operator names.
 
 use std::{
     collections::BTreeMap,
@@ -16,13 +16,13 @@ use zeroize::Zeroizing;
 
 /// The largest file of certificates that is read, in bytes.
 const MAX_FILE_BYTES: u64 = 4 * 1024 * 1024;
-/// Addresses that have a way of their own.
-const MAX_WAYS: usize = 64;
+/// Origins with options.
+const MAX_ORIGINS: usize = 64;
 
-/// What the config file says of an address.
+/// The options of an origin as the config file has them.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct WaySettings {
+pub struct ConnectSettings {
     /// Certificate authorities to trust besides the system's, in PEM.
     ca_file: Option<PathBuf>,
     /// The certificate that haldir shows, with those between it and its authority, in PEM.
@@ -31,7 +31,7 @@ pub struct WaySettings {
     key_file: Option<PathBuf>,
     /// A proxy that takes HTTP CONNECT.
     proxy: Option<String>,
-    /// Whose upstreams come this way. Default: the local tenant's.
+    /// The tenant that the options apply to. Default: the local tenant.
     #[serde(default = "local")]
     tenant: String,
 }
@@ -40,59 +40,59 @@ fn local() -> String {
     "local".to_owned()
 }
 
-/// How an address is reached.
+/// The options of an origin, with the files read.
 #[derive(Clone)]
-pub struct Way {
+pub struct ConnectOptions {
     tenant: String,
     authorities: Vec<Certificate>,
     identity: Option<Identity>,
     proxy: Option<Proxy>,
 }
 
-impl fmt::Debug for Way {
+impl fmt::Debug for ConnectOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Neither the key nor the proxy's address, which may hold a password.
-        f.debug_struct("Way").field("tenant", &self.tenant).finish_non_exhaustive()
+        f.debug_struct("ConnectOptions").field("tenant", &self.tenant).finish_non_exhaustive()
     }
 }
 
-/// All ways, by the origin of their address.
+/// Connection options by origin.
 #[derive(Clone, Debug, Default)]
-pub struct Ways(Arc<BTreeMap<String, Way>>);
+pub struct OptionsByOrigin(Arc<BTreeMap<String, ConnectOptions>>);
 
-impl Ways {
+impl OptionsByOrigin {
     /// Reads the files that the settings name; the error names the setting, and holds nothing of what is in a file.
-    pub fn read(settings: &BTreeMap<String, WaySettings>) -> Result<Self, String> {
-        if settings.len() > MAX_WAYS {
-            return Err(format!("connections: there are more than {MAX_WAYS}"));
+    pub fn read(settings: &BTreeMap<String, ConnectSettings>) -> Result<Self, String> {
+        if settings.len() > MAX_ORIGINS {
+            return Err(format!("connections: there are more than {MAX_ORIGINS}"));
         }
-        let mut ways = BTreeMap::new();
+        let mut by_origin = BTreeMap::new();
         for (address, settings) in settings {
             let problem = |problem: String| format!("connections.\"{address}\": {problem}");
             let origin = origin(address).map_err(problem)?;
-            let way = Way::read(settings).map_err(problem)?;
-            if ways.insert(origin, way).is_some() {
+            let options = ConnectOptions::read(settings).map_err(problem)?;
+            if by_origin.insert(origin, options).is_some() {
                 return Err(problem("the same address stands there twice".to_owned()));
             }
         }
-        Ok(Self(Arc::new(ways)))
+        Ok(Self(Arc::new(by_origin)))
     }
 
-    /// The way to this address, if it has one of its own.
-    pub fn to(&self, url: &Url) -> Option<&Way> {
+    /// The options for this address, if there are any.
+    pub fn to(&self, url: &Url) -> Option<&ConnectOptions> {
         if self.0.is_empty() {
             return None;
         }
         self.0.get(&url.origin().ascii_serialization())
     }
 
-    /// Whether no address has one.
+    /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The origins that have a way of their own.
-    pub fn all(&self) -> impl Iterator<Item = (&String, &Way)> {
+    /// All origins with their options.
+    pub fn all(&self) -> impl Iterator<Item = (&String, &ConnectOptions)> {
         self.0.iter()
     }
 }
@@ -107,9 +107,9 @@ fn origin(address: &str) -> Result<String, String> {
     url.filter(is_origin).map(|url| url.origin().ascii_serialization()).ok_or_else(|| expected.to_owned())
 }
 
-impl Way {
-    fn read(settings: &WaySettings) -> Result<Self, String> {
-        let WaySettings { ca_file, certificate_file, key_file, proxy, tenant } = settings;
+impl ConnectOptions {
+    fn read(settings: &ConnectSettings) -> Result<Self, String> {
+        let ConnectSettings { ca_file, certificate_file, key_file, proxy, tenant } = settings;
         if ca_file.is_none() && certificate_file.is_none() && key_file.is_none() && proxy.is_none() {
             return Err("expected ca_file, certificate_file with key_file, or proxy".to_owned());
         }
@@ -126,17 +126,17 @@ impl Way {
         Ok(Self { tenant: tenant.clone(), authorities, identity, proxy })
     }
 
-    /// Whether upstreams of this tenant come this way.
+    /// Whether they apply to upstreams of this tenant.
     pub fn is_of(&self, tenant: &str) -> bool {
         self.tenant == tenant
     }
 
-    /// Whether a proxy looks up the names of addresses.
+    /// Whether a proxy looks names up.
     pub fn has_proxy(&self) -> bool {
         self.proxy.is_some()
     }
 
-    /// A client that goes this way.
+    /// Applies them to a client.
     pub fn apply(&self, client: ClientBuilder) -> ClientBuilder {
         let client = client.tls_certs_merge(self.authorities.iter().cloned());
         let client = match &self.identity {
@@ -197,7 +197,7 @@ fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
     if length > MAX_FILE_BYTES {
         return Err(format!("has {length} bytes, at most {MAX_FILE_BYTES} are read"));
     }
-    // Reserved in full, since growing would leave copies of a key behind.
+    // Allocated in full: a vector that grows leaves copies of the key in freed memory.
     let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(length).unwrap_or_default() + 1));
     file.take(length).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
     Ok(bytes)
@@ -208,8 +208,8 @@ mod tests {
     use super::*;
 
     fn problem(toml: &str) -> String {
-        let settings: BTreeMap<String, WaySettings> = toml::from_str(toml).unwrap();
-        Ways::read(&settings).unwrap_err()
+        let settings: BTreeMap<String, ConnectSettings> = toml::from_str(toml).unwrap();
+        OptionsByOrigin::read(&settings).unwrap_err()
     }
 
     #[test]
@@ -240,13 +240,13 @@ mod tests {
     }
 
     #[test]
-    fn a_way_is_for_its_own_address_and_tenant() {
+    fn options_are_for_their_own_address_and_tenant() {
         let settings =
             toml::from_str("[\"https://a.example\"]\nproxy = \"http://u:hidden@p:1\"\ntenant = \"t\"").unwrap();
-        let ways = Ways::read(&settings).unwrap();
-        let way = ways.to(&"https://a.example/mcp".parse().unwrap()).unwrap();
-        assert!(way.is_of("t") && !way.is_of("local") && way.has_proxy());
-        assert!(ways.to(&"https://a.example:8443/mcp".parse().unwrap()).is_none());
-        assert!(!format!("{ways:?}").contains("hidden"));
+        let all = OptionsByOrigin::read(&settings).unwrap();
+        let options = all.to(&"https://a.example/mcp".parse().unwrap()).unwrap();
+        assert!(options.is_of("t") && !options.is_of("local") && options.has_proxy());
+        assert!(all.to(&"https://a.example:8443/mcp".parse().unwrap()).is_none());
+        assert!(!format!("{all:?}").contains("hidden"));
     }
 }

@@ -1,5 +1,5 @@
-//! Streams that a client holds open to hear what happens. They may last for a day, so the key that opened one is looked at
-//! again: before each message, and now and then while there is none.
+//! Event streams that a client holds open. They can last for a day, so the server checks the key again before each event, and
+//! every few seconds without one.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -15,48 +15,48 @@ use crate::{
     operations::{Haldir, quota::QuotaGuard},
 };
 
-/// How often the key is looked at.
-const LOOK_EVERY: Duration = Duration::from_secs(5);
-/// Looks without a message until the stream shows that it is open: nobody learns otherwise that the client is gone.
-const QUIET_LOOKS: u32 = 3;
+/// How often the key is checked.
+const CHECK_EVERY: Duration = Duration::from_secs(5);
+/// Checks without an event until a comment is sent: otherwise the server would not notice that the client is gone.
+const QUIET_CHECKS: u32 = 3;
 
-/// Whether a key may hear something.
+/// Whether a key may read the events.
 type May = fn(&Haldir, &Credential) -> Checked<()>;
 
-struct Listening<S> {
+struct HeldOpen<S> {
     events: S,
     /// Given back when the stream ends.
     _place: QuotaGuard,
     app: App,
     credential: Credential,
     may: May,
-    look: Interval,
+    check: Interval,
     quiet: u32,
     until: Instant,
 }
 
-/// The events, for as long as the key may hear them, and a day at most; none where too many streams are held open.
-pub fn looked_after<S>(events: S, app: &App, credential: &Credential, may: May) -> Body
+/// The events, while the key may read them, for a day at most; none if too many streams are open.
+pub fn while_permitted<S>(events: S, app: &App, credential: &Credential, may: May) -> Body
 where
     S: Stream<Item = Result<Bytes, Infallible>> + Send + Unpin + 'static,
 {
     let Some(place) = app.shared.listeners.take(app, credential) else { return Body::empty() };
-    let mut look = interval(LOOK_EVERY);
-    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut check = interval(CHECK_EVERY);
+    check.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (app, credential, until) = (app.clone(), credential.clone(), Instant::now() + LISTEN);
-    let listening = Listening { events, _place: place, app, credential, may, look, quiet: 0, until };
-    Body::from_stream(stream::unfold(listening, |mut listening| async move {
-        let event = listening.next().await?;
-        Some((event, listening))
+    let stream = HeldOpen { events, _place: place, app, credential, may, check, quiet: 0, until };
+    Body::from_stream(stream::unfold(stream, |mut stream| async move {
+        let event = stream.next().await?;
+        Some((event, stream))
     }))
 }
 
-impl<S: Stream<Item = Result<Bytes, Infallible>> + Unpin> Listening<S> {
+impl<S: Stream<Item = Result<Bytes, Infallible>> + Unpin> HeldOpen<S> {
     async fn next(&mut self) -> Option<Result<Bytes, Infallible>> {
         loop {
             let event = tokio::select! {
                 event = self.events.next() => Some(event?),
-                _ = self.look.tick() => None,
+                _ = self.check.tick() => None,
             };
             if (self.may)(&self.app.shared.haldir, &self.credential).is_err() || Instant::now() >= self.until {
                 return None;
@@ -65,7 +65,7 @@ impl<S: Stream<Item = Result<Bytes, Infallible>> + Unpin> Listening<S> {
             if event.is_some() {
                 return event;
             }
-            if self.quiet >= QUIET_LOOKS {
+            if self.quiet >= QUIET_CHECKS {
                 self.quiet = 0;
                 return Some(Ok(Bytes::from_static(b":\n\n")));
             }
