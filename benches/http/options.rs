@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Parser;
 
-/// ProcessMetrics haldir-mcp against the bare limits of what it is made of
+/// Measure haldir-mcp against the bare limits of what it is made of
 #[derive(Parser)]
 #[command(name = "cargo bench --bench http --", version = None)]
 pub struct Options {

@@ -42,7 +42,7 @@ const CALL: &str = concat!(
     "\n",
 );
 
-/// ProcessMetrics both, each beside what it is held against.
+/// Measures both, each beside what it is held against.
 pub fn measure(bench: &Bench, options: &Options, scratch: &Path) -> Result<Vec<Added>> {
     let [hyper, append, _, upstream] = &bench.limits;
     let Some(haldir) = &bench.haldir else { return Ok(Vec::new()) };

@@ -31,7 +31,7 @@ const WORDS: &str = concat!(
     "\n",
 );
 
-/// ProcessMetrics the bare server and, if there is a store for it, the real one,
+/// Measures the bare server and, if there is a store for it, the real one,
 /// turn by turn.
 pub fn measure(store: Option<&Path>) -> Result<Vec<Starts>> {
     let bare = || -> Result<Command> {

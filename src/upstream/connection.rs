@@ -383,15 +383,15 @@ impl Dispatcher {
                 });
                 return;
             }
-            Taken::Passes => match message.request_id() {
-                Some(id) => declined(id, message.method.as_deref().unwrap_or_default()),
-                None => {
+            Taken::Passes => {
+                let Some(id) = message.request_id() else {
                     if message.is("notifications/tools/list_changed") {
                         self.tools_changed.store(true, Ordering::Release);
                     }
                     return;
-                }
-            },
+                };
+                declined(id, message.method.as_deref().unwrap_or_default())
+            }
         };
         // While there is no room for it, nothing is read.
         respond(&self.in_flight, &self.input, response).await;

@@ -53,7 +53,7 @@ pub fn write(tenant: &TenantId, entry: &EntryView<'_>, out: &mut Vec<u8>) {
 const VERSION: u8 = 1;
 
 /// The members in the order of RFC 8785, which sorts them by their UTF-16 code units. Numbers are integers below 2^53; amounts are
-/// text, since a double cannot hold them. serde_json escapes strings as section 3.2.2.2 asks.
+/// text, since a double cannot hold them. `serde_json` escapes strings as section 3.2.2.2 asks.
 #[derive(Serialize)]
 struct Form<'a> {
     action: &'a str,

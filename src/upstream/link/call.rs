@@ -158,7 +158,7 @@ fn written(call: &ToolCall<'_>) -> Zeroizing<String> {
             (STATE, again.state.as_deref().map(quoted)),
         ] {
             if let Some(value) = value {
-                params.push_str(&format!(",\"{name}\":{value}"));
+                params.extend([",\"", name, "\":", &value]);
             }
         }
     }
