@@ -21,7 +21,7 @@ const STEP_PAUSE: Duration = Duration::from_millis(50);
 const PRINCIPAL: &str = "retention";
 
 impl Haldir {
-    /// Erases what is due, every [`PASS_EVERY`], until `stop`. Several processes may do it on one store: each step reads what
+    /// Erases what is due, every `PASS_EVERY`, until `stop`. Several processes may do it on one store: each step reads what
     /// the others have done.
     pub async fn keep_retention(&self, stop: CancellationToken) {
         loop {

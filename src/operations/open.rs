@@ -152,7 +152,7 @@ impl Haldir {
         Ok(())
     }
 
-    /// Writes [`CHECKED_BYTES`] and deletes them.
+    /// Writes `CHECKED_BYTES` and deletes them.
     pub async fn try_write(&self) -> Result<()> {
         self.inner.store.write(|tx| Ok(tx.set_ballast(CHECKED_BYTES)?)).await?;
         self.inner.store.write(|tx| Ok(tx.set_ballast(0)?)).await
