@@ -85,6 +85,20 @@ fn a_bundle_is_verified_with_the_key_of_its_log_only() {
     write(&path, &lines);
     let (code, text) = run(&["bundle", file, "--key", &own_key]);
     assert!(code == 1 && text.contains("entry 2"), "{code} {text}");
+    // A forged entry beside a true line of another kind.
+    let good = bundle(&key);
+    let (seq, leaf) = (2, leaf_hash(good[2]["entry"].to_string().as_bytes()));
+    let erased = json!({"seq": seq, "entry_id": "aud_2", "at": 2, "prev_hash": good[1]["hash"], "hash": good[2]["hash"],
+        "leaf": hex(&leaf)});
+    for (line, name, value) in
+        [(2, "erased", erased), (4, "entry", good[1]["entry"].clone()), (4, "details", "x".into())]
+    {
+        let mut lines = bundle(&key);
+        lines[line][name] = value;
+        write(&path, &lines);
+        let (code, text) = run(&["bundle", file, "--key", &own_key]);
+        assert!(code == 1 && text.contains("must be one of"), "{name}: {code} {text}");
+    }
     fs::write(&path, "no bundle\n").unwrap();
     assert_eq!(run(&["bundle", file]).0, 2);
     assert_eq!(run(&["bundle", folder.path().join("none").to_str().unwrap()]).0, 2);

@@ -64,6 +64,12 @@ pub fn judge(line: &[u8], tenant: &str, keys: &[PublicKey]) -> Judged {
         Ok(line) => line,
         Err(error) => return Judged::Unreadable(error.to_string()),
     };
+    // A line that is two things at once would be read as one of them here and as the other by the next program.
+    let kinds = [line.entry.is_some(), line.erased.is_some(), line.head.is_some(), line.end.is_some()];
+    let has_parts = line.hash.is_some() || line.details.is_some() || line.salt.is_some();
+    if kinds.into_iter().filter(|is_there| *is_there).count() != 1 || (has_parts && line.entry.is_none()) {
+        return Judged::Unreadable("a line must be one of an entry, an erased entry, a head and the end".to_owned());
+    }
     if let Some(count) = line.end {
         return Judged::End(count);
     }
