@@ -40,8 +40,8 @@
 //!
 //! 1. An interface parses: [`interfaces::mcp`] a `tools/call`, [`interfaces::http`] a request. The result is an
 //!    [`Operation`](operations::Operation), a [`Credential`](model::Credential) and the JSON text of the input.
-//! 2. [`Haldir::call`](operations::Haldir::call) authenticates ([`gate::authenticate`]), checks role and key scope, and counts
-//!    the call against the key's hourly limit ([`gate::rate_limit`]). Every interface goes through this check.
+//! 2. [`Haldir::call`](operations::Haldir::call) authenticates ([`gate::authenticate`]), counts the call against the
+//!    key's hourly limit ([`gate::rate_limit`]), and checks role and key scope. Every interface goes through these checks.
 //! 3. The operation runs. One that reads gets a [`ReadContext`](call::ReadContext) on a snapshot. One that writes gets a
 //!    [`WriteContext`](call::WriteContext) inside [`Store::write`](store::Store::write): it decides, changes, and appends its
 //!    audit entry ([`watch::append`](fn@watch::append)), all in one transaction.
