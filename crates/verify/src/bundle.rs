@@ -154,7 +154,7 @@ pub fn verify(
     read_line(&mut input, &mut first)?;
     let (opening, checkpoint, verifier, key_is_trusted) = open(&first, trusted)?;
     let keys: Vec<PublicKey> = opening.keys.iter().flat_map(|key| Verifier::parse(key)).map(|key| key.key()).collect();
-    let mut check = Check::new(checkpoint.size);
+    let mut check = Check::new(checkpoint.size, opening.haldir_bundle >= VERSION_WITH_ERASED);
     let mut next = || {
         let mut block = Vec::with_capacity(BLOCK_BYTES + BLOCK_BYTES / 4);
         while block.len() < BLOCK_BYTES && read_line(&mut input, &mut block)? {}
@@ -170,10 +170,13 @@ pub fn verify(
         Ok(go_on)
     })?;
     check.end(&checkpoint);
+    let missing = missing(check.erased, check.details.1);
     let message = match &check.bad {
-        None if key_is_trusted => format!("all {} entries are those that the checkpoint stands for", checkpoint.size),
+        None if key_is_trusted => {
+            format!("all {} entries are those that the checkpoint stands for{missing}", checkpoint.size)
+        }
         None => format!(
-            "all {} entries are those that the checkpoint stands for; its key came with the bundle: compare {} with what \
+            "all {} entries are those that the checkpoint stands for{missing}; its key came with the bundle: compare {} with what \
              you know of this log, or give it with --key",
             checkpoint.size,
             verifier.key().id()
@@ -198,6 +201,19 @@ pub fn verify(
         message,
         first_bad: check.bad,
     })
+}
+
+/// What a verified bundle does not show. A bundle can be made with fewer texts than the log has: whether they were erased there, the log's
+/// own entries about erasures say.
+fn missing(entries: u64, details: u64) -> String {
+    match (entries, details) {
+        (0, 0) => String::new(),
+        (entries, 0) => format!("; the texts of {entries} of them are not in it"),
+        (0, details) => format!("; the details of {details} of them are not in it"),
+        (entries, details) => {
+            format!("; the texts of {entries} of them, and the details of {details} others, are not in it")
+        }
+    }
 }
 
 fn no_bundle(what: &str) -> Error {

@@ -90,6 +90,15 @@ fn a_bundle_is_verified_with_the_key_of_its_log_only() {
     let (seq, leaf) = (2, leaf_hash(good[2]["entry"].to_string().as_bytes()));
     let erased = json!({"seq": seq, "entry_id": "aud_2", "at": 2, "prev_hash": good[1]["hash"], "hash": good[2]["hash"],
         "leaf": hex(&leaf)});
+    let mut withheld = bundle(&key);
+    withheld[2] = json!({"erased": erased});
+    write(&path, &withheld);
+    let (code, text) = run(&["bundle", file, "--key", &own_key]);
+    assert!(code == 1 && text.contains("version 1"), "{code} {text}");
+    withheld[0]["haldir_bundle"] = 2.into();
+    write(&path, &withheld);
+    let (code, text) = run(&["bundle", file, "--key", &own_key]);
+    assert!(code == 0 && text.contains("the texts of 1 of them are not in it"), "{code} {text}");
     for (line, name, value) in
         [(2, "erased", erased), (4, "entry", good[1]["entry"].clone()), (4, "details", "x".into())]
     {

@@ -127,6 +127,7 @@ pub fn judge(line: &[u8], tenant: &str, keys: &[PublicKey]) -> Judged {
 /// The log as far as it has been followed.
 pub struct Check {
     size: u64,
+    may_be_erased: bool,
     /// The tree over the entries so far.
     pub tree: Frontier,
     last: Hash,
@@ -144,10 +145,11 @@ pub struct Check {
 }
 
 impl Check {
-    /// Before the first entry of a log of `size`.
-    pub fn new(size: u64) -> Self {
+    /// Before the first entry of a log of `size`, in a bundle that may have erased entries.
+    pub fn new(size: u64, may_be_erased: bool) -> Self {
         Self {
             size,
+            may_be_erased,
             tree: Frontier::default(),
             last: canonical::GENESIS,
             at: i64::MIN,
@@ -205,6 +207,8 @@ impl Check {
                     Some("the entry does not follow the one before it: one of the two was altered")
                 } else if at < self.at {
                     Some("the entry is older than the one before it")
+                } else if details == Details::EntryErased && !self.may_be_erased {
+                    Some("the entry is without its texts, which a bundle of version 1 never leaves out")
                 } else if details == Details::Altered {
                     Some("the details were altered: they do not match their digest")
                 } else {
