@@ -6,6 +6,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
 use reqwest::{Client, Url};
+use thread_local::ThreadLocal;
 use tokio::time::{Instant, timeout_at};
 
 use super::{Outbound, cause};
@@ -18,7 +19,10 @@ pub type Request = (Method, HeaderMap, Bytes);
 #[derive(Clone)]
 pub struct HttpClient {
     outbound: Outbound,
-    client: Client,
+    most: Duration,
+    /// A client for each thread: a connection runs on the runtime of the thread that opened it, and a request from another
+    /// worker's runtime would wake two threads.
+    by_thread: Arc<ThreadLocal<Client>>,
     /// The clients of origins with certificates or a proxy of their own.
     by_origin: Arc<HashMap<String, Client>>,
 }
@@ -48,13 +52,13 @@ impl HttpClient {
     /// No request takes longer than `most`.
     pub fn new(outbound: &Outbound, most: Duration) -> Result<Self> {
         let by_origin = Arc::new(outbound.clients_by_origin(most)?);
-        Ok(Self { outbound: outbound.clone(), client: outbound.client(most)?, by_origin })
+        Ok(Self { outbound: outbound.clone(), most, by_thread: Arc::default(), by_origin })
     }
 
-    fn client(&self, url: &Url) -> &Client {
+    fn client(&self, url: &Url) -> Result<&Client> {
         let own =
             if self.by_origin.is_empty() { None } else { self.by_origin.get(&url.origin().ascii_serialization()) };
-        own.unwrap_or(&self.client)
+        own.map_or_else(|| self.by_thread.get_or_try(|| self.outbound.client(self.most)), Ok)
     }
 
     /// Sends a request, and answers with the head of the response. `within` limits the time of both and of the body, unless
@@ -67,7 +71,8 @@ impl HttpClient {
     ) -> Result<UpstreamResponse, SendError> {
         self.outbound.check_form(url).map_err(|_| SendError::Unreachable(NOT_ALLOWED))?;
         let until = Instant::now() + within;
-        let mut request = self.client(url).request(method, url.clone()).headers(headers);
+        let client = self.client(url).map_err(|_| SendError::Unreachable("the HTTP client cannot be set up"))?;
+        let mut request = client.request(method, url.clone()).headers(headers);
         if !body.is_empty() {
             request = request.body(body);
         }
