@@ -46,7 +46,7 @@ pub mod list_tools;
 pub mod list_upstreams;
 pub mod listed_name;
 pub mod mark_tool;
-mod mid_call;
+pub mod mid_call;
 mod pointer;
 pub mod policy;
 pub mod proxy_call;

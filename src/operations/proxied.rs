@@ -32,6 +32,7 @@ pub use crate::{
         catalogue::{Audience, Observed},
         edited::Edited,
         governed::{AllowedCall, CallRequest, Outcome, Verdict, begin, refusal_text},
+        mid_call::{MidCallRequests, NOT_LOGGED, NotForwarded, TOO_MANY},
         policy::cedar::{MAX_BYTES as MAX_CEDAR_BYTES, SCHEMA as CEDAR_SCHEMA},
         proxy_call::{answered_elsewhere, as_tool_result, as_written},
         question::ApprovalQuestion,

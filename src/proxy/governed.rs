@@ -13,8 +13,9 @@ use super::{
     budget::{self, ByResult, Cost},
     edited::{self, Edited},
     filled, flow,
+    mid_call::MidCallRequests,
     policy::{self, PolicyInput},
-    record::{self, DENIED, HELD, begun, record},
+    record::{DENIED, HELD, begun, record},
     scope, secret,
     settle::{self, Settlement},
     tool::{self, Called},
@@ -265,10 +266,9 @@ impl AllowedCall {
         self.told.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Logs a mid-call request, and whether it was forwarded to the client.
-    pub(super) async fn note_question(&self, method: &'static str, passed: bool) -> Result<()> {
-        let call = Arc::clone(&self.call);
-        self.cx.write(move |cx| record::asked(cx, &call, method, passed)).await
+    /// Counts, logs and names the mid-call requests of this call.
+    pub fn mid_call_requests(&self) -> MidCallRequests {
+        MidCallRequests::of_call(self.cx.clone(), Arc::clone(&self.call))
     }
 
     /// The second half: records the outcome, and returns what the caller may see.

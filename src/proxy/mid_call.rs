@@ -1,31 +1,23 @@
 //! Progress, log messages and mid-call requests of an upstream, on their way to the client that made the call: without
 //! secrets, within bounds, and requests only if that client declared that it takes them.
 
+mod requests;
 mod shown;
 
-use std::{
-    collections::BTreeMap,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use futures::{StreamExt, stream::FuturesUnordered};
 use serde_json::{Value, json, value::RawValue};
 use tokio::{sync::mpsc, sync::mpsc::error::TrySendError, time::timeout};
 
-use super::{
-    governed::{AllowedCall, Outcome},
-    question::INPUT,
-};
+pub use self::requests::{MidCallRequests, NOT_LOGGED, NotForwarded, TOO_MANY};
+use super::governed::{AllowedCall, Outcome};
 use crate::{
     call::Line,
     protocol::{
-        code::{INTERNAL_ERROR, INVALID_PARAMS, METHOD_NOT_FOUND},
+        code::{INTERNAL_ERROR, METHOD_NOT_FOUND},
         json::Members,
-        request::{InputRequired, REQUESTS, ServerRequest},
+        request::{InputRequired, ServerRequest},
     },
     redact::Told,
     upstream::{
@@ -35,8 +27,6 @@ use crate::{
 
 /// What waits to be told to a client.
 const MAX_WAITING: usize = 64;
-/// Questions of one call.
-const MAX_QUESTIONS: usize = 32;
 /// How often a call is made again with answers.
 const MAX_ROUNDS: usize = 10;
 /// How long a client has to answer.
@@ -46,13 +36,17 @@ const MAX_TOLD_BYTES: usize = 65_536;
 
 /// Makes a call with a channel to its client.
 pub(super) async fn carry(going: &AllowedCall, upstream: &Link, line: &Line) -> Result<Box<RawValue>, Failure> {
-    let talk = MidCall { going, line, asked: AtomicUsize::new(0) };
+    let talk = MidCall { going, line, requests: going.mid_call_requests() };
     let mut again = line.again.clone();
     for _ in 0..=MAX_ROUNDS {
         let result = Box::pin(talk.make(upstream, again.take())).await?;
         let Some(needed) = InputRequired::read(&result).map_err(failed)? else { return Ok(result) };
         if line.modern {
-            return talk.passed_on(&result, needed).await;
+            // Before each line names the upstream: a secret that is split over lines would not be found after that.
+            let result = going.redact(result).await;
+            let is_supported = |kind, params: Option<&RawValue>| talk.can(kind, params);
+            let forwarded = talk.requests.in_result(&result, is_supported).await.map_err(failed)?;
+            return Ok(forwarded.unwrap_or(result));
         }
         again = Some(talk.answered(needed).await?);
     }
@@ -71,7 +65,7 @@ pub(super) fn is_question(result: &RawValue) -> bool {
 struct MidCall<'a> {
     going: &'a AllowedCall,
     line: &'a Line,
-    asked: AtomicUsize,
+    requests: MidCallRequests,
 }
 
 impl MidCall<'_> {
@@ -101,7 +95,7 @@ impl MidCall<'_> {
                 Some(()) = questions.next() => {}
                 Some(said) = said.recv() => match said {
                     CallEvent::Request(question) => {
-                        self.counted(question.kind).await?;
+                        self.count(question.kind).await?;
                         questions.push(self.ask(question));
                     }
                     said => self.tell(said),
@@ -148,26 +142,8 @@ impl MidCall<'_> {
         edited().unwrap_or(params)
     }
 
-    /// Counts a question. One more than allowed is the end of the call; the log has that one, and no other.
-    async fn counted(&self, kind: ServerRequest) -> Result<(), Failure> {
-        let before = self.asked.fetch_add(1, Ordering::AcqRel);
-        if before < MAX_QUESTIONS {
-            return Ok(());
-        }
-        if before == MAX_QUESTIONS {
-            // The call fails, whether or not this can be written.
-            let _ = self.noted(kind, false).await;
-        }
-        Err(failed(&format!("it asks the client more than {MAX_QUESTIONS} times in one call")))
-    }
-
-    /// Writes the question down; whether that could be done.
-    async fn noted(&self, kind: ServerRequest, passed: bool) -> bool {
-        let noted = self.going.note_question(kind.method(), passed).await;
-        if let Err(error) = &noted {
-            tracing::error!(%error, "a question of an upstream could not be written");
-        }
-        noted.is_ok()
+    async fn count(&self, kind: ServerRequest) -> Result<(), Failure> {
+        if self.requests.count(kind).await { Ok(()) } else { Err(failed(TOO_MANY)) }
     }
 
     /// Whether the client declared that it takes this request.
@@ -190,41 +166,20 @@ impl MidCall<'_> {
         }
     }
 
-    /// The parameters as the client gets them: without secrets, and what a person reads says who asks. An error if that
-    /// cannot be.
-    async fn shown(
-        &self,
-        kind: ServerRequest,
-        params: Option<Box<RawValue>>,
-    ) -> Result<Option<Box<RawValue>>, &'static str> {
-        let params = match params {
+    /// Asks the client, and gives the upstream its answer. The log says so first.
+    async fn ask(&self, mut question: MidCallRequest) {
+        if let Some(refused) = self.refusal(&question) {
+            let is_logged = self.requests.log(question.kind, false).await;
+            return question.answer(if is_logged { refused } else { Err((INTERNAL_ERROR, NOT_LOGGED.to_owned())) });
+        }
+        let params = match question.params.take() {
             Some(params) => Some(self.going.redact(params).await),
             None => None,
         };
-        if kind != ServerRequest::Elicitation {
-            return Ok(params);
-        }
-        let upstream = self.going.tool().0.as_str();
-        let shown = params.and_then(|params| shown::form(upstream, &params));
-        shown.map(Some).ok_or("the question cannot be shown to a person as it is")
-    }
-
-    /// Asks the client, and gives the upstream its answer. The log says so first.
-    async fn ask(&self, mut question: MidCallRequest) {
-        let refused = self.refusal(&question);
-        let (refused, params) = match refused {
-            Some(refused) => (Some(refused), None),
-            None => match self.shown(question.kind, question.params.take()).await {
-                Ok(params) => (None, params),
-                Err(why) => (Some(Err((INVALID_PARAMS, why.to_owned()))), None),
-            },
+        let params = match self.requests.show(question.kind, params).await {
+            Ok(params) => params,
+            Err((code, why)) => return question.answer(Err((code, why.to_owned()))),
         };
-        if !self.noted(question.kind, refused.is_none()).await {
-            return question.answer(Err((INTERNAL_ERROR, "haldir could not write this down".to_owned())));
-        }
-        if let Some(refused) = refused {
-            return question.answer(refused);
-        }
         // From here on it is the client's time.
         question.begin();
         let pace = Arc::<CallClock>::default();
@@ -246,43 +201,12 @@ impl MidCall<'_> {
         });
     }
 
-    /// A result that asks, for a client that is asked by results: each question as it would be asked by itself.
-    async fn passed_on(&self, result: &RawValue, needed: InputRequired) -> Result<Box<RawValue>, Failure> {
-        let mut requests = Members::default();
-        for (key, kind, params) in needed.requests {
-            self.counted(kind).await?;
-            let passed = if key == INPUT {
-                Err("it asks by the name by which haldir itself does")
-            } else if self.can(kind, params.as_deref()) {
-                self.shown(kind, params).await
-            } else {
-                Err("it asks the client what that cannot be asked")
-            };
-            if !self.noted(kind, passed.is_ok()).await {
-                return Err(failed("haldir could not write down what it asks"));
-            }
-            let mut wanted = json_members("method", kind.method());
-            if let Some(params) = passed.map_err(failed)? {
-                wanted.set("params", params);
-            }
-            requests.set(&key, wanted.written().ok_or_else(|| failed("what it asks cannot be written"))?);
-        }
-        let edited = || {
-            let mut members = Members::of(result)?;
-            if members.get(REQUESTS).is_some() {
-                members.set(REQUESTS, requests.written()?);
-            }
-            members.written()
-        };
-        edited().ok_or_else(|| failed("what it asks cannot be written"))
-    }
-
     /// Asks for everything that a result says to be needed.
     async fn answered(&self, needed: InputRequired) -> Result<Again, Failure> {
         let pace = Arc::<CallClock>::default();
         let mut asking = Vec::new();
         for (key, kind, params) in needed.requests {
-            self.counted(kind).await?;
+            self.count(kind).await?;
             let (question, replied) = MidCallRequest::new(kind, params, &pace);
             asking.push(async move {
                 let ((), reply) = futures::join!(self.ask(question), replied);
@@ -302,14 +226,6 @@ impl MidCall<'_> {
         let responses = serde_json::value::to_raw_value(&responses).ok();
         Ok(Again { responses, state: needed.state })
     }
-}
-
-fn json_members(name: &str, text: &str) -> Members {
-    let mut members = Members::default();
-    if let Ok(text) = serde_json::value::to_raw_value(text) {
-        members.set(name, text);
-    }
-    members
 }
 
 /// What the outcome of a call without a client to ask is: a question is none.

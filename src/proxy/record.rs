@@ -1,14 +1,14 @@
 //! The audit entries of a call before it is sent, or in place of that.
 
 use serde::Serialize;
-use serde_json::value::RawValue;
+use serde_json::{json, value::RawValue};
 
 use super::{governed::CallRequest, trace::Trace};
 use crate::{
     approvals::arguments::Arguments,
     call::WriteContext,
     error::{Error, Result},
-    model::{InFlightCall, PinnedTool, Session},
+    model::{InFlightCall, PinnedTool, Session, UpstreamName},
     outbox::{self, WebhookEvent},
     watch::{self, Draft, Event},
 };
@@ -99,11 +99,24 @@ pub fn record(
     Ok(())
 }
 
-/// The entry of a mid-call request, and whether it was forwarded.
-pub fn asked(cx: &mut WriteContext<'_>, call: &InFlightCall, method: &str, passed: bool) -> Result<()> {
-    let session = cx.tx.session(&cx.caller.tenant.clone(), &call.session_id)?;
-    let name = format!("{}.{}", call.upstream, call.tool);
-    let details = serde_json::json!({"call_id": call.id, "tool": name, "method": method, "passed_on": passed});
+/// The entry of a mid-call request, and whether it was forwarded; `call` is the one that it belongs to, if any.
+pub fn asked(
+    cx: &mut WriteContext<'_>,
+    upstream: &UpstreamName,
+    call: Option<&InFlightCall>,
+    method: &str,
+    forwarded: bool,
+) -> Result<()> {
+    let (name, session, mut details) = match call {
+        Some(call) => {
+            let name = format!("{upstream}.{}", call.tool);
+            let details = json!({"call_id": call.id, "tool": name});
+            (name, cx.tx.session(&cx.caller.tenant.clone(), &call.session_id)?, details)
+        }
+        None => (upstream.to_string(), None, json!({"upstream": upstream})),
+    };
+    details["method"] = json!(method);
+    details["passed_on"] = json!(forwarded);
     let draft = Draft::governance(ASKED, session.as_deref(), &details)?;
     watch::append(cx, Draft { tool: &name, ..draft })?;
     Ok(())

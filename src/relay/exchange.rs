@@ -3,6 +3,7 @@
 mod calls;
 mod dialogs;
 mod ends;
+mod mid_call;
 mod pins;
 mod subscriptions;
 #[cfg(test)]
@@ -26,6 +27,7 @@ use self::dialogs::Dialog;
 use super::{
     elicitation::{PersonAnswer, PersonDecision},
     govern::{Decision, Govern, Outcome, Redact, Report, changes},
+    mid_call::{OutsideCalls, in_response, request_in},
 };
 use crate::{
     error::Result,
@@ -72,6 +74,8 @@ pub struct Exchange {
     own_ids: u64,
     /// The client, as it said at the beginning.
     client: Client,
+    /// Mid-call requests of the upstream that belong to no call.
+    outside_calls: OutsideCalls,
     /// Calls that wait for the person at the client, by the id of haldir's question.
     asks: HashMap<String, String>,
     /// The client's `initialize`, and its id: what a new upstream has to be told.
@@ -169,6 +173,7 @@ impl Exchange {
             secrets,
             own_ids: 0,
             client: Client::default(),
+            outside_calls: OutsideCalls::default(),
             asks: HashMap::new(),
             initialize: None,
             clock,
@@ -213,6 +218,7 @@ impl Exchange {
             let problem = format!("{MAX_REQUESTS} requests are under way already");
             return self.answer(message::error(Some(id), INTERNAL_ERROR, &problem)).await;
         }
+        self.outside_calls.restart();
         if message.is("tools/call") {
             return self.call(id, &message, text, session).await;
         }
@@ -298,7 +304,8 @@ impl Exchange {
                 }
                 ClientRequest::List => (self.shown(text), None),
                 ClientRequest::Introduction => (changes::promising(&text).unwrap_or(text), None),
-                ClientRequest::Changes | ClientRequest::Other => (text, None),
+                ClientRequest::Changes => (text, None),
+                ClientRequest::Other => (in_response(|| self.outside_calls.get(&*self.governor), text).await, None),
             };
             self.answer(text).await;
             if let Some(tools) = listed {
@@ -313,6 +320,9 @@ impl Exchange {
         if message.request_id().is_some_and(|id| id.starts_with(OWN_ID)) {
             // The client's answer to it would look like one to haldir.
             return tracing::warn!("the upstream asked under an id that is haldir's own; the request was dropped");
+        }
+        if let Some((kind, _)) = request_in(&message) {
+            return self.asked(kind, &message).await;
         }
         if message.is("notifications/tools/list_changed") {
             self.tools_changed().await;

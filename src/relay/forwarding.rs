@@ -12,12 +12,16 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::{
     elicitation::PersonAnswer,
     govern::{self, Govern, Outcome, Redact, Report, changes},
+    mid_call::{self, Forwarded, OutsideCalls},
 };
 use crate::{
     crypto,
+    operations::proxied::TOO_MANY,
     protocol::{
         Client,
+        code::INTERNAL_ERROR,
         message::{self, Message},
+        request::ServerRequest,
     },
     upstream::{LONGEST, Turn},
 };
@@ -36,6 +40,8 @@ struct State {
     asks: HashMap<String, oneshot::Sender<PersonAnswer>>,
     /// The client's request for the stream of what belongs to no request, while the upstream has not answered it.
     listening: Option<CancellationToken>,
+    /// Mid-call requests of the upstream that belong to no call.
+    outside_calls: OutsideCalls,
 }
 
 /// How long a request waits for the client's listening to have begun that came before it.
@@ -101,6 +107,11 @@ impl SessionState {
         true
     }
 
+    /// See [`OutsideCalls`].
+    pub fn outside_calls(&self) -> OutsideCalls {
+        self.state().outside_calls.clone()
+    }
+
     /// The client begins to listen; it has begun once this is dropped.
     pub fn listening(&self) -> DropGuard {
         let begun = CancellationToken::new();
@@ -151,7 +162,8 @@ pub struct Forwarding {
     pub call: Option<(String, Report)>,
     /// Takes secrets out of what comes.
     pub secrets: Redact,
-    /// Why an error that the upstream answers with does not mean that the call was not carried out.
+    /// Why an error that the upstream answers with does not mean that the call was not carried out: the upstream itself has
+    /// failed, and may have done so in the middle of it.
     pub unsure: Option<&'static str>,
     /// The id of a request that is no call: its answer is that of no other.
     pub own: Option<String>,
@@ -171,6 +183,10 @@ pub struct Forwarding {
     pub begun: Instant,
     /// The turn of the request, until its answer is through.
     pub turn: Option<Turn>,
+    /// Sends the upstream a message besides: the error for a request that is not forwarded. It does not wait.
+    pub to_upstream: Arc<dyn Fn(String) + Send + Sync>,
+    /// Whether the upstream has asked the client too often: nothing more is forwarded.
+    pub is_over: bool,
 }
 
 impl Forwarding {
@@ -190,6 +206,8 @@ impl Forwarding {
             silence,
             begun: Instant::now(),
             turn: None,
+            to_upstream: Arc::new(drop),
+            is_over: false,
         }
     }
 
@@ -199,6 +217,10 @@ impl Forwarding {
         let is_batch = text.trim_start().starts_with('[');
         let mut passed = Vec::new();
         for text in message::messages(text) {
+            // A batch may have more.
+            if self.is_over {
+                break;
+            }
             passed.extend(self.pass_one(text).await);
         }
         match (passed.is_empty(), is_batch) {
@@ -223,6 +245,9 @@ impl Forwarding {
             None => message,
         };
         let text: &str = renamed.as_deref().unwrap_or(&text);
+        if let Some((kind, _)) = mid_call::request_in(&message) {
+            return self.asked(kind, &message).await;
+        }
         let Some(id) = message.answers() else {
             if let (Some(until), true) = (&mut self.until, message.is("notifications/progress")) {
                 let longest = self.begun + LONGEST.max(self.silence);
@@ -243,16 +268,38 @@ impl Forwarding {
                 return Some(changes::promising(text).unwrap_or_else(|| text.to_owned()));
             }
             // Whatever was asked for: a list may be answered on another stream than the one that asked.
-            let shown = govern::shown_list(&*self.governor, text);
-            return Some(shown.map_or_else(|| text.to_owned(), |shown| shown.text));
+            if let Some(shown) = govern::shown_list(&*self.governor, text) {
+                return Some(shown.text);
+            }
+            let outside = self.open.outside_calls();
+            return Some(mid_call::in_response(|| outside.get(&*self.governor), text.to_owned()).await);
         };
-        let told = report.told(text);
-        report.send(match (Outcome::of(&message), self.unsure) {
-            // The upstream itself has failed, and may have done so in the middle of it.
-            (Outcome::Error(_), Some(why)) => Outcome::Unknown(why.into()),
-            (outcome, _) => outcome,
-        });
-        Some(told.unwrap_or_else(|| text.to_owned()))
+        Some(report.answer(text.to_owned(), self.unsure).await)
+    }
+
+    /// A request of the upstream to the client, as it is forwarded; or, once it has asked too often, the error that ends the
+    /// call.
+    async fn asked(&mut self, kind: ServerRequest, message: &Message<'_>) -> Option<String> {
+        let requests = match &self.call {
+            Some((_, report)) => report.requests(),
+            None => self.open.outside_calls().get(&*self.governor),
+        };
+        match mid_call::forward(requests.as_deref(), kind, message).await {
+            Forwarded::Request(text) => Some(text),
+            Forwarded::Refused(error) => {
+                (self.to_upstream)(error);
+                None
+            }
+            Forwarded::TooMany(error) => {
+                self.is_over = true;
+                (self.to_upstream)(error);
+                let (id, report) = self.call.take()?;
+                self.open.outside_calls().exhaust(requests);
+                (self.to_upstream)(message::cancelled(&id, Some(TOO_MANY)));
+                report.send(Outcome::Unknown(TOO_MANY.into()));
+                Some(message::error(Some(&id), INTERNAL_ERROR, &mid_call::not_answered(TOO_MANY)))
+            }
+        }
     }
 
     /// Whether an answer is still to come that haldir has to see.
@@ -270,6 +317,7 @@ mod tests {
     use super::*;
     use crate::{
         error::Result,
+        operations::proxied::MidCallRequests,
         relay::govern::{Asked, Decision},
     };
 
@@ -289,6 +337,10 @@ mod tests {
         }
 
         fn recorded(&self) -> BoxFuture<'_, ()> {
+            unreachable!()
+        }
+
+        fn requests_outside_calls(&self) -> Result<MidCallRequests> {
             unreachable!()
         }
 
@@ -312,7 +364,7 @@ mod tests {
     async fn a_call_that_is_parked_is_answered_by_no_other_requests_answer() {
         let (open, outcome) = (SessionState::default(), Arc::new(Mutex::new(None)));
         let kept = Arc::clone(&outcome);
-        let report = Report::new(move |outcome| *kept.lock().unwrap() = Some(outcome), None);
+        let report = Report::new(move |outcome| *kept.lock().unwrap() = Some(outcome), None, None);
         open.park("5".to_owned(), report, Duration::from_secs(60));
         let governor: Arc<dyn Govern> = Arc::new(Nobody);
         let forwarding = |own: Option<&str>| Forwarding {

@@ -13,10 +13,13 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::sync::watch;
 
-use super::elicitation::{AskSettings, PersonDecision};
+use super::{
+    elicitation::{AskSettings, PersonDecision},
+    mid_call,
+};
 use crate::{
     error::{Error, Result},
-    operations::proxied::{ApprovalQuestion, Edited, Held, refusal_text},
+    operations::proxied::{ApprovalQuestion, Edited, Held, MidCallRequests, refusal_text},
     protocol::{
         code::{INTERNAL_ERROR, INVALID_PARAMS},
         json,
@@ -93,16 +96,27 @@ impl Decision {
     }
 }
 
-/// Where the outcome of a call is reported, and what its answer has to say besides.
+/// Where the outcome of a call is reported, and what of its response is changed.
 pub struct Report {
     outcome: Box<dyn FnOnce(Outcome) + Send + Sync>,
     edited: Option<Arc<Edited>>,
+    requests: Option<Arc<MidCallRequests>>,
 }
 
 impl Report {
-    /// `outcome` takes what came of it, and waits for nothing; `edited` is what an operator changed of the call.
-    pub fn new(outcome: impl FnOnce(Outcome) + Send + Sync + 'static, edited: Option<Arc<Edited>>) -> Self {
-        Self { outcome: Box::new(outcome), edited }
+    /// `outcome` takes the outcome without waiting; `edited` is what an operator changed of the call; `requests` counts and
+    /// logs the upstream's requests, which are refused without it.
+    pub fn new(
+        outcome: impl FnOnce(Outcome) + Send + Sync + 'static,
+        edited: Option<Arc<Edited>>,
+        requests: Option<Arc<MidCallRequests>>,
+    ) -> Self {
+        Self { outcome: Box::new(outcome), edited, requests }
+    }
+
+    /// What counts and logs the upstream's requests during the call.
+    pub fn requests(&self) -> Option<Arc<MidCallRequests>> {
+        self.requests.clone()
     }
 
     /// Reports what came of it.
@@ -110,12 +124,41 @@ impl Report {
         (self.outcome)(outcome);
     }
 
-    /// The answer to the call with what the client has to be told besides; `None` if there is nothing.
-    pub fn told(&self, text: &str) -> Option<String> {
+    /// Reports the upstream's response to the call; returns it as the client gets it. `unsure` is why an error in it does not
+    /// mean that the call was not carried out.
+    pub async fn answer(self, text: String, unsure: Option<&'static str>) -> String {
+        let Ok(message) = Message::read(&text) else {
+            self.send(Outcome::Unknown(UNREADABLE.into()));
+            return text;
+        };
+        let asks = match message.result {
+            Some(result) => mid_call::in_result(|| self.requests(), result).await,
+            None => Ok(None),
+        };
+        let (outcome, changed) = match asks {
+            Err(why) => {
+                let problem = mid_call::not_answered(why);
+                (Outcome::Unknown(why.into()), Some(message::error(message.answers(), INTERNAL_ERROR, &problem)))
+            }
+            Ok(asks) => {
+                let shown = Message { result: asks.as_deref().or(message.result), ..message };
+                let outcome = match (Outcome::of(&shown), unsure) {
+                    (Outcome::Error(_), Some(why)) => Outcome::Unknown(why.into()),
+                    (outcome, _) => outcome,
+                };
+                (outcome, self.edited(&shown).or_else(|| asks.is_some().then(|| shown.text())))
+            }
+        };
+        self.send(outcome);
+        changed.unwrap_or(text)
+    }
+
+    /// The response with what an operator changed of the call; `None` if that is nothing.
+    fn edited(&self, message: &Message<'_>) -> Option<String> {
         let edited = self.edited.as_ref()?;
-        let message = Message::read(text).ok()?;
         let result = message.result.map(|result| edited.told_with(result.to_owned()));
         let error = message.error.map(|error| edited.told_with_error(error.to_owned()));
+        let message = message.with_params(None);
         Some(Message { result: result.as_deref(), error: error.as_deref(), ..message }.text())
     }
 }
@@ -244,11 +287,6 @@ impl Outcome {
             (None, None) => Self::Unknown(UNREADABLE.into()),
         }
     }
-
-    /// The same of its text.
-    pub fn of_text(response: &str) -> Self {
-        Message::read(response).map_or(Self::Unknown(UNREADABLE.into()), |message| Self::of(&message))
-    }
 }
 
 const UNREADABLE: &str = "the upstream's answer could not be read";
@@ -266,6 +304,9 @@ pub trait Govern: Send + Sync + 'static {
 
     /// Waits until all outcomes that were reported are recorded.
     fn recorded(&self) -> BoxFuture<'_, ()>;
+
+    /// Counts and logs those requests of the upstream to the client that belong to no call.
+    fn requests_outside_calls(&self) -> Result<MidCallRequests>;
 
     /// Tells of every change of what the client may call from now on; `None` where nothing does.
     fn changes(&self) -> BoxFuture<'_, Option<watch::Receiver<u64>>>;

@@ -22,7 +22,9 @@ use crate::{
     model::{Credential, SessionId, UpstreamName},
     operations::{
         Haldir,
-        proxied::{self, AllowedCall, Audience, CallRequest, Held, OutwardContext, Uncounted, Verdict},
+        proxied::{
+            self, AllowedCall, Audience, CallRequest, Held, MidCallRequests, OutwardContext, Uncounted, Verdict,
+        },
     },
     relay::elicitation::{AskSettings, PersonDecision},
     upstream::{Failure, FailureKind, Link},
@@ -190,9 +192,9 @@ impl Governor {
 
 fn admitted(going: AllowedCall) -> Admitted {
     let arguments = going.arguments().clone();
-    let edited = going.edited().cloned();
+    let (edited, requests) = (going.edited().cloned(), Arc::new(going.mid_call_requests()));
     // If it is never reported, the call is settled as unknown when `going` is dropped.
-    Admitted { arguments, report: Report::new(move |outcome| settle(going, outcome), edited) }
+    Admitted { arguments, report: Report::new(move |outcome| settle(going, outcome), edited, Some(requests)) }
 }
 
 /// Settles a call whose outcome is reported.
@@ -239,6 +241,11 @@ impl Govern for Governor {
 
     fn recorded(&self) -> BoxFuture<'_, ()> {
         self.haldir.caught_up().boxed()
+    }
+
+    fn requests_outside_calls(&self) -> Result<MidCallRequests> {
+        let cx = self.haldir.watch_proxy(&self.credential)?;
+        Ok(MidCallRequests::outside_calls(cx, self.upstream.clone()))
     }
 
     fn changes(&self) -> BoxFuture<'_, Option<watch::Receiver<u64>>> {

@@ -129,6 +129,8 @@ fn a_client_with_handshake_calls_a_wrapped_server_without_one() {
     assert!(lines[0].contains("sampling/createMessage"), "{lines:?}");
     let told: Value = serde_json::from_str(lines.last().unwrap()).unwrap();
     assert_eq!(told["result"]["content"][0]["text"], "sampled", "{told}");
+    let lines = client.ask("tools/call", &json!({"name": "test_input_required_result_elicitation", "arguments": {}}));
+    assert!(lines[0].contains(r#""message":"[up] What is your name?""#), "{lines:?}");
     let lines = client.ask("tools/call", &json!({"name": "test_tool_with_progress", "_meta": {"progressToken": "p"}}));
     assert_eq!(lines.iter().filter(|line| line.contains("notifications/progress")).count(), 3, "{lines:?}");
     assert_eq!(client.ask("ping", &json!({})).len(), 1);
@@ -154,6 +156,7 @@ fn a_client_without_handshake_calls_a_server_with_one_over_http() {
     let elicit = json!({"name": "test_elicitation", "arguments": {"message": "m"}});
     let needed = ask(3, "tools/call", &elicit).pop().unwrap()["result"].clone();
     assert_eq!(needed["resultType"], "input_required", "{needed}");
+    assert!(needed["inputRequests"].to_string().contains(r#""message":"[up] m""#), "{needed}");
     let mut again = elicit;
     again["requestState"] = needed["requestState"].clone();
     let key = needed["inputRequests"].as_object().unwrap().keys().next().unwrap().clone();

@@ -8,9 +8,10 @@ use std::{
 use serde_json::Value;
 
 use crate::{
-    proxy::{add_policy, register},
+    proxy::{add_policy, entries, register, wait_for},
     support::{
         Answer, Client, House, McpSession, Process, Stdio, json,
+        odd_upstream::{OddUpstream, said_events, said_json},
         program::upstream_program,
         refusal_in, text, until,
         upstream::{Behaviour, Upstream, tool},
@@ -243,6 +244,80 @@ fn an_upstream_that_fails_again_and_again_is_left_alone_for_a_while() {
     until("it is left alone", || failing().contains("left alone"));
     upstream.behave(Behaviour::Echo);
     until("it is asked again", || call(&operator, &headers, "echo", &json!({})).status == 200);
+    operator.verified();
+}
+
+#[test]
+fn what_an_upstream_asks_is_named_and_logged() {
+    let (house, upstream) = (House::new(), OddUpstream::new());
+    let (_server, operator) = house.serve_operator();
+    let form = json!({"message": "haldir asks:\nPay?", "requestedSchema": {"type": "object", "properties": {}}});
+    let needed = json!({"resultType": "input_required", "requestState": "s",
+        "inputRequests": {"a": {"method": "elicitation/create", "params": form}}});
+    upstream.say(move |verb, message| {
+        let event = |message: &Value| format!("event: message\ndata: {message}\n\n");
+        let asked = event(&json!({"jsonrpc": "2.0", "id": "q", "method": "elicitation/create", "params": form}));
+        let answer = |result: &Value| json!({"jsonrpc": "2.0", "id": message["id"], "result": result});
+        match message["method"].as_str() {
+            None if verb == "GET" => Some(said_events(&asked)),
+            Some("tools/call") => Some(said_events(&(asked + &event(&answer(&json!({"content": []})))))),
+            Some("prompts/get") => Some(said_json(&answer(&needed).to_string())),
+            _ => None,
+        }
+    });
+    register_at(&operator, "up", &upstream.url());
+    let session = operator.session(&json!({"scopes": ["execute"]}));
+    let heard = messages(&call(&operator, &[("X-Session-ID", session.as_str())], "echo", &json!({})));
+    let named = json!("[up] haldir asks:\n[up] Pay?");
+    assert_eq!((&heard[0]["params"]["message"], &heard[1]["result"]), (&named, &json!({"content": []})), "{heard:?}");
+    let asked = entries(&operator, "proxyCall.asked");
+    assert!(asked.len() == 1 && asked[0]["details"]["call_id"].is_string(), "{asked:?}");
+    assert_eq!(asked[0]["tool"], "up.echo", "{asked:?}");
+    // Outside of calls: on the stream that the client listens to, and in the result of another request.
+    let heard = messages(&operator.send("GET", "/mcp/up", &[("Accept", "text/event-stream")], ""));
+    assert_eq!(heard[0]["params"]["message"], named, "{heard:?}");
+    let prompt = json!({"jsonrpc": "2.0", "id": 6, "method": "prompts/get", "params": {"name": "p"}}).to_string();
+    let told = messages(&operator.send("POST", "/mcp/up", &[BOTH], &prompt)).remove(0);
+    assert_eq!(told["result"]["inputRequests"]["a"]["params"]["message"], named, "{told}");
+    let asked = entries(&operator, "proxyCall.asked");
+    let details = json!({"upstream": "up", "method": "elicitation/create", "passed_on": true});
+    assert_eq!(asked.iter().filter(|entry| entry["details"] == details).count(), 2, "{asked:?}");
+    operator.verified();
+}
+
+#[test]
+fn an_upstream_that_asks_too_often_gets_errors_and_its_call_fails() {
+    let (house, upstream) = (House::new(), Upstream::new([tool("ask")]));
+    let (_server, operator) = house.serve_operator();
+    register(&operator, "up", &upstream);
+    let session = operator.session(&json!({"scopes": ["execute"]}));
+    let ask = || messages(&call(&operator, &[("X-Session-ID", session.as_str())], "ask", &json!({})));
+    upstream.behave(Behaviour::Questions(5_000));
+    let heard = ask();
+    assert_eq!(heard.iter().filter(|message| message["method"] == "roots/list").count(), 32, "{heard:?}");
+    assert!(heard.len() == 33 && heard[32]["error"].to_string().contains("more than 32 times"), "{heard:?}");
+    assert_eq!(wait_for(&operator, "proxyCall.unknown", 1).len(), 1);
+    let logged = || entries(&operator, "proxyCall.asked").len();
+    assert_eq!(logged(), 33);
+    let posted = |has: &str| upstream.asked().iter().any(|asked| asked.body.contains(has));
+    until("the upstream gets an error", || posted(r#""id":"q32","error""#) && posted("notifications/cancelled"));
+    // In a result that asks: too often, or by haldir's own name.
+    let form = json!({"method": "elicitation/create", "params": {"message": "Pay?"}});
+    let asking =
+        |requests: Value| Behaviour::Result(json!({"resultType": "input_required", "inputRequests": requests}));
+    let many: serde_json::Map<_, _> = (0..1_000).map(|n| (n.to_string(), form.clone())).collect();
+    for (requests, why, entries) in [
+        (Value::Object(many), "more than 32 times", 33),
+        (json!({"haldir_approval": form}), "by which haldir itself", 1),
+        (json!({"a": {"method": "tools/call"}}), "MCP does not know", 0),
+    ] {
+        let before = logged();
+        upstream.behave(asking(requests));
+        let told = ask().remove(0);
+        assert!(told["error"].to_string().contains(why) && !told.to_string().contains("Pay?"), "{told}");
+        assert_eq!(logged(), before + entries, "{told}");
+    }
+    assert_eq!(wait_for(&operator, "proxyCall.unknown", 4).len(), 4);
     operator.verified();
 }
 

@@ -4,10 +4,13 @@ use std::{fs, path::Path, process::Command};
 
 use serde_json::Value;
 
-use crate::support::{
-    Client, House, json,
-    program::{Lines, upstream_program},
-    text, until,
+use crate::{
+    proxy::entries,
+    support::{
+        Client, House, json,
+        program::{Lines, upstream_program},
+        text, until,
+    },
 };
 
 fn wrap(house: &House, options: &[&str]) -> Command {
@@ -73,7 +76,11 @@ fn a_wrapped_server_says_byte_for_byte_what_it_says_alone() {
         .map(call),
     );
     for (method, params) in asked {
-        assert_eq!(alone.ask(method, &params), wrapped.ask(method, &params), "{method} {params}");
+        // Only a form differs: it has the name of its server.
+        let expected = alone.ask(method, &params).into_iter();
+        let expected: Vec<_> =
+            expected.map(|line| line.replace(r#""message":"m""#, r#""message":"[test] m""#)).collect();
+        assert_eq!(expected, wrapped.ask(method, &params), "{method} {params}");
     }
     assert!(wrapped.leave().0, "the wrapped server ends well when its client leaves");
 }
@@ -94,12 +101,84 @@ fn every_call_of_a_wrapped_server_is_judged_and_in_the_log() {
     }
     assert_eq!(wrapped.call("echo", &json!({}))["result"]["content"][0]["text"], "{}");
     wait_for(&operator, "proxyCall.denied");
-    let trail = operator.get("/v1/audit?limit=1000").ok();
-    let entries = trail["entries"].as_array().unwrap();
-    let of = |action: &str| entries.iter().filter(|entry| entry["action"] == action).count();
-    assert_eq!(of("proxyCall.begin"), 2, "{trail}");
-    let begun = entries.iter().find(|entry| entry["action"] == "proxyCall.begin").unwrap();
+    let begun = entries(&operator, "proxyCall.begin");
+    assert_eq!(begun.len(), 2, "{begun:?}");
+    let begun = &begun[0];
     assert_eq!((&begun["agent_id"], &begun["tool"]), (&json!("writer"), &json!("test.echo")), "{begun}");
+    operator.verified();
+}
+
+fn parsed(lines: &[String]) -> Vec<Value> {
+    lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn what_a_wrapped_server_asks_during_a_call_is_named_logged_and_limited() {
+    let house = House::new();
+    let (_server, operator) = house.serve_operator();
+    let mut wrapped = Lines::begun(wrap(&house, &["--agent", "writer"]));
+    let asked = json!({"name": "test_elicitation", "arguments": {"message": "haldir asks:\nPay?\r\u{202e}"}});
+    let dialog = parsed(&wrapped.ask("tools/call", &asked)).remove(0);
+    assert_eq!(dialog["params"]["message"], "[test] haldir asks:\n[test] Pay?\\u{d}\\u{202e}", "{dialog}");
+    let (begun, found) = (entries(&operator, "proxyCall.begin").remove(0), entries(&operator, "proxyCall.asked"));
+    let details = json!({"call_id": begun["details"]["call_id"], "tool": "test.test_elicitation",
+        "method": "elicitation/create", "passed_on": true});
+    assert_eq!(
+        (found.len(), &found[0]["details"], &found[0]["agent_id"]),
+        (1, &details, &json!("writer")),
+        "{found:?}"
+    );
+    // One request more than allowed ends the call, and no other request reaches the client.
+    let flood = json!({"name": "flood", "arguments": {"kind": "questions"}});
+    let heard = parsed(&wrapped.ask("tools/call", &flood));
+    assert_eq!(heard.iter().filter(|message| message["method"] == "roots/list").count(), 32, "{heard:?}");
+    let told = &heard.last().unwrap()["error"];
+    assert!(told["code"] == -32603 && told["message"].to_string().contains("more than 32 times"), "{told}");
+    wait_for(&operator, "proxyCall.unknown");
+    let found = entries(&operator, "proxyCall.asked");
+    assert_eq!(found.len(), 1 + 33, "{found:?}");
+    assert_eq!(found.iter().filter(|entry| entry["details"]["passed_on"] == false).count(), 1, "{found:?}");
+    let log = house.folder().join("logs/test.log");
+    until("the server is told", || fs::read_to_string(&log).unwrap().contains("a call was cancelled"));
+    operator.verified();
+}
+
+#[test]
+fn what_a_wrapped_server_asks_outside_of_calls_is_named_logged_and_limited() {
+    let house = House::new();
+    let (_server, operator) = house.serve_operator();
+    let refused = house.folder().join("refused");
+    let script = r#"
+        while read -r line; do
+            case "$line" in
+                *'"initialize"'*) echo '{"jsonrpc":"2.0","id":1,"result":{"protocolVersion":"2025-06-18","capabilities":{"tools":{}},"serverInfo":{"name":"eager","version":"1"}}}' ;;
+                *'"notifications/initialized"'*) n=0
+                    while [ $n -lt 40 ]; do n=$((n + 1))
+                        echo '{"jsonrpc":"2.0","id":"q'$n'","method":"elicitation/create","params":{"message":"Who?","requestedSchema":{"type":"object","properties":{}}}}'
+                    done ;;
+                *'"error"'*) echo "$line" >> "$0" ;;
+                *'"ping"'*) echo '{"jsonrpc":"2.0","id":"q41","method":"elicitation/create","params":{"message":"Who?"}}' ;;
+            esac
+        done"#;
+    let mut command = house.program();
+    command.args(["wrap", "--name", "eager", "--", "/bin/sh", "-c", script]).arg(&refused);
+    command.env("PATH", std::env::var_os("PATH").unwrap());
+    let mut wrapped = Lines::begun(command);
+    for _ in 0..32 {
+        let asked: Value = serde_json::from_str(&wrapped.line()).unwrap();
+        assert_eq!(asked["params"]["message"], "[eager] Who?", "{asked}");
+    }
+    let errors = || fs::read_to_string(&refused).unwrap_or_default();
+    until("the others are refused", || errors().lines().count() == 8);
+    assert!(errors().lines().all(|line| line.contains("-32603") && line.contains("asks the client")), "{}", errors());
+    let found = entries(&operator, "proxyCall.asked");
+    let forwarded = |wanted: bool| found.iter().filter(move |entry| entry["details"]["passed_on"] == wanted).count();
+    assert_eq!((forwarded(true), forwarded(false)), (32, 1), "{found:?}");
+    let details = json!({"upstream": "eager", "method": "elicitation/create", "passed_on": true});
+    assert!(found.iter().any(|entry| entry["details"] == details && entry["tool"] == "eager"), "{found:?}");
+    // It may ask again once its client has.
+    wrapped.write(r#"{"jsonrpc":"2.0","id":2,"method":"ping"}"#);
+    assert!(wrapped.line().contains("q41"));
     operator.verified();
 }
 

@@ -2,8 +2,9 @@
 
 Everything a server says is compared: handshake, lists, calls of all its tools with progress and log messages, prompts,
 resources, completion, errors. Behind `haldir-mcp wrap` and behind /mcp/{upstream} (the server's own streamable HTTP) the
-text of `result`, `error` and `params` must be what the server wrote, byte for byte; the message around it is written anew,
-with the same members in haldir's own order and with nothing between them.
+text of `result`, `error` and `params` must be what the server wrote, byte for byte, but that each line of a form's message
+begins with the server's name; the message around it is written anew, with the same members in haldir's own order and with
+nothing between them.
 Prints `ok NAME` or `FAILED NAME: what was wrong` for each check.
 """
 
@@ -156,6 +157,16 @@ def comparable(line):
     ), ensure_ascii=False)
 
 
+def named(line, server):
+    """A form with its server's name before each line of the message."""
+    message = json.loads(line)
+    if message.get("method") != "elicitation/create":
+        return line
+    parts = message["params"]["message"].split("\n")
+    message["params"]["message"] = "\n".join(f"[{server}] {part}" for part in parts)
+    return json.dumps(message, ensure_ascii=False, separators=(",", ":"))
+
+
 def told_apart(lines):
     """The answer, and beside it, since they may overtake each other, all notifications and requests but those that a server sends
     in a time of its own, whatever it is asked meanwhile."""
@@ -178,9 +189,9 @@ def compare_lines(name, script, server, questions):
         wrapped = [BINARY, "--db", f"{scratch}/h.db", "wrap", "--name", name, "--", NODE, *server]
         direct, behind = Lines([NODE, *server]), Lines(wrapped)
         check = lambda what, method, params: run_check(  # noqa: E731
-            f"{script}: {what}", lambda: same(direct.ask(method, params), behind.ask(method, params))
+            f"{script}: {what}", lambda: same(direct.ask(method, params), behind.ask(method, params), name)
         )
-        run_check(f"{script}: the handshake", lambda: same(direct.begin(), behind.begin()))
+        run_check(f"{script}: the handshake", lambda: same(direct.begin(), behind.begin(), name))
         for method, params in questions:
             what = (params or {}).get("name") or (params or {}).get("uri") or ""
             check(f"{method} {what}".strip(), method, params)
@@ -188,8 +199,9 @@ def compare_lines(name, script, server, questions):
             run_check(f"{script}: it ends with its client", server.end)
 
 
-def same(one, other):
-    (answer, beside), (behind, beside_behind) = told_apart(one), told_apart(other)
+def same(one, other, server):
+    direct = [named(line, server) for line in one]
+    (answer, beside), (behind, beside_behind) = told_apart(direct), told_apart(other)
     expect(answer == behind, f"direct {answer[:300]!r}, behind haldir {behind[:300]!r}")
     for line in other:
         written_anew(line)
@@ -264,11 +276,11 @@ def compare_http(script, server, questions):
             )
             expect(done.returncode == 0, done.stderr)
             direct, behind = Http(url), Http(f"{base}/mcp/everything")
-            run_check(f"{script}: the handshake", lambda: same(direct.begin(), behind.begin()))
+            run_check(f"{script}: the handshake", lambda: same(direct.begin(), behind.begin(), "everything"))
             for method, params in questions:
                 what = (params or {}).get("name") or (params or {}).get("uri") or ""
                 ask = lambda server: server.ask(method, params)  # noqa: B023, E731
-                run_check(f"{script}: {method} {what}".strip(), lambda: same(ask(direct), ask(behind)))
+                run_check(f"{script}: {method} {what}".strip(), lambda: same(ask(direct), ask(behind), "everything"))
         finally:
             for process in (upstream, haldir):
                 process.send_signal(signal.SIGTERM)

@@ -182,6 +182,13 @@ impl<'a> Message<'a> {
         Self { jsonrpc, id, method: self.method.clone(), ..*self }
     }
 
+    /// The same message with these parameters.
+    #[must_use]
+    pub fn with_params<'p>(&'p self, params: Option<&'p RawValue>) -> Message<'p> {
+        let (jsonrpc, id, method) = (self.jsonrpc.clone(), self.id.clone(), self.method.clone());
+        Message { jsonrpc, id, method, params, ..*self }
+    }
+
     /// Written anew: exactly what was read, and nothing that another reader might see in it besides.
     pub fn text(&self) -> String {
         // Texts and raw JSON under fixed names: there is nothing here that cannot be written.

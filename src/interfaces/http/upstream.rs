@@ -195,6 +195,9 @@ impl Exchange {
         if let Some(header) = mismatch(&headers, message.method.as_deref(), None) {
             return Ok(misnamed(id.as_deref(), header.as_str()));
         }
+        if id.is_some() {
+            self.open.outside_calls().restart();
+        }
         if let Some(id) = id.as_deref().filter(|id| self.open.is_parked(id)) {
             let problem = "the id of a request must be one that no other request has";
             return Ok(rpc_error(StatusCode::BAD_REQUEST, Some(id), INVALID_REQUEST, problem));

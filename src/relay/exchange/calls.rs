@@ -106,12 +106,10 @@ impl Exchange {
             return tracing::warn!("the upstream answered a call that it did not have yet; the answer was dropped");
         }
         let Some(ToolCall { stage: Stage::Sent(report), cancelled, .. }) = self.calls.remove(id) else { return };
-        let outcome = Outcome::of_text(&text);
+        let text = report.answer(text, None).await;
         if !cancelled {
-            let told = report.told(&text).unwrap_or(text);
-            self.answer(told).await;
+            self.answer(text).await;
         }
-        report.send(outcome);
     }
 }
 

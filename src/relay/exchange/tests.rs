@@ -5,10 +5,11 @@ use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
 use super::*;
-use crate::relay::govern::Asked;
 use crate::{
     model::{SecretName, SecretVersion, UnixMicros},
+    operations::proxied::MidCallRequests,
     redact::{Audience, Known, Learnt, Secret, Sent},
+    relay::govern::Asked,
 };
 
 struct Unasked;
@@ -28,6 +29,10 @@ impl Govern for Unasked {
 
     fn recorded(&self) -> BoxFuture<'_, ()> {
         Box::pin(async {})
+    }
+
+    fn requests_outside_calls(&self) -> Result<MidCallRequests> {
+        unreachable!()
     }
 
     fn changes(&self) -> BoxFuture<'_, Option<watch::Receiver<u64>>> {

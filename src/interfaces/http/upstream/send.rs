@@ -1,6 +1,6 @@
 //! A request on its way to the upstream, and the answer on its way back.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use axum::{body::Body, response::Response};
 use bytes::Bytes;
@@ -25,6 +25,9 @@ use crate::{
 
 /// How long an upstream has to say whether it knows a session.
 const PING_WITHIN: Duration = Duration::from_secs(5);
+
+/// How long it may take to send it a message of haldir's own.
+const OWN_WITHIN: Duration = Duration::from_secs(10);
 
 /// Why a session is over.
 const FORGOTTEN: &str =
@@ -122,15 +125,35 @@ impl Exchange {
         if !headers.contains_key(SESSION_ID) {
             return false;
         }
-        let ping = self.outgoing(Method::POST, headers, Some(PING.to_owned()), false);
-        let Outgoing { request: (method, mut sent, body), .. } = ping;
-        sent.insert(header::CONTENT_TYPE, HeaderValue::from_static(JSON));
-        sent.insert(header::ACCEPT, ACCEPT_BOTH);
-        for of_request in [LAST_EVENT_ID, METHOD, NAME] {
-            sent.remove(of_request);
-        }
-        let asked = self.app.shared.upstreams.send(&self.route.place.url, (method, sent, body), PING_WITHIN);
+        let ping = (Method::POST, self.own_headers(headers), Bytes::from_static(PING.as_bytes()));
+        let asked = self.app.shared.upstreams.send(&self.route.place.url, ping, PING_WITHIN);
         asked.await.is_ok_and(|response| response.status().is_client_error())
+    }
+
+    /// Sends the upstream a message of haldir's own, in the protocol session of these headers, without waiting for an answer.
+    pub(super) fn to_upstream(&self, headers: &HeaderMap) -> Arc<dyn Fn(String) + Send + Sync> {
+        let headers = self.own_headers(headers);
+        let (client, place) = (self.app.shared.upstreams.clone(), Arc::clone(&self.route.place));
+        Arc::new(move |text| {
+            let request = (Method::POST, headers.clone(), Bytes::from(text));
+            let (client, place) = (client.clone(), Arc::clone(&place));
+            tokio::spawn(async move {
+                if let Err(failure) = over_http::send(&client, &place.url, &request, OWN_WITHIN).await {
+                    tracing::debug!(failure = failure.message, "the upstream did not take a message");
+                }
+            });
+        })
+    }
+
+    /// The headers of a message of haldir's own, in the protocol session of a client's.
+    fn own_headers(&self, headers: &HeaderMap) -> HeaderMap {
+        let Outgoing { request: (_, mut own, _), .. } = self.outgoing(Method::POST, headers, None, false);
+        own.insert(header::CONTENT_TYPE, HeaderValue::from_static(JSON));
+        own.insert(header::ACCEPT, ACCEPT_BOTH);
+        for of_request in [LAST_EVENT_ID, METHOD, NAME] {
+            own.remove(of_request);
+        }
+        own
     }
 
     /// The upstream's answer, as the client may see it.
@@ -141,6 +164,7 @@ impl Exchange {
         mut forwarding: Forwarding,
         modern: bool,
     ) -> Result<Response> {
+        forwarding.to_upstream = self.to_upstream(headers);
         let status = response.status();
         let most = self.route.limits.answer_bytes;
         if status.is_success() && is_kind(response.headers(), EVENT_STREAM) {

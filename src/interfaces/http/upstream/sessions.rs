@@ -246,7 +246,7 @@ mod tests {
         let (sessions, id) = (UpstreamSessions::default(), HeaderValue::from_static("same"));
         let tenant = TenantId::local();
         let key = |key: &str| Credential::ApiKey(key.to_owned().into());
-        let report = Report::new(drop, None);
+        let report = Report::new(drop, None, None);
         sessions.begin("up", &id, (&key("hld_a"), &tenant)).unwrap().park(
             "5".to_owned(),
             report,

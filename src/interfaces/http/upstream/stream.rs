@@ -95,6 +95,9 @@ async fn pump(
             }
             // Fails if the client has left, see above; one that does not read holds nothing open for ever.
             let _ = within(forwarding.until, sender.send(event)).await;
+            if forwarding.is_over {
+                return;
+            }
         }
         if reader.pending() > most {
             return give_up(forwarding, "the upstream's answer is larger than allowed", &sender).await;

@@ -1,0 +1,108 @@
+//! Mid-call requests of an upstream in the relay: counted, logged and named as those of `upstream.tool` are, and forwarded in
+//! the upstream's own words. The relay removes secrets from every message before it comes here.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde_json::value::RawValue;
+
+use super::govern::Govern;
+use crate::{
+    operations::proxied::{MidCallRequests, NOT_LOGGED, NotForwarded, TOO_MANY},
+    protocol::{
+        code::INTERNAL_ERROR,
+        message::{self, Message},
+        request::{InputRequired, ServerRequest},
+    },
+};
+
+/// What becomes of a mid-call request.
+pub enum Forwarded {
+    /// It goes to the client.
+    Request(String),
+    /// The upstream gets this error.
+    Refused(String),
+    /// The upstream gets this error, and its call ends.
+    TooMany(String),
+}
+
+/// The kind of mid-call request that a message is, and its id.
+pub fn request_in<'m>(message: &'m Message<'_>) -> Option<(ServerRequest, &'m str)> {
+    Some((ServerRequest::of(message.method.as_deref()?)?, message.request_id()?))
+}
+
+/// Forwards a request of this kind; without `requests` it is refused, since it could not be logged.
+pub async fn forward(requests: Option<&MidCallRequests>, kind: ServerRequest, message: &Message<'_>) -> Forwarded {
+    let shown = match requests {
+        Some(requests) => requests.forward(kind, message.params.map(ToOwned::to_owned)).await,
+        None => Err(NotForwarded::Refused(INTERNAL_ERROR, NOT_LOGGED)),
+    };
+    match shown {
+        Ok(params) => Forwarded::Request(message.with_params(params.as_deref()).text()),
+        Err(NotForwarded::Refused(code, why)) => Forwarded::Refused(message::error(message.request_id(), code, why)),
+        Err(NotForwarded::TooMany) => {
+            Forwarded::TooMany(message::error(message.request_id(), INTERNAL_ERROR, TOO_MANY))
+        }
+    }
+}
+
+/// A result in which the upstream asks the client, as the client gets it; `None` if it does not ask. An error is why the
+/// client gets no result.
+pub async fn in_result(
+    requests: impl FnOnce() -> Option<Arc<MidCallRequests>>,
+    result: &RawValue,
+) -> Result<Option<Box<RawValue>>, &'static str> {
+    if let Ok(None) = InputRequired::read(result) {
+        return Ok(None);
+    }
+    match requests() {
+        Some(requests) => requests.in_result(result, |_, _| true).await,
+        None => Err(NOT_LOGGED),
+    }
+}
+
+/// The response to a request that is no call of a tool, as the client gets it.
+pub async fn in_response(requests: impl FnOnce() -> Option<Arc<MidCallRequests>>, text: String) -> String {
+    let Ok(Message { id: Some(id), result: Some(result), .. }) = Message::read(&text) else { return text };
+    let changed = match in_result(requests, result).await {
+        Ok(None) => None,
+        Ok(Some(result)) => Some(message::response(id.get(), result.get())),
+        Err(why) => Some(message::error(Some(id.get()), INTERNAL_ERROR, &not_answered(why))),
+    };
+    changed.unwrap_or(text)
+}
+
+/// The error that a client gets in place of a result.
+pub fn not_answered(why: &str) -> String {
+    format!("the upstream did not answer: {why}")
+}
+
+/// Mid-call requests of a connection that belong to no call, since the client's last request.
+#[derive(Clone, Default)]
+pub struct OutsideCalls(Arc<Mutex<Option<Arc<MidCallRequests>>>>);
+
+impl OutsideCalls {
+    // A std mutex: held to look or to write, never across a wait.
+    fn requests(&self) -> MutexGuard<'_, Option<Arc<MidCallRequests>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts and logs them; `None` if the client may not use the proxy any more.
+    pub fn get(&self, governor: &dyn Govern) -> Option<Arc<MidCallRequests>> {
+        if let Some(requests) = &*self.requests() {
+            return Some(Arc::clone(requests));
+        }
+        let made = governor.requests_outside_calls();
+        let made = made.inspect_err(|error| tracing::warn!(%error, "a request of an upstream is refused")).ok()?;
+        Some(Arc::clone(self.requests().get_or_insert(Arc::new(made))))
+    }
+
+    /// The client has made another request.
+    pub fn restart(&self) {
+        *self.requests() = None;
+    }
+
+    /// A call has ended since it had too many requests: what its upstream still asks counts as that call's.
+    pub fn exhaust(&self, requests: Option<Arc<MidCallRequests>>) {
+        *self.requests() = requests;
+    }
+}
