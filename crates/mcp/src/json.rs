@@ -2,9 +2,10 @@
 //! first, another the last, a third does not mind the case: what a rule has judged would not be what the upstream
 //! reads. So such JSON is refused.
 
-use std::{borrow::Cow, collections::HashMap, fmt};
+use std::{borrow::Cow, fmt};
 
 use haldir_core::model::text::folded;
+use indexmap::IndexMap;
 use serde::{
     Deserialize, Deserializer, Serialize,
     de::{Error as _, MapAccess, Visitor},
@@ -126,11 +127,9 @@ impl<'de: 'a, 'a> Deserialize<'de> for Name<'a> {
 }
 
 /// A JSON object that can be changed: its members in their order and as they were written; of two of one name, the last.
-#[derive(Default)]
-pub struct Members {
-    all: Vec<(String, Box<RawValue>)>,
-    at: HashMap<String, usize>,
-}
+#[derive(Default, Deserialize, Serialize)]
+#[serde(transparent)]
+pub struct Members(IndexMap<String, Box<RawValue>>);
 
 impl Members {
     /// Reads an object; `None` if it is none.
@@ -140,7 +139,7 @@ impl Members {
 
     /// The member of this name.
     pub fn get(&self, name: &str) -> Option<&RawValue> {
-        self.at.get(name).map(|at| &*self.all[*at].1)
+        self.0.get(name).map(|value| &**value)
     }
 
     /// The member, if it is text.
@@ -150,50 +149,17 @@ impl Members {
 
     /// Sets a member, in the place of what stands under its name.
     pub fn set(&mut self, name: &str, value: Box<RawValue>) {
-        if let Some(at) = self.at.get(name) {
-            self.all[*at].1 = value;
-        } else {
-            self.at.insert(name.to_owned(), self.all.len());
-            self.all.push((name.to_owned(), value));
-        }
+        self.0.insert(name.to_owned(), value);
     }
 
     /// Names and values.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &RawValue)> {
-        self.all.iter().map(|(name, value)| (name.as_str(), &**value))
+        self.0.iter().map(|(name, value)| (name.as_str(), &**value))
     }
 
     /// As JSON.
     pub fn written(&self) -> Option<Box<RawValue>> {
         to_raw_value(self).ok()
-    }
-}
-
-impl Serialize for Members {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.iter())
-    }
-}
-
-impl<'de> Deserialize<'de> for Members {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Reader;
-        impl<'de> Visitor<'de> for Reader {
-            type Value = Members;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
-                let mut members = Members::default();
-                while let Some((name, value)) = map.next_entry::<String, Box<RawValue>>()? {
-                    members.set(&name, value);
-                }
-                Ok(members)
-            }
-        }
-        deserializer.deserialize_map(Reader)
     }
 }
 
